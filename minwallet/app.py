@@ -1,0 +1,128 @@
+"""The composition root: engine, wallet and adapters become one server."""
+
+import asyncio
+import os
+import secrets
+import signal
+import socket
+import sys
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import uvicorn
+from starlette.applications import Starlette
+
+from minwallet.config import Settings
+from minwallet.protocols import PROTOCOLS, load_protocol
+from minwallet.storage.base import UnusableFile
+from minwallet.storage.owner import Desk, FileOwner
+from minwallet.storage.sqlite import SqliteStore
+from minwallet.wallet.service import Wallet
+from minwallet.web import control, ops
+from minwallet.web.access import AccessLog
+from minwallet.web.gateway import Gateway
+
+GRACE_S = 10
+"""How long a stopping server waits for the calls it has begun."""
+
+
+class CannotListen(Exception):
+    """The address cannot be had; the message says why and what to do."""
+
+
+@asynccontextmanager
+async def open_wallet(path: Path, *, create: bool, check: bool = False) -> AsyncIterator[Wallet]:
+    """The wallet over the file that this process owns; what was submitted is decided before it closes."""
+    store = await SqliteStore.open(path, create=create, check=check)
+    wallet = Wallet(store)
+    try:
+        yield wallet
+    finally:
+        await wallet.drain()
+        await store.close()
+
+
+def create_app(wallet: Wallet, settings: Settings, desk_port: int, desk_key: str) -> Starlette:
+    """The server's routes."""
+    log = AccessLog(sys.stderr)
+    prefix = f"/{settings.callback_key}" if settings.callback_key else ""
+    routes = [
+        *ops.routes(wallet, SqliteStore.sqlite_version),
+        *control.routes(wallet, desk_port, desk_key),
+    ]
+    for name in PROTOCOLS:
+        routes += Gateway(load_protocol(name), wallet, settings.callback_allow, log).routes(prefix)
+    app = Starlette(routes=routes)
+    # A provider that adds a slash shall get a plain 404, not a redirect that it would follow with another method.
+    app.router.redirect_slashes = False
+    return app
+
+
+def serve(settings: Settings, announce: Callable[[str], None]) -> None:
+    """Serve until told to stop; tells `announce` the address. BadSettings, CannotListen, UnusableFile, StoreFault."""
+    settings.refuse_to_be_exposed()
+    owner = FileOwner.acquire(settings.db)
+    if isinstance(owner, Desk):
+        raise UnusableFile(f"{settings.db} is served by process {owner.pid} at {owner.serves}; stop that one first")
+    try:
+        with _listen(settings.host, settings.port) as public, _listen("127.0.0.1", 0) as private:
+            # uvicorn raises the signal again when it has stopped, and by then there is still a file to close.
+            for number in (signal.SIGINT, signal.SIGTERM):
+                signal.signal(number, lambda *_: None)
+            config = _configure(settings)
+            with asyncio.Runner(loop_factory=config.get_loop_factory()) as runner:
+                runner.run(_serve(settings, config, [public, private], owner, announce))
+    finally:
+        owner.release()
+
+
+async def _serve(
+    settings: Settings,
+    config: uvicorn.Config,
+    sockets: list[socket.socket],
+    owner: FileOwner,
+    announce: Callable[[str], None],
+) -> None:
+    key = secrets.token_urlsafe(32)
+    public_port, private_port = (each.getsockname()[1] for each in sockets)
+    serves = _url(settings.host, public_port)
+    async with open_wallet(settings.db, create=True, check=True) as wallet:
+        config.app = create_app(wallet, settings, private_port, key)
+        server = uvicorn.Server(config)
+        wallet.when_broken(lambda: setattr(server, "should_exit", True))
+        owner.announce(Desk(os.getpid(), f"http://127.0.0.1:{private_port}", key, serves))
+        announce(serves)
+        await server.serve(sockets=sockets)
+        if wallet.broken:
+            raise wallet.broken
+
+
+def _configure(settings: Settings) -> uvicorn.Config:
+    return uvicorn.Config(
+        "",
+        log_config=None,
+        access_log=False,
+        lifespan="off",
+        ws="none",
+        server_header=False,
+        # Only an allow list needs to know who called, so only then is a proxy's word for it asked.
+        proxy_headers=bool(settings.callback_allow),
+        forwarded_allow_ips=settings.forwarded_allow,
+        # Longer than a proxy keeps its own idle connections, so that it never writes to one we are closing.
+        timeout_keep_alive=75,
+        timeout_graceful_shutdown=GRACE_S,
+    )
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        return socket.create_server((host, port), family=family, backlog=2048)
+    except OSError as error:
+        reason = os.strerror(error.errno) if error.errno and error.errno > 0 else str(error)
+        raise CannotListen(f"cannot listen on {host} port {port}: {reason}; choose another with --port") from error
+
+
+def _url(host: str, port: int) -> str:
+    return f"http://{f'[{host}]' if ':' in host else host}:{port}"

@@ -1,0 +1,125 @@
+"""Where a command is carried out: at the running server, which alone writes, or here where none runs."""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import TypeVar
+
+import typer
+
+from minwallet.cli.output import Refused
+from minwallet.config import load_settings
+from minwallet.storage.base import Store, StoreFault
+from minwallet.storage.owner import PATIENCE_S, Desk, FileOwner
+from minwallet.storage.sqlite import SqliteStore
+from minwallet.wallet.desk import Declined, Reply, perform
+from minwallet.wallet.requests import Envelope, Request
+
+T = TypeVar("T")
+
+ANSWER_WITHIN_S = 600
+
+
+def database(context: typer.Context) -> Path:
+    """The wallet file: `--db`, or the setting."""
+    return load_settings(db=context.find_root().params["db"]).db
+
+
+def change(context: typer.Context, request: Request, *, create: bool = False) -> Reply:
+    """Have the request carried out by whoever owns the file. `create` makes the file where there is none."""
+    path = database(context)
+    deadline = time.monotonic() + PATIENCE_S
+    while isinstance(owner := FileOwner.acquire(path), Desk):
+        reply = _ask(owner, request)
+        if reply is not None:
+            return reply
+        if time.monotonic() > deadline:
+            raise StoreFault(f"the server (process {owner.pid}) owns {path} but does not answer; see what it logs")
+        time.sleep(0.05)
+    try:
+        return asyncio.run(_perform_here(path, request, create=create))
+    finally:
+        owner.release()
+
+
+def read(context: typer.Context, request: Request) -> Reply:
+    """Answer a request that changes nothing, from the file itself."""
+
+    async def work(store: Store) -> Reply:
+        from minwallet.wallet.service import Wallet
+
+        return _unwrap(await perform(Wallet(store), request))
+
+    return with_store(context, work)
+
+
+def with_store(context: typer.Context, work: Callable[[Store], Awaitable[T]]) -> T:
+    """What `work` finds in the file, which it only reads; a server may run on it meanwhile."""
+    path = database(context)
+    owner = FileOwner.acquire(path)
+    if isinstance(owner, Desk):
+        return asyncio.run(_read_beside_server(path, work))
+    try:
+        return asyncio.run(_read_alone(path, work))
+    finally:
+        owner.release()
+
+
+async def _perform_here(path: Path, request: Request, *, create: bool) -> Reply:
+    from minwallet.app import open_wallet
+
+    async with open_wallet(path, create=create) as wallet:
+        return _unwrap(await perform(wallet, request))
+
+
+async def _read_alone(path: Path, work: Callable[[Store], Awaitable[T]]) -> T:
+    store = await SqliteStore.open(path, create=False)
+    try:
+        return await work(store)
+    finally:
+        await store.close()
+
+
+async def _read_beside_server(path: Path, work: Callable[[Store], Awaitable[T]]) -> T:
+    store = await SqliteStore.open_read_only(path)
+    try:
+        return await work(store)
+    finally:
+        await store.close()
+
+
+def _ask(desk: Desk, request: Request) -> Reply | None:
+    """The server's answer, or None where nobody listens (any more, or yet)."""
+    import httpx2
+
+    try:
+        response = httpx2.post(
+            f"{desk.url}/control",
+            content=Envelope(request=request).model_dump_json(),
+            headers={"authorization": f"Bearer {desk.key}"},
+            timeout=httpx2.Timeout(ANSWER_WITHIN_S, connect=5),
+            trust_env=False,
+        )
+    except httpx2.ConnectError:
+        return None
+    except httpx2.HTTPError as error:
+        raise StoreFault(
+            f"the server (process {desk.pid}) did not answer: {str(error) or type(error).__name__};"
+            " the change may have been made, so look before you repeat it"
+        ) from error
+    document = response.json()
+    if response.status_code == 200:
+        done: Reply = document["done"]
+        return done
+    if "declined" in document:
+        raise Refused(document["declined"])
+    if "failed" in document:
+        raise StoreFault(document["failed"])
+    return None
+
+
+def _unwrap(reply: Reply | Declined) -> Reply:
+    if isinstance(reply, Declined):
+        raise Refused(reply.reasons)
+    return reply

@@ -1,0 +1,92 @@
+"""`minwallet [--db PATH] COMMAND`: the root of the command line, and the one place that turns errors into exit codes.
+
+0 done, 1 refused or problems found, 2 wrong usage, 3 the database or the server cannot be used.
+"""
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from minwallet import __version__
+from minwallet.cli import agent, ledger, money, player, seed, serve, session
+from minwallet.cli.output import EXIT_REFUSED, EXIT_UNUSABLE, EXIT_USAGE, BadUsage, Refused, print_line
+
+app = typer.Typer(
+    name="minwallet",
+    help="A seamless wallet for casino players' money, in one SQLite file.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+
+app.command("serve")(serve.serve)
+app.add_typer(agent.app, name="agent")
+app.add_typer(player.app, name="player")
+app.command("deposit")(money.deposit)
+app.command("withdraw")(money.withdraw)
+app.add_typer(session.app, name="session")
+app.command("seed")(seed.seed)
+app.command("ledger")(ledger.ledger)
+app.command("verify")(ledger.verify)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        print_line(f"minwallet {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def root(
+    db: Annotated[
+        Path | None,
+        typer.Option("--db", metavar="PATH", help="The wallet file.  [env: MINWALLET_DB; default: ./minwallet.db]"),
+    ] = None,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit.")
+    ] = False,
+) -> None:
+    """A seamless wallet for casino players' money, in one SQLite file."""
+    del db, version  # commands find the path in the context; the version has been printed
+
+
+def main() -> None:
+    """Run the command; what a person can do wrong ends in one line on stderr, never in a traceback."""
+    try:
+        app()
+    except BrokenPipeError:
+        # Whoever read our output has seen enough; Python must not complain while it flushes the rest.
+        sys.stdout = None
+        raise SystemExit(0) from None
+    except KeyboardInterrupt:
+        raise SystemExit(130) from None
+    except Exception as error:
+        code, lines = _explain(error)
+        for line in lines:
+            sys.stderr.write(f"minwallet: {line}\n")
+        raise SystemExit(code) from None
+
+
+def _explain(error: Exception) -> tuple[int, Sequence[str]]:
+    """The exit code and the words for an error that is somebody's; a bug is raised again."""
+    from pydantic import ValidationError
+
+    from minwallet.app import CannotListen
+    from minwallet.config import BadSettings
+    from minwallet.storage.base import StoreFault
+    from minwallet.wallet.requests import explain
+
+    match error:
+        case Refused():
+            return EXIT_REFUSED, error.args
+        case ValidationError():
+            return EXIT_USAGE, [explain(error)]
+        case BadUsage() | BadSettings():
+            return EXIT_USAGE, [str(error)]
+        case StoreFault() | CannotListen():
+            return EXIT_UNUSABLE, [str(error)]
+        case _:
+            raise error

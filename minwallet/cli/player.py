@@ -1,0 +1,82 @@
+"""`minwallet player`."""
+
+from typing import Annotated
+
+import typer
+
+from minwallet.cli.link import change, read
+from minwallet.cli.money import cents
+from minwallet.cli.output import AgentName, JsonFlag, print_json, print_table
+from minwallet.ledger.money import format_amount
+from minwallet.storage.base import PlayerStatus
+from minwallet.wallet.desk import Reply
+from minwallet.wallet.requests import PlayerAdd, PlayerList, PlayerSetStatus, PlayerShow
+
+app = typer.Typer(help="Players and what they hold.", no_args_is_help=True)
+
+PlayerId = Annotated[str, typer.Argument(metavar="ID", help="The player.")]
+
+
+@app.command("add")
+def add(
+    context: typer.Context,
+    player_id: PlayerId,
+    currency: Annotated[str, typer.Option("--currency", help="Such as USD.")],
+    balance: Annotated[str, typer.Option("--balance", metavar="AMOUNT", help="Cash to begin with.")] = "0",
+    bonus: Annotated[str, typer.Option("--bonus", metavar="AMOUNT", help="Bonus to begin with.")] = "0",
+    agent: AgentName = "default",
+    as_json: JsonFlag = False,
+) -> None:
+    """Add a player, or another currency of a player."""
+    request = PlayerAdd(agent=agent, player_id=player_id, currency=currency, balance=cents(balance), bonus=cents(bonus))
+    _show(change(context, request, create=True), as_json=as_json)
+
+
+@app.command("list")
+def list_(context: typer.Context, agent: AgentName = "default", as_json: JsonFlag = False) -> None:
+    """List an agent's players."""
+    reply = read(context, PlayerList(agent=agent))
+    print_json(reply) if as_json else _print(reply["players"])
+
+
+@app.command("show")
+def show(context: typer.Context, player_id: PlayerId, agent: AgentName = "default", as_json: JsonFlag = False) -> None:
+    """Show one player."""
+    _show(read(context, PlayerShow(agent=agent, player_id=player_id)), as_json=as_json)
+
+
+@app.command("block")
+def block(context: typer.Context, player_id: PlayerId, agent: AgentName = "default", as_json: JsonFlag = False) -> None:
+    """Refuse a player's bets from now on; wins and cancels of earlier bets still settle."""
+    request = PlayerSetStatus(agent=agent, player_id=player_id, status=PlayerStatus.BLOCKED)
+    _show(change(context, request), as_json=as_json)
+
+
+@app.command("unblock")
+def unblock(
+    context: typer.Context, player_id: PlayerId, agent: AgentName = "default", as_json: JsonFlag = False
+) -> None:
+    """Let a blocked player bet again."""
+    request = PlayerSetStatus(agent=agent, player_id=player_id, status=PlayerStatus.ACTIVE)
+    _show(change(context, request), as_json=as_json)
+
+
+def _show(player: Reply, *, as_json: bool) -> None:
+    print_json(player) if as_json else _print([player])
+
+
+def _print(players: list[Reply]) -> None:
+    rows = [
+        (
+            player["player_id"],
+            player["agent"],
+            player["status"],
+            account["currency"],
+            format_amount(account["cash"]),
+            format_amount(account["bonus"]),
+        )
+        for player in players
+        for account in player["accounts"]
+    ]
+    empty = "no players yet; add one with: minwallet player add ID --currency USD --balance 100"
+    print_table(["player", "agent", "status", "currency", "cash>", "bonus>"], rows, empty)

@@ -1,0 +1,104 @@
+"""`minwallet seed`: players from a CSV file, all of them or none."""
+
+import csv
+from collections.abc import Iterator
+from contextlib import nullcontext
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from pydantic import ValidationError
+from rich.console import Console
+from rich.progress import track
+
+from minwallet.cli.link import change
+from minwallet.cli.output import BadUsage, JsonFlag, Refused, print_json, print_line
+from minwallet.ledger.money import parse_amount
+from minwallet.wallet.requests import Seed, SeedRow, explain
+
+if TYPE_CHECKING:
+    import _csv
+
+COLUMNS = ("player_id", "currency", "balance", "bonus", "token", "agent")
+
+MOST_REASONS = 20
+
+
+def seed(
+    context: typer.Context,
+    file: Annotated[Path, typer.Argument(metavar="FILE.csv", help=f"A CSV file with the columns {','.join(COLUMNS)}.")],
+    as_json: JsonFlag = False,
+) -> None:
+    """Add the players of a CSV file, all or none; those that exist stay as they are."""
+    lines = _read_lines(file)
+    rows: list[SeedRow] = []
+    reasons: list[str] = []
+    seen: dict[tuple[str, str, str], int] = {}
+    # A bar for what takes a while, and only where a person is looking.
+    stderr = Console(stderr=True)
+    for number, fields in track(lines, "reading", console=stderr, transient=True, disable=not stderr.is_terminal):
+        try:
+            row = _parse(number, fields)
+        except ValueError as error:
+            reasons.append(f"line {number}: {error}")
+            continue
+        first = seen.setdefault((row.agent, row.player_id, row.currency), number)
+        if first != number:
+            reasons.append(f"line {number}: the same player and currency as line {first}")
+        rows.append(row)
+    if reasons:
+        more = len(reasons) - MOST_REASONS
+        tail = [f"and {more} more lines like these"] if more > 0 else []
+        raise Refused([*reasons[:MOST_REASONS], *tail, f"nothing was added; mend {file} and try again"])
+    with stderr.status(f"writing {len(rows)} lines") if stderr.is_terminal else nullcontext():
+        reply = change(context, Seed(rows=tuple(rows)), create=True)
+    if as_json:
+        print_json(reply)
+    else:
+        added = f"{reply['players_added']} players and {reply['accounts_added']} accounts added"
+        there = reply["rows"] - reply["accounts_added"]
+        print_line(f"{added}; {there} were there already" if there else added)
+
+
+def _read_lines(file: Path) -> list[tuple[int, dict[str, str]]]:
+    """Each record with the number of the line it ends on."""
+    try:
+        with file.open(encoding="utf-8-sig", newline="") as stream:
+            return list(_records(csv.reader(stream, strict=True), file))
+    except OSError as error:
+        raise BadUsage(f"cannot read {file}: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise BadUsage(f"cannot read {file}: it is not UTF-8 text; save it as CSV in UTF-8") from error
+
+
+def _records(reader: "_csv.Reader", file: Path) -> Iterator[tuple[int, dict[str, str]]]:
+    try:
+        header = [name.strip() for name in next(reader, [])]
+        missing = [name for name in COLUMNS[:3] if name not in header]
+        strange = [name for name in header if name not in COLUMNS]
+        if missing or strange or len(set(header)) < len(header):
+            raise BadUsage(f"{file}: the first line must name the columns {','.join(COLUMNS)}; the last three may lack")
+        for values in reader:
+            if values:
+                fields = dict(zip(header, (value.strip() for value in values), strict=False))
+                yield reader.line_num, fields if len(values) == len(header) else {"": str(len(values))}
+    except csv.Error as error:
+        raise BadUsage(f"{file}, line {reader.line_num}: {error}") from error
+
+
+def _parse(number: int, fields: dict[str, str]) -> SeedRow:
+    """ValueError, in words, for a line that cannot be a player."""
+    if "" in fields:
+        raise ValueError(f"has {fields['']} columns, not as many as the first line")
+    try:
+        return SeedRow(
+            line=number,
+            player_id=fields["player_id"],
+            currency=fields["currency"],
+            balance=parse_amount(fields["balance"] or "0"),
+            bonus=parse_amount(fields.get("bonus") or "0"),
+            token=fields.get("token") or None,
+            agent=fields.get("agent") or "default",
+        )
+    except ValidationError as error:
+        raise ValueError(explain(error)) from error

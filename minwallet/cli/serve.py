@@ -1,0 +1,27 @@
+"""`minwallet serve`."""
+
+from typing import Annotated
+
+import typer
+
+
+def serve(
+    context: typer.Context,
+    host: Annotated[
+        str | None, typer.Option("--host", help="The address to listen on.  [env: MINWALLET_HOST; default: 127.0.0.1]")
+    ] = None,
+    port: Annotated[
+        int | None,
+        typer.Option("--port", help="The port to listen on, 0 for a free one.  [env: MINWALLET_PORT; default: 8000]"),
+    ] = None,
+) -> None:
+    """Run the server on the wallet file, which it creates if there is none."""
+    from minwallet import __version__, app
+    from minwallet.config import load_settings
+
+    settings = load_settings(db=context.find_root().params["db"], host=host, port=port)
+
+    def announce(url: str) -> None:
+        typer.echo(f"minwallet {__version__} serves {settings.db} at {url} (stop it with Ctrl-C)", err=True)
+
+    app.serve(settings, announce)

@@ -1,0 +1,68 @@
+"""`minwallet session`."""
+
+import re
+from typing import Annotated
+
+import typer
+
+from minwallet.cli.link import change, read
+from minwallet.cli.output import AgentName, BadUsage, CurrencyName, JsonFlag, print_json, print_line, print_table
+from minwallet.wallet.requests import SessionList, SessionOpen, SessionRevoke
+
+app = typer.Typer(help="Session tokens, which stand for a player in one currency.", no_args_is_help=True)
+
+PlayerId = Annotated[str, typer.Argument(metavar="ID", help="The player.")]
+
+_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+
+
+@app.command("open")
+def open_(
+    context: typer.Context,
+    player_id: PlayerId,
+    currency: CurrencyName = None,
+    ttl: Annotated[str, typer.Option("--ttl", help="How long it is good: 30s, 15m, 24h, 7d.")] = "24h",
+    agent: AgentName = "default",
+    as_json: JsonFlag = False,
+) -> None:
+    """Open a session and print its token, which is shown only now."""
+    request = SessionOpen(agent=agent, player_id=player_id, currency=currency, ttl_s=_seconds(ttl))
+    reply = change(context, request)
+    if as_json:
+        print_json(reply)
+    else:
+        print_line(reply["token"])
+        typer.echo(f"{reply['player_id']} may play in {reply['currency']} until {reply['expires_at']}", err=True)
+
+
+@app.command("list")
+def list_(context: typer.Context, player_id: PlayerId, agent: AgentName = "default", as_json: JsonFlag = False) -> None:
+    """List a player's sessions, the newest first, with the beginnings of their tokens."""
+    reply = read(context, SessionList(agent=agent, player_id=player_id))
+    if as_json:
+        print_json(reply)
+        return
+    rows = [
+        (each["token"], each["currency"], each["status"], each["created_at"], each["expires_at"] or "never")
+        for each in reply["sessions"]
+    ]
+    empty = f"no sessions; open one with: minwallet session open {player_id}"
+    print_table(["token", "currency", "status", "created", "expires"], rows, empty)
+
+
+@app.command("revoke")
+def revoke(
+    context: typer.Context,
+    token: Annotated[str, typer.Argument(metavar="TOKEN", help="The whole token.")],
+    as_json: JsonFlag = False,
+) -> None:
+    """End a session; wins and cancels of its bets still settle."""
+    reply = change(context, SessionRevoke(token=token))
+    print_json(reply) if as_json else print_line("the session is revoked")
+
+
+def _seconds(ttl: str) -> int:
+    match = re.fullmatch(r"([0-9]{1,10})([smhd])", ttl, re.ASCII)
+    if match is None:
+        raise BadUsage(f"{ttl!r} is not a length of time; write it like 30s, 15m, 24h or 7d")
+    return int(match[1]) * _SECONDS[match[2]]

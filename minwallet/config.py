@@ -1,0 +1,77 @@
+"""The settings: one frozen object, and the only reader of the environment (`MINWALLET_…`, and a `.env` file)."""
+
+from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
+from pathlib import Path
+from typing import Annotated, Self
+
+from pydantic import Field, ValidationError, field_validator, model_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+Network = IPv4Network | IPv6Network
+
+
+class BadSettings(ValueError):
+    """A setting that cannot be used; the message names it and says what to set."""
+
+
+class Settings(BaseSettings):
+    """What can be set. Every field has a default that works on the own machine."""
+
+    model_config = SettingsConfigDict(env_prefix="MINWALLET_", env_file=".env", extra="ignore", frozen=True)
+
+    db: Path = Field(Path("minwallet.db"), description="the wallet file")
+    host: str = Field("127.0.0.1", description="the address to listen on")
+    port: int = Field(8000, ge=0, le=65535, description="the port to listen on; 0 picks a free one")
+    callback_key: str = Field(
+        "", pattern=r"^[A-Za-z0-9_-]{0,128}$", description="moves the provider endpoints below /KEY/"
+    )
+    callback_allow: Annotated[tuple[Network, ...], NoDecode] = Field(
+        (), description="who may call the provider endpoints: networks such as 203.0.113.0/24, separated by commas"
+    )
+    forwarded_allow: str = Field(
+        "127.0.0.1",
+        description="the proxies whose X-Forwarded-For is believed when callback_allow is checked, separated by commas",
+    )
+
+    @field_validator("callback_allow", mode="before")
+    @classmethod
+    def _split_networks(cls, value: object) -> object:
+        if not isinstance(value, str):
+            return value
+        return tuple(ip_network(part.strip()) for part in value.split(",") if part.strip())
+
+    @model_validator(mode="after")
+    def _believe_no_stranger(self) -> Self:
+        if self.callback_allow and "*" in self.forwarded_allow:
+            raise ValueError(
+                "MINWALLET_FORWARDED_ALLOW=* lets any caller choose the address that MINWALLET_CALLBACK_ALLOW checks;"
+                " name the proxy's address instead"
+            )
+        return self
+
+    def refuse_to_be_exposed(self) -> None:
+        """The protocols sign nothing, so listening to the world without any protection gives the money away."""
+        if self.callback_key or self.callback_allow or _is_loopback(self.host):
+            return
+        raise BadSettings(
+            f"listening on {self.host} would let anyone move money: set MINWALLET_CALLBACK_KEY to a long random word,"
+            " or MINWALLET_CALLBACK_ALLOW to the provider's networks"
+        )
+
+
+def load_settings(**overrides: object) -> Settings:
+    """The settings from the environment, with those given here first. BadSettings, in one line."""
+    given = {name: value for name, value in overrides.items() if value is not None}
+    try:
+        return Settings(**given)  # type: ignore[arg-type]  # pydantic checks what mypy cannot
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = f"MINWALLET_{str(first['loc'][0]).upper()}: " if first["loc"] else ""
+        raise BadSettings(f"{name}{first['msg'].removeprefix('Value error, ')}") from error
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"

@@ -1,0 +1,280 @@
+"""Decide one command: `decide(snapshot, command, now_ms)`.
+
+The order of looking is the same everywhere: has the id been seen, is the session live, is the player active, is there
+money. So a retry of an applied bet still succeeds when its session has expired, its player was blocked or the money is
+gone; and money in flight (wins, results, cancels) settles whatever became of session and player.
+
+After each "from here on it must succeed" nothing can fail. The caller writes the outcome's new entry, if it has one,
+and moves the account to `cash_after`, `bonus_after` and `hash` of it, in the transaction that read the snapshot.
+"""
+
+from typing import NamedTuple, assert_never
+
+from minwallet.ledger.commands import (
+    Authenticate,
+    Balance,
+    Bet,
+    BetWin,
+    Cancel,
+    Command,
+    Deposit,
+    Movement,
+    Settle,
+    Win,
+    Withdraw,
+)
+from minwallet.ledger.entries import Entry, Kind, Refusal, State, seal
+from minwallet.ledger.money import MAX_CENTS
+from minwallet.ledger.outcomes import Applied, Outcome, Refused, Replayed, Shown
+
+
+class Account(NamedTuple):
+    """One player's money in one currency, in cents, with the head of its hash chain."""
+
+    account_id: int
+    cash: int
+    bonus: int
+    head: bytes
+
+
+class Session(NamedTuple):
+    """When a session ends, and whether it was ended before; both None for one that lasts."""
+
+    expires_at_ms: int | None
+    revoked_at_ms: int | None
+
+
+class Trail(NamedTuple):
+    """The rows that share one transaction id: what claimed it, what settled it, what cancelled it."""
+
+    first: Entry | None = None
+    settled: Entry | None = None
+    cancelled: Entry | None = None
+
+    def followed_by(self, entry: Entry) -> "Trail":
+        """The trail with one more row."""
+        if entry.kind is Kind.CANCEL:
+            return self._replace(cancelled=entry)
+        if self.first is not None:
+            return self._replace(settled=entry)
+        return self._replace(first=entry)
+
+
+class Round(NamedTuple):
+    """What the account's ledger knows of a round: does a bet stand, was any called off, where is its last win."""
+
+    has_standing_bet: bool = False
+    has_cancelled_bet: bool = False
+    last_win_seq: int = 0
+
+
+class Snapshot(NamedTuple):
+    """All that a decision depends on. `session` is None for what the operator does without one."""
+
+    protocol: str
+    account: Account
+    is_blocked: bool
+    session: Session | None
+    trail: Trail
+    round: Round
+    next_seq: int
+
+
+def decide(snapshot: Snapshot, command: Command, now_ms: int) -> Outcome:
+    """What comes of `command`, where `snapshot` is all that is known and `now_ms` is the time in ms since 1970."""
+    match command:
+        case Balance() | Authenticate():
+            return _show(snapshot, command, now_ms)
+        case Bet() | BetWin():
+            return _stake(snapshot, command, now_ms)
+        case Win():
+            return _win(snapshot, command, now_ms)
+        case Settle():
+            return _settle(snapshot, command, now_ms)
+        case Cancel():
+            return _cancel(snapshot, command, now_ms)
+        case Deposit() | Withdraw():
+            return _transfer(snapshot, command, now_ms)
+        case _:
+            assert_never(command)
+
+
+def _show(s: Snapshot, command: Balance | Authenticate, now_ms: int) -> Outcome:
+    if ended := _session_end(s.session, now_ms):
+        return _refuse(s, ended)
+    if s.is_blocked and isinstance(command, Authenticate):
+        return _refuse(s, Refusal.PLAYER_BLOCKED)
+    return Shown(s.account.cash, s.account.bonus)
+
+
+def _stake(s: Snapshot, command: Bet | BetWin, now_ms: int) -> Outcome:
+    cash, bonus = s.account.cash, s.account.bonus
+    if s.trail.cancelled:
+        return _refuse(s, Refusal.CANCELLED)
+    if first := s.trail.first:
+        return _retry(s, command, first)
+    if ended := _session_end(s.session, now_ms):
+        return _refuse(s, ended)
+    if s.is_blocked:
+        return _refuse_for_ever(s, command, Refusal.PLAYER_BLOCKED, now_ms)
+    if command.stake > cash + bonus:
+        return _refuse_for_ever(s, command, Refusal.INSUFFICIENT_FUNDS, now_ms)
+    payout = command.payout if isinstance(command, BetWin) else 0
+    if cash + bonus - command.stake + payout > MAX_CENTS:
+        return _refuse(s, Refusal.OUT_OF_RANGE)
+    # From here on it must succeed.
+    cash_part = min(command.stake, cash)
+    return _apply(s, command, now_ms, cash=payout - cash_part, bonus=cash_part - command.stake)
+
+
+def _win(s: Snapshot, command: Win, now_ms: int) -> Outcome:
+    if first := s.trail.first:
+        return _retry(s, command, first)
+    if s.trail.cancelled:
+        return _refuse(s, Refusal.ID_TAKEN)
+    if command.round and s.round.has_cancelled_bet and not s.round.has_standing_bet:
+        return _refuse(s, Refusal.ROUND_CANCELLED)
+    if _overflows(s, command.payout):
+        return _refuse(s, Refusal.OUT_OF_RANGE)
+    # From here on it must succeed: "a winning has to be taken" (wallet API v.2, win).
+    is_orphan = command.round is not None and not s.round.has_standing_bet
+    state = State.ORPHAN if is_orphan else State.APPLIED
+    return _apply(s, command, now_ms, cash=command.payout, state=state)
+
+
+def _settle(s: Snapshot, command: Settle, now_ms: int) -> Outcome:
+    if s.trail.settled:
+        return _retry(s, command, s.trail.settled)
+    if not _is_open_bet_of(s.trail, s.account.account_id):
+        return _refuse(s, Refusal.NO_OPEN_BET)
+    if _overflows(s, command.payout):
+        return _refuse(s, Refusal.OUT_OF_RANGE)
+    # From here on it must succeed.
+    return _apply(s, command, now_ms, cash=command.payout)
+
+
+def _cancel(s: Snapshot, command: Cancel, now_ms: int) -> Outcome:
+    first, cancelled = s.trail.first, s.trail.cancelled
+    if first and first.kind is Kind.WIN:
+        return _refuse(s, Refusal.NOT_A_BET)
+    if (owner := first or cancelled) and owner.account_id != s.account.account_id:
+        return _refuse(s, Refusal.ID_TAKEN)
+    if cancelled:
+        return Replayed(cancelled, s.account.cash, s.account.bonus)
+    if first is None or first.state is State.REFUSED:
+        return _apply(s, command, now_ms, state=State.CLOSED)
+    if s.trail.settled or s.round.last_win_seq > first.seq:
+        return _refuse(s, Refusal.ROUND_SETTLED)
+    if first.payout > s.account.cash:
+        return _refuse(s, Refusal.WIN_SPENT)
+    if _overflows(s, -first.amount - first.bonus_amount):
+        return _refuse(s, Refusal.OUT_OF_RANGE)
+    # From here on it must succeed.
+    return _apply(s, command, now_ms, cash=-first.amount, bonus=-first.bonus_amount)
+
+
+def _transfer(s: Snapshot, command: Deposit | Withdraw, now_ms: int) -> Outcome:
+    sign = 1 if isinstance(command, Deposit) else -1
+    cash, bonus = sign * command.cash, sign * command.bonus
+    if first := s.trail.first:
+        kind = Kind.DEPOSIT if sign > 0 else Kind.WITHDRAW
+        same = (kind, s.account.account_id, cash, bonus) == (
+            first.kind,
+            first.account_id,
+            first.amount,
+            first.bonus_amount,
+        )
+        return Replayed(first, s.account.cash, s.account.bonus) if same else _refuse(s, Refusal.ID_TAKEN)
+    if s.account.cash + cash < 0 or s.account.bonus + bonus < 0:
+        return _refuse(s, Refusal.INSUFFICIENT_FUNDS)
+    if _overflows(s, cash + bonus):
+        return _refuse(s, Refusal.OUT_OF_RANGE)
+    # From here on it must succeed.
+    return _apply(s, command, now_ms, cash=cash, bonus=bonus)
+
+
+def _session_end(session: Session | None, now_ms: int) -> Refusal | None:
+    if session is None:
+        return None
+    if session.revoked_at_ms is not None:
+        return Refusal.SESSION_REVOKED
+    if session.expires_at_ms is not None and session.expires_at_ms <= now_ms:
+        return Refusal.SESSION_EXPIRED
+    return None
+
+
+def _overflows(s: Snapshot, cents: int) -> bool:
+    """Cash and bonus together stay a 63-bit number, so that no sum of the two can pass it."""
+    return s.account.cash + s.account.bonus + cents > MAX_CENTS
+
+
+def _is_open_bet_of(trail: Trail, account_id: int) -> bool:
+    """The ticket's bet took this account's money, and neither a result nor a refund has come yet."""
+    bet = trail.first
+    return (
+        bet is not None
+        and bet.account_id == account_id
+        and bet.kind is Kind.BET
+        and bet.state is State.APPLIED
+        and trail.cancelled is None
+    )
+
+
+def _retry(s: Snapshot, command: Movement, earlier: Entry) -> Outcome:
+    """The id has been used: by this very request, which then has the same outcome again, or by another."""
+    if _content(earlier) != _content(_entry(s, command, now_ms=0)):
+        return _refuse(s, Refusal.ID_TAKEN)
+    if earlier.refusal is not None:
+        return _refuse(s, earlier.refusal)
+    return Replayed(earlier, s.account.cash, s.account.bonus)
+
+
+def _content(e: Entry) -> tuple[object, ...]:
+    return (e.kind, e.account_id, e.stake, e.payout, e.game, e.round, e.detail)
+
+
+def _refuse(s: Snapshot, refusal: Refusal) -> Refused:
+    return Refused(refusal, s.account.cash, s.account.bonus)
+
+
+def _refuse_for_ever(s: Snapshot, command: Movement, refusal: Refusal, now_ms: int) -> Refused:
+    entry = _entry(s, command, now_ms)._replace(state=State.REFUSED, refusal=refusal)
+    return Refused(refusal, s.account.cash, s.account.bonus, seal(entry, s.account.head))
+
+
+def _apply(
+    s: Snapshot, command: Movement, now_ms: int, *, cash: int = 0, bonus: int = 0, state: State = State.APPLIED
+) -> Applied:
+    cash_after, bonus_after = s.account.cash + cash, s.account.bonus + bonus
+    assert min(cash_after, bonus_after) >= 0
+    assert cash_after + bonus_after <= MAX_CENTS
+    entry = _entry(s, command, now_ms)._replace(
+        amount=cash, bonus_amount=bonus, cash_after=cash_after, bonus_after=bonus_after, state=state
+    )
+    return Applied(seal(entry, s.account.head), cash_after, bonus_after)
+
+
+def _entry(s: Snapshot, command: Movement, now_ms: int) -> Entry:
+    """The command as a row that moves nothing yet; without its hash."""
+    fields: tuple[Kind, str, str | None, str | None, str | None, int, int]
+    match command:
+        case Bet(id, stake, round, game, detail):
+            fields = (Kind.BET, id, round, game, detail, stake, 0)
+        case Win(id, payout, round, game):
+            fields = (Kind.WIN, id, round, game, None, 0, payout)
+        case Settle(id, payout, game, detail):
+            fields = (Kind.WIN, id, id, game, detail, 0, payout)
+        case BetWin(id, stake, payout, game):
+            fields = (Kind.BETWIN, id, id, game, None, stake, payout)
+        case Cancel(id, round):
+            bet = s.trail.first
+            fields = (Kind.CANCEL, id, bet.round if bet else round or id, bet.game if bet else None, None, 0, 0)
+        case Deposit(id):
+            fields = (Kind.DEPOSIT, id, None, None, None, 0, 0)
+        case Withdraw(id):
+            fields = (Kind.WITHDRAW, id, None, None, None, 0, 0)
+        case _:
+            assert_never(command)
+    account = s.account
+    before = (0, 0, account.cash, account.bonus, State.APPLIED, None, b"")
+    return Entry._make((s.next_seq, now_ms, account.account_id, s.protocol, *fields, *before))

@@ -1,0 +1,81 @@
+"""The ledger's rows, and the hash chain that ties an account's rows together.
+
+Rows are only ever added. Each carries a SHA-256 over the hash of the account's previous row and its own fields, and
+the account holds the last one, its head; so a row that is changed, removed or slipped in later is noticed.
+"""
+
+import hashlib
+import json
+from enum import StrEnum
+from typing import NamedTuple
+
+
+class Kind(StrEnum):
+    BET = "bet"
+    WIN = "win"
+    CANCEL = "cancel"
+    BETWIN = "betwin"
+    DEPOSIT = "deposit"
+    WITHDRAW = "withdraw"
+
+
+class State(StrEnum):
+    APPLIED = "applied"
+    REFUSED = "refused"
+    """A bet that stays refused: a late duplicate may not take money for a bet the game has called off."""
+    CLOSED = "closed"
+    """A tombstone: a cancel of an id that took nothing, which no bet may use any more."""
+    ORPHAN = "orphan"
+    """A win, paid, whose round has no bet that this wallet knows."""
+
+
+class Refusal(StrEnum):
+    """Every reason for which an intelligible request is not carried out, in the order in which they are looked for."""
+
+    SESSION_UNKNOWN = "session_unknown"
+    CANCELLED = "cancelled"
+    ID_TAKEN = "id_taken"
+    NOT_A_BET = "not_a_bet"
+    NO_OPEN_BET = "no_open_bet"
+    SESSION_REVOKED = "session_revoked"
+    SESSION_EXPIRED = "session_expired"
+    PLAYER_BLOCKED = "player_blocked"
+    ROUND_CANCELLED = "round_cancelled"
+    ROUND_SETTLED = "round_settled"
+    INSUFFICIENT_FUNDS = "insufficient_funds"
+    WIN_SPENT = "win_spent"
+    OUT_OF_RANGE = "out_of_range"
+
+
+class Entry(NamedTuple):
+    """One transaction. `amount` and `bonus_amount` are the signed changes, `stake` and `payout` what was asked for."""
+
+    seq: int
+    at_ms: int
+    account_id: int
+    protocol: str
+    kind: Kind
+    id: str
+    round: str | None
+    game: str | None
+    detail: str | None
+    stake: int
+    payout: int
+    amount: int
+    bonus_amount: int
+    cash_after: int
+    bonus_after: int
+    state: State
+    refusal: Refusal | None
+    hash: bytes
+
+
+def genesis(agent: str, player_id: str, currency: str) -> bytes:
+    """The head of an account that has no rows yet: it names the account, so rows cannot change owners."""
+    return hashlib.sha256(json.dumps([agent, player_id, currency]).encode()).digest()
+
+
+def seal(entry: Entry, head: bytes) -> Entry:
+    """The entry with its hash, the next after `head`. The account's own number is left out: `genesis` names it."""
+    fields = json.dumps([*entry[:2], *entry[3:-1]], separators=(",", ":"))
+    return entry._replace(hash=hashlib.sha256(head + fields.encode()).digest())

@@ -1,0 +1,226 @@
+"""vela: a GET for each operation, everything in the query, a JSON object back.
+
+The specification is "Vela Gaming: Common Wallet"; its sentences are quoted where the code obeys them. `ticket_id` is
+the id of a bet, of its result and of its refund alike, and names the round. Balances in an answer are the current ones.
+"""
+
+import json
+import re
+from typing import Any, assert_never
+from urllib.parse import parse_qsl, urlencode
+
+from minwallet.ledger.commands import (
+    Authenticate,
+    Balance,
+    Bet,
+    BetWin,
+    Cancel,
+    Command,
+    Deposit,
+    Settle,
+    Win,
+    Withdraw,
+)
+from minwallet.ledger.entries import Refusal, State
+from minwallet.ledger.money import MAX_CENTS, MAX_ID
+from minwallet.ledger.outcomes import Applied, Outcome, Refused, Replayed, Shown, Stranger
+from minwallet.protocols.wire import Answer, Call, Exchange, Holder, Malformed, is_text
+
+SUCCESS, INVALID_TOKEN, INVALID_TRANSACTION, INSUFFICIENT_FUNDS, UNAVAILABLE, BAD_FIELD = 0, 1, 2, 3, 500, 2001
+
+LONGEST_TEXT = 64
+
+_DIGITS = re.compile(r"[0-9]{1,20}", re.ASCII)
+
+_PATHS = {
+    "authenticate": "/api/user/authenticate",
+    "bet": "/api/bet",
+    "result": "/api/result",
+    "refund": "/api/refund",
+    "betwin": "/api/betwin",
+}
+
+
+class _BadField(ValueError):
+    def __init__(self, code: int, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+class Vela:
+    """The operation is in the path; the specification writes authenticate's in two ways."""
+
+    name = "vela"
+    method = "GET"
+    routes = {path: operation for operation, path in _PATHS.items()} | {"/api/users/authenticate": "authenticate"}
+    ids_per_currency = False
+
+    def parse(self, operation: str, raw: bytes) -> Call | Malformed:
+        try:
+            fields = _Fields(raw)
+            token = fields.only("access_token", INVALID_TOKEN, "Invalid Token")
+            return Call(operation, token, _command(operation, fields))
+        except _BadField as bad:
+            return Malformed(operation, bad.code, str(bad))
+
+    def render(self, call: Call, outcome: Outcome | Stranger, holder: Holder | None, now_ms: int) -> bytes:
+        del now_ms
+        if isinstance(outcome, Stranger):
+            return _write(_failure(*_refusal(outcome.refusal)))
+        balances = {"balance": outcome.cash, "balance2": outcome.bonus}
+        match outcome:
+            case Shown():
+                assert holder is not None
+                member = {"member_id": holder.player_id, "currency": holder.currency}
+                return _write({"status_code": SUCCESS, **member, **balances})
+            case Applied(entry) | Replayed(entry) if entry.state is State.CLOSED:
+                # A refund of a ticket that took no money closes it, but there was nothing to give back.
+                return _write({**_failure(*_refusal(Refusal.NO_OPEN_BET)), **balances})
+            case Applied() | Replayed():
+                return _write({"status_code": SUCCESS, **balances})
+            case Refused(refusal):
+                return _write({**_failure(*_refusal(refusal)), **balances})
+            case _:
+                assert_never(outcome)
+
+    def complain(self, complaint: Malformed, now_ms: int) -> bytes:
+        del now_ms
+        return _write(_failure(complaint.code, complaint.message))
+
+    def fault_code(self, http_status: int) -> int:
+        return UNAVAILABLE if http_status >= 500 else BAD_FIELD
+
+    def build(self, call: Call, now_ms: int, wallet_token: str | None = None) -> Exchange:
+        del now_ms, wallet_token
+        query = urlencode({"access_token": call.token, **_parameters(call.command)})
+        return Exchange(self.method, _PATHS[call.operation], query=query.encode())
+
+    def read(self, body: bytes) -> Answer:
+        fields = json.loads(body)
+        if not isinstance(fields, dict) or type(fields.get("status_code")) is not int:
+            raise ValueError("status_code: must be a whole number in a JSON object")
+        return Answer(
+            fields["status_code"],
+            fields.get("message"),
+            fields.get("balance"),
+            fields.get("balance2"),
+            fields.get("member_id"),
+            fields.get("currency"),
+        )
+
+
+class _Fields:
+    """The parameters of a query, each of which may be given once."""
+
+    def __init__(self, query: bytes) -> None:
+        self._values: dict[str, list[str]] = {}
+        try:
+            for name, value in parse_qsl(query.decode("ascii"), keep_blank_values=True, errors="strict"):
+                self._values.setdefault(name, []).append(value)
+        except ValueError:
+            raise _BadField(BAD_FIELD, "the query is not percent-encoded UTF-8") from None
+
+    def only(self, name: str, code: int, message: str) -> str:
+        """A required parameter's value."""
+        values = self._values.get(name, [""])
+        if len(values) > 1 or not values[0]:
+            raise _BadField(code, message)
+        return values[0]
+
+    def number(self, name: str, most: int, code: int = BAD_FIELD, prefix: str = "") -> int:
+        """A required number: ASCII digits and nothing else, as Python's own int() takes far too much."""
+        message = f"{prefix}{name}: required once, as digits, from 0 to {most}"
+        digits = self.only(name, code, message)
+        if not _DIGITS.fullmatch(digits) or int(digits) > most:
+            raise _BadField(code, message)
+        return int(digits)
+
+    def ticket(self) -> str:
+        return str(self.number("ticket_id", MAX_ID, INVALID_TRANSACTION, "Invalid Transaction ID: "))
+
+    def cents(self, name: str) -> int:
+        return self.number(name, MAX_CENTS)
+
+    def text(self, name: str) -> str | None:
+        """An optional parameter's value; an empty one is none."""
+        values = self._values.get(name, [""])
+        if len(values) > 1 or not is_text(values[0], LONGEST_TEXT):
+            raise _BadField(BAD_FIELD, f"{name}: at most once, with at most {LONGEST_TEXT} printable symbols")
+        return values[0] or None
+
+    def detail(self, name: str, value: object | None) -> str | None:
+        """The protocol's own part of a request's content, in the ledger's words."""
+        return None if value is None else json.dumps({name: value}, separators=(",", ":"))
+
+
+def _command(operation: str, fields: _Fields) -> Authenticate | Bet | Settle | BetWin | Cancel:
+    game = fields.text("game_code")
+    if operation == "authenticate":
+        return Authenticate()
+    ticket = fields.ticket()
+    match operation:
+        case "bet":
+            key = fields.detail("key", fields.text("key"))
+            return Bet(ticket, fields.cents("total_bet"), ticket, game, key)
+        case "result":
+            # "This field records how much credit a player has used in the action game."
+            used = fields.number("total_used", MAX_ID) if fields.text("total_used") else None
+            return Settle(ticket, fields.cents("total_win"), game, fields.detail("total_used", used))
+        case "betwin":
+            return BetWin(ticket, fields.cents("total_bet"), fields.cents("total_win"), game)
+        case _:
+            return Cancel(ticket)
+
+
+def _parameters(command: Command) -> dict[str, object]:
+    """What a caller sends beside the token."""
+    match command:
+        case Authenticate():
+            return {}
+        case Bet(id, stake, _, game, detail):
+            return {"ticket_id": id, "total_bet": stake, **_optional(game, detail)}
+        case Settle(id, payout, game, detail):
+            return {"ticket_id": id, "total_win": payout, **_optional(game, detail)}
+        case BetWin(id, stake, payout, game):
+            return {"ticket_id": id, "total_bet": stake, "total_win": payout, **_optional(game, None)}
+        case Cancel(id):
+            return {"ticket_id": id}
+        case Balance() | Win() | Deposit() | Withdraw():
+            raise ValueError(f"vela has no {type(command).__name__}")
+        case _:
+            assert_never(command)
+
+
+def _optional(game: str | None, detail: str | None) -> dict[str, object]:
+    return (json.loads(detail) if detail else {}) | ({"game_code": game} if game else {})
+
+
+def _refusal(refusal: Refusal) -> tuple[int, str]:
+    match refusal:
+        case Refusal.SESSION_UNKNOWN | Refusal.SESSION_REVOKED | Refusal.SESSION_EXPIRED:
+            return INVALID_TOKEN, "Invalid Token"
+        case Refusal.PLAYER_BLOCKED:
+            return INVALID_TOKEN, "Player blocked"
+        case Refusal.INSUFFICIENT_FUNDS:
+            return INSUFFICIENT_FUNDS, "Insufficient Funds"
+        case (
+            Refusal.ID_TAKEN
+            | Refusal.CANCELLED
+            | Refusal.ROUND_SETTLED
+            | Refusal.ROUND_CANCELLED
+            | Refusal.OUT_OF_RANGE
+            | Refusal.WIN_SPENT
+            | Refusal.NOT_A_BET
+            | Refusal.NO_OPEN_BET
+        ):
+            return INVALID_TRANSACTION, "Invalid Transaction ID"
+        case _:
+            assert_never(refusal)
+
+
+def _failure(code: int, message: str) -> dict[str, Any]:
+    return {"status_code": code, "message": message}
+
+
+def _write(fields: dict[str, Any]) -> bytes:
+    return json.dumps(fields, separators=(",", ":")).encode()

@@ -1,0 +1,216 @@
+"""wallet-v2: JSON over POST, the operation in the field `type`.
+
+The specification is "Wallet API v.2"; its sentences are quoted where the code obeys them. Two of its samples are not
+JSON (`"player_id"="usr-1122334455"`, and requests broken over two lines); what they mean is plain, and that is spoken
+here. A transaction id "is unique within one currency", so ids are looked up per agent and currency.
+"""
+
+import json
+import time
+from typing import Any, assert_never
+
+from minwallet.ledger.commands import Authenticate, Balance, Bet, BetWin, Cancel, Deposit, Settle, Win, Withdraw
+from minwallet.ledger.entries import Refusal
+from minwallet.ledger.money import MAX_CENTS, MAX_ID
+from minwallet.ledger.outcomes import Applied, Outcome, Refused, Replayed, Shown, Stranger
+from minwallet.protocols.wire import Answer, Call, Exchange, Holder, Malformed, is_text
+
+MALFORMED, UNKNOWN_TYPE, UNAVAILABLE = 100, 101, 500
+
+LONGEST_GAME, LONGEST_TIME = 64, 40
+
+
+class _BadField(ValueError):
+    """The field, and what it should be."""
+
+
+class WalletV2:
+    """`type` is credit, bet, win or cancel."""
+
+    name = "wallet-v2"
+    method = "POST"
+    routes = {"/wallet": "", "/wallet/{wallet_token}": ""}  # noqa: RUF012 the protocol's own, never changed
+    ids_per_currency = True
+
+    def parse(self, operation: str, raw: bytes) -> Call | Malformed:
+        try:
+            fields = _read_object(raw)
+            operation = _text(fields, "type", None)
+            if operation not in ("credit", "bet", "win", "cancel"):
+                return Malformed("", UNKNOWN_TYPE, "type: must be credit, bet, win or cancel")
+            token = _text(fields, "code", None)
+            if "time" in fields:
+                _text(fields, "time", LONGEST_TIME)
+            return Call(operation, token, _command(operation, fields))
+        except _BadField as bad:
+            return Malformed(operation, MALFORMED, str(bad))
+
+    def render(self, call: Call, outcome: Outcome | Stranger, holder: Holder | None, now_ms: int) -> bytes:
+        fields: dict[str, object]
+        match outcome:
+            case Shown(cash, bonus):
+                assert holder is not None
+                fields = {
+                    "credit": cash + bonus,
+                    "player_id": holder.player_id,
+                    "result": 1,
+                    "time": _time(now_ms),
+                    "currency": holder.currency,
+                }
+            case Applied(entry) | Replayed(entry):
+                # "credit — ... after deducting the bet": a retry is told what the first answer would have told.
+                fields = {"credit": entry.cash_after + entry.bonus_after, "result": 1, "time": _time(now_ms)}
+            case Refused(refusal, cash, bonus):
+                fields = {"credit": cash + bonus, **_failure(*_refusal(refusal), now_ms)}
+            case Stranger(refusal):
+                fields = _failure(*_refusal(refusal), now_ms)
+            case _:
+                assert_never(outcome)
+        return _write(fields)
+
+    def complain(self, complaint: Malformed, now_ms: int) -> bytes:
+        return _write(_failure(complaint.code, complaint.message, now_ms))
+
+    def fault_code(self, http_status: int) -> int:
+        return UNAVAILABLE if http_status >= 500 else MALFORMED
+
+    def build(self, call: Call, now_ms: int, wallet_token: str | None = None) -> Exchange:
+        common: dict[str, object] = {"code": call.token, "type": call.operation, "time": _time(now_ms)}
+        fields: dict[str, object]
+        match call.command:
+            case Balance():
+                fields = common
+            case Bet(id, stake, round, game):
+                fields = {"bet": stake, **common, "game": _game(game), "id": int(id), "round_id": int(round)}
+            case Win(id, payout, round, game):
+                fields = {"win": payout, **common, "game": _game(game), "id": int(id)}
+                if round is not None:
+                    fields["round_id"] = int(round)
+            case Cancel(id, round):
+                fields = {**common, "id": int(id)}
+                if round is not None:
+                    fields["round_id"] = int(round)
+            case Authenticate() | Settle() | BetWin() | Deposit() | Withdraw():
+                raise ValueError(f"wallet-v2 has no {type(call.command).__name__}")
+            case _:
+                assert_never(call.command)
+        path = "/wallet" if wallet_token is None else f"/wallet/{wallet_token}"
+        return Exchange(self.method, path, body=_write(fields))
+
+    def read(self, body: bytes) -> Answer:
+        fields = _read_object(body)
+        if fields.get("result") == 1:
+            return Answer(0, None, _cents(fields, "credit"), None, fields.get("player_id"), fields.get("currency"))
+        code = fields.get("err_code")
+        if type(code) is not int:
+            raise _BadField("err_code: must be a whole number where result is not 1")
+        balance = _cents(fields, "credit") if "credit" in fields else None
+        return Answer(code, fields.get("err_desc"), balance)
+
+
+def _command(operation: str, fields: dict[str, Any]) -> Balance | Bet | Win | Cancel:
+    if operation == "credit":
+        return Balance()
+    id_ = str(_number(fields, "id", MAX_ID))
+    # "round_id - transaction number of the first bet": a bet without one is the first of its own round.
+    round_ = str(_number(fields, "round_id", MAX_ID)) if "round_id" in fields else None
+    match operation:
+        case "bet":
+            return Bet(id_, _cents(fields, "bet"), round_ or id_, _game_name(fields))
+        case "win":
+            return Win(id_, _cents(fields, "win"), round_, _game_name(fields))
+        case _:
+            return Cancel(id_, round_)
+
+
+def _refusal(refusal: Refusal) -> tuple[int, str]:
+    match refusal:
+        case Refusal.SESSION_UNKNOWN | Refusal.SESSION_REVOKED:
+            return 102, "session not found"
+        case Refusal.SESSION_EXPIRED:
+            return 103, "session expired"
+        case Refusal.PLAYER_BLOCKED:
+            return 104, "player blocked"
+        case Refusal.INSUFFICIENT_FUNDS:
+            return 105, "insufficient funds"
+        case Refusal.ID_TAKEN:
+            return 106, "transaction id already used"
+        case Refusal.CANCELLED:
+            return 107, "transaction cancelled"
+        case Refusal.ROUND_SETTLED:
+            return 108, "round already settled"
+        case Refusal.ROUND_CANCELLED:
+            return 109, "round cancelled"
+        case Refusal.OUT_OF_RANGE | Refusal.WIN_SPENT:
+            return 110, "amount out of range"
+        case Refusal.NOT_A_BET | Refusal.NO_OPEN_BET:
+            return 111, "not a bet"
+        case _:
+            assert_never(refusal)
+
+
+def _failure(code: int, description: str, now_ms: int) -> dict[str, object]:
+    return {"result": 0, "err_code": code, "err_desc": description, "time": _time(now_ms)}
+
+
+def _time(now_ms: int) -> str:
+    return time.strftime("%d-%m-%Y %H:%M:%S", time.gmtime(now_ms // 1000))
+
+
+def _game(game: str | None) -> int | str | None:
+    """A game's code as the provider writes it: a number where it is one."""
+    return int(game) if game is not None and game.isascii() and game.isdigit() else game
+
+
+def _write(fields: dict[str, object]) -> bytes:
+    return json.dumps(fields, separators=(",", ":")).encode()
+
+
+def _read_object(raw: bytes) -> dict[str, Any]:
+    try:
+        fields = json.loads(raw, object_pairs_hook=_no_duplicates, parse_constant=_no_constants)
+    except _BadField:
+        raise
+    except (ValueError, RecursionError):
+        raise _BadField("the body is not JSON") from None
+    if not isinstance(fields, dict):
+        raise _BadField("the body is not a JSON object")
+    return fields
+
+
+def _no_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    fields = dict(pairs)
+    if len(fields) < len(pairs):
+        raise _BadField("the body has a field twice")
+    return fields
+
+
+def _no_constants(name: str) -> None:
+    raise ValueError(f"{name} is not JSON")
+
+
+def _text(fields: dict[str, Any], name: str, longest: int | None) -> str:
+    value = fields.get(name)
+    if not isinstance(value, str) or (longest is not None and len(value) > longest):
+        raise _BadField(f"{name}: must be text" + (f" of at most {longest} symbols" if longest else ""))
+    return value
+
+
+def _number(fields: dict[str, Any], name: str, most: int) -> int:
+    value = fields.get(name)
+    if type(value) is not int or not 0 <= value <= most:
+        raise _BadField(f"{name}: must be a whole number from 0 to {most}")
+    return value
+
+
+def _cents(fields: dict[str, Any], name: str) -> int:
+    return _number(fields, name, MAX_CENTS)
+
+
+def _game_name(fields: dict[str, Any]) -> str:
+    value = fields.get("game")
+    if type(value) is int and 0 <= value <= MAX_ID:
+        return str(value)
+    if not value or not is_text(value, LONGEST_GAME):
+        raise _BadField(f"game: must be a whole number, or text of 1 to {LONGEST_GAME} printable symbols")
+    return str(value)

@@ -1,0 +1,172 @@
+"""What the wallet asks of a store, stated as intent. Times are ms since 1970 UTC, amounts cents.
+
+A store keeps these promises:
+
+- a batch is one transaction: all of it is durable when `apply` returns, or nothing of it happened;
+- all that a decision reads is read inside the transaction that writes it, nothing is decided from a cache;
+- one connection writes, in one process; a transaction row is never changed or removed.
+"""
+
+from collections.abc import Sequence
+from enum import StrEnum
+from typing import NamedTuple, Protocol
+
+from minwallet.ledger.audit import Owner
+from minwallet.ledger.commands import Command, Deposit
+from minwallet.ledger.decide import Account
+from minwallet.ledger.entries import Entry
+from minwallet.ledger.outcomes import Outcome
+
+OPERATOR = "operator"
+"""The protocol name of what the operator moves without a provider: deposits and withdrawals."""
+
+
+class StoreFault(Exception):
+    """The store failed, and what it was asked for did not happen."""
+
+
+class ConstraintFault(StoreFault):
+    """A rule of the file itself refused the batch; another batch may well succeed."""
+
+
+class OutcomeUnknown(StoreFault):
+    """The commit failed: it may or may not be in the file. Only a restart, which recovers the file, finds out."""
+
+
+class UnusableFile(StoreFault):
+    """The file cannot be opened as a wallet; the message says why and what to do."""
+
+
+class Order(NamedTuple):
+    """A command and the account it is for. `session_id` is None where the operator acts without one."""
+
+    command: Command
+    protocol: str
+    account_id: int
+    session_id: int | None = None
+    ids_per_currency: bool = False
+    """Whether the protocol's ids are unique per agent and currency, rather than per agent."""
+
+
+class PlayerStatus(StrEnum):
+    ACTIVE = "active"
+    BLOCKED = "blocked"
+
+
+class Agent(NamedTuple):
+    agent_id: int
+    name: str
+    wallet_token: str
+    host_id: str | None
+
+
+class Player(NamedTuple):
+    """A player with the accounts, as (account_id, currency, cash, bonus), in order of currency."""
+
+    player_key: int
+    agent: str
+    player_id: str
+    status: PlayerStatus
+    accounts: tuple[tuple[int, str, int, int], ...]
+
+
+class Bearer(NamedTuple):
+    """What a session token stands for. None of it ever changes, so it may be remembered."""
+
+    session_id: int
+    account_id: int
+    player_key: int
+    player_id: str
+    currency: str
+    wallet_token: str
+
+
+class SessionRow(NamedTuple):
+    """A session as the operator sees it; `hint` is the beginning of the token, the token itself is kept nowhere."""
+
+    hint: str
+    currency: str
+    created_at_ms: int
+    expires_at_ms: int | None
+    revoked_at_ms: int | None
+
+
+class NewSession(NamedTuple):
+    token_hash: bytes
+    hint: str
+    expires_at_ms: int | None
+
+
+class Opening(NamedTuple):
+    """An account to open for a player who may be new, with what it holds at first and perhaps a session."""
+
+    agent: str
+    player_id: str
+    currency: str
+    cash: int
+    bonus: int
+    session: NewSession | None = None
+
+
+class Opened(NamedTuple):
+    """How many players and accounts were made, or what stood in the way: (index of the opening, reason)."""
+
+    players: int = 0
+    accounts: int = 0
+    problems: tuple[tuple[int, str], ...] = ()
+
+
+class AuditPage(NamedTuple):
+    """Rows in order of `seq`, the owners of their accounts, and with the last page the accounts as of its rows."""
+
+    entries: Sequence[Entry]
+    owners: dict[int, Owner]
+    accounts: Sequence[Account] | None
+
+
+class Store(Protocol):
+    """A durable wallet. Every method may raise StoreFault."""
+
+    async def apply(self, orders: Sequence[Order], now_ms: int) -> list[Outcome]:
+        """Decide the orders in turn and write what they decide, in one transaction; at most one order a player."""
+
+    async def look(self, order: Order, now_ms: int) -> Outcome:
+        """The outcome of a question, which changes nothing."""
+
+    async def find_bearer(self, token_hash: bytes) -> Bearer | None: ...
+
+    async def add_agent(self, name: str, wallet_token: str, host_id: str | None, now_ms: int) -> Agent | None:
+        """None where one of the three is taken."""
+
+    async def list_agents(self) -> list[Agent]: ...
+
+    async def open_accounts(self, openings: Sequence[Opening], now_ms: int) -> Opened:
+        """Make the players, accounts and sessions that are missing, all or none; what exists stays as it is."""
+
+    async def list_players(self, agent: str) -> list[Player]: ...
+
+    async def find_player(self, agent: str, player_id: str) -> Player | None: ...
+
+    async def set_player_status(self, player_key: int, status: PlayerStatus) -> None: ...
+
+    async def add_session(self, account_id: int, session: NewSession, now_ms: int) -> None: ...
+
+    async def list_sessions(self, player_key: int) -> list[SessionRow]:
+        """The newest first."""
+
+    async def revoke_session(self, token_hash: bytes, now_ms: int) -> bool:
+        """False where nobody has this session; revoking twice changes nothing."""
+
+    async def read_entries(self, account_ids: Sequence[int], limit: int) -> list[Entry]:
+        """The accounts' newest rows, newest first."""
+
+    async def read_audit_page(self, after_seq: int, limit: int) -> AuditPage: ...
+
+    async def count_entries(self) -> int: ...
+
+    async def close(self) -> None: ...
+
+
+def opening_deposit(opening: Opening) -> Deposit:
+    """The first row of an account that does not start empty."""
+    return Deposit(f"opening:{opening.player_id}:{opening.currency}", opening.cash, opening.bonus)

@@ -1,0 +1,243 @@
+"""The store in plain Python: the reference engine that the tests hold the others against. Nothing of it lasts."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from minwallet.ledger.audit import Owner
+from minwallet.ledger.commands import Authenticate, Balance
+from minwallet.ledger.decide import Account, Round, Session, Snapshot, Trail, decide
+from minwallet.ledger.entries import Entry, Kind, State, genesis
+from minwallet.ledger.outcomes import Applied, Outcome, Refused
+from minwallet.storage.base import (
+    OPERATOR,
+    Agent,
+    AuditPage,
+    Bearer,
+    NewSession,
+    Opened,
+    Opening,
+    Order,
+    Player,
+    PlayerStatus,
+    SessionRow,
+    opening_deposit,
+)
+
+Key = tuple[str, str, str, str]
+"""A transaction id where it is unique: (agent, protocol, currency or "", id)."""
+
+
+@dataclass
+class _Player:
+    agent: Agent
+    player_id: str
+    status: PlayerStatus = PlayerStatus.ACTIVE
+
+
+@dataclass
+class _Account:
+    player_key: int
+    currency: str
+    money: Account
+
+
+@dataclass
+class _Session:
+    new: NewSession
+    account_id: int
+    created_at_ms: int
+    revoked_at_ms: int | None = None
+
+
+@dataclass
+class MemoryStore:
+    """The `Store` of `storage.base`, forgotten at the end. Numbers are places in lists, counted from 1."""
+
+    _agents: list[Agent] = field(default_factory=lambda: [Agent(1, "default", "default", None)])
+    _players: list[_Player] = field(default_factory=list)
+    _accounts: list[_Account] = field(default_factory=list)
+    _sessions: list[_Session] = field(default_factory=list)
+    _entries: list[Entry] = field(default_factory=list)
+    _trails: dict[Key, Trail] = field(default_factory=dict)
+
+    async def apply(self, orders: Sequence[Order], now_ms: int) -> list[Outcome]:
+        return [self._apply(order, now_ms) for order in orders]
+
+    def _apply(self, order: Order, now_ms: int) -> Outcome:
+        assert not isinstance(order.command, Balance | Authenticate)
+        account = self._accounts[order.account_id - 1]
+        agent = self._players[account.player_key - 1].agent
+        space = (agent.name, order.protocol, account.currency if order.ids_per_currency else "")
+        key = (*space, order.command.id)
+        trail = self._trails.get(key, Trail())
+        round_id = trail.first.round if trail.first else getattr(order.command, "round", None)
+        outcome = decide(self._snapshot(order, trail, self._round(space, account, round_id)), order.command, now_ms)
+        if isinstance(outcome, Applied | Refused) and (entry := outcome.entry):
+            self._entries.append(entry)
+            self._trails[key] = trail.followed_by(entry)
+            account.money = Account(entry.account_id, entry.cash_after, entry.bonus_after, entry.hash)
+        return outcome
+
+    def _snapshot(self, order: Order, trail: Trail, round_: Round) -> Snapshot:
+        account = self._accounts[order.account_id - 1]
+        session = self._sessions[order.session_id - 1] if order.session_id else None
+        return Snapshot(
+            order.protocol,
+            account.money,
+            self._players[account.player_key - 1].status is PlayerStatus.BLOCKED,
+            Session(session.new.expires_at_ms, session.revoked_at_ms) if session else None,
+            trail,
+            round_,
+            len(self._entries) + 1,
+        )
+
+    def _round(self, space: tuple[str, str, str], account: _Account, round_id: str | None) -> Round:
+        rows = [
+            (trail, row)
+            for key, trail in self._trails.items()
+            if key[:3] == space
+            for row in trail
+            if row and round_id is not None and row.round == round_id and row.account_id == account.money.account_id
+        ]
+        return Round(
+            any(row.kind is Kind.BET and row.state is State.APPLIED and not trail.cancelled for trail, row in rows),
+            any(row.kind is Kind.CANCEL for _, row in rows),
+            max((row.seq for _, row in rows if row.kind is Kind.WIN), default=0),
+        )
+
+    async def look(self, order: Order, now_ms: int) -> Outcome:
+        return decide(self._snapshot(order, Trail(), Round()), order.command, now_ms)
+
+    async def find_bearer(self, token_hash: bytes) -> Bearer | None:
+        for number, session in enumerate(self._sessions, 1):
+            if session.new.token_hash == token_hash:
+                account = self._accounts[session.account_id - 1]
+                player = self._players[account.player_key - 1]
+                return Bearer(
+                    number,
+                    session.account_id,
+                    account.player_key,
+                    player.player_id,
+                    account.currency,
+                    player.agent.wallet_token,
+                )
+        return None
+
+    async def add_agent(self, name: str, wallet_token: str, host_id: str | None, now_ms: int) -> Agent | None:
+        del now_ms
+        for agent in self._agents:
+            if name == agent.name or wallet_token == agent.wallet_token or (host_id and host_id == agent.host_id):
+                return None
+        self._agents.append(Agent(len(self._agents) + 1, name, wallet_token, host_id))
+        return self._agents[-1]
+
+    async def list_agents(self) -> list[Agent]:
+        return sorted(self._agents, key=lambda agent: agent.name)
+
+    async def open_accounts(self, openings: Sequence[Opening], now_ms: int) -> Opened:
+        agents = {agent.name: agent for agent in self._agents}
+        problems = [
+            (index, f"no agent {opening.agent}; add it with: minwallet agent add {opening.agent}")
+            for index, opening in enumerate(openings)
+            if opening.agent not in agents
+        ]
+        before = (len(self._players), len(self._accounts), len(self._sessions))
+        deposits: list[Order] = []
+        for index, opening in enumerate(openings):
+            if opening.agent not in agents:
+                continue
+            account_id = self._open_account(agents[opening.agent], opening)
+            if account_id > before[1] and opening.cash + opening.bonus:
+                deposits.append(Order(opening_deposit(opening), OPERATOR, account_id))
+            if session := opening.session:
+                bearer = await self.find_bearer(session.token_hash)
+                if bearer is None:
+                    await self.add_session(account_id, session, now_ms)
+                elif bearer.account_id != account_id:
+                    problems.append((index, "its token stands for another player or currency; choose another token"))
+        if problems:
+            del self._players[before[0] :], self._accounts[before[1] :], self._sessions[before[2] :]
+            return Opened(problems=tuple(sorted(problems)))
+        await self.apply(deposits, now_ms)
+        return Opened(len(self._players) - before[0], len(self._accounts) - before[1])
+
+    def _open_account(self, agent: Agent, opening: Opening) -> int:
+        names = [(player.agent.name, player.player_id) for player in self._players]
+        if (opening.agent, opening.player_id) not in names:
+            self._players.append(_Player(agent, opening.player_id))
+            names.append((opening.agent, opening.player_id))
+        player_key = names.index((opening.agent, opening.player_id)) + 1
+        for account_id, account in enumerate(self._accounts, 1):
+            if (account.player_key, account.currency) == (player_key, opening.currency):
+                return account_id
+        account_id = len(self._accounts) + 1
+        head = genesis(opening.agent, opening.player_id, opening.currency)
+        self._accounts.append(_Account(player_key, opening.currency, Account(account_id, 0, 0, head)))
+        return account_id
+
+    async def list_players(self, agent: str) -> list[Player]:
+        found = [
+            Player(
+                player_key,
+                agent,
+                player.player_id,
+                player.status,
+                tuple(
+                    (account.money.account_id, account.currency, account.money.cash, account.money.bonus)
+                    for account in sorted(self._accounts, key=lambda account: account.currency)
+                    if account.player_key == player_key
+                ),
+            )
+            for player_key, player in enumerate(self._players, 1)
+            if player.agent.name == agent
+        ]
+        return sorted(found, key=lambda player: player.player_id)
+
+    async def find_player(self, agent: str, player_id: str) -> Player | None:
+        found = [player for player in await self.list_players(agent) if player.player_id == player_id]
+        return found[0] if found else None
+
+    async def set_player_status(self, player_key: int, status: PlayerStatus) -> None:
+        self._players[player_key - 1].status = status
+
+    async def add_session(self, account_id: int, session: NewSession, now_ms: int) -> None:
+        self._sessions.append(_Session(session, account_id, now_ms))
+
+    async def list_sessions(self, player_key: int) -> list[SessionRow]:
+        return [
+            SessionRow(
+                session.new.hint,
+                account.currency,
+                session.created_at_ms,
+                session.new.expires_at_ms,
+                session.revoked_at_ms,
+            )
+            for session in reversed(self._sessions)
+            if (account := self._accounts[session.account_id - 1]).player_key == player_key
+        ]
+
+    async def revoke_session(self, token_hash: bytes, now_ms: int) -> bool:
+        bearer = await self.find_bearer(token_hash)
+        if bearer is None:
+            return False
+        session = self._sessions[bearer.session_id - 1]
+        session.revoked_at_ms = session.revoked_at_ms or now_ms
+        return True
+
+    async def read_entries(self, account_ids: Sequence[int], limit: int) -> list[Entry]:
+        return [entry for entry in reversed(self._entries) if entry.account_id in account_ids][:limit]
+
+    async def read_audit_page(self, after_seq: int, limit: int) -> AuditPage:
+        entries = self._entries[after_seq : after_seq + limit]
+        owners = {}
+        for account_id, account in enumerate(self._accounts, 1):
+            player = self._players[account.player_key - 1]
+            owners[account_id] = Owner(player.agent.name, player.player_id, account.currency)
+        is_last = len(entries) < limit
+        return AuditPage(entries, owners, [account.money for account in self._accounts] if is_last else None)
+
+    async def count_entries(self) -> int:
+        return len(self._entries)
+
+    async def close(self) -> None:
+        """Nothing is held."""

@@ -1,0 +1,90 @@
+"""Who owns the wallet file: one process writes and checkpoints it, whoever else wants a change asks that process.
+
+The owner holds a lock on a side file next to the database, readable by its user only. A server also writes there where
+it can be asked: a loopback address and a random key. The lock dies with the process, so a side file whose lock is free
+means nothing, whatever it says.
+"""
+
+import fcntl
+import json
+import os
+import time
+from pathlib import Path
+from typing import NamedTuple, Self
+
+from minwallet.storage.base import UnusableFile
+
+PATIENCE_S = 5.0
+"""How long to wait for another command that owns the file for a moment."""
+
+
+class Desk(NamedTuple):
+    """Where a running server takes the operator's changes."""
+
+    pid: int
+    url: str
+    key: str
+    serves: str
+    """The address that providers call."""
+
+
+class FileOwner:
+    """The lock, held until `release`. `owner.announce` tells others how to ask this process for a change."""
+
+    def __init__(self, side_file: Path, descriptor: int) -> None:
+        self._side_file = side_file
+        self._descriptor = descriptor
+
+    @classmethod
+    def acquire(cls, database: Path) -> "Self | Desk":
+        """The ownership of the database, or the server that has it. UnusableFile where another command keeps it."""
+        deadline = time.monotonic() + PATIENCE_S
+        while True:
+            if owner := cls._try(database):
+                return owner
+            if desk := find_desk(database):
+                return desk
+            if time.monotonic() > deadline:
+                raise UnusableFile(f"another minwallet command is still using {database}; wait for it, or end it")
+            time.sleep(0.02)
+
+    @classmethod
+    def _try(cls, database: Path) -> Self | None:
+        side_file = side_file_of(database)
+        try:
+            descriptor = os.open(side_file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        except OSError as error:
+            raise UnusableFile(
+                f"cannot write beside {database}: {error.strerror}; choose another place with --db"
+            ) from error
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            # The last owner may have removed the file between our opening and our locking it.
+            if os.fstat(descriptor).st_ino != side_file.stat().st_ino:
+                raise BlockingIOError
+            os.ftruncate(descriptor, 0)
+        except (BlockingIOError, FileNotFoundError):
+            os.close(descriptor)
+            return None
+        return cls(side_file, descriptor)
+
+    def announce(self, desk: Desk) -> None:
+        """Tell others where to ask."""
+        os.pwrite(self._descriptor, json.dumps(desk._asdict()).encode(), 0)
+
+    def release(self) -> None:
+        """Give the file up. The side file goes while the lock is still held, so nobody's newer one is removed."""
+        self._side_file.unlink(missing_ok=True)
+        os.close(self._descriptor)
+
+
+def side_file_of(database: Path) -> Path:
+    return database.with_name(f"{database.name}.owner")
+
+
+def find_desk(database: Path) -> Desk | None:
+    """The server that the side file names, if it names one. It may be gone: only the lock tells."""
+    try:
+        return Desk(**json.loads(side_file_of(database).read_bytes()))
+    except (OSError, ValueError, TypeError):
+        return None

@@ -1,0 +1,202 @@
+"""Decide a batch inside the transaction that writes it: read everything, decide each in turn, write, commit.
+
+Every read takes the whole batch at once, as one JSON array, so that a batch of any size is a handful of statements.
+Two players may use one transaction id in the same batch; the later one is decided with the earlier one's row in sight.
+"""
+
+import json
+import sqlite3
+from collections.abc import Iterable, Sequence
+from typing import Any, NamedTuple
+
+from minwallet.ledger.commands import Authenticate, Balance, Cancel, Win
+from minwallet.ledger.decide import Account, Round, Session, Snapshot, Trail, decide
+from minwallet.ledger.entries import Entry, Kind, Refusal, State
+from minwallet.ledger.outcomes import Applied, Outcome, Refused
+from minwallet.storage.base import Order
+
+ENTRY = """
+    t.seq, t.at_ms, t.account_id, p.protocol, t.kind, t.id, t.round, t.game, t.detail, t.stake, t.payout,
+    t.amount, t.bonus_amount, t.cash_after, t.bonus_after, t.state, t.refusal, t.hash
+"""
+
+READ_SUBJECTS = """
+    SELECT a.account_id, a.cash, a.bonus, a.head, p.status = 'blocked', p.agent_id, a.currency,
+           s.session_id, s.expires_at_ms, s.revoked_at_ms
+      FROM json_each(?) AS asked
+      JOIN accounts AS a ON a.account_id = asked.value ->> 0
+      JOIN players AS p USING (player_key)
+      LEFT JOIN sessions AS s ON s.session_id = asked.value ->> 1
+     ORDER BY asked.key
+"""
+
+READ_TRAILS = f"""
+    SELECT t.space_id, t.part, {ENTRY}
+      FROM json_each(?) AS asked
+      CROSS JOIN transactions AS t ON t.space_id = asked.value ->> 0 AND t.id = asked.value ->> 1
+      JOIN id_spaces AS p USING (space_id)
+"""  # noqa: S608 the columns are a constant
+
+READ_ROUNDS = """
+    WITH asked AS (
+        SELECT key, value ->> 0 AS account_id, value ->> 1 AS space_id, value ->> 2 AS round FROM json_each(?)
+    )
+    SELECT EXISTS (
+               SELECT 1 FROM transactions AS bet
+                WHERE bet.account_id = asked.account_id AND bet.round = asked.round AND bet.space_id = asked.space_id
+                  AND bet.kind = 'bet' AND bet.state = 'applied'
+                  AND NOT EXISTS (SELECT 1 FROM transactions AS c
+                                   WHERE c.space_id = bet.space_id AND c.id = bet.id AND c.part = 2)
+           ),
+           EXISTS (
+               SELECT 1 FROM transactions AS c
+                WHERE c.account_id = asked.account_id AND c.round = asked.round AND c.space_id = asked.space_id
+                  AND c.kind = 'cancel'
+           ),
+           coalesce((
+               SELECT win.seq FROM transactions AS win
+                WHERE win.account_id = asked.account_id AND win.round = asked.round AND win.space_id = asked.space_id
+                  AND win.kind = 'win'
+                ORDER BY win.seq DESC LIMIT 1
+           ), 0)
+      FROM asked ORDER BY asked.key
+"""
+
+ADD_ENTRY = """
+    INSERT INTO transactions (space_id, part, seq, at_ms, account_id, kind, id, round, game, detail, stake, payout,
+                              amount, bonus_amount, cash_after, bonus_after, state, refusal, hash)
+    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+"""
+
+MOVE_ACCOUNT = "UPDATE accounts SET cash = ?, bonus = ?, head = ? WHERE account_id = ?"
+
+_KINDS = {str(kind): kind for kind in Kind}
+_STATES = {str(state): state for state in State}
+_REFUSALS: dict[str | None, Refusal | None] = {None: None, **{str(refusal): refusal for refusal in Refusal}}
+
+Key = tuple[int, str]
+"""A transaction id where it is unique: (space_id, id)."""
+
+
+class Subject(NamedTuple):
+    """Whom an order is about."""
+
+    account: Account
+    is_blocked: bool
+    session: Session | None
+    agent_id: int
+    currency: str
+
+
+def apply(db: sqlite3.Connection, orders: Sequence[Order], now_ms: int) -> list[Outcome]:
+    """Decide the orders in turn and write the entries they make. The caller holds the write transaction."""
+    subjects = read_subjects(db, orders)
+    keys: list[Key] = []
+    for order, subject in zip(orders, subjects, strict=True):
+        assert not isinstance(order.command, Balance | Authenticate)
+        keys.append((_space(db, order, subject), order.command.id))
+    trails = _read_trails(db, keys)
+    rounds = _read_rounds(db, orders, keys, trails)
+    first_seq = next_seq(db)
+
+    outcomes: list[Outcome] = []
+    rows: list[tuple[Any, ...]] = []
+    moves: list[tuple[int, int, bytes, int]] = []
+    for index, (order, subject, key) in enumerate(zip(orders, subjects, keys, strict=True)):
+        trail = trails.get(key, Trail())
+        snapshot = Snapshot(
+            order.protocol,
+            subject.account,
+            subject.is_blocked,
+            subject.session,
+            trail,
+            rounds.get(index, Round()),
+            first_seq + len(rows),
+        )
+        outcome = decide(snapshot, order.command, now_ms)
+        outcomes.append(outcome)
+        if isinstance(outcome, Applied | Refused) and (entry := outcome.entry):
+            rows.append((key[0], _part(trail, entry), *entry[:3], *entry[4:]))
+            moves.append((entry.cash_after, entry.bonus_after, entry.hash, entry.account_id))
+            trails[key] = trail.followed_by(entry)
+    if rows:
+        db.executemany(ADD_ENTRY, rows)
+        db.executemany(MOVE_ACCOUNT, moves)
+    return outcomes
+
+
+def look(db: sqlite3.Connection, order: Order, now_ms: int) -> Outcome:
+    """The outcome of a question: no identity, nothing to write."""
+    (subject,) = read_subjects(db, [order])
+    snapshot = Snapshot(order.protocol, subject.account, subject.is_blocked, subject.session, Trail(), Round(), 0)
+    return decide(snapshot, order.command, now_ms)
+
+
+def read_subjects(db: sqlite3.Connection, orders: Sequence[Order]) -> list[Subject]:
+    asked = json.dumps([(order.account_id, order.session_id) for order in orders])
+    return [
+        Subject(Account(*row[:4]), bool(row[4]), Session(*row[8:]) if row[7] is not None else None, *row[5:7])
+        for row in db.execute(READ_SUBJECTS, (asked,))
+    ]
+
+
+def make_entry(row: Sequence[Any]) -> Entry:
+    """An entry of the columns of ENTRY."""
+    return Entry._make((*row[:4], _KINDS[row[4]], *row[5:15], _STATES[row[15]], _REFUSALS[row[16]], row[17]))
+
+
+def next_seq(db: sqlite3.Connection) -> int:
+    (last,) = db.execute("SELECT coalesce(max(seq), 0) FROM transactions").fetchone()
+    return int(last) + 1
+
+
+def _space(db: sqlite3.Connection, order: Order, subject: Subject) -> int:
+    """The id space of the order, made when it is first used."""
+    name = (subject.agent_id, order.protocol, subject.currency if order.ids_per_currency else "")
+    found = db.execute(
+        "SELECT space_id FROM id_spaces WHERE agent_id = ? AND protocol = ? AND currency = ?", name
+    ).fetchone()
+    if found is None:
+        found = db.execute(
+            "INSERT INTO id_spaces (agent_id, protocol, currency) VALUES (?, ?, ?) RETURNING space_id", name
+        ).fetchone()
+    return int(found[0])
+
+
+def _read_trails(db: sqlite3.Connection, keys: Iterable[Key]) -> dict[Key, Trail]:
+    trails: dict[Key, Trail] = {}
+    for space_id, part, *columns in db.execute(READ_TRAILS, (json.dumps(list(keys)),)):
+        entry = make_entry(columns)
+        key = (space_id, entry.id)
+        trails[key] = trails.get(key, Trail())._replace(**{Trail._fields[part]: entry})
+    return trails
+
+
+def _read_rounds(
+    db: sqlite3.Connection, orders: Sequence[Order], keys: Sequence[Key], trails: dict[Key, Trail]
+) -> dict[int, Round]:
+    """What is known of the rounds that decisions will ask about, by the order's place in the batch."""
+    asked: dict[int, tuple[int, int, str]] = {}
+    for index, (order, key) in enumerate(zip(orders, keys, strict=True)):
+        round_id = _round_asked_about(order.command, trails.get(key))
+        if round_id is not None:
+            asked[index] = (order.account_id, key[0], round_id)
+    if not asked:
+        return {}
+    found = db.execute(READ_ROUNDS, (json.dumps(list(asked.values())),))
+    return {index: Round(bool(row[0]), bool(row[1]), row[2]) for index, row in zip(asked, found, strict=True)}
+
+
+def _round_asked_about(command: object, trail: Trail | None) -> str | None:
+    if isinstance(command, Win):
+        return command.round
+    if isinstance(command, Cancel) and trail and trail.first:
+        return trail.first.round
+    return None
+
+
+def _part(trail: Trail, entry: Entry) -> int:
+    """Which field of the trail the entry fills."""
+    if entry.kind is Kind.CANCEL:
+        return 2
+    return 0 if trail.first is None else 1

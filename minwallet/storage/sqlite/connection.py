@@ -1,0 +1,223 @@
+"""Open the file safely, bring its schema up to date, and run work on the one thread that may touch a connection.
+
+Requests never touch a connection themselves: aiosqlite queues their work for the connection's own thread, where a
+cancelled request cannot stop it half-way. The work is a plain function over `sqlite3.Connection`, one hop for a whole
+transaction.
+"""
+
+import os
+import re
+import sqlite3
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from importlib import resources
+from pathlib import Path
+from typing import TypeVar
+
+import aiosqlite
+
+from minwallet.storage.base import ConstraintFault, OutcomeUnknown, StoreFault, UnusableFile
+
+T = TypeVar("T")
+
+APPLICATION_ID = int.from_bytes(b"minw", "big")
+
+PRAGMAS = (
+    # Readers never wait for the writer, and a commit is one sequential write.
+    ("journal_mode", "wal"),
+    # FULL: a reply is sent after its commit has been synced. NORMAL loses acknowledged bets with the power.
+    ("synchronous", 2),
+    # On macOS fsync alone does not reach the disk; elsewhere these two change nothing.
+    ("fullfsync", 1),
+    ("checkpoint_fullfsync", 1),
+    # A row that names no account must not get in, whatever the bug.
+    ("foreign_keys", 1),
+    # REPLACE removes rows silently unless its removals fire triggers too.
+    ("recursive_triggers", 1),
+    # A doctored schema shall not run functions, and a damaged page is found when it is read.
+    ("trusted_schema", 0),
+    ("cell_size_check", 1),
+    # After a burst the write-ahead log gives its space back.
+    ("journal_size_limit", 64 * 1024 * 1024),
+    # Sorting never leaves temporary files beside the money.
+    ("temp_store", 2),
+    # A reader may meet the moment in which the log is reset; it waits instead of failing.
+    ("busy_timeout", 5000),
+)
+
+NETWORK_FILE_SYSTEMS = {"9p", "afs", "ceph", "cifs", "fuse.sshfs", "glusterfs", "nfs", "nfs4", "smb3", "smbfs"}
+
+
+class Connection(aiosqlite.Connection):
+    """An aiosqlite connection that runs a whole function on its thread, and speaks the store's own faults."""
+
+    async def run(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        """What `work` returns; StoreFault where the database or the disk fails."""
+        try:
+            # The library runs any function on its thread, but only says so to subclasses and without types.
+            result: T = await self._execute(work, self._conn)  # type: ignore[no-untyped-call]
+        except sqlite3.IntegrityError as error:
+            raise ConstraintFault(f"the file refused the change: {error}") from error
+        except sqlite3.Error as error:
+            raise StoreFault(f"the database failed: {error}") from error
+        return result
+
+
+@contextmanager
+def transaction(db: sqlite3.Connection) -> Iterator[None]:
+    """Commit the block, or nothing of it. OutcomeUnknown where the commit itself fails."""
+    db.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+    except BaseException:
+        # A full disk makes SQLite roll back by itself, and a second ROLLBACK would be an error.
+        if db.in_transaction:
+            db.execute("ROLLBACK")
+        raise
+    try:
+        db.execute("COMMIT")
+    except sqlite3.Error as error:
+        raise OutcomeUnknown(f"the commit failed: {error}") from error
+
+
+async def connect(path: Path, *, read_only: bool = False) -> Connection:
+    """A connection to an existing wallet file. A read-only one neither writes nor checkpoints."""
+
+    def open_connection() -> sqlite3.Connection:
+        # Transactions are begun and ended by name, and only this connection's own thread ever uses it.
+        uri = f"{path.absolute().as_uri()}?mode={'ro' if read_only else 'rw'}"
+        db = sqlite3.connect(uri, uri=True, isolation_level=None, check_same_thread=False)
+        try:
+            _set_pragmas(db, read_only=read_only)
+        except BaseException:
+            db.close()
+            raise
+        return db
+
+    connection = Connection(open_connection, iter_chunk_size=64)
+    try:
+        await connection
+    except sqlite3.Error as error:
+        raise UnusableFile(_why(path, error)) from error
+    return connection
+
+
+def create_file(path: Path) -> None:
+    """An empty file, for its owner's eyes only, before SQLite makes companions with the same mode."""
+    try:
+        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
+    except FileExistsError:
+        return
+    except OSError as error:
+        raise UnusableFile(f"cannot create {path}: {error.strerror}; choose another place with --db") from error
+
+
+def check_exists(path: Path) -> None:
+    if not path.exists():
+        raise UnusableFile(f"there is no wallet file at {path}; make one with: minwallet --db {path} serve")
+
+
+def check_place(path: Path) -> None:
+    """Refuse what could never be a safe wallet file, in words."""
+    if sqlite3.sqlite_version_info < (3, 38):
+        raise UnusableFile(
+            f"this Python has SQLite {sqlite3.sqlite_version}; minwallet needs 3.38 or newer, so use a newer Python"
+        )
+    if path.is_dir():
+        raise UnusableFile(f"{path} is a folder; name a file in it with --db, such as {path / 'minwallet.db'}")
+    if not path.parent.is_dir():
+        raise UnusableFile(f"the folder {path.parent} does not exist; create it first, or choose another with --db")
+    if _file_system_kind(path.parent) in NETWORK_FILE_SYSTEMS:
+        raise UnusableFile(f"{path} is on a network file system, where SQLite can lose money; use a local disk")
+
+
+def migrate(db: sqlite3.Connection, path: Path) -> None:
+    """Bring the schema up to date, each numbered step with its number in a transaction of its own."""
+    version, steps = check_schema(db, path), _migrations()
+    for number, script in enumerate(steps[version:], version + 1):
+        with transaction(db):
+            for statement in _statements(script):
+                db.execute(statement)
+            db.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+            db.execute(f"PRAGMA user_version = {number}")
+
+
+def check_schema(db: sqlite3.Connection, path: Path) -> int:
+    """The version of the file's schema, 0 for a new one; refuses what is not ours, and what is newer than we are."""
+    application_id, version, tables = db.execute(
+        "SELECT (SELECT application_id FROM pragma_application_id), (SELECT user_version FROM pragma_user_version),"
+        " (SELECT count(*) FROM sqlite_schema)"
+    ).fetchone()
+    is_new = (application_id, version, tables) == (0, 0, 0)
+    if not is_new and application_id != APPLICATION_ID:
+        raise UnusableFile(f"{path} is another program's database; choose another file with --db")
+    if version > (known := len(_migrations())):
+        raise UnusableFile(
+            f"{path} was written by a newer minwallet (schema {version}, this one knows {known}); upgrade minwallet"
+        )
+    return int(version)
+
+
+def check_pages(db: sqlite3.Connection, path: Path) -> None:
+    """Refuse to serve a file with damaged pages."""
+    found = [row[0] for row in db.execute("PRAGMA quick_check(3)")]
+    if found != ["ok"]:
+        raise UnusableFile(f"{path} is damaged ({found[0]}); restore it from a backup")
+
+
+def _set_pragmas(db: sqlite3.Connection, *, read_only: bool) -> None:
+    for name, value in PRAGMAS:
+        if read_only and name == "journal_mode":
+            continue
+        db.execute(f"PRAGMA {name} = {value}")
+        (found,) = db.execute(f"PRAGMA {name}").fetchone()
+        if found != value:
+            raise sqlite3.OperationalError(f"PRAGMA {name} is {found!r} where {value!r} was set")
+    if read_only:
+        db.execute("PRAGMA query_only = 1")
+
+
+def _migrations() -> list[str]:
+    folder = resources.files("minwallet.storage") / "schema"
+    names = sorted(file.name for file in folder.iterdir() if re.fullmatch(r"\d{4}_\w+\.sql", file.name))
+    return [(folder / name).read_text("utf-8") for name in names]
+
+
+def _statements(script: str) -> Iterator[str]:
+    """The script's statements, one by one; a trigger's inner semicolons do not end it."""
+    statement = ""
+    for line in script.splitlines(keepends=True):
+        statement += line
+        if sqlite3.complete_statement(statement):
+            yield statement
+            statement = ""
+
+
+def _why(path: Path, error: sqlite3.Error) -> str:
+    if "not a database" in str(error):
+        return f"{path} is not a wallet file; choose another with --db"
+    if "malformed" in str(error):
+        return f"{path} is damaged ({error}); restore it from a backup"
+    return f"cannot use {path}: {error}; check the permissions of the file and its folder, and the free space"
+
+
+def _file_system_kind(folder: Path) -> str:
+    """The kind of file system that holds the folder, or "" where the system does not tell."""
+    mounts = Path("/proc/self/mounts")
+    if not mounts.exists():
+        return ""
+    device = folder.stat().st_dev
+    kind = ""
+    for line in mounts.read_text("utf-8").splitlines():
+        _, mount_point, kind_here, *_ = line.split(" ")
+        place = Path(mount_point.encode().decode("unicode_escape"))
+        if place in (folder.resolve(), *folder.resolve().parents) and _device(place) == device:
+            kind = kind_here
+    return kind
+
+
+def _device(place: Path) -> int | None:
+    try:
+        return place.stat().st_dev
+    except OSError:
+        return None

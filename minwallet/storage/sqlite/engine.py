@@ -1,0 +1,167 @@
+"""The store over one SQLite file: a connection that writes and checkpoints, and one that only reads."""
+
+import sqlite3
+from collections.abc import Callable, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Self, TypeVar
+
+from minwallet.ledger.entries import Entry
+from minwallet.ledger.outcomes import Outcome
+from minwallet.storage.base import (
+    Agent,
+    AuditPage,
+    Bearer,
+    NewSession,
+    Opened,
+    Opening,
+    Order,
+    Player,
+    PlayerStatus,
+    SessionRow,
+    StoreFault,
+    UnusableFile,
+)
+from minwallet.storage.sqlite import batch, records
+from minwallet.storage.sqlite.connection import (
+    Connection,
+    check_exists,
+    check_pages,
+    check_place,
+    check_schema,
+    connect,
+    create_file,
+    migrate,
+    transaction,
+)
+
+T = TypeVar("T")
+
+
+class _Unwanted(Exception):
+    """Gives a transaction up without a fault; carries what was found."""
+
+    def __init__(self, opened: Opened) -> None:
+        self.opened = opened
+
+
+class SqliteStore:
+    """The `Store` of `storage.base`, durable. Make one with `open`; `open_read_only` is for beside a running server."""
+
+    sqlite_version = sqlite3.sqlite_version
+
+    def __init__(self, reader: Connection, writer: Connection | None) -> None:
+        self._reader = reader
+        self._writer = writer
+
+    @classmethod
+    async def open(cls, path: Path, *, create: bool, check: bool = False) -> Self:
+        """The one writer's store. The caller owns the file (`storage.owner`). UnusableFile says why it cannot be."""
+        check_place(path)
+        if create:
+            create_file(path)
+        else:
+            check_exists(path)
+        writer = await connect(path)
+        try:
+            await _prepare(writer, path, partial(migrate, path=path))
+            if check:
+                await _prepare(writer, path, partial(check_pages, path=path))
+            reader = await connect(path)
+        except BaseException:
+            await writer.close()
+            raise
+        await reader.run(lambda db: db.execute("PRAGMA query_only = 1"))
+        return cls(reader, writer)
+
+    @classmethod
+    async def open_read_only(cls, path: Path) -> Self:
+        """A store that only reads, for a process that does not own the file."""
+        check_place(path)
+        check_exists(path)
+        reader = await connect(path, read_only=True)
+        try:
+            await _prepare(reader, path, partial(check_schema, path=path))
+        except BaseException:
+            await reader.close()
+            raise
+        return cls(reader, None)
+
+    async def close(self) -> None:
+        """The writer last: whoever closes last empties the write-ahead log."""
+        await self._reader.close()
+        if self._writer:
+            await self._writer.close()
+
+    async def apply(self, orders: Sequence[Order], now_ms: int) -> list[Outcome]:
+        return await self._write(lambda db: batch.apply(db, orders, now_ms))
+
+    async def look(self, order: Order, now_ms: int) -> Outcome:
+        return await self._reader.run(lambda db: batch.look(db, order, now_ms))
+
+    async def find_bearer(self, token_hash: bytes) -> Bearer | None:
+        return await self._reader.run(lambda db: records.find_bearer(db, token_hash))
+
+    async def add_agent(self, name: str, wallet_token: str, host_id: str | None, now_ms: int) -> Agent | None:
+        return await self._write(lambda db: records.add_agent(db, name, wallet_token, host_id, now_ms))
+
+    async def list_agents(self) -> list[Agent]:
+        return await self._reader.run(records.list_agents)
+
+    async def open_accounts(self, openings: Sequence[Opening], now_ms: int) -> Opened:
+        def work(db: sqlite3.Connection) -> Opened:
+            opened = records.open_accounts(db, openings, now_ms)
+            if opened.problems:
+                raise _Unwanted(opened)
+            return opened
+
+        try:
+            return await self._write(work)
+        except _Unwanted as unwanted:
+            return unwanted.opened
+
+    async def list_players(self, agent: str) -> list[Player]:
+        return await self._reader.run(lambda db: records.read_players(db, agent))
+
+    async def find_player(self, agent: str, player_id: str) -> Player | None:
+        found = await self._reader.run(lambda db: records.read_players(db, agent, player_id))
+        return found[0] if found else None
+
+    async def set_player_status(self, player_key: int, status: PlayerStatus) -> None:
+        await self._write(lambda db: records.set_player_status(db, player_key, status))
+
+    async def add_session(self, account_id: int, session: NewSession, now_ms: int) -> None:
+        await self._write(lambda db: records.add_session(db, account_id, session, now_ms))
+
+    async def list_sessions(self, player_key: int) -> list[SessionRow]:
+        return await self._reader.run(lambda db: records.list_sessions(db, player_key))
+
+    async def revoke_session(self, token_hash: bytes, now_ms: int) -> bool:
+        return await self._write(lambda db: records.revoke_session(db, token_hash, now_ms))
+
+    async def read_entries(self, account_ids: Sequence[int], limit: int) -> list[Entry]:
+        return await self._reader.run(lambda db: records.read_entries(db, account_ids, limit))
+
+    async def read_audit_page(self, after_seq: int, limit: int) -> AuditPage:
+        return await self._reader.run(lambda db: records.read_audit_page(db, after_seq, limit))
+
+    async def count_entries(self) -> int:
+        return await self._reader.run(records.count_entries)
+
+    async def _write(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        def in_transaction(db: sqlite3.Connection) -> T:
+            with transaction(db):
+                return work(db)
+
+        if self._writer is None:
+            raise StoreFault("this store only reads; ask the process that owns the file")
+        return await self._writer.run(in_transaction)
+
+
+async def _prepare(connection: Connection, path: Path, work: Callable[[sqlite3.Connection], object]) -> None:
+    try:
+        await connection.run(work)
+    except UnusableFile:
+        raise
+    except StoreFault as fault:
+        raise UnusableFile(f"cannot use {path}: {fault}; restore it from a backup") from fault

@@ -1,0 +1,197 @@
+"""Agents, players, accounts and sessions, and pages of the ledger: plain functions over a connection."""
+
+import json
+import sqlite3
+from collections.abc import Iterable, Sequence
+from itertools import groupby
+
+from minwallet.ledger.audit import Owner
+from minwallet.ledger.decide import Account
+from minwallet.ledger.entries import Entry, genesis
+from minwallet.ledger.outcomes import Applied
+from minwallet.storage.base import (
+    OPERATOR,
+    Agent,
+    AuditPage,
+    Bearer,
+    NewSession,
+    Opened,
+    Opening,
+    Order,
+    Player,
+    PlayerStatus,
+    SessionRow,
+    opening_deposit,
+)
+from minwallet.storage.sqlite import batch
+
+READ_PLAYERS = """
+    SELECT p.player_key, g.name, p.player_id, p.status, a.account_id, a.currency, a.cash, a.bonus
+      FROM players AS p
+      JOIN agents AS g USING (agent_id)
+      LEFT JOIN accounts AS a USING (player_key)
+     WHERE g.name = :agent AND (:player_id IS NULL OR p.player_id = :player_id)
+     ORDER BY p.player_id, a.currency
+"""
+
+READ_OWNERS = """
+    SELECT a.account_id, g.name, p.player_id, a.currency
+      FROM accounts AS a JOIN players AS p USING (player_key) JOIN agents AS g USING (agent_id)
+     WHERE a.account_id IN (SELECT value FROM json_each(?))
+"""
+
+OPENINGS_AT_ONCE = 500
+"""How many opening deposits are decided together: enough to make the statements cheap, few enough to stay small."""
+
+
+def find_bearer(db: sqlite3.Connection, token_hash: bytes) -> Bearer | None:
+    row = db.execute(
+        "SELECT s.session_id, s.account_id, p.player_key, p.player_id, a.currency, g.wallet_token"
+        "  FROM sessions AS s JOIN accounts AS a USING (account_id) JOIN players AS p USING (player_key)"
+        "  JOIN agents AS g USING (agent_id) WHERE s.token_hash = ?",
+        (token_hash,),
+    ).fetchone()
+    return Bearer(*row) if row else None
+
+
+def add_agent(db: sqlite3.Connection, name: str, wallet_token: str, host_id: str | None, now_ms: int) -> Agent | None:
+    row = db.execute(
+        "INSERT INTO agents (name, wallet_token, host_id, created_at_ms) VALUES (?, ?, ?, ?)"
+        " ON CONFLICT DO NOTHING RETURNING agent_id, name, wallet_token, host_id",
+        (name, wallet_token, host_id, now_ms),
+    ).fetchone()
+    return Agent(*row) if row else None
+
+
+def list_agents(db: sqlite3.Connection) -> list[Agent]:
+    return [Agent(*row) for row in db.execute("SELECT agent_id, name, wallet_token, host_id FROM agents ORDER BY name")]
+
+
+def read_players(db: sqlite3.Connection, agent: str, player_id: str | None = None) -> list[Player]:
+    rows = db.execute(READ_PLAYERS, {"agent": agent, "player_id": player_id})
+    return [
+        Player._make((*name, PlayerStatus(status), tuple(row[4:] for row in accounts if row[4] is not None)))
+        for (*name, status), accounts in groupby(rows, key=lambda row: row[:4])
+    ]
+
+
+def set_player_status(db: sqlite3.Connection, player_key: int, status: PlayerStatus) -> None:
+    db.execute("UPDATE players SET status = ? WHERE player_key = ?", (status, player_key))
+
+
+def add_session(db: sqlite3.Connection, account_id: int, session: NewSession, now_ms: int) -> None:
+    db.execute(
+        "INSERT INTO sessions (token_hash, hint, account_id, created_at_ms, expires_at_ms) VALUES (?, ?, ?, ?, ?)",
+        (session.token_hash, session.hint, account_id, now_ms, session.expires_at_ms),
+    )
+
+
+def list_sessions(db: sqlite3.Connection, player_key: int) -> list[SessionRow]:
+    return [
+        SessionRow(*row)
+        for row in db.execute(
+            "SELECT s.hint, a.currency, s.created_at_ms, s.expires_at_ms, s.revoked_at_ms"
+            "  FROM sessions AS s JOIN accounts AS a USING (account_id)"
+            " WHERE a.player_key = ? ORDER BY s.session_id DESC",
+            (player_key,),
+        )
+    ]
+
+
+def revoke_session(db: sqlite3.Connection, token_hash: bytes, now_ms: int) -> bool:
+    return bool(
+        db.execute(
+            "UPDATE sessions SET revoked_at_ms = coalesce(revoked_at_ms, ?) WHERE token_hash = ?", (now_ms, token_hash)
+        ).rowcount
+    )
+
+
+def read_entries(db: sqlite3.Connection, account_ids: Sequence[int], limit: int) -> list[Entry]:
+    rows = db.execute(
+        f"SELECT {batch.ENTRY} FROM transactions AS t JOIN id_spaces AS p USING (space_id)"  # noqa: S608 a constant
+        " WHERE t.account_id IN (SELECT value FROM json_each(?)) ORDER BY t.seq DESC LIMIT ?",
+        (json.dumps(list(account_ids)), limit),
+    )
+    return [batch.make_entry(row) for row in rows]
+
+
+def count_entries(db: sqlite3.Connection) -> int:
+    """The newest row's number, which is how many there are."""
+    return batch.next_seq(db) - 1
+
+
+def read_audit_page(db: sqlite3.Connection, after_seq: int, limit: int) -> AuditPage:
+    """One read transaction, so that the last page and the accounts are of the same moment."""
+    db.execute("BEGIN")
+    try:
+        rows = db.execute(
+            f"SELECT {batch.ENTRY} FROM transactions AS t JOIN id_spaces AS p USING (space_id)"  # noqa: S608 a constant
+            " WHERE t.seq > ? ORDER BY t.seq LIMIT ?",
+            (after_seq, limit),
+        )
+        entries = [batch.make_entry(row) for row in rows]
+        if len(entries) == limit:
+            return AuditPage(entries, _owners(db, {entry.account_id for entry in entries}), None)
+        accounts = [Account(*row) for row in db.execute("SELECT account_id, cash, bonus, head FROM accounts")]
+        return AuditPage(entries, _owners(db, (account.account_id for account in accounts)), accounts)
+    finally:
+        db.execute("COMMIT")
+
+
+def _owners(db: sqlite3.Connection, account_ids: Iterable[int]) -> dict[int, Owner]:
+    return {row[0]: Owner(*row[1:]) for row in db.execute(READ_OWNERS, (json.dumps(list(account_ids)),))}
+
+
+def open_accounts(db: sqlite3.Connection, openings: Sequence[Opening], now_ms: int) -> Opened:
+    """Make what is missing. The caller holds the write transaction, and gives it up where there are problems."""
+    agents = {agent.name: agent.agent_id for agent in list_agents(db)}
+    problems: list[tuple[int, str]] = []
+    deposits: list[Order] = []
+    players = accounts = 0
+    for index, opening in enumerate(openings):
+        agent_id = agents.get(opening.agent)
+        if agent_id is None:
+            problems.append((index, f"no agent {opening.agent}; add it with: minwallet agent add {opening.agent}"))
+            continue
+        player_key, is_new_player = _find_or_add_player(db, agent_id, opening.player_id, now_ms)
+        account_id, is_new_account = _find_or_add_account(db, player_key, opening)
+        players += is_new_player
+        accounts += is_new_account
+        if is_new_account and opening.cash + opening.bonus:
+            deposits.append(Order(opening_deposit(opening), OPERATOR, account_id))
+        if opening.session and not _find_or_add_session(db, account_id, opening.session, now_ms):
+            problems.append((index, "its token stands for another player or currency; choose another token"))
+    for start in range(0, len(deposits), OPENINGS_AT_ONCE):
+        outcomes = batch.apply(db, deposits[start : start + OPENINGS_AT_ONCE], now_ms)
+        assert all(isinstance(outcome, Applied) for outcome in outcomes)
+    return Opened(players, accounts, tuple(problems))
+
+
+def _find_or_add_player(db: sqlite3.Connection, agent_id: int, player_id: str, now_ms: int) -> tuple[int, bool]:
+    name = (agent_id, player_id)
+    found = db.execute("SELECT player_key FROM players WHERE agent_id = ? AND player_id = ?", name).fetchone()
+    if found:
+        return found[0], False
+    made = db.execute("INSERT INTO players (agent_id, player_id, created_at_ms) VALUES (?, ?, ?)", (*name, now_ms))
+    assert made.lastrowid is not None
+    return made.lastrowid, True
+
+
+def _find_or_add_account(db: sqlite3.Connection, player_key: int, opening: Opening) -> tuple[int, bool]:
+    name = (player_key, opening.currency)
+    found = db.execute("SELECT account_id FROM accounts WHERE player_key = ? AND currency = ?", name).fetchone()
+    if found:
+        return found[0], False
+    head = genesis(opening.agent, opening.player_id, opening.currency)
+    made = db.execute("INSERT INTO accounts (player_key, currency, head) VALUES (?, ?, ?)", (*name, head))
+    assert made.lastrowid is not None
+    return made.lastrowid, True
+
+
+def _find_or_add_session(db: sqlite3.Connection, account_id: int, session: NewSession, now_ms: int) -> bool:
+    """Whether the token stands for this account, as it did before or from now on."""
+    bearer = find_bearer(db, session.token_hash)
+    if bearer is None:
+        add_session(db, account_id, session, now_ms)
+        return True
+    return bearer.account_id == account_id

@@ -1,0 +1,80 @@
+"""Group commit: the orders that arrive while one transaction is being synced share the next one.
+
+One task writes. It takes what is waiting, applies it as a batch, and only after the commit tells each waiter what came
+of its order; a waiter that has gone is not missed. A batch that the file refuses is applied again one order at a time,
+so that a neighbour never pays for another's fault. A commit whose outcome is unknown stops the writer for good: every
+order from then on fails, until a restart has found out what is in the file.
+"""
+
+import asyncio
+from collections.abc import Callable, Sequence
+
+from minwallet.ledger.outcomes import Outcome
+from minwallet.storage.base import ConstraintFault, Order, OutcomeUnknown, Store, StoreFault
+
+MAX_ORDERS = 512
+"""The most orders in one transaction: the statements are cheapest together, but nobody should wait for thousands."""
+
+_Waiting = tuple[Order, "asyncio.Future[Outcome]"]
+
+
+class BatchWriter:
+    """`submit` an order, await its future. The caller sees to it that no player has two orders waiting at once."""
+
+    def __init__(self, store: Store, clock_ms: Callable[[], int]) -> None:
+        self._store = store
+        self._clock_ms = clock_ms
+        self._waiting: list[_Waiting] = []
+        self._task: asyncio.Task[None] | None = None
+        self.broken: OutcomeUnknown | None = None
+        self.on_broken: Callable[[], None] = lambda: None
+
+    def submit(self, order: Order) -> "asyncio.Future[Outcome]":
+        """The future outcome; it fails with StoreFault where the store does. Cancelling it does not stop the order."""
+        future: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
+        self._waiting.append((order, future))
+        if self._task is None:
+            self._task = asyncio.create_task(self._write())
+        return future
+
+    async def drain(self) -> None:
+        """Wait until everything submitted so far has been decided."""
+        while self._task is not None:
+            await asyncio.shield(self._task)
+
+    async def _write(self) -> None:
+        try:
+            while self._waiting:
+                batch, self._waiting = self._waiting[:MAX_ORDERS], self._waiting[MAX_ORDERS:]
+                await self._write_batch(batch)
+        finally:
+            self._task = None
+
+    async def _write_batch(self, batch: Sequence[_Waiting]) -> None:
+        try:
+            if self.broken:
+                raise self.broken
+            outcomes = await self._store.apply([order for order, _ in batch], self._clock_ms())
+        except ConstraintFault as fault:
+            if len(batch) > 1:
+                for one in batch:
+                    await self._write_batch([one])
+            else:
+                _fail(batch, fault)
+        except OutcomeUnknown as fault:
+            if self.broken is None:
+                self.broken = fault
+                self.on_broken()
+            _fail(batch, fault)
+        except Exception as fault:
+            _fail(batch, fault)
+        else:
+            for (_, future), outcome in zip(batch, outcomes, strict=True):
+                if not future.done():
+                    future.set_result(outcome)
+
+
+def _fail(batch: Sequence[_Waiting], fault: Exception) -> None:
+    for _, future in batch:
+        if not future.done():
+            future.set_exception(fault if isinstance(fault, StoreFault) else StoreFault(repr(fault)))

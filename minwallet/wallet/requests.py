@@ -1,0 +1,163 @@
+"""What an operator can ask for, and the shapes of it: checked once, for the command line and the server alike."""
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from minwallet.ledger.money import MAX_CENTS
+from minwallet.storage.base import PlayerStatus
+from minwallet.wallet.sessions import TOKEN
+
+AgentName = Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]{1,40}$")]
+PlayerId = Annotated[str, Field(pattern=r"^[A-Za-z0-9_.@-]{1,40}$")]
+Currency = Annotated[str, Field(pattern=r"^[A-Z0-9]{3,10}$")]
+Token = Annotated[str, Field(pattern=rf"^{TOKEN.pattern}$")]
+Cents = Annotated[int, Field(ge=0, le=MAX_CENTS)]
+# What begins with "opening:" names the first deposit of an account.
+Reference = Annotated[str, Field(pattern=r"^[!-~](?:[ -~]{0,62}[!-~])?$")]
+
+LONGEST_TTL_S = 100 * 365 * 24 * 3600
+
+
+class _Request(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class AgentAdd(_Request):
+    do: Literal["agent_add"] = "agent_add"
+    name: AgentName
+    wallet_token: Token | None = None
+    host_id: Annotated[str, Field(pattern=r"^[!-~]{1,128}$")] | None = None
+
+
+class AgentList(_Request):
+    do: Literal["agent_list"] = "agent_list"
+
+
+class PlayerAdd(_Request):
+    do: Literal["player_add"] = "player_add"
+    agent: AgentName
+    player_id: PlayerId
+    currency: Currency
+    balance: Cents = 0
+    bonus: Cents = 0
+
+
+class PlayerList(_Request):
+    do: Literal["player_list"] = "player_list"
+    agent: AgentName
+
+
+class PlayerShow(_Request):
+    do: Literal["player_show"] = "player_show"
+    agent: AgentName
+    player_id: PlayerId
+
+
+class PlayerSetStatus(_Request):
+    do: Literal["player_set_status"] = "player_set_status"
+    agent: AgentName
+    player_id: PlayerId
+    status: PlayerStatus
+
+
+class Transfer(_Request):
+    """A deposit or a withdrawal, of cash or of bonus. The same reference again changes nothing."""
+
+    do: Literal["deposit", "withdraw"]
+    agent: AgentName
+    player_id: PlayerId
+    currency: Currency | None = None
+    amount: Annotated[int, Field(gt=0, le=MAX_CENTS)]
+    bonus: bool = False
+    reference: Reference
+
+
+class SessionOpen(_Request):
+    do: Literal["session_open"] = "session_open"
+    agent: AgentName
+    player_id: PlayerId
+    currency: Currency | None = None
+    ttl_s: Annotated[int, Field(gt=0, le=LONGEST_TTL_S)]
+
+
+class SessionList(_Request):
+    do: Literal["session_list"] = "session_list"
+    agent: AgentName
+    player_id: PlayerId
+
+
+class SessionRevoke(_Request):
+    do: Literal["session_revoke"] = "session_revoke"
+    token: Token
+
+
+class SeedRow(_Request):
+    """One line of a seed file. A token given there does not expire."""
+
+    line: int
+    player_id: PlayerId
+    currency: Currency
+    balance: Cents
+    bonus: Cents = 0
+    token: Token | None = None
+    agent: AgentName = "default"
+
+
+class Seed(_Request):
+    do: Literal["seed"] = "seed"
+    rows: tuple[SeedRow, ...]
+
+
+class LedgerRead(_Request):
+    do: Literal["ledger_read"] = "ledger_read"
+    agent: AgentName
+    player_id: PlayerId
+    currency: Currency | None = None
+    limit: Annotated[int, Field(ge=1, le=1_000_000)] = 50
+
+
+Request = (
+    AgentAdd
+    | AgentList
+    | PlayerAdd
+    | PlayerList
+    | PlayerShow
+    | PlayerSetStatus
+    | Transfer
+    | SessionOpen
+    | SessionList
+    | SessionRevoke
+    | Seed
+    | LedgerRead
+)
+
+
+class Envelope(BaseModel):
+    """How a request travels to the running server."""
+
+    request: Annotated[Request, Field(discriminator="do")]
+
+
+SHAPES = {
+    "agent": "1 to 40 of A-Z a-z 0-9 _ . -",
+    "name": "1 to 40 of A-Z a-z 0-9 _ . -",
+    "player_id": "1 to 40 of A-Z a-z 0-9 _ . @ -",
+    "currency": "3 to 10 of A-Z 0-9, such as USD",
+    "token": "1 to 40 of A-Z a-z 0-9 _",
+    "wallet_token": "1 to 40 of A-Z a-z 0-9 _",
+    "host_id": "1 to 128 printable symbols without spaces",
+    "reference": "1 to 64 printable ASCII symbols, beginning and ending with none that is a space",
+    "ttl_s": "between 1s and 100 years",
+    "limit": "between 1 and 1,000,000",
+    "amount": "more than 0 and at most 92233720368547758.07",
+}
+
+
+def explain(error: ValidationError) -> str:
+    """A pydantic complaint in one line that a person can act on."""
+    first = error.errors(include_url=False)[0]
+    name = str(first["loc"][-1]) if first["loc"] else "request"
+    shape = SHAPES.get(name)
+    found = f"{first['input']!r} will not do for {name.removesuffix('_s')}"
+    return f"{found}: it is {shape}" if shape else f"{found}: {first['msg'].lower()}"

@@ -1,0 +1,76 @@
+"""Execute a command: find who asks, wait for the player's lock, join a batch, answer after the commit.
+
+The invariants that live here:
+
+- the player's lock is held until the commit resolves, even if the request that took it is gone;
+- a batch holds at most one order per player, because each order is submitted under its player's lock.
+"""
+
+import asyncio
+import time
+from collections.abc import Callable
+
+from minwallet.ledger.commands import Authenticate, Balance, Command
+from minwallet.ledger.outcomes import Outcome, Stranger
+from minwallet.storage.base import Bearer, Order, Store, StoreFault
+from minwallet.wallet.batch import BatchWriter
+from minwallet.wallet.locks import PlayerLocks
+from minwallet.wallet.sessions import Sessions
+
+
+def clock_ms() -> int:
+    """Now, in ms since 1970 UTC."""
+    return time.time_ns() // 1_000_000
+
+
+class Wallet:
+    """The one door to the money. Every method may raise StoreFault: then nobody knows more than that it failed."""
+
+    def __init__(self, store: Store, clock_ms: Callable[[], int] = clock_ms) -> None:
+        self.store = store
+        self.clock_ms = clock_ms
+        self.locks = PlayerLocks()
+        self._sessions = Sessions(store)
+        self._batch = BatchWriter(store, clock_ms)
+
+    @property
+    def broken(self) -> StoreFault | None:
+        """Why nothing can be written any more, if that is so."""
+        return self._batch.broken
+
+    def when_broken(self, stop: Callable[[], None]) -> None:
+        """Call `stop` when a commit has failed and only a restart can tell what is in the file."""
+        self._batch.on_broken = stop
+
+    async def call(
+        self, token: str, command: Command, protocol: str, *, ids_per_currency: bool, wallet_token: str | None = None
+    ) -> tuple[Outcome | Stranger, Bearer | None]:
+        """What comes of a provider's command for the bearer of `token`, and who that is.
+
+        With `wallet_token`, only that agent's sessions are known.
+        """
+        bearer = await self._sessions.find(token)
+        if bearer is None or wallet_token not in (None, bearer.wallet_token):
+            return Stranger(), None
+        order = Order(command, protocol, bearer.account_id, bearer.session_id, ids_per_currency)
+        if isinstance(command, Balance | Authenticate):
+            return await self.store.look(order, self.clock_ms()), bearer
+        return await self.move(order, bearer.player_key), bearer
+
+    async def move(self, order: Order, player_key: int) -> Outcome:
+        """Apply one order of this player after those before it. The order goes on if the caller is cancelled."""
+        await self.locks.acquire(player_key)
+        outcome = self._batch.submit(order)
+        outcome.add_done_callback(lambda _: self._settled(outcome, player_key))
+        return await asyncio.shield(outcome)
+
+    def _settled(self, outcome: "asyncio.Future[Outcome]", player_key: int) -> None:
+        self.locks.release(player_key)
+        if not outcome.cancelled():
+            outcome.exception()  # A fault whose caller has gone is nobody's surprise.
+
+    async def drain(self) -> None:
+        """Wait until every order that was submitted, or waits for its player's lock, is decided."""
+        while len(self.locks):
+            await self._batch.drain()
+            await asyncio.sleep(0)

@@ -1,0 +1,42 @@
+"""The desk of a running server: where the command line asks it for changes.
+
+It listens on a loopback address of its own, so it is never reachable through the public one, and wants the random key
+from the side file that only the owner of the database can read.
+"""
+
+import secrets
+
+from pydantic import ValidationError
+from starlette.requests import Request
+from starlette.responses import JSONResponse
+from starlette.routing import Route
+
+from minwallet.storage.base import StoreFault
+from minwallet.wallet.desk import Declined, perform
+from minwallet.wallet.requests import Envelope, explain
+from minwallet.wallet.service import Wallet
+
+
+def routes(wallet: Wallet, port: int, key: str) -> list[Route]:
+    """`POST /control` on this port only, with `Authorization: Bearer KEY`.
+
+    200 `{"done": {…}}`, 409 `{"declined": [reason, …]}`, 422 for a request of the wrong shape, 503 for a fault.
+    """
+
+    async def control(request: Request) -> JSONResponse:
+        offered = request.headers.get("authorization", "").encode()
+        is_here = (request.scope.get("server") or ("", None))[1] == port
+        if not is_here or not secrets.compare_digest(offered, f"Bearer {key}".encode()):
+            return JSONResponse({"detail": "Not Found"}, 404)
+        try:
+            envelope = Envelope.model_validate_json(await request.body())
+            reply = await perform(wallet, envelope.request)
+        except ValidationError as error:
+            return JSONResponse({"declined": [explain(error)]}, 422)
+        except StoreFault as fault:
+            return JSONResponse({"failed": str(fault)}, 503)
+        if isinstance(reply, Declined):
+            return JSONResponse({"declined": reply.reasons}, 409)
+        return JSONResponse({"done": reply})
+
+    return [Route("/control", control, methods=["POST"])]

@@ -1,0 +1,167 @@
+"""Starlette on one side, a wire protocol on the other: method, caller and size first, then parse, execute, render.
+
+An endpoint is a plain ASGI application, so that a call costs no more than it must. What is not certain is 503 and never
+a refusal: the provider asks again, and finds the truth.
+"""
+
+import logging
+from collections.abc import Sequence
+from ipaddress import IPv6Address, ip_address
+from time import perf_counter
+
+from starlette.routing import Route
+from starlette.types import Receive, Scope, Send
+
+from minwallet.config import Network
+from minwallet.ledger.commands import Authenticate, Balance
+from minwallet.ledger.outcomes import Applied, Outcome, Refused, Replayed, Shown, Stranger
+from minwallet.protocols.wire import Call, Holder, Malformed, WireProtocol
+from minwallet.storage.base import StoreFault
+from minwallet.wallet.service import Wallet
+from minwallet.web.access import AccessLog, Line
+
+LONGEST_BODY, LONGEST_QUERY = 8 * 1024, 2 * 1024
+
+HEADERS = [(b"content-type", b"application/json"), (b"cache-control", b"no-store")]
+
+logger = logging.getLogger("minwallet")
+
+
+class ClientGone(Exception):
+    """The caller left before the request was whole; there is nobody to answer."""
+
+
+class Gateway:
+    """The endpoints of one protocol."""
+
+    def __init__(self, protocol: WireProtocol, wallet: Wallet, allowed: Sequence[Network], log: AccessLog) -> None:
+        self.protocol = protocol
+        self.wallet = wallet
+        self.allowed = allowed
+        self.log = log
+
+    def routes(self, prefix: str) -> list[Route]:
+        """A route for each path of the protocol, below `prefix`."""
+        return [
+            Route(prefix + path, _Endpoint(self, operation), name=f"{self.protocol.name} {path}")
+            for path, operation in self.protocol.routes.items()
+        ]
+
+    async def answer(self, operation: str, scope: Scope, receive: Receive) -> tuple[int, bytes]:
+        """The HTTP status and the body, once everything they speak of is durable."""
+        started = perf_counter()
+        try:
+            if objection := self._object(scope):
+                return self._fail(operation, *objection, started)
+            raw = await self._read(scope, receive)
+            if raw is None:
+                return self._fail(operation, 413, f"the body is longer than {LONGEST_BODY} bytes", started)
+            return await self._carry_out(operation, raw, scope, started)
+        except ClientGone:
+            raise
+        except Exception:
+            logger.exception("a call could not be answered; please report this as a bug")
+            return self._fail(operation, 503, "temporarily unavailable", started)
+
+    async def _carry_out(self, operation: str, raw: bytes, scope: Scope, started: float) -> tuple[int, bytes]:
+        protocol, wallet = self.protocol, self.wallet
+        call = protocol.parse(operation, raw)
+        if isinstance(call, Malformed):
+            self._note(call.operation, "malformed", started)
+            return 200, protocol.complain(call, wallet.clock_ms())
+        try:
+            outcome, bearer = await wallet.call(
+                call.token,
+                call.command,
+                protocol.name,
+                ids_per_currency=protocol.ids_per_currency,
+                wallet_token=scope["path_params"].get("wallet_token"),
+            )
+        except StoreFault as fault:
+            logger.error("%s %s: %s", protocol.name, call.operation, fault)
+            return self._fail(call.operation, 503, "temporarily unavailable", started)
+        holder = Holder(bearer.player_id, bearer.currency) if bearer else None
+        body = protocol.render(call, outcome, holder, wallet.clock_ms())
+        player = bearer.player_id if bearer else ""
+        self._note(call.operation, _word(outcome), started, player, _id(call))
+        return 200, body
+
+    def _object(self, scope: Scope) -> tuple[int, str] | None:
+        """What is wrong with the request before its content is looked at."""
+        if scope["method"] != self.protocol.method:
+            return 405, f"only {self.protocol.method} moves money here"
+        if self.allowed and not self._is_allowed(scope):
+            return 403, "this address may not call"
+        if len(scope["query_string"]) > LONGEST_QUERY:
+            return 414, f"the query is longer than {LONGEST_QUERY} bytes"
+        return None
+
+    def _is_allowed(self, scope: Scope) -> bool:
+        try:
+            address = ip_address(scope["client"][0])
+        except (TypeError, ValueError):
+            return False
+        if isinstance(address, IPv6Address) and address.ipv4_mapped:
+            address = address.ipv4_mapped
+        return any(address in network for network in self.allowed)
+
+    async def _read(self, scope: Scope, receive: Receive) -> bytes | None:
+        """What the protocol parses: the query of a GET, the body of a POST; None for a body that is too long."""
+        if self.protocol.method == "GET":
+            query: bytes = scope["query_string"]
+            return query
+        body: bytes = b""
+        while True:
+            message = await receive()
+            if message["type"] == "http.disconnect":
+                raise ClientGone
+            body += message.get("body", b"")
+            if len(body) > LONGEST_BODY:
+                return None
+            if not message.get("more_body"):
+                return body
+
+    def _fail(self, operation: str, status: int, message: str, started: float) -> tuple[int, bytes]:
+        self._note(operation, f"http {status}", started)
+        complaint = Malformed(operation, self.protocol.fault_code(status), message)
+        return status, self.protocol.complain(complaint, self.wallet.clock_ms())
+
+    def _note(self, operation: str, outcome: str, started: float, player: str = "", transaction: str = "") -> None:
+        seconds = perf_counter() - started
+        self.log.write(Line(self.protocol.name, operation, player, transaction, outcome, seconds))
+
+
+class _Endpoint:
+    """One path of a protocol, as an ASGI application."""
+
+    def __init__(self, gateway: Gateway, operation: str) -> None:
+        self._gateway = gateway
+        self._operation = operation
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            status, body = await self._gateway.answer(self._operation, scope, receive)
+        except ClientGone:
+            return
+        headers = [*HEADERS, (b"content-length", str(len(body)).encode())]
+        if status == 405:
+            headers.append((b"allow", self._gateway.protocol.method.encode()))
+        await send({"type": "http.response.start", "status": status, "headers": headers})
+        await send({"type": "http.response.body", "body": body})
+
+
+def _id(call: Call) -> str:
+    return "" if isinstance(call.command, Balance | Authenticate) else call.command.id
+
+
+def _word(outcome: Outcome | Stranger) -> str:
+    """The outcome in one word, for the log."""
+    match outcome:
+        case Shown():
+            return "shown"
+        case Applied(entry):
+            return str(entry.state)
+        case Replayed():
+            return "replayed"
+        case Refused(refusal) | Stranger(refusal):
+            return str(refusal)
