@@ -12,6 +12,7 @@ from pathlib import Path
 
 import uvicorn
 from starlette.applications import Starlette
+from starlette.routing import Route
 
 from minwallet.config import Settings
 from minwallet.protocols import PROTOCOLS, load_protocol
@@ -47,12 +48,12 @@ def create_app(wallet: Wallet, settings: Settings, desk_port: int, desk_key: str
     """The server's routes."""
     log = AccessLog(sys.stderr)
     prefix = f"/{settings.callback_key}" if settings.callback_key else ""
-    routes = [
-        *ops.routes(wallet, SqliteStore.sqlite_version),
-        *control.routes(wallet, desk_port, desk_key),
-    ]
+    # The provider's routes come first: they are the ones that are looked up thousands of times a second.
+    routes: list[Route] = []
     for name in PROTOCOLS:
         routes += Gateway(load_protocol(name), wallet, settings.callback_allow, log).routes(prefix)
+    routes += ops.routes(wallet, SqliteStore.sqlite_version)
+    routes += control.routes(wallet, desk_port, desk_key)
     app = Starlette(routes=routes)
     # A provider that adds a slash shall get a plain 404, not a redirect that it would follow with another method.
     app.router.redirect_slashes = False

@@ -55,7 +55,12 @@ def cents(amount: str) -> int:
         raise BadUsage(str(error)) from error
 
 
-def _transfer(context: typer.Context, amount: str, reference: str | None, as_json: bool, **fields: Any  # noqa: ANN401 a Transfer checks them
+def _transfer(
+    context: typer.Context,
+    amount: str,
+    reference: str | None,
+    as_json: bool,
+    **fields: Any,  # noqa: ANN401 a Transfer checks them
 ) -> None:
     """Without a reference of the operator's own, a random one makes each call a movement of its own."""
     reference = reference or f"cli-{secrets.token_hex(8)}"

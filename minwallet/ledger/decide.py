@@ -220,26 +220,24 @@ def _is_open_bet_of(trail: Trail, account_id: int) -> bool:
     )
 
 
-def _retry(s: Snapshot, command: Movement, earlier: Entry) -> Outcome:
+def _retry(s: Snapshot, command: Bet | BetWin | Win | Settle, earlier: Entry) -> Outcome:
     """The id has been used: by this very request, which then has the same outcome again, or by another."""
-    if _content(earlier) != _content(_entry(s, command, now_ms=0)):
+    content = (earlier.kind, earlier.id, earlier.round, earlier.game, earlier.detail, earlier.stake, earlier.payout)
+    if earlier.account_id != s.account.account_id or content != _content(s, command):
         return _refuse(s, Refusal.ID_TAKEN)
     if earlier.refusal is not None:
         return _refuse(s, earlier.refusal)
     return Replayed(earlier, s.account.cash, s.account.bonus)
 
 
-def _content(e: Entry) -> tuple[object, ...]:
-    return (e.kind, e.account_id, e.stake, e.payout, e.game, e.round, e.detail)
-
-
 def _refuse(s: Snapshot, refusal: Refusal) -> Refused:
     return Refused(refusal, s.account.cash, s.account.bonus)
 
 
-def _refuse_for_ever(s: Snapshot, command: Movement, refusal: Refusal, now_ms: int) -> Refused:
-    entry = _entry(s, command, now_ms)._replace(state=State.REFUSED, refusal=refusal)
-    return Refused(refusal, s.account.cash, s.account.bonus, seal(entry, s.account.head))
+def _refuse_for_ever(s: Snapshot, command: Bet | BetWin, refusal: Refusal, now_ms: int) -> Refused:
+    cash, bonus = s.account.cash, s.account.bonus
+    entry = _entry(s, command, now_ms, (0, 0, cash, bonus, State.REFUSED, refusal))
+    return Refused(refusal, cash, bonus, entry)
 
 
 def _apply(
@@ -248,33 +246,34 @@ def _apply(
     cash_after, bonus_after = s.account.cash + cash, s.account.bonus + bonus
     assert min(cash_after, bonus_after) >= 0
     assert cash_after + bonus_after <= MAX_CENTS
-    entry = _entry(s, command, now_ms)._replace(
-        amount=cash, bonus_amount=bonus, cash_after=cash_after, bonus_after=bonus_after, state=state
-    )
-    return Applied(seal(entry, s.account.head), cash_after, bonus_after)
+    entry = _entry(s, command, now_ms, (cash, bonus, cash_after, bonus_after, state, None))
+    return Applied(entry, cash_after, bonus_after)
 
 
-def _entry(s: Snapshot, command: Movement, now_ms: int) -> Entry:
-    """The command as a row that moves nothing yet; without its hash."""
-    fields: tuple[Kind, str, str | None, str | None, str | None, int, int]
+def _entry(
+    s: Snapshot, command: Movement, now_ms: int, effect: tuple[int, int, int, int, State, Refusal | None]
+) -> Entry:
+    where = (s.next_seq, now_ms, s.account.account_id, s.protocol)
+    return seal((*where, *_content(s, command), *effect), s.account.head)
+
+
+def _content(s: Snapshot, command: Movement) -> tuple[Kind, str, str | None, str | None, str | None, int, int]:
+    """What the command asks for, as the entry's fields from `kind` to `payout`."""
     match command:
         case Bet(id, stake, round, game, detail):
-            fields = (Kind.BET, id, round, game, detail, stake, 0)
+            return (Kind.BET, id, round, game, detail, stake, 0)
         case Win(id, payout, round, game):
-            fields = (Kind.WIN, id, round, game, None, 0, payout)
+            return (Kind.WIN, id, round, game, None, 0, payout)
         case Settle(id, payout, game, detail):
-            fields = (Kind.WIN, id, id, game, detail, 0, payout)
+            return (Kind.WIN, id, id, game, detail, 0, payout)
         case BetWin(id, stake, payout, game):
-            fields = (Kind.BETWIN, id, id, game, None, stake, payout)
+            return (Kind.BETWIN, id, id, game, None, stake, payout)
         case Cancel(id, round):
             bet = s.trail.first
-            fields = (Kind.CANCEL, id, bet.round if bet else round or id, bet.game if bet else None, None, 0, 0)
+            return (Kind.CANCEL, id, bet.round if bet else round or id, bet.game if bet else None, None, 0, 0)
         case Deposit(id):
-            fields = (Kind.DEPOSIT, id, None, None, None, 0, 0)
+            return (Kind.DEPOSIT, id, None, None, None, 0, 0)
         case Withdraw(id):
-            fields = (Kind.WITHDRAW, id, None, None, None, 0, 0)
+            return (Kind.WITHDRAW, id, None, None, None, 0, 0)
         case _:
             assert_never(command)
-    account = s.account
-    before = (0, 0, account.cash, account.bonus, State.APPLIED, None, b"")
-    return Entry._make((s.next_seq, now_ms, account.account_id, s.protocol, *fields, *before))

@@ -6,8 +6,9 @@ the account holds the last one, its head; so a row that is changed, removed or s
 
 import hashlib
 import json
+from collections.abc import Sequence
 from enum import StrEnum
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 
 class Kind(StrEnum):
@@ -75,7 +76,14 @@ def genesis(agent: str, player_id: str, currency: str) -> bytes:
     return hashlib.sha256(json.dumps([agent, player_id, currency]).encode()).digest()
 
 
-def seal(entry: Entry, head: bytes) -> Entry:
-    """The entry with its hash, the next after `head`. The account's own number is left out: `genesis` names it."""
-    fields = json.dumps([*entry[:2], *entry[3:-1]], separators=(",", ":"))
-    return entry._replace(hash=hashlib.sha256(head + fields.encode()).digest())
+_encode = json.JSONEncoder(separators=(",", ":")).encode
+
+
+def seal(fields: Sequence[Any], head: bytes) -> Entry:
+    """The entry of these fields, all but the hash, as the next one after `head`.
+
+    The hash is SHA-256 over `head` and the fields as compact JSON; the account's own number is left out of it, as
+    `genesis` names the account.
+    """
+    signed = _encode([*fields[:2], *fields[3:]])
+    return Entry._make((*fields, hashlib.sha256(head + signed.encode()).digest()))

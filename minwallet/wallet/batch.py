@@ -8,6 +8,7 @@ order from then on fails, until a restart has found out what is in the file.
 
 import asyncio
 from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
 from minwallet.ledger.outcomes import Outcome
 from minwallet.storage.base import ConstraintFault, Order, OutcomeUnknown, Store, StoreFault
@@ -15,7 +16,11 @@ from minwallet.storage.base import ConstraintFault, Order, OutcomeUnknown, Store
 MAX_ORDERS = 512
 """The most orders in one transaction: the statements are cheapest together, but nobody should wait for thousands."""
 
-_Waiting = tuple[Order, "asyncio.Future[Outcome]"]
+
+class _Waiting(NamedTuple):
+    order: Order
+    future: "asyncio.Future[Outcome]"
+    settled: Callable[[], None]
 
 
 class BatchWriter:
@@ -29,10 +34,13 @@ class BatchWriter:
         self.broken: OutcomeUnknown | None = None
         self.on_broken: Callable[[], None] = lambda: None
 
-    def submit(self, order: Order) -> "asyncio.Future[Outcome]":
-        """The future outcome; it fails with StoreFault where the store does. Cancelling it does not stop the order."""
+    def submit(self, order: Order, settled: Callable[[], None]) -> "asyncio.Future[Outcome]":
+        """The future outcome; it fails with StoreFault where the store does. Cancelling it does not stop the order.
+
+        `settled` is called once the order is decided, whether or not anybody still waits for the outcome.
+        """
         future: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
-        self._waiting.append((order, future))
+        self._waiting.append(_Waiting(order, future, settled))
         if self._task is None:
             self._task = asyncio.create_task(self._write())
         return future
@@ -54,7 +62,7 @@ class BatchWriter:
         try:
             if self.broken:
                 raise self.broken
-            outcomes = await self._store.apply([order for order, _ in batch], self._clock_ms())
+            outcomes = await self._store.apply([waiting.order for waiting in batch], self._clock_ms())
         except ConstraintFault as fault:
             if len(batch) > 1:
                 for one in batch:
@@ -69,12 +77,14 @@ class BatchWriter:
         except Exception as fault:
             _fail(batch, fault)
         else:
-            for (_, future), outcome in zip(batch, outcomes, strict=True):
-                if not future.done():
-                    future.set_result(outcome)
+            for waiting, outcome in zip(batch, outcomes, strict=True):
+                waiting.settled()
+                if not waiting.future.done():
+                    waiting.future.set_result(outcome)
 
 
 def _fail(batch: Sequence[_Waiting], fault: Exception) -> None:
-    for _, future in batch:
-        if not future.done():
-            future.set_exception(fault if isinstance(fault, StoreFault) else StoreFault(repr(fault)))
+    for waiting in batch:
+        waiting.settled()
+        if not waiting.future.done():
+            waiting.future.set_exception(fault if isinstance(fault, StoreFault) else StoreFault(repr(fault)))

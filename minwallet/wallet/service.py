@@ -9,6 +9,7 @@ The invariants that live here:
 import asyncio
 import time
 from collections.abc import Callable
+from functools import partial
 
 from minwallet.ledger.commands import Authenticate, Balance, Command
 from minwallet.ledger.outcomes import Outcome, Stranger
@@ -60,14 +61,7 @@ class Wallet:
     async def move(self, order: Order, player_key: int) -> Outcome:
         """Apply one order of this player after those before it. The order goes on if the caller is cancelled."""
         await self.locks.acquire(player_key)
-        outcome = self._batch.submit(order)
-        outcome.add_done_callback(lambda _: self._settled(outcome, player_key))
-        return await asyncio.shield(outcome)
-
-    def _settled(self, outcome: "asyncio.Future[Outcome]", player_key: int) -> None:
-        self.locks.release(player_key)
-        if not outcome.cancelled():
-            outcome.exception()  # A fault whose caller has gone is nobody's surprise.
+        return await self._batch.submit(order, partial(self.locks.release, player_key))
 
     async def drain(self) -> None:
         """Wait until every order that was submitted, or waits for its player's lock, is decided."""

@@ -7,6 +7,8 @@ Two players may use one transaction id in the same batch; the later one is decid
 import json
 import sqlite3
 from collections.abc import Iterable, Sequence
+from functools import cache
+from itertools import chain
 from typing import Any, NamedTuple
 
 from minwallet.ledger.commands import Authenticate, Balance, Cancel, Win
@@ -62,13 +64,17 @@ READ_ROUNDS = """
       FROM asked ORDER BY asked.key
 """
 
-ADD_ENTRY = """
+ADD_ENTRIES = """
     INSERT INTO transactions (space_id, part, seq, at_ms, account_id, kind, id, round, game, detail, stake, payout,
                               amount, bonus_amount, cash_after, bonus_after, state, refusal, hash)
-    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+    VALUES {rows}
 """
 
-MOVE_ACCOUNT = "UPDATE accounts SET cash = ?, bonus = ?, head = ? WHERE account_id = ?"
+MOVE_ACCOUNTS = """
+    WITH moved (account_id, cash, bonus, head) AS (VALUES {rows})
+    UPDATE accounts SET cash = moved.cash, bonus = moved.bonus, head = moved.head
+      FROM moved WHERE accounts.account_id = moved.account_id
+"""
 
 _KINDS = {str(kind): kind for kind in Kind}
 _STATES = {str(state): state for state in State}
@@ -76,6 +82,10 @@ _REFUSALS: dict[str | None, Refusal | None] = {None: None, **{str(refusal): refu
 
 Key = tuple[int, str]
 """A transaction id where it is unique: (space_id, id)."""
+
+
+SpaceName = tuple[int, str, str]
+"""An id space by its name: (agent_id, protocol, currency or "")."""
 
 
 class Subject(NamedTuple):
@@ -91,17 +101,14 @@ class Subject(NamedTuple):
 def apply(db: sqlite3.Connection, orders: Sequence[Order], now_ms: int) -> list[Outcome]:
     """Decide the orders in turn and write the entries they make. The caller holds the write transaction."""
     subjects = read_subjects(db, orders)
-    keys: list[Key] = []
-    for order, subject in zip(orders, subjects, strict=True):
-        assert not isinstance(order.command, Balance | Authenticate)
-        keys.append((_space(db, order, subject), order.command.id))
+    keys = _read_keys(db, orders, subjects)
     trails = _read_trails(db, keys)
     rounds = _read_rounds(db, orders, keys, trails)
     first_seq = next_seq(db)
 
     outcomes: list[Outcome] = []
     rows: list[tuple[Any, ...]] = []
-    moves: list[tuple[int, int, bytes, int]] = []
+    moves: list[tuple[Any, ...]] = []
     for index, (order, subject, key) in enumerate(zip(orders, subjects, keys, strict=True)):
         trail = trails.get(key, Trail())
         snapshot = Snapshot(
@@ -117,11 +124,10 @@ def apply(db: sqlite3.Connection, orders: Sequence[Order], now_ms: int) -> list[
         outcomes.append(outcome)
         if isinstance(outcome, Applied | Refused) and (entry := outcome.entry):
             rows.append((key[0], _part(trail, entry), *entry[:3], *entry[4:]))
-            moves.append((entry.cash_after, entry.bonus_after, entry.hash, entry.account_id))
+            moves.append((entry.account_id, entry.cash_after, entry.bonus_after, entry.hash))
             trails[key] = trail.followed_by(entry)
-    if rows:
-        db.executemany(ADD_ENTRY, rows)
-        db.executemany(MOVE_ACCOUNT, moves)
+    _write(db, ADD_ENTRIES, rows)
+    _write(db, MOVE_ACCOUNTS, moves)
     return outcomes
 
 
@@ -150,9 +156,39 @@ def next_seq(db: sqlite3.Connection) -> int:
     return int(last) + 1
 
 
-def _space(db: sqlite3.Connection, order: Order, subject: Subject) -> int:
-    """The id space of the order, made when it is first used."""
-    name = (subject.agent_id, order.protocol, subject.currency if order.ids_per_currency else "")
+def _write(db: sqlite3.Connection, statement: str, rows: Sequence[tuple[Any, ...]]) -> None:
+    """Many rows in one statement: the interpreter's lock then changes hands once, and not for every row.
+
+    The sizes are powers of two, so that there are few different statements and all of them stay prepared.
+    """
+    done = 0
+    while done < len(rows):
+        size = 1 << ((len(rows) - done).bit_length() - 1)
+        chunk = rows[done : done + size]
+        db.execute(_for_rows(statement, size, len(chunk[0])), list(chain.from_iterable(chunk)))
+        done += size
+
+
+@cache
+def _for_rows(statement: str, rows: int, columns: int) -> str:
+    row = f"({', '.join('?' * columns)})"
+    return statement.format(rows=", ".join([row] * rows))
+
+
+def _read_keys(db: sqlite3.Connection, orders: Sequence[Order], subjects: Sequence[Subject]) -> list[Key]:
+    spaces: dict[SpaceName, int] = {}
+    keys: list[Key] = []
+    for order, subject in zip(orders, subjects, strict=True):
+        assert not isinstance(order.command, Balance | Authenticate)
+        name = (subject.agent_id, order.protocol, subject.currency if order.ids_per_currency else "")
+        if name not in spaces:
+            spaces[name] = _find_or_add_space(db, name)
+        keys.append((spaces[name], order.command.id))
+    return keys
+
+
+def _find_or_add_space(db: sqlite3.Connection, name: SpaceName) -> int:
+    """The id space of this name, made when it is first used."""
     found = db.execute(
         "SELECT space_id FROM id_spaces WHERE agent_id = ? AND protocol = ? AND currency = ?", name
     ).fetchone()
