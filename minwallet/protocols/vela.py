@@ -41,6 +41,10 @@ _PATHS = {
 }
 
 
+# Made once: json.dumps makes a new one for every call that is not of the plainest kind.
+_encode = json.JSONEncoder(separators=(",", ":")).encode
+
+
 class _BadField(ValueError):
     def __init__(self, code: int, message: str) -> None:
         super().__init__(message)
@@ -150,7 +154,7 @@ class _Fields:
 
     def detail(self, name: str, value: object | None) -> str | None:
         """The protocol's own part of a request's content, in the ledger's words."""
-        return None if value is None else json.dumps({name: value}, separators=(",", ":"))
+        return None if value is None else _encode({name: value})
 
 
 def _command(operation: str, fields: _Fields) -> Authenticate | Bet | Settle | BetWin | Cancel:
@@ -223,4 +227,4 @@ def _failure(code: int, message: str) -> dict[str, Any]:
 
 
 def _write(fields: dict[str, Any]) -> bytes:
-    return json.dumps(fields, separators=(",", ":")).encode()
+    return _encode(fields).encode()

@@ -7,6 +7,7 @@ here. A transaction id "is unique within one currency", so ids are looked up per
 
 import json
 import time
+from functools import lru_cache
 from typing import Any, assert_never
 
 from minwallet.ledger.commands import Authenticate, Balance, Bet, BetWin, Cancel, Deposit, Settle, Win, Withdraw
@@ -154,7 +155,12 @@ def _failure(code: int, description: str, now_ms: int) -> dict[str, object]:
 
 
 def _time(now_ms: int) -> str:
-    return time.strftime("%d-%m-%Y %H:%M:%S", time.gmtime(now_ms // 1000))
+    return _clock(now_ms // 1000)
+
+
+@lru_cache(maxsize=2)  # thousands of answers carry the same second
+def _clock(second: int) -> str:
+    return time.strftime("%d-%m-%Y %H:%M:%S", time.gmtime(second))
 
 
 def _game(game: str | None) -> int | str | None:
@@ -163,12 +169,12 @@ def _game(game: str | None) -> int | str | None:
 
 
 def _write(fields: dict[str, object]) -> bytes:
-    return json.dumps(fields, separators=(",", ":")).encode()
+    return _encode(fields).encode()
 
 
 def _read_object(raw: bytes) -> dict[str, Any]:
     try:
-        fields = json.loads(raw, object_pairs_hook=_no_duplicates, parse_constant=_no_constants)
+        fields = _decode(raw.decode())
     except _BadField:
         raise
     except (ValueError, RecursionError):
@@ -187,6 +193,11 @@ def _no_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 def _no_constants(name: str) -> None:
     raise ValueError(f"{name} is not JSON")
+
+
+# Made once: json.loads and json.dumps make a new one for every call that is not of the plainest kind.
+_decode = json.JSONDecoder(object_pairs_hook=_no_duplicates, parse_constant=_no_constants).decode
+_encode = json.JSONEncoder(separators=(",", ":")).encode
 
 
 def _text(fields: dict[str, Any], name: str, longest: int | None) -> str:

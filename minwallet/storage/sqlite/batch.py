@@ -22,14 +22,14 @@ ENTRY = """
     t.amount, t.bonus_amount, t.cash_after, t.bonus_after, t.state, t.refusal, t.hash
 """
 
+# One row of JSON rather than a row each: between two rows the interpreter's lock changes hands.
 READ_SUBJECTS = """
-    SELECT a.account_id, a.cash, a.bonus, a.head, p.status = 'blocked', p.agent_id, a.currency,
-           s.session_id, s.expires_at_ms, s.revoked_at_ms
+    SELECT json_group_array(json_array(a.account_id, a.cash, a.bonus, hex(a.head), p.status = 'blocked',
+                                       p.agent_id, a.currency, s.session_id, s.expires_at_ms, s.revoked_at_ms))
       FROM json_each(?) AS asked
-      JOIN accounts AS a ON a.account_id = asked.value ->> 0
+      CROSS JOIN accounts AS a ON a.account_id = asked.value ->> 0
       JOIN players AS p USING (player_key)
       LEFT JOIN sessions AS s ON s.session_id = asked.value ->> 1
-     ORDER BY asked.key
 """
 
 READ_TRAILS = f"""
@@ -140,9 +140,27 @@ def look(db: sqlite3.Connection, order: Order, now_ms: int) -> Outcome:
 
 def read_subjects(db: sqlite3.Connection, orders: Sequence[Order]) -> list[Subject]:
     asked = json.dumps([(order.account_id, order.session_id) for order in orders])
+    (found,) = db.execute(READ_SUBJECTS, (asked,)).fetchone()
     return [
-        Subject(Account(*row[:4]), bool(row[4]), Session(*row[8:]) if row[7] is not None else None, *row[5:7])
-        for row in db.execute(READ_SUBJECTS, (asked,))
+        Subject(
+            Account(account_id, cash, bonus, bytes.fromhex(head)),
+            bool(is_blocked),
+            Session(expires_at_ms, revoked_at_ms) if session_id is not None else None,
+            agent_id,
+            currency,
+        )
+        for (
+            account_id,
+            cash,
+            bonus,
+            head,
+            is_blocked,
+            agent_id,
+            currency,
+            session_id,
+            expires_at_ms,
+            revoked_at_ms,
+        ) in json.loads(found)
     ]
 
 
