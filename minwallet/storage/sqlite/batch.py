@@ -25,11 +25,20 @@ ENTRY = """
 # One row of JSON rather than a row each: between two rows the interpreter's lock changes hands.
 READ_SUBJECTS = """
     SELECT json_group_array(json_array(a.account_id, a.cash, a.bonus, hex(a.head), p.status = 'blocked',
-                                       p.agent_id, a.currency, s.session_id, s.expires_at_ms, s.revoked_at_ms))
+                                       s.session_id, s.expires_at_ms, s.revoked_at_ms, i.space_id)),
+           (SELECT coalesce(max(seq), 0) + 1 FROM transactions)
       FROM json_each(?) AS asked
       CROSS JOIN accounts AS a ON a.account_id = asked.value ->> 0
       JOIN players AS p USING (player_key)
       LEFT JOIN sessions AS s ON s.session_id = asked.value ->> 1
+      LEFT JOIN id_spaces AS i ON i.agent_id = p.agent_id AND i.protocol = asked.value ->> 2
+                              AND i.currency = iif(asked.value ->> 3, a.currency, '')
+"""
+
+ADD_SPACE = """
+    INSERT INTO id_spaces (agent_id, protocol, currency)
+    SELECT p.agent_id, :protocol, iif(:ids_per_currency, a.currency, '')
+      FROM accounts AS a JOIN players AS p USING (player_key) WHERE a.account_id = :account_id
 """
 
 READ_TRAILS = f"""
@@ -64,10 +73,12 @@ READ_ROUNDS = """
       FROM asked ORDER BY asked.key
 """
 
+# A batch is filled up with rows of NULLs to a power of two, so that there are few different statements and all of them
+# stay prepared; and it is one statement rather than a row each, for the same reason as above.
 ADD_ENTRIES = """
     INSERT INTO transactions (space_id, part, seq, at_ms, account_id, kind, id, round, game, detail, stake, payout,
                               amount, bonus_amount, cash_after, bonus_after, state, refusal, hash)
-    VALUES {rows}
+    SELECT * FROM (VALUES {rows}) WHERE column1 IS NOT NULL
 """
 
 MOVE_ACCOUNTS = """
@@ -80,45 +91,41 @@ _KINDS = {str(kind): kind for kind in Kind}
 _STATES = {str(state): state for state in State}
 _REFUSALS: dict[str | None, Refusal | None] = {None: None, **{str(refusal): refusal for refusal in Refusal}}
 
+NO_TRAIL, NO_ROUND = Trail(), Round()
+
 Key = tuple[int, str]
 """A transaction id where it is unique: (space_id, id)."""
 
 
-SpaceName = tuple[int, str, str]
-"""An id space by its name: (agent_id, protocol, currency or "")."""
-
-
 class Subject(NamedTuple):
-    """Whom an order is about."""
+    """Whom an order is about, and in which id space its id is looked up."""
 
     account: Account
     is_blocked: bool
     session: Session | None
-    agent_id: int
-    currency: str
+    space_id: int
 
 
 def apply(db: sqlite3.Connection, orders: Sequence[Order], now_ms: int) -> list[Outcome]:
     """Decide the orders in turn and write the entries they make. The caller holds the write transaction."""
-    subjects = read_subjects(db, orders)
-    keys = _read_keys(db, orders, subjects)
+    subjects, seq = _read_subjects(db, orders)
+    keys = [(subject.space_id, _id(order)) for order, subject in zip(orders, subjects, strict=True)]
     trails = _read_trails(db, keys)
     rounds = _read_rounds(db, orders, keys, trails)
-    first_seq = next_seq(db)
 
     outcomes: list[Outcome] = []
     rows: list[tuple[Any, ...]] = []
     moves: list[tuple[Any, ...]] = []
     for index, (order, subject, key) in enumerate(zip(orders, subjects, keys, strict=True)):
-        trail = trails.get(key, Trail())
+        trail = trails.get(key, NO_TRAIL)
         snapshot = Snapshot(
             order.protocol,
             subject.account,
             subject.is_blocked,
             subject.session,
             trail,
-            rounds.get(index, Round()),
-            first_seq + len(rows),
+            rounds.get(index, NO_ROUND),
+            seq + len(rows),
         )
         outcome = decide(snapshot, order.command, now_ms)
         outcomes.append(outcome)
@@ -133,35 +140,37 @@ def apply(db: sqlite3.Connection, orders: Sequence[Order], now_ms: int) -> list[
 
 def look(db: sqlite3.Connection, order: Order, now_ms: int) -> Outcome:
     """The outcome of a question: no identity, nothing to write."""
-    (subject,) = read_subjects(db, [order])
-    snapshot = Snapshot(order.protocol, subject.account, subject.is_blocked, subject.session, Trail(), Round(), 0)
+    ((subject,), _) = _read_subjects(db, [order])
+    snapshot = Snapshot(order.protocol, subject.account, subject.is_blocked, subject.session, NO_TRAIL, NO_ROUND, 0)
     return decide(snapshot, order.command, now_ms)
 
 
-def read_subjects(db: sqlite3.Connection, orders: Sequence[Order]) -> list[Subject]:
-    asked = json.dumps([(order.account_id, order.session_id) for order in orders])
-    (found,) = db.execute(READ_SUBJECTS, (asked,)).fetchone()
-    return [
+def _id(order: Order) -> str:
+    assert not isinstance(order.command, Balance | Authenticate)
+    return order.command.id
+
+
+def _read_subjects(db: sqlite3.Connection, orders: Sequence[Order]) -> tuple[list[Subject], int]:
+    """The subjects of the orders, and the next entry's `seq`."""
+    names = [(each.account_id, each.session_id, each.protocol, each.ids_per_currency) for each in orders]
+    asked = json.dumps(names)
+    found, seq = db.execute(READ_SUBJECTS, (asked,)).fetchone()
+    rows = json.loads(found)
+    for order, row in zip(orders, rows, strict=True):
+        if row[-1] is None and not isinstance(order.command, Balance | Authenticate):
+            # The first order ever in this id space makes it, and then it is there to be read.
+            db.execute(ADD_SPACE, order._asdict())
+            return _read_subjects(db, orders)
+    subjects = [
         Subject(
             Account(account_id, cash, bonus, bytes.fromhex(head)),
             bool(is_blocked),
             Session(expires_at_ms, revoked_at_ms) if session_id is not None else None,
-            agent_id,
-            currency,
+            space_id,
         )
-        for (
-            account_id,
-            cash,
-            bonus,
-            head,
-            is_blocked,
-            agent_id,
-            currency,
-            session_id,
-            expires_at_ms,
-            revoked_at_ms,
-        ) in json.loads(found)
+        for account_id, cash, bonus, head, is_blocked, session_id, expires_at_ms, revoked_at_ms, space_id in rows
     ]
+    return subjects, seq
 
 
 def make_entry(row: Sequence[Any]) -> Entry:
@@ -169,22 +178,11 @@ def make_entry(row: Sequence[Any]) -> Entry:
     return Entry._make((*row[:4], _KINDS[row[4]], *row[5:15], _STATES[row[15]], _REFUSALS[row[16]], row[17]))
 
 
-def next_seq(db: sqlite3.Connection) -> int:
-    (last,) = db.execute("SELECT coalesce(max(seq), 0) FROM transactions").fetchone()
-    return int(last) + 1
-
-
 def _write(db: sqlite3.Connection, statement: str, rows: Sequence[tuple[Any, ...]]) -> None:
-    """Many rows in one statement: the interpreter's lock then changes hands once, and not for every row.
-
-    The sizes are powers of two, so that there are few different statements and all of them stay prepared.
-    """
-    done = 0
-    while done < len(rows):
-        size = 1 << ((len(rows) - done).bit_length() - 1)
-        chunk = rows[done : done + size]
-        db.execute(_for_rows(statement, size, len(chunk[0])), list(chain.from_iterable(chunk)))
-        done += size
+    if rows:
+        size, columns = 1 << (len(rows) - 1).bit_length(), len(rows[0])
+        padding = [None] * (columns * (size - len(rows)))
+        db.execute(_for_rows(statement, size, columns), [*chain.from_iterable(rows), *padding])
 
 
 @cache
@@ -193,36 +191,12 @@ def _for_rows(statement: str, rows: int, columns: int) -> str:
     return statement.format(rows=", ".join([row] * rows))
 
 
-def _read_keys(db: sqlite3.Connection, orders: Sequence[Order], subjects: Sequence[Subject]) -> list[Key]:
-    spaces: dict[SpaceName, int] = {}
-    keys: list[Key] = []
-    for order, subject in zip(orders, subjects, strict=True):
-        assert not isinstance(order.command, Balance | Authenticate)
-        name = (subject.agent_id, order.protocol, subject.currency if order.ids_per_currency else "")
-        if name not in spaces:
-            spaces[name] = _find_or_add_space(db, name)
-        keys.append((spaces[name], order.command.id))
-    return keys
-
-
-def _find_or_add_space(db: sqlite3.Connection, name: SpaceName) -> int:
-    """The id space of this name, made when it is first used."""
-    found = db.execute(
-        "SELECT space_id FROM id_spaces WHERE agent_id = ? AND protocol = ? AND currency = ?", name
-    ).fetchone()
-    if found is None:
-        found = db.execute(
-            "INSERT INTO id_spaces (agent_id, protocol, currency) VALUES (?, ?, ?) RETURNING space_id", name
-        ).fetchone()
-    return int(found[0])
-
-
 def _read_trails(db: sqlite3.Connection, keys: Iterable[Key]) -> dict[Key, Trail]:
     trails: dict[Key, Trail] = {}
     for space_id, part, *columns in db.execute(READ_TRAILS, (json.dumps(list(keys)),)):
         entry = make_entry(columns)
         key = (space_id, entry.id)
-        trails[key] = trails.get(key, Trail())._replace(**{Trail._fields[part]: entry})
+        trails[key] = trails.get(key, NO_TRAIL)._replace(**{Trail._fields[part]: entry})
     return trails
 
 
