@@ -14,6 +14,7 @@ from pathlib import Path
 import uvicorn
 from starlette.applications import Starlette
 from starlette.routing import Route
+from starlette.types import ASGIApp
 
 from minwallet.config import Settings
 from minwallet.protocols import PROTOCOLS, load_protocol
@@ -24,6 +25,7 @@ from minwallet.wallet.service import Wallet
 from minwallet.web import control, ops
 from minwallet.web.access import AccessLog
 from minwallet.web.gateway import Gateway
+from minwallet.web.wire import FixedPaths, OneWrite
 
 GRACE_S = 10
 """How long a stopping server waits for the calls it has begun."""
@@ -45,20 +47,18 @@ async def open_wallet(path: Path, *, create: bool, check: bool = False) -> Async
         await store.close()
 
 
-def create_app(wallet: Wallet, settings: Settings, desk_port: int, desk_key: str) -> Starlette:
-    """The server's routes."""
+def create_app(wallet: Wallet, settings: Settings, desk_port: int, desk_key: str) -> ASGIApp:
+    """Everything the server answers."""
     log = AccessLog(sys.stderr)
     prefix = f"/{settings.callback_key}" if settings.callback_key else ""
-    # The provider's routes come first: they are the ones that are looked up thousands of times a second.
-    routes: list[Route] = []
+    provider: list[Route] = []
     for name in PROTOCOLS:
-        routes += Gateway(load_protocol(name), wallet, settings.callback_allow, log).routes(prefix)
-    routes += ops.routes(wallet, SqliteStore.sqlite_version)
-    routes += control.routes(wallet, desk_port, desk_key)
-    app = Starlette(routes=routes)
+        provider += Gateway(load_protocol(name), wallet, settings.callback_allow, log).routes(prefix)
+    operator = [*ops.routes(wallet, SqliteStore.sqlite_version), *control.routes(wallet, desk_port, desk_key)]
+    app = Starlette(routes=[*provider, *operator])
     # A provider that adds a slash shall get a plain 404, not a redirect that it would follow with another method.
     app.router.redirect_slashes = False
-    return app
+    return FixedPaths(app, provider)
 
 
 def serve(settings: Settings, announce: Callable[[str], None]) -> None:
@@ -111,6 +111,7 @@ def _calm_the_collector() -> None:
 def _configure(settings: Settings) -> uvicorn.Config:
     return uvicorn.Config(
         "",
+        http=OneWrite,
         log_config=None,
         access_log=False,
         lifespan="off",

@@ -52,7 +52,7 @@ class Audit:
         owner = self._owners[entry.account_id]
         if entry.seq <= self._last_seq:
             self.problems.append(f"entry {entry.seq} ({owner}): comes after entry {self._last_seq}")
-        if seal(entry[:-1], account.head) != entry:
+        if seal(entry[:-1], account.head) != entry or entry.previous_seq != account.last_seq:
             self.problems.append(f"entry {entry.seq} ({owner}): the hash chain breaks here; a row was changed or lost")
         cash, bonus = account.cash + entry.amount, account.bonus + entry.bonus_amount
         if (cash, bonus) != (entry.cash_after, entry.bonus_after) or min(cash, bonus) < 0:
@@ -61,7 +61,7 @@ class Audit:
                 f"but the entries up to it sum to {_words(cash, bonus)}"
             )
         self._last_seq = entry.seq
-        self._accounts[entry.account_id] = Account(entry.account_id, cash, bonus, entry.hash)
+        self._accounts[entry.account_id] = Account(entry.account_id, cash, bonus, entry.hash, entry.seq)
 
     def close(self, accounts: Iterable[Account]) -> None:
         """The accounts as they stand after the last row; every one must have been met."""
@@ -72,7 +72,7 @@ class Audit:
                     f"{owner}: the account holds {_words(account.cash, account.bonus)}, "
                     f"but its entries sum to {_words(summed.cash, summed.bonus)}"
                 )
-            if account.head != summed.head:
+            if (account.head, account.last_seq) != (summed.head, summed.last_seq):
                 self.problems.append(f"{owner}: the newest entries are missing; the chain does not end at its head")
 
 

@@ -5,7 +5,7 @@ money. So a retry of an applied bet still succeeds when its session has expired,
 gone; and money in flight (wins, results, cancels) settles whatever became of session and player.
 
 After each "from here on it must succeed" nothing can fail. The caller writes the outcome's new entry, if it has one,
-and moves the account to `cash_after`, `bonus_after` and `hash` of it, in the transaction that read the snapshot.
+and moves the account to `cash_after`, `bonus_after`, `hash` and `seq` of it, in the transaction that read the snapshot.
 """
 
 from typing import NamedTuple, assert_never
@@ -29,12 +29,13 @@ from minwallet.ledger.outcomes import Applied, Outcome, Refused, Replayed, Shown
 
 
 class Account(NamedTuple):
-    """One player's money in one currency, in cents, with the head of its hash chain."""
+    """One player's money in one currency, in cents, with the end of its hash chain."""
 
     account_id: int
     cash: int
     bonus: int
     head: bytes
+    last_seq: int = 0
 
 
 class Session(NamedTuple):
@@ -253,7 +254,7 @@ def _apply(
 def _entry(
     s: Snapshot, command: Movement, now_ms: int, effect: tuple[int, int, int, int, State, Refusal | None]
 ) -> Entry:
-    where = (s.next_seq, now_ms, s.account.account_id, s.protocol)
+    where = (s.next_seq, now_ms, s.account.account_id, s.account.last_seq, s.protocol)
     return seal((*where, *_content(s, command), *effect), s.account.head)
 
 

@@ -49,11 +49,14 @@ class Refusal(StrEnum):
 
 
 class Entry(NamedTuple):
-    """One transaction. `amount` and `bonus_amount` are the signed changes, `stake` and `payout` what was asked for."""
+    """One transaction. `previous_seq` is the account's row before it, 0 for its first; `amount` and `bonus_amount` are
+    the signed changes, `stake` and `payout` what was asked for.
+    """
 
     seq: int
     at_ms: int
     account_id: int
+    previous_seq: int
     protocol: str
     kind: Kind
     id: str

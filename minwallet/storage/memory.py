@@ -75,7 +75,7 @@ class MemoryStore:
         if isinstance(outcome, Applied | Refused) and (entry := outcome.entry):
             self._entries.append(entry)
             self._trails[key] = trail.followed_by(entry)
-            account.money = Account(entry.account_id, entry.cash_after, entry.bonus_after, entry.hash)
+            account.money = Account(entry.account_id, entry.cash_after, entry.bonus_after, entry.hash, entry.seq)
         return outcome
 
     def _snapshot(self, order: Order, trail: Trail, round_: Round) -> Snapshot:

@@ -18,13 +18,13 @@ from minwallet.ledger.outcomes import Applied, Outcome, Refused
 from minwallet.storage.base import Order
 
 ENTRY = """
-    t.seq, t.at_ms, t.account_id, p.protocol, t.kind, t.id, t.round, t.game, t.detail, t.stake, t.payout,
-    t.amount, t.bonus_amount, t.cash_after, t.bonus_after, t.state, t.refusal, t.hash
+    t.seq, t.at_ms, t.account_id, t.previous_seq, p.protocol, t.kind, t.id, t.round, t.game, t.detail,
+    t.stake, t.payout, t.amount, t.bonus_amount, t.cash_after, t.bonus_after, t.state, t.refusal, t.hash
 """
 
 # One row of JSON rather than a row each: between two rows the interpreter's lock changes hands.
 READ_SUBJECTS = """
-    SELECT json_group_array(json_array(a.account_id, a.cash, a.bonus, hex(a.head), p.status = 'blocked',
+    SELECT json_group_array(json_array(a.account_id, a.cash, a.bonus, hex(a.head), a.last_seq, p.status = 'blocked',
                                        s.session_id, s.expires_at_ms, s.revoked_at_ms, i.space_id)),
            (SELECT coalesce(max(seq), 0) + 1 FROM transactions)
       FROM json_each(?) AS asked
@@ -51,39 +51,35 @@ READ_TRAILS = f"""
 READ_ROUNDS = """
     WITH asked AS (
         SELECT key, value ->> 0 AS account_id, value ->> 1 AS space_id, value ->> 2 AS round FROM json_each(?)
+    ), members AS (
+        SELECT asked.key, t.* FROM asked CROSS JOIN transactions AS t
+            ON t.space_id = asked.space_id AND t.id = asked.round AND t.round = t.id
+         WHERE t.account_id = asked.account_id
+        UNION ALL
+        SELECT asked.key, t.* FROM asked CROSS JOIN transactions AS t
+            ON t.space_id = asked.space_id AND t.round = asked.round AND t.round <> t.id
+         WHERE t.account_id = asked.account_id
     )
-    SELECT EXISTS (
-               SELECT 1 FROM transactions AS bet
-                WHERE bet.account_id = asked.account_id AND bet.round = asked.round AND bet.space_id = asked.space_id
-                  AND bet.kind = 'bet' AND bet.state = 'applied'
-                  AND NOT EXISTS (SELECT 1 FROM transactions AS c
-                                   WHERE c.space_id = bet.space_id AND c.id = bet.id AND c.part = 2)
-           ),
-           EXISTS (
-               SELECT 1 FROM transactions AS c
-                WHERE c.account_id = asked.account_id AND c.round = asked.round AND c.space_id = asked.space_id
-                  AND c.kind = 'cancel'
-           ),
-           coalesce((
-               SELECT win.seq FROM transactions AS win
-                WHERE win.account_id = asked.account_id AND win.round = asked.round AND win.space_id = asked.space_id
-                  AND win.kind = 'win'
-                ORDER BY win.seq DESC LIMIT 1
-           ), 0)
-      FROM asked ORDER BY asked.key
+    SELECT coalesce(max(m.kind = 'bet' AND m.state = 'applied' AND NOT EXISTS (
+               SELECT 1 FROM transactions AS c WHERE c.space_id = m.space_id AND c.id = m.id AND c.part = 2
+           )), 0),
+           coalesce(max(m.kind = 'cancel'), 0),
+           coalesce(max(iif(m.kind = 'win', m.seq, 0)), 0)
+      FROM asked LEFT JOIN members AS m USING (key)
+     GROUP BY asked.key ORDER BY asked.key
 """
 
 # A batch is filled up with rows of NULLs to a power of two, so that there are few different statements and all of them
 # stay prepared; and it is one statement rather than a row each, for the same reason as above.
 ADD_ENTRIES = """
-    INSERT INTO transactions (space_id, part, seq, at_ms, account_id, kind, id, round, game, detail, stake, payout,
-                              amount, bonus_amount, cash_after, bonus_after, state, refusal, hash)
+    INSERT INTO transactions (space_id, part, seq, at_ms, account_id, previous_seq, kind, id, round, game, detail,
+                              stake, payout, amount, bonus_amount, cash_after, bonus_after, state, refusal, hash)
     SELECT * FROM (VALUES {rows}) WHERE column1 IS NOT NULL
 """
 
 MOVE_ACCOUNTS = """
-    WITH moved (account_id, cash, bonus, head) AS (VALUES {rows})
-    UPDATE accounts SET cash = moved.cash, bonus = moved.bonus, head = moved.head
+    WITH moved (account_id, cash, bonus, head, seq) AS (VALUES {rows})
+    UPDATE accounts SET cash = moved.cash, bonus = moved.bonus, head = moved.head, last_seq = moved.seq
       FROM moved WHERE accounts.account_id = moved.account_id
 """
 
@@ -130,8 +126,8 @@ def apply(db: sqlite3.Connection, orders: Sequence[Order], now_ms: int) -> list[
         outcome = decide(snapshot, order.command, now_ms)
         outcomes.append(outcome)
         if isinstance(outcome, Applied | Refused) and (entry := outcome.entry):
-            rows.append((key[0], _part(trail, entry), *entry[:3], *entry[4:]))
-            moves.append((entry.account_id, entry.cash_after, entry.bonus_after, entry.hash))
+            rows.append((key[0], _part(trail, entry), *entry[:4], *entry[5:]))
+            moves.append((entry.account_id, entry.cash_after, entry.bonus_after, entry.hash, entry.seq))
             trails[key] = trail.followed_by(entry)
     _write(db, ADD_ENTRIES, rows)
     _write(db, MOVE_ACCOUNTS, moves)
@@ -163,19 +159,20 @@ def _read_subjects(db: sqlite3.Connection, orders: Sequence[Order]) -> tuple[lis
             return _read_subjects(db, orders)
     subjects = [
         Subject(
-            Account(account_id, cash, bonus, bytes.fromhex(head)),
+            Account(account_id, cash, bonus, bytes.fromhex(head), last_seq),
             bool(is_blocked),
             Session(expires_at_ms, revoked_at_ms) if session_id is not None else None,
             space_id,
         )
-        for account_id, cash, bonus, head, is_blocked, session_id, expires_at_ms, revoked_at_ms, space_id in rows
+        for account_id, cash, bonus, head, last_seq, is_blocked, *session_and_space in rows
+        for session_id, expires_at_ms, revoked_at_ms, space_id in [session_and_space]
     ]
     return subjects, seq
 
 
 def make_entry(row: Sequence[Any]) -> Entry:
     """An entry of the columns of ENTRY."""
-    return Entry._make((*row[:4], _KINDS[row[4]], *row[5:15], _STATES[row[15]], _REFUSALS[row[16]], row[17]))
+    return Entry._make((*row[:5], _KINDS[row[5]], *row[6:16], _STATES[row[16]], _REFUSALS[row[17]], row[18]))
 
 
 def _write(db: sqlite3.Connection, statement: str, rows: Sequence[tuple[Any, ...]]) -> None:

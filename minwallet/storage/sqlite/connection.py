@@ -37,6 +37,8 @@ PRAGMAS = (
     # A doctored schema shall not run functions, and a damaged page is found when it is read.
     ("trusted_schema", 0),
     ("cell_size_check", 1),
+    # Pages that many bets change, such as the balances, are copied into the file once for all of them.
+    ("wal_autocheckpoint", 8000),
     # After a burst the write-ahead log gives its space back.
     ("journal_size_limit", 64 * 1024 * 1024),
     # Sorting never leaves temporary files beside the money.

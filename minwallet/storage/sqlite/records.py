@@ -34,6 +34,19 @@ READ_PLAYERS = """
      ORDER BY p.player_id, a.currency
 """
 
+# The recursion's ORDER BY takes the newest row of all the accounts' chains first.
+READ_NEWEST = f"""
+    WITH RECURSIVE chain (seq, previous_seq) AS (
+        SELECT t.seq, t.previous_seq FROM accounts AS a JOIN transactions AS t ON t.seq = a.last_seq
+         WHERE a.account_id IN (SELECT value FROM json_each(?))
+        UNION ALL
+        SELECT t.seq, t.previous_seq FROM chain JOIN transactions AS t ON t.seq = chain.previous_seq
+         ORDER BY 1 DESC LIMIT ?
+    )
+    SELECT {batch.ENTRY} FROM chain JOIN transactions AS t USING (seq) JOIN id_spaces AS p USING (space_id)
+     ORDER BY t.seq DESC
+"""  # noqa: S608 the columns are a constant
+
 READ_OWNERS = """
     SELECT a.account_id, g.name, p.player_id, a.currency
       FROM accounts AS a JOIN players AS p USING (player_key) JOIN agents AS g USING (agent_id)
@@ -107,11 +120,7 @@ def revoke_session(db: sqlite3.Connection, token_hash: bytes, now_ms: int) -> bo
 
 
 def read_entries(db: sqlite3.Connection, account_ids: Sequence[int], limit: int) -> list[Entry]:
-    rows = db.execute(
-        f"SELECT {batch.ENTRY} FROM transactions AS t JOIN id_spaces AS p USING (space_id)"  # noqa: S608 a constant
-        " WHERE t.account_id IN (SELECT value FROM json_each(?)) ORDER BY t.seq DESC LIMIT ?",
-        (json.dumps(list(account_ids)), limit),
-    )
+    rows = db.execute(READ_NEWEST, (json.dumps(list(account_ids)), limit))
     return [batch.make_entry(row) for row in rows]
 
 
@@ -133,7 +142,7 @@ def read_audit_page(db: sqlite3.Connection, after_seq: int, limit: int) -> Audit
         entries = [batch.make_entry(row) for row in rows]
         if len(entries) == limit:
             return AuditPage(entries, _owners(db, {entry.account_id for entry in entries}), None)
-        accounts = [Account(*row) for row in db.execute("SELECT account_id, cash, bonus, head FROM accounts")]
+        accounts = [Account(*row) for row in db.execute("SELECT account_id, cash, bonus, head, last_seq FROM accounts")]
         return AuditPage(entries, _owners(db, (account.account_id for account in accounts)), accounts)
     finally:
         db.execute("COMMIT")
