@@ -53,10 +53,18 @@ class BatchWriter:
     async def _write(self) -> None:
         try:
             while self._waiting:
+                await self._gather()
                 batch, self._waiting = self._waiting[:MAX_ORDERS], self._waiting[MAX_ORDERS:]
                 await self._write_batch(batch)
         finally:
             self._task = None
+
+    async def _gather(self) -> None:
+        """Let the orders join that are on their way: wait as long as each turn of the event loop brings more."""
+        before = 0
+        while before < len(self._waiting) < MAX_ORDERS:
+            before = len(self._waiting)
+            await asyncio.sleep(0)
 
     async def _write_batch(self, batch: Sequence[_Waiting]) -> None:
         try:
