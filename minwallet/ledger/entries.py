@@ -85,8 +85,8 @@ _encode = json.JSONEncoder(separators=(",", ":")).encode
 def seal(fields: Sequence[Any], head: bytes) -> Entry:
     """The entry of these fields, all but the hash, as the next one after `head`.
 
-    The hash is SHA-256 over `head` and the fields as compact JSON; the account's own number is left out of it, as
-    `genesis` names the account.
+    The hash is SHA-256 over `head` and the fields as a compact JSON array; the account's own number is left out of it,
+    as `genesis` names the account.
     """
     signed = _encode([*fields[:2], *fields[3:]])
     return Entry._make((*fields, hashlib.sha256(head + signed.encode()).digest()))

@@ -82,6 +82,14 @@ CREATE UNIQUE INDEX transactions_by_id ON transactions (space_id, id, part);
 -- The row that a round is named after is found by its id; ids and rounds mostly grow, so both indexes grow at one end.
 CREATE INDEX transactions_of_round ON transactions (space_id, round) WHERE round <> id;
 
+-- A row moves its account, so that no balance can differ from what the rows say.
+CREATE TRIGGER transactions_move_their_account AFTER INSERT ON transactions
+BEGIN
+    UPDATE accounts SET cash = new.cash_after, bonus = new.bonus_after, head = new.hash, last_seq = new.seq
+     WHERE account_id = new.account_id AND last_seq = new.previous_seq;
+    SELECT RAISE(ABORT, 'a ledger row must follow the last row of its account') WHERE changes() <> 1;
+END;
+
 CREATE TRIGGER transactions_are_never_changed BEFORE UPDATE ON transactions
 BEGIN
     SELECT RAISE(ABORT, 'a ledger row is never changed');

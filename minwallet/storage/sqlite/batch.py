@@ -6,7 +6,7 @@ Two players may use one transaction id in the same batch; the later one is decid
 
 import json
 import sqlite3
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from functools import cache
 from itertools import chain
 from typing import Any, NamedTuple
@@ -19,13 +19,18 @@ from minwallet.storage.base import Order
 
 ENTRY = """
     t.seq, t.at_ms, t.account_id, t.previous_seq, p.protocol, t.kind, t.id, t.round, t.game, t.detail,
-    t.stake, t.payout, t.amount, t.bonus_amount, t.cash_after, t.bonus_after, t.state, t.refusal, t.hash
+    t.stake, t.payout, t.amount, t.bonus_amount, t.cash_after, t.bonus_after, t.state, t.refusal, hex(t.hash)
 """
 
-# One row of JSON rather than a row each: between two rows the interpreter's lock changes hands.
-READ_SUBJECTS = """
-    SELECT json_group_array(json_array(a.account_id, a.cash, a.bonus, hex(a.head), a.last_seq, p.status = 'blocked',
-                                       s.session_id, s.expires_at_ms, s.revoked_at_ms, i.space_id)),
+# One row of JSON for the whole batch, rather than rows: between two rows the interpreter's lock changes hands, and that
+# costs more than the row.
+READ_SUBJECTS = f"""
+    SELECT json_group_array(json_array(
+               a.account_id, a.cash, a.bonus, hex(a.head), a.last_seq, p.status = 'blocked',
+               s.session_id, s.expires_at_ms, s.revoked_at_ms, i.space_id,
+               (SELECT json_group_array(json_array(t.part, {ENTRY.replace("p.protocol", "i.protocol")}))
+                  FROM transactions AS t WHERE t.space_id = i.space_id AND t.id = asked.value ->> 4)
+           )),
            (SELECT coalesce(max(seq), 0) + 1 FROM transactions)
       FROM json_each(?) AS asked
       CROSS JOIN accounts AS a ON a.account_id = asked.value ->> 0
@@ -33,20 +38,13 @@ READ_SUBJECTS = """
       LEFT JOIN sessions AS s ON s.session_id = asked.value ->> 1
       LEFT JOIN id_spaces AS i ON i.agent_id = p.agent_id AND i.protocol = asked.value ->> 2
                               AND i.currency = iif(asked.value ->> 3, a.currency, '')
-"""
+"""  # noqa: S608 the columns are a constant
 
 ADD_SPACE = """
     INSERT INTO id_spaces (agent_id, protocol, currency)
     SELECT p.agent_id, :protocol, iif(:ids_per_currency, a.currency, '')
       FROM accounts AS a JOIN players AS p USING (player_key) WHERE a.account_id = :account_id
 """
-
-READ_TRAILS = f"""
-    SELECT t.space_id, t.part, {ENTRY}
-      FROM json_each(?) AS asked
-      CROSS JOIN transactions AS t ON t.space_id = asked.value ->> 0 AND t.id = asked.value ->> 1
-      JOIN id_spaces AS p USING (space_id)
-"""  # noqa: S608 the columns are a constant
 
 READ_ROUNDS = """
     WITH asked AS (
@@ -70,18 +68,14 @@ READ_ROUNDS = """
 """
 
 # A batch is filled up with rows of NULLs to a power of two, so that there are few different statements and all of them
-# stay prepared; and it is one statement rather than a row each, for the same reason as above.
+# stay prepared; and it is one statement rather than a row each, for the same reason as above. The schema moves the
+# accounts with it.
 ADD_ENTRIES = """
     INSERT INTO transactions (space_id, part, seq, at_ms, account_id, previous_seq, kind, id, round, game, detail,
                               stake, payout, amount, bonus_amount, cash_after, bonus_after, state, refusal, hash)
     SELECT * FROM (VALUES {rows}) WHERE column1 IS NOT NULL
 """
-
-MOVE_ACCOUNTS = """
-    WITH moved (account_id, cash, bonus, head, seq) AS (VALUES {rows})
-    UPDATE accounts SET cash = moved.cash, bonus = moved.bonus, head = moved.head, last_seq = moved.seq
-      FROM moved WHERE accounts.account_id = moved.account_id
-"""
+ENTRY_COLUMNS = 20
 
 _KINDS = {str(kind): kind for kind in Kind}
 _STATES = {str(state): state for state in State}
@@ -89,48 +83,38 @@ _REFUSALS: dict[str | None, Refusal | None] = {None: None, **{str(refusal): refu
 
 NO_TRAIL, NO_ROUND = Trail(), Round()
 
-Key = tuple[int, str]
+Key = tuple[int, str | None]
 """A transaction id where it is unique: (space_id, id)."""
 
 
 class Subject(NamedTuple):
-    """Whom an order is about, and in which id space its id is looked up."""
+    """Whom an order is about, and what its id has been used for, in the space where ids are unique."""
 
     account: Account
     is_blocked: bool
     session: Session | None
-    space_id: int
+    key: Key
+    trail: Trail
 
 
 def apply(db: sqlite3.Connection, orders: Sequence[Order], now_ms: int) -> list[Outcome]:
     """Decide the orders in turn and write the entries they make. The caller holds the write transaction."""
     subjects, seq = _read_subjects(db, orders)
-    keys = [(subject.space_id, _id(order)) for order, subject in zip(orders, subjects, strict=True)]
-    trails = _read_trails(db, keys)
-    rounds = _read_rounds(db, orders, keys, trails)
-
+    rounds = _read_rounds(db, orders, subjects)
     outcomes: list[Outcome] = []
     rows: list[tuple[Any, ...]] = []
-    moves: list[tuple[Any, ...]] = []
-    for index, (order, subject, key) in enumerate(zip(orders, subjects, keys, strict=True)):
-        trail = trails.get(key, NO_TRAIL)
-        snapshot = Snapshot(
-            order.protocol,
-            subject.account,
-            subject.is_blocked,
-            subject.session,
-            trail,
-            rounds.get(index, NO_ROUND),
-            seq + len(rows),
-        )
+    new_trails: dict[Key, Trail] = {}
+    for index, (order, subject) in enumerate(zip(orders, subjects, strict=True)):
+        account, is_blocked, session, key, trail = subject
+        trail = new_trails.get(key, trail)
+        round_ = rounds.get(index, NO_ROUND)
+        snapshot = Snapshot(order.protocol, account, is_blocked, session, trail, round_, seq + len(rows))
         outcome = decide(snapshot, order.command, now_ms)
         outcomes.append(outcome)
         if isinstance(outcome, Applied | Refused) and (entry := outcome.entry):
             rows.append((key[0], _part(trail, entry), *entry[:4], *entry[5:]))
-            moves.append((entry.account_id, entry.cash_after, entry.bonus_after, entry.hash, entry.seq))
-            trails[key] = trail.followed_by(entry)
-    _write(db, ADD_ENTRIES, rows)
-    _write(db, MOVE_ACCOUNTS, moves)
+            new_trails[key] = trail.followed_by(entry)
+    _write(db, rows)
     return outcomes
 
 
@@ -141,81 +125,69 @@ def look(db: sqlite3.Connection, order: Order, now_ms: int) -> Outcome:
     return decide(snapshot, order.command, now_ms)
 
 
-def _id(order: Order) -> str:
-    assert not isinstance(order.command, Balance | Authenticate)
-    return order.command.id
+def _id(order: Order) -> str | None:
+    return None if isinstance(order.command, Balance | Authenticate) else order.command.id
 
 
 def _read_subjects(db: sqlite3.Connection, orders: Sequence[Order]) -> tuple[list[Subject], int]:
     """The subjects of the orders, and the next entry's `seq`."""
-    names = [(each.account_id, each.session_id, each.protocol, each.ids_per_currency) for each in orders]
-    asked = json.dumps(names)
-    found, seq = db.execute(READ_SUBJECTS, (asked,)).fetchone()
-    rows = json.loads(found)
-    for order, row in zip(orders, rows, strict=True):
-        if row[-1] is None and not isinstance(order.command, Balance | Authenticate):
+    asked = [(each.account_id, each.session_id, each.protocol, each.ids_per_currency, _id(each)) for each in orders]
+    found, seq = db.execute(READ_SUBJECTS, (json.dumps(asked),)).fetchone()
+    subjects = []
+    for order, (*account, head, last_seq, is_blocked, session_id, expires, revoked, space_id, rows) in zip(
+        orders, json.loads(found), strict=True
+    ):
+        id_ = _id(order)
+        if space_id is None and id_ is not None:
             # The first order ever in this id space makes it, and then it is there to be read.
             db.execute(ADD_SPACE, order._asdict())
             return _read_subjects(db, orders)
-    subjects = [
-        Subject(
-            Account(account_id, cash, bonus, bytes.fromhex(head), last_seq),
-            bool(is_blocked),
-            Session(expires_at_ms, revoked_at_ms) if session_id is not None else None,
-            space_id,
-        )
-        for account_id, cash, bonus, head, last_seq, is_blocked, *session_and_space in rows
-        for session_id, expires_at_ms, revoked_at_ms, space_id in [session_and_space]
-    ]
+        money = Account._make((*account, bytes.fromhex(head), last_seq))
+        session = Session(expires, revoked) if session_id is not None else None
+        subjects.append(Subject(money, bool(is_blocked), session, (space_id, id_), _make_trail(rows)))
     return subjects, seq
+
+
+def _make_trail(rows: Sequence[Any]) -> Trail:
+    return NO_TRAIL._replace(**{Trail._fields[part]: make_entry(row) for part, *row in rows}) if rows else NO_TRAIL
 
 
 def make_entry(row: Sequence[Any]) -> Entry:
     """An entry of the columns of ENTRY."""
-    return Entry._make((*row[:5], _KINDS[row[5]], *row[6:16], _STATES[row[16]], _REFUSALS[row[17]], row[18]))
+    kind, state, refusal, hash_ = _KINDS[row[5]], _STATES[row[16]], _REFUSALS[row[17]], bytes.fromhex(row[18])
+    return Entry._make((*row[:5], kind, *row[6:16], state, refusal, hash_))
 
 
-def _write(db: sqlite3.Connection, statement: str, rows: Sequence[tuple[Any, ...]]) -> None:
+def _write(db: sqlite3.Connection, rows: Sequence[tuple[Any, ...]]) -> None:
     if rows:
-        size, columns = 1 << (len(rows) - 1).bit_length(), len(rows[0])
-        padding = [None] * (columns * (size - len(rows)))
-        db.execute(_for_rows(statement, size, columns), [*chain.from_iterable(rows), *padding])
+        size = 1 << (len(rows) - 1).bit_length()
+        padding = [None] * (ENTRY_COLUMNS * (size - len(rows)))
+        db.execute(_for_rows(size), [*chain.from_iterable(rows), *padding])
 
 
 @cache
-def _for_rows(statement: str, rows: int, columns: int) -> str:
-    row = f"({', '.join('?' * columns)})"
-    return statement.format(rows=", ".join([row] * rows))
+def _for_rows(rows: int) -> str:
+    row = f"({', '.join('?' * ENTRY_COLUMNS)})"
+    return ADD_ENTRIES.format(rows=", ".join([row] * rows))
 
 
-def _read_trails(db: sqlite3.Connection, keys: Iterable[Key]) -> dict[Key, Trail]:
-    trails: dict[Key, Trail] = {}
-    for space_id, part, *columns in db.execute(READ_TRAILS, (json.dumps(list(keys)),)):
-        entry = make_entry(columns)
-        key = (space_id, entry.id)
-        trails[key] = trails.get(key, NO_TRAIL)._replace(**{Trail._fields[part]: entry})
-    return trails
-
-
-def _read_rounds(
-    db: sqlite3.Connection, orders: Sequence[Order], keys: Sequence[Key], trails: dict[Key, Trail]
-) -> dict[int, Round]:
+def _read_rounds(db: sqlite3.Connection, orders: Sequence[Order], subjects: Sequence[Subject]) -> dict[int, Round]:
     """What is known of the rounds that decisions will ask about, by the order's place in the batch."""
     asked: dict[int, tuple[int, int, str]] = {}
-    for index, (order, key) in enumerate(zip(orders, keys, strict=True)):
-        round_id = _round_asked_about(order.command, trails.get(key))
+    for index, (order, subject) in enumerate(zip(orders, subjects, strict=True)):
+        round_id = _round_asked_about(order.command, subject.trail)
         if round_id is not None:
-            asked[index] = (order.account_id, key[0], round_id)
+            asked[index] = (order.account_id, subject.key[0], round_id)
     if not asked:
         return {}
     found = db.execute(READ_ROUNDS, (json.dumps(list(asked.values())),))
     return {index: Round(bool(row[0]), bool(row[1]), row[2]) for index, row in zip(asked, found, strict=True)}
 
 
-def _round_asked_about(command: object, trail: Trail | None) -> str | None:
+def _round_asked_about(command: object, trail: Trail) -> str | None:
     if isinstance(command, Win):
         return command.round
-    if isinstance(command, Cancel) and trail and trail.first:
+    if isinstance(command, Cancel) and trail.first:
         return trail.first.round
     return None
 
