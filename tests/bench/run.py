@@ -96,8 +96,9 @@ def wait_until_up(port: int, process: "subprocess.Popen[bytes]") -> None:
 
 def load(port: int, seconds: int, first_id: int) -> Sample:
     url = f"http://127.0.0.1:{port}/wallet"
-    command = ["wrk", "--latency", "-t1", f"-c{CONNECTIONS}", f"-d{seconds}s", "-s", HERE / "bets.lua", url]
-    result = subprocess.run([*command, "--", str(first_id)], check=True, capture_output=True, text=True)
+    size = ["-t1", f"-c{CONNECTIONS}", f"-d{seconds}s"]
+    command = ["wrk", "--latency", *size, "-s", str(HERE / "bets.lua"), url, "--", str(first_id)]
+    result = subprocess.run(command, check=True, capture_output=True, text=True)
     if result.stderr or "Non-2xx" in result.stdout or "Socket errors" in result.stdout:
         sys.exit(f"the load on port {port} went wrong:\n{result.stdout}{result.stderr}")
     found = re.search(r"\n\s+50%\s+(\S+).*\n\s+99%\s+(\S+).*Requests/sec:\s+(\S+)", result.stdout, re.DOTALL)
