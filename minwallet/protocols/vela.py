@@ -100,7 +100,10 @@ class Vela:
         return Exchange(self.method, _PATHS[call.operation], query=query.encode())
 
     def read(self, body: bytes) -> Answer:
-        fields = json.loads(body)
+        try:
+            fields = json.loads(body)
+        except RecursionError:
+            raise ValueError("the answer is nested too deeply") from None
         if not isinstance(fields, dict) or type(fields.get("status_code")) is not int:
             raise ValueError("status_code: must be a whole number in a JSON object")
         return Answer(

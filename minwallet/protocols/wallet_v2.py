@@ -100,7 +100,7 @@ class WalletV2:
 
     def read(self, body: bytes) -> Answer:
         fields = _read_object(body)
-        if fields.get("result") == 1:
+        if type(fields.get("result")) is int and fields["result"] == 1:
             return Answer(0, None, _cents(fields, "credit"), None, fields.get("player_id"), fields.get("currency"))
         code = fields.get("err_code")
         if type(code) is not int:
@@ -165,7 +165,10 @@ def _clock(second: int) -> str:
 
 def _game(game: str | None) -> int | str | None:
     """A game's code as the provider writes it: a number where it is one."""
-    return int(game) if game is not None and game.isascii() and game.isdigit() else game
+    if game is not None and game.isascii() and game.isdigit() and len(game) <= 20:
+        number = int(game)
+        return number if str(number) == game and number <= MAX_ID else game
+    return game
 
 
 def _write(fields: dict[str, object]) -> bytes:
@@ -191,12 +194,17 @@ def _no_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return fields
 
 
+def _whole(digits: str) -> int:
+    """A number; one that is far out of every range stays so, but costs no time."""
+    return int(digits) if len(digits) <= 20 else MAX_ID + 1
+
+
 def _no_constants(name: str) -> None:
     raise ValueError(f"{name} is not JSON")
 
 
 # Made once: json.loads and json.dumps make a new one for every call that is not of the plainest kind.
-_decode = json.JSONDecoder(object_pairs_hook=_no_duplicates, parse_constant=_no_constants).decode
+_decode = json.JSONDecoder(object_pairs_hook=_no_duplicates, parse_constant=_no_constants, parse_int=_whole).decode
 _encode = json.JSONEncoder(separators=(",", ":")).encode
 
 

@@ -1,0 +1,208 @@
+"""`minwallet ledger` and `minwallet verify`."""
+
+import shutil
+import sqlite3
+from contextlib import closing
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.cli.console import Here, assert_complaint, assert_usage, cells
+from tests.support import serving
+
+FIELDS = [
+    "seq",
+    "at",
+    "kind",
+    "protocol",
+    "id",
+    "amount",
+    "bonus_amount",
+    "cash_after",
+    "bonus_after",
+    "game",
+    "round",
+    "state",
+]
+
+
+def test_an_entry_has_these_fields(wallet: Here) -> None:
+    """In this order; changes are signed, amounts are cents, the time is UTC and the id a string."""
+    player = wallet.player(balance="10", bonus="5")
+    wallet("withdraw", player, "2.50", "--reference", "order 1")
+    newest, oldest = wallet("ledger", player)["entries"]
+    assert list(newest) == FIELDS
+    assert datetime.now(UTC) - datetime.fromisoformat(newest["at"]) < timedelta(minutes=1)
+    assert newest == {
+        "seq": newest["seq"],
+        "at": newest["at"],
+        "kind": "withdraw",
+        "protocol": "operator",
+        "id": "order 1",
+        "amount": -250,
+        "bonus_amount": 0,
+        "cash_after": 750,
+        "bonus_after": 500,
+        "game": None,
+        "round": None,
+        "state": "applied",
+    }
+    assert (oldest["kind"], oldest["amount"], oldest["bonus_amount"]) == ("deposit", 1000, 500)
+    assert oldest["seq"] < newest["seq"]
+
+
+def test_the_newest_come_first(wallet: Here) -> None:
+    """As many as the limit says, of all currencies or of one."""
+    player = wallet.player(balance="1")
+    wallet("player", "add", player, "--currency", "EUR", "--balance", "2")
+    wallet("deposit", player, "3", "--currency", "USD")
+
+    def amounts(*options: object) -> list[int]:
+        return [entry["amount"] for entry in wallet("ledger", player, *options)["entries"]]
+
+    assert amounts() == [300, 200, 100]
+    assert amounts("--limit", 2) == [300, 200]
+    assert amounts("--currency", "USD") == [300, 100]
+    assert amounts("--currency", "USD", "--limit", 1) == [300]
+    assert amounts("--currency", "EUR") == [200]
+    assert_complaint(wallet.run("ledger", player, "--currency", "GBP", "--json"), 1, "GBP")
+
+
+def test_the_limit_is_a_number_above_0(wallet: Here) -> None:
+    """Anything else is wrong usage."""
+    player = wallet.player()
+    assert_complaint(wallet.run("ledger", player, "--limit", 0), 2, "limit", "between 1 and")
+    assert_complaint(wallet.run("ledger", player, "--limit", -1), 2, "limit")
+    assert_usage(wallet.run("ledger", player, "--limit", "many"), "--limit")
+
+
+def test_an_empty_ledger_says_so(wallet: Here) -> None:
+    """Empty JSON for scripts, a sentence for people; a player nobody knows is refused."""
+    player = wallet.player(balance="0")
+    assert wallet("ledger", player) == {"entries": []}
+    assert wallet.run("ledger", player).out == "nothing has happened yet\n"
+    assert_complaint(wallet.run("ledger", "nobody", "--json"), 1, "nobody", "player list")
+
+
+def test_people_see_decimals(wallet: Here) -> None:
+    """With signs."""
+    player = wallet.player(balance="10", bonus="0.05")
+    wallet("withdraw", player, "2.5", "--reference", "r1")
+    header, newest, _ = map(cells, wallet.run("ledger", player).out.splitlines())
+    assert header[:5] == ["seq", "at", "kind", "protocol", "id"]
+    assert header[-1] == "state"
+    assert newest[2:] == ["withdraw", "operator", "r1", "-2.50", "0.00", "7.50", "0.05", "applied"]
+
+
+def test_a_table_that_is_no_terminals_loses_nothing(db: Path) -> None:
+    """The longest reference, game, round and amounts stand there whole, one line an entry."""
+    most, reference, game = "92233720368547758.07", "r" * 64, "g" * 64
+    with serving(db) as server:
+        here = Here(db)
+        here("player", "add", "p" * 40, "--currency", "CURRENCY10")
+        here("deposit", "p" * 40, most, "--reference", reference)
+        token, largest = here.session("p" * 40), 2**64 - 1
+        answer = server.wallet_v2(code=token, type="bet", bet=2**63 - 1, id=largest, game=game, round_id=largest)
+        assert answer["result"] == 1, answer
+    table = here.run("ledger", "p" * 40).out
+    assert len(table.splitlines()) == 3
+    for words in (most, f"-{most}", reference, game, str(largest)):
+        assert words in table, table
+
+
+def test_a_providers_calls_read_the_same_with_and_without_a_server(db: Path) -> None:
+    """Bets, refusals, wins, orphans and cancels, with ids of 64 bits kept whole."""
+    here, largest = Here(db), 2**64 - 1
+    with serving(db) as server:
+        player = here.player(balance="10", bonus="5")
+        token = here.session(player)
+        server.wallet_v2(code=token, type="bet", bet=1200, id=largest, game=1012)
+        server.wallet_v2(code=token, type="bet", bet=9999, id=2, game="slots")
+        server.wallet_v2(code=token, type="win", win=500, id=3, game=1012, round_id=largest)
+        server.wallet_v2(code=token, type="win", win=1, id=4, game=1012, round_id=77)
+        server.wallet_v2(code=token, type="cancel", id=5)
+        assert server.vela("betwin", access_token=token, ticket_id=1, total_bet=100, total_win=300)["status_code"] == 0
+        beside = here("ledger", player)
+    assert here("ledger", player) == beside
+    keys = ("kind", "protocol", "id", "amount", "bonus_amount", "cash_after", "bonus_after", "game", "round", "state")
+    assert [tuple(entry[key] for key in keys) for entry in beside["entries"][:-1]] == [
+        ("betwin", "vela", "1", 200, 0, 701, 300, None, "1", "applied"),
+        ("cancel", "wallet-v2", "5", 0, 0, 501, 300, None, "5", "closed"),
+        ("win", "wallet-v2", "4", 1, 0, 501, 300, "1012", "77", "orphan"),
+        ("win", "wallet-v2", "3", 500, 0, 500, 300, "1012", str(largest), "applied"),
+        ("bet", "wallet-v2", "2", 0, 0, 0, 300, "slots", "2", "refused"),
+        ("bet", "wallet-v2", str(largest), -1000, -200, 0, 300, "1012", str(largest), "applied"),
+    ]
+    here.assert_clean()
+
+
+def test_verify_says_what_it_has_recomputed(wallet: Here) -> None:
+    """All is well: code 0, and how many entries and accounts there are."""
+    wallet.player()
+    report = wallet("verify")
+    assert list(report) == ["ok", "accounts", "entries", "problems"]
+    assert (report["ok"], report["problems"]) == (True, [])
+    assert report["accounts"] >= 1
+    assert report["entries"] >= 1
+    assert wallet.run("verify").out == (
+        f"ok: {report['entries']} entries of {report['accounts']} accounts sum and chain up\n"
+    )
+
+
+@pytest.fixture(scope="module")
+def honest(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A closed wallet file with three entries of two accounts."""
+    here = Here(tmp_path_factory.mktemp("honest") / "wallet.db")
+    here("player", "add", "ann", "--currency", "USD", "--balance", "10")
+    here("player", "add", "bob", "--currency", "USD", "--balance", "20")
+    here("deposit", "ann", "5")
+    return here.db
+
+
+def _tamper(honest: Path, db: Path, *statements: str) -> tuple[int, dict[str, Any]]:
+    """What `verify` says of a copy in which someone has run these statements, with the triggers out of the way."""
+    shutil.copy(honest, db)
+    with closing(sqlite3.connect(db)) as connection, connection:
+        triggers = connection.execute("SELECT name FROM sqlite_schema WHERE type = 'trigger'").fetchall()
+        for (name,) in triggers:
+            connection.execute(f"DROP TRIGGER {name}")
+        for statement in statements:
+            connection.execute(statement)
+    result = Here(db).run("verify", "--json")
+    assert result.err == ""
+    assert list(result.json) == ["ok", "accounts", "entries", "problems"]
+    return result.code, result.json
+
+
+@pytest.mark.parametrize(
+    ("statement", "words"),
+    [
+        ("UPDATE transactions SET amount = amount + 1 WHERE seq = 1", ["entry 1 (ann USD", "hash chain"]),
+        ("UPDATE transactions SET id = 'other' WHERE seq = 3", ["entry 3 (ann USD", "hash chain"]),
+        ("UPDATE transactions SET account_id = 2 WHERE seq = 3", ["entry 3 (bob USD", "ann USD"]),
+        ("UPDATE accounts SET cash = cash + 100 WHERE account_id = 2", ["bob USD", "holds cash 21.00", "20.00"]),
+        ("UPDATE accounts SET cash = 0 WHERE account_id = 1", ["ann USD", "holds cash 0.00", "15.00"]),
+        ("DELETE FROM transactions WHERE seq = 1", ["entry 3 (ann USD", "hash chain"]),
+        ("DELETE FROM transactions WHERE seq = 3", ["ann USD", "newest entries are missing"]),
+        ("UPDATE players SET player_id = 'eve' WHERE player_id = 'bob'", ["entry 2 (eve USD", "hash chain"]),
+    ],
+)
+def test_verify_names_what_was_tampered_with(honest: Path, db: Path, statement: str, words: list[str]) -> None:
+    """Code 1, and the entry or account with whose it is."""
+    code, report = _tamper(honest, db, statement)
+    assert (code, report["ok"], report["accounts"]) == (1, False, 2)
+    problems = "\n".join(report["problems"])
+    for word in words:
+        assert word in problems
+
+
+def test_people_are_told_each_problem_in_a_line(honest: Path, db: Path) -> None:
+    """And how many there are, at the end."""
+    _, report = _tamper(honest, db, "UPDATE transactions SET amount = 1, cash_after = 1 WHERE seq = 2")
+    told = Here(db).run("verify")
+    *lines, last = told.out.splitlines()
+    assert told.code == 1
+    assert lines == report["problems"]
+    assert last == f"{len(lines)} problems in 3 entries of 2 accounts"

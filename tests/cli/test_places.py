@@ -1,0 +1,133 @@
+"""`--db` with what is no wallet file: refused in one line with code 3, and left as it was."""
+
+import sqlite3
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from tests.cli.console import Here, assert_complaint, unchanged
+from tests.support import Cli, serving
+
+COMMANDS = ["player list", "agent add x", "deposit ann 1", "verify"]
+
+
+def _sqlite(path: Path, *statements: str) -> Path:
+    with closing(sqlite3.connect(path)) as connection, connection:
+        for statement in statements:
+            connection.execute(statement)
+    return path
+
+
+def _wallet(path: Path) -> Path:
+    here = Here(path)
+    here("player", "add", "ann", "--currency", "USD", "--balance", "10")
+    return path
+
+
+def _text(path: Path) -> Path:
+    path.write_text("Dear diary, this is not a database, but it is longer than the header of one would be. " * 20)
+    return path
+
+
+def _garbage(path: Path) -> Path:
+    path.write_bytes(bytes(range(255, -1, -1)) * 64)
+    return path
+
+
+def _cut(path: Path) -> Path:
+    whole = _wallet(path).read_bytes()
+    path.write_bytes(whole[: len(whole) // 2])
+    return path
+
+
+def _newer(path: Path) -> Path:
+    return _sqlite(_wallet(path), "PRAGMA user_version = 99")
+
+
+def _somebody_elses(path: Path) -> Path:
+    return _sqlite(path, "CREATE TABLE notes (text)", "INSERT INTO notes VALUES ('mine')")
+
+
+def _folder(path: Path) -> Path:
+    path.mkdir()
+    return path
+
+
+PLACES: dict[str, tuple[Callable[[Path], Path], list[str]]] = {
+    "a folder": (_folder, ["is a folder", "--db"]),
+    "a folder that is missing": (lambda path: path / "wallet.db", ["No such file or directory", "--db"]),
+    "a text file": (_text, ["not a wallet file", "--db"]),
+    "garbage": (_garbage, ["not a wallet file", "--db"]),
+    "a file cut in half": (_cut, ["damaged", "backup"]),
+    "a newer wallet": (_newer, ["newer minwallet", "99", "upgrade"]),
+    "another program's database": (_somebody_elses, ["another program's database", "--db"]),
+    "a folder of the system": (lambda _: Path("/proc/x.db"), ["/proc/x.db", "--db"]),
+    "another folder of the system": (lambda _: Path("/sys/x.db"), ["/sys/x.db", "--db"]),
+    "a name too long": (lambda path: path.with_name("x" * 300), ["too long", "--db"]),
+}
+
+
+@pytest.mark.parametrize("place", PLACES)
+def test_a_wrong_place_is_refused(tmp_path: Path, db: Path, place: str) -> None:
+    """By commands that read, that write and that make a file where there is none."""
+    make, words = PLACES[place]
+    path = make(db)
+    with unchanged(tmp_path):
+        for command in COMMANDS:
+            assert_complaint(Here(path).run(*command.split(), "--json"), 3, str(path), *words)
+
+
+@pytest.mark.parametrize("place", PLACES)
+def test_a_server_does_not_start_in_a_wrong_place(tmp_path: Path, db: Path, place: str) -> None:
+    """It says why instead."""
+    make, words = PLACES[place]
+    path = make(db)
+    with unchanged(tmp_path):
+        assert_complaint(Cli(path).run("serve", "--port", 0), 3, str(path), *words)
+
+
+def test_a_process_that_was_refused_ends_quietly(db: Path) -> None:
+    """Every time, not just mostly: nothing is printed after the reason."""
+    _text(db)
+    for _ in range(5):
+        assert_complaint(Cli(db).run("player", "list"), 3, "not a wallet file")
+
+
+@pytest.mark.parametrize("name", ["", ".", "/", "..", "some/.."])
+def test_a_path_without_a_name_is_a_folder(name: str) -> None:
+    """And is refused like one."""
+    for command in COMMANDS:
+        result = Here(Path()).run("--db", name, *command.split())
+        assert_complaint(result, 3, "--db")
+
+
+@pytest.mark.parametrize("command", ["player list", "player show ann", "deposit ann 1", "session list ann", "verify"])
+def test_only_adding_makes_a_file(here: Here, tmp_path: Path, command: str) -> None:
+    """Anything else says that there is none, and how to make one."""
+    with unchanged(tmp_path):
+        assert_complaint(here.run(*command.split()), 3, str(here.db), "there is no wallet file", "serve")
+
+
+def test_an_empty_file_becomes_a_wallet(here: Here) -> None:
+    """As `touch` leaves it."""
+    here.db.touch()
+    assert here("player", "list") == {"players": []}
+    assert here.account(here.player()) == (10_000, 0)
+
+
+def test_any_name_that_a_file_can_have_will_do(tmp_path: Path) -> None:
+    """Spaces, letters of any script, and what means something in a URI."""
+    here = Here(tmp_path / "ein Bücher?mode=ro#100%25.db")
+    player = here.player()
+    with serving(here.db) as server:
+        assert server.cli.account(player) == (10_000, 0)
+    assert sorted(file.suffix for file in tmp_path.iterdir()) == [".db", ".log"]
+
+
+def test_nobody_else_may_read_the_file(here: Here) -> None:
+    """It is made for its owner's eyes only."""
+    here.player()
+    assert here.db.stat().st_mode & 0o777 == 0o600
+    assert [file.name for file in here.db.parent.iterdir()] == [here.db.name]

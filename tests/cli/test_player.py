@@ -1,0 +1,165 @@
+"""`minwallet player`."""
+
+import pytest
+
+from tests.cli.console import Here, assert_complaint, assert_usage, cells
+
+HEADER = ["player", "agent", "status", "currency", "cash", "bonus"]
+
+
+def test_a_player_is_added_with_money(wallet: Here) -> None:
+    """The answer is the player as `player show` has it: cash and bonus in cents."""
+    added = wallet("player", "add", "ann", "--currency", "USD", "--balance", "100.00", "--bonus", "5.5")
+    assert added == {
+        "player_id": "ann",
+        "agent": "default",
+        "status": "active",
+        "accounts": [{"currency": "USD", "cash": 10_000, "bonus": 550}],
+    }
+    assert wallet("player", "show", "ann") == added
+
+
+def test_a_player_begins_with_nothing_unless_told(wallet: Here) -> None:
+    """An account without money has no ledger entry either."""
+    wallet("player", "add", "poor", "--currency", "FUN")
+    assert wallet.account("poor", "FUN") == (0, 0)
+    assert wallet("ledger", "poor") == {"entries": []}
+
+
+def test_a_player_may_have_several_currencies(wallet: Here) -> None:
+    """Adding the player again with another currency opens another account; they are shown in order of currency."""
+    wallet("player", "add", "multi", "--currency", "USD", "--balance", "1")
+    shown = wallet("player", "add", "multi", "--currency", "EUR", "--balance", "2", "--bonus", "3")
+    assert shown["accounts"] == [
+        {"currency": "EUR", "cash": 200, "bonus": 300},
+        {"currency": "USD", "cash": 100, "bonus": 0},
+    ]
+
+
+def test_an_account_is_opened_once(wallet: Here) -> None:
+    """The same player and currency again is refused, and gives no money."""
+    player = wallet.player(balance="7")
+    again = wallet.run("player", "add", player, "--currency", "USD", "--balance", "7")
+    assert_complaint(again, 1, player, "already has USD", "minwallet deposit")
+    assert wallet.account(player) == (700, 0)
+
+
+def test_a_player_belongs_to_one_agent(wallet: Here) -> None:
+    """Two agents may have players of the same name, who have nothing in common."""
+    wallet("agent", "add", "elsewhere")
+    wallet("player", "add", "same", "--currency", "USD", "--balance", "1")
+    wallet("player", "add", "same", "--currency", "USD", "--balance", "2", "--agent", "elsewhere")
+    assert wallet("player", "list", "--agent", "elsewhere") == {
+        "players": [wallet("player", "show", "same", "--agent", "elsewhere")]
+    }
+    assert wallet("player", "show", "same", "--agent", "elsewhere")["accounts"][0]["cash"] == 200
+    assert wallet.account("same") == (100, 0)
+
+
+def test_players_are_listed_in_order_of_name(wallet: Here) -> None:
+    """All of one agent's, each as `player show` has it."""
+    for name in ("list-b", "list-a"):
+        wallet("player", "add", name, "--currency", "USD")
+    players = wallet("player", "list")["players"]
+    names = [player["player_id"] for player in players]
+    assert names == sorted(names)
+    assert wallet("player", "show", "list-a") in players
+
+
+def test_an_agent_without_players_says_how_to_add_one(wallet: Here) -> None:
+    """An empty list is empty JSON for scripts and a hint for people."""
+    wallet("agent", "add", "lonely")
+    assert wallet("player", "list", "--agent", "lonely") == {"players": []}
+    assert "minwallet player add" in wallet.run("player", "list", "--agent", "lonely").out
+
+
+def test_blocking_and_unblocking_show_the_player(wallet: Here) -> None:
+    """Each may be repeated; the money stays."""
+    player = wallet.player(balance="3")
+    blocked = wallet("player", "block", player)
+    assert blocked == {
+        "player_id": player,
+        "agent": "default",
+        "status": "blocked",
+        "accounts": [{"currency": "USD", "cash": 300, "bonus": 0}],
+    }
+    assert wallet("player", "block", player) == blocked
+    assert wallet("player", "show", player) == blocked
+    assert wallet("player", "unblock", player) == {**blocked, "status": "active"}
+    assert wallet("player", "unblock", player) == wallet("player", "show", player)
+
+
+def test_players_are_a_table_for_people(wallet: Here) -> None:
+    """One line an account, amounts as decimals, and the longest of everything is shown whole."""
+    name, most = "p" * 40, "92233720368547758.07"
+    rows = [[name, "default", "active", currency, most, "0.00"] for currency in ("CURRENCY10", "USD")]
+    wallet("player", "add", name, "--currency", "USD", "--balance", most)
+    added = wallet.run("player", "add", name, "--currency", "CURRENCY10", "--balance", most)
+    assert [cells(line) for line in added.out.splitlines()] == [HEADER, *rows]
+    assert wallet.run("player", "show", name).out == added.out
+    rows = [[*row[:2], "blocked", *row[3:]] for row in rows]
+    assert [cells(line) for line in wallet.run("player", "block", name).out.splitlines()] == [HEADER, *rows]
+    listed = [cells(line) for line in wallet.run("player", "list").out.splitlines()]
+    assert listed[0] == HEADER
+    assert all(row in listed for row in rows)
+    assert wallet.run("player", "unblock", name).out == added.out
+
+
+@pytest.mark.parametrize("command", ["show", "block", "unblock"])
+def test_an_unknown_player_is_refused(wallet: Here, command: str) -> None:
+    """With where to look for those that there are."""
+    assert_complaint(wallet.run("player", command, "nobody", "--json"), 1, "nobody", "default", "player list")
+
+
+def test_an_unknown_agent_is_refused(wallet: Here) -> None:
+    """By every command that takes one."""
+    wallet("player", "add", "known", "--currency", "USD")
+    added = wallet.run("player", "add", "x", "--currency", "USD", "--agent", "ghost")
+    assert_complaint(added, 1, "ghost", "agent")
+    for words in (
+        "player list",
+        "player show known",
+        "player block known",
+        "deposit known 1",
+        "withdraw known 1",
+        "ledger known",
+        "session open known",
+        "session list known",
+    ):
+        assert_complaint(wallet.run(*words.split(), "--agent", "ghost"), 1, "ghost", "agent list")
+
+
+@pytest.mark.parametrize("name", ["", "two words", "x" * 41, "ünï", "a/b", "\u0661"])
+def test_a_player_id_that_will_not_do_is_named(wallet: Here, name: str) -> None:
+    """A player id is 1 to 40 of A-Z a-z 0-9 _ . @ -."""
+    assert_complaint(wallet.run("player", "add", name, "--currency", "USD"), 2, name, "player_id", "1 to 40")
+
+
+@pytest.mark.parametrize("currency", ["", "US", "usd", "ELEVENCHARS", "US D", "€UR"])
+def test_a_currency_that_will_not_do_is_named(wallet: Here, currency: str) -> None:
+    """A currency is 3 to 10 of A-Z 0-9."""
+    assert_complaint(wallet.run("player", "add", "x", "--currency", currency), 2, currency, "currency", "3 to 10")
+
+
+def test_a_player_needs_a_currency(wallet: Here) -> None:
+    """There is no currency that would be right for everyone."""
+    assert_usage(wallet.run("player", "add", "x"), "--currency")
+
+
+def test_cash_and_bonus_together_stay_a_63_bit_number(wallet: Here) -> None:
+    """More than that is refused, and no player is added."""
+    most = "92233720368547758.07"
+    too_much = wallet.run("player", "add", "rich", "--currency", "USD", "--balance", most, "--bonus", "0.01")
+    assert_complaint(too_much, 1, most)
+    assert_complaint(wallet.run("player", "show", "rich"), 1, "rich")
+
+
+def test_an_opening_reference_used_by_a_deposit_does_not_keep_a_player_out(wallet: Here) -> None:
+    """Whatever reference a deposit was given, the player it happens to name can still be added with money, or the
+    deposit is refused; neither ends in a traceback."""
+    player = wallet.player()
+    deposited = wallet.run("deposit", player, "1", "--reference", "opening:late:USD")
+    added = wallet.run("player", "add", "late", "--currency", "USD", "--balance", "5", "--json")
+    assert "Traceback" not in deposited.err + added.err
+    assert added.code == 0, added
+    assert wallet.account("late") == (500, 0)

@@ -1,0 +1,64 @@
+"""Every command as a process of its own, with and without a running server."""
+
+from pathlib import Path
+
+import pytest
+
+from minwallet import __version__
+from tests.cli.console import SCRIPT, Here
+from tests.support import Cli, minwallet
+
+COMMANDS = {
+    "agent add new": ["name", "wallet_token", "host_id"],
+    "agent list": ["agents"],
+    "player add new --currency USD --balance 5": ["player_id", "agent", "status", "accounts"],
+    "player list": ["players"],
+    "player show PLAYER": ["player_id", "agent", "status", "accounts"],
+    "player block PLAYER": ["player_id", "agent", "status", "accounts"],
+    "player unblock PLAYER": ["player_id", "agent", "status", "accounts"],
+    "deposit PLAYER 1.50": ["player_id", "currency", "cash", "bonus", "seq"],
+    "withdraw PLAYER 1.50": ["player_id", "currency", "cash", "bonus", "seq"],
+    "session open PLAYER --ttl 30m": ["token", "player_id", "currency", "expires_at"],
+    "session list PLAYER": ["sessions"],
+    "session revoke TOKEN": ["revoked"],
+    "seed FILE": ["rows", "players_added", "accounts_added"],
+    "ledger PLAYER --limit 5": ["entries"],
+    "verify": ["ok", "accounts", "entries", "problems"],
+}
+
+
+@pytest.mark.parametrize("words", COMMANDS)
+def test_a_command_prints_one_json_document_and_ends(wallet: Here, tmp_path: Path, words: str) -> None:
+    """With `--json` stdout is the document and nothing else, stderr is empty and the code is 0."""
+    player = wallet.player()
+    file = tmp_path / "players.csv"
+    file.write_text("player_id,currency,balance\nseeded,USD,10\n")
+    stand_ins = {"PLAYER": player, "TOKEN": wallet.session(player), "FILE": str(file)}
+    done = Cli(wallet.db).run(*(stand_ins.get(word, word) for word in words.split()), "--json")
+    assert (done.code, done.err) == (0, ""), done
+    assert list(done.json) == COMMANDS[words]
+
+
+def test_a_refusal_leaves_stdout_empty(wallet: Here) -> None:
+    """As a process too: code 1, and one line on stderr."""
+    refused = Cli(wallet.db).run("player", "show", "nobody", "--json")
+    assert (refused.code, refused.out) == (1, "")
+    assert refused.err == (
+        "minwallet: there is no player nobody at agent default; see: minwallet player list --agent default\n"
+    )
+
+
+def test_the_version_is_printed(tmp_path: Path) -> None:
+    """By `python -m minwallet` and by the installed command, wherever one stands."""
+    assert minwallet("--version", cwd=tmp_path) == (0, f"minwallet {__version__}\n", "")
+    assert SCRIPT.exists()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_wallet_file_is_the_option_then_the_setting_then_the_folder(tmp_path: Path) -> None:
+    """`--db`, then MINWALLET_DB, then ./minwallet.db."""
+    add = ("agent", "add", "x")
+    assert minwallet(*add, cwd=tmp_path).code == 0
+    assert minwallet(*add, cwd=tmp_path, MINWALLET_DB="set.db").code == 0
+    assert minwallet("--db", "named.db", *add, cwd=tmp_path, MINWALLET_DB="other.db").code == 0
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["minwallet.db", "named.db", "set.db"]

@@ -1,0 +1,121 @@
+"""`minwallet serve`, and the command line beside one that runs, that is gone or that may not start."""
+
+import signal
+import socket
+from pathlib import Path
+
+import pytest
+
+from tests.cli.console import Here, assert_complaint, assert_usage, unchanged
+from tests.support import Cli, Server, minwallet, serving
+
+
+def test_two_servers_never_share_a_file(db: Path) -> None:
+    """The second says who has it, and the first serves on."""
+    with serving(db) as server:
+        refused = Cli(db).run("serve", "--port", 0)
+        assert_complaint(refused, 3, str(db), f"process {server.process.pid}", server.url)
+        assert Here(db).account(Here(db).player()) == (10_000, 0)
+        assert server.http.get("/readyz").status_code == 200
+
+
+def test_a_port_in_use_is_named(tmp_path: Path, db: Path) -> None:
+    """Nothing is left behind, not even an empty wallet."""
+    with socket.create_server(("127.0.0.1", 0)) as taken, unchanged(tmp_path):
+        port = taken.getsockname()[1]
+        assert_complaint(Cli(db).run("serve", "--port", port), 3, str(port), "in use", "--port")
+
+
+def test_an_address_of_somebody_else_is_named(db: Path) -> None:
+    """One that this machine does not have, or a name that nobody has."""
+    for host in ("192.0.2.1", "nobody.invalid"):
+        refused = minwallet("--db", db, "serve", "--port", 0, "--host", host, MINWALLET_CALLBACK_KEY="k")
+        assert_complaint(refused, 3, host)
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "::"])
+def test_a_server_for_the_world_needs_protection(tmp_path: Path, db: Path, host: str) -> None:
+    """Without any it does not start, and says what to set."""
+    with unchanged(tmp_path):
+        refused = Cli(db).run("serve", "--host", host, "--port", 0)
+        assert_complaint(refused, 2, host, "MINWALLET_CALLBACK_KEY", "MINWALLET_CALLBACK_ALLOW")
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [{"MINWALLET_CALLBACK_KEY": "long-random-word"}, {"MINWALLET_CALLBACK_ALLOW": "203.0.113.0/24, ::1/128"}],
+)
+def test_a_protected_server_may_serve_the_world(db: Path, settings: dict[str, str]) -> None:
+    """Either protection will do."""
+    with serving(db, "--host", "0.0.0.0", **settings) as server:
+        assert server.http.get(f"http://127.0.0.1:{server.http.base_url.port}/readyz").status_code == 200
+        assert server.stop() == 0
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ({"MINWALLET_CALLBACK_ALLOW": "nonsense"}, ["MINWALLET_CALLBACK_ALLOW", "nonsense"]),
+        ({"MINWALLET_CALLBACK_ALLOW": "10.0.0.0/8,300.0.0.1"}, ["MINWALLET_CALLBACK_ALLOW", "300.0.0.1"]),
+        ({"MINWALLET_CALLBACK_ALLOW": "10.0.0.1/8"}, ["MINWALLET_CALLBACK_ALLOW", "10.0.0.1/8"]),
+        ({"MINWALLET_PORT": "abc"}, ["MINWALLET_PORT", "integer"]),
+        ({"MINWALLET_PORT": "70000"}, ["MINWALLET_PORT", "65535"]),
+        ({"MINWALLET_CALLBACK_KEY": "a/b"}, ["MINWALLET_CALLBACK_KEY"]),
+        (
+            {"MINWALLET_CALLBACK_ALLOW": "10.0.0.0/8", "MINWALLET_FORWARDED_ALLOW": "*"},
+            ["MINWALLET_FORWARDED_ALLOW", "MINWALLET_CALLBACK_ALLOW"],
+        ),
+    ],
+)
+def test_a_bad_setting_is_named(db: Path, settings: dict[str, str], words: list[str]) -> None:
+    """Code 2, the setting and what is wrong with it; no server starts."""
+    assert_complaint(Here(db).run("serve", **settings), 2, *words)
+    assert not db.exists()
+
+
+def test_a_bad_port_is_wrong_usage(here: Here) -> None:
+    """On the command line as in the settings."""
+    assert_usage(here.run("serve", "--port", "http"), "--port")
+    assert_complaint(here.run("serve", "--port", 70_000), 2, "65535")
+
+
+def test_a_killed_server_is_not_missed(db: Path) -> None:
+    """What it leaves beside the file keeps nobody out: the command line goes on with what was committed, and so does
+    the next server."""
+    server, here = Server(db), Here(db)
+    player = here.player(balance="10")
+    token = here.session(player)
+    assert server.wallet_v2(code=token, type="bet", bet=100, id=1, game=1)["credit"] == 900
+    server.stop(signal.SIGKILL)
+    assert db.with_name("wallet.db.owner").exists()
+    assert Cli(db).account(player) == (900, 0)
+    assert Cli(db)("deposit", player, "1")["cash"] == 1000
+    here.assert_clean()
+    assert not db.with_name("wallet.db.owner").exists()
+    with serving(db):
+        assert here("deposit", player, "1")["cash"] == 1100
+
+
+def test_the_side_file_is_its_owners_alone(db: Path) -> None:
+    """It holds the key to the server, and goes when the server stops."""
+    side_file = db.with_name("wallet.db.owner")
+    with serving(db) as server:
+        assert side_file.stat().st_mode & 0o777 == 0o600
+        assert server.stop() == 0
+        assert not side_file.exists()
+
+
+def test_changes_go_through_the_server(db: Path) -> None:
+    """A player blocked from outside cannot bet from that moment on, and a revoked session is gone."""
+    here = Here(db)
+    with serving(db) as server:
+        player = here.player(balance="10")
+        token, other = here.session(player), here.session(player)
+        assert server.wallet_v2(code=token, type="bet", bet=1, id=1, game=1)["result"] == 1
+        here("player", "block", player)
+        assert server.wallet_v2(code=token, type="bet", bet=1, id=2, game=1)["err_code"] == 104
+        here("player", "unblock", player)
+        here("deposit", player, "5")
+        assert server.wallet_v2(code=token, type="bet", bet=1499, id=3, game=1)["credit"] == 0
+        here("session", "revoke", other)
+        assert server.wallet_v2(code=other, type="credit")["err_code"] == 102

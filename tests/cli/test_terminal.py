@@ -1,0 +1,199 @@
+"""What people see: help, completion, pipes, terminals."""
+
+import os
+import pty
+import re
+import struct
+import subprocess
+import sys
+import termios
+from fcntl import ioctl
+from pathlib import Path
+
+import pytest
+import typer
+
+from minwallet.cli.main import app
+from tests.cli.console import SCRIPT, Here, cells
+from tests.support import environment, minwallet
+
+COMMAND = [sys.executable, "-m", "minwallet"]
+
+
+def _commands(command: object, *words: str) -> list[tuple[str, ...]]:
+    """The command and every command below it, as words."""
+    below = getattr(command, "commands", {})
+    return [words, *(found for name, each in below.items() for found in _commands(each, *words, name))]
+
+
+@pytest.mark.parametrize("words", _commands(typer.main.get_command(app)), ids=" ".join)
+def test_every_command_explains_itself(here: Here, words: tuple[str, ...]) -> None:
+    """`--help` shows the usage, a sentence, and each option with words of its own."""
+    shown = here.run(*words, "--help")
+    assert (shown.code, shown.err) == (0, "")
+    usage, _, sentence, *rest = shown.out.splitlines()
+    assert usage.startswith(f"Usage: minwallet {' '.join(words)}".rstrip())
+    assert len(sentence.split()) > 2
+    options = re.findall(r"^  (--\S+(?: [A-Z.]+)?)(.*)$", "\n".join(rest), re.MULTILINE)
+    assert "--help" in [name for name, _ in options]
+    assert not here.db.exists()
+
+
+def test_help_is_the_same_for_the_module(tmp_path: Path) -> None:
+    """`python -m minwallet` is `minwallet`."""
+    by_module = minwallet("--help", cwd=tmp_path)
+    by_script = subprocess.run([SCRIPT, "--help"], check=True, capture_output=True, text=True, env=environment())
+    assert by_module == (0, by_script.stdout.replace("Usage: ", "Usage: python -m "), "")
+
+
+def test_an_unknown_command_or_option_is_wrong_usage(here: Here) -> None:
+    """Code 2, on stderr."""
+    for words in (["nonsense"], ["player", "nonsense"], ["verify", "--nonsense"], ["verify", "more"], ["deposit", "x"]):
+        result = here.run(*words)
+        assert (result.code, result.out) == (2, "")
+        assert "--help" in result.err
+    assert not here.db.exists()
+
+
+def test_the_shell_completes_commands() -> None:
+    """`--show-completion` prints a script for the shell that asks, and the script's question is answered."""
+    show = ["bash", "-c", f"'{SCRIPT}' --show-completion; exit $?"]
+    shown = subprocess.run(show, check=True, capture_output=True, text=True, env=environment())
+    assert "complete" in shown.stdout
+    assert shown.stderr == ""
+    asked = environment(COMP_WORDS="minwallet pl", COMP_CWORD="1", _MINWALLET_COMPLETE="complete_bash")
+    answer = subprocess.run([SCRIPT], check=False, capture_output=True, text=True, env=asked)
+    assert answer.stdout.split() == ["player"]
+
+
+@pytest.fixture(scope="module")
+def crowded(tmp_path_factory: pytest.TempPathFactory) -> Here:
+    """A wallet with more players than a pipe holds."""
+    folder = tmp_path_factory.mktemp("crowded")
+    rows = "".join(f"player{number:04},USD,{number}.00\n" for number in range(3000))
+    (folder / "players.csv").write_text(f"player_id,currency,balance\n{rows}")
+    here = Here(folder / "wallet.db")
+    here("seed", folder / "players.csv")
+    return here
+
+
+@pytest.mark.parametrize("options", [[], ["--json"]])
+def test_a_reader_may_stop_reading(crowded: Here, options: list[str]) -> None:
+    """`| head -1` gets its line, and the command ends quietly and well."""
+    command = [*COMMAND, "--db", str(crowded.db), "player", "list", *options]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment()) as process:
+        assert process.stdout
+        assert process.stderr
+        assert process.stdout.read(6) in {b"player", b'{"play'}
+        process.stdout.close()
+        assert (process.stderr.read(), process.wait()) == (b"", 0)
+
+
+@pytest.mark.parametrize("words", ["player show player0001", "verify", "session open player0001"])
+def test_a_reader_may_be_gone_before_anything_is_said(crowded: Here, words: str) -> None:
+    """The command does its work all the same, without complaint."""
+    reading, writing = os.pipe()
+    os.close(reading)
+    command = [*COMMAND, "--db", str(crowded.db), *words.split()]
+    done = subprocess.run(command, check=False, stdout=writing, stderr=subprocess.PIPE, env=environment(), text=True)
+    os.close(writing)
+    assert "Traceback" not in done.stderr
+    assert "BrokenPipe" not in done.stderr
+    assert done.returncode == 0
+
+
+def test_a_full_disk_for_the_output_is_no_traceback(crowded: Here) -> None:
+    """The reason is said in a line."""
+    command = [*COMMAND, "--db", str(crowded.db), "player", "list"]
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(command, check=False, stdout=full, stderr=subprocess.PIPE, env=environment(), text=True)
+    assert "Traceback" not in done.stderr
+    assert "No space left" in done.stderr
+    assert done.returncode != 0
+
+
+def test_a_closed_output_is_no_traceback(crowded: Here) -> None:
+    """As with `>&-` in a shell."""
+    command = ["bash", "-c", 'exec "$@" >&-', "bash", *COMMAND, "--db", str(crowded.db), "player", "show", "player0001"]
+    done = subprocess.run(command, check=False, capture_output=True, env=environment(), text=True)
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("options", [[], ["--json"]])
+def test_an_output_that_knows_only_ascii_is_enough(crowded: Here, options: list[str]) -> None:
+    """Where a symbol cannot be shown, something else is, and no traceback."""
+    crowded.session("player0002")
+    listed = minwallet("--db", crowded.db, "session", "list", "player0002", *options, PYTHONIOENCODING="ascii")
+    assert "Traceback" not in listed.err
+    assert listed.code == 0
+    assert "live" in listed.out
+
+
+def _in_terminal(columns: int, *arguments: object) -> tuple[int, str]:
+    """The exit code and all that the command writes to a terminal of this width."""
+    leader, follower = pty.openpty()
+    ioctl(follower, termios.TIOCSWINSZ, struct.pack("HHHH", 40, columns, 0, 0))
+    settings = {name: value for name, value in environment(TERM="xterm").items() if name not in {"COLUMNS", "NO_COLOR"}}
+    command = [*COMMAND, *map(str, arguments)]
+    process = subprocess.Popen(command, stdin=follower, stdout=follower, stderr=follower, env=settings)
+    os.close(follower)
+    written = b""
+    while True:
+        try:
+            written += os.read(leader, 65536)
+        except OSError:  # the way in which Linux says that nobody has the other end any more
+            break
+    os.close(leader)
+    return process.wait(), written.decode()
+
+
+def _screen(written: str) -> list[str]:
+    """The lines that stay on the screen: knows the few control sequences that a progress bar needs, and no others."""
+    lines, row, column = [""], 0, 0
+    for control, text in re.findall(r"(\x1b\[[0-9;?]*[A-Za-z]|\r|\n)|([^\x1b\r\n]+)", written):
+        if text:
+            lines[row] = (lines[row].ljust(column)[:column] + text).ljust(0) + lines[row][column + len(text) :]
+            column += len(text)
+        elif control == "\n":
+            row += 1
+            lines += [""] * (row + 1 - len(lines))
+        elif control == "\r":
+            column = 0
+        elif control.endswith("A"):
+            row -= int(control[2:-1] or 1)
+        elif control == "\x1b[2K":
+            lines[row] = ""
+        else:
+            assert control.endswith("m") or control in {"\x1b[?25l", "\x1b[?25h"}, repr(control)
+    return [line.rstrip() for line in lines if line.strip()]
+
+
+def test_seeding_shows_progress_and_clears_it_away(crowded: Here, tmp_path: Path) -> None:
+    """In a terminal there is a bar while it works, one line when it is done, and the cursor is back."""
+    file = crowded.db.with_name("players.csv")
+    code, written = _in_terminal(80, "--db", tmp_path / "new.db", "seed", file)
+    assert code == 0
+    assert "100%" in written
+    assert "writing 3000 lines" in written
+    assert _screen(written) == ["3000 players and 3000 accounts added"]
+    assert written.count("\x1b[?25h") == written.count("\x1b[?25l")
+
+
+def test_a_table_in_a_terminal(crowded: Here) -> None:
+    """Is the same as elsewhere, with a header that stands out."""
+    code, written = _in_terminal(80, "--db", crowded.db, "player", "show", "player0007")
+    assert code == 0
+    assert "\x1b[1m" in written
+    assert [cells(line) for line in _screen(written)] == [
+        ["player", "agent", "status", "currency", "cash", "bonus"],
+        ["player0007", "default", "active", "USD", "7.00", "0.00"],
+    ]
+
+
+def test_a_ledger_in_a_narrow_terminal_can_be_read(crowded: Here) -> None:
+    """Whatever does not fit is left out or wrapped, but not the numbers and what they are."""
+    code, written = _in_terminal(80, "--db", crowded.db, "ledger", "player0007")
+    assert code == 0
+    shown = " ".join(_screen(written))
+    for words in ("deposit", "7.00", "applied"):
+        assert words in shown

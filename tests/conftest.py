@@ -1,0 +1,27 @@
+"""Fixtures that start the real program."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.support import Cli, Server, serving
+
+
+@pytest.fixture
+def db(tmp_path: Path) -> Path:
+    """Where a wallet file may be made."""
+    return tmp_path / "wallet.db"
+
+
+@pytest.fixture
+def cli(db: Path) -> Cli:
+    """The command line on a file without a server."""
+    return Cli(db)
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A running server that the tests of a module share; each test makes players of its own."""
+    with serving(tmp_path_factory.mktemp("server") / "wallet.db") as running:
+        yield running

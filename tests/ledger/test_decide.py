@@ -1,0 +1,231 @@
+"""What asks or takes money, as decision tables: where a row refuses, what is looked at later is wrong as well."""
+
+from typing import Any
+
+import pytest
+
+from minwallet.ledger.commands import Authenticate, Balance, Bet, BetWin, Cancel, Settle, Win
+from minwallet.ledger.decide import Snapshot, decide
+from minwallet.ledger.entries import Kind, Refusal, State
+from minwallet.ledger.money import MAX_CENTS
+from minwallet.ledger.outcomes import Refused, Replayed
+from tests.ledger.builders import (
+    EXPIRED,
+    LASTING,
+    NOW_MS,
+    OTHER,
+    REVOKED,
+    REVOKED_AND_EXPIRED,
+    Verdict,
+    row,
+    seen,
+    snapshot,
+    verdict,
+)
+
+BET = Bet("3", 500, "3", "1012", '{"key":"red"}')
+BETWIN = BetWin("3", 500, 700, "1012")
+
+BALANCE_TABLE = {
+    "a revoked session is refused, expired or not": (snapshot(session=REVOKED_AND_EXPIRED), Verdict("session_revoked")),
+    "an expired session is refused": (snapshot(session=EXPIRED), Verdict("session_expired")),
+    "a live session is told what there is": (snapshot(), Verdict("shown")),
+    "a session without an end is live": (snapshot(session=LASTING), Verdict("shown")),
+    "a blocked player may look": (snapshot(is_blocked=True), Verdict("shown")),
+    "the operator needs no session": (snapshot(session=None), Verdict("shown")),
+}
+
+
+@pytest.mark.parametrize(("before", "expected"), BALANCE_TABLE.values(), ids=BALANCE_TABLE)
+def test_balance(before: Snapshot, expected: Verdict) -> None:
+    """Asking for the balance needs a live session and nothing else."""
+    assert verdict(decide(before, Balance(), NOW_MS)) == expected
+
+
+AUTHENTICATE_TABLE = {
+    "a revoked session is refused": (
+        snapshot(session=REVOKED_AND_EXPIRED, is_blocked=True),
+        Verdict("session_revoked"),
+    ),
+    "an expired session is refused": (snapshot(session=EXPIRED, is_blocked=True), Verdict("session_expired")),
+    "a blocked player is refused": (snapshot(is_blocked=True), Verdict("player_blocked")),
+    "a live session is told what there is": (snapshot(), Verdict("shown")),
+}
+
+
+@pytest.mark.parametrize(("before", "expected"), AUTHENTICATE_TABLE.values(), ids=AUTHENTICATE_TABLE)
+def test_authenticate(before: Snapshot, expected: Verdict) -> None:
+    """Authenticating needs a live session of an active player."""
+    assert verdict(decide(before, Authenticate(), NOW_MS)) == expected
+
+
+def _stakes(command: Bet | BetWin) -> dict[str, tuple[Snapshot, Verdict]]:
+    """The rows that a bet and a betwin have in common, in order of precedence."""
+    nothing_left: dict[str, Any] = {"cash": 0, "bonus": 0, "session": EXPIRED, "is_blocked": True}
+    refused_when_poor, empty = seen(command, cash=0, bonus=0), Verdict("", 0, 0)
+    return {
+        "an id cancelled after the bet stays cancelled": (
+            snapshot(**nothing_left, trail=seen(command, Cancel("3"))),
+            empty._replace(what="cancelled"),
+        ),
+        "an id cancelled before the bet stays cancelled": (
+            snapshot(**nothing_left, trail=seen(Cancel("3"))),
+            empty._replace(what="cancelled"),
+        ),
+        "an id that another player cancelled is cancelled": (
+            snapshot(trail=seen(Cancel("3"), account_id=OTHER)),
+            Verdict("cancelled"),
+        ),
+        "an id used for something else is taken": (
+            snapshot(**nothing_left, trail=seen(command._replace(stake=501))),
+            empty._replace(what="id_taken"),
+        ),
+        "an id refused for something else is taken": (
+            snapshot(trail=seen(command._replace(stake=501), cash=0, bonus=0)),
+            Verdict("id_taken"),
+        ),
+        "a retry succeeds without session, leave or money": (
+            snapshot(**nothing_left, trail=seen(command)),
+            empty._replace(what="replayed"),
+        ),
+        "a retry succeeds in a revoked session": (snapshot(session=REVOKED, trail=seen(command)), Verdict("replayed")),
+        "a bet refused for want of funds stays so, however rich the player now is": (
+            snapshot(session=EXPIRED, is_blocked=True, trail=refused_when_poor),
+            Verdict("insufficient_funds"),
+        ),
+        "a bet refused to a blocked player stays so when the player is active again": (
+            snapshot(trail=seen(command, is_blocked=True)),
+            Verdict("player_blocked"),
+        ),
+        "a revoked session may not bet, and nothing is recorded": (
+            snapshot(0, 0, session=REVOKED_AND_EXPIRED, is_blocked=True),
+            empty._replace(what="session_revoked"),
+        ),
+        "an expired session may not bet, and nothing is recorded": (
+            snapshot(**nothing_left),
+            empty._replace(what="session_expired"),
+        ),
+        "a blocked player may not bet, which is recorded": (
+            snapshot(0, 0, is_blocked=True),
+            Verdict("player_blocked", 0, 0, is_written=True),
+        ),
+        "too little money is refused, which is recorded": (
+            snapshot(400, 99),
+            Verdict("insufficient_funds", 400, 99, is_written=True),
+        ),
+    }
+
+
+BET_TABLE = _stakes(BET) | {
+    "cash pays the bet": (snapshot(), Verdict("applied", 500, 200, is_written=True)),
+    "a session without an end may bet": (snapshot(session=LASTING), Verdict("applied", 500, 200, is_written=True)),
+    "bonus pays what cash does not": (snapshot(400, 200), Verdict("applied", 0, 100, is_written=True)),
+    "bonus alone pays": (snapshot(0, 500), Verdict("applied", 0, 0, is_written=True)),
+    "the last cent may be bet": (snapshot(500, 0), Verdict("applied", 0, 0, is_written=True)),
+}
+
+
+@pytest.mark.parametrize(("before", "expected"), BET_TABLE.values(), ids=BET_TABLE)
+def test_bet(before: Snapshot, expected: Verdict) -> None:
+    """A bet: has the id been seen, is the session live, is the player active, is there money."""
+    assert verdict(decide(before, BET, NOW_MS)) == expected
+
+
+BETWIN_TABLE = _stakes(BETWIN) | {
+    "a win that would pass the largest balance is refused, and nothing is recorded": (
+        snapshot(MAX_CENTS - 399, 200),
+        Verdict("out_of_range", MAX_CENTS - 399, 200),
+    ),
+    "the largest balance may be reached": (
+        snapshot(MAX_CENTS - 400, 200),
+        Verdict("applied", MAX_CENTS - 200, 200, is_written=True),
+    ),
+    "cash pays the bet and takes the win": (snapshot(), Verdict("applied", 1200, 200, is_written=True)),
+    "bonus pays what cash does not, and the win is cash": (
+        snapshot(400, 200),
+        Verdict("applied", 700, 100, is_written=True),
+    ),
+}
+
+
+@pytest.mark.parametrize(("before", "expected"), BETWIN_TABLE.values(), ids=BETWIN_TABLE)
+def test_betwin(before: Snapshot, expected: Verdict) -> None:
+    """A betwin is a bet whose money must be there before the win counts; all of it happens or nothing."""
+    assert verdict(decide(before, BETWIN, NOW_MS)) == expected
+
+
+@pytest.mark.parametrize("command", [Bet("3", 0, "3"), BetWin("3", 0, 0)])
+def test_a_bet_of_nothing_is_legal(command: Bet | BetWin) -> None:
+    """Zero is an amount like any other, for somebody who has nothing."""
+    assert verdict(decide(snapshot(0, 0), command, NOW_MS)) == Verdict("applied", 0, 0, is_written=True)
+
+
+OTHER_BETS = {
+    "stake": BET._replace(stake=501),
+    "round": BET._replace(round="2"),
+    "game": BET._replace(game="1013"),
+    "no game": BET._replace(game=None),
+    "detail": BET._replace(detail=None),
+    "kind win": Win("3", 500, "3", "1012"),
+    "kind betwin": BetWin("3", 500, 0, "1012"),
+}
+
+
+@pytest.mark.parametrize("first", OTHER_BETS.values(), ids=OTHER_BETS)
+def test_a_bet_with_other_content_is_refused(first: Bet | Win | BetWin) -> None:
+    """The same id stands for one content: kind, player, amount, game, round and what else the protocol counts."""
+    assert verdict(decide(snapshot(trail=seen(first)), BET, NOW_MS)) == Verdict("id_taken")
+
+
+OTHER_BETWINS = {
+    "stake": BETWIN._replace(stake=501),
+    "payout": BETWIN._replace(payout=0),
+    "game": BETWIN._replace(game=None),
+    "kind bet": Bet("3", 500, "3", "1012"),
+}
+
+
+@pytest.mark.parametrize("first", OTHER_BETWINS.values(), ids=OTHER_BETWINS)
+def test_a_betwin_with_other_content_is_refused(first: Bet | BetWin) -> None:
+    """The same ticket stands for one content."""
+    assert verdict(decide(snapshot(trail=seen(first)), BETWIN, NOW_MS)) == Verdict("id_taken")
+
+
+@pytest.mark.parametrize("command", [BET, BETWIN])
+def test_another_players_id_is_taken(command: Bet | BetWin) -> None:
+    """The player is part of the content, even where everything else agrees."""
+    before = snapshot(trail=seen(command, account_id=OTHER))
+    assert verdict(decide(before, command, NOW_MS)) == Verdict("id_taken")
+
+
+def test_a_settled_bet_is_still_replayed() -> None:
+    """A bet that is delivered again after its result is told the outcome of the bet."""
+    trail = seen(Bet("3", 500, "3"), Settle("3", 700))
+    outcome = decide(snapshot(trail=trail), Bet("3", 500, "3"), NOW_MS)
+    assert isinstance(outcome, Replayed)
+    assert outcome.entry == trail.first
+
+
+def test_a_replay_carries_the_first_answer_and_the_money_now() -> None:
+    """Each protocol can tell what it promises: the balance as it stood then, or the current one."""
+    outcome = decide(snapshot(5, 6, trail=seen(BET, cash=1000, bonus=0)), BET, NOW_MS)
+    assert isinstance(outcome, Replayed)
+    assert (outcome.entry.cash_after, outcome.entry.bonus_after) == (500, 0)
+    assert (outcome.cash, outcome.bonus) == (5, 6)
+
+
+def test_a_session_ends_with_the_millisecond_it_names() -> None:
+    """At the time of expiry it has expired; a millisecond before it has not."""
+    before = snapshot(session=EXPIRED)
+    assert verdict(decide(before, BET, NOW_MS)).what == "session_expired"
+    assert verdict(decide(before, BET, NOW_MS - 1)).what == "applied"
+
+
+def test_a_recorded_refusal_says_what_was_asked_and_moves_nothing() -> None:
+    """The row keeps stake, game and round of the bet, and the reason."""
+    outcome = decide(snapshot(1, 2), BET, NOW_MS)
+    assert isinstance(outcome, Refused)
+    entry = row(outcome)
+    assert (entry.kind, entry.state, entry.refusal) == (Kind.BET, State.REFUSED, Refusal.INSUFFICIENT_FUNDS)
+    assert (entry.amount, entry.bonus_amount, entry.cash_after, entry.bonus_after) == (0, 0, 1, 2)
+    assert (entry.stake, entry.game, entry.round, entry.detail) == (500, "1012", "3", '{"key":"red"}')

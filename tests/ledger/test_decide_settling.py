@@ -1,0 +1,247 @@
+"""Money in flight, as decision tables: wins, results and cancels settle whatever became of session and player."""
+
+import pytest
+
+from minwallet.ledger.commands import Bet, BetWin, Cancel, Command, Settle, Win
+from minwallet.ledger.decide import Round, Snapshot, Trail, decide
+from minwallet.ledger.entries import Kind
+from minwallet.ledger.money import MAX_CENTS
+from minwallet.ledger.outcomes import Replayed
+from tests.ledger.builders import (
+    CASH,
+    EXPIRED,
+    NEW,
+    NOW_MS,
+    OTHER,
+    REVOKED,
+    Verdict,
+    row,
+    seen,
+    snapshot,
+    verdict,
+)
+
+BET = Bet("3", 500, "3", "1012")
+BETWIN = BetWin("3", 500, 700, "1012")
+WIN = Win("4", 700, "3", "1012")
+RESULT = Settle("3", 700, "1012", '{"total_used":10}')
+
+OPEN, CALLED_OFF = Round(has_standing_bet=True), Round(has_cancelled_bet=True)
+PAID = Verdict("applied", 1700, 200, is_written=True)
+REFUNDED = Verdict("applied", 1500, 200, is_written=True)
+FULL = MAX_CENTS - 200
+
+WIN_TABLE = {
+    "an id used for another win is taken": (
+        snapshot(FULL, round_=CALLED_OFF, trail=seen(WIN._replace(payout=1))),
+        Verdict("id_taken", FULL),
+    ),
+    "a retry succeeds, whatever became of round and balance": (
+        snapshot(FULL, round_=CALLED_OFF, trail=seen(WIN)),
+        Verdict("replayed", FULL),
+    ),
+    "an id that a cancel has closed is taken": (
+        snapshot(FULL, round_=CALLED_OFF, trail=seen(Cancel("4"))),
+        Verdict("id_taken", FULL),
+    ),
+    "a round whose bets are all cancelled is over": (
+        snapshot(FULL, round_=CALLED_OFF),
+        Verdict("round_cancelled", FULL),
+    ),
+    "a win that would pass the largest balance is refused": (
+        snapshot(FULL - 699, round_=OPEN),
+        Verdict("out_of_range", FULL - 699),
+    ),
+    "the largest balance may be reached": (
+        snapshot(FULL - 700, round_=OPEN),
+        Verdict("applied", FULL, is_written=True),
+    ),
+    "cash takes the win": (snapshot(round_=OPEN), PAID),
+    "a round of which one bet stands is not over": (snapshot(round_=Round(True, True)), PAID),
+    "a round may win twice": (snapshot(round_=Round(True, False, 20)), PAID),
+    "a round never seen is paid, and marked": (snapshot(), PAID._replace(what="orphan")),
+    "an expired session is paid": (snapshot(session=EXPIRED, round_=OPEN), PAID),
+    "a revoked session is paid": (snapshot(session=REVOKED, round_=OPEN), PAID),
+    "a blocked player is paid": (snapshot(is_blocked=True, round_=OPEN), PAID),
+}
+
+
+@pytest.mark.parametrize(("before", "expected"), WIN_TABLE.values(), ids=WIN_TABLE)
+def test_win(before: Snapshot, expected: Verdict) -> None:
+    """A winning has to be taken: only its identity, its round and the largest balance stand in the way."""
+    assert verdict(decide(before, WIN, NOW_MS)) == expected
+
+
+def test_a_win_of_nothing_is_legal() -> None:
+    """A lost round is a win of zero."""
+    assert verdict(decide(snapshot(round_=OPEN), WIN._replace(payout=0), NOW_MS)) == PAID._replace(cash=CASH)
+
+
+def test_a_win_without_a_round_is_no_orphan() -> None:
+    """It names no round, so none is missing, and none can be over."""
+    assert verdict(decide(snapshot(round_=CALLED_OFF), WIN._replace(round=None), NOW_MS)) == PAID
+
+
+def test_an_orphan_is_replayed_as_itself() -> None:
+    """The same orphan win again changes nothing."""
+    outcome = decide(snapshot(trail=seen(WIN)), WIN, NOW_MS)
+    assert isinstance(outcome, Replayed)
+    assert outcome.entry.state == "orphan"
+
+
+OTHER_WINS = {
+    "payout": WIN._replace(payout=1),
+    "round": WIN._replace(round="2"),
+    "no round": WIN._replace(round=None),
+    "game": WIN._replace(game="1013"),
+    "kind bet": Bet("4", 0, "3", "1012"),
+}
+
+
+@pytest.mark.parametrize("first", OTHER_WINS.values(), ids=OTHER_WINS)
+def test_a_win_with_other_content_is_refused(first: Win | Bet) -> None:
+    """The same id stands for one content."""
+    assert verdict(decide(snapshot(round_=OPEN, trail=seen(first)), WIN, NOW_MS)) == Verdict("id_taken")
+
+
+def test_another_players_win_is_refused() -> None:
+    """The player is part of the content, even where everything else agrees."""
+    assert verdict(decide(snapshot(trail=seen(WIN, account_id=OTHER)), WIN, NOW_MS)) == Verdict("id_taken")
+
+
+SETTLE_TABLE = {
+    "settled with another amount": (
+        snapshot(trail=seen(BET, RESULT._replace(payout=1))),
+        Verdict("id_taken"),
+    ),
+    "settled with another game": (snapshot(trail=seen(BET, RESULT._replace(game=None))), Verdict("id_taken")),
+    "settled with other points used": (snapshot(trail=seen(BET, RESULT._replace(detail=None))), Verdict("id_taken")),
+    "settled for another player": (snapshot(trail=seen(BET, RESULT, account_id=OTHER)), Verdict("id_taken")),
+    "a retry succeeds, however full the account": (snapshot(FULL, trail=seen(BET, RESULT)), Verdict("replayed", FULL)),
+    "a retry succeeds in an expired session": (snapshot(session=EXPIRED, trail=seen(BET, RESULT)), Verdict("replayed")),
+    "an unknown ticket has no bet": (snapshot(FULL), Verdict("no_open_bet", FULL)),
+    "another player's bet": (snapshot(trail=seen(BET, account_id=OTHER)), Verdict("no_open_bet")),
+    "a bet refused for want of funds": (snapshot(trail=seen(BET, cash=0)), Verdict("no_open_bet")),
+    "a bet refused to a blocked player": (snapshot(trail=seen(BET, is_blocked=True)), Verdict("no_open_bet")),
+    "a refunded bet": (snapshot(trail=seen(BET, Cancel("3"))), Verdict("no_open_bet")),
+    "a ticket refunded before it was seen": (snapshot(trail=seen(Cancel("3"))), Verdict("no_open_bet")),
+    "the ticket of a betwin": (snapshot(trail=seen(BETWIN)), Verdict("no_open_bet")),
+    "a payout that would pass the largest balance": (
+        snapshot(FULL - 699, trail=seen(BET)),
+        Verdict("out_of_range", FULL - 699),
+    ),
+    "the largest balance may be reached": (
+        snapshot(FULL - 700, trail=seen(BET)),
+        Verdict("applied", FULL, is_written=True),
+    ),
+    "an open bet is paid": (snapshot(trail=seen(BET)), PAID),
+    "an expired session is paid": (snapshot(session=EXPIRED, trail=seen(BET)), PAID),
+    "a revoked session is paid": (snapshot(session=REVOKED, trail=seen(BET)), PAID),
+    "a blocked player is paid": (snapshot(is_blocked=True, trail=seen(BET)), PAID),
+}
+
+
+@pytest.mark.parametrize(("before", "expected"), SETTLE_TABLE.values(), ids=SETTLE_TABLE)
+def test_settle(before: Snapshot, expected: Verdict) -> None:
+    """A result pays this player's applied bet that is neither settled nor refunded, once."""
+    assert verdict(decide(before, RESULT, NOW_MS)) == expected
+
+
+def test_a_result_of_nothing_settles_too() -> None:
+    """A lost bet is settled by zero, and no other result can follow."""
+    lost = RESULT._replace(payout=0)
+    assert verdict(decide(snapshot(trail=seen(BET)), lost, NOW_MS)) == PAID._replace(cash=CASH)
+    assert verdict(decide(snapshot(trail=seen(BET, lost)), RESULT, NOW_MS)) == Verdict("id_taken")
+
+
+def test_the_points_used_are_in_the_row() -> None:
+    """`total_used` is recorded with the result."""
+    entry = row(decide(snapshot(trail=seen(BET)), RESULT, NOW_MS))
+    assert (entry.kind, entry.round, entry.detail, entry.payout) == (Kind.WIN, "3", '{"total_used":10}', 700)
+
+
+CANCEL = Cancel("3", "3")
+CLOSED = Verdict("closed", is_written=True)
+
+CANCEL_TABLE = {
+    "the id of a win is not a bet": (snapshot(trail=seen(Win("3", 5))), Verdict("not_a_bet")),
+    "the id of another player's win is not a bet": (
+        snapshot(trail=seen(Win("3", 5), account_id=OTHER)),
+        Verdict("not_a_bet"),
+    ),
+    "another player's bet is not ours to cancel": (snapshot(trail=seen(BET, account_id=OTHER)), Verdict("id_taken")),
+    "another player's refused bet is not ours to close": (
+        snapshot(trail=seen(BET, account_id=OTHER, cash=0)),
+        Verdict("id_taken"),
+    ),
+    "an id that another player closed is taken": (
+        snapshot(trail=seen(Cancel("3"), account_id=OTHER)),
+        Verdict("id_taken"),
+    ),
+    "the same again changes nothing, whatever the round has won": (
+        snapshot(round_=Round(last_win_seq=99), trail=seen(BET, CANCEL)),
+        Verdict("replayed"),
+    ),
+    "the same again from a cancel that says less": (snapshot(trail=seen(BET, Cancel("3"))), Verdict("replayed")),
+    "a closed id again changes nothing": (snapshot(trail=seen(CANCEL)), Verdict("replayed")),
+    "an id never seen is closed for ever": (snapshot(), CLOSED),
+    "an id never seen is closed in a round that has won, too": (snapshot(round_=Round(last_win_seq=99)), CLOSED),
+    "the id of a bet refused for want of funds is closed": (snapshot(trail=seen(BET, cash=0)), CLOSED),
+    "the id of a bet refused to a blocked player is closed": (snapshot(trail=seen(BET, is_blocked=True)), CLOSED),
+    "a settled bet stands": (snapshot(0, trail=seen(BET, Settle("3", 0))), Verdict("round_settled", 0)),
+    "a win after the bet keeps it": (
+        snapshot(FULL, round_=Round(True, False, 11), trail=seen(BET)),
+        Verdict("round_settled", FULL),
+    ),
+    "a win before the bet does not matter": (snapshot(round_=Round(True, False, 9), trail=seen(BET)), REFUNDED),
+    "a betwin whose win is spent stands": (
+        snapshot(699, MAX_CENTS - 699, trail=seen(BETWIN)),
+        Verdict("win_spent", 699, MAX_CENTS - 699),
+    ),
+    "money back may not pass the largest balance": (
+        snapshot(FULL - 499, trail=seen(BET)),
+        Verdict("out_of_range", FULL - 499),
+    ),
+    "the largest balance may be reached": (
+        snapshot(FULL - 500, trail=seen(BET)),
+        Verdict("applied", FULL, is_written=True),
+    ),
+    "cash goes back to cash": (snapshot(trail=seen(BET)), REFUNDED),
+    "bonus goes back to bonus": (
+        snapshot(0, 0, trail=seen(BET, cash=0, bonus=500)),
+        Verdict("applied", 0, 500, is_written=True),
+    ),
+    "each part goes back to where it came from": (
+        snapshot(1, 2, trail=seen(BET, cash=300, bonus=200)),
+        Verdict("applied", 301, 202, is_written=True),
+    ),
+    "a betwin is reversed as a whole": (
+        snapshot(700, 100, trail=seen(BETWIN, cash=400, bonus=200)),
+        Verdict("applied", 400, 200, is_written=True),
+    ),
+    "an expired session gets its money back": (snapshot(session=EXPIRED, trail=seen(BET)), REFUNDED),
+    "a revoked session gets its money back": (snapshot(session=REVOKED, trail=seen(BET)), REFUNDED),
+    "a blocked player gets the money back": (snapshot(is_blocked=True, trail=seen(BET)), REFUNDED),
+}
+
+
+@pytest.mark.parametrize(("before", "expected"), CANCEL_TABLE.values(), ids=CANCEL_TABLE)
+def test_cancel(before: Snapshot, expected: Verdict) -> None:
+    """A cancel gives back what the bet took, once, or closes an id that took nothing."""
+    assert verdict(decide(before, CANCEL, NOW_MS)) == expected
+
+
+@pytest.mark.parametrize(
+    ("trail", "command", "expected"),
+    [
+        (NEW, Cancel("3"), ("3", None)),
+        (NEW, Cancel("3", "2"), ("2", None)),
+        (seen(BET._replace(round="2")), Cancel("3"), ("2", "1012")),
+        (seen(BET._replace(round="2")), Cancel("3", "9"), ("2", "1012")),
+        (seen(BET, cash=0), Cancel("3"), ("3", "1012")),
+    ],
+)
+def test_a_cancel_is_written_to_its_bets_round(trail: Trail, command: Command, expected: tuple[str, str]) -> None:
+    """Round and game are the bet's where it is known, else what the cancel says."""
+    entry = row(decide(snapshot(trail=trail), command, NOW_MS))
+    assert (entry.round, entry.game) == expected

@@ -1,0 +1,107 @@
+"""What the operator moves without a provider."""
+
+import pytest
+
+from minwallet.ledger.commands import Deposit, Withdraw
+from minwallet.ledger.decide import Snapshot, decide
+from minwallet.ledger.entries import Kind
+from minwallet.ledger.money import MAX_CENTS
+from tests.ledger.builders import NOW_MS, OTHER, Verdict, row, seen, snapshot, verdict
+
+DEPOSIT = Deposit("r1", 300, 30)
+WITHDRAWAL = Withdraw("r1", 300, 30)
+FULL = MAX_CENTS - 200
+
+DEPOSIT_TABLE = {
+    "a reference used for another amount is taken": (
+        snapshot(FULL, session=None, trail=seen(DEPOSIT._replace(cash=1))),
+        Verdict("id_taken", FULL),
+    ),
+    "a reference used for another bonus is taken": (
+        snapshot(session=None, trail=seen(DEPOSIT._replace(bonus=1))),
+        Verdict("id_taken"),
+    ),
+    "a reference used for a withdrawal is taken": (
+        snapshot(session=None, trail=seen(WITHDRAWAL)),
+        Verdict("id_taken"),
+    ),
+    "a reference used for another player is taken": (
+        snapshot(session=None, trail=seen(DEPOSIT, account_id=OTHER)),
+        Verdict("id_taken"),
+    ),
+    "the same again changes nothing": (
+        snapshot(FULL, session=None, trail=seen(DEPOSIT)),
+        Verdict("replayed", FULL),
+    ),
+    "the largest balance may not be passed": (
+        snapshot(FULL - 329, session=None),
+        Verdict("out_of_range", FULL - 329),
+    ),
+    "the largest balance may be reached": (
+        snapshot(FULL - 330, session=None),
+        Verdict("applied", FULL - 30, 230, is_written=True),
+    ),
+    "cash and bonus arrive": (snapshot(session=None), Verdict("applied", 1300, 230, is_written=True)),
+    "a blocked player may receive": (
+        snapshot(session=None, is_blocked=True),
+        Verdict("applied", 1300, 230, is_written=True),
+    ),
+}
+
+
+@pytest.mark.parametrize(("before", "expected"), DEPOSIT_TABLE.values(), ids=DEPOSIT_TABLE)
+def test_deposit(before: Snapshot, expected: Verdict) -> None:
+    """A deposit adds cash, bonus or both, once for each reference."""
+    assert verdict(decide(before, DEPOSIT, NOW_MS)) == expected
+
+
+WITHDRAW_TABLE = {
+    "a reference used for another amount is taken": (
+        snapshot(0, 0, session=None, trail=seen(WITHDRAWAL._replace(cash=1))),
+        Verdict("id_taken", 0, 0),
+    ),
+    "a reference used for a deposit is taken": (snapshot(session=None, trail=seen(DEPOSIT)), Verdict("id_taken")),
+    "the same again changes nothing": (
+        snapshot(0, 0, session=None, trail=seen(WITHDRAWAL)),
+        Verdict("replayed", 0, 0),
+    ),
+    "bonus does not stand in for cash, and the refusal is not recorded": (
+        snapshot(299, 1000, session=None),
+        Verdict("insufficient_funds", 299, 1000),
+    ),
+    "cash does not stand in for bonus": (
+        snapshot(1000, 29, session=None),
+        Verdict("insufficient_funds", 1000, 29),
+    ),
+    "the last cent may go": (snapshot(300, 30, session=None), Verdict("applied", 0, 0, is_written=True)),
+    "a blocked player's money may be taken out": (
+        snapshot(session=None, is_blocked=True),
+        Verdict("applied", 700, 170, is_written=True),
+    ),
+}
+
+
+@pytest.mark.parametrize(("before", "expected"), WITHDRAW_TABLE.values(), ids=WITHDRAW_TABLE)
+def test_withdraw(before: Snapshot, expected: Verdict) -> None:
+    """A withdrawal takes cash, or promotional bonus back; neither is ever taken for the other."""
+    assert verdict(decide(before, WITHDRAWAL, NOW_MS)) == expected
+
+
+def test_a_withdrawal_of_cash_never_touches_bonus() -> None:
+    """Bonus stays where it was."""
+    outcome = decide(snapshot(session=None), Withdraw("r1", 1000), NOW_MS)
+    assert verdict(outcome) == Verdict("applied", 0, 200, is_written=True)
+
+
+def test_a_refused_withdrawal_may_be_tried_again() -> None:
+    """Nothing was recorded, so the same reference succeeds once the money is there."""
+    assert verdict(decide(snapshot(0, 0, session=None), WITHDRAWAL, NOW_MS)) == Verdict("insufficient_funds", 0, 0)
+    assert verdict(decide(snapshot(session=None), WITHDRAWAL, NOW_MS)).what == "applied"
+
+
+@pytest.mark.parametrize(("command", "kind", "sign"), [(DEPOSIT, Kind.DEPOSIT, 1), (WITHDRAWAL, Kind.WITHDRAW, -1)])
+def test_a_transfer_is_written_with_its_sign(command: Deposit | Withdraw, kind: Kind, sign: int) -> None:
+    """A deposit's amounts are positive, a withdrawal's negative; neither has a game or a round."""
+    entry = row(decide(snapshot(session=None), command, NOW_MS))
+    assert (entry.kind, entry.id, entry.amount, entry.bonus_amount) == (kind, "r1", sign * 300, sign * 30)
+    assert (entry.game, entry.round, entry.detail, entry.refusal) == (None, None, None, None)

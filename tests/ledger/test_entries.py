@@ -1,0 +1,85 @@
+"""The hash chain: a row's hash speaks of all its fields and of the row before it."""
+
+import hashlib
+import json
+from typing import Any
+
+import pytest
+
+from minwallet.ledger.commands import Bet, Cancel, Deposit
+from minwallet.ledger.decide import decide
+from minwallet.ledger.entries import Entry, Kind, Refusal, State, genesis, seal
+from tests.ledger.book import Book
+from tests.ledger.builders import HEAD, ME, NOW_MS, OTHER, row, snapshot
+
+ENTRY = row(decide(snapshot(), Bet("3", 500, "3", "1012", '{"key":"red"}'), NOW_MS))
+
+CHANGES: dict[str, Any] = {
+    "seq": 101,
+    "at_ms": NOW_MS + 1,
+    "previous_seq": 1,
+    "protocol": "vela",
+    "kind": Kind.BETWIN,
+    "id": "4",
+    "round": None,
+    "game": "",
+    "detail": None,
+    "stake": 501,
+    "payout": 1,
+    "amount": -501,
+    "bonus_amount": 1,
+    "cash_after": 501,
+    "bonus_after": 201,
+    "state": State.ORPHAN,
+    "refusal": Refusal.CANCELLED,
+}
+
+
+@pytest.mark.parametrize("field", CHANGES)
+def test_the_hash_speaks_of_every_field(field: str) -> None:
+    """A change of any field changes the hash."""
+    changed = ENTRY._replace(**{field: CHANGES[field]})
+    assert seal(changed[:-1], HEAD).hash != ENTRY.hash
+
+
+def test_no_field_is_forgotten_here() -> None:
+    """The table above has every field but the hash itself and the account's number, which `genesis` stands for."""
+    assert {*CHANGES, "account_id", "hash"} == set(Entry._fields)
+
+
+def test_the_hash_speaks_of_the_row_before() -> None:
+    """The same fields after another head have another hash."""
+    assert seal(ENTRY[:-1], b"another head").hash != ENTRY.hash
+
+
+def test_the_hash_can_be_recomputed_by_anyone() -> None:
+    """It is SHA-256 over the head and the fields as compact JSON, without the account's own number."""
+    fields = [value for name, value in ENTRY._asdict().items() if name not in ("account_id", "hash")]
+    signed = json.dumps(fields, separators=(",", ":")).encode()
+    assert hashlib.sha256(HEAD + signed).digest() == ENTRY.hash
+
+
+@pytest.mark.parametrize("owner", [("other", "alice", "USD"), ("default", "bob", "USD"), ("default", "alice", "EUR")])
+def test_an_accounts_first_head_names_its_owner(owner: tuple[str, str, str]) -> None:
+    """Agent, player and currency are in the chain from the start, so rows cannot change owners."""
+    assert genesis(*owner) != HEAD
+
+
+def test_an_accounts_rows_are_tied_together() -> None:
+    """Each row is sealed with the hash of the account's row before it, whatever other accounts did between."""
+    book = Book()
+    book.do(Deposit("r1", 1000), ME)
+    book.do(Deposit("r2", 1000), OTHER)
+    book.do(Bet("3", 10, "3"), ME)
+    book.do(Cancel("3"), ME)
+    mine = [entry for entry in book.entries if entry.account_id == ME]
+    assert [entry.previous_seq for entry in mine] == [0, 1, 3]
+    head = genesis("default", "alice", "USD")
+    for entry in mine:
+        assert seal(entry[:-1], head) == entry
+        head = entry.hash
+
+
+def test_a_row_says_when_where_and_by_which_protocol() -> None:
+    """The time is the one `decide` was told, the number the store's next one."""
+    assert (ENTRY.seq, ENTRY.at_ms, ENTRY.account_id, ENTRY.protocol) == (100, NOW_MS, ME, "wallet-v2")

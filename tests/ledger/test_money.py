@@ -1,0 +1,99 @@
+"""Amounts are whole cents inside and decimals outside, and nothing is lost on the way."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from minwallet.ledger.money import MAX_CENTS, MAX_ID, format_amount, parse_amount
+
+
+@given(st.integers(0, MAX_CENTS))
+def test_what_is_printed_can_be_typed(cents: int) -> None:
+    """Every amount survives the round trip."""
+    assert parse_amount(format_amount(cents)) == cents
+
+
+@given(st.integers(1, MAX_CENTS))
+def test_a_negative_amount_is_printed_with_one_sign(cents: int) -> None:
+    """The sign stands before the same digits."""
+    assert format_amount(-cents) == f"-{format_amount(cents)}"
+
+
+@pytest.mark.parametrize(
+    ("text", "cents"),
+    [
+        ("0", 0),
+        ("0.00", 0),
+        ("12", 1200),
+        ("12.5", 1250),
+        ("12.50", 1250),
+        ("0.05", 5),
+        ("007", 700),
+        ("92233720368547758.07", MAX_CENTS),
+    ],
+)
+def test_a_decimal_is_read(text: str, cents: int) -> None:
+    """At most two places; what is not written is zero."""
+    assert parse_amount(text) == cents
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        " ",
+        ".",
+        "12.",
+        ".5",
+        "12.505",
+        "-1",
+        "+1",
+        " 1",
+        "1 ",
+        "1\n",
+        "1_000",
+        "1,000",
+        "1,5",
+        "\uff11\uff12",
+        "\u0663",
+        "1e2",
+        "0x10",
+        "NaN",
+        "inf",
+        "twelve",
+        "9" * 5000,
+    ],
+)
+def test_anything_else_is_not_an_amount(text: str) -> None:
+    """No sign, space, separator, exponent or other script's digits; and the message says how to write it."""
+    with pytest.raises(ValueError, match=r"is not an amount; write it like 12 or 12\.50"):
+        parse_amount(text)
+
+
+@pytest.mark.parametrize("text", ["92233720368547758.08", "92233720368547759", "99999999999999999.99"])
+def test_too_large_an_amount_is_refused(text: str) -> None:
+    """One cent more than fits is too much, and the message says what fits."""
+    with pytest.raises(ValueError, match=r"too large; the most is 92233720368547758\.07"):
+        parse_amount(text)
+
+
+@pytest.mark.parametrize(("cents", "text"), [(0, "0.00"), (5, "0.05"), (1250, "12.50"), (-5, "-0.05"), (-100, "-1.00")])
+def test_cents_are_printed_with_two_places(cents: int, text: str) -> None:
+    """Always two places, no separators."""
+    assert format_amount(cents) == text
+
+
+@given(st.text(max_size=25))
+def test_no_text_surprises(text: str) -> None:
+    """Any text is an amount in range or a ValueError."""
+    try:
+        cents = parse_amount(text)
+    except ValueError:
+        return
+    assert 0 <= cents <= MAX_CENTS
+
+
+def test_the_limits_are_those_of_signed_and_unsigned_64_bits() -> None:
+    """A balance fits a signed column; an id is unsigned."""
+    assert MAX_CENTS == 9_223_372_036_854_775_807
+    assert MAX_ID == 18_446_744_073_709_551_615

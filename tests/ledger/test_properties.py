@@ -1,0 +1,133 @@
+"""What is true of every history, whatever was asked in whatever order."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from minwallet.ledger.audit import Audit, Owner
+from minwallet.ledger.commands import Bet, BetWin, Cancel, Deposit, Movement, Settle, Win, Withdraw
+from minwallet.ledger.decide import Session, decide
+from minwallet.ledger.entries import State
+from minwallet.ledger.money import MAX_CENTS
+from minwallet.ledger.outcomes import Applied, Outcome, Refused, Replayed
+from tests.ledger.book import Book
+from tests.ledger.builders import (
+    EXPIRED,
+    LIVE,
+    ME,
+    NEW,
+    NOW_MS,
+    OTHER,
+    REVOKED,
+    row,
+    snapshot,
+    verdict,
+)
+
+ids = st.integers(1, 6).map(str)
+amounts = st.one_of(st.integers(0, 1500), st.sampled_from([MAX_CENTS, MAX_CENTS - 1000]))
+money = st.integers(0, MAX_CENTS // 2)
+
+movements: st.SearchStrategy[Movement] = st.one_of(
+    st.builds(Bet, ids, amounts, ids),
+    st.builds(Win, ids, amounts, st.none() | ids),
+    st.builds(Settle, ids, amounts),
+    st.builds(BetWin, ids, amounts, amounts),
+    st.builds(Cancel, ids, st.none() | ids),
+    st.builds(Deposit, ids.map("d{}".format), amounts, amounts),
+    st.builds(Withdraw, ids.map("w{}".format), amounts, amounts),
+)
+
+Step = tuple[Movement, int, Session, bool]
+
+steps: st.SearchStrategy[Step] = st.tuples(
+    movements, st.sampled_from([ME, ME, OTHER]), st.sampled_from([LIVE, LIVE, EXPIRED, REVOKED]), st.booleans()
+)
+histories = st.lists(steps, min_size=1, max_size=25)
+
+
+def play(book: Book, step: Step) -> Outcome:
+    command, account_id, session, is_blocked = step
+    return book.do(command, account_id, session=session, is_blocked=is_blocked)
+
+
+def rich() -> Book:
+    """Both players can pay."""
+    book = Book()
+    for account_id in (ME, OTHER):
+        book.do(Deposit(f"first{account_id}", 5000, 500), account_id)
+    return book
+
+
+@given(histories)
+def test_every_history_verifies(history: list[Step]) -> None:
+    """No balance is ever negative, no sum passes 2^63-1, and rows and hashes add up to what the accounts hold."""
+    book = rich()
+    for step in history:
+        play(book, step)
+        for account in book.accounts.values():
+            assert min(account.cash, account.bonus) >= 0
+            assert account.cash + account.bonus <= MAX_CENTS
+    audit = Audit()
+    audit.meet({ME: Owner("default", "alice", "USD"), OTHER: Owner("default", "bob", "USD")})
+    audit.feed(book.entries)
+    audit.close(book.accounts.values())
+    assert audit.problems == []
+
+
+@given(histories)
+def test_a_request_delivered_twice_counts_once(history: list[Step]) -> None:
+    """Whatever was applied or refused for ever says the same again at once, and moves nothing."""
+    book = rich()
+    for step in history:
+        first = play(book, step)
+        rows, accounts = list(book.entries), dict(book.accounts)
+        again = play(book, step)
+        assert (book.entries, book.accounts) == (rows, accounts)
+        if isinstance(first, Applied):
+            assert again == Replayed(first.entry, first.cash, first.bonus)
+        elif isinstance(first, Refused):
+            assert again == first._replace(entry=None)
+        else:
+            assert again == first
+
+
+@given(histories)
+def test_only_a_row_moves_money(history: list[Step]) -> None:
+    """An outcome that writes no row leaves the account as it was; a row that is refused or closed has no amount."""
+    book = rich()
+    for step in history:
+        before = book.accounts[step[1]]
+        outcome = play(book, step)
+        after = book.accounts[step[1]]
+        if not isinstance(outcome, Applied):
+            assert after[1:3] == before[1:3]
+        elif outcome.entry.state is State.CLOSED:
+            assert (outcome.entry.amount, outcome.entry.bonus_amount) == (0, 0)
+
+
+@given(money, money, st.data())
+def test_cancelling_a_bet_restores_both_parts(cash: int, bonus: int, data: st.DataObject) -> None:
+    """However a bet was split, cash and bonus are afterwards what they were."""
+    stake = data.draw(st.integers(0, cash + bonus))
+    bet = row(decide(snapshot(cash, bonus), Bet("3", stake, "3"), NOW_MS))
+    before = snapshot(bet.cash_after, bet.bonus_after, trail=NEW.followed_by(bet), head=bet.hash, last_seq=bet.seq)
+    assert verdict(decide(before, Cancel("3"), NOW_MS))[:3] == ("applied", cash, bonus)
+
+
+@given(money, money, st.data())
+def test_a_bet_takes_cash_first(cash: int, bonus: int, data: st.DataObject) -> None:
+    """Bonus is touched only where no cash is left, and together they pay exactly the stake."""
+    stake = data.draw(st.integers(0, cash + bonus))
+    bet = row(decide(snapshot(cash, bonus), Bet("3", stake, "3"), NOW_MS))
+    assert bet.amount + bet.bonus_amount == -stake
+    assert bet.bonus_amount == 0 or bet.cash_after == 0
+
+
+@given(money, money, st.data())
+def test_refunding_a_betwin_restores_both_parts(cash: int, bonus: int, data: st.DataObject) -> None:
+    """A betwin that is reversed at once never was, whatever it won."""
+    stake = data.draw(st.integers(0, cash + bonus))
+    payout = data.draw(st.integers(0, MAX_CENTS - (cash + bonus - stake)))
+    betwin = row(decide(snapshot(cash, bonus), BetWin("3", stake, payout), NOW_MS))
+    before = snapshot(betwin.cash_after, betwin.bonus_after, trail=NEW.followed_by(betwin))
+    assert verdict(decide(before, Cancel("3"), NOW_MS))[:3] == ("applied", cash, bonus)

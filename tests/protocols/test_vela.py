@@ -1,0 +1,294 @@
+"""vela, the wallet's half: what is understood, what is refused as malformed, and what is answered."""
+
+import json
+from typing import Any
+from urllib.parse import quote, urlencode
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from minwallet.ledger.commands import Authenticate, Bet, BetWin, Cancel, Settle
+from minwallet.ledger.entries import Refusal
+from minwallet.ledger.money import MAX_CENTS, MAX_ID
+from minwallet.ledger.outcomes import Outcome, Stranger
+from minwallet.protocols.vela import Vela
+from minwallet.protocols.wire import Call, Malformed
+from tests.protocols.outcomes import APPLIED, CLOSED, CLOSED_AGAIN, HOLDER, REPLAYED, SHOWN, refused
+
+PROTOCOL = Vela()
+NOW_MS = 1_695_266_603_000
+CALL = Call("bet", "t", Bet("3", 500, "3"))
+
+REQUIRED = {
+    "authenticate": {"access_token": "t"},
+    "bet": {"access_token": "t", "ticket_id": "3", "total_bet": "500"},
+    "result": {"access_token": "t", "ticket_id": "3", "total_win": "500"},
+    "refund": {"access_token": "t", "ticket_id": "3"},
+    "betwin": {"access_token": "t", "ticket_id": "3", "total_bet": "500", "total_win": "700"},
+}
+AMOUNTS = [("bet", "total_bet"), ("result", "total_win"), ("betwin", "total_bet"), ("betwin", "total_win")]
+OPTIONAL = [
+    *((operation, "game_code") for operation in REQUIRED),
+    ("bet", "key"),
+    ("result", "total_used"),
+]
+TICKETED = [operation for operation, fields in REQUIRED.items() if "ticket_id" in fields]
+
+
+def parse(operation: str, query: str | dict[str, str], **more: str) -> Call | Malformed:
+    text = query if isinstance(query, str) else urlencode(query | more)
+    return PROTOCOL.parse(operation, text.encode())
+
+
+def complaint(operation: str, query: str | dict[str, str], **more: str) -> tuple[int, str]:
+    """The status code and message with which a query is refused."""
+    malformed = parse(operation, query, **more)
+    assert isinstance(malformed, Malformed), malformed
+    assert malformed.operation == operation
+    return malformed.code, malformed.message
+
+
+@pytest.mark.parametrize(
+    ("operation", "more", "command"),
+    [
+        ("authenticate", {}, Authenticate()),
+        ("authenticate", {"game_code": "fish"}, Authenticate()),
+        ("bet", {}, Bet("3", 500, "3")),
+        ("bet", {"game_code": "fish", "key": "small"}, Bet("3", 500, "3", "fish", '{"key":"small"}')),
+        ("bet", {"game_code": "", "key": ""}, Bet("3", 500, "3")),
+        ("bet", {"key": "k" * 64}, Bet("3", 500, "3", None, f'{{"key":"{"k" * 64}"}}')),
+        ("bet", {"total_bet": "0", "ticket_id": "0"}, Bet("0", 0, "0")),
+        (
+            "bet",
+            {"total_bet": str(MAX_CENTS), "ticket_id": str(MAX_ID)},
+            Bet(str(MAX_ID), MAX_CENTS, str(MAX_ID)),
+        ),
+        ("bet", {"total_bet": "0" * 17 + "500", "ticket_id": "003"}, Bet("3", 500, "3")),
+        ("result", {}, Settle("3", 500)),
+        (
+            "result",
+            {"game_code": "fish", "total_used": "25"},
+            Settle("3", 500, "fish", '{"total_used":25}'),
+        ),
+        ("result", {"total_used": "0"}, Settle("3", 500, None, '{"total_used":0}')),
+        ("result", {"total_used": ""}, Settle("3", 500)),
+        ("refund", {"game_code": "fish"}, Cancel("3")),
+        ("betwin", {"game_code": "fish"}, BetWin("3", 500, 700, "fish")),
+    ],
+)
+def test_a_request_is_understood(operation: str, more: dict[str, str], command: Any) -> None:  # noqa: ANN401 any of them
+    """Tickets become decimal text without loss or leading zeros, and name the round; what is empty is not there."""
+    assert parse(operation, REQUIRED[operation], **more) == Call(operation, "t", command)
+
+
+@pytest.mark.parametrize("operation", REQUIRED)
+def test_unknown_parameters_are_ignored(operation: str) -> None:
+    """What an operation does not know, it does not look at, not even twice."""
+    query = urlencode(REQUIRED[operation]) + "&x=1&x=2&&y"
+    assert parse(operation, query) == parse(operation, REQUIRED[operation])
+
+
+def test_parameters_may_be_percent_encoded() -> None:
+    """Names and values alike."""
+    assert parse("bet", "access_token=t&%74icket_id=%33&total_bet=500") == parse("bet", REQUIRED["bet"])
+
+
+@pytest.mark.parametrize("operation", REQUIRED)
+@pytest.mark.parametrize("token", ["", "access_token", "access_token=", "access_token=t&access_token=t"])
+def test_a_token_is_given_once(operation: str, token: str) -> None:
+    """Missing, empty and ambiguous tokens are nobody's, whatever else is wrong."""
+    assert complaint(operation, f"{token}&ticket_id=x") == (1, "Invalid Token")
+
+
+NO_NUMBERS = [
+    "",
+    " ",
+    "-1",
+    "+5",
+    " 5",
+    "5 ",
+    "5\n",
+    "5\x00",
+    "1.5",
+    "5.0",
+    "1e2",
+    "1_000",
+    "1,000",
+    "0x10",
+    "\uff11\uff12",
+    "\u0665",
+    "\u00b2",
+    "NaN",
+    "true",
+    "null",
+    "five",
+    "0" * 21,
+    "9" * 5000,
+]
+
+
+@pytest.mark.parametrize("value", [*NO_NUMBERS, str(MAX_CENTS + 1)])
+@pytest.mark.parametrize(("operation", "name"), AMOUNTS)
+def test_an_amount_is_ascii_digits_and_nothing_else(operation: str, name: str, value: str) -> None:
+    """One to twenty of them, at most 2^63-1; anything else is 2001, and the parameter is named."""
+    code, message = complaint(operation, REQUIRED[operation], **{name: value})
+    assert code == 2001
+    assert message == f"{name}: required once, as digits, from 0 to {MAX_CENTS}"
+
+
+@pytest.mark.parametrize("value", [*NO_NUMBERS, str(MAX_ID + 1)])
+@pytest.mark.parametrize("operation", TICKETED)
+def test_a_ticket_is_ascii_digits_and_nothing_else(operation: str, value: str) -> None:
+    """One to twenty of them, at most 2^64-1; anything else is an invalid transaction id."""
+    code, message = complaint(operation, REQUIRED[operation], ticket_id=value)
+    assert code == 2
+    assert message == f"Invalid Transaction ID: ticket_id: required once, as digits, from 0 to {MAX_ID}"
+
+
+@pytest.mark.parametrize("value", [*NO_NUMBERS[1:], str(MAX_ID + 1)])
+def test_the_points_used_are_digits_where_they_are_given(value: str) -> None:
+    """`total_used` is optional, but not free."""
+    code, message = complaint("result", REQUIRED["result"], total_used=value)
+    assert code == 2001
+    assert message.startswith("total_used: ")
+
+
+@pytest.mark.parametrize(("operation", "name"), [*AMOUNTS, *((each, "ticket_id") for each in TICKETED)])
+@pytest.mark.parametrize("times", [0, 2])
+def test_a_required_parameter_is_given_once(operation: str, name: str, times: int) -> None:
+    """Missing or twice, even with one value, it is named."""
+    fields = REQUIRED[operation]
+    others = {key: value for key, value in fields.items() if key != name}
+    code, message = complaint(operation, urlencode([*others.items(), *[(name, fields[name])] * times]))
+    assert code == (2 if name == "ticket_id" else 2001)
+    assert f"{name}: required once" in message
+
+
+@pytest.mark.parametrize(("operation", "name"), OPTIONAL)
+def test_an_optional_parameter_is_given_once_at_most(operation: str, name: str) -> None:
+    """Nobody can know which of the two was meant."""
+    code, message = complaint(operation, urlencode(REQUIRED[operation]) + f"&{name}=1&{name}=1")
+    assert code == 2001
+    assert message.startswith(f"{name}: at most once")
+
+
+@pytest.mark.parametrize("value", ["g" * 65, "a\nb", "\x00", "\u202e"])
+@pytest.mark.parametrize(("operation", "name"), [each for each in OPTIONAL if each[1] != "total_used"])
+def test_text_is_printable_and_short(operation: str, name: str, value: str) -> None:
+    """Up to 64 symbols that can be shown and stored."""
+    code, message = complaint(operation, REQUIRED[operation], **{name: value})
+    assert code == 2001
+    assert message == f"{name}: at most once, with at most 64 printable symbols"
+
+
+@pytest.mark.parametrize(
+    "query", [b"access_token=%FF", b"access_token=t&x=%ED%A0%80", b"access_token=\xc3\xa9", b"\xff", b"x=%C3"]
+)
+@pytest.mark.parametrize("operation", REQUIRED)
+def test_a_query_is_percent_encoded_utf_8(operation: str, query: bytes) -> None:
+    """Other bytes, half characters and raw ones are refused as a whole."""
+    malformed = PROTOCOL.parse(operation, query)
+    assert malformed == Malformed(operation, 2001, "the query is not percent-encoded UTF-8")
+
+
+operations = st.sampled_from(list(REQUIRED))
+names = st.sampled_from(["access_token", "ticket_id", "total_bet", "total_win", "total_used", "key", "game_code"])
+values = st.one_of(
+    st.text(st.characters(exclude_categories=["Cs"]), max_size=70).map(quote),
+    st.integers(-5, MAX_ID * 2).map(str),
+)
+
+
+@given(operations, st.binary(max_size=200))
+def test_no_bytes_surprise(operation: str, query: bytes) -> None:
+    """Any bytes are refused or understood, never an error."""
+    assert isinstance(PROTOCOL.parse(operation, query), Call | Malformed)
+
+
+@given(operations, st.lists(st.tuples(names, values), max_size=8))
+def test_no_values_surprise(operation: str, pairs: list[tuple[str, str]]) -> None:
+    """Whatever the parameters hold, the request is refused with a code of its kind, or has numbers in range."""
+    match parse(operation, "&".join(f"{name}={value}" for name, value in pairs)):
+        case Malformed(_, code, message):
+            assert code in (1, 2, 2001)
+            assert message
+        case Call(_, token, command):
+            assert token
+            numbers = command._asdict()
+            assert 0 <= int(numbers.get("id", 0)) <= MAX_ID
+            assert 0 <= numbers.get("stake", 0) <= MAX_CENTS
+            assert 0 <= numbers.get("payout", 0) <= MAX_CENTS
+
+
+def render(outcome: Outcome | Stranger) -> Any:  # noqa: ANN401 the reply's JSON
+    return json.loads(PROTOCOL.render(CALL, outcome, HOLDER, NOW_MS))
+
+
+def test_a_balance_is_shown_with_its_holder() -> None:
+    """`balance` is cash, `balance2` is bonus."""
+    assert render(SHOWN) == {
+        "status_code": 0,
+        "member_id": "usr-1122334455",
+        "balance": 1000,
+        "balance2": 200,
+        "currency": "USD",
+    }
+
+
+def test_an_applied_movement_tells_what_there_is() -> None:
+    """Cash and bonus apart, after deducting the bet."""
+    assert render(APPLIED) == {"status_code": 0, "balance": 0, "balance2": 100}
+
+
+def test_a_replay_tells_what_there_is_now() -> None:
+    """Balances are always the current ones."""
+    assert render(REPLAYED) == {"status_code": 0, "balance": 5, "balance2": 6}
+
+
+def test_a_refund_of_nothing_is_refused_although_it_closes_the_ticket() -> None:
+    """It gave nothing back, the first time and again."""
+    failure = {"status_code": 2, "message": "Invalid Transaction ID"}
+    assert render(CLOSED) == {**failure, "balance": 1000, "balance2": 200}
+    assert render(CLOSED_AGAIN) == {**failure, "balance": 5, "balance2": 6}
+
+
+REFUSALS = {
+    Refusal.SESSION_UNKNOWN: (1, "Invalid Token"),
+    Refusal.SESSION_REVOKED: (1, "Invalid Token"),
+    Refusal.SESSION_EXPIRED: (1, "Invalid Token"),
+    Refusal.PLAYER_BLOCKED: (1, "Player blocked"),
+    Refusal.INSUFFICIENT_FUNDS: (3, "Insufficient Funds"),
+    Refusal.ID_TAKEN: (2, "Invalid Transaction ID"),
+    Refusal.CANCELLED: (2, "Invalid Transaction ID"),
+    Refusal.ROUND_SETTLED: (2, "Invalid Transaction ID"),
+    Refusal.ROUND_CANCELLED: (2, "Invalid Transaction ID"),
+    Refusal.OUT_OF_RANGE: (2, "Invalid Transaction ID"),
+    Refusal.WIN_SPENT: (2, "Invalid Transaction ID"),
+    Refusal.NOT_A_BET: (2, "Invalid Transaction ID"),
+    Refusal.NO_OPEN_BET: (2, "Invalid Transaction ID"),
+}
+
+
+@pytest.mark.parametrize("refusal", Refusal)
+def test_each_refusal_has_its_status(refusal: Refusal) -> None:
+    """Code and message, and the balances of a session that is known."""
+    code, message = REFUSALS[refusal]
+    assert render(refused(refusal)) == {"status_code": code, "message": message, "balance": 1000, "balance2": 200}
+
+
+def test_a_stranger_is_told_no_balance() -> None:
+    """Where no session is known there is no balance to tell."""
+    assert render(Stranger()) == {"status_code": 1, "message": "Invalid Token"}
+
+
+def test_a_malformed_request_is_told_what_is_wrong() -> None:
+    """In the protocol's own shape, with the parameter in `message`."""
+    reply = json.loads(PROTOCOL.complain(Malformed("bet", 2001, "total_bet: is missing"), NOW_MS))
+    assert reply == {"status_code": 2001, "message": "total_bet: is missing"}
+
+
+@pytest.mark.parametrize(("status", "code"), [(403, 2001), (405, 2001), (414, 2001), (500, 500), (503, 500)])
+def test_a_fault_of_http_has_a_status_too(status: int, code: int) -> None:
+    """500 says that asking again may help; 2001 that it will not."""
+    assert PROTOCOL.fault_code(status) == code

@@ -1,0 +1,25 @@
+"""Fixtures of the stores' tests."""
+
+import asyncio
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from minwallet.storage.base import Store
+from tests.storage.shelf import Run, open_store
+
+
+@pytest.fixture
+def run() -> Iterator[Run]:
+    """One event loop for the whole test, as a store wants it."""
+    with asyncio.Runner() as runner:
+        yield runner.run
+
+
+@pytest.fixture(params=["memory", "sqlite"])
+def store(request: pytest.FixtureRequest, run: Run, tmp_path: Path) -> Iterator[Store]:
+    """A fresh store of each engine."""
+    opened = run(open_store(request.param, tmp_path))
+    yield opened
+    run(opened.close())

@@ -1,0 +1,159 @@
+"""Two engines, one history: whatever is asked of both, they answer alike and write the same rows, hashes included."""
+
+import asyncio
+import tempfile
+from collections.abc import Coroutine
+from pathlib import Path
+from typing import Any, TypeVar
+
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+
+from minwallet.ledger.audit import Audit
+from minwallet.ledger.commands import (
+    Authenticate,
+    Balance,
+    Bet,
+    BetWin,
+    Cancel,
+    Deposit,
+    Movement,
+    Settle,
+    Win,
+    Withdraw,
+)
+from minwallet.ledger.money import MAX_CENTS
+from minwallet.storage.base import Opening, Order, PlayerStatus, Store
+from minwallet.wallet.sessions import hash_token, new_session
+from tests.storage.shelf import NOW, VELA, WALLET_V2, open_store, operator, order
+
+T = TypeVar("T")
+
+PLAYERS = {1: (1, 2), 2: (3,), 3: (4,)}
+"""Which accounts each player has: the first one two currencies, the last one another agent."""
+
+ids = st.sampled_from(["0", "1", "2", "3", str(2**64 - 1)])
+rounds = st.none() | ids
+cents = st.integers(0, 300) | st.sampled_from([MAX_CENTS, MAX_CENTS - 100])
+games = st.sampled_from([None, "1012"])
+
+wallet_v2_commands = st.one_of(
+    st.builds(Bet, ids, cents, ids, games),
+    st.builds(lambda id_, stake: Bet(id_, stake, id_), ids, cents),
+    st.builds(Win, ids, cents, rounds, games),
+    st.builds(Cancel, ids, rounds),
+)
+vela_commands = st.one_of(
+    st.builds(lambda id_, stake, detail: Bet(id_, stake, id_, None, detail), ids, cents, st.sampled_from([None, "{}"])),
+    st.builds(Settle, ids, cents, games),
+    st.builds(BetWin, ids, cents, cents, games),
+    st.builds(Cancel, ids),
+)
+references = st.sampled_from(["a", "b", "c"])
+operator_commands = st.one_of(
+    st.builds(Deposit, references, cents, st.integers(0, 9)), st.builds(Withdraw, references, cents, st.integers(0, 9))
+)
+
+
+@st.composite
+def batches(draw: st.DrawFn) -> list[Order]:
+    """At most one order a player, in any order, in one of their sessions or none."""
+    batch = []
+    for player in draw(
+        st.permutations(sorted(PLAYERS)).flatmap(lambda all_: st.integers(1, 3).map(lambda n: all_[:n]))
+    ):
+        account = draw(st.sampled_from(PLAYERS[player]))
+        protocol = draw(st.sampled_from([WALLET_V2, VELA, "operator"]))
+        if protocol == "operator":
+            batch.append(operator(draw(operator_commands), account))
+        else:
+            command: Movement = draw(wallet_v2_commands if protocol == WALLET_V2 else vela_commands)
+            batch.append(order(command, account, protocol, draw(st.sampled_from([None, account]))))
+    return batch
+
+
+class Agreement(RuleBasedStateMachine):
+    """Each rule does one thing to both stores and compares what comes of it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._folder = tempfile.TemporaryDirectory()
+        self._runner = asyncio.Runner()
+        self.now_ms = NOW
+        self.stores = [self._run(open_store(engine, Path(self._folder.name))) for engine in ("memory", "sqlite")]
+
+    def _run(self, work: Coroutine[Any, Any, T]) -> T:
+        return self._runner.run(work)
+
+    @initialize(cash=st.integers(0, 300), bonus=st.integers(0, 100))
+    def open_accounts(self, cash: int, bonus: int) -> None:
+        names = [("default", "ann", "USD"), ("default", "ann", "EUR"), ("default", "bob", "USD"), ("two", "ann", "USD")]
+        sessions = [new_session(f"token{number}", NOW + 40 if number % 2 else None) for number in range(4)]
+        openings = [Opening(*name, cash, bonus, session) for name, session in zip(names, sessions, strict=True)]
+        for store in self.stores:
+            self._run(store.add_agent("two", "two", None, NOW))
+            assert self._run(store.open_accounts(openings, NOW)).accounts == 4
+
+    @rule(batch=batches(), pause_ms=st.integers(0, 5))
+    def apply(self, batch: list[Order], pause_ms: int) -> None:
+        self.now_ms += pause_ms
+        by_memory, by_sqlite = (self._run(store.apply(batch, self.now_ms)) for store in self.stores)
+        assert by_sqlite == by_memory
+
+    @rule(account=st.integers(1, 4), question=st.sampled_from([Balance(), Authenticate()]))
+    def look(self, account: int, question: Balance | Authenticate) -> None:
+        asked = Order(question, WALLET_V2, account, account)
+        by_memory, by_sqlite = (self._run(store.look(asked, self.now_ms)) for store in self.stores)
+        assert by_sqlite == by_memory
+
+    @rule(player=st.integers(1, 3), status=st.sampled_from(PlayerStatus))
+    def set_status(self, player: int, status: PlayerStatus) -> None:
+        for store in self.stores:
+            self._run(store.set_player_status(player, status))
+
+    @precondition(lambda self: self.now_ms > NOW + 20)
+    @rule(number=st.integers(0, 4))
+    def revoke(self, number: int) -> None:
+        token_hash = hash_token(f"token{number}")
+        assert [self._run(store.revoke_session(token_hash, self.now_ms)) for store in self.stores] == [number < 4] * 2
+
+    @invariant()
+    def players_are_alike(self) -> None:
+        by_memory, by_sqlite = (self._run(_people(store)) for store in self.stores)
+        assert by_sqlite == by_memory
+
+    def teardown(self) -> None:
+        try:
+            by_memory, by_sqlite = (self._run(_history(store)) for store in self.stores)
+            assert by_sqlite == by_memory
+        finally:
+            for store in self.stores:
+                self._run(store.close())
+            self._runner.close()
+            self._folder.cleanup()
+
+
+async def _people(store: Store) -> list[object]:
+    sessions = [await store.list_sessions(player) for player in PLAYERS]
+    return [await store.list_players("default"), await store.list_players("two"), sessions]
+
+
+async def _history(store: Store) -> list[object]:
+    """All rows in pages, the newest ones, and the accounts; and the whole of it must sum and chain up."""
+    audit, pages, seq = Audit(), [], 0
+    while True:
+        page = await store.read_audit_page(seq, 7)
+        audit.meet(page.owners)
+        audit.feed(page.entries)
+        pages.append((page.entries, page.accounts))
+        if page.accounts is not None:
+            break
+        seq = page.entries[-1].seq
+    audit.close(page.accounts)
+    assert audit.problems == []
+    return [pages, await store.read_entries([1, 2, 4], 11), await store.count_entries()]
+
+
+TestAgreement = Agreement.TestCase
+TestAgreement.settings = settings(max_examples=60, stateful_step_count=40, deadline=None, database=None)

@@ -1,0 +1,211 @@
+"""What every store promises, tried with every engine."""
+
+from minwallet.ledger.audit import Audit
+from minwallet.ledger.commands import Balance, Bet, BetWin, Cancel, Deposit, Settle, Win, Withdraw
+from minwallet.ledger.entries import Entry, Kind, Refusal, State
+from minwallet.ledger.outcomes import Applied, Refused, Replayed, Shown
+from minwallet.storage.base import PlayerStatus, Store
+from minwallet.wallet.sessions import hash_token, new_session
+from tests.storage.shelf import NOW, VELA, WALLET_V2, Run, names, opening, operator, order, players
+
+LARGEST = 2**64 - 1
+
+
+def test_an_order_moves_its_account(store: Store, run: Run) -> None:
+    """The outcome says what there is now, and the player is found with it."""
+    run(players(store, opening("ann", 1000, 500)))
+    (outcome,) = run(store.apply([order(Bet("7", 1200, "7", "1012"), 1)], NOW + 5))
+    assert isinstance(outcome, Applied)
+    entry = outcome.entry
+    assert (entry.seq, entry.previous_seq, entry.at_ms, entry.account_id) == (2, 1, NOW + 5, 1)
+    assert (entry.kind, entry.id, entry.round, entry.game, entry.stake) == (Kind.BET, "7", "7", "1012", 1200)
+    assert (entry.amount, entry.bonus_amount, outcome.cash, outcome.bonus) == (-1000, -200, 0, 300)
+    found = run(store.find_player("default", "ann"))
+    assert found
+    assert found.accounts == ((1, "USD", 0, 300),)
+
+
+def test_orders_of_a_batch_are_decided_in_turn(store: Store, run: Run) -> None:
+    """One outcome an order, in the orders' own order, with rising numbers."""
+    run(players(store, opening("ann", 100), opening("bob", 100), opening("cat", 100)))
+    batch = [order(Bet("3", 10, "3"), 3), order(Bet("1", 500, "1"), 1), order(Win("2", 7), 2)]
+    outcomes = run(store.apply(batch, NOW))
+    assert names(outcomes) == ["Applied", "Refused", "Applied"]
+    entries = [outcome.entry for outcome in outcomes if isinstance(outcome, Applied | Refused) and outcome.entry]
+    assert [(entry.account_id, entry.id) for entry in entries] == [(3, "3"), (1, "1"), (2, "2")]
+    assert [entry.seq for entry in entries] == [4, 5, 6]
+    assert run(store.apply([], NOW)) == []
+
+
+def test_two_players_with_one_id_in_one_batch(store: Store, run: Run) -> None:
+    """The first has it, the second is refused."""
+    run(players(store, opening("ann", 100), opening("bob", 100)))
+    outcomes = run(store.apply([order(Bet("1", 10, "1"), 2), order(Bet("1", 10, "1"), 1)], NOW))
+    assert names(outcomes) == ["Applied", "Refused"]
+    assert outcomes[1] == Refused(Refusal.ID_TAKEN, 100, 0)
+    assert run(store.count_entries()) == 3
+
+
+def test_a_cancel_and_a_stranger_s_bet_in_one_batch(store: Store, run: Run) -> None:
+    """An id that is closed in a batch is closed for what comes later in it."""
+    run(players(store, opening("ann", 100), opening("bob", 100)))
+    outcomes = run(store.apply([order(Cancel("1"), 1), order(Bet("1", 10, "1"), 2)], NOW))
+    assert names(outcomes) == ["Applied", "Refused"]
+    assert isinstance(outcomes[1], Refused)
+    assert outcomes[1].refusal is Refusal.CANCELLED
+
+
+def test_an_id_is_unique_where_its_protocol_says(store: Store, run: Run) -> None:
+    """Per agent and currency in wallet-v2, per agent in vela, and apart from each other and from the operator's."""
+    run(store.add_agent("other", "other", None, NOW))
+    run(players(store, opening("ann", 100), opening("ann", 100, currency="EUR"), opening("ann", 100, agent="other")))
+    in_wallet_v2 = [run(store.apply([order(Bet("1", 1, "1"), account)], NOW))[0] for account in (1, 2, 3)]
+    assert names(in_wallet_v2) == ["Applied", "Applied", "Applied"]
+    in_vela = [run(store.apply([order(Bet("1", 1, "1"), account, VELA)], NOW))[0] for account in (1, 2, 3)]
+    assert names(in_vela) == ["Applied", "Refused", "Applied"]
+    deposits = [run(store.apply([operator(Deposit("1", 1), account)], NOW))[0] for account in (1, 2, 3)]
+    assert names(deposits) == ["Applied", "Refused", "Applied"]
+
+
+def test_a_retry_has_the_same_outcome(store: Store, run: Run) -> None:
+    """For every kind of order: the first one's entry, the money as it is, and no new row."""
+    run(players(store, opening("ann", 1000), opening("bob", 0)))
+    orders = [
+        order(Bet("1", 100, "1", "game", '{"key":"k"}'), 1, VELA),
+        order(Settle("1", 30), 1, VELA),
+        order(BetWin("2", 10, 20), 1, VELA),
+        order(Bet(str(LARGEST), 5, str(LARGEST)), 1),
+        order(Cancel(str(LARGEST)), 1),
+        order(Win("3", 9, "88"), 1),
+        order(Cancel("99"), 1),
+        operator(Deposit("ref", 1, 2), 1),
+        operator(Withdraw("out", 0, 1), 1),
+    ]
+    first = [run(store.apply([each], NOW))[0] for each in orders]
+    assert names(first) == ["Applied"] * len(orders)
+    rows = run(store.count_entries())
+    for before, again in zip(first, [run(store.apply([each], NOW + 9))[0] for each in orders], strict=True):
+        # The bet that was cancelled is the one that its retry must not bring back.
+        if again == Refused(Refusal.CANCELLED, first[-1].cash, first[-1].bonus):
+            continue
+        assert isinstance(before, Applied)
+        assert again == Replayed(before.entry, first[-1].cash, first[-1].bonus)
+    assert run(store.count_entries()) == rows
+
+
+def test_a_refusal_lasts(store: Store, run: Run) -> None:
+    """A bet refused for want of money stays refused when there is money."""
+    run(players(store, opening("ann", 5)))
+    bet = order(Bet("1", 10, "1"), 1)
+    (first,) = run(store.apply([bet], NOW))
+    assert isinstance(first, Refused)
+    assert first.entry
+    assert (first.refusal, first.entry.state) == (Refusal.INSUFFICIENT_FUNDS, State.REFUSED)
+    run(store.apply([operator(Deposit("r", 100), 1)], NOW))
+    assert run(store.apply([bet], NOW)) == [Refused(Refusal.INSUFFICIENT_FUNDS, 105, 0)]
+
+
+def test_a_tombstone_lasts(store: Store, run: Run) -> None:
+    """A bet that comes after its cancel is refused, and takes nothing."""
+    run(players(store, opening("ann", 5)))
+    (closed,) = run(store.apply([order(Cancel("1"), 1)], NOW))
+    assert isinstance(closed, Applied)
+    assert (closed.entry.state, closed.cash) == (State.CLOSED, 5)
+    assert run(store.apply([order(Bet("1", 1, "1"), 1)], NOW)) == [Refused(Refusal.CANCELLED, 5, 0)]
+
+
+def test_a_round_is_known_by_its_bets(store: Store, run: Run) -> None:
+    """A win of it is an orphan before there is one, plain while one stands and refused when all are called off; a bet
+    before a win is settled, a bet after it is not."""
+    run(players(store, opening("ann", 100), opening("bob", 100)))
+
+    def apply(*commands: Bet | Win | Cancel, account: int = 1) -> list[object]:
+        outcomes = [run(store.apply([order(command, account)], NOW))[0] for command in commands]
+        return [each.entry.state if isinstance(each, Applied) else each[0] for each in outcomes]
+
+    assert apply(Win("1", 5, "10")) == [State.ORPHAN]
+    assert apply(Bet("10", 1, "10"), Bet("11", 1, "10"), Win("2", 5, "10")) == [State.APPLIED] * 3
+    assert apply(Cancel("10"), Cancel("11")) == [Refusal.ROUND_SETTLED] * 2
+    assert apply(Bet("12", 1, "10"), Cancel("12")) == [State.APPLIED] * 2
+    assert apply(Bet("20", 1, "20"), Bet("21", 1, "20"), Cancel("20")) == [State.APPLIED] * 3
+    assert apply(Win("3", 5, "20"), Win("4", 5, "10"), account=2) == [State.ORPHAN] * 2
+    assert apply(Cancel("21"), Win("5", 5, "20")) == [State.APPLIED, Refusal.ROUND_CANCELLED]
+
+
+def test_a_question_changes_nothing(store: Store, run: Run) -> None:
+    """It is answered with what there is, unless the session has ended."""
+    (ann,) = run(players(store, opening("ann", 100, 50)))
+    run(store.add_session(ann.accounts[0][0], new_session("token", NOW + 10), NOW))
+    question = order(Bet("1", 1, "1"), 1, session_id=1)._replace(command=Balance())
+    assert run(store.look(question, NOW)) == Shown(100, 50)
+    assert run(store.look(question, NOW + 10)) == Refused(Refusal.SESSION_EXPIRED, 100, 50)
+    assert run(store.count_entries()) == 1
+
+
+def test_a_session_is_read_anew_for_each_order(store: Store, run: Run) -> None:
+    """Expiry, revocation and blocking hold for new bets from that moment on; money in flight still settles."""
+    (ann,) = run(players(store, opening("ann", 100, token="live")))
+    run(store.add_session(1, new_session("brief", NOW + 10), NOW))
+
+    def bet(number: int, session_id: int, at: int = NOW) -> object:
+        outcome = run(store.apply([order(Bet(str(number), 1, str(number)), 1, session_id=session_id)], at))[0]
+        return outcome.refusal if isinstance(outcome, Refused) else type(outcome)
+
+    assert (bet(1, 1), bet(2, 2)) == (Applied, Applied)
+    assert bet(3, 2, NOW + 10) is Refusal.SESSION_EXPIRED
+    assert run(store.revoke_session(hash_token("live"), NOW)) is True
+    assert bet(4, 1) is Refusal.SESSION_REVOKED
+    run(store.set_player_status(ann.player_key, PlayerStatus.BLOCKED))
+    assert bet(5, 2) is Refusal.PLAYER_BLOCKED
+    assert bet(2, 2, NOW + 99) is Replayed
+    assert names(run(store.apply([order(Win("6", 5, "1"), 1, session_id=1)], NOW + 99))) == ["Applied"]
+    run(store.set_player_status(ann.player_key, PlayerStatus.ACTIVE))
+    assert bet(7, 2) is Applied
+
+
+def test_the_newest_entries_come_first(store: Store, run: Run) -> None:
+    """Of all the accounts asked for, and no others; as many as the limit."""
+    run(players(store, opening("ann", 1), opening("bob", 1), opening("cat", 1)))
+    for number in range(4):
+        run(store.apply([operator(Deposit(f"{number}-{account}", 1), account) for account in (1, 2, 3)], NOW + number))
+
+    def read(accounts: list[int], limit: int) -> list[tuple[int, str]]:
+        return [(entry.account_id, entry.id) for entry in run(store.read_entries(accounts, limit))]
+
+    assert read([1, 3], 5) == [(3, "3-3"), (1, "3-1"), (3, "2-3"), (1, "2-1"), (3, "1-3")]
+    assert read([2], 2) == [(2, "3-2"), (2, "2-2")]
+    assert len(read([1, 2, 3], 100)) == 15
+    assert read([], 5) == read([99], 5) == []
+    seqs = [entry.seq for entry in run(store.read_entries([1, 2, 3], 100))]
+    assert seqs == sorted(seqs, reverse=True)
+
+
+def test_an_audit_reads_everything_in_pages(store: Store, run: Run) -> None:
+    """In order, each row once, owners with them, and with the last page the accounts; whatever the size of a page."""
+    run(players(store, opening("ann", 10), opening("bob", 10), opening("poor")))
+    run(store.apply([order(Bet("1", 3, "1"), 1), order(Win("2", 4), 2)], NOW))
+    for limit in (1, 2, 3, 4, 5, 100):
+        audit, found, seq = Audit(), list[Entry](), 0
+        while (page := run(store.read_audit_page(seq, limit))).accounts is None:
+            assert len(page.entries) == limit
+            audit.meet(page.owners)
+            audit.feed(page.entries)
+            found += page.entries
+            seq = page.entries[-1].seq
+        audit.meet(page.owners)
+        audit.feed(page.entries)
+        found += page.entries
+        audit.close(page.accounts)
+        assert audit.problems == []
+        assert [entry.seq for entry in found] == [1, 2, 3, 4]
+        assert [(account.cash, account.last_seq) for account in page.accounts] == [(7, 3), (14, 4), (0, 0)]
+        assert str(page.owners[3]) == "poor USD of agent default"
+    assert run(store.count_entries()) == 4
+
+
+def test_protocols_do_not_mix_in_the_entries(store: Store, run: Run) -> None:
+    """Each entry says where it came from."""
+    run(players(store, opening("ann", 10)))
+    run(store.apply([order(Bet("1", 1, "1"), 1)], NOW))
+    run(store.apply([order(Bet("1", 1, "1"), 1, VELA)], NOW))
+    assert [entry.protocol for entry in run(store.read_entries([1], 9))] == [VELA, WALLET_V2, "operator"]

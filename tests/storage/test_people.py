@@ -1,0 +1,145 @@
+"""Agents, players, accounts and sessions, in every engine."""
+
+from minwallet.ledger.commands import Deposit
+from minwallet.ledger.entries import Kind
+from minwallet.storage.base import Agent, Bearer, Opened, PlayerStatus, SessionRow, Store
+from minwallet.wallet.sessions import hash_token, new_session
+from tests.storage.shelf import NOW, Run, opening, operator, players
+
+
+def test_a_fresh_store_has_one_agent(store: Store, run: Run) -> None:
+    """`default`, and no players."""
+    assert run(store.list_agents()) == [Agent(1, "default", "default", None)]
+    assert run(store.list_players("default")) == []
+    assert run(store.count_entries()) == 0
+
+
+def test_agents_share_no_name_token_or_host(store: Store, run: Run) -> None:
+    """What is taken is refused; any number may have no host id."""
+    assert run(store.add_agent("b", "tb", "h", NOW)) == Agent(2, "b", "tb", "h")
+    assert run(store.add_agent("a", "ta", None, NOW)) == Agent(3, "a", "ta", None)
+    assert run(store.add_agent("b", "t1", None, NOW)) is None
+    assert run(store.add_agent("c", "tb", None, NOW)) is None
+    assert run(store.add_agent("c", "tc", "h", NOW)) is None
+    assert [agent.name for agent in run(store.list_agents())] == ["a", "b", "default"]
+
+
+def test_players_are_found_with_their_accounts(store: Store, run: Run) -> None:
+    """Players in order of name, accounts in order of currency, each agent's apart."""
+    run(store.add_agent("other", "other", None, NOW))
+    openings = [
+        opening("bob", 1),
+        opening("ann", 2),
+        opening("bob", 3, 4, currency="EUR"),
+        opening("ann", agent="other"),
+    ]
+    assert run(store.open_accounts(openings, NOW)) == Opened(players=3, accounts=4)
+    ann, bob = run(store.list_players("default"))
+    assert (ann.player_id, ann.agent, ann.status, ann.accounts) == ("ann", "default", "active", ((2, "USD", 2, 0),))
+    assert (bob.player_id, bob.accounts) == ("bob", ((3, "EUR", 3, 4), (1, "USD", 1, 0)))
+    assert run(store.find_player("default", "bob")) == bob
+    (other,) = run(store.list_players("other"))
+    assert (other.agent, other.accounts) == ("other", ((4, "USD", 0, 0),))
+    assert run(store.find_player("default", "nobody")) is None
+    assert run(store.find_player("nobody", "ann")) is None
+    assert run(store.list_players("nobody")) == []
+
+
+def test_a_status_stays_until_it_is_changed(store: Store, run: Run) -> None:
+    """And is of one player."""
+    ann, bob = run(players(store, opening("ann"), opening("bob")))
+    run(store.set_player_status(ann.player_key, PlayerStatus.BLOCKED))
+    assert run(store.list_players("default")) == [ann._replace(status=PlayerStatus.BLOCKED), bob]
+    run(store.set_player_status(ann.player_key, PlayerStatus.ACTIVE))
+    assert run(store.list_players("default")) == [ann, bob]
+
+
+def test_an_account_opens_with_a_deposit(store: Store, run: Run) -> None:
+    """Of what it holds at first; one that starts empty has no row."""
+    run(players(store, opening("ann", 100, 7), opening("bob")))
+    (entry,) = run(store.read_entries([1, 2], 9))
+    assert (entry.kind, entry.amount, entry.bonus_amount, entry.at_ms) == (Kind.DEPOSIT, 100, 7, NOW)
+
+
+def test_opening_twice_changes_nothing(store: Store, run: Run) -> None:
+    """What exists stays as it is, money too; what is missing is made."""
+    run(players(store, opening("ann", 100, token="t1")))
+    again = [opening("ann", 999, token="t1"), opening("ann", 5, currency="EUR")]
+    assert run(store.open_accounts(again, NOW + 9)) == Opened(players=0, accounts=1)
+    found = run(store.find_player("default", "ann"))
+    assert found
+    assert [account[1:] for account in found.accounts] == [("EUR", 5, 0), ("USD", 100, 0)]
+    assert len(run(store.list_sessions(found.player_key))) == 1
+
+
+def test_accounts_are_opened_all_or_none(store: Store, run: Run) -> None:
+    """An unknown agent or a token of another account stops them all, and each is named by its place."""
+    (ann,) = run(players(store, opening("ann", 1, token="t1")))
+    openings = [
+        opening("bob", 5, token="t2"),
+        opening("cat", agent="ghost"),
+        opening("dan", 5, token="t1"),
+        opening("eve", token="t2"),
+        opening("fay", agent="ghost"),
+    ]
+    opened = run(store.open_accounts(openings, NOW))
+    assert (opened.players, opened.accounts) == (0, 0)
+    assert [index for index, _ in opened.problems] == [1, 2, 3, 4]
+    assert "ghost" in opened.problems[0][1]
+    assert "token" in opened.problems[1][1]
+    assert run(store.list_players("default")) == [ann]
+    assert run(store.find_bearer(hash_token("t2"))) is None
+    assert run(store.count_entries()) == 1
+    assert run(store.open_accounts([opening("bob", 5, token="t2")], NOW)) == Opened(1, 1)
+
+
+def test_opening_many_is_one_step(store: Store, run: Run) -> None:
+    """More than a statement takes at once."""
+    openings = [opening(f"p{number}", number) for number in range(1201)]
+    assert run(store.open_accounts(openings, NOW)) == Opened(1201, 1201)
+    assert run(store.count_entries()) == 1200
+    found = run(store.find_player("default", "p1200"))
+    assert found
+    assert found.accounts[0][2] == 1200
+
+
+def test_a_deposit_cannot_take_another_players_opening(store: Store, run: Run) -> None:
+    """Whatever reference an operator has used, a player who is added with money has it."""
+    run(players(store, opening("ann")))
+    run(store.apply([operator(Deposit("opening:bob:USD", 1), 1)], NOW))
+    run(store.open_accounts([opening("bob", 500)], NOW))
+    bob = run(store.find_player("default", "bob"))
+    assert bob
+    assert bob.accounts == ((2, "USD", 500, 0),)
+
+
+def test_a_token_stands_for_one_account(store: Store, run: Run) -> None:
+    """Whoever shows it is found by its hash, with what never changes."""
+    ann, _ = run(players(store, opening("ann", token="t1"), opening("ann", currency="EUR")))
+    assert run(store.find_bearer(hash_token("t1"))) == Bearer(1, 1, ann.player_key, "ann", "USD", "default")
+    run(store.add_session(2, new_session("t2", NOW), NOW))
+    assert run(store.find_bearer(hash_token("t2"))) == Bearer(2, 2, ann.player_key, "ann", "EUR", "default")
+    assert run(store.find_bearer(hash_token("t3"))) is None
+
+
+def test_sessions_are_listed_newest_first(store: Store, run: Run) -> None:
+    """Of all the player's accounts and of nobody else; with the beginning of the token only."""
+    ann, _, _ = run(players(store, opening("ann"), opening("ann", currency="EUR"), opening("bob")))
+    run(store.add_session(1, new_session("first_token", None), NOW))
+    run(store.add_session(2, new_session("second_token", NOW + 10), NOW + 1))
+    run(store.add_session(3, new_session("bobs_token", None), NOW + 2))
+    assert run(store.list_sessions(ann.player_key)) == [
+        SessionRow("second…", "EUR", NOW + 1, NOW + 10, None),
+        SessionRow("first_…", "USD", NOW, None, None),
+    ]
+
+
+def test_a_session_is_revoked_once(store: Store, run: Run) -> None:
+    """The first time counts; a token nobody has is not revoked."""
+    (ann,) = run(players(store, opening("ann", token="t1")))
+    assert run(store.revoke_session(hash_token("t1"), NOW + 1)) is True
+    assert run(store.revoke_session(hash_token("t1"), NOW + 2)) is True
+    assert run(store.revoke_session(hash_token("t2"), NOW)) is False
+    (session,) = run(store.list_sessions(ann.player_key))
+    assert session.revoked_at_ms == NOW + 1
+    assert run(store.find_bearer(hash_token("t1")))

@@ -1,0 +1,194 @@
+"""The SQLite engine's own promises: faults, readers, and a file that is safe."""
+
+import os
+import resource
+import sqlite3
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from minwallet.ledger.commands import Bet, Deposit
+from minwallet.ledger.outcomes import Applied
+from minwallet.storage.base import ConstraintFault, OutcomeUnknown, StoreFault, UnusableFile
+from minwallet.storage.sqlite import SqliteStore, connection
+from minwallet.wallet.sessions import new_session
+from tests.storage.shelf import NOW, Run, opening, operator, order, players
+
+FILES = ["wallet.db", "wallet.db-shm", "wallet.db-wal"]
+
+
+@pytest.fixture
+def store(db: Path, run: Run) -> Iterator[SqliteStore]:
+    """A fresh store with ann and bob, who have 1.00 each."""
+    opened = run(SqliteStore.open(db, create=True))
+    run(players(opened, opening("ann", 100), opening("bob", 100)))
+    yield opened
+    run(opened.close())
+
+
+@contextmanager
+def no_file_may_grow(beyond: int) -> Iterator[None]:
+    """The system refuses every write past this many bytes of a file, as a full disk would."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (beyond, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+def _execute(db: sqlite3.Connection, sql: str) -> object:
+    return db.execute(sql).fetchone()
+
+
+def test_nobody_else_may_read_the_files(db: Path, run: Run) -> None:
+    """The database and its companions are 0600 while it is open, whatever the umask."""
+    before = os.umask(0)
+    try:
+        store = run(SqliteStore.open(db, create=True))
+        run(players(store, opening("ann", 1)))
+    finally:
+        os.umask(before)
+    modes = {file.name: file.stat().st_mode & 0o777 for file in db.parent.iterdir()}
+    assert modes == dict.fromkeys(FILES, 0o600)
+    run(store.close())
+
+
+def test_closing_leaves_one_file(db: Path, run: Run) -> None:
+    """The write-ahead log is emptied into it."""
+    store = run(SqliteStore.open(db, create=True))
+    run(players(store, opening("ann", 1)))
+    run(store.close())
+    assert [file.name for file in db.parent.iterdir()] == ["wallet.db"]
+    again = run(SqliteStore.open(db, create=False))
+    assert run(again.count_entries()) == 1
+    run(again.close())
+
+
+@pytest.mark.parametrize(("pragma", "value"), connection.PRAGMAS)
+def test_a_pragma_is_in_force(store: SqliteStore, run: Run, pragma: str, value: object) -> None:
+    """On the writer and on the reader, as SQLite reads it back."""
+    assert store._writer
+    for each in (store._writer, store._reader):
+        assert run(each.run(lambda db: db.execute(f"PRAGMA {pragma}").fetchone())) == (value,)
+
+
+def test_a_reply_is_durable() -> None:
+    """The write-ahead log is synced at every commit, and constraints between tables hold."""
+    wanted = dict(connection.PRAGMAS)
+    assert (wanted["journal_mode"], wanted["synchronous"], wanted["foreign_keys"]) == ("wal", 2, 1)
+
+
+def test_the_reader_only_reads(store: SqliteStore, run: Run) -> None:
+    """Whatever is run on it."""
+    with pytest.raises(StoreFault, match="readonly"):
+        run(store._reader.run(lambda db: db.execute("UPDATE accounts SET cash = 5")))
+    assert run(store._reader.run(lambda db: db.execute("PRAGMA query_only").fetchone())) == (1,)
+
+
+def test_two_orders_of_one_account_in_a_batch_are_refused(store: SqliteStore, run: Run) -> None:
+    """The file itself refuses them, and nothing of the batch is left."""
+    batch = [order(Bet("1", 1, "1"), 2), order(Bet("2", 1, "2"), 1), order(Bet("3", 1, "3"), 1)]
+    with pytest.raises(ConstraintFault, match="follow the last row"):
+        run(store.apply(batch, NOW))
+    assert run(store.count_entries()) == 2
+    assert [account[2] for player in run(store.list_players("default")) for account in player.accounts] == [100, 100]
+
+
+def test_a_refused_batch_is_forgotten(store: SqliteStore, run: Run) -> None:
+    """Its ids may be used by the next one, which succeeds."""
+    with pytest.raises(ConstraintFault, match="refused the change"):
+        run(store.apply([order(Bet("1", 1, "1"), 1), order(Bet("2", -1, "2"), 2)], NOW))
+    assert run(store.count_entries()) == 2
+    outcomes = run(store.apply([order(Bet("1", 1, "1"), 1), order(Bet("2", 1, "2"), 2)], NOW))
+    assert [outcome.cash for outcome in outcomes] == [99, 99]
+
+
+def test_a_token_is_given_once(store: SqliteStore, run: Run) -> None:
+    """A second session with the same token is refused by the file."""
+    run(store.add_session(1, new_session("token", None), NOW))
+    with pytest.raises(ConstraintFault):
+        run(store.add_session(2, new_session("token", None), NOW))
+
+
+def test_a_bug_in_the_middle_of_a_transaction_leaves_nothing(store: SqliteStore, run: Run) -> None:
+    """Any exception at all rolls back."""
+
+    def work(db: sqlite3.Connection) -> None:
+        db.execute("UPDATE players SET status = 'blocked'")
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        run(store._write(work))
+    assert {player.status for player in run(store.list_players("default"))} == {"active"}
+    assert isinstance(run(store.apply([operator(Deposit("r", 1), 1)], NOW))[0], Applied)
+
+
+def test_a_commit_that_fails_has_an_unknown_outcome(store: SqliteStore, db: Path, run: Run) -> None:
+    """It is never told as done or as refused. Where the disk takes nothing, the file stays whole, and a retry after a
+    restart finds the truth."""
+    bet = order(Bet("1", 10, "1"), 1)
+    with (
+        no_file_may_grow(db.with_name("wallet.db-wal").stat().st_size),
+        pytest.raises(OutcomeUnknown, match="commit failed"),
+    ):
+        run(store.apply([bet], NOW))
+    run(store.close())
+    again = run(SqliteStore.open(db, create=False, check=True))
+    ann = run(again.find_player("default", "ann"))
+    assert ann
+    assert (ann.accounts[0][2], run(again.count_entries())) in {(100, 2), (90, 3)}
+    (outcome,) = run(again.apply([bet], NOW))
+    assert outcome.cash == 90
+    assert run(again.count_entries()) == 3
+    run(again.close())
+
+
+def test_a_store_beside_the_writer_sees_each_commit(store: SqliteStore, db: Path, run: Run) -> None:
+    """At once, and cannot change anything."""
+    beside = run(SqliteStore.open_read_only(db))
+    for cash in (110, 120):
+        run(store.apply([operator(Deposit(f"to {cash}", 10), 1)], NOW))
+        ann = run(beside.find_player("default", "ann"))
+        assert ann
+        assert ann.accounts[0][2] == cash
+    with pytest.raises(StoreFault, match="only reads"):
+        run(beside.apply([operator(Deposit("r", 1), 1)], NOW))
+    for statement in ("UPDATE accounts SET cash = 5", "DELETE FROM sessions", "PRAGMA user_version = 7"):
+        with pytest.raises(StoreFault, match="readonly"):
+            run(beside._reader.run(partial(_execute, sql=statement)))
+    run(beside.close())
+    assert sorted(file.name for file in db.parent.iterdir()) == FILES
+
+
+def test_a_store_beside_nobody_needs_a_file(db: Path, run: Run) -> None:
+    """Neither it nor `open` without `create` makes one."""
+    for opening_ in (SqliteStore.open_read_only(db), SqliteStore.open(db, create=False)):
+        with pytest.raises(UnusableFile, match="no wallet file"):
+            run(opening_)
+    assert list(db.parent.iterdir()) == []
+
+
+def test_an_audit_page_is_of_one_moment(store: SqliteStore, run: Run) -> None:
+    """A reader that has begun does not see what is committed meanwhile, and the writer does not wait for it."""
+    run(store._reader.run(lambda db: db.execute("BEGIN")))
+    assert run(store.count_entries()) == 2
+    run(store.apply([operator(Deposit("r", 1), 1)], NOW))
+    assert run(store.count_entries()) == 2
+    run(store._reader.run(lambda db: db.execute("COMMIT")))
+    assert run(store.count_entries()) == 3
+
+
+def test_a_file_that_is_refused_leaves_no_thread(db: Path, run: Run) -> None:
+    """When `open` has failed nothing of it goes on, so that a command can end at once and in peace."""
+    db.write_text("this is not a database " * 99)
+    for open_ in (partial(SqliteStore.open, db, create=False), partial(SqliteStore.open_read_only, db)):
+        before = set(threading.enumerate())
+        for _ in range(20):
+            with pytest.raises(UnusableFile, match="not a wallet file"):
+                run(open_())
+            assert set(threading.enumerate()) <= before

@@ -1,0 +1,159 @@
+"""What the tests share: the real program as processes, and callers that speak to it over real HTTP."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from itertools import count
+from pathlib import Path
+from typing import Any, NamedTuple
+from urllib.parse import urlencode
+
+import httpx2
+
+ROOT = Path(__file__).parent.parent
+PATIENCE_S = 30
+
+_numbers = count(1)
+
+
+class Result(NamedTuple):
+    """How a command ended."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def json(self) -> Any:  # noqa: ANN401 whatever the command prints
+        return json.loads(self.out)
+
+
+def environment(**settings: str) -> dict[str, str]:
+    """This environment without anybody's own settings, and with these."""
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith("MINWALLET_")}
+    return {**inherited, "NO_COLOR": "1", **settings}
+
+
+def minwallet(*arguments: object, cwd: Path | None = None, **settings: str) -> Result:
+    """Run the command line as a process of its own."""
+    command = [sys.executable, "-m", "minwallet", *map(str, arguments)]
+    done = subprocess.run(
+        command,
+        check=False,
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE_S * 4,
+        env=environment(**settings),
+        cwd=cwd,
+        stdin=subprocess.DEVNULL,
+    )
+    return Result(done.returncode, done.stdout, done.stderr)
+
+
+class Cli:
+    """The command line on one wallet file; a command that fails fails the test, unless it is `run`."""
+
+    def __init__(self, db: Path) -> None:
+        self.db = db
+
+    def run(self, *arguments: object) -> Result:
+        return minwallet("--db", self.db, *arguments)
+
+    def __call__(self, *arguments: object) -> Any:  # noqa: ANN401 the command's JSON
+        result = self.run(*arguments, "--json")
+        assert result.code == 0, result
+        return result.json
+
+    def player(self, currency: str = "USD", balance: str = "100", bonus: str = "0") -> str:
+        """A new player with money."""
+        name = f"player{next(_numbers)}"
+        self("player", "add", name, "--currency", currency, "--balance", balance, "--bonus", bonus)
+        return name
+
+    def session(self, player_id: str, *options: object) -> str:
+        token: str = self("session", "open", player_id, *options)["token"]
+        return token
+
+    def account(self, player_id: str, currency: str = "USD") -> tuple[int, int]:
+        """Cash and bonus, in cents."""
+        accounts = self("player", "show", player_id)["accounts"]
+        (found,) = [each for each in accounts if each["currency"] == currency]
+        return found["cash"], found["bonus"]
+
+    def entries(self, player_id: str) -> list[dict[str, Any]]:
+        """The player's ledger, the oldest first."""
+        found: list[dict[str, Any]] = self("ledger", player_id, "--limit", 10_000)["entries"]
+        return found[::-1]
+
+    def assert_clean(self) -> None:
+        """The ledger sums and chains up."""
+        result = self.run("verify", "--json")
+        assert result.code == 0, result
+        assert result.json["ok"] is True
+
+
+class Server:
+    """`minwallet serve` as a process, on a free port."""
+
+    def __init__(self, db: Path, *options: object, **settings: str) -> None:
+        self.db = db
+        self.cli = Cli(db)
+        self.log = db.with_name(f"{db.name}.{next(_numbers)}.log")
+        command = [sys.executable, "-m", "minwallet", "--db", db, "serve", "--port", 0, *options]
+        with self.log.open("w") as stderr:
+            self.process = subprocess.Popen(
+                list(map(str, command)),
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=stderr,
+                env=environment(**settings),
+            )
+        self.url = self._wait_for_url()
+        self.http = httpx2.Client(base_url=self.url, timeout=PATIENCE_S, trust_env=False)
+
+    def _wait_for_url(self) -> str:
+        deadline = time.monotonic() + PATIENCE_S
+        while time.monotonic() < deadline and self.process.poll() is None:
+            if found := re.search(r" at (http://\S+)", self.log.read_text()):
+                return found[1]
+            time.sleep(0.02)
+        raise AssertionError(f"the server did not start: {self.log.read_text()}")
+
+    def wallet_v2(self, path: str = "/wallet", **fields: object) -> dict[str, Any]:
+        """A call of wallet-v2, and what the answer says apart from the time."""
+        response = self.http.post(path, content=json.dumps(fields))
+        assert response.status_code == 200, response.text
+        answer: dict[str, Any] = response.json()
+        assert re.fullmatch(r"\d\d-\d\d-\d{4} \d\d:\d\d:\d\d", answer.pop("time"))
+        return answer
+
+    def vela(self, operation: str, **parameters: object) -> dict[str, Any]:
+        """A call of vela."""
+        group = "user/" if operation == "authenticate" else ""
+        response = self.http.get(f"/api/{group}{operation}?{urlencode(parameters)}")
+        assert response.status_code == 200, response.text
+        answer: dict[str, Any] = response.json()
+        return answer
+
+    def stop(self, number: signal.Signals = signal.SIGTERM) -> int:
+        """End it, and its exit code."""
+        if self.process.poll() is None:
+            self.process.send_signal(number)
+        self.http.close()
+        return self.process.wait(PATIENCE_S)
+
+
+@contextmanager
+def serving(db: Path, *options: object, **settings: str) -> Iterator[Server]:
+    """A server that ends with the block."""
+    server = Server(db, *options, **settings)
+    try:
+        yield server
+    finally:
+        server.stop()

@@ -1,0 +1,187 @@
+"""What both protocols promise about HTTP, over real HTTP."""
+
+import json
+import socket
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import httpx2
+import pytest
+
+from tests.support import Server, serving
+
+WALLET_CALL = json.dumps({"code": "nobody", "type": "credit"}).encode()
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD", "PUT", "PATCH", "DELETE", "OPTIONS"])
+def test_wallet_v2_takes_post_only(server: Server, method: str) -> None:
+    """Any method but POST gets 405 and moves no money."""
+    player = server.cli.player()
+    token = server.cli.session(player)
+    bet = json.dumps({"code": token, "type": "bet", "bet": 100, "id": 7_000_001, "game": 1})
+    response = server.http.request(method, "/wallet", content=bet)
+    assert (response.status_code, response.headers["allow"]) == (405, "POST")
+    assert server.cli.account(player) == (10_000, 0)
+
+
+@pytest.mark.parametrize("method", ["POST", "HEAD", "PUT", "PATCH", "DELETE", "OPTIONS"])
+def test_vela_takes_get_only(server: Server, method: str) -> None:
+    """Any method but GET, HEAD included, gets 405 and moves no money."""
+    player = server.cli.player()
+    token = server.cli.session(player)
+    url = f"/api/bet?access_token={token}&ticket_id=7000001&total_bet=100"
+    response = server.http.request(method, url)
+    assert (response.status_code, response.headers["allow"]) == (405, "GET")
+    assert server.cli.account(player) == (10_000, 0)
+
+
+def test_every_answer_forbids_storing(server: Server) -> None:
+    """No cache may keep an answer, whatever it says."""
+    answers = [
+        server.http.post("/wallet", content=WALLET_CALL),
+        server.http.post("/wallet", content=b"nonsense"),
+        server.http.get("/wallet"),
+        server.http.get("/api/bet"),
+        server.http.post("/api/bet"),
+        server.http.get("/api/user/authenticate?access_token=nobody"),
+        server.http.get("/healthz"),
+        server.http.get("/readyz"),
+    ]
+    assert {answer.headers["cache-control"] for answer in answers} == {"no-store"}
+
+
+def test_a_body_over_8_kib_is_413(server: Server) -> None:
+    """Too long a body is refused in the protocol's own shape, and one of just 8 KiB is read."""
+    padding = 8 * 1024 - len(json.dumps({"code": "nobody", "type": "credit", "pad": ""}))
+    longest = json.dumps({"code": "nobody", "type": "credit", "pad": "x" * padding})
+    assert server.http.post("/wallet", content=longest).json()["err_code"] == 102
+    response = server.http.post("/wallet", content=longest + " ")
+    assert (response.status_code, response.json()["result"], response.json()["err_code"]) == (413, 0, 100)
+
+
+def test_a_body_that_never_says_its_length_is_413(server: Server) -> None:
+    """A chunked body is counted as it comes."""
+    response = server.http.post("/wallet", content=(b"x" * 1024 for _ in range(9)))
+    assert response.status_code == 413
+
+
+def test_a_query_over_2_kib_is_414(server: Server) -> None:
+    """Too long a query is refused in the protocol's own shape."""
+    query = "access_token=nobody&ticket_id=1&total_bet=1&pad="
+    longest = f"/api/bet?{query}{'x' * (2048 - len(query))}"
+    assert server.http.get(longest).json()["status_code"] == 1
+    response = server.http.get(f"{longest}x")
+    assert (response.status_code, response.json()["status_code"]) == (414, 2001)
+
+
+@pytest.mark.parametrize("path", ["/wallet/", "/wallets", "/api/bet/", "/api/betwins", "/wallet/a/b", "/control", "/"])
+def test_other_paths_are_404(server: Server, path: str) -> None:
+    """A path that is not the protocols' is not found; there are no redirects, and the desk is not reachable here."""
+    assert server.http.post(path, content=WALLET_CALL).status_code == 404
+    assert server.http.get(path).status_code in (404, 405)
+
+
+def test_a_wallet_token_admits_only_its_own_agent(server: Server) -> None:
+    """`POST /wallet/{wallet_token}` knows only the sessions of that agent."""
+    server.cli("agent", "add", "north", "--wallet-token", "north_token")
+    player = server.cli.player()
+    token = server.cli.session(player)
+    assert server.wallet_v2("/wallet/default", code=token, type="credit")["result"] == 1
+    assert server.wallet_v2("/wallet/north_token", code=token, type="credit")["err_code"] == 102
+    assert server.wallet_v2("/wallet/unknown", code=token, type="credit")["err_code"] == 102
+
+
+def test_health_and_readiness(server: Server) -> None:
+    """`/healthz` says that it runs, `/readyz` that it can take money, with the SQLite it runs on."""
+    assert server.http.get("/healthz").json() == {"status": "ok"}
+    ready = server.http.get("/readyz")
+    assert ready.status_code == 200
+    assert ready.json()["ready"] is True
+    assert ready.json()["sqlite"].count(".") == 2
+
+
+def test_a_callback_key_moves_the_endpoints(db: Path) -> None:
+    """With a callback key the provider's paths exist only below it, and the key never reaches the log."""
+    with serving(db, MINWALLET_CALLBACK_KEY="a-long-random-word") as server:
+        assert server.http.post("/wallet", content=WALLET_CALL).status_code == 404
+        assert server.http.get("/api/bet").status_code == 404
+        assert server.http.post("/a-long-random-word/wallet", content=WALLET_CALL).json()["err_code"] == 102
+        assert server.http.get("/a-long-random-word/api/bet").json()["status_code"] == 1
+        assert server.http.get("/healthz").status_code == 200
+    assert "a-long-random-word" not in server.log.read_text()
+
+
+def test_an_allow_list_keeps_others_out(db: Path) -> None:
+    """Only listed networks may call; a trusted proxy's word for the caller counts, and nobody else's."""
+    with serving(db, MINWALLET_CALLBACK_ALLOW="203.0.113.0/24, 2001:db8::/32") as server:
+
+        def call(forwarded_for: str | None) -> httpx2.Response:
+            headers = {"x-forwarded-for": forwarded_for} if forwarded_for else {}
+            return server.http.post("/wallet", content=WALLET_CALL, headers=headers)
+
+        assert call(None).status_code == 403
+        assert call(None).json()["result"] == 0
+        assert call("203.0.113.9").status_code == 200
+        assert call("2001:db8::1").status_code == 200
+        assert call("198.51.100.1").status_code == 403
+        assert call("203.0.113.9, 198.51.100.1").status_code == 403
+        assert call("nonsense").status_code == 403
+        assert server.http.get("/readyz").status_code == 200
+    with serving(db, MINWALLET_CALLBACK_ALLOW="203.0.113.0/24", MINWALLET_FORWARDED_ALLOW="192.0.2.1") as server:
+        assert call("203.0.113.9").status_code == 403
+
+
+def test_the_log_has_a_line_a_call_and_never_a_token(server: Server) -> None:
+    """A line says protocol, operation, player, id, outcome and milliseconds; no token of any call is in the log."""
+    player = server.cli.player()
+    token = server.cli.session(player)
+    server.wallet_v2(code=token, type="bet", bet=100, id=7_100_001, game=1)
+    server.vela("bet", access_token=token, ticket_id=7_100_002, total_bet=100)
+    server.vela("bet", access_token=f"{token[:-1]}x", ticket_id=7_100_003, total_bet=100)
+    server.http.get(f"/api/nothing?access_token={token}")
+    server.http.get("/healthz")
+    lines = [json.loads(line) for line in server.log.read_text().splitlines()[1:]]
+    mine = [line for line in lines if line["id"].startswith("71000")]
+    assert [(line["protocol"], line["operation"], line["player"], line["outcome"]) for line in mine] == [
+        ("wallet-v2", "bet", player, "applied"),
+        ("vela", "bet", player, "applied"),
+        ("vela", "bet", "", "session_unknown"),
+    ]
+    assert all(line["ms"] > 0 for line in mine)
+    assert token[:-1] not in server.log.read_text()
+
+
+def test_a_client_that_leaves_in_the_middle_leaves_nothing_half_done(server: Server) -> None:
+    """A request cut off in its body moves nothing; one cut off before its answer is applied whole."""
+    player = server.cli.player()
+    token = server.cli.session(player)
+    body = json.dumps({"code": token, "type": "bet", "bet": 100, "id": 7_200_001, "game": 1}).encode()
+    head = b"POST /wallet HTTP/1.1\r\nhost: x\r\ncontent-length: %d\r\n\r\n" % len(body)
+    address = (urlsplit(server.url).hostname, urlsplit(server.url).port)
+    for sent in (head + body[:-1], head[:-2], head):
+        with socket.create_connection(address) as gone:
+            gone.sendall(sent)
+    assert server.cli.account(player) == (10_000, 0)
+    with socket.create_connection(address) as gone:
+        gone.sendall(head + body)
+    answer = server.wallet_v2(code=token, type="bet", bet=100, id=7_200_001, game=1)
+    assert answer == {"credit": 9_900, "result": 1}
+    assert server.cli.account(player) == (9_900, 0)
+
+
+def test_pipelined_calls_are_answered_in_order(server: Server) -> None:
+    """Two calls on one connection, sent at once, get their answers in order."""
+    player = server.cli.player()
+    token = server.cli.session(player)
+    target = f"/api/bet?access_token={token}&total_bet=100&ticket_id="
+    requests = b"".join(
+        f"GET {target}{ticket} HTTP/1.1\r\nhost: x\r\n\r\n".encode() for ticket in (7_300_001, 7_300_002)
+    )
+    with socket.create_connection((urlsplit(server.url).hostname, urlsplit(server.url).port)) as connection:
+        connection.sendall(requests)
+        received = b""
+        while received.count(b"balance2") < 2:
+            chunk = connection.recv(4096)
+            assert chunk, received
+            received += chunk
+    assert received.index(b'"balance":9900') < received.index(b'"balance":9800')

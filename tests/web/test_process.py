@@ -1,0 +1,111 @@
+"""The server as a process: starting, stopping, being killed, and who owns the file."""
+
+import asyncio
+import json
+import signal
+from itertools import count
+from pathlib import Path
+
+import httpx2
+import pytest
+
+from tests.support import Cli, Server, serving
+
+CLIENTS = 16
+
+
+def test_it_makes_the_file_and_leaves_it_tidy(db: Path) -> None:
+    """`serve` makes the file, for its owner only; a stopped server leaves no companions and no side file."""
+    with serving(db) as server:
+        assert db.stat().st_mode & 0o777 == 0o600
+        assert db.with_name("wallet.db.owner").stat().st_mode & 0o777 == 0o600
+        assert server.stop() == 0
+    assert sorted(path.name for path in db.parent.glob("wallet.db*") if path.suffix != ".log") == ["wallet.db"]
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_it_stops_when_told(db: Path, number: signal.Signals) -> None:
+    """SIGTERM and Ctrl-C end it with 0 and without a word of complaint."""
+    with serving(db) as server:
+        server.http.get("/healthz")
+        assert server.stop(number) == 0
+    assert "Traceback" not in server.log.read_text()
+
+
+def test_a_second_server_says_who_holds_the_file(db: Path) -> None:
+    """Two servers on one file: the second says who holds it, and stops."""
+    with serving(db) as server:
+        result = server.cli.run("serve", "--port", 0)
+        assert result.code == 3
+        assert result.err.count("\n") == 1
+        assert str(server.process.pid) in result.err
+        assert server.url in result.err
+
+
+def test_a_change_by_command_goes_through_the_server(db: Path) -> None:
+    """A deposit made while a server runs is seen by the next call, and the commands need not know."""
+    with serving(db) as server:
+        player = server.cli.player()
+        token = server.cli.session(player)
+        server.cli("deposit", player, "50")
+        assert server.wallet_v2(code=token, type="credit")["credit"] == 15_000
+        server.cli("player", "block", player)
+        assert server.wallet_v2(code=token, type="bet", bet=1, id=1, game=1)["err_code"] == 104
+        server.cli("session", "revoke", token)
+        assert server.wallet_v2(code=token, type="credit")["err_code"] == 102
+    assert server.cli.account(player) == (15_000, 0)
+
+
+def test_the_desk_wants_its_key(db: Path) -> None:
+    """The address in the side file answers only whoever has the key, and only on loopback's own port."""
+    with serving(db) as server:
+        desk = json.loads(db.with_name("wallet.db.owner").read_text())
+        request = {"request": {"do": "agent_list"}}
+        assert httpx2.post(f"{desk['url']}/control", json=request).status_code == 404
+        wrong = {"authorization": "Bearer wrong"}
+        assert httpx2.post(f"{desk['url']}/control", json=request, headers=wrong).status_code == 404
+        right = {"authorization": f"Bearer {desk['key']}"}
+        assert httpx2.post(f"{desk['url']}/control", json=request, headers=right).status_code == 200
+        assert server.http.post("/control", json=request, headers=right).status_code == 404
+        assert httpx2.post(f"{desk['url']}/control", content=b"[]", headers=right).status_code == 422
+        assert desk["key"] not in server.log.read_text()
+
+
+def test_a_killed_server_has_lost_nothing_it_answered(db: Path) -> None:
+    """After kill -9 under load every acknowledged bet is in the ledger, each once, and it sums and chains up."""
+    cli = Cli(db)
+    players = [cli.player(balance="1000000") for _ in range(4)]
+    tokens = [cli.session(player) for player in players]
+    acknowledged: dict[str, int] = {}
+    ids = count(1)
+    for _ in range(3):
+        server = Server(db)
+        enough = len(acknowledged) + 300
+        asyncio.run(_bet_until_killed(server, tokens, ids, acknowledged, enough))
+        server.stop()
+        cli.assert_clean()
+    bets = [entry for player in players for entry in cli.entries(player) if entry["kind"] == "bet"]
+    after = {entry["id"]: entry["cash_after"] for entry in bets}
+    assert len(after) == len(bets)
+    assert {id_: after.get(id_) for id_ in acknowledged} == acknowledged
+
+
+async def _bet_until_killed(
+    server: Server, tokens: list[str], ids: "count[int]", acknowledged: dict[str, int], enough: int
+) -> None:
+    async def bet_on(client: httpx2.AsyncClient, number: int) -> None:
+        while True:
+            id_ = next(ids)
+            call = {"code": tokens[number % len(tokens)], "type": "bet", "bet": 1, "id": id_, "game": 1}
+            try:
+                answer = (await client.post("/wallet", json=call)).json()
+            except httpx2.HTTPError:
+                return
+            assert answer["result"] == 1
+            acknowledged[str(id_)] = answer["credit"]
+            if len(acknowledged) == enough:
+                server.process.send_signal(signal.SIGKILL)
+
+    async with httpx2.AsyncClient(base_url=server.url, trust_env=False) as client, asyncio.TaskGroup() as group:
+        for number in range(CLIENTS):
+            group.create_task(bet_on(client, number))
