@@ -1,0 +1,175 @@
+"""The wallet service over a real file: batches, gone callers, faults, drain."""
+
+import asyncio
+import sqlite3
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+
+from minwallet.ledger.commands import Bet, Movement
+from minwallet.ledger.outcomes import Applied, Outcome
+from minwallet.storage.base import ConstraintFault, Opening, Order, OutcomeUnknown, StoreFault
+from minwallet.storage.sqlite import SqliteStore
+from minwallet.wallet.desk import verify
+from minwallet.wallet.service import Wallet
+
+PLAYERS = 64
+
+
+class WatchedStore(SqliteStore):
+    """The real store, which notes its batches, waits where a test says so, and may fail a commit."""
+
+    def watch(self) -> None:
+        self.batches: list[list[int]] = []
+        self.gate = asyncio.Event()
+        self.gate.set()
+        self.began = asyncio.Event()
+        self.fault: StoreFault | None = None
+
+    async def apply(self, orders: Sequence[Order], now_ms: int) -> list[Outcome]:
+        self.batches.append([order.account_id for order in orders])
+        self.began.set()
+        await self.gate.wait()
+        if self.fault:
+            raise self.fault
+        return await super().apply(orders, now_ms)
+
+
+@asynccontextmanager
+async def wallet_at(db: Path) -> AsyncIterator[tuple[Wallet, WatchedStore]]:
+    """A wallet with 64 players of one account each, whose number is the player's; at the end it sums and chains up."""
+    store = await WatchedStore.open(db, create=True)
+    store.watch()
+    await store.open_accounts([Opening("default", f"p{n}", "USD", 1000, 0) for n in range(PLAYERS)], 0)
+    wallet = Wallet(store)
+    try:
+        yield wallet, store
+        assert (await verify(store, lambda _done, _total: None))["problems"] == []
+    finally:
+        await store.close()
+
+
+def order(player: int, command: Movement) -> Order:
+    return Order(command, "wallet-v2", player, None, True)
+
+
+def bet(player: int, id_: int, stake: int = 10) -> Order:
+    return order(player, Bet(str(id_), stake, str(id_)))
+
+
+def test_many_players_share_a_commit(db: Path) -> None:
+    """While one batch is written the next one gathers, and no batch holds two orders of one player."""
+
+    async def run() -> None:
+        async with wallet_at(db) as (wallet, store):
+            moves = [
+                wallet.move(bet(player, player * 10 + turn), player)
+                for turn in range(3)
+                for player in range(1, PLAYERS + 1)
+            ]
+            outcomes = await asyncio.gather(*moves)
+            assert all(isinstance(outcome, Applied) for outcome in outcomes)
+            assert all(len(set(batch)) == len(batch) for batch in store.batches)
+            assert sum(map(len, store.batches)) == 3 * PLAYERS
+            assert len(store.batches) < PLAYERS
+            assert len(wallet.locks) == 0
+
+    asyncio.run(run())
+
+
+def test_the_lock_is_held_until_the_commit_even_if_the_caller_has_gone(db: Path) -> None:
+    """A caller that is cancelled in the middle changes nothing: the order is applied, and only then the next begins."""
+
+    async def run() -> None:
+        async with wallet_at(db) as (wallet, store):
+            store.gate.clear()
+            gone = asyncio.ensure_future(wallet.move(bet(1, 1), 1))
+            await store.began.wait()
+            gone.cancel()
+            next_ = asyncio.ensure_future(wallet.move(bet(1, 2), 1))
+            await asyncio.wait([gone])
+            assert gone.cancelled()
+            assert store.batches == [[1]]
+            store.gate.set()
+            outcome = await next_
+            assert isinstance(outcome, Applied)
+            assert (outcome.cash, store.batches) == (980, [[1], [1]])
+
+    asyncio.run(run())
+
+
+def test_a_neighbour_never_pays_for_anothers_fault(db: Path) -> None:
+    """A batch that the file refuses is tried again one by one; only the order that the file refuses fails."""
+
+    async def run() -> None:
+        async with wallet_at(db) as (wallet, store):
+            with sqlite3.connect(db, isolation_level=None) as other:
+                other.execute(
+                    "CREATE TRIGGER a_bug BEFORE INSERT ON transactions WHEN new.id = '666'"
+                    " BEGIN SELECT RAISE(ABORT, 'a bug'); END"
+                )
+            other.close()
+            moves = [wallet.move(bet(player, 663 + player), player) for player in range(1, 9)]
+            outcomes = await asyncio.gather(*moves, return_exceptions=True)
+            assert [isinstance(outcome, ConstraintFault) for outcome in outcomes] == [n == 3 for n in range(1, 9)]
+            assert all(isinstance(outcome, Applied) for n, outcome in enumerate(outcomes, 1) if n != 3)
+            assert store.batches[0] == list(range(1, 9))
+            assert len(wallet.locks) == 0
+
+    asyncio.run(run())
+
+
+def test_an_unknown_outcome_stops_the_writer(db: Path) -> None:
+    """After a failed commit nothing more is written, every caller is told so, and whoever watches is told once."""
+
+    async def run() -> None:
+        async with wallet_at(db) as (wallet, store):
+            told: list[str] = []
+            wallet.when_broken(lambda: told.append("stop"))
+            store.fault = OutcomeUnknown("the disk is gone")
+            with pytest.raises(OutcomeUnknown):
+                await wallet.move(bet(1, 1), 1)
+            store.fault = None
+            with pytest.raises(OutcomeUnknown):
+                await wallet.move(bet(2, 2), 2)
+            assert told == ["stop"]
+            assert str(wallet.broken) == "the disk is gone"
+            assert len(store.batches) == 1
+            assert len(wallet.locks) == 0
+
+    asyncio.run(run())
+
+
+def test_a_fault_before_the_commit_is_over_with_its_batch(db: Path) -> None:
+    """A store that fails for a moment fails those callers; the next ones are served."""
+
+    async def run() -> None:
+        async with wallet_at(db) as (wallet, store):
+            store.fault = StoreFault("no room")
+            with pytest.raises(StoreFault, match="no room"):
+                await wallet.move(bet(1, 1), 1)
+            store.fault = None
+            assert isinstance(await wallet.move(bet(1, 1), 1), Applied)
+            assert wallet.broken is None
+
+    asyncio.run(run())
+
+
+def test_draining_waits_for_everything_begun(db: Path) -> None:
+    """A server that stops decides all it has taken, also what still waits for a player's lock."""
+
+    async def run() -> None:
+        async with wallet_at(db) as (wallet, store):
+            store.gate.clear()
+            moves = [asyncio.ensure_future(wallet.move(bet(1, n), 1)) for n in range(5)]
+            await store.began.wait()
+            draining = asyncio.ensure_future(wallet.drain())
+            await asyncio.sleep(0)
+            assert not draining.done()
+            store.gate.set()
+            await draining
+            assert all(isinstance(move.result(), Applied) for move in moves)
+
+    asyncio.run(run())
