@@ -66,7 +66,8 @@ def load_settings(**overrides: object) -> Settings:
         return Settings(**given)  # type: ignore[arg-type]  # pydantic checks what mypy cannot
     except ValidationError as error:
         first = error.errors()[0]
-        name = f"MINWALLET_{str(first['loc'][0]).upper()}: " if first["loc"] else ""
+        field = str(first["loc"][0]) if first["loc"] else ""
+        name = f"--{field}: " if field in given else f"MINWALLET_{field.upper()}: " if field else ""
         raise BadSettings(f"{name}{first['msg'].removeprefix('Value error, ')}") from error
 
 

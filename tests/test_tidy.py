@@ -57,7 +57,7 @@ def test_a_room_and_its_files_say_what_they_are(room: Path) -> None:
         assert ast.get_docstring(ast.parse(module.read_text("utf-8"))), module
 
 
-@pytest.mark.parametrize(("name", "text"), commands(typer.main.get_group(app)))
+@pytest.mark.parametrize(("name", "text"), [*commands(typer.main.get_group(app))])
 def test_a_command_explains_itself(name: str, text: str | None) -> None:
     """Every command has help text, and stands in the README."""
     assert text

@@ -15,7 +15,7 @@ app = typer.Typer(help="The operators served by this wallet.", no_args_is_help=T
 @app.command("add")
 def add(
     context: typer.Context,
-    name: Annotated[str, typer.Argument(help="What to call the agent here.")],
+    name: Annotated[str, typer.Argument(metavar="NAME", help="What to call the agent here.")],
     wallet_token: Annotated[
         str | None, typer.Option("--wallet-token", help="wallet-v2's id of the agent.  [default: its name]")
     ] = None,

@@ -21,7 +21,8 @@ from minwallet.storage.base import Store
 from minwallet.wallet import desk
 from minwallet.wallet.requests import LedgerRead
 
-COLUMNS = ["seq>", "at", "kind", "protocol", "id", "cash change>", "bonus change>", "cash>", "bonus>", "game", "round"]
+COLUMNS = ["seq>", "at (UTC)", "kind", "state", "cash change>", "cash>", "id", "game", "round", "protocol"]
+BONUS_COLUMNS = ["bonus change>", "bonus>"]
 
 
 def ledger(
@@ -38,24 +39,24 @@ def ledger(
     if as_json:
         print_json(reply)
         return
-    rows = [
-        (
-            entry["seq"],
-            entry["at"],
-            entry["kind"],
-            entry["protocol"],
-            entry["id"],
-            format_amount(entry["amount"]),
-            format_amount(entry["bonus_amount"]),
-            format_amount(entry["cash_after"]),
-            format_amount(entry["bonus_after"]),
-            entry["game"],
-            entry["round"],
-            entry["state"],
-        )
-        for entry in reply["entries"]
+    # Most players have no bonus, and most terminals no room for columns of nothing.
+    has_bonus = any(entry["bonus_amount"] or entry["bonus_after"] for entry in reply["entries"])
+    columns = [*COLUMNS[:6], *(BONUS_COLUMNS if has_bonus else []), *COLUMNS[6:]]
+    rows = [_row(entry, has_bonus=has_bonus) for entry in reply["entries"]]
+    print_table(columns, rows, "nothing has happened yet")
+
+
+def _row(entry: desk.Reply, *, has_bonus: bool) -> list[str | None]:
+    at = entry["at"].partition(".")[0].replace("T", " ")
+    money = ["amount", "cash_after", *(["bonus_amount", "bonus_after"] if has_bonus else [])]
+    return [
+        str(entry["seq"]),
+        at,
+        entry["kind"],
+        entry["state"],
+        *(format_amount(entry[name]) for name in money),
+        *(entry[name] for name in ("id", "game", "round", "protocol")),
     ]
-    print_table([*COLUMNS, "state"], rows, "nothing has happened yet")
 
 
 def verify(context: typer.Context, as_json: JsonFlag = False) -> None:

@@ -108,7 +108,10 @@ def _ask(desk: Desk, request: Request) -> Reply | None:
             f"the server (process {desk.pid}) did not answer: {str(error) or type(error).__name__};"
             " the change may have been made, so look before you repeat it"
         ) from error
-    document = response.json()
+    try:
+        document = response.json()
+    except ValueError as error:
+        raise StoreFault(f"the server (process {desk.pid}) failed with {response.status_code}; see its log") from error
     if response.status_code == 200:
         done: Reply = document["done"]
         return done

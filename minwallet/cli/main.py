@@ -3,6 +3,7 @@
 0 done, 1 refused or problems found, 2 wrong usage, 3 the database or the server cannot be used.
 """
 
+import io
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,7 +13,7 @@ import typer
 
 from minwallet import __version__
 from minwallet.cli import agent, ledger, money, player, seed, serve, session
-from minwallet.cli.output import EXIT_REFUSED, EXIT_UNUSABLE, EXIT_USAGE, BadUsage, Refused, print_line
+from minwallet.cli.output import EXIT_REFUSED, EXIT_UNUSABLE, EXIT_USAGE, BadUsage, NoOutput, Refused, print_line
 
 app = typer.Typer(
     name="minwallet",
@@ -55,18 +56,18 @@ def root(
 
 def main() -> None:
     """Run the command; what a person can do wrong ends in one line on stderr, never in a traceback."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            # A terminal or a file that knows fewer symbols gets a question mark, and everything else.
+            stream.reconfigure(errors="replace")
     try:
         app()
-    except BrokenPipeError:
-        # Whoever read our output has seen enough; Python must not complain while it flushes the rest.
-        sys.stdout = None
-        raise SystemExit(0) from None
     except KeyboardInterrupt:
         raise SystemExit(130) from None
     except Exception as error:
         code, lines = _explain(error)
         for line in lines:
-            sys.stderr.write(f"minwallet: {line}\n")
+            typer.echo(f"minwallet: {line}", err=True)
         raise SystemExit(code) from None
 
 
@@ -86,7 +87,7 @@ def _explain(error: Exception) -> tuple[int, Sequence[str]]:
             return EXIT_USAGE, [explain(error)]
         case BadUsage() | BadSettings():
             return EXIT_USAGE, [str(error)]
-        case StoreFault() | CannotListen():
+        case StoreFault() | CannotListen() | NoOutput():
             return EXIT_UNUSABLE, [str(error)]
         case _:
             raise error

@@ -63,7 +63,8 @@ def _transfer(
     **fields: Any,  # noqa: ANN401 a Transfer checks them
 ) -> None:
     """Without a reference of the operator's own, a random one makes each call a movement of its own."""
-    reference = reference or f"cli-{secrets.token_hex(8)}"
+    if reference is None:
+        reference = f"cli-{secrets.token_hex(8)}"
     reply = change(context, Transfer(amount=cents(amount), reference=reference, **fields))
     if as_json:
         print_json(reply)

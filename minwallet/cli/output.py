@@ -1,6 +1,9 @@
 """How commands speak: tables and sentences for people, one JSON document for scripts, errors on stderr."""
 
+import io
 import json
+import os
+import shutil
 import sys
 from collections.abc import Iterable, Sequence
 from typing import Annotated, Any
@@ -14,7 +17,7 @@ from minwallet.ledger.money import format_amount
 
 EXIT_REFUSED, EXIT_USAGE, EXIT_UNUSABLE = 1, 2, 3
 
-WIDE = 240
+WIDE = 10_000
 """The width of tables that go to a file or another program, which must not lose a column."""
 
 JsonFlag = Annotated[bool, typer.Option("--json", help="Print one JSON document, for scripts.")]
@@ -33,26 +36,52 @@ class BadUsage(Exception):
     """The command makes no sense as it was given."""
 
 
+class NoOutput(Exception):
+    """What was to be said could not be written."""
+
+
 def print_json(document: object) -> None:
-    sys.stdout.write(json.dumps(document, ensure_ascii=False) + "\n")
-
-
-def print_table(columns: Sequence[str], rows: Iterable[Sequence[object]], empty: str) -> None:
-    """A table, with the columns whose names end in ">" set to the right; `empty` is said where there are no rows."""
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for column in columns:
-        table.add_column(column.removesuffix(">"), justify="right" if column.endswith(">") else "left", no_wrap=True)
-    for row in rows:
-        table.add_row(*(Text("" if cell is None else str(cell)) for cell in row))
-    console = Console() if sys.stdout.isatty() else Console(width=WIDE)
-    if table.row_count:
-        console.print(table)
-    else:
-        console.print(Text(empty))
+    _write(json.dumps(document) + "\n")
 
 
 def print_line(text: str) -> None:
-    sys.stdout.write(text + "\n")
+    _write(text + "\n")
+
+
+def print_table(columns: Sequence[str], rows: Iterable[Sequence[object]], empty: str) -> None:
+    """A table, or what `empty` says where there are no rows. Columns whose names end in ">" hold numbers: they are set
+    to the right and never broken; the others are, in a terminal that is too narrow."""
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for column in columns:
+        if column.endswith(">"):
+            table.add_column(column[:-1], justify="right", no_wrap=True)
+        else:
+            table.add_column(column, overflow="fold")
+    for row in rows:
+        table.add_row(*(Text("" if cell is None else str(cell)) for cell in row))
+    if not table.row_count:
+        print_line(empty)
+        return
+    is_terminal = sys.stdout is not None and sys.stdout.isatty()
+    width = shutil.get_terminal_size().columns if is_terminal else WIDE
+    console = Console(file=io.StringIO(), force_terminal=is_terminal, width=width)
+    with console.capture() as written:
+        console.print(table)
+    _write(written.get())
+
+
+def _write(text: str) -> None:
+    """Nobody may be listening; that is no reason to fail, nor to end with another code than the command's own."""
+    if sys.stdout is None:
+        return
+    try:
+        sys.stdout.write(text)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except OSError as error:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise NoOutput(f"the command was carried out, but its output was not written: {error.strerror}") from error
 
 
 def money(reply: dict[str, Any]) -> str:

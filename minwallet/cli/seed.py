@@ -1,7 +1,7 @@
 """`minwallet seed`: players from a CSV file, all of them or none."""
 
 import csv
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -49,15 +49,26 @@ def seed(
     if reasons:
         more = len(reasons) - MOST_REASONS
         tail = [f"and {more} more lines like these"] if more > 0 else []
-        raise Refused([*reasons[:MOST_REASONS], *tail, f"nothing was added; mend {file} and try again"])
-    with stderr.status(f"writing {len(rows)} lines") if stderr.is_terminal else nullcontext():
-        reply = change(context, Seed(rows=tuple(rows)), create=True)
+        raise _nothing_added([*reasons[:MOST_REASONS], *tail], file)
+    try:
+        with stderr.status(f"writing {len(rows)} lines") if stderr.is_terminal else nullcontext():
+            reply = change(context, Seed(rows=tuple(rows)), create=True)
+    except Refused as refused:
+        raise _nothing_added(refused.args, file) from refused
     if as_json:
         print_json(reply)
     else:
-        added = f"{reply['players_added']} players and {reply['accounts_added']} accounts added"
+        added = f"{_count(reply['players_added'], 'player')} and {_count(reply['accounts_added'], 'account')} added"
         there = reply["rows"] - reply["accounts_added"]
         print_line(f"{added}; {there} were there already" if there else added)
+
+
+def _nothing_added(reasons: Sequence[str], file: Path) -> Refused:
+    return Refused([*reasons, f"nothing was added; mend {file} and try again"])
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
 def _read_lines(file: Path) -> list[tuple[int, dict[str, str]]]:
@@ -77,7 +88,9 @@ def _records(reader: "_csv.Reader", file: Path) -> Iterator[tuple[int, dict[str,
         missing = [name for name in COLUMNS[:3] if name not in header]
         strange = [name for name in header if name not in COLUMNS]
         if missing or strange or len(set(header)) < len(header):
-            raise BadUsage(f"{file}: the first line must name the columns {','.join(COLUMNS)}; the last three may lack")
+            wrong = f"lacks {', '.join(missing)}" if missing else f"has {', '.join(strange or header)}"
+            known = f"{', '.join(COLUMNS[:3])}, and perhaps {', '.join(COLUMNS[3:])}"
+            raise BadUsage(f"{file}: the first line {wrong}; it names the columns {known}, separated by commas")
         for values in reader:
             if values:
                 fields = dict(zip(header, (value.strip() for value in values), strict=False))

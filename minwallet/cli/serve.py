@@ -12,7 +12,10 @@ def serve(
     ] = None,
     port: Annotated[
         int | None,
-        typer.Option("--port", help="The port to listen on, 0 for a free one.  [env: MINWALLET_PORT; default: 8000]"),
+        typer.Option(
+            "--port",
+            help="The port to listen on, 0 for a free one.  [env: MINWALLET_PORT; default: 8000]",
+        ),
     ] = None,
 ) -> None:
     """Run the server on the wallet file, which it creates if there is none."""

@@ -8,7 +8,7 @@ MAX_CENTS = 2**63 - 1
 MAX_ID = 2**64 - 1
 """The largest transaction id, round id or ticket: what the protocols call a 64 bit unsigned integer."""
 
-_AMOUNT = re.compile(r"([0-9]{1,17})(?:\.([0-9]{1,2}))?", re.ASCII)
+_AMOUNT = re.compile(r"([0-9]{1,40})(?:\.([0-9]{1,2}))?", re.ASCII)
 
 
 def parse_amount(text: str) -> int:

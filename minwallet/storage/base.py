@@ -20,6 +20,9 @@ from minwallet.ledger.outcomes import Outcome
 OPERATOR = "operator"
 """The protocol name of what the operator moves without a provider: deposits and withdrawals."""
 
+OPENING = "opening"
+"""The protocol name of what accounts begin with, whose ids no reference of the operator's can collide with."""
+
 
 class StoreFault(Exception):
     """The store failed, and what it was asked for did not happen."""
@@ -167,6 +170,7 @@ class Store(Protocol):
     async def close(self) -> None: ...
 
 
-def opening_deposit(opening: Opening) -> Deposit:
+def opening_deposit(opening: Opening, account_id: int) -> Order:
     """The first row of an account that does not start empty."""
-    return Deposit(f"opening:{opening.player_id}:{opening.currency}", opening.cash, opening.bonus)
+    deposit = Deposit(f"{opening.player_id}:{opening.currency}", opening.cash, opening.bonus)
+    return Order(deposit, OPENING, account_id)

@@ -9,7 +9,6 @@ from minwallet.ledger.decide import Account, Round, Session, Snapshot, Trail, de
 from minwallet.ledger.entries import Entry, Kind, State, genesis
 from minwallet.ledger.outcomes import Applied, Outcome, Refused
 from minwallet.storage.base import (
-    OPERATOR,
     Agent,
     AuditPage,
     Bearer,
@@ -148,7 +147,7 @@ class MemoryStore:
                 continue
             account_id = self._open_account(agents[opening.agent], opening)
             if account_id > before[1] and opening.cash + opening.bonus:
-                deposits.append(Order(opening_deposit(opening), OPERATOR, account_id))
+                deposits.append(opening_deposit(opening, account_id))
             if session := opening.session:
                 bearer = await self.find_bearer(session.token_hash)
                 if bearer is None:

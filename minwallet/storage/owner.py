@@ -79,6 +79,8 @@ class FileOwner:
 
 
 def side_file_of(database: Path) -> Path:
+    if not database.name:
+        raise UnusableFile(f"{database} is a folder; name a file in it with --db, such as {database / 'minwallet.db'}")
     return database.with_name(f"{database.name}.owner")
 
 

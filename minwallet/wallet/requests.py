@@ -13,7 +13,6 @@ PlayerId = Annotated[str, Field(pattern=r"^[A-Za-z0-9_.@-]{1,40}$")]
 Currency = Annotated[str, Field(pattern=r"^[A-Z0-9]{3,10}$")]
 Token = Annotated[str, Field(pattern=rf"^{TOKEN.pattern}$")]
 Cents = Annotated[int, Field(ge=0, le=MAX_CENTS)]
-# What begins with "opening:" names the first deposit of an account.
 Reference = Annotated[str, Field(pattern=r"^[!-~](?:[ -~]{0,62}[!-~])?$")]
 
 LONGEST_TTL_S = 100 * 365 * 24 * 3600

@@ -57,4 +57,4 @@ def test_a_name_that_will_not_do_is_named(wallet: Here) -> None:
     assert_complaint(wallet.run("agent", "add", "x" * 41), 2, "name")
     assert_complaint(wallet.run("agent", "add", "x", "--wallet-token", "a-b"), 2, "a-b", "wallet_token")
     assert_complaint(wallet.run("agent", "add", "x", "--host-id", "a b"), 2, "a b", "host_id")
-    assert_usage(wallet.run("agent", "add"), "name")
+    assert_usage(wallet.run("agent", "add"), "NAME")

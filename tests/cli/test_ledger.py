@@ -91,9 +91,8 @@ def test_people_see_decimals(wallet: Here) -> None:
     player = wallet.player(balance="10", bonus="0.05")
     wallet("withdraw", player, "2.5", "--reference", "r1")
     header, newest, _ = map(cells, wallet.run("ledger", player).out.splitlines())
-    assert header[:5] == ["seq", "at", "kind", "protocol", "id"]
-    assert header[-1] == "state"
-    assert newest[2:] == ["withdraw", "operator", "r1", "-2.50", "0.00", "7.50", "0.05", "applied"]
+    assert header[:4] == ["seq", "at (UTC)", "kind", "state"]
+    assert newest[2:] == ["withdraw", "applied", "-2.50", "7.50", "0.00", "0.05", "r1", "operator"]
 
 
 def test_a_table_that_is_no_terminals_loses_nothing(db: Path) -> None:

@@ -208,4 +208,4 @@ def test_protocols_do_not_mix_in_the_entries(store: Store, run: Run) -> None:
     run(players(store, opening("ann", 10)))
     run(store.apply([order(Bet("1", 1, "1"), 1)], NOW))
     run(store.apply([order(Bet("1", 1, "1"), 1, VELA)], NOW))
-    assert [entry.protocol for entry in run(store.read_entries([1], 9))] == [VELA, WALLET_V2, "operator"]
+    assert [entry.protocol for entry in run(store.read_entries([1], 9))] == [VELA, WALLET_V2, "opening"]

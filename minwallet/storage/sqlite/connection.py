@@ -8,11 +8,12 @@ transaction.
 import os
 import re
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
+from functools import partial
 from importlib import resources
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import aiosqlite
 
@@ -56,13 +57,41 @@ class Connection(aiosqlite.Connection):
     async def run(self, work: Callable[[sqlite3.Connection], T]) -> T:
         """What `work` returns; StoreFault where the database or the disk fails."""
         try:
-            # The library runs any function on its thread, but only says so to subclasses and without types.
-            result: T = await self._execute(work, self._conn)  # type: ignore[no-untyped-call]
+            # The library runs any function on its thread, but says so only to subclasses.
+            result: T = await self._execute(work, self._conn)  # type: ignore[no-untyped-call]  # it has no types
         except sqlite3.IntegrityError as error:
             raise ConstraintFault(f"the file refused the change: {error}") from error
         except sqlite3.Error as error:
             raise StoreFault(f"the database failed: {error}") from error
         return result
+
+    async def prepare(self, path: Path, work: Callable[[sqlite3.Connection], object]) -> None:
+        """Run `work`, and close again where it fails: UnusableFile says why this file at `path` cannot be used."""
+
+        def explained(db: sqlite3.Connection) -> None:
+            try:
+                work(db)
+            except sqlite3.Error as error:
+                raise UnusableFile(_why(path, error)) from error
+
+        try:
+            await self.run(explained)
+        except BaseException:
+            await self.close()
+            raise
+
+    def __await__(self) -> Generator[Any, None, aiosqlite.Connection]:
+        """Connect; where that fails, wait for the thread to end, as it speaks to an event loop that may end too."""
+        try:
+            return (yield from super().__await__())
+        except BaseException:
+            self._thread.join()
+            raise
+
+    async def close(self) -> None:
+        """Close, and wait for the thread's last breath."""
+        await super().close()
+        self._thread.join()
 
 
 @contextmanager
@@ -85,23 +114,23 @@ def transaction(db: sqlite3.Connection) -> Iterator[None]:
 async def connect(path: Path, *, read_only: bool = False) -> Connection:
     """A connection to an existing wallet file. A read-only one neither writes nor checkpoints."""
 
-    def open_connection() -> sqlite3.Connection:
-        # Transactions are begun and ended by name, and only this connection's own thread ever uses it.
+    def open_file() -> sqlite3.Connection:
         uri = f"{path.absolute().as_uri()}?mode={'ro' if read_only else 'rw'}"
-        db = sqlite3.connect(uri, uri=True, isolation_level=None, check_same_thread=False)
-        try:
-            _set_pragmas(db, read_only=read_only)
-        except BaseException:
-            db.close()
-            raise
-        return db
+        # Transactions are begun and ended by name, and only this connection's own thread ever uses it.
+        return sqlite3.connect(uri, uri=True, isolation_level=None, check_same_thread=False)
 
-    connection = Connection(open_connection, iter_chunk_size=64)
+    connection = Connection(open_file, iter_chunk_size=64)
     try:
         await connection
+        await connection.prepare(path, partial(_set_up, path=path, read_only=read_only))
     except sqlite3.Error as error:
         raise UnusableFile(_why(path, error)) from error
     return connection
+
+
+def _set_up(db: sqlite3.Connection, path: Path, *, read_only: bool) -> None:
+    check_schema(db, path)  # before anything is set, as another program's file shall stay as it is
+    _set_pragmas(db, read_only=read_only)
 
 
 def create_file(path: Path) -> None:
@@ -109,7 +138,8 @@ def create_file(path: Path) -> None:
     try:
         os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
     except FileExistsError:
-        return
+        if path.stat().st_size == 0:
+            path.chmod(0o600)
     except OSError as error:
         raise UnusableFile(f"cannot create {path}: {error.strerror}; choose another place with --db") from error
 

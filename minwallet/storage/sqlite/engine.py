@@ -20,7 +20,6 @@ from minwallet.storage.base import (
     PlayerStatus,
     SessionRow,
     StoreFault,
-    UnusableFile,
 )
 from minwallet.storage.sqlite import batch, records
 from minwallet.storage.sqlite.connection import (
@@ -28,7 +27,6 @@ from minwallet.storage.sqlite.connection import (
     check_exists,
     check_pages,
     check_place,
-    check_schema,
     connect,
     create_file,
     migrate,
@@ -63,10 +61,10 @@ class SqliteStore:
         else:
             check_exists(path)
         writer = await connect(path)
+        await writer.prepare(path, partial(migrate, path=path))
+        if check:
+            await writer.prepare(path, partial(check_pages, path=path))
         try:
-            await _prepare(writer, path, partial(migrate, path=path))
-            if check:
-                await _prepare(writer, path, partial(check_pages, path=path))
             reader = await connect(path)
         except BaseException:
             await writer.close()
@@ -79,13 +77,7 @@ class SqliteStore:
         """A store that only reads, for a process that does not own the file."""
         check_place(path)
         check_exists(path)
-        reader = await connect(path, read_only=True)
-        try:
-            await _prepare(reader, path, partial(check_schema, path=path))
-        except BaseException:
-            await reader.close()
-            raise
-        return cls(reader, None)
+        return cls(await connect(path, read_only=True), None)
 
     async def close(self) -> None:
         """The writer last: whoever closes last empties the write-ahead log."""
@@ -156,12 +148,3 @@ class SqliteStore:
         if self._writer is None:
             raise StoreFault("this store only reads; ask the process that owns the file")
         return await self._writer.run(in_transaction)
-
-
-async def _prepare(connection: Connection, path: Path, work: Callable[[sqlite3.Connection], object]) -> None:
-    try:
-        await connection.run(work)
-    except UnusableFile:
-        raise
-    except StoreFault as fault:
-        raise UnusableFile(f"cannot use {path}: {fault}; restore it from a backup") from fault

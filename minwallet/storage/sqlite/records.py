@@ -10,7 +10,6 @@ from minwallet.ledger.decide import Account
 from minwallet.ledger.entries import Entry, genesis
 from minwallet.ledger.outcomes import Applied
 from minwallet.storage.base import (
-    OPERATOR,
     Agent,
     AuditPage,
     Bearer,
@@ -33,6 +32,11 @@ READ_PLAYERS = """
      WHERE g.name = :agent AND (:player_id IS NULL OR p.player_id = :player_id)
      ORDER BY p.player_id, a.currency
 """
+
+READ_NEXT = f"""
+    SELECT {batch.ENTRY} FROM transactions AS t JOIN id_spaces AS p USING (space_id)
+     WHERE t.seq > ? ORDER BY t.seq LIMIT ?
+"""  # noqa: S608 the columns are a constant
 
 # The recursion's ORDER BY takes the newest row of all the accounts' chains first.
 READ_NEWEST = f"""
@@ -134,11 +138,7 @@ def read_audit_page(db: sqlite3.Connection, after_seq: int, limit: int) -> Audit
     """One read transaction, so that the last page and the accounts are of the same moment."""
     db.execute("BEGIN")
     try:
-        rows = db.execute(
-            f"SELECT {batch.ENTRY} FROM transactions AS t JOIN id_spaces AS p USING (space_id)"  # noqa: S608 a constant
-            " WHERE t.seq > ? ORDER BY t.seq LIMIT ?",
-            (after_seq, limit),
-        )
+        rows = db.execute(READ_NEXT, (after_seq, limit))
         entries = [batch.make_entry(row) for row in rows]
         if len(entries) == limit:
             return AuditPage(entries, _owners(db, {entry.account_id for entry in entries}), None)
@@ -168,13 +168,15 @@ def open_accounts(db: sqlite3.Connection, openings: Sequence[Opening], now_ms: i
         players += is_new_player
         accounts += is_new_account
         if is_new_account and opening.cash + opening.bonus:
-            deposits.append(Order(opening_deposit(opening), OPERATOR, account_id))
+            deposits.append(opening_deposit(opening, account_id))
         if opening.session and not _find_or_add_session(db, account_id, opening.session, now_ms):
             problems.append((index, "its token stands for another player or currency; choose another token"))
+    if problems:
+        return Opened(problems=tuple(problems))
     for start in range(0, len(deposits), OPENINGS_AT_ONCE):
         outcomes = batch.apply(db, deposits[start : start + OPENINGS_AT_ONCE], now_ms)
         assert all(isinstance(outcome, Applied) for outcome in outcomes)
-    return Opened(players, accounts, tuple(problems))
+    return Opened(players, accounts)
 
 
 def _find_or_add_player(db: sqlite3.Connection, agent_id: int, player_id: str, now_ms: int) -> tuple[int, bool]:
