@@ -84,13 +84,9 @@ class WalletV2:
             case Bet(id, stake, round, game):
                 fields = {"bet": stake, **common, "game": _game(game), "id": int(id), "round_id": int(round)}
             case Win(id, payout, round, game):
-                fields = {"win": payout, **common, "game": _game(game), "id": int(id)}
-                if round is not None:
-                    fields["round_id"] = int(round)
+                fields = {"win": payout, **common, "game": _game(game), "id": int(id), **_round(round)}
             case Cancel(id, round):
-                fields = {**common, "id": int(id)}
-                if round is not None:
-                    fields["round_id"] = int(round)
+                fields = {**common, "id": int(id), **_round(round)}
             case Authenticate() | Settle() | BetWin() | Deposit() | Withdraw():
                 raise ValueError(f"wallet-v2 has no {type(call.command).__name__}")
             case _:
@@ -169,6 +165,10 @@ def _game(game: str | None) -> int | str | None:
         number = int(game)
         return number if str(number) == game and number <= MAX_ID else game
     return game
+
+
+def _round(round_: str | None) -> dict[str, object]:
+    return {} if round_ is None else {"round_id": int(round_)}
 
 
 def _write(fields: dict[str, object]) -> bytes:
