@@ -1,5 +1,6 @@
 """`minwallet ledger` and `minwallet verify`."""
 
+from collections.abc import Callable
 from typing import Annotated
 
 import typer
@@ -21,8 +22,21 @@ from minwallet.storage.base import Store
 from minwallet.wallet import desk
 from minwallet.wallet.requests import LedgerRead
 
-COLUMNS = ["seq>", "at (UTC)", "kind", "state", "cash change>", "cash>", "id", "game", "round", "protocol"]
-BONUS_COLUMNS = ["bonus change>", "bonus>"]
+COLUMNS: dict[str, Callable[[desk.Reply], object]] = {
+    "seq>": lambda entry: entry["seq"],
+    "at (UTC)": lambda entry: entry["at"].partition(".")[0].replace("T", " "),
+    "kind": lambda entry: entry["kind"],
+    "state": lambda entry: entry["state"],
+    "currency": lambda entry: entry["currency"],
+    "cash change>": lambda entry: format_amount(entry["amount"]),
+    "cash>": lambda entry: format_amount(entry["cash_after"]),
+    "bonus change>": lambda entry: format_amount(entry["bonus_amount"]),
+    "bonus>": lambda entry: format_amount(entry["bonus_after"]),
+    "id": lambda entry: entry["id"],
+    "game": lambda entry: entry["game"],
+    "round": lambda entry: entry["round"],
+    "protocol": lambda entry: entry["protocol"],
+}
 
 
 def ledger(
@@ -35,28 +49,20 @@ def ledger(
 ) -> None:
     """Show what happened to a player's money, the newest first."""
     request = LedgerRead(agent=agent, player_id=player_id, currency=currency, limit=limit)
-    reply = read(context, request)
+    entries = read(context, request)["entries"]
     if as_json:
-        print_json(reply)
+        # The shape of an entry is fixed, and a script that wants one currency names it.
+        print_json({"entries": [{name: entry[name] for name in entry if name != "currency"} for entry in entries]})
         return
-    # Most players have no bonus, and most terminals no room for columns of nothing.
-    has_bonus = any(entry["bonus_amount"] or entry["bonus_after"] for entry in reply["entries"])
-    columns = [*COLUMNS[:6], *(BONUS_COLUMNS if has_bonus else []), *COLUMNS[6:]]
-    rows = [_row(entry, has_bonus=has_bonus) for entry in reply["entries"]]
-    print_table(columns, rows, "nothing has happened yet")
-
-
-def _row(entry: desk.Reply, *, has_bonus: bool) -> list[str | None]:
-    at = entry["at"].partition(".")[0].replace("T", " ")
-    money = ["amount", "cash_after", *(["bonus_amount", "bonus_after"] if has_bonus else [])]
-    return [
-        str(entry["seq"]),
-        at,
-        entry["kind"],
-        entry["state"],
-        *(format_amount(entry[name]) for name in money),
-        *(entry[name] for name in ("id", "game", "round", "protocol")),
-    ]
+    # Most players have one currency and no bonus, and most terminals no room for columns that say nothing.
+    optional = {
+        "currency": len({entry["currency"] for entry in entries}) > 1,
+        "bonus change>": (has_bonus := any(entry["bonus_amount"] or entry["bonus_after"] for entry in entries)),
+        "bonus>": has_bonus,
+    }
+    columns = {name: cell for name, cell in COLUMNS.items() if optional.get(name, True)}
+    rows = [[cell(entry) for cell in columns.values()] for entry in entries]
+    print_table(list(columns), rows, "nothing has happened yet")
 
 
 def verify(context: typer.Context, as_json: JsonFlag = False) -> None:

@@ -49,25 +49,34 @@ def print_line(text: str) -> None:
 
 
 def print_table(columns: Sequence[str], rows: Iterable[Sequence[object]], empty: str) -> None:
-    """A table, or what `empty` says where there are no rows. Columns whose names end in ">" hold numbers: they are set
-    to the right and never broken; the others are, in a terminal that is too narrow."""
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for column in columns:
-        if column.endswith(">"):
-            table.add_column(column[:-1], justify="right", no_wrap=True)
-        else:
-            table.add_column(column, overflow="fold")
-    for row in rows:
-        table.add_row(*(Text("" if cell is None else str(cell)) for cell in row))
-    if not table.row_count:
+    """A table, or what `empty` says where there are no rows; columns whose names end in ">" hold numbers.
+
+    In a terminal that is too narrow the columns at the right are left out, so they should be the least important.
+    """
+    cells = [[Text("" if cell is None else str(cell)) for cell in row] for row in rows]
+    if not cells:
         print_line(empty)
         return
     is_terminal = sys.stdout is not None and sys.stdout.isatty()
     width = shutil.get_terminal_size().columns if is_terminal else WIDE
-    console = Console(file=io.StringIO(), force_terminal=is_terminal, width=width)
+    console = Console(file=io.StringIO(), force_terminal=is_terminal, width=WIDE)
+    shown = len(columns)
+    while shown > 1 and console.measure(_table(columns[:shown], cells)).maximum > width:
+        shown -= 1
     with console.capture() as written:
-        console.print(table)
+        console.print(_table(columns[:shown], cells))
     _write(written.get())
+    if missing := [column.removesuffix(">") for column in columns[shown:]]:
+        print_line(f"(no room for {', '.join(missing)}; widen the terminal, or ask for --json)")
+
+
+def _table(columns: Sequence[str], rows: Sequence[Sequence[Text]]) -> Table:
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for column in columns:
+        table.add_column(column.removesuffix(">"), justify="right" if column.endswith(">") else "left", no_wrap=True)
+    for row in rows:
+        table.add_row(*row[: len(columns)])
+    return table
 
 
 def _write(text: str) -> None:

@@ -108,7 +108,7 @@ def _parse(number: int, fields: dict[str, str]) -> SeedRow:
             line=number,
             player_id=fields["player_id"],
             currency=fields["currency"],
-            balance=parse_amount(fields["balance"] or "0"),
+            balance=parse_amount(fields["balance"]),
             bonus=parse_amount(fields.get("bonus") or "0"),
             token=fields.get("token") or None,
             agent=fields.get("agent") or "default",

@@ -194,7 +194,8 @@ async def _read_ledger(store: Store, request: LedgerRead) -> Reply:
     player = await _find_player(store, request.agent, request.player_id)
     accounts = [_choose_account(player, request.currency)] if request.currency else player.accounts
     entries = await store.read_entries([account[0] for account in accounts], request.limit)
-    return {"entries": [_entry(entry) for entry in entries]}
+    currencies = {account_id: currency for account_id, currency, *_ in accounts}
+    return {"entries": [_entry(entry, currencies[entry.account_id]) for entry in entries]}
 
 
 async def _require_agent(store: Store, name: str) -> None:
@@ -250,7 +251,7 @@ def _session(row: SessionRow, now_ms: int) -> Reply:
     }
 
 
-def _entry(entry: Entry) -> Reply:
+def _entry(entry: Entry, currency: str) -> Reply:
     return {
         "seq": entry.seq,
         "at": _time(entry.at_ms),
@@ -264,6 +265,7 @@ def _entry(entry: Entry) -> Reply:
         "game": entry.game,
         "round": entry.round,
         "state": entry.state,
+        "currency": currency,
     }
 
 
