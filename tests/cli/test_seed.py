@@ -31,7 +31,7 @@ def seed(here: Here, tmp_path: Path) -> Seed:
 def test_a_file_of_players_is_seeded_once(wallet: Here, tmp_path: Path) -> None:
     """Running it twice changes nothing; a token given there does not expire, and lies in wait for its player."""
     name, file = f"seeded{next(_numbers)}", tmp_path / "players.csv"
-    file.write_text(f"{HEADER}{name},USD,100.50,5,token_{name},\n{name},EUR,,,,\n{name}-b,USD,1,,,first\n")
+    file.write_text(f"{HEADER}{name},USD,100.50,5,token_{name},\n{name},EUR,0,,,\n{name}-b,USD,1,,,first\n")
     assert wallet("seed", file) == {"rows": 3, "players_added": 2, "accounts_added": 3}
     player = {
         "player_id": name,

@@ -108,7 +108,9 @@ def transaction(db: sqlite3.Connection) -> Iterator[None]:
     try:
         db.execute("COMMIT")
     except sqlite3.Error as error:
-        raise OutcomeUnknown(f"the commit failed: {error}") from error
+        raise OutcomeUnknown(
+            f"a commit failed ({error}); only a restart finds out whether it happened, so see to the disk and start again"
+        ) from error
 
 
 async def connect(path: Path, *, read_only: bool = False) -> Connection:
