@@ -109,7 +109,7 @@ def transaction(db: sqlite3.Connection) -> Iterator[None]:
         db.execute("COMMIT")
     except sqlite3.Error as error:
         raise OutcomeUnknown(
-            f"a commit failed ({error}); only a restart finds out whether it happened, so see to the disk and start again"
+            f"a commit failed ({error}); only a restart finds out whether it happened: see to the disk, start again"
         ) from error
 
 
