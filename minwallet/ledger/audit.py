@@ -35,9 +35,6 @@ class Audit:
             self._owners[account_id] = owner
             self._accounts.setdefault(account_id, Account(account_id, 0, 0, genesis(*owner)))
 
-    def knows(self, account_id: int) -> bool:
-        return account_id in self._accounts
-
     def feed(self, entries: Iterable[Entry]) -> None:
         """The next rows of the ledger."""
         for entry in entries:
