@@ -2,6 +2,7 @@
 
 import asyncio
 import gc
+import logging
 import os
 import secrets
 import signal
@@ -69,9 +70,6 @@ def serve(settings: Settings, announce: Callable[[str], None]) -> None:
         raise UnusableFile(f"{settings.db} is served by process {owner.pid} at {owner.serves}; stop that one first")
     try:
         with _listen(settings.host, settings.port) as public, _listen("127.0.0.1", 0) as private:
-            # uvicorn raises the signal again when it has stopped, and by then there is still a file to close.
-            for number in (signal.SIGINT, signal.SIGTERM):
-                signal.signal(number, lambda *_: None)
             config = _configure(settings)
             with asyncio.Runner(loop_factory=config.get_loop_factory()) as runner:
                 runner.run(_serve(settings, config, [public, private], owner, announce))
@@ -92,14 +90,17 @@ async def _serve(
     async with open_wallet(settings.db, create=True, check=True) as wallet:
         config.app = create_app(wallet, settings, private_port, key)
         server = uvicorn.Server(config)
-        wallet.when_broken(lambda: setattr(server, "should_exit", True))
+        wallet.store.when_broken(lambda: setattr(server, "should_exit", True))
         _calm_the_collector()
         _stay_on_one_cpu()
         owner.announce(Desk(os.getpid(), f"http://127.0.0.1:{private_port}", key, serves))
         announce(serves)
+        # uvicorn raises the signal again when it has stopped, and by then there is still a file to close.
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, lambda *_: setattr(server, "should_exit", True))
         await server.serve(sockets=sockets)
-        if wallet.broken:
-            raise wallet.broken
+        if wallet.store.broken:
+            raise wallet.store.broken
 
 
 def _calm_the_collector() -> None:
@@ -117,6 +118,8 @@ def _stay_on_one_cpu() -> None:
 
 
 def _configure(settings: Settings) -> uvicorn.Config:
+    # What uvicorn has to say of strangers' requests is nothing that an operator could act on.
+    logging.getLogger("uvicorn").setLevel(logging.ERROR)
     return uvicorn.Config(
         "",
         http=OneWrite,
@@ -125,6 +128,7 @@ def _configure(settings: Settings) -> uvicorn.Config:
         lifespan="off",
         ws="none",
         server_header=False,
+        headers=[("cache-control", "no-store")],
         # Only an allow list needs to know who called, so only then is a proxy's word for it asked.
         proxy_headers=bool(settings.callback_allow),
         forwarded_allow_ips=settings.forwarded_allow,
@@ -138,9 +142,11 @@ def _listen(host: str, port: int) -> socket.socket:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
         return socket.create_server((host, port), family=family, backlog=2048)
-    except OSError as error:
-        reason = os.strerror(error.errno) if error.errno and error.errno > 0 else str(error)
-        raise CannotListen(f"cannot listen on {host} port {port}: {reason}; choose another with --port") from error
+    except (OSError, TypeError, ValueError) as error:
+        number = error.errno if isinstance(error, OSError) else None
+        reason = os.strerror(number) if number and number > 0 else str(error)
+        choose = "choose another with --host or --port"
+        raise CannotListen(f"cannot listen on {host} port {port}: {reason}; {choose}") from error
 
 
 def _url(host: str, port: int) -> str:

@@ -40,6 +40,13 @@ class Settings(BaseSettings):
             return value
         return tuple(ip_network(part.strip()) for part in value.split(",") if part.strip())
 
+    @field_validator("db")
+    @classmethod
+    def _is_a_path(cls, path: Path) -> Path:
+        if "\0" in str(path):
+            raise ValueError("a path has no zero bytes")
+        return path
+
     @model_validator(mode="after")
     def _believe_no_stranger(self) -> Self:
         if self.callback_allow and "*" in self.forwarded_allow:
@@ -64,6 +71,8 @@ def load_settings(**overrides: object) -> Settings:
     given = {name: value for name, value in overrides.items() if value is not None}
     try:
         return Settings(**given)  # type: ignore[arg-type]  # pydantic checks what mypy cannot
+    except UnicodeDecodeError as error:
+        raise BadSettings("the file .env is not UTF-8 text; save it as UTF-8") from error
     except ValidationError as error:
         first = error.errors()[0]
         field = str(first["loc"][0]) if first["loc"] else ""

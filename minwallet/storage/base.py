@@ -7,7 +7,7 @@ A store keeps these promises:
 - one connection writes, in one process; a transaction row is never changed or removed.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from enum import StrEnum
 from typing import NamedTuple, Protocol
 
@@ -128,7 +128,15 @@ class AuditPage(NamedTuple):
 
 
 class Store(Protocol):
-    """A durable wallet. Every method may raise StoreFault."""
+    """A durable wallet. Every method may raise StoreFault.
+
+    After an OutcomeUnknown, which is kept in `broken`, nothing more is written.
+    """
+
+    broken: OutcomeUnknown | None
+
+    def when_broken(self, stop: Callable[[], None]) -> None:
+        """Call `stop` once, when a commit has failed and only a restart can tell what is in the file."""
 
     async def apply(self, orders: Sequence[Order], now_ms: int) -> list[Outcome]:
         """Decide the orders in turn and write what they decide, in one transaction; at most one order a player."""

@@ -1,6 +1,6 @@
 """The store in plain Python: the reference engine that the tests hold the others against. Nothing of it lasts."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from minwallet.ledger.audit import Owner
@@ -16,6 +16,7 @@ from minwallet.storage.base import (
     Opened,
     Opening,
     Order,
+    OutcomeUnknown,
     Player,
     PlayerStatus,
     SessionRow,
@@ -58,6 +59,7 @@ class MemoryStore:
     _sessions: list[_Session] = field(default_factory=list)
     _entries: list[Entry] = field(default_factory=list)
     _trails: dict[Key, Trail] = field(default_factory=dict)
+    broken: OutcomeUnknown | None = None
 
     async def apply(self, orders: Sequence[Order], now_ms: int) -> list[Outcome]:
         return [self._apply(order, now_ms) for order in orders]
@@ -237,6 +239,9 @@ class MemoryStore:
 
     async def count_entries(self) -> int:
         return len(self._entries)
+
+    def when_broken(self, stop: Callable[[], None]) -> None:
+        """There is no commit that could fail."""
 
     async def close(self) -> None:
         """Nothing is held."""

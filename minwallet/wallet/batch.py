@@ -2,8 +2,7 @@
 
 One task writes. It takes what is waiting, applies it as a batch, and only after the commit tells each waiter what came
 of its order; a waiter that has gone is not missed. A batch that the file refuses is applied again one order at a time,
-so that a neighbour never pays for another's fault. A commit whose outcome is unknown stops the writer for good: every
-order from then on fails, until a restart has found out what is in the file.
+so that a neighbour never pays for another's fault.
 """
 
 import asyncio
@@ -11,7 +10,7 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from minwallet.ledger.outcomes import Outcome
-from minwallet.storage.base import ConstraintFault, Order, OutcomeUnknown, Store, StoreFault
+from minwallet.storage.base import ConstraintFault, Order, Store, StoreFault
 
 MAX_ORDERS = 512
 """The most orders in one transaction: the statements are cheapest together, but nobody should wait for thousands."""
@@ -31,8 +30,6 @@ class BatchWriter:
         self._clock_ms = clock_ms
         self._waiting: list[_Waiting] = []
         self._task: asyncio.Task[None] | None = None
-        self.broken: OutcomeUnknown | None = None
-        self.on_broken: Callable[[], None] = lambda: None
 
     def submit(self, order: Order, settled: Callable[[], None]) -> "asyncio.Future[Outcome]":
         """The future outcome; it fails with StoreFault where the store does. Cancelling it does not stop the order.
@@ -68,8 +65,6 @@ class BatchWriter:
 
     async def _write_batch(self, batch: Sequence[_Waiting]) -> None:
         try:
-            if self.broken:
-                raise self.broken
             outcomes = await self._store.apply([waiting.order for waiting in batch], self._clock_ms())
         except ConstraintFault as fault:
             if len(batch) > 1:
@@ -77,11 +72,6 @@ class BatchWriter:
                     await self._write_batch([one])
             else:
                 _fail(batch, fault)
-        except OutcomeUnknown as fault:
-            if self.broken is None:
-                self.broken = fault
-                self.on_broken()
-            _fail(batch, fault)
         except Exception as fault:
             _fail(batch, fault)
         else:

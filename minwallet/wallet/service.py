@@ -13,7 +13,7 @@ from functools import partial
 
 from minwallet.ledger.commands import Authenticate, Balance, Command
 from minwallet.ledger.outcomes import Outcome, Stranger
-from minwallet.storage.base import Bearer, Order, Store, StoreFault
+from minwallet.storage.base import Bearer, Order, Store
 from minwallet.wallet.batch import BatchWriter
 from minwallet.wallet.locks import PlayerLocks
 from minwallet.wallet.sessions import Sessions
@@ -33,15 +33,6 @@ class Wallet:
         self.locks = PlayerLocks()
         self._sessions = Sessions(store)
         self._batch = BatchWriter(store, clock_ms)
-
-    @property
-    def broken(self) -> StoreFault | None:
-        """Why nothing can be written any more, if that is so."""
-        return self._batch.broken
-
-    def when_broken(self, stop: Callable[[], None]) -> None:
-        """Call `stop` when a commit has failed and only a restart can tell what is in the file."""
-        self._batch.on_broken = stop
 
     async def call(
         self, token: str, command: Command, protocol: str, *, ids_per_currency: bool, wallet_token: str | None = None

@@ -20,7 +20,8 @@ def new_token() -> str:
 
 def new_session(token: str, expires_at_ms: int | None) -> NewSession:
     """How a token is written down: its hash, and a beginning to recognise it by."""
-    return NewSession(hash_token(token), f"{token[:6]}…", expires_at_ms)
+    hint = token[: min(6, len(token) // 4)]
+    return NewSession(hash_token(token), f"{hint}…", expires_at_ms)
 
 
 def hash_token(token: str) -> bytes:

@@ -6,18 +6,16 @@ from starlette.routing import Route
 
 from minwallet.wallet.service import Wallet
 
-NO_STORE = {"cache-control": "no-store"}
-
 
 def routes(wallet: Wallet, sqlite_version: str) -> list[Route]:
     async def healthz(request: Request) -> JSONResponse:
         del request
-        return JSONResponse({"status": "ok"}, headers=NO_STORE)
+        return JSONResponse({"status": "ok"})
 
     async def readyz(request: Request) -> JSONResponse:
         del request
-        reasons = [str(wallet.broken)] if wallet.broken else []
+        reasons = [str(wallet.store.broken)] if wallet.store.broken else []
         found = {"ready": not reasons, "reasons": reasons, "sqlite": sqlite_version}
-        return JSONResponse(found, 503 if reasons else 200, headers=NO_STORE)
+        return JSONResponse(found, 503 if reasons else 200)
 
     return [Route("/healthz", healthz), Route("/readyz", readyz)]

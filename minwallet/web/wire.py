@@ -8,6 +8,9 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+LONGEST_HEAD = 64 * 1024
+"""How many bytes a request's line and headers may have; whoever sends more is not a provider."""
+
 
 class FixedPaths:
     """An ASGI application that finds routes without parameters at once, and leaves the rest to `app`."""
@@ -26,10 +29,28 @@ class FixedPaths:
 
 
 class OneWrite(HttpToolsProtocol):
-    """uvicorn's protocol, with an answer's head and body in one system call and one packet instead of two."""
+    """uvicorn's protocol, with an answer's head and body in one system call and one packet instead of two, and with an
+    end to how long a request's head may be."""
+
+    _in_head = False
+    _head_bytes = 0
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as its base has it
         super().connection_made(_Gathering(transport, self.loop))  # type: ignore[arg-type]  # it is one by delegation
+
+    def data_received(self, data: bytes) -> None:
+        super().data_received(data)
+        self._head_bytes = self._head_bytes + len(data) if self._in_head else 0
+        if self._head_bytes > LONGEST_HEAD:
+            self.transport.close()
+
+    def on_message_begin(self) -> None:
+        self._in_head = True
+        super().on_message_begin()
+
+    def on_headers_complete(self) -> None:
+        self._in_head = False
+        super().on_headers_complete()
 
 
 class _Gathering:

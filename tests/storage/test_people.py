@@ -129,8 +129,8 @@ def test_sessions_are_listed_newest_first(store: Store, run: Run) -> None:
     run(store.add_session(2, new_session("second_token", NOW + 10), NOW + 1))
     run(store.add_session(3, new_session("bobs_token", None), NOW + 2))
     assert run(store.list_sessions(ann.player_key)) == [
-        SessionRow("second…", "EUR", NOW + 1, NOW + 10, None),
-        SessionRow("first_…", "USD", NOW, None, None),
+        SessionRow("sec…", "EUR", NOW + 1, NOW + 10, None),
+        SessionRow("fi…", "USD", NOW, None, None),
     ]
 
 

@@ -2,9 +2,10 @@
 
 import asyncio
 import sqlite3
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import TypeVar
 
 import pytest
 
@@ -12,10 +13,13 @@ from minwallet.ledger.commands import Bet, Movement
 from minwallet.ledger.outcomes import Applied, Outcome
 from minwallet.storage.base import ConstraintFault, Opening, Order, OutcomeUnknown, StoreFault
 from minwallet.storage.sqlite import SqliteStore
+from minwallet.storage.sqlite.connection import Connection
 from minwallet.wallet.desk import verify
 from minwallet.wallet.service import Wallet
 
 PLAYERS = 64
+
+T = TypeVar("T")
 
 
 class WatchedStore(SqliteStore):
@@ -32,9 +36,12 @@ class WatchedStore(SqliteStore):
         self.batches.append([order.account_id for order in orders])
         self.began.set()
         await self.gate.wait()
+        return await super().apply(orders, now_ms)
+
+    async def _run(self, writer: Connection, work: Callable[[sqlite3.Connection], T]) -> T:
         if self.fault:
             raise self.fault
-        return await super().apply(orders, now_ms)
+        return await super()._run(writer, work)
 
 
 @asynccontextmanager
@@ -127,7 +134,7 @@ def test_an_unknown_outcome_stops_the_writer(db: Path) -> None:
     async def run() -> None:
         async with wallet_at(db) as (wallet, store):
             told: list[str] = []
-            wallet.when_broken(lambda: told.append("stop"))
+            store.when_broken(lambda: told.append("stop"))
             store.fault = OutcomeUnknown("the disk is gone")
             with pytest.raises(OutcomeUnknown):
                 await wallet.move(bet(1, 1), 1)
@@ -135,9 +142,23 @@ def test_an_unknown_outcome_stops_the_writer(db: Path) -> None:
             with pytest.raises(OutcomeUnknown):
                 await wallet.move(bet(2, 2), 2)
             assert told == ["stop"]
-            assert str(wallet.broken) == "the disk is gone"
-            assert len(store.batches) == 1
+            assert str(store.broken) == "the disk is gone"
             assert len(wallet.locks) == 0
+
+    asyncio.run(run())
+
+
+def test_an_unknown_outcome_of_the_operator_stops_the_writer_too(db: Path) -> None:
+    """Whoever's commit it was: the file may hold what nobody was told of, so nothing more is written."""
+
+    async def run() -> None:
+        async with wallet_at(db) as (wallet, store):
+            store.fault = OutcomeUnknown("the disk is gone")
+            with pytest.raises(OutcomeUnknown):
+                await store.open_accounts([Opening("default", "ghost", "USD", 500, 0)], 0)
+            store.fault = None
+            with pytest.raises(OutcomeUnknown):
+                await wallet.move(bet(1, 1), 1)
 
     asyncio.run(run())
 
@@ -152,7 +173,7 @@ def test_a_fault_before_the_commit_is_over_with_its_batch(db: Path) -> None:
                 await wallet.move(bet(1, 1), 1)
             store.fault = None
             assert isinstance(await wallet.move(bet(1, 1), 1), Applied)
-            assert wallet.broken is None
+            assert store.broken is None
 
     asyncio.run(run())
 

@@ -2,6 +2,7 @@
 
 import json
 import socket
+from contextlib import suppress
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -46,6 +47,9 @@ def test_every_answer_forbids_storing(server: Server) -> None:
         server.http.get("/api/user/authenticate?access_token=nobody"),
         server.http.get("/healthz"),
         server.http.get("/readyz"),
+        server.http.get("/nothing"),
+        server.http.post("/control"),
+        server.http.post("/healthz"),
     ]
     assert {answer.headers["cache-control"] for answer in answers} == {"no-store"}
 
@@ -72,6 +76,18 @@ def test_a_query_over_2_kib_is_414(server: Server) -> None:
     assert server.http.get(longest).json()["status_code"] == 1
     response = server.http.get(f"{longest}x")
     assert (response.status_code, response.json()["status_code"]) == (414, 2001)
+
+
+@pytest.mark.parametrize("head", [b"GET /", b"GET / HTTP/1.1\r\nx: ", b"GET / HTTP/1.1\r\nx: y\r\n"])
+def test_a_head_without_an_end_is_cut_off(server: Server, head: bytes) -> None:
+    """Nobody keeps the server busy with an address or with headers that never end."""
+    more = b"x: y\r\n" * 1024 if head.endswith(b"\n") else b"a" * 8192
+    address = (urlsplit(server.url).hostname, urlsplit(server.url).port)
+    with socket.create_connection(address) as connection, suppress(ConnectionError):
+        connection.sendall(head + more * 64)
+        while connection.recv(4096):
+            pass
+    assert server.http.get("/healthz").status_code == 200
 
 
 @pytest.mark.parametrize("path", ["/wallet/", "/wallets", "/api/bet/", "/api/betwins", "/wallet/a/b", "/control", "/"])

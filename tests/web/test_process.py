@@ -3,13 +3,15 @@
 import asyncio
 import json
 import signal
+import subprocess
+import sys
 from itertools import count
 from pathlib import Path
 
 import httpx2
 import pytest
 
-from tests.support import Cli, Server, serving
+from tests.support import PATIENCE_S, Cli, Server, environment, serving
 
 CLIENTS = 16
 
@@ -30,6 +32,19 @@ def test_it_stops_when_told(db: Path, number: signal.Signals) -> None:
         server.http.get("/healthz")
         assert server.stop(number) == 0
     assert "Traceback" not in server.log.read_text()
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_it_stops_when_told_while_it_starts(db: Path, number: signal.Signals) -> None:
+    """A signal that comes before it is ready is not lost."""
+    side_file = db.with_name("wallet.db.owner")
+    command = [sys.executable, "-m", "minwallet", "--db", str(db), "serve", "--port", "0"]
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=environment()) as process:
+        while not side_file.exists():
+            assert process.poll() is None
+        process.send_signal(number)
+        process.wait(PATIENCE_S)
+    Cli(db).player()
 
 
 def test_a_second_server_says_who_holds_the_file(db: Path) -> None:

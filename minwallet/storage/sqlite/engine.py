@@ -16,6 +16,7 @@ from minwallet.storage.base import (
     Opened,
     Opening,
     Order,
+    OutcomeUnknown,
     Player,
     PlayerStatus,
     SessionRow,
@@ -51,6 +52,8 @@ class SqliteStore:
     def __init__(self, reader: Connection, writer: Connection | None) -> None:
         self._reader = reader
         self._writer = writer
+        self.broken: OutcomeUnknown | None = None
+        self._stop: Callable[[], None] = lambda: None
 
     @classmethod
     async def open(cls, path: Path, *, create: bool, check: bool = False) -> Self:
@@ -84,6 +87,9 @@ class SqliteStore:
         await self._reader.close()
         if self._writer:
             await self._writer.close()
+
+    def when_broken(self, stop: Callable[[], None]) -> None:
+        self._stop = stop
 
     async def apply(self, orders: Sequence[Order], now_ms: int) -> list[Outcome]:
         return await self._write(lambda db: batch.apply(db, orders, now_ms))
@@ -147,4 +153,14 @@ class SqliteStore:
 
         if self._writer is None:
             raise StoreFault("this store only reads; ask the process that owns the file")
-        return await self._writer.run(in_transaction)
+        if self.broken:
+            raise self.broken
+        try:
+            return await self._run(self._writer, in_transaction)
+        except OutcomeUnknown as fault:
+            self.broken = fault
+            self._stop()
+            raise
+
+    async def _run(self, writer: Connection, work: Callable[[sqlite3.Connection], T]) -> T:
+        return await writer.run(work)
