@@ -50,11 +50,11 @@ async def open_wallet(path: Path, *, create: bool, check: bool = False) -> Async
 
 def create_app(wallet: Wallet, settings: Settings, desk_port: int, desk_key: str) -> ASGIApp:
     """Everything the server answers."""
-    log = AccessLog(sys.stderr)
     prefix = f"/{settings.callback_key}" if settings.callback_key else ""
     provider: list[Route] = []
     for name in PROTOCOLS:
-        provider += Gateway(load_protocol(name), wallet, settings.callback_allow, log).routes(prefix)
+        gateway = Gateway(load_protocol(name), wallet, settings.callback_allow, AccessLog(sys.stderr, name))
+        provider += gateway.routes(prefix)
     operator = [*ops.routes(wallet, SqliteStore.sqlite_version), *control.routes(wallet, desk_port, desk_key)]
     app = Starlette(routes=[*provider, *operator])
     # A provider that adds a slash shall get a plain 404, not a redirect that it would follow with another method.
@@ -111,7 +111,9 @@ def _calm_the_collector() -> None:
 
 
 def _stay_on_one_cpu() -> None:
-    """The loop and the writing thread take turns at the interpreter's lock, and a turn is cheapest on one CPU."""
+    """The loop and the writing thread take turns at the interpreter's lock; turns are cheapest when there are few of
+    them, and on one CPU."""
+    sys.setswitchinterval(0.05)
     if hasattr(os, "sched_setaffinity"):
         allowed = sorted(os.sched_getaffinity(0))
         os.sched_setaffinity(0, {allowed[os.getpid() % len(allowed)]})

@@ -18,7 +18,7 @@ from minwallet.ledger.outcomes import Applied, Outcome, Refused, Replayed, Shown
 from minwallet.protocols.wire import Call, Holder, Malformed, WireProtocol
 from minwallet.storage.base import StoreFault
 from minwallet.wallet.service import Wallet
-from minwallet.web.access import AccessLog, Line
+from minwallet.web.access import AccessLog
 
 LONGEST_BODY, LONGEST_QUERY = 8 * 1024, 2 * 1024
 
@@ -127,8 +127,7 @@ class Gateway:
         return status, self.protocol.complain(complaint, self.wallet.clock_ms())
 
     def _note(self, operation: str, outcome: str, started: float, player: str = "", transaction: str = "") -> None:
-        seconds = perf_counter() - started
-        self.log.write(Line(self.protocol.name, operation, player, transaction, outcome, seconds))
+        self.log.write(operation, player, transaction, outcome, perf_counter() - started)
 
 
 class _Endpoint:
