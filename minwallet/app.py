@@ -111,9 +111,7 @@ def _calm_the_collector() -> None:
 
 
 def _stay_on_one_cpu() -> None:
-    """The loop and the writing thread take turns at the interpreter's lock; turns are cheapest when there are few of
-    them, and on one CPU."""
-    sys.setswitchinterval(0.05)
+    """The loop and the writing thread take turns at the interpreter's lock, and a turn is cheapest on one CPU."""
     if hasattr(os, "sched_setaffinity"):
         allowed = sorted(os.sched_getaffinity(0))
         os.sched_setaffinity(0, {allowed[os.getpid() % len(allowed)]})
