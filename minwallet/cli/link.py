@@ -59,9 +59,9 @@ def with_store(context: typer.Context, work: Callable[[Store], Awaitable[T]]) ->
     path = database(context)
     owner = FileOwner.acquire(path)
     if isinstance(owner, Desk):
-        return asyncio.run(_read_beside_server(path, work))
+        return asyncio.run(_read(SqliteStore.open_read_only(path), work))
     try:
-        return asyncio.run(_read_alone(path, work))
+        return asyncio.run(_read(SqliteStore.open(path, create=False), work))
     finally:
         owner.release()
 
@@ -73,16 +73,8 @@ async def _perform_here(path: Path, request: Request, *, create: bool) -> Reply:
         return _unwrap(await perform(wallet, request))
 
 
-async def _read_alone(path: Path, work: Callable[[Store], Awaitable[T]]) -> T:
-    store = await SqliteStore.open(path, create=False)
-    try:
-        return await work(store)
-    finally:
-        await store.close()
-
-
-async def _read_beside_server(path: Path, work: Callable[[Store], Awaitable[T]]) -> T:
-    store = await SqliteStore.open_read_only(path)
+async def _read(opening: Awaitable[SqliteStore], work: Callable[[Store], Awaitable[T]]) -> T:
+    store = await opening
     try:
         return await work(store)
     finally:
