@@ -92,7 +92,6 @@ async def _serve(
         server = uvicorn.Server(config)
         wallet.store.when_broken(lambda: setattr(server, "should_exit", True))
         _calm_the_collector()
-        _stay_on_one_cpu()
         owner.announce(Desk(os.getpid(), f"http://127.0.0.1:{private_port}", key, serves))
         announce(serves)
         # uvicorn raises the signal again when it has stopped, and by then there is still a file to close.
@@ -108,13 +107,6 @@ def _calm_the_collector() -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(50_000, 20, 20)
-
-
-def _stay_on_one_cpu() -> None:
-    """The loop and the writing thread take turns at the interpreter's lock, and a turn is cheapest on one CPU."""
-    if hasattr(os, "sched_setaffinity"):
-        allowed = sorted(os.sched_getaffinity(0))
-        os.sched_setaffinity(0, {allowed[os.getpid() % len(allowed)]})
 
 
 def _configure(settings: Settings) -> uvicorn.Config:
