@@ -9,6 +9,8 @@ import re
 from typing import Any, assert_never
 from urllib.parse import parse_qsl, urlencode
 
+from pydantic_core import to_json
+
 from minwallet.ledger.commands import (
     Authenticate,
     Balance,
@@ -41,10 +43,6 @@ _PATHS = {
 }
 
 
-# Made once: json.dumps makes a new one for every call that is not of the plainest kind.
-_encode = json.JSONEncoder(separators=(",", ":")).encode
-
-
 class _BadField(ValueError):
     def __init__(self, code: int, message: str) -> None:
         super().__init__(message)
@@ -70,26 +68,26 @@ class Vela:
     def render(self, call: Call, outcome: Outcome | Stranger, holder: Holder | None, now_ms: int) -> bytes:
         del now_ms
         if isinstance(outcome, Stranger):
-            return _write(_failure(*_refusal(outcome.refusal)))
+            return to_json(_failure(*_refusal(outcome.refusal)))
         balances = {"balance": outcome.cash, "balance2": outcome.bonus}
         match outcome:
             case Shown():
                 assert holder is not None
                 member = {"member_id": holder.player_id, "currency": holder.currency}
-                return _write({"status_code": SUCCESS, **member, **balances})
+                return to_json({"status_code": SUCCESS, **member, **balances})
             case Applied(entry) | Replayed(entry) if entry.state is State.CLOSED:
                 # A refund of a ticket that took no money closes it, but there was nothing to give back.
-                return _write({**_failure(*_refusal(Refusal.NO_OPEN_BET)), **balances})
+                return to_json({**_failure(*_refusal(Refusal.NO_OPEN_BET)), **balances})
             case Applied() | Replayed():
-                return _write({"status_code": SUCCESS, **balances})
+                return to_json({"status_code": SUCCESS, **balances})
             case Refused(refusal):
-                return _write({**_failure(*_refusal(refusal)), **balances})
+                return to_json({**_failure(*_refusal(refusal)), **balances})
             case _:
                 assert_never(outcome)
 
     def complain(self, complaint: Malformed, now_ms: int) -> bytes:
         del now_ms
-        return _write(_failure(complaint.code, complaint.message))
+        return to_json(_failure(complaint.code, complaint.message))
 
     def fault_code(self, http_status: int) -> int:
         return UNAVAILABLE if http_status >= 500 else BAD_FIELD
@@ -157,7 +155,7 @@ class _Fields:
 
     def detail(self, name: str, value: object | None) -> str | None:
         """The protocol's own part of a request's content, in the ledger's words."""
-        return None if value is None else _encode({name: value})
+        return None if value is None else to_json({name: value}).decode()
 
 
 def _command(operation: str, fields: _Fields) -> Authenticate | Bet | Settle | BetWin | Cancel:
@@ -227,7 +225,3 @@ def _refusal(refusal: Refusal) -> tuple[int, str]:
 
 def _failure(code: int, message: str) -> dict[str, Any]:
     return {"status_code": code, "message": message}
-
-
-def _write(fields: dict[str, Any]) -> bytes:
-    return _encode(fields).encode()

@@ -10,6 +10,8 @@ import time
 from functools import lru_cache
 from typing import Any, assert_never
 
+from pydantic_core import to_json
+
 from minwallet.ledger.commands import Authenticate, Balance, Bet, BetWin, Cancel, Deposit, Settle, Win, Withdraw
 from minwallet.ledger.entries import Refusal
 from minwallet.ledger.money import MAX_CENTS, MAX_ID
@@ -67,10 +69,10 @@ class WalletV2:
                 fields = _failure(*_refusal(refusal), now_ms)
             case _:
                 assert_never(outcome)
-        return _write(fields)
+        return to_json(fields)
 
     def complain(self, complaint: Malformed, now_ms: int) -> bytes:
-        return _write(_failure(complaint.code, complaint.message, now_ms))
+        return to_json(_failure(complaint.code, complaint.message, now_ms))
 
     def fault_code(self, http_status: int) -> int:
         return UNAVAILABLE if http_status >= 500 else MALFORMED
@@ -92,7 +94,7 @@ class WalletV2:
             case _:
                 assert_never(call.command)
         path = "/wallet" if wallet_token is None else f"/wallet/{wallet_token}"
-        return Exchange(self.method, path, body=_write(fields))
+        return Exchange(self.method, path, body=to_json(fields))
 
     def read(self, body: bytes) -> Answer:
         fields = _read_object(body)
@@ -171,10 +173,6 @@ def _round(round_: str | None) -> dict[str, object]:
     return {} if round_ is None else {"round_id": int(round_)}
 
 
-def _write(fields: dict[str, object]) -> bytes:
-    return _encode(fields).encode()
-
-
 def _read_object(raw: bytes) -> dict[str, Any]:
     try:
         fields = _decode(raw.decode())
@@ -203,9 +201,8 @@ def _no_constants(name: str) -> None:
     raise ValueError(f"{name} is not JSON")
 
 
-# Made once: json.loads and json.dumps make a new one for every call that is not of the plainest kind.
+# Made once: json.loads makes a new one for every call that is not of the plainest kind.
 _decode = json.JSONDecoder(object_pairs_hook=_no_duplicates, parse_constant=_no_constants, parse_int=_whole).decode
-_encode = json.JSONEncoder(separators=(",", ":")).encode
 
 
 def _text(fields: dict[str, Any], name: str, longest: int | None) -> str:

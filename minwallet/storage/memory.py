@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from minwallet.ledger.audit import Owner
-from minwallet.ledger.commands import Authenticate, Balance
+from minwallet.ledger.commands import Question
 from minwallet.ledger.decide import Account, Round, Session, Snapshot, Trail, decide
 from minwallet.ledger.entries import Entry, Kind, State, genesis
 from minwallet.ledger.outcomes import Applied, Outcome, Refused
@@ -65,7 +65,7 @@ class MemoryStore:
         return [self._apply(order, now_ms) for order in orders]
 
     def _apply(self, order: Order, now_ms: int) -> Outcome:
-        assert not isinstance(order.command, Balance | Authenticate)
+        assert not isinstance(order.command, Question)
         account = self._accounts[order.account_id - 1]
         agent = self._players[account.player_key - 1].agent
         space = (agent.name, order.protocol, account.currency if order.ids_per_currency else "")
@@ -73,7 +73,7 @@ class MemoryStore:
         trail = self._trails.get(key, Trail())
         round_id = trail.first.round if trail.first else getattr(order.command, "round", None)
         outcome = decide(self._snapshot(order, trail, self._round(space, account, round_id)), order.command, now_ms)
-        if isinstance(outcome, Applied | Refused) and (entry := outcome.entry):
+        if isinstance(outcome, (Applied, Refused)) and (entry := outcome.entry):
             self._entries.append(entry)
             self._trails[key] = trail.followed_by(entry)
             account.money = Account(entry.account_id, entry.cash_after, entry.bonus_after, entry.hash, entry.seq)

@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable
 from functools import partial
 
-from minwallet.ledger.commands import Authenticate, Balance, Command
+from minwallet.ledger.commands import Command, Question
 from minwallet.ledger.outcomes import Outcome, Stranger
 from minwallet.storage.base import Bearer, Order, Store
 from minwallet.wallet.batch import BatchWriter
@@ -45,7 +45,7 @@ class Wallet:
         if bearer is None or wallet_token not in (None, bearer.wallet_token):
             return Stranger(), None
         order = Order(command, protocol, bearer.account_id, bearer.session_id, ids_per_currency)
-        if isinstance(command, Balance | Authenticate):
+        if isinstance(command, Question):
             return await self.store.look(order, self.clock_ms()), bearer
         return await self.move(order, bearer.player_key), bearer
 

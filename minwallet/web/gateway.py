@@ -13,7 +13,7 @@ from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
 from minwallet.config import Network
-from minwallet.ledger.commands import Authenticate, Balance
+from minwallet.ledger.commands import Question
 from minwallet.ledger.outcomes import Applied, Outcome, Refused, Replayed, Shown, Stranger
 from minwallet.protocols.wire import Call, Holder, Malformed, WireProtocol
 from minwallet.storage.base import StoreFault
@@ -150,7 +150,7 @@ class _Endpoint:
 
 
 def _id(call: Call) -> str:
-    return "" if isinstance(call.command, Balance | Authenticate) else call.command.id
+    return "" if isinstance(call.command, Question) else call.command.id
 
 
 def _word(outcome: Outcome | Stranger) -> str:

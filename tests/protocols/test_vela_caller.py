@@ -30,7 +30,7 @@ NOW_MS = 1_695_266_603_000
 
 def detail(name: str, value: object) -> str | None:
     """What else of a request is content, as the ledger keeps it."""
-    return None if value is None else json.dumps({name: value}, separators=(",", ":"))
+    return None if value is None else json.dumps({name: value}, separators=(",", ":"), ensure_ascii=False)
 
 
 ids = st.integers(0, MAX_ID).map(str)

@@ -11,7 +11,7 @@ from functools import cache
 from itertools import chain
 from typing import Any, NamedTuple
 
-from minwallet.ledger.commands import Authenticate, Balance, Cancel, Win
+from minwallet.ledger.commands import Cancel, Question, Win
 from minwallet.ledger.decide import Account, Round, Session, Snapshot, Trail, decide
 from minwallet.ledger.entries import Entry, Kind, Refusal, State
 from minwallet.ledger.outcomes import Applied, Outcome, Refused
@@ -111,8 +111,8 @@ def apply(db: sqlite3.Connection, orders: Sequence[Order], now_ms: int) -> list[
         snapshot = Snapshot(order.protocol, account, is_blocked, session, trail, round_, seq + len(rows))
         outcome = decide(snapshot, order.command, now_ms)
         outcomes.append(outcome)
-        if isinstance(outcome, Applied | Refused) and (entry := outcome.entry):
-            rows.append((key[0], _part(trail, entry), *entry[:4], *entry[5:]))
+        if isinstance(outcome, (Applied, Refused)) and (entry := outcome.entry):
+            rows.append((key[0], _part(trail, entry), *_columns(entry)))
             new_trails[key] = trail.followed_by(entry)
     _write(db, rows)
     return outcomes
@@ -126,7 +126,7 @@ def look(db: sqlite3.Connection, order: Order, now_ms: int) -> Outcome:
 
 
 def _id(order: Order) -> str | None:
-    return None if isinstance(order.command, Balance | Authenticate) else order.command.id
+    return None if isinstance(order.command, Question) else order.command.id
 
 
 def _read_subjects(db: sqlite3.Connection, orders: Sequence[Order]) -> tuple[list[Subject], int]:
@@ -156,6 +156,11 @@ def make_entry(row: Sequence[Any]) -> Entry:
     """An entry of the columns of ENTRY."""
     kind, state, refusal, hash_ = _KINDS[row[5]], _STATES[row[16]], _REFUSALS[row[17]], bytes.fromhex(row[18])
     return Entry._make((*row[:5], kind, *row[6:16], state, refusal, hash_))
+
+
+def _columns(entry: Entry) -> tuple[Any, ...]:
+    """The columns of ADD_ENTRIES from `seq` on; sqlite3 takes its time over any text that is not plain `str`."""
+    return (*entry[:4], str(entry.kind), *entry[6:16], str(entry.state), *entry[17:])
 
 
 def _write(db: sqlite3.Connection, rows: Sequence[tuple[Any, ...]]) -> None:
