@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import httpx2
@@ -33,16 +34,20 @@ def test_the_same_bet_fifty_times_at_once_is_one_debit(server: Server) -> None:
     server.cli.assert_clean()
 
 
-def test_sixty_four_players_at_once(server: Server) -> None:
-    """Each of 64 players who bet at the same moment is debited the own stake."""
-    players = [server.cli.player() for _ in range(8)]
-    sessions = [(player, server.cli.session(player)) for player in players for _ in range(8)]
+def test_sixty_four_players_at_once(server: Server, tmp_path: Path) -> None:
+    """Each of 64 players who bet at the same moment is debited the own stakes."""
+    numbers = range(64)
+    csv = tmp_path / "players.csv"
+    csv.write_text("player_id,currency,balance,token\n" + "".join(f"crowd{n},USD,100,crowd_{n}\n" for n in numbers))
+    server.cli("seed", csv)
     calls: list[Call] = [
-        {"code": token, "type": "bet", "bet": 10, "id": 8_100_000 + number, "game": 1}
-        for number, (_, token) in enumerate(sessions)
+        {"code": f"crowd_{n}", "type": "bet", "bet": 10 + n, "id": 8_100_000 + 64 * turn + n, "game": 1}
+        for turn in range(5)
+        for n in numbers
     ]
     assert {answer["result"] for answer in at_once(server, calls)} == {1}
-    assert [server.cli.account(player) for player in players] == [(10_000 - 80, 0)] * 8
+    cash = {each["player_id"]: each["accounts"][0]["cash"] for each in server.cli("player", "list")["players"]}
+    assert [cash[f"crowd{n}"] for n in numbers] == [10_000 - 5 * (10 + n) for n in numbers]
     server.cli.assert_clean()
 
 
