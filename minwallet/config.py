@@ -1,5 +1,6 @@
 """The settings: one frozen object, and the only reader of the environment (`MINWALLET_…`, and a `.env` file)."""
 
+import re
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from pathlib import Path
 from typing import Annotated, Self
@@ -45,14 +46,18 @@ class Settings(BaseSettings):
     def _is_a_path(cls, path: Path) -> Path:
         if "\0" in str(path):
             raise ValueError("a path has no zero bytes")
-        return path
+        try:
+            # One file has one side file and one lock, whatever it is called.
+            return path.resolve() if path.is_symlink() else path
+        except (OSError, RuntimeError):
+            return path  # whoever opens it says what is wrong with it
 
     @model_validator(mode="after")
     def _believe_no_stranger(self) -> Self:
-        if self.callback_allow and "*" in self.forwarded_allow:
+        if self.callback_allow and re.search(r"\*|/0+\s*(,|$)", self.forwarded_allow):
             raise ValueError(
-                "MINWALLET_FORWARDED_ALLOW=* lets any caller choose the address that MINWALLET_CALLBACK_ALLOW checks;"
-                " name the proxy's address instead"
+                f"MINWALLET_FORWARDED_ALLOW={self.forwarded_allow} lets any caller choose the address that"
+                " MINWALLET_CALLBACK_ALLOW checks; name the proxy's address instead"
             )
         return self
 

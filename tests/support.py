@@ -4,6 +4,7 @@ import json
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -12,7 +13,7 @@ from contextlib import contextmanager
 from itertools import count
 from pathlib import Path
 from typing import Any, NamedTuple
-from urllib.parse import urlencode
+from urllib.parse import urlencode, urlsplit
 
 import httpx2
 
@@ -124,6 +125,13 @@ class Server:
                 return found[1]
             time.sleep(0.02)
         raise AssertionError(f"the server did not start: {self.log.read_text()}")
+
+    def connect(self) -> socket.socket:
+        """A connection for what no client library would send."""
+        url = urlsplit(self.url)
+        connection = socket.create_connection((url.hostname, url.port), PATIENCE_S)
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, True)
+        return connection
 
     def wallet_v2(self, path: str = "/wallet", **fields: object) -> dict[str, Any]:
         """A call of wallet-v2, and what the answer says apart from the time."""

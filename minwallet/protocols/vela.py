@@ -119,11 +119,10 @@ class _Fields:
 
     def __init__(self, query: bytes) -> None:
         self._values: dict[str, list[str]] = {}
-        try:
-            for name, value in parse_qsl(query.decode("ascii"), keep_blank_values=True, errors="strict"):
-                self._values.setdefault(name, []).append(value)
-        except ValueError:
-            raise _BadField(BAD_FIELD, "the query is not percent-encoded UTF-8") from None
+        # What is not UTF-8 is kept as something unprintable, for the parameter that it is in to refuse.
+        text = query.decode("ascii", "surrogateescape")
+        for name, value in parse_qsl(text, keep_blank_values=True, errors="surrogateescape"):
+            self._values.setdefault(name, []).append(value)
 
     def only(self, name: str, code: int, message: str) -> str:
         """A required parameter's value."""

@@ -7,6 +7,7 @@ here. A transaction id "is unique within one currency", so ids are looked up per
 
 import json
 import time
+from collections import Counter
 from functools import lru_cache
 from typing import Any, assert_never
 
@@ -176,8 +177,6 @@ def _round(round_: str | None) -> dict[str, object]:
 def _read_object(raw: bytes) -> dict[str, Any]:
     try:
         fields = _decode(raw.decode())
-    except _BadField:
-        raise
     except (ValueError, RecursionError):
         raise _BadField("the body is not JSON") from None
     if not isinstance(fields, dict):
@@ -185,10 +184,11 @@ def _read_object(raw: bytes) -> dict[str, Any]:
     return fields
 
 
-def _no_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """The fields of an object. One that is given twice has no value: nobody knows which of the two was meant."""
     fields = dict(pairs)
     if len(fields) < len(pairs):
-        raise _BadField("the body has a field twice")
+        fields |= {name: None for name, times in Counter(name for name, _ in pairs).items() if times > 1}
     return fields
 
 
@@ -202,7 +202,7 @@ def _no_constants(name: str) -> None:
 
 
 # Made once: json.loads makes a new one for every call that is not of the plainest kind.
-_decode = json.JSONDecoder(object_pairs_hook=_no_duplicates, parse_constant=_no_constants, parse_int=_whole).decode
+_decode = json.JSONDecoder(object_pairs_hook=_once, parse_constant=_no_constants, parse_int=_whole).decode
 
 
 def _text(fields: dict[str, Any], name: str, longest: int | None) -> str:

@@ -1,6 +1,7 @@
 """What lies between uvicorn and the provider's endpoints, so that a call costs little more than the money it moves."""
 
 import asyncio
+import re
 from collections.abc import Iterable
 from typing import Any
 
@@ -10,6 +11,11 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 LONGEST_HEAD = 64 * 1024
 """How many bytes a request's line and headers may have; whoever sends more is not a provider."""
+
+
+# A server that speaks no other protocol ignores an offer of one (RFC 9110, 7.8), but the parser would take all that
+# follows for that other protocol; so it gets to see a field of no meaning and of the same length.
+_UPGRADE = re.compile(rb"\n[Uu][Pp][Gg][Rr][Aa][Dd][Ee]:")
 
 
 class FixedPaths:
@@ -29,17 +35,20 @@ class FixedPaths:
 
 
 class OneWrite(HttpToolsProtocol):
-    """uvicorn's protocol, with an answer's head and body in one system call and one packet instead of two, and with an
-    end to how long a request's head may be."""
+    """uvicorn's protocol, with an answer's head and body in one system call and one packet instead of two, an end to
+    how long a request's head may be, and a deaf ear for offers of other protocols."""
 
     _in_head = False
     _head_bytes = 0
+    _is_over = False
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as its base has it
         super().connection_made(_Gathering(transport, self.loop))  # type: ignore[arg-type]  # it is one by delegation
 
     def data_received(self, data: bytes) -> None:
-        super().data_received(data)
+        if self._is_over:
+            return
+        super().data_received(_UPGRADE.sub(b"\nignored:", data))
         self._head_bytes = self._head_bytes + len(data) if self._in_head else 0
         if self._head_bytes > LONGEST_HEAD:
             self.transport.close()
@@ -51,6 +60,18 @@ class OneWrite(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         self._in_head = False
         super().on_headers_complete()
+        if self.parser.should_upgrade():
+            # CONNECT, or an offer that came in pieces: it is answered, and nothing after it is taken for a request.
+            self.cycle.keep_alive = False
+            self._is_over = True
+
+    def shutdown(self) -> None:
+        """A request that is not whole yet has moved nothing, so a stopping server does not wait for the rest of it."""
+        is_waiting = self.cycle is not None and self.cycle.more_body  # type: ignore[redundant-expr]  # None at first
+        if is_waiting and not self.pipeline:
+            self.transport.close()
+        else:
+            super().shutdown()
 
 
 class _Gathering:

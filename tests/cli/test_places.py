@@ -1,5 +1,6 @@
 """`--db` with what is no wallet file: refused in one line with code 3, and left as it was."""
 
+import os
 import sqlite3
 from collections.abc import Callable
 from contextlib import closing
@@ -55,6 +56,16 @@ def _folder(path: Path) -> Path:
     return path
 
 
+def _pipe(path: Path) -> Path:
+    os.mkfifo(path)
+    return path
+
+
+def _twice_named(path: Path) -> Path:
+    path.with_name("other.db").hardlink_to(_wallet(path))
+    return path
+
+
 PLACES: dict[str, tuple[Callable[[Path], Path], list[str]]] = {
     "a folder": (_folder, ["is a folder", "--db"]),
     "a folder that is missing": (lambda path: path / "wallet.db", ["No such file or directory", "--db"]),
@@ -65,6 +76,8 @@ PLACES: dict[str, tuple[Callable[[Path], Path], list[str]]] = {
     "another program's database": (_somebody_elses, ["another program's database", "--db"]),
     "a folder of the system": (lambda _: Path("/proc/x.db"), ["/proc/x.db", "--db"]),
     "another folder of the system": (lambda _: Path("/sys/x.db"), ["/sys/x.db", "--db"]),
+    "no file": (_pipe, ["not a file", "--db"]),
+    "a file with two names": (_twice_named, ["second name", "copy"]),
     "a name too long": (lambda path: path.with_name("x" * 300), ["too long", "--db"]),
 }
 
@@ -124,6 +137,26 @@ def test_any_name_that_a_file_can_have_will_do(tmp_path: Path) -> None:
     with serving(here.db) as server:
         assert server.cli.account(player) == (10_000, 0)
     assert sorted(file.suffix for file in tmp_path.iterdir()) == [".db", ".log"]
+
+
+def test_a_link_is_the_file_that_it_names(tmp_path: Path, db: Path) -> None:
+    """Whoever comes by another name meets the same wallet and its server; a link to nothing is where one is made."""
+    link = tmp_path / "link.db"
+    link.symlink_to(db)
+    player = Cli(link).player()
+    with serving(db):
+        assert_complaint(Cli(link).run("serve", "--port", 0), 3, str(db), "is served by process")
+        assert Cli(link)("deposit", player, "1")["cash"] == 10_100
+    assert Cli(db).account(player) == (10_100, 0)
+    assert link.is_symlink()
+    assert not db.is_symlink()
+
+
+def test_a_link_that_leads_nowhere_is_refused(db: Path) -> None:
+    """Round in a circle."""
+    db.symlink_to(db.name)
+    for command in COMMANDS:
+        assert_complaint(Here(db).run(*command.split()), 3, str(db), "--db")
 
 
 def test_nobody_else_may_read_the_file(here: Here) -> None:

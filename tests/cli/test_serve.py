@@ -61,9 +61,12 @@ def test_a_protected_server_may_serve_the_world(db: Path, settings: dict[str, st
         ({"MINWALLET_PORT": "abc"}, ["MINWALLET_PORT", "integer"]),
         ({"MINWALLET_PORT": "70000"}, ["MINWALLET_PORT", "65535"]),
         ({"MINWALLET_CALLBACK_KEY": "a/b"}, ["MINWALLET_CALLBACK_KEY"]),
-        (
-            {"MINWALLET_CALLBACK_ALLOW": "10.0.0.0/8", "MINWALLET_FORWARDED_ALLOW": "*"},
-            ["MINWALLET_FORWARDED_ALLOW", "MINWALLET_CALLBACK_ALLOW"],
+        *(
+            (
+                {"MINWALLET_CALLBACK_ALLOW": "10.0.0.0/8", "MINWALLET_FORWARDED_ALLOW": anybody},
+                ["MINWALLET_FORWARDED_ALLOW", "MINWALLET_CALLBACK_ALLOW"],
+            )
+            for anybody in ("*", "127.0.0.1, 0.0.0.0/0", "::/0,127.0.0.1")
         ),
     ],
 )

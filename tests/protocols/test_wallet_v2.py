@@ -170,11 +170,23 @@ def test_deep_nesting_is_refused(deep: str) -> None:
     assert complaint(with_value(BET, "bet", deep))[0] == 100
 
 
-@pytest.mark.parametrize("twice", ['"bet":1,"bet":1', '"bet":1,"b\\u0065t":2', '"code":"t","code":"u"'])
+@pytest.mark.parametrize(
+    "twice",
+    ['"bet":1', '"b\\u0065t":2', '"code":"u"', '"type":"bet"', '"time":""', '"id":3', '"round_id":3', '"game":1'],
+)
 def test_a_field_given_twice_is_refused(twice: str) -> None:
-    """Nobody can know which of the two was meant, not even where they agree."""
-    body = json.dumps(BET).removesuffix("}") + f",{twice}}}"
-    assert complaint(body) == (100, "the body has a field twice")
+    """Nobody can know which of the two was meant, not even where they agree; the field is named."""
+    body = json.dumps(BET | {"time": "", "round_id": 3}).removesuffix("}") + f",{twice}}}"
+    code, message = complaint(body)
+    assert code == 100
+    (name,) = json.loads(f"{{{twice}}}")
+    assert message.startswith(f"{name}: must be ")
+
+
+@pytest.mark.parametrize("twice", ['"extra":1,"extra":2', '"extra":{"a":1,"a":2}', '"\\ud800":1,"\\ud800":2'])
+def test_what_is_ignored_may_be_given_twice(twice: str) -> None:
+    """A field that no rule knows is nobody's business, at any depth."""
+    assert parse(json.dumps(BET).removesuffix("}") + f",{twice}}}") == parse(json.dumps(BET))
 
 
 values = st.recursive(

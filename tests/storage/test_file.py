@@ -109,6 +109,8 @@ def test_a_ledger_row_moves_its_account(raw: sqlite3.Connection) -> None:
         {"account_id": 99},
         {"previous_seq": 4},
         {"id": "'1'"},
+        {"part": 1},
+        {"part": 2},
         {"part": 3},
         {"seq": 3, "previous_seq": 2},
     ],

@@ -4,7 +4,6 @@ import json
 import socket
 from contextlib import suppress
 from pathlib import Path
-from urllib.parse import urlsplit
 
 import httpx2
 import pytest
@@ -82,8 +81,7 @@ def test_a_query_over_2_kib_is_414(server: Server) -> None:
 def test_a_head_without_an_end_is_cut_off(server: Server, head: bytes) -> None:
     """Nobody keeps the server busy with an address or with headers that never end."""
     more = b"x: y\r\n" * 1024 if head.endswith(b"\n") else b"a" * 8192
-    address = (urlsplit(server.url).hostname, urlsplit(server.url).port)
-    with socket.create_connection(address) as connection, suppress(ConnectionError):
+    with server.connect() as connection, suppress(ConnectionError):
         connection.sendall(head + more * 64)
         while connection.recv(4096):
             pass
@@ -173,16 +171,57 @@ def test_a_client_that_leaves_in_the_middle_leaves_nothing_half_done(server: Ser
     token = server.cli.session(player)
     body = json.dumps({"code": token, "type": "bet", "bet": 100, "id": 7_200_001, "game": 1}).encode()
     head = b"POST /wallet HTTP/1.1\r\nhost: x\r\ncontent-length: %d\r\n\r\n" % len(body)
-    address = (urlsplit(server.url).hostname, urlsplit(server.url).port)
     for sent in (head + body[:-1], head[:-2], head):
-        with socket.create_connection(address) as gone:
+        with server.connect() as gone:
             gone.sendall(sent)
     assert server.cli.account(player) == (10_000, 0)
-    with socket.create_connection(address) as gone:
+    with server.connect() as gone:
         gone.sendall(head + body)
     answer = server.wallet_v2(code=token, type="bet", bet=100, id=7_200_001, game=1)
     assert answer == {"credit": 9_900, "result": 1}
     assert server.cli.account(player) == (9_900, 0)
+
+
+def exchange(server: Server, *parts: bytes) -> bytes:
+    """Everything that the server says to these parts, each sent when the one before must have arrived."""
+    received = b""
+    with server.connect() as connection, suppress(OSError):
+        for part in parts:
+            connection.sendall(part)
+            assert server.http.get("/healthz").status_code == 200
+        connection.shutdown(socket.SHUT_WR)
+        while chunk := connection.recv(4096):
+            received += chunk
+    return received
+
+
+@pytest.mark.parametrize("name", [b"Upgrade", b"upgrade", b"UPGRADE"])
+@pytest.mark.parametrize("what", [b"h2c", b"websocket"])
+def test_an_offer_of_another_protocol_is_ignored(server: Server, name: bytes, what: bytes) -> None:
+    """As HTTP asks; some clients make it with every call."""
+    offer = b"host: x\r\nConnection: Upgrade, HTTP2-Settings\r\n%s: %s\r\nHTTP2-Settings: AAM\r\n" % (name, what)
+    head = b"POST /wallet HTTP/1.1\r\n%scontent-length: %d\r\n\r\n" % (offer, len(WALLET_CALL))
+    for parts in ([head, WALLET_CALL], [head + WALLET_CALL]):
+        received = exchange(server, *parts, head + WALLET_CALL)
+        assert received.count(b"HTTP/1.1 200 OK") == received.count(b'"err_code":102') == 2
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        [b"POST /wallet HTTP/1.1\r\nconnection: upgrade\r\nupg", b"rade: h2c\r\ncontent-length: %d\r\n\r\n"],
+        [b"CONNECT x:1 HTTP/1.1\r\nhost: x:1\r\ncontent-length: %d\r\n\r\n"],
+    ],
+    ids=["an offer in pieces", "CONNECT"],
+)
+def test_a_body_is_never_taken_for_a_request(server: Server, head: list[bytes]) -> None:
+    """Where the parser cannot tell what follows, nothing that follows is read."""
+    player = server.cli.player()
+    bet = f"/api/bet?access_token={server.cli.session(player)}&ticket_id=7400001&total_bet=100"
+    inner = f"GET {bet} HTTP/1.1\r\nhost: x\r\n\r\n".encode()
+    received = exchange(server, *head[:-1], head[-1] % len(inner), inner)
+    assert b"status_code" not in received
+    assert server.cli.account(player) == (10_000, 0)
 
 
 def test_pipelined_calls_are_answered_in_order(server: Server) -> None:
@@ -193,7 +232,7 @@ def test_pipelined_calls_are_answered_in_order(server: Server) -> None:
     requests = b"".join(
         f"GET {target}{ticket} HTTP/1.1\r\nhost: x\r\n\r\n".encode() for ticket in (7_300_001, 7_300_002)
     )
-    with socket.create_connection((urlsplit(server.url).hostname, urlsplit(server.url).port)) as connection:
+    with server.connect() as connection:
         connection.sendall(requests)
         received = b""
         while received.count(b"balance2") < 2:

@@ -5,6 +5,7 @@ import json
 import signal
 import subprocess
 import sys
+import time
 from itertools import count
 from pathlib import Path
 
@@ -31,6 +32,17 @@ def test_it_stops_when_told(db: Path, number: signal.Signals) -> None:
     with serving(db) as server:
         server.http.get("/healthz")
         assert server.stop(number) == 0
+    assert "Traceback" not in server.log.read_text()
+
+
+def test_it_does_not_wait_for_half_a_request(db: Path) -> None:
+    """A body that never ends cannot keep a stopping server up, nor does it leave a complaint."""
+    with serving(db) as server, server.connect() as connection:
+        connection.sendall(b"POST /wallet HTTP/1.1\r\nhost: x\r\ncontent-length: 100\r\n\r\n{")
+        assert server.http.get("/healthz").status_code == 200
+        begun = time.monotonic()
+        assert server.stop() == 0
+        assert time.monotonic() - begun < 5
     assert "Traceback" not in server.log.read_text()
 
 

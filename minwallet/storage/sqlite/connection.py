@@ -138,9 +138,9 @@ def _set_up(db: sqlite3.Connection, path: Path, *, read_only: bool) -> None:
 def create_file(path: Path) -> None:
     """An empty file, for its owner's eyes only, before SQLite makes companions with the same mode."""
     try:
-        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
-    except FileExistsError:
-        if path.stat().st_size == 0:
+        if not path.exists():
+            os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
+        elif path.stat().st_size == 0:
             path.chmod(0o600)
     except OSError as error:
         raise UnusableFile(f"cannot create {path}: {error.strerror}; choose another place with --db") from error
@@ -159,6 +159,13 @@ def check_place(path: Path) -> None:
         )
     if path.is_dir():
         raise UnusableFile(f"{path} is a folder; name a file in it with --db, such as {path / 'minwallet.db'}")
+    if path.exists() and not path.is_file():
+        raise UnusableFile(f"{path} is not a file but a device or the like; choose a file with --db")
+    if path.exists() and path.stat().st_nlink > 1:
+        raise UnusableFile(
+            f"{path} has a second name (a hard link), and changes made under one would be lost under the other;"
+            " remove the other name, or work on a copy"
+        )
     if not path.parent.is_dir():
         raise UnusableFile(f"the folder {path.parent} does not exist; create it first, or choose another with --db")
     if _file_system_kind(path.parent) in NETWORK_FILE_SYSTEMS:
