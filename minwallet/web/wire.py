@@ -40,14 +40,11 @@ class OneWrite(HttpToolsProtocol):
 
     _in_head = False
     _head_bytes = 0
-    _is_over = False
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as its base has it
         super().connection_made(_Gathering(transport, self.loop))  # type: ignore[arg-type]  # it is one by delegation
 
     def data_received(self, data: bytes) -> None:
-        if self._is_over:
-            return
         super().data_received(_UPGRADE.sub(b"\nignored:", data))
         self._head_bytes = self._head_bytes + len(data) if self._in_head else 0
         if self._head_bytes > LONGEST_HEAD:
@@ -61,9 +58,8 @@ class OneWrite(HttpToolsProtocol):
         self._in_head = False
         super().on_headers_complete()
         if self.parser.should_upgrade():
-            # CONNECT, or an offer that came in pieces: it is answered, and nothing after it is taken for a request.
+            # CONNECT, or an offer that came in pieces: its answer is the last, so nothing that follows is a request.
             self.cycle.keep_alive = False
-            self._is_over = True
 
     def shutdown(self) -> None:
         """A request that is not whole yet has moved nothing, so a stopping server does not wait for the rest of it."""
