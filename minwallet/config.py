@@ -1,6 +1,5 @@
 """The settings: one frozen object, and the only reader of the environment (`MINWALLET_…`, and a `.env` file)."""
 
-import re
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from pathlib import Path
 from typing import Annotated, Self
@@ -39,7 +38,7 @@ class Settings(BaseSettings):
     def _split_networks(cls, value: object) -> object:
         if not isinstance(value, str):
             return value
-        return tuple(ip_network(part.strip()) for part in value.split(",") if part.strip())
+        return tuple(ip_network(part) for part in _parts(value))
 
     @field_validator("db")
     @classmethod
@@ -54,7 +53,7 @@ class Settings(BaseSettings):
 
     @model_validator(mode="after")
     def _believe_no_stranger(self) -> Self:
-        if self.callback_allow and re.search(r"\*|/0+\s*(,|$)", self.forwarded_allow):
+        if self.callback_allow and any(map(_is_anybody, _parts(self.forwarded_allow))):
             raise ValueError(
                 f"MINWALLET_FORWARDED_ALLOW={self.forwarded_allow} lets any caller choose the address that"
                 " MINWALLET_CALLBACK_ALLOW checks; name the proxy's address instead"
@@ -83,6 +82,17 @@ def load_settings(**overrides: object) -> Settings:
         field = str(first["loc"][0]) if first["loc"] else ""
         name = f"--{field}: " if field in given else f"MINWALLET_{field.upper()}: " if field else ""
         raise BadSettings(f"{name}{first['msg'].removeprefix('Value error, ')}") from error
+
+
+def _parts(text: str) -> list[str]:
+    return [part.strip() for part in text.split(",") if part.strip()]
+
+
+def _is_anybody(proxy: str) -> bool:
+    try:
+        return ip_network(proxy, strict=False).prefixlen == 0
+    except ValueError:
+        return "*" in proxy
 
 
 def _is_loopback(host: str) -> bool:

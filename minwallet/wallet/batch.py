@@ -62,7 +62,7 @@ class BatchWriter:
 
     async def _gather(self) -> None:
         """Let the orders join that are on their way: wait until a few turns of the event loop in a row bring none."""
-        quiet = before = 0
+        quiet = 0
         while quiet < QUIET_TURNS and len(self._waiting) < MAX_ORDERS:
             before = len(self._waiting)
             await asyncio.sleep(0)

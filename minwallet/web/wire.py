@@ -63,11 +63,9 @@ class OneWrite(HttpToolsProtocol):
 
     def shutdown(self) -> None:
         """A request that is not whole yet has moved nothing, so a stopping server does not wait for the rest of it."""
-        is_waiting = self.cycle is not None and self.cycle.more_body  # type: ignore[redundant-expr]  # None at first
-        if is_waiting and not self.pipeline:
+        super().shutdown()
+        if not self.transport.is_closing() and self.cycle.more_body and not self.pipeline:
             self.transport.close()
-        else:
-            super().shutdown()
 
 
 class _Gathering:

@@ -66,7 +66,7 @@ def test_a_protected_server_may_serve_the_world(db: Path, settings: dict[str, st
                 {"MINWALLET_CALLBACK_ALLOW": "10.0.0.0/8", "MINWALLET_FORWARDED_ALLOW": anybody},
                 ["MINWALLET_FORWARDED_ALLOW", "MINWALLET_CALLBACK_ALLOW"],
             )
-            for anybody in ("*", "127.0.0.1, 0.0.0.0/0", "::/0,127.0.0.1")
+            for anybody in ("*", "127.0.0.1, 0.0.0.0/0", "::/0,127.0.0.1", "10.0.0.1/0", "0.0.0.0/0.0.0.0", "10.*")
         ),
     ],
 )

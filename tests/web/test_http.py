@@ -76,6 +76,13 @@ def test_a_query_over_2_kib_is_414(server: Server) -> None:
     assert (response.status_code, response.json()["status_code"]) == (414, 2001)
 
 
+@pytest.mark.parametrize("token", ["%FF", "%ED%A0%80", "%C3"])
+def test_a_token_that_is_no_text_is_nobodys(server: Server, token: str) -> None:
+    """It is a bad token like any other."""
+    answer = server.http.get(f"/api/bet?access_token={token}&ticket_id=1&total_bet=1").json()
+    assert answer == {"status_code": 1, "message": "Invalid Token"}
+
+
 @pytest.mark.parametrize("head", [b"GET /", b"GET / HTTP/1.1\r\nx: ", b"GET / HTTP/1.1\r\nx: y\r\n"])
 def test_a_head_without_an_end_is_cut_off(server: Server, head: bytes) -> None:
     """Nobody keeps the server busy with an address or with headers that never end."""

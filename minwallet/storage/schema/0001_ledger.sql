@@ -62,7 +62,8 @@ CREATE TABLE transactions (
     previous_seq  INTEGER NOT NULL CHECK (previous_seq < seq),
     space_id      INTEGER NOT NULL REFERENCES id_spaces,
     id            TEXT NOT NULL,
-    part          INTEGER NOT NULL,
+    part          INTEGER NOT NULL
+                  CHECK (CASE kind WHEN 'cancel' THEN part = 2 WHEN 'win' THEN part IN (0, 1) ELSE part = 0 END),
     kind          TEXT NOT NULL CHECK (kind IN ('bet', 'win', 'cancel', 'betwin', 'deposit', 'withdraw')),
     round         TEXT,
     game          TEXT,
@@ -75,8 +76,7 @@ CREATE TABLE transactions (
     bonus_after   INTEGER NOT NULL CHECK (bonus_after >= 0),
     state         TEXT NOT NULL CHECK (state IN ('applied', 'refused', 'closed', 'orphan')),
     refusal       TEXT CHECK ((refusal IS NULL) = (state <> 'refused')),
-    hash          BLOB NOT NULL CHECK (length(hash) = 32),
-    CHECK (CASE kind WHEN 'cancel' THEN part = 2 WHEN 'win' THEN part IN (0, 1) ELSE part = 0 END)
+    hash          BLOB NOT NULL CHECK (length(hash) = 32)
 ) STRICT;
 
 CREATE UNIQUE INDEX transactions_by_id ON transactions (space_id, id, part);
