@@ -13,7 +13,7 @@ from typer.core import TyperGroup
 from minwallet import __version__
 from minwallet.cli.main import app
 from minwallet.config import Settings
-from minwallet.protocols import PROTOCOLS, load_protocol
+from minwallet.protocols import PROTOCOLS, SERVICES, load_protocol
 from tests.support import ROOT
 
 MODULES = sorted([*ROOT.glob("minwallet/**/*.py"), *ROOT.glob("tests/**/*.py")])
@@ -102,4 +102,5 @@ def test_a_protocol_is_one_file_and_one_line() -> None:
     """Every protocol of the registry loads, under its own name."""
     assert {load_protocol(name).name for name in PROTOCOLS} == set(PROTOCOLS)
     files = {path.stem for path in (ROOT / "minwallet/protocols").glob("*.py")} - {"__init__", "wire"}
-    assert files == {target.partition(":")[0].rpartition(".")[2] for target in PROTOCOLS.values()}
+    targets = [*PROTOCOLS.values(), *SERVICES.values()]
+    assert files == {target.partition(":")[0].rpartition(".")[2] for target in targets}

@@ -23,10 +23,20 @@ from minwallet.ledger.commands import (
     Win,
     Withdraw,
 )
-from minwallet.ledger.entries import Refusal, State
+from minwallet.ledger.entries import Entry, Kind, Refusal, State
 from minwallet.ledger.money import MAX_CENTS, MAX_ID
 from minwallet.ledger.outcomes import Applied, Outcome, Refused, Replayed, Shown, Stranger
-from minwallet.protocols.wire import Answer, Call, Exchange, Holder, Malformed, is_text
+from minwallet.protocols.wire import (
+    Answer,
+    Call,
+    Exchange,
+    Holder,
+    Launch,
+    Malformed,
+    add_query,
+    is_text,
+    split_query,
+)
 
 SUCCESS, INVALID_TOKEN, INVALID_TRANSACTION, INSUFFICIENT_FUNDS, UNAVAILABLE, BAD_FIELD = 0, 1, 2, 3, 500, 2001
 
@@ -112,6 +122,31 @@ class Vela:
             fields.get("member_id"),
             fields.get("currency"),
         )
+
+    def recall(self, entry: Entry, token: str) -> Call:
+        match entry.kind:
+            case Kind.BET:
+                return Call("bet", token, Bet(entry.id, entry.stake, entry.id, entry.game, entry.detail))
+            case Kind.WIN:
+                return Call("result", token, Settle(entry.id, entry.payout, entry.game, entry.detail))
+            case Kind.BETWIN:
+                return Call("betwin", token, BetWin(entry.id, entry.stake, entry.payout, entry.game))
+            case Kind.CANCEL:
+                return Call("refund", token, Cancel(entry.id))
+            case Kind.DEPOSIT | Kind.WITHDRAW:
+                raise ValueError(f"vela has no {entry.kind}")
+            case _:
+                assert_never(entry.kind)
+
+    def launch(self, launch: Launch) -> str:
+        # "If host_id and access_token is not provided, it is treated as Guest mode."
+        real = {"host_id": launch.agent, "access_token": launch.token} if launch.token else {}
+        return add_query(launch.base, real | {"mode": "singleplayer", "lang": launch.lang, "allow_vertical": "1"})
+
+    def read_launch(self, url: str) -> Launch:
+        base, said = split_query(url)
+        game = base.rpartition("/")[2]
+        return Launch(base, game, said.get("lang", ""), said.get("access_token") or None, said.get("host_id", ""))
 
 
 class _Fields:

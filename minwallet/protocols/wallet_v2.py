@@ -14,10 +14,20 @@ from typing import Any, assert_never
 from pydantic_core import to_json
 
 from minwallet.ledger.commands import Authenticate, Balance, Bet, BetWin, Cancel, Deposit, Settle, Win, Withdraw
-from minwallet.ledger.entries import Refusal
+from minwallet.ledger.entries import Entry, Kind, Refusal
 from minwallet.ledger.money import MAX_CENTS, MAX_ID
 from minwallet.ledger.outcomes import Applied, Outcome, Refused, Replayed, Shown, Stranger
-from minwallet.protocols.wire import Answer, Call, Exchange, Holder, Malformed, is_text
+from minwallet.protocols.wire import (
+    Answer,
+    Call,
+    Exchange,
+    Holder,
+    Launch,
+    Malformed,
+    add_query,
+    is_text,
+    split_query,
+)
 
 MALFORMED, UNKNOWN_TYPE, UNAVAILABLE = 100, 101, 500
 
@@ -106,6 +116,33 @@ class WalletV2:
             raise _BadField("err_code: must be a whole number where result is not 1")
         balance = _cents(fields, "credit") if "credit" in fields else None
         return Answer(code, fields.get("err_desc"), balance)
+
+    def recall(self, entry: Entry, token: str) -> Call:
+        match entry.kind:
+            case Kind.BET:
+                assert entry.round is not None
+                return Call("bet", token, Bet(entry.id, entry.stake, entry.round, entry.game))
+            case Kind.WIN:
+                return Call("win", token, Win(entry.id, entry.payout, entry.round, entry.game))
+            case Kind.CANCEL:
+                return Call("cancel", token, Cancel(entry.id, entry.round))
+            case Kind.BETWIN | Kind.DEPOSIT | Kind.WITHDRAW:
+                raise ValueError(f"wallet-v2 has no {entry.kind}")
+            case _:
+                assert_never(entry.kind)
+
+    def launch(self, launch: Launch) -> str:
+        game, lang = {"gameID": launch.game}, {"lang": launch.lang}
+        if launch.token is None:
+            return add_query(launch.base, {"mode": "demo", **game, **lang})
+        real = {"mode": "real_play", **game, "token": launch.token, **lang, "wallet": launch.agent}
+        return add_query(launch.base, real)
+
+    def read_launch(self, url: str) -> Launch:
+        base, said = split_query(url)
+        is_real = said.get("mode") == "real_play"
+        token, agent = (said.get("token"), said.get("wallet", "")) if is_real else (None, "")
+        return Launch(base, said.get("gameID", ""), said.get("lang", ""), token, agent)
 
 
 def _command(operation: str, fields: dict[str, Any]) -> Balance | Bet | Win | Cancel:

@@ -1,10 +1,14 @@
 """What every wire protocol has in common: the shapes between its bytes and the ledger's commands."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from enum import StrEnum
 from typing import NamedTuple, Protocol
+from urllib.parse import parse_qsl, quote, urlencode
 
 from minwallet.ledger.commands import Command
+from minwallet.ledger.entries import Entry
 from minwallet.ledger.outcomes import Outcome, Stranger
+from minwallet.ledger.tickets import ReportRow
 
 
 class Call(NamedTuple):
@@ -50,6 +54,18 @@ class Answer(NamedTuple):
     currency: str | None = None
 
 
+class Launch(NamedTuple):
+    """What a launch URL says. `base` is the address of the games or of the one game, `agent` how the provider knows
+    the operator. Without a token the game is played with virtual credit: demo mode, guest mode.
+    """
+
+    base: str
+    game: str
+    lang: str
+    token: str | None = None
+    agent: str = ""
+
+
 class WireProtocol(Protocol):
     """Both halves of one protocol. `routes` maps a path to the operation it names, "" where the body names it."""
 
@@ -76,7 +92,81 @@ class WireProtocol(Protocol):
     def read(self, body: bytes) -> Answer:
         """What a wallet's answer says; ValueError for one that makes no sense."""
 
+    def recall(self, entry: Entry, token: str) -> Call:
+        """The provider's call that made this row of the ledger, as the bearer of `token` would make it again."""
+
+    def launch(self, launch: Launch) -> str:
+        """The address that opens a game."""
+
+    def read_launch(self, url: str) -> Launch:
+        """What such an address says; a missing game is ""."""
+
+
+class Game(NamedTuple):
+    """A game of the provider's list. `titles` by language."""
+
+    code: str
+    titles: Mapping[str, str]
+    url: str
+
+
+class ReportPage(NamedTuple):
+    """Rows of the report in the order in which they came to be, and the key from which to ask on."""
+
+    rows: Sequence[ReportRow]
+    key: str
+
+
+class ServiceError(NamedTuple):
+    """The provider understood and says no, with its code."""
+
+    code: int
+    message: str
+
+
+class ReportUnit(StrEnum):
+    """What an amount of 1 in a report is."""
+
+    CENTS = "cents"
+    UNITS = "units"
+
+
+class ServiceProtocol(Protocol):
+    """What a provider offers its operators, both halves: ask and read for the operator, show for the provider.
+
+    The readers raise ValueError, in words, for what makes no sense.
+    """
+
+    routes: Mapping[str, str]
+
+    def ask_games(self, host_id: str) -> Exchange: ...
+
+    def read_games(self, body: bytes) -> list[Game] | ServiceError: ...
+
+    def ask_report(self, host_id: str, key: str) -> Exchange:
+        """`key` is "" at first, later what the last page said."""
+
+    def read_report(self, body: bytes, unit: ReportUnit) -> ReportPage | ServiceError: ...
+
+    def show_games(self, games: Sequence[Game]) -> bytes: ...
+
+    def show_report(self, page: ReportPage) -> bytes: ...
+
+    def show_error(self, error: ServiceError) -> bytes: ...
+
 
 def is_text(value: object, longest: int) -> bool:
     """Whether it is text of printable symbols, at most so many."""
     return isinstance(value, str) and len(value) <= longest and value.isprintable()
+
+
+def add_query(base: str, parameters: Mapping[str, str]) -> str:
+    """`base` with these parameters in their order, percent-encoded, after any that it has."""
+    joint = "" if base.endswith(("?", "&")) else "&" if "?" in base else "?"
+    return f"{base}{joint}{urlencode(parameters, quote_via=quote)}"
+
+
+def split_query(url: str) -> tuple[str, dict[str, str]]:
+    """The address without its query, and what the query says."""
+    base, _, query = url.partition("?")
+    return base, dict(parse_qsl(query, keep_blank_values=True))
