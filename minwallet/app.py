@@ -50,11 +50,9 @@ async def open_wallet(path: Path, *, create: bool, check: bool = False) -> Async
 
 def create_app(wallet: Wallet, settings: Settings, desk_port: int, desk_key: str) -> ASGIApp:
     """Everything the server answers."""
-    prefix = f"/{settings.callback_key}" if settings.callback_key else ""
     provider: list[Route] = []
     for name in PROTOCOLS:
-        gateway = Gateway(load_protocol(name), wallet, settings.callback_allow, AccessLog(sys.stderr, name))
-        provider += gateway.routes(prefix)
+        provider += Gateway(load_protocol(name), wallet, settings, AccessLog(sys.stderr, name)).routes()
     operator = [*ops.routes(wallet, SqliteStore.sqlite_version), *control.routes(wallet, desk_port, desk_key)]
     app = Starlette(routes=[*provider, *operator])
     # A provider that adds a slash shall get a plain 404, not a redirect that it would follow with another method.
@@ -92,7 +90,8 @@ async def _serve(
         server = uvicorn.Server(config)
         wallet.store.when_broken(lambda: setattr(server, "should_exit", True))
         _calm_the_collector()
-        owner.announce(Desk(os.getpid(), f"http://127.0.0.1:{private_port}", key, serves))
+        calls = f"{serves}/{settings.callback_key}".rstrip("/")
+        owner.announce(Desk(os.getpid(), f"http://127.0.0.1:{private_port}", key, serves, calls))
         announce(serves)
         # uvicorn raises the signal again when it has stopped, and by then there is still a file to close.
         for number in (signal.SIGINT, signal.SIGTERM):

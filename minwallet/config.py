@@ -33,6 +33,10 @@ class Settings(BaseSettings):
         description="the proxies whose X-Forwarded-For is believed when callback_allow is checked, separated by commas",
     )
 
+    journal_days: int = Field(
+        30, ge=0, le=36_500, description="how long the provider calls are kept word for word; 0 keeps none"
+    )
+
     @field_validator("callback_allow", mode="before")
     @classmethod
     def _split_networks(cls, value: object) -> object:

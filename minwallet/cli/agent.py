@@ -6,8 +6,8 @@ import typer
 
 from minwallet.cli.link import change, read
 from minwallet.cli.output import JsonFlag, print_json, print_table
-from minwallet.wallet.desk import Reply
-from minwallet.wallet.requests import AgentAdd, AgentList
+from minwallet.protocols.wire import ReportUnit
+from minwallet.wallet.requests import AgentAdd, AgentList, AgentSet, AgentShow, Reply
 
 app = typer.Typer(help="The operators served by this wallet.", no_args_is_help=True)
 
@@ -27,11 +27,55 @@ def add(
     print_json(reply) if as_json else _print([reply])
 
 
+@app.command("set")
+def set_(
+    context: typer.Context,
+    name: Annotated[str, typer.Argument(metavar="NAME", help="The agent.")],
+    wallet_token: Annotated[str | None, typer.Option("--wallet-token", help="wallet-v2's id of the agent.")] = None,
+    host_id: Annotated[str | None, typer.Option("--host-id", help="vela's id of the agent, from the provider.")] = None,
+    service_url: Annotated[
+        str | None, typer.Option("--service-url", help="Where the provider serves game list and report.")
+    ] = None,
+    game_url: Annotated[str | None, typer.Option("--game-url", help="Where wallet-v2's games are launched.")] = None,
+    report_unit: Annotated[
+        ReportUnit | None, typer.Option("--report-unit", help="What the amounts of the report are in.")
+    ] = None,
+    as_json: JsonFlag = False,
+) -> None:
+    """Change an agent's settings; an empty text takes one away."""
+    request = AgentSet(
+        name=name,
+        wallet_token=wallet_token,
+        host_id=host_id,
+        service_url=service_url,
+        game_url=game_url,
+        report_unit=report_unit,
+    )
+    _print_settings(change(context, request), as_json=as_json)
+
+
+@app.command("show")
+def show(
+    context: typer.Context,
+    name: Annotated[str, typer.Argument(metavar="NAME", help="The agent.")] = "default",
+    as_json: JsonFlag = False,
+) -> None:
+    """Show an agent's settings."""
+    _print_settings(read(context, AgentShow(name=name)), as_json=as_json)
+
+
 @app.command("list")
 def list_(context: typer.Context, as_json: JsonFlag = False) -> None:
     """List the agents."""
     reply = read(context, AgentList())
     print_json(reply) if as_json else _print(reply["agents"])
+
+
+def _print_settings(settings: Reply, *, as_json: bool) -> None:
+    if as_json:
+        print_json(settings)
+    else:
+        print_table(["setting", "value"], [(name.replace("_", " "), settings[name]) for name in settings], "")
 
 
 def _print(agents: list[Reply]) -> None:

@@ -20,9 +20,9 @@ from minwallet.cli.output import (
 from minwallet.ledger.money import format_amount
 from minwallet.storage.base import Store
 from minwallet.wallet import desk
-from minwallet.wallet.requests import LedgerRead
+from minwallet.wallet.requests import LedgerRead, Reply
 
-COLUMNS: dict[str, Callable[[desk.Reply], object]] = {
+COLUMNS: dict[str, Callable[[Reply], object]] = {
     "seq>": lambda entry: entry["seq"],
     "at (UTC)": lambda entry: entry["at"].partition(".")[0].replace("T", " "),
     "kind": lambda entry: entry["kind"],
@@ -68,7 +68,7 @@ def ledger(
 def verify(context: typer.Context, as_json: JsonFlag = False) -> None:
     """Recompute every balance and the hash chain from the ledger's rows."""
 
-    async def work(store: Store) -> desk.Reply:
+    async def work(store: Store) -> Reply:
         columns = (TextColumn("verifying"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
         console = Console(stderr=True)
         with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:

@@ -13,8 +13,8 @@ from minwallet.config import load_settings
 from minwallet.storage.base import Store, StoreFault
 from minwallet.storage.owner import PATIENCE_S, Desk, FileOwner
 from minwallet.storage.sqlite import SqliteStore
-from minwallet.wallet.desk import Declined, Reply, perform
-from minwallet.wallet.requests import Envelope, Request
+from minwallet.wallet.desk import Declined, perform
+from minwallet.wallet.requests import Envelope, Reply, Request
 
 T = TypeVar("T")
 

@@ -12,7 +12,7 @@ from typing import Annotated
 import typer
 
 from minwallet import __version__
-from minwallet.cli import agent, ledger, money, player, seed, serve, session
+from minwallet.cli import agent, calls, games, ledger, money, player, report, seed, serve, session
 from minwallet.cli.output import EXIT_REFUSED, EXIT_UNUSABLE, EXIT_USAGE, BadUsage, NoOutput, Refused, print_line
 
 app = typer.Typer(
@@ -31,6 +31,13 @@ app.command("withdraw")(money.withdraw)
 app.add_typer(session.app, name="session")
 app.command("seed")(seed.seed)
 app.command("ledger")(ledger.ledger)
+app.command("show")(calls.show)
+app.command("trigger")(calls.trigger)
+app.command("replay")(calls.replay)
+app.command("games")(games.games)
+app.command("launch")(games.launch)
+app.add_typer(report.app, name="report")
+app.command("reconcile")(report.reconcile)
 app.command("verify")(ledger.verify)
 
 
@@ -77,17 +84,19 @@ def _explain(error: Exception) -> tuple[int, Sequence[str]]:
 
     from minwallet.app import CannotListen
     from minwallet.config import BadSettings
+    from minwallet.provider.service import ProviderFailed, ProviderRefused
     from minwallet.storage.base import StoreFault
+    from minwallet.wallet.agents import Decline
     from minwallet.wallet.requests import explain
 
     match error:
-        case Refused():
+        case Refused() | Decline() | ProviderRefused():
             return EXIT_REFUSED, error.args
         case ValidationError():
             return EXIT_USAGE, [explain(error)]
         case BadUsage() | BadSettings():
             return EXIT_USAGE, [str(error)]
-        case StoreFault() | CannotListen() | NoOutput():
+        case StoreFault() | CannotListen() | ProviderFailed() | NoOutput():
             return EXIT_UNUSABLE, [str(error)]
         case _:
             raise error

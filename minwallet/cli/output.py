@@ -22,6 +22,7 @@ WIDE = 10_000
 
 JsonFlag = Annotated[bool, typer.Option("--json", help="Print one JSON document, for scripts.")]
 AgentName = Annotated[str, typer.Option("--agent", help="The agent whose player it is.")]
+Timeout = Annotated[str, typer.Option("--timeout", help="How long to wait for an answer: 10s, 2m.")]
 CurrencyName = Annotated[str | None, typer.Option("--currency", help="Which currency, where the player has several.")]
 
 

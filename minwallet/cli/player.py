@@ -9,8 +9,7 @@ from minwallet.cli.money import cents
 from minwallet.cli.output import AgentName, JsonFlag, print_json, print_table
 from minwallet.ledger.money import format_amount
 from minwallet.storage.base import PlayerStatus
-from minwallet.wallet.desk import Reply
-from minwallet.wallet.requests import PlayerAdd, PlayerList, PlayerSetStatus, PlayerShow
+from minwallet.wallet.requests import PlayerAdd, PlayerList, PlayerSetStatus, PlayerShow, Reply
 
 app = typer.Typer(help="Players and what they hold.", no_args_is_help=True)
 

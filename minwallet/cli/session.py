@@ -26,7 +26,7 @@ def open_(
     as_json: JsonFlag = False,
 ) -> None:
     """Open a session and print its token, which is shown only now."""
-    request = SessionOpen(agent=agent, player_id=player_id, currency=currency, ttl_s=_seconds(ttl))
+    request = SessionOpen(agent=agent, player_id=player_id, currency=currency, ttl_s=seconds(ttl))
     reply = change(context, request)
     if as_json:
         print_json(reply)
@@ -61,7 +61,8 @@ def revoke(
     print_json(reply) if as_json else print_line("the session is revoked")
 
 
-def _seconds(ttl: str) -> int:
+def seconds(ttl: str) -> int:
+    """A length of time such as 24h, in seconds."""
     match = re.fullmatch(r"([0-9]{1,10})([smhd])", ttl, re.ASCII)
     if match is None:
         raise BadUsage(f"{ttl!r} is not a length of time; write it like 30s, 15m, 24h or 7d")

@@ -5,6 +5,7 @@ the rows that name it. Of both sides what counts is the money that stayed staked
 """
 
 from collections import Counter
+from collections.abc import Sequence
 from enum import StrEnum
 from typing import NamedTuple
 
@@ -80,9 +81,10 @@ FINE = frozenset({Finding.MATCHED, Finding.NOT_DUE, Finding.NO_MONEY})
 
 
 class Horizon(NamedTuple):
-    """Up to when the sides can be compared: what moved since the pull is not due, and an open bet has its time."""
+    """Up to when the sides can be compared: what moved since `due_ms` is not due, and an open bet has its time."""
 
     pulled_at_ms: int
+    due_ms: int
     open_since_ms: int
 
 
@@ -96,11 +98,19 @@ def compare(ours: Ticket | None, theirs: Reported | None, horizon: Horizon) -> F
     # A refunded ticket keeps nothing on either side, so a report that names it has to say that it was called off.
     if theirs and kept == ((0, 0) if ours.is_refunded else (ours.stake, ours.payout)):
         return Finding.MATCHED
-    if ours.moved_at_ms >= horizon.pulled_at_ms or (ours.is_open and theirs is None):
+    if ours.moved_at_ms >= horizon.due_ms or (ours.is_open and theirs is None):
         return Finding.NOT_DUE
     if ours.is_refunded:
         return Finding.REFUND_UNKNOWN
     return Finding.AMOUNT_DIFFERS if theirs else Finding.MISSING_THERE
+
+
+def sum_up(rows: Sequence[ReportRow], currencies: Sequence[str]) -> Reported:
+    """The report's rows of one ticket as one, where `currencies` are those of each row's player."""
+    first = rows[0]
+    stake = sum(row.stake - row.cancelled - row.rejected for row in rows)
+    payout = sum(row.payout for row in rows)
+    return Reported(first.ticket, first.game, first.player_id, currencies[0], stake, payout, first.reported_at)
 
 
 class Difference(NamedTuple):
@@ -139,6 +149,10 @@ class Reconciliation:
         self.differences: list[Difference] = []
         self.ours: dict[Heading, Sums] = {}
         self.theirs: dict[Heading, Sums] = {}
+
+    def headings(self) -> list[Heading]:
+        """What there are totals for, in order."""
+        return sorted(self.ours.keys() | self.theirs.keys())
 
     def meet(self, ours: Ticket | None, theirs: Reported | None, day: str) -> None:
         """A ticket that at least one side knows, and the day it counts for."""

@@ -27,6 +27,7 @@ from minwallet.ledger.entries import Entry, Kind, Refusal, State
 from minwallet.ledger.money import MAX_CENTS, MAX_ID
 from minwallet.ledger.outcomes import Applied, Outcome, Refused, Replayed, Shown, Stranger
 from minwallet.protocols.wire import (
+    REDACTED,
     Answer,
     Call,
     Exchange,
@@ -94,6 +95,13 @@ class Vela:
                 return to_json({**_failure(*_refusal(refusal)), **balances})
             case _:
                 assert_never(outcome)
+
+    def redact(self, call: Call, raw: bytes, now_ms: int) -> str:
+        query = raw.decode("ascii", "backslashreplace")
+        redacted = query.replace(f"access_token={call.token}", f"access_token={REDACTED}")
+        if redacted == query or call.token in redacted:
+            redacted = self.build(call._replace(token=REDACTED), now_ms).query.decode()
+        return redacted
 
     def complain(self, complaint: Malformed, now_ms: int) -> bytes:
         del now_ms

@@ -18,6 +18,7 @@ from minwallet.ledger.entries import Entry, Kind, Refusal
 from minwallet.ledger.money import MAX_CENTS, MAX_ID
 from minwallet.ledger.outcomes import Applied, Outcome, Refused, Replayed, Shown, Stranger
 from minwallet.protocols.wire import (
+    REDACTED,
     Answer,
     Call,
     Exchange,
@@ -81,6 +82,13 @@ class WalletV2:
             case _:
                 assert_never(outcome)
         return to_json(fields)
+
+    def redact(self, call: Call, raw: bytes, now_ms: int) -> str:
+        text = raw.decode()
+        redacted = text.replace(f'"{call.token}"', f'"{REDACTED}"')
+        if redacted == text or call.token in redacted:
+            redacted = self.build(call._replace(token=REDACTED), now_ms).body.decode()
+        return redacted
 
     def complain(self, complaint: Malformed, now_ms: int) -> bytes:
         return to_json(_failure(complaint.code, complaint.message, now_ms))

@@ -10,6 +10,9 @@ from minwallet.ledger.entries import Entry
 from minwallet.ledger.outcomes import Outcome, Stranger
 from minwallet.ledger.tickets import ReportRow
 
+REDACTED = "TOKEN"
+"""What stands for a session's token wherever a request is written down."""
+
 
 class Call(NamedTuple):
     """An intelligible request: whose session, and what is asked of it."""
@@ -79,6 +82,10 @@ class WireProtocol(Protocol):
 
     def render(self, call: Call, outcome: Outcome | Stranger, holder: Holder | None, now_ms: int) -> bytes:
         """The body that answers an intelligible request."""
+
+    def redact(self, call: Call, raw: bytes, now_ms: int) -> str:
+        """What `parse` was given, with REDACTED in the place of the token; other words for the same where the token is
+        written in a way that hides it, or is found elsewhere too."""
 
     def complain(self, complaint: Malformed, now_ms: int) -> bytes:
         """The body that answers any other."""

@@ -7,7 +7,7 @@ A store keeps these promises:
 - one connection writes, in one process; a transaction row is never changed or removed.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from enum import StrEnum
 from typing import NamedTuple, Protocol
 
@@ -16,6 +16,7 @@ from minwallet.ledger.commands import Command, Deposit
 from minwallet.ledger.decide import Account
 from minwallet.ledger.entries import Entry
 from minwallet.ledger.outcomes import Outcome
+from minwallet.ledger.tickets import Reported, ReportRow, Ticket
 
 OPERATOR = "operator"
 """The protocol name of what the operator moves without a provider: deposits and withdrawals."""
@@ -40,8 +41,18 @@ class UnusableFile(StoreFault):
     """The file cannot be opened as a wallet; the message says why and what to do."""
 
 
+class Letters(NamedTuple):
+    """What was said on the wire when a row was made: the request without its token, and the reply."""
+
+    request: str
+    reply: str
+
+
 class Order(NamedTuple):
-    """A command and the account it is for. `session_id` is None where the operator acts without one."""
+    """A command and the account it is for. `session_id` is None where the operator acts without one.
+
+    Where it makes a row, `journal` is asked for the letters of this outcome, which are kept beside the row.
+    """
 
     command: Command
     protocol: str
@@ -49,6 +60,7 @@ class Order(NamedTuple):
     session_id: int | None = None
     ids_per_currency: bool = False
     """Whether the protocol's ids are unique per agent and currency, rather than per agent."""
+    journal: Callable[[Outcome], Letters] | None = None
 
 
 class PlayerStatus(StrEnum):
@@ -61,6 +73,46 @@ class Agent(NamedTuple):
     name: str
     wallet_token: str
     host_id: str | None
+    service_url: str | None = None
+    """Where the provider answers the operator: the base of the game list and the report."""
+    game_url: str | None = None
+    """Where wallet-v2's games are launched; vela's are in the game list."""
+    report_unit: str = "cents"
+
+
+class GameList(NamedTuple):
+    """The last good list, as whoever kept it wrote it down."""
+
+    fetched_at_ms: int
+    games: str
+
+
+class ReportMark(NamedTuple):
+    """The key to ask with next, "" at first, and when the last pull that reached the end asked for its last page."""
+
+    key: str = ""
+    pulled_at_ms: int | None = None
+
+
+class ReportSheet(NamedTuple):
+    """A page of the report to keep, asked for with the key `after`. `ended_at_ms` if it is the last: when it was asked.
+
+    With `anew` all that was kept before is forgotten.
+    """
+
+    after: str
+    key: str
+    rows: Sequence[ReportRow]
+    ended_at_ms: int | None = None
+    anew: bool = False
+
+
+class Recorded(NamedTuple):
+    """A row of the ledger, whose it is, and what was said when it was made, as long as that is kept."""
+
+    entry: Entry
+    owner: Owner
+    letters: Letters | None
 
 
 class Player(NamedTuple):
@@ -74,7 +126,7 @@ class Player(NamedTuple):
 
 
 class Bearer(NamedTuple):
-    """What a session token stands for. None of it ever changes, so it may be remembered."""
+    """What a session token stands for. It may be remembered until an agent's `wallet_token` is changed."""
 
     session_id: int
     account_id: int
@@ -149,6 +201,9 @@ class Store(Protocol):
     async def add_agent(self, name: str, wallet_token: str, host_id: str | None, now_ms: int) -> Agent | None:
         """None where one of the three is taken."""
 
+    async def change_agent(self, agent_id: int, changes: Mapping[str, str | None]) -> Agent | None:
+        """The agent with some of its settings changed; None where the wallet token or the host id is another's."""
+
     async def list_agents(self) -> list[Agent]: ...
 
     async def open_accounts(self, openings: Sequence[Opening], now_ms: int) -> Opened:
@@ -174,6 +229,32 @@ class Store(Protocol):
     async def read_audit_page(self, after_seq: int, limit: int) -> AuditPage: ...
 
     async def count_entries(self) -> int: ...
+
+    async def find_recorded(self, seq: int) -> Recorded | None: ...
+
+    async def prune_journal(self, before_ms: int, limit: int) -> int:
+        """Forget the letters of rows older than that, the oldest first and so many at the most; how many it were."""
+
+    async def keep_games(self, agent_id: int, games: GameList) -> None: ...
+
+    async def find_games(self, agent_id: int) -> GameList | None: ...
+
+    async def keep_report(self, agent_id: int, sheet: ReportSheet) -> bool:
+        """Keep the rows and the new key together; False, and nothing changed, where another sheet came in between.
+
+        A row that is known already, by its id, is replaced.
+        """
+
+    async def find_report_mark(self, agent_id: int) -> ReportMark: ...
+
+    async def read_reported(self, agent_id: int, after: str, limit: int) -> list[Reported]:
+        """The next tickets of the report, in order of their text."""
+
+    async def read_tickets(self, agent_id: int, protocol: str, after: str, limit: int) -> list[Ticket]:
+        """The next tickets of a protocol whose ids are unique per agent, in order of their text."""
+
+    async def read_orphans(self, agent_id: int) -> list[Ticket]:
+        """The wins that were paid to rounds of which no bet stands."""
 
     async def close(self) -> None: ...
 

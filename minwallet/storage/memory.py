@@ -1,6 +1,6 @@
 """The store in plain Python: the reference engine that the tests hold the others against. Nothing of it lasts."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from minwallet.ledger.audit import Owner
@@ -8,10 +8,13 @@ from minwallet.ledger.commands import Question
 from minwallet.ledger.decide import Account, Round, Session, Snapshot, Trail, decide
 from minwallet.ledger.entries import Entry, Kind, State, genesis
 from minwallet.ledger.outcomes import Applied, Outcome, Refused
+from minwallet.ledger.tickets import Reported, ReportRow, Ticket, sum_up
 from minwallet.storage.base import (
     Agent,
     AuditPage,
     Bearer,
+    GameList,
+    Letters,
     NewSession,
     Opened,
     Opening,
@@ -19,6 +22,9 @@ from minwallet.storage.base import (
     OutcomeUnknown,
     Player,
     PlayerStatus,
+    Recorded,
+    ReportMark,
+    ReportSheet,
     SessionRow,
     opening_deposit,
 )
@@ -59,6 +65,10 @@ class MemoryStore:
     _sessions: list[_Session] = field(default_factory=list)
     _entries: list[Entry] = field(default_factory=list)
     _trails: dict[Key, Trail] = field(default_factory=dict)
+    _letters: dict[int, Letters] = field(default_factory=dict)
+    _games: dict[int, GameList] = field(default_factory=dict)
+    _marks: dict[int, ReportMark] = field(default_factory=dict)
+    _report: dict[tuple[int, str], ReportRow] = field(default_factory=dict)
     broken: OutcomeUnknown | None = None
 
     async def apply(self, orders: Sequence[Order], now_ms: int) -> list[Outcome]:
@@ -76,6 +86,8 @@ class MemoryStore:
         if isinstance(outcome, (Applied, Refused)) and (entry := outcome.entry):
             self._entries.append(entry)
             self._trails[key] = trail.followed_by(entry)
+            if order.journal:
+                self._letters[entry.seq] = order.journal(outcome)
             account.money = Account(entry.account_id, entry.cash_after, entry.bonus_after, entry.hash, entry.seq)
         return outcome
 
@@ -131,6 +143,17 @@ class MemoryStore:
                 return None
         self._agents.append(Agent(len(self._agents) + 1, name, wallet_token, host_id))
         return self._agents[-1]
+
+    async def change_agent(self, agent_id: int, changes: Mapping[str, str | None]) -> Agent | None:
+        changed = Agent(**{**self._agents[agent_id - 1]._asdict(), **changes})
+        for agent in self._agents:
+            is_taken = agent.wallet_token == changed.wallet_token or (
+                agent.host_id and agent.host_id == changed.host_id
+            )
+            if agent.agent_id != agent_id and is_taken:
+                return None
+        self._agents[agent_id - 1] = changed
+        return changed
 
     async def list_agents(self) -> list[Agent]:
         return sorted(self._agents, key=lambda agent: agent.name)
@@ -230,15 +253,99 @@ class MemoryStore:
 
     async def read_audit_page(self, after_seq: int, limit: int) -> AuditPage:
         entries = self._entries[after_seq : after_seq + limit]
-        owners = {}
-        for account_id, account in enumerate(self._accounts, 1):
-            player = self._players[account.player_key - 1]
-            owners[account_id] = Owner(player.agent.name, player.player_id, account.currency)
+        owners = {account_id: self._owner(account_id) for account_id in range(1, len(self._accounts) + 1)}
         is_last = len(entries) < limit
         return AuditPage(entries, owners, [account.money for account in self._accounts] if is_last else None)
 
     async def count_entries(self) -> int:
         return len(self._entries)
+
+    async def find_recorded(self, seq: int) -> Recorded | None:
+        if not 1 <= seq <= len(self._entries):
+            return None
+        entry = self._entries[seq - 1]
+        return Recorded(entry, self._owner(entry.account_id), self._letters.get(seq))
+
+    async def prune_journal(self, before_ms: int, limit: int) -> int:
+        old = [seq for seq in sorted(self._letters)[:limit] if self._entries[seq - 1].at_ms < before_ms]
+        for seq in old:
+            del self._letters[seq]
+        return len(old)
+
+    async def keep_games(self, agent_id: int, games: GameList) -> None:
+        self._games[agent_id] = games
+
+    async def find_games(self, agent_id: int) -> GameList | None:
+        return self._games.get(agent_id)
+
+    async def keep_report(self, agent_id: int, sheet: ReportSheet) -> bool:
+        mark = ReportMark() if sheet.anew else await self.find_report_mark(agent_id)
+        if sheet.after != mark.key:
+            return False
+        if sheet.anew:
+            self._report = {key: row for key, row in self._report.items() if key[0] != agent_id}
+        self._report |= {(agent_id, row.id): row for row in sheet.rows}
+        pulled_at_ms = mark.pulled_at_ms if sheet.ended_at_ms is None else sheet.ended_at_ms
+        self._marks[agent_id] = ReportMark(sheet.key, pulled_at_ms)
+        return True
+
+    async def find_report_mark(self, agent_id: int) -> ReportMark:
+        return self._marks.get(agent_id, ReportMark())
+
+    async def read_reported(self, agent_id: int, after: str, limit: int) -> list[Reported]:
+        rows = [row for key, row in sorted(self._report.items()) if key[0] == agent_id]
+        found = []
+        for ticket in sorted({row.ticket for row in rows if row.ticket > after})[:limit]:
+            same = [row for row in rows if row.ticket == ticket]
+            found.append(sum_up(same, [self._currency(agent_id, row.player_id) for row in same]))
+        return found
+
+    def _currency(self, agent_id: int, player_id: str) -> str:
+        owners = [self._owner(number) for number in range(1, len(self._accounts) + 1)]
+        name = self._agents[agent_id - 1].name
+        found = [owner.currency for owner in owners if (owner.agent, owner.player_id) == (name, player_id)]
+        return found[0] if len(found) == 1 else ""
+
+    async def read_tickets(self, agent_id: int, protocol: str, after: str, limit: int) -> list[Ticket]:
+        space = (self._agents[agent_id - 1].name, protocol, "")
+        trails = {key[3]: trail for key, trail in self._trails.items() if key[:3] == space and key[3] > after}
+        return [self._ticket(id_, trails[id_]) for id_ in sorted(trails)[:limit]]
+
+    def _ticket(self, id_: str, trail: Trail) -> Ticket:
+        bet, settled, cancelled = trail
+        rows = [row for row in trail if row]
+        owner = self._owner(rows[0].account_id)
+        took_money = bet is not None and bet.state is State.APPLIED
+        return Ticket(
+            id_,
+            next((row.game for row in (bet, settled) if row and row.game), ""),
+            owner.player_id,
+            owner.currency,
+            bet.stake if bet else 0,
+            settled.payout if settled else bet.payout if bet else 0,
+            took_money,
+            bet is not None and took_money and bet.kind is Kind.BET and not settled and not cancelled,
+            took_money and cancelled is not None,
+            rows[0].at_ms,
+            rows[-1].at_ms,
+        )
+
+    async def read_orphans(self, agent_id: int) -> list[Ticket]:
+        found = []
+        for key, trail in self._trails.items():
+            win = trail.first
+            if win is None or win.state is not State.ORPHAN or key[0] != self._agents[agent_id - 1].name:
+                continue
+            owner = self._owner(win.account_id)
+            if not self._round(key[:3], self._accounts[win.account_id - 1], win.round).has_standing_bet:
+                times = (win.at_ms, win.at_ms)
+                found.append(Ticket(win.id, win.game or "", *owner[1:], 0, win.payout, True, False, False, *times))
+        return found
+
+    def _owner(self, account_id: int) -> Owner:
+        account = self._accounts[account_id - 1]
+        player = self._players[account.player_key - 1]
+        return Owner(player.agent.name, player.player_id, account.currency)
 
     def when_broken(self, stop: Callable[[], None]) -> None:
         """There is no commit that could fail."""

@@ -25,7 +25,9 @@ class Desk(NamedTuple):
     url: str
     key: str
     serves: str
-    """The address that providers call."""
+    """The address that the server was given, for people."""
+    calls: str
+    """Where providers call, with the callback key in it."""
 
 
 class FileOwner:

@@ -1,23 +1,39 @@
 """The operator's desk: carries out a `Request`, and answers in the JSON shapes that people and scripts rely on."""
 
 from collections.abc import Callable
-from datetime import UTC, datetime
-from typing import Any, NamedTuple, assert_never
+from typing import NamedTuple, assert_never
 
 from minwallet.ledger.audit import Audit
 from minwallet.ledger.commands import Deposit, Withdraw
 from minwallet.ledger.entries import Entry, Refusal
 from minwallet.ledger.money import MAX_CENTS, format_amount
 from minwallet.ledger.outcomes import Applied, Refused, Replayed
-from minwallet.storage.base import OPERATOR, Agent, NewSession, Opened, Opening, Order, Player, SessionRow, Store
+from minwallet.storage.base import (
+    OPERATOR,
+    NewSession,
+    Opened,
+    Opening,
+    Order,
+    Player,
+    SessionRow,
+    Store,
+)
+from minwallet.wallet import agents
+from minwallet.wallet.agents import Decline, find_agent
 from minwallet.wallet.requests import (
     AgentAdd,
     AgentList,
+    AgentSet,
+    AgentShow,
+    GamesKeep,
     LedgerRead,
     PlayerAdd,
     PlayerList,
     PlayerSetStatus,
     PlayerShow,
+    RecordedShow,
+    Reply,
+    ReportKeep,
     Request,
     Seed,
     SeedRow,
@@ -26,12 +42,10 @@ from minwallet.wallet.requests import (
     SessionRevoke,
     Transfer,
 )
-from minwallet.wallet.service import Wallet
+from minwallet.wallet.service import Wallet, time_text
 from minwallet.wallet.sessions import hash_token, new_session, new_token
 
 AUDIT_PAGE = 5_000
-
-Reply = dict[str, Any]
 
 
 class Declined(NamedTuple):
@@ -40,29 +54,23 @@ class Declined(NamedTuple):
     reasons: tuple[str, ...]
 
 
-class _Decline(Exception):
-    """Ends a request early; `perform` turns it into a value."""
-
-
 async def perform(wallet: Wallet, request: Request) -> Reply | Declined:
     """Carry the request out, or say why not. May raise StoreFault."""
     try:
         return await _perform(wallet, request)
-    except _Decline as decline:
+    except Decline as decline:
         return Declined(tuple(decline.args))
 
 
 async def _perform(wallet: Wallet, request: Request) -> Reply:
     store = wallet.store
     match request:
-        case AgentAdd():
-            return await _add_agent(wallet, request)
-        case AgentList():
-            return {"agents": [_agent(agent) for agent in await store.list_agents()]}
+        case AgentAdd() | AgentSet() | AgentShow() | AgentList() | GamesKeep() | ReportKeep():
+            return await agents.perform(wallet, request)
         case PlayerAdd():
             return await _add_player(wallet, request)
         case PlayerList():
-            await _require_agent(store, request.agent)
+            await find_agent(store, request.agent)
             return {"players": [_player(player) for player in await store.list_players(request.agent)]}
         case PlayerShow():
             return _player(await _find_player(store, request.agent, request.player_id))
@@ -80,12 +88,14 @@ async def _perform(wallet: Wallet, request: Request) -> Reply:
             return {"sessions": [_session(row, now_ms) for row in await store.list_sessions(player.player_key)]}
         case SessionRevoke():
             if not await store.revoke_session(hash_token(request.token), wallet.clock_ms()):
-                raise _Decline("nobody has this session token; it is shown in full only when it is opened")
+                raise Decline("nobody has this session token; it is shown in full only when it is opened")
             return {"revoked": True}
         case Seed():
             return await _seed(wallet, request)
         case LedgerRead():
             return await _read_ledger(store, request)
+        case RecordedShow():
+            return await _show_recorded(store, request.seq)
         case _:
             assert_never(request)
 
@@ -109,24 +119,13 @@ async def verify(store: Store, progress: Callable[[int, int], None]) -> Reply:
     }
 
 
-async def _add_agent(wallet: Wallet, request: AgentAdd) -> Reply:
-    wallet_token = request.wallet_token or request.name.replace(".", "_").replace("-", "_")
-    agent = await wallet.store.add_agent(request.name, wallet_token, request.host_id, wallet.clock_ms())
-    if agent is None:
-        raise _Decline(
-            f"another agent has the name {request.name}, the wallet token {wallet_token}"
-            f"{f' or the host id {request.host_id}' if request.host_id else ''}; see: minwallet agent list"
-        )
-    return _agent(agent)
-
-
 async def _add_player(wallet: Wallet, request: PlayerAdd) -> Reply:
     opening = _opening(request, request.balance, None)
     opened = await _open_accounts(wallet, [opening])
     if opened.problems:
-        raise _Decline(opened.problems[0][1])
+        raise Decline(opened.problems[0][1])
     if not opened.accounts:
-        raise _Decline(f"{request.player_id} already has {request.currency}; add money with: minwallet deposit")
+        raise Decline(f"{request.player_id} already has {request.currency}; add money with: minwallet deposit")
     return _player(await _find_player(wallet.store, request.agent, request.player_id))
 
 
@@ -148,11 +147,11 @@ async def _transfer(wallet: Wallet, request: Transfer) -> Reply:
             }
         case Refused(Refusal.INSUFFICIENT_FUNDS, cash, bonus):
             kind, held = ("bonus", bonus) if request.bonus else ("cash", cash)
-            raise _Decline(f"{player.player_id} has only {format_amount(held)} {currency} of {kind}")
+            raise Decline(f"{player.player_id} has only {format_amount(held)} {currency} of {kind}")
         case Refused(Refusal.ID_TAKEN):
-            raise _Decline(f"the reference {request.reference} was used for something else; choose another")
+            raise Decline(f"the reference {request.reference} was used for something else; choose another")
         case Refused(Refusal.OUT_OF_RANGE):
-            raise _Decline(f"no balance can pass {format_amount(MAX_CENTS)}")
+            raise Decline(f"no balance can pass {format_amount(MAX_CENTS)}")
         case _:
             raise AssertionError(outcome)
 
@@ -167,7 +166,7 @@ async def _open_session(wallet: Wallet, request: SessionOpen) -> Reply:
         "token": token,
         "player_id": player.player_id,
         "currency": currency,
-        "expires_at": _time(session.expires_at_ms),
+        "expires_at": time_text(session.expires_at_ms),
     }
 
 
@@ -175,7 +174,7 @@ async def _seed(wallet: Wallet, request: Seed) -> Reply:
     openings = [_opening(row, row.balance, new_session(row.token, None) if row.token else None) for row in request.rows]
     opened = await _open_accounts(wallet, openings)
     if opened.problems:
-        raise _Decline(*(f"line {request.rows[index].line}: {reason}" for index, reason in opened.problems))
+        raise Decline(*(f"line {request.rows[index].line}: {reason}" for index, reason in opened.problems))
     return {"rows": len(openings), "players_added": opened.players, "accounts_added": opened.accounts}
 
 
@@ -198,16 +197,29 @@ async def _read_ledger(store: Store, request: LedgerRead) -> Reply:
     return {"entries": [_entry(entry, currencies[entry.account_id]) for entry in entries]}
 
 
-async def _require_agent(store: Store, name: str) -> None:
-    if name not in [agent.name for agent in await store.list_agents()]:
-        raise _Decline(f"there is no agent {name}; see: minwallet agent list")
+async def _show_recorded(store: Store, seq: int) -> Reply:
+    recorded = await store.find_recorded(seq)
+    if recorded is None:
+        raise Decline(f"there is no entry {seq}; see: minwallet ledger ID")
+    entry, owner, letters = recorded
+    whole = _entry(entry, owner.currency) | {
+        "agent": owner.agent,
+        "player_id": owner.player_id,
+        "stake": entry.stake,
+        "payout": entry.payout,
+        "refusal": entry.refusal,
+        "detail": entry.detail,
+        "hash": entry.hash.hex(),
+    }
+    request, reply = letters or (None, None)
+    return {"entry": whole, "request": request, "reply": reply}
 
 
 async def _find_player(store: Store, agent: str, player_id: str) -> Player:
     player = await store.find_player(agent, player_id)
     if player is None:
-        await _require_agent(store, agent)
-        raise _Decline(f"there is no player {player_id} at agent {agent}; see: minwallet player list --agent {agent}")
+        await find_agent(store, agent)
+        raise Decline(f"there is no player {player_id} at agent {agent}; see: minwallet player list --agent {agent}")
     return player
 
 
@@ -217,16 +229,12 @@ def _choose_account(player: Player, currency: str | None) -> tuple[int, str, int
         return found[0]
     names = ", ".join(account[1] for account in player.accounts)
     if currency is None:
-        raise _Decline(f"{player.player_id} has several currencies ({names}); name one with --currency")
-    raise _Decline(f"{player.player_id} has no {currency}, but {names}")
+        raise Decline(f"{player.player_id} has several currencies ({names}); name one with --currency")
+    raise Decline(f"{player.player_id} has no {currency}, but {names}")
 
 
 def _opening(row: PlayerAdd | SeedRow, cash: int, session: NewSession | None) -> Opening:
     return Opening(row.agent, row.player_id, row.currency, cash, row.bonus, session)
-
-
-def _agent(agent: Agent) -> Reply:
-    return {"name": agent.name, "wallet_token": agent.wallet_token, "host_id": agent.host_id}
 
 
 def _player(player: Player) -> Reply:
@@ -245,8 +253,8 @@ def _session(row: SessionRow, now_ms: int) -> Reply:
     return {
         "token": row.hint,
         "currency": row.currency,
-        "created_at": _time(row.created_at_ms),
-        "expires_at": _time(row.expires_at_ms),
+        "created_at": time_text(row.created_at_ms),
+        "expires_at": time_text(row.expires_at_ms),
         "status": "revoked" if row.revoked_at_ms is not None else "expired" if expired else "live",
     }
 
@@ -254,7 +262,7 @@ def _session(row: SessionRow, now_ms: int) -> Reply:
 def _entry(entry: Entry, currency: str) -> Reply:
     return {
         "seq": entry.seq,
-        "at": _time(entry.at_ms),
+        "at": time_text(entry.at_ms),
         "kind": entry.kind,
         "protocol": entry.protocol,
         "id": entry.id,
@@ -267,10 +275,3 @@ def _entry(entry: Entry, currency: str) -> Reply:
         "state": entry.state,
         "currency": currency,
     }
-
-
-def _time(ms: int | None) -> str | None:
-    """ISO 8601 in UTC; None for what never comes."""
-    if ms is None:
-        return None
-    return datetime.fromtimestamp(ms / 1000, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

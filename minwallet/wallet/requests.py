@@ -1,10 +1,12 @@
 """What an operator can ask for, and the shapes of it: checked once, for the command line and the server alike."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from minwallet.ledger.money import MAX_CENTS
+from minwallet.ledger.tickets import ReportRow
+from minwallet.protocols.wire import Game, ReportUnit
 from minwallet.storage.base import PlayerStatus
 from minwallet.wallet.sessions import TOKEN
 
@@ -27,6 +29,23 @@ class AgentAdd(_Request):
     name: AgentName
     wallet_token: Token | None = None
     host_id: Annotated[str, Field(pattern=r"^[!-~]{1,128}$")] | None = None
+
+
+class AgentSet(_Request):
+    """What is None stays as it is; an empty text takes a setting away."""
+
+    do: Literal["agent_set"] = "agent_set"
+    name: AgentName
+    wallet_token: Token | None = None
+    host_id: Annotated[str, Field(pattern=r"^[!-~]{0,128}$")] | None = None
+    service_url: Annotated[str, Field(pattern=r"^(https?://[^\s/?#]+(/[^\s?#]*)?)?$", max_length=500)] | None = None
+    game_url: Annotated[str, Field(pattern=r"^(https?://[^\s/?#]+[^\s#]*)?$", max_length=500)] | None = None
+    report_unit: ReportUnit | None = None
+
+
+class AgentShow(_Request):
+    do: Literal["agent_show"] = "agent_show"
+    name: AgentName
 
 
 class AgentList(_Request):
@@ -116,9 +135,35 @@ class LedgerRead(_Request):
     limit: Annotated[int, Field(ge=1, le=1_000_000)] = 50
 
 
+class RecordedShow(_Request):
+    do: Literal["recorded_show"] = "recorded_show"
+    seq: Annotated[int, Field(ge=1, le=MAX_CENTS)]
+
+
+class GamesKeep(_Request):
+    """The provider's game list, as it was fetched just now."""
+
+    do: Literal["games_keep"] = "games_keep"
+    agent: AgentName
+    games: tuple[Game, ...]
+
+
+class ReportKeep(_Request):
+    """A page of the provider's report, as a ReportSheet."""
+
+    do: Literal["report_keep"] = "report_keep"
+    agent: AgentName
+    after: str
+    key: str
+    rows: tuple[ReportRow, ...]
+    ended_at_ms: int | None = None
+    anew: bool = False
+
+
+AgentRequest = AgentAdd | AgentSet | AgentShow | AgentList | GamesKeep | ReportKeep
+
 Request = (
-    AgentAdd
-    | AgentList
+    AgentRequest
     | PlayerAdd
     | PlayerList
     | PlayerShow
@@ -129,7 +174,12 @@ Request = (
     | SessionRevoke
     | Seed
     | LedgerRead
+    | RecordedShow
 )
+
+
+Reply = dict[str, Any]
+"""What is answered, as JSON."""
 
 
 class Envelope(BaseModel):
@@ -146,6 +196,9 @@ SHAPES = {
     "token": "1 to 40 of A-Z a-z 0-9 _",
     "wallet_token": "1 to 40 of A-Z a-z 0-9 _",
     "host_id": "1 to 128 printable symbols without spaces",
+    "service_url": "an address such as https://api.example.com, without a query",
+    "game_url": "an address such as https://games.example.com/play",
+    "seq": "the number of an entry, as the ledger shows it",
     "reference": "1 to 64 printable ASCII symbols, beginning and ending with none that is a space",
     "ttl_s": "between 1s and 100 years",
     "limit": "between 1 and 1,000,000",

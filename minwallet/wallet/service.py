@@ -9,11 +9,12 @@ The invariants that live here:
 import asyncio
 import time
 from collections.abc import Callable
+from datetime import UTC, datetime
 from functools import partial
 
 from minwallet.ledger.commands import Command, Question
 from minwallet.ledger.outcomes import Outcome, Stranger
-from minwallet.storage.base import Bearer, Order, Store
+from minwallet.storage.base import Bearer, Letters, Order, Store
 from minwallet.wallet.batch import BatchWriter
 from minwallet.wallet.locks import PlayerLocks
 from minwallet.wallet.sessions import Sessions
@@ -22,6 +23,13 @@ from minwallet.wallet.sessions import Sessions
 def clock_ms() -> int:
     """Now, in ms since 1970 UTC."""
     return time.time_ns() // 1_000_000
+
+
+def time_text(ms: int | None) -> str | None:
+    """ISO 8601 in UTC; None for what never comes."""
+    if ms is None:
+        return None
+    return datetime.fromtimestamp(ms / 1000, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 class Wallet:
@@ -35,16 +43,23 @@ class Wallet:
         self._batch = BatchWriter(store, clock_ms)
 
     async def call(
-        self, token: str, command: Command, protocol: str, *, ids_per_currency: bool, wallet_token: str | None = None
+        self,
+        token: str,
+        command: Command,
+        protocol: str,
+        *,
+        ids_per_currency: bool,
+        wallet_token: str | None = None,
+        journal: Callable[[Outcome], Letters] | None = None,
     ) -> tuple[Outcome | Stranger, Bearer | None]:
         """What comes of a provider's command for the bearer of `token`, and who that is.
 
-        With `wallet_token`, only that agent's sessions are known.
+        With `wallet_token`, only that agent's sessions are known. `journal` as in an Order.
         """
         bearer = await self._sessions.find(token)
         if bearer is None or wallet_token not in (None, bearer.wallet_token):
             return Stranger(), None
-        order = Order(command, protocol, bearer.account_id, bearer.session_id, ids_per_currency)
+        order = Order(command, protocol, bearer.account_id, bearer.session_id, ids_per_currency, journal)
         if isinstance(command, Question):
             return await self.store.look(order, self.clock_ms()), bearer
         return await self.move(order, bearer.player_key), bearer
@@ -53,6 +68,10 @@ class Wallet:
         """Apply one order of this player after those before it. The order goes on if the caller is cancelled."""
         await self.locks.acquire(player_key)
         return await self._batch.submit(order, partial(self.locks.release, player_key))
+
+    def forget_bearers(self) -> None:
+        """To be called when an agent's wallet token has changed, which a remembered bearer has as it was."""
+        self._sessions.forget()
 
     async def drain(self) -> None:
         """Wait until every order that was submitted, or waits for its player's lock, is decided."""

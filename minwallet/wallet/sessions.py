@@ -36,6 +36,10 @@ class Sessions:
         self._store = store
         self._remembered: OrderedDict[bytes, Bearer] = OrderedDict()
 
+    def forget(self) -> None:
+        """Look everybody up anew."""
+        self._remembered.clear()
+
     async def find(self, token: str) -> Bearer | None:
         """The bearer, of an expired or revoked session too; None for a token that never was one."""
         if not TOKEN.fullmatch(token):

@@ -5,18 +5,18 @@ a refusal: the provider asks again, and finds the truth.
 """
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable
 from ipaddress import IPv6Address, ip_address
 from time import perf_counter
 
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
-from minwallet.config import Network
+from minwallet.config import Settings
 from minwallet.ledger.commands import Question
 from minwallet.ledger.outcomes import Applied, Outcome, Refused, Replayed, Shown, Stranger
 from minwallet.protocols.wire import Call, Holder, Malformed, WireProtocol
-from minwallet.storage.base import StoreFault
+from minwallet.storage.base import Letters, StoreFault
 from minwallet.wallet.service import Wallet
 from minwallet.web.access import AccessLog
 
@@ -34,16 +34,18 @@ class ClientGone(Exception):
 class Gateway:
     """The endpoints of one protocol."""
 
-    def __init__(self, protocol: WireProtocol, wallet: Wallet, allowed: Sequence[Network], log: AccessLog) -> None:
+    def __init__(self, protocol: WireProtocol, wallet: Wallet, settings: Settings, log: AccessLog) -> None:
         self.protocol = protocol
         self.wallet = wallet
-        self.allowed = allowed
+        self.allowed = settings.callback_allow
+        self.keeps_journal = settings.journal_days > 0
+        self.prefix = f"/{settings.callback_key}" if settings.callback_key else ""
         self.log = log
 
-    def routes(self, prefix: str) -> list[Route]:
-        """A route for each path of the protocol, below `prefix`."""
+    def routes(self) -> list[Route]:
+        """A route for each path of the protocol, below the callback key if there is one."""
         return [
-            Route(prefix + path, _Endpoint(self, operation), name=f"{self.protocol.name} {path}")
+            Route(self.prefix + path, _Endpoint(self, operation), name=f"{self.protocol.name} {path}")
             for path, operation in self.protocol.routes.items()
         ]
 
@@ -69,6 +71,9 @@ class Gateway:
         if isinstance(call, Malformed):
             self._note(call.operation, "malformed", started)
             return 200, protocol.complain(call, wallet.clock_ms())
+        letters = None
+        if self.keeps_journal and not isinstance(call.command, Question):
+            letters = _Letters(protocol, scope["path"].removeprefix(self.prefix), call, raw, wallet.clock_ms)
         try:
             outcome, bearer = await wallet.call(
                 call.token,
@@ -76,12 +81,16 @@ class Gateway:
                 protocol.name,
                 ids_per_currency=protocol.ids_per_currency,
                 wallet_token=scope["path_params"].get("wallet_token"),
+                journal=letters,
             )
         except StoreFault as fault:
             logger.error("%s %s: %s", protocol.name, call.operation, fault)
             return self._fail(call.operation, 503, "temporarily unavailable", started)
         holder = Holder(bearer.player_id, bearer.currency) if bearer else None
-        body = protocol.render(call, outcome, holder, wallet.clock_ms())
+        if letters and letters.outcome is outcome:
+            body = letters.reply
+        else:
+            body = protocol.render(call, outcome, holder, wallet.clock_ms())
         player = bearer.player_id if bearer else ""
         self._note(call.operation, _word(outcome), started, player, _id(call))
         return 200, body
@@ -128,6 +137,28 @@ class Gateway:
 
     def _note(self, operation: str, outcome: str, started: float, player: str = "", transaction: str = "") -> None:
         self.log.write(operation, player, transaction, outcome, perf_counter() - started)
+
+
+class _Letters:
+    """Writes a call's letters down when it is decided, in the transaction that makes its row; so the reply that is sent
+    is the one that was kept."""
+
+    reply = b""
+    outcome: Outcome | None = None
+
+    def __init__(self, protocol: WireProtocol, path: str, call: Call, raw: bytes, clock_ms: Callable[[], int]) -> None:
+        self._protocol = protocol
+        self._path = path
+        self._call = call
+        self._raw = raw
+        self._clock_ms = clock_ms
+
+    def __call__(self, outcome: Outcome) -> Letters:
+        protocol, now_ms = self._protocol, self._clock_ms()
+        self.outcome, self.reply = outcome, protocol.render(self._call, outcome, None, now_ms)
+        said = protocol.redact(self._call, self._raw, now_ms)
+        joint = "?" if protocol.method == "GET" else " "
+        return Letters(f"{protocol.method} {self._path}{joint}{said}", self.reply.decode())
 
 
 class _Endpoint:

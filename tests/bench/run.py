@@ -41,13 +41,16 @@ def main() -> None:
         sys.exit("the bench needs wrk to make the load; install it (Debian: apt-get install wrk) and try again")
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="minwallet-bench-")))
-        seed_players(folder)
+        seed_players(folder / "w.db", folder / "j.db")
+        serve = [str(BINARY), "--db", str(folder / "w.db"), "serve", "--port"]
+        unwritten = ["env", "MINWALLET_JOURNAL_DAYS=0", str(BINARY), "--db", str(folder / "j.db"), "serve", "--port"]
         servers = {
             "empty Starlette endpoint": [sys.executable, str(HERE / "empty.py"), "8701"],
-            "minwallet, synchronous=FULL": [str(BINARY), "--db", str(folder / "w.db"), "serve", "--port", "8702"],
-            "plain wallet, a commit per bet": [sys.executable, str(HERE / "plain.py"), "8703", str(folder / "p.db")],
+            "minwallet, synchronous=FULL": [*serve, "8702"],
+            "minwallet, without the journal": [*unwritten, "8703"],
+            "plain wallet, a commit per bet": [sys.executable, str(HERE / "plain.py"), "8704", str(folder / "p.db")],
         }
-        ports = dict(zip(servers, (8701, 8702, 8703), strict=True))
+        ports = dict(zip(servers, (8701, 8702, 8703, 8704), strict=True))
         for name, command in servers.items():
             stack.enter_context(server(command, ports[name], folder / f"{ports[name]}.log"))
         samples: dict[str, list[Sample]] = {name: [] for name in servers}
@@ -60,13 +63,14 @@ def main() -> None:
     print_table(samples)
 
 
-def seed_players(folder: Path) -> None:
-    file = folder / "players.csv"
+def seed_players(*databases: Path) -> None:
+    file = databases[0].with_name("players.csv")
     with file.open("w", newline="") as stream:
         writer = csv.writer(stream)
         writer.writerow(["player_id", "currency", "balance", "token"])
         writer.writerows((f"bench_{n}", "USD", "10000000", f"bench_{n}") for n in range(PLAYERS))
-    subprocess.run([BINARY, "--db", folder / "w.db", "seed", file], check=True, stdout=subprocess.DEVNULL)
+    for database in databases:
+        subprocess.run([BINARY, "--db", database, "seed", file], check=True, stdout=subprocess.DEVNULL)
 
 
 @contextmanager

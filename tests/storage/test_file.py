@@ -13,7 +13,10 @@ from minwallet.storage.base import StoreFault, UnusableFile
 from minwallet.storage.sqlite import SqliteStore, connection
 from tests.storage.shelf import NOW, Run, opening, order, players
 
-TABLES = {"accounts", "agents", "id_spaces", "players", "sessions", "transactions"}
+TABLES = {
+    *("accounts", "agents", "id_spaces", "players", "sessions", "transactions"),
+    *("game_lists", "journal", "report_marks", "report_rows"),
+}
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ from minwallet.storage import owner
 from minwallet.storage.base import UnusableFile
 from minwallet.storage.owner import Desk, FileOwner, find_desk, side_file_of
 
-DESK = Desk(os.getpid(), "http://127.0.0.1:5000", "key", "http://127.0.0.1:8000")
+DESK = Desk(os.getpid(), "http://127.0.0.1:5000", "key", "http://127.0.0.1:8000", "http://127.0.0.1:8000/secret")
 
 
 def _own(db: Path) -> FileOwner:

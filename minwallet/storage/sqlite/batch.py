@@ -77,6 +77,11 @@ ADD_ENTRIES = """
 """
 ENTRY_COLUMNS = 20
 
+ADD_LETTERS = """
+    INSERT INTO journal (seq, request, reply) SELECT * FROM (VALUES {rows}) WHERE column1 IS NOT NULL
+"""
+LETTER_COLUMNS = 3
+
 _KINDS = {str(kind): kind for kind in Kind}
 _STATES = {str(state): state for state in State}
 _REFUSALS: dict[str | None, Refusal | None] = {None: None, **{str(refusal): refusal for refusal in Refusal}}
@@ -103,6 +108,7 @@ def apply(db: sqlite3.Connection, orders: Sequence[Order], now_ms: int) -> list[
     rounds = _read_rounds(db, orders, subjects)
     outcomes: list[Outcome] = []
     rows: list[tuple[Any, ...]] = []
+    letters: list[tuple[Any, ...]] = []
     new_trails: dict[Key, Trail] = {}
     for index, (order, subject) in enumerate(zip(orders, subjects, strict=True)):
         account, is_blocked, session, key, trail = subject
@@ -114,7 +120,10 @@ def apply(db: sqlite3.Connection, orders: Sequence[Order], now_ms: int) -> list[
         if isinstance(outcome, (Applied, Refused)) and (entry := outcome.entry):
             rows.append((key[0], _part(trail, entry), *_columns(entry)))
             new_trails[key] = trail.followed_by(entry)
-    _write(db, rows)
+            if order.journal:
+                letters.append((entry.seq, *order.journal(outcome)))
+    _write(db, ADD_ENTRIES, ENTRY_COLUMNS, rows)
+    _write(db, ADD_LETTERS, LETTER_COLUMNS, letters)
     return outcomes
 
 
@@ -163,17 +172,17 @@ def _columns(entry: Entry) -> tuple[Any, ...]:
     return (*entry[:4], str(entry.kind), *entry[6:16], str(entry.state), *entry[17:])
 
 
-def _write(db: sqlite3.Connection, rows: Sequence[tuple[Any, ...]]) -> None:
+def _write(db: sqlite3.Connection, statement: str, columns: int, rows: Sequence[tuple[Any, ...]]) -> None:
     if rows:
         size = 1 << (len(rows) - 1).bit_length()
-        padding = [None] * (ENTRY_COLUMNS * (size - len(rows)))
-        db.execute(_for_rows(size), [*chain.from_iterable(rows), *padding])
+        padding = [None] * (columns * (size - len(rows)))
+        db.execute(_for_rows(statement, columns, size), [*chain.from_iterable(rows), *padding])
 
 
 @cache
-def _for_rows(rows: int) -> str:
-    row = f"({', '.join('?' * ENTRY_COLUMNS)})"
-    return ADD_ENTRIES.format(rows=", ".join([row] * rows))
+def _for_rows(statement: str, columns: int, rows: int) -> str:
+    row = f"({', '.join('?' * columns)})"
+    return statement.format(rows=", ".join([row] * rows))
 
 
 def _read_rounds(db: sqlite3.Connection, orders: Sequence[Order], subjects: Sequence[Subject]) -> dict[int, Round]:
@@ -183,10 +192,15 @@ def _read_rounds(db: sqlite3.Connection, orders: Sequence[Order], subjects: Sequ
         round_id = _round_asked_about(order.command, subject.trail)
         if round_id is not None:
             asked[index] = (order.account_id, subject.key[0], round_id)
+    return dict(zip(asked, read_rounds(db, list(asked.values())), strict=True))
+
+
+def read_rounds(db: sqlite3.Connection, asked: Sequence[tuple[int, int, str]]) -> list[Round]:
+    """What is known of these rounds, each as (account_id, space_id, round)."""
     if not asked:
-        return {}
-    found = db.execute(READ_ROUNDS, (json.dumps(list(asked.values())),))
-    return {index: Round(bool(row[0]), bool(row[1]), row[2]) for index, row in zip(asked, found, strict=True)}
+        return []
+    found = db.execute(READ_ROUNDS, (json.dumps(asked),))
+    return [Round(bool(standing), bool(cancelled), last_win) for standing, cancelled, last_win in found]
 
 
 def _round_asked_about(command: object, trail: Trail) -> str | None:

@@ -1,17 +1,19 @@
 """The store over one SQLite file: a connection that writes and checkpoints, and one that only reads."""
 
 import sqlite3
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Self, TypeVar
 
 from minwallet.ledger.entries import Entry
 from minwallet.ledger.outcomes import Outcome
+from minwallet.ledger.tickets import Reported, Ticket
 from minwallet.storage.base import (
     Agent,
     AuditPage,
     Bearer,
+    GameList,
     NewSession,
     Opened,
     Opening,
@@ -19,10 +21,13 @@ from minwallet.storage.base import (
     OutcomeUnknown,
     Player,
     PlayerStatus,
+    Recorded,
+    ReportMark,
+    ReportSheet,
     SessionRow,
     StoreFault,
 )
-from minwallet.storage.sqlite import batch, records
+from minwallet.storage.sqlite import batch, records, reports
 from minwallet.storage.sqlite.connection import (
     Connection,
     check_exists,
@@ -103,6 +108,9 @@ class SqliteStore:
     async def add_agent(self, name: str, wallet_token: str, host_id: str | None, now_ms: int) -> Agent | None:
         return await self._write(lambda db: records.add_agent(db, name, wallet_token, host_id, now_ms))
 
+    async def change_agent(self, agent_id: int, changes: Mapping[str, str | None]) -> Agent | None:
+        return await self._write(lambda db: records.change_agent(db, agent_id, changes))
+
     async def list_agents(self) -> list[Agent]:
         return await self._reader.run(records.list_agents)
 
@@ -145,6 +153,33 @@ class SqliteStore:
 
     async def count_entries(self) -> int:
         return await self._reader.run(records.count_entries)
+
+    async def find_recorded(self, seq: int) -> Recorded | None:
+        return await self._reader.run(lambda db: records.find_recorded(db, seq))
+
+    async def prune_journal(self, before_ms: int, limit: int) -> int:
+        return await self._write(lambda db: records.prune_journal(db, before_ms, limit))
+
+    async def keep_games(self, agent_id: int, games: GameList) -> None:
+        await self._write(lambda db: reports.keep_games(db, agent_id, games))
+
+    async def find_games(self, agent_id: int) -> GameList | None:
+        return await self._reader.run(lambda db: reports.find_games(db, agent_id))
+
+    async def keep_report(self, agent_id: int, sheet: ReportSheet) -> bool:
+        return await self._write(lambda db: reports.keep_report(db, agent_id, sheet))
+
+    async def find_report_mark(self, agent_id: int) -> ReportMark:
+        return await self._reader.run(lambda db: reports.find_report_mark(db, agent_id))
+
+    async def read_reported(self, agent_id: int, after: str, limit: int) -> list[Reported]:
+        return await self._reader.run(lambda db: reports.read_reported(db, agent_id, after, limit))
+
+    async def read_tickets(self, agent_id: int, protocol: str, after: str, limit: int) -> list[Ticket]:
+        return await self._reader.run(lambda db: reports.read_tickets(db, agent_id, protocol, after, limit))
+
+    async def read_orphans(self, agent_id: int) -> list[Ticket]:
+        return await self._reader.run(lambda db: reports.read_orphans(db, agent_id))
 
     async def _write(self, work: Callable[[sqlite3.Connection], T]) -> T:
         def in_transaction(db: sqlite3.Connection) -> T:

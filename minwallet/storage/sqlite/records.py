@@ -2,7 +2,7 @@
 
 import json
 import sqlite3
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import groupby
 
 from minwallet.ledger.audit import Owner
@@ -13,16 +13,20 @@ from minwallet.storage.base import (
     Agent,
     AuditPage,
     Bearer,
+    Letters,
     NewSession,
     Opened,
     Opening,
     Order,
     Player,
     PlayerStatus,
+    Recorded,
     SessionRow,
     opening_deposit,
 )
 from minwallet.storage.sqlite import batch
+
+AGENT = ", ".join(Agent._fields)
 
 READ_PLAYERS = """
     SELECT p.player_key, g.name, p.player_id, p.status, a.account_id, a.currency, a.cash, a.bonus
@@ -50,6 +54,18 @@ READ_NEWEST = f"""
     SELECT {batch.ENTRY} FROM chain JOIN transactions AS t USING (seq) JOIN id_spaces AS p USING (space_id)
      ORDER BY t.seq DESC
 """  # noqa: S608 the columns are a constant
+
+READ_RECORDED = f"""
+    SELECT {batch.ENTRY}, j.request, j.reply
+      FROM transactions AS t JOIN id_spaces AS p USING (space_id) LEFT JOIN journal AS j USING (seq) WHERE t.seq = ?
+"""  # noqa: S608 the columns are a constant
+
+PRUNE_JOURNAL = """
+    DELETE FROM journal WHERE seq IN (
+        SELECT j.seq FROM (SELECT seq FROM journal ORDER BY seq LIMIT ?) AS j JOIN transactions AS t USING (seq)
+         WHERE t.at_ms < ?
+    )
+"""
 
 READ_OWNERS = """
     SELECT a.account_id, g.name, p.player_id, a.currency
@@ -81,7 +97,17 @@ def add_agent(db: sqlite3.Connection, name: str, wallet_token: str, host_id: str
 
 
 def list_agents(db: sqlite3.Connection) -> list[Agent]:
-    return [Agent(*row) for row in db.execute("SELECT agent_id, name, wallet_token, host_id FROM agents ORDER BY name")]
+    return [Agent(*row) for row in db.execute(f"SELECT {AGENT} FROM agents ORDER BY name")]  # noqa: S608 the columns are a constant
+
+
+def change_agent(db: sqlite3.Connection, agent_id: int, changes: Mapping[str, str | None]) -> Agent | None:
+    assert changes.keys() <= set(Agent._fields)
+    settings = ", ".join(f"{name} = :{name}" for name in changes)
+    found = db.execute(
+        f"UPDATE OR IGNORE agents SET {settings} WHERE agent_id = :id RETURNING {AGENT}",  # noqa: S608 the names are those of fields
+        {**changes, "id": agent_id},
+    ).fetchall()
+    return Agent(*found[0]) if found else None
 
 
 def read_players(db: sqlite3.Connection, agent: str, player_id: str | None = None) -> list[Player]:
@@ -132,6 +158,20 @@ def count_entries(db: sqlite3.Connection) -> int:
     """The newest row's number, which is how many there are."""
     (last,) = db.execute("SELECT coalesce(max(seq), 0) FROM transactions").fetchone()
     return int(last)
+
+
+def find_recorded(db: sqlite3.Connection, seq: int) -> Recorded | None:
+    row = db.execute(READ_RECORDED, (seq,)).fetchone()
+    if row is None:
+        return None
+    *columns, request, reply = row
+    entry = batch.make_entry(columns)
+    letters = None if request is None else Letters(request, reply)
+    return Recorded(entry, _owners(db, [entry.account_id])[entry.account_id], letters)
+
+
+def prune_journal(db: sqlite3.Connection, before_ms: int, limit: int) -> int:
+    return db.execute(PRUNE_JOURNAL, (limit, before_ms)).rowcount
 
 
 def read_audit_page(db: sqlite3.Connection, after_seq: int, limit: int) -> AuditPage:

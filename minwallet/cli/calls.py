@@ -1,0 +1,250 @@
+"""`minwallet trigger`, `minwallet replay` and `minwallet show`: provider calls, made by hand and looked at."""
+
+import time
+from typing import TYPE_CHECKING, Annotated, NamedTuple
+
+import typer
+
+from minwallet.cli.link import change, database, read, with_store
+from minwallet.cli.money import cents
+from minwallet.cli.output import (
+    EXIT_REFUSED,
+    AgentName,
+    BadUsage,
+    CurrencyName,
+    JsonFlag,
+    Refused,
+    money,
+    print_json,
+    print_line,
+    print_table,
+)
+from minwallet.ledger.money import MAX_ID, format_amount
+from minwallet.wallet.requests import LedgerRead, PlayerShow, RecordedShow, Reply, SessionOpen
+
+if TYPE_CHECKING:
+    from minwallet.ledger.commands import Movement
+    from minwallet.protocols.wire import Call, WireProtocol
+    from minwallet.storage.base import Recorded, Store
+
+SPOKEN = {
+    "bet": ("wallet-v2", "vela"),
+    "win": ("wallet-v2",),
+    "cancel": ("wallet-v2",),
+    "result": ("vela",),
+    "refund": ("vela",),
+    "betwin": ("vela",),
+}
+"""The calls that move money, and the protocols that have them."""
+
+LOOKED_BACK = 1_000
+"""Among how many of the player's newest entries a bet is looked for that nobody named."""
+
+PATIENCE_S = 30
+
+Seq = Annotated[int, typer.Argument(metavar="SEQ", help="The entry's number, as `minwallet ledger` shows it.")]
+
+
+class _Player(NamedTuple):
+    """Whom a call is about, and a session to make it with."""
+
+    agent: str
+    player_id: str
+    currency: str
+    token: str
+
+
+class _Made(NamedTuple):
+    """A call that was made, the token left out, with the account before and after."""
+
+    request: str
+    http_status: int
+    reply: str
+    is_success: bool
+    before: Reply
+    after: Reply
+
+
+def trigger(
+    context: typer.Context,
+    operation: Annotated[str, typer.Argument(metavar="CALL", help="bet, win, cancel, result, refund or betwin.")],
+    player_id: Annotated[str, typer.Option("--player", metavar="ID", help="The player.")],
+    amount: Annotated[str, typer.Option("--amount", help="What is bet, won, or paid as the result.")] = "1.00",
+    win: Annotated[str, typer.Option("--win", help="What a betwin pays.")] = "0.00",
+    protocol: Annotated[
+        str | None, typer.Option("--protocol", help="wallet-v2 or vela.  [default: the first that has the call]")
+    ] = None,
+    number: Annotated[
+        str | None, typer.Option("--id", help="The call's id or ticket.  [default: a new one; of the newest open bet]")
+    ] = None,
+    game: Annotated[str, typer.Option("--game", help="The game's code.")] = "1012",
+    currency: CurrencyName = None,
+    agent: AgentName = "default",
+    as_json: JsonFlag = False,
+) -> None:
+    """Make one real provider call to the running server, and show the request and the reply."""
+    from minwallet.protocols import load_protocol
+    from minwallet.protocols.wire import Call
+
+    spoken = SPOKEN.get(operation)
+    if spoken is None:
+        raise BadUsage(f"{operation!r} is no call that moves money; there are {', '.join(SPOKEN)}")
+    if protocol not in (None, *spoken):
+        raise BadUsage(f"{protocol} has no {operation}; {' and '.join(spoken)} has")
+    if number is not None and not (number.isascii() and number.isdigit() and int(number[:40]) <= MAX_ID):
+        raise BadUsage(f"{number!r} is no id; it is a whole number from 0 to {MAX_ID}")
+    paid, won, name = cents(amount), cents(win), protocol or spoken[0]
+    url = _server(context)
+    player = _open_session(context, agent, player_id, currency)
+    bet = _newest_open_bet(context, player, name)
+    if number is None and bet is None and operation in ("cancel", "result", "refund"):
+        hint = f"minwallet trigger bet --player {player_id} --protocol {name}"
+        raise Refused([f"{player_id} has no open bet in {name}; name one with --id, or make one: {hint}"])
+    command = _command(operation, number, bet, game, paid, won)
+    made = _make(context, url, load_protocol(name), Call(operation, player.token, command), player)
+    _print(made, as_json=as_json)
+    if not made.is_success:
+        raise typer.Exit(EXIT_REFUSED)
+
+
+def replay(context: typer.Context, seq: Seq, as_json: JsonFlag = False) -> None:
+    """Make the provider call of a ledger entry once more, and show that no money moves; exit code 1 if it does."""
+    from minwallet.protocols import PROTOCOLS, load_protocol
+
+    async def look(store: "Store") -> "Recorded | None":
+        return await store.find_recorded(seq)
+
+    recorded = with_store(context, look)
+    if recorded is None:
+        raise Refused([f"there is no entry {seq}; see: minwallet ledger ID"])
+    entry, owner, _ = recorded
+    if entry.protocol not in PROTOCOLS:
+        raise Refused([f"entry {seq} is the operator's own {entry.kind}; only provider calls can be made again"])
+    url = _server(context)
+    player = _open_session(context, *owner)
+    protocol = load_protocol(entry.protocol)
+    made = _make(context, url, protocol, protocol.recall(entry, player.token), player)
+    _print(made, as_json=as_json)
+    if made.before != made.after:
+        raise Refused([f"the balance moved when entry {seq} was replayed; please report this as a bug"])
+
+
+def show(context: typer.Context, seq: Seq, as_json: JsonFlag = False) -> None:
+    """Show a ledger entry, with the provider's request and the reply as long as the journal has them."""
+    reply = read(context, RecordedShow(seq=seq))
+    if as_json:
+        print_json(reply)
+        return
+    entry = reply["entry"]
+    amounts = {"amount", "bonus_amount", "cash_after", "bonus_after", "stake", "payout"}
+    rows = [
+        (name.replace("_", " "), format_amount(value) if name in amounts else value)
+        for name, value in entry.items()
+        if value is not None
+    ]
+    print_table(["entry", f"{seq}"], rows[1:], "")
+    if reply["request"]:
+        print_line(f"\nrequest  {reply['request']}\nreply    {reply['reply']}")
+    else:
+        print_line("\nno provider call is kept for this entry")
+
+
+def _server(context: typer.Context) -> str:
+    """Where the running server takes provider calls."""
+    from minwallet.storage.base import UnusableFile
+    from minwallet.storage.owner import Desk, FileOwner
+
+    path = database(context)
+    owner = FileOwner.acquire(path)
+    if isinstance(owner, Desk):
+        return owner.calls
+    owner.release()
+    raise UnusableFile(f"no server runs on {path}; start one in another terminal: minwallet --db {path} serve")
+
+
+def _open_session(context: typer.Context, agent: str, player_id: str, currency: str | None) -> _Player:
+    request = SessionOpen(agent=agent, player_id=player_id, currency=currency, ttl_s=PATIENCE_S * 2)
+    session = change(context, request)
+    return _Player(agent, player_id, session["currency"], session["token"])
+
+
+def _newest_open_bet(context: typer.Context, player: _Player, protocol: str) -> Reply | None:
+    """The ledger's newest bet of the player that was neither settled nor called off."""
+    whom = {"agent": player.agent, "player_id": player.player_id, "currency": player.currency}
+    entries = read(context, LedgerRead.model_validate({**whom, "limit": LOOKED_BACK}))["entries"]
+    spoken = [entry for entry in entries if entry["protocol"] == protocol]
+    ended = {entry["id"] for entry in spoken if entry["kind"] == "cancel"}
+    ended_rounds = {entry["round"] for entry in spoken if entry["kind"] == "win"}
+    for entry in spoken:
+        is_bet = entry["kind"] == "bet" and entry["state"] == "applied"
+        if is_bet and entry["id"] not in ended and entry["round"] not in ended_rounds:
+            return dict(entry)
+    return None
+
+
+def _command(operation: str, number: str | None, bet: Reply | None, game: str, paid: int, won: int) -> "Movement":
+    """What is asked of the wallet; without a number, about the bet or under a number that nobody has used."""
+    from minwallet.ledger.commands import Bet, BetWin, Cancel, Settle, Win
+
+    new = number or str(time.time_ns() // 1000)
+    known = str(int(number)) if number is not None else bet["id"] if bet else new
+    match operation:
+        case "bet":
+            return Bet(new, paid, new, game)
+        case "win":
+            return Win(new, paid, bet["round"] if bet else None, bet["game"] if bet else game)
+        case "result":
+            return Settle(known, paid, bet["game"] if bet else game)
+        case "betwin":
+            return BetWin(new, paid, won, game)
+        case _:
+            return Cancel(known)
+
+
+def _make(context: typer.Context, url: str, protocol: "WireProtocol", call: "Call", player: _Player) -> _Made:
+    import httpx2
+
+    from minwallet.protocols.wire import REDACTED
+    from minwallet.storage.base import StoreFault
+    from minwallet.wallet.service import clock_ms
+
+    before, now_ms = _account(context, player), clock_ms()
+    exchange = protocol.build(call, now_ms)
+    query = f"?{exchange.query.decode()}" if exchange.query else ""
+    try:
+        response = httpx2.request(
+            exchange.method,
+            f"{url}{exchange.path}{query}",
+            content=exchange.body or None,
+            timeout=PATIENCE_S,
+            trust_env=False,
+        )
+    except httpx2.HTTPError as error:
+        reason = str(error) or type(error).__name__
+        raise StoreFault(
+            f"no answer from {url}{exchange.path}: {reason}; the call may have been carried out"
+        ) from error
+    shown = protocol.build(call._replace(token=REDACTED), now_ms)
+    said = f"?{shown.query.decode()}" if shown.query else f" {shown.body.decode()}"
+    try:
+        is_success = response.status_code == 200 and protocol.read(response.content).code == 0
+    except ValueError:
+        is_success = False
+    request = f"{shown.method} {shown.path}{said}"
+    return _Made(request, response.status_code, response.text, is_success, before, _account(context, player))
+
+
+def _account(context: typer.Context, player: _Player) -> Reply:
+    shown = read(context, PlayerShow(agent=player.agent, player_id=player.player_id))
+    return next(dict(each) for each in shown["accounts"] if each["currency"] == player.currency)
+
+
+def _print(made: _Made, *, as_json: bool) -> None:
+    if as_json:
+        print_json({name: value for name, value in made._asdict().items() if name != "is_success"})
+        return
+    status = "" if made.http_status == 200 else f"HTTP {made.http_status} "
+    print_line(f"request  {made.request}")
+    print_line(f"reply    {status}{made.reply}")
+    moved = "as before" if made.before == made.after else f"before it was {money(made.before)}"
+    print_line(f"balance  {money(made.after)}, {moved}")

@@ -1,0 +1,113 @@
+"""`minwallet games` and `minwallet launch`."""
+
+import re
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from minwallet.cli.link import change, with_store
+from minwallet.cli.output import (
+    EXIT_REFUSED,
+    EXIT_UNUSABLE,
+    AgentName,
+    BadUsage,
+    CurrencyName,
+    JsonFlag,
+    Timeout,
+    print_json,
+    print_line,
+    print_table,
+)
+from minwallet.cli.session import seconds
+from minwallet.wallet.requests import GamesKeep, SessionOpen
+
+if TYPE_CHECKING:
+    from minwallet.provider.games import Catalogue
+
+
+def games(
+    context: typer.Context,
+    kept: Annotated[bool, typer.Option("--kept", help="Show the last good list, without asking the provider.")] = False,
+    timeout: Timeout = "30s",
+    agent: AgentName = "default",
+    as_json: JsonFlag = False,
+) -> None:
+    """Fetch the provider's game list and show it; where that fails, show the last good one."""
+    from minwallet.provider.service import ProviderFailed, ProviderRefused, ProviderService
+
+    code = 0
+    if not kept:
+        service = ProviderService(_catalogue(context, agent).agent, seconds(timeout))
+        try:
+            change(context, GamesKeep(agent=agent, games=tuple(service.games())))
+        except (ProviderFailed, ProviderRefused) as error:
+            if not _catalogue(context, agent).games:
+                raise
+            typer.echo(f"minwallet: {error}; this is the last good list", err=True)
+            code = EXIT_REFUSED if isinstance(error, ProviderRefused) else EXIT_UNUSABLE
+    _print(_catalogue(context, agent), as_json=as_json)
+    if code:
+        raise typer.Exit(code)
+
+
+def _catalogue(context: typer.Context, agent: str) -> "Catalogue":
+    from minwallet.provider.games import read_catalogue
+
+    return with_store(context, lambda store: read_catalogue(store, agent))
+
+
+def _print(catalogue: "Catalogue", *, as_json: bool) -> None:
+    fetched_at = catalogue.fetched_at.isoformat(timespec="seconds") if catalogue.fetched_at else None
+    if as_json:
+        shown = [{"game_code": game.code, "title": game.titles, "url": game.url} for game in catalogue.games]
+        print_json({"agent": catalogue.agent.name, "fetched_at": fetched_at, "games": shown})
+        return
+    languages = list(dict.fromkeys(language for game in catalogue.games for language in game.titles))
+    rows = [(game.code, *(game.titles.get(language) for language in languages), game.url) for game in catalogue.games]
+    print_table(["game", *languages, "url"], rows, "the list has no games")
+    if fetched_at:
+        typer.echo(f"fetched {fetched_at}", err=True)
+
+
+def launch(
+    context: typer.Context,
+    game: Annotated[str, typer.Option("--game", help="The game: wallet-v2's gameID, vela's game code.")],
+    protocol: Annotated[str, typer.Option("--protocol", help="wallet-v2 or vela.")],
+    player_id: Annotated[
+        str | None, typer.Argument(metavar="ID", help="The player; nobody is needed for --demo.")
+    ] = None,
+    lang: Annotated[str, typer.Option("--lang", help="The language of the game.")] = "en",
+    demo: Annotated[
+        bool, typer.Option("--demo", "--guest", help="With virtual credit: no player, no session.")
+    ] = False,
+    ttl: Annotated[str, typer.Option("--ttl", help="How long the session is good: 30s, 15m, 24h, 7d.")] = "24h",
+    currency: CurrencyName = None,
+    agent: AgentName = "default",
+    as_json: JsonFlag = False,
+) -> None:
+    """Open a session for the player and print the address that opens the game with it."""
+    from minwallet.protocols import PROTOCOLS
+    from minwallet.provider.games import launch_url
+
+    if protocol not in PROTOCOLS:
+        raise BadUsage(f"{protocol!r} is no protocol; there are {' and '.join(PROTOCOLS)}")
+    if not re.fullmatch(r"[A-Za-z]{2,3}(-[A-Za-z0-9]{1,8})*", lang, re.ASCII):
+        raise BadUsage(f"{lang!r} is no language; write it like en")
+    if not re.fullmatch(r"[!-~]{1,64}", game):
+        raise BadUsage(f"{game!r} is no game; a code has 1 to 64 printable symbols and no spaces")
+    if not player_id and not demo:
+        raise BadUsage("name the player who shall play, or add --demo to play with virtual credit")
+    catalogue = _catalogue(context, agent)
+    mode = "demo" if demo else "real"
+    if player_id is None or demo:
+        url, session = launch_url(catalogue, protocol, game, lang, None), {}
+    else:
+        # Whatever is wrong with the game or a setting is said before there is a session.
+        launch_url(catalogue, protocol, game, lang, "token")
+        request = SessionOpen(agent=agent, player_id=player_id, currency=currency, ttl_s=seconds(ttl))
+        session = change(context, request)
+        url = launch_url(catalogue, protocol, game, lang, session["token"])
+    if as_json:
+        print_json({"url": url, "protocol": protocol, "game": game, "mode": mode, **session})
+    else:
+        print_line(url)

@@ -1,0 +1,154 @@
+"""`minwallet report pull` and `minwallet reconcile`: the provider's report, and what it comes to."""
+
+import csv
+import io
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console
+
+from minwallet.cli.link import change, with_store
+from minwallet.cli.output import (
+    EXIT_REFUSED,
+    AgentName,
+    BadUsage,
+    JsonFlag,
+    Timeout,
+    print_json,
+    print_line,
+    print_table,
+)
+from minwallet.cli.session import seconds
+from minwallet.ledger.money import format_amount
+from minwallet.wallet.requests import Reply
+
+if TYPE_CHECKING:
+    from minwallet.storage.base import Agent, ReportMark, Store
+
+app = typer.Typer(help="The provider's report of all bets.", no_args_is_help=True)
+
+MOST_SHOWN = 100
+"""How many differences a person gets to see; scripts get all."""
+
+COLUMNS = (
+    *("finding", "ticket", "ledger_stake", "ledger_payout", "report_stake", "report_payout"),
+    *("currency", "player_id", "game", "at"),
+)
+
+
+@app.command("pull")
+def pull(
+    context: typer.Context,
+    anew: Annotated[bool, typer.Option("--anew", help="Forget what was pulled and begin at the beginning.")] = False,
+    timeout: Timeout = "30s",
+    agent: AgentName = "default",
+    as_json: JsonFlag = False,
+) -> None:
+    """Pull what is new in the provider's report, up to its end; it may be stopped and goes on where it was."""
+    from minwallet.provider import report
+    from minwallet.provider.service import ProviderService
+    from minwallet.wallet.agents import find_agent
+    from minwallet.wallet.service import clock_ms
+
+    async def look(store: "Store") -> "tuple[Agent, ReportMark]":
+        found = await find_agent(store, agent)
+        return found, await store.find_report_mark(found.agent_id)
+
+    settings, mark = with_store(context, look)
+    service = ProviderService(settings, seconds(timeout))
+    rows = pages = 0
+    key = mark.key
+    with _status("asking the provider") as say:
+        for sheet in report.pull(service, agent, mark.key, clock_ms, anew=anew):
+            change(context, sheet)
+            rows, pages, key = rows + len(sheet.rows), pages + bool(sheet.rows), sheet.key
+            say(f"{rows} rows, {pages} pages")
+    if as_json:
+        print_json({"agent": agent, "rows": rows, "pages": pages, "key": key})
+    else:
+        print_line(f"{rows} new rows; the report is whole up to key {key or '0'}")
+
+
+def reconcile(
+    context: typer.Context,
+    open_after: Annotated[
+        str, typer.Option("--open-after", help="How long a bet may wait for its result: 30m, 24h, 7d.")
+    ] = "24h",
+    grace: Annotated[
+        str, typer.Option("--grace", help="What moved so shortly before the report was pulled is not due yet.")
+    ] = "0s",
+    as_csv: Annotated[bool, typer.Option("--csv", help="Print the differences as CSV.")] = False,
+    agent: AgentName = "default",
+    as_json: JsonFlag = False,
+) -> None:
+    """Hold the report against the ledger, ticket by ticket; exit code 1 where they differ."""
+    from minwallet.provider import reconcile as provider
+    from minwallet.wallet.service import clock_ms
+
+    if as_csv and as_json:
+        raise BadUsage("choose one of --csv and --json")
+    limits = {"open_after_s": seconds(open_after), "grace_s": seconds(grace)}
+    with _status("reading") as say:
+
+        async def work(store: "Store") -> Reply:
+            found = await provider.reconcile(
+                store, agent, lambda done: say(f"{done} tickets"), now_ms=clock_ms(), **limits
+            )
+            return provider.as_document(found)
+
+        document = with_store(context, work)
+    if as_json:
+        print_json(document)
+    elif as_csv:
+        print_line(_csv(document))
+    else:
+        _print(document)
+    if not document["ok"]:
+        raise typer.Exit(EXIT_REFUSED)
+
+
+@contextmanager
+def _status(words: str) -> Iterator[Callable[[str], None]]:
+    """A line on the terminal that shows how far a long command is, where a person is looking."""
+    stderr = Console(stderr=True)
+    if not stderr.is_terminal:
+        yield lambda _: None
+        return
+    with stderr.status(words) as status:
+        yield lambda text: status.update(f"{words}: {text}")
+
+
+def _csv(document: Reply) -> str:
+    stream = io.StringIO()
+    writer = csv.DictWriter(stream, COLUMNS, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(document["differences"])
+    return stream.getvalue().removesuffix("\n")
+
+
+def _print(document: Reply) -> None:
+    """The differences if there are any, the totals, and one line that says how it is."""
+    differences = document["differences"]
+    if differences:
+        rows = [[_cell(name, each[name]) for name in COLUMNS] for each in differences[:MOST_SHOWN]]
+        titles = [f"{name.replace('_', ' ')}{'>' * name.endswith(('stake', 'payout'))}" for name in COLUMNS]
+        print_table(titles, rows, "")
+        if len(differences) > MOST_SHOWN:
+            print_line(f"… and {len(differences) - MOST_SHOWN} more; --csv prints all")
+        print_line("")
+    titles = ["day", "game", "currency", "ledger bets>", "stake>", "payout>", "report bets>", "stake>", "payout>"]
+    print_table(titles, [_total(each) for each in document["totals"]], "no money has moved through this provider")
+    counts = ", ".join(f"{number} {finding}" for finding, number in document["counts"].items()) or "no tickets"
+    print_line(f"\n{'differs' if differences else 'ok'}: {counts}; report pulled {document['pulled_at']}")
+
+
+def _total(each: Reply) -> list[object]:
+    sums = [each[side] for side in ("ledger", "report")]
+    money = [[side["tickets"], format_amount(side["stake"]), format_amount(side["payout"])] for side in sums]
+    return [each["day"], each["game"], each["currency"], *money[0], *money[1]]
+
+
+def _cell(name: str, value: object) -> object:
+    return format_amount(value) if isinstance(value, int) and name.endswith(("stake", "payout")) else value

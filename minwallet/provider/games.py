@@ -1,0 +1,56 @@
+"""The provider's game list as it was kept, and the addresses that open games."""
+
+import json
+from datetime import UTC, datetime
+from typing import NamedTuple
+
+from minwallet.protocols import SERVICES, load_protocol
+from minwallet.protocols.wire import Game, Launch
+from minwallet.provider.service import ProviderRefused, require
+from minwallet.storage.base import Agent, Store
+from minwallet.wallet.agents import find_agent
+
+
+class Catalogue(NamedTuple):
+    """An agent and the games of its last good list; `fetched_at` is None where there never was one."""
+
+    agent: Agent
+    fetched_at: datetime | None
+    games: list[Game]
+
+
+async def read_catalogue(store: Store, agent_name: str) -> Catalogue:
+    """The agent's catalogue. Declines where there is no such agent."""
+    agent = await find_agent(store, agent_name)
+    kept = await store.find_games(agent.agent_id)
+    if kept is None:
+        return Catalogue(agent, None, [])
+    games = [Game(**each) for each in json.loads(kept.games)]
+    return Catalogue(agent, datetime.fromtimestamp(kept.fetched_at_ms / 1000, UTC), games)
+
+
+def launch_url(catalogue: Catalogue, protocol: str, game: str, lang: str, token: str | None) -> str:
+    """The address that opens the game for whom the token stands for, or with virtual credit where there is none.
+
+    ProviderRefused where a setting or the game is missing. A protocol that has a game list launches from there: "The
+    Game URL is refer to game list response"; any other from the agent's own address of the games.
+    """
+    agent = catalogue.agent
+    if protocol in SERVICES:
+        base = _url_of(catalogue, game)
+        known_as = require(agent, "host id", agent.host_id) if token else ""
+    else:
+        base, known_as = require(agent, "game url", agent.game_url), agent.wallet_token
+    return load_protocol(protocol).launch(Launch(base, game, lang, token, known_as))
+
+
+def _url_of(catalogue: Catalogue, game: str) -> str:
+    for each in catalogue.games:
+        if each.code == game:
+            return each.url
+    if catalogue.fetched_at is None:
+        raise ProviderRefused("there is no game list yet; fetch it with: minwallet games")
+    known = ", ".join(each.code for each in catalogue.games[:10])
+    raise ProviderRefused(
+        f"the game list has no {game}, but {known or 'nothing'}; fetch a new one with: minwallet games"
+    )

@@ -1,0 +1,104 @@
+"""Hold the report that was pulled against the ledger. Both are read in order of their tickets, a page at a time."""
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from datetime import UTC, datetime
+from typing import TypeVar
+
+from minwallet.ledger.tickets import Finding, Horizon, Reconciliation, Reported, Sums, Ticket
+from minwallet.provider.service import SERVICE, ProviderRefused
+from minwallet.storage.base import Store
+from minwallet.wallet.agents import find_agent
+from minwallet.wallet.requests import Reply
+from minwallet.wallet.service import time_text
+
+PAGE = 2_000
+
+T = TypeVar("T", Ticket, Reported)
+
+
+async def reconcile(
+    store: Store, agent_name: str, progress: Callable[[int], None], *, now_ms: int, open_after_s: int, grace_s: int
+) -> Reconciliation:
+    """What the two sides come to. A bet may stay open for `open_after_s`; what moved less than `grace_s` before the
+    pull is not due yet. Tells `progress` how many tickets are done. ProviderRefused where no pull has reached the end.
+    """
+    agent = await find_agent(store, agent_name)
+    mark = await store.find_report_mark(agent.agent_id)
+    if mark.pulled_at_ms is None:
+        raise ProviderRefused(f"there is no whole report yet; run: minwallet report pull --agent {agent.name}")
+    found = Reconciliation(Horizon(mark.pulled_at_ms, mark.pulled_at_ms - grace_s * 1000, now_ms - open_after_s * 1000))
+    ours = _pages(lambda after: store.read_tickets(agent.agent_id, SERVICE, after, PAGE))
+    theirs = _pages(lambda after: store.read_reported(agent.agent_id, after, PAGE))
+    async for ticket, reported in _pairs(ours, theirs):
+        found.meet(ticket, reported, _day(ticket, reported))
+        progress(found.counts.total())
+    for orphan in await store.read_orphans(agent.agent_id):
+        found.note(Finding.ORPHAN_WIN, orphan, None)
+    return found
+
+
+async def _pages(read: Callable[[str], Awaitable[list[T]]]) -> AsyncIterator[T]:
+    after = ""
+    while page := await read(after):
+        for each in page:
+            yield each
+        after = page[-1].ticket
+
+
+async def _pairs(
+    ours: AsyncIterator[Ticket], theirs: AsyncIterator[Reported]
+) -> AsyncIterator[tuple[Ticket | None, Reported | None]]:
+    """Both sides side by side, in order of their tickets."""
+    ticket, reported = await anext(ours, None), await anext(theirs, None)
+    while ticket or reported:
+        first = min(each.ticket for each in (ticket, reported) if each)
+        left = ticket if ticket and ticket.ticket == first else None
+        right = reported if reported and reported.ticket == first else None
+        yield left, right
+        ticket = await anext(ours, None) if left else ticket
+        reported = await anext(theirs, None) if right else reported
+
+
+def _day(ours: Ticket | None, theirs: Reported | None) -> str:
+    """The ledger's day of the bet, or what the report calls its day where the ledger knows of none."""
+    if ours:
+        return datetime.fromtimestamp(ours.opened_at_ms / 1000, UTC).strftime("%Y-%m-%d")
+    return theirs.reported_at[:10] if theirs else ""
+
+
+def as_document(found: Reconciliation) -> Reply:
+    """The reconciliation as JSON; amounts are cents."""
+    nothing = Sums()
+    totals = [
+        {
+            **heading._asdict(),
+            "ledger": found.ours.get(heading, nothing)._asdict(),
+            "report": found.theirs.get(heading, nothing)._asdict(),
+        }
+        for heading in found.headings()
+    ]
+    return {
+        "ok": not found.differences,
+        "pulled_at": time_text(found.horizon.pulled_at_ms),
+        "counts": {str(finding): number for finding, number in found.counts.items()},
+        "differences": [_difference(*each) for each in found.differences],
+        "totals": totals,
+    }
+
+
+def _difference(finding: Finding, ours: Ticket | None, theirs: Reported | None) -> Reply:
+    named = ours or theirs
+    assert named is not None
+    reported_at = theirs.reported_at if theirs else None
+    return {
+        "finding": str(finding),
+        "ticket": named.ticket,
+        "player_id": named.player_id,
+        "game": named.game,
+        "currency": named.currency,
+        "at": time_text(ours.moved_at_ms) if ours else reported_at,
+        "ledger_stake": ours.stake if ours else None,
+        "ledger_payout": ours.payout if ours else None,
+        "report_stake": theirs.stake if theirs else None,
+        "report_payout": theirs.payout if theirs else None,
+    }

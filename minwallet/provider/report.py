@@ -1,0 +1,32 @@
+"""Pull the provider's report: from the kept key to the end, page after page.
+
+A page and the key that follows it are kept together, so a pull may be killed anywhere: the next one goes on where the
+last page was kept, and no row is lost or doubled.
+"""
+
+from collections.abc import Callable, Iterator
+
+from minwallet.provider.service import ProviderFailed, ProviderService
+from minwallet.wallet.requests import ReportKeep
+
+
+def pull(
+    service: ProviderService, agent: str, key: str, clock_ms: Callable[[], int], *, anew: bool = False
+) -> Iterator[ReportKeep]:
+    """The sheets from `key` on, or with `anew` from the very beginning; the last has no rows.
+
+    Each is to be kept before the next is asked for. May raise ProviderRefused and ProviderFailed.
+    """
+    after, seen = "" if anew else key, {key}
+    while True:
+        asked_at_ms = clock_ms()
+        page = service.report(after)
+        if not page.rows:
+            yield ReportKeep(agent=agent, after=after, key=after, rows=(), ended_at_ms=asked_at_ms, anew=anew)
+            return
+        if page.key in seen:
+            # It would have us ask for ever.
+            raise ProviderFailed(f"the provider gives the key {page.key} again; ask it why, the page was not kept")
+        yield ReportKeep(agent=agent, after=after, key=page.key, rows=tuple(page.rows), anew=anew)
+        seen.add(page.key)
+        after, anew = page.key, False

@@ -1,0 +1,84 @@
+"""Ask a provider's service over HTTP. Every way in which that can fail is one line that an operator can act on."""
+
+from collections.abc import Callable
+from typing import TypeVar
+
+import httpx2
+
+from minwallet.protocols import SERVICES, load_service
+from minwallet.protocols.wire import Exchange, Game, ReportPage, ReportUnit, ServiceError
+from minwallet.storage.base import Agent
+
+T = TypeVar("T")
+
+SERVICE = next(iter(SERVICES))
+"""The one protocol whose providers offer a service."""
+
+LONGEST_ANSWER = 32 * 1024 * 1024
+
+
+class ProviderRefused(Exception):
+    """The provider says no, or cannot be asked for want of a setting."""
+
+
+class ProviderFailed(Exception):
+    """No answer came, or none that makes sense."""
+
+
+class ProviderService:
+    """One agent's provider. Every method may raise ProviderRefused or ProviderFailed."""
+
+    def __init__(self, agent: Agent, timeout_s: float) -> None:
+        self._agent = agent.name
+        self._url = require(agent, "service url", agent.service_url).rstrip("/")
+        self._host_id = require(agent, "host id", agent.host_id)
+        self._unit = ReportUnit(agent.report_unit)
+        self._protocol = load_service(SERVICE)
+        self._http = httpx2.Client(timeout=timeout_s, trust_env=False)
+
+    def games(self) -> list[Game]:
+        """The game list as it is now."""
+        return self._ask(self._protocol.ask_games(self._host_id), self._protocol.read_games)
+
+    def report(self, key: str) -> ReportPage:
+        """The page of the report that follows this key."""
+        exchange = self._protocol.ask_report(self._host_id, key)
+        return self._ask(exchange, lambda body: self._protocol.read_report(body, self._unit))
+
+    def _ask(self, exchange: Exchange, read: Callable[[bytes], T | ServiceError]) -> T:
+        try:
+            status, body = self._fetch(exchange)
+        except httpx2.TimeoutException as error:
+            raise ProviderFailed(f"{self._url} did not answer in time; try again later, or with --timeout") from error
+        except (httpx2.HTTPError, httpx2.InvalidURL, httpx2.StreamError) as error:
+            reason = str(error) or type(error).__name__
+            raise ProviderFailed(f"cannot reach {self._url}: {reason}; is the service address right?") from error
+        try:
+            found = read(body)
+        except ValueError as error:
+            words = str(error) if status == 200 else f"HTTP {status} instead of an answer"
+            raise ProviderFailed(f"{self._url} cannot be understood: {words}; nothing was kept") from error
+        if isinstance(found, ServiceError):
+            settings = f"minwallet agent show {self._agent}"
+            raise ProviderRefused(f"the provider says: {found.message} (code {found.code}); see: {settings}")
+        return found
+
+    def _fetch(self, exchange: Exchange) -> tuple[int, bytes]:
+        url = f"{self._url}{exchange.path}?{exchange.query.decode()}"
+        with self._http.stream(exchange.method, url) as response:
+            body = b""
+            for piece in response.iter_bytes():
+                body += piece
+                if len(body) > LONGEST_ANSWER:
+                    raise httpx2.ReadError(f"the answer is longer than {LONGEST_ANSWER} bytes")
+        return response.status_code, body
+
+
+def require(agent: Agent, what: str, value: str | None) -> str:
+    """The setting's value; ProviderRefused where it was never set."""
+    if not value:
+        option = f"--{what.replace(' ', '-')}"
+        raise ProviderRefused(
+            f"agent {agent.name} has no {what}; set it with: minwallet agent set {agent.name} {option} …"
+        )
+    return value

@@ -1,0 +1,23 @@
+"""The journal is bounded: what was said on the wire is forgotten after some days, the ledger never."""
+
+import asyncio
+from collections.abc import Callable
+from contextlib import suppress
+
+from minwallet.storage.base import Store, StoreFault
+
+SLICE = 1_000
+"""How many letters are forgotten in one transaction: a few ms, which a bet may have to wait."""
+
+PAUSE_S, EVERY_S = 0.1, 3600
+
+DAY_MS = 24 * 3600 * 1000
+
+
+async def keep_pruning(store: Store, days: int, clock_ms: Callable[[], int]) -> None:
+    """Prune at once and then every hour, for ever. A store that fails says so to whoever moves money."""
+    while True:
+        pruned = 0
+        with suppress(StoreFault):
+            pruned = await store.prune_journal(clock_ms() - days * DAY_MS, SLICE)
+        await asyncio.sleep(PAUSE_S if pruned == SLICE else EVERY_S)
