@@ -22,6 +22,7 @@ from minwallet.protocols import PROTOCOLS, load_protocol
 from minwallet.storage.base import UnusableFile
 from minwallet.storage.owner import Desk, FileOwner
 from minwallet.storage.sqlite import SqliteStore
+from minwallet.wallet.journal import keep_pruning
 from minwallet.wallet.service import Wallet
 from minwallet.web import control, ops
 from minwallet.web.access import AccessLog
@@ -96,7 +97,9 @@ async def _serve(
         # uvicorn raises the signal again when it has stopped, and by then there is still a file to close.
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, lambda *_: setattr(server, "should_exit", True))
+        pruning = asyncio.create_task(keep_pruning(wallet.store, settings.journal_days, wallet.clock_ms))
         await server.serve(sockets=sockets)
+        pruning.cancel()
         if wallet.store.broken:
             raise wallet.store.broken
 

@@ -23,8 +23,10 @@ from minwallet.ledger.money import MAX_ID, format_amount
 from minwallet.wallet.requests import LedgerRead, PlayerShow, RecordedShow, Reply, SessionOpen
 
 if TYPE_CHECKING:
+    import httpx2
+
     from minwallet.ledger.commands import Movement
-    from minwallet.protocols.wire import Call, WireProtocol
+    from minwallet.protocols.wire import Call, Exchange, WireProtocol
     from minwallet.storage.base import Recorded, Store
 
 SPOKEN = {
@@ -202,36 +204,36 @@ def _command(operation: str, number: str | None, bet: Reply | None, game: str, p
 
 
 def _make(context: typer.Context, url: str, protocol: "WireProtocol", call: "Call", player: _Player) -> _Made:
-    import httpx2
-
     from minwallet.protocols.wire import REDACTED
-    from minwallet.storage.base import StoreFault
     from minwallet.wallet.service import clock_ms
 
     before, now_ms = _account(context, player), clock_ms()
-    exchange = protocol.build(call, now_ms)
-    query = f"?{exchange.query.decode()}" if exchange.query else ""
+    response = _send(url, protocol.build(call, now_ms))
     try:
-        response = httpx2.request(
+        is_success = response.status_code == 200 and protocol.read(response.content).code == 0
+    except ValueError:
+        is_success = False
+    request = str(protocol.build(call._replace(token=REDACTED), now_ms))
+    return _Made(request, response.status_code, response.text, is_success, before, _account(context, player))
+
+
+def _send(url: str, exchange: "Exchange") -> "httpx2.Response":
+    import httpx2
+
+    from minwallet.storage.base import StoreFault
+
+    address = f"{url}{exchange.path}"
+    try:
+        return httpx2.request(
             exchange.method,
-            f"{url}{exchange.path}{query}",
+            f"{address}?{exchange.query.decode()}" if exchange.query else address,
             content=exchange.body or None,
             timeout=PATIENCE_S,
             trust_env=False,
         )
     except httpx2.HTTPError as error:
         reason = str(error) or type(error).__name__
-        raise StoreFault(
-            f"no answer from {url}{exchange.path}: {reason}; the call may have been carried out"
-        ) from error
-    shown = protocol.build(call._replace(token=REDACTED), now_ms)
-    said = f"?{shown.query.decode()}" if shown.query else f" {shown.body.decode()}"
-    try:
-        is_success = response.status_code == 200 and protocol.read(response.content).code == 0
-    except ValueError:
-        is_success = False
-    request = f"{shown.method} {shown.path}{said}"
-    return _Made(request, response.status_code, response.text, is_success, before, _account(context, player))
+        raise StoreFault(f"no answer from {address}: {reason}; the call may have been carried out") from error
 
 
 def _account(context: typer.Context, player: _Player) -> Reply:

@@ -139,15 +139,20 @@ def _row(number: int, fields: object, unit: ReportUnit) -> ReportRow:
     ticket = str(fields.get("ticket_id"))
     if not _DIGITS.fullmatch(ticket) or int(ticket) > MAX_ID:
         raise ValueError(f"{where}: ticket_id must be a whole number from 0 to {MAX_ID}")
+    stake = _cents(where, fields, "bet_stake", unit)
+    cancelled = _cents(where, {"cancel_amount": 0, **fields}, "cancel_amount", unit)
+    rejected = _cents(where, {"reject_amount": 0, **fields}, "reject_amount", unit)
+    if cancelled + rejected > stake:
+        raise ValueError(f"{where}: more was called off than staked")
     return ReportRow(
         _name(where, fields, "id", LONGEST_KEY),
         str(int(ticket)),
         _name(where, fields, "game_code", LONGEST_NAME),
         _name(where, fields, "username", LONGEST_NAME),
-        _cents(where, fields, "bet_stake", unit),
+        stake,
         _cents(where, fields, "payout_amount", unit),
-        _cents(where, {"cancel_amount": 0, **fields}, "cancel_amount", unit),
-        _cents(where, {"reject_amount": 0, **fields}, "reject_amount", unit),
+        cancelled,
+        rejected,
         _note(fields, "status"),
         _note(fields, "report_date"),
     )

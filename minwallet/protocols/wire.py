@@ -45,6 +45,9 @@ class Exchange(NamedTuple):
     query: bytes = b""
     body: bytes = b""
 
+    def __str__(self) -> str:
+        return f"{self.method} {self.path}{'?' if self.query else ' '}{(self.query or self.body).decode()}"
+
 
 class Answer(NamedTuple):
     """What a caller reads: `code` is 0 for success. The rest is there as far as the wallet said it."""

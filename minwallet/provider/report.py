@@ -17,7 +17,8 @@ def pull(
 
     Each is to be kept before the next is asked for. May raise ProviderRefused and ProviderFailed.
     """
-    after, seen = "" if anew else key, {key}
+    after = "" if anew else key
+    seen = {after}
     while True:
         asked_at_ms = clock_ms()
         page = service.report(after)

@@ -1,0 +1,291 @@
+"""`report pull` and `reconcile`: from a provider's report to what it comes to."""
+
+import csv
+import io
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from minwallet.ledger.tickets import ReportRow
+from minwallet.protocols.wire import ReportPage, ServiceError
+from tests.cli.console import Here, assert_complaint, cells
+from tests.provider.scripted import SERVICE, Scripted, scripted
+from tests.support import Server, environment, serving
+
+ROWS = [
+    ReportRow(str(number), str(100 + number), "fish", "ann", 200, 0, status="done", reported_at="2026-01-02 03:04:05")
+    for number in range(1, 8)
+]
+
+
+@pytest.fixture
+def provider(here: Here) -> Iterator[Scripted]:
+    """A provider that the agent knows."""
+    with scripted() as running:
+        here("agent", "set", "default", "--host-id", "h1", "--service-url", running.url)
+        here("player", "add", "ann", "--currency", "MYR", "--balance", "1000")
+        yield running
+
+
+@pytest.fixture
+def here(db: Path) -> Here:
+    """The command line, on a file that exists."""
+    found = Here(db)
+    found("agent", "add", "first")
+    return found
+
+
+def pulled(here: Here) -> dict[str, int]:
+    """How the report's tickets compare with an empty ledger: every one that was pulled is missing here."""
+    result = here.run("reconcile", "--json")
+    counts: dict[str, int] = result.json["counts"]
+    return counts
+
+
+def test_a_report_is_pulled_to_its_end(here: Here, provider: Scripted) -> None:
+    """Page after page, from the beginning the first time and from where it ended the next."""
+    provider.report(ROWS[:5], page=2)
+    assert here("report", "pull") == {"agent": "default", "rows": 5, "pages": 3, "key": "5"}
+    assert [each.partition("key=")[2] for each in provider.asked] == ["0", "2", "4", "5"]
+    assert here("report", "pull") == {"agent": "default", "rows": 0, "pages": 0, "key": "5"}
+    provider.report(ROWS, page=2)
+    assert here("report", "pull") == {"agent": "default", "rows": 2, "pages": 1, "key": "7"}
+    assert all("host_id=h1" in each for each in provider.asked)
+    assert pulled(here) == {"missing here": 7}
+    assert here.run("report", "pull").out == "0 new rows; the report is whole up to key 7\n"
+
+
+def test_a_report_may_be_pulled_anew(here: Here, provider: Scripted) -> None:
+    """What the provider has taken out of it since is gone here too."""
+    provider.report(ROWS, page=3)
+    here("report", "pull")
+    provider.report(ROWS[:2] + ROWS[3:], page=3)
+    assert here("report", "pull")["rows"] == 0
+    assert pulled(here) == {"missing here": 7}
+    assert here("report", "pull", "--anew") == {"agent": "default", "rows": 6, "pages": 2, "key": "7"}
+    assert pulled(here) == {"missing here": 6}
+    provider.report([], page=3)
+    assert here("report", "pull", "--anew") == {"agent": "default", "rows": 0, "pages": 0, "key": ""}
+    assert pulled(here) == {}
+
+
+@pytest.mark.parametrize("is_served", [False, True], ids=["alone", "served"])
+def test_a_pull_killed_at_any_page_loses_and_doubles_nothing(here: Here, provider: Scripted, is_served: bool) -> None:
+    """Killed while it asks for each page in turn; the next pull goes on where the last page was kept."""
+    server = Server(here.db) if is_served else None
+    command = [sys.executable, "-m", "minwallet", "--db", str(here.db), "report", "pull"]
+    for key in ["0", *(row.id for row in ROWS)]:
+        running: list[subprocess.Popen[bytes]] = []
+
+        def kill(asked: str, key: str = key, running: list[subprocess.Popen[bytes]] = running) -> None:
+            while asked == key and not running:
+                pass  # the process has not been named yet
+            if asked == key:
+                running[0].kill()
+
+        provider.report(ROWS, page=1, before=kill)
+        running.append(subprocess.Popen(command, env=environment(), stderr=subprocess.DEVNULL))
+        running[0].wait()
+        assert provider.asked[-1].endswith(f"key={key}")
+    provider.report(ROWS, page=1)
+    asked_before = len(provider.asked)
+    assert here("report", "pull")["rows"] == 0
+    assert len(provider.asked) == asked_before + 1
+    assert pulled(here) == {"missing here": 7}
+    if server:
+        server.stop()
+
+
+def test_two_pulls_at_once_do_not_mix(here: Here, provider: Scripted) -> None:
+    """Whoever comes second with a page is told so, and nothing is doubled."""
+    codes: list[int | None] = []
+
+    def pull_too(key: str) -> None:
+        if key == "2" and not codes:
+            codes.append(None)  # the second pull does not start a third one
+            codes.append(subprocess.run(command, check=False, capture_output=True, env=environment()).returncode)
+
+    command = [sys.executable, "-m", "minwallet", "--db", str(here.db), "report", "pull"]
+    provider.report(ROWS, page=2, before=pull_too)
+    assert_complaint(here.run("report", "pull"), 1, "another command is pulling")
+    assert codes == [None, 0]
+    assert pulled(here) == {"missing here": 7}
+
+
+NONSENSE = [
+    (b"<html>busy</html>", 200, 3, "cannot be understood: the answer is not JSON"),
+    (b"<html>busy</html>", 502, 3, "HTTP 502"),
+    (b"", 200, 3, "not JSON"),
+    (b"[]", 200, 3, "neither data nor error"),
+    (b'{"data":{"status_code":0}}', 200, 3, "has no report"),
+    (b'{"data":{"status_code":0,"report":[{}],"key":"9"}}', 200, 3, "row 1"),
+    (b'{"data":{"status_code":0,"report":[{"id":1}],"key":"9"}}', 200, 3, "row 1: ticket_id"),
+    (SERVICE.show_error(ServiceError(2, "Invalid Host ID")), 200, 1, "Invalid Host ID (code 2)"),
+    (SERVICE.show_error(ServiceError(2, "Invalid Host ID")), 400, 1, "Invalid Host ID (code 2)"),
+    (SERVICE.show_error(ServiceError(2001, "Required field cannot be empty")), 200, 1, "(code 2001)"),
+]
+
+
+@pytest.mark.parametrize("answer", NONSENSE)
+def test_a_provider_s_error_is_one_line_and_changes_nothing(
+    here: Here, provider: Scripted, answer: tuple[bytes, int, int, str]
+) -> None:
+    """The key stays where it was, so the next pull goes on from there."""
+    body, status, code, words = answer
+    provider.report(ROWS[:2], page=2)
+    here("report", "pull")
+    provider.say(body, status)
+    assert_complaint(here.run("report", "pull"), code, words)
+    assert_complaint(here.run("report", "pull", "--anew"), code, words)
+    provider.report(ROWS, page=9)
+    assert here("report", "pull") == {"agent": "default", "rows": 5, "pages": 1, "key": "7"}
+
+
+def test_a_provider_that_does_not_answer(here: Here, provider: Scripted) -> None:
+    """Too late, or not there at all: a line each, and what to do."""
+    provider.say_nothing()
+    assert_complaint(here.run("report", "pull", "--timeout", "1s"), 3, "did not answer in time", "--timeout")
+    provider.released.set()
+    here("agent", "set", "default", "--service-url", "http://127.0.0.1:9")
+    assert_complaint(here.run("report", "pull"), 3, "cannot reach http://127.0.0.1:9", "refused")
+    here("agent", "set", "default", "--service-url", "http://nowhere.invalid")
+    assert_complaint(here.run("report", "pull"), 3, "cannot reach http://nowhere.invalid")
+
+
+def test_a_provider_that_goes_round_in_circles_is_left(here: Here, provider: Scripted) -> None:
+    """A key that was given before would be asked with for ever."""
+    pages = {"0": "5", "5": "6", "6": "5"}
+    provider.answer = lambda _path, query: (
+        200,
+        SERVICE.show_report(ReportPage([ROWS[0]._replace(id=query["key"])], pages[query["key"]])),
+    )
+    assert_complaint(here.run("report", "pull"), 3, "gives the key 5 again")
+
+
+def test_what_must_be_set_first(here: Here) -> None:
+    """Each missing setting is named with the command that sets it."""
+    assert_complaint(here.run("report", "pull"), 1, "no service url", "minwallet agent set default --service-url")
+    here("agent", "set", "default", "--service-url", "https://p.example")
+    assert_complaint(here.run("report", "pull"), 1, "no host id", "minwallet agent set default --host-id")
+    assert_complaint(here.run("report", "pull", "--agent", "nobody"), 1, "no agent nobody")
+    assert_complaint(here.run("report", "pull", "--timeout", "soon"), 2, "not a length of time")
+    assert_complaint(here.run("reconcile"), 1, "no whole report yet", "minwallet report pull")
+    assert_complaint(here.run("reconcile", "--csv", "--json"), 2, "choose one")
+    assert_complaint(here.run("reconcile", "--open-after", "x"), 2, "not a length of time")
+
+
+@pytest.fixture
+def played(here: Here, provider: Scripted) -> Iterator[Here]:
+    """A ledger with a ticket of every kind, and a report that agrees with the first two of them only."""
+    with serving(here.db) as server:
+        token = here.session("ann")
+        here("player", "add", "bob", "--currency", "MYR", "--balance", "5")
+        for ticket, bet, win in [(101, 200, 50), (102, 300, 0), (103, 100, 900), (104, 100, 0)]:
+            server.vela("bet", access_token=token, ticket_id=ticket, total_bet=bet, game_code="fish")
+            server.vela("result", access_token=token, ticket_id=ticket, total_win=win, game_code="fish")
+        server.vela("betwin", access_token=token, ticket_id=105, total_bet=40, total_win=70, game_code="slot")
+        server.vela("bet", access_token=token, ticket_id=106, total_bet=100)
+        server.vela("bet", access_token=token, ticket_id=107, total_bet=100, game_code="fish")
+        server.vela("refund", access_token=token, ticket_id=107)
+        server.vela("bet", access_token=token, ticket_id=108, total_bet=10**9)
+        server.wallet_v2(code=token, type="win", win=70, id=1, round_id=99, game=1012)
+        rows = [
+            ROWS[0]._replace(id="1", ticket="101", stake=200, payout=50),
+            ROWS[0]._replace(id="2", ticket="102", stake=300),
+            ROWS[0]._replace(id="3", ticket="103", stake=100, payout=901),
+            ROWS[0]._replace(id="4", ticket="105", game="slot", stake=40, payout=70),
+            ROWS[0]._replace(id="5", ticket="107", stake=100),
+            ROWS[0]._replace(id="6", ticket="108", stake=10**9, rejected=10**9),
+            ROWS[0]._replace(id="7", ticket="999", stake=500, player_id="bob"),
+        ]
+        provider.report(rows, page=3)
+        here("report", "pull")
+        yield here
+
+
+def test_what_a_reconciliation_finds(played: Here) -> None:
+    """Each difference by its name, with both sides' amounts; totals of both sides; exit code 1."""
+    result = played.run("reconcile", "--json")
+    assert (result.code, result.err) == (1, "")
+    document = result.json
+    assert document["ok"] is False
+    assert document["counts"] == {
+        "matched": 3,
+        "amount differs": 1,
+        "missing there": 1,
+        "not due": 1,
+        "refund unknown": 1,
+        "no money": 1,
+        "missing here": 1,
+        "orphan win": 1,
+    }
+    found = {each["ticket"]: each for each in document["differences"]}
+    assert {ticket: each["finding"] for ticket, each in found.items()} == {
+        "103": "amount differs",
+        "104": "missing there",
+        "107": "refund unknown",
+        "999": "missing here",
+        "1": "orphan win",
+    }
+    amounts = ("ledger_stake", "ledger_payout", "report_stake", "report_payout")
+    assert [found["103"][name] for name in amounts] == [100, 900, 100, 901]
+    assert [found["104"][name] for name in amounts] == [100, 0, None, None]
+    assert [found["999"][name] for name in amounts] == [None, None, 500, 0]
+    assert (found["999"]["player_id"], found["999"]["currency"]) == ("bob", "MYR")
+    totals = {(each["day"], each["game"]): each for each in document["totals"]}
+    today = next(day for day, game in totals if game == "slot")
+    slot = {"tickets": 1, "stake": 40, "payout": 70}
+    assert totals[today, "slot"]["ledger"] == totals[today, "slot"]["report"] == slot
+    assert totals[today, "fish"]["ledger"] == {"tickets": 4, "stake": 700, "payout": 950}
+    assert totals[today, "fish"]["report"] == {"tickets": 4, "stake": 700, "payout": 951}
+    assert totals["2026-01-02", "fish"]["report"] == {"tickets": 1, "stake": 500, "payout": 0}
+    assert totals[today, "fish"]["currency"] == "MYR"
+
+
+def test_a_bet_that_stays_open_is_found(played: Here) -> None:
+    """Once it is older than the limit; and what moved shortly before the pull can be given time."""
+    assert played.run("reconcile", "--json", "--open-after", "0s").json["counts"]["open bet"] == 1
+    counts = played.run("reconcile", "--json", "--grace", "1h").json["counts"]
+    assert counts["not due"] == 4
+    assert counts["missing here"] == 1
+    assert "missing there" not in counts
+
+
+def test_a_reconciliation_for_people_and_for_spreadsheets(played: Here) -> None:
+    """Tables and a last line; CSV of the differences."""
+    result = played.run("reconcile")
+    assert result.code == 1
+    lines = [cells(line) for line in result.out.splitlines()]
+    assert ["amount differs", "103", "1.00", "9.00", "1.00", "9.01", "MYR", "ann", "fish"] in [
+        line[:9] for line in lines
+    ]
+    assert result.out.splitlines()[-1].startswith("differs: 3 matched, ")
+    as_csv = played.run("reconcile", "--csv")
+    assert as_csv.code == 1
+    rows = list(csv.DictReader(io.StringIO(as_csv.out)))
+    assert [row["ticket"] for row in rows] == ["103", "104", "107", "999", "1"]
+    assert rows[0]["report_payout"] == "901"
+    assert rows[1]["report_stake"] == ""
+
+
+def test_a_clean_reconciliation(here: Here, provider: Scripted) -> None:
+    """Exit code 0, and a line that says ok; amounts may be in whole units."""
+    provider.report([], page=2)
+    here("report", "pull")
+    assert here("reconcile")["ok"] is True
+    assert here.run("reconcile", "--csv").out.count("\n") == 1
+    with serving(here.db) as server:
+        token = here.session("ann")
+        server.vela("bet", access_token=token, ticket_id=101, total_bet=20000, game_code="fish")
+        server.vela("result", access_token=token, ticket_id=101, total_win=150, game_code="fish")
+    here("agent", "set", "default", "--report-unit", "units")
+    body = SERVICE.show_report(ReportPage([ROWS[0]._replace(ticket="101", stake=200, payout=15)], "1"))
+    end = SERVICE.show_report(ReportPage([], "1"))
+    provider.answer = lambda _path, query: (200, end if query["key"] == "1" else body.replace(b":15,", b":1.5,"))
+    here("report", "pull")
+    result = here.run("reconcile")
+    assert (result.code, result.err) == (0, "")
+    assert result.out.splitlines()[-1].startswith("ok: 1 matched; report pulled ")

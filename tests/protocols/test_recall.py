@@ -1,0 +1,112 @@
+"""What the ledger and the journal remember of a call: enough to make it again, and never the token."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from minwallet.ledger.commands import Bet, BetWin, Cancel, Deposit, Movement, Settle, Win, Withdraw
+from minwallet.ledger.decide import Account, Round, Session, Snapshot, Trail, decide
+from minwallet.ledger.entries import genesis
+from minwallet.ledger.outcomes import Applied
+from minwallet.protocols import load_protocol
+from minwallet.protocols.wire import Call, Malformed
+
+NOW_MS = 1_695_266_603_000
+ACCOUNT = Account(1, 10_000, 500, genesis("default", "ann", "USD"))
+
+CALLS = [
+    ("wallet-v2", "bet", Bet("9", 500, "9", "1012")),
+    ("wallet-v2", "bet", Bet("9", 500, "8", "fish")),
+    ("wallet-v2", "win", Win("9", 700, "8", "1012")),
+    ("wallet-v2", "win", Win("9", 0, None, "1012")),
+    ("wallet-v2", "cancel", Cancel("9", "9")),
+    ("vela", "bet", Bet("9", 500, "9", "fish", '{"key":"red"}')),
+    ("vela", "result", Settle("9", 700, "fish", '{"total_used":100}')),
+    ("vela", "betwin", BetWin("9", 500, 900)),
+    ("vela", "refund", Cancel("9")),
+]
+
+
+def applied(protocol: str, command: Movement) -> Applied:
+    trail = Trail()
+    if isinstance(command, Settle):
+        trail = Trail(applied(protocol, Bet(command.id, 5, command.id)).entry)
+    snapshot = Snapshot(protocol, ACCOUNT, False, Session(None, None), trail, Round(), 3)
+    outcome = decide(snapshot, command, NOW_MS)
+    assert isinstance(outcome, Applied)
+    return outcome
+
+
+@pytest.mark.parametrize(("protocol", "operation", "command"), CALLS)
+def test_the_call_of_an_entry_is_that_call(protocol: str, operation: str, command: Movement) -> None:
+    """Whatever a provider asked for can be asked for again from the row it made."""
+    entry = applied(protocol, command).entry
+    assert load_protocol(protocol).recall(entry, "t") == Call(operation, "t", command)
+
+
+@pytest.mark.parametrize("protocol", ["wallet-v2", "vela"])
+@pytest.mark.parametrize("command", [Deposit("r", 5), Withdraw("r", 5)])
+def test_no_provider_made_the_operator_s_rows(protocol: str, command: Movement) -> None:
+    """They cannot be spoken in any protocol."""
+    with pytest.raises(ValueError, match="has no"):
+        load_protocol(protocol).recall(applied("operator", command).entry, "t")
+
+
+def redact(protocol: str, operation: str, raw: str) -> str:
+    spoken = load_protocol(protocol)
+    call = spoken.parse(operation, raw.encode())
+    assert not isinstance(call, Malformed)
+    return spoken.redact(call, raw.encode(), NOW_MS)
+
+
+@pytest.mark.parametrize(
+    ("raw", "kept"),
+    [
+        (
+            '{"type": "cancel",  "code": "abc_1", "id": 5, "more": [1, 2]}',
+            '{"type": "cancel",  "code": "TOKEN", "id": 5, "more": [1, 2]}',
+        ),
+        ('{"type":"cancel","code":"abc\\u005f1","id":5}', '"code":"TOKEN","type":"cancel"'),
+        ('{"type":"cancel","code":"abc_1","id":5,"note":"it is abc_1"}', '"code":"TOKEN","type":"cancel"'),
+        ('{"type":"cancel","code":"5","id":5}', '"code":"TOKEN","type":"cancel"'),
+    ],
+)
+def test_wallet_v2_is_kept_without_the_token(raw: str, kept: str) -> None:
+    """As it came, or in other words where the token is hidden in an escape or said twice."""
+    redacted = redact("wallet-v2", "", raw)
+    assert kept in redacted
+    assert "abc" not in redacted
+    assert "u005f" not in redacted
+
+
+@pytest.mark.parametrize(
+    ("raw", "kept"),
+    [
+        ("ticket_id=5&access_token=abc_1&x=%FF", "ticket_id=5&access_token=TOKEN&x=%FF"),
+        ("ticket_id=5&access_token=ab%63_1", "access_token=TOKEN&ticket_id=5"),
+        ("ticket_id=5&access%5Ftoken=abc_1", "access_token=TOKEN&ticket_id=5"),
+        ("ticket_id=5&access_token=abc_1&y=abc_1", "access_token=TOKEN&ticket_id=5"),
+    ],
+)
+def test_vela_is_kept_without_the_token(raw: str, kept: str) -> None:
+    """The same, in a query."""
+    assert redact("vela", "refund", raw) == kept
+
+
+@given(st.sampled_from(CALLS), st.text("abc_12", min_size=1, max_size=40).map(lambda text: f"z{text}"))
+def test_no_token_is_ever_kept(sent: tuple[str, str, Movement], token: str) -> None:
+    """Of no call, in no protocol."""
+    protocol, operation, command = sent
+    spoken = load_protocol(protocol)
+    exchange = spoken.build(Call(operation, token, command), NOW_MS)
+    redacted = spoken.redact(Call(operation, token, command), exchange.query or exchange.body, NOW_MS)
+    assert token not in redacted
+    assert "TOKEN" in redacted
+
+
+def test_a_request_as_a_line() -> None:
+    """As it would be typed."""
+    call = Call("refund", "t", Cancel("5"))
+    assert str(load_protocol("vela").build(call, NOW_MS)) == "GET /api/refund?access_token=t&ticket_id=5"
+    credit = load_protocol("wallet-v2").build(Call("cancel", "t", Cancel("5")), NOW_MS)
+    assert str(credit).startswith('POST /wallet {"code":"t"')

@@ -1,0 +1,222 @@
+"""The game list and the report, both halves, beginning with the specification's own examples."""
+
+import json
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from minwallet.ledger.money import MAX_CENTS, MAX_ID
+from minwallet.ledger.tickets import ReportRow
+from minwallet.protocols import load_service
+from minwallet.protocols.wire import Game, ReportPage, ReportUnit, ServiceError
+from tests.support import ROOT
+
+SERVICE = load_service("vela")
+GOLDEN = {
+    each["name"]: each for each in json.loads((ROOT / "sample_data/wire/vela.json").read_text("utf-8"))["provider"]
+}
+BLUE_OCEAN = Game("fish", {"en": "Blue Ocean", "cn": "蓝海龙王"}, "http://shoot-01.velachip.com")
+LOST = ReportRow("355005", "11756", "zodiac2", "demo04", 200, 0, status="done", reported_at="2017-03-29 14:40:32")
+
+names = st.text(st.characters(codec="utf-8", categories=["L", "N", "P"]), min_size=1, max_size=20)
+cents = st.integers(0, MAX_CENTS)
+ids = st.integers(0, MAX_ID).map(str)
+
+
+def reply(name: str) -> bytes:
+    return json.dumps(GOLDEN[name]["reply"]).encode()
+
+
+def report(**changes: object) -> bytes:
+    """The specification's report with its row changed; what is None is left out."""
+    document = json.loads(reply("user report"))
+    row = document["data"]["report"][0] | changes
+    document["data"]["report"] = [{name: value for name, value in row.items() if value is not None}]
+    return json.dumps(document).encode()
+
+
+@pytest.mark.parametrize("name", GOLDEN)
+def test_what_is_asked_is_what_the_specification_asks(name: str) -> None:
+    """Path and query, to the letter; key 0 the first time."""
+    request = GOLDEN[name]["request"]
+    host_id = "nobody" if "nobody" in name else "{host_id}"
+    ask = SERVICE.ask_games(host_id) if "list" in name else SERVICE.ask_report(host_id, "")
+    assert (ask.method, ask.path) == (request["method"], request["path"])
+    assert ask.query.decode().replace("%7B", "{").replace("%7D", "}") == request["query"]
+    assert ask.path in SERVICE.routes
+
+
+def test_the_specification_s_replies_are_read() -> None:
+    """The list, the report, and a host nobody has."""
+    assert SERVICE.read_games(reply("game list")) == [BLUE_OCEAN]
+    assert SERVICE.read_report(reply("user report"), ReportUnit.CENTS) == ReportPage([LOST], "355005")
+    nobody = ServiceError(2, "Invalid Host ID")
+    assert SERVICE.read_games(reply("game list of nobody")) == nobody
+    assert SERVICE.read_report(reply("user report of nobody"), ReportUnit.CENTS) == nobody
+
+
+def test_the_specification_s_replies_are_shown() -> None:
+    """A provider says the same, as far as it is about money."""
+    assert json.loads(SERVICE.show_games([BLUE_OCEAN])) == GOLDEN["game list"]["reply"]
+    assert (
+        json.loads(SERVICE.show_error(ServiceError(2, "Invalid Host ID"))) == GOLDEN["user report of nobody"]["reply"]
+    )
+    shown, golden = json.loads(SERVICE.show_report(ReportPage([LOST], "355005"))), json.loads(reply("user report"))
+    (row,), (golden_row,) = shown["data"].pop("report"), golden["data"].pop("report")
+    assert shown == golden
+    assert row.keys() == golden_row.keys()
+    not_about_money = {"game_group", "bet_info", "result_info"}
+    assert {name: row[name] for name in row if name not in not_about_money} == {
+        name: golden_row[name] for name in golden_row if name not in not_about_money
+    }
+
+
+rows = st.builds(ReportRow, names, ids, names, names, cents, cents, st.just(0), st.just(0), names, names)
+
+
+@given(st.lists(rows, max_size=5), names, st.data())
+def test_a_report_survives_the_way(sent: list[ReportRow], key: str, data: st.DataObject) -> None:
+    """Whatever is shown is read as it was, cent for cent."""
+    halves = [(data.draw(st.integers(0, row.stake // 2)), data.draw(st.integers(0, row.stake // 2))) for row in sent]
+    called_off = [
+        row._replace(cancelled=cancelled, rejected=rejected)
+        for row, (cancelled, rejected) in zip(sent, halves, strict=True)
+    ]
+    page = ReportPage(called_off, key)
+    assert SERVICE.read_report(SERVICE.show_report(page), ReportUnit.CENTS) == page
+
+
+@given(st.lists(st.builds(Game, names, st.dictionaries(names, names), st.just("https://g.example/x")), max_size=5))
+def test_a_game_list_survives_the_way(games: list[Game]) -> None:
+    """In its order, with its titles in every language."""
+    assert SERVICE.read_games(SERVICE.show_games(games)) == games
+
+
+@given(st.integers(0, MAX_CENTS))
+def test_units_are_exact(amount: int) -> None:
+    """A double that is printed with two places is that many cents, however large."""
+    units = f"{amount // 100}.{amount % 100:02}"
+    body = report(bet_stake="STAKE").decode().replace('"STAKE"', units).encode()
+    page = SERVICE.read_report(body, ReportUnit.UNITS)
+    assert isinstance(page, ReportPage)
+    assert page.rows[0].stake == amount == Decimal(units) * 100
+
+
+@pytest.mark.parametrize(("value", "stake"), [(200.0, 200), ("200", 200), ("2e2", 200), (0, 0), (MAX_CENTS, MAX_CENTS)])
+def test_a_number_of_cents_may_look_like_a_double(value: object, stake: int) -> None:
+    """The specification calls amounts "double"."""
+    page = SERVICE.read_report(report(bet_stake=value), ReportUnit.CENTS)
+    assert isinstance(page, ReportPage)
+    assert page.rows[0].stake == stake
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"bet_stake": 200.5}, "row 1: bet_stake is 200.5, which is no amount in cents"),
+        ({"bet_stake": None}, "bet_stake"),
+        ({"bet_stake": True}, "bet_stake"),
+        ({"bet_stake": -1}, "bet_stake"),
+        ({"bet_stake": MAX_CENTS + 1}, "bet_stake"),
+        ({"bet_stake": "NaN"}, "bet_stake"),
+        ({"bet_stake": "much"}, "bet_stake is much"),
+        ({"bet_stake": []}, "bet_stake"),
+        ({"payout_amount": 1e400}, "not JSON"),
+        ({"payout_amount": "1e999999999"}, "payout_amount"),
+        ({"cancel_amount": -5}, "cancel_amount"),
+        ({"cancel_amount": 201}, "more was called off than staked"),
+        ({"cancel_amount": 150, "reject_amount": 51}, "more was called off than staked"),
+        ({"ticket_id": None}, "ticket_id"),
+        ({"ticket_id": -1}, "ticket_id"),
+        ({"ticket_id": MAX_ID + 1}, "ticket_id"),
+        ({"ticket_id": "1x"}, "ticket_id"),
+        ({"id": None}, "id must be"),
+        ({"id": True}, "id must be"),
+        ({"id": ""}, "id must be"),
+        ({"id": "x" * 65}, "id must be"),
+        ({"username": "a\nb"}, "username"),
+        ({"game_code": 1.5}, "game_code"),
+    ],
+)
+def test_a_row_that_makes_no_sense_is_named(changes: dict[str, object], words: str) -> None:
+    """No amount is guessed, and no row is left out in silence."""
+    with pytest.raises(ValueError, match=words):
+        SERVICE.read_report(report(**changes), ReportUnit.CENTS)
+
+
+def test_what_may_be_missing() -> None:
+    """Amounts called off, status and date; an id may be a number."""
+    changes = dict.fromkeys(["cancel_amount", "reject_amount", "status", "report_date"])
+    page = SERVICE.read_report(report(**changes, id=355005, ticket_id=11756), ReportUnit.CENTS)
+    assert page == ReportPage([LOST._replace(status="", reported_at="")], "355005")
+
+
+def test_the_end_of_a_report() -> None:
+    """No rows, with or without a key."""
+    ends: list[dict[str, Any]] = [{"report": [], "key": "9"}, {"report": []}, {"report": [], "key": None}]
+    pages = [
+        SERVICE.read_report(json.dumps({"data": {"status_code": 0, **end}}).encode(), ReportUnit.CENTS) for end in ends
+    ]
+    assert pages == [ReportPage([], "9"), ReportPage([], ""), ReportPage([], "")]
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"<html>busy</html>",
+        b"[]",
+        b"{}",
+        b'{"data":{}}',
+        b'{"data":[]}',
+        b'{"data":{"status_code":"0"}}',
+        b'{"data":{"status_code":0}}',
+        b'{"data":{"status_code":0,"list":{},"report":{}}}',
+        b'{"data":{"status_code":0,"list":[1],"report":[1],"key":"1"}}',
+        b'{"error":{"message":"x"}}',
+        b"\xff",
+        b"[" * 100_000,
+        b'{"data":NaN}',
+    ],
+)
+def test_what_is_no_answer_is_an_error_in_words(body: bytes) -> None:
+    """Never a traceback of the parser, never an empty list."""
+    with pytest.raises(ValueError, match=r"."):
+        SERVICE.read_games(body)
+    with pytest.raises(ValueError, match=r"."):
+        SERVICE.read_report(body, ReportUnit.CENTS)
+
+
+def test_a_page_without_its_key_is_no_page() -> None:
+    """Nobody would know where to go on."""
+    document = json.loads(reply("user report"))
+    del document["data"]["key"]
+    with pytest.raises(ValueError, match="key"):
+        SERVICE.read_report(json.dumps(document).encode(), ReportUnit.CENTS)
+
+
+@pytest.mark.parametrize(
+    "game",
+    [
+        "fish",
+        {"game_code": "fish", "url": "http://g.example"},
+        {"game_code": "fish", "url": "http://g.example", "title": {"en": 5}},
+        {"game_code": "fish", "title": {}, "url": "javascript:alert(1)"},
+        {"game_code": "fish", "title": {}, "url": "http://g.example/\n"},
+        {"game_code": "", "title": {}, "url": "http://g.example"},
+        {"title": {}, "url": "http://g.example"},
+    ],
+)
+def test_a_game_that_cannot_be_launched_spoils_the_list(game: object) -> None:
+    """The last good list is better than half of one."""
+    with pytest.raises(ValueError, match="game 1"):
+        SERVICE.read_games(json.dumps({"data": {"status_code": 0, "list": [game]}}).encode())
+
+
+def test_an_error_may_come_in_either_envelope() -> None:
+    """A code that is not 0 is an error wherever it is, and words are not required."""
+    assert SERVICE.read_games(b'{"data":{"status_code":2001,"message":"no"}}') == ServiceError(2001, "no")
+    assert SERVICE.read_games(b'{"error":{"status_code":2}}') == ServiceError(2, "")

@@ -1,0 +1,86 @@
+"""A provider over real HTTP that answers as it is told, for what a good provider would never say."""
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from urllib.parse import parse_qs, urlsplit
+
+from minwallet.ledger.tickets import ReportRow
+from minwallet.protocols import load_service
+from minwallet.protocols.wire import ReportPage
+
+SERVICE = load_service("vela")
+
+Reply = tuple[int, bytes]
+
+
+class Scripted(ThreadingHTTPServer):
+    """Calls `answer(path, query)` for each request; what that returns is the status and the body."""
+
+    daemon_threads = True
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), _Handler)
+        self.asked: list[str] = []
+        self.released = threading.Event()
+        self.answer: Callable[[str, dict[str, str]], Reply] = lambda _path, _query: (404, b"")
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.server_address[1]}"
+
+    def say(self, body: bytes, status: int = 200) -> None:
+        """The same answer to everything."""
+        self.answer = lambda _path, _query: (status, body)
+
+    def say_nothing(self) -> None:
+        """Keep every caller waiting until the test is over."""
+
+        def wait(_path: str, _query: dict[str, str]) -> Reply:
+            self.released.wait()
+            return 200, b""
+
+        self.answer = wait
+
+    def report(self, rows: list[ReportRow], page: int, before: Callable[[str], None] = lambda _key: None) -> None:
+        """A report of these rows, whose ids are 1, 2, 3 …; `before` is called with the key of each request."""
+
+        def answer(_path: str, query: dict[str, str]) -> Reply:
+            before(query["key"])
+            after = int(query["key"])
+            found = [row for row in rows if int(row.id) > after][:page]
+            return 200, SERVICE.show_report(ReportPage(found, found[-1].id if found else query["key"]))
+
+        self.answer = answer
+
+
+class _Handler(BaseHTTPRequestHandler):
+    server: Scripted
+
+    def do_GET(self) -> None:
+        url = urlsplit(self.path)
+        self.server.asked.append(self.path)
+        query = {name: values[0] for name, values in parse_qs(url.query, keep_blank_values=True).items()}
+        status, body = self.server.answer(url.path, query)
+        self.send_response(status)
+        self.send_header("content-length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_: object) -> None:
+        """Quietly."""
+
+
+@contextmanager
+def scripted() -> Iterator[Scripted]:
+    """A provider that ends with the block."""
+    with Scripted() as provider:
+        thread = threading.Thread(target=provider.serve_forever)
+        thread.start()
+        try:
+            yield provider
+        finally:
+            provider.released.set()
+            provider.shutdown()
+            thread.join()
