@@ -172,7 +172,7 @@ def is_text(value: object, longest: int) -> bool:
 
 def add_query(base: str, parameters: Mapping[str, str]) -> str:
     """`base` with these parameters in their order, percent-encoded, after any that it has."""
-    joint = "" if base.endswith(("?", "&")) else "&" if "?" in base else "?"
+    joint = "?" if "?" not in base else "" if base.endswith(("?", "&")) else "&"
     return f"{base}{joint}{urlencode(parameters, quote_via=quote)}"
 
 

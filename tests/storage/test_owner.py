@@ -1,5 +1,6 @@
 """One process owns the wallet file, and says where it can be asked."""
 
+import json
 import os
 import subprocess
 import sys
@@ -69,7 +70,7 @@ def test_a_server_is_found_by_what_it_announces(db: Path) -> None:
 
 def test_a_stale_side_file_means_nothing(db: Path) -> None:
     """A killed server leaves one; the next owner takes it over, and nobody is sent to the dead one's address."""
-    side_file_of(db).write_text('{"pid": 1, "url": "http://127.0.0.1:1", "key": "old", "serves": "http://127.0.0.1:2"}')
+    side_file_of(db).write_text(json.dumps(DESK._asdict()))
     assert find_desk(db)
     following = _own(db)
     assert find_desk(db) is None
