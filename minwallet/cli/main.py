@@ -12,7 +12,7 @@ from typing import Annotated
 import typer
 
 from minwallet import __version__
-from minwallet.cli import agent, ledger, money, player, seed, serve, session
+from minwallet.cli import agent, demo_provider, ledger, money, player, seed, serve, session
 from minwallet.cli.output import EXIT_REFUSED, EXIT_UNUSABLE, EXIT_USAGE, BadUsage, NoOutput, Refused, print_line
 
 app = typer.Typer(
@@ -32,6 +32,7 @@ app.add_typer(session.app, name="session")
 app.command("seed")(seed.seed)
 app.command("ledger")(ledger.ledger)
 app.command("verify")(ledger.verify)
+app.command("demo-provider")(demo_provider.demo_provider)
 
 
 def _print_version(wanted: bool) -> None:
