@@ -11,7 +11,7 @@ from minwallet.ledger.money import format_amount
 STYLE = """
 :root { color-scheme: dark; font: 17px/1.5 system-ui, sans-serif; background: #10241d; color: #eef3ee }
 body { max-width: 40rem; margin: 0 auto; padding: 1.5rem 1rem 3rem }
-h1 { font-size: 1.8rem; margin: .2rem 0 }
+h1 { font-size: 1.8rem; margin: .2rem 0 } h2 { font-size: 1.25rem; margin: 0 } .card p { margin: .4rem 0 }
 a { color: #ffd36b; text-decoration: none } a:hover { text-decoration: underline }
 .note { color: #a9c2b5; font-size: .9rem; margin: .3rem 0 }
 .card { background: #1b3a2f; border-radius: 14px; padding: 1.1rem 1.3rem; margin: 1rem 0 }
@@ -25,9 +25,9 @@ a { color: #ffd36b; text-decoration: none } a:hover { text-decoration: underline
 .complaint { color: #ffb4a2 }
 form { display: flex; flex-wrap: wrap; gap: .8rem; align-items: end }
 label { font-size: .85rem; color: #a9c2b5; flex: 1 1 8rem }
-input, select { display: block; width: 100%; box-sizing: border-box; font: inherit; padding: .5rem .7rem;
+input, select { display: block; width: 100%; height: 2.7rem; box-sizing: border-box; font: inherit; padding: 0 .7rem;
   margin-top: .2rem; border: 1px solid #3d6b59; border-radius: 8px; background: #10241d; color: inherit }
-button { font: inherit; font-weight: 600; padding: .55rem 1.8rem; border: 0; border-radius: 8px; cursor: pointer;
+button { font: inherit; font-weight: 600; height: 2.7rem; border: 0; border-radius: 8px; cursor: pointer;
   background: #ffd36b; color: #2b2208; flex: 1 1 8rem }
 table { width: 100%; border-collapse: collapse; font-size: .85rem; font-variant-numeric: tabular-nums }
 .wide { overflow-x: auto }
@@ -86,9 +86,10 @@ def _purse(seat: Seat) -> str:
 
 
 def _outcome(played: Played) -> str:
+    on = f" on {played.play.choice}" if played.play.choice else ""
     stake, payout = (f"{format_amount(cents)} {played.currency}" for cents in (played.play.stake, played.play.payout))
     words = {
-        Ending.DONE: f"Staked {stake}, returned {payout}",
+        Ending.DONE: f"Staked {stake}{on}, returned {payout}",
         Ending.REJECTED: f"The wallet refused the bet of {stake}; nothing was taken",
         Ending.CANCELLED: f"The wallet did not answer in time: the bet of {stake} was called off and given back",
         None: "The wallet has not answered yet; the round is kept until it does",
@@ -114,11 +115,11 @@ def _form(game: Game, played: Played | None) -> str:
 
 def _calls(heard: list[Heard]) -> str:
     rows = "".join(
-        f"<tr><td>{escape(each.operation)}</td><td>{escape(each.id)}</td>"
-        f"<td>{_words(each.answer)}</td><td>{', '.join(each.mischief)}</td></tr>"
+        f"<tr><td>{escape(each.operation)}</td><td>{_words(each.answer)}</td>"
+        f"<td>{', '.join(each.mischief)}</td><td>{escape(each.id)}</td></tr>"
         for each in heard
     )
-    head = "<tr><th>call</th><th>id</th><th>heard</th><th>mischief</th></tr>"
+    head = "<tr><th>call</th><th>heard</th><th>mischief</th><th>id</th></tr>"
     return f'<div class="card wide"><p class="note">What the wallet was asked</p><table>{head}{rows}</table></div>'
 
 

@@ -61,7 +61,7 @@ def create_provider(options: Options, say: Callable[[str], None]) -> Starlette:
         await croupier.stop()
         if left := list(book.pending):
             some = ", ".join(left[:5]) + (" …" if len(left) > 5 else "")
-            say(f"{len(left)} rounds are pending, and their bets stay open in the wallet: {some}")
+            say(f"{len(left)} rounds are pending, and their bets may stay open in the wallet: {some}")
 
     return Starlette(
         routes=[
