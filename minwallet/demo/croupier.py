@@ -19,6 +19,8 @@ from minwallet.protocols.wire import Answer, Call
 
 GUEST_CURRENCY = "FUN"
 
+LAST_MOMENT_S = 1
+
 
 class TurnedAway(Exception):
     """The wallet does not let this session play; the message says why."""
@@ -59,6 +61,7 @@ class Croupier:
         self._patience_s = patience_s
         self._seats: dict[tuple[str, str], Seat] = {}
         self._turns: Counter[str] = Counter()
+        self._is_stopping = False
         self._tasks: set[asyncio.Task[Played]] = set()
 
     async def seat(self, protocol: str, token: str | None, guest: str = "guest") -> Seat:
@@ -94,21 +97,23 @@ class Croupier:
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
             await asyncio.wait({task}, timeout=self._patience_s)
-            return task.result() if task.done() else played
+            return task.result() if task.done() and not task.cancelled() else played
 
     async def play_on(self, seat: Seat, game: Game, stake: int, choice: str | None, rounds: int) -> list[Played]:
-        """So many rounds in a row; fewer where the wallet leaves one unanswered."""
+        """So many rounds in a row; fewer where the wallet leaves one unanswered, or the provider stops."""
         played: list[Played] = []
-        while len(played) < rounds and (not played or played[-1].ending):
+        while len(played) < rounds and not self._is_stopping and (not played or played[-1].ending):
             played.append(await self.play(seat, game, stake, choice))
         return played
 
     async def stop(self) -> None:
-        """Leave the rounds that are not over where they are."""
+        """Give the rounds in hand a moment, and leave those that are not over by then where they are."""
+        self._is_stopping = True
+        if self._tasks:
+            await asyncio.wait(self._tasks, timeout=LAST_MOMENT_S)
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        await self.caller.close()
 
     def _play_free(self, seat: Seat, game: Game, play: Play) -> Played:
         self.book.play_free(seat.player_id, play)

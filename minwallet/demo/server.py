@@ -59,11 +59,12 @@ def create_provider(options: Options, say: Callable[[str], None]) -> Starlette:
         yield
         knocking.cancel()
         await croupier.stop()
+        await caller.close()
         if left := list(book.pending):
             some = ", ".join(left[:5]) + (" …" if len(left) > 5 else "")
             say(f"{len(left)} rounds are pending, and their bets may stay open in the wallet: {some}")
 
-    return Starlette(
+    app = Starlette(
         routes=[
             *service.routes(book, options.host_id),
             *tables.routes(croupier, options.host_id, options.wallet_token),
@@ -74,6 +75,16 @@ def create_provider(options: Options, say: Callable[[str], None]) -> Starlette:
         lifespan=lifespan,
         max_body_size=LONGEST_BODY,
     )
+    app.state.croupier = croupier
+    return app
+
+
+class _Server(uvicorn.Server):
+    """One that does not wait for thousands of rounds when it is told to stop, only for those in hand."""
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        await self.config.app.state.croupier.stop()  # type: ignore[union-attr]  # `create_server` gave it this app
+        await super().shutdown(sockets)
 
 
 def create_server(options: Options, say: Callable[[str], None]) -> uvicorn.Server:
@@ -81,13 +92,14 @@ def create_server(options: Options, say: Callable[[str], None]) -> uvicorn.Serve
     config = uvicorn.Config(
         create_provider(options, say),
         log_config=None,
+        log_level="error",
         access_log=False,  # launch addresses hold tokens
         lifespan="on",
         ws="none",
         server_header=False,
         timeout_graceful_shutdown=GRACE_S,
     )
-    return uvicorn.Server(config)
+    return _Server(config)
 
 
 def serve(options: Options, listener: socket.socket, say: Callable[[str], None]) -> None:

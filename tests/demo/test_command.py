@@ -2,13 +2,14 @@
 
 import signal
 import socket
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
 from tests.cli.console import Here, assert_complaint, assert_usage
 from tests.demo.provider import providing
-from tests.support import serving
+from tests.support import PATIENCE_S, serving
 
 NOBODY = "http://127.0.0.1:9"
 
@@ -31,6 +32,23 @@ def test_it_stops_when_told(tmp_path: Path, number: signal.Signals) -> None:
     with providing(NOBODY, tmp_path) as provider:
         assert provider.http.get("/").status_code == 200
         assert provider.stop(number) == 0
+    assert "Traceback" not in provider.log.read_text()
+
+
+def test_it_does_not_wait_for_thousands_of_rounds(db: Path) -> None:
+    """A run that is interrupted ends with the round in hand, and its summary is true."""
+    with serving(db) as server, providing(server.url, db.parent) as provider, ThreadPoolExecutor() as threads:
+        here = Here(db)
+        player = here.player()
+        wanted = {"protocol": "vela", "game": "fish", "token": here.session(player), "rounds": 10_000}
+        playing = threads.submit(provider.play, **wanted)
+        while len(provider.rounds()["rounds"]) < 20:
+            pass
+        provider.process.send_signal(signal.SIGTERM)
+        summary = playing.result()
+        assert provider.process.wait(PATIENCE_S) == 0
+        assert 20 <= summary["rounds"] < 10_000
+        assert here.account(player) == (10_000 + summary["net"], 0)
     assert "Traceback" not in provider.log.read_text()
 
 
