@@ -58,7 +58,8 @@ class Caller:
 async def deliver(call: Call, journey: Journey, ask: Ask, held: list[Call]) -> Answer | None:
     """Send a call as its journey has it, with whatever was held back before; what the provider gets to hear."""
     for early in journey.before:
-        await ask(early)
+        if await ask(early) is None:
+            return None  # it may still be on its way, and must not arrive after the call that it is to overtake
     await asyncio.sleep(journey.delay_s)
     answers = await asyncio.gather(*(ask(call) for _ in range(journey.copies)))
     late = [*journey.after, *held]

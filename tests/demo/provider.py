@@ -5,7 +5,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -58,11 +58,12 @@ class Provider:
         """What the provider's book says of the player's balance."""
         return sum(each["net"] for each in self.rounds()["net"] if each["player_id"] == player_id)
 
-    def wait_until_nothing_is_pending(self) -> None:
+    def wait_until(self, holds: Callable[[Any], bool]) -> None:
+        """Until this holds of the provider's account of its rounds."""
         deadline = time.monotonic() + PATIENCE_S
-        while self.rounds()["pending"]:
-            assert time.monotonic() < deadline, "the rounds do not end"
-            time.sleep(0.02)
+        while not holds(self.rounds()):
+            assert time.monotonic() < deadline, "it does not come to pass"
+            time.sleep(0.05)
 
     def report(self) -> list[ReportRow]:
         """All of its rows, page by page."""

@@ -94,6 +94,17 @@ def test_calls_arrive_in_the_order_of_their_journey() -> None:
     assert held == []
 
 
+def test_what_comes_before_a_call_does_not_come_after_it() -> None:
+    """A cancel of which nobody heard may be on its way still: then the bet stays at home, and is called off."""
+    arrived: list[Call] = []
+
+    async def silent(each: Call) -> None:
+        arrived.append(each)
+
+    assert asyncio.run(deliver(V2.opening, Journey(before=(V2.undo,)), silent, [])) is None
+    assert operations(arrived) == ["cancel"]
+
+
 def test_a_call_may_be_held_back_until_after_the_next() -> None:
     """Its copy, or the call itself, of which the provider then hears nothing."""
     held: list[Call] = []

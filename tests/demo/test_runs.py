@@ -15,7 +15,7 @@ from tests.support import Server, serving
 
 ROUNDS = 500
 
-ODDS = "all=0.13,lost-reply=0.17,delay=0.03,cancel-first=0.05"
+ODDS = "all=0.11,lost-reply=0.13,delay=0.03,cancel-first=0.05"
 
 CASH, BONUS = 50_000, 2_000
 
@@ -80,20 +80,19 @@ def test_a_wallet_may_die_in_the_middle(db: Path) -> None:
     names = [f"player{number}" for number in range(4)]
     server = Server(db)
     seed(Here(db), names)
-    with providing(server.url, db.parent, "--seed", 7, "--timeout", "500ms", "--misbehave", ODDS) as provider:
+    with providing(server.url, db.parent, "--seed", 7, "--timeout", "1s", "--misbehave", ODDS) as provider:
         with ThreadPoolExecutor() as threads:
             wanted = [
                 threads.submit(provider.play, protocol=protocol, game="fish", token=name, rounds=10_000)
                 for name, protocol in zip(names, [*PROTOCOLS] * 2, strict=True)
             ]
-            while len(provider.rounds()["rounds"]) < 100:
-                pass
+            provider.wait_until(lambda told: len(told["net"]) == len(names) and len(told["rounds"]) == 100)
             server.stop(signal.SIGKILL)
             summaries = [each.result() for each in wanted]
         assert all(summary["pending"] == 1 for summary in summaries)
         assert provider.rounds()["pending"] == len(names)
         with serving(db, "--port", server.url.rpartition(":")[2]):
-            provider.wait_until_nothing_is_pending()
+            provider.wait_until(lambda told: told["pending"] == 0)
             for name, protocol in zip(names, [*PROTOCOLS] * 2, strict=True):
                 assert provider.play(protocol=protocol, game="slot", token=name, rounds=20)["pending"] == 0
             assert_agreed(Here(db), provider, names)
