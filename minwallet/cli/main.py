@@ -12,7 +12,7 @@ from typing import Annotated
 import typer
 
 from minwallet import __version__
-from minwallet.cli import agent, calls, games, ledger, money, player, report, seed, serve, session
+from minwallet.cli import agent, calls, demo_provider, games, ledger, money, player, report, seed, serve, session
 from minwallet.cli.output import EXIT_REFUSED, EXIT_UNUSABLE, EXIT_USAGE, BadUsage, NoOutput, Refused, print_line
 
 app = typer.Typer(
@@ -39,6 +39,7 @@ app.command("launch")(games.launch)
 app.add_typer(report.app, name="report")
 app.command("reconcile")(report.reconcile)
 app.command("verify")(ledger.verify)
+app.command("demo-provider")(demo_provider.demo_provider)
 
 
 def _print_version(wanted: bool) -> None:

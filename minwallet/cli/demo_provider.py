@@ -1,0 +1,71 @@
+"""`minwallet demo-provider`."""
+
+import re
+import socket
+from typing import Annotated
+
+import typer
+
+from minwallet.cli.output import BadUsage
+from minwallet.ledger.money import MAX_ID
+
+
+def demo_provider(
+    wallet: Annotated[str, typer.Option("--wallet", metavar="URL", help="The wallet to call, with its callback key.")],
+    port: Annotated[int, typer.Option("--port", min=0, max=65535, help="The port, 0 for a free one.")] = 8100,
+    host_id: Annotated[str, typer.Option("--host-id", help="How vela knows the operator.")] = "demo",
+    wallet_token: Annotated[
+        str | None, typer.Option("--wallet-token", help="How wallet-v2 knows the operator: calls /wallet/TOKEN.")
+    ] = None,
+    seed: Annotated[int | None, typer.Option("--seed", help="The same seed plays the same games.")] = None,
+    misbehave: Annotated[
+        str, typer.Option("--misbehave", metavar="WAYS", help="lost-reply,delay=0.1,… (with their odds), or all.")
+    ] = "",
+    report_page: Annotated[int, typer.Option("--report-page", min=1, help="How many rows a page has.")] = 100,
+    timeout: Annotated[str, typer.Option("--timeout", help="How long to wait for the wallet: 500ms, 2s.")] = "2s",
+    first_id: Annotated[
+        int | None, typer.Option("--first-id", min=1, max=MAX_ID // 2, help="Where ids begin, if not at the clock.")
+    ] = None,
+) -> None:
+    """Run a small game provider that calls a wallet, for this machine only."""
+    from minwallet.demo.mischief import read_odds
+    from minwallet.demo.server import Options, serve
+
+    try:
+        odds = read_odds(misbehave)
+    except ValueError as error:
+        raise BadUsage(f"--misbehave: {error}") from error
+    options = Options(_address(wallet), host_id, wallet_token, seed, odds, report_page, _seconds(timeout), first_id)
+
+    def say(words: str) -> None:
+        typer.echo(words, err=True)
+
+    with _listen(port) as listener:
+        url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+        say(f"minwallet's demo provider serves three games at {url} (stop it with Ctrl-C)")
+        wanted = '{"protocol":"vela","game":"slot","token":"TOKEN","rounds":100}'
+        say(f"open that in a browser, or play with a session of the wallet:\n  curl -d '{wanted}' {url}/demo/play")
+        serve(options, listener, say)
+
+
+def _listen(port: int) -> socket.socket:
+    try:
+        return socket.create_server(("127.0.0.1", port))
+    except OSError as error:
+        from minwallet.app import CannotListen
+
+        reason = f"cannot listen on 127.0.0.1 port {port}: {error.strerror}; choose another with --port"
+        raise CannotListen(reason) from error
+
+
+def _address(wallet: str) -> str:
+    if not re.fullmatch(r"https?://[^\s/?#]+(/[^\s?#]*)?", wallet):
+        raise BadUsage(f"--wallet: {wallet!r} is not an address; write it like http://127.0.0.1:8000")
+    return wallet
+
+
+def _seconds(timeout: str) -> float:
+    match = re.fullmatch(r"([0-9]{1,6})(ms|s)", timeout, re.ASCII)
+    if match is None or int(match[1]) == 0:
+        raise BadUsage(f"--timeout: {timeout!r} is not a length of time; write it like 500ms or 2s")
+    return int(match[1]) / (1000 if match[2] == "ms" else 1)

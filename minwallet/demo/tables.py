@@ -1,0 +1,99 @@
+"""Where a launch URL leads: a page on which a person plays, and the lobby with the games for guests."""
+
+import re
+import secrets
+from urllib.parse import parse_qsl
+
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, RedirectResponse, Response
+from starlette.routing import Route
+
+from minwallet.demo import pages
+from minwallet.demo.book import Played
+from minwallet.demo.caller import NoAnswer
+from minwallet.demo.croupier import Croupier, Seat, TurnedAway
+from minwallet.demo.games import MOST_STAKE, Game, find_game
+from minwallet.ledger.money import format_amount, parse_amount
+from minwallet.protocols import load_protocol
+
+GUEST_COOKIE = "minwallet_guest"
+
+HEADERS = {
+    "cache-control": "no-store",
+    # The page's address holds the player's token, so no link may pass it on.
+    "referrer-policy": "no-referrer",
+    "content-security-policy": "default-src 'none'; style-src 'unsafe-inline'; form-action 'self'",
+    "x-content-type-options": "nosniff",
+}
+
+
+def routes(croupier: Croupier, host_id: str, wallet_token: str | None) -> list[Route]:
+    """`/play/GAME` is vela's, `/play?gameID=…` wallet-v2's. A form posts to its page's own address."""
+    operators = {"vela": host_id, "wallet-v2": wallet_token}
+
+    async def lobby(request: Request) -> Response:
+        del request
+        return HTMLResponse(pages.lobby(), headers=HEADERS)
+
+    async def vela(request: Request) -> Response:
+        return await _visit(croupier, request, "vela", operators)
+
+    async def wallet_v2(request: Request) -> Response:
+        return await _visit(croupier, request, "wallet-v2", operators)
+
+    both = ["GET", "POST"]
+    return [Route("/", lobby), Route("/play", wallet_v2, methods=both), Route("/play/{game}", vela, methods=both)]
+
+
+async def _visit(croupier: Croupier, request: Request, protocol: str, operators: dict[str, str | None]) -> Response:
+    launch = load_protocol(protocol).read_launch(str(request.url))
+    game = find_game(launch.game)
+    if game is None:
+        return RedirectResponse("/") if not launch.game else _refuse(404, "There is no such game.")
+    if launch.token and operators[protocol] not in (None, launch.agent):
+        return _refuse(403, "This launch address names an operator that the provider does not know.")
+    guest = request.cookies.get(GUEST_COOKIE, "")
+    if not re.fullmatch(r"guest-[0-9a-f]{16}", guest):
+        guest = f"guest-{secrets.token_hex(8)}"
+    try:
+        seat = await croupier.seat(protocol, launch.token, guest)
+    except TurnedAway as away:
+        return _refuse(403, f"You cannot play: {away}.")
+    except NoAnswer as silence:
+        return _refuse(502, f"You cannot play now: {silence}.")
+    played, complaint = None, ""
+    if request.method == "POST":
+        played, complaint = await _play(croupier, seat, game, await request.body())
+    response = HTMLResponse(pages.table(game, launch.lang, seat, played, complaint), headers=HEADERS)
+    response.set_cookie(GUEST_COOKIE, guest, path="/play", httponly=True, samesite="lax")
+    return response
+
+
+async def _play(croupier: Croupier, seat: Seat, game: Game, body: bytes) -> tuple[Played | None, str]:
+    """What came of the round that the form asks for, and what there is to complain about."""
+    form = dict(parse_qsl(body.decode("ascii", "replace")))
+    choice = form.get("choice", game.choices[0])
+    try:
+        stake = _stake(form.get("stake", ""))
+        if choice not in game.choices:
+            raise ValueError(f"there is no bet on {choice!r:.20}")
+    except ValueError as error:
+        return None, str(error)
+    seat.heard.clear()
+    played = await croupier.play(seat, game, stake, choice)
+    try:
+        await croupier.seat(seat.protocol, seat.token, seat.player_id)  # which asks for the new balance
+    except (NoAnswer, TurnedAway) as error:
+        return played, f"the balance is that of before the round: {error}"
+    return played, ""
+
+
+def _stake(text: str) -> int:
+    cents = parse_amount(text.strip())
+    if not 1 <= cents <= MOST_STAKE:
+        raise ValueError(f"a stake is from 0.01 to {format_amount(MOST_STAKE)}")
+    return cents
+
+
+def _refuse(status: int, message: str) -> Response:
+    return HTMLResponse(pages.refusal(message), status, headers=HEADERS)

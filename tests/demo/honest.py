@@ -1,0 +1,65 @@
+"""An honest wallet without a socket: the provider's calls go over both protocols' bytes to the real ledger."""
+
+from collections.abc import Container, Sequence
+
+from minwallet.demo.caller import NoAnswer
+from minwallet.ledger.commands import Balance
+from minwallet.protocols import load_protocol
+from minwallet.protocols.wire import Answer, Call, Holder, Malformed
+from minwallet.storage.base import Opening
+from minwallet.storage.memory import MemoryStore
+from minwallet.wallet.service import Wallet
+from minwallet.wallet.sessions import new_session
+
+CASH, BONUS = 100_000, 5_000
+
+EVERYTHING = frozenset({"credit", "bet", "win", "cancel", "authenticate", "result", "refund", "betwin"})
+
+
+class HonestCaller:
+    """Stands in for the caller. Every token is a player of its own with money; `asked` is what was asked. What it is
+    `silent_about` is neither answered nor done.
+    """
+
+    def __init__(self) -> None:
+        self.store = MemoryStore()
+        self.wallet = Wallet(self.store)
+        self.asked: list[Call] = []
+        self.silent_about: Container[str] = ()
+        self._players: list[str] = []
+
+    async def ask(self, protocol: str, call: Call) -> Answer:
+        self.asked.append(call)
+        if call.operation in self.silent_about:
+            raise NoAnswer("the wallet does not answer (timed out)")
+        await self._admit(call.token)
+        wire = load_protocol(protocol)
+        exchange = wire.build(call, 0)
+        heard = wire.parse(wire.routes[exchange.path], exchange.query or exchange.body)
+        assert not isinstance(heard, Malformed), heard
+        command = heard.command
+        outcome, bearer = await self.wallet.call(heard.token, command, protocol, ids_per_currency=wire.ids_per_currency)
+        holder = Holder(bearer.player_id, bearer.currency) if bearer else None
+        return wire.read(wire.render(heard, outcome, holder, 0))
+
+    async def knock(self) -> None:
+        return
+
+    async def close(self) -> None:
+        return
+
+    async def has(self, token: str) -> int:
+        """What the player of this token has."""
+        answer = await self.ask("wallet-v2", Call("credit", token, Balance()))
+        assert answer.balance is not None
+        return answer.balance
+
+    async def _admit(self, token: str) -> None:
+        if token not in self._players and not token.startswith("no"):
+            self._players.append(token)
+            opening = Opening("default", f"player.{token}", "USD", CASH, BONUS, new_session(token, None))
+            assert (await self.store.open_accounts([opening], 0)).problems == ()
+
+
+def operations(calls: Sequence[Call]) -> list[str]:
+    return [call.operation for call in calls]

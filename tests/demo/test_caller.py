@@ -1,0 +1,58 @@
+"""Calling a wallet over HTTP."""
+
+import asyncio
+import socket
+
+import pytest
+
+from minwallet.demo.caller import Caller, NoAnswer
+from minwallet.demo.rounds import greet
+from minwallet.protocols import PROTOCOLS
+from minwallet.protocols.wire import Answer
+from tests.cli.console import Here
+from tests.support import Server
+
+
+def ask(url: str, protocol: str, token: str, wallet_token: str | None = None) -> Answer:
+    async def run() -> Answer:
+        caller = Caller(url, wallet_token, timeout_s=0.2)
+        try:
+            return await caller.ask(protocol, greet(protocol, token))
+        finally:
+            await caller.close()
+
+    return asyncio.run(run())
+
+
+@pytest.mark.parametrize("protocol", PROTOCOLS)
+def test_a_wallet_is_asked_who_plays(server: Server, protocol: str) -> None:
+    """In either protocol."""
+    here = Here(server.db)
+    player = here.player(balance="10")
+    answer = ask(f"{server.url}/", protocol, here.session(player))
+    assert (answer.code, answer.player_id, answer.currency, answer.balance) == (0, player, "USD", 1000)
+
+
+def test_a_wallet_token_admits_its_agents_sessions(server: Server) -> None:
+    """In wallet-v2 it is part of the address; vela has no use for it."""
+    here = Here(server.db)
+    here("agent", "add", "other")
+    token = here.session(here.player())
+    assert ask(server.url, "wallet-v2", token, "default").code == 0
+    assert ask(server.url, "wallet-v2", token, "other").code == 102
+    assert ask(server.url, "vela", token, "other").code == 0
+
+
+@pytest.mark.parametrize("protocol", PROTOCOLS)
+def test_what_is_no_wallets_word_is_no_answer(server: Server, protocol: str) -> None:
+    """A status other than 200, something that is not an answer, silence, and nobody there: none of it says what became
+    of the call, and why it was none is told without the token."""
+    with pytest.raises(NoAnswer, match="HTTP status 404"):
+        ask(f"{server.url}/elsewhere", protocol, "secrettoken")
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        url = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        with pytest.raises(NoAnswer, match="timed out") as error:
+            ask(url, protocol, "secrettoken")
+    assert "secrettoken" not in str(error.value)
+    with pytest.raises(NoAnswer, match="ConnectError"):
+        ask(url, protocol, "secrettoken")

@@ -1,0 +1,98 @@
+"""The real thing: a wallet and a provider as processes, hundreds of rounds, and everything that can go wrong."""
+
+import signal
+from collections import Counter
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+from minwallet.demo.games import GAMES
+from minwallet.protocols import PROTOCOLS
+from tests.cli.console import Here
+from tests.demo.provider import Provider, providing
+from tests.support import Server, serving
+
+ROUNDS = 500
+
+ODDS = "all=0.11,lost-reply=0.13,delay=0.03,cancel-first=0.05"
+
+CASH, BONUS = 50_000, 2_000
+
+
+def seed(here: Here, names: Sequence[str]) -> None:
+    """Players whose token is their name, with cash and bonus."""
+    file = here.db.with_suffix(".csv")
+    lines = [f"{name},USD,{CASH // 100}.00,{BONUS // 100}.00,{name}\n" for name in names]
+    file.write_text("player_id,currency,balance,bonus,token\n" + "".join(lines))
+    here("seed", file)
+
+
+def ledger(here: Here, name: str) -> list[dict[str, Any]]:
+    entries: list[dict[str, Any]] = here("ledger", name, "--limit", 1_000_000)["entries"]
+    return entries
+
+
+def assert_agreed(here: Here, provider: Provider, names: Sequence[str]) -> None:
+    """The ledger sums and chains up, and both sides know the same money, player by player and ticket by ticket."""
+    assert provider.rounds()["pending"] == 0
+    here.assert_clean()
+    moved: Counter[str] = Counter()
+    for name in names:
+        assert sum(here.account(name)) == CASH + BONUS + provider.net(name)
+        for entry in ledger(here, name):
+            if entry["protocol"] == "vela":
+                moved[entry["id"]] += entry["amount"] + entry["bonus_amount"]
+    rows = provider.report()
+    assert len({row.ticket for row in rows}) == len(rows)
+    reported = {row.ticket: row.payout + row.cancelled + row.rejected - row.stake for row in rows}
+    assert {ticket: cents for ticket, cents in reported.items() if cents} == {
+        ticket: cents for ticket, cents in moved.items() if cents
+    }
+    assert set(moved) <= set(reported)
+
+
+def test_misbehaviour_costs_nobody_anything(db: Path) -> None:
+    """500 rounds of each game in each protocol while everything goes wrong, until some are out of money: all of them
+    end, `verify` is clean, and each player has exactly what the provider's book says."""
+    tables = {f"{protocol[:4]}_{game.code}": (protocol, game.code) for protocol in PROTOCOLS for game in GAMES}
+    with serving(db) as server, providing(server.url, db.parent, "--seed", 7, "--misbehave", ODDS) as provider:
+        seed(Here(db), [*tables])
+
+        def play(name: str) -> Any:  # noqa: ANN401 the summary's JSON
+            protocol, game = tables[name]
+            return provider.play(protocol=protocol, game=game, token=name, rounds=ROUNDS, stake=500)
+
+        with ThreadPoolExecutor() as threads:
+            summaries = list(threads.map(play, tables))
+        for summary in summaries:
+            assert (summary["rounds"], summary["pending"]) == (ROUNDS, 0)
+            assert min(summary["done"], summary["cancelled"], summary["rejected"]) > 0
+        assert len(provider.report()) == ROUNDS * len(GAMES)
+        assert_agreed(Here(db), provider, [*tables])
+        assert provider.stop() == 0
+        assert "pending" not in provider.log.read_text()
+
+
+def test_a_wallet_may_die_in_the_middle(db: Path) -> None:
+    """Killed and started again while rounds are played: the provider goes on until nothing is pending, and both sides
+    agree."""
+    names = [f"player{number}" for number in range(4)]
+    server = Server(db)
+    seed(Here(db), names)
+    with providing(server.url, db.parent, "--seed", 7, "--timeout", "1s", "--misbehave", ODDS) as provider:
+        with ThreadPoolExecutor() as threads:
+            wanted = [
+                threads.submit(provider.play, protocol=protocol, game="fish", token=name, rounds=10_000)
+                for name, protocol in zip(names, [*PROTOCOLS] * 2, strict=True)
+            ]
+            provider.wait_until(lambda told: len(told["net"]) == len(names) and len(told["rounds"]) == 100)
+            server.stop(signal.SIGKILL)
+            summaries = [each.result() for each in wanted]
+        assert all(summary["pending"] == 1 for summary in summaries)
+        assert provider.rounds()["pending"] == len(names)
+        with serving(db, "--port", server.url.rpartition(":")[2]):
+            provider.wait_until(lambda told: told["pending"] == 0)
+            for name, protocol in zip(names, [*PROTOCOLS] * 2, strict=True):
+                assert provider.play(protocol=protocol, game="slot", token=name, rounds=20)["pending"] == 0
+            assert_agreed(Here(db), provider, names)
