@@ -12,7 +12,7 @@ from typing import Annotated
 import typer
 
 from minwallet import __version__
-from minwallet.cli import agent, ledger, money, player, seed, serve, session
+from minwallet.cli import agent, conformance, ledger, money, player, seed, serve, session
 from minwallet.cli.output import EXIT_REFUSED, EXIT_UNUSABLE, EXIT_USAGE, BadUsage, NoOutput, Refused, print_line
 
 app = typer.Typer(
@@ -32,6 +32,7 @@ app.add_typer(session.app, name="session")
 app.command("seed")(seed.seed)
 app.command("ledger")(ledger.ledger)
 app.command("verify")(ledger.verify)
+app.command("conformance")(conformance.conformance)
 
 
 def _print_version(wanted: bool) -> None:
@@ -77,17 +78,18 @@ def _explain(error: Exception) -> tuple[int, Sequence[str]]:
 
     from minwallet.app import CannotListen
     from minwallet.config import BadSettings
+    from minwallet.conformance.trial import CannotBegin, Unreachable
     from minwallet.storage.base import StoreFault
     from minwallet.wallet.requests import explain
 
     match error:
-        case Refused():
+        case Refused() | CannotBegin():
             return EXIT_REFUSED, error.args
         case ValidationError():
             return EXIT_USAGE, [explain(error)]
         case BadUsage() | BadSettings():
             return EXIT_USAGE, [str(error)]
-        case StoreFault() | CannotListen() | NoOutput():
+        case StoreFault() | CannotListen() | NoOutput() | Unreachable():
             return EXIT_UNUSABLE, [str(error)]
         case _:
             raise error
