@@ -27,7 +27,8 @@ VERDICTS = ("pass", "fail", "advice", "skipped")
 
 LARGEST_FIRST_ID = 2**62
 
-WIDEST_CELL = 60
+WIDEST = (8, 40, 36, 36, 40)
+"""How much of each column is shown, so that verdict, case and what came have room in a narrow terminal."""
 
 LIVE = "A live session"
 
@@ -109,8 +110,10 @@ def _try(
         raise BadUsage(f"there is no protocol {protocol!r}; choose {' or '.join(PROTOCOLS)}")
     if not 0 <= first_id <= LARGEST_FIRST_ID:
         raise BadUsage(f"--first-id: must be from 0 to {LARGEST_FIRST_ID}")
-    if timeout_s <= 0:
+    if not timeout_s > 0:
         raise BadUsage("--timeout: must be more than 0")
+    if "token" not in tokens:
+        raise BadUsage("--token: must not be empty")
     dialect = load_dialect(protocol)
     nobody = {"unknown": f"nobody_{first_id}"}
     try:
@@ -126,20 +129,7 @@ def _try(
 
 
 def _print_json(url: str, protocol: str, findings: "list[Finding]", counts: dict[str, int], left: "Left") -> None:
-    cases = [
-        {
-            "name": each.name,
-            "rule": each.rule,
-            "spec": each.spec,
-            "advice": each.advice,
-            "sent": each.sent,
-            "expected": each.expected,
-            "came": each.came,
-            "answer": each.answer,
-            "verdict": each.verdict,
-        }
-        for each in findings
-    ]
+    cases = [each._asdict() for each in findings]
     change = {name: None if cents is None else format_amount(cents) for name, cents in left.change.items()}
     ids = dict(zip(("first", "last"), map(str, left.ids), strict=True))
     document = {"ok": not counts["fail"], "protocol": protocol, "url": url, "cases": cases, "counts": counts}
@@ -148,22 +138,29 @@ def _print_json(url: str, protocol: str, findings: "list[Finding]", counts: dict
 
 def _print(findings: "list[Finding]", counts: dict[str, int], left: "Left") -> None:
     """The table, then the whole story of what was not as it should be, then the sums."""
-    rows = [
-        (each.verdict.replace("fail", "FAIL"), each.name, *map(_cell, (each.expected, each.came, each.script)))
-        for each in findings
-    ]
-    print_table(["verdict", "case", "expected", "came", "sent"], rows, "there are no cases")
+    rows = [map(_cell, (_verdict(each), each.name, each.came, each.expected, each.script), WIDEST) for each in findings]
+    print_table(["verdict", "case", "came", "expected", "sent"], [tuple(row) for row in rows], "there are no cases")
     for each in findings:
         if each.verdict in ("fail", "advice"):
-            print_line(f"\n{each.verdict.replace('fail', 'FAIL')} {each.name}: {each.rule}")
-            print_line(f"  {each.spec}")
-            for number, sent in enumerate(each.sent):
-                print_line(f"  {'' if number else 'sent':8}  {sent}")
-            told = {"expected": each.expected, "came": each.came, "answer": each.answer}
-            for what, words in told.items():
-                print_line(f"  {what:8}  {words}")
-    failed = f"{counts['fail']} failed, {counts['advice']} with advice, {counts['skipped']} skipped"
-    print_line(f"\n{counts['pass']} passed, {failed}; left: {_left(left)}")
+            print_line(_story(each))
+    wrong = f"{counts['fail']} failed, {counts['advice']} with advice, {counts['skipped']} skipped"
+    print_line(f"\n{counts['pass']} passed, {wrong}; left: {_left(left)}")
+
+
+def _story(finding: "Finding") -> str:
+    lines = [
+        f"\n{_verdict(finding)} {finding.name}: {finding.rule}",
+        f"  {finding.spec}",
+        *(f"  {'' if number else 'sent':8}  {sent}" for number, sent in enumerate(finding.sent)),
+        f"  expected  {finding.expected}",
+        f"  came      {finding.came}",
+        f"  answer    {finding.answer}",
+    ]
+    return "\n".join(lines)
+
+
+def _verdict(finding: "Finding") -> str:
+    return finding.verdict.replace("fail", "FAIL")
 
 
 def _left(left: "Left") -> str:
@@ -180,8 +177,8 @@ def _left(left: "Left") -> str:
     return f"{what}; ids {left.ids[0]} to {left.ids[1]} are used up"
 
 
-def _cell(text: str) -> str:
-    return text if len(text) <= WIDEST_CELL else f"{text[: WIDEST_CELL - 1]}…"
+def _cell(text: str, widest: int) -> str:
+    return text if len(text) <= widest else f"{text[: widest - 1]}…"
 
 
 def _write(file: Path, document: bytes) -> None:

@@ -1,12 +1,13 @@
 """Sends what the cases ask, over real HTTP, and reads whatever comes. Never shows a token."""
 
 import json
+import re
 import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from types import TracebackType
 from typing import Any, Self
-from urllib.parse import parse_qsl, quote_plus, urlencode
+from urllib.parse import parse_qsl, quote_plus, urlencode, urlsplit
 
 import httpx2
 
@@ -22,10 +23,11 @@ LONGEST_TEXT = 300
 def base_url(text: str) -> str:
     """The address below which a protocol's paths are; ValueError, saying what is wrong, for what cannot be one."""
     try:
-        url = httpx2.URL(text)
-    except httpx2.InvalidURL as error:
+        httpx2.URL(text)
+        port = urlsplit(text).port
+    except (httpx2.InvalidURL, ValueError) as error:
         raise ValueError(f"{text!r} is not an address: {error}") from error
-    if url.scheme not in ("http", "https") or not url.host or url.query or url.fragment:
+    if port == 0 or not re.fullmatch(r"https?://[^\s/?#][^\s?#]*", text):
         raise ValueError(f"{text!r} is not an address; write it like http://127.0.0.1:8000 or https://host/KEY")
     return text.rstrip("/")
 
@@ -36,7 +38,7 @@ class Asker:
     def __init__(self, dialect: Dialect, url: str, tokens: Mapping[str, str], timeout_s: float) -> None:
         self.dialect = dialect
         self.tokens = tokens
-        self._url = base_url(url)
+        self.url = base_url(url)
         self._timeout_s = timeout_s
         # The longest first, as a shorter one may be a part of it.
         spellings = {spelling: name for name, token in tokens.items() for spelling in (token, quote_plus(token))}
@@ -70,8 +72,13 @@ class Asker:
 
     def show(self, exchange: Exchange) -> str:
         """The request in one line."""
-        content = exchange.body.decode(errors="replace") or exchange.query.decode(errors="replace")
-        return self.mask(f"{exchange.method} {exchange.path} {content}")[:LONGEST_TEXT]
+        content = exchange.body or exchange.query
+        return self._show(f"{exchange.method} {exchange.path} {content.decode(errors='replace')}")
+
+    def _show(self, text: str) -> str:
+        """In one line that is not too long, without what a terminal would take for a command."""
+        printable = "".join(each if each.isprintable() else " " for each in self.mask(text))
+        return " ".join(printable.split())[:LONGEST_TEXT]
 
     def send(self, exchanges: Sequence[Exchange]) -> list[Came]:
         """What comes of requests that are sent at once."""
@@ -80,14 +87,14 @@ class Asker:
         return list(self._threads.map(self._send, exchanges))
 
     def _send(self, exchange: Exchange) -> Came:
-        url = self._url + exchange.path + (f"?{exchange.query.decode()}" if exchange.query else "")
+        url = self.url + exchange.path + (f"?{exchange.query.decode()}" if exchange.query else "")
         headers = {"content-type": "application/json"} if exchange.body else {}
         try:
             response = self._client.request(exchange.method, url, content=exchange.body or None, headers=headers)
         except httpx2.TimeoutException:
             return _nothing(f"no answer within {self._timeout_s:g} s")
         except (httpx2.HTTPError, httpx2.InvalidURL) as error:
-            return _nothing(self.mask(f"no answer: {str(error) or type(error).__name__}"))
+            return _nothing(self._show(f"no answer: {str(error) or type(error).__name__}"))
         return self._read(response)
 
     def _read(self, response: httpx2.Response) -> Came:
@@ -101,8 +108,8 @@ class Asker:
             outcome = "refused"
         words = f"HTTP {status}" if status != 200 else "makes no sense" if fields else "not a JSON object"
         if outcome != "unclear":
-            words = outcome if code is None else f"{outcome} ({self.mask(str(code))[:20]})"
-        text = self.mask(f"HTTP {status} {response.text}")[:LONGEST_TEXT]
+            words = outcome if code is None else f"{outcome} ({self._show(str(code))[:20]})"
+        text = self._show(f"HTTP {status} {response.content.decode(errors='replace')}")
         balance = self.dialect.balance_of(fields) if fields is not None else None
         return Came(status, response.headers, fields, outcome, code, balance, words, text)
 

@@ -102,7 +102,8 @@ class Step(NamedTuple):
 
 
 class Asking:
-    """What is asked, waiting to be told what should come of it. `other` is the change of any other player's money."""
+    """What is asked, waiting to be told what should come of it. `other` is the change of
+    the other account's money."""
 
     @property
     def asks(self) -> tuple["Ask", ...]:

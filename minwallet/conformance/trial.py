@@ -5,7 +5,7 @@ would take a win which nobody won. What could not be set right is told at the en
 """
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Literal, NamedTuple
 
 from minwallet.conformance.asker import Asker
@@ -75,6 +75,8 @@ class Trial:
         self.stands: list[str] = []
         """Ids of bets that could not be called off."""
         self._begin = self._look_around()
+        self.known: dict[str, tuple[int, ...]] = {}
+        """Balances that need not be read again."""
 
     def run(self, cases: Iterable[Case]) -> Iterator[Finding]:
         """Try the cases, one after the other; a must that has advice in it makes two findings."""
@@ -109,15 +111,17 @@ class Trial:
                 continue
             came = self._question(name)
             if not came.status:
-                raise Unreachable(f"{came.words}; is that the wallet's address?")
+                raise Unreachable(f"{self.asker.url}: {came.words}; is that the wallet's address?")
             if came.outcome != "accepted" or came.balance is None or came.fields is None:
                 raise CannotBegin(f"no balance for --{option(name)}, so nothing was tried: {came.text}")
             holders[name], balances[name] = self.asker.dialect.player_of(came.fields), sum(came.balance)
         player, currency = holders["token"]
         if "second" in holders and (holders["second"][0] == player or holders["second"][1] != currency):
-            raise CannotBegin(f"--second-token has to be of another player who plays in {currency} too")
+            raise CannotBegin(f"--second-token has to be of another player who plays in {currency!r} too")
         if "currency" in holders and (holders["currency"][0] != player or holders["currency"][1] == currency):
-            raise CannotBegin(f"--currency-token has to be of {player} too, but in another currency than {currency}")
+            raise CannotBegin(
+                f"--currency-token has to be of {player!r} too, but in another currency than {currency!r}"
+            )
         for name, balance in balances.items():
             if balance < NEEDED_CENTS:
                 least = signed(NEEDED_CENTS).lstrip("+")
@@ -155,6 +159,13 @@ class Trial:
             yield _finding(case, sent, seen, verdict, advised)
 
 
+class _Standing(NamedTuple):
+    """A bet that stands, as it was asked, and its round."""
+
+    ask: Ask
+    round: str
+
+
 class _Scene:
     """One case on trial: what its letters stand for, and the balances when it began."""
 
@@ -165,7 +176,8 @@ class _Scene:
         self._asker = trial.asker
         self._start = start
         self._letters: dict[str, int] = {}
-        self._standing: dict[str, Ask] = {}
+        self._standing: dict[tuple[str, str], _Standing] = {}
+        self._has_moved = True
 
     def id(self, letter: str) -> str:
         """A letter's number in this case; digits stand for themselves."""
@@ -181,8 +193,9 @@ class _Scene:
 
     def play(self, case: Case) -> Seen:
         """The first step that goes wrong, or else the last."""
-        for name in self._start:
-            self._start[name] = self._trial.balance(name)
+        known = self._trial.known
+        for account in self._start:
+            self._start[account] = known.pop(account, ()) or self._trial.balance(account)
         seen = Seen("", "", good=True)
         for step in case.steps:
             seen = self._take(step, is_advice=case.is_advice)
@@ -192,57 +205,80 @@ class _Scene:
 
     def tidy_up(self) -> None:
         """Call off what stands, and lose what is too much. What fails here shows in what is left."""
-        for id_, ask in self._standing.items():
-            (came,) = self._ask(self._asker.dialect.take_back(id_, ask.changes).by(ask.token))
+        if not self._standing and not self._has_moved:
+            self._trial.known |= self._start
+            return
+        for (account, id_), bet in self._standing.items():
+            (came,) = self._ask(self._asker.dialect.take_back(id_, bet.ask.changes).by(account))
             if came.outcome != "accepted":
                 self._trial.stands.append(id_)
-        for name, start in self._start.items():
-            surplus = (self._trial.change(name, sum(start)) or 0) if start else 0
-            for ask in self._asker.dialect.lose(f"lost by {name}", surplus) if surplus > 0 else ():
-                self._ask(ask.by(name))
+        for account, start in self._start.items():
+            surplus = (self._trial.change(account, sum(start)) or 0) if start else 0
+            for ask in self._asker.dialect.lose(f"lost by {account}", surplus) if surplus > 0 else ():
+                self._ask(ask.by(account))
 
     def _take(self, step: Step, *, is_advice: bool) -> Seen:
-        answers = self._ask(*step.asks, is_noted=True)
-        answer, start, hope = answers[-1].text, self._start["token"], step.hope
-        changes = {name: sum(self._trial.balance(name)) - sum(was) for name, was in self._start.items()}
-        money = -sum(start) if isinstance(hope.money, All) else hope.money
-        expected = [*([hope.outcome] if hope.outcome else []), signed(money)]
-        came = [_count([each.words for each in answers]), signed(changes.pop("token"))]
-        good = came[1] == signed(money) and all(hope.outcome in (None, each.outcome) for each in answers)
-        if hope.other or any(change != hope.other for change in changes.values()):
-            expected.append(f"other player {signed(hope.other)}")
-            came += [f"other player {signed(change)}" for change in changes.values()]
-            good = good and all(change == hope.other for change in changes.values())
-        for says in (hope.says, hope.should if is_advice else None):
-            if says:
-                looks = [says.look(each, start) for each in answers]
-                expected.append(says.words)
-                came.append(_count(looks))
-                good = good and {*looks} == {says.words}
-        if hope.should and not is_advice and good:
-            looks = [hope.should.look(each, start) for each in answers]
-            self.advice = Seen(hope.should.words, _count(looks), {*looks} == {hope.should.words}, answer)
-        return Seen(", ".join(expected), ", ".join(came), good, answer)
+        """Ask what the step asks, and judge the answers, then the money, then what the answers say."""
+        answers = self._ask(*step.asks)
+        self.sent += [self._asker.show(self._asker.build(ask, self)) for ask in step.asks]
+        self._keep_book(zip(step.asks, answers, strict=True))
+        money, *others = self._changes()
+        hope, text = step.hope, answers[-1].text
+        words = _count([each.words for each in answers])
+        checks = [
+            Seen(hope.outcome or "any answer", words, all(hope.outcome in (None, each.outcome) for each in answers)),
+            _compare(self._gone() if isinstance(hope.money, All) else hope.money, money),
+            *(_compare(hope.other, other, "other account ") for other in others if other or hope.other),
+            *(self._hear(says, answers) for says in (hope.says, hope.should if is_advice else None) if says),
+        ]
+        seen = Seen(
+            ", ".join(check.expected for check in checks),
+            ", ".join(check.came for check in checks),
+            all(check.good for check in checks),
+            text,
+        )
+        if hope.should and not is_advice and seen.good:
+            self.advice = self._hear(hope.should, answers)._replace(answer=text)
+        return seen
 
-    def _ask(self, *asks: Ask, is_noted: bool = False) -> list[Came]:
-        exchanges = [self._asker.build(ask, self) for ask in asks]
-        answers = self._asker.send(exchanges)
-        if is_noted:
-            self.sent += [self._asker.show(exchange) for exchange in exchanges]
-            self._keep_book(zip(asks, answers, strict=True))
-        return answers
+    def _hear(self, says: Says, answers: Sequence[Came]) -> Seen:
+        """What the answers say, all of which should say the same."""
+        heard = [says.look(each, self._start["token"]) for each in answers]
+        return Seen(says.words, _count(heard), {*heard} == {says.words})
+
+    def _changes(self) -> list[int]:
+        """By how much the balances differ from those at the beginning, the first player's first."""
+        self._has_moved = True  # until it is known better
+        changes = [sum(self._trial.balance(account)) - sum(start) for account, start in self._start.items()]
+        self._has_moved = any(changes)
+        return changes
+
+    def _gone(self) -> int:
+        return -sum(self._start["token"])
+
+    def _ask(self, *asks: Ask) -> list[Came]:
+        return self._asker.send([self._asker.build(ask, self) for ask in asks])
 
     def _keep_book(self, told: Iterable[tuple[Ask, Came]]) -> None:
         """Which bets stand: those that were not clearly refused, and neither settled nor called off since. Of what was
         asked at once the bets may have come last."""
-        placed: dict[str, Ask] = {}
+        placed: dict[tuple[str, str], _Standing] = {}
         for ask, came in told:
+            account = "token" if ask.token in ENDED else ask.token
             match ask.make(self):
-                case Bet(id) if came.outcome != "refused":
-                    placed[id] = ask.by("token") if ask.token in ENDED else ask
-                case Win(round=id) | Settle(id) | Cancel(id) if came.outcome == "accepted" and id:
-                    self._standing.pop(id, None)
+                case Bet(id, _, round) if came.outcome != "refused":
+                    placed[account, id] = _Standing(ask, round)
+                case Win(round=round) | Settle(id=round) if came.outcome == "accepted":
+                    settled = [key for key, bet in self._standing.items() if (key[0], bet.round) == (account, round)]
+                    for key in settled:
+                        del self._standing[key]
+                case Cancel(id) if came.outcome == "accepted":
+                    self._standing.pop((account, id), None)
         self._standing |= placed
+
+
+def _compare(expected: int, came: int, whose: str = "") -> Seen:
+    return Seen(f"{whose}{signed(expected)}", f"{whose}{signed(came)}", expected == came)
 
 
 def _count(words: list[str]) -> str:

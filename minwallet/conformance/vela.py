@@ -102,9 +102,10 @@ SAME_PARTS = Says(
 def malformed(name: str, ask: Ask, spec: str = "", number: int = 2001) -> Case:
     """Nothing moves, and the wallet says that the request makes no sense; a must where the specification says why."""
     rule = "A request that nobody can carry out as it stands is refused."
+    placed, money = ([bet("a", 5).accepted(-5)], -5) if ask.operation == "result" else ([], 0)
     if spec:
-        return must(name, rule, spec, ask.refused(should=code(number, SHAPE)))
-    return should(name, rule, SHAPE, ask.refused(says=code(number, SHAPE)))
+        return must(name, rule, spec, *placed, ask.refused(money, should=code(number, SHAPE)))
+    return should(name, rule, SHAPE, *placed, ask.refused(money, says=code(number, SHAPE)))
 
 
 def twice(value: str) -> list[str]:
@@ -128,7 +129,7 @@ ANSWERS = (
     must("balance2-is-whole-cents", "The extra balance is there, a whole number of cents.", BALANCE2,
          authenticate.accepted(says=holds("balance2", is_whole, "is whole"))),
     must("authenticate-names-member", "The answer to authenticate says who plays.", MEMBER,
-         authenticate.accepted(says=holds("member_id", is_name, "has 1 to 40 symbols"))),
+         authenticate.accepted(says=holds("member_id", is_name, "is a name"))),
     must("authenticate-names-currency", "The answer to authenticate says in which currency.", CURRENCY,
          authenticate.accepted(says=holds("currency", is_name, "is a name"))),
     should("authenticate-of-users", "The other path that the specification writes is known too.",
