@@ -10,7 +10,7 @@ from minwallet.protocols import PROTOCOLS
 from tests.cli.console import Here, assert_complaint, assert_usage, cells
 from tests.conformance import flaws
 from tests.conformance.double import TOKENS, Double, running
-from tests.support import PATIENCE_S, Cli, Result, Server, minwallet, serving
+from tests.support import PATIENCE_S, Result, Server, minwallet, serving
 
 VELA = ["--protocol", "vela", "--token", TOKENS["token"]]
 WALLET_V2 = ["--protocol", "wallet-v2", "--token", TOKENS["token"]]
@@ -20,7 +20,7 @@ class Cast:
     """Players of a real server, and all the tokens that the command can be given."""
 
     def __init__(self, server: Server) -> None:
-        self.cli = cli = server.cli
+        self.cli = cli = Here(server.db)
         self.alice, self.bob, self.eve = cli.player(bonus="5"), cli.player(), cli.player()
         cli("player", "add", self.alice, "--currency", "EUR", "--balance", 100)
         dollars = ("--currency", "USD")
@@ -43,7 +43,7 @@ class Cast:
         return [self.cli.account(player, currency) for player, currency in whose]
 
     def has_expired(self) -> bool:
-        return self.cli("session", "list", self.alice)["sessions"][-1]["status"] == "expired"
+        return bool(self.cli("session", "list", self.alice)["sessions"][-1]["status"] == "expired")
 
 
 @pytest.fixture(scope="module")
@@ -76,13 +76,11 @@ def test_minwallet_itself_passes(server: Server, cast: Cast, protocol: str, tmp_
 def test_a_callback_key_is_part_of_the_address(tmp_path: Path) -> None:
     """The paths of a protocol are looked for below whatever is given."""
     with serving(tmp_path / "wallet.db", MINWALLET_CALLBACK_KEY="a_secret_key") as server:
-        token = server.cli.session(server.cli.player())
-        there = Here(server.db).run(
-            "conformance", f"{server.url}/a_secret_key/", "--protocol", "vela", "--token", token, "--json"
-        )
-        assert there.code == 0
-        assert there.json["counts"]["fail"] == 0
-        elsewhere = Here(server.db).run("conformance", server.url, "--protocol", "vela", "--token", token)
+        here = Here(server.db)
+        options = ["--protocol", "vela", "--token", here.session(here.player()), "--json"]
+        there = here.run("conformance", f"{server.url}/a_secret_key/", *options)
+        assert (there.code, there.json["counts"]["fail"]) == (0, 0)
+        elsewhere = here.run("conformance", server.url, *options)
         assert_complaint(elsewhere, 1, "no balance for --token", "HTTP 404")
 
 
@@ -128,11 +126,12 @@ def test_a_wallet_with_ways_of_its_own_gets_advice() -> None:
     assert advised["bet-over-credit/code"]["came"] == "code 999"
 
 
-def test_cases_that_lack_a_token_say_what_to_give() -> None:
-    """They are skipped, and the last line counts them."""
+def test_cases_that_lack_a_token_say_what_to_give(here: Here) -> None:
+    """They are skipped, and the last line counts them. No wallet file of one's own is needed, nor made."""
     with running(Double("vela")) as url:
-        result = Here(Path("none.db")).run("conformance", url, *VELA)
+        result = here.run("conformance", url, *VELA)
     assert result.code == 0
+    assert not here.db.exists()
     lines = [cells(line) for line in result.out.splitlines()]
     row = ["skipped", "bet-ticket-of-other-player", "give --second-token", "bet a 5; bet a 5 by second"]
     assert row in lines
@@ -143,7 +142,7 @@ def test_cases_that_lack_a_token_say_what_to_give() -> None:
 @pytest.mark.parametrize(
     ("words", "complaint"),
     [
-        (["http://127.0.0.1:1", "--protocol", "x", "--token", "t"], "there is no protocol 'x'; choose wallet-v2 or vela"),
+        (["http://127.0.0.1:1", "--protocol", "x", "--token", "t"], "no protocol 'x'; choose wallet-v2 or vela"),
         (["127.0.0.1:8000", *VELA], "write it like http://127.0.0.1:8000"),
         (["ftp://host", *VELA], "write it like http://127.0.0.1:8000"),
         (["http://host:99999999", *VELA], "'http://host:99999999' is not an address"),
@@ -187,10 +186,3 @@ def test_a_result_that_cannot_be_written_is_code_3(here: Here, tmp_path: Path) -
     assert result.code == 3
     assert json.loads(result.out)["ok"] is True
     assert f"the wallet was tried, but {tmp_path} was not written" in result.err
-
-
-def test_no_database_is_made(here: Here) -> None:
-    """The command looks at somebody's wallet from outside."""
-    with running(Double("vela")) as url:
-        assert Cli(here.db).run("conformance", url, *VELA).code == 0
-    assert not here.db.exists()
