@@ -144,7 +144,8 @@ def _print(findings: "list[Finding]", counts: dict[str, int], left: "Left") -> N
         if each.verdict in ("fail", "advice"):
             print_line(_story(each))
     wrong = f"{counts['fail']} failed, {counts['advice']} with advice, {counts['skipped']} skipped"
-    print_line(f"\n{counts['pass']} passed, {wrong}; left: {_left(left)}")
+    print_line(f"\n{counts['pass']} passed, {wrong}")
+    print_line(f"left: {_left(left)}")
 
 
 def _story(finding: "Finding") -> str:

@@ -5,7 +5,7 @@ import json
 from typing import Any
 from urllib.parse import parse_qsl, urlencode
 
-from minwallet.ledger.commands import Authenticate, Balance, Bet, BetWin, Cancel, Question, Settle, Win
+from minwallet.ledger.commands import Authenticate, Balance, Bet, Cancel, Question, Settle
 from minwallet.ledger.entries import Refusal, State
 from minwallet.ledger.outcomes import Applied, Outcome, Refused, Replayed, Stranger
 from minwallet.protocols.wire import Call, Malformed
@@ -25,33 +25,13 @@ class BetsCountAgain(Double):
         return outcome, bearer
 
 
-class WinsCountAgain(Double):
-    """A win that is repeated pays each time."""
+class PaysAgain(Double):
+    """What is repeated pays each time: a win, a betwin, a cancel."""
 
     async def carry_out(self, call: Call, wallet_token: str | None = None) -> Reply:
         outcome, bearer = await super().carry_out(call, wallet_token)
-        if isinstance(outcome, Replayed) and isinstance(call.command, Win | Settle) and bearer:
-            await self.pay(bearer, call.command.payout)
-        return outcome, bearer
-
-
-class CancelsCountAgain(Double):
-    """A cancel that is repeated gives the stake back each time."""
-
-    async def carry_out(self, call: Call, wallet_token: str | None = None) -> Reply:
-        outcome, bearer = await super().carry_out(call, wallet_token)
-        if isinstance(outcome, Replayed) and outcome.entry.amount and isinstance(call.command, Cancel) and bearer:
+        if isinstance(outcome, Replayed) and outcome.entry.amount > 0 and bearer:
             await self.pay(bearer, outcome.entry.amount)
-        return outcome, bearer
-
-
-class BetWinsCountAgain(Double):
-    """A betwin that is repeated moves money each time."""
-
-    async def carry_out(self, call: Call, wallet_token: str | None = None) -> Reply:
-        outcome, bearer = await super().carry_out(call, wallet_token)
-        if isinstance(outcome, Replayed) and isinstance(call.command, BetWin) and bearer:
-            await self.pay(bearer, call.command.payout - call.command.stake)
         return outcome, bearer
 
 
@@ -113,14 +93,18 @@ class OldBalances(Double):
         return super().render(call, outcome, bearer)
 
 
-class Floats(Double):
-    """Balances have a decimal point."""
+class Careless(Double):
+    """Balances have a decimal point, refusals say nothing, and answers may be kept by whoever passes them on."""
 
     def render(self, call: Call, outcome: Outcome | Stranger, bearer: Bearer | None) -> tuple[int, bytes]:
         status, body = super().render(call, outcome, bearer)
         fields: dict[str, Any] = json.loads(body)
         floats = {name: float(fields[name]) for name in ("credit", "balance", "balance2") if name in fields}
+        fields = {name: fields[name] for name in fields if name not in ("message", "err_desc")}
         return status, json.dumps(fields | floats).encode()
+
+    def headers(self) -> list[tuple[bytes, bytes]]:
+        return []
 
 
 class AnyMethod(Double):
@@ -218,24 +202,6 @@ class OwnCodes(Double):
     def render(self, call: Call, outcome: Outcome | Stranger, bearer: Bearer | None) -> tuple[int, bytes]:
         status, body = super().render(call, outcome, bearer)
         return status, body.replace(b'"err_code":105', b'"err_code":999')
-
-
-class Wordless(Double):
-    """Refusals say nothing."""
-
-    def render(self, call: Call, outcome: Outcome | Stranger, bearer: Bearer | None) -> tuple[int, bytes]:
-        status, body = super().render(call, outcome, bearer)
-        fields = json.loads(body)
-        return status, json.dumps(
-            {name: fields[name] for name in fields if name not in ("message", "err_desc")}
-        ).encode()
-
-
-class Cached(Double):
-    """Answers may be kept by whoever passes them on."""
-
-    def headers(self) -> list[tuple[bytes, bytes]]:
-        return []
 
 
 class Broken(Double):
