@@ -40,8 +40,12 @@ class Asker:
         self.tokens = tokens
         self.url = base_url(url)
         self._timeout_s = timeout_s
+        spellings = {
+            spelling: name
+            for name, token in tokens.items()
+            for spelling in (token, quote_plus(token), json.dumps(token)[1:-1])
+        }
         # The longest first, as a shorter one may be a part of it.
-        spellings = {spelling: name for name, token in tokens.items() for spelling in (token, quote_plus(token))}
         self._spellings = sorted(spellings.items(), key=lambda each: -len(each[0]))
         self._client = httpx2.Client(timeout=timeout_s, trust_env=False)
         self._threads = ThreadPoolExecutor(MOST_AT_ONCE)
@@ -52,12 +56,6 @@ class Asker:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         self._threads.shutdown()
         self._client.close()
-
-    def mask(self, text: str) -> str:
-        """The text with every token as its name."""
-        for spelling, name in self._spellings:
-            text = text.replace(spelling, f"{{{name}}}")
-        return text
 
     def build(self, ask: Ask, names: Names) -> Exchange:
         """The request on the wire."""
@@ -73,11 +71,13 @@ class Asker:
     def show(self, exchange: Exchange) -> str:
         """The request in one line."""
         content = exchange.body or exchange.query
-        return self._show(f"{exchange.method} {exchange.path} {content.decode(errors='replace')}")
+        return self.plain(f"{exchange.method} {exchange.path} {content.decode(errors='replace')}")
 
-    def _show(self, text: str) -> str:
-        """In one line that is not too long, without what a terminal would take for a command."""
-        printable = "".join(each if each.isprintable() else " " for each in self.mask(text))
+    def plain(self, text: str) -> str:
+        """The text in one line that is not too long, without tokens and what a terminal would take for a command."""
+        for spelling, name in self._spellings:
+            text = text.replace(spelling, f"{{{name}}}")
+        printable = "".join(each if each.isprintable() else " " for each in text)
         return " ".join(printable.split())[:LONGEST_TEXT]
 
     def send(self, exchanges: Sequence[Exchange]) -> list[Came]:
@@ -94,7 +94,7 @@ class Asker:
         except httpx2.TimeoutException:
             return _nothing(f"no answer within {self._timeout_s:g} s")
         except (httpx2.HTTPError, httpx2.InvalidURL) as error:
-            return _nothing(self._show(f"no answer: {str(error) or type(error).__name__}"))
+            return _nothing(self.plain(f"no answer: {str(error) or type(error).__name__}"))
         return self._read(response)
 
     def _read(self, response: httpx2.Response) -> Came:
@@ -108,8 +108,8 @@ class Asker:
             outcome = "refused"
         words = f"HTTP {status}" if status != 200 else "makes no sense" if fields else "not a JSON object"
         if outcome != "unclear":
-            words = outcome if code is None else f"{outcome} ({self._show(str(code))[:20]})"
-        text = self._show(f"HTTP {status} {response.content.decode(errors='replace')}")
+            words = outcome if code is None else f"{outcome} ({self.plain(str(code))[:20]})"
+        text = self.plain(f"HTTP {status} {response.content.decode(errors='replace')}")
         balance = self.dialect.balance_of(fields) if fields is not None else None
         return Came(status, response.headers, fields, outcome, code, balance, words, text)
 

@@ -257,17 +257,17 @@ ACCEPTED = Says(
 )
 
 
-def http(status: int, row: str) -> Says:
+def http(status: int, row: str = "") -> Says:
     return Says("http", f"HTTP {status}", lambda came, _: f"HTTP {came.status}", contract(row))
 
 
-def tells(change: int, because: str = "") -> Says:
+def tells(change: int) -> Says:
     """The answer's own balance, against what it was when the case began."""
 
     def look(came: Came, start: tuple[int, ...]) -> str:
         return "no balance" if came.balance is None else f"tells {signed(sum(came.balance) - sum(start))}"
 
-    return Says("tells", f"tells {signed(change)}", look, because)
+    return Says("tells", f"tells {signed(change)}", look)
 
 
 def holds(name: str, fits: Callable[[Any], bool], what: str) -> Says:
@@ -275,7 +275,7 @@ def holds(name: str, fits: Callable[[Any], bool], what: str) -> Says:
 
     def look(came: Came, _: tuple[int, ...]) -> str:
         value = (came.fields or {}).get(name)
-        return f"{name} {what}" if fits(value) else f"{name} {_short(repr(value))}"
+        return f"{name} {what}" if fits(value) else f"{name} {value!r}"
 
     return Says(name, f"{name} {what}", look)
 

@@ -11,6 +11,7 @@ from typing import Literal, NamedTuple
 from minwallet.conformance.asker import Asker
 from minwallet.conformance.script import ACCOUNTS, ENDED, All, Ask, Came, Case, Cents, Says, Step, signed
 from minwallet.ledger.commands import Bet, Cancel, Settle, Win
+from minwallet.ledger.money import format_amount
 
 NEEDED_CENTS = 20
 """What the player has to have for the stakes of the longest case."""
@@ -54,7 +55,7 @@ class Left(NamedTuple):
 
 
 class Seen(NamedTuple):
-    """A step's expectation, what came instead, and whether that is good enough; the last of it as it was written."""
+    """What was expected, what came, whether that is good, and the last answer as it was written."""
 
     expected: str
     came: str
@@ -88,6 +89,7 @@ class Trial:
         return Left(change, tuple(self.stands), (self.first_id, self.next_id - 1))
 
     def balance(self, token: str) -> tuple[int, ...]:
+        """What there is, in the parts that the protocol tells it in."""
         came = self._question(token)
         if came.outcome != "accepted" or came.balance is None:
             raise _Blind(f"no balance: {came.words}")
@@ -106,30 +108,25 @@ class Trial:
         """The balance behind each token that has one; they belong to whom they should."""
         holders: dict[str, tuple[object, object]] = {}
         balances: dict[str, int] = {}
-        for name in ACCOUNTS:
-            if name not in self.asker.tokens:
-                continue
+        for name in (name for name in ACCOUNTS if name in self.asker.tokens):
             came = self._question(name)
             if not came.status:
                 raise Unreachable(f"{self.asker.url}: {came.words}; is that the wallet's address?")
             if came.outcome != "accepted" or came.balance is None or came.fields is None:
                 raise CannotBegin(f"no balance for --{option(name)}, so nothing was tried: {came.text}")
             holders[name], balances[name] = self.asker.dialect.player_of(came.fields), sum(came.balance)
+            if balances[name] < NEEDED_CENTS:
+                has, least = format_amount(balances[name]), format_amount(NEEDED_CENTS)
+                raise CannotBegin(f"the player of --{option(name)} has {has}, but the cases need {least}")
         player, currency = holders["token"]
         if "second" in holders and (holders["second"][0] == player or holders["second"][1] != currency):
-            raise CannotBegin(f"--second-token has to be of another player who plays in {currency!r} too")
+            raise CannotBegin("--second-token has to be of another player who plays in the same currency")
         if "currency" in holders and (holders["currency"][0] != player or holders["currency"][1] == currency):
-            raise CannotBegin(
-                f"--currency-token has to be of {player!r} too, but in another currency than {currency!r}"
-            )
-        for name, balance in balances.items():
-            if balance < NEEDED_CENTS:
-                least = signed(NEEDED_CENTS).lstrip("+")
-                has = signed(balance).lstrip("+")
-                raise CannotBegin(f"the player of --{option(name)} has {has}, but the cases need {least}")
+            raise CannotBegin("--currency-token has to be of the same player in another currency")
         return balances
 
     def change(self, name: str, start: int) -> int | None:
+        """By how much the balance differs from what it was; None where it cannot be read any more."""
         try:
             return sum(self.balance(name)) - start
         except _Blind:
@@ -244,14 +241,14 @@ class _Scene:
     def _hear(self, says: Says, answers: Sequence[Came]) -> Seen:
         """What the answers say, all of which should say the same."""
         heard = [says.look(each, self._start["token"]) for each in answers]
-        return Seen(says.words, _count(heard), {*heard} == {says.words})
+        return Seen(says.words, self._asker.plain(_count(heard)), {*heard} == {says.words})
 
     def _changes(self) -> list[int]:
         """By how much the balances differ from those at the beginning, the first player's first."""
         self._has_moved = True  # until it is known better
-        changes = [sum(self._trial.balance(account)) - sum(start) for account, start in self._start.items()]
-        self._has_moved = any(changes)
-        return changes
+        balances = {account: self._trial.balance(account) for account in self._start}
+        self._has_moved = balances != self._start
+        return [sum(balances[account]) - sum(start) for account, start in self._start.items()]
 
     def _gone(self) -> int:
         return -sum(self._start["token"])

@@ -140,7 +140,7 @@ ANSWERS = (
     must("refusal-has-words", "A refusal has a message.", ERROR,
          authenticate.by("unknown").refused(says=holds("message", bool, "is there"))),
     should("refusal-is-http-200", "A refusal is an answer, not an error of HTTP.", "HTTP 200",
-           authenticate.by("unknown").refused(says=http(200, ""))),
+           authenticate.by("unknown").refused(says=http(200))),
     should("refusal-tells-balance", "A refusal tells the balances where the session is known.", STATED,
            bet("a", All(1)).refused(says=tells(0))),
 )
@@ -362,7 +362,7 @@ HTTP = (
     should("no-store", "No answer may be kept by a cache.", "Cache-Control: no-store on every answer",
            authenticate.accepted(says=NO_STORE), authenticate.by("unknown").refused(says=NO_STORE)),
     should("query-too-long", "A query over 2 KiB is refused.", "query over 2 KiB: 414",
-           bet("a", 5).but(colour="r" * 2048).refused(says=http(414, ""))),
+           bet("a", 5).but(colour="r" * 2048).refused(says=http(414))),
 )
 # fmt: on
 

@@ -145,7 +145,7 @@ ANSWERS = (
          credit.by("unknown").refused(says=holds("err_desc", bool, "is there"))),
     should("refusal-is-http-200", "A refusal is an answer, not an error of HTTP.",
            "HTTP status is 200 for all of these",
-           credit.by("unknown").refused(says=http(200, ""))),
+           credit.by("unknown").refused(says=http(200))),
     should("refusal-tells-credit", "A refusal tells the credit where the session is known.", STATED,
            bet("a", All(1)).refused(says=tells(0))),
 )
@@ -350,9 +350,9 @@ HTTP = (
     should("no-store", "No answer may be kept by a cache.", "Cache-Control: no-store on every answer",
            credit.accepted(says=NO_STORE), credit.by("unknown").refused(says=NO_STORE)),
     should("body-too-long", "A body over 8 KiB is refused.", "body over 8 KiB: 413",
-           bet("a", 5).but(colour="r" * 8192).refused(says=http(413, ""))),
+           bet("a", 5).but(colour="r" * 8192).refused(says=http(413))),
     should("query-too-long", "A query over 2 KiB is refused.", "query over 2 KiB: 414",
-           bet("a", 5).to("/wallet?" + "q" * 2049).refused(says=http(414, ""))),
+           bet("a", 5).to("/wallet?" + "q" * 2049).refused(says=http(414))),
 )
 # fmt: on
 

@@ -231,6 +231,14 @@ class Silent(Double):
         return reply
 
 
+class Indiscreet(Double):
+    """Says aloud who asks, at length."""
+
+    def render(self, call: Call, outcome: Outcome | Stranger, bearer: Bearer | None) -> tuple[int, bytes]:
+        status, body = super().render(call, outcome, bearer)
+        return status, json.dumps(json.loads(body) | {"member_id": f"the bearer of {call.token}, alice"}).encode()
+
+
 class Down(Double):
     """Nothing works."""
 

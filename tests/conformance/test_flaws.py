@@ -1,9 +1,12 @@
 """A wrong wallet fails exactly the cases it should; whatever is only minwallet's own way is advice."""
 
+from xml.etree import ElementTree
+
 import pytest
 
 from minwallet.conformance import load_dialect
 from minwallet.conformance.asker import Asker
+from minwallet.conformance.junit import to_junit
 from minwallet.conformance.trial import Finding, Left, Trial
 from tests.conformance import flaws
 from tests.conformance.double import TOKENS, Double, running
@@ -102,5 +105,6 @@ def test_bets_without_a_proper_answer_fail(flaw: type[flaws.Broken], protocol: s
     assert {came[name][0] for name in ("refusal-has-words", "no-store")} == {"pass"}
     assert set(left.change.values()) == {0}
     # A page from a stranger does not reach a terminal as it is, nor does a token that is in it.
-    assert all(each.isprintable() for finding in findings for each in finding.answer)
+    assert all(each.isprintable() for finding in findings for each in (finding.answer, finding.came))
+    assert ElementTree.fromstring(to_junit(protocol, findings)).find("testsuite") is not None
     assert not any("alices_session" in str(finding) for finding in findings)

@@ -85,6 +85,15 @@ def test_tokens_are_shown_as_their_names() -> None:
     assert not any(token in str(findings) for token in (TOKENS["token"], TOKENS["second"]))
 
 
+def test_a_token_that_a_wallet_repeats_is_not_shown_either() -> None:
+    """Not in what came, and not in the answer as it was written."""
+    with asking(flaws.Indiscreet("vela")) as asker:
+        (finding,) = Trial(asker, FIRST_ID).run([case("vela", "authenticate-names-member")])
+    assert finding.verdict == "fail"
+    assert "the bearer of {token}, alice" in finding.came
+    assert TOKENS["token"] not in str(finding)
+
+
 def test_what_cannot_be_taken_back_is_told() -> None:
     """A wallet that takes a bet twice gives it back once; no win makes that good."""
     with asking(flaws.BetsCountAgain("wallet-v2")) as asker:
@@ -130,8 +139,8 @@ def test_a_balance_that_cannot_be_read_any_more_fails_the_case() -> None:
         (Double("vela"), {"token": "nobody_at_all"}, "no balance for --token, so nothing was tried: HTTP 200"),
         (Double("vela"), {"second": "alices_session"}, "--second-token has to be of another player"),
         (Double("vela"), {"second": "alices_euro_session"}, "--second-token has to be of another player"),
-        (Double("wallet-v2"), {"currency": "alices_session"}, "--currency-token has to be of 'alice' too"),
-        (Double("wallet-v2"), {"currency": "bobs_session"}, "--currency-token has to be of 'alice' too"),
+        (Double("wallet-v2"), {"currency": "alices_session"}, "--currency-token has to be of the same player"),
+        (Double("wallet-v2"), {"currency": "bobs_session"}, "--currency-token has to be of the same player"),
     ],
 )
 def test_tokens_that_will_not_do_are_refused_before_anything_is_tried(
