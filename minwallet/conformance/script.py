@@ -285,7 +285,7 @@ def is_whole(value: object) -> bool:
 
 
 def is_name(value: object) -> bool:
-    return isinstance(value, str) and 0 < len(value) <= 40
+    return isinstance(value, str) and value != ""
 
 
 NO_STORE = Says(

@@ -102,6 +102,10 @@ def code(number: int) -> Says:
     return Says("code", f"code {number}", lambda came, _: f"code {came.code}", because)
 
 
+def _is_player(value: object) -> bool:
+    return isinstance(value, str) and 1 <= len(value) <= 40
+
+
 def _is_time(value: object) -> bool:
     return isinstance(value, str) and bool(re.fullmatch(r"\d\d-\d\d-\d{4} \d\d:\d\d:\d\d", value, re.ASCII))
 
@@ -130,7 +134,7 @@ ANSWERS = (
     must("credit-is-whole-cents", "The credit is a whole number of cents, without a point.", CREDIT,
          credit.accepted(says=holds("credit", is_whole, "is whole"))),
     must("credit-names-player", "The answer to credit says who plays.", PLAYER_ID,
-         credit.accepted(says=holds("player_id", is_name, "is a name"))),
+         credit.accepted(says=holds("player_id", _is_player, "has 1 to 40 symbols"))),
     must("credit-names-currency", "The answer to credit says in which currency.", CURRENCY,
          credit.accepted(says=holds("currency", is_name, "is a name"))),
     must("answer-has-time", "Every answer carries a date and a time, written as in the samples.", TIME,

@@ -232,11 +232,11 @@ class Silent(Double):
 
 
 class Indiscreet(Double):
-    """Says aloud who asks, at length."""
+    """Says aloud who asks."""
 
     def render(self, call: Call, outcome: Outcome | Stranger, bearer: Bearer | None) -> tuple[int, bytes]:
         status, body = super().render(call, outcome, bearer)
-        return status, json.dumps(json.loads(body) | {"member_id": f"the bearer of {call.token}, alice"}).encode()
+        return status, json.dumps(json.loads(body) | {"member_id": ["alice", call.token]}).encode()
 
 
 class Down(Double):

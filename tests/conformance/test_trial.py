@@ -90,7 +90,7 @@ def test_a_token_that_a_wallet_repeats_is_not_shown_either() -> None:
     with asking(flaws.Indiscreet("vela")) as asker:
         (finding,) = Trial(asker, FIRST_ID).run([case("vela", "authenticate-names-member")])
     assert finding.verdict == "fail"
-    assert "the bearer of {token}, alice" in finding.came
+    assert "['alice', '{token}']" in finding.came
     assert TOKENS["token"] not in str(finding)
 
 
