@@ -12,7 +12,20 @@ from typing import Annotated
 import typer
 
 from minwallet import __version__
-from minwallet.cli import agent, calls, demo_provider, games, ledger, money, player, report, seed, serve, session
+from minwallet.cli import (
+    agent,
+    calls,
+    conformance,
+    demo_provider,
+    games,
+    ledger,
+    money,
+    player,
+    report,
+    seed,
+    serve,
+    session,
+)
 from minwallet.cli.output import EXIT_REFUSED, EXIT_UNUSABLE, EXIT_USAGE, BadUsage, NoOutput, Refused, print_line
 
 app = typer.Typer(
@@ -40,6 +53,7 @@ app.add_typer(report.app, name="report")
 app.command("reconcile")(report.reconcile)
 app.command("verify")(ledger.verify)
 app.command("demo-provider")(demo_provider.demo_provider)
+app.command("conformance")(conformance.conformance)
 
 
 def _print_version(wanted: bool) -> None:
@@ -85,19 +99,20 @@ def _explain(error: Exception) -> tuple[int, Sequence[str]]:
 
     from minwallet.app import CannotListen
     from minwallet.config import BadSettings
+    from minwallet.conformance.trial import CannotBegin, Unreachable
     from minwallet.provider.service import ProviderFailed, ProviderRefused
     from minwallet.storage.base import StoreFault
     from minwallet.wallet.agents import Decline
     from minwallet.wallet.requests import explain
 
     match error:
-        case Refused() | Decline() | ProviderRefused():
+        case Refused() | Decline() | ProviderRefused() | CannotBegin():
             return EXIT_REFUSED, error.args
         case ValidationError():
             return EXIT_USAGE, [explain(error)]
         case BadUsage() | BadSettings():
             return EXIT_USAGE, [str(error)]
-        case StoreFault() | CannotListen() | ProviderFailed() | NoOutput():
+        case StoreFault() | CannotListen() | ProviderFailed() | Unreachable() | NoOutput():
             return EXIT_UNUSABLE, [str(error)]
         case _:
             raise error

@@ -1,0 +1,135 @@
+"""A wallet over real HTTP that can be told to be wrong: the true protocols and the true ledger, in memory."""
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from itertools import count
+
+import uvicorn
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from minwallet.ledger.commands import Deposit, Withdraw
+from minwallet.ledger.outcomes import Outcome, Stranger
+from minwallet.protocols import load_protocol
+from minwallet.protocols.wire import Call, Holder, Malformed
+from minwallet.storage.base import OPERATOR, Bearer, Opening, Order, PlayerStatus
+from minwallet.storage.memory import MemoryStore
+from minwallet.wallet.service import Wallet
+from minwallet.wallet.sessions import new_session
+from tests.support import PATIENCE_S
+
+TOKENS = {
+    "token": "alices_session",
+    "second": "bobs_session",
+    "currency": "alices_euro_session",
+    "expired": "alices_expired_session",
+    "revoked": "alices_revoked_session",
+    "blocked": "eves_session",
+    "wallet": "default",
+}
+
+CASH, BONUS = 10_000, 50
+
+
+class Double:
+    """A wallet without a flaw. A subclass has one, in one of the ways of a call."""
+
+    by_luck: frozenset[str] = frozenset()
+    """The cases that may find the flaw, or not: what is sent at once comes in any order."""
+
+    def __init__(self, protocol: str) -> None:
+        self.protocol = load_protocol(protocol)
+        self.wallet = Wallet(MemoryStore())
+        self.numbers = count(1)
+        self.is_furnished = False
+
+    def headers(self) -> list[tuple[bytes, bytes]]:
+        return [(b"cache-control", b"no-store")]
+
+    def takes(self, method: str) -> bool:
+        return method == self.protocol.method
+
+    def parse(self, operation: str, raw: bytes) -> Call | Malformed:
+        return self.protocol.parse(operation, raw)
+
+    async def carry_out(self, call: Call, wallet_token: str | None = None) -> tuple[Outcome | Stranger, Bearer | None]:
+        per_currency = self.protocol.ids_per_currency
+        return await self.wallet.call(
+            call.token, call.command, self.protocol.name, ids_per_currency=per_currency, wallet_token=wallet_token
+        )
+
+    def render(self, call: Call, outcome: Outcome | Stranger, bearer: Bearer | None) -> tuple[int, bytes]:
+        holder = Holder(bearer.player_id, bearer.currency) if bearer else None
+        return 200, self.protocol.render(call, outcome, holder, self.wallet.clock_ms())
+
+    async def pay(self, bearer: Bearer, cents: int) -> None:
+        """Move money, whatever the ledger thinks of it."""
+        reference = f"flaw {next(self.numbers)}"
+        command = Deposit(reference, cents) if cents > 0 else Withdraw(reference, -cents)
+        await self.wallet.move(Order(command, OPERATOR, bearer.account_id), bearer.player_key)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if not self.is_furnished:
+            self.is_furnished = True
+            await furnish(self.wallet)
+        body = b""
+        while True:
+            message = await receive()
+            body += message.get("body", b"")
+            if not message.get("more_body"):
+                break
+        status, answer = await self._answer(scope, body)
+        headers = [(b"content-type", b"application/json"), *self.headers()]
+        await send({"type": "http.response.start", "status": status, "headers": headers})
+        await send({"type": "http.response.body", "body": answer})
+
+    async def _answer(self, scope: Scope, body: bytes) -> tuple[int, bytes]:
+        protocol, query = self.protocol, scope["query_string"]
+        status = 413 if len(body) > 8192 else 414 if len(query) > 2048 else 0 if self.takes(scope["method"]) else 405
+        if status:
+            complaint = Malformed("", protocol.fault_code(status), "not like this")
+            return status, protocol.complain(complaint, self.wallet.clock_ms())
+        call = self.parse(protocol.routes.get(scope["path"], ""), body if protocol.method == "POST" else query)
+        if isinstance(call, Malformed):
+            return 200, protocol.complain(call, self.wallet.clock_ms())
+        wallet_token = scope["path"].removeprefix("/wallet").strip("/") if protocol.method == "POST" else ""
+        outcome, bearer = await self.carry_out(call, wallet_token or None)
+        return self.render(call, outcome, bearer)
+
+
+async def furnish(wallet: Wallet) -> None:
+    """The players behind the tokens."""
+    store = wallet.store
+    for name, player, currency, expires_at_ms in [
+        ("token", "alice", "USD", None),
+        ("expired", "alice", "USD", 1),
+        ("revoked", "alice", "USD", None),
+        ("currency", "alice", "EUR", None),
+        ("second", "bob", "USD", None),
+        ("blocked", "eve", "USD", None),
+    ]:
+        session = new_session(TOKENS[name], expires_at_ms)
+        await store.open_accounts([Opening("default", player, currency, CASH, BONUS, session)], 0)
+        if name == "revoked":
+            await store.revoke_session(session.token_hash, 1)
+    eve = await store.find_player("default", "eve")
+    assert eve
+    await store.set_player_status(eve.player_key, PlayerStatus.BLOCKED)
+
+
+@contextmanager
+def running(app: ASGIApp) -> Iterator[str]:
+    """The address of the application, which serves in a thread of this process until the block ends."""
+    config = uvicorn.Config(
+        app, port=0, log_config=None, lifespan="off", ws="none", access_log=False, timeout_graceful_shutdown=1
+    )
+    server = uvicorn.Server(config)
+    with config.bind_socket() as listening:
+        thread = threading.Thread(target=server.run, args=([listening],))
+        thread.start()
+        try:
+            # Whoever connects before it serves waits in the socket's queue.
+            yield f"http://127.0.0.1:{listening.getsockname()[1]}"
+        finally:
+            server.should_exit = True
+            thread.join(PATIENCE_S)
