@@ -6,7 +6,7 @@ PORT ?= 8000
 .PHONY: demo test lint check suite second bench clean
 
 demo: .venv/ready
-	@PATH=$(CURDIR)/$(BIN):$$PATH sh sample_data/demo.sh $(PORT)
+	@$(BIN)/minwallet demo --port $(PORT)
 
 test: .venv/ready
 	$(MAKE) --no-print-directory lint suite second

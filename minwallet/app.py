@@ -9,7 +9,7 @@ import signal
 import socket
 import sys
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from pathlib import Path
 
 import uvicorn
@@ -25,7 +25,7 @@ from minwallet.storage.sqlite import SqliteStore
 from minwallet.wallet.journal import keep_pruning
 from minwallet.wallet.service import Wallet
 from minwallet.web import control, ops
-from minwallet.web.access import AccessLog
+from minwallet.web.access import AccessLog, Stream
 from minwallet.web.gateway import Gateway
 from minwallet.web.wire import FixedPaths, OneWrite
 
@@ -49,11 +49,11 @@ async def open_wallet(path: Path, *, create: bool, check: bool = False) -> Async
         await store.close()
 
 
-def create_app(wallet: Wallet, settings: Settings, desk_port: int, desk_key: str) -> ASGIApp:
+def create_app(wallet: Wallet, settings: Settings, desk_port: int, desk_key: str, log: Stream) -> ASGIApp:
     """Everything the server answers."""
     provider: list[Route] = []
     for name in PROTOCOLS:
-        provider += Gateway(load_protocol(name), wallet, settings, AccessLog(sys.stderr, name)).routes()
+        provider += Gateway(load_protocol(name), wallet, settings, AccessLog(log, name)).routes()
     operator = [*ops.routes(wallet, SqliteStore.sqlite_version), *control.routes(wallet, desk_port, desk_key)]
     app = Starlette(routes=[*provider, *operator])
     # A provider that adds a slash shall get a plain 404, not a redirect that it would follow with another method.
@@ -61,17 +61,29 @@ def create_app(wallet: Wallet, settings: Settings, desk_port: int, desk_key: str
     return FixedPaths(app, provider)
 
 
-def serve(settings: Settings, announce: Callable[[str], None]) -> None:
-    """Serve until told to stop; tells `announce` the address. BadSettings, CannotListen, UnusableFile, StoreFault."""
+Beside = Callable[[], AbstractAsyncContextManager[None]]
+
+
+def serve(
+    settings: Settings, announce: Callable[[str], None], *, log: Stream | None = None, beside: Beside = nullcontext
+) -> None:
+    """Serve until told to stop; tells `announce` the address. BadSettings, CannotListen, UnusableFile, StoreFault.
+
+    `log` is where the access log goes, if not to stderr. `beside` is entered once calls are answered, and left after
+    the last.
+    """
     settings.refuse_to_be_exposed()
     owner = FileOwner.acquire(settings.db)
     if isinstance(owner, Desk):
         raise UnusableFile(f"{settings.db} is served by process {owner.pid} at {owner.serves}; stop that one first")
     try:
-        with _listen(settings.host, settings.port) as public, _listen("127.0.0.1", 0) as private:
+        with listen(settings.host, settings.port) as public, listen("127.0.0.1", 0) as private:
             config = _configure(settings)
             with asyncio.Runner(loop_factory=config.get_loop_factory()) as runner:
-                runner.run(_serve(settings, config, [public, private], owner, announce))
+                sockets = [public, private]
+                runner.run(
+                    _serve(settings, config, sockets, owner, announce=announce, log=log or sys.stderr, beside=beside)
+                )
     finally:
         owner.release()
 
@@ -81,13 +93,16 @@ async def _serve(
     config: uvicorn.Config,
     sockets: list[socket.socket],
     owner: FileOwner,
+    *,
     announce: Callable[[str], None],
+    log: Stream,
+    beside: Beside,
 ) -> None:
     key = secrets.token_urlsafe(32)
     public_port, private_port = (each.getsockname()[1] for each in sockets)
     serves = _url(settings.host, public_port)
     async with open_wallet(settings.db, create=True, check=True) as wallet:
-        config.app = create_app(wallet, settings, private_port, key)
+        config.app = create_app(wallet, settings, private_port, key, log)
         server = uvicorn.Server(config)
         wallet.store.when_broken(lambda: setattr(server, "should_exit", True))
         _calm_the_collector()
@@ -98,10 +113,24 @@ async def _serve(
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, lambda *_: setattr(server, "should_exit", True))
         pruning = asyncio.create_task(keep_pruning(wallet.store, settings.journal_days, wallet.clock_ms))
-        await server.serve(sockets=sockets)
-        pruning.cancel()
+        serving = await start(server, sockets)
+        try:
+            async with beside():
+                await serving
+        finally:
+            server.should_exit = True
+            await serving
+            pruning.cancel()
         if wallet.store.broken:
             raise wallet.store.broken
+
+
+async def start(server: uvicorn.Server, sockets: list[socket.socket]) -> "asyncio.Task[None]":
+    """Let the server serve in the background; returns once it answers, or has failed."""
+    serving = asyncio.create_task(server.serve(sockets=sockets))
+    while not (server.started or serving.done()):
+        await asyncio.wait({serving}, timeout=0.01)
+    return serving
 
 
 def _calm_the_collector() -> None:
@@ -132,7 +161,8 @@ def _configure(settings: Settings) -> uvicorn.Config:
     )
 
 
-def _listen(host: str, port: int) -> socket.socket:
+def listen(host: str, port: int) -> socket.socket:
+    """A socket that takes connections; CannotListen says why there can be none."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
         return socket.create_server((host, port), family=family, backlog=2048)

@@ -1,13 +1,20 @@
 """`minwallet demo-provider`."""
 
 import re
-import socket
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from minwallet.cli.output import BadUsage
 from minwallet.ledger.money import MAX_ID
+
+if TYPE_CHECKING:
+    from minwallet.demo.mischief import Odds
+
+SeedNumber = Annotated[int | None, typer.Option("--seed", help="The same seed plays the same games.")]
+Misbehave = Annotated[
+    str, typer.Option("--misbehave", metavar="WAYS", help="lost-reply,delay=0.1,… (with their odds), or all.")
+]
 
 
 def demo_provider(
@@ -17,10 +24,8 @@ def demo_provider(
     wallet_token: Annotated[
         str | None, typer.Option("--wallet-token", help="How wallet-v2 knows the operator: calls /wallet/TOKEN.")
     ] = None,
-    seed: Annotated[int | None, typer.Option("--seed", help="The same seed plays the same games.")] = None,
-    misbehave: Annotated[
-        str, typer.Option("--misbehave", metavar="WAYS", help="lost-reply,delay=0.1,… (with their odds), or all.")
-    ] = "",
+    seed: SeedNumber = None,
+    misbehave: Misbehave = "",
     report_page: Annotated[int, typer.Option("--report-page", min=1, help="How many rows a page has.")] = 100,
     timeout: Annotated[str, typer.Option("--timeout", help="How long to wait for the wallet: 500ms, 2s.")] = "2s",
     first_id: Annotated[
@@ -28,19 +33,16 @@ def demo_provider(
     ] = None,
 ) -> None:
     """Run a small game provider that calls a wallet, for this machine only."""
-    from minwallet.demo.mischief import read_odds
+    from minwallet.app import listen
     from minwallet.demo.server import Options, serve
 
-    try:
-        odds = read_odds(misbehave)
-    except ValueError as error:
-        raise BadUsage(f"--misbehave: {error}") from error
+    odds = odds_of(misbehave)
     options = Options(_address(wallet), host_id, wallet_token, seed, odds, report_page, _seconds(timeout), first_id)
 
     def say(words: str) -> None:
         typer.echo(words, err=True)
 
-    with _listen(port) as listener:
+    with listen("127.0.0.1", port) as listener:
         url = f"http://127.0.0.1:{listener.getsockname()[1]}"
         say(f"minwallet's demo provider serves three games at {url} (stop it with Ctrl-C)")
         wanted = '{"protocol":"vela","game":"slot","token":"TOKEN","rounds":100}'
@@ -48,14 +50,14 @@ def demo_provider(
         serve(options, listener, say)
 
 
-def _listen(port: int) -> socket.socket:
-    try:
-        return socket.create_server(("127.0.0.1", port))
-    except OSError as error:
-        from minwallet.app import CannotListen
+def odds_of(misbehave: str) -> "Odds":
+    """What `--misbehave` asks for."""
+    from minwallet.demo.mischief import read_odds
 
-        reason = f"cannot listen on 127.0.0.1 port {port}: {error.strerror}; choose another with --port"
-        raise CannotListen(reason) from error
+    try:
+        return read_odds(misbehave)
+    except ValueError as error:
+        raise BadUsage(f"--misbehave: {error}") from error
 
 
 def _address(wallet: str) -> str:

@@ -1,11 +1,12 @@
 """`minwallet games` and `minwallet launch`."""
 
 import re
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from minwallet.cli.link import change, with_store
+from minwallet.cli.link import change, change_file, database, with_store
 from minwallet.cli.output import (
     EXIT_REFUSED,
     EXIT_UNUSABLE,
@@ -23,6 +24,7 @@ from minwallet.wallet.requests import GamesKeep, SessionOpen
 
 if TYPE_CHECKING:
     from minwallet.provider.games import Catalogue
+    from minwallet.storage.base import Agent
 
 
 def games(
@@ -33,13 +35,12 @@ def games(
     as_json: JsonFlag = False,
 ) -> None:
     """Fetch the provider's game list and show it; where that fails, show the last good one."""
-    from minwallet.provider.service import ProviderFailed, ProviderRefused, ProviderService
+    from minwallet.provider.service import ProviderFailed, ProviderRefused
 
     code = 0
     if not kept:
-        service = ProviderService(_catalogue(context, agent).agent, seconds(timeout))
         try:
-            change(context, GamesKeep(agent=agent, games=tuple(service.games())))
+            fetch_games(database(context), _catalogue(context, agent).agent, seconds(timeout))
         except (ProviderFailed, ProviderRefused) as error:
             if not _catalogue(context, agent).games:
                 raise
@@ -48,6 +49,14 @@ def games(
     _print(_catalogue(context, agent), as_json=as_json)
     if code:
         raise typer.Exit(code)
+
+
+def fetch_games(path: Path, agent: "Agent", timeout_s: float) -> None:
+    """Fetch the agent's game list and have it kept."""
+    from minwallet.provider.service import ProviderService
+
+    games = ProviderService(agent, timeout_s).games()
+    change_file(path, GamesKeep(agent=agent.name, games=tuple(games)))
 
 
 def _catalogue(context: typer.Context, agent: str) -> "Catalogue":

@@ -28,7 +28,11 @@ def database(context: typer.Context) -> Path:
 
 def change(context: typer.Context, request: Request, *, create: bool = False) -> Reply:
     """Have the request carried out by whoever owns the file. `create` makes the file where there is none."""
-    path = database(context)
+    return change_file(database(context), request, create=create)
+
+
+def change_file(path: Path, request: Request, *, create: bool = False) -> Reply:
+    """The same, for the file at this path."""
     deadline = time.monotonic() + PATIENCE_S
     while isinstance(owner := FileOwner.acquire(path), Desk):
         reply = _ask(owner, request)
@@ -45,18 +49,27 @@ def change(context: typer.Context, request: Request, *, create: bool = False) ->
 
 def read(context: typer.Context, request: Request) -> Reply:
     """Answer a request that changes nothing, from the file itself."""
+    return read_file(database(context), request)
+
+
+def read_file(path: Path, request: Request) -> Reply:
+    """The same, for the file at this path."""
 
     async def work(store: Store) -> Reply:
         from minwallet.wallet.service import Wallet
 
         return _unwrap(await perform(Wallet(store), request))
 
-    return with_store(context, work)
+    return with_store_of(path, work)
 
 
 def with_store(context: typer.Context, work: Callable[[Store], Awaitable[T]]) -> T:
     """What `work` finds in the file, which it only reads; a server may run on it meanwhile."""
-    path = database(context)
+    return with_store_of(database(context), work)
+
+
+def with_store_of(path: Path, work: Callable[[Store], Awaitable[T]]) -> T:
+    """The same, for the file at this path."""
     owner = FileOwner.acquire(path)
     if isinstance(owner, Desk):
         return asyncio.run(_read(SqliteStore.open_read_only(path), work))

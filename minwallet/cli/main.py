@@ -16,6 +16,7 @@ from minwallet.cli import (
     agent,
     calls,
     conformance,
+    demo,
     demo_provider,
     games,
     ledger,
@@ -37,6 +38,7 @@ app = typer.Typer(
 )
 
 app.command("serve")(serve.serve)
+app.command("demo")(demo.demo)
 app.add_typer(agent.app, name="agent")
 app.add_typer(player.app, name="player")
 app.command("deposit")(money.deposit)

@@ -4,12 +4,13 @@ import csv
 import io
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
 
-from minwallet.cli.link import change, with_store
+from minwallet.cli.link import change_file, database, with_store, with_store_of
 from minwallet.cli.output import (
     EXIT_REFUSED,
     AgentName,
@@ -47,6 +48,16 @@ def pull(
     as_json: JsonFlag = False,
 ) -> None:
     """Pull what is new in the provider's report, up to its end; it may be stopped and goes on where it was."""
+    with _status("asking the provider") as say:
+        reply = pull_report(database(context), agent, say, seconds(timeout), anew=anew)
+    if as_json:
+        print_json(reply)
+    else:
+        print_line(f"{reply['rows']} new rows; the report is whole up to key {reply['key'] or '0'}")
+
+
+def pull_report(path: Path, agent: str, say: Callable[[str], None], timeout_s: float, *, anew: bool = False) -> Reply:
+    """Pull to the end, each page kept by whoever owns the file; tells `say` how far it is."""
     from minwallet.provider import report
     from minwallet.provider.service import ProviderService
     from minwallet.wallet.agents import find_agent
@@ -56,19 +67,15 @@ def pull(
         found = await find_agent(store, agent)
         return found, await store.find_report_mark(found.agent_id)
 
-    settings, mark = with_store(context, look)
-    service = ProviderService(settings, seconds(timeout))
+    settings, mark = with_store_of(path, look)
+    service = ProviderService(settings, timeout_s)
     rows = pages = 0
     key = mark.key
-    with _status("asking the provider") as say:
-        for sheet in report.pull(service, agent, mark.key, clock_ms, anew=anew):
-            change(context, sheet)
-            rows, pages, key = rows + len(sheet.rows), pages + bool(sheet.rows), sheet.key
-            say(f"{rows} rows, {pages} pages")
-    if as_json:
-        print_json({"agent": agent, "rows": rows, "pages": pages, "key": key})
-    else:
-        print_line(f"{rows} new rows; the report is whole up to key {key or '0'}")
+    for sheet in report.pull(service, agent, mark.key, clock_ms, anew=anew):
+        change_file(path, sheet)
+        rows, pages, key = rows + len(sheet.rows), pages + bool(sheet.rows), sheet.key
+        say(f"{rows} rows, {pages} pages")
+    return {"agent": agent, "rows": rows, "pages": pages, "key": key}
 
 
 def reconcile(

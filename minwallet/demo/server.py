@@ -79,18 +79,23 @@ def create_provider(options: Options, say: Callable[[str], None]) -> Starlette:
     return app
 
 
-class _Server(uvicorn.Server):
+class DemoServer(uvicorn.Server):
     """One that does not wait for thousands of rounds when it is told to stop, only for those in hand."""
 
+    def __init__(self, config: uvicorn.Config, croupier: Croupier) -> None:
+        super().__init__(config)
+        self.croupier = croupier
+
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        await self.config.app.state.croupier.stop()  # type: ignore[union-attr]  # `create_server` gave it this app
+        await self.croupier.stop()
         await super().shutdown(sockets)
 
 
-def create_server(options: Options, say: Callable[[str], None]) -> uvicorn.Server:
+def create_server(options: Options, say: Callable[[str], None]) -> DemoServer:
     """Run it with `await server.serve(sockets=[…])`; it ends when its `should_exit` is set."""
+    app = create_provider(options, say)
     config = uvicorn.Config(
-        create_provider(options, say),
+        app,
         log_config=None,
         log_level="error",
         access_log=False,  # launch addresses hold tokens
@@ -99,7 +104,7 @@ def create_server(options: Options, say: Callable[[str], None]) -> uvicorn.Serve
         server_header=False,
         timeout_graceful_shutdown=GRACE_S,
     )
-    return _Server(config)
+    return DemoServer(config, app.state.croupier)
 
 
 def serve(options: Options, listener: socket.socket, say: Callable[[str], None]) -> None:

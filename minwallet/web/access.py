@@ -4,7 +4,17 @@ import asyncio
 import time
 from contextlib import suppress
 from functools import lru_cache
-from typing import TextIO
+from typing import Protocol
+
+
+class Stream(Protocol):
+    """What lines can be written to."""
+
+    def write(self, text: str, /) -> int: ...
+
+    def flush(self) -> None: ...
+
+    def isatty(self) -> bool: ...
 
 
 class AccessLog:
@@ -13,7 +23,7 @@ class AccessLog:
     Calls that end together, as those of one batch do, are written together.
     """
 
-    def __init__(self, stream: TextIO, protocol: str) -> None:
+    def __init__(self, stream: Stream, protocol: str) -> None:
         self._stream = stream
         self._protocol = protocol
         self._for_people = stream.isatty()

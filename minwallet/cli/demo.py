@@ -1,0 +1,184 @@
+"""`minwallet demo`: a wallet with players, a provider that plays with them, and what to try next."""
+
+import asyncio
+import shlex
+import sys
+import tempfile
+from collections.abc import AsyncIterator, Collection, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from minwallet.cli.demo_provider import Misbehave, SeedNumber, odds_of
+from minwallet.cli.games import fetch_games
+from minwallet.cli.link import change_file, read_file
+from minwallet.cli.output import Refused, print_line
+from minwallet.cli.report import pull_report
+from minwallet.storage.base import Agent
+from minwallet.wallet.requests import AgentAdd, AgentList, AgentSet, AgentShow, PlayerList, Seed, SeedRow
+
+if TYPE_CHECKING:
+    from minwallet.demo.book import Played
+    from minwallet.demo.croupier import Croupier
+
+HOST_ID = "demo"
+
+PLAYERS = (("alice", "USD", 100_000, 5_000), ("bob", "USD", 50_000, 0), ("carol", "EUR", 120_050, 2_500))
+"""Whom the provider plays with; the session of each is `demo_NAME`."""
+
+LAB, TESTERS = "lab", ("lisa", "luke")
+"""Players of another agent, so that what is tried with them is not missed in the provider's report."""
+
+STAKE = 100
+
+PATIENCE_S = 30
+
+
+class _Curtain:
+    """stderr, but what the first rounds write to it stays unseen: a newcomer shall find the addresses."""
+
+    is_up = False
+
+    def write(self, text: str) -> int:
+        return sys.stderr.write(text) if self.is_up else len(text)
+
+    def flush(self) -> None:
+        sys.stderr.flush()
+
+    def isatty(self) -> bool:
+        return sys.stderr.isatty()
+
+
+def demo(
+    context: typer.Context,
+    port: Annotated[int, typer.Option("--port", min=0, max=65535, help="The wallet's port, 0 for a free one.")] = 8000,
+    provider_port: Annotated[
+        int, typer.Option("--provider-port", min=0, max=65535, help="The provider's port, 0 for a free one.")
+    ] = 8100,
+    rounds: Annotated[
+        int, typer.Option("--rounds", min=0, max=10_000, help="How many rounds each player plays of each game.")
+    ] = 5,
+    seed: SeedNumber = None,
+    misbehave: Misbehave = "",
+) -> None:
+    """Run a wallet and a provider that plays with it, on a throw-away file unless --db names one."""
+    from minwallet import app
+    from minwallet.config import load_settings
+    from minwallet.demo.server import Options, create_server
+
+    odds = odds_of(misbehave)
+    with _place(context.find_root().params["db"]) as path:
+        settings = load_settings(db=path, host="127.0.0.1", port=port)
+        curtain = _Curtain()
+        with app.listen("127.0.0.1", provider_port) as listener:
+            provider_url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+            agent = _prepare(path, provider_url)
+            addresses: list[str] = []
+
+            @asynccontextmanager
+            async def beside() -> AsyncIterator[None]:
+                wallet_url = "/".join([*addresses, settings.callback_key]).rstrip("/")
+                options = Options(wallet_url, HOST_ID, seed=seed, odds=odds)
+                provider = create_server(options, lambda words: typer.echo(words, err=True))
+                serving = await app.start(provider, [listener])
+                await _play(provider.croupier, rounds)
+                if not provider.should_exit:
+                    await asyncio.to_thread(_fetch, path, agent)
+                    _welcome(path, wallet_url, provider_url, provider.croupier.book.ended)
+                curtain.is_up = True
+                yield
+                provider.should_exit = True
+                await serving
+
+            app.serve(settings, addresses.append, log=curtain, beside=beside)
+
+
+@contextmanager
+def _place(chosen: Path | None) -> Iterator[Path]:
+    """The file to play on; one that nobody chose is gone afterwards."""
+    if chosen is not None:
+        yield chosen
+        return
+    with tempfile.TemporaryDirectory(prefix="minwallet-demo-") as folder:
+        yield Path(folder) / "demo.db"
+
+
+def _prepare(path: Path, provider_url: str) -> Agent:
+    """Make the players, and make the provider known. Refused on a file that holds somebody else's."""
+    is_ours = not path.exists() or read_file(path, AgentShow(name="default"))["host_id"] == HOST_ID
+    if not is_ours and read_file(path, PlayerList(agent="default"))["players"]:
+        raise Refused([f"{path} holds players who are no demo; name a new file with --db, or leave it out"])
+    if LAB not in [agent["name"] for agent in change_file(path, AgentList(), create=True)["agents"]]:
+        change_file(path, AgentAdd(name=LAB))
+    people = [("default", *player) for player in PLAYERS] + [(LAB, name, "USD", 100_000, 0) for name in TESTERS]
+    rows = [
+        SeedRow(line=0, agent=agent, player_id=name, currency=currency, balance=cash, bonus=bonus, token=f"demo_{name}")
+        for agent, name, currency, cash, bonus in people
+    ]
+    change_file(path, Seed(rows=tuple(rows)))
+    settings = AgentSet(name="default", host_id=HOST_ID, service_url=provider_url, game_url=f"{provider_url}/play")
+    return Agent(0, **change_file(path, settings))
+
+
+async def _play(croupier: "Croupier", rounds: int) -> None:
+    """Every player plays so many rounds of each game in each protocol."""
+    from minwallet.demo.games import GAMES
+    from minwallet.protocols import PROTOCOLS
+
+    async def sit_down(name: str) -> None:
+        for protocol in PROTOCOLS:
+            seat = await croupier.seat(protocol, f"demo_{name}")
+            for game in GAMES:
+                await croupier.play_on(seat, game, STAKE, None, rounds)
+
+    await asyncio.gather(*(sit_down(name) for name, *_ in PLAYERS))
+
+
+def _fetch(path: Path, agent: Agent) -> None:
+    """The game list and the report, as the operator would fetch them."""
+    fetch_games(path, agent, PATIENCE_S)
+    pull_report(path, agent.name, lambda _: None, PATIENCE_S)
+
+
+def _welcome(path: Path, wallet_url: str, provider_url: str, ended: "Collection[Played]") -> None:
+    from minwallet.demo.rounds import Ending
+    from minwallet.protocols import load_protocol
+    from minwallet.protocols.wire import Launch
+
+    def launch(protocol: str, base: str, game: str, agent: str) -> str:
+        return load_protocol(protocol).launch(Launch(base, game, "en", "demo_alice", agent))
+
+    tickets = [each.id for each in ended if each.protocol == "vela" and each.ending is Ending.DONE]
+    folder = Path(sys.argv[0]).parent
+    bin_ = f" PATH={shlex.quote(str(folder))}:$PATH" if sys.prefix != sys.base_prefix else ""
+    people = ", ".join(f"{name} ({currency})" for name, currency, *_ in PLAYERS)
+    print_line(f"""
+  wallet    {wallet_url}   on {path}
+  provider  {provider_url}   three games; open it in a browser and play as a guest
+  players   {people}; they have played {len(ended)} rounds
+
+Play with alice's money (in a browser):
+
+  {launch("vela", f"{provider_url}/play/slot", "slot", HOST_ID)}
+  {launch("wallet-v2", f"{provider_url}/play", "1053", "default")}
+
+Look at what happened (in another terminal):
+
+  export MINWALLET_DB={shlex.quote(str(path))}{bin_}
+  minwallet player list
+  minwallet ledger alice
+  minwallet verify
+  minwallet reconcile                             # the provider's report agrees
+  curl -X DELETE {provider_url}/demo/report/{tickets[-1] if tickets else "TICKET"}
+  minwallet report pull --anew; minwallet reconcile   # now a bet is missing there
+
+Be a provider, or try this wallet with every rule there is:
+
+  minwallet trigger bet --player lisa --agent lab
+  minwallet conformance {wallet_url} --protocol vela --token demo_lisa --second-token demo_luke
+  minwallet conformance {wallet_url} --protocol wallet-v2 --token demo_lisa --second-token demo_luke
+
+Every call that comes in is shown below. Stop with Ctrl-C.
+""")
