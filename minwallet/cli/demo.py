@@ -171,7 +171,7 @@ Look at what happened (in another terminal):
   minwallet ledger alice
   minwallet verify
   minwallet reconcile                             # the provider's report agrees
-  curl -X DELETE {provider_url}/demo/report/{tickets[-1] if tickets else "TICKET"}
+  curl -sX DELETE {provider_url}/demo/report/{tickets[-1] if tickets else "TICKET"}
   minwallet report pull --anew; minwallet reconcile   # now a bet is missing there
 
 Be a provider, or try this wallet with every rule there is:

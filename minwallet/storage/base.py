@@ -51,7 +51,7 @@ class Letters(NamedTuple):
 class Order(NamedTuple):
     """A command and the account it is for. `session_id` is None where the operator acts without one.
 
-    Where it makes a row, `journal` is asked for the letters of this outcome, which are kept beside the row.
+    Where it makes a row, `journal` is asked for request and reply of this outcome, which are kept beside the row.
     """
 
     command: Command
@@ -60,7 +60,7 @@ class Order(NamedTuple):
     session_id: int | None = None
     ids_per_currency: bool = False
     """Whether the protocol's ids are unique per agent and currency, rather than per agent."""
-    journal: Callable[[Outcome], Letters] | None = None
+    journal: Callable[[Outcome], tuple[str, str]] | None = None
 
 
 class PlayerStatus(StrEnum):

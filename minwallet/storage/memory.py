@@ -87,7 +87,7 @@ class MemoryStore:
             self._entries.append(entry)
             self._trails[key] = trail.followed_by(entry)
             if order.journal:
-                self._letters[entry.seq] = order.journal(outcome)
+                self._letters[entry.seq] = Letters(*order.journal(outcome))
             account.money = Account(entry.account_id, entry.cash_after, entry.bonus_after, entry.hash, entry.seq)
         return outcome
 

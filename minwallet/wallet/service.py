@@ -14,7 +14,7 @@ from functools import partial
 
 from minwallet.ledger.commands import Command, Question
 from minwallet.ledger.outcomes import Outcome, Stranger
-from minwallet.storage.base import Bearer, Letters, Order, Store
+from minwallet.storage.base import Bearer, Order, Store
 from minwallet.wallet.batch import BatchWriter
 from minwallet.wallet.locks import PlayerLocks
 from minwallet.wallet.sessions import Sessions
@@ -50,7 +50,7 @@ class Wallet:
         *,
         ids_per_currency: bool,
         wallet_token: str | None = None,
-        journal: Callable[[Outcome], Letters] | None = None,
+        journal: Callable[[Outcome], tuple[str, str]] | None = None,
     ) -> tuple[Outcome | Stranger, Bearer | None]:
         """What comes of a provider's command for the bearer of `token`, and who that is.
 

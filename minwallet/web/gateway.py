@@ -16,7 +16,7 @@ from minwallet.config import Settings
 from minwallet.ledger.commands import Question
 from minwallet.ledger.outcomes import Applied, Outcome, Refused, Replayed, Shown, Stranger
 from minwallet.protocols.wire import Call, Holder, Malformed, WireProtocol
-from minwallet.storage.base import Letters, StoreFault
+from minwallet.storage.base import StoreFault
 from minwallet.wallet.service import Wallet
 from minwallet.web.access import AccessLog
 
@@ -143,8 +143,7 @@ class _Letters:
     """Writes a call's letters down when it is decided, in the transaction that makes its row; so the reply that is sent
     is the one that was kept."""
 
-    reply = b""
-    outcome: Outcome | None = None
+    __slots__ = ("_call", "_clock_ms", "_path", "_protocol", "_raw", "outcome", "reply")
 
     def __init__(self, protocol: WireProtocol, path: str, call: Call, raw: bytes, clock_ms: Callable[[], int]) -> None:
         self._protocol = protocol
@@ -152,13 +151,16 @@ class _Letters:
         self._call = call
         self._raw = raw
         self._clock_ms = clock_ms
+        self.outcome: Outcome | None = None
+        self.reply = b""
 
-    def __call__(self, outcome: Outcome) -> Letters:
+    def __call__(self, outcome: Outcome) -> tuple[str, str]:
         protocol, now_ms = self._protocol, self._clock_ms()
-        self.outcome, self.reply = outcome, protocol.render(self._call, outcome, None, now_ms)
+        self.outcome = outcome
+        self.reply = reply = protocol.render(self._call, outcome, None, now_ms)
         said = protocol.redact(self._call, self._raw, now_ms)
         joint = "?" if protocol.method == "GET" else " "
-        return Letters(f"{protocol.method} {self._path}{joint}{said}", self.reply.decode())
+        return f"{protocol.method} {self._path}{joint}{said}", reply.decode()
 
 
 class _Endpoint:
