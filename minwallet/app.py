@@ -161,7 +161,7 @@ def _configure(settings: Settings) -> uvicorn.Config:
     )
 
 
-def listen(host: str, port: int) -> socket.socket:
+def listen(host: str, port: int, options: str = "--host or --port") -> socket.socket:
     """A socket that takes connections; CannotListen says why there can be none."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
@@ -169,7 +169,7 @@ def listen(host: str, port: int) -> socket.socket:
     except (OSError, TypeError, ValueError) as error:
         number = error.errno if isinstance(error, OSError) else None
         reason = os.strerror(number) if number and number > 0 else str(error)
-        choose = "choose another with --host or --port"
+        choose = f"choose another with {options}"
         raise CannotListen(f"cannot listen on {host} port {port}: {reason}; {choose}") from error
 
 

@@ -72,7 +72,7 @@ def demo(
     with _place(context.find_root().params["db"]) as path:
         settings = load_settings(db=path, host="127.0.0.1", port=port)
         curtain = _Curtain()
-        with app.listen("127.0.0.1", provider_port) as listener:
+        with app.listen("127.0.0.1", provider_port, "--provider-port") as listener:
             provider_url = f"http://127.0.0.1:{listener.getsockname()[1]}"
             agent = _prepare(path, provider_url)
             addresses: list[str] = []
@@ -151,8 +151,8 @@ def _welcome(path: Path, wallet_url: str, provider_url: str, ended: "Collection[
         return load_protocol(protocol).launch(Launch(base, game, "en", "demo_alice", agent))
 
     tickets = [each.id for each in ended if each.protocol == "vela" and each.ending is Ending.DONE]
-    folder = Path(sys.argv[0]).parent
-    bin_ = f" PATH={shlex.quote(str(folder))}:$PATH" if sys.prefix != sys.base_prefix else ""
+    folder = shlex.quote(str(Path(sys.executable).parent))
+    search = f" PATH={folder}:$PATH" if sys.prefix != sys.base_prefix else ""
     people = ", ".join(f"{name} ({currency})" for name, currency, *_ in PLAYERS)
     print_line(f"""
   wallet    {wallet_url}   on {path}
@@ -166,7 +166,7 @@ Play with alice's money (in a browser):
 
 Look at what happened (in another terminal):
 
-  export MINWALLET_DB={shlex.quote(str(path))}{bin_}
+  export MINWALLET_DB={shlex.quote(str(path))}{search}
   minwallet player list
   minwallet ledger alice
   minwallet verify

@@ -42,7 +42,7 @@ def demo_provider(
     def say(words: str) -> None:
         typer.echo(words, err=True)
 
-    with listen("127.0.0.1", port) as listener:
+    with listen("127.0.0.1", port, "--port") as listener:
         url = f"http://127.0.0.1:{listener.getsockname()[1]}"
         say(f"minwallet's demo provider serves three games at {url} (stop it with Ctrl-C)")
         wanted = '{"protocol":"vela","game":"slot","token":"TOKEN","rounds":100}'

@@ -55,7 +55,8 @@ def fetch_games(path: Path, agent: "Agent", timeout_s: float) -> None:
     """Fetch the agent's game list and have it kept."""
     from minwallet.provider.service import ProviderService
 
-    games = ProviderService(agent, timeout_s).games()
+    with ProviderService(agent, timeout_s) as service:
+        games = service.games()
     change_file(path, GamesKeep(agent=agent.name, games=tuple(games)))
 
 

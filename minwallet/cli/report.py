@@ -68,13 +68,13 @@ def pull_report(path: Path, agent: str, say: Callable[[str], None], timeout_s: f
         return found, await store.find_report_mark(found.agent_id)
 
     settings, mark = with_store_of(path, look)
-    service = ProviderService(settings, timeout_s)
     rows = pages = 0
     key = mark.key
-    for sheet in report.pull(service, agent, mark.key, clock_ms, anew=anew):
-        change_file(path, sheet)
-        rows, pages, key = rows + len(sheet.rows), pages + bool(sheet.rows), sheet.key
-        say(f"{rows} rows, {pages} pages")
+    with ProviderService(settings, timeout_s) as service:
+        for sheet in report.pull(service, agent, mark.key, clock_ms, anew=anew):
+            change_file(path, sheet)
+            rows, pages, key = rows + len(sheet.rows), pages + bool(sheet.rows), sheet.key
+            say(f"{rows} rows, {pages} pages")
     return {"agent": agent, "rows": rows, "pages": pages, "key": key}
 
 

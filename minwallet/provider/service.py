@@ -1,7 +1,7 @@
 """Ask a provider's service over HTTP. Every way in which that can fail is one line that an operator can act on."""
 
 from collections.abc import Callable
-from typing import TypeVar
+from typing import Self, TypeVar
 
 import httpx2
 
@@ -26,7 +26,7 @@ class ProviderFailed(Exception):
 
 
 class ProviderService:
-    """One agent's provider. Every method may raise ProviderRefused or ProviderFailed."""
+    """One agent's provider, to be asked within a `with`. Every method may raise ProviderRefused or ProviderFailed."""
 
     def __init__(self, agent: Agent, timeout_s: float) -> None:
         self._agent = agent.name
@@ -35,6 +35,12 @@ class ProviderService:
         self._unit = ReportUnit(agent.report_unit)
         self._protocol = load_service(SERVICE)
         self._http = httpx2.Client(timeout=timeout_s, trust_env=False)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._http.close()
 
     def games(self) -> list[Game]:
         """The game list as it is now."""

@@ -34,7 +34,8 @@ def ledger(here: Here, name: str) -> list[dict[str, Any]]:
 
 
 def assert_agreed(here: Here, provider: Provider, names: Sequence[str]) -> None:
-    """The ledger sums and chains up, and both sides know the same money, player by player and ticket by ticket."""
+    """The ledger sums and chains up, and both sides know the same money, player by player and ticket by ticket; and so
+    says the operator's own reconciliation."""
     assert provider.rounds()["pending"] == 0
     here.assert_clean()
     moved: Counter[str] = Counter()
@@ -50,6 +51,11 @@ def assert_agreed(here: Here, provider: Provider, names: Sequence[str]) -> None:
         ticket: cents for ticket, cents in moved.items() if cents
     }
     assert set(moved) <= set(reported)
+    here("agent", "set", "default", "--host-id", "demo", "--service-url", provider.url)
+    assert here("report", "pull")["rows"] == len(rows)
+    counts = here("reconcile")["counts"]
+    assert set(counts) <= {"matched", "no money"}
+    assert sum(counts.values()) == len(rows)
 
 
 def test_misbehaviour_costs_nobody_anything(db: Path) -> None:
