@@ -1,5 +1,6 @@
 """What the tests share: the real program as processes, and callers that speak to it over real HTTP."""
 
+import io
 import json
 import os
 import re
@@ -9,13 +10,17 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from itertools import count
 from pathlib import Path
 from typing import Any, NamedTuple
+from unittest.mock import patch
 from urllib.parse import urlencode, urlsplit
 
 import httpx2
+import pytest
+
+from minwallet.cli.main import main
 
 ROOT = Path(__file__).parent.parent
 PATIENCE_S = 30
@@ -99,12 +104,28 @@ class Cli:
         assert result.json["ok"] is True
 
 
+class Here(Cli):
+    """The same command line without a process of its own, for what many commands need to be tried for."""
+
+    def run(self, *arguments: object, **settings: str) -> Result:
+        out, err = (io.TextIOWrapper(io.BytesIO(), encoding="utf-8", write_through=True) for _ in range(2))
+        command = ["minwallet", "--db", str(self.db), *map(str, arguments)]
+        with (
+            patch.object(sys, "argv", command),
+            patch.dict(os.environ, environment(**settings), clear=True),
+            redirect_stdout(out),
+            redirect_stderr(err),
+        ):
+            code = _code_of_main()
+        return Result(code, _text(out), _text(err))
+
+
 class Server:
     """`minwallet serve` as a process, on a free port."""
 
     def __init__(self, db: Path, *options: object, **settings: str) -> None:
         self.db = db
-        self.cli = Cli(db)
+        self.cli = Here(db)
         self.log = db.with_name(f"{db.name}.{next(_numbers)}.log")
         command = [sys.executable, "-m", "minwallet", "--db", db, "serve", "--port", 0, *options]
         with self.log.open("w") as stderr:
@@ -165,3 +186,16 @@ def serving(db: Path, *options: object, **settings: str) -> Iterator[Server]:
         yield server
     finally:
         server.stop()
+
+
+def _code_of_main() -> int:
+    with pytest.raises(SystemExit) as ended:
+        main()
+    code = ended.value.code
+    assert code is None or isinstance(code, int)
+    return code or 0
+
+
+def _text(stream: io.TextIOWrapper) -> str:
+    assert isinstance(stream.buffer, io.BytesIO)
+    return stream.buffer.getvalue().decode()

@@ -5,8 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.console import Here
-from tests.support import serving
+from tests.support import Here, serving
 
 
 @pytest.fixture(scope="session", params=["alone", "served"])

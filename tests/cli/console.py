@@ -1,35 +1,13 @@
-"""What the command line's tests share: commands inside this process, and how a complaint has to look."""
+"""What the command line's tests share: how a complaint has to look, and what has to stay as it was."""
 
-import io
-import os
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from contextlib import contextmanager
 from pathlib import Path
-from unittest.mock import patch
 
-import pytest
-
-from minwallet.cli.main import main
-from tests.support import Cli, Result, environment
+from tests.support import Result
 
 SCRIPT = Path(sys.executable).with_name("minwallet")
-
-
-class Here(Cli):
-    """The same command line without a process of its own, for what many commands need to be tried for."""
-
-    def run(self, *arguments: object, **settings: str) -> Result:
-        out, err = (io.TextIOWrapper(io.BytesIO(), encoding="utf-8", write_through=True) for _ in range(2))
-        command = ["minwallet", "--db", str(self.db), *map(str, arguments)]
-        with (
-            patch.object(sys, "argv", command),
-            patch.dict(os.environ, environment(**settings), clear=True),
-            redirect_stdout(out),
-            redirect_stderr(err),
-        ):
-            code = _code_of_main()
-        return Result(code, _text(out), _text(err))
 
 
 def assert_complaint(result: Result, code: int, *words: str) -> None:
@@ -68,16 +46,3 @@ def unchanged(folder: Path) -> Iterator[None]:
 
 def _contents(folder: Path) -> dict[str, bytes | None]:
     return {each.name: each.read_bytes() if each.is_file() else None for each in folder.iterdir()}
-
-
-def _code_of_main() -> int:
-    with pytest.raises(SystemExit) as ended:
-        main()
-    code = ended.value.code
-    assert code is None or isinstance(code, int)
-    return code or 0
-
-
-def _text(stream: io.TextIOWrapper) -> str:
-    assert isinstance(stream.buffer, io.BytesIO)
-    return stream.buffer.getvalue().decode()

@@ -1,6 +1,7 @@
 """`minwallet agent`."""
 
-from tests.cli.console import Here, assert_complaint, assert_usage, cells
+from tests.cli.console import assert_complaint, assert_usage, cells
+from tests.support import Here
 
 DEFAULT = {"name": "default", "wallet_token": "default", "host_id": None}
 

@@ -8,8 +8,8 @@ from urllib.parse import urlencode
 
 import pytest
 
-from tests.cli.console import Here, assert_complaint, cells
-from tests.support import Server, serving
+from tests.cli.console import assert_complaint, cells
+from tests.support import Here, Server, serving
 
 
 @pytest.fixture(scope="module")

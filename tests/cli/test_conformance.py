@@ -7,10 +7,10 @@ from xml.etree import ElementTree
 import pytest
 
 from minwallet.protocols import PROTOCOLS
-from tests.cli.console import Here, assert_complaint, assert_usage, cells
+from tests.cli.console import assert_complaint, assert_usage, cells
 from tests.conformance import flaws
 from tests.conformance.double import TOKENS, Double, running
-from tests.support import PATIENCE_S, Result, Server, minwallet, serving
+from tests.support import PATIENCE_S, Here, Result, Server, minwallet, serving
 
 VELA = ["--protocol", "vela", "--token", TOKENS["token"]]
 WALLET_V2 = ["--protocol", "wallet-v2", "--token", TOKENS["token"]]

@@ -14,8 +14,8 @@ from pathlib import Path
 import httpx2
 import pytest
 
-from tests.cli.console import Here, assert_complaint
-from tests.support import PATIENCE_S, environment
+from tests.cli.console import assert_complaint
+from tests.support import PATIENCE_S, Here, environment
 
 
 class Demo:

@@ -8,9 +8,9 @@ from urllib.parse import parse_qsl, urlsplit
 import pytest
 
 from minwallet.protocols.wire import Game, ServiceError
-from tests.cli.console import Here, assert_complaint, assert_usage, cells
+from tests.cli.console import assert_complaint, assert_usage, cells
 from tests.provider.scripted import SERVICE, Scripted, scripted
-from tests.support import Server, serving
+from tests.support import Here, Server, serving
 
 FISH = Game("fish", {"en": "Blue Ocean", "cn": "蓝海龙王"}, "https://g.example/fish?skin=2")
 SLOT = Game("slot", {"en": "Fruits", "de": "Früchte"}, "https://g.example/slot")

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from tests.cli.console import Here, assert_complaint, assert_usage, cells
-from tests.support import serving
+from tests.cli.console import assert_complaint, assert_usage, cells
+from tests.support import Here, serving
 
 FIELDS = [
     "seq",

@@ -5,8 +5,8 @@ import sys
 
 import pytest
 
-from tests.cli.console import Here, assert_complaint
-from tests.support import Cli, environment
+from tests.cli.console import assert_complaint
+from tests.support import Cli, Here, environment
 
 MOST = "92233720368547758.07"
 

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.console import Here, assert_complaint, unchanged
-from tests.support import Cli, serving
+from tests.cli.console import assert_complaint, unchanged
+from tests.support import Cli, Here, serving
 
 COMMANDS = ["player list", "agent add x", "deposit ann 1", "verify"]
 

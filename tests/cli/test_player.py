@@ -2,7 +2,8 @@
 
 import pytest
 
-from tests.cli.console import Here, assert_complaint, assert_usage, cells
+from tests.cli.console import assert_complaint, assert_usage, cells
+from tests.support import Here
 
 HEADER = ["player", "agent", "status", "currency", "cash", "bonus"]
 

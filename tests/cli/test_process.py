@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from minwallet import __version__
-from tests.cli.console import SCRIPT, Here
-from tests.support import Cli, minwallet
+from tests.cli.console import SCRIPT
+from tests.support import Cli, Here, minwallet
 
 COMMANDS = {
     "agent add new": ["name", "wallet_token", "host_id"],

@@ -11,9 +11,9 @@ import pytest
 
 from minwallet.ledger.tickets import ReportRow
 from minwallet.protocols.wire import ReportPage, ServiceError
-from tests.cli.console import Here, assert_complaint, cells
+from tests.cli.console import assert_complaint, cells
 from tests.provider.scripted import SERVICE, Scripted, scripted
-from tests.support import Server, environment, serving
+from tests.support import Here, Server, environment, serving
 
 ROWS = [
     ReportRow(str(number), str(100 + number), "fish", "ann", 200, 0, status="done", reported_at="2026-01-02 03:04:05")

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.console import Here, assert_complaint, unchanged
-from tests.support import Result
+from tests.cli.console import assert_complaint, unchanged
+from tests.support import Here, Result
 
 HEADER = "player_id,currency,balance,bonus,token,agent\n"
 

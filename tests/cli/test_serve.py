@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.console import Here, assert_complaint, assert_usage, unchanged
-from tests.support import Cli, Server, minwallet, serving
+from tests.cli.console import assert_complaint, assert_usage, unchanged
+from tests.support import Cli, Here, Server, minwallet, serving
 
 
 def test_two_servers_never_share_a_file(db: Path) -> None:

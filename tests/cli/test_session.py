@@ -5,7 +5,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from tests.cli.console import Here, assert_complaint, assert_usage, cells
+from tests.cli.console import assert_complaint, assert_usage, cells
+from tests.support import Here
 
 
 def test_a_session_is_opened_with_a_token(wallet: Here) -> None:

@@ -14,8 +14,8 @@ import pytest
 import typer
 
 from minwallet.cli.main import app
-from tests.cli.console import SCRIPT, Here, cells
-from tests.support import environment, minwallet
+from tests.cli.console import SCRIPT, cells
+from tests.support import Here, environment, minwallet
 
 COMMAND = [sys.executable, "-m", "minwallet"]
 

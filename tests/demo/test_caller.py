@@ -9,8 +9,7 @@ from minwallet.demo.caller import Caller, NoAnswer
 from minwallet.demo.rounds import greet
 from minwallet.protocols import PROTOCOLS
 from minwallet.protocols.wire import Answer
-from tests.cli.console import Here
-from tests.support import Server
+from tests.support import Here, Server
 
 
 def ask(url: str, protocol: str, token: str, wallet_token: str | None = None) -> Answer:

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from minwallet.protocols import PROTOCOLS
-from tests.cli.console import Here, assert_complaint, assert_usage
+from tests.cli.console import assert_complaint, assert_usage
 from tests.demo.provider import providing
-from tests.support import PATIENCE_S, serving
+from tests.support import PATIENCE_S, Here, serving
 
 NOBODY = "http://127.0.0.1:9"
 

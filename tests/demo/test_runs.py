@@ -9,9 +9,8 @@ from typing import Any
 
 from minwallet.demo.games import GAMES
 from minwallet.protocols import PROTOCOLS
-from tests.cli.console import Here
 from tests.demo.provider import Provider, providing
-from tests.support import Server, serving
+from tests.support import Here, Server, serving
 
 ROUNDS = 500
 
