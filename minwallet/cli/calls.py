@@ -84,7 +84,7 @@ def trigger(
     agent: AgentName = "default",
     as_json: JsonFlag = False,
 ) -> None:
-    """Make one real provider call to the running server, and show the request and the reply."""
+    """Make one real provider call. The running server answers it; request and reply are shown."""
     from minwallet.protocols import load_protocol
     from minwallet.protocols.wire import Call
 
@@ -110,7 +110,7 @@ def trigger(
 
 
 def replay(context: typer.Context, seq: Seq, as_json: JsonFlag = False) -> None:
-    """Make the provider call of a ledger entry once more, and show that no money moves; exit code 1 if it does."""
+    """Make an entry's provider call once more. It shows that no money moves; exit code 1 if any does."""
     from minwallet.protocols import PROTOCOLS, load_protocol
 
     async def look(store: "Store") -> "Recorded | None":
@@ -132,7 +132,7 @@ def replay(context: typer.Context, seq: Seq, as_json: JsonFlag = False) -> None:
 
 
 def show(context: typer.Context, seq: Seq, as_json: JsonFlag = False) -> None:
-    """Show a ledger entry, with the provider's request and the reply as long as the journal has them."""
+    """Show a ledger entry and its provider call. Request and reply are there as long as the journal keeps them."""
     reply = read(context, RecordedShow(seq=seq))
     if as_json:
         print_json(reply)

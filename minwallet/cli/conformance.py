@@ -69,7 +69,7 @@ def conformance(
     junit: Junit = None,
     as_json: JsonFlag = False,
 ) -> None:
-    """Try any wallet server with every rule of its protocol that can be seen from outside.
+    """Try any wallet server with every rule. Every rule of its protocol, that is, which can be seen from outside.
 
     Most cases bet a few cents, some all that the first player has; what can be taken back is taken back, and the rest
     is told. So use players who are there for it. Exit code 1 if a rule of the specification is broken; a rule that

@@ -63,7 +63,7 @@ def demo(
     seed: SeedNumber = None,
     misbehave: Misbehave = "",
 ) -> None:
-    """Run a wallet and a provider that plays with it, on a throw-away file unless --db names one."""
+    """Run a wallet with players and a provider. All of it on a throw-away file, unless --db names one."""
     from minwallet import app
     from minwallet.config import load_settings
     from minwallet.demo.server import Options, create_server

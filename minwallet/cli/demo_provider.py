@@ -32,7 +32,7 @@ def demo_provider(
         int | None, typer.Option("--first-id", min=1, max=MAX_ID // 2, help="Where ids begin, if not at the clock.")
     ] = None,
 ) -> None:
-    """Run a small game provider that calls a wallet, for this machine only."""
+    """Run a small game provider. It calls the wallet, and listens to this machine only."""
     from minwallet.app import listen
     from minwallet.demo.server import Options, serve
 

@@ -34,7 +34,7 @@ def games(
     agent: AgentName = "default",
     as_json: JsonFlag = False,
 ) -> None:
-    """Fetch the provider's game list and show it; where that fails, show the last good one."""
+    """Fetch and show the provider's game list. Where that fails, the last good one is shown."""
     from minwallet.provider.service import ProviderFailed, ProviderRefused
 
     code = 0
@@ -95,7 +95,7 @@ def launch(
     agent: AgentName = "default",
     as_json: JsonFlag = False,
 ) -> None:
-    """Open a session for the player and print the address that opens the game with it."""
+    """Print the address that opens a game. The session in it is opened for the player now."""
     from minwallet.protocols import PROTOCOLS
     from minwallet.provider.games import launch_url
 

@@ -47,7 +47,7 @@ def ledger(
     agent: AgentName = "default",
     as_json: JsonFlag = False,
 ) -> None:
-    """Show what happened to a player's money, the newest first."""
+    """Show what happened to a player's money. The newest comes first."""
     request = LedgerRead(agent=agent, player_id=player_id, currency=currency, limit=limit)
     entries = read(context, request)["entries"]
     if as_json:
@@ -66,7 +66,7 @@ def ledger(
 
 
 def verify(context: typer.Context, as_json: JsonFlag = False) -> None:
-    """Recompute every balance and the hash chain from the ledger's rows."""
+    """Recompute every balance from the ledger. And the hash chain; exit code 1 where something is wrong."""
 
     async def work(store: Store) -> Reply:
         columns = (TextColumn("verifying"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())

@@ -42,7 +42,7 @@ def withdraw(
     agent: AgentName = "default",
     as_json: JsonFlag = False,
 ) -> None:
-    """Pay a player's cash out; never touches bonus unless told to."""
+    """Pay a player's cash out. Bonus is never touched unless --bonus says so."""
     whom = {"agent": agent, "player_id": player_id, "currency": currency}
     _transfer(context, amount, reference, as_json, do="withdraw", bonus=bonus, **whom)
 

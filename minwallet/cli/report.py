@@ -47,7 +47,7 @@ def pull(
     agent: AgentName = "default",
     as_json: JsonFlag = False,
 ) -> None:
-    """Pull what is new in the provider's report, up to its end; it may be stopped and goes on where it was."""
+    """Pull what is new in the report. It may be stopped at any time, and goes on where it was."""
     with _status("asking the provider") as say:
         reply = pull_report(database(context), agent, say, seconds(timeout), anew=anew)
     if as_json:
@@ -90,7 +90,7 @@ def reconcile(
     agent: AgentName = "default",
     as_json: JsonFlag = False,
 ) -> None:
-    """Hold the report against the ledger, ticket by ticket; exit code 1 where they differ."""
+    """Hold the report against the ledger. Ticket by ticket; exit code 1 where they differ."""
     from minwallet.provider import reconcile as provider
     from minwallet.wallet.service import clock_ms
 

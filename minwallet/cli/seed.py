@@ -29,7 +29,7 @@ def seed(
     file: Annotated[Path, typer.Argument(metavar="FILE.csv", help=f"A CSV file with the columns {','.join(COLUMNS)}.")],
     as_json: JsonFlag = False,
 ) -> None:
-    """Add the players of a CSV file, all or none; those that exist stay as they are."""
+    """Add the players of a CSV file. All or none; those that exist stay as they are."""
     lines = _read_lines(file)
     rows: list[SeedRow] = []
     reasons: list[str] = []

@@ -18,7 +18,7 @@ def serve(
         ),
     ] = None,
 ) -> None:
-    """Run the server on the wallet file, which it creates if there is none."""
+    """Run the server on the wallet file. The file is made if there is none."""
     from minwallet import __version__, app
     from minwallet.config import load_settings
 
