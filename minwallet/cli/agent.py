@@ -42,7 +42,7 @@ def set_(
     ] = None,
     as_json: JsonFlag = False,
 ) -> None:
-    """Change an agent's settings; an empty text takes one away."""
+    """Change an agent's settings. An empty text takes a host id or an address away."""
     request = AgentSet(
         name=name,
         wallet_token=wallet_token,

@@ -127,6 +127,8 @@ def replay(context: typer.Context, seq: Seq, as_json: JsonFlag = False) -> None:
     protocol = load_protocol(entry.protocol)
     made = _make(context, url, protocol, protocol.recall(entry, player.token), player)
     _print(made, as_json=as_json)
+    if made.http_status != 200:
+        raise Refused([f"the server did not take the call: HTTP {made.http_status}"])
     if made.before != made.after:
         raise Refused([f"the balance moved when entry {seq} was replayed; please report this as a bug"])
 

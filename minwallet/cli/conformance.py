@@ -173,7 +173,7 @@ def _left(left: "Left") -> str:
         for name, cents in left.change.items()
         if cents != 0
     ]
-    stands = [f"bets that stand: {', '.join(left.open)}"] if left.open else []
+    stands = [f"bets that may stand: {', '.join(left.open)}"] if left.open else []
     what = "; ".join([*changes, *stands]) or "nothing, every balance is as it was"
     return f"{what}; ids {left.ids[0]} to {left.ids[1]} are used up"
 

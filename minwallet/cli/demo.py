@@ -16,7 +16,8 @@ from minwallet.cli.games import fetch_games
 from minwallet.cli.link import change_file, read_file
 from minwallet.cli.output import Refused, print_line
 from minwallet.cli.report import pull_report
-from minwallet.storage.base import Agent
+from minwallet.storage.base import Agent, UnusableFile
+from minwallet.storage.owner import Desk, FileOwner
 from minwallet.wallet.requests import AgentAdd, AgentList, AgentSet, AgentShow, PlayerList, Seed, SeedRow
 
 if TYPE_CHECKING:
@@ -66,12 +67,14 @@ def demo(
     """Run a wallet with players and a provider. All of it on a throw-away file, unless --db names one."""
     from minwallet import app
     from minwallet.config import load_settings
+    from minwallet.demo.caller import NoAnswer
+    from minwallet.demo.croupier import TurnedAway
     from minwallet.demo.server import Options, create_server
 
     odds = odds_of(misbehave)
     with _place(context.find_root().params["db"]) as path:
         settings = load_settings(db=path, host="127.0.0.1", port=port)
-        curtain = _Curtain()
+        curtain, is_new = _Curtain(), not path.exists()
         with app.listen("127.0.0.1", provider_port, "--provider-port") as listener:
             provider_url = f"http://127.0.0.1:{listener.getsockname()[1]}"
             agent = _prepare(path, provider_url)
@@ -83,14 +86,19 @@ def demo(
                 options = Options(wallet_url, HOST_ID, seed=seed, odds=odds)
                 provider = create_server(options, lambda words: typer.echo(words, err=True))
                 serving = await app.start(provider, [listener])
-                await _play(provider.croupier, rounds)
-                if not provider.should_exit:
-                    await asyncio.to_thread(_fetch, path, agent)
-                    _welcome(path, wallet_url, provider_url, provider.croupier.book.ended)
-                curtain.is_up = True
-                yield
-                provider.should_exit = True
-                await serving
+                try:
+                    await _play(provider.croupier, rounds)
+                    if not provider.should_exit:
+                        await asyncio.to_thread(_fetch, path, agent)
+                        ended = provider.croupier.book.ended if is_new else ()
+                        _welcome(path, wallet_url, provider_url, ended)
+                    curtain.is_up = True
+                    yield
+                except (NoAnswer, TurnedAway) as error:
+                    raise Refused([f"the provider cannot play with this wallet: {error}"]) from error
+                finally:
+                    provider.should_exit = True
+                    await serving
 
             app.serve(settings, addresses.append, log=curtain, beside=beside)
 
@@ -107,6 +115,9 @@ def _place(chosen: Path | None) -> Iterator[Path]:
 
 def _prepare(path: Path, provider_url: str) -> Agent:
     """Make the players, and make the provider known. Refused on a file that holds somebody else's."""
+    if isinstance(owner := FileOwner.acquire(path), Desk):
+        raise UnusableFile(f"{path} is served by process {owner.pid} at {owner.serves}; stop that one first")
+    owner.release()
     is_ours = not path.exists() or read_file(path, AgentShow(name="default"))["host_id"] == HOST_ID
     if not is_ours and read_file(path, PlayerList(agent="default"))["players"]:
         raise Refused([f"{path} holds players who are no demo; name a new file with --db, or leave it out"])
@@ -143,6 +154,7 @@ def _fetch(path: Path, agent: Agent) -> None:
 
 
 def _welcome(path: Path, wallet_url: str, provider_url: str, ended: "Collection[Played]") -> None:
+    """What there is, and what to try. `ended` are the rounds of the report, if the provider still knows all of it."""
     from minwallet.demo.rounds import Ending
     from minwallet.protocols import load_protocol
     from minwallet.protocols.wire import Launch
@@ -150,10 +162,13 @@ def _welcome(path: Path, wallet_url: str, provider_url: str, ended: "Collection[
     def launch(protocol: str, base: str, game: str, agent: str) -> str:
         return load_protocol(protocol).launch(Launch(base, game, "en", "demo_alice", agent))
 
-    tickets = [each.id for each in ended if each.protocol == "vela" and each.ending is Ending.DONE]
     folder = shlex.quote(str(Path(sys.executable).parent))
     search = f" PATH={folder}:$PATH" if sys.prefix != sys.base_prefix else ""
     people = ", ".join(f"{name} ({currency})" for name, currency, *_ in PLAYERS)
+    tickets = [each.id for each in ended if each.protocol == "vela" and each.ending is Ending.DONE]
+    removal = f"""
+  curl -sX DELETE {provider_url}/demo/report/{tickets[-1] if tickets else ""}
+  minwallet report pull --anew; minwallet reconcile   # now a bet is missing there"""
     print_line(f"""
   wallet    {wallet_url}   on {path}
   provider  {provider_url}   three games; open it in a browser and play as a guest
@@ -170,9 +185,7 @@ Look at what happened (in another terminal):
   minwallet player list
   minwallet ledger alice
   minwallet verify
-  minwallet reconcile                             # the provider's report agrees
-  curl -sX DELETE {provider_url}/demo/report/{tickets[-1] if tickets else "TICKET"}
-  minwallet report pull --anew; minwallet reconcile   # now a bet is missing there
+  minwallet reconcile                                 # the provider's report agrees{removal if tickets else ""}
 
 Be a provider, or try this wallet with every rule there is:
 

@@ -53,7 +53,7 @@ def pull(
     if as_json:
         print_json(reply)
     else:
-        print_line(f"{reply['rows']} new rows; the report is whole up to key {reply['key'] or '0'}")
+        print_line(f"{reply['rows']} rows; the report is whole up to key {reply['key'] or '0'}")
 
 
 def pull_report(path: Path, agent: str, say: Callable[[str], None], timeout_s: float, *, anew: bool = False) -> Reply:

@@ -16,6 +16,8 @@ from minwallet.protocols.wire import Call, Exchange
 
 MOST_AT_ONCE = 8
 
+LONGEST_ANSWER = 1024 * 1024
+
 LONGEST_TEXT = 300
 """How much of an answer is shown."""
 
@@ -89,16 +91,23 @@ class Asker:
     def _send(self, exchange: Exchange) -> Came:
         url = self.url + exchange.path + (f"?{exchange.query.decode()}" if exchange.query else "")
         headers = {"content-type": "application/json"} if exchange.body else {}
+        body, deadline = bytearray(), time.monotonic() + self._timeout_s
         try:
-            response = self._client.request(exchange.method, url, content=exchange.body or None, headers=headers)
+            with self._client.stream(exchange.method, url, content=exchange.body or None, headers=headers) as response:
+                for piece in response.iter_bytes():
+                    body += piece
+                    if len(body) > LONGEST_ANSWER:
+                        return _nothing(f"an answer of more than {LONGEST_ANSWER} bytes")
+                    if time.monotonic() > deadline:
+                        return _nothing(f"no whole answer within {self._timeout_s:g} s")
         except httpx2.TimeoutException:
             return _nothing(f"no answer within {self._timeout_s:g} s")
         except (httpx2.HTTPError, httpx2.InvalidURL) as error:
             return _nothing(self.plain(f"no answer: {str(error) or type(error).__name__}"))
-        return self._read(response)
+        return self._read(response, bytes(body))
 
-    def _read(self, response: httpx2.Response) -> Came:
-        status, fields = response.status_code, _object(response.content)
+    def _read(self, response: httpx2.Response, body: bytes) -> Came:
+        status, fields = response.status_code, _object(body)
         success = self.dialect.is_success(fields) if fields is not None else None
         code = self.dialect.code_of(fields) if fields is not None and success is False else None
         outcome: Outcome = "unclear"
@@ -109,7 +118,7 @@ class Asker:
         words = f"HTTP {status}" if status != 200 else "makes no sense" if fields else "not a JSON object"
         if outcome != "unclear":
             words = outcome if code is None else f"{outcome} ({self.plain(str(code))[:20]})"
-        text = self.plain(f"HTTP {status} {response.content.decode(errors='replace')}")
+        text = self.plain(f"HTTP {status} {body.decode(errors='replace')}")
         balance = self.dialect.balance_of(fields) if fields is not None else None
         return Came(status, response.headers, fields, outcome, code, balance, words, text)
 

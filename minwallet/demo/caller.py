@@ -35,7 +35,9 @@ class Caller:
             response = await self._http.request(
                 exchange.method, f"{self._url}{exchange.path}{query}", content=exchange.body or None
             )
-        except httpx2.HTTPError as error:
+        except Exception as error:
+            # Also what the library does not foresee, as when a connection breaks while it is being made: the call may
+            # have arrived, and a round must not end in the dark.
             raise NoAnswer(f"the wallet does not answer ({_reason(error)})") from error
         if response.status_code != 200:
             raise NoAnswer(f"the wallet answers with HTTP status {response.status_code}")
@@ -48,7 +50,7 @@ class Caller:
         """NoAnswer unless somebody is at the address."""
         try:
             await self._http.get(self._url)
-        except httpx2.HTTPError as error:
+        except Exception as error:
             raise NoAnswer(f"no wallet answers ({_reason(error)})") from error
 
     async def close(self) -> None:
@@ -69,6 +71,6 @@ async def deliver(call: Call, journey: Journey, ask: Ask, held: list[Call]) -> A
     return None if journey.is_lost else next(filter(None, answers), None)
 
 
-def _reason(error: httpx2.HTTPError) -> str:
+def _reason(error: Exception) -> str:
     """Why, in words that hold nothing of the request."""
     return "timed out" if isinstance(error, httpx2.TimeoutException) else type(error).__name__

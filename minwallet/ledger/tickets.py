@@ -68,6 +68,7 @@ class Finding(StrEnum):
     NO_MONEY = "no money"
     """Known to one side as something that was called off before any money moved."""
     AMOUNT_DIFFERS = "amount differs"
+    PLAYER_DIFFERS = "player differs"
     MISSING_HERE = "missing here"
     MISSING_THERE = "missing there"
     OPEN_BET = "open bet"
@@ -91,13 +92,14 @@ class Horizon(NamedTuple):
 def compare(ours: Ticket | None, theirs: Reported | None, horizon: Horizon) -> Finding:
     """What to say of a ticket that at least one side knows."""
     kept = (theirs.stake, theirs.payout) if theirs else (0, 0)
-    if ours is None or not ours.took_money:
+    if ours is None or not ours.took_money or (theirs is None and not ours.is_open and not ours.stake + ours.payout):
         return Finding.MISSING_HERE if any(kept) else Finding.NO_MONEY
     if ours.is_open and ours.opened_at_ms < horizon.open_since_ms:
         return Finding.OPEN_BET
     # A refunded ticket keeps nothing on either side, so a report that names it has to say that it was called off.
     if theirs and kept == ((0, 0) if ours.is_refunded else (ours.stake, ours.payout)):
-        return Finding.MATCHED
+        # A provider may call players by names of its own as long as they hold ours.
+        return Finding.MATCHED if ours.player_id in theirs.player_id else Finding.PLAYER_DIFFERS
     if ours.moved_at_ms >= horizon.due_ms or (ours.is_open and theirs is None):
         return Finding.NOT_DUE
     if ours.is_refunded:
@@ -157,7 +159,7 @@ class Reconciliation:
     def meet(self, ours: Ticket | None, theirs: Reported | None, day: str) -> None:
         """A ticket that at least one side knows, and the day it counts for."""
         self.note(compare(ours, theirs, self.horizon), ours, theirs)
-        named = ours or theirs
+        named = theirs if theirs and not (ours and ours.took_money) else ours
         assert named is not None
         heading = Heading(day, named.game, named.currency)
         if ours and ours.took_money and not ours.is_refunded:

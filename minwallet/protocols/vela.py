@@ -36,6 +36,7 @@ from minwallet.protocols.wire import (
     Malformed,
     add_query,
     is_text,
+    is_told,
     split_query,
 )
 
@@ -99,7 +100,7 @@ class Vela:
     def redact(self, call: Call, raw: bytes, now_ms: int) -> str:
         query = raw.decode("ascii", "backslashreplace")
         redacted = query.replace(f"access_token={call.token}", f"access_token={REDACTED}")
-        if redacted == query or call.token in redacted:
+        if redacted == query or is_told(call.token, redacted):
             redacted = self.build(call._replace(token=REDACTED), now_ms).query.decode()
         return redacted
 

@@ -18,13 +18,12 @@ from minwallet.protocols.wire import Exchange, Game, ReportPage, ReportUnit, Ser
 
 INVALID_HOST_ID, REQUIRED_FIELD = 2, 2001
 
-FIRST_KEY = "0"
-"""\"For the first time to request log, key = 0."\""""
-
 LONGEST_NAME, LONGEST_KEY, LONGEST_URL = 64, 64, 1024
 
 _DIGITS = re.compile(r"[0-9]{1,20}", re.ASCII)
 _URL = re.compile(r"https?://[^\s/?#]+[^\s#]*")
+
+DOUBLE_NOISE = Decimal("0.0001")
 
 _CENTS_IN = {ReportUnit.CENTS: Decimal(1), ReportUnit.UNITS: Decimal(100)}
 
@@ -32,13 +31,14 @@ _CENTS_IN = {ReportUnit.CENTS: Decimal(1), ReportUnit.UNITS: Decimal(100)}
 class VelaService:
     """`host_id` says which operator asks."""
 
+    first_key = "0"  # "For the first time to request log, key = 0."
     routes = {"/api/user/gamelist": "games", "/api/report": "report"}  # noqa: RUF012 the protocol's own, never changed
 
     def ask_games(self, host_id: str) -> Exchange:
         return Exchange("GET", "/api/user/gamelist", urlencode({"host_id": host_id}).encode())
 
     def ask_report(self, host_id: str, key: str) -> Exchange:
-        return Exchange("GET", "/api/report", urlencode({"host_id": host_id, "key": key or FIRST_KEY}).encode())
+        return Exchange("GET", "/api/report", urlencode({"host_id": host_id, "key": key or self.first_key}).encode())
 
     def read_games(self, body: bytes) -> list[Game] | ServiceError:
         data = _open(body)
@@ -140,8 +140,8 @@ def _row(number: int, fields: object, unit: ReportUnit) -> ReportRow:
     if not _DIGITS.fullmatch(ticket) or int(ticket) > MAX_ID:
         raise ValueError(f"{where}: ticket_id must be a whole number from 0 to {MAX_ID}")
     stake = _cents(where, fields, "bet_stake", unit)
-    cancelled = _cents(where, {"cancel_amount": 0, **fields}, "cancel_amount", unit)
-    rejected = _cents(where, {"reject_amount": 0, **fields}, "reject_amount", unit)
+    cancelled = _cents(where, fields, "cancel_amount", unit, 0)
+    rejected = _cents(where, fields, "reject_amount", unit, 0)
     if cancelled + rejected > stake:
         raise ValueError(f"{where}: more was called off than staked")
     return ReportRow(
@@ -172,18 +172,18 @@ def _note(fields: dict[str, Any], name: str) -> str:
     return value if isinstance(value, str) and is_text(value, LONGEST_NAME) else ""
 
 
-def _cents(where: str, fields: dict[str, Any], name: str, unit: ReportUnit) -> int:
-    """A double as cents, exactly."""
-    value = fields.get(name)
+def _cents(where: str, fields: dict[str, Any], name: str, unit: ReportUnit, default: int | None = None) -> int:
+    """A double as cents. It may miss a whole number of them by as much as doubles do, and by no more."""
+    value = default if fields.get(name) is None else fields[name]
     try:
         if isinstance(value, bool) or not isinstance(value, int | Decimal | str):
             raise ValueError
-        cents = Decimal(value) * _CENTS_IN[unit]
-        if not 0 <= cents <= MAX_CENTS or cents != int(cents):
+        exact = Decimal(value) * _CENTS_IN[unit]
+        if not 0 <= exact <= MAX_CENTS or abs(exact - (cents := round(exact))) > DOUBLE_NOISE:
             raise ValueError
     except (ValueError, DecimalException):
         raise ValueError(f"{where}: {name} is {value!s:.40}, which is no amount in {unit}") from None
-    return int(cents)
+    return cents
 
 
 def _no_constants(name: str) -> None:

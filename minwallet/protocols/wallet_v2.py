@@ -27,6 +27,7 @@ from minwallet.protocols.wire import (
     Malformed,
     add_query,
     is_text,
+    is_told,
     split_query,
 )
 
@@ -86,7 +87,7 @@ class WalletV2:
     def redact(self, call: Call, raw: bytes, now_ms: int) -> str:
         text = raw.decode()
         redacted = text.replace(f'"{call.token}"', f'"{REDACTED}"')
-        if redacted == text or call.token in redacted:
+        if redacted == text or is_told(call.token, redacted):
             redacted = self.build(call._replace(token=REDACTED), now_ms).body.decode()
         return redacted
 

@@ -1,9 +1,10 @@
 """What every wire protocol has in common: the shapes between its bytes and the ledger's commands."""
 
+import re
 from collections.abc import Mapping, Sequence
 from enum import StrEnum
 from typing import NamedTuple, Protocol
-from urllib.parse import parse_qsl, quote, urlencode
+from urllib.parse import parse_qsl, quote, unquote_plus, urlencode
 
 from minwallet.ledger.commands import Command
 from minwallet.ledger.entries import Entry
@@ -148,6 +149,8 @@ class ServiceProtocol(Protocol):
     """
 
     routes: Mapping[str, str]
+    first_key: str
+    """The key that asks for the beginning of the report."""
 
     def ask_games(self, host_id: str) -> Exchange: ...
 
@@ -180,3 +183,13 @@ def split_query(url: str) -> tuple[str, dict[str, str]]:
     """The address without its query, and what the query says."""
     base, _, query = url.partition("?")
     return base, dict(parse_qsl(query, keep_blank_values=True))
+
+
+_ESCAPE = re.compile(r"\\u([0-9a-fA-F]{4})")
+
+
+def is_told(token: str, text: str) -> bool:
+    """Whether the text has the token, as it is or spelled with the escapes of a query or of JSON."""
+    if "%" in text or "\\" in text:
+        text = f"{text} {unquote_plus(_ESCAPE.sub(lambda found: chr(int(found[1], 16)), text))}"
+    return token in text

@@ -18,16 +18,26 @@ def pull(
     Each is to be kept before the next is asked for. May raise ProviderRefused and ProviderFailed.
     """
     after = "" if anew else key
-    seen = {after}
+    seen = {after, service.first_key}
+    was_empty = False
     while True:
         asked_at_ms = clock_ms()
         page = service.report(after)
-        if not page.rows:
-            yield ReportKeep(agent=agent, after=after, key=after, rows=(), ended_at_ms=asked_at_ms, anew=anew)
-            return
-        if page.key in seen:
+        # An empty page may still know a place further on, where the report goes on after a gap; but not twice in a row.
+        is_last = not page.rows and (was_empty or not page.key or page.key in seen)
+        if page.rows and page.key in seen:
             # It would have us ask for ever.
             raise ProviderFailed(f"the provider gives the key {page.key} again; ask it why, the page was not kept")
-        yield ReportKeep(agent=agent, after=after, key=page.key, rows=tuple(page.rows), anew=anew)
-        seen.add(page.key)
-        after, anew = page.key, False
+        following = after if is_last else page.key
+        yield ReportKeep(
+            agent=agent,
+            after=after,
+            key=following,
+            rows=tuple(page.rows),
+            ended_at_ms=asked_at_ms if is_last else None,
+            anew=anew,
+        )
+        if is_last:
+            return
+        seen.add(following)
+        after, anew, was_empty = following, False, not page.rows

@@ -1,6 +1,7 @@
 """Ask a provider's service over HTTP. Every way in which that can fail is one line that an operator can act on."""
 
 from collections.abc import Callable
+from time import monotonic
 from typing import Self, TypeVar
 
 import httpx2
@@ -34,6 +35,7 @@ class ProviderService:
         self._host_id = require(agent, "host id", agent.host_id)
         self._unit = ReportUnit(agent.report_unit)
         self._protocol = load_service(SERVICE)
+        self._timeout_s = timeout_s
         self._http = httpx2.Client(timeout=timeout_s, trust_env=False)
 
     def __enter__(self) -> Self:
@@ -41,6 +43,10 @@ class ProviderService:
 
     def __exit__(self, *_: object) -> None:
         self._http.close()
+
+    @property
+    def first_key(self) -> str:
+        return self._protocol.first_key
 
     def games(self) -> list[Game]:
         """The game list as it is now."""
@@ -62,22 +68,30 @@ class ProviderService:
         try:
             found = read(body)
         except ValueError as error:
-            words = str(error) if status == 200 else f"HTTP {status} instead of an answer"
-            raise ProviderFailed(f"{self._url} cannot be understood: {words}; nothing was kept") from error
+            raise self._nonsense(status, str(error)) from error
         if isinstance(found, ServiceError):
             settings = f"minwallet agent show {self._agent}"
-            raise ProviderRefused(f"the provider says: {found.message} (code {found.code}); see: {settings}")
+            message = found.message or "no, without a reason"
+            raise ProviderRefused(f"the provider says: {message} (code {found.code}); see: {settings}")
+        if status != 200:
+            raise self._nonsense(status, "")
         return found
+
+    def _nonsense(self, status: int, words: str) -> ProviderFailed:
+        reason = words if status == 200 else f"HTTP {status} instead of an answer"
+        return ProviderFailed(f"{self._url} cannot be understood: {reason}; nothing was kept of it")
 
     def _fetch(self, exchange: Exchange) -> tuple[int, bytes]:
         url = f"{self._url}{exchange.path}?{exchange.query.decode()}"
+        body, deadline = bytearray(), monotonic() + self._timeout_s
         with self._http.stream(exchange.method, url) as response:
-            body = b""
             for piece in response.iter_bytes():
                 body += piece
                 if len(body) > LONGEST_ANSWER:
                     raise httpx2.ReadError(f"the answer is longer than {LONGEST_ANSWER} bytes")
-        return response.status_code, body
+                if monotonic() > deadline:
+                    raise httpx2.ReadTimeout("the answer takes its time")
+        return response.status_code, bytes(body)
 
 
 def require(agent: Agent, what: str, value: str | None) -> str:

@@ -242,7 +242,7 @@ class Store(Protocol):
     async def keep_report(self, agent_id: int, sheet: ReportSheet) -> bool:
         """Keep the rows and the new key together; False, and nothing changed, where another sheet came in between.
 
-        A row that is known already, by its id, is replaced.
+        A row that is known already, by its ticket and its id, is replaced.
         """
 
     async def find_report_mark(self, agent_id: int) -> ReportMark: ...

@@ -68,7 +68,7 @@ class MemoryStore:
     _letters: dict[int, Letters] = field(default_factory=dict)
     _games: dict[int, GameList] = field(default_factory=dict)
     _marks: dict[int, ReportMark] = field(default_factory=dict)
-    _report: dict[tuple[int, str], ReportRow] = field(default_factory=dict)
+    _report: dict[tuple[int, str, str], ReportRow] = field(default_factory=dict)
     broken: OutcomeUnknown | None = None
 
     async def apply(self, orders: Sequence[Order], now_ms: int) -> list[Outcome]:
@@ -284,7 +284,7 @@ class MemoryStore:
             return False
         if sheet.anew:
             self._report = {key: row for key, row in self._report.items() if key[0] != agent_id}
-        self._report |= {(agent_id, row.id): row for row in sheet.rows}
+        self._report |= {(agent_id, row.ticket, row.id): row for row in sheet.rows}
         pulled_at_ms = mark.pulled_at_ms if sheet.ended_at_ms is None else sheet.ended_at_ms
         self._marks[agent_id] = ReportMark(sheet.key, pulled_at_ms)
         return True

@@ -1,8 +1,10 @@
 """What an operator can ask for, and the shapes of it: checked once, for the command line and the server alike."""
 
+import re
 from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 from minwallet.ledger.money import MAX_CENTS
 from minwallet.ledger.tickets import ReportRow
@@ -17,7 +19,18 @@ Token = Annotated[str, Field(pattern=rf"^{TOKEN.pattern}$")]
 Cents = Annotated[int, Field(ge=0, le=MAX_CENTS)]
 Reference = Annotated[str, Field(pattern=r"^[!-~](?:[ -~]{0,62}[!-~])?$")]
 
+LONGEST_ADDRESS = 500
+
 LONGEST_TTL_S = 100 * 365 * 24 * 3600
+
+
+def _address(url: str) -> str:
+    """An http or https address, or none at all."""
+    parts = urlsplit(url)
+    is_address = re.fullmatch(r"https?://[^\s/?#]+[^\s#]*", url) and parts.hostname and parts.port != 0
+    if url and (not is_address or len(url) > LONGEST_ADDRESS):
+        raise ValueError("an address begins with http:// or https:// and a host")
+    return url
 
 
 class _Request(BaseModel):
@@ -38,8 +51,8 @@ class AgentSet(_Request):
     name: AgentName
     wallet_token: Token | None = None
     host_id: Annotated[str, Field(pattern=r"^[!-~]{0,128}$")] | None = None
-    service_url: Annotated[str, Field(pattern=r"^(https?://[^\s/?#]+(/[^\s?#]*)?)?$", max_length=500)] | None = None
-    game_url: Annotated[str, Field(pattern=r"^(https?://[^\s/?#]+[^\s#]*)?$", max_length=500)] | None = None
+    service_url: Annotated[str, Field(pattern=r"^[^?]*$"), AfterValidator(_address)] | None = None
+    game_url: Annotated[str, AfterValidator(_address)] | None = None
     report_unit: ReportUnit | None = None
 
 

@@ -151,6 +151,18 @@ def test_only_provider_calls_are_replayed(here: Here) -> None:
     assert_complaint(here.run("show", 0), 2, "will not do for seq")
 
 
+def test_a_call_that_is_not_taken_is_no_replay(db: Path) -> None:
+    """Where this address may not call, nothing was shown, and the exit code says so."""
+    here = Here(db)
+    with serving(db) as server:
+        player = here.player()
+        here("trigger", "bet", "--player", player)
+        assert server.stop() == 0
+    with serving(db, MINWALLET_CALLBACK_ALLOW="203.0.113.0/24"):
+        result = here.run("replay", here.entries(player)[1]["seq"])
+    assert (result.code, result.err) == (1, "minwallet: the server did not take the call: HTTP 403\n")
+
+
 def test_an_entry_is_shown_with_what_was_said(here: Here) -> None:
     """All fields of the row, and request and reply to the letter."""
     player = here.player("USD", "10")

@@ -187,6 +187,26 @@ def test_somebody_else_s_file_is_left_alone(here: Here, tmp_path: Path) -> None:
     assert_complaint(other.run("demo", "--port", "0", "--provider-port", "0"), 3, "not a wallet file")
 
 
+def test_a_running_demo_is_left_alone(told: tuple[Here, str]) -> None:
+    """A second one on its file changes nothing there."""
+    here, _ = told
+    before = here("agent", "show")
+    assert_complaint(here.run("demo", "--port", "0", "--provider-port", "0"), 3, "is served by process")
+    assert here("agent", "show") == before
+
+
+def test_a_wallet_that_cannot_be_played_with(here: Here, tmp_path: Path) -> None:
+    """A reason in one line, and no traceback."""
+    with showing(tmp_path, "--rounds", 0, db=here.db) as demo:
+        demo.wait()
+    here("player", "block", "alice")
+    with showing(tmp_path, db=here.db) as demo:
+        assert demo.process.wait(PATIENCE_S) == 1
+    (line,) = demo.err.read_text().splitlines()
+    assert "cannot play with this wallet" in line
+    assert "Player blocked" in line
+
+
 def test_a_port_that_is_taken(tmp_path: Path) -> None:
     """Is named, with the option that chooses another."""
     here = Here(tmp_path / "new.db")

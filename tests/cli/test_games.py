@@ -55,6 +55,8 @@ def test_settings_are_set_and_shown(wallet: Here) -> None:
         ("--service-url", f"https://{'x' * 500}", "service_url"),
         ("--game-url", "https://g.example/#top", "game_url"),
         ("--game-url", "https:///play", "game_url"),
+        ("--game-url", "https://g.example:99999", "game_url"),
+        ("--service-url", "https://[::1", "service_url"),
         ("--game-url", "https://g example", "game_url"),
     ],
 )

@@ -4,6 +4,7 @@ import csv
 import io
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from minwallet.ledger.tickets import ReportRow
 from minwallet.protocols.wire import ReportPage, ServiceError
 from tests.cli.console import assert_complaint, cells
 from tests.provider.scripted import SERVICE, Scripted, scripted
-from tests.support import Here, Server, environment, serving
+from tests.support import PATIENCE_S, Here, Server, environment, serving
 
 ROWS = [
     ReportRow(str(number), str(100 + number), "fish", "ann", 200, 0, status="done", reported_at="2026-01-02 03:04:05")
@@ -55,7 +56,7 @@ def test_a_report_is_pulled_to_its_end(here: Here, provider: Scripted) -> None:
     assert here("report", "pull") == {"agent": "default", "rows": 2, "pages": 1, "key": "7"}
     assert all("host_id=h1" in each for each in provider.asked)
     assert pulled(here) == {"missing here": 7}
-    assert here.run("report", "pull").out == "0 new rows; the report is whole up to key 7\n"
+    assert here.run("report", "pull").out == "0 rows; the report is whole up to key 7\n"
 
 
 def test_a_report_may_be_pulled_anew(here: Here, provider: Scripted) -> None:
@@ -116,6 +117,8 @@ def test_two_pulls_at_once_do_not_mix(here: Here, provider: Scripted) -> None:
 
 
 NONSENSE = [
+    (SERVICE.show_report(ReportPage([ROWS[6]], "7")), 500, 3, "HTTP 500"),
+    (b'{"error":{"status_code":2,"message":"no\\u0007"}}', 200, 1, "no, without a reason (code 2)"),
     (b"<html>busy</html>", 200, 3, "cannot be understood: the answer is not JSON"),
     (b"<html>busy</html>", 502, 3, "HTTP 502"),
     (b"", 200, 3, "not JSON"),
@@ -163,6 +166,44 @@ def test_a_provider_that_goes_round_in_circles_is_left(here: Here, provider: Scr
         SERVICE.show_report(ReportPage([ROWS[0]._replace(id=query["key"])], pages[query["key"]])),
     )
     assert_complaint(here.run("report", "pull"), 3, "gives the key 5 again")
+
+
+def test_a_report_goes_on_after_a_gap(here: Here, provider: Scripted) -> None:
+    """An empty page with a key further on is not its end; a second one in a row is."""
+    pages = {
+        "0": ReportPage([], "5"),
+        "5": ReportPage([ROWS[5]], "6"),
+        "6": ReportPage([], "7"),
+        "7": ReportPage([], "8"),
+    }
+    provider.answer = lambda _path, query: (200, SERVICE.show_report(pages[query["key"]]))
+    assert here("report", "pull") == {"agent": "default", "rows": 1, "pages": 1, "key": "7"}
+    assert [each.partition("key=")[2] for each in provider.asked] == ["0", "5", "6", "7"]
+
+
+def test_two_tickets_of_one_id_are_two(here: Here, provider: Scripted) -> None:
+    """Whatever a provider counts by its ids, no ticket is lost for it."""
+    rows = [ROWS[0], ROWS[0]._replace(ticket="555")]
+    pages = {"0": ReportPage(rows, "1"), "1": ReportPage([], "1")}
+    provider.answer = lambda _path, query: (200, SERVICE.show_report(pages[query["key"]]))
+    here("report", "pull")
+    assert pulled(here) == {"missing here": 2}
+
+
+def test_a_page_that_trickles_in_is_not_waited_for(here: Here, provider: Scripted) -> None:
+    """The time-out is for the whole of an answer."""
+    provider.trickle()
+    assert_complaint(here.run("report", "pull", "--timeout", "1s"), 3, "did not answer in time")
+
+
+def test_many_tickets_are_held_together_quickly(here: Here, provider: Scripted) -> None:
+    """Each side is read once, in order, however long it is."""
+    many = [ROWS[0]._replace(id=str(number), ticket=str(10**6 + number)) for number in range(1, 20_001)]
+    provider.report(many, page=10_000)
+    here("report", "pull")
+    started = time.monotonic()
+    assert pulled(here) == {"missing here": 20_000}
+    assert time.monotonic() - started < PATIENCE_S
 
 
 def test_what_must_be_set_first(here: Here) -> None:

@@ -45,7 +45,10 @@ CALLED_OFF = REPORTED._replace(stake=0, payout=0)
     ("ours", "theirs", "finding"),
     [
         (TICKET, REPORTED, Finding.MATCHED),
-        (TICKET, REPORTED._replace(player_id="op_ann", game="fish2"), Finding.MATCHED),
+        (TICKET, REPORTED._replace(player_id="op_ann@7", game="fish2"), Finding.MATCHED),
+        (TICKET, REPORTED._replace(player_id="bob"), Finding.PLAYER_DIFFERS),
+        (TICKET._replace(stake=0, payout=0), None, Finding.NO_MONEY),
+        (OPEN._replace(stake=0, opened_at_ms=29), None, Finding.OPEN_BET),
         (TICKET, REPORTED._replace(stake=201), Finding.AMOUNT_DIFFERS),
         (TICKET, REPORTED._replace(payout=0), Finding.AMOUNT_DIFFERS),
         (TICKET, CALLED_OFF, Finding.AMOUNT_DIFFERS),

@@ -105,7 +105,10 @@ def test_units_are_exact(amount: int) -> None:
     assert page.rows[0].stake == amount == Decimal(units) * 100
 
 
-@pytest.mark.parametrize(("value", "stake"), [(200.0, 200), ("200", 200), ("2e2", 200), (0, 0), (MAX_CENTS, MAX_CENTS)])
+@pytest.mark.parametrize(
+    ("value", "stake"),
+    [(200.0, 200), ("200", 200), ("2e2", 200), (0, 0), (MAX_CENTS, MAX_CENTS), (199.99999999999997, 200)],
+)
 def test_a_number_of_cents_may_look_like_a_double(value: object, stake: int) -> None:
     """The specification calls amounts "double"."""
     page = SERVICE.read_report(report(bet_stake=value), ReportUnit.CENTS)
@@ -149,7 +152,10 @@ def test_a_row_that_makes_no_sense_is_named(changes: dict[str, object], words: s
 
 def test_what_may_be_missing() -> None:
     """Amounts called off, status and date; an id may be a number."""
-    changes = dict.fromkeys(["cancel_amount", "reject_amount", "status", "report_date"])
+    changes: dict[str, object] = dict.fromkeys(["cancel_amount", "reject_amount", "status", "report_date"])
+    nulls = json.loads(report())
+    nulls["data"]["report"][0] |= {"cancel_amount": None, "reject_amount": None}
+    assert SERVICE.read_report(json.dumps(nulls).encode(), ReportUnit.CENTS) == ReportPage([LOST], "355005")
     page = SERVICE.read_report(report(**changes, id=355005, ticket_id=11756), ReportUnit.CENTS)
     assert page == ReportPage([LOST._replace(status="", reported_at="")], "355005")
 

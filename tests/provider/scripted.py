@@ -2,7 +2,7 @@
 
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import parse_qs, urlsplit
 
@@ -24,6 +24,7 @@ class Scripted(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), _Handler)
         self.asked: list[str] = []
         self.released = threading.Event()
+        self.is_trickling = False
         self.answer: Callable[[str, dict[str, str]], Reply] = lambda _path, _query: (404, b"")
 
     @property
@@ -42,6 +43,11 @@ class Scripted(ThreadingHTTPServer):
             return 200, b""
 
         self.answer = wait
+
+    def trickle(self) -> None:
+        """An answer that comes a byte at a time, and never ends before the test does."""
+        self.is_trickling = True
+        self.say(b"{" * 10_000)
 
     def report(self, rows: list[ReportRow], page: int, before: Callable[[str], None] = lambda _key: None) -> None:
         """A report of these rows, whose ids are 1, 2, 3 …; `before` is called with the key of each request."""
@@ -66,7 +72,14 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_response(status)
         self.send_header("content-length", str(len(body)))
         self.end_headers()
-        self.wfile.write(body)
+        if not self.server.is_trickling:
+            self.wfile.write(body)
+            return
+        with suppress(OSError):
+            for number in range(len(body)):
+                self.wfile.write(body[number : number + 1])
+                if self.server.released.wait(0.05):
+                    return
 
     def log_message(self, *_: object) -> None:
         """Quietly."""

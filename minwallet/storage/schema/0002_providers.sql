@@ -29,10 +29,9 @@ CREATE TABLE report_rows (
     rejected      INTEGER NOT NULL CHECK (rejected BETWEEN 0 AND stake - cancelled),
     status        TEXT NOT NULL,
     reported_at   TEXT NOT NULL,
-    PRIMARY KEY (agent_id, id)
+    -- In the order in which they are held against the ledger.
+    PRIMARY KEY (agent_id, ticket, id)
 ) STRICT, WITHOUT ROWID;
-
-CREATE INDEX report_rows_of_ticket ON report_rows (agent_id, ticket);
 
 -- What was said on the wire when a row of the ledger was made, without the token. It may be forgotten, the row never.
 -- seq names the row; it is written with it, and declaring that would have every bet look its own row up again.

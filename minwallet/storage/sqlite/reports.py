@@ -13,8 +13,8 @@ ADD_ROWS = """
     INSERT INTO report_rows (agent_id, id, ticket, game, player_id, stake, payout, cancelled, rejected, status,
                              reported_at)
     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
-    ON CONFLICT (agent_id, id) DO UPDATE SET
-        ticket = excluded.ticket, game = excluded.game, player_id = excluded.player_id, stake = excluded.stake,
+    ON CONFLICT (agent_id, ticket, id) DO UPDATE SET
+        game = excluded.game, player_id = excluded.player_id, stake = excluded.stake,
         payout = excluded.payout, cancelled = excluded.cancelled, rejected = excluded.rejected,
         status = excluded.status, reported_at = excluded.reported_at
 """
