@@ -3,6 +3,7 @@
 import asyncio
 import socket
 
+import httpx2
 import pytest
 
 from minwallet.demo.caller import Caller, NoAnswer
@@ -55,3 +56,23 @@ def test_what_is_no_wallets_word_is_no_answer(server: Server, protocol: str) -> 
     assert "secrettoken" not in str(error.value)
     with pytest.raises(NoAnswer, match="ConnectError"):
         ask(url, protocol, "secrettoken")
+
+
+def test_whatever_breaks_on_the_way_is_no_answer() -> None:
+    """Also what the HTTP library itself stumbles over, as when a wallet dies while it is being connected to: the round
+    has to go on, for the call may have arrived."""
+
+    def stumble(_: httpx2.Request) -> httpx2.Response:
+        raise AttributeError("getpeername")
+
+    async def run() -> None:
+        caller = Caller("http://127.0.0.1:9", None, timeout_s=1)
+        await caller.close()
+        caller._http = httpx2.AsyncClient(transport=httpx2.MockTransport(stumble))
+        try:
+            await caller.ask("vela", greet("vela", "token"))
+        finally:
+            await caller.close()
+
+    with pytest.raises(NoAnswer, match="AttributeError"):
+        asyncio.run(run())
