@@ -19,7 +19,6 @@ from starlette.types import ASGIApp
 
 from minwallet.config import Settings
 from minwallet.protocols import PROTOCOLS, load_protocol
-from minwallet.storage.base import UnusableFile
 from minwallet.storage.owner import Desk, FileOwner
 from minwallet.storage.sqlite import SqliteStore
 from minwallet.wallet.journal import keep_pruning
@@ -73,9 +72,7 @@ def serve(
     the last.
     """
     settings.refuse_to_be_exposed()
-    owner = FileOwner.acquire(settings.db)
-    if isinstance(owner, Desk):
-        raise UnusableFile(f"{settings.db} is served by process {owner.pid} at {owner.serves}; stop that one first")
+    owner = FileOwner.claim(settings.db)
     try:
         with listen(settings.host, settings.port) as public, listen("127.0.0.1", 0) as private:
             config = _configure(settings)

@@ -5,8 +5,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
-from rich.progress import track
 
 from minwallet.cli.output import (
     EXIT_REFUSED,
@@ -69,12 +67,13 @@ def conformance(
     junit: Junit = None,
     as_json: JsonFlag = False,
 ) -> None:
-    """Try any wallet server with every rule. Every rule of its protocol, that is, which can be seen from outside.
+    """Try any wallet server with every rule. Each that its protocol has and that can be seen from outside is a case.
 
     Most cases bet a few cents, some all that the first player has; what can be taken back is taken back, and the rest
     is told. So use players who are there for it. Exit code 1 if a rule of the specification is broken; a rule that
     only minwallet's own contract has is advice.
     """
+
     from minwallet.conformance.junit import to_junit
 
     given = {
@@ -102,6 +101,9 @@ def conformance(
 def _try(
     url: str, protocol: str, tokens: dict[str, str], first_id: int, timeout_s: float
 ) -> tuple["list[Finding]", "Left"]:
+    from rich.console import Console
+    from rich.progress import track
+
     from minwallet.conformance import load_dialect
     from minwallet.conformance.asker import Asker
     from minwallet.conformance.trial import Trial

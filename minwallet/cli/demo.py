@@ -16,8 +16,8 @@ from minwallet.cli.games import fetch_games
 from minwallet.cli.link import change_file, read_file
 from minwallet.cli.output import Refused, print_line
 from minwallet.cli.report import pull_report
-from minwallet.storage.base import Agent, UnusableFile
-from minwallet.storage.owner import Desk, FileOwner
+from minwallet.storage.base import Agent
+from minwallet.storage.owner import FileOwner
 from minwallet.wallet.requests import AgentAdd, AgentList, AgentSet, AgentShow, PlayerList, Seed, SeedRow
 
 if TYPE_CHECKING:
@@ -115,9 +115,7 @@ def _place(chosen: Path | None) -> Iterator[Path]:
 
 def _prepare(path: Path, provider_url: str) -> Agent:
     """Make the players, and make the provider known. Refused on a file that holds somebody else's."""
-    if isinstance(owner := FileOwner.acquire(path), Desk):
-        raise UnusableFile(f"{path} is served by process {owner.pid} at {owner.serves}; stop that one first")
-    owner.release()
+    FileOwner.claim(path).release()
     is_ours = not path.exists() or read_file(path, AgentShow(name="default"))["host_id"] == HOST_ID
     if not is_ours and read_file(path, PlayerList(agent="default"))["players"]:
         raise Refused([f"{path} holds players who are no demo; name a new file with --db, or leave it out"])

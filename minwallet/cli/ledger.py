@@ -4,8 +4,6 @@ from collections.abc import Callable
 from typing import Annotated
 
 import typer
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from minwallet.cli.link import read, with_store
 from minwallet.cli.output import (
@@ -67,6 +65,8 @@ def ledger(
 
 def verify(context: typer.Context, as_json: JsonFlag = False) -> None:
     """Recompute every balance from the ledger. And the hash chain; exit code 1 where something is wrong."""
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
     async def work(store: Store) -> Reply:
         columns = (TextColumn("verifying"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())

@@ -6,14 +6,15 @@ import os
 import shutil
 import sys
 from collections.abc import Iterable, Sequence
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
 
 from minwallet.ledger.money import format_amount
+
+if TYPE_CHECKING:
+    from rich.table import Table
+    from rich.text import Text
 
 EXIT_REFUSED, EXIT_USAGE, EXIT_UNUSABLE = 1, 2, 3
 
@@ -54,6 +55,9 @@ def print_table(columns: Sequence[str], rows: Iterable[Sequence[object]], empty:
 
     In a terminal that is too narrow the columns at the right are left out, so they should be the least important.
     """
+    from rich.console import Console
+    from rich.text import Text
+
     cells = [[Text("" if cell is None else str(cell)) for cell in row] for row in rows]
     if not cells:
         print_line(empty)
@@ -71,7 +75,9 @@ def print_table(columns: Sequence[str], rows: Iterable[Sequence[object]], empty:
         print_line(f"(no room for {', '.join(missing)}; widen the terminal, or ask for --json)")
 
 
-def _table(columns: Sequence[str], rows: Sequence[Sequence[Text]]) -> Table:
+def _table(columns: Sequence[str], rows: "Sequence[Sequence[Text]]") -> "Table":
+    from rich.table import Table
+
     table = Table(box=None, pad_edge=False, header_style="bold")
     for column in columns:
         table.add_column(column.removesuffix(">"), justify="right" if column.endswith(">") else "left", no_wrap=True)

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
 
 from minwallet.cli.link import change_file, database, with_store, with_store_of
 from minwallet.cli.output import (
@@ -119,6 +118,8 @@ def reconcile(
 @contextmanager
 def _status(words: str) -> Iterator[Callable[[str], None]]:
     """A line on the terminal that shows how far a long command is, where a person is looking."""
+    from rich.console import Console
+
     stderr = Console(stderr=True)
     if not stderr.is_terminal:
         yield lambda _: None

@@ -8,8 +8,6 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 from pydantic import ValidationError
-from rich.console import Console
-from rich.progress import track
 
 from minwallet.cli.link import change
 from minwallet.cli.output import BadUsage, JsonFlag, Refused, print_json, print_line
@@ -30,6 +28,9 @@ def seed(
     as_json: JsonFlag = False,
 ) -> None:
     """Add the players of a CSV file. All or none; those that exist stay as they are."""
+    from rich.console import Console
+    from rich.progress import track
+
     lines = _read_lines(file)
     rows: list[SeedRow] = []
     reasons: list[str] = []

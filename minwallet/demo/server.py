@@ -2,6 +2,7 @@
 `serve` does so alone, until told to stop."""
 
 import asyncio
+import logging
 import signal
 import socket
 import time
@@ -91,8 +92,15 @@ class DemoServer(uvicorn.Server):
         await super().shutdown(sockets)
 
 
+def _is_news(record: logging.LogRecord) -> bool:
+    """That a second Ctrl-C cuts everything short is no news to whoever pressed it."""
+    error = record.exc_info[1] if record.exc_info else None
+    return not isinstance(error, asyncio.CancelledError) and "CancelledError" not in record.getMessage()
+
+
 def create_server(options: Options, say: Callable[[str], None]) -> DemoServer:
     """Run it with `await server.serve(sockets=[…])`; it ends when its `should_exit` is set."""
+    logging.getLogger("uvicorn.error").addFilter(_is_news)
     app = create_provider(options, say)
     config = uvicorn.Config(
         app,

@@ -51,6 +51,14 @@ class FileOwner:
             time.sleep(0.02)
 
     @classmethod
+    def claim(cls, database: Path) -> Self:
+        """The ownership; UnusableFile where a server or another command has it."""
+        owner = cls.acquire(database)
+        if isinstance(owner, Desk):
+            raise UnusableFile(f"{database} is served by process {owner.pid} at {owner.serves}; stop that one first")
+        return owner
+
+    @classmethod
     def _try(cls, database: Path) -> Self | None:
         side_file = side_file_of(database)
         try:

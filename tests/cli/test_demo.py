@@ -158,6 +158,7 @@ def test_it_may_be_stopped_before_it_is_ready(tmp_path: Path) -> None:
             or not shown.json["entries"][2:]
         ):
             assert time.monotonic() < deadline
+        demo.process.send_signal(signal.SIGINT)  # an impatient person presses Ctrl-C twice
         assert demo.stop() == 0
         assert "Traceback" not in demo.err.read_text()
         here.assert_clean()
