@@ -20,13 +20,13 @@ lint: .venv/ready
 suite: .venv/ready
 	$(BIN)/pytest -n 2 --cov --cov-report=term-missing:skip-covered
 
-# The suite again on another supported Python, where the machine has one.
+# The suite again on another supported Python, where the machine has one; but what takes long runs once.
 second: .venv/ready
 	@other=$$($(BIN)/python tests/second_python.py); \
 	if [ -z "$$other" ]; then echo "no second supported Python found; tested on one"; else \
 	  echo "and again on $$other"; \
 	  UV_PROJECT_ENVIRONMENT=.venv-second $(BIN)/uv sync --quiet --frozen --no-python-downloads --python "$$other" && \
-	  .venv-second/bin/pytest -n 2; fi
+	  .venv-second/bin/pytest -n 2 -m "not long"; fi
 
 bench: .venv/ready
 	$(BIN)/python tests/bench/run.py

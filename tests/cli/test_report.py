@@ -73,12 +73,14 @@ def test_a_report_may_be_pulled_anew(here: Here, provider: Scripted) -> None:
     assert pulled(here) == {}
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("is_served", [False, True], ids=["alone", "served"])
 def test_a_pull_killed_at_any_page_loses_and_doubles_nothing(here: Here, provider: Scripted, is_served: bool) -> None:
     """Killed while it asks for each page in turn; the next pull goes on where the last page was kept."""
     server = Server(here.db) if is_served else None
     command = [sys.executable, "-m", "minwallet", "--db", str(here.db), "report", "pull"]
-    for key in ["0", *(row.id for row in ROWS)]:
+    rows = ROWS[:4]
+    for key in ["0", *(row.id for row in rows)]:
         running: list[subprocess.Popen[bytes]] = []
 
         def kill(asked: str, key: str = key, running: list[subprocess.Popen[bytes]] = running) -> None:
@@ -87,15 +89,15 @@ def test_a_pull_killed_at_any_page_loses_and_doubles_nothing(here: Here, provide
             if asked == key:
                 running[0].kill()
 
-        provider.report(ROWS, page=1, before=kill)
+        provider.report(rows, page=1, before=kill)
         running.append(subprocess.Popen(command, env=environment(), stderr=subprocess.DEVNULL))
         running[0].wait()
         assert provider.asked[-1].endswith(f"key={key}")
-    provider.report(ROWS, page=1)
+    provider.report(rows, page=1)
     asked_before = len(provider.asked)
     assert here("report", "pull")["rows"] == 0
     assert len(provider.asked) == asked_before + 1
-    assert pulled(here) == {"missing here": 7}
+    assert pulled(here) == {"missing here": 4}
     if server:
         server.stop()
 

@@ -11,6 +11,8 @@ from minwallet.conformance.trial import Finding, Left, Trial
 from tests.conformance import flaws
 from tests.conformance.double import TOKENS, Double, running
 
+pytestmark = pytest.mark.long
+
 V2, VELA = "wallet-v2", "vela"
 
 FIRST_ID = 1_000

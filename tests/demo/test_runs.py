@@ -7,10 +7,14 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from minwallet.demo.games import GAMES
 from minwallet.protocols import PROTOCOLS
 from tests.demo.provider import Provider, providing
 from tests.support import Here, Server, serving
+
+pytestmark = pytest.mark.long
 
 ROUNDS = 500
 
