@@ -17,6 +17,8 @@ import pytest
 from tests.cli.console import assert_complaint
 from tests.support import PATIENCE_S, Here, environment
 
+pytestmark = pytest.mark.long
+
 
 class Demo:
     """`minwallet demo` as a process on free ports, and what it prints."""

@@ -15,6 +15,9 @@ from tests.support import PATIENCE_S, Here, serving
 NOBODY = "http://127.0.0.1:9"
 
 
+pytestmark = pytest.mark.long
+
+
 @pytest.fixture
 def here(db: Path) -> Here:
     """The quick command line."""

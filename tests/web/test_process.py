@@ -98,6 +98,7 @@ def test_the_desk_wants_its_key(db: Path) -> None:
         assert desk["key"] not in server.log.read_text()
 
 
+@pytest.mark.long
 def test_a_killed_server_has_lost_nothing_it_answered(db: Path) -> None:
     """After kill -9 under load every acknowledged bet is in the ledger, each once, and it sums and chains up."""
     cli = Cli(db)
