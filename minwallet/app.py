@@ -103,7 +103,7 @@ async def _serve(
         server = uvicorn.Server(config)
         wallet.store.when_broken(lambda: setattr(server, "should_exit", True))
         _calm_the_collector()
-        calls = f"{serves}/{settings.callback_key}".rstrip("/")
+        calls = serves + settings.callback_prefix
         owner.announce(Desk(os.getpid(), f"http://127.0.0.1:{private_port}", key, serves, calls))
         announce(serves)
         # uvicorn raises the signal again when it has stopped, and by then there is still a file to close.

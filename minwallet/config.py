@@ -64,6 +64,11 @@ class Settings(BaseSettings):
             )
         return self
 
+    @property
+    def callback_prefix(self) -> str:
+        """What the paths of the provider endpoints begin with."""
+        return f"/{self.callback_key}" if self.callback_key else ""
+
     def refuse_to_be_exposed(self) -> None:
         """The protocols sign nothing, so listening to the world without any protection gives the money away."""
         if self.callback_key or self.callback_allow or _is_loopback(self.host):

@@ -27,7 +27,6 @@ if TYPE_CHECKING:
 
     from minwallet.ledger.commands import Movement
     from minwallet.protocols.wire import Call, Exchange, WireProtocol
-    from minwallet.storage.base import Recorded, Store
 
 SPOKEN = {
     "bet": ("wallet-v2", "vela"),
@@ -112,14 +111,9 @@ def trigger(
 def replay(context: typer.Context, seq: Seq, as_json: JsonFlag = False) -> None:
     """Make an entry's provider call once more. It shows that no money moves; exit code 1 if any does."""
     from minwallet.protocols import PROTOCOLS, load_protocol
+    from minwallet.wallet.desk import find_recorded
 
-    async def look(store: "Store") -> "Recorded | None":
-        return await store.find_recorded(seq)
-
-    recorded = with_store(context, look)
-    if recorded is None:
-        raise Refused([f"there is no entry {seq}; see: minwallet ledger ID"])
-    entry, owner, _ = recorded
+    entry, owner, _ = with_store(context, lambda store: find_recorded(store, seq))
     if entry.protocol not in PROTOCOLS:
         raise Refused([f"entry {seq} is the operator's own {entry.kind}; only provider calls can be made again"])
     url = _server(context)
@@ -224,18 +218,19 @@ def _send(url: str, exchange: "Exchange") -> "httpx2.Response":
 
     from minwallet.storage.base import StoreFault
 
-    address = f"{url}{exchange.path}"
     try:
         return httpx2.request(
             exchange.method,
-            f"{address}?{exchange.query.decode()}" if exchange.query else address,
+            url + exchange.target,
             content=exchange.body or None,
             timeout=PATIENCE_S,
             trust_env=False,
         )
     except httpx2.HTTPError as error:
         reason = str(error) or type(error).__name__
-        raise StoreFault(f"no answer from {address}: {reason}; the call may have been carried out") from error
+        raise StoreFault(
+            f"no answer from {url}{exchange.path}: {reason}; the call may have been carried out"
+        ) from error
 
 
 def _account(context: typer.Context, player: _Player) -> Reply:

@@ -73,7 +73,6 @@ def conformance(
     is told. So use players who are there for it. Exit code 1 if a rule of the specification is broken; a rule that
     only minwallet's own contract has is advice.
     """
-
     from minwallet.conformance.junit import to_junit
 
     given = {

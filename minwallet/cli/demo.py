@@ -82,7 +82,7 @@ def demo(
 
             @asynccontextmanager
             async def beside() -> AsyncIterator[None]:
-                wallet_url = "/".join([*addresses, settings.callback_key]).rstrip("/")
+                wallet_url = addresses[0] + settings.callback_prefix
                 options = Options(wallet_url, HOST_ID, seed=seed, odds=odds)
                 provider = create_server(options, lambda words: typer.echo(words, err=True))
                 serving = await app.start(provider, [listener])

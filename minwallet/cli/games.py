@@ -37,16 +37,17 @@ def games(
     """Fetch and show the provider's game list. Where that fails, the last good one is shown."""
     from minwallet.provider.service import ProviderFailed, ProviderRefused
 
-    code = 0
+    code, catalogue = 0, _catalogue(context, agent)
     if not kept:
         try:
-            fetch_games(database(context), _catalogue(context, agent).agent, seconds(timeout))
+            fetch_games(database(context), catalogue.agent, seconds(timeout))
+            catalogue = _catalogue(context, agent)
         except (ProviderFailed, ProviderRefused) as error:
-            if not _catalogue(context, agent).games:
+            if not catalogue.games:
                 raise
             typer.echo(f"minwallet: {error}; this is the last good list", err=True)
             code = EXIT_REFUSED if isinstance(error, ProviderRefused) else EXIT_UNUSABLE
-    _print(_catalogue(context, agent), as_json=as_json)
+    _print(catalogue, as_json=as_json)
     if code:
         raise typer.Exit(code)
 

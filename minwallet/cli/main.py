@@ -86,8 +86,6 @@ def main() -> None:
             stream.reconfigure(errors="replace")
     try:
         app()
-    except KeyboardInterrupt:
-        raise SystemExit(130) from None
     except Exception as error:
         code, lines = _explain(error)
         for line in lines:

@@ -22,7 +22,7 @@ from minwallet.cli.output import (
 )
 from minwallet.cli.session import seconds
 from minwallet.ledger.money import format_amount
-from minwallet.wallet.requests import Reply
+from minwallet.wallet.requests import Reply, ReportKeep
 
 if TYPE_CHECKING:
     from minwallet.storage.base import Agent, ReportMark, Store
@@ -70,8 +70,8 @@ def pull_report(path: Path, agent: str, say: Callable[[str], None], timeout_s: f
     rows = pages = 0
     key = mark.key
     with ProviderService(settings, timeout_s) as service:
-        for sheet in report.pull(service, agent, mark.key, clock_ms, anew=anew):
-            change_file(path, sheet)
+        for sheet in report.pull(service, mark.key, clock_ms, anew=anew):
+            change_file(path, ReportKeep(agent=agent, sheet=sheet))
             rows, pages, key = rows + len(sheet.rows), pages + bool(sheet.rows), sheet.key
             say(f"{rows} rows, {pages} pages")
     return {"agent": agent, "rows": rows, "pages": pages, "key": key}

@@ -89,7 +89,7 @@ class Asker:
         return list(self._threads.map(self._send, exchanges))
 
     def _send(self, exchange: Exchange) -> Came:
-        url = self.url + exchange.path + (f"?{exchange.query.decode()}" if exchange.query else "")
+        url = self.url + exchange.target
         headers = {"content-type": "application/json"} if exchange.body else {}
         body, deadline = bytearray(), time.monotonic() + self._timeout_s
         try:

@@ -11,6 +11,7 @@ Ids are letters, which stand for fresh numbers in each case; a capital letter is
 """
 
 import re
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal, NamedTuple, Protocol
@@ -101,13 +102,13 @@ class Step(NamedTuple):
         return "at once: " + " and ".join(each.words for each in self.asks)
 
 
-class Asking:
+class Asking(ABC):
     """What is asked, waiting to be told what should come of it. `other` is the change of
     the other account's money."""
 
     @property
-    def asks(self) -> tuple["Ask", ...]:
-        raise NotImplementedError
+    @abstractmethod
+    def asks(self) -> tuple["Ask", ...]: ...
 
     def accepted(
         self, money: Cents = 0, *, other: int = 0, says: Says | None = None, should: Says | None = None

@@ -30,10 +30,9 @@ class Caller:
         """What the wallet says. NoAnswer where it says nothing that can be relied on."""
         wire = load_protocol(protocol)
         exchange = wire.build(call, time.time_ns() // 1_000_000, self._wallet_token)
-        query = f"?{exchange.query.decode()}" if exchange.query else ""
         try:
             response = await self._http.request(
-                exchange.method, f"{self._url}{exchange.path}{query}", content=exchange.body or None
+                exchange.method, self._url + exchange.target, content=exchange.body or None
             )
         except Exception as error:
             # Also what the library does not foresee, as when a connection breaks while it is being made: the call may

@@ -14,7 +14,7 @@ from pydantic_core import to_json
 
 from minwallet.ledger.money import MAX_CENTS, MAX_ID
 from minwallet.ledger.tickets import ReportRow
-from minwallet.protocols.wire import Exchange, Game, ReportPage, ReportUnit, ServiceError, is_text
+from minwallet.protocols.wire import Exchange, Game, ReportPage, ReportUnit, ServiceError, is_text, no_constants
 
 INVALID_HOST_ID, REQUIRED_FIELD = 2, 2001
 
@@ -99,7 +99,7 @@ def _show(row: ReportRow) -> dict[str, object]:
 def _open(body: bytes) -> dict[str, Any] | ServiceError:
     """What is in the envelope."""
     try:
-        document = json.loads(body.decode(), parse_float=Decimal, parse_constant=_no_constants)
+        document = json.loads(body.decode(), parse_float=Decimal, parse_constant=no_constants)
     except (ValueError, RecursionError):
         raise ValueError("the answer is not JSON") from None
     envelope = document if isinstance(document, dict) else {}
@@ -184,7 +184,3 @@ def _cents(where: str, fields: dict[str, Any], name: str, unit: ReportUnit, defa
     except (ValueError, DecimalException):
         raise ValueError(f"{where}: {name} is {value!s:.40}, which is no amount in {unit}") from None
     return cents
-
-
-def _no_constants(name: str) -> None:
-    raise ValueError(f"{name} is not JSON")

@@ -28,6 +28,7 @@ from minwallet.protocols.wire import (
     add_query,
     is_text,
     is_told,
+    no_constants,
     split_query,
 )
 
@@ -243,12 +244,8 @@ def _whole(digits: str) -> int:
     return int(digits) if len(digits) <= 20 else MAX_ID + 1
 
 
-def _no_constants(name: str) -> None:
-    raise ValueError(f"{name} is not JSON")
-
-
 # Made once: json.loads makes a new one for every call that is not of the plainest kind.
-_decode = json.JSONDecoder(object_pairs_hook=_once, parse_constant=_no_constants, parse_int=_whole).decode
+_decode = json.JSONDecoder(object_pairs_hook=_once, parse_constant=no_constants, parse_int=_whole).decode
 
 
 def _text(fields: dict[str, Any], name: str, longest: int | None) -> str:

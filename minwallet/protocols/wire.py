@@ -46,8 +46,13 @@ class Exchange(NamedTuple):
     query: bytes = b""
     body: bytes = b""
 
+    @property
+    def target(self) -> str:
+        """The path and the query, as they follow a wallet's or a provider's own address."""
+        return f"{self.path}?{self.query.decode()}" if self.query else self.path
+
     def __str__(self) -> str:
-        return f"{self.method} {self.path}{'?' if self.query else ' '}{(self.query or self.body).decode()}"
+        return f"{self.method} {self.target} {self.body.decode()}".rstrip()
 
 
 class Answer(NamedTuple):
@@ -193,3 +198,8 @@ def is_told(token: str, text: str) -> bool:
     if "%" in text or "\\" in text:
         text = f"{text} {unquote_plus(_ESCAPE.sub(lambda found: chr(int(found[1], 16)), text))}"
     return token in text
+
+
+def no_constants(name: str) -> None:
+    """For a reader of JSON: NaN and Infinity, which Python's own would take."""
+    raise ValueError(f"{name} is not JSON")

@@ -82,9 +82,8 @@ class ProviderService:
         return ProviderFailed(f"{self._url} cannot be understood: {reason}; nothing was kept of it")
 
     def _fetch(self, exchange: Exchange) -> tuple[int, bytes]:
-        url = f"{self._url}{exchange.path}?{exchange.query.decode()}"
         body, deadline = bytearray(), monotonic() + self._timeout_s
-        with self._http.stream(exchange.method, url) as response:
+        with self._http.stream(exchange.method, self._url + exchange.target) as response:
             for piece in response.iter_bytes():
                 body += piece
                 if len(body) > LONGEST_ANSWER:

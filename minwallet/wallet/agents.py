@@ -4,7 +4,7 @@ from typing import assert_never
 
 from pydantic_core import to_json
 
-from minwallet.storage.base import Agent, GameList, ReportSheet, Store
+from minwallet.storage.base import Agent, GameList, Store
 from minwallet.wallet.requests import (
     AgentAdd,
     AgentList,
@@ -78,10 +78,9 @@ async def _set(wallet: Wallet, request: AgentSet) -> Reply:
 
 async def _keep_report(store: Store, request: ReportKeep) -> Reply:
     agent = await find_agent(store, request.agent)
-    sheet = ReportSheet(request.after, request.key, request.rows, request.ended_at_ms, request.anew)
-    if not await store.keep_report(agent.agent_id, sheet):
+    if not await store.keep_report(agent.agent_id, request.sheet):
         raise Decline(f"another command is pulling the report of agent {agent.name}; wait for it, or pull again")
-    return {"kept": len(request.rows)}
+    return {"kept": len(request.sheet.rows)}
 
 
 def _agent(agent: Agent) -> Reply:

@@ -15,6 +15,7 @@ from minwallet.storage.base import (
     Opening,
     Order,
     Player,
+    Recorded,
     SessionRow,
     Store,
 )
@@ -197,11 +198,16 @@ async def _read_ledger(store: Store, request: LedgerRead) -> Reply:
     return {"entries": [_entry(entry, currencies[entry.account_id]) for entry in entries]}
 
 
-async def _show_recorded(store: Store, seq: int) -> Reply:
+async def find_recorded(store: Store, seq: int) -> Recorded:
+    """The entry of this number; declines where there is none."""
     recorded = await store.find_recorded(seq)
     if recorded is None:
         raise Decline(f"there is no entry {seq}; see: minwallet ledger ID")
-    entry, owner, letters = recorded
+    return recorded
+
+
+async def _show_recorded(store: Store, seq: int) -> Reply:
+    entry, owner, letters = await find_recorded(store, seq)
     whole = _entry(entry, owner.currency) | {
         "agent": owner.agent,
         "player_id": owner.player_id,

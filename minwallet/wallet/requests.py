@@ -7,9 +7,8 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 from minwallet.ledger.money import MAX_CENTS
-from minwallet.ledger.tickets import ReportRow
 from minwallet.protocols.wire import Game, ReportUnit
-from minwallet.storage.base import PlayerStatus
+from minwallet.storage.base import PlayerStatus, ReportSheet
 from minwallet.wallet.sessions import TOKEN
 
 AgentName = Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]{1,40}$")]
@@ -162,15 +161,11 @@ class GamesKeep(_Request):
 
 
 class ReportKeep(_Request):
-    """A page of the provider's report, as a ReportSheet."""
+    """A page of the provider's report."""
 
     do: Literal["report_keep"] = "report_keep"
     agent: AgentName
-    after: str
-    key: str
-    rows: tuple[ReportRow, ...]
-    ended_at_ms: int | None = None
-    anew: bool = False
+    sheet: ReportSheet
 
 
 AgentRequest = AgentAdd | AgentSet | AgentShow | AgentList | GamesKeep | ReportKeep

@@ -39,7 +39,7 @@ class Gateway:
         self.wallet = wallet
         self.allowed = settings.callback_allow
         self.keeps_journal = settings.journal_days > 0
-        self.prefix = f"/{settings.callback_key}" if settings.callback_key else ""
+        self.prefix = settings.callback_prefix
         self.log = log
 
     def routes(self) -> list[Route]:
