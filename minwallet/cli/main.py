@@ -102,7 +102,7 @@ def _explain(error: Exception) -> tuple[int, Sequence[str]]:
     from minwallet.conformance.trial import CannotBegin, Unreachable
     from minwallet.provider.service import ProviderFailed, ProviderRefused
     from minwallet.storage.base import StoreFault
-    from minwallet.wallet.agents import Decline
+    from minwallet.wallet.decline import Decline
     from minwallet.wallet.requests import explain
 
     match error:

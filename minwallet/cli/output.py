@@ -5,7 +5,7 @@ import json
 import os
 import shutil
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -100,7 +100,7 @@ def _write(text: str) -> None:
         raise NoOutput(f"the command was carried out, but its output was not written: {error.strerror}") from error
 
 
-def money(reply: dict[str, Any]) -> str:
+def money(reply: Mapping[str, Any]) -> str:
     """`150.00 USD and 5.00 bonus`."""
     bonus = f" and {format_amount(reply['bonus'])} bonus" if reply["bonus"] else ""
     return f"{format_amount(reply['cash'])} {reply['currency']}{bonus}"
