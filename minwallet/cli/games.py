@@ -20,7 +20,7 @@ from minwallet.cli.output import (
     print_table,
 )
 from minwallet.cli.session import seconds
-from minwallet.wallet.requests import GamesKeep, SessionOpen
+from minwallet.wallet.requests import GamesKeep, Reply, SessionOpen
 
 if TYPE_CHECKING:
     from minwallet.provider.games import Catalogue
@@ -110,8 +110,9 @@ def launch(
         raise BadUsage("name the player who shall play, or add --demo to play with virtual credit")
     catalogue = _catalogue(context, agent)
     mode = "demo" if demo else "real"
+    session: Reply = {}
     if player_id is None or demo:
-        url, session = launch_url(catalogue, protocol, game, lang, None), {}
+        url = launch_url(catalogue, protocol, game, lang, None)
     else:
         # Whatever is wrong with the game or a setting is said before there is a session.
         launch_url(catalogue, protocol, game, lang, "token")

@@ -1,6 +1,7 @@
 """Where a command is carried out: at the running server, which alone writes, or here where none runs."""
 
 import asyncio
+import getpass
 import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -13,7 +14,8 @@ from minwallet.config import load_settings
 from minwallet.storage.base import Store, StoreFault
 from minwallet.storage.owner import PATIENCE_S, Desk, FileOwner
 from minwallet.storage.sqlite import SqliteStore
-from minwallet.wallet.desk import Declined, perform
+from minwallet.wallet.decline import Declined
+from minwallet.wallet.desk import perform
 from minwallet.wallet.requests import Envelope, Reply, Request
 
 T = TypeVar("T")
@@ -58,7 +60,7 @@ def read_file(path: Path, request: Request) -> Reply:
     async def work(store: Store) -> Reply:
         from minwallet.wallet.service import Wallet
 
-        return _unwrap(await perform(Wallet(store), request))
+        return _unwrap(await perform(Wallet(store), request, _actor()))
 
     return with_store_of(path, work)
 
@@ -83,7 +85,7 @@ async def _perform_here(path: Path, request: Request, *, create: bool) -> Reply:
     from minwallet.app import open_wallet
 
     async with open_wallet(path, create=create) as wallet:
-        return _unwrap(await perform(wallet, request))
+        return _unwrap(await perform(wallet, request, _actor()))
 
 
 async def _read(opening: Awaitable[SqliteStore], work: Callable[[Store], Awaitable[T]]) -> T:
@@ -101,7 +103,7 @@ def _ask(desk: Desk, request: Request) -> Reply | None:
     try:
         response = httpx2.post(
             f"{desk.url}/control",
-            content=Envelope(request=request).model_dump_json(),
+            content=Envelope(actor=_actor(), request=request).model_dump_json(),
             headers={"authorization": f"Bearer {desk.key}"},
             timeout=httpx2.Timeout(ANSWER_WITHIN_S, connect=5),
             trust_env=False,
@@ -125,6 +127,14 @@ def _ask(desk: Desk, request: Request) -> Reply | None:
     if "failed" in document:
         raise StoreFault(document["failed"])
     return None
+
+
+def _actor() -> str:
+    """Whose doing a change on the command line is: the user of the machine."""
+    try:
+        return f"command line ({getpass.getuser()})"
+    except (KeyError, OSError):
+        return "command line"
 
 
 def _unwrap(reply: Reply | Declined) -> Reply:

@@ -5,7 +5,7 @@ import json
 import os
 import shutil
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -42,12 +42,12 @@ class NoOutput(Exception):
     """What was to be said could not be written."""
 
 
-def print_json(document: object) -> None:
-    _write(json.dumps(document) + "\n")
+def print_json(document: object) -> bool:
+    return _write(json.dumps(document) + "\n")
 
 
-def print_line(text: str) -> None:
-    _write(text + "\n")
+def print_line(text: str) -> bool:
+    return _write(text + "\n")
 
 
 def print_table(columns: Sequence[str], rows: Iterable[Sequence[object]], empty: str) -> None:
@@ -86,21 +86,23 @@ def _table(columns: Sequence[str], rows: "Sequence[Sequence[Text]]") -> "Table":
     return table
 
 
-def _write(text: str) -> None:
-    """Nobody may be listening; that is no reason to fail, nor to end with another code than the command's own."""
+def _write(text: str) -> bool:
+    """Whether anybody reads it. If nobody does, that is no reason to fail, nor to end with another code."""
     if sys.stdout is None:
-        return
+        return False
     try:
         sys.stdout.write(text)
         sys.stdout.flush()
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return False
     except OSError as error:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         raise NoOutput(f"the command was carried out, but its output was not written: {error.strerror}") from error
+    return True
 
 
-def money(reply: dict[str, Any]) -> str:
+def money(reply: Mapping[str, Any]) -> str:
     """`150.00 USD and 5.00 bonus`."""
     bonus = f" and {format_amount(reply['bonus'])} bonus" if reply["bonus"] else ""
     return f"{format_amount(reply['cash'])} {reply['currency']}{bonus}"

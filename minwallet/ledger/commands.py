@@ -61,19 +61,22 @@ class Cancel(NamedTuple):
 
 
 class Deposit(NamedTuple):
-    """The operator adds cash, bonus or both. `id` is the operator's own reference."""
+    """The operator adds cash, bonus or both. `id` is the operator's own reference, `detail` says who did it and why;
+    that is no part of the content."""
 
     id: str
     cash: int
     bonus: int = 0
+    detail: str | None = None
 
 
 class Withdraw(NamedTuple):
-    """The operator takes cash out, or takes promotional bonus back. `id` is the operator's own reference."""
+    """The operator takes cash out, or takes promotional bonus back. `id` and `detail` are as in a deposit."""
 
     id: str
     cash: int
     bonus: int = 0
+    detail: str | None = None
 
 
 Question = Balance | Authenticate

@@ -272,9 +272,9 @@ def _content(s: Snapshot, command: Movement) -> tuple[Kind, str, str | None, str
         case Cancel(id, round):
             bet = s.trail.first
             return (Kind.CANCEL, id, bet.round if bet else round or id, bet.game if bet else None, None, 0, 0)
-        case Deposit(id):
-            return (Kind.DEPOSIT, id, None, None, None, 0, 0)
-        case Withdraw(id):
-            return (Kind.WITHDRAW, id, None, None, None, 0, 0)
+        case Deposit(id, _, _, detail):
+            return (Kind.DEPOSIT, id, None, None, detail, 0, 0)
+        case Withdraw(id, _, _, detail):
+            return (Kind.WITHDRAW, id, None, None, detail, 0, 0)
         case _:
             assert_never(command)

@@ -8,8 +8,8 @@ from minwallet.ledger.tickets import Finding, Horizon, Reconciliation, Reported,
 from minwallet.provider.service import SERVICE, ProviderRefused
 from minwallet.storage.base import Store
 from minwallet.wallet.agents import find_agent
+from minwallet.wallet.documents import time_text
 from minwallet.wallet.requests import Reply
-from minwallet.wallet.service import time_text
 
 PAGE = 2_000
 

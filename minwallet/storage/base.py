@@ -17,6 +17,8 @@ from minwallet.ledger.decide import Account
 from minwallet.ledger.entries import Entry
 from minwallet.ledger.outcomes import Outcome
 from minwallet.ledger.tickets import Reported, ReportRow, Ticket
+from minwallet.storage.office import Office
+from minwallet.storage.views import Views
 
 OPERATOR = "operator"
 """The protocol name of what the operator moves without a provider: deposits and withdrawals."""
@@ -139,6 +141,7 @@ class Bearer(NamedTuple):
 class SessionRow(NamedTuple):
     """A session as the operator sees it; `hint` is the beginning of the token, the token itself is kept nowhere."""
 
+    session_id: int
     hint: str
     currency: str
     created_at_ms: int
@@ -179,7 +182,7 @@ class AuditPage(NamedTuple):
     accounts: Sequence[Account] | None
 
 
-class Store(Protocol):
+class Store(Office, Views, Protocol):
     """A durable wallet. Every method may raise StoreFault.
 
     After an OutcomeUnknown, which is kept in `broken`, nothing more is written.
@@ -211,17 +214,23 @@ class Store(Protocol):
 
     async def list_players(self, agent: str) -> list[Player]: ...
 
+    async def search_players(self, agent: str, text: str, after: str, limit: int) -> list[Player]:
+        """Players whose id has `text` in it, in order of their ids and after the id `after`."""
+
     async def find_player(self, agent: str, player_id: str) -> Player | None: ...
 
     async def set_player_status(self, player_key: int, status: PlayerStatus) -> None: ...
 
     async def add_session(self, account_id: int, session: NewSession, now_ms: int) -> None: ...
 
-    async def list_sessions(self, player_key: int) -> list[SessionRow]:
+    async def list_sessions(self, player_key: int, limit: int | None = None) -> list[SessionRow]:
         """The newest first."""
 
     async def revoke_session(self, token_hash: bytes, now_ms: int) -> bool:
         """False where nobody has this session; revoking twice changes nothing."""
+
+    async def revoke_session_of(self, player_key: int, session_id: int, now_ms: int) -> bool:
+        """The same, for a session of this player."""
 
     async def read_entries(self, account_ids: Sequence[int], limit: int) -> list[Entry]:
         """The accounts' newest rows, newest first."""

@@ -28,6 +28,9 @@ from minwallet.storage.base import (
     SessionRow,
     opening_deposit,
 )
+from minwallet.storage.memory_office import MemoryOffice
+from minwallet.storage.memory_views import MemoryViews
+from minwallet.storage.views import Listed
 
 Key = tuple[str, str, str, str]
 """A transaction id where it is unique: (agent, protocol, currency or "", id)."""
@@ -56,7 +59,7 @@ class _Session:
 
 
 @dataclass
-class MemoryStore:
+class MemoryStore(MemoryOffice, MemoryViews):
     """The `Store` of `storage.base`, forgotten at the end. Numbers are places in lists, counted from 1."""
 
     _agents: list[Agent] = field(default_factory=lambda: [Agent(1, "default", "default", None)])
@@ -217,6 +220,12 @@ class MemoryStore:
         ]
         return sorted(found, key=lambda player: player.player_id)
 
+    async def search_players(self, agent: str, text: str, after: str, limit: int) -> list[Player]:
+        found = await self.list_players(agent)
+        return [player for player in found if player.player_id > after and text.lower() in player.player_id.lower()][
+            :limit
+        ]
+
     async def find_player(self, agent: str, player_id: str) -> Player | None:
         found = [player for player in await self.list_players(agent) if player.player_id == player_id]
         return found[0] if found else None
@@ -227,24 +236,33 @@ class MemoryStore:
     async def add_session(self, account_id: int, session: NewSession, now_ms: int) -> None:
         self._sessions.append(_Session(session, account_id, now_ms))
 
-    async def list_sessions(self, player_key: int) -> list[SessionRow]:
-        return [
+    async def list_sessions(self, player_key: int, limit: int | None = None) -> list[SessionRow]:
+        found = [
             SessionRow(
+                number,
                 session.new.hint,
                 account.currency,
                 session.created_at_ms,
                 session.new.expires_at_ms,
                 session.revoked_at_ms,
             )
-            for session in reversed(self._sessions)
+            for number, session in enumerate(self._sessions, 1)
             if (account := self._accounts[session.account_id - 1]).player_key == player_key
         ]
+        return found[::-1][:limit]
 
     async def revoke_session(self, token_hash: bytes, now_ms: int) -> bool:
         bearer = await self.find_bearer(token_hash)
         if bearer is None:
             return False
-        session = self._sessions[bearer.session_id - 1]
+        return await self.revoke_session_of(bearer.player_key, bearer.session_id, now_ms)
+
+    async def revoke_session_of(self, player_key: int, session_id: int, now_ms: int) -> bool:
+        if not 1 <= session_id <= len(self._sessions):
+            return False
+        session = self._sessions[session_id - 1]
+        if self._accounts[session.account_id - 1].player_key != player_key:
+            return False
         session.revoked_at_ms = session.revoked_at_ms or now_ms
         return True
 
@@ -346,6 +364,18 @@ class MemoryStore:
         account = self._accounts[account_id - 1]
         player = self._players[account.player_key - 1]
         return Owner(player.agent.name, player.player_id, account.currency)
+
+    def _agent_name(self, agent_id: int) -> str:
+        return self._agents[agent_id - 1].name
+
+    def _all(self) -> list[Listed]:
+        return [Listed(entry, self._owner(entry.account_id)) for entry in self._entries]
+
+    def _balances(self) -> list[tuple[Owner, int, int]]:
+        return [
+            (self._owner(account.money.account_id), account.money.cash, account.money.bonus)
+            for account in self._accounts
+        ]
 
     def when_broken(self, stop: Callable[[], None]) -> None:
         """There is no commit that could fail."""

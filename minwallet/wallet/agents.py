@@ -5,6 +5,8 @@ from typing import assert_never
 from pydantic_core import to_json
 
 from minwallet.storage.base import Agent, GameList, Store
+from minwallet.wallet import documents
+from minwallet.wallet.decline import Decline, Why
 from minwallet.wallet.requests import (
     AgentAdd,
     AgentList,
@@ -18,10 +20,6 @@ from minwallet.wallet.requests import (
 from minwallet.wallet.service import Wallet
 
 
-class Decline(Exception):
-    """Ends a request early; the desk turns it into a value. One reason an argument."""
-
-
 async def perform(wallet: Wallet, request: AgentRequest) -> Reply:
     """Carry the request out, or raise Decline. May raise StoreFault."""
     store = wallet.store
@@ -31,9 +29,9 @@ async def perform(wallet: Wallet, request: AgentRequest) -> Reply:
         case AgentSet():
             return await _set(wallet, request)
         case AgentShow():
-            return _settings(await find_agent(store, request.name))
+            return documents.agent_settings(await find_agent(store, request.name))
         case AgentList():
-            return {"agents": [_agent(agent) for agent in await store.list_agents()]}
+            return {"agents": [documents.agent(agent) for agent in await store.list_agents()]}
         case GamesKeep():
             agent = await find_agent(store, request.agent)
             games = to_json([game._asdict() for game in request.games]).decode()
@@ -50,7 +48,7 @@ async def find_agent(store: Store, name: str) -> Agent:
     for agent in await store.list_agents():
         if agent.name == name:
             return agent
-    raise Decline(f"there is no agent {name}; see: minwallet agent list")
+    raise Decline(f"there is no agent {name}; see: minwallet agent list", why=Why.NOT_FOUND)
 
 
 async def _add(wallet: Wallet, request: AgentAdd) -> Reply:
@@ -59,21 +57,22 @@ async def _add(wallet: Wallet, request: AgentAdd) -> Reply:
     if agent is None:
         raise Decline(
             f"another agent has the name {request.name}, the wallet token {wallet_token}"
-            f"{f' or the host id {request.host_id}' if request.host_id else ''}; see: minwallet agent list"
+            f"{f' or the host id {request.host_id}' if request.host_id else ''}; see: minwallet agent list",
+            why=Why.TAKEN,
         )
-    return _agent(agent)
+    return documents.agent(agent)
 
 
 async def _set(wallet: Wallet, request: AgentSet) -> Reply:
     agent = await find_agent(wallet.store, request.name)
     given = request.model_dump(exclude={"do", "name"}, exclude_none=True)
     if not given:
-        return _settings(agent)
+        return documents.agent_settings(agent)
     changed = await wallet.store.change_agent(agent.agent_id, {name: value or None for name, value in given.items()})
     if changed is None:
-        raise Decline("another agent has this wallet token or host id; see: minwallet agent list")
+        raise Decline("another agent has this wallet token or host id; see: minwallet agent list", why=Why.TAKEN)
     wallet.forget_bearers()
-    return _settings(changed)
+    return documents.agent_settings(changed)
 
 
 async def _keep_report(store: Store, request: ReportKeep) -> Reply:
@@ -81,11 +80,3 @@ async def _keep_report(store: Store, request: ReportKeep) -> Reply:
     if not await store.keep_report(agent.agent_id, request.sheet):
         raise Decline(f"another command is pulling the report of agent {agent.name}; wait for it, or pull again")
     return {"kept": len(request.sheet.rows)}
-
-
-def _agent(agent: Agent) -> Reply:
-    return {"name": agent.name, "wallet_token": agent.wallet_token, "host_id": agent.host_id}
-
-
-def _settings(agent: Agent) -> Reply:
-    return {name: value for name, value in agent._asdict().items() if name != "agent_id"}

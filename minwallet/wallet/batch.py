@@ -27,10 +27,14 @@ class _Waiting(NamedTuple):
 
 
 class BatchWriter:
-    """`submit` an order, await its future. The caller sees to it that no player has two orders waiting at once."""
+    """`submit` an order, await its future. The caller sees to it that no player has two orders waiting at once.
 
-    def __init__(self, store: Store, clock_ms: Callable[[], int]) -> None:
+    `committed` is called after every commit.
+    """
+
+    def __init__(self, store: Store, clock_ms: Callable[[], int], committed: Callable[[], None]) -> None:
         self._store = store
+        self._committed = committed
         self._clock_ms = clock_ms
         self._waiting: list[_Waiting] = []
         self._task: asyncio.Task[None] | None = None
@@ -80,6 +84,7 @@ class BatchWriter:
         except Exception as fault:
             _fail(batch, fault)
         else:
+            self._committed()
             for waiting, outcome in zip(batch, outcomes, strict=True):
                 waiting.settled()
                 if not waiting.future.done():

@@ -1,6 +1,8 @@
 """What an operator can ask for, and the shapes of it: checked once, for the command line and the server alike."""
 
 import re
+from collections.abc import Mapping
+from enum import StrEnum
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
@@ -16,7 +18,17 @@ PlayerId = Annotated[str, Field(pattern=r"^[A-Za-z0-9_.@-]{1,40}$")]
 Currency = Annotated[str, Field(pattern=r"^[A-Z0-9]{3,10}$")]
 Token = Annotated[str, Field(pattern=rf"^{TOKEN.pattern}$")]
 Cents = Annotated[int, Field(ge=0, le=MAX_CENTS)]
+Reason = Annotated[str, Field(pattern=r"^[^\x00-\x1f\x7f]{0,200}$")]
+Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]{1,40}$")]
 Reference = Annotated[str, Field(pattern=r"^[!-~](?:[ -~]{0,62}[!-~])?$")]
+
+
+class Scope(StrEnum):
+    """What a key may do: look, or change things too."""
+
+    READ = "read"
+    WRITE = "write"
+
 
 LONGEST_ADDRESS = 500
 
@@ -78,6 +90,16 @@ class PlayerList(_Request):
     agent: AgentName
 
 
+class PlayerSearch(_Request):
+    """Players whose id has `text` in it, in order, after the id `after`."""
+
+    do: Literal["player_search"] = "player_search"
+    agent: AgentName
+    text: Annotated[str, Field(max_length=40)] = ""
+    after: Annotated[str, Field(max_length=40)] = ""
+    limit: Annotated[int, Field(ge=1, le=1000)] = 50
+
+
 class PlayerShow(_Request):
     do: Literal["player_show"] = "player_show"
     agent: AgentName
@@ -101,6 +123,7 @@ class Transfer(_Request):
     amount: Annotated[int, Field(gt=0, le=MAX_CENTS)]
     bonus: bool = False
     reference: Reference
+    reason: Reason = ""
 
 
 class SessionOpen(_Request):
@@ -120,6 +143,15 @@ class SessionList(_Request):
 class SessionRevoke(_Request):
     do: Literal["session_revoke"] = "session_revoke"
     token: Token
+
+
+class SessionEnd(_Request):
+    """Revoke the session of this number, as a list of the player's sessions has it."""
+
+    do: Literal["session_end"] = "session_end"
+    agent: AgentName
+    player_id: PlayerId
+    session: Annotated[int, Field(ge=1, le=MAX_CENTS)]
 
 
 class SeedRow(_Request):
@@ -168,31 +200,59 @@ class ReportKeep(_Request):
     sheet: ReportSheet
 
 
+class KeyAdd(_Request):
+    """A key of the admin API; without an agent it reaches all of them."""
+
+    do: Literal["key_add"] = "key_add"
+    name: Name
+    scope: Scope
+    agent: AgentName | None = None
+
+
+class KeyList(_Request):
+    do: Literal["key_list"] = "key_list"
+
+
+class KeyRevoke(_Request):
+    do: Literal["key_revoke"] = "key_revoke"
+    name: Name
+
+
+class AdminLink(_Request):
+    """A link that signs somebody in to the back office, once."""
+
+    do: Literal["admin_link"] = "admin_link"
+    name: Name = "admin"
+
+
+OfficeRequest = KeyAdd | KeyList | KeyRevoke | AdminLink
+
 AgentRequest = AgentAdd | AgentSet | AgentShow | AgentList | GamesKeep | ReportKeep
 
-Request = (
-    AgentRequest
-    | PlayerAdd
+PeopleRequest = (
+    PlayerAdd
     | PlayerList
+    | PlayerSearch
     | PlayerShow
     | PlayerSetStatus
-    | Transfer
     | SessionOpen
     | SessionList
     | SessionRevoke
+    | SessionEnd
     | Seed
-    | LedgerRead
-    | RecordedShow
 )
 
+Request = AgentRequest | OfficeRequest | PeopleRequest | Transfer | LedgerRead | RecordedShow
 
-Reply = dict[str, Any]
+
+Reply = Mapping[str, Any]
 """What is answered, as JSON."""
 
 
 class Envelope(BaseModel):
-    """How a request travels to the running server."""
+    """How a request travels to the running server, and who asks."""
 
+    actor: str
     request: Annotated[Request, Field(discriminator="do")]
 
 
@@ -208,6 +268,9 @@ SHAPES = {
     "game_url": "an address such as https://games.example.com/play",
     "seq": "the number of an entry, as the ledger shows it",
     "reference": "1 to 64 printable ASCII symbols, beginning and ending with none that is a space",
+    "reason": "at most 200 symbols on one line",
+    "scope": "read or write",
+    "session": "the number of a session, as the list of the player's sessions shows it",
     "ttl_s": "between 1s and 100 years",
     "limit": "between 1 and 1,000,000",
     "amount": "more than 0 and at most 92233720368547758.07",

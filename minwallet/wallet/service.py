@@ -9,13 +9,13 @@ The invariants that live here:
 import asyncio
 import time
 from collections.abc import Callable
-from datetime import UTC, datetime
 from functools import partial
 
 from minwallet.ledger.commands import Command, Question
 from minwallet.ledger.outcomes import Outcome, Stranger
 from minwallet.storage.base import Bearer, Order, Store
 from minwallet.wallet.batch import BatchWriter
+from minwallet.wallet.feed import News
 from minwallet.wallet.locks import PlayerLocks
 from minwallet.wallet.sessions import Sessions
 
@@ -23,13 +23,6 @@ from minwallet.wallet.sessions import Sessions
 def clock_ms() -> int:
     """Now, in ms since 1970 UTC."""
     return time.time_ns() // 1_000_000
-
-
-def time_text(ms: int | None) -> str | None:
-    """ISO 8601 in UTC; None for what never comes."""
-    if ms is None:
-        return None
-    return datetime.fromtimestamp(ms / 1000, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 class Wallet:
@@ -40,7 +33,8 @@ class Wallet:
         self.clock_ms = clock_ms
         self.locks = PlayerLocks()
         self._sessions = Sessions(store)
-        self._batch = BatchWriter(store, clock_ms)
+        self.news = News()
+        self._batch = BatchWriter(store, clock_ms, self.news.tell)
 
     async def call(
         self,

@@ -12,7 +12,8 @@ from starlette.responses import JSONResponse
 from starlette.routing import Route
 
 from minwallet.storage.base import StoreFault
-from minwallet.wallet.desk import Declined, perform
+from minwallet.wallet.decline import Declined
+from minwallet.wallet.desk import perform
 from minwallet.wallet.requests import Envelope, explain
 from minwallet.wallet.service import Wallet
 
@@ -30,7 +31,7 @@ def routes(wallet: Wallet, port: int, key: str) -> list[Route]:
             return JSONResponse({"detail": "Not Found"}, 404)
         try:
             envelope = Envelope.model_validate_json(await request.body())
-            reply = await perform(wallet, envelope.request)
+            reply = await perform(wallet, envelope.request, envelope.actor)
         except ValidationError as error:
             return JSONResponse({"declined": [explain(error)]}, 422)
         except StoreFault as fault:

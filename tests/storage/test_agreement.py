@@ -25,6 +25,7 @@ from minwallet.ledger.commands import (
 )
 from minwallet.ledger.money import MAX_CENTS
 from minwallet.storage.base import Opening, Order, PlayerStatus, Store
+from minwallet.storage.views import Filter
 from minwallet.wallet.sessions import hash_token, new_session
 from tests.storage.shelf import NOW, VELA, WALLET_V2, open_store, operator, order
 
@@ -73,6 +74,24 @@ def batches(draw: st.DrawFn) -> list[Order]:
     return batch
 
 
+def filters(now_ms: int) -> st.SearchStrategy[Filter]:
+    """Everything that can be asked for, mostly one or two things at once."""
+    times = st.none() | st.integers(NOW - 1, now_ms + 1)
+    choices = {
+        "agent": ["default", "two", "nobody"],
+        "player_id": ["ann", "bob"],
+        "currency": ["USD", "EUR"],
+        "protocol": [WALLET_V2, VELA, "operator", "opening"],
+        "kind": ["bet", "win", "cancel"],
+        "state": ["applied", "refused", "orphan"],
+        "game": ["1012"],
+        "round": ["1", "2"],
+        "id": ["1", "2"],
+    }
+    some = {name: st.sampled_from([None, None, None, *values]) for name, values in choices.items()}
+    return st.builds(Filter, **some, since_ms=times, until_ms=times)
+
+
 class Agreement(RuleBasedStateMachine):
     """Each rule does one thing to both stores and compares what comes of it."""
 
@@ -118,6 +137,31 @@ class Agreement(RuleBasedStateMachine):
         token_hash = hash_token(f"token{number}")
         assert [self._run(store.revoke_session(token_hash, self.now_ms)) for store in self.stores] == [number < 4] * 2
 
+    @rule(limit=st.integers(1, 5))
+    def sum_up(self, limit: int) -> None:
+        for store in self.stores:
+            self._run(store.sum_up(limit))
+
+    @rule(data=st.data(), limit=st.integers(1, 4), before=st.none() | st.integers(1, 20))
+    def look_for(self, data: st.DataObject, limit: int, before: int | None) -> None:
+        """A page is the same whatever way the engine has to it; only where nothing is left may a `next` differ."""
+        wanted = data.draw(filters(self.now_ms))
+        after = before or 0
+        by_memory, by_sqlite = (self._run(store.read_page(wanted, before, limit)) for store in self.stores)
+        assert by_sqlite == by_memory
+        by_memory, by_sqlite = (self._run(store.read_news(wanted, after, limit)) for store in self.stores)
+        assert by_sqlite == by_memory
+        agent = wanted.agent
+        by_memory, by_sqlite = (self._run(store.read_open_bets(agent, before, limit)) for store in self.stores)
+        assert by_sqlite == by_memory
+
+    @invariant()
+    def no_money_is_made_or_lost(self) -> None:
+        """And every engine says so, however much of the ledger is added up yet."""
+        by_memory, by_sqlite = (self._run(store.read_holdings()) for store in self.stores)
+        assert by_sqlite == by_memory
+        assert all(holding.is_right for holding in by_sqlite)
+
     @invariant()
     def players_are_alike(self) -> None:
         by_memory, by_sqlite = (self._run(_people(store)) for store in self.stores)
@@ -126,6 +170,8 @@ class Agreement(RuleBasedStateMachine):
     def teardown(self) -> None:
         try:
             by_memory, by_sqlite = (self._run(_history(store)) for store in self.stores)
+            assert by_sqlite == by_memory
+            by_memory, by_sqlite = (self._run(_sums(store)) for store in self.stores)
             assert by_sqlite == by_memory
         finally:
             for store in self.stores:
@@ -137,6 +183,12 @@ class Agreement(RuleBasedStateMachine):
 async def _people(store: Store) -> list[object]:
     sessions = [await store.list_sessions(player) for player in PLAYERS]
     return [await store.list_players("default"), await store.list_players("two"), sessions]
+
+
+async def _sums(store: Store) -> list[object]:
+    while await store.sum_up(7):
+        continue
+    return [await store.read_totals(0, 30_000, agent) for agent in (None, "default")] + [await store.read_minutes(0)]
 
 
 async def _history(store: Store) -> list[object]:

@@ -129,9 +129,39 @@ def test_sessions_are_listed_newest_first(store: Store, run: Run) -> None:
     run(store.add_session(2, new_session("second_token", NOW + 10), NOW + 1))
     run(store.add_session(3, new_session("bobs_token", None), NOW + 2))
     assert run(store.list_sessions(ann.player_key)) == [
-        SessionRow("sec…", "EUR", NOW + 1, NOW + 10, None),
-        SessionRow("fi…", "USD", NOW, None, None),
+        SessionRow(2, "sec…", "EUR", NOW + 1, NOW + 10, None),
+        SessionRow(1, "fi…", "USD", NOW, None, None),
     ]
+    assert [row.hint for row in run(store.list_sessions(ann.player_key, 1))] == ["sec…"]
+
+
+def test_a_session_is_revoked_by_its_number_as_well(store: Store, run: Run) -> None:
+    """Where it is this player's; whoever has its token is then as gone as by the token."""
+    ann, bob = run(players(store, opening("ann", token="t1"), opening("bob", token="t2")))
+    assert run(store.revoke_session_of(bob.player_key, 1, NOW + 1)) is False
+    assert run(store.revoke_session_of(ann.player_key, 7, NOW + 1)) is False
+    assert [row.revoked_at_ms for row in run(store.list_sessions(ann.player_key))] == [None]
+    assert run(store.revoke_session_of(ann.player_key, 1, NOW + 1)) is True
+    assert run(store.revoke_session_of(ann.player_key, 1, NOW + 2)) is True
+    assert [row.revoked_at_ms for row in run(store.list_sessions(ann.player_key))] == [NOW + 1]
+
+
+def test_players_are_found_by_a_part_of_their_id(store: Store, run: Run) -> None:
+    """Whatever its case, in order, page by page, and of this agent only; no symbol of the text is special."""
+    run(store.add_agent("other", "t", None, NOW))
+    names = ["anna", "Hanna", "bob", "an_a"]
+    run(players(store, *(opening(name) for name in names), opening("anna", agent="other")))
+
+    def found(text: str, after: str = "", limit: int = 9) -> list[str]:
+        return [player.player_id for player in run(store.search_players("default", text, after, limit))]
+
+    assert found("") == ["Hanna", "an_a", "anna", "bob"]
+    assert found("ANN") == ["Hanna", "anna"]
+    assert found("n_a") == ["an_a"]
+    assert found("%") == []
+    assert found("", limit=2) == ["Hanna", "an_a"]
+    assert found("", after="an_a") == ["anna", "bob"]
+    assert run(store.search_players("nobody", "", "", 9)) == []
 
 
 def test_a_session_is_revoked_once(store: Store, run: Run) -> None:

@@ -86,8 +86,8 @@ def test_a_reply_is_durable() -> None:
 def test_the_reader_only_reads(store: SqliteStore, run: Run) -> None:
     """Whatever is run on it."""
     with pytest.raises(StoreFault, match="readonly"):
-        run(store._reader.run(lambda db: db.execute("UPDATE accounts SET cash = 5")))
-    assert run(store._reader.run(lambda db: db.execute("PRAGMA query_only").fetchone())) == (1,)
+        run(store._viewer.run(lambda db: db.execute("UPDATE accounts SET cash = 5")))
+    assert run(store._viewer.run(lambda db: db.execute("PRAGMA query_only").fetchone())) == (1,)
 
 
 def test_two_orders_of_one_account_in_a_batch_are_refused(store: SqliteStore, run: Run) -> None:
@@ -175,11 +175,11 @@ def test_a_store_beside_nobody_needs_a_file(db: Path, run: Run) -> None:
 
 def test_an_audit_page_is_of_one_moment(store: SqliteStore, run: Run) -> None:
     """A reader that has begun does not see what is committed meanwhile, and the writer does not wait for it."""
-    run(store._reader.run(lambda db: db.execute("BEGIN")))
+    run(store._viewer.run(lambda db: db.execute("BEGIN")))
     assert run(store.count_entries()) == 2
     run(store.apply([operator(Deposit("r", 1), 1)], NOW))
     assert run(store.count_entries()) == 2
-    run(store._reader.run(lambda db: db.execute("COMMIT")))
+    run(store._viewer.run(lambda db: db.execute("COMMIT")))
     assert run(store.count_entries()) == 3
 
 

@@ -1,4 +1,7 @@
-"""The store over one SQLite file: a connection that writes and checkpoints, and one that only reads."""
+"""The store over one SQLite file: a connection that writes and checkpoints, and two that only read.
+
+Providers' questions are read on one, what people look at on the other, so that no page makes a game wait.
+"""
 
 import sqlite3
 from collections.abc import Callable, Mapping, Sequence
@@ -27,7 +30,8 @@ from minwallet.storage.base import (
     SessionRow,
     StoreFault,
 )
-from minwallet.storage.sqlite import batch, records, reports
+from minwallet.storage.office import Action, Admin, ApiKey, NewKey, Numbered, SignIn
+from minwallet.storage.sqlite import batch, office, records, reports, totals, views
 from minwallet.storage.sqlite.connection import (
     Connection,
     check_exists,
@@ -38,6 +42,7 @@ from minwallet.storage.sqlite.connection import (
     migrate,
     transaction,
 )
+from minwallet.storage.views import Filter, Heading, Holding, Minute, Page, Total
 
 T = TypeVar("T")
 
@@ -54,8 +59,9 @@ class SqliteStore:
 
     sqlite_version = sqlite3.sqlite_version
 
-    def __init__(self, reader: Connection, writer: Connection | None) -> None:
+    def __init__(self, reader: Connection, viewer: Connection, writer: Connection | None) -> None:
         self._reader = reader
+        self._viewer = viewer
         self._writer = writer
         self.broken: OutcomeUnknown | None = None
         self._stop: Callable[[], None] = lambda: None
@@ -72,24 +78,29 @@ class SqliteStore:
         await writer.prepare(path, partial(migrate, path=path))
         if check:
             await writer.prepare(path, partial(check_pages, path=path))
+        opened = [writer]
         try:
-            reader = await connect(path)
+            for _ in range(2):
+                opened.append(await connect(path))
+                await opened[-1].run(lambda db: db.execute("PRAGMA query_only = 1"))
         except BaseException:
-            await writer.close()
+            for connection in reversed(opened):
+                await connection.close()
             raise
-        await reader.run(lambda db: db.execute("PRAGMA query_only = 1"))
-        return cls(reader, writer)
+        return cls(opened[1], opened[2], writer)
 
     @classmethod
     async def open_read_only(cls, path: Path) -> Self:
         """A store that only reads, for a process that does not own the file."""
         check_place(path)
         check_exists(path)
-        return cls(await connect(path, read_only=True), None)
+        reader = await connect(path, read_only=True)
+        return cls(reader, reader, None)
 
     async def close(self) -> None:
         """The writer last: whoever closes last empties the write-ahead log."""
-        await self._reader.close()
+        for reader in {self._reader, self._viewer}:
+            await reader.close()
         if self._writer:
             await self._writer.close()
 
@@ -112,7 +123,7 @@ class SqliteStore:
         return await self._write(lambda db: records.change_agent(db, agent_id, changes))
 
     async def list_agents(self) -> list[Agent]:
-        return await self._reader.run(records.list_agents)
+        return await self._viewer.run(records.list_agents)
 
     async def open_accounts(self, openings: Sequence[Opening], now_ms: int) -> Opened:
         def work(db: sqlite3.Connection) -> Opened:
@@ -127,10 +138,13 @@ class SqliteStore:
             return unwanted.opened
 
     async def list_players(self, agent: str) -> list[Player]:
-        return await self._reader.run(lambda db: records.read_players(db, agent))
+        return await self._viewer.run(lambda db: records.read_players(db, agent))
+
+    async def search_players(self, agent: str, text: str, after: str, limit: int) -> list[Player]:
+        return await self._viewer.run(lambda db: records.search_players(db, agent, text, after, limit))
 
     async def find_player(self, agent: str, player_id: str) -> Player | None:
-        found = await self._reader.run(lambda db: records.read_players(db, agent, player_id))
+        found = await self._viewer.run(lambda db: records.read_players(db, agent, player_id))
         return found[0] if found else None
 
     async def set_player_status(self, player_key: int, status: PlayerStatus) -> None:
@@ -139,23 +153,26 @@ class SqliteStore:
     async def add_session(self, account_id: int, session: NewSession, now_ms: int) -> None:
         await self._write(lambda db: records.add_session(db, account_id, session, now_ms))
 
-    async def list_sessions(self, player_key: int) -> list[SessionRow]:
-        return await self._reader.run(lambda db: records.list_sessions(db, player_key))
+    async def list_sessions(self, player_key: int, limit: int | None = None) -> list[SessionRow]:
+        return await self._viewer.run(lambda db: records.list_sessions(db, player_key, limit))
 
     async def revoke_session(self, token_hash: bytes, now_ms: int) -> bool:
         return await self._write(lambda db: records.revoke_session(db, token_hash, now_ms))
 
+    async def revoke_session_of(self, player_key: int, session_id: int, now_ms: int) -> bool:
+        return await self._write(lambda db: records.revoke_session_of(db, player_key, session_id, now_ms))
+
     async def read_entries(self, account_ids: Sequence[int], limit: int) -> list[Entry]:
-        return await self._reader.run(lambda db: records.read_entries(db, account_ids, limit))
+        return await self._viewer.run(lambda db: records.read_entries(db, account_ids, limit))
 
     async def read_audit_page(self, after_seq: int, limit: int) -> AuditPage:
-        return await self._reader.run(lambda db: records.read_audit_page(db, after_seq, limit))
+        return await self._viewer.run(lambda db: records.read_audit_page(db, after_seq, limit))
 
     async def count_entries(self) -> int:
-        return await self._reader.run(records.count_entries)
+        return await self._viewer.run(records.count_entries)
 
     async def find_recorded(self, seq: int) -> Recorded | None:
-        return await self._reader.run(lambda db: records.find_recorded(db, seq))
+        return await self._viewer.run(lambda db: records.find_recorded(db, seq))
 
     async def prune_journal(self, before_ms: int, limit: int) -> int:
         return await self._write(lambda db: records.prune_journal(db, before_ms, limit))
@@ -164,22 +181,87 @@ class SqliteStore:
         await self._write(lambda db: reports.keep_games(db, agent_id, games))
 
     async def find_games(self, agent_id: int) -> GameList | None:
-        return await self._reader.run(lambda db: reports.find_games(db, agent_id))
+        return await self._viewer.run(lambda db: reports.find_games(db, agent_id))
 
     async def keep_report(self, agent_id: int, sheet: ReportSheet) -> bool:
         return await self._write(lambda db: reports.keep_report(db, agent_id, sheet))
 
     async def find_report_mark(self, agent_id: int) -> ReportMark:
-        return await self._reader.run(lambda db: reports.find_report_mark(db, agent_id))
+        return await self._viewer.run(lambda db: reports.find_report_mark(db, agent_id))
 
     async def read_reported(self, agent_id: int, after: str, limit: int) -> list[Reported]:
-        return await self._reader.run(lambda db: reports.read_reported(db, agent_id, after, limit))
+        return await self._viewer.run(lambda db: reports.read_reported(db, agent_id, after, limit))
 
     async def read_tickets(self, agent_id: int, protocol: str, after: str, limit: int) -> list[Ticket]:
-        return await self._reader.run(lambda db: reports.read_tickets(db, agent_id, protocol, after, limit))
+        return await self._viewer.run(lambda db: reports.read_tickets(db, agent_id, protocol, after, limit))
 
     async def read_orphans(self, agent_id: int) -> list[Ticket]:
-        return await self._reader.run(lambda db: reports.read_orphans(db, agent_id))
+        return await self._viewer.run(lambda db: reports.read_orphans(db, agent_id))
+
+    async def read_page(self, wanted: Filter, before: int | None, limit: int) -> Page:
+        return await self._viewer.run(lambda db: views.read_page(db, wanted, before, limit))
+
+    async def read_news(self, wanted: Filter, after: int, limit: int) -> Page:
+        return await self._viewer.run(lambda db: views.read_news(db, wanted, after, limit))
+
+    async def read_open_bets(self, agent: str | None, before: int | None, limit: int) -> Page:
+        return await self._viewer.run(lambda db: views.read_open_bets(db, agent, before, limit))
+
+    async def sum_up(self, limit: int) -> int:
+        if await self._viewer.run(totals.is_summed_up):
+            return 0
+        return await self._write(lambda db: totals.sum_up(db, limit))
+
+    async def read_totals(self, since_day: int, until_day: int, agent: str | None) -> list[tuple[Heading, Total]]:
+        return await self._viewer.run(lambda db: totals.read_totals(db, since_day, until_day, agent))
+
+    async def read_minutes(self, since_ms: int) -> list[Minute]:
+        return await self._viewer.run(lambda db: totals.read_minutes(db, since_ms))
+
+    async def read_holdings(self) -> list[Holding]:
+        return await self._viewer.run(totals.read_holdings)
+
+    async def add_key(self, key: NewKey, now_ms: int) -> bool:
+        return await self._write(lambda db: office.add_key(db, key, now_ms))
+
+    async def find_key(self, key_hash: bytes) -> ApiKey | None:
+        return await self._viewer.run(lambda db: office.find_key(db, key_hash))
+
+    async def list_keys(self) -> list[ApiKey]:
+        return await self._viewer.run(office.list_keys)
+
+    async def revoke_key(self, name: str, now_ms: int) -> bool:
+        return await self._write(lambda db: office.revoke_key(db, name, now_ms))
+
+    async def keep_admin(self, admin: Admin, now_ms: int) -> None:
+        await self._write(lambda db: office.keep_admin(db, admin, now_ms))
+
+    async def list_admins(self) -> list[Admin]:
+        return await self._viewer.run(office.list_admins)
+
+    async def add_sign_in(self, token_hash: bytes, sign_in: SignIn, *, is_link: bool, now_ms: int) -> None:
+        await self._write(lambda db: office.add_sign_in(db, token_hash, sign_in, is_link=is_link, now_ms=now_ms))
+
+    async def find_sign_in(self, token_hash: bytes, now_ms: int) -> SignIn | None:
+        return await self._viewer.run(lambda db: office.find_sign_in(db, token_hash, now_ms))
+
+    async def take_link(self, token_hash: bytes, now_ms: int) -> str | None:
+        return await self._write(lambda db: office.take_link(db, token_hash, now_ms))
+
+    async def end_sign_in(self, token_hash: bytes) -> None:
+        await self._write(lambda db: office.end_sign_in(db, token_hash))
+
+    async def end_sign_ins(self, admin: str) -> None:
+        await self._write(lambda db: office.end_sign_ins(db, admin))
+
+    async def has_signed_in(self) -> bool:
+        return await self._viewer.run(office.has_signed_in)
+
+    async def add_action(self, action: Action) -> None:
+        await self._write(lambda db: office.add_action(db, action))
+
+    async def list_actions(self, before: int | None, limit: int) -> list[Numbered]:
+        return await self._viewer.run(lambda db: office.list_actions(db, before, limit))
 
     async def _write(self, work: Callable[[sqlite3.Connection], T]) -> T:
         def in_transaction(db: sqlite3.Connection) -> T:

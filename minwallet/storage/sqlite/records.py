@@ -118,6 +118,15 @@ def read_players(db: sqlite3.Connection, agent: str, player_id: str | None = Non
     ]
 
 
+def search_players(db: sqlite3.Connection, agent: str, text: str, after: str, limit: int) -> list[Player]:
+    found = db.execute(
+        "SELECT p.player_id FROM players AS p JOIN agents AS g USING (agent_id)"
+        " WHERE g.name = ? AND p.player_id > ? AND instr(lower(p.player_id), lower(?)) ORDER BY 1 LIMIT ?",
+        (agent, after, text, limit),
+    ).fetchall()
+    return [player for (player_id,) in found for player in read_players(db, agent, player_id)]
+
+
 def set_player_status(db: sqlite3.Connection, player_key: int, status: PlayerStatus) -> None:
     db.execute("UPDATE players SET status = ? WHERE player_key = ?", (status, player_key))
 
@@ -129,14 +138,14 @@ def add_session(db: sqlite3.Connection, account_id: int, session: NewSession, no
     )
 
 
-def list_sessions(db: sqlite3.Connection, player_key: int) -> list[SessionRow]:
+def list_sessions(db: sqlite3.Connection, player_key: int, limit: int | None) -> list[SessionRow]:
     return [
         SessionRow(*row)
         for row in db.execute(
-            "SELECT s.hint, a.currency, s.created_at_ms, s.expires_at_ms, s.revoked_at_ms"
+            "SELECT s.session_id, s.hint, a.currency, s.created_at_ms, s.expires_at_ms, s.revoked_at_ms"
             "  FROM sessions AS s JOIN accounts AS a USING (account_id)"
-            " WHERE a.player_key = ? ORDER BY s.session_id DESC",
-            (player_key,),
+            " WHERE a.player_key = ? ORDER BY s.session_id DESC LIMIT coalesce(?, -1)",
+            (player_key, limit),
         )
     ]
 
@@ -145,6 +154,16 @@ def revoke_session(db: sqlite3.Connection, token_hash: bytes, now_ms: int) -> bo
     return bool(
         db.execute(
             "UPDATE sessions SET revoked_at_ms = coalesce(revoked_at_ms, ?) WHERE token_hash = ?", (now_ms, token_hash)
+        ).rowcount
+    )
+
+
+def revoke_session_of(db: sqlite3.Connection, player_key: int, session_id: int, now_ms: int) -> bool:
+    return bool(
+        db.execute(
+            "UPDATE sessions SET revoked_at_ms = coalesce(revoked_at_ms, ?) WHERE session_id = ?"
+            " AND account_id IN (SELECT account_id FROM accounts WHERE player_key = ?)",
+            (now_ms, session_id, player_key),
         ).rowcount
     )
 

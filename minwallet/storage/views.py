@@ -1,0 +1,158 @@
+"""What people look at: pages of the ledger, what it adds up to, and players by name. Nothing here moves money.
+
+What the ledger adds up to is kept in a table that follows the ledger (`sum_up`): rows are never changed, so what was
+added up once stays right, and it can always be added up anew.
+"""
+
+from collections.abc import Sequence
+from typing import NamedTuple, Protocol, Self, assert_never
+
+from minwallet.ledger.audit import Owner
+from minwallet.ledger.entries import Entry, Kind, State
+
+
+class Filter(NamedTuple):
+    """Which rows are wanted: those that agree with everything that is not None; `since_ms` ≤ time < `until_ms`."""
+
+    agent: str | None = None
+    player_id: str | None = None
+    currency: str | None = None
+    protocol: str | None = None
+    kind: str | None = None
+    state: str | None = None
+    game: str | None = None
+    round: str | None = None
+    id: str | None = None
+    since_ms: int | None = None
+    until_ms: int | None = None
+
+    def admits(self, entry: Entry, owner: Owner) -> bool:
+        """Whether this row is wanted."""
+        has = (*owner, entry.protocol, entry.kind, entry.state, entry.game, entry.round, entry.id)
+        asked = (self.agent, self.player_id, self.currency, *self[3:9])
+        return (
+            all(want in (None, value) for want, value in zip(asked, has, strict=True))
+            and (self.since_ms is None or entry.at_ms >= self.since_ms)
+            and (self.until_ms is None or entry.at_ms < self.until_ms)
+        )
+
+
+class Listed(NamedTuple):
+    """A row of the ledger, and whose it is."""
+
+    entry: Entry
+    owner: Owner
+
+
+class Page(NamedTuple):
+    """Some rows, and the `seq` to go on from; None where there are no more.
+
+    Looking for what is rare ends after so many rows, so a page may be short, or empty, and still have a `next`.
+    """
+
+    rows: list[Listed]
+    next: int | None
+
+
+class Heading(NamedTuple):
+    """What a sum is of. `day` counts days since 1970 UTC; `game` is "" where there is none."""
+
+    day: int
+    agent: str
+    currency: str
+    protocol: str
+    game: str
+
+
+class Total(NamedTuple):
+    """What the rows under one heading add up to, in cents but for the three counts.
+
+    Bets and what they staked, wins and what they paid, cancels and what they gave back, what the operator moved in and
+    out; `moved` is by how much all of the rows changed balances.
+    """
+
+    bets: int = 0
+    staked: int = 0
+    wins: int = 0
+    paid: int = 0
+    refunds: int = 0
+    refunded: int = 0
+    deposited: int = 0
+    withdrawn: int = 0
+    moved: int = 0
+
+    def plus(self, other: "Total") -> "Total":
+        return Total(*(mine + theirs for mine, theirs in zip(self, other, strict=True)))
+
+    @classmethod
+    def of(cls, kind: Kind, state: State, *, rows: int, stake: int, payout: int, moved: int) -> Self:
+        """What so many rows of one kind and state add up to, whose stakes, payouts and changes add up to these."""
+        if state in (State.REFUSED, State.CLOSED):
+            return cls()
+        match kind:
+            case Kind.BET:
+                return cls(bets=rows, staked=stake, moved=moved)
+            case Kind.WIN:
+                return cls(wins=rows, paid=payout, moved=moved)
+            case Kind.BETWIN:
+                return cls(bets=rows, staked=stake, wins=rows, paid=payout, moved=moved)
+            case Kind.CANCEL:
+                return cls(refunds=rows, refunded=moved, moved=moved)
+            case Kind.DEPOSIT:
+                return cls(deposited=moved, moved=moved)
+            case Kind.WITHDRAW:
+                return cls(withdrawn=-moved, moved=moved)
+            case _:
+                assert_never(kind)
+
+    @property
+    def ggr(self) -> int:
+        """Gross gaming revenue: what players staked, less what they won and got back."""
+        return self.staked - self.paid - self.refunded
+
+
+class Holding(NamedTuple):
+    """What all players hold in one currency, and what all rows of the ledger in it add up to, at the same moment."""
+
+    currency: str
+    accounts: int
+    cash: int
+    bonus: int
+    entries: int
+
+    @property
+    def is_right(self) -> bool:
+        """No money was made or lost: the balances are what the rows say."""
+        return self.cash + self.bonus == self.entries
+
+
+class Minute(NamedTuple):
+    """How many bets were taken in the minute that began at `at_ms`."""
+
+    at_ms: int
+    bets: int
+
+
+class Views(Protocol):
+    """What a store shows. Every method may raise StoreFault."""
+
+    async def read_page(self, wanted: Filter, before: int | None, limit: int) -> Page:
+        """The rows that are wanted, newest first, from before the row `before` or from the newest on."""
+
+    async def read_news(self, wanted: Filter, after: int, limit: int) -> Page:
+        """The rows that are wanted, oldest first, after the row `after`; `next` is how far was looked, never None."""
+
+    async def read_open_bets(self, agent: str | None, before: int | None, limit: int) -> Page:
+        """Bets that took money, were not called off, and whose round was not won since; newest first."""
+
+    async def sum_up(self, limit: int) -> int:
+        """Add up the next rows, so many at the most; how many it were."""
+
+    async def read_totals(self, since_day: int, until_day: int, agent: str | None) -> Sequence[tuple[Heading, Total]]:
+        """What was added up, for the days from `since_day` to before `until_day`, in order of the heading."""
+
+    async def read_minutes(self, since_ms: int) -> list[Minute]:
+        """The minutes since then in which anything happened, as far as it was added up, in order of time."""
+
+    async def read_holdings(self) -> list[Holding]:
+        """What there is in each currency, at this moment."""

@@ -1,0 +1,292 @@
+"""The JSON shapes that people and scripts rely on, the same from the command line and the admin API.
+
+Amounts are cents, times ISO 8601 in UTC. None stands for what there is not.
+"""
+
+from datetime import UTC, datetime
+
+from typing_extensions import TypedDict  # pydantic reads only this one's before Python 3.12
+
+from minwallet.ledger.entries import Entry
+from minwallet.storage.base import Agent, Player, Recorded, SessionRow
+from minwallet.storage.office import ApiKey, Numbered
+from minwallet.storage.views import Heading, Holding, Listed, Total
+
+
+class Account(TypedDict):
+    currency: str
+    cash: int
+    bonus: int
+
+
+class PlayerShown(TypedDict):
+    player_id: str
+    agent: str
+    status: str
+    accounts: list[Account]
+
+
+class Session(TypedDict):
+    """`session` numbers it, `token` is only the beginning; `status` is live, expired or revoked."""
+
+    session: int
+    token: str
+    currency: str
+    created_at: str | None
+    expires_at: str | None
+    status: str
+
+
+class NewSession(TypedDict):
+    """`token` is shown only this once."""
+
+    token: str
+    player_id: str
+    currency: str
+    expires_at: str | None
+
+
+class Moved(TypedDict):
+    """What the account holds after a deposit or a withdrawal, and the ledger's row of it."""
+
+    player_id: str
+    currency: str
+    cash: int
+    bonus: int
+    seq: int
+
+
+class AgentNamed(TypedDict):
+    name: str
+    wallet_token: str
+    host_id: str | None
+
+
+class AgentShown(AgentNamed):
+    service_url: str | None
+    game_url: str | None
+    report_unit: str
+
+
+class Transaction(TypedDict):
+    """A row of the ledger. `amount` and `bonus_amount` are the signed changes, a bet's are negative."""
+
+    seq: int
+    at: str | None
+    kind: str
+    protocol: str
+    id: str
+    amount: int
+    bonus_amount: int
+    cash_after: int
+    bonus_after: int
+    game: str | None
+    round: str | None
+    state: str
+    currency: str
+
+
+class OwnedTransaction(Transaction):
+    agent: str
+    player_id: str
+
+
+class WholeTransaction(OwnedTransaction):
+    """`stake` and `payout` are what was asked for, `detail` what else was said, `hash` the row's place in the chain."""
+
+    stake: int
+    payout: int
+    refusal: str | None
+    detail: str | None
+    hash: str
+
+
+class RecordedTransaction(TypedDict):
+    """The row, and the provider's request and the reply word for word, as long as they are kept; no token in them."""
+
+    entry: WholeTransaction
+    request: str | None
+    reply: str | None
+
+
+class TotalShown(TypedDict):
+    """`ggr` is what was staked less what was paid and given back."""
+
+    day: str
+    agent: str
+    currency: str
+    protocol: str
+    game: str
+    bets: int
+    staked: int
+    wins: int
+    paid: int
+    refunds: int
+    refunded: int
+    ggr: int
+    deposited: int
+    withdrawn: int
+
+
+class HoldingShown(TypedDict):
+    """What all players hold. `entries` is what all rows of the ledger come to; `ok` if that is the same."""
+
+    currency: str
+    accounts: int
+    cash: int
+    bonus: int
+    entries: int
+    ok: bool
+
+
+class KeyShown(TypedDict):
+    """`key` is only the beginning; `agent` is None where the key reaches all of them."""
+
+    name: str
+    key: str
+    scope: str
+    agent: str | None
+    created_at: str | None
+    revoked_at: str | None
+
+
+class ActionShown(TypedDict):
+    number: int
+    at: str | None
+    actor: str
+    action: str
+    agent: str | None
+    subject: str | None
+    detail: str
+    seq: int | None
+
+
+def time_text(ms: int | None) -> str | None:
+    """ISO 8601 in UTC; None for what never comes."""
+    if ms is None:
+        return None
+    return datetime.fromtimestamp(ms / 1000, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def player(found: Player) -> PlayerShown:
+    accounts = [Account(currency=currency, cash=cash, bonus=bonus) for _, currency, cash, bonus in found.accounts]
+    return PlayerShown(player_id=found.player_id, agent=found.agent, status=str(found.status), accounts=accounts)
+
+
+def session(row: SessionRow, now_ms: int) -> Session:
+    expired = row.expires_at_ms is not None and row.expires_at_ms <= now_ms
+    return Session(
+        session=row.session_id,
+        token=row.hint,
+        currency=row.currency,
+        created_at=time_text(row.created_at_ms),
+        expires_at=time_text(row.expires_at_ms),
+        status="revoked" if row.revoked_at_ms is not None else "expired" if expired else "live",
+    )
+
+
+def agent(found: Agent) -> AgentNamed:
+    return AgentNamed(name=found.name, wallet_token=found.wallet_token, host_id=found.host_id)
+
+
+def agent_settings(found: Agent) -> AgentShown:
+    return AgentShown(
+        **agent(found), service_url=found.service_url, game_url=found.game_url, report_unit=found.report_unit
+    )
+
+
+def transaction(entry: Entry, currency: str) -> Transaction:
+    return Transaction(
+        seq=entry.seq,
+        at=time_text(entry.at_ms),
+        kind=str(entry.kind),
+        protocol=entry.protocol,
+        id=entry.id,
+        amount=entry.amount,
+        bonus_amount=entry.bonus_amount,
+        cash_after=entry.cash_after,
+        bonus_after=entry.bonus_after,
+        game=entry.game,
+        round=entry.round,
+        state=str(entry.state),
+        currency=currency,
+    )
+
+
+def owned_transaction(listed: Listed) -> OwnedTransaction:
+    entry, owner = listed
+    return OwnedTransaction(**transaction(entry, owner.currency), agent=owner.agent, player_id=owner.player_id)
+
+
+def recorded_transaction(recorded: Recorded) -> RecordedTransaction:
+    entry, owner, letters = recorded
+    whole = WholeTransaction(
+        **owned_transaction(Listed(entry, owner)),
+        stake=entry.stake,
+        payout=entry.payout,
+        refusal=None if entry.refusal is None else str(entry.refusal),
+        detail=entry.detail,
+        hash=entry.hash.hex(),
+    )
+    request, reply = letters or (None, None)
+    return RecordedTransaction(entry=whole, request=request, reply=reply)
+
+
+def day_text(day: int) -> str:
+    """`2026-11-21` of the days since 1970."""
+    return datetime.fromtimestamp(day * 24 * 3600, UTC).strftime("%Y-%m-%d")
+
+
+def total(heading: Heading, sums: Total) -> TotalShown:
+    return TotalShown(
+        day=day_text(heading.day),
+        agent=heading.agent,
+        currency=heading.currency,
+        protocol=heading.protocol,
+        game=heading.game,
+        bets=sums.bets,
+        staked=sums.staked,
+        wins=sums.wins,
+        paid=sums.paid,
+        refunds=sums.refunds,
+        refunded=sums.refunded,
+        ggr=sums.ggr,
+        deposited=sums.deposited,
+        withdrawn=sums.withdrawn,
+    )
+
+
+def holding(held: Holding) -> HoldingShown:
+    return HoldingShown(
+        currency=held.currency,
+        accounts=held.accounts,
+        cash=held.cash,
+        bonus=held.bonus,
+        entries=held.entries,
+        ok=held.is_right,
+    )
+
+
+def key(found: ApiKey) -> KeyShown:
+    return KeyShown(
+        name=found.name,
+        key=found.hint,
+        scope=found.scope,
+        agent=found.agent,
+        created_at=time_text(found.created_at_ms),
+        revoked_at=time_text(found.revoked_at_ms),
+    )
+
+
+def action(numbered: Numbered) -> ActionShown:
+    number, (at_ms, actor, what, agent_name, subject, detail, seq) = numbered
+    return ActionShown(
+        number=number,
+        at=time_text(at_ms),
+        actor=actor,
+        action=what,
+        agent=agent_name,
+        subject=subject,
+        detail=detail,
+        seq=seq,
+    )

@@ -1,0 +1,89 @@
+"""What the operator's desk does about the back office itself: keys, links, and the record of who did what."""
+
+from typing import assert_never
+
+from minwallet.storage.office import Action, Admin, NewKey, SignIn
+from minwallet.wallet import documents
+from minwallet.wallet.agents import find_agent
+from minwallet.wallet.decline import Decline, Why
+from minwallet.wallet.keys import LINK_TTL_S, hash_secret, new_key, new_secret
+from minwallet.wallet.requests import (
+    AdminLink,
+    AgentAdd,
+    AgentSet,
+    KeyAdd,
+    KeyList,
+    KeyRevoke,
+    OfficeRequest,
+    PlayerAdd,
+    PlayerSetStatus,
+    Reply,
+    Request,
+    Seed,
+    SessionEnd,
+    SessionOpen,
+    SessionRevoke,
+    Transfer,
+)
+from minwallet.wallet.service import Wallet
+
+CHANGES = (
+    *(AgentAdd, AgentSet, PlayerAdd, PlayerSetStatus, Transfer, Seed),
+    *(SessionOpen, SessionRevoke, SessionEnd, KeyAdd, KeyRevoke, AdminLink),
+)
+"""What is put on record. What is pulled from a provider is none of anybody's doing."""
+
+UNTOLD = {"do", "agent", "player_id", "name", "token", "wallet_token", "rows"}
+"""What the record has in a column of its own, or must not have."""
+
+
+async def perform(wallet: Wallet, request: OfficeRequest) -> Reply:
+    """Carry the request out, or raise Decline. May raise StoreFault."""
+    match request:
+        case KeyAdd():
+            return await _add_key(wallet, request)
+        case KeyList():
+            return {"keys": [documents.key(key) for key in await wallet.store.list_keys()]}
+        case KeyRevoke():
+            if not await wallet.store.revoke_key(request.name, wallet.clock_ms()):
+                raise Decline(f"there is no key {request.name}; see: minwallet key list", why=Why.NOT_FOUND)
+            return {"revoked": True}
+        case AdminLink():
+            return await _make_link(wallet, request.name)
+        case _:
+            assert_never(request)
+
+
+async def record(wallet: Wallet, request: Request, reply: Reply, actor: str) -> None:
+    """Put on record what was done, by whom. What moved money has that in the ledger, too."""
+    if not isinstance(request, CHANGES):
+        return
+    action = Action(
+        wallet.clock_ms(),
+        actor,
+        request.do,
+        getattr(request, "agent", None),
+        getattr(request, "player_id", None) or getattr(request, "name", None),
+        request.model_dump_json(exclude=UNTOLD, exclude_none=True),
+        reply.get("seq"),
+    )
+    await wallet.store.add_action(action)
+
+
+async def _add_key(wallet: Wallet, request: KeyAdd) -> Reply:
+    agent_id = (await find_agent(wallet.store, request.agent)).agent_id if request.agent else None
+    key = new_key()
+    new = NewKey(hash_secret(key), f"{key[:7]}…", request.name, request.scope, agent_id)
+    if not await wallet.store.add_key(new, wallet.clock_ms()):
+        raise Decline(f"there is, or was, a key {request.name}; choose another name", why=Why.TAKEN)
+    return {"key": key, "name": request.name, "scope": request.scope, "agent": request.agent}
+
+
+async def _make_link(wallet: Wallet, name: str) -> Reply:
+    """A link for an admin who may be new."""
+    store, now_ms, token = wallet.store, wallet.clock_ms(), new_secret()
+    if name not in [admin.name for admin in await store.list_admins()]:
+        await store.keep_admin(Admin(name, None), now_ms)
+    expires_at_ms = now_ms + LINK_TTL_S * 1000
+    await store.add_sign_in(hash_secret(token), SignIn(name, expires_at_ms), is_link=True, now_ms=now_ms)
+    return {"admin": name, "path": f"/admin/enter?token={token}", "expires_at": documents.time_text(expires_at_ms)}

@@ -1,0 +1,30 @@
+"""What the ledger comes to is added up in the background, in small steps; whoever reads it has the rest added first."""
+
+import asyncio
+from contextlib import suppress
+
+from minwallet.storage.base import Store, StoreFault
+
+SLICE = 2_000
+"""How many rows are added up in one transaction: a few ms, which a bet may have to wait."""
+
+PAUSE_S, EVERY_S = 0.02, 1.0
+
+MOST_SLICES = 20
+"""How far a reader waits for the sums. What is behind further, in a file that is new to them, comes in time."""
+
+
+async def catch_up(store: Store) -> None:
+    """Have the newest rows added up, so that sums are of what has just happened."""
+    for _ in range(MOST_SLICES):
+        if await store.sum_up(SLICE) < SLICE:
+            return
+
+
+async def keep_summing_up(store: Store) -> None:
+    """For ever. A store that fails says so to whoever moves money."""
+    while True:
+        done = 0
+        with suppress(StoreFault):
+            done = await store.sum_up(SLICE)
+        await asyncio.sleep(PAUSE_S if done == SLICE else EVERY_S)
