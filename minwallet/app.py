@@ -11,11 +11,13 @@ import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from pathlib import Path
+from typing import Any, cast
 
 import uvicorn
 from starlette.applications import Starlette
 from starlette.routing import Route
 from starlette.types import ASGIApp
+from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 from minwallet.config import Settings
 from minwallet.protocols import PROTOCOLS, load_protocol
@@ -23,10 +25,12 @@ from minwallet.storage.owner import Desk, FileOwner
 from minwallet.storage.sqlite import SqliteStore
 from minwallet.wallet.journal import keep_pruning
 from minwallet.wallet.service import Wallet
-from minwallet.web import control, ops
+from minwallet.wallet.totals import keep_summing_up
+from minwallet.web import backoffice, control, ops
 from minwallet.web.access import AccessLog, Stream
 from minwallet.web.gateway import Gateway
-from minwallet.web.wire import FixedPaths, OneWrite
+from minwallet.web.pages import create_site
+from minwallet.web.wire import Below, FixedPaths, OneWrite
 
 GRACE_S = 10
 """How long a stopping server waits for the calls it has begun."""
@@ -54,7 +58,10 @@ def create_app(wallet: Wallet, settings: Settings, desk_port: int, desk_key: str
     for name in PROTOCOLS:
         provider += Gateway(load_protocol(name), wallet, settings, AccessLog(log, name)).routes()
     operator = [*ops.routes(wallet, SqliteStore.sqlite_version), *control.routes(wallet, desk_port, desk_key)]
-    app = Starlette(routes=[*provider, *operator])
+    site = create_site(backoffice.routes(wallet, settings))
+    # Signing in depends on who calls and whether over TLS, so here a proxy's word is always asked.
+    proxied: Any = ProxyHeadersMiddleware(cast(Any, site), settings.forwarded_allow)
+    app = Starlette(routes=[*provider, *operator, Below("/admin", proxied)])
     # A provider that adds a slash shall get a plain 404, not a redirect that it would follow with another method.
     app.router.redirect_slashes = False
     return FixedPaths(app, provider)
@@ -109,7 +116,10 @@ async def _serve(
         # uvicorn raises the signal again when it has stopped, and by then there is still a file to close.
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, lambda *_: setattr(server, "should_exit", True))
-        pruning = asyncio.create_task(keep_pruning(wallet.store, settings.journal_days, wallet.clock_ms))
+        chores = [
+            asyncio.create_task(keep_pruning(wallet.store, settings.journal_days, wallet.clock_ms)),
+            asyncio.create_task(keep_summing_up(wallet.store)),
+        ]
         serving = await start(server, sockets)
         try:
             async with beside():
@@ -117,7 +127,8 @@ async def _serve(
         finally:
             server.should_exit = True
             await serving
-            pruning.cancel()
+            for chore in chores:
+                chore.cancel()
         if wallet.store.broken:
             raise wallet.store.broken
 
