@@ -159,7 +159,6 @@ def _configure(settings: Settings) -> uvicorn.Config:
         lifespan="off",
         ws="none",
         server_header=False,
-        headers=[("cache-control", "no-store")],
         # Only an allow list needs to know who called, so only then is a proxy's word for it asked.
         proxy_headers=bool(settings.callback_allow),
         forwarded_allow_ips=settings.forwarded_allow,
