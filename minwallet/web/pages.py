@@ -187,8 +187,8 @@ def create_site(routes: Sequence[BaseRoute]) -> ASGIApp:
 
 
 class PageHeaders:
-    """An ASGI application whose answers carry `HEADERS` where they say nothing else, and are stored by nobody unless they
-    say for how long.
+    """An ASGI application whose answers carry `HEADERS` where they say nothing else, and are stored by nobody unless
+    they say for how long.
     """
 
     def __init__(self, app: ASGIApp) -> None:
