@@ -126,7 +126,12 @@ async def _serve(
     async with open_wallet(settings.db, create=True, check=True) as wallet:
         config.app = create_app(wallet, settings, private_port, key, log)
         server = uvicorn.Server(config)
-        wallet.store.when_broken(lambda: setattr(server, "should_exit", True))
+
+        def stop() -> None:
+            server.should_exit = True
+            wallet.news.end()  # a feed would never end by itself, and the server waits for every answer
+
+        wallet.store.when_broken(stop)
         _calm_the_collector()
         calls = serves + settings.callback_prefix
         owner.announce(Desk(os.getpid(), f"http://127.0.0.1:{private_port}", key, serves, calls))
@@ -135,8 +140,8 @@ async def _serve(
             invite(settings.address_for_people(serves) + await _make_first_link(wallet))
         # uvicorn raises the signal again when it has stopped, and by then there is still a file to close.
         for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, lambda *_: setattr(server, "should_exit", True))
-        chores = [
+            signal.signal(number, lambda *_: stop())
+        in_background = [
             asyncio.create_task(keep_pruning(wallet.store, settings.journal_days, wallet.clock_ms)),
             asyncio.create_task(keep_summing_up(wallet.store)),
         ]
@@ -145,10 +150,10 @@ async def _serve(
             async with beside():
                 await serving
         finally:
-            server.should_exit = True
+            stop()
             await serving
-            for chore in chores:
-                chore.cancel()
+            for task in in_background:
+                task.cancel()
         if wallet.store.broken:
             raise wallet.store.broken
 
