@@ -61,7 +61,7 @@ def create_app(wallet: Wallet, settings: Settings, desk_port: int, desk_key: str
     for name in PROTOCOLS:
         provider += Gateway(load_protocol(name), wallet, settings, AccessLog(log, name)).routes()
     operator = [*ops.routes(wallet, SqliteStore.sqlite_version), *control.routes(wallet, desk_port, desk_key)]
-    site = create_site(backoffice.routes(wallet, settings))
+    site = create_site(backoffice.routes(wallet, settings, SqliteStore.sqlite_version))
     # Signing in depends on who calls and whether over TLS, so here a proxy's word is always asked.
     proxied: Any = ProxyHeadersMiddleware(cast(Any, site), settings.forwarded_allow)
     app = Starlette(routes=[*provider, *operator, Below("/admin", proxied)])

@@ -8,7 +8,7 @@ from minwallet.web.backoffice import overview, sign_in
 from minwallet.web.backoffice.frame import Frame
 
 
-def routes(wallet: Wallet, settings: Settings) -> list[BaseRoute]:
+def routes(wallet: Wallet, settings: Settings, sqlite_version: str) -> list[BaseRoute]:
     """Every page, and the doors to them."""
-    frame = Frame(wallet, settings)
+    frame = Frame(wallet, settings, sqlite_version)
     return [*sign_in.routes(frame), *overview.routes(frame)]
