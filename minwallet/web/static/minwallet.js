@@ -1,0 +1,135 @@
+// What the pages need and htmx has not: copying, charts, short messages, and tables that stay tables on a phone.
+"use strict";
+
+(() => {
+  const SHOWN_FOR_MS = 6000;
+
+  // Short messages, read out by screen readers.
+  function say(text, isError = false) {
+    const message = document.createElement("p");
+    message.textContent = text;
+    message.className = isError ? "toast error" : "toast";
+    document.getElementById("toasts").append(message);
+    setTimeout(() => message.remove(), SHOWN_FOR_MS);
+  }
+
+  document.addEventListener("htmx:response:error", (event) => {
+    const { status } = event.detail.ctx.response;
+    if (status !== 422) say(`The server answered ${status}. Load the page again to see where things stand.`, true);
+  });
+  document.addEventListener("htmx:error", () => say("The server cannot be reached.", true));
+
+  // Whether the live feed is connected; style sheets show it.
+  const feedIs = (state) => () => { document.documentElement.dataset.feed = state; };
+  document.addEventListener("htmx:sse:after:connection", feedIs("on"));
+  document.addEventListener("htmx:sse:error", feedIs("off"));
+  document.addEventListener("htmx:sse:close", feedIs("off"));
+
+  // data-copy="TEXT" on a button puts the text on the clipboard, or marks it where the browser allows no more.
+  document.addEventListener("click", async (event) => {
+    const button = event.target.closest("[data-copy]");
+    if (!button) return;
+    try {
+      await navigator.clipboard.writeText(button.dataset.copy);
+      say("Copied.");
+    } catch {
+      const text = button.parentElement.querySelector("code");
+      if (text) getSelection().selectAllChildren(text);
+      say("The browser does not let this page copy; press Ctrl+C or ⌘C.");
+    }
+  });
+
+  // A table whose rows are drawn as cards is no table to some screen readers, unless it says so.
+  const ROLES = { table: "table", thead: "rowgroup", tbody: "rowgroup", tr: "row", th: "columnheader", td: "cell" };
+
+  function nameRoles() {
+    for (const element of document.querySelectorAll(Object.keys(ROLES).map((tag) => `table.rows ${tag}`).join())) {
+      element.setAttribute("role", ROLES[element.localName]);
+    }
+    for (const table of document.querySelectorAll("table.rows")) table.setAttribute("role", "table");
+  }
+
+  // data-keep="N" on a table's body: rows that the feed pushes beyond the first N go.
+  function trim() {
+    for (const body of document.querySelectorAll("tbody[data-keep]")) {
+      while (body.rows.length > Number(body.dataset.keep)) body.rows[body.rows.length - 1].remove();
+    }
+  }
+
+  // Charts: data-chart holds {x, series, money, days}; see the macro `chart`.
+  const drawn = new Map();
+  const resized = new ResizeObserver((entries) => {
+    for (const { target, contentRect } of entries) {
+      const plot = drawn.get(target);
+      if (plot && contentRect.width) plot.setSize({ width: contentRect.width, height: plot.height });
+    }
+  });
+
+  const amount = new Intl.NumberFormat("en", { minimumFractionDigits: 2 });
+  const short = new Intl.NumberFormat("en", { notation: "compact", maximumFractionDigits: 1 });
+  const iso = (seconds) => new Date(seconds * 1000).toISOString();
+  const dayOf = (seconds) => new Date(seconds * 1000).toLocaleDateString("en-GB", { day: "numeric", month: "short", timeZone: "UTC" });
+
+  function options(chart, element) {
+    const style = getComputedStyle(element);
+    const colour = (name) => style.getPropertyValue(`--${name}`).trim();
+    const hasBars = chart.series.some((series) => series.shape === "bars");
+    const axis = { stroke: colour("ink-soft"), grid: { stroke: colour("line"), width: 1 }, ticks: { show: false }, font: "12px system-ui" };
+    const step = chart.x.length > 1 ? chart.x[1] - chart.x[0] : 60;
+    const paths = { bars: uPlot.paths.bars({ size: [0.7, 48] }), steps: uPlot.paths.stepped({ align: 1 }), line: undefined };
+    return {
+      width: element.clientWidth,
+      height: element.clientWidth < 480 ? 200 : 240,
+      tzDate: (seconds) => uPlot.tzDate(new Date(seconds * 1000), "Etc/UTC"),
+      cursor: { y: false, drag: { x: false, y: false } },
+      scales: {
+        x: { range: (_, low, high) => (hasBars || low === high ? [low - step / 2, high + step / 2] : [low, high]) },
+        y: { range: (_, low, high) => (low === null ? [0, 100] : uPlot.rangeNum(Math.min(low, 0), Math.max(high, 0) || 1, 0.1, true)) },
+      },
+      axes: [
+        { ...axis, grid: { show: false }, space: 64, values: (_, splits, __, ___, gap) => splits.map((at) => (gap >= 86400 ? dayOf(at) : iso(at).slice(11, 16))) },
+        { ...axis, size: 56, values: (_, splits) => splits.map((value) => short.format(chart.money ? value / 100 : value)) },
+      ],
+      series: [
+        { label: chart.days ? "Day" : "Time", value: (_, at) => (at === null ? "" : chart.days ? dayOf(at) : iso(at).slice(0, 16).replace("T", " ")) },
+        ...chart.series.map((series) => ({
+          label: series.label,
+          stroke: colour(series.colour),
+          fill: series.shape === "bars" ? colour(series.colour) : undefined,
+          width: series.shape === "bars" ? 0 : 2,
+          points: { show: series.values.length === 1 },
+          paths: paths[series.shape],
+          value: (_, value) => (value === null ? "" : chart.money ? amount.format(value / 100) : String(value)),
+        })),
+      ],
+    };
+  }
+
+  function draw(element) {
+    const chart = JSON.parse(element.dataset.chart);
+    drawn.get(element)?.destroy();
+    drawn.set(element, new uPlot(options(chart, element), [chart.x, ...chart.series.map((series) => series.values)], element));
+    resized.observe(element);
+  }
+
+  function drawNew() {
+    for (const [element, plot] of drawn) {
+      if (!element.isConnected) {
+        resized.unobserve(element);
+        plot.destroy();
+        drawn.delete(element);
+      }
+    }
+    for (const element of document.querySelectorAll("[data-chart]")) if (!drawn.has(element)) draw(element);
+  }
+
+  function settle() {
+    nameRoles();
+    trim();
+    drawNew();
+  }
+
+  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => [...drawn.keys()].forEach(draw));
+  document.addEventListener("htmx:after:swap", settle);
+  settle();
+})();

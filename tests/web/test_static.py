@@ -1,0 +1,65 @@
+"""What the pages load: unchanged copies with their licences, our own files, and nothing from elsewhere."""
+
+import re
+import subprocess
+import sys
+import tomllib
+import zipfile
+from hashlib import sha256
+from pathlib import Path
+
+import pytest
+
+from minwallet.web.pages import STATIC, TEMPLATES, load_assets
+from tests.support import ROOT
+
+VENDORED = tomllib.loads((STATIC / "VENDORED.toml").read_text("utf-8"))["file"]
+OURS = {"minwallet.css", "minwallet.js", "favicon.svg", "chevron.svg", "search.svg", "check.svg"}
+
+
+@pytest.mark.parametrize("file", VENDORED, ids=lambda file: str(file["name"]))
+def test_a_vendored_file_is_what_its_package_has(file: dict[str, str]) -> None:
+    """A copy has the hash that is written down for it, and its licence beside it."""
+    assert sha256((STATIC / file["name"]).read_bytes()).hexdigest() == file["sha256"]
+    assert "permission" in (STATIC / file["text"]).read_text("utf-8").lower()
+    assert all(file[name] for name in ("package", "version", "path", "licence"))
+
+
+def test_every_static_file_is_accounted_for() -> None:
+    """A file is ours, or written down as a copy, or the licence of one."""
+    known = {file["name"] for file in VENDORED} | {file["text"] for file in VENDORED} | {"VENDORED.toml"}
+    assert {path.name for path in STATIC.iterdir()} == known | OURS
+
+
+def test_addresses_in_style_sheets_are_current() -> None:
+    """A file that a style sheet loads is named with its present hash, so that it may be kept for ever."""
+    found = re.findall(r"url\(\"?([^)\"]+)\"?\)", (STATIC / "minwallet.css").read_text("utf-8"))
+    assert found
+    for address in found:
+        name, _, version = address.partition("?v=")
+        assert load_assets()[name].version == version
+
+
+def test_our_files_name_no_other_host() -> None:
+    """Neither templates nor our own scripts and styles point to anywhere else."""
+    for path in [*TEMPLATES.iterdir(), *(STATIC / name for name in OURS)]:
+        text = path.read_text("utf-8").replace("http://www.w3.org/2000/svg", "")
+        assert not re.search(r"(https?:)?//\w+\.\w+", text), path.name
+
+
+def test_templates_hold_no_code() -> None:
+    """No page has script or style in it: the content policy would forbid it, silently for the reader."""
+    for path in TEMPLATES.iterdir():
+        text = path.read_text("utf-8")
+        assert not re.search(r"<style|\sstyle=|\son[a-z]+=|hx-on|js:|<script(?![^>]+src=)", text), path.name
+
+
+@pytest.mark.long
+def test_the_wheel_has_them(tmp_path: Path) -> None:
+    """Whoever installs the package gets its pages."""
+    command = [sys.executable, "-m", "uv", "build", "--wheel", "--quiet", "--out-dir", str(tmp_path), str(ROOT)]
+    subprocess.run(command, check=True)
+    (wheel,) = tmp_path.glob("*.whl")
+    inside = set(zipfile.ZipFile(wheel).namelist())
+    files = [*STATIC.iterdir(), *TEMPLATES.rglob("*.html")]
+    assert {str(path.relative_to(ROOT)) for path in files} <= inside
