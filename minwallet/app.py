@@ -23,6 +23,7 @@ from minwallet.storage.owner import Desk, FileOwner
 from minwallet.storage.sqlite import SqliteStore
 from minwallet.wallet.journal import keep_pruning
 from minwallet.wallet.service import Wallet
+from minwallet.wallet.totals import keep_summing_up
 from minwallet.web import control, ops
 from minwallet.web.access import AccessLog, Stream
 from minwallet.web.gateway import Gateway
@@ -101,23 +102,32 @@ async def _serve(
     async with open_wallet(settings.db, create=True, check=True) as wallet:
         config.app = create_app(wallet, settings, private_port, key, log)
         server = uvicorn.Server(config)
-        wallet.store.when_broken(lambda: setattr(server, "should_exit", True))
+
+        def stop() -> None:
+            server.should_exit = True
+            wallet.news.end()  # a feed would never end by itself, and the server waits for every answer
+
+        wallet.store.when_broken(stop)
         _calm_the_collector()
         calls = serves + settings.callback_prefix
         owner.announce(Desk(os.getpid(), f"http://127.0.0.1:{private_port}", key, serves, calls))
         announce(serves)
         # uvicorn raises the signal again when it has stopped, and by then there is still a file to close.
         for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, lambda *_: setattr(server, "should_exit", True))
-        pruning = asyncio.create_task(keep_pruning(wallet.store, settings.journal_days, wallet.clock_ms))
+            signal.signal(number, lambda *_: stop())
+        in_background = [
+            asyncio.create_task(keep_pruning(wallet.store, settings.journal_days, wallet.clock_ms)),
+            asyncio.create_task(keep_summing_up(wallet.store)),
+        ]
         serving = await start(server, sockets)
         try:
             async with beside():
                 await serving
         finally:
-            server.should_exit = True
+            stop()
             await serving
-            pruning.cancel()
+            for task in in_background:
+                task.cancel()
         if wallet.store.broken:
             raise wallet.store.broken
 

@@ -26,6 +26,7 @@ from minwallet.cli import (
     seed,
     serve,
     session,
+    tail,
 )
 from minwallet.cli.output import EXIT_REFUSED, EXIT_UNUSABLE, EXIT_USAGE, BadUsage, NoOutput, Refused, print_line
 
@@ -46,6 +47,7 @@ app.command("withdraw")(money.withdraw)
 app.add_typer(session.app, name="session")
 app.command("seed")(seed.seed)
 app.command("ledger")(ledger.ledger)
+app.command("tail")(tail.tail)
 app.command("show")(calls.show)
 app.command("trigger")(calls.trigger)
 app.command("replay")(calls.replay)

@@ -42,12 +42,12 @@ class NoOutput(Exception):
     """What was to be said could not be written."""
 
 
-def print_json(document: object) -> None:
-    _write(json.dumps(document) + "\n")
+def print_json(document: object) -> bool:
+    return _write(json.dumps(document) + "\n")
 
 
-def print_line(text: str) -> None:
-    _write(text + "\n")
+def print_line(text: str) -> bool:
+    return _write(text + "\n")
 
 
 def print_table(columns: Sequence[str], rows: Iterable[Sequence[object]], empty: str) -> None:
@@ -86,18 +86,20 @@ def _table(columns: Sequence[str], rows: "Sequence[Sequence[Text]]") -> "Table":
     return table
 
 
-def _write(text: str) -> None:
-    """Nobody may be listening; that is no reason to fail, nor to end with another code than the command's own."""
+def _write(text: str) -> bool:
+    """Whether anybody reads it. If nobody does, that is no reason to fail, nor to end with another code."""
     if sys.stdout is None:
-        return
+        return False
     try:
         sys.stdout.write(text)
         sys.stdout.flush()
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return False
     except OSError as error:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         raise NoOutput(f"the command was carried out, but its output was not written: {error.strerror}") from error
+    return True
 
 
 def money(reply: Mapping[str, Any]) -> str:

@@ -74,7 +74,7 @@ def test_sessions_are_listed_with_shortened_tokens(wallet: Here) -> None:
     listed = wallet.run("session", "list", player, "--json")
     assert list(listed.json) == ["sessions"]
     for row, token in zip(listed.json["sessions"], (second, first), strict=True):
-        assert sorted(row) == ["created_at", "currency", "expires_at", "status", "token"]
+        assert sorted(row) == ["created_at", "currency", "expires_at", "session", "status", "token"]
         assert token.startswith(row["token"].rstrip("…"))
         assert (row["currency"], row["status"]) == ("USD", "live")
         assert token not in listed.out

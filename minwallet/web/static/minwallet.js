@@ -81,13 +81,15 @@
       width: element.clientWidth,
       height: element.clientWidth < 480 ? 200 : 240,
       tzDate: (seconds) => uPlot.tzDate(new Date(seconds * 1000), "Etc/UTC"),
+      // Without a pointer on it the legend tells the last values.
+      hooks: { setCursor: [(plot) => { if (plot.cursor.idx == null) plot.setLegend({ idx: chart.x.length - 1 }, false); }], ready: [(plot) => plot.setLegend({ idx: chart.x.length - 1 }, false)] },
       cursor: { y: false, drag: { x: false, y: false } },
       scales: {
         x: { range: (_, low, high) => (hasBars || low === high ? [low - step / 2, high + step / 2] : [low, high]) },
         y: { range: (_, low, high) => (low === null ? [0, 100] : uPlot.rangeNum(Math.min(low, 0), Math.max(high, 0) || 1, 0.1, true)) },
       },
       axes: [
-        { ...axis, grid: { show: false }, space: 64, values: (_, splits, __, ___, gap) => splits.map((at) => (gap >= 86400 ? dayOf(at) : iso(at).slice(11, 16))) },
+        { ...axis, grid: { show: false }, space: 64, size: 32, values: (_, splits, __, ___, gap) => splits.map((at) => (gap >= 86400 ? dayOf(at) : iso(at).slice(11, 16))) },
         { ...axis, size: 56, values: (_, splits) => splits.map((value) => short.format(chart.money ? value / 100 : value)) },
       ],
       series: [

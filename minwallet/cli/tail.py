@@ -1,0 +1,68 @@
+"""`minwallet tail`."""
+
+import asyncio
+from typing import Annotated
+
+import typer
+
+from minwallet.cli.link import database
+from minwallet.cli.output import JsonFlag, print_json, print_line
+from minwallet.ledger.money import format_amount
+from minwallet.storage.sqlite import SqliteStore
+from minwallet.storage.views import Filter, Listed
+from minwallet.wallet.documents import owned_transaction, time_text
+from minwallet.wallet.feed import Polling, follow
+
+
+def tail(
+    context: typer.Context,
+    lines: Annotated[int, typer.Option("--lines", "-n", min=0, max=1000, help="How many to begin with.")] = 10,
+    player: Annotated[str | None, typer.Option("--player", metavar="ID", help="Only this player's.")] = None,
+    kind: Annotated[str | None, typer.Option("--kind", help="Only bet, win, cancel, betwin …")] = None,
+    state: Annotated[str | None, typer.Option("--state", help="Only applied, refused, closed or orphan.")] = None,
+    game: Annotated[str | None, typer.Option("--game", help="Only this game's.")] = None,
+    protocol: Annotated[str | None, typer.Option("--protocol", help="Only wallet-v2's, vela's or operator's.")] = None,
+    currency: Annotated[str | None, typer.Option("--currency", help="Only in this currency.")] = None,
+    agent: Annotated[str | None, typer.Option("--agent", help="Only this agent's.")] = None,
+    as_json: JsonFlag = False,
+) -> None:
+    """Show transactions as they are committed. Ctrl-C ends it; with --json each is a document on a line of its own."""
+    wanted = Filter(agent, player, currency, protocol, kind, state, game)
+    try:
+        asyncio.run(_tail(context, wanted, lines, as_json=as_json))
+    except KeyboardInterrupt:
+        return
+
+
+async def _tail(context: typer.Context, wanted: Filter, lines: int, *, as_json: bool) -> None:
+    """Read the file itself, which keeps nobody from writing it."""
+    show = _show_json if as_json else _show
+    store = await SqliteStore.open_read_only(database(context))
+    try:
+        newest = await store.count_entries()
+        rows = (await store.read_page(wanted, None, lines)).rows if lines else []
+        if not all(show(row) for row in reversed(rows)):
+            return
+        async for heard in follow(store, Polling(), wanted, newest):
+            if not all(show(row) for row in heard.rows):
+                return
+    finally:
+        await store.close()
+
+
+def _show_json(row: Listed) -> bool:
+    return print_json(owned_transaction(row))
+
+
+def _show(row: Listed) -> bool:
+    """One line, with what is looked for first at its beginning; whether anybody reads it."""
+    entry, owner = row
+    at = (time_text(entry.at_ms) or "")[11:19]
+    moved = entry.amount + entry.bonus_amount
+    held = entry.cash_after + entry.bonus_after
+    what = f"{entry.kind} {'' if entry.state == 'applied' else entry.refusal or entry.state}".strip()
+    whose = f"{owner.player_id} ({owner.agent})" if owner.agent != "default" else owner.player_id
+    where = " ".join(filter(None, (entry.protocol, entry.game and f"game {entry.game}", f"id {entry.id}")))
+    change = f"{'+' * (moved > 0)}{format_amount(moved)}"
+    money = f"{change:>12} → {format_amount(held):>12} {owner.currency:4}"
+    return print_line(f"{at}  {entry.seq:>7}  {whose:16}  {what:24}  {money}  {where}")

@@ -1,0 +1,147 @@
+"""A real browser for the tests of pages: Chromium, through Playwright's synchronous interface.
+
+A test's pages may not complain: an error on the console, an exception in a script, a breach of the content policy, or a
+request to another origin fails the test that opened them.
+"""
+
+import os
+import re
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Request, WebError, sync_playwright
+
+from tests.support import PATIENCE_S
+
+NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+
+ARGUMENTS = (
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+)
+
+DESKTOP, PHONE = (1280, 800), (390, 844)
+
+SAY_VIOLATIONS = """
+addEventListener("securitypolicyviolation", (event) =>
+  console.error(`content policy: ${event.violatedDirective} forbids ${event.blockedURI} (${event.sourceFile})`));
+"""
+
+
+def find_chromium() -> str:
+    """Where Chromium is: `CHROMIUM`, or one of `NAMES` on the path. Without any the test is skipped, or fails where
+    `BROWSER_REQUIRED` is set.
+    """
+    found = os.environ.get("CHROMIUM") or next(filter(None, map(shutil.which, NAMES)), None)
+    if found is None:
+        reason = f"no browser: install Chromium ({', '.join(NAMES)} on the path), or name it in CHROMIUM"
+        if os.environ.get("BROWSER_REQUIRED"):
+            pytest.fail(reason)
+        pytest.skip(reason)
+    return found
+
+
+@contextmanager
+def running_chromium() -> Iterator[Browser]:
+    """A browser that ends with the block. While it runs this thread has a running event loop, which is Playwright's."""
+    path = find_chromium()
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=path, args=ARGUMENTS)
+        yield browser
+        browser.close()
+
+
+class Visitor:
+    """Opens pages as one person with one set of cookies, and keeps what they complain of."""
+
+    def __init__(self, browser: Browser) -> None:
+        self._browser = browser
+        self._contexts: list[BrowserContext] = []
+        self._allowed: list[str] = []
+        self.complaints: list[str] = []
+
+    def open(self, size: tuple[int, int] = DESKTOP, *, dark: bool = False, scripts: bool = True) -> Page:
+        """An empty page of a fresh browser, with cookies of its own."""
+        context = self._browser.new_context(
+            viewport={"width": size[0], "height": size[1]},
+            color_scheme="dark" if dark else "light",
+            java_script_enabled=scripts,
+            reduced_motion="reduce",
+        )
+        context.set_default_timeout(PATIENCE_S * 1000)
+        context.add_init_script(SAY_VIOLATIONS)
+        self._contexts.append(context)
+        homes: set[str] = set()
+
+        def see_request(request: Request) -> None:
+            origin = "{0.scheme}://{0.netloc}".format(urlsplit(request.url))
+            homes.add(origin) if not homes else None
+            if origin not in homes and not request.url.startswith(("blob:", "data:")):
+                self.complaints.append(f"a request to another origin: {request.url}")
+
+        def see_message(message: ConsoleMessage) -> None:
+            if message.type in {"error", "warning"}:
+                self.complaints.append(f"{message.text} ({message.location.get('url', '')})")
+
+        def see_error(error: WebError) -> None:
+            self.complaints.append(str(error.error))
+
+        context.on("request", see_request)
+        context.on("console", see_message)
+        context.on("weberror", see_error)
+        return context.new_page()
+
+    def allow(self, pattern: str) -> None:
+        """Let complaints that match stand; a refused form, say, is one: `status of 422`."""
+        self._allowed.append(pattern)
+
+    def leave(self) -> None:
+        """Close everything, and see that nothing was amiss."""
+        for context in self._contexts:
+            context.close()
+        left = [each for each in self.complaints if not any(re.search(pattern, each) for pattern in self._allowed)]
+        assert left == []
+
+
+def assert_accessible(page: Page) -> None:
+    """axe finds nothing serious or critical on the page as it is now."""
+    # Without its preloading, which asks for style sheets once more, and for some at the wrong address.
+    found = Axe().run(page, options={"resultTypes": ["violations"], "preload": False}).response["violations"]
+    serious = [
+        f"{each['id']}: {each['help']}: {[node['html'][:160] for node in each['nodes']][:5]}"
+        for each in found
+        if each["impact"] in {"serious", "critical"}
+    ]
+    assert serious == [], serious
+
+
+def assert_fits(page: Page) -> None:
+    """Nobody has to scroll sideways to see the page."""
+    excess = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
+    assert excess <= 0, f"{excess} pixels too wide"
+
+
+def first_paint_bytes(page: Page, url: str) -> int:
+    """How many bytes come over the wire until the page, with all it loads, is there; `page` is a fresh one."""
+    session = page.context.new_cdp_session(page)
+    total = 0
+
+    def add(event: dict[str, Any]) -> None:
+        nonlocal total
+        total += int(event["encodedDataLength"])
+
+    session.on("Network.loadingFinished", add)
+    session.send("Network.enable")
+    page.goto(url, wait_until="load")
+    session.detach()
+    return total

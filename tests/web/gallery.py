@@ -1,0 +1,184 @@
+"""One page with every part that pages are made of, and a small site that shows it."""
+
+import asyncio
+import random
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import uvicorn
+from sse_starlette import EventSourceResponse
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, Response
+from starlette.routing import Route
+
+from minwallet.app import listen
+from minwallet.ledger.entries import Entry, Kind, Refusal, State
+from minwallet.storage.base import Owner, StoreFault
+from minwallet.web import pages
+from tests.support import PATIENCE_S
+
+NOON_MS = 1_795_262_400_000
+"""2026-11-21 12:00 UTC."""
+
+GALLERY = """
+{% extends "base.html" %}
+{% set title = "Gallery" %}{% set part = "players" %}{% set charts = true %}
+{% import "macros.html" as ui %}
+{% block main %}
+<div class="head"><div><h1>alice</h1><p class="soft">Agent default · since {{ start | time }}</p></div>
+<div class="actions">{{ ui.live_badge() }}{{ ui.confirm("block", "Block", "Block alice?", "Bets are refused until she is unblocked.", "/admin/done", csrf) }}
+<a role="button" class="quiet" href="/admin">Export CSV</a></div></div>
+<div class="tiles">
+{{ ui.tile("Cash held", 128450055 | money, "USD", "in 1,204 accounts") }}
+{{ ui.tile("Bets per minute", "312") }}
+{{ ui.tile("Gross gaming revenue", 551200 | money, "USD", "today") }}
+{{ ui.tile("Open rounds", "14", href="/admin/rounds") }}
+{{ ui.tile("Ledger", ui.badge("ok"), note="sum of entries = balances") }}
+</div>
+<div class="columns">
+<section class="card">{{ ui.chart(balance, "Balance", "it rises from 100.00 to about 140.00 within an hour") }}</section>
+<section class="card">{{ ui.chart(revenue, "Gross gaming revenue by day", "two weeks, mostly gains") }}</section>
+</div>
+<section class="card"><h2>Deposit or withdraw</h2>
+<form class="row" method="post" action="/admin/done">{{ ui.csrf_field(csrf) }}
+<label>What <select name="kind"><option>Deposit</option><option>Withdraw</option></select></label>
+<label>Amount <input name="amount" inputmode="decimal" required></label>
+<label>Reason <input name="reason"></label>
+<label>Since <input type="date" name="since"></label>
+<label>Find <input type="search" name="q"></label>
+<label><input type="checkbox" name="bonus" checked> Bonus</label>
+<div class="actions"><button>Do it</button><button type="button" class="quiet" hx-get="/admin/broken">Ask in vain</button></div></form></section>
+<section class="card"><h2>Ledger</h2>{{ ui.entry_table(rows, "Ledger", live="/admin/feed") }}{{ ui.pagination(41, "/admin?kind=bet", first=false) }}</section>
+<div class="columns"><section class="card"><h2>Hand over</h2><dl class="facts"><dt>Wallet URL</dt><dd>{{ ui.copyable("https://wallet.example.com/KEY/wallet", "Copy the wallet URL") }}</dd>
+<dt>Status</dt><dd>{{ ui.badge("active") }} {{ ui.badge("blocked") }} {{ ui.badge("open") }}</dd></dl>
+<details><summary>Request and reply</summary><pre><code>{"type":"bet","bet":500,"id":3,"game":1012}</code></pre></details></section>
+<section class="card"><h2>Sessions</h2>{{ ui.empty("No sessions", "Open one to let alice play.") }}</section></div>
+{% endblock %}
+"""
+
+
+def make_row(seq: int, kind: Kind, change: int, state: State, cash_after: int) -> dict[str, Any]:
+    """What storage lists: an entry and whose it is."""
+    entry = Entry(
+        seq=seq,
+        at_ms=NOON_MS + seq * 7_123,
+        account_id=1,
+        previous_seq=seq - 1,
+        protocol="wallet-v2" if seq % 2 else "vela",
+        kind=kind,
+        id=str(18_400_000_000 + seq),
+        round=str(9_000 + seq // 2),
+        game="1012",
+        detail=None,
+        stake=abs(change),
+        payout=0,
+        amount=change,
+        bonus_amount=0,
+        cash_after=cash_after,
+        bonus_after=500,
+        state=state,
+        refusal=Refusal.INSUFFICIENT_FUNDS if state is State.REFUSED else None,
+        hash=b"",
+    )
+    return {"entry": entry, "owner": Owner("default", "alice", "USD")}
+
+
+def make_rows() -> list[dict[str, Any]]:
+    """A row of each kind and state, newest first."""
+    return [
+        make_row(8, Kind.WITHDRAW, -2_500, State.APPLIED, 10_650),
+        make_row(7, Kind.WIN, 450, State.ORPHAN, 13_150),
+        make_row(6, Kind.CANCEL, 0, State.CLOSED, 12_700),
+        make_row(5, Kind.BET, 0, State.REFUSED, 12_700),
+        make_row(4, Kind.BETWIN, 1_200, State.APPLIED, 12_700),
+        make_row(3, Kind.WIN, 2_000, State.APPLIED, 11_500),
+        make_row(2, Kind.BET, -500, State.APPLIED, 9_500),
+        make_row(1, Kind.DEPOSIT, 10_000, State.APPLIED, 10_000),
+    ]
+
+
+def make_charts() -> tuple[pages.Chart, pages.Chart]:
+    """A line that wanders, and bars of both signs."""
+    dice = random.Random(4)  # noqa: S311 a drawing needs no secrets
+    balance, at = [], 10_000
+    for _ in range(60):
+        at += dice.randint(-600, 680)
+        balance.append(at)
+    minutes = [NOON_MS // 1000 + 60 * number for number in range(60)]
+    days = [NOON_MS // 1000 // 86_400 * 86_400 - 86_400 * number for number in reversed(range(14))]
+    takings = [dice.randint(-40_000, 250_000) for _ in days]
+    return (
+        {
+            "x": minutes,
+            "series": [{"label": "Cash", "values": balance, "shape": "steps", "colour": "accent"}],
+            "money": True,
+            "days": False,
+        },
+        {
+            "x": days,
+            "series": [{"label": "Revenue", "values": takings, "shape": "bars", "colour": "accent"}],
+            "money": True,
+            "days": True,
+        },
+    )
+
+
+class Gallery:
+    """The site: the page, a feed that tells what it is told to, and pages that fail."""
+
+    def __init__(self) -> None:
+        self._news: asyncio.Queue[str] = asyncio.Queue()
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self.site = pages.create_site(
+            [
+                Route("/admin", self._show),
+                Route("/admin/feed", self._feed),
+                Route("/admin/broken", self._break),
+                Route("/admin/done", self._show, methods=["POST"]),
+            ]
+        )
+
+    def tell(self, html: str) -> None:
+        """Send a message to whoever reads the feed."""
+        assert self._loop is not None
+        self._loop.call_soon_threadsafe(self._news.put_nowait, html)
+
+    async def _show(self, request: Request) -> Response:
+        del request
+        balance, revenue = make_charts()
+        text = pages._environment.from_string(GALLERY).render(
+            admin="owner", csrf="c", flash=("ok", "Deposited 25.00 USD."), start=NOON_MS, rows=make_rows(),
+            balance=balance, revenue=revenue,
+        )  # fmt: skip
+        return HTMLResponse(text)
+
+    async def _feed(self, request: Request) -> Response:
+        del request
+        self._loop = asyncio.get_running_loop()
+
+        async def messages() -> Any:  # noqa: ANN401 what the library takes
+            while True:
+                yield {"data": await self._news.get()}
+
+        return EventSourceResponse(messages())
+
+    async def _break(self, request: Request) -> Response:
+        raise StoreFault("the disk is gone")
+
+
+@contextmanager
+def showing() -> Iterator[tuple[Gallery, str]]:
+    """The gallery, served; and its address."""
+    gallery = Gallery()
+    config = uvicorn.Config(gallery.site, log_config=None, lifespan="off", ws="none", timeout_graceful_shutdown=1)
+    server = uvicorn.Server(config)
+    with listen("127.0.0.1", 0) as socket:
+        thread = threading.Thread(target=server.run, kwargs={"sockets": [socket]})
+        thread.start()
+        try:
+            yield gallery, f"http://127.0.0.1:{socket.getsockname()[1]}"
+        finally:
+            server.should_exit = True
+            thread.join(PATIENCE_S)
