@@ -11,11 +11,13 @@ import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from pathlib import Path
+from typing import Any, cast
 
 import uvicorn
 from starlette.applications import Starlette
 from starlette.routing import Route
 from starlette.types import ASGIApp
+from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 from minwallet.config import Settings
 from minwallet.protocols import PROTOCOLS, load_protocol
@@ -24,10 +26,11 @@ from minwallet.storage.sqlite import SqliteStore
 from minwallet.wallet.journal import keep_pruning
 from minwallet.wallet.service import Wallet
 from minwallet.wallet.totals import keep_summing_up
-from minwallet.web import control, ops
+from minwallet.web import backoffice, control, ops
 from minwallet.web.access import AccessLog, Stream
 from minwallet.web.gateway import Gateway
-from minwallet.web.wire import FixedPaths, OneWrite
+from minwallet.web.pages import create_site
+from minwallet.web.wire import Below, FixedPaths, OneWrite
 
 GRACE_S = 10
 """How long a stopping server waits for the calls it has begun."""
@@ -55,7 +58,10 @@ def create_app(wallet: Wallet, settings: Settings, desk_port: int, desk_key: str
     for name in PROTOCOLS:
         provider += Gateway(load_protocol(name), wallet, settings, AccessLog(log, name)).routes()
     operator = [*ops.routes(wallet, SqliteStore.sqlite_version), *control.routes(wallet, desk_port, desk_key)]
-    app = Starlette(routes=[*provider, *operator])
+    site = create_site(backoffice.routes(wallet, settings))
+    # Signing in depends on who calls and whether over TLS, so here a proxy's word is always asked.
+    proxied: Any = ProxyHeadersMiddleware(cast(Any, site), settings.forwarded_allow)
+    app = Starlette(routes=[*provider, *operator, Below("/admin", proxied)])
     # A provider that adds a slash shall get a plain 404, not a redirect that it would follow with another method.
     app.router.redirect_slashes = False
     return FixedPaths(app, provider)
@@ -158,7 +164,6 @@ def _configure(settings: Settings) -> uvicorn.Config:
         lifespan="off",
         ws="none",
         server_header=False,
-        headers=[("cache-control", "no-store")],
         # Only an allow list needs to know who called, so only then is a proxy's word for it asked.
         proxy_headers=bool(settings.callback_allow),
         forwarded_allow_ips=settings.forwarded_allow,

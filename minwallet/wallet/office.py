@@ -1,5 +1,6 @@
 """What the operator's desk does about the back office itself: keys, links, and the record of who did what."""
 
+import json
 from typing import assert_never
 
 from minwallet.storage.office import Action, Admin, NewKey, SignIn
@@ -68,6 +69,11 @@ async def record(wallet: Wallet, request: Request, reply: Reply, actor: str) -> 
         reply.get("seq"),
     )
     await wallet.store.add_action(action)
+
+
+async def note(wallet: Wallet, actor: str, action: str, subject: str | None, **detail: object) -> None:
+    """Put on record what is no request: that somebody signed in, say, or failed to."""
+    await wallet.store.add_action(Action(wallet.clock_ms(), actor, action, None, subject, json.dumps(detail)))
 
 
 async def _add_key(wallet: Wallet, request: KeyAdd) -> Reply:

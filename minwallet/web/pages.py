@@ -187,7 +187,9 @@ def create_site(routes: Sequence[BaseRoute]) -> ASGIApp:
 
 
 class PageHeaders:
-    """An ASGI application whose answers carry `HEADERS`, and are stored by nobody unless they say for how long."""
+    """An ASGI application whose answers carry `HEADERS` where they say nothing else, and are stored by nobody unless they
+    say for how long.
+    """
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -196,7 +198,8 @@ class PageHeaders:
         async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
                 headers = MutableHeaders(scope=message)
-                headers.update(HEADERS)
+                for name, value in HEADERS.items():
+                    headers.setdefault(name, value)
                 headers.setdefault("cache-control", "no-store")
             await send(message)
 
