@@ -27,6 +27,7 @@ async def stream(
     wanted: Filter,
     show: Callable[[Listed], str],
     event: str = EVENT,
+    *,
     after: int | None = None,
 ) -> Response:
     """The rows that are wanted after the one that `Last-Event-ID` names, else after `after`, else from now on.
