@@ -33,7 +33,7 @@ from minwallet.web import backoffice, control, ops
 from minwallet.web.access import AccessLog, Stream
 from minwallet.web.gateway import Gateway
 from minwallet.web.pages import create_site
-from minwallet.web.wire import Below, FixedPaths, OneWrite
+from minwallet.web.wire import FixedPaths, OneWrite
 
 GRACE_S = 10
 """How long a stopping server waits for the calls it has begun."""
@@ -64,7 +64,8 @@ def create_app(wallet: Wallet, settings: Settings, desk_port: int, desk_key: str
     site = create_site(backoffice.routes(wallet, settings, SqliteStore.sqlite_version))
     # Signing in depends on who calls and whether over TLS, so here a proxy's word is always asked.
     proxied: Any = ProxyHeadersMiddleware(cast(Any, site), settings.forwarded_allow)
-    app = Starlette(routes=[*provider, *operator, Below("/admin", proxied)])
+    office = [Route("/admin", proxied), Route("/admin/{rest:path}", proxied)]
+    app = Starlette(routes=[*provider, *operator, *office])
     # A provider that adds a slash shall get a plain 404, not a redirect that it would follow with another method.
     app.router.redirect_slashes = False
     return FixedPaths(app, provider)

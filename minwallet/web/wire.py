@@ -5,8 +5,8 @@ import re
 from collections.abc import Iterable
 from typing import Any
 
-from starlette.datastructures import MutableHeaders, URLPath
-from starlette.routing import BaseRoute, Match, NoMatchFound, Route
+from starlette.datastructures import MutableHeaders
+from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
@@ -44,24 +44,6 @@ def _no_store(send: Send) -> Send:
         await send(message)
 
     return send_with_header
-
-
-class Below(BaseRoute):
-    """Every path below a prefix is for another application, which sees the whole of it."""
-
-    def __init__(self, prefix: str, app: ASGIApp) -> None:
-        self._prefix = prefix
-        self._app = app
-
-    def matches(self, scope: Scope) -> tuple[Match, Scope]:
-        is_below = scope["type"] == "http" and f"{scope['path']}/".startswith(f"{self._prefix}/")
-        return (Match.FULL if is_below else Match.NONE), {}
-
-    def url_path_for(self, name: str, /, **path_params: Any) -> URLPath:  # noqa: ANN401 as its base has it
-        raise NoMatchFound(name, path_params)
-
-    async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
-        await self._app(scope, receive, send)
 
 
 class OneWrite(HttpToolsProtocol):
