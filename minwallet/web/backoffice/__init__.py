@@ -5,12 +5,15 @@ from starlette.routing import BaseRoute
 from minwallet.config import Settings
 from minwallet.wallet.service import Wallet
 from minwallet.web.backoffice import (
+    access,
+    agents,
     overview,
     player,
     players,
     reconciliation,
     rounds,
     sessions,
+    settings,
     sign_in,
     transaction,
     transactions,
@@ -18,8 +21,8 @@ from minwallet.web.backoffice import (
 from minwallet.web.backoffice.frame import Frame
 
 
-def routes(wallet: Wallet, settings: Settings, sqlite_version: str) -> list[BaseRoute]:
+def routes(wallet: Wallet, chosen: Settings, sqlite_version: str) -> list[BaseRoute]:
     """Every page, and the doors to them."""
-    frame = Frame(wallet, settings, sqlite_version)
-    rooms = (sign_in, overview, players, player, sessions, transactions, transaction, rounds, reconciliation)
-    return [route for room in rooms for route in room.routes(frame)]
+    frame = Frame(wallet, chosen, sqlite_version)
+    ledger = (players, player, sessions, transactions, transaction, rounds, reconciliation)
+    return [route for room in (sign_in, overview, *ledger, agents, access, settings) for route in room.routes(frame)]
