@@ -23,7 +23,10 @@ from minwallet.config import Settings
 from minwallet.protocols import PROTOCOLS, load_protocol
 from minwallet.storage.owner import Desk, FileOwner
 from minwallet.storage.sqlite import SqliteStore
+from minwallet.wallet.decline import Declined
+from minwallet.wallet.desk import perform
 from minwallet.wallet.journal import keep_pruning
+from minwallet.wallet.requests import AdminLink
 from minwallet.wallet.service import Wallet
 from minwallet.wallet.totals import keep_summing_up
 from minwallet.web import backoffice, control, ops
@@ -58,7 +61,7 @@ def create_app(wallet: Wallet, settings: Settings, desk_port: int, desk_key: str
     for name in PROTOCOLS:
         provider += Gateway(load_protocol(name), wallet, settings, AccessLog(log, name)).routes()
     operator = [*ops.routes(wallet, SqliteStore.sqlite_version), *control.routes(wallet, desk_port, desk_key)]
-    site = create_site(backoffice.routes(wallet, settings))
+    site = create_site(backoffice.routes(wallet, settings, SqliteStore.sqlite_version))
     # Signing in depends on who calls and whether over TLS, so here a proxy's word is always asked.
     proxied: Any = ProxyHeadersMiddleware(cast(Any, site), settings.forwarded_allow)
     app = Starlette(routes=[*provider, *operator, Below("/admin", proxied)])
@@ -71,10 +74,16 @@ Beside = Callable[[], AbstractAsyncContextManager[None]]
 
 
 def serve(
-    settings: Settings, announce: Callable[[str], None], *, log: Stream | None = None, beside: Beside = nullcontext
+    settings: Settings,
+    announce: Callable[[str], None],
+    *,
+    invite: Callable[[str], None] | None = None,
+    log: Stream | None = None,
+    beside: Beside = nullcontext,
 ) -> None:
     """Serve until told to stop; tells `announce` the address. BadSettings, CannotListen, UnusableFile, StoreFault.
 
+    `invite` is told an address that signs in to the back office, as long as nobody has a password or is signed in.
     `log` is where the access log goes, if not to stderr. `beside` is entered once calls are answered, and left after
     the last.
     """
@@ -85,9 +94,17 @@ def serve(
             config = _configure(settings)
             with asyncio.Runner(loop_factory=config.get_loop_factory()) as runner:
                 sockets = [public, private]
-                runner.run(
-                    _serve(settings, config, sockets, owner, announce=announce, log=log or sys.stderr, beside=beside)
+                serving = _serve(
+                    settings,
+                    config,
+                    sockets,
+                    owner,
+                    announce=announce,
+                    invite=invite,
+                    log=log or sys.stderr,
+                    beside=beside,
                 )
+                runner.run(serving)
     finally:
         owner.release()
 
@@ -99,6 +116,7 @@ async def _serve(
     owner: FileOwner,
     *,
     announce: Callable[[str], None],
+    invite: Callable[[str], None] | None,
     log: Stream,
     beside: Beside,
 ) -> None:
@@ -118,6 +136,8 @@ async def _serve(
         calls = serves + settings.callback_prefix
         owner.announce(Desk(os.getpid(), f"http://127.0.0.1:{private_port}", key, serves, calls))
         announce(serves)
+        if invite and not await wallet.store.has_signed_in():
+            invite(settings.address_for_people(serves) + await _make_first_link(wallet))
         # uvicorn raises the signal again when it has stopped, and by then there is still a file to close.
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, lambda *_: stop())
@@ -136,6 +156,12 @@ async def _serve(
                 task.cancel()
         if wallet.store.broken:
             raise wallet.store.broken
+
+
+async def _make_first_link(wallet: Wallet) -> str:
+    link = await perform(wallet, AdminLink(), "the server, at its start")
+    assert not isinstance(link, Declined)
+    return str(link["path"])
 
 
 async def start(server: uvicorn.Server, sockets: list[socket.socket]) -> "asyncio.Task[None]":

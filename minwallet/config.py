@@ -86,6 +86,12 @@ class Settings(BaseSettings):
         """What the paths of the provider endpoints begin with."""
         return f"/{self.callback_key}" if self.callback_key else ""
 
+    def address_for_people(self, serves: str) -> str:
+        """Where people reach the server that listens at `serves`."""
+        if self.public_url:
+            return self.public_url
+        return serves.replace("//0.0.0.0:", "//127.0.0.1:").replace("//[::]:", "//[::1]:")
+
     def refuse_to_be_exposed(self) -> None:
         """The protocols sign nothing, so listening to the world without any protection gives the money away."""
         if self.callback_key or self.callback_allow or _is_loopback(self.host):

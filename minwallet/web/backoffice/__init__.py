@@ -18,8 +18,8 @@ from minwallet.web.backoffice import (
 from minwallet.web.backoffice.frame import Frame
 
 
-def routes(wallet: Wallet, settings: Settings) -> list[BaseRoute]:
+def routes(wallet: Wallet, settings: Settings, sqlite_version: str) -> list[BaseRoute]:
     """Every page, and the doors to them."""
-    frame = Frame(wallet, settings)
+    frame = Frame(wallet, settings, sqlite_version)
     rooms = (sign_in, overview, players, player, sessions, transactions, transaction, rounds, reconciliation)
     return [route for room in rooms for route in room.routes(frame)]

@@ -26,6 +26,7 @@ from minwallet.wallet.requests import Request as Asked
 from minwallet.wallet.service import Wallet
 from minwallet.web import pages
 from minwallet.web.auth import COOKIE, HOME, SIGN_IN, is_same_origin, local_path
+from minwallet.web.health import Health, examine
 
 LONGEST_FORM, MOST_FIELDS = 64 * 1024, 100
 
@@ -91,9 +92,11 @@ Handler = Callable[[Visit], Awaitable[Response]]
 class Frame:
     """Makes the routes of pages. Everything else that the pages of one server share is here, too."""
 
-    def __init__(self, wallet: Wallet, settings: Settings) -> None:
+    def __init__(self, wallet: Wallet, settings: Settings, sqlite_version: str) -> None:
         self.wallet = wallet
         self.settings = settings
+        self._sqlite_version = sqlite_version
+        self._started_at_ms = wallet.clock_ms()
         self.admins = Admins(wallet)
         self._flashes: OrderedDict[str, tuple[Tone, str]] = OrderedDict()
 
@@ -120,6 +123,10 @@ class Frame:
             return await _answer(visit, handler)
 
         return Route(path, change, methods=["POST"])
+
+    def examine(self) -> Health:
+        """How the server is doing."""
+        return examine(self.wallet, self.settings, self._sqlite_version, self._started_at_ms)
 
     def refuse_foreign(self, request: Request) -> None:
         """403 for what no page of this server has sent."""
