@@ -1,5 +1,6 @@
 """What the tests share: the real program as processes, and callers that speak to it over real HTTP."""
 
+import asyncio
 import io
 import json
 import os
@@ -10,6 +11,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from itertools import count
 from pathlib import Path
@@ -189,9 +191,17 @@ def serving(db: Path, *options: object, **settings: str) -> Iterator[Server]:
 
 
 def _code_of_main() -> int:
-    with pytest.raises(SystemExit) as ended:
-        main()
-    code = ended.value.code
+    def run() -> object:
+        with pytest.raises(SystemExit) as ended:
+            main()
+        return ended.value.code
+
+    # A thread that drives a browser runs an event loop already, and a command wants one of its own.
+    if asyncio._get_running_loop() is None:
+        code = run()
+    else:
+        with ThreadPoolExecutor(1) as elsewhere:
+            code = elsewhere.submit(run).result()
     assert code is None or isinstance(code, int)
     return code or 0
 

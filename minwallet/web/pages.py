@@ -204,6 +204,7 @@ def render(template: str, status: int = 200, headers: Mapping[str, str] | None =
 
 def create_site(routes: Sequence[BaseRoute]) -> ASGIApp:
     """An application of pages, with the static files, the error pages and the headers; paths begin with `/admin`."""
+    load_assets()  # now, and not while the first reader waits, and bets with him
     site = Starlette(
         routes=[Route(f"{STATIC_PATH}/{{name}}", _send_asset), *routes],
         # Event streams are left alone. The cookie never comes with a request that another site has made, so nobody

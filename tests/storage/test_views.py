@@ -1,5 +1,6 @@
 """Pages of the ledger and what it adds up to, in every engine."""
 
+import asyncio
 from collections.abc import Sequence
 
 import pytest
@@ -205,6 +206,22 @@ def test_minutes_count_bets_that_took_money(store: Store, run: Run) -> None:
     counted = [Minute(minute, 2), Minute(minute + MINUTE_MS, 1), Minute(minute + 3 * MINUTE_MS, 1)]
     assert run(store.read_minutes(minute)) == counted
     assert run(store.read_minutes(minute + 2 * MINUTE_MS)) == counted[2:]
+
+
+def test_rows_are_added_up_once_whoever_asks(store: Store, run: Run) -> None:
+    """A page and the background may do it at the same moment."""
+    run(players(store, opening("ann", 100)))
+    for number in range(9):
+        apply(store, run, (1, WALLET_V2, Bet(str(number), 1, str(number))))
+
+    async def at_once() -> None:
+        while any(await asyncio.gather(*(store.sum_up(2) for _ in range(3)))):
+            continue
+
+    run(at_once())
+    assert sum(total.bets for _, total in run(store.read_totals(DAY, DAY + 1, None))) == 9
+    assert sum(minute.bets for minute in run(store.read_minutes(0))) == 9
+    assert all(holding.is_right for holding in run(store.read_holdings()))
 
 
 def test_a_batch_that_comes_between_is_added_up_next(store: Store, run: Run) -> None:

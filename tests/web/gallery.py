@@ -3,15 +3,14 @@
 import asyncio
 import random
 import threading
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import uvicorn
-from sse_starlette import EventSourceResponse
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, Response
+from starlette.responses import HTMLResponse, Response, StreamingResponse
 from starlette.routing import Route
 
 from minwallet.app import listen
@@ -97,7 +96,7 @@ class Gallery:
     """The site: the page, a feed that tells what it is told to, and pages that fail."""
 
     def __init__(self) -> None:
-        self._news: asyncio.Queue[str] = asyncio.Queue()
+        self._readers: set[asyncio.Queue[str | None]] = set()
         self._loop: asyncio.AbstractEventLoop | None = None
         self.site = pages.create_site(
             [
@@ -108,10 +107,11 @@ class Gallery:
             ]
         )
 
-    def tell(self, html: str) -> None:
-        """Send a message to whoever reads the feed."""
-        assert self._loop is not None
-        self._loop.call_soon_threadsafe(self._news.put_nowait, html)
+    def tell(self, html: str | None) -> None:
+        """Send a message to whoever reads the feed; None ends it."""
+        for reader in list(self._readers):
+            assert self._loop is not None
+            self._loop.call_soon_threadsafe(reader.put_nowait, html)
 
     async def _show(self, request: Request) -> Response:
         del request
@@ -125,12 +125,18 @@ class Gallery:
     async def _feed(self, request: Request) -> Response:
         del request
         self._loop = asyncio.get_running_loop()
+        reader: asyncio.Queue[str | None] = asyncio.Queue()
 
-        async def messages() -> Any:  # noqa: ANN401 what the library takes
-            while True:
-                yield {"data": await self._news.get()}
+        async def messages() -> AsyncIterator[str]:
+            self._readers.add(reader)
+            try:
+                yield ": it begins\n\n"
+                while (html := await reader.get()) is not None:
+                    yield "".join(f"data: {line}\n" for line in html.splitlines()) + "\n"
+            finally:
+                self._readers.discard(reader)
 
-        return EventSourceResponse(messages())
+        return StreamingResponse(messages(), media_type="text/event-stream")
 
     async def _break(self, request: Request) -> Response:
         raise StoreFault("the disk is gone")
@@ -149,4 +155,5 @@ def showing() -> Iterator[tuple[Gallery, str]]:
             yield gallery, f"http://127.0.0.1:{socket.getsockname()[1]}"
         finally:
             server.should_exit = True
+            gallery.tell(None)
             thread.join(PATIENCE_S)

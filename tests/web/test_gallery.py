@@ -70,6 +70,16 @@ def test_a_slow_line_loses_no_news(page: Page, address: str) -> None:
     expect(page.locator(".live .on")).to_be_visible()
 
 
+def test_leaving_a_live_page_is_no_error(page: Page, address: str) -> None:
+    """A feed that ends because its reader goes elsewhere complains of nothing, and the next page has its own."""
+    page.goto(f"{address}/admin")
+    expect(page.locator(".live .on")).to_be_visible()
+    page.get_by_role("link", name="Newest").click()
+    expect(page.locator(".live .on")).to_be_visible()
+    page.go_back()
+    expect(page.locator(".live .on")).to_be_visible()
+
+
 def test_a_chart_follows_the_light(page: Page, address: str) -> None:
     """A chart is drawn anew, once, when day turns to night, and when the window gets narrow."""
     page.goto(f"{address}/admin")

@@ -208,9 +208,10 @@ class SqliteStore:
         return await self._viewer.run(lambda db: views.read_open_bets(db, agent, before, limit))
 
     async def sum_up(self, limit: int) -> int:
-        if await self._viewer.run(totals.is_summed_up):
-            return 0
-        return await self._write(lambda db: totals.sum_up(db, limit))
+        sums = await self._viewer.run(lambda db: totals.add_up(db, limit))
+        if sums.last > sums.after:
+            await self._write(lambda db: totals.keep(db, sums))
+        return sums.last - sums.after
 
     async def read_totals(self, since_day: int, until_day: int, agent: str | None) -> list[tuple[Heading, Total]]:
         return await self._viewer.run(lambda db: totals.read_totals(db, since_day, until_day, agent))

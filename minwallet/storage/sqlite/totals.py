@@ -5,6 +5,7 @@ many players may pass what it can count to.
 """
 
 import sqlite3
+from typing import NamedTuple
 
 from minwallet.ledger.entries import Kind, State
 from minwallet.storage.sqlite.views import MINUTE_MS
@@ -21,15 +22,18 @@ def _whole(high: int, low: int) -> int:
     return (high << 32) + low
 
 
-SUM_UP = f"""
-    SELECT t.at_ms / {DAY_MS}, w.agent_id, a.currency, p.protocol, coalesce(t.game, ''), t.kind, t.state, count(*),
+ADD_UP = f"""
+    SELECT t.at_ms / {DAY_MS}, t.space_id, a.currency, t.game, t.kind, t.state, count(*),
            {_halves("t.stake")}, {_halves("t.payout")}, {_halves("t.amount + t.bonus_amount")}
-      FROM transactions AS t
-      CROSS JOIN id_spaces AS p ON p.space_id = t.space_id
-      CROSS JOIN accounts AS a ON a.account_id = t.account_id
-      CROSS JOIN players AS w ON w.player_key = a.player_key
+      FROM transactions AS t CROSS JOIN accounts AS a ON a.account_id = t.account_id
      WHERE t.seq BETWEEN ? AND ?
-     GROUP BY 1, 2, 3, 4, 5, 6, 7
+     GROUP BY 1, 2, 3, 4, 5, 6
+"""  # noqa: S608 made of constants
+
+COUNT_MINUTES = f"""
+    SELECT at_ms / {MINUTE_MS}, min(seq), max(seq),
+           count(*) FILTER (WHERE kind IN ('bet', 'betwin') AND state = 'applied')
+      FROM transactions WHERE seq BETWEEN ? AND ? GROUP BY 1
 """  # noqa: S608 made of constants
 
 COLUMNS = ", ".join(Total._fields)
@@ -42,13 +46,10 @@ KEEP_TOTAL = (
     f"INSERT OR REPLACE INTO totals (day, agent_id, currency, protocol, game, {COLUMNS}) VALUES ({', '.join('?' * 14)})"  # noqa: S608 the columns are a constant
 )
 
-COUNT_MINUTES = f"""
-    INSERT INTO minutes (minute, first_seq, last_seq, bets)
-    SELECT at_ms / {MINUTE_MS}, min(seq), max(seq),
-           count(*) FILTER (WHERE kind IN ('bet', 'betwin') AND state = 'applied')
-      FROM transactions WHERE seq BETWEEN ? AND ? GROUP BY 1
+KEEP_MINUTE = """
+    INSERT INTO minutes (minute, first_seq, last_seq, bets) VALUES (?, ?, ?, ?)
     ON CONFLICT (minute) DO UPDATE SET last_seq = excluded.last_seq, bets = bets + excluded.bets
-"""  # noqa: S608 made of constants
+"""
 
 READ_TOTALS = f"""
     SELECT day, g.name, currency, protocol, game, {COLUMNS} FROM totals JOIN agents AS g USING (agent_id)
@@ -70,31 +71,37 @@ Place = tuple[int, int, str, str, str]
 """Where a total is kept: day, agent_id, currency, protocol, game."""
 
 
-def is_summed_up(db: sqlite3.Connection) -> bool:
-    """Whether the sums are of all rows there are."""
-    (found,) = db.execute(
-        "SELECT last_seq = (SELECT coalesce(max(seq), 0) FROM transactions) FROM summed_up"
-    ).fetchone()
-    return bool(found)
+class Sums(NamedTuple):
+    """What the rows after `after`, as far as `last`, come to."""
+
+    after: int
+    last: int
+    totals: dict[Place, Total]
+    minutes: list[tuple[int, int, int, int]]
 
 
-def sum_up(db: sqlite3.Connection, limit: int) -> int:
-    """Add up the next rows. The caller holds the write transaction."""
+def add_up(db: sqlite3.Connection, limit: int) -> Sums:
+    """Add up the next rows. They never change, so this needs no write transaction, and no bet waits for it."""
     after, newest = db.execute(
         "SELECT last_seq, (SELECT coalesce(max(seq), 0) FROM transactions) FROM summed_up"
     ).fetchone()
-    span = (after + 1, min(after + limit, newest))
-    new: dict[Place, Total] = {}
-    for *place, kind, state, rows, s1, s2, p1, p2, m1, m2 in db.execute(SUM_UP, span):
-        total = Total.of(
-            Kind(kind), State(state), rows=rows, stake=_whole(s1, s2), payout=_whole(p1, p2), moved=_whole(m1, m2)
-        )
-        at: Place = (place[0], place[1], place[2], place[3], place[4])
-        new[at] = new.get(at, Total()).plus(total)
-    _add(db, new)
-    db.execute(COUNT_MINUTES, span)
-    db.execute("UPDATE summed_up SET last_seq = ?", span[1:])
-    return int(span[1] - after)
+    span = (after + 1, last := min(after + limit, newest))
+    spaces = {row[0]: row[1:] for row in db.execute("SELECT space_id, agent_id, protocol FROM id_spaces")}
+    totals: dict[Place, Total] = {}
+    for day, space_id, currency, game, kind, state, rows, s1, s2, p1, p2, m1, m2 in db.execute(ADD_UP, span):
+        agent_id, protocol = spaces[space_id]
+        sums = {"stake": _whole(s1, s2), "payout": _whole(p1, p2), "moved": _whole(m1, m2)}
+        place = (day, agent_id, currency, protocol, game or "")
+        totals[place] = totals.get(place, Total()).plus(Total.of(Kind(kind), State(state), rows=rows, **sums))
+    return Sums(after, last, totals, db.execute(COUNT_MINUTES, span).fetchall())
+
+
+def keep(db: sqlite3.Connection, sums: Sums) -> None:
+    """Keep the sums, unless another has kept those of the same rows. The caller holds the write transaction."""
+    followed = db.execute("UPDATE summed_up SET last_seq = ? WHERE last_seq = ?", (sums.last, sums.after))
+    if followed.rowcount:
+        _add(db, sums.totals)
+        db.executemany(KEEP_MINUTE, sums.minutes)
 
 
 def _add(db: sqlite3.Connection, new: dict[Place, Total]) -> None:

@@ -15,11 +15,13 @@ class Drawing(NamedTuple):
     text: str
 
 
-def balance_chart(entries: Sequence[Entry], currency: str) -> Drawing:
-    """What an account held after each of these entries, which are the newest, newest first; one value a second."""
+def balance_chart(entries: Sequence[Entry], currency: str) -> Drawing | None:
+    """What an account held after each of these entries, its newest, one value a second; None for fewer than two."""
     last = {entry.at_ms // 1000: entry for entry in sorted(entries, key=lambda entry: entry.seq)}
     # A clock that was set back shall not draw a line back.
     times = sorted(last)
+    if len(times) < 2:
+        return None
     cash = [last[at].cash_after for at in times]
     bonus = [last[at].bonus_after for at in times]
     series = [Series(label="Cash", values=cash, shape="steps", colour="accent")]
@@ -28,6 +30,6 @@ def balance_chart(entries: Sequence[Entry], currency: str) -> Drawing:
     now = f"{show_money(cash[-1])} of cash" + (f" and {show_money(bonus[-1])} of bonus" if any(bonus) else "")
     text = (
         f"between {show_money(min(cash))} and {show_money(max(cash))} of cash in the newest"
-        f" {len(entries)} {'entry' if len(entries) == 1 else 'entries'}, now {now}"
+        f" {len(entries)} entries, now {now}"
     )
     return Drawing(Chart(x=times, series=series, money=True, days=False), f"Balance in {currency}", text)

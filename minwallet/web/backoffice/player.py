@@ -19,7 +19,7 @@ from minwallet.wallet import documents
 from minwallet.wallet.decline import Decline
 from minwallet.wallet.people import find_player
 from minwallet.wallet.requests import PlayerSetStatus, Transfer
-from minwallet.web.backoffice.charts import balance_chart
+from minwallet.web.backoffice.charts import Drawing, balance_chart
 from minwallet.web.backoffice.filters import read_number
 from minwallet.web.backoffice.forms import Form, read_amount
 from minwallet.web.backoffice.frame import Frame, Visit
@@ -103,7 +103,12 @@ def new_reference(now_ms: int) -> str:
 
 
 async def _show(visit: Visit) -> Response:
-    return await show_player(visit, await named_player(visit), Forms())
+    """The page, or only the older rows that it asks for."""
+    player, before = await named_player(visit), read_number(visit.request.query_params.get("before"))
+    if visit.is_fragment and before is not None:
+        page = await visit.wallet.store.read_page(Filter(player.agent, player.player_id), before, PAGE)
+        return visit.render("office/player_older.html", page=page, path=path_of(player.agent, player.player_id))
+    return await show_player(visit, player, Forms())
 
 
 async def _show_now(visit: Visit) -> Response:
@@ -112,14 +117,11 @@ async def _show_now(visit: Visit) -> Response:
     return visit.render("office/player_now.html", player=player, charts=await _charts(visit, player))
 
 
-async def _charts(visit: Visit, player: Player) -> Sequence[object]:
+async def _charts(visit: Visit, player: Player) -> Sequence[Drawing]:
     """A drawing for each account that has moved."""
-    found = []
-    for account_id, currency, *_ in player.accounts:
-        entries = await visit.wallet.store.read_entries([account_id], DRAWN)
-        if entries:
-            found.append(balance_chart(entries, currency))
-    return found
+    read = visit.wallet.store.read_entries
+    found = [balance_chart(await read([account[0]], DRAWN), account[1]) for account in player.accounts]
+    return [drawing for drawing in found if drawing]
 
 
 async def _move_money(visit: Visit) -> Response:

@@ -106,7 +106,7 @@
         y: { range: (_, low, high) => (low === null ? [0, 100] : uPlot.rangeNum(Math.min(low, 0), Math.max(high, 0) || 1, 0.1, true)) },
       },
       axes: [
-        { ...axis, grid: { show: false }, space: 64, size: 36, gap: 10, values: (_, splits, __, ___, gap) => splits.map((at) => (gap >= 86400 ? dayOf(at) : iso(at).slice(11, 16))) },
+        { ...axis, grid: { show: false }, space: 64, size: 36, gap: 10, values: (_, splits, __, ___, gap) => splits.map((at) => (gap >= 86400 ? dayOf(at) : iso(at).slice(11, gap < 60 ? 19 : 16))) },
         { ...axis, size: 56, values: (_, splits) => splits.map((value) => short.format(chart.money ? value / 100 : value)) },
       ],
       series: [
