@@ -11,22 +11,28 @@ import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from pathlib import Path
+from typing import Any, cast
 
 import uvicorn
 from starlette.applications import Starlette
 from starlette.routing import Route
 from starlette.types import ASGIApp
+from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 from minwallet.config import Settings
 from minwallet.protocols import PROTOCOLS, load_protocol
 from minwallet.storage.owner import Desk, FileOwner
 from minwallet.storage.sqlite import SqliteStore
+from minwallet.wallet.decline import Declined
+from minwallet.wallet.desk import perform
 from minwallet.wallet.journal import keep_pruning
+from minwallet.wallet.requests import AdminLink
 from minwallet.wallet.service import Wallet
 from minwallet.wallet.totals import keep_summing_up
-from minwallet.web import control, ops
+from minwallet.web import backoffice, control, ops
 from minwallet.web.access import AccessLog, Stream
 from minwallet.web.gateway import Gateway
+from minwallet.web.pages import create_site
 from minwallet.web.wire import FixedPaths, OneWrite
 
 GRACE_S = 10
@@ -55,7 +61,11 @@ def create_app(wallet: Wallet, settings: Settings, desk_port: int, desk_key: str
     for name in PROTOCOLS:
         provider += Gateway(load_protocol(name), wallet, settings, AccessLog(log, name)).routes()
     operator = [*ops.routes(wallet, SqliteStore.sqlite_version), *control.routes(wallet, desk_port, desk_key)]
-    app = Starlette(routes=[*provider, *operator])
+    site = create_site(backoffice.routes(wallet, settings, SqliteStore.sqlite_version))
+    # Signing in depends on who calls and whether over TLS, so here a proxy's word is always asked.
+    proxied: Any = ProxyHeadersMiddleware(cast(Any, site), settings.forwarded_allow)
+    office = [Route("/admin", proxied), Route("/admin/{rest:path}", proxied)]
+    app = Starlette(routes=[*provider, *operator, *office])
     # A provider that adds a slash shall get a plain 404, not a redirect that it would follow with another method.
     app.router.redirect_slashes = False
     return FixedPaths(app, provider)
@@ -65,10 +75,16 @@ Beside = Callable[[], AbstractAsyncContextManager[None]]
 
 
 def serve(
-    settings: Settings, announce: Callable[[str], None], *, log: Stream | None = None, beside: Beside = nullcontext
+    settings: Settings,
+    announce: Callable[[str], None],
+    *,
+    invite: Callable[[str], None] | None = None,
+    log: Stream | None = None,
+    beside: Beside = nullcontext,
 ) -> None:
     """Serve until told to stop; tells `announce` the address. BadSettings, CannotListen, UnusableFile, StoreFault.
 
+    `invite` is told an address that signs in to the back office, as long as nobody has a password or is signed in.
     `log` is where the access log goes, if not to stderr. `beside` is entered once calls are answered, and left after
     the last.
     """
@@ -79,9 +95,17 @@ def serve(
             config = _configure(settings)
             with asyncio.Runner(loop_factory=config.get_loop_factory()) as runner:
                 sockets = [public, private]
-                runner.run(
-                    _serve(settings, config, sockets, owner, announce=announce, log=log or sys.stderr, beside=beside)
+                serving = _serve(
+                    settings,
+                    config,
+                    sockets,
+                    owner,
+                    announce=announce,
+                    invite=invite,
+                    log=log or sys.stderr,
+                    beside=beside,
                 )
+                runner.run(serving)
     finally:
         owner.release()
 
@@ -93,6 +117,7 @@ async def _serve(
     owner: FileOwner,
     *,
     announce: Callable[[str], None],
+    invite: Callable[[str], None] | None,
     log: Stream,
     beside: Beside,
 ) -> None:
@@ -112,6 +137,8 @@ async def _serve(
         calls = serves + settings.callback_prefix
         owner.announce(Desk(os.getpid(), f"http://127.0.0.1:{private_port}", key, serves, calls))
         announce(serves)
+        if invite and not await wallet.store.has_signed_in():
+            invite(settings.address_for_people(serves) + await _make_first_link(wallet))
         # uvicorn raises the signal again when it has stopped, and by then there is still a file to close.
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, lambda *_: stop())
@@ -130,6 +157,12 @@ async def _serve(
                 task.cancel()
         if wallet.store.broken:
             raise wallet.store.broken
+
+
+async def _make_first_link(wallet: Wallet) -> str:
+    link = await perform(wallet, AdminLink(), "the server, at its start")
+    assert not isinstance(link, Declined)
+    return str(link["path"])
 
 
 async def start(server: uvicorn.Server, sockets: list[socket.socket]) -> "asyncio.Task[None]":
@@ -158,7 +191,6 @@ def _configure(settings: Settings) -> uvicorn.Config:
         lifespan="off",
         ws="none",
         server_header=False,
-        headers=[("cache-control", "no-store")],
         # Only an allow list needs to know who called, so only then is a proxy's word for it asked.
         proxy_headers=bool(settings.callback_allow),
         forwarded_allow_ips=settings.forwarded_allow,

@@ -1,8 +1,10 @@
 """The settings: one frozen object, and the only reader of the environment (`MINWALLET_…`, and a `.env` file)."""
 
+import re
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from pathlib import Path
 from typing import Annotated, Self
+from urllib.parse import urlsplit
 
 from pydantic import Field, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
@@ -30,9 +32,11 @@ class Settings(BaseSettings):
     )
     forwarded_allow: str = Field(
         "127.0.0.1",
-        description="the proxies whose X-Forwarded-For is believed when callback_allow is checked, separated by commas",
+        description="the proxies whose X-Forwarded-For and X-Forwarded-Proto are believed, separated by commas",
     )
-
+    public_url: str = Field(
+        "", description="the address under which the world reaches this server, such as https://wallet.example.com"
+    )
     journal_days: int = Field(
         30, ge=0, le=36_500, description="how long the provider calls are kept word for word; 0 keeps none"
     )
@@ -43,6 +47,19 @@ class Settings(BaseSettings):
         if not isinstance(value, str):
             return value
         return tuple(ip_network(part) for part in _parts(value))
+
+    @field_validator("public_url")
+    @classmethod
+    def _is_an_address(cls, url: str) -> str:
+        """Without the slash at its end, so that paths can be put behind it."""
+        try:
+            parts = urlsplit(url)
+            is_address = re.fullmatch(r"https?://[^\s/?#@]+(/[^\s?#]*)?", url) and parts.hostname and parts.port != 0
+        except ValueError:
+            is_address = False
+        if url and not is_address:
+            raise ValueError("it is an address such as https://wallet.example.com, without a query")
+        return url.rstrip("/")
 
     @field_validator("db")
     @classmethod
@@ -68,6 +85,12 @@ class Settings(BaseSettings):
     def callback_prefix(self) -> str:
         """What the paths of the provider endpoints begin with."""
         return f"/{self.callback_key}" if self.callback_key else ""
+
+    def address_for_people(self, serves: str) -> str:
+        """Where people reach the server that listens at `serves`."""
+        if self.public_url:
+            return self.public_url
+        return serves.replace("//0.0.0.0:", "//127.0.0.1:").replace("//[::]:", "//[::1]:")
 
     def refuse_to_be_exposed(self) -> None:
         """The protocols sign nothing, so listening to the world without any protection gives the money away."""

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import typer
 
-from minwallet.cli.link import change, database, read, with_store
+from minwallet.cli.link import change, read, running_server, with_store
 from minwallet.cli.money import cents
 from minwallet.cli.output import (
     EXIT_REFUSED,
@@ -149,15 +149,7 @@ def show(context: typer.Context, seq: Seq, as_json: JsonFlag = False) -> None:
 
 def _server(context: typer.Context) -> str:
     """Where the running server takes provider calls."""
-    from minwallet.storage.base import UnusableFile
-    from minwallet.storage.owner import Desk, FileOwner
-
-    path = database(context)
-    owner = FileOwner.acquire(path)
-    if isinstance(owner, Desk):
-        return owner.calls
-    owner.release()
-    raise UnusableFile(f"no server runs on {path}; start one in another terminal: minwallet --db {path} serve")
+    return running_server(context).calls
 
 
 def _open_session(context: typer.Context, agent: str, player_id: str, currency: str | None) -> _Player:

@@ -11,7 +11,7 @@ import typer
 
 from minwallet.cli.output import Refused
 from minwallet.config import load_settings
-from minwallet.storage.base import Store, StoreFault
+from minwallet.storage.base import Store, StoreFault, UnusableFile
 from minwallet.storage.owner import PATIENCE_S, Desk, FileOwner
 from minwallet.storage.sqlite import SqliteStore
 from minwallet.wallet.decline import Declined
@@ -63,6 +63,16 @@ def read_file(path: Path, request: Request) -> Reply:
         return _unwrap(await perform(Wallet(store), request, _actor()))
 
     return with_store_of(path, work)
+
+
+def running_server(context: typer.Context) -> Desk:
+    """The server that runs on the wallet file; UnusableFile where none does."""
+    path = database(context)
+    owner = FileOwner.acquire(path)
+    if isinstance(owner, Desk):
+        return owner
+    owner.release()
+    raise UnusableFile(f"no server runs on {path}; start one in another terminal: minwallet --db {path} serve")
 
 
 def with_store(context: typer.Context, work: Callable[[Store], Awaitable[T]]) -> T:

@@ -13,6 +13,7 @@ import typer
 
 from minwallet import __version__
 from minwallet.cli import (
+    admin,
     agent,
     calls,
     conformance,
@@ -40,6 +41,7 @@ app = typer.Typer(
 
 app.command("serve")(serve.serve)
 app.command("demo")(demo.demo)
+app.add_typer(admin.app, name="admin")
 app.add_typer(agent.app, name="agent")
 app.add_typer(player.app, name="player")
 app.command("deposit")(money.deposit)

@@ -27,4 +27,7 @@ def serve(
     def announce(url: str) -> None:
         typer.echo(f"minwallet {__version__} serves {settings.db} at {url} (stop it with Ctrl-C)", err=True)
 
-    app.serve(settings, announce)
+    def invite(url: str) -> None:
+        typer.echo(f"sign in to the back office, once and within an hour: {url}", err=True)
+
+    app.serve(settings, announce, invite=invite)

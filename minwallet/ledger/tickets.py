@@ -143,10 +143,14 @@ class Sums(NamedTuple):
 
 
 class Reconciliation:
-    """Feed it the tickets of both sides, pair by pair; it counts, sums and keeps what differs."""
+    """Feed it the tickets of both sides, pair by pair; it counts, sums and keeps what differs.
 
-    def __init__(self, horizon: Horizon) -> None:
+    At most `most_kept` differences are kept, if there is such a number; all are counted.
+    """
+
+    def __init__(self, horizon: Horizon, most_kept: int | None = None) -> None:
         self.horizon = horizon
+        self.most_kept = most_kept
         self.counts: Counter[Finding] = Counter()
         self.differences: list[Difference] = []
         self.ours: dict[Heading, Sums] = {}
@@ -170,5 +174,5 @@ class Reconciliation:
     def note(self, finding: Finding, ours: Ticket | None, theirs: Reported | None) -> None:
         """Count a finding, and keep it where it is a difference."""
         self.counts[finding] += 1
-        if finding not in FINE:
+        if finding not in FINE and (self.most_kept is None or len(self.differences) < self.most_kept):
             self.differences.append(Difference(finding, ours, theirs))

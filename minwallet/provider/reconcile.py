@@ -1,5 +1,6 @@
 """Hold the report that was pulled against the ledger. Both are read in order of their tickets, a page at a time."""
 
+import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import UTC, datetime
 from typing import TypeVar
@@ -11,13 +12,21 @@ from minwallet.wallet.agents import find_agent
 from minwallet.wallet.documents import time_text
 from minwallet.wallet.requests import Reply
 
-PAGE = 2_000
+PAGE, AT_ONCE = 2_000, 100
+"""How many tickets are read at once, and how many are compared before a bet may come between: less than a ms."""
 
 T = TypeVar("T", Ticket, Reported)
 
 
 async def reconcile(
-    store: Store, agent_name: str, progress: Callable[[int], None], *, now_ms: int, open_after_s: int, grace_s: int
+    store: Store,
+    agent_name: str,
+    progress: Callable[[int], None],
+    *,
+    now_ms: int,
+    open_after_s: int,
+    grace_s: int,
+    most_kept: int | None = None,
 ) -> Reconciliation:
     """What the two sides come to. A bet may stay open for `open_after_s`; what moved less than `grace_s` before the
     pull is not due yet. Tells `progress` how many tickets are done. ProviderRefused where no pull has reached the end.
@@ -26,12 +35,15 @@ async def reconcile(
     mark = await store.find_report_mark(agent.agent_id)
     if mark.pulled_at_ms is None:
         raise ProviderRefused(f"there is no whole report yet; run: minwallet report pull --agent {agent.name}")
-    found = Reconciliation(Horizon(mark.pulled_at_ms, mark.pulled_at_ms - grace_s * 1000, now_ms - open_after_s * 1000))
+    horizon = Horizon(mark.pulled_at_ms, mark.pulled_at_ms - grace_s * 1000, now_ms - open_after_s * 1000)
+    found = Reconciliation(horizon, most_kept)
     ours = _pages(lambda after: store.read_tickets(agent.agent_id, SERVICE, after, PAGE))
     theirs = _pages(lambda after: store.read_reported(agent.agent_id, after, PAGE))
     async for ticket, reported in _pairs(ours, theirs):
         found.meet(ticket, reported, _day(ticket, reported))
-        progress(found.counts.total())
+        if (done := found.counts.total()) % AT_ONCE == 0:
+            progress(done)
+            await asyncio.sleep(0)
     for orphan in await store.read_orphans(agent.agent_id):
         found.note(Finding.ORPHAN_WIN, orphan, None)
     return found

@@ -20,6 +20,8 @@ from minwallet.wallet.decline import Decline, Declined, Why
 from minwallet.wallet.people import choose_account, find_player
 from minwallet.wallet.requests import (
     AdminLink,
+    AdminList,
+    AdminReset,
     AgentAdd,
     AgentList,
     AgentSet,
@@ -65,7 +67,7 @@ async def _perform(wallet: Wallet, request: Request, actor: str) -> Reply:
     match request:
         case AgentAdd() | AgentSet() | AgentShow() | AgentList() | GamesKeep() | ReportKeep():
             return await agents.perform(wallet, request)
-        case KeyAdd() | KeyList() | KeyRevoke() | AdminLink():
+        case KeyAdd() | KeyList() | KeyRevoke() | AdminLink() | AdminReset() | AdminList():
             return await office.perform(wallet, request)
         case PlayerAdd() | PlayerList() | PlayerSearch() | PlayerShow() | PlayerSetStatus() | Seed():
             return await people.perform(wallet, request)

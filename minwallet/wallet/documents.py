@@ -9,7 +9,7 @@ from typing_extensions import TypedDict  # pydantic reads only this one's before
 
 from minwallet.ledger.entries import Entry
 from minwallet.storage.base import Agent, Player, Recorded, SessionRow
-from minwallet.storage.office import ApiKey, Numbered
+from minwallet.storage.office import Admin, ApiKey, Numbered
 from minwallet.storage.views import Heading, Holding, Listed, Total
 
 
@@ -150,6 +150,13 @@ class KeyShown(TypedDict):
     revoked_at: str | None
 
 
+class AdminShown(TypedDict):
+    """Without a password only links sign in."""
+
+    name: str
+    has_password: bool
+
+
 class ActionShown(TypedDict):
     number: int
     at: str | None
@@ -276,6 +283,10 @@ def key(found: ApiKey) -> KeyShown:
         created_at=time_text(found.created_at_ms),
         revoked_at=time_text(found.revoked_at_ms),
     )
+
+
+def admin(found: Admin) -> AdminShown:
+    return AdminShown(name=found.name, has_password=found.password is not None)
 
 
 def action(numbered: Numbered) -> ActionShown:

@@ -16,6 +16,9 @@ SHORTEST_PASSWORD = 12
 COST, BLOCK, PARALLEL = 2**15, 8, 3
 """As OWASP recommends for scrypt: 32 MiB and some tenths of a second a try."""
 
+NOBODYS_PASSWORD = f"scrypt${base64.b64encode(bytes(16)).decode()}${base64.b64encode(bytes(32)).decode()}"
+"""What a try is held against where there is nobody of that name: it is as slow, and no password is it."""
+
 
 def new_key() -> str:
     """A key of the admin API. Its beginning tells a secret scanner what it is."""

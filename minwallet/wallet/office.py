@@ -1,5 +1,6 @@
 """What the operator's desk does about the back office itself: keys, links, and the record of who did what."""
 
+import json
 from typing import assert_never
 
 from minwallet.storage.office import Action, Admin, NewKey, SignIn
@@ -9,6 +10,8 @@ from minwallet.wallet.decline import Decline, Why
 from minwallet.wallet.keys import LINK_TTL_S, hash_secret, new_key, new_secret
 from minwallet.wallet.requests import (
     AdminLink,
+    AdminList,
+    AdminReset,
     AgentAdd,
     AgentSet,
     KeyAdd,
@@ -29,7 +32,7 @@ from minwallet.wallet.service import Wallet
 
 CHANGES = (
     *(AgentAdd, AgentSet, PlayerAdd, PlayerSetStatus, Transfer, Seed),
-    *(SessionOpen, SessionRevoke, SessionEnd, KeyAdd, KeyRevoke, AdminLink),
+    *(SessionOpen, SessionRevoke, SessionEnd, KeyAdd, KeyRevoke, AdminLink, AdminReset),
 )
 """What is put on record. What is pulled from a provider is none of anybody's doing."""
 
@@ -50,6 +53,10 @@ async def perform(wallet: Wallet, request: OfficeRequest) -> Reply:
             return {"revoked": True}
         case AdminLink():
             return await _make_link(wallet, request.name)
+        case AdminReset():
+            return await _reset(wallet, request.name)
+        case AdminList():
+            return {"admins": [documents.admin(admin) for admin in await wallet.store.list_admins()]}
         case _:
             assert_never(request)
 
@@ -70,6 +77,11 @@ async def record(wallet: Wallet, request: Request, reply: Reply, actor: str) -> 
     await wallet.store.add_action(action)
 
 
+async def note(wallet: Wallet, actor: str, action: str, subject: str | None, **detail: object) -> None:
+    """Put on record what is no request: that somebody signed in, say, or failed to."""
+    await wallet.store.add_action(Action(wallet.clock_ms(), actor, action, None, subject, json.dumps(detail)))
+
+
 async def _add_key(wallet: Wallet, request: KeyAdd) -> Reply:
     agent_id = (await find_agent(wallet.store, request.agent)).agent_id if request.agent else None
     key = new_key()
@@ -87,3 +99,12 @@ async def _make_link(wallet: Wallet, name: str) -> Reply:
     expires_at_ms = now_ms + LINK_TTL_S * 1000
     await store.add_sign_in(hash_secret(token), SignIn(name, expires_at_ms), is_link=True, now_ms=now_ms)
     return {"admin": name, "path": f"/admin/enter?token={token}", "expires_at": documents.time_text(expires_at_ms)}
+
+
+async def _reset(wallet: Wallet, name: str) -> Reply:
+    store = wallet.store
+    if name not in [admin.name for admin in await store.list_admins()]:
+        raise Decline(f"there is no admin {name}; see: minwallet admin list", why=Why.NOT_FOUND)
+    await store.keep_admin(Admin(name, None), wallet.clock_ms())
+    await store.end_sign_ins(name)
+    return documents.AdminShown(name=name, has_password=False)

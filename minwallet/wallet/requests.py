@@ -225,7 +225,18 @@ class AdminLink(_Request):
     name: Name = "admin"
 
 
-OfficeRequest = KeyAdd | KeyList | KeyRevoke | AdminLink
+class AdminReset(_Request):
+    """Sign an admin out everywhere and take the password away: only a new link signs in then."""
+
+    do: Literal["admin_reset"] = "admin_reset"
+    name: Name
+
+
+class AdminList(_Request):
+    do: Literal["admin_list"] = "admin_list"
+
+
+OfficeRequest = KeyAdd | KeyList | KeyRevoke | AdminLink | AdminReset | AdminList
 
 AgentRequest = AgentAdd | AgentSet | AgentShow | AgentList | GamesKeep | ReportKeep
 

@@ -22,14 +22,25 @@ EVENT = "transaction"
 
 
 async def stream(
-    wallet: Wallet, request: Request, wanted: Filter, show: Callable[[Listed], str], event: str = EVENT
+    wallet: Wallet,
+    request: Request,
+    wanted: Filter,
+    show: Callable[[Listed], str],
+    event: str = EVENT,
+    *,
+    after: int | None = None,
 ) -> Response:
-    """The rows that are wanted from now on, or after the one that `Last-Event-ID` names; 503 for too many readers."""
+    """The rows that are wanted after the one that `Last-Event-ID` names, else after `after`, else from now on.
+
+    503 for too many readers.
+    """
     if wallet.news.readers >= MOST_READERS:
         return Response("too many readers of the feed; try again later", 503, {"retry-after": "10"})
     newest = await wallet.store.count_entries()
     last = request.headers.get("last-event-id", "")
-    after = min(int(last), newest) if last.isascii() and last.isdigit() and len(last) < 20 else newest
+    if last.isascii() and last.isdigit() and len(last) < 20:
+        after = int(last)
+    after = newest if after is None else min(after, newest)
     events = _events(wallet, wanted, after, show, event)
     # A proxy that gathers an answer before it passes it on would make the feed anything but live.
     headers = {"cache-control": "no-store", "x-accel-buffering": "no"}

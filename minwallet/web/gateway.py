@@ -22,7 +22,7 @@ from minwallet.web.access import AccessLog
 
 LONGEST_BODY, LONGEST_QUERY = 8 * 1024, 2 * 1024
 
-HEADERS = [(b"content-type", b"application/json")]
+HEADERS = [(b"content-type", b"application/json"), (b"cache-control", b"no-store")]
 
 logger = logging.getLogger("minwallet")
 

@@ -135,6 +135,32 @@ def show_day(moment_ms: int) -> Markup:
     return Markup('<time datetime="{0:%Y-%m-%d}">{0:%Y-%m-%d}</time>').format(at)
 
 
+def show_number(number: int) -> str:
+    """`1234567` as `1,234,567`."""
+    return f"{number:,}"
+
+
+def show_size(size: int) -> str:
+    """Bytes as `12.5 MB`."""
+    if size < 1000:
+        return f"{size} bytes"
+    amount, unit = float(size), ""
+    for unit in ("kB", "MB", "GB", "TB"):  # noqa: B007 the last one is as large as it gets
+        amount /= 1000
+        if amount < 999.95:
+            break
+    return f"{amount:.1f} {unit}"
+
+
+def show_duration(seconds: int) -> str:
+    """Seconds as `3 days`, `5 hours`, `12 minutes`: whole ones of the largest there are."""
+    for name, size in (("day", 86_400), ("hour", 3600), ("minute", 60), ("second", 1)):
+        if seconds >= size or size == 1:
+            number = seconds // size
+            return f"{number} {name}" if number == 1 else f"{number} {name}s"
+    raise AssertionError(seconds)
+
+
 def locate_asset(name: str) -> str:
     """The address of a static file, which changes when the file does."""
     return f"{STATIC_PATH}/{name}?v={load_assets()[name].version}"
@@ -154,6 +180,9 @@ def _make_environment() -> Environment:
         "signed": show_change,
         "time": show_time,
         "day": show_day,
+        "number": show_number,
+        "size": show_size,
+        "duration": show_duration,
         "asset": locate_asset,
     }
     environment.globals |= {"version": __version__, "navigation": NAVIGATION}
@@ -188,7 +217,9 @@ def create_site(routes: Sequence[BaseRoute]) -> ASGIApp:
 
 
 class PageHeaders:
-    """An ASGI application whose answers carry `HEADERS`, and are stored by nobody unless they say for how long."""
+    """An ASGI application whose answers carry `HEADERS` where they say nothing else, and are stored by nobody unless
+    they say for how long.
+    """
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -197,7 +228,8 @@ class PageHeaders:
         async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
                 headers = MutableHeaders(scope=message)
-                headers.update(HEADERS)
+                for name, value in HEADERS.items():
+                    headers.setdefault(name, value)
                 headers.setdefault("cache-control", "no-store")
             await send(message)
 

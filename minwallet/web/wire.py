@@ -5,8 +5,9 @@ import re
 from collections.abc import Iterable
 from typing import Any
 
+from starlette.datastructures import MutableHeaders
 from starlette.routing import Route
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 LONGEST_HEAD = 64 * 1024
@@ -19,7 +20,9 @@ _UPGRADE = re.compile(rb"\n[Uu][Pp][Gg][Rr][Aa][Dd][Ee]:")
 
 
 class FixedPaths:
-    """An ASGI application that finds routes without parameters at once, and leaves the rest to `app`."""
+    """An ASGI application that finds routes without parameters at once, and leaves the rest to `app`, whose answers
+    nobody stores unless they say for how long.
+    """
 
     def __init__(self, app: ASGIApp, routes: Iterable[Route]) -> None:
         self._app = app
@@ -28,10 +31,19 @@ class FixedPaths:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         endpoint = self._endpoints.get(scope["path"]) if scope["type"] == "http" else None
         if endpoint is None:
-            await self._app(scope, receive, send)
+            await self._app(scope, receive, _no_store(send))
         else:
             scope["path_params"] = {}
             await endpoint(scope, receive, send)
+
+
+def _no_store(send: Send) -> Send:
+    async def send_with_header(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            MutableHeaders(scope=message).setdefault("cache-control", "no-store")
+        await send(message)
+
+    return send_with_header
 
 
 class OneWrite(HttpToolsProtocol):

@@ -13,11 +13,21 @@
     setTimeout(() => message.remove(), SHOWN_FOR_MS);
   }
 
+  // What asks again and again by itself complains once, until it is answered.
+  let isSilent = false;
+
+  function complain(event, text) {
+    const asksAgain = event.target.matches?.('[hx-trigger^="every"]') ?? false;
+    if (!(asksAgain && isSilent)) say(text, true);
+    isSilent = asksAgain;
+  }
+
   document.addEventListener("htmx:response:error", (event) => {
     const { status } = event.detail.ctx.response;
-    if (status !== 422) say(`The server answered ${status}. Load the page again to see where things stand.`, true);
+    if (status !== 422) complain(event, `The server answered ${status}. Load the page again to see where things stand.`);
   });
-  document.addEventListener("htmx:error", () => say("The server cannot be reached.", true));
+  document.addEventListener("htmx:error", (event) => complain(event, "The server cannot be reached."));
+  document.addEventListener("htmx:after:swap", () => { isSilent = false; });
 
   // Whether the live feed is connected; style sheets show it.
   const feedIs = (state) => () => { document.documentElement.dataset.feed = state; };
@@ -58,6 +68,7 @@
 
   // Charts: data-chart holds {x, series, money, days}; see the macro `chart`.
   const drawn = new Map();
+  const told = new WeakMap();
   const resized = new ResizeObserver((entries) => {
     for (const { target, contentRect } of entries) {
       const plot = drawn.get(target);
@@ -70,6 +81,13 @@
   const iso = (seconds) => new Date(seconds * 1000).toISOString();
   const dayOf = (seconds) => new Date(seconds * 1000).toLocaleDateString("en-GB", { day: "numeric", month: "short", timeZone: "UTC" });
 
+  // Without a pointer on it the legend tells the last values.
+  function tellLast(plot) {
+    if (plot.cursor.idx == null) plot.setLegend({ idx: plot.data[0].length - 1 }, false);
+  }
+
+  const columns = (chart) => [chart.x, ...chart.series.map((series) => series.values)];
+
   function options(chart, element) {
     const style = getComputedStyle(element);
     const colour = (name) => style.getPropertyValue(`--${name}`).trim();
@@ -81,15 +99,14 @@
       width: element.clientWidth,
       height: element.clientWidth < 480 ? 200 : 240,
       tzDate: (seconds) => uPlot.tzDate(new Date(seconds * 1000), "Etc/UTC"),
-      // Without a pointer on it the legend tells the last values.
-      hooks: { setCursor: [(plot) => { if (plot.cursor.idx == null) plot.setLegend({ idx: chart.x.length - 1 }, false); }], ready: [(plot) => plot.setLegend({ idx: chart.x.length - 1 }, false)] },
+      hooks: { setCursor: [tellLast], setData: [tellLast], ready: [tellLast] },
       cursor: { y: false, drag: { x: false, y: false } },
       scales: {
         x: { range: (_, low, high) => (hasBars || low === high ? [low - step / 2, high + step / 2] : [low, high]) },
         y: { range: (_, low, high) => (low === null ? [0, 100] : uPlot.rangeNum(Math.min(low, 0), Math.max(high, 0) || 1, 0.1, true)) },
       },
       axes: [
-        { ...axis, grid: { show: false }, space: 64, size: 36, gap: 10, values: (_, splits, __, ___, gap) => splits.map((at) => (gap >= 86400 ? dayOf(at) : iso(at).slice(11, 16))) },
+        { ...axis, grid: { show: false }, space: 64, size: 36, gap: 10, values: (_, splits, __, ___, gap) => splits.map((at) => (gap >= 86400 ? dayOf(at) : iso(at).slice(11, gap < 60 ? 19 : 16))) },
         { ...axis, size: 56, values: (_, splits) => splits.map((value) => short.format(chart.money ? value / 100 : value)) },
       ],
       series: [
@@ -110,8 +127,20 @@
   function draw(element) {
     const chart = JSON.parse(element.dataset.chart);
     drawn.get(element)?.destroy();
-    drawn.set(element, new uPlot(options(chart, element), [chart.x, ...chart.series.map((series) => series.values)], element));
+    drawn.set(element, new uPlot(options(chart, element), columns(chart), element));
+    told.set(element, element.dataset.chart);
     resized.observe(element);
+  }
+
+  // A chart that was told something new of the same kind stays where it is, and so does the pointer on it.
+  function retell(element) {
+    const [before, after] = [told.get(element), element.dataset.chart].map((text) => JSON.parse(text));
+    if (before.series.map((series) => series.label).join() !== after.series.map((series) => series.label).join()) {
+      draw(element);
+    } else {
+      told.set(element, element.dataset.chart);
+      drawn.get(element).setData(columns(after));
+    }
   }
 
   function drawNew() {
@@ -122,7 +151,10 @@
         drawn.delete(element);
       }
     }
-    for (const element of document.querySelectorAll("[data-chart]")) if (!drawn.has(element)) draw(element);
+    for (const element of document.querySelectorAll("[data-chart]")) {
+      if (!drawn.has(element)) draw(element);
+      else if (told.get(element) !== element.dataset.chart) retell(element);
+    }
   }
 
   function settle() {

@@ -1,0 +1,98 @@
+"""What takes longer than a page should: it goes on in the background, one thing at a time for each agent."""
+
+import asyncio
+import logging
+import threading
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from typing import TypeVar
+
+from minwallet.provider.service import ProviderFailed, ProviderRefused
+from minwallet.storage.base import StoreFault
+from minwallet.wallet.decline import Decline
+
+T = TypeVar("T")
+
+Say = Callable[[str], None]
+
+logger = logging.getLogger("minwallet")
+
+
+class Job:
+    """Something that was begun: `said` is how far it is, and at its end what came of it, or `failed` why nothing."""
+
+    def __init__(self, what: str, started_at_ms: int) -> None:
+        self.what = what
+        self.started_at_ms = started_at_ms
+        self.ended_at_ms: int | None = None
+        self.said = ""
+        self.failed = ""
+
+    @property
+    def is_running(self) -> bool:
+        return self.ended_at_ms is None
+
+
+class Background:
+    """The last job of each agent."""
+
+    def __init__(self, clock_ms: Callable[[], int]) -> None:
+        self._clock_ms = clock_ms
+        self._jobs: dict[str, Job] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def find(self, agent: str) -> Job | None:
+        return self._jobs.get(agent)
+
+    async def start(self, agent: str, what: str, work: Callable[[Say], Awaitable[str]], patience_s: float) -> bool:
+        """Begin, and wait a little for an end; False where something is going on for this agent already.
+
+        `work` is given a function that says how far it is, and returns what came of it.
+        """
+        job = self._jobs.get(agent)
+        if job is not None and job.is_running:
+            return False
+        self._jobs[agent] = job = Job(what, self._clock_ms())
+        task = asyncio.create_task(self._run(job, work))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        await asyncio.wait({task}, timeout=patience_s)
+        return True
+
+    async def _run(self, job: Job, work: Callable[[Say], Awaitable[str]]) -> None:
+        try:
+            job.said = await work(lambda text: setattr(job, "said", text))
+        except (Decline, ProviderFailed, ProviderRefused, StoreFault) as error:
+            job.failed = "; ".join(map(str, error.args))
+        except Exception:
+            logger.exception("what was begun in the background broke; please report this as a bug")
+            job.failed = "this should not happen, and the server's log says what did; please report it"
+        finally:
+            job.ended_at_ms = self._clock_ms()
+
+
+async def in_thread(work: Callable[[], T]) -> T:
+    """What `work` returns, from a thread of its own that a stopping server does not wait for."""
+    loop = asyncio.get_running_loop()
+    future: asyncio.Future[T] = loop.create_future()
+
+    def settle(result: T | None, error: BaseException | None) -> None:
+        if future.done():
+            return
+        if error is None:
+            future.set_result(result)  # type: ignore[arg-type]  # None only where the work returned it
+        else:
+            future.set_exception(error)
+
+    def run() -> None:
+        result, failure = None, None
+        try:
+            result = work()
+        except BaseException as error:
+            failure = error
+        # The loop may have ended meanwhile; then nobody waits.
+        with suppress(RuntimeError):
+            loop.call_soon_threadsafe(settle, result, failure)
+
+    threading.Thread(target=run, daemon=True).start()
+    return await future

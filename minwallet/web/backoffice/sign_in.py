@@ -1,0 +1,109 @@
+"""The doors: a link that is good once, name and password, and the way out."""
+
+from datetime import UTC, datetime, timedelta
+
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+from starlette.routing import Route
+
+from minwallet.wallet.admins import Busy
+from minwallet.web import pages
+from minwallet.web.auth import (
+    HOME,
+    SIGN_IN,
+    Throttle,
+    address_of,
+    give_cookie,
+    local_path,
+    take_cookie,
+)
+from minwallet.web.backoffice.frame import Frame, Visit, read_form
+
+LONGEST_WAIT_OF_A_NAME_S = 60
+"""Whoever guesses at a name keeps its owner waiting, too, and shall not do so for long."""
+
+BUSY_S = 5
+
+NO_TOKEN_IN_REFERER = {"referrer-policy": "strict-origin"}
+
+
+def routes(frame: Frame) -> list[Route]:
+    door = _Door(frame)
+    return [
+        Route("/admin/enter", door.show_link, methods=["GET"]),
+        Route("/admin/enter", door.use_link, methods=["POST"]),
+        Route(SIGN_IN, door.show_form, methods=["GET"]),
+        Route(SIGN_IN, door.take_password, methods=["POST"]),
+        frame.post("/admin/sign-out", _sign_out),
+    ]
+
+
+class _Door:
+    """What people do who are not signed in yet. They have no cookie, so their forms must come from our own pages."""
+
+    def __init__(self, frame: Frame) -> None:
+        self._frame = frame
+        self._admins = frame.admins
+        self._by_address = Throttle()
+        self._by_name = Throttle(LONGEST_WAIT_OF_A_NAME_S)
+        self._by_link = Throttle()
+
+    async def show_link(self, request: Request) -> Response:
+        """Only a button: whatever looks at the link before the person does, does not use it up."""
+        token = request.query_params.get("token", "")
+        return pages.render("office/enter.html", headers=NO_TOKEN_IN_REFERER, token=token, error="")
+
+    async def use_link(self, request: Request) -> Response:
+        self._frame.refuse_foreign(request)
+        address = address_of(request)
+        if wait_s := self._by_link.wait_s(address):
+            return _tell_to_wait(wait_s)
+        self._by_link.count(address)
+        entered = await self._admins.enter((await read_form(request)).get("token", ""), address)
+        if entered is None:
+            error = "This link has been used, or is too old."
+            return pages.render("office/enter.html", 403, NO_TOKEN_IN_REFERER, token="", error=error)
+        self._by_link.forgive(address)
+        return _let_in(request, entered.cookie, HOME)
+
+    async def show_form(self, request: Request) -> Response:
+        following = local_path(request.query_params.get("next", HOME))
+        return pages.render("office/sign_in.html", name="", following=following, error="")
+
+    async def take_password(self, request: Request) -> Response:
+        self._frame.refuse_foreign(request)
+        form = await read_form(request)
+        name, following = form.get("name", "").strip(), local_path(form.get("next", ""))
+        address = address_of(request)
+        if wait_s := max(self._by_address.wait_s(address), self._by_name.wait_s(name)):
+            return _tell_to_wait(wait_s)
+        self._by_address.count(address)
+        self._by_name.count(name)
+        try:
+            entered = await self._admins.sign_in(name, form.get("password", ""), address)
+        except Busy:
+            return _tell_to_wait(BUSY_S)
+        if entered is None:
+            error = "Name or password is wrong."
+            return pages.render("office/sign_in.html", 403, name=name, following=following, error=error)
+        self._by_address.forgive(address)
+        self._by_name.forgive(name)
+        return _let_in(request, entered.cookie, following)
+
+
+async def _sign_out(visit: Visit) -> Response:
+    await visit.frame.admins.sign_out(visit.admin, visit.cookie)
+    response = RedirectResponse(f"{SIGN_IN}?out=1", 303)
+    take_cookie(response, visit.request)
+    return response
+
+
+def _let_in(request: Request, cookie: str, path: str) -> Response:
+    response = RedirectResponse(path, 303)
+    give_cookie(response, request, cookie)
+    return response
+
+
+def _tell_to_wait(wait_s: int) -> Response:
+    at = datetime.now(UTC) + timedelta(seconds=wait_s)
+    return pages.render("office/wait.html", 429, {"retry-after": str(wait_s)}, wait_s=wait_s, at=f"{at:%H:%M:%S}")

@@ -1,0 +1,72 @@
+"""How the server is doing, for people: what it needs attention for, and how large things have become."""
+
+import shutil
+from pathlib import Path
+from typing import NamedTuple
+
+from minwallet import __version__
+from minwallet.config import Settings
+from minwallet.wallet.service import Wallet
+
+RESET_BUG_SINCE, RESET_BUG_UNTIL = (3, 7, 0), (3, 51, 3)
+
+BACKPORTS = {(3, 44): 6, (3, 50): 7}
+"""The releases of older series from which on the bug is gone, too."""
+
+
+class Health(NamedTuple):
+    """`reasons` say why the wallet cannot take money; there are none while it can. Sizes are bytes, None for what there
+    is not.
+    """
+
+    reasons: tuple[str, ...]
+    version: str
+    sqlite_version: str
+    has_reset_bug: bool
+    file_bytes: int | None
+    wal_bytes: int | None
+    free_bytes: int | None
+    journal_days: int
+    uptime_s: int
+
+    @property
+    def is_ready(self) -> bool:
+        return not self.reasons
+
+
+def examine(wallet: Wallet, settings: Settings, sqlite_version: str, started_at_ms: int) -> Health:
+    """How it is now. Files are asked for their sizes only; opening one would break SQLite's locks."""
+    return Health(
+        reasons=(str(wallet.store.broken),) if wallet.store.broken else (),
+        version=__version__,
+        sqlite_version=sqlite_version,
+        has_reset_bug=has_reset_bug(sqlite_version),
+        file_bytes=_size(settings.db),
+        wal_bytes=_size(settings.db.with_name(f"{settings.db.name}-wal")),
+        free_bytes=_free(settings.db),
+        journal_days=settings.journal_days,
+        uptime_s=max(wallet.clock_ms() - started_at_ms, 0) // 1000,
+    )
+
+
+def has_reset_bug(sqlite_version: str) -> bool:
+    """Whether this SQLite may lose commits where two connections write or checkpoint at once."""
+    number = tuple(map(int, sqlite_version.split(".")))
+    if not RESET_BUG_SINCE <= number < RESET_BUG_UNTIL:
+        return False
+    mended = BACKPORTS.get((number[0], number[1]))
+    return mended is None or number[2] < mended
+
+
+def _size(path: Path) -> int | None:
+    try:
+        return path.stat().st_size
+    except OSError:
+        return None
+
+
+def _free(path: Path) -> int | None:
+    try:
+        return shutil.disk_usage(path.absolute().parent).free
+    except OSError:
+        return None
