@@ -7,7 +7,7 @@ import tempfile
 from collections.abc import AsyncIterator, Collection, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import typer
 
@@ -21,6 +21,7 @@ from minwallet.storage.owner import FileOwner
 from minwallet.wallet.requests import AgentAdd, AgentList, AgentSet, AgentShow, PlayerList, Seed, SeedRow
 
 if TYPE_CHECKING:
+    from minwallet.app import Pages
     from minwallet.demo.book import Played
     from minwallet.demo.croupier import Croupier
 
@@ -63,9 +64,11 @@ def demo(
     ] = 5,
     seed: SeedNumber = None,
     misbehave: Misbehave = "",
+    no_browser: Annotated[bool, typer.Option("--no-browser", help="Do not open the page in a browser.")] = False,
 ) -> None:
-    """Run a wallet with players and a provider. All of it on a throw-away file, unless --db names one."""
+    """Run a wallet with players, a provider, and a page. All of it on a throw-away file, unless --db names one."""
     from minwallet import app
+    from minwallet.cli.browser import open_page
     from minwallet.config import load_settings
     from minwallet.demo.caller import NoAnswer
     from minwallet.demo.croupier import TurnedAway
@@ -79,6 +82,7 @@ def demo(
             provider_url = f"http://127.0.0.1:{listener.getsockname()[1]}"
             agent = _prepare(path, provider_url)
             addresses: list[str] = []
+            invitations: list[str] = []
 
             @asynccontextmanager
             async def beside() -> AsyncIterator[None]:
@@ -91,7 +95,11 @@ def demo(
                     if not provider.should_exit:
                         await asyncio.to_thread(_fetch, path, agent)
                         ended = provider.croupier.book.ended if is_new else ()
-                        _welcome(path, wallet_url, provider_url, ended)
+                        page = f"{addresses[0]}/demo"
+                        office = invitations[0] if invitations else f"{addresses[0]}/admin"
+                        _welcome(path, _Addresses(page, office, wallet_url, provider_url), ended)
+                        if not no_browser:
+                            asyncio.get_running_loop().run_in_executor(None, open_page, page)
                     curtain.is_up = True
                     yield
                 except (NoAnswer, TurnedAway) as error:
@@ -100,7 +108,14 @@ def demo(
                     provider.should_exit = True
                     await serving
 
-            app.serve(settings, addresses.append, log=curtain, beside=beside)
+            app.serve(
+                settings,
+                addresses.append,
+                invite=invitations.append,
+                log=curtain,
+                beside=beside,
+                pages=_page(provider_url),
+            )
 
 
 @contextmanager
@@ -131,6 +146,14 @@ def _prepare(path: Path, provider_url: str) -> Agent:
     return Agent(0, **change_file(path, settings))
 
 
+def _page(provider_url: str) -> "Pages":
+    """The page on which people play."""
+    from minwallet.web.demo.page import DemoPlayer, Stage, routes
+
+    stage = Stage(provider_url, [DemoPlayer(name, currency, f"demo_{name}") for name, currency, *_ in PLAYERS])
+    return lambda wallet, calls: routes(wallet, stage, calls)
+
+
 async def _play(croupier: "Croupier", rounds: int) -> None:
     """Every player plays so many rounds of each game in each protocol."""
     from minwallet.demo.games import GAMES
@@ -151,7 +174,16 @@ def _fetch(path: Path, agent: Agent) -> None:
     pull_report(path, agent.name, lambda _: None, PATIENCE_S)
 
 
-def _welcome(path: Path, wallet_url: str, provider_url: str, ended: "Collection[Played]") -> None:
+class _Addresses(NamedTuple):
+    """What can be opened in a browser; `office` signs in, once."""
+
+    page: str
+    office: str
+    wallet: str
+    provider: str
+
+
+def _welcome(path: Path, at: _Addresses, ended: "Collection[Played]") -> None:
     """What there is, and what to try. `ended` are the rounds of the report, if the provider still knows all of it."""
     from minwallet.demo.rounds import Ending
     from minwallet.protocols import load_protocol
@@ -165,17 +197,19 @@ def _welcome(path: Path, wallet_url: str, provider_url: str, ended: "Collection[
     people = ", ".join(f"{name} ({currency})" for name, currency, *_ in PLAYERS)
     tickets = [each.id for each in ended if each.protocol == "vela" and each.ending is Ending.DONE]
     removal = f"""
-  curl -sX DELETE {provider_url}/demo/report/{tickets[-1] if tickets else ""}
+  curl -sX DELETE {at.provider}/demo/report/{tickets[-1] if tickets else ""}
   minwallet report pull --anew; minwallet reconcile   # now a bet is missing there"""
     print_line(f"""
-  wallet    {wallet_url}   on {path}
-  provider  {provider_url}   three games; open it in a browser and play as a guest
+  page      {at.page}   play, let the provider misbehave, and watch the ledger
+  office    {at.office}   the back office
+  wallet    {at.wallet}   on {path}
+  provider  {at.provider}   three games; open it in a browser and play as a guest
   players   {people}; they have played {len(ended)} rounds
 
 Play with alice's money (in a browser):
 
-  {launch("vela", f"{provider_url}/play/slot", "slot", HOST_ID)}
-  {launch("wallet-v2", f"{provider_url}/play", "1053", "default")}
+  {launch("vela", f"{at.provider}/play/slot", "slot", HOST_ID)}
+  {launch("wallet-v2", f"{at.provider}/play", "1053", "default")}
 
 Look at what happened (in another terminal):
 
@@ -188,8 +222,8 @@ Look at what happened (in another terminal):
 Be a provider, or try this wallet with every rule there is:
 
   minwallet trigger bet --player lisa --agent lab
-  minwallet conformance {wallet_url} --protocol vela --token demo_lisa --second-token demo_luke
-  minwallet conformance {wallet_url} --protocol wallet-v2 --token demo_lisa --second-token demo_luke
+  minwallet conformance {at.wallet} --protocol vela --token demo_lisa --second-token demo_luke
+  minwallet conformance {at.wallet} --protocol wallet-v2 --token demo_lisa --second-token demo_luke
 
 Every call that comes in is shown below. Stop with Ctrl-C.
 """)
