@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from minwallet.app import Pages
     from minwallet.demo.book import Played
     from minwallet.demo.croupier import Croupier
+    from minwallet.demo.mischief import Odds
 
 HOST_ID = "demo"
 
@@ -53,6 +54,17 @@ class _Curtain:
         return sys.stderr.isatty()
 
 
+class _Wanted(NamedTuple):
+    """What the options say."""
+
+    port: int
+    provider_port: int
+    rounds: int
+    seed: int | None
+    odds: "Odds"
+    opens_browser: bool
+
+
 def demo(
     context: typer.Context,
     port: Annotated[int, typer.Option("--port", min=0, max=65535, help="The wallet's port, 0 for a free one.")] = 8000,
@@ -67,6 +79,13 @@ def demo(
     no_browser: Annotated[bool, typer.Option("--no-browser", help="Do not open the page in a browser.")] = False,
 ) -> None:
     """Run a wallet with players, a provider, and a page. All of it on a throw-away file, unless --db names one."""
+    wanted = _Wanted(port, provider_port, rounds, seed, odds_of(misbehave), not no_browser)
+    with _place(context.find_root().params["db"]) as path:
+        _run(path, wanted)
+
+
+def _run(path: Path, wanted: _Wanted) -> None:
+    """Serve the file, play on it, and tell what there is."""
     from minwallet import app
     from minwallet.cli.browser import open_page
     from minwallet.config import load_settings
@@ -74,48 +93,40 @@ def demo(
     from minwallet.demo.croupier import TurnedAway
     from minwallet.demo.server import Options, create_server
 
-    odds = odds_of(misbehave)
-    with _place(context.find_root().params["db"]) as path:
-        settings = load_settings(db=path, host="127.0.0.1", port=port)
-        curtain, is_new = _Curtain(), not path.exists()
-        with app.listen("127.0.0.1", provider_port, "--provider-port") as listener:
-            provider_url = f"http://127.0.0.1:{listener.getsockname()[1]}"
-            agent = _prepare(path, provider_url)
-            addresses: list[str] = []
-            invitations: list[str] = []
+    settings = load_settings(db=path, host="127.0.0.1", port=wanted.port)
+    curtain, is_new = _Curtain(), not path.exists()
+    addresses: list[str] = []
+    invitations: list[str] = []
 
-            @asynccontextmanager
-            async def beside() -> AsyncIterator[None]:
-                wallet_url = addresses[0] + settings.callback_prefix
-                options = Options(wallet_url, HOST_ID, seed=seed, odds=odds)
-                provider = create_server(options, lambda words: typer.echo(words, err=True))
-                serving = await app.start(provider, [listener])
-                try:
-                    await _play(provider.croupier, rounds)
-                    if not provider.should_exit:
-                        await asyncio.to_thread(_fetch, path, agent)
-                        ended = provider.croupier.book.ended if is_new else ()
-                        page = f"{addresses[0]}/demo"
-                        office = invitations[0] if invitations else f"{addresses[0]}/admin"
-                        _welcome(path, _Addresses(page, office, wallet_url, provider_url), ended)
-                        if not no_browser:
-                            asyncio.get_running_loop().run_in_executor(None, open_page, page)
-                    curtain.is_up = True
-                    yield
-                except (NoAnswer, TurnedAway) as error:
-                    raise Refused([f"the provider cannot play with this wallet: {error}"]) from error
-                finally:
-                    provider.should_exit = True
-                    await serving
+    @asynccontextmanager
+    async def beside() -> AsyncIterator[None]:
+        wallet_url = addresses[0] + settings.callback_prefix
+        options = Options(wallet_url, HOST_ID, seed=wanted.seed, odds=wanted.odds)
+        provider = create_server(options, lambda words: typer.echo(words, err=True))
+        serving = await app.start(provider, [listener])
+        try:
+            await _play(provider.croupier, wanted.rounds)
+            if not provider.should_exit:
+                await asyncio.to_thread(_fetch, path, agent)
+                page = f"{addresses[0]}/demo"
+                office = invitations[0] if invitations else f"{addresses[0]}/admin"
+                ended = provider.croupier.book.ended if is_new else ()
+                _welcome(path, _Addresses(page, office, wallet_url, provider_url), ended)
+                if wanted.opens_browser:
+                    asyncio.get_running_loop().run_in_executor(None, open_page, page)
+            curtain.is_up = True
+            yield
+        except (NoAnswer, TurnedAway) as error:
+            raise Refused([f"the provider cannot play with this wallet: {error}"]) from error
+        finally:
+            provider.should_exit = True
+            await serving
 
-            app.serve(
-                settings,
-                addresses.append,
-                invite=invitations.append,
-                log=curtain,
-                beside=beside,
-                pages=_page(provider_url),
-            )
+    with app.listen("127.0.0.1", wanted.provider_port, "--provider-port") as listener:
+        provider_url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+        agent = _prepare(path, provider_url)
+        pages = _page(provider_url)
+        app.serve(settings, addresses.append, invite=invitations.append, log=curtain, beside=beside, pages=pages)
 
 
 @contextmanager
