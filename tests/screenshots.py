@@ -11,7 +11,7 @@ from tests.web.browser import Visitor, running_chromium
 
 FOLDER = ROOT / "sample_data" / "screenshots"
 
-SIZE = (1280, 860)
+SIZE = (1280, 1000)
 
 
 def main() -> None:
@@ -36,6 +36,8 @@ def _play(page: Page, demo: Demo) -> Page:
             page.locator(button).click()
         answered.value.finished()
         expect(page.locator("#cabinet")).not_to_have_attribute("aria-busy", "true")
+    told = page.locator("#story a[href^='#entry-']").last.get_attribute("href")
+    expect(page.locator(f"{told}")).to_be_visible()
     page.evaluate("scrollTo(0, 0)")
     return page
 
