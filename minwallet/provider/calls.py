@@ -8,7 +8,7 @@ import httpx2
 from minwallet.ledger.entries import Entry
 from minwallet.protocols import PROTOCOLS, load_protocol
 from minwallet.protocols.wire import REDACTED, Call
-from minwallet.storage.base import StoreFault
+from minwallet.storage.base import Recorded, StoreFault
 from minwallet.wallet.decline import Decline
 
 PATIENCE_S = 30
@@ -32,6 +32,16 @@ def recall(entry: Entry, token: str) -> Call:
     if entry.protocol not in PROTOCOLS:
         raise Decline(f"entry {entry.seq} is the operator's own {entry.kind}; only provider calls can be made again")
     return load_protocol(entry.protocol).recall(entry, token)
+
+
+def request_of(recorded: Recorded) -> str | None:
+    """The request that made the entry: word for word, or one of the same content where that is no longer kept. None
+    for what the operator did.
+    """
+    entry, _, letters = recorded
+    if letters:
+        return letters.request
+    return write_down(entry.protocol, recall(entry, REDACTED), entry.at_ms) if entry.protocol in PROTOCOLS else None
 
 
 def write_down(protocol: str, call: Call, now_ms: int) -> str:

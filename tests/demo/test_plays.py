@@ -28,7 +28,7 @@ def caller() -> HonestCaller:
 def provider(caller: HonestCaller, monkeypatch: pytest.MonkeyPatch) -> Iterator[TestClient]:
     """The whole application, whose calls go to an honest wallet, and which waits for none of them for long."""
     monkeypatch.setattr("minwallet.demo.server.Caller", lambda *_: caller)
-    options = Options("http://wallet.invalid", seed=1, timeout_s=0.05, first_id=100)
+    options = Options("http://wallet.invalid", seed=1, timeout_s=0.3, first_id=100)
     with TestClient(create_provider(options, print), base_url="http://127.0.0.1") as client:
         yield client
 

@@ -5,13 +5,14 @@ import shlex
 
 import pytest
 
+from minwallet.ledger.audit import Owner
 from minwallet.ledger.commands import Bet
 from minwallet.ledger.decide import decide
 from minwallet.ledger.entries import Kind
 from minwallet.protocols import PROTOCOLS
 from minwallet.protocols.wire import Call
 from minwallet.provider import calls
-from minwallet.storage.base import StoreFault
+from minwallet.storage.base import Letters, Recorded, StoreFault
 from minwallet.wallet.decline import Decline
 from minwallet.wallet.service import clock_ms
 from tests.ledger.builders import NOW_MS, row, snapshot
@@ -51,6 +52,16 @@ def test_a_call_is_made(server: Server, protocol: str) -> None:
     assert (more.http_status, more.is_success, "nsufficient" in more.reply.lower()) == (200, False, True)
     lost = calls.make(f"{server.url}/elsewhere", protocol, Call("bet", token, BET), clock_ms())
     assert (lost.http_status, lost.is_success) == (404, False)
+
+
+def test_the_request_of_an_entry_is_what_was_kept() -> None:
+    """Or one of the same content, once it is no longer kept; the operator's own entries have none."""
+    bet = row(decide(snapshot(), BET, NOW_MS))
+    owner = Owner("default", "alice", "USD")
+    assert calls.request_of(Recorded(bet, owner, Letters("POST /wallet {}", "{}"))) == "POST /wallet {}"
+    again = calls.request_of(Recorded(bet, owner, None))
+    assert again == calls.write_down("wallet-v2", Call("bet", "t", BET), bet.at_ms)
+    assert calls.request_of(Recorded(bet._replace(protocol="operator"), owner, None)) is None
 
 
 def test_silence_is_a_fault() -> None:

@@ -14,7 +14,6 @@ from minwallet.demo.games import GAMES, Game, find_game
 from minwallet.ledger.entries import Entry
 from minwallet.ledger.money import parse_amount
 from minwallet.protocols import PROTOCOLS
-from minwallet.protocols.wire import REDACTED
 from minwallet.provider import calls
 from minwallet.storage.base import Recorded
 from minwallet.storage.views import Filter, Listed
@@ -141,12 +140,10 @@ class _Page:
 
     async def show_entry(self, request: Request) -> Response:
         """A row's request and reply, and how to make the call again."""
-        entry, _, letters = await self._recorded(request)
-        asked, reply = letters or (None, None)
-        if asked is None and entry.protocol in PROTOCOLS:
-            asked = calls.write_down(entry.protocol, calls.recall(entry, REDACTED), entry.at_ms)
+        recorded = await self._recorded(request)
+        asked, reply = calls.request_of(recorded), recorded.letters.reply if recorded.letters else None
         curl = calls.as_curl(self._calls_url, asked) if asked else None
-        return _html("demo/entry.html", entry=entry, request=asked, reply=reply, curl=curl)
+        return _html("demo/entry.html", entry=recorded.entry, request=asked, reply=reply, curl=curl)
 
     async def replay(self, request: Request) -> Response:
         """Make the row's provider call once more, and see whether any money moves."""
