@@ -35,6 +35,13 @@
   document.addEventListener("htmx:sse:error", feedIs("off"));
   document.addEventListener("htmx:sse:close", feedIs("off"));
 
+  // What looks like a button answers to the keys of one.
+  document.addEventListener("keydown", (event) => {
+    if (event.key !== " " || !event.target.matches("a[role=button]")) return;
+    event.preventDefault();
+    event.target.click();
+  });
+
   // data-copy="TEXT" on a button puts the text on the clipboard, or marks it where the browser allows no more.
   document.addEventListener("click", async (event) => {
     const button = event.target.closest("[data-copy]");

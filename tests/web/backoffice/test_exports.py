@@ -1,0 +1,89 @@
+"""The ledger as a file: what is parsed back is what the ledger says."""
+
+import csv
+import io
+import json
+
+import pytest
+
+from minwallet.web.backoffice.exports import inert
+from tests.support import Server
+from tests.web.backoffice.clerk import Clerk
+
+AMOUNTS = {"amount", "bonus_amount", "cash_after", "bonus_after", "stake", "payout"}
+
+
+@pytest.fixture(scope="module")
+def played(server: Server, clerk: Clerk) -> str:
+    """A player whose ledger has a bit of everything."""
+    name = server.cli.player(balance="100", bonus="5")
+    token = server.cli.session(name)
+    server.wallet_v2(type="bet", bet=10_300, id=2**64 - 1, game="=1+1", code=token)
+    server.wallet_v2(type="win", win=700, id=2**64 - 2, round_id=2**64 - 1, game='a,"b"', code=token)
+    server.wallet_v2(type="bet", bet=999_999, id=3, game="-2", code=token)
+    path = f"/admin/players/default/{name}/money"
+    clerk.told(path, do="deposit", amount="1.50", currency="USD", reason="@home", reference=f"=cmd {name}")
+    return name
+
+
+def test_csv_says_what_the_ledger_says(server: Server, clerk: Clerk, played: str) -> None:
+    """Row by row, the newest first; amounts are numbers, and what would run in a spreadsheet has an apostrophe."""
+    response = clerk.http.get("/admin/transactions.csv", params={"player": played})
+    assert response.headers["content-type"].startswith("text/csv")
+    assert 'filename="transactions-' in response.headers["content-disposition"]
+    rows = list(csv.DictReader(io.StringIO(response.text)))
+    expected = server.cli("ledger", played)["entries"]
+    assert [int(row["seq"]) for row in rows] == [entry["seq"] for entry in expected]
+    for row, entry in zip(rows, expected, strict=True):
+        for name, value in entry.items():
+            if name in AMOUNTS:
+                assert round(float(row[name]) * 100) == value
+            else:
+                assert row[name].removeprefix("'") == ("" if value is None else str(value))
+        assert not any(cell.startswith(("=", "+", "@")) for cell in row.values())
+    assert rows[0]["id"] == f"'=cmd {played}"
+    assert rows[2]["game"] == 'a,"b"'
+    assert rows[3]["game"] == "'=1+1"
+    assert rows[3]["amount"] == "-100.00"
+
+
+def test_json_says_the_same_in_cents(server: Server, clerk: Clerk, played: str) -> None:
+    """In the shape of the command line and the API, with whose it is."""
+    entries = clerk.http.get("/admin/transactions.json", params={"player": played, "kind": "bet"}).json()["entries"]
+    expected = [entry for entry in server.cli("ledger", played)["entries"] if entry["kind"] == "bet"]
+    assert [{name: entry[name] for name in expected[0]} for entry in entries] == expected
+    assert {(entry["agent"], entry["player_id"], entry["currency"]) for entry in entries} == {
+        ("default", played, "USD")
+    }
+    assert [entry["refusal"] for entry in entries] == ["insufficient_funds", None]
+
+
+def test_a_long_export_is_read_in_pages(server: Server, clerk: Clerk) -> None:
+    """All of it comes once, however many pages it takes; whoever leaves early leaves nothing behind."""
+    name = server.cli.player(balance="100")
+    token = server.cli.session(name)
+    for number in range(1, 2_101):
+        server.wallet_v2(type="bet", bet=0, id=10_000 + number, game=7, code=token)
+    text = clerk.http.get("/admin/transactions.csv", params={"player": name}).text
+    ids = [row["id"] for row in csv.DictReader(io.StringIO(text))]
+    assert ids == [*(str(10_000 + number) for number in range(2_100, 0, -1)), f"{name}:USD"]
+    for _ in range(3):
+        with clerk.http.stream("GET", "/admin/transactions.json") as response:
+            next(response.iter_bytes())
+    assert len(json.loads(clerk.http.get("/admin/transactions.json?kind=win").text)["entries"]) >= 1
+    assert "error" not in server.log.read_text().lower()
+
+
+def test_nothing_found_is_a_file_with_nothing_in_it(clerk: Clerk) -> None:
+    """The header alone, or an empty list."""
+    assert len(clerk.http.get("/admin/transactions.csv?player=nobody").text.splitlines()) == 1
+    assert clerk.http.get("/admin/transactions.json?player=nobody").json() == {"entries": []}
+    assert clerk.http.get("/admin/transactions.csv?kind=nonsense").status_code == 400
+
+
+@pytest.mark.parametrize("text", ["=1", "+1", "-1", "@x", "\t=1", "\r=1", "\n=1"])
+def test_a_formula_is_shown_and_not_run(text: str) -> None:
+    """Text of outsiders that begins as a formula does gets an apostrophe."""
+    assert inert(text) == f"'{text}"
+    assert inert(f"a{text}") == f"a{text}"
+    assert inert(None) == inert("") == ""

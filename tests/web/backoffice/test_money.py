@@ -1,0 +1,172 @@
+"""Deposits and withdrawals: every one is asked for once, moves money once, and says who did it and why."""
+
+import re
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.support import Server
+from tests.web.backoffice.clerk import Clerk, enter, field, flash, make_player
+
+
+@pytest.fixture
+def name(server: Server) -> str:
+    """A player with 100.00 and 5.00 of bonus."""
+    return server.cli.player(bonus="5")
+
+
+def path_of(name: str) -> str:
+    return f"/admin/players/default/{name}"
+
+
+def test_a_deposit_says_who_and_why(server: Server, clerk: Clerk, name: str) -> None:
+    """In the ledger's own row."""
+    fields = {
+        "do": "deposit",
+        "part": "cash",
+        "amount": "12.5",
+        "currency": "USD",
+        "reason": "won <a> bet",
+        "reference": "r 1",
+    }
+    assert re.fullmatch(
+        r"Deposited 12.50 USD of cash; it is entry \d+.", clerk.told(f"{path_of(name)}/money", **fields)
+    )
+    assert server.cli.account(name) == (11_250, 500)
+    entry = server.cli.entries(name)[-1]
+    page = clerk.read(f"/admin/transactions/{entry['seq']}")
+    assert "admin admin" in page
+    assert "won &lt;a&gt; bet" in page
+    assert "12.50 USD of cash was deposited" in page
+
+
+def test_bonus_is_apart_from_cash(server: Server, clerk: Clerk, name: str) -> None:
+    """Deposited and withdrawn by itself."""
+    fields = {"do": "deposit", "part": "bonus", "amount": "1", "currency": "USD", "reference": f"{name} in"}
+    clerk.told(f"{path_of(name)}/money", **fields)
+    assert server.cli.account(name) == (10_000, 600)
+    fields |= {"do": "withdraw", "amount": "6", "reference": f"{name} out", "sure": "yes"}
+    clerk.told(f"{path_of(name)}/money", **fields)
+    assert server.cli.account(name) == (10_000, 0)
+
+
+def test_the_same_form_twice_moves_money_once(server: Server, clerk: Clerk, name: str) -> None:
+    """A double click is no second deposit; another amount under the same reference is refused."""
+    reference = field(clerk.read(path_of(name)), "reference")
+    fields = {"do": "deposit", "part": "cash", "amount": "7", "currency": "USD", "reason": "", "reference": reference}
+    first, second = (clerk.told(f"{path_of(name)}/money", **fields) for _ in range(2))
+    assert first == second
+    assert server.cli.account(name) == (10_700, 500)
+    refused = clerk.send(f"{path_of(name)}/money", **{**fields, "amount": "8"})
+    assert refused.status_code == 422
+    assert "was used for something else" in flash(refused.text)
+    assert server.cli.account(name) == (10_700, 500)
+    assert field(clerk.read(path_of(name)), "reference") != reference
+
+
+@pytest.mark.parametrize(("do", "amount"), [("withdraw", "0.01"), ("deposit", "1000")])
+def test_what_is_large_or_goes_out_is_asked_about(
+    server: Server, clerk: Clerk, name: str, do: str, amount: str
+) -> None:
+    """The question shows what there is and what there will be, and changes nothing."""
+    fields = {
+        "do": do,
+        "part": "cash",
+        "amount": amount,
+        "currency": "USD",
+        "reason": "why not",
+        "reference": f"{name} ask",
+    }
+    question = clerk.send(f"{path_of(name)}/money", **fields)
+    assert question.status_code == 200
+    assert "100.00" in question.text
+    assert ("1,100.00" if do == "deposit" else "99.99") in question.text
+    assert server.cli.account(name) == (10_000, 500)
+    again = {name: field(question.text, name) for name in (*fields, "sure")}
+    clerk.told(f"{path_of(name)}/money", **again)
+    assert server.cli.account(name) == ((110_000 if do == "deposit" else 9_999), 500)
+    assert '"why not"' not in clerk.read(path_of(name))
+
+
+@pytest.mark.parametrize(
+    ("fields", "said"),
+    [
+        ({"amount": "1.234"}, "is not an amount"),
+        ({"amount": "-1"}, "is not an amount"),
+        ({"amount": ""}, "It is more than 0"),
+        ({"amount": "0"}, "It is more than 0"),
+        ({"reference": ""}, "It is 1 to 64 printable"),
+        ({"reason": "x" * 201}, "It is at most 200 symbols"),
+        ({"currency": "EUR"}, "has no EUR"),
+        ({"do": "withdraw", "amount": "100.01", "sure": "yes"}, "has only 100.00 USD of cash"),
+        ({"do": "withdraw", "part": "bonus", "amount": "5.01", "sure": "yes"}, "has only 5.00 USD of bonus"),
+        ({"amount": "92233720368547758.07", "sure": "yes"}, "no balance can pass"),
+    ],
+)
+def test_what_cannot_be_done_is_said_and_nothing_typed_is_lost(
+    server: Server, clerk: Clerk, name: str, fields: dict[str, str], said: str
+) -> None:
+    """The page comes back with the form as it was, a sentence, and no money moved."""
+    typed = {"amount": "1", "reason": "because & so", "reference": f"{name} odd"} | fields
+    response = clerk.send(f"{path_of(name)}/money", **{"do": "deposit", "part": "cash", "currency": "USD", **typed})
+    assert response.status_code == 422
+    assert said in response.text
+    assert 'role="alert"' in response.text
+    for each in ("amount", "reason", "reference"):
+        assert field(response.text, each) == typed[each]
+    assert server.cli.account(name) == (10_000, 500)
+
+
+def test_a_player_who_is_not_there(clerk: Clerk) -> None:
+    """Is said in words."""
+    assert "there is no player nobody at agent default" in clerk.read(path_of("nobody"), 404)
+    assert "there is no agent nobody" in clerk.read("/admin/players/nobody/ann", 404)
+
+
+def test_a_form_of_somebody_else_moves_nothing(server: Server, clerk: Clerk, name: str) -> None:
+    """Without this browser's own word, or from another site."""
+    fields = {"do": "deposit", "amount": "1", "currency": "USD", "reference": f"{name} forged"}
+    assert clerk.http.post(f"{path_of(name)}/money", data={**fields, "csrf": "0" * 64}).status_code == 403
+    foreign = {"origin": "https://evil.example"}
+    assert (
+        clerk.http.post(f"{path_of(name)}/money", data={**fields, "csrf": clerk.csrf}, headers=foreign).status_code
+        == 403
+    )
+    assert server.cli.account(name) == (10_000, 500)
+
+
+def test_a_deposit_by_keyboard_alone(server: Server, page: Page) -> None:
+    """From the search to the money, without a mouse."""
+    name = make_player(server)
+    enter(page, server)
+    page.goto(f"{server.url}/admin/players")
+
+    def go_to(role: str, label: str) -> None:
+        for _ in range(60):
+            page.keyboard.press("Tab")
+            focused = page.locator(":focus")
+            if focused.count() and focused.and_(page.get_by_role(role, name=label)).count():  # type: ignore[arg-type]
+                return
+        raise AssertionError(f"no way to {label}")
+
+    go_to("searchbox", "Part of the id")
+    page.keyboard.type(name)
+    expect(page.locator("#found tbody tr")).to_have_count(1)
+    go_to("link", name)
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("heading", level=1)).to_contain_text(name)
+    go_to("textbox", "Amount")
+    page.keyboard.type("3.25")
+    go_to("textbox", "Reason")
+    page.keyboard.type("by hand")
+    go_to("button", "Deposit")
+    page.keyboard.press("Enter")
+    expect(page.locator(".flash")).to_contain_text("Deposited 3.25 USD of cash")
+    expect(page.locator(".tile").first).to_contain_text("103.25")
+    go_to("textbox", "Amount")
+    page.keyboard.type("0.25")
+    go_to("button", "Withdraw…")
+    page.keyboard.press("Enter")
+    expect(page.locator("main")).to_contain_text("103.00")
+    page.keyboard.press("Enter")
+    expect(page.locator(".flash")).to_contain_text("Withdrew 0.25 USD of cash")

@@ -1,0 +1,181 @@
+"""Players are found, added, blocked, and given sessions."""
+
+import re
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.support import Server
+from tests.web.backoffice.clerk import Clerk, cells, enter, field, flash, make_player
+from tests.web.browser import Visitor
+
+
+@pytest.fixture(scope="module")
+def crowd(server: Server) -> list[str]:
+    """More players than a page has, in order."""
+    names = [f"crowd{number:03}" for number in range(60)]
+    path = server.db.with_name("crowd.csv")
+    rows = [f"{name},USD,{number}.00,0.05" for number, name in enumerate(names)]
+    path.write_text("\n".join(["player_id,currency,balance,bonus", *rows, "crowd007,EUR,3.00,"]))
+    server.cli("seed", path)
+    return names
+
+
+def test_players_come_in_pages(clerk: Clerk, crowd: list[str]) -> None:
+    """In order of their ids, each once."""
+    page = clerk.read("/admin/players?q=crowd")
+    assert "50 players with “crowd” in the id, and more" in page
+    assert [row[0] for row in cells(page)] == crowd[:50]
+    (following,) = re.findall(r'rel="next" href="([^"]+)"', page)
+    assert [row[0] for row in cells(clerk.read(following.replace("&amp;", "&")))] == crowd[50:]
+
+
+def test_a_player_is_found_by_a_part_of_the_id(clerk: Clerk, crowd: list[str]) -> None:
+    """Whatever the case; all currencies are shown."""
+    assert [row[0] for row in cells(clerk.read("/admin/players?q=OWD00"))] == crowd[:10]
+    assert cells(clerk.read("/admin/players?q=crowd007")) == [
+        ["crowd007", "active", "3.00 EUR 7.00 USD", "0.00 EUR 0.05 USD"]
+    ]
+    assert "Nobody here" in clerk.read("/admin/players?q=%25")
+    assert "<script>" not in clerk.read("/admin/players?q=%3Cscript%3E")
+
+
+def test_agents_keep_their_players_apart(server: Server, clerk: Clerk, crowd: list[str]) -> None:
+    """Where there are several agents, one is chosen."""
+    server.cli("agent", "add", "other")
+    assert (
+        clerk.told("/admin/players/new", agent="other", player_id="crowd001", currency="USD") == "crowd001 now has USD."
+    )
+    assert [row[0] for row in cells(clerk.read("/admin/players?agent=other&q=crowd"))] == ["crowd001"]
+    assert len(cells(clerk.read("/admin/players?agent=default&q=crowd"))) == len(crowd[:50])
+    assert 'value="crowd001"' in clerk.read("/admin/players/new?agent=other&player=crowd001")
+
+
+def test_a_player_is_added_with_money(server: Server, clerk: Clerk) -> None:
+    """And another currency of the same player later."""
+    told = clerk.told(
+        "/admin/players/new", agent="default", player_id="zoe@x", currency="USD", balance="12.5", bonus=""
+    )
+    assert told == "zoe@x now has USD."
+    clerk.told("/admin/players/new", agent="default", player_id="zoe@x", currency="EUR", balance="", bonus="1")
+    accounts = server.cli("player", "show", "zoe@x")["accounts"]
+    assert [tuple(each.values()) for each in accounts] == [("EUR", 0, 100), ("USD", 1250, 0)]
+
+
+@pytest.mark.parametrize(
+    ("fields", "said"),
+    [
+        ({"player_id": "a b"}, "It is 1 to 40 of"),
+        ({"currency": "usd"}, "It is 3 to 10 of"),
+        ({"balance": "1,5"}, "&#39;1,5&#39; is not an amount; write it like 12 or 12.50."),
+        ({"balance": "9" * 20}, "is too large"),
+        ({"balance": "92233720368547758.07", "bonus": "0.01"}, "balance and bonus together pass"),
+    ],
+)
+def test_what_cannot_be_added_is_said_and_nothing_typed_is_lost(
+    server: Server, clerk: Clerk, fields: dict[str, str], said: str
+) -> None:
+    """The page comes back as it was, with a sentence."""
+    typed = {"player_id": "yan", "currency": "USD", "balance": "1.00", "bonus": "2.00"} | fields
+    response = clerk.send("/admin/players/new", agent="default", **typed)
+    assert response.status_code == 422
+    assert said in response.text
+    assert {name: field(response.text, name) for name in typed} == typed
+    assert server.cli.run("player", "show", "yan").code == 1
+
+
+def test_who_is_there_already_is_not_added_again(clerk: Clerk, crowd: list[str]) -> None:
+    """Money is deposited, not added with the player a second time."""
+    response = clerk.send("/admin/players/new", agent="default", player_id=crowd[0], currency="USD", balance="5")
+    assert response.status_code == 422
+    assert flash(response.text).startswith(f"{crowd[0]} already has USD")
+
+
+def test_a_player_is_blocked_and_unblocked(server: Server, clerk: Clerk) -> None:
+    """Both are one button, and on record."""
+    name = server.cli.player()
+    path = f"/admin/players/default/{name}"
+    assert clerk.told(f"{path}/status", status="blocked") == f"{name} is blocked."
+    assert server.cli("player", "show", name)["status"] == "blocked"
+    assert ">Unblock<" in clerk.read(path)
+    assert clerk.told(f"{path}/status", status="active") == f"{name} is active again."
+    assert server.cli("player", "show", name)["status"] == "active"
+
+
+def test_a_token_is_shown_once(server: Server, clerk: Clerk) -> None:
+    """On the page that opened the session, and on no other; then it can be revoked."""
+    name = server.cli.player()
+    path = f"/admin/players/default/{name}"
+    shown = clerk.send(f"{path}/sessions", currency="USD", ttl_s="900")
+    assert shown.status_code == 200
+    (token,) = re.findall(r"<code>(\w{40})</code>", shown.text)
+    assert server.wallet_v2(type="credit", code=token)["credit"] == 10_000
+    assert token not in clerk.read(path)
+    ((number, *_),) = [row for row in cells(clerk.read(path)) if "live" in row]
+    assert clerk.told(f"{path}/sessions/{number}/end") == f"Session {number} is revoked."
+    assert server.wallet_v2(type="credit", code=token)["err_code"] == 102
+
+
+def test_a_session_of_another_player_cannot_be_revoked(server: Server, clerk: Clerk) -> None:
+    """The address names both."""
+    ann, bob = server.cli.player(), server.cli.player()
+    token = server.cli.session(ann)
+    (session,) = server.cli("session", "list", ann)["sessions"]
+    assert clerk.send(f"/admin/players/default/{bob}/sessions/{session['session']}/end").status_code == 404
+    assert server.wallet_v2(type="credit", code=token)["result"] == 1
+
+
+def test_a_launch_link_is_made_for_either_protocol(server: Server, clerk: Clerk) -> None:
+    """With a session in it; what is missing is said before there is one."""
+    name = server.cli.player()
+    path = f"/admin/players/default/{name}/launch"
+    fields = {"currency": "USD", "ttl_s": "3600", "lang": "en", "game": "1012"}
+    refused = clerk.send(path, protocol="wallet-v2", **fields)
+    assert refused.status_code == 422
+    assert "has no game url" in flash(refused.text)
+    assert field(refused.text, "game") == "1012"
+    assert server.cli("session", "list", name)["sessions"] == []
+    server.cli("agent", "set", "default", "--game-url", "https://games.example/play")
+    made = clerk.send(path, protocol="wallet-v2", **fields)
+    url = re.findall(r'href="(https://games.example/[^"]+)"', made.text)[0].replace("&amp;", "&")
+    token = re.findall(r"token=(\w{40})", url)[0]
+    assert url == f"https://games.example/play?mode=real_play&gameID=1012&token={token}&lang=en&wallet=default"
+    assert server.wallet_v2(type="credit", code=token)["result"] == 1
+    server.cli("agent", "set", "default", "--host-id", "h1")
+    assert "there is no game list yet" in flash(clerk.send(path, protocol="vela", **fields).text)
+    for wrong in ({"game": "no such"}, {"lang": "?"}, {"protocol": "http"}, {"ttl_s": "0"}):
+        assert clerk.send(path, **{"protocol": "vela", **fields, **wrong}).status_code == 422
+
+
+def test_search_as_you_type(server: Server, crowd: list[str], page: Page) -> None:
+    """The list follows, and so does the address, which can be shared."""
+    enter(page, server)
+    page.goto(f"{server.url}/admin/players")
+    page.get_by_label("Part of the id").fill("crowd05")
+    expect(page.locator("#found tbody tr")).to_have_count(10)
+    expect(page.locator("#number")).to_have_text("10 players with “crowd05” in the id")
+    expect(page).to_have_url(re.compile("q=crowd05"))
+    page.get_by_role("link", name=crowd[51]).click()
+    expect(page.get_by_role("heading", level=1)).to_contain_text(crowd[51])
+
+
+def test_search_without_scripts(server: Server, crowd: list[str], visitor: Visitor) -> None:
+    """Enter searches, too."""
+    page = visitor.open(scripts=False)
+    enter(page, server)
+    page.goto(f"{server.url}/admin/players")
+    page.get_by_label("Part of the id").fill(crowd[7])
+    page.get_by_label("Part of the id").press("Enter")
+    expect(page.locator("#found tbody tr")).to_have_count(1)
+
+
+def test_a_session_is_copied(server: Server, page: Page) -> None:
+    """By a button, as it has to go somewhere else."""
+    name = make_player(server)
+    enter(page, server)
+    page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    page.goto(f"{server.url}/admin/players/default/{name}")
+    page.get_by_role("button", name="Open a session").click()
+    page.get_by_role("button", name="Copy the token").click()
+    expect(page.locator("#toasts")).to_have_text("Copied.")
+    assert page.evaluate("navigator.clipboard.readText()") == page.locator("code").inner_text()
