@@ -145,7 +145,7 @@ def test_a_deposit_by_keyboard_alone(server: Server, page: Page) -> None:
         for _ in range(60):
             page.keyboard.press("Tab")
             focused = page.locator(":focus")
-            if focused.count() and focused.and_(page.get_by_role(role, name=label)).count():  # type: ignore[arg-type]
+            if focused.count() and focused.and_(page.get_by_role(role, name=label)).count():  # type: ignore[arg-type]  # a role is one of many words
                 return
         raise AssertionError(f"no way to {label}")
 
