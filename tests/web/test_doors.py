@@ -150,7 +150,7 @@ def test_every_try_counts_and_waits_grow() -> None:
         throttle.count("a")
         waits.append(throttle.wait_s("a"))
         now[0] += waits[-1]
-    assert waits[: FREE_TRIES + 3] == [0] * (FREE_TRIES - 1) + [1, 2, 4, 8]
+    assert waits[: FREE_TRIES + 3] == [0] * (FREE_TRIES - 1) + [5, 10, 20, 40]
     assert waits[-1] == LONGEST_WAIT_S
     assert throttle.wait_s("b") == 0
     throttle.count("a")

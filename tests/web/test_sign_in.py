@@ -3,12 +3,13 @@
 import json
 import re
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor, wait
 from pathlib import Path
 
 import pytest
 
 from minwallet.web.auth import FREE_TRIES
-from tests.support import Server, minwallet, serving
+from tests.support import PATIENCE_S, Server, minwallet, serving
 from tests.web.caller import PASSWORD, Caller, entered, hang_up, link, token_of
 
 
@@ -159,6 +160,21 @@ def test_signing_out_ends_the_sign_in_itself(server: Server) -> None:
     assert not thief.is_in
 
 
+def test_a_reset_ends_the_live_feed(server: Server) -> None:
+    """A page that is still open somewhere hears nothing more."""
+    uwe = entered(server, "uwe")
+    with uwe.stream("GET", "/admin/feed") as feed, ThreadPoolExecutor() as pool:
+        lines = feed.iter_lines()
+        assert next(lines).startswith(":")
+        server.cli("admin", "reset", "uwe")
+        ended = pool.submit(list, lines)
+        for _ in range(PATIENCE_S):
+            server.cli.player(balance="1")
+            if wait({ended}, timeout=0.2).done:
+                break
+        assert ended.result(0)
+
+
 def test_after_signing_in_people_are_where_they_wanted_to_be(server: Server, caller: Caller) -> None:
     """A page that wants somebody signed in comes back afterwards, and nothing but a page of the back office does."""
     entered(server, "walt").set_password(PASSWORD)
@@ -187,7 +203,8 @@ def test_who_came_and_went_is_on_record(db: Path) -> None:
     assert "my secret" not in page
     for told in ("signed in", "signed out", "set a password", "address 198.51.100.9"):
         assert told in page
-    assert page.count("failed to sign in") == 1
+    assert page.count("failed to sign in") == 2
+    assert "tries 4" in page
 
 
 def test_the_record_says_what_a_reset_was(server: Server) -> None:

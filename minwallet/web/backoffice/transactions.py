@@ -78,7 +78,10 @@ async def _feed(visit: Visit) -> Response:
 
     after = read_number(query.get("after"))
     # What htmx puts into a table are messages without a name.
-    return await feed.stream(visit.wallet, visit.request, await _asked(visit), show, "", after=after)
+    wanted = await _asked(visit)
+    return await feed.stream(
+        visit.wallet, visit.request, wanted, show, "", after=after, may_read=visit.is_still_signed_in
+    )
 
 
 async def _asked(visit: Visit) -> Filter:
