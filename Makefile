@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 PORT ?= 8000
 
-.PHONY: demo test lint check suite second bench clean
+.PHONY: demo test lint suite second bench screenshots clean
 
 demo: .venv/ready
 	@$(BIN)/minwallet demo --port $(PORT)
@@ -30,6 +30,10 @@ second: .venv/ready
 
 bench: .venv/ready
 	$(BIN)/python tests/bench/run.py
+
+# The README's pictures, of this code; needs a browser.
+screenshots: .venv/ready
+	$(BIN)/python -m tests.screenshots
 
 .venv/ready: pyproject.toml uv.lock
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv

@@ -8,7 +8,7 @@ import secrets
 import signal
 import socket
 import sys
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from pathlib import Path
 from typing import Any, cast
@@ -25,6 +25,7 @@ from minwallet.storage.owner import Desk, FileOwner
 from minwallet.storage.sqlite import SqliteStore
 from minwallet.wallet.decline import Declined
 from minwallet.wallet.desk import perform
+from minwallet.wallet.feed import News
 from minwallet.wallet.journal import keep_pruning
 from minwallet.wallet.requests import AdminLink
 from minwallet.wallet.service import Wallet
@@ -55,17 +56,23 @@ async def open_wallet(path: Path, *, create: bool, check: bool = False) -> Async
         await store.close()
 
 
-def create_app(wallet: Wallet, settings: Settings, desk_port: int, desk_key: str, log: Stream) -> ASGIApp:
-    """Everything the server answers."""
+Pages = Callable[[Wallet, str], Sequence[Route]]
+"""Further pages, of this wallet and of where it takes provider calls."""
+
+
+def create_app(
+    wallet: Wallet, settings: Settings, desk_port: int, desk_key: str, log: Stream, *, pages: Sequence[Route] = ()
+) -> ASGIApp:
+    """Everything the server answers, with further pages if there are any."""
     provider: list[Route] = []
     for name in PROTOCOLS:
         provider += Gateway(load_protocol(name), wallet, settings, AccessLog(log, name)).routes()
     operator = [*ops.routes(wallet, SqliteStore.sqlite_version), *control.routes(wallet, desk_port, desk_key)]
-    site = create_site(backoffice.routes(wallet, settings, SqliteStore.sqlite_version))
+    site = create_site([*backoffice.routes(wallet, settings, SqliteStore.sqlite_version), *pages])
     # Signing in depends on who calls and whether over TLS, so here a proxy's word is always asked.
     proxied: Any = ProxyHeadersMiddleware(cast(Any, site), settings.forwarded_allow)
-    office = [Route("/admin", proxied), Route("/admin/{rest:path}", proxied)]
-    app = Starlette(routes=[*provider, *operator, *office])
+    below = ("/admin", "/admin/{rest:path}", "/demo", "/demo/{rest:path}")
+    app = Starlette(routes=[*provider, *operator, *(Route(path, proxied) for path in below)])
     # A provider that adds a slash shall get a plain 404, not a redirect that it would follow with another method.
     app.router.redirect_slashes = False
     return FixedPaths(app, provider)
@@ -81,12 +88,13 @@ def serve(
     invite: Callable[[str], None] | None = None,
     log: Stream | None = None,
     beside: Beside = nullcontext,
+    pages: Pages = lambda *_: (),
 ) -> None:
     """Serve until told to stop; tells `announce` the address. BadSettings, CannotListen, UnusableFile, StoreFault.
 
     `invite` is told an address that signs in to the back office, as long as nobody has a password or is signed in.
     `log` is where the access log goes, if not to stderr. `beside` is entered once calls are answered, and left after
-    the last.
+    the last. `pages` are further pages.
     """
     settings.refuse_to_be_exposed()
     owner = FileOwner.claim(settings.db)
@@ -104,6 +112,7 @@ def serve(
                     invite=invite,
                     log=log or sys.stderr,
                     beside=beside,
+                    pages=pages,
                 )
                 runner.run(serving)
     finally:
@@ -120,28 +129,24 @@ async def _serve(
     invite: Callable[[str], None] | None,
     log: Stream,
     beside: Beside,
+    pages: Pages,
 ) -> None:
     key = secrets.token_urlsafe(32)
     public_port, private_port = (each.getsockname()[1] for each in sockets)
     serves = _url(settings.host, public_port)
     async with open_wallet(settings.db, create=True, check=True) as wallet:
-        config.app = create_app(wallet, settings, private_port, key, log)
-        server = uvicorn.Server(config)
-
-        def stop() -> None:
-            server.should_exit = True
-            wallet.news.end()  # a feed would never end by itself, and the server waits for every answer
-
-        wallet.store.when_broken(stop)
-        _calm_the_collector()
         calls = serves + settings.callback_prefix
+        config.app = create_app(wallet, settings, private_port, key, log, pages=pages(wallet, calls))
+        server = _Server(config, wallet.news)
+        wallet.store.when_broken(lambda: setattr(server, "should_exit", True))
+        _calm_the_collector()
         owner.announce(Desk(os.getpid(), f"http://127.0.0.1:{private_port}", key, serves, calls))
         announce(serves)
         if invite and not await wallet.store.has_signed_in():
             invite(settings.address_for_people(serves) + await _make_first_link(wallet))
         # uvicorn raises the signal again when it has stopped, and by then there is still a file to close.
         for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, lambda *_: stop())
+            signal.signal(number, lambda *_: setattr(server, "should_exit", True))
         in_background = [
             asyncio.create_task(keep_pruning(wallet.store, settings.journal_days, wallet.clock_ms)),
             asyncio.create_task(keep_summing_up(wallet.store)),
@@ -151,7 +156,7 @@ async def _serve(
             async with beside():
                 await serving
         finally:
-            stop()
+            server.should_exit = True
             await serving
             for task in in_background:
                 task.cancel()
@@ -163,6 +168,19 @@ async def _make_first_link(wallet: Wallet) -> str:
     link = await perform(wallet, AdminLink(), "the server, at its start")
     assert not isinstance(link, Declined)
     return str(link["path"])
+
+
+class _Server(uvicorn.Server):
+    """One that ends the feeds when it is told to stop: they would never end by themselves, and it waits for every
+    answer that it has begun."""
+
+    def __init__(self, config: uvicorn.Config, news: News) -> None:
+        super().__init__(config)
+        self._news = news
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        self._news.end()
+        await super().shutdown(sockets)
 
 
 async def start(server: uvicorn.Server, sockets: list[socket.socket]) -> "asyncio.Task[None]":

@@ -23,10 +23,8 @@ from minwallet.ledger.money import MAX_ID, format_amount
 from minwallet.wallet.requests import LedgerRead, PlayerShow, RecordedShow, Reply, SessionOpen
 
 if TYPE_CHECKING:
-    import httpx2
-
     from minwallet.ledger.commands import Movement
-    from minwallet.protocols.wire import Call, Exchange, WireProtocol
+    from minwallet.protocols.wire import Call
 
 SPOKEN = {
     "bet": ("wallet-v2", "vela"),
@@ -41,7 +39,8 @@ SPOKEN = {
 LOOKED_BACK = 1_000
 """Among how many of the player's newest entries a bet is looked for that nobody named."""
 
-PATIENCE_S = 30
+SESSION_S = 60
+"""How long a session lasts that is opened for a single call."""
 
 Seq = Annotated[int, typer.Argument(metavar="SEQ", help="The entry's number, as `minwallet ledger` shows it.")]
 
@@ -84,7 +83,6 @@ def trigger(
     as_json: JsonFlag = False,
 ) -> None:
     """Make one real provider call. The running server answers it; request and reply are shown."""
-    from minwallet.protocols import load_protocol
     from minwallet.protocols.wire import Call
 
     spoken = SPOKEN.get(operation)
@@ -102,7 +100,7 @@ def trigger(
         hint = f"minwallet trigger bet --player {player_id} --protocol {name}"
         raise Refused([f"{player_id} has no open bet in {name}; name one with --id, or make one: {hint}"])
     command = _command(operation, number, bet, game, paid, won)
-    made = _make(context, url, load_protocol(name), Call(operation, player.token, command), player)
+    made = _make(context, url, name, Call(operation, player.token, command), player)
     _print(made, as_json=as_json)
     if not made.is_success:
         raise typer.Exit(EXIT_REFUSED)
@@ -110,16 +108,15 @@ def trigger(
 
 def replay(context: typer.Context, seq: Seq, as_json: JsonFlag = False) -> None:
     """Make an entry's provider call once more. It shows that no money moves; exit code 1 if any does."""
-    from minwallet.protocols import PROTOCOLS, load_protocol
+    from minwallet.protocols.wire import REDACTED
+    from minwallet.provider.calls import recall
     from minwallet.wallet.desk import find_recorded
 
     entry, owner, _ = with_store(context, lambda store: find_recorded(store, seq))
-    if entry.protocol not in PROTOCOLS:
-        raise Refused([f"entry {seq} is the operator's own {entry.kind}; only provider calls can be made again"])
+    call = recall(entry, REDACTED)
     url = _server(context)
     player = _open_session(context, *owner)
-    protocol = load_protocol(entry.protocol)
-    made = _make(context, url, protocol, protocol.recall(entry, player.token), player)
+    made = _make(context, url, entry.protocol, call._replace(token=player.token), player)
     _print(made, as_json=as_json)
     if made.http_status != 200:
         raise Refused([f"the server did not take the call: HTTP {made.http_status}"])
@@ -153,7 +150,7 @@ def _server(context: typer.Context) -> str:
 
 
 def _open_session(context: typer.Context, agent: str, player_id: str, currency: str | None) -> _Player:
-    request = SessionOpen(agent=agent, player_id=player_id, currency=currency, ttl_s=PATIENCE_S * 2)
+    request = SessionOpen(agent=agent, player_id=player_id, currency=currency, ttl_s=SESSION_S)
     session = change(context, request)
     return _Player(agent, player_id, session["currency"], session["token"])
 
@@ -191,38 +188,12 @@ def _command(operation: str, number: str | None, bet: Reply | None, game: str, p
             return Cancel(known)
 
 
-def _make(context: typer.Context, url: str, protocol: "WireProtocol", call: "Call", player: _Player) -> _Made:
-    from minwallet.protocols.wire import REDACTED
+def _make(context: typer.Context, url: str, protocol: str, call: "Call", player: _Player) -> _Made:
+    from minwallet.provider.calls import make
     from minwallet.wallet.service import clock_ms
 
-    before, now_ms = _account(context, player), clock_ms()
-    response = _send(url, protocol.build(call, now_ms))
-    try:
-        is_success = response.status_code == 200 and protocol.read(response.content).code == 0
-    except ValueError:
-        is_success = False
-    request = str(protocol.build(call._replace(token=REDACTED), now_ms))
-    return _Made(request, response.status_code, response.text, is_success, before, _account(context, player))
-
-
-def _send(url: str, exchange: "Exchange") -> "httpx2.Response":
-    import httpx2
-
-    from minwallet.storage.base import StoreFault
-
-    try:
-        return httpx2.request(
-            exchange.method,
-            url + exchange.target,
-            content=exchange.body or None,
-            timeout=PATIENCE_S,
-            trust_env=False,
-        )
-    except httpx2.HTTPError as error:
-        reason = str(error) or type(error).__name__
-        raise StoreFault(
-            f"no answer from {url}{exchange.path}: {reason}; the call may have been carried out"
-        ) from error
+    before = _account(context, player)
+    return _Made(*make(url, protocol, call, clock_ms()), before, _account(context, player))
 
 
 def _account(context: typer.Context, player: _Player) -> Reply:

@@ -7,7 +7,7 @@ import tempfile
 from collections.abc import AsyncIterator, Collection, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import typer
 
@@ -21,8 +21,10 @@ from minwallet.storage.owner import FileOwner
 from minwallet.wallet.requests import AgentAdd, AgentList, AgentSet, AgentShow, PlayerList, Seed, SeedRow
 
 if TYPE_CHECKING:
+    from minwallet.app import Pages
     from minwallet.demo.book import Played
     from minwallet.demo.croupier import Croupier
+    from minwallet.demo.mischief import Odds
 
 HOST_ID = "demo"
 
@@ -52,6 +54,17 @@ class _Curtain:
         return sys.stderr.isatty()
 
 
+class _Wanted(NamedTuple):
+    """What the options say."""
+
+    port: int
+    provider_port: int
+    rounds: int
+    seed: int | None
+    odds: "Odds"
+    opens_browser: bool
+
+
 def demo(
     context: typer.Context,
     port: Annotated[int, typer.Option("--port", min=0, max=65535, help="The wallet's port, 0 for a free one.")] = 8000,
@@ -63,44 +76,57 @@ def demo(
     ] = 5,
     seed: SeedNumber = None,
     misbehave: Misbehave = "",
+    no_browser: Annotated[bool, typer.Option("--no-browser", help="Do not open the page in a browser.")] = False,
 ) -> None:
-    """Run a wallet with players and a provider. All of it on a throw-away file, unless --db names one."""
+    """Run a wallet with players, a provider, and a page. All of it on a throw-away file, unless --db names one."""
+    wanted = _Wanted(port, provider_port, rounds, seed, odds_of(misbehave), not no_browser)
+    with _place(context.find_root().params["db"]) as path:
+        _run(path, wanted)
+
+
+def _run(path: Path, wanted: _Wanted) -> None:
+    """Serve the file, play on it, and tell what there is."""
     from minwallet import app
+    from minwallet.cli.browser import open_page
     from minwallet.config import load_settings
     from minwallet.demo.caller import NoAnswer
     from minwallet.demo.croupier import TurnedAway
     from minwallet.demo.server import Options, create_server
 
-    odds = odds_of(misbehave)
-    with _place(context.find_root().params["db"]) as path:
-        settings = load_settings(db=path, host="127.0.0.1", port=port)
-        curtain, is_new = _Curtain(), not path.exists()
-        with app.listen("127.0.0.1", provider_port, "--provider-port") as listener:
-            provider_url = f"http://127.0.0.1:{listener.getsockname()[1]}"
-            agent = _prepare(path, provider_url)
-            addresses: list[str] = []
+    settings = load_settings(db=path, host="127.0.0.1", port=wanted.port)
+    curtain, is_new = _Curtain(), not path.exists()
+    addresses: list[str] = []
+    invitations: list[str] = []
 
-            @asynccontextmanager
-            async def beside() -> AsyncIterator[None]:
-                wallet_url = addresses[0] + settings.callback_prefix
-                options = Options(wallet_url, HOST_ID, seed=seed, odds=odds)
-                provider = create_server(options, lambda words: typer.echo(words, err=True))
-                serving = await app.start(provider, [listener])
-                try:
-                    await _play(provider.croupier, rounds)
-                    if not provider.should_exit:
-                        await asyncio.to_thread(_fetch, path, agent)
-                        ended = provider.croupier.book.ended if is_new else ()
-                        _welcome(path, wallet_url, provider_url, ended)
-                    curtain.is_up = True
-                    yield
-                except (NoAnswer, TurnedAway) as error:
-                    raise Refused([f"the provider cannot play with this wallet: {error}"]) from error
-                finally:
-                    provider.should_exit = True
-                    await serving
+    @asynccontextmanager
+    async def beside() -> AsyncIterator[None]:
+        wallet_url = addresses[0] + settings.callback_prefix
+        options = Options(wallet_url, HOST_ID, seed=wanted.seed, odds=wanted.odds)
+        provider = create_server(options, lambda words: typer.echo(words, err=True))
+        serving = await app.start(provider, [listener])
+        try:
+            await _play(provider.croupier, wanted.rounds)
+            if not provider.should_exit:
+                await asyncio.to_thread(_fetch, path, agent)
+                page = f"{addresses[0]}/demo"
+                office = invitations[0] if invitations else f"{addresses[0]}/admin"
+                ended = provider.croupier.book.ended if is_new else ()
+                _welcome(path, _Addresses(page, office, wallet_url, provider_url), ended)
+                if wanted.opens_browser:
+                    asyncio.get_running_loop().run_in_executor(None, open_page, page)
+            curtain.is_up = True
+            yield
+        except (NoAnswer, TurnedAway) as error:
+            raise Refused([f"the provider cannot play with this wallet: {error}"]) from error
+        finally:
+            provider.should_exit = True
+            await serving
 
-            app.serve(settings, addresses.append, log=curtain, beside=beside)
+    with app.listen("127.0.0.1", wanted.provider_port, "--provider-port") as listener:
+        provider_url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+        agent = _prepare(path, provider_url)
+        pages = _page(provider_url)
+        app.serve(settings, addresses.append, invite=invitations.append, log=curtain, beside=beside, pages=pages)
 
 
 @contextmanager
@@ -131,6 +157,14 @@ def _prepare(path: Path, provider_url: str) -> Agent:
     return Agent(0, **change_file(path, settings))
 
 
+def _page(provider_url: str) -> "Pages":
+    """The page on which people play."""
+    from minwallet.web.demo.page import DemoPlayer, Stage, routes
+
+    stage = Stage(provider_url, [DemoPlayer(name, currency, f"demo_{name}") for name, currency, *_ in PLAYERS])
+    return lambda wallet, calls: routes(wallet, stage, calls)
+
+
 async def _play(croupier: "Croupier", rounds: int) -> None:
     """Every player plays so many rounds of each game in each protocol."""
     from minwallet.demo.games import GAMES
@@ -151,7 +185,16 @@ def _fetch(path: Path, agent: Agent) -> None:
     pull_report(path, agent.name, lambda _: None, PATIENCE_S)
 
 
-def _welcome(path: Path, wallet_url: str, provider_url: str, ended: "Collection[Played]") -> None:
+class _Addresses(NamedTuple):
+    """What can be opened in a browser; `office` signs in, once."""
+
+    page: str
+    office: str
+    wallet: str
+    provider: str
+
+
+def _welcome(path: Path, at: _Addresses, ended: "Collection[Played]") -> None:
     """What there is, and what to try. `ended` are the rounds of the report, if the provider still knows all of it."""
     from minwallet.demo.rounds import Ending
     from minwallet.protocols import load_protocol
@@ -165,17 +208,19 @@ def _welcome(path: Path, wallet_url: str, provider_url: str, ended: "Collection[
     people = ", ".join(f"{name} ({currency})" for name, currency, *_ in PLAYERS)
     tickets = [each.id for each in ended if each.protocol == "vela" and each.ending is Ending.DONE]
     removal = f"""
-  curl -sX DELETE {provider_url}/demo/report/{tickets[-1] if tickets else ""}
+  curl -sX DELETE {at.provider}/demo/report/{tickets[-1] if tickets else ""}
   minwallet report pull --anew; minwallet reconcile   # now a bet is missing there"""
     print_line(f"""
-  wallet    {wallet_url}   on {path}
-  provider  {provider_url}   three games; open it in a browser and play as a guest
+  page      {at.page}   play, let the provider misbehave, and watch the ledger
+  office    {at.office}   the back office
+  wallet    {at.wallet}   on {path}
+  provider  {at.provider}   three games; open it in a browser and play as a guest
   players   {people}; they have played {len(ended)} rounds
 
 Play with alice's money (in a browser):
 
-  {launch("vela", f"{provider_url}/play/slot", "slot", HOST_ID)}
-  {launch("wallet-v2", f"{provider_url}/play", "1053", "default")}
+  {launch("vela", f"{at.provider}/play/slot", "slot", HOST_ID)}
+  {launch("wallet-v2", f"{at.provider}/play", "1053", "default")}
 
 Look at what happened (in another terminal):
 
@@ -188,8 +233,8 @@ Look at what happened (in another terminal):
 Be a provider, or try this wallet with every rule there is:
 
   minwallet trigger bet --player lisa --agent lab
-  minwallet conformance {wallet_url} --protocol vela --token demo_lisa --second-token demo_luke
-  minwallet conformance {wallet_url} --protocol wallet-v2 --token demo_lisa --second-token demo_luke
+  minwallet conformance {at.wallet} --protocol vela --token demo_lisa --second-token demo_luke
+  minwallet conformance {at.wallet} --protocol wallet-v2 --token demo_lisa --second-token demo_luke
 
 Every call that comes in is shown below. Stop with Ctrl-C.
 """)

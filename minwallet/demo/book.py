@@ -3,8 +3,10 @@
 import time
 from bisect import bisect_right
 from collections import Counter, deque
+from collections.abc import Sequence
 from typing import NamedTuple
 
+from minwallet.demo.caller import Sent
 from minwallet.demo.games import Play
 from minwallet.demo.rounds import Ending
 from minwallet.ledger.tickets import ReportRow
@@ -16,7 +18,7 @@ REMEMBERED_ROUNDS = 1000
 
 
 class Played(NamedTuple):
-    """A round in the provider's book; without an ending it is pending."""
+    """A round in the provider's book, with what was `sent` for it so far; without an ending it is pending."""
 
     id: str
     protocol: str
@@ -25,6 +27,7 @@ class Played(NamedTuple):
     currency: str
     play: Play
     ending: Ending | None = None
+    sent: Sequence[Sent] = ()
 
     @property
     def net(self) -> int:

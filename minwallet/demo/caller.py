@@ -3,18 +3,49 @@
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
+from typing import NamedTuple
 
 import httpx2
 
-from minwallet.demo.mischief import Journey
+from minwallet.demo.mischief import Journey, Mischief
 from minwallet.protocols import load_protocol
-from minwallet.protocols.wire import Answer, Call
+from minwallet.protocols.wire import REDACTED, Answer, Call
 
 Ask = Callable[[Call], Awaitable[Answer | None]]
 
 
 class NoAnswer(Exception):
     """Nobody knows what became of the call; the message says why."""
+
+
+class Sent(NamedTuple):
+    """A call as it went over the wire: when, in ms since 1970 UTC, the request without its token, the wallet's HTTP
+    status and body, None where none came, and how many ms that took. Without an `answer` the `trouble` says why.
+
+    The rest is known to whoever sends it: how often it was sent by then, what befell it, and whether its reply got
+    lost on the way back.
+    """
+
+    call: Call
+    at_ms: int
+    request: str
+    status: int | None
+    reply: str | None
+    ms: float
+    answer: Answer | None
+    trouble: str = ""
+    attempt: int = 1
+    mischief: tuple[Mischief, ...] = ()
+    is_lost: bool = False
+
+    @property
+    def id(self) -> str:
+        return str(getattr(self.call.command, "id", ""))
+
+    @property
+    def heard(self) -> int | None:
+        """The code of what the provider got to hear, None for nothing."""
+        return None if self.is_lost or self.answer is None else self.answer.code
 
 
 class Caller:
@@ -28,8 +59,16 @@ class Caller:
 
     async def ask(self, protocol: str, call: Call) -> Answer:
         """What the wallet says. NoAnswer where it says nothing that can be relied on."""
-        wire = load_protocol(protocol)
-        exchange = wire.build(call, time.time_ns() // 1_000_000, self._wallet_token)
+        sent = await self.send(protocol, call)
+        if sent.answer is None:
+            raise NoAnswer(sent.trouble)
+        return sent.answer
+
+    async def send(self, protocol: str, call: Call) -> Sent:
+        """Make the call, whatever becomes of it."""
+        wire, at_ms, started = load_protocol(protocol), time.time_ns() // 1_000_000, time.perf_counter()
+        exchange = wire.build(call, at_ms, self._wallet_token)
+        request = str(wire.build(call._replace(token=REDACTED), at_ms, self._wallet_token))
         try:
             response = await self._http.request(
                 exchange.method, self._url + exchange.target, content=exchange.body or None
@@ -37,13 +76,15 @@ class Caller:
         except Exception as error:
             # Also what the library does not foresee, as when a connection breaks while it is being made: the call may
             # have arrived, and a round must not end in the dark.
-            raise NoAnswer(f"the wallet does not answer ({_reason(error)})") from error
+            trouble = f"the wallet does not answer ({_reason(error)})"
+            return Sent(call, at_ms, request, None, None, _ms_since(started), None, trouble)
+        sent = Sent(call, at_ms, request, response.status_code, response.text, _ms_since(started), None)
         if response.status_code != 200:
-            raise NoAnswer(f"the wallet answers with HTTP status {response.status_code}")
+            return sent._replace(trouble=f"the wallet answers with HTTP status {response.status_code}")
         try:
-            return wire.read(response.content)
+            return sent._replace(answer=wire.read(response.content))
         except ValueError as error:
-            raise NoAnswer(f"the wallet's answer makes no sense ({error})") from error
+            return sent._replace(trouble=f"the wallet's answer makes no sense ({error})")
 
     async def knock(self) -> None:
         """NoAnswer unless somebody is at the address."""
@@ -56,18 +97,26 @@ class Caller:
         await self._http.aclose()
 
 
-async def deliver(call: Call, journey: Journey, ask: Ask, held: list[Call]) -> Answer | None:
-    """Send a call as its journey has it, with whatever was held back before; what the provider gets to hear."""
+async def deliver(call: Call, journey: Journey, ask: Ask, held: list[Call], timeout_s: float) -> Answer | None:
+    """Send a call as its journey has it, with whatever was held back before; what the provider gets to hear within the
+    time that it waits.
+    """
     for early in journey.before:
         if await ask(early) is None:
             return None  # it may still be on its way, and must not arrive after the call that it is to overtake
     await asyncio.sleep(journey.delay_s)
     answers = await asyncio.gather(*(ask(call) for _ in range(journey.copies)))
+    if journey.is_slow:
+        await asyncio.sleep(timeout_s)
     late = [*journey.after, *held]
     held[:] = [call] if journey.is_held else []
     for each in late:
         await ask(each)
     return None if journey.is_lost else next(filter(None, answers), None)
+
+
+def _ms_since(started: float) -> float:
+    return round((time.perf_counter() - started) * 1000, 2)
 
 
 def _reason(error: Exception) -> str:

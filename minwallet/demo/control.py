@@ -9,15 +9,17 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from minwallet.demo.book import Played
-from minwallet.demo.caller import NoAnswer
+from minwallet.demo.caller import NoAnswer, Sent
 from minwallet.demo.croupier import Croupier, Seat, TurnedAway
 from minwallet.demo.games import GAMES, MOST_STAKE, Game, find_game
-from minwallet.demo.mischief import check_odds
+from minwallet.demo.mischief import Aim, Plan, check_odds
 from minwallet.demo.rounds import Ending
 from minwallet.protocols import PROTOCOLS
 
 MOST_ROUNDS = 10_000
 SHOWN_ROUNDS = 100
+SHOWN_PLAYS = 12
+"""Of how many rounds the answer to a play tells everything, the last ones."""
 
 
 class _Bad(Exception):
@@ -36,8 +38,9 @@ def routes(croupier: Croupier) -> list[Route]:
         if token is not None and (not isinstance(token, str) or not token):
             raise _Bad(422, "token: must be text; leave it out to play as a guest")
         choice = _one_of(fields, "choice", list(game.choices)) if "choice" in fields else None
+        plan = _plan(fields)
         seat = await croupier.seat(protocol, token)
-        played = await croupier.play_on(seat, game, stake, choice, rounds)
+        played = await croupier.play_on(seat, game, stake, choice, rounds, plan=plan)
         return JSONResponse(_summary(seat, played))
 
     async def odds(request: Request) -> Response:
@@ -88,7 +91,9 @@ def _guarded(answer: Callable[[Request], Awaitable[Response]]) -> Callable[[Requ
 
 
 def _summary(seat: Seat, played: list[Played]) -> dict[str, object]:
-    """`staked`, `won` and `net` are of the rounds that are done; what is pending may still move money."""
+    """`staked`, `won` and `net` are of the rounds that are done; what is pending may still move money. `played` are the
+    last rounds, the oldest first, with every call that was made for them.
+    """
     done = [each for each in played if each.ending is Ending.DONE]
     endings = Counter(each.ending for each in played)
     return {
@@ -100,13 +105,30 @@ def _summary(seat: Seat, played: list[Played]) -> dict[str, object]:
         "staked": sum(each.play.stake for each in done),
         "won": sum(each.play.payout for each in done),
         "net": sum(each.net for each in done),
-        "calls": [each._asdict() for each in seat.heard],
+        "played": [{**_show(each), "calls": [_call(sent) for sent in each.sent]} for each in played[-SHOWN_PLAYS:]],
     }
 
 
 def _show(played: Played) -> dict[str, object]:
-    play = played.play._asdict()
-    return {**played._asdict(), "play": play, "ending": played.ending or "pending", "net": played.net}
+    fields = {**played._asdict(), "play": played.play._asdict(), "ending": played.ending or "pending"}
+    del fields["sent"]
+    return {**fields, "net": played.net}
+
+
+def _call(sent: Sent) -> dict[str, object]:
+    """`answer` is the code that the provider heard, null for nothing, whatever the wallet's `reply` was."""
+    return {
+        "operation": sent.call.operation,
+        "id": sent.id,
+        "attempt": sent.attempt,
+        "at_ms": sent.at_ms,
+        "request": sent.request,
+        "status": sent.status,
+        "reply": sent.reply,
+        "ms": sent.ms,
+        "answer": sent.heard,
+        "mischief": sent.mischief,
+    }
 
 
 async def _read(request: Request) -> dict[str, Any]:
@@ -117,6 +139,27 @@ async def _read(request: Request) -> dict[str, Any]:
     if not isinstance(fields, dict):
         raise _Bad(400, "the body is not a JSON object")
     return fields
+
+
+def _plan(fields: dict[str, Any]) -> Plan | None:
+    """What holds for this play alone: `misbehave` has the odds by name, `at` may aim them at one call of a round, and
+    with `lucky` the player wins.
+    """
+    is_lucky = fields.get("lucky", False)
+    if not isinstance(is_lucky, bool):
+        raise _Bad(422, "lucky: must be true or false")
+    if "misbehave" not in fields:
+        if "at" in fields or is_lucky:
+            raise _Bad(422, "misbehave: must be odds by name where at or lucky is given; {} is none")
+        return None
+    wanted = fields["misbehave"]
+    if not isinstance(wanted, dict):
+        raise _Bad(422, 'misbehave: must be odds by name, such as {"lost-reply": 1}')
+    try:
+        odds = check_odds(wanted)
+    except ValueError as error:
+        raise _Bad(422, f"misbehave: {error}") from error
+    return Plan(odds, Aim(_one_of(fields, "at", [*Aim])) if "at" in fields else None, is_lucky)
 
 
 def _one_of(fields: dict[str, Any], name: str, choices: list[str]) -> str:

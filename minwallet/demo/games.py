@@ -7,8 +7,8 @@ from collections.abc import Callable, Mapping
 from random import Random
 from typing import NamedTuple
 
-MOST_STAKE = 1_000_000
-"""What may be staked at once."""
+MOST_STAKE = 1_000_000_000
+"""What may be staked at once: more than a demo's player is likely to have, so that a bet can be refused."""
 
 
 class Play(NamedTuple):

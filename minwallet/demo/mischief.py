@@ -25,6 +25,8 @@ class Mischief(StrEnum):
 
     LOST_REPLY = "lost-reply"
     """The wallet commits, and the provider hears nothing of it."""
+    SLOW_REPLY = "slow-reply"
+    """The same, but the provider waits for the reply as long as it ever does, and gives up."""
     DELAY = "delay"
     """The call takes its time."""
     DUPLICATE = "duplicate"
@@ -41,9 +43,26 @@ Odds = Mapping[Mischief, float]
 """How likely each is to befall a call, from 0 to 1."""
 
 
+class Aim(StrEnum):
+    """At which call of a round mischief is aimed. It strikes there when the call is sent for the first time."""
+
+    OPENING = "opening"
+    CLOSING = "closing"
+    """The call that pays; where one call bets and wins, that one."""
+
+
+class Plan(NamedTuple):
+    """How a round is to be led astray: at every call, or at one only; and whether the player has to win it."""
+
+    odds: Odds
+    aim: Aim | None = None
+    is_lucky: bool = False
+
+
 class Journey(NamedTuple):
     """How a call gets to the wallet: what is sent `before` it and `after` it, how many `copies` at once (0: not now),
-    whether one more is held back until after the player's next call, and whether the provider hears the reply.
+    whether one more is held back until after the player's next call, whether the provider hears the reply, and whether
+    it waits for it until its time is up.
     """
 
     before: tuple[Call, ...] = ()
@@ -52,14 +71,16 @@ class Journey(NamedTuple):
     after: tuple[Call, ...] = ()
     is_held: bool = False
     is_lost: bool = False
+    is_slow: bool = False
     mischief: tuple[Mischief, ...] = ()
 
 
-def plot(round_: Round, call: Call, attempt: int, odds: Odds, chance: Random) -> Journey:
+def plot(round_: Round, call: Call, attempt: int, plan: Plan, chance: Random) -> Journey:
     """What befalls the round's call when it is sent for the nth time in a row."""
-    drawn = [kind for kind in Mischief if chance.random() < odds.get(kind, 0)]
+    drawn = [kind for kind in Mischief if chance.random() < plan.odds.get(kind, 0)]
     delay_s, coin = chance.uniform(0, LONGEST_DELAY_S), chance.random() < 0.5
-    struck = [kind for kind in drawn if _applies(kind, round_, call, attempt)]
+    is_aimed = plan.aim is None or (attempt == 1 and call == _target(plan.aim, round_))
+    struck = [kind for kind in drawn if is_aimed and _applies(kind, round_, call, attempt)]
     reordered = Mischief.REORDER in struck
     before: list[Call] = []
     if Mischief.CANCEL_FIRST in struck:
@@ -72,14 +93,19 @@ def plot(round_: Round, call: Call, attempt: int, odds: Odds, chance: Random) ->
         0 if reordered and coin else 2 if Mischief.DUPLICATE in struck else 1,
         (call,) if Mischief.WIN_TWICE in struck else (),
         reordered,
-        Mischief.LOST_REPLY in struck,
+        not {Mischief.LOST_REPLY, Mischief.SLOW_REPLY}.isdisjoint(struck),
+        Mischief.SLOW_REPLY in struck,
         tuple(struck),
     )
 
 
+def _target(aim: Aim, round_: Round) -> Call:
+    return round_.closing or round_.opening if aim is Aim.CLOSING else round_.opening
+
+
 def _applies(kind: Mischief, round_: Round, call: Call, attempt: int) -> bool:
     match kind:
-        case Mischief.LOST_REPLY:
+        case Mischief.LOST_REPLY | Mischief.SLOW_REPLY:
             return attempt <= PATIENCE
         case Mischief.REORDER:
             return attempt <= PATIENCE and call != round_.undo
@@ -93,9 +119,11 @@ def _applies(kind: Mischief, round_: Round, call: Call, attempt: int) -> bool:
 
 DEFAULT_ODDS = 0.2
 
+QUICK = tuple(kind for kind in Mischief if kind is not Mischief.SLOW_REPLY)
+
 
 def read_odds(text: str) -> dict[Mischief, float]:
-    """`lost-reply,delay=0.05`, or `all`; ValueError, in words, for anything else."""
+    """`lost-reply,delay=0.05`, or `all` that takes no time; ValueError, in words, for anything else."""
     given: dict[str, object] = {}
     for part in filter(None, text.replace(" ", "").split(",")):
         name, _, odds = part.partition("=")
@@ -103,7 +131,7 @@ def read_odds(text: str) -> dict[Mischief, float]:
             value: object = float(odds or DEFAULT_ODDS)
         except ValueError:
             value = odds
-        given |= dict.fromkeys(Mischief if name == "all" else [name], value)
+        given |= dict.fromkeys(QUICK if name == "all" else [name], value)
     return check_odds(given)
 
 

@@ -1,12 +1,16 @@
 """The provider's pages: plain HTML, one style sheet in the page, no scripts, nothing from elsewhere."""
 
+from collections.abc import Sequence
 from html import escape
 
 from minwallet.demo.book import Played
-from minwallet.demo.croupier import Heard, Seat
+from minwallet.demo.caller import Sent
+from minwallet.demo.croupier import Seat
 from minwallet.demo.games import GAMES, Game
 from minwallet.demo.rounds import Ending
 from minwallet.ledger.money import format_amount
+
+SHOWN_CALLS = 12
 
 STYLE = """
 :root { color-scheme: dark; font: 17px/1.5 system-ui, sans-serif; background: #10241d; color: #eef3ee }
@@ -57,7 +61,7 @@ def table(game: Game, lang: str, seat: Seat, played: Played | None = None, compl
         _outcome(played) if played else "",
         f'<p class="complaint">{escape(complaint[:1].upper() + complaint[1:])}.</p>' if complaint else "",
         _form(game, played),
-        _calls(list(seat.heard)) if played and seat.token else "",
+        _calls(played.sent[-SHOWN_CALLS:]) if played and played.sent else "",
     ]
     return _page(title, f'<main class="{game.code}">{"".join(parts)}</main>')
 
@@ -113,11 +117,11 @@ def _form(game: Game, played: Played | None) -> str:
     )
 
 
-def _calls(heard: list[Heard]) -> str:
+def _calls(sent: Sequence[Sent]) -> str:
     rows = "".join(
-        f"<tr><td>{escape(each.operation)}</td><td>{_words(each.answer)}</td>"
+        f"<tr><td>{escape(each.call.operation)}</td><td>{_words(each.heard)}</td>"
         f"<td>{', '.join(each.mischief)}</td><td>{escape(each.id)}</td></tr>"
-        for each in heard
+        for each in sent
     )
     head = "<tr><th>call</th><th>heard</th><th>mischief</th><th>id</th></tr>"
     return f'<div class="card wide"><p class="note">What the wallet was asked</p><table>{head}{rows}</table></div>'

@@ -50,7 +50,7 @@ def create_provider(options: Options, say: Callable[[str], None]) -> Starlette:
     seed = randbits(32) if options.seed is None else options.seed
     book = Book(first_id, options.report_page)
     caller = Caller(options.wallet_url, options.wallet_token, options.timeout_s)
-    croupier = Croupier(caller, book, seed, first_id, patience_s=3 * options.timeout_s)
+    croupier = Croupier(caller, book, seed, first_id, options.timeout_s)
     croupier.odds = options.odds
 
     @asynccontextmanager

@@ -79,7 +79,6 @@ async def _play(croupier: Croupier, seat: Seat, game: Game, body: bytes) -> tupl
             raise ValueError(f"there is no bet on {choice!r:.20}")
     except ValueError as error:
         return None, str(error)
-    seat.heard.clear()
     played = await croupier.play(seat, game, stake, choice)
     try:
         await croupier.seat(seat.protocol, seat.token, seat.player_id)  # which asks for the new balance

@@ -129,6 +129,12 @@ def show_time(moment: int | str) -> Markup:
     return Markup('<time datetime="{:%Y-%m-%dT%H:%M:%SZ}">{:%Y-%m-%d} {:%H:%M:%S}</time>').format(at, at, at)
 
 
+def show_clock(at_ms: int) -> Markup:
+    """The time of day as a `<time>` in UTC to the second."""
+    at = datetime.fromtimestamp(at_ms / 1000, UTC)
+    return Markup('<time datetime="{:%Y-%m-%dT%H:%M:%SZ}">{:%H:%M:%S}</time>').format(at, at)
+
+
 def show_day(moment_ms: int) -> Markup:
     """Milliseconds since 1970 as the `<time>` of a UTC day."""
     at = datetime.fromtimestamp(moment_ms / 1000, UTC)
@@ -183,6 +189,7 @@ def _make_environment() -> Environment:
         "number": show_number,
         "size": show_size,
         "duration": show_duration,
+        "clock": show_clock,
         "asset": locate_asset,
     }
     environment.globals |= {"version": __version__, "navigation": NAVIGATION}

@@ -4,62 +4,19 @@ import re
 import shutil
 import signal
 import socket
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import httpx2
 import pytest
 
+from minwallet.app import GRACE_S
 from tests.cli.console import assert_complaint
-from tests.support import PATIENCE_S, Here, environment
+from tests.demo.show import showing
+from tests.support import PATIENCE_S, Here
 
 pytestmark = pytest.mark.long
-
-
-class Demo:
-    """`minwallet demo` as a process on free ports, and what it prints."""
-
-    def __init__(self, folder: Path, *options: object, db: Path | None = None) -> None:
-        self.folder = folder
-        self.out, self.err = folder / "out.txt", folder / "err.txt"
-        chosen = [] if db is None else ["--db", db]
-        command = [sys.executable, "-m", "minwallet", *chosen, "demo", "--port", 0, "--provider-port", 0, *options]
-        with self.out.open("w") as stdout, self.err.open("w") as stderr:
-            self.process = subprocess.Popen(
-                list(map(str, command)),
-                stdin=subprocess.DEVNULL,
-                stdout=stdout,
-                stderr=stderr,
-                env=environment(TMPDIR=str(folder)),
-            )
-
-    def wait(self) -> str:
-        """All that it says once it is ready."""
-        deadline = time.monotonic() + PATIENCE_S
-        while "Ctrl-C" not in (said := self.out.read_text()):
-            assert time.monotonic() < deadline, self.err.read_text()
-            assert self.process.poll() is None, self.err.read_text()
-            time.sleep(0.02)
-        return said
-
-    def stop(self, number: signal.Signals = signal.SIGINT) -> int:
-        if self.process.poll() is None:
-            self.process.send_signal(number)
-        return self.process.wait(PATIENCE_S)
-
-
-@contextmanager
-def showing(folder: Path, *options: object, db: Path | None = None) -> Iterator[Demo]:
-    """A demo that ends with the block."""
-    demo = Demo(folder, *options, db=db)
-    try:
-        yield demo
-    finally:
-        demo.stop()
 
 
 def only(pattern: str, text: str) -> str:
@@ -147,6 +104,20 @@ def test_nothing_is_left_of_it(tmp_path: Path, number: signal.Signals) -> None:
         assert demo.stop(number) == 0
         assert not folder.exists()
         assert "Traceback" not in demo.err.read_text()
+
+
+def test_an_open_page_does_not_hold_it_up(tmp_path: Path) -> None:
+    """Its feed would never end by itself."""
+    with (
+        showing(tmp_path, "--rounds", 0) as demo,
+        httpx2.stream("GET", f"{demo.page}/feed?player=alice", trust_env=False) as feed,
+    ):
+        events = feed.iter_text()
+        assert "the feed begins" in next(events)
+        started = time.monotonic()
+        assert demo.stop() == 0
+        assert time.monotonic() - started < GRACE_S / 2
+        assert "data:" not in "".join(events)
 
 
 def test_it_may_be_stopped_before_it_is_ready(tmp_path: Path) -> None:

@@ -2,10 +2,10 @@
 
 from collections.abc import Container, Sequence
 
-from minwallet.demo.caller import NoAnswer
+from minwallet.demo.caller import NoAnswer, Sent
 from minwallet.ledger.commands import Balance
 from minwallet.protocols import load_protocol
-from minwallet.protocols.wire import Answer, Call, Holder, Malformed
+from minwallet.protocols.wire import REDACTED, Answer, Call, Holder, Malformed
 from minwallet.storage.base import Opening
 from minwallet.storage.memory import MemoryStore
 from minwallet.wallet.service import Wallet
@@ -29,18 +29,26 @@ class HonestCaller:
         self._players: list[str] = []
 
     async def ask(self, protocol: str, call: Call) -> Answer:
+        sent = await self.send(protocol, call)
+        if sent.answer is None:
+            raise NoAnswer(sent.trouble)
+        return sent.answer
+
+    async def send(self, protocol: str, call: Call) -> Sent:
         self.asked.append(call)
-        if call.operation in self.silent_about:
-            raise NoAnswer("the wallet does not answer (timed out)")
-        await self._admit(call.token)
         wire = load_protocol(protocol)
+        request = str(wire.build(call._replace(token=REDACTED), 0))
+        if call.operation in self.silent_about:
+            return Sent(call, 0, request, None, None, 1, None, "the wallet does not answer (timed out)")
+        await self._admit(call.token)
         exchange = wire.build(call, 0)
         heard = wire.parse(wire.routes[exchange.path], exchange.query or exchange.body)
         assert not isinstance(heard, Malformed), heard
         command = heard.command
         outcome, bearer = await self.wallet.call(heard.token, command, protocol, ids_per_currency=wire.ids_per_currency)
         holder = Holder(bearer.player_id, bearer.currency) if bearer else None
-        return wire.read(wire.render(heard, outcome, holder, 0))
+        reply = wire.render(heard, outcome, holder, 0)
+        return Sent(call, 0, request, 200, reply.decode(), 1, wire.read(reply))
 
     async def knock(self) -> None:
         return

@@ -9,7 +9,18 @@ from hypothesis import strategies as st
 
 from minwallet.demo.caller import deliver
 from minwallet.demo.games import GAMES
-from minwallet.demo.mischief import DEFAULT_ODDS, PATIENCE, Journey, Mischief, check_odds, plot, read_odds
+from minwallet.demo.mischief import (
+    DEFAULT_ODDS,
+    PATIENCE,
+    QUICK,
+    Aim,
+    Journey,
+    Mischief,
+    Plan,
+    check_odds,
+    plot,
+    read_odds,
+)
 from minwallet.demo.rounds import Round
 from minwallet.protocols import PROTOCOLS
 from minwallet.protocols.wire import Answer, Call
@@ -17,20 +28,20 @@ from tests.demo.honest import operations
 from tests.demo.test_rounds import round_of
 
 V2, VELA, SLOT = round_of("wallet-v2", "fish"), round_of("vela", "fish"), round_of("vela", "slot")
-ALWAYS = dict.fromkeys(Mischief, 1.0)
+ALWAYS = Plan(dict.fromkeys(Mischief, 1.0))
 
 attempts = st.integers(1, 10)
 rounds = st.builds(round_of, st.sampled_from([*PROTOCOLS]), st.sampled_from([game.code for game in GAMES]))
 
 
 def only(kind: Mischief, round_: Round, call: Call, seed: int = 1) -> Journey:
-    return plot(round_, call, 1, {kind: 1}, Random(seed))
+    return plot(round_, call, 1, Plan({kind: 1}), Random(seed))
 
 
 @given(rounds, attempts, st.integers())
 def test_without_odds_nothing_happens(round_: Round, attempt: int, seed: int) -> None:
     """An honest provider sends each call once, and hears its answer."""
-    assert plot(round_, round_.opening, attempt, {}, Random(seed)) == Journey()
+    assert plot(round_, round_.opening, attempt, Plan({}), Random(seed)) == Journey()
 
 
 def test_each_way_to_misbehave_does_what_it_says() -> None:
@@ -38,6 +49,9 @@ def test_each_way_to_misbehave_does_what_it_says() -> None:
     bet, win, cancel = V2.opening, V2.closing, V2.undo
     assert win is not None
     assert only(Mischief.LOST_REPLY, V2, bet).is_lost
+    assert not only(Mischief.LOST_REPLY, V2, bet).is_slow
+    assert only(Mischief.SLOW_REPLY, V2, bet).is_lost
+    assert only(Mischief.SLOW_REPLY, V2, bet).is_slow
     assert only(Mischief.DELAY, V2, bet).delay_s > 0
     assert only(Mischief.DUPLICATE, V2, bet).copies == 2
     assert only(Mischief.CANCEL_FIRST, V2, bet).before == (cancel,)
@@ -47,6 +61,21 @@ def test_each_way_to_misbehave_does_what_it_says() -> None:
     assert only(Mischief.WIN_TWICE, SLOT, SLOT.opening).after == (SLOT.opening,)
     assert {only(Mischief.REORDER, V2, bet, seed).copies for seed in range(20)} == {0, 1}
     assert only(Mischief.REORDER, V2, bet).is_held
+
+
+@pytest.mark.parametrize("round_", [V2, VELA, SLOT])
+def test_mischief_can_be_aimed_at_one_call(round_: Round) -> None:
+    """At the call that opens the round or at the one that pays, and only when it is sent for the first time."""
+    paying = round_.closing or round_.opening
+    for aim, target in ((Aim.OPENING, round_.opening), (Aim.CLOSING, paying)):
+        plan = Plan({Mischief.LOST_REPLY: 1}, aim)
+        struck = [
+            (call, attempt)
+            for call in {round_.opening, paying, round_.undo}
+            for attempt in (1, 2)
+            if plot(round_, call, attempt, plan, Random(1)).is_lost
+        ]
+        assert struck == [(target, 1)]
 
 
 def test_a_result_may_overtake_its_bet_and_a_win_may_not() -> None:
@@ -79,7 +108,7 @@ def journey_of(call: Call, journey: Journey, held: list[Call]) -> tuple[list[str
         arrived.append(each)
         return Answer(len(arrived))
 
-    heard = asyncio.run(deliver(call, journey, ask, held))
+    heard = asyncio.run(deliver(call, journey, ask, held, timeout_s=0))
     return operations(arrived), heard
 
 
@@ -101,7 +130,7 @@ def test_what_comes_before_a_call_does_not_come_after_it() -> None:
     async def silent(each: Call) -> None:
         arrived.append(each)
 
-    assert asyncio.run(deliver(V2.opening, Journey(before=(V2.undo,)), silent, [])) is None
+    assert asyncio.run(deliver(V2.opening, Journey(before=(V2.undo,)), silent, [], timeout_s=0)) is None
     assert operations(arrived) == ["cancel"]
 
 
@@ -120,11 +149,30 @@ def test_a_lost_reply_is_not_heard() -> None:
     assert journey_of(V2.opening, Journey(is_lost=True), []) == (["bet"], None)
 
 
+def test_a_slow_reply_is_waited_for_in_vain() -> None:
+    """As long as the provider waits for any; the wallet has carried the call out meanwhile."""
+    arrived: list[Call] = []
+
+    async def run() -> tuple[Answer | None, float]:
+        async def ask(each: Call) -> Answer:
+            arrived.append(each)
+            return Answer(0)
+
+        started = asyncio.get_running_loop().time()
+        heard = await deliver(V2.opening, Journey(is_lost=True, is_slow=True), ask, [], timeout_s=0.05)
+        return heard, asyncio.get_running_loop().time() - started
+
+    heard, waited_s = asyncio.run(run())
+    assert (heard, operations(arrived)) == (None, ["bet"])
+    assert waited_s >= 0.05
+
+
 def test_odds_are_read() -> None:
-    """Names with odds or without, or all."""
+    """Names with odds or without, or all that takes no time."""
     assert read_odds("") == {}
     assert read_odds("lost-reply, delay=0.05") == {Mischief.LOST_REPLY: DEFAULT_ODDS, Mischief.DELAY: 0.05}
-    assert read_odds("all") == dict.fromkeys(Mischief, DEFAULT_ODDS)
+    assert read_odds("all") == dict.fromkeys(QUICK, DEFAULT_ODDS)
+    assert set(Mischief) - set(QUICK) == {Mischief.SLOW_REPLY}
     assert read_odds("all=0.5,delay=0")[Mischief.REORDER] == 0.5
 
 

@@ -247,7 +247,7 @@ def test_a_summary_counts_what_was_played(provider: TestClient, play: Play) -> N
     summary = play(token="a", rounds=20, stake=200)
     assert (summary["rounds"], summary["done"], summary["staked"]) == (20, 20, 4000)
     assert summary["net"] == summary["won"] - summary["staked"]
-    assert [call["operation"] for call in summary["calls"][-2:]] == ["bet", "result"]
+    assert [call["operation"] for call in summary["played"][-1]["calls"]] == ["bet", "result"]
     told = provider.get("/demo/rounds").json()
     assert (told["pending"], len(told["rounds"])) == (0, 20)
     assert told["net"] == [{"player_id": "player.a", "currency": "USD", "net": summary["net"]}]
@@ -280,6 +280,15 @@ def test_a_wallet_that_is_silent_is_said_to_be(provider: TestClient, caller: Hon
         ({"protocol": "vela", "game": "slot", "token": 7}, 422, "token"),
         ({"protocol": "vela", "game": "slot", "token": ""}, 422, "token"),
         ({"protocol": "vela", "game": "zodiac", "choice": "z13"}, 422, "choice"),
+        ({"protocol": "vela", "game": "slot", "misbehave": "all"}, 422, "misbehave: must be odds"),
+        ({"protocol": "vela", "game": "slot", "misbehave": {"delay": 2}}, 422, "misbehave: delay: the odds"),
+        (
+            {"protocol": "vela", "game": "slot", "misbehave": {}, "at": "win"},
+            422,
+            "at: must be one of opening, closing",
+        ),
+        ({"protocol": "vela", "game": "slot", "at": "opening"}, 422, "misbehave: must be odds by name where"),
+        ({"protocol": "vela", "game": "slot", "lucky": 1}, 422, "lucky: must be true or false"),
         ({"protocol": "vela", "game": "slot", "token": "nobody"}, 403, "Invalid Token"),
         ("x" * 10_000, 413, ""),
     ],

@@ -110,7 +110,7 @@ class Visitor:
         for context in self._contexts:
             context.close()
         left = [each for each in self.complaints if not any(re.search(pattern, each) for pattern in self._allowed)]
-        assert left == []
+        assert left == [], left
 
 
 def assert_accessible(page: Page) -> None:

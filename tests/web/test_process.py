@@ -87,7 +87,7 @@ def test_the_desk_wants_its_key(db: Path) -> None:
     """The address in the side file answers only whoever has the key, and only on loopback's own port."""
     with serving(db) as server:
         desk = json.loads(db.with_name("wallet.db.owner").read_text())
-        request = {"request": {"do": "agent_list"}}
+        request = {"actor": "a test", "request": {"do": "agent_list"}}
         assert httpx2.post(f"{desk['url']}/control", json=request).status_code == 404
         wrong = {"authorization": "Bearer wrong"}
         assert httpx2.post(f"{desk['url']}/control", json=request, headers=wrong).status_code == 404

@@ -14,7 +14,7 @@ from minwallet.web.pages import STATIC, TEMPLATES, load_assets
 from tests.support import ROOT
 
 VENDORED = tomllib.loads((STATIC / "VENDORED.toml").read_text("utf-8"))["file"]
-OURS = {"minwallet.css", "minwallet.js", "favicon.svg", "chevron.svg", "search.svg", "check.svg"}
+OURS = {"minwallet.css", "minwallet.js", "favicon.svg", "chevron.svg", "search.svg", "check.svg", "demo.css", "demo.js"}
 
 
 @pytest.mark.parametrize("file", VENDORED, ids=lambda file: str(file["name"]))
@@ -42,14 +42,14 @@ def test_addresses_in_style_sheets_are_current() -> None:
 
 def test_our_files_name_no_other_host() -> None:
     """Neither templates nor our own scripts and styles point to anywhere else."""
-    for path in [*TEMPLATES.iterdir(), *(STATIC / name for name in OURS)]:
+    for path in [*TEMPLATES.rglob("*.html"), *(STATIC / name for name in OURS)]:
         text = path.read_text("utf-8").replace("http://www.w3.org/2000/svg", "")
         assert not re.search(r"(https?:)?//\w+\.\w+", text), path.name
 
 
 def test_templates_hold_no_code() -> None:
     """No page has script or style in it: the content policy would forbid it, silently for the reader."""
-    for path in TEMPLATES.iterdir():
+    for path in TEMPLATES.rglob("*.html"):
         text = path.read_text("utf-8")
         assert not re.search(r"<style|\sstyle=|\son[a-z]+=|hx-on|js:|<script(?![^>]+src=)", text), path.name
 

@@ -22,14 +22,10 @@ def balance_chart(entries: Sequence[Entry], currency: str) -> Drawing | None:
     times = sorted(last)
     if len(times) < 2:
         return None
-    cash = [last[at].cash_after for at in times]
-    bonus = [last[at].bonus_after for at in times]
-    series = [Series(label="Cash", values=cash, shape="steps", colour="accent")]
-    if any(bonus):
-        series.append(Series(label="Bonus", values=bonus, shape="steps", colour="soft"))
-    now = f"{show_money(cash[-1])} of cash" + (f" and {show_money(bonus[-1])} of bonus" if any(bonus) else "")
+    held = [last[at].cash_after + last[at].bonus_after for at in times]
+    series = Series(label="Balance", values=held, shape="steps", colour="accent")
     text = (
-        f"between {show_money(min(cash))} and {show_money(max(cash))} of cash in the newest"
-        f" {len(entries)} entries, now {now}"
+        f"between {show_money(min(held))} and {show_money(max(held))}, cash and bonus together, in the newest"
+        f" {len(entries)} entries; now {show_money(held[-1])}"
     )
-    return Drawing(Chart(x=times, series=series, money=True, days=False), f"Balance in {currency}", text)
+    return Drawing(Chart(x=times, series=[series], money=True, days=False), f"Balance in {currency}", text)

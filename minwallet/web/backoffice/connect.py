@@ -7,9 +7,9 @@ from typing import NamedTuple
 from minwallet.ledger.commands import Authenticate, Balance
 from minwallet.protocols import PROTOCOLS, SERVICES, load_protocol
 from minwallet.protocols.wire import REDACTED, Call, Launch, WireProtocol
+from minwallet.provider.calls import as_curl
 from minwallet.provider.games import Catalogue
-from minwallet.storage.base import Agent, Letters
-from minwallet.web.backoffice.transaction import as_curl
+from minwallet.storage.base import Agent
 
 SAMPLE_GAME, SAMPLE_GAMES = "GAME", "https://games.example/play"
 
@@ -53,7 +53,7 @@ def _connect(protocol: WireProtocol, catalogue: Catalogue, calls: str, now_ms: i
         addresses=[(operation, calls + path) for operation, path in paths],
         missing=_missing(protocol, agent, catalogue),
         launch=_launch(protocol, catalogue),
-        curl=as_curl(Letters(str(protocol.build(call, now_ms, agent.wallet_token)), ""), calls),
+        curl=as_curl(calls, str(protocol.build(call, now_ms, agent.wallet_token))),
         conformance=shlex.join(command),
     )
 

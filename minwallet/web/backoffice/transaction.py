@@ -1,7 +1,6 @@
 """One transaction: what happened, what belongs to it, and the provider's call word for word."""
 
 import json
-import shlex
 from typing import NamedTuple
 from urllib.parse import parse_qsl, urlencode
 
@@ -10,9 +9,8 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from minwallet.ledger.entries import Entry, genesis
-from minwallet.protocols import PROTOCOLS, load_protocol
-from minwallet.protocols.wire import REDACTED
-from minwallet.storage.base import Letters, Recorded
+from minwallet.provider import calls
+from minwallet.storage.base import Recorded
 from minwallet.storage.views import Filter, Listed
 from minwallet.wallet.desk import find_recorded
 from minwallet.web.backoffice.filters import read_number
@@ -44,6 +42,7 @@ async def _show(visit: Visit) -> Response:
     entry, owner, letters = recorded
     previous = await store.find_recorded(entry.previous_seq) if entry.previous_seq else None
     by, reason = tell_who(entry)
+    asked = calls.request_of(recorded)
     return visit.render(
         "office/transaction.html",
         entry=entry,
@@ -59,7 +58,7 @@ async def _show(visit: Visit) -> Response:
         previous_hash=(previous.entry.hash if previous else genesis(*owner)).hex(),
         request=_pretty(letters.request) if letters else None,
         reply=_pretty(letters.reply) if letters else None,
-        curl=as_curl(letters or _rebuilt(entry), visit.base_url + visit.settings.callback_prefix),
+        curl=calls.as_curl(visit.base_url + visit.settings.callback_prefix, asked) if asked else "",
     )
 
 
@@ -80,25 +79,6 @@ def _round_address(entry: Entry, recorded: Recorded) -> str:
     if entry.round is None:
         return ""
     return f"/admin/rounds?{urlencode({'agent': recorded.owner.agent, 'round': entry.round})}"
-
-
-def as_curl(letters: Letters | None, base: str) -> str:
-    """The command that makes the call again, with TOKEN where the session's token belongs; "" where there was none."""
-    if letters is None:
-        return ""
-    method, _, rest = letters.request.partition(" ")
-    if method == "GET":
-        return f"curl --globoff {shlex.quote(base + rest)}"
-    path, _, body = rest.partition(" ")
-    return f"curl --globoff {shlex.quote(base + path)} --data-raw {shlex.quote(body)}"
-
-
-def _rebuilt(entry: Entry) -> Letters | None:
-    """A call of the same content, where the words of the first are no longer kept."""
-    if entry.protocol not in PROTOCOLS:
-        return None
-    protocol = load_protocol(entry.protocol)
-    return Letters(str(protocol.build(protocol.recall(entry, REDACTED), entry.at_ms)), "")
 
 
 def _pretty(said: str) -> Said:

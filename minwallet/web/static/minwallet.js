@@ -85,6 +85,14 @@
 
   const amount = new Intl.NumberFormat("en", { minimumFractionDigits: 2 });
   const short = new Intl.NumberFormat("en", { notation: "compact", maximumFractionDigits: 1 });
+  const plain = new Intl.NumberFormat("en", { maximumFractionDigits: 2 });
+
+  // As short as they can be told apart.
+  function labels(values) {
+    const shown = values.map((value) => short.format(value));
+    return new Set(shown).size === shown.length ? shown : values.map((value) => plain.format(value));
+  }
+
   const iso = (seconds) => new Date(seconds * 1000).toISOString();
   const dayOf = (seconds) => new Date(seconds * 1000).toLocaleDateString("en-GB", { day: "numeric", month: "short", timeZone: "UTC" });
 
@@ -110,11 +118,11 @@
       cursor: { y: false, drag: { x: false, y: false } },
       scales: {
         x: { range: (_, low, high) => (hasBars || low === high ? [low - step / 2, high + step / 2] : [low, high]) },
-        y: { range: (_, low, high) => (low === null ? [0, 100] : uPlot.rangeNum(Math.min(low, 0), Math.max(high, 0) || 1, 0.1, true)) },
+        y: { range: (_, low, high) => (low === null ? [0, 100] : hasBars ? uPlot.rangeNum(Math.min(low, 0), Math.max(high, 0) || 1, 0.1, true) : uPlot.rangeNum(low, high, 0.1, true)) },
       },
       axes: [
         { ...axis, grid: { show: false }, space: 64, size: 36, gap: 10, values: (_, splits, __, ___, gap) => splits.map((at) => (gap >= 86400 ? dayOf(at) : iso(at).slice(11, gap < 60 ? 19 : 16))) },
-        { ...axis, size: 56, values: (_, splits) => splits.map((value) => short.format(chart.money ? value / 100 : value)) },
+        { ...axis, size: 56, values: (_, splits) => labels(splits.map((value) => (chart.money ? value / 100 : value))) },
       ],
       series: [
         { label: chart.days ? "Day" : "Time", value: (_, at) => (at === null ? "" : chart.days ? dayOf(at) : iso(at).slice(0, 16).replace("T", " ")) },

@@ -1,0 +1,68 @@
+"""`minwallet demo` as a process."""
+
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from tests.support import PATIENCE_S, Here, environment
+
+
+class Demo:
+    """`minwallet demo` as a process on free ports, and what it prints."""
+
+    def __init__(self, folder: Path, *options: object, db: Path | None = None) -> None:
+        self.folder = folder
+        self.out, self.err = folder / "out.txt", folder / "err.txt"
+        chosen = [] if db is None else ["--db", db]
+        command = [sys.executable, "-m", "minwallet", *chosen, "demo", "--port", 0, "--provider-port", 0, *options]
+        with self.out.open("w") as stdout, self.err.open("w") as stderr:
+            self.process = subprocess.Popen(
+                list(map(str, command)),
+                stdin=subprocess.DEVNULL,
+                stdout=stdout,
+                stderr=stderr,
+                env=environment(TMPDIR=str(folder)),
+            )
+
+    def wait(self) -> str:
+        """All that it says once it is ready."""
+        deadline = time.monotonic() + PATIENCE_S
+        while "Ctrl-C" not in (said := self.out.read_text()):
+            assert time.monotonic() < deadline, self.err.read_text()
+            assert self.process.poll() is None, self.err.read_text()
+            time.sleep(0.02)
+        return said
+
+    @property
+    def page(self) -> str:
+        """The address of the page, once it is ready."""
+        return self._only(r"page +(\S+)")
+
+    @property
+    def here(self) -> Here:
+        """The command line on its file."""
+        return Here(Path(self._only(r"export MINWALLET_DB=(\S+)")))
+
+    def _only(self, pattern: str) -> str:
+        (found,) = re.findall(pattern, self.wait())
+        return str(found)
+
+    def stop(self, number: signal.Signals = signal.SIGINT) -> int:
+        if self.process.poll() is None:
+            self.process.send_signal(number)
+        return self.process.wait(PATIENCE_S)
+
+
+@contextmanager
+def showing(folder: Path, *options: object, db: Path | None = None) -> Iterator[Demo]:
+    """A demo that ends with the block."""
+    demo = Demo(folder, *options, db=db)
+    try:
+        yield demo
+    finally:
+        demo.stop()

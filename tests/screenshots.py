@@ -1,0 +1,65 @@
+"""`make screenshots`: the pictures of the README, taken from the running program."""
+
+import tempfile
+from pathlib import Path
+
+from playwright.sync_api import Page, expect
+
+from tests.demo.show import Demo, showing
+from tests.support import ROOT
+from tests.web.browser import Visitor, running_chromium
+
+FOLDER = ROOT / "sample_data" / "screenshots"
+
+SIZE = (1280, 1000)
+
+
+def main() -> None:
+    """Play a little, look around, and take the pictures."""
+    with tempfile.TemporaryDirectory() as folder, showing(Path(folder), "--seed", 11, "--rounds", 8) as demo:
+        demo.wait()
+        with running_chromium() as chromium:
+            visitor = Visitor(chromium)
+            _take(_play(visitor.open(SIZE), demo), "demo")
+            office = _sign_in(visitor.open(SIZE), demo)
+            _take(_go(office, demo, "/admin"), "overview")
+            _take(_go(office, demo, "/admin/players/default/alice"), "player")
+            visitor.leave()
+
+
+def _play(page: Page, demo: Demo) -> Page:
+    """Some rounds, the last of which goes wrong on its way."""
+    page.goto(demo.page)
+    expect(page.locator(".live .on")).to_be_visible()
+    for button in ("#spin", "#spin", "#spin", "#trick-lost-reply"):
+        with page.expect_response("**/demo/play") as answered:
+            page.locator(button).click()
+        answered.value.finished()
+        expect(page.locator("#cabinet")).not_to_have_attribute("aria-busy", "true")
+    told = page.locator("#story a[href^='#entry-']").last.get_attribute("href")
+    expect(page.locator(f"{told}")).to_be_visible()
+    page.evaluate("scrollTo(0, 0)")
+    return page
+
+
+def _sign_in(page: Page, demo: Demo) -> Page:
+    page.goto(demo.here("admin", "link")["url"])
+    page.get_by_role("button").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("Overview")
+    return page
+
+
+def _go(page: Page, demo: Demo, path: str) -> Page:
+    page.goto(demo.page.removesuffix("/demo") + path)
+    expect(page.locator("canvas").first).to_be_visible()
+    return page
+
+
+def _take(page: Page, name: str) -> None:
+    FOLDER.mkdir(exist_ok=True)
+    page.screenshot(path=FOLDER / f"{name}.png")
+    print(f"sample_data/screenshots/{name}.png")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,107 @@
+"""Access: API keys, who signs in, and the record of who did what."""
+
+import html
+import re
+
+import httpx2
+
+from minwallet.storage.office import Action, Numbered
+from minwallet.web.backoffice.record import tell
+from tests.support import PATIENCE_S, Server
+from tests.web.backoffice.clerk import Clerk, cells, field, flash
+
+
+def copied(page: str) -> str:
+    """The first thing that the page has to hand over."""
+    found = re.search(r'data-copy="([^"]*)"', page)
+    assert found is not None
+    return html.unescape(found[1])
+
+
+def test_a_key_is_shown_once(clerk: Clerk) -> None:
+    """On the page that made it; the list has only its beginning, and a revoked one stays in it."""
+    made = clerk.send("/admin/access/keys", name="shop", scope="write", agent="default")
+    key = copied(made.text)
+    assert re.fullmatch(r"mw_[0-9a-f]{40}", key)
+    page = clerk.read("/admin/access")
+    assert key not in page
+    (row,) = (row for row in cells(page) if row[0] == "shop")
+    assert row[1:4] == [f"{key[:7]}…", "write", "default"]
+    assert clerk.told("/admin/access/keys/shop/revoke") == "The key shop is revoked."
+    (row,) = (row for row in cells(clerk.read("/admin/access")) if row[0] == "shop")
+    assert row[-1] == "revoked"
+    assert clerk.send("/admin/access/keys/nothing/revoke").status_code == 404
+
+
+def test_what_will_not_do_for_a_key_is_said(clerk: Clerk) -> None:
+    """Beside the field, or for the whole; what was typed stays."""
+    wrong = clerk.send("/admin/access/keys", name="two words", scope="all", agent="")
+    assert wrong.status_code == 422
+    assert "It is 1 to 40 of A-Z a-z 0-9 _ . -." in wrong.text
+    assert "It is read or write." in wrong.text
+    assert field(wrong.text, "name") == "two words"
+    clerk.send("/admin/access/keys", name="twice", scope="read", agent="")
+    again = clerk.send("/admin/access/keys", name="twice", scope="read", agent="")
+    assert "there is, or was, a key twice" in flash(again.text)
+    unknown = clerk.send("/admin/access/keys", name="lost", scope="read", agent="nobody")
+    assert "there is no agent nobody" in flash(unknown.text)
+
+
+def test_an_admin_lets_another_in_and_out(server: Server, clerk: Clerk) -> None:
+    """A link signs somebody new in, once; a reset signs them out everywhere."""
+    url = copied(clerk.send("/admin/access/admins", name="nina").text)
+    assert url.startswith(f"{server.url}/admin/enter?token=")
+    headers = {"origin": server.url}
+    with httpx2.Client(base_url=server.url, headers=headers, timeout=PATIENCE_S, trust_env=False) as nina:
+        token = url.partition("=")[2]
+        assert nina.post("/admin/enter", data={"token": token}).headers["location"] == "/admin"
+        assert nina.get("/admin/access").status_code == 200
+        assert "nina is signed out" in clerk.told("/admin/access/admins/nina/reset")
+        assert nina.get("/admin/access").status_code == 303
+    assert clerk.send("/admin/access/admins", name="two words").status_code == 422
+    assert clerk.send("/admin/access/admins/nobody/reset").status_code == 404
+
+
+def test_the_two_new_passwords_must_agree(clerk: Clerk) -> None:
+    """A slip of the finger locks nobody out, and no password comes back in a page."""
+    answer = clerk.send("/admin/access/password", old="", new="a good long password", again="a god long password")
+    assert answer.status_code == 422
+    assert "It is not the same as above." in answer.text
+    assert "good long" not in answer.text
+
+
+def test_the_record_has_pages(server: Server, clerk: Clerk) -> None:
+    """Newest first, each row once, with links to what it is about."""
+    names = [server.cli.player(balance="1") for _ in range(60)]
+    server.cli("deposit", names[-1], "12.50", "--reference", "r1")
+    first = clerk.read("/admin/access/record")
+    rows = cells(first)
+    assert len(rows) == 50
+    assert rows[0][2] == f"deposited for {names[-1]}"
+    assert "amount 12.50" in rows[0][4]
+    assert f'href="/admin/players/default/{names[-1]}"' in first
+    assert re.search(r'entry <a href="/admin/transactions/\d+">', first)
+    older = re.search(r'rel="next" href="([^"]*)"', first)
+    assert older is not None
+    second = clerk.read(html.unescape(older[1]))
+    told = [row[2] for row in [*rows, *cells(second)] if row[2].startswith("added player")]
+    assert told[: len(names)] == [f"added player {name}" for name in reversed(names)]
+    assert "Nothing older" in clerk.read("/admin/access/record?before=1")
+    assert len(cells(clerk.read("/admin/access/record?before=nonsense"))) == 50
+
+
+def test_a_row_of_the_record_is_a_sentence() -> None:
+    """Amounts are decimals, lengths of time are words, and what says nothing is left out."""
+
+    def told(action: str, detail: str, **more: str) -> tuple[str, str, str]:
+        row = tell(Numbered(1, Action(0, "admin a", action, more.get("agent"), more.get("subject"), detail)))
+        return row.what, row.subject, row.details
+
+    assert told("deposit", '{"amount":1250,"bonus":true,"reason":""}', agent="x", subject="al") == (
+        "deposited for",
+        "al",
+        "amount 12.50, bonus yes",
+    )
+    assert told("session_open", '{"ttl_s":86400}', subject="al") == ("opened a session for", "al", "ttl 1 day")
+    assert told("sign_in", '{"by":"link"}', subject="a") == ("signed in", "", "by link")
+    assert told("something_new", "{}") == ("something new", "", "")

@@ -1,0 +1,116 @@
+"""The overview: what it says is what the ledger says, and it says it by itself."""
+
+import re
+import sqlite3
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.support import Cli, Server, serving
+from tests.web.backoffice.clerk import Clerk, enter
+from tests.web.browser import Visitor
+
+
+def tiles(page: str) -> dict[str, str]:
+    """The figures on top, by their labels."""
+    found = re.findall(r'class="label">(.*?)</span>\s*<span class="figure">(.*?)</span>\s*<span', page, re.DOTALL)
+    return {text(label): text(figure) for label, figure in found}
+
+
+def by_game(page: str) -> dict[str, list[str]]:
+    """The rows of the table of games: today, 7 days, 30 days, bets."""
+    rows = re.findall(r'<tr><th scope="row">(.*?)</th>(.*?)</tr>', page, re.DOTALL)
+    return {game: [text(cell) for cell in re.findall(r"<td.*?</td>", rest, re.DOTALL)] for game, rest in rows}
+
+
+def text(markup: str) -> str:
+    return " ".join(re.sub(r"<[^>]*>", " ", markup).split())
+
+
+@pytest.fixture
+def played(db: Path) -> Path:
+    """A file with two currencies: 3 bets in USD of which one was won and one is open, one in EUR which was lost."""
+    with serving(db) as server:
+        ann, ben = server.cli.player(balance="100", bonus="5"), server.cli.player("EUR", "20")
+        dollars, euros = server.cli.session(ann), server.cli.session(ben)
+        server.wallet_v2(type="bet", bet=1_000, id=1, game=1012, code=dollars)
+        server.wallet_v2(type="win", win=250, id=2, round_id=1, game=1012, code=dollars)
+        server.wallet_v2(type="bet", bet=300, id=3, game=1014, code=dollars)
+        server.wallet_v2(type="cancel", id=3, code=dollars)
+        server.vela("bet", access_token=dollars, ticket_id=7, total_bet=40, game_code="fish")
+        server.vela("bet", access_token=euros, ticket_id=8, total_bet=500, game_code="fish")
+        server.vela("result", access_token=euros, ticket_id=8, total_win=0, game_code="fish")
+    return db
+
+
+def test_the_figures_are_the_ledgers(played: Path) -> None:
+    """What players hold, what the games brought, what is open; each currency by itself, never added up."""
+    with serving(played) as server:
+        clerk = Clerk(server)
+        page = clerk.read("/admin")
+        shown = tiles(page)
+        assert shown["Players hold USD"] == "92.10"
+        assert shown["Players hold EUR"] == "15.00"
+        assert shown["Books"] == "ok"
+        assert shown["Bets in the last hour"] == "4"
+        assert shown["Open rounds"] == "1"
+        assert shown["Server"] == "ready"
+        assert "5.00 bonus, 1 account" in page
+        assert "Revenue by game, USD" in page
+        assert by_game(page) == {
+            "1012": ["7.50", "7.50", "7.50", "1"],
+            "1014": ["0.00", "0.00", "0.00", "1"],
+            "fish": ["0.40", "0.40", "0.40", "1"],
+        }
+        in_euros = clerk.read("/admin?currency=EUR")
+        assert by_game(in_euros) == {"fish": ["5.00", "5.00", "5.00", "1"]}
+        assert "Revenue by game, USD" in clerk.read("/admin?currency=nonsense")
+        clerk.http.close()
+
+
+def test_an_empty_wallet_has_an_overview(db: Path) -> None:
+    """Before there is anything to show, the page says so."""
+    with serving(db) as server:
+        clerk = Clerk(server)
+        page = clerk.read("/admin")
+        assert "no accounts yet" in page
+        assert "No bets in 30 days" in page
+        assert "No open rounds" in page
+        assert "Nothing has happened yet" in page
+        clerk.http.close()
+
+
+def test_money_that_came_from_nowhere_is_told(played: Path) -> None:
+    """Where balances are not what the rows add up to, the badge says so, and the page what to do."""
+    with sqlite3.connect(played) as file:
+        file.execute("UPDATE accounts SET cash = cash + 1 WHERE currency = 'EUR'")
+    file.close()
+    with serving(played) as server:
+        clerk = Clerk(server)
+        page = clerk.read("/admin")
+        assert tiles(page)["Books"] == "failed"
+        assert "In EUR the balances come to 15.01, but the entries of the ledger to 15.00." in text(page)
+        clerk.http.close()
+
+
+def test_it_updates_by_itself(page: Page, played: Path) -> None:
+    """What another program does is seen without loading the page again, and what is unfolded stays so."""
+    with serving(played) as server:
+        enter(page, server)
+        page.locator("summary", has_text="The numbers").first.click()
+        expect(page.locator("[data-feed=on]")).to_be_attached()
+        Cli(played)("player", "add", "cat", "--currency", "EUR", "--balance", "7.25")
+        expect(page.locator("tbody tr").filter(has_text="cat")).to_contain_text("+7.25")
+        expect(page.locator(".tile").filter(has_text="EUR")).to_contain_text("22.25", timeout=15_000)
+        expect(page.locator("details[open]")).to_have_count(1)
+        expect(page.locator(".uplot")).to_have_count(2)
+        page.goto("about:blank")
+
+
+def test_an_ended_sign_in_ends_the_page(visitor: Visitor, page: Page, server: Server) -> None:
+    """A page that refreshes itself leads to the form once its reader is signed out."""
+    visitor.allow("status of 401")
+    enter(page, server)
+    page.context.clear_cookies()
+    page.wait_for_url("**/admin/sign-in", timeout=15_000)
