@@ -17,13 +17,13 @@ VENDORED = tomllib.loads((STATIC / "VENDORED.toml").read_text("utf-8"))["file"]
 OURS = {
     "minwallet.css",
     "minwallet.js",
+    "live.js",
     "favicon.svg",
     "chevron.svg",
     "search.svg",
     "check.svg",
     "demo.css",
     "demo.js",
-    "live.js",
 }
 
 
