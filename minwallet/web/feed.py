@@ -4,8 +4,7 @@ Each event carries the row's number as its id, so a browser that lost the connec
 too slowly for the ledger is told how many rows were passed over.
 """
 
-from collections.abc import AsyncIterator, Awaitable, Callable
-from time import monotonic
+from collections.abc import AsyncIterator, Callable
 
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
@@ -19,9 +18,6 @@ MOST_READERS = 200
 MOST_BEHIND = 2_000
 """How many rows a reader may be behind before the older ones are passed over."""
 
-ASK_EVERY_S = 2
-"""How soon somebody who is signed out hears nothing more, as long as there is anything to hear."""
-
 EVENT = "transaction"
 
 
@@ -33,11 +29,10 @@ async def stream(
     event: str = EVENT,
     *,
     after: int | None = None,
-    may_read: Callable[[], Awaitable[bool]] | None = None,
 ) -> Response:
     """The rows that are wanted after the one that `Last-Event-ID` names, else after `after`, else from now on.
 
-    503 for too many readers. The stream ends for a reader who, as `may_read` says, may read no more.
+    503 for too many readers.
     """
     if wallet.news.readers >= MOST_READERS:
         return Response("too many readers of the feed; try again later", 503, {"retry-after": "10"})
@@ -46,35 +41,22 @@ async def stream(
     if last.isascii() and last.isdigit() and len(last) < 20:
         after = int(last)
     after = newest if after is None else min(after, newest)
-
-    def write(row: Listed) -> str:
-        return _write(event, row.entry.seq, show(row))
-
-    events = _events(wallet, wanted, after, write, may_read)
+    events = _events(wallet, wanted, after, show, event)
     # A proxy that gathers an answer before it passes it on would make the feed anything but live.
     headers = {"cache-control": "no-store", "x-accel-buffering": "no"}
     return StreamingResponse(events, media_type="text/event-stream", headers=headers)
 
 
 async def _events(
-    wallet: Wallet,
-    wanted: Filter,
-    after: int,
-    write: Callable[[Listed], str],
-    may_read: Callable[[], Awaitable[bool]] | None,
+    wallet: Wallet, wanted: Filter, after: int, show: Callable[[Listed], str], event: str
 ) -> AsyncIterator[str]:
     with wallet.news.reading():
         yield ": the feed begins\n\n"
-        asked_at_s = monotonic()
         async for heard in follow(wallet.store, wallet.news, wanted, after, MOST_BEHIND):
-            if may_read and monotonic() - asked_at_s > ASK_EVERY_S:
-                if not await may_read():
-                    return
-                asked_at_s = monotonic()
             if heard.missed:
                 yield _write("missed", None, str(heard.missed))
             for row in heard.rows:
-                yield write(row)
+                yield _write(event, row.entry.seq, show(row))
             if not heard.rows:
                 yield ": still here\n\n"
 

@@ -14,7 +14,17 @@ from minwallet.web.pages import STATIC, TEMPLATES, load_assets
 from tests.support import ROOT
 
 VENDORED = tomllib.loads((STATIC / "VENDORED.toml").read_text("utf-8"))["file"]
-OURS = {"minwallet.css", "minwallet.js", "favicon.svg", "chevron.svg", "search.svg", "check.svg", "demo.css", "demo.js"}
+OURS = {
+    "minwallet.css",
+    "minwallet.js",
+    "live.js",
+    "favicon.svg",
+    "chevron.svg",
+    "search.svg",
+    "check.svg",
+    "demo.css",
+    "demo.js",
+}
 
 
 @pytest.mark.parametrize("file", VENDORED, ids=lambda file: str(file["name"]))

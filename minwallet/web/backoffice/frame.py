@@ -61,10 +61,6 @@ class Visit:
         """Whether a page asks for a part of itself, rather than a person for a page."""
         return self.request.headers.get("hx-request") == "true"
 
-    async def is_still_signed_in(self) -> bool:
-        """For what outlives the request: whether it may go on."""
-        return await self.frame.admins.find(self.cookie) == self.admin
-
     def render(self, template: str, status: int = 200, *, error: str = "", **context: object) -> Response:
         """The page, with what is to be told: `error`, or what the last `redirect` left."""
         flash = ("error", error) if error else None if self.is_fragment else self.frame.take_flash(self.csrf)

@@ -102,6 +102,12 @@ def new_reference(now_ms: int) -> str:
     return f"office-{datetime.fromtimestamp(now_ms / 1000, UTC):%Y%m%d}-{secrets.token_hex(4)}"
 
 
+def need_currency(form: Form, player: Player) -> Form:
+    """Where there are several, nobody shall get money in the wrong one for want of a choice."""
+    is_missing = not form.typed.get("currency") and len(player.accounts) > 1
+    return form.but(currency="Choose one.") if is_missing else form
+
+
 async def _show(visit: Visit) -> Response:
     """The page, or only the older rows that it asks for."""
     player, before = await named_player(visit), read_number(visit.request.query_params.get("before"))
@@ -126,9 +132,11 @@ async def _charts(visit: Visit, player: Player) -> Sequence[Drawing]:
 
 async def _move_money(visit: Visit) -> Response:
     player, typed = await named_player(visit), await visit.form()
-    amount, form = read_amount(Form(typed, {}), "amount")
+    amount, form = read_amount(need_currency(Form(typed, {}), player), "amount")
     try:
         request = _read_transfer(player, typed, amount)
+        if form.wrong:
+            return await show_player(visit, player, Forms(money=form))
     except ValidationError as error:
         # An amount that is none is nothing, which is too little; the first complaint says more.
         form = Form(typed, {**form.misunderstood(error).wrong, **form.wrong})

@@ -16,7 +16,7 @@ from minwallet.wallet.requests import Reply, SessionEnd, SessionOpen
 from minwallet.web.backoffice.filters import read_number
 from minwallet.web.backoffice.forms import Form
 from minwallet.web.backoffice.frame import Frame, Visit
-from minwallet.web.backoffice.player import PATH, Forms, named_player, show_player
+from minwallet.web.backoffice.player import PATH, Forms, named_player, need_currency, show_player
 from minwallet.web.backoffice.players import path_of
 
 
@@ -30,7 +30,9 @@ def routes(frame: Frame) -> list[Route]:
 
 async def _open(visit: Visit) -> Response:
     player, typed = await named_player(visit), await visit.form()
-    form = Form(typed, {})
+    form = need_currency(Form(typed, {}), player)
+    if form.wrong:
+        return await show_player(visit, player, Forms(session=form))
     try:
         session = await visit.perform(_request(player, typed))
     except ValidationError as error:
@@ -49,7 +51,7 @@ async def _end(visit: Visit) -> Response:
 
 async def _launch(visit: Visit) -> Response:
     player, typed = await named_player(visit), await visit.form()
-    form = Form(typed, _wrong_with_launch(typed))
+    form = need_currency(Form(typed, _wrong_with_launch(typed)), player)
     if form.wrong:
         return await show_player(visit, player, Forms(launch=form))
     protocol, game, lang = (typed[name].strip() for name in ("protocol", "game", "lang"))

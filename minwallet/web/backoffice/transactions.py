@@ -1,18 +1,16 @@
-"""All transactions: filtered, live, and as files; and the stream that every live table reads."""
+"""All transactions: filtered, live, and as files."""
 
 from collections.abc import Mapping
 from urllib.parse import urlencode
 
-from starlette.exceptions import HTTPException
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
-from minwallet.storage.views import Filter, Listed
 from minwallet.wallet.documents import time_text
-from minwallet.web import feed, pages
 from minwallet.web.backoffice.exports import ledger_csv, ledger_json, send_file
 from minwallet.web.backoffice.filters import CHOICES, FIELDS, read_filter, read_number
 from minwallet.web.backoffice.frame import Frame, Visit
+from minwallet.web.backoffice.live import asked_filter
 from minwallet.web.backoffice.players import agent_names
 
 PATH = "/admin/transactions"
@@ -25,7 +23,6 @@ def routes(frame: Frame) -> list[Route]:
         frame.get(PATH, _show),
         frame.get(f"{PATH}.csv", _send_csv),
         frame.get(f"{PATH}.json", _send_json),
-        frame.get("/admin/feed", _feed),
     ]
 
 
@@ -55,40 +52,17 @@ async def _show(visit: Visit) -> Response:
 
 
 async def _send_csv(visit: Visit) -> Response:
-    return send_file(ledger_csv(visit.wallet.store, await _asked(visit)), f"{_file_name(visit)}.csv", "text/csv")
+    return send_file(ledger_csv(visit.wallet.store, await asked_filter(visit)), f"{_file_name(visit)}.csv", "text/csv")
 
 
 async def _send_json(visit: Visit) -> Response:
-    pieces = ledger_json(visit.wallet.store, await _asked(visit))
+    pieces = ledger_json(visit.wallet.store, await asked_filter(visit))
     return send_file(pieces, f"{_file_name(visit)}.json", "application/json")
 
 
 def _file_name(visit: Visit) -> str:
     now = (time_text(visit.wallet.clock_ms()) or "").partition(".")[0].replace(":", "")
     return f"transactions-{now}"
-
-
-async def _feed(visit: Visit) -> Response:
-    """Rows of the ledger as they are committed; with `of=player` those of one player, without the player's name."""
-    query = visit.request.query_params
-    show_player = query.get("of") != "player"
-
-    def show(listed: Listed) -> str:
-        return pages.fill("office/row.html", listed=listed, show_player=show_player)
-
-    after = read_number(query.get("after"))
-    # What htmx puts into a table are messages without a name.
-    wanted = await _asked(visit)
-    return await feed.stream(
-        visit.wallet, visit.request, wanted, show, "", after=after, may_read=visit.is_still_signed_in
-    )
-
-
-async def _asked(visit: Visit) -> Filter:
-    asked = read_filter(visit.request.query_params, await agent_names(visit))
-    if asked.wanted is None:
-        raise HTTPException(400)
-    return asked.wanted
 
 
 def _address(typed: Mapping[str, str]) -> str:

@@ -111,7 +111,7 @@ def _shown(round_: RoundTold) -> str:
 
 def _listed(names: Sequence[str]) -> str:
     counts = {name: names.count(name) for name in names}
-    return ", ".join(f"{number} {name}" for name, number in counts.items()) or "nothing"
+    return ", ".join(f"{number} {name}{'s' * (number > 1)}" for name, number in counts.items()) or "nothing"
 
 
 def bet_name(choice: str) -> str:

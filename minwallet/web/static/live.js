@@ -17,6 +17,7 @@
       this.waiting = [];
       this.unsaid = 0;
       this.hasOlder = false;
+      this.hasGap = false;
       this.pause.hidden = false;
       this.pause.addEventListener("click", () => this.toggle());
       this.show.addEventListener("click", () => this.catchUp());
@@ -47,6 +48,7 @@
       this.waiting.unshift(...rows.content.querySelectorAll("tr"));
       this.waiting.length = Math.min(this.waiting.length, this.most);
       this.show.hidden = false;
+      if (this.hasGap) return;
       const number = this.waiting.length === this.most ? `${this.most} or more` : this.waiting.length;
       this.show.textContent = `Show ${number} new`;
     }
@@ -55,9 +57,15 @@
       if (this.waiting.length && !this.isHeld) this.put();
     }
 
-    // Older rows that were looked for would stand beside a gap, so then the newest are shown alone.
+    skip(number) {
+      this.hasGap = true;
+      this.show.hidden = false;
+      this.show.textContent = `${number} were too many to show; load the newest`;
+    }
+
+    // What is shown would stand beside a gap, so then the newest are shown alone.
     catchUp() {
-      if (this.hasOlder) location.reload();
+      if (this.hasOlder || this.hasGap) location.reload();
       else this.put();
     }
 
@@ -65,7 +73,7 @@
       const rows = this.waiting.splice(0);
       const hadFocus = document.activeElement === this.show;
       this.body.prepend(...rows);
-      this.show.hidden = true;
+      this.show.hidden = !this.hasGap;
       if (hadFocus) this.pause.focus();
       this.body.dispatchEvent(new CustomEvent("htmx:after:swap", { bubbles: true }));
       this.tell(rows.length);
@@ -93,6 +101,9 @@
       feed.tell(event.detail.message.data.split("<tr").length - 1);
     }
   });
+
+  // Whoever is too slow for the ledger is told how many rows were passed over.
+  document.addEventListener("missed", (event) => feeds.get(event.target)?.skip(event.detail.data));
 
   // Older rows are added below; nothing is trimmed then, and what is new waits.
   document.addEventListener("htmx:before:request", (event) => {

@@ -82,7 +82,7 @@ class Clerk:
 def flash(page: str) -> str:
     """What a page tells."""
     found = re.search(r'<p class="flash [^>]*>([^<]*)', page)
-    return html.unescape(found[1]) if found else ""
+    return html.unescape(found[1]).strip() if found else ""
 
 
 def field(page: str, name: str) -> str:

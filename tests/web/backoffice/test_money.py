@@ -117,6 +117,17 @@ def test_what_cannot_be_done_is_said_and_nothing_typed_is_lost(
     assert server.cli.account(name) == (10_000, 500)
 
 
+def test_one_of_several_currencies_has_to_be_chosen(server: Server, clerk: Clerk, name: str) -> None:
+    """Nobody gets money in the wrong one for want of a choice."""
+    server.cli("player", "add", name, "--currency", "EUR")
+    fields = {"do": "deposit", "part": "cash", "amount": "1", "currency": "", "reference": f"{name} which"}
+    for path, more in (("money", fields), ("sessions", {"ttl_s": "900"}), ("launch", {"game": "1", "lang": "en"})):
+        response = clerk.send(f"{path_of(name)}/{path}", **more)
+        assert response.status_code == 422
+        assert "Choose one." in response.text
+    assert server.cli.account(name, "EUR") == (0, 0)
+
+
 def test_a_player_who_is_not_there(clerk: Clerk) -> None:
     """Is said in words."""
     assert "there is no player nobody at agent default" in clerk.read(path_of("nobody"), 404)
@@ -145,7 +156,7 @@ def test_a_deposit_by_keyboard_alone(server: Server, page: Page) -> None:
         for _ in range(60):
             page.keyboard.press("Tab")
             focused = page.locator(":focus")
-            if focused.count() and focused.and_(page.get_by_role(role, name=label)).count():  # type: ignore[arg-type]  # a role is one of many words
+            if focused.count() and focused.and_(page.get_by_role(role, name=label)).count():  # type: ignore[arg-type]  # a role is a literal
                 return
         raise AssertionError(f"no way to {label}")
 

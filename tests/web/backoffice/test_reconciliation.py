@@ -9,7 +9,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from minwallet.ledger.tickets import Finding, ReportRow
-from minwallet.protocols.wire import ServiceError
+from minwallet.protocols.wire import Game, ServiceError
 from minwallet.web.backoffice.findings import MEANINGS
 from tests.provider.scripted import SERVICE, Scripted, scripted
 from tests.support import Server
@@ -101,11 +101,14 @@ def test_what_the_provider_says_is_passed_on(clerk: Clerk, provider: Scripted) -
     assert 'role="alert"' in clerk.read(PATH)
 
 
-def test_games_are_fetched(clerk: Clerk, provider: Scripted) -> None:
+def test_games_are_fetched(clerk: Clerk, provider: Scripted, name: str) -> None:
     """And can be chosen when a game is launched."""
-    provider.say(SERVICE.show_games([]))
-    assert clerk.told(f"{PATH}/games", agent="default") == "Fetching the game list: done, 0 games."
-    assert re.search(r"0 games, fetched <time", clerk.read(PATH))
+    games = [Game("7", {"en": "Seven"}, "https://g.example/7"), Game("8", {"de": "Acht"}, "https://g.example/8")]
+    provider.say(SERVICE.show_games(games))
+    assert clerk.told(f"{PATH}/games", agent="default") == "Fetching the game list: done, 2 games."
+    assert re.search(r"2 games, fetched <time", clerk.read(PATH))
+    page = clerk.read(f"/admin/players/default/{name}")
+    assert '<option value="7">Seven</option><option value="8">Acht</option>' in page
 
 
 def test_a_long_pull_goes_on_in_the_background(server: Server, provider: Scripted, name: str, page: Page) -> None:
