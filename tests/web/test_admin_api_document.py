@@ -156,3 +156,10 @@ def test_nothing_that_can_be_sent_breaks_it(prepared: Server, tmp_path: Path) ->
     )
     assert done.returncode == 0, done.stdout + done.stderr
     prepared.cli.assert_clean()
+
+
+def test_the_document_speaks_of_the_wallet_only() -> None:
+    """No words of the libraries that models are made of."""
+    words = json.dumps(make_document()).lower()
+    assert "pydantic" not in words
+    assert "usage documentation" not in words

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
-from inspect import getdoc
+from inspect import cleandoc
 from typing import Any, NamedTuple, TypeVar, cast, get_type_hints
 
 from pydantic import BaseModel
@@ -113,13 +113,18 @@ def by_desk(
     async def perform(caller: Caller, request: Request) -> Mapping[str, Any]:
         return await caller.perform(request, dict[str, Any])
 
-    return Operation(name, at, asked, reply, summary, getdoc(asked) or "", perform, **more)
+    return Operation(name, at, asked, reply, summary, _words_of(asked), perform, **more)
 
 
 def by_handler(at: str, handler: Handler, summary: str, **more: Any) -> Operation:  # noqa: ANN401 an Operation checks them
     """What a function does, whose name, types and docstring say the rest: `async def name(caller, asked) -> reply`."""
     hints = get_type_hints(handler)
     asked, reply = hints["asked"], hints["return"]
-    description = getdoc(handler) or getdoc(asked) or ""
+    description = _words_of(handler) or _words_of(asked)
     shape = None if reply is Response else reply
     return Operation(handler.__name__, at, asked, shape, summary, description, handler, **more)
+
+
+def _words_of(thing: object) -> str:
+    """Its own docstring, and none that it has from a model it is made of."""
+    return cleandoc(thing.__doc__ or "")
