@@ -104,7 +104,7 @@ async def _make_link(wallet: Wallet, name: str) -> Reply:
 async def _reset(wallet: Wallet, name: str) -> Reply:
     store = wallet.store
     if name not in [admin.name for admin in await store.list_admins()]:
-        raise Decline(f"there is no admin {name}; see: minwallet admin list", why=Why.NOT_FOUND)
+        raise Decline(f"there is no admin {name}", why=Why.NOT_FOUND, hint="see: minwallet admin list")
     await store.keep_admin(Admin(name, None), wallet.clock_ms())
     await store.end_sign_ins(name)
     return documents.AdminShown(name=name, has_password=False)

@@ -7,6 +7,7 @@ from typing import NamedTuple
 from minwallet import __version__
 from minwallet.config import Settings
 from minwallet.wallet.service import Wallet
+from minwallet.web import ops
 
 RESET_BUG_SINCE, RESET_BUG_UNTIL = (3, 7, 0), (3, 51, 3)
 
@@ -37,7 +38,7 @@ class Health(NamedTuple):
 def examine(wallet: Wallet, settings: Settings, sqlite_version: str, started_at_ms: int) -> Health:
     """How it is now. Files are asked for their sizes only; opening one would break SQLite's locks."""
     return Health(
-        reasons=(str(wallet.store.broken),) if wallet.store.broken else (),
+        reasons=tuple(ops.check(wallet, sqlite_version)["reasons"]),
         version=__version__,
         sqlite_version=sqlite_version,
         has_reset_bug=has_reset_bug(sqlite_version),

@@ -19,7 +19,7 @@ def copied(page: str) -> str:
 
 
 def test_a_key_is_shown_once(clerk: Clerk) -> None:
-    """On the page that made it; the list has only its beginning, and a revoked one stays in it."""
+    """On the page that made it; the list has only its beginning, and a revoked one is refused and stays in it."""
     made = clerk.send("/admin/access/keys", name="shop", scope="write", agent="default")
     key = copied(made.text)
     assert re.fullmatch(r"mw_[0-9a-f]{40}", key)
@@ -27,7 +27,12 @@ def test_a_key_is_shown_once(clerk: Clerk) -> None:
     assert key not in page
     (row,) = (row for row in cells(page) if row[0] == "shop")
     assert row[1:4] == [f"{key[:7]}…", "write", "default"]
-    assert clerk.told("/admin/access/keys/shop/revoke") == "The key shop is revoked."
+    with httpx2.Client(
+        base_url=clerk.http.base_url, headers={"authorization": f"Bearer {key}"}, trust_env=False
+    ) as shop:
+        assert shop.get("/admin/api/v1/health").status_code == 200
+        assert clerk.told("/admin/access/keys/shop/revoke") == "The key shop is revoked."
+        assert shop.get("/admin/api/v1/health").status_code == 401
     (row,) = (row for row in cells(clerk.read("/admin/access")) if row[0] == "shop")
     assert row[-1] == "revoked"
     assert clerk.send("/admin/access/keys/nothing/revoke").status_code == 404
