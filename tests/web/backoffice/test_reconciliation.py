@@ -31,11 +31,11 @@ def rows(player: str, *stakes: int) -> list[ReportRow]:
 
 def carry_out(clerk: Clerk, path: str, **fields: str) -> str:
     """What the page tells when what was begun has ended."""
-    told, deadline = clerk.told(path, **fields), time.monotonic() + PATIENCE_S
-    while told.endswith("\N{HORIZONTAL ELLIPSIS}"):
+    page, deadline = clerk.read(clerk.send(path, **fields).headers["location"]), time.monotonic() + PATIENCE_S
+    while 'id="work" hx-get' in page:
         assert time.monotonic() < deadline
-        told = flash(clerk.read(PATH))
-    return told
+        page = clerk.read(PATH)
+    return flash(page)
 
 
 @pytest.fixture
