@@ -30,7 +30,7 @@ from minwallet.wallet.journal import keep_pruning
 from minwallet.wallet.requests import AdminLink
 from minwallet.wallet.service import Wallet
 from minwallet.wallet.totals import keep_summing_up
-from minwallet.web import backoffice, control, ops
+from minwallet.web import admin_api, backoffice, control, ops
 from minwallet.web.access import AccessLog, Stream
 from minwallet.web.gateway import Gateway
 from minwallet.web.pages import create_site
@@ -68,11 +68,12 @@ def create_app(
     for name in PROTOCOLS:
         provider += Gateway(load_protocol(name), wallet, settings, AccessLog(log, name)).routes()
     operator = [*ops.routes(wallet, SqliteStore.sqlite_version), *control.routes(wallet, desk_port, desk_key)]
+    api = admin_api.routes(wallet, settings, SqliteStore.sqlite_version)
     site = create_site([*backoffice.routes(wallet, settings, SqliteStore.sqlite_version), *pages])
     # Signing in depends on who calls and whether over TLS, so here a proxy's word is always asked.
     proxied: Any = ProxyHeadersMiddleware(cast(Any, site), settings.forwarded_allow)
     below = ("/admin", "/admin/{rest:path}", "/demo", "/demo/{rest:path}")
-    app = Starlette(routes=[*provider, *operator, *(Route(path, proxied) for path in below)])
+    app = Starlette(routes=[*provider, *operator, *api, *(Route(path, proxied) for path in below)])
     # A provider that adds a slash shall get a plain 404, not a redirect that it would follow with another method.
     app.router.redirect_slashes = False
     return FixedPaths(app, provider)

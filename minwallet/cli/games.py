@@ -1,6 +1,5 @@
 """`minwallet games` and `minwallet launch`."""
 
-import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -97,15 +96,9 @@ def launch(
     as_json: JsonFlag = False,
 ) -> None:
     """Print the address that opens a game. The session in it is opened for the player now."""
-    from minwallet.protocols import PROTOCOLS
-    from minwallet.provider.games import launch_url
+    from minwallet.provider.games import Launching, launch_url
 
-    if protocol not in PROTOCOLS:
-        raise BadUsage(f"{protocol!r} is no protocol; there are {' and '.join(PROTOCOLS)}")
-    if not re.fullmatch(r"[A-Za-z]{2,3}(-[A-Za-z0-9]{1,8})*", lang, re.ASCII):
-        raise BadUsage(f"{lang!r} is no language; write it like en")
-    if not re.fullmatch(r"[!-~]{1,64}", game):
-        raise BadUsage(f"{game!r} is no game; a code has 1 to 64 printable symbols and no spaces")
+    Launching(protocol=protocol, game=game, lang=lang)
     if not player_id and not demo:
         raise BadUsage("name the player who shall play, or add --demo to play with virtual credit")
     catalogue = _catalogue(context, agent)

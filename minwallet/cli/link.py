@@ -149,5 +149,5 @@ def _actor() -> str:
 
 def _unwrap(reply: Reply | Declined) -> Reply:
     if isinstance(reply, Declined):
-        raise Refused(reply.reasons)
+        raise Refused(reply.lines)
     return reply

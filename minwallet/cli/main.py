@@ -20,6 +20,7 @@ from minwallet.cli import (
     demo,
     demo_provider,
     games,
+    key,
     ledger,
     money,
     player,
@@ -47,6 +48,7 @@ app.add_typer(player.app, name="player")
 app.command("deposit")(money.deposit)
 app.command("withdraw")(money.withdraw)
 app.add_typer(session.app, name="session")
+app.add_typer(key.app, name="key")
 app.command("seed")(seed.seed)
 app.command("ledger")(ledger.ledger)
 app.command("tail")(tail.tail)
@@ -110,7 +112,9 @@ def _explain(error: Exception) -> tuple[int, Sequence[str]]:
     from minwallet.wallet.requests import explain
 
     match error:
-        case Refused() | Decline() | ProviderRefused() | CannotBegin():
+        case Decline():
+            return EXIT_REFUSED, error.declined.lines
+        case Refused() | ProviderRefused() | CannotBegin():
             return EXIT_REFUSED, error.args
         case ValidationError():
             return EXIT_USAGE, [explain(error)]

@@ -29,7 +29,7 @@ def open_(
     request = SessionOpen(agent=agent, player_id=player_id, currency=currency, ttl_s=seconds(ttl))
     reply = change(context, request)
     if as_json:
-        print_json(reply)
+        print_json({name: reply[name] for name in ("token", "player_id", "currency", "expires_at")})
     else:
         print_line(reply["token"])
         typer.echo(f"{reply['player_id']} may play in {reply['currency']} until {reply['expires_at']}", err=True)

@@ -32,8 +32,9 @@ class Audit:
     def meet(self, owners: Mapping[int, Owner]) -> None:
         """The accounts that later rows may belong to."""
         for account_id, owner in owners.items():
-            self._owners[account_id] = owner
-            self._accounts.setdefault(account_id, Account(account_id, 0, 0, genesis(*owner)))
+            if account_id not in self._owners:
+                self._owners[account_id] = owner
+                self._accounts[account_id] = Account(account_id, 0, 0, genesis(*owner))
 
     def feed(self, entries: Iterable[Entry]) -> None:
         """The next rows of the ledger."""

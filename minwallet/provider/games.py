@@ -2,13 +2,32 @@
 
 import json
 from datetime import UTC, datetime
-from typing import NamedTuple
+from typing import Annotated, NamedTuple
 
-from minwallet.protocols import SERVICES, load_protocol
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+
+from minwallet.protocols import PROTOCOLS, SERVICES, load_protocol
 from minwallet.protocols.wire import Game, Launch
 from minwallet.provider.service import ProviderRefused, require
 from minwallet.storage.base import Agent, Store
 from minwallet.wallet.agents import find_agent
+
+
+def _known(protocol: str) -> str:
+    """A protocol that there is."""
+    if protocol not in PROTOCOLS:
+        raise ValueError(f"there are {' and '.join(PROTOCOLS)}")
+    return protocol
+
+
+class Launching(BaseModel):
+    """The game that shall open, by which protocol and in which language. `game` is wallet-v2's gameID, vela's code."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    protocol: Annotated[str, AfterValidator(_known), Field(json_schema_extra={"enum": [*PROTOCOLS]})]
+    game: Annotated[str, Field(pattern=r"^[!-~]{1,64}$")]
+    lang: Annotated[str, Field(pattern=r"^[A-Za-z]{2,3}(-[A-Za-z0-9]{1,8})*$")] = "en"
 
 
 class Catalogue(NamedTuple):

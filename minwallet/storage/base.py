@@ -221,7 +221,8 @@ class Store(Office, Views, Protocol):
 
     async def set_player_status(self, player_key: int, status: PlayerStatus) -> None: ...
 
-    async def add_session(self, account_id: int, session: NewSession, now_ms: int) -> None: ...
+    async def add_session(self, account_id: int, session: NewSession, now_ms: int) -> int:
+        """The number of the new session."""
 
     async def list_sessions(self, player_key: int, limit: int | None = None) -> list[SessionRow]:
         """The newest first."""

@@ -233,8 +233,9 @@ class MemoryStore(MemoryOffice, MemoryViews):
     async def set_player_status(self, player_key: int, status: PlayerStatus) -> None:
         self._players[player_key - 1].status = status
 
-    async def add_session(self, account_id: int, session: NewSession, now_ms: int) -> None:
+    async def add_session(self, account_id: int, session: NewSession, now_ms: int) -> int:
         self._sessions.append(_Session(session, account_id, now_ms))
+        return len(self._sessions)
 
     async def list_sessions(self, player_key: int, limit: int | None = None) -> list[SessionRow]:
         found = [

@@ -27,8 +27,8 @@ LONGEST_PASSWORD = 1000
 MOST_WAITING = 8
 """How many tries may wait for their turn: each takes some tenths of a second and 32 MiB."""
 
-NOTE_EVERY_MS = 60_000
-"""Failed tries are put on record together, one row in this time at the most."""
+TELL_EVERY_MS = 60_000
+"""Failed tries are put on record together, one row in this time at the most; and before somebody signs in."""
 
 
 class Entered(NamedTuple):
@@ -36,6 +36,15 @@ class Entered(NamedTuple):
 
     admin: str
     cookie: str
+
+
+class _Failed(NamedTuple):
+    """The last of so many failed tries that are not on record yet."""
+
+    by: str
+    admin: str | None
+    address: str
+    tries: int
 
 
 class Busy(Exception):
@@ -49,8 +58,8 @@ class Admins:
         self._wallet = wallet
         self._turn = asyncio.Lock()
         self._waiting = 0
-        self._failures = 0
-        self._noted_at_ms = 0
+        self._failed: _Failed | None = None
+        self._told_at_ms = 0
 
     async def find(self, cookie: str) -> str | None:
         """Who has this cookie, as long as it is good."""
@@ -102,6 +111,7 @@ class Admins:
 
     async def _let_in(self, admin: str, how: str, address: str) -> Entered:
         cookie = await self._new_cookie(admin)
+        await self._tell_failures()
         await note(self._wallet, f"admin {admin}", "sign_in", admin, by=how, address=address)
         return Entered(admin, cookie)
 
@@ -133,8 +143,13 @@ class Admins:
 
     async def _count_failure(self, by: str, admin: str | None, address: str) -> None:
         """The name is put on record only where it is an admin's: people type passwords there, too."""
-        self._failures += 1
-        now_ms = self._wallet.clock_ms()
-        if now_ms - self._noted_at_ms >= NOTE_EVERY_MS:
-            tries, self._failures, self._noted_at_ms = self._failures, 0, now_ms
+        self._failed = _Failed(by, admin, address, self._failed.tries + 1 if self._failed else 1)
+        if self._wallet.clock_ms() - self._told_at_ms >= TELL_EVERY_MS:
+            await self._tell_failures()
+
+    async def _tell_failures(self) -> None:
+        failed, self._failed = self._failed, None
+        if failed:
+            self._told_at_ms = self._wallet.clock_ms()
+            by, admin, address, tries = failed
             await note(self._wallet, "nobody", "sign_in_failed", admin, by=by, address=address, tries=tries)

@@ -19,6 +19,8 @@ from minwallet.wallet.requests import (
 )
 from minwallet.wallet.service import Wallet
 
+HINT = "see: minwallet agent list"
+
 
 async def perform(wallet: Wallet, request: AgentRequest) -> Reply:
     """Carry the request out, or raise Decline. May raise StoreFault."""
@@ -48,7 +50,7 @@ async def find_agent(store: Store, name: str) -> Agent:
     for agent in await store.list_agents():
         if agent.name == name:
             return agent
-    raise Decline(f"there is no agent {name}; see: minwallet agent list", why=Why.NOT_FOUND)
+    raise Decline(f"there is no agent {name}", why=Why.NOT_FOUND, hint=HINT)
 
 
 async def _add(wallet: Wallet, request: AgentAdd) -> Reply:
@@ -57,8 +59,9 @@ async def _add(wallet: Wallet, request: AgentAdd) -> Reply:
     if agent is None:
         raise Decline(
             f"another agent has the name {request.name}, the wallet token {wallet_token}"
-            f"{f' or the host id {request.host_id}' if request.host_id else ''}; see: minwallet agent list",
+            f"{f' or the host id {request.host_id}' if request.host_id else ''}",
             why=Why.TAKEN,
+            hint=HINT,
         )
     return documents.agent(agent)
 
@@ -70,7 +73,7 @@ async def _set(wallet: Wallet, request: AgentSet) -> Reply:
         return documents.agent_settings(agent)
     changed = await wallet.store.change_agent(agent.agent_id, {name: value or None for name, value in given.items()})
     if changed is None:
-        raise Decline("another agent has this wallet token or host id; see: minwallet agent list", why=Why.TAKEN)
+        raise Decline("another agent has this wallet token or host id", why=Why.TAKEN, hint=HINT)
     wallet.forget_bearers()
     return documents.agent_settings(changed)
 

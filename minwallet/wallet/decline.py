@@ -14,16 +14,27 @@ class Why(StrEnum):
     NOT_POSSIBLE = "not_possible"
 
 
-class Decline(Exception):
-    """Ends a request early; the desk turns it into a value. One reason an argument, each with what to do."""
-
-    def __init__(self, *reasons: str, why: Why = Why.NOT_POSSIBLE) -> None:
-        super().__init__(*reasons)
-        self.why = why
-
-
 class Declined(NamedTuple):
-    """Why a request was not carried out, and what to do, in one line for each reason."""
+    """Why a request was not carried out, in one line for each reason; `hint` is what to do about it at a terminal."""
 
     reasons: tuple[str, ...]
     why: Why
+    hint: str = ""
+
+    @property
+    def lines(self) -> list[str]:
+        """What a terminal shows."""
+        *others, last = self.reasons
+        return [*others, f"{last}; {self.hint}" if self.hint else last]
+
+
+class Decline(Exception):
+    """Ends a request early; the desk turns it into a value. One reason an argument."""
+
+    def __init__(self, *reasons: str, why: Why = Why.NOT_POSSIBLE, hint: str = "") -> None:
+        super().__init__(*reasons)
+        self.declined = Declined(reasons, why, hint)
+
+    @property
+    def why(self) -> Why:
+        return self.declined.why

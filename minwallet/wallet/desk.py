@@ -1,8 +1,9 @@
 """The operator's desk: carries out a `Request`, and answers in the shapes of `documents`."""
 
+import asyncio
 import json
-from collections.abc import Callable
-from typing import assert_never
+from collections.abc import AsyncIterator, Callable, Sequence
+from typing import TypeVar, assert_never
 
 from minwallet.ledger.audit import Audit
 from minwallet.ledger.commands import Deposit, Withdraw
@@ -51,13 +52,15 @@ from minwallet.wallet.service import Wallet
 
 AUDIT_PAGE = 5_000
 
+T = TypeVar("T")
+
 
 async def perform(wallet: Wallet, request: Request, actor: str) -> Reply | Declined:
     """Carry the request out, or say why not; what was changed is put on record as the actor's. May raise StoreFault."""
     try:
         reply = await _perform(wallet, request, actor)
     except Decline as decline:
-        return Declined(tuple(decline.args), decline.why)
+        return decline.declined
     await office.record(wallet, request, reply, actor)
     return reply
 
@@ -83,23 +86,37 @@ async def _perform(wallet: Wallet, request: Request, actor: str) -> Reply:
             assert_never(request)
 
 
-async def verify(store: Store, progress: Callable[[int, int], None]) -> Reply:
-    """Recompute every balance and the hash chain. Tells `progress` (entries done, entries in all) after each page."""
+async def verify(
+    store: Store,
+    progress: Callable[[int, int], None] = lambda done, total: None,
+    *,
+    at_once: int = AUDIT_PAGE,
+    rest_s: float = 0,
+) -> documents.Verified:
+    """Recompute every balance and the hash chain. Tells `progress` (entries done, entries in all) after each page.
+
+    After so many rows or accounts `at_once` it rests, where calls are to be answered meanwhile.
+    """
     audit, total, seq = Audit(), await store.count_entries(), 0
     accounts = None
     while accounts is None:
-        entries, owners, accounts = await store.read_audit_page(seq, AUDIT_PAGE)
-        audit.meet(owners)
+        entries, owners, accounts = await store.read_audit_page(seq, at_once)
+        async for some in _portions([*owners.items()], at_once, rest_s):
+            audit.meet(dict(some))
         audit.feed(entries)
         seq = entries[-1].seq if entries else seq
         progress(audit.entries, max(total, audit.entries))
-    audit.close(accounts)
-    return {
-        "ok": not audit.problems,
-        "accounts": len(accounts),
-        "entries": audit.entries,
-        "problems": audit.problems,
-    }
+    async for each in _portions(accounts, at_once, rest_s):
+        audit.close(each)
+    return documents.Verified(
+        ok=not audit.problems, accounts=len(accounts), entries=audit.entries, problems=audit.problems
+    )
+
+
+async def _portions(items: Sequence[T], at_once: int, rest_s: float) -> AsyncIterator[Sequence[T]]:
+    for first in range(0, len(items), at_once):
+        yield items[first : first + at_once]
+        await asyncio.sleep(rest_s)
 
 
 async def _transfer(wallet: Wallet, request: Transfer, actor: str) -> Reply:
@@ -139,7 +156,7 @@ async def find_recorded(store: Store, seq: int) -> Recorded:
     """The entry of this number; declines where there is none."""
     recorded = await store.find_recorded(seq)
     if recorded is None:
-        raise Decline(f"there is no entry {seq}; see: minwallet ledger ID", why=Why.NOT_FOUND)
+        raise Decline(f"there is no entry {seq}", why=Why.NOT_FOUND, hint="see: minwallet ledger ID")
     return recorded
 
 

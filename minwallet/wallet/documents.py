@@ -4,11 +4,13 @@ Amounts are cents, times ISO 8601 in UTC. None stands for what there is not.
 """
 
 from datetime import UTC, datetime
+from typing import Literal
 
 from typing_extensions import TypedDict  # pydantic reads only this one's before Python 3.12
 
-from minwallet.ledger.entries import Entry
-from minwallet.storage.base import Agent, Player, Recorded, SessionRow
+from minwallet.ledger.entries import Entry, Kind, Refusal, State
+from minwallet.protocols.wire import ReportUnit
+from minwallet.storage.base import Agent, Player, PlayerStatus, Recorded, SessionRow
 from minwallet.storage.office import Admin, ApiKey, Numbered
 from minwallet.storage.views import Heading, Holding, Listed, Total
 
@@ -22,7 +24,7 @@ class Account(TypedDict):
 class PlayerShown(TypedDict):
     player_id: str
     agent: str
-    status: str
+    status: PlayerStatus
     accounts: list[Account]
 
 
@@ -34,12 +36,13 @@ class Session(TypedDict):
     currency: str
     created_at: str | None
     expires_at: str | None
-    status: str
+    status: Literal["live", "expired", "revoked"]
 
 
 class NewSession(TypedDict):
-    """`token` is shown only this once."""
+    """`token` is shown only this once; `session` numbers it from then on."""
 
+    session: int
     token: str
     player_id: str
     currency: str
@@ -65,7 +68,7 @@ class AgentNamed(TypedDict):
 class AgentShown(AgentNamed):
     service_url: str | None
     game_url: str | None
-    report_unit: str
+    report_unit: ReportUnit
 
 
 class Transaction(TypedDict):
@@ -73,7 +76,7 @@ class Transaction(TypedDict):
 
     seq: int
     at: str | None
-    kind: str
+    kind: Kind
     protocol: str
     id: str
     amount: int
@@ -82,11 +85,13 @@ class Transaction(TypedDict):
     bonus_after: int
     game: str | None
     round: str | None
-    state: str
+    state: State
     currency: str
 
 
 class OwnedTransaction(Transaction):
+    """A row of the ledger and whose it is. `amount` and `bonus_amount` are the signed changes, a bet's are negative."""
+
     agent: str
     player_id: str
 
@@ -96,7 +101,7 @@ class WholeTransaction(OwnedTransaction):
 
     stake: int
     payout: int
-    refusal: str | None
+    refusal: Refusal | None
     detail: str | None
     hash: str
 
@@ -139,6 +144,15 @@ class HoldingShown(TypedDict):
     ok: bool
 
 
+class Verified(TypedDict):
+    """What recomputing every balance and the hash chain found; `problems` in words."""
+
+    ok: bool
+    accounts: int
+    entries: int
+    problems: list[str]
+
+
 class KeyShown(TypedDict):
     """`key` is only the beginning; `agent` is None where the key reaches all of them."""
 
@@ -177,7 +191,7 @@ def time_text(ms: int | None) -> str | None:
 
 def player(found: Player) -> PlayerShown:
     accounts = [Account(currency=currency, cash=cash, bonus=bonus) for _, currency, cash, bonus in found.accounts]
-    return PlayerShown(player_id=found.player_id, agent=found.agent, status=str(found.status), accounts=accounts)
+    return PlayerShown(player_id=found.player_id, agent=found.agent, status=found.status, accounts=accounts)
 
 
 def session(row: SessionRow, now_ms: int) -> Session:
@@ -198,7 +212,10 @@ def agent(found: Agent) -> AgentNamed:
 
 def agent_settings(found: Agent) -> AgentShown:
     return AgentShown(
-        **agent(found), service_url=found.service_url, game_url=found.game_url, report_unit=found.report_unit
+        **agent(found),
+        service_url=found.service_url,
+        game_url=found.game_url,
+        report_unit=ReportUnit(found.report_unit),
     )
 
 
@@ -206,7 +223,7 @@ def transaction(entry: Entry, currency: str) -> Transaction:
     return Transaction(
         seq=entry.seq,
         at=time_text(entry.at_ms),
-        kind=str(entry.kind),
+        kind=entry.kind,
         protocol=entry.protocol,
         id=entry.id,
         amount=entry.amount,
@@ -215,7 +232,7 @@ def transaction(entry: Entry, currency: str) -> Transaction:
         bonus_after=entry.bonus_after,
         game=entry.game,
         round=entry.round,
-        state=str(entry.state),
+        state=entry.state,
         currency=currency,
     )
 
@@ -231,7 +248,7 @@ def recorded_transaction(recorded: Recorded) -> RecordedTransaction:
         **owned_transaction(Listed(entry, owner)),
         stake=entry.stake,
         payout=entry.payout,
-        refusal=None if entry.refusal is None else str(entry.refusal),
+        refusal=entry.refusal,
         detail=entry.detail,
         hash=entry.hash.hex(),
     )

@@ -49,7 +49,7 @@ async def perform(wallet: Wallet, request: OfficeRequest) -> Reply:
             return {"keys": [documents.key(key) for key in await wallet.store.list_keys()]}
         case KeyRevoke():
             if not await wallet.store.revoke_key(request.name, wallet.clock_ms()):
-                raise Decline(f"there is no key {request.name}; see: minwallet key list", why=Why.NOT_FOUND)
+                raise Decline(f"there is no key {request.name}", why=Why.NOT_FOUND, hint="see: minwallet key list")
             return {"revoked": True}
         case AdminLink():
             return await _make_link(wallet, request.name)

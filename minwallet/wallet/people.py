@@ -49,7 +49,10 @@ async def perform(wallet: Wallet, request: PeopleRequest) -> Reply:
             player = await find_player(store, request.agent, request.player_id)
             now_ms = wallet.clock_ms()
             return {
-                "sessions": [documents.session(row, now_ms) for row in await store.list_sessions(player.player_key)]
+                "sessions": [
+                    documents.session(row, now_ms)
+                    for row in await store.list_sessions(player.player_key, request.limit)
+                ]
             }
         case SessionRevoke():
             if not await store.revoke_session(hash_token(request.token), wallet.clock_ms()):
@@ -73,8 +76,8 @@ async def _add_player(wallet: Wallet, request: PlayerAdd) -> Reply:
     if opened.problems:
         raise Decline(opened.problems[0][1])
     if not opened.accounts:
-        reason = f"{request.player_id} already has {request.currency}; add money with: minwallet deposit"
-        raise Decline(reason, why=Why.TAKEN)
+        reason = f"{request.player_id} already has {request.currency}"
+        raise Decline(reason, why=Why.TAKEN, hint="add money with: minwallet deposit")
     return documents.player(await find_player(wallet.store, request.agent, request.player_id))
 
 
@@ -92,8 +95,9 @@ async def _open_session(wallet: Wallet, request: SessionOpen) -> Reply:
     account_id, currency, *_ = choose_account(player, request.currency)
     now_ms, token = wallet.clock_ms(), new_token()
     session = new_session(token, now_ms + request.ttl_s * 1000)
-    await wallet.store.add_session(account_id, session, now_ms)
+    number = await wallet.store.add_session(account_id, session, now_ms)
     return documents.NewSession(
+        session=number,
         token=token,
         player_id=player.player_id,
         currency=currency,
@@ -127,8 +131,8 @@ async def find_player(store: Store, agent: str, player_id: str) -> Player:
     player = await store.find_player(agent, player_id)
     if player is None:
         await find_agent(store, agent)
-        reason = f"there is no player {player_id} at agent {agent}; see: minwallet player list --agent {agent}"
-        raise Decline(reason, why=Why.NOT_FOUND)
+        reason, hint = f"there is no player {player_id} at agent {agent}", f"see: minwallet player list --agent {agent}"
+        raise Decline(reason, why=Why.NOT_FOUND, hint=hint)
     return player
 
 
@@ -138,7 +142,7 @@ def choose_account(player: Player, currency: str | None) -> tuple[int, str, int,
         return found[0]
     names = ", ".join(account[1] for account in player.accounts)
     if currency is None:
-        raise Decline(f"{player.player_id} has several currencies ({names}); name one with --currency")
+        raise Decline(f"{player.player_id} has several currencies ({names})", hint="name one with --currency")
     raise Decline(f"{player.player_id} has no {currency}, but {names}", why=Why.NOT_FOUND)
 
 

@@ -6,7 +6,7 @@ from enum import StrEnum
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, WithJsonSchema
 
 from minwallet.ledger.money import MAX_CENTS
 from minwallet.protocols.wire import Game, ReportUnit
@@ -16,6 +16,7 @@ from minwallet.wallet.sessions import TOKEN
 AgentName = Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]{1,40}$")]
 PlayerId = Annotated[str, Field(pattern=r"^[A-Za-z0-9_.@-]{1,40}$")]
 Currency = Annotated[str, Field(pattern=r"^[A-Z0-9]{3,10}$")]
+TheCurrency = Annotated[Currency | None, Field(description="needed where the player has several")]
 Token = Annotated[str, Field(pattern=rf"^{TOKEN.pattern}$")]
 Cents = Annotated[int, Field(ge=0, le=MAX_CENTS)]
 Reason = Annotated[str, Field(pattern=r"^[^\x00-\x1f\x7f]{0,200}$")]
@@ -32,7 +33,11 @@ class Scope(StrEnum):
 
 LONGEST_ADDRESS = 500
 
-LONGEST_TTL_S = 100 * 365 * 24 * 3600
+DAY_S = 24 * 3600
+
+LONGEST_TTL_S = 100 * 365 * DAY_S
+
+Seconds = Annotated[int, Field(gt=0, le=LONGEST_TTL_S)]
 
 
 def _address(url: str) -> str:
@@ -42,6 +47,19 @@ def _address(url: str) -> str:
     if url and (not is_address or len(url) > LONGEST_ADDRESS):
         raise ValueError("an address begins with http:// or https:// and a host")
     return url
+
+
+def _without_query(url: str) -> str:
+    if "?" in url:
+        raise ValueError("this address has no query")
+    return url
+
+
+Address = Annotated[
+    str,
+    AfterValidator(_address),
+    WithJsonSchema({"anyOf": [{"type": "string", "format": "uri"}, {"const": ""}]}),
+]
 
 
 class _Request(BaseModel):
@@ -62,8 +80,8 @@ class AgentSet(_Request):
     name: AgentName
     wallet_token: Token | None = None
     host_id: Annotated[str, Field(pattern=r"^[!-~]{0,128}$")] | None = None
-    service_url: Annotated[str, Field(pattern=r"^[^?]*$"), AfterValidator(_address)] | None = None
-    game_url: Annotated[str, AfterValidator(_address)] | None = None
+    service_url: Annotated[Address, AfterValidator(_without_query)] | None = None
+    game_url: Address | None = None
     report_unit: ReportUnit | None = None
 
 
@@ -119,9 +137,9 @@ class Transfer(_Request):
     do: Literal["deposit", "withdraw"]
     agent: AgentName
     player_id: PlayerId
-    currency: Currency | None = None
+    currency: TheCurrency = None
     amount: Annotated[int, Field(gt=0, le=MAX_CENTS)]
-    bonus: bool = False
+    bonus: Annotated[bool, Field(description="of bonus instead of cash")] = False
     reference: Reference
     reason: Reason = ""
 
@@ -130,14 +148,17 @@ class SessionOpen(_Request):
     do: Literal["session_open"] = "session_open"
     agent: AgentName
     player_id: PlayerId
-    currency: Currency | None = None
-    ttl_s: Annotated[int, Field(gt=0, le=LONGEST_TTL_S)]
+    currency: TheCurrency = None
+    ttl_s: Seconds = DAY_S
 
 
 class SessionList(_Request):
+    """The player's newest sessions, or all of them."""
+
     do: Literal["session_list"] = "session_list"
     agent: AgentName
     player_id: PlayerId
+    limit: Annotated[int, Field(ge=1, le=1000)] | None = None
 
 
 class SessionRevoke(_Request):
@@ -277,6 +298,8 @@ SHAPES = {
     "host_id": "1 to 128 printable symbols without spaces",
     "service_url": "an address such as https://api.example.com, without a query",
     "game_url": "an address such as https://games.example.com/play",
+    "game": "1 to 64 printable symbols without spaces",
+    "lang": "a language, such as en or pt-BR",
     "seq": "the number of an entry, as the ledger shows it",
     "reference": "1 to 64 printable ASCII symbols, beginning and ending with none that is a space",
     "reason": "at most 200 symbols on one line",
@@ -294,4 +317,4 @@ def explain(error: ValidationError) -> str:
     name = str(first["loc"][-1]) if first["loc"] else "request"
     shape = SHAPES.get(name)
     found = f"{first['input']!r} will not do for {name.removesuffix('_s')}"
-    return f"{found}: it is {shape}" if shape else f"{found}: {first['msg'].lower()}"
+    return f"{found}: it is {shape}" if shape else f"{found}: {first['msg'].removeprefix('Value error, ').lower()}"

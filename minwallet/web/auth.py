@@ -18,7 +18,7 @@ COOKIE = "minwallet_admin"
 
 HOME, SIGN_IN = "/admin", "/admin/sign-in"
 
-FREE_TRIES, LONGEST_WAIT_S, FORGET_S, REMEMBERED = 5, 300, 3600, 10_000
+FREE_TRIES, FIRST_WAIT_S, LONGEST_WAIT_S, FORGET_S, REMEMBERED = 5, 5, 300, 3600, 10_000
 
 
 class _Tries(NamedTuple):
@@ -43,7 +43,8 @@ class Throttle:
     def count(self, key: str) -> None:
         """A try is made."""
         count = self._find(key).made + 1
-        delay_s = min(2.0 ** min(count - FREE_TRIES, 30), self._longest_wait_s) if count >= FREE_TRIES else 0
+        doublings = min(count - FREE_TRIES, 20)
+        delay_s = min(FIRST_WAIT_S * 2**doublings, self._longest_wait_s) if doublings >= 0 else 0
         self._tries[key] = _Tries(count, self._clock_s() + delay_s)
         self._tries.move_to_end(key)
         if len(self._tries) > REMEMBERED:

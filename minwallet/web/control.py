@@ -37,7 +37,7 @@ def routes(wallet: Wallet, port: int, key: str) -> list[Route]:
         except StoreFault as fault:
             return JSONResponse({"failed": str(fault)}, 503)
         if isinstance(reply, Declined):
-            return JSONResponse({"declined": reply.reasons}, 409)
+            return JSONResponse({"declined": reply.lines}, 409)
         return JSONResponse({"done": reply})
 
     return [Route("/control", control, methods=["POST"])]

@@ -3,8 +3,23 @@
 from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.routing import Route
+from typing_extensions import TypedDict  # pydantic reads only this one's before Python 3.12
 
 from minwallet.wallet.service import Wallet
+
+
+class Health(TypedDict):
+    """`ready` says that money can be taken, `reasons` why not."""
+
+    ready: bool
+    reasons: list[str]
+    sqlite: str
+
+
+def check(wallet: Wallet, sqlite_version: str) -> Health:
+    """How the wallet is doing right now."""
+    reasons = [str(wallet.store.broken)] if wallet.store.broken else []
+    return Health(ready=not reasons, reasons=reasons, sqlite=sqlite_version)
 
 
 def routes(wallet: Wallet, sqlite_version: str) -> list[Route]:
@@ -14,8 +29,7 @@ def routes(wallet: Wallet, sqlite_version: str) -> list[Route]:
 
     async def readyz(request: Request) -> JSONResponse:
         del request
-        reasons = [str(wallet.store.broken)] if wallet.store.broken else []
-        found = {"ready": not reasons, "reasons": reasons, "sqlite": sqlite_version}
-        return JSONResponse(found, 503 if reasons else 200)
+        found = check(wallet, sqlite_version)
+        return JSONResponse(found, 200 if found["ready"] else 503)
 
     return [Route("/healthz", healthz), Route("/readyz", readyz)]

@@ -150,8 +150,8 @@ class SqliteStore:
     async def set_player_status(self, player_key: int, status: PlayerStatus) -> None:
         await self._write(lambda db: records.set_player_status(db, player_key, status))
 
-    async def add_session(self, account_id: int, session: NewSession, now_ms: int) -> None:
-        await self._write(lambda db: records.add_session(db, account_id, session, now_ms))
+    async def add_session(self, account_id: int, session: NewSession, now_ms: int) -> int:
+        return await self._write(lambda db: records.add_session(db, account_id, session, now_ms))
 
     async def list_sessions(self, player_key: int, limit: int | None = None) -> list[SessionRow]:
         return await self._viewer.run(lambda db: records.list_sessions(db, player_key, limit))

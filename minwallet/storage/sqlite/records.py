@@ -131,11 +131,13 @@ def set_player_status(db: sqlite3.Connection, player_key: int, status: PlayerSta
     db.execute("UPDATE players SET status = ? WHERE player_key = ?", (status, player_key))
 
 
-def add_session(db: sqlite3.Connection, account_id: int, session: NewSession, now_ms: int) -> None:
-    db.execute(
-        "INSERT INTO sessions (token_hash, hint, account_id, created_at_ms, expires_at_ms) VALUES (?, ?, ?, ?, ?)",
+def add_session(db: sqlite3.Connection, account_id: int, session: NewSession, now_ms: int) -> int:
+    ((session_id,),) = db.execute(
+        "INSERT INTO sessions (token_hash, hint, account_id, created_at_ms, expires_at_ms) VALUES (?, ?, ?, ?, ?)"
+        " RETURNING session_id",
         (session.token_hash, session.hint, account_id, now_ms, session.expires_at_ms),
     )
+    return int(session_id)
 
 
 def list_sessions(db: sqlite3.Connection, player_key: int, limit: int | None) -> list[SessionRow]:

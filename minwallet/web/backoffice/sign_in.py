@@ -22,6 +22,9 @@ from minwallet.web.backoffice.frame import Frame, Visit, read_form
 LONGEST_WAIT_OF_A_NAME_S = 60
 """Whoever guesses at a name keeps its owner waiting, too, and shall not do so for long."""
 
+LONGEST_NAME = 40
+"""What is beyond that is no admin's name, and is not remembered."""
+
 BUSY_S = 5
 
 NO_TOKEN_IN_REFERER = {"referrer-policy": "strict-origin"}
@@ -74,11 +77,11 @@ class _Door:
         self._frame.refuse_foreign(request)
         form = await read_form(request)
         name, following = form.get("name", "").strip(), local_path(form.get("next", ""))
-        address = address_of(request)
-        if wait_s := max(self._by_address.wait_s(address), self._by_name.wait_s(name)):
+        address, key = address_of(request), name[:LONGEST_NAME]
+        if wait_s := max(self._by_address.wait_s(address), self._by_name.wait_s(key)):
             return _tell_to_wait(wait_s)
         self._by_address.count(address)
-        self._by_name.count(name)
+        self._by_name.count(key)
         try:
             entered = await self._admins.sign_in(name, form.get("password", ""), address)
         except Busy:
@@ -87,7 +90,7 @@ class _Door:
             error = "Name or password is wrong."
             return pages.render("office/sign_in.html", 403, name=name, following=following, error=error)
         self._by_address.forgive(address)
-        self._by_name.forgive(name)
+        self._by_name.forgive(key)
         return _let_in(request, entered.cookie, following)
 
 

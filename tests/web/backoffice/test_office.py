@@ -72,7 +72,11 @@ def test_the_first_paint_is_light(visitor: Visitor, busy: Server) -> None:
 def test_no_token_leaves_the_page_of_a_link(page: Page, busy: Server) -> None:
     """No request that the page makes, and none that follows it, tells the link in its Referer."""
     requests: list[Request] = []
-    page.on("request", requests.append)
+
+    def see(request: Request) -> None:
+        requests.append(request)
+
+    page.on("request", see)
     url = make_link(busy)
     page.goto(url)
     page.get_by_role("button", name="Sign in").click()

@@ -95,15 +95,17 @@ def test_money_that_came_from_nowhere_is_told(played: Path) -> None:
 
 
 def test_it_updates_by_itself(page: Page, played: Path) -> None:
-    """What another program does is seen without loading the page again, and what is unfolded stays so."""
+    """What another program does is seen without loading the page again; what is unfolded or in focus stays so."""
     with serving(played) as server:
         enter(page, server)
         page.locator("summary", has_text="The numbers").first.click()
         expect(page.locator("[data-feed=on]")).to_be_attached()
+        page.locator("a.tile", has_text="Server").focus()
         Cli(played)("player", "add", "cat", "--currency", "EUR", "--balance", "7.25")
         expect(page.locator("tbody tr").filter(has_text="cat")).to_contain_text("+7.25")
         expect(page.locator(".tile").filter(has_text="EUR")).to_contain_text("22.25", timeout=15_000)
         expect(page.locator("details[open]")).to_have_count(1)
+        expect(page.locator("a.tile", has_text="Server")).to_be_focused()
         expect(page.locator(".uplot")).to_have_count(2)
         page.goto("about:blank")
 

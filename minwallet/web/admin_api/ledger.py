@@ -1,0 +1,130 @@
+"""What happened to the money, and whether it is all there."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterable, AsyncIterator
+from time import monotonic
+from typing import TypeVar
+
+from starlette.requests import ClientDisconnect
+from starlette.responses import Response, StreamingResponse
+
+from minwallet import __version__
+from minwallet.storage.views import Listed, Page
+from minwallet.wallet import desk, documents, totals
+from minwallet.wallet.requests import RecordedShow
+from minwallet.web import feed, ops
+from minwallet.web.admin_api.bearer import find_key
+from minwallet.web.admin_api.operation import Caller
+from minwallet.web.admin_api.problems import Cause, Problem
+from minwallet.web.admin_api.shapes import (
+    HealthShown,
+    HoldingsShown,
+    Nothing,
+    OneTransaction,
+    OpenBetsShown,
+    OpenRounds,
+    Totals,
+    TotalsShown,
+    Transactions,
+    TransactionsShown,
+    Wanted,
+)
+
+T = TypeVar("T")
+
+AT_ONCE, REST_S = 100, 0.002
+"""How many rows are verified before calls have their turn, which is about a ms, and for how long they have it."""
+
+ASKED_EVERY_S = 1
+
+
+async def list_transactions(caller: Caller, asked: Transactions) -> TransactionsShown:
+    page = await caller.wallet.store.read_page(asked.filter(), asked.before, asked.limit)
+    return TransactionsShown(transactions=_rows(page), next=page.next)
+
+
+async def show_transaction(caller: Caller, asked: OneTransaction) -> documents.RecordedTransaction:
+    """With the provider's request and the reply word for word, as long as they are kept; no token in them."""
+    shown = await caller.perform(RecordedShow(seq=asked.seq), documents.RecordedTransaction)
+    if caller.key.agent not in (None, shown["entry"]["agent"]):
+        raise Problem(Cause.NOT_FOUND, f"agent {caller.key.agent} has no entry {asked.seq}")
+    return shown
+
+
+async def list_open_rounds(caller: Caller, asked: OpenRounds) -> OpenBetsShown:
+    page = await caller.wallet.store.read_open_bets(asked.agent, asked.before, asked.limit)
+    return OpenBetsShown(bets=_rows(page), next=page.next)
+
+
+async def show_totals(caller: Caller, asked: Totals) -> TotalsShown:
+    wallet = caller.wallet
+    await totals.catch_up(wallet.store)
+    since, until, following = asked.days(wallet.clock_ms())
+    found = await wallet.store.read_totals(since, until, asked.agent)
+    return TotalsShown(
+        totals=[documents.total(heading, total) for heading, total in found],
+        next=None if following is None else documents.day_text(following),
+    )
+
+
+async def show_holdings(caller: Caller, asked: Nothing) -> HoldingsShown:
+    """What all players hold, by currency, and whether all entries of the ledger come to the same."""
+    del asked
+    return HoldingsShown(holdings=[documents.holding(held) for held in await caller.wallet.store.read_holdings()])
+
+
+async def verify(caller: Caller, asked: Nothing) -> documents.Verified:
+    """Recomputes every balance and the hash chain, which takes long for a long ledger. One caller at a time."""
+    del asked
+    if caller.api.verifying.locked():
+        raise Problem(Cause.BUSY, "the ledger is being verified for somebody else; ask again when that has ended")
+    async with caller.api.verifying:
+        work = asyncio.create_task(desk.verify(caller.wallet.store, at_once=AT_ONCE, rest_s=REST_S))
+        try:
+            while not work.done():
+                if await caller.http.is_disconnected():
+                    raise ClientDisconnect
+                if caller.wallet.news.is_over:
+                    raise Problem(Cause.UNAVAILABLE, "the server is about to stop")
+                await asyncio.wait({work}, timeout=ASKED_EVERY_S)
+        finally:
+            work.cancel()
+        return work.result()
+
+
+async def show_health(caller: Caller, asked: Nothing) -> HealthShown:
+    """Whether the wallet can take money, and why not."""
+    del asked
+    return HealthShown(**ops.check(caller.wallet, caller.api.sqlite_version), version=__version__)
+
+
+async def follow(caller: Caller, asked: Wanted) -> Response:
+    """Every transaction as an event `transaction` once it is committed, as in a page of transactions. A reader that
+    comes again with `Last-Event-ID` goes on where it was; one that is too slow gets an event `missed` with the number
+    of rows it was not shown.
+    """
+    response = await feed.stream(caller.wallet, caller.http, asked.filter(), _event)
+    if not isinstance(response, StreamingResponse):
+        raise Problem(Cause.UNAVAILABLE, bytes(response.body).decode(), headers={"retry-after": "10"})
+    response.body_iterator = _until_revoked(caller, response.body_iterator)
+    return response
+
+
+async def _until_revoked(caller: Caller, events: AsyncIterable[T]) -> AsyncIterator[T]:
+    """The events as long as the key is good, which is looked up now and then."""
+    asked_at = monotonic()
+    async for event in events:
+        if monotonic() > asked_at + ASKED_EVERY_S:
+            if await find_key(caller.wallet.store, caller.http) is None:
+                return
+            asked_at = monotonic()
+        yield event
+
+
+def _rows(page: Page) -> list[documents.OwnedTransaction]:
+    return [documents.owned_transaction(row) for row in page.rows]
+
+
+def _event(row: Listed) -> str:
+    return json.dumps(documents.owned_transaction(row))

@@ -1,0 +1,56 @@
+"""Agents, players and their games: what the desk does not do in one step."""
+
+from minwallet.provider.games import launch_url, read_catalogue
+from minwallet.wallet.documents import AgentShown, NewSession, PlayerShown
+from minwallet.wallet.people import find_player
+from minwallet.wallet.requests import AgentList, AgentShow, PlayerAdd, PlayerShow, SessionOpen
+from minwallet.web.admin_api.operation import Caller
+from minwallet.web.admin_api.problems import Cause, Problem
+from minwallet.web.admin_api.shapes import AccountsShown, AgentsShown, DemoLaunch, Launch, Launched
+
+
+async def list_agents(caller: Caller, asked: AgentList) -> AgentsShown:
+    """A key of one agent sees only that one."""
+    agents = (await caller.perform(asked, AgentsShown))["agents"]
+    return AgentsShown(agents=[agent for agent in agents if caller.key.agent in (None, agent["name"])])
+
+
+async def show_agent(caller: Caller, asked: AgentShow) -> AgentShown:
+    """With what the provider gave it, and where the provider is."""
+    caller.reach(asked.name)
+    return await caller.perform(asked, AgentShown)
+
+
+async def add_player(caller: Caller, asked: PlayerAdd) -> PlayerShown:
+    """With a first account. `balance` and `bonus` are cents to begin with."""
+    if await caller.wallet.store.find_player(asked.agent, asked.player_id):
+        raise Problem(Cause.TAKEN, f"there is a player {asked.player_id} already; add an account instead")
+    return await caller.perform(asked, PlayerShown)
+
+
+async def list_accounts(caller: Caller, asked: PlayerShow) -> AccountsShown:
+    """One for each currency."""
+    return AccountsShown(accounts=(await caller.perform(asked, PlayerShown))["accounts"])
+
+
+async def add_account(caller: Caller, asked: PlayerAdd) -> PlayerShown:
+    """In another currency. `balance` and `bonus` are cents to begin with."""
+    await find_player(caller.wallet.store, asked.agent, asked.player_id)
+    return await caller.perform(asked, PlayerShown)
+
+
+async def launch(caller: Caller, asked: Launch) -> Launched:
+    """The address that opens a game for the player, with a session that is opened for it."""
+    catalogue = await read_catalogue(caller.wallet.store, asked.agent)
+    game = (asked.protocol, asked.game, asked.lang)
+    # Whatever is wrong with the game or a setting is said before there is a session.
+    launch_url(catalogue, *game, "token")
+    opening = SessionOpen(agent=asked.agent, player_id=asked.player_id, currency=asked.currency, ttl_s=asked.ttl_s)
+    session = await caller.perform(opening, NewSession)
+    return Launched(url=launch_url(catalogue, *game, session["token"]), session=session)
+
+
+async def launch_demo(caller: Caller, asked: DemoLaunch) -> Launched:
+    """The address that opens a game with virtual credit, for anybody."""
+    catalogue = await read_catalogue(caller.wallet.store, asked.agent)
+    return Launched(url=launch_url(catalogue, asked.protocol, asked.game, asked.lang, None), session=None)

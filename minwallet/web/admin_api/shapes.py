@@ -1,0 +1,221 @@
+"""What is asked of the admin API and answered by it, where the desk and the command line have no shape for it yet."""
+
+import re
+from datetime import UTC, date, datetime, timedelta
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PlainValidator, WithJsonSchema
+from typing_extensions import TypedDict  # pydantic reads only this one's before Python 3.12
+
+from minwallet.ledger.entries import Kind, State
+from minwallet.ledger.money import MAX_CENTS
+from minwallet.protocols import PROTOCOLS
+from minwallet.provider.games import Launching
+from minwallet.storage.base import OPENING, OPERATOR
+from minwallet.storage.views import Filter
+from minwallet.wallet import documents
+from minwallet.wallet.requests import (
+    DAY_S,
+    AgentName,
+    Currency,
+    PlayerId,
+    Seconds,
+    SessionList,
+    TheCurrency,
+)
+from minwallet.web import ops
+
+ORIGINS = [*PROTOCOLS, OPERATOR, OPENING]
+
+EPOCH, EPOCH_DAY = datetime(1970, 1, 1, tzinfo=UTC), date(1970, 1, 1)
+
+MOMENT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,9})?(Z|[+-]\d\d:\d\d)", re.ASCII)
+
+DAY = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
+
+DAYS_AT_ONCE = 92
+
+
+def _known(protocol: str) -> str:
+    if protocol not in ORIGINS:
+        raise ValueError(f"there are {', '.join(ORIGINS)}")
+    return protocol
+
+
+def _read_moment(text: object) -> int:
+    """ISO 8601 with a zone as ms since 1970 UTC; with no detour over UTC, where the calendar's first hours are not."""
+    if not isinstance(text, str) or not MOMENT.fullmatch(text):
+        raise ValueError("a moment is written like 2026-11-21T10:00:00Z")
+    return (datetime.fromisoformat(text) - EPOCH) // timedelta(milliseconds=1)
+
+
+def _read_day(text: object) -> int:
+    """A day as the number of days since 1970."""
+    if not isinstance(text, str) or not DAY.fullmatch(text):
+        raise ValueError("a day is written like 2026-11-21")
+    return (date.fromisoformat(text) - EPOCH_DAY).days
+
+
+Moment = Annotated[int, PlainValidator(_read_moment), WithJsonSchema({"type": "string", "format": "date-time"})]
+Day = Annotated[int, PlainValidator(_read_day), WithJsonSchema({"type": "string", "format": "date"})]
+Seq = Annotated[int, Field(ge=1, le=MAX_CENTS)]
+Limit = Annotated[int, Field(ge=1, le=1000, description="how many at the most")]
+Text = Annotated[str, Field(min_length=1, max_length=64)]
+Origin = Annotated[
+    str,
+    AfterValidator(_known),
+    Field(json_schema_extra={"enum": ORIGINS}, description="the last two are the operator's own"),
+]
+
+
+class _Asked(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Nothing(_Asked):
+    """Nothing needs to be said."""
+
+
+class Launch(Launching):
+    """A game for a player, in a session that is opened for it and lives for so many seconds."""
+
+    agent: AgentName
+    player_id: PlayerId
+    currency: TheCurrency = None
+    ttl_s: Seconds = DAY_S
+
+
+class DemoLaunch(Launching):
+    """A game for anybody, with virtual credit."""
+
+    agent: AgentName
+
+
+class Sessions(SessionList):
+    limit: Limit = 50
+
+
+class Wanted(_Asked):
+    """Which transactions are wanted: those that agree with everything that is given."""
+
+    agent: AgentName | None = None
+    player_id: PlayerId | None = None
+    currency: Currency | None = None
+    protocol: Origin | None = None
+    kind: Kind | None = None
+    state: State | None = None
+    game: Text | None = None
+    round: Text | None = None
+    id: Text | None = None
+    since: Annotated[Moment | None, Field(description="the first moment, such as 2026-11-21T10:00:00Z")] = None
+    until: Annotated[Moment | None, Field(description="the moment before which it was")] = None
+
+    def filter(self) -> Filter:
+        return Filter(**self.model_dump(include=set(Filter._fields)), since_ms=self.since, until_ms=self.until)
+
+
+Before = Annotated[int | None, Field(ge=1, le=MAX_CENTS, description="where to go on: the `next` of the page before")]
+
+
+class Transactions(Wanted):
+    """A page of transactions, the newest first. Looking for what is rare ends early, so a page may be short, or empty,
+    and still have a `next`.
+    """
+
+    before: Before = None
+    limit: Limit = 50
+
+
+class OneTransaction(_Asked):
+    seq: Seq
+
+
+class OpenRounds(_Asked):
+    """The bets that took money, and were neither won nor cancelled since; the newest first. A page may be short, or
+    empty, and still have a `next`.
+    """
+
+    agent: AgentName | None = None
+    before: Before = None
+    limit: Limit = 50
+
+
+class Totals(_Asked):
+    """What the days from `since` to before `until` add up to by day, agent, currency, protocol and game. They are days
+    of UTC, and it is the last 30 where nothing is said. Answers with the first 92 days, and with where to go on.
+    """
+
+    agent: AgentName | None = None
+    since: Annotated[Day | None, Field(description="the first day, such as 2026-11-01")] = None
+    until: Annotated[Day | None, Field(description="the day after the last")] = None
+
+    def days(self, now_ms: int) -> tuple[int, int, int | None]:
+        """The first day and the one after the last, since 1970, and the day to go on with. Nothing was before 1970, nor
+        is after today.
+        """
+        tomorrow = now_ms // (DAY_S * 1000) + 1
+        until = tomorrow if self.until is None else min(self.until, tomorrow)
+        since = until - 30 if self.since is None else max(self.since, 0)
+        following = since + DAYS_AT_ONCE
+        return (since, following, following) if following < until else (since, until, None)
+
+
+class HealthShown(ops.Health):
+    """`sqlite` is the version of the library that reads and writes the file."""
+
+    version: str
+
+
+class AgentsShown(TypedDict):
+    agents: list[documents.AgentNamed]
+
+
+class PlayersShown(TypedDict):
+    """`next` is what to ask `after` for more; None at the end."""
+
+    players: list[documents.PlayerShown]
+    next: str | None
+
+
+class AccountsShown(TypedDict):
+    accounts: list[documents.Account]
+
+
+class SessionsShown(TypedDict):
+    sessions: list[documents.Session]
+
+
+class Revoked(TypedDict):
+    revoked: Literal[True]
+
+
+class Launched(TypedDict):
+    """`url` opens the game; `session` is what its token stands for, None with virtual credit."""
+
+    url: str
+    session: documents.NewSession | None
+
+
+class TransactionsShown(TypedDict):
+    """`next` is what to ask `before` for more; None at the end."""
+
+    transactions: list[documents.OwnedTransaction]
+    next: int | None
+
+
+class OpenBetsShown(TypedDict):
+    """`next` is what to ask `before` for more; None at the end."""
+
+    bets: list[documents.OwnedTransaction]
+    next: int | None
+
+
+class TotalsShown(TypedDict):
+    """`next` is what to ask `since` for more; None at the end."""
+
+    next: str | None
+    totals: list[documents.TotalShown]
+
+
+class HoldingsShown(TypedDict):
+    holdings: list[documents.HoldingShown]

@@ -1,0 +1,165 @@
+"""The OpenAPI document of the admin API and the page about it: they say what the code does."""
+
+import json
+import re
+import subprocess
+import sys
+from html import unescape
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.sync_api import Browser
+
+from minwallet.web.admin_api.document import make_document
+from minwallet.web.admin_api.problems import BASE, Cause
+from tests.support import ROOT, Server, environment, serving
+from tests.web.api import PLAYERS, Caller, make_key
+from tests.web.browser import DESKTOP, PHONE, Visitor, assert_accessible, assert_fits, first_paint_bytes
+
+EXAMPLES = 8
+
+MOST_BYTES = 100_000
+
+
+@pytest.fixture(scope="module")
+def document(server: Server) -> Any:  # noqa: ANN401 the document
+    """As anybody gets it, without a key."""
+    answer = server.http.get(f"{BASE}/openapi.json")
+    assert answer.headers["content-type"] == "application/json"
+    return answer.json()
+
+
+@pytest.fixture(scope="module")
+def prepared(server: Server) -> Server:
+    """A server on which there is what the examples of the document speak of."""
+    server.cli("player", "add", "alice", "--currency", "EUR", "--balance", "100")
+    server.cli.session("alice")
+    return server
+
+
+def test_the_document_is_openapi(document: dict[str, Any]) -> None:
+    """Of version 3.1, and valid."""
+    import schemathesis  # noqa: PLC0415 it takes seconds to load, which the other tests need not wait for
+
+    schemathesis.openapi.from_dict(document).validate()
+    assert document["openapi"].startswith("3.1.")
+
+
+def test_the_document_lists_what_there_is(server: Server, document: dict[str, Any]) -> None:
+    """Each address with exactly its methods; and everything has a name, words, and every problem that it may answer."""
+    names = []
+    for path, methods in document["paths"].items():
+        allowed = server.http.options(BASE + path.replace("{seq}", "1").replace("{", "").replace("}", ""))
+        assert sorted(allowed.headers["allow"].lower().split(", ")) == sorted(methods)
+        for operation in methods.values():
+            names.append(operation["operationId"])
+            assert operation["summary"]
+            assert operation["security"]
+            assert {"401", "403", "422", "500", "503"} < set(operation["responses"])
+    assert len(names) == len(set(names))
+
+
+def test_every_reference_leads_somewhere(document: dict[str, Any]) -> None:
+    """And every shape is referred to."""
+    references = set(re.findall(r'"\$ref": "#/components/([^"]+)"', json.dumps(document)))
+    components = document["components"]
+    told = {f"{kind}/{name}" for kind in ("schemas", "responses") for name in components[kind]}
+    assert references <= told
+    assert told - references == {"responses/Problem405"}
+
+
+def test_the_document_describes_its_answers(prepared: Server, document: dict[str, Any]) -> None:
+    """An answer has exactly the fields that its shape has."""
+    caller = Caller(prepared, make_key(prepared, "looking", "read"))
+    shapes = document["components"]["schemas"]
+    for path, shape in (("/agents", "AgentsShown"), (f"{PLAYERS}/alice", "PlayerShown"), ("/health", "HealthShown")):
+        assert set(caller.get(path)) == set(shapes[shape]["properties"]) == set(shapes[shape]["required"])
+    (row, *_) = caller.get("/transactions")["transactions"]
+    assert set(row) == set(shapes["OwnedTransaction"]["properties"])
+
+
+def test_the_page_is_read_without_a_key(visitor: Visitor, prepared: Server) -> None:
+    """On a desk by day and on a phone by night, with nothing from elsewhere, and by whoever cannot see it."""
+    for size, dark in ((DESKTOP, False), (PHONE, True)):
+        page = visitor.open(size, dark=dark)
+        page.goto(f"{prepared.url}{BASE}/docs")
+        assert_fits(page)
+        assert_accessible(page)
+
+
+def test_the_page_is_light(chromium: Browser, prepared: Server) -> None:
+    """All of it is there after less than 100 KB."""
+    page = chromium.new_page()
+    assert first_paint_bytes(page, f"{prepared.url}{BASE}/docs") < MOST_BYTES
+    page.close()
+
+
+def test_the_page_has_a_place_for_everything(prepared: Server) -> None:
+    """For each operation, each problem, where its `type` leads, and each shape; and no link on it leads nowhere."""
+    text = prepared.http.get(f"{BASE}/docs").text
+    places = set(re.findall(r'id="([^"]+)"', text))
+    operations = [each["operationId"] for methods in make_document()["paths"].values() for each in methods.values()]
+    assert places >= {*operations, *(cause.word for cause in Cause), *make_document()["components"]["schemas"]}
+    assert {cause.uri for cause in Cause} <= {f"{BASE}/docs#{place}" for place in places}
+    assert set(re.findall(r'href="#([^"]+)"', text)) <= places
+
+
+def test_the_examples_on_the_page_work(prepared: Server) -> None:
+    """From the first to the last, as they stand there, given a key."""
+    text = unescape(prepared.http.get(f"{BASE}/docs").text)
+    commands = re.findall(
+        r'curl -H "Authorization: Bearer \$KEY"(?: -X (\w+))?(?: -d \'([^\']+)\')? (\S+)</code>', text
+    )
+    assert len(commands) == sum(map(len, make_document()["paths"].values()))
+    key = make_key(prepared, "reader-of-the-page")
+    for method, data, address in commands:
+        if not address.endswith("/feed"):
+            content = data.encode() or None
+            headers = {"authorization": f"Bearer {key}"}
+            answer = prepared.http.request(
+                method or ("POST" if data else "GET"), address, headers=headers, content=content
+            )
+            assert answer.is_success, (address, answer.text)
+
+
+def test_the_page_shows_where_the_world_finds_the_server(tmp_path: Path) -> None:
+    """Behind a proxy that is another address than the one that was asked."""
+    with serving(tmp_path / "wallet.db", MINWALLET_PUBLIC_URL="https://wallet.example.com") as server:
+        text = server.http.get(f"{BASE}/docs").text
+        assert f"https://wallet.example.com{BASE}/agents" in text
+        assert server.url not in text
+
+
+@pytest.mark.long
+def test_nothing_that_can_be_sent_breaks_it(prepared: Server, tmp_path: Path) -> None:
+    """schemathesis sends what the document allows and what it does not, and finds every answer as the document has it.
+
+    The feed is left out, as its answer never ends.
+    """
+    key = make_key(prepared, "schemathesis")
+    command: list[str | Path] = [
+        Path(sys.executable).with_name("schemathesis"),
+        "run",
+        f"{prepared.url}{BASE}/openapi.json",
+    ]
+    command += ["--header", f"Authorization: Bearer {key}", "--exclude-operation-id", "follow", "--checks", "all"]
+    command += ["--max-examples", str(EXAMPLES), "--generation-deterministic", "--no-color"]
+    done = subprocess.run(
+        command,
+        check=False,
+        capture_output=True,
+        text=True,
+        cwd=tmp_path,
+        env=environment(SCHEMATHESIS_HOOKS="tests.web.habits", PYTHONPATH=str(ROOT)),
+        stdin=subprocess.DEVNULL,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    prepared.cli.assert_clean()
+
+
+def test_the_document_speaks_of_the_wallet_only() -> None:
+    """No words of the libraries that models are made of."""
+    words = json.dumps(make_document()).lower()
+    assert "pydantic" not in words
+    assert "usage documentation" not in words

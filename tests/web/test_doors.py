@@ -1,0 +1,191 @@
+"""What the doors of the back office keep out: guessing, other sites, and whoever is not signed in."""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from minwallet.config import load_settings
+from minwallet.storage.memory import MemoryStore
+from minwallet.wallet.service import Wallet
+from minwallet.web import backoffice
+from minwallet.web.auth import FORGET_S, FREE_TRIES, LONGEST_WAIT_S, REMEMBERED, Throttle, local_path
+from tests.support import Server, serving
+from tests.web.caller import PASSWORD, Caller, csrf_on, entered, hang_up, link
+
+DOORS = {"/admin/enter", "/admin/sign-in"}
+
+
+@pytest.fixture(autouse=True)
+def hanging_up() -> Iterator[None]:
+    """Nobody stays on the line."""
+    yield
+    hang_up()
+
+
+@pytest.fixture
+def caller(server: Server) -> Caller:
+    """Somebody whom the server does not know."""
+    return Caller(server)
+
+
+def test_who_guesses_learns_nothing(server: Server) -> None:
+    """A wrong password, a name without one and a name that nobody has are answered with the same words."""
+    entered(server, "peter").set_password(PASSWORD)
+    entered(server, "paul")
+    pages = set()
+    for name in ("peter", "paul", "mary"):
+        answer = Caller(server).sign_in(name, "wrong")
+        assert answer.status_code == 403
+        pages.add(answer.text.replace(name, "NAME"))
+    assert len(pages) == 1
+    assert "Name or password is wrong." in pages.pop()
+
+
+def test_guessing_is_slowed_down_for_an_address(server: Server, caller: Caller) -> None:
+    """After some tries the page says when the next may be; a link still lets its owner in from there."""
+    for number in range(FREE_TRIES):
+        assert caller.sign_in(f"guess{number}", "wrong").status_code == 403
+    answer = caller.sign_in("guess", "wrong")
+    assert answer.status_code == 429
+    assert int(answer.headers["retry-after"]) >= 1
+    assert re.search(r"Try again in \d+ seconds?, at \d\d:\d\d:\d\d UTC", answer.text)
+    assert caller.enter(link(server)).status_code == 303
+
+
+def test_guessing_is_slowed_down_for_a_name(server: Server) -> None:
+    """From many addresses it is no faster, and the right password has to wait as well."""
+    entered(server, "uma").set_password(PASSWORD)
+    for _ in range(FREE_TRIES):
+        assert Caller(server).sign_in("uma", "wrong").status_code == 403
+    assert Caller(server).sign_in("uma", PASSWORD).status_code == 429
+    assert Caller(server).sign_in("vera", "wrong").status_code == 403
+
+
+def test_links_are_not_guessed_either(server: Server, caller: Caller) -> None:
+    """Made-up links are slowed down in the same way."""
+    for _ in range(FREE_TRIES):
+        assert caller.enter("?token=made-up").status_code == 403
+    assert caller.enter("?token=made-up").status_code == 429
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        *("", "/", "//evil.example", "/\\evil", "/admin\\..", "https://evil.example/admin", "/administrator"),
+        *("/admin/../x", "/admin/%2e%2e/x", "/admin/\nx", "/admin/sign-in?next=/admin", "javascript:alert(1)"),
+    ],
+)
+def test_no_other_address_is_gone_on_to(path: str) -> None:
+    """What is not plainly a page of the back office leads to the overview."""
+    assert local_path(path) == "/admin"
+
+
+def all_routes() -> list[tuple[str, str]]:
+    """Every method and path of the back office, with something in the place of its parameters."""
+    routes = backoffice.routes(Wallet(MemoryStore()), load_settings(), "3.50.7")
+    return sorted(
+        (method, re.sub(r"\{\w+\}", "x", getattr(route, "path", "")))
+        for route in routes
+        for method in getattr(route, "methods", None) or ()
+    )
+
+
+POSTS = [path for method, path in all_routes() if method == "POST"]
+
+
+def test_no_page_is_shown_to_strangers(server: Server, caller: Caller) -> None:
+    """Every page sends them to the form, and tells nothing; a part of a page has the whole loaded anew."""
+    seen = [path for method, path in all_routes() if method == "GET" and path not in DOORS]
+    assert len(seen) > 10
+    for path in seen:
+        answer = caller.get(path)
+        assert (answer.status_code, answer.text) == (303, ""), path
+        assert answer.headers["location"].startswith("/admin/sign-in")
+        part = caller.get(path, headers={"hx-request": "true"})
+        assert (part.status_code, part.headers["hx-refresh"], part.text) == (401, "true", ""), path
+
+
+@pytest.mark.parametrize("path", POSTS)
+def test_a_form_needs_cookie_word_and_origin(server: Server, path: str) -> None:
+    """Without any one of them nothing is done: the cookie, the hidden word, and having come from here."""
+    xena = entered(server, "xena")
+    word = csrf_on(xena.get("/admin/access").text)
+    stranger = Caller(server)
+    if path not in DOORS:
+        assert stranger.post(path, data={"csrf": word}).status_code == 401
+        for wrong in ({}, {"csrf": ""}, {"csrf": "0" * 64}, {"csrf": "\N{LATIN SMALL LETTER E WITH ACUTE}"}):
+            assert xena.post(path, data={"x": "1", **wrong}).status_code == 403
+        assert xena.post(path, params={"csrf": word}, data={"x": "1"}).status_code == 403
+    for headers in (
+        {"origin": "https://evil.example"},
+        {"origin": "null"},
+        {"origin": f"{server.url}.evil.example"},
+        {"origin": server.url, "sec-fetch-site": "cross-site"},
+        {"origin": server.url, "sec-fetch-site": "same-site"},
+        {"origin": server.url, "sec-fetch-site": "none"},
+    ):
+        assert xena.post(path, data={"csrf": word}, headers=headers).status_code == 403, headers
+    del xena.headers["origin"]
+    assert xena.post(path, data={"csrf": word}).status_code == 403
+    xena.headers["origin"] = server.url
+    assert xena.is_in
+
+
+def test_the_public_address_is_this_server_too(db: Path) -> None:
+    """Behind a proxy that hides the name it was called by, forms from the public address are taken."""
+    with serving(db, MINWALLET_PUBLIC_URL="https://wallet.example.com") as server:
+        caller = Caller(server)
+        caller.headers["origin"] = "https://wallet.example.com"
+        assert caller.enter(link(server)).status_code == 303
+
+
+def test_every_try_counts_and_waits_grow() -> None:
+    """Some are free, then the wait doubles up to its longest; a good one forgives, and time forgets."""
+    now = [1000.0]
+    throttle = Throttle(clock_s=lambda: now[0])
+    waits = []
+    for _ in range(FREE_TRIES + 12):
+        throttle.count("a")
+        waits.append(throttle.wait_s("a"))
+        now[0] += waits[-1]
+    assert waits[: FREE_TRIES + 3] == [0] * (FREE_TRIES - 1) + [5, 10, 20, 40]
+    assert waits[-1] == LONGEST_WAIT_S
+    assert throttle.wait_s("b") == 0
+    throttle.count("a")
+    throttle.forgive("a")
+    assert throttle.wait_s("a") == 0
+    for _ in range(FREE_TRIES):
+        throttle.count("c")
+    now[0] += FORGET_S + 10
+    throttle.count("c")
+    assert throttle.wait_s("c") == 0
+
+
+def test_what_is_remembered_of_tries_is_bounded() -> None:
+    """Of very many keys those that tried last are remembered."""
+    throttle = Throttle()
+    for number in range(REMEMBERED + 10):
+        for _ in range(FREE_TRIES + 3):
+            throttle.count(str(number))
+    assert throttle.wait_s("0") == 0
+    assert throttle.wait_s(str(REMEMBERED + 9)) > 0
+    assert len(throttle._tries) == REMEMBERED
+
+
+@pytest.mark.parametrize(
+    ("body", "kind", "status"),
+    [
+        (b"csrf=a&csrf=b", "application/x-www-form-urlencoded", 400),
+        (b"token=%ff", "application/x-www-form-urlencoded", 400),
+        (b"\xff", "application/x-www-form-urlencoded", 400),
+        (b"&".join(b"f%d=1" % number for number in range(101)), "application/x-www-form-urlencoded", 400),
+        (b"token=" + b"a" * 65_536, "application/x-www-form-urlencoded", 413),
+        (b"{}", "application/json", 415),
+        (b"", "", 415),
+    ],
+)
+def test_what_no_form_of_ours_sends_is_refused(caller: Caller, body: bytes, kind: str, status: int) -> None:
+    """Fields given twice, what is no text, too much, and other kinds of content."""
+    assert caller.post("/admin/enter", content=body, headers={"content-type": kind}).status_code == status
