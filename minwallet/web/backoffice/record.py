@@ -63,6 +63,8 @@ def tell(numbered: Numbered) -> Told:
     elif subject and action in OF_AGENTS:
         path = path_of_agent(subject)
     what = WORDS.get(action, action.replace("_", " "))
+    if action == "sign_in_failed" and told:
+        what += " as"
     return Told(number, at_ms, actor, what, agent or "", told, path, _details(detail), seq)
 
 

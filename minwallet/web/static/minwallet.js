@@ -74,6 +74,7 @@
   }
 
   // Charts: data-chart holds {x, series, money, days}; see the macro `chart`.
+  const WHOLE = [...Array(15).keys()].flatMap((power) => [1, 2, 5].map((digit) => digit * 10 ** power));
   const drawn = new Map();
   const told = new WeakMap();
   const resized = new ResizeObserver((entries) => {
@@ -122,7 +123,7 @@
       },
       axes: [
         { ...axis, grid: { show: false }, space: 64, size: 36, gap: 10, values: (_, splits, __, ___, gap) => splits.map((at) => (gap >= 86400 ? dayOf(at) : iso(at).slice(11, gap < 60 ? 19 : 16))) },
-        { ...axis, size: 56, values: (_, splits) => labels(splits.map((value) => (chart.money ? value / 100 : value))) },
+        { ...axis, size: 56, ...(chart.money ? {} : { incrs: WHOLE }), values: (_, splits) => labels(splits.map((value) => (chart.money ? value / 100 : value))) },
       ],
       series: [
         { label: chart.days ? "Day" : "Time", value: (_, at) => (at === null ? "" : chart.days ? dayOf(at) : iso(at).slice(0, 16).replace("T", " ")) },
