@@ -10,6 +10,7 @@ from typing import TypeVar
 from minwallet.provider.service import ProviderFailed, ProviderRefused
 from minwallet.storage.base import StoreFault
 from minwallet.wallet.decline import Decline
+from minwallet.wallet.service import Wallet
 
 T = TypeVar("T")
 
@@ -36,8 +37,8 @@ class Job:
 class Background:
     """The last job of each agent."""
 
-    def __init__(self, clock_ms: Callable[[], int]) -> None:
-        self._clock_ms = clock_ms
+    def __init__(self, wallet: Wallet) -> None:
+        self._wallet = wallet
         self._jobs: dict[str, Job] = {}
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -52,7 +53,7 @@ class Background:
         job = self._jobs.get(agent)
         if job is not None and job.is_running:
             return False
-        self._jobs[agent] = job = Job(what, self._clock_ms())
+        self._jobs[agent] = job = Job(what, self._wallet.clock_ms())
         task = asyncio.create_task(self._run(job, work))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
@@ -65,10 +66,12 @@ class Background:
         except (Decline, ProviderFailed, ProviderRefused, StoreFault) as error:
             job.failed = "; ".join(map(str, error.args))
         except Exception:
-            logger.exception("what was begun in the background broke; please report this as a bug")
+            # A stopping server closes the store under whatever still goes on.
+            if not self._wallet.news.is_over:
+                logger.exception("what was begun in the background broke; please report this as a bug")
             job.failed = "this should not happen, and the server's log says what did; please report it"
         finally:
-            job.ended_at_ms = self._clock_ms()
+            job.ended_at_ms = self._wallet.clock_ms()
 
 
 async def in_thread(work: Callable[[], T]) -> T:

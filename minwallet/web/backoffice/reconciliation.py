@@ -51,7 +51,7 @@ class _Pages:
     """What goes on in the background, and what came of it, which is forgotten when the server stops."""
 
     def __init__(self, frame: Frame) -> None:
-        self._background = Background(frame.wallet.clock_ms)
+        self._background = Background(frame.wallet)
         self._compared: dict[str, Compared] = {}
 
     async def show(self, visit: Visit) -> Response:

@@ -3,6 +3,7 @@
 import csv
 import io
 import re
+import time
 from collections.abc import Iterator
 
 import pytest
@@ -12,7 +13,7 @@ from minwallet.ledger.tickets import Finding, ReportRow
 from minwallet.protocols.wire import Game, ServiceError
 from minwallet.web.backoffice.findings import MEANINGS
 from tests.provider.scripted import SERVICE, Scripted, scripted
-from tests.support import Server
+from tests.support import PATIENCE_S, Server
 from tests.web.backoffice.clerk import Clerk, cells, enter, flash
 
 PATH = "/admin/reconciliation"
@@ -26,6 +27,15 @@ def rows(player: str, *stakes: int) -> list[ReportRow]:
         ReportRow(str(number), str(100 + number), "fish", player, stake, 0, reported_at="2026-01-02 03:04:05")
         for number, stake in enumerate(stakes, 1)
     ]
+
+
+def carry_out(clerk: Clerk, path: str, **fields: str) -> str:
+    """What the page tells when what was begun has ended."""
+    page, deadline = clerk.read(clerk.send(path, **fields).headers["location"]), time.monotonic() + PATIENCE_S
+    while 'id="work" hx-get' in page:
+        assert time.monotonic() < deadline
+        page = clerk.read(PATH)
+    return flash(page)
 
 
 @pytest.fixture
@@ -49,8 +59,8 @@ def name(server: Server) -> str:
 def test_before_anything_was_pulled(clerk: Clerk, name: str) -> None:
     """The page says what is missing; comparing says so, too."""
     assert "never to its end" in clerk.read(PATH)
-    assert "there is no whole report yet" in clerk.told(f"{PATH}/compare", **OPTIONS)
-    assert "has no service url" in clerk.told(f"{PATH}/pull", agent="default")
+    assert "there is no whole report yet" in carry_out(clerk, f"{PATH}/compare", **OPTIONS)
+    assert "has no service url" in carry_out(clerk, f"{PATH}/pull", agent="default")
     assert clerk.http.get(f"{PATH}.csv?agent=default").status_code == 404
     assert name
 
@@ -58,8 +68,11 @@ def test_before_anything_was_pulled(clerk: Clerk, name: str) -> None:
 def test_a_report_is_pulled_and_compared(clerk: Clerk, provider: Scripted, name: str) -> None:
     """What differs is listed with what it means, and may be taken away as a file."""
     provider.report(rows(name, 200, 150, 500), page=2)
-    assert clerk.told(f"{PATH}/pull", agent="default") == "Pulling the report: done, 3 new rows; the report is whole."
-    assert clerk.told(f"{PATH}/compare", **OPTIONS) == "Comparing report and ledger: done, 3 tickets."
+    assert (
+        carry_out(clerk, f"{PATH}/pull", agent="default")
+        == "Pulling the report: done, 3 new rows; the report is whole."
+    )
+    assert carry_out(clerk, f"{PATH}/compare", **OPTIONS) == "Comparing report and ledger: done, 3 tickets."
     page = clerk.read(PATH)
     found = cells(page)
     assert ["amount differs", "1", MEANINGS[Finding.AMOUNT_DIFFERS]] in found
@@ -76,17 +89,20 @@ def test_a_report_is_pulled_and_compared(clerk: Clerk, provider: Scripted, name:
 def test_only_what_is_new_is_pulled_or_all_of_it(clerk: Clerk, provider: Scripted, name: str) -> None:
     """As with the command."""
     provider.report(rows(name, 200, 200), page=9)
-    clerk.told(f"{PATH}/pull", agent="default", anew="yes")
-    assert clerk.told(f"{PATH}/pull", agent="default") == "Pulling the report: done, 0 new rows; the report is whole."
-    assert clerk.told(f"{PATH}/compare", **OPTIONS) == "Comparing report and ledger: done, 2 tickets."
+    carry_out(clerk, f"{PATH}/pull", agent="default", anew="yes")
+    assert (
+        carry_out(clerk, f"{PATH}/pull", agent="default")
+        == "Pulling the report: done, 0 new rows; the report is whole."
+    )
+    assert carry_out(clerk, f"{PATH}/compare", **OPTIONS) == "Comparing report and ledger: done, 2 tickets."
     assert 'badge ok">ok' in clerk.read(PATH)
 
 
 def test_many_differences_come_in_pages(clerk: Clerk, provider: Scripted, name: str) -> None:
     """Fifty at a time."""
     provider.report(rows(name, 200, 200, *[1] * 60), page=99)
-    clerk.told(f"{PATH}/pull", agent="default", anew="yes")
-    clerk.told(f"{PATH}/compare", **OPTIONS)
+    carry_out(clerk, f"{PATH}/pull", agent="default", anew="yes")
+    carry_out(clerk, f"{PATH}/compare", **OPTIONS)
     first, second = (clerk.read(f"{PATH}?agent=default&page={number}") for number in (1, 2))
     tickets = [row[1] for page in (first, second) for row in cells(page) if row[0] == "missing here" and len(row) > 3]
     assert tickets == [str(100 + number) for number in range(3, 63)]
@@ -95,9 +111,9 @@ def test_many_differences_come_in_pages(clerk: Clerk, provider: Scripted, name: 
 def test_what_the_provider_says_is_passed_on(clerk: Clerk, provider: Scripted) -> None:
     """A refusal, nonsense, or nobody there: one line that says what to do."""
     provider.say(SERVICE.show_error(ServiceError(7, "host is asleep")))
-    assert "the provider says: host is asleep (code 7)" in clerk.told(f"{PATH}/games", agent="default")
+    assert "the provider says: host is asleep (code 7)" in carry_out(clerk, f"{PATH}/games", agent="default")
     provider.say(b"<html>")
-    assert "cannot be understood" in clerk.told(f"{PATH}/pull", agent="default")
+    assert "cannot be understood" in carry_out(clerk, f"{PATH}/pull", agent="default")
     assert 'role="alert"' in clerk.read(PATH)
 
 
@@ -105,7 +121,7 @@ def test_games_are_fetched(clerk: Clerk, provider: Scripted, name: str) -> None:
     """And can be chosen when a game is launched."""
     games = [Game("7", {"en": "Seven"}, "https://g.example/7"), Game("8", {"de": "Acht"}, "https://g.example/8")]
     provider.say(SERVICE.show_games(games))
-    assert clerk.told(f"{PATH}/games", agent="default") == "Fetching the game list: done, 2 games."
+    assert carry_out(clerk, f"{PATH}/games", agent="default") == "Fetching the game list: done, 2 games."
     assert re.search(r"2 games, fetched <time", clerk.read(PATH))
     page = clerk.read(f"/admin/players/default/{name}")
     assert '<option value="7">Seven</option><option value="8">Acht</option>' in page
