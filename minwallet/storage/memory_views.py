@@ -42,7 +42,8 @@ class MemoryViews:
     async def read_totals(self, since_day: int, until_day: int, agent: str | None) -> Sequence[tuple[Heading, Total]]:
         found: dict[Heading, Total] = {}
         for entry, owner in self._all():
-            heading = Heading(entry.at_ms // DAY_MS, owner.agent, owner.currency, entry.protocol, entry.game or "")
+            game = entry.game or self._game_of_bet(entry, owner) or ""
+            heading = Heading(entry.at_ms // DAY_MS, owner.agent, owner.currency, entry.protocol, game)
             moved = entry.amount + entry.bonus_amount
             total = Total.of(entry.kind, entry.state, rows=1, stake=entry.stake, payout=entry.payout, moved=moved)
             found[heading] = found.get(heading, Total()).plus(total)
@@ -51,6 +52,15 @@ class MemoryViews:
             for heading, total in sorted(found.items())
             if since_day <= heading.day < until_day and agent in (None, heading.agent)
         ]
+
+    def _game_of_bet(self, entry: Entry, owner: Owner) -> str | None:
+        """A result need not name the game, which then is that of its bet."""
+        bets = (
+            bet.game
+            for bet, whose in self._all()
+            if bet.kind is Kind.BET and bet.id == entry.id and _space(bet, whose) == _space(entry, owner)
+        )
+        return next(bets, None) if entry.kind is Kind.WIN else None
 
     async def read_minutes(self, since_ms: int) -> list[Minute]:
         bets = Counter[int]()

@@ -172,6 +172,15 @@ def test_totals_are_of_a_day_an_agent_a_currency_and_a_game(store: Store, run: R
     assert run(store.read_totals(DAY, DAY + 9, "nobody")) == []
 
 
+def test_a_result_counts_for_the_game_of_its_bet(store: Store, run: Run) -> None:
+    """Also where it does not name one."""
+    run(players(store, opening("ann", 1000)))
+    apply(store, run, (1, VELA, Bet("7", 100, "7", "fish")), (1, VELA, Settle("7", 30)), (1, VELA, Bet("8", 1, "8")))
+    sum_all_up(store, run)
+    games = {heading.game: total.ggr for heading, total in run(store.read_totals(DAY, DAY + 1, None))}
+    assert games == {"": 1, "fish": 70}
+
+
 def test_sums_are_right_however_much_is_added_up(store: Store, run: Run) -> None:
     """Two players can hold more than a 63-bit number together; one can stake and win it again and again."""
     run(players(store, opening("ann", MAX_CENTS), opening("bob", MAX_CENTS), opening("carl", 0, 5, currency="EUR")))

@@ -22,8 +22,12 @@ def _whole(high: int, low: int) -> int:
     return (high << 32) + low
 
 
+# A result need not name the game, which then is that of its bet.
 ADD_UP = f"""
-    SELECT t.at_ms / {DAY_MS}, t.space_id, a.currency, t.game, t.kind, t.state, count(*),
+    SELECT t.at_ms / {DAY_MS}, t.space_id, a.currency,
+           iif(t.game IS NULL AND t.part = 1, (SELECT b.game FROM transactions AS b
+                WHERE b.space_id = t.space_id AND b.id = t.id AND b.part = 0), t.game),
+           t.kind, t.state, count(*),
            {_halves("t.stake")}, {_halves("t.payout")}, {_halves("t.amount + t.bonus_amount")}
       FROM transactions AS t CROSS JOIN accounts AS a ON a.account_id = t.account_id
      WHERE t.seq BETWEEN ? AND ?
