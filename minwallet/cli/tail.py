@@ -6,7 +6,8 @@ from typing import Annotated
 import typer
 
 from minwallet.cli.link import database
-from minwallet.cli.output import JsonFlag, print_json, print_line
+from minwallet.cli.output import BadUsage, JsonFlag, print_json, print_line
+from minwallet.ledger.entries import Kind, State
 from minwallet.ledger.money import format_amount
 from minwallet.storage.sqlite import SqliteStore
 from minwallet.storage.views import Filter, Listed
@@ -27,6 +28,9 @@ def tail(
     as_json: JsonFlag = False,
 ) -> None:
     """Show transactions as they are committed. Ctrl-C ends it; with --json each is a document on a line of its own."""
+    for option, value, known in (("kind", kind, Kind), ("state", state, State)):
+        if value is not None and value not in list(known):
+            raise BadUsage(f"{value!r} is no {option}; there are {', '.join(known)}")
     wanted = Filter(agent, player, currency, protocol, kind, state, game)
     try:
         asyncio.run(_tail(context, wanted, lines, as_json=as_json))

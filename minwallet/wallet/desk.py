@@ -61,7 +61,8 @@ async def perform(wallet: Wallet, request: Request, actor: str) -> Reply | Decli
         reply = await _perform(wallet, request, actor)
     except Decline as decline:
         return decline.declined
-    await office.record(wallet, request, reply, actor)
+    if not isinstance(request, Transfer):  # which is on record if it was new
+        await office.record(wallet, request, reply, actor)
     return reply
 
 
@@ -130,7 +131,12 @@ async def _transfer(wallet: Wallet, request: Transfer, actor: str) -> Reply:
     outcome = await wallet.move(order, player.player_key)
     match outcome:
         case Applied(entry, cash, bonus) | Replayed(entry, cash, bonus):
-            return documents.Moved(player_id=player.player_id, currency=currency, cash=cash, bonus=bonus, seq=entry.seq)
+            reply = documents.Moved(
+                player_id=player.player_id, currency=currency, cash=cash, bonus=bonus, seq=entry.seq
+            )
+            if isinstance(outcome, Applied):
+                await office.record(wallet, request, reply, actor)
+            return reply
         case Refused(Refusal.INSUFFICIENT_FUNDS, cash, bonus):
             kind, held = ("bonus", bonus) if request.bonus else ("cash", cash)
             reason = f"{player.player_id} has only {format_amount(held)} {currency} of {kind}"

@@ -1,20 +1,21 @@
 """The live feed: what was committed, read from the file itself, so that it never shows what is not durable.
 
-Whoever follows is told only that there is news, and looks for it; so a slow or a gone reader costs a bet nothing.
+Whoever follows is told only that there is news, and looks for it; so a slow or a gone reader costs a bet nothing. In a
+server one task looks for all readers, some times a second, and each takes what it wants of that.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import suppress
 from typing import NamedTuple
 
-from minwallet.storage.base import Store
+from minwallet.storage.base import Store, StoreFault
 from minwallet.storage.views import Filter, Listed
 
-AT_ONCE = 200
-"""How many rows are read at once."""
+AT_ONCE = 500
+"""How many rows are read at once. Of more, the newest are."""
 
-EYE_S, POLL_S, QUIET_S = 0.1, 0.2, 15
+EYE_S, POLL_S, QUIET_S = 0.25, 0.2, 2
 
 
 class News:
@@ -22,7 +23,6 @@ class News:
 
     def __init__(self) -> None:
         self.told = 0
-        self.readers = 0
         self.is_over = False
         self._next: asyncio.Future[None] | None = None
 
@@ -38,23 +38,12 @@ class News:
         self.is_over = True
         self.tell()
 
-    @contextmanager
-    def reading(self) -> Iterator[None]:
-        """Count a reader for as long as the block lasts."""
-        self.readers += 1
-        try:
-            yield
-        finally:
-            self.readers -= 1
-
     async def wait(self, told: int) -> None:
-        """Until something was committed since `told`, or nothing for a while; not more often than the eye sees."""
-        if self.told == told:
+        """Until something was committed since `told`, or nothing for a while."""
+        if self.told == told and not self.is_over:
             if self._next is None:
                 self._next = asyncio.get_running_loop().create_future()
             await asyncio.wait({self._next}, timeout=QUIET_S)
-        if not self.is_over:
-            await asyncio.sleep(EYE_S)
 
 
 class Polling:
@@ -76,23 +65,95 @@ class Heard(NamedTuple):
     missed: int = 0
 
 
-async def follow(
-    store: Store, news: News | Polling, wanted: Filter, after: int, most_behind: int | None = None
-) -> AsyncIterator[Heard]:
-    """What is committed after the row `after`, until the news are over.
-
-    Whoever falls behind by more than `most_behind` rows goes on with the newest. Yields without rows too, now and then,
-    so that the caller can see whether anybody still listens.
+async def follow(store: Store, news: Polling, wanted: Filter, after: int) -> AsyncIterator[Heard]:
+    """All that is committed after the row `after`, until the news are over. Yields without rows too, now and then, so
+    that the caller can see whether anybody still listens.
     """
     while not news.is_over:
-        told, newest, missed = news.told, await store.count_entries(), 0
-        if most_behind is not None and newest - after > most_behind:
-            missed, after = newest - AT_ONCE - after, newest - AT_ONCE
+        told, newest = news.told, await store.count_entries()
         if newest > after:
             page = await store.read_news(wanted, after, AT_ONCE)
             assert page.next is not None
             after = page.next
-            yield Heard(page.rows, after, missed)
+            yield Heard(page.rows, after)
         else:
             await news.wait(told)
             yield Heard([], after)
+
+
+class Feed:
+    """What a server's readers hear. The newest rows are read once, however many listen, and only while anybody does."""
+
+    def __init__(self, store: Store, news: News) -> None:
+        self.readers = 0
+        self._store = store
+        self._news = news
+        self._pages = News()
+        self._rows: list[Listed] = []
+        self._seq = 0
+        self._beginning = asyncio.Lock()
+        self._task: asyncio.Task[None] | None = None
+
+    async def listen(self, wanted: Filter, after: int, most: int = AT_ONCE) -> AsyncGenerator[Heard, None]:
+        """What is committed after the row `after`, the newest `most` at a time, until the news are over.
+
+        Yields without rows too, now and then. Whoever falls behind, or comes back after long, is told how many rows
+        were passed over.
+        """
+        self.readers += 1
+        try:
+            reading = await self._begin(after)
+            if after < self._seq:
+                yield (heard := await self._catch_up(wanted, after, most))
+                after = heard.seq
+            while not (self._news.is_over or reading.done()):
+                told, heard = self._pages.told, self._since(wanted, after, most)
+                if not heard.rows and not heard.missed:
+                    await self._pages.wait(told)
+                    heard = self._since(wanted, after, most)
+                after = heard.seq
+                yield heard
+        finally:
+            self.readers -= 1
+
+    async def _begin(self, after: int) -> "asyncio.Task[None]":
+        """The task that reads, which the first reader starts."""
+        async with self._beginning:
+            if self._task is None or self._task.done():
+                self._rows, self._seq = [], max(after, await self._store.count_entries() - AT_ONCE)
+                self._task = asyncio.create_task(self._read())
+            return self._task
+
+    def _since(self, wanted: Filter, after: int, most: int) -> Heard:
+        """What a reader has not heard of what was read. Its rows are as the ledger's, one number after another."""
+        first = self._seq - len(self._rows) + 1
+        rows = [row for row in self._rows[max(0, after + 1 - first) :] if wanted.admits(*row)]
+        passed = max(0, first - 1 - after) if self._seq > after else 0
+        return Heard(rows[-most:], max(self._seq, after), passed + len(rows[:-most]))
+
+    async def _catch_up(self, wanted: Filter, after: int, most: int) -> Heard:
+        """What was committed while a reader was away, or before anybody listened."""
+        seq = self._seq
+        begin = max(after, seq - AT_ONCE)
+        rows = [row for row in (await self._store.read_news(wanted, begin, AT_ONCE)).rows if row.entry.seq <= seq]
+        return Heard(rows[-most:], seq, begin - after + len(rows[:-most]))
+
+    async def _read(self) -> None:
+        """Read the newest rows again and again, and tell everybody; until nobody listens, or the file cannot be."""
+        with suppress(StoreFault):
+            await self._read_on()
+        self._pages.tell()
+
+    async def _read_on(self) -> None:
+        while self.readers and not self._news.is_over:
+            told, newest = self._news.told, await self._store.count_entries()
+            if newest > self._seq:
+                page = await self._store.read_news(Filter(), max(self._seq, newest - AT_ONCE), AT_ONCE)
+                assert page.next is not None
+                # A reader who is a little late shall find these as well, but not if rows between were passed over.
+                kept = self._rows if page.rows[0].entry.seq == self._seq + 1 else []
+                self._rows, self._seq = [*kept, *page.rows][-4 * AT_ONCE :], page.next
+                self._pages.tell()
+                await asyncio.sleep(EYE_S)
+            else:
+                await self._news.wait(told)

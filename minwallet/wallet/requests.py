@@ -13,7 +13,16 @@ from minwallet.protocols.wire import Game, ReportUnit
 from minwallet.storage.base import PlayerStatus, ReportSheet
 from minwallet.wallet.sessions import TOKEN
 
+
+def _name(name: str) -> str:
+    """One that an address can end with: there, dots alone mean another place."""
+    if not name.strip("."):
+        raise ValueError("a name is more than dots")
+    return name
+
+
 AgentName = Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]{1,40}$")]
+NewName = Annotated[AgentName, AfterValidator(_name)]
 PlayerId = Annotated[str, Field(pattern=r"^[A-Za-z0-9_.@-]{1,40}$")]
 Currency = Annotated[str, Field(pattern=r"^[A-Z0-9]{3,10}$")]
 TheCurrency = Annotated[Currency | None, Field(description="needed where the player has several")]
@@ -68,7 +77,7 @@ class _Request(BaseModel):
 
 class AgentAdd(_Request):
     do: Literal["agent_add"] = "agent_add"
-    name: AgentName
+    name: NewName
     wallet_token: Token | None = None
     host_id: Annotated[str, Field(pattern=r"^[!-~]{1,128}$")] | None = None
 
@@ -225,7 +234,7 @@ class KeyAdd(_Request):
     """A key of the admin API; without an agent it reaches all of them."""
 
     do: Literal["key_add"] = "key_add"
-    name: Name
+    name: NewName
     scope: Scope
     agent: AgentName | None = None
 
@@ -243,7 +252,7 @@ class AdminLink(_Request):
     """A link that signs somebody in to the back office, once."""
 
     do: Literal["admin_link"] = "admin_link"
-    name: Name = "admin"
+    name: NewName = "admin"
 
 
 class AdminReset(_Request):

@@ -15,7 +15,7 @@ from minwallet.ledger.commands import Command, Question
 from minwallet.ledger.outcomes import Outcome, Stranger
 from minwallet.storage.base import Bearer, Order, Store
 from minwallet.wallet.batch import BatchWriter
-from minwallet.wallet.feed import News
+from minwallet.wallet.feed import Feed, News
 from minwallet.wallet.locks import PlayerLocks
 from minwallet.wallet.sessions import Sessions
 
@@ -34,6 +34,7 @@ class Wallet:
         self.locks = PlayerLocks()
         self._sessions = Sessions(store)
         self.news = News()
+        self.feed = Feed(store, self.news)
         self._batch = BatchWriter(store, clock_ms, self.news.tell)
 
     async def call(

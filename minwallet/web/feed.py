@@ -4,21 +4,27 @@ Each event carries the row's number as its id, so a browser that lost the connec
 too slowly for the ledger is told how many rows were passed over.
 """
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import aclosing
+from time import monotonic
 
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
 from minwallet.storage.views import Filter, Listed
-from minwallet.wallet.feed import follow
+from minwallet.wallet.feed import AT_ONCE
 from minwallet.wallet.service import Wallet
 
-MOST_READERS = 200
+MOST_READERS = 50
 
-MOST_BEHIND = 2_000
-"""How many rows a reader may be behind before the older ones are passed over."""
+LOOK_AGAIN_S = 2
+"""How long somebody may go on reading who has signed out meanwhile, or whose key was revoked."""
 
 EVENT = "transaction"
+
+
+async def _anybody() -> bool:
+    return True
 
 
 async def stream(
@@ -29,36 +35,36 @@ async def stream(
     event: str = EVENT,
     *,
     after: int | None = None,
+    most: int = AT_ONCE,
+    may_read: Callable[[], Awaitable[bool]] = _anybody,
 ) -> Response:
-    """The rows that are wanted after the one that `Last-Event-ID` names, else after `after`, else from now on.
-
-    503 for too many readers.
+    """The rows that are wanted after the one that `Last-Event-ID` names, else after `after`, else from now on; the
+    newest `most` of what comes at once. The stream ends when `may_read` says so. 503 for too many readers.
     """
-    if wallet.news.readers >= MOST_READERS:
+    if wallet.feed.readers >= MOST_READERS:
         return Response("too many readers of the feed; try again later", 503, {"retry-after": "10"})
     newest = await wallet.store.count_entries()
     last = request.headers.get("last-event-id", "")
     if last.isascii() and last.isdigit() and len(last) < 20:
         after = int(last)
     after = newest if after is None else min(after, newest)
-    events = _events(wallet, wanted, after, show, event)
+
+    async def events() -> AsyncIterator[str]:
+        looked_at_s = monotonic()
+        yield ": the feed begins\n\n"
+        async with aclosing(wallet.feed.listen(wanted, after, most)) as listening:
+            async for heard in listening:
+                if monotonic() - looked_at_s > LOOK_AGAIN_S:
+                    if not await may_read():
+                        return
+                    looked_at_s = monotonic()
+                missed = [_write("missed", None, str(heard.missed))] if heard.missed else []
+                told = [_write(event, row.entry.seq, show(row)) for row in heard.rows]
+                yield "".join([*missed, *told]) or ": still here\n\n"
+
     # A proxy that gathers an answer before it passes it on would make the feed anything but live.
     headers = {"cache-control": "no-store", "x-accel-buffering": "no"}
-    return StreamingResponse(events, media_type="text/event-stream", headers=headers)
-
-
-async def _events(
-    wallet: Wallet, wanted: Filter, after: int, show: Callable[[Listed], str], event: str
-) -> AsyncIterator[str]:
-    with wallet.news.reading():
-        yield ": the feed begins\n\n"
-        async for heard in follow(wallet.store, wallet.news, wanted, after, MOST_BEHIND):
-            if heard.missed:
-                yield _write("missed", None, str(heard.missed))
-            for row in heard.rows:
-                yield _write(event, row.entry.seq, show(row))
-            if not heard.rows:
-                yield ": still here\n\n"
+    return StreamingResponse(events(), media_type="text/event-stream", headers=headers)
 
 
 def _write(event: str, number: int | None, data: str) -> str:

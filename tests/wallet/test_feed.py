@@ -2,15 +2,15 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import aclosing, asynccontextmanager
 from pathlib import Path
 
 from minwallet.ledger.commands import Bet
 from minwallet.storage.base import Opening, Order
 from minwallet.storage.sqlite import SqliteStore
-from minwallet.storage.views import Filter
+from minwallet.storage.views import Filter, Page
 from minwallet.wallet import feed
-from minwallet.wallet.feed import News, Polling, follow
+from minwallet.wallet.feed import Heard, Polling, follow
 from minwallet.wallet.service import Wallet
 
 PLAYERS = 4
@@ -34,10 +34,11 @@ async def bet(wallet: Wallet, id_: int) -> None:
     await wallet.move(Order(Bet(f"{id_}", 0, f"{id_}"), "wallet-v2", player, None, ids_per_currency=True), player)
 
 
-async def hear(wallet: Wallet, news: News | Polling, wanted: Filter, rows: int) -> list[str]:
+async def hear(reading: AsyncIterator[Heard], rows: int) -> list[str]:
     """The ids of the first so many rows that a reader hears of."""
     heard: list[str] = []
-    async for more in follow(wallet.store, news, wanted, 0):
+    async for more in reading:
+        assert more.missed == 0
         heard += [row.entry.id for row in more.rows]
         if len(heard) >= rows:
             break
@@ -50,9 +51,9 @@ def test_a_reader_misses_nothing(tmp_path: Path) -> None:
     async def story() -> None:
         async with open_wallet(tmp_path / "wallet.db") as wallet, asyncio.timeout(PATIENCE_S):
             readers = [
-                asyncio.create_task(hear(wallet, wallet.news, Filter(), 300)),
-                asyncio.create_task(hear(wallet, Polling(), Filter(), 300)),
-                asyncio.create_task(hear(wallet, wallet.news, Filter(player_id="p1"), 75)),
+                asyncio.create_task(hear(wallet.feed.listen(Filter(), 0), 300)),
+                asyncio.create_task(hear(follow(wallet.store, Polling(), Filter(), 0), 300)),
+                asyncio.create_task(hear(wallet.feed.listen(Filter(player_id="p1"), 0), 75)),
             ]
             for start in range(0, 300, 10):
                 await asyncio.gather(*(bet(wallet, start + number) for number in range(10)))
@@ -77,17 +78,52 @@ def test_a_commit_between_looking_and_waiting_is_heard_at_once(tmp_path: Path) -
     asyncio.run(story())
 
 
-def test_who_falls_behind_goes_on_with_the_newest(tmp_path: Path) -> None:
-    """And is told how many rows that cost."""
+def test_who_comes_late_goes_on_with_the_newest(tmp_path: Path) -> None:
+    """And is told how many rows that cost; whoever was away for a short while misses nothing."""
 
     async def story() -> None:
         async with open_wallet(tmp_path / "wallet.db") as wallet, asyncio.timeout(PATIENCE_S):
-            for start in range(0, 400, 4):
+            for start in range(0, feed.AT_ONCE + 20, 4):
                 await asyncio.gather(*(bet(wallet, start + number) for number in range(4)))
-            heard = await anext(follow(wallet.store, wallet.news, Filter(), 10, most_behind=300))
-            assert (heard.missed, heard.rows[0].entry.seq, heard.seq) == (190, 201, 400)
-            heard = await anext(follow(wallet.store, wallet.news, Filter(), 150, most_behind=300))
-            assert (heard.missed, heard.rows[0].entry.seq) == (0, 151)
+            newest = feed.AT_ONCE + 20
+            async with aclosing(wallet.feed.listen(Filter(), newest - 5)) as near:
+                heard = await anext(near)
+                assert (heard.missed, [row.entry.seq for row in heard.rows]) == (0, [*range(newest - 4, newest + 1)])
+                async with aclosing(wallet.feed.listen(Filter(), 10)) as far:
+                    heard = await anext(far)
+                assert (heard.missed, heard.rows[0].entry.seq, heard.seq) == (10, 21, newest)
+                async with aclosing(wallet.feed.listen(Filter(), 10, most=3)) as few:
+                    heard = await anext(few)
+                assert (heard.missed, len(heard.rows), heard.seq) == (newest - 13, 3, newest)
+
+    asyncio.run(story())
+
+
+def test_the_file_is_read_once_for_all_who_listen(tmp_path: Path) -> None:
+    """Fifty readers cost hardly more reading than one; and none, no reading."""
+
+    async def story() -> None:
+        async with open_wallet(tmp_path / "wallet.db") as wallet, asyncio.timeout(PATIENCE_S):
+            reads = 0
+            read_news = wallet.store.read_news
+
+            async def counted(wanted: Filter, after: int, limit: int) -> Page:
+                nonlocal reads
+                reads += 1
+                return await read_news(wanted, after, limit)
+
+            wallet.store.read_news = counted  # type: ignore[method-assign]  # to count them
+            readers = [asyncio.create_task(hear(wallet.feed.listen(Filter(), 0), 40)) for _ in range(50)]
+            for number in range(40):
+                await bet(wallet, number)
+            heard = await asyncio.gather(*readers)
+            assert all(each == heard[0] for each in heard)
+            assert reads < 40
+            while wallet.feed._task is None or not wallet.feed._task.done():
+                await wallet.news.wait(wallet.news.told)
+            reads = 0
+            await bet(wallet, 41)
+            assert (wallet.feed.readers, reads) == (0, 0)
 
     asyncio.run(story())
 
@@ -100,7 +136,7 @@ def test_readers_are_let_go_when_the_news_are_over(tmp_path: Path) -> None:
             has_heard = asyncio.Event()
 
             async def listen() -> None:
-                async for _ in follow(wallet.store, wallet.news, Filter(), 0):
+                async for _ in wallet.feed.listen(Filter(), 0):
                     has_heard.set()
 
             await bet(wallet, 1)

@@ -39,6 +39,7 @@ MADE: list[requests.Request] = [
     requests.KeyAdd(name="site", scope=requests.Scope.READ),
     requests.KeyRevoke(name="site"),
     requests.AdminLink(name="anna"),
+    requests.AdminReset(name="anna"),
 ]
 
 
@@ -77,7 +78,7 @@ def test_every_change_is_on_record_and_no_secret_is() -> None:
 def test_what_changes_nothing_is_not_on_record() -> None:
     """Every other request there is."""
     looks = {requests.AgentShow, requests.AgentList, requests.PlayerList, requests.PlayerSearch, requests.PlayerShow}
-    looks |= {requests.SessionList, requests.KeyList, requests.LedgerRead, requests.RecordedShow}
+    looks |= {requests.SessionList, requests.KeyList, requests.AdminList, requests.LedgerRead, requests.RecordedShow}
     pulled = {requests.GamesKeep, requests.ReportKeep}
     assert set(get_args(requests.Request)) == set(CHANGES) | looks | pulled
     _, actions = record(MADE[2], of_ann(requests.PlayerShow), of_ann(requests.LedgerRead), requests.KeyList())
@@ -91,6 +92,12 @@ def test_who_moved_money_and_why_stands_in_the_ledger() -> None:
     entries = asyncio.run(store.read_entries([1], 9))
     details = [json.loads(entry.detail or "null") for entry in entries]
     assert details == [{"by": "admin boss"}, {"by": "admin boss", "reason": "won a raffle"}, None]
+
+
+def test_what_was_done_before_is_not_on_record_again() -> None:
+    """The same reference moves money once, whoever sends it twice."""
+    _, actions = record(MADE[2], MADE[4], MADE[4])
+    assert [action.action for action in actions] == ["player_add", "deposit"]
 
 
 def test_what_is_declined_is_not_on_record() -> None:

@@ -2,9 +2,6 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterable, AsyncIterator
-from time import monotonic
-from typing import TypeVar
 
 from starlette.requests import ClientDisconnect
 from starlette.responses import Response, StreamingResponse
@@ -30,8 +27,6 @@ from minwallet.web.admin_api.shapes import (
     TransactionsShown,
     Wanted,
 )
-
-T = TypeVar("T")
 
 AT_ONCE, REST_S = 100, 0.002
 """How many rows are verified before calls have their turn, which is about a ms, and for how long they have it."""
@@ -104,22 +99,14 @@ async def follow(caller: Caller, asked: Wanted) -> Response:
     comes again with `Last-Event-ID` goes on where it was; one that is too slow gets an event `missed` with the number
     of rows it was not shown.
     """
-    response = await feed.stream(caller.wallet, caller.http, asked.filter(), _event)
+
+    async def is_good() -> bool:
+        return await find_key(caller.wallet.store, caller.http) is not None
+
+    response = await feed.stream(caller.wallet, caller.http, asked.filter(), _event, may_read=is_good)
     if not isinstance(response, StreamingResponse):
         raise Problem(Cause.UNAVAILABLE, bytes(response.body).decode(), headers={"retry-after": "10"})
-    response.body_iterator = _until_revoked(caller, response.body_iterator)
     return response
-
-
-async def _until_revoked(caller: Caller, events: AsyncIterable[T]) -> AsyncIterator[T]:
-    """The events as long as the key is good, which is looked up now and then."""
-    asked_at = monotonic()
-    async for event in events:
-        if monotonic() > asked_at + ASKED_EVERY_S:
-            if await find_key(caller.wallet.store, caller.http) is None:
-                return
-            asked_at = monotonic()
-        yield event
 
 
 def _rows(page: Page) -> list[documents.OwnedTransaction]:

@@ -1,12 +1,9 @@
 """The stream that every live table of the back office reads: rows of the ledger, as they are committed."""
 
-import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator
-from contextlib import aclosing
-from time import monotonic
+from functools import lru_cache
 
 from starlette.exceptions import HTTPException
-from starlette.responses import Response, StreamingResponse
+from starlette.responses import Response
 from starlette.routing import Route
 
 from minwallet.storage.views import Filter, Listed
@@ -15,10 +12,8 @@ from minwallet.web.backoffice.filters import read_filter, read_number
 from minwallet.web.backoffice.frame import Frame, Visit
 from minwallet.web.backoffice.players import agent_names
 
-Piece = str | bytes | memoryview
-
-LOOK_AGAIN_S = 2
-"""How long somebody who has signed out elsewhere may go on reading."""
+MOST_ROWS = 25
+"""How many rows come to a page at once; nobody reads more in a moment, and older ones can be looked up."""
 
 
 def routes(frame: Frame) -> list[Route]:
@@ -38,27 +33,23 @@ async def _feed(visit: Visit) -> Response:
     query = visit.request.query_params
     show_player = query.get("of") != "player"
 
-    def show(listed: Listed) -> str:
-        return pages.fill("office/row.html", listed=listed, show_player=show_player)
+    async def is_signed_in() -> bool:
+        return await visit.frame.admins.find(visit.cookie) is not None
 
-    after = read_number(query.get("after"))
     # What htmx puts into a table are messages without a name.
-    response = await feed.stream(visit.wallet, visit.request, await asked_filter(visit), show, "", after=after)
-    if isinstance(response, StreamingResponse) and isinstance(response.body_iterator, AsyncGenerator):
-        response.body_iterator = _while_signed_in(visit, response.body_iterator)
-    return response
+    return await feed.stream(
+        visit.wallet,
+        visit.request,
+        await asked_filter(visit),
+        lambda listed: _draw(listed, show_player=show_player),
+        event="",
+        after=read_number(query.get("after")),
+        most=MOST_ROWS,
+        may_read=is_signed_in,
+    )
 
 
-async def _while_signed_in(visit: Visit, pieces: AsyncGenerator[Piece, None]) -> AsyncIterator[Piece]:
-    """The pieces, as long as whoever asked for them is signed in. After each, whatever else is to be done comes first:
-    to draw many rows takes longer than a bet may wait.
-    """
-    looked_at_s = monotonic()
-    async with aclosing(pieces):
-        async for piece in pieces:
-            if monotonic() - looked_at_s > LOOK_AGAIN_S:
-                if await visit.frame.admins.find(visit.cookie) is None:
-                    return
-                looked_at_s = monotonic()
-            yield piece
-            await asyncio.sleep(0)
+# A row is drawn once for everybody who looks.
+@lru_cache(maxsize=512)
+def _draw(listed: Listed, *, show_player: bool) -> str:
+    return pages.fill("office/row.html", listed=listed, show_player=show_player)

@@ -7,6 +7,7 @@ from typing import NamedTuple
 from urllib.parse import urlencode
 
 from pydantic import ValidationError
+from starlette.exceptions import HTTPException
 from starlette.responses import Response
 from starlette.routing import Route
 
@@ -34,6 +35,9 @@ LARGE = 1_000_00
 """What is at least so much is asked about once more, and so is every withdrawal; cents."""
 
 NOTHING_TYPED = Form({}, {})
+
+MOST_GAMES = 500
+"""How many games are offered where one is typed."""
 
 
 def routes(frame: Frame) -> list[Route]:
@@ -86,7 +90,7 @@ async def show_player(visit: Visit, player: Player, forms: Forms) -> Response:
         more_sessions=len(sessions) > SESSIONS_SHOWN,
         forms=forms._replace(money=money),
         protocols=tuple(PROTOCOLS),
-        games=catalogue.games,
+        games=catalogue.games[:MOST_GAMES],
     )
 
 
@@ -104,8 +108,10 @@ def new_reference(now_ms: int) -> str:
 
 def need_currency(form: Form, player: Player) -> Form:
     """Where there are several, nobody shall get money in the wrong one for want of a choice."""
-    is_missing = not form.typed.get("currency") and len(player.accounts) > 1
-    return form.but(currency="Choose one.") if is_missing else form
+    currency, held = form.typed.get("currency"), [account[1] for account in player.accounts]
+    if currency in held or (not currency and len(held) == 1):
+        return form
+    return form.but(currency=f"{player.player_id} has no {currency}." if currency else "Choose one.")
 
 
 async def _show(visit: Visit) -> Response:
@@ -143,27 +149,35 @@ async def _move_money(visit: Visit) -> Response:
         return await show_player(visit, player, Forms(money=form))
     if (request.do == "withdraw" or amount >= LARGE) and typed.get("sure") != "yes":
         return _ask(visit, player, request)
+    newest = await visit.wallet.store.count_entries()
     try:
         moved = await visit.perform(request)
     except Decline as decline:
         return await show_player(visit, player, Forms(money=form.declined(*decline.args)))
+    if moved["seq"] <= newest:
+        message = f"This reference was used before, for entry {moved['seq']}; nothing moved now."
+        return visit.redirect(path_of(player.agent, player.player_id), message, "note")
     done = "Deposited" if request.do == "deposit" else "Withdrew"
     message = f"{done} {_words(request, moved['currency'])}; it is entry {moved['seq']}."
     return visit.redirect(path_of(player.agent, player.player_id), message)
 
 
 def _read_transfer(player: Player, typed: Mapping[str, str], amount: int) -> Transfer:
-    """What the form asks for. Raises ValidationError."""
-    return Transfer(
-        do="withdraw" if typed.get("do") == "withdraw" else "deposit",
-        agent=player.agent,
-        player_id=player.player_id,
-        currency=typed.get("currency") or None,
-        amount=amount,
-        bonus=typed.get("part") == "bonus",
-        reference=typed.get("reference", "").strip(),
-        reason=typed.get("reason", "").strip(),
-    )
+    """What the form asks for. Raises ValidationError; 400 for what no form of ours says."""
+    do, part = typed.get("do"), typed.get("part")
+    if do not in ("deposit", "withdraw") or part not in ("cash", "bonus"):
+        raise HTTPException(400)
+    asked = {
+        "do": do,
+        "agent": player.agent,
+        "player_id": player.player_id,
+        "currency": typed.get("currency") or None,
+        "amount": amount,
+        "bonus": part == "bonus",
+        "reference": typed.get("reference", "").strip(),
+        "reason": typed.get("reason", "").strip(),
+    }
+    return Transfer.model_validate(asked)
 
 
 def _ask(visit: Visit, player: Player, request: Transfer) -> Response:
@@ -190,8 +204,9 @@ def _words(request: Transfer, currency: str) -> str:
 
 async def _set_status(visit: Visit) -> Response:
     player = await named_player(visit)
-    blocks = (await visit.form()).get("status") == PlayerStatus.BLOCKED
-    status = PlayerStatus.BLOCKED if blocks else PlayerStatus.ACTIVE
-    await visit.perform(PlayerSetStatus(agent=player.agent, player_id=player.player_id, status=status))
+    status = (await visit.form()).get("status", "")
+    asked = {"agent": player.agent, "player_id": player.player_id, "status": status}
+    await visit.perform(PlayerSetStatus.model_validate(asked))
+    blocks = status == PlayerStatus.BLOCKED
     message = f"{player.player_id} is {'blocked' if blocks else 'active again'}."
     return visit.redirect(path_of(player.agent, player.player_id), message)

@@ -12,7 +12,7 @@ from starlette.routing import Route
 
 from minwallet.demo.games import GAMES, Game, find_game
 from minwallet.ledger.entries import Entry
-from minwallet.ledger.money import parse_amount
+from minwallet.ledger.money import MAX_CENTS, parse_amount
 from minwallet.protocols import PROTOCOLS
 from minwallet.provider import calls
 from minwallet.storage.base import Recorded
@@ -172,7 +172,8 @@ class _Page:
 
     async def _recorded(self, request: Request) -> Recorded:
         """The row that is asked for, if it is one of the players'."""
-        recorded = await self._wallet.store.find_recorded(request.path_params["seq"])
+        seq = request.path_params["seq"]
+        recorded = await self._wallet.store.find_recorded(seq) if seq <= MAX_CENTS else None
         if recorded is None or recorded.owner.agent != AGENT or recorded.owner.player_id not in self._players:
             raise HTTPException(404)
         return recorded

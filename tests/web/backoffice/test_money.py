@@ -50,12 +50,34 @@ def test_bonus_is_apart_from_cash(server: Server, clerk: Clerk, name: str) -> No
     assert server.cli.account(name) == (10_000, 0)
 
 
+@pytest.mark.parametrize(
+    ("odd", "status"),
+    [
+        ({"do": "x"}, 400),
+        ({"part": "x"}, 400),
+        ({"currency": "XXX"}, 422),
+        ({"do": "withdraw", "currency": "XXX"}, 422),
+    ],
+)
+def test_what_no_form_of_ours_says_moves_nothing(
+    server: Server, clerk: Clerk, name: str, odd: dict[str, str], status: int
+) -> None:
+    """Nobody guesses what was meant."""
+    fields = {"do": "deposit", "part": "cash", "amount": "1", "currency": "USD", "reference": f"odd {odd}", **odd}
+    assert clerk.send(f"{path_of(name)}/money", **fields).status_code == status
+    assert clerk.send(f"{path_of(name)}/status", status="nonsense").status_code == 400
+    assert server.cli.account(name) == (10_000, 500)
+    assert server.cli("player", "show", name)["status"] == "active"
+
+
 def test_the_same_form_twice_moves_money_once(server: Server, clerk: Clerk, name: str) -> None:
     """A double click is no second deposit; another amount under the same reference is refused."""
     reference = field(clerk.read(path_of(name)), "reference")
     fields = {"do": "deposit", "part": "cash", "amount": "7", "currency": "USD", "reason": "", "reference": reference}
     first, second = (clerk.told(f"{path_of(name)}/money", **fields) for _ in range(2))
-    assert first == second
+    seq = server.cli.entries(name)[-1]["seq"]
+    assert first == f"Deposited 7.00 USD of cash; it is entry {seq}."
+    assert second == f"This reference was used before, for entry {seq}; nothing moved now."
     assert server.cli.account(name) == (10_700, 500)
     refused = clerk.send(f"{path_of(name)}/money", **{**fields, "amount": "8"})
     assert refused.status_code == 422
