@@ -143,7 +143,7 @@ def choose_account(player: Player, currency: str | None) -> tuple[int, str, int,
     names = ", ".join(account[1] for account in player.accounts)
     if currency is None:
         raise Decline(f"{player.player_id} has several currencies ({names})", hint="name one with --currency")
-    raise Decline(f"{player.player_id} has no {currency}, but {names}", why=Why.NOT_FOUND)
+    raise Decline(f"{player.player_id} has no {currency}, but {names}")
 
 
 def _opening(row: PlayerAdd | SeedRow, cash: int, session: NewSession | None) -> Opening:

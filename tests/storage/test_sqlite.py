@@ -14,7 +14,7 @@ import pytest
 from minwallet.ledger.commands import Bet, Deposit
 from minwallet.ledger.outcomes import Applied
 from minwallet.storage.base import ConstraintFault, OutcomeUnknown, StoreFault, UnusableFile
-from minwallet.storage.sqlite import SqliteStore, connection
+from minwallet.storage.sqlite import SqliteStore, connection, records
 from minwallet.wallet.sessions import new_session
 from tests.storage.shelf import NOW, Run, opening, operator, order, players
 
@@ -113,6 +113,22 @@ def test_a_token_is_given_once(store: SqliteStore, run: Run) -> None:
     run(store.add_session(1, new_session("token", None), NOW))
     with pytest.raises(ConstraintFault):
         run(store.add_session(2, new_session("token", None), NOW))
+
+
+def test_one_player_is_found_without_looking_at_the_others(store: SqliteStore, run: Run) -> None:
+    """However many there are: the work is the same for two and for two thousand."""
+    steps: list[int] = []
+
+    def count(db: sqlite3.Connection) -> None:
+        db.set_progress_handler(lambda: steps.append(1), 1)
+        assert len(records.read_players(db, "default", "bob")) == 1
+        db.set_progress_handler(None, 1)
+
+    run(store._viewer.run(count))
+    among_two = len(steps)
+    run(players(store, *(opening(f"p{number}", 1) for number in range(2000))))
+    run(store._viewer.run(count))
+    assert len(steps) < 3 * among_two
 
 
 def test_a_bug_in_the_middle_of_a_transaction_leaves_nothing(store: SqliteStore, run: Run) -> None:

@@ -1,6 +1,7 @@
 """The admin API: what an operator's website asks of the wallet, over real HTTP."""
 
 import json
+import re
 from collections.abc import Generator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
@@ -115,11 +116,11 @@ def test_money_is_moved_once_for_a_reference(server: Server, caller: Caller, pla
 
 
 def test_a_currency_is_named_where_there_are_several(caller: Caller, player: str) -> None:
-    """And one that the player has not is not found."""
+    """And it is one that the player has."""
     caller.post(f"{PLAYERS}/{player}/accounts", currency="EUR")
     path, body = f"{PLAYERS}/{player}/deposits", {"amount": 1, "reference": f"{player}-1"}
     assert_problem(caller.ask("POST", path, body), 409, "not_possible", "EUR, USD")
-    assert_problem(caller.ask("POST", path, body | {"currency": "GBP"}), 404, "not_found", "GBP")
+    assert_problem(caller.ask("POST", path, body | {"currency": "GBP"}), 409, "not_possible", "GBP")
     assert caller.post(path, **body, currency="EUR")["currency"] == "EUR"
 
 
@@ -294,9 +295,11 @@ def test_the_ledger_is_verified(server: Server, caller: Caller) -> None:
 
 
 def test_health_is_told(caller: Caller) -> None:
-    """Whether money can be taken, and by what."""
+    """Whether money can be taken, by what, and how much room there is."""
     health = caller.get("/health")
-    assert health | {"sqlite": ""} == {"ready": True, "reasons": [], "sqlite": "", "version": __version__}
+    assert (health["ready"], health["reasons"], health["version"]) == (True, [], __version__)
+    assert re.fullmatch(r"3(\.\d+){2}", health["sqlite"])
+    assert min(health["file_bytes"], health["free_bytes"]) > 0
 
 
 def events(caller: Caller, last_seen: int | None = None, **query: str) -> Generator[tuple[int, dict[str, object]]]:

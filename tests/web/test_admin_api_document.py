@@ -132,30 +132,29 @@ def test_the_page_shows_where_the_world_finds_the_server(tmp_path: Path) -> None
 
 
 @pytest.mark.long
-def test_nothing_that_can_be_sent_breaks_it(prepared: Server, tmp_path: Path) -> None:
+def test_nothing_that_can_be_sent_breaks_it(db: Path) -> None:
     """schemathesis sends what the document allows and what it does not, and finds every answer as the document has it.
 
     The feed is left out, as its answer never ends.
     """
-    key = make_key(prepared, "schemathesis")
-    command: list[str | Path] = [
-        Path(sys.executable).with_name("schemathesis"),
-        "run",
-        f"{prepared.url}{BASE}/openapi.json",
-    ]
-    command += ["--header", f"Authorization: Bearer {key}", "--exclude-operation-id", "follow", "--checks", "all"]
-    command += ["--max-examples", str(EXAMPLES), "--generation-deterministic", "--no-color"]
-    done = subprocess.run(
-        command,
-        check=False,
-        capture_output=True,
-        text=True,
-        cwd=tmp_path,
-        env=environment(SCHEMATHESIS_HOOKS="tests.web.habits", PYTHONPATH=str(ROOT)),
-        stdin=subprocess.DEVNULL,
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-    prepared.cli.assert_clean()
+    with serving(db) as server:
+        server.cli("player", "add", "alice", "--currency", "EUR", "--balance", "100")
+        key = make_key(server, "schemathesis")
+        command: list[str | Path] = [Path(sys.executable).with_name("schemathesis"), "run"]
+        command += [f"{server.url}{BASE}/openapi.json", "--exclude-operation-id", "follow", "--checks", "all"]
+        command += ["--max-examples", str(EXAMPLES), "--generation-deterministic", "--no-color"]
+        command += ["--header", f"Authorization: Bearer {key}"]
+        done = subprocess.run(
+            command,
+            check=False,
+            capture_output=True,
+            text=True,
+            cwd=db.parent,
+            env=environment(SCHEMATHESIS_HOOKS="tests.web.habits", PYTHONPATH=str(ROOT)),
+            stdin=subprocess.DEVNULL,
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+        server.cli.assert_clean()
 
 
 def test_the_document_speaks_of_the_wallet_only() -> None:

@@ -145,7 +145,10 @@ def test_a_key_that_reads_reads_everything(ring: Ring, name: str) -> None:
     """The same as a key that writes."""
     answers = [ring.ask(key, name) for key in (ring.read, ring.everything)]
     assert [answer.status_code for answer in answers] == [200, 200]
-    assert answers[0].json() == answers[1].json()
+    documents = [answer.json() for answer in answers]
+    if name == "show_health":  # time goes by, and files grow
+        documents = [set(document) for document in documents]
+    assert documents[0] == documents[1]
 
 
 @pytest.mark.parametrize("name", [*OF_ONE_AGENT, *FOR_ALL])

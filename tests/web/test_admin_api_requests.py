@@ -13,6 +13,7 @@ from starlette.applications import Starlette
 from starlette.routing import Route
 
 from minwallet.app import open_wallet
+from minwallet.config import load_settings
 from minwallet.wallet.decline import Declined, Why
 from minwallet.wallet.desk import perform
 from minwallet.wallet.requests import KeyAdd, Reply, Scope
@@ -21,6 +22,7 @@ from minwallet.web.admin_api.endpoint import LONGEST_BODY, Endpoint
 from minwallet.web.admin_api.operation import Api, by_handler
 from minwallet.web.admin_api.problems import BASE, Cause
 from minwallet.web.admin_api.shapes import HealthShown, Nothing
+from minwallet.web.health import examine
 from tests.support import Server, serving
 from tests.web.api import PLAYERS, Caller, assert_problem, done, make_key, mistakes
 
@@ -253,7 +255,8 @@ def test_a_bug_is_500_and_tells_nobody_more(db: Path, caplog: pytest.LogCaptureF
     async def ask() -> httpx2.Response:
         async with open_wallet(db, create=True) as wallet:
             key = new_key(await perform(wallet, KeyAdd(name="k", scope=Scope.READ), "test"))
-            endpoint = Endpoint(Api(wallet, "", asyncio.Lock()), [by_handler("GET /breaks", breaks, "Break")])
+            api = Api(wallet, lambda: examine(wallet, load_settings(db=db), "3", 0), asyncio.Lock())
+            endpoint = Endpoint(api, [by_handler("GET /breaks", breaks, "Break")])
             app = Starlette(routes=[Route("/breaks", endpoint)])
             transport = httpx2.ASGITransport(app=app)
             async with httpx2.AsyncClient(transport=transport, base_url="http://x") as client:

@@ -33,7 +33,7 @@ READ_PLAYERS = """
       FROM players AS p
       JOIN agents AS g USING (agent_id)
       LEFT JOIN accounts AS a USING (player_key)
-     WHERE g.name = :agent AND (:player_id IS NULL OR p.player_id = :player_id)
+     WHERE g.name = :agent {condition}
      ORDER BY p.player_id, a.currency
 """
 
@@ -111,7 +111,9 @@ def change_agent(db: sqlite3.Connection, agent_id: int, changes: Mapping[str, st
 
 
 def read_players(db: sqlite3.Connection, agent: str, player_id: str | None = None) -> list[Player]:
-    rows = db.execute(READ_PLAYERS, {"agent": agent, "player_id": player_id})
+    # One condition for both would read all players to find one.
+    condition = "" if player_id is None else "AND p.player_id = :player_id"
+    rows = db.execute(READ_PLAYERS.format(condition=condition), {"agent": agent, "player_id": player_id})
     return [
         Player._make((*name, PlayerStatus(status), tuple(row[4:] for row in accounts if row[4] is not None)))
         for (*name, status), accounts in groupby(rows, key=lambda row: row[:4])

@@ -6,6 +6,7 @@ document and shown on the page about it from the same models.
 
 import asyncio
 from collections.abc import Mapping, Sequence
+from functools import partial
 from itertools import chain
 
 from starlette.middleware.gzip import GZipMiddleware
@@ -18,12 +19,13 @@ from minwallet.web.admin_api.endpoint import Endpoint, nowhere, only_read
 from minwallet.web.admin_api.operation import Api, Operation
 from minwallet.web.admin_api.problems import BASE
 from minwallet.web.admin_api.table import OPERATIONS
+from minwallet.web.health import examine
 from minwallet.web.pages import PageHeaders
 
 
 def routes(wallet: Wallet, settings: Settings, sqlite_version: str) -> list[BaseRoute]:
     """Everything at and below `/admin/api/v1`."""
-    api = Api(wallet, sqlite_version, asyncio.Lock())
+    api = Api(wallet, partial(examine, wallet, settings, sqlite_version, wallet.clock_ms()), asyncio.Lock())
     reading = {f"{BASE}/openapi.json": send_document, f"{BASE}/docs": page(settings.public_url)}
     return [
         *(Route(BASE + path, Endpoint(api, operations)) for path, operations in by_path().items()),

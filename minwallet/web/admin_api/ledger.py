@@ -6,11 +6,10 @@ import json
 from starlette.requests import ClientDisconnect
 from starlette.responses import Response, StreamingResponse
 
-from minwallet import __version__
 from minwallet.storage.views import Listed, Page
 from minwallet.wallet import desk, documents, totals
 from minwallet.wallet.requests import RecordedShow
-from minwallet.web import feed, ops
+from minwallet.web import feed
 from minwallet.web.admin_api.bearer import find_key
 from minwallet.web.admin_api.operation import Caller
 from minwallet.web.admin_api.problems import Cause, Problem
@@ -89,9 +88,20 @@ async def verify(caller: Caller, asked: Nothing) -> documents.Verified:
 
 
 async def show_health(caller: Caller, asked: Nothing) -> HealthShown:
-    """Whether the wallet can take money, and why not."""
+    """Whether the wallet can take money, and how large things have become."""
     del asked
-    return HealthShown(**ops.check(caller.wallet, caller.api.sqlite_version), version=__version__)
+    health = caller.api.examine()
+    return HealthShown(
+        ready=health.is_ready,
+        reasons=list(health.reasons),
+        version=health.version,
+        sqlite=health.sqlite_version,
+        has_reset_bug=health.has_reset_bug,
+        file_bytes=health.file_bytes,
+        wal_bytes=health.wal_bytes,
+        free_bytes=health.free_bytes,
+        uptime_s=health.uptime_s,
+    )
 
 
 async def follow(caller: Caller, asked: Wanted) -> Response:

@@ -16,17 +16,18 @@ from minwallet.wallet.decline import Declined
 from minwallet.wallet.requests import Request, Scope
 from minwallet.wallet.service import Wallet
 from minwallet.web.admin_api.problems import Cause, Problem
+from minwallet.web.health import Health
 
 T = TypeVar("T")
 
 
 class Api(NamedTuple):
-    """What all operations share. `verifying` is held while the ledger is recomputed, which one caller at a time may ask
-    for.
+    """What all operations share. `examine` tells how the server is doing; `verifying` is held while the ledger is
+    recomputed, which one caller at a time may ask for.
     """
 
     wallet: Wallet
-    sqlite_version: str
+    examine: Callable[[], Health]
     verifying: asyncio.Lock
 
 

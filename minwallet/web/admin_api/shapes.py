@@ -23,7 +23,6 @@ from minwallet.wallet.requests import (
     SessionList,
     TheCurrency,
 )
-from minwallet.web import ops
 
 ORIGINS = [*PROTOCOLS, OPERATOR, OPENING]
 
@@ -160,10 +159,20 @@ class Totals(_Asked):
         return (since, following, following) if following < until else (since, until, None)
 
 
-class HealthShown(ops.Health):
-    """`sqlite` is the version of the library that reads and writes the file."""
+class HealthShown(TypedDict):
+    """`reasons` say why no money can be taken, if it cannot. `sqlite` is the version of what reads and writes the file,
+    `has_reset_bug` whether it can lose commits where another program writes too. A size is null where there is none.
+    """
 
+    ready: bool
+    reasons: list[str]
     version: str
+    sqlite: str
+    has_reset_bug: bool
+    file_bytes: int | None
+    wal_bytes: int | None
+    free_bytes: int | None
+    uptime_s: int
 
 
 class AgentsShown(TypedDict):
@@ -171,7 +180,7 @@ class AgentsShown(TypedDict):
 
 
 class PlayersShown(TypedDict):
-    """`next` is what to ask `after` for more; None at the end."""
+    """`next` is what to ask `after` for more; null at the end."""
 
     players: list[documents.PlayerShown]
     next: str | None
@@ -190,28 +199,28 @@ class Revoked(TypedDict):
 
 
 class Launched(TypedDict):
-    """`url` opens the game; `session` is what its token stands for, None with virtual credit."""
+    """`url` opens the game; `session` is what its token stands for, null with virtual credit."""
 
     url: str
     session: documents.NewSession | None
 
 
 class TransactionsShown(TypedDict):
-    """`next` is what to ask `before` for more; None at the end."""
+    """`next` is what to ask `before` for more; null at the end."""
 
     transactions: list[documents.OwnedTransaction]
     next: int | None
 
 
 class OpenBetsShown(TypedDict):
-    """`next` is what to ask `before` for more; None at the end."""
+    """`next` is what to ask `before` for more; null at the end."""
 
     bets: list[documents.OwnedTransaction]
     next: int | None
 
 
 class TotalsShown(TypedDict):
-    """`next` is what to ask `since` for more; None at the end."""
+    """`next` is what to ask `since` for more; null at the end."""
 
     next: str | None
     totals: list[documents.TotalShown]
