@@ -1,11 +1,15 @@
-"""Fixtures that start the real program."""
+"""Fixtures that start the real program; and property tests measure rules, not machines, so none has a deadline."""
 
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from tests.support import Cli, Server, serving
+
+settings.register_profile("calm", deadline=None)
+settings.load_profile("calm")
 
 
 @pytest.fixture

@@ -62,7 +62,7 @@ def test_the_printed_reconciliation(told: tuple[Here, str]) -> None:
 def test_the_printed_games_open(told: tuple[Here, str]) -> None:
     """Both launch addresses lead to a game that plays with alice's money; new ones can be made."""
     here, said = told
-    printed = re.findall(r"http://\S+(?:access_token|token)=\S+", said)
+    printed = re.findall(r"http://\S+/play\S+token=\S+", said)
     assert len(printed) == 2
     made = [
         here("launch", "alice", "--protocol", "vela", "--game", "fish")["url"],
