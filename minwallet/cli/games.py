@@ -34,18 +34,19 @@ def games(
     as_json: JsonFlag = False,
 ) -> None:
     """Fetch and show the provider's game list. Where that fails, the last good one is shown."""
-    from minwallet.provider.service import ProviderFailed, ProviderRefused
+    from minwallet.provider.service import ProviderFailed
+    from minwallet.wallet.decline import Decline
 
     code, catalogue = 0, _catalogue(context, agent)
     if not kept:
         try:
             fetch_games(database(context), catalogue.agent, seconds(timeout))
             catalogue = _catalogue(context, agent)
-        except (ProviderFailed, ProviderRefused) as error:
+        except (Decline, ProviderFailed) as error:
             if not catalogue.games:
                 raise
             typer.echo(f"minwallet: {error}; this is the last good list", err=True)
-            code = EXIT_REFUSED if isinstance(error, ProviderRefused) else EXIT_UNUSABLE
+            code = EXIT_REFUSED if isinstance(error, Decline) else EXIT_UNUSABLE
     _print(catalogue, as_json=as_json)
     if code:
         raise typer.Exit(code)

@@ -106,7 +106,7 @@ def _explain(error: Exception) -> tuple[int, Sequence[str]]:
     from minwallet.app import CannotListen
     from minwallet.config import BadSettings
     from minwallet.conformance.trial import CannotBegin, Unreachable
-    from minwallet.provider.service import ProviderFailed, ProviderRefused
+    from minwallet.provider.service import ProviderFailed
     from minwallet.storage.base import StoreFault
     from minwallet.wallet.decline import Decline
     from minwallet.wallet.requests import explain
@@ -114,7 +114,7 @@ def _explain(error: Exception) -> tuple[int, Sequence[str]]:
     match error:
         case Decline():
             return EXIT_REFUSED, error.declined.lines
-        case Refused() | ProviderRefused() | CannotBegin():
+        case Refused() | CannotBegin():
             return EXIT_REFUSED, error.args
         case ValidationError():
             return EXIT_USAGE, [explain(error)]

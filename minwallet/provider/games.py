@@ -8,9 +8,10 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from minwallet.protocols import PROTOCOLS, SERVICES, load_protocol
 from minwallet.protocols.wire import Game, Launch
-from minwallet.provider.service import ProviderRefused, require
+from minwallet.provider.service import require
 from minwallet.storage.base import Agent, Store
 from minwallet.wallet.agents import find_agent
+from minwallet.wallet.decline import Decline
 
 
 def _known(protocol: str) -> str:
@@ -51,7 +52,7 @@ async def read_catalogue(store: Store, agent_name: str) -> Catalogue:
 def launch_url(catalogue: Catalogue, protocol: str, game: str, lang: str, token: str | None) -> str:
     """The address that opens the game for whom the token stands for, or with virtual credit where there is none.
 
-    ProviderRefused where a setting or the game is missing. A protocol that has a game list launches from there: "The
+    Declines where a setting or the game is missing. A protocol that has a game list launches from there: "The
     Game URL is refer to game list response"; any other from the agent's own address of the games.
     """
     agent = catalogue.agent
@@ -68,8 +69,7 @@ def _url_of(catalogue: Catalogue, game: str) -> str:
         if each.code == game:
             return each.url
     if catalogue.fetched_at is None:
-        raise ProviderRefused("there is no game list yet; fetch it with: minwallet games")
+        raise Decline("there is no game list yet", hint="fetch it with: minwallet games")
     known = ", ".join(each.code for each in catalogue.games[:10])
-    raise ProviderRefused(
-        f"the game list has no {game}, but {known or 'nothing'}; fetch a new one with: minwallet games"
-    )
+    reason = f"the game list has no {game}, but {known or 'nothing'}"
+    raise Decline(reason, hint="fetch a new one with: minwallet games")

@@ -6,9 +6,10 @@ from datetime import UTC, datetime
 from typing import TypeVar
 
 from minwallet.ledger.tickets import Finding, Horizon, Reconciliation, Reported, Sums, Ticket
-from minwallet.provider.service import SERVICE, ProviderRefused
+from minwallet.provider.service import SERVICE
 from minwallet.storage.base import Store
 from minwallet.wallet.agents import find_agent
+from minwallet.wallet.decline import Decline
 from minwallet.wallet.documents import time_text
 from minwallet.wallet.requests import Reply
 
@@ -29,12 +30,12 @@ async def reconcile(
     most_kept: int | None = None,
 ) -> Reconciliation:
     """What the two sides come to. A bet may stay open for `open_after_s`; what moved less than `grace_s` before the
-    pull is not due yet. Tells `progress` how many tickets are done. ProviderRefused where no pull has reached the end.
+    pull is not due yet. Tells `progress` how many tickets are done. Declines where no pull has reached the end.
     """
     agent = await find_agent(store, agent_name)
     mark = await store.find_report_mark(agent.agent_id)
     if mark.pulled_at_ms is None:
-        raise ProviderRefused(f"there is no whole report yet; run: minwallet report pull --agent {agent.name}")
+        raise Decline("there is no whole report yet", hint=f"run: minwallet report pull --agent {agent.name}")
     horizon = Horizon(mark.pulled_at_ms, mark.pulled_at_ms - grace_s * 1000, now_ms - open_after_s * 1000)
     found = Reconciliation(horizon, most_kept)
     ours = _pages(lambda after: store.read_tickets(agent.agent_id, SERVICE, after, PAGE))

@@ -15,7 +15,7 @@ def pull(
 ) -> Iterator[ReportSheet]:
     """The sheets from `key` on, or with `anew` from the very beginning; the last has no rows.
 
-    Each is to be kept before the next is asked for. May raise ProviderRefused and ProviderFailed.
+    Each is to be kept before the next is asked for. Declines where the provider does; may raise ProviderFailed.
     """
     after = "" if anew else key
     seen = {after, service.first_key}

@@ -9,6 +9,7 @@ import httpx2
 from minwallet.protocols import SERVICES, load_service
 from minwallet.protocols.wire import Exchange, Game, ReportPage, ReportUnit, ServiceError
 from minwallet.storage.base import Agent
+from minwallet.wallet.decline import Decline
 
 T = TypeVar("T")
 
@@ -18,16 +19,14 @@ SERVICE = next(iter(SERVICES))
 LONGEST_ANSWER = 32 * 1024 * 1024
 
 
-class ProviderRefused(Exception):
-    """The provider says no, or cannot be asked for want of a setting."""
-
-
 class ProviderFailed(Exception):
     """No answer came, or none that makes sense."""
 
 
 class ProviderService:
-    """One agent's provider, to be asked within a `with`. Every method may raise ProviderRefused or ProviderFailed."""
+    """One agent's provider, to be asked within a `with`. Every method declines where the provider does, and may raise
+    ProviderFailed.
+    """
 
     def __init__(self, agent: Agent, timeout_s: float) -> None:
         self._agent = agent.name
@@ -70,9 +69,9 @@ class ProviderService:
         except ValueError as error:
             raise self._nonsense(status, str(error)) from error
         if isinstance(found, ServiceError):
-            settings = f"minwallet agent show {self._agent}"
             message = found.message or "no, without a reason"
-            raise ProviderRefused(f"the provider says: {message} (code {found.code}); see: {settings}")
+            hint = f"see: minwallet agent show {self._agent}"
+            raise Decline(f"the provider says: {message} (code {found.code})", hint=hint)
         if status != 200:
             raise self._nonsense(status, "")
         return found
@@ -94,10 +93,9 @@ class ProviderService:
 
 
 def require(agent: Agent, what: str, value: str | None) -> str:
-    """The setting's value; ProviderRefused where it was never set."""
+    """The setting's value; declines where it was never set."""
     if not value:
         option = f"--{what.replace(' ', '-')}"
-        raise ProviderRefused(
-            f"agent {agent.name} has no {what}; set it with: minwallet agent set {agent.name} {option} …"
-        )
+        hint = f"set it with: minwallet agent set {agent.name} {option} …"
+        raise Decline(f"agent {agent.name} has no {what}", hint=hint)
     return value

@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, WithJsonSchema
+from pydantic_core import ErrorDetails
 
 from minwallet.ledger.money import MAX_CENTS
 from minwallet.protocols.wire import Game, ReportUnit
@@ -21,15 +22,14 @@ def _name(name: str) -> str:
     return name
 
 
-AgentName = Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]{1,40}$")]
-NewName = Annotated[AgentName, AfterValidator(_name)]
+Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]{1,40}$")]
+NewName = Annotated[Name, AfterValidator(_name)]
 PlayerId = Annotated[str, Field(pattern=r"^[A-Za-z0-9_.@-]{1,40}$")]
 Currency = Annotated[str, Field(pattern=r"^[A-Z0-9]{3,10}$")]
 TheCurrency = Annotated[Currency | None, Field(description="needed where the player has several")]
 Token = Annotated[str, Field(pattern=rf"^{TOKEN.pattern}$")]
 Cents = Annotated[int, Field(ge=0, le=MAX_CENTS)]
 Reason = Annotated[str, Field(pattern=r"^[^\x00-\x1f\x7f]{0,200}$")]
-Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]{1,40}$")]
 Reference = Annotated[str, Field(pattern=r"^[!-~](?:[ -~]{0,62}[!-~])?$")]
 
 
@@ -86,7 +86,7 @@ class AgentSet(_Request):
     """What is None stays as it is; an empty text takes a setting away."""
 
     do: Literal["agent_set"] = "agent_set"
-    name: AgentName
+    name: Name
     wallet_token: Token | None = None
     host_id: Annotated[str, Field(pattern=r"^[!-~]{0,128}$")] | None = None
     service_url: Annotated[Address, AfterValidator(_without_query)] | None = None
@@ -96,7 +96,7 @@ class AgentSet(_Request):
 
 class AgentShow(_Request):
     do: Literal["agent_show"] = "agent_show"
-    name: AgentName
+    name: Name
 
 
 class AgentList(_Request):
@@ -105,7 +105,7 @@ class AgentList(_Request):
 
 class PlayerAdd(_Request):
     do: Literal["player_add"] = "player_add"
-    agent: AgentName
+    agent: Name
     player_id: PlayerId
     currency: Currency
     balance: Cents = 0
@@ -114,14 +114,14 @@ class PlayerAdd(_Request):
 
 class PlayerList(_Request):
     do: Literal["player_list"] = "player_list"
-    agent: AgentName
+    agent: Name
 
 
 class PlayerSearch(_Request):
     """Players whose id has `text` in it, in order, after the id `after`."""
 
     do: Literal["player_search"] = "player_search"
-    agent: AgentName
+    agent: Name
     text: Annotated[str, Field(max_length=40)] = ""
     after: Annotated[str, Field(max_length=40)] = ""
     limit: Annotated[int, Field(ge=1, le=1000)] = 50
@@ -129,13 +129,13 @@ class PlayerSearch(_Request):
 
 class PlayerShow(_Request):
     do: Literal["player_show"] = "player_show"
-    agent: AgentName
+    agent: Name
     player_id: PlayerId
 
 
 class PlayerSetStatus(_Request):
     do: Literal["player_set_status"] = "player_set_status"
-    agent: AgentName
+    agent: Name
     player_id: PlayerId
     status: PlayerStatus
 
@@ -144,7 +144,7 @@ class Transfer(_Request):
     """A deposit or a withdrawal, of cash or of bonus. The same reference again changes nothing."""
 
     do: Literal["deposit", "withdraw"]
-    agent: AgentName
+    agent: Name
     player_id: PlayerId
     currency: TheCurrency = None
     amount: Annotated[int, Field(gt=0, le=MAX_CENTS)]
@@ -155,7 +155,7 @@ class Transfer(_Request):
 
 class SessionOpen(_Request):
     do: Literal["session_open"] = "session_open"
-    agent: AgentName
+    agent: Name
     player_id: PlayerId
     currency: TheCurrency = None
     ttl_s: Seconds = DAY_S
@@ -165,7 +165,7 @@ class SessionList(_Request):
     """The player's newest sessions, or all of them."""
 
     do: Literal["session_list"] = "session_list"
-    agent: AgentName
+    agent: Name
     player_id: PlayerId
     limit: Annotated[int, Field(ge=1, le=1000)] | None = None
 
@@ -179,7 +179,7 @@ class SessionEnd(_Request):
     """Revoke the session of this number, as a list of the player's sessions has it."""
 
     do: Literal["session_end"] = "session_end"
-    agent: AgentName
+    agent: Name
     player_id: PlayerId
     session: Annotated[int, Field(ge=1, le=MAX_CENTS)]
 
@@ -193,7 +193,7 @@ class SeedRow(_Request):
     balance: Cents
     bonus: Cents = 0
     token: Token | None = None
-    agent: AgentName = "default"
+    agent: Name = "default"
 
 
 class Seed(_Request):
@@ -203,7 +203,7 @@ class Seed(_Request):
 
 class LedgerRead(_Request):
     do: Literal["ledger_read"] = "ledger_read"
-    agent: AgentName
+    agent: Name
     player_id: PlayerId
     currency: Currency | None = None
     limit: Annotated[int, Field(ge=1, le=1_000_000)] = 50
@@ -218,7 +218,7 @@ class GamesKeep(_Request):
     """The provider's game list, as it was fetched just now."""
 
     do: Literal["games_keep"] = "games_keep"
-    agent: AgentName
+    agent: Name
     games: tuple[Game, ...]
 
 
@@ -226,7 +226,7 @@ class ReportKeep(_Request):
     """A page of the provider's report."""
 
     do: Literal["report_keep"] = "report_keep"
-    agent: AgentName
+    agent: Name
     sheet: ReportSheet
 
 
@@ -236,7 +236,7 @@ class KeyAdd(_Request):
     do: Literal["key_add"] = "key_add"
     name: NewName
     scope: Scope
-    agent: AgentName | None = None
+    agent: Name | None = None
 
 
 class KeyList(_Request):
@@ -299,7 +299,7 @@ class Envelope(BaseModel):
 
 SHAPES = {
     "agent": "1 to 40 of A-Z a-z 0-9 _ . -",
-    "name": "1 to 40 of A-Z a-z 0-9 _ . -",
+    "name": "1 to 40 of A-Z a-z 0-9 _ . -, but not dots alone",
     "player_id": "1 to 40 of A-Z a-z 0-9 _ . @ -",
     "currency": "3 to 10 of A-Z 0-9, such as USD",
     "token": "1 to 40 of A-Z a-z 0-9 _",
@@ -307,6 +307,8 @@ SHAPES = {
     "host_id": "1 to 128 printable symbols without spaces",
     "service_url": "an address such as https://api.example.com, without a query",
     "game_url": "an address such as https://games.example.com/play",
+    "report_unit": "cents or units",
+    "status": "active or blocked",
     "game": "1 to 64 printable symbols without spaces",
     "lang": "a language, such as en or pt-BR",
     "seq": "the number of an entry, as the ledger shows it",
@@ -320,10 +322,16 @@ SHAPES = {
 }
 
 
+def words_of(error: ErrorDetails) -> str:
+    """What pydantic has against one field, for a person."""
+    words = error["msg"].removeprefix("Value error, ")
+    return words[:1].lower() + words[1:]
+
+
 def explain(error: ValidationError) -> str:
     """A pydantic complaint in one line that a person can act on."""
     first = error.errors(include_url=False)[0]
     name = str(first["loc"][-1]) if first["loc"] else "request"
     shape = SHAPES.get(name)
     found = f"{first['input']!r} will not do for {name.removesuffix('_s')}"
-    return f"{found}: it is {shape}" if shape else f"{found}: {first['msg'].removeprefix('Value error, ').lower()}"
+    return f"{found}: {f'it is {shape}' if shape else words_of(first)}"

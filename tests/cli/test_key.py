@@ -65,6 +65,7 @@ def test_a_key_is_revoked_by_its_name(wallet: Here, name: str) -> None:
 def test_a_key_that_will_not_do_is_refused(wallet: Here) -> None:
     """With what will."""
     assert_complaint(wallet.run("key", "add", "two words", "--scope", "read"), 2, "two words", "1 to 40")
+    assert_complaint(wallet.run("key", "add", "..", "--scope", "read"), 2, "'..'", "not dots alone")
     assert_usage(wallet.run("key", "add", "x"), "--scope")
     assert_usage(wallet.run("key", "add", "x", "--scope", "all"), "'read', 'write'")
 

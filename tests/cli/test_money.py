@@ -129,7 +129,7 @@ def test_an_amount_too_large_is_refused(wallet: Here) -> None:
     """No amount and no balance passes 2^63-1 cents."""
     player = wallet.player(balance="0.01")
     for amount in ("92233720368547758.08", "99999999999999999999", "9" * 5000):
-        assert_complaint(wallet.run("deposit", player, amount), 2, amount)
+        assert_complaint(wallet.run("deposit", player, amount), 2, amount[:50])
     assert_complaint(wallet.run("deposit", player, MOST), 1, MOST)
     assert wallet.account(player) == (1, 0)
 

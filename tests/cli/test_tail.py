@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from tests.cli.console import assert_complaint
 from tests.support import PATIENCE_S, Cli, Here, environment, minwallet, serving
 
 
@@ -100,6 +101,13 @@ def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
     assert result.code == 3
     assert "none.db" in result.err
     assert len(result.err.splitlines()) == 1
+
+
+def test_nonsense_is_refused(cli: Cli) -> None:
+    """With what there is, rather than waited for in vain."""
+    cli.player()
+    for option, word in (("--kind", "betwin"), ("--state", "orphan")):
+        assert_complaint(cli.run("tail", option, "nonsense"), 2, "nonsense", word)
 
 
 def test_a_tail_keeps_nobody_from_the_file(cli: Cli) -> None:

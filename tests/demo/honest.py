@@ -1,8 +1,13 @@
 """An honest wallet without a socket: the provider's calls go over both protocols' bytes to the real ledger."""
 
-from collections.abc import Container, Sequence
+from collections.abc import Container, Iterator, Sequence
+from contextlib import contextmanager
+
+import pytest
+from starlette.testclient import TestClient
 
 from minwallet.demo.caller import NoAnswer, Sent
+from minwallet.demo.server import Options, create_provider
 from minwallet.ledger.commands import Balance
 from minwallet.protocols import load_protocol
 from minwallet.protocols.wire import REDACTED, Answer, Call, Holder, Malformed
@@ -71,3 +76,13 @@ class HonestCaller:
 
 def operations(calls: Sequence[Call]) -> list[str]:
     return [call.operation for call in calls]
+
+
+@contextmanager
+def providing(caller: HonestCaller, *, timeout_s: float = 0.3, report_page: int = 100) -> Iterator[TestClient]:
+    """The provider's whole application, whose calls go to an honest wallet."""
+    options = Options("http://wallet.invalid", seed=1, report_page=report_page, timeout_s=timeout_s, first_id=100)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("minwallet.demo.server.Caller", lambda *_: caller)
+        with TestClient(create_provider(options, print), base_url="http://127.0.0.1") as client:
+            yield client

@@ -8,9 +8,8 @@ import pytest
 from starlette.testclient import TestClient
 
 from minwallet.demo.games import GAMES
-from minwallet.demo.server import Options, create_provider
 from minwallet.protocols import PROTOCOLS, load_protocol
-from tests.demo.honest import BONUS, CASH, HonestCaller
+from tests.demo.honest import BONUS, CASH, HonestCaller, providing
 
 TABLES = [(protocol, game.code) for protocol in PROTOCOLS for game in GAMES]
 
@@ -25,11 +24,9 @@ def caller() -> HonestCaller:
 
 
 @pytest.fixture
-def provider(caller: HonestCaller, monkeypatch: pytest.MonkeyPatch) -> Iterator[TestClient]:
-    """The whole application, whose calls go to an honest wallet, and which waits for none of them for long."""
-    monkeypatch.setattr("minwallet.demo.server.Caller", lambda *_: caller)
-    options = Options("http://wallet.invalid", seed=1, timeout_s=0.3, first_id=100)
-    with TestClient(create_provider(options, print), base_url="http://127.0.0.1") as client:
+def provider(caller: HonestCaller) -> Iterator[TestClient]:
+    """It waits for no call for long."""
+    with providing(caller) as client:
         yield client
 
 

@@ -13,7 +13,7 @@ from minwallet.demo.server import Options, create_provider
 from minwallet.ledger.tickets import ReportRow
 from minwallet.protocols import PROTOCOLS, load_protocol, load_service
 from minwallet.protocols.wire import Launch, ReportPage, ReportUnit, ServiceError
-from tests.demo.honest import EVERYTHING, HonestCaller
+from tests.demo.honest import EVERYTHING, HonestCaller, providing
 from tests.support import ROOT
 
 URL = "http://127.0.0.1"
@@ -27,11 +27,9 @@ def caller() -> HonestCaller:
 
 
 @pytest.fixture
-def provider(caller: HonestCaller, monkeypatch: pytest.MonkeyPatch) -> Iterator[TestClient]:
-    """The whole application, whose calls go to an honest wallet."""
-    monkeypatch.setattr("minwallet.demo.server.Caller", lambda *_: caller)
-    options = Options("http://wallet.invalid", seed=1, report_page=4, timeout_s=10, first_id=100)
-    with TestClient(create_provider(options, print), base_url=URL) as client:
+def provider(caller: HonestCaller) -> Iterator[TestClient]:
+    """It has four rows of the report on a page."""
+    with providing(caller, timeout_s=10, report_page=4) as client:
         yield client
 
 

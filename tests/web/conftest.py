@@ -5,7 +5,9 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Browser, Page
 
+from tests.support import Server
 from tests.web.browser import Visitor, running_chromium
+from tests.web.caller import Caller, hang_up
 
 
 @pytest.fixture(scope="module")
@@ -27,3 +29,10 @@ def visitor(chromium: Browser) -> Iterator[Visitor]:
 def page(visitor: Visitor) -> Page:
     """One page on a desk, by day."""
     return visitor.open()
+
+
+@pytest.fixture
+def caller(server: Server) -> Iterator[Caller]:
+    """Somebody at a door whom the server does not know; they and all others have hung up in the end."""
+    yield Caller(server)
+    hang_up()

@@ -335,7 +335,15 @@ def test_it_is_for_this_machine_only(demo: Demo) -> None:
 
 @pytest.mark.parametrize(
     "path",
-    ["?player=nobody", "?game=roulette", "?protocol=other", "/money?player=lisa", "/feed", "/entries/9999999"],
+    [
+        "?player=nobody",
+        "?game=roulette",
+        "?protocol=other",
+        "/money?player=lisa",
+        "/feed",
+        "/entries/9999999",
+        f"/entries/{2**63}",
+    ],
 )
 def test_what_there_is_not_is_not_found(demo: Demo, path: str) -> None:
     """Nor is what belongs to players who are not the page's."""

@@ -1,7 +1,6 @@
 """What the doors of the back office keep out: guessing, other sites, and whoever is not signed in."""
 
 import re
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -12,22 +11,9 @@ from minwallet.wallet.service import Wallet
 from minwallet.web import backoffice
 from minwallet.web.auth import FORGET_S, FREE_TRIES, LONGEST_WAIT_S, REMEMBERED, Throttle, local_path
 from tests.support import Server, serving
-from tests.web.caller import PASSWORD, Caller, csrf_on, entered, hang_up, link
+from tests.web.caller import PASSWORD, Caller, csrf_on, entered, link
 
 DOORS = {"/admin/enter", "/admin/sign-in"}
-
-
-@pytest.fixture(autouse=True)
-def hanging_up() -> Iterator[None]:
-    """Nobody stays on the line."""
-    yield
-    hang_up()
-
-
-@pytest.fixture
-def caller(server: Server) -> Caller:
-    """Somebody whom the server does not know."""
-    return Caller(server)
 
 
 def test_who_guesses_learns_nothing(server: Server) -> None:
@@ -61,6 +47,20 @@ def test_guessing_is_slowed_down_for_a_name(server: Server) -> None:
         assert Caller(server).sign_in("uma", "wrong").status_code == 403
     assert Caller(server).sign_in("uma", PASSWORD).status_code == 429
     assert Caller(server).sign_in("vera", "wrong").status_code == 403
+
+
+def test_guesses_from_elsewhere_keep_nobody_out(server: Server) -> None:
+    """Who signed in from an address before need not wait there because others guess; and may not guess there either."""
+    entered(server, "xena").set_password(PASSWORD)
+    home = "198.51.100.7"
+    assert Caller(server, home).sign_in("xena", PASSWORD).status_code == 303
+    for _ in range(FREE_TRIES):
+        assert Caller(server).sign_in("xena", "wrong").status_code == 403
+    assert Caller(server).sign_in("xena", PASSWORD).status_code == 429
+    assert Caller(server, home).sign_in("xena", PASSWORD).status_code == 303
+    for _ in range(FREE_TRIES):
+        assert Caller(server, home).sign_in("xena", "wrong").status_code == 403
+    assert Caller(server, home).sign_in("xena", PASSWORD).status_code == 429
 
 
 def test_links_are_not_guessed_either(server: Server, caller: Caller) -> None:

@@ -2,28 +2,12 @@
 
 import json
 import re
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor, wait
 from pathlib import Path
 
-import pytest
-
 from minwallet.web.auth import FREE_TRIES
 from tests.support import PATIENCE_S, Server, minwallet, serving
-from tests.web.caller import PASSWORD, Caller, entered, hang_up, link, token_of
-
-
-@pytest.fixture(autouse=True)
-def hanging_up() -> Iterator[None]:
-    """Nobody stays on the line."""
-    yield
-    hang_up()
-
-
-@pytest.fixture
-def caller(server: Server) -> Caller:
-    """Somebody whom the server does not know."""
-    return Caller(server)
+from tests.web.caller import PASSWORD, Caller, entered, link, token_of
 
 
 def test_a_link_signs_in_once(server: Server, caller: Caller) -> None:

@@ -7,14 +7,13 @@ from typing import Any
 import pytest
 from starlette.testclient import TestClient
 
-from minwallet.demo.server import Options, create_provider
 from minwallet.ledger.entries import Entry
 from minwallet.protocols import PROTOCOLS
 from minwallet.storage.views import Filter
 from minwallet.web.demo import board
 from minwallet.web.demo.stories import TRICKS, Story, struck, tell
 from minwallet.web.demo.table import NoGame, RoundTold, Wanted, play
-from tests.demo.honest import BONUS, CASH, HonestCaller
+from tests.demo.honest import BONUS, CASH, HonestCaller, providing
 from tests.support import Server
 
 BUG = "Please report this as a bug"
@@ -26,11 +25,9 @@ def caller() -> HonestCaller:
 
 
 @pytest.fixture
-def provider(caller: HonestCaller, monkeypatch: pytest.MonkeyPatch) -> Iterator[TestClient]:
-    """A provider whose calls go to an honest wallet, and which waits for none of them for long."""
-    monkeypatch.setattr("minwallet.demo.server.Caller", lambda *_: caller)
-    options = Options("http://wallet.invalid", seed=1, timeout_s=0.3, first_id=100)
-    with TestClient(create_provider(options, print), base_url="http://127.0.0.1") as client:
+def provider(caller: HonestCaller) -> Iterator[TestClient]:
+    """It waits for no call for long."""
+    with providing(caller) as client:
         yield client
 
 

@@ -8,7 +8,6 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 from starlette.types import Receive, Scope, Send
 
-from minwallet.provider.service import ProviderRefused
 from minwallet.storage.base import StoreFault
 from minwallet.storage.office import ApiKey
 from minwallet.wallet import requests
@@ -47,8 +46,6 @@ class Endpoint:
             response = problem.response()
         except Decline as decline:
             response = Problem.of(decline.declined).response()
-        except ProviderRefused as refused:
-            response = Problem(Cause.NOT_POSSIBLE, str(refused)).response()
         except StoreFault as fault:
             logger.error("%s %s: %s", scope["method"], scope["path"], fault)
             response = Problem(Cause.UNAVAILABLE).response()

@@ -16,8 +16,8 @@ from minwallet.storage.views import Filter
 from minwallet.wallet import documents
 from minwallet.wallet.requests import (
     DAY_S,
-    AgentName,
     Currency,
+    Name,
     PlayerId,
     Seconds,
     SessionList,
@@ -78,7 +78,7 @@ class Nothing(_Asked):
 class Launch(Launching):
     """A game for a player, in a session that is opened for it and lives for so many seconds."""
 
-    agent: AgentName
+    agent: Name
     player_id: PlayerId
     currency: TheCurrency = None
     ttl_s: Seconds = DAY_S
@@ -87,7 +87,7 @@ class Launch(Launching):
 class DemoLaunch(Launching):
     """A game for anybody, with virtual credit."""
 
-    agent: AgentName
+    agent: Name
 
 
 class Sessions(SessionList):
@@ -97,7 +97,7 @@ class Sessions(SessionList):
 class Wanted(_Asked):
     """Which transactions are wanted: those that agree with everything that is given."""
 
-    agent: AgentName | None = None
+    agent: Name | None = None
     player_id: PlayerId | None = None
     currency: Currency | None = None
     protocol: Origin | None = None
@@ -134,7 +134,7 @@ class OpenRounds(_Asked):
     empty, and still have a `next`.
     """
 
-    agent: AgentName | None = None
+    agent: Name | None = None
     before: Before = None
     limit: Limit = 50
 
@@ -144,7 +144,7 @@ class Totals(_Asked):
     of UTC, and it is the last 30 where nothing is said. Answers with the first 92 days, and with where to go on.
     """
 
-    agent: AgentName | None = None
+    agent: Name | None = None
     since: Annotated[Day | None, Field(description="the first day, such as 2026-11-01")] = None
     until: Annotated[Day | None, Field(description="the day after the last")] = None
 

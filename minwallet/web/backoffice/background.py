@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from typing import TypeVar
 
-from minwallet.provider.service import ProviderFailed, ProviderRefused
+from minwallet.provider.service import ProviderFailed
 from minwallet.storage.base import StoreFault
 from minwallet.wallet.decline import Decline
 from minwallet.wallet.service import Wallet
@@ -63,7 +63,7 @@ class Background:
     async def _run(self, job: Job, work: Callable[[Say], Awaitable[str]]) -> None:
         try:
             job.said = await work(lambda text: setattr(job, "said", text))
-        except (Decline, ProviderFailed, ProviderRefused, StoreFault) as error:
+        except (Decline, ProviderFailed, StoreFault) as error:
             job.failed = "; ".join(map(str, error.args))
         except Exception:
             # A stopping server closes the store under whatever still goes on.

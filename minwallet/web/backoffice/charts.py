@@ -1,10 +1,13 @@
 """Drawings of what the ledger says."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from minwallet.ledger.entries import Entry
+from minwallet.storage.views import Minute
 from minwallet.web.pages import Chart, Series, show_money
+
+DAY_MS = 24 * 3600 * 1000
 
 
 class Drawing(NamedTuple):
@@ -29,3 +32,22 @@ def balance_chart(entries: Sequence[Entry], currency: str) -> Drawing | None:
         f" {len(entries)} entries; now {show_money(held[-1])}"
     )
     return Drawing(Chart(x=times, series=[series], money=True, days=False), f"Balance in {currency}", text)
+
+
+def bets_chart(minutes: Sequence[Minute]) -> Drawing:
+    """How many bets came in each minute."""
+    values = [minute.bets for minute in minutes]
+    series = Series(label="Bets", values=values, shape="bars", colour="accent")
+    chart = Chart(x=[minute.at_ms // 1000 for minute in minutes], series=[series], money=False, days=False)
+    text = f"{sum(values)} bets in the last hour, at most {max(values)} in a minute"
+    return Drawing(chart, "Bets per minute", text)
+
+
+def revenue_chart(days: Mapping[int, int], currency: str) -> Drawing:
+    """The revenue in cents of each day, which is a number since 1970; the last is today."""
+    values = list(days.values())
+    series = Series(label="Revenue", values=values, shape="bars", colour="accent")
+    chart = Chart(x=[day * DAY_MS // 1000 for day in days], series=[series], money=True, days=True)
+    title = f"Gross gaming revenue by day{f', {currency}' if currency else ''}"
+    text = f"{show_money(sum(values))} in {len(values)} days, {show_money(values[-1])} of it today"
+    return Drawing(chart, title, text)

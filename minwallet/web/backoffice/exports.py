@@ -21,8 +21,8 @@ COLUMNS = (
 
 AMOUNTS = frozenset({"amount", "bonus_amount", "cash_after", "bonus_after", "stake", "payout"})
 
-RUNS = ("=", "+", "-", "@", "\t", "\r", "\n")
-"""With what a spreadsheet begins to reckon."""
+RUNS = ("=", "+", "-", "@", "\uff1d", "\uff0b", "\uff0d", "\uff20", "\t", "\r", "\n")
+"""With what a spreadsheet begins to reckon; some do at the wide signs of East Asia too."""
 
 
 def send_file(pieces: AsyncIterator[str], name: str, media_type: str) -> StreamingResponse:

@@ -75,10 +75,10 @@ def read_filter(query: Mapping[str, str], agents: Sequence[str] = ()) -> Asked:
 
 
 def read_number(text: str | None, most: int = 2**63 - 1) -> int | None:
-    """A whole number of the query, such as where a page begins; None for anything else."""
-    if text is None or not (text.isascii() and text.isdigit()) or len(text) > 20:
+    """A whole number of an address, such as where a page begins; None for anything else."""
+    if text is None or not (text.isascii() and text.isdigit()) or len(text) > 20 or int(text) > most:
         return None
-    return min(int(text), most)
+    return int(text)
 
 
 def _read_time(text: str) -> datetime | None:

@@ -6,7 +6,7 @@ from typing import NamedTuple
 from pydantic import ValidationError
 
 from minwallet.ledger.money import parse_amount
-from minwallet.wallet.requests import SHAPES
+from minwallet.wallet.requests import SHAPES, words_of
 
 
 class Form(NamedTuple):
@@ -32,7 +32,8 @@ class Form(NamedTuple):
         found: dict[str, str] = {}
         for each in error.errors(include_url=False):
             name = str(each["loc"][-1]) if each["loc"] else ""
-            found.setdefault(name, f"It is {SHAPES[name]}." if name in SHAPES else each["msg"])
+            words = f"it is {SHAPES[name]}" if name in SHAPES else words_of(each)
+            found.setdefault(name, f"{words[:1].upper()}{words[1:]}.")
         return Form(self.typed, {**self.wrong, **found})
 
 

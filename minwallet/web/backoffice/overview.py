@@ -11,12 +11,12 @@ from starlette.routing import Route
 from minwallet.storage.base import Store
 from minwallet.storage.views import Filter, Heading, Holding, Listed, Minute, Page, Total
 from minwallet.wallet import totals
+from minwallet.web.backoffice.charts import DAY_MS, bets_chart, revenue_chart
 from minwallet.web.backoffice.frame import Frame, Visit
-from minwallet.web.pages import Chart, Series, show_money
 
 PATH = "/admin"
 
-MINUTE_MS, DAY_MS = 60_000, 24 * 3600 * 1000
+MINUTE_MS = 60_000
 
 MINUTES, CHART_DAYS, DAYS = 60, 14, 30
 
@@ -82,8 +82,8 @@ class _Overview:
             "currencies": currencies,
             "is_right": all(held.is_right for held in figures.holdings),
             "bets": bets,
-            "bets_chart": _draw_bets(figures.minutes),
-            "revenue_chart": _draw_revenue(mine, figures.today),
+            "bets_chart": bets_chart(figures.minutes),
+            "revenue_chart": revenue_chart(_by_day(mine, figures.today), currency),
             "games_shown": GAMES,
             "games": _by_game(mine, figures.today),
             "open_shown": list[Listed](figures.open.rows[:OPEN_SHOWN]),
@@ -138,27 +138,10 @@ def _by_game(found: Iterable[tuple[Heading, Total]], today: int) -> list[GameRow
     return sorted(rows.values(), key=lambda row: (-row.bets, row.game))
 
 
-class Drawing(NamedTuple):
-    """A chart, and what is to be seen in a sentence."""
-
-    chart: Chart
-    text: str
-
-
-def _draw_bets(minutes: Sequence[Minute]) -> Drawing:
-    values = [minute.bets for minute in minutes]
-    series = Series(label="Bets", values=values, shape="bars", colour="accent")
-    chart = Chart(x=[minute.at_ms // 1000 for minute in minutes], series=[series], money=False, days=False)
-    return Drawing(chart, f"{sum(values)} bets in the last hour, at most {max(values)} in a minute")
-
-
-def _draw_revenue(found: Iterable[tuple[Heading, Total]], today: int) -> Drawing:
+def _by_day(found: Iterable[tuple[Heading, Total]], today: int) -> dict[int, int]:
+    """The revenue of each of the last days, in cents of one currency."""
     days = dict.fromkeys(range(today - CHART_DAYS + 1, today + 1), 0)
     for heading, total in found:
         if heading.day in days:
             days[heading.day] += total.ggr
-    values = list(days.values())
-    series = Series(label="Revenue", values=values, shape="bars", colour="accent")
-    chart = Chart(x=[day * DAY_MS // 1000 for day in days], series=[series], money=True, days=True)
-    text = f"{show_money(sum(values))} in {CHART_DAYS} days, {show_money(values[-1])} of it today"
-    return Drawing(chart, text)
+    return days

@@ -35,23 +35,24 @@ async def agent_names(visit: Visit) -> Sequence[str]:
     return [agent.name for agent in await visit.wallet.store.list_agents()]
 
 
-async def chosen_agent(visit: Visit, name: str) -> str:
-    """The agent of this name, or the first where there is none."""
-    names = await agent_names(visit)
-    return name if name in names else names[0]
+def choose_agent(visit: Visit, agents: Sequence[str]) -> str:
+    """The one of these that the address names, or the first where it names none."""
+    name = visit.request.query_params.get("agent", "")
+    return name if name in agents else agents[0]
 
 
 async def _list(visit: Visit) -> Response:
     query = visit.request.query_params
     text, after = (query.get(name, "").strip()[:LONGEST_ID] for name in ("q", "after"))
-    agent = await chosen_agent(visit, query.get("agent", ""))
+    agents = await agent_names(visit)
+    agent = choose_agent(visit, agents)
     found = await visit.wallet.store.search_players(agent, text, after, PAGE + 1)
     shown = found[:PAGE]
     asked = {"agent": agent, "q": text}
     following = urlencode({**asked, "after": shown[-1].player_id}) if len(found) > PAGE else ""
     return visit.render(
         "office/players.html",
-        agents=await agent_names(visit),
+        agents=agents,
         agent=agent,
         text=text,
         after=after,
@@ -63,8 +64,8 @@ async def _list(visit: Visit) -> Response:
 
 
 async def _show_form(visit: Visit) -> Response:
-    query = visit.request.query_params
-    typed = {"agent": await chosen_agent(visit, query.get("agent", "")), "player_id": query.get("player", "")}
+    agent = choose_agent(visit, await agent_names(visit))
+    typed = {"agent": agent, "player_id": visit.request.query_params.get("player", "")}
     return await _render_form(visit, Form(typed, {}))
 
 

@@ -19,7 +19,7 @@ from minwallet.web.backoffice.background import Background, Say, in_thread
 from minwallet.web.backoffice.filters import read_number
 from minwallet.web.backoffice.findings import MEANINGS, Compared
 from minwallet.web.backoffice.frame import Frame, Visit
-from minwallet.web.backoffice.players import agent_names, chosen_agent
+from minwallet.web.backoffice.players import agent_names, choose_agent
 
 PATH = "/admin/reconciliation"
 
@@ -55,13 +55,13 @@ class _Pages:
         self._compared: dict[str, Compared] = {}
 
     async def show(self, visit: Visit) -> Response:
-        query, store = visit.request.query_params, visit.wallet.store
-        agent = await find_agent(store, await chosen_agent(visit, query.get("agent", "")))
+        store, agents = visit.wallet.store, await agent_names(visit)
+        agent = await find_agent(store, choose_agent(visit, agents))
         compared = self._compared.get(agent.name)
-        page = max(read_number(query.get("page"), MOST_KEPT) or 1, 1)
+        page = max(read_number(visit.request.query_params.get("page"), MOST_KEPT) or 1, 1)
         return visit.render(
             "office/reconciliation.html",
-            agents=await agent_names(visit),
+            agents=agents,
             agent=agent,
             mark=await store.find_report_mark(agent.agent_id),
             catalogue=await read_catalogue(store, agent.name),

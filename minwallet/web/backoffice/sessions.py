@@ -1,15 +1,12 @@
 """A player's sessions, and the links that open games for them. A token is shown once, on the page that made it."""
 
-import re
 from collections.abc import Mapping
 
 from pydantic import ValidationError
 from starlette.responses import Response
 from starlette.routing import Route
 
-from minwallet.protocols import PROTOCOLS
-from minwallet.provider.games import launch_url, read_catalogue
-from minwallet.provider.service import ProviderRefused
+from minwallet.provider.games import Launching, launch_url, read_catalogue
 from minwallet.storage.base import Player
 from minwallet.wallet.decline import Decline
 from minwallet.wallet.requests import Reply, SessionEnd, SessionOpen
@@ -51,19 +48,20 @@ async def _end(visit: Visit) -> Response:
 
 async def _launch(visit: Visit) -> Response:
     player, typed = await named_player(visit), await visit.form()
-    form = need_currency(Form(typed, _wrong_with_launch(typed)), player)
-    if form.wrong:
-        return await show_player(visit, player, Forms(launch=form))
-    protocol, game, lang = (typed[name].strip() for name in ("protocol", "game", "lang"))
+    form = need_currency(Form(typed, {}), player)
     catalogue = await read_catalogue(visit.wallet.store, player.agent)
+    protocol, game, lang = (typed.get(name, "").strip() for name in ("protocol", "game", "lang"))
     try:
+        Launching(protocol=protocol, game=game, lang=lang)
+        if form.wrong:
+            return await show_player(visit, player, Forms(launch=form))
         # Whatever is wrong with the game or a setting is said before there is a session.
         launch_url(catalogue, protocol, game, lang, "token")
         session = await visit.perform(_request(player, typed))
     except ValidationError as error:
         return await show_player(visit, player, Forms(launch=form.misunderstood(error)))
-    except (Decline, ProviderRefused) as refusal:
-        return await show_player(visit, player, Forms(launch=form.declined(*map(str, refusal.args))))
+    except Decline as decline:
+        return await show_player(visit, player, Forms(launch=form.declined(*decline.args)))
     url = launch_url(catalogue, protocol, game, lang, session["token"])
     return _show_once(visit, player, session, url)
 
@@ -72,17 +70,6 @@ def _request(player: Player, typed: Mapping[str, str]) -> SessionOpen:
     """The session that a form asks for. Raises ValidationError."""
     currency, ttl_s = typed.get("currency") or None, read_number(typed.get("ttl_s")) or 0
     return SessionOpen(agent=player.agent, player_id=player.player_id, currency=currency, ttl_s=ttl_s)
-
-
-def _wrong_with_launch(typed: Mapping[str, str]) -> dict[str, str]:
-    wrong = {}
-    if typed.get("protocol") not in PROTOCOLS:
-        wrong["protocol"] = f"It is {' or '.join(PROTOCOLS)}."
-    if not re.fullmatch(r"[!-~]{1,64}", typed.get("game", "").strip()):
-        wrong["game"] = "It is 1 to 64 printable symbols without spaces."
-    if not re.fullmatch(r"[A-Za-z]{2,3}(-[A-Za-z0-9]{1,8})*", typed.get("lang", "").strip(), re.ASCII):
-        wrong["lang"] = "It is a language such as en."
-    return wrong
 
 
 def _show_once(visit: Visit, player: Player, session: Reply, url: str = "") -> Response:

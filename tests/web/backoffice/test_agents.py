@@ -30,7 +30,7 @@ def test_what_will_not_do_is_said_beside_it(clerk: Clerk) -> None:
     """Nothing that was typed is lost."""
     answer = clerk.send("/admin/add-agent", name="no spaces", wallet_token="kept", host_id="")
     assert answer.status_code == 422
-    assert "It is 1 to 40 of A-Z a-z 0-9 _ . -." in answer.text
+    assert "It is 1 to 40 of A-Z a-z 0-9 _ . -, but not dots alone." in answer.text
     assert field(answer.text, "wallet_token") == "kept"
     again = clerk.send("/admin/add-agent", name="default", wallet_token="other", host_id="")
     assert again.status_code == 422
@@ -50,6 +50,8 @@ def test_settings_are_changed_one_by_one(server: Server, clerk: Clerk) -> None:
     wrong = clerk.send(path, **same, host_id="", service_url="ftp://x", game_url="")
     assert wrong.status_code == 422
     assert "It is an address such as https://api.example.com" in wrong.text
+    strange = clerk.send(path, wallet_token="south", report_unit="gold", host_id="", **urls)
+    assert "It is cents or units." in strange.text
     taken = clerk.send(path, wallet_token="default", report_unit="cents", host_id="", **urls)
     assert "another agent has this wallet token" in flash(taken.text)
     record = clerk.read("/admin/access/record")

@@ -5,6 +5,10 @@ import re
 import pytest
 from playwright.sync_api import Page, expect
 
+from minwallet.cli.link import change_file
+from minwallet.protocols.wire import Game
+from minwallet.wallet.requests import GamesKeep
+from minwallet.web.backoffice.player import MOST_GAMES
 from tests.support import Server
 from tests.web.backoffice.clerk import Clerk, cells, enter, field, flash, make_player
 from tests.web.browser import Visitor
@@ -143,8 +147,30 @@ def test_a_launch_link_is_made_for_either_protocol(server: Server, clerk: Clerk)
     assert server.wallet_v2(type="credit", code=token)["result"] == 1
     server.cli("agent", "set", "default", "--host-id", "h1")
     assert "there is no game list yet" in flash(clerk.send(path, protocol="vela", **fields).text)
-    for wrong in ({"game": "no such"}, {"lang": "?"}, {"protocol": "http"}, {"ttl_s": "0"}):
-        assert clerk.send(path, **{"protocol": "vela", **fields, **wrong}).status_code == 422
+    for wrong, said in (
+        ({"game": "no such"}, "It is 1 to 64 printable symbols without spaces."),
+        ({"lang": "?"}, "It is a language, such as en or pt-BR."),
+        ({"protocol": "http"}, "There are wallet-v2 and vela."),
+        ({"ttl_s": "0"}, "It is between 1s and 100 years."),
+        ({"currency": "EUR"}, "has no EUR."),
+    ):
+        refused = clerk.send(path, **{"protocol": "wallet-v2", **fields, **wrong})
+        assert refused.status_code == 422
+        assert said in refused.text
+    assert len(server.cli("session", "list", name)["sessions"]) == 1
+
+
+def test_a_long_game_list_makes_no_long_page(server: Server, clerk: Clerk) -> None:
+    """Some of it is offered where a game is typed, and every game can be launched."""
+    titles = {"en": "A game"}
+    games = tuple(Game(f"game{number}", titles, f"https://games.example/{number}") for number in range(2_000))
+    server.cli("agent", "add", "estate", "--host-id", "c1")
+    change_file(server.db, GamesKeep(agent="estate", games=games))
+    server.cli("player", "add", "gil", "--currency", "USD", "--agent", "estate")
+    path = "/admin/players/estate/gil"
+    assert clerk.read(path).count('<option value="game') == MOST_GAMES
+    fields = {"currency": "USD", "ttl_s": "60", "lang": "en", "game": "game1999"}
+    assert "https://games.example/1999" in clerk.send(f"{path}/launch", protocol="vela", **fields).text
 
 
 def test_search_as_you_type(server: Server, crowd: list[str], page: Page) -> None:

@@ -176,7 +176,7 @@ def test_request_and_reply_are_copied_as_they_were(server: Server, page: Page) -
     assert token not in page.content()
 
 
-@pytest.mark.parametrize("seq", ["0", "x", "999999999", "9" * 30])
+@pytest.mark.parametrize("seq", ["0", "x", "999999999", str(2**63), "9" * 30])
 def test_an_entry_that_is_not_there(clerk: Clerk, seq: str) -> None:
     """Is said to be none."""
     clerk.read(f"{PATH}/{seq}", 404)
