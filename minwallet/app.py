@@ -8,9 +8,8 @@ import secrets
 import signal
 import socket
 import sys
-from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
-from pathlib import Path
+from collections.abc import Callable, Sequence
+from contextlib import AbstractAsyncContextManager, nullcontext
 from typing import Any, cast
 
 import uvicorn
@@ -19,7 +18,7 @@ from starlette.routing import Route
 from starlette.types import ASGIApp
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
-from minwallet.config import Settings
+from minwallet.config import CannotListen, Settings
 from minwallet.protocols import PROTOCOLS, load_protocol
 from minwallet.storage.owner import Desk, FileOwner
 from minwallet.storage.sqlite import SqliteStore
@@ -38,22 +37,6 @@ from minwallet.web.wire import FixedPaths, OneWrite
 
 GRACE_S = 10
 """How long a stopping server waits for the calls it has begun."""
-
-
-class CannotListen(Exception):
-    """The address cannot be had; the message says why and what to do."""
-
-
-@asynccontextmanager
-async def open_wallet(path: Path, *, create: bool, check: bool = False) -> AsyncIterator[Wallet]:
-    """The wallet over the file that this process owns; what was submitted is decided before it closes."""
-    store = await SqliteStore.open(path, create=create, check=check)
-    wallet = Wallet(store)
-    try:
-        yield wallet
-    finally:
-        await wallet.drain()
-        await store.close()
 
 
 Pages = Callable[[Wallet, str], Sequence[Route]]
@@ -135,7 +118,7 @@ async def _serve(
     key = secrets.token_urlsafe(32)
     public_port, private_port = (each.getsockname()[1] for each in sockets)
     serves = _url(settings.host, public_port)
-    async with open_wallet(settings.db, create=True, check=True) as wallet:
+    async with Wallet(await SqliteStore.open(settings.db, create=True, check=True)) as wallet:
         calls = serves + settings.callback_prefix
         config.app = create_app(wallet, settings, private_port, key, log, pages=pages(wallet, calls))
         server = _Server(config, wallet.news)

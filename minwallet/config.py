@@ -16,6 +16,10 @@ class BadSettings(ValueError):
     """A setting that cannot be used; the message names it and says what to set."""
 
 
+class CannotListen(Exception):
+    """The address that is set cannot be had; the message says why and what to do."""
+
+
 class Settings(BaseSettings):
     """What can be set. Every field has a default that works on the own machine."""
 

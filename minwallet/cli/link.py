@@ -17,6 +17,7 @@ from minwallet.storage.sqlite import SqliteStore
 from minwallet.wallet.decline import Declined
 from minwallet.wallet.desk import perform
 from minwallet.wallet.requests import Envelope, Reply, Request
+from minwallet.wallet.service import Wallet
 
 T = TypeVar("T")
 
@@ -58,8 +59,6 @@ def read_file(path: Path, request: Request) -> Reply:
     """The same, for the file at this path."""
 
     async def work(store: Store) -> Reply:
-        from minwallet.wallet.service import Wallet
-
         return _unwrap(await perform(Wallet(store), request, _actor()))
 
     return with_store_of(path, work)
@@ -92,9 +91,7 @@ def with_store_of(path: Path, work: Callable[[Store], Awaitable[T]]) -> T:
 
 
 async def _perform_here(path: Path, request: Request, *, create: bool) -> Reply:
-    from minwallet.app import open_wallet
-
-    async with open_wallet(path, create=create) as wallet:
+    async with Wallet(await SqliteStore.open(path, create=create)) as wallet:
         return _unwrap(await perform(wallet, request, _actor()))
 
 

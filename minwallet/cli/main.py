@@ -103,8 +103,7 @@ def _explain(error: Exception) -> tuple[int, Sequence[str]]:
     """The exit code and the words for an error that is somebody's; a bug is raised again."""
     from pydantic import ValidationError
 
-    from minwallet.app import CannotListen
-    from minwallet.config import BadSettings
+    from minwallet.config import BadSettings, CannotListen
     from minwallet.conformance.trial import CannotBegin, Unreachable
     from minwallet.provider.service import ProviderFailed
     from minwallet.storage.base import StoreFault

@@ -10,6 +10,7 @@ import asyncio
 import time
 from collections.abc import Callable
 from functools import partial
+from typing import Self
 
 from minwallet.ledger.commands import Command, Question
 from minwallet.ledger.outcomes import Outcome, Stranger
@@ -26,7 +27,10 @@ def clock_ms() -> int:
 
 
 class Wallet:
-    """The one door to the money. Every method may raise StoreFault: then nobody knows more than that it failed."""
+    """The one door to the money. Every method may raise StoreFault: then nobody knows more than that it failed.
+
+    Within an `async with` it is open; in the end what was submitted is decided, and the store is closed.
+    """
 
     def __init__(self, store: Store, clock_ms: Callable[[], int] = clock_ms) -> None:
         self.store = store
@@ -36,6 +40,13 @@ class Wallet:
         self.news = News()
         self.feed = Feed(store, self.news)
         self._batch = BatchWriter(store, clock_ms, self.news.tell)
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.drain()
+        await self.store.close()
 
     async def call(
         self,

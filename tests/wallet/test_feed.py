@@ -20,13 +20,10 @@ PATIENCE_S = 20
 
 @asynccontextmanager
 async def open_wallet(path: Path) -> AsyncIterator[Wallet]:
-    store = await SqliteStore.open(path, create=True)
-    wallet = Wallet(store)
-    openings = [Opening("default", f"p{number}", "USD", 0, 0) for number in range(PLAYERS)]
-    await store.open_accounts(openings, 0)
-    yield wallet
-    await wallet.drain()
-    await store.close()
+    async with Wallet(await SqliteStore.open(path, create=True)) as wallet:
+        openings = [Opening("default", f"p{number}", "USD", 0, 0) for number in range(PLAYERS)]
+        await wallet.store.open_accounts(openings, 0)
+        yield wallet
 
 
 async def bet(wallet: Wallet, id_: int) -> None:

@@ -12,11 +12,12 @@ import pytest
 from starlette.applications import Starlette
 from starlette.routing import Route
 
-from minwallet.app import open_wallet
 from minwallet.config import load_settings
+from minwallet.storage.sqlite import SqliteStore
 from minwallet.wallet.decline import Declined, Why
 from minwallet.wallet.desk import perform
 from minwallet.wallet.requests import KeyAdd, Reply, Scope
+from minwallet.wallet.service import Wallet
 from minwallet.web.admin_api import operation
 from minwallet.web.admin_api.endpoint import LONGEST_BODY, Endpoint
 from minwallet.web.admin_api.operation import Api, by_handler
@@ -253,7 +254,7 @@ def test_a_bug_is_500_and_tells_nobody_more(db: Path, caplog: pytest.LogCaptureF
     """The log says what broke; the caller gets a problem without a word of it, and the server goes on."""
 
     async def ask() -> httpx2.Response:
-        async with open_wallet(db, create=True) as wallet:
+        async with Wallet(await SqliteStore.open(db, create=True)) as wallet:
             key = new_key(await perform(wallet, KeyAdd(name="k", scope=Scope.READ), "test"))
             api = Api(wallet, lambda: examine(wallet, load_settings(db=db), "3", 0), asyncio.Lock())
             endpoint = Endpoint(api, [by_handler("GET /breaks", breaks, "Break")])
