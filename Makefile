@@ -18,7 +18,7 @@ lint: .venv/ready
 	$(BIN)/lint-imports
 
 suite: .venv/ready
-	$(BIN)/pytest -n 2 --cov --cov-report=term-missing:skip-covered
+	$(BIN)/pytest -n 2 --dist loadfile --cov --cov-report=term-missing:skip-covered
 
 # The suite again on another supported Python, where the machine has one; but what takes long runs once.
 second: .venv/ready
@@ -26,7 +26,7 @@ second: .venv/ready
 	if [ -z "$$other" ]; then echo "no second supported Python found; tested on one"; else \
 	  echo "and again on $$other"; \
 	  UV_PROJECT_ENVIRONMENT=.venv-second $(BIN)/uv sync --quiet --frozen --no-python-downloads --python "$$other" && \
-	  .venv-second/bin/pytest -n 2 -m "not long"; fi
+	  .venv-second/bin/pytest -n 2 --dist loadfile -m "not long"; fi
 
 bench: .venv/ready
 	$(BIN)/python tests/bench/run.py

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
-from tests.support import Cli, Server, serving
+from tests.support import Here, Server, serving
 
 settings.register_profile("calm", deadline=None)
 settings.load_profile("calm")
@@ -19,9 +19,9 @@ def db(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def cli(db: Path) -> Cli:
-    """The command line on a file without a server."""
-    return Cli(db)
+def here(db: Path) -> Here:
+    """The quick command line, on a file without a server."""
+    return Here(db)
 
 
 @pytest.fixture(scope="module")

@@ -1,7 +1,6 @@
 """Fixtures of the command line's tests."""
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
@@ -22,9 +21,3 @@ def wallet(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
         with serving(here.db):
             here("agent", "add", "first")
             yield here
-
-
-@pytest.fixture
-def here(db: Path) -> Here:
-    """The quick command line, on a file without a server."""
-    return Here(db)

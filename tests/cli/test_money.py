@@ -6,7 +6,7 @@ import sys
 import pytest
 
 from tests.cli.console import assert_complaint
-from tests.support import Cli, Here, environment
+from tests.support import Here, environment
 
 MOST = "92233720368547758.07"
 
@@ -141,14 +141,14 @@ def test_a_reference_is_printable_ascii(here: Here, reference: str) -> None:
     assert_complaint(here.run("deposit", player, "1", "--reference", reference), 2, "reference", "1 to 64")
 
 
-def test_commands_at_the_same_moment_take_turns(cli: Cli) -> None:
+def test_commands_at_the_same_moment_take_turns(here: Here) -> None:
     """With no server running, the one that comes second waits for the first."""
-    player = cli.player(balance="0")
-    command = [sys.executable, "-m", "minwallet", "--db", str(cli.db), "deposit", player, "1"]
+    player = here.player(balance="0")
+    command = [sys.executable, "-m", "minwallet", "--db", str(here.db), "deposit", player, "1"]
     started = [
         subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, env=environment(), text=True)
         for _ in range(4)
     ]
     assert [(each.communicate()[1], each.returncode) for each in started] == [("", 0)] * 4
-    assert cli.account(player) == (400, 0)
-    cli.assert_clean()
+    assert here.account(player) == (400, 0)
+    here.assert_clean()

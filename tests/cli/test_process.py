@@ -1,4 +1,4 @@
-"""Every command as a process of its own, with and without a running server."""
+"""Every command, with and without a running server, and some as processes of their own."""
 
 from pathlib import Path
 
@@ -34,9 +34,17 @@ def test_a_command_prints_one_json_document_and_ends(wallet: Here, tmp_path: Pat
     file = tmp_path / "players.csv"
     file.write_text("player_id,currency,balance\nseeded,USD,10\n")
     stand_ins = {"PLAYER": player, "TOKEN": wallet.session(player), "FILE": str(file)}
-    done = Cli(wallet.db).run(*(stand_ins.get(word, word) for word in words.split()), "--json")
+    done = wallet.run(*(stand_ins.get(word, word) for word in words.split()), "--json")
     assert (done.code, done.err) == (0, ""), done
     assert list(done.json) == COMMANDS[words]
+
+
+def test_a_process_does_the_same(wallet: Here) -> None:
+    """One that changes something, and one that only looks."""
+    done = Cli(wallet.db).run("deposit", wallet.player(), "1.50", "--json")
+    assert (done.code, done.err, done.json["cash"]) == (0, "", 10_150)
+    looked = Cli(wallet.db).run("verify", "--json")
+    assert (looked.code, looked.err, looked.json["ok"]) == (0, "", True)
 
 
 def test_a_refusal_leaves_stdout_empty(wallet: Here) -> None:

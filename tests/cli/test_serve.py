@@ -91,8 +91,8 @@ def test_a_killed_server_is_not_missed(db: Path) -> None:
     assert server.wallet_v2(code=token, type="bet", bet=100, id=1, game=1)["credit"] == 900
     server.stop(signal.SIGKILL)
     assert db.with_name("wallet.db.owner").exists()
-    assert Cli(db).account(player) == (900, 0)
-    assert Cli(db)("deposit", player, "1")["cash"] == 1000
+    assert Here(db).account(player) == (900, 0)
+    assert Here(db)("deposit", player, "1")["cash"] == 1000
     here.assert_clean()
     assert not db.with_name("wallet.db.owner").exists()
     with serving(db):

@@ -9,10 +9,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import pytest
-
 from tests.cli.console import assert_complaint
-from tests.support import PATIENCE_S, Cli, Here, environment, minwallet, serving
+from tests.support import PATIENCE_S, Here, environment, minwallet, serving
 
 
 @contextmanager
@@ -41,56 +39,51 @@ def next_json(process: "subprocess.Popen[str]") -> dict[str, Any]:
     return found
 
 
-@pytest.fixture
-def cli(tmp_path: Path) -> Cli:
-    return Here(tmp_path / "wallet.db")
-
-
-def test_the_tail_begins_with_the_newest_and_goes_on(cli: Cli) -> None:
+def test_the_tail_begins_with_the_newest_and_goes_on(here: Here) -> None:
     """Oldest first, a document a line, whoever commits: a running server or another command."""
-    name = cli.player()
-    cli("deposit", name, "1")
-    cli("deposit", name, "2")
-    with tailing(cli.db, "-n", "2", "--json") as process:
+    name = here.player()
+    here("deposit", name, "1")
+    here("deposit", name, "2")
+    with tailing(here.db, "-n", "2", "--json") as process:
         assert [next_json(process)["amount"] for _ in range(2)] == [100, 200]
-        cli("deposit", name, "3")
+        here("deposit", name, "3")
         assert next_json(process)["amount"] == 300
-        with serving(cli.db) as server:
-            token = cli.session(name)
+        with serving(here.db) as server:
+            token = here.session(name)
             server.wallet_v2(type="bet", bet=5, id=2, game=1012, code=token)
             bet = next_json(process)
     assert (bet["kind"], bet["player_id"], bet["agent"], bet["cash_after"]) == ("bet", name, "default", 10_595)
 
 
-def test_the_tail_shows_only_what_was_asked_for(cli: Cli) -> None:
+def test_the_tail_shows_only_what_was_asked_for(here: Here) -> None:
     """By player, kind, state, game, protocol, currency and agent."""
-    ann, bob = cli.player(), cli.player(currency="EUR")
-    cli("withdraw", bob, "1")
-    with tailing(cli.db, "--player", bob, "--kind", "withdraw", "--currency", "EUR", "--json") as process:
+    ann, bob = here.player(), here.player(currency="EUR")
+    here("withdraw", bob, "1")
+    with tailing(here.db, "--player", bob, "--kind", "withdraw", "--currency", "EUR", "--json") as process:
         assert next_json(process)["amount"] == -100
-        cli("deposit", bob, "1")
-        cli("withdraw", ann, "2")
-        cli("withdraw", bob, "3")
+        here("deposit", bob, "1")
+        here("withdraw", ann, "2")
+        here("withdraw", bob, "3")
         assert (found := next_json(process))["amount"] == -300
         assert found["player_id"] == bob
 
 
-def test_a_person_gets_a_line(cli: Cli) -> None:
+def test_a_person_gets_a_line(here: Here) -> None:
     """With the player, what it was, by how much and to how much."""
-    name = cli.player(bonus="2.50")
-    with tailing(cli.db) as process:
+    name = here.player(bonus="2.50")
+    with tailing(here.db) as process:
         line = next_line(process).split()
     assert line[1:7] == ["1", name, "deposit", "+102.50", "→", "102.50"]
 
 
-def test_the_tail_ends_when_nobody_reads_it(cli: Cli) -> None:
+def test_the_tail_ends_when_nobody_reads_it(here: Here) -> None:
     """As in `minwallet tail | head -1`."""
-    name = cli.player()
-    with tailing(cli.db, "-n", "1") as process:
+    name = here.player()
+    with tailing(here.db, "-n", "1") as process:
         assert next_line(process)
         assert process.stdout
         process.stdout.close()
-        cli("deposit", name, "1")
+        here("deposit", name, "1")
         assert process.wait(PATIENCE_S) == 0
         process.stdout = None
 
@@ -103,20 +96,20 @@ def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
     assert len(result.err.splitlines()) == 1
 
 
-def test_nonsense_is_refused(cli: Cli) -> None:
+def test_nonsense_is_refused(here: Here) -> None:
     """With what there is, rather than waited for in vain."""
-    cli.player()
+    here.player()
     for option, word in (("--kind", "betwin"), ("--state", "orphan")):
-        assert_complaint(cli.run("tail", option, "nonsense"), 2, "nonsense", word)
+        assert_complaint(here.run("tail", option, "nonsense"), 2, "nonsense", word)
 
 
-def test_a_tail_keeps_nobody_from_the_file(cli: Cli) -> None:
+def test_a_tail_keeps_nobody_from_the_file(here: Here) -> None:
     """A server starts while it runs, and stops again; verify is clean."""
-    name = cli.player()
-    with tailing(cli.db, "-n", "1", "--json") as process:
+    name = here.player()
+    with tailing(here.db, "-n", "1", "--json") as process:
         assert next_json(process)["amount"] == 10_000
         for amount in (1, 2):
-            with serving(cli.db):
-                cli("deposit", name, amount)
+            with serving(here.db):
+                here("deposit", name, amount)
                 assert next_json(process)["amount"] == amount * 100
-    cli.assert_clean()
+    here.assert_clean()

@@ -113,10 +113,18 @@ class Visitor:
         assert left == [], left
 
 
+AXE = {"resultTypes": ["violations"], "preload": False}
+"""Without its preloading, which asks for style sheets once more, and for some at the wrong address."""
+
+
 def assert_accessible(page: Page) -> None:
-    """axe finds nothing serious or critical on the page as it is now."""
-    # Without its preloading, which asks for style sheets once more, and for some at the wrong address.
-    found = Axe().run(page, options={"resultTypes": ["violations"], "preload": False}).response["violations"]
+    """axe finds nothing serious or critical on the page as it is now, by day, nor a contrast too weak at night."""
+    page.emulate_media(color_scheme="light")
+    found = Axe().run(page, options=AXE).response["violations"]
+    page.emulate_media(color_scheme="dark")
+    at_night = page.evaluate("(options) => axe.run(options)", {**AXE, "runOnly": ["color-contrast"]})
+    page.emulate_media(color_scheme="light")
+    found += at_night["violations"]
     serious = [
         f"{each['id']}: {each['help']}: {[node['html'][:160] for node in each['nodes']][:5]}"
         for each in found

@@ -272,11 +272,10 @@ def test_it_can_be_played_with_the_keyboard_alone(demo: Demo, table: Page) -> No
     assert len(entries_since(demo.here, before)) == 4
 
 
-@pytest.mark.parametrize("dark", [False, True])
-def test_it_fits_a_phone(demo: Demo, visitor: Visitor, *, dark: bool) -> None:
+def test_it_fits_a_phone(demo: Demo, visitor: Visitor) -> None:
     """Nothing is cut off in any of the games, with an entry opened and a story told; and nothing is wrong for whoever
     cannot see it."""
-    phone = sit_down(demo, visitor.open(PHONE, dark=dark))
+    phone = sit_down(demo, visitor.open(PHONE))
     for _, game in TABLES[:3]:
         choose(phone, "vela", game)
         play(phone)
@@ -291,17 +290,16 @@ def test_it_fits_a_phone(demo: Demo, visitor: Visitor, *, dark: bool) -> None:
     assert_accessible(phone)
 
 
-@pytest.mark.parametrize("dark", [False, True])
-def test_nothing_is_wrong_for_whoever_cannot_see_it(demo: Demo, visitor: Visitor, *, dark: bool) -> None:
+def test_nothing_is_wrong_for_whoever_cannot_see_it(demo: Demo, visitor: Visitor) -> None:
     """On a desk, by day and by night, in every game."""
-    desk = sit_down(demo, visitor.open(dark=dark))
+    desk = sit_down(demo, visitor.open())
     assert_accessible(desk)
     for protocol, game in TABLES[:3]:
         choose(desk, protocol, game)
         for button in ("#spin", "#trick-win-twice", "#trick-cancel-first"):
             play(desk, button)
-            assert_accessible(desk)
             assert_fits(desk)
+        assert_accessible(desk)
     desk.locator(".entry summary").first.click()
     desk.get_by_role("button", name="Replay this call").click()
     expect(desk.locator(".replayed .verdict")).to_be_visible()

@@ -29,11 +29,10 @@ def address(gallery: tuple[Gallery, str]) -> str:
     return gallery[1]
 
 
-@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
 @pytest.mark.parametrize("size", [DESKTOP, PHONE], ids=["desktop", "phone"])
-def test_everybody_can_read_it(visitor: Visitor, address: str, size: tuple[int, int], dark: bool) -> None:
+def test_everybody_can_read_it(visitor: Visitor, address: str, size: tuple[int, int]) -> None:
     """On a desk and on a phone, by day and by night: axe has nothing serious to say, and nobody scrolls sideways."""
-    page = visitor.open(size, dark=dark)
+    page = visitor.open(size)
     page.goto(f"{address}/admin")
     expect(page.locator(".uplot")).to_have_count(2)
     assert_fits(page)

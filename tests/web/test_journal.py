@@ -8,42 +8,42 @@ from pathlib import Path
 from minwallet.ledger.commands import Bet
 from minwallet.storage.base import Letters, Opening, Order
 from minwallet.storage.sqlite import SqliteStore
-from tests.support import PATIENCE_S, Cli, Server, serving
+from tests.support import PATIENCE_S, Here, Server, serving
 
 DAY_MS = 24 * 3600 * 1000
 
 
-def letters(cli: Cli, seq: int) -> tuple[str | None, str | None]:
-    shown = cli("show", seq)
+def letters(here: Here, seq: int) -> tuple[str | None, str | None]:
+    shown = here("show", seq)
     return shown["request"], shown["reply"]
 
 
 def test_request_and_reply_are_kept_to_the_letter(server: Server) -> None:
     """Beside the row they made, as they were but for the token: spaces, order, unknown fields and all."""
-    cli = server.cli
-    player = cli.player("USD", "10")
-    token = cli.session(player)
+    here = server.cli
+    player = here.player("USD", "10")
+    token = here.session(player)
     body = f'{{ "type":"bet","bet" : 500, "note":"é", "id":71,"game":"x", "code":"{token}"}}'
     answered = server.http.post("/wallet/default", content=body.encode())
     query = f"ticket_id=72&total_bet=100&unknown=%20&access_token={token}"
     asked = server.http.get(f"/api/bet?{query}")
-    _, first, second = cli.entries(player)
-    assert letters(cli, first["seq"]) == (f"POST /wallet/default {body.replace(token, 'TOKEN')}", answered.text)
-    assert letters(cli, second["seq"]) == (f"GET /api/bet?{query.replace(token, 'TOKEN')}", asked.text)
+    _, first, second = here.entries(player)
+    assert letters(here, first["seq"]) == (f"POST /wallet/default {body.replace(token, 'TOKEN')}", answered.text)
+    assert letters(here, second["seq"]) == (f"GET /api/bet?{query.replace(token, 'TOKEN')}", asked.text)
 
 
 def test_a_retry_adds_nothing_and_changes_nothing(server: Server) -> None:
     """What is kept is what was said when the money moved; a lasting refusal is kept, any other leaves no row."""
-    cli = server.cli
-    player = cli.player("USD", "10")
-    token = cli.session(player)
+    here = server.cli
+    player = here.player("USD", "10")
+    token = here.session(player)
     for _ in range(2):
         server.wallet_v2(type="bet", bet=500, id=81, game=1, code=token)
     server.wallet_v2(type="bet", bet=9000, id=82, game=1, code=token)
     server.wallet_v2(type="bet", bet=1, id=81, game=1, code=token)
-    entries = cli.entries(player)
+    entries = here.entries(player)
     assert [entry["id"] for entry in entries[1:]] == ["81", "82"]
-    _, reply = letters(cli, entries[2]["seq"])
+    _, reply = letters(here, entries[2]["seq"])
     assert reply is not None
     assert '"err_code":105' in reply
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import httpx2
 import pytest
 
-from tests.support import PATIENCE_S, Cli, Server, environment, serving
+from tests.support import PATIENCE_S, Here, Server, environment, serving
 
 CLIENTS = 16
 
@@ -56,7 +56,7 @@ def test_it_stops_when_told_while_it_starts(db: Path, number: signal.Signals) ->
             assert process.poll() is None
         process.send_signal(number)
         process.wait(PATIENCE_S)
-    Cli(db).player()
+    Here(db).player()
 
 
 def test_a_second_server_says_who_holds_the_file(db: Path) -> None:
@@ -101,9 +101,9 @@ def test_the_desk_wants_its_key(db: Path) -> None:
 @pytest.mark.long
 def test_a_killed_server_has_lost_nothing_it_answered(db: Path) -> None:
     """After kill -9 under load every acknowledged bet is in the ledger, each once, and it sums and chains up."""
-    cli = Cli(db)
-    players = [cli.player(balance="1000000") for _ in range(4)]
-    tokens = [cli.session(player) for player in players]
+    here = Here(db)
+    players = [here.player(balance="1000000") for _ in range(4)]
+    tokens = [here.session(player) for player in players]
     acknowledged: dict[str, int] = {}
     ids = count(1)
     for _ in range(3):
@@ -111,8 +111,8 @@ def test_a_killed_server_has_lost_nothing_it_answered(db: Path) -> None:
         enough = len(acknowledged) + 300
         asyncio.run(_bet_until_killed(server, tokens, ids, acknowledged, enough))
         server.stop()
-        cli.assert_clean()
-    bets = [entry for player in players for entry in cli.entries(player) if entry["kind"] == "bet"]
+        here.assert_clean()
+    bets = [entry for player in players for entry in here.entries(player) if entry["kind"] == "bet"]
     after = {entry["id"]: entry["cash_after"] for entry in bets}
     assert len(after) == len(bets)
     assert {id_: after.get(id_) for id_ in acknowledged} == acknowledged

@@ -1,15 +1,20 @@
-"""Every page of the ledger in a browser: quiet, readable by everybody, and no wider than a phone."""
+"""Every page in a browser: quiet, light, readable by everybody by day and by night, and no wider than a phone."""
+
+from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import expect
+from playwright.sync_api import Page, expect
 
-from tests.support import Server
-from tests.web.backoffice.clerk import enter
+from tests.support import Server, serving
+from tests.web.backoffice.clerk import enter, make_link
 from tests.web.browser import DESKTOP, PHONE, Visitor, assert_accessible, assert_fits, first_paint_bytes
+
+pytestmark = pytest.mark.long
 
 LONG = "a.very-long_name@of.a-player_with.no-gap"
 
 PAGES = (
+    "/admin",
     "/admin/players",
     "/admin/players?q=nobody",
     "/admin/players/new",
@@ -21,52 +26,65 @@ PAGES = (
     "/admin/rounds",
     f"/admin/rounds?round={2**64 - 1}",
     "/admin/reconciliation",
+    "/admin/agents",
+    "/admin/add-agent",
+    "/admin/agents/default",
+    "/admin/access",
+    "/admin/access/record",
+    "/admin/settings",
 )
 
 MOST_BYTES = 100_000
 
 
 @pytest.fixture(scope="module")
-def played(server: Server) -> None:
-    """Long names, long numbers, and more rows than a page has."""
-    server.cli("player", "add", LONG, "--currency", "USDTTRC200", "--balance", "92233720368547758.07")
-    server.cli("player", "add", LONG, "--currency", "USD", "--bonus", "5")
-    token = server.cli.session(LONG, "--currency", "USDTTRC200")
-    game = "a-game-with-a-name-of-sixty-four-symbols-and-no-gap-to-break-it-"
-    server.wallet_v2(type="bet", bet=2**62, id=2**64 - 1, game=game, code=token)
-    for number in range(60):
-        server.wallet_v2(type="bet", bet=number, id=2**63 + number, game=game, code=token)
+def busy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A server with long names, long numbers, and more rows than a page has."""
+    with serving(tmp_path_factory.mktemp("busy") / "wallet.db", MINWALLET_CALLBACK_KEY="k3y") as server:
+        server.cli("agent", "set", "default", "--game-url", f"https://games.example/{'long/' * 40}")
+        server.cli("player", "add", LONG, "--currency", "USDTTRC200", "--balance", "92233720368547758.07")
+        server.cli("player", "add", LONG, "--currency", "USD", "--bonus", "5")
+        token = server.cli.session(LONG, "--currency", "USDTTRC200")
+        game = "a-game-with-a-name-of-sixty-four-symbols-and-no-gap-to-break-it-"
+        server.wallet_v2("/k3y/wallet", type="bet", bet=2**62, id=2**64 - 1, game=game, code=token)
+        for number in range(60):
+            server.wallet_v2("/k3y/wallet", type="bet", bet=number, id=2**63 + number, game=game, code=token)
+        yield server
 
 
 @pytest.mark.parametrize("size", [DESKTOP, PHONE], ids=["desk", "phone"])
-@pytest.mark.parametrize("dark", [False, True], ids=["day", "night"])
-def test_a_page_can_be_read(server: Server, played: None, visitor: Visitor, size: tuple[int, int], dark: bool) -> None:
-    """By eye, by ear and by keyboard; nothing is wrong on the console either."""
-    page = visitor.open(size, dark=dark)
-    enter(page, server)
+def test_everybody_can_use_every_page(busy: Server, visitor: Visitor, size: tuple[int, int]) -> None:
+    """axe has nothing serious to say, nobody scrolls sideways, and the browser complains of nothing."""
+    page = visitor.open(size)
+    for path in ("/admin/sign-in", make_link(busy).removeprefix(busy.url)):
+        page.goto(busy.url + path)
+        assert_fits(page)
+        assert_accessible(page)
+    page.get_by_role("button", name="Sign in").click()
+    page.wait_for_url(f"{busy.url}/admin")
     for path in PAGES:
-        page.goto(server.url + path)
+        page.goto(busy.url + path)
+        expect(page.locator("h1")).to_be_visible()
         assert_fits(page)
         assert_accessible(page)
 
 
-@pytest.mark.parametrize("path", PAGES)
-def test_a_page_is_light(server: Server, played: None, visitor: Visitor, path: str) -> None:
+def test_every_page_is_light(busy: Server, page: Page) -> None:
     """Less than 100 KB come over the wire until it is there, for somebody who has nothing of it yet."""
-    page = visitor.open()
-    enter(page, server)
+    enter(page, busy)
     session = page.context.new_cdp_session(page)
-    session.send("Network.clearBrowserCache")
-    session.detach()
-    assert first_paint_bytes(page, server.url + path) < MOST_BYTES
+    for path in PAGES:
+        page.goto("about:blank")
+        session.send("Network.clearBrowserCache")
+        assert 10_000 < first_paint_bytes(page, busy.url + path) < MOST_BYTES, path
 
 
-def test_a_question_about_money_can_be_read(server: Server, played: None, visitor: Visitor) -> None:
+def test_a_question_about_money_can_be_read(busy: Server, visitor: Visitor) -> None:
     """On a phone, too; and so can a form that was refused."""
     page = visitor.open(PHONE)
     visitor.allow("status of 422")
-    enter(page, server)
-    page.goto(f"{server.url}/admin/players/default/{LONG}")
+    enter(page, busy)
+    page.goto(f"{busy.url}/admin/players/default/{LONG}")
     page.get_by_label("Amount").fill("0.01")
     page.get_by_label("Currency").first.select_option("USD")
     page.get_by_role("button", name="Withdraw").click()

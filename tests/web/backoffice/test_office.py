@@ -1,6 +1,5 @@
-"""The pages in a real browser: for everybody, on every screen, by day and by night, with and without a mouse."""
+"""The pages in a real browser, with and without a mouse, with and without scripts."""
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -8,68 +7,12 @@ from playwright.sync_api import Page, Request, expect
 
 from tests.support import Server, serving
 from tests.web.backoffice.clerk import enter, make_link
-from tests.web.browser import DESKTOP, PHONE, Visitor, assert_accessible, assert_fits, first_paint_bytes
+from tests.web.browser import Visitor, assert_accessible
 
 pytestmark = pytest.mark.long
 
-MOST_BYTES = 100_000
 
-PAGES = (
-    "/admin",
-    "/admin/agents",
-    "/admin/add-agent",
-    "/admin/agents/default",
-    "/admin/access",
-    "/admin/access/record",
-    "/admin/settings",
-)
-
-
-@pytest.fixture(scope="module")
-def busy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """A server with something to show on every page."""
-    with serving(tmp_path_factory.mktemp("busy") / "wallet.db", MINWALLET_CALLBACK_KEY="k3y") as server:
-        server.cli.run("agent", "set", "default", "--game-url", f"https://games.example/{'long/' * 40}")
-        for currency in ("USD", "EUR"):
-            token = server.cli.session(server.cli.player(currency))
-            for number in range(20):
-                bet = f"{number + 1}{len(currency)}{ord(currency[0])}"
-                server_path = "/k3y/wallet"
-                server.wallet_v2(server_path, type="bet", bet=100, id=int(bet), game=1012, code=token)
-        yield server
-
-
-@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
-@pytest.mark.parametrize("size", [DESKTOP, PHONE], ids=["desktop", "phone"])
-def test_everybody_can_use_every_page(visitor: Visitor, busy: Server, size: tuple[int, int], dark: bool) -> None:
-    """axe has nothing serious to say, nobody scrolls sideways, and the browser complains of nothing."""
-    page = visitor.open(size, dark=dark)
-    for path in ("/admin/sign-in", make_link(busy).removeprefix(busy.url)):
-        page.goto(busy.url + path)
-        assert_fits(page)
-        assert_accessible(page)
-    page.get_by_role("button", name="Sign in").click()
-    page.wait_for_url(f"{busy.url}/admin")
-    for path in PAGES:
-        page.goto(busy.url + path)
-        expect(page.locator("h1")).to_be_visible()
-        assert_fits(page)
-        assert_accessible(page)
-
-
-def test_the_first_paint_is_light(visitor: Visitor, busy: Server) -> None:
-    """Every page, with all that it loads, comes in less than 100 KB."""
-    for path in PAGES:
-        page = visitor.open()
-        enter(page, busy)
-        session = page.context.new_cdp_session(page)
-        session.send("Network.clearBrowserCache")
-        page.goto("about:blank")
-        assert first_paint_bytes(page, busy.url + path) < MOST_BYTES, path
-        page.context.close()
-
-
-def test_no_token_leaves_the_page_of_a_link(page: Page, busy: Server) -> None:
+def test_no_token_leaves_the_page_of_a_link(page: Page, server: Server) -> None:
     """No request that the page makes, and none that follows it, tells the link in its Referer."""
     requests: list[Request] = []
 
@@ -77,51 +20,51 @@ def test_no_token_leaves_the_page_of_a_link(page: Page, busy: Server) -> None:
         requests.append(request)
 
     page.on("request", see)
-    url = make_link(busy)
+    url = make_link(server)
     page.goto(url)
     page.get_by_role("button", name="Sign in").click()
-    page.wait_for_url(f"{busy.url}/admin")
+    page.wait_for_url(f"{server.url}/admin")
     told = [request.all_headers().get("referer", "") for request in requests]
     assert len(told) > 5
     assert not any("token" in referer for referer in told)
     assert any(told)
 
 
-def test_a_keyboard_is_enough_to_sign_in(page: Page, busy: Server) -> None:
+def test_a_keyboard_is_enough_to_sign_in(page: Page, server: Server) -> None:
     """The button of a link has the focus; so has the form's first field; Tab and Enter do the rest."""
-    page.goto(make_link(busy))
+    page.goto(make_link(server))
     expect(page.get_by_role("button", name="Sign in")).to_be_focused()
     page.keyboard.press("Enter")
-    page.wait_for_url(f"{busy.url}/admin")
-    page.goto(f"{busy.url}/admin/access")
+    page.wait_for_url(f"{server.url}/admin")
+    page.goto(f"{server.url}/admin/access")
     page.get_by_label("New password", exact=True).focus()
     for key in ("correct horse battery", "Tab", "correct horse battery", "Tab", "Enter"):
         page.keyboard.press(key) if key in {"Tab", "Enter"} else page.keyboard.type(key)
     expect(page.get_by_text("Your password is set")).to_be_visible()
     page.context.clear_cookies()
-    page.goto(f"{busy.url}/admin/settings")
+    page.goto(f"{server.url}/admin/settings")
     expect(page.get_by_label("Name")).to_be_focused()
     page.keyboard.type("admin")
     page.keyboard.press("Tab")
     page.keyboard.type("correct horse battery")
     page.keyboard.press("Enter")
-    page.wait_for_url(f"{busy.url}/admin/settings")
+    page.wait_for_url(f"{server.url}/admin/settings")
 
 
-def test_the_way_past_the_navigation_is_one_key(page: Page, busy: Server) -> None:
+def test_the_way_past_the_navigation_is_one_key(page: Page, server: Server) -> None:
     """The first Tab offers to skip to the content, and does."""
-    enter(page, busy)
+    enter(page, server)
     page.keyboard.press("Tab")
     expect(page.get_by_role("link", name="Skip to content")).to_be_focused()
     page.keyboard.press("Enter")
     expect(page.locator("main")).to_be_focused()
 
 
-def test_a_key_is_made_and_revoked_with_care(visitor: Visitor, page: Page, busy: Server) -> None:
+def test_a_key_is_made_and_revoked_with_care(visitor: Visitor, page: Page, server: Server) -> None:
     """It can be copied from the page that shows it once, and revoking asks first."""
     page.context.grant_permissions(["clipboard-read", "clipboard-write"])
-    enter(page, busy)
-    page.goto(f"{busy.url}/admin/access")
+    enter(page, server)
+    page.goto(f"{server.url}/admin/access")
     form = page.locator("#keys form.row")
     form.get_by_label("Name").fill("till")
     form.get_by_role("button", name="Make a key").click()
@@ -137,11 +80,11 @@ def test_a_key_is_made_and_revoked_with_care(visitor: Visitor, page: Page, busy:
     expect(page.locator("#keys tr", has_text="till").get_by_text("revoked")).to_be_visible()
 
 
-def test_it_works_without_scripts(visitor: Visitor, busy: Server) -> None:
+def test_it_works_without_scripts(visitor: Visitor, server: Server) -> None:
     """Signing in, looking and changing need none."""
     page = visitor.open(scripts=False)
-    enter(page, busy)
-    page.goto(f"{busy.url}/admin/agents/default")
+    enter(page, server)
+    page.goto(f"{server.url}/admin/agents/default")
     page.get_by_label("Host id").fill("H-1")
     page.get_by_role("button", name="Save").click()
     expect(page.get_by_text("Changed: host id.")).to_be_visible()

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.support import Cli, Server, serving
+from tests.support import Here, Server, serving
 from tests.web.backoffice.clerk import Clerk, enter
 from tests.web.browser import Visitor
 
@@ -101,7 +101,7 @@ def test_it_updates_by_itself(page: Page, played: Path) -> None:
         page.locator("summary", has_text="The numbers").first.click()
         expect(page.locator("[data-feed=on]")).to_be_attached()
         page.locator("a.tile", has_text="Server").focus()
-        Cli(played)("player", "add", "cat", "--currency", "EUR", "--balance", "7.25")
+        Here(played)("player", "add", "cat", "--currency", "EUR", "--balance", "7.25")
         expect(page.locator("tbody tr").filter(has_text="cat")).to_contain_text("+7.25")
         expect(page.locator(".tile").filter(has_text="EUR")).to_contain_text("22.25", timeout=15_000)
         expect(page.locator("details[open]")).to_have_count(1)
