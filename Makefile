@@ -17,8 +17,14 @@ lint: .venv/ready
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
+# Two at a time, and the tests of a file one after the other, since they share a server or a browser.
+PYTEST := pytest -n 2 --dist loadfile
+COVERED := tests/ledger tests/protocols
+
+# The tests of these rooms cover all of them; measuring that slows tests down, so the others go without.
 suite: .venv/ready
-	$(BIN)/pytest -n 2 --dist loadfile --cov --cov-report=term-missing:skip-covered
+	$(BIN)/$(PYTEST) --cov --cov-report=term-missing:skip-covered $(COVERED)
+	$(BIN)/$(PYTEST) $(COVERED:%=--ignore=%)
 
 # The suite again on another supported Python, where the machine has one; but what takes long runs once.
 second: .venv/ready
@@ -26,7 +32,7 @@ second: .venv/ready
 	if [ -z "$$other" ]; then echo "no second supported Python found; tested on one"; else \
 	  echo "and again on $$other"; \
 	  UV_PROJECT_ENVIRONMENT=.venv-second $(BIN)/uv sync --quiet --frozen --no-python-downloads --python "$$other" && \
-	  .venv-second/bin/pytest -n 2 --dist loadfile -m "not long"; fi
+	  .venv-second/bin/$(PYTEST) -m "not long"; fi
 
 bench: .venv/ready
 	$(BIN)/python tests/bench/run.py

@@ -10,6 +10,13 @@ from tests.web.browser import Visitor, running_chromium
 from tests.web.caller import Caller, hang_up
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What a browser shows is the same on every Python."""
+    for item in items:
+        if isinstance(item, pytest.Function) and "chromium" in item.fixturenames:
+            item.add_marker("long")
+
+
 @pytest.fixture(scope="module")
 def chromium() -> Iterator[Browser]:
     """A browser for the tests of a module."""

@@ -24,7 +24,7 @@ from minwallet.web.admin_api.operation import Api, by_handler
 from minwallet.web.admin_api.problems import BASE, Cause
 from minwallet.web.admin_api.shapes import HealthShown, Nothing
 from minwallet.web.health import examine
-from tests.support import Server, serving
+from tests.support import Here, Server, serving
 from tests.web.api import PLAYERS, Caller, assert_problem, done, make_key, mistakes
 
 DEPOSITS = f"{PLAYERS}/alice/deposits"
@@ -221,9 +221,9 @@ def test_every_reason_of_the_desk_is_a_problem() -> None:
 
 def test_a_fault_of_the_file_is_503(db: Path) -> None:
     """Never a refusal: the change may have been made. The same reference again finds the truth."""
-    with serving(db) as server:
-        server.cli("player", "add", "alice", "--currency", "USD")
-        key = make_key(server, "website")
+    here = Here(db)
+    here("player", "add", "alice", "--currency", "USD")
+    key = here("key", "add", "website", "--scope", "write")["key"]
     with sqlite3.connect(db) as file:
         when = "BEFORE INSERT ON actions WHEN NEW.action = 'deposit'"
         file.execute(f"CREATE TRIGGER fault {when} BEGIN SELECT RAISE(ABORT, 'fault'); END")

@@ -13,8 +13,6 @@ from minwallet.web import pages
 from tests.web.browser import DESKTOP, PHONE, Visitor, assert_accessible, assert_fits, first_paint_bytes
 from tests.web.gallery import Gallery, make_row, showing
 
-pytestmark = pytest.mark.long
-
 MOST_BYTES = 100_000
 
 

@@ -9,8 +9,6 @@ from tests.support import Server, serving
 from tests.web.backoffice.clerk import enter, make_link
 from tests.web.browser import DESKTOP, PHONE, Visitor, assert_accessible, assert_fits, first_paint_bytes
 
-pytestmark = pytest.mark.long
-
 LONG = "a.very-long_name@of.a-player_with.no-gap"
 
 PAGES = (

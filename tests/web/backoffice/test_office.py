@@ -2,14 +2,11 @@
 
 from pathlib import Path
 
-import pytest
 from playwright.sync_api import Page, Request, expect
 
 from tests.support import Server, serving
 from tests.web.backoffice.clerk import enter, make_link
 from tests.web.browser import Visitor, assert_accessible
-
-pytestmark = pytest.mark.long
 
 
 def test_no_token_leaves_the_page_of_a_link(page: Page, server: Server) -> None:
