@@ -83,7 +83,7 @@ class AgentAdd(_Request):
 
 
 class AgentSet(_Request):
-    """What is None stays as it is; an empty text takes a setting away."""
+    """What is not given stays as it is; an empty text takes a setting away."""
 
     do: Literal["agent_set"] = "agent_set"
     name: Name

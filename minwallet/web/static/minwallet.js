@@ -94,6 +94,9 @@
     return new Set(shown).size === shown.length ? shown : values.map((value) => plain.format(value));
   }
 
+  // Parts of one second, or of one day, would all be called the same.
+  const once = (shown) => shown.map((text, place) => (text === shown[place - 1] ? "" : text));
+
   const iso = (seconds) => new Date(seconds * 1000).toISOString();
   const dayOf = (seconds) => new Date(seconds * 1000).toLocaleDateString("en-GB", { day: "numeric", month: "short", timeZone: "UTC" });
 
@@ -122,7 +125,7 @@
         y: { range: (_, low, high) => (low === null ? [0, 100] : hasBars ? uPlot.rangeNum(Math.min(low, 0), Math.max(high, 0) || 1, 0.1, true) : uPlot.rangeNum(low, high, 0.1, true)) },
       },
       axes: [
-        { ...axis, grid: { show: false }, space: 64, size: 36, gap: 10, values: (_, splits, __, ___, gap) => splits.map((at) => (gap >= 86400 ? dayOf(at) : iso(at).slice(11, gap < 60 ? 19 : 16))) },
+        { ...axis, grid: { show: false }, space: 64, size: 36, gap: 10, values: (_, splits, __, ___, gap) => once(splits.map((at) => (gap >= 86400 ? dayOf(at) : iso(at).slice(11, gap < 60 ? 19 : 16)))) },
         { ...axis, size: 56, ...(chart.money ? {} : { incrs: WHOLE }), values: (_, splits) => labels(splits.map((value) => (chart.money ? value / 100 : value))) },
       ],
       series: [
