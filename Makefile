@@ -5,7 +5,7 @@ PORT ?= 8000
 
 .PHONY: demo test lint suite second bench screenshots clean
 
-demo: .venv/ready
+demo: .venv/bin/minwallet
 	@$(BIN)/minwallet demo --port $(PORT)
 
 test: .venv/ready
@@ -41,9 +41,14 @@ bench: .venv/ready
 screenshots: .venv/ready
 	$(BIN)/python -m tests.screenshots
 
-.venv/ready: pyproject.toml uv.lock
+# What runs the program, and with it what tests it.
+.venv/bin/minwallet: pyproject.toml uv.lock
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv
+	$(BIN)/uv sync --quiet --frozen --inexact --no-dev
+	@touch $@
+
+.venv/ready: .venv/bin/minwallet
 	$(BIN)/uv sync --quiet --frozen --inexact
 	@touch $@
 
