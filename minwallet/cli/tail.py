@@ -9,8 +9,11 @@ from minwallet.cli.link import database
 from minwallet.cli.output import BadUsage, JsonFlag, print_json, print_line
 from minwallet.ledger.entries import Kind, State
 from minwallet.ledger.money import format_amount
+from minwallet.protocols import PROTOCOLS
+from minwallet.storage.base import OPENING, OPERATOR
 from minwallet.storage.sqlite import SqliteStore
 from minwallet.storage.views import Filter, Listed
+from minwallet.wallet.agents import find_agent
 from minwallet.wallet.documents import owned_transaction, time_text
 from minwallet.wallet.feed import Polling, follow
 
@@ -28,7 +31,8 @@ def tail(
     as_json: JsonFlag = False,
 ) -> None:
     """Show transactions as they are committed. Ctrl-C ends it; with --json each is a document on a line of its own."""
-    for option, value, known in (("kind", kind, Kind), ("state", state, State)):
+    origins = (*PROTOCOLS, OPERATOR, OPENING)
+    for option, value, known in (("kind", kind, Kind), ("state", state, State), ("protocol", protocol, origins)):
         if value is not None and value not in list(known):
             raise BadUsage(f"{value!r} is no {option}; there are {', '.join(known)}")
     wanted = Filter(agent, player, currency, protocol, kind, state, game)
@@ -43,6 +47,8 @@ async def _tail(context: typer.Context, wanted: Filter, lines: int, *, as_json: 
     show = _show_json if as_json else _show
     store = await SqliteStore.open_read_only(database(context))
     try:
+        if wanted.agent is not None:
+            await find_agent(store, wanted.agent)
         newest = await store.count_entries()
         rows = (await store.read_page(wanted, None, lines)).rows if lines else []
         if not all(show(row) for row in reversed(rows)):

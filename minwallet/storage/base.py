@@ -224,8 +224,10 @@ class Store(Office, Views, Protocol):
     async def add_session(self, account_id: int, session: NewSession, now_ms: int) -> int:
         """The number of the new session."""
 
-    async def list_sessions(self, player_key: int, limit: int | None = None) -> list[SessionRow]:
-        """The newest first."""
+    async def list_sessions(
+        self, player_key: int, limit: int | None = None, before: int | None = None
+    ) -> list[SessionRow]:
+        """The newest first, of those before the session of this number."""
 
     async def revoke_session(self, token_hash: bytes, now_ms: int) -> bool:
         """False where nobody has this session; revoking twice changes nothing."""

@@ -237,7 +237,9 @@ class MemoryStore(MemoryOffice, MemoryViews):
         self._sessions.append(_Session(session, account_id, now_ms))
         return len(self._sessions)
 
-    async def list_sessions(self, player_key: int, limit: int | None = None) -> list[SessionRow]:
+    async def list_sessions(
+        self, player_key: int, limit: int | None = None, before: int | None = None
+    ) -> list[SessionRow]:
         found = [
             SessionRow(
                 number,
@@ -249,6 +251,7 @@ class MemoryStore(MemoryOffice, MemoryViews):
             )
             for number, session in enumerate(self._sessions, 1)
             if (account := self._accounts[session.account_id - 1]).player_key == player_key
+            and (before is None or number < before)
         ]
         return found[::-1][:limit]
 

@@ -16,6 +16,7 @@ from minwallet.storage.base import (
     Recorded,
     Store,
 )
+from minwallet.storage.views import Filter
 from minwallet.wallet import agents, documents, office, people
 from minwallet.wallet.decline import Decline, Declined, Why
 from minwallet.wallet.people import choose_account, find_player
@@ -122,7 +123,10 @@ async def _portions(items: Sequence[T], at_once: int, rest_s: float) -> AsyncIte
 
 async def _transfer(wallet: Wallet, request: Transfer, actor: str) -> Reply:
     player = await find_player(wallet.store, request.agent, request.player_id)
-    account_id, currency, *_ = choose_account(player, request.currency)
+    currency = request.currency
+    if currency is None and len(player.accounts) > 1:
+        currency = await _currency_before(wallet.store, request)
+    account_id, currency, *_ = choose_account(player, currency)
     cash, bonus = (0, request.amount) if request.bonus else (request.amount, 0)
     make = Deposit if request.do == "deposit" else Withdraw
     # Who and why stand in the row itself, which nobody can change afterwards.
@@ -148,6 +152,13 @@ async def _transfer(wallet: Wallet, request: Transfer, actor: str) -> Reply:
             raise Decline(f"no balance can pass {format_amount(MAX_CENTS)}", why=Why.OUT_OF_RANGE)
         case _:
             raise AssertionError(outcome)
+
+
+async def _currency_before(store: Store, request: Transfer) -> str | None:
+    """That of the account which this reference moved before: the player may have got another since."""
+    wanted = Filter(request.agent, request.player_id, protocol=OPERATOR, id=request.reference)
+    page = await store.read_page(wanted, None, 1)
+    return page.rows[0].owner.currency if page.rows else None
 
 
 async def _read_ledger(store: Store, request: LedgerRead) -> Reply:

@@ -50,7 +50,7 @@ class NewSession(TypedDict):
 
 
 class Moved(TypedDict):
-    """What the account holds after a deposit or a withdrawal, and the ledger's row of it."""
+    """What the account holds now, in cents, and the number of the transaction that the reference stands for."""
 
     player_id: str
     currency: str

@@ -5,8 +5,9 @@ server one task looks for all readers, some times a second, and each takes what 
 """
 
 import asyncio
+from collections import Counter
 from collections.abc import AsyncGenerator, AsyncIterator
-from contextlib import suppress
+from contextlib import aclosing, suppress
 from typing import NamedTuple
 
 from minwallet.storage.base import Store, StoreFault
@@ -14,6 +15,9 @@ from minwallet.storage.views import Filter, Listed
 
 AT_ONCE = 500
 """How many rows are read at once. Of more, the newest are."""
+
+LOOK_BACK = 20_000
+"""How far back somebody is shown what was committed meanwhile."""
 
 EYE_S, POLL_S, QUIET_S = 0.25, 0.2, 2
 
@@ -82,10 +86,13 @@ async def follow(store: Store, news: Polling, wanted: Filter, after: int) -> Asy
 
 
 class Feed:
-    """What a server's readers hear. The newest rows are read once, however many listen, and only while anybody does."""
+    """What a server's readers hear. The newest rows are read once, however many listen, and only while anybody does.
+
+    `readers` counts those who listen, by who they are.
+    """
 
     def __init__(self, store: Store, news: News) -> None:
-        self.readers = 0
+        self.readers: Counter[str] = Counter()
         self._store = store
         self._news = news
         self._pages = News()
@@ -94,18 +101,21 @@ class Feed:
         self._beginning = asyncio.Lock()
         self._task: asyncio.Task[None] | None = None
 
-    async def listen(self, wanted: Filter, after: int, most: int = AT_ONCE) -> AsyncGenerator[Heard, None]:
+    async def listen(
+        self, wanted: Filter, after: int, most: int = AT_ONCE, reader: str = ""
+    ) -> AsyncGenerator[Heard, None]:
         """What is committed after the row `after`, the newest `most` at a time, until the news are over.
 
-        Yields without rows too, now and then. Whoever falls behind, or comes back after long, is told how many rows
-        were passed over.
+        Yields without rows too, now and then. Whoever falls behind, or comes back after very long, is told how many
+        rows of the ledger were passed over.
         """
-        self.readers += 1
+        self.readers[reader] += 1
         try:
             reading = await self._begin(after)
-            if after < self._seq:
-                yield (heard := await self._catch_up(wanted, after, most))
-                after = heard.seq
+            async with aclosing(self._catch_up(wanted, after, most)) as catching_up:
+                async for heard in catching_up:
+                    after = heard.seq
+                    yield heard
             while not (self._news.is_over or reading.done()):
                 told, heard = self._pages.told, self._since(wanted, after, most)
                 if not heard.rows and not heard.missed:
@@ -114,7 +124,7 @@ class Feed:
                 after = heard.seq
                 yield heard
         finally:
-            self.readers -= 1
+            self.readers[reader] -= 1
 
     async def _begin(self, after: int) -> "asyncio.Task[None]":
         """The task that reads, which the first reader starts."""
@@ -131,12 +141,16 @@ class Feed:
         passed = max(0, first - 1 - after) if self._seq > after else 0
         return Heard(rows[-most:], max(self._seq, after), passed + len(rows[:-most]))
 
-    async def _catch_up(self, wanted: Filter, after: int, most: int) -> Heard:
+    async def _catch_up(self, wanted: Filter, after: int, most: int) -> AsyncGenerator[Heard, None]:
         """What was committed while a reader was away, or before anybody listened."""
-        seq = self._seq
-        begin = max(after, seq - AT_ONCE)
-        rows = [row for row in (await self._store.read_news(wanted, begin, AT_ONCE)).rows if row.entry.seq <= seq]
-        return Heard(rows[-most:], seq, begin - after + len(rows[:-most]))
+        until, begin = self._seq, max(after, self._seq - LOOK_BACK)
+        missed = begin - after
+        while begin < until and not self._news.is_over:
+            page = await self._store.read_news(wanted, begin, AT_ONCE)
+            assert page.next is not None
+            begin = page.next
+            yield Heard(page.rows[-most:], begin, missed + len(page.rows[:-most]))
+            missed = 0
 
     async def _read(self) -> None:
         """Read the newest rows again and again, and tell everybody; until nobody listens, or the file cannot be."""
@@ -145,7 +159,7 @@ class Feed:
         self._pages.tell()
 
     async def _read_on(self) -> None:
-        while self.readers and not self._news.is_over:
+        while self.readers.total() and not self._news.is_over:
             told, newest = self._news.told, await self._store.count_entries()
             if newest > self._seq:
                 page = await self._store.read_news(Filter(), max(self._seq, newest - AT_ONCE), AT_ONCE)

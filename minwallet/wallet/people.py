@@ -51,7 +51,7 @@ async def perform(wallet: Wallet, request: PeopleRequest) -> Reply:
             return {
                 "sessions": [
                     documents.session(row, now_ms)
-                    for row in await store.list_sessions(player.player_key, request.limit)
+                    for row in await store.list_sessions(player.player_key, request.limit, request.before)
                 ]
             }
         case SessionRevoke():

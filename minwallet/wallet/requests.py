@@ -141,7 +141,7 @@ class PlayerSetStatus(_Request):
 
 
 class Transfer(_Request):
-    """A deposit or a withdrawal, of cash or of bonus. The same reference again changes nothing."""
+    """Cash or bonus. The same reference again changes nothing; one that was refused may be asked for again."""
 
     do: Literal["deposit", "withdraw"]
     agent: Name
@@ -162,11 +162,12 @@ class SessionOpen(_Request):
 
 
 class SessionList(_Request):
-    """The player's newest sessions, or all of them."""
+    """The player's newest sessions, or all of them; those before the session of a number."""
 
     do: Literal["session_list"] = "session_list"
     agent: Name
     player_id: PlayerId
+    before: Annotated[int, Field(ge=1, le=MAX_CENTS)] | None = None
     limit: Annotated[int, Field(ge=1, le=1000)] | None = None
 
 

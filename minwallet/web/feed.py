@@ -15,7 +15,8 @@ from minwallet.storage.views import Filter, Listed
 from minwallet.wallet.feed import AT_ONCE
 from minwallet.wallet.service import Wallet
 
-MOST_READERS = 50
+MOST_READERS, MOST_OF_ONE = 50, 10
+"""How many may read at once, and how many of them for one admin or key, so that nobody shuts the others out."""
 
 LOOK_AGAIN_S = 2
 """How long somebody may go on reading who has signed out meanwhile, or whose key was revoked."""
@@ -34,15 +35,18 @@ async def stream(
     show: Callable[[Listed], str],
     event: str = EVENT,
     *,
+    reader: str,
     after: int | None = None,
     most: int = AT_ONCE,
     may_read: Callable[[], Awaitable[bool]] = _anybody,
 ) -> Response:
     """The rows that are wanted after the one that `Last-Event-ID` names, else after `after`, else from now on; the
-    newest `most` of what comes at once. The stream ends when `may_read` says so. 503 for too many readers.
+    newest `most` of what comes at once. The stream ends when `may_read` says so. 429 for too many readers in all, or
+    too many who are this `reader`.
     """
-    if wallet.feed.readers >= MOST_READERS:
-        return Response("too many readers of the feed; try again later", 503, {"retry-after": "10"})
+    readers = wallet.feed.readers
+    if readers.total() >= MOST_READERS or readers[reader] >= MOST_OF_ONE:
+        return Response("too many readers of the feed; try again later", 429, {"retry-after": "10"})
     newest = await wallet.store.count_entries()
     last = request.headers.get("last-event-id", "")
     if last.isascii() and last.isdigit() and len(last) < 20:
@@ -52,7 +56,7 @@ async def stream(
     async def events() -> AsyncIterator[str]:
         looked_at_s = monotonic()
         yield ": the feed begins\n\n"
-        async with aclosing(wallet.feed.listen(wanted, after, most)) as listening:
+        async with aclosing(wallet.feed.listen(wanted, after, most, reader)) as listening:
             async for heard in listening:
                 if monotonic() - looked_at_s > LOOK_AGAIN_S:
                     if not await may_read():

@@ -99,8 +99,9 @@ def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
 def test_nonsense_is_refused(here: Here) -> None:
     """With what there is, rather than waited for in vain."""
     here.player()
-    for option, word in (("--kind", "betwin"), ("--state", "orphan")):
+    for option, word in (("--kind", "betwin"), ("--state", "orphan"), ("--protocol", "vela")):
         assert_complaint(here.run("tail", option, "nonsense"), 2, "nonsense", word)
+    assert_complaint(here.run("tail", "--agent", "nobody"), 1, "no agent nobody", "minwallet agent list")
 
 
 def test_a_tail_keeps_nobody_from_the_file(here: Here) -> None:

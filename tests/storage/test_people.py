@@ -133,6 +133,7 @@ def test_sessions_are_listed_newest_first(store: Store, run: Run) -> None:
         SessionRow(1, "fi…", "USD", NOW, None, None),
     ]
     assert [row.hint for row in run(store.list_sessions(ann.player_key, 1))] == ["sec…"]
+    assert [row.hint for row in run(store.list_sessions(ann.player_key, 5, before=2))] == ["fi…"]
 
 
 def test_a_session_is_revoked_by_its_number_as_well(store: Store, run: Run) -> None:

@@ -58,6 +58,18 @@ def test_a_page_goes_on_where_the_last_one_ended(store: Store, run: Run) -> None
         assert found == expected, wanted
 
 
+def test_a_page_far_beyond_the_end_is_the_newest(store: Store, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Rather than one of very many empty ones, of the ledger and of its open bets."""
+    monkeypatch.setattr("minwallet.storage.sqlite.views.LOOKED_AT", 5)
+    monkeypatch.setattr("minwallet.storage.sqlite.views.OPEN_LOOKED_AT", 5)
+    run(players(store, opening("ann")))
+    for number in range(1, 4):
+        apply(store, run, (1, WALLET_V2, Bet(str(number), 0, str(number), "1012")))
+    for read in (store.read_page(Filter(), 2**63 - 1, 10), store.read_open_bets(None, 2**63 - 1, 10)):
+        page = run(read)
+        assert (seqs(page), page.next) == ([3, 2, 1], None)
+
+
 def test_a_time_is_found_whatever_the_clock_did(store: Store, run: Run) -> None:
     """Rows are in order of their writing, and a clock may be set back; added up or not, none is missed."""
     run(players(store, opening("ann")))

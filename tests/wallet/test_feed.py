@@ -5,6 +5,8 @@ from collections.abc import AsyncIterator
 from contextlib import aclosing, asynccontextmanager
 from pathlib import Path
 
+import pytest
+
 from minwallet.ledger.commands import Bet
 from minwallet.storage.base import Opening, Order
 from minwallet.storage.sqlite import SqliteStore
@@ -75,8 +77,8 @@ def test_a_commit_between_looking_and_waiting_is_heard_at_once(tmp_path: Path) -
     asyncio.run(story())
 
 
-def test_who_comes_late_goes_on_with_the_newest(tmp_path: Path) -> None:
-    """And is told how many rows that cost; whoever was away for a short while misses nothing."""
+def test_who_was_away_misses_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of what is wanted, however much else came; who was away for very long is told how many rows that cost."""
 
     async def story() -> None:
         async with open_wallet(tmp_path / "wallet.db") as wallet, asyncio.timeout(PATIENCE_S):
@@ -87,11 +89,22 @@ def test_who_comes_late_goes_on_with_the_newest(tmp_path: Path) -> None:
                 heard = await anext(near)
                 assert (heard.missed, [row.entry.seq for row in heard.rows]) == (0, [*range(newest - 4, newest + 1)])
                 async with aclosing(wallet.feed.listen(Filter(), 10)) as far:
-                    heard = await anext(far)
-                assert (heard.missed, heard.rows[0].entry.seq, heard.seq) == (10, 21, newest)
-                async with aclosing(wallet.feed.listen(Filter(), 10, most=3)) as few:
+                    first, second = await anext(far), await anext(far)
+                assert (first.missed, len(first.rows), first.seq) == (0, feed.AT_ONCE, 10 + feed.AT_ONCE)
+                assert (second.missed, [row.entry.seq for row in second.rows]) == (
+                    0,
+                    [*range(first.seq + 1, newest + 1)],
+                )
+                async with aclosing(wallet.feed.listen(Filter(player_id="p2"), 0)) as some:
+                    heard = await anext(some)
+                assert (heard.missed, len(heard.rows), heard.seq) == (0, newest // PLAYERS, newest)
+                async with aclosing(wallet.feed.listen(Filter(), 20, most=3)) as few:
                     heard = await anext(few)
-                assert (heard.missed, len(heard.rows), heard.seq) == (newest - 13, 3, newest)
+                assert (heard.missed, len(heard.rows), heard.seq) == (feed.AT_ONCE - 3, 3, newest)
+                monkeypatch.setattr(feed, "LOOK_BACK", 50)
+                async with aclosing(wallet.feed.listen(Filter(), 10)) as beyond:
+                    heard = await anext(beyond)
+                assert (heard.missed, heard.rows[0].entry.seq, heard.seq) == (newest - 60, newest - 49, newest)
 
     asyncio.run(story())
 
@@ -120,7 +133,7 @@ def test_the_file_is_read_once_for_all_who_listen(tmp_path: Path) -> None:
                 await wallet.news.wait(wallet.news.told)
             reads = 0
             await bet(wallet, 41)
-            assert (wallet.feed.readers, reads) == (0, 0)
+            assert (wallet.feed.readers.total(), reads) == (0, 0)
 
     asyncio.run(story())
 

@@ -12,6 +12,7 @@ import pytest
 
 from minwallet import __version__
 from minwallet.web.admin_api.problems import BASE
+from minwallet.web.feed import MOST_OF_ONE
 from tests.support import PATIENCE_S, Server, serving
 from tests.web.api import PLAYERS, Caller, assert_problem, done, make_key
 
@@ -124,6 +125,21 @@ def test_a_currency_is_named_where_there_are_several(caller: Caller, player: str
     assert caller.post(path, **body, currency="EUR")["currency"] == "EUR"
 
 
+def test_a_retry_is_known_whatever_the_player_has_got_since(caller: Caller, player: str) -> None:
+    """Another currency makes no other transfer of it; and what was refused may be asked for again."""
+    deposits, withdrawals = f"{PLAYERS}/{player}/deposits", f"{PLAYERS}/{player}/withdrawals"
+    body = {"amount": 100, "reference": f"{player}-1"}
+    first = caller.post(deposits, **body)
+    too_much = {"amount": 10_200, "reference": f"{player}-2", "currency": "USD"}
+    assert_problem(caller.ask("POST", withdrawals, too_much), 409, "insufficient_funds")
+    caller.post(f"{PLAYERS}/{player}/accounts", currency="EUR")
+    assert caller.post(deposits, **body) == first
+    assert_problem(caller.ask("POST", deposits, body | {"amount": 2}), 409, "taken")
+    assert_problem(caller.ask("POST", deposits, body | {"currency": "EUR"}), 409, "taken")
+    caller.post(deposits, amount=100, reference=f"{player}-3", currency="USD")
+    assert caller.post(withdrawals, **too_much)["cash"] == 0
+
+
 def test_many_at_once_with_one_reference_move_money_once(server: Server, caller: Caller, player: str) -> None:
     """Whoever hears nothing asks again, and nobody is paid twice."""
     path, body = f"{PLAYERS}/{player}/deposits", {"amount": 100, "reference": f"{player}-once"}
@@ -147,7 +163,10 @@ def test_a_session_is_opened_listed_and_revoked(server: Server, caller: Caller, 
     assert opened["token"] not in listed.text
     rows = [(row["session"], row["status"]) for row in listed.json()["sessions"]]
     assert rows == [(day["session"], "live"), (opened["session"], "live")]
-    assert len(caller.get(path, limit=1)["sessions"]) == 1
+    page = caller.get(path, limit=1)
+    assert [row["session"] for row in page["sessions"]] == [page["next"]] == [day["session"]]
+    page = caller.get(path, limit=2, before=page["next"])
+    assert ([row["session"] for row in page["sessions"]], page["next"]) == ([opened["session"]], None)
     number = opened["session"]
     assert done(caller.ask("DELETE", f"{path}/{number}")) == {"revoked": True}
     assert server.wallet_v2(code=opened["token"], type="credit")["err_code"] == 102
@@ -163,7 +182,7 @@ def test_a_game_is_launched(server: Server, caller: Caller) -> None:
     caller.post(f"{path}/players", player_id="lea", currency="USD", balance=100)
     wanted = {"protocol": "wallet-v2", "game": "1012", "lang": "de"}
     assert_problem(caller.ask("POST", f"{path}/players/lea/launches", wanted), 409, "not_possible", "game url")
-    assert caller.get(f"{path}/players/lea/sessions") == {"sessions": []}
+    assert caller.get(f"{path}/players/lea/sessions")["sessions"] == []
     done(caller.ask("PATCH", path, {"game_url": "https://g.example"}))
     launched = done(caller.ask("POST", f"{path}/players/lea/launches", wanted | {"ttl_s": 60}), 201)
     token = launched["session"]["token"]
@@ -340,6 +359,18 @@ def test_the_feed_goes_on_where_a_reader_was(caller: Caller, played: str) -> Non
     assert next(told) == (0, {})
     assert [next(told)[1] for _ in range(2)] == rows[1:]
     told.close()
+
+
+def test_nobody_shuts_the_others_out_of_the_feed(server: Server, caller: Caller) -> None:
+    """A key has so many readers and no more, and another key still has its own."""
+    greedy = Caller(server, make_key(server, "greedy", "read"))
+    reading = [events(greedy) for _ in range(MOST_OF_ONE)]
+    assert [next(told) for told in reading] == [(0, {})] * MOST_OF_ONE
+    assert_problem(greedy.ask("GET", "/feed"), 429, "too_many", "try again later")
+    modest = events(caller)
+    assert next(modest) == (0, {})
+    for told in [*reading, modest]:
+        told.close()
 
 
 def test_the_feed_ends_when_the_key_is_revoked(server: Server, player: str) -> None:

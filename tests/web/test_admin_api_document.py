@@ -33,7 +33,7 @@ def document(server: Server) -> Any:  # noqa: ANN401 the document
 @pytest.fixture(scope="module")
 def prepared(server: Server) -> Server:
     """A server on which there is what the examples of the document speak of."""
-    server.cli("player", "add", "alice", "--currency", "EUR", "--balance", "100")
+    server.cli("player", "add", "alice", "--currency", "USD", "--balance", "100")
     server.cli.session("alice")
     return server
 

@@ -194,7 +194,9 @@ def test_a_key_of_one_agent_sees_its_own_transactions_only(ring: Ring) -> None:
         if row["agent"] == "north":
             assert answer.json()["entry"]["agent"] == "north"
         else:
-            assert_problem(answer, 404, "not_found", str(row["seq"]))
+            problem = assert_problem(answer, 404, "not_found", str(row["seq"]))
+            nowhere = assert_problem(caller.ask("GET", "/transactions/999999999"), 404, "not_found")
+            assert problem["detail"] == nowhere["detail"].replace("999999999", str(row["seq"]))
 
 
 def test_a_key_of_one_agent_follows_its_own_feed(ring: Ring) -> None:

@@ -19,6 +19,7 @@ from minwallet.wallet.desk import perform
 from minwallet.wallet.requests import KeyAdd, Reply, Scope
 from minwallet.wallet.service import Wallet
 from minwallet.web.admin_api import operation
+from minwallet.web.admin_api.asking import MOST_MISTAKES
 from minwallet.web.admin_api.endpoint import LONGEST_BODY, Endpoint
 from minwallet.web.admin_api.operation import Api, by_handler
 from minwallet.web.admin_api.problems import BASE, Cause
@@ -103,6 +104,14 @@ def test_a_field_is_what_it_is(caller: Caller, change: dict[str, object], name: 
     problem = assert_problem(send(caller, body.encode()), 422, "invalid", name)
     assert mistakes(problem) == {("body", name)}
     assert caller.get("/transactions", limit=1) == before
+
+
+def test_not_everything_is_repeated(caller: Caller) -> None:
+    """Of very much that is wrong some is told, and how much more there is."""
+    answer = caller.ask("POST", DEPOSITS, {f"{'x' * 100}{number}": 1 for number in range(500)})
+    problem = assert_problem(answer, 422, "invalid", "more")
+    assert len(problem["errors"]) == MOST_MISTAKES
+    assert len(answer.content) < 10_000
 
 
 def test_everything_that_is_wrong_is_told_at_once(caller: Caller) -> None:

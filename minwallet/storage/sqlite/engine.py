@@ -153,8 +153,10 @@ class SqliteStore:
     async def add_session(self, account_id: int, session: NewSession, now_ms: int) -> int:
         return await self._write(lambda db: records.add_session(db, account_id, session, now_ms))
 
-    async def list_sessions(self, player_key: int, limit: int | None = None) -> list[SessionRow]:
-        return await self._viewer.run(lambda db: records.list_sessions(db, player_key, limit))
+    async def list_sessions(
+        self, player_key: int, limit: int | None = None, before: int | None = None
+    ) -> list[SessionRow]:
+        return await self._viewer.run(lambda db: records.list_sessions(db, player_key, limit, before))
 
     async def revoke_session(self, token_hash: bytes, now_ms: int) -> bool:
         return await self._write(lambda db: records.revoke_session(db, token_hash, now_ms))

@@ -142,14 +142,15 @@ def add_session(db: sqlite3.Connection, account_id: int, session: NewSession, no
     return int(session_id)
 
 
-def list_sessions(db: sqlite3.Connection, player_key: int, limit: int | None) -> list[SessionRow]:
+def list_sessions(db: sqlite3.Connection, player_key: int, limit: int | None, before: int | None) -> list[SessionRow]:
     return [
         SessionRow(*row)
         for row in db.execute(
             "SELECT s.session_id, s.hint, a.currency, s.created_at_ms, s.expires_at_ms, s.revoked_at_ms"
             "  FROM sessions AS s JOIN accounts AS a USING (account_id)"
-            " WHERE a.player_key = ? ORDER BY s.session_id DESC LIMIT coalesce(?, -1)",
-            (player_key, limit),
+            " WHERE a.player_key = ? AND s.session_id < coalesce(?, 1 << 62)"
+            " ORDER BY s.session_id DESC LIMIT coalesce(?, -1)",
+            (player_key, before, limit),
         )
     ]
 

@@ -173,10 +173,8 @@ def _listed(row: Sequence[Any]) -> Listed:
 
 def _last(db: sqlite3.Connection, before: int | None) -> int:
     """The row that is looked at first: the one before `before`, or the newest."""
-    if before is not None:
-        return before - 1
-    (last,) = db.execute("SELECT coalesce(max(seq), 0) FROM transactions").fetchone()
-    return int(last)
+    (newest,) = db.execute("SELECT coalesce(max(seq), 0) FROM transactions").fetchone()
+    return int(newest if before is None else min(before - 1, newest))
 
 
 def _span_of_time(db: sqlite3.Connection, wanted: Filter, before: int | None) -> _Span:

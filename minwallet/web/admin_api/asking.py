@@ -16,6 +16,9 @@ from minwallet.web.admin_api.problems import Cause, Mistake, Problem
 
 INTEGER = re.compile(r"-?(0|[1-9][0-9]{0,19})", re.ASCII)
 
+MOST_MISTAKES, LONGEST_NAME = 20, 64
+"""How much is repeated of what is wrong."""
+
 Where = Literal["path", "query", "body"]
 
 
@@ -60,7 +63,7 @@ def read(
         for name, value in pairs:
             known = fields.get(name)
             if known is None or known.where != where:
-                mistakes.append(Mistake(where=where, name=name, detail="there is no such field"))
+                mistakes.append(Mistake(where=where, name=name[:LONGEST_NAME], detail="there is no such field"))
             elif name in given:
                 mistakes.append(Mistake(where=where, name=name, detail="it is given twice"))
             else:
@@ -77,8 +80,9 @@ def read(
     else:
         if not mistakes:
             return asked
-    names = ", ".join(dict.fromkeys(mistake["name"] for mistake in mistakes))
-    raise Problem(Cause.INVALID, f"this will not do: {names}", mistakes)
+    names = ", ".join(dict.fromkeys(mistake["name"] for mistake in mistakes[:MOST_MISTAKES]))
+    more = f", and {len(mistakes) - MOST_MISTAKES} more" if len(mistakes) > MOST_MISTAKES else ""
+    raise Problem(Cause.INVALID, f"this will not do: {names}{more}", mistakes[:MOST_MISTAKES])
 
 
 def _read_object(body: bytes) -> dict[str, Any]:

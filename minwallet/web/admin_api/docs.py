@@ -3,16 +3,17 @@
 import json
 import re
 from collections.abc import Awaitable, Callable, Iterable, Mapping
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any, NamedTuple
 
 from markupsafe import Markup
+from pydantic_core import to_json
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import HTMLResponse, Response
 
 from minwallet.web.admin_api.document import Node, make_document
 from minwallet.web.admin_api.problems import BASE, Cause
-from minwallet.web.pages import render
+from minwallet.web.pages import fill
 
 TOLD = {"currency", "game_url"}
 """What an example of a request has, though it need not be given."""
@@ -48,26 +49,37 @@ class Paragraphs(NamedTuple):
 async def send_document(request: Request) -> Response:
     """The OpenAPI document."""
     del request
-    return JSONResponse(make_document(), media_type="application/json")
+    return Response(_document(), media_type="application/json")
 
 
 def page(public_url: str) -> Callable[[Request], Awaitable[Response]]:
     """The same for people; `public_url` is where the world reaches this server, "" if that is as whoever asks."""
 
     async def send_page(request: Request) -> Response:
-        return render(
-            "api.html",
-            title="Admin API",
-            base=BASE,
-            server=public_url or str(request.base_url).rstrip("/"),
-            about=_marked(make_document()["info"]["description"]),
-            operations=_operations(),
-            causes=list(Cause),
-            marked=_marked,
-            shapes=_shapes(),
-        )
+        return HTMLResponse(_page(public_url or str(request.base_url).rstrip("/")))
 
     return send_page
+
+
+# Whoever asks has no key, and nobody's call shall wait while the same is made again and again.
+@cache
+def _document() -> bytes:
+    return to_json(make_document())
+
+
+@lru_cache(maxsize=8)
+def _page(server: str) -> str:
+    return fill(
+        "api.html",
+        title="Admin API",
+        base=BASE,
+        server=server,
+        about=_marked(make_document()["info"]["description"]),
+        operations=_operations(),
+        causes=list(Cause),
+        marked=_marked,
+        shapes=_shapes(),
+    )
 
 
 @cache

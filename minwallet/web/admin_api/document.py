@@ -49,6 +49,7 @@ EXAMPLES: Mapping[str, object] = {
     "game_url": "https://games.example.com/play",
     "add_agent.name": "north",
     "add_player.player_id": "bob",
+    "add_account.currency": "EUR",
     "withdraw.reference": "payout-77",
 }
 """By field, or by operation and field where it is another."""

@@ -42,7 +42,7 @@ async def show_transaction(caller: Caller, asked: OneTransaction) -> documents.R
     """With the provider's request and the reply word for word, as long as they are kept; no token in them."""
     shown = await caller.perform(RecordedShow(seq=asked.seq), documents.RecordedTransaction)
     if caller.key.agent not in (None, shown["entry"]["agent"]):
-        raise Problem(Cause.NOT_FOUND, f"agent {caller.key.agent} has no entry {asked.seq}")
+        raise Problem(Cause.NOT_FOUND, f"there is no entry {asked.seq}")
     return shown
 
 
@@ -106,16 +106,18 @@ async def show_health(caller: Caller, asked: Nothing) -> HealthShown:
 
 async def follow(caller: Caller, asked: Wanted) -> Response:
     """Every transaction as an event `transaction` once it is committed, as in a page of transactions. A reader that
-    comes again with `Last-Event-ID` goes on where it was; one that is too slow gets an event `missed` with the number
-    of rows it was not shown.
+    comes again with `Last-Event-ID` goes on where it was, among the newest 20,000 of the ledger. Whoever is too slow
+    for it, or comes later than that, gets an event `missed` with the number of transactions of the ledger that were
+    passed over, whosoever they were. A key may have ten readers, and all together fifty.
     """
 
     async def is_good() -> bool:
         return await find_key(caller.wallet.store, caller.http) is not None
 
-    response = await feed.stream(caller.wallet, caller.http, asked.filter(), _event, may_read=is_good)
+    reader = f"key {caller.key.name}"
+    response = await feed.stream(caller.wallet, caller.http, asked.filter(), _event, reader=reader, may_read=is_good)
     if not isinstance(response, StreamingResponse):
-        raise Problem(Cause.UNAVAILABLE, bytes(response.body).decode(), headers={"retry-after": "10"})
+        raise Problem(Cause.TOO_MANY, headers={"retry-after": "10"})
     return response
 
 

@@ -6,7 +6,15 @@ from minwallet.wallet.people import find_player
 from minwallet.wallet.requests import AgentList, AgentShow, PlayerAdd, PlayerShow, SessionOpen
 from minwallet.web.admin_api.operation import Caller
 from minwallet.web.admin_api.problems import Cause, Problem
-from minwallet.web.admin_api.shapes import AccountsShown, AgentsShown, DemoLaunch, Launch, Launched
+from minwallet.web.admin_api.shapes import (
+    AccountsShown,
+    AgentsShown,
+    DemoLaunch,
+    Launch,
+    Launched,
+    Sessions,
+    SessionsShown,
+)
 
 
 async def list_agents(caller: Caller, asked: AgentList) -> AgentsShown:
@@ -37,6 +45,12 @@ async def add_account(caller: Caller, asked: PlayerAdd) -> PlayerShown:
     """In another currency. `balance` and `bonus` are cents to begin with."""
     await find_player(caller.wallet.store, asked.agent, asked.player_id)
     return await caller.perform(asked, PlayerShown)
+
+
+async def list_sessions(caller: Caller, asked: Sessions) -> SessionsShown:
+    """The newest first."""
+    sessions = (await caller.perform(asked, SessionsShown))["sessions"]
+    return SessionsShown(sessions=sessions, next=sessions[-1]["session"] if len(sessions) == asked.limit else None)
 
 
 async def launch(caller: Caller, asked: Launch) -> Launched:

@@ -30,6 +30,7 @@ class Cause(Enum):
     BUSY = 409, "Busy", "The same is under way already; ask again when it has ended."
     TOO_LONG = 413, "Too long", "The body is longer than 64 KiB."
     INVALID = 422, "Invalid request", "A field or a parameter is missing, unknown or wrong; `errors` names each."
+    TOO_MANY = 429, "Too many readers", "As many follow the feed as may, or as this key may; try again later."
     BUG = 500, "Something broke", "This should not happen. The server's log says what did; please report it."
     UNAVAILABLE = 503, "Unavailable", "Nobody knows whether the change was made. Ask again, with the same reference."
 

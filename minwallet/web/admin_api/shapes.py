@@ -90,10 +90,6 @@ class DemoLaunch(Launching):
     agent: Name
 
 
-class Sessions(SessionList):
-    limit: Limit = 50
-
-
 class Wanted(_Asked):
     """Which transactions are wanted: those that agree with everything that is given."""
 
@@ -114,6 +110,11 @@ class Wanted(_Asked):
 
 
 Before = Annotated[int | None, Field(ge=1, le=MAX_CENTS, description="where to go on: the `next` of the page before")]
+
+
+class Sessions(SessionList):
+    before: Before = None
+    limit: Limit = 50
 
 
 class Transactions(Wanted):
@@ -191,7 +192,10 @@ class AccountsShown(TypedDict):
 
 
 class SessionsShown(TypedDict):
+    """`next` is what to ask `before` for more; null at the end."""
+
     sessions: list[documents.Session]
+    next: int | None
 
 
 class Revoked(TypedDict):

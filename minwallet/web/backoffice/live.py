@@ -43,6 +43,7 @@ async def _feed(visit: Visit) -> Response:
         await asked_filter(visit),
         lambda listed: _draw(listed, show_player=show_player),
         event="",
+        reader=f"admin {visit.admin}",
         after=read_number(query.get("after")),
         most=MOST_ROWS,
         may_read=is_signed_in,

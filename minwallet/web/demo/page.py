@@ -122,7 +122,7 @@ class _Page:
             newest = _newest([listed.entry])
             return fill("demo/news.html", entry=listed.entry, player=player, newest=newest, fresh=True)
 
-        return await stream(self._wallet, request, _account(player), show, event="")
+        return await stream(self._wallet, request, _account(player), show, event="", reader="demo")
 
     async def play(self, request: Request) -> Response:
         """One round, asked of the provider; what came of it, and what the wallet did."""
