@@ -51,6 +51,7 @@ def test_a_keyboard_is_enough_to_sign_in(page: Page, server: Server) -> None:
 def test_the_way_past_the_navigation_is_one_key(page: Page, server: Server) -> None:
     """The first Tab offers to skip to the content, and does."""
     enter(page, server)
+    page.goto(f"{server.url}/admin")
     page.keyboard.press("Tab")
     expect(page.get_by_role("link", name="Skip to content")).to_be_focused()
     page.keyboard.press("Enter")
@@ -93,6 +94,7 @@ def test_a_stopped_server_is_told_once(visitor: Visitor, tmp_path: Path) -> None
     with serving(tmp_path / "wallet.db") as server:
         page = visitor.open()
         enter(page, server)
+        page.goto(f"{server.url}/admin")
         expect(page.locator("[data-feed=on]")).to_be_attached()
     toast = page.get_by_text("The server cannot be reached.")
     expect(toast).to_be_visible(timeout=15_000)

@@ -98,6 +98,7 @@ def test_it_updates_by_itself(page: Page, played: Path) -> None:
     """What another program does is seen without loading the page again; what is unfolded or in focus stays so."""
     with serving(played) as server:
         enter(page, server)
+        page.goto(f"{server.url}/admin")
         page.locator("summary", has_text="The numbers").first.click()
         expect(page.locator("[data-feed=on]")).to_be_attached()
         page.locator("a.tile", has_text="Server").focus()
@@ -114,5 +115,6 @@ def test_an_ended_sign_in_ends_the_page(visitor: Visitor, page: Page, server: Se
     """A page that refreshes itself leads to the form once its reader is signed out."""
     visitor.allow("status of 401")
     enter(page, server)
+    page.goto(f"{server.url}/admin")
     page.context.clear_cookies()
     page.wait_for_url("**/admin/sign-in", timeout=15_000)
