@@ -11,6 +11,8 @@ import pytest
 from tests.cli.console import assert_complaint, unchanged
 from tests.support import Cli, Here, serving
 
+pytestmark = pytest.mark.long
+
 COMMANDS = ["player list", "agent add x", "deposit ann 1", "verify"]
 
 

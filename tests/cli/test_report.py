@@ -16,6 +16,8 @@ from tests.cli.console import assert_complaint, cells
 from tests.provider.scripted import SERVICE, Scripted, scripted
 from tests.support import PATIENCE_S, Here, Server, environment, serving
 
+pytestmark = pytest.mark.long
+
 ROWS = [
     ReportRow(str(number), str(100 + number), "fish", "ann", 200, 0, status="done", reported_at="2026-01-02 03:04:05")
     for number in range(1, 8)

@@ -17,6 +17,8 @@ from minwallet.cli.main import app
 from tests.cli.console import SCRIPT, cells
 from tests.support import Here, environment, minwallet
 
+pytestmark = pytest.mark.long
+
 COMMAND = [sys.executable, "-m", "minwallet"]
 
 

@@ -1,6 +1,7 @@
 """Fixtures that open pages."""
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, Page
@@ -9,11 +10,15 @@ from tests.support import Server
 from tests.web.browser import Visitor, running_chromium
 from tests.web.caller import Caller, hang_up
 
+HERE = Path(__file__).parent
+
+OF_PROVIDERS = ("test_concurrency", "test_http", "test_journal", "test_process")
+
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """What a browser shows is the same on every Python."""
+    """What providers meet is tried on every Python; pages and the admin API would say nothing new there."""
     for item in items:
-        if isinstance(item, pytest.Function) and "chromium" in item.fixturenames:
+        if item.path.is_relative_to(HERE) and item.path.stem not in OF_PROVIDERS:
             item.add_marker("long")
 
 

@@ -22,8 +22,6 @@ from tests.web.browser import (
     first_paint_bytes,
 )
 
-pytestmark = pytest.mark.long
-
 TABLES = [(protocol, game.code) for protocol in PROTOCOLS for game in GAMES]
 
 MONEY = {"alice": "USD", "bob": "USD", "carol": "EUR"}
