@@ -16,6 +16,8 @@ from minwallet.storage.views import Filter, Listed
 AT_ONCE = 500
 """How many rows are read at once. Of more, the newest are."""
 
+EVERYTHING = Filter()
+
 LOOK_BACK = 20_000
 """How far back somebody is shown what was committed meanwhile."""
 
@@ -137,7 +139,9 @@ class Feed:
     def _since(self, wanted: Filter, after: int, most: int) -> Heard:
         """What a reader has not heard of what was read. Its rows are as the ledger's, one number after another."""
         first = self._seq - len(self._rows) + 1
-        rows = [row for row in self._rows[max(0, after + 1 - first) :] if wanted.admits(*row)]
+        rows = self._rows[max(0, after + 1 - first) :]
+        if wanted != EVERYTHING:
+            rows = [row for row in rows if wanted.admits(*row)]
         passed = max(0, first - 1 - after) if self._seq > after else 0
         return Heard(rows[-most:], max(self._seq, after), passed + len(rows[:-most]))
 
@@ -162,7 +166,7 @@ class Feed:
         while self.readers.total() and not self._news.is_over:
             told, newest = self._news.told, await self._store.count_entries()
             if newest > self._seq:
-                page = await self._store.read_news(Filter(), max(self._seq, newest - AT_ONCE), AT_ONCE)
+                page = await self._store.read_news(EVERYTHING, max(self._seq, newest - AT_ONCE), AT_ONCE)
                 assert page.next is not None
                 # A reader who is a little late shall find these as well, but not if rows between were passed over.
                 kept = self._rows if page.rows[0].entry.seq == self._seq + 1 else []

@@ -6,6 +6,7 @@ too slowly for the ledger is told how many rows were passed over.
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import aclosing
+from functools import lru_cache
 from time import monotonic
 
 from starlette.requests import Request
@@ -41,8 +42,8 @@ async def stream(
     may_read: Callable[[], Awaitable[bool]] = _anybody,
 ) -> Response:
     """The rows that are wanted after the one that `Last-Event-ID` names, else after `after`, else from now on; the
-    newest `most` of what comes at once. The stream ends when `may_read` says so. 429 for too many readers in all, or
-    too many who are this `reader`.
+    newest `most` of what comes at once, each as `show` makes it. The stream ends when `may_read` says so. 429 for too
+    many readers in all, or too many who are this `reader`.
     """
     readers = wallet.feed.readers
     if readers.total() >= MOST_READERS or readers[reader] >= MOST_OF_ONE:
@@ -63,12 +64,17 @@ async def stream(
                         return
                     looked_at_s = monotonic()
                 missed = [_write("missed", None, str(heard.missed))] if heard.missed else []
-                told = [_write(event, row.entry.seq, show(row)) for row in heard.rows]
-                yield "".join([*missed, *told]) or ": still here\n\n"
+                yield "".join([*missed, *(_tell(row, show, event) for row in heard.rows)]) or ": still here\n\n"
 
     # A proxy that gathers an answer before it passes it on would make the feed anything but live.
     headers = {"cache-control": "no-store", "x-accel-buffering": "no"}
     return StreamingResponse(events(), media_type="text/event-stream", headers=headers)
+
+
+# However many read it, a row is made into text once by each function that does it.
+@lru_cache(maxsize=4 * AT_ONCE)
+def _tell(row: Listed, show: Callable[[Listed], str], event: str) -> str:
+    return _write(event, row.entry.seq, show(row))
 
 
 def _write(event: str, number: int | None, data: str) -> str:

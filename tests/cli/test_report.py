@@ -75,7 +75,6 @@ def test_a_report_may_be_pulled_anew(here: Here, provider: Scripted) -> None:
     assert pulled(here) == {}
 
 
-@pytest.mark.long
 @pytest.mark.parametrize("is_served", [False, True], ids=["alone", "served"])
 def test_a_pull_killed_at_any_page_loses_and_doubles_nothing(here: Here, provider: Scripted, is_served: bool) -> None:
     """Killed while it asks for each page in turn; the next pull goes on where the last page was kept."""

@@ -1,7 +1,5 @@
 """The stream that every live table of the back office reads: rows of the ledger, as they are committed."""
 
-from functools import lru_cache
-
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 from starlette.routing import Route
@@ -31,7 +29,7 @@ async def asked_filter(visit: Visit) -> Filter:
 async def _feed(visit: Visit) -> Response:
     """The rows that the filter wants, after the row `after`; with `of=player` they do not name the player."""
     query = visit.request.query_params
-    show_player = query.get("of") != "player"
+    show = _draw_of_player if query.get("of") == "player" else _draw
 
     async def is_signed_in() -> bool:
         return await visit.frame.admins.find(visit.cookie) is not None
@@ -41,7 +39,7 @@ async def _feed(visit: Visit) -> Response:
         visit.wallet,
         visit.request,
         await asked_filter(visit),
-        lambda listed: _draw(listed, show_player=show_player),
+        show,
         event="",
         reader=f"admin {visit.admin}",
         after=read_number(query.get("after")),
@@ -50,7 +48,9 @@ async def _feed(visit: Visit) -> Response:
     )
 
 
-# A row is drawn once for everybody who looks.
-@lru_cache(maxsize=512)
-def _draw(listed: Listed, *, show_player: bool) -> str:
-    return pages.fill("office/row.html", listed=listed, show_player=show_player)
+def _draw(listed: Listed) -> str:
+    return pages.fill("office/row.html", listed=listed, show_player=True)
+
+
+def _draw_of_player(listed: Listed) -> str:
+    return pages.fill("office/row.html", listed=listed, show_player=False)
