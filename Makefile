@@ -2,6 +2,10 @@
 PYTHON ?= python3
 BIN := .venv/bin
 PORT ?= 8000
+SYNC := --quiet --frozen --inexact --compile-bytecode
+
+# What is started hundreds of times, as the tests do, is compiled once, even where Python was told not to keep that.
+export PYTHONDONTWRITEBYTECODE :=
 
 .PHONY: demo test lint suite second bench screenshots clean
 
@@ -31,7 +35,7 @@ second: .venv/ready
 	@other=$$($(BIN)/python tests/second_python.py); \
 	if [ -z "$$other" ]; then echo "no second supported Python found; tested on one"; else \
 	  echo "and again on $$other"; \
-	  UV_PROJECT_ENVIRONMENT=.venv-second $(BIN)/uv sync --quiet --frozen --no-python-downloads --python "$$other" && \
+	  UV_PROJECT_ENVIRONMENT=.venv-second $(BIN)/uv sync $(SYNC) --no-python-downloads --python "$$other" && \
 	  .venv-second/bin/$(PYTEST) -m "not long"; fi
 
 bench: .venv/ready
@@ -45,11 +49,11 @@ screenshots: .venv/ready
 .venv/bin/minwallet: pyproject.toml uv.lock
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv
-	$(BIN)/uv sync --quiet --frozen --inexact --no-dev
+	$(BIN)/uv sync $(SYNC) --no-dev
 	@touch $@
 
 .venv/ready: .venv/bin/minwallet
-	$(BIN)/uv sync --quiet --frozen --inexact
+	$(BIN)/uv sync $(SYNC)
 	@touch $@
 
 clean:
