@@ -270,6 +270,7 @@ def test_it_can_be_played_with_the_keyboard_alone(demo: Demo, table: Page) -> No
     table.keyboard.press("Enter")
     expect(table.locator("#story")).to_contain_text("vela, Zodiac Table")
     expect(table.locator("#trick-win-twice")).to_be_focused()
+    wait_for_ledger(table)
     go_to(".entry:first-child summary")
     table.keyboard.press("Enter")
     expect(table.locator(".entry:first-child .letters")).to_contain_text("access_token=TOKEN")
