@@ -9,13 +9,12 @@ from minwallet.cli.link import database
 from minwallet.cli.output import BadUsage, JsonFlag, print_json, print_line
 from minwallet.ledger.entries import Kind, State
 from minwallet.ledger.money import format_amount
-from minwallet.protocols import PROTOCOLS
-from minwallet.storage.base import OPENING, OPERATOR
 from minwallet.storage.sqlite import SqliteStore
 from minwallet.storage.views import Filter, Listed
 from minwallet.wallet.agents import find_agent
 from minwallet.wallet.documents import owned_transaction, time_text
 from minwallet.wallet.feed import Polling, follow
+from minwallet.wallet.requests import ORIGINS
 
 
 def tail(
@@ -31,8 +30,7 @@ def tail(
     as_json: JsonFlag = False,
 ) -> None:
     """Show transactions as they are committed. Ctrl-C ends it; with --json each is a document on a line of its own."""
-    origins = (*PROTOCOLS, OPERATOR, OPENING)
-    for option, value, known in (("kind", kind, Kind), ("state", state, State), ("protocol", protocol, origins)):
+    for option, value, known in (("kind", kind, Kind), ("state", state, State), ("protocol", protocol, ORIGINS)):
         if value is not None and value not in list(known):
             raise BadUsage(f"{value!r} is no {option}; there are {', '.join(known)}")
     wanted = Filter(agent, player, currency, protocol, kind, state, game)

@@ -10,8 +10,9 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 from pydantic_core import ErrorDetails
 
 from minwallet.ledger.money import MAX_CENTS
+from minwallet.protocols import PROTOCOLS
 from minwallet.protocols.wire import Game, ReportUnit
-from minwallet.storage.base import PlayerStatus, ReportSheet
+from minwallet.storage.base import OPENING, OPERATOR, PlayerStatus, ReportSheet
 from minwallet.wallet.sessions import TOKEN
 
 
@@ -39,6 +40,9 @@ class Scope(StrEnum):
     READ = "read"
     WRITE = "write"
 
+
+ORIGINS = (*PROTOCOLS, OPERATOR, OPENING)
+"""Where an entry can come from: the provider protocols, and the operator's own two."""
 
 LONGEST_ADDRESS = 500
 

@@ -70,11 +70,11 @@ class Visitor:
         self._allowed: list[str] = []
         self.complaints: list[str] = []
 
-    def open(self, size: tuple[int, int] = DESKTOP, *, dark: bool = False, scripts: bool = True) -> Page:
+    def open(self, size: tuple[int, int] = DESKTOP, *, scripts: bool = True) -> Page:
         """An empty page of a fresh browser, with cookies of its own."""
         context = self._browser.new_context(
             viewport={"width": size[0], "height": size[1]},
-            color_scheme="dark" if dark else "light",
+            color_scheme="light",
             java_script_enabled=scripts,
             reduced_motion="reduce",
         )
@@ -119,7 +119,6 @@ AXE = {"resultTypes": ["violations"], "preload": False}
 
 def assert_accessible(page: Page) -> None:
     """axe finds nothing serious or critical on the page as it is now, by day, nor a contrast too weak at night."""
-    page.emulate_media(color_scheme="light")
     found = Axe().run(page, options=AXE).response["violations"]
     page.emulate_media(color_scheme="dark")
     at_night = page.evaluate("(options) => axe.run(options)", {**AXE, "runOnly": ["color-contrast"]})

@@ -9,13 +9,12 @@ from typing_extensions import TypedDict  # pydantic reads only this one's before
 
 from minwallet.ledger.entries import Kind, State
 from minwallet.ledger.money import MAX_CENTS
-from minwallet.protocols import PROTOCOLS
 from minwallet.provider.games import Launching
-from minwallet.storage.base import OPENING, OPERATOR
 from minwallet.storage.views import Filter
 from minwallet.wallet import documents
 from minwallet.wallet.requests import (
     DAY_S,
+    ORIGINS,
     Currency,
     Name,
     PlayerId,
@@ -23,8 +22,6 @@ from minwallet.wallet.requests import (
     SessionList,
     TheCurrency,
 )
-
-ORIGINS = [*PROTOCOLS, OPERATOR, OPENING]
 
 EPOCH, EPOCH_DAY = datetime(1970, 1, 1, tzinfo=UTC), date(1970, 1, 1)
 
@@ -63,7 +60,7 @@ Text = Annotated[str, Field(min_length=1, max_length=64)]
 Origin = Annotated[
     str,
     AfterValidator(_known),
-    Field(json_schema_extra={"enum": ORIGINS}, description="the last two are the operator's own"),
+    Field(json_schema_extra={"enum": [*ORIGINS]}, description="the last two are the operator's own"),
 ]
 
 

@@ -6,12 +6,11 @@ from typing import NamedTuple
 from urllib.parse import urlencode
 
 from minwallet.ledger.entries import Kind, State
-from minwallet.protocols import PROTOCOLS
-from minwallet.storage.base import OPENING, OPERATOR
 from minwallet.storage.views import Filter
+from minwallet.wallet.requests import ORIGINS
 
 CHOICES: Mapping[str, Sequence[str]] = {
-    "protocol": (*PROTOCOLS, OPERATOR, OPENING),
+    "protocol": ORIGINS,
     "kind": tuple(Kind),
     "state": tuple(State),
 }
