@@ -35,6 +35,7 @@ class BatchWriter:
         self._clock_ms = clock_ms
         self._waiting: list[_Waiting] = []
         self._task: asyncio.Task[None] | None = None
+        self._is_busy = False
 
     def submit(self, order: Order, settled: Callable[[], None]) -> "asyncio.Future[Outcome]":
         """The future outcome; it fails with StoreFault where the store does. Cancelling it does not stop the order.
@@ -55,9 +56,12 @@ class BatchWriter:
     async def _write(self) -> None:
         try:
             while self._waiting:
-                await self._gather()
+                if self._is_busy:
+                    await self._gather()
                 batch, self._waiting = self._waiting[:MAX_ORDERS], self._waiting[MAX_ORDERS:]
                 await self._write_batch(batch)
+                # Whoever had no company need not wait for any the next time.
+                self._is_busy = len(batch) + len(self._waiting) > 1
         finally:
             self._task = None
 
