@@ -67,18 +67,18 @@ READ_ROUNDS = """
      GROUP BY asked.key ORDER BY asked.key
 """
 
-# A batch is filled up with rows of NULLs to a power of two, so that there are few different statements and all of them
+# A batch is filled up with rows of zeros to a power of two, so that there are few different statements and all of them
 # stay prepared; and it is one statement rather than a row each, for the same reason as above. The schema moves the
 # accounts with it.
 ADD_ENTRIES = """
     INSERT INTO transactions (space_id, part, seq, at_ms, account_id, previous_seq, kind, id, round, game, detail,
                               stake, payout, amount, bonus_amount, cash_after, bonus_after, state, refusal, hash)
-    SELECT * FROM (VALUES {rows}) WHERE column1 IS NOT NULL
+    SELECT * FROM (VALUES {rows}) WHERE column1 > 0
 """
 ENTRY_COLUMNS = 20
 
 ADD_LETTERS = """
-    INSERT INTO journal (seq, request, reply) SELECT * FROM (VALUES {rows}) WHERE column1 IS NOT NULL
+    INSERT INTO journal (seq, request, reply) SELECT * FROM (VALUES {rows}) WHERE column1 > 0
 """
 LETTER_COLUMNS = 3
 
@@ -108,9 +108,9 @@ def apply(db: sqlite3.Connection, orders: Sequence[Order], now_ms: int) -> list[
         outcomes.append(outcome)
         if isinstance(outcome, (Applied, Refused)) and (entry := outcome.entry):
             made[key].append(entry)
-            # sqlite3 takes its time over any text that is not plain `str`.
-            entries += space_id, _part(trail, entry), *entry[:4], str(entry.kind)
-            entries += *entry[6:16], str(entry.state), *entry[17:]
+            # sqlite3 takes its time over texts that are not plain `str`, and over `bytes`.
+            entries += space_id, _part(trail, entry), *entry[:4], str(entry.kind), *entry[6:16]
+            entries += str(entry.state), entry.refusal, bytearray(entry.hash)
             if order.journal:
                 letters += entry.seq, *order.journal(outcome)
             seq += 1
@@ -164,7 +164,7 @@ def _write(db: sqlite3.Connection, statement: str, columns: int, values: list[An
     if values:
         rows = len(values) // columns
         size = 1 << (rows - 1).bit_length()
-        db.execute(_for_rows(statement, columns, size), values + [None] * (columns * (size - rows)))
+        db.execute(_for_rows(statement, columns, size), values + [0] * (columns * (size - rows)))
 
 
 @cache
