@@ -38,8 +38,10 @@ second: .venv/ready
 	  UV_PROJECT_ENVIRONMENT=.venv-second $(BIN)/uv sync $(SYNC) --no-python-downloads --python "$$other" && \
 	  .venv-second/bin/$(PYTEST) -m "not long"; fi
 
+# BENCH are options: make bench BENCH='--only growth --rounds 1'; BENCH=--help lists them.
 bench: .venv/ready
-	$(BIN)/python tests/bench/run.py
+	$(BIN)/uv sync $(SYNC) --group bench
+	$(BIN)/python -m tests.bench.run $(BENCH)
 
 # The README's pictures, of this code; needs a browser.
 screenshots: .venv/ready
