@@ -42,6 +42,7 @@ from minwallet.storage.sqlite.connection import (
     migrate,
     transaction,
 )
+from minwallet.storage.sqlite.openings import open_accounts
 from minwallet.storage.views import Filter, Heading, Holding, Minute, Page, Total
 
 T = TypeVar("T")
@@ -144,7 +145,7 @@ class SqliteStore:
 
     async def open_accounts(self, openings: Sequence[Opening], now_ms: int) -> Opened:
         def work(db: sqlite3.Connection) -> Opened:
-            opened = records.open_accounts(db, openings, now_ms)
+            opened = open_accounts(db, openings, now_ms)
             if opened.problems:
                 raise _Unwanted(opened)
             return opened
