@@ -4,8 +4,9 @@ from collections.abc import Sequence
 from html import escape
 from statistics import median
 
-from tests.bench.report import Found, short
-from tests.bench.rows import SIZES, Round, at
+from tests.bench.report import short
+from tests.bench.rows import SIZES, at
+from tests.bench.turns import Found, Turn
 
 WIDTH, EDGE = 760, 24
 FULL = WIDTH - 2 * EDGE
@@ -27,9 +28,9 @@ STYLE = """
 """
 
 
-def draw(found: Sequence[Found], turns: Sequence[Round]) -> str:
+def draw(found: Sequence[Found], turns: Sequence[Turn]) -> str:
     """A bar for each row that has a goal, and below how the rate grows with the connections."""
-    aimed = [each for each in found if each.row.reach]
+    aimed = [each for each in found if each.reach]
     parts = [
         _text(EDGE, EDGE, "A bar that passes its line has reached its goal; one at the end, twice as much.", "small")
     ]
@@ -45,14 +46,14 @@ def draw(found: Sequence[Found], turns: Sequence[Round]) -> str:
 
 
 def _bar(found: Found, y: float) -> list[str]:
-    reach = found.row.reach
+    reach = found.reach
     assert reach is not None
     share = reach.share(found.value)
     length, goal = FULL * min(share, MOST) / MOST, EDGE + FULL / MOST
     below = y + 8
     kind = "reached" if share >= 1 else "short"
     return [
-        _text(EDGE, y, found.row.what.partition(" (")[0]),
+        _text(EDGE, y, found.what.partition(" (")[0]),
         _text(WIDTH - EDGE, y, f"{short(found.value)}  ({reach})", anchor="end"),
         f'<rect class="track" x="{EDGE}" y="{below}" width="{FULL}" height="{BAR}" rx="3"/>',
         f'<rect class="{kind}" x="{EDGE}" y="{below}" width="{length:.0f}" height="{BAR}" rx="3"/>',
@@ -60,7 +61,7 @@ def _bar(found: Found, y: float) -> list[str]:
     ]
 
 
-def _growth(turns: Sequence[Round], top: float) -> list[str]:
+def _growth(turns: Sequence[Turn], top: float) -> list[str]:
     lines = {
         kind: [median(turn.samples[f"{name}, {at(size)}"].per_second for turn in turns) for size in SIZES]
         for kind, name in (("empty", "empty endpoint"), ("bets", "minwallet"))

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from minwallet.bench.server import serving
 from tests.bench import postgres
-from tests.bench.postgres import NotInstalled
+from tests.bench.turns import Missing
 from tests.bench.wrk import PLAYERS
 
 HERE = Path(__file__).parent
@@ -48,7 +48,7 @@ class Place:
     def fastapi(self) -> str:
         """A wallet of the usual kind."""
         if missing := [name for name in ("fastapi", "sqlalchemy") if importlib.util.find_spec(name) is None]:
-            raise NotInstalled(f"{missing[0]} is not installed; `make bench` does that")
+            raise Missing(f"{missing[0]} is not installed; `make bench` does that")
         return self._stack.enter_context(script(self.folder, "fastapi_wallet.py", self.folder / "fastapi.db"))
 
     @cached_property

@@ -12,16 +12,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from tests.bench.wrk import Sample
+from tests.bench.turns import Missing, Sample
 
 SCALE = 10
 """pgbench's million accounts: players enough that two of them rarely wait for the same row."""
 
 START_WITHIN_S = 60
-
-
-class NotInstalled(Exception):
-    """What should be compared with is not there; the message says what to install."""
 
 
 class Cluster:
@@ -60,7 +56,7 @@ class Cluster:
 
 @contextmanager
 def cluster(where: Path) -> Iterator[Cluster]:
-    """A new cluster on the disk of this folder, gone afterwards; NotInstalled."""
+    """A new cluster on the disk of this folder, gone afterwards; Missing."""
     programs = _programs()
     with tempfile.TemporaryDirectory(prefix="minwallet-bench-pg-", dir=where) as name:
         folder = Path(name)
@@ -91,9 +87,9 @@ def _programs() -> Path:
     elif initdb := shutil.which("initdb"):
         folder = Path(initdb).resolve().parent
     else:
-        raise NotInstalled("PostgreSQL is not installed (Debian: apt-get install postgresql)")
+        raise Missing("PostgreSQL is not installed (Debian: apt-get install postgresql)")
     if missing := [name for name in ("initdb", "postgres", "pgbench") if not (folder / name).exists()]:
-        raise NotInstalled(f"{folder} has no {missing[0]} (Debian: apt-get install postgresql postgresql-contrib)")
+        raise Missing(f"{folder} has no {missing[0]} (Debian: apt-get install postgresql postgresql-contrib)")
     return folder
 
 

@@ -5,7 +5,8 @@ import time
 from contextlib import closing
 from pathlib import Path
 
-from tests.bench.wrk import PLAYERS, Sample
+from tests.bench.turns import Sample
+from tests.bench.wrk import PLAYERS
 
 SCHEMA = """
     PRAGMA journal_mode = WAL;

@@ -2,71 +2,51 @@
 
 from collections.abc import Mapping, Sequence
 from statistics import median
-from typing import NamedTuple
 
-from tests.bench.rows import CONNECTIONS, Round, Row
-from tests.bench.wrk import PLAYERS
+from tests.bench.turns import Found, Turn
 
 
-class Found(NamedTuple):
-    """A row, and what each round said about it."""
-
-    row: Row
-    values: Sequence[float]
-
-    @property
-    def value(self) -> float:
-        return median(self.values)
-
-
-def write(
-    found: Sequence[Found], skipped: Mapping[str, str], turns: Sequence[Round], machine: str, seconds: int
-) -> str:
-    """What was found, then what it was made of."""
-    told = f"{CONNECTIONS} connections unless it says otherwise, {PLAYERS:,} players, one server process"
+def write(target: str, found: Sequence[Found], skipped: Mapping[str, str], turns: Sequence[Turn], *about: str) -> str:
+    """What was found, then what it was made of; `target` is what make is told to repeat it, `about` are paragraphs."""
     lines = [
-        "# What `make bench` found",
+        f"# What `make {target}` found",
+        *(line for paragraph in about for line in ("", paragraph)),
         "",
-        machine,
-        "",
-        f"Medians of {len(turns)} rounds of {seconds} s each, all measured in turn; {told}.",
-        "",
-        "| measure | found | rounds | reach | | alone |",
+        "| measure | found | turns | reach | | repeat it alone |",
         "|---|--:|--:|--:|---|---|",
-        *map(_row, found),
+        *(_row(target, each) for each in found),
         *(f"| {name} | | | | not measured: {why} | |" for name, why in skipped.items()),
         "",
-        "The same runs in absolute figures, which say something about this machine only:",
+        "The same in absolute figures, medians again, which say something about this machine only:",
         "",
-        "| | per second | p50 ms | p99 ms |",
-        "|---|--:|--:|--:|",
+        "| | per second | p50 ms | p99 ms | MB |",
+        "|---|--:|--:|--:|--:|",
         *_absolute(turns),
     ]
     return "\n".join(lines) + "\n"
 
 
-def _row(found: Found) -> str:
-    row = found.row
+def _row(target: str, found: Found) -> str:
     spread = f"{short(min(found.values))} to {short(max(found.values))}"
-    cells = [row.what, f"**{short(found.value)}**", spread, str(row.reach or ""), judge(found)]
-    return f"| {' | '.join(cells)} | `make bench BENCH='--only {row.name}'` |"
+    cells = [found.what, f"**{short(found.value)}**", spread, str(found.reach or ""), judge(found)]
+    return f"| {' | '.join(cells)} | `make {target} BENCH='--only {found.name}'` |"
 
 
 def judge(found: Found) -> str:
     """Whether the row comes to what it should."""
-    if found.row.reach is None:
+    if found.reach is None:
         return ""
-    share = found.row.reach.share(found.value)
+    share = found.reach.share(found.value)
     return "reached" if share >= 1 else f"{share:.0%} of it"
 
 
-def _absolute(turns: Sequence[Round]) -> list[str]:
+def _absolute(turns: Sequence[Turn]) -> list[str]:
     rows = []
-    for name in turns[0].samples:
+    for name in dict.fromkeys(name for turn in turns for name in turn.samples):
         samples = [turn.samples[name] for turn in turns if name in turn.samples]
-        per_second, p50, p99 = (median(values) for values in zip(*samples, strict=True))
-        times = [f"{ms:.3g}" if ms else "" for ms in (p50, p99)]
-        rows.append(f"| {name} | {f'{per_second:,.0f}' if per_second else ''} | {' | '.join(times)} |")
+        per_second, *others = (median(values) for values in zip(*samples, strict=True))
+        cells = [f"{per_second:,.0f}" if per_second else "", *(f"{value:.3g}" if value else "" for value in others)]
+        rows.append(f"| {name} | {' | '.join(cells)} |")
     return rows
 
 

@@ -1,15 +1,14 @@
-"""What the bench finds out: rows of a table, each a number that two machines can be compared by."""
+"""What `make bench` finds out."""
 
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple
 
 from minwallet.bench.disk import time_sync_ms
 from tests.bench.place import Place, seed
 from tests.bench.raw import bet_in_a_loop
-from tests.bench.wrk import Sample, load
+from tests.bench.turns import Reach, Row, Sample, Turn
+from tests.bench.wrk import load
 
 CONNECTIONS = 64
 
@@ -22,58 +21,50 @@ FRAME_BYTES = 4096 + 24
 """What one page is in the write-ahead log."""
 
 
-class Round:
-    """One turn of everything; what several rows are about is measured once, when the first of them asks."""
+class Round(Turn):
+    """What can be measured in a place, with loads of so many seconds."""
 
     def __init__(self, place: Place, seconds: int) -> None:
+        super().__init__()
         self._place = place
         self._seconds = seconds
-        self.samples: dict[str, Sample] = {}
 
     def empty(self, connections: int = CONNECTIONS) -> Sample:
         url = self._place.empty
-        return self._once(f"empty endpoint, {at(connections)}", lambda: load(url, connections, self._seconds))
+        return self.once(f"empty endpoint, {at(connections)}", lambda: load(url, connections, self._seconds))
 
     def bets(self, connections: int = CONNECTIONS) -> Sample:
         url = self._place.wallet
-        return self._once(f"minwallet, {at(connections)}", lambda: load(url, connections, self._seconds))
+        return self.once(f"minwallet, {at(connections)}", lambda: load(url, connections, self._seconds))
 
     def unwritten(self) -> Sample:
         url = self._place.unwritten
-        return self._once("minwallet without the journal", lambda: load(url, CONNECTIONS, self._seconds))
+        return self.once("minwallet without the journal", lambda: load(url, CONNECTIONS, self._seconds))
 
     def busy_player(self) -> Sample:
         url = self._place.wallet
-        return self._once("minwallet, one player", lambda: load(url, CONNECTIONS, self._seconds, players=1))
+        return self.once("minwallet, one player", lambda: load(url, CONNECTIONS, self._seconds, players=1))
 
     def fastapi(self) -> Sample:
         url = self._place.fastapi
-        return self._once("FastAPI and SQLAlchemy", lambda: load(url, CONNECTIONS, self._seconds))
+        return self.once("FastAPI and SQLAlchemy", lambda: load(url, CONNECTIONS, self._seconds))
 
     def postgres(self) -> Sample:
         cluster = self._place.cluster
-        return self._once("PostgreSQL (pgbench -N)", lambda: cluster.bet(CONNECTIONS, self._seconds))
+        return self.once("PostgreSQL (pgbench -N)", lambda: cluster.bet(CONNECTIONS, self._seconds))
 
     def raw(self) -> Sample:
-        return self._once("SQLite in a loop", lambda: self._on_a_new_file(lambda f: bet_in_a_loop(f, self._seconds)))
+        return self.once("SQLite in a loop", lambda: self._on_a_new_file(lambda f: bet_in_a_loop(f, self._seconds)))
 
     def fsync(self) -> Sample:
-        return self._once("one synced frame", lambda: Sample(p50_ms=time_sync_ms(self._place.folder, FRAME_BYTES)))
+        return self.once("one synced frame", lambda: Sample(p50_ms=time_sync_ms(self._place.folder, FRAME_BYTES)))
 
     def seeding(self) -> Sample:
         players = self._place.players(SEEDED)
-        return self._once(
+        return self.once(
             f"seed of {SEEDED:,} players",
             lambda: self._on_a_new_file(lambda file: Sample(SEEDED / seed(file, players))),
         )
-
-    def _once(self, name: str, measure: Callable[[], Sample]) -> Sample:
-        if name not in self.samples:
-            print(f"  {name} ...", end=" ", file=sys.stderr, flush=True)
-            self.samples[name] = sample = measure()
-            said = f"{sample.per_second:,.0f}/s" if sample.per_second else f"{sample.p50_ms:.3f} ms"
-            print(said, file=sys.stderr)
-        return self.samples[name]
 
     def _on_a_new_file(self, measure: Callable[[Path], Sample]) -> Sample:
         file = self._place.folder / f"new-{time.time_ns()}.db"
@@ -89,29 +80,6 @@ def at(connections: int) -> str:
     return f"{connections} connection{'s' if connections > 1 else ''}"
 
 
-class Reach(NamedTuple):
-    """What a row should come to: at least so much, or at the most."""
-
-    bound: float
-    at_most: bool = False
-
-    def share(self, value: float) -> float:
-        """How much of it is reached, 1 being all."""
-        return self.bound / value if self.at_most else value / self.bound
-
-    def __str__(self) -> str:
-        return f"{'≤' if self.at_most else '≥'} {self.bound:g}"
-
-
-class Row(NamedTuple):
-    """`name` is for who asks for this row alone, `value` what a round says about it."""
-
-    name: str
-    what: str
-    reach: Reach | None
-    value: Callable[[Round], float]
-
-
 def alone(turn: Round) -> float:
     return (turn.bets(1).p50_ms - turn.empty(1).p50_ms) / turn.fsync().p50_ms
 
@@ -124,7 +92,7 @@ def growth(turn: Round) -> float:
     return turn.bets(SIZES[-1]).per_second / turn.bets().per_second
 
 
-ROWS = (
+ROWS: tuple[Row[Round], ...] = (
     Row(
         "empty",
         "bets/s ÷ requests/s of an empty Starlette endpoint",

@@ -6,7 +6,8 @@ import subprocess
 import sys
 from itertools import count
 from pathlib import Path
-from typing import NamedTuple
+
+from tests.bench.turns import Sample
 
 BETS = Path(__file__).with_name("bets.lua")
 
@@ -16,14 +17,6 @@ MOST_BETS = 10_000_000
 """How many bets one load may make, so that the next has ids of its own."""
 
 _first_ids = count(2_000_000_000, MOST_BETS)
-
-
-class Sample(NamedTuple):
-    """What was measured; the rest is 0."""
-
-    per_second: float = 0
-    p50_ms: float = 0
-    p99_ms: float = 0
 
 
 def check_installed() -> None:
