@@ -15,7 +15,7 @@ from minwallet.storage.base import StoreFault, UnusableFile
 from minwallet.storage.sqlite import records
 from minwallet.storage.sqlite.connection import Connection, explained
 
-CHECKED_WITHIN_S = 0.2
+CHECKED_WITHIN_S = 0.1
 """How long a start may look at a file: enough for some ten thousand bets."""
 
 AT_ONCE = 10_000
