@@ -7,7 +7,7 @@ SYNC := --quiet --frozen --inexact --compile-bytecode
 # What is started hundreds of times, as the tests do, is compiled once, even where Python was told not to keep that.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: demo test lint suite second bench screenshots clean
+.PHONY: demo test lint suite second bench bench-large screenshots clean
 
 demo: .venv/bin/minwallet
 	@$(BIN)/minwallet demo --port $(PORT)
@@ -42,6 +42,9 @@ second: .venv/ready
 bench: .venv/ready
 	$(BIN)/uv sync $(SYNC) --group bench
 	$(BIN)/python -m tests.bench.run $(BENCH)
+
+bench-large: .venv/ready
+	$(BIN)/python -m tests.bench.run_large $(BENCH)
 
 # The README's pictures, of this code; needs a browser.
 screenshots: .venv/ready

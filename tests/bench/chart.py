@@ -4,9 +4,8 @@ from collections.abc import Sequence
 from html import escape
 from statistics import median
 
-from tests.bench.report import short
 from tests.bench.rows import SIZES, at
-from tests.bench.turns import Found, Turn
+from tests.bench.turns import Found, Turn, short
 
 WIDTH, EDGE = 760, 24
 FULL = WIDTH - 2 * EDGE

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from statistics import median
 
-from tests.bench.turns import Found, Turn
+from tests.bench.turns import Found, Turn, short
 
 
 def write(target: str, found: Sequence[Found], skipped: Mapping[str, str], turns: Sequence[Turn], *about: str) -> str:
@@ -45,11 +45,6 @@ def _absolute(turns: Sequence[Turn]) -> list[str]:
     for name in dict.fromkeys(name for turn in turns for name in turn.samples):
         samples = [turn.samples[name] for turn in turns if name in turn.samples]
         per_second, *others = (median(values) for values in zip(*samples, strict=True))
-        cells = [f"{per_second:,.0f}" if per_second else "", *(f"{value:.3g}" if value else "" for value in others)]
+        cells = [f"{per_second:,.0f}" if per_second else "", *(short(value) if value else "" for value in others)]
         rows.append(f"| {name} | {' | '.join(cells)} |")
     return rows
-
-
-def short(value: float) -> str:
-    """Three digits, and no more than two behind the point."""
-    return f"{value:,.0f}" if value >= 100 else f"{value:.1f}" if value >= 10 else f"{value:.2f}"

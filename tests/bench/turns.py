@@ -6,6 +6,11 @@ from statistics import median
 from typing import Generic, NamedTuple, TypeVar
 
 
+def short(value: float) -> str:
+    """Three digits, and no more than two behind the point."""
+    return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.1f}" if abs(value) >= 10 else f"{value:.2f}"
+
+
 class Missing(Exception):
     """What should be measured is not there; the message says why."""
 
@@ -19,8 +24,8 @@ class Sample(NamedTuple):
     mb: float = 0
 
     def __str__(self) -> str:
-        rate = f"{self.per_second:,.0f}/s" if self.per_second else ""
-        return " ".join(filter(None, [rate, f"{self.p50_ms:.3g} ms" if self.p50_ms else ""]))
+        parts = [(self.per_second, "/s"), (self.p50_ms, " ms"), (self.mb, " MB")]
+        return ", ".join(f"{short(value)}{unit}" for value, unit in parts if value)
 
 
 class Turn:
@@ -86,5 +91,6 @@ def measure(rows: Sequence[Row[T]], turns: Sequence[T]) -> tuple[list[Found], di
                 try:
                     values[row].append(row.value(turn))
                 except Missing as error:
+                    print(error, file=sys.stderr)
                     skipped[row.name] = str(error)
     return [Found(row.name, row.what, row.reach, said) for row, said in values.items() if said], skipped
