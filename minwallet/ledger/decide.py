@@ -55,10 +55,10 @@ class Trail(NamedTuple):
     def followed_by(self, entry: Entry) -> "Trail":
         """The trail with one more row."""
         if entry.kind is Kind.CANCEL:
-            return self._replace(cancelled=entry)
+            return Trail(self.first, self.settled, entry)
         if self.first is not None:
-            return self._replace(settled=entry)
-        return self._replace(first=entry)
+            return Trail(self.first, entry, self.cancelled)
+        return Trail(entry, None, self.cancelled)
 
 
 class Round(NamedTuple):
@@ -84,10 +84,10 @@ class Snapshot(NamedTuple):
 def decide(snapshot: Snapshot, command: Command, now_ms: int) -> Outcome:
     """What comes of `command`, where `snapshot` is all that is known and `now_ms` is the time in ms since 1970."""
     match command:
-        case Balance() | Authenticate():
-            return _show(snapshot, command, now_ms)
         case Bet() | BetWin():
             return _stake(snapshot, command, now_ms)
+        case Balance() | Authenticate():
+            return _show(snapshot, command, now_ms)
         case Win():
             return _win(snapshot, command, now_ms)
         case Settle():
@@ -245,7 +245,8 @@ def _apply(
     s: Snapshot, command: Movement, now_ms: int, *, cash: int = 0, bonus: int = 0, state: State = State.APPLIED
 ) -> Applied:
     cash_after, bonus_after = s.account.cash + cash, s.account.bonus + bonus
-    assert min(cash_after, bonus_after) >= 0
+    assert cash_after >= 0
+    assert bonus_after >= 0
     assert cash_after + bonus_after <= MAX_CENTS
     entry = _entry(s, command, now_ms, (cash, bonus, cash_after, bonus_after, state, None))
     return Applied(entry, cash_after, bonus_after)
@@ -254,14 +255,15 @@ def _apply(
 def _entry(
     s: Snapshot, command: Movement, now_ms: int, effect: tuple[int, int, int, int, State, Refusal | None]
 ) -> Entry:
-    where = (s.next_seq, now_ms, s.account.account_id, s.account.last_seq, s.protocol)
-    return seal((*where, *_content(s, command), *effect), s.account.head)
+    account_id, _, _, head, last_seq = s.account
+    return seal((s.next_seq, now_ms, account_id, last_seq, s.protocol, *_content(s, command), *effect), head)
 
 
 def _content(s: Snapshot, command: Movement) -> tuple[Kind, str, str | None, str | None, str | None, int, int]:
     """What the command asks for, as the entry's fields from `kind` to `payout`."""
     match command:
-        case Bet(id, stake, round, game, detail):
+        case Bet():
+            id, stake, round, game, detail = command
             return (Kind.BET, id, round, game, detail, stake, 0)
         case Win(id, payout, round, game):
             return (Kind.WIN, id, round, game, None, 0, payout)

@@ -8,6 +8,7 @@ import hashlib
 import json
 from collections.abc import Sequence
 from enum import StrEnum
+from json.encoder import encode_basestring_ascii
 from typing import Any, NamedTuple
 
 
@@ -79,14 +80,21 @@ def genesis(agent: str, player_id: str, currency: str) -> bytes:
     return hashlib.sha256(json.dumps([agent, player_id, currency]).encode()).digest()
 
 
-_encode = json.JSONEncoder(separators=(",", ":")).encode
-
-
 def seal(fields: Sequence[Any], head: bytes) -> Entry:
     """The entry of these fields, all but the hash, as the next one after `head`.
 
     The hash is SHA-256 over `head` and the fields as a compact JSON array; the account's own number is left out of it,
     as `genesis` names the account.
     """
-    signed = _encode([*fields[:2], *fields[3:]])
+    seq, at_ms, _, previous_seq, protocol, kind, id, round, game, detail = fields[:10]
+    stake, payout, amount, bonus_amount, cash_after, bonus_after, state, refusal = fields[10:]
+    # Spelled out, as every bet does this, and a general encoder takes twice the time.
+    signed = (
+        f'[{seq},{at_ms},{previous_seq},"{protocol}","{kind}",{_json(id)},{_json(round)},{_json(game)},{_json(detail)},'
+        f'{stake},{payout},{amount},{bonus_amount},{cash_after},{bonus_after},"{state}",{_json(refusal)}]'
+    )
     return Entry._make((*fields, hashlib.sha256(head + signed.encode()).digest()))
+
+
+def _json(text: str | None) -> str:
+    return "null" if text is None else encode_basestring_ascii(text)

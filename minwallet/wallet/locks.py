@@ -3,6 +3,10 @@
 import asyncio
 
 
+class _Lock(asyncio.Lock):
+    users = 0
+
+
 class PlayerLocks:
     """`await acquire(player)`, later `release(player)`, by whomever: a lock may outlive the request that took it.
 
@@ -10,28 +14,30 @@ class PlayerLocks:
     """
 
     def __init__(self) -> None:
-        self._locks: dict[int, asyncio.Lock] = {}
-        self._users: dict[int, int] = {}
+        self._locks: dict[int, _Lock] = {}
 
     def __len__(self) -> int:
         return len(self._locks)
 
     async def acquire(self, player_key: int) -> None:
         """Wait for the player's turn. A waiter that is cancelled leaves nothing behind."""
-        lock = self._locks.setdefault(player_key, asyncio.Lock())
-        self._users[player_key] = self._users.get(player_key, 0) + 1
+        lock = self._locks.get(player_key)
+        if lock is None:
+            lock = self._locks[player_key] = _Lock()
+        lock.users += 1
         try:
             await lock.acquire()
         except BaseException:
-            self._forget(player_key)
+            self._forget(player_key, lock)
             raise
 
     def release(self, player_key: int) -> None:
         """The next waiter's turn."""
-        self._locks[player_key].release()
-        self._forget(player_key)
+        lock = self._locks[player_key]
+        lock.release()
+        self._forget(player_key, lock)
 
-    def _forget(self, player_key: int) -> None:
-        self._users[player_key] -= 1
-        if not self._users[player_key]:
-            del self._users[player_key], self._locks[player_key]
+    def _forget(self, player_key: int, lock: _Lock) -> None:
+        lock.users -= 1
+        if not lock.users:
+            del self._locks[player_key]

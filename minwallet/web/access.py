@@ -28,18 +28,20 @@ class AccessLog:
         self._protocol = protocol
         self._for_people = stream.isatty()
         self._lines: list[str] = []
+        self._at = ""
 
     def write(self, operation: str, player: str, transaction: str, outcome: str, seconds: float) -> None:
         """Add a line, stamped with the time; every part is of a shape that JSON need not escape."""
         if not self._lines:
             asyncio.get_running_loop().call_soon(self._flush)
-        second, ms = int(time.time()), round(seconds * 1000, 2)
-        if self._for_people:
-            what = f"{self._protocol:9} {operation:12} {player:16} {transaction:20} {outcome:18} {ms:8.2f} ms"
-            self._lines.append(f"{_clock(second)}  {what}\n")
-        else:
-            what = f'"protocol":"{self._protocol}","operation":"{operation}","player":"{player}","id":"{transaction}"'
-            self._lines.append(f'{{"at":"{_utc(second)}",{what},"outcome":"{outcome}","ms":{ms}}}\n')
+            self._at = (_clock if self._for_people else _utc)(int(time.time()))
+        ms = seconds * 1000
+        self._lines.append(
+            f"{self._at}  {self._protocol:9} {operation:12} {player:16} {transaction:20} {outcome:18} {ms:8.2f} ms\n"
+            if self._for_people
+            else f'{{"at":"{self._at}","protocol":"{self._protocol}","operation":"{operation}","player":"{player}",'
+            f'"id":"{transaction}","outcome":"{outcome}","ms":{ms:.2f}}}\n'
+        )
 
     def _flush(self) -> None:
         text = "".join(self._lines)

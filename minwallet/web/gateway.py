@@ -19,6 +19,7 @@ from minwallet.protocols.wire import Call, Holder, Malformed, WireProtocol
 from minwallet.storage.base import StoreFault
 from minwallet.wallet.service import Wallet
 from minwallet.web.access import AccessLog
+from minwallet.web.wire import send_whole
 
 LONGEST_BODY, LONGEST_QUERY = 8 * 1024, 2 * 1024
 
@@ -175,11 +176,8 @@ class _Endpoint:
             status, body = await self._gateway.answer(self._operation, scope, receive)
         except ClientGone:
             return
-        headers = [*HEADERS, (b"content-length", str(len(body)).encode())]
-        if status == 405:
-            headers.append((b"allow", self._gateway.protocol.method.encode()))
-        await send({"type": "http.response.start", "status": status, "headers": headers})
-        await send({"type": "http.response.body", "body": body})
+        headers = HEADERS if status != 405 else [*HEADERS, (b"allow", self._gateway.protocol.method.encode())]
+        await send_whole(scope, send, status, headers, body)
 
 
 def _id(call: Call) -> str:

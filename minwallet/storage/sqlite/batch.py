@@ -8,7 +8,6 @@ import json
 import sqlite3
 from collections.abc import Sequence
 from functools import cache
-from itertools import chain
 from typing import Any, NamedTuple
 
 from minwallet.ledger.commands import Cancel, Question, Win
@@ -107,22 +106,26 @@ def apply(db: sqlite3.Connection, orders: Sequence[Order], now_ms: int) -> list[
     subjects, seq = _read_subjects(db, orders)
     rounds = _read_rounds(db, orders, subjects)
     outcomes: list[Outcome] = []
-    rows: list[tuple[Any, ...]] = []
-    letters: list[tuple[Any, ...]] = []
+    entries: list[Any] = []
+    letters: list[Any] = []
     new_trails: dict[Key, Trail] = {}
     for index, (order, subject) in enumerate(zip(orders, subjects, strict=True)):
         account, is_blocked, session, key, trail = subject
         trail = new_trails.get(key, trail)
         round_ = rounds.get(index, NO_ROUND)
-        snapshot = Snapshot(order.protocol, account, is_blocked, session, trail, round_, seq + len(rows))
-        outcome = decide(snapshot, order.command, now_ms)
+        outcome = decide(
+            Snapshot(order.protocol, account, is_blocked, session, trail, round_, seq), order.command, now_ms
+        )
         outcomes.append(outcome)
         if isinstance(outcome, (Applied, Refused)) and (entry := outcome.entry):
-            rows.append((key[0], _part(trail, entry), *_columns(entry)))
+            seq += 1
+            # sqlite3 takes its time over any text that is not plain `str`.
+            entries += key[0], _part(trail, entry), *entry[:4], str(entry.kind)
+            entries += *entry[6:16], str(entry.state), *entry[17:]
             new_trails[key] = trail.followed_by(entry)
             if order.journal:
-                letters.append((entry.seq, *order.journal(outcome)))
-    _write(db, ADD_ENTRIES, ENTRY_COLUMNS, rows)
+                letters += entry.seq, *order.journal(outcome)
+    _write(db, ADD_ENTRIES, ENTRY_COLUMNS, entries)
     _write(db, ADD_LETTERS, LETTER_COLUMNS, letters)
     return outcomes
 
@@ -167,16 +170,12 @@ def make_entry(row: Sequence[Any]) -> Entry:
     return Entry._make((*row[:5], kind, *row[6:16], state, refusal, hash_))
 
 
-def _columns(entry: Entry) -> tuple[Any, ...]:
-    """The columns of ADD_ENTRIES from `seq` on; sqlite3 takes its time over any text that is not plain `str`."""
-    return (*entry[:4], str(entry.kind), *entry[6:16], str(entry.state), *entry[17:])
-
-
-def _write(db: sqlite3.Connection, statement: str, columns: int, rows: Sequence[tuple[Any, ...]]) -> None:
-    if rows:
-        size = 1 << (len(rows) - 1).bit_length()
-        padding = [None] * (columns * (size - len(rows)))
-        db.execute(_for_rows(statement, columns, size), [*chain.from_iterable(rows), *padding])
+def _write(db: sqlite3.Connection, statement: str, columns: int, values: list[Any]) -> None:
+    """Add rows of so many columns, whose values follow each other."""
+    if values:
+        rows = len(values) // columns
+        size = 1 << (rows - 1).bit_length()
+        db.execute(_for_rows(statement, columns, size), values + [None] * (columns * (size - rows)))
 
 
 @cache

@@ -1,6 +1,7 @@
 """Agents, players, accounts and sessions, and pages of the ledger: plain functions over a connection."""
 
 import json
+import re
 import sqlite3
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import groupby
@@ -113,10 +114,11 @@ def read_players(db: sqlite3.Connection, agent: str, player_id: str | None = Non
 
 
 def search_players(db: sqlite3.Connection, agent: str, text: str, after: str, limit: int) -> list[Player]:
+    literally = re.sub("[%_!]", r"!\g<0>", text)
     found = db.execute(
         "SELECT p.player_id FROM players AS p JOIN agents AS g USING (agent_id)"
-        " WHERE g.name = ? AND p.player_id > ? AND instr(lower(p.player_id), lower(?)) ORDER BY 1 LIMIT ?",
-        (agent, after, text, limit),
+        " WHERE g.name = ? AND p.player_id > ? AND p.player_id LIKE ? ESCAPE '!' ORDER BY 1 LIMIT ?",
+        (agent, after, f"%{literally}%", limit),
     ).fetchall()
     return [player for (player_id,) in found for player in read_players(db, agent, player_id)]
 
