@@ -14,7 +14,7 @@ from pathlib import Path
 from minwallet.bench.server import serving
 from tests.bench import postgres
 from tests.bench.turns import Missing
-from tests.bench.wrk import PLAYERS
+from tests.bench.wrk import PLAYERS, load
 
 HERE = Path(__file__).parent
 START_WITHIN_S = 30
@@ -32,7 +32,7 @@ class Place:
     @cached_property
     def empty(self) -> str:
         """Where nothing is asked and nothing said."""
-        return self._stack.enter_context(script(self.folder, "empty.py"))
+        return self._warm(self._stack.enter_context(script(self.folder, "empty.py")))
 
     @cached_property
     def wallet(self) -> str:
@@ -49,7 +49,9 @@ class Place:
         """A wallet of the usual kind."""
         if missing := [name for name in ("fastapi", "sqlalchemy") if importlib.util.find_spec(name) is None]:
             raise Missing(f"{missing[0]} is not installed; `make bench` does that")
-        return self._stack.enter_context(script(self.folder, "fastapi_wallet.py", self.folder / "fastapi.db"))
+        return self._warm(
+            self._stack.enter_context(script(self.folder, "fastapi_wallet.py", self.folder / "fastapi.db"))
+        )
 
     @cached_property
     def cluster(self) -> postgres.Cluster:
@@ -64,7 +66,12 @@ class Place:
         if not file.exists():
             seed(file, self.players(PLAYERS))
         desk = self._stack.enter_context(serving(file, file.with_suffix(".log"), **settings))
-        return f"{desk.calls}/wallet"
+        return self._warm(f"{desk.calls}/wallet")
+
+    def _warm(self, url: str) -> str:
+        """The same address, once the server behind it has done all that is done for a first request."""
+        load(url, connections=4, seconds=1)
+        return url
 
     def players(self, number: int) -> Path:
         """A file of so many players, each with a session."""

@@ -19,6 +19,9 @@ RESULTS = Path(__file__).with_name("results")
 
 ENOUGH_TURNS = 5
 
+ROWS = 10_000_000
+"""What makes a ledger a long one."""
+
 
 class Options(NamedTuple):
     """`is_whole` says that the results are worth keeping."""
@@ -40,11 +43,11 @@ def options_of(target: str, about: str | None, names: Sequence[str], *, is_large
     arguments.add_argument("--only", choices=names, action="append", help="measure this row (repeat for more)")
     arguments.add_argument("--folder", type=Path, default="/var/tmp", help="on the disk that is to be measured")
     if is_large:
-        arguments.add_argument("--rows", type=int, default=10_000_000, help="of the large file's ledger")
+        arguments.add_argument("--rows", type=int, default=ROWS, help="of the large file's ledger")
         arguments.add_argument("--players", type=int, default=100_000, help="of the large file")
     given = arguments.parse_args()
-    rows, players = (given.rows, given.players) if is_large else (0, 0)
-    is_whole = not given.only and given.turns >= ENOUGH_TURNS
+    rows, players = (given.rows, given.players) if is_large else (ROWS, 0)
+    is_whole = not given.only and given.turns >= ENOUGH_TURNS and rows >= ROWS
     return Options(given.turns, given.seconds, given.only or names, given.folder, rows, players, is_whole)
 
 

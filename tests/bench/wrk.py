@@ -33,6 +33,8 @@ def load(url: str, connections: int, seconds: int, players: int = PLAYERS) -> Sa
         sys.exit(f"the load on {url} went wrong:\n{result.stdout}{result.stderr}")
     found = re.search(r"\n\s+50%\s+(\S+).*\n\s+99%\s+(\S+).*Requests/sec:\s+(\S+)", result.stdout, re.DOTALL)
     assert found is not None, result.stdout
+    if not float(found[3]):
+        sys.exit(f"{url} answered nothing within {seconds} s; is the machine busy with something else?")
     return Sample(float(found[3]), _milliseconds(found[1]), _milliseconds(found[2]))
 
 
