@@ -82,11 +82,14 @@ class Found(NamedTuple):
 
 
 def measure(rows: Sequence[Row[T]], turns: Sequence[T]) -> tuple[list[Found], dict[str, str]]:
-    """What was found, and the rows that cannot be measured here, with the reasons."""
+    """What was found, and the rows that cannot be measured here, with the reasons.
+
+    Every other turn goes backwards, so that nothing is always measured after the same other thing.
+    """
     values, skipped = {row: list[float]() for row in rows}, dict[str, str]()
     for number, turn in enumerate(turns, 1):
         print(f"turn {number} of {len(turns)}", file=sys.stderr)
-        for row in rows:
+        for row in rows if number % 2 else rows[::-1]:
             if row.name not in skipped:
                 try:
                     values[row].append(row.value(turn))

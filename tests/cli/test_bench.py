@@ -105,7 +105,7 @@ def test_no_room_on_the_disk_is_said_in_a_line(here: Here, tmp_path: Path, most_
     def limit() -> None:
         resource.setrlimit(resource.RLIMIT_FSIZE, (most_bytes, most_bytes))
 
-    assert_complaint(_limited(here, limit), 3)
+    assert_complaint(_limited(here, limit, "--seconds", "60"), 3)
     assert list(tmp_path.iterdir()) == []
 
 
