@@ -118,22 +118,24 @@ async def _serve(
     key = secrets.token_urlsafe(32)
     public_port, private_port = (each.getsockname()[1] for each in sockets)
     serves = _url(settings.host, public_port)
-    async with Wallet(await SqliteStore.open(settings.db, create=True, check=True)) as wallet:
+    store = await SqliteStore.open(settings.db, create=True, check=True)
+    async with Wallet(store) as wallet:
         calls = serves + settings.callback_prefix
         config.app = create_app(wallet, settings, private_port, key, log, pages=pages(wallet, calls))
         server = _Server(config, wallet.news)
-        wallet.store.when_broken(lambda: setattr(server, "should_exit", True))
+        store.when_broken(lambda: setattr(server, "should_exit", True))
         _calm_the_collector()
         owner.announce(Desk(os.getpid(), f"http://127.0.0.1:{private_port}", key, serves, calls))
         announce(serves)
-        if invite and not await wallet.store.has_signed_in():
+        if invite and not await store.has_signed_in():
             invite(settings.address_for_people(serves) + await _make_first_link(wallet))
         # uvicorn raises the signal again when it has stopped, and by then there is still a file to close.
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, lambda *_: setattr(server, "should_exit", True))
         in_background = [
-            asyncio.create_task(keep_pruning(wallet.store, settings.journal_days, wallet.clock_ms)),
-            asyncio.create_task(keep_summing_up(wallet.store)),
+            asyncio.create_task(keep_pruning(store, settings.journal_days, wallet.clock_ms)),
+            asyncio.create_task(keep_summing_up(store)),
+            asyncio.create_task(store.check_further()),
         ]
         serving = await start(server, sockets)
         try:
@@ -144,8 +146,8 @@ async def _serve(
             await serving
             for task in in_background:
                 task.cancel()
-        if wallet.store.broken:
-            raise wallet.store.broken
+        if store.broken:
+            raise store.broken
 
 
 async def _make_first_link(wallet: Wallet) -> str:

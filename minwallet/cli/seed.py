@@ -94,7 +94,7 @@ def _records(reader: "_csv.Reader", file: Path) -> Iterator[tuple[int, dict[str,
             raise BadUsage(f"{file}: the first line {wrong}; it names the columns {known}, separated by commas")
         for values in reader:
             if values:
-                fields = dict(zip(header, (value.strip() for value in values), strict=False))
+                fields = dict(zip(header, map(str.strip, values), strict=False))
                 yield reader.line_num, fields if len(values) == len(header) else {"": str(len(values))}
     except csv.Error as error:
         raise BadUsage(f"{file}, line {reader.line_num}: {error}") from error
@@ -110,7 +110,7 @@ def _parse(number: int, fields: dict[str, str]) -> SeedRow:
             player_id=fields["player_id"],
             currency=fields["currency"],
             balance=parse_amount(fields["balance"]),
-            bonus=parse_amount(fields.get("bonus") or "0"),
+            bonus=parse_amount(bonus) if (bonus := fields.get("bonus")) else 0,
             token=fields.get("token") or None,
             agent=fields.get("agent") or "default",
         )

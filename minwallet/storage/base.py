@@ -185,13 +185,13 @@ class AuditPage(NamedTuple):
 class Store(Office, Views, Protocol):
     """A durable wallet. Every method may raise StoreFault.
 
-    After an OutcomeUnknown, which is kept in `broken`, nothing more is written.
+    After an OutcomeUnknown, and where the file turns out to be damaged, nothing more is written; `broken` says why.
     """
 
-    broken: OutcomeUnknown | None
+    broken: StoreFault | None
 
     def when_broken(self, stop: Callable[[], None]) -> None:
-        """Call `stop` once, when a commit has failed and only a restart can tell what is in the file."""
+        """Call `stop` when nothing can be written any more, and somebody has to see to it."""
 
     async def apply(self, orders: Sequence[Order], now_ms: int) -> list[Outcome]:
         """Decide the orders in turn and write what they decide, in one transaction; at most one order a player."""

@@ -19,13 +19,13 @@ from minwallet.storage.base import (
     Opened,
     Opening,
     Order,
-    OutcomeUnknown,
     Player,
     PlayerStatus,
     Recorded,
     ReportMark,
     ReportSheet,
     SessionRow,
+    StoreFault,
     opening_deposit,
 )
 from minwallet.storage.memory_office import MemoryOffice
@@ -72,7 +72,7 @@ class MemoryStore(MemoryOffice, MemoryViews):
     _games: dict[int, GameList] = field(default_factory=dict)
     _marks: dict[int, ReportMark] = field(default_factory=dict)
     _report: dict[tuple[int, str, str], ReportRow] = field(default_factory=dict)
-    broken: OutcomeUnknown | None = None
+    broken: StoreFault | None = None
 
     async def apply(self, orders: Sequence[Order], now_ms: int) -> list[Outcome]:
         return [self._apply(order, now_ms) for order in orders]

@@ -1,6 +1,5 @@
 """The file itself: whose it is, what it refuses, and what is no wallet file at all."""
 
-import shutil
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
@@ -196,20 +195,6 @@ def test_an_empty_database_with_a_strange_mark_is_refused(db: Path, run: Run) ->
             other.execute("VACUUM")
         _refused(db, run, "another program's database")
         db.unlink()
-
-
-def test_a_damaged_file_is_refused(raw: sqlite3.Connection, db: Path, tmp_path: Path, run: Run) -> None:
-    """One page of garbage anywhere is found before anything is served."""
-    (page_size,), (pages,) = (raw.execute(f"PRAGMA {name}").fetchone() for name in ("page_size", "page_count"))
-    raw.close()
-    for page in range(1, pages):
-        damaged = tmp_path / "damaged.db"
-        shutil.copy(db, damaged)
-        with damaged.open("r+b") as file:
-            file.seek(page * page_size)
-            file.write(bytes([0xA5]) * page_size)
-        with pytest.raises(UnusableFile, match=r"damaged|malformed"):
-            run(SqliteStore.open(damaged, create=False, check=True))
 
 
 def test_a_network_file_system_is_refused(db: Path, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -67,15 +67,8 @@ class Connection(aiosqlite.Connection):
 
     async def prepare(self, path: Path, work: Callable[[sqlite3.Connection], object]) -> None:
         """Run `work`, and close again where it fails: UnusableFile says why this file at `path` cannot be used."""
-
-        def explained(db: sqlite3.Connection) -> None:
-            try:
-                work(db)
-            except sqlite3.Error as error:
-                raise UnusableFile(_why(path, error)) from error
-
         try:
-            await self.run(explained)
+            await self.run(explained(work, path))
         except BaseException:
             await self.close()
             raise
@@ -111,6 +104,18 @@ def transaction(db: sqlite3.Connection) -> Iterator[None]:
         raise OutcomeUnknown(
             f"a commit failed ({error}); only a restart finds out whether it happened: see to the disk, start again"
         ) from error
+
+
+def explained(work: Callable[[sqlite3.Connection], T], path: Path) -> Callable[[sqlite3.Connection], T]:
+    """The same work; where SQLite fails in it, UnusableFile says why the file at `path` cannot be used."""
+
+    def explaining(db: sqlite3.Connection) -> T:
+        try:
+            return work(db)
+        except sqlite3.Error as error:
+            raise UnusableFile(_why(path, error)) from error
+
+    return explaining
 
 
 async def connect(path: Path, *, read_only: bool = False) -> Connection:
@@ -197,13 +202,6 @@ def check_schema(db: sqlite3.Connection, path: Path) -> int:
             f"{path} was written by a newer minwallet (schema {version}, this one knows {known}); upgrade minwallet"
         )
     return int(version)
-
-
-def check_pages(db: sqlite3.Connection, path: Path) -> None:
-    """Refuse to serve a file with damaged pages."""
-    found = [row[0] for row in db.execute("PRAGMA quick_check(3)")]
-    if found != ["ok"]:
-        raise UnusableFile(f"{path} is damaged ({found[0]}); restore it from a backup")
 
 
 def _set_pragmas(db: sqlite3.Connection, *, read_only: bool) -> None:

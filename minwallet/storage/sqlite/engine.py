@@ -32,16 +32,17 @@ from minwallet.storage.base import (
 )
 from minwallet.storage.office import Action, Admin, ApiKey, NewKey, Numbered, SignIn
 from minwallet.storage.sqlite import batch, office, records, reports, totals, views
+from minwallet.storage.sqlite.check import check_at_once, check_in_steps
 from minwallet.storage.sqlite.connection import (
     Connection,
     check_exists,
-    check_pages,
     check_place,
     connect,
     create_file,
     migrate,
     transaction,
 )
+from minwallet.storage.sqlite.openings import open_accounts
 from minwallet.storage.views import Filter, Heading, Holding, Minute, Page, Total
 
 T = TypeVar("T")
@@ -63,12 +64,16 @@ class SqliteStore:
         self._reader = reader
         self._viewer = viewer
         self._writer = writer
-        self.broken: OutcomeUnknown | None = None
+        self._unchecked: Path | None = None
+        self.broken: StoreFault | None = None
         self._stop: Callable[[], None] = lambda: None
 
     @classmethod
     async def open(cls, path: Path, *, create: bool, check: bool = False) -> Self:
-        """The one writer's store. The caller owns the file (`storage.owner`). UnusableFile says why it cannot be."""
+        """The one writer's store. The caller owns the file (`storage.owner`). UnusableFile says why it cannot be.
+
+        With `check` it is looked through for damage as far as that is quick; `check_further` does the rest.
+        """
         check_place(path)
         if create:
             create_file(path)
@@ -76,10 +81,9 @@ class SqliteStore:
             check_exists(path)
         writer = await connect(path)
         await writer.prepare(path, partial(migrate, path=path))
-        if check:
-            await writer.prepare(path, partial(check_pages, path=path))
         opened = [writer]
         try:
+            is_checked = not check or await check_at_once(writer, path)
             for _ in range(2):
                 opened.append(await connect(path))
                 await opened[-1].run(lambda db: db.execute("PRAGMA query_only = 1"))
@@ -87,7 +91,9 @@ class SqliteStore:
             for connection in reversed(opened):
                 await connection.close()
             raise
-        return cls(opened[1], opened[2], writer)
+        store = cls(opened[1], opened[2], writer)
+        store._unchecked = None if is_checked else path
+        return store
 
     @classmethod
     async def open_read_only(cls, path: Path) -> Self:
@@ -103,6 +109,18 @@ class SqliteStore:
             await reader.close()
         if self._writer:
             await self._writer.close()
+
+    async def check_further(self) -> None:
+        """Look for the damage that `open` had no time to look for; where there is any, the store is broken."""
+        if self._unchecked is None:
+            return
+        connection = await connect(self._unchecked, read_only=True)
+        try:
+            await check_in_steps(connection, self._unchecked)
+        except StoreFault as fault:
+            self._break(fault)
+        finally:
+            await connection.close()
 
     def when_broken(self, stop: Callable[[], None]) -> None:
         self._stop = stop
@@ -127,7 +145,7 @@ class SqliteStore:
 
     async def open_accounts(self, openings: Sequence[Opening], now_ms: int) -> Opened:
         def work(db: sqlite3.Connection) -> Opened:
-            opened = records.open_accounts(db, openings, now_ms)
+            opened = open_accounts(db, openings, now_ms)
             if opened.problems:
                 raise _Unwanted(opened)
             return opened
@@ -278,9 +296,12 @@ class SqliteStore:
         try:
             return await self._run(self._writer, in_transaction)
         except OutcomeUnknown as fault:
-            self.broken = fault
-            self._stop()
+            self._break(fault)
             raise
+
+    def _break(self, fault: StoreFault) -> None:
+        self.broken = fault
+        self._stop()
 
     async def _run(self, writer: Connection, work: Callable[[sqlite3.Connection], T]) -> T:
         return await writer.run(work)

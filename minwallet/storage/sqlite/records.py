@@ -1,28 +1,24 @@
 """Agents, players, accounts and sessions, and pages of the ledger: plain functions over a connection."""
 
 import json
+import re
 import sqlite3
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import groupby
 
 from minwallet.ledger.audit import Owner
 from minwallet.ledger.decide import Account
-from minwallet.ledger.entries import Entry, genesis
-from minwallet.ledger.outcomes import Applied
+from minwallet.ledger.entries import Entry
 from minwallet.storage.base import (
     Agent,
     AuditPage,
     Bearer,
     Letters,
     NewSession,
-    Opened,
-    Opening,
-    Order,
     Player,
     PlayerStatus,
     Recorded,
     SessionRow,
-    opening_deposit,
 )
 from minwallet.storage.sqlite import batch
 
@@ -73,9 +69,6 @@ READ_OWNERS = """
      WHERE a.account_id IN (SELECT value FROM json_each(?))
 """
 
-OPENINGS_AT_ONCE = 500
-"""How many opening deposits are decided together: enough to make the statements cheap, few enough to stay small."""
-
 
 def find_bearer(db: sqlite3.Connection, token_hash: bytes) -> Bearer | None:
     row = db.execute(
@@ -121,10 +114,11 @@ def read_players(db: sqlite3.Connection, agent: str, player_id: str | None = Non
 
 
 def search_players(db: sqlite3.Connection, agent: str, text: str, after: str, limit: int) -> list[Player]:
+    literally = re.sub("[%_!]", r"!\g<0>", text)
     found = db.execute(
         "SELECT p.player_id FROM players AS p JOIN agents AS g USING (agent_id)"
-        " WHERE g.name = ? AND p.player_id > ? AND instr(lower(p.player_id), lower(?)) ORDER BY 1 LIMIT ?",
-        (agent, after, text, limit),
+        " WHERE g.name = ? AND p.player_id > ? AND p.player_id LIKE ? ESCAPE '!' ORDER BY 1 LIMIT ?",
+        (agent, after, f"%{literally}%", limit),
     ).fetchall()
     return [player for (player_id,) in found for player in read_players(db, agent, player_id)]
 
@@ -214,60 +208,3 @@ def read_audit_page(db: sqlite3.Connection, after_seq: int, limit: int) -> Audit
 
 def _owners(db: sqlite3.Connection, account_ids: Iterable[int]) -> dict[int, Owner]:
     return {row[0]: Owner(*row[1:]) for row in db.execute(READ_OWNERS, (json.dumps(list(account_ids)),))}
-
-
-def open_accounts(db: sqlite3.Connection, openings: Sequence[Opening], now_ms: int) -> Opened:
-    """Make what is missing. The caller holds the write transaction, and gives it up where there are problems."""
-    agents = {agent.name: agent.agent_id for agent in list_agents(db)}
-    problems: list[tuple[int, str]] = []
-    deposits: list[Order] = []
-    players = accounts = 0
-    for index, opening in enumerate(openings):
-        agent_id = agents.get(opening.agent)
-        if agent_id is None:
-            problems.append((index, f"no agent {opening.agent}; add it with: minwallet agent add {opening.agent}"))
-            continue
-        player_key, is_new_player = _find_or_add_player(db, agent_id, opening.player_id, now_ms)
-        account_id, is_new_account = _find_or_add_account(db, player_key, opening)
-        players += is_new_player
-        accounts += is_new_account
-        if is_new_account and opening.cash + opening.bonus:
-            deposits.append(opening_deposit(opening, account_id))
-        if opening.session and not _find_or_add_session(db, account_id, opening.session, now_ms):
-            problems.append((index, "its token stands for another player or currency; choose another token"))
-    if problems:
-        return Opened(problems=tuple(problems))
-    for start in range(0, len(deposits), OPENINGS_AT_ONCE):
-        outcomes = batch.apply(db, deposits[start : start + OPENINGS_AT_ONCE], now_ms)
-        assert all(isinstance(outcome, Applied) for outcome in outcomes)
-    return Opened(players, accounts)
-
-
-def _find_or_add_player(db: sqlite3.Connection, agent_id: int, player_id: str, now_ms: int) -> tuple[int, bool]:
-    name = (agent_id, player_id)
-    found = db.execute("SELECT player_key FROM players WHERE agent_id = ? AND player_id = ?", name).fetchone()
-    if found:
-        return found[0], False
-    made = db.execute("INSERT INTO players (agent_id, player_id, created_at_ms) VALUES (?, ?, ?)", (*name, now_ms))
-    assert made.lastrowid is not None
-    return made.lastrowid, True
-
-
-def _find_or_add_account(db: sqlite3.Connection, player_key: int, opening: Opening) -> tuple[int, bool]:
-    name = (player_key, opening.currency)
-    found = db.execute("SELECT account_id FROM accounts WHERE player_key = ? AND currency = ?", name).fetchone()
-    if found:
-        return found[0], False
-    head = genesis(opening.agent, opening.player_id, opening.currency)
-    made = db.execute("INSERT INTO accounts (player_key, currency, head) VALUES (?, ?, ?)", (*name, head))
-    assert made.lastrowid is not None
-    return made.lastrowid, True
-
-
-def _find_or_add_session(db: sqlite3.Connection, account_id: int, session: NewSession, now_ms: int) -> bool:
-    """Whether the token stands for this account, as it did before or from now on."""
-    bearer = find_bearer(db, session.token_hash)
-    if bearer is None:
-        add_session(db, account_id, session, now_ms)
-        return True
-    return bearer.account_id == account_id
