@@ -108,9 +108,9 @@ def apply(db: sqlite3.Connection, orders: Sequence[Order], now_ms: int) -> list[
         outcomes.append(outcome)
         if isinstance(outcome, (Applied, Refused)) and (entry := outcome.entry):
             made[key].append(entry)
-            # sqlite3 takes its time over texts that are not plain `str`, and over `bytes`.
-            entries += space_id, _part(trail, entry), *entry[:4], str(entry.kind), *entry[6:16]
-            entries += str(entry.state), entry.refusal, bytearray(entry.hash)
+            # sqlite3 takes its time over any text that is not plain `str`.
+            entries += space_id, _part(trail, entry), *entry[:4], str(entry.kind)
+            entries += *entry[6:16], str(entry.state), *entry[17:]
             if order.journal:
                 letters += entry.seq, *order.journal(outcome)
             seq += 1
