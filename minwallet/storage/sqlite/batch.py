@@ -4,12 +4,13 @@ Every read takes the whole batch at once, as one JSON array, so that a batch of 
 Two players may use one transaction id in the same batch; the later one is decided with the earlier one's row in sight.
 """
 
-import json
 import sqlite3
 from collections import defaultdict
 from collections.abc import Sequence
 from functools import cache, reduce
 from typing import Any
+
+from pydantic_core import from_json, to_json
 
 from minwallet.ledger.commands import Cancel, Command, Question, Win
 from minwallet.ledger.decide import Account, Round, Session, Snapshot, Trail, decide
@@ -132,8 +133,8 @@ def _id(order: Order) -> str | None:
 def _read_subjects(db: sqlite3.Connection, orders: Sequence[Order]) -> tuple[list[Row], int]:
     """The subjects of the orders, and the next entry's `seq`."""
     asked = [(each.account_id, each.session_id, each.protocol, each.ids_per_currency, _id(each)) for each in orders]
-    found, seq = db.execute(READ_SUBJECTS, (json.dumps(asked),)).fetchone()
-    subjects: list[Row] = json.loads(found)
+    found, seq = db.execute(READ_SUBJECTS, (to_json(asked).decode(),)).fetchone()
+    subjects: list[Row] = from_json(found, cache_strings="none")
     for order, subject in zip(orders, subjects, strict=True):
         if subject[-2] is None and _id(order) is not None:
             # The first order ever in this id space makes it, and then it is there to be read.
@@ -188,7 +189,7 @@ def read_rounds(db: sqlite3.Connection, asked: Sequence[tuple[int, int, str]]) -
     """What is known of these rounds, each as (account_id, space_id, round)."""
     if not asked:
         return []
-    found = db.execute(READ_ROUNDS, (json.dumps(asked),))
+    found = db.execute(READ_ROUNDS, (to_json(asked).decode(),))
     return [Round(bool(standing), bool(cancelled), last_win) for standing, cancelled, last_win in found]
 
 
