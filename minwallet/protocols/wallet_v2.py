@@ -66,6 +66,10 @@ class WalletV2:
     def render(self, call: Call, outcome: Outcome | Stranger, holder: Holder | None, now_ms: int) -> bytes:
         fields: dict[str, object]
         match outcome:
+            case Applied() | Replayed():
+                # "credit — ... after deducting the bet": a retry is told what the first answer would have told.
+                entry = outcome.entry
+                fields = {"credit": entry.cash_after + entry.bonus_after, "result": 1, "time": _time(now_ms)}
             case Shown(cash, bonus):
                 assert holder is not None
                 fields = {
@@ -75,9 +79,6 @@ class WalletV2:
                     "time": _time(now_ms),
                     "currency": holder.currency,
                 }
-            case Applied(entry) | Replayed(entry):
-                # "credit — ... after deducting the bet": a retry is told what the first answer would have told.
-                fields = {"credit": entry.cash_after + entry.bonus_after, "result": 1, "time": _time(now_ms)}
             case Refused(refusal, cash, bonus):
                 fields = {"credit": cash + bonus, **_failure(*_refusal(refusal), now_ms)}
             case Stranger(refusal):

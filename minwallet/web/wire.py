@@ -14,7 +14,7 @@ LONGEST_HEAD = 64 * 1024
 
 # A server that speaks no other protocol ignores an offer of one (RFC 9110, 7.8), but the parser would take all that
 # follows for that other protocol; so it gets to see a field of no meaning and of the same length.
-_UPGRADE = re.compile(rb"\n[Uu][Pp][Gg][Rr][Aa][Dd][Ee]:")
+_UPGRADE = re.compile(rb"\nupgrade:", re.IGNORECASE)
 
 
 class FixedPaths:
@@ -107,7 +107,9 @@ class BoundedHead(HttpToolsProtocol):
     _head_bytes = 0
 
     def data_received(self, data: bytes) -> None:
-        super().data_received(_UPGRADE.sub(b"\nignored:", data))
+        if b"\nupgrade:" in data.lower():
+            data = _UPGRADE.sub(b"\nignored:", data)
+        super().data_received(data)
         self._head_bytes = self._head_bytes + len(data) if self._in_head else 0
         if self._head_bytes > LONGEST_HEAD:
             self.transport.close()
