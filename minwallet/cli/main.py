@@ -29,6 +29,7 @@ from minwallet.cli import (
     serve,
     session,
     tail,
+    verify,
 )
 from minwallet.cli.output import EXIT_REFUSED, EXIT_UNUSABLE, EXIT_USAGE, BadUsage, NoOutput, Refused, print_line
 
@@ -59,7 +60,7 @@ app.command("games")(games.games)
 app.command("launch")(games.launch)
 app.add_typer(report.app, name="report")
 app.command("reconcile")(report.reconcile)
-app.command("verify")(ledger.verify)
+app.command("verify")(verify.verify)
 app.command("demo-provider")(demo_provider.demo_provider)
 app.command("conformance")(conformance.conformance)
 

@@ -13,6 +13,8 @@ from minwallet.ledger.entries import Entry
 from minwallet.ledger.outcomes import Outcome
 from minwallet.ledger.tickets import Reported, Ticket
 from minwallet.storage.base import (
+    WHOLE,
+    AccountRow,
     Agent,
     AuditPage,
     Bearer,
@@ -28,6 +30,7 @@ from minwallet.storage.base import (
     ReportMark,
     ReportSheet,
     SessionRow,
+    Share,
     StoreFault,
 )
 from minwallet.storage.office import Action, Admin, ApiKey, NewKey, Numbered, SignIn
@@ -165,6 +168,9 @@ class SqliteStore:
         found = await self._viewer.run(lambda db: records.read_players(db, agent, player_id))
         return found[0] if found else None
 
+    async def read_accounts(self, after: int, limit: int) -> list[AccountRow]:
+        return await self._viewer.run(lambda db: records.read_accounts(db, after, limit))
+
     async def set_player_status(self, player_key: int, status: PlayerStatus) -> None:
         await self._write(lambda db: records.set_player_status(db, player_key, status))
 
@@ -185,8 +191,10 @@ class SqliteStore:
     async def read_entries(self, account_ids: Sequence[int], limit: int) -> list[Entry]:
         return await self._viewer.run(lambda db: records.read_entries(db, account_ids, limit))
 
-    async def read_audit_page(self, after_seq: int, limit: int) -> AuditPage:
-        return await self._viewer.run(lambda db: records.read_audit_page(db, after_seq, limit))
+    async def read_audit_page(
+        self, after_seq: int, limit: int, after_account: int = 0, share: Share = WHOLE
+    ) -> AuditPage:
+        return await self._viewer.run(lambda db: records.read_audit_page(db, after_seq, limit, after_account, share))
 
     async def count_entries(self) -> int:
         return await self._viewer.run(records.count_entries)
