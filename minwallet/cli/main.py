@@ -19,6 +19,7 @@ from minwallet.cli import (
     conformance,
     demo,
     demo_provider,
+    export,
     games,
     key,
     ledger,
@@ -60,6 +61,7 @@ app.command("games")(games.games)
 app.command("launch")(games.launch)
 app.add_typer(report.app, name="report")
 app.command("reconcile")(report.reconcile)
+app.command("export")(export.export)
 app.command("verify")(verify.verify)
 app.command("demo-provider")(demo_provider.demo_provider)
 app.command("conformance")(conformance.conformance)
