@@ -7,7 +7,7 @@ SYNC := --quiet --frozen --inexact --compile-bytecode
 # What is started hundreds of times, as the tests do, is compiled once, even where Python was told not to keep that.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: demo test lint suite second bench screenshots clean
+.PHONY: demo test lint suite second bench bench-large screenshots clean
 
 demo: .venv/bin/minwallet
 	@$(BIN)/minwallet demo --port $(PORT)
@@ -38,8 +38,13 @@ second: .venv/ready
 	  UV_PROJECT_ENVIRONMENT=.venv-second $(BIN)/uv sync $(SYNC) --no-python-downloads --python "$$other" && \
 	  .venv-second/bin/$(PYTEST) -m "not long"; fi
 
+# BENCH are options: make bench BENCH='--only growth --rounds 1'; BENCH=--help lists them.
 bench: .venv/ready
-	$(BIN)/python tests/bench/run.py
+	$(BIN)/uv sync $(SYNC) --group bench
+	$(BIN)/python -m tests.bench.run $(BENCH)
+
+bench-large: .venv/ready
+	$(BIN)/python -m tests.bench.run_large $(BENCH)
 
 # The README's pictures, of this code; needs a browser.
 screenshots: .venv/ready

@@ -33,7 +33,7 @@ from minwallet.web import admin_api, backoffice, control, ops
 from minwallet.web.access import AccessLog, Stream
 from minwallet.web.gateway import Gateway
 from minwallet.web.pages import create_site
-from minwallet.web.wire import FixedPaths, OneWrite
+from minwallet.web.wire import BoundedHead, FixedPaths
 
 GRACE_S = 10
 """How long a stopping server waits for the calls it has begun."""
@@ -189,7 +189,7 @@ def _configure(settings: Settings) -> uvicorn.Config:
     logging.getLogger("uvicorn").setLevel(logging.ERROR)
     return uvicorn.Config(
         "",
-        http=OneWrite,
+        http=BoundedHead,
         log_config=None,
         access_log=False,
         lifespan="off",

@@ -15,6 +15,7 @@ from minwallet import __version__
 from minwallet.cli import (
     admin,
     agent,
+    bench,
     calls,
     conformance,
     demo,
@@ -65,6 +66,7 @@ app.command("export")(export.export)
 app.command("verify")(verify.verify)
 app.command("demo-provider")(demo_provider.demo_provider)
 app.command("conformance")(conformance.conformance)
+app.command("bench")(bench.bench)
 
 
 def _print_version(wanted: bool) -> None:
@@ -106,6 +108,7 @@ def _explain(error: Exception) -> tuple[int, Sequence[str]]:
     """The exit code and the words for an error that is somebody's; a bug is raised again."""
     from pydantic import ValidationError
 
+    from minwallet.bench.load import LoadFailed
     from minwallet.config import BadSettings, CannotListen
     from minwallet.conformance.trial import CannotBegin, Unreachable
     from minwallet.provider.service import ProviderFailed
@@ -122,7 +125,7 @@ def _explain(error: Exception) -> tuple[int, Sequence[str]]:
             return EXIT_USAGE, [explain(error)]
         case BadUsage() | BadSettings():
             return EXIT_USAGE, [str(error)]
-        case StoreFault() | CannotListen() | ProviderFailed() | Unreachable() | NoOutput():
+        case StoreFault() | CannotListen() | ProviderFailed() | Unreachable() | LoadFailed() | NoOutput():
             return EXIT_UNUSABLE, [str(error)]
         case _:
             raise error

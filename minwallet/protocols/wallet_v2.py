@@ -233,7 +233,7 @@ def _read_object(raw: bytes) -> dict[str, Any]:
 
 
 def _read_patiently(raw: bytes) -> object:
-    """What the quick reader refuses: it tells no fields apart, and a field that nobody looks at may be given twice."""
+    """What the quick reader refuses, such as a field given twice, which may be one that nobody looks at."""
     try:
         return json.loads(raw.decode(), object_pairs_hook=_once, parse_constant=no_constants, parse_int=_whole)
     except (ValueError, RecursionError):

@@ -7,7 +7,6 @@ so that a neighbour never pays for another's fault.
 
 import asyncio
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
 
 from minwallet.ledger.outcomes import Outcome
 from minwallet.storage.base import ConstraintFault, Order, Store, StoreFault
@@ -20,10 +19,8 @@ QUIET_TURNS = 4
 every wave of calls that would otherwise have been two."""
 
 
-class _Waiting(NamedTuple):
-    order: Order
-    future: "asyncio.Future[Outcome]"
-    settled: Callable[[], None]
+_Waiting = tuple[Order, "asyncio.Future[Outcome]", Callable[[], None]]
+"""An order, whom to tell of its outcome, and what to call once it is decided."""
 
 
 class BatchWriter:
@@ -38,6 +35,7 @@ class BatchWriter:
         self._clock_ms = clock_ms
         self._waiting: list[_Waiting] = []
         self._task: asyncio.Task[None] | None = None
+        self._is_busy = False
 
     def submit(self, order: Order, settled: Callable[[], None]) -> "asyncio.Future[Outcome]":
         """The future outcome; it fails with StoreFault where the store does. Cancelling it does not stop the order.
@@ -45,7 +43,7 @@ class BatchWriter:
         `settled` is called once the order is decided, whether or not anybody still waits for the outcome.
         """
         future: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
-        self._waiting.append(_Waiting(order, future, settled))
+        self._waiting.append((order, future, settled))
         if self._task is None:
             self._task = asyncio.create_task(self._write())
         return future
@@ -58,9 +56,12 @@ class BatchWriter:
     async def _write(self) -> None:
         try:
             while self._waiting:
-                await self._gather()
+                if self._is_busy:
+                    await self._gather()
                 batch, self._waiting = self._waiting[:MAX_ORDERS], self._waiting[MAX_ORDERS:]
                 await self._write_batch(batch)
+                # Whoever had no company need not wait for any the next time.
+                self._is_busy = len(batch) + len(self._waiting) > 1
         finally:
             self._task = None
 
@@ -74,7 +75,7 @@ class BatchWriter:
 
     async def _write_batch(self, batch: Sequence[_Waiting]) -> None:
         try:
-            outcomes = await self._store.apply([waiting.order for waiting in batch], self._clock_ms())
+            outcomes = await self._store.apply([order for order, _, _ in batch], self._clock_ms())
         except ConstraintFault as fault:
             if len(batch) > 1:
                 for one in batch:
@@ -85,14 +86,14 @@ class BatchWriter:
             _fail(batch, fault)
         else:
             self._committed()
-            for waiting, outcome in zip(batch, outcomes, strict=True):
-                waiting.settled()
-                if not waiting.future.done():
-                    waiting.future.set_result(outcome)
+            for (_, future, settled), outcome in zip(batch, outcomes, strict=True):
+                settled()
+                if not future.done():
+                    future.set_result(outcome)
 
 
 def _fail(batch: Sequence[_Waiting], fault: Exception) -> None:
-    for waiting in batch:
-        waiting.settled()
-        if not waiting.future.done():
-            waiting.future.set_exception(fault if isinstance(fault, StoreFault) else StoreFault(repr(fault)))
+    for _, future, settled in batch:
+        settled()
+        if not future.done():
+            future.set_exception(fault if isinstance(fault, StoreFault) else StoreFault(repr(fault)))

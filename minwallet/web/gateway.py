@@ -19,17 +19,13 @@ from minwallet.protocols.wire import Call, Holder, Malformed, WireProtocol
 from minwallet.storage.base import StoreFault
 from minwallet.wallet.service import Wallet
 from minwallet.web.access import AccessLog
-from minwallet.web.wire import send_whole
+from minwallet.web.wire import ClientGone, read_whole, send_whole
 
 LONGEST_BODY, LONGEST_QUERY = 8 * 1024, 2 * 1024
 
 HEADERS = [(b"content-type", b"application/json"), (b"cache-control", b"no-store")]
 
 logger = logging.getLogger("minwallet")
-
-
-class ClientGone(Exception):
-    """The caller left before the request was whole; there is nobody to answer."""
 
 
 class Gateway:
@@ -50,23 +46,15 @@ class Gateway:
             for path, operation in self.protocol.routes.items()
         ]
 
-    async def answer(self, operation: str, scope: Scope, receive: Receive) -> tuple[int, bytes]:
-        """The HTTP status and the body, once everything they speak of is durable."""
-        started = perf_counter()
-        try:
-            if objection := self._object(scope):
-                return self._fail(operation, *objection, started)
-            raw = await self._read(scope, receive)
-            if raw is None:
-                return self._fail(operation, 413, f"the body is longer than {LONGEST_BODY} bytes", started)
-            return await self._carry_out(operation, raw, scope, started)
-        except ClientGone:
-            raise
-        except Exception:
-            logger.exception("a call could not be answered; please report this as a bug")
-            return self._fail(operation, 503, "temporarily unavailable", started)
+    async def read(self, scope: Scope, receive: Receive) -> bytes | None:
+        """What the protocol parses: the query of a GET, the body of a POST; None for a body that is too long."""
+        if self.protocol.method == "GET":
+            query: bytes = scope["query_string"]
+            return query
+        return await read_whole(receive, LONGEST_BODY)
 
-    async def _carry_out(self, operation: str, raw: bytes, scope: Scope, started: float) -> tuple[int, bytes]:
+    async def carry_out(self, operation: str, raw: bytes, scope: Scope, started: float) -> tuple[int, bytes]:
+        """The HTTP status and the body, once everything they speak of is durable."""
         protocol, wallet = self.protocol, self.wallet
         call = protocol.parse(operation, raw)
         if isinstance(call, Malformed):
@@ -86,17 +74,17 @@ class Gateway:
             )
         except StoreFault as fault:
             logger.error("%s %s: %s", protocol.name, call.operation, fault)
-            return self._fail(call.operation, 503, "temporarily unavailable", started)
-        holder = Holder(bearer.player_id, bearer.currency) if bearer else None
+            return self.fail(call.operation, 503, "temporarily unavailable", started)
         if letters and letters.outcome is outcome:
             body = letters.reply
         else:
+            holder = Holder(bearer.player_id, bearer.currency) if bearer else None
             body = protocol.render(call, outcome, holder, wallet.clock_ms())
         player = bearer.player_id if bearer else ""
         self._note(call.operation, _word(outcome), started, player, _id(call))
         return 200, body
 
-    def _object(self, scope: Scope) -> tuple[int, str] | None:
+    def object_to(self, scope: Scope) -> tuple[int, str] | None:
         """What is wrong with the request before its content is looked at."""
         if scope["method"] != self.protocol.method:
             return 405, f"only {self.protocol.method} moves money here"
@@ -115,23 +103,7 @@ class Gateway:
             address = address.ipv4_mapped
         return any(address in network for network in self.allowed)
 
-    async def _read(self, scope: Scope, receive: Receive) -> bytes | None:
-        """What the protocol parses: the query of a GET, the body of a POST; None for a body that is too long."""
-        if self.protocol.method == "GET":
-            query: bytes = scope["query_string"]
-            return query
-        body: bytes = b""
-        while True:
-            message = await receive()
-            if message["type"] == "http.disconnect":
-                raise ClientGone
-            body += message.get("body", b"")
-            if len(body) > LONGEST_BODY:
-                return None
-            if not message.get("more_body"):
-                return body
-
-    def _fail(self, operation: str, status: int, message: str, started: float) -> tuple[int, bytes]:
+    def fail(self, operation: str, status: int, message: str, started: float) -> tuple[int, bytes]:
         self._note(operation, f"http {status}", started)
         complaint = Malformed(operation, self.protocol.fault_code(status), message)
         return status, self.protocol.complain(complaint, self.wallet.clock_ms())
@@ -172,12 +144,21 @@ class _Endpoint:
         self._operation = operation
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        gateway, operation, started = self._gateway, self._operation, perf_counter()
         try:
-            status, body = await self._gateway.answer(self._operation, scope, receive)
+            if objection := gateway.object_to(scope):
+                status, body = gateway.fail(operation, *objection, started)
+            elif (raw := await gateway.read(scope, receive)) is None:
+                status, body = gateway.fail(operation, 413, f"the body is longer than {LONGEST_BODY} bytes", started)
+            else:
+                status, body = await gateway.carry_out(operation, raw, scope, started)
         except ClientGone:
             return
-        headers = HEADERS if status != 405 else [*HEADERS, (b"allow", self._gateway.protocol.method.encode())]
-        await send_whole(scope, send, status, headers, body)
+        except Exception:
+            logger.exception("a call could not be answered; please report this as a bug")
+            status, body = gateway.fail(operation, 503, "temporarily unavailable", started)
+        headers = HEADERS if status != 405 else [*HEADERS, (b"allow", gateway.protocol.method.encode())]
+        await send_whole(send, status, headers, body)
 
 
 def _id(call: Call) -> str:
@@ -187,10 +168,10 @@ def _id(call: Call) -> str:
 def _word(outcome: Outcome | Stranger) -> str:
     """The outcome in one word, for the log."""
     match outcome:
+        case Applied():
+            return str(outcome.entry.state)
         case Shown():
             return "shown"
-        case Applied(entry):
-            return str(entry.state)
         case Replayed():
             return "replayed"
         case Refused(refusal) | Stranger(refusal):

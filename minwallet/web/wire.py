@@ -1,8 +1,7 @@
 """What lies between uvicorn and the provider's endpoints, so that a call costs little more than the money it moves."""
 
 import re
-from collections.abc import Callable, Iterable, Sequence
-from functools import partial
+from collections.abc import Iterable, Sequence
 
 from starlette.datastructures import MutableHeaders
 from starlette.routing import Route
@@ -47,27 +46,62 @@ def _no_store(send: Send) -> Send:
 
 Headers = Sequence[tuple[bytes, bytes]]
 
-ANSWER = "minwallet.answer"
-"""The name of the server's offer, among a scope's extensions, to take a whole answer at once."""
 
-Answer = Callable[[int, Headers, bytes], None]
-"""The status, all headers but the length, and the body."""
+class ClientGone(Exception):
+    """The caller left before the request was whole; there is nobody to answer."""
 
 
-async def send_whole(scope: Scope, send: Send, status: int, headers: Headers, body: bytes) -> None:
-    """Send a whole answer, the short way where the server offers one."""
-    answer: Answer | None = scope.get("extensions", {}).get(ANSWER)
-    if answer is not None:
-        answer(status, headers, body)
+async def read_whole(receive: Receive, longest: int) -> bytes | None:
+    """The body of a request, None where it is longer than that. ClientGone."""
+    cycle = getattr(receive, "__self__", None)
+    if isinstance(cycle, RequestResponseCycle) and not cycle.more_body:
+        # All of it is there already, as of nearly every call.
+        return bytes(cycle.body) if len(cycle.body) <= longest else None
+    body: bytes = b""
+    while True:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise ClientGone
+        body += message.get("body", b"")
+        if len(body) > longest:
+            return None
+        if not message.get("more_body"):
+            return body
+
+
+async def send_whole(send: Send, status: int, headers: Headers, body: bytes) -> None:
+    """Send an answer that is whole: in one write where uvicorn itself takes it, else as the standard has it."""
+    cycle = getattr(send, "__self__", None)
+    if isinstance(cycle, RequestResponseCycle) and not cycle.flow.write_paused:
+        _write(cycle, status, headers, body)
         return
     length = (b"content-length", b"%d" % len(body))
     await send({"type": "http.response.start", "status": status, "headers": [*headers, length]})
     await send({"type": "http.response.body", "body": body})
 
 
-class OneWrite(HttpToolsProtocol):
-    """uvicorn's protocol, with a short way for answers that are whole: one call, one write and one packet. Also with an
-    end to how long a request's head may be, and a deaf ear for offers of other protocols."""
+def _write(cycle: RequestResponseCycle, status: int, headers: Headers, body: bytes) -> None:
+    """What two calls of `cycle.send` would do, in one packet instead of two."""
+    if cycle.disconnected:
+        return
+    pieces = [STATUS_LINE[status]]
+    for name, value in (*cycle.default_headers, *headers):
+        pieces += name, b": ", value, b"\r\n"
+    if not cycle.keep_alive:
+        pieces.append(b"connection: close\r\n")
+    pieces.append(b"content-length: %d\r\n\r\n" % len(body))
+    if cycle.scope["method"] != "HEAD":
+        pieces.append(body)
+    cycle.transport.write(b"".join(pieces))
+    cycle.response_started = cycle.response_complete = True
+    cycle.message_event.set()
+    if not cycle.keep_alive:
+        cycle.transport.close()
+    cycle.on_response()
+
+
+class BoundedHead(HttpToolsProtocol):
+    """uvicorn's protocol, with an end to how long a request's head may be, and deaf to offers of other protocols."""
 
     _in_head = False
     _head_bytes = 0
@@ -85,30 +119,9 @@ class OneWrite(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         self._in_head = False
         super().on_headers_complete()
-        # The standard speaks of descriptions here; a server and an application of one house may also hand over the thing.
-        self.scope["extensions"] = {ANSWER: partial(self._answer, self.cycle)}  # type: ignore[dict-item]
         if self.parser.should_upgrade():
             # CONNECT, or an offer that came in pieces: its answer is the last, so nothing that follows is a request.
             self.cycle.keep_alive = False
-
-    def _answer(self, cycle: RequestResponseCycle, status: int, headers: Headers, body: bytes) -> None:
-        """Send what two calls of ASGI's `send` would send, and end the cycle as they would."""
-        if cycle.disconnected:
-            return
-        pieces = [STATUS_LINE[status]]
-        for name, value in (*cycle.default_headers, *headers):
-            pieces += name, b": ", value, b"\r\n"
-        if not cycle.keep_alive:
-            pieces.append(b"connection: close\r\n")
-        pieces.append(b"content-length: %d\r\n\r\n" % len(body))
-        if cycle.scope["method"] != "HEAD":
-            pieces.append(body)
-        self.transport.write(b"".join(pieces))
-        cycle.response_started = cycle.response_complete = True
-        cycle.message_event.set()
-        if not cycle.keep_alive:
-            self.transport.close()
-        cycle.on_response()
 
     def shutdown(self) -> None:
         """A request that is not whole yet has moved nothing, so a stopping server does not wait for the rest of it."""

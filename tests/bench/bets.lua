@@ -1,21 +1,16 @@
--- wrk's side of the bench: every request is a new bet of the next of 1,000 players.
-local threads = 0
-
-function setup(thread)
-    thread:set("number", threads)
-    threads = threads + 1
-end
-
+-- wrk's side of the bench: every request is a new bet of the next player. Its arguments are the id before the first one,
+-- and how many players there are.
 function init(args)
-    next_id = tonumber(args[1]) + number * 100000000
+    next_id = tonumber(args[1])
+    players = tonumber(args[2])
 end
 
 function request()
     next_id = next_id + 1
     local body = string.format(
         '{"bet":1,"code":"bench_%d","game":1012,"id":%d,"round_id":%d,"type":"bet","time":"21-09-2023 03:23:23"}',
-        next_id % 1000, next_id, next_id)
-    return wrk.format("POST", "/wallet", {["content-type"] = "application/json"}, body)
+        next_id % players, next_id, next_id)
+    return wrk.format("POST", nil, {["content-type"] = "application/json"}, body)
 end
 
 local wrong = 0

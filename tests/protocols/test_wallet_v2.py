@@ -11,6 +11,7 @@ from minwallet.ledger.commands import Balance, Bet, Cancel, Win
 from minwallet.ledger.entries import Refusal
 from minwallet.ledger.money import MAX_CENTS, MAX_ID
 from minwallet.ledger.outcomes import Outcome, Stranger
+from minwallet.protocols import wallet_v2
 from minwallet.protocols.wallet_v2 import WalletV2
 from minwallet.protocols.wire import Call, Malformed
 from tests.protocols.outcomes import APPLIED, CLOSED, CLOSED_AGAIN, HOLDER, REPLAYED, SHOWN, refused
@@ -196,6 +197,7 @@ values = st.recursive(
 )
 names = st.sampled_from(["type", "code", "time", "bet", "win", "id", "round_id", "game"])
 kinds = st.sampled_from([CREDIT, BET, WIN, CANCEL])
+extras = st.dictionaries(names | st.text(max_size=3), values, max_size=3)
 
 
 @given(st.binary(max_size=200))
@@ -217,6 +219,19 @@ def test_no_values_surprise(fields: dict[str, Any], strange: dict[str, object]) 
             assert 0 <= int(round_) <= MAX_ID
         case Call(_, _, command):
             assert isinstance(command, Balance | Win | Cancel)
+
+
+@given(st.binary(max_size=200) | st.builds(lambda known, strange: json.dumps(known | strange).encode(), kinds, extras))
+def test_both_readers_understand_the_same(body: bytes) -> None:
+    """What the quick reader takes means what the patient one would have made of it."""
+    quickly = parse(body)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(wallet_v2, "from_json", _refuse)
+        assert parse(body) == quickly
+
+
+def _refuse(*_: object, **__: object) -> None:
+    raise ValueError
 
 
 def render(outcome: Outcome | Stranger) -> Any:  # noqa: ANN401 the reply's JSON

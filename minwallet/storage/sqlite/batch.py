@@ -6,11 +6,12 @@ Two players may use one transaction id in the same batch; the later one is decid
 
 import json
 import sqlite3
+from collections import defaultdict
 from collections.abc import Sequence
-from functools import cache
-from typing import Any, NamedTuple
+from functools import cache, reduce
+from typing import Any
 
-from minwallet.ledger.commands import Cancel, Question, Win
+from minwallet.ledger.commands import Cancel, Command, Question, Win
 from minwallet.ledger.decide import Account, Round, Session, Snapshot, Trail, decide
 from minwallet.ledger.entries import Entry, Kind, Refusal, State
 from minwallet.ledger.outcomes import Applied, Outcome, Refused
@@ -66,18 +67,18 @@ READ_ROUNDS = """
      GROUP BY asked.key ORDER BY asked.key
 """
 
-# A batch is filled up with rows of NULLs to a power of two, so that there are few different statements and all of them
+# A batch is filled up with rows of zeros to a power of two, so that there are few different statements and all of them
 # stay prepared; and it is one statement rather than a row each, for the same reason as above. The schema moves the
 # accounts with it.
 ADD_ENTRIES = """
     INSERT INTO transactions (space_id, part, seq, at_ms, account_id, previous_seq, kind, id, round, game, detail,
                               stake, payout, amount, bonus_amount, cash_after, bonus_after, state, refusal, hash)
-    SELECT * FROM (VALUES {rows}) WHERE column1 IS NOT NULL
+    SELECT * FROM (VALUES {rows}) WHERE column1 > 0
 """
 ENTRY_COLUMNS = 20
 
 ADD_LETTERS = """
-    INSERT INTO journal (seq, request, reply) SELECT * FROM (VALUES {rows}) WHERE column1 IS NOT NULL
+    INSERT INTO journal (seq, request, reply) SELECT * FROM (VALUES {rows}) WHERE column1 > 0
 """
 LETTER_COLUMNS = 3
 
@@ -87,18 +88,8 @@ _REFUSALS: dict[str | None, Refusal | None] = {None: None, **{str(refusal): refu
 
 NO_TRAIL, NO_ROUND = Trail(), Round()
 
-Key = tuple[int, str | None]
-"""A transaction id where it is unique: (space_id, id)."""
-
-
-class Subject(NamedTuple):
-    """Whom an order is about, and what its id has been used for, in the space where ids are unique."""
-
-    account: Account
-    is_blocked: bool
-    session: Session | None
-    key: Key
-    trail: Trail
+Row = Sequence[Any]
+"""What READ_SUBJECTS finds of an order's subject: account, session, id space, and the rows of its id."""
 
 
 def apply(db: sqlite3.Connection, orders: Sequence[Order], now_ms: int) -> list[Outcome]:
@@ -108,23 +99,21 @@ def apply(db: sqlite3.Connection, orders: Sequence[Order], now_ms: int) -> list[
     outcomes: list[Outcome] = []
     entries: list[Any] = []
     letters: list[Any] = []
-    new_trails: dict[Key, Trail] = {}
+    made: defaultdict[tuple[int, str | None], list[Entry]] = defaultdict(list)
     for index, (order, subject) in enumerate(zip(orders, subjects, strict=True)):
-        account, is_blocked, session, key, trail = subject
-        trail = new_trails.get(key, trail)
-        round_ = rounds.get(index, NO_ROUND)
-        outcome = decide(
-            Snapshot(order.protocol, account, is_blocked, session, trail, round_, seq), order.command, now_ms
-        )
+        space_id, rows = subject[-2:]
+        key = space_id, _id(order)
+        trail = reduce(Trail.followed_by, made.get(key, ()), _make_trail(rows))
+        outcome = decide(_snapshot(order, subject, trail, rounds.get(index, NO_ROUND), seq), order.command, now_ms)
         outcomes.append(outcome)
         if isinstance(outcome, (Applied, Refused)) and (entry := outcome.entry):
-            seq += 1
+            made[key].append(entry)
             # sqlite3 takes its time over any text that is not plain `str`.
-            entries += key[0], _part(trail, entry), *entry[:4], str(entry.kind)
+            entries += space_id, _part(trail, entry), *entry[:4], str(entry.kind)
             entries += *entry[6:16], str(entry.state), *entry[17:]
-            new_trails[key] = trail.followed_by(entry)
             if order.journal:
                 letters += entry.seq, *order.journal(outcome)
+            seq += 1
     _write(db, ADD_ENTRIES, ENTRY_COLUMNS, entries)
     _write(db, ADD_LETTERS, LETTER_COLUMNS, letters)
     return outcomes
@@ -133,38 +122,38 @@ def apply(db: sqlite3.Connection, orders: Sequence[Order], now_ms: int) -> list[
 def look(db: sqlite3.Connection, order: Order, now_ms: int) -> Outcome:
     """The outcome of a question: no identity, nothing to write."""
     ((subject,), _) = _read_subjects(db, [order])
-    snapshot = Snapshot(order.protocol, subject.account, subject.is_blocked, subject.session, NO_TRAIL, NO_ROUND, 0)
-    return decide(snapshot, order.command, now_ms)
+    return decide(_snapshot(order, subject, NO_TRAIL, NO_ROUND, 0), order.command, now_ms)
 
 
 def _id(order: Order) -> str | None:
     return None if isinstance(order.command, Question) else order.command.id
 
 
-def _read_subjects(db: sqlite3.Connection, orders: Sequence[Order]) -> tuple[list[Subject], int]:
+def _read_subjects(db: sqlite3.Connection, orders: Sequence[Order]) -> tuple[list[Row], int]:
     """The subjects of the orders, and the next entry's `seq`."""
     asked = [(each.account_id, each.session_id, each.protocol, each.ids_per_currency, _id(each)) for each in orders]
     found, seq = db.execute(READ_SUBJECTS, (json.dumps(asked),)).fetchone()
-    subjects = []
-    for order, (*account, head, last_seq, is_blocked, session_id, expires, revoked, space_id, rows) in zip(
-        orders, json.loads(found), strict=True
-    ):
-        id_ = _id(order)
-        if space_id is None and id_ is not None:
+    subjects: list[Row] = json.loads(found)
+    for order, subject in zip(orders, subjects, strict=True):
+        if subject[-2] is None and _id(order) is not None:
             # The first order ever in this id space makes it, and then it is there to be read.
             db.execute(ADD_SPACE, order._asdict())
             return _read_subjects(db, orders)
-        money = Account._make((*account, bytes.fromhex(head), last_seq))
-        session = Session(expires, revoked) if session_id is not None else None
-        subjects.append(Subject(money, bool(is_blocked), session, (space_id, id_), _make_trail(rows)))
     return subjects, seq
 
 
-def _make_trail(rows: Sequence[Any]) -> Trail:
+def _snapshot(order: Order, subject: Row, trail: Trail, round_: Round, seq: int) -> Snapshot:
+    account_id, cash, bonus, head, last_seq, is_blocked, session_id, expires_at_ms, revoked_at_ms = subject[:9]
+    account = Account(account_id, cash, bonus, bytes.fromhex(head), last_seq)
+    session = Session(expires_at_ms, revoked_at_ms) if session_id is not None else None
+    return Snapshot(order.protocol, account, bool(is_blocked), session, trail, round_, seq)
+
+
+def _make_trail(rows: Sequence[Row]) -> Trail:
     return NO_TRAIL._replace(**{Trail._fields[part]: make_entry(row) for part, *row in rows}) if rows else NO_TRAIL
 
 
-def make_entry(row: Sequence[Any]) -> Entry:
+def make_entry(row: Row) -> Entry:
     """An entry of the columns of ENTRY."""
     kind, state, refusal, hash_ = _KINDS[row[5]], _STATES[row[16]], _REFUSALS[row[17]], bytes.fromhex(row[18])
     return Entry._make((*row[:5], kind, *row[6:16], state, refusal, hash_))
@@ -175,7 +164,7 @@ def _write(db: sqlite3.Connection, statement: str, columns: int, values: list[An
     if values:
         rows = len(values) // columns
         size = 1 << (rows - 1).bit_length()
-        db.execute(_for_rows(statement, columns, size), values + [None] * (columns * (size - rows)))
+        db.execute(_for_rows(statement, columns, size), values + [0] * (columns * (size - rows)))
 
 
 @cache
@@ -184,13 +173,14 @@ def _for_rows(statement: str, columns: int, rows: int) -> str:
     return statement.format(rows=", ".join([row] * rows))
 
 
-def _read_rounds(db: sqlite3.Connection, orders: Sequence[Order], subjects: Sequence[Subject]) -> dict[int, Round]:
+def _read_rounds(db: sqlite3.Connection, orders: Sequence[Order], subjects: Sequence[Row]) -> dict[int, Round]:
     """What is known of the rounds that decisions will ask about, by the order's place in the batch."""
     asked: dict[int, tuple[int, int, str]] = {}
     for index, (order, subject) in enumerate(zip(orders, subjects, strict=True)):
-        round_id = _round_asked_about(order.command, subject.trail)
+        space_id, rows = subject[-2:]
+        round_id = _round_asked_about(order.command, rows)
         if round_id is not None:
-            asked[index] = (order.account_id, subject.key[0], round_id)
+            asked[index] = (order.account_id, space_id, round_id)
     return dict(zip(asked, read_rounds(db, list(asked.values())), strict=True))
 
 
@@ -202,11 +192,11 @@ def read_rounds(db: sqlite3.Connection, asked: Sequence[tuple[int, int, str]]) -
     return [Round(bool(standing), bool(cancelled), last_win) for standing, cancelled, last_win in found]
 
 
-def _round_asked_about(command: object, trail: Trail) -> str | None:
+def _round_asked_about(command: Command, rows: Sequence[Row]) -> str | None:
     if isinstance(command, Win):
         return command.round
-    if isinstance(command, Cancel) and trail.first:
-        return trail.first.round
+    if isinstance(command, Cancel) and (first := _make_trail(rows).first):
+        return first.round
     return None
 
 

@@ -1,0 +1,79 @@
+"""A server process of this installation, for as long as it is measured."""
+
+import os
+import resource
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from minwallet.bench.load import LoadFailed
+from minwallet.storage.owner import Desk, find_desk
+
+START_WITHIN_S, STOP_WITHIN_S = 30, 15
+
+SPARE_FILES = 100
+"""How many files a server has open beside its connections, at the most."""
+
+
+@contextmanager
+def serving(db: Path, log: Path, **settings: str) -> Iterator[Desk]:
+    """A server on this file and a free port, which ends with the block; what it says goes to `log`. LoadFailed."""
+    command = [sys.executable, "-m", "minwallet", "--db", str(db), "serve", "--host", "127.0.0.1", "--port", "0"]
+    with log.open("w") as said:
+        process = subprocess.Popen(  # noqa: S603 this very program
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=said,
+            env={**os.environ, **settings},
+        )
+    try:
+        try:
+            yield _wait_for(process, db)
+        finally:
+            _stop(process)
+    except LoadFailed as failed:
+        raise LoadFailed(f"{failed}{_last_words(log)}") from failed
+
+
+def allow_connections(number: int) -> None:
+    """Let this process, and the server it starts, have so many connections; LoadFailed where the system says no."""
+    needed = number + SPARE_FILES
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft != resource.RLIM_INFINITY and soft < needed:
+        try:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (needed, hard))
+        except (OSError, ValueError) as error:
+            raise LoadFailed(
+                f"{number} connections need {needed} open files, and this system allows {hard}; ask for fewer"
+            ) from error
+
+
+def _wait_for(process: "subprocess.Popen[bytes]", db: Path) -> Desk:
+    deadline = time.monotonic() + START_WITHIN_S
+    while time.monotonic() < deadline and process.poll() is None:
+        if desk := find_desk(db):
+            return desk
+        time.sleep(0.02)
+    raise LoadFailed("the server did not start")
+
+
+def _stop(process: "subprocess.Popen[bytes]") -> None:
+    """In good order; but at once where that takes too long, or where an impatient person interrupts it."""
+    try:
+        process.terminate()
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(STOP_WITHIN_S)
+    finally:
+        process.kill()
+        process.wait()
+
+
+def _last_words(log: Path) -> str:
+    """What the server complained about last. A line of the access log is no complaint, nor is one with an address."""
+    lines = log.read_text(errors="replace").splitlines()
+    complaints = [line for line in lines if not line.startswith("{") and "http://" not in line]
+    return f"; the server says: {complaints[-1]}" if complaints else ""

@@ -1,0 +1,73 @@
+"""What every run of the bench does before and after: its options, a folder to work in, and where results are kept."""
+
+import argparse
+import os
+import signal
+import sys
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, chdir, contextmanager
+from pathlib import Path
+from typing import NamedTuple
+
+from minwallet.bench.server import allow_connections
+from tests.bench.place import Place
+from tests.bench.rows import SIZES
+from tests.bench.wrk import check_installed
+
+RESULTS = Path(__file__).with_name("results")
+
+ENOUGH_TURNS = 5
+
+ROWS = 10_000_000
+"""What makes a ledger a long one."""
+
+
+class Options(NamedTuple):
+    """`is_whole` says that the results are worth keeping."""
+
+    turns: int
+    seconds: int
+    only: Sequence[str]
+    folder: Path
+    rows: int
+    players: int
+    is_whole: bool
+
+
+def options_of(target: str, about: str | None, names: Sequence[str], *, is_large: bool = False) -> Options:
+    """What was typed after `make TARGET`."""
+    arguments = argparse.ArgumentParser(prog=f"make {target}", description=about)
+    arguments.add_argument("--turns", type=int, default=ENOUGH_TURNS)
+    arguments.add_argument("--seconds", type=int, default=3, help="how long each load lasts")
+    arguments.add_argument("--only", choices=names, action="append", help="measure this row (repeat for more)")
+    arguments.add_argument("--folder", type=Path, default="/var/tmp", help="on the disk that is to be measured")
+    if is_large:
+        arguments.add_argument("--rows", type=int, default=ROWS, help="of the large file's ledger")
+        arguments.add_argument("--players", type=int, default=100_000, help="of the large file")
+    given = arguments.parse_args()
+    rows, players = (given.rows, given.players) if is_large else (ROWS, 0)
+    is_whole = not given.only and given.turns >= ENOUGH_TURNS and rows >= ROWS
+    return Options(given.turns, given.seconds, given.only or names, given.folder, rows, players, is_whole)
+
+
+@contextmanager
+def session(folder: Path) -> Iterator[Place]:
+    """A new place on the disk of this folder, where nobody's own settings count. All that is started there ends with
+    the block, also when this program is interrupted or told to end."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda number, _: sys.exit(128 + number))
+    check_installed()
+    allow_connections(max(SIZES))
+    for name in [name for name in os.environ if name.startswith("MINWALLET_")]:
+        del os.environ[name]
+    with ExitStack() as stack:
+        place = stack.enter_context(tempfile.TemporaryDirectory(prefix="minwallet-bench-", dir=folder))
+        stack.enter_context(chdir(place))
+        yield Place(Path(place), stack)
+
+
+def keep(name: str, text: str) -> None:
+    RESULTS.mkdir(exist_ok=True)
+    (RESULTS / name).write_text(text)
+    print(f"written: {RESULTS / name}")

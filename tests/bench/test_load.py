@@ -1,0 +1,131 @@
+"""The load of `minwallet bench`: what it sends, and what it makes of answers."""
+
+import re
+import socket
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import NamedTuple
+from unittest.mock import patch
+
+import pytest
+
+from minwallet.bench import load
+from minwallet.bench.disk import time_sync_ms
+from minwallet.bench.load import LoadFailed
+from minwallet.protocols import PROTOCOLS, load_protocol
+from minwallet.protocols.wire import Malformed
+
+SUCCESS = {"wallet-v2": b'{"credit":1,"result":1}', "vela": b'{"status_code":0,"balance":1,"balance2":0}'}
+
+REQUEST = re.compile(rb"(GET|POST) /KEY([^ ?]+)\??(\S*) HTTP/1.1\r\nhost: (\S+)\r\n(?:.+\r\n)*\r\n(.*)", re.DOTALL)
+
+
+class Heard(NamedTuple):
+    """A server that is no wallet, and the requests that it got."""
+
+    url: str
+    requests: list[bytes]
+
+
+@contextmanager
+def answering(*pieces: bytes) -> Iterator[Heard]:
+    """A server that takes one connection and answers every request with these pieces, each sent for itself."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        heard = Heard(f"http://127.0.0.1:{listener.getsockname()[1]}/KEY", [])
+
+        def serve() -> None:
+            connection, _ = listener.accept()
+            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, True)
+            # Whoever has heard enough may hang up in the middle of an answer.
+            with connection, suppress(ConnectionError):
+                while request := connection.recv(65536):
+                    heard.requests.append(request)
+                    if not pieces:
+                        return
+                    for piece in pieces:
+                        connection.sendall(piece)
+
+        thread = threading.Thread(target=serve)
+        thread.start()
+        yield heard
+        thread.join()
+
+
+def bet(at: Heard, protocol: str = "wallet-v2") -> load.Figures:
+    with patch.object(load, "WARM_UP_S", 0.05), patch.object(load, "PATIENCE_S", 0.2):
+        return load.run(at.url, protocol, ["first", "second"], connections=1, seconds=0.2)
+
+
+def answer(body: bytes, status: str = "200 OK") -> bytes:
+    return f"HTTP/1.1 {status}\r\nserver: x\r\nContent-Length: {len(body)}\r\nx: y\r\n\r\n".encode() + body
+
+
+@pytest.mark.parametrize("protocol", PROTOCOLS)
+def test_every_request_is_a_new_bet_of_the_next_player(protocol: str) -> None:
+    """At the address with its callback key, as the protocol has it, and under an id that was not used before."""
+    with answering(answer(SUCCESS[protocol])) as server:
+        figures = bet(server, protocol)
+    wire, ids, tokens = load_protocol(protocol), [], []
+    for request in server.requests:
+        found = REQUEST.fullmatch(request)
+        assert found, request
+        method, path, query, host, body = found.groups()
+        assert method.decode() == wire.method
+        assert host.decode() in server.url
+        call = wire.parse(wire.routes[path.decode()], query or body)
+        assert not isinstance(call, Malformed), call
+        assert call.operation == "bet"
+        ids.append(call.command.id)  # type: ignore[union-attr]  # a bet has one
+        tokens.append(call.token)
+    assert len(set(ids)) == len(ids) == figures.bets
+    assert tokens == ["first", "second"] * (len(ids) // 2) + ["first"] * (len(ids) % 2)
+
+
+def test_an_answer_may_come_in_pieces() -> None:
+    """Wherever it is cut."""
+    whole = answer(SUCCESS["wallet-v2"])
+    with answering(whole[:5], whole[5:40], whole[40:-1], whole[-1:]) as server:
+        assert bet(server).bets == len(server.requests) > 1
+
+
+def test_what_counts_is_what_was_answered_in_time() -> None:
+    """Bets of the warming up are made, too, but are not in the rate."""
+    with answering(answer(SUCCESS["wallet-v2"])) as server:
+        figures = bet(server)
+    assert 0 < figures.per_second * 0.2 < figures.bets
+    assert 0 < figures.p50_ms <= figures.p99_ms
+    assert figures.busy > 0
+
+
+@pytest.mark.parametrize(
+    ("pieces", "words"),
+    [
+        ([answer(b'{"credit":0,"result":0,"err_code":105}')], "105"),
+        ([answer(b"nonsense")], "nonsense"),
+        ([answer(SUCCESS["wallet-v2"], "503 Service Unavailable")], "HTTP status 503"),
+        ([b"x" * 100_000], "makes no sense"),
+        ([], "closed a connection"),
+        ([answer(b"")[:20]], "not answered"),
+    ],
+    ids=["refused", "no JSON", "HTTP error", "no HTTP", "closed", "never whole"],
+)
+def test_anything_but_success_ends_the_load(pieces: list[bytes], words: str) -> None:
+    """There is no rate of bets that failed; the first failure is told."""
+    with answering(*pieces) as server, pytest.raises(LoadFailed, match=words):
+        bet(server)
+
+
+def test_nobody_there_ends_the_load() -> None:
+    """In words, with the address."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+    with pytest.raises(LoadFailed, match=f"cannot connect to {url}"):
+        bet(Heard(url, []))
+
+
+def test_the_disk_is_asked_without_leaving_anything(tmp_path: Path) -> None:
+    """The time of a synced write is more than nothing, and its file is gone."""
+    assert 0 < time_sync_ms(tmp_path) < 5000
+    assert list(tmp_path.iterdir()) == []
