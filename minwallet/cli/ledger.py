@@ -1,23 +1,19 @@
-"""`minwallet ledger` and `minwallet verify`."""
+"""`minwallet ledger`."""
 
 from collections.abc import Callable
 from typing import Annotated
 
 import typer
 
-from minwallet.cli.link import read, with_store
+from minwallet.cli.link import read
 from minwallet.cli.output import (
-    EXIT_REFUSED,
     AgentName,
     CurrencyName,
     JsonFlag,
     print_json,
-    print_line,
     print_table,
 )
 from minwallet.ledger.money import format_amount
-from minwallet.storage.base import Store
-from minwallet.wallet import desk
 from minwallet.wallet.requests import LedgerRead, Reply
 
 COLUMNS: dict[str, Callable[[Reply], object]] = {
@@ -61,28 +57,3 @@ def ledger(
     columns = {name: cell for name, cell in COLUMNS.items() if optional.get(name, True)}
     rows = [[cell(entry) for cell in columns.values()] for entry in entries]
     print_table(list(columns), rows, "nothing has happened yet")
-
-
-def verify(context: typer.Context, as_json: JsonFlag = False) -> None:
-    """Recompute every balance from the ledger. And the hash chain; exit code 1 where something is wrong."""
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-    async def work(store: Store) -> Reply:
-        columns = (TextColumn("verifying"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-        console = Console(stderr=True)
-        with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
-            task = progress.add_task("verifying", total=None)
-            return await desk.verify(store, lambda done, total: progress.update(task, completed=done, total=total))
-
-    reply = with_store(context, work)
-    if as_json:
-        print_json(reply)
-    elif reply["ok"]:
-        print_line(f"ok: {reply['entries']} entries of {reply['accounts']} accounts sum and chain up")
-    else:
-        for problem in reply["problems"]:
-            print_line(problem)
-        print_line(f"{len(reply['problems'])} problems in {reply['entries']} entries of {reply['accounts']} accounts")
-    if not reply["ok"]:
-        raise typer.Exit(EXIT_REFUSED)

@@ -20,6 +20,7 @@ from minwallet.cli import (
     conformance,
     demo,
     demo_provider,
+    export,
     games,
     key,
     ledger,
@@ -30,6 +31,7 @@ from minwallet.cli import (
     serve,
     session,
     tail,
+    verify,
 )
 from minwallet.cli.output import EXIT_REFUSED, EXIT_UNUSABLE, EXIT_USAGE, BadUsage, NoOutput, Refused, print_line
 
@@ -60,7 +62,8 @@ app.command("games")(games.games)
 app.command("launch")(games.launch)
 app.add_typer(report.app, name="report")
 app.command("reconcile")(report.reconcile)
-app.command("verify")(ledger.verify)
+app.command("export")(export.export)
+app.command("verify")(verify.verify)
 app.command("demo-provider")(demo_provider.demo_provider)
 app.command("conformance")(conformance.conformance)
 app.command("bench")(bench.bench)

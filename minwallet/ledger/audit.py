@@ -1,10 +1,10 @@
 """Recompute every balance and the hash chain from the rows alone, in one pass and in the order they were written."""
 
-from collections.abc import Iterable, Mapping
-from typing import NamedTuple
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
 
 from minwallet.ledger.decide import Account
-from minwallet.ledger.entries import Entry, genesis, seal
+from minwallet.ledger.entries import genesis, seal
 from minwallet.ledger.money import format_amount
 
 
@@ -19,13 +19,20 @@ class Owner(NamedTuple):
         return f"{self.player_id} {self.currency} of agent {self.agent}"
 
 
+Row = Sequence[Any]
+"""The fields of an Entry in their order, as they were found: many millions are looked at, and none is kept."""
+
+
 class Audit:
-    """Feed it all rows in order of `seq`, then the accounts as they stand: `problems` says in words what is wrong."""
+    """Feed it all rows in order of `seq`, then the accounts as they stand: `problems` says in words what is wrong.
+
+    No account's rows are held against another's, so the accounts may be shared out among several audits.
+    """
 
     def __init__(self) -> None:
         self.entries = 0
         self.problems: list[str] = []
-        self._accounts: dict[int, Account] = {}
+        self._accounts: dict[int, tuple[int, int, bytes, int]] = {}
         self._owners: dict[int, Owner] = {}
         self._last_seq = 0
 
@@ -34,43 +41,47 @@ class Audit:
         for account_id, owner in owners.items():
             if account_id not in self._owners:
                 self._owners[account_id] = owner
-                self._accounts[account_id] = Account(account_id, 0, 0, genesis(*owner))
+                self._accounts[account_id] = (0, 0, genesis(*owner), 0)
 
-    def feed(self, entries: Iterable[Entry]) -> None:
+    def feed(self, rows: Iterable[Row]) -> None:
         """The next rows of the ledger."""
-        for entry in entries:
-            self._check(entry)
+        for row in rows:
+            self._check(row)
 
-    def _check(self, entry: Entry) -> None:
+    def _check(self, row: Row) -> None:
         self.entries += 1
-        account = self._accounts.get(entry.account_id)
+        seq, _, account_id, previous_seq = row[:4]
+        amount, bonus_amount, cash_after, bonus_after, _, _, hash_ = row[12:]
+        account = self._accounts.get(account_id)
         if account is None:
-            self.problems.append(f"entry {entry.seq}: belongs to no account")
+            self.problems.append(f"entry {seq}: belongs to no account")
             return
-        owner = self._owners[entry.account_id]
-        if entry.seq <= self._last_seq:
-            self.problems.append(f"entry {entry.seq} ({owner}): comes after entry {self._last_seq}")
-        if seal(entry[:-1], account.head) != entry or entry.previous_seq != account.last_seq:
-            self.problems.append(f"entry {entry.seq} ({owner}): the hash chain breaks here; a row was changed or lost")
-        cash, bonus = account.cash + entry.amount, account.bonus + entry.bonus_amount
-        if (cash, bonus) != (entry.cash_after, entry.bonus_after) or min(cash, bonus) < 0:
-            self.problems.append(
-                f"entry {entry.seq} ({owner}): leaves {_words(entry.cash_after, entry.bonus_after)}, "
-                f"but the entries up to it sum to {_words(cash, bonus)}"
-            )
-        self._last_seq = entry.seq
-        self._accounts[entry.account_id] = Account(entry.account_id, cash, bonus, entry.hash, entry.seq)
+        cash, bonus, head, last_seq = account
+        if seq <= self._last_seq:
+            self._complain(row, f"comes after entry {self._last_seq}")
+        if seal(row[:-1], head).hash != hash_ or previous_seq != last_seq:
+            self._complain(row, "the hash chain breaks here; a row was changed or lost")
+        cash += amount
+        bonus += bonus_amount
+        if cash != cash_after or bonus != bonus_after or cash < 0 or bonus < 0:
+            words = f"leaves {_words(cash_after, bonus_after)}, but the entries up to it sum to {_words(cash, bonus)}"
+            self._complain(row, words)
+        self._last_seq = seq
+        self._accounts[account_id] = (cash, bonus, hash_, seq)
+
+    def _complain(self, row: Row, words: str) -> None:
+        self.problems.append(f"entry {row[0]} ({self._owners[row[2]]}): {words}")
 
     def close(self, accounts: Iterable[Account]) -> None:
         """The accounts as they stand after the last row; every one must have been met."""
         for account in accounts:
-            owner, summed = self._owners[account.account_id], self._accounts[account.account_id]
-            if (account.cash, account.bonus) != (summed.cash, summed.bonus):
+            owner, (cash, bonus, head, last_seq) = self._owners[account.account_id], self._accounts[account.account_id]
+            if (account.cash, account.bonus) != (cash, bonus):
                 self.problems.append(
                     f"{owner}: the account holds {_words(account.cash, account.bonus)}, "
-                    f"but its entries sum to {_words(summed.cash, summed.bonus)}"
+                    f"but its entries sum to {_words(cash, bonus)}"
                 )
-            if (account.head, account.last_seq) != (summed.head, summed.last_seq):
+            if (account.head, account.last_seq) != (head, last_seq):
                 self.problems.append(f"{owner}: the newest entries are missing; the chain does not end at its head")
 
 

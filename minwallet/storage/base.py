@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from enum import StrEnum
 from typing import NamedTuple, Protocol
 
-from minwallet.ledger.audit import Owner
+from minwallet.ledger.audit import Owner, Row
 from minwallet.ledger.commands import Command, Deposit
 from minwallet.ledger.decide import Account
 from minwallet.ledger.entries import Entry
@@ -127,6 +127,22 @@ class Player(NamedTuple):
     accounts: tuple[tuple[int, str, int, int], ...]
 
 
+class AccountRow(NamedTuple):
+    """An account as it stands, with its player and the end of its hash chain."""
+
+    account_id: int
+    agent: str
+    player_id: str
+    currency: str
+    status: PlayerStatus
+    created_at_ms: int
+    """Since when there is the player."""
+    cash: int
+    bonus: int
+    head: bytes
+    last_seq: int
+
+
 class Bearer(NamedTuple):
     """What a session token stands for. It may be remembered until an agent's `wallet_token` is changed."""
 
@@ -174,10 +190,20 @@ class Opened(NamedTuple):
     problems: tuple[tuple[int, str], ...] = ()
 
 
-class AuditPage(NamedTuple):
-    """Rows in order of `seq`, the owners of their accounts, and with the last page the accounts as of its rows."""
+class Share(NamedTuple):
+    """One of so many shares of the accounts, of about the same size."""
 
-    entries: Sequence[Entry]
+    number: int
+    of: int
+
+
+WHOLE = Share(0, 1)
+
+
+class AuditPage(NamedTuple):
+    """Rows in order of `seq`, the owners of accounts, and with the last page the accounts as of its rows."""
+
+    rows: Sequence[Row]
     owners: dict[int, Owner]
     accounts: Sequence[Account] | None
 
@@ -219,6 +245,9 @@ class Store(Office, Views, Protocol):
 
     async def find_player(self, agent: str, player_id: str) -> Player | None: ...
 
+    async def read_accounts(self, after: int, limit: int) -> list[AccountRow]:
+        """The next accounts of all agents, in order of their numbers and after the number `after`."""
+
     async def set_player_status(self, player_key: int, status: PlayerStatus) -> None: ...
 
     async def add_session(self, account_id: int, session: NewSession, now_ms: int) -> int:
@@ -238,7 +267,10 @@ class Store(Office, Views, Protocol):
     async def read_entries(self, account_ids: Sequence[int], limit: int) -> list[Entry]:
         """The accounts' newest rows, newest first."""
 
-    async def read_audit_page(self, after_seq: int, limit: int) -> AuditPage: ...
+    async def read_audit_page(
+        self, after_seq: int, limit: int, after_account: int = 0, share: Share = WHOLE
+    ) -> AuditPage:
+        """The next rows of this share's accounts, and the owners of those that are numbered after `after_account`."""
 
     async def count_entries(self) -> int: ...
 

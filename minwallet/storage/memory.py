@@ -10,6 +10,8 @@ from minwallet.ledger.entries import Entry, Kind, State, genesis
 from minwallet.ledger.outcomes import Applied, Outcome, Refused
 from minwallet.ledger.tickets import Reported, ReportRow, Ticket, sum_up
 from minwallet.storage.base import (
+    WHOLE,
+    AccountRow,
     Agent,
     AuditPage,
     Bearer,
@@ -25,6 +27,7 @@ from minwallet.storage.base import (
     ReportMark,
     ReportSheet,
     SessionRow,
+    Share,
     StoreFault,
     opening_deposit,
 )
@@ -40,6 +43,7 @@ Key = tuple[str, str, str, str]
 class _Player:
     agent: Agent
     player_id: str
+    created_at_ms: int
     status: PlayerStatus = PlayerStatus.ACTIVE
 
 
@@ -173,7 +177,7 @@ class MemoryStore(MemoryOffice, MemoryViews):
         for index, opening in enumerate(openings):
             if opening.agent not in agents:
                 continue
-            account_id = self._open_account(agents[opening.agent], opening)
+            account_id = self._open_account(agents[opening.agent], opening, now_ms)
             if account_id > before[1] and opening.cash + opening.bonus:
                 deposits.append(opening_deposit(opening, account_id))
             if session := opening.session:
@@ -188,10 +192,10 @@ class MemoryStore(MemoryOffice, MemoryViews):
         await self.apply(deposits, now_ms)
         return Opened(len(self._players) - before[0], len(self._accounts) - before[1])
 
-    def _open_account(self, agent: Agent, opening: Opening) -> int:
+    def _open_account(self, agent: Agent, opening: Opening, now_ms: int) -> int:
         names = [(player.agent.name, player.player_id) for player in self._players]
         if (opening.agent, opening.player_id) not in names:
-            self._players.append(_Player(agent, opening.player_id))
+            self._players.append(_Player(agent, opening.player_id, now_ms))
             names.append((opening.agent, opening.player_id))
         player_key = names.index((opening.agent, opening.player_id)) + 1
         for account_id, account in enumerate(self._accounts, 1):
@@ -229,6 +233,12 @@ class MemoryStore(MemoryOffice, MemoryViews):
     async def find_player(self, agent: str, player_id: str) -> Player | None:
         found = [player for player in await self.list_players(agent) if player.player_id == player_id]
         return found[0] if found else None
+
+    async def read_accounts(self, after: int, limit: int) -> list[AccountRow]:
+        rows = []
+        for who, (number, *money) in [(self._players[each.player_key - 1], each.money) for each in self._accounts]:
+            rows.append(AccountRow._make((number, *self._owner(number), who.status, who.created_at_ms, *money)))
+        return rows[after : after + limit]
 
     async def set_player_status(self, player_key: int, status: PlayerStatus) -> None:
         self._players[player_key - 1].status = status
@@ -273,11 +283,13 @@ class MemoryStore(MemoryOffice, MemoryViews):
     async def read_entries(self, account_ids: Sequence[int], limit: int) -> list[Entry]:
         return [entry for entry in reversed(self._entries) if entry.account_id in account_ids][:limit]
 
-    async def read_audit_page(self, after_seq: int, limit: int) -> AuditPage:
-        entries = self._entries[after_seq : after_seq + limit]
-        owners = {account_id: self._owner(account_id) for account_id in range(1, len(self._accounts) + 1)}
-        is_last = len(entries) < limit
-        return AuditPage(entries, owners, [account.money for account in self._accounts] if is_last else None)
+    async def read_audit_page(
+        self, after_seq: int, limit: int, after_account: int = 0, share: Share = WHOLE
+    ) -> AuditPage:
+        rows = [each for each in self._entries[after_seq:] if each.account_id % share.of == share.number][:limit]
+        accounts = [each.money for each in self._accounts if each.money.account_id % share.of == share.number]
+        owners = {each.account_id: self._owner(each.account_id) for each in accounts if each.account_id > after_account}
+        return AuditPage(rows, owners, accounts if len(rows) < limit else None)
 
     async def count_entries(self) -> int:
         return len(self._entries)

@@ -12,8 +12,10 @@ from minwallet.ledger.money import MAX_CENTS, format_amount
 from minwallet.ledger.outcomes import Applied, Refused, Replayed
 from minwallet.storage.base import (
     OPERATOR,
+    WHOLE,
     Order,
     Recorded,
+    Share,
     Store,
 )
 from minwallet.storage.views import Filter
@@ -92,22 +94,25 @@ async def verify(
     store: Store,
     progress: Callable[[int, int], None] = lambda done, total: None,
     *,
+    share: Share = WHOLE,
     at_once: int = AUDIT_PAGE,
     rest_s: float = 0,
 ) -> documents.Verified:
-    """Recompute every balance and the hash chain. Tells `progress` (entries done, entries in all) after each page.
+    """Recompute every balance and the hash chain, or those of a share of the accounts.
 
-    After so many rows or accounts `at_once` it rests, where calls are to be answered meanwhile.
+    Tells `progress` (entries done, entries in all) after each page. After so many rows or accounts `at_once` it rests,
+    where calls are to be answered meanwhile.
     """
-    audit, total, seq = Audit(), await store.count_entries(), 0
+    audit, total, seq, account = Audit(), await store.count_entries(), 0, 0
     accounts = None
     while accounts is None:
-        entries, owners, accounts = await store.read_audit_page(seq, at_once)
+        rows, owners, accounts = await store.read_audit_page(seq, at_once, account, share)
         async for some in _portions([*owners.items()], at_once, rest_s):
             audit.meet(dict(some))
-        audit.feed(entries)
-        seq = entries[-1].seq if entries else seq
+        audit.feed(rows)
+        seq, account = rows[-1][0] if rows else seq, max(owners, default=account)
         progress(audit.entries, max(total, audit.entries))
+        await asyncio.sleep(rest_s)
     async for each in _portions(accounts, at_once, rest_s):
         audit.close(each)
     return documents.Verified(

@@ -197,6 +197,25 @@ def test_verify_names_what_was_tampered_with(honest: Path, db: Path, statement: 
         assert word in problems
 
 
+def test_several_processes_find_what_one_finds(honest: Path, db: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A long ledger is verified by all processors, and none of its rows is left out."""
+    tampering = [
+        "UPDATE transactions SET amount = amount + 1 WHERE seq = 1",
+        "UPDATE transactions SET account_id = -7 WHERE seq = 2",
+        "UPDATE accounts SET bonus = 1 WHERE account_id = 2",
+    ]
+    code, alone = _tamper(honest, db, *tampering)
+    monkeypatch.setattr("minwallet.cli.verify.LONG", 1)
+    monkeypatch.setattr("os.cpu_count", lambda: 3)
+    shared_code, shared = _tamper(honest, db, *tampering)
+    assert (shared_code, {**shared, "problems": sorted(shared["problems"])}) == (
+        code,
+        {**alone, "problems": sorted(alone["problems"])},
+    )
+    assert "entry 2: belongs to no account" in shared["problems"]
+    assert Here(honest)("verify") == {"ok": True, "accounts": 2, "entries": 3, "problems": []}
+
+
 def test_people_are_told_each_problem_in_a_line(honest: Path, db: Path) -> None:
     """And how many there are, at the end."""
     _, report = _tamper(honest, db, "UPDATE transactions SET amount = 1, cash_after = 1 WHERE seq = 2")

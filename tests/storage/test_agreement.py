@@ -197,11 +197,11 @@ async def _history(store: Store) -> list[object]:
     while True:
         page = await store.read_audit_page(seq, 7)
         audit.meet(page.owners)
-        audit.feed(page.entries)
-        pages.append((page.entries, page.accounts))
+        audit.feed(page.rows)
+        pages.append((page.rows, page.accounts))
         if page.accounts is not None:
             break
-        seq = page.entries[-1].seq
+        seq = page.rows[-1][0]
     audit.close(page.accounts)
     assert audit.problems == []
     return [pages, await store.read_entries([1, 2, 4], 11), await store.count_entries()]

@@ -1,10 +1,10 @@
 """What every store promises, tried with every engine."""
 
-from minwallet.ledger.audit import Audit
+from minwallet.ledger.audit import Audit, Row
 from minwallet.ledger.commands import Balance, Bet, BetWin, Cancel, Deposit, Settle, Win, Withdraw
-from minwallet.ledger.entries import Entry, Kind, Refusal, State
+from minwallet.ledger.entries import Kind, Refusal, State
 from minwallet.ledger.outcomes import Applied, Refused, Replayed, Shown
-from minwallet.storage.base import PlayerStatus, Store
+from minwallet.storage.base import PlayerStatus, Share, Store
 from minwallet.wallet.sessions import hash_token, new_session
 from tests.storage.shelf import NOW, VELA, WALLET_V2, Run, names, opening, operator, order, players
 
@@ -185,22 +185,33 @@ def test_an_audit_reads_everything_in_pages(store: Store, run: Run) -> None:
     run(players(store, opening("ann", 10), opening("bob", 10), opening("poor")))
     run(store.apply([order(Bet("1", 3, "1"), 1), order(Win("2", 4), 2)], NOW))
     for limit in (1, 2, 3, 4, 5, 100):
-        audit, found, seq = Audit(), list[Entry](), 0
+        audit, found, seq = Audit(), list[Row](), 0
         while (page := run(store.read_audit_page(seq, limit))).accounts is None:
-            assert len(page.entries) == limit
+            assert len(page.rows) == limit
             audit.meet(page.owners)
-            audit.feed(page.entries)
-            found += page.entries
-            seq = page.entries[-1].seq
+            audit.feed(page.rows)
+            found += page.rows
+            seq = page.rows[-1][0]
         audit.meet(page.owners)
-        audit.feed(page.entries)
-        found += page.entries
+        audit.feed(page.rows)
+        found += page.rows
         audit.close(page.accounts)
         assert audit.problems == []
-        assert [entry.seq for entry in found] == [1, 2, 3, 4]
+        assert [row[0] for row in found] == [1, 2, 3, 4]
         assert [(account.cash, account.last_seq) for account in page.accounts] == [(7, 3), (14, 4), (0, 0)]
         assert str(page.owners[3]) == "poor USD of agent default"
     assert run(store.count_entries()) == 4
+
+
+def test_the_accounts_are_shared_out_for_the_audit(store: Store, run: Run) -> None:
+    """Each account is in one share, with its owner and all of its rows; owners are told once."""
+    run(players(store, *(opening(name, 10) for name in ("ann", "bob", "cat"))))
+    run(store.apply([order(Bet(str(number), 1, str(number)), number) for number in (1, 2, 3)], NOW))
+    shares = [run(store.read_audit_page(0, 9, 0, Share(number, 2))) for number in (0, 1)]
+    assert [[row[0] for row in page.rows] for page in shares] == [[2, 5], [1, 3, 4, 6]]
+    assert [[owner.player_id for owner in page.owners.values()] for page in shares] == [["bob"], ["ann", "cat"]]
+    assert [[each.account_id for each in page.accounts or ()] for page in shares] == [[2], [1, 3]]
+    assert [*run(store.read_audit_page(0, 9, 2)).owners] == [3]
 
 
 def test_protocols_do_not_mix_in_the_entries(store: Store, run: Run) -> None:

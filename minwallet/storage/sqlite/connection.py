@@ -118,8 +118,11 @@ def explained(work: Callable[[sqlite3.Connection], T], path: Path) -> Callable[[
     return explaining
 
 
-async def connect(path: Path, *, read_only: bool = False) -> Connection:
-    """A connection to an existing wallet file. A read-only one neither writes nor checkpoints."""
+async def connect(path: Path, *, read_only: bool = False, cache_kib: int = 2048) -> Connection:
+    """A connection to an existing wallet file, which keeps so many pages of it in memory.
+
+    A read-only one neither writes nor checkpoints.
+    """
 
     def open_file() -> sqlite3.Connection:
         uri = f"{path.absolute().as_uri()}?mode={'ro' if read_only else 'rw'}"
@@ -129,15 +132,16 @@ async def connect(path: Path, *, read_only: bool = False) -> Connection:
     connection = Connection(open_file, iter_chunk_size=64)
     try:
         await connection
-        await connection.prepare(path, partial(_set_up, path=path, read_only=read_only))
+        await connection.prepare(path, partial(_set_up, path=path, read_only=read_only, cache_kib=cache_kib))
     except sqlite3.Error as error:
         raise UnusableFile(_why(path, error)) from error
     return connection
 
 
-def _set_up(db: sqlite3.Connection, path: Path, *, read_only: bool) -> None:
+def _set_up(db: sqlite3.Connection, path: Path, *, read_only: bool, cache_kib: int) -> None:
     check_schema(db, path)  # before anything is set, as another program's file shall stay as it is
     _set_pragmas(db, read_only=read_only)
+    db.execute(f"PRAGMA cache_size = {-cache_kib}")
 
 
 def create_file(path: Path) -> None:

@@ -13,6 +13,8 @@ from minwallet.ledger.entries import Entry
 from minwallet.ledger.outcomes import Outcome
 from minwallet.ledger.tickets import Reported, Ticket
 from minwallet.storage.base import (
+    WHOLE,
+    AccountRow,
     Agent,
     AuditPage,
     Bearer,
@@ -28,6 +30,7 @@ from minwallet.storage.base import (
     ReportMark,
     ReportSheet,
     SessionRow,
+    Share,
     StoreFault,
 )
 from minwallet.storage.office import Action, Admin, ApiKey, NewKey, Numbered, SignIn
@@ -46,6 +49,10 @@ from minwallet.storage.sqlite.openings import open_accounts
 from minwallet.storage.views import Filter, Heading, Holding, Minute, Page, Total
 
 T = TypeVar("T")
+
+WRITER_KIB, READER_KIB, VIEWER_KIB = 20 * 1024, 6 * 1024, 2 * 1024
+"""How much of the file each connection keeps in memory. What the bets of 100,000 players are decided on fits into the
+writer's, wherever in the file it is; what people look at is hardly ever looked at twice."""
 
 
 class _Unwanted(Exception):
@@ -79,13 +86,13 @@ class SqliteStore:
             create_file(path)
         else:
             check_exists(path)
-        writer = await connect(path)
+        writer = await connect(path, cache_kib=WRITER_KIB)
         await writer.prepare(path, partial(migrate, path=path))
         opened = [writer]
         try:
             is_checked = not check or await check_at_once(writer, path)
-            for _ in range(2):
-                opened.append(await connect(path))
+            for cache_kib in (READER_KIB, VIEWER_KIB):
+                opened.append(await connect(path, cache_kib=cache_kib))
                 await opened[-1].run(lambda db: db.execute("PRAGMA query_only = 1"))
         except BaseException:
             for connection in reversed(opened):
@@ -165,6 +172,9 @@ class SqliteStore:
         found = await self._viewer.run(lambda db: records.read_players(db, agent, player_id))
         return found[0] if found else None
 
+    async def read_accounts(self, after: int, limit: int) -> list[AccountRow]:
+        return await self._viewer.run(lambda db: records.read_accounts(db, after, limit))
+
     async def set_player_status(self, player_key: int, status: PlayerStatus) -> None:
         await self._write(lambda db: records.set_player_status(db, player_key, status))
 
@@ -185,8 +195,10 @@ class SqliteStore:
     async def read_entries(self, account_ids: Sequence[int], limit: int) -> list[Entry]:
         return await self._viewer.run(lambda db: records.read_entries(db, account_ids, limit))
 
-    async def read_audit_page(self, after_seq: int, limit: int) -> AuditPage:
-        return await self._viewer.run(lambda db: records.read_audit_page(db, after_seq, limit))
+    async def read_audit_page(
+        self, after_seq: int, limit: int, after_account: int = 0, share: Share = WHOLE
+    ) -> AuditPage:
+        return await self._viewer.run(lambda db: records.read_audit_page(db, after_seq, limit, after_account, share))
 
     async def count_entries(self) -> int:
         return await self._viewer.run(records.count_entries)

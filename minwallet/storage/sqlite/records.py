@@ -10,6 +10,7 @@ from minwallet.ledger.audit import Owner
 from minwallet.ledger.decide import Account
 from minwallet.ledger.entries import Entry
 from minwallet.storage.base import (
+    AccountRow,
     Agent,
     AuditPage,
     Bearer,
@@ -19,6 +20,7 @@ from minwallet.storage.base import (
     PlayerStatus,
     Recorded,
     SessionRow,
+    Share,
 )
 from minwallet.storage.sqlite import batch
 
@@ -33,10 +35,29 @@ READ_PLAYERS = """
      ORDER BY p.player_id, a.currency
 """
 
-READ_NEXT = f"""
-    SELECT {batch.ENTRY} FROM transactions AS t JOIN id_spaces AS p USING (space_id)
-     WHERE t.seq > ? ORDER BY t.seq LIMIT ?
-"""  # noqa: S608 the columns are a constant
+# Whatever number somebody has forged, it is in one of the shares.
+IN_SHARE = "({account_id} % :of + :of) % :of = :number"
+
+READ_AUDITED = f"""
+    SELECT {batch.ENTRY.replace("hex(t.hash)", "t.hash")} FROM transactions AS t JOIN id_spaces AS p USING (space_id)
+     WHERE t.seq > :after AND {IN_SHARE.format(account_id="t.account_id")} ORDER BY t.seq LIMIT :limit
+"""  # noqa: S608 made of constants
+
+READ_NEW_OWNERS = f"""
+    SELECT a.account_id, g.name, p.player_id, a.currency
+      FROM accounts AS a JOIN players AS p USING (player_key) JOIN agents AS g USING (agent_id)
+     WHERE a.account_id > :after AND {IN_SHARE.format(account_id="a.account_id")}
+"""  # noqa: S608 made of constants
+
+READ_BALANCES = f"""
+    SELECT account_id, cash, bonus, head, last_seq FROM accounts WHERE {IN_SHARE.format(account_id="account_id")}
+"""  # noqa: S608 made of constants
+
+READ_ACCOUNTS = """
+    SELECT a.account_id, g.name, p.player_id, a.currency, p.status, p.created_at_ms, a.cash, a.bonus, a.head, a.last_seq
+      FROM accounts AS a CROSS JOIN players AS p USING (player_key) CROSS JOIN agents AS g USING (agent_id)
+     WHERE a.account_id > :after ORDER BY a.account_id LIMIT :limit
+"""
 
 # The recursion's ORDER BY takes the newest row of all the accounts' chains first.
 READ_NEWEST = f"""
@@ -123,6 +144,11 @@ def search_players(db: sqlite3.Connection, agent: str, text: str, after: str, li
     return [player for (player_id,) in found for player in read_players(db, agent, player_id)]
 
 
+def read_accounts(db: sqlite3.Connection, after: int, limit: int) -> list[AccountRow]:
+    rows = db.execute(READ_ACCOUNTS, {"after": after, "limit": limit})
+    return [AccountRow._make((*row[:4], PlayerStatus(row[4]), *row[5:])) for row in rows]
+
+
 def set_player_status(db: sqlite3.Connection, player_key: int, status: PlayerStatus) -> None:
     db.execute("UPDATE players SET status = ? WHERE player_key = ?", (status, player_key))
 
@@ -192,16 +218,17 @@ def prune_journal(db: sqlite3.Connection, before_ms: int, limit: int) -> int:
     return db.execute(PRUNE_JOURNAL, (limit, before_ms)).rowcount
 
 
-def read_audit_page(db: sqlite3.Connection, after_seq: int, limit: int) -> AuditPage:
+def read_audit_page(db: sqlite3.Connection, after_seq: int, limit: int, after_account: int, share: Share) -> AuditPage:
     """One read transaction, so that the last page and the accounts are of the same moment."""
     db.execute("BEGIN")
     try:
-        rows = db.execute(READ_NEXT, (after_seq, limit))
-        entries = [batch.make_entry(row) for row in rows]
-        if len(entries) == limit:
-            return AuditPage(entries, _owners(db, {entry.account_id for entry in entries}), None)
-        accounts = [Account(*row) for row in db.execute("SELECT account_id, cash, bonus, head, last_seq FROM accounts")]
-        return AuditPage(entries, _owners(db, (account.account_id for account in accounts)), accounts)
+        rows = db.execute(READ_AUDITED, {"after": after_seq, "limit": limit, **share._asdict()}).fetchall()
+        owners = {
+            row[0]: Owner(*row[1:]) for row in db.execute(READ_NEW_OWNERS, {"after": after_account, **share._asdict()})
+        }
+        if len(rows) == limit:
+            return AuditPage(rows, owners, None)
+        return AuditPage(rows, owners, [Account(*row) for row in db.execute(READ_BALANCES, share._asdict())])
     finally:
         db.execute("COMMIT")
 

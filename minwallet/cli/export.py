@@ -1,0 +1,136 @@
+"""`minwallet export`: the ledger or the players as a file, whole and without loss, for other programs to read."""
+
+import csv
+import io
+import json
+import os
+import tempfile
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from minwallet.cli.link import with_store
+from minwallet.cli.output import NoOutput, print_line
+from minwallet.ledger.audit import Owner
+from minwallet.ledger.entries import Entry
+from minwallet.storage.base import AccountRow, Store
+
+PAGE = 10_000
+
+LEDGER: Sequence[str] = (*Owner._fields, *(name for name in Entry._fields if name != "account_id"))
+
+PLAYERS: Sequence[str] = AccountRow._fields[1:]
+
+
+class What(StrEnum):
+    LEDGER = "ledger"
+    PLAYERS = "players"
+
+
+class Format(StrEnum):
+    CSV = "csv"
+    JSONL = "jsonl"
+
+
+Rows = Sequence[Sequence[Any]]
+Write = Callable[[str], bool]
+"""Takes lines; False where nobody reads them any more."""
+
+
+def export(
+    context: typer.Context,
+    what: Annotated[What, typer.Argument(metavar="ledger|players", help="What is written down.")],
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="Where; - is the standard output.")],
+    form: Annotated[Format, typer.Option("--format", help="CSV, or a JSON document a line.")] = Format.CSV,
+) -> None:
+    """Write the ledger or the players to a file. Amounts are cents; empty stands for what there is not."""
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (TextColumn("writing"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    console = Console(stderr=True)
+
+    async def work(store: Store) -> None:
+        total = await store.count_entries() if what is What.LEDGER else None
+        names, pages = (LEDGER, _ledger(store)) if what is What.LEDGER else (PLAYERS, _players(store))
+        with (
+            Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress,
+            _destination(file) as write,
+        ):
+            task = progress.add_task("writing", total=total)
+            is_read = form is Format.JSONL or write(_csv([names]))
+            async for rows in pages:
+                is_read = is_read and write(_csv(rows) if form is Format.CSV else _jsonl(names, rows))
+                if not is_read:
+                    return
+                progress.update(task, advance=len(rows))
+
+    with_store(context, work)
+
+
+async def _ledger(store: Store) -> AsyncIterator[Rows]:
+    """All rows of the ledger, the oldest first, as far as it is when the last page is read."""
+    owners: dict[int, Owner] = {}
+    seq = account = 0
+    while True:
+        page = await store.read_audit_page(seq, PAGE, account)
+        owners |= page.owners
+        if page.rows:
+            yield [(*owners[row[2]], *row[:2], *row[3:-1], row[-1].hex()) for row in page.rows]
+            seq = page.rows[-1][0]
+        if page.accounts is not None:
+            return
+        account = max(owners, default=0)
+
+
+async def _players(store: Store) -> AsyncIterator[Rows]:
+    """All accounts with their players, in the order in which they were made."""
+    account = 0
+    while rows := await store.read_accounts(account, PAGE):
+        yield [(*row[1:-2], row.head.hex(), row.last_seq) for row in rows]
+        account = rows[-1].account_id
+
+
+def _csv(rows: Iterable[Sequence[Any]]) -> str:
+    stream = io.StringIO()
+    csv.writer(stream, lineterminator="\n").writerows(rows)
+    return stream.getvalue()
+
+
+def _jsonl(names: Sequence[str], rows: Rows) -> str:
+    encode = json.JSONEncoder(separators=(",", ":")).encode
+    return "".join(f"{encode(dict(zip(names, row, strict=True)))}\n" for row in rows)
+
+
+@contextmanager
+def _destination(file: Path) -> Iterator[Write]:
+    """Where lines go: to the standard output, or to a file that is there with all of them or not at all."""
+    if file == Path("-"):
+        yield lambda text: print_line(text.removesuffix("\n"))
+        return
+    try:
+        descriptor, name = tempfile.mkstemp(prefix=f".{file.name}.", dir=file.parent)
+        try:
+            with os.fdopen(descriptor, "w", encoding="utf-8", newline="") as stream:
+                yield lambda text: bool(stream.write(text))
+                stream.flush()
+                os.fsync(stream.fileno())
+            Path(name).replace(file)
+        except BaseException:
+            Path(name).unlink()
+            raise
+        _sync_folder(file.parent)
+    except OSError as error:
+        raise NoOutput(f"cannot write {file}: {error.strerror}") from error
+
+
+def _sync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

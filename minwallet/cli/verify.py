@@ -1,0 +1,119 @@
+"""`minwallet verify`: a long ledger is shared out among processes, each with the accounts of its own."""
+
+import asyncio
+import os
+import signal
+from collections.abc import Callable
+from concurrent.futures import Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
+from multiprocessing import get_context
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from minwallet.cli.link import database, with_store_of
+from minwallet.cli.output import EXIT_REFUSED, JsonFlag, print_json, print_line
+from minwallet.storage.base import Share, Store, StoreFault
+from minwallet.storage.sqlite import SqliteStore
+from minwallet.wallet import desk
+from minwallet.wallet.documents import Verified
+
+if TYPE_CHECKING:
+    from multiprocessing.sharedctypes import Synchronized
+
+LONG = 300_000
+"""From so many entries on, a second process has begun before the first would have ended."""
+
+MOST_PROCESSES = 8
+"""Each keeps some 50 MB."""
+
+Tell = Callable[[int, int], None]
+
+_done: "Synchronized[int]"
+"""In a process of its own: how many entries all of them have done."""
+
+
+def verify(context: typer.Context, as_json: JsonFlag = False) -> None:
+    """Recompute every balance from the ledger. And the hash chain; exit code 1 where something is wrong."""
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    path = database(context)
+    columns = (TextColumn("verifying"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    console = Console(stderr=True)
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
+        task = progress.add_task("verifying", total=None)
+
+        def tell(done: int, total: int) -> None:
+            progress.update(task, completed=done, total=total)
+
+        async def work(store: Store) -> Verified:
+            total = await store.count_entries()
+            processes = min(os.cpu_count() or 1, MOST_PROCESSES)
+            if total < LONG or processes == 1:
+                return await desk.verify(store, tell)
+            return await asyncio.to_thread(_verify_in_shares, path, processes, total, tell)
+
+        found = with_store_of(path, work)
+    if as_json:
+        print_json(found)
+    elif found["ok"]:
+        print_line(f"ok: {found['entries']} entries of {found['accounts']} accounts sum and chain up")
+    else:
+        for problem in found["problems"]:
+            print_line(problem)
+        print_line(f"{len(found['problems'])} problems in {found['entries']} entries of {found['accounts']} accounts")
+    if not found["ok"]:
+        raise typer.Exit(EXIT_REFUSED)
+
+
+def _verify_in_shares(path: Path, processes: int, total: int, tell: Tell) -> Verified:
+    spawn = get_context("spawn")
+    done = spawn.Value("q", 0)
+    with ProcessPoolExecutor(processes, spawn, _begin, (done,)) as pool:
+        shares = [pool.submit(_verify_share, path, Share(number, processes)) for number in range(processes)]
+        try:
+            _watch(shares, lambda: tell(done.value, max(total, done.value)))
+            found = [share.result() for share in shares]
+        except BrokenProcessPool as error:
+            raise StoreFault("a process that verified a share of the ledger was ended; try again") from error
+    return Verified(
+        ok=all(each["ok"] for each in found),
+        accounts=sum(each["accounts"] for each in found),
+        entries=sum(each["entries"] for each in found),
+        problems=[problem for each in found for problem in each["problems"]],
+    )
+
+
+def _watch(shares: "list[Future[Verified]]", tell: Callable[[], None]) -> None:
+    while wait(shares, timeout=0.2).not_done:
+        tell()
+
+
+def _begin(done: Any) -> None:  # noqa: ANN401 its type has no name at run time
+    global _done  # noqa: PLW0603 a process is given this once, when it begins
+    _done = done
+    # Ctrl-C is meant for all of them, and only the first has something to say.
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
+def _verify_share(path: Path, share: Share) -> Verified:
+    """What is wrong with the rows of one share of the accounts; in a process of its own."""
+    before = 0
+
+    def tell(done: int, total: int) -> None:
+        nonlocal before
+        del total
+        with _done.get_lock():
+            _done.value += done - before
+        before = done
+
+    async def work() -> Verified:
+        store = await SqliteStore.open_read_only(path)
+        try:
+            return await desk.verify(store, tell, share=share)
+        finally:
+            await store.close()
+
+    return asyncio.run(work())

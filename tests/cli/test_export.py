@@ -1,0 +1,112 @@
+"""`minwallet export`."""
+
+import csv
+import io
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from minwallet.cli import export
+from minwallet.ledger.entries import genesis, seal
+from tests.cli.console import assert_complaint, assert_usage
+from tests.support import Here
+
+NUMBERS = {
+    *("seq", "at_ms", "previous_seq", "stake", "payout", "amount", "bonus_amount", "cash_after", "bonus_after"),
+    *("cash", "bonus", "created_at_ms", "last_seq"),
+}
+
+
+@pytest.fixture(autouse=True)
+def small_pages(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(export, "PAGE", 3)
+
+
+def _read(here: Here, what: str, form: str) -> list[dict[str, Any]]:
+    """What the command writes to its standard output, with numbers as numbers and None for what there is not."""
+    result = here.run("export", what, "-", "--format", form)
+    assert (result.code, result.err) == (0, "")
+    if form == "jsonl":
+        return [json.loads(line) for line in result.out.splitlines()]
+    rows = csv.DictReader(io.StringIO(result.out))
+    return [{name: int(cell) if name in NUMBERS else cell or None for name, cell in row.items()} for row in rows]
+
+
+def _names(folder: Path) -> list[str]:
+    return sorted(each.name for each in folder.iterdir())
+
+
+def _move(here: Here) -> str:
+    """A player with two accounts and what happens to them: more rows than a page has."""
+    name = here.player(balance="100", bonus="5")
+    here("player", "add", name, "--currency", "EUR", "--balance", "7")
+    for number in range(1, 6):
+        here("deposit", name, number, "--currency", "USD", "--reference", f'"{name}", {number}')
+    here("withdraw", name, "1", "--currency", "EUR")
+    return name
+
+
+@pytest.mark.parametrize("form", ["csv", "jsonl"])
+def test_the_ledger_can_be_rebuilt_from_its_export(wallet: Here, form: str) -> None:
+    """Every row, in order, with all that its hash is made of; the players' export has where the chains end."""
+    name = _move(wallet)
+    rows, accounts = _read(wallet, "ledger", form), _read(wallet, "players", form)
+    assert [row["seq"] for row in rows] == [*range(1, len(rows) + 1)]
+    heads: dict[tuple[str, ...], tuple[bytes, int]] = {}
+    for row in rows:
+        owner = (row["agent"], row["player_id"], row["currency"])
+        head, last_seq = heads.get(owner, (genesis(*owner), 0))
+        assert row["previous_seq"] == last_seq
+        sealed = seal((row["seq"], row["at_ms"], 0, *list(row.values())[5:-1]), head)
+        assert sealed.hash.hex() == row["hash"]
+        heads[owner] = (sealed.hash, row["seq"])
+    mine = [row for row in accounts if row["player_id"] == name]
+    assert [(row["currency"], row["cash"], row["bonus"]) for row in mine] == [("USD", 11_500, 500), ("EUR", 600, 0)]
+    for row in accounts:
+        owner = (row["agent"], row["player_id"], row["currency"])
+        assert (bytes.fromhex(row["head"]), row["last_seq"]) == heads.get(owner, (genesis(*owner), 0))
+
+
+def test_a_file_is_written_whole(wallet: Here, tmp_path: Path) -> None:
+    """It is as on the standard output, takes an older one's place, and is its owner's alone."""
+    _move(wallet)
+    for what in ("ledger", "players"):
+        file = tmp_path / f"{what}.csv"
+        file.write_text("old")
+        result = wallet.run("export", what, file)
+        assert (result.code, result.out, result.err) == (0, "", "")
+        assert file.read_text("utf-8") == wallet.run("export", what, "-").out
+        assert file.stat().st_mode & 0o777 == 0o600
+    assert _names(tmp_path) == ["ledger.csv", "players.csv"]
+
+
+def test_an_empty_wallet_is_a_header(here: Here) -> None:
+    """Or no line at all."""
+    here("agent", "add", "first")
+    assert here.run("export", "ledger", "-").out.startswith("agent,player_id,currency,seq,at_ms,")
+    assert here.run("export", "players", "-").out.count("\n") == 1
+    assert here.run("export", "ledger", "-", "--format", "jsonl").out == ""
+
+
+def test_an_export_that_fails_leaves_nothing(here: Here, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What was there before stays as it was."""
+    _move(here)
+    file = tmp_path / "ledger.csv"
+    file.write_text("old")
+
+    def full(descriptor: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    before = _names(tmp_path)
+    monkeypatch.setattr("os.fsync", full)
+    assert_complaint(here.run("export", "ledger", file), 3, "ledger.csv", "No space left")
+    assert (file.read_text(), _names(tmp_path)) == ("old", before)
+    assert_complaint(here.run("export", "ledger", tmp_path / "none" / "x.csv"), 3, "x.csv", "No such file")
+
+
+def test_what_can_be_exported_is_named(here: Here) -> None:
+    """Anything else is wrong usage, and so is a form that there is not."""
+    assert_usage(here.run("export", "money", "-"), "ledger", "players")
+    assert_usage(here.run("export", "ledger", "-", "--format", "xml"), "csv", "jsonl")
