@@ -61,8 +61,9 @@ READ_TOTALS = f"""
      ORDER BY 1, 2, 3, 4, 5
 """  # noqa: S608 the columns are a constant
 
+# One currency after the other: sorting all accounts by currency takes longer than looking at them once for each.
 READ_HELD = f"""
-    SELECT currency, count(*), {_halves("cash")}, {_halves("bonus")} FROM accounts GROUP BY 1 ORDER BY 1
+    SELECT count(*), {_halves("cash")}, {_halves("bonus")} FROM accounts WHERE currency = ?
 """  # noqa: S608 made of constants
 
 READ_NEWER = f"""
@@ -144,9 +145,12 @@ def read_holdings(db: sqlite3.Connection) -> list[Holding]:
         moved = _read_moved(db)
         for currency, high, low in db.execute(READ_NEWER):
             moved[currency] = moved.get(currency, 0) + _whole(high, low)
-        return [
-            Holding(currency, accounts, _whole(c1, c2), _whole(b1, b2), moved.get(currency, 0))
-            for currency, accounts, c1, c2, b1, b2 in db.execute(READ_HELD)
-        ]
+        currencies = db.execute("SELECT DISTINCT currency FROM accounts ORDER BY 1").fetchall()
+        return [_hold(db, currency, moved.get(currency, 0)) for (currency,) in currencies]
     finally:
         db.execute("COMMIT")
+
+
+def _hold(db: sqlite3.Connection, currency: str, moved: int) -> Holding:
+    accounts, cash_high, cash_low, bonus_high, bonus_low = db.execute(READ_HELD, (currency,)).fetchone()
+    return Holding(currency, accounts, _whole(cash_high, cash_low), _whole(bonus_high, bonus_low), moved)
