@@ -9,6 +9,7 @@ import signal
 import socket
 import sys
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractAsyncContextManager, nullcontext
 from typing import Any, cast
 
@@ -125,6 +126,7 @@ async def _serve(
         server = _Server(config, wallet.news)
         store.when_broken(lambda: setattr(server, "should_exit", True))
         _calm_the_collector()
+        await _share_a_processor(store)
         owner.announce(Desk(os.getpid(), f"http://127.0.0.1:{private_port}", key, serves, calls))
         announce(serves)
         if invite and not await store.has_signed_in():
@@ -182,6 +184,20 @@ def _calm_the_collector() -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(50_000, 20, 20)
+
+
+async def _share_a_processor(store: SqliteStore) -> None:
+    """Let the event loop and the threads that calls wait for take turns on one processor, where the system can.
+
+    Between processors, handing over takes longer than most of what is handed over. All other threads run anywhere.
+    """
+    if hasattr(os, "sched_setaffinity"):
+        anywhere = os.sched_getaffinity(0)
+        here = {sorted(anywhere)[os.getpid() % len(anywhere)]}
+        others = ThreadPoolExecutor(initializer=os.sched_setaffinity, initargs=(0, anywhere))
+        asyncio.get_running_loop().set_default_executor(others)
+        await store.in_threads_of_calls(lambda: os.sched_setaffinity(0, here))
+        os.sched_setaffinity(0, here)
 
 
 def _configure(settings: Settings) -> uvicorn.Config:

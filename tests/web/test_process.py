@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -24,6 +25,19 @@ def test_it_makes_the_file_and_leaves_it_tidy(db: Path) -> None:
         assert db.with_name("wallet.db.owner").stat().st_mode & 0o777 == 0o600
         assert server.stop() == 0
     assert sorted(path.name for path in db.parent.glob("wallet.db*") if path.suffix != ".log") == ["wallet.db"]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux lets a thread choose its processor")
+def test_what_calls_wait_for_shares_a_processor(db: Path) -> None:
+    """The event loop and two of the threads do, for writing and for questions; what people look at may run anywhere."""
+    allowed = len(os.sched_getaffinity(0))
+    with serving(db) as server:
+        tasks = Path(f"/proc/{server.process.pid}/task").iterdir()
+        counts = sorted(len(os.sched_getaffinity(int(task.name))) for task in tasks)
+        assert len(os.sched_getaffinity(server.process.pid)) == 1
+    assert counts[:3] == [1, 1, 1]
+    assert counts[3:]
+    assert set(counts[3:]) == {allowed}
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])

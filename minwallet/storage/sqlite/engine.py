@@ -129,6 +129,12 @@ class SqliteStore:
         finally:
             await connection.close()
 
+    async def in_threads_of_calls(self, work: Callable[[], object]) -> None:
+        """Do this in the threads that providers' calls wait for."""
+        for connection in (self._reader, self._writer):
+            if connection:
+                await connection.run(lambda _: work())
+
     def when_broken(self, stop: Callable[[], None]) -> None:
         self._stop = stop
 
