@@ -133,6 +133,9 @@ IDLE_ROWS: tuple[Row[Idle], ...] = (
     Row("export", "rows/s of `export`", Reach(500_000), lambda turn: turn.read_all("export ledger -").per_second),
 )
 
+LONG_ROWS = IDLE_ROWS[-2:]
+"""These read all rows, which takes minutes."""
+
 BUSY_ROWS: tuple[Row[Busy], ...] = (
     Row(
         "rate",

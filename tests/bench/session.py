@@ -32,6 +32,7 @@ class Options(NamedTuple):
     folder: Path
     rows: int
     players: int
+    file: Path | None
     is_whole: bool
 
 
@@ -45,10 +46,11 @@ def options_of(target: str, about: str | None, names: Sequence[str], *, is_large
     if is_large:
         arguments.add_argument("--rows", type=int, default=ROWS, help="of the large file's ledger")
         arguments.add_argument("--players", type=int, default=100_000, help="of the large file")
+        arguments.add_argument("--file", type=Path, help="a large file of so many rows and players, made before")
     given = arguments.parse_args()
-    rows, players = (given.rows, given.players) if is_large else (ROWS, 0)
+    rows, players, file = (given.rows, given.players, given.file) if is_large else (ROWS, 0, None)
     is_whole = not given.only and given.turns >= ENOUGH_TURNS and rows >= ROWS
-    return Options(given.turns, given.seconds, given.only or names, given.folder, rows, players, is_whole)
+    return Options(given.turns, given.seconds, given.only or names, given.folder, rows, players, file, is_whole)
 
 
 @contextmanager
