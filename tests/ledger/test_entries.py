@@ -5,6 +5,8 @@ import json
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from minwallet.ledger.commands import Bet, Cancel, Deposit
 from minwallet.ledger.decide import decide
@@ -52,11 +54,19 @@ def test_the_hash_speaks_of_the_row_before() -> None:
     assert seal(ENTRY[:-1], b"another head").hash != ENTRY.hash
 
 
-def test_the_hash_can_be_recomputed_by_anyone() -> None:
+numbers, texts = st.integers(-(2**63), 2**63 - 1), st.none() | st.text()
+
+
+@given(
+    st.tuples(*4 * [numbers], st.sampled_from(["wallet-v2", "vela"]), st.sampled_from(Kind)),
+    st.tuples(*4 * [texts], *6 * [numbers]),
+    st.tuples(st.sampled_from(State), st.none() | st.sampled_from(Refusal)),
+)
+def test_the_hash_can_be_recomputed_by_anyone(who: tuple[Any], what: tuple[Any], how: tuple[Any]) -> None:
     """It is SHA-256 over the head and the fields as compact JSON, without the account's own number."""
-    fields = [value for name, value in ENTRY._asdict().items() if name not in ("account_id", "hash")]
-    signed = json.dumps(fields, separators=(",", ":")).encode()
-    assert hashlib.sha256(HEAD + signed).digest() == ENTRY.hash
+    fields = (*who, *what, *how)
+    signed = json.dumps([*fields[:2], *fields[3:]], separators=(",", ":")).encode()
+    assert seal(fields, HEAD) == (*fields, hashlib.sha256(HEAD + signed).digest())
 
 
 @pytest.mark.parametrize("owner", [("other", "alice", "USD"), ("default", "bob", "USD"), ("default", "alice", "EUR")])
