@@ -109,13 +109,11 @@ def apply(db: sqlite3.Connection, orders: Sequence[Order], now_ms: int) -> list[
         outcomes.append(outcome)
         if isinstance(outcome, (Applied, Refused)) and (entry := outcome.entry):
             made[key].append(entry)
-            # sqlite3 takes its time over any text that is not plain `str`.
-            entries += space_id, _part(trail, entry), *entry[:4], str(entry.kind)
-            entries += *entry[6:16], str(entry.state), *entry[17:]
+            entries += values_of(entry, space_id, _part(trail, entry))
             if order.journal:
                 letters += entry.seq, *order.journal(outcome)
             seq += 1
-    _write(db, ADD_ENTRIES, ENTRY_COLUMNS, entries)
+    add_entries(db, entries)
     _write(db, ADD_LETTERS, LETTER_COLUMNS, letters)
     return outcomes
 
@@ -158,6 +156,16 @@ def make_entry(row: Row) -> Entry:
     """An entry of the columns of ENTRY."""
     kind, state, refusal, hash_ = _KINDS[row[5]], _STATES[row[16]], _REFUSALS[row[17]], bytes.fromhex(row[18])
     return Entry._make((*row[:5], kind, *row[6:16], state, refusal, hash_))
+
+
+def values_of(entry: Entry, space_id: int, part: int) -> tuple[Any, ...]:
+    """What a row of the ledger is made of; sqlite3 takes its time over any text that is not plain `str`."""
+    return (space_id, part, *entry[:4], str(entry.kind), *entry[6:16], str(entry.state), *entry[17:])
+
+
+def add_entries(db: sqlite3.Connection, values: list[Any]) -> None:
+    """Add rows to the ledger, some hundreds at the most, whose values follow each other."""
+    _write(db, ADD_ENTRIES, ENTRY_COLUMNS, values)
 
 
 def _write(db: sqlite3.Connection, statement: str, columns: int, values: list[Any]) -> None:

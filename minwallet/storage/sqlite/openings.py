@@ -2,12 +2,14 @@
 
 import sqlite3
 from collections.abc import Iterator, Sequence
+from itertools import chain, islice
 from typing import Any
 
 from minwallet.ledger.decide import Account, Round, Snapshot, Trail, decide
 from minwallet.ledger.entries import Entry, genesis
 from minwallet.ledger.outcomes import Applied
 from minwallet.storage.base import OPENING, Opened, Opening, opening_deposit
+from minwallet.storage.sqlite import batch
 
 ADD_PLAYER = "INSERT INTO players (agent_id, player_id, created_at_ms) VALUES (?, ?, ?) ON CONFLICT DO NOTHING"
 
@@ -40,12 +42,8 @@ ADD_SPACE = """
     ON CONFLICT DO UPDATE SET currency = '' RETURNING space_id
 """
 
-# The ids of these rows are new, as their accounts are.
-ADD_FIRST_ENTRY = """
-    INSERT INTO transactions (space_id, part, seq, at_ms, account_id, previous_seq, kind, id, round, game, detail,
-                              stake, payout, amount, bonus_amount, cash_after, bonus_after, state, refusal, hash)
-    VALUES (?, 0, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
-"""
+ENTRIES_AT_ONCE = 256
+"""How many rows are added by one statement."""
 
 Name = tuple[int, str, str]
 """Whose account: agent_id, player_id, currency."""
@@ -70,7 +68,9 @@ def open_accounts(db: sqlite3.Connection, openings: Sequence[Opening], now_ms: i
     if problems:
         return Opened(problems=tuple(sorted(problems)))
     first_openings = dict(zip(reversed(names), reversed(openings), strict=True))
-    db.executemany(ADD_FIRST_ENTRY, _first_entries(db, first_openings, last_account, now_ms))
+    entries = _first_entries(db, first_openings, last_account, now_ms)
+    while some := [*islice(entries, ENTRIES_AT_ONCE)]:
+        batch.add_entries(db, [*chain.from_iterable(some)])
     return Opened(max(players, 0), max(accounts, 0))
 
 
@@ -106,7 +106,8 @@ def _first_entries(
             ((spaces[agent_id],),) = db.execute(ADD_SPACE, (agent_id, OPENING))
         seq += 1
         entry = _decide(Account._make(account), opening, seq, now_ms)
-        yield (spaces[agent_id], *entry[:4], str(entry.kind), *entry[6:16], str(entry.state), *entry[17:])
+        # The id is new, as the account is.
+        yield batch.values_of(entry, spaces[agent_id], 0)
 
 
 def _decide(account: Account, opening: Opening, seq: int, now_ms: int) -> Entry:
