@@ -9,12 +9,12 @@ from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequenc
 from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, TextIO
 
 import typer
 
-from minwallet.cli.link import with_store
-from minwallet.cli.output import NoOutput, print_line
+from minwallet.cli.link import database, with_store
+from minwallet.cli.output import BadUsage, NoOutput, print_line
 from minwallet.ledger.audit import Owner
 from minwallet.ledger.entries import Entry
 from minwallet.storage.base import AccountRow, Store
@@ -69,6 +69,7 @@ def export(
                     return
                 progress.update(task, advance=len(rows))
 
+    _check(file, database(context))
     with_store(context, work)
 
 
@@ -106,26 +107,46 @@ def _jsonl(names: Sequence[str], rows: Rows) -> str:
     return "".join(f"{encode(dict(zip(names, row, strict=True)))}\n" for row in rows)
 
 
+def _check(file: Path, database: Path) -> None:
+    """BadUsage where writing to this file would take the wallet's own away."""
+    own = database.resolve()
+    companions = [own.with_name(f"{own.name}{end}") for end in ("", "-wal", "-shm", "-journal", ".owner")]
+    if file != Path("-") and file.resolve() in companions:
+        raise BadUsage(f"{file} is the wallet itself, or belongs to it; choose another file")
+
+
 @contextmanager
 def _destination(file: Path) -> Iterator[Write]:
-    """Where lines go: to the standard output, or to a file that is there with all of them or not at all."""
+    """Where lines go: to the standard output, or to a file that is there with all of them or not at all. A pipe or a
+    device stays what it is and gets them as they come."""
     if file == Path("-"):
         yield lambda text: print_line(text.removesuffix("\n"))
         return
     try:
-        descriptor, name = tempfile.mkstemp(prefix=f".{file.name}.", dir=file.parent)
-        try:
-            with os.fdopen(descriptor, "w", encoding="utf-8", newline="") as stream:
+        if file.exists() and not (file.is_file() or file.is_dir()):
+            with file.open("w", encoding="utf-8", newline="") as stream:
                 yield lambda text: bool(stream.write(text))
-                stream.flush()
-                os.fsync(stream.fileno())
-            Path(name).replace(file)
-        except BaseException:
-            Path(name).unlink()
-            raise
-        _sync_folder(file.parent)
+            return
+        with _replacing(file.resolve()) as stream:
+            yield lambda text: bool(stream.write(text))
     except OSError as error:
         raise NoOutput(f"cannot write {file}: {error.strerror}") from error
+
+
+@contextmanager
+def _replacing(file: Path) -> Iterator[TextIO]:
+    """A new file that takes this one's place in the end, when all of it is on the disk."""
+    descriptor, name = tempfile.mkstemp(prefix=f".{file.name}.", dir=file.parent)
+    try:
+        with os.fdopen(descriptor, "w", encoding="utf-8", newline="") as stream:
+            yield stream
+            stream.flush()
+            os.fsync(stream.fileno())
+        Path(name).replace(file)
+    except BaseException:
+        Path(name).unlink()
+        raise
+    _sync_folder(file.parent)
 
 
 def _sync_folder(folder: Path) -> None:

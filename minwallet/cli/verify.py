@@ -53,7 +53,9 @@ def verify(context: typer.Context, as_json: JsonFlag = False) -> None:
             processes = min(os.cpu_count() or 1, MOST_PROCESSES)
             if total < LONG or processes == 1:
                 return await desk.verify(store, tell)
-            return await asyncio.to_thread(_verify_in_shares, path, processes, total, tell)
+            found = await asyncio.to_thread(_verify_in_shares, path, processes, total, tell)
+            problems = found["problems"] + await desk.find_gaps(store)
+            return Verified(**{**found, "ok": not problems, "problems": problems})
 
         found = with_store_of(path, work)
     if as_json:

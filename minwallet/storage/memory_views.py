@@ -20,6 +20,9 @@ class MemoryViews:
     def _balances(self) -> list[tuple[Owner, int, int]]:
         raise NotImplementedError
 
+    async def count_missing(self) -> int:
+        return 0
+
     async def read_page(self, wanted: Filter, before: int | None, limit: int) -> Page:
         return _back([each for each in self._all() if wanted.admits(*each)], before, limit)
 

@@ -136,6 +136,9 @@ class Minute(NamedTuple):
 class Views(Protocol):
     """What a store shows. Every method may raise StoreFault."""
 
+    async def count_missing(self) -> int:
+        """How many numbers up to the newest entry's have no entry: none, unless somebody removed some."""
+
     async def read_page(self, wanted: Filter, before: int | None, limit: int) -> Page:
         """The rows that are wanted, newest first, from before the row `before` or from the newest on."""
 

@@ -115,9 +115,14 @@ async def verify(
         await asyncio.sleep(rest_s)
     async for each in _portions(accounts, at_once, rest_s):
         audit.close(each)
-    return documents.Verified(
-        ok=not audit.problems, accounts=len(accounts), entries=audit.entries, problems=audit.problems
-    )
+    problems = audit.problems + (await find_gaps(store) if share == WHOLE else [])
+    return documents.Verified(ok=not problems, accounts=len(accounts), entries=audit.entries, problems=problems)
+
+
+async def find_gaps(store: Store) -> list[str]:
+    """The problem that no account's chain shows: entries that were removed together with their account."""
+    missing = await store.count_missing()
+    return [f"{missing} entries are missing: their numbers are not there any more"] if missing else []
 
 
 async def _portions(items: Sequence[T], at_once: int, rest_s: float) -> AsyncIterator[Sequence[T]]:

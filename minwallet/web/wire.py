@@ -82,6 +82,8 @@ async def send_whole(send: Send, status: int, headers: Headers, body: bytes) -> 
 
 def _write(cycle: RequestResponseCycle, status: int, headers: Headers, body: bytes) -> None:
     """What two calls of `cycle.send` would do, in one packet instead of two."""
+    if cycle.transport.is_closing():
+        cycle.disconnected = True
     if cycle.disconnected:
         return
     pieces = [STATUS_LINE[status]]
@@ -107,15 +109,17 @@ class BoundedHead(HttpToolsProtocol):
     _head_bytes = 0
 
     def data_received(self, data: bytes) -> None:
+        # What came together with a head's beginning may be other requests, so it does not count.
+        self._head_bytes += len(data)
         if b"\nupgrade:" in data.lower():
             data = _UPGRADE.sub(b"\nignored:", data)
         super().data_received(data)
-        self._head_bytes = self._head_bytes + len(data) if self._in_head else 0
-        if self._head_bytes > LONGEST_HEAD:
+        if self._in_head and self._head_bytes > LONGEST_HEAD:
             self.transport.close()
 
     def on_message_begin(self) -> None:
         self._in_head = True
+        self._head_bytes = 0
         super().on_message_begin()
 
     def on_headers_complete(self) -> None:
@@ -124,6 +128,10 @@ class BoundedHead(HttpToolsProtocol):
         if self.parser.should_upgrade():
             # CONNECT, or an offer that came in pieces: its answer is the last, so nothing that follows is a request.
             self.cycle.keep_alive = False
+            if self.scope["method"] == "POST":
+                # Nor is its body read, and without it nothing can be said of what was asked.
+                self.cycle.disconnected = True
+                self.transport.close()
 
     def shutdown(self) -> None:
         """A request that is not whole yet has moved nothing, so a stopping server does not wait for the rest of it."""

@@ -3,6 +3,8 @@
 import csv
 import io
 import json
+import os
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +13,7 @@ import pytest
 from minwallet.cli import export
 from minwallet.ledger.entries import genesis, seal
 from tests.cli.console import assert_complaint, assert_usage
-from tests.support import Here
+from tests.support import PATIENCE_S, Here
 
 NUMBERS = {
     *("seq", "at_ms", "previous_seq", "stake", "payout", "amount", "bonus_amount", "cash_after", "bonus_after"),
@@ -110,3 +112,29 @@ def test_what_can_be_exported_is_named(here: Here) -> None:
     """Anything else is wrong usage, and so is a form that there is not."""
     assert_usage(here.run("export", "money", "-"), "ledger", "players")
     assert_usage(here.run("export", "ledger", "-", "--format", "xml"), "csv", "jsonl")
+
+
+@pytest.mark.parametrize("end", ["", "-wal", "-shm", ".owner"])
+def test_the_wallet_itself_is_never_written_over(here: Here, tmp_path: Path, end: str) -> None:
+    """Nor what belongs to it, however its name is written."""
+    _move(here)
+    link = tmp_path / "link"
+    link.symlink_to(here.db.with_name(f"{here.db.name}{end}"))
+    for file in (f"{here.db}{end}", here.db.parent / "." / f"{here.db.name}{end}", link):
+        assert_complaint(here.run("export", "ledger", file), 2, "the wallet itself")
+    assert here("verify")["ok"]
+
+
+def test_a_link_stays_a_link_and_a_pipe_a_pipe(here: Here, tmp_path: Path) -> None:
+    """What they lead to gets the lines."""
+    _move(here)
+    told = here.run("export", "ledger", "-").out
+    file, link, pipe = (tmp_path / name for name in ("file", "link", "pipe"))
+    link.symlink_to(file)
+    assert here.run("export", "ledger", link).code == 0
+    assert (link.is_symlink(), file.read_text()) == (True, told)
+    os.mkfifo(pipe)
+    with subprocess.Popen(["cat", pipe], stdout=subprocess.PIPE, text=True) as reader:
+        assert here.run("export", "ledger", pipe).code == 0
+        assert reader.communicate(timeout=PATIENCE_S)[0] == told
+    assert pipe.is_fifo()

@@ -216,6 +216,20 @@ def test_several_processes_find_what_one_finds(honest: Path, db: Path, monkeypat
     assert Here(honest)("verify") == {"ok": True, "accounts": 2, "entries": 3, "problems": []}
 
 
+@pytest.mark.parametrize("is_long", [False, True])
+def test_an_account_that_is_gone_with_its_entries_is_noticed(
+    honest: Path, db: Path, monkeypatch: pytest.MonkeyPatch, is_long: bool
+) -> None:
+    """No chain is broken then, but the entries' numbers have gaps."""
+    if is_long:
+        monkeypatch.setattr("minwallet.cli.verify.LONG", 1)
+        monkeypatch.setattr("os.cpu_count", lambda: 2)
+    removal = [f"DELETE FROM {table} WHERE account_id = 2" for table in ("transactions", "accounts")]
+    code, report = _tamper(honest, db, *removal)
+    assert (code, report["ok"]) == (1, False)
+    assert report["problems"] == ["1 entries are missing: their numbers are not there any more"]
+
+
 def test_people_are_told_each_problem_in_a_line(honest: Path, db: Path) -> None:
     """And how many there are, at the end."""
     _, report = _tamper(honest, db, "UPDATE transactions SET amount = 1, cash_after = 1 WHERE seq = 2")

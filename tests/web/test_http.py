@@ -226,6 +226,8 @@ def test_a_body_is_never_taken_for_a_request(server: Server, head: list[bytes]) 
     inner = f"GET {bet} HTTP/1.1\r\nhost: x\r\n\r\n".encode()
     received = exchange(server, *head[:-1], head[-1] % len(inner), inner)
     assert b"status_code" not in received
+    # A call whose body was not read gets no answer, as nobody knows what it was.
+    assert b"err_code" not in received
     assert server.cli.account(player) == (10_000, 0)
 
 
@@ -245,3 +247,23 @@ def test_pipelined_calls_are_answered_in_order(server: Server) -> None:
             assert chunk, received
             received += chunk
     assert received.index(b'"balance":9900') < received.index(b'"balance":9800')
+
+
+def test_many_pipelined_calls_are_all_answered(server: Server) -> None:
+    """However they are cut into packets: only the head of a single request has a limit."""
+    player = server.cli.player()
+    token = server.cli.session(player)
+    calls = [
+        f"GET /api/bet?access_token={token}&total_bet=1&ticket_id={7_500_000 + number} HTTP/1.1\r\nhost: x\r\n\r\n"
+        for number in range(900)
+    ]
+    requests, received = "".join(calls).encode(), b""
+    assert len(requests) > 100_000
+    with server.connect() as connection:
+        for start in range(0, len(requests), 1000):
+            connection.sendall(requests[start : start + 1000])
+        while received.count(b"balance2") < len(calls):
+            chunk = connection.recv(65_536)
+            assert chunk, received[-500:]
+            received += chunk
+    assert server.cli.account(player) == (10_000 - len(calls), 0)

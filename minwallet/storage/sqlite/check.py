@@ -21,6 +21,8 @@ CHECKED_WITHIN_S = 0.1
 AT_ONCE = 10_000
 """How many rows are looked at in a step: some 50 ms."""
 
+PROCESSORS = os.sched_getaffinity(0) if sys.platform == "linux" else {0}
+
 GROWING = {"transactions", "journal"}
 """The tables that every bet makes longer, and that are looked at by ranges of `seq`; the others are short enough."""
 
@@ -103,9 +105,9 @@ def _other_tables(db: sqlite3.Connection) -> list[str]:
 def _step_back(db: sqlite3.Connection) -> None:
     del db
     if sys.platform == "linux":
-        # Both are this thread's alone there: after everybody else, and on whatever processor there is.
+        # Both are this thread's alone there: after everybody else, and on whatever processor the process began with.
         os.setpriority(os.PRIO_PROCESS, 0, 19)
-        os.sched_setaffinity(0, range(os.cpu_count() or 1))
+        os.sched_setaffinity(0, PROCESSORS)
 
 
 def _damaged(path: Path, how: str) -> UnusableFile:

@@ -209,6 +209,9 @@ class SqliteStore:
     async def count_entries(self) -> int:
         return await self._viewer.run(records.count_entries)
 
+    async def count_missing(self) -> int:
+        return await self._viewer.run(records.count_missing)
+
     async def find_recorded(self, seq: int) -> Recorded | None:
         return await self._viewer.run(lambda db: records.find_recorded(db, seq))
 

@@ -204,6 +204,11 @@ def count_entries(db: sqlite3.Connection) -> int:
     return int(last)
 
 
+def count_missing(db: sqlite3.Connection) -> int:
+    (missing,) = db.execute("SELECT coalesce(max(seq), 0) - count(*) FROM transactions").fetchone()
+    return int(missing)
+
+
 def find_recorded(db: sqlite3.Connection, seq: int) -> Recorded | None:
     row = db.execute(READ_RECORDED, (seq,)).fetchone()
     if row is None:
