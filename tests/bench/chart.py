@@ -17,11 +17,12 @@ MOST = 2.0
 
 STYLE = """
   text { font: 13px system-ui, sans-serif; fill: #24292f } .small { font-size: 11px; fill: #57606a }
-  .track { fill: #eaeef2 } .reached { fill: #1a7f37 } .short { fill: #bf8700 }
+  .paper { fill: #ffffff } .track { fill: #eaeef2 } .reached { fill: #1a7f37 } .short { fill: #bf8700 }
   .goal, .axis { stroke: #57606a; stroke-width: 1.5 } .axis { stroke-width: 1 }
   .bets { stroke: #1a7f37; fill: none; stroke-width: 2.5 } .empty { stroke: #8c959f; fill: none; stroke-width: 2.5 }
   @media (prefers-color-scheme: dark) {
-    text { fill: #e6edf3 } .small { fill: #9198a1 } .track { fill: #262c36 } .reached { fill: #3fb950 }
+    text { fill: #e6edf3 } .small { fill: #9198a1 } .paper { fill: #0d1117 } .track { fill: #262c36 }
+    .reached { fill: #3fb950 }
     .short { fill: #d29922 } .goal, .axis { stroke: #9198a1 } .bets { stroke: #3fb950 } .empty { stroke: #6e7681 }
   }
 """
@@ -41,7 +42,8 @@ def draw(found: Sequence[Found], turns: Sequence[Turn]) -> str:
         height += PANEL + 2 * EDGE
     head = f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height}" role="img">'
     title = "<title>What the bench measured, held against what it should reach</title>"
-    return "\n".join([head, title, f"<style>{STYLE}</style>", *parts, "</svg>"]) + "\n"
+    paper = f'<rect class="paper" width="{WIDTH}" height="{height}"/>'
+    return "\n".join([head, title, f"<style>{STYLE}</style>", paper, *parts, "</svg>"]) + "\n"
 
 
 def _bar(found: Found, y: float) -> list[str]:
