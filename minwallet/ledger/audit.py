@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from minwallet.ledger.decide import Account
-from minwallet.ledger.entries import genesis, seal
+from minwallet.ledger.entries import digest, genesis
 from minwallet.ledger.money import format_amount
 
 
@@ -59,7 +59,7 @@ class Audit:
         cash, bonus, head, last_seq = account
         if seq <= self._last_seq:
             self._complain(row, f"comes after entry {self._last_seq}")
-        if seal(row[:-1], head).hash != hash_ or previous_seq != last_seq:
+        if digest(row, head) != hash_ or previous_seq != last_seq:
             self._complain(row, "the hash chain breaks here; a row was changed or lost")
         cash += amount
         bonus += bonus_amount

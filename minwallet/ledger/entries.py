@@ -81,19 +81,23 @@ def genesis(agent: str, player_id: str, currency: str) -> bytes:
 
 
 def seal(fields: Sequence[Any], head: bytes) -> Entry:
-    """The entry of these fields, all but the hash, as the next one after `head`.
+    """The entry of these fields, all but the hash, as the next one after `head`."""
+    return Entry._make((*fields, digest(fields, head)))
 
-    The hash is SHA-256 over `head` and the fields as a compact JSON array; the account's own number is left out of it,
-    as `genesis` names the account.
+
+def digest(fields: Sequence[Any], head: bytes) -> bytes:
+    """SHA-256 over `head` and the fields as a compact JSON array; a hash that follows them is left out.
+
+    The account's own number is left out of it, as `genesis` names the account.
     """
     seq, at_ms, _, previous_seq, protocol, kind, id, round, game, detail = fields[:10]
-    stake, payout, amount, bonus_amount, cash_after, bonus_after, state, refusal = fields[10:]
+    stake, payout, amount, bonus_amount, cash_after, bonus_after, state, refusal = fields[10:18]
     # Spelled out, as every bet does this, and a general encoder takes twice the time.
     signed = (
         f'[{seq},{at_ms},{previous_seq},"{protocol}","{kind}",{_json(id)},{_json(round)},{_json(game)},{_json(detail)},'
         f'{stake},{payout},{amount},{bonus_amount},{cash_after},{bonus_after},"{state}",{_json(refusal)}]'
     )
-    return Entry._make((*fields, hashlib.sha256(head + signed.encode()).digest()))
+    return hashlib.sha256(head + signed.encode()).digest()
 
 
 def _json(text: str | None) -> str:
