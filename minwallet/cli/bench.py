@@ -1,7 +1,6 @@
 """`minwallet bench`: how many bets per second the own machine takes."""
 
 import os
-import signal
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from minwallet.cli.ending import tidily
 from minwallet.cli.link import change_file, database, with_store_of
 from minwallet.cli.output import BadUsage, JsonFlag, Refused, print_json, print_line, print_table
 from minwallet.protocols import PROTOCOLS
@@ -72,24 +72,12 @@ fsync is the median of small writes, each synced, in {folder}.""")
 @contextmanager
 def _place(folder: Path) -> Iterator[Path]:
     """A new wallet file on the disk that is measured, gone afterwards, however this ends."""
-    ends = [number for number in (signal.SIGTERM, signal.SIGHUP) if signal.getsignal(number) is signal.SIG_DFL]
-    for number in ends:
-        signal.signal(number, _interrupt)
     try:
-        with tempfile.TemporaryDirectory(prefix="minwallet-bench-", dir=folder) as name:
+        with tidily(), tempfile.TemporaryDirectory(prefix="minwallet-bench-", dir=folder) as name:
             yield Path(name) / "bench.db"
     except OSError as error:
         reason = error.strerror or error
         raise UnusableFile(f"cannot measure in {folder}: {reason}; choose another place with --db") from error
-    finally:
-        for number in ends:
-            signal.signal(number, signal.SIG_DFL)
-
-
-def _interrupt(number: int, frame: object) -> None:
-    """Whoever ends this command in another way than by Ctrl-C gets the same: nothing is left behind."""
-    del number, frame
-    signal.raise_signal(signal.SIGINT)
 
 
 def _measure(path: Path, protocol: str, connections: int, players: int, seconds: int) -> tuple[float, "Figures"]:

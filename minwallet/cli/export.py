@@ -13,6 +13,7 @@ from typing import Annotated, Any, TextIO
 
 import typer
 
+from minwallet.cli.ending import tidily
 from minwallet.cli.link import database, with_store
 from minwallet.cli.output import BadUsage, NoOutput, print_line
 from minwallet.ledger.audit import Owner
@@ -127,7 +128,7 @@ def _destination(file: Path) -> Iterator[Write]:
             with file.open("w", encoding="utf-8", newline="") as stream:
                 yield lambda text: bool(stream.write(text))
             return
-        with _replacing(file.resolve()) as stream:
+        with tidily(), _replacing(file.resolve()) as stream:
             yield lambda text: bool(stream.write(text))
     except OSError as error:
         raise NoOutput(f"cannot write {file}: {error.strerror}") from error

@@ -4,6 +4,7 @@ import csv
 import io
 import json
 import os
+import signal
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -106,6 +107,23 @@ def test_an_export_that_fails_leaves_nothing(here: Here, tmp_path: Path, monkeyp
     assert_complaint(here.run("export", "ledger", file), 3, "ledger.csv", "No space left")
     assert (file.read_text(), _names(tmp_path)) == ("old", before)
     assert_complaint(here.run("export", "ledger", tmp_path / "none" / "x.csv"), 3, "x.csv", "No such file")
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_an_export_that_is_ended_leaves_nothing(
+    here: Here, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: signal.Signals
+) -> None:
+    """Neither by Ctrl-C nor by whoever ends processes."""
+    _move(here)
+    before = _names(tmp_path)
+
+    def ended(rows: object) -> str:
+        signal.raise_signal(number)
+        return "more"
+
+    monkeypatch.setattr(export, "_csv", ended)
+    assert here.run("export", "ledger", tmp_path / "ledger.csv").code == 130
+    assert _names(tmp_path) == before
 
 
 def test_what_can_be_exported_is_named(here: Here) -> None:
