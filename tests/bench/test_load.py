@@ -17,6 +17,8 @@ from minwallet.bench.load import LoadFailed
 from minwallet.protocols import PROTOCOLS, load_protocol
 from minwallet.protocols.wire import Malformed
 
+pytestmark = pytest.mark.long
+
 SUCCESS = {"wallet-v2": b'{"credit":1,"result":1}', "vela": b'{"status_code":0,"balance":1,"balance2":0}'}
 
 REQUEST = re.compile(rb"(GET|POST) /KEY([^ ?]+)\??(\S*) HTTP/1.1\r\nhost: (\S+)\r\n(?:.+\r\n)*\r\n(.*)", re.DOTALL)
