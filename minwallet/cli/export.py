@@ -15,10 +15,11 @@ import typer
 
 from minwallet.cli.ending import tidily
 from minwallet.cli.link import database, with_store
-from minwallet.cli.output import BadUsage, NoOutput, print_line
+from minwallet.cli.output import BadUsage, NoOutput, counting, print_line
 from minwallet.ledger.audit import Owner
 from minwallet.ledger.entries import Entry
 from minwallet.storage.base import AccountRow, Store
+from minwallet.storage.owner import side_file_of
 
 PAGE = 10_000
 
@@ -49,26 +50,19 @@ def export(
     form: Annotated[Format, typer.Option("--format", help="CSV, or a JSON document a line.")] = Format.CSV,
 ) -> None:
     """Write the ledger or the players to a file. Amounts are cents; empty stands for what there is not."""
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-    columns = (TextColumn("writing"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    console = Console(stderr=True)
 
     async def work(store: Store) -> None:
         total = await store.count_entries() if what is What.LEDGER else None
         names, pages = (LEDGER, _ledger(store)) if what is What.LEDGER else (PLAYERS, _players(store))
-        with (
-            Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress,
-            _destination(file) as write,
-        ):
-            task = progress.add_task("writing", total=total)
+        with counting("writing") as tell, _destination(file) as write:
+            done = 0
             is_read = form is Format.JSONL or write(_csv([names]))
             async for rows in pages:
                 is_read = is_read and write(_csv(rows) if form is Format.CSV else _jsonl(names, rows))
                 if not is_read:
                     return
-                progress.update(task, advance=len(rows))
+                done += len(rows)
+                tell(done, total)
 
     _check(file, database(context))
     with_store(context, work)
@@ -86,7 +80,7 @@ async def _ledger(store: Store) -> AsyncIterator[Rows]:
             seq = page.rows[-1][0]
         if page.accounts is not None:
             return
-        account = max(owners, default=0)
+        account = max(page.owners, default=account)
 
 
 async def _players(store: Store) -> AsyncIterator[Rows]:
@@ -111,8 +105,8 @@ def _jsonl(names: Sequence[str], rows: Rows) -> str:
 def _check(file: Path, database: Path) -> None:
     """BadUsage where writing to this file would take the wallet's own away."""
     own = database.resolve()
-    companions = [own.with_name(f"{own.name}{end}") for end in ("", "-wal", "-shm", "-journal", ".owner")]
-    if file != Path("-") and file.resolve() in companions:
+    companions = [own.with_name(f"{own.name}{end}") for end in ("-wal", "-shm", "-journal")]
+    if file != Path("-") and file.resolve() in (own, side_file_of(own), *companions):
         raise BadUsage(f"{file} is the wallet itself, or belongs to it; choose another file")
 
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from minwallet.cli.link import database, with_store_of
-from minwallet.cli.output import EXIT_REFUSED, JsonFlag, print_json, print_line
+from minwallet.cli.output import EXIT_REFUSED, JsonFlag, counting, print_json, print_line
 from minwallet.storage.base import Share, Store, StoreFault
 from minwallet.storage.sqlite import SqliteStore
 from minwallet.wallet import desk
@@ -36,26 +36,18 @@ _done: "Synchronized[int]"
 
 def verify(context: typer.Context, as_json: JsonFlag = False) -> None:
     """Recompute every balance from the ledger. And the hash chain; exit code 1 where something is wrong."""
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
     path = database(context)
-    columns = (TextColumn("verifying"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    console = Console(stderr=True)
-    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
-        task = progress.add_task("verifying", total=None)
-
-        def tell(done: int, total: int) -> None:
-            progress.update(task, completed=done, total=total)
+    with counting("verifying") as tell:
 
         async def work(store: Store) -> Verified:
             total = await store.count_entries()
             processes = min(os.cpu_count() or 1, MOST_PROCESSES)
             if total < LONG or processes == 1:
                 return await desk.verify(store, tell)
-            found = await asyncio.to_thread(_verify_in_shares, path, processes, total, tell)
-            problems = found["problems"] + await desk.find_gaps(store)
-            return Verified(**{**found, "ok": not problems, "problems": problems})
+            shares = await asyncio.to_thread(_verify_in_shares, path, processes, total, tell)
+            problems = [problem for each in shares for problem in each["problems"]] + await desk.find_gaps(store)
+            accounts, entries = sum(each["accounts"] for each in shares), sum(each["entries"] for each in shares)
+            return Verified(ok=not problems, accounts=accounts, entries=entries, problems=problems)
 
         found = with_store_of(path, work)
     if as_json:
@@ -70,22 +62,16 @@ def verify(context: typer.Context, as_json: JsonFlag = False) -> None:
         raise typer.Exit(EXIT_REFUSED)
 
 
-def _verify_in_shares(path: Path, processes: int, total: int, tell: Tell) -> Verified:
+def _verify_in_shares(path: Path, processes: int, total: int, tell: Tell) -> list[Verified]:
     spawn = get_context("spawn")
     done = spawn.Value("q", 0)
     with ProcessPoolExecutor(processes, spawn, _begin, (done,)) as pool:
         shares = [pool.submit(_verify_share, path, Share(number, processes)) for number in range(processes)]
         try:
             _watch(shares, lambda: tell(done.value, max(total, done.value)))
-            found = [share.result() for share in shares]
+            return [share.result() for share in shares]
         except BrokenProcessPool as error:
             raise StoreFault("a process that verified a share of the ledger was ended; try again") from error
-    return Verified(
-        ok=all(each["ok"] for each in found),
-        accounts=sum(each["accounts"] for each in found),
-        entries=sum(each["entries"] for each in found),
-        problems=[problem for each in found for problem in each["problems"]],
-    )
 
 
 def _watch(shares: "list[Future[Verified]]", tell: Callable[[], None]) -> None:
