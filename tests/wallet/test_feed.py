@@ -123,12 +123,18 @@ def test_the_file_is_read_once_for_all_who_listen(tmp_path: Path) -> None:
                 return await read_news(wanted, after, limit)
 
             wallet.store.read_news = counted  # type: ignore[method-assign]  # to count them
-            readers = [asyncio.create_task(hear(wallet.feed.listen(Filter(), 0), 40)) for _ in range(50)]
-            for number in range(40):
+            readers = [wallet.feed.listen(Filter(), 0) for _ in range(50)]
+            await bet(wallet, 0)
+            await asyncio.gather(*(hear(reader, 1) for reader in readers))
+            reads = 0
+            hearing = [asyncio.create_task(hear(reader, 39)) for reader in readers]
+            for number in range(1, 40):
                 await bet(wallet, number)
-            heard = await asyncio.gather(*readers)
+            heard = await asyncio.gather(*hearing)
             assert all(each == heard[0] for each in heard)
             assert reads < 40
+            for reader in readers:
+                await reader.aclose()
             while wallet.feed._task is None or not wallet.feed._task.done():
                 await wallet.news.wait(wallet.news.told)
             reads = 0
