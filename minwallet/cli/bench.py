@@ -1,6 +1,5 @@
 """`minwallet bench`: how many bets per second the own machine takes."""
 
-import os
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -12,6 +11,7 @@ import typer
 
 from minwallet.cli.ending import tidily
 from minwallet.cli.link import change_file, database, with_store_of
+from minwallet.cli.machine import processors
 from minwallet.cli.output import BadUsage, JsonFlag, Refused, print_json, print_line, print_table
 from minwallet.protocols import PROTOCOLS
 from minwallet.storage.base import UnusableFile
@@ -51,12 +51,12 @@ def bench(
     folder = database(context).absolute().parent
     with _place(folder) as path:
         fsync_ms, figures = _measure(path, protocol, connections, players, seconds)
-    processors = _processors()
-    caveats = notes(figures.busy, processors)
+    available = processors()
+    caveats = notes(figures.busy, available)
     if as_json:
         asked = {"protocol": protocol, "connections": connections, "players": players, "seconds": seconds}
         rates = {"bets_per_second": figures.per_second, "p50_ms": figures.p50_ms, "p99_ms": figures.p99_ms}
-        load = {"load_busy": figures.busy, "processors": processors, "notes": caveats}
+        load = {"load_busy": figures.busy, "processors": available, "notes": caveats}
         print_json({**asked, "bets": figures.bets, **rates, "fsync_ms": fsync_ms, **load})
         return
     in_ms = [f"{ms:.2f}" for ms in (figures.p50_ms, figures.p99_ms, fsync_ms)]
@@ -129,18 +129,11 @@ def _verify(path: Path, expected: int, tell: Callable[[int, int], None]) -> None
         raise Refused([f"the ledger has {found['entries']} entries, not {expected}; please report this as a bug"])
 
 
-def _processors() -> int:
-    """How many this command, and with it the server, may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
-
-
-def notes(busy: float, processors: int) -> list[str]:
+def notes(busy: float, available: int) -> list[str]:
     """How far the figures can be relied on, for a load that took so much of a processor."""
     share = f"The load took {busy:.0%} of a processor"
-    if processors > 1:
-        said = [f"{share}, of {processors}; the server had the rest."]
+    if available > 1:
+        said = [f"{share}, of {available}; the server had the rest."]
     else:
         said = [f"{share}, the only one; the server alone could do more."]
     if busy >= BUSY:

@@ -1,18 +1,18 @@
 """`minwallet verify`: a long ledger is shared out among processes, each with the accounts of its own."""
 
 import asyncio
-import os
 import signal
 from collections.abc import Callable
 from concurrent.futures import Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from multiprocessing import get_context
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import typer
 
 from minwallet.cli.link import database, with_store_of
+from minwallet.cli.machine import processors
 from minwallet.cli.output import EXIT_REFUSED, JsonFlag, counting, print_json, print_line
 from minwallet.storage.base import Share, Store, StoreFault
 from minwallet.storage.sqlite import SqliteStore
@@ -41,7 +41,7 @@ def verify(context: typer.Context, as_json: JsonFlag = False) -> None:
 
         async def work(store: Store) -> Verified:
             total = await store.count_entries()
-            processes = min(os.cpu_count() or 1, MOST_PROCESSES)
+            processes = min(processors(), MOST_PROCESSES)
             if total < LONG or processes == 1:
                 return await desk.verify(store, tell)
             shares = await asyncio.to_thread(_verify_in_shares, path, processes, total, tell)
@@ -79,7 +79,7 @@ def _watch(shares: "list[Future[Verified]]", tell: Callable[[], None]) -> None:
         tell()
 
 
-def _begin(done: Any) -> None:  # noqa: ANN401 its type has no name at run time
+def _begin(done: "Synchronized[int]") -> None:
     global _done  # noqa: PLW0603 a process is given this once, when it begins
     _done = done
     # Ctrl-C is meant for all of them, and only the first has something to say.

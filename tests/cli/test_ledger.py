@@ -206,7 +206,7 @@ def test_several_processes_find_what_one_finds(honest: Path, db: Path, monkeypat
     ]
     code, alone = _tamper(honest, db, *tampering)
     monkeypatch.setattr("minwallet.cli.verify.LONG", 1)
-    monkeypatch.setattr("os.cpu_count", lambda: 3)
+    monkeypatch.setattr("minwallet.cli.verify.processors", lambda: 3)
     shared_code, shared = _tamper(honest, db, *tampering)
     assert (shared_code, {**shared, "problems": sorted(shared["problems"])}) == (
         code,
@@ -223,7 +223,7 @@ def test_an_account_that_is_gone_with_its_entries_is_noticed(
     """No chain is broken then, but the entries' numbers have gaps."""
     if is_long:
         monkeypatch.setattr("minwallet.cli.verify.LONG", 1)
-        monkeypatch.setattr("os.cpu_count", lambda: 2)
+        monkeypatch.setattr("minwallet.cli.verify.processors", lambda: 2)
     removal = [f"DELETE FROM {table} WHERE account_id = 2" for table in ("transactions", "accounts")]
     code, report = _tamper(honest, db, *removal)
     assert (code, report["ok"]) == (1, False)
