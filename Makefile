@@ -7,7 +7,7 @@ SYNC := --quiet --frozen --inexact --compile-bytecode
 # What is started hundreds of times, as the tests do, is compiled once, even where Python was told not to keep that.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: demo test lint suite second bench bench-large screenshots clean
+.PHONY: demo test lint suite second torture bench bench-large screenshots clean
 
 demo: .venv/bin/minwallet
 	@$(BIN)/minwallet demo --port $(PORT)
@@ -37,6 +37,10 @@ second: .venv/ready
 	  echo "and again on $$other"; \
 	  UV_PROJECT_ENVIRONMENT=.venv-second $(BIN)/uv sync $(SYNC) --no-python-downloads --python "$$other" && \
 	  .venv-second/bin/$(PYTEST) -m "not long"; fi
+
+# TORTURE are options: make torture TORTURE='--share 0.1', or '--only kill --size 200 --seed 7'.
+torture: .venv/ready
+	$(BIN)/python -m tests.faults.torture $(TORTURE)
 
 # BENCH are options: make bench BENCH='--only growth --rounds 1'; BENCH=--help lists them.
 bench: .venv/ready

@@ -1,0 +1,319 @@
+"""Holds a wallet file against what was said: an examiner that shares no code with the wallet.
+
+It knows the file's tables, the contract's rules and how a row is hashed, and reads the file with SQLite alone. For n
+rows and attempts it takes O(n log n): every question about an account's rows is a binary search.
+
+An account's k-th state is what it holds after k rows. An answer that tells what an account holds must tell a state from
+between two bounds: all that had been acknowledged before the call was sent was there already, and nothing that was not
+even asked for when the answer came was there yet.
+"""
+
+import hashlib
+import json
+import sqlite3
+from bisect import bisect_left, bisect_right
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Sequence
+from contextlib import closing
+from itertools import accumulate
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from tests.faults.history import Said
+
+SUCCESS = 0
+
+READ_ROWS = """
+    SELECT t.seq, t.at_ms, t.account_id, t.previous_seq, s.protocol, t.kind, t.id, t.round, t.game, t.detail, t.stake,
+           t.payout, t.amount, t.bonus_amount, t.cash_after, t.bonus_after, t.state, t.refusal, t.hash, t.part,
+           t.space_id
+      FROM transactions AS t JOIN id_spaces AS s USING (space_id) ORDER BY t.seq
+"""
+
+READ_ACCOUNTS = """
+    SELECT a.account_id, g.name, p.player_id, a.currency, a.cash, a.bonus, a.head, a.last_seq
+      FROM accounts AS a JOIN players AS p USING (player_key) JOIN agents AS g USING (agent_id)
+"""
+
+READ_SPACES = """
+    SELECT s.space_id, g.name, s.protocol, s.currency FROM id_spaces AS s JOIN agents AS g USING (agent_id)
+"""
+
+PARTS = {"bet": 0, "betwin": 0, "win": 0, "result": 1, "cancel": 2, "refund": 2, "deposit": 0, "withdraw": 0}
+"""Which of an id's rows an operation makes."""
+
+KINDS = {"result": "win", "refund": "cancel"}
+
+REFUSED_FOR_EVER = {"wallet-v2": {104, 105}, "vela": {3}}
+"""The codes of refusals that are recorded; vela's 1 is one only where the player is blocked."""
+
+STRANGERS = {"wallet-v2": {100, 101, 102, 103}, "vela": {1, 2001}}
+"""The codes of refusals that come before anybody has looked at the id."""
+
+OPERATOR, OPENING = "operator", "opening"
+
+
+class Row(NamedTuple):
+    """A row of the ledger as it is in the file."""
+
+    seq: int
+    at_ms: int
+    account_id: int
+    previous_seq: int
+    protocol: str
+    kind: str
+    id: str
+    round: str | None
+    game: str | None
+    detail: str | None
+    stake: int
+    payout: int
+    amount: int
+    bonus_amount: int
+    cash_after: int
+    bonus_after: int
+    state: str
+    refusal: str | None
+    hash: bytes
+    part: int
+    space_id: int
+
+    @property
+    def held(self) -> tuple[int, int]:
+        return self.cash_after, self.bonus_after
+
+
+class Verdict(NamedTuple):
+    """What is wrong, in words, and what there was to look at."""
+
+    problems: list[str]
+    counts: Counter[str]
+
+
+class Account:
+    """An account's rows in their order, and which of its states an answer may tell."""
+
+    def __init__(self, agent: str, player: str, currency: str, end: tuple[int, int, bytes, int]) -> None:
+        self.name = (agent, player, currency)
+        self.end = end
+        self.rows: list[Row] = []
+        self._sent: list[float] = []
+        self._answered: list[tuple[float, int]] = []
+        self._lower: tuple[list[float], list[int]] = ([], [])
+        self._upper: tuple[list[float], list[int]] = ([], [])
+        self._states: dict[tuple[int, int], list[int]] = defaultdict(list)
+        self._sums: dict[int, list[int]] = defaultdict(list)
+
+    def __str__(self) -> str:
+        return "/".join(self.name)
+
+    def date(self, sent: dict[int, float], answered: dict[int, float]) -> None:
+        """Learn when each row, by its seq, was first asked for and first acknowledged; an opening was always there."""
+        asked = sorted((sent.get(row.seq, 0.0), place) for place, row in enumerate(self.rows, 1))
+        told = sorted((answered[row.seq], place) for place, row in enumerate(self.rows, 1) if row.seq in answered)
+        self._upper = [at for at, _ in asked], [*accumulate((place for _, place in asked), max)]
+        self._lower = [at for at, _ in told], [*accumulate((place for _, place in told), max)]
+        for place, held in enumerate([(0, 0), *(row.held for row in self.rows)]):
+            self._states[held].append(place)
+            self._sums[sum(held)].append(place)
+
+    def known_before(self, moment: float) -> int:
+        """The last row that had been acknowledged before this moment."""
+        times, places = self._lower
+        found = bisect_left(times, moment)
+        return places[found - 1] if found else 0
+
+    def asked_until(self, moment: float) -> int:
+        """The last row that had been asked for by this moment."""
+        times, places = self._upper
+        found = bisect_right(times, moment)
+        return places[found - 1] if found else 0
+
+    def may_hold(self, said: Said, at_least: int = 0) -> bool:
+        """Whether the answer's balances were the account's at some time between sending and answer."""
+        if said.protocol == "wallet-v2":
+            places: Sequence[int] = self._sums.get(said.balance or 0, ())
+        else:
+            places = self._states.get((said.balance or 0, said.balance2 or 0), ())
+        first = max(at_least, self.known_before(said.sent_at))
+        found = bisect_left(places, first)
+        return found < len(places) and places[found] <= max(first, self.asked_until(said.answered_at))
+
+
+class Checker:
+    """`check` makes one for each file."""
+
+    def __init__(self, history: Iterable[Said]) -> None:
+        self.history = list(history)
+        self.problems: list[str] = []
+        self.counts: Counter[str] = Counter()
+        self.accounts: dict[int, Account] = {}
+        self.by_name: dict[tuple[str, str, str], Account] = {}
+        self.rows: dict[tuple[int, str, int], Row] = {}
+        self.places: dict[int, int] = {}
+        self.spaces: dict[tuple[str, str, str], int] = {}
+
+    def complain(self, words: str) -> None:
+        self.problems.append(words)
+
+    def read(self, db: sqlite3.Connection) -> None:
+        for (found,) in db.execute("PRAGMA integrity_check"):
+            if found != "ok":
+                self.complain(f"integrity_check: {found}")
+        for account_id, agent, player, currency, *end in db.execute(READ_ACCOUNTS):
+            account = Account(agent, player, currency, tuple(end))
+            self.accounts[account_id] = self.by_name[account.name] = account
+        self.spaces = {(agent, protocol, money): id_ for id_, agent, protocol, money in db.execute(READ_SPACES)}
+        for number, row in enumerate(map(Row._make, db.execute(READ_ROWS)), 1):
+            if row.seq != number:
+                self.complain(f"row {row.seq} is the {number}th")
+            account = self.accounts[row.account_id]
+            account.rows.append(row)
+            self.places[row.seq] = len(account.rows)
+            if (key := (row.space_id, row.id, row.part)) in self.rows:
+                self.complain(f"row {row.seq}: the id {row.id} is applied a second time")
+            self.rows[key] = row
+        self.counts.update(rows=len(self.places), accounts=len(self.accounts))
+
+    def check_chains(self) -> None:
+        """Each account's rows sum to its balance and chain up without a gap, and no balance is ever negative."""
+        for account in self.accounts.values():
+            cash = bonus = last_seq = 0
+            head = hashlib.sha256(json.dumps(account.name).encode()).digest()
+            for row in account.rows:
+                cash, bonus = cash + row.amount, bonus + row.bonus_amount
+                signed = [*row[:2], *row[3:18]]
+                head = hashlib.sha256(head + json.dumps(signed, separators=(",", ":")).encode()).digest()
+                if head != row.hash or row.previous_seq != last_seq:
+                    self.complain(f"row {row.seq} of {account} breaks the chain")
+                if (cash, bonus) != row.held or min(cash, bonus) < 0:
+                    self.complain(f"row {row.seq} of {account} leaves {row.held} where the rows sum to {cash, bonus}")
+                last_seq, head = row.seq, row.hash
+            if account.end != (cash, bonus, head, last_seq):
+                self.complain(f"{account} holds {account.end[:2]}, its rows sum to {cash, bonus} and end at {last_seq}")
+
+    def check_moves(self) -> None:
+        """Each row moves what its kind may move, once, and only together with the rows of its id it depends on."""
+        for (space, id_, _), row in self.rows.items():
+            first, settled = self.rows.get((space, id_, 0)), self.rows.get((space, id_, 1))
+            if row[12:14] != _due(row, first):
+                self.complain(f"row {row.seq}: a {row.kind} of {row.stake}/{row.payout} moved {row[12:14]}")
+            if row.part and first and first.account_id != row.account_id:
+                self.complain(f"row {row.seq} settles or cancels another account's {first.kind}")
+            if row.part == 1 and (first is None or first.state != "applied" or first.seq > row.seq):
+                self.complain(f"row {row.seq} settles what was never taken")
+            if row.part == 2 and row.state == "applied" and (first is None or settled):
+                self.complain(f"row {row.seq} gives back what was not taken, or was settled")
+            cancelled = self.rows.get((space, id_, 2))
+            if cancelled and row.part < 2 and row.seq > cancelled.seq:
+                self.complain(f"row {row.seq}: the id {id_} was closed before")
+
+    def row_of(self, said: Said) -> Row | None:
+        """The row that the call would have made."""
+        money = said.currency if said.protocol == "wallet-v2" else ""
+        space = self.spaces.get((said.agent, said.protocol, money), 0)
+        return self.rows.get((space, said.id, PARTS.get(said.operation, -1)))
+
+    def date(self) -> None:
+        """When each row was first asked for, and first acknowledged; rows that nobody asked for are invented."""
+        sent: dict[int, float] = {}
+        answered: dict[int, float] = {}
+        for said in self.history:
+            row = self.row_of(said)
+            if row is not None and self.is_made_by(row, said):
+                sent[row.seq] = min(said.sent_at, sent.get(row.seq, said.sent_at))
+                if said.code == SUCCESS or said.code in REFUSED_FOR_EVER.get(said.protocol, ()):
+                    answered[row.seq] = min(said.answered_at, answered.get(row.seq, said.answered_at))
+        for account in self.accounts.values():
+            account.date(sent, answered)
+            for row in account.rows:
+                if row.seq in sent:
+                    if account.known_before(sent[row.seq]) > self.places[row.seq]:
+                        self.complain(f"row {row.seq} of {account} stands before what was acknowledged before its call")
+                elif row.protocol != OPENING or row.previous_seq:
+                    self.complain(f"row {row.seq} of {account} is nobody's: {row.kind} {row.id}")
+
+    def is_made_by(self, row: Row, said: Said) -> bool:
+        """Whether the row says what the call asked for."""
+        account = self.accounts[row.account_id]
+        if account.name != (said.agent, said.player, said.currency):
+            return False
+        if row.kind in ("deposit", "withdraw"):
+            sign = 1 if row.kind == "deposit" else -1
+            moved = (sign * said.payout, 0) if said.operation == "deposit" else (sign * said.stake, 0)
+            return row.kind == said.operation and row[12:14] == moved
+        if row.kind == "cancel":
+            return True
+        kind = KINDS.get(said.operation, said.operation)
+        round_ = said.round if said.protocol == "wallet-v2" else said.id
+        asked = (kind, said.stake, said.payout, said.game, said.id if kind == "bet" and not round_ else round_)
+        return (row.kind, row.stake, row.payout, row.game, row.round) == asked
+
+    def check_answers(self) -> None:
+        """What was acknowledged is in the ledger with the balance that was told, and what was refused is not."""
+        for said in self.history:
+            self.counts["attempts"] += 1
+            if said.code is None:
+                self.counts["unanswered"] += 1
+                continue
+            self.counts["acknowledged" if said.code == SUCCESS else "refused"] += 1
+            account = self.by_name.get((said.agent, said.player, said.currency))
+            if account is None:
+                self.complain(f"{_words(said)}: there is no such account")
+            elif why := self.object_to(said, account):
+                self.complain(f"{_words(said)}: {why}")
+
+    def object_to(self, said: Said, account: Account) -> str:
+        """What the ledger has against this answer, if anything."""
+        row = self.row_of(said)
+        place = self.places[row.seq] if row and row.account_id in self.accounts and self.is_made_by(row, said) else 0
+        if said.code != SUCCESS:
+            if said.code in REFUSED_FOR_EVER.get(said.protocol, ()) and not (place and row and row.refusal):
+                return "it was refused for ever, but that is not on record"
+            is_final = said.code not in STRANGERS.get(said.protocol, ())
+            if is_final and place and row and row.state in ("applied", "orphan") and not self.is_closed_after(row):
+                return f"it was refused, but row {row.seq} has it"
+            return "" if said.balance is None or account.may_hold(said) else "the account never held that"
+        if said.operation in ("credit", "authenticate"):
+            return "" if account.may_hold(said) else "the account never held that"
+        if row is None or not place or row.refusal:
+            return "it was acknowledged, but is not in the ledger"
+        if said.protocol == "wallet-v2":
+            return "" if sum(row.held) == said.balance else f"row {row.seq} left {sum(row.held)}"
+        return "" if account.may_hold(said, place) else f"the account never held that from row {row.seq} on"
+
+    def is_closed_after(self, row: Row) -> bool:
+        """Whether a later row of its id explains that a repeated call was refused."""
+        return row.part < 2 and any((row.space_id, row.id, part) in self.rows for part in (1, 2) if part > row.part)
+
+
+def check(file: Path, history: Iterable[Said]) -> Verdict:
+    """What is wrong with a wallet file that nobody has open, given all that was ever said to it."""
+    checker = Checker(history)
+    with closing(sqlite3.connect(f"{file.absolute().as_uri()}?mode=ro", uri=True)) as db:
+        checker.read(db)
+    for look in (checker.check_chains, checker.check_moves, checker.date, checker.check_answers):
+        look()
+    return Verdict(checker.problems, checker.counts)
+
+
+def _due(row: Row, first: Row | None) -> tuple[int, int]:
+    """What a row of its kind and state has to move, by what the account held before."""
+    cash = row.cash_after - row.amount
+    if row.state in ("refused", "closed"):
+        return (0, 0)
+    match row.kind:
+        case "bet" | "betwin":
+            part = min(row.stake, cash)
+            return (row.payout - part, part - row.stake)
+        case "win":
+            return (row.payout, 0)
+        case "cancel":
+            return (-first.amount, -first.bonus_amount) if first else (0, 0)
+        case _:
+            return (row.amount, row.bonus_amount)
+
+
+def _words(said: Said) -> str:
+    told: Any = (said.balance, said.balance2) if said.balance2 is not None else said.balance
+    return f"{said.protocol} {said.operation} {said.id} of {said.player}, answered {said.code} with {told}"

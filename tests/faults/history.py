@@ -1,0 +1,58 @@
+"""What was said over the wire while something was broken: every attempt of every call, answered or not."""
+
+import json
+import time
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+UNANSWERED = None
+"""The code of an attempt that had no answer, or one that leaves open what happened (HTTP 503)."""
+
+
+class Said(NamedTuple):
+    """One attempt. Times are seconds of the monotonic clock, which all processes of a machine share; amounts cents.
+
+    `code` is the protocol's own, 0 for success. `balance` and `balance2` are as the protocol has them: wallet-v2's
+    credit and nothing, vela's cash and bonus; for the operator's changes cash and bonus, too.
+    """
+
+    sent_at: float
+    answered_at: float
+    protocol: str
+    operation: str
+    agent: str
+    player: str
+    currency: str
+    id: str = ""
+    round: str | None = None
+    game: str | None = None
+    stake: int = 0
+    payout: int = 0
+    code: int | None = UNANSWERED
+    balance: int | None = None
+    balance2: int | None = None
+
+
+class History(list[Said]):
+    """Grows as calls are made. Can be kept in a file, a line each."""
+
+    def write(self, path: Path) -> None:
+        path.write_text("".join(json.dumps(each) + "\n" for each in self))
+
+    @classmethod
+    def read(cls, path: Path) -> "History":
+        return cls(Said(*json.loads(line)) for line in path.read_text().splitlines())
+
+    def answered(self) -> Iterator[Said]:
+        return (each for each in self if each.code is not UNANSWERED)
+
+
+def now_s() -> float:
+    """The clock of all histories."""
+    return time.monotonic()
+
+
+def joined(histories: Iterable[History]) -> History:
+    """What several callers said, in the order of sending."""
+    return History(sorted(each for history in histories for each in history))

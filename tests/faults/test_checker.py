@@ -1,0 +1,142 @@
+"""The examiner itself: it has nothing against the truth, and notices every kind of lie."""
+
+import asyncio
+import shutil
+import sqlite3
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+from tests.faults.checker import check
+from tests.faults.clients import Fleet
+from tests.faults.history import History, Said
+from tests.faults.trial import seats
+from tests.support import Here, serving
+
+Lie = Callable[[Said], Said]
+
+
+class Played(NamedTuple):
+    file: Path
+    history: History
+
+
+@pytest.fixture(scope="module")
+def played(tmp_path_factory: pytest.TempPathFactory) -> Played:
+    """A wallet file, and all that was said to it in peace."""
+    folder = tmp_path_factory.mktemp("played")
+    file = folder / "wallet.db"
+    fleet = Fleet(seats(Here(file), 6), seed=1, clients=12)
+    with serving(file) as server:
+        asyncio.run(fleet.play(server.url, 60))
+    return Played(file, fleet.history)
+
+
+def changed(history: History, lie: Lie, *, protocol: str, operation: str) -> History:
+    """The history with one acknowledged answer that was never given."""
+    told = list(history)
+    place = max(
+        place
+        for place, said in enumerate(told)
+        if (said.protocol, said.operation, said.code) == (protocol, operation, 0) and said.stake + said.payout > 0
+    )
+    told[place] = lie(told[place])
+    return History(told)
+
+
+def doctored(played: Played, folder: Path, *statements: str) -> Path:
+    """A copy of the file on which somebody has laid hands, past the triggers."""
+    file = Path(shutil.copy(played.file, folder / "doctored.db"))
+    with closing(sqlite3.connect(file, isolation_level=None)) as db:
+        db.execute("PRAGMA ignore_check_constraints = 1")
+        for (name,) in db.execute("SELECT name FROM sqlite_schema WHERE type = 'trigger'").fetchall():
+            db.execute(f"DROP TRIGGER {name}")
+        for statement in statements:
+            assert db.execute(statement).rowcount == 1, statement
+    return file
+
+
+def test_the_truth_is_believed(played: Played) -> None:
+    """An honest wallet under an honest load gets no complaint, and everything is looked at."""
+    verdict = check(played.file, played.history)
+    assert verdict.problems == []
+    assert verdict.counts["attempts"] == len(played.history) == 12 * 60
+    assert verdict.counts["acknowledged"] > 500
+    assert verdict.counts["refused"] > 20
+
+
+@pytest.mark.parametrize("protocol", ["wallet-v2", "vela"])
+@pytest.mark.parametrize(
+    "lie",
+    [
+        pytest.param(lambda said: said._replace(balance=said.balance + 1), id="another balance"),
+        pytest.param(lambda said: said._replace(id="999999"), id="an id that was never applied"),
+        pytest.param(lambda said: said._replace(stake=said.stake + 1), id="another stake"),
+        pytest.param(lambda said: said._replace(player="player5"), id="another player"),
+        pytest.param(lambda said: said._replace(player="nobody"), id="nobody"),
+        pytest.param(lambda said: said._replace(game="another"), id="another game"),
+        pytest.param(lambda said: said._replace(code={"vela": 3, "wallet-v2": 105}[said.protocol]), id="a refusal"),
+        pytest.param(lambda said: said._replace(code={"vela": 2, "wallet-v2": 106}[said.protocol]), id="another one"),
+    ],
+)
+def test_an_answer_that_is_not_in_the_ledger_is_noticed(played: Played, protocol: str, lie: Lie) -> None:
+    """Whatever the wallet is said to have acknowledged must stand in the ledger, with the same balance."""
+    lies = changed(played.history, lie, protocol=protocol, operation="bet")
+    assert check(played.file, lies).problems
+
+
+@pytest.mark.parametrize("operation", ["credit", "authenticate"])
+def test_a_balance_from_another_time_is_noticed(played: Played, operation: str) -> None:
+    """A question's answer tells what there was between asking and answering, not what there was once."""
+    asked = max(place for place, said in enumerate(played.history) if said.operation == operation)
+    early = History(played.history)
+    early[asked] = early[asked]._replace(sent_at=0.0, answered_at=0.001)
+    assert any("never held that" in problem for problem in check(played.file, early).problems)
+
+
+def test_a_row_that_nobody_asked_for_is_noticed(played: Played) -> None:
+    """A bet that no client ever made is an invention."""
+    bet = max(said for said in played.history if (said.operation, said.code) == ("bet", 0))
+    without = History(said for said in played.history if bet.id not in (said.id, said.round))
+    assert any("is nobody's" in problem for problem in check(played.file, without).problems)
+
+
+def test_a_row_out_of_its_order_is_noticed(played: Played) -> None:
+    """What was acknowledged before a call was sent stands before the call's row."""
+    place = min(place for place, said in enumerate(played.history) if (said.operation, said.code) == ("bet", 0))
+    late = History(played.history)
+    late[place] = late[place]._replace(sent_at=10.0**9, answered_at=10.0**9)
+    assert any("stands before" in problem for problem in check(played.file, late).problems)
+
+
+@pytest.mark.parametrize(
+    ("statement", "complaint"),
+    [
+        ("UPDATE accounts SET cash = cash + 1 WHERE account_id = 2", "its rows sum to"),
+        ("UPDATE accounts SET last_seq = 1 WHERE account_id = 2", "its rows sum to"),
+        ("UPDATE transactions SET amount = amount - 1 WHERE seq = 50", "where the rows sum to"),
+        ("UPDATE transactions SET game = 'x' WHERE seq = 50", "breaks the chain"),
+        ("UPDATE transactions SET hash = zeroblob(32) WHERE seq = 50", "breaks the chain"),
+        ("DELETE FROM transactions WHERE seq = 50", "is the 50th"),
+        ("UPDATE transactions SET previous_seq = 0 WHERE seq = 50", "breaks the chain"),
+    ],
+)
+def test_a_hand_in_the_file_is_noticed(played: Played, tmp_path: Path, statement: str, complaint: str) -> None:
+    """Rows and balances that were changed, removed or made to fit."""
+    problems = check(doctored(played, tmp_path, statement), played.history).problems
+    assert any(complaint in problem for problem in problems), problems
+
+
+def test_money_that_a_row_may_not_move_is_noticed(played: Played, tmp_path: Path) -> None:
+    """A cancel that gives more back than its bet took, with balances that add up."""
+    with closing(sqlite3.connect(played.file)) as db:
+        (seq, account_id) = db.execute(
+            "SELECT max(seq), account_id FROM transactions WHERE kind = 'cancel' AND state = 'applied' AND amount > 0"
+        ).fetchone()
+    raise_all = f"UPDATE transactions SET amount = amount + 1 WHERE seq = {seq}"
+    problems = check(doctored(played, tmp_path, raise_all), played.history).problems
+    assert account_id
+    assert any("moved" in problem for problem in problems), problems

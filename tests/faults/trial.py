@@ -1,0 +1,89 @@
+"""What all faults have in common: a seat for every player, a verdict that is printed, and how to repeat it."""
+
+import csv
+import time
+from collections import Counter
+from collections.abc import Callable
+from importlib import import_module
+from pathlib import Path
+from typing import NamedTuple
+
+from tests.faults.checker import check
+from tests.faults.clients import Seat
+from tests.faults.history import History
+from tests.support import Here
+
+SEED = 1
+"""What `make test` begins with: the same every time, so that whoever sees it fail sees it fail again."""
+
+READY_WITHIN_S = 5.0
+
+
+class Fault(NamedTuple):
+    """A way to break things. `module` has `torture(size, seed, folder)`, which returns what was counted and raises
+    AssertionError for whatever is lost; `long` is the size that a whole torture has, in `unit`."""
+
+    module: str
+    about: str
+    long: int
+    unit: str
+
+
+FAULTS = {
+    "kill": Fault("kill", "kill -9 under the load of 32 clients and of changes by command", 2_000, "cycles"),
+    "power": Fault("power", "power loss, with what was not synced there, gone or torn", 500_000, "images"),
+    "io": Fault("io", "the Nth write, sync or truncation fails, once or for ever", 400, "calls in turn"),
+    "disk": Fault("disk", "the disk fills up, or the file may not grow, and then there is room again", 50, "times"),
+    "model": Fault("model", "random histories and restarts, held against a naive model", 20_000, "histories"),
+    "leaving": Fault("leaving", "clients and servers that go at any point", 50_000, "calls"),
+    "network": Fault("network", "a network that delays, resets, drops, repeats and reorders", 500_000, "calls"),
+    "fuzz": Fault("fuzz", "hostile bytes for every reader, guided by coverage", 3_600, "seconds a reader"),
+    "requests": Fault("requests", "hostile requests on every route, and slow heads", 3_600, "seconds"),
+    "files": Fault("files", "cut, flipped and stale files", 100_000, "files"),
+    "soak": Fault("soak", "an evening's load on one server", 3_600, "seconds"),
+}
+
+
+class Result(NamedTuple):
+    name: str
+    size: int
+    seed: int
+    seconds: float
+    counts: Counter[str]
+
+    def __str__(self) -> str:
+        counts = ", ".join(f"{number:,} {what}" for what, number in sorted(self.counts.items()))
+        return f"{self.name}: {self.size:,} {FAULTS[self.name].unit}, seed {self.seed}, {self.seconds:.0f} s: {counts}"
+
+
+def torture(name: str, size: int, folder: Path, seed: int = SEED) -> Result:
+    """Try one fault so often and print what there was to count; a failure tells how to repeat it."""
+    work: Callable[[int, int, Path], Counter[str]] = import_module(f"tests.faults.{FAULTS[name].module}").torture
+    begun = time.monotonic()
+    try:
+        counts = work(size, seed, folder)
+    except BaseException as error:
+        error.add_note(f"repeat it with: make torture TORTURE='--only {name} --size {size} --seed {seed}'")
+        raise
+    result = Result(name, size, seed, time.monotonic() - begun, counts)
+    print(result)
+    return result
+
+
+def seats(here: Here, number: int, *, cash: str = "1000000", bonus: str = "50", agent: str = "default") -> list[Seat]:
+    """Players with money and a session that lasts, made with one seed file."""
+    made = [Seat(f"player{each}", f"token_{agent}_{each}", agent=agent) for each in range(number)]
+    file = here.db.with_name(f"{agent}.csv")
+    with file.open("w", newline="") as opened:
+        rows = csv.writer(opened)
+        rows.writerow(["player_id", "currency", "balance", "bonus", "token", "agent"])
+        rows.writerows([seat.player, seat.currency, cash, bonus, seat.token, seat.agent] for seat in made)
+    here("seed", file)
+    return made
+
+
+def assert_nothing_lost(file: Path, history: History, counts: Counter[str]) -> None:
+    """The examiner has no complaint about the file, which nobody has open; what it counted is kept."""
+    verdict = check(file, history)
+    counts.update({what: number - counts[what] for what, number in verdict.counts.items()})
+    assert not verdict.problems, "\n".join(verdict.problems[:20])
