@@ -8,6 +8,7 @@ import argparse
 import random
 import sys
 import tempfile
+import traceback
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -24,9 +25,9 @@ def main(arguments: Sequence[str]) -> int:
         with tempfile.TemporaryDirectory(prefix="minwallet-torture-", dir=given.folder) as folder:
             try:
                 results.append(torture(name, size, Path(folder), given.seed))
-            except Exception as error:
+            except Exception:
                 failed.append(name)
-                print("\n".join([f"{name} FAILED: {error}", *getattr(error, "__notes__", ())]), flush=True)
+                traceback.print_exc()
     print(f"\n{_table(results, failed)}")
     return 1 if failed else 0
 
