@@ -7,7 +7,7 @@ SYNC := --quiet --frozen --inexact --compile-bytecode
 # What is started hundreds of times, as the tests do, is compiled once, even where Python was told not to keep that.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: demo test lint suite second torture bench bench-large screenshots clean
+.PHONY: demo test lint suite second torture mutate bench bench-large screenshots clean
 
 demo: .venv/bin/minwallet
 	@$(BIN)/minwallet demo --port $(PORT)
@@ -42,6 +42,13 @@ second: .venv/ready
 torture: .venv/ready
 	$(BIN)/python -m tests.faults.torture $(TORTURE)
 
+# Whether a test notices each change that can be made to the rules of money; a handful cannot be noticed.
+mutate: .venv/ready
+	$(BIN)/uv sync $(SYNC) --group mutation
+	rm -rf mutants
+	$(BIN)/mutmut run
+	$(BIN)/mutmut results
+
 # BENCH are options: make bench BENCH='--only growth --rounds 1'; BENCH=--help lists them.
 bench: .venv/ready
 	$(BIN)/uv sync $(SYNC) --group bench
@@ -66,4 +73,4 @@ screenshots: .venv/ready
 	@touch $@
 
 clean:
-	rm -rf .venv .venv-second .mypy_cache .ruff_cache .hypothesis .coverage
+	rm -rf .venv .venv-second mutants .mypy_cache .ruff_cache .hypothesis .coverage

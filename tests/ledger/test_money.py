@@ -70,6 +70,21 @@ def test_anything_else_is_not_an_amount(text: str) -> None:
         parse_amount(text)
 
 
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("twelve", "'twelve'"),
+        ("x" * 50, f"'{'x' * 50}'"),
+        ("x" * 51, f"'{'x' * 50}…'"),
+    ],
+)
+def test_what_is_no_amount_is_shown(text: str, shown: str) -> None:
+    """As it was typed, as far as a line has room for it."""
+    with pytest.raises(ValueError, match="is not an amount") as raised:
+        parse_amount(text)
+    assert str(raised.value).startswith(f"{shown} is not")
+
+
 @pytest.mark.parametrize("text", ["92233720368547758.08", "92233720368547759", "99999999999999999.99"])
 def test_too_large_an_amount_is_refused(text: str) -> None:
     """One cent more than fits is too much, and the message says what fits."""

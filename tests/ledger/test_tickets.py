@@ -4,6 +4,7 @@ import pytest
 
 from minwallet.ledger.tickets import (
     FINE,
+    Difference,
     Finding,
     Heading,
     Horizon,
@@ -48,6 +49,7 @@ CALLED_OFF = REPORTED._replace(stake=0, payout=0)
         (TICKET, REPORTED._replace(player_id="op_ann@7", game="fish2"), Finding.MATCHED),
         (TICKET, REPORTED._replace(player_id="bob"), Finding.PLAYER_DIFFERS),
         (TICKET._replace(stake=0, payout=0), None, Finding.NO_MONEY),
+        (TICKET._replace(stake=50), None, Finding.MISSING_THERE),
         (OPEN._replace(stake=0, opened_at_ms=29), None, Finding.OPEN_BET),
         (TICKET, REPORTED._replace(stake=201), Finding.AMOUNT_DIFFERS),
         (TICKET, REPORTED._replace(payout=0), Finding.AMOUNT_DIFFERS),
@@ -66,6 +68,7 @@ CALLED_OFF = REPORTED._replace(stake=0, payout=0)
         (OPEN, IN_PLAY, Finding.MATCHED),
         (OPEN, REPORTED, Finding.AMOUNT_DIFFERS),
         (OPEN._replace(opened_at_ms=29), None, Finding.OPEN_BET),
+        (OPEN._replace(opened_at_ms=30), None, Finding.NOT_DUE),
         (OPEN._replace(opened_at_ms=29), IN_PLAY, Finding.OPEN_BET),
         (REFUNDED, CALLED_OFF, Finding.MATCHED),
         (REFUNDED, None, Finding.REFUND_UNKNOWN),
@@ -84,7 +87,7 @@ def test_rows_of_one_ticket_are_summed() -> None:
         ReportRow("1", "7", "fish", "ann", 200, 0, cancelled=200, status="cancel", reported_at="2026-01-02 03:04:05"),
         ReportRow("2", "7", "fish", "ann", 100, 30, rejected=10, status="done", reported_at="2026-01-02 03:05:05"),
     ]
-    assert sum_up(rows, ["MYR", "MYR"]) == Reported("7", "fish", "ann", "MYR", 90, 30, "2026-01-02 03:04:05")
+    assert sum_up(rows, ["MYR", ""]) == Reported("7", "fish", "ann", "MYR", 90, 30, "2026-01-02 03:04:05")
 
 
 def test_everything_is_counted_and_what_differs_is_kept() -> None:
@@ -95,21 +98,32 @@ def test_everything_is_counted_and_what_differs_is_kept() -> None:
     found.meet(None, REPORTED._replace(ticket="9", game="zodiac"), "2026-01-03")
     found.meet(REFUNDED._replace(ticket="10"), CALLED_OFF, "2026-01-02")
     found.meet(REFUSED._replace(ticket="11"), None, "2026-01-02")
+    found.meet(None, REPORTED._replace(ticket="13", game="zodiac", stake=0), "2026-01-03")
     found.note(Finding.ORPHAN_WIN, TICKET._replace(ticket="12", stake=0), None)
     assert found.counts == {
         Finding.MATCHED: 2,
         Finding.MISSING_THERE: 1,
-        Finding.MISSING_HERE: 1,
+        Finding.MISSING_HERE: 2,
         Finding.NO_MONEY: 1,
         Finding.ORPHAN_WIN: 1,
     }
-    assert [each.finding for each in found.differences] == [
-        Finding.MISSING_THERE,
-        Finding.MISSING_HERE,
-        Finding.ORPHAN_WIN,
+    assert found.differences == [
+        Difference(Finding.MISSING_THERE, TICKET._replace(ticket="8"), None),
+        Difference(Finding.MISSING_HERE, None, REPORTED._replace(ticket="9", game="zodiac")),
+        Difference(Finding.MISSING_HERE, None, REPORTED._replace(ticket="13", game="zodiac", stake=0)),
+        Difference(Finding.ORPHAN_WIN, TICKET._replace(ticket="12", stake=0), None),
     ]
     assert FINE.isdisjoint(each.finding for each in found.differences)
     fish, zodiac = Heading("2026-01-02", "fish", "MYR"), Heading("2026-01-03", "zodiac", "MYR")
     assert found.headings() == [fish, zodiac]
     assert found.ours == {fish: Sums(2, 400, 100)}
-    assert found.theirs == {fish: Sums(1, 200, 50), zodiac: Sums(1, 200, 50)}
+    assert found.theirs == {fish: Sums(1, 200, 50), zodiac: Sums(2, 200, 100)}
+
+
+def test_only_so_many_differences_are_kept() -> None:
+    """All are counted."""
+    found = Reconciliation(HORIZON, most_kept=2)
+    for number in range(3):
+        found.meet(TICKET._replace(ticket=str(number)), None, "2026-01-02")
+    assert found.counts[Finding.MISSING_THERE] == 3
+    assert [each.ours.ticket for each in found.differences if each.ours] == ["0", "1"]

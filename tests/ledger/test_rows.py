@@ -1,0 +1,121 @@
+"""What a decision writes: every field of the row, and where the row stands among those of its id."""
+
+import hashlib
+from typing import Any
+
+import pytest
+
+from minwallet.ledger.commands import Bet, BetWin, Cancel, Command, Deposit, Settle, Win, Withdraw
+from minwallet.ledger.decide import Snapshot, Trail, decide
+from minwallet.ledger.entries import Entry, Kind, Refusal, State, genesis
+from tests.ledger.builders import HEAD, ME, NEW, NOW_MS, row, seen, snapshot
+
+BET = Bet("3", 1100, "2", "1012", '{"key":"red"}')
+
+APPLIED, REFUSED = (State.APPLIED, None), State.REFUSED
+
+# kind, id, round, game, detail, stake, payout, amount, bonus_amount, cash_after, bonus_after, state, refusal
+TABLE: dict[str, tuple[Snapshot, Command, tuple[Any, ...]]] = {
+    "a bet": (
+        snapshot(),
+        BET,
+        (Kind.BET, "3", "2", "1012", '{"key":"red"}', 1100, 0, -1000, -100, 0, 100, *APPLIED),
+    ),
+    "a bet of a blocked player": (
+        snapshot(is_blocked=True),
+        BET,
+        (Kind.BET, "3", "2", "1012", '{"key":"red"}', 1100, 0, 0, 0, 1000, 200, REFUSED, Refusal.PLAYER_BLOCKED),
+    ),
+    "a bet of more than there is": (
+        snapshot(cash=5),
+        BET,
+        (Kind.BET, "3", "2", "1012", '{"key":"red"}', 1100, 0, 0, 0, 5, 200, REFUSED, Refusal.INSUFFICIENT_FUNDS),
+    ),
+    "a win": (
+        snapshot(),
+        Win("4", 70, None, "1012"),
+        (Kind.WIN, "4", None, "1012", None, 0, 70, 70, 0, 1070, 200, *APPLIED),
+    ),
+    "a result": (
+        snapshot(trail=seen(BET)),
+        Settle("3", 70, "1012", '{"total_used":9}'),
+        (Kind.WIN, "3", "3", "1012", '{"total_used":9}', 0, 70, 70, 0, 1070, 200, *APPLIED),
+    ),
+    "a bet and its win": (
+        snapshot(),
+        BetWin("3", 500, 70, "1012"),
+        (Kind.BETWIN, "3", "3", "1012", None, 500, 70, -430, 0, 570, 200, *APPLIED),
+    ),
+    "a cancel": (
+        snapshot(cash=0, bonus=100, trail=seen(BET)),
+        Cancel("3"),
+        (Kind.CANCEL, "3", "2", "1012", None, 0, 0, 1000, 100, 1000, 200, *APPLIED),
+    ),
+    "a cancel of what never came": (
+        snapshot(),
+        Cancel("3", "2"),
+        (Kind.CANCEL, "3", "2", None, None, 0, 0, 0, 0, 1000, 200, State.CLOSED, None),
+    ),
+    "a cancel that names no round": (
+        snapshot(),
+        Cancel("3"),
+        (Kind.CANCEL, "3", "3", None, None, 0, 0, 0, 0, 1000, 200, State.CLOSED, None),
+    ),
+    "a deposit": (
+        snapshot(),
+        Deposit("order-1", 30, 4, '{"by":"ann"}'),
+        (Kind.DEPOSIT, "order-1", None, None, '{"by":"ann"}', 0, 0, 30, 4, 1030, 204, *APPLIED),
+    ),
+    "a withdrawal": (
+        snapshot(),
+        Withdraw("order-1", 30, 4, '{"by":"ann"}'),
+        (Kind.WITHDRAW, "order-1", None, None, '{"by":"ann"}', 0, 0, -30, -4, 970, 196, *APPLIED),
+    ),
+}
+
+
+@pytest.mark.parametrize(("before", "command", "expected"), TABLE.values(), ids=TABLE)
+def test_a_row_says_what_was_asked_and_what_it_did(
+    before: Snapshot, command: Command, expected: tuple[Any, ...]
+) -> None:
+    """Its number, when, whose, after which row, in which protocol; what was asked for; what moved and what is left."""
+    entry = row(decide(before._replace(account=before.account._replace(last_seq=99)), command, NOW_MS))
+    assert entry[:-1] == (100, NOW_MS, ME, 99, "wallet-v2", *expected)
+
+
+def an_entry(kind: Kind, seq: int) -> Entry:
+    return row(decide(snapshot(seq=seq), Bet("3", 1, "3"), NOW_MS))._replace(kind=kind)
+
+
+BETS, RESULT, CANCEL = an_entry(Kind.BET, 1), an_entry(Kind.WIN, 2), an_entry(Kind.CANCEL, 3)
+
+
+@pytest.mark.parametrize(
+    ("trail", "entry", "longer"),
+    [
+        (NEW, BETS, Trail(BETS, None, None)),
+        (NEW, CANCEL, Trail(None, None, CANCEL)),
+        (NEW, RESULT, Trail(RESULT, None, None)),
+        (Trail(BETS), RESULT, Trail(BETS, RESULT, None)),
+        (Trail(BETS), CANCEL, Trail(BETS, None, CANCEL)),
+        (Trail(BETS, RESULT), CANCEL, Trail(BETS, RESULT, CANCEL)),
+        (Trail(None, None, CANCEL), BETS, Trail(BETS, None, CANCEL)),
+        (Trail(BETS, None, CANCEL), RESULT, Trail(BETS, RESULT, CANCEL)),
+    ],
+)
+def test_a_row_finds_its_place_in_the_trail(trail: Trail, entry: Entry, longer: Trail) -> None:
+    """A cancel beside what claimed the id and what settled it; nothing that was there gets lost."""
+    assert trail.followed_by(entry) == longer
+
+
+def test_a_genesis_is_nobody_elses() -> None:
+    """The first head speaks of agent, player and currency, and of which is which."""
+    names = [
+        ("default", "alice", "USD"),
+        ("other", "alice", "USD"),
+        ("default", "bob", "USD"),
+        ("default", "alice", "EUR"),
+    ]
+    assert len({genesis(*name) for name in [*names, ("alice", "default", "USD")]}) == 5
+    assert genesis("default", "alice", "USD") == HEAD
+    assert hashlib.sha256(b'["default", "alice", "USD"]').digest() == HEAD
