@@ -40,6 +40,7 @@ second: .venv/ready
 
 # TORTURE are options: make torture TORTURE='--share 0.1', or '--only kill --size 200 --seed 7'.
 torture: .venv/ready
+	$(BIN)/uv sync $(SYNC) --group torture
 	$(BIN)/python -m tests.faults.torture $(TORTURE)
 
 # Whether a test notices each change that can be made to the rules of money; a handful cannot be noticed.

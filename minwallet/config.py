@@ -113,6 +113,8 @@ def load_settings(**overrides: object) -> Settings:
         return Settings(**given)  # type: ignore[arg-type]  # pydantic checks what mypy cannot
     except UnicodeDecodeError as error:
         raise BadSettings("the file .env is not UTF-8 text; save it as UTF-8") from error
+    except UnicodeEncodeError as error:
+        raise BadSettings("a MINWALLET_ setting of the environment is not UTF-8 text; set it anew") from error
     except ValidationError as error:
         first = error.errors()[0]
         field = str(first["loc"][0]) if first["loc"] else ""

@@ -100,7 +100,7 @@ def _open(body: bytes) -> dict[str, Any] | ServiceError:
     """What is in the envelope."""
     try:
         document = json.loads(body.decode(), parse_float=Decimal, parse_constant=no_constants)
-    except (ValueError, RecursionError):
+    except (ValueError, RecursionError, DecimalException):  # of the last, a number with too long an exponent
         raise ValueError("the answer is not JSON") from None
     envelope = document if isinstance(document, dict) else {}
     for name in ("error", "data"):

@@ -98,5 +98,5 @@ def find_desk(database: Path) -> Desk | None:
     """The server that the side file names, if it names one. It may be gone: only the lock tells."""
     try:
         return Desk(**json.loads(side_file_of(database).read_bytes()))
-    except (OSError, ValueError, TypeError):
+    except (OSError, ValueError, TypeError, RecursionError):
         return None

@@ -1,0 +1,288 @@
+"""Everything that reads bytes of strangers, with what must be true of it whatever the bytes are.
+
+A target takes bytes and raises AssertionError, or whatever a reader did not expect. Of the two wire protocols a naive
+reading, of its own and slow, has to come to the same end: the same fields, or the same refusal.
+"""
+
+import json
+import os
+import re
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+from unittest.mock import patch
+
+from minwallet.cli.output import BadUsage
+from minwallet.cli.seed import COLUMNS, _parse, _read_lines
+from minwallet.config import BadSettings, Settings, load_settings
+from minwallet.ledger.commands import Question
+from minwallet.ledger.entries import Refusal
+from minwallet.ledger.money import MAX_CENTS, MAX_ID
+from minwallet.ledger.outcomes import Outcome, Stranger
+from minwallet.protocols import PROTOCOLS, SERVICES, load_protocol, load_service
+from minwallet.protocols.wire import REDACTED, Call, Launch, Malformed, ReportUnit
+from minwallet.storage.owner import Desk, find_desk, side_file_of
+from minwallet.wallet.requests import SeedRow
+from tests.protocols.outcomes import APPLIED, CLOSED, HOLDER, REPLAYED, SHOWN, refused
+from tests.protocols.pairs import load_pairs, raw
+
+Reader = Callable[[bytes], None]
+
+NOW_MS = 1_700_000_000_000
+
+LONGEST = 8 * 1024
+
+TELLING = re.compile(r"[A-Za-z0-9_]{16,40}", re.ASCII)
+"""A token that is not found in a request by chance."""
+
+OUTCOMES: tuple[Outcome | Stranger, ...] = (APPLIED, CLOSED, REPLAYED, Stranger(), *map(refused, Refusal))
+
+WALLET_V2, VELA = load_protocol("wallet-v2"), load_protocol("vela")
+
+
+def read_wallet_v2(data: bytes) -> None:
+    """A request of wallet-v2."""
+    call = WALLET_V2.parse("", data)
+    expected = _naive_wallet_v2(data)
+    if expected is not None:
+        found = call.code if isinstance(call, Malformed) else _fields_of(call)
+        assert found == expected, (found, expected)
+    _check("wallet-v2", call, data)
+
+
+def read_vela(data: bytes) -> None:
+    """A request of vela; the first byte chooses the operation."""
+    operation = sorted(set(VELA.routes.values()))[data[0] % 5] if data else "bet"
+    query = data[1:]
+    call = VELA.parse(operation, query)
+    found = call.code if isinstance(call, Malformed) else _fields_of(call)
+    expected = _naive_vela(operation, query)
+    assert found == expected, (found, expected)
+    _check("vela", call, query)
+
+
+def read_answers(data: bytes) -> None:
+    """A wallet's answer, as a provider reads it; a provider's answer, as an operator reads it; a launch URL."""
+    for protocol in (WALLET_V2, VELA):
+        with suppress(ValueError):
+            protocol.read(data)
+        assert isinstance(protocol.read_launch(data.decode("utf-8", "replace")), Launch)
+    for service in map(load_service, SERVICES):
+        with suppress(ValueError):
+            service.read_games(data)
+        for unit in ReportUnit:
+            with suppress(ValueError):
+                service.read_report(data, unit)
+
+
+def read_seed(data: bytes) -> None:
+    """A file of players; every line is a player of the right shape, or is refused in words."""
+    with TemporaryDirectory(dir="/dev/shm") as folder:
+        file = Path(folder) / "players.csv"
+        file.write_bytes(data)
+        with suppress(BadUsage):
+            for number, fields in _read_lines(file):
+                with suppress(ValueError):
+                    row = _parse(number, fields)
+                    assert isinstance(row, SeedRow)
+                    assert 0 <= row.balance <= MAX_CENTS
+                    assert 0 <= row.bonus <= MAX_CENTS
+
+
+def read_side_file(data: bytes) -> None:
+    """What stands beside the wallet file: where a server can be asked, or nothing of the kind."""
+    with TemporaryDirectory(dir="/dev/shm") as folder:
+        database = Path(folder) / "wallet.db"
+        side_file_of(database).write_bytes(data)
+        desk = find_desk(database)
+    assert desk is None or isinstance(desk, Desk)
+
+
+def read_settings(data: bytes) -> None:
+    """The environment, a setting a line; those that cannot be used are named in one line."""
+    names = [f"MINWALLET_{name.upper()}" for name in Settings.model_fields]
+    values = [line.replace("\0", "") for line in data.decode("utf-8", "surrogateescape").splitlines()]
+    with patch.dict(os.environ, dict(zip(names, values, strict=False)), clear=True), suppress(BadSettings):
+        load_settings().refuse_to_be_exposed()
+
+
+READERS: dict[str, Reader] = {
+    "wallet-v2": read_wallet_v2,
+    "vela": read_vela,
+    "answers": read_answers,
+    "seed": read_seed,
+    "side file": read_side_file,
+    "settings": read_settings,
+}
+
+
+def corpus(reader: str) -> Iterator[bytes]:
+    """What makes sense, or nearly: the specifications' own examples first."""
+    golden = list(load_pairs())
+    match reader:
+        case "wallet-v2":
+            yield from (raw(pair.request) for pair in golden if pair.protocol == "wallet-v2")
+            yield b'{"type":"bet","bet":1,"bet":2,"id":3,"game":1,"code":"a"}'
+            yield b'{"type":"bet","bet":1e2,"id":-0,"game":"\\ud800","code":"a","x":' + b"[" * 200 + b"]" * 200 + b"}"
+            yield b'{"type":"win","win":9223372036854775807,"id":18446744073709551615,"game":1,"code":"a"}'
+        case "vela":
+            for pair in golden:
+                if pair.protocol == "vela":
+                    yield from (bytes([number]) + raw(pair.request) for number in range(5))
+            yield b"\0access_token=%61&ticket_id=%31&total_bet=1&total_win=%ff&total_used=&key=+%00"
+            yield "\1access_token=a&ticket_id=\uff11&total_bet=1_0".encode()
+        case "answers":
+            yield from (json.dumps(pair.reply).encode() for pair in golden)
+            service = load_service("vela")
+            yield service.show_games([])
+            yield b'{"data":{"status_code":0,"report":[{"ticket_id":"1","bet_stake":1e400,"id":1}],"key":"2"}}'
+            yield b"1e99999999999999999999"
+            yield b"https://x/play?mode=real_play&gameID=1&token=T&lang=en&wallet=W"
+        case "seed":
+            yield ",".join(COLUMNS).encode() + b"\nann,USD,12.50,1,token,default\nben,FUN,0,,,\n"
+            yield b'\xef\xbb\xbfplayer_id,currency,balance\r\n"an""n","USD",\xff\r\n"'
+        case "side file":
+            yield json.dumps(Desk(1, "http://127.0.0.1:1", "k", "s", "c")._asdict()).encode()
+            yield b"[" * 5000
+        case _:
+            yield b"w.db\n::1\n80\nkey\n10.0.0.0/8,::/0\n*\nhttps://x.example\n30"
+            yield b"w.db\n\n\n\n0.0.0.0/0\n\xff*"
+            yield b"\n0.0.0.0\n-1\n/\nx\n,\nhttp://[::1\n1e9"
+
+
+def _check(name: str, call: Call | Malformed, data: bytes) -> None:
+    """What is true of every request of every protocol."""
+    assert name in PROTOCOLS
+    protocol = load_protocol(name)
+    if isinstance(call, Malformed):
+        assert json.loads(protocol.complain(call, NOW_MS))
+        assert call.message
+        return
+    said = protocol.redact(call, data, NOW_MS)
+    others = str(call.command)
+    if TELLING.fullmatch(call.token) and call.token not in others and call.token not in REDACTED:
+        assert call.token not in said, said
+    outcomes = [SHOWN, *OUTCOMES] if isinstance(call.command, Question) else OUTCOMES
+    for outcome in outcomes:
+        assert json.loads(protocol.render(call, outcome, HOLDER, NOW_MS))
+    if TELLING.fullmatch(call.token):
+        exchange = protocol.build(call, NOW_MS)
+        assert protocol.parse(call.operation, exchange.query or exchange.body) == call
+
+
+def _fields_of(call: Call) -> dict[str, object]:
+    return {"token": call.token, "operation": call.operation, **call.command._asdict()}
+
+
+class _Bad(Exception):
+    """Carries the protocol's code."""
+
+
+def _naive_wallet_v2(data: bytes) -> object:
+    """The fields of a request or the code it is refused with; None for what Python's own reader cannot nest so deep."""
+    try:
+        pairs = json.loads(data.decode(), object_pairs_hook=list, parse_constant=lambda _: 1 / 0)
+    except (ValueError, ZeroDivisionError):
+        return 100
+    except RecursionError:
+        return None
+    if not isinstance(pairs, list) or not data.decode().strip().startswith("{"):
+        return 100
+    try:
+        return _naive_fields(pairs)
+    except _Bad as bad:
+        return bad.args[0]
+
+
+def _naive_fields(pairs: list[tuple[str, Any]]) -> dict[str, object]:
+    def only(name: str) -> Any:  # noqa: ANN401 whatever JSON has
+        values = [value for key, value in pairs if key == name]
+        return values[0] if len(values) == 1 else None
+
+    def number(name: str, most: int) -> int:
+        if type(value := only(name)) is not int or not 0 <= value <= most:
+            raise _Bad(100)
+        return value
+
+    kind, token, names = only("type"), only("code"), {key for key, _ in pairs}
+    if not isinstance(kind, str):
+        raise _Bad(100)
+    if kind not in ("credit", "bet", "win", "cancel"):
+        raise _Bad(101)
+    if not isinstance(token, str) or (
+        "time" in names and not (isinstance(only("time"), str) and len(only("time")) < 41)
+    ):
+        raise _Bad(100)
+    fields: dict[str, object] = {"token": token, "operation": kind}
+    if kind == "credit":
+        return fields
+    id_ = str(number("id", MAX_ID))
+    round_ = str(number("round_id", MAX_ID)) if "round_id" in names else None
+    fields |= {"id": id_, "round": round_}
+    if kind == "cancel":
+        return fields
+    amount, game = number(kind, MAX_CENTS), only("game")
+    is_name = isinstance(game, str) and 0 < len(game) <= 64 and game.isprintable()
+    if not is_name and not (type(game) is int and 0 <= game <= MAX_ID):
+        raise _Bad(100)
+    if kind == "bet":
+        return fields | {"stake": amount, "round": round_ or id_, "game": str(game), "detail": None}
+    return fields | {"payout": amount, "game": str(game)}
+
+
+def _naive_vela(operation: str, query: bytes) -> object:
+    """The fields of a request or the code it is refused with."""
+    given: dict[str, list[str]] = {}
+    for part in query.split(b"&"):
+        if part:
+            name, _, value = (_unquote(piece) for piece in part.partition(b"="))
+            given.setdefault(name, []).append(value)
+
+    def text(name: str) -> str | None:
+        values = given.get(name, [])
+        if len(values) > 1 or any(len(value) > 64 or not value.isprintable() for value in values):
+            raise _Bad(2001)
+        return values[0] if values and values[0] else None
+
+    def number(name: str, most: int, code: int = 2001) -> int:
+        values = given.get(name, [])
+        if len(values) != 1 or not re.fullmatch("[0123456789]{1,20}", values[0]) or int(values[0]) > most:
+            raise _Bad(code)
+        return int(values[0])
+
+    def detail(name: str, value: object) -> str | None:
+        return None if value is None else json.dumps({name: value}, separators=(",", ":"), ensure_ascii=False)
+
+    try:
+        if len(given.get("access_token", [])) != 1 or not given["access_token"][0]:
+            raise _Bad(1)
+        fields: dict[str, object] = {"token": given["access_token"][0], "operation": operation}
+        game = text("game_code")
+        if operation == "authenticate":
+            return fields
+        ticket = str(number("ticket_id", MAX_ID, 2))
+        fields |= {"id": ticket}
+        match operation:
+            case "bet":
+                key = detail("key", text("key"))
+                return fields | {"stake": number("total_bet", MAX_CENTS), "round": ticket, "game": game, "detail": key}
+            case "result":
+                used = number("total_used", MAX_ID) if text("total_used") else None
+                payout = number("total_win", MAX_CENTS)
+                return fields | {"payout": payout, "game": game, "detail": detail("total_used", used)}
+            case "betwin":
+                stake, payout = number("total_bet", MAX_CENTS), number("total_win", MAX_CENTS)
+                return fields | {"stake": stake, "payout": payout, "game": game}
+            case _:
+                return fields | {"round": None}
+    except _Bad as bad:
+        return bad.args[0]
+
+
+def _unquote(piece: bytes) -> str:
+    """Text where every byte stands for itself, but for runs of escapes, which are UTF-8."""
+    text = piece.decode("ascii", "surrogateescape").replace("+", " ")
+    escapes = re.compile("(?:%[0-9a-fA-F]{2})+")
+    return escapes.sub(lambda run: bytes.fromhex(run[0].replace("%", "")).decode("utf-8", "surrogateescape"), text)

@@ -1,0 +1,34 @@
+"""Hostile bytes."""
+
+import time
+
+import pytest
+
+from tests.faults.fuzz import SLOW_S, try_changed
+from tests.faults.readers import LONGEST, READERS
+from tests.faults.trial import SEED
+
+FILES = {"seed", "side file", "settings"}
+"""Readers of what only the operator can write; each input is a file or an environment, which takes its time."""
+
+
+@pytest.mark.parametrize("name", READERS)
+def test_no_bytes_surprise_a_reader(name: str) -> None:
+    """Whatever the bytes are, they are read as a naive reader would read them, or refused in words."""
+    try_changed(name, 500 if name in FILES else 10_000, SEED)
+
+
+@pytest.mark.parametrize("name", ["wallet-v2", "vela"])
+@pytest.mark.parametrize(
+    "piece",
+    [b"[", b'{"a":', b'"', b"9", b"\\u0041", b"&a=1", b"%41", b"access_token=a&", b'"id":1,', b"\xff", b"1e1,"],
+)
+def test_no_request_takes_long_to_read(name: str, piece: bytes) -> None:
+    """The longest request there can be is read, or refused, before anybody else has to wait."""
+    data = (b'{"x":' if name == "wallet-v2" else b"\0") + piece * (LONGEST // len(piece) - 2)
+    took = []
+    for _ in range(3):
+        begun = time.process_time()
+        READERS[name](data)
+        took.append(time.process_time() - begun)
+    assert min(took) < SLOW_S
