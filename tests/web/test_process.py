@@ -70,7 +70,10 @@ def test_it_stops_when_told_while_it_starts(db: Path, number: signal.Signals) ->
         while not side_file.exists():
             assert process.poll() is None
         process.send_signal(number)
-        process.wait(PATIENCE_S)
+        try:
+            process.wait(PATIENCE_S)
+        finally:
+            process.kill()
     Here(db).player()
 
 
