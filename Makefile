@@ -21,8 +21,9 @@ lint: .venv/ready
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-# Two at a time, and the tests of a file one after the other, since they share a server or a browser.
-PYTEST := pytest -n 2 --dist loadfile
+# Two at a time, and the tests of a file one after the other, since they share a server or a browser; in the order of
+# tests/conftest.py.
+PYTEST := pytest -n 2 --dist loadfile --no-loadscope-reorder
 COVERED := tests/ledger tests/protocols
 
 # The tests of these rooms cover all of them; measuring that slows tests down, so the others go without.

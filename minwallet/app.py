@@ -127,13 +127,13 @@ async def _serve(
         store.when_broken(lambda: setattr(server, "should_exit", True))
         _calm_the_collector()
         await _share_a_processor(store)
+        # uvicorn raises the signal again when it has stopped, and by then there is still a file to close.
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, lambda *_: setattr(server, "should_exit", True))
         owner.announce(Desk(os.getpid(), f"http://127.0.0.1:{private_port}", key, serves, calls))
         announce(serves)
         if invite and not await store.has_signed_in():
             invite(settings.address_for_people(serves) + await _make_first_link(wallet))
-        # uvicorn raises the signal again when it has stopped, and by then there is still a file to close.
-        for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, lambda *_: setattr(server, "should_exit", True))
         in_background = [
             asyncio.create_task(keep_pruning(store, settings.journal_days, wallet.clock_ms)),
             asyncio.create_task(keep_summing_up(store)),

@@ -12,6 +12,12 @@ settings.register_profile("calm", deadline=None)
 settings.load_profile("calm")
 
 
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The files of long tests come first: nobody waits in the end for one that was begun late."""
+    items.sort(key=lambda item: item.get_closest_marker("long") is None)
+
+
 @pytest.fixture
 def db(tmp_path: Path) -> Path:
     """Where a wallet file may be made."""

@@ -7,7 +7,6 @@ import os
 import re
 import signal
 import socket
-import subprocess
 import sys
 import time
 from collections.abc import Iterator
@@ -15,6 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from itertools import count
 from pathlib import Path
+from subprocess import PIPE
 from typing import Any, NamedTuple
 from unittest.mock import patch
 from urllib.parse import urlencode, urlsplit
@@ -23,6 +23,7 @@ import httpx2
 import pytest
 
 from minwallet.cli.main import main
+from tests.starter import start
 
 ROOT = Path(__file__).parent.parent
 PATIENCE_S = 30
@@ -50,18 +51,14 @@ def environment(**settings: str) -> dict[str, str]:
 
 def minwallet(*arguments: object, cwd: Path | None = None, **settings: str) -> Result:
     """Run the command line as a process of its own."""
-    command = [sys.executable, "-m", "minwallet", *map(str, arguments)]
-    done = subprocess.run(
-        command,
-        check=False,
-        capture_output=True,
-        text=True,
-        timeout=PATIENCE_S * 4,
-        env=environment(**settings),
-        cwd=cwd,
-        stdin=subprocess.DEVNULL,
-    )
-    return Result(done.returncode, done.stdout, done.stderr)
+    env = environment(**settings)
+    with start(arguments, stdout=PIPE, stderr=PIPE, env=env, cwd=cwd) as process:
+        try:
+            out, err = process.communicate(timeout=PATIENCE_S * 4)
+        except BaseException:
+            process.kill()
+            raise
+    return Result(process.returncode, out, err)
 
 
 class Cli:
@@ -129,15 +126,9 @@ class Server:
         self.db = db
         self.cli = Here(db)
         self.log = db.with_name(f"{db.name}.{next(_numbers)}.log")
-        command = [sys.executable, "-m", "minwallet", "--db", db, "serve", "--port", 0, *options]
+        command = ["--db", db, "serve", "--port", 0, *options]
         with self.log.open("w") as stderr:
-            self.process = subprocess.Popen(
-                list(map(str, command)),
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL,
-                stderr=stderr,
-                env=environment(**settings),
-            )
+            self.process = start(command, stderr=stderr, env=environment(**settings))
         self.url = self._wait_for_url()
         self.http = httpx2.Client(base_url=self.url, timeout=PATIENCE_S, trust_env=False)
 

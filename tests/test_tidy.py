@@ -16,6 +16,8 @@ from minwallet.config import Settings
 from minwallet.protocols import PROTOCOLS, SERVICES, load_protocol
 from tests.support import ROOT
 
+pytestmark = pytest.mark.long
+
 MODULES = sorted([*ROOT.glob("minwallet/**/*.py"), *ROOT.glob("tests/**/*.py")])
 ROOMS = sorted({path.parent for path in ROOT.glob("minwallet/**/*.py")})
 README = (ROOT / "README.md").read_text("utf-8")

@@ -1,11 +1,11 @@
 """`minwallet deposit` and `minwallet withdraw`."""
 
-import subprocess
-import sys
+from subprocess import PIPE
 
 import pytest
 
 from tests.cli.console import assert_complaint
+from tests.starter import start
 from tests.support import Here, environment
 
 MOST = "92233720368547758.07"
@@ -144,11 +144,8 @@ def test_a_reference_is_printable_ascii(here: Here, reference: str) -> None:
 def test_commands_at_the_same_moment_take_turns(here: Here) -> None:
     """With no server running, the one that comes second waits for the first."""
     player = here.player(balance="0")
-    command = [sys.executable, "-m", "minwallet", "--db", str(here.db), "deposit", player, "1"]
-    started = [
-        subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, env=environment(), text=True)
-        for _ in range(4)
-    ]
+    command = ["--db", here.db, "deposit", player, "1"]
+    started = [start(command, stderr=PIPE, env=environment()) for _ in range(4)]
     assert [(each.communicate()[1], each.returncode) for each in started] == [("", 0)] * 4
     assert here.account(player) == (400, 0)
     here.assert_clean()

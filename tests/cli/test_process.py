@@ -6,6 +6,7 @@ import pytest
 
 from minwallet import __version__
 from tests.cli.console import SCRIPT
+from tests.starter import AFRESH
 from tests.support import Cli, Here, minwallet
 
 COMMANDS = {
@@ -58,7 +59,7 @@ def test_a_refusal_leaves_stdout_empty(wallet: Here) -> None:
 
 def test_the_version_is_printed(tmp_path: Path) -> None:
     """By `python -m minwallet` and by the installed command, wherever one stands."""
-    assert minwallet("--version", cwd=tmp_path) == (0, f"minwallet {__version__}\n", "")
+    assert minwallet("--version", cwd=tmp_path, **AFRESH) == (0, f"minwallet {__version__}\n", "")
     assert SCRIPT.exists()
     assert list(tmp_path.iterdir()) == []
 
@@ -66,7 +67,7 @@ def test_the_version_is_printed(tmp_path: Path) -> None:
 def test_the_wallet_file_is_the_option_then_the_setting_then_the_folder(tmp_path: Path) -> None:
     """`--db`, then MINWALLET_DB, then ./minwallet.db."""
     add = ("agent", "add", "x")
-    assert minwallet(*add, cwd=tmp_path).code == 0
+    assert minwallet(*add, cwd=tmp_path, **AFRESH).code == 0
     assert minwallet(*add, cwd=tmp_path, MINWALLET_DB="set.db").code == 0
     assert minwallet("--db", "named.db", *add, cwd=tmp_path, MINWALLET_DB="other.db").code == 0
     assert sorted(file.name for file in tmp_path.iterdir()) == ["minwallet.db", "named.db", "set.db"]

@@ -2,11 +2,10 @@
 
 import csv
 import io
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from subprocess import Popen
 
 import pytest
 
@@ -14,7 +13,8 @@ from minwallet.ledger.tickets import ReportRow
 from minwallet.protocols.wire import ReportPage, ServiceError
 from tests.cli.console import assert_complaint, cells
 from tests.provider.scripted import SERVICE, Scripted, scripted
-from tests.support import PATIENCE_S, Here, Server, environment, serving
+from tests.starter import start
+from tests.support import PATIENCE_S, Cli, Here, Server, environment, serving
 
 pytestmark = pytest.mark.long
 
@@ -79,19 +79,18 @@ def test_a_report_may_be_pulled_anew(here: Here, provider: Scripted) -> None:
 def test_a_pull_killed_at_any_page_loses_and_doubles_nothing(here: Here, provider: Scripted, is_served: bool) -> None:
     """Killed while it asks for each page in turn; the next pull goes on where the last page was kept."""
     server = Server(here.db) if is_served else None
-    command = [sys.executable, "-m", "minwallet", "--db", str(here.db), "report", "pull"]
     rows = ROWS[:4]
     for key in ["0", *(row.id for row in rows)]:
-        running: list[subprocess.Popen[bytes]] = []
+        running: list[Popen[str]] = []
 
-        def kill(asked: str, key: str = key, running: list[subprocess.Popen[bytes]] = running) -> None:
+        def kill(asked: str, key: str = key, running: list[Popen[str]] = running) -> None:
             while asked == key and not running:
                 pass  # the process has not been named yet
             if asked == key:
                 running[0].kill()
 
         provider.report(rows, page=1, before=kill)
-        running.append(subprocess.Popen(command, env=environment(), stderr=subprocess.DEVNULL))
+        running.append(start(["--db", here.db, "report", "pull"], env=environment()))
         running[0].wait()
         assert provider.asked[-1].endswith(f"key={key}")
     provider.report(rows, page=1)
@@ -110,9 +109,8 @@ def test_two_pulls_at_once_do_not_mix(here: Here, provider: Scripted) -> None:
     def pull_too(key: str) -> None:
         if key == "2" and not codes:
             codes.append(None)  # the second pull does not start a third one
-            codes.append(subprocess.run(command, check=False, capture_output=True, env=environment()).returncode)
+            codes.append(Cli(here.db).run("report", "pull").code)
 
-    command = [sys.executable, "-m", "minwallet", "--db", str(here.db), "report", "pull"]
     provider.report(ROWS, page=2, before=pull_too)
     assert_complaint(here.run("report", "pull"), 1, "another command is pulling")
     assert codes == [None, 0]

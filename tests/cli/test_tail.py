@@ -2,24 +2,21 @@
 
 import json
 import signal
-import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from subprocess import PIPE, Popen
 from typing import Any
 
 from tests.cli.console import assert_complaint
+from tests.starter import start
 from tests.support import PATIENCE_S, Here, environment, minwallet, serving
 
 
 @contextmanager
-def tailing(db: Path, *options: object) -> Iterator["subprocess.Popen[str]"]:
+def tailing(db: Path, *options: object) -> Iterator["Popen[str]"]:
     """The command as a process that is told to end, as by Ctrl-C, when the block is over."""
-    command = [sys.executable, "-m", "minwallet", "--db", str(db), "tail", *map(str, options)]
-    process = subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment(), stdin=subprocess.DEVNULL
-    )
+    process = start(["--db", db, "tail", *options], stdout=PIPE, stderr=PIPE, env=environment())
     try:
         yield process
     finally:
@@ -29,12 +26,12 @@ def tailing(db: Path, *options: object) -> Iterator["subprocess.Popen[str]"]:
         assert err == ""
 
 
-def next_line(process: "subprocess.Popen[str]") -> str:
+def next_line(process: "Popen[str]") -> str:
     assert process.stdout
     return process.stdout.readline()
 
 
-def next_json(process: "subprocess.Popen[str]") -> dict[str, Any]:
+def next_json(process: "Popen[str]") -> dict[str, Any]:
     found: dict[str, Any] = json.loads(next_line(process))
     return found
 

@@ -15,6 +15,7 @@ import typer
 
 from minwallet.cli.main import app
 from tests.cli.console import SCRIPT, cells
+from tests.starter import AFRESH
 from tests.support import Here, environment, minwallet
 
 pytestmark = pytest.mark.long
@@ -43,7 +44,7 @@ def test_every_command_explains_itself(here: Here, words: tuple[str, ...]) -> No
 
 def test_help_is_the_same_for_the_module(tmp_path: Path) -> None:
     """`python -m minwallet` is `minwallet`."""
-    by_module = minwallet("--help", cwd=tmp_path)
+    by_module = minwallet("--help", cwd=tmp_path, **AFRESH)
     by_script = subprocess.run([SCRIPT, "--help"], check=True, capture_output=True, text=True, env=environment())
     assert by_module == (0, by_script.stdout.replace("Usage: ", "Usage: python -m "), "")
 

@@ -2,8 +2,6 @@
 
 import re
 import signal
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -15,6 +13,7 @@ import httpx2
 from minwallet.ledger.tickets import ReportRow
 from minwallet.protocols import load_service
 from minwallet.protocols.wire import ReportPage, ReportUnit
+from tests.starter import start
 from tests.support import PATIENCE_S, environment
 
 
@@ -23,15 +22,9 @@ class Provider:
 
     def __init__(self, wallet_url: str, log: Path, *options: object) -> None:
         self.log = log
-        command = [sys.executable, "-m", "minwallet", "demo-provider", "--wallet", wallet_url, "--port", 0, *options]
+        command = ["demo-provider", "--wallet", wallet_url, "--port", 0, *options]
         with log.open("w") as stderr:
-            self.process = subprocess.Popen(
-                list(map(str, command)),
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL,
-                stderr=stderr,
-                env=environment(),
-            )
+            self.process = start(command, stderr=stderr, env=environment())
         self.url = self._wait_for(r" at (http://127\S+)")[1]
         self.http = httpx2.Client(base_url=self.url, timeout=PATIENCE_S * 4, trust_env=False)
 

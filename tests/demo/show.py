@@ -2,13 +2,12 @@
 
 import re
 import signal
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from tests.starter import start
 from tests.support import PATIENCE_S, Here, environment
 
 
@@ -19,15 +18,9 @@ class Demo:
         self.folder = folder
         self.out, self.err = folder / "out.txt", folder / "err.txt"
         chosen = [] if db is None else ["--db", db]
-        command = [sys.executable, "-m", "minwallet", *chosen, "demo", "--port", 0, "--provider-port", 0, *options]
+        command = [*chosen, "demo", "--port", 0, "--provider-port", 0, *options]
         with self.out.open("w") as stdout, self.err.open("w") as stderr:
-            self.process = subprocess.Popen(
-                list(map(str, command)),
-                stdin=subprocess.DEVNULL,
-                stdout=stdout,
-                stderr=stderr,
-                env=environment(TMPDIR=str(folder)),
-            )
+            self.process = start(command, stdout=stdout, stderr=stderr, env=environment(TMPDIR=str(folder)))
 
     def wait(self) -> str:
         """All that it says once it is ready."""

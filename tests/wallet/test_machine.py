@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import ClassVar
 from urllib.parse import urlencode
 
+import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
@@ -25,6 +26,8 @@ from minwallet.wallet.desk import verify
 from minwallet.wallet.service import Wallet
 from minwallet.wallet.sessions import hash_token, new_session
 from tests.wallet.model import MOST, Account, Answer, Model
+
+pytestmark = pytest.mark.long
 
 NOW_MS = 1_700_000_000_000
 

@@ -316,11 +316,12 @@ def test_the_ledger_is_verified_for_one_at_a_time(crowd: Server) -> None:
 def test_a_verification_that_nobody_waits_for_ends(crowd: Server) -> None:
     """The next one may begin."""
     key = make_key(crowd, "impatient", "read")
+    asked = f"GET {BASE}/verify HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {key}\r\n\r\n".encode()
+    caller = Caller(crowd, key)
     with crowd.connect() as connection:
-        connection.sendall(f"GET {BASE}/verify HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {key}\r\n\r\n".encode())
-        caller = Caller(crowd, key)
+        connection.sendall(asked)
         while (answer := caller.ask("GET", "/verify")).status_code == 200:
-            pass
+            connection.sendall(asked)  # this one came first, and the other was told to come again
         assert_problem(answer, 409, "busy")
     while (answer := caller.ask("GET", "/verify")).status_code == 409:
         pass

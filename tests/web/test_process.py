@@ -13,6 +13,7 @@ from pathlib import Path
 import httpx2
 import pytest
 
+from tests.starter import AFRESH
 from tests.support import PATIENCE_S, Here, Server, environment, serving
 
 CLIENTS = 16
@@ -20,7 +21,7 @@ CLIENTS = 16
 
 def test_it_makes_the_file_and_leaves_it_tidy(db: Path) -> None:
     """`serve` makes the file, for its owner only; a stopped server leaves no companions and no side file."""
-    with serving(db) as server:
+    with serving(db, **AFRESH) as server:
         assert db.stat().st_mode & 0o777 == 0o600
         assert db.with_name("wallet.db.owner").stat().st_mode & 0o777 == 0o600
         assert server.stop() == 0
@@ -31,7 +32,7 @@ def test_it_makes_the_file_and_leaves_it_tidy(db: Path) -> None:
 def test_what_calls_wait_for_shares_a_processor(db: Path) -> None:
     """The event loop and two of the threads do, for writing and for questions; what people look at may run anywhere."""
     allowed = len(os.sched_getaffinity(0))
-    with serving(db) as server:
+    with serving(db, **AFRESH) as server:
         tasks = Path(f"/proc/{server.process.pid}/task").iterdir()
         counts = sorted(len(os.sched_getaffinity(int(task.name))) for task in tasks)
         assert len(os.sched_getaffinity(server.process.pid)) == 1
@@ -43,7 +44,7 @@ def test_what_calls_wait_for_shares_a_processor(db: Path) -> None:
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_it_stops_when_told(db: Path, number: signal.Signals) -> None:
     """SIGTERM and Ctrl-C end it with 0 and without a word of complaint."""
-    with serving(db) as server:
+    with serving(db, **AFRESH) as server:
         server.http.get("/healthz")
         assert server.stop(number) == 0
     assert "Traceback" not in server.log.read_text()
@@ -69,7 +70,10 @@ def test_it_stops_when_told_while_it_starts(db: Path, number: signal.Signals) ->
         while not side_file.exists():
             assert process.poll() is None
         process.send_signal(number)
-        process.wait(PATIENCE_S)
+        try:
+            process.wait(PATIENCE_S)
+        finally:
+            process.kill()
     Here(db).player()
 
 
