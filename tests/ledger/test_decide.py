@@ -103,14 +103,6 @@ def _stakes(command: Bet | BetWin) -> dict[str, tuple[Snapshot, Verdict]]:
             snapshot(trail=seen(command, is_blocked=True)),
             Verdict("player_blocked"),
         ),
-        "a bet refused to an excluded player stays so when the exclusion is over": (
-            snapshot(trail=seen(command, guard=EXCLUDED)),
-            Verdict("player_excluded"),
-        ),
-        "a bet refused for a limit stays so when there is none": (
-            snapshot(trail=seen(command, guard=limited(LimitKind.LOSS, 499))),
-            Verdict("loss_limit"),
-        ),
         "a revoked session may not bet, and nothing is recorded": (
             snapshot(0, 0, session=REVOKED_AND_EXPIRED, is_blocked=True),
             empty._replace(what="session_revoked"),
@@ -123,6 +115,24 @@ def _stakes(command: Bet | BetWin) -> dict[str, tuple[Snapshot, Verdict]]:
             snapshot(0, 0, is_blocked=True, guard=EXCLUDED),
             Verdict("player_blocked", 0, 0, is_written=True),
         ),
+        "too little money is refused, which is recorded": (
+            snapshot(400, 99),
+            Verdict("insufficient_funds", 400, 99, is_written=True),
+        ),
+    }
+
+
+def _guarded(command: Bet | BetWin) -> dict[str, tuple[Snapshot, Verdict]]:
+    """The rows about what protects players, which a bet and a betwin have in common, too."""
+    return {
+        "a bet refused to an excluded player stays so when the exclusion is over": (
+            snapshot(trail=seen(command, guard=EXCLUDED)),
+            Verdict("player_excluded"),
+        ),
+        "a bet refused for a limit stays so when there is none": (
+            snapshot(trail=seen(command, guard=limited(LimitKind.LOSS, 499))),
+            Verdict("loss_limit"),
+        ),
         "an excluded player may not bet, which is recorded": (
             snapshot(0, 0, guard=limited(LimitKind.LOSS, 0)._replace(exclusion=EXCLUDED.exclusion)),
             Verdict("player_excluded", 0, 0, is_written=True),
@@ -131,36 +141,36 @@ def _stakes(command: Bet | BetWin) -> dict[str, tuple[Snapshot, Verdict]]:
             snapshot(100, 0, guard=limited(LimitKind.LOSS, 300, 201)),
             Verdict("loss_limit", 100, 0, is_written=True),
         ),
-        "too little money is refused, which is recorded": (
-            snapshot(400, 99),
-            Verdict("insufficient_funds", 400, 99, is_written=True),
-        ),
     }
 
 
-BET_TABLE = _stakes(BET) | {
-    "cash pays the bet": (snapshot(), Verdict("applied", 500, 200, is_written=True)),
-    "a session without an end may bet": (snapshot(session=LASTING), Verdict("applied", 500, 200, is_written=True)),
-    "bonus pays what cash does not": (snapshot(400, 200), Verdict("applied", 0, 100, is_written=True)),
-    "bonus alone pays": (snapshot(0, 500), Verdict("applied", 0, 0, is_written=True)),
-    "the last cent may be bet": (snapshot(500, 0), Verdict("applied", 0, 0, is_written=True)),
-    "the limit may be reached": (
-        snapshot(guard=limited(LimitKind.LOSS, 700, 200)),
-        Verdict("applied", 500, 200, is_written=True),
-    ),
-    "what was won before may be lost again": (
-        snapshot(guard=limited(LimitKind.LOSS, 0, -500)),
-        Verdict("applied", 500, 200, is_written=True),
-    ),
-    "bonus is no loss": (
-        snapshot(0, 500, guard=limited(LimitKind.LOSS, 0, 1)),
-        Verdict("applied", 0, 0, is_written=True),
-    ),
-    "a limit of deposits is none of losses": (
-        snapshot(guard=limited(LimitKind.DEPOSIT, 0)),
-        Verdict("applied", 500, 200, is_written=True),
-    ),
-}
+BET_TABLE = (
+    _stakes(BET)
+    | _guarded(BET)
+    | {
+        "cash pays the bet": (snapshot(), Verdict("applied", 500, 200, is_written=True)),
+        "a session without an end may bet": (snapshot(session=LASTING), Verdict("applied", 500, 200, is_written=True)),
+        "bonus pays what cash does not": (snapshot(400, 200), Verdict("applied", 0, 100, is_written=True)),
+        "bonus alone pays": (snapshot(0, 500), Verdict("applied", 0, 0, is_written=True)),
+        "the last cent may be bet": (snapshot(500, 0), Verdict("applied", 0, 0, is_written=True)),
+        "the limit may be reached": (
+            snapshot(guard=limited(LimitKind.LOSS, 700, 200)),
+            Verdict("applied", 500, 200, is_written=True),
+        ),
+        "what was won before may be lost again": (
+            snapshot(guard=limited(LimitKind.LOSS, 0, -500)),
+            Verdict("applied", 500, 200, is_written=True),
+        ),
+        "bonus is no loss": (
+            snapshot(0, 500, guard=limited(LimitKind.LOSS, 0, 1)),
+            Verdict("applied", 0, 0, is_written=True),
+        ),
+        "a limit of deposits is none of losses": (
+            snapshot(guard=limited(LimitKind.DEPOSIT, 0)),
+            Verdict("applied", 500, 200, is_written=True),
+        ),
+    }
+)
 
 
 @pytest.mark.parametrize(("before", "expected"), BET_TABLE.values(), ids=BET_TABLE)
@@ -169,25 +179,29 @@ def test_bet(before: Snapshot, expected: Verdict) -> None:
     assert verdict(decide(before, BET, NOW_MS)) == expected
 
 
-BETWIN_TABLE = _stakes(BETWIN) | {
-    "a win that would pass the largest balance is refused, and nothing is recorded": (
-        snapshot(MAX_CENTS - 399, 200),
-        Verdict("out_of_range", MAX_CENTS - 399, 200),
-    ),
-    "the largest balance may be reached": (
-        snapshot(MAX_CENTS - 400, 200),
-        Verdict("applied", MAX_CENTS - 200, 200, is_written=True),
-    ),
-    "its own win does not make room for it": (
-        snapshot(guard=limited(LimitKind.LOSS, 499)),
-        Verdict("loss_limit", is_written=True),
-    ),
-    "cash pays the bet and takes the win": (snapshot(), Verdict("applied", 1200, 200, is_written=True)),
-    "bonus pays what cash does not, and the win is cash": (
-        snapshot(400, 200),
-        Verdict("applied", 700, 100, is_written=True),
-    ),
-}
+BETWIN_TABLE = (
+    _stakes(BETWIN)
+    | _guarded(BETWIN)
+    | {
+        "a win that would pass the largest balance is refused, and nothing is recorded": (
+            snapshot(MAX_CENTS - 399, 200),
+            Verdict("out_of_range", MAX_CENTS - 399, 200),
+        ),
+        "the largest balance may be reached": (
+            snapshot(MAX_CENTS - 400, 200),
+            Verdict("applied", MAX_CENTS - 200, 200, is_written=True),
+        ),
+        "its own win does not make room for it": (
+            snapshot(guard=limited(LimitKind.LOSS, 499)),
+            Verdict("loss_limit", is_written=True),
+        ),
+        "cash pays the bet and takes the win": (snapshot(), Verdict("applied", 1200, 200, is_written=True)),
+        "bonus pays what cash does not, and the win is cash": (
+            snapshot(400, 200),
+            Verdict("applied", 700, 100, is_written=True),
+        ),
+    }
+)
 
 
 @pytest.mark.parametrize(("before", "expected"), BETWIN_TABLE.values(), ids=BETWIN_TABLE)

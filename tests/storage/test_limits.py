@@ -1,4 +1,4 @@
-"""What protects players is kept, counted and heeded, by every engine; and by a file that was there before limits were."""
+"""What protects players is kept, counted and heeded by every engine, and by a file from before limits, too."""
 
 import sqlite3
 from contextlib import closing
@@ -74,7 +74,7 @@ def test_nobody_is_limited_unless_asked(ann: Table) -> None:
 
 
 def test_a_limit_counts_what_was_before_it(ann: Table) -> None:
-    """By the day: deposits, what the account began with too, and cash that was lost, less what was won and given back."""
+    """By the day: deposits, with what the account began with; and cash that was lost, less what was won and returned."""
     ann.now_ms = NOW - DAY_MS
     ann.give("r1", 7)
     ann.do(Bet("1", 30, "1"))

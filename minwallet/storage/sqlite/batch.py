@@ -147,7 +147,7 @@ def _snapshot(order: Order, subject: Row, trail: Trail, round_: Round, seq: int)
     account_id, cash, bonus, head, last_seq, is_blocked, session_id, expires_at_ms, revoked_at_ms = subject[:9]
     account = Account(account_id, cash, bonus, bytes.fromhex(head), last_seq)
     session = Session(expires_at_ms, revoked_at_ms) if session_id is not None else None
-    guard = limits.make_guard(*subject[9:12])
+    guard = limits.make_guard(subject[9])
     return Snapshot(order.protocol, account, bool(is_blocked), session, trail, round_, seq, guard)
 
 

@@ -9,17 +9,20 @@ from pydantic_core import from_json
 from minwallet.ledger.limits import DAY_MS, FREE, LONGEST_DAYS, NOTHING, Bound, Guard, Limit, LimitKind, Per, Spent
 from minwallet.storage.limits import LimitAsked
 
-# Of the account `a`, where `:since` is the first day that may count; NULL and empty lists for most.
+# Of the account `a`, where `:since` is the first day that may count. NULL for most, at the price of two looks.
 GUARD = """
-    (SELECT json_array(e.until_ms, e.next_until_ms, e.next_at_ms) FROM exclusions AS e
-      WHERE e.player_key = a.player_key),
-    (SELECT json_group_array(json_array(l.kind, l.per, l.cents, l.next_cents, l.next_at_ms)) FROM limits AS l
-      WHERE l.account_id = a.account_id),
-    (SELECT json_group_array(json_array(n.day, n.deposited_high, n.deposited_low, n.lost_high, n.lost_low))
-       FROM spent AS n WHERE n.account_id = a.account_id AND n.day >= :since)
+    json(CASE WHEN EXISTS (SELECT 1 FROM limits WHERE account_id = a.account_id)
+                OR EXISTS (SELECT 1 FROM exclusions WHERE player_key = a.player_key) THEN json_array(
+        (SELECT json_array(e.until_ms, e.next_until_ms, e.next_at_ms)
+           FROM exclusions AS e WHERE e.player_key = a.player_key),
+        (SELECT json_group_array(json_array(l.kind, l.per, l.cents, l.next_cents, l.next_at_ms))
+           FROM limits AS l WHERE l.account_id = a.account_id),
+        (SELECT json_group_array(json_array(n.day, n.deposited_high, n.deposited_low, n.lost_high, n.lost_low))
+           FROM spent AS n WHERE n.account_id = a.account_id AND n.day >= :since)
+    ) END)
 """
 
-READ_GUARD = f"SELECT json_array({GUARD}) FROM accounts AS a WHERE a.account_id = :account_id"  # noqa: S608 the columns are a constant
+READ_GUARD = f"SELECT {GUARD} FROM accounts AS a WHERE a.account_id = :account_id"  # noqa: S608 the columns are a constant
 
 FIND_LIMIT = "SELECT cents, next_cents, next_at_ms FROM limits WHERE account_id = ? AND kind = ? AND per = ?"
 
@@ -53,13 +56,13 @@ def since(now_ms: int) -> int:
     return now_ms // DAY_MS - LONGEST_DAYS + 1
 
 
-def make_guard(exclusion: Sequence[Any] | None, limits: Sequence[Any], spent: Sequence[Any]) -> Guard:
-    """What protects an account, of the columns of GUARD."""
-    bound = Bound(*exclusion) if exclusion else NOTHING
-    if not limits:
-        return Guard(bound) if exclusion else FREE
+def make_guard(found: Sequence[Any] | None) -> Guard:
+    """What protects an account, of what GUARD is."""
+    if found is None:
+        return FREE
+    exclusion, limits, spent = found
     return Guard(
-        bound,
+        Bound(*exclusion) if exclusion else NOTHING,
         tuple(Limit(_KINDS[kind], _PERIODS[per], Bound(*rest)) for kind, per, *rest in limits),
         tuple(Spent(day, (d1 << 32) + d2, (l1 << 32) + l2) for day, d1, d2, l1, l2 in spent),
     )
@@ -67,7 +70,7 @@ def make_guard(exclusion: Sequence[Any] | None, limits: Sequence[Any], spent: Se
 
 def find_guard(db: sqlite3.Connection, account_id: int, now_ms: int) -> Guard:
     (found,) = db.execute(READ_GUARD, {"account_id": account_id, "since": since(now_ms)}).fetchone()
-    return make_guard(*from_json(found))
+    return make_guard(from_json(found) if found else None)
 
 
 def ask_limit(db: sqlite3.Connection, asked: LimitAsked, now_ms: int) -> None:
