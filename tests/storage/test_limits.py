@@ -74,7 +74,7 @@ def test_nobody_is_limited_unless_asked(ann: Table) -> None:
 
 
 def test_a_limit_counts_what_was_before_it(ann: Table) -> None:
-    """By the day: deposits, with what the account began with; and cash that was lost, less what was won and returned."""
+    """By the day: deposits, with what the account began with; and cash that was lost, less what came back."""
     ann.now_ms = NOW - DAY_MS
     ann.give("r1", 7)
     ann.do(Bet("1", 30, "1"))
