@@ -1,6 +1,7 @@
 """`minwallet limit`, and how the command line tells what protects a player."""
 
-from typing import Annotated
+from collections.abc import Mapping
+from typing import Annotated, Any
 
 import typer
 
@@ -25,7 +26,7 @@ def list_(
     as_json: JsonFlag = False,
 ) -> None:
     """Show a player's limits, how much of them is used, and until when the player is excluded."""
-    show(read(context, LimitList(agent=agent, player_id=player_id, currency=currency)), as_json=as_json)
+    _show(read(context, LimitList(agent=agent, player_id=player_id, currency=currency)), as_json=as_json)
 
 
 @app.command("set")
@@ -42,27 +43,24 @@ def set_(
     """Set a limit. A lower one holds at once, a higher one after 24 hours."""
     most = None if amount == "none" else cents(amount)
     request = LimitSet(agent=agent, player_id=player_id, currency=currency, kind=kind, per=per, amount=most)
-    show(change(context, request), as_json=as_json)
+    _show(change(context, request), as_json=as_json)
 
 
-def show(reply: Reply, *, as_json: bool) -> None:
-    """What protects the player."""
-    from minwallet.wallet.moments import minute_text, read_moment
+def show_exclusion(reply: Reply) -> None:
+    """Until when the player is excluded, and whether that will change."""
+    until, shorter = reply["excluded_until"], reply["next_excluded_until"]
+    print_line(f"{reply['player_id']} is {f'excluded until {_when(until)}' if until else 'not excluded'}")
+    if reply["next_at"]:
+        then = f"only until {_when(shorter)}" if shorter else "no longer"
+        print_line(f"from {_when(reply['next_at'])} on {then}")
 
-    def when(text: str) -> str:
-        return minute_text(read_moment(text))
 
-    def then(amount: int | None, at: str | None) -> str:
-        return f"{format_amount(amount) if amount is not None else 'none'} from {when(at)}" if at else ""
-
+def _show(reply: Reply, *, as_json: bool) -> None:
     if as_json:
         print_json(reply)
         return
     if reply["excluded_until"]:
-        print_line(f"{reply['player_id']} is excluded until {when(reply['excluded_until'])}")
-    if reply["next_at"]:
-        shorter = reply["next_excluded_until"]
-        print_line(f"from {when(reply['next_at'])} on {f'only until {when(shorter)}' if shorter else 'no longer'}")
+        show_exclusion(reply)
     rows = [
         (
             account["currency"],
@@ -70,10 +68,24 @@ def show(reply: Reply, *, as_json: bool) -> None:
             limit["per"],
             format_amount(limit["amount"]),
             format_amount(limit["used"]),
-            then(limit["next_amount"], limit["next_at"]),
+            _then(limit),
         )
         for account in reply["accounts"]
         for limit in account["limits"]
     ]
     empty = f"no limits; set one with: minwallet limit set {reply['player_id']} deposit day 100"
     print_table(["currency", "kind", "per", "limit>", "used>", "then"], rows, empty)
+
+
+def _then(limit: Mapping[str, Any]) -> str:
+    """What takes the limit's place, and when."""
+    if not limit["next_at"]:
+        return ""
+    amount = limit["next_amount"]
+    return f"{'none' if amount is None else format_amount(amount)} from {_when(limit['next_at'])}"
+
+
+def _when(text: str) -> str:
+    from minwallet.wallet.moments import minute_text, read_moment
+
+    return minute_text(read_moment(text))

@@ -77,18 +77,20 @@ def exclude(
 ) -> None:
     """Refuse a player's bets and deposits until then. A shorter exclusion, and its end, holds after 24 hours."""
     request = PlayerExclude(agent=agent, player_id=player_id, until=_moment(until))
-    limit.show(change(context, request), as_json=as_json)
+    reply = change(context, request)
+    print_json(reply) if as_json else limit.show_exclusion(reply)
 
 
 def _moment(until: str) -> str | None:
     """The moment that was meant; a day stands for its beginning."""
     from minwallet.wallet.documents import time_text
+    from minwallet.wallet.requests import LONGEST_TTL_S
     from minwallet.wallet.service import clock_ms
 
     if until == "none":
         return None
     if re.fullmatch(r"[0-9]{1,10}[smhd]", until, re.ASCII):
-        return time_text(clock_ms() + seconds(until) * 1000)
+        return time_text(clock_ms() + min(seconds(until), LONGEST_TTL_S + 60) * 1000)
     try:
         return f"{date.fromisoformat(until):%Y-%m-%d}T00:00:00Z"
     except ValueError as error:

@@ -44,19 +44,17 @@ async def show(wallet: Wallet, player: Player) -> documents.PlayerLimits:
 def why_no_deposit(player_id: str, currency: str, guard: Guard, cents: int, now_ms: int) -> Decline:
     """What a player may not be given, why, and what to do instead."""
     if until_ms := guard.exclusion.exclusion_at(now_ms).value:
-        reason = f"{player_id} is excluded until {minute_text(until_ms)}; nothing is deposited before"
+        reason = f"{player_id} is excluded until {minute_text(until_ms)}; no deposits before then"
         return Decline(reason, why=Why.EXCLUDED, hint="money can be withdrawn")
     uses = guard.uses(LimitKind.DEPOSIT, now_ms)
     if not uses:
         return Decline("the limit has just ended; try again", why=Why.LIMIT_REACHED)
-    per, most, used = use = min(uses, key=lambda each: each.left)
+    per, most, used = use = min(uses, key=lambda each: each.cents - each.used)
     day = guard.first_day(LimitKind.DEPOSIT, cents, now_ms)
     choices = [f"deposit at most {format_amount(use.left)} now"] if use.left else []
     choices += [f"try again from {documents.day_text(day)} on (UTC)"] if day is not None else []
-    advice = " or ".join(choices) or "a higher limit holds 24 hours after it was asked for"
-    held = (
-        f"{player_id} may deposit {format_amount(most)} {currency} {SPANS[per]}, of which {format_amount(used)} is used"
-    )
+    advice = ", or ".join(choices) or "a higher limit holds 24 hours after it was asked for"
+    held = f"{player_id} may deposit {format_amount(most)} {currency} {SPANS[per]}, {format_amount(used)} of it is used"
     return Decline(f"{held}; {advice}", why=Why.LIMIT_REACHED)
 
 
