@@ -63,7 +63,7 @@ def _read_until(request: PlayerExclude, now_ms: int) -> int | None:
         return None
     until_ms = read_moment(request.until)
     if until_ms <= now_ms:
-        raise Decline(f"{minute_text(until_ms)} is over; nobody is excluded until then")
+        raise Decline(f"{request.until} is over; nobody is excluded until then")
     if until_ms > now_ms + LONGEST_TTL_S * 1000:
         raise Decline("an exclusion ends within 100 years")
     return until_ms

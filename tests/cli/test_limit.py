@@ -168,7 +168,7 @@ def test_what_will_not_do_is_said(wallet: Here) -> None:
     for until in ("tomorrow", "2027-02-30", "31.1.2027", ""):
         assert_complaint(wallet.run("player", "exclude", player, "--until", until), 2, "2027-01-31")
     assert_complaint(
-        wallet.run("player", "exclude", player, "--until", "2020-01-31"), 1, "2020-01-31 00:00 UTC is over"
+        wallet.run("player", "exclude", player, "--until", "2020-01-31"), 1, "2020-01-31T00:00:00Z is over"
     )
     for until in ("9999-12-31", "9999999999d"):
         assert_complaint(wallet.run("player", "exclude", player, "--until", until), 1, "100 years")

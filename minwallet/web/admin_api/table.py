@@ -49,7 +49,14 @@ OPERATIONS: Mapping[str, Sequence[Operation]] = {
         by_desk("withdraw", f"POST {PLAYER}/withdrawals", Transfer, Moved, "Pay a player out", fixed=WITHDRAW),
     ),
     "Limits": (
-        by_desk("list_limits", f"GET {PLAYER}/limits", LimitList, PlayerLimits, "Show what protects a player"),
+        by_desk(
+            "list_limits",
+            f"GET {PLAYER}/limits",
+            LimitList,
+            PlayerLimits,
+            "Show what protects a player",
+            may=(Cause.NOT_POSSIBLE,),
+        ),
         by_desk("set_limit", f"PUT {PLAYER}/limits/{{kind}}/{{per}}", LimitSet, PlayerLimits, "Set a limit"),
         by_desk("exclude_player", f"PUT {PLAYER}/exclusion", PlayerExclude, PlayerLimits, "Exclude a player"),
     ),
