@@ -34,6 +34,7 @@ ADD_UP_SPENT = """
         SELECT t.at_ms, t.kind, t.amount, t.previous_seq
           FROM accounts AS a JOIN transactions AS t ON t.seq = a.last_seq
          WHERE a.account_id = :account_id AND t.at_ms >= :since_ms
+           AND NOT EXISTS (SELECT 1 FROM limits AS l WHERE l.account_id = :account_id)
         UNION ALL
         SELECT t.at_ms, t.kind, t.amount, t.previous_seq
           FROM chain JOIN transactions AS t ON t.seq = chain.previous_seq WHERE t.at_ms >= :since_ms
@@ -42,9 +43,7 @@ ADD_UP_SPENT = """
     SELECT :account_id, at_ms / 86400000,
            sum(iif(kind = 'deposit', amount >> 32, 0)), sum(iif(kind = 'deposit', amount & 4294967295, 0)),
            sum(iif(kind = 'deposit', 0, -amount >> 32)), sum(iif(kind = 'deposit', 0, -amount & 4294967295))
-      FROM chain WHERE amount <> 0 AND kind <> 'withdraw'
-       AND NOT EXISTS (SELECT 1 FROM limits WHERE account_id = :account_id)
-     GROUP BY 2
+      FROM chain WHERE amount <> 0 AND kind <> 'withdraw' GROUP BY 2
 """
 
 _KINDS = {str(kind): kind for kind in LimitKind}
