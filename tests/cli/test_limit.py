@@ -160,8 +160,8 @@ def test_one_of_several_currencies_is_named(wallet: Here) -> None:
 def test_what_will_not_do_is_said(wallet: Here) -> None:
     """And nothing is changed."""
     player = wallet.player()
-    assert_usage(wallet.run("limit", "set", player, "loss", "year", "1"), "day|week|month")
-    assert_usage(wallet.run("limit", "set", player, "win", "day", "1"), "deposit|loss")
+    assert_usage(wallet.run("limit", "set", player, "loss", "year", "1"), "day", "week", "month")
+    assert_usage(wallet.run("limit", "set", player, "win", "day", "1"), "deposit", "loss")
     assert_complaint(wallet.run("limit", "set", player, "loss", "day", "1,5"), 2, "1,5", "12.50")
     assert_complaint(wallet.run("limit", "set", "nobody", "loss", "day", "1"), 1, "nobody", "player list")
     assert_usage(wallet.run("player", "exclude", player), "--until")
