@@ -33,8 +33,8 @@ def list_(
 def set_(
     context: typer.Context,
     player_id: PlayerId,
-    kind: Annotated[LimitKind, typer.Argument(metavar="KIND", help="What is limited: deposit or loss.")],
-    per: Annotated[Per, typer.Argument(metavar="PER", help="In 1, 7 or 30 days, with today: day, week or month.")],
+    kind: Annotated[LimitKind, typer.Argument(metavar="KIND", help="What is limited.")],
+    per: Annotated[Per, typer.Argument(metavar="PER", help="In 1, 7 or 30 days, with today.")],
     amount: Annotated[str, typer.Argument(metavar="AMOUNT", help="Such as 100.00; none for no limit.")],
     currency: CurrencyName = None,
     agent: AgentName = "default",

@@ -100,6 +100,9 @@ def test_an_excluded_player_is_given_nothing(wallet: Here) -> None:
         assert_complaint(refused, 1, player, f"excluded until {until} 00:00 UTC", "withdrawn")
     assert_complaint(wallet.run("deposit", player, "1", "--bonus", "--currency", "EUR"), 1, "excluded")
     assert wallet("withdraw", player, "1", "--currency", "USD")["cash"] == 9_900
+    another = ("player", "add", player, "--currency", "GBP")
+    assert_complaint(wallet.run(*another, "--bonus", "1"), 1, player, "is excluded", "without money")
+    assert len(wallet(*another)["accounts"]) == 3
 
 
 def test_an_exclusion_is_made_longer_at_once_and_shorter_after_24_hours(wallet: Here) -> None:
