@@ -24,6 +24,7 @@ from minwallet.cli import (
     games,
     key,
     ledger,
+    limit,
     money,
     player,
     report,
@@ -50,6 +51,7 @@ app.add_typer(agent.app, name="agent")
 app.add_typer(player.app, name="player")
 app.command("deposit")(money.deposit)
 app.command("withdraw")(money.withdraw)
+app.add_typer(limit.app, name="limit")
 app.add_typer(session.app, name="session")
 app.add_typer(key.app, name="key")
 app.command("seed")(seed.seed)

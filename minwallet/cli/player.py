@@ -1,15 +1,19 @@
 """`minwallet player`."""
 
+import re
+from datetime import date
 from typing import Annotated
 
 import typer
 
+from minwallet.cli import limit
 from minwallet.cli.link import change, read
 from minwallet.cli.money import cents
-from minwallet.cli.output import AgentName, JsonFlag, print_json, print_table
+from minwallet.cli.output import AgentName, BadUsage, JsonFlag, print_json, print_table
+from minwallet.cli.session import seconds
 from minwallet.ledger.money import format_amount
 from minwallet.storage.base import PlayerStatus
-from minwallet.wallet.requests import PlayerAdd, PlayerList, PlayerSetStatus, PlayerShow, Reply
+from minwallet.wallet.requests import PlayerAdd, PlayerExclude, PlayerList, PlayerSetStatus, PlayerShow, Reply
 
 app = typer.Typer(help="Players and what they hold.", no_args_is_help=True)
 
@@ -58,6 +62,39 @@ def unblock(
     """Let a blocked player bet again."""
     request = PlayerSetStatus(agent=agent, player_id=player_id, status=PlayerStatus.ACTIVE)
     _show(change(context, request), as_json=as_json)
+
+
+@app.command("exclude")
+def exclude(
+    context: typer.Context,
+    player_id: PlayerId,
+    until: Annotated[
+        str,
+        typer.Option("--until", metavar="DATE|7d|none", help="The day it ends on (UTC), or how long; none ends it."),
+    ],
+    agent: AgentName = "default",
+    as_json: JsonFlag = False,
+) -> None:
+    """Refuse a player's bets and deposits until then. A shorter exclusion, and its end, holds after 24 hours."""
+    request = PlayerExclude(agent=agent, player_id=player_id, until=_moment(until))
+    reply = change(context, request)
+    print_json(reply) if as_json else limit.show_exclusion(reply)
+
+
+def _moment(until: str) -> str | None:
+    """The moment that was meant; a day stands for its beginning."""
+    from minwallet.wallet.documents import time_text
+    from minwallet.wallet.requests import LONGEST_TTL_S
+    from minwallet.wallet.service import clock_ms
+
+    if until == "none":
+        return None
+    if re.fullmatch(r"[0-9]{1,10}[smhd]", until, re.ASCII):
+        return time_text(clock_ms() + min(seconds(until), LONGEST_TTL_S + 60) * 1000)
+    try:
+        return f"{date.fromisoformat(until):%Y-%m-%d}T00:00:00Z"
+    except ValueError as error:
+        raise BadUsage(f"{until!r} is not a day; write it like 2027-01-31, or how long like 7d, or none") from error
 
 
 def _show(player: Reply, *, as_json: bool) -> None:

@@ -1,8 +1,8 @@
 """Decide one command: `decide(snapshot, command, now_ms)`.
 
-The order of looking is the same everywhere: has the id been seen, is the session live, is the player active, is there
-money. So a retry of an applied bet still succeeds when its session has expired, its player was blocked or the money is
-gone; and money in flight (wins, results, cancels) settles whatever became of session and player.
+The order of looking is the same everywhere: has the id been seen, is the session live, is the player active and within
+limits, is there money. So a retry of an applied bet still succeeds when its session has expired, its player was blocked
+or the money is gone; and money in flight (wins, results, cancels) settles whatever became of session and player.
 
 After each "from here on it must succeed" nothing can fail. The caller writes the outcome's new entry, if it has one,
 and moves the account to `cash_after`, `bonus_after`, `hash` and `seq` of it, in the transaction that read the snapshot.
@@ -24,6 +24,7 @@ from minwallet.ledger.commands import (
     Withdraw,
 )
 from minwallet.ledger.entries import Entry, Kind, Refusal, State, seal
+from minwallet.ledger.limits import FREE, Guard, LimitKind
 from minwallet.ledger.money import MAX_CENTS
 from minwallet.ledger.outcomes import Applied, Outcome, Refused, Replayed, Shown
 
@@ -79,6 +80,7 @@ class Snapshot(NamedTuple):
     trail: Trail
     round: Round
     next_seq: int
+    guard: Guard = FREE
 
 
 def decide(snapshot: Snapshot, command: Command, now_ms: int) -> Outcome:
@@ -103,8 +105,8 @@ def decide(snapshot: Snapshot, command: Command, now_ms: int) -> Outcome:
 def _show(s: Snapshot, command: Balance | Authenticate, now_ms: int) -> Outcome:
     if ended := _session_end(s.session, now_ms):
         return _refuse(s, ended)
-    if s.is_blocked and isinstance(command, Authenticate):
-        return _refuse(s, Refusal.PLAYER_BLOCKED)
+    if isinstance(command, Authenticate) and (why := _kept_out(s, now_ms)):
+        return _refuse(s, why)
     return Shown(s.account.cash, s.account.bonus)
 
 
@@ -116,15 +118,17 @@ def _stake(s: Snapshot, command: Bet | BetWin, now_ms: int) -> Outcome:
         return _retry(s, command, first)
     if ended := _session_end(s.session, now_ms):
         return _refuse(s, ended)
-    if s.is_blocked:
-        return _refuse_for_ever(s, command, Refusal.PLAYER_BLOCKED, now_ms)
+    if why := _kept_out(s, now_ms):
+        return _refuse_for_ever(s, command, why, now_ms)
+    cash_part = min(command.stake, cash)
+    if s.guard is not FREE and not s.guard.allows(LimitKind.LOSS, cash_part, now_ms):
+        return _refuse_for_ever(s, command, Refusal.LOSS_LIMIT, now_ms)
     if command.stake > cash + bonus:
         return _refuse_for_ever(s, command, Refusal.INSUFFICIENT_FUNDS, now_ms)
     payout = command.payout if isinstance(command, BetWin) else 0
     if cash + bonus - command.stake + payout > MAX_CENTS:
         return _refuse(s, Refusal.OUT_OF_RANGE)
     # From here on it must succeed.
-    cash_part = min(command.stake, cash)
     return _apply(s, command, now_ms, cash=payout - cash_part, bonus=cash_part - command.stake)
 
 
@@ -186,6 +190,10 @@ def _transfer(s: Snapshot, command: Deposit | Withdraw, now_ms: int) -> Outcome:
             first.bonus_amount,
         )
         return Replayed(first, s.account.cash, s.account.bonus) if same else _refuse(s, Refusal.ID_TAKEN)
+    if sign > 0 and s.guard.excludes(now_ms):
+        return _refuse(s, Refusal.PLAYER_EXCLUDED)
+    if sign > 0 and not s.guard.allows(LimitKind.DEPOSIT, cash, now_ms):
+        return _refuse(s, Refusal.DEPOSIT_LIMIT)
     if s.account.cash + cash < 0 or s.account.bonus + bonus < 0:
         return _refuse(s, Refusal.INSUFFICIENT_FUNDS)
     if _overflows(s, cash + bonus):
@@ -201,6 +209,15 @@ def _session_end(session: Session | None, now_ms: int) -> Refusal | None:
         return Refusal.SESSION_REVOKED
     if session.expires_at_ms is not None and session.expires_at_ms <= now_ms:
         return Refusal.SESSION_EXPIRED
+    return None
+
+
+def _kept_out(s: Snapshot, now_ms: int) -> Refusal | None:
+    """Why the player may not play at all."""
+    if s.is_blocked:
+        return Refusal.PLAYER_BLOCKED
+    if s.guard is not FREE and s.guard.excludes(now_ms):
+        return Refusal.PLAYER_EXCLUDED
     return None
 
 

@@ -247,7 +247,7 @@ def _refusal(refusal: Refusal) -> tuple[int, str]:
     match refusal:
         case Refusal.SESSION_UNKNOWN | Refusal.SESSION_REVOKED | Refusal.SESSION_EXPIRED:
             return INVALID_TOKEN, "Invalid Token"
-        case Refusal.PLAYER_BLOCKED:
+        case Refusal.PLAYER_BLOCKED | Refusal.PLAYER_EXCLUDED | Refusal.LOSS_LIMIT | Refusal.DEPOSIT_LIMIT:
             return INVALID_TOKEN, "Player blocked"
         case Refusal.INSUFFICIENT_FUNDS:
             return INSUFFICIENT_FUNDS, "Insufficient Funds"

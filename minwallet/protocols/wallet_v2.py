@@ -178,7 +178,7 @@ def _refusal(refusal: Refusal) -> tuple[int, str]:
             return 102, "session not found"
         case Refusal.SESSION_EXPIRED:
             return 103, "session expired"
-        case Refusal.PLAYER_BLOCKED:
+        case Refusal.PLAYER_BLOCKED | Refusal.PLAYER_EXCLUDED | Refusal.LOSS_LIMIT | Refusal.DEPOSIT_LIMIT:
             return 104, "player blocked"
         case Refusal.INSUFFICIENT_FUNDS:
             return 105, "insufficient funds"

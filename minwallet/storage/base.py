@@ -17,6 +17,7 @@ from minwallet.ledger.decide import Account
 from minwallet.ledger.entries import Entry
 from minwallet.ledger.outcomes import Outcome
 from minwallet.ledger.tickets import Reported, ReportRow, Ticket
+from minwallet.storage.limits import Limits
 from minwallet.storage.office import Office
 from minwallet.storage.views import Views
 
@@ -208,7 +209,7 @@ class AuditPage(NamedTuple):
     accounts: Sequence[Account] | None
 
 
-class Store(Office, Views, Protocol):
+class Store(Office, Limits, Views, Protocol):
     """A durable wallet. Every method may raise StoreFault.
 
     After an OutcomeUnknown, and where the file turns out to be damaged, nothing more is written; `broken` says why.

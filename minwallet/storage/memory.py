@@ -7,15 +7,16 @@ from minwallet.ledger.audit import Owner
 from minwallet.ledger.commands import Question
 from minwallet.ledger.decide import Account, Round, Session, Snapshot, Trail, decide
 from minwallet.ledger.entries import Entry, Kind, State, genesis
+from minwallet.ledger.limits import FREE
 from minwallet.ledger.outcomes import Applied, Outcome, Refused
-from minwallet.ledger.tickets import Reported, ReportRow, Ticket, sum_up
+from minwallet.ledger.tickets import Reported, Ticket, sum_up
 from minwallet.storage.base import (
+    OPENING,
     WHOLE,
     AccountRow,
     Agent,
     AuditPage,
     Bearer,
-    GameList,
     Letters,
     NewSession,
     Opened,
@@ -24,14 +25,14 @@ from minwallet.storage.base import (
     Player,
     PlayerStatus,
     Recorded,
-    ReportMark,
-    ReportSheet,
     SessionRow,
     Share,
     StoreFault,
     opening_deposit,
 )
+from minwallet.storage.memory_limits import MemoryLimits
 from minwallet.storage.memory_office import MemoryOffice
+from minwallet.storage.memory_reports import MemoryReports
 from minwallet.storage.memory_views import MemoryViews
 from minwallet.storage.views import Listed
 
@@ -63,7 +64,7 @@ class _Session:
 
 
 @dataclass
-class MemoryStore(MemoryOffice, MemoryViews):
+class MemoryStore(MemoryOffice, MemoryLimits, MemoryReports, MemoryViews):
     """The `Store` of `storage.base`, forgotten at the end. Numbers are places in lists, counted from 1."""
 
     _agents: list[Agent] = field(default_factory=lambda: [Agent(1, "default", "default", None)])
@@ -73,9 +74,6 @@ class MemoryStore(MemoryOffice, MemoryViews):
     _entries: list[Entry] = field(default_factory=list)
     _trails: dict[Key, Trail] = field(default_factory=dict)
     _letters: dict[int, Letters] = field(default_factory=dict)
-    _games: dict[int, GameList] = field(default_factory=dict)
-    _marks: dict[int, ReportMark] = field(default_factory=dict)
-    _report: dict[tuple[int, str, str], ReportRow] = field(default_factory=dict)
     broken: StoreFault | None = None
 
     async def apply(self, orders: Sequence[Order], now_ms: int) -> list[Outcome]:
@@ -89,7 +87,8 @@ class MemoryStore(MemoryOffice, MemoryViews):
         key = (*space, order.command.id)
         trail = self._trails.get(key, Trail())
         round_id = trail.first.round if trail.first else getattr(order.command, "round", None)
-        outcome = decide(self._snapshot(order, trail, self._round(space, account, round_id)), order.command, now_ms)
+        before = self._snapshot(order, trail, self._round(space, account, round_id), now_ms)
+        outcome = decide(before, order.command, now_ms)
         if isinstance(outcome, (Applied, Refused)) and (entry := outcome.entry):
             self._entries.append(entry)
             self._trails[key] = trail.followed_by(entry)
@@ -98,7 +97,7 @@ class MemoryStore(MemoryOffice, MemoryViews):
             account.money = Account(entry.account_id, entry.cash_after, entry.bonus_after, entry.hash, entry.seq)
         return outcome
 
-    def _snapshot(self, order: Order, trail: Trail, round_: Round) -> Snapshot:
+    def _snapshot(self, order: Order, trail: Trail, round_: Round, now_ms: int) -> Snapshot:
         account = self._accounts[order.account_id - 1]
         session = self._sessions[order.session_id - 1] if order.session_id else None
         return Snapshot(
@@ -109,6 +108,7 @@ class MemoryStore(MemoryOffice, MemoryViews):
             trail,
             round_,
             len(self._entries) + 1,
+            FREE if order.protocol == OPENING else self._guard(order.account_id, now_ms),
         )
 
     def _round(self, space: tuple[str, str, str], account: _Account, round_id: str | None) -> Round:
@@ -126,7 +126,7 @@ class MemoryStore(MemoryOffice, MemoryViews):
         )
 
     async def look(self, order: Order, now_ms: int) -> Outcome:
-        return decide(self._snapshot(order, Trail(), Round()), order.command, now_ms)
+        return decide(self._snapshot(order, Trail(), Round(), now_ms), order.command, now_ms)
 
     async def find_bearer(self, token_hash: bytes) -> Bearer | None:
         for number, session in enumerate(self._sessions, 1):
@@ -306,26 +306,6 @@ class MemoryStore(MemoryOffice, MemoryViews):
             del self._letters[seq]
         return len(old)
 
-    async def keep_games(self, agent_id: int, games: GameList) -> None:
-        self._games[agent_id] = games
-
-    async def find_games(self, agent_id: int) -> GameList | None:
-        return self._games.get(agent_id)
-
-    async def keep_report(self, agent_id: int, sheet: ReportSheet) -> bool:
-        mark = ReportMark() if sheet.anew else await self.find_report_mark(agent_id)
-        if sheet.after != mark.key:
-            return False
-        if sheet.anew:
-            self._report = {key: row for key, row in self._report.items() if key[0] != agent_id}
-        self._report |= {(agent_id, row.ticket, row.id): row for row in sheet.rows}
-        pulled_at_ms = mark.pulled_at_ms if sheet.ended_at_ms is None else sheet.ended_at_ms
-        self._marks[agent_id] = ReportMark(sheet.key, pulled_at_ms)
-        return True
-
-    async def find_report_mark(self, agent_id: int) -> ReportMark:
-        return self._marks.get(agent_id, ReportMark())
-
     async def read_reported(self, agent_id: int, after: str, limit: int) -> list[Reported]:
         rows = [row for key, row in sorted(self._report.items()) if key[0] == agent_id]
         found = []
@@ -383,6 +363,12 @@ class MemoryStore(MemoryOffice, MemoryViews):
 
     def _agent_name(self, agent_id: int) -> str:
         return self._agents[agent_id - 1].name
+
+    def _player_of(self, account_id: int) -> int:
+        return self._accounts[account_id - 1].player_key
+
+    def _entries_of(self, account_id: int) -> list[Entry]:
+        return [entry for entry in self._entries if entry.account_id == account_id]
 
     def _all(self) -> list[Listed]:
         return [Listed(entry, self._owner(entry.account_id)) for entry in self._entries]

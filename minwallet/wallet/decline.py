@@ -11,6 +11,8 @@ class Why(StrEnum):
     TAKEN = "taken"
     INSUFFICIENT_FUNDS = "insufficient_funds"
     OUT_OF_RANGE = "out_of_range"
+    EXCLUDED = "excluded"
+    LIMIT_REACHED = "limit_reached"
     NOT_POSSIBLE = "not_possible"
 
 

@@ -19,7 +19,7 @@ from minwallet.storage.base import (
     Store,
 )
 from minwallet.storage.views import Filter
-from minwallet.wallet import agents, documents, office, people
+from minwallet.wallet import agents, documents, limits, office, people
 from minwallet.wallet.decline import Decline, Declined, Why
 from minwallet.wallet.people import choose_account, find_player
 from minwallet.wallet.requests import (
@@ -35,7 +35,10 @@ from minwallet.wallet.requests import (
     KeyList,
     KeyRevoke,
     LedgerRead,
+    LimitList,
+    LimitSet,
     PlayerAdd,
+    PlayerExclude,
     PlayerList,
     PlayerSearch,
     PlayerSetStatus,
@@ -80,6 +83,8 @@ async def _perform(wallet: Wallet, request: Request, actor: str) -> Reply:
             return await people.perform(wallet, request)
         case SessionOpen() | SessionList() | SessionRevoke() | SessionEnd():
             return await people.perform(wallet, request)
+        case LimitList() | LimitSet() | PlayerExclude():
+            return await limits.perform(wallet, request)
         case Transfer():
             return await _transfer(wallet, request, actor)
         case LedgerRead():
@@ -155,6 +160,10 @@ async def _transfer(wallet: Wallet, request: Transfer, actor: str) -> Reply:
             kind, held = ("bonus", bonus) if request.bonus else ("cash", cash)
             reason = f"{player.player_id} has only {format_amount(held)} {currency} of {kind}"
             raise Decline(reason, why=Why.INSUFFICIENT_FUNDS)
+        case Refused(Refusal.PLAYER_EXCLUDED | Refusal.DEPOSIT_LIMIT):
+            now_ms = wallet.clock_ms()
+            guard = await wallet.store.find_guard(account_id, now_ms)
+            raise limits.why_no_deposit(player.player_id, currency, guard, request.amount, now_ms)
         case Refused(Refusal.ID_TAKEN):
             reason = f"the reference {request.reference} was used for something else; choose another"
             raise Decline(reason, why=Why.TAKEN)

@@ -3,12 +3,14 @@
 Amounts are cents, times ISO 8601 in UTC. None stands for what there is not.
 """
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Literal
 
 from typing_extensions import TypedDict  # pydantic reads only this one's before Python 3.12
 
 from minwallet.ledger.entries import Entry, Kind, Refusal, State
+from minwallet.ledger.limits import Guard, LimitKind, Per
 from minwallet.protocols.wire import ReportUnit
 from minwallet.storage.base import Agent, Player, PlayerStatus, Recorded, SessionRow
 from minwallet.storage.office import Admin, ApiKey, Numbered
@@ -47,6 +49,35 @@ class NewSession(TypedDict):
     player_id: str
     currency: str
     expires_at: str | None
+
+
+class LimitShown(TypedDict):
+    """`used` of `amount`, in cents; a loss is negative where more was won. Where `next_at` is a time, `next_amount`
+    holds from then on; null is no limit.
+    """
+
+    kind: LimitKind
+    per: Per
+    amount: int | None
+    used: int
+    next_amount: int | None
+    next_at: str | None
+
+
+class AccountLimits(TypedDict):
+    currency: str
+    limits: list[LimitShown]
+
+
+class PlayerLimits(TypedDict):
+    """Where `next_at` is a time, the exclusion will end at `next_excluded_until` from then on; null is no longer."""
+
+    player_id: str
+    agent: str
+    excluded_until: str | None
+    next_excluded_until: str | None
+    next_at: str | None
+    accounts: list[AccountLimits]
 
 
 class Moved(TypedDict):
@@ -192,6 +223,38 @@ def time_text(ms: int | None) -> str | None:
 def player(found: Player) -> PlayerShown:
     accounts = [Account(currency=currency, cash=cash, bonus=bonus) for _, currency, cash, bonus in found.accounts]
     return PlayerShown(player_id=found.player_id, agent=found.agent, status=found.status, accounts=accounts)
+
+
+def player_limits(found: Player, guards: Sequence[Guard], now_ms: int) -> PlayerLimits:
+    """What protects the player, where `guards` are those of the accounts."""
+    exclusion = guards[0].exclusion.exclusion_at(now_ms)
+    accounts = zip(found.accounts, guards, strict=True)
+    return PlayerLimits(
+        player_id=found.player_id,
+        agent=found.agent,
+        excluded_until=time_text(exclusion.value),
+        next_excluded_until=time_text(exclusion.next),
+        next_at=time_text(exclusion.next_at_ms),
+        accounts=[AccountLimits(currency=account[1], limits=_limits(guard, now_ms)) for account, guard in accounts],
+    )
+
+
+def _limits(guard: Guard, now_ms: int) -> list[LimitShown]:
+    """Those that hold, deposits first and the shortest first; what waits is always for one that holds."""
+    order = list(Per)
+    held = [(kind, per, bound.at(now_ms)) for kind, per, bound in guard.limits]
+    return [
+        LimitShown(
+            kind=kind,
+            per=per,
+            amount=bound.value,
+            used=guard.used(kind, per, now_ms),
+            next_amount=bound.next,
+            next_at=time_text(bound.next_at_ms),
+        )
+        for kind, per, bound in sorted(held, key=lambda each: (each[0], order.index(each[1])))
+        if bound.value is not None
+    ]
 
 
 def session(row: SessionRow, now_ms: int) -> Session:

@@ -17,8 +17,10 @@ from minwallet.wallet.requests import (
     KeyAdd,
     KeyList,
     KeyRevoke,
+    LimitSet,
     OfficeRequest,
     PlayerAdd,
+    PlayerExclude,
     PlayerSetStatus,
     Reply,
     Request,
@@ -31,7 +33,7 @@ from minwallet.wallet.requests import (
 from minwallet.wallet.service import Wallet
 
 CHANGES = (
-    *(AgentAdd, AgentSet, PlayerAdd, PlayerSetStatus, Transfer, Seed),
+    *(AgentAdd, AgentSet, PlayerAdd, PlayerSetStatus, LimitSet, PlayerExclude, Transfer, Seed),
     *(SessionOpen, SessionRevoke, SessionEnd, KeyAdd, KeyRevoke, AdminLink, AdminReset),
 )
 """What is put on record. What is pulled from a provider is none of anybody's doing."""
@@ -65,13 +67,15 @@ async def record(wallet: Wallet, request: Request, reply: Reply, actor: str) -> 
     """Put on record what was done, by whom. What moved money has that in the ledger, too."""
     if not isinstance(request, CHANGES):
         return
+    # To ask for nothing is what some requests are about.
+    may_be_none = isinstance(request, LimitSet | PlayerExclude)
     action = Action(
         wallet.clock_ms(),
         actor,
         request.do,
         getattr(request, "agent", None),
         getattr(request, "player_id", None) or getattr(request, "name", None),
-        request.model_dump_json(exclude=UNTOLD, exclude_none=True),
+        request.model_dump_json(exclude=UNTOLD, exclude_none=not may_be_none, exclude_defaults=may_be_none),
         reply.get("seq"),
     )
     await wallet.store.add_action(action)

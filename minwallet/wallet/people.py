@@ -71,6 +71,8 @@ async def perform(wallet: Wallet, request: PeopleRequest) -> Reply:
 
 
 async def _add_player(wallet: Wallet, request: PlayerAdd) -> Reply:
+    if request.balance + request.bonus:
+        await _refuse_excluded(wallet, request)
     opening = _opening(request, request.balance, None)
     opened = await _open_accounts(wallet, [opening])
     if opened.problems:
@@ -79,6 +81,14 @@ async def _add_player(wallet: Wallet, request: PlayerAdd) -> Reply:
         reason = f"{request.player_id} already has {request.currency}"
         raise Decline(reason, why=Why.TAKEN, hint="add money with: minwallet deposit")
     return documents.player(await find_player(wallet.store, request.agent, request.player_id))
+
+
+async def _refuse_excluded(wallet: Wallet, request: PlayerAdd) -> None:
+    """Another account is no way round an exclusion."""
+    known, now_ms = await wallet.store.find_player(request.agent, request.player_id), wallet.clock_ms()
+    if known and (await wallet.store.find_guard(known.accounts[0][0], now_ms)).excludes(now_ms):
+        reason = f"{request.player_id} is excluded, so nothing is deposited; add {request.currency} without money"
+        raise Decline(reason, why=Why.EXCLUDED)
 
 
 async def _search_players(store: Store, request: PlayerSearch) -> Reply:

@@ -9,10 +9,12 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, WithJsonSchema
 from pydantic_core import ErrorDetails
 
+from minwallet.ledger.limits import LimitKind, Per
 from minwallet.ledger.money import MAX_CENTS
 from minwallet.protocols import PROTOCOLS
 from minwallet.protocols.wire import Game, ReportUnit
 from minwallet.storage.base import OPENING, OPERATOR, PlayerStatus, ReportSheet
+from minwallet.wallet.moments import MomentText
 from minwallet.wallet.sessions import TOKEN
 
 
@@ -142,6 +144,40 @@ class PlayerSetStatus(_Request):
     agent: Name
     player_id: PlayerId
     status: PlayerStatus
+
+
+class LimitList(_Request):
+    """In force and asked for, and how much is used; `excluded_until` if the player is excluded."""
+
+    do: Literal["limit_list"] = "limit_list"
+    agent: Name
+    player_id: PlayerId
+    currency: Currency | None = None
+
+
+class LimitSet(_Request):
+    """Days are days of UTC: a week is today and the six days before, a month today and the 29 before. A first limit,
+    and a lower one, holds at once; a higher one, and none, 24 hours after it was asked for.
+    """
+
+    do: Literal["limit_set"] = "limit_set"
+    agent: Name
+    player_id: PlayerId
+    currency: TheCurrency = None
+    kind: LimitKind
+    per: Per
+    amount: Annotated[Cents | None, Field(description="in cents; null for no limit")]
+
+
+class PlayerExclude(_Request):
+    """Until then the player's bets and deposits are refused. A longer exclusion holds at once; a shorter one, and its
+    end, 24 hours after it was asked for.
+    """
+
+    do: Literal["player_exclude"] = "player_exclude"
+    agent: Name
+    player_id: PlayerId
+    until: Annotated[MomentText | None, Field(description="such as 2027-01-31T00:00:00Z; null to end it")]
 
 
 class Transfer(_Request):
@@ -275,6 +311,8 @@ OfficeRequest = KeyAdd | KeyList | KeyRevoke | AdminLink | AdminReset | AdminLis
 
 AgentRequest = AgentAdd | AgentSet | AgentShow | AgentList | GamesKeep | ReportKeep
 
+LimitRequest = LimitList | LimitSet | PlayerExclude
+
 PeopleRequest = (
     PlayerAdd
     | PlayerList
@@ -288,7 +326,7 @@ PeopleRequest = (
     | Seed
 )
 
-Request = AgentRequest | OfficeRequest | PeopleRequest | Transfer | LedgerRead | RecordedShow
+Request = AgentRequest | OfficeRequest | PeopleRequest | LimitRequest | Transfer | LedgerRead | RecordedShow
 
 
 Reply = Mapping[str, Any]

@@ -7,9 +7,11 @@ import pytest
 from minwallet.ledger.commands import Authenticate, Balance, Bet, BetWin, Cancel, Settle, Win
 from minwallet.ledger.decide import Snapshot, decide
 from minwallet.ledger.entries import Kind, Refusal, State
+from minwallet.ledger.limits import LimitKind
 from minwallet.ledger.money import MAX_CENTS
 from minwallet.ledger.outcomes import Refused, Replayed
 from tests.ledger.builders import (
+    EXCLUDED,
     EXPIRED,
     LASTING,
     NOW_MS,
@@ -17,6 +19,7 @@ from tests.ledger.builders import (
     REVOKED,
     REVOKED_AND_EXPIRED,
     Verdict,
+    limited,
     row,
     seen,
     snapshot,
@@ -32,6 +35,7 @@ BALANCE_TABLE = {
     "a live session is told what there is": (snapshot(), Verdict("shown")),
     "a session without an end is live": (snapshot(session=LASTING), Verdict("shown")),
     "a blocked player may look": (snapshot(is_blocked=True), Verdict("shown")),
+    "an excluded player may look": (snapshot(guard=EXCLUDED), Verdict("shown")),
     "the operator needs no session": (snapshot(session=None), Verdict("shown")),
 }
 
@@ -48,7 +52,9 @@ AUTHENTICATE_TABLE = {
         Verdict("session_revoked"),
     ),
     "an expired session is refused": (snapshot(session=EXPIRED, is_blocked=True), Verdict("session_expired")),
-    "a blocked player is refused": (snapshot(is_blocked=True), Verdict("player_blocked")),
+    "a blocked player is refused": (snapshot(is_blocked=True, guard=EXCLUDED), Verdict("player_blocked")),
+    "an excluded player is refused": (snapshot(guard=EXCLUDED), Verdict("player_excluded")),
+    "a player who may lose no more may come in": (snapshot(guard=limited(LimitKind.LOSS, 0)), Verdict("shown")),
     "a live session is told what there is": (snapshot(), Verdict("shown")),
 }
 
@@ -61,7 +67,7 @@ def test_authenticate(before: Snapshot, expected: Verdict) -> None:
 
 def _stakes(command: Bet | BetWin) -> dict[str, tuple[Snapshot, Verdict]]:
     """The rows that a bet and a betwin have in common, in order of precedence."""
-    nothing_left: dict[str, Any] = {"cash": 0, "bonus": 0, "session": EXPIRED, "is_blocked": True}
+    nothing_left: dict[str, Any] = {"cash": 0, "bonus": 0, "session": EXPIRED, "is_blocked": True, "guard": EXCLUDED}
     refused_when_poor, empty = seen(command, cash=0, bonus=0), Verdict("", 0, 0)
     return {
         "an id cancelled after the bet stays cancelled": (
@@ -106,7 +112,7 @@ def _stakes(command: Bet | BetWin) -> dict[str, tuple[Snapshot, Verdict]]:
             empty._replace(what="session_expired"),
         ),
         "a blocked player may not bet, which is recorded": (
-            snapshot(0, 0, is_blocked=True),
+            snapshot(0, 0, is_blocked=True, guard=EXCLUDED),
             Verdict("player_blocked", 0, 0, is_written=True),
         ),
         "too little money is refused, which is recorded": (
@@ -116,36 +122,86 @@ def _stakes(command: Bet | BetWin) -> dict[str, tuple[Snapshot, Verdict]]:
     }
 
 
-BET_TABLE = _stakes(BET) | {
-    "cash pays the bet": (snapshot(), Verdict("applied", 500, 200, is_written=True)),
-    "a session without an end may bet": (snapshot(session=LASTING), Verdict("applied", 500, 200, is_written=True)),
-    "bonus pays what cash does not": (snapshot(400, 200), Verdict("applied", 0, 100, is_written=True)),
-    "bonus alone pays": (snapshot(0, 500), Verdict("applied", 0, 0, is_written=True)),
-    "the last cent may be bet": (snapshot(500, 0), Verdict("applied", 0, 0, is_written=True)),
-}
+def _guarded(command: Bet | BetWin) -> dict[str, tuple[Snapshot, Verdict]]:
+    """The rows about what protects players, which a bet and a betwin have in common, too."""
+    return {
+        "a bet refused to an excluded player stays so when the exclusion is over": (
+            snapshot(trail=seen(command, guard=EXCLUDED)),
+            Verdict("player_excluded"),
+        ),
+        "a bet refused for a limit stays so when there is none": (
+            snapshot(trail=seen(command, guard=limited(LimitKind.LOSS, 499))),
+            Verdict("loss_limit"),
+        ),
+        "an excluded player may not bet, which is recorded": (
+            snapshot(0, 0, guard=limited(LimitKind.LOSS, 0)._replace(exclusion=EXCLUDED.exclusion)),
+            Verdict("player_excluded", 0, 0, is_written=True),
+        ),
+        "nobody may lose more than the limit, which is recorded": (
+            snapshot(100, 0, guard=limited(LimitKind.LOSS, 300, 201)),
+            Verdict("loss_limit", 100, 0, is_written=True),
+        ),
+    }
+
+
+BET_TABLE = (
+    _stakes(BET)
+    | _guarded(BET)
+    | {
+        "cash pays the bet": (snapshot(), Verdict("applied", 500, 200, is_written=True)),
+        "a session without an end may bet": (snapshot(session=LASTING), Verdict("applied", 500, 200, is_written=True)),
+        "bonus pays what cash does not": (snapshot(400, 200), Verdict("applied", 0, 100, is_written=True)),
+        "bonus alone pays": (snapshot(0, 500), Verdict("applied", 0, 0, is_written=True)),
+        "the last cent may be bet": (snapshot(500, 0), Verdict("applied", 0, 0, is_written=True)),
+        "the limit may be reached": (
+            snapshot(guard=limited(LimitKind.LOSS, 700, 200)),
+            Verdict("applied", 500, 200, is_written=True),
+        ),
+        "what was won before may be lost again": (
+            snapshot(guard=limited(LimitKind.LOSS, 0, -500)),
+            Verdict("applied", 500, 200, is_written=True),
+        ),
+        "bonus is no loss": (
+            snapshot(0, 500, guard=limited(LimitKind.LOSS, 0, 1)),
+            Verdict("applied", 0, 0, is_written=True),
+        ),
+        "a limit of deposits is none of losses": (
+            snapshot(guard=limited(LimitKind.DEPOSIT, 0)),
+            Verdict("applied", 500, 200, is_written=True),
+        ),
+    }
+)
 
 
 @pytest.mark.parametrize(("before", "expected"), BET_TABLE.values(), ids=BET_TABLE)
 def test_bet(before: Snapshot, expected: Verdict) -> None:
-    """A bet: has the id been seen, is the session live, is the player active, is there money."""
+    """A bet: has the id been seen, is the session live, is the player active and within limits, is there money."""
     assert verdict(decide(before, BET, NOW_MS)) == expected
 
 
-BETWIN_TABLE = _stakes(BETWIN) | {
-    "a win that would pass the largest balance is refused, and nothing is recorded": (
-        snapshot(MAX_CENTS - 399, 200),
-        Verdict("out_of_range", MAX_CENTS - 399, 200),
-    ),
-    "the largest balance may be reached": (
-        snapshot(MAX_CENTS - 400, 200),
-        Verdict("applied", MAX_CENTS - 200, 200, is_written=True),
-    ),
-    "cash pays the bet and takes the win": (snapshot(), Verdict("applied", 1200, 200, is_written=True)),
-    "bonus pays what cash does not, and the win is cash": (
-        snapshot(400, 200),
-        Verdict("applied", 700, 100, is_written=True),
-    ),
-}
+BETWIN_TABLE = (
+    _stakes(BETWIN)
+    | _guarded(BETWIN)
+    | {
+        "a win that would pass the largest balance is refused, and nothing is recorded": (
+            snapshot(MAX_CENTS - 399, 200),
+            Verdict("out_of_range", MAX_CENTS - 399, 200),
+        ),
+        "the largest balance may be reached": (
+            snapshot(MAX_CENTS - 400, 200),
+            Verdict("applied", MAX_CENTS - 200, 200, is_written=True),
+        ),
+        "its own win does not make room for it": (
+            snapshot(guard=limited(LimitKind.LOSS, 499)),
+            Verdict("loss_limit", is_written=True),
+        ),
+        "cash pays the bet and takes the win": (snapshot(), Verdict("applied", 1200, 200, is_written=True)),
+        "bonus pays what cash does not, and the win is cash": (
+            snapshot(400, 200),
+            Verdict("applied", 700, 100, is_written=True),
+        ),
+    }
+)
 
 
 @pytest.mark.parametrize(("before", "expected"), BETWIN_TABLE.values(), ids=BETWIN_TABLE)
@@ -156,8 +212,9 @@ def test_betwin(before: Snapshot, expected: Verdict) -> None:
 
 @pytest.mark.parametrize("command", [Bet("3", 0, "3"), BetWin("3", 0, 0)])
 def test_a_bet_of_nothing_is_legal(command: Bet | BetWin) -> None:
-    """Zero is an amount like any other, for somebody who has nothing."""
-    assert verdict(decide(snapshot(0, 0), command, NOW_MS)) == Verdict("applied", 0, 0, is_written=True)
+    """Zero is an amount like any other, for somebody who has nothing, and loses nothing, whatever was lost before."""
+    before = snapshot(0, 0, guard=limited(LimitKind.LOSS, 100, 101))
+    assert verdict(decide(before, command, NOW_MS)) == Verdict("applied", 0, 0, is_written=True)
 
 
 OTHER_BETS = {

@@ -5,16 +5,19 @@ import pytest
 from minwallet.ledger.commands import Bet, BetWin, Cancel, Command, Settle, Win
 from minwallet.ledger.decide import Round, Snapshot, Trail, decide
 from minwallet.ledger.entries import Kind
+from minwallet.ledger.limits import LimitKind
 from minwallet.ledger.money import MAX_CENTS
 from minwallet.ledger.outcomes import Replayed
 from tests.ledger.builders import (
     CASH,
+    EXCLUDED,
     EXPIRED,
     NEW,
     NOW_MS,
     OTHER,
     REVOKED,
     Verdict,
+    limited,
     row,
     seen,
     snapshot,
@@ -245,3 +248,15 @@ def test_a_cancel_is_written_to_its_bets_round(trail: Trail, command: Command, e
     """Round and game are the bet's where it is known, else what the cancel says."""
     entry = row(decide(snapshot(trail=trail), command, NOW_MS))
     assert (entry.round, entry.game) == expected
+
+
+@pytest.mark.parametrize(
+    ("command", "trail"),
+    [(WIN, NEW), (RESULT, seen(BET)), (CANCEL, seen(BET)), (CANCEL, seen(BETWIN)), (CANCEL, NEW)],
+)
+def test_neither_limits_nor_exclusion_hold_back_what_is_in_flight(command: Command, trail: Trail) -> None:
+    """A player who may lose and deposit nothing, and play no more, is paid and given back as everybody is."""
+    guard = limited(LimitKind.LOSS, 0, 1)
+    guard = guard._replace(exclusion=EXCLUDED.exclusion, limits=(*guard.limits, *limited(LimitKind.DEPOSIT, 0).limits))
+    before = snapshot(round_=OPEN, trail=trail)
+    assert decide(before._replace(guard=guard), command, NOW_MS) == decide(before, command, NOW_MS)

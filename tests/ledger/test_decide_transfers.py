@@ -5,8 +5,9 @@ import pytest
 from minwallet.ledger.commands import Deposit, Withdraw
 from minwallet.ledger.decide import Snapshot, decide
 from minwallet.ledger.entries import Kind
+from minwallet.ledger.limits import LimitKind
 from minwallet.ledger.money import MAX_CENTS
-from tests.ledger.builders import NOW_MS, OTHER, Verdict, row, seen, snapshot, verdict
+from tests.ledger.builders import EXCLUDED, NOW_MS, OTHER, Verdict, limited, row, seen, snapshot, verdict
 
 DEPOSIT = Deposit("r1", 300, 30)
 WITHDRAWAL = Withdraw("r1", 300, 30)
@@ -32,6 +33,26 @@ DEPOSIT_TABLE = {
     "the same again changes nothing": (
         snapshot(FULL, session=None, trail=seen(DEPOSIT)),
         Verdict("replayed", FULL),
+    ),
+    "the same again changes nothing, for an excluded player too": (
+        snapshot(session=None, trail=seen(DEPOSIT), guard=EXCLUDED),
+        Verdict("replayed"),
+    ),
+    "nothing is deposited for an excluded player, and that is not recorded": (
+        snapshot(FULL, session=None, guard=limited(LimitKind.DEPOSIT, 0)._replace(exclusion=EXCLUDED.exclusion)),
+        Verdict("player_excluded", FULL),
+    ),
+    "no more is deposited than the limit, and that is not recorded": (
+        snapshot(FULL, session=None, guard=limited(LimitKind.DEPOSIT, 1000, 701)),
+        Verdict("deposit_limit", FULL),
+    ),
+    "the limit may be reached": (
+        snapshot(session=None, guard=limited(LimitKind.DEPOSIT, 1000, 700)),
+        Verdict("applied", 1300, 230, is_written=True),
+    ),
+    "a limit of losses is none of deposits": (
+        snapshot(session=None, guard=limited(LimitKind.LOSS, 0, 1)),
+        Verdict("applied", 1300, 230, is_written=True),
     ),
     "the largest balance may not be passed": (
         snapshot(FULL - 329, session=None),
@@ -74,6 +95,10 @@ WITHDRAW_TABLE = {
         Verdict("insufficient_funds", 1000, 29),
     ),
     "the last cent may go": (snapshot(300, 30, session=None), Verdict("applied", 0, 0, is_written=True)),
+    "an excluded player's money may be taken out": (
+        snapshot(session=None, guard=limited(LimitKind.DEPOSIT, 0, 1)._replace(exclusion=EXCLUDED.exclusion)),
+        Verdict("applied", 700, 170, is_written=True),
+    ),
     "a blocked player's money may be taken out": (
         snapshot(session=None, is_blocked=True),
         Verdict("applied", 700, 170, is_written=True),
@@ -85,6 +110,12 @@ WITHDRAW_TABLE = {
 def test_withdraw(before: Snapshot, expected: Verdict) -> None:
     """A withdrawal takes cash, or promotional bonus back; neither is ever taken for the other."""
     assert verdict(decide(before, WITHDRAWAL, NOW_MS)) == expected
+
+
+def test_bonus_is_within_every_limit() -> None:
+    """Promotional credit is nobody's own money."""
+    before = snapshot(session=None, guard=limited(LimitKind.DEPOSIT, 0, 1))
+    assert verdict(decide(before, Deposit("r1", 0, 30), NOW_MS)).what == "applied"
 
 
 def test_a_withdrawal_of_cash_never_touches_bonus() -> None:

@@ -6,12 +6,14 @@ from hypothesis import strategies as st
 from minwallet.ledger.audit import Audit, Owner
 from minwallet.ledger.commands import Bet, BetWin, Cancel, Deposit, Movement, Settle, Win, Withdraw
 from minwallet.ledger.decide import Session, decide
-from minwallet.ledger.entries import State
+from minwallet.ledger.entries import Kind, State
+from minwallet.ledger.limits import DAY_MS, Bound, Limit, LimitKind, Per
 from minwallet.ledger.money import MAX_CENTS
 from minwallet.ledger.outcomes import Applied, Outcome, Refused, Replayed
 from tests.ledger.book import Book
 from tests.ledger.builders import (
     EXPIRED,
+    LASTING,
     LIVE,
     ME,
     NEW,
@@ -131,3 +133,41 @@ def test_refunding_a_betwin_restores_both_parts(cash: int, bonus: int, data: st.
     betwin = row(decide(snapshot(cash, bonus), BetWin("3", stake, payout), NOW_MS))
     before = snapshot(betwin.cash_after, betwin.bonus_after, trail=NEW.followed_by(betwin))
     assert verdict(decide(before, Cancel("3"), NOW_MS))[:3] == ("applied", cash, bonus)
+
+
+bounds = st.dictionaries(st.sampled_from(Per), st.integers(0, 1500), min_size=1)
+pauses = st.sampled_from([0, 0, 0, 1, DAY_MS // 2, 7 * DAY_MS])
+
+
+@given(st.lists(st.tuples(steps, pauses), min_size=1, max_size=25), bounds)
+def test_nobody_bets_or_is_given_more_than_a_limit(history: list[tuple[Step, int]], held: dict[Per, int]) -> None:
+    """No bet that takes cash leaves the losses of the days that count above a limit, before it wins anything; and no
+    deposit of cash the deposits. Whatever was won, given back and taken out before.
+    """
+    book = Book()
+    book.limits = tuple(Limit(kind, per, Bound(cents)) for kind in LimitKind for per, cents in held.items())
+    for step, pause_ms in history:
+        book.now_ms += pause_ms
+        outcome = play(book, (*step[:2], LASTING, False))
+        if not isinstance(outcome, Applied) or not outcome.entry.amount:
+            continue
+        last = outcome.entry
+        for per, cents in held.items():
+            first_ms = (book.now_ms // DAY_MS - {"day": 0, "week": 6, "month": 29}[per]) * DAY_MS
+            rows = [row for row in book.entries if row.account_id == last.account_id and row.at_ms >= first_ms]
+            given = sum(row.amount for row in rows if row.kind is Kind.DEPOSIT)
+            lost = sum(-row.amount for row in rows if row.kind not in (Kind.DEPOSIT, Kind.WITHDRAW))
+            assert last.kind is not Kind.DEPOSIT or given <= cents
+            assert last.kind is not Kind.BET or lost <= cents
+            assert last.kind is not Kind.BETWIN or last.amount == last.payout or lost + last.payout <= cents
+
+
+@given(histories)
+def test_limits_that_are_not_reached_change_nothing(history: list[Step]) -> None:
+    """Every outcome is as it is without them, and every row."""
+    free, limited = rich(), rich()
+    most = Bound(2**70)
+    limited.limits = tuple(Limit(kind, per, most) for kind in LimitKind for per in Per)
+    for step in history:
+        assert play(free, step) == play(limited, step)
+    assert free.entries == limited.entries

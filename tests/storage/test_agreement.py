@@ -23,8 +23,10 @@ from minwallet.ledger.commands import (
     Win,
     Withdraw,
 )
+from minwallet.ledger.limits import DAY_MS, LimitKind, Per
 from minwallet.ledger.money import MAX_CENTS
 from minwallet.storage.base import Opening, Order, PlayerStatus, Store
+from minwallet.storage.limits import LimitAsked
 from minwallet.storage.views import Filter
 from minwallet.wallet.sessions import hash_token, new_session
 from tests.storage.shelf import NOW, VELA, WALLET_V2, open_store, operator, order
@@ -131,6 +133,21 @@ class Agreement(RuleBasedStateMachine):
         for store in self.stores:
             self._run(store.set_player_status(player, status))
 
+    @rule(account=st.integers(1, 4), kind=st.sampled_from(LimitKind), per=st.sampled_from(Per), limit=st.none() | cents)
+    def ask_limit(self, account: int, kind: LimitKind, per: Per, limit: int | None) -> None:
+        for store in self.stores:
+            self._run(store.ask_limit(LimitAsked(account, kind, per, limit), self.now_ms))
+
+    @rule(player=st.integers(1, 3), span_ms=st.none() | st.sampled_from([3, DAY_MS, 3 * DAY_MS]))
+    def exclude(self, player: int, span_ms: int | None) -> None:
+        for store in self.stores:
+            self._run(store.ask_exclusion(player, span_ms and self.now_ms + span_ms, self.now_ms))
+
+    @precondition(lambda self: self.now_ms > NOW + 10)
+    @rule(days=st.sampled_from([1, 7]))
+    def sleep(self, days: int) -> None:
+        self.now_ms += days * DAY_MS
+
     @precondition(lambda self: self.now_ms > NOW + 20)
     @rule(number=st.integers(0, 4))
     def revoke(self, number: int) -> None:
@@ -161,6 +178,13 @@ class Agreement(RuleBasedStateMachine):
         by_memory, by_sqlite = (self._run(store.read_holdings()) for store in self.stores)
         assert by_sqlite == by_memory
         assert all(holding.is_right for holding in by_sqlite)
+
+    @invariant()
+    def protection_is_alike(self) -> None:
+        """What one engine adds up row by row, the other adds up anew."""
+        for account in (1, 2, 3, 4):
+            by_memory, by_sqlite = (self._run(store.find_guard(account, self.now_ms)) for store in self.stores)
+            assert by_sqlite == by_memory
 
     @invariant()
     def players_are_alike(self) -> None:

@@ -14,6 +14,7 @@ from tests.storage.shelf import NOW, Run, opening, order, players
 
 TABLES = {
     *("accounts", "agents", "id_spaces", "players", "sessions", "transactions"),
+    *("exclusions", "limits", "spent"),
     *("game_lists", "journal", "report_marks", "report_rows"),
     *("actions", "admins", "api_keys", "minutes", "moved", "sign_ins", "summed_up", "totals"),
 }

@@ -17,10 +17,41 @@ class Account:
     cash: int = 0
     bonus: int = 0
     blocked: bool = False
+    excluded: bool = False
+    limits: dict[str, int] = field(default_factory=dict)
+    """Of one day, as no other is near: by "deposit" and "loss"."""
+    wanted: dict[str, int | None] = field(default_factory=dict)
+    """The limits that wait."""
+    given: int = 0
+    """Cash that was deposited."""
+    put: int = 0
+    """What cash there would be without any game."""
 
     @property
     def credit(self) -> int:
         return self.cash + self.bonus
+
+    def may_play(self, stake: int) -> bool:
+        cash, most = min(stake, self.cash), self.limits.get("loss", 2 * MOST)
+        lost = self.put - self.cash
+        return not self.blocked and not self.excluded and (cash == 0 or lost + cash <= most)
+
+    def may_be_given(self, cash: int) -> bool:
+        return not self.excluded and (cash == 0 or self.given + cash <= self.limits.get("deposit", 2 * MOST))
+
+    def limit(self, kind: str, cents: int | None) -> None:
+        """A lower limit holds, another one waits."""
+        if kind in self.limits and (cents is None or cents > self.limits[kind]):
+            self.wanted[kind] = cents
+        else:
+            self.wanted.pop(kind, None)
+            self.limits |= {} if cents is None else {kind: cents}
+
+    def rest(self) -> None:
+        """So long that what waits holds, nobody is excluded any more, and all that was played is long ago."""
+        wanted = {**self.limits, **self.wanted}
+        self.limits = {kind: cents for kind, cents in wanted.items() if cents is not None}
+        self.wanted, self.excluded, self.given, self.put = {}, False, 0, self.cash
 
 
 @dataclass
@@ -63,7 +94,7 @@ class Model:
             return (_DEAD_V2[live], account.credit, None)
         self.number += 1
         bet = self.v2[key] = Bet("bet", account, content, number=self.number, round=round_)
-        bet.refused = 104 if account.blocked else 105 if stake > account.credit else 0
+        bet.refused = 104 if not account.may_play(stake) else 105 if stake > account.credit else 0
         if bet.refused:
             return (bet.refused, account.credit, None)
         bet.taken = _take(account, stake)
@@ -126,7 +157,7 @@ class Model:
         return (code, account.cash, account.bonus)
 
     def _vela_bet(self, account: Account, ticket: int, stake: int, win: int | None, content: tuple[object, ...]) -> int:
-        refused = 1 if account.blocked else 3 if stake > account.credit else 0
+        refused = 1 if not account.may_play(stake) else 3 if stake > account.credit else 0
         if not refused and account.credit - stake + (win or 0) > MOST:
             return 2
         bet = self.vela[ticket] = Bet("bet" if win is None else "betwin", account, content, refused, win=win or 0)

@@ -17,10 +17,12 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from minwallet.ledger.commands import Deposit, Withdraw
+from minwallet.ledger.limits import LimitKind, Per
 from minwallet.ledger.outcomes import Applied
 from minwallet.protocols import load_protocol
 from minwallet.protocols.wire import Call, Holder
 from minwallet.storage.base import OPERATOR, Opening, Order, PlayerStatus
+from minwallet.storage.limits import LimitAsked
 from minwallet.storage.sqlite import SqliteStore
 from minwallet.wallet.desk import verify
 from minwallet.wallet.service import Wallet
@@ -30,12 +32,14 @@ from tests.wallet.model import MOST, Account, Answer, Model
 pytestmark = pytest.mark.long
 
 NOW_MS = 1_700_000_000_000
+DAY_MS = 24 * 3600 * 1000
 
 # How far back an id was new: histories must meet themselves again and again, and yet go on.
 backs = st.sampled_from([0, 1, 1, 1, 2, 3])
 new_or_back = st.sampled_from([0, 0, 0, 1, 2])
 rounds = st.none() | st.sampled_from([1, 1, 2, 3])
 amounts = st.sampled_from([0, 40, 40, 40, 130, 130, 500, MOST])
+LIMITS = [None, 0, 100, 150, 300]
 seats = st.sampled_from([0, 0, 0, 1, 2])
 sessions = st.sampled_from(["yes"] * 8 + ["expired", "revoked"])
 
@@ -50,10 +54,11 @@ class Wallets(RuleBasedStateMachine):
         self.runner = asyncio.Runner()
         self.folder = tempfile.TemporaryDirectory()
         self.path = Path(self.folder.name) / "wallet.db"
-        self.model = Model()
-        self.accounts = [Account(player, currency, 100, 50) for _, player, currency in self.names]
+        self.model, self.now_ms = Model(), NOW_MS
+        self.accounts = [Account(player, currency, 100, 50, given=100, put=100) for _, player, currency in self.names]
         self.protocols = {name: load_protocol(name) for name in ("wallet-v2", "vela")}
         self.transfers = 0
+        self.spans: dict[tuple[int, LimitKind], Per] = {}
         self.newest = {"wallet-v2": 3, "vela": 3}
         self.start()
         self.run_(self.seed)
@@ -64,7 +69,7 @@ class Wallets(RuleBasedStateMachine):
         async def start() -> Wallet:
             store = await SqliteStore.open(self.path, create=True)
             self.stack.push_async_callback(store.close)
-            return Wallet(store, lambda: NOW_MS)
+            return Wallet(store, lambda: self.now_ms)
 
         self.wallet = self.runner.run(start())
 
@@ -168,9 +173,34 @@ class Wallets(RuleBasedStateMachine):
         outcome = self.runner.run(self.wallet.move(order, player_key=1 if account.player == "ann" else 2))
         cash, bonus_left = account.cash + sign * cash_part, account.bonus + sign * bonus_part
         possible = min(cash, bonus_left) >= 0 and cash + bonus_left <= MOST
+        possible = possible and (out or account.may_be_given(cash_part))
         assert isinstance(outcome, Applied) == possible
         if possible:
             account.cash, account.bonus = cash, bonus_left
+            account.put += sign * cash_part
+            account.given += 0 if out else cash_part
+
+    @rule(seat=seats, kind=st.sampled_from(LimitKind), per=st.sampled_from(Per), cents=st.sampled_from(LIMITS))
+    def limit(self, seat: int, kind: LimitKind, per: Per, cents: int | None) -> None:
+        """An account has one limit of a kind, per day, week or month: all that counts happens on one day."""
+        per = self.spans.setdefault((seat, kind), per)
+        self.accounts[seat].limit(kind, cents)
+        self.runner.run(self.wallet.store.ask_limit(LimitAsked(seat + 1, kind, per, cents), self.now_ms))
+
+    @rule(player=st.sampled_from(["ann", "ben"]), days=st.sampled_from([None, None, None, 1, 30]))
+    def exclude(self, player: str, days: int | None) -> None:
+        """An exclusion cannot be ended on the day on which it is asked for."""
+        until_ms = days and self.now_ms + days * DAY_MS
+        for account in self.accounts:
+            if account.player == player:
+                account.excluded |= days is not None
+        self.runner.run(self.wallet.store.ask_exclusion(1 if player == "ann" else 2, until_ms, self.now_ms))
+
+    @rule()
+    def rest(self) -> None:
+        self.now_ms += 30 * DAY_MS
+        for account in self.accounts:
+            account.rest()
 
     @rule(player=st.sampled_from(["ann", "ben"]), blocked=st.booleans())
     def block(self, player: str, blocked: bool) -> None:

@@ -40,6 +40,10 @@ MADE: list[requests.Request] = [
     requests.KeyRevoke(name="site"),
     requests.AdminLink(name="anna"),
     requests.AdminReset(name="anna"),
+    of_ann(requests.LimitSet, kind="loss", per="week", amount=None, currency="USD"),
+    of_ann(requests.LimitSet, kind="deposit", per="day", amount=0),
+    of_ann(requests.PlayerExclude, until="2027-01-31T00:00:00Z"),
+    of_ann(requests.PlayerExclude, until=None),
 ]
 
 
@@ -75,10 +79,29 @@ def test_every_change_is_on_record_and_no_secret_is() -> None:
     )
 
 
+def test_that_something_was_taken_away_is_on_record() -> None:
+    """A limit that shall be none, and an exclusion that shall end, say so."""
+    _, actions = record(MADE[2], *MADE[-4:])
+    assert [action.detail for action in actions[1:]] == [
+        '{"currency":"USD","kind":"loss","per":"week","amount":null}',
+        '{"kind":"deposit","per":"day","amount":0}',
+        '{"until":"2027-01-31T00:00:00Z"}',
+        '{"until":null}',
+    ]
+
+
 def test_what_changes_nothing_is_not_on_record() -> None:
     """Every other request there is."""
     looks = {requests.AgentShow, requests.AgentList, requests.PlayerList, requests.PlayerSearch, requests.PlayerShow}
-    looks |= {requests.SessionList, requests.KeyList, requests.AdminList, requests.LedgerRead, requests.RecordedShow}
+    looks |= {
+        requests.LimitList,
+        requests.SessionList,
+        requests.KeyList,
+        requests.AdminList,
+        requests.LedgerRead,
+        requests.RecordedShow,
+    }
+    looks |= {requests.LimitList}
     pulled = {requests.GamesKeep, requests.ReportKeep}
     assert set(get_args(requests.Request)) == set(CHANGES) | looks | pulled
     _, actions = record(MADE[2], of_ann(requests.PlayerShow), of_ann(requests.LedgerRead), requests.KeyList())

@@ -31,6 +31,9 @@ REQUESTS: dict[str, tuple[str, object]] = {
     "add_account": (f"{ALICE}/accounts", {"currency": "EUR"}),
     "deposit": (f"{ALICE}/deposits", {"amount": 1, "reference": "d", "currency": "USD"}),
     "withdraw": (f"{ALICE}/withdrawals", {"amount": 1, "reference": "w", "currency": "USD"}),
+    "list_limits": (f"{ALICE}/limits", None),
+    "set_limit": (f"{ALICE}/limits/loss/week", {"amount": 100, "currency": "USD"}),
+    "exclude_player": (f"{ALICE}/exclusion", {"until": "2099-01-31T00:00:00Z"}),
     "list_sessions": (f"{ALICE}/sessions", None),
     "open_session": (f"{ALICE}/sessions", {"currency": "USD"}),
     "revoke_session": (f"{ALICE}/sessions/1", None),
@@ -99,7 +102,7 @@ def state(ring: Ring) -> list[Any]:
     caller = Caller(ring.server, ring.everything)
     agents = [caller.get(f"/agents/{each['name']}") for each in caller.get("/agents")["agents"]]
     people = [caller.get(f"/agents/{each['name']}/players") for each in agents]
-    return [agents, people, caller.get(f"{ALICE}/sessions"), caller.get("/transactions")]
+    return [agents, people, *(caller.get(path) for path in (f"{ALICE}/sessions", f"{ALICE}/limits", "/transactions"))]
 
 
 def test_the_requests_of_this_test_are_all_there_are() -> None:
@@ -254,6 +257,8 @@ def test_who_did_what_is_on_record(db: Path) -> None:
         ("player_add", "default", "alice", None),
         ("deposit", "default", "alice", done["deposit"]["seq"]),
         ("withdraw", "default", "alice", done["withdraw"]["seq"]),
+        ("limit_set", "default", "alice", None),
+        ("player_exclude", "default", "alice", None),
         ("session_open", "default", "alice", None),
         ("session_end", "default", "alice", None),
         ("session_open", "default", "alice", None),

@@ -194,6 +194,8 @@ def test_what_is_nowhere_is_not_found(server: Server, method: str, path: str) ->
         ("/agents/default", "GET, PATCH"),
         (DEPOSITS, "POST"),
         (f"{PLAYERS}/alice/sessions/1", "DELETE"),
+        (f"{PLAYERS}/alice/limits", "GET"),
+        (f"{PLAYERS}/alice/limits/loss/day", "PUT"),
         ("/health", "GET"),
         ("/openapi.json", "GET"),
         ("/docs", "GET"),

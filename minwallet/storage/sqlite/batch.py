@@ -17,6 +17,7 @@ from minwallet.ledger.decide import Account, Round, Session, Snapshot, Trail, de
 from minwallet.ledger.entries import Entry, Kind, Refusal, State
 from minwallet.ledger.outcomes import Applied, Outcome, Refused
 from minwallet.storage.base import Order
+from minwallet.storage.sqlite import limits
 
 ENTRY = """
     t.seq, t.at_ms, t.account_id, t.previous_seq, p.protocol, t.kind, t.id, t.round, t.game, t.detail,
@@ -28,12 +29,12 @@ ENTRY = """
 READ_SUBJECTS = f"""
     SELECT json_group_array(json_array(
                a.account_id, a.cash, a.bonus, hex(a.head), a.last_seq, p.status = 'blocked',
-               s.session_id, s.expires_at_ms, s.revoked_at_ms, i.space_id,
+               s.session_id, s.expires_at_ms, s.revoked_at_ms, {limits.GUARD}, i.space_id,
                (SELECT json_group_array(json_array(t.part, {ENTRY.replace("p.protocol", "i.protocol")}))
                   FROM transactions AS t WHERE t.space_id = i.space_id AND t.id = asked.value ->> 4)
            )),
            (SELECT coalesce(max(seq), 0) + 1 FROM transactions)
-      FROM json_each(?) AS asked
+      FROM json_each(:asked) AS asked
       CROSS JOIN accounts AS a ON a.account_id = asked.value ->> 0
       JOIN players AS p USING (player_key)
       LEFT JOIN sessions AS s ON s.session_id = asked.value ->> 1
@@ -90,12 +91,12 @@ _REFUSALS: dict[str | None, Refusal | None] = {None: None, **{str(refusal): refu
 NO_TRAIL, NO_ROUND = Trail(), Round()
 
 Row = Sequence[Any]
-"""What READ_SUBJECTS finds of an order's subject: account, session, id space, and the rows of its id."""
+"""What READ_SUBJECTS finds of an order's subject: account, session, guard, id space, and the rows of its id."""
 
 
 def apply(db: sqlite3.Connection, orders: Sequence[Order], now_ms: int) -> list[Outcome]:
     """Decide the orders in turn and write the entries they make. The caller holds the write transaction."""
-    subjects, seq = _read_subjects(db, orders)
+    subjects, seq = _read_subjects(db, orders, now_ms)
     rounds = _read_rounds(db, orders, subjects)
     outcomes: list[Outcome] = []
     entries: list[Any] = []
@@ -120,7 +121,7 @@ def apply(db: sqlite3.Connection, orders: Sequence[Order], now_ms: int) -> list[
 
 def look(db: sqlite3.Connection, order: Order, now_ms: int) -> Outcome:
     """The outcome of a question: no identity, nothing to write."""
-    ((subject,), _) = _read_subjects(db, [order])
+    ((subject,), _) = _read_subjects(db, [order], now_ms)
     return decide(_snapshot(order, subject, NO_TRAIL, NO_ROUND, 0), order.command, now_ms)
 
 
@@ -128,16 +129,17 @@ def _id(order: Order) -> str | None:
     return None if isinstance(order.command, Question) else order.command.id
 
 
-def _read_subjects(db: sqlite3.Connection, orders: Sequence[Order]) -> tuple[list[Row], int]:
+def _read_subjects(db: sqlite3.Connection, orders: Sequence[Order], now_ms: int) -> tuple[list[Row], int]:
     """The subjects of the orders, and the next entry's `seq`."""
     asked = [(each.account_id, each.session_id, each.protocol, each.ids_per_currency, _id(each)) for each in orders]
-    found, seq = db.execute(READ_SUBJECTS, (to_json(asked).decode(),)).fetchone()
+    given = {"asked": to_json(asked).decode(), "since": limits.since(now_ms)}
+    found, seq = db.execute(READ_SUBJECTS, given).fetchone()
     subjects: list[Row] = from_json(found, cache_strings="none")
     for order, subject in zip(orders, subjects, strict=True):
         if subject[-2] is None and _id(order) is not None:
             # The first order ever in this id space makes it, and then it is there to be read.
             db.execute(ADD_SPACE, order._asdict())
-            return _read_subjects(db, orders)
+            return _read_subjects(db, orders, now_ms)
     return subjects, seq
 
 
@@ -145,7 +147,8 @@ def _snapshot(order: Order, subject: Row, trail: Trail, round_: Round, seq: int)
     account_id, cash, bonus, head, last_seq, is_blocked, session_id, expires_at_ms, revoked_at_ms = subject[:9]
     account = Account(account_id, cash, bonus, bytes.fromhex(head), last_seq)
     session = Session(expires_at_ms, revoked_at_ms) if session_id is not None else None
-    return Snapshot(order.protocol, account, bool(is_blocked), session, trail, round_, seq)
+    guard = limits.make_guard(subject[9])
+    return Snapshot(order.protocol, account, bool(is_blocked), session, trail, round_, seq, guard)
 
 
 def _make_trail(rows: Sequence[Row]) -> Trail:

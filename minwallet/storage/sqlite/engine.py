@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Self, TypeVar
 
 from minwallet.ledger.entries import Entry
+from minwallet.ledger.limits import Guard
 from minwallet.ledger.outcomes import Outcome
 from minwallet.ledger.tickets import Reported, Ticket
 from minwallet.storage.base import (
@@ -33,8 +34,9 @@ from minwallet.storage.base import (
     Share,
     StoreFault,
 )
+from minwallet.storage.limits import LimitAsked
 from minwallet.storage.office import Action, Admin, ApiKey, NewKey, Numbered, SignIn
-from minwallet.storage.sqlite import batch, office, records, reports, totals, views
+from minwallet.storage.sqlite import batch, limits, office, records, reports, totals, views
 from minwallet.storage.sqlite.check import check_at_once, check_in_steps
 from minwallet.storage.sqlite.connection import (
     Connection,
@@ -183,6 +185,15 @@ class SqliteStore:
 
     async def set_player_status(self, player_key: int, status: PlayerStatus) -> None:
         await self._write(lambda db: records.set_player_status(db, player_key, status))
+
+    async def ask_limit(self, asked: LimitAsked, now_ms: int) -> None:
+        await self._write(lambda db: limits.ask_limit(db, asked, now_ms))
+
+    async def ask_exclusion(self, player_key: int, until_ms: int | None, now_ms: int) -> None:
+        await self._write(lambda db: limits.ask_exclusion(db, player_key, until_ms, now_ms))
+
+    async def find_guard(self, account_id: int, now_ms: int) -> Guard:
+        return await self._viewer.run(lambda db: limits.find_guard(db, account_id, now_ms))
 
     async def add_session(self, account_id: int, session: NewSession, now_ms: int) -> int:
         return await self._write(lambda db: records.add_session(db, account_id, session, now_ms))

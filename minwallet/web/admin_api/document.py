@@ -31,6 +31,7 @@ ALWAYS = (Cause.UNAUTHORIZED, Cause.FORBIDDEN, Cause.INVALID, Cause.BUG, Cause.U
 OF_CHANGES = (
     *(Cause.MALFORMED, Cause.TOO_LONG),
     *(Cause.TAKEN, Cause.INSUFFICIENT_FUNDS, Cause.OUT_OF_RANGE, Cause.NOT_POSSIBLE),
+    *(Cause.EXCLUDED, Cause.LIMIT_REACHED),
 )
 
 EXAMPLES: Mapping[str, object] = {
@@ -51,6 +52,10 @@ EXAMPLES: Mapping[str, object] = {
     "add_player.player_id": "bob",
     "add_account.currency": "EUR",
     "withdraw.reference": "payout-77",
+    "set_limit.kind": "deposit",
+    "set_limit.per": "week",
+    "set_limit.amount": 50_000,
+    "exclude_player.until": "2099-01-31T00:00:00Z",
 }
 """By field, or by operation and field where it is another."""
 

@@ -66,8 +66,8 @@ class Operation:
     """One line of the table: its name, where it is, what is asked, what is answered, what it is for, and who does it.
 
     `at` is a method and a path. `asked` is the model of all that a caller gives: the fields that the path names are
-    there, the others in the query of a GET or a DELETE, or in the body of a POST or a PATCH; what is `fixed`, nobody
-    gives. A field `agent` is whose data it is: a key of one agent reaches no other's, nor anything that is `for_all`.
+    there, the others in the query of a GET or a DELETE, or in the body of the others; what is `fixed`, nobody gives. A
+    field `agent` is whose data it is: a key of one agent reaches no other's, nor anything that is `for_all`.
     `reply` is the shape of the answer, None for a stream of events. `may` names what else can go wrong than what always
     can.
     """
@@ -98,7 +98,7 @@ class Operation:
 
     @property
     def has_body(self) -> bool:
-        return self.method in ("POST", "PATCH")
+        return self.method in ("POST", "PUT", "PATCH")
 
 
 def by_desk(

@@ -26,6 +26,8 @@ class Cause(Enum):
     TAKEN = 409, "Taken", "The name, the id or the reference is used already, for something else."
     INSUFFICIENT_FUNDS = 409, "Insufficient funds", "The player holds less than that."
     OUT_OF_RANGE = 409, "Out of range", "No balance can pass 2^63-1 cents."
+    EXCLUDED = 409, "Player excluded", "The player is excluded, so nothing is deposited; `detail` says until when."
+    LIMIT_REACHED = 409, "Limit reached", "It would pass a limit of deposits; `detail` says how much is left, or when."
     NOT_POSSIBLE = 409, "Not possible", "As things are this cannot be done; `detail` says what is missing."
     BUSY = 409, "Busy", "The same is under way already; ask again when it has ended."
     TOO_LONG = 413, "Too long", "The body is longer than 64 KiB."

@@ -1,7 +1,7 @@
 """What is asked of the admin API and answered by it, where the desk and the command line have no shape for it yet."""
 
 import re
-from datetime import UTC, date, datetime, timedelta
+from datetime import date
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PlainValidator, WithJsonSchema
@@ -12,6 +12,7 @@ from minwallet.ledger.money import MAX_CENTS
 from minwallet.provider.games import Launching
 from minwallet.storage.views import Filter
 from minwallet.wallet import documents
+from minwallet.wallet.moments import read_moment
 from minwallet.wallet.requests import (
     DAY_S,
     ORIGINS,
@@ -23,9 +24,7 @@ from minwallet.wallet.requests import (
     TheCurrency,
 )
 
-EPOCH, EPOCH_DAY = datetime(1970, 1, 1, tzinfo=UTC), date(1970, 1, 1)
-
-MOMENT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,9})?(Z|[+-]\d\d:\d\d)", re.ASCII)
+EPOCH_DAY = date(1970, 1, 1)
 
 DAY = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
 
@@ -38,13 +37,6 @@ def _known(protocol: str) -> str:
     return protocol
 
 
-def _read_moment(text: object) -> int:
-    """ISO 8601 with a zone as ms since 1970 UTC; with no detour over UTC, where the calendar's first hours are not."""
-    if not isinstance(text, str) or not MOMENT.fullmatch(text):
-        raise ValueError("a moment is written like 2026-11-21T10:00:00Z")
-    return (datetime.fromisoformat(text) - EPOCH) // timedelta(milliseconds=1)
-
-
 def _read_day(text: object) -> int:
     """A day as the number of days since 1970."""
     if not isinstance(text, str) or not DAY.fullmatch(text):
@@ -52,7 +44,7 @@ def _read_day(text: object) -> int:
     return (date.fromisoformat(text) - EPOCH_DAY).days
 
 
-Moment = Annotated[int, PlainValidator(_read_moment), WithJsonSchema({"type": "string", "format": "date-time"})]
+Moment = Annotated[int, PlainValidator(read_moment), WithJsonSchema({"type": "string", "format": "date-time"})]
 Day = Annotated[int, PlainValidator(_read_day), WithJsonSchema({"type": "string", "format": "date"})]
 Seq = Annotated[int, Field(ge=1, le=MAX_CENTS)]
 Limit = Annotated[int, Field(ge=1, le=1000, description="how many at the most")]

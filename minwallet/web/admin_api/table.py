@@ -2,10 +2,13 @@
 
 from collections.abc import Mapping, Sequence
 
-from minwallet.wallet.documents import AgentNamed, AgentShown, Moved, NewSession, PlayerShown
+from minwallet.wallet.documents import AgentNamed, AgentShown, Moved, NewSession, PlayerLimits, PlayerShown
 from minwallet.wallet.requests import (
     AgentAdd,
     AgentSet,
+    LimitList,
+    LimitSet,
+    PlayerExclude,
     PlayerSearch,
     PlayerSetStatus,
     PlayerShow,
@@ -44,6 +47,18 @@ OPERATIONS: Mapping[str, Sequence[Operation]] = {
     "Money": (
         by_desk("deposit", f"POST {PLAYER}/deposits", Transfer, Moved, "Give a player money", fixed=DEPOSIT),
         by_desk("withdraw", f"POST {PLAYER}/withdrawals", Transfer, Moved, "Pay a player out", fixed=WITHDRAW),
+    ),
+    "Limits": (
+        by_desk(
+            "list_limits",
+            f"GET {PLAYER}/limits",
+            LimitList,
+            PlayerLimits,
+            "Show what protects a player",
+            may=(Cause.NOT_POSSIBLE,),
+        ),
+        by_desk("set_limit", f"PUT {PLAYER}/limits/{{kind}}/{{per}}", LimitSet, PlayerLimits, "Set a limit"),
+        by_desk("exclude_player", f"PUT {PLAYER}/exclusion", PlayerExclude, PlayerLimits, "Exclude a player"),
     ),
     "Sessions and launches": (
         by_handler(f"GET {PLAYER}/sessions", people.list_sessions, "List a player's sessions"),

@@ -7,6 +7,7 @@ from minwallet.wallet.service import Wallet
 from minwallet.web.backoffice import (
     access,
     agents,
+    limits,
     live,
     overview,
     player,
@@ -25,5 +26,5 @@ from minwallet.web.backoffice.frame import Frame
 def routes(wallet: Wallet, chosen: Settings, sqlite_version: str) -> list[BaseRoute]:
     """Every page, and the doors to them."""
     frame = Frame(wallet, chosen, sqlite_version)
-    ledger = (players, player, sessions, transactions, transaction, live, rounds, reconciliation)
+    ledger = (players, player, limits, sessions, transactions, transaction, live, rounds, reconciliation)
     return [route for room in (sign_in, overview, *ledger, agents, access, settings) for route in room.routes(frame)]

@@ -16,7 +16,7 @@ from minwallet.protocols import PROTOCOLS
 from minwallet.provider.games import read_catalogue
 from minwallet.storage.base import Player, PlayerStatus
 from minwallet.storage.views import Filter, Page
-from minwallet.wallet import documents
+from minwallet.wallet import documents, limits
 from minwallet.wallet.decline import Decline
 from minwallet.wallet.people import find_player
 from minwallet.wallet.requests import PlayerSetStatus, Transfer
@@ -55,6 +55,8 @@ class Forms(NamedTuple):
     money: Form = NOTHING_TYPED
     session: Form = NOTHING_TYPED
     launch: Form = NOTHING_TYPED
+    limit: Form = NOTHING_TYPED
+    exclusion: Form = NOTHING_TYPED
 
 
 async def named_player(visit: Visit) -> Player:
@@ -83,6 +85,8 @@ async def show_player(visit: Visit, player: Player, forms: Forms) -> Response:
         player=player,
         path=path_of(player.agent, player.player_id),
         charts=await _charts(visit, player),
+        limits=await limits.show(visit.wallet, player),
+        spans=limits.SPANS,
         page=page,
         before=before,
         feed=feed_address(wanted, page, known),
@@ -126,7 +130,9 @@ async def _show(visit: Visit) -> Response:
 async def _show_now(visit: Visit) -> Response:
     """What the player holds now, for a page that is open while money moves."""
     player = await named_player(visit)
-    return visit.render("office/player_now.html", player=player, charts=await _charts(visit, player))
+    found = await limits.show(visit.wallet, player)
+    charts = await _charts(visit, player)
+    return visit.render("office/player_now.html", player=player, charts=charts, limits=found, spans=limits.SPANS)
 
 
 async def _charts(visit: Visit, player: Player) -> Sequence[Drawing]:

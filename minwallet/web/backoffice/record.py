@@ -22,6 +22,8 @@ WORDS = {
     "seed": "took in a file of players",
     "session_end": "revoked a session of",
     "session_open": "opened a session for",
+    "player_exclude": "changed the exclusion of",
+    "limit_set": "set a limit of",
     "session_revoke": "revoked a session",
     "sign_in": "signed in",
     "sign_in_failed": "failed to sign in",
@@ -29,7 +31,10 @@ WORDS = {
     "withdraw": "withdrew from",
 }
 
-OF_PLAYERS = {"deposit", "withdraw", "player_add", "player_set_status", "session_end", "session_open"}
+OF_PLAYERS = {
+    *("deposit", "withdraw", "player_add", "player_set_status", "session_end", "session_open"),
+    *("limit_set", "player_exclude"),
+}
 
 OF_AGENTS = {"agent_add", "agent_set"}
 
@@ -72,13 +77,16 @@ def _details(detail: str) -> str:
     """`currency USD, amount 12.50`, without what is not worth telling."""
     found = json.loads(detail)
     parts = [f"{name.removesuffix('_s').replace('_', ' ')} {_show(name, value)}" for name, value in found.items()]
-    worth = [part for part, value in zip(parts, found.values(), strict=True) if value not in ("", False, 0)]
+    nothing = [value in ("", False, 0) and name != "amount" for name, value in found.items()]
+    worth = [part for part, is_nothing in zip(parts, nothing, strict=True) if not is_nothing]
     return ", ".join(worth)
 
 
 def _show(name: str, value: object) -> str:
     if value is True:
         return "yes"
+    if value is None:
+        return "none"
     if isinstance(value, int) and name in AMOUNTS:
         return show_money(value)
     if isinstance(value, int) and name == "ttl_s":

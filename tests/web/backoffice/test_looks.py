@@ -47,6 +47,14 @@ def busy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
         server.wallet_v2("/k3y/wallet", type="bet", bet=2**62, id=2**64 - 1, game=game, code=token)
         for number in range(60):
             server.wallet_v2("/k3y/wallet", type="bet", bet=number, id=2**63 + number, game=game, code=token)
+        for kind, per, amount in (
+            ("deposit", "day", "92233720368547758.07"),
+            ("loss", "month", "92233720368547758.06"),
+        ):
+            for then in (amount, "none"):
+                server.cli("limit", "set", LONG, kind, per, then, "--currency", "USDTTRC200")
+        for until in ("180d", "7d"):
+            server.cli("player", "exclude", LONG, "--until", until)
         yield server
 
 

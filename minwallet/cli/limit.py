@@ -1,0 +1,91 @@
+"""`minwallet limit`, and how the command line tells what protects a player."""
+
+from collections.abc import Mapping
+from typing import Annotated, Any
+
+import typer
+
+from minwallet.cli.link import change, read
+from minwallet.cli.money import cents
+from minwallet.cli.output import AgentName, CurrencyName, JsonFlag, print_json, print_line, print_table
+from minwallet.ledger.limits import LimitKind, Per
+from minwallet.ledger.money import format_amount
+from minwallet.wallet.requests import LimitList, LimitSet, Reply
+
+app = typer.Typer(help="What a player may deposit and lose.", no_args_is_help=True)
+
+PlayerId = Annotated[str, typer.Argument(metavar="ID", help="The player.")]
+
+
+@app.command("list")
+def list_(
+    context: typer.Context,
+    player_id: PlayerId,
+    currency: CurrencyName = None,
+    agent: AgentName = "default",
+    as_json: JsonFlag = False,
+) -> None:
+    """Show a player's limits, how much of them is used, and until when the player is excluded."""
+    _show(read(context, LimitList(agent=agent, player_id=player_id, currency=currency)), as_json=as_json)
+
+
+@app.command("set")
+def set_(
+    context: typer.Context,
+    player_id: PlayerId,
+    kind: Annotated[LimitKind, typer.Argument(metavar="KIND", help="What is limited.")],
+    per: Annotated[Per, typer.Argument(metavar="PER", help="In 1, 7 or 30 days, with today.")],
+    amount: Annotated[str, typer.Argument(metavar="AMOUNT", help="Such as 100.00; none for no limit.")],
+    currency: CurrencyName = None,
+    agent: AgentName = "default",
+    as_json: JsonFlag = False,
+) -> None:
+    """Set a limit. A lower one holds at once, a higher one after 24 hours."""
+    most = None if amount == "none" else cents(amount)
+    request = LimitSet(agent=agent, player_id=player_id, currency=currency, kind=kind, per=per, amount=most)
+    _show(change(context, request), as_json=as_json)
+
+
+def show_exclusion(reply: Reply) -> None:
+    """Until when the player is excluded, and whether that will change."""
+    until, shorter = reply["excluded_until"], reply["next_excluded_until"]
+    print_line(f"{reply['player_id']} is {f'excluded until {_when(until)}' if until else 'not excluded'}")
+    if reply["next_at"]:
+        then = f"only until {_when(shorter)}" if shorter else "no longer"
+        print_line(f"from {_when(reply['next_at'])} on {then}")
+
+
+def _show(reply: Reply, *, as_json: bool) -> None:
+    if as_json:
+        print_json(reply)
+        return
+    if reply["excluded_until"]:
+        show_exclusion(reply)
+    rows = [
+        (
+            account["currency"],
+            limit["kind"],
+            limit["per"],
+            format_amount(limit["amount"]),
+            format_amount(limit["used"]),
+            _then(limit),
+        )
+        for account in reply["accounts"]
+        for limit in account["limits"]
+    ]
+    empty = f"no limits; set one with: minwallet limit set {reply['player_id']} deposit day 100"
+    print_table(["currency", "kind", "per", "limit>", "used>", "then"], rows, empty)
+
+
+def _then(limit: Mapping[str, Any]) -> str:
+    """What takes the limit's place, and when."""
+    if not limit["next_at"]:
+        return ""
+    amount = limit["next_amount"]
+    return f"{'none' if amount is None else format_amount(amount)} from {_when(limit['next_at'])}"
+
+
+def _when(text: str) -> str:
+    from minwallet.wallet.moments import minute_text, read_moment
+
+    return minute_text(read_moment(text))
