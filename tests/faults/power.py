@@ -1,0 +1,189 @@
+"""Power loss: whenever the power goes, and whatever of what was not synced is on the disk then, no reply was a lie.
+
+A wallet's life is recorded call by call, and disks are made up as they may be found after a loss of power at any place
+in it. From each the wallet has to recover. What it recovers to is one of its own commits, so each such state is looked
+at thoroughly once by the wallet itself and, with what had been said by the first and by the last place that led to it,
+by the examiner; in between it knows nothing that it does not know at the one or the other.
+
+The method is tried itself, too: with syncs left out it has to find acknowledged replies lost, and damaged files.
+"""
+
+import asyncio
+import hashlib
+import random
+import shutil
+import signal
+import sqlite3
+from collections import Counter, deque
+from contextlib import closing
+from itertools import count
+from pathlib import Path
+
+from minwallet.storage.base import StoreFault
+from minwallet.storage.sqlite import SqliteStore
+from minwallet.wallet import desk
+from tests.faults.checker import check
+from tests.faults.clients import Fleet
+from tests.faults.platter import KINDS, WEIGHTS, Platter
+from tests.faults.recording import NAME, Recording, known_at, play
+from tests.faults.syscalls import NEVER, find_strace
+from tests.faults.trial import seats, write_seats
+from tests.support import Here
+
+IMAGES_A_LIFE = 5_000
+
+PLAYERS, CLIENTS, CALLS = 5, 10, 10
+"""Each client makes so many calls in each of a server's lives."""
+
+OFTEN = {"wal_autocheckpoint": 40}
+"""The log is copied into the file, and begun anew, every some commits instead of every some thousand."""
+
+WEAK_IMAGES = 150
+
+
+class State:
+    """What the wallet recovers to after a loss of power at some places, from the first to the last."""
+
+    def __init__(self, file: Path, place: int, problems: list[str]) -> None:
+        self.file = file
+        self.first = self.last = place
+        self.problems = problems
+
+
+class Rebuilder:
+    """Makes disks up, and has the wallet recover from them. `broken` tells of those from which it cannot."""
+
+    def __init__(self, recording: Recording, folder: Path) -> None:
+        self.recording = recording
+        self.folder = folder
+        self.states: dict[bytes, State] = {}
+        self.broken: list[str] = []
+        self.counts: Counter[str] = Counter()
+
+    def try_all(self, size: int, chance: random.Random) -> None:
+        """So many losses of power, at places all over the recording."""
+        steps = deque(sorted(self.recording.calls, key=lambda call: call.moment))
+        replies = [said.answered_at for said in self.recording.history if said.answered_at < NEVER]
+        moments = [*(call.moment for call in steps), *replies]
+        platter = Platter(self.recording.start)
+        for place in sorted(chance.choices(moments, k=size)):
+            while steps and steps[0].moment <= place:
+                play(platter, steps.popleft())
+            (kind,) = chance.choices(KINDS, WEIGHTS)
+            self.counts[f"of {kind}"] += 1
+            self.counts["at stake"] += platter.is_uncertain()
+            self.recover(platter.remains(chance, kind), int(place))
+
+    def recover(self, files: dict[str, bytes], place: int) -> None:
+        """See what the wallet recovers to; what it has never recovered to before it opens and verifies itself."""
+        image = self.folder / "image"
+        _write(image, files)
+        try:
+            state = hashlib.sha256(_recovered(image / NAME)).digest() if NAME in files else b""
+        except sqlite3.DatabaseError as error:
+            self.broken.append(f"{error} (power lost at {place})")
+            return
+        if state in self.states:
+            self.states[state].last = place
+            return
+        kept = self.folder / f"state{len(self.states)}"
+        _write(kept, files)
+        try:
+            problems = asyncio.run(_open_and_verify(kept / NAME))
+        except StoreFault as error:
+            self.broken.append(f"{error} (power lost at {place})")
+            return
+        self.states[state] = State(kept / NAME, place, problems)
+
+    def examine(self) -> list[str]:
+        """What is wrong with each state, by what had been said."""
+        problems: list[str] = []
+        for state in self.states.values():
+            found = state.problems
+            for place in {state.first, state.last}:
+                verdict = check(state.file, known_at(self.recording.history, place))
+                found += verdict.problems
+                if place >= self.recording.seeded_at and verdict.counts["accounts"] < PLAYERS:
+                    found.append("players are gone that the command had told of")
+            if found:
+                problems.append(f"{found[0]} (power lost at {state.first} to {state.last}, {state.file})")
+            self.counts["states"] += 1
+        return problems
+
+
+def torture(size: int, seed: int, folder: Path) -> Counter[str]:
+    """So many losses of power in the lives of honest wallets, and some in those of wallets that do not sync."""
+    assert find_strace(), "power loss is tried with strace; install it"
+    chance, counts, tried = random.Random(seed), Counter[str](), 0
+    for number in count(1):
+        images = min(size - tried, IMAGES_A_LIFE)
+        rebuilder = Rebuilder(_whole_life(_made(folder, f"honest{number}"), seed + number), folder / f"honest{number}")
+        rebuilder.try_all(images, chance)
+        problems = rebuilder.broken + rebuilder.examine()
+        assert not problems, "\n".join([f"{len(problems)} disks told of a loss", *problems[:10]])
+        counts += rebuilder.counts
+        shutil.rmtree(folder / f"honest{number}")
+        if (tried := tried + images) >= size:
+            break
+    for name, synchronous in (("NORMAL", 1), ("OFF", 0)):
+        rebuilder = Rebuilder(_half_life(_made(folder, name), seed, {"synchronous": synchronous}), folder / name)
+        rebuilder.try_all(WEAK_IMAGES, chance)
+        lost, broken = len(rebuilder.examine()), len(rebuilder.broken)
+        counts.update({f"states lost with {name}": lost, f"broken with {name}": broken})
+        assert lost, f"without its syncs ({name}) the wallet would lose replies, and this test did not find any lost"
+        assert broken or synchronous, "with no sync at all files would break, and this test did not find any broken"
+    return counts
+
+
+def _made(folder: Path, name: str) -> Path:
+    (made := folder / name).mkdir()
+    return made
+
+
+def _whole_life(folder: Path, seed: int) -> Recording:
+    """From the making of the file over a stop, a kill and a recovery to the last stop, under load."""
+    recording = Recording(folder, OFTEN)
+    players = write_seats(folder / "players.csv", PLAYERS, cash="100000", bonus="50")
+    recording.seed(folder / "players.csv")
+    fleet = Fleet(players, seed, clients=CLIENTS)
+    for end in (signal.SIGTERM, signal.SIGKILL, signal.SIGTERM):
+        recording.serve(fleet, CALLS, end)
+    return recording
+
+
+def _half_life(folder: Path, seed: int, pragmas: dict[str, int]) -> Recording:
+    """One server's life on a file that is there for certain."""
+    players = seats(Here(folder / NAME), PLAYERS)
+    recording = Recording(folder, OFTEN | pragmas)
+    recording.serve(Fleet(players, seed, clients=CLIENTS), CALLS, signal.SIGTERM)
+    return recording
+
+
+def _write(folder: Path, files: dict[str, bytes]) -> None:
+    """These, and nothing of what was there."""
+    folder.mkdir(exist_ok=True)
+    for old in folder.iterdir():
+        old.unlink()
+    for name, content in files.items():
+        (folder / name).write_bytes(content)
+
+
+def _recovered(file: Path) -> bytes:
+    """All that SQLite finds in the file, its log and its journal. DatabaseError where that is nothing sensible."""
+    with closing(sqlite3.connect(file, isolation_level=None)) as db:
+        db.execute("PRAGMA synchronous = 0")
+        db.execute("BEGIN")
+        (pages,) = db.execute("PRAGMA page_count").fetchone()
+        return db.serialize() if pages else b""
+
+
+async def _open_and_verify(file: Path) -> list[str]:
+    """What the wallet itself finds wrong. UnusableFile, StoreFault."""
+    store = await SqliteStore.open(file, create=True, check=True)
+    try:
+        await store.check_further()
+        if store.broken:
+            raise store.broken
+        return list((await desk.verify(store))["problems"])
+    finally:
+        await store.close()

@@ -1,0 +1,151 @@
+"""What a program asked of the file system and said over its connections, in the order in which it did: strace's log.
+
+The log is written while the program stands still, so whatever stands earlier in it happened earlier, also between
+threads. A call that another thread's comes in between of begins and ends at two places.
+"""
+
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from minwallet.storage.owner import find_desk
+from tests.support import PATIENCE_S, environment
+
+NEVER = sys.maxsize
+"""Where a call ends that did not come back."""
+
+WRITING = ("pwrite64", "write", "ftruncate", "fdatasync", "fsync", "openat", "unlink")
+
+UNEXPECTED = (
+    "creat open openat2 pwritev pwritev2 truncate fallocate sync_file_range msync unlinkat rename renameat renameat2"
+    " link linkat symlink sendfile copy_file_range splice mmap"
+).split()
+"""Ways to change a file that SQLite does not go; one that it goes after all may not go unnoticed."""
+
+ON_SOCKETS = ("read", "readv", "recvfrom", "recvmsg", "writev", "sendto", "sendmsg")
+
+HEXED = re.compile(r"(?:\\x[0-9a-f]{2})+")
+
+WRITTEN_OUT = re.compile(r'(\w+)\((?:([\w-]+)<((?:->|[^>])*)>)?(?:,\s*)?(?:"([^"]*)")?(.*)\) += (\?|-?\d+)', re.DOTALL)
+"""A call's name, its descriptor and what that is open on, its bytes or path, all else, and what it returned."""
+
+PATCHED = """
+import json, sys
+from minwallet.storage.sqlite import connection
+connection.PRAGMAS = tuple({**dict(connection.PRAGMAS), **json.loads(sys.argv.pop(1))}.items())
+from minwallet.__main__ import main
+main()
+"""
+"""The program with other pragmas than its own, which it has no option for."""
+
+
+class Call(NamedTuple):
+    """One system call. `on` is a path or a connection's addresses, `data` what was written or read."""
+
+    begun: int
+    ended: int
+    name: str
+    descriptor: str
+    on: str
+    data: bytes
+    numbers: Sequence[int]
+    words: str
+
+    @property
+    def moment(self) -> int:
+        """When it may have had its effect: a sync has it in the end, and all else may have it at once."""
+        return self.ended if self.name in ("fsync", "fdatasync") else self.begun
+
+
+def find_strace() -> str | None:
+    return shutil.which("strace")
+
+
+def command(log: Path, db: Path, *arguments: str, pragmas: str = "") -> list[str]:
+    """The program under strace, with its own pragmas, or with these in JSON in place of some."""
+    trace = ",".join((*WRITING, *(f"?{each}" for each in UNEXPECTED), *ON_SOCKETS))
+    strace = f"strace -f --seccomp-bpf -yy -xx -s 100000 -e signal=none -e trace={trace} -o".split()
+    program = ["-c", PATCHED, pragmas] if pragmas else ["-m", "minwallet"]
+    return [*strace, str(log), sys.executable, *program, "--db", str(db), *arguments]
+
+
+class TracedServer:
+    """`minwallet serve` under strace."""
+
+    def __init__(self, log: Path, db: Path, pragmas: str = "") -> None:
+        self._db = db
+        self._said = log.with_suffix(".err")
+        with self._said.open("w") as said:
+            arguments = command(log, db, "serve", "--port", "0", pragmas=pragmas)
+            self._strace = subprocess.Popen(arguments, stdin=subprocess.DEVNULL, stderr=said, env=environment())
+        self.url = self._wait_for_url()
+
+    def _wait_for_url(self) -> str:
+        deadline = time.monotonic() + PATIENCE_S
+        while time.monotonic() < deadline and self._strace.poll() is None:
+            if found := re.search(r" at (http://\S+)", self._said.read_text()):
+                return found[1]
+            time.sleep(0.02)
+        raise AssertionError(f"the server did not start under strace: {self._said.read_text()}")
+
+    def end(self, number: signal.Signals) -> None:
+        desk = find_desk(self._db)
+        assert desk, "the server is gone already"
+        signal.pidfd_send_signal(pidfd := os.pidfd_open(desk.pid), number)
+        os.close(pidfd)
+        self._strace.wait(PATIENCE_S)
+
+
+def read_calls(log: Path) -> Iterator[Call]:
+    """The calls in the order in which they ended; last those that never did."""
+    begun: dict[str, tuple[int, str]] = {}
+    place = 0
+    with log.open() as lines:
+        for place, line in enumerate(lines):
+            thread, _, text = line.rstrip("\n").partition(" ")
+            text, since = text.lstrip(), place
+            if text.endswith("<unfinished ...>"):
+                begun[thread] = place, text.removesuffix("<unfinished ...>")
+                continue
+            if text.startswith("<... "):
+                since, head = begun.pop(thread)
+                text = head + text.partition(" resumed>")[2]
+            if call := _read_call(text, since, place):
+                yield call
+    for since, text in begun.values():
+        if call := _read_call(f"{text}) = ?", since, NEVER):
+            yield call
+
+
+def _read_call(text: str, begun: int, ended: int) -> Call | None:
+    """Nothing where it failed, or read a file."""
+    if text.startswith(("+++", "---")) or (text.startswith("read(") and "<TCP:" not in text[:16]):
+        return None
+    found = WRITTEN_OUT.match(text)
+    assert found, f"strace wrote what nobody understands: {text[:200]}"
+    name, descriptor, on, data, rest, returned = found.groups()
+    if returned.startswith("-"):
+        return None
+    content = _bytes(data or "")
+    numbers = [int(each) for each in re.findall(r"(?:^|(?<=, ))\d+", rest)]
+    ended = NEVER if returned == "?" else ended
+    if name in ("openat", "unlink"):
+        return Call(begun, ended, name, "", content.decode(), b"", numbers, rest)
+    if returned != "?" and content:
+        content = content[: int(returned)]
+    return Call(begun, ended, name, descriptor or "", _plain(on or ""), content, numbers, rest)
+
+
+def _bytes(hexed: str) -> bytes:
+    return bytes.fromhex(hexed.replace("\\x", ""))
+
+
+def _plain(name: str) -> str:
+    return HEXED.sub(lambda found: _bytes(found[0]).decode(errors="replace"), name)
