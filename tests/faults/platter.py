@@ -144,7 +144,9 @@ class Platter:
         found: dict[str, bytes] = {}
         for name in sorted({*self._certain, *self._coming}):
             certain, coming = self._certain.get(name), [file for _, file in self._coming[name]]
-            file = self._live(name) if kind == ALL else chance.choice([certain, *coming[: len(coming) * (kind != NONE)]])
+            file = (
+                self._live(name) if kind == ALL else chance.choice([certain, *coming[: len(coming) * (kind != NONE)]])
+            )
             if file:
                 found[name] = file.remains(chance, kind)
         return found

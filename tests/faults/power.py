@@ -12,7 +12,6 @@ import asyncio
 import hashlib
 import random
 import shutil
-import signal
 import sqlite3
 from collections import Counter, deque
 from contextlib import closing
@@ -26,7 +25,7 @@ from tests.faults.checker import check
 from tests.faults.clients import Fleet
 from tests.faults.platter import KINDS, WEIGHTS, Platter
 from tests.faults.recording import NAME, Recording, known_at, play
-from tests.faults.syscalls import NEVER, find_strace
+from tests.faults.syscalls import NEVER, can_trace
 from tests.faults.trial import seats, write_seats
 from tests.support import Here
 
@@ -35,8 +34,8 @@ IMAGES_A_LIFE = 5_000
 PLAYERS, CLIENTS, CALLS = 5, 10, 10
 """Each client makes so many calls in each of a server's lives."""
 
-OFTEN = {"wal_autocheckpoint": 40}
-"""The log is copied into the file, and begun anew, every some commits instead of every some thousand."""
+OFTEN = {"wal_autocheckpoint": 40, "journal_size_limit": 100_000}
+"""The log is copied into the file, begun anew and cut every some commits instead of every some thousand."""
 
 WEAK_IMAGES = 150
 
@@ -113,7 +112,7 @@ class Rebuilder:
 
 def torture(size: int, seed: int, folder: Path) -> Counter[str]:
     """So many losses of power in the lives of honest wallets, and some in those of wallets that do not sync."""
-    assert find_strace(), "power loss is tried with strace; install it"
+    assert can_trace(), "power loss is tried with strace; install it"
     chance, counts, tried = random.Random(seed), Counter[str](), 0
     for number in count(1):
         images = min(size - tried, IMAGES_A_LIFE)
@@ -121,7 +120,7 @@ def torture(size: int, seed: int, folder: Path) -> Counter[str]:
         rebuilder.try_all(images, chance)
         problems = rebuilder.broken + rebuilder.examine()
         assert not problems, "\n".join([f"{len(problems)} disks told of a loss", *problems[:10]])
-        counts += rebuilder.counts
+        counts += rebuilder.counts + rebuilder.recording.counts
         shutil.rmtree(folder / f"honest{number}")
         if (tried := tried + images) >= size:
             break
@@ -146,8 +145,9 @@ def _whole_life(folder: Path, seed: int) -> Recording:
     players = write_seats(folder / "players.csv", PLAYERS, cash="100000", bonus="50")
     recording.seed(folder / "players.csv")
     fleet = Fleet(players, seed, clients=CLIENTS)
-    for end in (signal.SIGTERM, signal.SIGKILL, signal.SIGTERM):
-        recording.serve(fleet, CALLS, end)
+    for dies_at in (0, random.Random(seed).randint(30, 150), 0):
+        recording.serve(fleet, CALLS, dies_at=dies_at)
+    assert recording.counts["logs begun"] > 4, "the log was hardly ever begun anew"
     return recording
 
 
@@ -155,7 +155,7 @@ def _half_life(folder: Path, seed: int, pragmas: dict[str, int]) -> Recording:
     """One server's life on a file that is there for certain."""
     players = seats(Here(folder / NAME), PLAYERS)
     recording = Recording(folder, OFTEN | pragmas)
-    recording.serve(Fleet(players, seed, clients=CLIENTS), CALLS, signal.SIGTERM)
+    recording.serve(Fleet(players, seed, clients=CLIENTS), CALLS)
     return recording
 
 

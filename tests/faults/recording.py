@@ -6,21 +6,22 @@ where the server begins to write the reply. Whoever lets the power go at a place
 
 import asyncio
 import json
-import signal
 import subprocess
 from collections import Counter, defaultdict
 from collections.abc import Iterator
 from pathlib import Path
 
-from tests.faults.clients import Fleet, Seat
+from tests.faults.clients import Fleet
 from tests.faults.history import History, Said
 from tests.faults.platter import Change, Platter
-from tests.faults.syscalls import NEVER, UNEXPECTED, Call, TracedServer, command, read_calls
+from tests.faults.syscalls import NEVER, UNEXPECTED, Call, command, read_calls, traced_server
 from tests.support import PATIENCE_S, environment
 
 NAME = "wallet.db"
 
-KEPT = (NAME, f"{NAME}-wal", f"{NAME}-journal")
+LOG = f"{NAME}-wal"
+
+KEPT = (NAME, LOG, f"{NAME}-journal")
 """What outlives the power: of the others one is made anew at every start, and one means nothing without its owner."""
 
 FOLDER = "."
@@ -52,27 +53,15 @@ class Recording:
         self.seeded_at = offset + said[0]
         self._take(log)
 
-    def serve(self, fleet: Fleet, calls: int, end: signal.Signals) -> None:
-        """A server's life under the fleet's load, to its end by a signal, if need be in the midst of the load."""
+    def serve(self, fleet: Fleet, calls: int, *, dies_at: int = 0) -> None:
+        """A server's life under the fleet's load, to its end in peace, or in the midst of a write."""
         log, since = self._log(), len(fleet.history)
-        server = TracedServer(log, self.db, self.pragmas)
-
-        async def play() -> None:
-            playing = asyncio.create_task(fleet.play(server.url, calls))
-            if end == signal.SIGKILL:
-                enough = since + len(fleet.clients) * calls // 2
-                while len(fleet.history) < enough:
-                    await asyncio.sleep(0.001)
-                server.end(end)
-            await playing
-
-        asyncio.run(play())
-        if end != signal.SIGKILL:
-            server.end(end)
+        with traced_server(log, self.db, pragmas=self.pragmas, dies_at=dies_at) as url:
+            asyncio.run(fleet.play(url, calls))
         self._take(log, list(zip(fleet.ports[since:], fleet.history[since:], strict=True)))
 
     def _log(self) -> Path:
-        return self.db.with_name(f"{len(self.counts)}-{self._end}.strace")
+        return self.db.with_name(f"from{self._end}.strace")
 
     def _files(self) -> dict[str, bytes]:
         return {name: file.read_bytes() for name in KEPT if (file := self.db.with_name(name)).exists()}
@@ -85,7 +74,8 @@ class Recording:
                 assert call.name not in UNEXPECTED, f"SQLite writes in a way that is not modelled: {call.name} {name}"
                 if call.ended < NEVER or self._has_happened(call):
                     self.calls.append(call._replace(on=name))
-                    self.counts[call.name] += 1
+                    self.counts["logs begun"] += (name, call.name, *call.numbers[1:]) == (LOG, "pwrite64", 0)
+                    self.counts["checkpoints"] += (name, call.name) == (NAME, "fdatasync")
                     play(self._whole, self.calls[-1])
         there = self._files()
         assert {name: self._whole[name].whole() for name in self._whole.names} == there, "the log does not tell all"

@@ -12,6 +12,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
@@ -64,43 +65,54 @@ class Call(NamedTuple):
         return self.ended if self.name in ("fsync", "fdatasync") else self.begun
 
 
-def find_strace() -> str | None:
-    return shutil.which("strace")
+def can_trace() -> bool:
+    """Whether there is a strace, and it may do its work here."""
+    if shutil.which("strace") is None:
+        return False
+    return subprocess.run(["strace", "-f", "-o", os.devnull, "true"], check=False, capture_output=True).returncode == 0
 
 
-def command(log: Path, db: Path, *arguments: str, pragmas: str = "") -> list[str]:
-    """The program under strace, with its own pragmas, or with these in JSON in place of some."""
+def command(log: Path, db: Path, *arguments: str, pragmas: str = "", dies_at: int = 0) -> list[str]:
+    """The program under strace, with its own pragmas, or with these in JSON in place of some; `dies_at` is the number
+    of one thread's write to a file at which it is killed, if it is.
+    """
     trace = ",".join((*WRITING, *(f"?{each}" for each in UNEXPECTED), *ON_SOCKETS))
-    strace = f"strace -f --seccomp-bpf -yy -xx -s 100000 -e signal=none -e trace={trace} -o".split()
+    strace = f"strace -f -yy -xx -s 100000 -e signal=none -e trace={trace}".split()
+    # With its filter in the kernel strace is quicker, but kills nobody.
+    death = ["-e", f"inject=pwrite64:signal=KILL:when={dies_at}"] if dies_at else ["--seccomp-bpf"]
     program = ["-c", PATCHED, pragmas] if pragmas else ["-m", "minwallet"]
-    return [*strace, str(log), sys.executable, *program, "--db", str(db), *arguments]
+    return [*strace, *death, "-o", str(log), sys.executable, *program, "--db", str(db), *arguments]
 
 
-class TracedServer:
-    """`minwallet serve` under strace."""
+@contextmanager
+def traced_server(log: Path, db: Path, *, pragmas: str, dies_at: int) -> Iterator[str]:
+    """`minwallet serve` under strace; its address. It ends with the block, in peace or as it was to die."""
+    said = log.with_suffix(".err")
+    arguments = command(log, db, "serve", "--port", "0", pragmas=pragmas, dies_at=dies_at)
+    nothing = subprocess.DEVNULL
+    with said.open("w") as stderr:
+        strace = subprocess.Popen(
+            arguments, stdin=nothing, stdout=nothing, stderr=stderr, env=environment(), start_new_session=True
+        )
+    try:
+        yield _wait_for_url(strace, said)
+        desk = find_desk(db)
+        if desk and not dies_at:
+            os.kill(desk.pid, signal.SIGTERM)
+        assert strace.wait(PATIENCE_S) == (-signal.SIGKILL if dies_at else 0), said.read_text()
+    finally:
+        if strace.poll() is None:
+            os.killpg(strace.pid, signal.SIGKILL)
+            strace.wait()
 
-    def __init__(self, log: Path, db: Path, pragmas: str = "") -> None:
-        self._db = db
-        self._said = log.with_suffix(".err")
-        with self._said.open("w") as said:
-            arguments = command(log, db, "serve", "--port", "0", pragmas=pragmas)
-            self._strace = subprocess.Popen(arguments, stdin=subprocess.DEVNULL, stderr=said, env=environment())
-        self.url = self._wait_for_url()
 
-    def _wait_for_url(self) -> str:
-        deadline = time.monotonic() + PATIENCE_S
-        while time.monotonic() < deadline and self._strace.poll() is None:
-            if found := re.search(r" at (http://\S+)", self._said.read_text()):
-                return found[1]
-            time.sleep(0.02)
-        raise AssertionError(f"the server did not start under strace: {self._said.read_text()}")
-
-    def end(self, number: signal.Signals) -> None:
-        desk = find_desk(self._db)
-        assert desk, "the server is gone already"
-        signal.pidfd_send_signal(pidfd := os.pidfd_open(desk.pid), number)
-        os.close(pidfd)
-        self._strace.wait(PATIENCE_S)
+def _wait_for_url(strace: subprocess.Popen[bytes], said: Path) -> str:
+    deadline = time.monotonic() + PATIENCE_S
+    while time.monotonic() < deadline and strace.poll() is None:
+        if found := re.search(r" at (http://\S+)", said.read_text()):
+            return found[1]
+        time.sleep(0.02)
+    raise AssertionError(f"the server did not start under strace: {said.read_text()}")
 
 
 def read_calls(log: Path) -> Iterator[Call]:
