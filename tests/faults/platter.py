@@ -1,9 +1,9 @@
 """What a disk may hold after the power went, given the calls that a program had made by then.
 
-What was synced is there. Of what was not, anything may be: each write, each truncation, each change of a file's size and
-each name in the folder for itself, in any order; and of a write any of its sectors. A file's name is there for certain
-only once its folder has been synced. Where a file grew without what was written there, the disk has zeros, noise, or
-what an older file left.
+What was synced is there. Of what was not, anything may be: each write, each truncation, each change of a file's size
+and each name in the folder for itself, in any order; and of a write any of its sectors. A file's name is there for
+certain only once its folder has been synced. Where a file grew without what was written there, the disk has zeros,
+noise, or what an older file left.
 """
 
 import random
@@ -121,8 +121,8 @@ class Platter:
         return sorted(name for name in {*self._certain, *self._coming} if name in self)
 
     def create(self, place: int, name: str) -> None:
-        old = [file for _, file in self._coming[name] if file] or [self._certain.get(name)]
-        self._coming[name].append((place, File(stale=old[-1].whole() if old[-1] else b"")))
+        old = next((file for _, file in reversed(self._coming[name]) if file), self._certain.get(name))
+        self._coming[name].append((place, File(stale=old.whole() if old is not None else b"")))
 
     def remove(self, place: int, name: str) -> None:
         self._coming[name].append((place, None))

@@ -15,7 +15,6 @@ import shutil
 import sqlite3
 from collections import Counter, deque
 from contextlib import closing
-from itertools import count
 from pathlib import Path
 
 from minwallet.storage.base import StoreFault
@@ -24,17 +23,17 @@ from minwallet.wallet import desk
 from tests.faults.checker import check
 from tests.faults.clients import Fleet
 from tests.faults.platter import KINDS, WEIGHTS, Platter
-from tests.faults.recording import NAME, Recording, known_at, play
+from tests.faults.recording import FOLDER, NAME, Recording, known_at, play
 from tests.faults.syscalls import NEVER, can_trace
 from tests.faults.trial import seats, write_seats
-from tests.support import Here
+from tests.support import Here, serving
 
 IMAGES_A_LIFE = 5_000
 
 PLAYERS, CLIENTS, CALLS = 5, 10, 10
 """Each client makes so many calls in each of a server's lives."""
 
-OFTEN = {"wal_autocheckpoint": 40, "journal_size_limit": 100_000}
+OFTEN = {"wal_autocheckpoint": 25, "journal_size_limit": 60_000}
 """The log is copied into the file, begun anew and cut every some commits instead of every some thousand."""
 
 WEAK_IMAGES = 150
@@ -113,25 +112,40 @@ class Rebuilder:
 def torture(size: int, seed: int, folder: Path) -> Counter[str]:
     """So many losses of power in the lives of honest wallets, and some in those of wallets that do not sync."""
     assert can_trace(), "power loss is tried with strace; install it"
-    chance, counts, tried = random.Random(seed), Counter[str](), 0
-    for number in count(1):
-        images = min(size - tried, IMAGES_A_LIFE)
-        rebuilder = Rebuilder(_whole_life(_made(folder, f"honest{number}"), seed + number), folder / f"honest{number}")
-        rebuilder.try_all(images, chance)
-        problems = rebuilder.broken + rebuilder.examine()
+    chance, counts = random.Random(seed), Counter[str]()
+    for number, tried in enumerate(range(0, size, IMAGES_A_LIFE), 1):
+        place = _made(folder, f"life{number}")
+        life = Rebuilder(_whole_life(place, seed + number), place)
+        life.try_all(min(size - tried, IMAGES_A_LIFE), chance)
+        problems = life.broken + life.examine()
         assert not problems, "\n".join([f"{len(problems)} disks told of a loss", *problems[:10]])
-        counts += rebuilder.counts + rebuilder.recording.counts
-        shutil.rmtree(folder / f"honest{number}")
-        if (tried := tried + images) >= size:
-            break
+        with serving(chance.choice([*life.states.values()]).file) as server:
+            assert server.http.get("/readyz").status_code == 200
+        counts += life.counts + life.recording.counts
+        if number == 1:
+            counts += _lost_without_names(life.recording, _made(folder, "nameless"), chance)
+        shutil.rmtree(place)
     for name, synchronous in (("NORMAL", 1), ("OFF", 0)):
-        rebuilder = Rebuilder(_half_life(_made(folder, name), seed, {"synchronous": synchronous}), folder / name)
-        rebuilder.try_all(WEAK_IMAGES, chance)
-        lost, broken = len(rebuilder.examine()), len(rebuilder.broken)
-        counts.update({f"states lost with {name}": lost, f"broken with {name}": broken})
+        place = _made(folder, name)
+        life = Rebuilder(_half_life(place, seed, synchronous), place)
+        life.try_all(WEAK_IMAGES, chance)
+        lost, broken = len(life.examine()), len(life.broken)
         assert lost, f"without its syncs ({name}) the wallet would lose replies, and this test did not find any lost"
         assert broken or synchronous, "with no sync at all files would break, and this test did not find any broken"
+        counts += Counter({f"states lost with {name}": lost, f"disks broken with {name}": broken})
     return counts
+
+
+def _lost_without_names(recording: Recording, folder: Path, chance: random.Random) -> Counter[str]:
+    """The same life, had the folder never been synced: whole files are gone, and this test has to notice."""
+    calls = recording.calls
+    recording.calls = [call for call in calls if call.on != FOLDER]
+    life = Rebuilder(recording, folder)
+    life.try_all(WEAK_IMAGES, chance)
+    recording.calls = calls
+    lost = len(life.examine()) + len(life.broken)
+    assert lost, "without a sync of the folder files would be gone, and this test did not find any gone"
+    return Counter({"states lost without the folder's sync": lost})
 
 
 def _made(folder: Path, name: str) -> Path:
@@ -140,22 +154,23 @@ def _made(folder: Path, name: str) -> Path:
 
 
 def _whole_life(folder: Path, seed: int) -> Recording:
-    """From the making of the file over a stop, a kill and a recovery to the last stop, under load."""
-    recording = Recording(folder, OFTEN)
+    """From the making of the file over a stop, a death and a recovery to the last stop, under load."""
+    recording = Recording(folder)
     players = write_seats(folder / "players.csv", PLAYERS, cash="100000", bonus="50")
     recording.seed(folder / "players.csv")
     fleet = Fleet(players, seed, clients=CLIENTS)
-    for dies_at in (0, random.Random(seed).randint(30, 150), 0):
-        recording.serve(fleet, CALLS, dies_at=dies_at)
+    recording.serve(fleet, CALLS, {})
+    recording.serve(fleet, CALLS, OFTEN, dies_at=random.Random(seed).randint(40, 150))
+    recording.serve(fleet, CALLS, OFTEN)
     assert recording.counts["logs begun"] > 4, "the log was hardly ever begun anew"
     return recording
 
 
-def _half_life(folder: Path, seed: int, pragmas: dict[str, int]) -> Recording:
+def _half_life(folder: Path, seed: int, synchronous: int) -> Recording:
     """One server's life on a file that is there for certain."""
     players = seats(Here(folder / NAME), PLAYERS)
-    recording = Recording(folder, OFTEN | pragmas)
-    recording.serve(Fleet(players, seed, clients=CLIENTS), CALLS)
+    recording = Recording(folder)
+    recording.serve(Fleet(players, seed, clients=CLIENTS), CALLS, {**OFTEN, "synchronous": synchronous})
     return recording
 
 

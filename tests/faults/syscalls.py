@@ -25,9 +25,21 @@ NEVER = sys.maxsize
 WRITING = ("pwrite64", "write", "ftruncate", "fdatasync", "fsync", "openat", "unlink")
 
 UNEXPECTED = (
-    "creat open openat2 pwritev pwritev2 truncate fallocate sync_file_range msync unlinkat rename renameat renameat2"
-    " link linkat symlink sendfile copy_file_range splice mmap"
-).split()
+    *(
+        "creat",
+        "open",
+        "openat2",
+        "truncate",
+        "unlinkat",
+        "rename",
+        "renameat",
+        "renameat2",
+        "link",
+        "linkat",
+        "symlink",
+    ),
+    *("pwritev", "pwritev2", "fallocate", "sync_file_range", "msync", "sendfile", "copy_file_range", "splice", "mmap"),
+)
 """Ways to change a file that SQLite does not go; one that it goes after all may not go unnoticed."""
 
 ON_SOCKETS = ("read", "readv", "recvfrom", "recvmsg", "writev", "sendto", "sendmsg")
@@ -48,7 +60,8 @@ main()
 
 
 class Call(NamedTuple):
-    """One system call. `on` is a path or a connection's addresses, `data` what was written or read."""
+    """One system call. `on` is a path or a connection's addresses, `data` what was written or read. Of an unexpected
+    call `words` is everything."""
 
     begun: int
     ended: int
@@ -145,6 +158,8 @@ def _read_call(text: str, begun: int, ended: int) -> Call | None:
     name, descriptor, on, data, rest, returned = found.groups()
     if returned.startswith("-"):
         return None
+    if name in UNEXPECTED:
+        return Call(begun, ended, name, "", "", b"", (), _plain(text))
     content = _bytes(data or "")
     numbers = [int(each) for each in re.findall(r"(?:^|(?<=, ))\d+", rest)]
     ended = NEVER if returned == "?" else ended
