@@ -13,6 +13,7 @@ import hashlib
 import random
 import shutil
 import sqlite3
+import time
 from collections import Counter, deque
 from contextlib import closing
 from pathlib import Path
@@ -25,7 +26,7 @@ from tests.faults.clients import Fleet
 from tests.faults.platter import KINDS, WEIGHTS, Platter
 from tests.faults.recording import FOLDER, NAME, Recording, known_at, play
 from tests.faults.syscalls import NEVER, can_trace
-from tests.faults.trial import seats, write_seats
+from tests.faults.trial import READY_WITHIN_S, seats, write_seats
 from tests.support import Here, serving
 
 IMAGES_A_LIFE = 5_000
@@ -62,7 +63,7 @@ class Rebuilder:
         """So many losses of power, at places all over the recording."""
         steps = deque(sorted(self.recording.calls, key=lambda call: call.moment))
         replies = [said.answered_at for said in self.recording.history if said.answered_at < NEVER]
-        moments = [*(call.moment for call in steps), *replies]
+        moments = [*(call.moment for call in steps), *replies, max(0, self.recording.seeded_at)]
         platter = Platter(self.recording.start)
         for place in sorted(chance.choices(moments, k=size)):
             while steps and steps[0].moment <= place:
@@ -77,7 +78,7 @@ class Rebuilder:
         image = self.folder / "image"
         _write(image, files)
         try:
-            state = hashlib.sha256(_recovered(image / NAME)).digest() if NAME in files else b""
+            state = hashlib.sha256(_recovered(image / NAME)).digest() if NAME in files else str(files).encode()
         except sqlite3.DatabaseError as error:
             self.broken.append(f"{error} (power lost at {place})")
             return
@@ -119,8 +120,10 @@ def torture(size: int, seed: int, folder: Path) -> Counter[str]:
         life.try_all(min(size - tried, IMAGES_A_LIFE), chance)
         problems = life.broken + life.examine()
         assert not problems, "\n".join([f"{len(problems)} disks told of a loss", *problems[:10]])
+        begun = time.monotonic()
         with serving(chance.choice([*life.states.values()]).file) as server:
             assert server.http.get("/readyz").status_code == 200
+            assert time.monotonic() < begun + READY_WITHIN_S
         counts += life.counts + life.recording.counts
         if number == 1:
             counts += _lost_without_names(life.recording, _made(folder, "nameless"), chance)
