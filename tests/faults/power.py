@@ -15,6 +15,7 @@ import shutil
 import sqlite3
 import time
 from collections import Counter, deque
+from collections.abc import Mapping
 from contextlib import closing
 from pathlib import Path
 
@@ -39,6 +40,10 @@ OFTEN = {"wal_autocheckpoint": 25, "journal_size_limit": 60_000}
 
 WEAK_IMAGES = 150
 
+LONG_CALLS, LONG_FROM, LONG_SHARE = 600, 25_000, 0.005
+"""So many calls of each client make the log so long that the program as it is copies it, which is tried from so many
+images on with this share of them: each takes a hundred times as long."""
+
 
 class State:
     """What the wallet recovers to after a loss of power at some places, from the first to the last."""
@@ -59,13 +64,13 @@ class Rebuilder:
         self.broken: list[str] = []
         self.counts: Counter[str] = Counter()
 
-    def try_all(self, size: int, chance: random.Random) -> None:
-        """So many losses of power, at places all over the recording."""
+    def try_all(self, size: int, chance: random.Random, since: int = 0) -> None:
+        """So many losses of power, at places all over the recording, or the rest of it."""
         steps = deque(sorted(self.recording.calls, key=lambda call: call.moment))
         replies = [said.answered_at for said in self.recording.history if said.answered_at < NEVER]
         moments = [*(call.moment for call in steps), *replies, max(0, self.recording.seeded_at)]
         platter = Platter(self.recording.start)
-        for place in sorted(chance.choices(moments, k=size)):
+        for place in sorted(chance.choices([moment for moment in moments if moment >= since], k=size)):
             while steps and steps[0].moment <= place:
                 play(platter, steps.popleft())
             (kind,) = chance.choices(KINDS, WEIGHTS)
@@ -109,6 +114,12 @@ class Rebuilder:
             self.counts["states"] += 1
         return problems
 
+    def nothing_lost(self) -> Counter[str]:
+        """What was counted; AssertionError for whatever is wrong."""
+        problems = self.broken + self.examine()
+        assert not problems, "\n".join([f"{len(problems)} disks told of a loss", *problems[:10]])
+        return self.counts + self.recording.counts
+
 
 def torture(size: int, seed: int, folder: Path) -> Counter[str]:
     """So many losses of power in the lives of honest wallets, and some in those of wallets that do not sync."""
@@ -118,25 +129,36 @@ def torture(size: int, seed: int, folder: Path) -> Counter[str]:
         place = _made(folder, f"life{number}")
         life = Rebuilder(_whole_life(place, seed + number), place)
         life.try_all(min(size - tried, IMAGES_A_LIFE), chance)
-        problems = life.broken + life.examine()
-        assert not problems, "\n".join([f"{len(problems)} disks told of a loss", *problems[:10]])
+        counts += life.nothing_lost()
         begun = time.monotonic()
         with serving(chance.choice([*life.states.values()]).file) as server:
             assert server.http.get("/readyz").status_code == 200
             assert time.monotonic() < begun + READY_WITHIN_S
-        counts += life.counts + life.recording.counts
         if number == 1:
             counts += _lost_without_names(life.recording, _made(folder, "nameless"), chance)
         shutil.rmtree(place)
+    if size >= LONG_FROM:
+        counts += _in_a_long_life(round(size * LONG_SHARE), seed, _made(folder, "long"), chance)
     for name, synchronous in (("NORMAL", 1), ("OFF", 0)):
         place = _made(folder, name)
-        life = Rebuilder(_half_life(place, seed, synchronous), place)
+        life = Rebuilder(_half_life(place, seed, CALLS, {**OFTEN, "synchronous": synchronous}), place)
         life.try_all(WEAK_IMAGES, chance)
         lost, broken = len(life.examine()), len(life.broken)
         assert lost, f"without its syncs ({name}) the wallet would lose replies, and this test did not find any lost"
         assert broken or synchronous, "with no sync at all files would break, and this test did not find any broken"
         counts += Counter({f"states lost with {name}": lost, f"disks broken with {name}": broken})
     return counts
+
+
+def _in_a_long_life(size: int, seed: int, folder: Path, chance: random.Random) -> Counter[str]:
+    """The program with its own pragmas, from where its log has become so long that it is copied and begun anew."""
+    recording = _half_life(folder, seed, LONG_CALLS, {})
+    assert recording.counts["logs begun"] > 1, "the log has not become long enough"
+    life = Rebuilder(recording, folder)
+    copied = next(call.moment for call in recording.calls if (call.on, call.name) == (NAME, "pwrite64"))
+    life.try_all(size, chance, since=copied)
+    life.nothing_lost()
+    return Counter({"of long lives": size})
 
 
 def _lost_without_names(recording: Recording, folder: Path, chance: random.Random) -> Counter[str]:
@@ -169,11 +191,11 @@ def _whole_life(folder: Path, seed: int) -> Recording:
     return recording
 
 
-def _half_life(folder: Path, seed: int, synchronous: int) -> Recording:
+def _half_life(folder: Path, seed: int, calls: int, pragmas: Mapping[str, int]) -> Recording:
     """One server's life on a file that is there for certain."""
     players = seats(Here(folder / NAME), PLAYERS)
     recording = Recording(folder)
-    recording.serve(Fleet(players, seed, clients=CLIENTS), CALLS, {**OFTEN, "synchronous": synchronous})
+    recording.serve(Fleet(players, seed, clients=CLIENTS), calls, pragmas)
     return recording
 
 
