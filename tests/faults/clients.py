@@ -37,18 +37,20 @@ class Seat(NamedTuple):
 
 
 class Line:
-    """One kept connection to a server, made when it is needed."""
+    """One kept connection to a server, made when it is needed. `port` is this end's, of the last one."""
 
     def __init__(self, url: str) -> None:
         address = urlsplit(url)
         self._host, self._port = address.hostname or "", address.port or 80
         self._streams: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
+        self.port = 0
 
     async def ask(self, exchange: Exchange) -> tuple[int, bytes]:
         """Status and body; NoAnswer. The next call makes a new connection then."""
         try:
             if self._streams is None:
                 self._streams = await asyncio.open_connection(self._host, self._port)
+                self.port = self._streams[1].get_extra_info("sockname")[1]
             reader, writer = self._streams
             writer.write(packet(exchange))
             head = await reader.readuntil(b"\r\n\r\n")
@@ -113,12 +115,13 @@ class Asked(NamedTuple):
 
 
 class Fleet:
-    """Many clients, whose plays depend on the seed and on the answers alone. `history` grows from run to run; between
-    two calls each client rests for `pause_s`.
+    """Many clients, whose plays depend on the seed and on the answers alone. `history` grows from run to run, and with
+    it `ports`: from which port each attempt was made. Between two calls each client rests for `pause_s`.
     """
 
     def __init__(self, seats: Sequence[Seat], seed: int, *, clients: int = 32, protocols: Sequence[str] = ()) -> None:
         self.history = History()
+        self.ports: list[int] = []
         self.ids = count(1)
         self.seats = seats
         self.protocols = protocols or ("wallet-v2", "vela")
@@ -196,6 +199,7 @@ class Client:
             said = asked.said(sent_at, status, body)
         finally:
             # Also when this client is cancelled: the call may have been carried out.
+            self._fleet.ports.append(line.port)
             self._fleet.note(said._replace(answered_at=now_s()))
             if said.code is None:
                 self._unanswered.append(asked)

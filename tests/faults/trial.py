@@ -78,13 +78,19 @@ def torture(name: str, size: int, folder: Path, seed: int = SEED) -> Result:
 
 def seats(here: Here, number: int, *, cash: str = "1000000", bonus: str = "50", agent: str = "default") -> list[Seat]:
     """Players with money and a session that lasts, made with one seed file."""
-    made = [Seat(f"player{each}", f"token_{agent}_{each}", agent=agent) for each in range(number)]
     file = here.db.with_name(f"{agent}.csv")
+    made = write_seats(file, number, cash=cash, bonus=bonus, agent=agent)
+    here("seed", file)
+    return made
+
+
+def write_seats(file: Path, number: int, *, cash: str, bonus: str, agent: str = "default") -> list[Seat]:
+    """The players that the command `seed` makes of this file."""
+    made = [Seat(f"player{each}", f"token_{agent}_{each}", agent=agent) for each in range(number)]
     with file.open("w", newline="") as opened:
         rows = csv.writer(opened)
         rows.writerow(["player_id", "currency", "balance", "bonus", "token", "agent"])
         rows.writerows([seat.player, seat.currency, cash, bonus, seat.token, seat.agent] for seat in made)
-    here("seed", file)
     return made
 
 

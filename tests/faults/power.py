@@ -1,0 +1,229 @@
+"""Power loss: whenever the power goes, and whatever of what was not synced is on the disk then, no reply was a lie.
+
+A wallet's life is recorded call by call, and disks are made up as they may be found after a loss of power at any place
+in it. From each the wallet has to recover. What it recovers to is one of its own commits, so each such state is looked
+at thoroughly once by the wallet itself and, with what had been said by the first and by the last place that led to it,
+by the examiner; in between it knows nothing that it does not know at the one or the other.
+
+The method is tried itself, too: with syncs left out it has to find acknowledged replies lost, and damaged files.
+"""
+
+import asyncio
+import hashlib
+import random
+import shutil
+import sqlite3
+import time
+from collections import Counter, deque
+from collections.abc import Mapping
+from contextlib import closing
+from pathlib import Path
+
+from minwallet.storage.base import StoreFault
+from minwallet.storage.sqlite import SqliteStore
+from minwallet.wallet import desk
+from tests.faults.checker import check
+from tests.faults.clients import Fleet
+from tests.faults.platter import KINDS, WEIGHTS, Platter
+from tests.faults.recording import FOLDER, NAME, Recording, known_at, play
+from tests.faults.syscalls import NEVER, can_trace
+from tests.faults.trial import READY_WITHIN_S, seats, write_seats
+from tests.support import Here, serving
+
+IMAGES_A_LIFE = 5_000
+
+PLAYERS, CLIENTS, CALLS = 5, 10, 10
+"""Each client makes so many calls in each of a server's lives."""
+
+OFTEN = {"wal_autocheckpoint": 25, "journal_size_limit": 60_000}
+"""The log is copied into the file, begun anew and cut every some commits instead of every some thousand."""
+
+WEAK_IMAGES = 150
+
+LONG_CALLS, LONG_FROM, LONG_SHARE = 600, 25_000, 0.005
+"""So many calls of each client make the log so long that the program as it is copies it, which is tried from so many
+images on with this share of them: each takes a hundred times as long."""
+
+
+class State:
+    """What the wallet recovers to after a loss of power at some places, from the first to the last."""
+
+    def __init__(self, file: Path, place: int, problems: list[str]) -> None:
+        self.file = file
+        self.first = self.last = place
+        self.problems = problems
+
+
+class Rebuilder:
+    """Makes disks up, and has the wallet recover from them. `broken` tells of those from which it cannot."""
+
+    def __init__(self, recording: Recording, folder: Path) -> None:
+        self.recording = recording
+        self.folder = folder
+        self.states: dict[bytes, State] = {}
+        self.broken: list[str] = []
+        self.counts: Counter[str] = Counter()
+
+    def try_all(self, size: int, chance: random.Random, since: int = 0) -> None:
+        """So many losses of power, at places all over the recording, or the rest of it."""
+        steps = deque(sorted(self.recording.calls, key=lambda call: call.moment))
+        replies = [said.answered_at for said in self.recording.history if said.answered_at < NEVER]
+        moments = [*(call.moment for call in steps), *replies, max(0, self.recording.seeded_at)]
+        platter = Platter(self.recording.start)
+        for place in sorted(chance.choices([moment for moment in moments if moment >= since], k=size)):
+            while steps and steps[0].moment <= place:
+                play(platter, steps.popleft())
+            (kind,) = chance.choices(KINDS, WEIGHTS)
+            self.counts[f"of {kind}"] += 1
+            self.counts["at stake"] += platter.is_uncertain()
+            self.recover(platter.remains(chance, kind), int(place))
+
+    def recover(self, files: dict[str, bytes], place: int) -> None:
+        """See what the wallet recovers to; what it has never recovered to before it opens and verifies itself."""
+        image = self.folder / "image"
+        _write(image, files)
+        try:
+            state = hashlib.sha256(_recovered(image / NAME)).digest() if NAME in files else str(files).encode()
+        except sqlite3.DatabaseError as error:
+            self.broken.append(f"{error} (power lost at {place})")
+            return
+        if state in self.states:
+            self.states[state].last = place
+            return
+        kept = self.folder / f"state{len(self.states)}"
+        _write(kept, files)
+        try:
+            problems = asyncio.run(_open_and_verify(kept / NAME))
+        except StoreFault as error:
+            self.broken.append(f"{error} (power lost at {place})")
+            return
+        self.states[state] = State(kept / NAME, place, problems)
+
+    def examine(self) -> list[str]:
+        """What is wrong with each state, by what had been said."""
+        problems: list[str] = []
+        for state in self.states.values():
+            found = state.problems
+            for place in {state.first, state.last}:
+                verdict = check(state.file, known_at(self.recording.history, place))
+                found += verdict.problems
+                if place >= self.recording.seeded_at and verdict.counts["accounts"] < PLAYERS:
+                    found.append("players are gone that the command had told of")
+            if found:
+                problems.append(f"{found[0]} (power lost at {state.first} to {state.last}, {state.file})")
+            self.counts["states"] += 1
+        return problems
+
+    def nothing_lost(self) -> Counter[str]:
+        """What was counted; AssertionError for whatever is wrong."""
+        problems = self.broken + self.examine()
+        assert not problems, "\n".join([f"{len(problems)} disks told of a loss", *problems[:10]])
+        return self.counts + self.recording.counts
+
+
+def torture(size: int, seed: int, folder: Path) -> Counter[str]:
+    """So many losses of power in the lives of honest wallets, and some in those of wallets that do not sync."""
+    assert can_trace(), "power loss is tried with strace; install it"
+    chance, counts = random.Random(seed), Counter[str]()
+    for number, tried in enumerate(range(0, size, IMAGES_A_LIFE), 1):
+        place = _made(folder, f"life{number}")
+        life = Rebuilder(_whole_life(place, seed + number), place)
+        life.try_all(min(size - tried, IMAGES_A_LIFE), chance)
+        counts += life.nothing_lost()
+        begun = time.monotonic()
+        with serving(chance.choice([*life.states.values()]).file) as server:
+            assert server.http.get("/readyz").status_code == 200
+            assert time.monotonic() < begun + READY_WITHIN_S
+        if number == 1:
+            counts += _lost_without_names(life.recording, _made(folder, "nameless"), chance)
+        shutil.rmtree(place)
+    if size >= LONG_FROM:
+        counts += _in_a_long_life(round(size * LONG_SHARE), seed, _made(folder, "long"), chance)
+    for name, synchronous in (("NORMAL", 1), ("OFF", 0)):
+        place = _made(folder, name)
+        life = Rebuilder(_half_life(place, seed, CALLS, {**OFTEN, "synchronous": synchronous}), place)
+        life.try_all(WEAK_IMAGES, chance)
+        lost, broken = len(life.examine()), len(life.broken)
+        assert lost, f"without its syncs ({name}) the wallet would lose replies, and this test did not find any lost"
+        assert broken or synchronous, "with no sync at all files would break, and this test did not find any broken"
+        counts += Counter({f"states lost with {name}": lost, f"disks broken with {name}": broken})
+    return counts
+
+
+def _in_a_long_life(size: int, seed: int, folder: Path, chance: random.Random) -> Counter[str]:
+    """The program with its own pragmas, from where its log has become so long that it is copied and begun anew."""
+    recording = _half_life(folder, seed, LONG_CALLS, {})
+    assert recording.counts["logs begun"] > 1, "the log has not become long enough"
+    life = Rebuilder(recording, folder)
+    copied = next(call.moment for call in recording.calls if (call.on, call.name) == (NAME, "pwrite64"))
+    life.try_all(size, chance, since=copied)
+    life.nothing_lost()
+    return Counter({"of long lives": size})
+
+
+def _lost_without_names(recording: Recording, folder: Path, chance: random.Random) -> Counter[str]:
+    """The same life, had the folder never been synced: whole files are gone, and this test has to notice."""
+    calls = recording.calls
+    recording.calls = [call for call in calls if call.on != FOLDER]
+    life = Rebuilder(recording, folder)
+    life.try_all(WEAK_IMAGES, chance)
+    recording.calls = calls
+    lost = len(life.examine()) + len(life.broken)
+    assert lost, "without a sync of the folder files would be gone, and this test did not find any gone"
+    return Counter({"states lost without the folder's sync": lost})
+
+
+def _made(folder: Path, name: str) -> Path:
+    (made := folder / name).mkdir()
+    return made
+
+
+def _whole_life(folder: Path, seed: int) -> Recording:
+    """From the making of the file over a stop, a death and a recovery to the last stop, under load."""
+    recording = Recording(folder)
+    players = write_seats(folder / "players.csv", PLAYERS, cash="100000", bonus="50")
+    recording.seed(folder / "players.csv")
+    fleet = Fleet(players, seed, clients=CLIENTS)
+    recording.serve(fleet, CALLS, {})
+    recording.serve(fleet, CALLS, OFTEN, dies_at=random.Random(seed).randint(40, 150))
+    recording.serve(fleet, CALLS, OFTEN)
+    assert recording.counts["logs begun"] > 4, "the log was hardly ever begun anew"
+    return recording
+
+
+def _half_life(folder: Path, seed: int, calls: int, pragmas: Mapping[str, int]) -> Recording:
+    """One server's life on a file that is there for certain."""
+    players = seats(Here(folder / NAME), PLAYERS)
+    recording = Recording(folder)
+    recording.serve(Fleet(players, seed, clients=CLIENTS), calls, pragmas)
+    return recording
+
+
+def _write(folder: Path, files: dict[str, bytes]) -> None:
+    """These, and nothing of what was there."""
+    folder.mkdir(exist_ok=True)
+    for old in folder.iterdir():
+        old.unlink()
+    for name, content in files.items():
+        (folder / name).write_bytes(content)
+
+
+def _recovered(file: Path) -> bytes:
+    """All that SQLite finds in the file, its log and its journal. DatabaseError where that is nothing sensible."""
+    with closing(sqlite3.connect(file, isolation_level=None)) as db:
+        db.execute("PRAGMA synchronous = 0")
+        db.execute("BEGIN")
+        (pages,) = db.execute("PRAGMA page_count").fetchone()
+        return db.serialize() if pages else b""
+
+
+async def _open_and_verify(file: Path) -> list[str]:
+    """What the wallet itself finds wrong. UnusableFile, StoreFault."""
+    store = await SqliteStore.open(file, create=True, check=True)
+    try:
+        await store.check_further()
+        if store.broken:
+            raise store.broken
+        return list((await desk.verify(store))["problems"])
+    finally:
+        await store.close()
