@@ -28,6 +28,7 @@ from minwallet.wallet.desk import perform
 from minwallet.wallet.feed import News
 from minwallet.wallet.journal import keep_pruning
 from minwallet.wallet.requests import AdminLink
+from minwallet.wallet.room import MB
 from minwallet.wallet.service import Wallet
 from minwallet.wallet.totals import keep_summing_up
 from minwallet.web import admin_api, backoffice, control, ops
@@ -120,7 +121,8 @@ async def _serve(
     public_port, private_port = (each.getsockname()[1] for each in sockets)
     serves = _url(settings.host, public_port)
     store = await SqliteStore.open(settings.db, create=True, check=True)
-    async with Wallet(store) as wallet:
+    async with Wallet(store, least_free_bytes=settings.min_free_mb * MB) as wallet:
+        await wallet.room.look()
         calls = serves + settings.callback_prefix
         config.app = create_app(wallet, settings, private_port, key, log, pages=pages(wallet, calls))
         server = _Server(config, wallet.news)
@@ -138,6 +140,7 @@ async def _serve(
             asyncio.create_task(keep_pruning(store, settings.journal_days, wallet.clock_ms)),
             asyncio.create_task(keep_summing_up(store)),
             asyncio.create_task(store.check_further()),
+            asyncio.create_task(wallet.room.keep_looking()),
         ]
         serving = await start(server, sockets)
         try:

@@ -12,12 +12,13 @@ from collections.abc import Callable
 from functools import partial
 from typing import Self
 
-from minwallet.ledger.commands import Command, Question
-from minwallet.ledger.outcomes import Outcome, Stranger
-from minwallet.storage.base import Bearer, Order, Store
+from minwallet.ledger.commands import Bet, BetWin, Command, Question
+from minwallet.ledger.outcomes import Applied, Outcome, Refused, Stranger
+from minwallet.storage.base import Bearer, Order, Store, StoreFault
 from minwallet.wallet.batch import BatchWriter
 from minwallet.wallet.feed import Feed, News
 from minwallet.wallet.locks import PlayerLocks
+from minwallet.wallet.room import Room
 from minwallet.wallet.sessions import Sessions
 
 
@@ -26,16 +27,21 @@ def clock_ms() -> int:
     return time.time_ns() // 1_000_000
 
 
+class NotNow(StoreFault):
+    """The wallet takes no such call at the moment. Nothing of it is kept, and the same call may succeed later."""
+
+
 class Wallet:
     """The one door to the money. Every method may raise StoreFault: then nobody knows more than that it failed.
 
     Within an `async with` it is open; in the end what was submitted is decided, and the store is closed.
     """
 
-    def __init__(self, store: Store, clock_ms: Callable[[], int] = clock_ms) -> None:
+    def __init__(self, store: Store, clock_ms: Callable[[], int] = clock_ms, *, least_free_bytes: int = 0) -> None:
         self.store = store
         self.clock_ms = clock_ms
         self.locks = PlayerLocks()
+        self.room = Room(store, least_free_bytes)
         self._sessions = Sessions(store)
         self.news = News()
         self.feed = Feed(store, self.news)
@@ -68,7 +74,16 @@ class Wallet:
         order = Order(command, protocol, bearer.account_id, bearer.session_id, ids_per_currency, journal)
         if isinstance(command, Question):
             return await self.store.look(order, self.clock_ms()), bearer
+        if self.room.shortage and isinstance(command, (Bet, BetWin)):
+            return await self._repeat(order), bearer
         return await self.move(order, bearer.player_key), bearer
+
+    async def _repeat(self, order: Order) -> Outcome:
+        """The outcome of an order that writes nothing, such as one that was decided before. NotNow for any other."""
+        outcome = await self.store.look(order, self.clock_ms())
+        if isinstance(outcome, (Applied, Refused)) and outcome.entry:
+            raise NotNow(self.room.shortage)
+        return outcome
 
     async def move(self, order: Order, player_key: int) -> Outcome:
         """Apply one order of this player after those before it. The order goes on if the caller is cancelled."""

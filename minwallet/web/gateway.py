@@ -16,8 +16,8 @@ from minwallet.config import Settings
 from minwallet.ledger.commands import Question
 from minwallet.ledger.outcomes import Applied, Outcome, Refused, Replayed, Shown, Stranger
 from minwallet.protocols.wire import Call, Holder, Malformed, WireProtocol
-from minwallet.storage.base import StoreFault
-from minwallet.wallet.service import Wallet
+from minwallet.storage.base import NoRoom, StoreFault
+from minwallet.wallet.service import NotNow, Wallet
 from minwallet.web.access import AccessLog
 from minwallet.web.wire import ClientGone, read_whole, send_whole
 
@@ -38,6 +38,7 @@ class Gateway:
         self.keeps_journal = settings.journal_days > 0
         self.prefix = settings.callback_prefix
         self.log = log
+        self._said: StoreFault | None = None
 
     def routes(self) -> list[Route]:
         """A route for each path of the protocol, below the callback key if there is one."""
@@ -73,7 +74,7 @@ class Gateway:
                 journal=letters,
             )
         except StoreFault as fault:
-            logger.error("%s %s: %s", protocol.name, call.operation, fault)
+            self._complain_of(fault)
             return self.fail(call.operation, 503, "temporarily unavailable", started)
         if letters and letters.outcome is outcome:
             body = letters.reply
@@ -107,6 +108,13 @@ class Gateway:
         self._note(operation, f"http {status}", started)
         complaint = Malformed(operation, self.protocol.fault_code(status), message)
         return status, self.protocol.complain(complaint, self.wallet.clock_ms())
+
+    def _complain_of(self, fault: StoreFault) -> None:
+        """Once, however many calls meet it; what the server says elsewhere is not said here."""
+        is_said = isinstance(fault, (NotNow, NoRoom)) or fault in (self.wallet.store.broken, self._said)
+        if not is_said:
+            self._said = fault
+            logger.error("%s", fault)
 
     def _note(self, operation: str, outcome: str, started: float, player: str = "", transaction: str = "") -> None:
         self.log.write(operation, player, transaction, outcome, perf_counter() - started)
