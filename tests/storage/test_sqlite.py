@@ -162,7 +162,7 @@ def test_a_full_disk_voids_the_batch_alone(store: SqliteStore, run: Run, orders:
     run(players(store, *(opening(f"p{number}", 100) for number in range(orders))))
     run(store._writer.run(lambda db: db.execute("PRAGMA max_page_count = 1").fetchone()))
     kept, statements, failed, batch = run(store.count_entries()), list[str](), 0, list[Order]()
-    for turn in range(300):
+    for turn in range(10 + 240 // orders):
         batch = [order(Win(str(turn), 0, game="x" * 64), 3 + number, protocol=str(number)) for number in range(orders)]
         run(store._writer.run(lambda db: db.set_trace_callback(statements.append)))
         try:
@@ -193,6 +193,22 @@ def test_nothing_is_written_after_an_unknown_outcome(store: SqliteStore, db: Pat
     assert faults[0] is faults[1] is store.broken
     with pytest.raises(OutcomeUnknown):
         run(store.set_player_status(1, PlayerStatus.BLOCKED))
+    assert run(store.count_entries()) == 2
+
+
+def test_a_change_that_cannot_be_taken_back_is_the_last(store: SqliteStore, run: Run) -> None:
+    """Where even ROLLBACK fails nothing more is written, and a restart is what takes the change back."""
+
+    def allow(action: int, what: str | None, *_: object) -> int:
+        is_rollback = action == sqlite3.SQLITE_TRANSACTION and what == "ROLLBACK"
+        return sqlite3.SQLITE_DENY if is_rollback else sqlite3.SQLITE_OK
+
+    assert store._writer
+    run(store._writer.run(lambda db: db.set_authorizer(allow)))
+    with pytest.raises(OutcomeUnknown, match="could not be taken back"):
+        run(store.apply([order(Bet("1", 1, "1"), 1), order(Bet("2", -1, "2"), 2)], NOW))
+    with pytest.raises(OutcomeUnknown, match="could not be taken back"):
+        run(store.apply([operator(Deposit("r", 1), 1)], NOW))
     assert run(store.count_entries()) == 2
 
 
