@@ -58,10 +58,10 @@ def create_app(
     # Signing in depends on who calls and whether over TLS, so here a proxy's word is always asked.
     proxied: Any = ProxyHeadersMiddleware(cast(Any, site), settings.forwarded_allow)
     below = ("/admin", "/admin/{rest:path}", "/demo", "/demo/{rest:path}")
-    app = Starlette(routes=[*provider, *operator, *api, *(Route(path, proxied) for path in below)])
+    app = Starlette(routes=[*operator, *api, *(Route(path, proxied) for path in below)])
     # A provider that adds a slash shall get a plain 404, not a redirect that it would follow with another method.
     app.router.redirect_slashes = False
-    return FixedPaths(app, provider)
+    return FixedPaths(app, provider, settings.callback_prefix)
 
 
 Beside = Callable[[], AbstractAsyncContextManager[None]]

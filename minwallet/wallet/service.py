@@ -16,6 +16,7 @@ from minwallet.ledger.commands import Bet, BetWin, Command, Question
 from minwallet.ledger.outcomes import Applied, Outcome, Refused, Stranger
 from minwallet.storage.base import Bearer, Order, Store, StoreFault
 from minwallet.wallet.batch import BatchWriter
+from minwallet.wallet.crowd import MOST, Crowd
 from minwallet.wallet.feed import Feed, News
 from minwallet.wallet.locks import PlayerLocks
 from minwallet.wallet.room import Room
@@ -41,6 +42,7 @@ class Wallet:
         self.store = store
         self.clock_ms = clock_ms
         self.locks = PlayerLocks()
+        self._crowd = Crowd()
         self.room = Room(store, least_free_bytes)
         self._sessions = Sessions(store)
         self.news = News()
@@ -66,17 +68,33 @@ class Wallet:
     ) -> tuple[Outcome | Stranger, Bearer | None]:
         """What comes of a provider's command for the bearer of `token`, and who that is.
 
-        With `wallet_token`, only that agent's sessions are known. `journal` as in an Order.
+        With `wallet_token`, only that agent's sessions are known. `journal` as in an Order. NotNow where too many calls
+        are in hand already, or for a new bet where the disk runs low.
         """
-        bearer = await self._sessions.find(token)
-        if bearer is None or wallet_token not in (None, bearer.wallet_token):
-            return Stranger(), None
-        order = Order(command, protocol, bearer.account_id, bearer.session_id, ids_per_currency, journal)
-        if isinstance(command, Question):
-            return await self.store.look(order, self.clock_ms()), bearer
-        if self.room.shortage and isinstance(command, (Bet, BetWin)):
-            return await self._repeat(order), bearer
-        return await self.move(order, bearer.player_key), bearer
+        crowd = self._crowd
+        if crowd.size >= MOST:
+            raise NotNow("too many calls at once")
+        crowd.size += 1
+        try:
+            bearer = await self._sessions.find(token)
+            if bearer is None or wallet_token not in (None, bearer.wallet_token):
+                return Stranger(), None
+            order = Order(command, protocol, bearer.account_id, bearer.session_id, ids_per_currency, journal)
+            if not crowd.admit(bearer.player_key):
+                raise NotNow("too many calls of one player at once")
+            try:
+                return await self._carry_out(order, bearer.player_key), bearer
+            finally:
+                crowd.leave(bearer.player_key)
+        finally:
+            crowd.size -= 1
+
+    async def _carry_out(self, order: Order, player_key: int) -> Outcome:
+        if isinstance(order.command, Question):
+            return await self.store.look(order, self.clock_ms())
+        if self.room.shortage and isinstance(order.command, (Bet, BetWin)):
+            return await self._repeat(order)
+        return await self.move(order, player_key)
 
     async def _repeat(self, order: Order) -> Outcome:
         """The outcome of an order that writes nothing, such as one that was decided before. NotNow for any other."""

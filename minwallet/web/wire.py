@@ -2,9 +2,10 @@
 
 import re
 from collections.abc import Iterable, Sequence
+from secrets import compare_digest
 
 from starlette.datastructures import MutableHeaders
-from starlette.routing import Route
+from starlette.routing import Route, Router
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
@@ -18,21 +19,27 @@ _UPGRADE = re.compile(rb"\nupgrade:", re.IGNORECASE)
 
 
 class FixedPaths:
-    """An ASGI application that finds routes without parameters at once, and leaves the rest to `app`, whose answers
-    nobody stores unless they say for how long.
+    """An ASGI application that finds routes without parameters at once, the others below `prefix` in a time that says
+    nothing about it, and leaves the rest to `app`, whose answers nobody stores unless they say for how long.
     """
 
-    def __init__(self, app: ASGIApp, routes: Iterable[Route]) -> None:
+    def __init__(self, app: ASGIApp, routes: Iterable[Route], prefix: str = "") -> None:
+        routes = list(routes)
         self._app = app
+        self._prefix = prefix.encode()
         self._endpoints = {route.path: route.app for route in routes if not route.param_convertors}
+        self._others = Router([route for route in routes if route.param_convertors], False, app)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        # A table finds a path by its hash; how long that takes says nothing of the secret that it may begin with.
         endpoint = self._endpoints.get(scope["path"]) if scope["type"] == "http" else None
-        if endpoint is None:
-            await self._app(scope, receive, _no_store(send))
-        else:
+        if endpoint is not None:
             scope["path_params"] = {}
             await endpoint(scope, receive, send)
+        elif compare_digest(scope["path"].encode()[: len(self._prefix)], self._prefix):
+            await self._others(scope, receive, _no_store(send))
+        else:
+            await self._app(scope, receive, _no_store(send))
 
 
 def _no_store(send: Send) -> Send:
