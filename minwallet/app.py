@@ -35,7 +35,7 @@ from minwallet.web import admin_api, backoffice, control, ops
 from minwallet.web.access import AccessLog, Stream
 from minwallet.web.gateway import Gateway
 from minwallet.web.pages import create_site
-from minwallet.web.wire import BoundedHead, FixedPaths
+from minwallet.web.wire import BoundedConfig, BoundedHead, FixedPaths, allow_connections, keep_cutting_off
 
 GRACE_S = 10
 """How long a stopping server waits for the calls it has begun."""
@@ -107,7 +107,7 @@ def serve(
 
 async def _serve(
     settings: Settings,
-    config: uvicorn.Config,
+    config: BoundedConfig,
     sockets: list[socket.socket],
     owner: FileOwner,
     *,
@@ -125,6 +125,7 @@ async def _serve(
         await wallet.room.look()
         calls = serves + settings.callback_prefix
         config.app = create_app(wallet, settings, private_port, key, log, pages=pages(wallet, calls))
+        config.desk_port, config.most_connections = private_port, allow_connections()
         server = _Server(config, wallet.news)
         store.when_broken(lambda: setattr(server, "should_exit", True))
         _calm_the_collector()
@@ -141,6 +142,7 @@ async def _serve(
             asyncio.create_task(keep_summing_up(store)),
             asyncio.create_task(store.check_further()),
             asyncio.create_task(wallet.room.keep_looking()),
+            asyncio.create_task(keep_cutting_off(server.server_state.connections)),
         ]
         serving = await start(server, sockets)
         try:
@@ -203,10 +205,10 @@ async def _share_a_processor(store: SqliteStore) -> None:
         os.sched_setaffinity(0, here)
 
 
-def _configure(settings: Settings) -> uvicorn.Config:
+def _configure(settings: Settings) -> BoundedConfig:
     # What uvicorn has to say of strangers' requests is nothing that an operator could act on.
     logging.getLogger("uvicorn").setLevel(logging.ERROR)
-    return uvicorn.Config(
+    return BoundedConfig(
         "",
         http=BoundedHead,
         log_config=None,

@@ -19,7 +19,7 @@ from minwallet.protocols.wire import Call, Holder, Malformed, WireProtocol
 from minwallet.storage.base import NoRoom, StoreFault
 from minwallet.wallet.service import NotNow, Wallet
 from minwallet.web.access import AccessLog
-from minwallet.web.wire import ClientGone, read_whole, send_whole
+from minwallet.web.wire import CROWDED, ClientGone, read_whole, send_whole
 
 LONGEST_BODY, LONGEST_QUERY = 8 * 1024, 2 * 1024
 
@@ -87,6 +87,8 @@ class Gateway:
 
     def object_to(self, scope: Scope) -> tuple[int, str] | None:
         """What is wrong with the request before its content is looked at."""
+        if CROWDED in scope:
+            return 503, "temporarily unavailable"
         if scope["method"] != self.protocol.method:
             return 405, f"only {self.protocol.method} moves money here"
         if self.allowed and not self._is_allowed(scope):
