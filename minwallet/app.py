@@ -35,6 +35,7 @@ from minwallet.web import admin_api, backoffice, control, ops
 from minwallet.web.access import AccessLog, Stream
 from minwallet.web.gateway import Gateway
 from minwallet.web.pages import create_site
+from minwallet.web.strangers import Strangers
 from minwallet.web.wire import BoundedConfig, BoundedHead, FixedPaths, allow_connections, keep_cutting_off
 
 GRACE_S = 10
@@ -50,8 +51,9 @@ def create_app(
 ) -> ASGIApp:
     """Everything the server answers, with further pages if there are any."""
     provider: list[Route] = []
+    strangers = Strangers(settings.forwarded_allow)
     for name in PROTOCOLS:
-        provider += Gateway(load_protocol(name), wallet, settings, AccessLog(log, name)).routes()
+        provider += Gateway(load_protocol(name), wallet, settings, strangers, AccessLog(log, name)).routes()
     operator = [*ops.routes(wallet, SqliteStore.sqlite_version), *control.routes(wallet, desk_port, desk_key)]
     api = admin_api.routes(wallet, settings, SqliteStore.sqlite_version)
     site = create_site([*backoffice.routes(wallet, settings, SqliteStore.sqlite_version), *pages])
