@@ -28,13 +28,15 @@ from minwallet.wallet.desk import perform
 from minwallet.wallet.feed import News
 from minwallet.wallet.journal import keep_pruning
 from minwallet.wallet.requests import AdminLink
+from minwallet.wallet.room import MB
 from minwallet.wallet.service import Wallet
 from minwallet.wallet.totals import keep_summing_up
 from minwallet.web import admin_api, backoffice, control, ops
 from minwallet.web.access import AccessLog, Stream
 from minwallet.web.gateway import Gateway
 from minwallet.web.pages import create_site
-from minwallet.web.wire import BoundedHead, FixedPaths
+from minwallet.web.strangers import Strangers
+from minwallet.web.wire import BoundedConfig, BoundedHead, FixedPaths, allow_connections, keep_cutting_off
 
 GRACE_S = 10
 """How long a stopping server waits for the calls it has begun."""
@@ -49,18 +51,19 @@ def create_app(
 ) -> ASGIApp:
     """Everything the server answers, with further pages if there are any."""
     provider: list[Route] = []
+    strangers = Strangers(settings.forwarded_allow)
     for name in PROTOCOLS:
-        provider += Gateway(load_protocol(name), wallet, settings, AccessLog(log, name)).routes()
+        provider += Gateway(load_protocol(name), wallet, settings, strangers, AccessLog(log, name)).routes()
     operator = [*ops.routes(wallet, SqliteStore.sqlite_version), *control.routes(wallet, desk_port, desk_key)]
     api = admin_api.routes(wallet, settings, SqliteStore.sqlite_version)
     site = create_site([*backoffice.routes(wallet, settings, SqliteStore.sqlite_version), *pages])
     # Signing in depends on who calls and whether over TLS, so here a proxy's word is always asked.
     proxied: Any = ProxyHeadersMiddleware(cast(Any, site), settings.forwarded_allow)
     below = ("/admin", "/admin/{rest:path}", "/demo", "/demo/{rest:path}")
-    app = Starlette(routes=[*provider, *operator, *api, *(Route(path, proxied) for path in below)])
+    app = Starlette(routes=[*operator, *api, *(Route(path, proxied) for path in below)])
     # A provider that adds a slash shall get a plain 404, not a redirect that it would follow with another method.
     app.router.redirect_slashes = False
-    return FixedPaths(app, provider)
+    return FixedPaths(app, provider, settings.callback_prefix)
 
 
 Beside = Callable[[], AbstractAsyncContextManager[None]]
@@ -106,7 +109,7 @@ def serve(
 
 async def _serve(
     settings: Settings,
-    config: uvicorn.Config,
+    config: BoundedConfig,
     sockets: list[socket.socket],
     owner: FileOwner,
     *,
@@ -120,9 +123,11 @@ async def _serve(
     public_port, private_port = (each.getsockname()[1] for each in sockets)
     serves = _url(settings.host, public_port)
     store = await SqliteStore.open(settings.db, create=True, check=True)
-    async with Wallet(store) as wallet:
+    async with Wallet(store, least_free_bytes=settings.min_free_mb * MB) as wallet:
+        await wallet.room.look()
         calls = serves + settings.callback_prefix
         config.app = create_app(wallet, settings, private_port, key, log, pages=pages(wallet, calls))
+        config.desk_port, config.most_connections = private_port, allow_connections()
         server = _Server(config, wallet.news)
         store.when_broken(lambda: setattr(server, "should_exit", True))
         _calm_the_collector()
@@ -138,6 +143,8 @@ async def _serve(
             asyncio.create_task(keep_pruning(store, settings.journal_days, wallet.clock_ms)),
             asyncio.create_task(keep_summing_up(store)),
             asyncio.create_task(store.check_further()),
+            asyncio.create_task(wallet.room.keep_looking()),
+            asyncio.create_task(keep_cutting_off(server.server_state.connections)),
         ]
         serving = await start(server, sockets)
         try:
@@ -200,10 +207,10 @@ async def _share_a_processor(store: SqliteStore) -> None:
         os.sched_setaffinity(0, here)
 
 
-def _configure(settings: Settings) -> uvicorn.Config:
+def _configure(settings: Settings) -> BoundedConfig:
     # What uvicorn has to say of strangers' requests is nothing that an operator could act on.
     logging.getLogger("uvicorn").setLevel(logging.ERROR)
-    return uvicorn.Config(
+    return BoundedConfig(
         "",
         http=BoundedHead,
         log_config=None,

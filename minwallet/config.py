@@ -44,6 +44,12 @@ class Settings(BaseSettings):
     journal_days: int = Field(
         30, ge=0, le=36_500, description="how long the provider calls are kept word for word; 0 keeps none"
     )
+    min_free_mb: int = Field(
+        200,
+        ge=0,
+        le=1_000_000_000,
+        description="how many MB the disk of the wallet file must have free for new bets to be taken; 0 asks for none",
+    )
 
     @field_validator("callback_allow", mode="before")
     @classmethod

@@ -109,7 +109,7 @@ class Vela:
         return to_json(_failure(complaint.code, complaint.message))
 
     def fault_code(self, http_status: int) -> int:
-        return UNAVAILABLE if http_status >= 500 else BAD_FIELD
+        return UNAVAILABLE if http_status == 429 or http_status >= 500 else BAD_FIELD
 
     def build(self, call: Call, now_ms: int, wallet_token: str | None = None) -> Exchange:
         del now_ms, wallet_token

@@ -98,7 +98,7 @@ class WalletV2:
         return to_json(_failure(complaint.code, complaint.message, now_ms))
 
     def fault_code(self, http_status: int) -> int:
-        return UNAVAILABLE if http_status >= 500 else MALFORMED
+        return UNAVAILABLE if http_status == 429 or http_status >= 500 else MALFORMED
 
     def build(self, call: Call, now_ms: int, wallet_token: str | None = None) -> Exchange:
         common: dict[str, object] = {"code": call.token, "type": call.operation, "time": _time(now_ms)}

@@ -36,6 +36,10 @@ class ConstraintFault(StoreFault):
     """A rule of the file itself refused the batch; another batch may well succeed."""
 
 
+class NoRoom(StoreFault):
+    """The disk is full. The batch is void, and another one may well find room."""
+
+
 class OutcomeUnknown(StoreFault):
     """The commit failed: it may or may not be in the file. Only a restart, which recovers the file, finds out."""
 
@@ -220,11 +224,17 @@ class Store(Office, Limits, Views, Protocol):
     def when_broken(self, stop: Callable[[], None]) -> None:
         """Call `stop` when nothing can be written any more, and somebody has to see to it."""
 
+    def when_full(self, notice: Callable[[], None]) -> None:
+        """Call `notice` whenever something could not be written for want of room."""
+
+    async def measure_room(self) -> int | None:
+        """How many bytes are free where the store writes, None where there is no telling."""
+
     async def apply(self, orders: Sequence[Order], now_ms: int) -> list[Outcome]:
         """Decide the orders in turn and write what they decide, in one transaction; at most one order a player."""
 
     async def look(self, order: Order, now_ms: int) -> Outcome:
-        """The outcome of a question, which changes nothing."""
+        """What comes of a question; or what would come of a bet or a betwin right now. It changes nothing."""
 
     async def find_bearer(self, token_hash: bytes) -> Bearer | None: ...
 

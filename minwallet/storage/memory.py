@@ -1,6 +1,6 @@
 """The store in plain Python: the reference engine that the tests hold the others against. Nothing of it lasts."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from minwallet.ledger.audit import Owner
@@ -27,11 +27,11 @@ from minwallet.storage.base import (
     Recorded,
     SessionRow,
     Share,
-    StoreFault,
     opening_deposit,
 )
 from minwallet.storage.memory_limits import MemoryLimits
 from minwallet.storage.memory_office import MemoryOffice
+from minwallet.storage.memory_peace import MemoryPeace
 from minwallet.storage.memory_reports import MemoryReports
 from minwallet.storage.memory_views import MemoryViews
 from minwallet.storage.views import Listed
@@ -64,7 +64,7 @@ class _Session:
 
 
 @dataclass
-class MemoryStore(MemoryOffice, MemoryLimits, MemoryReports, MemoryViews):
+class MemoryStore(MemoryOffice, MemoryLimits, MemoryReports, MemoryViews, MemoryPeace):
     """The `Store` of `storage.base`, forgotten at the end. Numbers are places in lists, counted from 1."""
 
     _agents: list[Agent] = field(default_factory=lambda: [Agent(1, "default", "default", None)])
@@ -74,7 +74,6 @@ class MemoryStore(MemoryOffice, MemoryLimits, MemoryReports, MemoryViews):
     _entries: list[Entry] = field(default_factory=list)
     _trails: dict[Key, Trail] = field(default_factory=dict)
     _letters: dict[int, Letters] = field(default_factory=dict)
-    broken: StoreFault | None = None
 
     async def apply(self, orders: Sequence[Order], now_ms: int) -> list[Outcome]:
         return [self._apply(order, now_ms) for order in orders]
@@ -82,8 +81,7 @@ class MemoryStore(MemoryOffice, MemoryLimits, MemoryReports, MemoryViews):
     def _apply(self, order: Order, now_ms: int) -> Outcome:
         assert not isinstance(order.command, Question)
         account = self._accounts[order.account_id - 1]
-        agent = self._players[account.player_key - 1].agent
-        space = (agent.name, order.protocol, account.currency if order.ids_per_currency else "")
+        space = self._space(order)
         key = (*space, order.command.id)
         trail = self._trails.get(key, Trail())
         round_id = trail.first.round if trail.first else getattr(order.command, "round", None)
@@ -96,6 +94,11 @@ class MemoryStore(MemoryOffice, MemoryLimits, MemoryReports, MemoryViews):
                 self._letters[entry.seq] = Letters(*order.journal(outcome))
             account.money = Account(entry.account_id, entry.cash_after, entry.bonus_after, entry.hash, entry.seq)
         return outcome
+
+    def _space(self, order: Order) -> tuple[str, str, str]:
+        account = self._accounts[order.account_id - 1]
+        agent = self._players[account.player_key - 1].agent
+        return (agent.name, order.protocol, account.currency if order.ids_per_currency else "")
 
     def _snapshot(self, order: Order, trail: Trail, round_: Round, now_ms: int) -> Snapshot:
         account = self._accounts[order.account_id - 1]
@@ -126,7 +129,9 @@ class MemoryStore(MemoryOffice, MemoryLimits, MemoryReports, MemoryViews):
         )
 
     async def look(self, order: Order, now_ms: int) -> Outcome:
-        return decide(self._snapshot(order, Trail(), Round(), now_ms), order.command, now_ms)
+        command = order.command
+        trail = None if isinstance(command, Question) else self._trails.get((*self._space(order), command.id))
+        return decide(self._snapshot(order, trail or Trail(), Round(), now_ms), command, now_ms)
 
     async def find_bearer(self, token_hash: bytes) -> Bearer | None:
         for number, session in enumerate(self._sessions, 1):
@@ -378,9 +383,3 @@ class MemoryStore(MemoryOffice, MemoryLimits, MemoryReports, MemoryViews):
             (self._owner(account.money.account_id), account.money.cash, account.money.bonus)
             for account in self._accounts
         ]
-
-    def when_broken(self, stop: Callable[[], None]) -> None:
-        """There is no commit that could fail."""
-
-    async def close(self) -> None:
-        """Nothing is held."""

@@ -12,12 +12,14 @@ from collections.abc import Callable
 from functools import partial
 from typing import Self
 
-from minwallet.ledger.commands import Command, Question
-from minwallet.ledger.outcomes import Outcome, Stranger
-from minwallet.storage.base import Bearer, Order, Store
+from minwallet.ledger.commands import Bet, BetWin, Command, Question
+from minwallet.ledger.outcomes import Applied, Outcome, Refused, Stranger
+from minwallet.storage.base import Bearer, Order, Store, StoreFault
 from minwallet.wallet.batch import BatchWriter
+from minwallet.wallet.crowd import MOST, Crowd
 from minwallet.wallet.feed import Feed, News
 from minwallet.wallet.locks import PlayerLocks
+from minwallet.wallet.room import Room
 from minwallet.wallet.sessions import Sessions
 
 
@@ -26,16 +28,22 @@ def clock_ms() -> int:
     return time.time_ns() // 1_000_000
 
 
+class NotNow(StoreFault):
+    """The wallet takes no such call at the moment. Nothing of it is kept, and the same call may succeed later."""
+
+
 class Wallet:
     """The one door to the money. Every method may raise StoreFault: then nobody knows more than that it failed.
 
     Within an `async with` it is open; in the end what was submitted is decided, and the store is closed.
     """
 
-    def __init__(self, store: Store, clock_ms: Callable[[], int] = clock_ms) -> None:
+    def __init__(self, store: Store, clock_ms: Callable[[], int] = clock_ms, *, least_free_bytes: int = 0) -> None:
         self.store = store
         self.clock_ms = clock_ms
         self.locks = PlayerLocks()
+        self._crowd = Crowd()
+        self.room = Room(store, least_free_bytes)
         self._sessions = Sessions(store)
         self.news = News()
         self.feed = Feed(store, self.news)
@@ -60,15 +68,40 @@ class Wallet:
     ) -> tuple[Outcome | Stranger, Bearer | None]:
         """What comes of a provider's command for the bearer of `token`, and who that is.
 
-        With `wallet_token`, only that agent's sessions are known. `journal` as in an Order.
+        With `wallet_token`, only that agent's sessions are known. `journal` as in an Order. NotNow where too many calls
+        are in hand already, or for a new bet where the disk runs low.
         """
-        bearer = await self._sessions.find(token)
-        if bearer is None or wallet_token not in (None, bearer.wallet_token):
-            return Stranger(), None
-        order = Order(command, protocol, bearer.account_id, bearer.session_id, ids_per_currency, journal)
-        if isinstance(command, Question):
-            return await self.store.look(order, self.clock_ms()), bearer
-        return await self.move(order, bearer.player_key), bearer
+        crowd = self._crowd
+        if crowd.size >= MOST:
+            raise NotNow("too many calls at once")
+        crowd.size += 1
+        try:
+            bearer = await self._sessions.find(token)
+            if bearer is None or wallet_token not in (None, bearer.wallet_token):
+                return Stranger(), None
+            order = Order(command, protocol, bearer.account_id, bearer.session_id, ids_per_currency, journal)
+            if not crowd.admit(bearer.player_key):
+                raise NotNow("too many calls of one player at once")
+            try:
+                return await self._carry_out(order, bearer.player_key), bearer
+            finally:
+                crowd.leave(bearer.player_key)
+        finally:
+            crowd.size -= 1
+
+    async def _carry_out(self, order: Order, player_key: int) -> Outcome:
+        if isinstance(order.command, Question):
+            return await self.store.look(order, self.clock_ms())
+        if self.room.shortage and isinstance(order.command, (Bet, BetWin)):
+            return await self._repeat(order)
+        return await self.move(order, player_key)
+
+    async def _repeat(self, order: Order) -> Outcome:
+        """The outcome of an order that writes nothing, such as one that was decided before. NotNow for any other."""
+        outcome = await self.store.look(order, self.clock_ms())
+        if isinstance(outcome, (Applied, Refused)) and outcome.entry:
+            raise NotNow(self.room.shortage)
+        return outcome
 
     async def move(self, order: Order, player_key: int) -> Outcome:
         """Apply one order of this player after those before it. The order goes on if the caller is cancelled."""

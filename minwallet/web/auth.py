@@ -4,7 +4,6 @@ import math
 import re
 from collections import OrderedDict
 from collections.abc import Callable
-from ipaddress import IPv6Address, ip_address, ip_network
 from time import monotonic
 from typing import NamedTuple
 from urllib.parse import unquote
@@ -13,6 +12,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from minwallet.wallet.keys import COOKIE_TTL_S
+from minwallet.web.strangers import group_of, host_of
 
 COOKIE = "minwallet_admin"
 
@@ -97,14 +97,8 @@ def local_path(text: str) -> str:
 
 
 def address_of(request: Request) -> str:
-    """Whom to count a try for: the caller's address; of IPv6 the network, since everybody there has many."""
-    try:
-        address = ip_address(request.client.host if request.client else "")
-    except ValueError:
-        return "unknown"
-    if isinstance(address, IPv6Address):
-        address = address.ipv4_mapped or address
-    return str(ip_network(f"{address}/64", strict=False)) if isinstance(address, IPv6Address) else str(address)
+    """Whom to count a try for."""
+    return group_of(host_of(request.scope))
 
 
 def _origin(url: str) -> str:

@@ -13,17 +13,20 @@ from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
 from minwallet.config import Settings
-from minwallet.ledger.commands import Question
+from minwallet.ledger.commands import Cancel, Question, Settle, Win
 from minwallet.ledger.outcomes import Applied, Outcome, Refused, Replayed, Shown, Stranger
 from minwallet.protocols.wire import Call, Holder, Malformed, WireProtocol
-from minwallet.storage.base import StoreFault
-from minwallet.wallet.service import Wallet
+from minwallet.storage.base import NoRoom, StoreFault
+from minwallet.wallet.service import NotNow, Wallet
 from minwallet.web.access import AccessLog
-from minwallet.web.wire import ClientGone, read_whole, send_whole
+from minwallet.web.strangers import RETRY_AFTER, Strangers
+from minwallet.web.wire import CROWDED, ClientGone, read_whole, send_whole
 
 LONGEST_BODY, LONGEST_QUERY = 8 * 1024, 2 * 1024
 
 HEADERS = [(b"content-type", b"application/json"), (b"cache-control", b"no-store")]
+
+HELD_UP = "temporarily unavailable: too many unknown tokens came from this address"
 
 logger = logging.getLogger("minwallet")
 
@@ -31,13 +34,17 @@ logger = logging.getLogger("minwallet")
 class Gateway:
     """The endpoints of one protocol."""
 
-    def __init__(self, protocol: WireProtocol, wallet: Wallet, settings: Settings, log: AccessLog) -> None:
+    def __init__(
+        self, protocol: WireProtocol, wallet: Wallet, settings: Settings, strangers: Strangers, log: AccessLog
+    ) -> None:
         self.protocol = protocol
         self.wallet = wallet
         self.allowed = settings.callback_allow
         self.keeps_journal = settings.journal_days > 0
         self.prefix = settings.callback_prefix
+        self.strangers = strangers
         self.log = log
+        self._said: StoreFault | None = None
 
     def routes(self) -> list[Route]:
         """A route for each path of the protocol, below the callback key if there is one."""
@@ -60,6 +67,9 @@ class Gateway:
         if isinstance(call, Malformed):
             self._note(call.operation, "malformed", started)
             return 200, protocol.complain(call, wallet.clock_ms())
+        is_held_up = bool(self.strangers.forgiven_at_s) and await self._is_held_up(scope)
+        if is_held_up and not isinstance(call.command, (Win, Settle, Cancel)):
+            return self.fail(call.operation, 429, HELD_UP, started)
         letters = None
         if self.keeps_journal and not isinstance(call.command, Question):
             letters = _Letters(protocol, scope["path"].removeprefix(self.prefix), call, raw, wallet.clock_ms)
@@ -73,8 +83,12 @@ class Gateway:
                 journal=letters,
             )
         except StoreFault as fault:
-            logger.error("%s %s: %s", protocol.name, call.operation, fault)
+            self._complain_of(fault)
             return self.fail(call.operation, 503, "temporarily unavailable", started)
+        if isinstance(outcome, Stranger):
+            self.strangers.count(await self.strangers.address_of(scope))
+            if is_held_up:
+                return self.fail(call.operation, 429, HELD_UP, started)
         if letters and letters.outcome is outcome:
             body = letters.reply
         else:
@@ -84,8 +98,13 @@ class Gateway:
         self._note(call.operation, _word(outcome), started, player, _id(call))
         return 200, body
 
+    async def _is_held_up(self, scope: Scope) -> bool:
+        return self.strangers.is_held_up(await self.strangers.address_of(scope))
+
     def object_to(self, scope: Scope) -> tuple[int, str] | None:
         """What is wrong with the request before its content is looked at."""
+        if CROWDED in scope:
+            return 503, "temporarily unavailable"
         if scope["method"] != self.protocol.method:
             return 405, f"only {self.protocol.method} moves money here"
         if self.allowed and not self._is_allowed(scope):
@@ -107,6 +126,13 @@ class Gateway:
         self._note(operation, f"http {status}", started)
         complaint = Malformed(operation, self.protocol.fault_code(status), message)
         return status, self.protocol.complain(complaint, self.wallet.clock_ms())
+
+    def _complain_of(self, fault: StoreFault) -> None:
+        """Once, however many calls meet it; what the server says elsewhere is not said here."""
+        is_said = isinstance(fault, (NotNow, NoRoom)) or fault in (self.wallet.store.broken, self._said)
+        if not is_said:
+            self._said = fault
+            logger.error("%s", fault)
 
     def _note(self, operation: str, outcome: str, started: float, player: str = "", transaction: str = "") -> None:
         self.log.write(operation, player, transaction, outcome, perf_counter() - started)
@@ -157,7 +183,11 @@ class _Endpoint:
         except Exception:
             logger.exception("a call could not be answered; please report this as a bug")
             status, body = gateway.fail(operation, 503, "temporarily unavailable", started)
-        headers = HEADERS if status != 405 else [*HEADERS, (b"allow", gateway.protocol.method.encode())]
+        headers = HEADERS
+        if status == 405:
+            headers = [*HEADERS, (b"allow", gateway.protocol.method.encode())]
+        elif status == 429:
+            headers = [*HEADERS, RETRY_AFTER]
         await send_whole(send, status, headers, body)
 
 

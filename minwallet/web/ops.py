@@ -9,7 +9,7 @@ from minwallet.wallet.service import Wallet
 
 
 class Health(TypedDict):
-    """`ready` says that money can be taken, `reasons` why not."""
+    """`ready` says that money can be taken, new bets too; `reasons` why not."""
 
     ready: bool
     reasons: list[str]
@@ -18,7 +18,8 @@ class Health(TypedDict):
 
 def check(wallet: Wallet, sqlite_version: str) -> Health:
     """How the wallet is doing right now."""
-    reasons = [str(wallet.store.broken)] if wallet.store.broken else []
+    broken, shortage = wallet.store.broken, wallet.room.shortage
+    reasons = [str(broken)] if broken else [shortage] if shortage else []
     return Health(ready=not reasons, reasons=reasons, sqlite=sqlite_version)
 
 

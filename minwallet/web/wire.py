@@ -1,15 +1,37 @@
 """What lies between uvicorn and the provider's endpoints, so that a call costs little more than the money it moves."""
 
+import asyncio
 import re
-from collections.abc import Iterable, Sequence
+import resource
+from collections.abc import Collection, Iterable, Sequence
+from secrets import compare_digest
 
+import uvicorn
 from starlette.datastructures import MutableHeaders
-from starlette.routing import Route
+from starlette.routing import Route, Router
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
 LONGEST_HEAD = 64 * 1024
 """How many bytes a request's line and headers may have; whoever sends more is not a provider."""
+
+
+MOST_CONNECTIONS = 10_000
+"""As many as a large provider's pools come to, several times over; each takes some ten kilobytes."""
+
+TOLD = 64
+"""How many connections beyond that are told 503 before more are closed without a word."""
+
+SPARE_FILES, LEAST_CONNECTIONS = 2 * TOLD, 8
+
+LONGEST_WAIT_S = 10
+"""How long a request may take to arrive. A provider's is one packet; whoever sends a byte at a time wants to be in the
+way."""
+
+SWEEP_S = 1.0
+
+CROWDED = "minwallet.crowded"
+"""In the scope of a request on one of too many connections."""
 
 
 # A server that speaks no other protocol ignores an offer of one (RFC 9110, 7.8), but the parser would take all that
@@ -18,21 +40,29 @@ _UPGRADE = re.compile(rb"\nupgrade:", re.IGNORECASE)
 
 
 class FixedPaths:
-    """An ASGI application that finds routes without parameters at once, and leaves the rest to `app`, whose answers
-    nobody stores unless they say for how long.
+    """An ASGI application that finds routes without parameters at once, the others below `prefix` in a time that says
+    nothing about it, and leaves the rest to `app`, whose answers nobody stores unless they say for how long.
     """
 
-    def __init__(self, app: ASGIApp, routes: Iterable[Route]) -> None:
+    def __init__(self, app: ASGIApp, routes: Iterable[Route], prefix: str = "") -> None:
+        routes = list(routes)
         self._app = app
+        self._prefix = prefix.encode()
         self._endpoints = {route.path: route.app for route in routes if not route.param_convertors}
+        self._others = Router([route for route in routes if route.param_convertors], False, app)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        # A table finds a path by its hash; how long that takes says nothing of the secret that it may begin with.
         endpoint = self._endpoints.get(scope["path"]) if scope["type"] == "http" else None
-        if endpoint is None:
-            await self._app(scope, receive, _no_store(send))
-        else:
+        if endpoint is not None:
             scope["path_params"] = {}
             await endpoint(scope, receive, send)
+        elif CROWDED in scope:
+            await send_whole(send, 503, [(b"content-type", b"text/plain"), (b"cache-control", b"no-store")], b"busy\n")
+        elif compare_digest(scope["path"].encode()[: len(self._prefix)], self._prefix):
+            await self._others(scope, receive, _no_store(send))
+        else:
+            await self._app(scope, receive, _no_store(send))
 
 
 def _no_store(send: Send) -> Send:
@@ -102,11 +132,49 @@ def _write(cycle: RequestResponseCycle, status: int, headers: Headers, body: byt
     cycle.on_response()
 
 
+class BoundedConfig(uvicorn.Config):
+    """uvicorn's settings, with how many connections there may be. `desk_port` is where the operator's commands come in,
+    which is never too crowded for them.
+    """
+
+    most_connections = MOST_CONNECTIONS
+    desk_port = 0
+
+
 class BoundedHead(HttpToolsProtocol):
-    """uvicorn's protocol, with an end to how long a request's head may be, and deaf to offers of other protocols."""
+    """uvicorn's protocol, with an end to how many there are, to how long a request's head may be and take, and deaf to
+    offers of other protocols.
+    """
 
     _in_head = False
     _head_bytes = 0
+    _is_stranger = False
+    _is_crowd = False
+    _waited_s = 0.0
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn's own
+        super().connection_made(transport)
+        config, port = self.config, self.server[1] if self.server else None
+        if isinstance(config, BoundedConfig) and port != config.desk_port:
+            self._is_stranger = True
+            too_many = len(self.connections) - config.most_connections
+            self._is_crowd = too_many > 0
+            if too_many > TOLD:
+                transport.abort()
+
+    def grow_older(self, seconds: float) -> None:
+        """Time has passed; whoever has begun a request and does not go on with it is cut off."""
+        cycle: RequestResponseCycle | None = self.cycle
+        self._waited_s += seconds
+        if self._in_head or (cycle and cycle.more_body):
+            longest_s = LONGEST_WAIT_S
+        elif cycle is None:
+            longest_s = self.timeout_keep_alive  # as uvicorn has it for whoever has been answered before
+        else:
+            self._waited_s = 0
+            return
+        if self._is_stranger and self._waited_s > longest_s:
+            self.transport.abort()
 
     def data_received(self, data: bytes) -> None:
         # What came together with a head's beginning may be other requests, so it does not count.
@@ -120,11 +188,15 @@ class BoundedHead(HttpToolsProtocol):
     def on_message_begin(self) -> None:
         self._in_head = True
         self._head_bytes = 0
+        self._waited_s = 0
         super().on_message_begin()
 
     def on_headers_complete(self) -> None:
         self._in_head = False
         super().on_headers_complete()
+        if self._is_crowd:
+            self.scope.update({CROWDED: True})  # type: ignore[misc]  # a key of our own
+            self.cycle.keep_alive = False
         if self.parser.should_upgrade():
             # CONNECT, or an offer that came in pieces: its answer is the last, so nothing that follows is a request.
             self.cycle.keep_alive = False
@@ -138,3 +210,26 @@ class BoundedHead(HttpToolsProtocol):
         super().shutdown()
         if not self.transport.is_closing() and self.cycle.more_body and not self.pipeline:
             self.transport.close()
+
+
+async def keep_cutting_off(connections: Collection[object]) -> None:
+    """Let the connections grow older, for ever."""
+    while True:
+        await asyncio.sleep(SWEEP_S)
+        for connection in list(connections):
+            if isinstance(connection, BoundedHead):
+                connection.grow_older(SWEEP_S)
+
+
+def allow_connections() -> int:
+    """How many connections this process may have, once it is allowed as many open files as the system lets it.
+
+    Some files are left for the wallet and for whoever is told that there are too many connections.
+    """
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = MOST_CONNECTIONS + SPARE_FILES
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        soft = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+        return max(soft - SPARE_FILES, LEAST_CONNECTIONS)
+    return MOST_CONNECTIONS

@@ -293,7 +293,9 @@ def test_a_malformed_request_is_told_what_is_wrong() -> None:
     assert reply == {"status_code": 2001, "message": "total_bet: is missing"}
 
 
-@pytest.mark.parametrize(("status", "code"), [(403, 2001), (405, 2001), (414, 2001), (500, 500), (503, 500)])
+@pytest.mark.parametrize(
+    ("status", "code"), [(403, 2001), (405, 2001), (414, 2001), (429, 500), (500, 500), (503, 500)]
+)
 def test_a_fault_of_http_has_a_status_too(status: int, code: int) -> None:
     """500 says that asking again may help; 2001 that it will not."""
     assert PROTOCOL.fault_code(status) == code

@@ -304,7 +304,9 @@ def test_a_malformed_request_is_told_what_is_wrong() -> None:
     assert reply == {"result": 0, "err_code": 100, "err_desc": "id: is missing", "time": NOW}
 
 
-@pytest.mark.parametrize(("status", "code"), [(403, 100), (405, 100), (413, 100), (414, 100), (500, 500), (503, 500)])
+@pytest.mark.parametrize(
+    ("status", "code"), [(403, 100), (405, 100), (413, 100), (414, 100), (429, 500), (500, 500), (503, 500)]
+)
 def test_a_fault_of_http_has_a_code_too(status: int, code: int) -> None:
     """500 says that asking again may help; 100 that it will not."""
     assert PROTOCOL.fault_code(status) == code

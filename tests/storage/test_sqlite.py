@@ -1,5 +1,6 @@
 """The SQLite engine's own promises: faults, readers, and a file that is safe."""
 
+import asyncio
 import os
 import resource
 import sqlite3
@@ -11,9 +12,17 @@ from pathlib import Path
 
 import pytest
 
-from minwallet.ledger.commands import Bet, Deposit
+from minwallet.ledger.commands import Bet, Deposit, Win
 from minwallet.ledger.outcomes import Applied
-from minwallet.storage.base import ConstraintFault, OutcomeUnknown, StoreFault, UnusableFile
+from minwallet.storage.base import (
+    ConstraintFault,
+    NoRoom,
+    Order,
+    OutcomeUnknown,
+    PlayerStatus,
+    StoreFault,
+    UnusableFile,
+)
 from minwallet.storage.sqlite import SqliteStore, connection, records
 from minwallet.wallet.sessions import new_session
 from tests.storage.shelf import NOW, Run, opening, operator, order, players
@@ -142,6 +151,65 @@ def test_a_bug_in_the_middle_of_a_transaction_leaves_nothing(store: SqliteStore,
         run(store._write(work))
     assert {player.status for player in run(store.list_players("default"))} == {"active"}
     assert isinstance(run(store.apply([operator(Deposit("r", 1), 1)], NOW))[0], Applied)
+
+
+@pytest.mark.parametrize("orders", [1, 60])
+def test_a_full_disk_voids_the_batch_alone(store: SqliteStore, run: Run, orders: int) -> None:
+    """Wherever in the batch room runs out, no statement of it stays and none follows; then the store goes on."""
+    assert store._writer
+    noticed: list[str] = []
+    store.when_full(lambda: noticed.append("full"))
+    run(players(store, *(opening(f"p{number}", 100) for number in range(orders))))
+    run(store._writer.run(lambda db: db.execute("PRAGMA max_page_count = 1").fetchone()))
+    kept, statements, failed, batch = run(store.count_entries()), list[str](), 0, list[Order]()
+    for turn in range(10 + 240 // orders):
+        batch = [order(Win(str(turn), 0, game="x" * 64), 3 + number, protocol=str(number)) for number in range(orders)]
+        run(store._writer.run(lambda db: db.set_trace_callback(statements.append)))
+        try:
+            run(store.apply(batch, NOW))
+        except NoRoom:
+            failed += 1
+            assert "COMMIT" not in statements
+        else:
+            kept += orders
+        statements.clear()
+        assert run(store.count_entries()) == kept
+    assert failed == len(noticed) > 0
+    assert store.broken is None
+    run(store._writer.run(lambda db: db.execute("PRAGMA max_page_count = 100000").fetchone()))
+    assert isinstance(run(store.apply(batch, NOW))[0], Applied)
+
+
+def test_nothing_is_written_after_an_unknown_outcome(store: SqliteStore, db: Path, run: Run) -> None:
+    """Not even what was already on its way to the thread that writes."""
+
+    async def both() -> list[object]:
+        orders = [[order(Bet(str(number), 10, str(number)), number)] for number in (1, 2)]
+        return await asyncio.gather(*(store.apply(each, NOW) for each in orders), return_exceptions=True)
+
+    with no_file_may_grow(db.with_name("wallet.db-wal").stat().st_size):
+        faults = run(both())
+    assert isinstance(faults[0], OutcomeUnknown)
+    assert faults[0] is faults[1] is store.broken
+    with pytest.raises(OutcomeUnknown):
+        run(store.set_player_status(1, PlayerStatus.BLOCKED))
+    assert run(store.count_entries()) == 2
+
+
+def test_a_change_that_cannot_be_taken_back_is_the_last(store: SqliteStore, run: Run) -> None:
+    """Where even ROLLBACK fails nothing more is written, and a restart is what takes the change back."""
+
+    def allow(action: int, what: str | None, *_: object) -> int:
+        is_rollback = action == sqlite3.SQLITE_TRANSACTION and what == "ROLLBACK"
+        return sqlite3.SQLITE_DENY if is_rollback else sqlite3.SQLITE_OK
+
+    assert store._writer
+    run(store._writer.run(lambda db: db.set_authorizer(allow)))
+    with pytest.raises(OutcomeUnknown, match="could not be taken back"):
+        run(store.apply([order(Bet("1", 1, "1"), 1), order(Bet("2", -1, "2"), 2)], NOW))
+    with pytest.raises(OutcomeUnknown, match="could not be taken back"):
+        run(store.apply([operator(Deposit("r", 1), 1)], NOW))
+    assert run(store.count_entries()) == 2
 
 
 def test_a_commit_that_fails_has_an_unknown_outcome(store: SqliteStore, db: Path, run: Run) -> None:

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -114,6 +115,41 @@ def test_the_desk_wants_its_key(db: Path) -> None:
         assert server.http.post("/control", json=request, headers=right).status_code == 404
         assert httpx2.post(f"{desk['url']}/control", content=b"[]", headers=right).status_code == 422
         assert desk["key"] not in server.log.read_text()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux sets limits of a running process")
+def test_a_commit_that_fails_stops_the_server(db: Path) -> None:
+    """Whoever waits or comes then gets 503, never a refusal. It ends by itself and says why, once; after a restart the
+    same call finds the truth."""
+    here = Here(db)
+    tokens = [here.session(here.player()) for _ in range(8)]
+    with serving(db) as server:
+        assert server.wallet_v2(code=tokens[0], type="bet", bet=1, id=1, game=1)["result"] == 1
+        beyond = db.with_name("wallet.db-wal").stat().st_size
+        resource.prlimit(server.process.pid, resource.RLIMIT_FSIZE, (beyond, beyond))
+        answers = asyncio.run(_bet_at_once(server, tokens))
+        assert answers
+        assert {(answer.status_code, answer.json()["err_code"]) for answer in answers} == {(503, 500)}
+        assert server.process.wait(PATIENCE_S) == 3
+        log = server.log.read_text()
+        assert log.count("a commit failed") == log.count("only a restart finds out") == 1
+        assert "Traceback" not in log
+    with serving(db) as server:
+        assert server.wallet_v2(code=tokens[0], type="bet", bet=1, id=1, game=1)["credit"] == 9_999
+        for number, token in enumerate(tokens):
+            assert server.wallet_v2(code=token, type="bet", bet=2, id=100 + number, game=1)["result"] == 1
+    here.assert_clean()
+
+
+async def _bet_at_once(server: Server, tokens: list[str]) -> list[httpx2.Response]:
+    """The answers to bets that come together, as far as there were any."""
+    async with httpx2.AsyncClient(base_url=server.url, trust_env=False) as client:
+        calls = [
+            client.post("/wallet", json={"code": token, "type": "bet", "bet": 2, "id": 100 + number, "game": 1})
+            for number, token in enumerate(tokens)
+        ]
+        ended = await asyncio.gather(*calls, return_exceptions=True)
+    return [answer for answer in ended if isinstance(answer, httpx2.Response)]
 
 
 @pytest.mark.long

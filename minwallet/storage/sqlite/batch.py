@@ -120,9 +120,9 @@ def apply(db: sqlite3.Connection, orders: Sequence[Order], now_ms: int) -> list[
 
 
 def look(db: sqlite3.Connection, order: Order, now_ms: int) -> Outcome:
-    """The outcome of a question: no identity, nothing to write."""
-    ((subject,), _) = _read_subjects(db, [order], now_ms)
-    return decide(_snapshot(order, subject, NO_TRAIL, NO_ROUND, 0), order.command, now_ms)
+    """The outcome of a question, or what that of a bet would be: nothing that looks at a round."""
+    ((subject,), seq) = _find_subjects(db, [order], now_ms)
+    return decide(_snapshot(order, subject, _make_trail(subject[-1]), NO_ROUND, seq), order.command, now_ms)
 
 
 def _id(order: Order) -> str | None:
@@ -131,16 +131,20 @@ def _id(order: Order) -> str | None:
 
 def _read_subjects(db: sqlite3.Connection, orders: Sequence[Order], now_ms: int) -> tuple[list[Row], int]:
     """The subjects of the orders, and the next entry's `seq`."""
-    asked = [(each.account_id, each.session_id, each.protocol, each.ids_per_currency, _id(each)) for each in orders]
-    given = {"asked": to_json(asked).decode(), "since": limits.since(now_ms)}
-    found, seq = db.execute(READ_SUBJECTS, given).fetchone()
-    subjects: list[Row] = from_json(found, cache_strings="none")
+    subjects, seq = _find_subjects(db, orders, now_ms)
     for order, subject in zip(orders, subjects, strict=True):
         if subject[-2] is None and _id(order) is not None:
             # The first order ever in this id space makes it, and then it is there to be read.
             db.execute(ADD_SPACE, order._asdict())
             return _read_subjects(db, orders, now_ms)
     return subjects, seq
+
+
+def _find_subjects(db: sqlite3.Connection, orders: Sequence[Order], now_ms: int) -> tuple[list[Row], int]:
+    asked = [(each.account_id, each.session_id, each.protocol, each.ids_per_currency, _id(each)) for each in orders]
+    given = {"asked": to_json(asked).decode(), "since": limits.since(now_ms)}
+    found, seq = db.execute(READ_SUBJECTS, given).fetchone()
+    return from_json(found, cache_strings="none"), seq
 
 
 def _snapshot(order: Order, subject: Row, trail: Trail, round_: Round, seq: int) -> Snapshot:

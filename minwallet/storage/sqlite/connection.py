@@ -17,7 +17,7 @@ from typing import Any, TypeVar
 
 import aiosqlite
 
-from minwallet.storage.base import ConstraintFault, OutcomeUnknown, StoreFault, UnusableFile
+from minwallet.storage.base import ConstraintFault, NoRoom, OutcomeUnknown, StoreFault, UnusableFile
 
 T = TypeVar("T")
 
@@ -62,6 +62,8 @@ class Connection(aiosqlite.Connection):
         except sqlite3.IntegrityError as error:
             raise ConstraintFault(f"the file refused the change: {error}") from error
         except sqlite3.Error as error:
+            if _is_full(error):
+                raise NoRoom("the disk of the wallet file is full") from error
             raise StoreFault(f"the database failed: {error}") from error
         return result
 
@@ -89,21 +91,43 @@ class Connection(aiosqlite.Connection):
 
 @contextmanager
 def transaction(db: sqlite3.Connection) -> Iterator[None]:
-    """Commit the block, or nothing of it. OutcomeUnknown where the commit itself fails."""
+    """Commit the block, or nothing of it. OutcomeUnknown where nobody knows which it was.
+
+    An exception leaves the block, so no statement follows one that failed: SQLite may have rolled back by itself, and
+    the next statement would then be committed alone.
+    """
     db.execute("BEGIN IMMEDIATE")
     try:
         yield
     except BaseException:
-        # A full disk makes SQLite roll back by itself, and a second ROLLBACK would be an error.
-        if db.in_transaction:
-            db.execute("ROLLBACK")
+        _roll_back(db)
         raise
     try:
         db.execute("COMMIT")
     except sqlite3.Error as error:
+        if _is_full(error):
+            # Some page did not fit into the log, and the one that says "committed" is the last to be written.
+            _roll_back(db)
+            raise
         raise OutcomeUnknown(
             f"a commit failed ({error}); only a restart finds out whether it happened: see to the disk, start again"
         ) from error
+
+
+def _roll_back(db: sqlite3.Connection) -> None:
+    """A full disk, for one, makes SQLite roll back by itself, and a second ROLLBACK would be an error."""
+    if db.in_transaction:
+        try:
+            db.execute("ROLLBACK")
+        except sqlite3.Error as error:
+            raise OutcomeUnknown(
+                f"a change could not be taken back ({error}); a restart does so: see to the disk, start again"
+            ) from error
+
+
+def _is_full(error: sqlite3.Error) -> bool:
+    # The library's own errors, such as for a connection that is closed, have no code.
+    return getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_FULL
 
 
 def explained(work: Callable[[sqlite3.Connection], T], path: Path) -> Callable[[sqlite3.Connection], T]:

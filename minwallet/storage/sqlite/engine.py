@@ -3,6 +3,8 @@
 Providers' questions are read on one, what people look at on the other, so that no page makes a game wait.
 """
 
+import asyncio
+import shutil
 import sqlite3
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
@@ -21,6 +23,7 @@ from minwallet.storage.base import (
     Bearer,
     GameList,
     NewSession,
+    NoRoom,
     Opened,
     Opening,
     Order,
@@ -69,13 +72,15 @@ class SqliteStore:
 
     sqlite_version = sqlite3.sqlite_version
 
-    def __init__(self, reader: Connection, viewer: Connection, writer: Connection | None) -> None:
+    def __init__(self, path: Path, reader: Connection, viewer: Connection, writer: Connection | None) -> None:
+        self._path = path
         self._reader = reader
         self._viewer = viewer
         self._writer = writer
         self._unchecked: Path | None = None
         self.broken: StoreFault | None = None
         self._stop: Callable[[], None] = lambda: None
+        self._notice_full: Callable[[], None] = lambda: None
 
     @classmethod
     async def open(cls, path: Path, *, create: bool, check: bool = False) -> Self:
@@ -100,7 +105,7 @@ class SqliteStore:
             for connection in reversed(opened):
                 await connection.close()
             raise
-        store = cls(opened[1], opened[2], writer)
+        store = cls(path, opened[1], opened[2], writer)
         store._unchecked = None if is_checked else path
         return store
 
@@ -110,7 +115,7 @@ class SqliteStore:
         check_place(path)
         check_exists(path)
         reader = await connect(path, read_only=True)
-        return cls(reader, reader, None)
+        return cls(path, reader, reader, None)
 
     async def close(self) -> None:
         """The writer last: whoever closes last empties the write-ahead log."""
@@ -139,6 +144,16 @@ class SqliteStore:
 
     def when_broken(self, stop: Callable[[], None]) -> None:
         self._stop = stop
+
+    def when_full(self, notice: Callable[[], None]) -> None:
+        self._notice_full = notice
+
+    async def measure_room(self) -> int | None:
+        # The folder is asked, never the file: opening that would break SQLite's locks.
+        try:
+            return (await asyncio.to_thread(shutil.disk_usage, self._path.absolute().parent)).free
+        except OSError:
+            return None
 
     async def apply(self, orders: Sequence[Order], now_ms: int) -> list[Outcome]:
         return await self._write(lambda db: batch.apply(db, orders, now_ms))
@@ -318,18 +333,30 @@ class SqliteStore:
 
     async def _write(self, work: Callable[[sqlite3.Connection], T]) -> T:
         def in_transaction(db: sqlite3.Connection) -> T:
-            with transaction(db):
-                return work(db)
+            # Asked on the thread that writes: this may have been queued before anybody knew.
+            self._refuse_if_broken()
+            try:
+                with transaction(db):
+                    return work(db)
+            except OutcomeUnknown as fault:
+                self.broken = fault
+                raise
 
         if self._writer is None:
             raise StoreFault("this store only reads; ask the process that owns the file")
-        if self.broken:
-            raise self.broken
+        self._refuse_if_broken()
         try:
             return await self._run(self._writer, in_transaction)
         except OutcomeUnknown as fault:
             self._break(fault)
             raise
+        except NoRoom:
+            self._notice_full()
+            raise
+
+    def _refuse_if_broken(self) -> None:
+        if self.broken:
+            raise self.broken.with_traceback(None)
 
     def _break(self, fault: StoreFault) -> None:
         self.broken = fault

@@ -1,0 +1,80 @@
+"""Who keeps calling with tokens that nobody has: counted by the caller's address, and told to come again later.
+
+Guessing 160 random bits is hopeless, but tokens that an operator chose himself may be short, and each guess costs a
+look into the file. A provider whose sessions were forgotten makes such calls, too, so a good many are free, and they
+become free again with time. Never held up is what settles money of a session that there is.
+"""
+
+import math
+from collections import OrderedDict
+from collections.abc import Callable
+from ipaddress import IPv6Address, ip_address, ip_network
+from time import monotonic
+from typing import Any
+
+from starlette.types import Scope
+from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
+
+BURST, EVERY_S = 100, 1.0
+"""So many unknown tokens at once, and then one in so many seconds."""
+
+REMEMBERED = 10_000
+
+
+RETRY_AFTER = (b"retry-after", b"%d" % math.ceil(EVERY_S))
+
+
+class Strangers:
+    """Of every address, when all its unknown tokens will be forgiven. What is remembered is bounded: the addresses that
+    failed last. As long as nobody fails, it is empty, and nobody's address is asked for.
+    """
+
+    def __init__(self, forwarded_allow: str, clock_s: Callable[[], float] = monotonic) -> None:
+        # uvicorn's own reading of what proxies say, asked only once somebody has failed.
+        self._proxied: Any = ProxyHeadersMiddleware(_ignore, forwarded_allow)
+        self._clock_s = clock_s
+        self.forgiven_at_s: OrderedDict[str, float] = OrderedDict()
+
+    async def address_of(self, scope: Scope) -> str:
+        """Whom to count this call for."""
+        seen = dict(scope)
+        await self._proxied(seen, None, None)
+        return group_of(host_of(seen))
+
+    def count(self, address: str) -> None:
+        """An unknown token came from there."""
+        now_s = self._clock_s()
+        # However many there were, nobody is held up for longer than it takes to forgive one.
+        forgiven_at_s = min(max(self.forgiven_at_s.get(address, 0), now_s), now_s + (BURST - 1) * EVERY_S)
+        self.forgiven_at_s[address] = forgiven_at_s + EVERY_S
+        self.forgiven_at_s.move_to_end(address)
+        if len(self.forgiven_at_s) > REMEMBERED:
+            self.forgiven_at_s.popitem(last=False)
+
+    def is_held_up(self, address: str) -> bool:
+        """Whether one more unknown token would be too many."""
+        known, now_s = self.forgiven_at_s, self._clock_s()
+        while known and next(iter(known.values())) <= now_s:
+            known.popitem(last=False)
+        return known.get(address, 0) > now_s + (BURST - 1) * EVERY_S
+
+
+async def _ignore(*_: object) -> None:
+    """An application that only the scope is of interest of."""
+
+
+def group_of(host: str) -> str:
+    """Whom to count a try for: the caller's address; of IPv6 the network, since everybody there has many."""
+    try:
+        address = ip_address(host)
+    except ValueError:
+        return "unknown"
+    if isinstance(address, IPv6Address):
+        address = address.ipv4_mapped or address
+    return str(ip_network(f"{address}/64", strict=False)) if isinstance(address, IPv6Address) else str(address)
+
+
+def host_of(scope: Scope) -> str:
+    """Who called, as far as the server knows."""
+    client = scope.get("client")
+    return str(client[0]) if client else ""

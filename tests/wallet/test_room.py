@@ -1,0 +1,161 @@
+"""A disk that runs low: new bets wait, everything else goes on."""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+import pytest
+
+from minwallet.ledger.commands import Balance, Bet, BetWin, Cancel, Command, Deposit, Settle, Win
+from minwallet.ledger.entries import Refusal
+from minwallet.ledger.outcomes import Applied, Outcome, Refused, Replayed, Shown, Stranger
+from minwallet.storage.base import OPERATOR, NoRoom, Opening, Order
+from minwallet.storage.sqlite import SqliteStore
+from minwallet.wallet.service import NotNow, Wallet
+from minwallet.wallet.sessions import new_session
+
+TOKEN = "token_of_ann"
+LEAST = 1000
+
+Call = Callable[[str, Command], Awaitable[Outcome | Stranger]]
+
+
+class Disk(SqliteStore):
+    """The real store on a disk that has as much room as a test says."""
+
+    free_bytes: int | None = LEAST
+
+    async def measure_room(self) -> int | None:
+        return self.free_bytes
+
+
+def with_wallet(db: Path, story: Callable[[Wallet, Disk, Call], Awaitable[None]]) -> None:
+    """Play the story with a wallet in which ann has 1.00."""
+
+    async def run() -> None:
+        store = await Disk.open(db, create=True)
+        await store.open_accounts([Opening("default", "ann", "USD", 100, 0, new_session(TOKEN, None))], 0)
+        async with Wallet(store, least_free_bytes=LEAST) as wallet:
+
+            async def call(protocol: str, command: Command) -> Outcome | Stranger:
+                outcome, _ = await wallet.call(TOKEN, command, protocol, ids_per_currency=protocol == "wallet-v2")
+                return outcome
+
+            await story(wallet, store, call)
+
+    asyncio.run(run())
+
+
+def test_new_bets_wait_for_room(db: Path) -> None:
+    """They are neither taken nor refused: nothing is written of them, and when there is room again they are taken."""
+
+    async def story(wallet: Wallet, store: Disk, call: Call) -> None:
+        store.free_bytes = LEAST - 1
+        await wallet.room.look()
+        rows = await store.count_entries()
+        for protocol, command in (
+            ("wallet-v2", Bet("1", 10, "1")),
+            ("wallet-v2", Bet("2", 1000, "2")),
+            ("vela", Bet("1", 10, "1")),
+            ("vela", BetWin("2", 10, 20)),
+        ):
+            with pytest.raises(NotNow, match="new bets are not taken"):
+                await call(protocol, command)
+        assert await store.count_entries() == rows
+        store.free_bytes = LEAST
+        await wallet.room.look()
+        assert isinstance(await call("wallet-v2", Bet("1", 10, "1")), Applied)
+
+    with_wallet(db, story)
+
+
+def test_everything_else_is_taken(db: Path) -> None:
+    """Questions, wins, results, cancels, refunds, and what the operator does."""
+
+    async def story(wallet: Wallet, store: Disk, call: Call) -> None:
+        await call("wallet-v2", Bet("1", 10, "1"))
+        await call("wallet-v2", Bet("2", 10, "2"))
+        await call("vela", Bet("1", 10, "1"))
+        await call("vela", Bet("2", 10, "2"))
+        store.free_bytes = 0
+        await wallet.room.look()
+        assert isinstance(await call("wallet-v2", Balance()), Shown)
+        for protocol, command in (
+            ("wallet-v2", Win("3", 30, "1")),
+            ("wallet-v2", Cancel("2")),
+            ("wallet-v2", Cancel("4")),
+            ("vela", Settle("1", 5)),
+            ("vela", Cancel("2")),
+        ):
+            assert isinstance(await call(protocol, command), Applied)
+        assert isinstance(await wallet.move(Order(Deposit("r", 5), OPERATOR, 1), 1), Applied)
+
+    with_wallet(db, story)
+
+
+def test_a_bet_that_was_decided_is_answered_as_before(db: Path) -> None:
+    """A repeated bet succeeds, or is refused as it was; one that reuses an id is told so."""
+
+    async def story(wallet: Wallet, store: Disk, call: Call) -> None:
+        await call("wallet-v2", Bet("1", 10, "1"))
+        await call("wallet-v2", Bet("2", 1000, "2"))
+        await call("wallet-v2", Cancel("3"))
+        store.free_bytes = 0
+        await wallet.room.look()
+        repeated = await call("wallet-v2", Bet("1", 10, "1"))
+        assert isinstance(repeated, Replayed)
+        assert (repeated.entry.cash_after, repeated.cash) == (90, 90)
+        for command, refusal in (
+            (Bet("2", 1000, "2"), Refusal.INSUFFICIENT_FUNDS),
+            (Bet("1", 11, "1"), Refusal.ID_TAKEN),
+            (Bet("3", 10, "3"), Refusal.CANCELLED),
+        ):
+            assert await call("wallet-v2", command) == Refused(refusal, 90, 0)
+
+    with_wallet(db, story)
+
+
+def test_it_is_said_once(db: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """In the log: when it begins and when it ends, not for every call nor for every look."""
+
+    async def story(wallet: Wallet, store: Disk, call: Call) -> None:
+        for free_bytes in (0, 1, 0, LEAST, None, LEAST, 2):
+            store.free_bytes = free_bytes
+            await wallet.room.look()
+            if wallet.room.shortage:
+                with pytest.raises(NotNow):
+                    await call("wallet-v2", Bet("1", 10, "1"))
+
+    with caplog.at_level(logging.WARNING):
+        with_wallet(db, story)
+    said = [record.getMessage().partition(":")[0] for record in caplog.records]
+    short = "the disk of the wallet file has 0 MB left, and MINWALLET_MIN_FREE_MB wants 0"
+    assert said == [short, "there is room on the disk of the wallet file again; new bets are taken", short]
+
+
+def test_a_write_that_finds_no_room_is_believed_at_once(db: Path) -> None:
+    """Whatever was measured last; its batch is void, and bets wait until the next look finds room."""
+
+    async def story(wallet: Wallet, store: Disk, call: Call) -> None:
+        writer = store._writer
+        assert writer
+
+        def limit(pages: int) -> Awaitable[object]:
+            return writer.run(lambda db: db.execute(f"PRAGMA max_page_count = {pages}").fetchone())
+
+        async def pay_until_full() -> None:
+            for number in range(1000):
+                await call("wallet-v2", Win(str(number), 0, game="x" * 64))
+
+        await limit(1)
+        with pytest.raises(NoRoom, match="full"):
+            await pay_until_full()
+        assert "full" in wallet.room.shortage
+        with pytest.raises(NotNow):
+            await call("wallet-v2", Bet("2000", 1, "2000"))
+        await limit(10_000)
+        await wallet.room.look()
+        assert isinstance(await call("wallet-v2", Bet("2000", 1, "2000")), Applied)
+
+    with_wallet(db, story)

@@ -1,0 +1,39 @@
+"""A server whose disk runs low, seen from outside."""
+
+from pathlib import Path
+from typing import Any
+
+from tests.support import Here, serving
+from tests.web.backoffice.clerk import Clerk
+
+
+def test_new_bets_are_temporarily_unavailable(db: Path) -> None:
+    """503 in the protocol's own shape, while wins and cancels are taken; `/readyz`, log and back office say why."""
+    here = Here(db)
+    player = here.player()
+    token = here.session(player)
+    with serving(db, MINWALLET_MIN_FREE_MB="900000000") as server:
+        bet: dict[str, Any] = {"code": token, "type": "bet", "bet": 1, "id": 1, "game": 1}
+        answer = server.http.post("/wallet", json=bet)
+        assert (answer.status_code, answer.json()["err_code"]) == (503, 500)
+        assert "unavailable" in answer.json()["err_desc"]
+        answer = server.http.get("/api/bet", params={"access_token": token, "ticket_id": "1", "total_bet": "1"})
+        assert (answer.status_code, answer.json()["status_code"]) == (503, 500)
+        assert server.wallet_v2(code=token, type="win", win=5, id=2, game=1)["result"] == 1
+        assert server.wallet_v2(code=token, type="cancel", id=3)["result"] == 1
+        assert server.wallet_v2(code=token, type="credit")["credit"] == 10_005
+        server.cli("deposit", player, "1")
+
+        ready = server.http.get("/readyz")
+        assert ready.status_code == 503
+        (reason,) = ready.json()["reasons"]
+        assert "MINWALLET_MIN_FREE_MB wants 900000000" in reason
+        assert server.log.read_text().count(reason) == 1
+        clerk = Clerk(server)
+        assert reason in clerk.read("/admin/settings")
+        assert reason in clerk.read("/admin")
+        clerk.http.close()
+    assert [each["kind"] for each in here.entries(player)] == ["deposit", "win", "cancel", "deposit"]
+    with serving(db) as server:
+        assert server.wallet_v2(**bet)["result"] == 1
+        assert server.http.get("/readyz").status_code == 200
