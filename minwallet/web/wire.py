@@ -102,8 +102,13 @@ def _write(cycle: RequestResponseCycle, status: int, headers: Headers, body: byt
     cycle.on_response()
 
 
+FOR_PEOPLE = ("/admin", "/demo")
+"""Below these an answer may go on for as long as somebody listens."""
+
+
 class BoundedHead(HttpToolsProtocol):
-    """uvicorn's protocol, with an end to how long a request's head may be, and deaf to offers of other protocols."""
+    """uvicorn's protocol, with an end to how long a request's head may be, and deaf to offers of other protocols. Who
+    has said all, and ended that half of the connection, still gets the answers."""
 
     _in_head = False
     _head_bytes = 0
@@ -132,6 +137,14 @@ class BoundedHead(HttpToolsProtocol):
                 # Nor is its body read, and without it nothing can be said of what was asked.
                 self.cycle.disconnected = True
                 self.transport.close()
+
+    def eof_received(self) -> bool:  # type: ignore[override]  # uvicorn never keeps a connection, so it says None
+        """Whether the connection stays for now: until the last of the calls that are whole is answered."""
+        cycle: RequestResponseCycle | None = self.cycle
+        if cycle is None or cycle.more_body or cycle.response_complete or cycle.scope["path"].startswith(FOR_PEOPLE):
+            return False
+        cycle.keep_alive = False
+        return True
 
     def shutdown(self) -> None:
         """A request that is not whole yet has moved nothing, so a stopping server does not wait for the rest of it."""
