@@ -290,7 +290,7 @@ class Checker:
 def check(file: Path, history: Iterable[Said]) -> Verdict:
     """What is wrong with a wallet file that nobody has open, given all that was ever said to it."""
     checker = Checker(history)
-    with closing(sqlite3.connect(f"{file.absolute().as_uri()}?mode=ro", uri=True)) as db:
+    with closing(sqlite3.connect(f"{file.absolute().as_uri()}?mode=rw", uri=True)) as db:
         checker.read(db)
     for look in (checker.check_chains, checker.check_moves, checker.date, checker.check_answers):
         look()

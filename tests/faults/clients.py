@@ -131,7 +131,9 @@ class Asked(NamedTuple):
 
 
 class Fleet:
-    """Many clients, whose plays depend on the seed and on the answers alone. `history` grows from run to run."""
+    """Many clients, whose plays depend on the seed and on the answers alone. `history` grows from run to run; between
+    two calls each client rests for `pause_s`.
+    """
 
     def __init__(self, seats: Sequence[Seat], seed: int, *, clients: int = 32, protocols: Sequence[str] = ()) -> None:
         self.history = History()
@@ -139,7 +141,10 @@ class Fleet:
         self.seats = seats
         self.protocols = protocols or ("wallet-v2", "vela")
         self.clients = [Client(self, random.Random(f"{seed}/{number}"), number) for number in range(clients)]
+        self.pause_s = 0.0
         self.is_over = False
+        self._enough = 0
+        self._has_enough = asyncio.Event()
 
     async def play(self, url: str, calls: int | None = None, patience_s: float | None = None) -> None:
         """Until every client got no answer, `stop` was called, or each made so many calls.
@@ -160,9 +165,17 @@ class Fleet:
         """Every client ends after the call it is in."""
         self.is_over = True
 
-    @property
-    def answers(self) -> int:
-        return sum(1 for _ in self.history.answered())
+    async def hear(self, attempts: int) -> None:
+        """Wait until so many more attempts have come to an end."""
+        self._enough = len(self.history) + attempts
+        self._has_enough = asyncio.Event()
+        await self._has_enough.wait()
+
+    def note(self, said: Said) -> None:
+        """An attempt has come to an end."""
+        self.history.append(said)
+        if len(self.history) >= self._enough:
+            self._has_enough.set()
 
 
 class Client:
@@ -183,6 +196,8 @@ class Client:
                 made += 1
                 with nullcontext() if patience_s is None else suppress(NoAnswer):
                     await self.ask(line, self.choose())
+                if self._fleet.pause_s:
+                    await asyncio.sleep(self._fleet.pause_s)
         except NoAnswer:
             return
         finally:
@@ -203,7 +218,7 @@ class Client:
             said = asked.said(sent_at, status, body)
         finally:
             # Also when this client is cancelled: the call may have been carried out.
-            self._fleet.history.append(said._replace(answered_at=now_s()))
+            self._fleet.note(said._replace(answered_at=now_s()))
             if said.code is None:
                 self._unanswered.append(asked)
         self._made.append(asked)

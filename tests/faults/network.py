@@ -45,8 +45,7 @@ def _play(file: Path, calls: int, seed: int) -> Counter[str]:
         assert server.stop() == 0
     log = server.log.read_text()
     assert "Traceback" not in log, log
-    assert_nothing_lost(file, fleet.history, counts)
-    return counts
+    return counts + assert_nothing_lost(file, fleet.history)
 
 
 async def _storm(url: str, fleet: Fleet, calls: int, seed: int) -> Counter[str]:

@@ -1,6 +1,8 @@
 """What all faults have in common: a seat for every player, a verdict that is printed, and how to repeat it."""
 
 import csv
+import shutil
+import tempfile
 import time
 from collections import Counter
 from collections.abc import Callable
@@ -11,7 +13,7 @@ from typing import NamedTuple
 from tests.faults.checker import check
 from tests.faults.clients import Seat
 from tests.faults.history import History
-from tests.support import Here
+from tests.support import Here, Server
 
 SEED = 1
 """What `make test` begins with: the same every time, so that whoever sees it fail sees it fail again."""
@@ -82,8 +84,22 @@ def seats(here: Here, number: int, *, cash: str = "1000000", bonus: str = "50", 
     return made
 
 
-def assert_nothing_lost(file: Path, history: History, counts: Counter[str]) -> None:
-    """The examiner has no complaint about the file, which nobody has open; what it counted is kept."""
-    verdict = check(file, history)
-    counts.update({what: number - counts[what] for what, number in verdict.counts.items()})
+def assert_nothing_lost(file: Path, history: History) -> Counter[str]:
+    """The examiner has no complaint about the file, which nobody has open; what it counted.
+
+    It looks at a copy, so that whoever opens the file next has to recover it anew.
+    """
+    with tempfile.TemporaryDirectory(dir=file.parent) as folder:
+        for suffix in ("", "-wal"):
+            if (part := file.with_name(f"{file.name}{suffix}")).exists():
+                shutil.copy(part, folder)
+        verdict = check(Path(folder) / file.name, history)
     assert not verdict.problems, "\n".join(verdict.problems[:20])
+    return verdict.counts
+
+
+def assert_ready_soon(server: Server, begun: float) -> None:
+    """A server that was started then can take money by now."""
+    assert server.http.get("/readyz").status_code == 200
+    took = time.monotonic() - begun
+    assert took < READY_WITHIN_S, f"ready only after {took:.1f} s"
