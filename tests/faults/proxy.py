@@ -78,11 +78,11 @@ class Proxy:
 
     async def __aexit__(self, *_: object) -> None:
         self._server.close()
+        await asyncio.gather(*self._tasks)
         for writer in self._half_open:
             writer.transport.abort()
         for line in self._idle:
             line.close()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
 
     async def deliver(self, requests: int | None = None) -> None:
         """Let so many of the late requests arrive, or all of them."""

@@ -1,6 +1,6 @@
 """`make torture`: every fault at its long size, or at a share of it, with a table in the end.
 
-make torture TORTURE='--share 0.1'
+make torture TORTURE='--share 0.1 --jobs 2'
 make torture TORTURE='--only kill --size 200 --seed 7'
 """
 
@@ -8,7 +8,10 @@ import argparse
 import random
 import sys
 import tempfile
+import traceback
 from collections.abc import Sequence
+from concurrent.futures import Future, ProcessPoolExecutor, as_completed
+from multiprocessing import get_context
 from pathlib import Path
 
 from tests.faults.trial import FAULTS, Result, torture
@@ -16,19 +19,27 @@ from tests.faults.trial import FAULTS, Result, torture
 
 def main(arguments: Sequence[str]) -> int:
     given = _options(arguments)
-    results: list[Result] = []
-    failed: list[str] = []
-    for name in given.only or FAULTS:
-        size = given.size or max(1, round(FAULTS[name].long * given.share))
-        print(f"{name}: {FAULTS[name].about}; {size:,} {FAULTS[name].unit}, seed {given.seed} …", flush=True)
-        with tempfile.TemporaryDirectory(prefix="minwallet-torture-", dir=given.folder) as folder:
+    trials: dict[Future[Result], str] = {}
+    results: dict[str, Result] = {}
+    with ProcessPoolExecutor(given.jobs, get_context("spawn"), max_tasks_per_child=1) as pool:
+        for name in given.only or FAULTS:
+            size = given.size or max(1, round(FAULTS[name].long * given.share))
+            print(f"{name}: {FAULTS[name].about}; {size:,} {FAULTS[name].unit}, seed {given.seed}")
+            trials[pool.submit(_try, name, size, given.seed, given.folder)] = name
+        print(flush=True)
+        for trial in as_completed(trials):
             try:
-                results.append(torture(name, size, Path(folder), given.seed))
-            except Exception as error:
-                failed.append(name)
-                print("\n".join([f"{name} FAILED: {error}", *getattr(error, "__notes__", ())]), flush=True)
-    print(f"\n{_table(results, failed)}")
-    return 1 if failed else 0
+                results[trials[trial]] = trial.result()
+            except Exception:
+                print(f"{trials[trial]} FAILED", flush=True)
+                traceback.print_exc()
+    print(f"\n{_table([*trials.values()], results)}")
+    return 0 if len(results) == len(trials) else 1
+
+
+def _try(name: str, size: int, seed: int, folder: Path) -> Result:
+    with tempfile.TemporaryDirectory(prefix="minwallet-torture-", dir=folder) as place:
+        return torture(name, size, Path(place), seed)
 
 
 def _options(arguments: Sequence[str]) -> argparse.Namespace:
@@ -36,20 +47,21 @@ def _options(arguments: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--only", choices=FAULTS, action="append", help="try this fault (repeat for more)")
     parser.add_argument("--share", type=float, default=1.0, help="the share of the long sizes")
     parser.add_argument("--size", type=int, help="the size itself, for all that are tried")
-    parser.add_argument(
-        "--seed", type=int, default=random.randrange(10**6), help="the same seed makes the same choices"
-    )
+    parser.add_argument("--seed", type=int, default=random.randrange(10**6), help="the same seed, the same choices")
+    parser.add_argument("--jobs", type=int, default=1, help="how many faults are tried at the same time")
     parser.add_argument("--folder", type=Path, default="/var/tmp", help="on the disk that is to be tried")
     return parser.parse_args(arguments)
 
 
-def _table(results: Sequence[Result], failed: Sequence[str]) -> str:
+def _table(names: Sequence[str], results: dict[str, Result]) -> str:
     rows = ["| fault | size | seed | seconds | counted |", "|---|--:|--:|--:|---|"]
-    for each in results:
-        counted = ", ".join(f"{number:,} {what}" for what, number in sorted(each.counts.items()))
-        size = f"{each.size:,} {FAULTS[each.name].unit}"
-        rows.append(f"| {each.name} | {size} | {each.seed} | {each.seconds:.0f} | {counted} |")
-    return "\n".join([*rows, *(f"| {name} | | | | **failed** |" for name in failed)])
+    for name in names:
+        if (found := results.get(name)) is None:
+            rows.append(f"| {name} | | | | **failed** |")
+        else:
+            size = f"{found.size:,} {FAULTS[name].unit}"
+            rows.append(f"| {name} | {size} | {found.seed} | {found.seconds:.0f} | {found.counted} |")
+    return "\n".join(rows)
 
 
 if __name__ == "__main__":

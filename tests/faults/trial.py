@@ -53,9 +53,13 @@ class Result(NamedTuple):
     seconds: float
     counts: Counter[str]
 
+    @property
+    def counted(self) -> str:
+        return ", ".join(f"{number:,} {what}" for what, number in sorted(self.counts.items()))
+
     def __str__(self) -> str:
-        counts = ", ".join(f"{number:,} {what}" for what, number in sorted(self.counts.items()))
-        return f"{self.name}: {self.size:,} {FAULTS[self.name].unit}, seed {self.seed}, {self.seconds:.0f} s: {counts}"
+        tried = f"{self.name}: {self.size:,} {FAULTS[self.name].unit}, seed {self.seed}"
+        return f"{tried}, {self.seconds:.0f} s: {self.counted}"
 
 
 def torture(name: str, size: int, folder: Path, seed: int = SEED) -> Result:
@@ -68,7 +72,7 @@ def torture(name: str, size: int, folder: Path, seed: int = SEED) -> Result:
         error.add_note(f"repeat it with: make torture TORTURE='--only {name} --size {size} --seed {seed}'")
         raise
     result = Result(name, size, seed, time.monotonic() - begun, counts)
-    print(result)
+    print(result, flush=True)
     return result
 
 
