@@ -212,7 +212,8 @@ class Proxy:
             case _:
                 self._half_open.append(upstream)
                 if len(self._half_open) > MOST_HALF_OPEN:
-                    self._half_open.pop(0).transport.abort()
+                    oldest = self._half_open.pop(0)
+                    oldest.transport.abort()
         raise Reset
 
     async def _reply_lost(self, request: bytes, _: Client, __: random.Random) -> None:
