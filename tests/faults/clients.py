@@ -43,8 +43,7 @@ class Line:
     """
 
     def __init__(self, url: str, patience_s: float | None = None) -> None:
-        address = urlsplit(url)
-        self._host, self._port = address.hostname or "", address.port or 80
+        self.url = url
         self._patience_s = patience_s
         self._streams: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
 
@@ -58,7 +57,7 @@ class Line:
         try:
             async with asyncio.timeout(self._patience_s):
                 if self._streams is None:
-                    self._streams = await asyncio.open_connection(self._host, self._port)
+                    self._streams = await connect(self.url)
                 self._streams[1].write(request)
                 head, body = await read_message(self._streams[0])
         except (OSError, asyncio.IncompleteReadError) as error:
@@ -76,6 +75,12 @@ class Line:
         if self._streams is not None:
             self._streams[1].transport.abort()
             self._streams = None
+
+
+async def connect(url: str) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    """A new connection to the server there."""
+    address = urlsplit(url)
+    return await asyncio.open_connection(address.hostname, address.port)
 
 
 async def read_message(reader: asyncio.StreamReader) -> tuple[bytes, bytes]:
@@ -140,11 +145,14 @@ class Fleet:
         self.ids = count(1)
         self.seats = seats
         self.protocols = protocols or ("wallet-v2", "vela")
-        self.clients = [Client(self, random.Random(f"{seed}/{number}"), number) for number in range(clients)]
+        self.clients = [self.make_client(random.Random(f"{seed}/{number}"), number) for number in range(clients)]
         self.pause_s = 0.0
         self.is_over = False
         self._enough = 0
         self._has_enough = asyncio.Event()
+
+    def make_client(self, chance: random.Random, number: int) -> "Client":
+        return Client(self, chance, number)
 
     async def play(self, url: str, calls: int | None = None, patience_s: float | None = None) -> None:
         """Until every client got no answer, `stop` was called, or each made so many calls.
@@ -221,6 +229,10 @@ class Client:
             self._fleet.note(said._replace(answered_at=now_s()))
             if said.code is None:
                 self._unanswered.append(asked)
+        self.learn(asked, said)
+
+    def learn(self, asked: Asked, said: Said) -> None:
+        """What the answer was: a bet that was taken will be settled, or called off."""
         self._made.append(asked)
         if said.code == 0 and isinstance(asked.command, Bet):
             self._open.append(asked)

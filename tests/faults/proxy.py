@@ -10,9 +10,8 @@ from collections import Counter
 from collections.abc import Awaitable, Callable, Coroutine
 from itertools import count
 from typing import NamedTuple, Self
-from urllib.parse import urlsplit
 
-from tests.faults.clients import Line, NoAnswer, read_message
+from tests.faults.clients import Line, NoAnswer, connect, read_message
 
 FATES = {
     "passed": 70,
@@ -144,11 +143,6 @@ class Proxy:
         self._idle.append(line)
         return head + body
 
-    async def _connect(self) -> asyncio.StreamWriter:
-        address = urlsplit(self._upstream)
-        _, writer = await asyncio.open_connection(address.hostname, address.port)
-        return writer
-
     async def _passed(self, request: bytes, client: Client, _: random.Random) -> None:
         client.tell(await self._ask(request))
 
@@ -160,8 +154,7 @@ class Proxy:
 
     async def _in_pieces(self, request: bytes, client: Client, chance: random.Random) -> None:
         """The request arrives in pieces, and so does its answer."""
-        address = urlsplit(self._upstream)
-        reader, upstream = await asyncio.open_connection(address.hostname, address.port)
+        reader, upstream = await connect(self._upstream)
         try:
             await _drip(request, upstream.write, chance)
             head, body = await read_message(reader)
@@ -202,7 +195,7 @@ class Proxy:
 
     async def _cut(self, request: bytes, _: Client, chance: random.Random) -> None:
         """Half of the request arrives, and then the connection ends, one way or the other, or is left as it is."""
-        upstream = await self._connect()
+        upstream = (await connect(self._upstream))[1]
         upstream.write(request[: chance.randrange(len(request))])
         match chance.randrange(3):
             case 0:
