@@ -239,9 +239,8 @@ class Checker:
         if account.name != (said.agent, said.player, said.currency):
             return False
         if row.kind in ("deposit", "withdraw"):
-            sign = 1 if row.kind == "deposit" else -1
-            moved = (sign * said.payout, 0) if said.operation == "deposit" else (sign * said.stake, 0)
-            return row.kind == said.operation and row[12:14] == moved
+            moved = said.payout if row.kind == "deposit" else -said.stake
+            return row.kind == said.operation and row[12:14] == ((0, moved) if said.is_bonus else (moved, 0))
         if row.kind == "cancel":
             return True
         kind = KINDS.get(said.operation, said.operation)
