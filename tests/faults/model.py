@@ -5,6 +5,7 @@ that are stopped or killed and started again between two steps. Each history has
 import asyncio
 import json
 import signal
+import tempfile
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -40,14 +41,16 @@ RESTARTS_AT = 7
 def torture(size: int, seed: int, folder: Path) -> Counter[str]:
     """`size` histories; each answer is the model's, and in the end the file is what the examiner expects."""
     counts: Counter[str] = Counter()
+    steps = SHORT if size <= FEW else LONG
     for first in range(0, size, HISTORIES_A_FILE):
-        here = House(folder / f"{first}.db")
-        try:
-            _run(here, min(HISTORIES_A_FILE, size - first), SHORT if size <= FEW else LONG, seed + first)
-            here.stop(signal.SIGTERM)
-        finally:
-            here.server.stop()
-        counts += here.counts + assert_nothing_lost(here.file, here.history)
+        with tempfile.TemporaryDirectory(dir=folder) as place:
+            house = House(Path(place) / "wallet.db")
+            try:
+                _run(house, min(HISTORIES_A_FILE, size - first), steps, seed + first)
+                house.stop(signal.SIGTERM)
+            finally:
+                house.server.stop()
+            counts += house.counts + assert_nothing_lost(house.file, house.history)
     assert counts["restarts"] >= size // 50, "the server was hardly ever started again"
     return counts
 
