@@ -254,7 +254,7 @@ class Checker:
         kind = KINDS.get(said.operation, said.operation)
         round_ = said.round if said.protocol == "wallet-v2" else said.id
         asked = (kind, said.stake, said.payout, said.game, said.id if kind == "bet" and not round_ else round_)
-        return (row.kind, row.stake, row.payout, row.game, row.round) == asked
+        return (row.kind, row.stake, row.payout, row.game, row.round, row.detail) == (*asked, said.detail)
 
     def check_answers(self) -> None:
         """What was acknowledged is in the ledger with the balance that was told, and what was refused is not."""

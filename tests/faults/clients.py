@@ -127,6 +127,7 @@ class Asked(NamedTuple):
             of.get("game"),
             of.get("stake", 0),
             of.get("payout", 0),
+            detail=of.get("detail"),
         )
         if status != 200:
             assert status in (0, 503), (status, body)

@@ -51,7 +51,7 @@ def torture(size: int, seed: int, folder: Path) -> Counter[str]:
             finally:
                 house.server.stop()
             counts += house.counts + assert_nothing_lost(house.file, house.history)
-    assert counts["restarts"] >= size // 50, "the server was hardly ever started again"
+    assert counts["restarts"] >= size // 100, "the server was hardly ever started again"
     return counts
 
 

@@ -31,9 +31,9 @@ def torture(size: int, seed: int, folder: Path) -> Counter[str]:
         counts += _play(folder / f"{first}.db", min(CALLS_A_FILE, size - first), seed + first)
     for fate, parts in FATES.items():
         due = size * parts // sum(FATES.values())
-        assert counts[fate] >= due // 2, f"{counts[fate]} calls were {fate} where {due} were due"
+        assert counts[fate] >= due // 4, f"{counts[fate]} calls were {fate} where {due} were due"
     assert counts["unanswered"] >= size // 20, "hardly a call was without an answer"
-    assert counts["arrived_late"] >= size // 20, "hardly a request arrived late"
+    assert counts["arrived_late"] >= size // 40, "hardly a request arrived late"
     return counts
 
 
