@@ -1,16 +1,21 @@
 """What lies between uvicorn and the provider's endpoints, so that a call costs little more than the money it moves."""
 
 import re
-from collections.abc import Iterable, Sequence
+from asyncio import Transport
+from collections.abc import Iterable, Sequence, Sized
 
 from starlette.datastructures import MutableHeaders
 from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from uvicorn._types import ASGI3Application
+from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
 LONGEST_HEAD = 64 * 1024
 """How many bytes a request's line and headers may have; whoever sends more is not a provider."""
 
+READ_WITHIN_S = 1
+"""How long a stopping server lets somebody read nothing of what it has answered."""
 
 # A server that speaks no other protocol ignores an offer of one (RFC 9110, 7.8), but the parser would take all that
 # follows for that other protocol; so it gets to see a field of no meaning and of the same length.
@@ -102,6 +107,20 @@ def _write(cycle: RequestResponseCycle, status: int, headers: Headers, body: byt
     cycle.on_response()
 
 
+class _Flow(FlowControl):
+    """Reads on only when every call that was read has begun to be answered. uvicorn reads on with every answer, and so
+    fills the memory with the calls of somebody who sends quicker than they can be answered.
+    """
+
+    def __init__(self, transport: Transport, pipeline: Sized) -> None:
+        super().__init__(transport)
+        self._pipeline = pipeline
+
+    def resume_reading(self) -> None:
+        if not self._pipeline:
+            super().resume_reading()
+
+
 FOR_PEOPLE = ("/admin", "/demo")
 """Below these an answer may go on for as long as somebody listens."""
 
@@ -112,6 +131,11 @@ class BoundedHead(HttpToolsProtocol):
 
     _in_head = False
     _head_bytes = 0
+    _answering: RequestResponseCycle | None = None
+
+    def connection_made(self, transport: Transport) -> None:  # type: ignore[override]  # as uvicorn itself narrows it
+        super().connection_made(transport)
+        self.flow = _Flow(transport, self.pipeline)
 
     def data_received(self, data: bytes) -> None:
         # What came together with a head's beginning may be other requests, so it does not count.
@@ -138,6 +162,16 @@ class BoundedHead(HttpToolsProtocol):
                 self.cycle.disconnected = True
                 self.transport.close()
 
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
+        self._answering = cycle
+        super()._start_asgi_task(cycle, app)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Of several calls uvicorn tells only the newest that its caller has gone, not the one in progress."""
+        if self._answering is not None:
+            self._answering.disconnected = True
+        super().connection_lost(exc)
+
     def eof_received(self) -> bool:  # type: ignore[override]  # uvicorn never keeps a connection, so it says None
         """Whether the connection stays for now: until the last of the calls that are whole is answered."""
         cycle: RequestResponseCycle | None = self.cycle
@@ -147,7 +181,18 @@ class BoundedHead(HttpToolsProtocol):
         return True
 
     def shutdown(self) -> None:
-        """A request that is not whole yet has moved nothing, so a stopping server does not wait for the rest of it."""
+        """A request that is not whole yet has moved nothing, so a stopping server does not wait for the rest of it; nor
+        for somebody who does not read the answers.
+        """
         super().shutdown()
         if not self.transport.is_closing() and self.cycle.more_body and not self.pipeline:
             self.transport.close()
+        self._leave_unread(None)
+
+    def _leave_unread(self, before: int | None) -> None:
+        if self in self.connections:
+            unread = self.transport.get_write_buffer_size()
+            if unread and unread == before:
+                self.transport.abort()
+            else:
+                self.loop.call_later(READ_WITHIN_S, self._leave_unread, unread)

@@ -6,7 +6,6 @@ import asyncio
 import json
 import signal
 import tempfile
-import time
 from collections import Counter
 from collections.abc import Iterator
 from http.client import HTTPConnection
@@ -23,7 +22,7 @@ from minwallet.storage.sqlite import SqliteStore
 from minwallet.wallet.requests import Envelope, Reply, Request, Transfer
 from tests.faults.clients import Asked, Seat
 from tests.faults.history import History, Said, now_s
-from tests.faults.trial import assert_nothing_lost, assert_ready_soon
+from tests.faults.trial import assert_nothing_lost
 from tests.support import PATIENCE_S, Server
 from tests.wallet.machine import PLACES, Wallets, furnish
 
@@ -109,9 +108,8 @@ class House:
         return agent
 
     def start(self) -> None:
-        begun = time.monotonic()
         self.server = Server(self.file)
-        assert_ready_soon(self.server, begun)
+        assert self.server.http.get("/readyz").status_code == 200
         desk = find_desk(self.file)
         assert desk is not None
         self.public, self.desk = (
