@@ -127,7 +127,8 @@ FOR_PEOPLE = ("/admin", "/demo")
 
 class BoundedHead(HttpToolsProtocol):
     """uvicorn's protocol, with an end to how long a request's head may be, and deaf to offers of other protocols. Who
-    has said all, and ended that half of the connection, still gets the answers."""
+    has said all, and ended that half of the connection, still gets the answers.
+    """
 
     _in_head = False
     _head_bytes = 0

@@ -109,7 +109,6 @@ class House:
 
     def start(self) -> None:
         self.server = Server(self.file)
-        assert self.server.http.get("/readyz").status_code == 200
         desk = find_desk(self.file)
         assert desk is not None
         self.public, self.desk = (
@@ -169,6 +168,7 @@ class OverHttp(Wallets):
             self.house.counts["restarts"] += 1
             self.house.stop(signal.SIGTERM if softly else signal.SIGKILL)
             self.house.start()
+            assert self.house.server.http.get("/readyz").status_code == 200
 
     def end(self) -> None:
         """The file is examined when all histories are in it."""
