@@ -3,18 +3,22 @@
 import asyncio
 import re
 import resource
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence, Sized
 from secrets import compare_digest
 
 import uvicorn
 from starlette.datastructures import MutableHeaders
 from starlette.routing import Route, Router
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from uvicorn._types import ASGI3Application
+from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
 LONGEST_HEAD = 64 * 1024
 """How many bytes a request's line and headers may have; whoever sends more is not a provider."""
 
+READ_WITHIN_S = 1
+"""How long a stopping server lets somebody read nothing of what it has answered."""
 
 MOST_CONNECTIONS = 10_000
 """As many as a large provider's pools come to, several times over; each takes some ten kilobytes."""
@@ -141,9 +145,27 @@ class BoundedConfig(uvicorn.Config):
     desk_port = 0
 
 
+class _Flow(FlowControl):
+    """Reads on only when every call that was read has begun to be answered. uvicorn reads on with every answer, and so
+    fills the memory with the calls of somebody who sends quicker than they can be answered.
+    """
+
+    def __init__(self, transport: asyncio.Transport, pipeline: Sized) -> None:
+        super().__init__(transport)
+        self._pipeline = pipeline
+
+    def resume_reading(self) -> None:
+        if not self._pipeline:
+            super().resume_reading()
+
+
+FOR_PEOPLE = ("/admin", "/demo")
+"""Below these an answer may go on for as long as somebody listens."""
+
+
 class BoundedHead(HttpToolsProtocol):
     """uvicorn's protocol, with an end to how many there are, to how long a request's head may be and take, and deaf to
-    offers of other protocols.
+    offers of other protocols. Who has said all, and ended that half of the connection, still gets the answers.
     """
 
     _in_head = False
@@ -151,9 +173,11 @@ class BoundedHead(HttpToolsProtocol):
     _is_stranger = False
     _is_crowd = False
     _waited_s = 0.0
+    _answering: RequestResponseCycle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn's own
         super().connection_made(transport)
+        self.flow = _Flow(transport, self.pipeline)
         config, port = self.config, self.server[1] if self.server else None
         if isinstance(config, BoundedConfig) and port != config.desk_port:
             self._is_stranger = True
@@ -205,11 +229,40 @@ class BoundedHead(HttpToolsProtocol):
                 self.cycle.disconnected = True
                 self.transport.close()
 
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
+        self._answering = cycle
+        super()._start_asgi_task(cycle, app)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Of several calls uvicorn tells only the newest that its caller has gone, not the one in progress."""
+        if self._answering is not None:
+            self._answering.disconnected = True
+        super().connection_lost(exc)
+
+    def eof_received(self) -> bool:  # type: ignore[override]  # uvicorn never keeps a connection, so it says None
+        """Whether the connection stays for now: until the last of the calls that are whole is answered."""
+        cycle: RequestResponseCycle | None = self.cycle
+        if cycle is None or cycle.more_body or cycle.response_complete or cycle.scope["path"].startswith(FOR_PEOPLE):
+            return False
+        cycle.keep_alive = False
+        return True
+
     def shutdown(self) -> None:
-        """A request that is not whole yet has moved nothing, so a stopping server does not wait for the rest of it."""
+        """A request that is not whole yet has moved nothing, so a stopping server does not wait for the rest of it; nor
+        for somebody who does not read the answers.
+        """
         super().shutdown()
         if not self.transport.is_closing() and self.cycle.more_body and not self.pipeline:
             self.transport.close()
+        self._leave_unread(None)
+
+    def _leave_unread(self, before: int | None) -> None:
+        if self in self.connections:
+            unread = self.transport.get_write_buffer_size()
+            if unread and unread == before:
+                self.transport.abort()
+            else:
+                self.loop.call_later(READ_WITHIN_S, self._leave_unread, unread)
 
 
 async def keep_cutting_off(connections: Collection[object]) -> None:

@@ -50,6 +50,9 @@ REFUSED_FOR_EVER = {"wallet-v2": {104, 105}, "vela": {3}}
 STRANGERS = {"wallet-v2": {100, 101, 102, 103}, "vela": {1, 2001}}
 """The codes of refusals that come before anybody has looked at the id."""
 
+REFUSED_FOR_NOW = {"wallet-v2": {109, 110}, "vela": {2}}
+"""The codes of refusals after which the same call may be taken: a bet that it needs was not there, or money was not."""
+
 OPERATOR, OPENING = "operator", "opening"
 
 
@@ -152,6 +155,7 @@ class Checker:
         self.rows: dict[tuple[int, str, int], Row] = {}
         self.places: dict[int, int] = {}
         self.spaces: dict[tuple[str, str, str], int] = {}
+        self.stood: dict[int, float] = {}
 
     def complain(self, words: str) -> None:
         self.problems.append(words)
@@ -215,7 +219,9 @@ class Checker:
         return self.rows.get((space, said.id, PARTS.get(said.operation, -1)))
 
     def date(self) -> None:
-        """When each row was first asked for, and first acknowledged; rows that nobody asked for are invented."""
+        """When each row was first asked for, and first acknowledged, or could have been made at all by a call that was
+        not refused; rows that nobody asked for are invented.
+        """
         sent: dict[int, float] = {}
         answered: dict[int, float] = {}
         for said in self.history:
@@ -224,6 +230,8 @@ class Checker:
                 sent[row.seq] = min(said.sent_at, sent.get(row.seq, said.sent_at))
                 if said.code == SUCCESS or said.code in REFUSED_FOR_EVER.get(said.protocol, ()):
                     answered[row.seq] = min(said.answered_at, answered.get(row.seq, said.answered_at))
+                if said.code in (SUCCESS, None):
+                    self.stood[row.seq] = min(said.answered_at, self.stood.get(row.seq, said.answered_at))
         for account in self.accounts.values():
             account.date(sent, answered)
             for row in account.rows:
@@ -239,15 +247,14 @@ class Checker:
         if account.name != (said.agent, said.player, said.currency):
             return False
         if row.kind in ("deposit", "withdraw"):
-            sign = 1 if row.kind == "deposit" else -1
-            moved = (sign * said.payout, 0) if said.operation == "deposit" else (sign * said.stake, 0)
-            return row.kind == said.operation and row[12:14] == moved
+            moved = said.payout if row.kind == "deposit" else -said.stake
+            return row.kind == said.operation and row[12:14] == ((0, moved) if said.is_bonus else (moved, 0))
         if row.kind == "cancel":
             return True
         kind = KINDS.get(said.operation, said.operation)
         round_ = said.round if said.protocol == "wallet-v2" else said.id
         asked = (kind, said.stake, said.payout, said.game, said.id if kind == "bet" and not round_ else round_)
-        return (row.kind, row.stake, row.payout, row.game, row.round) == asked
+        return (row.kind, row.stake, row.payout, row.game, row.round, row.detail) == (*asked, said.detail)
 
     def check_answers(self) -> None:
         """What was acknowledged is in the ledger with the balance that was told, and what was refused is not."""
@@ -271,6 +278,9 @@ class Checker:
             if said.code in REFUSED_FOR_EVER.get(said.protocol, ()) and not (place and row and row.refusal):
                 return "it was refused for ever, but that is not on record"
             is_final = said.code not in STRANGERS.get(said.protocol, ())
+            if row and said.code in REFUSED_FOR_NOW.get(said.protocol, ()):
+                # It is no lie if the attempt that made the row came after it, or went on beside it.
+                is_final = self.stood.get(row.seq, 0.0) <= said.sent_at
             if is_final and place and row and row.state in ("applied", "orphan") and not self.is_closed_after(row):
                 return f"it was refused, but row {row.seq} has it"
             return "" if said.balance is None or account.may_hold(said) else "the account never held that"

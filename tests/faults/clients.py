@@ -9,6 +9,7 @@ import random
 import re
 from collections import deque
 from collections.abc import Sequence
+from contextlib import nullcontext, suppress
 from itertools import count
 from typing import NamedTuple
 from urllib.parse import urlsplit
@@ -37,36 +38,58 @@ class Seat(NamedTuple):
 
 
 class Line:
-    """One kept connection to a server, made when it is needed. `port` is this end's, of the last one."""
+    """One kept connection to a server, made when it is needed; `port` is this end's, of the last one. It waits for an
+    answer no longer than its patience lasts, and for ever if it has none given.
+    """
 
-    def __init__(self, url: str) -> None:
-        address = urlsplit(url)
-        self._host, self._port = address.hostname or "", address.port or 80
+    def __init__(self, url: str, patience_s: float | None = None) -> None:
+        self.url = url
+        self._patience_s = patience_s
         self._streams: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
         self.port = 0
 
     async def ask(self, exchange: Exchange) -> tuple[int, bytes]:
         """Status and body; NoAnswer. The next call makes a new connection then."""
+        head, body = await self.send(packet(exchange))
+        return int(head[9:12]), body
+
+    async def send(self, request: bytes) -> tuple[bytes, bytes]:
+        """The head and the body of the answer to these bytes; NoAnswer."""
         try:
-            if self._streams is None:
-                self._streams = await asyncio.open_connection(self._host, self._port)
-                self.port = self._streams[1].get_extra_info("sockname")[1]
-            reader, writer = self._streams
-            writer.write(packet(exchange))
-            head = await reader.readuntil(b"\r\n\r\n")
-            length = LENGTH.search(head)
-            body = await reader.readexactly(int(length[1]) if length else 0)
+            async with asyncio.timeout(self._patience_s):
+                if self._streams is None:
+                    self._streams = await connect(self.url)
+                    self.port = self._streams[1].get_extra_info("sockname")[1]
+                self._streams[1].write(request)
+                head, body = await read_message(self._streams[0])
         except (OSError, asyncio.IncompleteReadError) as error:
             self.close()
             raise NoAnswer(str(error)) from error
+        except BaseException:
+            # Whoever asks next must not get the answer to this.
+            self.close()
+            raise
         if b"\r\nconnection: close" in head.lower():
             self.close()
-        return int(head[9:12]), body
+        return head, body
 
     def close(self) -> None:
         if self._streams is not None:
             self._streams[1].transport.abort()
             self._streams = None
+
+
+async def connect(url: str) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    """A new connection to the server there."""
+    address = urlsplit(url)
+    return await asyncio.open_connection(address.hostname, address.port)
+
+
+async def read_message(reader: asyncio.StreamReader) -> tuple[bytes, bytes]:
+    """The head and the body of a request or an answer; IncompleteReadError where the stream ends before."""
+    head = await reader.readuntil(b"\r\n\r\n")
+    length = LENGTH.search(head)
+    return head, await reader.readexactly(int(length[1])) if length else b""
 
 
 def packet(exchange: Exchange) -> bytes:
@@ -106,6 +129,7 @@ class Asked(NamedTuple):
             of.get("game"),
             of.get("stake", 0),
             of.get("payout", 0),
+            detail=of.get("detail"),
         )
         if status != 200:
             assert status in (0, 503), (status, body)
@@ -125,18 +149,24 @@ class Fleet:
         self.ids = count(1)
         self.seats = seats
         self.protocols = protocols or ("wallet-v2", "vela")
-        self.clients = [Client(self, random.Random(f"{seed}/{number}"), number) for number in range(clients)]
+        self.clients = [self.make_client(random.Random(f"{seed}/{number}"), number) for number in range(clients)]
         self.pause_s = 0.0
         self.is_over = False
         self._enough = 0
         self._has_enough = asyncio.Event()
 
-    async def play(self, url: str, calls: int | None = None) -> None:
-        """Until every client got no answer, `stop` was called, or each made so many calls."""
+    def make_client(self, chance: random.Random, number: int) -> "Client":
+        return Client(self, chance, number)
+
+    async def play(self, url: str, calls: int | None = None, patience_s: float | None = None) -> None:
+        """Until every client got no answer, `stop` was called, or each made so many calls.
+
+        With `patience_s` no client waits longer for an answer, and each goes on without one.
+        """
         self.is_over = False
         async with asyncio.TaskGroup() as group:
             for client in self.clients:
-                group.create_task(client.play(url, calls))
+                group.create_task(client.play(url, calls, patience_s))
 
     async def settle(self, url: str) -> None:
         """Ask everything once more that was never answered; nothing is left open then."""
@@ -171,12 +201,13 @@ class Client:
         self._made: deque[Asked] = deque(maxlen=16)
         self._unanswered: list[Asked] = []
 
-    async def play(self, url: str, calls: int | None) -> None:
-        line, made = Line(url), 0
+    async def play(self, url: str, calls: int | None, patience_s: float | None) -> None:
+        line, made = Line(url, patience_s), 0
         try:
             while not self._fleet.is_over and (calls is None or made < calls):
                 made += 1
-                await self.ask(line, self.choose())
+                with nullcontext() if patience_s is None else suppress(NoAnswer):
+                    await self.ask(line, self.choose())
                 if self._fleet.pause_s:
                     await asyncio.sleep(self._fleet.pause_s)
         except NoAnswer:
@@ -203,6 +234,10 @@ class Client:
             self._fleet.note(said._replace(answered_at=now_s()))
             if said.code is None:
                 self._unanswered.append(asked)
+        self.learn(asked, said)
+
+    def learn(self, asked: Asked, said: Said) -> None:
+        """What the answer was: a bet that was taken will be settled, or called off."""
         self._made.append(asked)
         if said.code == 0 and isinstance(asked.command, Bet):
             self._open.append(asked)

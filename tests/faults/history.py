@@ -14,7 +14,8 @@ class Said(NamedTuple):
     """One attempt. Times are seconds of the monotonic clock, which all processes of a machine share; amounts cents.
 
     `code` is the protocol's own, 0 for success. `balance` and `balance2` are as the protocol has them: wallet-v2's
-    credit and nothing, vela's cash and bonus; for the operator's changes cash and bonus, too.
+    credit and nothing, vela's cash and bonus; for the operator's changes cash and bonus, too. `detail` is
+    what else of a provider's call is content, and `is_bonus` says that a change of the operator's is one of bonus.
     """
 
     sent_at: float
@@ -32,6 +33,8 @@ class Said(NamedTuple):
     code: int | None = UNANSWERED
     balance: int | None = None
     balance2: int | None = None
+    detail: str | None = None
+    is_bonus: bool = False
 
 
 class History(list[Said]):

@@ -5,13 +5,15 @@ import shutil
 import sqlite3
 from collections.abc import Callable
 from contextlib import closing
+from itertools import count
 from pathlib import Path
 from typing import NamedTuple
 
 import pytest
 
+from minwallet.ledger.commands import Bet, Settle
 from tests.faults.checker import check
-from tests.faults.clients import Fleet
+from tests.faults.clients import Asked, Fleet
 from tests.faults.history import History, Said
 from tests.faults.trial import seats
 from tests.support import Here, serving
@@ -102,6 +104,26 @@ def test_a_row_that_nobody_asked_for_is_noticed(played: Played) -> None:
     bet = max(said for said in played.history if (said.operation, said.code) == ("bet", 0))
     without = History(said for said in played.history if bet.id not in (said.id, said.round))
     assert any("is nobody's" in problem for problem in check(played.file, without).problems)
+
+
+def test_a_refusal_may_be_for_now(tmp_path: Path) -> None:
+    """A result that came before its bet is refused, and taken afterwards; but what was taken is never refused later."""
+    file, history, clock = tmp_path / "wallet.db", History(), count(1)
+    (seat,) = seats(Here(file), 1, cash="1", bonus="0")
+    asked = {
+        "bet": Asked(seat, "vela", "bet", Bet("7", 10, "7", None)),
+        "result": Asked(seat, "vela", "result", Settle("7", 30, None)),
+    }
+    with serving(file) as server:
+        for operation in ("result", "bet", "result"):
+            exchange = asked[operation].exchange
+            answer = server.http.get(exchange.target)
+            said = asked[operation].said(0.0, answer.status_code, answer.content)
+            history.append(said._replace(sent_at=next(clock), answered_at=next(clock)))
+    assert [said.code for said in history] == [2, 0, 0]
+    assert check(file, history).problems == []
+    late = history[0]._replace(sent_at=next(clock), answered_at=next(clock), balance=120)
+    assert any("it was refused, but" in problem for problem in check(file, [*history, late]).problems)
 
 
 def test_a_row_out_of_its_order_is_noticed(played: Played) -> None:

@@ -1,6 +1,7 @@
 """What both protocols promise about HTTP, over real HTTP."""
 
 import json
+import socket
 from contextlib import suppress
 from pathlib import Path
 
@@ -267,3 +268,18 @@ def test_many_pipelined_calls_are_all_answered(server: Server) -> None:
             assert chunk, received[-500:]
             received += chunk
     assert server.cli.account(player) == (10_000 - len(calls), 0)
+
+
+@pytest.mark.parametrize("number", [1, 3])
+def test_who_has_said_all_still_gets_the_answers(server: Server, number: int) -> None:
+    """A client may end its half of the connection after its last call; the server ends the other after its answer."""
+    token = server.cli.session(server.cli.player())
+    head = f"GET /api/bet?access_token={token}&total_bet=1&ticket_id=74{number}000"
+    calls = "".join(f"{head}{each} HTTP/1.1\r\nhost: x\r\n\r\n" for each in range(number))
+    received = b""
+    with server.connect() as connection:
+        connection.sendall(calls.encode())
+        connection.shutdown(socket.SHUT_WR)
+        while chunk := connection.recv(4096):
+            received += chunk
+    assert received.count(b'"status_code":0') == number

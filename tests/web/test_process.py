@@ -5,9 +5,12 @@ import json
 import os
 import resource
 import signal
+import socket
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from itertools import count
 from pathlib import Path
 
@@ -59,6 +62,45 @@ def test_it_does_not_wait_for_half_a_request(db: Path) -> None:
         begun = time.monotonic()
         assert server.stop() == 0
         assert time.monotonic() - begun < 5
+    assert "Traceback" not in server.log.read_text()
+
+
+@contextmanager
+def asking_without_reading(server: Server) -> Iterator[None]:
+    """A client that sends call after call, as long as the server takes them, and never reads an answer."""
+    calls, sent = b"GET /api/bet HTTP/1.1\r\nhost: x\r\n\r\n" * 1000, 0
+    with socket.socket() as connection:
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        connection.connect((server.http.base_url.host, server.http.base_url.port))
+        connection.settimeout(1)
+        with suppress(TimeoutError):
+            while sent < 50_000_000:
+                sent += connection.send(calls)
+        yield
+
+
+def test_it_does_not_wait_for_who_does_not_read(db: Path) -> None:
+    """Who asks and asks, and never reads an answer, cannot keep a stopping server up, nor leave a complaint."""
+    with serving(db) as server, asking_without_reading(server):
+        assert server.http.get("/healthz").status_code == 200
+        begun = time.monotonic()
+        assert server.stop() == 0
+        assert time.monotonic() - begun < 8
+    assert "Traceback" not in server.log.read_text()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells a process's memory in a file")
+def test_it_reads_no_more_calls_than_it_can_answer(server: Server) -> None:
+    """Who sends quicker than can be answered has to wait, and does not fill the memory; and may break off."""
+    status = Path(f"/proc/{server.process.pid}/status")
+
+    def memory_kib() -> int:
+        return int(status.read_text().partition("VmRSS:")[2].split()[0])
+
+    before = memory_kib()
+    with asking_without_reading(server):
+        assert memory_kib() - before < 50_000
+    assert server.http.get("/healthz").status_code == 200
     assert "Traceback" not in server.log.read_text()
 
 
