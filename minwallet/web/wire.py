@@ -240,7 +240,16 @@ class BoundedHead(HttpToolsProtocol):
         super().connection_lost(exc)
 
     def eof_received(self) -> bool:  # type: ignore[override]  # uvicorn never keeps a connection, so it says None
-        """Whether the connection stays for now: until the last of the calls that are whole is answered."""
+        """Whether the connection stays for now."""
+        return self._ends_with_answers()
+
+    def send_400_response(self, msg: str) -> None:
+        """What makes no sense is refused; but behind calls that are whole, that would be taken for their refusal."""
+        if not self._ends_with_answers():
+            super().send_400_response(msg)
+
+    def _ends_with_answers(self) -> bool:
+        """Whether calls that are whole are still to be answered; the last answer ends the connection."""
         cycle: RequestResponseCycle | None = self.cycle
         if cycle is None or cycle.more_body or cycle.response_complete or cycle.scope["path"].startswith(FOR_PEOPLE):
             return False
