@@ -54,11 +54,15 @@ class Gateway:
         ]
 
     async def read(self, scope: Scope, receive: Receive) -> bytes | None:
-        """What the protocol parses: the query of a GET, the body of a POST; None for a body that is too long."""
-        if self.protocol.method == "GET":
-            query: bytes = scope["query_string"]
-            return query
-        return await read_whole(receive, LONGEST_BODY)
+        """What the protocol parses: the query of a GET, the body of a POST; None for a body that is too long.
+
+        A GET's body says nothing, but before its end the request is not whole, and may turn out to be none.
+        """
+        body = await read_whole(receive, LONGEST_BODY)
+        if body is None or self.protocol.method == "POST":
+            return body
+        query: bytes = scope["query_string"]
+        return query
 
     async def carry_out(self, operation: str, raw: bytes, scope: Scope, started: float) -> tuple[int, bytes]:
         """The HTTP status and the body, once everything they speak of is durable."""
