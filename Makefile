@@ -7,7 +7,7 @@ SYNC := --quiet --frozen --inexact --compile-bytecode
 # What is started hundreds of times, as the tests do, is compiled once, even where Python was told not to keep that.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: demo test lint suite second bench bench-large screenshots clean
+.PHONY: demo test lint suite second audit bench bench-large screenshots clean
 
 demo: .venv/bin/minwallet
 	@$(BIN)/minwallet demo --port $(PORT)
@@ -37,6 +37,11 @@ second: .venv/ready
 	  echo "and again on $$other"; \
 	  UV_PROJECT_ENVIRONMENT=.venv-second $(BIN)/uv sync $(SYNC) --no-python-downloads --python "$$other" && \
 	  .venv-second/bin/$(PYTEST) -m "not long"; fi
+
+# Whether a locked library, also of those that only test, has a known hole. What cannot be looked up is a failure, too.
+audit: .venv/ready
+	$(BIN)/uv export --quiet --frozen --no-emit-project --all-groups --output-file .venv/locked.txt >/dev/null
+	$(BIN)/pip-audit --strict --disable-pip --require-hashes --progress-spinner off --requirement .venv/locked.txt
 
 # BENCH are options: make bench BENCH='--only growth --rounds 1'; BENCH=--help lists them.
 bench: .venv/ready
