@@ -7,7 +7,7 @@ SYNC := --quiet --frozen --inexact --compile-bytecode
 # What is started hundreds of times, as the tests do, is compiled once, even where Python was told not to keep that.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: demo test lint suite second torture mutate bench bench-large screenshots clean
+.PHONY: demo test lint suite second torture mutate audit bench bench-large screenshots clean
 
 demo: .venv/bin/minwallet
 	@$(BIN)/minwallet demo --port $(PORT)
@@ -50,6 +50,11 @@ mutate: .venv/ready
 	rm -rf mutants
 	$(BIN)/mutmut run
 	$(BIN)/mutmut results
+
+# Whether a locked library, also of those that only test, has a known hole. What cannot be looked up is a failure, too.
+audit: .venv/ready
+	$(BIN)/uv export --quiet --frozen --no-emit-project --all-groups --output-file .venv/locked.txt >/dev/null
+	$(BIN)/pip-audit --strict --disable-pip --require-hashes --progress-spinner off --requirement .venv/locked.txt
 
 # BENCH are options: make bench BENCH='--only growth --rounds 1'; BENCH=--help lists them.
 bench: .venv/ready

@@ -85,6 +85,17 @@ def test_the_readme_begins_with_two_commands() -> None:
     assert all(f"\n{target}:" in makefile for target in targets)
 
 
+def test_what_is_claimed_of_security_names_its_tests() -> None:
+    """Each claim of SECURITY.md names tests that there are, or says that it has none."""
+    claims = re.findall(r"^\| (?!against|---)(.+) \|$", (ROOT / "SECURITY.md").read_text("utf-8"), re.MULTILINE)
+    assert len(claims) > 10
+    for claim in claims:
+        proof = claim.rpartition("|")[2]
+        named = re.findall(r"`(tests/[\w/.]+)`", proof)
+        assert named or proof.strip() == "not tested", claim
+        assert [each for each in named if not (ROOT / each).exists() and each != "tests/faults/"] == []
+
+
 def test_the_version_is_told_once() -> None:
     """The changelog begins with the version that the package has."""
     first = re.search(r"^## (\S+)", (ROOT / "CHANGELOG.md").read_text("utf-8"), re.MULTILINE)

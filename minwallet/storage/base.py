@@ -31,6 +31,9 @@ OPENING = "opening"
 class StoreFault(Exception):
     """The store failed, and what it was asked for did not happen."""
 
+    is_logged = False
+    """Whether it has been told, as many calls may share one fault."""
+
 
 class ConstraintFault(StoreFault):
     """A rule of the file itself refused the batch; another batch may well succeed."""

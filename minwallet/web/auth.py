@@ -16,7 +16,7 @@ from minwallet.web.strangers import group_of, host_of
 
 COOKIE = "minwallet_admin"
 
-HOME, SIGN_IN = "/admin", "/admin/sign-in"
+HOME, SIGN_IN, ENTER = "/admin", "/admin/sign-in", "/admin/enter"
 
 FREE_TRIES, FIRST_WAIT_S, LONGEST_WAIT_S, FORGET_S, REMEMBERED = 5, 5, 300, 3600, 10_000
 
@@ -92,7 +92,7 @@ def local_path(text: str) -> str:
     """`text` if it is a path of the back office to go on to, else the overview."""
     path = text.partition("?")[0]
     is_local = re.fullmatch(r"/admin(?:/[!-\[\]-~]*)?", path) and re.fullmatch(r"[!-\[\]-~]*", text)
-    is_plain = ".." not in unquote(path) and not path.startswith(SIGN_IN)
+    is_plain = ".." not in unquote(path) and not path.startswith((SIGN_IN, ENTER))
     return text if is_local and is_plain else HOME
 
 

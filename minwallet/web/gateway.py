@@ -44,7 +44,6 @@ class Gateway:
         self.prefix = settings.callback_prefix
         self.strangers = strangers
         self.log = log
-        self._said: StoreFault | None = None
 
     def routes(self) -> list[Route]:
         """A route for each path of the protocol, below the callback key if there is one."""
@@ -133,9 +132,8 @@ class Gateway:
 
     def _complain_of(self, fault: StoreFault) -> None:
         """Once, however many calls meet it; what the server says elsewhere is not said here."""
-        is_said = isinstance(fault, (NotNow, NoRoom)) or fault in (self.wallet.store.broken, self._said)
-        if not is_said:
-            self._said = fault
+        if not (fault.is_logged or fault is self.wallet.store.broken or isinstance(fault, (NotNow, NoRoom))):
+            fault.is_logged = True
             logger.error("%s", fault)
 
     def _note(self, operation: str, outcome: str, started: float, player: str = "", transaction: str = "") -> None:

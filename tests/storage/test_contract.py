@@ -142,6 +142,23 @@ def test_a_question_changes_nothing(store: Store, run: Run) -> None:
     assert run(store.count_entries()) == 1
 
 
+def test_a_bet_can_be_looked_at_before_it_is_made(store: Store, run: Run) -> None:
+    """The outcome is what it would be right now, of the first order in an id space too, and nothing is written."""
+    run(players(store, opening("ann", 100)))
+    for bet in (order(Bet("1", 10, "1"), 1), order(BetWin("1", 10, 5), 1, VELA)):
+        would = run(store.look(bet, NOW))
+        assert isinstance(would, Applied)
+        assert run(store.count_entries()) == would.entry.seq - 1
+        assert run(store.apply([bet], NOW)) == [would]
+        assert run(store.look(bet, NOW)) == run(store.apply([bet], NOW))[0] == Replayed(*would)
+    dear = order(Bet("2", 500, "2"), 1)
+    would = run(store.look(dear, NOW))
+    assert isinstance(would, Refused)
+    assert would.entry
+    assert run(store.apply([dear], NOW)) == [would]
+    assert run(store.look(dear, NOW)) == would._replace(entry=None)
+
+
 def test_a_session_is_read_anew_for_each_order(store: Store, run: Run) -> None:
     """Expiry, revocation and blocking hold for new bets from that moment on; money in flight still settles."""
     (ann,) = run(players(store, opening("ann", 100, token="live")))

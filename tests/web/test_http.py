@@ -128,6 +128,9 @@ def test_a_callback_key_moves_the_endpoints(db: Path) -> None:
         assert server.http.get("/api/bet").status_code == 404
         assert server.http.post("/a-long-random-word/wallet", content=WALLET_CALL).json()["err_code"] == 102
         assert server.http.get("/a-long-random-word/api/bet").json()["status_code"] == 1
+        assert server.http.post("/a-long-random-word/wallet/default", content=WALLET_CALL).json()["err_code"] == 102
+        for path in ("/wallet/default", "/a-long-random-wore/wallet/default", "/%C3%A9/wallet/default", "/a-long"):
+            assert server.http.post(path, content=WALLET_CALL).status_code == 404
         assert server.http.get("/healthz").status_code == 200
     assert "a-long-random-word" not in server.log.read_text()
 
@@ -147,6 +150,14 @@ def test_an_allow_list_keeps_others_out(db: Path) -> None:
         assert call("198.51.100.1").status_code == 403
         assert call("203.0.113.9, 198.51.100.1").status_code == 403
         assert call("nonsense").status_code == 403
+        assert call("203.0.113.9, nonsense").status_code == 403
+        assert call("198.51.100.1, 203.0.113.9:4711").status_code == 200
+        assert call("203.0.113.9, 198.51.100.1, 127.0.0.1").status_code == 403
+        assert call("[2001:db8::1]:4711").status_code == 200
+        assert call("[2001:db9::1]:4711").status_code == 403
+        for first, second, status in (("203.0.113.9", "198.51.100.1", 403), ("198.51.100.1", "203.0.113.9", 200)):
+            two = [("x-forwarded-for", first), ("x-forwarded-for", second)]
+            assert server.http.post("/wallet", content=WALLET_CALL, headers=two).status_code == status
         assert server.http.get("/readyz").status_code == 200
     with serving(db, MINWALLET_CALLBACK_ALLOW="203.0.113.0/24", MINWALLET_FORWARDED_ALLOW="192.0.2.1") as server:
         assert call("203.0.113.9").status_code == 403

@@ -199,3 +199,10 @@ def test_the_record_says_what_a_reset_was(server: Server) -> None:
     assert re.search(r"command line \(\w+\)", page)
     assert json.dumps("abe") not in page
     assert "<strong>abe</strong>" in page
+
+
+def test_a_guesser_cannot_make_addresses_up(server: Server) -> None:
+    """What is written to the left of the address that the proxy saw counts for nothing."""
+    answers = [Caller(server, f"10.9.8.{n}, 198.51.100.77").sign_in(f"guess{n}", "wrong") for n in range(6)]
+    assert [answer.status_code for answer in answers] == [403] * 5 + [429]
+    assert Caller(server, "198.51.100.77, 198.51.100.78").sign_in("guess7", "wrong").status_code == 403

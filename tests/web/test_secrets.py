@@ -1,0 +1,168 @@
+"""Nothing secret is found where it does not belong: log, answers, process list, and the files."""
+
+import json
+import resource
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.parse import quote
+
+import httpx2
+import pytest
+
+from tests.support import PATIENCE_S, Server, serving
+from tests.web.caller import PASSWORD, Caller, hang_up, link, token_of
+
+CALLBACK_KEY = "callback_key_0123456789abcdef"
+SEEDED = "seeded_token_0123456789abcdef"
+
+NO_JSON = {"content-type": "application/json"}
+
+
+class Secrets:
+    """What may be found nowhere, by what it is."""
+
+    def __init__(self, **known: str) -> None:
+        self.known = known
+
+    def assert_none_in(self, text: str | bytes, where: str, *but: str) -> None:
+        raw = text.encode() if isinstance(text, str) else text
+        for what, secret in self.known.items():
+            assert what in but or secret.encode() not in raw, f"{what} in {where}"
+
+
+@pytest.fixture
+def server(db: Path, tmp_path: Path) -> Iterator[Server]:
+    seeds = tmp_path / "seeds.csv"
+    seeds.write_text(f"player_id,currency,balance,bonus,token,agent\nseeded,USD,10.00,,{SEEDED},\n")
+    with serving(db, MINWALLET_CALLBACK_KEY=CALLBACK_KEY) as server:
+        server.cli("seed", seeds)
+        yield server
+    hang_up()
+
+
+def provider_calls(http: httpx2.Client, token: str) -> Iterator[httpx2.Response]:
+    """Good calls and bad ones of both protocols, each with the token where it belongs or where it does not."""
+    wallet, api = f"/{CALLBACK_KEY}/wallet", f"/{CALLBACK_KEY}/api"
+    for fields in (
+        {"type": "credit"},
+        {"type": "bet", "bet": 5, "id": 1, "game": 1},
+        {"type": "win", "win": 5, "id": 2, "game": 1},
+        {"type": "bet", "bet": 10**9, "id": 3, "game": 1},
+        {"type": token},
+        {"type": "bet", "bet": token, "id": 4, "game": 1},
+        {"type": "cancel", "id": 1},
+    ):
+        yield http.post(wallet, json={"code": token, **fields})
+    yield http.post(wallet, content=f'{{"code":"{token}",', headers=NO_JSON)
+    yield http.post(wallet, content=f'{{"code":"{token}","code":"{token}","type":"credit"}}', headers=NO_JSON)
+    yield http.post(wallet, content=f'{{"code":"{token}","fill":"{"x" * 9000}"}}', headers=NO_JSON)
+    yield http.post(f"{wallet}/{token}", json={"code": token, "type": "credit"})
+    yield http.get(wallet, params={"code": token})
+    query = f"access_token={token}&ticket_id=7&total_bet=5"
+    for path in (
+        f"{api}/user/authenticate?access_token={token}",
+        f"{api}/bet?{query}",
+        f"{api}/bet?{query}&access_token={token}",
+        f"{api}/bet?access_token={quote(token[:5])}%{ord(token[5]):x}{token[6:]}&ticket_id=8&total_bet=5",
+        f"{api}/bet?access_token={token}&ticket_id={token}&total_bet=5",
+        f"{api}/result?access_token={token}&ticket_id=7&total_win=3",
+        f"{api}/refund?access_token={token}",
+        f"{api}/bet?{query}&fill={'x' * 3000}",
+        f"{api}/nothing?{query}",
+        f"/api/bet?{query}",
+        f"/{token}",
+    ):
+        yield http.get(path)
+    yield http.post(f"{api}/bet?{query}")
+    yield http.request("BREW", f"{api}/bet?{query}")
+
+
+def page_calls(caller: Caller, key: str, token: str, used_link: str) -> Iterator[httpx2.Response]:
+    """Visits to the back office and the API that go wrong, with secrets in hand."""
+    bearer = {"authorization": f"Bearer {key}"}
+    yield caller.get("/admin/api/v1/nothing", headers=bearer)
+    yield caller.get("/admin/api/v1/players/nobody", headers=bearer)
+    yield caller.get("/admin/api/v1/players", headers={"authorization": f"Bearer {key}x"})
+    yield caller.post("/admin/api/v1/players", content=f'{{"token":"{token}"', headers={**bearer, **NO_JSON})
+    yield caller.post("/admin/api/v1/players", json={"agent": "default", "token": token}, headers=bearer)
+    yield caller.post("/control", json={"token": token}, headers=bearer)
+    yield caller.sign_in("ann", PASSWORD)
+    yield caller.sign_in("ann", PASSWORD, f"/admin/enter?token={used_link}")
+    yield caller.enter(f"http://x/admin/enter?token={used_link}")
+    yield caller.post("/admin/sign-in", content=f"password={PASSWORD}", headers=NO_JSON)
+    yield caller.get(f"/admin/nothing?token={used_link}")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux shows processes as files")
+def test_no_secret_is_found_where_it_does_not_belong(server: Server, db: Path) -> None:
+    """Neither after good calls nor after bad ones, nor when the disk fails in the end."""
+    cli = server.cli
+    token, key = cli.session(cli.player()), cli("key", "add", "robot", "--scope", "write")["key"]
+    used_link, unused_link = link(server, "boss"), link(server, "boss")
+    boss = Caller(server)
+    assert boss.enter(used_link).status_code == 303
+    assert boss.set_password(PASSWORD).status_code == 303
+    desk = json.loads(db.with_name("wallet.db.owner").read_text())
+    secrets = Secrets(
+        callback_key=CALLBACK_KEY,
+        seeded=SEEDED,
+        session=token,
+        api_key=key,
+        used_link=token_of(used_link),
+        unused_link=token_of(unused_link),
+        password=PASSWORD,
+        cookie=boss.cookies["minwallet_admin"],
+        desk_key=desk["key"],
+    )
+    answers = [answer for each in (token, SEEDED) for answer in provider_calls(server.http, each)]
+    answers += page_calls(Caller(server), key, token, token_of(used_link))
+    answers += [boss.get(path) for path in ("/admin", "/admin/access", "/admin/settings", "/admin/transactions")]
+    assert {200, 400, 403, 404, 405, 413, 414} <= {answer.status_code for answer in answers}
+    for answer in answers:
+        where = f"the answer to {answer.request.method} {answer.request.url.path}: {answer.text[:300]}"
+        secrets.assert_none_in(answer.content, where)
+        secrets.assert_none_in(str(answer.headers.multi_items()), where)
+
+    process = Path(f"/proc/{server.process.pid}")
+    secrets.assert_none_in((process / "cmdline").read_bytes(), "the process list")
+    secrets.assert_none_in((process / "environ").read_bytes(), "the environment", "callback_key")
+    assert not list(_children(server.process.pid))
+    assert "callback_key" in server_side(db, secrets)
+
+    beyond = db.with_name("wallet.db-wal").stat().st_size
+    resource.prlimit(server.process.pid, resource.RLIMIT_FSIZE, (beyond, beyond))
+    failed = server.http.post(
+        f"/{CALLBACK_KEY}/wallet", json={"code": token, "type": "win", "win": 1, "id": 9, "game": 1}
+    )
+    assert failed.status_code == 503
+    secrets.assert_none_in(failed.content, "the answer to a call that failed")
+    assert server.process.wait(PATIENCE_S) == 3
+    log = server.log.read_text()
+    assert "Traceback" not in log
+    assert log.count('"protocol"') > 30
+    secrets.assert_none_in(log, "the log")
+    server_side(db, secrets)
+
+
+def server_side(db: Path, secrets: Secrets) -> str:
+    """What is in the side file, once no file has a secret in it that may not be there."""
+    said = ""
+    for file in db.parent.glob("wallet.db*"):
+        if file.suffix == ".owner":
+            said = "callback_key desk_key"
+            secrets.assert_none_in(file.read_bytes(), file.name, *said.split())
+            assert file.stat().st_mode & 0o777 == 0o600
+        elif file.suffix != ".log":
+            secrets.assert_none_in(file.read_bytes(), file.name)
+    return said
+
+
+def _children(pid: int) -> Iterator[str]:
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            fields = stat.read_text().rpartition(")")[2].split()
+        except OSError:
+            continue
+        if int(fields[1]) == pid:
+            yield stat.parent.name
