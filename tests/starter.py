@@ -4,6 +4,7 @@ What starts so has a number, signals, streams and an exit code of its own and is
 had been started; only the loading, half a second's work, is done once. What it cannot show is that a command loads what
 it needs, and how it is while it loads. Python is started after all where the environment differs in more than the
 program's own settings, which may mean Python itself or a library; AFRESH asks for it so. And where this is not Linux.
+For libraries that go before C's (LD_PRELOAD) another process is kept, which has loaded the program behind them.
 """
 
 import atexit
@@ -27,6 +28,9 @@ PR_SET_CHILD_SUBREAPER = 36
 
 OWN = ("MINWALLET_", "NO_COLOR", "TMPDIR", "PYTEST_")
 """What begins so in the environment, a loaded program reads no worse than a fresh one."""
+
+PRELOADED = ("LD_PRELOAD", "FAILING")
+"""What such libraries are named by, and told by."""
 
 AFRESH = {"AFRESH": "1"}
 """Settings that start Python."""
@@ -60,7 +64,11 @@ def _may_fork(env: Mapping[str, str]) -> bool:
 
 
 def _others(env: Mapping[str, str]) -> dict[str, str]:
-    return {name: value for name, value in env.items() if not name.startswith(OWN)}
+    return {name: value for name, value in env.items() if not name.startswith((*OWN, *PRELOADED))}
+
+
+def _preloaded(env: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
+    return tuple((name, env[name]) for name in PRELOADED if name in env)
 
 
 class _Forked(subprocess.Popen[str]):
@@ -76,19 +84,20 @@ class _Forked(subprocess.Popen[str]):
         self._close_pipe_fds(*pipes)  # type: ignore[attr-defined]  # the standard library's own
 
 
-def _ask(order: Mapping[str, object], streams: list[int]) -> int:
+def _ask(order: Mapping[str, Any], streams: list[int]) -> int:
     asked = json.dumps(order).encode()
     assert len(asked) < LARGEST
     with _in_turn:
-        socket.send_fds(_loaded(), [asked], streams)
-        answer = _loaded().recv(20)
+        loaded = _loaded(_preloaded(order["env"]))
+        socket.send_fds(loaded, [asked], streams)
+        answer = loaded.recv(20)
     assert answer, "the process that has loaded the program has ended"
     return int(answer)
 
 
 @cache
-def _loaded() -> socket.socket:
-    """The way to the process that has loaded the program; it ends with this one."""
+def _loaded(preloaded: tuple[tuple[str, str], ...]) -> socket.socket:
+    """The way to the process that has loaded the program, behind these; it ends with this one."""
     # What the forked process's parent leaves behind becomes this process's child, to be waited for like its own.
     assert ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) == 0
     here, there = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
@@ -98,7 +107,7 @@ def _loaded() -> socket.socket:
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             pass_fds=[there.fileno()],
-            env=ENVIRONMENT,
+            env=ENVIRONMENT | dict(preloaded),
             cwd=Path(__file__).parent.parent,
         )
 

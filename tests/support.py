@@ -119,13 +119,21 @@ class Here(Cli):
         return Result(code, _text(out), _text(err))
 
 
-class Server:
-    """`minwallet serve` as a process, on a free port."""
+class DidNotStart(AssertionError):
+    """A server that ended before it served; `result` is how."""
 
-    def __init__(self, db: Path, *options: object, **settings: str) -> None:
+    def __init__(self, result: Result) -> None:
+        super().__init__(f"the server did not start: {result.err}")
+        self.result = result
+
+
+class Server:
+    """`minwallet serve` as a process, on a free port. Its log is beside the file, or in another folder."""
+
+    def __init__(self, db: Path, *options: object, logs: Path | None = None, **settings: str) -> None:
         self.db = db
         self.cli = Here(db)
-        self.log = db.with_name(f"{db.name}.{next(_numbers)}.log")
+        self.log = (logs or db.parent) / f"{db.name}.{next(_numbers)}.log"
         command = ["--db", db, "serve", "--port", 0, *options]
         with self.log.open("w") as stderr:
             self.process = start(command, stderr=stderr, env=environment(**settings))
@@ -138,7 +146,9 @@ class Server:
             if found := re.search(r" at (http://\S+)", self.log.read_text()):
                 return found[1]
             time.sleep(0.02)
-        raise AssertionError(f"the server did not start: {self.log.read_text()}")
+        if self.process.poll() is None:
+            self.process.kill()
+        raise DidNotStart(Result(self.process.wait(), "", self.log.read_text()))
 
     def connect(self) -> socket.socket:
         """A connection for what no client library would send."""
@@ -174,7 +184,7 @@ class Server:
 @contextmanager
 def serving(db: Path, *options: object, **settings: str) -> Iterator[Server]:
     """A server that ends with the block."""
-    server = Server(db, *options, **settings)
+    server = Server(db, *options, logs=None, **settings)
     try:
         yield server
     finally:

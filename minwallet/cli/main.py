@@ -34,7 +34,17 @@ from minwallet.cli import (
     tail,
     verify,
 )
-from minwallet.cli.output import EXIT_REFUSED, EXIT_UNUSABLE, EXIT_USAGE, BadUsage, NoOutput, Refused, print_line
+from minwallet.cli.output import (
+    EXIT_REFUSED,
+    EXIT_UNUSABLE,
+    EXIT_USAGE,
+    BadUsage,
+    NoOutput,
+    Refused,
+    drop_what_was_not_said,
+    print_line,
+    say,
+)
 
 app = typer.Typer(
     name="minwallet",
@@ -102,8 +112,10 @@ def main() -> None:
     except Exception as error:
         code, lines = _explain(error)
         for line in lines:
-            typer.echo(f"minwallet: {line}", err=True)
+            say(f"minwallet: {line}")
         raise SystemExit(code) from None
+    finally:
+        drop_what_was_not_said()
 
 
 def _explain(error: Exception) -> tuple[int, Sequence[str]]:

@@ -6,7 +6,7 @@ import os
 import shutil
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -114,6 +114,21 @@ def _write(text: str) -> bool:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         raise NoOutput(f"the command was carried out, but its output was not written: {error.strerror}") from error
     return True
+
+
+def say(text: str) -> None:
+    """A line on stderr. Where none can be written, as to a log on a full disk, the work is done all the same."""
+    with suppress(OSError):
+        typer.echo(text, err=True)
+
+
+def drop_what_was_not_said() -> None:
+    """Python would end with a code of its own if something were left for stderr that cannot be written."""
+    try:
+        if sys.stderr is not None:
+            sys.stderr.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stderr.fileno())
 
 
 def money(reply: Mapping[str, Any]) -> str:

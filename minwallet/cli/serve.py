@@ -20,14 +20,15 @@ def serve(
 ) -> None:
     """Run the server on the wallet file. The file is made if there is none."""
     from minwallet import __version__, app
+    from minwallet.cli.output import say
     from minwallet.config import load_settings
 
     settings = load_settings(db=context.find_root().params["db"], host=host, port=port)
 
     def announce(url: str) -> None:
-        typer.echo(f"minwallet {__version__} serves {settings.db} at {url} (stop it with Ctrl-C)", err=True)
+        say(f"minwallet {__version__} serves {settings.db} at {url} (stop it with Ctrl-C)")
 
     def invite(url: str) -> None:
-        typer.echo(f"sign in to the back office, once and within an hour: {url}", err=True)
+        say(f"sign in to the back office, once and within an hour: {url}")
 
     app.serve(settings, announce, invite=invite)

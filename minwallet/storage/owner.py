@@ -76,11 +76,20 @@ class FileOwner:
         except (BlockingIOError, FileNotFoundError):
             os.close(descriptor)
             return None
+        except OSError as error:
+            os.close(descriptor)
+            raise _cannot_write(side_file, error) from error
         return cls(side_file, descriptor)
 
     def announce(self, desk: Desk) -> None:
-        """Tell others where to ask."""
-        os.pwrite(self._descriptor, json.dumps(desk._asdict()).encode(), 0)
+        """Tell others where to ask. UnusableFile where there is no room to write it down."""
+        text = json.dumps(desk._asdict()).encode()
+        try:
+            written = 0
+            while written < len(text):
+                written += os.pwrite(self._descriptor, text[written:], written)
+        except OSError as error:
+            raise _cannot_write(self._side_file, error) from error
 
     def release(self) -> None:
         """Give the file up. The side file goes while the lock is still held, so nobody's newer one is removed."""
@@ -92,6 +101,10 @@ def side_file_of(database: Path) -> Path:
     if not database.name:
         raise UnusableFile(f"{database} is a folder; name a file in it with --db, such as {database / 'minwallet.db'}")
     return database.with_name(f"{database.name}.owner")
+
+
+def _cannot_write(side_file: Path, error: OSError) -> UnusableFile:
+    return UnusableFile(f"cannot write {side_file}: {error.strerror}; see to the disk and its free space")
 
 
 def find_desk(database: Path) -> Desk | None:

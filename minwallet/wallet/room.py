@@ -9,7 +9,7 @@ import logging
 
 from minwallet.storage.base import Store
 
-EVERY_S = 5.0
+EVERY_S = 2.0
 """How often the disk is looked at: it takes a few microseconds, and 200 MB last for longer than that."""
 
 MB = 1_000_000
@@ -22,6 +22,7 @@ class Room:
 
     def __init__(self, store: Store, least_bytes: int) -> None:
         self.shortage = ""
+        self._is_looked_at = False
         self._store = store
         self._least_bytes = least_bytes
         store.when_full(self._run_full)
@@ -34,6 +35,7 @@ class Room:
 
     async def look(self) -> None:
         """See how much there is."""
+        self._is_looked_at = True
         free_bytes = await self._store.measure_room()
         if free_bytes is None or free_bytes >= self._least_bytes:
             if self.shortage:
@@ -54,5 +56,6 @@ class Room:
         self.shortage = (
             f"{what}: new bets are not taken until there is more room; wins and cancels are, as long as they fit"
         )
-        if is_new:
+        # A command that finds no room says so itself, and takes no bets.
+        if is_new and self._is_looked_at:
             logger.warning(self.shortage)

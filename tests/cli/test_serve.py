@@ -2,12 +2,17 @@
 
 import signal
 import socket
+import sys
+import time
 from pathlib import Path
 
+import httpx2
 import pytest
 
+from minwallet.storage.owner import find_desk
 from tests.cli.console import assert_complaint, assert_usage, unchanged
-from tests.support import Cli, Here, Server, minwallet, serving
+from tests.starter import start
+from tests.support import PATIENCE_S, Cli, Here, Server, environment, minwallet, serving
 
 
 def test_two_servers_never_share_a_file(db: Path) -> None:
@@ -122,3 +127,18 @@ def test_changes_go_through_the_server(db: Path) -> None:
         assert server.wallet_v2(code=token, type="bet", bet=1499, id=3, game=1)["credit"] == 0
         here("session", "revoke", other)
         assert server.wallet_v2(code=other, type="credit")["err_code"] == 102
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux has a file that is always full")
+def test_a_server_needs_no_log(db: Path) -> None:
+    """Where its log is on a full disk it serves all the same; and it ends with the code that says how it ended."""
+    with Path("/dev/full").open("w") as full:
+        with start(["--db", db, "serve", "--port", 0], stderr=full, env=environment()) as server:
+            while (desk := find_desk(db)) is None:
+                assert server.poll() is None
+                time.sleep(0.01)
+            assert httpx2.get(f"{desk.serves}/readyz", trust_env=False).status_code == 200
+            server.terminate()
+            assert server.wait(PATIENCE_S) == 0
+        with start(["--db", db.parent, "serve"], stderr=full, env=environment()) as refused:
+            assert refused.wait(PATIENCE_S) == 3

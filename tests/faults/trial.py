@@ -34,7 +34,7 @@ class Fault(NamedTuple):
 FAULTS = {
     "kill": Fault("kill", "kill -9 under the load of 32 clients and of changes by command", 2_000, "cycles"),
     "power": Fault("power", "power loss, with what was not synced there, gone or torn", 500_000, "images"),
-    "io": Fault("io", "the Nth write, sync or truncation fails, once or for ever", 400, "calls in turn"),
+    "io": Fault("failing_io", "the Nth write, sync or truncation fails, once or for ever", 400, "calls in turn"),
     "disk": Fault("disk", "the disk fills up, or the file may not grow, and then there is room again", 50, "times"),
     "model": Fault("model", "random histories and restarts, held against a naive model", 20_000, "histories"),
     "leaving": Fault("leaving", "clients and servers that go at any point", 50_000, "calls"),

@@ -194,6 +194,9 @@ def test_nothing_is_written_after_an_unknown_outcome(store: SqliteStore, db: Pat
     with pytest.raises(OutcomeUnknown):
         run(store.set_player_status(1, PlayerStatus.BLOCKED))
     assert run(store.count_entries()) == 2
+    # Nor is a balance told that a restart may find to be another.
+    with pytest.raises(OutcomeUnknown):
+        run(store.look(order(Bet("3", 1, "3"), 1), NOW))
 
 
 def test_a_change_that_cannot_be_taken_back_is_the_last(store: SqliteStore, run: Run) -> None:

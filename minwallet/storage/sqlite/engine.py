@@ -159,6 +159,8 @@ class SqliteStore:
         return await self._write(lambda db: batch.apply(db, orders, now_ms))
 
     async def look(self, order: Order, now_ms: int) -> Outcome:
+        # What it would find lacks a change that a restart may bring back.
+        self._refuse_if_broken()
         return await self._reader.run(lambda db: batch.look(db, order, now_ms))
 
     async def find_bearer(self, token_hash: bytes) -> Bearer | None:
