@@ -33,10 +33,11 @@ from minwallet.wallet.service import Wallet
 from minwallet.wallet.totals import keep_summing_up
 from minwallet.web import admin_api, backoffice, control, ops
 from minwallet.web.access import AccessLog, Stream
+from minwallet.web.connection import BoundedConfig, BoundedConnection, allow_connections, keep_cutting_off
 from minwallet.web.gateway import Gateway
 from minwallet.web.pages import create_site
 from minwallet.web.strangers import Strangers
-from minwallet.web.wire import BoundedConfig, BoundedHead, FixedPaths, allow_connections, keep_cutting_off
+from minwallet.web.wire import FixedPaths
 
 GRACE_S = 10
 """How long a stopping server waits for the calls it has begun."""
@@ -212,7 +213,7 @@ def _configure(settings: Settings) -> BoundedConfig:
     logging.getLogger("uvicorn").setLevel(logging.ERROR)
     return BoundedConfig(
         "",
-        http=BoundedHead,
+        http=BoundedConnection,
         log_config=None,
         access_log=False,
         lifespan="off",

@@ -19,8 +19,9 @@ from minwallet.protocols.wire import Call, Holder, Malformed, WireProtocol
 from minwallet.storage.base import NoRoom, StoreFault
 from minwallet.wallet.service import NotNow, Wallet
 from minwallet.web.access import AccessLog
+from minwallet.web.connection import CROWDED
 from minwallet.web.strangers import RETRY_AFTER, Strangers
-from minwallet.web.wire import CROWDED, ClientGone, read_whole, send_whole
+from minwallet.web.wire import ClientGone, read_whole, send_whole
 
 LONGEST_BODY, LONGEST_QUERY = 8 * 1024, 2 * 1024
 

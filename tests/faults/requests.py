@@ -106,8 +106,12 @@ def paths() -> Iterator[str]:
     wallet, settings = Wallet(MemoryStore()), Settings(_env_file=None)  # type: ignore[call-arg]  # pydantic's own
     app = create_app(wallet, settings, 0, "", io.StringIO())
     assert isinstance(app, FixedPaths)
-    known = [*getattr(app._app, "routes", ()), *backoffice.routes(wallet, settings, SqliteStore.sqlite_version)]
-    found = {re.sub(r"{[^}]*}", "1", route.path) for route in known if isinstance(route, Route)}
+    known = [
+        *app._others.routes,
+        *getattr(app._app, "routes", ()),
+        *backoffice.routes(wallet, settings, SqliteStore.sqlite_version),
+    ]
+    found = {re.sub(r"{[^}]*}", "1", route.path) for route in known if isinstance(route, Route)} | {*app._endpoints}
     assert len(found) > 40
     # A stream of news goes on for as long as somebody listens.
     yield from sorted(path for path in found if not path.endswith(("/feed", "/news")))

@@ -40,7 +40,10 @@ FAULTS = {
     "leaving": Fault("leaving", "clients and servers that go at any point", 50_000, "calls"),
     "network": Fault("network", "a network that delays, resets, drops, repeats and reorders", 500_000, "calls"),
     "fuzz": Fault("fuzz", "hostile bytes for every reader, guided by coverage", 3_600, "seconds a reader"),
-    "requests": Fault("requests", "hostile requests on every route, and slow heads", 3_600, "seconds"),
+    "requests": Fault(
+        "requests", "hostile requests on every route, and calls that were tampered with", 3_600, "seconds"
+    ),
+    "slow": Fault("slow", "500 slow heads beside good clients", 200, "comparisons"),
     "files": Fault("files", "cut, flipped and stale files", 100_000, "files"),
     "soak": Fault("soak", "an evening's load on one server", 3_600, "seconds"),
 }

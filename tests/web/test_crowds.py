@@ -16,7 +16,7 @@ from starlette.responses import PlainTextResponse
 from uvicorn import Server
 
 from minwallet.app import listen, start
-from minwallet.web.wire import LONGEST_WAIT_S, SPARE_FILES, TOLD, BoundedConfig, BoundedHead
+from minwallet.web.connection import LONGEST_WAIT_S, SPARE_FILES, TOLD, BoundedConfig, BoundedConnection
 from tests.support import PATIENCE_S, Here, environment
 
 CONNECTIONS = 40
@@ -100,13 +100,13 @@ def with_connection(story: Callable[[StreamReader, StreamWriter, Callable[[float
             await PlainTextResponse("hello")(scope, receive, send)  # type: ignore[arg-type]  # ASGI, as uvicorn has it
 
         with listen("127.0.0.1", 0) as listener:
-            server = Server(BoundedConfig(app, http=BoundedHead, log_config=None, lifespan="off", ws="none"))
+            server = Server(BoundedConfig(app, http=BoundedConnection, log_config=None, lifespan="off", ws="none"))
             serving = await start(server, [listener])
             reader, writer = await asyncio.open_connection(*listener.getsockname())
 
             def grow_older(seconds: float) -> None:
                 (connection,) = server.server_state.connections
-                assert isinstance(connection, BoundedHead)
+                assert isinstance(connection, BoundedConnection)
                 connection.grow_older(seconds)
 
             try:

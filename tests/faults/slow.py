@@ -1,0 +1,81 @@
+"""Slow heads: many connections that have begun a request and send a byte of it now and then, and good clients beside."""
+
+import asyncio
+from collections import Counter
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from tests.faults.clients import Fleet
+from tests.faults.trial import assert_nothing_lost, seats
+from tests.support import Here, Server, serving
+
+SLOW, GOOD, CALLS = 500, 8, 120
+
+TURNS = 3
+
+LEAST_S = 0.005
+"""Below this a p99 says more of the machine than of the server."""
+
+HEAD = b"POST /wallet HTTP/1.1\r\nhost: x\r\nx-slow: "
+
+
+def torture(size: int, seed: int, folder: Path) -> Counter[str]:
+    """So many times `TURNS`: with slow heads around them, good clients' p99 is below twice what it is without."""
+    file = folder / "wallet.db"
+    fleet = Fleet(seats(Here(file), GOOD), seed, clients=GOOD)
+    counts: Counter[str] = Counter()
+    with serving(file) as server:
+        for _ in range(size):
+            alone, beside = asyncio.run(_compare(server, fleet))
+            assert beside < 2 * max(alone, LEAST_S), (
+                f"p99 is {beside * 1000:.1f} ms beside them, {alone * 1000:.1f} alone"
+            )
+            counts += Counter({"turns": TURNS, "slow heads": SLOW * TURNS})
+        assert server.stop() == 0
+        assert "Traceback" not in server.log.read_text()
+    return counts + assert_nothing_lost(file, fleet.history)
+
+
+async def _compare(server: Server, fleet: Fleet) -> tuple[float, float]:
+    """The best p99 of some turns without slow heads, and with them: what else the machine does is in both."""
+    alone, beside = [], []
+    for _ in range(TURNS):
+        alone.append(await _p99(server, fleet))
+        async with _slow_heads(server):
+            beside.append(await _p99(server, fleet))
+    return min(alone), min(beside)
+
+
+@asynccontextmanager
+async def _slow_heads(server: Server) -> AsyncIterator[None]:
+    address = urlsplit(server.url)
+    writers = [(await asyncio.open_connection(address.hostname, address.port))[1] for _ in range(SLOW)]
+    for writer in writers:
+        writer.write(HEAD)
+    dripping = asyncio.create_task(_drip(writers))
+    try:
+        yield
+    finally:
+        dripping.cancel()
+        for writer in writers:
+            writer.transport.abort()
+
+
+async def _drip(writers: list[asyncio.StreamWriter]) -> None:
+    """A byte for one of them after the other, for ever."""
+    while True:
+        for writer in writers:
+            with suppress(OSError):
+                writer.write(b"y")
+            await asyncio.sleep(0.002)
+
+
+async def _p99(server: Server, fleet: Fleet) -> float:
+    """In seconds, of calls that had an answer."""
+    before = len(fleet.history)
+    await fleet.play(server.url, CALLS)
+    took = sorted(said.answered_at - said.sent_at for said in fleet.history[before:])
+    assert len(took) == GOOD * CALLS
+    return took[len(took) * 99 // 100]
