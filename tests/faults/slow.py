@@ -1,4 +1,4 @@
-"""Slow heads: many connections that have begun a request and send a byte of it now and then, and good clients beside."""
+"""Slow heads: many connections that have begun a request and send a byte now and then, and good clients beside them."""
 
 import asyncio
 from collections import Counter
