@@ -25,6 +25,8 @@ from minwallet.web.wire import ClientGone, read_whole, send_whole
 
 LONGEST_BODY, LONGEST_QUERY = 8 * 1024, 2 * 1024
 
+MINUTE_MS = 60_000
+
 HEADERS = [(b"content-type", b"application/json"), (b"cache-control", b"no-store")]
 
 HELD_UP = "temporarily unavailable: too many unknown tokens came from this address"
@@ -45,6 +47,7 @@ class Gateway:
         self.prefix = settings.callback_prefix
         self.strangers = strangers
         self.log = log
+        self._said, self._said_at_ms = "", 0
 
     def routes(self) -> list[Route]:
         """A route for each path of the protocol, below the callback key if there is one."""
@@ -132,10 +135,14 @@ class Gateway:
         return status, self.protocol.complain(complaint, self.wallet.clock_ms())
 
     def _complain_of(self, fault: StoreFault) -> None:
-        """Once, however many calls meet it; what the server says elsewhere is not said here."""
-        if not (fault.is_logged or fault is self.wallet.store.broken or isinstance(fault, (NotNow, NoRoom))):
-            fault.is_logged = True
-            logger.error("%s", fault)
+        """Once a minute, however many calls meet it; what the server says elsewhere is not said here."""
+        if fault.is_logged or fault is self.wallet.store.broken or isinstance(fault, (NotNow, NoRoom)):
+            return
+        fault.is_logged = True
+        words, now_ms = str(fault), self.wallet.clock_ms()
+        if words != self._said or now_ms - self._said_at_ms > MINUTE_MS:
+            self._said, self._said_at_ms = words, now_ms
+            logger.error("%s", words)
 
     def _note(self, operation: str, outcome: str, started: float, player: str = "", transaction: str = "") -> None:
         self.log.write(operation, player, transaction, outcome, perf_counter() - started)

@@ -79,7 +79,7 @@ class Victim:
     def __init__(self, file: Path, seed: int, seats: Sequence[Seat]) -> None:
         self.file = file
         self.fleet = Player(seats, seed, clients=CLIENTS)
-        self.cases = 0
+        self.cases = self.brought_back = 0
         self.server: Server | None = None
 
     def serve(self) -> Server:
@@ -117,8 +117,16 @@ class Victim:
             # It believes in a full disk for some seconds more; a new one does not.
             self.end()
             server = self.serve()
+        self.brought_back += self.count_brought_back()
         asyncio.run(self.fleet.settle(server.url))
         assert server.http.get("/readyz").status_code == 200
+
+    def count_brought_back(self) -> int:
+        """How many bets are in the file of which nobody was told so: their commit failed and is valid all the same."""
+        told = {said.id for said in self.fleet.history.answered()}
+        with closing(sqlite3.connect(f"{self.file.as_uri()}?mode=ro", uri=True)) as db:
+            there = {id_ for (id_,) in db.execute("SELECT id FROM transactions WHERE kind = 'bet'")}
+        return len(there & {said.id for said in self.fleet.history if said.operation == "bet"} - told)
 
     def kill(self) -> None:
         if self.server is not None:
@@ -128,7 +136,8 @@ class Victim:
         if self.server is not None:
             assert self.server.stop() == 0
             self.server = None
-        return assert_nothing_lost(self.file, self.fleet.history)
+        counts = assert_nothing_lost(self.file, self.fleet.history)
+        return counts + Counter({"bets that a restart brought back": self.brought_back})
 
 
 class Trial:

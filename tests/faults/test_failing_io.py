@@ -18,5 +18,6 @@ def test_a_failing_disk_loses_nothing(tmp_path: Path) -> None:
         assert counts[f"failures {phase}"] >= 12, phase
     for call in ("write of its log", "sync of its log", "write of the file", "write of its index"):
         assert counts[f"failures of a {call}"] > 0, call
+    assert counts["bets that a restart brought back"] > 0
     assert counts["stopped under load"] >= 12
     assert counts["goes on under load"] >= 6

@@ -1,0 +1,33 @@
+"""What a server says of faults: enough to know, never a flood."""
+
+import io
+import logging
+
+import pytest
+
+from minwallet.config import load_settings
+from minwallet.protocols import load_protocol
+from minwallet.storage.base import NoRoom, StoreFault
+from minwallet.storage.memory import MemoryStore
+from minwallet.wallet.service import Wallet
+from minwallet.web.access import AccessLog
+from minwallet.web.gateway import Gateway
+from minwallet.web.strangers import Strangers
+
+
+def test_a_fault_is_said_once_a_minute(caplog: pytest.LogCaptureFixture) -> None:
+    """However many calls meet it; another one is said at once, and what is said elsewhere is not said here."""
+    now_ms = 10**6
+    wallet = Wallet(MemoryStore(), lambda: now_ms)
+    log = AccessLog(io.StringIO(), "vela")
+    gateway = Gateway(
+        load_protocol("vela"), wallet, load_settings(db=None, host=None, port=None), Strangers("127.0.0.1"), log
+    )
+    with caplog.at_level(logging.ERROR, "minwallet"):
+        for words in ("dead", "dead", "dying", "dead"):
+            gateway._complain_of(StoreFault(words))
+        gateway._complain_of(NoRoom("full"))
+        now_ms += 60_001
+        gateway._complain_of(StoreFault("dead"))
+        gateway._complain_of(StoreFault("dead"))
+    assert caplog.messages == ["dead", "dying", "dead", "dead"]
