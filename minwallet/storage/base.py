@@ -51,6 +51,13 @@ class UnusableFile(StoreFault):
     """The file cannot be opened as a wallet; the message says why and what to do."""
 
 
+class DamagedFile(UnusableFile):
+    """The file has something in it that was never written, or lacks something that was."""
+
+    def __init__(self, file: object, how: str) -> None:
+        super().__init__(f"{file} is damaged ({how}); restore it from a backup")
+
+
 class Letters(NamedTuple):
     """What was said on the wire when a row was made: the request without its token, and the reply."""
 

@@ -16,7 +16,7 @@ from minwallet.ledger.commands import Cancel, Command, Question, Win
 from minwallet.ledger.decide import Account, Round, Session, Snapshot, Trail, decide
 from minwallet.ledger.entries import Entry, Kind, Refusal, State
 from minwallet.ledger.outcomes import Applied, Outcome, Refused
-from minwallet.storage.base import Order
+from minwallet.storage.base import DamagedFile, Order
 from minwallet.storage.sqlite import limits
 
 ENTRY = """
@@ -24,11 +24,18 @@ ENTRY = """
     t.stake, t.payout, t.amount, t.bonus_amount, t.cash_after, t.bonus_after, t.state, t.refusal, hex(t.hash)
 """
 
+# Whether the account is as its last entry left it, so that no decision is taken on a balance that nobody wrote.
+IS_SOUND = """
+    iif(a.last_seq, (SELECT l.account_id = a.account_id AND l.hash = a.head AND l.cash_after = a.cash
+                        AND l.bonus_after = a.bonus FROM transactions AS l WHERE l.seq = a.last_seq),
+        a.cash = 0 AND a.bonus = 0)
+"""
+
 # One row of JSON for the whole batch, rather than rows: between two rows the interpreter's lock changes hands, and that
 # costs more than the row.
 READ_SUBJECTS = f"""
     SELECT json_group_array(json_array(
-               a.account_id, a.cash, a.bonus, hex(a.head), a.last_seq, p.status = 'blocked',
+               {IS_SOUND}, a.account_id, a.cash, a.bonus, hex(a.head), a.last_seq, p.status = 'blocked',
                s.session_id, s.expires_at_ms, s.revoked_at_ms, {limits.GUARD}, i.space_id,
                (SELECT json_group_array(json_array(t.part, {ENTRY.replace("p.protocol", "i.protocol")}))
                   FROM transactions AS t WHERE t.space_id = i.space_id AND t.id = asked.value ->> 4)
@@ -144,7 +151,11 @@ def _find_subjects(db: sqlite3.Connection, orders: Sequence[Order], now_ms: int)
     asked = [(each.account_id, each.session_id, each.protocol, each.ids_per_currency, _id(each)) for each in orders]
     given = {"asked": to_json(asked).decode(), "since": limits.since(now_ms)}
     found, seq = db.execute(READ_SUBJECTS, given).fetchone()
-    return from_json(found, cache_strings="none"), seq
+    subjects: list[Row] = from_json(found, cache_strings="none")
+    for is_sound, account_id, *_ in subjects:
+        if not is_sound:
+            raise DamagedFile("the wallet file", f"account {account_id} is not as its last entry left it")
+    return [subject[1:] for subject in subjects], seq
 
 
 def _snapshot(order: Order, subject: Row, trail: Trail, round_: Round, seq: int) -> Snapshot:

@@ -8,10 +8,11 @@ import asyncio
 import os
 import sqlite3
 import sys
+from collections.abc import AsyncIterator, Awaitable, Callable
 from functools import partial
 from pathlib import Path
 
-from minwallet.storage.base import StoreFault, UnusableFile
+from minwallet.storage.base import DamagedFile, StoreFault
 from minwallet.storage.sqlite import records
 from minwallet.storage.sqlite.connection import Connection, explained
 
@@ -26,12 +27,20 @@ PROCESSORS = os.sched_getaffinity(0) if sys.platform == "linux" else {0}
 GROWING = {"transactions", "journal"}
 """The tables that every bet makes longer, and that are looked at by ranges of `seq`; the others are short enough."""
 
-# A row that is there is also found by its id and by its round, each through its index; all are read to their ends.
+# A row that is there is also found by its id and by its round, each through its index; all are read to their ends. It
+# follows the one before it, and its account is as the last of its rows left it: not as it was once.
 COUNT_WHOLE = """
     SELECT count(t.hash) FROM transactions AS t
       CROSS JOIN transactions AS i INDEXED BY transactions_by_id
          ON i.space_id = t.space_id AND i.id = t.id AND i.part = t.part AND i.seq = t.seq
+      CROSS JOIN accounts AS a ON a.account_id = t.account_id
+      LEFT JOIN transactions AS b ON b.seq = t.previous_seq
      WHERE t.seq BETWEEN ? AND ?
+       AND iif(t.previous_seq, b.account_id = t.account_id, t.previous_seq = 0)
+       AND t.cash_after = coalesce(b.cash_after, 0) + t.amount
+       AND t.bonus_after = coalesce(b.bonus_after, 0) + t.bonus_amount
+       AND (t.seq < a.last_seq
+            OR (t.seq = a.last_seq AND t.hash = a.head AND t.cash_after = a.cash AND t.bonus_after = a.bonus))
        AND (t.round IS NULL OR t.round = t.id OR EXISTS (
            SELECT 1 FROM transactions AS r INDEXED BY transactions_of_round
             WHERE r.space_id = t.space_id AND r.round = t.round AND r.round <> r.id AND r.seq = t.seq
@@ -55,6 +64,10 @@ async def check_at_once(connection: Connection, path: Path) -> bool:
     late = asyncio.create_task(give_up())
     try:
         await connection.run(explained(partial(_check_pages, path=path, what="3"), path))
+        async for check_span in _spans(connection, path):
+            if is_late:
+                break
+            await check_span()
     except StoreFault:
         # What is interrupted finds pages that it has not come to.
         if not is_late:
@@ -69,10 +82,16 @@ async def check_in_steps(connection: Connection, path: Path) -> None:
     await connection.run(_step_back)
     for table in await connection.run(explained(_other_tables, path)):
         await connection.run(explained(partial(_check_pages, path=path, what=f"'{table}'"), path))
+    async for check_span in _spans(connection, path):
+        await check_span()
+
+
+async def _spans(connection: Connection, path: Path) -> AsyncIterator[Callable[[], Awaitable[None]]]:
+    """The rows that there are now, so many at once: how to check them."""
     newest = await connection.run(explained(records.count_entries, path))
     for first in range(1, newest + 1, AT_ONCE):
         span = (first, min(first + AT_ONCE - 1, newest))
-        await connection.run(explained(partial(_check_rows, path=path, span=span), path))
+        yield partial(connection.run, explained(partial(_check_rows, path=path, span=span), path))
 
 
 def _check_size(db: sqlite3.Connection, path: Path) -> None:
@@ -80,20 +99,20 @@ def _check_size(db: sqlite3.Connection, path: Path) -> None:
     ((pages, size),) = db.execute("SELECT page_count, page_size FROM pragma_page_count, pragma_page_size")
     log = path.with_name(f"{path.name}-wal")
     if pages * size > path.stat().st_size + (log.stat().st_size if log.exists() else 0):
-        raise _damaged(path, "its end is missing")
+        raise DamagedFile(path, "its end is missing")
 
 
 def _check_pages(db: sqlite3.Connection, path: Path, what: str) -> None:
-    ((found,), *_) = db.execute(f"PRAGMA quick_check({what})")
+    ((found,), *_) = db.execute(f"PRAGMA integrity_check({what})")
     if found != "ok":
-        raise _damaged(path, found.splitlines()[-1])
+        raise DamagedFile(path, found.splitlines()[-1])
 
 
 def _check_rows(db: sqlite3.Connection, path: Path, span: tuple[int, int]) -> None:
     first, last = span
     (whole,) = db.execute(COUNT_WHOLE, span).fetchone()
     if whole != last - first + 1:
-        raise _damaged(path, f"of the entries {first} to {last} only {whole} are found")
+        raise DamagedFile(path, f"of the entries {first} to {last} only {whole} are whole")
     db.execute(READ_LETTERS, span).fetchone()
 
 
@@ -108,7 +127,3 @@ def _step_back(db: sqlite3.Connection) -> None:
         # Both are this thread's alone there: after everybody else, and on whatever processor the process began with.
         os.setpriority(os.PRIO_PROCESS, 0, 19)
         os.sched_setaffinity(0, PROCESSORS)
-
-
-def _damaged(path: Path, how: str) -> UnusableFile:
-    return UnusableFile(f"{path} is damaged ({how}); restore it from a backup")

@@ -17,7 +17,7 @@ from typing import Any, TypeVar
 
 import aiosqlite
 
-from minwallet.storage.base import ConstraintFault, NoRoom, OutcomeUnknown, StoreFault, UnusableFile
+from minwallet.storage.base import ConstraintFault, DamagedFile, NoRoom, OutcomeUnknown, StoreFault, UnusableFile
 
 T = TypeVar("T")
 
@@ -64,6 +64,8 @@ class Connection(aiosqlite.Connection):
         except sqlite3.Error as error:
             if _is_full(error):
                 raise NoRoom("the disk of the wallet file is full") from error
+            if "malformed" in str(error):
+                raise DamagedFile("the wallet file", str(error)) from error
             raise StoreFault(f"the database failed: {error}") from error
         return result
 
@@ -264,7 +266,7 @@ def _why(path: Path, error: sqlite3.Error) -> str:
     if "not a database" in str(error):
         return f"{path} is not a wallet file; choose another with --db"
     if "malformed" in str(error):
-        return f"{path} is damaged ({error}); restore it from a backup"
+        return str(DamagedFile(path, str(error)))
     return f"cannot use {path}: {error}; check the permissions of the file and its folder, and the free space"
 
 

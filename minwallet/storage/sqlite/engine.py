@@ -6,7 +6,7 @@ Providers' questions are read on one, what people look at on the other, so that 
 import asyncio
 import shutil
 import sqlite3
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Self, TypeVar
@@ -21,6 +21,7 @@ from minwallet.storage.base import (
     Agent,
     AuditPage,
     Bearer,
+    DamagedFile,
     GameList,
     NewSession,
     NoRoom,
@@ -50,6 +51,7 @@ from minwallet.storage.sqlite.connection import (
     migrate,
     transaction,
 )
+from minwallet.storage.sqlite.log import check_log
 from minwallet.storage.sqlite.openings import open_accounts
 from minwallet.storage.views import Filter, Heading, Holding, Minute, Page, Total
 
@@ -93,6 +95,7 @@ class SqliteStore:
             create_file(path)
         else:
             check_exists(path)
+        check_log(path)
         writer = await connect(path, cache_kib=WRITER_KIB)
         await writer.prepare(path, partial(migrate, path=path))
         opened = [writer]
@@ -161,7 +164,7 @@ class SqliteStore:
     async def look(self, order: Order, now_ms: int) -> Outcome:
         # What it would find lacks a change that a restart may bring back.
         self._refuse_if_broken()
-        return await self._reader.run(lambda db: batch.look(db, order, now_ms))
+        return await self._noticing(self._reader.run(lambda db: batch.look(db, order, now_ms)))
 
     async def find_bearer(self, token_hash: bytes) -> Bearer | None:
         return await self._reader.run(lambda db: records.find_bearer(db, token_hash))
@@ -347,9 +350,13 @@ class SqliteStore:
         if self._writer is None:
             raise StoreFault("this store only reads; ask the process that owns the file")
         self._refuse_if_broken()
+        return await self._noticing(self._run(self._writer, in_transaction))
+
+    async def _noticing(self, work: Awaitable[T]) -> T:
+        """The same, where what fails concerns more than this work."""
         try:
-            return await self._run(self._writer, in_transaction)
-        except OutcomeUnknown as fault:
+            return await work
+        except (OutcomeUnknown, DamagedFile) as fault:
             self._break(fault)
             raise
         except NoRoom:

@@ -1,0 +1,66 @@
+"""Whether the write-ahead log that a killed process left has lost more than its end.
+
+SQLite takes a log up to the first frame that does not check out, which is right after a loss of power: the last commit
+may be there in part. But each commit was synced before the next one began, so at most one can be lost that way. Where
+more commits follow what does not check out, they had been acknowledged.
+"""
+
+import sqlite3
+import sys
+from contextlib import closing
+from pathlib import Path
+from typing import Literal
+
+from minwallet.storage.base import DamagedFile
+
+HEAD_BYTES, FRAME_HEAD_BYTES = 32, 24
+
+MAGICS: dict[int, Literal["little", "big"]] = {0x377F0682: "little", 0x377F0683: "big"}
+"""How a log begins, and the order of bytes in which its sums are made."""
+
+TAKEN = slice(16, 20)
+"""Where the log's index, in the order of this machine's bytes, says how many frames check out."""
+
+
+def check_log(path: Path) -> None:
+    """DamagedFile, where acknowledged commits are missing. Nobody has the file open yet, and it stays as it is."""
+    log, index = (path.with_name(f"{path.name}-{companion}") for companion in ("wal", "shm"))
+    if not log.exists() or log.stat().st_size <= HEAD_BYTES:
+        return
+    if path.stat().st_size == 0:
+        # SQLite would take it for a new file, and throw the log away; but the first page was synced before any log.
+        raise DamagedFile(path, "it is empty, and its log is not")
+    try:
+        # A connection that only reads makes the index anew, and neither empties nor removes the log.
+        with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as db:
+            db.execute("SELECT count(*) FROM sqlite_schema").fetchone()
+    except sqlite3.Error:
+        return  # what is wrong with the file, whoever opens it for good will say
+    taken = int.from_bytes(index.read_bytes()[TAKEN], sys.byteorder)
+    with log.open("rb") as read:
+        head = read.read(HEAD_BYTES)
+        if not any(head):
+            return  # a new log, whose beginning the power did not leave time for
+        if not _checks_out(head):
+            raise DamagedFile(path, "its log begins with what nobody wrote")
+        frame_bytes, salts, lost = FRAME_HEAD_BYTES + int.from_bytes(head[8:12], "big"), head[16:24], 0
+        for place in range(HEAD_BYTES + taken * frame_bytes, log.stat().st_size, frame_bytes):
+            read.seek(place)
+            frame = read.read(FRAME_HEAD_BYTES)
+            # Frames of an earlier use of the log have other salts, and only those that end a commit tell a size.
+            lost += frame[8:16] == salts and any(frame[4:8])
+    if lost > 1:
+        raise DamagedFile(path, f"{lost} commits of its log cannot be read")
+
+
+def _checks_out(head: bytes) -> bool:
+    """Whether the log's head has the sum that it says it has."""
+    order = MAGICS.get(int.from_bytes(head[:4], "big"))
+    if order is None:
+        return False
+    first = second = 0
+    for place in range(0, 24, 8):
+        one, two = (int.from_bytes(head[at : at + 4], order) for at in (place, place + 4))
+        first = (first + one + second) % 2**32
+        second = (second + two + first) % 2**32
+    return head[24:32] == first.to_bytes(4, "big") + second.to_bytes(4, "big")

@@ -1,0 +1,217 @@
+"""Files that were cut, flipped, or put together from parts of different times, and files of other schemas.
+
+A damaged copy is opened as a server opens it, and everybody's balance is asked for. Either the file is said to be
+damaged, or all is as it was before; and where what people look at is not as it was, `verify` says so.
+"""
+
+import asyncio
+import random
+import shutil
+import signal
+import sqlite3
+from collections import Counter
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+from typing import NamedTuple
+
+from minwallet.ledger.commands import Balance
+from minwallet.ledger.outcomes import Shown
+from minwallet.storage.base import Order, StoreFault, UnusableFile
+from minwallet.storage.sqlite import SqliteStore
+from minwallet.wallet.desk import verify
+from tests.faults.clients import Fleet
+from tests.faults.trial import seats
+from tests.support import Here, serving
+
+PLAYERS, CALLS = 12, 80
+
+PAGE_BYTES = 4096
+
+HEAD_BYTES, FRAME_BYTES = 32, 24 + PAGE_BYTES
+
+
+class Held(NamedTuple):
+    """What a file says: the balance of every account, and every row of the ledger."""
+
+    balances: dict[int, tuple[int, int]]
+    rows: list[tuple[object, ...]]
+
+
+class Victim(NamedTuple):
+    """A closed file, an earlier state of it, and the same wallet as a killed server left it, with its log."""
+
+    closed: Path
+    earlier: Path
+    killed: Path
+
+    def held(self, file: Path) -> Held:
+        """What the undamaged file says."""
+        found = asyncio.run(_look(_copy(file, file.parent / "looked-at.db")))
+        assert isinstance(found, Held), found
+        return found
+
+
+def make_victim(folder: Path) -> Victim:
+    """A wallet with some thousand rows, and what is needed to damage it."""
+    file, earlier, killed = (folder / f"{name}.db" for name in ("wallet", "earlier", "killed"))
+    fleet = Fleet(seats(Here(file), PLAYERS), seed=1, clients=PLAYERS)
+    with serving(file) as server:
+        asyncio.run(fleet.play(server.url, CALLS))
+        assert server.stop() == 0
+    shutil.copy(file, earlier)
+    with serving(file) as server:
+        asyncio.run(fleet.play(server.url, CALLS))
+        server.stop(signal.SIGKILL)
+    _copy(file, killed)
+    with serving(file) as server:
+        assert server.stop() == 0
+    return Victim(file, earlier, killed)
+
+
+def torture(size: int, seed: int, folder: Path) -> Counter[str]:
+    """`size` files, each damaged in one place."""
+    counts: Counter[str] = Counter()
+    victim, chance = make_victim(folder), random.Random(seed)
+    truth = victim.held(victim.closed)
+    for number in range(size):
+        name = chance.choice([*DAMAGES])
+        copy = _copy(victim.killed if "log" in name else victim.closed, folder / "damaged.db")
+        words = f"{name} ({number})"
+        what = DAMAGES[name](copy, victim, chance)
+        counts[f"{name}: {judge(copy, truth, f'{words}, {what}')}"] += 1
+    assert sum(number for how, number in counts.items() if "refused" in how) > size // 4, counts
+    return counts
+
+
+def judge(file: Path, truth: Held, words: str) -> str:
+    """How the damage was met, in a word; AssertionError where a wrong balance was told, or nobody noticed."""
+    found = asyncio.run(_look(file))
+    if isinstance(found, StoreFault):
+        is_named = "damaged" in str(found) or isinstance(found, UnusableFile)
+        assert is_named, f"{words}: the words do not say that the file is damaged: {found}"
+        return "refused"
+    wrong = {account: held for account, held in found.balances.items() if held != truth.balances.get(account)}
+    if found.rows == truth.rows and not wrong and len(found.balances) == len(truth.balances):
+        return "harmless"
+    is_known = asyncio.run(_verify(file))
+    last = found.rows == truth.rows[: len(found.rows)] and len(found.rows) < len(truth.rows)
+    if "log" in words and last and not is_known:
+        # The last commit of a log may be there in part after a loss of power; a cut log is an earlier state.
+        return "an earlier state"
+    assert is_known, f"{words}: nobody noticed"
+    assert not wrong, f"{words}: a wrong balance was told: {wrong}"
+    return "named by verify"
+
+
+async def _look(file: Path) -> Held | StoreFault:
+    """Serve the file, as far as it can be, and ask for everybody's balance; or what was said instead."""
+    try:
+        store = await SqliteStore.open(file, create=False, check=True)
+    except StoreFault as fault:
+        return fault
+    try:
+        await store.check_further()
+        if store.broken:
+            return store.broken
+        return await _ask(store, file)
+    except StoreFault as fault:
+        return fault
+    finally:
+        await store.close()
+
+
+async def _ask(store: SqliteStore, file: Path) -> Held:
+    accounts = [account_id for player in await store.list_players("default") for account_id, *_ in player.accounts]
+    balances = {}
+    for account_id in accounts:
+        shown = await store.look(Order(Balance(), "wallet-v2", account_id, ids_per_currency=True), 0)
+        assert isinstance(shown, Shown)
+        balances[account_id] = (shown.cash, shown.bonus)
+    with closing(sqlite3.connect(f"{file.as_uri()}?mode=ro", uri=True)) as db:
+        return Held(balances, db.execute("SELECT * FROM transactions ORDER BY seq").fetchall())
+
+
+async def _verify(file: Path) -> bool:
+    """Whether `verify` names a problem."""
+    store = await SqliteStore.open(file, create=False)
+    try:
+        return not (await verify(store))["ok"]
+    except (StoreFault, ValueError, KeyError):
+        return True
+    finally:
+        await store.close()
+
+
+def _copy(file: Path, copy: Path) -> Path:
+    for suffix in ("", "-wal", "-shm"):
+        copy.with_name(f"{copy.name}{suffix}").unlink(missing_ok=True)
+        if suffix != "-shm" and (part := file.with_name(f"{file.name}{suffix}")).exists():
+            shutil.copy(part, copy.with_name(f"{copy.name}{suffix}"))
+    return copy
+
+
+Damage = Callable[[Path, Victim, random.Random], str]
+"""Damages the file at this path by chance, and says how."""
+
+
+def _cut(file: Path, victim: Victim, chance: random.Random) -> str:
+    size = file.stat().st_size
+    left = chance.choice((chance.randrange(size), chance.randrange(size // PAGE_BYTES) * PAGE_BYTES))
+    # Of a file that was cut to nothing, only its log tells that it was none to begin with.
+    left = left if left or _log(file).exists() else 1
+    with file.open("r+b") as opened:
+        opened.truncate(left)
+    return f"{left} of {size} bytes left"
+
+
+def _flip(file: Path, victim: Victim, chance: random.Random) -> str:
+    place, bit = chance.randrange(file.stat().st_size), chance.randrange(8)
+    with file.open("r+b") as opened:
+        opened.seek(place)
+        (byte,) = opened.read(1)
+        opened.seek(place)
+        opened.write(bytes([byte ^ 1 << bit]))
+    return f"bit {bit} of byte {place}"
+
+
+def _zero(file: Path, victim: Victim, chance: random.Random) -> str:
+    return _replace(file, chance, lambda _: bytes(PAGE_BYTES))
+
+
+def _stale(file: Path, victim: Victim, chance: random.Random) -> str:
+    """A page as it was once."""
+    earlier = victim.earlier.read_bytes()
+    return _replace(file, chance, lambda page: earlier[page * PAGE_BYTES :][:PAGE_BYTES])
+
+
+def _swap(file: Path, victim: Victim, chance: random.Random) -> str:
+    """A page where another one belongs."""
+    pages, data = file.stat().st_size // PAGE_BYTES, file.read_bytes()
+    other = chance.randrange(pages)
+    return _replace(file, chance, lambda _: data[other * PAGE_BYTES :][:PAGE_BYTES])
+
+
+def _replace(file: Path, chance: random.Random, content: Callable[[int], bytes]) -> str:
+    page = chance.randrange(file.stat().st_size // PAGE_BYTES)
+    with file.open("r+b") as opened:
+        opened.seek(page * PAGE_BYTES)
+        opened.write(content(page))
+    return f"page {page}"
+
+
+def _log(file: Path) -> Path:
+    return file.with_name(f"{file.name}-wal")
+
+
+DAMAGES: dict[str, Damage] = {
+    "cut": _cut,
+    "flipped": _flip,
+    "zeroed": _zero,
+    "stale": _stale,
+    "swapped": _swap,
+    "flipped log": lambda file, victim, chance: _flip(_log(file), victim, chance),
+    "cut log": lambda file, victim, chance: _cut(_log(file), victim, chance),
+    "flipped beside a log": _flip,
+    "cut beside a log": _cut,
+}

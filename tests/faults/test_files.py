@@ -1,0 +1,108 @@
+"""Files of other schemas, and damaged ones."""
+
+import random
+import shutil
+import sqlite3
+from contextlib import closing
+from importlib import resources
+from pathlib import Path
+
+import pytest
+
+from minwallet.storage.sqlite.connection import APPLICATION_ID, _statements
+from tests.faults.files import DAMAGES, Victim, make_victim
+from tests.faults.trial import SEED, torture
+from tests.support import Here, minwallet, serving
+
+SCRIPTS = sorted((resources.files("minwallet.storage") / "schema").iterdir(), key=lambda file: file.name)
+
+
+@pytest.fixture(scope="module")
+def victim(tmp_path_factory: pytest.TempPathFactory) -> Victim:
+    return make_victim(tmp_path_factory.mktemp("victim"))
+
+
+@pytest.mark.long
+def test_damage_is_noticed_and_never_served(tmp_path: Path) -> None:
+    """A file that was cut, flipped, zeroed, or put together from parts is refused, or no wrong balance comes of it."""
+    counts = torture("files", 300, tmp_path).counts
+    tried = {how.partition(":")[0] for how in counts}
+    assert tried == set(DAMAGES)
+
+
+def old_file(victim: Victim, folder: Path, version: int) -> Path:
+    """The same players and entries in a file of that schema, as whoever had it then would have it."""
+    file = folder / f"schema{version}.db"
+    with closing(sqlite3.connect(file, isolation_level=None)) as db:
+        for script in SCRIPTS[:version]:
+            for statement in _statements(script.read_text("utf-8")):
+                db.execute(statement)
+        db.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+        db.execute(f"PRAGMA user_version = {version}")
+        db.execute("ATTACH ? AS whole", (str(victim.closed),))
+        db.execute("DELETE FROM agents")
+        db.execute("DROP TRIGGER transactions_move_their_account")
+        for table in ("agents", "players", "accounts", "sessions", "id_spaces", "transactions"):
+            names = ", ".join(row[1] for row in db.execute(f"PRAGMA main.table_info({table})"))
+            db.execute(f"INSERT INTO main.{table} ({names}) SELECT {names} FROM whole.{table}")
+        trigger = db.execute("SELECT sql FROM whole.sqlite_schema WHERE name = 'transactions_move_their_account'")
+        db.execute(trigger.fetchone()[0])
+    return file
+
+
+@pytest.mark.parametrize("version", range(1, len(SCRIPTS)))
+def test_an_older_file_is_brought_up_to_date(victim: Victim, tmp_path: Path, version: int) -> None:
+    """Whatever schema it has, it is served, and everybody holds what they held; and it can be played with."""
+    file, now = old_file(victim, tmp_path, version), Here(victim.closed)
+    with serving(file) as server:
+        assert server.cli("player", "list") == now("player", "list")
+        bet = server.wallet_v2(code="token_default_0", type="bet", bet=1, id=10**15, game=1)
+        assert bet["result"] == 1
+        assert server.stop() == 0
+    Here(file).assert_clean()
+
+
+@pytest.mark.parametrize("command", ["serve --port 0", "player list", "verify", "deposit player0 1"])
+def test_a_newer_file_is_refused_and_left_alone(victim: Victim, tmp_path: Path, command: str) -> None:
+    """By whatever command, in one line that says what to do."""
+    file = Path(shutil.copy(victim.closed, tmp_path / "newer.db"))
+    with closing(sqlite3.connect(file)) as db:
+        db.execute(f"PRAGMA user_version = {len(SCRIPTS) + 1}")
+    before = file.read_bytes()
+    result = minwallet("--db", file, *command.split())
+    assert result.code == 3
+    assert result.err.count("\n") == 1
+    assert "newer minwallet" in result.err
+    assert file.read_bytes() == before
+
+
+@pytest.mark.parametrize("name", ["cut", "flipped log"])
+def test_a_server_says_in_one_line_what_is_damaged(victim: Victim, tmp_path: Path, name: str) -> None:
+    """And what to do; and the damaged file stays as it is for whoever wants to look at it."""
+    file = tmp_path / "damaged.db"
+    for suffix in ("", "-wal") if "log" in name else ("",):
+        whole = victim.killed if "log" in name else victim.closed
+        shutil.copy(whole.with_name(f"{whole.name}{suffix}"), file.with_name(f"{file.name}{suffix}"))
+    DAMAGES[name](file, victim, random.Random(SEED))
+    parts = sorted(tmp_path.glob("damaged.db*"))
+    before = [part.read_bytes() for part in parts]
+    for _ in range(2):
+        result = minwallet("--db", file, "serve", "--port", 0)
+        assert result.code == 3, result
+        assert result.err.count("\n") == 1
+        assert "damaged" in result.err
+        assert "restore it from a backup" in result.err
+    assert [part.read_bytes() for part in parts] == before
+
+
+def test_a_wrong_balance_stops_the_server(victim: Victim, tmp_path: Path) -> None:
+    """One that changes behind its back is never told: the call has no outcome, and the server says why it stops."""
+    file = Path(shutil.copy(victim.closed, tmp_path / "flipped.db"))
+    with serving(file) as server:
+        with closing(sqlite3.connect(file, isolation_level=None)) as db:
+            db.execute("UPDATE accounts SET cash = cash + 1")
+        answer = server.http.post("/wallet", json={"code": "token_default_0", "type": "credit"})
+        assert answer.status_code == 503
+        assert answer.json()["err_code"] == 500
+        assert server.process.wait(30) == 3
+        assert "is not as its last entry left it" in server.log.read_text()
