@@ -46,7 +46,11 @@ class Audit:
     def feed(self, rows: Iterable[Row]) -> None:
         """The next rows of the ledger."""
         for row in rows:
-            self._check(row)
+            try:
+                self._check(row)
+            except TypeError:
+                # Only a damaged file has text where numbers belong.
+                self.problems.append(f"entry {row[0]}: its fields are not of the kind that they should be")
 
     def _check(self, row: Row) -> None:
         self.entries += 1
@@ -73,8 +77,11 @@ class Audit:
         self.problems.append(f"entry {row[0]} ({self._owners[row[2]]}): {words}")
 
     def close(self, accounts: Iterable[Account]) -> None:
-        """The accounts as they stand after the last row; every one must have been met."""
+        """The accounts as they stand after the last row."""
         for account in accounts:
+            if account.account_id not in self._owners:
+                self.problems.append(f"account {account.account_id}: belongs to no player")
+                continue
             owner, (cash, bonus, head, last_seq) = self._owners[account.account_id], self._accounts[account.account_id]
             if (account.cash, account.bonus) != (cash, bonus):
                 self.problems.append(

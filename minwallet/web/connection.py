@@ -152,7 +152,12 @@ class BoundedConnection(HttpToolsProtocol):
 
     def send_400_response(self, msg: str) -> None:
         """What makes no sense is refused; but behind calls that are whole, that would be taken for their refusal."""
-        if not self._ends_with_answers():
+        newest: RequestResponseCycle | None = self.cycle
+        is_behind = self._answering is not None and not self._answering.response_complete
+        if newest is not None and newest.more_body and newest is not self._answering and is_behind:
+            # It belongs to a call that came behind others, and one of these would take it for its answer.
+            self.transport.close()
+        elif not self._ends_with_answers():
             super().send_400_response(msg)
 
     def _ends_with_answers(self) -> bool:

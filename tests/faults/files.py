@@ -95,10 +95,6 @@ def judge(file: Path, truth: Held, words: str) -> str:
     if found.rows == truth.rows and not wrong and len(found.balances) == len(truth.balances):
         return "harmless"
     is_known = asyncio.run(_verify(file))
-    last = found.rows == truth.rows[: len(found.rows)] and len(found.rows) < len(truth.rows)
-    if "log" in words and last and not is_known:
-        # The last commit of a log may be there in part after a loss of power; a cut log is an earlier state.
-        return "an earlier state"
     assert is_known, f"{words}: nobody noticed"
     assert not wrong, f"{words}: a wrong balance was told: {wrong}"
     return "named by verify"
@@ -137,7 +133,7 @@ async def _verify(file: Path) -> bool:
     store = await SqliteStore.open(file, create=False)
     try:
         return not (await verify(store))["ok"]
-    except (StoreFault, ValueError, KeyError):
+    except StoreFault:
         return True
     finally:
         await store.close()
@@ -146,7 +142,7 @@ async def _verify(file: Path) -> bool:
 def _copy(file: Path, copy: Path) -> Path:
     for suffix in ("", "-wal", "-shm"):
         copy.with_name(f"{copy.name}{suffix}").unlink(missing_ok=True)
-        if suffix != "-shm" and (part := file.with_name(f"{file.name}{suffix}")).exists():
+        if (part := file.with_name(f"{file.name}{suffix}")).exists():
             shutil.copy(part, copy.with_name(f"{copy.name}{suffix}"))
     return copy
 
@@ -157,7 +153,8 @@ Damage = Callable[[Path, Victim, random.Random], str]
 
 def _cut(file: Path, victim: Victim, chance: random.Random) -> str:
     size = file.stat().st_size
-    left = chance.choice((chance.randrange(size), chance.randrange(size // PAGE_BYTES) * PAGE_BYTES))
+    pages = size // PAGE_BYTES
+    left = chance.choice((chance.randrange(size), chance.randrange(pages) * PAGE_BYTES, chance.randrange(600)))
     # Of a file that was cut to nothing, only its log tells that it was none to begin with.
     left = left if left or _log(file).exists() else 1
     with file.open("r+b") as opened:

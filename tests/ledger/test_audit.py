@@ -92,6 +92,22 @@ def test_a_changed_amount_is_named() -> None:
     ]
 
 
+def test_a_field_of_another_kind_is_named() -> None:
+    """A damaged file may have text where numbers belong; the other rows are looked at all the same."""
+
+    def change(rows: list[Entry]) -> None:
+        rows[2] = rows[2]._replace(amount="x")  # type: ignore[arg-type]  # as a damaged file has it
+
+    problems = problems_after(change)
+    assert problems[:3] == [broken(3), "entry 3: its fields are not of the kind that they should be", broken(4)]
+
+
+def test_an_account_of_nobody_is_named() -> None:
+    """Its player is gone; the other accounts are looked at all the same."""
+    nobody = Account(99, 1, 0, b"", 0)
+    assert audit([], [nobody, *Book().accounts.values()]) == ["account 99: belongs to no player"]
+
+
 @pytest.mark.parametrize(
     ("field", "value"), [("id", "44"), ("game", None), ("at_ms", 1), ("stake", 1), ("state", State.ORPHAN)]
 )

@@ -243,6 +243,26 @@ def test_a_body_is_never_taken_for_a_request(server: Server, head: list[bytes]) 
     assert server.cli.account(player) == (10_000, 0)
 
 
+GARBAGE = [
+    pytest.param(b"GARBAGE\r\n\r\n", True, id="behind it"),
+    pytest.param(b"POST /wallet HTTP/1.1\r\ntransfer-encoding: chunked\r\n\r\nZZ\r\n", False, id="in the next one"),
+]
+
+
+@pytest.mark.parametrize(("garbage", "is_answered"), GARBAGE)
+def test_garbage_is_no_refusal_of_the_call_before_it(server: Server, garbage: bytes, is_answered: bool) -> None:
+    """A call that was carried out is answered as that, or not at all; never with a 400, which would be a refusal."""
+    token = server.cli.session(server.cli.player())
+    body = json.dumps({"code": token, "type": "bet", "bet": 1, "id": 5, "game": 1}).encode()
+    with server.connect() as connection:
+        connection.sendall(b"POST /wallet HTTP/1.1\r\ncontent-length: %d\r\n\r\n%b%b" % (len(body), body, garbage))
+        heard = b""
+        with suppress(ConnectionError):
+            while some := connection.recv(4096):
+                heard += some
+    assert heard.startswith(b"HTTP/1.1 200") or not (heard or is_answered)
+
+
 def test_pipelined_calls_are_answered_in_order(server: Server) -> None:
     """Two calls on one connection, sent at once, get their answers in order."""
     player = server.cli.player()

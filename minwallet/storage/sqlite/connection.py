@@ -186,6 +186,10 @@ def check_exists(path: Path) -> None:
         raise UnusableFile(f"there is no wallet file at {path}; make one with: minwallet --db {path} serve")
 
 
+LEAST_BYTES = 512
+"""SQLite takes a shorter file for a new one; but a new one is empty, and what is shorter is what is left of another."""
+
+
 def check_place(path: Path) -> None:
     """Refuse what could never be a safe wallet file, in words."""
     if sqlite3.sqlite_version_info < (3, 38):
@@ -196,6 +200,8 @@ def check_place(path: Path) -> None:
         raise UnusableFile(f"{path} is a folder; name a file in it with --db, such as {path / 'minwallet.db'}")
     if path.exists() and not path.is_file():
         raise UnusableFile(f"{path} is not a file but a device or the like; choose a file with --db")
+    if path.exists() and 0 < path.stat().st_size < LEAST_BYTES:
+        raise DamagedFile(path, f"only {path.stat().st_size} bytes of it are left")
     if path.exists() and path.stat().st_nlink > 1:
         raise UnusableFile(
             f"{path} has a second name (a hard link), and changes made under one would be lost under the other;"

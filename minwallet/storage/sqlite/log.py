@@ -2,7 +2,8 @@
 
 SQLite takes a log up to the first frame that does not check out, which is right after a loss of power: the last commit
 may be there in part. But each commit was synced before the next one began, so at most one can be lost that way. Where
-more commits follow what does not check out, they had been acknowledged.
+more commits follow what does not check out, they had been acknowledged; and so had those that the log's index tells of,
+which a killed process leaves behind and which is written after the sync.
 """
 
 import sqlite3
@@ -18,32 +19,41 @@ HEAD_BYTES, FRAME_HEAD_BYTES = 32, 24
 MAGICS: dict[int, Literal["little", "big"]] = {0x377F0682: "little", 0x377F0683: "big"}
 """How a log begins, and the order of bytes in which its sums are made."""
 
-TAKEN = slice(16, 20)
-"""Where the log's index, in the order of this machine's bytes, says how many frames check out."""
+INDEX_HEAD_BYTES, FRAMES, SALTS = 48, slice(16, 20), slice(32, 40)
+"""The index begins with the same head twice, which says, in the order of this machine's bytes, how many frames of which
+log are committed."""
 
 
 def check_log(path: Path) -> None:
     """DamagedFile, where acknowledged commits are missing. Nobody has the file open yet, and it stays as it is."""
     log, index = (path.with_name(f"{path.name}-{companion}") for companion in ("wal", "shm"))
-    if not log.exists() or log.stat().st_size <= HEAD_BYTES:
+    if not log.exists():
+        return
+    if log.stat().st_size <= HEAD_BYTES:
+        if _indexed(index):
+            raise DamagedFile(path, "its log is missing")
         return
     if path.stat().st_size == 0:
         # SQLite would take it for a new file, and throw the log away; but the first page was synced before any log.
         raise DamagedFile(path, "it is empty, and its log is not")
+    with log.open("rb") as read:
+        head = read.read(HEAD_BYTES)
+    if not any(head):
+        return  # a new log, whose beginning the power did not leave time for
+    if not _checks_out(head):
+        raise DamagedFile(path, "its log begins with what nobody wrote")
+    promised = _indexed(index, head)
     try:
         # A connection that only reads makes the index anew, and neither empties nor removes the log.
         with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as db:
             db.execute("SELECT count(*) FROM sqlite_schema").fetchone()
     except sqlite3.Error:
         return  # what is wrong with the file, whoever opens it for good will say
-    taken = int.from_bytes(index.read_bytes()[TAKEN], sys.byteorder)
+    taken = _indexed(index, head)
+    if taken < promised:
+        raise DamagedFile(path, "the end of its log is missing")
+    frame_bytes, salts, lost = FRAME_HEAD_BYTES + int.from_bytes(head[8:12], "big"), head[16:24], 0
     with log.open("rb") as read:
-        head = read.read(HEAD_BYTES)
-        if not any(head):
-            return  # a new log, whose beginning the power did not leave time for
-        if not _checks_out(head):
-            raise DamagedFile(path, "its log begins with what nobody wrote")
-        frame_bytes, salts, lost = FRAME_HEAD_BYTES + int.from_bytes(head[8:12], "big"), head[16:24], 0
         for place in range(HEAD_BYTES + taken * frame_bytes, log.stat().st_size, frame_bytes):
             read.seek(place)
             frame = read.read(FRAME_HEAD_BYTES)
@@ -51,6 +61,15 @@ def check_log(path: Path) -> None:
             lost += frame[8:16] == salts and any(frame[4:8])
     if lost > 1:
         raise DamagedFile(path, f"{lost} commits of its log cannot be read")
+
+
+def _indexed(index: Path, head: bytes | None = None) -> int:
+    """How many frames are committed, as the index has it; 0 where that is of another log than that of this head."""
+    found = index.read_bytes()[: 2 * INDEX_HEAD_BYTES] if index.exists() else b""
+    one, two = found[:INDEX_HEAD_BYTES], found[INDEX_HEAD_BYTES:]
+    return (
+        int.from_bytes(one[FRAMES], sys.byteorder) if one == two and (head is None or one[SALTS] == head[16:24]) else 0
+    )
 
 
 def _checks_out(head: bytes) -> bool:
