@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections import Counter
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from tests.faults.readers import LONGEST, READERS, corpus
@@ -18,16 +19,18 @@ PIECES = [
     *(b"\\ud800", b"%00", b"%ff", b"%26", b"access_token=", b'"code":"', b"\xef\xbb\xbf", "\uff11\u200b".encode()),
 ]
 
+AT_ONCE = 2
+"""How many readers are tried at the same time."""
+
 SLOW_S = 0.05
 """A reader that takes longer for a few kilobytes would hold up everybody else's calls."""
 
 
 def torture(size: int, seed: int, folder: Path) -> Counter[str]:
     """`size` seconds of each reader under a fuzzer that is guided by coverage."""
-    counts: Counter[str] = Counter()
-    for name in READERS:
-        counts[f"inputs of {name}"] = _fuzz(name, size, seed, folder)
-    return counts
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        inputs = pool.map(lambda name: _fuzz(name, size, seed, folder), READERS)
+        return Counter({f"inputs of {name}": number for name, number in zip(READERS, inputs, strict=True)})
 
 
 def try_changed(name: str, times: int, seed: int) -> None:
