@@ -64,9 +64,11 @@ class Connection(aiosqlite.Connection):
         except sqlite3.Error as error:
             if _is_full(error):
                 raise NoRoom("the disk of the wallet file is full") from error
-            if "malformed" in str(error):
+            if _is_damage(error):
                 raise DamagedFile("the wallet file", str(error)) from error
             raise StoreFault(f"the database failed: {error}") from error
+        except UnicodeDecodeError as error:
+            raise DamagedFile("the wallet file", NO_TEXT) from error
         return result
 
     async def prepare(self, path: Path, work: Callable[[sqlite3.Connection], object]) -> None:
@@ -140,6 +142,8 @@ def explained(work: Callable[[sqlite3.Connection], T], path: Path) -> Callable[[
             return work(db)
         except sqlite3.Error as error:
             raise UnusableFile(_why(path, error)) from error
+        except UnicodeDecodeError as error:
+            raise DamagedFile(path, NO_TEXT) from error
 
     return explaining
 
@@ -185,6 +189,9 @@ def check_exists(path: Path) -> None:
     if not path.exists():
         raise UnusableFile(f"there is no wallet file at {path}; make one with: minwallet --db {path} serve")
 
+
+NO_TEXT = "where text should be, there is none"
+"""What Python makes of text in a schema that is not UTF-8: it cannot even read SQLite's own complaint."""
 
 LEAST_BYTES = 512
 """SQLite takes a shorter file for a new one; but a new one is empty, and what is shorter is what is left of another."""
@@ -268,10 +275,15 @@ def _statements(script: str) -> Iterator[str]:
             statement = ""
 
 
+def _is_damage(error: sqlite3.Error) -> bool:
+    """Whether SQLite has found in the file what it, or its schema, never wrote."""
+    return any(words in str(error) for words in ("malformed", "Could not decode", "no such table", "no such column"))
+
+
 def _why(path: Path, error: sqlite3.Error) -> str:
     if "not a database" in str(error):
         return f"{path} is not a wallet file; choose another with --db"
-    if "malformed" in str(error):
+    if _is_damage(error):
         return str(DamagedFile(path, str(error)))
     return f"cannot use {path}: {error}; check the permissions of the file and its folder, and the free space"
 

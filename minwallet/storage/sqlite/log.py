@@ -47,7 +47,7 @@ def check_log(path: Path) -> None:
         # A connection that only reads makes the index anew, and neither empties nor removes the log.
         with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as db:
             db.execute("SELECT count(*) FROM sqlite_schema").fetchone()
-    except sqlite3.Error:
+    except (sqlite3.Error, UnicodeDecodeError):
         return  # what is wrong with the file, whoever opens it for good will say
     taken = _indexed(index, head)
     if taken < promised:
