@@ -125,6 +125,7 @@ async def _ask(store: SqliteStore, file: Path) -> Held:
         assert isinstance(shown, Shown)
         balances[account_id] = (shown.cash, shown.bonus)
     with closing(sqlite3.connect(f"{file.as_uri()}?mode=ro", uri=True)) as db:
+        db.text_factory = bytes  # damaged text may be none
         return Held(balances, db.execute("SELECT * FROM transactions ORDER BY seq").fetchall())
 
 
