@@ -28,6 +28,7 @@ def test_new_bets_are_temporarily_unavailable(db: Path) -> None:
         assert ready.status_code == 503
         (reason,) = ready.json()["reasons"]
         assert "MINWALLET_MIN_FREE_MB wants 900000000" in reason
+        reason = "MINWALLET_MIN_FREE_MB wants 900000000"  # how much there is changes while this is tried
         assert server.log.read_text().count(reason) == 1
         clerk = Clerk(server)
         assert reason in clerk.read("/admin/settings")

@@ -169,7 +169,11 @@ async def connect(path: Path, *, read_only: bool = False, cache_kib: int = 2048)
 
 
 def _set_up(db: sqlite3.Connection, path: Path, *, read_only: bool, cache_kib: int) -> None:
-    check_schema(db, path)  # before anything is set, as another program's file shall stay as it is
+    version = check_schema(db, path)  # before anything is set, as another program's file shall stay as it is
+    if read_only and version < (known := len(_migrations())):
+        raise UnusableFile(
+            f"{path} is served by an older minwallet (schema {version}, this one knows {known}); restart that server"
+        )
     _set_pragmas(db, read_only=read_only)
     db.execute(f"PRAGMA cache_size = {-cache_kib}")
 
@@ -193,6 +197,8 @@ def check_exists(path: Path) -> None:
 NO_TEXT = "where text should be, there is none"
 """What Python makes of text in a schema that is not UTF-8: it cannot even read SQLite's own complaint."""
 
+MAGIC = b"SQLite format 3\0"
+
 LEAST_BYTES = 512
 """SQLite takes a shorter file for a new one; but a new one is empty, and what is shorter is what is left of another."""
 
@@ -208,6 +214,8 @@ def check_place(path: Path) -> None:
     if path.exists() and not path.is_file():
         raise UnusableFile(f"{path} is not a file but a device or the like; choose a file with --db")
     if path.exists() and 0 < path.stat().st_size < LEAST_BYTES:
+        if path.read_bytes()[: len(MAGIC)] != MAGIC[: path.stat().st_size]:
+            raise UnusableFile(f"{path} is not a wallet file; choose another with --db")
         raise DamagedFile(path, f"only {path.stat().st_size} bytes of it are left")
     if path.exists() and path.stat().st_nlink > 1:
         raise UnusableFile(
@@ -276,8 +284,11 @@ def _statements(script: str) -> Iterator[str]:
 
 
 def _is_damage(error: sqlite3.Error) -> bool:
-    """Whether SQLite has found in the file what it, or its schema, never wrote."""
-    return any(words in str(error) for words in ("malformed", "Could not decode", "no such table", "no such column"))
+    """Whether SQLite has found in the file what nobody wrote: our own statements are in order, so where it cannot make
+    sense of one, the schema is not ours any more.
+    """
+    code = getattr(error, "sqlite_errorcode", None)
+    return code == sqlite3.SQLITE_ERROR or (code or 0) & 0xFF == sqlite3.SQLITE_CORRUPT or "decode" in str(error)
 
 
 def _why(path: Path, error: sqlite3.Error) -> str:

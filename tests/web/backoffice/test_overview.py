@@ -2,6 +2,7 @@
 
 import re
 import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -83,10 +84,9 @@ def test_an_empty_wallet_has_an_overview(db: Path) -> None:
 
 def test_money_that_came_from_nowhere_is_told(played: Path) -> None:
     """Where balances are not what the rows add up to, the badge says so, and the page what to do."""
-    with sqlite3.connect(played) as file:
-        file.execute("UPDATE accounts SET cash = cash + 1 WHERE currency = 'EUR'")
-    file.close()
     with serving(played) as server:
+        with closing(sqlite3.connect(played, isolation_level=None)) as file:
+            file.execute("UPDATE accounts SET cash = cash + 1 WHERE currency = 'EUR'")
         clerk = Clerk(server)
         page = clerk.read("/admin")
         assert tiles(page)["Books"] == "failed"
