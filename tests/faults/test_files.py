@@ -1,5 +1,6 @@
 """Files of other schemas, and damaged ones."""
 
+import asyncio
 import random
 import shutil
 import sqlite3
@@ -9,9 +10,12 @@ from pathlib import Path
 
 import pytest
 
+from minwallet.ledger.commands import Bet
+from minwallet.storage.sqlite import SqliteStore
 from minwallet.storage.sqlite.connection import APPLICATION_ID, _statements
-from tests.faults.files import DAMAGES, Victim, make_victim
+from tests.faults.files import DAMAGES, FRAME_BYTES, HEAD_BYTES, Victim, make_victim
 from tests.faults.trial import SEED, torture
+from tests.storage.shelf import NOW, opening, order
 from tests.support import Here, minwallet, serving
 
 SCRIPTS = sorted((resources.files("minwallet.storage") / "schema").iterdir(), key=lambda file: file.name)
@@ -93,6 +97,46 @@ def test_a_server_says_in_one_line_what_is_damaged(victim: Victim, tmp_path: Pat
         assert "damaged" in result.err
         assert "restore it from a backup" in result.err
     assert [part.read_bytes() for part in parts] == before
+
+
+def ends_of_commits(file: Path) -> list[int]:
+    """Which frames of the file's log end a commit."""
+    log = file.with_name(f"{file.name}-wal").read_bytes()
+    frames = range((len(log) - HEAD_BYTES) // FRAME_BYTES)
+    return [frame for frame in frames if any(log[HEAD_BYTES + frame * FRAME_BYTES :][4:8])]
+
+
+def lose_power(file: Path, copy: Path, after: int) -> None:
+    """The file as it is now, but that the frame after the commit of this number has not reached the disk."""
+    for suffix in ("", "-wal"):
+        shutil.copy(file.with_name(f"{file.name}{suffix}"), copy.with_name(f"{copy.name}{suffix}"))
+    with copy.with_name(f"{copy.name}-wal").open("r+b") as log:
+        log.seek(HEAD_BYTES + (ends_of_commits(file)[after] + 1) * FRAME_BYTES)
+        log.write(bytes(FRAME_BYTES))
+
+
+def test_two_losses_of_power_leave_a_sound_wallet(db: Path, tmp_path: Path) -> None:
+    """Each in the midst of a commit that nobody was told of: the remains of both in the log are no lost commits."""
+    first, second = tmp_path / "first.db", tmp_path / "second.db"
+
+    async def live() -> list[str]:
+        store = await SqliteStore.open(db, create=True)
+        await store.open_accounts([opening("ann", 1000)], NOW)
+        known = len(ends_of_commits(db))
+        await store.open_accounts([opening(f"player{number}", 1) for number in range(400)], NOW)
+        lose_power(db, first, known - 1)
+        await store.close()
+        store = await SqliteStore.open(first, create=True, check=True)
+        for id_ in ("1", "2"):
+            await store.apply([order(Bet(id_, 1, id_), 1)], NOW)
+        lose_power(first, second, known)
+        await store.close()
+        store = await SqliteStore.open(second, create=True, check=True)
+        found = [entry.id for entry in await store.read_entries([1], 9)]
+        await store.close()
+        return found
+
+    assert asyncio.run(live()) == ["1", "ann:USD"]
 
 
 def test_a_wrong_balance_stops_the_server(victim: Victim, tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ which a killed process leaves behind and which is written after the sync.
 """
 
 import sqlite3
+import struct
 import sys
 from contextlib import closing
 from pathlib import Path
@@ -52,15 +53,30 @@ def check_log(path: Path) -> None:
     taken = _indexed(index, head)
     if taken < promised:
         raise DamagedFile(path, "the end of its log is missing")
-    frame_bytes, salts, lost = FRAME_HEAD_BYTES + int.from_bytes(head[8:12], "big"), head[16:24], 0
+    if _goes_on(log, head, taken):
+        raise DamagedFile(path, "commits of its log cannot be read")
+
+
+def _goes_on(log: Path, head: bytes, taken: int) -> bool:
+    """Whether behind the frames that were taken there is a whole commit after the end of another.
+
+    What several losses of power left has ends of commits, too; but none adds up after another.
+    """
+    order, salts, page_bytes = MAGICS[int.from_bytes(head[:4], "big")], head[16:24], int.from_bytes(head[8:12], "big")
+    is_after_commit, before = False, b""
     with log.open("rb") as read:
-        for place in range(HEAD_BYTES + taken * frame_bytes, log.stat().st_size, frame_bytes):
-            read.seek(place)
-            frame = read.read(FRAME_HEAD_BYTES)
+        read.seek(HEAD_BYTES + taken * (FRAME_HEAD_BYTES + page_bytes))
+        while len(frame := read.read(FRAME_HEAD_BYTES + page_bytes)) == FRAME_HEAD_BYTES + page_bytes:
             # Frames of an earlier use of the log have other salts, and only those that end a commit tell a size.
-            lost += frame[8:16] == salts and any(frame[4:8])
-    if lost > 1:
-        raise DamagedFile(path, f"{lost} commits of its log cannot be read")
+            is_ours, ends_commit = frame[8:16] == salts, any(frame[4:8])
+            if is_after_commit:
+                found = _add_up(frame[FRAME_HEAD_BYTES:], order, _add_up(frame[:8], order, before))
+                is_after_commit = is_ours and found == frame[16:24]
+            if is_after_commit and ends_commit:
+                return True
+            is_after_commit = is_after_commit or (is_ours and ends_commit)
+            before = frame[16:24]
+    return False
 
 
 def _indexed(index: Path, head: bytes | None = None) -> int:
@@ -75,11 +91,14 @@ def _indexed(index: Path, head: bytes | None = None) -> int:
 def _checks_out(head: bytes) -> bool:
     """Whether the log's head has the sum that it says it has."""
     order = MAGICS.get(int.from_bytes(head[:4], "big"))
-    if order is None:
-        return False
-    first = second = 0
-    for place in range(0, 24, 8):
-        one, two = (int.from_bytes(head[at : at + 4], order) for at in (place, place + 4))
+    return order is not None and _add_up(head[:24], order, bytes(8)) == head[24:32]
+
+
+def _add_up(data: bytes, order: Literal["little", "big"], before: bytes) -> bytes:
+    """SQLite's sum over the data, after what came before it."""
+    first, second = int.from_bytes(before[:4], "big"), int.from_bytes(before[4:], "big")
+    words = iter(struct.unpack(f"{'<' if order == 'little' else '>'}{len(data) // 4}I", data))
+    for one, two in zip(words, words, strict=True):
         first = (first + one + second) % 2**32
         second = (second + two + first) % 2**32
-    return head[24:32] == first.to_bytes(4, "big") + second.to_bytes(4, "big")
+    return first.to_bytes(4, "big") + second.to_bytes(4, "big")
