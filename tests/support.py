@@ -5,6 +5,7 @@ import io
 import json
 import os
 import re
+import shutil
 import signal
 import socket
 import sys
@@ -189,6 +190,15 @@ def serving(db: Path, *options: object, **settings: str) -> Iterator[Server]:
         yield server
     finally:
         server.stop()
+
+
+def copy_wallet(file: Path, copy: Path, *companions: str) -> Path:
+    """A copy of a wallet file with those of its companions that there are, in the place of what was there before."""
+    for suffix in ("", "-wal", "-shm"):
+        (part := copy.with_name(f"{copy.name}{suffix}")).unlink(missing_ok=True)
+        if suffix in ("", *companions) and (whole := file.with_name(f"{file.name}{suffix}")).exists():
+            shutil.copy(whole, part)
+    return copy
 
 
 def _code_of_main() -> int:

@@ -48,11 +48,10 @@ def set_(
 
 def show_exclusion(reply: Reply) -> None:
     """Until when the player is excluded, and whether that will change."""
-    until, shorter = reply["excluded_until"], reply["next_excluded_until"]
-    print_line(f"{reply['player_id']} is {f'excluded until {_when(until)}' if until else 'not excluded'}")
-    if reply["next_at"]:
-        then = f"only until {_when(shorter)}" if shorter else "no longer"
-        print_line(f"from {_when(reply['next_at'])} on {then}")
+    from minwallet.wallet.limits import exclusion_words
+
+    for line in exclusion_words(reply):
+        print_line(line)
 
 
 def _show(reply: Reply, *, as_json: bool) -> None:
@@ -79,13 +78,9 @@ def _show(reply: Reply, *, as_json: bool) -> None:
 
 def _then(limit: Mapping[str, Any]) -> str:
     """What takes the limit's place, and when."""
+    from minwallet.wallet.moments import shown
+
     if not limit["next_at"]:
         return ""
     amount = limit["next_amount"]
-    return f"{'none' if amount is None else format_amount(amount)} from {_when(limit['next_at'])}"
-
-
-def _when(text: str) -> str:
-    from minwallet.wallet.moments import minute_text, read_moment
-
-    return minute_text(read_moment(text))
+    return f"{'none' if amount is None else format_amount(amount)} from {shown(limit['next_at'])}"

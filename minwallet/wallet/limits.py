@@ -8,7 +8,7 @@ from minwallet.storage.base import Player
 from minwallet.storage.limits import LimitAsked
 from minwallet.wallet import documents
 from minwallet.wallet.decline import Decline, Why
-from minwallet.wallet.moments import minute_text, read_moment
+from minwallet.wallet.moments import minute_text, read_moment, shown
 from minwallet.wallet.people import choose_account, find_player
 from minwallet.wallet.requests import LONGEST_TTL_S, LimitList, LimitRequest, LimitSet, PlayerExclude, Reply
 from minwallet.wallet.service import Wallet
@@ -39,6 +39,15 @@ async def show(wallet: Wallet, player: Player) -> documents.PlayerLimits:
     now_ms = wallet.clock_ms()
     guards = [await wallet.store.find_guard(account[0], now_ms) for account in player.accounts]
     return documents.player_limits(player, guards, now_ms)
+
+
+def exclusion_words(reply: Reply) -> list[str]:
+    """Until when the player is excluded, and whether that will change."""
+    until, shorter = reply["excluded_until"], reply["next_excluded_until"]
+    words = [f"{reply['player_id']} is {f'excluded until {shown(until)}' if until else 'not excluded'}"]
+    if reply["next_at"]:
+        words.append(f"from {shown(reply['next_at'])} on {f'only until {shown(shorter)}' if shorter else 'no longer'}")
+    return words
 
 
 def why_no_deposit(player_id: str, currency: str, guard: Guard, cents: int, now_ms: int) -> Decline:

@@ -23,6 +23,11 @@ def minute_text(ms: int) -> str:
     return f"{EPOCH + timedelta(minutes=-(-ms // 60_000)):%Y-%m-%d %H:%M} UTC"
 
 
+def shown(text: str) -> str:
+    """A moment of an answer, for people."""
+    return minute_text(read_moment(text))
+
+
 def _checked(text: str) -> str:
     read_moment(text)
     return text

@@ -100,8 +100,6 @@ class Account:
         self.name = (agent, player, currency)
         self.end = end
         self.rows: list[Row] = []
-        self._sent: list[float] = []
-        self._answered: list[tuple[float, int]] = []
         self._lower: tuple[list[float], list[int]] = ([], [])
         self._upper: tuple[list[float], list[int]] = ([], [])
         self._states: dict[tuple[int, int], list[int]] = defaultdict(list)

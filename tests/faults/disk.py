@@ -23,7 +23,7 @@ from tests.faults.clients import Fleet
 from tests.faults.failing_io import end_of, end_of_command
 from tests.faults.history import Said, now_s
 from tests.faults.trial import READY_WITHIN_S, assert_nothing_lost, assert_ready_soon, seats
-from tests.support import DidNotStart, Here, Result, Server
+from tests.support import DidNotStart, Here, Result, Server, copy_wallet
 
 PLAYERS, CLIENTS, CALLS = 12, 12, 25
 
@@ -170,11 +170,7 @@ class Shortage:
     def examine(self) -> Counter[str]:
         """On another disk, as this one may be full."""
         (copy := self.folder / "copy").mkdir(exist_ok=True)
-        for suffix in ("", "-wal"):
-            (copy / f"wallet.db{suffix}").unlink(missing_ok=True)
-            if (part := self.file.with_name(f"wallet.db{suffix}")).exists():
-                shutil.copy(part, copy)
-        return assert_nothing_lost(copy / "wallet.db", self.fleet.history)
+        return assert_nothing_lost(copy_wallet(self.file, copy / "wallet.db", "-wal"), self.fleet.history)
 
 
 def fill(ballast: Path, room: int) -> None:

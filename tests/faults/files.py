@@ -22,7 +22,7 @@ from minwallet.storage.sqlite import SqliteStore
 from minwallet.wallet.desk import verify
 from tests.faults.clients import Fleet
 from tests.faults.trial import seats
-from tests.support import Here, serving
+from tests.support import Here, copy_wallet, serving
 
 PLAYERS, CALLS = 12, 80
 
@@ -47,7 +47,7 @@ class Victim(NamedTuple):
 
     def held(self, file: Path) -> Held:
         """What the undamaged file says."""
-        found = asyncio.run(_look(_copy(file, file.parent / "looked-at.db")))
+        found = asyncio.run(_look(copy_wallet(file, file.parent / "looked-at.db")))
         assert isinstance(found, Held), found
         return found
 
@@ -63,7 +63,7 @@ def make_victim(folder: Path) -> Victim:
     with serving(file) as server:
         asyncio.run(fleet.play(server.url, CALLS))
         server.stop(signal.SIGKILL)
-    _copy(file, killed)
+    copy_wallet(file, killed, "-wal", "-shm")
     with serving(file) as server:
         assert server.stop() == 0
     return Victim(file, earlier, killed)
@@ -76,7 +76,8 @@ def torture(size: int, seed: int, folder: Path) -> Counter[str]:
     truth = victim.held(victim.closed)
     for number in range(size):
         name = chance.choice([*DAMAGES])
-        copy = _copy(victim.killed if "log" in name else victim.closed, folder / "damaged.db")
+        whole = victim.killed if "log" in name else victim.closed
+        copy = copy_wallet(whole, folder / "damaged.db", "-wal", "-shm")
         words = f"{name} ({number})"
         what = DAMAGES[name](copy, victim, chance)
         counts[f"{name}: {judge(copy, truth, f'{words}, {what}')}"] += 1
@@ -138,14 +139,6 @@ async def _verify(file: Path) -> bool:
         return True
     finally:
         await store.close()
-
-
-def _copy(file: Path, copy: Path) -> Path:
-    for suffix in ("", "-wal", "-shm"):
-        copy.with_name(f"{copy.name}{suffix}").unlink(missing_ok=True)
-        if (part := file.with_name(f"{file.name}{suffix}")).exists():
-            shutil.copy(part, copy.with_name(f"{copy.name}{suffix}"))
-    return copy
 
 
 Damage = Callable[[Path, Victim, random.Random], str]

@@ -1,9 +1,7 @@
 """What was said over the wire while something was broken: every attempt of every call, answered or not."""
 
-import json
 import time
-from collections.abc import Iterable, Iterator
-from pathlib import Path
+from collections.abc import Iterator
 from typing import NamedTuple
 
 UNANSWERED = None
@@ -38,14 +36,7 @@ class Said(NamedTuple):
 
 
 class History(list[Said]):
-    """Grows as calls are made. Can be kept in a file, a line each."""
-
-    def write(self, path: Path) -> None:
-        path.write_text("".join(json.dumps(each) + "\n" for each in self))
-
-    @classmethod
-    def read(cls, path: Path) -> "History":
-        return cls(Said(*json.loads(line)) for line in path.read_text().splitlines())
+    """Grows as calls are made."""
 
     def answered(self) -> Iterator[Said]:
         return (each for each in self if each.code is not UNANSWERED)
@@ -54,8 +45,3 @@ class History(list[Said]):
 def now_s() -> float:
     """The clock of all histories."""
     return time.monotonic()
-
-
-def joined(histories: Iterable[History]) -> History:
-    """What several callers said, in the order of sending."""
-    return History(sorted(each for history in histories for each in history))

@@ -30,7 +30,7 @@ def torture(size: int, seed: int, folder: Path) -> Counter[str]:
         for _ in range(first, min(first + CYCLES_A_FILE, size)):
             victim.live_and_die()
             counts["kills"] += 1
-        counts += victim.examine()
+        counts += victim.counts
     assert counts["unanswered"] >= counts["kills"], "hardly a call was under way when the servers were killed"
     return counts
 
@@ -46,6 +46,7 @@ class Victim:
         self.fleet = Fleet(self.seats, chance.randrange(10**9))
         self.commands = 0
         self.kills_at_start = 0
+        self.counts: Counter[str] = Counter()
 
     def live_and_die(self) -> None:
         """A server's life; the file it leaves is examined, then the next one has to recover it."""
@@ -57,7 +58,7 @@ class Victim:
             asyncio.run(self.play(server))
         log = server.log.read_text()
         assert "Traceback" not in log, log
-        self.examine()
+        self.counts = self.examine()
 
     def die_young(self) -> None:
         """A server that is killed as soon as it owns the file, or a little later."""

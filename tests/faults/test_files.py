@@ -16,7 +16,7 @@ from minwallet.storage.sqlite.connection import APPLICATION_ID, _statements
 from tests.faults.files import DAMAGES, FRAME_BYTES, HEAD_BYTES, Victim, make_victim
 from tests.faults.trial import SEED, torture
 from tests.storage.shelf import NOW, opening, order
-from tests.support import Here, minwallet, serving
+from tests.support import Here, copy_wallet, minwallet, serving
 
 SCRIPTS = sorted((resources.files("minwallet.storage") / "schema").iterdir(), key=lambda file: file.name)
 
@@ -83,10 +83,7 @@ def test_a_newer_file_is_refused_and_left_alone(victim: Victim, tmp_path: Path, 
 @pytest.mark.parametrize("name", ["cut", "flipped log"])
 def test_a_server_says_in_one_line_what_is_damaged(victim: Victim, tmp_path: Path, name: str) -> None:
     """And what to do; and the damaged file stays as it is for whoever wants to look at it."""
-    file = tmp_path / "damaged.db"
-    for suffix in ("", "-wal") if "log" in name else ("",):
-        whole = victim.killed if "log" in name else victim.closed
-        shutil.copy(whole.with_name(f"{whole.name}{suffix}"), file.with_name(f"{file.name}{suffix}"))
+    file = copy_wallet(victim.killed if "log" in name else victim.closed, tmp_path / "damaged.db", "-wal")
     DAMAGES[name](file, victim, random.Random(SEED))
     parts = sorted(tmp_path.glob("damaged.db*"))
     before = [part.read_bytes() for part in parts]
@@ -108,8 +105,7 @@ def ends_of_commits(file: Path) -> list[int]:
 
 def lose_power(file: Path, copy: Path, after: int) -> None:
     """The file as it is now, but that the frame after the commit of this number has not reached the disk."""
-    for suffix in ("", "-wal"):
-        shutil.copy(file.with_name(f"{file.name}{suffix}"), copy.with_name(f"{copy.name}{suffix}"))
+    copy_wallet(file, copy, "-wal")
     with copy.with_name(f"{copy.name}-wal").open("r+b") as log:
         log.seek(HEAD_BYTES + (ends_of_commits(file)[after] + 1) * FRAME_BYTES)
         log.write(bytes(FRAME_BYTES))

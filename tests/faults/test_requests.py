@@ -13,15 +13,20 @@ from tests.support import Here, Server, serving
 
 
 @pytest.fixture(scope="module")
-def victim(tmp_path_factory: pytest.TempPathFactory) -> Seat:
-    """Somebody with much money, and a session that lasts."""
-    return Seat("player0", "token_default_0")
+def file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("victim") / "wallet.db"
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    file: Path = tmp_path_factory.mktemp("victim") / "wallet.db"
-    seats(Here(file), 1, cash="90000000000")
+def victim(file: Path) -> Seat:
+    """Somebody with much money, and a session that lasts."""
+    (seat,) = seats(Here(file), 1, cash="90000000000")
+    return seat
+
+
+@pytest.fixture(scope="module")
+def server(file: Path, victim: Seat) -> Iterator[Server]:
+    del victim  # who is there before the server is
     with serving(file) as running:
         yield running
         assert running.stop() == 0

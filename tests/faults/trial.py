@@ -1,7 +1,6 @@
 """What all faults have in common: a seat for every player, a verdict that is printed, and how to repeat it."""
 
 import csv
-import shutil
 import tempfile
 import time
 from collections import Counter
@@ -13,7 +12,7 @@ from typing import NamedTuple
 from tests.faults.checker import check
 from tests.faults.clients import Seat
 from tests.faults.history import History
-from tests.support import Here, Server
+from tests.support import Here, Server, copy_wallet
 
 SEED = 1
 """What `make test` begins with: the same every time, so that whoever sees it fail sees it fail again."""
@@ -103,10 +102,7 @@ def assert_nothing_lost(file: Path, history: History) -> Counter[str]:
     It looks at a copy, so that whoever opens the file next has to recover it anew.
     """
     with tempfile.TemporaryDirectory(dir=file.parent) as folder:
-        for suffix in ("", "-wal"):
-            if (part := file.with_name(f"{file.name}{suffix}")).exists():
-                shutil.copy(part, folder)
-        verdict = check(Path(folder) / file.name, history)
+        verdict = check(copy_wallet(file, Path(folder) / file.name, "-wal"), history)
     assert not verdict.problems, "\n".join(verdict.problems[:20])
     return verdict.counts
 

@@ -12,6 +12,7 @@ from minwallet.ledger.commands import Bet, Win
 from minwallet.storage.base import StoreFault, UnusableFile
 from minwallet.storage.sqlite import SqliteStore, check
 from tests.storage.shelf import NOW, Run, opening, order, players
+from tests.support import copy_wallet
 
 ROUNDS = 100
 
@@ -133,12 +134,9 @@ def test_a_file_that_was_cut_off_beside_its_log_is_never_served(sound: Path, tmp
     killed = tmp_path / "killed.db"
     store = run(SqliteStore.open(sound, create=False))
     run(store.apply([order(Bet("new", 1, "new"), 1)], NOW))
-    for suffix in ("", "-wal"):
-        shutil.copy(f"{sound}{suffix}", f"{killed}{suffix}")
+    copy_wallet(sound, killed, "-wal")
     run(store.close())
-    copy = tmp_path / "copy.db"
-    for suffix in ("", "-wal"):
-        shutil.copy(f"{killed}{suffix}", f"{copy}{suffix}")
+    copy = copy_wallet(killed, tmp_path / "copy.db", "-wal")
     assert _found_later(copy, run) == (None, [])
     with killed.open("r+b") as file:
         file.truncate(killed.stat().st_size * 3 // 4)

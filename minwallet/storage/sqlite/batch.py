@@ -35,8 +35,8 @@ IS_SOUND = """
 # costs more than the row.
 READ_SUBJECTS = f"""
     SELECT json_group_array(json_array(
-               {IS_SOUND}, a.account_id, a.cash, a.bonus, hex(a.head), a.last_seq, p.status = 'blocked',
-               s.session_id, s.expires_at_ms, s.revoked_at_ms, {limits.GUARD}, i.space_id,
+               a.account_id, a.cash, a.bonus, hex(a.head), a.last_seq, p.status = 'blocked',
+               s.session_id, s.expires_at_ms, s.revoked_at_ms, {limits.GUARD}, {IS_SOUND}, i.space_id,
                (SELECT json_group_array(json_array(t.part, {ENTRY.replace("p.protocol", "i.protocol")}))
                   FROM transactions AS t WHERE t.space_id = i.space_id AND t.id = asked.value ->> 4)
            )),
@@ -98,7 +98,8 @@ _REFUSALS: dict[str | None, Refusal | None] = {None: None, **{str(refusal): refu
 NO_TRAIL, NO_ROUND = Trail(), Round()
 
 Row = Sequence[Any]
-"""What READ_SUBJECTS finds of an order's subject: account, session, guard, id space, and the rows of its id."""
+"""What READ_SUBJECTS finds of an order's subject: account, session, guard, whether it is sound, id space,
+and the rows of its id."""
 
 
 def apply(db: sqlite3.Connection, orders: Sequence[Order], now_ms: int) -> list[Outcome]:
@@ -152,10 +153,10 @@ def _find_subjects(db: sqlite3.Connection, orders: Sequence[Order], now_ms: int)
     given = {"asked": to_json(asked).decode(), "since": limits.since(now_ms)}
     found, seq = db.execute(READ_SUBJECTS, given).fetchone()
     subjects: list[Row] = from_json(found, cache_strings="none")
-    for is_sound, account_id, *_ in subjects:
-        if not is_sound:
-            raise DamagedFile("the wallet file", f"account {account_id} is not as its last entry left it")
-    return [subject[1:] for subject in subjects], seq
+    for subject in subjects:
+        if not subject[10]:
+            raise DamagedFile("the wallet file", f"account {subject[0]} is not as its last entry left it")
+    return subjects, seq
 
 
 def _snapshot(order: Order, subject: Row, trail: Trail, round_: Round, seq: int) -> Snapshot:

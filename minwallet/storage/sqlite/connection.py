@@ -48,6 +48,14 @@ PRAGMAS = (
     ("busy_timeout", 5000),
 )
 
+NO_TEXT = "where text should be, there is none"
+"""What Python makes of text in a schema that is not UTF-8: it cannot even read SQLite's own complaint."""
+
+MAGIC = b"SQLite format 3\0"
+
+LEAST_BYTES = 512
+"""SQLite takes a shorter file for a new one; but a new one is empty, and what is shorter is what is left of another."""
+
 NETWORK_FILE_SYSTEMS = {"9p", "afs", "ceph", "cifs", "fuse.sshfs", "glusterfs", "nfs", "nfs4", "smb3", "smbfs"}
 
 
@@ -192,15 +200,6 @@ def create_file(path: Path) -> None:
 def check_exists(path: Path) -> None:
     if not path.exists():
         raise UnusableFile(f"there is no wallet file at {path}; make one with: minwallet --db {path} serve")
-
-
-NO_TEXT = "where text should be, there is none"
-"""What Python makes of text in a schema that is not UTF-8: it cannot even read SQLite's own complaint."""
-
-MAGIC = b"SQLite format 3\0"
-
-LEAST_BYTES = 512
-"""SQLite takes a shorter file for a new one; but a new one is empty, and what is shorter is what is left of another."""
 
 
 def check_place(path: Path) -> None:

@@ -343,7 +343,7 @@ class SqliteStore:
             try:
                 with transaction(db):
                     return work(db)
-            except OutcomeUnknown as fault:
+            except (OutcomeUnknown, DamagedFile) as fault:
                 self.broken = fault
                 raise
 

@@ -10,8 +10,8 @@ from starlette.routing import Route
 from minwallet.ledger.limits import LimitKind
 from minwallet.storage.base import Player
 from minwallet.wallet.decline import Decline
-from minwallet.wallet.limits import SPANS
-from minwallet.wallet.moments import minute_text, read_moment
+from minwallet.wallet.limits import SPANS, exclusion_words
+from minwallet.wallet.moments import shown
 from minwallet.wallet.requests import LimitSet, PlayerExclude, Reply
 from minwallet.web.backoffice.forms import Form, read_amount
 from minwallet.web.backoffice.frame import Frame, Visit
@@ -62,7 +62,7 @@ def _tell(request: LimitSet, reply: Reply) -> str:
     if not held:
         return f"{may} {words(None)}."
     (limit,) = held
-    then = f"; from {_when(limit['next_at'])} on {words(limit['next_amount'])}" if limit["next_at"] else ""
+    then = f"; from {shown(limit['next_at'])} on {words(limit['next_amount'])}" if limit["next_at"] else ""
     return f"{may} {words(limit['amount'])}{then}."
 
 
@@ -78,18 +78,4 @@ async def _exclude(visit: Visit) -> Response:
         return await show_player(visit, player, Forms(exclusion=form.but(until="Write the day like 2027-01-31.")))
     except Decline as decline:
         return await show_player(visit, player, Forms(exclusion=form.declined(*decline.args)))
-    return visit.redirect(path_of(player.agent, player.player_id), _tell_exclusion(reply))
-
-
-def _tell_exclusion(reply: Reply) -> str:
-    who, until, shorter = reply["player_id"], reply["excluded_until"], reply["next_excluded_until"]
-    if not until:
-        return f"{who} is not excluded."
-    if not reply["next_at"]:
-        return f"{who} is excluded until {_when(until)}."
-    then = f"only until {_when(shorter)}" if shorter else "no longer"
-    return f"{who} is excluded until {_when(until)}; from {_when(reply['next_at'])} on {then}."
-
-
-def _when(text: str) -> str:
-    return minute_text(read_moment(text))
+    return visit.redirect(path_of(player.agent, player.player_id), f"{'; '.join(exclusion_words(reply))}.")
