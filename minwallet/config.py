@@ -125,7 +125,8 @@ def load_settings(**overrides: object) -> Settings:
         first = error.errors()[0]
         field = str(first["loc"][0]) if first["loc"] else ""
         name = f"--{field}: " if field in given else f"MINWALLET_{field.upper()}: " if field else ""
-        raise BadSettings(f"{name}{first['msg'].removeprefix('Value error, ')}") from error
+        words = "it is a whole number" if first["type"] == "int_parsing" else first["msg"].removeprefix("Value error, ")
+        raise BadSettings(f"{name}{words}") from error
 
 
 def _parts(text: str) -> list[str]:

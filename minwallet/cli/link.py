@@ -74,12 +74,12 @@ def running_server(context: typer.Context) -> Desk:
     raise UnusableFile(f"no server runs on {path}; start one in another terminal: minwallet --db {path} serve")
 
 
-def with_store(context: typer.Context, work: Callable[[Store], Awaitable[T]]) -> T:
+def with_store(context: typer.Context, work: Callable[[SqliteStore], Awaitable[T]]) -> T:
     """What `work` finds in the file, which it only reads; a server may run on it meanwhile."""
     return with_store_of(database(context), work)
 
 
-def with_store_of(path: Path, work: Callable[[Store], Awaitable[T]]) -> T:
+def with_store_of(path: Path, work: Callable[[SqliteStore], Awaitable[T]]) -> T:
     """The same, for the file at this path."""
     owner = FileOwner.acquire(path)
     if isinstance(owner, Desk):
@@ -91,11 +91,11 @@ def with_store_of(path: Path, work: Callable[[Store], Awaitable[T]]) -> T:
 
 
 async def _perform_here(path: Path, request: Request, *, create: bool) -> Reply:
-    async with Wallet(await SqliteStore.open(path, create=create)) as wallet:
+    async with Wallet(await SqliteStore.open(path, create=create, check=True)) as wallet:
         return _unwrap(await perform(wallet, request, _actor()))
 
 
-async def _read(opening: Awaitable[SqliteStore], work: Callable[[Store], Awaitable[T]]) -> T:
+async def _read(opening: Awaitable[SqliteStore], work: Callable[[SqliteStore], Awaitable[T]]) -> T:
     store = await opening
     try:
         return await work(store)

@@ -49,7 +49,14 @@ def verify(context: typer.Context, as_json: JsonFlag = False) -> None:
             accounts, entries = sum(each["accounts"] for each in shares), sum(each["entries"] for each in shares)
             return Verified(ok=not problems, accounts=accounts, entries=entries, problems=problems)
 
-        found = with_store_of(path, work)
+        async def look_on(store: SqliteStore) -> Verified:
+            found = await work(store)
+            if found["ok"]:
+                # What no balance depends on can be damaged, too, such as an index.
+                await store.look_for_damage()
+            return found
+
+        found = with_store_of(path, look_on)
     if as_json:
         print_json(found)
     elif found["ok"]:

@@ -57,8 +57,10 @@ class Bound(NamedTuple):
     def ask_exclusion(self, until_ms: int | None, now_ms: int) -> "Bound":
         """An exclusion once this is asked for, None for none."""
         held = self.exclusion_at(now_ms)
-        is_looser = held.value is not None and (until_ms is None or until_ms < held.value)
-        return _loosen(held, until_ms, now_ms) if is_looser else Bound(until_ms)
+        if held.value is None or (until_ms is not None and until_ms >= held.value):
+            return Bound(until_ms)
+        ends_before = held.value <= now_ms + DELAY_MS
+        return held if ends_before else _loosen(held, until_ms, now_ms)
 
 
 def _loosen(held: Bound, value: int | None, now_ms: int) -> Bound:

@@ -152,7 +152,9 @@ def choose_account(player: Player, currency: str | None) -> tuple[int, str, int,
         return found[0]
     names = ", ".join(account[1] for account in player.accounts)
     if currency is None:
-        raise Decline(f"{player.player_id} has several currencies ({names})", hint="name one with --currency")
+        raise Decline(
+            f"{player.player_id} has several currencies ({names}), so one must be named", hint="use --currency"
+        )
     raise Decline(f"{player.player_id} has no {currency}, but {names}")
 
 

@@ -17,6 +17,9 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResp
 LONGEST_HEAD = 64 * 1024
 """How many bytes a request's line and headers may have; whoever sends more is not a provider."""
 
+LONGEST_URL = 16 * 1024
+"""Of a request's address no more is kept: that is too much for every path and every query already."""
+
 READ_WITHIN_S = 1
 """How long a stopping server lets somebody read nothing of what it has answered."""
 
@@ -33,6 +36,13 @@ LONGEST_WAIT_S = 10
 way."""
 
 SWEEP_S = 1.0
+
+NO_REQUEST = (
+    (b"content-type", b"text/plain; charset=utf-8"),
+    (b"cache-control", b"no-store"),
+    (b"connection", b"close"),
+)
+"""What an answer to something that is no request says of itself; nobody knows what it was about."""
 
 CROWDED = "minwallet.crowded"
 """In the scope of a request on one of too many connections."""
@@ -122,6 +132,9 @@ class BoundedConnection(HttpToolsProtocol):
         self._waited_s = 0
         super().on_message_begin()
 
+    def on_url(self, url: bytes) -> None:
+        self.url = (self.url + url)[:LONGEST_URL]
+
     def on_headers_complete(self) -> None:
         self._in_head = False
         super().on_headers_complete()
@@ -158,7 +171,10 @@ class BoundedConnection(HttpToolsProtocol):
             # It belongs to a call that came behind others, and one of these would take it for its answer.
             self.transport.close()
         elif not self._ends_with_answers():
-            super().send_400_response(msg)
+            headers = (*self.server_state.default_headers, *NO_REQUEST, (b"content-length", b"%d" % len(msg)))
+            lines = [b"HTTP/1.1 400 Bad Request", *(name + b": " + value for name, value in headers)]
+            self.transport.write(b"\r\n".join([*lines, b"", msg.encode()]))
+            self.transport.close()
 
     def _ends_with_answers(self) -> bool:
         """Whether calls that are whole are still to be answered; the last answer ends the connection."""

@@ -13,7 +13,7 @@ from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
 from minwallet.config import Settings
-from minwallet.ledger.commands import Cancel, Question, Settle, Win
+from minwallet.ledger.commands import Question
 from minwallet.ledger.outcomes import Applied, Outcome, Refused, Replayed, Shown, Stranger
 from minwallet.protocols.wire import Call, Holder, Malformed, WireProtocol
 from minwallet.storage.base import NoRoom, StoreFault
@@ -74,9 +74,6 @@ class Gateway:
         if isinstance(call, Malformed):
             self._note(call.operation, "malformed", started)
             return 200, protocol.complain(call, wallet.clock_ms())
-        is_held_up = bool(self.strangers.forgiven_at_s) and await self._is_held_up(scope)
-        if is_held_up and not isinstance(call.command, (Win, Settle, Cancel)):
-            return self.fail(call.operation, 429, HELD_UP, started)
         letters = None
         if self.keeps_journal and not isinstance(call.command, Question):
             letters = _Letters(protocol, scope["path"].removeprefix(self.prefix), call, raw, wallet.clock_ms)
@@ -92,10 +89,8 @@ class Gateway:
         except StoreFault as fault:
             self._complain_of(fault)
             return self.fail(call.operation, 503, "temporarily unavailable", started)
-        if isinstance(outcome, Stranger):
-            self.strangers.count(await self.strangers.address_of(scope))
-            if is_held_up:
-                return self.fail(call.operation, 429, HELD_UP, started)
+        if isinstance(outcome, Stranger) and await self.strangers.is_one_too_many(scope):
+            return self.fail(call.operation, 429, HELD_UP, started)
         if letters and letters.outcome is outcome:
             body = letters.reply
         else:
@@ -104,9 +99,6 @@ class Gateway:
         player = bearer.player_id if bearer else ""
         self._note(call.operation, _word(outcome), started, player, _id(call))
         return 200, body
-
-    async def _is_held_up(self, scope: Scope) -> bool:
-        return self.strangers.is_held_up(await self.strangers.address_of(scope))
 
     def object_to(self, scope: Scope) -> tuple[int, str] | None:
         """What is wrong with the request before its content is looked at."""

@@ -1,8 +1,9 @@
 """Who keeps calling with tokens that nobody has: counted by the caller's address, and told to come again later.
 
-Guessing 160 random bits is hopeless, but tokens that an operator chose himself may be short, and each guess costs a
-look into the file. A provider whose sessions were forgotten makes such calls, too, so a good many are free, and they
-become free again with time. Never held up is what settles money of a session that there is.
+Guessing 160 random bits is hopeless, so this is for tokens that an operator chose himself, and for providers that
+repeat themselves. A provider whose sessions were forgotten makes such calls, too, so a good many are free, and they
+become free again with time. A session that there is is never held up: any player can make a provider call with a token
+that nobody has, and would otherwise stop the games of all the others.
 """
 
 import math
@@ -26,7 +27,7 @@ RETRY_AFTER = (b"retry-after", b"%d" % math.ceil(EVERY_S))
 
 class Strangers:
     """Of every address, when all its unknown tokens will be forgiven. What is remembered is bounded: the addresses that
-    failed last. As long as nobody fails, it is empty, and nobody's address is asked for.
+    failed last.
     """
 
     def __init__(self, forwarded_allow: str, clock_s: Callable[[], float] = monotonic) -> None:
@@ -34,6 +35,13 @@ class Strangers:
         self._proxied: Any = ProxyHeadersMiddleware(_ignore, forwarded_allow)
         self._clock_s = clock_s
         self.forgiven_at_s: OrderedDict[str, float] = OrderedDict()
+
+    async def is_one_too_many(self, scope: Scope) -> bool:
+        """Count the unknown token of this call; whether too many have come from there."""
+        address = await self.address_of(scope)
+        is_held_up = self.is_held_up(address)
+        self.count(address)
+        return is_held_up
 
     async def address_of(self, scope: Scope) -> str:
         """Whom to count this call for."""

@@ -4,7 +4,7 @@ import asyncio
 import random
 import shutil
 import sqlite3
-from contextlib import closing
+from contextlib import closing, nullcontext
 from importlib import resources
 from pathlib import Path
 
@@ -146,3 +146,37 @@ def test_a_wrong_balance_stops_the_server(victim: Victim, tmp_path: Path) -> Non
         assert answer.json()["err_code"] == 500
         assert server.process.wait(30) == 3
         assert "is not as its last entry left it" in server.log.read_text()
+
+
+TELLING = ["player list", "player show ann", "export players -", "session open ann", "deposit ann 1"]
+
+
+@pytest.mark.parametrize("is_served", [False, True])
+@pytest.mark.parametrize("command", TELLING)
+def test_no_command_tells_a_balance_that_nobody_wrote(db: Path, command: str, *, is_served: bool) -> None:
+    """Nor acts on it: code 3, and what to do."""
+    here = Here(db)
+    here("player", "add", "ann", "--currency", "USD", "--balance", "10")
+    with serving(db) if is_served else nullcontext():
+        with closing(sqlite3.connect(db, isolation_level=None)) as raw:
+            raw.execute("UPDATE accounts SET cash = cash + 1")
+        result = here.run(*command.split())
+    assert result.code == 3, result
+    assert "damaged" in result.err
+    assert "1001" not in result.out
+
+
+@pytest.mark.parametrize("command", ["serve", "verify", "deposit ann 1"])
+def test_a_garbled_index_is_refused_by_all_that_check_and_write(db: Path, command: str) -> None:
+    """Even one that no balance depends on."""
+    here = Here(db)
+    here("player", "add", "ann", "--currency", "USD", "--balance", "10")
+    with closing(sqlite3.connect(db)) as raw:
+        (page_size,) = raw.execute("PRAGMA page_size").fetchone()
+        (page,) = raw.execute("SELECT rootpage FROM sqlite_schema WHERE name = 'sqlite_autoindex_agents_3'").fetchone()
+    with db.open("r+b") as file:
+        file.seek((page - 1) * page_size)
+        file.write(bytes([0xA5]) * page_size)
+    result = here.run(*command.split())
+    assert result.code == 3, result
+    assert "is damaged" in result.err

@@ -60,6 +60,7 @@ EXCLUSIONS = {
     "the same drops what waits": (Bound(LONG, None, LATER), LONG, Bound(LONG)),
     "a shorter one waits": (Bound(LONG), SOON, Bound(LONG, SOON, LATER)),
     "the end waits": (Bound(LONG), None, Bound(LONG, None, LATER)),
+    "one that ends within a day is not waited for": (Bound(NOW_MS + 1), None, Bound(NOW_MS + 1)),
     "the end does not wait anew": (Bound(LONG, None, SOON), None, Bound(LONG, None, SOON)),
     "one that is over is none": (Bound(NOW_MS), SOON, Bound(SOON)),
     "what waited ends with it": (Bound(NOW_MS, None, SOON), None, NOTHING),
@@ -69,7 +70,7 @@ EXCLUSIONS = {
 
 @pytest.mark.parametrize(("held", "until_ms", "expected"), EXCLUSIONS.values(), ids=EXCLUSIONS)
 def test_an_exclusion_is_asked_for(held: Bound, until_ms: int | None, expected: Bound) -> None:
-    """A longer one holds at once, a shorter one or its end after a day."""
+    """A longer one holds at once, a shorter one or its end after a day, unless it has ended by itself then."""
     assert held.ask_exclusion(until_ms, NOW_MS) == expected
 
 

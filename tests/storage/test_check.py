@@ -107,7 +107,7 @@ def test_a_damaged_store_writes_nothing_more(sound: Path, run: Run) -> None:
         raw.execute("DELETE FROM transactions WHERE seq = 50")
     store = run(SqliteStore.open(sound, create=False, check=True))
     run(store.check_further())
-    with pytest.raises(UnusableFile, match="of the entries 50 to 56 only 5 are whole"):
+    with pytest.raises(UnusableFile, match="only 5 of the entries 50 to 56 agree"):
         run(store.apply([order(Bet("new", 1, "new"), 1)], NOW))
     run(store.close())
 

@@ -144,7 +144,7 @@ def test_an_excluded_player_neither_bets_nor_is_given_money(ann: Table) -> None:
     assert ann.do(Bet("1", 10, "1")) is Applied
     ann.exclude(NOW + 10)
     ann.exclude(None)
-    assert ann.guard == Guard(Bound(NOW + 10, None, NOW + DELAY_MS))
+    assert ann.guard == Guard(Bound(NOW + 10))
     assert ann.do(Bet("2", 0, "2")) is Refusal.PLAYER_EXCLUDED
     assert Table(ann.store, ann.run, 2).give("r1", 1) is Refusal.PLAYER_EXCLUDED
     assert Table(ann.store, ann.run, 3).give("r1", 1) is Applied

@@ -75,6 +75,27 @@ def test_a_query_over_2_kib_is_414(server: Server) -> None:
     assert server.http.get(longest).json()["status_code"] == 1
     response = server.http.get(f"{longest}x")
     assert (response.status_code, response.json()["status_code"]) == (414, 2001)
+    # The parser reads no address of more than 64 KiB.
+    answer = exchange(server, b"GET /api/bet?access_token=" + b"a" * 70_000 + b" HTTP/1.1\r\nconnection: close\r\n\r\n")
+    assert answer.startswith(b"HTTP/1.1 414")
+    assert b'"status_code":2001' in answer
+
+
+@pytest.mark.parametrize(
+    "request_",
+    [
+        b"GARBAGE\r\n\r\n",
+        b"POST /wallet HTTP/1.1\r\ncontent-length: 2\r\ncontent-length: 3\r\n\r\n{}",
+        b"POST /wallet HTTP/1.1\r\ncontent-length: -1\r\n\r\n{}",
+        b"GET /api/bet?access_token=\xff HTTP/1.1\r\n\r\n",
+    ],
+)
+def test_what_is_no_request_is_400_and_forbids_storing(server: Server, request_: bytes) -> None:
+    """It has no protocol's shape, as nobody knows what it was about."""
+    answer = exchange(server, request_)
+    assert answer.startswith(b"HTTP/1.1 400")
+    assert b"\r\ncache-control: no-store\r\n" in answer
+    assert answer.endswith(b"\r\n\r\nInvalid HTTP request received.")
 
 
 @pytest.mark.parametrize("token", ["%FF", "%ED%A0%80", "%C3"])

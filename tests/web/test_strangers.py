@@ -33,17 +33,28 @@ def fail(server: Server, address: str, times: int = BURST) -> None:
 
 def test_too_many_unknown_tokens_hold_an_address_up(server: Server) -> None:
     """It is told to come again, in the protocol's shape, and no other address is."""
-    token = server.cli.session(server.cli.player())
     fail(server, "203.0.113.1")
-    for fields in ({"code": "nobody", "type": "credit"}, {"code": token, "type": "credit"}):
-        answer = ask(server, "203.0.113.1", **fields)
+    for fields in ({"type": "credit"}, {"type": "cancel", "id": 1}, {"type": "bet", "bet": 1, "id": 1, "game": 1}):
+        answer = ask(server, "203.0.113.1", code="nobody", **fields)
         assert (answer.status_code, answer.json()["err_code"]) == (429, 500)
         assert answer.headers["retry-after"] == "1"
-    vela = {"access_token": token, "ticket_id": "1", "total_bet": "1"}
+    vela = {"access_token": "nobody", "ticket_id": "1", "total_bet": "1"}
     answer = server.http.get("/api/bet", params=vela, headers={"x-forwarded-for": "203.0.113.1"})
     assert (answer.status_code, answer.json()["status_code"]) == (429, 500)
-    assert ask(server, "203.0.113.2", code=token, type="credit").json()["result"] == 1
-    assert server.wallet_v2(code=token, type="credit")["credit"] == 10_000
+    assert ask(server, "203.0.113.2", code="nobody", type="credit").json()["err_code"] == 102
+
+
+def test_no_player_is_held_up_for_another_ones_tokens(server: Server) -> None:
+    """Sessions that exist are served from an address that is held up: it is the provider's, and everybody's."""
+    player = server.cli.player()
+    token, address = server.cli.session(player), "203.0.113.4"
+    fail(server, address)
+    for _ in range(2):
+        assert ask(server, address, code=token, type="bet", bet=10, id=80, game=1).json()["credit"] == 9_990
+    assert ask(server, address, code=token, type="credit").json()["credit"] == 9_990
+    query = {"access_token": token, "ticket_id": "81", "total_bet": "10"}
+    answer = server.http.get("/api/bet", params=query, headers={"x-forwarded-for": address})
+    assert (answer.status_code, answer.json()["balance"]) == (200, 9_980)
 
 
 def test_money_in_flight_settles_all_the_same(server: Server) -> None:

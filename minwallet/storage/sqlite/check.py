@@ -79,7 +79,6 @@ async def check_at_once(connection: Connection, path: Path) -> bool:
 
 async def check_in_steps(connection: Connection, path: Path) -> None:
     """Look at everything that is in the file now; UnusableFile where something is damaged."""
-    await connection.run(_step_back)
     for table in await connection.run(explained(_other_tables, path)):
         await connection.run(explained(partial(_check_pages, path=path, what=f"'{table}'"), path))
     async for check_span in _spans(connection, path):
@@ -112,7 +111,10 @@ def _check_rows(db: sqlite3.Connection, path: Path, span: tuple[int, int]) -> No
     first, last = span
     (whole,) = db.execute(COUNT_WHOLE, span).fetchone()
     if whole != last - first + 1:
-        raise DamagedFile(path, f"of the entries {first} to {last} only {whole} are whole")
+        raise DamagedFile(
+            path,
+            f"only {whole} of the entries {first} to {last} agree with their accounts, each other and their indexes",
+        )
     db.execute(READ_LETTERS, span).fetchone()
 
 
@@ -121,7 +123,8 @@ def _other_tables(db: sqlite3.Connection) -> list[str]:
     return [name for (name,) in names if name not in GROWING]
 
 
-def _step_back(db: sqlite3.Connection) -> None:
+def step_back(db: sqlite3.Connection) -> None:
+    """Let calls go first while this thread looks."""
     del db
     if sys.platform == "linux":
         # Both are this thread's alone there: after everybody else, and on whatever processor the process began with.

@@ -41,7 +41,7 @@ from minwallet.storage.base import (
 from minwallet.storage.limits import LimitAsked
 from minwallet.storage.office import Action, Admin, ApiKey, NewKey, Numbered, SignIn
 from minwallet.storage.sqlite import batch, limits, office, records, reports, totals, views
-from minwallet.storage.sqlite.check import check_at_once, check_in_steps
+from minwallet.storage.sqlite.check import check_at_once, check_in_steps, step_back
 from minwallet.storage.sqlite.connection import (
     Connection,
     check_exists,
@@ -133,11 +133,16 @@ class SqliteStore:
             return
         connection = await connect(self._unchecked, read_only=True)
         try:
+            await connection.run(step_back)
             await check_in_steps(connection, self._unchecked)
         except StoreFault as fault:
             self._break(fault)
         finally:
             await connection.close()
+
+    async def look_for_damage(self) -> None:
+        """Look at all pages, indexes and rows; UnusableFile where something is damaged."""
+        await check_in_steps(self._viewer, self._path)
 
     async def in_threads_of_calls(self, work: Callable[[], object]) -> None:
         """Do this in the threads that providers' calls wait for."""

@@ -5,6 +5,7 @@ import re
 import sqlite3
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import groupby
+from typing import Any
 
 from minwallet.ledger.audit import Owner
 from minwallet.ledger.decide import Account
@@ -14,6 +15,7 @@ from minwallet.storage.base import (
     Agent,
     AuditPage,
     Bearer,
+    DamagedFile,
     Letters,
     NewSession,
     Player,
@@ -26,14 +28,14 @@ from minwallet.storage.sqlite import batch
 
 AGENT = ", ".join(Agent._fields)
 
-READ_PLAYERS = """
-    SELECT p.player_key, g.name, p.player_id, p.status, a.account_id, a.currency, a.cash, a.bonus
+READ_PLAYERS = f"""
+    SELECT p.player_key, g.name, p.player_id, p.status, a.account_id, a.currency, a.cash, a.bonus, {batch.IS_SOUND}
       FROM players AS p
       JOIN agents AS g USING (agent_id)
       LEFT JOIN accounts AS a USING (player_key)
-     WHERE g.name = :agent {condition}
+     WHERE g.name = :agent {{condition}}
      ORDER BY p.player_id, a.currency
-"""
+"""  # noqa: S608 made of constants
 
 # Whatever number somebody has forged, it is in one of the shares.
 IN_SHARE = "({account_id} % :of + :of) % :of = :number"
@@ -53,11 +55,12 @@ READ_BALANCES = f"""
     SELECT account_id, cash, bonus, head, last_seq FROM accounts WHERE {IN_SHARE.format(account_id="account_id")}
 """  # noqa: S608 made of constants
 
-READ_ACCOUNTS = """
-    SELECT a.account_id, g.name, p.player_id, a.currency, p.status, p.created_at_ms, a.cash, a.bonus, a.head, a.last_seq
+READ_ACCOUNTS = f"""
+    SELECT a.account_id, g.name, p.player_id, a.currency, p.status, p.created_at_ms,
+           a.cash, a.bonus, a.head, a.last_seq, {batch.IS_SOUND}
       FROM accounts AS a CROSS JOIN players AS p USING (player_key) CROSS JOIN agents AS g USING (agent_id)
      WHERE a.account_id > :after ORDER BY a.account_id LIMIT :limit
-"""
+"""  # noqa: S608 made of constants
 
 # The recursion's ORDER BY takes the newest row of all the accounts' chains first.
 READ_NEWEST = f"""
@@ -129,7 +132,7 @@ def read_players(db: sqlite3.Connection, agent: str, player_id: str | None = Non
     condition = "" if player_id is None else "AND p.player_id = :player_id"
     rows = db.execute(READ_PLAYERS.format(condition=condition), {"agent": agent, "player_id": player_id})
     return [
-        Player._make((*name, PlayerStatus(status), tuple(row[4:] for row in accounts if row[4] is not None)))
+        Player._make((*name, PlayerStatus(status), tuple(_sound(row)[4:] for row in accounts if row[4] is not None)))
         for (*name, status), accounts in groupby(rows, key=lambda row: row[:4])
     ]
 
@@ -146,7 +149,14 @@ def search_players(db: sqlite3.Connection, agent: str, text: str, after: str, li
 
 def read_accounts(db: sqlite3.Connection, after: int, limit: int) -> list[AccountRow]:
     rows = db.execute(READ_ACCOUNTS, {"after": after, "limit": limit})
-    return [AccountRow._make((*row[:4], PlayerStatus(row[4]), *row[5:])) for row in rows]
+    return [AccountRow._make((*row[:4], PlayerStatus(row[4]), *row[5:])) for row in map(_sound, rows)]
+
+
+def _sound(row: tuple[Any, ...]) -> tuple[Any, ...]:
+    """The row without its last column, which says that the account's balances are those of its last entry."""
+    if not row[-1]:
+        raise DamagedFile("the wallet file", f"a balance of player {row[2]} is not as its last entry left it")
+    return row[:-1]
 
 
 def set_player_status(db: sqlite3.Connection, player_key: int, status: PlayerStatus) -> None:
