@@ -61,6 +61,7 @@ EXCLUSIONS = {
     "a shorter one waits": (Bound(LONG), SOON, Bound(LONG, SOON, LATER)),
     "the end waits": (Bound(LONG), None, Bound(LONG, None, LATER)),
     "one that ends within a day is not waited for": (Bound(NOW_MS + 1), None, Bound(NOW_MS + 1)),
+    "nor one that ends just then": (Bound(LATER), None, Bound(LATER)),
     "the end does not wait anew": (Bound(LONG, None, SOON), None, Bound(LONG, None, SOON)),
     "one that is over is none": (Bound(NOW_MS), SOON, Bound(SOON)),
     "what waited ends with it": (Bound(NOW_MS, None, SOON), None, NOTHING),
