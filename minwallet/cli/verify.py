@@ -39,24 +39,14 @@ def verify(context: typer.Context, as_json: JsonFlag = False) -> None:
     path = database(context)
     with counting("verifying") as tell:
 
-        async def work(store: Store) -> Verified:
-            total = await store.count_entries()
-            processes = min(processors(), MOST_PROCESSES)
-            if total < LONG or processes == 1:
-                return await desk.verify(store, tell)
-            shares = await asyncio.to_thread(_verify_in_shares, path, processes, total, tell)
-            problems = [problem for each in shares for problem in each["problems"]] + await desk.find_gaps(store)
-            accounts, entries = sum(each["accounts"] for each in shares), sum(each["entries"] for each in shares)
-            return Verified(ok=not problems, accounts=accounts, entries=entries, problems=problems)
-
-        async def look_on(store: SqliteStore) -> Verified:
-            found = await work(store)
+        async def work(store: SqliteStore) -> Verified:
+            found = await _recompute(store, path, tell)
             if found["ok"]:
                 # What no balance depends on can be damaged, too, such as an index.
                 await store.look_for_damage()
             return found
 
-        found = with_store_of(path, look_on)
+        found = with_store_of(path, work)
     if as_json:
         print_json(found)
     elif found["ok"]:
@@ -67,6 +57,18 @@ def verify(context: typer.Context, as_json: JsonFlag = False) -> None:
         print_line(f"{len(found['problems'])} problems in {found['entries']} entries of {found['accounts']} accounts")
     if not found["ok"]:
         raise typer.Exit(EXIT_REFUSED)
+
+
+async def _recompute(store: Store, path: Path, tell: Tell) -> Verified:
+    """What is wrong with the rows and balances, found by as many processes as are worth it."""
+    total = await store.count_entries()
+    processes = min(processors(), MOST_PROCESSES)
+    if total < LONG or processes == 1:
+        return await desk.verify(store, tell)
+    shares = await asyncio.to_thread(_verify_in_shares, path, processes, total, tell)
+    problems = [problem for each in shares for problem in each["problems"]] + await desk.find_gaps(store)
+    accounts, entries = sum(each["accounts"] for each in shares), sum(each["entries"] for each in shares)
+    return Verified(ok=not problems, accounts=accounts, entries=entries, problems=problems)
 
 
 def _verify_in_shares(path: Path, processes: int, total: int, tell: Tell) -> list[Verified]:
