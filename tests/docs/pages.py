@@ -21,7 +21,9 @@ NOT_RUN = {
 }
 """Lines that no page can run as they stand, by how they begin, and why."""
 
-ENDLESS = re.compile(r"(?:sudo |\w+=\S* )*(?:\./)?minwallet (?:--db \S+ )?(?:serve|demo|demo-provider|tail)\b|tail -[fF] ")
+ENDLESS = re.compile(
+    r"(?:sudo |\w+=\S* )*(?:\./)?minwallet (?:--db \S+ )?(?:serve|demo|demo-provider|tail)\b|tail -[fF] "
+)
 """Commands that run until they are stopped."""
 
 CTRL_C = "^C"
@@ -88,7 +90,7 @@ def _script(line: int, lines: Sequence[str]) -> Iterator[Command]:
     """The commands of a sh block, as one."""
     run = [each for each in lines if not each.startswith(tuple(NOT_RUN))]
     if any(ENDLESS.match(each) for each in run):
-        raise ValueError(f"line {line}: what runs until it is stopped stands in a console block, with a line to wait for")
+        raise ValueError(f"line {line}: what runs until it is stopped stands in a console block, with what it prints")
     if any(run):
         yield Command(line + 1, "\n".join(run), None)
 

@@ -26,9 +26,9 @@ PORT = re.compile(
 """A port where it cannot be anything else."""
 
 DEFAULT_PORTS = (
-    (re.compile(r"\bminwallet ((?:--db \S+ )?demo)\b(?!-provider)(?!.*--port)"), r"minwallet \1 --port 8000"),
-    (re.compile(r"\bminwallet ((?:--db \S+ )?demo)\b(?!-provider)(?!.*--provider-port)"), r"minwallet \1 --provider-port 8100"),
-    (re.compile(r"\bminwallet ((?:--db \S+ )?demo-provider)\b(?!.*--port)"), r"minwallet \1 --port 8100"),
+    (re.compile(r"\b(minwallet (?:--db \S+ )?demo)(?![\w-])(?!.*--port)"), r"\1 --port 8000"),
+    (re.compile(r"\b(minwallet (?:--db \S+ )?demo)(?![\w-])(?!.*--provider-port)"), r"\1 --provider-port 8100"),
+    (re.compile(r"\b(minwallet (?:--db \S+ )?demo-provider)(?![\w-])(?!.*--port)"), r"\1 --port 8100"),
 )
 """Ports that a command takes without being told, spelled out, so that they can be others here."""
 
@@ -85,7 +85,7 @@ class _Another(NamedTuple):
 class Terminal:
     """One bash in an empty folder, as long as one page is read."""
 
-    def __init__(self, folder: Path, environment: Mapping[str, str]) -> None:
+    def __init__(self, folder: Path, environment: Mapping[str, str], *, sets_port: bool) -> None:
         self.folder = folder
         self._ports: dict[str, str] = {}
         self._others: list[_Another] = []
@@ -101,7 +101,7 @@ class Terminal:
             stderr=subprocess.STDOUT,
             pass_fds=[reader],
             cwd=folder,
-            env={**environment, "MINWALLET_PORT": self._port("8000")},
+            env=environment if sets_port else {**environment, "MINWALLET_PORT": self._port("8000")},
         )
         os.close(reader)
         self._keys = os.fdopen(writer, "w")
@@ -204,9 +204,11 @@ class Terminal:
 
 
 @contextmanager
-def opened(folder: Path, environment: Mapping[str, str]) -> Iterator[Terminal]:
-    """A terminal that leaves nothing running; what runs at the end of the block is stopped with Ctrl-C."""
-    terminal = Terminal(folder, environment)
+def opened(folder: Path, environment: Mapping[str, str], *, sets_port: bool = False) -> Iterator[Terminal]:
+    """A terminal that leaves nothing running; what runs at the end of the block is stopped with Ctrl-C. `sets_port`
+    where the page itself says on which port the server is.
+    """
+    terminal = Terminal(folder, environment, sets_port=sets_port)
     try:
         yield terminal
         terminal.end()

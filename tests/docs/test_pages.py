@@ -12,9 +12,11 @@ from tests.docs.pages import NOT_RUN, PAGES, blocks_of, named
 from tests.docs.terminal import Wrong, opened
 from tests.support import ROOT, environment
 
+can_type = all(map(shutil.which, ("bash", "curl")))
+
 pytestmark = [
     pytest.mark.long,
-    pytest.mark.skipif(not (shutil.which("bash") and shutil.which("curl")), reason="the pages are typed in bash, with curl"),
+    pytest.mark.skipif(not can_type, reason="the pages are typed in bash, with curl"),
 ]
 
 PROGRAM = Path(os.environ.get("MINWALLET_PROGRAM") or Path(sys.executable).with_name("minwallet"))
@@ -22,6 +24,9 @@ PROGRAM = Path(os.environ.get("MINWALLET_PROGRAM") or Path(sys.executable).with_
 
 STAND_INS = ROOT / "tests/docs/bin"
 """Programs in the place of those that would change the machine."""
+
+
+OWN_PORT = re.compile(r"MINWALLET_PORT|^ *port *=", re.MULTILINE)
 
 
 def read(page: Path, folder: Path) -> int:
@@ -35,8 +40,10 @@ def read(page: Path, folder: Path) -> int:
     settings = {"HOME": str(home), "PATH": path, "PEX_ROOT": str(Path.home() / ".cache/pex"), "NO_PROXY": "*"}
     typed = 0
     try:
-        with opened(here, environment(**settings)) as terminal:
-            for block in blocks_of(page.read_text("utf-8")):
+        blocks = blocks_of(page.read_text("utf-8"))
+        sets_port = any(OWN_PORT.search(command.text) for block in blocks for command in block.commands)
+        with opened(here, environment(**settings), sets_port=sets_port) as terminal:
+            for block in blocks:
                 for number, command in enumerate(block.commands, 1):
                     terminal.run(command, beside=command.is_endless and number == len(block.commands))
                 typed += 1
