@@ -29,6 +29,9 @@ PR_SET_CHILD_SUBREAPER = 36
 OWN = ("MINWALLET_", "NO_COLOR", "TMPDIR", "PYTEST_")
 """What begins so in the environment, a loaded program reads no worse than a fresh one."""
 
+SHELL = ("PATH", "HOME", "PWD", "OLDPWD", "SHLVL", "_")
+"""What a shell tells in passing, and nothing reads while it loads."""
+
 PRELOADED = ("LD_PRELOAD", "FAILING")
 """What such libraries are named by, and told by."""
 
@@ -64,7 +67,7 @@ def _may_fork(env: Mapping[str, str]) -> bool:
 
 
 def _others(env: Mapping[str, str]) -> dict[str, str]:
-    return {name: value for name, value in env.items() if not name.startswith((*OWN, *PRELOADED))}
+    return {name: env[name] for name in env if name not in SHELL and not name.startswith((*OWN, *PRELOADED))}
 
 
 def _preloaded(env: Mapping[str, str]) -> tuple[tuple[str, str], ...]:

@@ -3,12 +3,14 @@
 import os
 import re
 import shutil
-import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
 from tests.docs.pages import NOT_RUN, PAGES, blocks_of, named
+from tests.docs.quick import quick_program
 from tests.docs.terminal import Wrong, opened
 from tests.support import ROOT, environment
 
@@ -19,11 +21,19 @@ pytestmark = [
     pytest.mark.skipif(not can_type, reason="the pages are typed in bash, with curl"),
 ]
 
-PROGRAM = Path(os.environ.get("MINWALLET_PROGRAM") or Path(sys.executable).with_name("minwallet"))
-"""What is called `minwallet` on the pages; the one file that is built can be tried with them, too."""
-
 STAND_INS = ROOT / "tests/docs/bin"
 """Programs in the place of those that would change the machine."""
+
+
+@contextmanager
+def program_in(folder: Path) -> Iterator[None]:
+    """Put a `minwallet` there: the program that MINWALLET_PROGRAM names, or this one, started quickly."""
+    if named := os.environ.get("MINWALLET_PROGRAM"):
+        (folder / "minwallet").symlink_to(Path(named).absolute())
+        yield
+    else:
+        with quick_program(folder):
+            yield
 
 
 OWN_PORT = re.compile(r"MINWALLET_PORT|^ *port *=", re.MULTILINE)
@@ -34,15 +44,14 @@ def read(page: Path, folder: Path) -> int:
     home, here, programs = folder / "home", folder / "here", folder / "programs"
     for each in (home, here, programs):
         each.mkdir()
-    (programs / "minwallet").symlink_to(PROGRAM)
-    (home / ".curlrc").write_text("no-progress-meter\n")
+    (home / ".curlrc").write_text('no-progress-meter\nnoproxy = "*"\n')
     path = f"{STAND_INS}:{programs}:{os.environ['PATH']}"
-    settings = {"HOME": str(home), "PATH": path, "PEX_ROOT": str(Path.home() / ".cache/pex"), "NO_PROXY": "*"}
+    settings = {"HOME": str(home), "PATH": path}
     typed = 0
     try:
         blocks = blocks_of(page.read_text("utf-8"))
         sets_port = any(OWN_PORT.search(command.text) for block in blocks for command in block.commands)
-        with opened(here, environment(**settings), sets_port=sets_port) as terminal:
+        with program_in(programs), opened(here, environment(**settings), sets_port=sets_port) as terminal:
             for block in blocks:
                 for number, command in enumerate(block.commands, 1):
                     terminal.run(command, beside=command.is_endless and number == len(block.commands))
