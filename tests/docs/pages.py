@@ -15,6 +15,9 @@ from tests.support import ROOT
 
 PAGES = [ROOT / "README.md", *sorted(ROOT.glob("docs/*.md"))]
 
+THIRD_PROTOCOL = ROOT / "docs/third-protocol.md"
+"""The page that needs a program of its own, which test_third_protocol.py makes."""
+
 NOT_RUN = {
     "make demo": "its parts are run by tests/cli/test_demo.py",
     "make test": "it is what runs this",

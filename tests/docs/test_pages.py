@@ -1,67 +1,21 @@
 """The documentation does what it says: each page is read from its first line to its last by somebody who types it."""
 
-import os
 import re
-import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
-from tests.docs.pages import NOT_RUN, PAGES, blocks_of, named
-from tests.docs.quick import quick_program
-from tests.docs.terminal import Wrong, opened
-from tests.support import ROOT, environment
-
-can_type = all(map(shutil.which, ("bash", "curl")))
+from tests.docs.pages import NOT_RUN, PAGES, THIRD_PROTOCOL, blocks_of, named
+from tests.docs.reader import can_type, read
+from tests.support import ROOT
 
 pytestmark = [
     pytest.mark.long,
     pytest.mark.skipif(not can_type, reason="the pages are typed in bash, with curl"),
 ]
 
-STAND_INS = ROOT / "tests/docs/bin"
-"""Programs in the place of those that would change the machine."""
 
-
-@contextmanager
-def program_in(folder: Path) -> Iterator[None]:
-    """Put a `minwallet` there: the program that MINWALLET_PROGRAM names, or this one, started quickly."""
-    if named := os.environ.get("MINWALLET_PROGRAM"):
-        (folder / "minwallet").symlink_to(Path(named).absolute())
-        yield
-    else:
-        with quick_program(folder):
-            yield
-
-
-OWN_PORT = re.compile(r"MINWALLET_PORT|^ *port *=", re.MULTILINE)
-
-
-def read(page: Path, folder: Path) -> int:
-    """Type all of a page in a new folder; how many blocks were typed. AssertionError tells the file and the line."""
-    home, here, programs = folder / "home", folder / "here", folder / "programs"
-    for each in (home, here, programs):
-        each.mkdir()
-    (home / ".curlrc").write_text('no-progress-meter\nnoproxy = "*"\n')
-    path = f"{STAND_INS}:{programs}:{os.environ['PATH']}"
-    settings = {"HOME": str(home), "PATH": path}
-    typed = 0
-    try:
-        blocks = blocks_of(page.read_text("utf-8"))
-        sets_port = any(OWN_PORT.search(command.text) for block in blocks for command in block.commands)
-        with program_in(programs), opened(here, environment(**settings), sets_port=sets_port) as terminal:
-            for block in blocks:
-                for number, command in enumerate(block.commands, 1):
-                    terminal.run(command, beside=command.is_endless and number == len(block.commands))
-                typed += 1
-    except (Wrong, ValueError) as wrong:
-        raise AssertionError(f"{named(page)}: {wrong}") from None
-    return typed
-
-
-@pytest.mark.parametrize("page", PAGES, ids=named)
+@pytest.mark.parametrize("page", [page for page in PAGES if page != THIRD_PROTOCOL], ids=named)
 def test_a_page_does_what_it_says(page: Path, tmp_path: Path) -> None:
     """Every block is typed, in order, and each command prints what the page shows."""
     blocks = re.findall(r"^ *```(?:console|sh)$", page.read_text("utf-8"), re.MULTILINE)

@@ -1,0 +1,56 @@
+"""A third protocol is the one file and the one line that the page shows, and nothing else."""
+
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.docs.pages import THIRD_PROTOCOL, blocks_of
+from tests.docs.reader import can_type, read
+from tests.support import ROOT
+
+pytestmark = [pytest.mark.long, pytest.mark.skipif(not can_type, reason="the pages are typed in bash, with curl")]
+
+BEGINNING = "PROTOCOLS = {\n"
+
+
+@pytest.fixture(scope="module")
+def clone(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy of the package with what the page says to put into it."""
+    clone = tmp_path_factory.mktemp("clone")
+    shutil.copytree(ROOT / "minwallet", clone / "minwallet")
+    module, line = re.findall(r"^```python\n(.*?)^```$", THIRD_PROTOCOL.read_text("utf-8"), re.MULTILINE | re.DOTALL)
+    (clone / "minwallet/protocols/pico.py").write_text(module, "utf-8")
+    registry = clone / "minwallet/protocols/__init__.py"
+    known = registry.read_text("utf-8")
+    assert BEGINNING in known
+    registry.write_text(known.replace(BEGINNING, BEGINNING + line), "utf-8")
+    return clone
+
+
+def test_the_protocol_of_the_page_moves_money(clone: Path, tmp_path: Path) -> None:
+    """The page's bets, retries, wins, cancels and refusals at a server that has learnt its protocol."""
+    program = clone / "program"
+    program.write_text(f'#!/bin/sh\nPYTHONPATH={clone} exec {shlex.quote(sys.executable)} -m minwallet "$@"\n')
+    program.chmod(0o755)
+    assert read(THIRD_PROTOCOL, tmp_path, program) == len(blocks_of(THIRD_PROTOCOL.read_text("utf-8")))
+
+
+def test_the_protocol_of_the_page_is_in_order(clone: Path) -> None:
+    """Its style, its types, and who may import whom."""
+    shutil.copy(ROOT / "pyproject.toml", clone)
+    module = clone / "minwallet/protocols/pico.py"
+    for tool in (["ruff", "check", module], ["ruff", "format", "--check", module], ["lint-imports"]):
+        _use(clone, *tool)
+    # Beside the package that `make lint` has looked at, of which it need not look at anything again.
+    _use(ROOT, "mypy", "--strict", shutil.copy(module, clone))
+
+
+def _use(folder: Path, tool: str, *arguments: object) -> None:
+    command = [str(Path(sys.executable).with_name(tool)), *map(str, arguments)]
+    done = subprocess.run(command, check=False, cwd=folder, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
