@@ -7,7 +7,7 @@ SYNC := --quiet --frozen --inexact --compile-bytecode
 # What is started hundreds of times, as the tests do, is compiled once, even where Python was told not to keep that.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: demo test lint suite second torture mutate audit bench bench-large screenshots clean
+.PHONY: demo test lint suite second torture mutate audit bench bench-large screenshots reference clean
 
 demo: .venv/bin/minwallet
 	@$(BIN)/minwallet demo --port $(PORT)
@@ -67,6 +67,10 @@ bench-large: .venv/ready
 # The README's pictures, of this code; needs a browser.
 screenshots: .venv/ready
 	$(BIN)/python -m tests.screenshots
+
+# The commands and settings as the program has them; a test sees whether this was forgotten.
+reference: .venv/ready
+	$(BIN)/python -m tests.docs.reference > docs/reference.md
 
 # What runs the program, and with it what tests it.
 .venv/bin/minwallet: pyproject.toml uv.lock

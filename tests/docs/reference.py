@@ -1,0 +1,78 @@
+"""`make reference`: docs/reference.md, written from the commands and the settings themselves."""
+
+from collections.abc import Iterator
+
+import typer.main
+from typer.core import TyperCommand, TyperGroup
+
+from minwallet.cli import main
+from minwallet.config import Settings
+
+BEGINNING = """\
+# Reference
+
+All commands and settings of minwallet, written by `make reference` from the program itself; a test sees to it that they
+are the same. What belongs together is told in the [how-tos](README.md).
+
+## How commands behave
+
+`minwallet [--db PATH] COMMAND`. Amounts are typed and printed as decimals (`12.50`) and are cents in JSON. `--json` makes
+stdout one JSON document and nothing else; what goes wrong is said on stderr, in one line. While a server runs on the wallet
+file, changes go through it.
+
+| exit code | |
+|---|---|
+"""
+
+
+def reference() -> str:
+    """The whole page."""
+    group = typer.main.get_group(main.app)
+    pieces = [BEGINNING, *_exit_codes(), "\n## Settings\n", *_settings(), "\n## Commands\n"]
+    for name, command in sorted(_commands(group, "minwallet")):
+        pieces.append(f"\n### {name.removeprefix('minwallet ')}\n\n{_describe(name, command)}")
+    return "".join(pieces)
+
+
+def _exit_codes() -> Iterator[str]:
+    """From the sentence with which the root of the command line begins."""
+    sentence = (main.__doc__ or "").strip().rpartition("\n\n")[2]
+    for each in sentence.rstrip(".").replace("\n", " ").split(", "):
+        code, _, meaning = each.partition(" ")
+        yield f"| {code} | {meaning} |\n"
+
+
+def _settings() -> Iterator[str]:
+    yield "\nFrom the environment, or a file in the folder where the command runs; options of a command come first.\n\n"
+    yield "| setting | default | what it is |\n|---|---|---|\n"
+    for name, field in Settings.model_fields.items():
+        default = f" `{field.default}`" if field.default not in ("", ()) else ""
+        yield f"| `MINWALLET_{name.upper()}` |{default} | {field.description} |\n"
+
+
+def _commands(group: TyperGroup, path: str) -> Iterator[tuple[str, TyperCommand]]:
+    for name, command in group.commands.items():
+        if isinstance(command, TyperGroup):
+            yield from _commands(command, f"{path} {name}")
+        else:
+            assert isinstance(command, TyperCommand)
+            yield f"{path} {name}", command
+
+
+def _describe(name: str, command: TyperCommand) -> str:
+    context = command.context_class(command, info_name=name)
+    usage = " ".join([name, *command.collect_usage_pieces(context)])
+    paragraphs = [" ".join(each.split()) for each in (command.help or "").split("\n\n")]
+    rows = [found for parameter in command.params if (found := parameter.get_help_record(context))]
+    rows.sort(key=lambda row: row[0].startswith("-"))  # what has to be said comes before what can be
+    table = "".join(f"| `{_cell(names)}` | {_cell(words)} |\n" for names, words in rows)
+    head = "\n| argument or option | |\n|---|---|\n" if rows else ""
+    return f"`{usage}`\n\n" + "\n\n".join(paragraphs) + "\n" + head + table
+
+
+def _cell(text: str) -> str:
+    return " ".join(text.replace("<int range>", "<int>").split()).replace("|", "\\|")
+
+
+if __name__ == "__main__":
+    print(reference(), end="")
