@@ -16,9 +16,9 @@ are the same. What belongs together is told in the [how-tos](README.md).
 
 ## How commands behave
 
-`minwallet [--db PATH] COMMAND`. Amounts are typed and printed as decimals (`12.50`) and are cents in JSON. `--json` makes
-stdout one JSON document and nothing else; what goes wrong is said on stderr, in one line. While a server runs on the wallet
-file, changes go through it.
+`minwallet [--db PATH] COMMAND`. Amounts are typed and printed as decimals (`12.50`) and are cents in JSON. `--json`
+makes stdout one JSON document and nothing else; what goes wrong is said on stderr, in one line. While a server runs on
+the wallet file, changes go through it.
 
 | exit code | |
 |---|---|

@@ -1,0 +1,50 @@
+"""Links between the pages lead somewhere, and so do those to a heading."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from tests.docs.pages import PAGES, named
+from tests.support import ROOT
+
+pytestmark = pytest.mark.long
+
+WORDS = [*PAGES, ROOT / "SECURITY.md", ROOT / "CHANGELOG.md"]
+
+LINK = re.compile(r"\]\(([^)\s]+)\)")
+
+FENCED = re.compile(r"^ *```.*?^ *```$", re.MULTILINE | re.DOTALL)
+
+NOT_WRITTEN_YET = {"operate.md", "monitor.md", "backup.md", "move.md"}
+
+
+def _anchors(page: Path) -> set[str]:
+    """What a link can name of a page: its headings, as they are spelled in an address."""
+    headings = re.findall(r"^#+ (.+)$", FENCED.sub("", page.read_text("utf-8")), re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+def _broken(page: Path) -> list[str]:
+    links = [link for link in LINK.findall(FENCED.sub("", page.read_text("utf-8"))) if "://" not in link]
+    found = [(link, page if link.startswith("#") else page.parent / link.partition("#")[0]) for link in links]
+    return [link for link, target in found if not _leads(target, link.partition("#")[2])]
+
+
+def _leads(target: Path, anchor: str) -> bool:
+    if target.name in NOT_WRITTEN_YET and not target.exists():
+        return True
+    return target.exists() and (not anchor or anchor in _anchors(target))
+
+
+@pytest.mark.parametrize("page", WORDS, ids=named)
+def test_a_link_leads_somewhere(page: Path) -> None:
+    """To a file that there is, and to one of its headings where it names one."""
+    assert _broken(page) == []
+
+
+def test_the_index_has_all_pages() -> None:
+    """Nobody has to guess that there is a page."""
+    index = (ROOT / "docs/README.md").read_text("utf-8")
+    pages = {page.name for page in ROOT.glob("docs/*.md")} - {"README.md"}
+    assert [page for page in sorted(pages) if f"]({page})" not in index] == []
