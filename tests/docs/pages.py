@@ -52,6 +52,12 @@ class Block(NamedTuple):
     line: int
     commands: Sequence[Command]
 
+    @property
+    def beside(self) -> Command | None:
+        """The command that runs until it is stopped, if the block is another terminal."""
+        typed = [command for command in self.commands if command.text != CTRL_C]
+        return typed[-1] if typed and typed[-1].is_endless else None
+
 
 def blocks_of(text: str) -> list[Block]:
     """All blocks of a page that tell what to type. ValueError for one that nobody can run or compare."""

@@ -32,7 +32,7 @@ def _program_in(folder: Path, program: str | Path | None) -> Iterator[None]:
 OWN_PORT = re.compile(r"MINWALLET_PORT|^ *port *=", re.MULTILINE)
 
 
-def read(page: Path, folder: Path, program: Path | None = None) -> int:
+def read(page: Path, folder: Path, program: str | Path | None = None) -> int:
     """Type all of a page in a new folder; how many blocks were typed. AssertionError tells the file and the line.
 
     `minwallet` is the program that is given here, or named in MINWALLET_PROGRAM, as the one file that is built.
@@ -43,15 +43,18 @@ def read(page: Path, folder: Path, program: Path | None = None) -> int:
     (home / ".curlrc").write_text('no-progress-meter\nnoproxy = "*"\n')
     path = f"{STAND_INS}:{programs}:{os.environ['PATH']}"
     settings = {"HOME": str(home), "PATH": path}
+    if program := program or os.environ.get("MINWALLET_PROGRAM"):
+        # A program of one file is unpacked there when it first runs, which need not be anew for each page.
+        settings["PEX_ROOT"] = os.environ.get("PEX_ROOT") or str(Path.home() / ".cache/pex")
     typed = 0
     try:
         blocks = blocks_of(page.read_text("utf-8"))
         sets_port = any(OWN_PORT.search(command.text) for block in blocks for command in block.commands)
-        placed = _program_in(programs, program or os.environ.get("MINWALLET_PROGRAM"))
+        placed = _program_in(programs, program)
         with placed, opened(here, environment(**settings), sets_port=sets_port) as terminal:
             for block in blocks:
-                for number, command in enumerate(block.commands, 1):
-                    terminal.run(command, beside=command.is_endless and number == len(block.commands))
+                for command in block.commands:
+                    terminal.run(command, beside=command is block.beside)
                 typed += 1
     except (Wrong, ValueError) as wrong:
         raise AssertionError(f"{named(page)}: {wrong}") from None

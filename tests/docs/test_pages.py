@@ -52,6 +52,15 @@ def test_a_page_that_is_wrong_says_where(block: str, words: str, tmp_path: Path)
         read(page, tmp_path)
 
 
+def test_ctrl_c_stops_what_runs_in_another_terminal(tmp_path: Path) -> None:
+    """The newest first, in the block where it was started or later; what runs at the end is stopped as well."""
+    page = tmp_path / "page.md"
+    begin = "```console\n$ echo one > log\n$ echo two > other\n$ tail -f log\none\n```\n"
+    page.write_text(f"{begin}```console\n$ tail -f other\ntwo\n^C\n```\n```console\n^C\n^C\n```\n", "utf-8")
+    with pytest.raises(AssertionError, match="nothing runs that Ctrl-C could stop"):
+        read(page, tmp_path)
+
+
 def test_each_command_of_a_script_has_to_succeed(tmp_path: Path) -> None:
     """Also one that is not the last; the page's name and the command are told."""
     page = tmp_path / "page.md"
