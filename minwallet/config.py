@@ -1,15 +1,31 @@
-"""The settings: one frozen object, and the only reader of the environment (`MINWALLET_…`, and a `.env` file)."""
+"""The settings: one frozen object, and the only reader of the environment (`MINWALLET_…`), of `.env` and of
+`minwallet.toml`, both in the folder where a command runs.
+"""
 
 import re
+import tomllib
+from collections.abc import Mapping
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from pathlib import Path
-from typing import Annotated, Self
+from typing import Annotated, Any, NamedTuple, Self
 from urllib.parse import urlsplit
 
-from pydantic import Field, ValidationError, field_validator, model_validator
-from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from pydantic import Field, PrivateAttr, ValidationError, field_validator, model_validator
+from pydantic_settings import (
+    BaseSettings,
+    DotEnvSettingsSource,
+    EnvSettingsSource,
+    NoDecode,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    TomlConfigSettingsSource,
+)
 
 Network = IPv4Network | IPv6Network
+
+ENV_FILE, TOML_FILE = ".env", "minwallet.toml"
+
+SECRETS = {"callback_key"}
 
 
 class BadSettings(ValueError):
@@ -23,7 +39,9 @@ class CannotListen(Exception):
 class Settings(BaseSettings):
     """What can be set. Every field has a default that works on the own machine."""
 
-    model_config = SettingsConfigDict(env_prefix="MINWALLET_", env_file=".env", extra="ignore", frozen=True)
+    model_config = SettingsConfigDict(
+        env_prefix="MINWALLET_", env_file=ENV_FILE, toml_file=TOML_FILE, extra="ignore", frozen=True
+    )
 
     db: Path = Field(Path("minwallet.db"), description="the wallet file")
     host: str = Field("127.0.0.1", description="the address to listen on")
@@ -50,6 +68,19 @@ class Settings(BaseSettings):
         le=1_000_000_000,
         description="how many MB the disk of the wallet file must have free for new bets to be taken; 0 asks for none",
     )
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """What comes first has its way; nothing is read from files of secrets."""
+        del file_secret_settings
+        return init_settings, env_settings, dotenv_settings, TomlConfigSettingsSource(settings_cls)
 
     @field_validator("callback_allow", mode="before")
     @classmethod
@@ -91,10 +122,19 @@ class Settings(BaseSettings):
             )
         return self
 
+    _origins: dict[str, str] = PrivateAttr(default_factory=dict)
+
     @property
     def callback_prefix(self) -> str:
         """What the paths of the provider endpoints begin with."""
         return f"/{self.callback_key}" if self.callback_key else ""
+
+    def listed(self) -> "list[Setting]":
+        """All settings, in the order in which they are declared, as they were when they were loaded."""
+        return [
+            Setting(_variable(name), _show(name, getattr(self, name)), self._origins[name], field.description or "")
+            for name, field in Settings.model_fields.items()
+        ]
 
     def address_for_people(self, serves: str) -> str:
         """Where people reach the server that listens at `serves`."""
@@ -112,21 +152,89 @@ class Settings(BaseSettings):
         )
 
 
+class Setting(NamedTuple):
+    """`value` is "" where there is none; that of a secret says only that it is there. `origin` is an option, the
+    environment, a file, or `default`.
+    """
+
+    variable: str
+    value: str
+    origin: str
+    description: str
+
+
 def load_settings(**overrides: object) -> Settings:
-    """The settings from the environment, with those given here first. BadSettings, in one line."""
+    """The settings that are in force, with those given here first. BadSettings, in one line."""
     given = {name: value for name, value in overrides.items() if value is not None}
     try:
-        return Settings(**given)  # type: ignore[arg-type]  # pydantic checks what mypy cannot
+        _refuse_unknown_names()
+        settings = Settings(**given)  # type: ignore[arg-type]  # pydantic checks what mypy cannot
+        settings._origins.update(_find_origins(given))  # noqa: SLF001 what pydantic keeps beside fields looks so
+    except tomllib.TOMLDecodeError as error:
+        raise BadSettings(f"{TOML_FILE} is not TOML: {error}; a line is such as: port = 8000") from error
     except UnicodeDecodeError as error:
-        raise BadSettings("the file .env is not UTF-8 text; save it as UTF-8") from error
+        raise BadSettings(f"the file {_which_is_no_text()} is not UTF-8 text; save it as UTF-8") from error
     except UnicodeEncodeError as error:
         raise BadSettings("a MINWALLET_ setting of the environment is not UTF-8 text; set it anew") from error
+    except OSError as error:
+        raise BadSettings(f"cannot read the settings in {error.filename}: {error.strerror}") from error
     except ValidationError as error:
         first = error.errors()[0]
         field = str(first["loc"][0]) if first["loc"] else ""
-        name = f"--{field}: " if field in given else f"MINWALLET_{field.upper()}: " if field else ""
+        name = f"{_explain_origin(field, given)}: " if field else ""
         words = "it is a whole number" if first["type"] == "int_parsing" else first["msg"].removeprefix("Value error, ")
         raise BadSettings(f"{name}{words}") from error
+    return settings
+
+
+def _show(name: str, value: object) -> str:
+    if name in SECRETS:
+        return f"a secret of {len(str(value))} symbols" if value else ""
+    return ", ".join(map(str, value)) if isinstance(value, tuple) else str(value)
+
+
+def _find_origins(given: Mapping[str, object]) -> dict[str, str]:
+    """Where each setting comes from: the first of the sources that has it."""
+    sources: tuple[tuple[str, Mapping[str, object]], ...] = (
+        (TOML_FILE, _read_toml()),
+        (ENV_FILE, DotEnvSettingsSource(Settings)()),
+        ("environment", EnvSettingsSource(Settings)()),
+    )
+    origins = dict.fromkeys(Settings.model_fields, "default")
+    for origin, found in sources:
+        origins |= dict.fromkeys(origins.keys() & found.keys(), origin)
+    return origins | {name: f"--{name}" for name in given}
+
+
+def _explain_origin(name: str, given: Mapping[str, object]) -> str:
+    """How a person finds the setting that cannot be used."""
+    origin = _find_origins(given)[name]
+    return f"{TOML_FILE}: {name}" if origin == TOML_FILE else origin if name in given else _variable(name)
+
+
+def _variable(name: str) -> str:
+    return f"MINWALLET_{name.upper()}"
+
+
+def _read_toml() -> dict[str, Any]:
+    return TomlConfigSettingsSource(Settings).toml_data
+
+
+def _refuse_unknown_names() -> None:
+    """A name that is misspelt would otherwise leave something unprotected, in silence."""
+    for name in _read_toml():
+        if name not in Settings.model_fields:
+            raise BadSettings(
+                f"{TOML_FILE} has {name}, which is no setting; there are {', '.join(Settings.model_fields)}"
+            )
+
+
+def _which_is_no_text() -> str:
+    try:
+        _read_toml()
+    except UnicodeDecodeError:
+        return TOML_FILE
+    return ENV_FILE
 
 
 def _parts(text: str) -> list[str]:

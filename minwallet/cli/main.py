@@ -17,6 +17,7 @@ from minwallet.cli import (
     agent,
     bench,
     calls,
+    config,
     conformance,
     demo,
     demo_provider,
@@ -79,6 +80,7 @@ app.command("verify")(verify.verify)
 app.command("demo-provider")(demo_provider.demo_provider)
 app.command("conformance")(conformance.conformance)
 app.command("bench")(bench.bench)
+app.add_typer(config.app, name="config")
 
 
 def _print_version(wanted: bool) -> None:

@@ -6,7 +6,6 @@ import pytest
 
 from minwallet.config import BadSettings, Settings, load_settings
 from minwallet.web import pages
-from minwallet.web.backoffice.settings import list_settings
 from minwallet.web.health import has_reset_bug
 from tests.support import serving
 from tests.web.backoffice.clerk import Clerk, cells
@@ -19,7 +18,7 @@ def test_every_setting_is_shown(db: Path) -> None:
         page = clerk.read("/admin/settings")
         rows = [row for row in cells(page) if len(row) == 3]
         assert len(rows) == len(Settings.model_fields)
-        assert ["a secret of 11 symbols", "set", "moves the provider endpoints below /KEY/"] in rows
+        assert ["a secret of 11 symbols", "environment", "moves the provider endpoints below /KEY/"] in rows
         assert ["127.0.0.1", "default", "the address to listen on"] in rows
         assert "s3cr3t_w0rd" not in page
         assert all(f"MINWALLET_{name.upper()}" in page for name in Settings.model_fields)
@@ -29,7 +28,7 @@ def test_every_setting_is_shown(db: Path) -> None:
 
 def test_nothing_is_shown_as_nothing() -> None:
     """A setting that is empty has no value to show, and a list is a line."""
-    shown = {each.variable: each.value for each in list_settings(load_settings(callback_allow="10.0.0.0/8, ::1/128"))}
+    shown = {each.variable: each.value for each in load_settings(callback_allow="10.0.0.0/8, ::1/128").listed()}
     assert shown["MINWALLET_CALLBACK_KEY"] == ""
     assert shown["MINWALLET_CALLBACK_ALLOW"] == "10.0.0.0/8, ::1/128"
 

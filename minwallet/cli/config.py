@@ -1,0 +1,19 @@
+"""`minwallet config`."""
+
+import typer
+
+from minwallet.cli.output import JsonFlag, print_json, print_table
+from minwallet.config import load_settings
+
+app = typer.Typer(help="The settings.", no_args_is_help=True)
+
+
+@app.command("show")
+def show(context: typer.Context, as_json: JsonFlag = False) -> None:
+    """Show every setting in force, and where it comes from. Of a secret only its length."""
+    listed = load_settings(db=context.find_root().params["db"]).listed()
+    if as_json:
+        print_json({"settings": [each._asdict() for each in listed]})
+        return
+    rows = [(each.variable, each.value, each.origin) for each in listed]
+    print_table(["setting", "value", "from"], rows, "")
