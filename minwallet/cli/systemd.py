@@ -111,7 +111,7 @@ def systemd(
         settings.refuse_to_be_exposed()
         text = SOCKET.format(address=_address(settings.host, settings.port))
     else:
-        text = _service(settings.db.absolute(), _user(user))
+        text = _service(_in_full(settings.db), _user(user))
     print_line(text.rstrip("\n"))
 
 
@@ -145,7 +145,12 @@ def _service(db: Path, user: str) -> str:
 def _called() -> list[str]:
     """How this program was called, with an absolute path: a pex, a console script, or Python with a module."""
     program = os.environ.get("PEX") or shutil.which(sys.argv[0])
-    return [str(Path(program).absolute())] if program else [sys.executable, "-m", "minwallet"]
+    return [str(_in_full(Path(program)))] if program else [sys.executable, "-m", "minwallet"]
+
+
+def _in_full(path: Path) -> Path:
+    """From the root, without `..`; a link stays the link that an upgrade turns round."""
+    return path.parent.resolve() / path.name
 
 
 def _user(name: str | None) -> str:
