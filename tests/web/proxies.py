@@ -130,7 +130,7 @@ def _nginx(folder: Path, port: int, upstream: int, operators: str) -> list[str]:
 
 def _caddy(folder: Path, port: int, upstream: int, operators: str) -> list[str]:
     site = (ROOT / "sample_data/Caddyfile").read_text()
-    own = f"{{\n\tadmin off\n\tpersist_config off\n\tauto_https disable_redirects\n\thttps_port {port}\n"
+    own = f"{{\n\tadmin off\n\tauto_https disable_redirects\n\thttps_port {port}\n"
     site = site.replace("{\n", own, 1).replace("127.0.0.1:8000", f"127.0.0.1:{upstream}")
     site = site.replace(f"\n{NAME} {{", f"\n{NAME} {{\n\ttls {folder}/cert.pem {folder}/key.pem")
     (folder / "Caddyfile").write_text(site.replace("/var/log/caddy", str(folder)).replace(OPERATORS, operators))

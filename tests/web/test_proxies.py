@@ -68,14 +68,19 @@ def test_a_committed_bet_is_in_the_feed_at_once(server: Server, tmp_path: Path, 
     key = server.cli("key", "add", f"feed-{kind}", "--scope", "read")["key"]
     player = server.cli.player()
     with proxy(kind, tmp_path / kind, port_of(server), operators="127.0.0.0/8") as front, front.connect() as line:
+        line.settimeout(PATIENCE_S)
         line.sendall(request("GET", "/admin/api/v1/feed", Authorization=f"Bearer {key}"))
         seen = ""
         while "the feed begins" not in seen:
-            seen += line.recv(65536).decode()
+            heard = line.recv(65536).decode()
+            assert heard, seen
+            seen += heard
         server.cli("deposit", player, "12.34", "--reference", kind)
         line.settimeout(5)
         while '"amount":1234' not in seen:
-            seen += line.recv(65536).decode()
+            heard = line.recv(65536).decode()
+            assert heard, seen
+            seen += heard
 
 
 @contextmanager
