@@ -77,7 +77,7 @@ def test_a_committed_bet_is_in_the_feed_at_once(server: Server, tmp_path: Path, 
             seen += heard
         server.cli("deposit", player, "12.34", "--reference", kind)
         line.settimeout(5)
-        while '"amount":1234' not in seen:
+        while "event: transaction" not in seen:
             heard = line.recv(65536).decode()
             assert heard, seen
             seen += heard
