@@ -85,10 +85,15 @@ def serve(
     `log` is where the access log goes, if not to stderr. `beside` is entered once calls are answered, and left after
     the last. `pages` are further pages.
     """
+    handed_over = take_socket()
+    if handed_over:
+        # It says itself where it listens, whatever is set.
+        host, port = handed_over.getsockname()[:2]
+        settings = settings.model_copy(update={"host": host, "port": port})
     settings.refuse_to_be_exposed()
     owner = FileOwner.claim(settings.db)
     try:
-        with listen(settings.host, settings.port) as public, listen("127.0.0.1", 0) as private:
+        with handed_over or listen(settings.host, settings.port) as public, listen("127.0.0.1", 0) as private:
             config = _configure(settings)
             with asyncio.Runner(loop_factory=config.get_loop_factory()) as runner:
                 sockets = [public, private]
@@ -238,6 +243,35 @@ def listen(host: str, port: int, options: str = "--host or --port") -> socket.so
         reason = os.strerror(number) if number and number > 0 else str(error)
         choose = f"choose another with {options}"
         raise CannotListen(f"cannot listen on {host} port {port}: {reason}; {choose}") from error
+
+
+FIRST_PASSED = 3
+"""The number of the first file that systemd passes; those before are the standard streams."""
+
+
+def take_socket() -> socket.socket | None:
+    """The listening socket that systemd has handed over to this process, None without one. CannotListen.
+
+    The protocol is sd_listen_fds(3): whoever starts the process keeps the socket open, so a caller that comes while no
+    server runs waits for the next one.
+    """
+    pid, number = os.environ.pop("LISTEN_PID", ""), os.environ.pop("LISTEN_FDS", "")
+    if pid != str(os.getpid()) or number in ("", "0"):
+        return None
+    if number != "1":
+        raise CannotListen(f"{number} sockets were handed over; name one ListenStream= in the socket unit")
+    try:
+        passed = socket.socket(fileno=FIRST_PASSED)
+        is_internet = passed.family in (socket.AF_INET, socket.AF_INET6) and passed.type == socket.SOCK_STREAM
+        if not is_internet or not passed.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN):
+            raise OSError
+    except OSError as error:
+        raise CannotListen(
+            "what was handed over is no listening TCP socket; use ListenStream= with an address and a port,"
+            " and Accept=no, in the socket unit"
+        ) from error
+    passed.set_inheritable(False)
+    return passed
 
 
 def _url(host: str, port: int) -> str:

@@ -32,6 +32,7 @@ from minwallet.cli import (
     seed,
     serve,
     session,
+    systemd,
     tail,
     verify,
 )
@@ -57,6 +58,7 @@ app = typer.Typer(
 
 app.command("serve")(serve.serve)
 app.command("demo")(demo.demo)
+app.command("systemd")(systemd.systemd)
 app.add_typer(admin.app, name="admin")
 app.add_typer(agent.app, name="agent")
 app.add_typer(player.app, name="player")
