@@ -7,7 +7,7 @@ SYNC := --quiet --frozen --inexact --compile-bytecode
 # What is started hundreds of times, as the tests do, is compiled once, even where Python was told not to keep that.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: demo test lint suite second torture mutate audit bench bench-large screenshots reference clean
+.PHONY: demo test lint suite second torture mutate audit bench bench-large dist screenshots reference clean
 
 demo: .venv/bin/minwallet
 	@$(BIN)/minwallet demo --port $(PORT)
@@ -33,7 +33,7 @@ suite: .venv/ready
 
 # The suite again on another supported Python, where the machine has one; but what takes long runs once.
 second: .venv/ready
-	@other=$$($(BIN)/python tests/second_python.py); \
+	@other=$$($(BIN)/python tests/pythons.py --other | head -n 1 | cut -d " " -f 2-); \
 	if [ -z "$$other" ]; then echo "no second supported Python found; tested on one"; else \
 	  echo "and again on $$other"; \
 	  UV_PROJECT_ENVIRONMENT=.venv-second $(BIN)/uv sync $(SYNC) --no-python-downloads --python "$$other" && \
@@ -64,6 +64,20 @@ bench: .venv/ready
 bench-large: .venv/ready
 	$(BIN)/python -m tests.bench.run_large $(BENCH)
 
+# The wheel, and the program with its libraries as one file for each supported Python found here. What is built depends
+# on the sources and uv.lock alone, to the byte.
+dist: export SOURCE_DATE_EPOCH := 315532800
+dist: .venv/ready
+	rm -rf build dist
+	$(BIN)/uv build --quiet --wheel --no-build-isolation --python $(BIN)/python --out-dir dist
+	@$(BIN)/python tests/pythons.py | while read -r version python; do \
+	  echo "with the libraries for Python $$version" && \
+	  UV_PROJECT_ENVIRONMENT=build/py$$version $(BIN)/uv sync --quiet --frozen --no-dev --no-install-project \
+	    --no-python-downloads --python "$$python" && \
+	  $(BIN)/uv pip install --quiet --no-deps --python build/py$$version dist/*.whl || exit 1; done
+	PEX_EMIT_WARNINGS=0 $(BIN)/pex $$(printf -- "--venv-repository %s " build/py*) minwallet --console-script minwallet \
+	  --venv prepend --sh-boot --no-compile --output-file dist/minwallet
+
 # The README's pictures, of this code; needs a browser.
 screenshots: .venv/ready
 	$(BIN)/python -m tests.screenshots
@@ -84,4 +98,4 @@ reference: .venv/ready
 	@touch $@
 
 clean:
-	rm -rf .venv .venv-second mutants .mypy_cache .ruff_cache .hypothesis .coverage
+	rm -rf .venv .venv-second build dist mutants .mypy_cache .ruff_cache .hypothesis .coverage
