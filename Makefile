@@ -74,7 +74,8 @@ dist: .venv/ready
 	  echo "with the libraries for Python $$version" && \
 	  UV_PROJECT_ENVIRONMENT=build/py$$version $(BIN)/uv sync --quiet --frozen --no-dev --no-install-project \
 	    --no-python-downloads --python "$$python" && \
-	  $(BIN)/uv pip install --quiet --no-deps --python build/py$$version dist/*.whl || exit 1; done
+	  $(BIN)/uv pip install --quiet --no-deps --no-cache --no-index --find-links dist \
+	    --python build/py$$version minwallet || exit 1; done
 	PEX_EMIT_WARNINGS=0 $(BIN)/pex $$(printf -- "--venv-repository %s " build/py*) minwallet --console-script minwallet \
 	  --venv prepend --sh-boot --no-compile --output-file dist/minwallet
 

@@ -78,7 +78,8 @@ Address = Annotated[
 
 
 class _Request(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    # A command builds the check of what it asks alone.
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
 
 class AgentAdd(_Request):
@@ -335,6 +336,8 @@ Reply = Mapping[str, Any]
 
 class Envelope(BaseModel):
     """How a request travels to the running server, and who asks."""
+
+    model_config = ConfigDict(defer_build=True)
 
     actor: str
     request: Annotated[Request, Field(discriminator="do")]
