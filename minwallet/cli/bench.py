@@ -15,7 +15,6 @@ from minwallet.cli.machine import processors
 from minwallet.cli.output import BadUsage, JsonFlag, Refused, print_json, print_line, print_table
 from minwallet.protocols import PROTOCOLS
 from minwallet.storage.base import UnusableFile
-from minwallet.wallet import desk
 from minwallet.wallet.requests import Seed, SeedRow
 
 if TYPE_CHECKING:
@@ -122,6 +121,8 @@ def _make_players(path: Path, tokens: list[str]) -> None:
 
 def _verify(path: Path, expected: int, tell: Callable[[int, int], None]) -> None:
     """Refused unless the ledger is right and has one entry for each deposit and each bet that was answered."""
+    from minwallet.wallet import desk
+
     found = with_store_of(path, lambda store: desk.verify(store, tell))
     if found["problems"]:
         raise Refused([*found["problems"][:5], "the ledger is wrong; please report this as a bug"])

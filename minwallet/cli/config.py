@@ -3,7 +3,6 @@
 import typer
 
 from minwallet.cli.output import JsonFlag, print_json, print_table
-from minwallet.config import load_settings
 
 app = typer.Typer(help="The settings.", no_args_is_help=True)
 
@@ -11,6 +10,8 @@ app = typer.Typer(help="The settings.", no_args_is_help=True)
 @app.command("show")
 def show(context: typer.Context, as_json: JsonFlag = False) -> None:
     """Show every setting in force, and where it comes from. Of a secret only its length."""
+    from minwallet.config import load_settings
+
     listed = load_settings(db=context.find_root().params["db"]).listed()
     if as_json:
         print_json({"settings": [each._asdict() for each in listed]})

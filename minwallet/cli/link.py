@@ -5,19 +5,18 @@ import getpass
 import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import typer
 
 from minwallet.cli.output import Refused
-from minwallet.config import load_settings
 from minwallet.storage.base import Store, StoreFault, UnusableFile
 from minwallet.storage.owner import PATIENCE_S, Desk, FileOwner
-from minwallet.storage.sqlite import SqliteStore
 from minwallet.wallet.decline import Declined
-from minwallet.wallet.desk import perform
 from minwallet.wallet.requests import Envelope, Reply, Request
-from minwallet.wallet.service import Wallet
+
+if TYPE_CHECKING:
+    from minwallet.storage.sqlite import SqliteStore
 
 T = TypeVar("T")
 
@@ -26,6 +25,8 @@ ANSWER_WITHIN_S = 600
 
 def database(context: typer.Context) -> Path:
     """The wallet file: `--db`, or the setting."""
+    from minwallet.config import load_settings
+
     return load_settings(db=context.find_root().params["db"]).db
 
 
@@ -57,6 +58,8 @@ def read(context: typer.Context, request: Request) -> Reply:
 
 def read_file(path: Path, request: Request) -> Reply:
     """The same, for the file at this path."""
+    from minwallet.wallet.desk import perform
+    from minwallet.wallet.service import Wallet
 
     async def work(store: Store) -> Reply:
         return _unwrap(await perform(Wallet(store), request, _actor()))
@@ -74,13 +77,15 @@ def running_server(context: typer.Context) -> Desk:
     raise UnusableFile(f"no server runs on {path}; start one in another terminal: minwallet --db {path} serve")
 
 
-def with_store(context: typer.Context, work: Callable[[SqliteStore], Awaitable[T]]) -> T:
+def with_store(context: typer.Context, work: Callable[["SqliteStore"], Awaitable[T]]) -> T:
     """What `work` finds in the file, which it only reads; a server may run on it meanwhile."""
     return with_store_of(database(context), work)
 
 
-def with_store_of(path: Path, work: Callable[[SqliteStore], Awaitable[T]]) -> T:
+def with_store_of(path: Path, work: Callable[["SqliteStore"], Awaitable[T]]) -> T:
     """The same, for the file at this path."""
+    from minwallet.storage.sqlite import SqliteStore
+
     owner = FileOwner.acquire(path)
     if isinstance(owner, Desk):
         return asyncio.run(_read(SqliteStore.open_read_only(path), work))
@@ -91,11 +96,15 @@ def with_store_of(path: Path, work: Callable[[SqliteStore], Awaitable[T]]) -> T:
 
 
 async def _perform_here(path: Path, request: Request, *, create: bool) -> Reply:
+    from minwallet.storage.sqlite import SqliteStore
+    from minwallet.wallet.desk import perform
+    from minwallet.wallet.service import Wallet
+
     async with Wallet(await SqliteStore.open(path, create=create, check=True)) as wallet:
         return _unwrap(await perform(wallet, request, _actor()))
 
 
-async def _read(opening: Awaitable[SqliteStore], work: Callable[[SqliteStore], Awaitable[T]]) -> T:
+async def _read(opening: "Awaitable[SqliteStore]", work: Callable[["SqliteStore"], Awaitable[T]]) -> T:
     store = await opening
     try:
         return await work(store)

@@ -9,11 +9,7 @@ from minwallet.cli.link import database
 from minwallet.cli.output import BadUsage, JsonFlag, print_json, print_line
 from minwallet.ledger.entries import Kind, State
 from minwallet.ledger.money import format_amount
-from minwallet.storage.sqlite import SqliteStore
 from minwallet.storage.views import Filter, Listed
-from minwallet.wallet.agents import find_agent
-from minwallet.wallet.documents import owned_transaction, time_text
-from minwallet.wallet.feed import Polling, follow
 from minwallet.wallet.requests import ORIGINS
 
 
@@ -42,6 +38,10 @@ def tail(
 
 async def _tail(context: typer.Context, wanted: Filter, lines: int, *, as_json: bool) -> None:
     """Read the file itself, which keeps nobody from writing it."""
+    from minwallet.storage.sqlite import SqliteStore
+    from minwallet.wallet.agents import find_agent
+    from minwallet.wallet.feed import Polling, follow
+
     show = _show_json if as_json else _show
     store = await SqliteStore.open_read_only(database(context))
     try:
@@ -59,11 +59,15 @@ async def _tail(context: typer.Context, wanted: Filter, lines: int, *, as_json: 
 
 
 def _show_json(row: Listed) -> bool:
+    from minwallet.wallet.documents import owned_transaction
+
     return print_json(owned_transaction(row))
 
 
 def _show(row: Listed) -> bool:
     """One line, with what is looked for first at its beginning; whether anybody reads it."""
+    from minwallet.wallet.documents import time_text
+
     entry, owner = row
     at = (time_text(entry.at_ms) or "")[11:19]
     moved = entry.amount + entry.bonus_amount

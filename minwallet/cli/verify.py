@@ -15,12 +15,12 @@ from minwallet.cli.link import database, with_store_of
 from minwallet.cli.machine import processors
 from minwallet.cli.output import EXIT_REFUSED, JsonFlag, counting, print_json, print_line
 from minwallet.storage.base import Share, Store, StoreFault
-from minwallet.storage.sqlite import SqliteStore
-from minwallet.wallet import desk
-from minwallet.wallet.documents import Verified
 
 if TYPE_CHECKING:
     from multiprocessing.sharedctypes import Synchronized
+
+    from minwallet.storage.sqlite import SqliteStore
+    from minwallet.wallet.documents import Verified
 
 LONG = 300_000
 """From so many entries on, a second process has begun before the first would have ended."""
@@ -39,7 +39,7 @@ def verify(context: typer.Context, as_json: JsonFlag = False) -> None:
     path = database(context)
     with counting("verifying") as tell:
 
-        async def work(store: SqliteStore) -> Verified:
+        async def work(store: "SqliteStore") -> "Verified":
             found = await _recompute(store, path, tell)
             if found["ok"]:
                 # What no balance depends on can be damaged, too, such as an index.
@@ -59,8 +59,10 @@ def verify(context: typer.Context, as_json: JsonFlag = False) -> None:
         raise typer.Exit(EXIT_REFUSED)
 
 
-async def _recompute(store: Store, path: Path, tell: Tell) -> Verified:
+async def _recompute(store: Store, path: Path, tell: Tell) -> "Verified":
     """What is wrong with the rows and balances, found by as many processes as are worth it."""
+    from minwallet.wallet import desk
+
     total = await store.count_entries()
     processes = min(processors(), MOST_PROCESSES)
     if total < LONG or processes == 1:
@@ -68,10 +70,10 @@ async def _recompute(store: Store, path: Path, tell: Tell) -> Verified:
     shares = await asyncio.to_thread(_verify_in_shares, path, processes, total, tell)
     problems = [problem for each in shares for problem in each["problems"]] + await desk.find_gaps(store)
     accounts, entries = sum(each["accounts"] for each in shares), sum(each["entries"] for each in shares)
-    return Verified(ok=not problems, accounts=accounts, entries=entries, problems=problems)
+    return {"ok": not problems, "accounts": accounts, "entries": entries, "problems": problems}
 
 
-def _verify_in_shares(path: Path, processes: int, total: int, tell: Tell) -> list[Verified]:
+def _verify_in_shares(path: Path, processes: int, total: int, tell: Tell) -> "list[Verified]":
     spawn = get_context("spawn")
     done = spawn.Value("q", 0)
     with ProcessPoolExecutor(processes, spawn, _begin, (done,)) as pool:
@@ -95,8 +97,11 @@ def _begin(done: "Synchronized[int]") -> None:
     signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
-def _verify_share(path: Path, share: Share) -> Verified:
+def _verify_share(path: Path, share: Share) -> "Verified":
     """What is wrong with the rows of one share of the accounts; in a process of its own."""
+    from minwallet.storage.sqlite import SqliteStore
+    from minwallet.wallet import desk
+
     before = 0
 
     def tell(done: int, total: int) -> None:
@@ -106,7 +111,7 @@ def _verify_share(path: Path, share: Share) -> Verified:
             _done.value += done - before
         before = done
 
-    async def work() -> Verified:
+    async def work() -> "Verified":
         store = await SqliteStore.open_read_only(path)
         try:
             return await desk.verify(store, tell, share=share)
