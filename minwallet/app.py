@@ -8,9 +8,10 @@ import secrets
 import signal
 import socket
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Coroutine, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractAsyncContextManager, nullcontext
+from pathlib import Path
 from typing import Any, cast
 
 import uvicorn
@@ -19,10 +20,12 @@ from starlette.routing import Route
 from starlette.types import ASGIApp
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
-from minwallet.config import CannotListen, Settings
+from minwallet.config import BadSettings, CannotListen, Settings, seconds
 from minwallet.protocols import PROTOCOLS, load_protocol
 from minwallet.storage.owner import Desk, FileOwner
 from minwallet.storage.sqlite import SqliteStore
+from minwallet.storage.sqlite.backup import back_up
+from minwallet.wallet.backups import keep_backing_up
 from minwallet.wallet.decline import Declined
 from minwallet.wallet.desk import perform
 from minwallet.wallet.feed import News
@@ -91,6 +94,7 @@ def serve(
         host, port = handed_over.getsockname()[:2]
         settings = settings.model_copy(update={"host": host, "port": port})
     settings.refuse_to_be_exposed()
+    _make_backup_folder(settings)
     owner = FileOwner.claim(settings.db)
     try:
         with handed_over or listen(settings.host, settings.port) as public, listen("127.0.0.1", 0) as private:
@@ -145,13 +149,7 @@ async def _serve(
         announce(serves)
         if invite and not await store.has_signed_in():
             invite(settings.address_for_people(serves) + await _make_first_link(wallet))
-        in_background = [
-            asyncio.create_task(keep_pruning(store, settings.journal_days, wallet.clock_ms)),
-            asyncio.create_task(keep_summing_up(store)),
-            asyncio.create_task(store.check_further()),
-            asyncio.create_task(wallet.room.keep_looking()),
-            asyncio.create_task(keep_cutting_off(server.server_state.connections)),
-        ]
+        in_background = [asyncio.create_task(work) for work in _work_beside(settings, store, wallet, server)]
         serving = await start(server, sockets)
         try:
             async with beside():
@@ -163,6 +161,35 @@ async def _serve(
                 task.cancel()
         if store.broken:
             raise store.broken
+
+
+def _work_beside(
+    settings: Settings, store: SqliteStore, wallet: Wallet, server: "_Server"
+) -> Iterator[Coroutine[None, None, None]]:
+    """What is done for ever while calls are answered."""
+    yield keep_pruning(store, settings.journal_days, wallet.clock_ms)
+    yield keep_summing_up(store)
+    yield store.check_further()
+    yield wallet.room.keep_looking()
+    yield keep_cutting_off(server.server_state.connections)
+    if settings.backup_to:
+        yield keep_backing_up(
+            lambda copy, tell: back_up(settings.db, copy, tell, served=True),
+            Path(settings.backup_to),
+            settings.db.stem,
+            every_s=seconds(settings.backup_every),
+            keep=settings.backup_keep,
+            clock_ms=wallet.clock_ms,
+        )
+
+
+def _make_backup_folder(settings: Settings) -> None:
+    """A folder that cannot be had is told at the start, and not when a backup is needed."""
+    if settings.backup_to:
+        try:
+            Path(settings.backup_to).mkdir(mode=0o700, parents=True, exist_ok=True)
+        except (OSError, ValueError) as error:
+            raise BadSettings(f"MINWALLET_BACKUP_TO: cannot make the folder {settings.backup_to}: {error}") from error
 
 
 async def _make_first_link(wallet: Wallet) -> str:
