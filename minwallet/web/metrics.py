@@ -134,11 +134,15 @@ class Metrics:
             del asked
             self._look(caller.wallet, caller.api.examine(), await books.get())
             # Spelling it all takes some ms, between which the thread lets calls have their turn.
-            text = await asyncio.to_thread(generate_latest, self._registry)
+            text = await asyncio.to_thread(self.tell)
             return Response(text, headers={"content-type": CONTENT_TYPE_PLAIN_0_0_4})
 
         operation = by_handler("GET /metrics", show_metrics, "Show what Prometheus collects", for_all=True)
         return [Route("/metrics", Endpoint(api, [operation]))]
+
+    def tell(self) -> bytes:
+        """All numbers as they stand, in the text format."""
+        return generate_latest(self._registry)
 
     def _look(self, wallet: Wallet, health: Health, books: _Books) -> None:
         """Note how everything is now that nobody counts as it comes."""
