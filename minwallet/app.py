@@ -11,6 +11,7 @@ import sys
 from collections.abc import Callable, Coroutine, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractAsyncContextManager, nullcontext
+from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
@@ -36,8 +37,11 @@ from minwallet.wallet.service import Wallet
 from minwallet.wallet.totals import keep_summing_up
 from minwallet.web import admin_api, backoffice, control, ops
 from minwallet.web.access import AccessLog, Stream
+from minwallet.web.admin_api.operation import Api
 from minwallet.web.connection import BoundedConfig, BoundedConnection, allow_connections, keep_cutting_off
 from minwallet.web.gateway import Gateway
+from minwallet.web.health import examine
+from minwallet.web.metrics import Metrics
 from minwallet.web.pages import create_site
 from minwallet.web.strangers import Strangers
 from minwallet.web.wire import FixedPaths
@@ -51,20 +55,29 @@ Pages = Callable[[Wallet, str], Sequence[Route]]
 
 
 def create_app(
-    wallet: Wallet, settings: Settings, desk_port: int, desk_key: str, log: Stream, *, pages: Sequence[Route] = ()
+    wallet: Wallet,
+    settings: Settings,
+    desk_port: int,
+    desk_key: str,
+    log: Stream,
+    *,
+    metrics: Metrics,
+    pages: Sequence[Route] = (),
 ) -> ASGIApp:
     """Everything the server answers, with further pages if there are any."""
     provider: list[Route] = []
-    strangers = Strangers(settings.forwarded_allow)
+    strangers, version = Strangers(settings.forwarded_allow), SqliteStore.sqlite_version
     for name in PROTOCOLS:
-        provider += Gateway(load_protocol(name), wallet, settings, strangers, AccessLog(log, name)).routes()
-    operator = [*ops.routes(wallet, SqliteStore.sqlite_version), *control.routes(wallet, desk_port, desk_key)]
-    api = admin_api.routes(wallet, settings, SqliteStore.sqlite_version)
-    site = create_site([*backoffice.routes(wallet, settings, SqliteStore.sqlite_version), *pages])
+        told, meter = AccessLog(log, name), metrics.meter(name)
+        provider += Gateway(load_protocol(name), wallet, settings, strangers, log=told, meter=meter).routes()
+    api = Api(wallet, partial(examine, wallet, settings, version, wallet.clock_ms()), asyncio.Lock())
+    operator = [*ops.routes(wallet, version), *metrics.routes(api), *control.routes(wallet, desk_port, desk_key)]
+    site = create_site([*backoffice.routes(wallet, settings, version), *pages])
     # Signing in depends on who calls and whether over TLS, so here a proxy's word is always asked.
     proxied: Any = ProxyHeadersMiddleware(cast(Any, site), settings.forwarded_allow)
     below = ("/admin", "/admin/{rest:path}", "/demo", "/demo/{rest:path}")
-    app = Starlette(routes=[*operator, *api, *(Route(path, proxied) for path in below)])
+    routes = [*operator, *admin_api.routes(api, settings.public_url), *(Route(path, proxied) for path in below)]
+    app = Starlette(routes=routes)
     # A provider that adds a slash shall get a plain 404, not a redirect that it would follow with another method.
     app.router.redirect_slashes = False
     return FixedPaths(app, provider, settings.callback_prefix)
@@ -133,10 +146,12 @@ async def _serve(
     public_port, private_port = (each.getsockname()[1] for each in sockets)
     serves = _url(settings.host, public_port)
     store = await SqliteStore.open(settings.db, create=True, check=True)
-    async with Wallet(store, least_free_bytes=settings.min_free_mb * MB) as wallet:
+    metrics = Metrics(store.sqlite_version)
+    async with Wallet(store, least_free_bytes=settings.min_free_mb * MB, watch=metrics.count_commit) as wallet:
         await wallet.room.look()
         calls = serves + settings.callback_prefix
-        config.app = create_app(wallet, settings, private_port, key, log, pages=pages(wallet, calls))
+        more = pages(wallet, calls)
+        config.app = create_app(wallet, settings, private_port, key, log, metrics=metrics, pages=more)
         config.desk_port, config.most_connections = private_port, allow_connections()
         server = _Server(config, wallet.news)
         store.when_broken(lambda: setattr(server, "should_exit", True))

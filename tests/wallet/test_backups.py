@@ -16,7 +16,7 @@ Tell = Callable[[int, int], None]
 
 async def _until(is_so: Callable[[], bool]) -> None:
     async with asyncio.timeout(30):
-        while not is_so():
+        while not is_so():  # noqa: ASYNC110 what is waited for happens in a thread and in a folder
             await asyncio.sleep(0.005)
 
 
