@@ -15,6 +15,7 @@ from minwallet import __version__
 from minwallet.cli import (
     admin,
     agent,
+    backup,
     bench,
     calls,
     config,
@@ -79,6 +80,8 @@ app.add_typer(report.app, name="report")
 app.command("reconcile")(report.reconcile)
 app.command("export")(export.export)
 app.command("verify")(verify.verify)
+app.command("backup")(backup.backup)
+app.command("restore")(backup.restore)
 app.command("demo-provider")(demo_provider.demo_provider)
 app.command("conformance")(conformance.conformance)
 app.command("bench")(bench.bench)
