@@ -13,8 +13,9 @@ from pathlib import Path
 OLDEST, NEWEST = (3, 11), (3, 14)
 
 LOOK = """
-import sys, sysconfig, venv, ensurepip, sqlite3
-sysconfig.get_config_var("Py_GIL_DISABLED") or print(*sys.version_info[:2])
+import os, sys, sysconfig, venv, ensurepip, sqlite3
+if not sysconfig.get_config_var("Py_GIL_DISABLED"):
+    print(*sys.version_info[:2], os.path.realpath(sys.executable))
 """
 
 
@@ -26,18 +27,22 @@ def candidates() -> Iterator[str]:
         yield from (str(path) for path in sorted(place.glob("*/bin/python3"), reverse=True))
 
 
-def version(python: str) -> tuple[int, ...]:
-    """Its version, or nothing for one that does not run or cannot make environments."""
+def look(python: str) -> tuple[tuple[int, int], str] | None:
+    """Its version and its own path, or nothing for one that does not run or cannot make environments."""
     done = subprocess.run([python, "-c", LOOK], check=False, capture_output=True, text=True)
-    return tuple(map(int, done.stdout.split())) if done.returncode == 0 else ()
+    if done.returncode != 0 or not done.stdout:
+        return None
+    major, minor, path = done.stdout.rstrip("\n").split(" ", 2)
+    return (int(major), int(minor)), path
 
 
-def supported() -> dict[tuple[int, ...], str]:
+def supported() -> dict[tuple[int, int], str]:
     """The path of the first of each version, the newest version first."""
-    found: dict[tuple[int, ...], str] = {}
-    for python in candidates():
-        found.setdefault(version(python), python)
-    return {each: found[each] for each in sorted(found, reverse=True) if OLDEST <= each <= NEWEST}
+    paths: dict[tuple[int, int], str] = {}
+    for version, path in filter(None, map(look, candidates())):
+        if OLDEST <= version <= NEWEST:
+            paths.setdefault(version, path)
+    return dict(sorted(paths.items(), reverse=True))
 
 
 if __name__ == "__main__":

@@ -30,6 +30,7 @@ from minwallet.cli import (
     money,
     player,
     report,
+    sample,
     seed,
     serve,
     session,
@@ -68,6 +69,7 @@ app.command("withdraw")(money.withdraw)
 app.add_typer(limit.app, name="limit")
 app.add_typer(session.app, name="session")
 app.add_typer(key.app, name="key")
+app.command("sample")(sample.sample)
 app.command("seed")(seed.seed)
 app.command("ledger")(ledger.ledger)
 app.command("tail")(tail.tail)
