@@ -1,13 +1,15 @@
 """`minwallet agent`."""
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from minwallet.cli.link import change, read
 from minwallet.cli.output import JsonFlag, print_json, print_table
 from minwallet.protocols.wire import ReportUnit
-from minwallet.wallet.requests import AgentAdd, AgentList, AgentSet, AgentShow, Reply
+
+if TYPE_CHECKING:
+    from minwallet.wallet.requests import Reply
 
 app = typer.Typer(help="The operators served by this wallet.", no_args_is_help=True)
 
@@ -23,6 +25,8 @@ def add(
     as_json: JsonFlag = False,
 ) -> None:
     """Add an agent."""
+    from minwallet.wallet.requests import AgentAdd
+
     reply = change(context, AgentAdd(name=name, wallet_token=wallet_token, host_id=host_id), create=True)
     print_json(reply) if as_json else _print([reply])
 
@@ -43,6 +47,8 @@ def set_(
     as_json: JsonFlag = False,
 ) -> None:
     """Change an agent's settings. An empty text takes a host id or an address away."""
+    from minwallet.wallet.requests import AgentSet
+
     request = AgentSet(
         name=name,
         wallet_token=wallet_token,
@@ -61,23 +67,27 @@ def show(
     as_json: JsonFlag = False,
 ) -> None:
     """Show an agent's settings."""
+    from minwallet.wallet.requests import AgentShow
+
     _print_settings(read(context, AgentShow(name=name)), as_json=as_json)
 
 
 @app.command("list")
 def list_(context: typer.Context, as_json: JsonFlag = False) -> None:
     """List the agents."""
+    from minwallet.wallet.requests import AgentList
+
     reply = read(context, AgentList())
     print_json(reply) if as_json else _print(reply["agents"])
 
 
-def _print_settings(settings: Reply, *, as_json: bool) -> None:
+def _print_settings(settings: "Reply", *, as_json: bool) -> None:
     if as_json:
         print_json(settings)
     else:
         print_table(["setting", "value"], [(name.replace("_", " "), settings[name]) for name in settings], "")
 
 
-def _print(agents: list[Reply]) -> None:
+def _print(agents: "list[Reply]") -> None:
     rows = [(agent["name"], agent["wallet_token"], agent["host_id"]) for agent in agents]
     print_table(["agent", "wallet token", "host id"], rows, "no agents")

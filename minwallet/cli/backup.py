@@ -2,7 +2,7 @@
 
 import asyncio
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -11,12 +11,10 @@ from minwallet.cli.link import database
 from minwallet.cli.output import BadUsage, JsonFlag, Refused, counting, print_json, print_line
 from minwallet.storage.files import sync
 from minwallet.storage.owner import Desk, FileOwner
-from minwallet.storage.sqlite import SqliteStore
-from minwallet.storage.sqlite.backup import Tell, back_up, copied, put_in_place
-from minwallet.wallet import desk
-from minwallet.wallet.backups import name_copy
-from minwallet.wallet.documents import Verified
-from minwallet.wallet.service import clock_ms
+
+if TYPE_CHECKING:
+    from minwallet.storage.sqlite.backup import Tell
+    from minwallet.wallet.documents import Verified
 
 
 def backup(
@@ -27,6 +25,10 @@ def backup(
     as_json: JsonFlag = False,
 ) -> None:
     """Copy the wallet file, also while it is served. The copy is of one moment, and looked through."""
+    from minwallet.storage.sqlite.backup import back_up
+    from minwallet.wallet.backups import name_copy
+    from minwallet.wallet.service import clock_ms
+
     path = database(context)
     copy = dest / name_copy(path.stem, clock_ms()) if dest.is_dir() else dest
     owner = FileOwner.acquire(path)
@@ -49,6 +51,10 @@ def restore(
     as_json: JsonFlag = False,
 ) -> None:
     """Put a copy in the wallet file's place, once all of it is verified. What was there is kept under another name."""
+    from minwallet.storage.sqlite.backup import copied, put_in_place
+    from minwallet.wallet.backups import name_copy
+    from minwallet.wallet.service import clock_ms
+
     path = database(context)
     if not source.is_file():
         raise BadUsage(f"there is no file {source}; name a copy that `minwallet backup` made")
@@ -74,8 +80,11 @@ def restore(
             print_line(f"what was there is kept as {kept}")
 
 
-async def _verify(copy: Path, tell: Tell) -> Verified:
+async def _verify(copy: Path, tell: "Tell") -> "Verified":
     """What a recomputation of the copy finds; it is brought up to date with it."""
+    from minwallet.storage.sqlite import SqliteStore
+    from minwallet.wallet import desk
+
     store = await SqliteStore.open(copy, create=False)
     try:
         return await desk.verify(store, tell)

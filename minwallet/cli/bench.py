@@ -15,7 +15,6 @@ from minwallet.cli.machine import processors
 from minwallet.cli.output import BadUsage, JsonFlag, Refused, print_json, print_line, print_table
 from minwallet.protocols import PROTOCOLS
 from minwallet.storage.base import UnusableFile
-from minwallet.wallet.requests import Seed, SeedRow
 
 if TYPE_CHECKING:
     from minwallet.bench.load import Figures
@@ -115,6 +114,8 @@ def _measure(path: Path, protocol: str, connections: int, players: int, seconds:
 
 
 def _make_players(path: Path, tokens: list[str]) -> None:
+    from minwallet.wallet.requests import Seed, SeedRow
+
     rows = [SeedRow(line=0, player_id=token, currency="USD", balance=BALANCE, token=token) for token in tokens]
     change_file(path, Seed(rows=tuple(rows)), create=True)
 

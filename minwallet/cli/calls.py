@@ -20,11 +20,11 @@ from minwallet.cli.output import (
     print_table,
 )
 from minwallet.ledger.money import MAX_ID, format_amount
-from minwallet.wallet.requests import LedgerRead, PlayerShow, RecordedShow, Reply, SessionOpen
 
 if TYPE_CHECKING:
     from minwallet.ledger.commands import Movement
     from minwallet.protocols.wire import Call
+    from minwallet.wallet.requests import Reply
 
 SPOKEN = {
     "bet": ("wallet-v2", "vela"),
@@ -61,8 +61,8 @@ class _Made(NamedTuple):
     http_status: int
     reply: str
     is_success: bool
-    before: Reply
-    after: Reply
+    before: "Reply"
+    after: "Reply"
 
 
 def trigger(
@@ -126,6 +126,8 @@ def replay(context: typer.Context, seq: Seq, as_json: JsonFlag = False) -> None:
 
 def show(context: typer.Context, seq: Seq, as_json: JsonFlag = False) -> None:
     """Show a ledger entry and its provider call. Request and reply are there as long as the journal keeps them."""
+    from minwallet.wallet.requests import RecordedShow
+
     reply = read(context, RecordedShow(seq=seq))
     if as_json:
         print_json(reply)
@@ -150,13 +152,17 @@ def _server(context: typer.Context) -> str:
 
 
 def _open_session(context: typer.Context, agent: str, player_id: str, currency: str | None) -> _Player:
+    from minwallet.wallet.requests import SessionOpen
+
     request = SessionOpen(agent=agent, player_id=player_id, currency=currency, ttl_s=SESSION_S)
     session = change(context, request)
     return _Player(agent, player_id, session["currency"], session["token"])
 
 
-def _newest_open_bet(context: typer.Context, player: _Player, protocol: str) -> Reply | None:
+def _newest_open_bet(context: typer.Context, player: _Player, protocol: str) -> "Reply | None":
     """The ledger's newest bet of the player that was neither settled nor called off."""
+    from minwallet.wallet.requests import LedgerRead
+
     whom = {"agent": player.agent, "player_id": player.player_id, "currency": player.currency}
     entries = read(context, LedgerRead.model_validate({**whom, "limit": LOOKED_BACK}))["entries"]
     spoken = [entry for entry in entries if entry["protocol"] == protocol]
@@ -169,7 +175,7 @@ def _newest_open_bet(context: typer.Context, player: _Player, protocol: str) -> 
     return None
 
 
-def _command(operation: str, number: str | None, bet: Reply | None, game: str, paid: int, won: int) -> "Movement":
+def _command(operation: str, number: str | None, bet: "Reply | None", game: str, paid: int, won: int) -> "Movement":
     """What is asked of the wallet; without a number, about the bet or under a number that nobody has used."""
     from minwallet.ledger.commands import Bet, BetWin, Cancel, Settle, Win
 
@@ -196,7 +202,9 @@ def _make(context: typer.Context, url: str, protocol: str, call: "Call", player:
     return _Made(*make(url, protocol, call, clock_ms()), before, _account(context, player))
 
 
-def _account(context: typer.Context, player: _Player) -> Reply:
+def _account(context: typer.Context, player: _Player) -> "Reply":
+    from minwallet.wallet.requests import PlayerShow
+
     shown = read(context, PlayerShow(agent=player.agent, player_id=player.player_id))
     return next(dict(each) for each in shown["accounts"] if each["currency"] == player.currency)
 

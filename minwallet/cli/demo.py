@@ -18,7 +18,6 @@ from minwallet.cli.output import Refused, print_line
 from minwallet.cli.report import pull_report
 from minwallet.storage.base import Agent
 from minwallet.storage.owner import FileOwner
-from minwallet.wallet.requests import AgentAdd, AgentList, AgentSet, AgentShow, PlayerList, Seed, SeedRow
 
 if TYPE_CHECKING:
     from minwallet.app import Pages
@@ -142,6 +141,8 @@ def _place(chosen: Path | None) -> Iterator[Path]:
 
 def _prepare(path: Path, provider_url: str) -> Agent:
     """Make the players, and make the provider known. Refused on a file that holds somebody else's."""
+    from minwallet.wallet.requests import AgentAdd, AgentList, AgentSet, AgentShow, PlayerList, Seed, SeedRow
+
     FileOwner.claim(path).release()
     is_ours = not path.exists() or read_file(path, AgentShow(name="default"))["host_id"] == HOST_ID
     if not is_ours and read_file(path, PlayerList(agent="default"))["players"]:

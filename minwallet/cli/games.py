@@ -19,11 +19,11 @@ from minwallet.cli.output import (
     print_table,
 )
 from minwallet.cli.session import seconds
-from minwallet.wallet.requests import GamesKeep, Reply, SessionOpen
 
 if TYPE_CHECKING:
     from minwallet.provider.games import Catalogue
     from minwallet.storage.base import Agent
+    from minwallet.wallet.requests import Reply
 
 
 def games(
@@ -55,6 +55,7 @@ def games(
 def fetch_games(path: Path, agent: "Agent", timeout_s: float) -> None:
     """Fetch the agent's game list and have it kept."""
     from minwallet.provider.service import ProviderService
+    from minwallet.wallet.requests import GamesKeep
 
     with ProviderService(agent, timeout_s) as service:
         games = service.games()
@@ -98,6 +99,7 @@ def launch(
 ) -> None:
     """Print the address that opens a game. The session in it is opened for the player now."""
     from minwallet.provider.games import Launching, launch_url
+    from minwallet.wallet.requests import SessionOpen
 
     Launching(protocol=protocol, game=game, lang=lang)
     if not player_id and not demo:

@@ -6,7 +6,7 @@ import typer
 
 from minwallet.cli.link import change, read
 from minwallet.cli.output import JsonFlag, print_json, print_line, print_table
-from minwallet.wallet.requests import KeyAdd, KeyList, KeyRevoke, Scope
+from minwallet.storage.office import Scope
 
 app = typer.Typer(help="Keys of the admin API.", no_args_is_help=True)
 
@@ -24,6 +24,8 @@ def add(
     as_json: JsonFlag = False,
 ) -> None:
     """Make a key and print it, which is shown only now."""
+    from minwallet.wallet.requests import KeyAdd
+
     reply = change(context, KeyAdd(name=name, scope=scope, agent=agent), create=True)
     if as_json:
         print_json(reply)
@@ -36,6 +38,8 @@ def add(
 @app.command("list")
 def list_(context: typer.Context, as_json: JsonFlag = False) -> None:
     """List the keys, with their beginnings. Those that were revoked stay in the list."""
+    from minwallet.wallet.requests import KeyList
+
     reply = read(context, KeyList())
     if as_json:
         print_json(reply)
@@ -51,5 +55,7 @@ def list_(context: typer.Context, as_json: JsonFlag = False) -> None:
 @app.command("revoke")
 def revoke(context: typer.Context, name: Name, as_json: JsonFlag = False) -> None:
     """Make a key useless, at once and for ever. Its name cannot be used again."""
+    from minwallet.wallet.requests import KeyRevoke
+
     reply = change(context, KeyRevoke(name=name))
     print_json(reply) if as_json else print_line(f"the key {name} is revoked")

@@ -1,7 +1,7 @@
 """`minwallet ledger`."""
 
 from collections.abc import Callable
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -14,9 +14,11 @@ from minwallet.cli.output import (
     print_table,
 )
 from minwallet.ledger.money import format_amount
-from minwallet.wallet.requests import LedgerRead, Reply
 
-COLUMNS: dict[str, Callable[[Reply], object]] = {
+if TYPE_CHECKING:
+    from minwallet.wallet.requests import Reply
+
+COLUMNS: dict[str, Callable[["Reply"], object]] = {
     "seq>": lambda entry: entry["seq"],
     "at (UTC)": lambda entry: entry["at"].partition(".")[0].replace("T", " "),
     "kind": lambda entry: entry["kind"],
@@ -42,6 +44,8 @@ def ledger(
     as_json: JsonFlag = False,
 ) -> None:
     """Show what happened to a player's money. The newest comes first."""
+    from minwallet.wallet.requests import LedgerRead
+
     request = LedgerRead(agent=agent, player_id=player_id, currency=currency, limit=limit)
     entries = read(context, request)["entries"]
     if as_json:

@@ -1,7 +1,7 @@
 """`minwallet limit`, and how the command line tells what protects a player."""
 
 from collections.abc import Mapping
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -10,7 +10,9 @@ from minwallet.cli.money import cents
 from minwallet.cli.output import AgentName, CurrencyName, JsonFlag, print_json, print_line, print_table
 from minwallet.ledger.limits import LimitKind, Per
 from minwallet.ledger.money import format_amount
-from minwallet.wallet.requests import LimitList, LimitSet, Reply
+
+if TYPE_CHECKING:
+    from minwallet.wallet.requests import Reply
 
 app = typer.Typer(help="What a player may deposit and lose.", no_args_is_help=True)
 
@@ -26,6 +28,8 @@ def list_(
     as_json: JsonFlag = False,
 ) -> None:
     """Show a player's limits, how much of them is used, and until when the player is excluded."""
+    from minwallet.wallet.requests import LimitList
+
     _show(read(context, LimitList(agent=agent, player_id=player_id, currency=currency)), as_json=as_json)
 
 
@@ -41,12 +45,14 @@ def set_(
     as_json: JsonFlag = False,
 ) -> None:
     """Set a limit. A lower one holds at once, a higher one after 24 hours."""
+    from minwallet.wallet.requests import LimitSet
+
     most = None if amount == "none" else cents(amount)
     request = LimitSet(agent=agent, player_id=player_id, currency=currency, kind=kind, per=per, amount=most)
     _show(change(context, request), as_json=as_json)
 
 
-def show_exclusion(reply: Reply) -> None:
+def show_exclusion(reply: "Reply") -> None:
     """Until when the player is excluded, and whether that will change."""
     from minwallet.wallet.limits import exclusion_words
 
@@ -54,7 +60,7 @@ def show_exclusion(reply: Reply) -> None:
         print_line(line)
 
 
-def _show(reply: Reply, *, as_json: bool) -> None:
+def _show(reply: "Reply", *, as_json: bool) -> None:
     if as_json:
         print_json(reply)
         return

@@ -13,10 +13,10 @@ from minwallet.cli.output import Refused
 from minwallet.storage.base import Store, StoreFault, UnusableFile
 from minwallet.storage.owner import PATIENCE_S, Desk, FileOwner
 from minwallet.wallet.decline import Declined
-from minwallet.wallet.requests import Envelope, Reply, Request
 
 if TYPE_CHECKING:
     from minwallet.storage.sqlite import SqliteStore
+    from minwallet.wallet.requests import Reply, Request
 
 T = TypeVar("T")
 
@@ -30,12 +30,12 @@ def database(context: typer.Context) -> Path:
     return load_settings(db=context.find_root().params["db"]).db
 
 
-def change(context: typer.Context, request: Request, *, create: bool = False) -> Reply:
+def change(context: typer.Context, request: "Request", *, create: bool = False) -> "Reply":
     """Have the request carried out by whoever owns the file. `create` makes the file where there is none."""
     return change_file(database(context), request, create=create)
 
 
-def change_file(path: Path, request: Request, *, create: bool = False) -> Reply:
+def change_file(path: Path, request: "Request", *, create: bool = False) -> "Reply":
     """The same, for the file at this path."""
     deadline = time.monotonic() + PATIENCE_S
     while isinstance(owner := FileOwner.acquire(path), Desk):
@@ -51,17 +51,17 @@ def change_file(path: Path, request: Request, *, create: bool = False) -> Reply:
         owner.release()
 
 
-def read(context: typer.Context, request: Request) -> Reply:
+def read(context: typer.Context, request: "Request") -> "Reply":
     """Answer a request that changes nothing, from the file itself."""
     return read_file(database(context), request)
 
 
-def read_file(path: Path, request: Request) -> Reply:
+def read_file(path: Path, request: "Request") -> "Reply":
     """The same, for the file at this path."""
     from minwallet.wallet.desk import perform
     from minwallet.wallet.service import Wallet
 
-    async def work(store: Store) -> Reply:
+    async def work(store: Store) -> "Reply":
         return _unwrap(await perform(Wallet(store), request, _actor()))
 
     return with_store_of(path, work)
@@ -95,7 +95,7 @@ def with_store_of(path: Path, work: Callable[["SqliteStore"], Awaitable[T]]) -> 
         owner.release()
 
 
-async def _perform_here(path: Path, request: Request, *, create: bool) -> Reply:
+async def _perform_here(path: Path, request: "Request", *, create: bool) -> "Reply":
     from minwallet.storage.sqlite import SqliteStore
     from minwallet.wallet.desk import perform
     from minwallet.wallet.service import Wallet
@@ -112,9 +112,11 @@ async def _read(opening: "Awaitable[SqliteStore]", work: Callable[["SqliteStore"
         await store.close()
 
 
-def _ask(desk: Desk, request: Request) -> Reply | None:
+def _ask(desk: Desk, request: "Request") -> "Reply | None":
     """The server's answer, or None where nobody listens (any more, or yet)."""
     import httpx2
+
+    from minwallet.wallet.requests import Envelope
 
     try:
         response = httpx2.post(
@@ -153,7 +155,7 @@ def _actor() -> str:
         return "command line"
 
 
-def _unwrap(reply: Reply | Declined) -> Reply:
+def _unwrap(reply: "Reply | Declined") -> "Reply":
     if isinstance(reply, Declined):
         raise Refused(reply.lines)
     return reply

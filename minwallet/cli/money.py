@@ -8,7 +8,6 @@ import typer
 from minwallet.cli.link import change
 from minwallet.cli.output import AgentName, BadUsage, CurrencyName, JsonFlag, money, print_json, print_line
 from minwallet.ledger.money import parse_amount
-from minwallet.wallet.requests import Transfer
 
 PlayerId = Annotated[str, typer.Argument(metavar="ID", help="The player.")]
 Amount = Annotated[str, typer.Argument(metavar="AMOUNT", help="Such as 12.50.")]
@@ -63,6 +62,8 @@ def _transfer(
     **fields: Any,  # noqa: ANN401 a Transfer checks them
 ) -> None:
     """Without a reference of the operator's own, a random one makes each call a movement of its own."""
+    from minwallet.wallet.requests import Transfer
+
     if reference is None:
         reference = f"cli-{secrets.token_hex(8)}"
     reply = change(context, Transfer(amount=cents(amount), reference=reference, **fields))

@@ -2,7 +2,7 @@
 
 import re
 from datetime import date
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -13,7 +13,9 @@ from minwallet.cli.output import AgentName, BadUsage, JsonFlag, print_json, prin
 from minwallet.cli.session import seconds
 from minwallet.ledger.money import format_amount
 from minwallet.storage.base import PlayerStatus
-from minwallet.wallet.requests import PlayerAdd, PlayerExclude, PlayerList, PlayerSetStatus, PlayerShow, Reply
+
+if TYPE_CHECKING:
+    from minwallet.wallet.requests import Reply
 
 app = typer.Typer(help="Players and what they hold.", no_args_is_help=True)
 
@@ -31,6 +33,8 @@ def add(
     as_json: JsonFlag = False,
 ) -> None:
     """Add a player, or another currency of a player."""
+    from minwallet.wallet.requests import PlayerAdd
+
     request = PlayerAdd(agent=agent, player_id=player_id, currency=currency, balance=cents(balance), bonus=cents(bonus))
     _show(change(context, request, create=True), as_json=as_json)
 
@@ -38,6 +42,8 @@ def add(
 @app.command("list")
 def list_(context: typer.Context, agent: AgentName = "default", as_json: JsonFlag = False) -> None:
     """List an agent's players."""
+    from minwallet.wallet.requests import PlayerList
+
     reply = read(context, PlayerList(agent=agent))
     print_json(reply) if as_json else _print(reply["players"])
 
@@ -45,12 +51,16 @@ def list_(context: typer.Context, agent: AgentName = "default", as_json: JsonFla
 @app.command("show")
 def show(context: typer.Context, player_id: PlayerId, agent: AgentName = "default", as_json: JsonFlag = False) -> None:
     """Show one player."""
+    from minwallet.wallet.requests import PlayerShow
+
     _show(read(context, PlayerShow(agent=agent, player_id=player_id)), as_json=as_json)
 
 
 @app.command("block")
 def block(context: typer.Context, player_id: PlayerId, agent: AgentName = "default", as_json: JsonFlag = False) -> None:
     """Refuse a player's bets from now on; wins and cancels of earlier bets still settle."""
+    from minwallet.wallet.requests import PlayerSetStatus
+
     request = PlayerSetStatus(agent=agent, player_id=player_id, status=PlayerStatus.BLOCKED)
     _show(change(context, request), as_json=as_json)
 
@@ -60,6 +70,8 @@ def unblock(
     context: typer.Context, player_id: PlayerId, agent: AgentName = "default", as_json: JsonFlag = False
 ) -> None:
     """Let a blocked player bet again."""
+    from minwallet.wallet.requests import PlayerSetStatus
+
     request = PlayerSetStatus(agent=agent, player_id=player_id, status=PlayerStatus.ACTIVE)
     _show(change(context, request), as_json=as_json)
 
@@ -76,6 +88,8 @@ def exclude(
     as_json: JsonFlag = False,
 ) -> None:
     """Refuse a player's bets and deposits until then. A shorter exclusion, and its end, holds after 24 hours."""
+    from minwallet.wallet.requests import PlayerExclude
+
     request = PlayerExclude(agent=agent, player_id=player_id, until=_moment(until))
     reply = change(context, request)
     print_json(reply) if as_json else limit.show_exclusion(reply)
@@ -97,11 +111,11 @@ def _moment(until: str) -> str | None:
         raise BadUsage(f"{until!r} is not a day; write it like 2027-01-31, or how long like 7d, or none") from error
 
 
-def _show(player: Reply, *, as_json: bool) -> None:
+def _show(player: "Reply", *, as_json: bool) -> None:
     print_json(player) if as_json else _print([player])
 
 
-def _print(players: list[Reply]) -> None:
+def _print(players: "list[Reply]") -> None:
     rows = [
         (
             player["player_id"],

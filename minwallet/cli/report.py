@@ -22,10 +22,10 @@ from minwallet.cli.output import (
 )
 from minwallet.cli.session import seconds
 from minwallet.ledger.money import format_amount
-from minwallet.wallet.requests import Reply, ReportKeep
 
 if TYPE_CHECKING:
     from minwallet.storage.base import Agent, ReportMark, Store
+    from minwallet.wallet.requests import Reply
 
 app = typer.Typer(help="The provider's report of all bets.", no_args_is_help=True)
 
@@ -55,11 +55,12 @@ def pull(
         print_line(f"{reply['rows']} rows; the report is whole up to key {reply['key'] or '0'}")
 
 
-def pull_report(path: Path, agent: str, say: Callable[[str], None], timeout_s: float, *, anew: bool = False) -> Reply:
+def pull_report(path: Path, agent: str, say: Callable[[str], None], timeout_s: float, *, anew: bool = False) -> "Reply":
     """Pull to the end, each page kept by whoever owns the file; tells `say` how far it is."""
     from minwallet.provider import report
     from minwallet.provider.service import ProviderService
     from minwallet.wallet.agents import find_agent
+    from minwallet.wallet.requests import ReportKeep
     from minwallet.wallet.service import clock_ms
 
     async def look(store: "Store") -> "tuple[Agent, ReportMark]":
@@ -98,7 +99,7 @@ def reconcile(
     limits = {"open_after_s": seconds(open_after), "grace_s": seconds(grace)}
     with _status("reading") as say:
 
-        async def work(store: "Store") -> Reply:
+        async def work(store: "Store") -> "Reply":
             found = await provider.reconcile(
                 store, agent, lambda done: say(f"{done} tickets"), now_ms=clock_ms(), **limits
             )
@@ -128,7 +129,7 @@ def _status(words: str) -> Iterator[Callable[[str], None]]:
         yield lambda text: status.update(f"{words}: {text}")
 
 
-def _csv(document: Reply) -> str:
+def _csv(document: "Reply") -> str:
     stream = io.StringIO()
     writer = csv.DictWriter(stream, COLUMNS, lineterminator="\n")
     writer.writeheader()
@@ -136,7 +137,7 @@ def _csv(document: Reply) -> str:
     return stream.getvalue().removesuffix("\n")
 
 
-def _print(document: Reply) -> None:
+def _print(document: "Reply") -> None:
     """The differences if there are any, the totals, and one line that says how it is."""
     differences = document["differences"]
     if differences:
@@ -152,7 +153,7 @@ def _print(document: Reply) -> None:
     print_line(f"\n{'differs' if differences else 'ok'}: {counts}; report pulled {document['pulled_at']}")
 
 
-def _total(each: Reply) -> list[object]:
+def _total(each: "Reply") -> list[object]:
     sums = [each[side] for side in ("ledger", "report")]
     money = [[side["tickets"], format_amount(side["stake"]), format_amount(side["payout"])] for side in sums]
     return [each["day"], each["game"], each["currency"], *money[0], *money[1]]

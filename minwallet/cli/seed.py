@@ -7,15 +7,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from pydantic import ValidationError
 
 from minwallet.cli.link import change
 from minwallet.cli.output import BadUsage, JsonFlag, Refused, print_json, print_line
 from minwallet.ledger.money import parse_amount
-from minwallet.wallet.requests import Seed, SeedRow, explain
 
 if TYPE_CHECKING:
     import _csv
+
+    from minwallet.wallet.requests import SeedRow
 
 COLUMNS = ("player_id", "currency", "balance", "bonus", "token", "agent")
 
@@ -30,6 +30,8 @@ def seed(
     """Add the players of a CSV file. All or none; those that exist stay as they are."""
     from rich.console import Console
     from rich.progress import track
+
+    from minwallet.wallet.requests import Seed
 
     lines = _read_lines(file)
     rows: list[SeedRow] = []
@@ -100,8 +102,12 @@ def _records(reader: "_csv.Reader", file: Path) -> Iterator[tuple[int, dict[str,
         raise BadUsage(f"{file}, line {reader.line_num}: {error}") from error
 
 
-def _parse(number: int, fields: dict[str, str]) -> SeedRow:
+def _parse(number: int, fields: dict[str, str]) -> "SeedRow":
     """ValueError, in words, for a line that cannot be a player."""
+    from pydantic import ValidationError
+
+    from minwallet.wallet.requests import SeedRow, explain
+
     if "" in fields:
         raise ValueError(f"has {fields['']} columns, not as many as the first line")
     try:

@@ -4,10 +4,8 @@ from typing import Annotated
 
 import typer
 
-from minwallet import config
 from minwallet.cli.link import change, read
 from minwallet.cli.output import AgentName, BadUsage, CurrencyName, JsonFlag, print_json, print_line, print_table
-from minwallet.wallet.requests import SessionList, SessionOpen, SessionRevoke
 
 app = typer.Typer(help="Session tokens, which stand for a player in one currency.", no_args_is_help=True)
 
@@ -24,6 +22,8 @@ def open_(
     as_json: JsonFlag = False,
 ) -> None:
     """Open a session and print its token, which is shown only now."""
+    from minwallet.wallet.requests import SessionOpen
+
     request = SessionOpen(agent=agent, player_id=player_id, currency=currency, ttl_s=seconds(ttl))
     reply = change(context, request)
     if as_json:
@@ -36,6 +36,8 @@ def open_(
 @app.command("list")
 def list_(context: typer.Context, player_id: PlayerId, agent: AgentName = "default", as_json: JsonFlag = False) -> None:
     """List a player's sessions, the newest first, with the beginnings of their tokens."""
+    from minwallet.wallet.requests import SessionList
+
     reply = read(context, SessionList(agent=agent, player_id=player_id))
     if as_json:
         print_json(reply)
@@ -55,12 +57,16 @@ def revoke(
     as_json: JsonFlag = False,
 ) -> None:
     """End a session; wins and cancels of its bets still settle."""
+    from minwallet.wallet.requests import SessionRevoke
+
     reply = change(context, SessionRevoke(token=token))
     print_json(reply) if as_json else print_line("the session is revoked")
 
 
 def seconds(ttl: str) -> int:
     """A length of time such as 24h, in seconds."""
+    from minwallet import config
+
     try:
         return config.seconds(ttl)
     except ValueError as error:

@@ -10,7 +10,6 @@ from minwallet.cli.output import BadUsage, JsonFlag, print_json, print_line
 from minwallet.ledger.entries import Kind, State
 from minwallet.ledger.money import format_amount
 from minwallet.storage.views import Filter, Listed
-from minwallet.wallet.requests import ORIGINS
 
 
 def tail(
@@ -26,6 +25,8 @@ def tail(
     as_json: JsonFlag = False,
 ) -> None:
     """Show transactions as they are committed. Ctrl-C ends it; with --json each is a document on a line of its own."""
+    from minwallet.wallet.requests import ORIGINS
+
     for option, value, known in (("kind", kind, Kind), ("state", state, State), ("protocol", protocol, ORIGINS)):
         if value is not None and value not in list(known):
             raise BadUsage(f"{value!r} is no {option}; there are {', '.join(known)}")

@@ -1,6 +1,14 @@
 """What the back office keeps: keys of the admin API, who may sign in, and who did what."""
 
+from enum import StrEnum
 from typing import NamedTuple, Protocol
+
+
+class Scope(StrEnum):
+    """What a key may do: look, or change things too."""
+
+    READ = "read"
+    WRITE = "write"
 
 
 class NewKey(NamedTuple):

@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Mapping
-from enum import StrEnum
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
@@ -14,6 +13,7 @@ from minwallet.ledger.money import MAX_CENTS
 from minwallet.protocols import PROTOCOLS
 from minwallet.protocols.wire import Game, ReportUnit
 from minwallet.storage.base import OPENING, OPERATOR, PlayerStatus, ReportSheet
+from minwallet.storage.office import Scope
 from minwallet.wallet.moments import MomentText
 from minwallet.wallet.sessions import TOKEN
 
@@ -34,13 +34,6 @@ Token = Annotated[str, Field(pattern=rf"^{TOKEN.pattern}$")]
 Cents = Annotated[int, Field(ge=0, le=MAX_CENTS)]
 Reason = Annotated[str, Field(pattern=r"^[^\x00-\x1f\x7f]{0,200}$")]
 Reference = Annotated[str, Field(pattern=r"^[!-~](?:[ -~]{0,62}[!-~])?$")]
-
-
-class Scope(StrEnum):
-    """What a key may do: look, or change things too."""
-
-    READ = "read"
-    WRITE = "write"
 
 
 ORIGINS = (*PROTOCOLS, OPERATOR, OPENING)

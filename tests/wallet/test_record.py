@@ -8,7 +8,7 @@ from pydantic import BaseModel
 
 from minwallet.storage.base import PlayerStatus
 from minwallet.storage.memory import MemoryStore
-from minwallet.storage.office import Action
+from minwallet.storage.office import Action, Scope
 from minwallet.wallet import requests
 from minwallet.wallet.decline import Declined, Why
 from minwallet.wallet.desk import perform
@@ -36,7 +36,7 @@ MADE: list[requests.Request] = [
     of_ann(requests.SessionOpen, ttl_s=60),
     requests.SessionRevoke(token=TOKEN),
     of_ann(requests.SessionEnd, session=2),
-    requests.KeyAdd(name="site", scope=requests.Scope.READ),
+    requests.KeyAdd(name="site", scope=Scope.READ),
     requests.KeyRevoke(name="site"),
     requests.AdminLink(name="anna"),
     requests.AdminReset(name="anna"),
@@ -132,7 +132,7 @@ def test_what_is_declined_is_not_on_record() -> None:
             of_ann(requests.PlayerSetStatus, status=PlayerStatus.BLOCKED): Why.NOT_FOUND,
             requests.AgentAdd(name="default"): Why.TAKEN,
             requests.KeyRevoke(name="none"): Why.NOT_FOUND,
-            requests.KeyAdd(name="k", scope=requests.Scope.READ, agent="none"): Why.NOT_FOUND,
+            requests.KeyAdd(name="k", scope=Scope.READ, agent="none"): Why.NOT_FOUND,
         }
         for request, why in cases.items():
             reply = await perform(wallet, request, "admin boss")

@@ -13,10 +13,11 @@ from starlette.applications import Starlette
 from starlette.routing import Route
 
 from minwallet.config import load_settings
+from minwallet.storage.office import Scope
 from minwallet.storage.sqlite import SqliteStore
 from minwallet.wallet.decline import Declined, Why
 from minwallet.wallet.desk import perform
-from minwallet.wallet.requests import KeyAdd, Reply, Scope
+from minwallet.wallet.requests import KeyAdd, Reply
 from minwallet.wallet.service import Wallet
 from minwallet.web.admin_api import operation
 from minwallet.web.admin_api.asking import MOST_MISTAKES

@@ -8,9 +8,8 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 from starlette.types import Receive, Scope, Send
 
+from minwallet.storage import office
 from minwallet.storage.base import StoreFault
-from minwallet.storage.office import ApiKey
-from minwallet.wallet import requests
 from minwallet.wallet.decline import Decline
 from minwallet.web.admin_api.asking import read
 from minwallet.web.admin_api.bearer import find_key
@@ -71,8 +70,8 @@ class Endpoint:
         return reply if isinstance(reply, Response) else JSONResponse(reply, operation.status)
 
 
-def _admit(key: ApiKey, operation: Operation) -> None:
-    if operation.scope == requests.Scope.WRITE and key.scope != requests.Scope.WRITE:
+def _admit(key: office.ApiKey, operation: Operation) -> None:
+    if operation.scope == office.Scope.WRITE and key.scope != office.Scope.WRITE:
         raise Problem(Cause.FORBIDDEN, f"the key {key.name} may only read")
     if operation.for_all and key.agent is not None:
         raise Problem(Cause.FORBIDDEN, f"the key {key.name} reaches agent {key.agent} only, and this is about all")

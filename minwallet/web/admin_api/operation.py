@@ -10,10 +10,10 @@ from pydantic import BaseModel
 from starlette.requests import Request as HttpRequest
 from starlette.responses import Response
 
-from minwallet.storage.office import ApiKey
+from minwallet.storage.office import ApiKey, Scope
 from minwallet.wallet import desk
 from minwallet.wallet.decline import Declined
-from minwallet.wallet.requests import Request, Scope
+from minwallet.wallet.requests import Request
 from minwallet.wallet.service import Wallet
 from minwallet.web.admin_api.problems import Cause, Problem
 from minwallet.web.health import Health

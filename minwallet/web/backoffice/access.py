@@ -7,10 +7,11 @@ from pydantic import ValidationError
 from starlette.responses import Response
 from starlette.routing import Route
 
+from minwallet.storage.office import Scope
 from minwallet.wallet.admins import Busy
 from minwallet.wallet.decline import Decline
 from minwallet.wallet.keys import SHORTEST_PASSWORD, csrf_of
-from minwallet.wallet.requests import AdminLink, AdminReset, KeyAdd, KeyRevoke, Scope
+from minwallet.wallet.requests import AdminLink, AdminReset, KeyAdd, KeyRevoke
 from minwallet.web.auth import Throttle, address_of, give_cookie
 from minwallet.web.backoffice.filters import read_number
 from minwallet.web.backoffice.forms import Form
