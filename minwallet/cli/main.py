@@ -24,6 +24,7 @@ from minwallet.cli import (
     demo_provider,
     export,
     games,
+    importing,
     key,
     ledger,
     limit,
@@ -79,6 +80,7 @@ app.command("launch")(games.launch)
 app.add_typer(report.app, name="report")
 app.command("reconcile")(report.reconcile)
 app.command("export")(export.export)
+app.command("import")(importing.import_)
 app.command("verify")(verify.verify)
 app.command("backup")(backup.backup)
 app.command("restore")(backup.restore)
