@@ -57,7 +57,7 @@ def import_(
         if len({each[1:4] for each in accounts}) < len(accounts):
             raise Refused([f"{players} has an account twice", "nothing was imported"])
         try:
-            asyncio.run(_fill(path, accounts, pages()))
+            _import(path, accounts, pages())
         except Unfit as unfit:
             more = len(unfit.problems) - MOST_PROBLEMS
             tail = [f"and {more} more like these"] if more > 0 else []
@@ -68,22 +68,26 @@ def import_(
         print_line(f"{path} has {done} entries of {len(accounts)} accounts now; they sum and chain up as before")
 
 
-async def _fill(path: Path, accounts: Sequence[AccountRow], pages: Iterator[Sequence[tuple[Owner, Row]]]) -> None:
+def _import(path: Path, accounts: Sequence[AccountRow], pages: Iterator[Sequence[tuple[Owner, Row]]]) -> None:
     owner = FileOwner.claim(path)
     is_new = not path.exists()
     try:
-        store = await SqliteStore.open(path, create=True, check=True)
-        try:
-            per_currency = frozenset(name for name in PROTOCOLS if load_protocol(name).ids_per_currency)
-            await store.fill(accounts, pages, per_currency, clock_ms())
-        finally:
-            await store.close()
+        asyncio.run(_fill(path, accounts, pages))
     except BaseException:
         if is_new:
             path.unlink(missing_ok=True)
         raise
     finally:
         owner.release()
+
+
+async def _fill(path: Path, accounts: Sequence[AccountRow], pages: Iterator[Sequence[tuple[Owner, Row]]]) -> None:
+    store = await SqliteStore.open(path, create=True, check=True)
+    try:
+        per_currency = frozenset(name for name in PROTOCOLS if load_protocol(name).ids_per_currency)
+        await store.fill(accounts, pages, per_currency, clock_ms())
+    finally:
+        await store.close()
 
 
 def _entry(fields: dict[str, Any]) -> tuple[Owner, Row]:
