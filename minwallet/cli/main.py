@@ -21,6 +21,7 @@ from minwallet.cli import (
     conformance,
     demo,
     demo_provider,
+    doctor,
     export,
     games,
     key,
@@ -77,6 +78,7 @@ app.add_typer(report.app, name="report")
 app.command("reconcile")(report.reconcile)
 app.command("export")(export.export)
 app.command("verify")(verify.verify)
+app.command("doctor")(doctor.doctor)
 app.command("demo-provider")(demo_provider.demo_provider)
 app.command("conformance")(conformance.conformance)
 app.command("bench")(bench.bench)
