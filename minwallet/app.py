@@ -8,9 +8,11 @@ import secrets
 import signal
 import socket
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Coroutine, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractAsyncContextManager, nullcontext
+from functools import partial
+from pathlib import Path
 from typing import Any, cast
 
 import uvicorn
@@ -19,10 +21,12 @@ from starlette.routing import Route
 from starlette.types import ASGIApp
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
-from minwallet.config import CannotListen, Settings
+from minwallet.config import BadSettings, CannotListen, Settings, seconds
 from minwallet.protocols import PROTOCOLS, load_protocol
 from minwallet.storage.owner import Desk, FileOwner
 from minwallet.storage.sqlite import SqliteStore
+from minwallet.storage.sqlite.backup import back_up
+from minwallet.wallet.backups import keep_backing_up
 from minwallet.wallet.decline import Declined
 from minwallet.wallet.desk import perform
 from minwallet.wallet.feed import News
@@ -33,8 +37,11 @@ from minwallet.wallet.service import Wallet
 from minwallet.wallet.totals import keep_summing_up
 from minwallet.web import admin_api, backoffice, control, ops
 from minwallet.web.access import AccessLog, Stream
+from minwallet.web.admin_api.operation import Api
 from minwallet.web.connection import BoundedConfig, BoundedConnection, allow_connections, keep_cutting_off
 from minwallet.web.gateway import Gateway
+from minwallet.web.health import examine
+from minwallet.web.metrics import Metrics
 from minwallet.web.pages import create_site
 from minwallet.web.strangers import Strangers
 from minwallet.web.wire import FixedPaths
@@ -48,20 +55,29 @@ Pages = Callable[[Wallet, str], Sequence[Route]]
 
 
 def create_app(
-    wallet: Wallet, settings: Settings, desk_port: int, desk_key: str, log: Stream, *, pages: Sequence[Route] = ()
+    wallet: Wallet,
+    settings: Settings,
+    desk_port: int,
+    desk_key: str,
+    log: Stream,
+    *,
+    metrics: Metrics,
+    pages: Sequence[Route] = (),
 ) -> ASGIApp:
     """Everything the server answers, with further pages if there are any."""
     provider: list[Route] = []
-    strangers = Strangers(settings.forwarded_allow)
+    strangers, version = Strangers(settings.forwarded_allow), SqliteStore.sqlite_version
     for name in PROTOCOLS:
-        provider += Gateway(load_protocol(name), wallet, settings, strangers, AccessLog(log, name)).routes()
-    operator = [*ops.routes(wallet, SqliteStore.sqlite_version), *control.routes(wallet, desk_port, desk_key)]
-    api = admin_api.routes(wallet, settings, SqliteStore.sqlite_version)
-    site = create_site([*backoffice.routes(wallet, settings, SqliteStore.sqlite_version), *pages])
+        told, meter = AccessLog(log, name), metrics.meter(name)
+        provider += Gateway(load_protocol(name), wallet, settings, strangers, log=told, meter=meter).routes()
+    api = Api(wallet, partial(examine, wallet, settings, version, wallet.clock_ms()), asyncio.Lock())
+    operator = [*ops.routes(wallet, version), *metrics.routes(api), *control.routes(wallet, desk_port, desk_key)]
+    site = create_site([*backoffice.routes(wallet, settings, version), *pages])
     # Signing in depends on who calls and whether over TLS, so here a proxy's word is always asked.
     proxied: Any = ProxyHeadersMiddleware(cast(Any, site), settings.forwarded_allow)
     below = ("/admin", "/admin/{rest:path}", "/demo", "/demo/{rest:path}")
-    app = Starlette(routes=[*operator, *api, *(Route(path, proxied) for path in below)])
+    routes = [*operator, *admin_api.routes(api, settings.public_url), *(Route(path, proxied) for path in below)]
+    app = Starlette(routes=routes)
     # A provider that adds a slash shall get a plain 404, not a redirect that it would follow with another method.
     app.router.redirect_slashes = False
     return FixedPaths(app, provider, settings.callback_prefix)
@@ -85,10 +101,16 @@ def serve(
     `log` is where the access log goes, if not to stderr. `beside` is entered once calls are answered, and left after
     the last. `pages` are further pages.
     """
+    handed_over = take_socket()
+    if handed_over:
+        # It says itself where it listens, whatever is set.
+        host, port = handed_over.getsockname()[:2]
+        settings = settings.model_copy(update={"host": host, "port": port})
     settings.refuse_to_be_exposed()
+    _make_backup_folder(settings)
     owner = FileOwner.claim(settings.db)
     try:
-        with listen(settings.host, settings.port) as public, listen("127.0.0.1", 0) as private:
+        with handed_over or listen(settings.host, settings.port) as public, listen("127.0.0.1", 0) as private:
             config = _configure(settings)
             with asyncio.Runner(loop_factory=config.get_loop_factory()) as runner:
                 sockets = [public, private]
@@ -124,10 +146,12 @@ async def _serve(
     public_port, private_port = (each.getsockname()[1] for each in sockets)
     serves = _url(settings.host, public_port)
     store = await SqliteStore.open(settings.db, create=True, check=True)
-    async with Wallet(store, least_free_bytes=settings.min_free_mb * MB) as wallet:
+    metrics = Metrics(store.sqlite_version)
+    async with Wallet(store, least_free_bytes=settings.min_free_mb * MB, watch=metrics.count_commit) as wallet:
         await wallet.room.look()
         calls = serves + settings.callback_prefix
-        config.app = create_app(wallet, settings, private_port, key, log, pages=pages(wallet, calls))
+        more = pages(wallet, calls)
+        config.app = create_app(wallet, settings, private_port, key, log, metrics=metrics, pages=more)
         config.desk_port, config.most_connections = private_port, allow_connections()
         server = _Server(config, wallet.news)
         store.when_broken(lambda: setattr(server, "should_exit", True))
@@ -140,13 +164,7 @@ async def _serve(
         announce(serves)
         if invite and not await store.has_signed_in():
             invite(settings.address_for_people(serves) + await _make_first_link(wallet))
-        in_background = [
-            asyncio.create_task(keep_pruning(store, settings.journal_days, wallet.clock_ms)),
-            asyncio.create_task(keep_summing_up(store)),
-            asyncio.create_task(store.check_further()),
-            asyncio.create_task(wallet.room.keep_looking()),
-            asyncio.create_task(keep_cutting_off(server.server_state.connections)),
-        ]
+        in_background = [asyncio.create_task(work) for work in _work_beside(settings, store, wallet, server)]
         serving = await start(server, sockets)
         try:
             async with beside():
@@ -158,6 +176,35 @@ async def _serve(
                 task.cancel()
         if store.broken:
             raise store.broken
+
+
+def _work_beside(
+    settings: Settings, store: SqliteStore, wallet: Wallet, server: "_Server"
+) -> Iterator[Coroutine[None, None, None]]:
+    """What is done for ever while calls are answered."""
+    yield keep_pruning(store, settings.journal_days, wallet.clock_ms)
+    yield keep_summing_up(store)
+    yield store.check_further()
+    yield wallet.room.keep_looking()
+    yield keep_cutting_off(server.server_state.connections)
+    if settings.backup_to:
+        yield keep_backing_up(
+            lambda copy, tell: back_up(settings.db, copy, tell, served=True),
+            Path(settings.backup_to),
+            settings.db.stem,
+            every_s=seconds(settings.backup_every),
+            keep=settings.backup_keep,
+            clock_ms=wallet.clock_ms,
+        )
+
+
+def _make_backup_folder(settings: Settings) -> None:
+    """A folder that cannot be had is told at the start, and not when a backup is needed."""
+    if settings.backup_to:
+        try:
+            Path(settings.backup_to).mkdir(mode=0o700, parents=True, exist_ok=True)
+        except (OSError, ValueError) as error:
+            raise BadSettings(f"MINWALLET_BACKUP_TO: cannot make the folder {settings.backup_to}: {error}") from error
 
 
 async def _make_first_link(wallet: Wallet) -> str:
@@ -238,6 +285,35 @@ def listen(host: str, port: int, options: str = "--host or --port") -> socket.so
         reason = os.strerror(number) if number and number > 0 else str(error)
         choose = f"choose another with {options}"
         raise CannotListen(f"cannot listen on {host} port {port}: {reason}; {choose}") from error
+
+
+FIRST_PASSED = 3
+"""The number of the first file that systemd passes; those before are the standard streams."""
+
+
+def take_socket() -> socket.socket | None:
+    """The listening socket that systemd has handed over to this process, None without one. CannotListen.
+
+    The protocol is sd_listen_fds(3): whoever starts the process keeps the socket open, so a caller that comes while no
+    server runs waits for the next one.
+    """
+    pid, number = os.environ.pop("LISTEN_PID", ""), os.environ.pop("LISTEN_FDS", "")
+    if pid != str(os.getpid()) or number in ("", "0"):
+        return None
+    if number != "1":
+        raise CannotListen(f"{number} sockets were handed over; name one ListenStream= in the socket unit")
+    try:
+        passed = socket.socket(fileno=FIRST_PASSED)
+        is_internet = passed.family in (socket.AF_INET, socket.AF_INET6) and passed.type == socket.SOCK_STREAM
+        if not is_internet or not passed.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN):
+            raise OSError
+    except OSError as error:
+        raise CannotListen(
+            "what was handed over is no listening TCP socket; use ListenStream= with an address and a port,"
+            " and Accept=no, in the socket unit"
+        ) from error
+    passed.set_inheritable(False)
+    return passed
 
 
 def _url(host: str, port: int) -> str:

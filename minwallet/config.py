@@ -27,6 +27,11 @@ ENV_FILE, TOML_FILE = ".env", "minwallet.toml"
 
 SECRETS = {"callback_key"}
 
+UNITS_S = {"s": 1, "m": 60, "h": 3600, "d": 24 * 3600}
+
+LEAST_S = 10
+"""How often the file may be copied at the most: each time all of it is read and written."""
+
 
 class BadSettings(ValueError):
     """A setting that cannot be used; the message names it and says what to set."""
@@ -69,6 +74,10 @@ class Settings(BaseSettings):
         description="how many MB the disk of the wallet file must have free for new bets to be taken; 0 asks for none",
     )
 
+    backup_to: str = Field("", description="the folder that `serve` copies the wallet file to from time to time")
+    backup_every: str = Field("1h", description="how often it does so: 15m, 1h, 7d")
+    backup_keep: int = Field(48, ge=1, le=1_000_000, description="how many of these copies are kept, the newest")
+
     @classmethod
     def settings_customise_sources(
         cls,
@@ -101,6 +110,13 @@ class Settings(BaseSettings):
         if url and not is_address:
             raise ValueError("it is an address such as https://wallet.example.com, without a query")
         return url.rstrip("/")
+
+    @field_validator("backup_every")
+    @classmethod
+    def _is_a_length(cls, text: str) -> str:
+        if seconds(text) < LEAST_S:
+            raise ValueError(f"{text} is too often; write {LEAST_S}s or more")
+        return text
 
     @field_validator("db")
     @classmethod
@@ -171,6 +187,14 @@ class Setting(NamedTuple):
     value: str
     origin: str
     description: str
+
+
+def seconds(length: str) -> int:
+    """A length of time such as 24h, in seconds. ValueError says how to write one."""
+    match = re.fullmatch(r"([0-9]{1,10})([smhd])", length, re.ASCII)
+    if match is None:
+        raise ValueError(f"{length!r} is not a length of time; write it like 30s, 15m, 24h or 7d")
+    return int(match[1]) * UNITS_S[match[2]]
 
 
 def load_settings(**overrides: object) -> Settings:

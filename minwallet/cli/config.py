@@ -5,7 +5,7 @@ import typer
 from minwallet.cli.output import JsonFlag, print_json, print_table
 from minwallet.config import load_settings
 
-app = typer.Typer(help="The settings.", no_args_is_help=True)
+app = typer.Typer(help="The settings in force.", no_args_is_help=True)
 
 
 @app.command("show")

@@ -93,7 +93,8 @@ def _run(path: Path, wanted: _Wanted) -> None:
     from minwallet.demo.croupier import TurnedAway
     from minwallet.demo.server import Options, create_server
 
-    settings = load_settings(db=path, host="127.0.0.1", port=wanted.port)
+    # What it plays with is not worth a copy, and must not push out copies of what is.
+    settings = load_settings(db=path, host="127.0.0.1", port=wanted.port, backup_to="")
     curtain, is_new = _Curtain(), not path.exists()
     addresses: list[str] = []
     invitations: list[str] = []

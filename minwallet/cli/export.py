@@ -19,6 +19,7 @@ from minwallet.cli.output import BadUsage, NoOutput, counting, print_line
 from minwallet.ledger.audit import Owner
 from minwallet.ledger.entries import Entry
 from minwallet.storage.base import AccountRow, Store
+from minwallet.storage.files import sync
 from minwallet.storage.owner import side_file_of
 
 PAGE = 10_000
@@ -141,12 +142,4 @@ def _replacing(file: Path) -> Iterator[TextIO]:
     except BaseException:
         Path(name).unlink()
         raise
-    _sync_folder(file.parent)
-
-
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    sync(file.parent)

@@ -15,6 +15,7 @@ from minwallet import __version__
 from minwallet.cli import (
     admin,
     agent,
+    backup,
     bench,
     calls,
     config,
@@ -33,6 +34,7 @@ from minwallet.cli import (
     seed,
     serve,
     session,
+    systemd,
     tail,
     verify,
 )
@@ -58,6 +60,7 @@ app = typer.Typer(
 
 app.command("serve")(serve.serve)
 app.command("demo")(demo.demo)
+app.command("systemd")(systemd.systemd)
 app.add_typer(admin.app, name="admin")
 app.add_typer(agent.app, name="agent")
 app.add_typer(player.app, name="player")
@@ -79,6 +82,8 @@ app.command("reconcile")(report.reconcile)
 app.command("export")(export.export)
 app.command("verify")(verify.verify)
 app.command("doctor")(doctor.doctor)
+app.command("backup")(backup.backup)
+app.command("restore")(backup.restore)
 app.command("demo-provider")(demo_provider.demo_provider)
 app.command("conformance")(conformance.conformance)
 app.command("bench")(bench.bench)

@@ -1,10 +1,10 @@
 """`minwallet session`."""
 
-import re
 from typing import Annotated
 
 import typer
 
+from minwallet import config
 from minwallet.cli.link import change, read
 from minwallet.cli.output import AgentName, BadUsage, CurrencyName, JsonFlag, print_json, print_line, print_table
 from minwallet.wallet.requests import SessionList, SessionOpen, SessionRevoke
@@ -12,8 +12,6 @@ from minwallet.wallet.requests import SessionList, SessionOpen, SessionRevoke
 app = typer.Typer(help="Session tokens, which stand for a player in one currency.", no_args_is_help=True)
 
 PlayerId = Annotated[str, typer.Argument(metavar="ID", help="The player.")]
-
-_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
 
 @app.command("open")
@@ -63,7 +61,7 @@ def revoke(
 
 def seconds(ttl: str) -> int:
     """A length of time such as 24h, in seconds."""
-    match = re.fullmatch(r"([0-9]{1,10})([smhd])", ttl, re.ASCII)
-    if match is None:
-        raise BadUsage(f"{ttl!r} is not a length of time; write it like 30s, 15m, 24h or 7d")
-    return int(match[1]) * _SECONDS[match[2]]
+    try:
+        return config.seconds(ttl)
+    except ValueError as error:
+        raise BadUsage(str(error)) from error

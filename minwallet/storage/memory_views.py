@@ -37,6 +37,10 @@ class MemoryViews:
         found = [each for each in rows if agent in (None, each.owner.agent) and _is_open(each, rows)]
         return _back(found, before, limit)
 
+    async def count_open_rounds(self, among: int) -> int:
+        rows = self._all()[-among:]
+        return len({(_space(*each), each.entry.account_id, each.entry.round) for each in rows if _is_open(each, rows)})
+
     async def sum_up(self, limit: int) -> int:
         """Nothing is kept that could lag behind."""
         del limit

@@ -148,6 +148,9 @@ class Views(Protocol):
     async def read_open_bets(self, agent: str | None, before: int | None, limit: int) -> Page:
         """Bets that took money, were not called off, and whose round was not won since; newest first."""
 
+    async def count_open_rounds(self, among: int) -> int:
+        """How many rounds have such bets among the newest so many rows."""
+
     async def sum_up(self, limit: int) -> int:
         """Add up the next rows, so many at the most; how many it were."""
 

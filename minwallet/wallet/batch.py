@@ -7,6 +7,7 @@ so that a neighbour never pays for another's fault.
 
 import asyncio
 from collections.abc import Callable, Sequence
+from time import perf_counter
 
 from minwallet.ledger.outcomes import Outcome
 from minwallet.storage.base import ConstraintFault, Order, Store, StoreFault
@@ -23,13 +24,17 @@ _Waiting = tuple[Order, "asyncio.Future[Outcome]", Callable[[], None]]
 """An order, whom to tell of its outcome, and what to call once it is decided."""
 
 
+Committed = Callable[[int, float], None]
+"""Is told of a commit: how many orders it had, and in how many seconds the store made them durable."""
+
+
 class BatchWriter:
     """`submit` an order, await its future. The caller sees to it that no player has two orders waiting at once.
 
     `committed` is called after every commit.
     """
 
-    def __init__(self, store: Store, clock_ms: Callable[[], int], committed: Callable[[], None]) -> None:
+    def __init__(self, store: Store, clock_ms: Callable[[], int], committed: Committed) -> None:
         self._store = store
         self._committed = committed
         self._clock_ms = clock_ms
@@ -74,6 +79,7 @@ class BatchWriter:
             quiet = quiet + 1 if len(self._waiting) == before else 0
 
     async def _write_batch(self, batch: Sequence[_Waiting]) -> None:
+        started = perf_counter()
         try:
             outcomes = await self._store.apply([order for order, _, _ in batch], self._clock_ms())
         except ConstraintFault as fault:
@@ -85,7 +91,7 @@ class BatchWriter:
         except Exception as fault:
             _fail(batch, fault)
         else:
-            self._committed()
+            self._committed(len(batch), perf_counter() - started)
             for (_, future, settled), outcome in zip(batch, outcomes, strict=True):
                 settled()
                 if not future.done():

@@ -15,7 +15,7 @@ from typing import Self
 from minwallet.ledger.commands import Bet, BetWin, Command, Question
 from minwallet.ledger.outcomes import Applied, Outcome, Refused, Stranger
 from minwallet.storage.base import Bearer, Order, Store, StoreFault
-from minwallet.wallet.batch import BatchWriter
+from minwallet.wallet.batch import BatchWriter, Committed
 from minwallet.wallet.crowd import MOST, Crowd
 from minwallet.wallet.feed import Feed, News
 from minwallet.wallet.locks import PlayerLocks
@@ -35,10 +35,18 @@ class NotNow(StoreFault):
 class Wallet:
     """The one door to the money. Every method may raise StoreFault: then nobody knows more than that it failed.
 
-    Within an `async with` it is open; in the end what was submitted is decided, and the store is closed.
+    Within an `async with` it is open; in the end what was submitted is decided, and the store is closed. `watch` is
+    told of every commit.
     """
 
-    def __init__(self, store: Store, clock_ms: Callable[[], int] = clock_ms, *, least_free_bytes: int = 0) -> None:
+    def __init__(
+        self,
+        store: Store,
+        clock_ms: Callable[[], int] = clock_ms,
+        *,
+        least_free_bytes: int = 0,
+        watch: Committed = lambda orders, seconds: None,
+    ) -> None:
         self.store = store
         self.clock_ms = clock_ms
         self.locks = PlayerLocks()
@@ -47,7 +55,8 @@ class Wallet:
         self._sessions = Sessions(store)
         self.news = News()
         self.feed = Feed(store, self.news)
-        self._batch = BatchWriter(store, clock_ms, self.news.tell)
+        self._watch = watch
+        self._batch = BatchWriter(store, clock_ms, self._tell_of_commit)
 
     async def __aenter__(self) -> Self:
         return self
@@ -55,6 +64,11 @@ class Wallet:
     async def __aexit__(self, *_: object) -> None:
         await self.drain()
         await self.store.close()
+
+    @property
+    def calls_in_hand(self) -> int:
+        """How many providers' calls are begun and not yet answered."""
+        return self._crowd.size
 
     async def call(
         self,
@@ -107,6 +121,10 @@ class Wallet:
         """Apply one order of this player after those before it. The order goes on if the caller is cancelled."""
         await self.locks.acquire(player_key)
         return await self._batch.submit(order, partial(self.locks.release, player_key))
+
+    def _tell_of_commit(self, orders: int, seconds: float) -> None:
+        self.news.tell()
+        self._watch(orders, seconds)
 
     def forget_bearers(self) -> None:
         """To be called when an agent's wallet token has changed, which a remembered bearer has as it was."""

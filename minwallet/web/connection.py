@@ -23,6 +23,9 @@ LONGEST_URL = 16 * 1024
 READ_WITHIN_S = 1
 """How long a stopping server lets somebody read nothing of what it has answered."""
 
+LAST_CALL_S = 0.3
+"""How long a stopping server listens to a connection on which nothing is going on: a call may be on its way."""
+
 MOST_CONNECTIONS = 10_000
 """As many as a large provider's pools come to, several times over; each takes some ten kilobytes."""
 
@@ -92,6 +95,7 @@ class BoundedConnection(HttpToolsProtocol):
     _head_bytes = 0
     _is_stranger = False
     _is_crowd = False
+    _is_stopping = False
     _waited_s = 0.0
     _answering: RequestResponseCycle | None = None
 
@@ -141,6 +145,8 @@ class BoundedConnection(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         self._in_head = False
         super().on_headers_complete()
+        if self._is_stopping:
+            self.cycle.keep_alive = False
         if self._is_crowd:
             self.scope.update({CROWDED: True})  # type: ignore[misc]  # a key of our own
             self.cycle.keep_alive = False
@@ -189,8 +195,13 @@ class BoundedConnection(HttpToolsProtocol):
 
     def shutdown(self) -> None:
         """A request that is not whole yet has moved nothing, so a stopping server does not wait for the rest of it; nor
-        for somebody who does not read the answers.
+        for somebody who does not read the answers. Whoever has been answered, or has just come, may still make a call.
         """
+        cycle: RequestResponseCycle | None = self.cycle
+        if not self._is_stopping and (cycle is None or cycle.response_complete):
+            self._is_stopping = True
+            self.loop.call_later(LAST_CALL_S, self.shutdown)
+            return
         super().shutdown()
         if not self.transport.is_closing() and self.cycle.more_body and not self.pipeline:
             self.transport.close()

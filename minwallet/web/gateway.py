@@ -20,6 +20,7 @@ from minwallet.storage.base import NoRoom, StoreFault
 from minwallet.wallet.service import NotNow, Wallet
 from minwallet.web.access import AccessLog
 from minwallet.web.connection import CROWDED
+from minwallet.web.metrics import Meter
 from minwallet.web.strangers import RETRY_AFTER, Strangers
 from minwallet.web.wire import ClientGone, read_whole, send_whole
 
@@ -38,7 +39,14 @@ class Gateway:
     """The endpoints of one protocol."""
 
     def __init__(
-        self, protocol: WireProtocol, wallet: Wallet, settings: Settings, strangers: Strangers, log: AccessLog
+        self,
+        protocol: WireProtocol,
+        wallet: Wallet,
+        settings: Settings,
+        strangers: Strangers,
+        *,
+        log: AccessLog,
+        meter: Meter,
     ) -> None:
         self.protocol = protocol
         self.wallet = wallet
@@ -47,6 +55,7 @@ class Gateway:
         self.prefix = settings.callback_prefix
         self.strangers = strangers
         self.log = log
+        self.meter = meter
         self._said, self._said_at_ms = "", 0
 
     def routes(self) -> list[Route]:
@@ -137,7 +146,9 @@ class Gateway:
             logger.error("%s", words)
 
     def _note(self, operation: str, outcome: str, started: float, player: str = "", transaction: str = "") -> None:
-        self.log.write(operation, player, transaction, outcome, perf_counter() - started)
+        seconds = perf_counter() - started
+        self.log.write(operation, player, transaction, outcome, seconds)
+        self.meter(operation, outcome, seconds)
 
 
 class _Letters:

@@ -25,6 +25,7 @@ from minwallet.storage.memory import MemoryStore
 from minwallet.storage.sqlite import SqliteStore
 from minwallet.wallet.service import Wallet
 from minwallet.web import backoffice
+from minwallet.web.metrics import Metrics
 from minwallet.web.wire import FixedPaths
 from tests.faults.clients import Seat, packet
 from tests.faults.trial import seats
@@ -104,7 +105,7 @@ def try_all_methods(server: Server) -> Counter[str]:
 def paths() -> Iterator[str]:
     """Every address of the server, with something in the place of its parameters."""
     wallet, settings = Wallet(MemoryStore()), Settings(_env_file=None)  # type: ignore[call-arg]  # pydantic's own
-    app = create_app(wallet, settings, 0, "", io.StringIO())
+    app = create_app(wallet, settings, 0, "", io.StringIO(), metrics=Metrics("3"))
     assert isinstance(app, FixedPaths)
     known = [
         *app._others.routes,

@@ -171,6 +171,8 @@ class Agreement(RuleBasedStateMachine):
         agent = wanted.agent
         by_memory, by_sqlite = (self._run(store.read_open_bets(agent, before, limit)) for store in self.stores)
         assert by_sqlite == by_memory
+        rounds_by_memory, rounds_by_sqlite = (self._run(store.count_open_rounds(limit)) for store in self.stores)
+        assert rounds_by_sqlite == rounds_by_memory
 
     @invariant()
     def no_money_is_made_or_lost(self) -> None:

@@ -148,6 +148,14 @@ def test_an_open_bet_is_one_that_nothing_has_ended(store: Store, run: Run) -> No
     page = run(store.read_open_bets("default", None, 1))
     assert [row.entry.id for row in page.rows] == ["8"]
     assert [row.entry.id for row in run(store.read_open_bets("default", page.next, 9)).rows] == ["4"]
+    assert run(store.count_open_rounds(100)) == 3
+
+
+def test_an_open_round_is_counted_once(store: Store, run: Run) -> None:
+    """However many of its bets are open; of those whose bets are among the newest rows."""
+    run(players(store, opening("ann", 500)))
+    apply(store, run, *((1, WALLET_V2, Bet(id_, 1, of)) for id_, of in (("1", "1"), ("2", "2"), ("3", "2"))))
+    assert [run(store.count_open_rounds(among)) for among in (1, 2, 3, 100)] == [1, 1, 2, 2]
 
 
 def test_totals_are_of_a_day_an_agent_a_currency_and_a_game(store: Store, run: Run) -> None:

@@ -94,6 +94,7 @@ def test_the_wallet_takes_so_many_calls_in_hand(db: Path) -> None:
             tasks = [task for player in range(PLAYERS) for task in bets(wallet, player, MOST_OF_ONE)]
             done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
             assert await settled(list(done)) == {"NotNow": len(tasks) - MOST}
+            assert wallet.calls_in_hand == MOST
             refused = (await asyncio.gather(call(wallet, 0, Balance()), return_exceptions=True))[0]
             assert isinstance(refused, NotNow)
             deposit = asyncio.create_task(wallet.move(Order(Deposit("r", 1), OPERATOR, PLAYERS), PLAYERS))
@@ -101,5 +102,6 @@ def test_the_wallet_takes_so_many_calls_in_hand(db: Path) -> None:
             assert await settled(tasks) == {"Applied": MOST, "NotNow": len(tasks) - MOST}
             assert isinstance(await deposit, Applied)
             assert isinstance(await call(wallet, 0, Balance()), Shown)
+            assert wallet.calls_in_hand == 0
 
     asyncio.run(run())

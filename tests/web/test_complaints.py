@@ -12,6 +12,7 @@ from minwallet.storage.memory import MemoryStore
 from minwallet.wallet.service import Wallet
 from minwallet.web.access import AccessLog
 from minwallet.web.gateway import Gateway
+from minwallet.web.metrics import Metrics
 from minwallet.web.strangers import Strangers
 
 
@@ -20,9 +21,8 @@ def test_a_fault_is_said_once_a_minute(caplog: pytest.LogCaptureFixture) -> None
     now_ms = 10**6
     wallet = Wallet(MemoryStore(), lambda: now_ms)
     log = AccessLog(io.StringIO(), "vela")
-    gateway = Gateway(
-        load_protocol("vela"), wallet, load_settings(db=None, host=None, port=None), Strangers("127.0.0.1"), log
-    )
+    settings, meter = load_settings(db=None, host=None, port=None), Metrics("3").meter("vela")
+    gateway = Gateway(load_protocol("vela"), wallet, settings, Strangers("127.0.0.1"), log=log, meter=meter)
     with caplog.at_level(logging.ERROR, "minwallet"):
         for words in ("dead", "dead", "dying", "dead"):
             gateway._complain_of(StoreFault(words))

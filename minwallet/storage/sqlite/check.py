@@ -87,6 +87,15 @@ async def check_in_steps(connection: Connection, path: Path) -> None:
         await check_span()
 
 
+def check_copy(db: sqlite3.Connection, path: Path, tell: Callable[[int, int], None]) -> None:
+    """Look at everything in a file that nobody writes; UnusableFile where something is damaged."""
+    _check_pages(db, path, what="1")
+    newest = records.count_entries(db)
+    for first in range(1, newest + 1, AT_ONCE):
+        tell(first, newest)
+        _check_rows(db, path, (first, min(first + AT_ONCE - 1, newest)))
+
+
 async def _spans(connection: Connection, path: Path) -> AsyncIterator[Callable[[], Awaitable[None]]]:
     """The rows that there are now, so many at once: how to check them."""
     newest = await connection.run(explained(records.count_entries, path))

@@ -284,6 +284,9 @@ class SqliteStore:
     async def read_open_bets(self, agent: str | None, before: int | None, limit: int) -> Page:
         return await self._viewer.run(lambda db: views.read_open_bets(db, agent, before, limit))
 
+    async def count_open_rounds(self, among: int) -> int:
+        return await self._viewer.run(lambda db: views.count_open_rounds(db, among))
+
     async def sum_up(self, limit: int) -> int:
         sums = await self._viewer.run(lambda db: totals.add_up(db, limit))
         if sums.last > sums.after:

@@ -89,6 +89,12 @@ IS_OPEN = """
     )
 """
 
+COUNT_OPEN_ROUNDS = f"""
+    SELECT count(*) FROM (
+        SELECT DISTINCT t.space_id, t.account_id, t.round FROM transactions AS t WHERE t.seq > ? AND {IS_OPEN}
+    )
+"""  # noqa: S608 made of constants
+
 FIRST_SINCE = """
     SELECT coalesce((SELECT min(first_seq) FROM minutes WHERE minute >= ?), s.last_seq + 1) FROM summed_up AS s
 """
@@ -121,6 +127,11 @@ def read_page(db: sqlite3.Connection, wanted: Filter, before: int | None, limit:
 def read_open_bets(db: sqlite3.Connection, agent: str | None, before: int | None, limit: int) -> Page:
     span = _Span(1, _last(db, before))
     return _read_back(db, Filter(agent=agent), span, limit, looked_at=OPEN_LOOKED_AT, also=IS_OPEN)
+
+
+def count_open_rounds(db: sqlite3.Connection, among: int) -> int:
+    (rounds,) = db.execute(COUNT_OPEN_ROUNDS, (_last(db, None) - among,)).fetchone()
+    return int(rounds)
 
 
 def read_news(db: sqlite3.Connection, wanted: Filter, after: int, limit: int) -> Page:

@@ -4,29 +4,23 @@ A request carries a key. What it may ask is a table (`table`); each operation is
 document and shown on the page about it from the same models.
 """
 
-import asyncio
 from collections.abc import Mapping, Sequence
-from functools import partial
 from itertools import chain
 
 from starlette.middleware.gzip import GZipMiddleware
 from starlette.routing import BaseRoute, Route, request_response
 
-from minwallet.config import Settings
-from minwallet.wallet.service import Wallet
 from minwallet.web.admin_api.docs import page, send_document
 from minwallet.web.admin_api.endpoint import Endpoint, nowhere, only_read
 from minwallet.web.admin_api.operation import Api, Operation
 from minwallet.web.admin_api.problems import BASE
 from minwallet.web.admin_api.table import OPERATIONS
-from minwallet.web.health import examine
 from minwallet.web.pages import PageHeaders
 
 
-def routes(wallet: Wallet, settings: Settings, sqlite_version: str) -> list[BaseRoute]:
-    """Everything at and below `/admin/api/v1`."""
-    api = Api(wallet, partial(examine, wallet, settings, sqlite_version, wallet.clock_ms()), asyncio.Lock())
-    reading = {f"{BASE}/openapi.json": send_document, f"{BASE}/docs": page(settings.public_url)}
+def routes(api: Api, public_url: str) -> list[BaseRoute]:
+    """Everything at and below `/admin/api/v1`; `public_url` is as `docs.page` has it."""
+    reading = {f"{BASE}/openapi.json": send_document, f"{BASE}/docs": page(public_url)}
     return [
         *(Route(BASE + path, Endpoint(api, operations)) for path, operations in by_path().items()),
         *(

@@ -1,8 +1,6 @@
 """The overview: what players hold, what comes in, what is open, and whether all is well. It updates by itself."""
 
-import asyncio
 from collections.abc import Iterable, Sequence
-from time import monotonic
 from typing import Any, NamedTuple
 
 from starlette.responses import Response
@@ -13,6 +11,7 @@ from minwallet.storage.views import Filter, Heading, Holding, Listed, Minute, Pa
 from minwallet.wallet import totals
 from minwallet.web.backoffice.charts import DAY_MS, bets_chart, revenue_chart
 from minwallet.web.backoffice.frame import Frame, Visit
+from minwallet.web.fresh import Fresh
 
 PATH = "/admin"
 
@@ -55,9 +54,7 @@ def routes(frame: Frame) -> list[Route]:
 class _Overview:
     def __init__(self, frame: Frame) -> None:
         self._frame = frame
-        self._figures: Figures | None = None
-        self._read_at_s = 0.0
-        self._reading = asyncio.Lock()
+        self._figures = Fresh(lambda: read_figures(frame.wallet.store, frame.wallet.clock_ms()), FRESH_S)
 
     async def show(self, visit: Visit) -> Response:
         store = visit.wallet.store
@@ -70,7 +67,7 @@ class _Overview:
         return visit.render("office/figures.html", **await self._tell(visit))
 
     async def _tell(self, visit: Visit) -> dict[str, Any]:
-        figures = await self._read(visit)
+        figures = await self._figures.get()
         currencies = [held.currency for held in figures.holdings]
         asked = visit.request.query_params.get("currency", "")
         currency = asked if asked in currencies else _busiest(figures.totals) or (currencies or [""])[0]
@@ -89,13 +86,6 @@ class _Overview:
             "open_shown": list[Listed](figures.open.rows[:OPEN_SHOWN]),
             "health": self._frame.examine(),
         }
-
-    async def _read(self, visit: Visit) -> Figures:
-        async with self._reading:
-            if self._figures is None or monotonic() - self._read_at_s > FRESH_S:
-                self._figures = await read_figures(visit.wallet.store, visit.wallet.clock_ms())
-                self._read_at_s = monotonic()
-            return self._figures
 
 
 async def read_figures(store: Store, now_ms: int) -> Figures:

@@ -1,0 +1,83 @@
+"""`minwallet backup` and `minwallet restore`."""
+
+import asyncio
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from minwallet.cli.ending import tidily
+from minwallet.cli.link import database
+from minwallet.cli.output import BadUsage, JsonFlag, Refused, counting, print_json, print_line
+from minwallet.storage.files import sync
+from minwallet.storage.owner import Desk, FileOwner
+from minwallet.storage.sqlite import SqliteStore
+from minwallet.storage.sqlite.backup import Tell, back_up, copied, put_in_place
+from minwallet.wallet import desk
+from minwallet.wallet.backups import name_copy
+from minwallet.wallet.documents import Verified
+from minwallet.wallet.service import clock_ms
+
+
+def backup(
+    context: typer.Context,
+    dest: Annotated[
+        Path, typer.Argument(metavar="DEST", help="A new file, or a folder, where it is named by the time.")
+    ],
+    as_json: JsonFlag = False,
+) -> None:
+    """Copy the wallet file, also while it is served. The copy is of one moment, and looked through."""
+    path = database(context)
+    copy = dest / name_copy(path.stem, clock_ms()) if dest.is_dir() else dest
+    owner = FileOwner.acquire(path)
+    try:
+        with tidily(), counting("copying") as tell:
+            back_up(path, copy, tell, served=isinstance(owner, Desk))
+    finally:
+        if isinstance(owner, FileOwner):
+            owner.release()
+    size = copy.stat().st_size
+    if as_json:
+        print_json({"file": str(copy), "bytes": size})
+    else:
+        print_line(f"{path} is copied to {copy}, {size:,} bytes")
+
+
+def restore(
+    context: typer.Context,
+    source: Annotated[Path, typer.Argument(metavar="SRC", help="A copy that `minwallet backup` made.")],
+    as_json: JsonFlag = False,
+) -> None:
+    """Put a copy in the wallet file's place, once all of it is verified. What was there is kept under another name."""
+    path = database(context)
+    if not source.is_file():
+        raise BadUsage(f"there is no file {source}; name a copy that `minwallet backup` made")
+    if path.exists() and source.samefile(path):
+        raise BadUsage(f"{source} is the wallet file itself; name a copy of it")
+    owner = FileOwner.claim(path)
+    try:
+        kept = path.with_name(name_copy(path.stem, clock_ms(), "before-")) if path.exists() else None
+        with tidily(), counting("restoring") as tell, copied(source, path, tell, mode="ro") as copy:
+            found = asyncio.run(_verify(copy, tell))
+            if not found["ok"]:
+                raise Refused([*found["problems"], f"{source} does not add up; nothing was changed"])
+            sync(copy)
+            put_in_place(copy, path, kept or path)
+    finally:
+        owner.release()
+    if as_json:
+        entries, accounts = found["entries"], found["accounts"]
+        print_json({"file": str(path), "entries": entries, "accounts": accounts, "kept": str(kept) if kept else None})
+    else:
+        print_line(f"{path} is restored: {found['entries']} entries of {found['accounts']} accounts sum and chain up")
+        if kept:
+            print_line(f"what was there is kept as {kept}")
+
+
+async def _verify(copy: Path, tell: Tell) -> Verified:
+    """What a recomputation of the copy finds; it is brought up to date with it."""
+    store = await SqliteStore.open(copy, create=False)
+    try:
+        return await desk.verify(store, tell)
+    finally:
+        await store.close()

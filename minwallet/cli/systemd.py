@@ -1,0 +1,189 @@
+"""`minwallet systemd`: the units that run this installation as a service."""
+
+import os
+import pwd
+import shutil
+import sys
+from collections.abc import Iterable
+from ipaddress import ip_address
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from minwallet.cli.output import BadUsage, print_line
+
+HOMES = ("/home", "/root", "/run/user")
+"""What ProtectHome= hides."""
+
+MARGIN_S = 20
+"""How much longer than the calls in hand the closing of the file may take, before systemd kills."""
+
+SERVICE = """\
+# Made by `minwallet systemd`. Settings are read from .env in the folder {folder}.
+[Unit]
+Description=minwallet, a seamless wallet
+Wants=network-online.target
+After=network-online.target
+# Where a commit's outcome is unknown the server stops, and its next start finds the truth: never give up on it.
+StartLimitIntervalSec=0
+
+[Service]
+Type=exec
+User={user}
+WorkingDirectory={folder}
+ExecStart={command}
+Restart=always
+RestartSec=1
+KillSignal=SIGTERM
+TimeoutStopSec={stop_s}
+LimitNOFILE={files}
+UMask=0077
+{cache}
+ProtectSystem=strict
+ReadWritePaths={writable}
+{home}PrivateTmp=yes
+PrivateDevices=yes
+PrivateIPC=yes
+ProtectClock=yes
+ProtectControlGroups=yes
+ProtectHostname=yes
+ProtectKernelLogs=yes
+ProtectKernelModules=yes
+ProtectKernelTunables=yes
+ProtectProc=invisible
+ProcSubset=pid
+
+NoNewPrivileges=yes
+CapabilityBoundingSet=
+AmbientCapabilities=
+KeyringMode=private
+LockPersonality=yes
+MemoryDenyWriteExecute=yes
+RemoveIPC=yes
+RestrictAddressFamilies=AF_INET AF_INET6 AF_UNIX
+RestrictNamespaces=yes
+RestrictRealtime=yes
+RestrictSUIDSGID=yes
+SystemCallArchitectures=native
+# Not less than that: the event loop and the writing thread choose their processor (sched_setaffinity).
+SystemCallFilter=@system-service
+SystemCallFilter=~@privileged
+SystemCallErrorNumber=EPERM
+
+[Install]
+WantedBy=multi-user.target
+"""
+
+SOCKET = """\
+# Made by `minwallet systemd --socket`. It stays open while the server restarts: calls wait instead of being refused.
+[Unit]
+Description=where minwallet listens
+
+[Socket]
+ListenStream={address}
+BindIPv6Only=ipv6-only
+
+[Install]
+WantedBy=sockets.target
+"""
+
+CACHE = """
+# The program is one file, which unpacks itself here.
+CacheDirectory=minwallet
+CacheDirectoryMode=0700
+Environment=PEX_ROOT=%C/minwallet
+"""
+
+
+def systemd(
+    context: typer.Context,
+    user: Annotated[
+        str | None, typer.Option("--user", metavar="NAME", help="Who runs the server.  [default: you]")
+    ] = None,
+    socket: Annotated[bool, typer.Option("--socket", help="Print the socket unit instead of the service.")] = False,
+) -> None:
+    """Print a systemd unit that runs this installation on the wallet file, with as few rights as it needs."""
+    from minwallet.config import load_settings
+
+    settings = load_settings(db=context.find_root().params["db"])
+    if socket:
+        settings.refuse_to_be_exposed()
+        text = SOCKET.format(address=_address(settings.host, settings.port))
+    else:
+        text = _service(_in_full(settings.db), _user(user))
+    print_line(text.rstrip("\n"))
+
+
+def _service(db: Path, user: str) -> str:
+    from minwallet.app import GRACE_S
+    from minwallet.web.connection import MOST_CONNECTIONS, SPARE_FILES
+
+    folder = db.parent
+    if not folder.is_dir():
+        raise BadUsage(f"there is no folder {folder}; make it first, or name another wallet file with --db")
+    called = _called()
+    command = [*called, "--db", str(db), "serve"]
+    for path in (*command, str(folder)):
+        if not path.isprintable():
+            raise BadUsage(f"a unit cannot name {path!r}; choose a path without control characters")
+    if set(called[0]) & set("'\"\\"):
+        raise BadUsage(f"systemd starts no program whose path has quotes in it, as {called[0]} has; move it")
+    needed = [called[0], str(folder), sys.base_prefix, sys.prefix]
+    return SERVICE.format(
+        folder=_plain(str(folder)),
+        user=user,
+        command=f":{' '.join(map(_word, command))}",
+        stop_s=GRACE_S + MARGIN_S,
+        files=MOST_CONNECTIONS + 2 * SPARE_FILES,
+        cache=CACHE if "PEX" in os.environ else "",
+        writable=_word(str(folder)),
+        home="" if _any_below_home(needed) else "ProtectHome=yes\n",
+    )
+
+
+def _called() -> list[str]:
+    """How this program was called, with an absolute path: a pex, a console script, or Python with a module."""
+    program = os.environ.get("PEX") or shutil.which(sys.argv[0])
+    return [str(_in_full(Path(program)))] if program else [sys.executable, "-m", "minwallet"]
+
+
+def _in_full(path: Path) -> Path:
+    """From the root, without `..`; a link stays the link that an upgrade turns round."""
+    return path.parent.resolve() / path.name
+
+
+def _user(name: str | None) -> str:
+    try:
+        return (pwd.getpwnam(name) if name else pwd.getpwuid(os.geteuid())).pw_name
+    except KeyError:
+        missing = name or f"with the number {os.geteuid()}"
+        raise BadUsage(f"there is no user {missing}; name another with --user, or make one with useradd") from None
+
+
+def _address(host: str, port: int) -> str:
+    host = "127.0.0.1" if host == "localhost" else host
+    try:
+        is_v6 = ip_address(host).version == 6
+    except ValueError:
+        raise BadUsage(f"systemd listens on addresses and {host} is a name: set MINWALLET_HOST to an address") from None
+    if port == 0:
+        raise BadUsage("a socket unit needs a port that stays the same: set MINWALLET_PORT to one")
+    return f"[{host}]:{port}" if is_v6 else f"{host}:{port}"
+
+
+def _any_below_home(paths: Iterable[str]) -> bool:
+    """Whether one of these, or what it leads to, would be hidden."""
+    places = [place for path in paths for place in (Path(path), Path(path).resolve())]
+    return any(place.is_relative_to(home) for place in places for home in HOMES)
+
+
+def _plain(path: str) -> str:
+    """For a setting whose whole value is a path; a percent sign would begin a specifier."""
+    return path.replace("%", "%%")
+
+
+def _word(text: str) -> str:
+    """One word of a setting that has several (systemd.syntax(7)). A dollar stays: the command begins with a colon."""
+    escaped = _plain(text).replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{escaped}"' if set(escaped) & set(" '\"\\;") else escaped

@@ -1,0 +1,272 @@
+"""`minwallet backup` and `minwallet restore`, and the copies that a server makes by itself."""
+
+import sqlite3
+import threading
+import time
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from minwallet.wallet.backups import name_copy
+from tests.cli.console import assert_complaint, assert_usage, unchanged
+from tests.support import PATIENCE_S, Cli, DidNotStart, Here, Server, copy_wallet, serving
+
+
+@pytest.fixture
+def here(tmp_path: Path) -> Here:
+    """A wallet of its own."""
+    return Here(tmp_path / "minwallet.db")
+
+
+def _names(folder: Path) -> list[str]:
+    return sorted(each.name for each in folder.iterdir())
+
+
+def _wait_for(folder: Path, count: int) -> list[Path]:
+    """The copies, once there are so many and none is being made."""
+    deadline = time.monotonic() + PATIENCE_S
+    while time.monotonic() < deadline:
+        found = sorted(folder.iterdir()) if folder.exists() else []
+        if len(found) == count and all(each.suffix == ".db" for each in found):
+            return found
+        time.sleep(0.02)
+    raise AssertionError(_names(folder))
+
+
+def test_a_copy_has_all_that_was_there(here: Here, tmp_path: Path) -> None:
+    """It is one file, its owner's alone, and a wallet like the first."""
+    name = here.player(balance="12.34")
+    made = here("backup", tmp_path / "copy.db")
+    copy = tmp_path / "copy.db"
+    assert made == {"file": str(copy), "bytes": copy.stat().st_size}
+    assert copy.stat().st_mode & 0o777 == 0o600
+    assert _names(tmp_path) == ["copy.db", "minwallet.db"]
+    assert Here(copy).account(name) == (1234, 0)
+    Here(copy).assert_clean()
+
+
+def test_in_a_folder_a_copy_is_named_by_the_time(here: Here, tmp_path: Path) -> None:
+    """In UTC, so that names are in order of time."""
+    here.player()
+    (folder := tmp_path / "copies").mkdir()
+    result = here.run("backup", folder)
+    (copy,) = folder.iterdir()
+    assert copy.name.startswith("minwallet-20")
+    assert copy.name.endswith("Z.db")
+    assert str(copy) in result.out
+    assert name_copy("minwallet", 0) == "minwallet-19700101T000000Z.db"
+
+
+def test_a_served_wallet_is_copied_while_bets_come(here: Here, tmp_path: Path) -> None:
+    """The copy is of one moment: it has each bet that was answered before, and adds up."""
+    name = here.player(balance="1000")
+    token = here.session(name)
+    with serving(here.db) as server:
+        is_over = threading.Event()
+        taken: list[int] = []
+
+        def play() -> None:
+            number = 0
+            while not is_over.is_set():
+                number += 1
+                assert server.wallet_v2(type="bet", bet=1, id=number, game=1, code=token)["result"] == 1
+                taken.append(number)
+
+        player = threading.Thread(target=play)
+        player.start()
+        for number in range(3):
+            before = len(taken)
+            copy = tmp_path / f"{number}.db"
+            assert here.run("backup", copy).code == 0
+            ids = {each["id"] for each in Cli(copy)("ledger", name, "--limit", 100_000)["entries"]}
+            assert {str(each) for each in taken[:before]} <= ids
+            Here(copy).assert_clean()
+        is_over.set()
+        player.join()
+        here.assert_clean()
+
+
+def test_nothing_is_overwritten(here: Here, tmp_path: Path) -> None:
+    """Neither another file, nor the wallet, nor what belongs to it."""
+    here.player()
+    (tmp_path / "other").write_text("mine")
+    with unchanged(tmp_path):
+        assert_complaint(here.run("backup", tmp_path / "other"), 3, "other exists already", "name a new file")
+        assert_complaint(here.run("backup", here.db), 3, "exists already")
+        assert_complaint(here.run("backup", tmp_path / "no" / "copy.db"), 3, "cannot write", "choose another place")
+
+
+def test_without_a_wallet_there_is_nothing_to_copy(here: Here, tmp_path: Path) -> None:
+    """And no wallet is made."""
+    with unchanged(tmp_path):
+        assert_complaint(here.run("backup", tmp_path / "copy.db"), 3, "there is no wallet file")
+    here.db.write_bytes(b"")
+    assert_complaint(here.run("backup", tmp_path / "copy.db"), 3, "is empty")
+    here.db.write_bytes(b"something else" * 100)
+    with unchanged(tmp_path):
+        assert_complaint(here.run("backup", tmp_path / "copy.db"), 3, "is not a wallet file")
+
+
+def test_a_damaged_wallet_is_not_copied(here: Here, tmp_path: Path) -> None:
+    """A copy that nobody could use must not look like one."""
+    here.player()
+    here("player", "list")
+    with closing(sqlite3.connect(here.db)) as db:
+        ((page,),) = db.execute("SELECT rootpage FROM sqlite_schema WHERE name = 'transactions_by_id'")
+    with here.db.open("r+b") as file:
+        file.seek((page - 1) * 4096 + 4000)
+        file.write(b"\xff" * 96)
+    before = _names(tmp_path)
+    assert_complaint(here.run("backup", tmp_path / "copy.db"), 3, "is damaged")
+    assert _names(tmp_path) == before
+
+
+def test_a_copy_takes_the_place_of_the_wallet(here: Here, tmp_path: Path) -> None:
+    """Once it is verified; what was there is kept and can be looked at."""
+    name = here.player(balance="1")
+    here("backup", tmp_path / "copy.db")
+    here("deposit", name, "2")
+    done = here("restore", tmp_path / "copy.db")
+    kept = Path(done.pop("kept"))
+    assert done == {"file": str(here.db), "entries": 1, "accounts": 1}
+    assert here.account(name) == (100, 0)
+    assert Here(kept).account(name) == (300, 0)
+    assert kept.name.startswith("minwallet-before-")
+    assert _names(tmp_path) == sorted(["copy.db", "minwallet.db", kept.name])
+    here("deposit", name, "5")
+    here.assert_clean()
+
+
+def test_a_copy_may_be_restored_where_there_is_nothing(here: Here, tmp_path: Path) -> None:
+    """As on a new machine."""
+    name = here.player(balance="1")
+    here("backup", tmp_path / "copy.db")
+    (tmp_path / "new").mkdir()
+    there = Here(tmp_path / "new" / "wallet.db")
+    result = there.run("restore", tmp_path / "copy.db")
+    assert "1 entries of 1 accounts" in result.out
+    assert "kept" not in result.out
+    assert there.account(name) == (100, 0)
+
+
+def test_what_a_killed_server_left_in_its_log_is_kept(here: Here, tmp_path: Path) -> None:
+    """The file that was there keeps its newest commits, which are in its log; and the copy is not mixed with them."""
+    name = here.player(balance="1")
+    here("backup", tmp_path / "copy.db")
+    server = Server(here.db)
+    here("deposit", name, "2")
+    server.process.kill()
+    server.process.wait()
+    assert here.db.with_name("minwallet.db-wal").stat().st_size
+    kept = Path(here("restore", tmp_path / "copy.db")["kept"])
+    assert here.account(name) == (100, 0)
+    assert Here(kept).account(name) == (300, 0)
+    server.http.close()
+
+
+def test_a_served_wallet_is_not_replaced(here: Here, tmp_path: Path) -> None:
+    """The server would go on in the old file."""
+    here.player()
+    here("backup", tmp_path / "copy.db")
+    with serving(here.db):
+        assert_complaint(here.run("restore", tmp_path / "copy.db"), 3, "is served by process", "stop that one first")
+    assert not list(tmp_path.glob("*before*"))
+
+
+def test_what_does_not_add_up_is_not_restored(here: Here, tmp_path: Path) -> None:
+    """All of it is recomputed first, and then nothing is changed."""
+    here.player(balance="1")
+    here("backup", tmp_path / "copy.db")
+    with closing(sqlite3.connect(tmp_path / "copy.db", isolation_level=None)) as db:
+        db.execute("DROP TRIGGER transactions_are_never_changed")
+        db.execute("UPDATE transactions SET at_ms = at_ms + 1")
+    with unchanged(tmp_path):
+        result = here.run("restore", tmp_path / "copy.db")
+    assert result.code == 1
+    assert "the hash chain breaks here" in result.err
+    assert "nothing was changed" in result.err
+
+
+def test_what_is_no_copy_is_not_restored(here: Here, tmp_path: Path) -> None:
+    """It is told what is wrong with it."""
+    here.player()
+    (tmp_path / "text").write_text("something else" * 100)
+    (tmp_path / "empty").write_bytes(b"")
+    with unchanged(tmp_path):
+        assert_complaint(here.run("restore", tmp_path / "text"), 3, "text is not a wallet file")
+        assert_complaint(here.run("restore", tmp_path / "empty"), 3, "empty is empty")
+        assert_complaint(here.run("restore", tmp_path / "nothing"), 2, "there is no file")
+        assert_complaint(here.run("restore", here.db), 2, "is the wallet file itself")
+        assert_usage(here.run("restore"))
+
+
+@pytest.mark.parametrize("step", ["hardlink_to", "unlink", "replace"])
+def test_a_restore_that_ends_half_way_is_done_again(
+    here: Here, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: str
+) -> None:
+    """Until then nobody takes the wallet for what it is not: it is whole, or refused."""
+    name = here.player(balance="1")
+    here("backup", tmp_path / "copy.db")
+    server = Server(here.db)
+    here("deposit", name, "2")
+    server.process.kill()
+    server.process.wait()
+    server.http.close()
+    real, calls = getattr(Path, step), []
+
+    def fail(self: Path, *arguments: object, **options: object) -> object:
+        if ".part" not in self.name or step == "replace":
+            calls.append(self)
+            if len(calls) == 2 or step == "replace":
+                raise OSError(5, "the disk is gone")
+        return real(self, *arguments, **options)
+
+    with monkeypatch.context() as broken:
+        broken.setattr(Path, step, fail)
+        assert_complaint(here.run("restore", tmp_path / "copy.db"), 3, "cannot replace", "restore again")
+    with pytest.raises(DidNotStart) as refused:
+        Server(here.db)
+    assert "has a second name" in refused.value.result.err
+    monkeypatch.setattr("minwallet.cli.backup.clock_ms", lambda: 0)
+    here("restore", tmp_path / "copy.db")
+    assert here.account(name) == (100, 0)
+
+
+def test_a_server_makes_copies_by_itself(here: Here, tmp_path: Path) -> None:
+    """At once where there is none or the newest is old; so many are kept, and no other file is touched."""
+    name = here.player(balance="1")
+    (folder := tmp_path / "copies").mkdir()
+    for each in ("minwallet-20200101T000000Z.db", "minwallet-20200102T000000Z.db", "another-20200101T000000Z.db"):
+        (folder / each).write_text("old")
+    with serving(here.db, MINWALLET_BACKUP_TO=str(folder), MINWALLET_BACKUP_KEEP="2"):
+        deadline = time.monotonic() + PATIENCE_S
+        while (folder / "minwallet-20200101T000000Z.db").exists() and time.monotonic() < deadline:
+            time.sleep(0.02)
+    first, second, newest = _names(folder)
+    assert (first, second) == ("another-20200101T000000Z.db", "minwallet-20200102T000000Z.db")
+    assert Here(copy_wallet(folder / newest, tmp_path / "looked-at.db")).account(name) == (100, 0)
+    with serving(here.db, MINWALLET_BACKUP_TO=str(folder), MINWALLET_BACKUP_KEEP="2") as server:
+        assert server.http.get("/readyz").status_code == 200
+    assert _names(folder) == [first, second, newest]
+
+
+def test_the_folder_of_copies_is_made(here: Here, tmp_path: Path) -> None:
+    """For its owner alone, if there is none."""
+    here.player()
+    folder = tmp_path / "a" / "b"
+    with serving(here.db, MINWALLET_BACKUP_TO=str(folder), MINWALLET_BACKUP_EVERY="10s"):
+        _wait_for(folder, 1)
+    assert folder.stat().st_mode & 0o077 == 0
+
+
+def test_a_folder_that_cannot_be_had_is_told_at_the_start(here: Here, tmp_path: Path) -> None:
+    """And not when a copy is needed."""
+    (tmp_path / "file").write_text("")
+    for name, value, words in (
+        ("MINWALLET_BACKUP_TO", str(tmp_path / "file"), "cannot make the folder"),
+        ("MINWALLET_BACKUP_EVERY", "often", "'often' is not a length of time"),
+        ("MINWALLET_BACKUP_EVERY", "5s", "5s is too often"),
+        ("MINWALLET_BACKUP_KEEP", "0", "greater than or equal to 1"),
+    ):
+        assert_complaint(here.run("serve", "--port", 0, **{name: value}), 2, f"{name}: ", words)

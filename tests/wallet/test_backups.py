@@ -1,0 +1,93 @@
+"""When copies are made, and when they are given up."""
+
+import asyncio
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from minwallet.storage.base import StoreFault
+from minwallet.wallet import backups
+from minwallet.wallet.backups import keep_backing_up
+
+Tell = Callable[[int, int], None]
+
+
+async def _until(is_so: Callable[[], bool]) -> None:
+    async with asyncio.timeout(30):
+        while not is_so():  # noqa: ASYNC110 what is waited for happens in a thread and in a folder
+            await asyncio.sleep(0.005)
+
+
+def test_a_copy_is_made_whenever_the_newest_is_old_enough(tmp_path: Path) -> None:
+    """Counted from its name, so a restart does not make another."""
+
+    async def story() -> None:
+        now_s = 1_000_000
+        made: list[str] = []
+
+        def make(copy: Path, tell: Tell) -> None:
+            tell(1, 1)
+            copy.write_text("")
+            made.append(copy.name)
+
+        keeping = asyncio.create_task(
+            keep_backing_up(make, tmp_path, "w", every_s=1, keep=2, clock_ms=lambda: now_s * 1000)
+        )
+        for count in (1, 2, 3):
+            await _until(lambda count=count: len(made) == count)  # type: ignore[misc]  # bound while it is
+            now_s += 1
+        await _until(lambda: len(list(tmp_path.iterdir())) == 2)
+        keeping.cancel()
+        assert made[0] == "w-19700112T134640Z.db"
+        assert sorted(made) == made
+
+    asyncio.run(story())
+
+
+def test_a_copy_that_failed_is_tried_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """And said to have failed."""
+    monkeypatch.setattr(backups, "AGAIN_S", 0.01)
+
+    async def story() -> None:
+        tried: list[Path] = []
+
+        def make(copy: Path, tell: Tell) -> None:
+            del tell
+            tried.append(copy)
+            if len(tried) == 1:
+                raise StoreFault("no room")
+            copy.write_text("")
+
+        keeping = asyncio.create_task(keep_backing_up(make, tmp_path, "w", every_s=60, keep=2, clock_ms=lambda: 0))
+        await _until(lambda: len(list(tmp_path.iterdir())) == 1)
+        keeping.cancel()
+
+    asyncio.run(story())
+    assert caplog.messages == ["the backup failed: no room"]
+
+
+def test_a_server_that_stops_does_not_wait_for_a_copy(tmp_path: Path) -> None:
+    """The copy is given up where it is."""
+
+    async def story() -> None:
+        begun, ended = threading.Event(), threading.Event()
+
+        def make(copy: Path, tell: Tell) -> None:
+            del copy
+            begun.set()
+            try:
+                while True:
+                    tell(1, 2)
+            finally:
+                ended.set()
+
+        keeping = asyncio.create_task(keep_backing_up(make, tmp_path, "w", every_s=60, keep=2, clock_ms=lambda: 0))
+        await _until(begun.is_set)
+        keeping.cancel()
+        await _until(ended.is_set)
+
+    asyncio.run(story())

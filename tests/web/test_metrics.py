@@ -1,0 +1,184 @@
+"""The numbers at /metrics, collected from a real server."""
+
+import asyncio
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import httpx2
+import pytest
+
+from minwallet import __version__
+from minwallet.storage.memory import MemoryStore
+from minwallet.storage.sqlite import SqliteStore
+from minwallet.wallet.service import Wallet
+from minwallet.web.metrics import Metrics
+from minwallet.web.ops import check
+from tests.support import Here, Server, serving
+from tests.web.api import assert_problem, make_key
+from tests.web.scraper import Scraper
+
+BETS, CLIENTS, SCRAPES = 300, 8, 20
+
+
+@pytest.fixture(scope="module")
+def scraper(server: Server) -> Scraper:
+    return Scraper(server)
+
+
+def test_a_call_is_counted_once_by_how_it_ended(server: Server, scraper: Scraper) -> None:
+    """A bet, its retry, one that is refused, one of nobody, one that makes no sense, and one with the wrong method."""
+    token = server.cli.session(server.cli.player(balance="10"))
+    before = scraper.scrape()
+    bet: dict[str, Any] = {"type": "bet", "bet": 100, "id": 1, "game": 1}
+    for _ in range(2):
+        assert server.wallet_v2(code=token, **bet)["credit"] == 900
+    server.wallet_v2(code=token, **bet | {"id": 2, "bet": 901})
+    server.wallet_v2(code="nobody", **bet)
+    server.wallet_v2(code=token, type="bet")
+    server.wallet_v2(code=token, type="dance")
+    assert server.http.get("/wallet").status_code == 405
+    server.vela("bet", access_token=token, ticket_id=1, total_bet=1)
+    after = scraper.scrape()
+
+    def counted(protocol: str, operation: str, outcome: str) -> float:
+        labels = {"protocol": protocol, "operation": operation, "outcome": outcome}
+        return after("calls_total", **labels) - before("calls_total", **labels)
+
+    assert counted("wallet-v2", "bet", "applied") == 1
+    assert counted("wallet-v2", "bet", "replayed") == 1
+    assert counted("wallet-v2", "bet", "insufficient_funds") == 1
+    assert counted("wallet-v2", "bet", "session_unknown") == 1
+    assert counted("wallet-v2", "bet", "malformed") == 1
+    assert counted("wallet-v2", "unknown", "malformed") == 1
+    assert counted("wallet-v2", "unknown", "http 405") == 1
+    assert counted("vela", "bet", "applied") == 1
+
+
+def test_calls_and_commits_are_timed(server: Server, scraper: Scraper) -> None:
+    """Each call is in the histogram of its operation, each commit in those of commits; a question commits nothing."""
+    token = server.cli.session(server.cli.player())
+    before = scraper.scrape()
+    for id_ in range(10, 13):
+        server.vela("bet", access_token=token, ticket_id=id_, total_bet=1)
+    server.vela("authenticate", access_token=token)
+    after = scraper.scrape()
+
+    def grown(name: str, **labels: str) -> float:
+        return after(name, **labels) - before(name, **labels)
+
+    bets = {"protocol": "vela", "operation": "bet"}
+    assert grown("call_seconds_count", **bets) == grown("call_seconds_bucket", **bets, le="+Inf") == 3
+    assert 0 < grown("call_seconds_sum", **bets) < 30
+    assert grown("call_seconds_count", protocol="vela", operation="authenticate") == 1
+    assert grown("batch_commands_count") == grown("batch_commands_sum") == grown("commit_seconds_count") == 3
+    assert 0 < grown("commit_seconds_sum") <= grown("call_seconds_sum", **bets)
+
+
+def test_what_players_hold_is_the_sum_of_their_accounts(db: Path) -> None:
+    """Of all agents, by currency, cash and bonus apart; with the rounds that are open, and the sizes of the files."""
+    here = Here(db)
+    here("agent", "add", "other")
+    here("player", "add", "eve", "--agent", "other", "--currency", "USD", "--balance", "7.50")
+    tokens = [here.session(here.player(balance="100", bonus="5")), here.session(here.player("EUR", "20"))]
+    with serving(db) as server:
+        for id_ in (1, 2):
+            server.wallet_v2(code=tokens[0], type="bet", bet=300, id=id_, game=1)
+        server.wallet_v2(code=tokens[0], type="win", win=50, id=3, round_id=2, game=1)
+        told = Scraper(server).scrape()
+        held = Counter[tuple[str, str]]()
+        for agent in ("default", "other"):
+            for player in server.cli("player", "list", "--agent", agent)["players"]:
+                for account in player["accounts"]:
+                    held[account["currency"], "cash"] += account["cash"]
+                    held[account["currency"], "bonus"] += account["bonus"]
+        assert held["USD", "cash"] == 10_000 - 600 + 50 + 750
+        for (currency, kind), cents in held.items():
+            assert told("held_cents", currency=currency, kind=kind) == cents
+        assert told.labels("held_cents") == {"USD", "EUR", "cash", "bonus"}
+        assert told("open_rounds") == 1
+        assert told("file_bytes") == db.stat().st_size
+        assert told("wal_bytes") == db.with_name("wallet.db-wal").stat().st_size
+        assert told("free_bytes") > 0
+        assert told("ready") == 1
+        assert told("waiting_calls") == 0
+        assert told("info", version=__version__, sqlite=SqliteStore.sqlite_version) == 1
+        assert {"process_start_time_seconds", "process_resident_memory_bytes", "process_open_fds"} <= told.names
+
+
+def test_only_a_key_that_reads_for_all_agents_is_told(server: Server, scraper: Scraper) -> None:
+    """No key, a wrong one and a revoked one are 401, one of a single agent 403, each a problem as in the admin API."""
+    assert server.http.get("/metrics").headers["www-authenticate"] == "Bearer"
+    assert_problem(server.http.get("/metrics"), 401, "unauthorized")
+    assert_problem(scraper.ask("wrong"), 401, "unauthorized")
+    revoked = make_key(server, "revoked", "read")
+    server.cli("key", "revoke", "revoked")
+    assert_problem(scraper.ask(revoked), 401, "unauthorized")
+    assert_problem(scraper.ask(make_key(server, "bound", "write", "default")), 403, "forbidden", "default")
+    assert scraper.ask(make_key(server, "writer")).status_code == 200
+    assert_problem(server.http.post("/metrics"), 405, "method_not_allowed")
+
+
+def test_nobody_is_named(server: Server, scraper: Scraper) -> None:
+    """Neither players nor tokens nor keys, also where a call has them in the wrong place."""
+    player = server.cli.player()
+    token = server.cli.session(player)
+    server.wallet_v2(code=token, type="credit")
+    server.wallet_v2(code=token, type=token)
+    server.wallet_v2(code=token, type=player)
+    server.http.post(f"/wallet/{token}", json={"code": token, "type": "credit"})
+    server.http.get(f"/api/bet?access_token={token}&ticket_id={token}&game_code={player}")
+    told = scraper.scrape()
+    for secret in (player, token, scraper.key, "default"):
+        assert secret not in told.text
+    operations = {"credit", "bet", "win", "cancel", "authenticate", "result", "refund", "betwin", "unknown"}
+    assert told.labels("call_seconds_count") <= operations | {"wallet-v2", "vela"}
+
+
+def test_it_is_told_under_load(server: Server, scraper: Scraper) -> None:
+    """Every scrape beside many bets succeeds, what is counted never falls, and in the end every bet is in it."""
+    player = server.cli.player()
+    token = server.cli.session(player)
+    applied = {"protocol": "wallet-v2", "operation": "bet", "outcome": "applied"}
+    counts = [scraper.scrape()("calls_total", **applied)]
+
+    async def bet(client: httpx2.AsyncClient, ids: range) -> None:
+        for id_ in ids:
+            call = {"code": token, "type": "bet", "bet": 1, "id": 1000 + id_, "game": 1}
+            assert (await client.post("/wallet", json=call)).json()["result"] == 1
+
+    async def run() -> None:
+        async with httpx2.AsyncClient(base_url=server.url, trust_env=False) as client, asyncio.TaskGroup() as group:
+            for number in range(CLIENTS):
+                group.create_task(bet(client, range(number, BETS, CLIENTS)))
+            for _ in range(SCRAPES):
+                scrape = await asyncio.to_thread(scraper.scrape)
+                counts.append(scrape("calls_total", **applied))
+
+    asyncio.run(run())
+    counts.append(scraper.scrape()("calls_total", **applied))
+    assert counts == sorted(counts)
+    assert counts[-1] - counts[0] == BETS
+
+
+def test_what_is_not_ready_says_so(db: Path) -> None:
+    """As /readyz does: 0 where the disk runs low, and the scrape itself is answered."""
+    with serving(db, MINWALLET_MIN_FREE_MB="900000000") as server:
+        assert Scraper(server).scrape()("ready") == 0
+        assert server.http.get("/readyz").status_code == 503
+
+
+def test_a_server_that_stops_is_not_ready() -> None:
+    """Whoever still gets through is told so."""
+    wallet = Wallet(MemoryStore())
+    assert check(wallet, "3")["ready"]
+    wallet.news.end()
+    assert check(wallet, "3")["reasons"] == ["the server is stopping"]
+
+
+def test_two_servers_in_one_process_count_for_themselves() -> None:
+    """What one is told, the other knows nothing of."""
+    first, second = Metrics("3"), Metrics("3")
+    first.count_commit(5, 0.01)
+    assert first.tell().count(b"minwallet_batch_commands_sum 5.0") == 1
+    assert second.tell().count(b"minwallet_batch_commands_sum 0.0") == 1

@@ -1,0 +1,99 @@
+"""The samples for Prometheus and Grafana, and the page about them, held against what a real server tells."""
+
+import json
+import os
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.support import ROOT, Server
+from tests.web.scraper import Scrape, Scraper
+
+SAMPLES = ROOT / "sample_data"
+PAGE = (ROOT / "docs/monitor.md").read_text("utf-8")
+ALERTS = (SAMPLES / "alerts.yml").read_text("utf-8")
+
+METRIC = re.compile(r"\b(?:minwallet|process)_[a-z_]+")
+ROW = re.compile(r"^\| `(minwallet_\w+)` \| (\w+) \| ([\w, ]*)\| ", re.MULTILINE)
+TYPE = re.compile(r"^# TYPE (minwallet_\w+) (\w+)$", re.MULTILINE)
+
+
+@pytest.fixture(scope="module")
+def told(server: Server) -> Scrape:
+    """What a server tells that has seen calls."""
+    server.wallet_v2(code=server.cli.session(server.cli.player()), type="bet", bet=1, id=1, game=1)
+    return Scraper(server).scrape()
+
+
+@pytest.fixture
+def promtool() -> str:
+    """Without Prometheus's own examiner nobody can be asked: skipped, or failed where `PROMTOOL_REQUIRED` is set."""
+    found = shutil.which("promtool")
+    if found is None:
+        reason = "no promtool: install it (apt install prometheus)"
+        if os.environ.get("PROMTOOL_REQUIRED"):
+            pytest.fail(reason)
+        pytest.skip(reason)
+    return found
+
+
+def test_the_dashboard_shows_what_there_is(told: Scrape) -> None:
+    """Each panel asks for metrics that a server tells, and all of ours are shown."""
+    board = json.loads((SAMPLES / "grafana.json").read_text("utf-8"))
+    asked = [METRIC.findall(target["expr"]) for panel in board["panels"] for target in panel["targets"]]
+    assert all(asked)
+    names = {name for each in asked for name in each}
+    assert names - told.names == set()
+    shown = {re.sub(r"_(bucket|sum|count)$", "", name) for name in names}
+    assert {name for name, _ in TYPE.findall(told.text)} - shown == set()
+    assert all(panel["title"] and panel["description"] for panel in board["panels"])
+
+
+def test_the_alerts_ask_for_what_there_is(told: Scrape) -> None:
+    """Each names metrics that a server tells, and says what to do; and the page has them all."""
+    assert set(METRIC.findall(ALERTS)) - told.names == set()
+    alerts = re.findall(r"- alert: (\w+)", ALERTS)
+    assert len(alerts) == ALERTS.count("summary: ") == ALERTS.count("expr: ")
+    assert re.findall(r"^\| `(Minwallet\w+)` \|", PAGE, re.MULTILINE) == alerts
+
+
+def test_the_page_has_each_metric(told: Scrape) -> None:
+    """With its kind and its labels."""
+    rows = {
+        name: (kind, {part for part in labels.strip().split(", ") if part}) for name, kind, labels in ROW.findall(PAGE)
+    }
+    assert {name: kind for name, (kind, _) in rows.items()} == dict(TYPE.findall(told.text))
+    for name, labels in told.numbers:
+        own = re.sub(r"_(bucket|sum|count)$", "", name)
+        if own.startswith("minwallet_"):
+            assert {label for label, _ in labels} - {"le"} == rows[own][1], name
+
+
+def test_prometheus_takes_what_is_told(told: Scrape, promtool: str) -> None:
+    """Its own examiner has nothing to say against the text, names and help included."""
+    found = subprocess.run([promtool, "check", "metrics"], input=told.text, capture_output=True, text=True, check=False)
+    assert (found.returncode, found.stdout + found.stderr) == (0, "")
+
+
+def test_prometheus_takes_the_configuration(promtool: str, tmp_path: Path) -> None:
+    """With the alerts and a key beside it, as the page says; without the key it would complain."""
+    for name in ("prometheus.yml", "alerts.yml"):
+        shutil.copy(SAMPLES / name, tmp_path)
+    command = [promtool, "check", "config", str(tmp_path / "prometheus.yml")]
+    assert subprocess.run(command, capture_output=True, check=False).returncode == 1
+    (tmp_path / "minwallet.key").write_text("key\n")
+    found = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert found.returncode == 0, found
+    assert f"{ALERTS.count('- alert:')} rules found" in found.stdout
+
+
+def test_alerts_fire_when_they_should(promtool: str) -> None:
+    """None for a server that is well, each for one that is not."""
+    rules = Path(__file__).with_name("alerts.yml")
+    found = subprocess.run([promtool, "test", "rules", str(rules)], capture_output=True, text=True, check=False)
+    assert found.returncode == 0, found.stdout + found.stderr
+    fired = set(re.findall(r'alertname="(\w+)"', rules.read_text("utf-8")))
+    assert fired == set(re.findall(r"- alert: (\w+)", ALERTS))

@@ -1,0 +1,128 @@
+"""The proxies of sample_data, before a real server and before one that fails."""
+
+import json
+import socket
+import ssl
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from tests.support import PATIENCE_S, Server, serving
+from tests.web.proxies import proxy, request
+
+pytestmark = pytest.mark.long
+
+KINDS = pytest.mark.parametrize("kind", ["nginx", "caddy"])
+
+KEY = "callback_key_0123456789abcdef"
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    with serving(tmp_path_factory.mktemp("server") / "wallet.db", MINWALLET_CALLBACK_KEY=KEY) as running:
+        yield running
+
+
+def port_of(server: Server) -> int:
+    return server.http.base_url.port or 0
+
+
+@KINDS
+def test_bets_pass_and_no_token_is_logged(server: Server, tmp_path: Path, kind: str) -> None:
+    """Over TLS, in both protocols, for the one name; what is the operators' is not the world's; and the logs have
+    neither a token nor a key, also where the server has gone."""
+    token = server.cli.session(server.cli.player())
+    number = 1 if kind == "nginx" else 2
+    bet = json.dumps({"type": "bet", "bet": 5, "id": number, "game": 1, "code": token})
+    query = f"/{KEY}/api/bet?access_token={token}&ticket_id={number}&total_bet=7"
+    with proxy(kind, tmp_path / kind, port_of(server)) as front:
+        status, answer = front.ask("POST", f"/{KEY}/wallet", bet)
+        assert (status, '"credit":9995' in answer) == (200, True), answer
+        status, answer = front.ask("POST", f"/{KEY}/wallet/default", bet)
+        assert status == 200
+        status, answer = front.ask("GET", query)
+        assert (status, '"balance":9988' in answer) == (200, True), answer
+        assert front.ask("POST", f"/{KEY}/wallet", "x" * 100_000)[0] in (413, 502)  # Caddy 2.6 says 502
+        assert front.ask("GET", f"/admin/enter?token={token}")[0] == 403
+        assert front.ask("GET", "/%61dmin")[0] == 403
+        assert front.ask("GET", "/metrics")[0] == 404
+        with pytest.raises(ssl.SSLError):
+            front.connect("other.example.com")
+    with socket.create_server(("127.0.0.1", 0)) as gone:
+        port = gone.getsockname()[1]
+    with proxy(kind, tmp_path / "gone", port) as alone:
+        assert alone.ask("GET", query, Cookie=f"minwallet_admin={token}")[0] == 502
+    logged = front.logged + alone.logged
+    assert "127.0.0.1" in logged
+    assert "502" in logged
+    assert token not in logged
+    assert KEY not in logged
+
+
+@KINDS
+def test_a_committed_bet_is_in_the_feed_at_once(server: Server, tmp_path: Path, kind: str) -> None:
+    """Server-sent events are not gathered on their way."""
+    key = server.cli("key", "add", f"feed-{kind}", "--scope", "read")["key"]
+    player = server.cli.player()
+    with proxy(kind, tmp_path / kind, port_of(server), operators="127.0.0.0/8") as front, front.connect() as line:
+        line.settimeout(PATIENCE_S)
+        line.sendall(request("GET", "/admin/api/v1/feed", Authorization=f"Bearer {key}"))
+        seen = ""
+        while "the feed begins" not in seen:
+            heard = line.recv(65536).decode()
+            assert heard, seen
+            seen += heard
+        server.cli("deposit", player, "12.34", "--reference", kind)
+        line.settimeout(5)
+        while "event: transaction" not in seen:
+            heard = line.recv(65536).decode()
+            assert heard, seen
+            seen += heard
+
+
+@contextmanager
+def closing_upstream(answers_first: bool) -> Iterator[tuple[int, list[bytes]]]:
+    """Reads calls and closes; the first one may get an answer, so that the connection could be kept. What it got."""
+    heard: list[bytes] = []
+
+    def listen(listener: socket.socket) -> None:
+        while True:
+            try:
+                connection, _ = listener.accept()
+            except OSError:
+                return
+            with connection:
+                connection.settimeout(PATIENCE_S)
+                while call := connection.recv(65536):
+                    heard.append(call)
+                    if len(heard) > 1 or not answers_first:
+                        break
+                    connection.sendall(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok")
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        thread = threading.Thread(target=listen, args=[listener])
+        thread.start()
+        try:
+            yield listener.getsockname()[1], heard
+        finally:
+            listener.shutdown(socket.SHUT_RDWR)
+            thread.join(PATIENCE_S)
+
+
+@KINDS
+@pytest.mark.parametrize("answers_first", [False, True], ids=["anew", "kept"])
+def test_a_get_that_fails_is_not_made_again(tmp_path: Path, kind: str, *, answers_first: bool) -> None:
+    """Where the server closes after it has read a GET it got it once, also after an earlier call; and what a stranger
+    says of where he comes from is not passed on."""
+    with closing_upstream(answers_first) as (port, heard), proxy(kind, tmp_path / kind, port) as front:
+        if answers_first:
+            assert front.ask("GET", "/api/bet?first=1")[0] == 200
+        assert front.ask("GET", "/api/bet?last=1", X_Forwarded_For="198.51.100.7", X_Forwarded_Proto="http")[0] == 502
+    assert len([call for call in heard if b"last=1" in call]) == 1
+    lines = heard[-1].decode().lower().splitlines()
+    assert "x-forwarded-for: 127.0.0.1" in lines
+    assert "x-forwarded-proto: https" in lines
+    assert "host: wallet.example.com" in lines
