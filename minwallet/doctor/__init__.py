@@ -23,14 +23,15 @@ def examine(settings: Settings, sqlite_version: str, now_ms: int, timeout_s: flo
     yield from look_at_machine(sqlite_version, now_ms)
     yield from look_at_settings_files()
     yield from look_at_protection(settings)
-    if unusable := find_unusable(settings.db.parent):
+    if unusable := find_unusable(settings.db):
         yield unusable
         return
     yield from look_at_place(settings)
     if not settings.db.exists():
         yield ok("wallet", f"there is no file {settings.db} yet; it is made at the first start")
         return
-    yield from look_at_files(settings.db)
+    if settings.db.is_file():
+        yield from look_at_files(settings.db)
     findings, agents = look_at_wallet(settings.db, now_ms)
     yield from findings
     yield from look_at_agents(settings, agents)

@@ -2,6 +2,7 @@
 
 import os
 import pwd
+import shlex
 from collections.abc import Iterator
 from pathlib import Path
 from stat import S_IRWXG, S_IRWXO, S_IWGRP, S_IWOTH
@@ -28,7 +29,7 @@ def _find_faults(db: Path) -> Iterator[Finding]:
             continue
         status = file.stat()
         if status.st_mode & (S_IRWXG | S_IRWXO):
-            yield fail("file", f"{file} is open to other users; run: chmod 600 {file}")
+            yield fail("file", f"{file} is open to other users; run: chmod 600 {_quoted(file)}")
         if status.st_uid != os.geteuid():
             yield warn(
                 "file", f"{file} belongs to {_name(status.st_uid)}, not to this user; run minwallet as its owner"
@@ -41,7 +42,7 @@ def _find_faults(db: Path) -> Iterator[Finding]:
             )
     folder = db.absolute().parent
     if folder.stat().st_mode & (S_IWGRP | S_IWOTH):
-        yield warn("file", f"others may put files into {folder}; run: chmod go-w {folder}")
+        yield warn("file", f"others may put files into {folder}; run: chmod go-w {_quoted(folder)}")
 
 
 def check_log_size(size_mb: int) -> Finding:
@@ -58,12 +59,16 @@ def look_at_settings_files() -> Iterator[Finding]:
     """Those of the folder where the command runs."""
     for file in (Path(ENV_FILE), Path(TOML_FILE)):
         if file.is_file() and file.stat().st_mode & (S_IRWXG | S_IRWXO) and _has_secret(file):
-            yield warn("settings", f"{file} has a secret and is open to other users; run: chmod 600 {file}")
+            yield warn("settings", f"{file} has a secret and is open to other users; run: chmod 600 {_quoted(file)}")
 
 
 def _has_secret(file: Path) -> bool:
     text = file.read_text("utf-8").lower()
     return any(name in text for name in SECRETS)
+
+
+def _quoted(file: Path) -> str:
+    return shlex.quote(str(file))
 
 
 def _size_mb(file: Path) -> int:

@@ -4,6 +4,7 @@ import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
+from stat import S_ISDIR
 
 from minwallet.bench.disk import time_sync_ms
 from minwallet.config import Settings
@@ -30,12 +31,21 @@ def look_at_place(settings: Settings) -> Iterator[Finding]:
     yield check_sync(folder)
 
 
-def find_unusable(folder: Path) -> Finding | None:
-    """What is wrong with the folder, where nothing in it can be looked at."""
+def find_unusable(db: Path) -> Finding | None:
+    """What is wrong with the path, where nothing there can be looked at."""
+    folder = db.parent
     if not os.access(folder, os.F_OK):
         return fail("folder", f"{folder} does not exist or may not be seen; create it, or choose another with --db")
     if not folder.is_dir() or not os.access(folder, os.R_OK | os.W_OK | os.X_OK):
         return fail("folder", f"this user cannot write in {folder}; choose another with --db, or let it be theirs")
+    try:
+        is_folder = S_ISDIR(db.stat().st_mode)
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        return fail("wallet", f"cannot look at {db}: {error.strerror}; choose another with --db")
+    if is_folder:
+        return fail("wallet", f"{db} is a folder; name a file in it with --db, such as {db / 'minwallet.db'}")
     return None
 
 

@@ -109,6 +109,18 @@ def test_a_wallet_that_is_not_there_yet_is_not_made(folder: Path, here: Here) ->
     assert list(folder.iterdir()) == []
 
 
+def test_what_can_be_no_wallet_file_is_told(folder: Path) -> None:
+    """A folder, a pipe, a name that no file can have."""
+    (folder / "sub").mkdir()
+    os.mkfifo(folder / "pipe")
+    places = (("sub", "is a folder"), ("pipe", "not a file"), ("x" * 300, "too long"), ("/", "is a folder"))
+    for name, words in places:
+        result = Here(Path(name)).run("doctor", "--json")
+        (found,) = [each for each in result.json["findings"] if each["level"] == "fail"]
+        assert (result.code, found["subject"]) == (1, "wallet")
+        assert words in found["words"]
+
+
 def test_a_running_server_is_asked(db: Path) -> None:
     """It says whether it is ready, and the file is read beside it."""
     with serving(db, MINWALLET_MIN_FREE_MB="1"):
