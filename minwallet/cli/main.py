@@ -25,6 +25,7 @@ from minwallet.cli import (
     doctor,
     export,
     games,
+    importing,
     key,
     ledger,
     limit,
@@ -80,6 +81,7 @@ app.command("launch")(games.launch)
 app.add_typer(report.app, name="report")
 app.command("reconcile")(report.reconcile)
 app.command("export")(export.export)
+app.command("import")(importing.import_)
 app.command("verify")(verify.verify)
 app.command("doctor")(doctor.doctor)
 app.command("backup")(backup.backup)
