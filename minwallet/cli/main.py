@@ -22,6 +22,7 @@ from minwallet.cli import (
     conformance,
     demo,
     demo_provider,
+    doctor,
     export,
     games,
     importing,
@@ -82,6 +83,7 @@ app.command("reconcile")(report.reconcile)
 app.command("export")(export.export)
 app.command("import")(importing.import_)
 app.command("verify")(verify.verify)
+app.command("doctor")(doctor.doctor)
 app.command("backup")(backup.backup)
 app.command("restore")(backup.restore)
 app.command("demo-provider")(demo_provider.demo_provider)
