@@ -7,6 +7,7 @@ companions. What cannot be looked at is a finding like any other, so that the ot
 from collections.abc import Iterator
 
 from minwallet.config import Settings
+from minwallet.doctor.copies import look_at_copies
 from minwallet.doctor.files import look_at_files, look_at_settings_files
 from minwallet.doctor.finding import Finding, Level, ok
 from minwallet.doctor.machine import look_at_machine
@@ -27,6 +28,7 @@ def examine(settings: Settings, sqlite_version: str, now_ms: int, timeout_s: flo
         yield unusable
         return
     yield from look_at_place(settings)
+    yield from look_at_copies(settings, now_ms)
     if not settings.db.exists():
         yield ok("wallet", f"there is no file {settings.db} yet; it is made at the first start")
         return

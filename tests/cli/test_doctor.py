@@ -339,3 +339,16 @@ def test_few_open_files_are_told() -> None:
     assert machine.check_open_files(resource.RLIM_INFINITY).level == "ok"
     assert machine.check_open_files(FILES_WANTED).level == "ok"
     assert "keeps 896 connections" in machine.check_open_files(1024).words
+
+
+def test_copies_should_be_there_and_not_old(made: Here, folder: Path) -> None:
+    """A wallet without any is asked about, and so is one whose server has stopped to make them."""
+    examine(made).assert_has("warn", "copies", "MINWALLET_BACKUP_TO")
+    (copies := folder / "copies").mkdir()
+    settings = {"MINWALLET_BACKUP_TO": str(copies)}
+    examine(made, **settings).assert_has("warn", "copies", "there is none")
+    (copies / f"{made.db.stem}-20260101T000000Z.db").write_text("")
+    examine(made, **settings).assert_has("warn", "copies", "minutes old", "log")
+    assert made.run("backup", copies).code == 0
+    examine(made, **settings).assert_has("ok", "copies", "2, the newest is")
+    examine(made, MINWALLET_BACKUP_TO="gone").assert_has("fail", "copies", "cannot look at gone")

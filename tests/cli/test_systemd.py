@@ -98,8 +98,10 @@ def test_the_socket_is_where_the_server_would_listen(here: Here, host: str, port
     assert value(unit, "ListenStream") == [address]
 
 
-def test_copies_may_be_written_elsewhere(here: Here, tmp_path: Path) -> None:
+def test_copies_may_be_written_elsewhere(tmp_path: Path) -> None:
     """The folder for them is the other one in which the service writes, and has to be there."""
+    (tmp_path / "money").mkdir()
+    here = Here(tmp_path / "money" / "wallet.db")
     copies = tmp_path / "copies"
     assert_complaint(here.run("systemd", MINWALLET_BACKUP_TO=str(copies)), 2, "no folder", "MINWALLET_BACKUP_TO")
     copies.mkdir()
