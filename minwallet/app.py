@@ -41,6 +41,7 @@ from minwallet.web.admin_api.operation import Api
 from minwallet.web.connection import BoundedConfig, BoundedConnection, allow_connections, keep_cutting_off
 from minwallet.web.gateway import Gateway
 from minwallet.web.health import examine
+from minwallet.web.log import log_to
 from minwallet.web.metrics import Metrics
 from minwallet.web.pages import create_site
 from minwallet.web.strangers import Strangers
@@ -107,6 +108,7 @@ def serve(
         host, port = handed_over.getsockname()[:2]
         settings = settings.model_copy(update={"host": host, "port": port})
     settings.refuse_to_be_exposed()
+    log_to(log or sys.stderr)
     _make_backup_folder(settings)
     owner = FileOwner.claim(settings.db)
     try:

@@ -131,7 +131,7 @@ class Settings(BaseSettings):
 
     @model_validator(mode="after")
     def _believe_no_stranger(self) -> Self:
-        if self.callback_allow and any(map(_is_anybody, _parts(self.forwarded_allow))):
+        if self.callback_allow and self.believes_anybody:
             raise ValueError(
                 f"MINWALLET_FORWARDED_ALLOW={self.forwarded_allow} lets any caller choose the address that"
                 " MINWALLET_CALLBACK_ALLOW checks; name the proxy's address instead"
@@ -157,6 +157,16 @@ class Settings(BaseSettings):
         if self.public_url:
             return self.public_url
         return serves.replace("//0.0.0.0:", "//127.0.0.1:").replace("//[::]:", "//[::1]:")
+
+    @property
+    def is_exposed(self) -> bool:
+        """Whether others than this machine can reach the server, as far as the settings tell."""
+        return not _is_loopback(self.host) or bool(self.public_url)
+
+    @property
+    def believes_anybody(self) -> bool:
+        """Whether any caller is taken for a proxy."""
+        return any(map(_is_anybody, _parts(self.forwarded_allow)))
 
     def refuse_to_be_exposed(self) -> None:
         """The protocols sign nothing, so listening to the world without any protection gives the money away."""

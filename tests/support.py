@@ -192,6 +192,11 @@ def serving(db: Path, *options: object, **settings: str) -> Iterator[Server]:
         server.stop()
 
 
+def message_of(line: str) -> str:
+    """What a line of a server's log says, without the time."""
+    return str(json.loads(line)["message"]) if line.startswith("{") else line
+
+
 def copy_wallet(file: Path, copy: Path, *companions: str) -> Path:
     """A copy of a wallet file with those of its companions that there are, in the place of what was there before."""
     for suffix in ("", "-wal", "-shm"):

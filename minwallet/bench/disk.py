@@ -13,7 +13,7 @@ COMMIT_BYTES = 4 * (4096 + 24)
 WRITES, LEAST_WRITES, PATIENCE_S = 300, 20, 2.0
 
 
-def time_sync_ms(folder: Path, size: int = COMMIT_BYTES) -> float:
+def time_sync_ms(folder: Path, size: int = COMMIT_BYTES, patience_s: float = PATIENCE_S) -> float:
     """The median of some hundred synced writes in this folder, one after the other and over space that the file has
     already, as in a write-ahead log that is used again. On a slow disk there are fewer. OSError."""
     content, seconds = os.urandom(size), list[float]()
@@ -29,7 +29,7 @@ def time_sync_ms(folder: Path, size: int = COMMIT_BYTES) -> float:
             _sync(descriptor)
             ended = time.perf_counter()
             seconds.append(ended - started)
-            if ended - began > PATIENCE_S and number + 1 >= LEAST_WRITES:
+            if ended - began > patience_s and number + 1 >= LEAST_WRITES:
                 break
     return statistics.median(seconds) * 1000
 

@@ -4,7 +4,7 @@ import typer
 
 from minwallet.cli.output import JsonFlag, print_json, print_table
 
-app = typer.Typer(help="The settings, and where they come from.", no_args_is_help=True)
+app = typer.Typer(help="Settings and where they come from.", no_args_is_help=True)
 
 
 @app.command("show")

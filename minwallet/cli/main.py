@@ -22,8 +22,10 @@ from minwallet.cli import (
     conformance,
     demo,
     demo_provider,
+    doctor,
     export,
     games,
+    importing,
     key,
     ledger,
     limit,
@@ -81,7 +83,9 @@ app.command("launch")(games.launch)
 app.add_typer(report.app, name="report")
 app.command("reconcile")(report.reconcile)
 app.command("export")(export.export)
+app.command("import")(importing.import_)
 app.command("verify")(verify.verify)
+app.command("doctor")(doctor.doctor)
 app.command("backup")(backup.backup)
 app.command("restore")(backup.restore)
 app.command("demo-provider")(demo_provider.demo_provider)

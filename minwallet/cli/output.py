@@ -76,7 +76,7 @@ def print_table(columns: Sequence[str], rows: Iterable[Sequence[object]], empty:
     if not cells:
         print_line(empty)
         return
-    is_terminal = sys.stdout is not None and sys.stdout.isatty()
+    is_terminal = _is_terminal()
     width = shutil.get_terminal_size().columns if is_terminal else WIDE
     console = Console(file=io.StringIO(), force_terminal=is_terminal, width=WIDE)
     shown = len(columns)
@@ -87,6 +87,21 @@ def print_table(columns: Sequence[str], rows: Iterable[Sequence[object]], empty:
     _write(written.get())
     if missing := [column.removesuffix(">") for column in columns[shown:]]:
         print_line(f"(no room for {', '.join(missing)}; widen the terminal, or ask for --json)")
+
+
+def coloured(text: str, colour: str) -> str:
+    """The text in this colour, where it goes to a terminal that shows colours."""
+    from rich.console import Console
+    from rich.text import Text
+
+    console = Console(file=io.StringIO(), force_terminal=_is_terminal(), width=WIDE)
+    with console.capture() as written:
+        console.print(Text(text, colour), end="")
+    return written.get()
+
+
+def _is_terminal() -> bool:
+    return sys.stdout is not None and sys.stdout.isatty()
 
 
 def _table(columns: Sequence[str], rows: "Sequence[Sequence[Text]]") -> "Table":

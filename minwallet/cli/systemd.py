@@ -20,7 +20,7 @@ MARGIN_S = 20
 """How much longer than the calls in hand the closing of the file may take, before systemd kills."""
 
 SERVICE = """\
-# Made by `minwallet systemd`. Settings are read from .env in the folder {folder}.
+# Made by `minwallet systemd`. Settings are read from .env and minwallet.toml in {folder}.
 [Unit]
 Description=minwallet, a seamless wallet
 Wants=network-online.target
@@ -111,20 +111,25 @@ def systemd(
         settings.refuse_to_be_exposed()
         text = SOCKET.format(address=_address(settings.host, settings.port))
     else:
-        text = _service(_in_full(settings.db), _user(user))
+        text = _service(_in_full(settings.db), settings.backup_to, _user(user))
     print_line(text.rstrip("\n"))
 
 
-def _service(db: Path, user: str) -> str:
+def _service(db: Path, backup_to: str, user: str) -> str:
     from minwallet.app import GRACE_S
     from minwallet.web.connection import MOST_CONNECTIONS, SPARE_FILES
 
     folder = db.parent
+    copies = folder / backup_to
     if not folder.is_dir():
         raise BadUsage(f"there is no folder {folder}; make it first, or name another wallet file with --db")
+    if not copies.is_dir() and not copies.is_relative_to(folder):
+        raise BadUsage(
+            f"there is no folder {copies} for the copies; make it first, or set MINWALLET_BACKUP_TO to another"
+        )
     called = _called()
     command = [*called, "--db", str(db), "serve"]
-    for path in (*command, str(folder)):
+    for path in (*command, str(folder), str(copies)):
         if not path.isprintable():
             raise BadUsage(f"a unit cannot name {path!r}; choose a path without control characters")
     if set(called[0]) & set("'\"\\"):
@@ -137,7 +142,7 @@ def _service(db: Path, user: str) -> str:
         stop_s=GRACE_S + MARGIN_S,
         files=MOST_CONNECTIONS + 2 * SPARE_FILES,
         cache=CACHE if "PEX" in os.environ else "",
-        writable=_word(str(folder)),
+        writable=" ".join(_word(str(place)) for place in dict.fromkeys((folder, copies))),
         home="" if _any_below_home(needed) else "ProtectHome=yes\n",
     )
 

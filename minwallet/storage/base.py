@@ -51,6 +51,10 @@ class UnusableFile(StoreFault):
     """The file cannot be opened as a wallet; the message says why and what to do."""
 
 
+class OlderFile(UnusableFile):
+    """The file is of an older schema, and only its owner may bring it up to date."""
+
+
 class DamagedFile(UnusableFile):
     """The file has something in it that was never written, or lacks something that was."""
 

@@ -37,8 +37,8 @@ async def keep_backing_up(
     """For ever: when the newest copy is so old, make another, and remove those beyond the newest `keep`."""
     while True:
         try:
-            copies = await asyncio.to_thread(_find_copies, folder, stem)
-            age_s = clock_ms() // 1000 - _second(copies[-1]) if copies else every_s
+            copies = await asyncio.to_thread(find_copies, folder, stem)
+            age_s = clock_ms() // 1000 - made_at_s(copies[-1]) if copies else every_s
             if 0 <= age_s < every_s:
                 await asyncio.sleep(every_s - age_s)
                 continue
@@ -63,18 +63,18 @@ async def _make(make: Make, copy: Path) -> None:
         stopped.set()
 
 
-def _find_copies(folder: Path, stem: str) -> list[Path]:
+def find_copies(folder: Path, stem: str) -> list[Path]:
     """The copies that are there, the oldest first; what has another name is somebody else's."""
     return sorted(
         each for each in folder.iterdir() if re.fullmatch(rf"{re.escape(stem)}-\d{{8}}T\d{{6}}Z\.db", each.name)
     )
 
 
-def _second(copy: Path) -> int:
+def made_at_s(copy: Path) -> int:
     """When the copy was made, in seconds since 1970, as its name has it."""
     return timegm(time.strptime(copy.stem[-16:], AT))
 
 
 def _remove_old(folder: Path, stem: str, keep: int) -> None:
-    for copy in _find_copies(folder, stem)[:-keep]:
+    for copy in find_copies(folder, stem)[:-keep]:
         copy.unlink(missing_ok=True)

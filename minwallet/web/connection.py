@@ -34,6 +34,9 @@ TOLD = 64
 
 SPARE_FILES, LEAST_CONNECTIONS = 2 * TOLD, 8
 
+FILES_WANTED = MOST_CONNECTIONS + SPARE_FILES
+"""How many open files a server would like to be allowed."""
+
 LONGEST_WAIT_S = 10
 """How long a request may take to arrive. A provider's is one packet; whoever sends a byte at a time wants to be in the
 way."""
@@ -228,9 +231,8 @@ def allow_connections() -> int:
     Some files are left for the wallet and for whoever is told that there are too many connections.
     """
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = MOST_CONNECTIONS + SPARE_FILES
-    if soft != resource.RLIM_INFINITY and soft < wanted:
-        soft = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+    if soft != resource.RLIM_INFINITY and soft < FILES_WANTED:
+        soft = FILES_WANTED if hard == resource.RLIM_INFINITY else min(FILES_WANTED, hard)
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
         return max(soft - SPARE_FILES, LEAST_CONNECTIONS)
     return MOST_CONNECTIONS

@@ -6,13 +6,9 @@ from typing import NamedTuple
 
 from minwallet import __version__
 from minwallet.config import Settings
+from minwallet.storage.versions import has_reset_bug
 from minwallet.wallet.service import Wallet
 from minwallet.web import ops
-
-RESET_BUG_SINCE, RESET_BUG_UNTIL = (3, 7, 0), (3, 51, 3)
-
-BACKPORTS = {(3, 44): 6, (3, 50): 7}
-"""The releases of older series from which on the bug is gone, too."""
 
 
 class Health(NamedTuple):
@@ -48,15 +44,6 @@ def examine(wallet: Wallet, settings: Settings, sqlite_version: str, started_at_
         journal_days=settings.journal_days,
         uptime_s=max(wallet.clock_ms() - started_at_ms, 0) // 1000,
     )
-
-
-def has_reset_bug(sqlite_version: str) -> bool:
-    """Whether this SQLite may lose commits where two connections write or checkpoint at once."""
-    number = tuple(map(int, sqlite_version.split(".")))
-    if not RESET_BUG_SINCE <= number < RESET_BUG_UNTIL:
-        return False
-    mended = BACKPORTS.get((number[0], number[1]))
-    return mended is None or number[2] < mended
 
 
 def _size(path: Path) -> int | None:

@@ -98,6 +98,17 @@ def test_the_socket_is_where_the_server_would_listen(here: Here, host: str, port
     assert value(unit, "ListenStream") == [address]
 
 
+def test_copies_may_be_written_elsewhere(tmp_path: Path) -> None:
+    """The folder for them is the other one in which the service writes, and has to be there."""
+    (tmp_path / "money").mkdir()
+    here = Here(tmp_path / "money" / "wallet.db")
+    copies = tmp_path / "copies"
+    assert_complaint(here.run("systemd", MINWALLET_BACKUP_TO=str(copies)), 2, "no folder", "MINWALLET_BACKUP_TO")
+    copies.mkdir()
+    unit = here.run("systemd", MINWALLET_BACKUP_TO=str(copies)).out
+    assert value(unit, "ReadWritePaths") == [f"{here.db.parent} {copies}"]
+
+
 def test_what_no_unit_can_say_is_refused(here: Here, db: Path) -> None:
     """A user or folder that is not there, a name for an address, a port that changes, an address without protection."""
     assert_complaint(here.run("systemd", "--user", "nobody-here"), 2, "nobody-here", "--user")

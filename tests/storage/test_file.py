@@ -200,7 +200,7 @@ def test_an_empty_database_with_a_strange_mark_is_refused(db: Path, run: Run) ->
 
 def test_a_network_file_system_is_refused(db: Path, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     """SQLite can lose money there."""
-    kind = connection._file_system_kind(db.parent)
+    kind = connection.file_system_kind(db.parent)
     assert kind
     monkeypatch.setattr(connection, "NETWORK_FILE_SYSTEMS", {kind})
     _refused(db, run, "network file system")

@@ -5,7 +5,7 @@ import socket
 import ssl
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -45,7 +45,9 @@ def test_bets_pass_and_no_token_is_logged(server: Server, tmp_path: Path, kind: 
         assert status == 200
         status, answer = front.ask("GET", query)
         assert (status, '"balance":9988' in answer) == (200, True), answer
-        assert front.ask("POST", f"/{KEY}/wallet", "x" * 100_000)[0] in (413, 502)  # Caddy 2.6 says 502
+        # Caddy 2.6 says 502, and may close before all of it was sent.
+        with suppress(ssl.SSLEOFError, ConnectionError):
+            assert front.ask("POST", f"/{KEY}/wallet", "x" * 100_000)[0] in (413, 502)
         assert front.ask("GET", f"/admin/enter?token={token}")[0] == 403
         assert front.ask("GET", "/%61dmin")[0] == 403
         assert front.ask("GET", "/metrics")[0] == 404

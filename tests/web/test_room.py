@@ -1,5 +1,7 @@
 """A server whose disk runs low, seen from outside."""
 
+import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +31,11 @@ def test_new_bets_are_temporarily_unavailable(db: Path) -> None:
         (reason,) = ready.json()["reasons"]
         assert "MINWALLET_MIN_FREE_MB wants 900000000" in reason
         reason = "MINWALLET_MIN_FREE_MB wants 900000000"  # how much there is changes while this is tried
-        assert server.log.read_text().count(reason) == 1
+        (line,) = (line for line in server.log.read_text().splitlines() if reason in line)
+        document = json.loads(line)
+        assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", document.pop("at"))
+        assert reason in document.pop("message")
+        assert document == {"level": "warning"}
         clerk = Clerk(server)
         assert reason in clerk.read("/admin/settings")
         assert reason in clerk.read("/admin")

@@ -50,14 +50,16 @@ COUNT_WHOLE = """
 READ_LETTERS = "SELECT sum(length(request) + length(reply)) FROM journal WHERE seq BETWEEN ? AND ?"
 
 
-async def check_at_once(connection: Connection, path: Path) -> bool:
-    """Whether there was time to look at everything; UnusableFile where something is damaged."""
+async def check_at_once(connection: Connection, path: Path, within_s: float | None = None) -> bool:
+    """Whether there was time to look at everything, if not more than a start has; UnusableFile where something is
+    damaged.
+    """
     await connection.run(explained(partial(_check_size, path=path), path))
     is_late = False
 
     async def give_up() -> None:
         nonlocal is_late
-        await asyncio.sleep(CHECKED_WITHIN_S)
+        await asyncio.sleep(CHECKED_WITHIN_S if within_s is None else within_s)
         is_late = True
         await connection.interrupt()
 

@@ -17,7 +17,16 @@ from typing import Any, TypeVar
 
 import aiosqlite
 
-from minwallet.storage.base import ConstraintFault, DamagedFile, NoRoom, OutcomeUnknown, StoreFault, UnusableFile
+from minwallet.storage.base import (
+    ConstraintFault,
+    DamagedFile,
+    NoRoom,
+    OlderFile,
+    OutcomeUnknown,
+    StoreFault,
+    UnusableFile,
+)
+from minwallet.storage.versions import is_too_old
 
 T = TypeVar("T")
 
@@ -149,7 +158,7 @@ def explained(work: Callable[[sqlite3.Connection], T], path: Path) -> Callable[[
         try:
             return work(db)
         except sqlite3.Error as error:
-            raise UnusableFile(_why(path, error)) from error
+            raise _why(path, error) from error
         except UnicodeDecodeError as error:
             raise DamagedFile(path, NO_TEXT) from error
 
@@ -172,14 +181,14 @@ async def connect(path: Path, *, read_only: bool = False, cache_kib: int = 2048)
         await connection
         await connection.prepare(path, partial(_set_up, path=path, read_only=read_only, cache_kib=cache_kib))
     except sqlite3.Error as error:
-        raise UnusableFile(_why(path, error)) from error
+        raise _why(path, error) from error
     return connection
 
 
 def _set_up(db: sqlite3.Connection, path: Path, *, read_only: bool, cache_kib: int) -> None:
     version = check_schema(db, path)  # before anything is set, as another program's file shall stay as it is
     if read_only and version < (known := len(_migrations())):
-        raise UnusableFile(
+        raise OlderFile(
             f"{path} is served by an older minwallet (schema {version}, this one knows {known}); restart that server"
         )
     _set_pragmas(db, read_only=read_only)
@@ -204,7 +213,7 @@ def check_exists(path: Path) -> None:
 
 def check_place(path: Path) -> None:
     """Refuse what could never be a safe wallet file, in words."""
-    if sqlite3.sqlite_version_info < (3, 38):
+    if is_too_old(sqlite3.sqlite_version):
         raise UnusableFile(
             f"this Python has SQLite {sqlite3.sqlite_version}; minwallet needs 3.38 or newer, so use a newer Python"
         )
@@ -223,7 +232,7 @@ def check_place(path: Path) -> None:
         )
     if not path.parent.is_dir():
         raise UnusableFile(f"the folder {path.parent} does not exist; create it first, or choose another with --db")
-    if _file_system_kind(path.parent) in NETWORK_FILE_SYSTEMS:
+    if file_system_kind(path.parent) in NETWORK_FILE_SYSTEMS:
         raise UnusableFile(f"{path} is on a network file system, where SQLite can lose money; use a local disk")
 
 
@@ -290,15 +299,17 @@ def _is_damage(error: sqlite3.Error) -> bool:
     return code == sqlite3.SQLITE_ERROR or (code or 0) & 0xFF == sqlite3.SQLITE_CORRUPT or "decode" in str(error)
 
 
-def _why(path: Path, error: sqlite3.Error) -> str:
+def _why(path: Path, error: sqlite3.Error) -> UnusableFile:
     if "not a database" in str(error):
-        return f"{path} is not a wallet file; choose another with --db"
+        return UnusableFile(f"{path} is not a wallet file; choose another with --db")
     if _is_damage(error):
-        return str(DamagedFile(path, str(error)))
-    return f"cannot use {path}: {error}; check the permissions of the file and its folder, and the free space"
+        return DamagedFile(path, str(error))
+    return UnusableFile(
+        f"cannot use {path}: {error}; check the permissions of the file and its folder, and the free space"
+    )
 
 
-def _file_system_kind(folder: Path) -> str:
+def file_system_kind(folder: Path) -> str:
     """The kind of file system that holds the folder, or "" where the system does not tell."""
     mounts = Path("/proc/self/mounts")
     if not mounts.exists():

@@ -6,11 +6,12 @@ Providers' questions are read on one, what people look at on the other, so that 
 import asyncio
 import shutil
 import sqlite3
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Self, TypeVar
 
+from minwallet.ledger.audit import Owner, Row
 from minwallet.ledger.entries import Entry
 from minwallet.ledger.limits import Guard
 from minwallet.ledger.outcomes import Outcome
@@ -40,7 +41,7 @@ from minwallet.storage.base import (
 )
 from minwallet.storage.limits import LimitAsked
 from minwallet.storage.office import Action, Admin, ApiKey, NewKey, Numbered, SignIn
-from minwallet.storage.sqlite import batch, limits, office, records, reports, totals, views
+from minwallet.storage.sqlite import batch, filling, limits, office, records, reports, totals, views
 from minwallet.storage.sqlite.check import check_at_once, check_in_steps, step_back
 from minwallet.storage.sqlite.connection import (
     Connection,
@@ -194,6 +195,16 @@ class SqliteStore:
             return await self._write(work)
         except _Unwanted as unwanted:
             return unwanted.opened
+
+    async def fill(
+        self,
+        accounts: Iterable[AccountRow],
+        pages: Iterable[Sequence[tuple[Owner, Row]]],
+        ids_per_currency: frozenset[str],
+        now_ms: int,
+    ) -> None:
+        """Make the empty wallet one of these accounts and rows, or nothing of it; see `filling.fill`. Unfit."""
+        await self._write(lambda db: filling.fill(db, accounts, pages, ids_per_currency, now_ms))
 
     async def list_players(self, agent: str) -> list[Player]:
         return await self._viewer.run(lambda db: records.read_players(db, agent))

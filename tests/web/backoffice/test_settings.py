@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from minwallet.config import BadSettings, Settings, load_settings
+from minwallet.storage.versions import has_reset_bug
 from minwallet.web import pages
-from minwallet.web.health import has_reset_bug
 from tests.support import serving
 from tests.web.backoffice.clerk import Clerk, cells
 

@@ -1,0 +1,160 @@
+"""`minwallet import`: what `minwallet export` wrote becomes a wallet again."""
+
+import asyncio
+import csv
+import json
+import re
+from collections.abc import Callable, Iterator, Sequence
+from itertools import islice
+from pathlib import Path
+from typing import Annotated, Any, TextIO, TypeVar
+
+import typer
+
+from minwallet.cli.export import LEDGER, PAGE, PLAYERS
+from minwallet.cli.link import database
+from minwallet.cli.output import BadUsage, JsonFlag, Refused, counting, print_json, print_line
+from minwallet.ledger.audit import Owner, Row
+from minwallet.protocols import PROTOCOLS, load_protocol
+from minwallet.storage.base import OPENING, OPERATOR, AccountRow, PlayerStatus
+from minwallet.storage.owner import FileOwner
+from minwallet.storage.sqlite import SqliteStore
+from minwallet.storage.sqlite.filling import Unfit
+from minwallet.wallet.service import clock_ms
+
+T = TypeVar("T")
+
+NUMBERS = {
+    *("seq", "at_ms", "previous_seq", "stake", "payout", "amount", "bonus_amount", "cash_after", "bonus_after"),
+    *("created_at_ms", "cash", "bonus", "last_seq"),
+}
+
+ABSENT = {"round", "game", "detail", "refusal"}
+"""The fields of which CSV has nothing between its commas where there is nothing."""
+
+MOST_PROBLEMS = 20
+
+
+def import_(
+    context: typer.Context,
+    ledger: Annotated[Path, typer.Argument(metavar="LEDGER", help="What `minwallet export ledger` wrote.")],
+    players: Annotated[Path, typer.Argument(metavar="PLAYERS", help="What `minwallet export players` wrote.")],
+    as_json: JsonFlag = False,
+) -> None:
+    """Make a wallet of an exported ledger and its players. All or nothing, with the same hashes."""
+    path = database(context)
+    done = 0
+    with counting("reading") as tell:
+
+        def pages() -> Iterator[Sequence[tuple[Owner, Row]]]:
+            nonlocal done
+            for page in _pages(_read(ledger, LEDGER, _entry)):
+                yield page
+                done += len(page)
+                tell(done, None)
+
+        accounts = list(_read(players, PLAYERS, _account))
+        if len({each[1:4] for each in accounts}) < len(accounts):
+            raise Refused([f"{players} has an account twice", "nothing was imported"])
+        try:
+            _import(path, accounts, pages())
+        except Unfit as unfit:
+            more = len(unfit.problems) - MOST_PROBLEMS
+            tail = [f"and {more} more like these"] if more > 0 else []
+            raise Refused([*unfit.problems[:MOST_PROBLEMS], *tail, "nothing was imported"]) from unfit
+    if as_json:
+        print_json({"file": str(path), "entries": done, "accounts": len(accounts)})
+    else:
+        print_line(f"{path} has {done} entries of {len(accounts)} accounts now; they sum and chain up as before")
+
+
+def _import(path: Path, accounts: Sequence[AccountRow], pages: Iterator[Sequence[tuple[Owner, Row]]]) -> None:
+    owner = FileOwner.claim(path)
+    is_new = not path.exists()
+    try:
+        asyncio.run(_fill(path, accounts, pages))
+    except BaseException:
+        if is_new:
+            path.unlink(missing_ok=True)
+        raise
+    finally:
+        owner.release()
+
+
+async def _fill(path: Path, accounts: Sequence[AccountRow], pages: Iterator[Sequence[tuple[Owner, Row]]]) -> None:
+    store = await SqliteStore.open(path, create=True, check=True)
+    try:
+        per_currency = frozenset(name for name in PROTOCOLS if load_protocol(name).ids_per_currency)
+        await store.fill(accounts, pages, per_currency, clock_ms())
+    finally:
+        await store.close()
+
+
+def _entry(fields: dict[str, Any]) -> tuple[Owner, Row]:
+    if (protocol := fields["protocol"]) not in (*PROTOCOLS, OPENING, OPERATOR):
+        raise ValueError(f"this minwallet has no protocol {protocol}, and cannot tell where its ids are unique")
+    agent, player_id, currency, seq, at_ms, *others, hash_ = fields.values()
+    return Owner(agent, player_id, currency), (seq, at_ms, 0, *others, bytes.fromhex(hash_))
+
+
+def _account(fields: dict[str, Any]) -> AccountRow:
+    fields |= {"status": PlayerStatus(fields["status"]), "head": bytes.fromhex(fields["head"])}
+    return AccountRow(0, **fields)
+
+
+def _read(file: Path, names: Sequence[str], make: Callable[[dict[str, Any]], T]) -> Iterator[T]:
+    """What the file has, one after the other. BadUsage names the line that cannot be read."""
+    try:
+        with file.open(encoding="utf-8", newline="") as stream:
+            is_json = stream.read(1) == "{"
+            stream.seek(0)
+            number = 0
+            lines = _documents(stream) if is_json else _records(stream)
+            while True:
+                try:
+                    number, fields = next(lines)
+                    made = make(_checked(fields, names))
+                except StopIteration:
+                    return
+                except (ValueError, csv.Error, RecursionError) as error:
+                    raise BadUsage(f"{file}: cannot read what follows line {number}: {error}") from error
+                yield made
+    except OSError as error:
+        raise BadUsage(f"cannot read {file}: {error.strerror}") from error
+
+
+def _documents(stream: TextIO) -> Iterator[tuple[int, Any]]:
+    for number, line in enumerate(stream, 1):
+        yield number, json.loads(line)
+
+
+def _records(stream: TextIO) -> Iterator[tuple[int, dict[str, Any]]]:
+    reader = csv.reader(stream, strict=True)
+    header = next(reader, [])
+    for values in reader:
+        if len(values) != len(header):
+            raise ValueError(f"it has {len(values)} fields, and the first line names {len(header)}")
+        yield reader.line_num, {name: _cell(name, value) for name, value in zip(header, values, strict=True)}
+
+
+def _cell(name: str, value: str) -> str | int | None:
+    if name in NUMBERS and re.fullmatch(r"-?[0-9]{1,19}", value, re.ASCII):
+        return int(value)
+    return None if name in ABSENT and not value else value
+
+
+def _checked(fields: object, names: Sequence[str]) -> dict[str, Any]:
+    if not isinstance(fields, dict) or tuple(fields) != tuple(names):
+        raise ValueError(f"it should have {', '.join(names)}, as an export has")
+    for name, value in fields.items():
+        if name in NUMBERS:
+            if type(value) is not int:
+                raise ValueError(f"{name} is no whole number")
+        elif not (isinstance(value, str) or (value is None and name in ABSENT)):
+            raise ValueError(f"{name} is no text")
+    return fields
+
+
+def _pages(rows: Iterator[T]) -> Iterator[Sequence[T]]:
+    while page := [*islice(rows, PAGE)]:
+        yield page

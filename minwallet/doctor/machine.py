@@ -1,0 +1,56 @@
+"""The machine: Python, SQLite, open files, and the clock."""
+
+import platform
+import resource
+from collections.abc import Iterator
+from pathlib import Path
+
+from minwallet.doctor.finding import Finding, fail, ok, warn
+from minwallet.storage.versions import OLDEST, has_reset_bug, is_too_old
+from minwallet.wallet.moments import minute_text
+from minwallet.web.connection import FILES_WANTED, SPARE_FILES
+
+WRITTEN_MS = 1_767_225_600_000
+"""2026 began then, and this program was written after it."""
+
+TIMESYNC = Path("/run/systemd/timesync")
+
+
+def look_at_machine(sqlite_version: str, now_ms: int) -> Iterator[Finding]:
+    yield ok("python", platform.python_version())
+    yield check_sqlite(sqlite_version)
+    yield check_open_files(resource.getrlimit(resource.RLIMIT_NOFILE)[1])
+    yield check_clock(now_ms, TIMESYNC)
+
+
+def check_sqlite(version: str) -> Finding:
+    if is_too_old(version):
+        oldest = ".".join(map(str, OLDEST))
+        return fail("sqlite", f"{version}; minwallet needs {oldest} or newer, so use a newer Python")
+    if has_reset_bug(version):
+        return warn(
+            "sqlite",
+            f"{version} can lose commits where two programs write to one file, so let nothing but minwallet write to"
+            " the wallet file (no sqlite3 shell, no replication tool); mended in 3.51.3, 3.50.7 and 3.44.6",
+        )
+    return ok("sqlite", version)
+
+
+def check_open_files(hard: int) -> Finding:
+    """`hard` is what the process may ask for at the most."""
+    if hard == resource.RLIM_INFINITY or hard >= FILES_WANTED:
+        return ok("open files", "as many as connections need")
+    return warn(
+        "open files",
+        f"{hard} at the most, so the server keeps {max(hard - SPARE_FILES, 0)} connections; let it have {FILES_WANTED}"
+        " (ulimit -Hn, LimitNOFILE=)",
+    )
+
+
+def check_clock(now_ms: int, timesync: Path) -> Finding:
+    """`timesync` is the folder where systemd tells whether the clock has been set by others."""
+    if now_ms < WRITTEN_MS:
+        return fail("clock", f"it is {minute_text(now_ms)}, says the clock; set it right before the server starts")
+    if timesync.is_dir() and not (timesync / "synchronized").exists():
+        return warn("clock", "it has not been set by a time server since the start of the machine; see: timedatectl")
+    return ok("clock", minute_text(now_ms))

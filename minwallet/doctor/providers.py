@@ -1,0 +1,28 @@
+"""The providers: whether each agent's can be asked."""
+
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+
+from minwallet.doctor.finding import Finding, ok, warn
+from minwallet.provider.service import ProviderFailed, ProviderService
+from minwallet.storage.base import Agent
+from minwallet.wallet.decline import Decline
+
+AT_ONCE = 8
+
+
+def look_at_providers(agents: Sequence[Agent], timeout_s: float) -> Iterator[Finding]:
+    """Those of agents with a service address, several at a time."""
+    asked = [agent for agent in agents if agent.service_url]
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        yield from pool.map(lambda agent: check_provider(agent, timeout_s), asked)
+
+
+def check_provider(agent: Agent, timeout_s: float) -> Finding:
+    """It is asked for its game list, of which nothing is kept."""
+    try:
+        with ProviderService(agent, timeout_s) as service:
+            games = service.games()
+    except (Decline, ProviderFailed) as error:
+        return warn("provider", f"of agent {agent.name}: {error}")
+    return ok("provider", f"of agent {agent.name}: {agent.service_url} lists {len(games)} games")

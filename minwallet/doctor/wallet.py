@@ -1,0 +1,117 @@
+"""The wallet file: who has it, and what is in it."""
+
+import asyncio
+from pathlib import Path
+from typing import NamedTuple
+
+import httpx2
+
+from minwallet.doctor.finding import Finding, fail, ok, warn
+from minwallet.storage.base import Agent, DamagedFile, OlderFile, StoreFault
+from minwallet.storage.owner import Desk, FileOwner
+from minwallet.storage.sqlite.survey import Survey, survey, undisturbed
+from minwallet.wallet.moments import minute_text
+
+LOOKED_WITHIN_S = 2.0
+"""How long the file is looked through: less than a server that starts meanwhile waits for it."""
+
+ANSWERED_WITHIN_S = 5.0
+
+AHEAD_MS = 60_000
+"""By so much a clock may be put back without anybody's harm."""
+
+
+class Look(NamedTuple):
+    """There are no agents where the file cannot be read."""
+
+    findings: list[Finding]
+    agents: list[Agent]
+
+
+def look_at_wallet(path: Path, now_ms: int) -> Look:
+    try:
+        owner = FileOwner.acquire(path)
+    except StoreFault as fault:
+        return Look([fail("wallet", str(fault))], [])
+    if isinstance(owner, Desk):
+        server = check_server(owner)
+        findings, agents = _look_inside(path, now_ms, is_served=True)
+    else:
+        server = ok("server", "none runs on this file")
+        try:
+            findings, agents = _look_alone(path, now_ms)
+        finally:
+            owner.release()
+    return Look([server, *findings], agents)
+
+
+def check_server(desk: Desk) -> Finding:
+    """Whether it is ready for money, by its own word."""
+    who = f"the server at {desk.serves} (process {desk.pid})"
+    try:
+        response = httpx2.get(f"{desk.url}/readyz", timeout=ANSWERED_WITHIN_S, trust_env=False)
+        reasons = response.json()["reasons"]
+    except (httpx2.HTTPError, ValueError, KeyError, TypeError) as error:
+        return fail("server", f"{who} does not answer: {str(error) or type(error).__name__}; see what it logs")
+    if response.status_code != 200:
+        return fail("server", f"{who} is not ready: {'; '.join(reasons)}")
+    return ok("server", f"{who} is ready")
+
+
+def _look_alone(path: Path, now_ms: int) -> Look:
+    try:
+        with undisturbed(path):
+            return _look_inside(path, now_ms, is_served=False)
+    except StoreFault as fault:
+        return Look([_explain(fault)], [])
+    except OSError as error:
+        return Look([fail("wallet", f"cannot read {error.filename}: {error.strerror}; see to its permissions")], [])
+
+
+def _look_inside(path: Path, now_ms: int, *, is_served: bool) -> Look:
+    try:
+        seen = asyncio.run(survey(path, LOOKED_WITHIN_S))
+    except OlderFile as fault:
+        if is_served:
+            return Look([warn("schema", str(fault))], [])
+        return Look(
+            [ok("schema", "an older one, which will be brought up to date at the next start; look again then")], []
+        )
+    except StoreFault as fault:
+        return Look([_explain(fault)], [])
+    findings = [ok("schema", f"{seen.schema}, as this minwallet has it"), check_pragmas(seen), check_damage(seen, path)]
+    if seen.newest_at_ms is not None:
+        findings.append(check_newest(seen.newest_at_ms, now_ms))
+    return Look(findings, seen.agents)
+
+
+def _explain(fault: StoreFault) -> Finding:
+    return fail("damage" if isinstance(fault, DamagedFile) else "wallet", str(fault))
+
+
+def check_pragmas(seen: Survey) -> Finding:
+    if not seen.pragmas:
+        return ok("durability", "each commit is synced before it is answered (WAL, synchronous FULL)")
+    wrong = ", ".join(f"{name} is {value}" for name, value in seen.pragmas.items())
+    return warn("durability", f"{wrong}: another program has changed the file; the next start sets it right")
+
+
+def check_damage(seen: Survey, path: Path) -> Finding:
+    if seen.is_whole:
+        return ok(
+            "damage", f"none in {seen.entries} entries; every hash is recomputed by: minwallet --db {path} verify"
+        )
+    return ok(
+        "damage",
+        f"none in what could be looked at in {LOOKED_WITHIN_S:.0f} seconds; all is by: minwallet --db {path} verify",
+    )
+
+
+def check_newest(newest_at_ms: int, now_ms: int) -> Finding:
+    if newest_at_ms > now_ms + AHEAD_MS:
+        return fail(
+            "newest entry",
+            f"it is of {minute_text(newest_at_ms)}, which is yet to come: the clock is slow now, or was fast then;"
+            " set it right, as sessions, limits and reports go by it",
+        )
+    return ok("newest entry", minute_text(newest_at_ms))
