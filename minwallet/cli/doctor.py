@@ -6,9 +6,6 @@ import typer
 
 from minwallet.cli.output import EXIT_REFUSED, JsonFlag, Timeout, coloured, print_json, print_line
 from minwallet.cli.session import seconds
-from minwallet.config import load_settings
-from minwallet.storage.sqlite import SqliteStore
-from minwallet.wallet.service import clock_ms
 
 if TYPE_CHECKING:
     from minwallet.doctor import Finding
@@ -21,7 +18,10 @@ def doctor(context: typer.Context, timeout: Timeout = "5s", as_json: JsonFlag = 
 
     Nothing is changed, and a server may run meanwhile.
     """
+    from minwallet.config import load_settings
     from minwallet.doctor import examine
+    from minwallet.storage.sqlite import SqliteStore
+    from minwallet.wallet.service import clock_ms
 
     settings = load_settings(db=context.find_root().params["db"])
     findings = []

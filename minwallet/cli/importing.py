@@ -18,9 +18,6 @@ from minwallet.ledger.audit import Owner, Row
 from minwallet.protocols import PROTOCOLS, load_protocol
 from minwallet.storage.base import OPENING, OPERATOR, AccountRow, PlayerStatus
 from minwallet.storage.owner import FileOwner
-from minwallet.storage.sqlite import SqliteStore
-from minwallet.storage.sqlite.filling import Unfit
-from minwallet.wallet.service import clock_ms
 
 T = TypeVar("T")
 
@@ -42,6 +39,8 @@ def import_(
     as_json: JsonFlag = False,
 ) -> None:
     """Make a wallet of an exported ledger and its players. All or nothing, with the same hashes."""
+    from minwallet.storage.sqlite.filling import Unfit
+
     path = database(context)
     done = 0
     with counting("reading") as tell:
@@ -82,6 +81,9 @@ def _import(path: Path, accounts: Sequence[AccountRow], pages: Iterator[Sequence
 
 
 async def _fill(path: Path, accounts: Sequence[AccountRow], pages: Iterator[Sequence[tuple[Owner, Row]]]) -> None:
+    from minwallet.storage.sqlite import SqliteStore
+    from minwallet.wallet.service import clock_ms
+
     store = await SqliteStore.open(path, create=True, check=True)
     try:
         per_currency = frozenset(name for name in PROTOCOLS if load_protocol(name).ids_per_currency)
