@@ -228,7 +228,7 @@ def test_a_restore_that_ends_half_way_is_done_again(
     with pytest.raises(DidNotStart) as refused:
         Server(here.db)
     assert "has a second name" in refused.value.result.err
-    monkeypatch.setattr("minwallet.cli.backup.clock_ms", lambda: 0)
+    monkeypatch.setattr("minwallet.wallet.service.clock_ms", lambda: 0)
     here("restore", tmp_path / "copy.db")
     assert here.account(name) == (100, 0)
 

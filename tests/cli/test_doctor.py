@@ -244,11 +244,11 @@ def test_a_log_that_another_program_has_switched_off_is_told(made: Here) -> None
 def test_an_entry_from_the_future_is_told(made: Here, monkeypatch: pytest.MonkeyPatch) -> None:
     """The clock is slow now, or was fast then; and a year in which there was no minwallet is no year."""
     hour_ago = time.time() - 3600
-    monkeypatch.setattr("minwallet.cli.doctor.clock_ms", lambda: int(hour_ago * 1000))
+    monkeypatch.setattr("minwallet.wallet.service.clock_ms", lambda: int(hour_ago * 1000))
     found = examine(made)
     assert found.failed == {"newest entry"}
     found.assert_has("fail", "newest entry", "yet to come", "the clock")
-    monkeypatch.setattr("minwallet.cli.doctor.clock_ms", lambda: 0)
+    monkeypatch.setattr("minwallet.wallet.service.clock_ms", lambda: 0)
     examine(made).assert_has("fail", "clock", "1970")
 
 

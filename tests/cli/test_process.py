@@ -1,5 +1,7 @@
 """Every command, with and without a running server, and some as processes of their own."""
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -71,3 +73,21 @@ def test_the_wallet_file_is_the_option_then_the_setting_then_the_folder(tmp_path
     assert minwallet(*add, cwd=tmp_path, MINWALLET_DB="set.db").code == 0
     assert minwallet("--db", "named.db", *add, cwd=tmp_path, MINWALLET_DB="other.db").code == 0
     assert sorted(file.name for file in tmp_path.iterdir()) == ["minwallet.db", "named.db", "set.db"]
+
+
+def test_what_only_some_commands_need_is_loaded_by_them() -> None:
+    """So that the others, and `--help`, start quickly."""
+    heavy = {
+        "aiosqlite",
+        "httpx2",
+        "jinja2",
+        "pydantic",
+        "pydantic_settings",
+        "rich",
+        "sqlite3",
+        "starlette",
+        "uvicorn",
+    }
+    code = "import sys, minwallet.cli.main; print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+    assert heavy & set(done.stdout.split()) == set()
