@@ -64,8 +64,8 @@ bench: .venv/ready
 bench-large: .venv/ready
 	$(BIN)/python -m tests.bench.run_large $(BENCH)
 
-# The wheel, and the program with its libraries as one file for each supported Python found here. What is built depends
-# on the sources and uv.lock alone, to the byte.
+# The wheel, and the program as one file, with its libraries for each supported Python found here. It depends on the
+# sources, uv.lock and the versions of Python alone, to the byte; all in it is as old as a zip can tell, of 1980.
 dist: export SOURCE_DATE_EPOCH := 315532800
 dist: .venv/ready
 	rm -rf build dist

@@ -20,6 +20,7 @@ if not sysconfig.get_config_var("Py_GIL_DISABLED"):
 
 
 def candidates() -> Iterator[str]:
+    yield sys.executable
     for minor in range(NEWEST[1], OLDEST[1] - 1, -1):
         if found := shutil.which(f"python3.{minor}"):
             yield found
