@@ -192,6 +192,16 @@ def serving(db: Path, *options: object, **settings: str) -> Iterator[Server]:
         server.stop()
 
 
+def need(variable: str, package: str, *programs: str) -> None:
+    """Without these programs of Debian's the test is skipped; or it fails, where this variable is set."""
+    missing = [each for each in programs if shutil.which(each) is None]
+    if missing:
+        reason = f"no {' and no '.join(missing)}: apt install {package}"
+        if os.environ.get(variable):
+            pytest.fail(reason)
+        pytest.skip(reason)
+
+
 def message_of(line: str) -> str:
     """What a line of a server's log says, without the time."""
     return str(json.loads(line)["message"]) if line.startswith("{") else line

@@ -34,6 +34,15 @@ def _wait_for(folder: Path, count: int) -> list[Path]:
     raise AssertionError(_names(folder))
 
 
+def _deposit_and_kill(here: Here, name: str) -> None:
+    """Leave a deposit of 2.00 in the write-ahead log."""
+    server = Server(here.db)
+    here("deposit", name, "2")
+    server.process.kill()
+    server.process.wait()
+    server.http.close()
+
+
 def test_a_copy_has_all_that_was_there(here: Here, tmp_path: Path) -> None:
     """It is one file, its owner's alone, and a wallet like the first."""
     name = here.player(balance="12.34")
@@ -154,15 +163,11 @@ def test_what_a_killed_server_left_in_its_log_is_kept(here: Here, tmp_path: Path
     """The file that was there keeps its newest commits, which are in its log; and the copy is not mixed with them."""
     name = here.player(balance="1")
     here("backup", tmp_path / "copy.db")
-    server = Server(here.db)
-    here("deposit", name, "2")
-    server.process.kill()
-    server.process.wait()
+    _deposit_and_kill(here, name)
     assert here.db.with_name("minwallet.db-wal").stat().st_size
     kept = Path(here("restore", tmp_path / "copy.db")["kept"])
     assert here.account(name) == (100, 0)
     assert Here(kept).account(name) == (300, 0)
-    server.http.close()
 
 
 def test_a_served_wallet_is_not_replaced(here: Here, tmp_path: Path) -> None:
@@ -208,11 +213,7 @@ def test_a_restore_that_ends_half_way_is_done_again(
     """Until then nobody takes the wallet for what it is not: it is whole, or refused."""
     name = here.player(balance="1")
     here("backup", tmp_path / "copy.db")
-    server = Server(here.db)
-    here("deposit", name, "2")
-    server.process.kill()
-    server.process.wait()
-    server.http.close()
+    _deposit_and_kill(here, name)
     real, calls = getattr(Path, step), []
 
     def fail(self: Path, *arguments: object, **options: object) -> object:

@@ -3,7 +3,6 @@
 import os
 import pwd
 import re
-import shutil
 import subprocess
 from pathlib import Path
 
@@ -12,7 +11,7 @@ import pytest
 from minwallet.app import GRACE_S
 from minwallet.web.connection import MOST_CONNECTIONS
 from tests.cli.console import SCRIPT, assert_complaint
-from tests.support import Here, Result, environment
+from tests.support import Here, Result, environment, need
 
 MOST_EXPOSED = 2.5
 """What `systemd-analyze security` may say; without any of the hardening it says 9.6."""
@@ -20,14 +19,9 @@ MOST_EXPOSED = 2.5
 
 @pytest.fixture
 def analyze() -> str:
-    """Where `systemd-analyze` is: without it skipped, or failed where `SYSTEMD_REQUIRED` is set."""
-    found = shutil.which("systemd-analyze")
-    if found is None:
-        reason = "no systemd-analyze: install it (apt install systemd)"
-        if os.environ.get("SYSTEMD_REQUIRED"):
-            pytest.fail(reason)
-        pytest.skip(reason)
-    return found
+    """What examines units."""
+    need("SYSTEMD_REQUIRED", "systemd", "systemd-analyze")
+    return "systemd-analyze"
 
 
 def run(*command: object, cwd: Path | None = None, **settings: str) -> Result:

@@ -2,7 +2,6 @@
 
 import os
 import re
-import shutil
 import socket
 import ssl
 import subprocess
@@ -11,9 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import pytest
-
-from tests.support import PATIENCE_S, ROOT
+from tests.support import PATIENCE_S, ROOT, need
 
 NAME = "wallet.example.com"
 OPERATORS = "203.0.113.0/24"
@@ -29,16 +26,6 @@ http {{
     include {folder}/site.conf;
 }}
 """
-
-
-def need(*programs: str) -> None:
-    """Without them the test is skipped, or fails where `PROXIES_REQUIRED` is set."""
-    missing = [each for each in programs if shutil.which(each) is None]
-    if missing:
-        reason = f"no {' and no '.join(missing)}: install them (apt install nginx caddy openssl)"
-        if os.environ.get("PROXIES_REQUIRED"):
-            pytest.fail(reason)
-        pytest.skip(reason)
 
 
 class Proxy:
@@ -74,7 +61,7 @@ def request(method: str, target: str, body: str = "", **headers: str) -> bytes:
 @contextmanager
 def proxy(kind: str, folder: Path, upstream: int, *, operators: str = OPERATORS) -> Iterator[Proxy]:
     """One of that kind before the server at this port, for as long as the block lasts."""
-    need(kind, "openssl")
+    need("PROXIES_REQUIRED", "nginx-light caddy openssl", kind, "openssl")
     folder.mkdir()
     _certify(folder)
     with socket.create_server(("127.0.0.1", 0)) as free:

@@ -1,7 +1,6 @@
 """The samples for Prometheus and Grafana, and the page about them, held against what a real server tells."""
 
 import json
-import os
 import re
 import shutil
 import subprocess
@@ -9,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support import ROOT, Server
+from tests.support import ROOT, Server, need
 from tests.web.scraper import Scrape, Scraper
 
 SAMPLES = ROOT / "sample_data"
@@ -30,14 +29,9 @@ def told(server: Server) -> Scrape:
 
 @pytest.fixture
 def promtool() -> str:
-    """Without Prometheus's own examiner nobody can be asked: skipped, or failed where `PROMTOOL_REQUIRED` is set."""
-    found = shutil.which("promtool")
-    if found is None:
-        reason = "no promtool: install it (apt install prometheus)"
-        if os.environ.get("PROMTOOL_REQUIRED"):
-            pytest.fail(reason)
-        pytest.skip(reason)
-    return found
+    """Prometheus's own examiner."""
+    need("PROMTOOL_REQUIRED", "prometheus", "promtool")
+    return "promtool"
 
 
 def test_the_dashboard_shows_what_there_is(told: Scrape) -> None:
