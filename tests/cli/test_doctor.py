@@ -22,6 +22,8 @@ from tests.cli.console import unchanged
 from tests.provider.scripted import scripted
 from tests.support import Here, copy_wallet, serving
 
+pytestmark = pytest.mark.long
+
 LONG_KEY = "k" * 48
 
 

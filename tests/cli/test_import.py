@@ -9,6 +9,8 @@ from minwallet.cli import export
 from tests.cli.console import assert_complaint, unchanged
 from tests.support import Here, Result, serving
 
+pytestmark = pytest.mark.long
+
 
 @pytest.fixture(autouse=True)
 def small_pages(monkeypatch: pytest.MonkeyPatch) -> None:

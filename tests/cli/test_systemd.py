@@ -13,6 +13,8 @@ from minwallet.web.connection import MOST_CONNECTIONS
 from tests.cli.console import SCRIPT, assert_complaint
 from tests.support import Here, Result, environment, need
 
+pytestmark = pytest.mark.long
+
 MOST_EXPOSED = 2.5
 """What `systemd-analyze security` may say; without any of the hardening it says 9.6."""
 

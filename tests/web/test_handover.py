@@ -17,7 +17,7 @@ from tests.cli.console import assert_complaint
 from tests.faults.clients import Line
 from tests.support import PATIENCE_S, Here, Result, environment
 
-pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="systemd is Linux's")
+pytestmark = [pytest.mark.long, pytest.mark.skipif(sys.platform != "linux", reason="systemd is Linux's")]
 
 PASSING = """
 import os, sys

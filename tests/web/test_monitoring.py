@@ -11,6 +11,8 @@ import pytest
 from tests.support import ROOT, Server, need
 from tests.web.scraper import Scrape, Scraper
 
+pytestmark = pytest.mark.long
+
 SAMPLES = ROOT / "sample_data"
 PAGE = (ROOT / "docs/monitor.md").read_text("utf-8")
 ALERTS = (SAMPLES / "alerts.yml").read_text("utf-8")
