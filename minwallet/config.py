@@ -170,7 +170,8 @@ class Settings(BaseSettings):
 
     def refuse_to_be_exposed(self) -> None:
         """The protocols sign nothing, so listening to the world without any protection gives the money away."""
-        if self.callback_key or self.callback_allow or _is_loopback(self.host):
+        keeps_out = self.callback_allow and all(network.prefixlen for network in self.callback_allow)
+        if self.callback_key or keeps_out or _is_loopback(self.host):
             return
         raise BadSettings(
             f"listening on {self.host} would let anyone move money: set MINWALLET_CALLBACK_KEY to a long random word,"

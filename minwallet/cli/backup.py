@@ -1,6 +1,8 @@
 """`minwallet backup` and `minwallet restore`."""
 
 import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -8,7 +10,7 @@ import typer
 
 from minwallet.cli.ending import tidily
 from minwallet.cli.link import database
-from minwallet.cli.output import BadUsage, JsonFlag, Refused, counting, print_json, print_line
+from minwallet.cli.output import BadUsage, JsonFlag, NoOutput, Refused, counting, print_json, print_line
 from minwallet.storage.files import sync
 from minwallet.storage.owner import Desk, FileOwner
 
@@ -25,11 +27,15 @@ def backup(
     as_json: JsonFlag = False,
 ) -> None:
     """Copy the wallet file, also while it is served. The copy is of one moment, and looked through."""
+    with _explained(dest):
+        _backup(database(context), dest, as_json=as_json)
+
+
+def _backup(path: Path, dest: Path, *, as_json: bool) -> None:
     from minwallet.storage.sqlite.backup import back_up
     from minwallet.wallet.backups import name_copy
     from minwallet.wallet.service import clock_ms
 
-    path = database(context)
     copy = dest / name_copy(path.stem, clock_ms()) if dest.is_dir() else dest
     owner = FileOwner.acquire(path)
     try:
@@ -51,33 +57,47 @@ def restore(
     as_json: JsonFlag = False,
 ) -> None:
     """Put a copy in the wallet file's place, once all of it is verified. What was there is kept under another name."""
+    with _explained(source):
+        _restore(database(context), source, as_json=as_json)
+
+
+def _restore(path: Path, source: Path, *, as_json: bool) -> None:
     from minwallet.storage.sqlite.backup import copied, put_in_place
     from minwallet.wallet.backups import name_copy
     from minwallet.wallet.service import clock_ms
 
-    path = database(context)
     if not source.is_file():
         raise BadUsage(f"there is no file {source}; name a copy that `minwallet backup` made")
     if path.exists() and source.samefile(path):
         raise BadUsage(f"{source} is the wallet file itself; name a copy of it")
     owner = FileOwner.claim(path)
     try:
-        kept = path.with_name(name_copy(path.stem, clock_ms(), "before-")) if path.exists() else None
+        kept = path.with_name(name_copy(path.stem, clock_ms(), "before-"))
         with tidily(), counting("restoring") as tell, copied(source, path, tell, mode="ro") as copy:
             found = asyncio.run(_verify(copy, tell))
             if not found["ok"]:
                 raise Refused([*found["problems"], f"{source} does not add up; nothing was changed"])
             sync(copy)
-            put_in_place(copy, path, kept or path)
+            is_kept = put_in_place(copy, path, kept)
     finally:
         owner.release()
     if as_json:
         entries, accounts = found["entries"], found["accounts"]
-        print_json({"file": str(path), "entries": entries, "accounts": accounts, "kept": str(kept) if kept else None})
+        print_json(
+            {"file": str(path), "entries": entries, "accounts": accounts, "kept": str(kept) if is_kept else None}
+        )
     else:
         print_line(f"{path} is restored: {found['entries']} entries of {found['accounts']} accounts sum and chain up")
-        if kept:
+        if is_kept:
             print_line(f"what was there is kept as {kept}")
+
+
+@contextmanager
+def _explained(place: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise NoOutput(f"cannot use {place}: {error.strerror}; choose another place") from error
 
 
 async def _verify(copy: Path, tell: "Tell") -> "Verified":

@@ -55,6 +55,8 @@ def import_(
         accounts = list(_read(players, PLAYERS, _account))
         if len({each[1:4] for each in accounts}) < len(accounts):
             raise Refused([f"{players} has an account twice", "nothing was imported"])
+        if not accounts:
+            raise Refused([f"{players} has no players", "nothing was imported"])
         try:
             _import(path, accounts, pages())
         except Unfit as unfit:
@@ -107,7 +109,7 @@ def _account(fields: dict[str, Any]) -> AccountRow:
 def _read(file: Path, names: Sequence[str], make: Callable[[dict[str, Any]], T]) -> Iterator[T]:
     """What the file has, one after the other. BadUsage names the line that cannot be read."""
     try:
-        with file.open(encoding="utf-8", newline="") as stream:
+        with file.open(encoding="utf-8-sig", newline="") as stream:
             is_json = stream.read(1) == "{"
             stream.seek(0)
             number = 0

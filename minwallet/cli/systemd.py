@@ -5,13 +5,17 @@ import pwd
 import shutil
 import sys
 from collections.abc import Iterable
+from contextlib import chdir
 from ipaddress import ip_address
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from minwallet.cli.output import BadUsage, print_line
+from minwallet.cli.output import BadUsage, print_line, say
+
+if TYPE_CHECKING:
+    from minwallet.config import Settings
 
 HOMES = ("/home", "/root", "/run/user")
 """What ProtectHome= hides."""
@@ -104,15 +108,29 @@ def systemd(
     socket: Annotated[bool, typer.Option("--socket", help="Print the socket unit instead of the service.")] = False,
 ) -> None:
     """Print a systemd unit that runs this installation on the wallet file, with as few rights as it needs."""
-    from minwallet.config import load_settings
-
-    settings = load_settings(db=context.find_root().params["db"])
+    settings = _settings_of_the_service(context.find_root().params["db"])
     if socket:
         settings.refuse_to_be_exposed()
         text = SOCKET.format(address=_address(settings.host, settings.port))
     else:
-        text = _service(_in_full(settings.db), settings.backup_to, _user(user))
+        text = _service(settings.db, settings.backup_to, _user(user))
     print_line(text.rstrip("\n"))
+    for each in settings.listed():
+        if each.origin == "environment":
+            say(
+                f"{each.variable} is of your environment, not of the service's: write it into {settings.db.parent}/.env"
+            )
+
+
+def _settings_of_the_service(given: Path | None) -> "Settings":
+    """Those of the wallet file's folder, where the service will be."""
+    from minwallet.config import load_settings
+
+    db = _in_full(load_settings(db=given).db)
+    if not db.parent.is_dir():
+        raise BadUsage(f"there is no folder {db.parent}; make it first, or name another wallet file with --db")
+    with chdir(db.parent):
+        return load_settings(db=db)
 
 
 def _service(db: Path, backup_to: str, user: str) -> str:
@@ -121,8 +139,6 @@ def _service(db: Path, backup_to: str, user: str) -> str:
 
     folder = db.parent
     copies = folder / backup_to
-    if not folder.is_dir():
-        raise BadUsage(f"there is no folder {folder}; make it first, or name another wallet file with --db")
     if not copies.is_dir() and not copies.is_relative_to(folder):
         raise BadUsage(
             f"there is no folder {copies} for the copies; make it first, or set MINWALLET_BACKUP_TO to another"

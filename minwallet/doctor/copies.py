@@ -20,7 +20,7 @@ def look_at_copies(settings: Settings, now_ms: int) -> Iterator[Finding]:
         )
         return
     try:
-        copies = find_copies(Path(folder), settings.db.stem)
+        copies = find_copies(Path(folder), settings.db.stem, now_ms)
     except OSError as error:
         yield fail("copies", f"cannot look at {folder}: {error.strerror}; see to MINWALLET_BACKUP_TO")
         return

@@ -9,6 +9,7 @@ from stat import S_IRWXG, S_IRWXO, S_IWGRP, S_IWOTH
 
 from minwallet.config import ENV_FILE, SECRETS, TOML_FILE
 from minwallet.doctor.finding import Finding, fail, ok, warn
+from minwallet.storage.sqlite.connection import find_kept
 from minwallet.wallet.room import MB
 
 COMPANIONS = ("", "-wal", "-shm", ".owner")
@@ -34,7 +35,9 @@ def _find_faults(db: Path) -> Iterator[Finding]:
             yield warn(
                 "file", f"{file} belongs to {_name(status.st_uid)}, not to this user; run minwallet as its owner"
             )
-        if status.st_nlink > 1 and file.is_file():
+        if file == db and (kept := find_kept(db)):
+            yield fail("file", f"a restore of {db} was not finished; do it again, with the same copy, and keep {kept}")
+        elif status.st_nlink > 1 and file.is_file():
             yield fail(
                 "file",
                 f"{file} has a second name (a hard link), and changes made under one would be lost under the other;"

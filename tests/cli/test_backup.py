@@ -106,6 +106,17 @@ def test_nothing_is_overwritten(here: Here, tmp_path: Path) -> None:
         assert_complaint(here.run("backup", tmp_path / "no" / "copy.db"), 3, "cannot write", "choose another place")
 
 
+def test_a_copy_is_nobodys_companion(here: Here, tmp_path: Path) -> None:
+    """Beside another wallet's log it would be taken for what it is not, and under a log's name for that log."""
+    here.player()
+    (tmp_path / "copy.db-wal").write_text("left by another")
+    with unchanged(tmp_path):
+        assert_complaint(here.run("backup", tmp_path / "copy.db"), 3, "copy.db-wal exists already")
+        for end in ("-wal", "-shm", "-journal", ".owner"):
+            assert_complaint(here.run("backup", tmp_path / f"other.db{end}"), 3, "another wallet file")
+        assert_complaint(here.run("backup", tmp_path / ("a" * 300)), 3, "File name too long", "choose another place")
+
+
 def test_without_a_wallet_there_is_nothing_to_copy(here: Here, tmp_path: Path) -> None:
     """And no wallet is made."""
     with unchanged(tmp_path):
@@ -157,6 +168,18 @@ def test_a_copy_may_be_restored_where_there_is_nothing(here: Here, tmp_path: Pat
     assert "1 entries of 1 accounts" in result.out
     assert "kept" not in result.out
     assert there.account(name) == (100, 0)
+
+
+def test_a_log_without_its_file_is_kept_too(here: Here, tmp_path: Path) -> None:
+    """Whoever has lost the file only may find somebody who can read it."""
+    name = here.player(balance="1")
+    here("backup", tmp_path / "copy.db")
+    _deposit_and_kill(here, name)
+    log = here.db.with_name("minwallet.db-wal").read_bytes()
+    here.db.unlink()
+    kept = here("restore", tmp_path / "copy.db")["kept"]
+    assert Path(f"{kept}-wal").read_bytes() == log
+    assert here.account(name) == (100, 0)
 
 
 def test_what_a_killed_server_left_in_its_log_is_kept(here: Here, tmp_path: Path) -> None:
@@ -228,7 +251,8 @@ def test_a_restore_that_ends_half_way_is_done_again(
         assert_complaint(here.run("restore", tmp_path / "copy.db"), 3, "cannot replace", "restore again")
     with pytest.raises(DidNotStart) as refused:
         Server(here.db)
-    assert "has a second name" in refused.value.result.err
+    assert "a restore was not finished; do it again" in refused.value.result.err
+    assert "do it again" in here.run("doctor").out
     monkeypatch.setattr("minwallet.wallet.service.clock_ms", lambda: 0)
     here("restore", tmp_path / "copy.db")
     assert here.account(name) == (100, 0)
@@ -238,14 +262,14 @@ def test_a_server_makes_copies_by_itself(here: Here, tmp_path: Path) -> None:
     """At once where there is none or the newest is old; so many are kept, and no other file is touched."""
     name = here.player(balance="1")
     (folder := tmp_path / "copies").mkdir()
-    for each in ("minwallet-20200101T000000Z.db", "minwallet-20200102T000000Z.db", "another-20200101T000000Z.db"):
-        (folder / each).write_text("old")
+    for each in ("auto-20200101T000000Z", "auto-20200102T000000Z", "20200101T000000Z"):
+        (folder / f"minwallet-{each}.db").write_text("old")
     with serving(here.db, MINWALLET_BACKUP_TO=str(folder), MINWALLET_BACKUP_KEEP="2"):
         deadline = time.monotonic() + PATIENCE_S
-        while (folder / "minwallet-20200101T000000Z.db").exists() and time.monotonic() < deadline:
+        while (folder / "minwallet-auto-20200101T000000Z.db").exists() and time.monotonic() < deadline:
             time.sleep(0.02)
     first, second, newest = _names(folder)
-    assert (first, second) == ("another-20200101T000000Z.db", "minwallet-20200102T000000Z.db")
+    assert (first, second) == ("minwallet-20200101T000000Z.db", "minwallet-auto-20200102T000000Z.db")
     assert Here(copy_wallet(folder / newest, tmp_path / "looked-at.db")).account(name) == (100, 0)
     with serving(here.db, MINWALLET_BACKUP_TO=str(folder), MINWALLET_BACKUP_KEEP="2") as server:
         assert server.http.get("/readyz").status_code == 200

@@ -17,6 +17,7 @@ from minwallet.protocols import load_service
 from minwallet.protocols.wire import Game
 from minwallet.storage.owner import Desk
 from minwallet.storage.sqlite import check
+from minwallet.wallet.backups import name_copy
 from minwallet.web.connection import FILES_WANTED
 from tests.cli.console import unchanged
 from tests.provider.scripted import scripted
@@ -349,8 +350,8 @@ def test_copies_should_be_there_and_not_old(made: Here, folder: Path) -> None:
     (copies := folder / "copies").mkdir()
     settings = {"MINWALLET_BACKUP_TO": str(copies)}
     examine(made, **settings).assert_has("warn", "copies", "there is none")
-    (copies / f"{made.db.stem}-20260101T000000Z.db").write_text("")
+    (copies / f"{made.db.stem}-auto-20260101T000000Z.db").write_text("")
     examine(made, **settings).assert_has("warn", "copies", "minutes old", "log")
-    assert made.run("backup", copies).code == 0
+    (copies / name_copy(made.db.stem, time.time_ns() // 1_000_000, "auto-")).write_text("")
     examine(made, **settings).assert_has("ok", "copies", "2, the newest is")
     examine(made, MINWALLET_BACKUP_TO="gone").assert_has("fail", "copies", "cannot look at gone")

@@ -132,6 +132,22 @@ def test_only_an_empty_wallet_is_filled(here: Here, tmp_path: Path) -> None:
         assert_complaint(new.run("import", *files), 3, "is served by process")
 
 
+def test_agents_whose_tokens_would_be_the_same_are_named(tmp_path: Path) -> None:
+    """What to do about it is told."""
+    old, new = Here(tmp_path / "old.db"), Here(tmp_path / "new.db")
+    for agent, token in (("a-b.c", "one"), ("a_b_c", "two")):
+        old("agent", "add", agent, "--wallet-token", token)
+        old("player", "add", "x", "--agent", agent, "--currency", "USD")
+    files = _export(old, tmp_path)
+    _refused(new.run("import", *files), "minwallet agent add a_b_c --wallet-token")
+    new("agent", "add", "a_b_c", "--wallet-token", "two")
+    players = files[1].read_text()
+    files[1].write_text(f"\ufeff{players}")
+    assert new("import", *files)["accounts"] == 2
+    files[1].write_text(players.splitlines()[0])
+    _refused(Here(tmp_path / "empty.db").run("import", *files), "has no players")
+
+
 @pytest.mark.parametrize(
     ("text", "words"),
     [

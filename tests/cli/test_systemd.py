@@ -99,9 +99,13 @@ def test_copies_may_be_written_elsewhere(tmp_path: Path) -> None:
     (tmp_path / "money").mkdir()
     here = Here(tmp_path / "money" / "wallet.db")
     copies = tmp_path / "copies"
-    assert_complaint(here.run("systemd", MINWALLET_BACKUP_TO=str(copies)), 2, "no folder", "MINWALLET_BACKUP_TO")
+    (tmp_path / "money" / "minwallet.toml").write_text(f'backup_to = "{copies}"\nport = 9000')
+    assert ":9000" in here.run("systemd", "--socket").out
+    assert_complaint(here.run("systemd"), 2, "no folder", "MINWALLET_BACKUP_TO")
     copies.mkdir()
-    unit = here.run("systemd", MINWALLET_BACKUP_TO=str(copies)).out
+    result = here.run("systemd", MINWALLET_PORT="7")
+    unit = result.out
+    assert result.err.startswith("MINWALLET_PORT is of your environment")
     assert value(unit, "ReadWritePaths") == [f"{here.db.parent} {copies}"]
 
 

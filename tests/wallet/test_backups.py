@@ -40,10 +40,34 @@ def test_a_copy_is_made_whenever_the_newest_is_old_enough(tmp_path: Path) -> Non
             now_s += 1
         await _until(lambda: len(list(tmp_path.iterdir())) == 2)
         keeping.cancel()
-        assert made[0] == "w-19700112T134640Z.db"
+        assert made[0] == "w-auto-19700112T134640Z.db"
         assert sorted(made) == made
 
     asyncio.run(story())
+
+
+def test_names_that_no_server_made_do_not_count(tmp_path: Path) -> None:
+    """Those of the future, of people, of other wallets and of folders; but what a killed server left of a copy goes."""
+    for name in ("w-auto-20991231T000000Z.db", "w-19700101T000000Z.db", "ww-auto-19700101T000000Z.db", "w-auto-9.db"):
+        (tmp_path / name).write_text("")
+    (tmp_path / "w-auto-19700101T000000Z.db").mkdir()
+    before = set(tmp_path.iterdir())
+    (tmp_path / ".w-auto-19700101T000001Z.db.abc.part").write_text("")
+
+    async def story() -> None:
+        def make(copy: Path, tell: Tell) -> None:
+            tell(1, 1)
+            copy.write_text("")
+
+        keeping = asyncio.create_task(
+            keep_backing_up(make, tmp_path, "w", every_s=60, keep=1, clock_ms=lambda: 86_400_000)
+        )
+        copy = tmp_path / "w-auto-19700102T000000Z.db"
+        await _until(copy.exists)
+        keeping.cancel()
+
+    asyncio.run(story())
+    assert set(tmp_path.iterdir()) == {*before, tmp_path / "w-auto-19700102T000000Z.db"}
 
 
 def test_a_copy_that_failed_is_tried_again(

@@ -28,6 +28,8 @@ PART = ".part"
 
 COMPANIONS = ("-wal", "-shm")
 
+BELONGINGS = (*COMPANIONS, "-journal", ".owner")
+
 
 def back_up(path: Path, copy: Path, tell: Tell, *, served: bool) -> None:
     """Copy the wallet file to the new file `copy`. UnusableFile says what is wrong with either.
@@ -38,8 +40,7 @@ def back_up(path: Path, copy: Path, tell: Tell, *, served: bool) -> None:
     check_exists(path)
     if not served:
         check_log(path)
-    if copy.exists():
-        raise UnusableFile(f"{copy} exists already; name a new file, or a folder")
+    _refuse_name(copy)
     with copied(path, copy, tell, mode="ro" if served else "rw") as part:
         try:
             part.rename(copy)
@@ -48,16 +49,29 @@ def back_up(path: Path, copy: Path, tell: Tell, *, served: bool) -> None:
             raise _cannot_write(copy, error) from error
 
 
-def put_in_place(copy: Path, path: Path, kept: Path) -> None:
-    """Put the copy, which is whole and on the disk, in the wallet file's place; what was there is named `kept`.
+def _refuse_name(copy: Path) -> None:
+    """A copy must not become a part of another wallet, nor another wallet's log a part of it."""
+    if copy.name.endswith(BELONGINGS):
+        raise UnusableFile(f"{copy} would belong to another wallet file; choose a name such as copy.db")
+    for companion in ("", *BELONGINGS):
+        there = copy.with_name(f"{copy.name}{companion}")
+        if there.exists():
+            raise UnusableFile(f"{there} exists already; name a new file, or a folder")
+
+
+def put_in_place(copy: Path, path: Path, kept: Path) -> bool:
+    """Put the copy, which is whole and on the disk, in the wallet file's place; what was there, if anything, is named
+    `kept`.
 
     The caller owns the file. As long as it has two names nobody serves it, so this may end anywhere and be done again.
     """
+    is_kept = False
     try:
         for companion in ("", *COMPANIONS):
             old = path.with_name(f"{path.name}{companion}")
             if old.exists():
                 kept.with_name(f"{kept.name}{companion}").hardlink_to(old)
+                is_kept = True
         sync(path.absolute().parent)
         for companion in COMPANIONS:
             path.with_name(f"{path.name}{companion}").unlink(missing_ok=True)
@@ -65,6 +79,7 @@ def put_in_place(copy: Path, path: Path, kept: Path) -> None:
         sync(path.absolute().parent)
     except OSError as error:
         raise UnusableFile(f"cannot replace {path}: {error.strerror}; see to its folder, and restore again") from error
+    return is_kept
 
 
 @contextmanager
@@ -79,7 +94,7 @@ def copied(path: Path, copy: Path, tell: Tell, *, mode: str) -> Iterator[Path]:
             closing(sqlite3.connect(part, isolation_level=None)) as target,
         ):
             explained(lambda db: _copy(db, path, target, part, tell), path)(db)
-            explained(lambda target: check_copy(target, part, tell), path)(target)
+            explained(lambda target: check_copy(target, path, tell), path)(target)
         sync(part)
         yield part
 

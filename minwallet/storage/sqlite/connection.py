@@ -5,6 +5,7 @@ cancelled request cannot stop it half-way. The work is a plain function over `sq
 transaction.
 """
 
+import glob
 import os
 import re
 import sqlite3
@@ -225,6 +226,10 @@ def check_place(path: Path) -> None:
         if path.read_bytes()[: len(MAGIC)] != MAGIC[: path.stat().st_size]:
             raise UnusableFile(f"{path} is not a wallet file; choose another with --db")
         raise DamagedFile(path, f"only {path.stat().st_size} bytes of it are left")
+    if path.exists() and (kept := find_kept(path)):
+        raise UnusableFile(
+            f"{path} is half replaced: a restore was not finished; do it again, with the same copy, and keep {kept}"
+        )
     if path.exists() and path.stat().st_nlink > 1:
         raise UnusableFile(
             f"{path} has a second name (a hard link), and changes made under one would be lost under the other;"
@@ -234,6 +239,12 @@ def check_place(path: Path) -> None:
         raise UnusableFile(f"the folder {path.parent} does not exist; create it first, or choose another with --db")
     if file_system_kind(path.parent) in NETWORK_FILE_SYSTEMS:
         raise UnusableFile(f"{path} is on a network file system, where SQLite can lose money; use a local disk")
+
+
+def find_kept(path: Path) -> Path | None:
+    """The second name that a restore gave the file, and that the file loses when the restore is done."""
+    names = path.absolute().parent.glob(f"{glob.escape(path.stem)}-before-*.db") if path.stat().st_nlink > 1 else []
+    return next((name for name in names if name.samefile(path)), None)
 
 
 def migrate(db: sqlite3.Connection, path: Path) -> None:

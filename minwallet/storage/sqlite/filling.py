@@ -11,8 +11,10 @@ from minwallet.storage.base import AccountRow
 
 ADD_AGENT = """
     INSERT INTO agents (name, wallet_token, created_at_ms) VALUES (:name, :token, :at_ms)
-    ON CONFLICT (name) DO NOTHING
+    ON CONFLICT DO NOTHING
 """
+
+HAS_AGENT = "SELECT EXISTS (SELECT 1 FROM agents WHERE name = ?)"
 
 ADD_PLAYER = """
     INSERT INTO players (agent_id, player_id, status, created_at_ms)
@@ -106,6 +108,14 @@ def _add_accounts(
         owner = Owner(each.agent, each.player_id, each.currency)
         token = each.agent.replace(".", "_").replace("-", "_")
         db.execute(ADD_AGENT, {"name": each.agent, "token": token, "at_ms": now_ms})
+        ((has_agent,),) = db.execute(HAS_AGENT, (each.agent,))
+        if not has_agent:
+            raise Unfit(
+                [
+                    f"another agent has the wallet token {token}; before, run: minwallet agent add {each.agent}"
+                    " --wallet-token …, with one of its own"
+                ]
+            )
         fields = each._asdict() | {"status": str(each.status), "head": genesis(*owner)}
         db.execute(ADD_PLAYER, fields)
         ((numbers[owner],),) = db.execute(ADD_ACCOUNT, fields).fetchall()
