@@ -23,6 +23,8 @@ from pydantic_settings import (
 
 Network = IPv4Network | IPv6Network
 
+PREFIX = "MINWALLET_"
+
 ENV_FILE, TOML_FILE = ".env", "minwallet.toml"
 
 SECRETS = {"callback_key"}
@@ -45,7 +47,7 @@ class Settings(BaseSettings):
     """What can be set. Every field has a default that works on the own machine."""
 
     model_config = SettingsConfigDict(
-        env_prefix="MINWALLET_", env_file=ENV_FILE, toml_file=TOML_FILE, extra="ignore", frozen=True
+        env_prefix=PREFIX, env_file=ENV_FILE, toml_file=TOML_FILE, extra="ignore", frozen=True
     )
 
     db: Path = Field(Path("minwallet.db"), description="the wallet file")
@@ -74,7 +76,7 @@ class Settings(BaseSettings):
         description="how many MB the disk of the wallet file must have free for new bets to be taken; 0 asks for none",
     )
 
-    backup_to: str = Field("", description="the folder that `serve` copies the wallet file to from time to time")
+    backup_to: str = Field("", description="the folder that the server copies the wallet file to from time to time")
     backup_every: str = Field("1h", description="how often it does so: 15m, 1h, 7d")
     backup_keep: int = Field(48, ge=1, le=1_000_000, description="how many of these copies are kept, the newest")
 
@@ -248,7 +250,7 @@ def _explain_origin(name: str, given: Mapping[str, object]) -> str:
 
 
 def _variable(name: str) -> str:
-    return f"MINWALLET_{name.upper()}"
+    return f"{PREFIX}{name.upper()}"
 
 
 def _read_toml() -> dict[str, Any]:
@@ -257,6 +259,11 @@ def _read_toml() -> dict[str, Any]:
 
 def _refuse_unknown_names() -> None:
     """A name that is misspelt would otherwise leave something unprotected, in silence."""
+    for variable in DotEnvSettingsSource(Settings).env_vars:
+        name = variable.lower().removeprefix(PREFIX.lower())
+        if name != variable.lower() and name not in Settings.model_fields:
+            known = ", ".join(map(_variable, Settings.model_fields))
+            raise BadSettings(f"{ENV_FILE} has {variable.upper()}, which is no setting; there are {known}")
     for name in _read_toml():
         if name not in Settings.model_fields:
             raise BadSettings(

@@ -53,6 +53,14 @@ def test_people_get_a_table(folder: Path) -> None:
     assert not list(folder.iterdir())
 
 
+def test_a_misspelt_name_in_env_is_told(folder: Path) -> None:
+    """Else an allow list would be missing in silence; what belongs to other programs is none of ours."""
+    (folder / ".env").write_text("OTHER_THING=1\nMINWALLET_CALLBACK_ALOW=10.0.0.0/8\n")
+    assert_complaint(Here(Path("x.db")).run("config", "show"), 2, ".env has MINWALLET_CALLBACK_ALOW", "no setting")
+    (folder / ".env").write_text("OTHER_THING=1\nminwallet_port=7\n")
+    assert _origins(Here(Path("x.db")))["MINWALLET_PORT"] == ("7", ".env")
+
+
 @pytest.mark.parametrize(
     ("text", "words"),
     [
