@@ -4,7 +4,7 @@
 
 import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from pathlib import Path
 from typing import Annotated, Any, NamedTuple, Self
@@ -204,9 +204,7 @@ def load_settings(**overrides: object) -> Settings:
     """The settings that are in force, with those given here first. BadSettings, in one line."""
     given = {name: value for name, value in overrides.items() if value is not None}
     try:
-        _refuse_unknown_names()
-        settings = Settings(**given)  # type: ignore[arg-type]  # pydantic checks what mypy cannot
-        settings._origins.update(_find_origins(given))  # noqa: SLF001 what pydantic keeps beside fields looks so
+        return _make(given, _find_origins(given))
     except tomllib.TOMLDecodeError as error:
         raise BadSettings(f"{TOML_FILE} is not TOML: {error}; a line is such as: port = 8000") from error
     except UnicodeDecodeError as error:
@@ -215,12 +213,18 @@ def load_settings(**overrides: object) -> Settings:
         raise BadSettings("a MINWALLET_ setting of the environment is not UTF-8 text; set it anew") from error
     except OSError as error:
         raise BadSettings(f"cannot read the settings in {error.filename}: {error.strerror}") from error
+
+
+def _make(given: Mapping[str, object], origins: Mapping[str, str]) -> Settings:
+    try:
+        settings = Settings(**given)  # type: ignore[arg-type]  # pydantic checks what mypy cannot
     except ValidationError as error:
         first = error.errors()[0]
         field = str(first["loc"][0]) if first["loc"] else ""
-        name = f"{_explain_origin(field, given)}: " if field else ""
+        name = f"{_explain_origin(field, origins[field])}: " if field else ""
         words = "it is a whole number" if first["type"] == "int_parsing" else first["msg"].removeprefix("Value error, ")
         raise BadSettings(f"{name}{words}") from error
+    settings._origins.update(origins)  # noqa: SLF001 what pydantic keeps beside fields looks so
     return settings
 
 
@@ -231,22 +235,37 @@ def _show(name: str, value: object) -> str:
 
 
 def _find_origins(given: Mapping[str, object]) -> dict[str, str]:
-    """Where each setting comes from: the first of the sources that has it."""
-    sources: tuple[tuple[str, Mapping[str, object]], ...] = (
-        (TOML_FILE, _read_toml()),
-        (ENV_FILE, DotEnvSettingsSource(Settings)()),
-        ("environment", EnvSettingsSource(Settings)()),
-    )
-    origins = dict.fromkeys(Settings.model_fields, "default")
-    for origin, found in sources:
-        origins |= dict.fromkeys(origins.keys() & found.keys(), origin)
+    """Where each setting comes from: the first of the sources that has it. BadSettings for a misspelt name in a file,
+    which would otherwise leave something unprotected, in silence.
+    """
+    known = Settings.model_fields
+    in_env_file = _names(DotEnvSettingsSource(Settings).env_vars)
+    for name in in_env_file:
+        if name not in known:
+            there = ", ".join(map(_variable, known))
+            raise BadSettings(f"{ENV_FILE} has {_variable(name)}, which is no setting; there are {there}")
+    in_toml = [*_read_toml()]
+    for name in in_toml:
+        if name not in known:
+            raise BadSettings(f"{TOML_FILE} has {name}, which is no setting; there are {', '.join(known)}")
+    in_environment = _names(EnvSettingsSource(Settings).env_vars)
+    origins = dict.fromkeys(known, "default")
+    for origin, names in ((TOML_FILE, in_toml), (ENV_FILE, in_env_file), ("environment", in_environment)):
+        origins |= dict.fromkeys(known.keys() & set(names), origin)
     return origins | {name: f"--{name}" for name in given}
 
 
-def _explain_origin(name: str, given: Mapping[str, object]) -> str:
+def _names(variables: Iterable[str]) -> list[str]:
+    """The settings that these variables mean; those of other programs are left out."""
+    lower = [variable.lower() for variable in variables]
+    return [variable.removeprefix(PREFIX.lower()) for variable in lower if variable.startswith(PREFIX.lower())]
+
+
+def _explain_origin(name: str, origin: str) -> str:
     """How a person finds the setting that cannot be used."""
-    origin = _find_origins(given)[name]
-    return f"{TOML_FILE}: {name}" if origin == TOML_FILE else origin if name in given else _variable(name)
+    if origin == TOML_FILE:
+        return f"{TOML_FILE}: {name}"
+    return origin if origin.startswith("--") else _variable(name)
 
 
 def _variable(name: str) -> str:
@@ -255,20 +274,6 @@ def _variable(name: str) -> str:
 
 def _read_toml() -> dict[str, Any]:
     return TomlConfigSettingsSource(Settings).toml_data
-
-
-def _refuse_unknown_names() -> None:
-    """A name that is misspelt would otherwise leave something unprotected, in silence."""
-    for variable in DotEnvSettingsSource(Settings).env_vars:
-        name = variable.lower().removeprefix(PREFIX.lower())
-        if name != variable.lower() and name not in Settings.model_fields:
-            known = ", ".join(map(_variable, Settings.model_fields))
-            raise BadSettings(f"{ENV_FILE} has {variable.upper()}, which is no setting; there are {known}")
-    for name in _read_toml():
-        if name not in Settings.model_fields:
-            raise BadSettings(
-                f"{TOML_FILE} has {name}, which is no setting; there are {', '.join(Settings.model_fields)}"
-            )
 
 
 def _which_is_no_text() -> str:
