@@ -13,7 +13,7 @@ import typer
 
 from minwallet.cli.export import LEDGER, PAGE, PLAYERS
 from minwallet.cli.link import database
-from minwallet.cli.output import BadUsage, JsonFlag, Refused, counting, print_json, print_line
+from minwallet.cli.output import BadUsage, JsonFlag, Refused, counting, print_json, print_line, shortened
 from minwallet.ledger.audit import Owner, Row
 from minwallet.protocols import PROTOCOLS, load_protocol
 from minwallet.storage.base import OPENING, OPERATOR, AccountRow, PlayerStatus
@@ -28,8 +28,6 @@ NUMBERS = {
 
 ABSENT = {"round", "game", "detail", "refusal"}
 """The fields of which CSV has nothing between its commas where there is nothing."""
-
-MOST_PROBLEMS = 20
 
 
 def import_(
@@ -60,9 +58,7 @@ def import_(
         try:
             _import(path, accounts, pages())
         except Unfit as unfit:
-            more = len(unfit.problems) - MOST_PROBLEMS
-            tail = [f"and {more} more like these"] if more > 0 else []
-            raise Refused([*unfit.problems[:MOST_PROBLEMS], *tail, "nothing was imported"]) from unfit
+            raise Refused([*shortened(unfit.problems), "nothing was imported"]) from unfit
     if as_json:
         print_json({"file": str(path), "entries": done, "accounts": len(accounts)})
     else:

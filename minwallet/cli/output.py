@@ -22,6 +22,8 @@ EXIT_REFUSED, EXIT_USAGE, EXIT_UNUSABLE = 1, 2, 3
 WIDE = 10_000
 """The width of tables that go to a file or another program, which must not lose a column."""
 
+MOST_REASONS = 20
+
 JsonFlag = Annotated[bool, typer.Option("--json", help="Print one JSON document, for scripts.")]
 AgentName = Annotated[str, typer.Option("--agent", help="The agent whose player it is.")]
 Timeout = Annotated[str, typer.Option("--timeout", help="How long to wait for an answer: 10s, 2m.")]
@@ -87,6 +89,12 @@ def print_table(columns: Sequence[str], rows: Iterable[Sequence[object]], empty:
     _write(written.get())
     if missing := [column.removesuffix(">") for column in columns[shown:]]:
         print_line(f"(no room for {', '.join(missing)}; widen the terminal, or ask for --json)")
+
+
+def shortened(reasons: Sequence[str], what: str = "") -> list[str]:
+    """The first reasons, and how many more there are; `what` is what they are called."""
+    more = len(reasons) - MOST_REASONS
+    return [*reasons[:MOST_REASONS], *([f"and {more} more {what}like these"] if more > 0 else [])]
 
 
 def coloured(text: str, colour: str) -> str:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from minwallet.cli.link import change
-from minwallet.cli.output import BadUsage, JsonFlag, Refused, print_json, print_line
+from minwallet.cli.output import BadUsage, JsonFlag, Refused, print_json, print_line, shortened
 from minwallet.ledger.money import parse_amount
 
 if TYPE_CHECKING:
@@ -18,8 +18,6 @@ if TYPE_CHECKING:
     from minwallet.wallet.requests import SeedRow
 
 COLUMNS = ("player_id", "currency", "balance", "bonus", "token", "agent")
-
-MOST_REASONS = 20
 
 
 def seed(
@@ -50,9 +48,7 @@ def seed(
             reasons.append(f"line {number}: the same player and currency as line {first}")
         rows.append(row)
     if reasons:
-        more = len(reasons) - MOST_REASONS
-        tail = [f"and {more} more lines like these"] if more > 0 else []
-        raise _nothing_added([*reasons[:MOST_REASONS], *tail], file)
+        raise _nothing_added(shortened(reasons, "lines "), file)
     try:
         with stderr.status(f"writing {len(rows)} lines") if stderr.is_terminal else nullcontext():
             reply = change(context, Seed(rows=tuple(rows)), create=True)

@@ -328,6 +328,11 @@ class Store(Office, Limits, Views, Protocol):
     async def close(self) -> None: ...
 
 
+def token_of_name(agent: str) -> str:
+    """The wallet token of an agent for whom nobody has chosen one."""
+    return agent.replace(".", "_").replace("-", "_")
+
+
 def opening_deposit(opening: Opening, account_id: int) -> Order:
     """The first row of an account that does not start empty."""
     deposit = Deposit(f"{opening.player_id}:{opening.currency}", opening.cash, opening.bonus)

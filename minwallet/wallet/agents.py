@@ -4,7 +4,7 @@ from typing import assert_never
 
 from pydantic_core import to_json
 
-from minwallet.storage.base import Agent, GameList, Store
+from minwallet.storage.base import Agent, GameList, Store, token_of_name
 from minwallet.wallet import documents
 from minwallet.wallet.decline import Decline, Why
 from minwallet.wallet.requests import (
@@ -54,7 +54,7 @@ async def find_agent(store: Store, name: str) -> Agent:
 
 
 async def _add(wallet: Wallet, request: AgentAdd) -> Reply:
-    wallet_token = request.wallet_token or request.name.replace(".", "_").replace("-", "_")
+    wallet_token = request.wallet_token or token_of_name(request.name)
     agent = await wallet.store.add_agent(request.name, wallet_token, request.host_id, wallet.clock_ms())
     if agent is None:
         raise Decline(

@@ -7,7 +7,7 @@ from typing import Any
 from minwallet.ledger.audit import Audit, Owner, Row
 from minwallet.ledger.decide import Account
 from minwallet.ledger.entries import genesis
-from minwallet.storage.base import AccountRow
+from minwallet.storage.base import AccountRow, token_of_name
 
 ADD_AGENT = """
     INSERT INTO agents (name, wallet_token, created_at_ms) VALUES (:name, :token, :at_ms)
@@ -106,7 +106,7 @@ def _add_accounts(
     ends: dict[Owner, tuple[Any, ...]] = {}
     for each in accounts:
         owner = Owner(each.agent, each.player_id, each.currency)
-        token = each.agent.replace(".", "_").replace("-", "_")
+        token = token_of_name(each.agent)
         db.execute(ADD_AGENT, {"name": each.agent, "token": token, "at_ms": now_ms})
         ((has_agent,),) = db.execute(HAS_AGENT, (each.agent,))
         if not has_agent:
