@@ -11,7 +11,6 @@ import typer
 from minwallet.cli.ending import tidily
 from minwallet.cli.link import database
 from minwallet.cli.output import BadUsage, JsonFlag, NoOutput, Refused, counting, print_json, print_line
-from minwallet.storage.files import sync
 from minwallet.storage.owner import Desk, FileOwner
 
 if TYPE_CHECKING:
@@ -77,7 +76,6 @@ def _restore(path: Path, source: Path, *, as_json: bool) -> None:
             found = asyncio.run(_verify(copy, tell))
             if not found["ok"]:
                 raise Refused([*found["problems"], f"{source} does not add up; nothing was changed"])
-            sync(copy)
             is_kept = put_in_place(copy, path, kept)
     finally:
         owner.release()

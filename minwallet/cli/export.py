@@ -19,8 +19,7 @@ from minwallet.cli.output import BadUsage, NoOutput, counting, print_line
 from minwallet.ledger.audit import Owner
 from minwallet.ledger.entries import Entry
 from minwallet.storage.base import AccountRow, Store
-from minwallet.storage.files import sync
-from minwallet.storage.owner import side_file_of
+from minwallet.storage.files import BELONGINGS, beside, sync
 
 PAGE = 10_000
 
@@ -106,8 +105,7 @@ def _jsonl(names: Sequence[str], rows: Rows) -> str:
 def _check(file: Path, database: Path) -> None:
     """BadUsage where writing to this file would take the wallet's own away."""
     own = database.resolve()
-    companions = [own.with_name(f"{own.name}{end}") for end in ("-wal", "-shm", "-journal")]
-    if file != Path("-") and file.resolve() in (own, side_file_of(own), *companions):
+    if file != Path("-") and file.resolve() in (own, *(beside(own, ending) for ending in BELONGINGS)):
         raise BadUsage(f"{file} is the wallet itself, or belongs to it; choose another file")
 
 

@@ -9,10 +9,9 @@ from stat import S_IRWXG, S_IRWXO, S_IWGRP, S_IWOTH
 
 from minwallet.config import ENV_FILE, SECRETS, TOML_FILE
 from minwallet.doctor.finding import Finding, fail, ok, warn
+from minwallet.storage.files import BELONGINGS, beside
 from minwallet.storage.sqlite.connection import find_kept
 from minwallet.wallet.room import MB
-
-COMPANIONS = ("", "-wal", "-shm", ".owner")
 
 MUCH_LOG_MB = 500
 
@@ -21,11 +20,11 @@ def look_at_files(db: Path) -> Iterator[Finding]:
     """The wallet file and its companions. Nothing is opened, as that would break SQLite's locks."""
     found = [*_find_faults(db)]
     yield from found or [ok("file", f"{db} is for its owner only")]
-    yield check_log_size(_size_mb(db.with_name(f"{db.name}-wal")))
+    yield check_log_size(_size_mb(beside(db, "-wal")))
 
 
 def _find_faults(db: Path) -> Iterator[Finding]:
-    for file in (db.parent / f"{db.name}{companion}" for companion in COMPANIONS):
+    for file in (beside(db, companion) for companion in ("", *BELONGINGS)):
         if not file.exists():
             continue
         status = file.stat()

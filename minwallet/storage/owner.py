@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import NamedTuple, Self
 
 from minwallet.storage.base import UnusableFile
+from minwallet.storage.files import OWNER, beside
 
 PATIENCE_S = 5.0
 """How long to wait for another command that owns the file for a moment."""
@@ -100,7 +101,7 @@ class FileOwner:
 def side_file_of(database: Path) -> Path:
     if not database.name:
         raise UnusableFile(f"{database} is a folder; name a file in it with --db, such as {database / 'minwallet.db'}")
-    return database.with_name(f"{database.name}.owner")
+    return beside(database, OWNER)
 
 
 def _cannot_write(side_file: Path, error: OSError) -> UnusableFile:

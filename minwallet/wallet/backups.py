@@ -1,7 +1,6 @@
 """While it is served, the wallet file is copied from time to time, and the newest copies are kept."""
 
 import asyncio
-import glob
 import logging
 import re
 import threading
@@ -11,6 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from minwallet.storage.base import StoreFault
+from minwallet.storage.files import parts_of
 
 logger = logging.getLogger("minwallet")
 
@@ -86,7 +86,7 @@ def made_at_s(copy: Path) -> int:
 
 def _remove_parts(folder: Path, stem: str) -> None:
     """What a server that was killed has left of a copy, and nobody else makes."""
-    for part in folder.glob(f".{glob.escape(stem)}-{AUTO}*.part*"):
+    for part in parts_of(folder, f"{stem}-{AUTO}"):
         part.unlink(missing_ok=True)
 
 

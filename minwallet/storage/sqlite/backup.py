@@ -13,7 +13,7 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 
 from minwallet.storage.base import UnusableFile
-from minwallet.storage.files import sync
+from minwallet.storage.files import BELONGINGS, LOG_AND_INDEX, PART, beside, sync
 from minwallet.storage.sqlite.check import check_copy
 from minwallet.storage.sqlite.connection import check_exists, check_place, check_schema, explained
 from minwallet.storage.sqlite.log import check_log
@@ -22,13 +22,6 @@ Tell = Callable[[int, int], None]
 """Told how much is done, of how much; what it raises ends the work, and nothing is left behind."""
 
 PAGES_AT_ONCE = 1024
-
-PART = ".part"
-"""What the name of a copy that is not whole ends with."""
-
-COMPANIONS = ("-wal", "-shm")
-
-BELONGINGS = (*COMPANIONS, "-journal", ".owner")
 
 
 def back_up(path: Path, copy: Path, tell: Tell, *, served: bool) -> None:
@@ -43,6 +36,7 @@ def back_up(path: Path, copy: Path, tell: Tell, *, served: bool) -> None:
     _refuse_name(copy)
     with copied(path, copy, tell, mode="ro" if served else "rw") as part:
         try:
+            sync(part)
             part.rename(copy)
             sync(copy.absolute().parent)
         except OSError as error:
@@ -54,27 +48,26 @@ def _refuse_name(copy: Path) -> None:
     if copy.name.endswith(BELONGINGS):
         raise UnusableFile(f"{copy} would belong to another wallet file; choose a name such as copy.db")
     for companion in ("", *BELONGINGS):
-        there = copy.with_name(f"{copy.name}{companion}")
-        if there.exists():
+        if (there := beside(copy, companion)).exists():
             raise UnusableFile(f"{there} exists already; name a new file, or a folder")
 
 
 def put_in_place(copy: Path, path: Path, kept: Path) -> bool:
-    """Put the copy, which is whole and on the disk, in the wallet file's place; what was there, if anything, is named
+    """Put the copy, which is whole, in the wallet file's place; what was there, if anything, is named
     `kept`.
 
     The caller owns the file. As long as it has two names nobody serves it, so this may end anywhere and be done again.
     """
     is_kept = False
     try:
-        for companion in ("", *COMPANIONS):
-            old = path.with_name(f"{path.name}{companion}")
-            if old.exists():
-                kept.with_name(f"{kept.name}{companion}").hardlink_to(old)
+        sync(copy)
+        for companion in ("", *LOG_AND_INDEX):
+            if (old := beside(path, companion)).exists():
+                beside(kept, companion).hardlink_to(old)
                 is_kept = True
         sync(path.absolute().parent)
-        for companion in COMPANIONS:
-            path.with_name(f"{path.name}{companion}").unlink(missing_ok=True)
+        for companion in LOG_AND_INDEX:
+            beside(path, companion).unlink(missing_ok=True)
         copy.replace(path)
         sync(path.absolute().parent)
     except OSError as error:
@@ -84,8 +77,8 @@ def put_in_place(copy: Path, path: Path, kept: Path) -> bool:
 
 @contextmanager
 def copied(path: Path, copy: Path, tell: Tell, *, mode: str) -> Iterator[Path]:
-    """A whole copy of the file, on the disk, in the folder of `copy`, for its owner's eyes only. In the end it is gone,
-    if it has not been renamed.
+    """A whole copy of the file, in the folder of `copy` and for its owner's eyes only. In the end it is gone, unless it
+    has been synced and renamed.
     """
     uri = f"{path.absolute().as_uri()}?mode={mode}"
     with _new_file(copy) as part:
@@ -95,7 +88,6 @@ def copied(path: Path, copy: Path, tell: Tell, *, mode: str) -> Iterator[Path]:
         ):
             explained(lambda db: _copy(db, path, target, part, tell), path)(db)
             explained(lambda target: check_copy(target, path, tell), path)(target)
-        sync(part)
         yield part
 
 
@@ -110,8 +102,8 @@ def _new_file(copy: Path) -> Iterator[Path]:
     try:
         yield part
     finally:
-        for companion in ("", "-journal", *COMPANIONS):
-            part.with_name(f"{part.name}{companion}").unlink(missing_ok=True)
+        for companion in ("", *BELONGINGS):
+            beside(part, companion).unlink(missing_ok=True)
 
 
 def _copy(db: sqlite3.Connection, path: Path, target: sqlite3.Connection, copy: Path, tell: Tell) -> None:

@@ -8,11 +8,12 @@ import asyncio
 import os
 import sqlite3
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from functools import partial
 from pathlib import Path
 
 from minwallet.storage.base import DamagedFile, StoreFault
+from minwallet.storage.files import beside
 from minwallet.storage.sqlite import records
 from minwallet.storage.sqlite.connection import Connection, explained
 
@@ -66,7 +67,7 @@ async def check_at_once(connection: Connection, path: Path, within_s: float | No
     late = asyncio.create_task(give_up())
     try:
         await connection.run(explained(partial(_check_pages, path=path, what="3"), path))
-        async for check_span in _spans(connection, path):
+        async for check_span in _row_checks(connection, path):
             if is_late:
                 break
             await check_span()
@@ -83,7 +84,7 @@ async def check_in_steps(connection: Connection, path: Path) -> None:
     """Look at everything that is in the file now; UnusableFile where something is damaged."""
     for table in await connection.run(explained(_other_tables, path)):
         await connection.run(explained(partial(_check_pages, path=path, what=f"'{table}'"), path))
-    async for check_span in _spans(connection, path):
+    async for check_span in _row_checks(connection, path):
         await check_span()
 
 
@@ -91,23 +92,27 @@ def check_copy(db: sqlite3.Connection, path: Path, tell: Callable[[int, int], No
     """Look at everything in a file that nobody writes; UnusableFile where something is damaged."""
     _check_pages(db, path, what="1")
     newest = records.count_entries(db)
-    for first in range(1, newest + 1, AT_ONCE):
-        tell(first, newest)
-        _check_rows(db, path, (first, min(first + AT_ONCE - 1, newest)))
+    for span in _spans(newest):
+        tell(span[0], newest)
+        _check_rows(db, path, span)
 
 
-async def _spans(connection: Connection, path: Path) -> AsyncIterator[Callable[[], Awaitable[None]]]:
+def _spans(newest: int) -> Iterator[tuple[int, int]]:
+    """First and last of so many rows at once, of all that there are."""
+    return ((first, min(first + AT_ONCE - 1, newest)) for first in range(1, newest + 1, AT_ONCE))
+
+
+async def _row_checks(connection: Connection, path: Path) -> AsyncIterator[Callable[[], Awaitable[None]]]:
     """The rows that there are now, so many at once: how to check them."""
     newest = await connection.run(explained(records.count_entries, path))
-    for first in range(1, newest + 1, AT_ONCE):
-        span = (first, min(first + AT_ONCE - 1, newest))
+    for span in _spans(newest):
         yield partial(connection.run, explained(partial(_check_rows, path=path, span=span), path))
 
 
 def _check_size(db: sqlite3.Connection, path: Path) -> None:
     # Without a log SQLite sees by itself that a file was cut off; with one, what is missing must be in the log.
     ((pages, size),) = db.execute("SELECT page_count, page_size FROM pragma_page_count, pragma_page_size")
-    log = path.with_name(f"{path.name}-wal")
+    log = beside(path, "-wal")
     if pages * size > path.stat().st_size + (log.stat().st_size if log.exists() else 0):
         raise DamagedFile(path, "its end is missing")
 

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Literal
 
 from minwallet.storage.base import DamagedFile
+from minwallet.storage.files import LOG_AND_INDEX, beside
 
 HEAD_BYTES, FRAME_HEAD_BYTES = 32, 24
 
@@ -27,7 +28,7 @@ log are committed."""
 
 def check_log(path: Path) -> None:
     """DamagedFile, where acknowledged commits are missing. Nobody has the file open yet, and it stays as it is."""
-    log, index = (path.with_name(f"{path.name}-{companion}") for companion in ("wal", "shm"))
+    log, index = (beside(path, companion) for companion in LOG_AND_INDEX)
     if not log.exists():
         return
     if log.stat().st_size <= HEAD_BYTES:

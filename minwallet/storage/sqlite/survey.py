@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from minwallet.storage.base import Agent
+from minwallet.storage.files import LOG_AND_INDEX, beside
 from minwallet.storage.sqlite import records
 from minwallet.storage.sqlite.check import check_at_once
 from minwallet.storage.sqlite.connection import PRAGMAS, check_exists, check_place, connect, explained
@@ -55,7 +56,7 @@ def undisturbed(path: Path) -> Iterator[None]:
     To read, SQLite makes a log and its index where there are none, or that index anew; which would hide from the next
     start what it tells of lost commits. So both are put back as they were.
     """
-    log, index = (path.with_name(f"{path.name}-{companion}") for companion in ("wal", "shm"))
+    log, index = (beside(path, companion) for companion in LOG_AND_INDEX)
     had_log, indexed = log.exists(), index.read_bytes() if index.exists() else None
     try:
         check_log(path)
