@@ -12,7 +12,7 @@ import sys
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from contextlib import contextmanager, redirect_stderr, redirect_stdout, suppress
 from itertools import count
 from pathlib import Path
 from subprocess import PIPE
@@ -202,9 +202,16 @@ def need(variable: str, package: str, *programs: str) -> None:
         pytest.skip(reason)
 
 
-def message_of(line: str) -> str:
-    """What a line of a server's log says, without the time."""
-    return str(json.loads(line)["message"]) if line.startswith("{") else line
+def messages_of(log: str) -> Iterator[str]:
+    """What a server's log says beside its calls, without the time. What a full disk has cut off is left out."""
+    for line in log.splitlines():
+        if not line.startswith("{"):
+            yield line
+            continue
+        with suppress(ValueError):
+            document = json.loads(line)
+            if "message" in document:
+                yield document["message"]
 
 
 def copy_wallet(file: Path, copy: Path, *companions: str) -> Path:

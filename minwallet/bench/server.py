@@ -75,5 +75,5 @@ def _stop(process: "subprocess.Popen[bytes]") -> None:
 def _last_words(log: Path) -> str:
     """What the server complained about last. A line of the access log is no complaint, nor is one with an address."""
     lines = log.read_text(errors="replace").splitlines()
-    complaints = [line for line in lines if '"protocol":' not in line and "http://" not in line]
+    complaints = [line for line in lines if (line[:1] != "{" or '"level": ' in line) and "http://" not in line]
     return f"; the server says: {complaints[-1]}" if complaints else ""

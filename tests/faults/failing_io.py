@@ -23,7 +23,7 @@ from tests.faults.clients import Fleet, Seat
 from tests.faults.history import History, Said, now_s
 from tests.faults.preload import FAILURES, FILE, Failure, preload, why_not
 from tests.faults.trial import assert_nothing_lost, assert_ready_soon, seats
-from tests.support import PATIENCE_S, DidNotStart, Here, Result, Server, message_of, minwallet
+from tests.support import PATIENCE_S, DidNotStart, Here, Result, Server, messages_of, minwallet
 
 SHORT = 40
 """Up to this size one failure is tried for each n, in turn; in a longer torture all of them are."""
@@ -353,7 +353,7 @@ def end_of(server: Server) -> str:
     code = None if goes_on else server.process.wait(PATIENCE_S)
     if not goes_on:
         server.stop()
-    said = [message_of(line) for line in server.log.read_text().splitlines() if '"protocol"' not in line]
+    said = [*messages_of(server.log.read_text())]
     assert not [line for line in said if "Traceback" in line], "\n".join(said)
     assert len(said) == len(set(said)), "\n".join(said)
     if goes_on:
