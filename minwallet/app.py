@@ -22,7 +22,7 @@ from starlette.types import ASGIApp
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 from minwallet.config import BadSettings, CannotListen, Settings, seconds
-from minwallet.protocols import PROTOCOLS, load_protocol
+from minwallet.protocols.registry import PROTOCOLS, load_protocol
 from minwallet.storage.owner import Desk, FileOwner
 from minwallet.storage.sqlite import SqliteStore
 from minwallet.storage.sqlite.backup import back_up

@@ -15,7 +15,7 @@ from typing import NamedTuple, cast
 from urllib.parse import urlsplit
 
 from minwallet.ledger.commands import Bet
-from minwallet.protocols import load_protocol
+from minwallet.protocols.registry import load_protocol
 from minwallet.protocols.wire import Call, WireProtocol
 
 WARM_UP_S = 0.5
@@ -160,7 +160,7 @@ class _Load:
 
     def _is_success(self, status: bytes, body: bytes) -> bool:
         try:
-            return status == b"200" and self._protocol.read(body).code == 0
+            return status == b"200" and self._protocol.parse_response(body).code == 0
         except ValueError:
             return False
 
@@ -205,7 +205,7 @@ def _pieces(protocol: WireProtocol, url: str, token: str) -> list[bytes]:
     """A bet's request, cut wherever its id belongs."""
     address = urlsplit(url)
     bet = Bet(str(FIRST_ID), 1, str(FIRST_ID), GAME)
-    exchange = protocol.build(Call("bet", token, bet), time.time_ns() // 1_000_000)
+    exchange = protocol.build_request(Call("bet", token, bet), time.time_ns() // 1_000_000)
     head = f"{exchange.method} {address.path}{exchange.target} HTTP/1.1\r\nhost: {address.netloc}\r\n"
     if exchange.body:
         head += f"content-type: application/json\r\ncontent-length: {len(exchange.body)}\r\n"

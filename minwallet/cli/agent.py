@@ -6,7 +6,7 @@ import typer
 
 from minwallet.cli.link import change, read
 from minwallet.cli.output import JsonFlag, print_json, print_table
-from minwallet.protocols.wire import ReportUnit
+from minwallet.protocols.operator_service import ReportUnit
 
 if TYPE_CHECKING:
     from minwallet.wallet.requests import Reply

@@ -13,7 +13,7 @@ from minwallet.cli.ending import tidily
 from minwallet.cli.link import change_file, database, with_store_of
 from minwallet.cli.machine import processors
 from minwallet.cli.output import BadUsage, JsonFlag, Refused, print_json, print_line, print_table
-from minwallet.protocols import PROTOCOLS
+from minwallet.protocols.registry import PROTOCOLS
 from minwallet.storage.base import UnusableFile
 
 if TYPE_CHECKING:

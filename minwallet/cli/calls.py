@@ -22,7 +22,7 @@ from minwallet.cli.output import (
 from minwallet.ledger.money import MAX_ID, format_amount
 
 if TYPE_CHECKING:
-    from minwallet.ledger.commands import Movement
+    from minwallet.ledger.commands import MoneyCommand
     from minwallet.protocols.wire import Call
     from minwallet.wallet.requests import Reply
 
@@ -175,7 +175,7 @@ def _newest_open_bet(context: typer.Context, player: _Player, protocol: str) -> 
     return None
 
 
-def _command(operation: str, number: str | None, bet: "Reply | None", game: str, paid: int, won: int) -> "Movement":
+def _command(operation: str, number: str | None, bet: "Reply | None", game: str, paid: int, won: int) -> "MoneyCommand":
     """What is asked of the wallet; without a number, about the bet or under a number that nobody has used."""
     from minwallet.ledger.commands import Bet, BetWin, Cancel, Settle, Win
 

@@ -16,7 +16,7 @@ from minwallet.cli.output import (
     print_table,
 )
 from minwallet.ledger.money import format_amount
-from minwallet.protocols import PROTOCOLS
+from minwallet.protocols.registry import PROTOCOLS
 
 if TYPE_CHECKING:
     from minwallet.conformance.trial import Finding, Left

@@ -170,7 +170,7 @@ def _page(provider_url: str) -> "Pages":
 async def _play(croupier: "Croupier", rounds: int) -> None:
     """Every player plays so many rounds of each game in each protocol."""
     from minwallet.demo.games import GAMES
-    from minwallet.protocols import PROTOCOLS
+    from minwallet.protocols.registry import PROTOCOLS
 
     async def sit_down(name: str) -> None:
         for protocol in PROTOCOLS:
@@ -199,11 +199,11 @@ class _Addresses(NamedTuple):
 def _welcome(path: Path, at: _Addresses, ended: "Collection[Played]") -> None:
     """What there is, and what to try. `ended` are the rounds of the report, if the provider still knows all of it."""
     from minwallet.demo.rounds import Ending
-    from minwallet.protocols import load_protocol
+    from minwallet.protocols.registry import load_protocol
     from minwallet.protocols.wire import Launch
 
     def launch(protocol: str, base: str, game: str, agent: str) -> str:
-        return load_protocol(protocol).launch(Launch(base, game, "en", "demo_alice", agent))
+        return load_protocol(protocol).build_launch_url(Launch(base, game, "en", "demo_alice", agent))
 
     folder = shlex.quote(str(Path(sys.executable).parent))
     search = f" PATH={folder}:$PATH" if sys.prefix != sys.base_prefix else ""

@@ -16,14 +16,14 @@ import typer
 from minwallet.cli.ending import tidily
 from minwallet.cli.link import database, with_store
 from minwallet.cli.output import BadUsage, NoOutput, counting, print_line
-from minwallet.ledger.audit import Owner
+from minwallet.ledger.audit import AccountRef
 from minwallet.ledger.entries import Entry
 from minwallet.storage.base import AccountRow, Store
 from minwallet.storage.files import BELONGINGS, beside, sync
 
 PAGE = 10_000
 
-LEDGER: Sequence[str] = (*Owner._fields, *(name for name in Entry._fields if name != "account_id"))
+LEDGER: Sequence[str] = (*AccountRef._fields, *(name for name in Entry._fields if name != "account_id"))
 
 PLAYERS: Sequence[str] = AccountRow._fields[1:]
 
@@ -70,7 +70,7 @@ def export(
 
 async def _ledger(store: Store) -> AsyncIterator[Rows]:
     """All rows of the ledger, the oldest first, as far as it is when the last page is read."""
-    owners: dict[int, Owner] = {}
+    owners: dict[int, AccountRef] = {}
     seq = account = 0
     while True:
         page = await store.read_audit_page(seq, PAGE, account)

@@ -14,8 +14,8 @@ import typer
 from minwallet.cli.export import LEDGER, PAGE, PLAYERS
 from minwallet.cli.link import database
 from minwallet.cli.output import BadUsage, JsonFlag, Refused, counting, print_json, print_line, shortened
-from minwallet.ledger.audit import Owner, Row
-from minwallet.protocols import PROTOCOLS, load_protocol
+from minwallet.ledger.audit import AccountRef, EntryRow
+from minwallet.protocols.registry import PROTOCOLS, load_protocol
 from minwallet.storage.base import OPENING, OPERATOR, AccountRow, PlayerStatus
 from minwallet.storage.owner import FileOwner
 
@@ -43,7 +43,7 @@ def import_(
     done = 0
     with counting("reading") as tell:
 
-        def pages() -> Iterator[Sequence[tuple[Owner, Row]]]:
+        def pages() -> Iterator[Sequence[tuple[AccountRef, EntryRow]]]:
             nonlocal done
             for page in _pages(_read(ledger, LEDGER, _entry)):
                 yield page
@@ -65,7 +65,7 @@ def import_(
         print_line(f"{path} has {done} entries of {len(accounts)} accounts now; they sum and chain up as before")
 
 
-def _import(path: Path, accounts: Sequence[AccountRow], pages: Iterator[Sequence[tuple[Owner, Row]]]) -> None:
+def _import(path: Path, accounts: Sequence[AccountRow], pages: Iterator[Sequence[tuple[AccountRef, EntryRow]]]) -> None:
     owner = FileOwner.claim(path)
     is_new = not path.exists()
     try:
@@ -78,7 +78,9 @@ def _import(path: Path, accounts: Sequence[AccountRow], pages: Iterator[Sequence
         owner.release()
 
 
-async def _fill(path: Path, accounts: Sequence[AccountRow], pages: Iterator[Sequence[tuple[Owner, Row]]]) -> None:
+async def _fill(
+    path: Path, accounts: Sequence[AccountRow], pages: Iterator[Sequence[tuple[AccountRef, EntryRow]]]
+) -> None:
     from minwallet.storage.sqlite import SqliteStore
     from minwallet.wallet.service import clock_ms
 
@@ -90,11 +92,11 @@ async def _fill(path: Path, accounts: Sequence[AccountRow], pages: Iterator[Sequ
         await store.close()
 
 
-def _entry(fields: dict[str, Any]) -> tuple[Owner, Row]:
+def _entry(fields: dict[str, Any]) -> tuple[AccountRef, EntryRow]:
     if (protocol := fields["protocol"]) not in (*PROTOCOLS, OPENING, OPERATOR):
         raise ValueError(f"this minwallet has no protocol {protocol}, and cannot tell where its ids are unique")
     agent, player_id, currency, seq, at_ms, *others, hash_ = fields.values()
-    return Owner(agent, player_id, currency), (seq, at_ms, 0, *others, bytes.fromhex(hash_))
+    return AccountRef(agent, player_id, currency), (seq, at_ms, 0, *others, bytes.fromhex(hash_))
 
 
 def _account(fields: dict[str, Any]) -> AccountRow:

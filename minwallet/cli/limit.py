@@ -8,7 +8,7 @@ import typer
 from minwallet.cli.link import change, read
 from minwallet.cli.money import cents
 from minwallet.cli.output import AgentName, CurrencyName, JsonFlag, print_json, print_line, print_table
-from minwallet.ledger.limits import LimitKind, Per
+from minwallet.ledger.limits import LimitKind, LimitPeriod
 from minwallet.ledger.money import format_amount
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ def set_(
     context: typer.Context,
     player_id: PlayerId,
     kind: Annotated[LimitKind, typer.Argument(metavar="KIND", help="What is limited.")],
-    per: Annotated[Per, typer.Argument(metavar="PER", help="In 1, 7 or 30 days, with today.")],
+    per: Annotated[LimitPeriod, typer.Argument(metavar="PER", help="In 1, 7 or 30 days, with today.")],
     amount: Annotated[str, typer.Argument(metavar="AMOUNT", help="Such as 100.00; none for no limit.")],
     currency: CurrencyName = None,
     agent: AgentName = "default",

@@ -12,7 +12,7 @@ from urllib.parse import parse_qsl, quote_plus, urlencode, urlsplit
 import httpx2
 
 from minwallet.conformance.script import ABSENT, Ask, Came, Dialect, Names, Outcome
-from minwallet.protocols.wire import Call, Exchange
+from minwallet.protocols.wire import Call, HttpRequest
 
 MOST_AT_ONCE = 8
 
@@ -59,18 +59,18 @@ class Asker:
         self._threads.shutdown()
         self._client.close()
 
-    def build(self, ask: Ask, names: Names) -> Exchange:
+    def build(self, ask: Ask, names: Names) -> HttpRequest:
         """The request on the wire."""
         call = Call(ask.operation, self.tokens[ask.token], ask.make(names))
-        exchange = _edit(self.dialect.protocol.build(call, time.time_ns() // 1_000_000), ask.changes)
-        return Exchange(
+        exchange = _edit(self.dialect.protocol.build_request(call, time.time_ns() // 1_000_000), ask.changes)
+        return HttpRequest(
             ask.method or exchange.method,
             (ask.path or exchange.path).format_map(self.tokens),
             exchange.query,
             exchange.body if ask.body is None else ask.body,
         )
 
-    def show(self, exchange: Exchange) -> str:
+    def show(self, exchange: HttpRequest) -> str:
         """The request in one line."""
         content = exchange.body or exchange.query
         return self.plain(f"{exchange.method} {exchange.path} {content.decode(errors='replace')}")
@@ -82,13 +82,13 @@ class Asker:
         printable = "".join(each if each.isprintable() else " " for each in text)
         return " ".join(printable.split())[:LONGEST_TEXT]
 
-    def send(self, exchanges: Sequence[Exchange]) -> list[Came]:
+    def send(self, exchanges: Sequence[HttpRequest]) -> list[Came]:
         """What comes of requests that are sent at once."""
         if len(exchanges) == 1:
             return [self._send(exchanges[0])]
         return list(self._threads.map(self._send, exchanges))
 
-    def _send(self, exchange: Exchange) -> Came:
+    def _send(self, exchange: HttpRequest) -> Came:
         url = self.url + exchange.target
         headers = {"content-type": "application/json"} if exchange.body else {}
         body, deadline = bytearray(), time.monotonic() + self._timeout_s
@@ -135,7 +135,7 @@ def _object(body: bytes) -> Mapping[str, Any] | None:
     return fields if isinstance(fields, dict) else None
 
 
-def _edit(exchange: Exchange, changes: Mapping[str, object]) -> Exchange:
+def _edit(exchange: HttpRequest, changes: Mapping[str, object]) -> HttpRequest:
     """The request with other fields, in its body or else in its query. A list in a query gives the field repeatedly."""
     if not changes:
         return exchange

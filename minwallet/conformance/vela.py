@@ -27,7 +27,7 @@ from minwallet.conformance.script import (
 )
 from minwallet.ledger.commands import Authenticate, Bet, BetWin, Cancel, Settle
 from minwallet.ledger.money import MAX_CENTS, MAX_ID
-from minwallet.protocols import load_protocol
+from minwallet.protocols.registry import load_protocol
 
 GET = "All methods support uses HTTP GET verb in the system."
 BALANCE = "Current Balance of the player (in cents)"

@@ -29,7 +29,7 @@ from minwallet.conformance.script import (
 )
 from minwallet.ledger.commands import Balance, Bet, Cancel, Win
 from minwallet.ledger.money import MAX_CENTS, MAX_ID
-from minwallet.protocols import load_protocol
+from minwallet.protocols.registry import load_protocol
 
 POST = "The http POST method is used for all requests to the server."
 CREDIT = "credit — an integer number with an amount of credit in cents (kopecks)."

@@ -9,8 +9,8 @@ from typing import NamedTuple
 from minwallet.demo.caller import Sent
 from minwallet.demo.games import Play
 from minwallet.demo.rounds import Ending
-from minwallet.ledger.tickets import ReportRow
-from minwallet.protocols.wire import ReportPage
+from minwallet.ledger.reconciliation import ReportRow
+from minwallet.protocols.operator_service import ReportPage
 
 GUEST_CREDIT = 100_000
 

@@ -8,10 +8,10 @@ from typing import NamedTuple
 import httpx2
 
 from minwallet.demo.mischief import Journey, Mischief
-from minwallet.protocols import load_protocol
-from minwallet.protocols.wire import REDACTED, Answer, Call
+from minwallet.protocols.registry import load_protocol
+from minwallet.protocols.wire import REDACTED, Call, WalletResponse
 
-Ask = Callable[[Call], Awaitable[Answer | None]]
+Ask = Callable[[Call], Awaitable[WalletResponse | None]]
 
 
 class NoAnswer(Exception):
@@ -32,7 +32,7 @@ class Sent(NamedTuple):
     status: int | None
     reply: str | None
     ms: float
-    answer: Answer | None
+    answer: WalletResponse | None
     trouble: str = ""
     attempt: int = 1
     mischief: tuple[Mischief, ...] = ()
@@ -57,7 +57,7 @@ class Caller:
         limits = httpx2.Limits(max_connections=None, max_keepalive_connections=100)
         self._http = httpx2.AsyncClient(timeout=timeout_s, trust_env=False, limits=limits)
 
-    async def ask(self, protocol: str, call: Call) -> Answer:
+    async def ask(self, protocol: str, call: Call) -> WalletResponse:
         """What the wallet says. NoAnswer where it says nothing that can be relied on."""
         sent = await self.send(protocol, call)
         if sent.answer is None:
@@ -67,8 +67,8 @@ class Caller:
     async def send(self, protocol: str, call: Call) -> Sent:
         """Make the call, whatever becomes of it."""
         wire, at_ms, started = load_protocol(protocol), time.time_ns() // 1_000_000, time.perf_counter()
-        exchange = wire.build(call, at_ms, self._wallet_token)
-        request = str(wire.build(call._replace(token=REDACTED), at_ms, self._wallet_token))
+        exchange = wire.build_request(call, at_ms, self._wallet_token)
+        request = str(wire.build_request(call._replace(token=REDACTED), at_ms, self._wallet_token))
         try:
             response = await self._http.request(
                 exchange.method, self._url + exchange.target, content=exchange.body or None
@@ -82,7 +82,7 @@ class Caller:
         if response.status_code != 200:
             return sent._replace(trouble=f"the wallet answers with HTTP status {response.status_code}")
         try:
-            return sent._replace(answer=wire.read(response.content))
+            return sent._replace(answer=wire.parse_response(response.content))
         except ValueError as error:
             return sent._replace(trouble=f"the wallet's answer makes no sense ({error})")
 
@@ -97,7 +97,7 @@ class Caller:
         await self._http.aclose()
 
 
-async def deliver(call: Call, journey: Journey, ask: Ask, held: list[Call], timeout_s: float) -> Answer | None:
+async def deliver(call: Call, journey: Journey, ask: Ask, held: list[Call], timeout_s: float) -> WalletResponse | None:
     """Send a call as its journey has it, with whatever was held back before; what the provider gets to hear within the
     time that it waits.
     """

@@ -14,7 +14,7 @@ from minwallet.demo.croupier import Croupier, Seat, TurnedAway
 from minwallet.demo.games import GAMES, MOST_STAKE, Game, find_game
 from minwallet.demo.mischief import Aim, Plan, check_odds
 from minwallet.demo.rounds import Ending
-from minwallet.protocols import PROTOCOLS
+from minwallet.protocols.registry import PROTOCOLS
 
 MOST_ROUNDS = 10_000
 SHOWN_ROUNDS = 100

@@ -14,7 +14,7 @@ from minwallet.demo.caller import Caller, NoAnswer, Sent, deliver
 from minwallet.demo.games import Game, Play
 from minwallet.demo.mischief import Journey, Mischief, Odds, Plan, plot
 from minwallet.demo.rounds import Ending, Round, deal, greet, pause_s, see_through
-from minwallet.protocols.wire import Answer, Call
+from minwallet.protocols.wire import Call, WalletResponse
 
 GUEST_CURRENCY = "FUN"
 
@@ -143,7 +143,7 @@ class _Line:
         self._protocol = protocol
         self._times = Counter[Call]()
 
-    async def ask(self, call: Call, journey: Journey, each: Call) -> Answer | None:
+    async def ask(self, call: Call, journey: Journey, each: Call) -> WalletResponse | None:
         """Send `each`, which is part of the journey of `call`, or was held back before it; what the wallet says."""
         self._times[each] += 1
         attempt, is_own = self._times[each], each in (call, *journey.before, *journey.after)

@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 from minwallet.demo.games import Game, Play
 from minwallet.ledger.commands import Authenticate, Balance, Bet, BetWin, Cancel, Settle, Win
-from minwallet.protocols.wire import Answer, Call
+from minwallet.protocols.wire import Call, WalletResponse
 
 BETWIN_TRIES = 3
 
@@ -40,7 +40,7 @@ class Ending(StrEnum):
     REJECTED = "rejected"
 
 
-Script = Generator[Call, Answer | None, Ending]
+Script = Generator[Call, WalletResponse | None, Ending]
 
 
 def greet(protocol: str, token: str) -> Call:
@@ -97,14 +97,14 @@ def see_through(round_: Round) -> Script:
     return Ending.DONE
 
 
-def _try(call: Call, times: int) -> Generator[Call, Answer | None, Answer | None]:
+def _try(call: Call, times: int) -> Generator[Call, WalletResponse | None, WalletResponse | None]:
     for _ in range(times):
         if answer := (yield call):
             return answer
     return None
 
 
-def _insist(call: Call) -> Generator[Call, Answer | None, Answer]:
+def _insist(call: Call) -> Generator[Call, WalletResponse | None, WalletResponse]:
     while not (answer := (yield call)):
         continue
     return answer

@@ -8,32 +8,32 @@ from starlette.routing import Route
 
 from minwallet.demo.book import Book
 from minwallet.demo.games import GAMES
-from minwallet.protocols import load_service
+from minwallet.protocols.operator_service import Game, ServiceError
+from minwallet.protocols.registry import load_operator_service
 from minwallet.protocols.vela_service import INVALID_HOST_ID, REQUIRED_FIELD
-from minwallet.protocols.wire import Game, ServiceError
 
 
 def routes(book: Book, host_id: str) -> list[Route]:
     """The paths of the specification's sections "Game List" and "User Report"."""
-    service = load_service("vela")
+    service = load_operator_service("vela")
 
     def games(request: Request) -> bytes:
         base = str(request.base_url).rstrip("/")
-        return service.show_games([Game(game.code, game.titles, f"{base}/play/{game.code}") for game in GAMES])
+        return service.render_games([Game(game.code, game.titles, f"{base}/play/{game.code}") for game in GAMES])
 
     def report(request: Request) -> bytes:
         # An empty key begins at the beginning, like "0".
         key = request.query_params.get("key") or "0"
         if not re.fullmatch(r"[0-9]{1,20}", key):
-            return service.show_error(ServiceError(REQUIRED_FIELD, "key: must be a page's key, or 0"))
-        return service.show_report(book.report(int(key)))
+            return service.render_error(ServiceError(REQUIRED_FIELD, "key: must be a page's key, or 0"))
+        return service.render_report(book.report(int(key)))
 
     async def answer(request: Request) -> Response:
         given = request.query_params.get("host_id")
         if not given:
-            body = service.show_error(ServiceError(REQUIRED_FIELD, "Required field cannot be empty"))
+            body = service.render_error(ServiceError(REQUIRED_FIELD, "Required field cannot be empty"))
         elif given != host_id:
-            body = service.show_error(ServiceError(INVALID_HOST_ID, "Invalid Host ID"))
+            body = service.render_error(ServiceError(INVALID_HOST_ID, "Invalid Host ID"))
         else:
             body = {"games": games, "report": report}[service.routes[request.url.path]](request)
         return Response(body, media_type="application/json")

@@ -14,7 +14,7 @@ from minwallet.demo.caller import NoAnswer
 from minwallet.demo.croupier import Croupier, Seat, TurnedAway
 from minwallet.demo.games import MOST_STAKE, Game, find_game
 from minwallet.ledger.money import format_amount, parse_amount
-from minwallet.protocols import load_protocol
+from minwallet.protocols.registry import load_protocol
 
 GUEST_COOKIE = "minwallet_guest"
 
@@ -46,7 +46,7 @@ def routes(croupier: Croupier, host_id: str, wallet_token: str | None) -> list[R
 
 
 async def _visit(croupier: Croupier, request: Request, protocol: str, operators: dict[str, str | None]) -> Response:
-    launch = load_protocol(protocol).read_launch(str(request.url))
+    launch = load_protocol(protocol).parse_launch_url(str(request.url))
     game = find_game(launch.game)
     if game is None:
         return RedirectResponse("/") if not launch.game else _refuse(404, "There is no such game.")

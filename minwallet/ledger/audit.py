@@ -4,11 +4,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from minwallet.ledger.decide import Account
-from minwallet.ledger.entries import digest, genesis
+from minwallet.ledger.entries import compute_genesis_hash, hash_entry
 from minwallet.ledger.money import format_amount
 
 
-class Owner(NamedTuple):
+class AccountRef(NamedTuple):
     """Whose account it is."""
 
     agent: str
@@ -19,7 +19,7 @@ class Owner(NamedTuple):
         return f"{self.player_id} {self.currency} of agent {self.agent}"
 
 
-Row = Sequence[Any]
+EntryRow = Sequence[Any]
 """The fields of an Entry in their order, as they were found: many millions are looked at, and none is kept."""
 
 
@@ -30,30 +30,30 @@ class Audit:
     """
 
     def __init__(self) -> None:
-        self.entries = 0
+        self.entry_count = 0
         self.problems: list[str] = []
         self._accounts: dict[int, tuple[int, int, bytes, int]] = {}
-        self._owners: dict[int, Owner] = {}
+        self._refs: dict[int, AccountRef] = {}
         self._last_seq = 0
 
-    def meet(self, owners: Mapping[int, Owner]) -> None:
+    def register(self, refs: Mapping[int, AccountRef]) -> None:
         """The accounts that later rows may belong to."""
-        for account_id, owner in owners.items():
-            if account_id not in self._owners:
-                self._owners[account_id] = owner
-                self._accounts[account_id] = (0, 0, genesis(*owner), 0)
+        for account_id, ref in refs.items():
+            if account_id not in self._refs:
+                self._refs[account_id] = ref
+                self._accounts[account_id] = (0, 0, compute_genesis_hash(*ref), 0)
 
-    def feed(self, rows: Iterable[Row]) -> None:
+    def add(self, rows: Iterable[EntryRow]) -> None:
         """The next rows of the ledger."""
         for row in rows:
             try:
-                self._check(row)
+                self._check_row(row)
             except TypeError:
                 # Only a damaged file has text where numbers belong.
                 self.problems.append(f"entry {row[0]}: its fields are not of the kind that they should be")
 
-    def _check(self, row: Row) -> None:
-        self.entries += 1
+    def _check_row(self, row: EntryRow) -> None:
+        self.entry_count += 1
         seq, _, account_id, previous_seq = row[:4]
         amount, bonus_amount, cash_after, bonus_after, _, _, hash_ = row[12:]
         account = self._accounts.get(account_id)
@@ -62,35 +62,35 @@ class Audit:
             return
         cash, bonus, head, last_seq = account
         if seq <= self._last_seq:
-            self._complain(row, f"comes after entry {self._last_seq}")
-        if digest(row, head) != hash_ or previous_seq != last_seq:
-            self._complain(row, "the hash chain breaks here; a row was changed or lost")
+            self._add_problem(row, f"comes after entry {self._last_seq}")
+        if hash_entry(row, head) != hash_ or previous_seq != last_seq:
+            self._add_problem(row, "the hash chain breaks here; a row was changed or lost")
         cash += amount
         bonus += bonus_amount
         if cash != cash_after or bonus != bonus_after or cash < 0 or bonus < 0:
-            words = f"leaves {_words(cash_after, bonus_after)}, but the entries up to it sum to {_words(cash, bonus)}"
-            self._complain(row, words)
+            stated, computed = _describe_balances(cash_after, bonus_after), _describe_balances(cash, bonus)
+            self._add_problem(row, f"leaves {stated}, but the entries up to it sum to {computed}")
         self._last_seq = seq
         self._accounts[account_id] = (cash, bonus, hash_, seq)
 
-    def _complain(self, row: Row, words: str) -> None:
-        self.problems.append(f"entry {row[0]} ({self._owners[row[2]]}): {words}")
+    def _add_problem(self, row: EntryRow, message: str) -> None:
+        self.problems.append(f"entry {row[0]} ({self._refs[row[2]]}): {message}")
 
-    def close(self, accounts: Iterable[Account]) -> None:
+    def finish(self, accounts: Iterable[Account]) -> None:
         """The accounts as they stand after the last row."""
         for account in accounts:
-            if account.account_id not in self._owners:
+            if account.account_id not in self._refs:
                 self.problems.append(f"account {account.account_id}: belongs to no player")
                 continue
-            owner, (cash, bonus, head, last_seq) = self._owners[account.account_id], self._accounts[account.account_id]
+            ref, (cash, bonus, head, last_seq) = self._refs[account.account_id], self._accounts[account.account_id]
             if (account.cash, account.bonus) != (cash, bonus):
                 self.problems.append(
-                    f"{owner}: the account holds {_words(account.cash, account.bonus)}, "
-                    f"but its entries sum to {_words(cash, bonus)}"
+                    f"{ref}: the account holds {_describe_balances(account.cash, account.bonus)}, "
+                    f"but its entries sum to {_describe_balances(cash, bonus)}"
                 )
             if (account.head, account.last_seq) != (head, last_seq):
-                self.problems.append(f"{owner}: the newest entries are missing; the chain does not end at its head")
+                self.problems.append(f"{ref}: the newest entries are missing; the chain does not end at its head")
 
 
-def _words(cash: int, bonus: int) -> str:
+def _describe_balances(cash: int, bonus: int) -> str:
     return f"cash {format_amount(cash)} and bonus {format_amount(bonus)}"

@@ -79,6 +79,6 @@ class Withdraw(NamedTuple):
     detail: str | None = None
 
 
-Question = Balance | Authenticate
-Movement = Bet | Win | Settle | BetWin | Cancel | Deposit | Withdraw
-Command = Question | Movement
+Query = Balance | Authenticate
+MoneyCommand = Bet | Win | Settle | BetWin | Cancel | Deposit | Withdraw
+Command = Query | MoneyCommand

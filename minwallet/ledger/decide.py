@@ -18,15 +18,15 @@ from minwallet.ledger.commands import (
     Cancel,
     Command,
     Deposit,
-    Movement,
+    MoneyCommand,
     Settle,
     Win,
     Withdraw,
 )
-from minwallet.ledger.entries import Entry, Kind, Refusal, State, seal
-from minwallet.ledger.limits import FREE, Guard, LimitKind
+from minwallet.ledger.entries import Entry, Kind, Refusal, State, chain_entry
+from minwallet.ledger.limits import UNRESTRICTED, LimitKind, PlayerRestrictions
 from minwallet.ledger.money import MAX_CENTS
-from minwallet.ledger.outcomes import Applied, Outcome, Refused, Replayed, Shown
+from minwallet.ledger.outcomes import Applied, BalanceShown, Outcome, Refused, Replayed
 
 
 class Account(NamedTuple):
@@ -46,20 +46,20 @@ class Session(NamedTuple):
     revoked_at_ms: int | None
 
 
-class Trail(NamedTuple):
+class TransactionHistory(NamedTuple):
     """The rows that share one transaction id: what claimed it, what settled it, what cancelled it."""
 
-    first: Entry | None = None
-    settled: Entry | None = None
-    cancelled: Entry | None = None
+    original: Entry | None = None
+    settlement: Entry | None = None
+    cancellation: Entry | None = None
 
-    def followed_by(self, entry: Entry) -> "Trail":
+    def append(self, entry: Entry) -> "TransactionHistory":
         """The trail with one more row."""
         if entry.kind is Kind.CANCEL:
-            return Trail(self.first, self.settled, entry)
-        if self.first is not None:
-            return Trail(self.first, entry, self.cancelled)
-        return Trail(entry, None, self.cancelled)
+            return TransactionHistory(self.original, self.settlement, entry)
+        if self.original is not None:
+            return TransactionHistory(self.original, entry, self.cancellation)
+        return TransactionHistory(entry, None, self.cancellation)
 
 
 class Round(NamedTuple):
@@ -77,54 +77,54 @@ class Snapshot(NamedTuple):
     account: Account
     is_blocked: bool
     session: Session | None
-    trail: Trail
+    history: TransactionHistory
     round: Round
     next_seq: int
-    guard: Guard = FREE
+    restrictions: PlayerRestrictions = UNRESTRICTED
 
 
 def decide(snapshot: Snapshot, command: Command, now_ms: int) -> Outcome:
     """What comes of `command`, where `snapshot` is all that is known and `now_ms` is the time in ms since 1970."""
     match command:
         case Bet() | BetWin():
-            return _stake(snapshot, command, now_ms)
+            return _decide_bet(snapshot, command, now_ms)
         case Balance() | Authenticate():
-            return _show(snapshot, command, now_ms)
+            return _decide_query(snapshot, command, now_ms)
         case Win():
-            return _win(snapshot, command, now_ms)
+            return _decide_win(snapshot, command, now_ms)
         case Settle():
-            return _settle(snapshot, command, now_ms)
+            return _decide_settle(snapshot, command, now_ms)
         case Cancel():
-            return _cancel(snapshot, command, now_ms)
+            return _decide_cancel(snapshot, command, now_ms)
         case Deposit() | Withdraw():
-            return _transfer(snapshot, command, now_ms)
+            return _decide_transfer(snapshot, command, now_ms)
         case _:
             assert_never(command)
 
 
-def _show(s: Snapshot, command: Balance | Authenticate, now_ms: int) -> Outcome:
-    if ended := _session_end(s.session, now_ms):
-        return _refuse(s, ended)
-    if isinstance(command, Authenticate) and (why := _kept_out(s, now_ms)):
-        return _refuse(s, why)
-    return Shown(s.account.cash, s.account.bonus)
+def _decide_query(s: Snapshot, command: Balance | Authenticate, now_ms: int) -> Outcome:
+    if session_refusal := _session_refusal(s.session, now_ms):
+        return _refuse(s, session_refusal)
+    if isinstance(command, Authenticate) and (refusal := _eligibility_refusal(s, now_ms)):
+        return _refuse(s, refusal)
+    return BalanceShown(s.account.cash, s.account.bonus)
 
 
-def _stake(s: Snapshot, command: Bet | BetWin, now_ms: int) -> Outcome:
+def _decide_bet(s: Snapshot, command: Bet | BetWin, now_ms: int) -> Outcome:
     cash, bonus = s.account.cash, s.account.bonus
-    if s.trail.cancelled:
+    if s.history.cancellation:
         return _refuse(s, Refusal.CANCELLED)
-    if first := s.trail.first:
-        return _retry(s, command, first)
-    if ended := _session_end(s.session, now_ms):
-        return _refuse(s, ended)
-    if why := _kept_out(s, now_ms):
-        return _refuse_for_ever(s, command, why, now_ms)
+    if original := s.history.original:
+        return _decide_retry(s, command, original)
+    if session_refusal := _session_refusal(s.session, now_ms):
+        return _refuse(s, session_refusal)
+    if refusal := _eligibility_refusal(s, now_ms):
+        return _refuse_permanently(s, command, refusal, now_ms)
     cash_part = min(command.stake, cash)
-    if s.guard is not FREE and not s.guard.allows(LimitKind.LOSS, cash_part, now_ms):
-        return _refuse_for_ever(s, command, Refusal.LOSS_LIMIT, now_ms)
+    if s.restrictions is not UNRESTRICTED and not s.restrictions.allows(LimitKind.LOSS, cash_part, now_ms):
+        return _refuse_permanently(s, command, Refusal.LOSS_LIMIT, now_ms)
     if command.stake > cash + bonus:
-        return _refuse_for_ever(s, command, Refusal.INSUFFICIENT_FUNDS, now_ms)
+        return _refuse_permanently(s, command, Refusal.INSUFFICIENT_FUNDS, now_ms)
     payout = command.payout if isinstance(command, BetWin) else 0
     if cash + bonus - command.stake + payout > MAX_CENTS:
         return _refuse(s, Refusal.OUT_OF_RANGE)
@@ -132,14 +132,14 @@ def _stake(s: Snapshot, command: Bet | BetWin, now_ms: int) -> Outcome:
     return _apply(s, command, now_ms, cash=payout - cash_part, bonus=cash_part - command.stake)
 
 
-def _win(s: Snapshot, command: Win, now_ms: int) -> Outcome:
-    if first := s.trail.first:
-        return _retry(s, command, first)
-    if s.trail.cancelled:
+def _decide_win(s: Snapshot, command: Win, now_ms: int) -> Outcome:
+    if original := s.history.original:
+        return _decide_retry(s, command, original)
+    if s.history.cancellation:
         return _refuse(s, Refusal.ID_TAKEN)
     if command.round and s.round.has_cancelled_bet and not s.round.has_standing_bet:
         return _refuse(s, Refusal.ROUND_CANCELLED)
-    if _overflows(s, command.payout):
+    if _exceeds_max_balance(s, command.payout):
         return _refuse(s, Refusal.OUT_OF_RANGE)
     # From here on it must succeed: "a winning has to be taken" (wallet API v.2, win).
     is_orphan = command.round is not None and not s.round.has_standing_bet
@@ -147,62 +147,62 @@ def _win(s: Snapshot, command: Win, now_ms: int) -> Outcome:
     return _apply(s, command, now_ms, cash=command.payout, state=state)
 
 
-def _settle(s: Snapshot, command: Settle, now_ms: int) -> Outcome:
-    if s.trail.settled:
-        return _retry(s, command, s.trail.settled)
-    if not _is_open_bet_of(s.trail, s.account.account_id):
+def _decide_settle(s: Snapshot, command: Settle, now_ms: int) -> Outcome:
+    if s.history.settlement:
+        return _decide_retry(s, command, s.history.settlement)
+    if not _has_open_bet(s.history, s.account.account_id):
         return _refuse(s, Refusal.NO_OPEN_BET)
-    if _overflows(s, command.payout):
+    if _exceeds_max_balance(s, command.payout):
         return _refuse(s, Refusal.OUT_OF_RANGE)
     # From here on it must succeed.
     return _apply(s, command, now_ms, cash=command.payout)
 
 
-def _cancel(s: Snapshot, command: Cancel, now_ms: int) -> Outcome:
-    first, cancelled = s.trail.first, s.trail.cancelled
-    if first and first.kind is Kind.WIN:
+def _decide_cancel(s: Snapshot, command: Cancel, now_ms: int) -> Outcome:
+    original, cancellation = s.history.original, s.history.cancellation
+    if original and original.kind is Kind.WIN:
         return _refuse(s, Refusal.NOT_A_BET)
-    if (owner := first or cancelled) and owner.account_id != s.account.account_id:
+    if (earlier := original or cancellation) and earlier.account_id != s.account.account_id:
         return _refuse(s, Refusal.ID_TAKEN)
-    if cancelled:
-        return Replayed(cancelled, s.account.cash, s.account.bonus)
-    if first is None or first.state is State.REFUSED:
+    if cancellation:
+        return Replayed(cancellation, s.account.cash, s.account.bonus)
+    if original is None or original.state is State.REFUSED:
         return _apply(s, command, now_ms, state=State.CLOSED)
-    if s.trail.settled or s.round.last_win_seq > first.seq:
+    if s.history.settlement or s.round.last_win_seq > original.seq:
         return _refuse(s, Refusal.ROUND_SETTLED)
-    if first.payout > s.account.cash:
+    if original.payout > s.account.cash:
         return _refuse(s, Refusal.WIN_SPENT)
-    if _overflows(s, -first.amount - first.bonus_amount):
+    if _exceeds_max_balance(s, -original.amount - original.bonus_amount):
         return _refuse(s, Refusal.OUT_OF_RANGE)
     # From here on it must succeed.
-    return _apply(s, command, now_ms, cash=-first.amount, bonus=-first.bonus_amount)
+    return _apply(s, command, now_ms, cash=-original.amount, bonus=-original.bonus_amount)
 
 
-def _transfer(s: Snapshot, command: Deposit | Withdraw, now_ms: int) -> Outcome:
+def _decide_transfer(s: Snapshot, command: Deposit | Withdraw, now_ms: int) -> Outcome:
     sign = 1 if isinstance(command, Deposit) else -1
     cash, bonus = sign * command.cash, sign * command.bonus
-    if first := s.trail.first:
+    if original := s.history.original:
         kind = Kind.DEPOSIT if sign > 0 else Kind.WITHDRAW
-        same = (kind, s.account.account_id, cash, bonus) == (
-            first.kind,
-            first.account_id,
-            first.amount,
-            first.bonus_amount,
+        is_same = (kind, s.account.account_id, cash, bonus) == (
+            original.kind,
+            original.account_id,
+            original.amount,
+            original.bonus_amount,
         )
-        return Replayed(first, s.account.cash, s.account.bonus) if same else _refuse(s, Refusal.ID_TAKEN)
-    if sign > 0 and s.guard.excludes(now_ms):
+        return Replayed(original, s.account.cash, s.account.bonus) if is_same else _refuse(s, Refusal.ID_TAKEN)
+    if sign > 0 and s.restrictions.is_excluded(now_ms):
         return _refuse(s, Refusal.PLAYER_EXCLUDED)
-    if sign > 0 and not s.guard.allows(LimitKind.DEPOSIT, cash, now_ms):
+    if sign > 0 and not s.restrictions.allows(LimitKind.DEPOSIT, cash, now_ms):
         return _refuse(s, Refusal.DEPOSIT_LIMIT)
     if s.account.cash + cash < 0 or s.account.bonus + bonus < 0:
         return _refuse(s, Refusal.INSUFFICIENT_FUNDS)
-    if _overflows(s, cash + bonus):
+    if _exceeds_max_balance(s, cash + bonus):
         return _refuse(s, Refusal.OUT_OF_RANGE)
     # From here on it must succeed.
     return _apply(s, command, now_ms, cash=cash, bonus=bonus)
 
 
-def _session_end(session: Session | None, now_ms: int) -> Refusal | None:
+def _session_refusal(session: Session | None, now_ms: int) -> Refusal | None:
     if session is None:
         return None
     if session.revoked_at_ms is not None:
@@ -212,36 +212,36 @@ def _session_end(session: Session | None, now_ms: int) -> Refusal | None:
     return None
 
 
-def _kept_out(s: Snapshot, now_ms: int) -> Refusal | None:
+def _eligibility_refusal(s: Snapshot, now_ms: int) -> Refusal | None:
     """Why the player may not play at all."""
     if s.is_blocked:
         return Refusal.PLAYER_BLOCKED
-    if s.guard is not FREE and s.guard.excludes(now_ms):
+    if s.restrictions is not UNRESTRICTED and s.restrictions.is_excluded(now_ms):
         return Refusal.PLAYER_EXCLUDED
     return None
 
 
-def _overflows(s: Snapshot, cents: int) -> bool:
+def _exceeds_max_balance(s: Snapshot, cents: int) -> bool:
     """Cash and bonus together stay a 63-bit number, so that no sum of the two can pass it."""
     return s.account.cash + s.account.bonus + cents > MAX_CENTS
 
 
-def _is_open_bet_of(trail: Trail, account_id: int) -> bool:
+def _has_open_bet(history: TransactionHistory, account_id: int) -> bool:
     """The ticket's bet took this account's money, and neither a result nor a refund has come yet."""
-    bet = trail.first
+    bet = history.original
     return (
         bet is not None
         and bet.account_id == account_id
         and bet.kind is Kind.BET
         and bet.state is State.APPLIED
-        and trail.cancelled is None
+        and history.cancellation is None
     )
 
 
-def _retry(s: Snapshot, command: Bet | BetWin | Win | Settle, earlier: Entry) -> Outcome:
+def _decide_retry(s: Snapshot, command: Bet | BetWin | Win | Settle, earlier: Entry) -> Outcome:
     """The id has been used: by this very request, which then has the same outcome again, or by another."""
     content = (earlier.kind, earlier.id, earlier.round, earlier.game, earlier.detail, earlier.stake, earlier.payout)
-    if earlier.account_id != s.account.account_id or content != _content(s, command):
+    if earlier.account_id != s.account.account_id or content != _build_content(s, command):
         return _refuse(s, Refusal.ID_TAKEN)
     if earlier.refusal is not None:
         return _refuse(s, earlier.refusal)
@@ -252,31 +252,35 @@ def _refuse(s: Snapshot, refusal: Refusal) -> Refused:
     return Refused(refusal, s.account.cash, s.account.bonus)
 
 
-def _refuse_for_ever(s: Snapshot, command: Bet | BetWin, refusal: Refusal, now_ms: int) -> Refused:
+def _refuse_permanently(s: Snapshot, command: Bet | BetWin, refusal: Refusal, now_ms: int) -> Refused:
     cash, bonus = s.account.cash, s.account.bonus
-    entry = _entry(s, command, now_ms, (0, 0, cash, bonus, State.REFUSED, refusal))
+    entry = _build_entry(s, command, now_ms, (0, 0, cash, bonus, State.REFUSED, refusal))
     return Refused(refusal, cash, bonus, entry)
 
 
 def _apply(
-    s: Snapshot, command: Movement, now_ms: int, *, cash: int = 0, bonus: int = 0, state: State = State.APPLIED
+    s: Snapshot, command: MoneyCommand, now_ms: int, *, cash: int = 0, bonus: int = 0, state: State = State.APPLIED
 ) -> Applied:
     cash_after, bonus_after = s.account.cash + cash, s.account.bonus + bonus
     assert cash_after >= 0
     assert bonus_after >= 0
     assert cash_after + bonus_after <= MAX_CENTS
-    entry = _entry(s, command, now_ms, (cash, bonus, cash_after, bonus_after, state, None))
+    entry = _build_entry(s, command, now_ms, (cash, bonus, cash_after, bonus_after, state, None))
     return Applied(entry, cash_after, bonus_after)
 
 
-def _entry(
-    s: Snapshot, command: Movement, now_ms: int, effect: tuple[int, int, int, int, State, Refusal | None]
+def _build_entry(
+    s: Snapshot, command: MoneyCommand, now_ms: int, effect: tuple[int, int, int, int, State, Refusal | None]
 ) -> Entry:
     account_id, _, _, head, last_seq = s.account
-    return seal((s.next_seq, now_ms, account_id, last_seq, s.protocol, *_content(s, command), *effect), head)
+    return chain_entry(
+        (s.next_seq, now_ms, account_id, last_seq, s.protocol, *_build_content(s, command), *effect), head
+    )
 
 
-def _content(s: Snapshot, command: Movement) -> tuple[Kind, str, str | None, str | None, str | None, int, int]:
+def _build_content(
+    s: Snapshot, command: MoneyCommand
+) -> tuple[Kind, str, str | None, str | None, str | None, int, int]:
     """What the command asks for, as the entry's fields from `kind` to `payout`."""
     match command:
         case Bet():
@@ -289,7 +293,7 @@ def _content(s: Snapshot, command: Movement) -> tuple[Kind, str, str | None, str
         case BetWin(id, stake, payout, game):
             return (Kind.BETWIN, id, id, game, None, stake, payout)
         case Cancel(id, round):
-            bet = s.trail.first
+            bet = s.history.original
             return (Kind.CANCEL, id, bet.round if bet else round or id, bet.game if bet else None, None, 0, 0)
         case Deposit(id, _, _, detail):
             return (Kind.DEPOSIT, id, None, None, detail, 0, 0)

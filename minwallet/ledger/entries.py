@@ -78,30 +78,30 @@ class Entry(NamedTuple):
     hash: bytes
 
 
-def genesis(agent: str, player_id: str, currency: str) -> bytes:
+def compute_genesis_hash(agent: str, player_id: str, currency: str) -> bytes:
     """The head of an account that has no rows yet: it names the account, so rows cannot change owners."""
     return hashlib.sha256(json.dumps([agent, player_id, currency]).encode()).digest()
 
 
-def seal(fields: Sequence[Any], head: bytes) -> Entry:
+def chain_entry(fields: Sequence[Any], head: bytes) -> Entry:
     """The entry of these fields, all but the hash, as the next one after `head`."""
-    return Entry._make((*fields, digest(fields, head)))
+    return Entry._make((*fields, hash_entry(fields, head)))
 
 
-def digest(fields: Sequence[Any], head: bytes) -> bytes:
+def hash_entry(fields: Sequence[Any], head: bytes) -> bytes:
     """SHA-256 over `head` and the fields as a compact JSON array; a hash that follows them is left out.
 
-    The account's own number is left out of it, as `genesis` names the account.
+    The account's own number is left out of it, as `compute_genesis_hash` names the account.
     """
     seq, at_ms, _, previous_seq, protocol, kind, id, round, game, detail = fields[:10]
     stake, payout, amount, bonus_amount, cash_after, bonus_after, state, refusal = fields[10:18]
     # Spelled out, as every bet does this, and a general encoder takes twice the time.
-    signed = (
-        f'[{seq},{at_ms},{previous_seq},"{protocol}","{kind}",{_json(id)},{_json(round)},{_json(game)},{_json(detail)},'
-        f'{stake},{payout},{amount},{bonus_amount},{cash_after},{bonus_after},"{state}",{_json(refusal)}]'
+    payload = (
+        f'[{seq},{at_ms},{previous_seq},"{protocol}","{kind}",{_encode_json(id)},{_encode_json(round)},{_encode_json(game)},{_encode_json(detail)},'
+        f'{stake},{payout},{amount},{bonus_amount},{cash_after},{bonus_after},"{state}",{_encode_json(refusal)}]'
     )
-    return hashlib.sha256(head + signed.encode()).digest()
+    return hashlib.sha256(head + payload.encode()).digest()
 
 
-def _json(text: str | None) -> str:
+def _encode_json(text: str | None) -> str:
     return "null" if text is None else encode_basestring_ascii(text)

@@ -8,7 +8,7 @@ MAX_CENTS = 2**63 - 1
 MAX_ID = 2**64 - 1
 """The largest transaction id, round id or ticket: what the protocols call a 64 bit unsigned integer."""
 
-LONGEST_SHOWN = 50
+MAX_ECHOED_CHARACTERS = 50
 """How much is repeated of what is no amount."""
 
 _AMOUNT = re.compile(r"([0-9]{1,40})(?:\.([0-9]{1,2}))?", re.ASCII)
@@ -18,8 +18,8 @@ def parse_amount(text: str) -> int:
     """Cents of a decimal such as `12.50`; ValueError, saying what is wrong, for anything else."""
     match = _AMOUNT.fullmatch(text)
     if match is None:
-        shown = text if len(text) <= LONGEST_SHOWN else f"{text[:LONGEST_SHOWN]}…"
-        raise ValueError(f"{shown!r} is not an amount; write it like 12 or 12.50")
+        echoed = text if len(text) <= MAX_ECHOED_CHARACTERS else f"{text[:MAX_ECHOED_CHARACTERS]}…"
+        raise ValueError(f"{echoed!r} is not an amount; write it like 12 or 12.50")
     units, fraction = match.groups()
     cents = int(units) * 100 + int((fraction or "").ljust(2, "0"))
     if cents > MAX_CENTS:

@@ -5,7 +5,7 @@ from typing import NamedTuple
 from minwallet.ledger.entries import Entry, Refusal
 
 
-class Shown(NamedTuple):
+class BalanceShown(NamedTuple):
     """A question was answered; nothing changed."""
 
     cash: int
@@ -37,10 +37,10 @@ class Refused(NamedTuple):
     entry: Entry | None = None
 
 
-class Stranger(NamedTuple):
+class SessionUnknown(NamedTuple):
     """Nobody has this session, so there is no balance to speak of."""
 
     refusal: Refusal = Refusal.SESSION_UNKNOWN
 
 
-Outcome = Shown | Applied | Replayed | Refused
+Outcome = BalanceShown | Applied | Replayed | Refused

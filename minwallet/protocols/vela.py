@@ -25,24 +25,24 @@ from minwallet.ledger.commands import (
 )
 from minwallet.ledger.entries import Entry, Kind, Refusal, State
 from minwallet.ledger.money import MAX_CENTS, MAX_ID
-from minwallet.ledger.outcomes import Applied, Outcome, Refused, Replayed, Shown, Stranger
+from minwallet.ledger.outcomes import Applied, BalanceShown, Outcome, Refused, Replayed, SessionUnknown
 from minwallet.protocols.wire import (
     REDACTED,
-    Answer,
+    AccountHolder,
     Call,
-    Exchange,
-    Holder,
+    HttpRequest,
     Launch,
     Malformed,
+    WalletResponse,
     add_query,
-    is_text,
-    is_told,
+    contains_token,
+    is_printable_text,
     split_query,
 )
 
-SUCCESS, INVALID_TOKEN, INVALID_TRANSACTION, INSUFFICIENT_FUNDS, UNAVAILABLE, BAD_FIELD = 0, 1, 2, 3, 500, 2001
+SUCCESS, INVALID_TOKEN, INVALID_TRANSACTION, INSUFFICIENT_FUNDS, UNAVAILABLE, INVALID_FIELD = 0, 1, 2, 3, 500, 2001
 
-LONGEST_TEXT = 64
+MAX_TEXT_LENGTH = 64
 
 _DIGITS = re.compile(r"[0-9]{1,20}", re.ASCII)
 
@@ -55,7 +55,7 @@ _PATHS = {
 }
 
 
-class _BadField(ValueError):
+class _InvalidField(ValueError):
     def __init__(self, code: int, message: str) -> None:
         super().__init__(message)
         self.code = code
@@ -71,59 +71,59 @@ class Vela:
 
     def parse(self, operation: str, raw: bytes) -> Call | Malformed:
         try:
-            fields = _Fields(raw)
-            token = fields.only("access_token", INVALID_TOKEN, "Invalid Token")
-            return Call(operation, token, _command(operation, fields))
-        except _BadField as bad:
-            return Malformed(operation, bad.code, str(bad))
+            fields = _QueryParameters(raw)
+            token = fields.require("access_token", INVALID_TOKEN, "Invalid Token")
+            return Call(operation, token, _parse_command(operation, fields))
+        except _InvalidField as error:
+            return Malformed(operation, error.code, str(error))
 
-    def render(self, call: Call, outcome: Outcome | Stranger, holder: Holder | None, now_ms: int) -> bytes:
+    def render(self, call: Call, outcome: Outcome | SessionUnknown, holder: AccountHolder | None, now_ms: int) -> bytes:
         del now_ms
-        if isinstance(outcome, Stranger):
-            return to_json(_failure(*_refusal(outcome.refusal)))
+        if isinstance(outcome, SessionUnknown):
+            return to_json(_build_failure(*_map_refusal(outcome.refusal)))
         balances = {"balance": outcome.cash, "balance2": outcome.bonus}
         match outcome:
-            case Shown():
+            case BalanceShown():
                 assert holder is not None
-                member = {"member_id": holder.player_id, "currency": holder.currency}
-                return to_json({"status_code": SUCCESS, **member, **balances})
+                holder_fields = {"member_id": holder.player_id, "currency": holder.currency}
+                return to_json({"status_code": SUCCESS, **holder_fields, **balances})
             case Applied(entry) | Replayed(entry) if entry.state is State.CLOSED:
                 # A refund of a ticket that took no money closes it, but there was nothing to give back.
-                return to_json({**_failure(*_refusal(Refusal.NO_OPEN_BET)), **balances})
+                return to_json({**_build_failure(*_map_refusal(Refusal.NO_OPEN_BET)), **balances})
             case Applied() | Replayed():
                 return to_json({"status_code": SUCCESS, **balances})
             case Refused(refusal):
-                return to_json({**_failure(*_refusal(refusal)), **balances})
+                return to_json({**_build_failure(*_map_refusal(refusal)), **balances})
             case _:
                 assert_never(outcome)
 
     def redact(self, call: Call, raw: bytes, now_ms: int) -> str:
         query = raw.decode("ascii", "backslashreplace")
         redacted = query.replace(f"access_token={call.token}", f"access_token={REDACTED}")
-        if redacted == query or is_told(call.token, redacted):
-            redacted = self.build(call._replace(token=REDACTED), now_ms).query.decode()
+        if redacted == query or contains_token(call.token, redacted):
+            redacted = self.build_request(call._replace(token=REDACTED), now_ms).query.decode()
         return redacted
 
-    def complain(self, complaint: Malformed, now_ms: int) -> bytes:
+    def render_error(self, malformed: Malformed, now_ms: int) -> bytes:
         del now_ms
-        return to_json(_failure(complaint.code, complaint.message))
+        return to_json(_build_failure(malformed.code, malformed.message))
 
-    def fault_code(self, http_status: int) -> int:
-        return UNAVAILABLE if http_status == 429 or http_status >= 500 else BAD_FIELD
+    def error_code_for_status(self, http_status: int) -> int:
+        return UNAVAILABLE if http_status == 429 or http_status >= 500 else INVALID_FIELD
 
-    def build(self, call: Call, now_ms: int, wallet_token: str | None = None) -> Exchange:
+    def build_request(self, call: Call, now_ms: int, wallet_token: str | None = None) -> HttpRequest:
         del now_ms, wallet_token
-        query = urlencode({"access_token": call.token, **_parameters(call.command)})
-        return Exchange(self.method, _PATHS[call.operation], query=query.encode())
+        query = urlencode({"access_token": call.token, **_build_parameters(call.command)})
+        return HttpRequest(self.method, _PATHS[call.operation], query=query.encode())
 
-    def read(self, body: bytes) -> Answer:
+    def parse_response(self, body: bytes) -> WalletResponse:
         try:
             fields = json.loads(body)
         except RecursionError:
             raise ValueError("the answer is nested too deeply") from None
         if not isinstance(fields, dict) or type(fields.get("status_code")) is not int:
             raise ValueError("status_code: must be a whole number in a JSON object")
-        return Answer(
+        return WalletResponse(
             fields["status_code"],
             fields.get("message"),
             fields.get("balance"),
@@ -132,7 +132,7 @@ class Vela:
             fields.get("currency"),
         )
 
-    def recall(self, entry: Entry, token: str) -> Call:
+    def rebuild(self, entry: Entry, token: str) -> Call:
         match entry.kind:
             case Kind.BET:
                 return Call("bet", token, Bet(entry.id, entry.stake, entry.id, entry.game, entry.detail))
@@ -147,18 +147,26 @@ class Vela:
             case _:
                 assert_never(entry.kind)
 
-    def launch(self, launch: Launch) -> str:
+    def build_launch_url(self, launch: Launch) -> str:
         # "If host_id and access_token is not provided, it is treated as Guest mode."
-        real = {"host_id": launch.agent, "access_token": launch.token} if launch.token else {}
-        return add_query(launch.base, real | {"mode": "singleplayer", "lang": launch.lang, "allow_vertical": "1"})
+        session_parameters = {"host_id": launch.agent, "access_token": launch.token} if launch.token else {}
+        return add_query(
+            launch.base, session_parameters | {"mode": "singleplayer", "lang": launch.lang, "allow_vertical": "1"}
+        )
 
-    def read_launch(self, url: str) -> Launch:
-        base, said = split_query(url)
+    def parse_launch_url(self, url: str) -> Launch:
+        base, parameters = split_query(url)
         game = base.rpartition("/")[2]
-        return Launch(base, game, said.get("lang", ""), said.get("access_token") or None, said.get("host_id", ""))
+        return Launch(
+            base,
+            game,
+            parameters.get("lang", ""),
+            parameters.get("access_token") or None,
+            parameters.get("host_id", ""),
+        )
 
 
-class _Fields:
+class _QueryParameters:
     """The parameters of a query, each of which may be given once."""
 
     def __init__(self, query: bytes) -> None:
@@ -168,69 +176,71 @@ class _Fields:
         for name, value in parse_qsl(text, keep_blank_values=True, errors="surrogateescape"):
             self._values.setdefault(name, []).append(value)
 
-    def only(self, name: str, code: int, message: str) -> str:
+    def require(self, name: str, code: int, message: str) -> str:
         """A required parameter's value."""
         values = self._values.get(name, [""])
         if len(values) > 1 or not values[0]:
-            raise _BadField(code, message)
+            raise _InvalidField(code, message)
         return values[0]
 
-    def number(self, name: str, most: int, code: int = BAD_FIELD, prefix: str = "") -> int:
+    def require_number(self, name: str, maximum: int, code: int = INVALID_FIELD, prefix: str = "") -> int:
         """A required number: ASCII digits and nothing else, as Python's own int() takes far too much."""
-        message = f"{prefix}{name}: required once, as digits, from 0 to {most}"
-        digits = self.only(name, code, message)
-        if not _DIGITS.fullmatch(digits) or int(digits) > most:
-            raise _BadField(code, message)
+        message = f"{prefix}{name}: required once, as digits, from 0 to {maximum}"
+        digits = self.require(name, code, message)
+        if not _DIGITS.fullmatch(digits) or int(digits) > maximum:
+            raise _InvalidField(code, message)
         return int(digits)
 
-    def ticket(self) -> str:
-        return str(self.number("ticket_id", MAX_ID, INVALID_TRANSACTION, "Invalid Transaction ID: "))
+    def require_ticket(self) -> str:
+        return str(self.require_number("ticket_id", MAX_ID, INVALID_TRANSACTION, "Invalid Transaction ID: "))
 
-    def cents(self, name: str) -> int:
-        return self.number(name, MAX_CENTS)
+    def require_cents(self, name: str) -> int:
+        return self.require_number(name, MAX_CENTS)
 
-    def text(self, name: str) -> str | None:
+    def get_text(self, name: str) -> str | None:
         """An optional parameter's value; an empty one is none."""
         values = self._values.get(name, [""])
-        if len(values) > 1 or not is_text(values[0], LONGEST_TEXT):
-            raise _BadField(BAD_FIELD, f"{name}: at most once, with at most {LONGEST_TEXT} printable symbols")
+        if len(values) > 1 or not is_printable_text(values[0], MAX_TEXT_LENGTH):
+            raise _InvalidField(
+                INVALID_FIELD, f"{name}: at most once, with at most {MAX_TEXT_LENGTH} printable symbols"
+            )
         return values[0] or None
 
-    def detail(self, name: str, value: object | None) -> str | None:
+    def encode_detail(self, name: str, value: object | None) -> str | None:
         """The protocol's own part of a request's content, in the ledger's words."""
         return None if value is None else to_json({name: value}).decode()
 
 
-def _command(operation: str, fields: _Fields) -> Authenticate | Bet | Settle | BetWin | Cancel:
-    game = fields.text("game_code")
+def _parse_command(operation: str, fields: _QueryParameters) -> Authenticate | Bet | Settle | BetWin | Cancel:
+    game = fields.get_text("game_code")
     if operation == "authenticate":
         return Authenticate()
-    ticket = fields.ticket()
+    ticket = fields.require_ticket()
     match operation:
         case "bet":
-            key = fields.detail("key", fields.text("key"))
-            return Bet(ticket, fields.cents("total_bet"), ticket, game, key)
+            key = fields.encode_detail("key", fields.get_text("key"))
+            return Bet(ticket, fields.require_cents("total_bet"), ticket, game, key)
         case "result":
             # "This field records how much credit a player has used in the action game."
-            used = fields.number("total_used", MAX_ID) if fields.text("total_used") else None
-            return Settle(ticket, fields.cents("total_win"), game, fields.detail("total_used", used))
+            used = fields.require_number("total_used", MAX_ID) if fields.get_text("total_used") else None
+            return Settle(ticket, fields.require_cents("total_win"), game, fields.encode_detail("total_used", used))
         case "betwin":
-            return BetWin(ticket, fields.cents("total_bet"), fields.cents("total_win"), game)
+            return BetWin(ticket, fields.require_cents("total_bet"), fields.require_cents("total_win"), game)
         case _:
             return Cancel(ticket)
 
 
-def _parameters(command: Command) -> dict[str, object]:
+def _build_parameters(command: Command) -> dict[str, object]:
     """What a caller sends beside the token."""
     match command:
         case Authenticate():
             return {}
         case Bet(id, stake, _, game, detail):
-            return {"ticket_id": id, "total_bet": stake, **_optional(game, detail)}
+            return {"ticket_id": id, "total_bet": stake, **_build_optional_parameters(game, detail)}
         case Settle(id, payout, game, detail):
-            return {"ticket_id": id, "total_win": payout, **_optional(game, detail)}
+            return {"ticket_id": id, "total_win": payout, **_build_optional_parameters(game, detail)}
         case BetWin(id, stake, payout, game):
-            return {"ticket_id": id, "total_bet": stake, "total_win": payout, **_optional(game, None)}
+            return {"ticket_id": id, "total_bet": stake, "total_win": payout, **_build_optional_parameters(game, None)}
         case Cancel(id):
             return {"ticket_id": id}
         case Balance() | Win() | Deposit() | Withdraw():
@@ -239,11 +249,11 @@ def _parameters(command: Command) -> dict[str, object]:
             assert_never(command)
 
 
-def _optional(game: str | None, detail: str | None) -> dict[str, object]:
+def _build_optional_parameters(game: str | None, detail: str | None) -> dict[str, object]:
     return (json.loads(detail) if detail else {}) | ({"game_code": game} if game else {})
 
 
-def _refusal(refusal: Refusal) -> tuple[int, str]:
+def _map_refusal(refusal: Refusal) -> tuple[int, str]:
     match refusal:
         case Refusal.SESSION_UNKNOWN | Refusal.SESSION_REVOKED | Refusal.SESSION_EXPIRED:
             return INVALID_TOKEN, "Invalid Token"
@@ -266,5 +276,5 @@ def _refusal(refusal: Refusal) -> tuple[int, str]:
             assert_never(refusal)
 
 
-def _failure(code: int, message: str) -> dict[str, Any]:
+def _build_failure(code: int, message: str) -> dict[str, Any]:
     return {"status_code": code, "message": message}

@@ -6,7 +6,7 @@ from typing import NamedTuple
 import httpx2
 
 from minwallet.ledger.entries import Entry
-from minwallet.protocols import PROTOCOLS, load_protocol
+from minwallet.protocols.registry import PROTOCOLS, load_protocol
 from minwallet.protocols.wire import REDACTED, Call
 from minwallet.storage.base import Recorded, StoreFault
 from minwallet.wallet.decline import Decline
@@ -31,7 +31,7 @@ def recall(entry: Entry, token: str) -> Call:
     """
     if entry.protocol not in PROTOCOLS:
         raise Decline(f"entry {entry.seq} is the operator's own {entry.kind}; only provider calls can be made again")
-    return load_protocol(entry.protocol).recall(entry, token)
+    return load_protocol(entry.protocol).rebuild(entry, token)
 
 
 def request_of(recorded: Recorded) -> str | None:
@@ -46,13 +46,13 @@ def request_of(recorded: Recorded) -> str | None:
 
 def write_down(protocol: str, call: Call, now_ms: int) -> str:
     """The request as text, the token left out."""
-    return str(load_protocol(protocol).build(call._replace(token=REDACTED), now_ms))
+    return str(load_protocol(protocol).build_request(call._replace(token=REDACTED), now_ms))
 
 
 def make(url: str, protocol: str, call: Call, now_ms: int) -> Made:
     """Make the call at the wallet whose provider endpoints are below `url`. StoreFault where nothing is answered."""
     wire = load_protocol(protocol)
-    exchange = wire.build(call, now_ms)
+    exchange = wire.build_request(call, now_ms)
     try:
         response = httpx2.request(
             exchange.method,
@@ -67,7 +67,7 @@ def make(url: str, protocol: str, call: Call, now_ms: int) -> Made:
             f"no answer from {url}{exchange.path}: {reason}; the call may have been carried out"
         ) from error
     try:
-        is_success = response.status_code == 200 and wire.read(response.content).code == 0
+        is_success = response.status_code == 200 and wire.parse_response(response.content).code == 0
     except ValueError:
         is_success = False
     return Made(write_down(protocol, call, now_ms), response.status_code, response.text, is_success)

@@ -6,8 +6,9 @@ from typing import Annotated, NamedTuple
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
-from minwallet.protocols import PROTOCOLS, SERVICES, load_protocol
-from minwallet.protocols.wire import Game, Launch
+from minwallet.protocols.operator_service import Game
+from minwallet.protocols.registry import OPERATOR_SERVICES, PROTOCOLS, load_protocol
+from minwallet.protocols.wire import Launch
 from minwallet.provider.service import require
 from minwallet.storage.base import Agent, Store
 from minwallet.wallet.agents import find_agent
@@ -56,12 +57,12 @@ def launch_url(catalogue: Catalogue, protocol: str, game: str, lang: str, token:
     Game URL is refer to game list response"; any other from the agent's own address of the games.
     """
     agent = catalogue.agent
-    if protocol in SERVICES:
+    if protocol in OPERATOR_SERVICES:
         base = _url_of(catalogue, game)
         known_as = require(agent, "host id", agent.host_id) if token else ""
     else:
         base, known_as = require(agent, "game url", agent.game_url), agent.wallet_token
-    return load_protocol(protocol).launch(Launch(base, game, lang, token, known_as))
+    return load_protocol(protocol).build_launch_url(Launch(base, game, lang, token, known_as))
 
 
 def _url_of(catalogue: Catalogue, game: str) -> str:

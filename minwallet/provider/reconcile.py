@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import UTC, datetime
 from typing import TypeVar
 
-from minwallet.ledger.tickets import Finding, Horizon, Reconciliation, Reported, Sums, Ticket
+from minwallet.ledger.reconciliation import CutOff, MatchStatus, Reconciliation, ReportedTicket, Ticket, TicketTotals
 from minwallet.provider.service import SERVICE
 from minwallet.storage.base import Store
 from minwallet.wallet.agents import find_agent
@@ -16,7 +16,7 @@ from minwallet.wallet.requests import Reply
 PAGE, AT_ONCE = 2_000, 100
 """How many tickets are read at once, and how many are compared before a bet may come between: less than a ms."""
 
-T = TypeVar("T", Ticket, Reported)
+T = TypeVar("T", Ticket, ReportedTicket)
 
 
 async def reconcile(
@@ -36,17 +36,17 @@ async def reconcile(
     mark = await store.find_report_mark(agent.agent_id)
     if mark.pulled_at_ms is None:
         raise Decline("there is no whole report yet", hint=f"run: minwallet report pull --agent {agent.name}")
-    horizon = Horizon(mark.pulled_at_ms, mark.pulled_at_ms - grace_s * 1000, now_ms - open_after_s * 1000)
+    horizon = CutOff(mark.pulled_at_ms, mark.pulled_at_ms - grace_s * 1000, now_ms - open_after_s * 1000)
     found = Reconciliation(horizon, most_kept)
     ours = _pages(lambda after: store.read_tickets(agent.agent_id, SERVICE, after, PAGE))
     theirs = _pages(lambda after: store.read_reported(agent.agent_id, after, PAGE))
     async for ticket, reported in _pairs(ours, theirs):
-        found.meet(ticket, reported, _day(ticket, reported))
+        found.add_pair(ticket, reported, _day(ticket, reported))
         if (done := found.counts.total()) % AT_ONCE == 0:
             progress(done)
             await asyncio.sleep(0)
     for orphan in await store.read_orphans(agent.agent_id):
-        found.note(Finding.ORPHAN_WIN, orphan, None)
+        found.add(MatchStatus.ORPHAN_WIN, orphan, None)
     return found
 
 
@@ -59,8 +59,8 @@ async def _pages(read: Callable[[str], Awaitable[list[T]]]) -> AsyncIterator[T]:
 
 
 async def _pairs(
-    ours: AsyncIterator[Ticket], theirs: AsyncIterator[Reported]
-) -> AsyncIterator[tuple[Ticket | None, Reported | None]]:
+    ours: AsyncIterator[Ticket], theirs: AsyncIterator[ReportedTicket]
+) -> AsyncIterator[tuple[Ticket | None, ReportedTicket | None]]:
     """Both sides side by side, in order of their tickets."""
     ticket, reported = await anext(ours, None), await anext(theirs, None)
     while ticket or reported:
@@ -72,7 +72,7 @@ async def _pairs(
         reported = await anext(theirs, None) if right else reported
 
 
-def _day(ours: Ticket | None, theirs: Reported | None) -> str:
+def _day(ours: Ticket | None, theirs: ReportedTicket | None) -> str:
     """The ledger's day of the bet, or what the report calls its day where the ledger knows of none."""
     if ours:
         return datetime.fromtimestamp(ours.opened_at_ms / 1000, UTC).strftime("%Y-%m-%d")
@@ -81,25 +81,25 @@ def _day(ours: Ticket | None, theirs: Reported | None) -> str:
 
 def as_document(found: Reconciliation) -> Reply:
     """The reconciliation as JSON; amounts are cents."""
-    nothing = Sums()
+    nothing = TicketTotals()
     totals = [
         {
             **heading._asdict(),
             "ledger": found.ours.get(heading, nothing)._asdict(),
             "report": found.theirs.get(heading, nothing)._asdict(),
         }
-        for heading in found.headings()
+        for heading in found.list_totals_keys()
     ]
     return {
-        "ok": not found.differences,
-        "pulled_at": time_text(found.horizon.pulled_at_ms),
+        "ok": not found.discrepancies,
+        "pulled_at": time_text(found.cut_off.pulled_at_ms),
         "counts": {str(finding): number for finding, number in found.counts.items()},
-        "differences": [_difference(*each) for each in found.differences],
+        "differences": [_difference(*each) for each in found.discrepancies],
         "totals": totals,
     }
 
 
-def _difference(finding: Finding, ours: Ticket | None, theirs: Reported | None) -> Reply:
+def _difference(finding: MatchStatus, ours: Ticket | None, theirs: ReportedTicket | None) -> Reply:
     named = ours or theirs
     assert named is not None
     reported_at = theirs.reported_at if theirs else None
@@ -109,7 +109,7 @@ def _difference(finding: Finding, ours: Ticket | None, theirs: Reported | None) 
         "player_id": named.player_id,
         "game": named.game,
         "currency": named.currency,
-        "at": time_text(ours.moved_at_ms) if ours else reported_at,
+        "at": time_text(ours.updated_at_ms) if ours else reported_at,
         "ledger_stake": ours.stake if ours else None,
         "ledger_payout": ours.payout if ours else None,
         "report_stake": theirs.stake if theirs else None,

@@ -6,14 +6,15 @@ from typing import Self, TypeVar
 
 import httpx2
 
-from minwallet.protocols import SERVICES, load_service
-from minwallet.protocols.wire import Exchange, Game, ReportPage, ReportUnit, ServiceError
+from minwallet.protocols.operator_service import Game, ReportPage, ReportUnit, ServiceError
+from minwallet.protocols.registry import OPERATOR_SERVICES, load_operator_service
+from minwallet.protocols.wire import HttpRequest
 from minwallet.storage.base import Agent
 from minwallet.wallet.decline import Decline
 
 T = TypeVar("T")
 
-SERVICE = next(iter(SERVICES))
+SERVICE = next(iter(OPERATOR_SERVICES))
 """The one protocol whose providers offer a service."""
 
 LONGEST_ANSWER = 32 * 1024 * 1024
@@ -33,7 +34,7 @@ class ProviderService:
         self._url = require(agent, "service url", agent.service_url).rstrip("/")
         self._host_id = require(agent, "host id", agent.host_id)
         self._unit = ReportUnit(agent.report_unit)
-        self._protocol = load_service(SERVICE)
+        self._protocol = load_operator_service(SERVICE)
         self._timeout_s = timeout_s
         self._http = httpx2.Client(timeout=timeout_s, trust_env=False)
 
@@ -49,14 +50,14 @@ class ProviderService:
 
     def games(self) -> list[Game]:
         """The game list as it is now."""
-        return self._ask(self._protocol.ask_games(self._host_id), self._protocol.read_games)
+        return self._ask(self._protocol.build_games_request(self._host_id), self._protocol.parse_games)
 
     def report(self, key: str) -> ReportPage:
         """The page of the report that follows this key."""
-        exchange = self._protocol.ask_report(self._host_id, key)
-        return self._ask(exchange, lambda body: self._protocol.read_report(body, self._unit))
+        exchange = self._protocol.build_report_request(self._host_id, key)
+        return self._ask(exchange, lambda body: self._protocol.parse_report(body, self._unit))
 
-    def _ask(self, exchange: Exchange, read: Callable[[bytes], T | ServiceError]) -> T:
+    def _ask(self, exchange: HttpRequest, read: Callable[[bytes], T | ServiceError]) -> T:
         try:
             status, body = self._fetch(exchange)
         except httpx2.TimeoutException as error:
@@ -80,7 +81,7 @@ class ProviderService:
         reason = words if status == 200 else f"HTTP {status} instead of an answer"
         return ProviderFailed(f"{self._url} cannot be understood: {reason}; nothing was kept of it")
 
-    def _fetch(self, exchange: Exchange) -> tuple[int, bytes]:
+    def _fetch(self, exchange: HttpRequest) -> tuple[int, bytes]:
         body, deadline = bytearray(), monotonic() + self._timeout_s
         with self._http.stream(exchange.method, self._url + exchange.target) as response:
             for piece in response.iter_bytes():

@@ -11,12 +11,12 @@ from collections.abc import Callable, Mapping, Sequence
 from enum import StrEnum
 from typing import NamedTuple, Protocol
 
-from minwallet.ledger.audit import Owner, Row
+from minwallet.ledger.audit import AccountRef, EntryRow
 from minwallet.ledger.commands import Command, Deposit
 from minwallet.ledger.decide import Account
 from minwallet.ledger.entries import Entry
 from minwallet.ledger.outcomes import Outcome
-from minwallet.ledger.tickets import Reported, ReportRow, Ticket
+from minwallet.ledger.reconciliation import ReportedTicket, ReportRow, Ticket
 from minwallet.storage.limits import Limits
 from minwallet.storage.office import Office
 from minwallet.storage.views import Views
@@ -132,7 +132,7 @@ class Recorded(NamedTuple):
     """A row of the ledger, whose it is, and what was said when it was made, as long as that is kept."""
 
     entry: Entry
-    owner: Owner
+    owner: AccountRef
     letters: Letters | None
 
 
@@ -222,8 +222,8 @@ WHOLE = Share(0, 1)
 class AuditPage(NamedTuple):
     """Rows in order of `seq`, the owners of accounts, and with the last page the accounts as of its rows."""
 
-    rows: Sequence[Row]
-    owners: dict[int, Owner]
+    rows: Sequence[EntryRow]
+    owners: dict[int, AccountRef]
     accounts: Sequence[Account] | None
 
 
@@ -316,7 +316,7 @@ class Store(Office, Limits, Views, Protocol):
 
     async def find_report_mark(self, agent_id: int) -> ReportMark: ...
 
-    async def read_reported(self, agent_id: int, after: str, limit: int) -> list[Reported]:
+    async def read_reported(self, agent_id: int, after: str, limit: int) -> list[ReportedTicket]:
         """The next tickets of the report, in order of their text."""
 
     async def read_tickets(self, agent_id: int, protocol: str, after: str, limit: int) -> list[Ticket]:

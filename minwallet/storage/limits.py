@@ -2,7 +2,7 @@
 
 from typing import NamedTuple, Protocol
 
-from minwallet.ledger.limits import Guard, LimitKind, Per
+from minwallet.ledger.limits import LimitKind, LimitPeriod, PlayerRestrictions
 
 
 class LimitAsked(NamedTuple):
@@ -10,7 +10,7 @@ class LimitAsked(NamedTuple):
 
     account_id: int
     kind: LimitKind
-    per: Per
+    per: LimitPeriod
     cents: int | None
 
 
@@ -23,5 +23,5 @@ class Limits(Protocol):
     async def ask_exclusion(self, player_key: int, until_ms: int | None, now_ms: int) -> None:
         """Exclude the player until then, at once or in time; None for no longer."""
 
-    async def find_guard(self, account_id: int, now_ms: int) -> Guard:
+    async def find_guard(self, account_id: int, now_ms: int) -> PlayerRestrictions:
         """What protects the account, as a decision at this time would find it."""

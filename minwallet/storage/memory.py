@@ -3,13 +3,13 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from minwallet.ledger.audit import Owner
-from minwallet.ledger.commands import Question
-from minwallet.ledger.decide import Account, Round, Session, Snapshot, Trail, decide
-from minwallet.ledger.entries import Entry, Kind, State, genesis
-from minwallet.ledger.limits import FREE
+from minwallet.ledger.audit import AccountRef
+from minwallet.ledger.commands import Query
+from minwallet.ledger.decide import Account, Round, Session, Snapshot, TransactionHistory, decide
+from minwallet.ledger.entries import Entry, Kind, State, compute_genesis_hash
+from minwallet.ledger.limits import UNRESTRICTED
 from minwallet.ledger.outcomes import Applied, Outcome, Refused
-from minwallet.ledger.tickets import Reported, Ticket, sum_up
+from minwallet.ledger.reconciliation import ReportedTicket, Ticket, merge_rows
 from minwallet.storage.base import (
     OPENING,
     WHOLE,
@@ -72,24 +72,24 @@ class MemoryStore(MemoryOffice, MemoryLimits, MemoryReports, MemoryViews, Memory
     _accounts: list[_Account] = field(default_factory=list)
     _sessions: list[_Session] = field(default_factory=list)
     _entries: list[Entry] = field(default_factory=list)
-    _trails: dict[Key, Trail] = field(default_factory=dict)
+    _trails: dict[Key, TransactionHistory] = field(default_factory=dict)
     _letters: dict[int, Letters] = field(default_factory=dict)
 
     async def apply(self, orders: Sequence[Order], now_ms: int) -> list[Outcome]:
         return [self._apply(order, now_ms) for order in orders]
 
     def _apply(self, order: Order, now_ms: int) -> Outcome:
-        assert not isinstance(order.command, Question)
+        assert not isinstance(order.command, Query)
         account = self._accounts[order.account_id - 1]
         space = self._space(order)
         key = (*space, order.command.id)
-        trail = self._trails.get(key, Trail())
-        round_id = trail.first.round if trail.first else getattr(order.command, "round", None)
+        trail = self._trails.get(key, TransactionHistory())
+        round_id = trail.original.round if trail.original else getattr(order.command, "round", None)
         before = self._snapshot(order, trail, self._round(space, account, round_id), now_ms)
         outcome = decide(before, order.command, now_ms)
         if isinstance(outcome, (Applied, Refused)) and (entry := outcome.entry):
             self._entries.append(entry)
-            self._trails[key] = trail.followed_by(entry)
+            self._trails[key] = trail.append(entry)
             if order.journal:
                 self._letters[entry.seq] = Letters(*order.journal(outcome))
             account.money = Account(entry.account_id, entry.cash_after, entry.bonus_after, entry.hash, entry.seq)
@@ -100,7 +100,7 @@ class MemoryStore(MemoryOffice, MemoryLimits, MemoryReports, MemoryViews, Memory
         agent = self._players[account.player_key - 1].agent
         return (agent.name, order.protocol, account.currency if order.ids_per_currency else "")
 
-    def _snapshot(self, order: Order, trail: Trail, round_: Round, now_ms: int) -> Snapshot:
+    def _snapshot(self, order: Order, trail: TransactionHistory, round_: Round, now_ms: int) -> Snapshot:
         account = self._accounts[order.account_id - 1]
         session = self._sessions[order.session_id - 1] if order.session_id else None
         return Snapshot(
@@ -111,7 +111,7 @@ class MemoryStore(MemoryOffice, MemoryLimits, MemoryReports, MemoryViews, Memory
             trail,
             round_,
             len(self._entries) + 1,
-            FREE if order.protocol == OPENING else self._guard(order.account_id, now_ms),
+            UNRESTRICTED if order.protocol == OPENING else self._guard(order.account_id, now_ms),
         )
 
     def _round(self, space: tuple[str, str, str], account: _Account, round_id: str | None) -> Round:
@@ -123,15 +123,15 @@ class MemoryStore(MemoryOffice, MemoryLimits, MemoryReports, MemoryViews, Memory
             if row and round_id is not None and row.round == round_id and row.account_id == account.money.account_id
         ]
         return Round(
-            any(row.kind is Kind.BET and row.state is State.APPLIED and not trail.cancelled for trail, row in rows),
+            any(row.kind is Kind.BET and row.state is State.APPLIED and not trail.cancellation for trail, row in rows),
             any(row.kind is Kind.CANCEL for _, row in rows),
             max((row.seq for _, row in rows if row.kind is Kind.WIN), default=0),
         )
 
     async def look(self, order: Order, now_ms: int) -> Outcome:
         command = order.command
-        trail = None if isinstance(command, Question) else self._trails.get((*self._space(order), command.id))
-        return decide(self._snapshot(order, trail or Trail(), Round(), now_ms), command, now_ms)
+        trail = None if isinstance(command, Query) else self._trails.get((*self._space(order), command.id))
+        return decide(self._snapshot(order, trail or TransactionHistory(), Round(), now_ms), command, now_ms)
 
     async def find_bearer(self, token_hash: bytes) -> Bearer | None:
         for number, session in enumerate(self._sessions, 1):
@@ -207,7 +207,7 @@ class MemoryStore(MemoryOffice, MemoryLimits, MemoryReports, MemoryViews, Memory
             if (account.player_key, account.currency) == (player_key, opening.currency):
                 return account_id
         account_id = len(self._accounts) + 1
-        head = genesis(opening.agent, opening.player_id, opening.currency)
+        head = compute_genesis_hash(opening.agent, opening.player_id, opening.currency)
         self._accounts.append(_Account(player_key, opening.currency, Account(account_id, 0, 0, head)))
         return account_id
 
@@ -311,12 +311,12 @@ class MemoryStore(MemoryOffice, MemoryLimits, MemoryReports, MemoryViews, Memory
             del self._letters[seq]
         return len(old)
 
-    async def read_reported(self, agent_id: int, after: str, limit: int) -> list[Reported]:
+    async def read_reported(self, agent_id: int, after: str, limit: int) -> list[ReportedTicket]:
         rows = [row for key, row in sorted(self._report.items()) if key[0] == agent_id]
         found = []
         for ticket in sorted({row.ticket for row in rows if row.ticket > after})[:limit]:
             same = [row for row in rows if row.ticket == ticket]
-            found.append(sum_up(same, [self._currency(agent_id, row.player_id) for row in same]))
+            found.append(merge_rows(same, [self._currency(agent_id, row.player_id) for row in same]))
         return found
 
     def _currency(self, agent_id: int, player_id: str) -> str:
@@ -330,7 +330,7 @@ class MemoryStore(MemoryOffice, MemoryLimits, MemoryReports, MemoryViews, Memory
         trails = {key[3]: trail for key, trail in self._trails.items() if key[:3] == space and key[3] > after}
         return [self._ticket(id_, trails[id_]) for id_ in sorted(trails)[:limit]]
 
-    def _ticket(self, id_: str, trail: Trail) -> Ticket:
+    def _ticket(self, id_: str, trail: TransactionHistory) -> Ticket:
         bet, settled, cancelled = trail
         rows = [row for row in trail if row]
         owner = self._owner(rows[0].account_id)
@@ -352,7 +352,7 @@ class MemoryStore(MemoryOffice, MemoryLimits, MemoryReports, MemoryViews, Memory
     async def read_orphans(self, agent_id: int) -> list[Ticket]:
         found = []
         for key, trail in self._trails.items():
-            win = trail.first
+            win = trail.original
             if win is None or win.state is not State.ORPHAN or key[0] != self._agents[agent_id - 1].name:
                 continue
             owner = self._owner(win.account_id)
@@ -361,10 +361,10 @@ class MemoryStore(MemoryOffice, MemoryLimits, MemoryReports, MemoryViews, Memory
                 found.append(Ticket(win.id, win.game or "", *owner[1:], 0, win.payout, True, False, False, *times))
         return found
 
-    def _owner(self, account_id: int) -> Owner:
+    def _owner(self, account_id: int) -> AccountRef:
         account = self._accounts[account_id - 1]
         player = self._players[account.player_key - 1]
-        return Owner(player.agent.name, player.player_id, account.currency)
+        return AccountRef(player.agent.name, player.player_id, account.currency)
 
     def _agent_name(self, agent_id: int) -> str:
         return self._agents[agent_id - 1].name
@@ -378,7 +378,7 @@ class MemoryStore(MemoryOffice, MemoryLimits, MemoryReports, MemoryViews, Memory
     def _all(self) -> list[Listed]:
         return [Listed(entry, self._owner(entry.account_id)) for entry in self._entries]
 
-    def _balances(self) -> list[tuple[Owner, int, int]]:
+    def _balances(self) -> list[tuple[AccountRef, int, int]]:
         return [
             (self._owner(account.money.account_id), account.money.cash, account.money.bonus)
             for account in self._accounts

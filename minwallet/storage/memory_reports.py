@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 
-from minwallet.ledger.tickets import ReportRow
+from minwallet.ledger.reconciliation import ReportRow
 from minwallet.storage.base import GameList, ReportMark, ReportSheet
 
 

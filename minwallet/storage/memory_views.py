@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Sequence
 
-from minwallet.ledger.audit import Owner
+from minwallet.ledger.audit import AccountRef
 from minwallet.ledger.entries import Entry, Kind, State
 from minwallet.storage.views import Filter, Heading, Holding, Listed, Minute, Page, Total
 
@@ -17,7 +17,7 @@ class MemoryViews:
     def _all(self) -> list[Listed]:
         raise NotImplementedError
 
-    def _balances(self) -> list[tuple[Owner, int, int]]:
+    def _balances(self) -> list[tuple[AccountRef, int, int]]:
         raise NotImplementedError
 
     async def count_missing(self) -> int:
@@ -60,7 +60,7 @@ class MemoryViews:
             if since_day <= heading.day < until_day and agent in (None, heading.agent)
         ]
 
-    def _game_of_bet(self, entry: Entry, owner: Owner) -> str | None:
+    def _game_of_bet(self, entry: Entry, owner: AccountRef) -> str | None:
         """A result need not name the game, which then is that of its bet."""
         bets = (
             bet.game
@@ -108,6 +108,6 @@ def _is_open(bet: Listed, rows: Sequence[Listed]) -> bool:
     )
 
 
-def _space(entry: Entry, owner: Owner) -> tuple[str, str, str]:
+def _space(entry: Entry, owner: AccountRef) -> tuple[str, str, str]:
     """At least as narrow as where ids are unique; more makes no difference for one account's bets."""
     return owner.agent, entry.protocol, owner.currency

@@ -7,7 +7,7 @@ added up once stays right, and it can always be added up anew.
 from collections.abc import Sequence
 from typing import NamedTuple, Protocol, Self, assert_never
 
-from minwallet.ledger.audit import Owner
+from minwallet.ledger.audit import AccountRef
 from minwallet.ledger.entries import Entry, Kind, State
 
 
@@ -26,7 +26,7 @@ class Filter(NamedTuple):
     since_ms: int | None = None
     until_ms: int | None = None
 
-    def admits(self, entry: Entry, owner: Owner) -> bool:
+    def admits(self, entry: Entry, owner: AccountRef) -> bool:
         """Whether this row is wanted."""
         has = (*owner, entry.protocol, entry.kind, entry.state, entry.game, entry.round, entry.id)
         asked = (self.agent, self.player_id, self.currency, *self[3:9])
@@ -41,7 +41,7 @@ class Listed(NamedTuple):
     """A row of the ledger, and whose it is."""
 
     entry: Entry
-    owner: Owner
+    owner: AccountRef
 
 
 class Page(NamedTuple):

@@ -113,15 +113,15 @@ async def verify(
     while accounts is None:
         rows, owners, accounts = await store.read_audit_page(seq, at_once, account, share)
         async for some in _portions([*owners.items()], at_once, rest_s):
-            audit.meet(dict(some))
-        audit.feed(rows)
+            audit.register(dict(some))
+        audit.add(rows)
         seq, account = rows[-1][0] if rows else seq, max(owners, default=account)
-        progress(audit.entries, max(total, audit.entries))
+        progress(audit.entry_count, max(total, audit.entry_count))
         await asyncio.sleep(rest_s)
     async for each in _portions(accounts, at_once, rest_s):
-        audit.close(each)
+        audit.finish(each)
     problems = audit.problems + (await find_gaps(store) if share == WHOLE else [])
-    return documents.Verified(ok=not problems, accounts=len(accounts), entries=audit.entries, problems=problems)
+    return documents.Verified(ok=not problems, accounts=len(accounts), entries=audit.entry_count, problems=problems)
 
 
 async def find_gaps(store: Store) -> list[str]:

@@ -10,8 +10,8 @@ from typing import Literal
 from typing_extensions import TypedDict  # pydantic reads only this one's before Python 3.12
 
 from minwallet.ledger.entries import Entry, Kind, Refusal, State
-from minwallet.ledger.limits import Guard, LimitKind, Per
-from minwallet.protocols.wire import ReportUnit
+from minwallet.ledger.limits import LimitKind, LimitPeriod, PlayerRestrictions
+from minwallet.protocols.operator_service import ReportUnit
 from minwallet.storage.base import Agent, Player, PlayerStatus, Recorded, SessionRow
 from minwallet.storage.office import Admin, ApiKey, Numbered
 from minwallet.storage.views import Heading, Holding, Listed, Total
@@ -57,7 +57,7 @@ class LimitShown(TypedDict):
     """
 
     kind: LimitKind
-    per: Per
+    per: LimitPeriod
     amount: int | None
     used: int
     next_amount: int | None
@@ -225,9 +225,9 @@ def player(found: Player) -> PlayerShown:
     return PlayerShown(player_id=found.player_id, agent=found.agent, status=found.status, accounts=accounts)
 
 
-def player_limits(found: Player, guards: Sequence[Guard], now_ms: int) -> PlayerLimits:
+def player_limits(found: Player, guards: Sequence[PlayerRestrictions], now_ms: int) -> PlayerLimits:
     """What protects the player, where `guards` are those of the accounts."""
-    exclusion = guards[0].exclusion.exclusion_at(now_ms)
+    exclusion = guards[0].exclusion.resolve_exclusion(now_ms)
     accounts = zip(found.accounts, guards, strict=True)
     return PlayerLimits(
         player_id=found.player_id,
@@ -239,16 +239,16 @@ def player_limits(found: Player, guards: Sequence[Guard], now_ms: int) -> Player
     )
 
 
-def _limits(guard: Guard, now_ms: int) -> list[LimitShown]:
+def _limits(guard: PlayerRestrictions, now_ms: int) -> list[LimitShown]:
     """Those that hold, deposits first and the shortest first; what waits is always for one that holds."""
-    order = list(Per)
-    held = [(kind, per, bound.at(now_ms)) for kind, per, bound in guard.limits]
+    order = list(LimitPeriod)
+    held = [(kind, per, bound.resolve(now_ms)) for kind, per, bound in guard.limits]
     return [
         LimitShown(
             kind=kind,
             per=per,
             amount=bound.value,
-            used=guard.used(kind, per, now_ms),
+            used=guard.sum_usage(kind, per, now_ms),
             next_amount=bound.next,
             next_at=time_text(bound.next_at_ms),
         )

@@ -2,7 +2,7 @@
 
 from typing import assert_never
 
-from minwallet.ledger.limits import Guard, LimitKind, Per
+from minwallet.ledger.limits import LimitKind, LimitPeriod, PlayerRestrictions
 from minwallet.ledger.money import format_amount
 from minwallet.storage.base import Player
 from minwallet.storage.limits import LimitAsked
@@ -13,7 +13,7 @@ from minwallet.wallet.people import choose_account, find_player
 from minwallet.wallet.requests import LONGEST_TTL_S, LimitList, LimitRequest, LimitSet, PlayerExclude, Reply
 from minwallet.wallet.service import Wallet
 
-SPANS = {Per.DAY: "a day", Per.WEEK: "in 7 days", Per.MONTH: "in 30 days"}
+SPANS = {LimitPeriod.DAY: "a day", LimitPeriod.WEEK: "in 7 days", LimitPeriod.MONTH: "in 30 days"}
 
 
 async def perform(wallet: Wallet, request: LimitRequest) -> Reply:
@@ -50,17 +50,17 @@ def exclusion_words(reply: Reply) -> list[str]:
     return words
 
 
-def why_no_deposit(player_id: str, currency: str, guard: Guard, cents: int, now_ms: int) -> Decline:
+def why_no_deposit(player_id: str, currency: str, guard: PlayerRestrictions, cents: int, now_ms: int) -> Decline:
     """What a player may not be given, why, and what to do instead."""
-    if until_ms := guard.exclusion.exclusion_at(now_ms).value:
+    if until_ms := guard.exclusion.resolve_exclusion(now_ms).value:
         reason = f"{player_id} is excluded until {minute_text(until_ms)}; no deposits before then"
         return Decline(reason, why=Why.EXCLUDED, hint="money can be withdrawn")
-    uses = guard.uses(LimitKind.DEPOSIT, now_ms)
+    uses = guard.usages(LimitKind.DEPOSIT, now_ms)
     if not uses:
         return Decline("the limit has just ended; try again", why=Why.LIMIT_REACHED)
     per, most, used = use = min(uses, key=lambda each: each.cents - each.used)
-    day = guard.first_day(LimitKind.DEPOSIT, cents, now_ms)
-    choices = [f"deposit at most {format_amount(use.left)} now"] if use.left else []
+    day = guard.find_first_allowed_day(LimitKind.DEPOSIT, cents, now_ms)
+    choices = [f"deposit at most {format_amount(use.remaining)} now"] if use.remaining else []
     choices += [f"try again from {documents.day_text(day)} on (UTC)"] if day is not None else []
     advice = ", or ".join(choices) or "a higher limit holds 24 hours after it was asked for"
     held = f"{player_id} may deposit {format_amount(most)} {currency} {SPANS[per]}, {format_amount(used)} of it is used"

@@ -86,7 +86,7 @@ async def _add_player(wallet: Wallet, request: PlayerAdd) -> Reply:
 async def _refuse_excluded(wallet: Wallet, request: PlayerAdd) -> None:
     """Another account is no way round an exclusion."""
     known, now_ms = await wallet.store.find_player(request.agent, request.player_id), wallet.clock_ms()
-    if known and (await wallet.store.find_guard(known.accounts[0][0], now_ms)).excludes(now_ms):
+    if known and (await wallet.store.find_guard(known.accounts[0][0], now_ms)).is_excluded(now_ms):
         reason = f"{request.player_id} is excluded, so nothing is deposited; add {request.currency} without money"
         raise Decline(reason, why=Why.EXCLUDED)
 

@@ -8,10 +8,10 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, WithJsonSchema
 from pydantic_core import ErrorDetails
 
-from minwallet.ledger.limits import LimitKind, Per
+from minwallet.ledger.limits import LimitKind, LimitPeriod
 from minwallet.ledger.money import MAX_CENTS
-from minwallet.protocols import PROTOCOLS
-from minwallet.protocols.wire import Game, ReportUnit
+from minwallet.protocols.operator_service import Game, ReportUnit
+from minwallet.protocols.registry import PROTOCOLS
 from minwallet.storage.base import OPENING, OPERATOR, PlayerStatus, ReportSheet
 from minwallet.storage.office import Scope
 from minwallet.wallet.moments import MomentText
@@ -159,7 +159,7 @@ class LimitSet(_Request):
     player_id: PlayerId
     currency: TheCurrency = None
     kind: LimitKind
-    per: Per
+    per: LimitPeriod
     amount: Annotated[Cents | None, Field(description="in cents; null for no limit")]
 
 

@@ -12,8 +12,8 @@ from collections.abc import Callable
 from functools import partial
 from typing import Self
 
-from minwallet.ledger.commands import Bet, BetWin, Command, Question
-from minwallet.ledger.outcomes import Applied, Outcome, Refused, Stranger
+from minwallet.ledger.commands import Bet, BetWin, Command, Query
+from minwallet.ledger.outcomes import Applied, Outcome, Refused, SessionUnknown
 from minwallet.storage.base import Bearer, Order, Store, StoreFault
 from minwallet.wallet.batch import BatchWriter, Committed
 from minwallet.wallet.crowd import MOST, Crowd
@@ -79,7 +79,7 @@ class Wallet:
         ids_per_currency: bool,
         wallet_token: str | None = None,
         journal: Callable[[Outcome], tuple[str, str]] | None = None,
-    ) -> tuple[Outcome | Stranger, Bearer | None]:
+    ) -> tuple[Outcome | SessionUnknown, Bearer | None]:
         """What comes of a provider's command for the bearer of `token`, and who that is.
 
         With `wallet_token`, only that agent's sessions are known. `journal` as in an Order. NotNow where too many calls
@@ -92,7 +92,7 @@ class Wallet:
         try:
             bearer = await self._sessions.find(token)
             if bearer is None or wallet_token not in (None, bearer.wallet_token):
-                return Stranger(), None
+                return SessionUnknown(), None
             order = Order(command, protocol, bearer.account_id, bearer.session_id, ids_per_currency, journal)
             if not crowd.admit(bearer.player_key):
                 raise NotNow("too many calls of one player at once")
@@ -104,7 +104,7 @@ class Wallet:
             crowd.size -= 1
 
     async def _carry_out(self, order: Order, player_key: int) -> Outcome:
-        if isinstance(order.command, Question):
+        if isinstance(order.command, Query):
             return await self.store.look(order, self.clock_ms())
         if self.room.shortage and isinstance(order.command, (Bet, BetWin)):
             return await self._repeat(order)

@@ -13,9 +13,9 @@ from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
 from minwallet.config import Settings
-from minwallet.ledger.commands import Question
-from minwallet.ledger.outcomes import Applied, Outcome, Refused, Replayed, Shown, Stranger
-from minwallet.protocols.wire import Call, Holder, Malformed, WireProtocol
+from minwallet.ledger.commands import Query
+from minwallet.ledger.outcomes import Applied, BalanceShown, Outcome, Refused, Replayed, SessionUnknown
+from minwallet.protocols.wire import AccountHolder, Call, Malformed, WireProtocol
 from minwallet.storage.base import NoRoom, StoreFault
 from minwallet.wallet.service import NotNow, Wallet
 from minwallet.web.access import AccessLog
@@ -82,9 +82,9 @@ class Gateway:
         call = protocol.parse(operation, raw)
         if isinstance(call, Malformed):
             self._note(call.operation, "malformed", started)
-            return 200, protocol.complain(call, wallet.clock_ms())
+            return 200, protocol.render_error(call, wallet.clock_ms())
         letters = None
-        if self.keeps_journal and not isinstance(call.command, Question):
+        if self.keeps_journal and not isinstance(call.command, Query):
             letters = _Letters(protocol, scope["path"].removeprefix(self.prefix), call, raw, wallet.clock_ms)
         try:
             outcome, bearer = await wallet.call(
@@ -98,12 +98,12 @@ class Gateway:
         except StoreFault as fault:
             self._complain_of(fault)
             return self.fail(call.operation, 503, "temporarily unavailable", started)
-        if isinstance(outcome, Stranger) and await self.strangers.is_one_too_many(scope):
+        if isinstance(outcome, SessionUnknown) and await self.strangers.is_one_too_many(scope):
             return self.fail(call.operation, 429, HELD_UP, started)
         if letters and letters.outcome is outcome:
             body = letters.reply
         else:
-            holder = Holder(bearer.player_id, bearer.currency) if bearer else None
+            holder = AccountHolder(bearer.player_id, bearer.currency) if bearer else None
             body = protocol.render(call, outcome, holder, wallet.clock_ms())
         player = bearer.player_id if bearer else ""
         self._note(call.operation, _word(outcome), started, player, _id(call))
@@ -132,8 +132,8 @@ class Gateway:
 
     def fail(self, operation: str, status: int, message: str, started: float) -> tuple[int, bytes]:
         self._note(operation, f"http {status}", started)
-        complaint = Malformed(operation, self.protocol.fault_code(status), message)
-        return status, self.protocol.complain(complaint, self.wallet.clock_ms())
+        complaint = Malformed(operation, self.protocol.error_code_for_status(status), message)
+        return status, self.protocol.render_error(complaint, self.wallet.clock_ms())
 
     def _complain_of(self, fault: StoreFault) -> None:
         """Once a minute, however many calls meet it; what the server says elsewhere is not said here."""
@@ -205,17 +205,17 @@ class _Endpoint:
 
 
 def _id(call: Call) -> str:
-    return "" if isinstance(call.command, Question) else call.command.id
+    return "" if isinstance(call.command, Query) else call.command.id
 
 
-def _word(outcome: Outcome | Stranger) -> str:
+def _word(outcome: Outcome | SessionUnknown) -> str:
     """The outcome in one word, for the log."""
     match outcome:
         case Applied():
             return str(outcome.entry.state)
-        case Shown():
+        case BalanceShown():
             return "shown"
         case Replayed():
             return "replayed"
-        case Refused(refusal) | Stranger(refusal):
+        case Refused(refusal) | SessionUnknown(refusal):
             return str(refusal)

@@ -21,7 +21,7 @@ from typing import Any
 from rich.progress import Progress
 
 from minwallet.ledger.decide import Account
-from minwallet.ledger.entries import Kind, State, seal
+from minwallet.ledger.entries import Kind, State, chain_entry
 from minwallet.storage.base import Opening
 from minwallet.storage.sqlite import SqliteStore
 from minwallet.wallet.sessions import new_session
@@ -155,7 +155,9 @@ class Book:
         self._seq += 1
         at_ms = self._since_ms + int((self._seq - self._began_at) * self._step_ms)
         effect = (amount, 0, account.cash + amount, account.bonus, State.APPLIED, None)
-        entry = seal((self._seq, at_ms, account.account_id, account.last_seq, protocol, *what, *effect), account.head)
+        entry = chain_entry(
+            (self._seq, at_ms, account.account_id, account.last_seq, protocol, *what, *effect), account.head
+        )
         self.accounts[index] = Account(account.account_id, entry.cash_after, entry.bonus_after, entry.hash, entry.seq)
         return (*entry[:4], self._spaces[protocol], part, str(entry.kind), *entry[6:16], "applied", None, entry.hash)
 

@@ -14,7 +14,7 @@ import pytest
 from minwallet.bench import load
 from minwallet.bench.disk import time_sync_ms
 from minwallet.bench.load import LoadFailed
-from minwallet.protocols import PROTOCOLS, load_protocol
+from minwallet.protocols.registry import PROTOCOLS, load_protocol
 from minwallet.protocols.wire import Malformed
 
 pytestmark = pytest.mark.long

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from minwallet.cli.bench import notes
-from minwallet.protocols import PROTOCOLS
+from minwallet.protocols.registry import PROTOCOLS
 from minwallet.storage.owner import find_desk
 from tests.cli.console import assert_complaint, assert_usage, cells, unchanged
 from tests.support import PATIENCE_S, Here, Result, environment, serving

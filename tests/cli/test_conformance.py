@@ -6,7 +6,7 @@ from xml.etree import ElementTree
 
 import pytest
 
-from minwallet.protocols import PROTOCOLS
+from minwallet.protocols.registry import PROTOCOLS
 from tests.cli.console import assert_complaint, assert_usage, cells
 from tests.conformance import flaws
 from tests.conformance.double import TOKENS, Double, running

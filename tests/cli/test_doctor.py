@@ -13,8 +13,8 @@ from typing import NamedTuple
 import pytest
 
 from minwallet.doctor import machine, place, wallet
-from minwallet.protocols import load_service
-from minwallet.protocols.wire import Game
+from minwallet.protocols.operator_service import Game
+from minwallet.protocols.registry import load_operator_service
 from minwallet.storage.owner import Desk
 from minwallet.storage.sqlite import check
 from minwallet.wallet.backups import name_copy
@@ -299,7 +299,7 @@ def test_providers_are_asked_for_their_games(made: Here) -> None:
     with socket.create_server(("127.0.0.1", 0)) as closed:
         nobody = f"http://127.0.0.1:{closed.getsockname()[1]}"
     with scripted() as good, scripted() as silly:
-        good.say(load_service("vela").show_games([fish]))
+        good.say(load_operator_service("vela").render_games([fish]))
         silly.say(b"<html>")
         for name, url in (("good", good.url), ("silly", silly.url), ("gone", nobody)):
             made("agent", "add", name, "--host-id", f"h_{name}")

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from minwallet.cli import export
-from minwallet.ledger.entries import genesis, seal
+from minwallet.ledger.entries import chain_entry, compute_genesis_hash
 from tests.cli.console import assert_complaint, assert_usage
 from tests.support import PATIENCE_S, Here
 
@@ -60,16 +60,16 @@ def test_the_ledger_can_be_rebuilt_from_its_export(wallet: Here, form: str) -> N
     heads: dict[tuple[str, ...], tuple[bytes, int]] = {}
     for row in rows:
         owner = (row["agent"], row["player_id"], row["currency"])
-        head, last_seq = heads.get(owner, (genesis(*owner), 0))
+        head, last_seq = heads.get(owner, (compute_genesis_hash(*owner), 0))
         assert row["previous_seq"] == last_seq
-        sealed = seal((row["seq"], row["at_ms"], 0, *list(row.values())[5:-1]), head)
+        sealed = chain_entry((row["seq"], row["at_ms"], 0, *list(row.values())[5:-1]), head)
         assert sealed.hash.hex() == row["hash"]
         heads[owner] = (sealed.hash, row["seq"])
     mine = [row for row in accounts if row["player_id"] == name]
     assert [(row["currency"], row["cash"], row["bonus"]) for row in mine] == [("USD", 11_500, 500), ("EUR", 600, 0)]
     for row in accounts:
         owner = (row["agent"], row["player_id"], row["currency"])
-        assert (bytes.fromhex(row["head"]), row["last_seq"]) == heads.get(owner, (genesis(*owner), 0))
+        assert (bytes.fromhex(row["head"]), row["last_seq"]) == heads.get(owner, (compute_genesis_hash(*owner), 0))
 
 
 def test_a_file_is_written_whole(wallet: Here, tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ from urllib.parse import parse_qsl, urlsplit
 
 import pytest
 
-from minwallet.protocols.wire import Game, ServiceError
+from minwallet.protocols.operator_service import Game, ServiceError
 from tests.cli.console import assert_complaint, assert_usage, cells
 from tests.provider.scripted import SERVICE, Scripted, scripted
 from tests.support import Here, Server, serving
@@ -96,7 +96,7 @@ def provider(here: Here) -> Iterator[Scripted]:
         here("player", "add", "ann", "--currency", "MYR", "--balance", "10")
         here("agent", "add", "first")
         here("agent", "set", "default", "--host-id", "h1", "--service-url", running.url)
-        running.say(SERVICE.show_games([FISH, SLOT]))
+        running.say(SERVICE.render_games([FISH, SLOT]))
         yield running
 
 
@@ -128,7 +128,7 @@ def test_the_game_list_is_fetched_and_shown(here: Here, provider: Scripted) -> N
 @pytest.mark.parametrize(
     ("body", "code", "words"),
     [
-        (SERVICE.show_error(ServiceError(2, "Invalid Host ID")), 1, "Invalid Host ID (code 2)"),
+        (SERVICE.render_error(ServiceError(2, "Invalid Host ID")), 1, "Invalid Host ID (code 2)"),
         (b"nonsense", 3, "not JSON"),
         (b'{"data":{"status_code":0,"list":[{}]}}', 3, "game 1"),
     ],

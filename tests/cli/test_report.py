@@ -9,8 +9,8 @@ from subprocess import Popen
 
 import pytest
 
-from minwallet.ledger.tickets import ReportRow
-from minwallet.protocols.wire import ReportPage, ServiceError
+from minwallet.ledger.reconciliation import ReportRow
+from minwallet.protocols.operator_service import ReportPage, ServiceError
 from tests.cli.console import assert_complaint, cells
 from tests.provider.scripted import SERVICE, Scripted, scripted
 from tests.starter import start
@@ -118,7 +118,7 @@ def test_two_pulls_at_once_do_not_mix(here: Here, provider: Scripted) -> None:
 
 
 NONSENSE = [
-    (SERVICE.show_report(ReportPage([ROWS[6]], "7")), 500, 3, "HTTP 500"),
+    (SERVICE.render_report(ReportPage([ROWS[6]], "7")), 500, 3, "HTTP 500"),
     (b'{"error":{"status_code":2,"message":"no\\u0007"}}', 200, 1, "no, without a reason (code 2)"),
     (b"<html>busy</html>", 200, 3, "cannot be understood: the answer is not JSON"),
     (b"<html>busy</html>", 502, 3, "HTTP 502"),
@@ -127,9 +127,9 @@ NONSENSE = [
     (b'{"data":{"status_code":0}}', 200, 3, "has no report"),
     (b'{"data":{"status_code":0,"report":[{}],"key":"9"}}', 200, 3, "row 1"),
     (b'{"data":{"status_code":0,"report":[{"id":1}],"key":"9"}}', 200, 3, "row 1: ticket_id"),
-    (SERVICE.show_error(ServiceError(2, "Invalid Host ID")), 200, 1, "Invalid Host ID (code 2)"),
-    (SERVICE.show_error(ServiceError(2, "Invalid Host ID")), 400, 1, "Invalid Host ID (code 2)"),
-    (SERVICE.show_error(ServiceError(2001, "Required field cannot be empty")), 200, 1, "(code 2001)"),
+    (SERVICE.render_error(ServiceError(2, "Invalid Host ID")), 200, 1, "Invalid Host ID (code 2)"),
+    (SERVICE.render_error(ServiceError(2, "Invalid Host ID")), 400, 1, "Invalid Host ID (code 2)"),
+    (SERVICE.render_error(ServiceError(2001, "Required field cannot be empty")), 200, 1, "(code 2001)"),
 ]
 
 
@@ -164,7 +164,7 @@ def test_a_provider_that_goes_round_in_circles_is_left(here: Here, provider: Scr
     pages = {"0": "5", "5": "6", "6": "5"}
     provider.answer = lambda _path, query: (
         200,
-        SERVICE.show_report(ReportPage([ROWS[0]._replace(id=query["key"])], pages[query["key"]])),
+        SERVICE.render_report(ReportPage([ROWS[0]._replace(id=query["key"])], pages[query["key"]])),
     )
     assert_complaint(here.run("report", "pull"), 3, "gives the key 5 again")
 
@@ -177,7 +177,7 @@ def test_a_report_goes_on_after_a_gap(here: Here, provider: Scripted) -> None:
         "6": ReportPage([], "7"),
         "7": ReportPage([], "8"),
     }
-    provider.answer = lambda _path, query: (200, SERVICE.show_report(pages[query["key"]]))
+    provider.answer = lambda _path, query: (200, SERVICE.render_report(pages[query["key"]]))
     assert here("report", "pull") == {"agent": "default", "rows": 1, "pages": 1, "key": "7"}
     assert [each.partition("key=")[2] for each in provider.asked] == ["0", "5", "6", "7"]
 
@@ -186,7 +186,7 @@ def test_two_tickets_of_one_id_are_two(here: Here, provider: Scripted) -> None:
     """Whatever a provider counts by its ids, no ticket is lost for it."""
     rows = [ROWS[0], ROWS[0]._replace(ticket="555")]
     pages = {"0": ReportPage(rows, "1"), "1": ReportPage([], "1")}
-    provider.answer = lambda _path, query: (200, SERVICE.show_report(pages[query["key"]]))
+    provider.answer = lambda _path, query: (200, SERVICE.render_report(pages[query["key"]]))
     here("report", "pull")
     assert pulled(here) == {"missing here": 2}
 
@@ -324,8 +324,8 @@ def test_a_clean_reconciliation(here: Here, provider: Scripted) -> None:
         server.vela("bet", access_token=token, ticket_id=101, total_bet=20000, game_code="fish")
         server.vela("result", access_token=token, ticket_id=101, total_win=150, game_code="fish")
     here("agent", "set", "default", "--report-unit", "units")
-    body = SERVICE.show_report(ReportPage([ROWS[0]._replace(ticket="101", stake=200, payout=15)], "1"))
-    end = SERVICE.show_report(ReportPage([], "1"))
+    body = SERVICE.render_report(ReportPage([ROWS[0]._replace(ticket="101", stake=200, payout=15)], "1"))
+    end = SERVICE.render_report(ReportPage([], "1"))
     provider.answer = lambda _path, query: (200, end if query["key"] == "1" else body.replace(b":15,", b":1.5,"))
     here("report", "pull")
     result = here.run("reconcile")

@@ -9,9 +9,9 @@ import uvicorn
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from minwallet.ledger.commands import Deposit, Withdraw
-from minwallet.ledger.outcomes import Outcome, Stranger
-from minwallet.protocols import load_protocol
-from minwallet.protocols.wire import Call, Holder, Malformed
+from minwallet.ledger.outcomes import Outcome, SessionUnknown
+from minwallet.protocols.registry import load_protocol
+from minwallet.protocols.wire import AccountHolder, Call, Malformed
 from minwallet.storage.base import OPERATOR, Bearer, Opening, Order, PlayerStatus
 from minwallet.storage.memory import MemoryStore
 from minwallet.wallet.service import Wallet
@@ -52,14 +52,16 @@ class Double:
     def parse(self, operation: str, raw: bytes) -> Call | Malformed:
         return self.protocol.parse(operation, raw)
 
-    async def carry_out(self, call: Call, wallet_token: str | None = None) -> tuple[Outcome | Stranger, Bearer | None]:
+    async def carry_out(
+        self, call: Call, wallet_token: str | None = None
+    ) -> tuple[Outcome | SessionUnknown, Bearer | None]:
         per_currency = self.protocol.ids_per_currency
         return await self.wallet.call(
             call.token, call.command, self.protocol.name, ids_per_currency=per_currency, wallet_token=wallet_token
         )
 
-    def render(self, call: Call, outcome: Outcome | Stranger, bearer: Bearer | None) -> tuple[int, bytes]:
-        holder = Holder(bearer.player_id, bearer.currency) if bearer else None
+    def render(self, call: Call, outcome: Outcome | SessionUnknown, bearer: Bearer | None) -> tuple[int, bytes]:
+        holder = AccountHolder(bearer.player_id, bearer.currency) if bearer else None
         return 200, self.protocol.render(call, outcome, holder, self.wallet.clock_ms())
 
     async def pay(self, bearer: Bearer, cents: int) -> None:
@@ -87,11 +89,11 @@ class Double:
         protocol, query = self.protocol, scope["query_string"]
         status = 413 if len(body) > 8192 else 414 if len(query) > 2048 else 0 if self.takes(scope["method"]) else 405
         if status:
-            complaint = Malformed("", protocol.fault_code(status), "not like this")
-            return status, protocol.complain(complaint, self.wallet.clock_ms())
+            complaint = Malformed("", protocol.error_code_for_status(status), "not like this")
+            return status, protocol.render_error(complaint, self.wallet.clock_ms())
         call = self.parse(protocol.routes.get(scope["path"], ""), body if protocol.method == "POST" else query)
         if isinstance(call, Malformed):
-            return 200, protocol.complain(call, self.wallet.clock_ms())
+            return 200, protocol.render_error(call, self.wallet.clock_ms())
         wallet_token = scope["path"].removeprefix("/wallet").strip("/") if protocol.method == "POST" else ""
         outcome, bearer = await self.carry_out(call, wallet_token or None)
         return self.render(call, outcome, bearer)

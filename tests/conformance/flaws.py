@@ -5,14 +5,14 @@ import json
 from typing import Any
 from urllib.parse import parse_qsl, urlencode
 
-from minwallet.ledger.commands import Authenticate, Balance, Bet, Cancel, Question, Settle
+from minwallet.ledger.commands import Authenticate, Balance, Bet, Cancel, Query, Settle
 from minwallet.ledger.entries import Refusal, State
-from minwallet.ledger.outcomes import Applied, Outcome, Refused, Replayed, Stranger
+from minwallet.ledger.outcomes import Applied, Outcome, Refused, Replayed, SessionUnknown
 from minwallet.protocols.wire import Call, Malformed
 from minwallet.storage.base import Bearer
 from tests.conformance.double import Double
 
-Reply = tuple[Outcome | Stranger, Bearer | None]
+Reply = tuple[Outcome | SessionUnknown, Bearer | None]
 
 
 class BetsCountAgain(Double):
@@ -59,7 +59,7 @@ class IdsOf63Bits(Double):
 
     async def carry_out(self, call: Call, wallet_token: str | None = None) -> Reply:
         command = call.command
-        if not isinstance(command, Question):
+        if not isinstance(command, Query):
             call = call._replace(command=command._replace(id=str(int(command.id) % 2**63)))
         return await super().carry_out(call, wallet_token)
 
@@ -69,7 +69,7 @@ class IdsPerPlayer(Double):
 
     async def carry_out(self, call: Call, wallet_token: str | None = None) -> Reply:
         command = call.command
-        if call.token == "bobs_session" and not isinstance(command, Question):
+        if call.token == "bobs_session" and not isinstance(command, Query):
             call = call._replace(command=command._replace(id=f"bob's {command.id}"))
         return await super().carry_out(call, wallet_token)
 
@@ -85,7 +85,7 @@ class IdsOfAllCurrencies(Double):
 class OldBalances(Double):
     """An answer tells what there was before."""
 
-    def render(self, call: Call, outcome: Outcome | Stranger, bearer: Bearer | None) -> tuple[int, bytes]:
+    def render(self, call: Call, outcome: Outcome | SessionUnknown, bearer: Bearer | None) -> tuple[int, bytes]:
         if isinstance(outcome, Applied):
             entry = outcome.entry
             old = entry._replace(cash_after=outcome.cash - entry.amount, bonus_after=outcome.bonus - entry.bonus_amount)
@@ -96,7 +96,7 @@ class OldBalances(Double):
 class Careless(Double):
     """Balances have a decimal point, refusals say nothing, and answers may be kept by whoever passes them on."""
 
-    def render(self, call: Call, outcome: Outcome | Stranger, bearer: Bearer | None) -> tuple[int, bytes]:
+    def render(self, call: Call, outcome: Outcome | SessionUnknown, bearer: Bearer | None) -> tuple[int, bytes]:
         status, body = super().render(call, outcome, bearer)
         fields: dict[str, Any] = json.loads(body)
         floats = {name: float(fields[name]) for name in ("credit", "balance", "balance2") if name in fields}
@@ -182,7 +182,7 @@ class NothingAfterTheSession(Double):
 
     async def carry_out(self, call: Call, wallet_token: str | None = None) -> Reply:
         if call.token in ("alices_expired_session", "alices_revoked_session"):
-            return Stranger(), None
+            return SessionUnknown(), None
         return await super().carry_out(call, wallet_token)
 
 
@@ -199,7 +199,7 @@ class UnknownCancelsRefused(Double):
 class OwnCodes(Double):
     """Refusals have codes of its own, where the specification has none."""
 
-    def render(self, call: Call, outcome: Outcome | Stranger, bearer: Bearer | None) -> tuple[int, bytes]:
+    def render(self, call: Call, outcome: Outcome | SessionUnknown, bearer: Bearer | None) -> tuple[int, bytes]:
         status, body = super().render(call, outcome, bearer)
         return status, body.replace(b'"err_code":105', b'"err_code":999')
 
@@ -209,7 +209,7 @@ class Broken(Double):
 
     status, body = 500, b'{"result":1,"status_code":0}'
 
-    def render(self, call: Call, outcome: Outcome | Stranger, bearer: Bearer | None) -> tuple[int, bytes]:
+    def render(self, call: Call, outcome: Outcome | SessionUnknown, bearer: Bearer | None) -> tuple[int, bytes]:
         if isinstance(call.command, Bet):
             return self.status, self.body
         return super().render(call, outcome, bearer)
@@ -234,7 +234,7 @@ class Silent(Double):
 class Indiscreet(Double):
     """Says aloud who asks."""
 
-    def render(self, call: Call, outcome: Outcome | Stranger, bearer: Bearer | None) -> tuple[int, bytes]:
+    def render(self, call: Call, outcome: Outcome | SessionUnknown, bearer: Bearer | None) -> tuple[int, bytes]:
         status, body = super().render(call, outcome, bearer)
         return status, json.dumps(json.loads(body) | {"member_id": ["alice", call.token]}).encode()
 
@@ -242,5 +242,5 @@ class Indiscreet(Double):
 class Down(Double):
     """Nothing works."""
 
-    def render(self, call: Call, outcome: Outcome | Stranger, bearer: Bearer | None) -> tuple[int, bytes]:
+    def render(self, call: Call, outcome: Outcome | SessionUnknown, bearer: Bearer | None) -> tuple[int, bytes]:
         return 500, b"Internal Server Error"

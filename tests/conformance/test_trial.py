@@ -11,8 +11,8 @@ from minwallet.conformance import DIALECTS, load_dialect
 from minwallet.conformance.asker import MOST_AT_ONCE, Asker, base_url
 from minwallet.conformance.script import Case
 from minwallet.conformance.trial import CannotBegin, Trial, Unreachable
-from minwallet.protocols import PROTOCOLS
-from minwallet.protocols.wire import Exchange
+from minwallet.protocols.registry import PROTOCOLS
+from minwallet.protocols.wire import HttpRequest
 from tests.conformance import flaws
 from tests.conformance.double import BONUS, CASH, TOKENS, Double, running
 
@@ -159,7 +159,7 @@ def test_a_player_with_too_little_money_is_refused() -> None:
     double = Double("wallet-v2")
     with asking(double) as asker:
         asker.send(
-            [Exchange("POST", "/wallet", body=b'{"type":"bet","id":1,"bet":10031,"game":1,"code":"alices_session"}')]
+            [HttpRequest("POST", "/wallet", body=b'{"type":"bet","id":1,"bet":10031,"game":1,"code":"alices_session"}')]
         )
         with pytest.raises(CannotBegin, match=r"--token has 0\.19, but the cases need 0\.20"):
             Trial(asker, FIRST_ID)
@@ -200,5 +200,5 @@ def test_at_once_is_at_once() -> None:
             await send({"type": "http.response.body", "body": b"{}"})
 
     with running(meet) as url, Asker(load_dialect("vela"), url, {}, 5) as asker:
-        answers = asker.send([Exchange("GET", "/api/bet")] * MOST_AT_ONCE)
+        answers = asker.send([HttpRequest("GET", "/api/bet")] * MOST_AT_ONCE)
     assert [answer.status for answer in answers] == [200] * MOST_AT_ONCE

@@ -9,8 +9,8 @@ from starlette.testclient import TestClient
 from minwallet.demo.caller import NoAnswer, Sent
 from minwallet.demo.server import Options, create_provider
 from minwallet.ledger.commands import Balance
-from minwallet.protocols import load_protocol
-from minwallet.protocols.wire import REDACTED, Answer, Call, Holder, Malformed
+from minwallet.protocols.registry import load_protocol
+from minwallet.protocols.wire import REDACTED, AccountHolder, Call, Malformed, WalletResponse
 from minwallet.storage.base import Opening
 from minwallet.storage.memory import MemoryStore
 from minwallet.wallet.service import Wallet
@@ -33,7 +33,7 @@ class HonestCaller:
         self.silent_about: Container[str] = ()
         self._players: list[str] = []
 
-    async def ask(self, protocol: str, call: Call) -> Answer:
+    async def ask(self, protocol: str, call: Call) -> WalletResponse:
         sent = await self.send(protocol, call)
         if sent.answer is None:
             raise NoAnswer(sent.trouble)
@@ -42,18 +42,18 @@ class HonestCaller:
     async def send(self, protocol: str, call: Call) -> Sent:
         self.asked.append(call)
         wire = load_protocol(protocol)
-        request = str(wire.build(call._replace(token=REDACTED), 0))
+        request = str(wire.build_request(call._replace(token=REDACTED), 0))
         if call.operation in self.silent_about:
             return Sent(call, 0, request, None, None, 1, None, "the wallet does not answer (timed out)")
         await self._admit(call.token)
-        exchange = wire.build(call, 0)
+        exchange = wire.build_request(call, 0)
         heard = wire.parse(wire.routes[exchange.path], exchange.query or exchange.body)
         assert not isinstance(heard, Malformed), heard
         command = heard.command
         outcome, bearer = await self.wallet.call(heard.token, command, protocol, ids_per_currency=wire.ids_per_currency)
-        holder = Holder(bearer.player_id, bearer.currency) if bearer else None
+        holder = AccountHolder(bearer.player_id, bearer.currency) if bearer else None
         reply = wire.render(heard, outcome, holder, 0)
-        return Sent(call, 0, request, 200, reply.decode(), 1, wire.read(reply))
+        return Sent(call, 0, request, 200, reply.decode(), 1, wire.parse_response(reply))
 
     async def knock(self) -> None:
         return

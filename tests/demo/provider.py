@@ -10,9 +10,9 @@ from typing import Any
 
 import httpx2
 
-from minwallet.ledger.tickets import ReportRow
-from minwallet.protocols import load_service
-from minwallet.protocols.wire import ReportPage, ReportUnit
+from minwallet.ledger.reconciliation import ReportRow
+from minwallet.protocols.operator_service import ReportPage, ReportUnit
+from minwallet.protocols.registry import load_operator_service
 from tests.starter import start
 from tests.support import PATIENCE_S, environment
 
@@ -60,13 +60,13 @@ class Provider:
 
     def report(self) -> list[ReportRow]:
         """All of its rows, page by page."""
-        service = load_service("vela")
+        service = load_operator_service("vela")
         rows: list[ReportRow] = []
         key = ""
         while True:
-            exchange = service.ask_report("demo", key)
+            exchange = service.build_report_request("demo", key)
             shown = self.http.get(f"{exchange.path}?{exchange.query.decode()}")
-            page = service.read_report(shown.content, ReportUnit.CENTS)
+            page = service.parse_report(shown.content, ReportUnit.CENTS)
             assert isinstance(page, ReportPage)
             if not page.rows:
                 return rows

@@ -8,13 +8,13 @@ import pytest
 
 from minwallet.demo.caller import Caller, NoAnswer
 from minwallet.demo.rounds import greet
-from minwallet.protocols import PROTOCOLS
-from minwallet.protocols.wire import Answer
+from minwallet.protocols.registry import PROTOCOLS
+from minwallet.protocols.wire import WalletResponse
 from tests.support import Here, Server
 
 
-def ask(url: str, protocol: str, token: str, wallet_token: str | None = None) -> Answer:
-    async def run() -> Answer:
+def ask(url: str, protocol: str, token: str, wallet_token: str | None = None) -> WalletResponse:
+    async def run() -> WalletResponse:
         caller = Caller(url, wallet_token, timeout_s=0.2)
         try:
             return await caller.ask(protocol, greet(protocol, token))

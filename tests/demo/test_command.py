@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from minwallet.protocols import PROTOCOLS
+from minwallet.protocols.registry import PROTOCOLS
 from tests.cli.console import assert_complaint, assert_usage
 from tests.demo.provider import providing
 from tests.support import PATIENCE_S, Here, serving

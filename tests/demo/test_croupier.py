@@ -14,7 +14,7 @@ from minwallet.demo.croupier import Croupier, Seat, TurnedAway
 from minwallet.demo.games import GAMES, Game
 from minwallet.demo.mischief import Mischief, Odds
 from minwallet.demo.rounds import Ending
-from minwallet.protocols import PROTOCOLS
+from minwallet.protocols.registry import PROTOCOLS
 from minwallet.wallet.desk import verify
 from tests.demo.honest import BONUS, CASH, EVERYTHING, HonestCaller
 

@@ -22,8 +22,8 @@ from minwallet.demo.mischief import (
     read_odds,
 )
 from minwallet.demo.rounds import Round
-from minwallet.protocols import PROTOCOLS
-from minwallet.protocols.wire import Answer, Call
+from minwallet.protocols.registry import PROTOCOLS
+from minwallet.protocols.wire import Call, WalletResponse
 from tests.demo.honest import operations
 from tests.demo.test_rounds import round_of
 
@@ -100,13 +100,13 @@ def test_no_line_loses_everything(round_: Round, attempt: int, seed: int) -> Non
         assert not journey.is_lost
 
 
-def journey_of(call: Call, journey: Journey, held: list[Call]) -> tuple[list[str], Answer | None]:
+def journey_of(call: Call, journey: Journey, held: list[Call]) -> tuple[list[str], WalletResponse | None]:
     """What arrives at the wallet, and what the provider hears."""
     arrived: list[Call] = []
 
-    async def ask(each: Call) -> Answer:
+    async def ask(each: Call) -> WalletResponse:
         arrived.append(each)
-        return Answer(len(arrived))
+        return WalletResponse(len(arrived))
 
     heard = asyncio.run(deliver(call, journey, ask, held, timeout_s=0))
     return operations(arrived), heard
@@ -119,7 +119,7 @@ def test_calls_arrive_in_the_order_of_their_journey() -> None:
     assert V2.closing is not None
     arrived, heard = journey_of(V2.closing, journey, held)
     assert arrived == ["cancel", "win", "win", "cancel", "bet"]
-    assert heard == Answer(2)
+    assert heard == WalletResponse(2)
     assert held == []
 
 
@@ -139,8 +139,8 @@ def test_a_call_may_be_held_back_until_after_the_next() -> None:
     held: list[Call] = []
     assert journey_of(V2.opening, Journey(copies=0, is_held=True), held) == ([], None)
     assert held == [V2.opening]
-    assert journey_of(V2.undo, Journey(), held) == (["cancel", "bet"], Answer(1))
-    assert journey_of(V2.opening, Journey(is_held=True), held) == (["bet"], Answer(1))
+    assert journey_of(V2.undo, Journey(), held) == (["cancel", "bet"], WalletResponse(1))
+    assert journey_of(V2.opening, Journey(is_held=True), held) == (["bet"], WalletResponse(1))
     assert held == [V2.opening]
 
 
@@ -153,10 +153,10 @@ def test_a_slow_reply_is_waited_for_in_vain() -> None:
     """As long as the provider waits for any; the wallet has carried the call out meanwhile."""
     arrived: list[Call] = []
 
-    async def run() -> tuple[Answer | None, float]:
-        async def ask(each: Call) -> Answer:
+    async def run() -> tuple[WalletResponse | None, float]:
+        async def ask(each: Call) -> WalletResponse:
             arrived.append(each)
-            return Answer(0)
+            return WalletResponse(0)
 
         started = asyncio.get_running_loop().time()
         heard = await deliver(V2.opening, Journey(is_lost=True, is_slow=True), ask, [], timeout_s=0.05)

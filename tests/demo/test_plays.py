@@ -8,7 +8,7 @@ import pytest
 from starlette.testclient import TestClient
 
 from minwallet.demo.games import GAMES
-from minwallet.protocols import PROTOCOLS, load_protocol
+from minwallet.protocols.registry import PROTOCOLS, load_protocol
 from tests.demo.honest import BONUS, CASH, HonestCaller, providing
 
 TABLES = [(protocol, game.code) for protocol in PROTOCOLS for game in GAMES]
@@ -63,7 +63,7 @@ def test_an_honest_round_is_told_in_full(provider: TestClient, caller: HonestCal
         assert "TOKEN" in call["request"]
         assert call["id"] in call["request"]
         assert "secrettoken" not in json.dumps(call)
-        assert load_protocol(table[0]).read(call["reply"].encode()).code == 0
+        assert load_protocol(table[0]).parse_response(call["reply"].encode()).code == 0
     assert round_["id"] == round_["calls"][0]["id"]
 
 
@@ -93,7 +93,7 @@ def test_a_win_whose_reply_is_lost(provider: TestClient, caller: HonestCaller, t
     round_ = play(provider, table, misbehave={"lost-reply": 1}, at="closing")
     *_, lost, heard = round_["calls"]
     assert told(round_)[-2:] == [(WIN[table], 1, None, ["lost-reply"]), (WIN[table], 2, 0, [])]
-    assert load_protocol(table[0]).read(lost["reply"].encode()).code == 0
+    assert load_protocol(table[0]).parse_response(lost["reply"].encode()).code == 0
     assert heard["id"] == lost["id"]
     assert (round_["ending"], moved(provider, caller)) == ("done", round_["net"])
 

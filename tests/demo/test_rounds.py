@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from minwallet.demo.games import GAMES, Game, Play, find_game
 from minwallet.demo.rounds import LONGEST_PAUSE_S, Ending, Round, deal, greet, pause_s, see_through
 from minwallet.ledger.commands import Authenticate, Balance, Bet, BetWin, Cancel, Settle, Win
-from minwallet.protocols import PROTOCOLS
-from minwallet.protocols.wire import Answer, Call
+from minwallet.protocols.registry import PROTOCOLS
+from minwallet.protocols.wire import Call, WalletResponse
 from tests.demo.honest import operations
 
 DONE, CANCELLED, REJECTED = Ending
@@ -97,7 +97,7 @@ def test_a_round_goes_on_until_it_is_over(
     protocol: str, game: str, codes: list[int | None], said: str, ending: Ending
 ) -> None:
     """Whatever the wallet answers, and where it does not."""
-    answers = [None if code is None else Answer(code) for code in codes]
+    answers = [None if code is None else WalletResponse(code) for code in codes]
     script = see_through(round_of(protocol, game))
     calls = [next(script), *map(script.send, answers[:-1])]
     with pytest.raises(StopIteration) as over:
@@ -113,7 +113,7 @@ def test_no_round_ends_on_an_unheard_answer(protocol: str, game: Game, codes: li
     next(script)
     for code in codes:
         try:
-            script.send(None if code is None else Answer(code))
+            script.send(None if code is None else WalletResponse(code))
         except StopIteration as over:
             ending, said = over.value, code
             break

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from minwallet.demo.games import GAMES
-from minwallet.protocols import PROTOCOLS
+from minwallet.protocols.registry import PROTOCOLS
 from tests.demo.provider import Provider, providing
 from tests.support import Here, Server, serving
 

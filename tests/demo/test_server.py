@@ -10,15 +10,16 @@ from starlette.testclient import TestClient
 
 from minwallet.demo.games import GAMES
 from minwallet.demo.server import Options, create_provider
-from minwallet.ledger.tickets import ReportRow
-from minwallet.protocols import PROTOCOLS, load_protocol, load_service
-from minwallet.protocols.wire import Launch, ReportPage, ReportUnit, ServiceError
+from minwallet.ledger.reconciliation import ReportRow
+from minwallet.protocols.operator_service import ReportPage, ReportUnit, ServiceError
+from minwallet.protocols.registry import PROTOCOLS, load_operator_service, load_protocol
+from minwallet.protocols.wire import Launch
 from tests.demo.honest import EVERYTHING, HonestCaller, providing
 from tests.support import ROOT
 
 URL = "http://127.0.0.1"
 GOLDEN = json.loads((ROOT / "sample_data/wire/vela.json").read_text("utf-8"))["provider"]
-SERVICE = load_service("vela")
+SERVICE = load_operator_service("vela")
 
 
 @pytest.fixture
@@ -58,7 +59,7 @@ def test_the_game_list_is_that_of_the_specification(provider: TestClient) -> Non
     expected = golden("game list")
     assert shown.json()["data"].keys() == expected["data"].keys()
     assert [each.keys() for each in shown.json()["data"]["list"]] == [expected["data"]["list"][0].keys()] * len(GAMES)
-    games = SERVICE.read_games(shown.content)
+    games = SERVICE.parse_games(shown.content)
     assert isinstance(games, list)
     assert [(game.code, game.url) for game in games] == [(each.code, f"{URL}/play/{each.code}") for each in GAMES]
     assert all({"en", "cn"} <= set(game.titles) for game in games)
@@ -77,7 +78,7 @@ def test_an_operator_has_to_be_known(provider: TestClient, path: str, name: str)
 
 def report(provider: TestClient, key: str) -> ReportPage | ServiceError:
     shown = provider.get(f"/api/report?host_id=demo&key={key}")
-    return SERVICE.read_report(shown.content, ReportUnit.CENTS)
+    return SERVICE.parse_report(shown.content, ReportUnit.CENTS)
 
 
 def test_the_report_has_the_fields_of_the_specification(provider: TestClient, play: Play) -> None:
@@ -142,7 +143,7 @@ def test_a_row_of_the_report_can_be_removed(provider: TestClient, play: Play) ->
 def launch_url(protocol: str, token: str | None, agent: str = "demo", code: str = "zodiac") -> str:
     game = next(each for each in GAMES if each.code == code)
     base = f"{URL}/play/{code}" if protocol == "vela" else f"{URL}/play"
-    return load_protocol(protocol).launch(Launch(base, game.number, "en", token, agent))
+    return load_protocol(protocol).build_launch_url(Launch(base, game.number, "en", token, agent))
 
 
 @pytest.mark.parametrize("protocol", PROTOCOLS)

@@ -25,7 +25,7 @@ def clone(tmp_path_factory: pytest.TempPathFactory) -> Path:
     shutil.copytree(ROOT / "minwallet", clone / "minwallet")
     module, line = re.findall(r"^```python\n(.*?)^```$", THIRD_PROTOCOL.read_text("utf-8"), re.MULTILINE | re.DOTALL)
     (clone / "minwallet/protocols/pico.py").write_text(module, "utf-8")
-    registry = clone / "minwallet/protocols/__init__.py"
+    registry = clone / "minwallet/protocols/registry.py"
     known = registry.read_text("utf-8")
     assert BEGINNING in known
     registry.write_text(known.replace(BEGINNING, BEGINNING + line), "utf-8")

@@ -15,8 +15,8 @@ from typing import NamedTuple
 from urllib.parse import urlsplit
 
 from minwallet.ledger.commands import Authenticate, Balance, Bet, BetWin, Cancel, Command, Settle, Win
-from minwallet.protocols import load_protocol
-from minwallet.protocols.wire import Call, Exchange
+from minwallet.protocols.registry import load_protocol
+from minwallet.protocols.wire import Call, HttpRequest
 from tests.faults.history import History, Said, now_s
 
 LENGTH = re.compile(rb"\r\ncontent-length: (\d+)\r\n", re.IGNORECASE)
@@ -48,7 +48,7 @@ class Line:
         self._streams: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
         self.port = 0
 
-    async def ask(self, exchange: Exchange) -> tuple[int, bytes]:
+    async def ask(self, exchange: HttpRequest) -> tuple[int, bytes]:
         """Status and body; NoAnswer. The next call makes a new connection then."""
         head, body = await self.send(packet(exchange))
         return int(head[9:12]), body
@@ -92,7 +92,7 @@ async def read_message(reader: asyncio.StreamReader) -> tuple[bytes, bytes]:
     return head, await reader.readexactly(int(length[1])) if length else b""
 
 
-def packet(exchange: Exchange) -> bytes:
+def packet(exchange: HttpRequest) -> bytes:
     """The request, as it goes over the wire."""
     head = f"{exchange.method} {exchange.target} HTTP/1.1\r\nhost: wallet\r\n"
     if exchange.body:
@@ -109,9 +109,9 @@ class Asked(NamedTuple):
     command: Command
 
     @property
-    def exchange(self) -> Exchange:
+    def exchange(self) -> HttpRequest:
         call = Call(self.operation, self.seat.token, self.command)
-        return load_protocol(self.protocol).build(call, 0)
+        return load_protocol(self.protocol).build_request(call, 0)
 
     def said(self, sent_at: float, status: int = 0, body: bytes = b"") -> Said:
         """The attempt, and what became of it; a status of 0 is no answer, and 503 is none that says anything."""
@@ -134,7 +134,7 @@ class Asked(NamedTuple):
         if status != 200:
             assert status in (0, 503), (status, body)
             return said
-        answer = load_protocol(self.protocol).read(body)
+        answer = load_protocol(self.protocol).parse_response(body)
         return said._replace(code=answer.code, balance=answer.balance, balance2=answer.balance2)
 
 

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from minwallet.ledger.commands import Balance
-from minwallet.ledger.outcomes import Shown
+from minwallet.ledger.outcomes import BalanceShown
 from minwallet.storage.base import Order, StoreFault, UnusableFile
 from minwallet.storage.sqlite import SqliteStore
 from minwallet.wallet.desk import verify
@@ -123,7 +123,7 @@ async def _ask(store: SqliteStore, file: Path) -> Held:
     balances = {}
     for account_id in accounts:
         shown = await store.look(Order(Balance(), "wallet-v2", account_id, ids_per_currency=True), 0)
-        assert isinstance(shown, Shown)
+        assert isinstance(shown, BalanceShown)
         balances[account_id] = (shown.cash, shown.bonus)
     with closing(sqlite3.connect(f"{file.as_uri()}?mode=ro", uri=True)) as db:
         db.text_factory = bytes  # damaged text may be none

@@ -17,16 +17,17 @@ from unittest.mock import patch
 from minwallet.cli.output import BadUsage
 from minwallet.cli.seed import COLUMNS, _parse, _read_lines
 from minwallet.config import BadSettings, Settings, load_settings
-from minwallet.ledger.commands import Question
+from minwallet.ledger.commands import Query
 from minwallet.ledger.entries import Refusal
 from minwallet.ledger.money import MAX_CENTS, MAX_ID
-from minwallet.ledger.outcomes import Outcome, Stranger
-from minwallet.protocols import PROTOCOLS, SERVICES, load_protocol, load_service
-from minwallet.protocols.wire import REDACTED, Call, Launch, Malformed, ReportUnit
+from minwallet.ledger.outcomes import Outcome, SessionUnknown
+from minwallet.protocols.operator_service import ReportUnit
+from minwallet.protocols.registry import OPERATOR_SERVICES, PROTOCOLS, load_operator_service, load_protocol
+from minwallet.protocols.wire import REDACTED, Call, Launch, Malformed
 from minwallet.storage.owner import Desk, find_desk, side_file_of
 from minwallet.wallet.requests import SeedRow
-from tests.protocols.outcomes import APPLIED, CLOSED, HOLDER, REPLAYED, SHOWN, refused
-from tests.protocols.pairs import load_pairs, raw
+from tests.protocols.golden_pairs import encode_request, load_golden_pairs
+from tests.protocols.sample_outcomes import APPLIED, CLOSED, HOLDER, REPLAYED, SHOWN, make_refused
 
 Reader = Callable[[bytes], None]
 
@@ -37,7 +38,13 @@ LONGEST = 8 * 1024
 TELLING = re.compile(r"[A-Za-z0-9_]{16,40}", re.ASCII)
 """A token that is not found in a request by chance."""
 
-OUTCOMES: tuple[Outcome | Stranger, ...] = (APPLIED, CLOSED, REPLAYED, Stranger(), *map(refused, Refusal))
+OUTCOMES: tuple[Outcome | SessionUnknown, ...] = (
+    APPLIED,
+    CLOSED,
+    REPLAYED,
+    SessionUnknown(),
+    *map(make_refused, Refusal),
+)
 
 WALLET_V2, VELA = load_protocol("wallet-v2"), load_protocol("vela")
 
@@ -67,14 +74,14 @@ def read_answers(data: bytes) -> None:
     """A wallet's answer, as a provider reads it; a provider's answer, as an operator reads it; a launch URL."""
     for protocol in (WALLET_V2, VELA):
         with suppress(ValueError):
-            protocol.read(data)
-        assert isinstance(protocol.read_launch(data.decode("utf-8", "replace")), Launch)
-    for service in map(load_service, SERVICES):
+            protocol.parse_response(data)
+        assert isinstance(protocol.parse_launch_url(data.decode("utf-8", "replace")), Launch)
+    for service in map(load_operator_service, OPERATOR_SERVICES):
         with suppress(ValueError):
-            service.read_games(data)
+            service.parse_games(data)
         for unit in ReportUnit:
             with suppress(ValueError):
-                service.read_report(data, unit)
+                service.parse_report(data, unit)
 
 
 def read_seed(data: bytes) -> None:
@@ -120,23 +127,23 @@ READERS: dict[str, Reader] = {
 
 def corpus(reader: str) -> Iterator[bytes]:
     """What makes sense, or nearly: the specifications' own examples first."""
-    golden = list(load_pairs())
+    golden = list(load_golden_pairs())
     match reader:
         case "wallet-v2":
-            yield from (raw(pair.request) for pair in golden if pair.protocol == "wallet-v2")
+            yield from (encode_request(pair.request) for pair in golden if pair.protocol == "wallet-v2")
             yield b'{"type":"bet","bet":1,"bet":2,"id":3,"game":1,"code":"a"}'
             yield b'{"type":"bet","bet":1e2,"id":-0,"game":"\\ud800","code":"a","x":' + b"[" * 200 + b"]" * 200 + b"}"
             yield b'{"type":"win","win":9223372036854775807,"id":18446744073709551615,"game":1,"code":"a"}'
         case "vela":
             for pair in golden:
                 if pair.protocol == "vela":
-                    yield from (bytes([number]) + raw(pair.request) for number in range(5))
+                    yield from (bytes([number]) + encode_request(pair.request) for number in range(5))
             yield b"\0access_token=%61&ticket_id=%31&total_bet=1&total_win=%ff&total_used=&key=+%00"
             yield "\1access_token=a&ticket_id=\uff11&total_bet=1_0".encode()
         case "answers":
             yield from (json.dumps(pair.reply).encode() for pair in golden)
-            service = load_service("vela")
-            yield service.show_games([])
+            service = load_operator_service("vela")
+            yield service.render_games([])
             yield b'{"data":{"status_code":0,"report":[{"ticket_id":"1","bet_stake":1e400,"id":1}],"key":"2"}}'
             yield b"1e99999999999999999999"
             yield b"https://x/play?mode=real_play&gameID=1&token=T&lang=en&wallet=W"
@@ -157,18 +164,18 @@ def _check(name: str, call: Call | Malformed, data: bytes) -> None:
     assert name in PROTOCOLS
     protocol = load_protocol(name)
     if isinstance(call, Malformed):
-        assert json.loads(protocol.complain(call, NOW_MS))
+        assert json.loads(protocol.render_error(call, NOW_MS))
         assert call.message
         return
     said = protocol.redact(call, data, NOW_MS)
     others = str(call.command)
     if TELLING.fullmatch(call.token) and call.token not in others and call.token not in REDACTED:
         assert call.token not in said, said
-    outcomes = [SHOWN, *OUTCOMES] if isinstance(call.command, Question) else OUTCOMES
+    outcomes = [SHOWN, *OUTCOMES] if isinstance(call.command, Query) else OUTCOMES
     for outcome in outcomes:
         assert json.loads(protocol.render(call, outcome, HOLDER, NOW_MS))
     if TELLING.fullmatch(call.token):
-        exchange = protocol.build(call, NOW_MS)
+        exchange = protocol.build_request(call, NOW_MS)
         assert protocol.parse(call.operation, exchange.query or exchange.body) == call
 
 

@@ -19,7 +19,7 @@ from starlette.routing import Route
 from minwallet.app import create_app
 from minwallet.config import Settings
 from minwallet.ledger.commands import Bet
-from minwallet.protocols import load_protocol
+from minwallet.protocols.registry import load_protocol
 from minwallet.protocols.wire import Call
 from minwallet.storage.memory import MemoryStore
 from minwallet.storage.sqlite import SqliteStore
@@ -128,7 +128,7 @@ def tamper(server: Server, victim: Seat, chance: random.Random, calls: int) -> C
         # Of so many digits that a hand in one id does not make another that is tried here.
         id_, protocol = str(chance.randrange(10**14, 10**15)), chance.choice(("wallet-v2", "vela"))
         call = Call("bet", victim.token, Bet(id_, 1, id_, "1012"))
-        request = _tampered(packet(load_protocol(protocol).build(call, 0)), chance)
+        request = _tampered(packet(load_protocol(protocol).build_request(call, 0)), chance)
         truths[id_] = told = set()
         sent[id_] = request
         for status, body in _answers(_say(server, _cut(request, chance)), ""):

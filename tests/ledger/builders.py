@@ -3,51 +3,60 @@
 from typing import NamedTuple
 
 from minwallet.ledger.commands import Command
-from minwallet.ledger.decide import Account, Round, Session, Snapshot, Trail, decide
-from minwallet.ledger.entries import Entry, genesis
-from minwallet.ledger.limits import DAY_MS, FREE, Bound, Guard, Limit, LimitKind, Per, Spent
-from minwallet.ledger.outcomes import Applied, Outcome, Refused, Replayed, Shown
+from minwallet.ledger.decide import Account, Round, Session, Snapshot, TransactionHistory, decide
+from minwallet.ledger.entries import Entry, compute_genesis_hash
+from minwallet.ledger.limits import (
+    DAY_MS,
+    UNRESTRICTED,
+    DailyUsage,
+    EffectiveValue,
+    Limit,
+    LimitKind,
+    LimitPeriod,
+    PlayerRestrictions,
+)
+from minwallet.ledger.outcomes import Applied, BalanceShown, Outcome, Refused, Replayed
 
 NOW_MS = 1_700_000_000_000
 CASH, BONUS = 1000, 200
 ME, OTHER = 7, 8
-HEAD = genesis("default", "alice", "USD")
+HEAD = compute_genesis_hash("default", "alice", "USD")
 
 LIVE = Session(NOW_MS + 1, None)
-LASTING = Session(None, None)
+WITHOUT_EXPIRY = Session(None, None)
 EXPIRED = Session(NOW_MS, None)
 REVOKED = Session(NOW_MS + 1, NOW_MS - 1)
 REVOKED_AND_EXPIRED = Session(NOW_MS, NOW_MS - 1)
 
 TODAY = NOW_MS // DAY_MS
 
-EXCLUDED = Guard(Bound(NOW_MS + 1))
+EXCLUDED = PlayerRestrictions(EffectiveValue(NOW_MS + 1))
 
-NEW = Trail()
+NO_HISTORY = TransactionHistory()
 NO_ROUND = Round()
 
 
-class Verdict(NamedTuple):
+class OutcomeSummary(NamedTuple):
     """An outcome as a table states it: what came of it, the money now, and whether a row is written."""
 
-    what: str
+    result: str
     cash: int = CASH
     bonus: int = BONUS
     is_written: bool = False
 
 
-def verdict(outcome: Outcome) -> Verdict:
+def summarize(outcome: Outcome) -> OutcomeSummary:
     """The outcome in a table's words: shown, replayed, the new row's state, or the refusal."""
     match outcome:
-        case Shown(cash, bonus):
-            return Verdict("shown", cash, bonus)
+        case BalanceShown(cash, bonus):
+            return OutcomeSummary("shown", cash, bonus)
         case Applied(entry, cash, bonus):
             assert (entry.cash_after, entry.bonus_after) == (cash, bonus)
-            return Verdict(str(entry.state), cash, bonus, is_written=True)
+            return OutcomeSummary(str(entry.state), cash, bonus, is_written=True)
         case Replayed(_, cash, bonus):
-            return Verdict("replayed", cash, bonus)
+            return OutcomeSummary("replayed", cash, bonus)
         case Refused(refusal, cash, bonus, entry):
-            return Verdict(str(refusal), cash, bonus, is_written=entry is not None)
+            return OutcomeSummary(str(refusal), cash, bonus, is_written=entry is not None)
 
 
 def snapshot(
@@ -57,44 +66,54 @@ def snapshot(
     account_id: int = ME,
     session: Session | None = LIVE,
     is_blocked: bool = False,
-    trail: Trail = NEW,
+    history: TransactionHistory = NO_HISTORY,
     round_: Round = NO_ROUND,
     seq: int = 100,
     head: bytes = HEAD,
     last_seq: int = 0,
-    guard: Guard = FREE,
+    restrictions: PlayerRestrictions = UNRESTRICTED,
 ) -> Snapshot:
     """An active player in a live session, with money and no history."""
     account = Account(account_id, cash, bonus, head, last_seq)
-    return Snapshot("wallet-v2", account, is_blocked, session, trail, round_, seq, guard)
+    return Snapshot("wallet-v2", account, is_blocked, session, history, round_, seq, restrictions)
 
 
-def limited(kind: LimitKind, cents: int | None, used: int = 0) -> Guard:
+def daily_limit(kind: LimitKind, cents: int | None, used: int = 0) -> PlayerRestrictions:
     """A daily limit, of which so much is used today; what there was on other days is no matter."""
-    others = (Spent(TODAY - 1, 9_999, 9_999),)
-    today = Spent(TODAY, used, 0) if kind is LimitKind.DEPOSIT else Spent(TODAY, 0, used)
-    return Guard(limits=(Limit(kind, Per.DAY, Bound(cents)),), spent=(*others, today))
+    others = (DailyUsage(TODAY - 1, 9_999, 9_999),)
+    today = DailyUsage(TODAY, used, 0) if kind is LimitKind.DEPOSIT else DailyUsage(TODAY, 0, used)
+    return PlayerRestrictions(
+        limits=(Limit(kind, LimitPeriod.DAY, EffectiveValue(cents)),), daily_usage=(*others, today)
+    )
 
 
-def row(outcome: Outcome) -> Entry:
+def written_entry(outcome: Outcome) -> Entry:
     """The row that an outcome writes."""
     assert isinstance(outcome, Applied | Refused)
     assert outcome.entry is not None
     return outcome.entry
 
 
-def seen(
+def history_of(
     *commands: Command,
     cash: int = CASH,
     bonus: int = BONUS,
     account_id: int = ME,
     is_blocked: bool = False,
-    guard: Guard = FREE,
-) -> Trail:
+    restrictions: PlayerRestrictions = UNRESTRICTED,
+) -> TransactionHistory:
     """The rows that these commands left under their id, one after the other, in an account that began so."""
-    trail = NEW
+    history = NO_HISTORY
     for seq, command in enumerate(commands, 10):
-        before = snapshot(cash, bonus, account_id=account_id, is_blocked=is_blocked, trail=trail, seq=seq, guard=guard)
-        entry = row(decide(before, command, NOW_MS - 1000))
-        cash, bonus, trail = entry.cash_after, entry.bonus_after, trail.followed_by(entry)
-    return trail
+        before = snapshot(
+            cash,
+            bonus,
+            account_id=account_id,
+            is_blocked=is_blocked,
+            history=history,
+            seq=seq,
+            restrictions=restrictions,
+        )
+        entry = written_entry(decide(before, command, NOW_MS - 1000))
+        cash, bonus, history = entry.cash_after, entry.bonus_after, history.append(entry)
+    return history

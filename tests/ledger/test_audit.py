@@ -5,74 +5,74 @@ from typing import Any
 
 import pytest
 
-from minwallet.ledger.audit import Audit, Owner
+from minwallet.ledger.audit import AccountRef, Audit
 from minwallet.ledger.commands import Bet, Cancel, Deposit, Win, Withdraw
 from minwallet.ledger.decide import Account
-from minwallet.ledger.entries import Entry, State, seal
-from tests.ledger.book import Book
+from minwallet.ledger.entries import Entry, State, chain_entry
 from tests.ledger.builders import ME, OTHER
+from tests.ledger.in_memory_ledger import InMemoryLedger
 
-OWNERS = {ME: Owner("default", "alice", "USD"), OTHER: Owner("default", "bob", "USD")}
+ACCOUNT_REFS = {ME: AccountRef("default", "alice", "USD"), OTHER: AccountRef("default", "bob", "USD")}
 ALICE = "alice USD of agent default"
 
-Rows = Sequence[Entry]
+Entries = Sequence[Entry]
 
 
-def history() -> Book:
+def build_ledger() -> InMemoryLedger:
     """Seven rows: 1 to 6 but the second are alice's, who ends with 1000 cash and 130 bonus."""
-    book = Book()
-    book.do(Deposit("r1", 1000, 200))
-    book.do(Deposit("r2", 500), OTHER)
-    book.do(Bet("3", 1070, "3", "1012"))
-    book.do(Win("4", 900, "3", "1012"))
-    book.do(Bet("5", 5000, "5"))
-    book.do(Deposit("r3", 100))
-    book.do(Withdraw("r4", 500), OTHER)
-    return book
+    ledger = InMemoryLedger()
+    ledger.execute(Deposit("r1", 1000, 200))
+    ledger.execute(Deposit("r2", 500), OTHER)
+    ledger.execute(Bet("3", 1070, "3", "1012"))
+    ledger.execute(Win("4", 900, "3", "1012"))
+    ledger.execute(Bet("5", 5000, "5"))
+    ledger.execute(Deposit("r3", 100))
+    ledger.execute(Withdraw("r4", 500), OTHER)
+    return ledger
 
 
-def audit(entries: Rows, accounts: Sequence[Account]) -> list[str]:
+def find_problems(entries: Entries, accounts: Sequence[Account]) -> list[str]:
     """What is wrong with these rows and accounts."""
     auditor = Audit()
-    auditor.meet(OWNERS)
-    auditor.feed(entries)
-    auditor.close(accounts)
-    assert auditor.entries == len(entries)
+    auditor.register(ACCOUNT_REFS)
+    auditor.add(entries)
+    auditor.finish(accounts)
+    assert auditor.entry_count == len(entries)
     return auditor.problems
 
 
 def problems_after(change: Callable[[list[Entry]], None]) -> list[str]:
     """What the audit says once somebody has changed the rows, and left the accounts alone."""
-    book = history()
+    book = build_ledger()
     rows = list(book.entries)
     change(rows)
-    return audit(rows, list(book.accounts.values()))
+    return find_problems(rows, list(book.accounts.values()))
 
 
-def broken(seq: int, owner: str = ALICE) -> str:
+def chain_break_at(seq: int, owner: str = ALICE) -> str:
     return f"entry {seq} ({owner}): the hash chain breaks here; a row was changed or lost"
 
 
 def test_a_clean_history_verifies() -> None:
     """Bets, wins, refusals, deposits and withdrawals of two players: no problems."""
-    book = history()
+    book = build_ledger()
     assert book.accounts[ME][1:3] == (1000, 130)
-    assert audit(book.entries, list(book.accounts.values())) == []
+    assert find_problems(book.entries, list(book.accounts.values())) == []
 
 
 def test_an_empty_wallet_verifies() -> None:
     """Accounts without rows hold nothing, and that is right."""
-    assert audit([], list(Book().accounts.values())) == []
+    assert find_problems([], list(InMemoryLedger().accounts.values())) == []
 
 
-def test_history_may_be_fed_in_pages() -> None:
+def test_rows_may_be_added_in_pages() -> None:
     """Rows and owners come as they are read; meeting an account again forgets nothing."""
-    book = history()
+    book = build_ledger()
     auditor = Audit()
     for entry in book.entries:
-        auditor.meet({entry.account_id: OWNERS[entry.account_id]})
-        auditor.feed([entry])
-    auditor.close(book.accounts.values())
+        auditor.register({entry.account_id: ACCOUNT_REFS[entry.account_id]})
+        auditor.add([entry])
+    auditor.finish(book.accounts.values())
     assert auditor.problems == []
 
 
@@ -83,7 +83,7 @@ def test_a_changed_amount_is_named() -> None:
         rows[3] = rows[3]._replace(amount=901)
 
     assert problems_after(change) == [
-        broken(4),
+        chain_break_at(4),
         f"entry 4 ({ALICE}): leaves cash 9.00 and bonus 1.30, but the entries up to it sum to cash 9.01 and bonus 1.30",
         f"entry 5 ({ALICE}): leaves cash 9.00 and bonus 1.30, but the entries up to it sum to cash 9.01 and bonus 1.30",
         f"entry 6 ({ALICE}): leaves cash 10.00 and bonus 1.30, "
@@ -99,13 +99,17 @@ def test_a_field_of_another_kind_is_named() -> None:
         rows[2] = rows[2]._replace(amount="x")  # type: ignore[arg-type]  # as a damaged file has it
 
     problems = problems_after(change)
-    assert problems[:3] == [broken(3), "entry 3: its fields are not of the kind that they should be", broken(4)]
+    assert problems[:3] == [
+        chain_break_at(3),
+        "entry 3: its fields are not of the kind that they should be",
+        chain_break_at(4),
+    ]
 
 
-def test_an_account_of_nobody_is_named() -> None:
+def test_an_account_without_a_player_is_reported() -> None:
     """Its player is gone; the other accounts are looked at all the same."""
     nobody = Account(99, 1, 0, b"", 0)
-    assert audit([], [nobody, *Book().accounts.values()]) == ["account 99: belongs to no player"]
+    assert find_problems([], [nobody, *InMemoryLedger().accounts.values()]) == ["account 99: belongs to no player"]
 
 
 @pytest.mark.parametrize(
@@ -117,7 +121,7 @@ def test_a_changed_field_is_named(field: str, value: Any) -> None:  # noqa: ANN4
     def change(rows: list[Entry]) -> None:
         rows[2] = rows[2]._replace(**{field: value})
 
-    assert problems_after(change) == [broken(3)]
+    assert problems_after(change) == [chain_break_at(3)]
 
 
 def test_a_changed_hash_is_named() -> None:
@@ -126,19 +130,19 @@ def test_a_changed_hash_is_named() -> None:
     def change(rows: list[Entry]) -> None:
         rows[2] = rows[2]._replace(hash=bytes(32))
 
-    assert problems_after(change) == [broken(3), broken(4)]
+    assert problems_after(change) == [chain_break_at(3), chain_break_at(4)]
 
 
 def test_a_removed_row_is_named() -> None:
     """The row after it does not follow, and what it moved is missing."""
     problems = problems_after(lambda rows: rows.__delitem__(2))
-    assert problems[0] == broken(4)
+    assert problems[0] == chain_break_at(4)
     assert f"{ALICE}: the account holds cash 10.00 and bonus 1.30" in problems[-1]
 
 
 def test_a_removed_refusal_is_named() -> None:
     """Nothing moved in it, and still it is missed."""
-    assert problems_after(lambda rows: rows.__delitem__(4)) == [broken(6)]
+    assert problems_after(lambda rows: rows.__delitem__(4)) == [chain_break_at(6)]
 
 
 def test_missing_newest_rows_are_named() -> None:
@@ -156,25 +160,25 @@ def test_swapped_rows_are_named() -> None:
         rows[2], rows[3] = rows[3], rows[2]
 
     problems = problems_after(change)
-    assert broken(4) in problems
+    assert chain_break_at(4) in problems
     assert f"entry 3 ({ALICE}): comes after entry 4" in problems
-    assert broken(3) in problems
+    assert chain_break_at(3) in problems
 
 
 def test_a_row_twice_is_named() -> None:
     """A copy does not follow from its original."""
     problems = problems_after(lambda rows: rows.insert(6, rows[5]))
     assert f"entry 6 ({ALICE}): comes after entry 6" in problems
-    assert broken(6) in problems
+    assert chain_break_at(6) in problems
 
 
 def test_a_wrong_previous_row_is_named() -> None:
     """The number of the row before is checked against what was seen, even where the hash was made to fit."""
 
     def change(rows: list[Entry]) -> None:
-        rows[5] = seal(rows[5]._replace(previous_seq=4)[:-1], rows[4].hash)
+        rows[5] = chain_entry(rows[5]._replace(previous_seq=4)[:-1], rows[4].hash)
 
-    assert problems_after(change)[0] == broken(6)
+    assert problems_after(change)[0] == chain_break_at(6)
 
 
 def test_a_row_of_another_player_is_named() -> None:
@@ -183,10 +187,10 @@ def test_a_row_of_another_player_is_named() -> None:
     def change(rows: list[Entry]) -> None:
         rows[6] = rows[6]._replace(account_id=ME)
 
-    assert broken(7) in problems_after(change)
+    assert chain_break_at(7) in problems_after(change)
 
 
-def test_a_row_of_nobody_is_named() -> None:
+def test_a_row_without_an_account_is_reported() -> None:
     """A row whose account does not exist cannot be checked, and is a problem by itself."""
 
     def change(rows: list[Entry]) -> None:
@@ -199,7 +203,7 @@ def test_an_overdrawn_balance_is_named() -> None:
     """Sums that agree are not enough: no balance is ever negative."""
 
     def change(rows: list[Entry]) -> None:
-        rows[6] = seal(rows[6]._replace(amount=-501, cash_after=-1)[:-1], rows[1].hash)
+        rows[6] = chain_entry(rows[6]._replace(amount=-501, cash_after=-1)[:-1], rows[1].hash)
 
     assert problems_after(change)[0] == (
         "entry 7 (bob USD of agent default): leaves cash -0.01 and bonus 0.00, "
@@ -211,8 +215,8 @@ def test_a_forged_history_does_not_end_at_the_head() -> None:
     """Whoever changes a row and recomputes every later hash still has to change the account."""
 
     def change(rows: list[Entry]) -> None:
-        rows[4] = seal(rows[4]._replace(stake=1)[:-1], rows[3].hash)
-        rows[5] = seal(rows[5][:-1], rows[4].hash)
+        rows[4] = chain_entry(rows[4]._replace(stake=1)[:-1], rows[3].hash)
+        rows[5] = chain_entry(rows[5][:-1], rows[4].hash)
 
     assert problems_after(change) == [f"{ALICE}: the newest entries are missing; the chain does not end at its head"]
 
@@ -220,10 +224,10 @@ def test_a_forged_history_does_not_end_at_the_head() -> None:
 @pytest.mark.parametrize(("field", "words"), [("cash", "cash 10.01 and bonus 1.30"), ("bonus", "cash 10.00 and bonus")])
 def test_a_wrong_balance_is_named(field: str, words: str) -> None:
     """The account's own figures must be the sums of its rows."""
-    book = history()
+    book = build_ledger()
     mine = book.accounts[ME]
     wrong = mine._replace(cash=1001) if field == "cash" else mine._replace(bonus=0)
-    (problem,) = audit(book.entries, [wrong, book.accounts[OTHER]])
+    (problem,) = find_problems(book.entries, [wrong, book.accounts[OTHER]])
     assert problem.startswith(f"{ALICE}: the account holds {words}")
     assert problem.endswith("but its entries sum to cash 10.00 and bonus 1.30")
 
@@ -231,18 +235,18 @@ def test_a_wrong_balance_is_named(field: str, words: str) -> None:
 @pytest.mark.parametrize("field", ["head", "last_seq"])
 def test_a_wrong_head_is_named(field: str) -> None:
     """The account must end where its rows end, by hash and by number."""
-    book = history()
+    book = build_ledger()
     mine = book.accounts[ME]
     wrong = mine._replace(head=bytes(32)) if field == "head" else mine._replace(last_seq=5)
-    assert audit(book.entries, [wrong, book.accounts[OTHER]]) == [
+    assert find_problems(book.entries, [wrong, book.accounts[OTHER]]) == [
         f"{ALICE}: the newest entries are missing; the chain does not end at its head"
     ]
 
 
 def test_a_cancelled_bet_verifies() -> None:
     """Money that went back is money that adds up."""
-    book = history()
-    book.do(Bet("8", 1100, "8"))
-    book.do(Cancel("8"))
+    book = build_ledger()
+    book.execute(Bet("8", 1100, "8"))
+    book.execute(Cancel("8"))
     assert book.accounts[ME][1:3] == (1000, 130)
-    assert audit(book.entries, list(book.accounts.values())) == []
+    assert find_problems(book.entries, list(book.accounts.values())) == []

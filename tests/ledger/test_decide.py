@@ -13,208 +13,237 @@ from minwallet.ledger.outcomes import Refused, Replayed
 from tests.ledger.builders import (
     EXCLUDED,
     EXPIRED,
-    LASTING,
     NOW_MS,
     OTHER,
     REVOKED,
     REVOKED_AND_EXPIRED,
-    Verdict,
-    limited,
-    row,
-    seen,
+    WITHOUT_EXPIRY,
+    OutcomeSummary,
+    daily_limit,
+    history_of,
     snapshot,
-    verdict,
+    summarize,
+    written_entry,
 )
 
 BET = Bet("3", 500, "3", "1012", '{"key":"red"}')
 BETWIN = BetWin("3", 500, 700, "1012")
 
 BALANCE_TABLE = {
-    "a revoked session is refused, expired or not": (snapshot(session=REVOKED_AND_EXPIRED), Verdict("session_revoked")),
-    "an expired session is refused": (snapshot(session=EXPIRED), Verdict("session_expired")),
-    "a live session is told what there is": (snapshot(), Verdict("shown")),
-    "a session without an end is live": (snapshot(session=LASTING), Verdict("shown")),
-    "a blocked player may look": (snapshot(is_blocked=True), Verdict("shown")),
-    "an excluded player may look": (snapshot(guard=EXCLUDED), Verdict("shown")),
-    "the operator needs no session": (snapshot(session=None), Verdict("shown")),
+    "a revoked session is refused, expired or not": (
+        snapshot(session=REVOKED_AND_EXPIRED),
+        OutcomeSummary("session_revoked"),
+    ),
+    "an expired session is refused": (snapshot(session=EXPIRED), OutcomeSummary("session_expired")),
+    "a live session is told what there is": (snapshot(), OutcomeSummary("shown")),
+    "a session without an end is live": (snapshot(session=WITHOUT_EXPIRY), OutcomeSummary("shown")),
+    "a blocked player may look": (snapshot(is_blocked=True), OutcomeSummary("shown")),
+    "an excluded player may look": (snapshot(restrictions=EXCLUDED), OutcomeSummary("shown")),
+    "the operator needs no session": (snapshot(session=None), OutcomeSummary("shown")),
 }
 
 
 @pytest.mark.parametrize(("before", "expected"), BALANCE_TABLE.values(), ids=BALANCE_TABLE)
-def test_balance(before: Snapshot, expected: Verdict) -> None:
+def test_balance(before: Snapshot, expected: OutcomeSummary) -> None:
     """Asking for the balance needs a live session and nothing else."""
-    assert verdict(decide(before, Balance(), NOW_MS)) == expected
+    assert summarize(decide(before, Balance(), NOW_MS)) == expected
 
 
 AUTHENTICATE_TABLE = {
     "a revoked session is refused": (
         snapshot(session=REVOKED_AND_EXPIRED, is_blocked=True),
-        Verdict("session_revoked"),
+        OutcomeSummary("session_revoked"),
     ),
-    "an expired session is refused": (snapshot(session=EXPIRED, is_blocked=True), Verdict("session_expired")),
-    "a blocked player is refused": (snapshot(is_blocked=True, guard=EXCLUDED), Verdict("player_blocked")),
-    "an excluded player is refused": (snapshot(guard=EXCLUDED), Verdict("player_excluded")),
-    "a player who may lose no more may come in": (snapshot(guard=limited(LimitKind.LOSS, 0)), Verdict("shown")),
-    "a live session is told what there is": (snapshot(), Verdict("shown")),
+    "an expired session is refused": (snapshot(session=EXPIRED, is_blocked=True), OutcomeSummary("session_expired")),
+    "a blocked player is refused": (snapshot(is_blocked=True, restrictions=EXCLUDED), OutcomeSummary("player_blocked")),
+    "an excluded player is refused": (snapshot(restrictions=EXCLUDED), OutcomeSummary("player_excluded")),
+    "a player who may lose no more may come in": (
+        snapshot(restrictions=daily_limit(LimitKind.LOSS, 0)),
+        OutcomeSummary("shown"),
+    ),
+    "a live session is told what there is": (snapshot(), OutcomeSummary("shown")),
 }
 
 
 @pytest.mark.parametrize(("before", "expected"), AUTHENTICATE_TABLE.values(), ids=AUTHENTICATE_TABLE)
-def test_authenticate(before: Snapshot, expected: Verdict) -> None:
+def test_authenticate(before: Snapshot, expected: OutcomeSummary) -> None:
     """Authenticating needs a live session of an active player."""
-    assert verdict(decide(before, Authenticate(), NOW_MS)) == expected
+    assert summarize(decide(before, Authenticate(), NOW_MS)) == expected
 
 
-def _stakes(command: Bet | BetWin) -> dict[str, tuple[Snapshot, Verdict]]:
+def _bet_rows(command: Bet | BetWin) -> dict[str, tuple[Snapshot, OutcomeSummary]]:
     """The rows that a bet and a betwin have in common, in order of precedence."""
-    nothing_left: dict[str, Any] = {"cash": 0, "bonus": 0, "session": EXPIRED, "is_blocked": True, "guard": EXCLUDED}
-    refused_when_poor, empty = seen(command, cash=0, bonus=0), Verdict("", 0, 0)
+    return {**_seen_id_rows(command), **NEW_ID_ROWS}
+
+
+NOTHING_LEFT: dict[str, Any] = {
+    "cash": 0,
+    "bonus": 0,
+    "session": EXPIRED,
+    "is_blocked": True,
+    "restrictions": EXCLUDED,
+}
+
+
+def _seen_id_rows(command: Bet | BetWin) -> dict[str, tuple[Snapshot, OutcomeSummary]]:
+    """The rows of an id that the ledger has seen before."""
+    refused_when_poor, empty = history_of(command, cash=0, bonus=0), OutcomeSummary("", 0, 0)
     return {
         "an id cancelled after the bet stays cancelled": (
-            snapshot(**nothing_left, trail=seen(command, Cancel("3"))),
-            empty._replace(what="cancelled"),
+            snapshot(**NOTHING_LEFT, history=history_of(command, Cancel("3"))),
+            empty._replace(result="cancelled"),
         ),
         "an id cancelled before the bet stays cancelled": (
-            snapshot(**nothing_left, trail=seen(Cancel("3"))),
-            empty._replace(what="cancelled"),
+            snapshot(**NOTHING_LEFT, history=history_of(Cancel("3"))),
+            empty._replace(result="cancelled"),
         ),
         "an id that another player cancelled is cancelled": (
-            snapshot(trail=seen(Cancel("3"), account_id=OTHER)),
-            Verdict("cancelled"),
+            snapshot(history=history_of(Cancel("3"), account_id=OTHER)),
+            OutcomeSummary("cancelled"),
         ),
         "an id used for something else is taken": (
-            snapshot(**nothing_left, trail=seen(command._replace(stake=501))),
-            empty._replace(what="id_taken"),
+            snapshot(**NOTHING_LEFT, history=history_of(command._replace(stake=501))),
+            empty._replace(result="id_taken"),
         ),
         "an id refused for something else is taken": (
-            snapshot(trail=seen(command._replace(stake=501), cash=0, bonus=0)),
-            Verdict("id_taken"),
+            snapshot(history=history_of(command._replace(stake=501), cash=0, bonus=0)),
+            OutcomeSummary("id_taken"),
         ),
         "a retry succeeds without session, leave or money": (
-            snapshot(**nothing_left, trail=seen(command)),
-            empty._replace(what="replayed"),
+            snapshot(**NOTHING_LEFT, history=history_of(command)),
+            empty._replace(result="replayed"),
         ),
-        "a retry succeeds in a revoked session": (snapshot(session=REVOKED, trail=seen(command)), Verdict("replayed")),
+        "a retry succeeds in a revoked session": (
+            snapshot(session=REVOKED, history=history_of(command)),
+            OutcomeSummary("replayed"),
+        ),
         "a bet refused for want of funds stays so, however rich the player now is": (
-            snapshot(session=EXPIRED, is_blocked=True, trail=refused_when_poor),
-            Verdict("insufficient_funds"),
+            snapshot(session=EXPIRED, is_blocked=True, history=refused_when_poor),
+            OutcomeSummary("insufficient_funds"),
         ),
         "a bet refused to a blocked player stays so when the player is active again": (
-            snapshot(trail=seen(command, is_blocked=True)),
-            Verdict("player_blocked"),
-        ),
-        "a revoked session may not bet, and nothing is recorded": (
-            snapshot(0, 0, session=REVOKED_AND_EXPIRED, is_blocked=True),
-            empty._replace(what="session_revoked"),
-        ),
-        "an expired session may not bet, and nothing is recorded": (
-            snapshot(**nothing_left),
-            empty._replace(what="session_expired"),
-        ),
-        "a blocked player may not bet, which is recorded": (
-            snapshot(0, 0, is_blocked=True, guard=EXCLUDED),
-            Verdict("player_blocked", 0, 0, is_written=True),
-        ),
-        "too little money is refused, which is recorded": (
-            snapshot(400, 99),
-            Verdict("insufficient_funds", 400, 99, is_written=True),
+            snapshot(history=history_of(command, is_blocked=True)),
+            OutcomeSummary("player_blocked"),
         ),
     }
 
 
-def _guarded(command: Bet | BetWin) -> dict[str, tuple[Snapshot, Verdict]]:
+NEW_ID_ROWS = {
+    "a revoked session may not bet, and nothing is recorded": (
+        snapshot(0, 0, session=REVOKED_AND_EXPIRED, is_blocked=True),
+        OutcomeSummary("session_revoked", 0, 0),
+    ),
+    "an expired session may not bet, and nothing is recorded": (
+        snapshot(**NOTHING_LEFT),
+        OutcomeSummary("session_expired", 0, 0),
+    ),
+    "a blocked player may not bet, which is recorded": (
+        snapshot(0, 0, is_blocked=True, restrictions=EXCLUDED),
+        OutcomeSummary("player_blocked", 0, 0, is_written=True),
+    ),
+    "too little money is refused, which is recorded": (
+        snapshot(400, 99),
+        OutcomeSummary("insufficient_funds", 400, 99, is_written=True),
+    ),
+}
+
+
+def _restriction_rows(command: Bet | BetWin) -> dict[str, tuple[Snapshot, OutcomeSummary]]:
     """The rows about what protects players, which a bet and a betwin have in common, too."""
     return {
         "a bet refused to an excluded player stays so when the exclusion is over": (
-            snapshot(trail=seen(command, guard=EXCLUDED)),
-            Verdict("player_excluded"),
+            snapshot(history=history_of(command, restrictions=EXCLUDED)),
+            OutcomeSummary("player_excluded"),
         ),
         "a bet refused for a limit stays so when there is none": (
-            snapshot(trail=seen(command, guard=limited(LimitKind.LOSS, 499))),
-            Verdict("loss_limit"),
+            snapshot(history=history_of(command, restrictions=daily_limit(LimitKind.LOSS, 499))),
+            OutcomeSummary("loss_limit"),
         ),
         "an excluded player may not bet, which is recorded": (
-            snapshot(0, 0, guard=limited(LimitKind.LOSS, 0)._replace(exclusion=EXCLUDED.exclusion)),
-            Verdict("player_excluded", 0, 0, is_written=True),
+            snapshot(0, 0, restrictions=daily_limit(LimitKind.LOSS, 0)._replace(exclusion=EXCLUDED.exclusion)),
+            OutcomeSummary("player_excluded", 0, 0, is_written=True),
         ),
         "nobody may lose more than the limit, which is recorded": (
-            snapshot(100, 0, guard=limited(LimitKind.LOSS, 300, 201)),
-            Verdict("loss_limit", 100, 0, is_written=True),
+            snapshot(100, 0, restrictions=daily_limit(LimitKind.LOSS, 300, 201)),
+            OutcomeSummary("loss_limit", 100, 0, is_written=True),
         ),
     }
 
 
 BET_TABLE = (
-    _stakes(BET)
-    | _guarded(BET)
+    _bet_rows(BET)
+    | _restriction_rows(BET)
     | {
-        "cash pays the bet": (snapshot(), Verdict("applied", 500, 200, is_written=True)),
-        "a session without an end may bet": (snapshot(session=LASTING), Verdict("applied", 500, 200, is_written=True)),
-        "bonus pays what cash does not": (snapshot(400, 200), Verdict("applied", 0, 100, is_written=True)),
-        "bonus alone pays": (snapshot(0, 500), Verdict("applied", 0, 0, is_written=True)),
-        "the last cent may be bet": (snapshot(500, 0), Verdict("applied", 0, 0, is_written=True)),
+        "cash pays the bet": (snapshot(), OutcomeSummary("applied", 500, 200, is_written=True)),
+        "a session without an end may bet": (
+            snapshot(session=WITHOUT_EXPIRY),
+            OutcomeSummary("applied", 500, 200, is_written=True),
+        ),
+        "bonus pays what cash does not": (snapshot(400, 200), OutcomeSummary("applied", 0, 100, is_written=True)),
+        "bonus alone pays": (snapshot(0, 500), OutcomeSummary("applied", 0, 0, is_written=True)),
+        "the last cent may be bet": (snapshot(500, 0), OutcomeSummary("applied", 0, 0, is_written=True)),
         "the limit may be reached": (
-            snapshot(guard=limited(LimitKind.LOSS, 700, 200)),
-            Verdict("applied", 500, 200, is_written=True),
+            snapshot(restrictions=daily_limit(LimitKind.LOSS, 700, 200)),
+            OutcomeSummary("applied", 500, 200, is_written=True),
         ),
         "what was won before may be lost again": (
-            snapshot(guard=limited(LimitKind.LOSS, 0, -500)),
-            Verdict("applied", 500, 200, is_written=True),
+            snapshot(restrictions=daily_limit(LimitKind.LOSS, 0, -500)),
+            OutcomeSummary("applied", 500, 200, is_written=True),
         ),
         "bonus is no loss": (
-            snapshot(0, 500, guard=limited(LimitKind.LOSS, 0, 1)),
-            Verdict("applied", 0, 0, is_written=True),
+            snapshot(0, 500, restrictions=daily_limit(LimitKind.LOSS, 0, 1)),
+            OutcomeSummary("applied", 0, 0, is_written=True),
         ),
         "a limit of deposits is none of losses": (
-            snapshot(guard=limited(LimitKind.DEPOSIT, 0)),
-            Verdict("applied", 500, 200, is_written=True),
+            snapshot(restrictions=daily_limit(LimitKind.DEPOSIT, 0)),
+            OutcomeSummary("applied", 500, 200, is_written=True),
         ),
     }
 )
 
 
 @pytest.mark.parametrize(("before", "expected"), BET_TABLE.values(), ids=BET_TABLE)
-def test_bet(before: Snapshot, expected: Verdict) -> None:
+def test_bet(before: Snapshot, expected: OutcomeSummary) -> None:
     """A bet: has the id been seen, is the session live, is the player active and within limits, is there money."""
-    assert verdict(decide(before, BET, NOW_MS)) == expected
+    assert summarize(decide(before, BET, NOW_MS)) == expected
 
 
 BETWIN_TABLE = (
-    _stakes(BETWIN)
-    | _guarded(BETWIN)
+    _bet_rows(BETWIN)
+    | _restriction_rows(BETWIN)
     | {
         "a win that would pass the largest balance is refused, and nothing is recorded": (
             snapshot(MAX_CENTS - 399, 200),
-            Verdict("out_of_range", MAX_CENTS - 399, 200),
+            OutcomeSummary("out_of_range", MAX_CENTS - 399, 200),
         ),
         "the largest balance may be reached": (
             snapshot(MAX_CENTS - 400, 200),
-            Verdict("applied", MAX_CENTS - 200, 200, is_written=True),
+            OutcomeSummary("applied", MAX_CENTS - 200, 200, is_written=True),
         ),
         "its own win does not make room for it": (
-            snapshot(guard=limited(LimitKind.LOSS, 499)),
-            Verdict("loss_limit", is_written=True),
+            snapshot(restrictions=daily_limit(LimitKind.LOSS, 499)),
+            OutcomeSummary("loss_limit", is_written=True),
         ),
-        "cash pays the bet and takes the win": (snapshot(), Verdict("applied", 1200, 200, is_written=True)),
+        "cash pays the bet and takes the win": (snapshot(), OutcomeSummary("applied", 1200, 200, is_written=True)),
         "bonus pays what cash does not, and the win is cash": (
             snapshot(400, 200),
-            Verdict("applied", 700, 100, is_written=True),
+            OutcomeSummary("applied", 700, 100, is_written=True),
         ),
     }
 )
 
 
 @pytest.mark.parametrize(("before", "expected"), BETWIN_TABLE.values(), ids=BETWIN_TABLE)
-def test_betwin(before: Snapshot, expected: Verdict) -> None:
+def test_betwin(before: Snapshot, expected: OutcomeSummary) -> None:
     """A betwin is a bet whose money must be there before the win counts; all of it happens or nothing."""
-    assert verdict(decide(before, BETWIN, NOW_MS)) == expected
+    assert summarize(decide(before, BETWIN, NOW_MS)) == expected
 
 
 @pytest.mark.parametrize("command", [Bet("3", 0, "3"), BetWin("3", 0, 0)])
 def test_a_bet_of_nothing_is_legal(command: Bet | BetWin) -> None:
     """Zero is an amount like any other, for somebody who has nothing, and loses nothing, whatever was lost before."""
-    before = snapshot(0, 0, guard=limited(LimitKind.LOSS, 100, 101))
-    assert verdict(decide(before, command, NOW_MS)) == Verdict("applied", 0, 0, is_written=True)
+    before = snapshot(0, 0, restrictions=daily_limit(LimitKind.LOSS, 100, 101))
+    assert summarize(decide(before, command, NOW_MS)) == OutcomeSummary("applied", 0, 0, is_written=True)
 
 
 OTHER_BETS = {
@@ -231,7 +260,7 @@ OTHER_BETS = {
 @pytest.mark.parametrize("first", OTHER_BETS.values(), ids=OTHER_BETS)
 def test_a_bet_with_other_content_is_refused(first: Bet | Win | BetWin) -> None:
     """The same id stands for one content: kind, player, amount, game, round and what else the protocol counts."""
-    assert verdict(decide(snapshot(trail=seen(first)), BET, NOW_MS)) == Verdict("id_taken")
+    assert summarize(decide(snapshot(history=history_of(first)), BET, NOW_MS)) == OutcomeSummary("id_taken")
 
 
 OTHER_BETWINS = {
@@ -245,27 +274,27 @@ OTHER_BETWINS = {
 @pytest.mark.parametrize("first", OTHER_BETWINS.values(), ids=OTHER_BETWINS)
 def test_a_betwin_with_other_content_is_refused(first: Bet | BetWin) -> None:
     """The same ticket stands for one content."""
-    assert verdict(decide(snapshot(trail=seen(first)), BETWIN, NOW_MS)) == Verdict("id_taken")
+    assert summarize(decide(snapshot(history=history_of(first)), BETWIN, NOW_MS)) == OutcomeSummary("id_taken")
 
 
 @pytest.mark.parametrize("command", [BET, BETWIN])
 def test_another_players_id_is_taken(command: Bet | BetWin) -> None:
     """The player is part of the content, even where everything else agrees."""
-    before = snapshot(trail=seen(command, account_id=OTHER))
-    assert verdict(decide(before, command, NOW_MS)) == Verdict("id_taken")
+    before = snapshot(history=history_of(command, account_id=OTHER))
+    assert summarize(decide(before, command, NOW_MS)) == OutcomeSummary("id_taken")
 
 
 def test_a_settled_bet_is_still_replayed() -> None:
     """A bet that is delivered again after its result is told the outcome of the bet."""
-    trail = seen(Bet("3", 500, "3"), Settle("3", 700))
-    outcome = decide(snapshot(trail=trail), Bet("3", 500, "3"), NOW_MS)
+    history = history_of(Bet("3", 500, "3"), Settle("3", 700))
+    outcome = decide(snapshot(history=history), Bet("3", 500, "3"), NOW_MS)
     assert isinstance(outcome, Replayed)
-    assert outcome.entry == trail.first
+    assert outcome.entry == history.original
 
 
 def test_a_replay_carries_the_first_answer_and_the_money_now() -> None:
     """Each protocol can tell what it promises: the balance as it stood then, or the current one."""
-    outcome = decide(snapshot(5, 6, trail=seen(BET, cash=1000, bonus=0)), BET, NOW_MS)
+    outcome = decide(snapshot(5, 6, history=history_of(BET, cash=1000, bonus=0)), BET, NOW_MS)
     assert isinstance(outcome, Replayed)
     assert (outcome.entry.cash_after, outcome.entry.bonus_after) == (500, 0)
     assert (outcome.cash, outcome.bonus) == (5, 6)
@@ -274,15 +303,15 @@ def test_a_replay_carries_the_first_answer_and_the_money_now() -> None:
 def test_a_session_ends_with_the_millisecond_it_names() -> None:
     """At the time of expiry it has expired; a millisecond before it has not."""
     before = snapshot(session=EXPIRED)
-    assert verdict(decide(before, BET, NOW_MS)).what == "session_expired"
-    assert verdict(decide(before, BET, NOW_MS - 1)).what == "applied"
+    assert summarize(decide(before, BET, NOW_MS)).result == "session_expired"
+    assert summarize(decide(before, BET, NOW_MS - 1)).result == "applied"
 
 
 def test_a_recorded_refusal_says_what_was_asked_and_moves_nothing() -> None:
     """The row keeps stake, game and round of the bet, and the reason."""
     outcome = decide(snapshot(1, 2), BET, NOW_MS)
     assert isinstance(outcome, Refused)
-    entry = row(outcome)
+    entry = written_entry(outcome)
     assert (entry.kind, entry.state, entry.refusal) == (Kind.BET, State.REFUSED, Refusal.INSUFFICIENT_FUNDS)
     assert (entry.amount, entry.bonus_amount, entry.cash_after, entry.bonus_after) == (0, 0, 1, 2)
     assert (entry.stake, entry.game, entry.round, entry.detail) == (500, "1012", "3", '{"key":"red"}')

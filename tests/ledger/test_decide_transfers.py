@@ -7,7 +7,17 @@ from minwallet.ledger.decide import Snapshot, decide
 from minwallet.ledger.entries import Kind
 from minwallet.ledger.limits import LimitKind
 from minwallet.ledger.money import MAX_CENTS
-from tests.ledger.builders import EXCLUDED, NOW_MS, OTHER, Verdict, limited, row, seen, snapshot, verdict
+from tests.ledger.builders import (
+    EXCLUDED,
+    NOW_MS,
+    OTHER,
+    OutcomeSummary,
+    daily_limit,
+    history_of,
+    snapshot,
+    summarize,
+    written_entry,
+)
 
 DEPOSIT = Deposit("r1", 300, 30)
 WITHDRAWAL = Withdraw("r1", 300, 30)
@@ -15,124 +25,133 @@ FULL = MAX_CENTS - 200
 
 DEPOSIT_TABLE = {
     "a reference used for another amount is taken": (
-        snapshot(FULL, session=None, trail=seen(DEPOSIT._replace(cash=1))),
-        Verdict("id_taken", FULL),
+        snapshot(FULL, session=None, history=history_of(DEPOSIT._replace(cash=1))),
+        OutcomeSummary("id_taken", FULL),
     ),
     "a reference used for another bonus is taken": (
-        snapshot(session=None, trail=seen(DEPOSIT._replace(bonus=1))),
-        Verdict("id_taken"),
+        snapshot(session=None, history=history_of(DEPOSIT._replace(bonus=1))),
+        OutcomeSummary("id_taken"),
     ),
     "a reference used for a withdrawal is taken": (
-        snapshot(session=None, trail=seen(WITHDRAWAL)),
-        Verdict("id_taken"),
+        snapshot(session=None, history=history_of(WITHDRAWAL)),
+        OutcomeSummary("id_taken"),
     ),
     "a reference used for another player is taken": (
-        snapshot(session=None, trail=seen(DEPOSIT, account_id=OTHER)),
-        Verdict("id_taken"),
+        snapshot(session=None, history=history_of(DEPOSIT, account_id=OTHER)),
+        OutcomeSummary("id_taken"),
     ),
     "the same again changes nothing": (
-        snapshot(FULL, session=None, trail=seen(DEPOSIT)),
-        Verdict("replayed", FULL),
+        snapshot(FULL, session=None, history=history_of(DEPOSIT)),
+        OutcomeSummary("replayed", FULL),
     ),
     "the same again changes nothing, for an excluded player too": (
-        snapshot(session=None, trail=seen(DEPOSIT), guard=EXCLUDED),
-        Verdict("replayed"),
+        snapshot(session=None, history=history_of(DEPOSIT), restrictions=EXCLUDED),
+        OutcomeSummary("replayed"),
     ),
     "nothing is deposited for an excluded player, and that is not recorded": (
-        snapshot(FULL, session=None, guard=limited(LimitKind.DEPOSIT, 0)._replace(exclusion=EXCLUDED.exclusion)),
-        Verdict("player_excluded", FULL),
+        snapshot(
+            FULL, session=None, restrictions=daily_limit(LimitKind.DEPOSIT, 0)._replace(exclusion=EXCLUDED.exclusion)
+        ),
+        OutcomeSummary("player_excluded", FULL),
     ),
     "no more is deposited than the limit, and that is not recorded": (
-        snapshot(FULL, session=None, guard=limited(LimitKind.DEPOSIT, 1000, 701)),
-        Verdict("deposit_limit", FULL),
+        snapshot(FULL, session=None, restrictions=daily_limit(LimitKind.DEPOSIT, 1000, 701)),
+        OutcomeSummary("deposit_limit", FULL),
     ),
     "the limit may be reached": (
-        snapshot(session=None, guard=limited(LimitKind.DEPOSIT, 1000, 700)),
-        Verdict("applied", 1300, 230, is_written=True),
+        snapshot(session=None, restrictions=daily_limit(LimitKind.DEPOSIT, 1000, 700)),
+        OutcomeSummary("applied", 1300, 230, is_written=True),
     ),
     "a limit of losses is none of deposits": (
-        snapshot(session=None, guard=limited(LimitKind.LOSS, 0, 1)),
-        Verdict("applied", 1300, 230, is_written=True),
+        snapshot(session=None, restrictions=daily_limit(LimitKind.LOSS, 0, 1)),
+        OutcomeSummary("applied", 1300, 230, is_written=True),
     ),
     "the largest balance may not be passed": (
         snapshot(FULL - 329, session=None),
-        Verdict("out_of_range", FULL - 329),
+        OutcomeSummary("out_of_range", FULL - 329),
     ),
     "the largest balance may be reached": (
         snapshot(FULL - 330, session=None),
-        Verdict("applied", FULL - 30, 230, is_written=True),
+        OutcomeSummary("applied", FULL - 30, 230, is_written=True),
     ),
-    "cash and bonus arrive": (snapshot(session=None), Verdict("applied", 1300, 230, is_written=True)),
+    "cash and bonus arrive": (snapshot(session=None), OutcomeSummary("applied", 1300, 230, is_written=True)),
     "a blocked player may receive": (
         snapshot(session=None, is_blocked=True),
-        Verdict("applied", 1300, 230, is_written=True),
+        OutcomeSummary("applied", 1300, 230, is_written=True),
     ),
 }
 
 
 @pytest.mark.parametrize(("before", "expected"), DEPOSIT_TABLE.values(), ids=DEPOSIT_TABLE)
-def test_deposit(before: Snapshot, expected: Verdict) -> None:
+def test_deposit(before: Snapshot, expected: OutcomeSummary) -> None:
     """A deposit adds cash, bonus or both, once for each reference."""
-    assert verdict(decide(before, DEPOSIT, NOW_MS)) == expected
+    assert summarize(decide(before, DEPOSIT, NOW_MS)) == expected
 
 
 WITHDRAW_TABLE = {
     "a reference used for another amount is taken": (
-        snapshot(0, 0, session=None, trail=seen(WITHDRAWAL._replace(cash=1))),
-        Verdict("id_taken", 0, 0),
+        snapshot(0, 0, session=None, history=history_of(WITHDRAWAL._replace(cash=1))),
+        OutcomeSummary("id_taken", 0, 0),
     ),
-    "a reference used for a deposit is taken": (snapshot(session=None, trail=seen(DEPOSIT)), Verdict("id_taken")),
+    "a reference used for a deposit is taken": (
+        snapshot(session=None, history=history_of(DEPOSIT)),
+        OutcomeSummary("id_taken"),
+    ),
     "the same again changes nothing": (
-        snapshot(0, 0, session=None, trail=seen(WITHDRAWAL)),
-        Verdict("replayed", 0, 0),
+        snapshot(0, 0, session=None, history=history_of(WITHDRAWAL)),
+        OutcomeSummary("replayed", 0, 0),
     ),
     "bonus does not stand in for cash, and the refusal is not recorded": (
         snapshot(299, 1000, session=None),
-        Verdict("insufficient_funds", 299, 1000),
+        OutcomeSummary("insufficient_funds", 299, 1000),
     ),
     "cash does not stand in for bonus": (
         snapshot(1000, 29, session=None),
-        Verdict("insufficient_funds", 1000, 29),
+        OutcomeSummary("insufficient_funds", 1000, 29),
     ),
-    "the last cent may go": (snapshot(300, 30, session=None), Verdict("applied", 0, 0, is_written=True)),
+    "the last cent may go": (snapshot(300, 30, session=None), OutcomeSummary("applied", 0, 0, is_written=True)),
     "an excluded player's money may be taken out": (
-        snapshot(session=None, guard=limited(LimitKind.DEPOSIT, 0, 1)._replace(exclusion=EXCLUDED.exclusion)),
-        Verdict("applied", 700, 170, is_written=True),
+        snapshot(
+            session=None, restrictions=daily_limit(LimitKind.DEPOSIT, 0, 1)._replace(exclusion=EXCLUDED.exclusion)
+        ),
+        OutcomeSummary("applied", 700, 170, is_written=True),
     ),
     "a blocked player's money may be taken out": (
         snapshot(session=None, is_blocked=True),
-        Verdict("applied", 700, 170, is_written=True),
+        OutcomeSummary("applied", 700, 170, is_written=True),
     ),
 }
 
 
 @pytest.mark.parametrize(("before", "expected"), WITHDRAW_TABLE.values(), ids=WITHDRAW_TABLE)
-def test_withdraw(before: Snapshot, expected: Verdict) -> None:
+def test_withdraw(before: Snapshot, expected: OutcomeSummary) -> None:
     """A withdrawal takes cash, or promotional bonus back; neither is ever taken for the other."""
-    assert verdict(decide(before, WITHDRAWAL, NOW_MS)) == expected
+    assert summarize(decide(before, WITHDRAWAL, NOW_MS)) == expected
 
 
 def test_bonus_is_within_every_limit() -> None:
     """Promotional credit is nobody's own money."""
-    before = snapshot(session=None, guard=limited(LimitKind.DEPOSIT, 0, 1))
-    assert verdict(decide(before, Deposit("r1", 0, 30), NOW_MS)).what == "applied"
+    before = snapshot(session=None, restrictions=daily_limit(LimitKind.DEPOSIT, 0, 1))
+    assert summarize(decide(before, Deposit("r1", 0, 30), NOW_MS)).result == "applied"
 
 
 def test_a_withdrawal_of_cash_never_touches_bonus() -> None:
     """Bonus stays where it was."""
     outcome = decide(snapshot(session=None), Withdraw("r1", 1000), NOW_MS)
-    assert verdict(outcome) == Verdict("applied", 0, 200, is_written=True)
+    assert summarize(outcome) == OutcomeSummary("applied", 0, 200, is_written=True)
 
 
 def test_a_refused_withdrawal_may_be_tried_again() -> None:
     """Nothing was recorded, so the same reference succeeds once the money is there."""
-    assert verdict(decide(snapshot(0, 0, session=None), WITHDRAWAL, NOW_MS)) == Verdict("insufficient_funds", 0, 0)
-    assert verdict(decide(snapshot(session=None), WITHDRAWAL, NOW_MS)).what == "applied"
+    assert summarize(decide(snapshot(0, 0, session=None), WITHDRAWAL, NOW_MS)) == OutcomeSummary(
+        "insufficient_funds", 0, 0
+    )
+    assert summarize(decide(snapshot(session=None), WITHDRAWAL, NOW_MS)).result == "applied"
 
 
 @pytest.mark.parametrize(("command", "kind", "sign"), [(DEPOSIT, Kind.DEPOSIT, 1), (WITHDRAWAL, Kind.WITHDRAW, -1)])
 def test_a_transfer_is_written_with_its_sign(command: Deposit | Withdraw, kind: Kind, sign: int) -> None:
     """A deposit's amounts are positive, a withdrawal's negative; neither has a game or a round."""
-    entry = row(decide(snapshot(session=None), command, NOW_MS))
+    entry = written_entry(decide(snapshot(session=None), command, NOW_MS))
     assert (entry.kind, entry.id, entry.amount, entry.bonus_amount) == (kind, "r1", sign * 300, sign * 30)
     assert (entry.game, entry.round, entry.detail, entry.refusal) == (None, None, None, None)

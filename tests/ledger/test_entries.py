@@ -10,11 +10,11 @@ from hypothesis import strategies as st
 
 from minwallet.ledger.commands import Bet, Cancel, Deposit
 from minwallet.ledger.decide import decide
-from minwallet.ledger.entries import Entry, Kind, Refusal, State, genesis, seal
-from tests.ledger.book import Book
-from tests.ledger.builders import HEAD, ME, NOW_MS, OTHER, row, snapshot
+from minwallet.ledger.entries import Entry, Kind, Refusal, State, chain_entry, compute_genesis_hash
+from tests.ledger.builders import HEAD, ME, NOW_MS, OTHER, snapshot, written_entry
+from tests.ledger.in_memory_ledger import InMemoryLedger
 
-ENTRY = row(decide(snapshot(), Bet("3", 500, "3", "1012", '{"key":"red"}'), NOW_MS))
+ENTRY = written_entry(decide(snapshot(), Bet("3", 500, "3", "1012", '{"key":"red"}'), NOW_MS))
 
 CHANGES: dict[str, Any] = {
     "seq": 101,
@@ -38,10 +38,10 @@ CHANGES: dict[str, Any] = {
 
 
 @pytest.mark.parametrize("field", CHANGES)
-def test_the_hash_speaks_of_every_field(field: str) -> None:
+def test_the_hash_covers_every_field(field: str) -> None:
     """A change of any field changes the hash."""
     changed = ENTRY._replace(**{field: CHANGES[field]})
-    assert seal(changed[:-1], HEAD).hash != ENTRY.hash
+    assert chain_entry(changed[:-1], HEAD).hash != ENTRY.hash
 
 
 def test_no_field_is_forgotten_here() -> None:
@@ -49,9 +49,9 @@ def test_no_field_is_forgotten_here() -> None:
     assert {*CHANGES, "account_id", "hash"} == set(Entry._fields)
 
 
-def test_the_hash_speaks_of_the_row_before() -> None:
+def test_the_hash_covers_the_previous_hash() -> None:
     """The same fields after another head have another hash."""
-    assert seal(ENTRY[:-1], b"another head").hash != ENTRY.hash
+    assert chain_entry(ENTRY[:-1], b"another head").hash != ENTRY.hash
 
 
 numbers, texts = st.integers(-(2**63), 2**63 - 1), st.none() | st.text()
@@ -68,27 +68,27 @@ def test_the_hash_can_be_recomputed_by_anyone(
     """It is SHA-256 over the head and the fields as compact JSON, without the account's own number."""
     fields = (*who, *what, *how)
     signed = json.dumps([*fields[:2], *fields[3:]], separators=(",", ":")).encode()
-    assert [*seal(fields, HEAD)] == [*fields, hashlib.sha256(HEAD + signed).digest()]
+    assert [*chain_entry(fields, HEAD)] == [*fields, hashlib.sha256(HEAD + signed).digest()]
 
 
 @pytest.mark.parametrize("owner", [("other", "alice", "USD"), ("default", "bob", "USD"), ("default", "alice", "EUR")])
 def test_an_accounts_first_head_names_its_owner(owner: tuple[str, str, str]) -> None:
     """Agent, player and currency are in the chain from the start, so rows cannot change owners."""
-    assert genesis(*owner) != HEAD
+    assert compute_genesis_hash(*owner) != HEAD
 
 
 def test_an_accounts_rows_are_tied_together() -> None:
     """Each row is sealed with the hash of the account's row before it, whatever other accounts did between."""
-    book = Book()
-    book.do(Deposit("r1", 1000), ME)
-    book.do(Deposit("r2", 1000), OTHER)
-    book.do(Bet("3", 10, "3"), ME)
-    book.do(Cancel("3"), ME)
+    book = InMemoryLedger()
+    book.execute(Deposit("r1", 1000), ME)
+    book.execute(Deposit("r2", 1000), OTHER)
+    book.execute(Bet("3", 10, "3"), ME)
+    book.execute(Cancel("3"), ME)
     mine = [entry for entry in book.entries if entry.account_id == ME]
     assert [entry.previous_seq for entry in mine] == [0, 1, 3]
-    head = genesis("default", "alice", "USD")
+    head = compute_genesis_hash("default", "alice", "USD")
     for entry in mine:
-        assert seal(entry[:-1], head) == entry
+        assert chain_entry(entry[:-1], head) == entry
         head = entry.hash
 
 

@@ -3,33 +3,33 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from minwallet.ledger.audit import Audit, Owner
-from minwallet.ledger.commands import Bet, BetWin, Cancel, Deposit, Movement, Settle, Win, Withdraw
+from minwallet.ledger.audit import AccountRef, Audit
+from minwallet.ledger.commands import Bet, BetWin, Cancel, Deposit, MoneyCommand, Settle, Win, Withdraw
 from minwallet.ledger.decide import Session, decide
 from minwallet.ledger.entries import Kind, State
-from minwallet.ledger.limits import DAY_MS, Bound, Limit, LimitKind, Per
+from minwallet.ledger.limits import DAY_MS, EffectiveValue, Limit, LimitKind, LimitPeriod
 from minwallet.ledger.money import MAX_CENTS
 from minwallet.ledger.outcomes import Applied, Outcome, Refused, Replayed
-from tests.ledger.book import Book
 from tests.ledger.builders import (
     EXPIRED,
-    LASTING,
     LIVE,
     ME,
-    NEW,
+    NO_HISTORY,
     NOW_MS,
     OTHER,
     REVOKED,
-    row,
+    WITHOUT_EXPIRY,
     snapshot,
-    verdict,
+    summarize,
+    written_entry,
 )
+from tests.ledger.in_memory_ledger import InMemoryLedger
 
 ids = st.integers(1, 6).map(str)
 amounts = st.one_of(st.integers(0, 1500), st.sampled_from([MAX_CENTS, MAX_CENTS - 1000]))
 money = st.integers(0, MAX_CENTS // 2)
 
-movements: st.SearchStrategy[Movement] = st.one_of(
+money_commands: st.SearchStrategy[MoneyCommand] = st.one_of(
     st.builds(Bet, ids, amounts, ids),
     st.builds(Win, ids, amounts, st.none() | ids),
     st.builds(Settle, ids, amounts),
@@ -39,51 +39,51 @@ movements: st.SearchStrategy[Movement] = st.one_of(
     st.builds(Withdraw, ids.map("w{}".format), amounts, amounts),
 )
 
-Step = tuple[Movement, int, Session, bool]
+LedgerStep = tuple[MoneyCommand, int, Session, bool]
 
-steps: st.SearchStrategy[Step] = st.tuples(
-    movements, st.sampled_from([ME, ME, OTHER]), st.sampled_from([LIVE, LIVE, EXPIRED, REVOKED]), st.booleans()
+steps: st.SearchStrategy[LedgerStep] = st.tuples(
+    money_commands, st.sampled_from([ME, ME, OTHER]), st.sampled_from([LIVE, LIVE, EXPIRED, REVOKED]), st.booleans()
 )
 histories = st.lists(steps, min_size=1, max_size=25)
 
 
-def play(book: Book, step: Step) -> Outcome:
+def execute_step(ledger: InMemoryLedger, step: LedgerStep) -> Outcome:
     command, account_id, session, is_blocked = step
-    return book.do(command, account_id, session=session, is_blocked=is_blocked)
+    return ledger.execute(command, account_id, session=session, is_blocked=is_blocked)
 
 
-def rich() -> Book:
+def build_funded_ledger() -> InMemoryLedger:
     """Both players can pay."""
-    book = Book()
+    ledger = InMemoryLedger()
     for account_id in (ME, OTHER):
-        book.do(Deposit(f"first{account_id}", 5000, 500), account_id)
-    return book
+        ledger.execute(Deposit(f"first{account_id}", 5000, 500), account_id)
+    return ledger
 
 
 @given(histories)
-def test_every_history_verifies(history: list[Step]) -> None:
+def test_every_history_verifies(history: list[LedgerStep]) -> None:
     """No balance is ever negative, no sum passes 2^63-1, and rows and hashes add up to what the accounts hold."""
-    book = rich()
+    book = build_funded_ledger()
     for step in history:
-        play(book, step)
+        execute_step(book, step)
         for account in book.accounts.values():
             assert min(account.cash, account.bonus) >= 0
             assert account.cash + account.bonus <= MAX_CENTS
     audit = Audit()
-    audit.meet({ME: Owner("default", "alice", "USD"), OTHER: Owner("default", "bob", "USD")})
-    audit.feed(book.entries)
-    audit.close(book.accounts.values())
+    audit.register({ME: AccountRef("default", "alice", "USD"), OTHER: AccountRef("default", "bob", "USD")})
+    audit.add(book.entries)
+    audit.finish(book.accounts.values())
     assert audit.problems == []
 
 
 @given(histories)
-def test_a_request_delivered_twice_counts_once(history: list[Step]) -> None:
+def test_a_request_delivered_twice_counts_once(history: list[LedgerStep]) -> None:
     """Whatever was applied or refused for ever says the same again at once, and moves nothing."""
-    book = rich()
+    book = build_funded_ledger()
     for step in history:
-        first = play(book, step)
+        first = execute_step(book, step)
         rows, accounts = list(book.entries), dict(book.accounts)
-        again = play(book, step)
+        again = execute_step(book, step)
         assert (book.entries, book.accounts) == (rows, accounts)
         if isinstance(first, Applied):
             assert again == Replayed(first.entry, first.cash, first.bonus)
@@ -94,12 +94,12 @@ def test_a_request_delivered_twice_counts_once(history: list[Step]) -> None:
 
 
 @given(histories)
-def test_only_a_row_moves_money(history: list[Step]) -> None:
+def test_only_a_row_moves_money(history: list[LedgerStep]) -> None:
     """An outcome that writes no row leaves the account as it was; a row that is refused or closed has no amount."""
-    book = rich()
+    book = build_funded_ledger()
     for step in history:
         before = book.accounts[step[1]]
-        outcome = play(book, step)
+        outcome = execute_step(book, step)
         after = book.accounts[step[1]]
         if not isinstance(outcome, Applied):
             assert after[1:3] == before[1:3]
@@ -111,16 +111,16 @@ def test_only_a_row_moves_money(history: list[Step]) -> None:
 def test_cancelling_a_bet_restores_both_parts(cash: int, bonus: int, data: st.DataObject) -> None:
     """However a bet was split, cash and bonus are afterwards what they were."""
     stake = data.draw(st.integers(0, cash + bonus))
-    bet = row(decide(snapshot(cash, bonus), Bet("3", stake, "3"), NOW_MS))
-    before = snapshot(bet.cash_after, bet.bonus_after, trail=NEW.followed_by(bet), head=bet.hash, last_seq=bet.seq)
-    assert verdict(decide(before, Cancel("3"), NOW_MS))[:3] == ("applied", cash, bonus)
+    bet = written_entry(decide(snapshot(cash, bonus), Bet("3", stake, "3"), NOW_MS))
+    before = snapshot(bet.cash_after, bet.bonus_after, history=NO_HISTORY.append(bet), head=bet.hash, last_seq=bet.seq)
+    assert summarize(decide(before, Cancel("3"), NOW_MS))[:3] == ("applied", cash, bonus)
 
 
 @given(money, money, st.data())
 def test_a_bet_takes_cash_first(cash: int, bonus: int, data: st.DataObject) -> None:
     """Bonus is touched only where no cash is left, and together they pay exactly the stake."""
     stake = data.draw(st.integers(0, cash + bonus))
-    bet = row(decide(snapshot(cash, bonus), Bet("3", stake, "3"), NOW_MS))
+    bet = written_entry(decide(snapshot(cash, bonus), Bet("3", stake, "3"), NOW_MS))
     assert bet.amount + bet.bonus_amount == -stake
     assert bet.bonus_amount == 0 or bet.cash_after == 0
 
@@ -130,25 +130,27 @@ def test_refunding_a_betwin_restores_both_parts(cash: int, bonus: int, data: st.
     """A betwin that is reversed at once never was, whatever it won."""
     stake = data.draw(st.integers(0, cash + bonus))
     payout = data.draw(st.integers(0, MAX_CENTS - (cash + bonus - stake)))
-    betwin = row(decide(snapshot(cash, bonus), BetWin("3", stake, payout), NOW_MS))
-    before = snapshot(betwin.cash_after, betwin.bonus_after, trail=NEW.followed_by(betwin))
-    assert verdict(decide(before, Cancel("3"), NOW_MS))[:3] == ("applied", cash, bonus)
+    betwin = written_entry(decide(snapshot(cash, bonus), BetWin("3", stake, payout), NOW_MS))
+    before = snapshot(betwin.cash_after, betwin.bonus_after, history=NO_HISTORY.append(betwin))
+    assert summarize(decide(before, Cancel("3"), NOW_MS))[:3] == ("applied", cash, bonus)
 
 
-bounds = st.dictionaries(st.sampled_from(Per), st.integers(0, 1500), min_size=1)
+bounds = st.dictionaries(st.sampled_from(LimitPeriod), st.integers(0, 1500), min_size=1)
 pauses = st.sampled_from([0, 0, 0, 1, DAY_MS // 2, 7 * DAY_MS])
 
 
 @given(st.lists(st.tuples(steps, pauses), min_size=1, max_size=25), bounds)
-def test_nobody_bets_or_is_given_more_than_a_limit(history: list[tuple[Step, int]], held: dict[Per, int]) -> None:
+def test_nobody_bets_or_is_given_more_than_a_limit(
+    history: list[tuple[LedgerStep, int]], held: dict[LimitPeriod, int]
+) -> None:
     """No bet that takes cash leaves the losses of the days that count above a limit, before it wins anything; and no
     deposit of cash the deposits. Whatever was won, given back and taken out before.
     """
-    book = Book()
-    book.limits = tuple(Limit(kind, per, Bound(cents)) for kind in LimitKind for per, cents in held.items())
+    book = InMemoryLedger()
+    book.limits = tuple(Limit(kind, per, EffectiveValue(cents)) for kind in LimitKind for per, cents in held.items())
     for step, pause_ms in history:
         book.now_ms += pause_ms
-        outcome = play(book, (*step[:2], LASTING, False))
+        outcome = execute_step(book, (*step[:2], WITHOUT_EXPIRY, False))
         if not isinstance(outcome, Applied) or not outcome.entry.amount:
             continue
         last = outcome.entry
@@ -163,11 +165,11 @@ def test_nobody_bets_or_is_given_more_than_a_limit(history: list[tuple[Step, int
 
 
 @given(histories)
-def test_limits_that_are_not_reached_change_nothing(history: list[Step]) -> None:
+def test_limits_that_are_not_reached_change_nothing(history: list[LedgerStep]) -> None:
     """Every outcome is as it is without them, and every row."""
-    free, limited = rich(), rich()
-    most = Bound(2**70)
-    limited.limits = tuple(Limit(kind, per, most) for kind in LimitKind for per in Per)
+    free, limited = build_funded_ledger(), build_funded_ledger()
+    most = EffectiveValue(2**70)
+    limited.limits = tuple(Limit(kind, per, most) for kind in LimitKind for per in LimitPeriod)
     for step in history:
-        assert play(free, step) == play(limited, step)
+        assert execute_step(free, step) == execute_step(limited, step)
     assert free.entries == limited.entries

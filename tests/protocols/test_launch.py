@@ -8,11 +8,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from minwallet.protocols import PROTOCOLS, load_protocol
+from minwallet.protocols.registry import PROTOCOLS, load_protocol
 from minwallet.protocols.wire import Launch
 from tests.support import ROOT
 
-FILLED = {"{GAME_URL}": "games.example.com", "{host_id}": "h-1", "{access_token}": "abc_1", "PLAYER_TOKE\nN": "T"}
+PLACEHOLDER_VALUES = {
+    "{GAME_URL}": "games.example.com",
+    "{host_id}": "h-1",
+    "{access_token}": "abc_1",
+    "PLAYER_TOKE\nN": "T",
+}
 
 tokens = st.text("abcXYZ019_", min_size=1, max_size=40)
 codes = st.text(st.characters(codec="utf-8", categories=["L", "N", "P", "S"]), min_size=1, max_size=20)
@@ -21,7 +26,7 @@ bases = st.sampled_from(
 )
 
 
-def golden() -> list[Any]:
+def load_examples() -> list[Any]:
     found = []
     for name in PROTOCOLS:
         document = json.loads((ROOT / "sample_data/wire" / f"{name}.json").read_text("utf-8"))
@@ -29,29 +34,29 @@ def golden() -> list[Any]:
     return found
 
 
-@pytest.mark.parametrize(("name", "example"), golden())
+@pytest.mark.parametrize(("name", "example"), load_examples())
 def test_the_specification_s_own(name: str, example: dict[str, Any]) -> None:
     """To the letter, with something in the place of each placeholder."""
     text = json.dumps(example)
-    for placeholder, meaning in FILLED.items():
+    for placeholder, meaning in PLACEHOLDER_VALUES.items():
         text = text.replace(placeholder, meaning)
     filled = json.loads(text)
     given = filled["given"]
     agent = given.get("wallet_token", given.get("host_id", ""))
     launch = Launch(given["base"], given.get("game", ""), given["lang"], given.get("token"), agent)
-    assert load_protocol(name).launch(launch) == filled["url"]
+    assert load_protocol(name).build_launch_url(launch) == filled["url"]
 
 
 def test_vela_s_guest() -> None:
     """'If host_id and access_token is not provided, it is treated as Guest mode.'"""
-    url = load_protocol("vela").launch(Launch("http://g.example/fish", "fish", "en"))
+    url = load_protocol("vela").build_launch_url(Launch("http://g.example/fish", "fish", "en"))
     assert url == "http://g.example/fish?mode=singleplayer&lang=en&allow_vertical=1"
 
 
 @given(bases, codes, tokens | st.none(), codes)
-def test_wallet_v2_there_and_back(base: str, game: str, token: str | None, agent: str) -> None:
+def test_wallet_v2_launch_url_round_trip(base: str, game: str, token: str | None, agent: str) -> None:
     """Each parameter in its place and order, whatever is in it; whatever the base already says stays."""
-    url = load_protocol("wallet-v2").launch(Launch(base, game, "en", token, agent))
+    url = load_protocol("wallet-v2").build_launch_url(Launch(base, game, "en", token, agent))
     said = parse_qsl(urlsplit(url).query)
     real = [("mode", "real_play"), ("gameID", game), ("token", token), ("lang", "en"), ("wallet", agent)]
     assert said[-len(real if token else real[:3]) :] == (
@@ -59,24 +64,24 @@ def test_wallet_v2_there_and_back(base: str, game: str, token: str | None, agent
     )
     assert url.isascii()
     assert " " not in url
-    read = load_protocol("wallet-v2").read_launch(url)
+    read = load_protocol("wallet-v2").parse_launch_url(url)
     assert read == Launch(base.partition("?")[0], game, "en", token, agent if token else "")
 
 
 @given(codes, tokens | st.none(), codes)
-def test_vela_there_and_back(game: str, token: str | None, agent: str) -> None:
+def test_vela_launch_url_round_trip(game: str, token: str | None, agent: str) -> None:
     """The game is in the address, and who plays in the query."""
     code = game.translate(dict.fromkeys(map(ord, "/?#"))) or "g"
-    url = load_protocol("vela").launch(Launch(f"https://g.example/{code}", code, "en", token, agent))
+    url = load_protocol("vela").build_launch_url(Launch(f"https://g.example/{code}", code, "en", token, agent))
     said = [name for name, _ in parse_qsl(urlsplit(url).query)]
     assert said == [*(["host_id", "access_token"] if token else []), "mode", "lang", "allow_vertical"]
-    read = load_protocol("vela").read_launch(url)
+    read = load_protocol("vela").parse_launch_url(url)
     assert read == Launch(f"https://g.example/{code}", code, "en", token, agent if token else "")
 
 
 def test_a_launch_of_nothing() -> None:
     """An address that says nothing launches no game, for nobody."""
     for name in PROTOCOLS:
-        read = load_protocol(name).read_launch("https://g.example/")
+        read = load_protocol(name).parse_launch_url("https://g.example/")
         assert (read.token, read.agent, read.lang) == (None, "", "")
         assert read.game == ""

@@ -2,7 +2,7 @@
 
 import pytest
 
-from minwallet.protocols import PROTOCOLS, load_protocol
+from minwallet.protocols.registry import PROTOCOLS, load_protocol
 
 
 @pytest.mark.parametrize("name", PROTOCOLS)

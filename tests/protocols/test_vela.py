@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 from minwallet.ledger.commands import Authenticate, Bet, BetWin, Cancel, Settle
 from minwallet.ledger.entries import Refusal
 from minwallet.ledger.money import MAX_CENTS, MAX_ID
-from minwallet.ledger.outcomes import Outcome, Stranger
+from minwallet.ledger.outcomes import Outcome, SessionUnknown
 from minwallet.protocols.vela import Vela
 from minwallet.protocols.wire import Call, Malformed
-from tests.protocols.outcomes import APPLIED, CLOSED, CLOSED_AGAIN, HOLDER, REPLAYED, SHOWN, refused
+from tests.protocols.sample_outcomes import APPLIED, CLOSED, CLOSED_AGAIN, HOLDER, REPLAYED, SHOWN, make_refused
 
 PROTOCOL = Vela()
 NOW_MS = 1_695_266_603_000
@@ -33,7 +33,7 @@ OPTIONAL = [
     ("bet", "key"),
     ("result", "total_used"),
 ]
-TICKETED = [operation for operation, fields in REQUIRED.items() if "ticket_id" in fields]
+OPERATIONS_WITH_TICKET = [operation for operation, fields in REQUIRED.items() if "ticket_id" in fields]
 
 
 def parse(operation: str, query: str | dict[str, str], **more: str) -> Call | Malformed:
@@ -41,7 +41,7 @@ def parse(operation: str, query: str | dict[str, str], **more: str) -> Call | Ma
     return PROTOCOL.parse(operation, text.encode())
 
 
-def complaint(operation: str, query: str | dict[str, str], **more: str) -> tuple[int, str]:
+def parse_malformed(operation: str, query: str | dict[str, str], **more: str) -> tuple[int, str]:
     """The status code and message with which a query is refused."""
     malformed = parse(operation, query, **more)
     assert isinstance(malformed, Malformed), malformed
@@ -98,10 +98,10 @@ def test_parameters_may_be_percent_encoded() -> None:
 @pytest.mark.parametrize("token", ["", "access_token", "access_token=", "access_token=t&access_token=t"])
 def test_a_token_is_given_once(operation: str, token: str) -> None:
     """Missing, empty and ambiguous tokens are nobody's, whatever else is wrong."""
-    assert complaint(operation, f"{token}&ticket_id=x") == (1, "Invalid Token")
+    assert parse_malformed(operation, f"{token}&ticket_id=x") == (1, "Invalid Token")
 
 
-NO_NUMBERS = [
+INVALID_NUMBERS = [
     "",
     " ",
     "-1",
@@ -128,39 +128,39 @@ NO_NUMBERS = [
 ]
 
 
-@pytest.mark.parametrize("value", [*NO_NUMBERS, str(MAX_CENTS + 1)])
+@pytest.mark.parametrize("value", [*INVALID_NUMBERS, str(MAX_CENTS + 1)])
 @pytest.mark.parametrize(("operation", "name"), AMOUNTS)
 def test_an_amount_is_ascii_digits_and_nothing_else(operation: str, name: str, value: str) -> None:
     """One to twenty of them, at most 2^63-1; anything else is 2001, and the parameter is named."""
-    code, message = complaint(operation, REQUIRED[operation], **{name: value})
+    code, message = parse_malformed(operation, REQUIRED[operation], **{name: value})
     assert code == 2001
     assert message == f"{name}: required once, as digits, from 0 to {MAX_CENTS}"
 
 
-@pytest.mark.parametrize("value", [*NO_NUMBERS, str(MAX_ID + 1)])
-@pytest.mark.parametrize("operation", TICKETED)
+@pytest.mark.parametrize("value", [*INVALID_NUMBERS, str(MAX_ID + 1)])
+@pytest.mark.parametrize("operation", OPERATIONS_WITH_TICKET)
 def test_a_ticket_is_ascii_digits_and_nothing_else(operation: str, value: str) -> None:
     """One to twenty of them, at most 2^64-1; anything else is an invalid transaction id."""
-    code, message = complaint(operation, REQUIRED[operation], ticket_id=value)
+    code, message = parse_malformed(operation, REQUIRED[operation], ticket_id=value)
     assert code == 2
     assert message == f"Invalid Transaction ID: ticket_id: required once, as digits, from 0 to {MAX_ID}"
 
 
-@pytest.mark.parametrize("value", [*NO_NUMBERS[1:], str(MAX_ID + 1)])
+@pytest.mark.parametrize("value", [*INVALID_NUMBERS[1:], str(MAX_ID + 1)])
 def test_the_points_used_are_digits_where_they_are_given(value: str) -> None:
     """`total_used` is optional, but not free."""
-    code, message = complaint("result", REQUIRED["result"], total_used=value)
+    code, message = parse_malformed("result", REQUIRED["result"], total_used=value)
     assert code == 2001
     assert message.startswith("total_used: ")
 
 
-@pytest.mark.parametrize(("operation", "name"), [*AMOUNTS, *((each, "ticket_id") for each in TICKETED)])
+@pytest.mark.parametrize(("operation", "name"), [*AMOUNTS, *((each, "ticket_id") for each in OPERATIONS_WITH_TICKET)])
 @pytest.mark.parametrize("times", [0, 2])
 def test_a_required_parameter_is_given_once(operation: str, name: str, times: int) -> None:
     """Missing or twice, even with one value, it is named."""
     fields = REQUIRED[operation]
     others = {key: value for key, value in fields.items() if key != name}
-    code, message = complaint(operation, urlencode([*others.items(), *[(name, fields[name])] * times]))
+    code, message = parse_malformed(operation, urlencode([*others.items(), *[(name, fields[name])] * times]))
     assert code == (2 if name == "ticket_id" else 2001)
     assert f"{name}: required once" in message
 
@@ -168,7 +168,7 @@ def test_a_required_parameter_is_given_once(operation: str, name: str, times: in
 @pytest.mark.parametrize(("operation", "name"), OPTIONAL)
 def test_an_optional_parameter_is_given_once_at_most(operation: str, name: str) -> None:
     """Nobody can know which of the two was meant."""
-    code, message = complaint(operation, urlencode(REQUIRED[operation]) + f"&{name}=1&{name}=1")
+    code, message = parse_malformed(operation, urlencode(REQUIRED[operation]) + f"&{name}=1&{name}=1")
     assert code == 2001
     assert message.startswith(f"{name}: at most once")
 
@@ -177,7 +177,7 @@ def test_an_optional_parameter_is_given_once_at_most(operation: str, name: str) 
 @pytest.mark.parametrize(("operation", "name"), [each for each in OPTIONAL if each[1] != "total_used"])
 def test_text_is_printable_and_short(operation: str, name: str, value: str) -> None:
     """Up to 64 symbols that can be shown and stored."""
-    code, message = complaint(operation, REQUIRED[operation], **{name: value})
+    code, message = parse_malformed(operation, REQUIRED[operation], **{name: value})
     assert code == 2001
     assert message == f"{name}: at most once, with at most 64 printable symbols"
 
@@ -223,7 +223,7 @@ def test_no_values_surprise(operation: str, pairs: list[tuple[str, str]]) -> Non
             assert 0 <= numbers.get("payout", 0) <= MAX_CENTS
 
 
-def render(outcome: Outcome | Stranger) -> Any:  # noqa: ANN401 the reply's JSON
+def render(outcome: Outcome | SessionUnknown) -> Any:  # noqa: ANN401 the reply's JSON
     return json.loads(PROTOCOL.render(CALL, outcome, HOLDER, NOW_MS))
 
 
@@ -279,17 +279,17 @@ REFUSALS = {
 def test_each_refusal_has_its_status(refusal: Refusal) -> None:
     """Code and message, and the balances of a session that is known."""
     code, message = REFUSALS[refusal]
-    assert render(refused(refusal)) == {"status_code": code, "message": message, "balance": 1000, "balance2": 200}
+    assert render(make_refused(refusal)) == {"status_code": code, "message": message, "balance": 1000, "balance2": 200}
 
 
-def test_a_stranger_is_told_no_balance() -> None:
+def test_an_unknown_session_gets_no_balance() -> None:
     """Where no session is known there is no balance to tell."""
-    assert render(Stranger()) == {"status_code": 1, "message": "Invalid Token"}
+    assert render(SessionUnknown()) == {"status_code": 1, "message": "Invalid Token"}
 
 
-def test_a_malformed_request_is_told_what_is_wrong() -> None:
+def test_render_error_names_the_parameter() -> None:
     """In the protocol's own shape, with the parameter in `message`."""
-    reply = json.loads(PROTOCOL.complain(Malformed("bet", 2001, "total_bet: is missing"), NOW_MS))
+    reply = json.loads(PROTOCOL.render_error(Malformed("bet", 2001, "total_bet: is missing"), NOW_MS))
     assert reply == {"status_code": 2001, "message": "total_bet: is missing"}
 
 
@@ -298,4 +298,4 @@ def test_a_malformed_request_is_told_what_is_wrong() -> None:
 )
 def test_a_fault_of_http_has_a_status_too(status: int, code: int) -> None:
     """500 says that asking again may help; 2001 that it will not."""
-    assert PROTOCOL.fault_code(status) == code
+    assert PROTOCOL.error_code_for_status(status) == code

@@ -9,30 +9,30 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from minwallet.ledger.money import MAX_CENTS, MAX_ID
-from minwallet.ledger.tickets import ReportRow
-from minwallet.protocols import load_service
-from minwallet.protocols.wire import Game, ReportPage, ReportUnit, ServiceError
+from minwallet.ledger.reconciliation import ReportRow
+from minwallet.protocols.operator_service import Game, ReportPage, ReportUnit, ServiceError
+from minwallet.protocols.registry import load_operator_service
 from tests.support import ROOT
 
-SERVICE = load_service("vela")
+SERVICE = load_operator_service("vela")
 GOLDEN = {
     each["name"]: each for each in json.loads((ROOT / "sample_data/wire/vela.json").read_text("utf-8"))["provider"]
 }
 BLUE_OCEAN = Game("fish", {"en": "Blue Ocean", "cn": "蓝海龙王"}, "http://shoot-01.velachip.com")
-LOST = ReportRow("355005", "11756", "zodiac2", "demo04", 200, 0, status="done", reported_at="2017-03-29 14:40:32")
+LOST_BET = ReportRow("355005", "11756", "zodiac2", "demo04", 200, 0, status="done", reported_at="2017-03-29 14:40:32")
 
 names = st.text(st.characters(codec="utf-8", categories=["L", "N", "P"]), min_size=1, max_size=20)
 cents = st.integers(0, MAX_CENTS)
 ids = st.integers(0, MAX_ID).map(str)
 
 
-def reply(name: str) -> bytes:
+def load_reply(name: str) -> bytes:
     return json.dumps(GOLDEN[name]["reply"]).encode()
 
 
-def report(**changes: object) -> bytes:
+def change_report(**changes: object) -> bytes:
     """The specification's report with its row changed; what is None is left out."""
-    document = json.loads(reply("user report"))
+    document = json.loads(load_reply("user report"))
     row = document["data"]["report"][0] | changes
     document["data"]["report"] = [{name: value for name, value in row.items() if value is not None}]
     return json.dumps(document).encode()
@@ -43,28 +43,31 @@ def test_what_is_asked_is_what_the_specification_asks(name: str) -> None:
     """Path and query, to the letter; key 0 the first time."""
     request = GOLDEN[name]["request"]
     host_id = "nobody" if "nobody" in name else "{host_id}"
-    ask = SERVICE.ask_games(host_id) if "list" in name else SERVICE.ask_report(host_id, "")
-    assert (ask.method, ask.path) == (request["method"], request["path"])
-    assert ask.query.decode().replace("%7B", "{").replace("%7D", "}") == request["query"]
-    assert ask.path in SERVICE.routes
+    request_ = SERVICE.build_games_request(host_id) if "list" in name else SERVICE.build_report_request(host_id, "")
+    assert (request_.method, request_.path) == (request["method"], request["path"])
+    assert request_.query.decode().replace("%7B", "{").replace("%7D", "}") == request["query"]
+    assert request_.path in SERVICE.routes
 
 
 def test_the_specification_s_replies_are_read() -> None:
     """The list, the report, and a host nobody has."""
-    assert SERVICE.read_games(reply("game list")) == [BLUE_OCEAN]
-    assert SERVICE.read_report(reply("user report"), ReportUnit.CENTS) == ReportPage([LOST], "355005")
+    assert SERVICE.parse_games(load_reply("game list")) == [BLUE_OCEAN]
+    assert SERVICE.parse_report(load_reply("user report"), ReportUnit.CENTS) == ReportPage([LOST_BET], "355005")
     nobody = ServiceError(2, "Invalid Host ID")
-    assert SERVICE.read_games(reply("game list of nobody")) == nobody
-    assert SERVICE.read_report(reply("user report of nobody"), ReportUnit.CENTS) == nobody
+    assert SERVICE.parse_games(load_reply("game list of nobody")) == nobody
+    assert SERVICE.parse_report(load_reply("user report of nobody"), ReportUnit.CENTS) == nobody
 
 
 def test_the_specification_s_replies_are_shown() -> None:
     """A provider says the same, as far as it is about money."""
-    assert json.loads(SERVICE.show_games([BLUE_OCEAN])) == GOLDEN["game list"]["reply"]
+    assert json.loads(SERVICE.render_games([BLUE_OCEAN])) == GOLDEN["game list"]["reply"]
     assert (
-        json.loads(SERVICE.show_error(ServiceError(2, "Invalid Host ID"))) == GOLDEN["user report of nobody"]["reply"]
+        json.loads(SERVICE.render_error(ServiceError(2, "Invalid Host ID"))) == GOLDEN["user report of nobody"]["reply"]
     )
-    shown, golden = json.loads(SERVICE.show_report(ReportPage([LOST], "355005"))), json.loads(reply("user report"))
+    shown, golden = (
+        json.loads(SERVICE.render_report(ReportPage([LOST_BET], "355005"))),
+        json.loads(load_reply("user report")),
+    )
     (row,), (golden_row,) = shown["data"].pop("report"), golden["data"].pop("report")
     assert shown == golden
     assert row.keys() == golden_row.keys()
@@ -86,21 +89,21 @@ def test_a_report_survives_the_way(sent: list[ReportRow], key: str, data: st.Dat
         for row, (cancelled, rejected) in zip(sent, halves, strict=True)
     ]
     page = ReportPage(called_off, key)
-    assert SERVICE.read_report(SERVICE.show_report(page), ReportUnit.CENTS) == page
+    assert SERVICE.parse_report(SERVICE.render_report(page), ReportUnit.CENTS) == page
 
 
 @given(st.lists(st.builds(Game, names, st.dictionaries(names, names), st.just("https://g.example/x")), max_size=5))
 def test_a_game_list_survives_the_way(games: list[Game]) -> None:
     """In its order, with its titles in every language."""
-    assert SERVICE.read_games(SERVICE.show_games(games)) == games
+    assert SERVICE.parse_games(SERVICE.render_games(games)) == games
 
 
 @given(st.integers(0, MAX_CENTS))
 def test_units_are_exact(amount: int) -> None:
     """A double that is printed with two places is that many cents, however large."""
     units = f"{amount // 100}.{amount % 100:02}"
-    body = report(bet_stake="STAKE").decode().replace('"STAKE"', units).encode()
-    page = SERVICE.read_report(body, ReportUnit.UNITS)
+    body = change_report(bet_stake="STAKE").decode().replace('"STAKE"', units).encode()
+    page = SERVICE.parse_report(body, ReportUnit.UNITS)
     assert isinstance(page, ReportPage)
     assert page.rows[0].stake == amount == Decimal(units) * 100
 
@@ -111,7 +114,7 @@ def test_units_are_exact(amount: int) -> None:
 )
 def test_a_number_of_cents_may_look_like_a_double(value: object, stake: int) -> None:
     """The specification calls amounts "double"."""
-    page = SERVICE.read_report(report(bet_stake=value), ReportUnit.CENTS)
+    page = SERVICE.parse_report(change_report(bet_stake=value), ReportUnit.CENTS)
     assert isinstance(page, ReportPage)
     assert page.rows[0].stake == stake
 
@@ -147,24 +150,24 @@ def test_a_number_of_cents_may_look_like_a_double(value: object, stake: int) -> 
 def test_a_row_that_makes_no_sense_is_named(changes: dict[str, object], words: str) -> None:
     """No amount is guessed, and no row is left out in silence."""
     with pytest.raises(ValueError, match=words):
-        SERVICE.read_report(report(**changes), ReportUnit.CENTS)
+        SERVICE.parse_report(change_report(**changes), ReportUnit.CENTS)
 
 
 def test_what_may_be_missing() -> None:
     """Amounts called off, status and date; an id may be a number."""
     changes: dict[str, object] = dict.fromkeys(["cancel_amount", "reject_amount", "status", "report_date"])
-    nulls = json.loads(report())
+    nulls = json.loads(change_report())
     nulls["data"]["report"][0] |= {"cancel_amount": None, "reject_amount": None}
-    assert SERVICE.read_report(json.dumps(nulls).encode(), ReportUnit.CENTS) == ReportPage([LOST], "355005")
-    page = SERVICE.read_report(report(**changes, id=355005, ticket_id=11756), ReportUnit.CENTS)
-    assert page == ReportPage([LOST._replace(status="", reported_at="")], "355005")
+    assert SERVICE.parse_report(json.dumps(nulls).encode(), ReportUnit.CENTS) == ReportPage([LOST_BET], "355005")
+    page = SERVICE.parse_report(change_report(**changes, id=355005, ticket_id=11756), ReportUnit.CENTS)
+    assert page == ReportPage([LOST_BET._replace(status="", reported_at="")], "355005")
 
 
 def test_the_end_of_a_report() -> None:
     """No rows, with or without a key."""
     ends: list[dict[str, Any]] = [{"report": [], "key": "9"}, {"report": []}, {"report": [], "key": None}]
     pages = [
-        SERVICE.read_report(json.dumps({"data": {"status_code": 0, **end}}).encode(), ReportUnit.CENTS) for end in ends
+        SERVICE.parse_report(json.dumps({"data": {"status_code": 0, **end}}).encode(), ReportUnit.CENTS) for end in ends
     ]
     assert pages == [ReportPage([], "9"), ReportPage([], ""), ReportPage([], "")]
 
@@ -191,17 +194,17 @@ def test_the_end_of_a_report() -> None:
 def test_what_is_no_answer_is_an_error_in_words(body: bytes) -> None:
     """Never a traceback of the parser, never an empty list."""
     with pytest.raises(ValueError, match=r"."):
-        SERVICE.read_games(body)
+        SERVICE.parse_games(body)
     with pytest.raises(ValueError, match=r"."):
-        SERVICE.read_report(body, ReportUnit.CENTS)
+        SERVICE.parse_report(body, ReportUnit.CENTS)
 
 
 def test_a_page_without_its_key_is_no_page() -> None:
     """Nobody would know where to go on."""
-    document = json.loads(reply("user report"))
+    document = json.loads(load_reply("user report"))
     del document["data"]["key"]
     with pytest.raises(ValueError, match="key"):
-        SERVICE.read_report(json.dumps(document).encode(), ReportUnit.CENTS)
+        SERVICE.parse_report(json.dumps(document).encode(), ReportUnit.CENTS)
 
 
 @pytest.mark.parametrize(
@@ -219,10 +222,10 @@ def test_a_page_without_its_key_is_no_page() -> None:
 def test_a_game_that_cannot_be_launched_spoils_the_list(game: object) -> None:
     """The last good list is better than half of one."""
     with pytest.raises(ValueError, match="game 1"):
-        SERVICE.read_games(json.dumps({"data": {"status_code": 0, "list": [game]}}).encode())
+        SERVICE.parse_games(json.dumps({"data": {"status_code": 0, "list": [game]}}).encode())
 
 
 def test_an_error_may_come_in_either_envelope() -> None:
     """A code that is not 0 is an error wherever it is, and words are not required."""
-    assert SERVICE.read_games(b'{"data":{"status_code":2001,"message":"no"}}') == ServiceError(2001, "no")
-    assert SERVICE.read_games(b'{"error":{"status_code":2}}') == ServiceError(2, "")
+    assert SERVICE.parse_games(b'{"data":{"status_code":2001,"message":"no"}}') == ServiceError(2001, "no")
+    assert SERVICE.parse_games(b'{"error":{"status_code":2}}') == ServiceError(2, "")

@@ -10,11 +10,11 @@ from hypothesis import strategies as st
 from minwallet.ledger.commands import Balance, Bet, Cancel, Win
 from minwallet.ledger.entries import Refusal
 from minwallet.ledger.money import MAX_CENTS, MAX_ID
-from minwallet.ledger.outcomes import Outcome, Stranger
+from minwallet.ledger.outcomes import Outcome, SessionUnknown
 from minwallet.protocols import wallet_v2
 from minwallet.protocols.wallet_v2 import WalletV2
 from minwallet.protocols.wire import Call, Malformed
-from tests.protocols.outcomes import APPLIED, CLOSED, CLOSED_AGAIN, HOLDER, REPLAYED, SHOWN, refused
+from tests.protocols.sample_outcomes import APPLIED, CLOSED, CLOSED_AGAIN, HOLDER, REPLAYED, SHOWN, make_refused
 
 PROTOCOL = WalletV2()
 NOW_MS, NOW = 1_695_266_603_999, "21-09-2023 03:23:23"
@@ -36,7 +36,7 @@ def with_value(fields: dict[str, Any], name: str, value: str) -> str:
     return json.dumps(fields | {name: "VALUE"}).replace('"VALUE"', value)
 
 
-def complaint(body: object) -> tuple[int, str]:
+def parse_malformed(body: object) -> tuple[int, str]:
     """The code and words with which a body is refused."""
     malformed = parse(body)
     assert isinstance(malformed, Malformed), malformed
@@ -77,15 +77,15 @@ def test_the_time_may_be_any_text(time: str) -> None:
     assert parse(CREDIT | {"time": time}) == CALL
 
 
-NO_NUMBERS = ['"100"', '""', "true", "false", "null", "1.5", "1.0", "1e2", "-1", "-0.0", "[1]", "{}", "1" * 400]
+INVALID_NUMBERS = ['"100"', '""', "true", "false", "null", "1.5", "1.0", "1e2", "-1", "-0.0", "[1]", "{}", "1" * 400]
 NUMBERS = [(BET, "bet"), (BET, "id"), (BET, "round_id"), (WIN, "win"), (WIN, "id"), (WIN, "round_id"), (CANCEL, "id")]
 
 
-@pytest.mark.parametrize("value", NO_NUMBERS)
+@pytest.mark.parametrize("value", INVALID_NUMBERS)
 @pytest.mark.parametrize(("fields", "name"), NUMBERS)
 def test_a_number_is_a_whole_number_and_nothing_else(fields: dict[str, Any], name: str, value: str) -> None:
     """Text, truth, fractions, negative and enormous numbers are refused, and the field is named."""
-    code, message = complaint(with_value(fields, name, value))
+    code, message = parse_malformed(with_value(fields, name, value))
     assert code == 100
     assert message.startswith(f"{name}: must be a whole number from 0 to ")
 
@@ -96,12 +96,12 @@ def test_a_number_is_a_whole_number_and_nothing_else(fields: dict[str, Any], nam
 def test_a_number_has_a_range(fields: dict[str, Any], name: str, most: int) -> None:
     """Amounts are signed 64-bit, ids unsigned; one more is too much."""
     assert isinstance(parse(fields | {name: most}), Call)
-    assert complaint(fields | {name: most + 1}) == (100, f"{name}: must be a whole number from 0 to {most}")
+    assert parse_malformed(fields | {name: most + 1}) == (100, f"{name}: must be a whole number from 0 to {most}")
 
 
 def test_a_number_of_thousands_of_digits_is_named() -> None:
     """It is above its range like any other, however long it is."""
-    code, message = complaint(with_value(BET, "bet", "9" * 5000))
+    code, message = parse_malformed(with_value(BET, "bet", "9" * 5000))
     assert code == 100
     assert message.startswith("bet: ")
 
@@ -109,7 +109,7 @@ def test_a_number_of_thousands_of_digits_is_named() -> None:
 @pytest.mark.parametrize("name", ["code", "bet", "game", "id"])
 def test_a_missing_field_is_named(name: str) -> None:
     """Every field of a bet but time and round_id must be there."""
-    code, message = complaint({key: value for key, value in BET.items() if key != name})
+    code, message = parse_malformed({key: value for key, value in BET.items() if key != name})
     assert code == 100
     assert message.startswith(f"{name}: ")
 
@@ -118,26 +118,26 @@ def test_a_missing_field_is_named(name: str) -> None:
 @pytest.mark.parametrize("name", ["type", "code", "time"])
 def test_text_must_be_text(name: str, value: object) -> None:
     """Nothing else is taken for text, and the field is named."""
-    code, message = complaint(CREDIT | {name: value})
+    code, message = parse_malformed(CREDIT | {name: value})
     assert code == 100
     assert message.startswith(f"{name}: must be text")
 
 
 def test_a_missing_type_is_malformed() -> None:
     """Without a type there is nothing to know about it."""
-    assert complaint({"code": "t"}) == (100, "type: must be text")
+    assert parse_malformed({"code": "t"}) == (100, "type: must be text")
 
 
 @pytest.mark.parametrize("type_", ["", "refund", "BET", "bet ", "b\u0435t", "\ud800"])
 def test_an_unknown_type_is_101(type_: str) -> None:
     """The four operations are written in one way; the type is looked at first."""
-    assert complaint({"type": type_}) == (101, "type: must be credit, bet, win or cancel")
+    assert parse_malformed({"type": type_}) == (101, "type: must be credit, bet, win or cancel")
 
 
 @pytest.mark.parametrize("game", [None, True, 1.5, -1, MAX_ID + 1, [], {}, "", "g" * 65, "a\nb", "\x00", "\ud800"])
 def test_a_game_is_a_whole_number_or_printable_text(game: object) -> None:
     """Up to 64 symbols that can be shown and stored."""
-    code, message = complaint(BET | {"game": game})
+    code, message = parse_malformed(BET | {"game": game})
     assert code == 100
     assert message.startswith("game: ")
 
@@ -147,7 +147,7 @@ def test_a_game_is_a_whole_number_or_printable_text(game: object) -> None:
 )
 def test_what_is_not_json_is_refused(body: bytes) -> None:
     """Nor is JSON in another encoding, or with half a character in it."""
-    assert complaint(body) == (100, "the body is not JSON")
+    assert parse_malformed(body) == (100, "the body is not JSON")
 
 
 @pytest.mark.parametrize(
@@ -155,20 +155,20 @@ def test_what_is_not_json_is_refused(body: bytes) -> None:
 )
 def test_a_number_is_written_as_json_writes_it(value: str) -> None:
     """Signs, leading zeros, separators, other scripts' digits and NaN are not JSON."""
-    assert complaint(with_value(BET, "bet", value)) == (100, "the body is not JSON")
+    assert parse_malformed(with_value(BET, "bet", value)) == (100, "the body is not JSON")
 
 
 @pytest.mark.parametrize("body", ["null", "1", "true", '"credit"', "[]", '[{"type":"credit","code":"t"}]'])
 def test_what_is_not_an_object_is_refused(body: str) -> None:
     """A request is one JSON object."""
-    assert complaint(body) == (100, "the body is not a JSON object")
+    assert parse_malformed(body) == (100, "the body is not a JSON object")
 
 
 @pytest.mark.parametrize("deep", ["[" * 8000, '{"a":' * 1600, "[" * 4000 + "]" * 4000])
 def test_deep_nesting_is_refused(deep: str) -> None:
     """However deep, the answer is a clean refusal."""
-    assert complaint(deep)[0] == 100
-    assert complaint(with_value(BET, "bet", deep))[0] == 100
+    assert parse_malformed(deep)[0] == 100
+    assert parse_malformed(with_value(BET, "bet", deep))[0] == 100
 
 
 @pytest.mark.parametrize(
@@ -178,7 +178,7 @@ def test_deep_nesting_is_refused(deep: str) -> None:
 def test_a_field_given_twice_is_refused(twice: str) -> None:
     """Nobody can know which of the two was meant, not even where they agree; the field is named."""
     body = json.dumps(BET | {"time": "", "round_id": 3}).removesuffix("}") + f",{twice}}}"
-    code, message = complaint(body)
+    code, message = parse_malformed(body)
     assert code == 100
     (name,) = json.loads(f"{{{twice}}}")
     assert message.startswith(f"{name}: must be ")
@@ -226,15 +226,15 @@ def test_both_readers_understand_the_same(body: bytes) -> None:
     """What the quick reader takes means what the patient one would have made of it."""
     quickly = parse(body)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(wallet_v2, "from_json", _refuse)
+        patch.setattr(wallet_v2, "from_json", _raise_value_error)
         assert parse(body) == quickly
 
 
-def _refuse(*_: object, **__: object) -> None:
+def _raise_value_error(*_: object, **__: object) -> None:
     raise ValueError
 
 
-def render(outcome: Outcome | Stranger) -> Any:  # noqa: ANN401 the reply's JSON
+def render(outcome: Outcome | SessionUnknown) -> Any:  # noqa: ANN401 the reply's JSON
     return json.loads(PROTOCOL.render(CALL, outcome, HOLDER, NOW_MS))
 
 
@@ -290,17 +290,17 @@ def test_each_refusal_has_its_code(refusal: Refusal) -> None:
     """`result` is 0, with code and words, and the credit of a session that is known."""
     code, words = REFUSALS[refusal]
     failure = {"result": 0, "err_code": code, "err_desc": words, "time": NOW}
-    assert render(refused(refusal)) == {"credit": 1200, **failure}
+    assert render(make_refused(refusal)) == {"credit": 1200, **failure}
 
 
-def test_a_stranger_is_told_no_credit() -> None:
+def test_an_unknown_session_gets_no_credit() -> None:
     """Where no session is known there is no balance to tell."""
-    assert render(Stranger()) == {"result": 0, "err_code": 102, "err_desc": "session not found", "time": NOW}
+    assert render(SessionUnknown()) == {"result": 0, "err_code": 102, "err_desc": "session not found", "time": NOW}
 
 
-def test_a_malformed_request_is_told_what_is_wrong() -> None:
+def test_render_error_names_the_field() -> None:
     """In the protocol's own shape, with the field in `err_desc`."""
-    reply = json.loads(PROTOCOL.complain(Malformed("bet", 100, "id: is missing"), NOW_MS))
+    reply = json.loads(PROTOCOL.render_error(Malformed("bet", 100, "id: is missing"), NOW_MS))
     assert reply == {"result": 0, "err_code": 100, "err_desc": "id: is missing", "time": NOW}
 
 
@@ -309,4 +309,4 @@ def test_a_malformed_request_is_told_what_is_wrong() -> None:
 )
 def test_a_fault_of_http_has_a_code_too(status: int, code: int) -> None:
     """500 says that asking again may help; 100 that it will not."""
-    assert PROTOCOL.fault_code(status) == code
+    assert PROTOCOL.error_code_for_status(status) == code

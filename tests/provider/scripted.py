@@ -6,11 +6,11 @@ from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import parse_qs, urlsplit
 
-from minwallet.ledger.tickets import ReportRow
-from minwallet.protocols import load_service
-from minwallet.protocols.wire import ReportPage
+from minwallet.ledger.reconciliation import ReportRow
+from minwallet.protocols.operator_service import ReportPage
+from minwallet.protocols.registry import load_operator_service
 
-SERVICE = load_service("vela")
+SERVICE = load_operator_service("vela")
 
 Reply = tuple[int, bytes]
 
@@ -56,7 +56,7 @@ class Scripted(ThreadingHTTPServer):
             before(query["key"])
             after = int(query["key"])
             found = [row for row in rows if int(row.id) > after][:page]
-            return 200, SERVICE.show_report(ReportPage(found, found[-1].id if found else query["key"]))
+            return 200, SERVICE.render_report(ReportPage(found, found[-1].id if found else query["key"]))
 
         self.answer = answer
 

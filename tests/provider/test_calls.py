@@ -5,17 +5,17 @@ import shlex
 
 import pytest
 
-from minwallet.ledger.audit import Owner
+from minwallet.ledger.audit import AccountRef
 from minwallet.ledger.commands import Bet
 from minwallet.ledger.decide import decide
 from minwallet.ledger.entries import Kind
-from minwallet.protocols import PROTOCOLS
+from minwallet.protocols.registry import PROTOCOLS
 from minwallet.protocols.wire import Call
 from minwallet.provider import calls
 from minwallet.storage.base import Letters, Recorded, StoreFault
 from minwallet.wallet.decline import Decline
 from minwallet.wallet.service import clock_ms
-from tests.ledger.builders import NOW_MS, row, snapshot
+from tests.ledger.builders import NOW_MS, snapshot, written_entry
 from tests.support import Here, Server
 
 BET = Bet("7", 250, "7", "it's", None)
@@ -56,8 +56,8 @@ def test_a_call_is_made(server: Server, protocol: str) -> None:
 
 def test_the_request_of_an_entry_is_what_was_kept() -> None:
     """Or one of the same content, once it is no longer kept; the operator's own entries have none."""
-    bet = row(decide(snapshot(), BET, NOW_MS))
-    owner = Owner("default", "alice", "USD")
+    bet = written_entry(decide(snapshot(), BET, NOW_MS))
+    owner = AccountRef("default", "alice", "USD")
     assert calls.request_of(Recorded(bet, owner, Letters("POST /wallet {}", "{}"))) == "POST /wallet {}"
     again = calls.request_of(Recorded(bet, owner, None))
     assert again == calls.write_down("wallet-v2", Call("bet", "t", BET), bet.at_ms)
@@ -72,7 +72,7 @@ def test_silence_is_a_fault() -> None:
 
 def test_only_a_providers_call_can_be_made_again() -> None:
     """What the operator moved has none."""
-    bet = row(decide(snapshot(), BET, NOW_MS))._replace(protocol="vela")
+    bet = written_entry(decide(snapshot(), BET, NOW_MS))._replace(protocol="vela")
     assert calls.recall(bet, "t") == Call("bet", "t", BET)
     with pytest.raises(Decline, match="operator's own deposit"):
         calls.recall(bet._replace(protocol="operator", kind=Kind.DEPOSIT), "t")

@@ -4,7 +4,7 @@ from collections.abc import Coroutine, Sequence
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
-from minwallet.ledger.commands import Movement
+from minwallet.ledger.commands import MoneyCommand
 from minwallet.ledger.outcomes import Outcome
 from minwallet.storage.base import OPERATOR, NewSession, Opening, Order, Player, Store
 from minwallet.storage.memory import MemoryStore
@@ -38,12 +38,12 @@ def opening(player_id: str, cash: int = 0, bonus: int = 0, *, currency: str = "U
     return Opening(more.get("agent", "default"), player_id, currency, cash, bonus, session)
 
 
-def order(command: Movement, account_id: int, protocol: str = WALLET_V2, session_id: int | None = None) -> Order:
+def order(command: MoneyCommand, account_id: int, protocol: str = WALLET_V2, session_id: int | None = None) -> Order:
     """An order as the protocol of this name gives it."""
     return Order(command, protocol, account_id, session_id, ids_per_currency=protocol == WALLET_V2)
 
 
-def operator(command: Movement, account_id: int) -> Order:
+def operator(command: MoneyCommand, account_id: int) -> Order:
     return Order(command, OPERATOR, account_id)
 
 

@@ -18,12 +18,12 @@ from minwallet.ledger.commands import (
     BetWin,
     Cancel,
     Deposit,
-    Movement,
+    MoneyCommand,
     Settle,
     Win,
     Withdraw,
 )
-from minwallet.ledger.limits import DAY_MS, LimitKind, Per
+from minwallet.ledger.limits import DAY_MS, LimitKind, LimitPeriod
 from minwallet.ledger.money import MAX_CENTS
 from minwallet.storage.base import Opening, Order, PlayerStatus, Store
 from minwallet.storage.limits import LimitAsked
@@ -71,7 +71,7 @@ def batches(draw: st.DrawFn) -> list[Order]:
         if protocol == "operator":
             batch.append(operator(draw(operator_commands), account))
         else:
-            command: Movement = draw(wallet_v2_commands if protocol == WALLET_V2 else vela_commands)
+            command: MoneyCommand = draw(wallet_v2_commands if protocol == WALLET_V2 else vela_commands)
             batch.append(order(command, account, protocol, draw(st.sampled_from([None, account]))))
     return batch
 
@@ -133,8 +133,13 @@ class Agreement(RuleBasedStateMachine):
         for store in self.stores:
             self._run(store.set_player_status(player, status))
 
-    @rule(account=st.integers(1, 4), kind=st.sampled_from(LimitKind), per=st.sampled_from(Per), limit=st.none() | cents)
-    def ask_limit(self, account: int, kind: LimitKind, per: Per, limit: int | None) -> None:
+    @rule(
+        account=st.integers(1, 4),
+        kind=st.sampled_from(LimitKind),
+        per=st.sampled_from(LimitPeriod),
+        limit=st.none() | cents,
+    )
+    def ask_limit(self, account: int, kind: LimitKind, per: LimitPeriod, limit: int | None) -> None:
         for store in self.stores:
             self._run(store.ask_limit(LimitAsked(account, kind, per, limit), self.now_ms))
 
@@ -222,13 +227,13 @@ async def _history(store: Store) -> list[object]:
     audit, pages, seq = Audit(), [], 0
     while True:
         page = await store.read_audit_page(seq, 7)
-        audit.meet(page.owners)
-        audit.feed(page.rows)
+        audit.register(page.owners)
+        audit.add(page.rows)
         pages.append((page.rows, page.accounts))
         if page.accounts is not None:
             break
         seq = page.rows[-1][0]
-    audit.close(page.accounts)
+    audit.finish(page.accounts)
     assert audit.problems == []
     return [pages, await store.read_entries([1, 2, 4], 11), await store.count_entries()]
 

@@ -1,9 +1,9 @@
 """What every store promises, tried with every engine."""
 
-from minwallet.ledger.audit import Audit, Row
+from minwallet.ledger.audit import Audit, EntryRow
 from minwallet.ledger.commands import Balance, Bet, BetWin, Cancel, Deposit, Settle, Win, Withdraw
 from minwallet.ledger.entries import Kind, Refusal, State
-from minwallet.ledger.outcomes import Applied, Refused, Replayed, Shown
+from minwallet.ledger.outcomes import Applied, BalanceShown, Refused, Replayed
 from minwallet.storage.base import PlayerStatus, Share, Store
 from minwallet.wallet.sessions import hash_token, new_session
 from tests.storage.shelf import NOW, VELA, WALLET_V2, Run, names, opening, operator, order, players
@@ -137,7 +137,7 @@ def test_a_question_changes_nothing(store: Store, run: Run) -> None:
     (ann,) = run(players(store, opening("ann", 100, 50)))
     run(store.add_session(ann.accounts[0][0], new_session("token", NOW + 10), NOW))
     question = order(Bet("1", 1, "1"), 1, session_id=1)._replace(command=Balance())
-    assert run(store.look(question, NOW)) == Shown(100, 50)
+    assert run(store.look(question, NOW)) == BalanceShown(100, 50)
     assert run(store.look(question, NOW + 10)) == Refused(Refusal.SESSION_EXPIRED, 100, 50)
     assert run(store.count_entries()) == 1
 
@@ -202,17 +202,17 @@ def test_an_audit_reads_everything_in_pages(store: Store, run: Run) -> None:
     run(players(store, opening("ann", 10), opening("bob", 10), opening("poor")))
     run(store.apply([order(Bet("1", 3, "1"), 1), order(Win("2", 4), 2)], NOW))
     for limit in (1, 2, 3, 4, 5, 100):
-        audit, found, seq = Audit(), list[Row](), 0
+        audit, found, seq = Audit(), list[EntryRow](), 0
         while (page := run(store.read_audit_page(seq, limit))).accounts is None:
             assert len(page.rows) == limit
-            audit.meet(page.owners)
-            audit.feed(page.rows)
+            audit.register(page.owners)
+            audit.add(page.rows)
             found += page.rows
             seq = page.rows[-1][0]
-        audit.meet(page.owners)
-        audit.feed(page.rows)
+        audit.register(page.owners)
+        audit.add(page.rows)
         found += page.rows
-        audit.close(page.accounts)
+        audit.finish(page.accounts)
         assert audit.problems == []
         assert [row[0] for row in found] == [1, 2, 3, 4]
         assert [(account.cash, account.last_seq) for account in page.accounts] == [(7, 3), (14, 4), (0, 0)]

@@ -1,8 +1,8 @@
 """What providers said, and what was said to them, in every engine."""
 
-from minwallet.ledger.commands import Bet, BetWin, Cancel, Deposit, Movement, Settle, Win
+from minwallet.ledger.commands import Bet, BetWin, Cancel, Deposit, MoneyCommand, Settle, Win
 from minwallet.ledger.outcomes import Applied, Outcome
-from minwallet.ledger.tickets import Reported, ReportRow, Ticket
+from minwallet.ledger.reconciliation import ReportedTicket, ReportRow, Ticket
 from minwallet.storage.base import Agent, GameList, Letters, Order, ReportMark, ReportSheet, Store
 from tests.storage.shelf import NOW, VELA, Run, opening, operator, order, players
 
@@ -97,7 +97,7 @@ def test_reported_tickets_are_read_in_order_and_whole(store: Store, run: Run) ->
     run(store.keep_report(1, sheet("", "5", *rows)))
     first = run(store.read_reported(1, "", 2))
     assert [each.ticket for each in first] == ["10", "7"]
-    assert first[1] == Reported("7", "fish", "ann", "USD", 230, 5, "2026-01-02 03:04:05")
+    assert first[1] == ReportedTicket("7", "fish", "ann", "USD", 230, 5, "2026-01-02 03:04:05")
     rest = run(store.read_reported(1, "7", 2))
     assert [(each.ticket, each.currency) for each in rest] == [("8", ""), ("9", "")]
     assert run(store.read_reported(1, "9", 2)) == []
@@ -107,7 +107,7 @@ def test_tickets_of_the_ledger(store: Store, run: Run) -> None:
     """What became of each, in order of their text; another protocol's and another agent's are not among them."""
     run(store.add_agent("other", "other", None, NOW))
     run(players(store, opening("ann", 1000), opening("bob", 1000, agent="other")))
-    moves: list[Movement] = [
+    moves: list[MoneyCommand] = [
         Bet("1", 100, "1", "fish"),
         Settle("1", 30, "fish"),
         Bet("2", 100, "2", "fish"),
@@ -140,8 +140,8 @@ def test_tickets_of_the_ledger(store: Store, run: Run) -> None:
         ticket(3, "fish", (100, 0), (3, 4))._replace(is_refunded=True),
         ticket(4, "slot", (50, 70), (5, 5)),
         ticket(5, "slot", (50, 10), (6, 7))._replace(is_refunded=True),
-        ticket(6, "fish", (10**6, 0), (8, 8))._replace(took_money=False),
-        ticket(7, "", (0, 0), (9, 9))._replace(took_money=False),
+        ticket(6, "fish", (10**6, 0), (8, 8))._replace(has_taken_money=False),
+        ticket(7, "", (0, 0), (9, 9))._replace(has_taken_money=False),
     ]
     assert run(store.read_tickets(1, VELA, "", 100)) == expected
     assert run(store.read_tickets(1, VELA, "10", 2)) == expected[2:4]
@@ -153,7 +153,7 @@ def test_orphans_are_wins_of_rounds_without_a_bet(store: Store, run: Run) -> Non
     """Once the bet arrives, or another of its round, the win is no orphan any more; if all are called off it is."""
     run(store.add_agent("other", "other", None, NOW))
     run(players(store, opening("ann", 1000), opening("bob", 1000, agent="other")))
-    moves: list[Movement] = [
+    moves: list[MoneyCommand] = [
         Win("1", 5, "91", "1012"),
         Win("2", 6, "92", "1012"),
         Bet("92", 10, "92"),

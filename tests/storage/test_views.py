@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from minwallet.ledger.commands import Bet, BetWin, Cancel, Deposit, Movement, Settle, Win, Withdraw
+from minwallet.ledger.commands import Bet, BetWin, Cancel, Deposit, MoneyCommand, Settle, Win, Withdraw
 from minwallet.ledger.money import MAX_CENTS
 from minwallet.storage.base import Order, Store
 from minwallet.storage.sqlite import views
@@ -16,7 +16,7 @@ DAY = NOW // (24 * 3600 * 1000)
 MINUTE_MS = 60_000
 
 
-def apply(store: Store, run: Run, *moves: tuple[int, str, Movement], now_ms: int = NOW) -> None:
+def apply(store: Store, run: Run, *moves: tuple[int, str, MoneyCommand], now_ms: int = NOW) -> None:
     """Each as (account_id, protocol, command), one after another."""
     for account_id, protocol, command in moves:
         made = operator(command, account_id) if protocol == "operator" else order(command, account_id, protocol)
@@ -209,7 +209,7 @@ def test_sums_are_right_however_much_is_added_up(store: Store, run: Run) -> None
         Holding("USD", 2, 2 * MAX_CENTS, 0, 2 * MAX_CENTS),
     ]
     for number in range(3):
-        moves: Sequence[tuple[int, str, Movement]] = [
+        moves: Sequence[tuple[int, str, MoneyCommand]] = [
             (1, VELA, BetWin(f"{number}", MAX_CENTS, MAX_CENTS, "slot")),
             (2, WALLET_V2, Bet(f"{number}", MAX_CENTS, f"{number}", "slot")),
             (2, WALLET_V2, Cancel(f"{number}")),

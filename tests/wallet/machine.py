@@ -11,8 +11,8 @@ from urllib.parse import urlencode
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
-from minwallet.ledger.limits import LimitKind, Per
-from minwallet.protocols import load_protocol
+from minwallet.ledger.limits import LimitKind, LimitPeriod
+from minwallet.protocols.registry import load_protocol
 from minwallet.storage.base import Opening, PlayerStatus
 from minwallet.storage.sqlite import SqliteStore
 from minwallet.wallet.requests import (
@@ -103,7 +103,7 @@ class Wallets(RuleBasedStateMachine):
         self.accounts = [Account(player, currency, 100, 50, given=given, put=100) for player, currency in PLACES]
         self.protocols = {name: load_protocol(name) for name in ("wallet-v2", "vela")}
         self.transfers = 0
-        self.spans: dict[tuple[int, LimitKind], Per] = {}
+        self.spans: dict[tuple[int, LimitKind], LimitPeriod] = {}
         self.newest = {"wallet-v2": 3, "vela": 3}
         self.tokens = {
             (place, live): first_token(self.agent, place, live)
@@ -120,7 +120,7 @@ class Wallets(RuleBasedStateMachine):
         return self.newest[protocol] - max(back - 1, 0)
 
     def call(self, place: int, protocol: str, operation: str, raw: bytes) -> Answer:
-        answer = self.protocols[protocol].read(self.send(place, protocol, operation, raw))
+        answer = self.protocols[protocol].parse_response(self.send(place, protocol, operation, raw))
         return (answer.code, answer.balance, answer.balance2)
 
     def v2(self, place: int, live: str, operation: str, **fields: object) -> Answer:
@@ -200,8 +200,8 @@ class Wallets(RuleBasedStateMachine):
             account.put += 0 if bonus else moved
             account.given += 0 if bonus or out else cents
 
-    @rule(seat=seats, kind=st.sampled_from(LimitKind), per=st.sampled_from(Per), cents=st.sampled_from(LIMITS))
-    def limit(self, seat: int, kind: LimitKind, per: Per, cents: int | None) -> None:
+    @rule(seat=seats, kind=st.sampled_from(LimitKind), per=st.sampled_from(LimitPeriod), cents=st.sampled_from(LIMITS))
+    def limit(self, seat: int, kind: LimitKind, per: LimitPeriod, cents: int | None) -> None:
         """An account has one limit of a kind, per day, week or month: all that counts happens on one day."""
         per = self.spans.setdefault((seat, kind), per)
         self.accounts[seat].limit(kind, cents)

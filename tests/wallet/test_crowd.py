@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 from minwallet.ledger.commands import Balance, Bet, Command, Deposit
-from minwallet.ledger.outcomes import Applied, Outcome, Shown, Stranger
+from minwallet.ledger.outcomes import Applied, BalanceShown, Outcome, SessionUnknown
 from minwallet.storage.base import OPERATOR, Opening, Order
 from minwallet.storage.sqlite import SqliteStore
 from minwallet.wallet.crowd import MOST, MOST_OF_ONE
@@ -44,20 +44,20 @@ async def wallet_at(db: Path) -> AsyncIterator[tuple[Wallet, SlowStore]]:
             store.gate.set()
 
 
-def call(wallet: Wallet, player: int, command: Command) -> Coroutine[None, None, Outcome | Stranger]:
-    async def run() -> Outcome | Stranger:
+def call(wallet: Wallet, player: int, command: Command) -> Coroutine[None, None, Outcome | SessionUnknown]:
+    async def run() -> Outcome | SessionUnknown:
         outcome, _ = await wallet.call(f"token{player}", command, "wallet-v2", ids_per_currency=True)
         return outcome
 
     return run()
 
 
-def bets(wallet: Wallet, player: int, number: int) -> list["asyncio.Task[Outcome | Stranger]"]:
+def bets(wallet: Wallet, player: int, number: int) -> list["asyncio.Task[Outcome | SessionUnknown]"]:
     ids = (str(player * 10_000 + turn) for turn in range(number))
     return [asyncio.create_task(call(wallet, player, Bet(id_, 1, id_))) for id_ in ids]
 
 
-async def settled(tasks: Sequence["asyncio.Task[Outcome | Stranger]"]) -> Counter[str]:
+async def settled(tasks: Sequence["asyncio.Task[Outcome | SessionUnknown]"]) -> Counter[str]:
     ended = await asyncio.gather(*tasks, return_exceptions=True)
     return Counter(type(each).__name__ for each in ended)
 
@@ -72,7 +72,7 @@ def test_one_player_cannot_take_what_belongs_to_the_others(db: Path) -> None:
             # The calls that are too many are answered while nothing at all is written.
             done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
             assert await settled(list(done)) == {"NotNow": 50}
-            assert isinstance(await call(wallet, 1, Balance()), Shown)
+            assert isinstance(await call(wallet, 1, Balance()), BalanceShown)
             others = bets(wallet, 1, 5)
             deposit = asyncio.create_task(wallet.move(Order(Deposit("r", 1), OPERATOR, 1), 1))
             store.gate.set()
@@ -101,7 +101,7 @@ def test_the_wallet_takes_so_many_calls_in_hand(db: Path) -> None:
             store.gate.set()
             assert await settled(tasks) == {"Applied": MOST, "NotNow": len(tasks) - MOST}
             assert isinstance(await deposit, Applied)
-            assert isinstance(await call(wallet, 0, Balance()), Shown)
+            assert isinstance(await call(wallet, 0, Balance()), BalanceShown)
             assert wallet.calls_in_hand == 0
 
     asyncio.run(run())

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import settings
 from hypothesis.stateful import rule
 
-from minwallet.protocols.wire import Call, Holder
+from minwallet.protocols.wire import AccountHolder, Call
 from minwallet.storage.sqlite import SqliteStore
 from minwallet.wallet.decline import Declined
 from minwallet.wallet.desk import perform, verify
@@ -54,7 +54,7 @@ class Here(Wallets):
             outcome, bearer = await self.wallet.call(
                 call.token, call.command, wire.name, ids_per_currency=wire.ids_per_currency
             )
-            holder = Holder(bearer.player_id, bearer.currency) if bearer else None
+            holder = AccountHolder(bearer.player_id, bearer.currency) if bearer else None
             return wire.render(call, outcome, holder, self.now_ms)
 
         return self.runner.run(execute())

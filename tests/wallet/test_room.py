@@ -9,7 +9,7 @@ import pytest
 
 from minwallet.ledger.commands import Balance, Bet, BetWin, Cancel, Command, Deposit, Settle, Win
 from minwallet.ledger.entries import Refusal
-from minwallet.ledger.outcomes import Applied, Outcome, Refused, Replayed, Shown, Stranger
+from minwallet.ledger.outcomes import Applied, BalanceShown, Outcome, Refused, Replayed, SessionUnknown
 from minwallet.storage.base import OPERATOR, NoRoom, Opening, Order
 from minwallet.storage.sqlite import SqliteStore
 from minwallet.wallet.service import NotNow, Wallet
@@ -18,7 +18,7 @@ from minwallet.wallet.sessions import new_session
 TOKEN = "token_of_ann"
 LEAST = 1000
 
-Call = Callable[[str, Command], Awaitable[Outcome | Stranger]]
+Call = Callable[[str, Command], Awaitable[Outcome | SessionUnknown]]
 
 
 class Disk(SqliteStore):
@@ -38,7 +38,7 @@ def with_wallet(db: Path, story: Callable[[Wallet, Disk, Call], Awaitable[None]]
         await store.open_accounts([Opening("default", "ann", "USD", 100, 0, new_session(TOKEN, None))], 0)
         async with Wallet(store, least_free_bytes=LEAST) as wallet:
 
-            async def call(protocol: str, command: Command) -> Outcome | Stranger:
+            async def call(protocol: str, command: Command) -> Outcome | SessionUnknown:
                 outcome, _ = await wallet.call(TOKEN, command, protocol, ids_per_currency=protocol == "wallet-v2")
                 return outcome
 
@@ -80,7 +80,7 @@ def test_everything_else_is_taken(db: Path) -> None:
         await call("vela", Bet("2", 10, "2"))
         store.free_bytes = 0
         await wallet.room.look()
-        assert isinstance(await call("wallet-v2", Balance()), Shown)
+        assert isinstance(await call("wallet-v2", Balance()), BalanceShown)
         for protocol, command in (
             ("wallet-v2", Win("3", 30, "1")),
             ("wallet-v2", Cancel("2")),

@@ -9,7 +9,7 @@ from typing import TypeVar
 
 import pytest
 
-from minwallet.ledger.commands import Bet, Movement
+from minwallet.ledger.commands import Bet, MoneyCommand
 from minwallet.ledger.outcomes import Applied, Outcome
 from minwallet.storage.base import ConstraintFault, Opening, Order, OutcomeUnknown, StoreFault
 from minwallet.storage.sqlite import SqliteStore
@@ -58,7 +58,7 @@ async def wallet_at(db: Path) -> AsyncIterator[tuple[Wallet, WatchedStore]]:
         await store.close()
 
 
-def order(player: int, command: Movement) -> Order:
+def order(player: int, command: MoneyCommand) -> Order:
     return Order(command, "wallet-v2", player, None, True)
 
 

@@ -14,7 +14,7 @@ from starlette.responses import HTMLResponse, Response, StreamingResponse
 from starlette.routing import Route
 
 from minwallet.app import listen
-from minwallet.ledger.audit import Owner
+from minwallet.ledger.audit import AccountRef
 from minwallet.ledger.entries import Entry, Kind, Refusal, State
 from minwallet.storage.base import StoreFault
 from minwallet.web import pages
@@ -49,7 +49,7 @@ def make_row(seq: int, kind: Kind, change: int, state: State, cash_after: int) -
         refusal=Refusal.INSUFFICIENT_FUNDS if state is State.REFUSED else None,
         hash=b"",
     )
-    return {"entry": entry, "owner": Owner("default", "alice", "USD")}
+    return {"entry": entry, "owner": AccountRef("default", "alice", "USD")}
 
 
 def make_rows() -> list[dict[str, Any]]:

@@ -6,7 +6,7 @@ import logging
 import pytest
 
 from minwallet.config import load_settings
-from minwallet.protocols import load_protocol
+from minwallet.protocols.registry import load_protocol
 from minwallet.storage.base import NoRoom, StoreFault
 from minwallet.storage.memory import MemoryStore
 from minwallet.wallet.service import Wallet

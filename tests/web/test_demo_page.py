@@ -10,7 +10,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from minwallet.demo.games import GAMES
-from minwallet.protocols import PROTOCOLS
+from minwallet.protocols.registry import PROTOCOLS
 from minwallet.web.demo.stories import TRICKS
 from tests.demo.show import Demo, showing
 from tests.support import Here, Server

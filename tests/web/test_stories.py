@@ -8,7 +8,7 @@ import pytest
 from starlette.testclient import TestClient
 
 from minwallet.ledger.entries import Entry
-from minwallet.protocols import PROTOCOLS
+from minwallet.protocols.registry import PROTOCOLS
 from minwallet.storage.views import Filter
 from minwallet.web.demo import board
 from minwallet.web.demo.stories import TRICKS, Story, struck, tell

@@ -12,8 +12,8 @@ from typing import Any
 
 from pydantic_core import from_json, to_json
 
-from minwallet.ledger.commands import Cancel, Command, Question, Win
-from minwallet.ledger.decide import Account, Round, Session, Snapshot, Trail, decide
+from minwallet.ledger.commands import Cancel, Command, Query, Win
+from minwallet.ledger.decide import Account, Round, Session, Snapshot, TransactionHistory, decide
 from minwallet.ledger.entries import Entry, Kind, Refusal, State
 from minwallet.ledger.outcomes import Applied, Outcome, Refused
 from minwallet.storage.base import DamagedFile, Order
@@ -95,7 +95,7 @@ _KINDS = {str(kind): kind for kind in Kind}
 _STATES = {str(state): state for state in State}
 _REFUSALS: dict[str | None, Refusal | None] = {None: None, **{str(refusal): refusal for refusal in Refusal}}
 
-NO_TRAIL, NO_ROUND = Trail(), Round()
+NO_TRAIL, NO_ROUND = TransactionHistory(), Round()
 
 Row = Sequence[Any]
 """What READ_SUBJECTS finds of an order's subject: account, session, guard, whether it is sound, id space,
@@ -113,7 +113,7 @@ def apply(db: sqlite3.Connection, orders: Sequence[Order], now_ms: int) -> list[
     for index, (order, subject) in enumerate(zip(orders, subjects, strict=True)):
         space_id, rows = subject[-2:]
         key = space_id, _id(order)
-        trail = reduce(Trail.followed_by, made.get(key, ()), _make_trail(rows))
+        trail = reduce(TransactionHistory.append, made.get(key, ()), _make_trail(rows))
         outcome = decide(_snapshot(order, subject, trail, rounds.get(index, NO_ROUND), seq), order.command, now_ms)
         outcomes.append(outcome)
         if isinstance(outcome, (Applied, Refused)) and (entry := outcome.entry):
@@ -134,7 +134,7 @@ def look(db: sqlite3.Connection, order: Order, now_ms: int) -> Outcome:
 
 
 def _id(order: Order) -> str | None:
-    return None if isinstance(order.command, Question) else order.command.id
+    return None if isinstance(order.command, Query) else order.command.id
 
 
 def _read_subjects(db: sqlite3.Connection, orders: Sequence[Order], now_ms: int) -> tuple[list[Row], int]:
@@ -159,7 +159,7 @@ def _find_subjects(db: sqlite3.Connection, orders: Sequence[Order], now_ms: int)
     return subjects, seq
 
 
-def _snapshot(order: Order, subject: Row, trail: Trail, round_: Round, seq: int) -> Snapshot:
+def _snapshot(order: Order, subject: Row, trail: TransactionHistory, round_: Round, seq: int) -> Snapshot:
     account_id, cash, bonus, head, last_seq, is_blocked, session_id, expires_at_ms, revoked_at_ms = subject[:9]
     account = Account(account_id, cash, bonus, bytes.fromhex(head), last_seq)
     session = Session(expires_at_ms, revoked_at_ms) if session_id is not None else None
@@ -167,8 +167,12 @@ def _snapshot(order: Order, subject: Row, trail: Trail, round_: Round, seq: int)
     return Snapshot(order.protocol, account, bool(is_blocked), session, trail, round_, seq, guard)
 
 
-def _make_trail(rows: Sequence[Row]) -> Trail:
-    return NO_TRAIL._replace(**{Trail._fields[part]: make_entry(row) for part, *row in rows}) if rows else NO_TRAIL
+def _make_trail(rows: Sequence[Row]) -> TransactionHistory:
+    return (
+        NO_TRAIL._replace(**{TransactionHistory._fields[part]: make_entry(row) for part, *row in rows})
+        if rows
+        else NO_TRAIL
+    )
 
 
 def make_entry(row: Row) -> Entry:
@@ -223,13 +227,13 @@ def read_rounds(db: sqlite3.Connection, asked: Sequence[tuple[int, int, str]]) -
 def _round_asked_about(command: Command, rows: Sequence[Row]) -> str | None:
     if isinstance(command, Win):
         return command.round
-    if isinstance(command, Cancel) and (first := _make_trail(rows).first):
+    if isinstance(command, Cancel) and (first := _make_trail(rows).original):
         return first.round
     return None
 
 
-def _part(trail: Trail, entry: Entry) -> int:
+def _part(trail: TransactionHistory, entry: Entry) -> int:
     """Which field of the trail the entry fills."""
     if entry.kind is Kind.CANCEL:
         return 2
-    return 0 if trail.first is None else 1
+    return 0 if trail.original is None else 1

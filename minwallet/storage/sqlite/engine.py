@@ -11,11 +11,11 @@ from functools import partial
 from pathlib import Path
 from typing import Self, TypeVar
 
-from minwallet.ledger.audit import Owner, Row
+from minwallet.ledger.audit import AccountRef, EntryRow
 from minwallet.ledger.entries import Entry
-from minwallet.ledger.limits import Guard
+from minwallet.ledger.limits import PlayerRestrictions
 from minwallet.ledger.outcomes import Outcome
-from minwallet.ledger.tickets import Reported, Ticket
+from minwallet.ledger.reconciliation import ReportedTicket, Ticket
 from minwallet.storage.base import (
     WHOLE,
     AccountRow,
@@ -199,7 +199,7 @@ class SqliteStore:
     async def fill(
         self,
         accounts: Iterable[AccountRow],
-        pages: Iterable[Sequence[tuple[Owner, Row]]],
+        pages: Iterable[Sequence[tuple[AccountRef, EntryRow]]],
         ids_per_currency: frozenset[str],
         now_ms: int,
     ) -> None:
@@ -228,7 +228,7 @@ class SqliteStore:
     async def ask_exclusion(self, player_key: int, until_ms: int | None, now_ms: int) -> None:
         await self._write(lambda db: limits.ask_exclusion(db, player_key, until_ms, now_ms))
 
-    async def find_guard(self, account_id: int, now_ms: int) -> Guard:
+    async def find_guard(self, account_id: int, now_ms: int) -> PlayerRestrictions:
         return await self._viewer.run(lambda db: limits.find_guard(db, account_id, now_ms))
 
     async def add_session(self, account_id: int, session: NewSession, now_ms: int) -> int:
@@ -277,7 +277,7 @@ class SqliteStore:
     async def find_report_mark(self, agent_id: int) -> ReportMark:
         return await self._viewer.run(lambda db: reports.find_report_mark(db, agent_id))
 
-    async def read_reported(self, agent_id: int, after: str, limit: int) -> list[Reported]:
+    async def read_reported(self, agent_id: int, after: str, limit: int) -> list[ReportedTicket]:
         return await self._viewer.run(lambda db: reports.read_reported(db, agent_id, after, limit))
 
     async def read_tickets(self, agent_id: int, protocol: str, after: str, limit: int) -> list[Ticket]:

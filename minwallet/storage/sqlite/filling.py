@@ -4,9 +4,9 @@ import sqlite3
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from minwallet.ledger.audit import Audit, Owner, Row
+from minwallet.ledger.audit import AccountRef, Audit, EntryRow
 from minwallet.ledger.decide import Account
-from minwallet.ledger.entries import genesis
+from minwallet.ledger.entries import compute_genesis_hash
 from minwallet.storage.base import AccountRow, token_of_name
 
 ADD_AGENT = """
@@ -58,7 +58,7 @@ class Unfit(Exception):
 def fill(
     db: sqlite3.Connection,
     accounts: Iterable[AccountRow],
-    pages: Iterable[Sequence[tuple[Owner, Row]]],
+    pages: Iterable[Sequence[tuple[AccountRef, EntryRow]]],
     ids_per_currency: frozenset[str],
     now_ms: int,
 ) -> None:
@@ -73,13 +73,13 @@ def fill(
     numbers, wanted = _add_accounts(db, accounts, now_ms)
     spaces: dict[tuple[str, str, str], int] = {}
     audit = Audit()
-    audit.meet({number: owner for owner, number in numbers.items()})
+    audit.register({number: owner for owner, number in numbers.items()})
     for page in pages:
         strangers = [owner for owner, _ in page if owner not in numbers]
         if strangers:
             raise Unfit([f"{strangers[0]} has entries, and is not among the players"])
         rows = [(*row[:2], numbers[owner], *row[3:]) for owner, row in page]
-        audit.feed(rows)
+        audit.add(rows)
         if audit.problems:
             raise Unfit(audit.problems)
         for (owner, _), row in zip(page, rows, strict=True):
@@ -88,7 +88,7 @@ def fill(
                 ((spaces[name],),) = db.execute(ADD_SPACE, (name[1], name[2], name[0])).fetchall()
             db.execute(ADD_ENTRY, (*row[:4], *row[5:], spaces[name]))
     found = {account.account_id: account for account in map(Account._make, db.execute(READ_BALANCES))}
-    audit.close(found.values())
+    audit.finish(found.values())
     problems = audit.problems or [
         f"{owner}: the entries do not end where the player's account does; export both anew, while nothing happens"
         for owner, end in wanted.items()
@@ -100,12 +100,12 @@ def fill(
 
 def _add_accounts(
     db: sqlite3.Connection, accounts: Iterable[AccountRow], now_ms: int
-) -> tuple[dict[Owner, int], dict[Owner, tuple[Any, ...]]]:
+) -> tuple[dict[AccountRef, int], dict[AccountRef, tuple[Any, ...]]]:
     """The accounts' numbers, and how each of them should end."""
-    numbers: dict[Owner, int] = {}
-    ends: dict[Owner, tuple[Any, ...]] = {}
+    numbers: dict[AccountRef, int] = {}
+    ends: dict[AccountRef, tuple[Any, ...]] = {}
     for each in accounts:
-        owner = Owner(each.agent, each.player_id, each.currency)
+        owner = AccountRef(each.agent, each.player_id, each.currency)
         token = token_of_name(each.agent)
         db.execute(ADD_AGENT, {"name": each.agent, "token": token, "at_ms": now_ms})
         ((has_agent,),) = db.execute(HAS_AGENT, (each.agent,))
@@ -116,7 +116,7 @@ def _add_accounts(
                     " --wallet-token …, with one of its own"
                 ]
             )
-        fields = each._asdict() | {"status": str(each.status), "head": genesis(*owner)}
+        fields = each._asdict() | {"status": str(each.status), "head": compute_genesis_hash(*owner)}
         db.execute(ADD_PLAYER, fields)
         ((numbers[owner],),) = db.execute(ADD_ACCOUNT, fields).fetchall()
         ends[owner] = (each.cash, each.bonus, each.head, each.last_seq)

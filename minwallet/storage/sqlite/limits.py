@@ -6,7 +6,18 @@ from typing import Any
 
 from pydantic_core import from_json
 
-from minwallet.ledger.limits import DAY_MS, FREE, LONGEST_DAYS, NOTHING, Bound, Guard, Limit, LimitKind, Per, Spent
+from minwallet.ledger.limits import (
+    DAY_MS,
+    MAX_PERIOD_DAYS,
+    UNRESTRICTED,
+    UNSET,
+    DailyUsage,
+    EffectiveValue,
+    Limit,
+    LimitKind,
+    LimitPeriod,
+    PlayerRestrictions,
+)
 from minwallet.storage.limits import LimitAsked
 
 # Of the account `a`, where `:since` is the first day that may count. NULL for most, at the price of two looks.
@@ -47,27 +58,27 @@ ADD_UP_SPENT = """
 """
 
 _KINDS = {str(kind): kind for kind in LimitKind}
-_PERIODS = {str(per): per for per in Per}
+_PERIODS = {str(per): per for per in LimitPeriod}
 
 
 def since(now_ms: int) -> int:
     """The first day that may count."""
-    return now_ms // DAY_MS - LONGEST_DAYS + 1
+    return now_ms // DAY_MS - MAX_PERIOD_DAYS + 1
 
 
-def make_guard(found: Sequence[Any] | None) -> Guard:
+def make_guard(found: Sequence[Any] | None) -> PlayerRestrictions:
     """What protects an account, of what GUARD is."""
     if found is None:
-        return FREE
+        return UNRESTRICTED
     exclusion, limits, spent = found
-    return Guard(
-        Bound(*exclusion) if exclusion else NOTHING,
-        tuple(Limit(_KINDS[kind], _PERIODS[per], Bound(*rest)) for kind, per, *rest in limits),
-        tuple(Spent(day, (d1 << 32) + d2, (l1 << 32) + l2) for day, d1, d2, l1, l2 in spent),
+    return PlayerRestrictions(
+        EffectiveValue(*exclusion) if exclusion else UNSET,
+        tuple(Limit(_KINDS[kind], _PERIODS[per], EffectiveValue(*rest)) for kind, per, *rest in limits),
+        tuple(DailyUsage(day, (d1 << 32) + d2, (l1 << 32) + l2) for day, d1, d2, l1, l2 in spent),
     )
 
 
-def find_guard(db: sqlite3.Connection, account_id: int, now_ms: int) -> Guard:
+def find_guard(db: sqlite3.Connection, account_id: int, now_ms: int) -> PlayerRestrictions:
     (found,) = db.execute(READ_GUARD, {"account_id": account_id, "since": since(now_ms)}).fetchone()
     return make_guard(from_json(found) if found else None)
 
@@ -77,11 +88,11 @@ def ask_limit(db: sqlite3.Connection, asked: LimitAsked, now_ms: int) -> None:
     account_id, kind, per, cents = asked
     db.execute(ADD_UP_SPENT, {"account_id": account_id, "since_ms": since(now_ms) * DAY_MS})
     found = db.execute(FIND_LIMIT, (account_id, kind, per)).fetchone()
-    bound = (Bound(*found) if found else NOTHING).ask_limit(cents, now_ms)
+    bound = (EffectiveValue(*found) if found else UNSET).request_limit(cents, now_ms)
     db.execute("INSERT OR REPLACE INTO limits VALUES (?, ?, ?, ?, ?, ?)", (account_id, kind, per, *bound))
 
 
 def ask_exclusion(db: sqlite3.Connection, player_key: int, until_ms: int | None, now_ms: int) -> None:
     found = db.execute(FIND_EXCLUSION, (player_key,)).fetchone()
-    bound = (Bound(*found) if found else NOTHING).ask_exclusion(until_ms, now_ms)
+    bound = (EffectiveValue(*found) if found else UNSET).request_exclusion(until_ms, now_ms)
     db.execute("INSERT OR REPLACE INTO exclusions VALUES (?, ?, ?, ?)", (player_key, *bound))

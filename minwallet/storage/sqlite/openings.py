@@ -5,8 +5,8 @@ from collections.abc import Iterator, Sequence
 from itertools import chain, islice
 from typing import Any
 
-from minwallet.ledger.decide import Account, Round, Snapshot, Trail, decide
-from minwallet.ledger.entries import Entry, genesis
+from minwallet.ledger.decide import Account, Round, Snapshot, TransactionHistory, decide
+from minwallet.ledger.entries import Entry, compute_genesis_hash
 from minwallet.ledger.outcomes import Applied
 from minwallet.storage.base import OPENING, Opened, Opening, opening_deposit
 from minwallet.storage.sqlite import batch
@@ -61,7 +61,7 @@ def open_accounts(db: sqlite3.Connection, openings: Sequence[Opening], now_ms: i
     names = [(agents[opening.agent], opening.player_id, opening.currency) for _, opening in known]
     (last_account,) = db.execute("SELECT coalesce(max(account_id), 0) FROM accounts").fetchone()
     players = db.executemany(ADD_PLAYER, [(*name[:2], now_ms) for name in names]).rowcount
-    heads = [genesis(opening.agent, opening.player_id, opening.currency) for _, opening in known]
+    heads = [compute_genesis_hash(opening.agent, opening.player_id, opening.currency) for _, opening in known]
     rows = [(name[2], head, *name[:2]) for name, head in zip(names, heads, strict=True)]
     accounts = db.executemany(ADD_ACCOUNT, rows).rowcount
     problems += _add_sessions(db, known, names, now_ms)
@@ -112,7 +112,7 @@ def _first_entries(
 
 def _decide(account: Account, opening: Opening, seq: int, now_ms: int) -> Entry:
     # Nothing has to be looked up: of an account that this transaction has made, nothing else is known.
-    new = Snapshot(OPENING, account, False, None, Trail(), Round(), seq)
+    new = Snapshot(OPENING, account, False, None, TransactionHistory(), Round(), seq)
     outcome = decide(new, opening_deposit(opening, account.account_id).command, now_ms)
     assert isinstance(outcome, Applied), outcome
     return outcome.entry

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from itertools import groupby
 from typing import Any
 
-from minwallet.ledger.audit import Owner
+from minwallet.ledger.audit import AccountRef
 from minwallet.ledger.decide import Account
 from minwallet.ledger.entries import Entry
 from minwallet.storage.base import (
@@ -239,7 +239,8 @@ def read_audit_page(db: sqlite3.Connection, after_seq: int, limit: int, after_ac
     try:
         rows = db.execute(READ_AUDITED, {"after": after_seq, "limit": limit, **share._asdict()}).fetchall()
         owners = {
-            row[0]: Owner(*row[1:]) for row in db.execute(READ_NEW_OWNERS, {"after": after_account, **share._asdict()})
+            row[0]: AccountRef(*row[1:])
+            for row in db.execute(READ_NEW_OWNERS, {"after": after_account, **share._asdict()})
         }
         if len(rows) == limit:
             return AuditPage(rows, owners, None)
@@ -248,5 +249,5 @@ def read_audit_page(db: sqlite3.Connection, after_seq: int, limit: int, after_ac
         db.execute("COMMIT")
 
 
-def _owners(db: sqlite3.Connection, account_ids: Iterable[int]) -> dict[int, Owner]:
-    return {row[0]: Owner(*row[1:]) for row in db.execute(READ_OWNERS, (json.dumps(list(account_ids)),))}
+def _owners(db: sqlite3.Connection, account_ids: Iterable[int]) -> dict[int, AccountRef]:
+    return {row[0]: AccountRef(*row[1:]) for row in db.execute(READ_OWNERS, (json.dumps(list(account_ids)),))}

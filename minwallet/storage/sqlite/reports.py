@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from itertools import groupby
 from typing import Any
 
-from minwallet.ledger.tickets import Reported, ReportRow, Ticket, sum_up
+from minwallet.ledger.reconciliation import ReportedTicket, ReportRow, Ticket, merge_rows
 from minwallet.storage.base import GameList, ReportMark, ReportSheet
 from minwallet.storage.sqlite import batch
 
@@ -94,10 +94,10 @@ def find_report_mark(db: sqlite3.Connection, agent_id: int) -> ReportMark:
     return ReportMark(*row) if row else ReportMark()
 
 
-def read_reported(db: sqlite3.Connection, agent_id: int, after: str, limit: int) -> list[Reported]:
+def read_reported(db: sqlite3.Connection, agent_id: int, after: str, limit: int) -> list[ReportedTicket]:
     found = db.execute(READ_ROWS, {"agent_id": agent_id, "after": after, "limit": limit})
     rows = [(ReportRow(*row), currency) for currency, *row in found]
-    return [sum_up(*zip(*same, strict=True)) for _, same in groupby(rows, key=lambda each: each[0].ticket)]
+    return [merge_rows(*zip(*same, strict=True)) for _, same in groupby(rows, key=lambda each: each[0].ticket)]
 
 
 def read_tickets(db: sqlite3.Connection, agent_id: int, protocol: str, after: str, limit: int) -> list[Ticket]:

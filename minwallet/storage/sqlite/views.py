@@ -5,7 +5,7 @@ import sqlite3
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-from minwallet.ledger.audit import Owner
+from minwallet.ledger.audit import AccountRef
 from minwallet.storage.sqlite import batch
 from minwallet.storage.views import Filter, Listed, Page
 
@@ -182,7 +182,7 @@ def _read(
 
 
 def _listed(row: Sequence[Any]) -> Listed:
-    return Listed(batch.make_entry(row), Owner._make(row[-3:]))
+    return Listed(batch.make_entry(row), AccountRef._make(row[-3:]))
 
 
 def _last(db: sqlite3.Connection, before: int | None) -> int:

@@ -6,7 +6,7 @@ from pydantic import ValidationError
 from starlette.responses import Response
 from starlette.routing import Route
 
-from minwallet.protocols.wire import ReportUnit
+from minwallet.protocols.operator_service import ReportUnit
 from minwallet.provider.games import Catalogue, read_catalogue
 from minwallet.storage.base import Agent
 from minwallet.wallet.agents import find_agent

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from minwallet.ledger.commands import Authenticate, Balance
-from minwallet.protocols import PROTOCOLS, SERVICES, load_protocol
+from minwallet.protocols.registry import OPERATOR_SERVICES, PROTOCOLS, load_protocol
 from minwallet.protocols.wire import REDACTED, Call, Launch, WireProtocol
 from minwallet.provider.calls import as_curl
 from minwallet.provider.games import Catalogue
@@ -53,13 +53,13 @@ def _connect(protocol: WireProtocol, catalogue: Catalogue, calls: str, now_ms: i
         addresses=[(operation, calls + path) for operation, path in paths],
         missing=_missing(protocol, agent, catalogue),
         launch=_launch(protocol, catalogue),
-        curl=as_curl(calls, str(protocol.build(call, now_ms, agent.wallet_token))),
+        curl=as_curl(calls, str(protocol.build_request(call, now_ms, agent.wallet_token))),
         conformance=shlex.join(command),
     )
 
 
 def _missing(protocol: WireProtocol, agent: Agent, catalogue: Catalogue) -> list[str]:
-    if protocol.name not in SERVICES:
+    if protocol.name not in OPERATOR_SERVICES:
         return [] if agent.game_url else ["game address"]
     told = {"host id": agent.host_id, "service address": agent.service_url, "game list": catalogue.games}
     return [name for name, value in told.items() if not value]
@@ -68,7 +68,7 @@ def _missing(protocol: WireProtocol, agent: Agent, catalogue: Catalogue) -> list
 def _launch(protocol: WireProtocol, catalogue: Catalogue) -> str:
     agent, games = catalogue.agent, catalogue.games
     game = games[0].code if games else SAMPLE_GAME
-    if protocol.name in SERVICES:
+    if protocol.name in OPERATOR_SERVICES:
         base = games[0].url if games else f"{SAMPLE_GAMES}/{SAMPLE_GAME}"
-        return protocol.launch(Launch(base, game, "en", REDACTED, agent.host_id or "HOST_ID"))
-    return protocol.launch(Launch(agent.game_url or SAMPLE_GAMES, game, "en", REDACTED, agent.wallet_token))
+        return protocol.build_launch_url(Launch(base, game, "en", REDACTED, agent.host_id or "HOST_ID"))
+    return protocol.build_launch_url(Launch(agent.game_url or SAMPLE_GAMES, game, "en", REDACTED, agent.wallet_token))

@@ -4,21 +4,28 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from minwallet.ledger.money import format_amount
-from minwallet.ledger.tickets import FINE, Difference, Finding, Heading, Reconciliation, Sums
+from minwallet.ledger.reconciliation import (
+    NOT_DIFFERENCES,
+    Discrepancy,
+    MatchStatus,
+    Reconciliation,
+    TicketTotals,
+    TotalsKey,
+)
 from minwallet.wallet.documents import time_text
 from minwallet.web.backoffice.exports import csv_text, inert
 
-MEANINGS: Mapping[Finding, str] = {
-    Finding.MATCHED: "Both sides agree.",
-    Finding.NOT_DUE: "It moved after the report was pulled, or is still being played; look again after the next pull.",
-    Finding.NO_MONEY: "It was called off before any money moved.",
-    Finding.AMOUNT_DIFFERS: "Both sides know the ticket, and disagree on what was staked or paid.",
-    Finding.PLAYER_DIFFERS: "Both sides know the ticket, as that of different players.",
-    Finding.MISSING_HERE: "The provider reports money that this wallet never moved.",
-    Finding.MISSING_THERE: "This wallet moved money of which the provider's report knows nothing.",
-    Finding.OPEN_BET: "The bet was taken long ago, and neither a result nor a refund has come.",
-    Finding.REFUND_UNKNOWN: "This wallet gave the stake back; the provider's report counts the bet.",
-    Finding.ORPHAN_WIN: "A win was paid to a round of which this wallet knows no bet.",
+MEANINGS: Mapping[MatchStatus, str] = {
+    MatchStatus.MATCHED: "Both sides agree.",
+    MatchStatus.NOT_DUE: "It moved after the report was pulled, or is still in play; look again after the next pull.",
+    MatchStatus.NO_MONEY: "It was called off before any money moved.",
+    MatchStatus.AMOUNT_DIFFERS: "Both sides know the ticket, and disagree on what was staked or paid.",
+    MatchStatus.PLAYER_DIFFERS: "Both sides know the ticket, as that of different players.",
+    MatchStatus.MISSING_HERE: "The provider reports money that this wallet never moved.",
+    MatchStatus.MISSING_THERE: "This wallet moved money of which the provider's report knows nothing.",
+    MatchStatus.OPEN_BET: "The bet was taken long ago, and neither a result nor a refund has come.",
+    MatchStatus.REFUND_UNKNOWN: "This wallet gave the stake back; the provider's report counts the bet.",
+    MatchStatus.ORPHAN_WIN: "A win was paid to a round of which this wallet knows no bet.",
 }
 
 COLUMNS = (
@@ -38,32 +45,32 @@ class Compared(NamedTuple):
     @property
     def differing(self) -> int:
         """How many differences there are, kept or not."""
-        return sum(number for finding, number in self.found.counts.items() if finding not in FINE)
+        return sum(number for finding, number in self.found.counts.items() if finding not in NOT_DIFFERENCES)
 
     @property
-    def counts(self) -> Sequence[tuple[Finding, int, bool]]:
+    def counts(self) -> Sequence[tuple[MatchStatus, int, bool]]:
         """Each finding, how often, and whether all is well with it; what is not comes first."""
-        found = [(finding, self.found.counts[finding], finding in FINE) for finding in Finding]
+        found = [(finding, self.found.counts[finding], finding in NOT_DIFFERENCES) for finding in MatchStatus]
         return sorted((each for each in found if each[1]), key=lambda each: each[2])
 
     @property
-    def totals(self) -> Sequence[tuple[Heading, Sums, Sums]]:
+    def totals(self) -> Sequence[tuple[TotalsKey, TicketTotals, TicketTotals]]:
         """What the ledger and the report come to for a day, a game and a currency; the newest day first."""
-        nothing, found = Sums(), self.found
-        headings = sorted(found.headings(), key=lambda heading: (heading.game, heading.currency))
+        nothing, found = TicketTotals(), self.found
+        headings = sorted(found.list_totals_keys(), key=lambda heading: (heading.game, heading.currency))
         headings.sort(key=lambda heading: heading.day, reverse=True)
         return [(each, found.ours.get(each, nothing), found.theirs.get(each, nothing)) for each in headings]
 
     def as_csv(self) -> str:
         """The differences that were kept; amounts are decimals."""
-        return csv_text([COLUMNS, *map(_csv_row, self.found.differences)])
+        return csv_text([COLUMNS, *map(_csv_row, self.found.discrepancies)])
 
 
-def _csv_row(difference: Difference) -> list[str]:
+def _csv_row(difference: Discrepancy) -> list[str]:
     finding, ours, theirs = difference
     named = ours or theirs
     assert named is not None
-    at = time_text(ours.moved_at_ms) if ours else theirs.reported_at if theirs else None
+    at = time_text(ours.updated_at_ms) if ours else theirs.reported_at if theirs else None
     texts = [named.ticket, named.player_id, named.currency, named.game, at]
     amounts = [
         ours.stake if ours else None,

@@ -12,7 +12,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from minwallet.ledger.money import format_amount
-from minwallet.protocols import PROTOCOLS
+from minwallet.protocols.registry import PROTOCOLS
 from minwallet.provider.games import read_catalogue
 from minwallet.storage.base import Player, PlayerStatus
 from minwallet.storage.views import Filter, Page

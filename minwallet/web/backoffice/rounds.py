@@ -8,7 +8,7 @@ from urllib.parse import urlencode
 from starlette.responses import Response
 from starlette.routing import Route
 
-from minwallet.ledger.audit import Owner
+from minwallet.ledger.audit import AccountRef
 from minwallet.storage.base import Store
 from minwallet.storage.views import Filter, Listed
 from minwallet.web.backoffice.filters import read_filter, read_number
@@ -25,7 +25,7 @@ AGES = {"1h": ("an hour", 3600), "24h": ("a day", 24 * 3600), "7d": ("a week", 7
 class Round(NamedTuple):
     """What one account has in a round, the oldest first, and how it stands with it."""
 
-    owner: Owner
+    owner: AccountRef
     protocol: str
     rows: Sequence[Listed]
     ending: Ending
@@ -78,7 +78,7 @@ async def _show_round(visit: Visit, query: Mapping[str, str], agents: Sequence[s
 def _tell_apart(rows: Sequence[Listed]) -> list[Round]:
     """Agents, protocols and currencies may use the same number for rounds that have nothing in common."""
 
-    def whose(row: Listed) -> tuple[Owner, str]:
+    def whose(row: Listed) -> tuple[AccountRef, str]:
         return row.owner, row.entry.protocol
 
     found = []

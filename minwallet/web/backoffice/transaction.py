@@ -8,7 +8,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 from starlette.routing import Route
 
-from minwallet.ledger.entries import Entry, genesis
+from minwallet.ledger.entries import Entry, compute_genesis_hash
 from minwallet.provider import calls
 from minwallet.storage.base import Recorded
 from minwallet.storage.views import Filter, Listed
@@ -55,7 +55,7 @@ async def _show(visit: Visit) -> Response:
         said=entry.detail if entry.detail and not by else "",
         chain=await _read_chain(visit, recorded),
         chain_address=_round_address(entry, recorded),
-        previous_hash=(previous.entry.hash if previous else genesis(*owner)).hex(),
+        previous_hash=(previous.entry.hash if previous else compute_genesis_hash(*owner)).hex(),
         request=_pretty(letters.request) if letters else None,
         reply=_pretty(letters.reply) if letters else None,
         curl=calls.as_curl(visit.base_url + visit.settings.callback_prefix, asked) if asked else "",

@@ -4,7 +4,7 @@ import json
 from collections.abc import Sequence
 from typing import NamedTuple, assert_never
 
-from minwallet.ledger.audit import Owner
+from minwallet.ledger.audit import AccountRef
 from minwallet.ledger.entries import Entry, Kind, Refusal, State
 from minwallet.storage.base import OPENING
 from minwallet.web.pages import show_money
@@ -29,7 +29,7 @@ WHY_REFUSED = {
 }
 
 
-def tell(entry: Entry, owner: Owner) -> str:
+def tell(entry: Entry, owner: AccountRef) -> str:
     """What an entry did, in one or two sentences."""
     match entry.state:
         case State.REFUSED:
@@ -62,7 +62,7 @@ class Ending(NamedTuple):
     text: str
 
 
-def tell_round(entries: Sequence[Entry], owner: Owner) -> Ending:
+def tell_round(entries: Sequence[Entry], owner: AccountRef) -> Ending:
     """What became of a round, of which these are all of one account's entries."""
     called_off = {entry.id for entry in entries if entry.kind is Kind.CANCEL and entry.state is State.APPLIED}
     bets = [entry for entry in entries if entry.kind in (Kind.BET, Kind.BETWIN) and entry.state is State.APPLIED]
@@ -86,7 +86,7 @@ def tell_round(entries: Sequence[Entry], owner: Owner) -> Ending:
     return Ending("closed", "Called off before any bet came; no money moved.")
 
 
-def _tell_movement(entry: Entry, owner: Owner) -> str:
+def _tell_movement(entry: Entry, owner: AccountRef) -> str:
     who = owner.player_id
     match entry.kind:
         case Kind.BET:
@@ -120,7 +120,7 @@ def _noun(entry: Entry) -> str:
     return "bet" if entry.kind is Kind.BET else "bet and win"
 
 
-def _money(cents: int, owner: Owner) -> str:
+def _money(cents: int, owner: AccountRef) -> str:
     return f"{show_money(cents)} {owner.currency}"
 
 
@@ -129,6 +129,6 @@ def _parts(cash: int, bonus: int) -> str:
     return f" ({show_money(cash)} cash, {show_money(bonus)} bonus)" if bonus else ""
 
 
-def _kinds(cash: int, bonus: int, owner: Owner) -> str:
+def _kinds(cash: int, bonus: int, owner: AccountRef) -> str:
     parts = [f"{_money(cents, owner)} of {name}" for cents, name in ((cash, "cash"), (bonus, "bonus")) if cents]
     return " and ".join(parts) or _money(0, owner)

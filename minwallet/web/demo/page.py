@@ -13,7 +13,7 @@ from starlette.routing import Route
 from minwallet.demo.games import GAMES, Game, find_game
 from minwallet.ledger.entries import Entry
 from minwallet.ledger.money import MAX_CENTS, parse_amount
-from minwallet.protocols import PROTOCOLS
+from minwallet.protocols.registry import PROTOCOLS
 from minwallet.provider import calls
 from minwallet.storage.base import Recorded
 from minwallet.storage.views import Filter, Listed

@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple, assert_never
 
 from minwallet.ledger.entries import Entry, Kind, State
-from minwallet.protocols import load_protocol
-from minwallet.protocols.wire import Answer
+from minwallet.protocols.registry import load_protocol
+from minwallet.protocols.wire import WalletResponse
 from minwallet.web.demo.table import CallTold, RoundTold
 from minwallet.web.pages import show_money
 
@@ -143,15 +143,15 @@ def struck(trick: str, story: Story) -> bool:
     return any(trick in step.call.mischief for step in story.steps)
 
 
-def _read(protocol: str, call: CallTold) -> Answer | None:
+def _read(protocol: str, call: CallTold) -> WalletResponse | None:
     """What the wallet answered, whether the provider heard it or not."""
     try:
-        return load_protocol(protocol).read((call.reply or "").encode()) if call.status == 200 else None
+        return load_protocol(protocol).parse_response((call.reply or "").encode()) if call.status == 200 else None
     except ValueError:
         return None
 
 
-def _step(call: CallTold, answer: Answer | None, entry: Entry | None, *, is_new: bool) -> Step:
+def _step(call: CallTold, answer: WalletResponse | None, entry: Entry | None, *, is_new: bool) -> Step:
     if answer is None:
         return Step(call, "No answer came back.")
     if entry is None:
@@ -172,7 +172,7 @@ def _aside(call: CallTold) -> str:
     return "The reply got lost: the provider heard nothing."
 
 
-def _deed(entry: Entry, answer: Answer) -> str:
+def _deed(entry: Entry, answer: WalletResponse) -> str:
     """What was done when the entry was made."""
     match entry.state:
         case State.REFUSED:
@@ -222,7 +222,7 @@ def _count(number: int, one: str, more: str) -> str:
     return f"{number} {one if number == 1 else more}"
 
 
-def _reason(answer: Answer) -> str:
+def _reason(answer: WalletResponse) -> str:
     return f"{answer.message or 'no'} ({answer.code})"
 
 

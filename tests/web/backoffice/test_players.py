@@ -6,7 +6,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from minwallet.cli.link import change_file
-from minwallet.protocols.wire import Game
+from minwallet.protocols.operator_service import Game
 from minwallet.wallet.requests import GamesKeep
 from minwallet.web.backoffice.player import MOST_GAMES
 from tests.support import Server

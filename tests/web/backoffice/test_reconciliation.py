@@ -9,8 +9,8 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Page, expect
 
-from minwallet.ledger.tickets import Finding, ReportRow
-from minwallet.protocols.wire import Game, ServiceError
+from minwallet.ledger.reconciliation import MatchStatus, ReportRow
+from minwallet.protocols.operator_service import Game, ServiceError
 from minwallet.web.backoffice.findings import MEANINGS
 from tests.provider.scripted import SERVICE, Scripted, scripted
 from tests.support import PATIENCE_S, Server
@@ -75,9 +75,9 @@ def test_a_report_is_pulled_and_compared(clerk: Clerk, provider: Scripted, name:
     assert carry_out(clerk, f"{PATH}/compare", **OPTIONS) == "Comparing report and ledger: done, 3 tickets."
     page = clerk.read(PATH)
     found = cells(page)
-    assert ["amount differs", "1", MEANINGS[Finding.AMOUNT_DIFFERS]] in found
-    assert ["missing here", "1", MEANINGS[Finding.MISSING_HERE]] in found
-    assert ["matched", "1", MEANINGS[Finding.MATCHED]] in found
+    assert ["amount differs", "1", MEANINGS[MatchStatus.AMOUNT_DIFFERS]] in found
+    assert ["missing here", "1", MEANINGS[MatchStatus.MISSING_HERE]] in found
+    assert ["matched", "1", MEANINGS[MatchStatus.MATCHED]] in found
     assert ["amount differs", "102", name, "fish", "USD", "2.00", "0.00", "1.50", "0.00"] in found
     listed = list(csv.DictReader(io.StringIO(clerk.http.get(f"{PATH}.csv?agent=default").text)))
     assert [(row["ticket"], row["finding"], row["ledger_stake"], row["report_stake"]) for row in listed] == [
@@ -110,7 +110,7 @@ def test_many_differences_come_in_pages(clerk: Clerk, provider: Scripted, name: 
 
 def test_what_the_provider_says_is_passed_on(clerk: Clerk, provider: Scripted) -> None:
     """A refusal, nonsense, or nobody there: one line that says what to do."""
-    provider.say(SERVICE.show_error(ServiceError(7, "host is asleep")))
+    provider.say(SERVICE.render_error(ServiceError(7, "host is asleep")))
     assert "the provider says: host is asleep (code 7)" in carry_out(clerk, f"{PATH}/games", agent="default")
     provider.say(b"<html>")
     assert "cannot be understood" in carry_out(clerk, f"{PATH}/pull", agent="default")
@@ -120,7 +120,7 @@ def test_what_the_provider_says_is_passed_on(clerk: Clerk, provider: Scripted) -
 def test_games_are_fetched(clerk: Clerk, provider: Scripted, name: str) -> None:
     """And can be chosen when a game is launched."""
     games = [Game("7", {"en": "Seven"}, "https://g.example/7"), Game("8", {"de": "Acht"}, "https://g.example/8")]
-    provider.say(SERVICE.show_games(games))
+    provider.say(SERVICE.render_games(games))
     assert carry_out(clerk, f"{PATH}/games", agent="default") == "Fetching the game list: done, 2 games."
     assert re.search(r"2 games, fetched <time", clerk.read(PATH))
     page = clerk.read(f"/admin/players/default/{name}")
@@ -137,7 +137,7 @@ def test_a_long_pull_goes_on_in_the_background(server: Server, provider: Scripte
     expect(told).to_contain_text("Pulling the report …")
     page.get_by_role("button", name="Fetch the games").click()
     expect(page.locator(".flash").first).to_have_text("Something is going on for this agent already.")
-    provider.say(SERVICE.show_error(ServiceError(7, "enough")))
+    provider.say(SERVICE.render_error(ServiceError(7, "enough")))
     provider.released.set()
     expect(told).to_contain_text("failed")
     expect(page.locator("#work")).not_to_have_attribute("hx-get", re.compile("."))

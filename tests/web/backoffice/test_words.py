@@ -2,23 +2,23 @@
 
 import pytest
 
-from minwallet.ledger.audit import Owner
-from minwallet.ledger.commands import Bet, BetWin, Cancel, Deposit, Movement, Settle, Win, Withdraw
+from minwallet.ledger.audit import AccountRef
+from minwallet.ledger.commands import Bet, BetWin, Cancel, Deposit, MoneyCommand, Settle, Win, Withdraw
 from minwallet.ledger.entries import Refusal
 from minwallet.storage.base import OPENING
 from minwallet.web.backoffice.words import WHY_REFUSED, tell, tell_round, tell_who
-from tests.ledger.book import Book
+from tests.ledger.in_memory_ledger import InMemoryLedger
 
-ANN = Owner("default", "ann", "USD")
+ANN = AccountRef("default", "ann", "USD")
 
 MONEY = Deposit("start", 10_00, 5_00, '{"by": "admin eve", "reason": "a gift"}')
 
 
-def written(*commands: Movement) -> Book:
+def written(*commands: MoneyCommand) -> InMemoryLedger:
     """A book of ann's with 10.00 of cash and 5.00 of bonus, and these commands."""
-    book = Book()
+    book = InMemoryLedger()
     for command in (MONEY, *commands):
-        book.do(command)
+        book.execute(command)
     return book
 
 
@@ -53,7 +53,7 @@ def written(*commands: Movement) -> Book:
         ),
     ],
 )
-def test_an_entry_is_told_in_a_sentence(commands: list[Movement], text: str) -> None:
+def test_an_entry_is_told_in_a_sentence(commands: list[MoneyCommand], text: str) -> None:
     """What moved, of which kind, and why nothing did."""
     assert tell(written(*commands).entries[-1], ANN) == text
 
@@ -98,6 +98,6 @@ def test_every_refusal_has_words() -> None:
         ([Win("2", 7_00, "1")], "orphan", "7.00 USD won, of which this wallet knows no bet."),
     ],
 )
-def test_a_round_is_told_by_how_it_ended(commands: list[Movement], word: str, text: str) -> None:
+def test_a_round_is_told_by_how_it_ended(commands: list[MoneyCommand], word: str, text: str) -> None:
     """Staked and won is what stands; what was called off is not counted."""
     assert tell_round(written(*commands).entries[1:], ANN) == (word, text)

@@ -21,7 +21,7 @@ from minwallet.ledger.commands import (
 )
 from minwallet.ledger.money import MAX_CENTS, MAX_ID
 from minwallet.protocols.wallet_v2 import WalletV2
-from minwallet.protocols.wire import Answer, Call
+from minwallet.protocols.wire import Call, WalletResponse
 
 PROTOCOL = WalletV2()
 NOW_MS, NOW = 1_695_266_603_000, "21-09-2023 03:23:23"
@@ -42,7 +42,7 @@ calls = st.one_of(
 @given(calls)
 def test_what_is_built_is_understood(call: Call) -> None:
     """Every call survives the way over the wire."""
-    exchange = PROTOCOL.build(call, NOW_MS)
+    exchange = PROTOCOL.build_request(call, NOW_MS)
     assert PROTOCOL.parse("", exchange.body) == call
 
 
@@ -50,7 +50,7 @@ def test_what_is_built_is_understood(call: Call) -> None:
 def test_a_game_whose_name_is_made_of_digits_survives(game: str) -> None:
     """Only what a number means completely may be sent as one."""
     call = Call("bet", "t", Bet("3", 500, "3", game))
-    assert PROTOCOL.parse("", PROTOCOL.build(call, NOW_MS).body) == call
+    assert PROTOCOL.parse("", PROTOCOL.build_request(call, NOW_MS).body) == call
 
 
 @pytest.mark.parametrize(
@@ -67,14 +67,14 @@ def test_a_game_whose_name_is_made_of_digits_survives(game: str) -> None:
 )
 def test_a_request_is_built_as_the_specification_shows_it(call: Call, fields: dict[str, Any]) -> None:
     """Numbers are numbers, and code, type and time go with every request."""
-    exchange = PROTOCOL.build(call, NOW_MS)
+    exchange = PROTOCOL.build_request(call, NOW_MS)
     assert (exchange.method, exchange.path, exchange.query) == ("POST", "/wallet", b"")
     assert json.loads(exchange.body) == {"code": "t", "type": call.operation, "time": NOW, **fields}
 
 
 def test_a_request_can_name_the_agent() -> None:
     """The wallet token goes into the path."""
-    assert PROTOCOL.build(Call("credit", "t", Balance()), NOW_MS, "agent_1").path == "/wallet/agent_1"
+    assert PROTOCOL.build_request(Call("credit", "t", Balance()), NOW_MS, "agent_1").path == "/wallet/agent_1"
 
 
 @pytest.mark.parametrize(
@@ -83,11 +83,11 @@ def test_a_request_can_name_the_agent() -> None:
 def test_what_the_protocol_does_not_have_cannot_be_built(command: Command) -> None:
     """A mistake of the caller's, named."""
     with pytest.raises(ValueError, match=f"wallet-v2 has no {type(command).__name__}"):
-        PROTOCOL.build(Call("credit", "t", command), NOW_MS)
+        PROTOCOL.build_request(Call("credit", "t", command), NOW_MS)
 
 
-def read(body: object) -> Answer:
-    return PROTOCOL.read(body if isinstance(body, bytes) else json.dumps(body).encode())
+def parse_response(body: object) -> WalletResponse:
+    return PROTOCOL.parse_response(body if isinstance(body, bytes) else json.dumps(body).encode())
 
 
 @pytest.mark.parametrize(
@@ -95,17 +95,17 @@ def read(body: object) -> Answer:
     [
         (
             {"credit": 100000, "player_id": "usr-1", "result": 1, "time": NOW, "currency": "USD"},
-            Answer(0, None, 100000, None, "usr-1", "USD"),
+            WalletResponse(0, None, 100000, None, "usr-1", "USD"),
         ),
-        ({"credit": 99500, "result": 1}, Answer(0, None, 99500)),
-        ({"result": 0, "err_code": 105, "err_desc": "no money", "credit": 4}, Answer(105, "no money", 4)),
-        ({"result": 2, "err_code": 7}, Answer(7)),
-        ({"err_code": 7}, Answer(7)),
+        ({"credit": 99500, "result": 1}, WalletResponse(0, None, 99500)),
+        ({"result": 0, "err_code": 105, "err_desc": "no money", "credit": 4}, WalletResponse(105, "no money", 4)),
+        ({"result": 2, "err_code": 7}, WalletResponse(7)),
+        ({"err_code": 7}, WalletResponse(7)),
     ],
 )
-def test_a_reply_is_read(body: dict[str, Any], answer: Answer) -> None:
+def test_a_reply_is_read(body: dict[str, Any], answer: WalletResponse) -> None:
     """`result` 1 is success; "any other number" is not, and then the code is the wallet's own."""
-    assert read(body) == answer
+    assert parse_response(body) == answer
 
 
 @pytest.mark.parametrize(
@@ -131,13 +131,13 @@ def test_a_reply_is_read(body: dict[str, Any], answer: Answer) -> None:
 def test_a_reply_that_makes_no_sense_is_an_error(body: object, words: str) -> None:
     """Nothing is guessed where money is told."""
     with pytest.raises(ValueError, match=words):
-        read(body)
+        parse_response(body)
 
 
 @given(st.binary(max_size=200))
 def test_no_reply_surprises(body: bytes) -> None:
     """Any bytes are read, or a ValueError."""
     try:
-        PROTOCOL.read(body)
+        PROTOCOL.parse_response(body)
     except ValueError:
         return

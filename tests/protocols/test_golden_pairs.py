@@ -9,22 +9,29 @@ from urllib.parse import parse_qsl
 
 import pytest
 
-from minwallet.protocols import load_protocol
-from minwallet.protocols.wire import Call, Exchange, Malformed
-from tests.protocols.pairs import Names, Pair, Stage, fill, load_pairs, raw
+from minwallet.protocols.registry import load_protocol
+from minwallet.protocols.wire import Call, HttpRequest, Malformed
+from tests.protocols.golden_pairs import (
+    GoldenPair,
+    GoldenPairRunner,
+    Placeholders,
+    encode_request,
+    fill_placeholders,
+    load_golden_pairs,
+)
 from tests.support import Server
 
-PAIRS = {f"{pair.protocol}: {pair.name}": pair for pair in load_pairs()}
+PAIRS = {f"{pair.protocol}: {pair.name}": pair for pair in load_golden_pairs()}
 GOLDEN_TIME = "21-09-2023 03:23:23"
-NAMES = dict.fromkeys(["token", "expired", "revoked", "other", "wallet_token"], "hmeu134_56eEYeGgre")
+PLACEHOLDERS = dict.fromkeys(["token", "expired", "revoked", "other", "wallet_token"], "hmeu134_56eEYeGgre")
 
-NOT_KEPT = {"authenticate": {"game_code"}, "refund": {"game_code"}}
+IGNORED_FIELDS = {"authenticate": {"game_code"}, "refund": {"game_code"}}
 """What vela's requests may carry although it changes nothing: by operation, as the wallet does not look at it."""
 
 every_pair = pytest.mark.parametrize("pair", PAIRS.values(), ids=PAIRS)
 
 
-def operation_of(pair: Pair) -> str:
+def operation_of(pair: GoldenPair) -> str:
     return load_protocol(pair.protocol).routes.get(pair.request["path"], "")
 
 
@@ -35,35 +42,37 @@ def now_ms(request: dict[str, Any]) -> int:
     return timegm(strptime(text, "%d-%m-%Y %H:%M:%S")) * 1000
 
 
-def fields(request: dict[str, Any] | Exchange) -> dict[str, Any]:
+def fields_of(request: dict[str, Any] | HttpRequest) -> dict[str, Any]:
     """What a request says, by name."""
-    if isinstance(request, Exchange):
+    if isinstance(request, HttpRequest):
         return dict(parse_qsl(request.query.decode())) if request.query else json.loads(request.body)
     return dict(parse_qsl(request["query"])) if "query" in request else request["body"]
 
 
 @every_pair
-def test_a_golden_request_survives_the_way_back(pair: Pair) -> None:
+def test_a_golden_request_survives_the_way_back(pair: GoldenPair) -> None:
     """A request is understood, and the request built of that says at least the same and is understood alike."""
-    protocol, request = load_protocol(pair.protocol), fill(pair.request, NAMES)
-    call = protocol.parse(operation_of(pair), raw(request))
+    protocol, request = load_protocol(pair.protocol), fill_placeholders(pair.request, PLACEHOLDERS)
+    call = protocol.parse(operation_of(pair), encode_request(request))
     if isinstance(call, Malformed):
-        complaint = json.loads(protocol.complain(call, now_ms({})))
-        assert complaint == fill(pair.reply, {"time": GOLDEN_TIME})
+        complaint = json.loads(protocol.render_error(call, now_ms({})))
+        assert complaint == fill_placeholders(pair.reply, {"time": GOLDEN_TIME})
         return
-    built = protocol.build(call, now_ms(request))
+    built = protocol.build_request(call, now_ms(request))
     assert built.method == pair.request["method"]
     again = protocol.parse(protocol.routes[built.path], built.query or built.body)
     assert again == call
-    kept = {name: value for name, value in fields(request).items() if name not in NOT_KEPT.get(call.operation, ())}
-    assert fields(built) | kept == fields(built)
+    kept = {
+        name: value for name, value in fields_of(request).items() if name not in IGNORED_FIELDS.get(call.operation, ())
+    }
+    assert fields_of(built) | kept == fields_of(built)
 
 
 @every_pair
-def test_a_golden_reply_is_read(pair: Pair) -> None:
+def test_a_golden_reply_is_read(pair: GoldenPair) -> None:
     """Whoever calls a wallet finds in its reply the code, the words, the money and the player."""
-    golden = fill(pair.reply, {"time": GOLDEN_TIME})
-    answer = load_protocol(pair.protocol).read(json.dumps(golden).encode())
+    golden = fill_placeholders(pair.reply, {"time": GOLDEN_TIME})
+    answer = load_protocol(pair.protocol).parse_response(json.dumps(golden).encode())
     assert answer.code == golden.get("status_code", golden.get("err_code", 0))
     assert answer.message == golden.get("message", golden.get("err_desc"))
     assert answer.balance == golden.get("balance", golden.get("credit"))
@@ -73,25 +82,27 @@ def test_a_golden_reply_is_read(pair: Pair) -> None:
 
 
 @pytest.fixture(scope="module")
-def stage(server: Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
+def pair_runner(server: Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator[GoldenPairRunner]:
     """A server to replay on; whatever was replayed, its ledger verifies in the end."""
-    yield Stage(server, tmp_path_factory.mktemp("seeds"))
+    yield GoldenPairRunner(server, tmp_path_factory.mktemp("seeds"))
     server.cli.assert_clean()
 
 
 @pytest.fixture(scope="module")
-def early(stage: Stage) -> dict[str, Names]:
+def expiring_actors(pair_runner: GoldenPairRunner) -> dict[str, Placeholders]:
     """The players of those pairs that speak of an expired session, made first so that they expire together."""
-    return {name: stage.cast(pair) for name, pair in PAIRS.items() if "expired" in pair.placeholders}
+    return {name: pair_runner.create_actors(pair) for name, pair in PAIRS.items() if "expired" in pair.placeholders}
 
 
 @pytest.mark.parametrize("name", PAIRS)
-def test_a_golden_pair_is_what_a_running_server_does(name: str, stage: Stage, early: dict[str, Names]) -> None:
+def test_a_golden_pair_is_what_a_running_server_does(
+    name: str, pair_runner: GoldenPairRunner, expiring_actors: dict[str, Placeholders]
+) -> None:
     """Replayed with a new player, the request gets exactly the golden reply, apart from the time."""
     pair = PAIRS[name]
-    names = early.get(name) or stage.cast(pair)
-    stage.set_up(pair, names)
-    assert stage.ask(fill(pair.request, names)) == pair.reply
+    names = expiring_actors.get(name) or pair_runner.create_actors(pair)
+    pair_runner.run_setup(pair, names)
+    assert pair_runner.send_request(fill_placeholders(pair.request, names)) == pair.reply
 
 
 def test_a_code_that_is_no_text_in_any_encoding_is_nobodys(server: Server) -> None:
@@ -104,7 +115,9 @@ def test_every_operation_has_its_pairs() -> None:
     """Nothing that a provider can ask is left without an example."""
     asked = set()
     for pair in PAIRS.values():
-        call = load_protocol(pair.protocol).parse(operation_of(pair), raw(fill(pair.request, NAMES)))
+        call = load_protocol(pair.protocol).parse(
+            operation_of(pair), encode_request(fill_placeholders(pair.request, PLACEHOLDERS))
+        )
         if isinstance(call, Call):
             asked.add((pair.protocol, call.operation))
     wallet_v2 = {("wallet-v2", each) for each in ("credit", "bet", "win", "cancel")}

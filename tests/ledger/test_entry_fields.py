@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 
 from minwallet.ledger.commands import Bet, BetWin, Cancel, Command, Deposit, Settle, Win, Withdraw
-from minwallet.ledger.decide import Snapshot, Trail, decide
-from minwallet.ledger.entries import Entry, Kind, Refusal, State, genesis
-from tests.ledger.builders import HEAD, ME, NEW, NOW_MS, row, seen, snapshot
+from minwallet.ledger.decide import Snapshot, TransactionHistory, decide
+from minwallet.ledger.entries import Entry, Kind, Refusal, State, compute_genesis_hash
+from tests.ledger.builders import HEAD, ME, NO_HISTORY, NOW_MS, history_of, snapshot, written_entry
 
 BET = Bet("3", 1100, "2", "1012", '{"key":"red"}')
 
@@ -37,7 +37,7 @@ TABLE: dict[str, tuple[Snapshot, Command, tuple[Any, ...]]] = {
         (Kind.WIN, "4", None, "1012", None, 0, 70, 70, 0, 1070, 200, *APPLIED),
     ),
     "a result": (
-        snapshot(trail=seen(BET)),
+        snapshot(history=history_of(BET)),
         Settle("3", 70, "1012", '{"total_used":9}'),
         (Kind.WIN, "3", "3", "1012", '{"total_used":9}', 0, 70, 70, 0, 1070, 200, *APPLIED),
     ),
@@ -47,7 +47,7 @@ TABLE: dict[str, tuple[Snapshot, Command, tuple[Any, ...]]] = {
         (Kind.BETWIN, "3", "3", "1012", None, 500, 70, -430, 0, 570, 200, *APPLIED),
     ),
     "a cancel": (
-        snapshot(cash=0, bonus=100, trail=seen(BET)),
+        snapshot(cash=0, bonus=100, history=history_of(BET)),
         Cancel("3"),
         (Kind.CANCEL, "3", "2", "1012", None, 0, 0, 1000, 100, 1000, 200, *APPLIED),
     ),
@@ -79,36 +79,50 @@ def test_a_row_says_what_was_asked_and_what_it_did(
     before: Snapshot, command: Command, expected: tuple[Any, ...]
 ) -> None:
     """Its number, when, whose, after which row, in which protocol; what was asked for; what moved and what is left."""
-    entry = row(decide(before._replace(account=before.account._replace(last_seq=99)), command, NOW_MS))
+    entry = written_entry(decide(before._replace(account=before.account._replace(last_seq=99)), command, NOW_MS))
     assert entry[:-1] == (100, NOW_MS, ME, 99, "wallet-v2", *expected)
 
 
-def an_entry(kind: Kind, seq: int) -> Entry:
-    return row(decide(snapshot(seq=seq), Bet("3", 1, "3"), NOW_MS))._replace(kind=kind)
+def make_entry_of(kind: Kind, seq: int) -> Entry:
+    return written_entry(decide(snapshot(seq=seq), Bet("3", 1, "3"), NOW_MS))._replace(kind=kind)
 
 
-BETS, RESULT, CANCEL = an_entry(Kind.BET, 1), an_entry(Kind.WIN, 2), an_entry(Kind.CANCEL, 3)
+BET_ENTRY, RESULT_ENTRY, CANCEL_ENTRY = (
+    make_entry_of(Kind.BET, 1),
+    make_entry_of(Kind.WIN, 2),
+    make_entry_of(Kind.CANCEL, 3),
+)
 
 
 @pytest.mark.parametrize(
-    ("trail", "entry", "longer"),
+    ("history", "entry", "expected"),
     [
-        (NEW, BETS, Trail(BETS, None, None)),
-        (NEW, CANCEL, Trail(None, None, CANCEL)),
-        (NEW, RESULT, Trail(RESULT, None, None)),
-        (Trail(BETS), RESULT, Trail(BETS, RESULT, None)),
-        (Trail(BETS), CANCEL, Trail(BETS, None, CANCEL)),
-        (Trail(BETS, RESULT), CANCEL, Trail(BETS, RESULT, CANCEL)),
-        (Trail(None, None, CANCEL), BETS, Trail(BETS, None, CANCEL)),
-        (Trail(BETS, None, CANCEL), RESULT, Trail(BETS, RESULT, CANCEL)),
+        (NO_HISTORY, BET_ENTRY, TransactionHistory(BET_ENTRY, None, None)),
+        (NO_HISTORY, CANCEL_ENTRY, TransactionHistory(None, None, CANCEL_ENTRY)),
+        (NO_HISTORY, RESULT_ENTRY, TransactionHistory(RESULT_ENTRY, None, None)),
+        (TransactionHistory(BET_ENTRY), RESULT_ENTRY, TransactionHistory(BET_ENTRY, RESULT_ENTRY, None)),
+        (TransactionHistory(BET_ENTRY), CANCEL_ENTRY, TransactionHistory(BET_ENTRY, None, CANCEL_ENTRY)),
+        (
+            TransactionHistory(BET_ENTRY, RESULT_ENTRY),
+            CANCEL_ENTRY,
+            TransactionHistory(BET_ENTRY, RESULT_ENTRY, CANCEL_ENTRY),
+        ),
+        (TransactionHistory(None, None, CANCEL_ENTRY), BET_ENTRY, TransactionHistory(BET_ENTRY, None, CANCEL_ENTRY)),
+        (
+            TransactionHistory(BET_ENTRY, None, CANCEL_ENTRY),
+            RESULT_ENTRY,
+            TransactionHistory(BET_ENTRY, RESULT_ENTRY, CANCEL_ENTRY),
+        ),
     ],
 )
-def test_a_row_finds_its_place_in_the_trail(trail: Trail, entry: Entry, longer: Trail) -> None:
+def test_append_puts_an_entry_in_its_place(
+    history: TransactionHistory, entry: Entry, expected: TransactionHistory
+) -> None:
     """A cancel beside what claimed the id and what settled it; nothing that was there gets lost."""
-    assert trail.followed_by(entry) == longer
+    assert history.append(entry) == expected
 
 
-def test_a_genesis_is_nobody_elses() -> None:
+def test_a_genesis_hash_is_unique_to_its_account() -> None:
     """The first head speaks of agent, player and currency, and of which is which."""
     names = [
         ("default", "alice", "USD"),
@@ -116,6 +130,6 @@ def test_a_genesis_is_nobody_elses() -> None:
         ("default", "bob", "USD"),
         ("default", "alice", "EUR"),
     ]
-    assert len({genesis(*name) for name in [*names, ("alice", "default", "USD")]}) == 5
-    assert genesis("default", "alice", "USD") == HEAD
+    assert len({compute_genesis_hash(*name) for name in [*names, ("alice", "default", "USD")]}) == 5
+    assert compute_genesis_hash("default", "alice", "USD") == HEAD
     assert hashlib.sha256(b'["default", "alice", "USD"]').digest() == HEAD

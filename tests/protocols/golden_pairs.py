@@ -13,16 +13,16 @@ from typer.testing import CliRunner
 
 from minwallet.cli.main import app
 from minwallet.ledger.money import format_amount
-from minwallet.protocols import PROTOCOLS
+from minwallet.protocols.registry import PROTOCOLS
 from tests.support import PATIENCE_S, ROOT, Server
 
-TIME = re.compile(r"\d\d-\d\d-\d{4} \d\d:\d\d:\d\d", re.ASCII)
+TIME_PATTERN = re.compile(r"\d\d-\d\d-\d{4} \d\d:\d\d:\d\d", re.ASCII)
 
-Names = Mapping[str, str]
+Placeholders = Mapping[str, str]
 """What the placeholders of a pair stand for."""
 
 
-class Pair(NamedTuple):
+class GoldenPair(NamedTuple):
     """One golden pair, with whom it is about."""
 
     protocol: str
@@ -38,17 +38,17 @@ class Pair(NamedTuple):
         return set(re.findall(r"{(\w+)}", json.dumps([self.given, self.request])))
 
 
-def load_pairs() -> Iterator[Pair]:
+def load_golden_pairs() -> Iterator[GoldenPair]:
     """All pairs of all protocols."""
     for protocol in PROTOCOLS:
         golden = json.loads((ROOT / "sample_data" / "wire" / f"{protocol}.json").read_text(encoding="utf-8"))
         assert golden["protocol"] == protocol
         for each in golden["pairs"]:
-            whom = golden["player_id"], golden["currency"]
-            yield Pair(protocol, each["name"], each.get("given"), each["request"], each["reply"], *whom)
+            owner = golden["player_id"], golden["currency"]
+            yield GoldenPair(protocol, each["name"], each.get("given"), each["request"], each["reply"], *owner)
 
 
-def fill(value: dict[str, Any], names: Names) -> dict[str, Any]:
+def fill_placeholders(value: dict[str, Any], names: Placeholders) -> dict[str, Any]:
     """The same with what its placeholders stand for."""
     text = json.dumps(value)
     for name, meaning in names.items():
@@ -57,13 +57,13 @@ def fill(value: dict[str, Any], names: Names) -> dict[str, Any]:
     return filled
 
 
-def raw(request: Mapping[str, Any]) -> bytes:
+def encode_request(request: Mapping[str, Any]) -> bytes:
     """What a protocol parses: the query of a GET, the body of a POST."""
     content = request["query"] if request["method"] == "GET" else request["body"]
     return content.encode() if isinstance(content, str) else json.dumps(content).encode()
 
 
-class Stage:
+class GoldenPairRunner:
     """A running server with new agents and players for each pair."""
 
     def __init__(self, server: Server, folder: Path) -> None:
@@ -72,34 +72,34 @@ class Stage:
         self._numbers = count(1)
         self._runner = CliRunner()
 
-    def operate(self, *arguments: object) -> Any:  # noqa: ANN401 the command's JSON
+    def run_command(self, *arguments: object) -> Any:  # noqa: ANN401 the command's JSON
         """A command of the operator, carried out by the running server."""
         command = ["--db", str(self._server.db), *map(str, arguments), "--json"]
         result = self._runner.invoke(app, command, catch_exceptions=False)
         assert result.exit_code == 0, result.output
         return json.loads(result.stdout)
 
-    def cast(self, pair: Pair) -> Names:
+    def create_actors(self, pair: GoldenPair) -> Placeholders:
         """A new agent with the pair's player, and what the placeholders stand for."""
         if pair.given is None:
             return {}
         number = next(self._numbers)
         names = {"wallet_token": f"agent{number}", "token": f"token{number}"}
         agent = ("--agent", names["wallet_token"])
-        self.operate("agent", "add", names["wallet_token"])
+        self.run_command("agent", "add", names["wallet_token"])
         players = [(pair.player_id, names["token"])]
         if "other" in pair.placeholders:
             names["other"] = f"other{number}"
             players.append(("somebody.else", names["other"]))
         self._seed(pair, players, names["wallet_token"])
         if "expired" in pair.placeholders:
-            names["expired"] = self.operate("session", "open", pair.player_id, "--ttl", "1s", *agent)["token"]
+            names["expired"] = self.run_command("session", "open", pair.player_id, "--ttl", "1s", *agent)["token"]
         if "revoked" in pair.placeholders:
-            names["revoked"] = self.operate("session", "open", pair.player_id, *agent)["token"]
-            self.operate("session", "revoke", names["revoked"])
+            names["revoked"] = self.run_command("session", "open", pair.player_id, *agent)["token"]
+            self.run_command("session", "revoke", names["revoked"])
         return names
 
-    def _seed(self, pair: Pair, players: list[tuple[str, str]], agent: str) -> None:
+    def _seed(self, pair: GoldenPair, players: list[tuple[str, str]], agent: str) -> None:
         assert pair.given is not None
         money = format_amount(pair.given["cash"]), format_amount(pair.given["bonus"])
         file = self._folder / f"{agent}.csv"
@@ -107,9 +107,9 @@ class Stage:
             writer = csv.writer(stream)
             writer.writerow(["player_id", "currency", "balance", "bonus", "token", "agent"])
             writer.writerows([player_id, pair.currency, *money, token, agent] for player_id, token in players)
-        self.operate("seed", file)
+        self.run_command("seed", file)
 
-    def set_up(self, pair: Pair, names: Names) -> None:
+    def run_setup(self, pair: GoldenPair, names: Placeholders) -> None:
         """What the pair says happened first."""
         if "expired" in pair.placeholders:
             self._wait_for_expiry(names["expired"])
@@ -117,21 +117,21 @@ class Stage:
             match call:
                 case {"operator": "deposit", "cents": cents}:
                     amount = format_amount(cents)
-                    self.operate("deposit", pair.player_id, amount, "--agent", names["wallet_token"])
+                    self.run_command("deposit", pair.player_id, amount, "--agent", names["wallet_token"])
                 case {"operator": "block" | "unblock" as act}:
-                    self.operate("player", act, pair.player_id, "--agent", names["wallet_token"])
+                    self.run_command("player", act, pair.player_id, "--agent", names["wallet_token"])
                 case _:
-                    assert self.ask(fill(call["request"], names)) == call["reply"]
+                    assert self.send_request(fill_placeholders(call["request"], names)) == call["reply"]
 
-    def ask(self, request: Mapping[str, Any]) -> Any:  # noqa: ANN401 the answer's JSON
+    def send_request(self, request: Mapping[str, Any]) -> Any:  # noqa: ANN401 the answer's JSON
         """The server's reply, with the time as its placeholder."""
         query = f"?{request['query']}" if "query" in request else ""
-        content = None if "query" in request else raw(request)
+        content = None if "query" in request else encode_request(request)
         response = self._server.http.request(request["method"], request["path"] + query, content=content)
         assert response.status_code == 200, response.text
         reply = response.json()
         if "time" in reply:
-            assert TIME.fullmatch(reply["time"])
+            assert TIME_PATTERN.fullmatch(reply["time"])
             reply["time"] = "{time}"
         return reply
 

@@ -6,15 +6,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from minwallet.ledger.commands import Bet, BetWin, Cancel, Deposit, Movement, Settle, Win, Withdraw
-from minwallet.ledger.decide import Account, Round, Session, Snapshot, Trail, decide
-from minwallet.ledger.entries import genesis
+from minwallet.ledger.commands import Bet, BetWin, Cancel, Deposit, MoneyCommand, Settle, Win, Withdraw
+from minwallet.ledger.decide import Account, Round, Session, Snapshot, TransactionHistory, decide
+from minwallet.ledger.entries import compute_genesis_hash
 from minwallet.ledger.outcomes import Applied
-from minwallet.protocols import load_protocol
+from minwallet.protocols.registry import load_protocol
 from minwallet.protocols.wire import Call, Malformed
 
 NOW_MS = 1_695_266_603_000
-ACCOUNT = Account(1, 10_000, 500, genesis("default", "ann", "USD"))
+ACCOUNT = Account(1, 10_000, 500, compute_genesis_hash("default", "ann", "USD"))
 
 CALLS = [
     ("wallet-v2", "bet", Bet("9", 500, "9", "1012")),
@@ -29,36 +29,36 @@ CALLS = [
 ]
 
 
-def applied(protocol: str, command: Movement) -> Applied:
-    trail = Trail()
+def apply_command(protocol: str, command: MoneyCommand) -> Applied:
+    history = TransactionHistory()
     if isinstance(command, Settle):
-        trail = Trail(applied(protocol, Bet(command.id, 5, command.id)).entry)
-    snapshot = Snapshot(protocol, ACCOUNT, False, Session(None, None), trail, Round(), 3)
+        history = TransactionHistory(apply_command(protocol, Bet(command.id, 5, command.id)).entry)
+    snapshot = Snapshot(protocol, ACCOUNT, False, Session(None, None), history, Round(), 3)
     outcome = decide(snapshot, command, NOW_MS)
     assert isinstance(outcome, Applied)
     return outcome
 
 
 @pytest.mark.parametrize(("protocol", "operation", "command"), CALLS)
-def test_the_call_of_an_entry_is_that_call(protocol: str, operation: str, command: Movement) -> None:
+def test_rebuild_returns_the_original_call(protocol: str, operation: str, command: MoneyCommand) -> None:
     """Whatever a provider asked for can be asked for again from the row it made."""
-    entry = applied(protocol, command).entry
-    assert load_protocol(protocol).recall(entry, "t") == Call(operation, "t", command)
+    entry = apply_command(protocol, command).entry
+    assert load_protocol(protocol).rebuild(entry, "t") == Call(operation, "t", command)
 
 
 @pytest.mark.parametrize("protocol", ["wallet-v2", "vela"])
 @pytest.mark.parametrize("command", [Deposit("r", 5), Withdraw("r", 5)])
-def test_no_provider_made_the_operator_s_rows(protocol: str, command: Movement) -> None:
+def test_no_provider_made_the_operator_s_rows(protocol: str, command: MoneyCommand) -> None:
     """They cannot be spoken in any protocol."""
     with pytest.raises(ValueError, match="has no"):
-        load_protocol(protocol).recall(applied("operator", command).entry, "t")
+        load_protocol(protocol).rebuild(apply_command("operator", command).entry, "t")
 
 
 def redact(protocol: str, operation: str, raw: str) -> str:
-    spoken = load_protocol(protocol)
-    call = spoken.parse(operation, raw.encode())
+    wire_protocol = load_protocol(protocol)
+    call = wire_protocol.parse(operation, raw.encode())
     assert not isinstance(call, Malformed)
-    return spoken.redact(call, raw.encode(), NOW_MS)
+    return wire_protocol.redact(call, raw.encode(), NOW_MS)
 
 
 @pytest.mark.parametrize(
@@ -98,19 +98,19 @@ def test_vela_is_kept_without_the_token(raw: str, kept: str) -> None:
 
 
 @given(st.sampled_from(CALLS), st.text("abc_12", min_size=1, max_size=40).map(lambda text: f"z{text}"))
-def test_no_token_is_ever_kept(sent: tuple[str, str, Movement], token: str) -> None:
+def test_no_token_is_ever_kept(sent: tuple[str, str, MoneyCommand], token: str) -> None:
     """Of no call, in no protocol."""
     protocol, operation, command = sent
-    spoken = load_protocol(protocol)
-    exchange = spoken.build(Call(operation, token, command), NOW_MS)
-    redacted = spoken.redact(Call(operation, token, command), exchange.query or exchange.body, NOW_MS)
+    wire_protocol = load_protocol(protocol)
+    exchange = wire_protocol.build_request(Call(operation, token, command), NOW_MS)
+    redacted = wire_protocol.redact(Call(operation, token, command), exchange.query or exchange.body, NOW_MS)
     assert token not in redacted
     assert "TOKEN" in redacted
 
 
-def test_a_request_as_a_line() -> None:
+def test_a_request_is_printed_on_one_line() -> None:
     """As it would be typed."""
     call = Call("refund", "t", Cancel("5"))
-    assert str(load_protocol("vela").build(call, NOW_MS)) == "GET /api/refund?access_token=t&ticket_id=5"
-    credit = load_protocol("wallet-v2").build(Call("cancel", "t", Cancel("5")), NOW_MS)
+    assert str(load_protocol("vela").build_request(call, NOW_MS)) == "GET /api/refund?access_token=t&ticket_id=5"
+    credit = load_protocol("wallet-v2").build_request(Call("cancel", "t", Cancel("5")), NOW_MS)
     assert str(credit).startswith('POST /wallet {"code":"t"')

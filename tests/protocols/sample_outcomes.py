@@ -3,13 +3,13 @@
 from minwallet.ledger.commands import Bet, Cancel
 from minwallet.ledger.decide import decide
 from minwallet.ledger.entries import Refusal
-from minwallet.ledger.outcomes import Applied, Refused, Replayed, Shown
-from minwallet.protocols.wire import Holder
-from tests.ledger.builders import NOW_MS, seen, snapshot
+from minwallet.ledger.outcomes import Applied, BalanceShown, Refused, Replayed
+from minwallet.protocols.wire import AccountHolder
+from tests.ledger.builders import NOW_MS, history_of, snapshot
 
-HOLDER = Holder("usr-1122334455", "USD")
+HOLDER = AccountHolder("usr-1122334455", "USD")
 
-SHOWN = Shown(1000, 200)
+SHOWN = BalanceShown(1000, 200)
 
 _bet = decide(snapshot(1000, 200), Bet("3", 1100, "3"), NOW_MS)
 _closed = decide(snapshot(1000, 200), Cancel("3"), NOW_MS)
@@ -25,8 +25,8 @@ REPLAYED = Replayed(_bet.entry, 5, 6)
 CLOSED = _closed
 """A cancel of an id never seen, with 1000 cash and 200 bonus."""
 
-CLOSED_AGAIN = decide(snapshot(5, 6, trail=seen(Cancel("3"))), Cancel("3"), NOW_MS)
+CLOSED_AGAIN = decide(snapshot(5, 6, history=history_of(Cancel("3"))), Cancel("3"), NOW_MS)
 
 
-def refused(refusal: Refusal) -> Refused:
+def make_refused(refusal: Refusal) -> Refused:
     return Refused(refusal, 1000, 200)
