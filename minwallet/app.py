@@ -23,7 +23,7 @@ from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 from minwallet.config import BadSettings, CannotListen, Settings, seconds
 from minwallet.protocols.registry import PROTOCOLS, load_protocol
-from minwallet.storage.owner import Desk, FileOwner
+from minwallet.storage.file_lock import ControlEndpoint, DatabaseLock
 from minwallet.storage.sqlite import SqliteStore
 from minwallet.storage.sqlite.backup import back_up
 from minwallet.wallet.backups import keep_backing_up
@@ -96,7 +96,7 @@ def serve(
     beside: Beside = nullcontext,
     pages: Pages = lambda *_: (),
 ) -> None:
-    """Serve until told to stop; tells `announce` the address. BadSettings, CannotListen, UnusableFile, StoreFault.
+    """Serve until told to stop; tells `announce` the address. BadSettings, CannotListen, DatabaseUnusable, StoreError.
 
     `invite` is told an address that signs in to the back office, as long as nobody has a password or is signed in.
     `log` is where the access log goes, if not to stderr. `beside` is entered once calls are answered, and left after
@@ -110,7 +110,7 @@ def serve(
     settings.refuse_to_be_exposed()
     log_to(log or sys.stderr)
     _make_backup_folder(settings)
-    owner = FileOwner.claim(settings.db)
+    owner = DatabaseLock.acquire_or_fail(settings.db)
     try:
         with handed_over or listen(settings.host, settings.port) as public, listen("127.0.0.1", 0) as private:
             config = _configure(settings)
@@ -136,7 +136,7 @@ async def _serve(
     settings: Settings,
     config: BoundedConfig,
     sockets: list[socket.socket],
-    owner: FileOwner,
+    owner: DatabaseLock,
     *,
     announce: Callable[[str], None],
     invite: Callable[[str], None] | None,
@@ -156,15 +156,15 @@ async def _serve(
         config.app = create_app(wallet, settings, private_port, key, log, metrics=metrics, pages=more)
         config.desk_port, config.most_connections = private_port, allow_connections()
         server = _Server(config, wallet.news)
-        store.when_broken(lambda: setattr(server, "should_exit", True))
+        store.on_failure(lambda: setattr(server, "should_exit", True))
         _calm_the_collector()
         await _share_a_processor(store)
         # uvicorn raises the signal again when it has stopped, and by then there is still a file to close.
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, lambda *_: setattr(server, "should_exit", True))
-        owner.announce(Desk(os.getpid(), f"http://127.0.0.1:{private_port}", key, serves, calls))
+        owner.publish_endpoint(ControlEndpoint(os.getpid(), f"http://127.0.0.1:{private_port}", key, serves, calls))
         announce(serves)
-        if invite and not await store.has_signed_in():
+        if invite and not await store.has_credentials():
             invite(settings.address_for_people(serves) + await _make_first_link(wallet))
         in_background = [asyncio.create_task(work) for work in _work_beside(settings, store, wallet, server)]
         serving = await start(server, sockets)
@@ -176,8 +176,8 @@ async def _serve(
             await serving
             for task in in_background:
                 task.cancel()
-        if store.broken:
-            raise store.broken
+        if store.failure:
+            raise store.failure
 
 
 def _work_beside(
@@ -186,12 +186,12 @@ def _work_beside(
     """What is done for ever while calls are answered."""
     yield keep_pruning(store, settings.journal_days, wallet.clock_ms)
     yield keep_summing_up(store)
-    yield store.check_further()
+    yield store.finish_check()
     yield wallet.room.keep_looking()
     yield keep_cutting_off(server.server_state.connections)
     if settings.backup_to:
         yield keep_backing_up(
-            lambda copy, tell: back_up(settings.db, copy, tell, served=True),
+            lambda copy, tell: back_up(settings.db, copy, tell, is_served=True),
             Path(settings.backup_to),
             settings.db.stem,
             every_s=seconds(settings.backup_every),
@@ -253,7 +253,7 @@ async def _share_a_processor(store: SqliteStore) -> None:
         here = {sorted(anywhere)[os.getpid() % len(anywhere)]}
         others = ThreadPoolExecutor(initializer=os.sched_setaffinity, initargs=(0, anywhere))
         asyncio.get_running_loop().set_default_executor(others)
-        await store.in_threads_of_calls(lambda: os.sched_setaffinity(0, here))
+        await store.run_on_call_threads(lambda: os.sched_setaffinity(0, here))
         os.sched_setaffinity(0, here)
 
 

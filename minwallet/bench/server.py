@@ -10,7 +10,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from minwallet.bench.load import LoadFailed
-from minwallet.storage.owner import Desk, find_desk
+from minwallet.storage.file_lock import ControlEndpoint, read_control_endpoint
 
 START_WITHIN_S, STOP_WITHIN_S = 30, 15
 
@@ -19,7 +19,7 @@ SPARE_FILES = 100
 
 
 @contextmanager
-def serving(db: Path, log: Path, **settings: str) -> Iterator[Desk]:
+def serving(db: Path, log: Path, **settings: str) -> Iterator[ControlEndpoint]:
     """A server on this file and a free port, which ends with the block; what it says goes to `log`. LoadFailed."""
     command = [sys.executable, "-m", "minwallet", "--db", str(db), "serve", "--host", "127.0.0.1", "--port", "0"]
     with log.open("w") as said:
@@ -52,10 +52,10 @@ def allow_connections(number: int) -> None:
             ) from error
 
 
-def _wait_for(process: "subprocess.Popen[bytes]", db: Path) -> Desk:
+def _wait_for(process: "subprocess.Popen[bytes]", db: Path) -> ControlEndpoint:
     deadline = time.monotonic() + START_WITHIN_S
     while time.monotonic() < deadline and process.poll() is None:
-        if desk := find_desk(db):
+        if desk := read_control_endpoint(db):
             return desk
         time.sleep(0.02)
     raise LoadFailed("the server did not start")

@@ -11,10 +11,10 @@ import typer
 from minwallet.cli.ending import tidily
 from minwallet.cli.link import database
 from minwallet.cli.output import BadUsage, JsonFlag, NoOutput, Refused, counting, print_json, print_line
-from minwallet.storage.owner import Desk, FileOwner
+from minwallet.storage.file_lock import ControlEndpoint, DatabaseLock
 
 if TYPE_CHECKING:
-    from minwallet.storage.sqlite.backup import Tell
+    from minwallet.storage.sqlite.backup import ProgressCallback
     from minwallet.wallet.documents import Verified
 
 
@@ -36,12 +36,12 @@ def _backup(path: Path, dest: Path, *, as_json: bool) -> None:
     from minwallet.wallet.service import clock_ms
 
     copy = dest / name_copy(path.stem, clock_ms()) if dest.is_dir() else dest
-    owner = FileOwner.acquire(path)
+    owner = DatabaseLock.acquire(path)
     try:
         with tidily(), counting("copying") as tell:
-            back_up(path, copy, tell, served=isinstance(owner, Desk))
+            back_up(path, copy, tell, is_served=isinstance(owner, ControlEndpoint))
     finally:
-        if isinstance(owner, FileOwner):
+        if isinstance(owner, DatabaseLock):
             owner.release()
     size = copy.stat().st_size
     if as_json:
@@ -61,7 +61,7 @@ def restore(
 
 
 def _restore(path: Path, source: Path, *, as_json: bool) -> None:
-    from minwallet.storage.sqlite.backup import copied, put_in_place
+    from minwallet.storage.sqlite.backup import copy_database, replace_database
     from minwallet.wallet.backups import name_copy
     from minwallet.wallet.service import clock_ms
 
@@ -69,14 +69,14 @@ def _restore(path: Path, source: Path, *, as_json: bool) -> None:
         raise BadUsage(f"there is no file {source}; name a copy that `minwallet backup` made")
     if path.exists() and source.samefile(path):
         raise BadUsage(f"{source} is the wallet file itself; name a copy of it")
-    owner = FileOwner.claim(path)
+    owner = DatabaseLock.acquire_or_fail(path)
     try:
         kept = path.with_name(name_copy(path.stem, clock_ms(), "before-"))
-        with tidily(), counting("restoring") as tell, copied(source, path, tell, mode="ro") as copy:
+        with tidily(), counting("restoring") as tell, copy_database(source, path, tell, mode="ro") as copy:
             found = asyncio.run(_verify(copy, tell))
             if not found["ok"]:
                 raise Refused([*found["problems"], f"{source} does not add up; nothing was changed"])
-            is_kept = put_in_place(copy, path, kept)
+            is_kept = replace_database(copy, path, kept)
     finally:
         owner.release()
     if as_json:
@@ -98,7 +98,7 @@ def _explained(place: Path) -> Iterator[None]:
         raise NoOutput(f"cannot use {place}: {error.strerror}; choose another place") from error
 
 
-async def _verify(copy: Path, tell: "Tell") -> "Verified":
+async def _verify(copy: Path, tell: "ProgressCallback") -> "Verified":
     """What a recomputation of the copy finds; it is brought up to date with it."""
     from minwallet.storage.sqlite import SqliteStore
     from minwallet.wallet import desk

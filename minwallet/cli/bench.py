@@ -14,7 +14,7 @@ from minwallet.cli.link import change_file, database, with_store_of
 from minwallet.cli.machine import processors
 from minwallet.cli.output import BadUsage, JsonFlag, Refused, print_json, print_line, print_table
 from minwallet.protocols.registry import PROTOCOLS
-from minwallet.storage.base import UnusableFile
+from minwallet.storage.errors import DatabaseUnusable
 
 if TYPE_CHECKING:
     from minwallet.bench.load import Figures
@@ -75,7 +75,7 @@ def _place(folder: Path) -> Iterator[Path]:
             yield Path(name) / "bench.db"
     except OSError as error:
         reason = error.strerror or error
-        raise UnusableFile(f"cannot measure in {folder}: {reason}; choose another place with --db") from error
+        raise DatabaseUnusable(f"cannot measure in {folder}: {reason}; choose another place with --db") from error
 
 
 def _measure(path: Path, protocol: str, connections: int, players: int, seconds: int) -> tuple[float, "Figures"]:

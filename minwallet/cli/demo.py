@@ -16,8 +16,8 @@ from minwallet.cli.games import fetch_games
 from minwallet.cli.link import change_file, read_file
 from minwallet.cli.output import Refused, print_line
 from minwallet.cli.report import pull_report
-from minwallet.storage.base import Agent
-from minwallet.storage.owner import FileOwner
+from minwallet.storage.file_lock import DatabaseLock
+from minwallet.storage.models import Agent
 
 if TYPE_CHECKING:
     from minwallet.app import Pages
@@ -143,7 +143,7 @@ def _prepare(path: Path, provider_url: str) -> Agent:
     """Make the players, and make the provider known. Refused on a file that holds somebody else's."""
     from minwallet.wallet.requests import AgentAdd, AgentList, AgentSet, AgentShow, PlayerList, Seed, SeedRow
 
-    FileOwner.claim(path).release()
+    DatabaseLock.acquire_or_fail(path).release()
     is_ours = not path.exists() or read_file(path, AgentShow(name="default"))["host_id"] == HOST_ID
     if not is_ours and read_file(path, PlayerList(agent="default"))["players"]:
         raise Refused([f"{path} holds players who are no demo; name a new file with --db, or leave it out"])

@@ -18,8 +18,9 @@ from minwallet.cli.link import database, with_store
 from minwallet.cli.output import BadUsage, NoOutput, counting, print_line
 from minwallet.ledger.audit import AccountRef
 from minwallet.ledger.entries import Entry
-from minwallet.storage.base import AccountRow, Store
-from minwallet.storage.files import BELONGINGS, beside, sync
+from minwallet.storage.database_files import COMPANION_SUFFIXES, companion_path, fsync_path
+from minwallet.storage.models import AccountRow
+from minwallet.storage.store import Store
 
 PAGE = 10_000
 
@@ -105,7 +106,7 @@ def _jsonl(names: Sequence[str], rows: Rows) -> str:
 def _check(file: Path, database: Path) -> None:
     """BadUsage where writing to this file would take the wallet's own away."""
     own = database.resolve()
-    if file != Path("-") and file.resolve() in (own, *(beside(own, ending) for ending in BELONGINGS)):
+    if file != Path("-") and file.resolve() in (own, *(companion_path(own, ending) for ending in COMPANION_SUFFIXES)):
         raise BadUsage(f"{file} is the wallet itself, or belongs to it; choose another file")
 
 
@@ -140,4 +141,4 @@ def _replacing(file: Path) -> Iterator[TextIO]:
     except BaseException:
         Path(name).unlink()
         raise
-    sync(file.parent)
+    fsync_path(file.parent)

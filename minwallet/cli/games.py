@@ -22,7 +22,7 @@ from minwallet.cli.session import seconds
 
 if TYPE_CHECKING:
     from minwallet.provider.games import Catalogue
-    from minwallet.storage.base import Agent
+    from minwallet.storage.models import Agent
     from minwallet.wallet.requests import Reply
 
 

@@ -16,8 +16,8 @@ from minwallet.cli.link import database
 from minwallet.cli.output import BadUsage, JsonFlag, Refused, counting, print_json, print_line, shortened
 from minwallet.ledger.audit import AccountRef, EntryRow
 from minwallet.protocols.registry import PROTOCOLS, load_protocol
-from minwallet.storage.base import OPENING, OPERATOR, AccountRow, PlayerStatus
-from minwallet.storage.owner import FileOwner
+from minwallet.storage.file_lock import DatabaseLock
+from minwallet.storage.models import OPENING_PROTOCOL, OPERATOR_PROTOCOL, AccountRow, PlayerStatus
 
 T = TypeVar("T")
 
@@ -37,7 +37,7 @@ def import_(
     as_json: JsonFlag = False,
 ) -> None:
     """Make a wallet of an exported ledger and its players. All or nothing, with the same hashes."""
-    from minwallet.storage.sqlite.filling import Unfit
+    from minwallet.storage.sqlite.ledger_import import ImportRejected
 
     path = database(context)
     done = 0
@@ -57,7 +57,7 @@ def import_(
             raise Refused([f"{players} has no players", "nothing was imported"])
         try:
             _import(path, accounts, pages())
-        except Unfit as unfit:
+        except ImportRejected as unfit:
             raise Refused([*shortened(unfit.problems), "nothing was imported"]) from unfit
     if as_json:
         print_json({"file": str(path), "entries": done, "accounts": len(accounts)})
@@ -66,7 +66,7 @@ def import_(
 
 
 def _import(path: Path, accounts: Sequence[AccountRow], pages: Iterator[Sequence[tuple[AccountRef, EntryRow]]]) -> None:
-    owner = FileOwner.claim(path)
+    owner = DatabaseLock.acquire_or_fail(path)
     is_new = not path.exists()
     try:
         asyncio.run(_fill(path, accounts, pages))
@@ -87,13 +87,13 @@ async def _fill(
     store = await SqliteStore.open(path, create=True, check=True)
     try:
         per_currency = frozenset(name for name in PROTOCOLS if load_protocol(name).ids_per_currency)
-        await store.fill(accounts, pages, per_currency, clock_ms())
+        await store.import_ledger(accounts, pages, per_currency, clock_ms())
     finally:
         await store.close()
 
 
 def _entry(fields: dict[str, Any]) -> tuple[AccountRef, EntryRow]:
-    if (protocol := fields["protocol"]) not in (*PROTOCOLS, OPENING, OPERATOR):
+    if (protocol := fields["protocol"]) not in (*PROTOCOLS, OPENING_PROTOCOL, OPERATOR_PROTOCOL):
         raise ValueError(f"this minwallet has no protocol {protocol}, and cannot tell where its ids are unique")
     agent, player_id, currency, seq, at_ms, *others, hash_ = fields.values()
     return AccountRef(agent, player_id, currency), (seq, at_ms, 0, *others, bytes.fromhex(hash_))

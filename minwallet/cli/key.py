@@ -6,7 +6,7 @@ import typer
 
 from minwallet.cli.link import change, read
 from minwallet.cli.output import JsonFlag, print_json, print_line, print_table
-from minwallet.storage.office import Scope
+from minwallet.storage.admin_store import KeyScope
 
 app = typer.Typer(help="Keys of the admin API.", no_args_is_help=True)
 
@@ -17,7 +17,7 @@ Name = Annotated[str, typer.Argument(metavar="NAME", help="What the key is calle
 def add(
     context: typer.Context,
     name: Annotated[str, typer.Argument(metavar="NAME", help="What to call the key; changes are recorded under it.")],
-    scope: Annotated[Scope, typer.Option("--scope", help="Whether it may only look, or change things too.")],
+    scope: Annotated[KeyScope, typer.Option("--scope", help="Whether it may only look, or change things too.")],
     agent: Annotated[
         str | None, typer.Option("--agent", help="The only agent it reaches.  [default: all agents]")
     ] = None,

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, TypeVar
 import typer
 
 from minwallet.cli.output import Refused
-from minwallet.storage.base import Store, StoreFault, UnusableFile
-from minwallet.storage.owner import PATIENCE_S, Desk, FileOwner
+from minwallet.storage.errors import DatabaseUnusable, StoreError
+from minwallet.storage.file_lock import LOCK_TIMEOUT_S, ControlEndpoint, DatabaseLock
+from minwallet.storage.store import Store
 from minwallet.wallet.decline import Declined
 
 if TYPE_CHECKING:
@@ -37,13 +38,13 @@ def change(context: typer.Context, request: "Request", *, create: bool = False) 
 
 def change_file(path: Path, request: "Request", *, create: bool = False) -> "Reply":
     """The same, for the file at this path."""
-    deadline = time.monotonic() + PATIENCE_S
-    while isinstance(owner := FileOwner.acquire(path), Desk):
+    deadline = time.monotonic() + LOCK_TIMEOUT_S
+    while isinstance(owner := DatabaseLock.acquire(path), ControlEndpoint):
         reply = _ask(owner, request)
         if reply is not None:
             return reply
         if time.monotonic() > deadline:
-            raise StoreFault(f"the server (process {owner.pid}) owns {path} but does not answer; see what it logs")
+            raise StoreError(f"the server (process {owner.pid}) owns {path} but does not answer; see what it logs")
         time.sleep(0.05)
     try:
         return asyncio.run(_perform_here(path, request, create=create))
@@ -67,14 +68,14 @@ def read_file(path: Path, request: "Request") -> "Reply":
     return with_store_of(path, work)
 
 
-def running_server(context: typer.Context) -> Desk:
-    """The server that runs on the wallet file; UnusableFile where none does."""
+def running_server(context: typer.Context) -> ControlEndpoint:
+    """The server that runs on the wallet file; DatabaseUnusable where none does."""
     path = database(context)
-    owner = FileOwner.acquire(path)
-    if isinstance(owner, Desk):
+    owner = DatabaseLock.acquire(path)
+    if isinstance(owner, ControlEndpoint):
         return owner
     owner.release()
-    raise UnusableFile(f"no server runs on {path}; start one in another terminal: minwallet --db {path} serve")
+    raise DatabaseUnusable(f"no server runs on {path}; start one in another terminal: minwallet --db {path} serve")
 
 
 def with_store(context: typer.Context, work: Callable[["SqliteStore"], Awaitable[T]]) -> T:
@@ -86,8 +87,8 @@ def with_store_of(path: Path, work: Callable[["SqliteStore"], Awaitable[T]]) -> 
     """The same, for the file at this path."""
     from minwallet.storage.sqlite import SqliteStore
 
-    owner = FileOwner.acquire(path)
-    if isinstance(owner, Desk):
+    owner = DatabaseLock.acquire(path)
+    if isinstance(owner, ControlEndpoint):
         return asyncio.run(_read(SqliteStore.open_read_only(path), work))
     try:
         return asyncio.run(_read(SqliteStore.open(path, create=False), work))
@@ -112,7 +113,7 @@ async def _read(opening: "Awaitable[SqliteStore]", work: Callable[["SqliteStore"
         await store.close()
 
 
-def _ask(desk: Desk, request: "Request") -> "Reply | None":
+def _ask(desk: ControlEndpoint, request: "Request") -> "Reply | None":
     """The server's answer, or None where nobody listens (any more, or yet)."""
     import httpx2
 
@@ -129,21 +130,21 @@ def _ask(desk: Desk, request: "Request") -> "Reply | None":
     except httpx2.ConnectError:
         return None
     except httpx2.HTTPError as error:
-        raise StoreFault(
+        raise StoreError(
             f"the server (process {desk.pid}) did not answer: {str(error) or type(error).__name__};"
             " the change may have been made, so look before you repeat it"
         ) from error
     try:
         document = response.json()
     except ValueError as error:
-        raise StoreFault(f"the server (process {desk.pid}) failed with {response.status_code}; see its log") from error
+        raise StoreError(f"the server (process {desk.pid}) failed with {response.status_code}; see its log") from error
     if response.status_code == 200:
         done: Reply = document["done"]
         return done
     if "declined" in document:
         raise Refused(document["declined"])
     if "failed" in document:
-        raise StoreFault(document["failed"])
+        raise StoreError(document["failed"])
     return None
 
 

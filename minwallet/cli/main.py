@@ -139,7 +139,7 @@ def _explain(error: Exception) -> tuple[int, Sequence[str]]:
     from minwallet.config import BadSettings, CannotListen
     from minwallet.conformance.trial import CannotBegin, Unreachable
     from minwallet.provider.service import ProviderFailed
-    from minwallet.storage.base import StoreFault
+    from minwallet.storage.errors import StoreError
     from minwallet.wallet.decline import Decline
     from minwallet.wallet.requests import explain
 
@@ -152,7 +152,7 @@ def _explain(error: Exception) -> tuple[int, Sequence[str]]:
             return EXIT_USAGE, [explain(error)]
         case BadUsage() | BadSettings():
             return EXIT_USAGE, [str(error)]
-        case StoreFault() | CannotListen() | ProviderFailed() | Unreachable() | LoadFailed() | NoOutput():
+        case StoreError() | CannotListen() | ProviderFailed() | Unreachable() | LoadFailed() | NoOutput():
             return EXIT_UNUSABLE, [str(error)]
         case _:
             raise error

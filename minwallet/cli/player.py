@@ -12,7 +12,7 @@ from minwallet.cli.money import cents
 from minwallet.cli.output import AgentName, BadUsage, JsonFlag, print_json, print_table
 from minwallet.cli.session import seconds
 from minwallet.ledger.money import format_amount
-from minwallet.storage.base import PlayerStatus
+from minwallet.storage.models import PlayerStatus
 
 if TYPE_CHECKING:
     from minwallet.wallet.requests import Reply

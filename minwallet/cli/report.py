@@ -24,7 +24,8 @@ from minwallet.cli.session import seconds
 from minwallet.ledger.money import format_amount
 
 if TYPE_CHECKING:
-    from minwallet.storage.base import Agent, ReportMark, Store
+    from minwallet.storage.models import Agent, ReportCursor
+    from minwallet.storage.store import Store
     from minwallet.wallet.requests import Reply
 
 app = typer.Typer(help="The provider's report of all bets.", no_args_is_help=True)
@@ -63,9 +64,9 @@ def pull_report(path: Path, agent: str, say: Callable[[str], None], timeout_s: f
     from minwallet.wallet.requests import ReportKeep
     from minwallet.wallet.service import clock_ms
 
-    async def look(store: "Store") -> "tuple[Agent, ReportMark]":
+    async def look(store: "Store") -> "tuple[Agent, ReportCursor]":
         found = await find_agent(store, agent)
-        return found, await store.find_report_mark(found.agent_id)
+        return found, await store.find_report_cursor(found.agent_id)
 
     settings, mark = with_store_of(path, look)
     rows = pages = 0

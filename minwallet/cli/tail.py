@@ -9,7 +9,7 @@ from minwallet.cli.link import database
 from minwallet.cli.output import BadUsage, JsonFlag, print_json, print_line
 from minwallet.ledger.entries import Kind, State
 from minwallet.ledger.money import format_amount
-from minwallet.storage.views import Filter, Listed
+from minwallet.storage.queries import Filter, OwnedEntry
 
 
 def tail(
@@ -59,13 +59,13 @@ async def _tail(context: typer.Context, wanted: Filter, lines: int, *, as_json: 
         await store.close()
 
 
-def _show_json(row: Listed) -> bool:
+def _show_json(row: OwnedEntry) -> bool:
     from minwallet.wallet.documents import owned_transaction
 
     return print_json(owned_transaction(row))
 
 
-def _show(row: Listed) -> bool:
+def _show(row: OwnedEntry) -> bool:
     """One line, with what is looked for first at its beginning; whether anybody reads it."""
     from minwallet.wallet.documents import time_text
 

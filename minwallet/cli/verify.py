@@ -14,7 +14,9 @@ import typer
 from minwallet.cli.link import database, with_store_of
 from minwallet.cli.machine import processors
 from minwallet.cli.output import EXIT_REFUSED, JsonFlag, counting, print_json, print_line
-from minwallet.storage.base import Share, Store, StoreFault
+from minwallet.storage.errors import StoreError
+from minwallet.storage.models import Partition
+from minwallet.storage.store import Store
 
 if TYPE_CHECKING:
     from multiprocessing.sharedctypes import Synchronized
@@ -43,7 +45,7 @@ def verify(context: typer.Context, as_json: JsonFlag = False) -> None:
             found = await _recompute(store, path, tell)
             if found["ok"]:
                 # What no balance depends on can be damaged, too, such as an index.
-                await store.look_for_damage()
+                await store.check_integrity()
             return found
 
         found = with_store_of(path, work)
@@ -77,12 +79,12 @@ def _verify_in_shares(path: Path, processes: int, total: int, tell: Tell) -> "li
     spawn = get_context("spawn")
     done = spawn.Value("q", 0)
     with ProcessPoolExecutor(processes, spawn, _begin, (done,)) as pool:
-        shares = [pool.submit(_verify_share, path, Share(number, processes)) for number in range(processes)]
+        shares = [pool.submit(_verify_share, path, Partition(number, processes)) for number in range(processes)]
         try:
             _watch(shares, lambda: tell(done.value, max(total, done.value)))
             return [share.result() for share in shares]
         except BrokenProcessPool as error:
-            raise StoreFault("a process that verified a share of the ledger was ended; try again") from error
+            raise StoreError("a process that verified a share of the ledger was ended; try again") from error
 
 
 def _watch(shares: "list[Future[Verified]]", tell: Callable[[], None]) -> None:
@@ -97,7 +99,7 @@ def _begin(done: "Synchronized[int]") -> None:
     signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
-def _verify_share(path: Path, share: Share) -> "Verified":
+def _verify_share(path: Path, share: Partition) -> "Verified":
     """What is wrong with the rows of one share of the accounts; in a process of its own."""
     from minwallet.storage.sqlite import SqliteStore
     from minwallet.wallet import desk

@@ -9,8 +9,8 @@ from stat import S_IRWXG, S_IRWXO, S_IWGRP, S_IWOTH
 
 from minwallet.config import ENV_FILE, SECRETS, TOML_FILE
 from minwallet.doctor.finding import Finding, fail, ok, warn
-from minwallet.storage.files import BELONGINGS, beside
-from minwallet.storage.sqlite.connection import find_kept
+from minwallet.storage.database_files import COMPANION_SUFFIXES, companion_path
+from minwallet.storage.sqlite.connection import find_unfinished_restore
 from minwallet.wallet.room import MB
 
 MUCH_LOG_MB = 500
@@ -20,11 +20,11 @@ def look_at_files(db: Path) -> Iterator[Finding]:
     """The wallet file and its companions. Nothing is opened, as that would break SQLite's locks."""
     found = [*_find_faults(db)]
     yield from found or [ok("file", f"{db} is for its owner only")]
-    yield check_log_size(_size_mb(beside(db, "-wal")))
+    yield check_log_size(_size_mb(companion_path(db, "-wal")))
 
 
 def _find_faults(db: Path) -> Iterator[Finding]:
-    for file in (beside(db, companion) for companion in ("", *BELONGINGS)):
+    for file in (companion_path(db, companion) for companion in ("", *COMPANION_SUFFIXES)):
         if not file.exists():
             continue
         status = file.stat()
@@ -34,7 +34,7 @@ def _find_faults(db: Path) -> Iterator[Finding]:
             yield warn(
                 "file", f"{file} belongs to {_name(status.st_uid)}, not to this user; run minwallet as its owner"
             )
-        if file == db and (kept := find_kept(db)):
+        if file == db and (kept := find_unfinished_restore(db)):
             yield fail("file", f"a restore of {db} was not finished; do it again, with the same copy, and keep {kept}")
         elif status.st_nlink > 1 and file.is_file():
             yield fail(

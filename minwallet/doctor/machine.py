@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from minwallet.doctor.finding import Finding, fail, ok, warn
-from minwallet.storage.versions import OLDEST, has_reset_bug, is_too_old
+from minwallet.storage.sqlite_versions import MIN_VERSION, has_wal_reset_bug, is_too_old
 from minwallet.wallet.moments import minute_text
 from minwallet.web.connection import FILES_WANTED, SPARE_FILES
 
@@ -25,9 +25,9 @@ def look_at_machine(sqlite_version: str, now_ms: int) -> Iterator[Finding]:
 
 def check_sqlite(version: str) -> Finding:
     if is_too_old(version):
-        oldest = ".".join(map(str, OLDEST))
+        oldest = ".".join(map(str, MIN_VERSION))
         return fail("sqlite", f"{version}; minwallet needs {oldest} or newer, so use a newer Python")
-    if has_reset_bug(version):
+    if has_wal_reset_bug(version):
         return warn(
             "sqlite",
             f"{version} can lose commits where two programs write to one file, so let nothing but minwallet write to"

@@ -9,7 +9,7 @@ from stat import S_ISDIR
 from minwallet.bench.disk import time_sync_ms
 from minwallet.config import Settings
 from minwallet.doctor.finding import Finding, fail, ok, warn
-from minwallet.storage.sqlite.connection import NETWORK_FILE_SYSTEMS, file_system_kind
+from minwallet.storage.sqlite.connection import NETWORK_FILE_SYSTEMS, detect_file_system
 from minwallet.wallet.room import MB
 
 PASSING = {
@@ -26,7 +26,7 @@ SLOW_MS, TOO_QUICK_MS = 10, 0.05
 
 def look_at_place(settings: Settings) -> Iterator[Finding]:
     folder = settings.db.parent
-    yield check_file_system(file_system_kind(folder))
+    yield check_file_system(detect_file_system(folder))
     yield check_free_space(shutil.disk_usage(folder).free // MB, settings.min_free_mb)
     yield check_sync(folder)
 

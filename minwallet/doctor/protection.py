@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 
 from minwallet.config import BadSettings, Settings
 from minwallet.doctor.finding import Finding, fail, ok, warn
-from minwallet.storage.base import Agent
+from minwallet.storage.models import Agent
 
 LEAST_KEY = 16
 """So many symbols nobody guesses."""

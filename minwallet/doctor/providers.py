@@ -5,7 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 from minwallet.doctor.finding import Finding, ok, warn
 from minwallet.provider.service import ProviderFailed, ProviderService
-from minwallet.storage.base import Agent
+from minwallet.storage.models import Agent
 from minwallet.wallet.decline import Decline
 
 AT_ONCE = 8

@@ -7,9 +7,10 @@ from typing import NamedTuple
 import httpx2
 
 from minwallet.doctor.finding import Finding, fail, ok, warn
-from minwallet.storage.base import Agent, DamagedFile, OlderFile, StoreFault
-from minwallet.storage.owner import Desk, FileOwner
-from minwallet.storage.sqlite.survey import Survey, survey, undisturbed
+from minwallet.storage.errors import DatabaseCorrupt, SchemaTooOld, StoreError
+from minwallet.storage.file_lock import ControlEndpoint, DatabaseLock
+from minwallet.storage.models import Agent
+from minwallet.storage.sqlite.inspection import FileInspection, inspect_file, preserve_wal
 from minwallet.wallet.moments import minute_text
 
 LOOKED_WITHIN_S = 2.0
@@ -30,10 +31,10 @@ class Look(NamedTuple):
 
 def look_at_wallet(path: Path, now_ms: int) -> Look:
     try:
-        owner = FileOwner.acquire(path)
-    except StoreFault as fault:
+        owner = DatabaseLock.acquire(path)
+    except StoreError as fault:
         return Look([fail("wallet", str(fault))], [])
-    if isinstance(owner, Desk):
+    if isinstance(owner, ControlEndpoint):
         server = check_server(owner)
         findings, agents = _look_inside(path, now_ms, is_served=True)
     else:
@@ -45,7 +46,7 @@ def look_at_wallet(path: Path, now_ms: int) -> Look:
     return Look([server, *findings], agents)
 
 
-def check_server(desk: Desk) -> Finding:
+def check_server(desk: ControlEndpoint) -> Finding:
     """Whether it is ready for money, by its own word."""
     who = f"the server at {desk.serves} (process {desk.pid})"
     try:
@@ -60,9 +61,9 @@ def check_server(desk: Desk) -> Finding:
 
 def _look_alone(path: Path, now_ms: int) -> Look:
     try:
-        with undisturbed(path):
+        with preserve_wal(path):
             return _look_inside(path, now_ms, is_served=False)
-    except StoreFault as fault:
+    except StoreError as fault:
         return Look([_explain(fault)], [])
     except OSError as error:
         return Look([fail("wallet", f"cannot read {error.filename}: {error.strerror}; see to its permissions")], [])
@@ -70,34 +71,38 @@ def _look_alone(path: Path, now_ms: int) -> Look:
 
 def _look_inside(path: Path, now_ms: int, *, is_served: bool) -> Look:
     try:
-        seen = asyncio.run(survey(path, LOOKED_WITHIN_S))
-    except OlderFile as fault:
+        seen = asyncio.run(inspect_file(path, LOOKED_WITHIN_S))
+    except SchemaTooOld as fault:
         if is_served:
             return Look([warn("schema", str(fault))], [])
         return Look(
             [ok("schema", "an older one, which will be brought up to date at the next start; look again then")], []
         )
-    except StoreFault as fault:
+    except StoreError as fault:
         return Look([_explain(fault)], [])
-    findings = [ok("schema", f"{seen.schema}, as this minwallet has it"), check_pragmas(seen), check_damage(seen, path)]
+    findings = [
+        ok("schema", f"{seen.schema_version}, as this minwallet has it"),
+        check_pragmas(seen),
+        check_damage(seen, path),
+    ]
     if seen.newest_at_ms is not None:
         findings.append(check_newest(seen.newest_at_ms, now_ms))
     return Look(findings, seen.agents)
 
 
-def _explain(fault: StoreFault) -> Finding:
-    return fail("damage" if isinstance(fault, DamagedFile) else "wallet", str(fault))
+def _explain(fault: StoreError) -> Finding:
+    return fail("damage" if isinstance(fault, DatabaseCorrupt) else "wallet", str(fault))
 
 
-def check_pragmas(seen: Survey) -> Finding:
+def check_pragmas(seen: FileInspection) -> Finding:
     if not seen.pragmas:
         return ok("durability", "each commit is synced before it is answered (WAL, synchronous FULL)")
     wrong = ", ".join(f"{name} is {value}" for name, value in seen.pragmas.items())
     return warn("durability", f"{wrong}: another program has changed the file; the next start sets it right")
 
 
-def check_damage(seen: Survey, path: Path) -> Finding:
-    if seen.is_whole:
+def check_damage(seen: FileInspection, path: Path) -> Finding:
+    if seen.is_complete:
         return ok(
             "damage", f"none in {seen.entries} entries; every hash is recomputed by: minwallet --db {path} verify"
         )

@@ -8,7 +8,8 @@ import httpx2
 from minwallet.ledger.entries import Entry
 from minwallet.protocols.registry import PROTOCOLS, load_protocol
 from minwallet.protocols.wire import REDACTED, Call
-from minwallet.storage.base import Recorded, StoreFault
+from minwallet.storage.errors import StoreError
+from minwallet.storage.models import JournaledEntry
 from minwallet.wallet.decline import Decline
 
 PATIENCE_S = 30
@@ -34,7 +35,7 @@ def recall(entry: Entry, token: str) -> Call:
     return load_protocol(entry.protocol).rebuild(entry, token)
 
 
-def request_of(recorded: Recorded) -> str | None:
+def request_of(recorded: JournaledEntry) -> str | None:
     """The request that made the entry: word for word, or one of the same content where that is no longer kept. None
     for what the operator did.
     """
@@ -50,7 +51,7 @@ def write_down(protocol: str, call: Call, now_ms: int) -> str:
 
 
 def make(url: str, protocol: str, call: Call, now_ms: int) -> Made:
-    """Make the call at the wallet whose provider endpoints are below `url`. StoreFault where nothing is answered."""
+    """Make the call at the wallet whose provider endpoints are below `url`. StoreError where nothing is answered."""
     wire = load_protocol(protocol)
     exchange = wire.build_request(call, now_ms)
     try:
@@ -63,7 +64,7 @@ def make(url: str, protocol: str, call: Call, now_ms: int) -> Made:
         )
     except httpx2.HTTPError as error:
         reason = str(error) or type(error).__name__
-        raise StoreFault(
+        raise StoreError(
             f"no answer from {url}{exchange.path}: {reason}; the call may have been carried out"
         ) from error
     try:

@@ -10,7 +10,8 @@ from minwallet.protocols.operator_service import Game
 from minwallet.protocols.registry import OPERATOR_SERVICES, PROTOCOLS, load_protocol
 from minwallet.protocols.wire import Launch
 from minwallet.provider.service import require
-from minwallet.storage.base import Agent, Store
+from minwallet.storage.models import Agent
+from minwallet.storage.store import Store
 from minwallet.wallet.agents import find_agent
 from minwallet.wallet.decline import Decline
 

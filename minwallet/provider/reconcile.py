@@ -7,7 +7,7 @@ from typing import TypeVar
 
 from minwallet.ledger.reconciliation import CutOff, MatchStatus, Reconciliation, ReportedTicket, Ticket, TicketTotals
 from minwallet.provider.service import SERVICE
-from minwallet.storage.base import Store
+from minwallet.storage.store import Store
 from minwallet.wallet.agents import find_agent
 from minwallet.wallet.decline import Decline
 from minwallet.wallet.documents import time_text
@@ -33,13 +33,13 @@ async def reconcile(
     pull is not due yet. Tells `progress` how many tickets are done. Declines where no pull has reached the end.
     """
     agent = await find_agent(store, agent_name)
-    mark = await store.find_report_mark(agent.agent_id)
+    mark = await store.find_report_cursor(agent.agent_id)
     if mark.pulled_at_ms is None:
         raise Decline("there is no whole report yet", hint=f"run: minwallet report pull --agent {agent.name}")
     horizon = CutOff(mark.pulled_at_ms, mark.pulled_at_ms - grace_s * 1000, now_ms - open_after_s * 1000)
     found = Reconciliation(horizon, most_kept)
     ours = _pages(lambda after: store.read_tickets(agent.agent_id, SERVICE, after, PAGE))
-    theirs = _pages(lambda after: store.read_reported(agent.agent_id, after, PAGE))
+    theirs = _pages(lambda after: store.read_reported_tickets(agent.agent_id, after, PAGE))
     async for ticket, reported in _pairs(ours, theirs):
         found.add_pair(ticket, reported, _day(ticket, reported))
         if (done := found.counts.total()) % AT_ONCE == 0:

@@ -7,12 +7,12 @@ last page was kept, and no row is lost or doubled.
 from collections.abc import Callable, Iterator
 
 from minwallet.provider.service import ProviderFailed, ProviderService
-from minwallet.storage.base import ReportSheet
+from minwallet.storage.models import ReportBatch
 
 
 def pull(
     service: ProviderService, key: str, clock_ms: Callable[[], int], *, anew: bool = False
-) -> Iterator[ReportSheet]:
+) -> Iterator[ReportBatch]:
     """The sheets from `key` on, or with `anew` from the very beginning; the last has no rows.
 
     Each is to be kept before the next is asked for. Declines where the provider does; may raise ProviderFailed.
@@ -29,7 +29,7 @@ def pull(
             # It would have us ask for ever.
             raise ProviderFailed(f"the provider gives the key {page.key} again; ask it why, the page was not kept")
         following = after if is_last else page.key
-        yield ReportSheet(after, following, page.rows, asked_at_ms if is_last else None, anew)
+        yield ReportBatch(after, following, page.rows, asked_at_ms if is_last else None, anew)
         if is_last:
             return
         seen.add(following)

@@ -9,7 +9,7 @@ import httpx2
 from minwallet.protocols.operator_service import Game, ReportPage, ReportUnit, ServiceError
 from minwallet.protocols.registry import OPERATOR_SERVICES, load_operator_service
 from minwallet.protocols.wire import HttpRequest
-from minwallet.storage.base import Agent
+from minwallet.storage.models import Agent
 from minwallet.wallet.decline import Decline
 
 T = TypeVar("T")

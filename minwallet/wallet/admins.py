@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import NamedTuple
 
-from minwallet.storage.office import Admin, SignIn
+from minwallet.storage.admin_store import Admin, AdminSession
 from minwallet.wallet.decline import Decline
 from minwallet.wallet.keys import (
     COOKIE_TTL_S,
@@ -52,7 +52,7 @@ class Busy(Exception):
 
 
 class Admins:
-    """Everything about signing in. Every method may raise StoreFault."""
+    """Everything about signing in. Every method may raise StoreError."""
 
     def __init__(self, wallet: Wallet) -> None:
         self._wallet = wallet
@@ -65,12 +65,12 @@ class Admins:
         """Who has this cookie, as long as it is good."""
         if not cookie:
             return None
-        found = await self._wallet.store.find_sign_in(hash_secret(cookie), self._wallet.clock_ms())
+        found = await self._wallet.store.find_admin_session(hash_secret(cookie), self._wallet.clock_ms())
         return found.admin if found else None
 
     async def enter(self, token: str, address: str) -> Entered | None:
         """Use a link up; None for one that is used, expired, or never was."""
-        admin = await self._wallet.store.take_link(hash_secret(token), self._wallet.clock_ms())
+        admin = await self._wallet.store.consume_login_link(hash_secret(token), self._wallet.clock_ms())
         if admin is None:
             await self._count_failure("link", None, address)
             return None
@@ -87,7 +87,7 @@ class Admins:
 
     async def sign_out(self, admin: str, cookie: str) -> None:
         """End the sign-in of this cookie."""
-        await self._wallet.store.end_sign_in(hash_secret(cookie))
+        await self._wallet.store.delete_admin_session(hash_secret(cookie))
         await note(self._wallet, f"admin {admin}", "sign_out", admin)
 
     async def set_password(self, admin: str, old: str, new: str, address: str) -> Entered:
@@ -104,8 +104,8 @@ class Admins:
                 await self._count_failure("password", admin, address)
                 raise Decline("this is not your current password; nothing was changed")
             hashed = await asyncio.to_thread(hash_password, new)
-            await store.keep_admin(Admin(admin, hashed), self._wallet.clock_ms())
-            await store.end_sign_ins(admin)
+            await store.upsert_admin(Admin(admin, hashed), self._wallet.clock_ms())
+            await store.delete_admin_sessions(admin)
             await note(self._wallet, f"admin {admin}", "password_set", admin)
             return Entered(admin, await self._new_cookie(admin))
 
@@ -117,8 +117,8 @@ class Admins:
 
     async def _new_cookie(self, admin: str) -> str:
         cookie, now_ms = new_secret(), self._wallet.clock_ms()
-        sign_in = SignIn(admin, now_ms + COOKIE_TTL_S * 1000)
-        await self._wallet.store.add_sign_in(hash_secret(cookie), sign_in, is_link=False, now_ms=now_ms)
+        sign_in = AdminSession(admin, now_ms + COOKIE_TTL_S * 1000)
+        await self._wallet.store.add_admin_session(hash_secret(cookie), sign_in, is_link=False, now_ms=now_ms)
         return cookie
 
     async def _find_admin(self, name: str) -> Admin | None:

@@ -4,7 +4,8 @@ from typing import assert_never
 
 from pydantic_core import to_json
 
-from minwallet.storage.base import Agent, GameList, Store, token_of_name
+from minwallet.storage.models import Agent, GameList, default_wallet_token
+from minwallet.storage.store import Store
 from minwallet.wallet import documents
 from minwallet.wallet.decline import Decline, Why
 from minwallet.wallet.requests import (
@@ -23,7 +24,7 @@ HINT = "see: minwallet agent list"
 
 
 async def perform(wallet: Wallet, request: AgentRequest) -> Reply:
-    """Carry the request out, or raise Decline. May raise StoreFault."""
+    """Carry the request out, or raise Decline. May raise StoreError."""
     store = wallet.store
     match request:
         case AgentAdd():
@@ -37,7 +38,7 @@ async def perform(wallet: Wallet, request: AgentRequest) -> Reply:
         case GamesKeep():
             agent = await find_agent(store, request.agent)
             games = to_json([game._asdict() for game in request.games]).decode()
-            await store.keep_games(agent.agent_id, GameList(wallet.clock_ms(), games))
+            await store.save_games(agent.agent_id, GameList(wallet.clock_ms(), games))
             return {"kept": len(request.games)}
         case ReportKeep():
             return await _keep_report(store, request)
@@ -54,7 +55,7 @@ async def find_agent(store: Store, name: str) -> Agent:
 
 
 async def _add(wallet: Wallet, request: AgentAdd) -> Reply:
-    wallet_token = request.wallet_token or token_of_name(request.name)
+    wallet_token = request.wallet_token or default_wallet_token(request.name)
     agent = await wallet.store.add_agent(request.name, wallet_token, request.host_id, wallet.clock_ms())
     if agent is None:
         raise Decline(
@@ -80,6 +81,6 @@ async def _set(wallet: Wallet, request: AgentSet) -> Reply:
 
 async def _keep_report(store: Store, request: ReportKeep) -> Reply:
     agent = await find_agent(store, request.agent)
-    if not await store.keep_report(agent.agent_id, request.sheet):
+    if not await store.save_report(agent.agent_id, request.sheet):
         raise Decline(f"another command is pulling the report of agent {agent.name}; wait for it, or pull again")
     return {"kept": len(request.sheet.rows)}

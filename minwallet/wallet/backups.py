@@ -9,8 +9,8 @@ from calendar import timegm
 from collections.abc import Callable
 from pathlib import Path
 
-from minwallet.storage.base import StoreFault
-from minwallet.storage.files import parts_of
+from minwallet.storage.database_files import temp_files
+from minwallet.storage.errors import StoreError
 
 logger = logging.getLogger("minwallet")
 
@@ -52,7 +52,7 @@ async def keep_backing_up(
             await asyncio.to_thread(_remove_parts, folder, stem)
             await _make(make, folder / name_copy(stem, clock_ms(), AUTO))
             await asyncio.to_thread(_remove_old, folder, stem, keep, clock_ms())
-        except (StoreFault, OSError) as fault:
+        except (StoreError, OSError) as fault:
             logger.error("the backup failed: %s", fault)
             await asyncio.sleep(min(every_s, AGAIN_S))
 
@@ -86,7 +86,7 @@ def made_at_s(copy: Path) -> int:
 
 def _remove_parts(folder: Path, stem: str) -> None:
     """What a server that was killed has left of a copy, and nobody else makes."""
-    for part in parts_of(folder, f"{stem}-{AUTO}"):
+    for part in temp_files(folder, f"{stem}-{AUTO}"):
         part.unlink(missing_ok=True)
 
 

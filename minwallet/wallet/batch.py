@@ -10,7 +10,9 @@ from collections.abc import Callable, Sequence
 from time import perf_counter
 
 from minwallet.ledger.outcomes import Outcome
-from minwallet.storage.base import ConstraintFault, Order, Store, StoreFault
+from minwallet.storage.errors import ConstraintViolation, StoreError
+from minwallet.storage.models import AccountCommand
+from minwallet.storage.store import Store
 
 MAX_ORDERS = 512
 """The most orders in one transaction: the statements are cheapest together, but nobody should wait for thousands."""
@@ -20,7 +22,7 @@ QUIET_TURNS = 4
 every wave of calls that would otherwise have been two."""
 
 
-_Waiting = tuple[Order, "asyncio.Future[Outcome]", Callable[[], None]]
+_Waiting = tuple[AccountCommand, "asyncio.Future[Outcome]", Callable[[], None]]
 """An order, whom to tell of its outcome, and what to call once it is decided."""
 
 
@@ -42,8 +44,8 @@ class BatchWriter:
         self._task: asyncio.Task[None] | None = None
         self._is_busy = False
 
-    def submit(self, order: Order, settled: Callable[[], None]) -> "asyncio.Future[Outcome]":
-        """The future outcome; it fails with StoreFault where the store does. Cancelling it does not stop the order.
+    def submit(self, order: AccountCommand, settled: Callable[[], None]) -> "asyncio.Future[Outcome]":
+        """The future outcome; it fails with StoreError where the store does. Cancelling it does not stop the order.
 
         `settled` is called once the order is decided, whether or not anybody still waits for the outcome.
         """
@@ -82,7 +84,7 @@ class BatchWriter:
         started = perf_counter()
         try:
             outcomes = await self._store.apply([order for order, _, _ in batch], self._clock_ms())
-        except ConstraintFault as fault:
+        except ConstraintViolation as fault:
             if len(batch) > 1:
                 for one in batch:
                     await self._write_batch([one])
@@ -102,4 +104,4 @@ def _fail(batch: Sequence[_Waiting], fault: Exception) -> None:
     for _, future, settled in batch:
         settled()
         if not future.done():
-            future.set_exception(fault if isinstance(fault, StoreFault) else StoreFault(repr(fault)))
+            future.set_exception(fault if isinstance(fault, StoreError) else StoreError(repr(fault)))

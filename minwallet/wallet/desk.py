@@ -10,15 +10,9 @@ from minwallet.ledger.commands import Deposit, Withdraw
 from minwallet.ledger.entries import Refusal
 from minwallet.ledger.money import MAX_CENTS, format_amount
 from minwallet.ledger.outcomes import Applied, Refused, Replayed
-from minwallet.storage.base import (
-    OPERATOR,
-    WHOLE,
-    Order,
-    Recorded,
-    Share,
-    Store,
-)
-from minwallet.storage.views import Filter
+from minwallet.storage.models import ALL_ACCOUNTS, OPERATOR_PROTOCOL, AccountCommand, JournaledEntry, Partition
+from minwallet.storage.queries import Filter
+from minwallet.storage.store import Store
 from minwallet.wallet import agents, documents, limits, office, people
 from minwallet.wallet.decline import Decline, Declined, Why
 from minwallet.wallet.people import choose_account, find_player
@@ -62,7 +56,7 @@ T = TypeVar("T")
 
 
 async def perform(wallet: Wallet, request: Request, actor: str) -> Reply | Declined:
-    """Carry the request out, or say why not; what was changed is put on record as the actor's. May raise StoreFault."""
+    """Carry the request out, or say why not; what was changed is put on record as the actor's. May raise StoreError."""
     try:
         reply = await _perform(wallet, request, actor)
     except Decline as decline:
@@ -99,7 +93,7 @@ async def verify(
     store: Store,
     progress: Callable[[int, int], None] = lambda done, total: None,
     *,
-    share: Share = WHOLE,
+    share: Partition = ALL_ACCOUNTS,
     at_once: int = AUDIT_PAGE,
     rest_s: float = 0,
 ) -> documents.Verified:
@@ -120,13 +114,13 @@ async def verify(
         await asyncio.sleep(rest_s)
     async for each in _portions(accounts, at_once, rest_s):
         audit.finish(each)
-    problems = audit.problems + (await find_gaps(store) if share == WHOLE else [])
+    problems = audit.problems + (await find_gaps(store) if share == ALL_ACCOUNTS else [])
     return documents.Verified(ok=not problems, accounts=len(accounts), entries=audit.entry_count, problems=problems)
 
 
 async def find_gaps(store: Store) -> list[str]:
     """The problem that no account's chain shows: entries that were removed together with their account."""
-    missing = await store.count_missing()
+    missing = await store.count_missing_entries()
     return [f"{missing} entries are missing: their numbers are not there any more"] if missing else []
 
 
@@ -146,7 +140,7 @@ async def _transfer(wallet: Wallet, request: Transfer, actor: str) -> Reply:
     make = Deposit if request.do == "deposit" else Withdraw
     # Who and why stand in the row itself, which nobody can change afterwards.
     detail = json.dumps({"by": actor} | ({"reason": request.reason} if request.reason else {}))
-    order = Order(make(request.reference, cash, bonus, detail), OPERATOR, account_id)
+    order = AccountCommand(make(request.reference, cash, bonus, detail), OPERATOR_PROTOCOL, account_id)
     outcome = await wallet.move(order, player.player_key)
     match outcome:
         case Applied(entry, cash, bonus) | Replayed(entry, cash, bonus):
@@ -162,7 +156,7 @@ async def _transfer(wallet: Wallet, request: Transfer, actor: str) -> Reply:
             raise Decline(reason, why=Why.INSUFFICIENT_FUNDS)
         case Refused(Refusal.PLAYER_EXCLUDED | Refusal.DEPOSIT_LIMIT):
             now_ms = wallet.clock_ms()
-            guard = await wallet.store.find_guard(account_id, now_ms)
+            guard = await wallet.store.find_restrictions(account_id, now_ms)
             raise limits.why_no_deposit(player.player_id, currency, guard, request.amount, now_ms)
         case Refused(Refusal.ID_TAKEN):
             reason = f"the reference {request.reference} was used for something else; choose another"
@@ -175,7 +169,7 @@ async def _transfer(wallet: Wallet, request: Transfer, actor: str) -> Reply:
 
 async def _currency_before(store: Store, request: Transfer) -> str | None:
     """That of the account which this reference moved before: the player may have got another since."""
-    wanted = Filter(request.agent, request.player_id, protocol=OPERATOR, id=request.reference)
+    wanted = Filter(request.agent, request.player_id, protocol=OPERATOR_PROTOCOL, id=request.reference)
     page = await store.read_page(wanted, None, 1)
     return page.rows[0].owner.currency if page.rows else None
 
@@ -188,9 +182,9 @@ async def _read_ledger(store: Store, request: LedgerRead) -> Reply:
     return {"entries": [documents.transaction(entry, currencies[entry.account_id]) for entry in entries]}
 
 
-async def find_recorded(store: Store, seq: int) -> Recorded:
+async def find_recorded(store: Store, seq: int) -> JournaledEntry:
     """The entry of this number; declines where there is none."""
-    recorded = await store.find_recorded(seq)
+    recorded = await store.find_journaled_entry(seq)
     if recorded is None:
         raise Decline(f"there is no entry {seq}", why=Why.NOT_FOUND, hint="see: minwallet ledger ID")
     return recorded

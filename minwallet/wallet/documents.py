@@ -12,9 +12,9 @@ from typing_extensions import TypedDict  # pydantic reads only this one's before
 from minwallet.ledger.entries import Entry, Kind, Refusal, State
 from minwallet.ledger.limits import LimitKind, LimitPeriod, PlayerRestrictions
 from minwallet.protocols.operator_service import ReportUnit
-from minwallet.storage.base import Agent, Player, PlayerStatus, Recorded, SessionRow
-from minwallet.storage.office import Admin, ApiKey, Numbered
-from minwallet.storage.views import Heading, Holding, Listed, Total
+from minwallet.storage.admin_store import Admin, ApiKey, AuditRecord
+from minwallet.storage.models import Agent, JournaledEntry, Player, PlayerStatus, SessionRow
+from minwallet.storage.queries import CurrencyBalance, DailyTotalKey, OwnedEntry, Total
 
 
 class Account(TypedDict):
@@ -300,15 +300,15 @@ def transaction(entry: Entry, currency: str) -> Transaction:
     )
 
 
-def owned_transaction(listed: Listed) -> OwnedTransaction:
+def owned_transaction(listed: OwnedEntry) -> OwnedTransaction:
     entry, owner = listed
     return OwnedTransaction(**transaction(entry, owner.currency), agent=owner.agent, player_id=owner.player_id)
 
 
-def recorded_transaction(recorded: Recorded) -> RecordedTransaction:
+def recorded_transaction(recorded: JournaledEntry) -> RecordedTransaction:
     entry, owner, letters = recorded
     whole = WholeTransaction(
-        **owned_transaction(Listed(entry, owner)),
+        **owned_transaction(OwnedEntry(entry, owner)),
         stake=entry.stake,
         payout=entry.payout,
         refusal=entry.refusal,
@@ -324,7 +324,7 @@ def day_text(day: int) -> str:
     return datetime.fromtimestamp(day * 24 * 3600, UTC).strftime("%Y-%m-%d")
 
 
-def total(heading: Heading, sums: Total) -> TotalShown:
+def total(heading: DailyTotalKey, sums: Total) -> TotalShown:
     return TotalShown(
         day=day_text(heading.day),
         agent=heading.agent,
@@ -343,14 +343,14 @@ def total(heading: Heading, sums: Total) -> TotalShown:
     )
 
 
-def holding(held: Holding) -> HoldingShown:
+def holding(held: CurrencyBalance) -> HoldingShown:
     return HoldingShown(
         currency=held.currency,
         accounts=held.accounts,
         cash=held.cash,
         bonus=held.bonus,
-        entries=held.entries,
-        ok=held.is_right,
+        entries=held.ledger_total,
+        ok=held.is_consistent,
     )
 
 
@@ -369,7 +369,7 @@ def admin(found: Admin) -> AdminShown:
     return AdminShown(name=found.name, has_password=found.password is not None)
 
 
-def action(numbered: Numbered) -> ActionShown:
+def action(numbered: AuditRecord) -> ActionShown:
     number, (at_ms, actor, what, agent_name, subject, detail, seq) = numbered
     return ActionShown(
         number=number,

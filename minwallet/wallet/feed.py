@@ -10,8 +10,9 @@ from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing, suppress
 from typing import NamedTuple
 
-from minwallet.storage.base import Store, StoreFault
-from minwallet.storage.views import Filter, Listed
+from minwallet.storage.errors import StoreError
+from minwallet.storage.queries import Filter, OwnedEntry
+from minwallet.storage.store import Store
 
 AT_ONCE = 500
 """How many rows are read at once. Of more, the newest are."""
@@ -66,7 +67,7 @@ class Polling:
 class Heard(NamedTuple):
     """New rows, oldest first; `seq` is how far was looked, `missed` how many rows were passed over before them."""
 
-    rows: list[Listed]
+    rows: list[OwnedEntry]
     seq: int
     missed: int = 0
 
@@ -78,9 +79,9 @@ async def follow(store: Store, news: Polling, wanted: Filter, after: int) -> Asy
     while not news.is_over:
         told, newest = news.told, await store.count_entries()
         if newest > after:
-            page = await store.read_news(wanted, after, AT_ONCE)
-            assert page.next is not None
-            after = page.next
+            page = await store.read_entries_after(wanted, after, AT_ONCE)
+            assert page.next_seq is not None
+            after = page.next_seq
             yield Heard(page.rows, after)
         else:
             await news.wait(told)
@@ -98,7 +99,7 @@ class Feed:
         self._store = store
         self._news = news
         self._pages = News()
-        self._rows: list[Listed] = []
+        self._rows: list[OwnedEntry] = []
         self._seq = 0
         self._beginning = asyncio.Lock()
         self._task: asyncio.Task[None] | None = None
@@ -141,7 +142,7 @@ class Feed:
         first = self._seq - len(self._rows) + 1
         rows = self._rows[max(0, after + 1 - first) :]
         if wanted != EVERYTHING:
-            rows = [row for row in rows if wanted.admits(*row)]
+            rows = [row for row in rows if wanted.matches(*row)]
         passed = max(0, first - 1 - after) if self._seq > after else 0
         return Heard(rows[-most:], max(self._seq, after), passed + len(rows[:-most]))
 
@@ -150,15 +151,15 @@ class Feed:
         until, begin = self._seq, max(after, self._seq - LOOK_BACK)
         missed = begin - after
         while begin < until and not self._news.is_over:
-            page = await self._store.read_news(wanted, begin, AT_ONCE)
-            assert page.next is not None
-            begin = page.next
+            page = await self._store.read_entries_after(wanted, begin, AT_ONCE)
+            assert page.next_seq is not None
+            begin = page.next_seq
             yield Heard(page.rows[-most:], begin, missed + len(page.rows[:-most]))
             missed = 0
 
     async def _read(self) -> None:
         """Read the newest rows again and again, and tell everybody; until nobody listens, or the file cannot be."""
-        with suppress(StoreFault):
+        with suppress(StoreError):
             await self._read_on()
         self._pages.tell()
 
@@ -166,11 +167,11 @@ class Feed:
         while self.readers.total() and not self._news.is_over:
             told, newest = self._news.told, await self._store.count_entries()
             if newest > self._seq:
-                page = await self._store.read_news(EVERYTHING, max(self._seq, newest - AT_ONCE), AT_ONCE)
-                assert page.next is not None
+                page = await self._store.read_entries_after(EVERYTHING, max(self._seq, newest - AT_ONCE), AT_ONCE)
+                assert page.next_seq is not None
                 # A reader who is a little late shall find these as well, but not if rows between were passed over.
                 kept = self._rows if page.rows[0].entry.seq == self._seq + 1 else []
-                self._rows, self._seq = [*kept, *page.rows][-4 * AT_ONCE :], page.next
+                self._rows, self._seq = [*kept, *page.rows][-4 * AT_ONCE :], page.next_seq
                 self._pages.tell()
                 await asyncio.sleep(EYE_S)
             else:

@@ -4,7 +4,8 @@ import asyncio
 from collections.abc import Callable
 from contextlib import suppress
 
-from minwallet.storage.base import Store, StoreFault
+from minwallet.storage.errors import StoreError
+from minwallet.storage.store import Store
 
 SLICE = 1_000
 """How many letters are forgotten in one transaction: a few ms, which a bet may have to wait."""
@@ -18,6 +19,6 @@ async def keep_pruning(store: Store, days: int, clock_ms: Callable[[], int]) -> 
     """Prune at once and then every hour, for ever. A store that fails says so to whoever moves money."""
     while True:
         pruned = 0
-        with suppress(StoreFault):
+        with suppress(StoreError):
             pruned = await store.prune_journal(clock_ms() - days * DAY_MS, SLICE)
         await asyncio.sleep(PAUSE_S if pruned == SLICE else EVERY_S)

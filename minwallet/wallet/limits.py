@@ -4,8 +4,8 @@ from typing import assert_never
 
 from minwallet.ledger.limits import LimitKind, LimitPeriod, PlayerRestrictions
 from minwallet.ledger.money import format_amount
-from minwallet.storage.base import Player
-from minwallet.storage.limits import LimitAsked
+from minwallet.storage.limit_store import LimitChange
+from minwallet.storage.models import Player
 from minwallet.wallet import documents
 from minwallet.wallet.decline import Decline, Why
 from minwallet.wallet.moments import minute_text, read_moment, shown
@@ -17,7 +17,7 @@ SPANS = {LimitPeriod.DAY: "a day", LimitPeriod.WEEK: "in 7 days", LimitPeriod.MO
 
 
 async def perform(wallet: Wallet, request: LimitRequest) -> Reply:
-    """Carry the request out, or raise Decline. May raise StoreFault. Answers with all that protects the player then."""
+    """Carry the request out, or raise Decline. May raise StoreError. Answers with all that protects the player then."""
     store, now_ms = wallet.store, wallet.clock_ms()
     player = await find_player(store, request.agent, request.player_id)
     match request:
@@ -26,9 +26,9 @@ async def perform(wallet: Wallet, request: LimitRequest) -> Reply:
                 player = player._replace(accounts=(choose_account(player, request.currency),))
         case LimitSet():
             account_id, *_ = choose_account(player, request.currency)
-            await store.ask_limit(LimitAsked(account_id, request.kind, request.per, request.amount), now_ms)
+            await store.request_limit(LimitChange(account_id, request.kind, request.per, request.amount), now_ms)
         case PlayerExclude():
-            await store.ask_exclusion(player.player_key, _read_until(request, now_ms), now_ms)
+            await store.request_exclusion(player.player_key, _read_until(request, now_ms), now_ms)
         case _:
             assert_never(request)
     return await show(wallet, player)
@@ -37,7 +37,7 @@ async def perform(wallet: Wallet, request: LimitRequest) -> Reply:
 async def show(wallet: Wallet, player: Player) -> documents.PlayerLimits:
     """What protects the player, in these accounts."""
     now_ms = wallet.clock_ms()
-    guards = [await wallet.store.find_guard(account[0], now_ms) for account in player.accounts]
+    guards = [await wallet.store.find_restrictions(account[0], now_ms) for account in player.accounts]
     return documents.player_limits(player, guards, now_ms)
 
 

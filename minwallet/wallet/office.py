@@ -3,7 +3,7 @@
 import json
 from typing import assert_never
 
-from minwallet.storage.office import Action, Admin, NewKey, SignIn
+from minwallet.storage.admin_store import Admin, AdminSession, AuditEvent, NewApiKey
 from minwallet.wallet import documents
 from minwallet.wallet.agents import find_agent
 from minwallet.wallet.decline import Decline, Why
@@ -43,7 +43,7 @@ UNTOLD = {"do", "agent", "player_id", "name", "token", "wallet_token", "rows"}
 
 
 async def perform(wallet: Wallet, request: OfficeRequest) -> Reply:
-    """Carry the request out, or raise Decline. May raise StoreFault."""
+    """Carry the request out, or raise Decline. May raise StoreError."""
     match request:
         case KeyAdd():
             return await _add_key(wallet, request)
@@ -69,7 +69,7 @@ async def record(wallet: Wallet, request: Request, reply: Reply, actor: str) -> 
         return
     # To ask for nothing is what some requests are about.
     may_be_none = isinstance(request, LimitSet | PlayerExclude)
-    action = Action(
+    action = AuditEvent(
         wallet.clock_ms(),
         actor,
         request.do,
@@ -78,18 +78,18 @@ async def record(wallet: Wallet, request: Request, reply: Reply, actor: str) -> 
         request.model_dump_json(exclude=UNTOLD, exclude_none=not may_be_none, exclude_defaults=may_be_none),
         reply.get("seq"),
     )
-    await wallet.store.add_action(action)
+    await wallet.store.add_audit_event(action)
 
 
 async def note(wallet: Wallet, actor: str, action: str, subject: str | None, **detail: object) -> None:
     """Put on record what is no request: that somebody signed in, say, or failed to."""
-    await wallet.store.add_action(Action(wallet.clock_ms(), actor, action, None, subject, json.dumps(detail)))
+    await wallet.store.add_audit_event(AuditEvent(wallet.clock_ms(), actor, action, None, subject, json.dumps(detail)))
 
 
 async def _add_key(wallet: Wallet, request: KeyAdd) -> Reply:
     agent_id = (await find_agent(wallet.store, request.agent)).agent_id if request.agent else None
     key = new_key()
-    new = NewKey(hash_secret(key), f"{key[:7]}…", request.name, request.scope, agent_id)
+    new = NewApiKey(hash_secret(key), f"{key[:7]}…", request.name, request.scope, agent_id)
     if not await wallet.store.add_key(new, wallet.clock_ms()):
         raise Decline(f"there is, or was, a key {request.name}; choose another name", why=Why.TAKEN)
     return {"key": key, "name": request.name, "scope": request.scope, "agent": request.agent}
@@ -99,9 +99,9 @@ async def _make_link(wallet: Wallet, name: str) -> Reply:
     """A link for an admin who may be new."""
     store, now_ms, token = wallet.store, wallet.clock_ms(), new_secret()
     if name not in [admin.name for admin in await store.list_admins()]:
-        await store.keep_admin(Admin(name, None), now_ms)
+        await store.upsert_admin(Admin(name, None), now_ms)
     expires_at_ms = now_ms + LINK_TTL_S * 1000
-    await store.add_sign_in(hash_secret(token), SignIn(name, expires_at_ms), is_link=True, now_ms=now_ms)
+    await store.add_admin_session(hash_secret(token), AdminSession(name, expires_at_ms), is_link=True, now_ms=now_ms)
     return {"admin": name, "path": f"/admin/enter?token={token}", "expires_at": documents.time_text(expires_at_ms)}
 
 
@@ -109,6 +109,6 @@ async def _reset(wallet: Wallet, name: str) -> Reply:
     store = wallet.store
     if name not in [admin.name for admin in await store.list_admins()]:
         raise Decline(f"there is no admin {name}", why=Why.NOT_FOUND, hint="see: minwallet admin list")
-    await store.keep_admin(Admin(name, None), wallet.clock_ms())
-    await store.end_sign_ins(name)
+    await store.upsert_admin(Admin(name, None), wallet.clock_ms())
+    await store.delete_admin_sessions(name)
     return documents.AdminShown(name=name, has_password=False)

@@ -3,7 +3,8 @@
 from typing import assert_never
 
 from minwallet.ledger.money import MAX_CENTS, format_amount
-from minwallet.storage.base import NewSession, Opened, Opening, Player, Store
+from minwallet.storage.models import AccountsCreated, NewAccount, NewSession, Player
+from minwallet.storage.store import Store
 from minwallet.wallet import documents
 from minwallet.wallet.agents import find_agent
 from minwallet.wallet.decline import Decline, Why
@@ -27,7 +28,7 @@ from minwallet.wallet.sessions import hash_token, new_session, new_token
 
 
 async def perform(wallet: Wallet, request: PeopleRequest) -> Reply:
-    """Carry the request out, or raise Decline. May raise StoreFault."""
+    """Carry the request out, or raise Decline. May raise StoreError."""
     store = wallet.store
     match request:
         case PlayerAdd():
@@ -61,7 +62,7 @@ async def perform(wallet: Wallet, request: PeopleRequest) -> Reply:
             return {"revoked": True}
         case SessionEnd():
             player = await find_player(store, request.agent, request.player_id)
-            if not await store.revoke_session_of(player.player_key, request.session, wallet.clock_ms()):
+            if not await store.revoke_player_session(player.player_key, request.session, wallet.clock_ms()):
                 raise Decline(f"{player.player_id} has no session {request.session}", why=Why.NOT_FOUND)
             return {"revoked": True}
         case Seed():
@@ -86,7 +87,7 @@ async def _add_player(wallet: Wallet, request: PlayerAdd) -> Reply:
 async def _refuse_excluded(wallet: Wallet, request: PlayerAdd) -> None:
     """Another account is no way round an exclusion."""
     known, now_ms = await wallet.store.find_player(request.agent, request.player_id), wallet.clock_ms()
-    if known and (await wallet.store.find_guard(known.accounts[0][0], now_ms)).is_excluded(now_ms):
+    if known and (await wallet.store.find_restrictions(known.accounts[0][0], now_ms)).is_excluded(now_ms):
         reason = f"{request.player_id} is excluded, so nothing is deposited; add {request.currency} without money"
         raise Decline(reason, why=Why.EXCLUDED)
 
@@ -123,15 +124,15 @@ async def _seed(wallet: Wallet, request: Seed) -> Reply:
     return {"rows": len(openings), "players_added": opened.players, "accounts_added": opened.accounts}
 
 
-async def _open_accounts(wallet: Wallet, openings: list[Opening]) -> Opened:
+async def _open_accounts(wallet: Wallet, openings: list[NewAccount]) -> AccountsCreated:
     too_much = [
         (index, f"balance and bonus together pass {format_amount(MAX_CENTS)}")
         for index, opening in enumerate(openings)
         if opening.cash + opening.bonus > MAX_CENTS
     ]
     if too_much:
-        return Opened(problems=tuple(too_much))
-    opened = await wallet.store.open_accounts(openings, wallet.clock_ms())
+        return AccountsCreated(problems=tuple(too_much))
+    opened = await wallet.store.create_accounts(openings, wallet.clock_ms())
     wallet.news.tell()
     return opened
 
@@ -158,5 +159,5 @@ def choose_account(player: Player, currency: str | None) -> tuple[int, str, int,
     raise Decline(f"{player.player_id} has no {currency}, but {names}")
 
 
-def _opening(row: PlayerAdd | SeedRow, cash: int, session: NewSession | None) -> Opening:
-    return Opening(row.agent, row.player_id, row.currency, cash, row.bonus, session)
+def _opening(row: PlayerAdd | SeedRow, cash: int, session: NewSession | None) -> NewAccount:
+    return NewAccount(row.agent, row.player_id, row.currency, cash, row.bonus, session)

@@ -12,8 +12,8 @@ from minwallet.ledger.limits import LimitKind, LimitPeriod
 from minwallet.ledger.money import MAX_CENTS
 from minwallet.protocols.operator_service import Game, ReportUnit
 from minwallet.protocols.registry import PROTOCOLS
-from minwallet.storage.base import OPENING, OPERATOR, PlayerStatus, ReportSheet
-from minwallet.storage.office import Scope
+from minwallet.storage.admin_store import KeyScope
+from minwallet.storage.models import OPENING_PROTOCOL, OPERATOR_PROTOCOL, PlayerStatus, ReportBatch
 from minwallet.wallet.moments import MomentText
 from minwallet.wallet.sessions import TOKEN
 
@@ -36,7 +36,7 @@ Reason = Annotated[str, Field(pattern=r"^[^\x00-\x1f\x7f]{0,200}$")]
 Reference = Annotated[str, Field(pattern=r"^[!-~](?:[ -~]{0,62}[!-~])?$")]
 
 
-ORIGINS = (*PROTOCOLS, OPERATOR, OPENING)
+ORIGINS = (*PROTOCOLS, OPERATOR_PROTOCOL, OPENING_PROTOCOL)
 """Where an entry can come from: the provider protocols, and the operator's own two."""
 
 LONGEST_ADDRESS = 500
@@ -262,7 +262,7 @@ class ReportKeep(_Request):
 
     do: Literal["report_keep"] = "report_keep"
     agent: Name
-    sheet: ReportSheet
+    sheet: ReportBatch
 
 
 class KeyAdd(_Request):
@@ -270,7 +270,7 @@ class KeyAdd(_Request):
 
     do: Literal["key_add"] = "key_add"
     name: NewName
-    scope: Scope
+    scope: KeyScope
     agent: Name | None = None
 
 

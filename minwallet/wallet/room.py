@@ -7,7 +7,7 @@ repeats a bet that has been decided gets the same answer as ever.
 import asyncio
 import logging
 
-from minwallet.storage.base import Store
+from minwallet.storage.store import Store
 
 EVERY_S = 2.0
 """How often the disk is looked at: it takes a few microseconds, and 200 MB last for longer than that."""
@@ -25,7 +25,7 @@ class Room:
         self._is_looked_at = False
         self._store = store
         self._least_bytes = least_bytes
-        store.when_full(self._run_full)
+        store.on_disk_full(self._run_full)
 
     async def keep_looking(self) -> None:
         """For ever."""
@@ -36,7 +36,7 @@ class Room:
     async def look(self) -> None:
         """See how much there is."""
         self._is_looked_at = True
-        free_bytes = await self._store.measure_room()
+        free_bytes = await self._store.read_free_bytes()
         if free_bytes is None or free_bytes >= self._least_bytes:
             if self.shortage:
                 logger.warning("there is room on the disk of the wallet file again; new bets are taken")

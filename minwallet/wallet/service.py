@@ -14,7 +14,9 @@ from typing import Self
 
 from minwallet.ledger.commands import Bet, BetWin, Command, Query
 from minwallet.ledger.outcomes import Applied, Outcome, Refused, SessionUnknown
-from minwallet.storage.base import Bearer, Order, Store, StoreFault
+from minwallet.storage.errors import StoreError
+from minwallet.storage.models import AccountCommand, SessionHolder
+from minwallet.storage.store import Store
 from minwallet.wallet.batch import BatchWriter, Committed
 from minwallet.wallet.crowd import MOST, Crowd
 from minwallet.wallet.feed import Feed, News
@@ -28,12 +30,12 @@ def clock_ms() -> int:
     return time.time_ns() // 1_000_000
 
 
-class NotNow(StoreFault):
+class NotNow(StoreError):
     """The wallet takes no such call at the moment. Nothing of it is kept, and the same call may succeed later."""
 
 
 class Wallet:
-    """The one door to the money. Every method may raise StoreFault: then nobody knows more than that it failed.
+    """The one door to the money. Every method may raise StoreError: then nobody knows more than that it failed.
 
     Within an `async with` it is open; in the end what was submitted is decided, and the store is closed. `watch` is
     told of every commit.
@@ -79,7 +81,7 @@ class Wallet:
         ids_per_currency: bool,
         wallet_token: str | None = None,
         journal: Callable[[Outcome], tuple[str, str]] | None = None,
-    ) -> tuple[Outcome | SessionUnknown, Bearer | None]:
+    ) -> tuple[Outcome | SessionUnknown, SessionHolder | None]:
         """What comes of a provider's command for the bearer of `token`, and who that is.
 
         With `wallet_token`, only that agent's sessions are known. `journal` as in an Order. NotNow where too many calls
@@ -93,7 +95,7 @@ class Wallet:
             bearer = await self._sessions.find(token)
             if bearer is None or wallet_token not in (None, bearer.wallet_token):
                 return SessionUnknown(), None
-            order = Order(command, protocol, bearer.account_id, bearer.session_id, ids_per_currency, journal)
+            order = AccountCommand(command, protocol, bearer.account_id, bearer.session_id, ids_per_currency, journal)
             if not crowd.admit(bearer.player_key):
                 raise NotNow("too many calls of one player at once")
             try:
@@ -103,21 +105,21 @@ class Wallet:
         finally:
             crowd.size -= 1
 
-    async def _carry_out(self, order: Order, player_key: int) -> Outcome:
+    async def _carry_out(self, order: AccountCommand, player_key: int) -> Outcome:
         if isinstance(order.command, Query):
-            return await self.store.look(order, self.clock_ms())
+            return await self.store.dry_run(order, self.clock_ms())
         if self.room.shortage and isinstance(order.command, (Bet, BetWin)):
             return await self._repeat(order)
         return await self.move(order, player_key)
 
-    async def _repeat(self, order: Order) -> Outcome:
+    async def _repeat(self, order: AccountCommand) -> Outcome:
         """The outcome of an order that writes nothing, such as one that was decided before. NotNow for any other."""
-        outcome = await self.store.look(order, self.clock_ms())
+        outcome = await self.store.dry_run(order, self.clock_ms())
         if isinstance(outcome, (Applied, Refused)) and outcome.entry:
             raise NotNow(self.room.shortage)
         return outcome
 
-    async def move(self, order: Order, player_key: int) -> Outcome:
+    async def move(self, order: AccountCommand, player_key: int) -> Outcome:
         """Apply one order of this player after those before it. The order goes on if the caller is cancelled."""
         await self.locks.acquire(player_key)
         return await self._batch.submit(order, partial(self.locks.release, player_key))

@@ -5,7 +5,8 @@ import re
 import secrets
 from collections import OrderedDict
 
-from minwallet.storage.base import Bearer, NewSession, Store
+from minwallet.storage.models import NewSession, SessionHolder
+from minwallet.storage.store import Store
 
 TOKEN = re.compile(r"[A-Za-z0-9_]{1,40}", re.ASCII)
 
@@ -34,13 +35,13 @@ class Sessions:
 
     def __init__(self, store: Store) -> None:
         self._store = store
-        self._remembered: OrderedDict[bytes, Bearer] = OrderedDict()
+        self._remembered: OrderedDict[bytes, SessionHolder] = OrderedDict()
 
     def forget(self) -> None:
         """Look everybody up anew."""
         self._remembered.clear()
 
-    async def find(self, token: str) -> Bearer | None:
+    async def find(self, token: str) -> SessionHolder | None:
         """The bearer, of an expired or revoked session too; None for a token that never was one."""
         if not TOKEN.fullmatch(token):
             return None
@@ -48,7 +49,7 @@ class Sessions:
         if bearer := self._remembered.get(token_hash):
             self._remembered.move_to_end(token_hash)
             return bearer
-        bearer = await self._store.find_bearer(token_hash)
+        bearer = await self._store.find_session_holder(token_hash)
         if bearer is not None:
             self._remembered[token_hash] = bearer
             if len(self._remembered) > REMEMBERED:

@@ -3,7 +3,8 @@
 import asyncio
 from contextlib import suppress
 
-from minwallet.storage.base import Store, StoreFault
+from minwallet.storage.errors import StoreError
+from minwallet.storage.store import Store
 
 SLICE = 10_000
 """How many rows are added up at once: some tens of ms, in which no bet has to wait."""
@@ -17,7 +18,7 @@ MOST_SLICES = 20
 async def catch_up(store: Store) -> None:
     """Have the newest rows added up, so that sums are of what has just happened."""
     for _ in range(MOST_SLICES):
-        if await store.sum_up(SLICE) < SLICE:
+        if await store.aggregate_totals(SLICE) < SLICE:
             return
 
 
@@ -25,6 +26,6 @@ async def keep_summing_up(store: Store) -> None:
     """For ever. A store that fails says so to whoever moves money."""
     while True:
         done = 0
-        with suppress(StoreFault):
-            done = await store.sum_up(SLICE)
+        with suppress(StoreError):
+            done = await store.aggregate_totals(SLICE)
         await asyncio.sleep(PAUSE_S if done == SLICE else EVERY_S)

@@ -11,7 +11,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.routing import Route
 
-from minwallet.storage.base import StoreFault
+from minwallet.storage.errors import StoreError
 from minwallet.wallet.decline import Declined
 from minwallet.wallet.desk import perform
 from minwallet.wallet.requests import Envelope, explain
@@ -34,7 +34,7 @@ def routes(wallet: Wallet, port: int, key: str) -> list[Route]:
             reply = await perform(wallet, envelope.request, envelope.actor)
         except ValidationError as error:
             return JSONResponse({"declined": [explain(error)]}, 422)
-        except StoreFault as fault:
+        except StoreError as fault:
             return JSONResponse({"failed": str(fault)}, 503)
         if isinstance(reply, Declined):
             return JSONResponse({"declined": reply.lines}, 409)

@@ -12,7 +12,7 @@ from time import monotonic
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
-from minwallet.storage.views import Filter, Listed
+from minwallet.storage.queries import Filter, OwnedEntry
 from minwallet.wallet.feed import AT_ONCE
 from minwallet.wallet.service import Wallet
 
@@ -33,7 +33,7 @@ async def stream(
     wallet: Wallet,
     request: Request,
     wanted: Filter,
-    show: Callable[[Listed], str],
+    show: Callable[[OwnedEntry], str],
     event: str = EVENT,
     *,
     reader: str,
@@ -73,7 +73,7 @@ async def stream(
 
 # However many read it, a row is made into text once by each function that does it.
 @lru_cache(maxsize=4 * AT_ONCE)
-def _tell(row: Listed, show: Callable[[Listed], str], event: str) -> str:
+def _tell(row: OwnedEntry, show: Callable[[OwnedEntry], str], event: str) -> str:
     return _write(event, row.entry.seq, show(row))
 
 

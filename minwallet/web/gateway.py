@@ -16,7 +16,7 @@ from minwallet.config import Settings
 from minwallet.ledger.commands import Query
 from minwallet.ledger.outcomes import Applied, BalanceShown, Outcome, Refused, Replayed, SessionUnknown
 from minwallet.protocols.wire import AccountHolder, Call, Malformed, WireProtocol
-from minwallet.storage.base import NoRoom, StoreFault
+from minwallet.storage.errors import DiskFull, StoreError
 from minwallet.wallet.service import NotNow, Wallet
 from minwallet.web.access import AccessLog
 from minwallet.web.connection import CROWDED
@@ -95,7 +95,7 @@ class Gateway:
                 wallet_token=scope["path_params"].get("wallet_token"),
                 journal=letters,
             )
-        except StoreFault as fault:
+        except StoreError as fault:
             self._complain_of(fault)
             return self.fail(call.operation, 503, "temporarily unavailable", started)
         if isinstance(outcome, SessionUnknown) and await self.strangers.is_one_too_many(scope):
@@ -135,9 +135,9 @@ class Gateway:
         complaint = Malformed(operation, self.protocol.error_code_for_status(status), message)
         return status, self.protocol.render_error(complaint, self.wallet.clock_ms())
 
-    def _complain_of(self, fault: StoreFault) -> None:
+    def _complain_of(self, fault: StoreError) -> None:
         """Once a minute, however many calls meet it; what the server says elsewhere is not said here."""
-        if fault.is_logged or fault is self.wallet.store.broken or isinstance(fault, (NotNow, NoRoom)):
+        if fault.is_logged or fault is self.wallet.store.failure or isinstance(fault, (NotNow, DiskFull)):
             return
         fault.is_logged = True
         words, now_ms = str(fault), self.wallet.clock_ms()

@@ -6,8 +6,8 @@ from typing import NamedTuple
 
 from minwallet import __version__
 from minwallet.config import Settings
-from minwallet.storage.files import beside
-from minwallet.storage.versions import has_reset_bug
+from minwallet.storage.database_files import companion_path
+from minwallet.storage.sqlite_versions import has_wal_reset_bug
 from minwallet.wallet.service import Wallet
 from minwallet.web import ops
 
@@ -38,9 +38,9 @@ def examine(wallet: Wallet, settings: Settings, sqlite_version: str, started_at_
         reasons=tuple(ops.check(wallet, sqlite_version)["reasons"]),
         version=__version__,
         sqlite_version=sqlite_version,
-        has_reset_bug=has_reset_bug(sqlite_version),
+        has_reset_bug=has_wal_reset_bug(sqlite_version),
         file_bytes=_size(settings.db),
-        wal_bytes=_size(beside(settings.db, "-wal")),
+        wal_bytes=_size(companion_path(settings.db, "-wal")),
         free_bytes=_free(settings.db),
         journal_days=settings.journal_days,
         uptime_s=max(wallet.clock_ms() - started_at_ms, 0) // 1000,

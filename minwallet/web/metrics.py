@@ -25,8 +25,8 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
 from minwallet import __version__
-from minwallet.storage.base import Store
-from minwallet.storage.views import Holding
+from minwallet.storage.queries import CurrencyBalance
+from minwallet.storage.store import Store
 from minwallet.wallet.batch import MAX_ORDERS
 from minwallet.wallet.service import Wallet
 from minwallet.web.admin_api.endpoint import Endpoint
@@ -60,7 +60,7 @@ disable_created_metrics()  # type: ignore[no-untyped-call]  # it has no types
 class _Books(NamedTuple):
     """What was read of the ledger."""
 
-    holdings: Sequence[Holding]
+    holdings: Sequence[CurrencyBalance]
     open_rounds: int
 
 
@@ -161,4 +161,4 @@ class Metrics:
 
 
 async def _read_books(store: Store) -> _Books:
-    return _Books(await store.read_holdings(), await store.count_open_rounds(OPEN_AMONG))
+    return _Books(await store.read_currency_balances(), await store.count_open_rounds(OPEN_AMONG))

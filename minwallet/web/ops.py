@@ -18,7 +18,7 @@ class Health(TypedDict):
 
 def check(wallet: Wallet, sqlite_version: str) -> Health:
     """How the wallet is doing right now."""
-    broken = str(wallet.store.broken or "")
+    broken = str(wallet.store.failure or "")
     stopping = "the server is stopping" if wallet.news.is_over else ""
     reasons = [reason for reason in (broken, stopping, wallet.room.shortage) if reason]
     return Health(ready=not reasons, reasons=reasons, sqlite=sqlite_version)

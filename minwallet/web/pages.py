@@ -27,7 +27,7 @@ from starlette.routing import BaseRoute, Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from minwallet import __version__
-from minwallet.storage.base import StoreFault
+from minwallet.storage.errors import StoreError
 
 logger = logging.getLogger("minwallet")
 
@@ -217,7 +217,7 @@ def create_site(routes: Sequence[BaseRoute]) -> ASGIApp:
         # Event streams are left alone. The cookie never comes with a request that another site has made, so nobody
         # can learn from the length of pressed pages what is in them.
         middleware=[Middleware(GZipMiddleware, compresslevel=5)],
-        exception_handlers={HTTPException: _explain, StoreFault: _explain, Exception: _explain},
+        exception_handlers={HTTPException: _explain, StoreError: _explain, Exception: _explain},
     )
     site.router.redirect_slashes = False
     return PageHeaders(site)
@@ -259,9 +259,9 @@ async def _send_asset(request: Request) -> Response:
 
 async def _explain(request: Request, error: Exception) -> Response:
     """The page for what went wrong."""
-    if isinstance(error, StoreFault):
+    if isinstance(error, StoreError):
         logger.error("%s: %s", request.url.path, error)
-    status = error.status_code if isinstance(error, HTTPException) else 503 if isinstance(error, StoreFault) else 500
+    status = error.status_code if isinstance(error, HTTPException) else 503 if isinstance(error, StoreError) else 500
     headers = error.headers if isinstance(error, HTTPException) else None
     title, text = ERRORS.get(status, ("That did not work", "The request makes no sense to this server."))
     return render("error.html", status, headers, title=title, text=text, code=status)

@@ -22,7 +22,7 @@ from rich.progress import Progress
 
 from minwallet.ledger.decide import Account
 from minwallet.ledger.entries import Kind, State, chain_entry
-from minwallet.storage.base import Opening
+from minwallet.storage.models import NewAccount
 from minwallet.storage.sqlite import SqliteStore
 from minwallet.wallet.sessions import new_session
 
@@ -35,7 +35,7 @@ FIRST_ID = 1_000_000_000
 AT_ONCE = 50_000
 
 ADD_ROWS = """
-    INSERT INTO transactions (seq, at_ms, account_id, previous_seq, space_id, part, kind, id, round, game, detail,
+    INSERT INTO transactions (seq, at_ms, account_id, previous_seq, scope_id, role, kind, id, round, game, detail,
                               stake, payout, amount, bonus_amount, cash_after, bonus_after, state, refusal, hash)
     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 """
@@ -65,12 +65,12 @@ def main() -> None:
 
 async def open_accounts(file: Path, players: int, at_ms: int) -> None:
     openings = [
-        Opening("default", name, "USD", CASH, 0, new_session(name, None))
+        NewAccount("default", name, "USD", CASH, 0, new_session(name, None))
         for name in (f"bench_{number}" for number in range(players))
     ]
     store = await SqliteStore.open(file, create=True)
     try:
-        opened = await store.open_accounts(openings, at_ms)
+        opened = await store.create_accounts(openings, at_ms)
         assert opened.accounts == players, opened
     finally:
         await store.close()
@@ -109,7 +109,7 @@ async def sum_up(file: Path, progress: Callable[[int], None]) -> None:
     store = await SqliteStore.open(file, create=False)
     try:
         done = 0
-        while step := await store.sum_up(AT_ONCE):
+        while step := await store.aggregate_totals(AT_ONCE):
             done += step
             progress(done)
     finally:
@@ -149,7 +149,7 @@ class Book:
                 id_ += 1
                 yield self._row(index, protocol, 0, (Kind.WIN, str(id_), bet, game, None, 0, payout), payout)
 
-    def _row(self, index: int, protocol: str, part: int, what: tuple[Any, ...], amount: int) -> Row:
+    def _row(self, index: int, protocol: str, role: int, what: tuple[Any, ...], amount: int) -> Row:
         """The account's next row, `what` being its fields from `kind` to `payout`; the account is moved by it."""
         account = self.accounts[index]
         self._seq += 1
@@ -159,13 +159,13 @@ class Book:
             (self._seq, at_ms, account.account_id, account.last_seq, protocol, *what, *effect), account.head
         )
         self.accounts[index] = Account(account.account_id, entry.cash_after, entry.bonus_after, entry.hash, entry.seq)
-        return (*entry[:4], self._spaces[protocol], part, str(entry.kind), *entry[6:16], "applied", None, entry.hash)
+        return (*entry[:4], self._spaces[protocol], role, str(entry.kind), *entry[6:16], "applied", None, entry.hash)
 
 
 def _add_space(db: sqlite3.Connection, protocol: str, currency: str) -> int:
-    add = "INSERT INTO id_spaces (agent_id, protocol, currency) VALUES (1, ?, ?) RETURNING space_id"
-    ((space_id,),) = db.execute(add, (protocol, currency))
-    return int(space_id)
+    add = "INSERT INTO id_scopes (agent_id, protocol, currency) VALUES (1, ?, ?) RETURNING scope_id"
+    ((scope_id,),) = db.execute(add, (protocol, currency))
+    return int(scope_id)
 
 
 if __name__ == "__main__":

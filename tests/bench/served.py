@@ -14,7 +14,7 @@ from urllib.parse import parse_qs, urlsplit
 import httpx2
 
 from minwallet.bench.server import serving
-from minwallet.storage.owner import Desk
+from minwallet.storage.file_lock import ControlEndpoint
 from tests.bench.turns import Sample
 from tests.support import Here
 
@@ -24,7 +24,7 @@ KIB = 1024
 class Served(NamedTuple):
     """A running server, somebody signed in to its back office, and a key of its admin API."""
 
-    desk: Desk
+    desk: ControlEndpoint
     person: httpx2.Client
     program: httpx2.Client
 
@@ -61,7 +61,7 @@ def time_start(file: Path) -> Sample:
         return Sample(p50_ms=(time.perf_counter() - started) * 1000)
 
 
-def wait_until_ready(desk: Desk) -> None:
+def wait_until_ready(desk: ControlEndpoint) -> None:
     # Its socket listens before it announces itself, so the first question waits as long as it takes.
     answer = httpx2.get(f"{desk.serves}/readyz", trust_env=False, timeout=60)
     assert answer.status_code == 200, answer.text

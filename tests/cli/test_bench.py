@@ -13,7 +13,7 @@ import pytest
 
 from minwallet.cli.bench import notes
 from minwallet.protocols.registry import PROTOCOLS
-from minwallet.storage.owner import find_desk
+from minwallet.storage.file_lock import read_control_endpoint
 from tests.cli.console import assert_complaint, assert_usage, cells, unchanged
 from tests.support import PATIENCE_S, Here, Result, environment, serving
 
@@ -75,7 +75,7 @@ def test_an_interrupted_bench_leaves_nothing_behind(here: Here, tmp_path: Path, 
         command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment()
     ) as process:
         deadline = time.monotonic() + PATIENCE_S
-        while not (desks := [desk for each in tmp_path.glob("*/bench.db") if (desk := find_desk(each))]):
+        while not (desks := [desk for each in tmp_path.glob("*/bench.db") if (desk := read_control_endpoint(each))]):
             assert time.monotonic() < deadline
             assert process.poll() is None
             time.sleep(0.02)

@@ -15,8 +15,8 @@ import pytest
 from minwallet.doctor import machine, place, wallet
 from minwallet.protocols.operator_service import Game
 from minwallet.protocols.registry import load_operator_service
-from minwallet.storage.owner import Desk
-from minwallet.storage.sqlite import check
+from minwallet.storage.file_lock import ControlEndpoint
+from minwallet.storage.sqlite import integrity
 from minwallet.wallet.backups import name_copy
 from minwallet.web.connection import FILES_WANTED
 from tests.cli.console import unchanged
@@ -141,7 +141,7 @@ def test_a_server_that_does_not_answer_is_told() -> None:
     """By its process and address."""
     with socket.create_server(("127.0.0.1", 0)) as closed:
         port = closed.getsockname()[1]
-    desk = Desk(77, f"http://127.0.0.1:{port}", "key", "http://127.0.0.1:8000", "")
+    desk = ControlEndpoint(77, f"http://127.0.0.1:{port}", "key", "http://127.0.0.1:8000", "")
     found = wallet.check_server(desk)
     assert found.level == "fail"
     assert "process 77" in found.words
@@ -224,7 +224,7 @@ def test_damage_is_found(made: Here) -> None:
 def test_a_file_too_long_for_a_quick_look_is_left_to_verify(made: Here, monkeypatch: pytest.MonkeyPatch) -> None:
     """What was not looked at is not said to be sound."""
     monkeypatch.setattr(wallet, "LOOKED_WITHIN_S", 0.0)
-    monkeypatch.setattr(check, "AT_ONCE", 1)
+    monkeypatch.setattr(integrity, "BATCH_SIZE", 1)
     examine(made).assert_has("ok", "damage", "what could be looked at", "verify")
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import httpx2
 import pytest
 
-from minwallet.storage.owner import find_desk
+from minwallet.storage.file_lock import read_control_endpoint
 from tests.cli.console import assert_complaint, assert_usage, unchanged
 from tests.starter import start
 from tests.support import PATIENCE_S, Cli, Here, Server, environment, minwallet, serving
@@ -134,7 +134,7 @@ def test_a_server_needs_no_log(db: Path) -> None:
     """Where its log is on a full disk it serves all the same; and it ends with the code that says how it ended."""
     with Path("/dev/full").open("w") as full:
         with start(["--db", db, "serve", "--port", 0], stderr=full, env=environment()) as server:
-            while (desk := find_desk(db)) is None:
+            while (desk := read_control_endpoint(db)) is None:
                 assert server.poll() is None
                 time.sleep(0.01)
             assert httpx2.get(f"{desk.serves}/readyz", trust_env=False).status_code == 200

@@ -12,10 +12,10 @@ from minwallet.ledger.commands import Deposit, Withdraw
 from minwallet.ledger.outcomes import Outcome, SessionUnknown
 from minwallet.protocols.registry import load_protocol
 from minwallet.protocols.wire import AccountHolder, Call, Malformed
-from minwallet.storage.base import OPERATOR, Bearer, Opening, Order, PlayerStatus
-from minwallet.storage.memory import MemoryStore
+from minwallet.storage.models import OPERATOR_PROTOCOL, AccountCommand, NewAccount, PlayerStatus, SessionHolder
 from minwallet.wallet.service import Wallet
 from minwallet.wallet.sessions import new_session
+from tests.storage.reference_engine.memory_store import MemoryStore
 from tests.support import PATIENCE_S
 
 TOKENS = {
@@ -54,21 +54,21 @@ class Double:
 
     async def carry_out(
         self, call: Call, wallet_token: str | None = None
-    ) -> tuple[Outcome | SessionUnknown, Bearer | None]:
+    ) -> tuple[Outcome | SessionUnknown, SessionHolder | None]:
         per_currency = self.protocol.ids_per_currency
         return await self.wallet.call(
             call.token, call.command, self.protocol.name, ids_per_currency=per_currency, wallet_token=wallet_token
         )
 
-    def render(self, call: Call, outcome: Outcome | SessionUnknown, bearer: Bearer | None) -> tuple[int, bytes]:
+    def render(self, call: Call, outcome: Outcome | SessionUnknown, bearer: SessionHolder | None) -> tuple[int, bytes]:
         holder = AccountHolder(bearer.player_id, bearer.currency) if bearer else None
         return 200, self.protocol.render(call, outcome, holder, self.wallet.clock_ms())
 
-    async def pay(self, bearer: Bearer, cents: int) -> None:
+    async def pay(self, bearer: SessionHolder, cents: int) -> None:
         """Move money, whatever the ledger thinks of it."""
         reference = f"flaw {next(self.numbers)}"
         command = Deposit(reference, cents) if cents > 0 else Withdraw(reference, -cents)
-        await self.wallet.move(Order(command, OPERATOR, bearer.account_id), bearer.player_key)
+        await self.wallet.move(AccountCommand(command, OPERATOR_PROTOCOL, bearer.account_id), bearer.player_key)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if not self.is_furnished:
@@ -111,7 +111,7 @@ async def furnish(wallet: Wallet) -> None:
         ("blocked", "eve", "USD", None),
     ]:
         session = new_session(TOKENS[name], expires_at_ms)
-        await store.open_accounts([Opening("default", player, currency, CASH, BONUS, session)], 0)
+        await store.create_accounts([NewAccount("default", player, currency, CASH, BONUS, session)], 0)
         if name == "revoked":
             await store.revoke_session(session.token_hash, 1)
     eve = await store.find_player("default", "eve")

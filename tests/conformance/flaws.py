@@ -9,10 +9,10 @@ from minwallet.ledger.commands import Authenticate, Balance, Bet, Cancel, Query,
 from minwallet.ledger.entries import Refusal, State
 from minwallet.ledger.outcomes import Applied, Outcome, Refused, Replayed, SessionUnknown
 from minwallet.protocols.wire import Call, Malformed
-from minwallet.storage.base import Bearer
+from minwallet.storage.models import SessionHolder
 from tests.conformance.double import Double
 
-Reply = tuple[Outcome | SessionUnknown, Bearer | None]
+Reply = tuple[Outcome | SessionUnknown, SessionHolder | None]
 
 
 class BetsCountAgain(Double):
@@ -85,7 +85,7 @@ class IdsOfAllCurrencies(Double):
 class OldBalances(Double):
     """An answer tells what there was before."""
 
-    def render(self, call: Call, outcome: Outcome | SessionUnknown, bearer: Bearer | None) -> tuple[int, bytes]:
+    def render(self, call: Call, outcome: Outcome | SessionUnknown, bearer: SessionHolder | None) -> tuple[int, bytes]:
         if isinstance(outcome, Applied):
             entry = outcome.entry
             old = entry._replace(cash_after=outcome.cash - entry.amount, bonus_after=outcome.bonus - entry.bonus_amount)
@@ -96,7 +96,7 @@ class OldBalances(Double):
 class Careless(Double):
     """Balances have a decimal point, refusals say nothing, and answers may be kept by whoever passes them on."""
 
-    def render(self, call: Call, outcome: Outcome | SessionUnknown, bearer: Bearer | None) -> tuple[int, bytes]:
+    def render(self, call: Call, outcome: Outcome | SessionUnknown, bearer: SessionHolder | None) -> tuple[int, bytes]:
         status, body = super().render(call, outcome, bearer)
         fields: dict[str, Any] = json.loads(body)
         floats = {name: float(fields[name]) for name in ("credit", "balance", "balance2") if name in fields}
@@ -199,7 +199,7 @@ class UnknownCancelsRefused(Double):
 class OwnCodes(Double):
     """Refusals have codes of its own, where the specification has none."""
 
-    def render(self, call: Call, outcome: Outcome | SessionUnknown, bearer: Bearer | None) -> tuple[int, bytes]:
+    def render(self, call: Call, outcome: Outcome | SessionUnknown, bearer: SessionHolder | None) -> tuple[int, bytes]:
         status, body = super().render(call, outcome, bearer)
         return status, body.replace(b'"err_code":105', b'"err_code":999')
 
@@ -209,7 +209,7 @@ class Broken(Double):
 
     status, body = 500, b'{"result":1,"status_code":0}'
 
-    def render(self, call: Call, outcome: Outcome | SessionUnknown, bearer: Bearer | None) -> tuple[int, bytes]:
+    def render(self, call: Call, outcome: Outcome | SessionUnknown, bearer: SessionHolder | None) -> tuple[int, bytes]:
         if isinstance(call.command, Bet):
             return self.status, self.body
         return super().render(call, outcome, bearer)
@@ -234,7 +234,7 @@ class Silent(Double):
 class Indiscreet(Double):
     """Says aloud who asks."""
 
-    def render(self, call: Call, outcome: Outcome | SessionUnknown, bearer: Bearer | None) -> tuple[int, bytes]:
+    def render(self, call: Call, outcome: Outcome | SessionUnknown, bearer: SessionHolder | None) -> tuple[int, bytes]:
         status, body = super().render(call, outcome, bearer)
         return status, json.dumps(json.loads(body) | {"member_id": ["alice", call.token]}).encode()
 
@@ -242,5 +242,5 @@ class Indiscreet(Double):
 class Down(Double):
     """Nothing works."""
 
-    def render(self, call: Call, outcome: Outcome | SessionUnknown, bearer: Bearer | None) -> tuple[int, bytes]:
+    def render(self, call: Call, outcome: Outcome | SessionUnknown, bearer: SessionHolder | None) -> tuple[int, bytes]:
         return 500, b"Internal Server Error"

@@ -11,10 +11,10 @@ from minwallet.demo.server import Options, create_provider
 from minwallet.ledger.commands import Balance
 from minwallet.protocols.registry import load_protocol
 from minwallet.protocols.wire import REDACTED, AccountHolder, Call, Malformed, WalletResponse
-from minwallet.storage.base import Opening
-from minwallet.storage.memory import MemoryStore
+from minwallet.storage.models import NewAccount
 from minwallet.wallet.service import Wallet
 from minwallet.wallet.sessions import new_session
+from tests.storage.reference_engine.memory_store import MemoryStore
 
 CASH, BONUS = 100_000, 5_000
 
@@ -70,8 +70,8 @@ class HonestCaller:
     async def _admit(self, token: str) -> None:
         if token not in self._players and not token.startswith("no"):
             self._players.append(token)
-            opening = Opening("default", f"player.{token}", "USD", CASH, BONUS, new_session(token, None))
-            assert (await self.store.open_accounts([opening], 0)).problems == ()
+            opening = NewAccount("default", f"player.{token}", "USD", CASH, BONUS, new_session(token, None))
+            assert (await self.store.create_accounts([opening], 0)).problems == ()
 
 
 def operations(calls: Sequence[Call]) -> list[str]:

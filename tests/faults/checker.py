@@ -25,9 +25,9 @@ SUCCESS = 0
 
 READ_ROWS = """
     SELECT t.seq, t.at_ms, t.account_id, t.previous_seq, s.protocol, t.kind, t.id, t.round, t.game, t.detail, t.stake,
-           t.payout, t.amount, t.bonus_amount, t.cash_after, t.bonus_after, t.state, t.refusal, t.hash, t.part,
-           t.space_id
-      FROM transactions AS t JOIN id_spaces AS s USING (space_id) ORDER BY t.seq
+           t.payout, t.amount, t.bonus_amount, t.cash_after, t.bonus_after, t.state, t.refusal, t.hash, t.role,
+           t.scope_id
+      FROM transactions AS t JOIN id_scopes AS s USING (scope_id) ORDER BY t.seq
 """
 
 READ_ACCOUNTS = """
@@ -36,7 +36,7 @@ READ_ACCOUNTS = """
 """
 
 READ_SPACES = """
-    SELECT s.space_id, g.name, s.protocol, s.currency FROM id_spaces AS s JOIN agents AS g USING (agent_id)
+    SELECT s.scope_id, g.name, s.protocol, s.currency FROM id_scopes AS s JOIN agents AS g USING (agent_id)
 """
 
 PARTS = {"bet": 0, "betwin": 0, "win": 0, "result": 1, "cancel": 2, "refund": 2, "deposit": 0, "withdraw": 0}
@@ -78,8 +78,8 @@ class Row(NamedTuple):
     state: str
     refusal: str | None
     hash: bytes
-    part: int
-    space_id: int
+    role: int
+    scope_id: int
 
     @property
     def held(self) -> tuple[int, int]:
@@ -172,7 +172,7 @@ class Checker:
             account = self.accounts[row.account_id]
             account.rows.append(row)
             self.places[row.seq] = len(account.rows)
-            if (key := (row.space_id, row.id, row.part)) in self.rows:
+            if (key := (row.scope_id, row.id, row.role)) in self.rows:
                 self.complain(f"row {row.seq}: the id {row.id} is applied a second time")
             self.rows[key] = row
         self.counts.update(rows=len(self.places), accounts=len(self.accounts))
@@ -200,14 +200,14 @@ class Checker:
             first, settled = self.rows.get((space, id_, 0)), self.rows.get((space, id_, 1))
             if row[12:14] != _due(row, first):
                 self.complain(f"row {row.seq}: a {row.kind} of {row.stake}/{row.payout} moved {row[12:14]}")
-            if row.part and first and first.account_id != row.account_id:
+            if row.role and first and first.account_id != row.account_id:
                 self.complain(f"row {row.seq} settles or cancels another account's {first.kind}")
-            if row.part == 1 and (first is None or first.state != "applied" or first.seq > row.seq):
+            if row.role == 1 and (first is None or first.state != "applied" or first.seq > row.seq):
                 self.complain(f"row {row.seq} settles what was never taken")
-            if row.part == 2 and row.state == "applied" and (first is None or settled):
+            if row.role == 2 and row.state == "applied" and (first is None or settled):
                 self.complain(f"row {row.seq} gives back what was not taken, or was settled")
             cancelled = self.rows.get((space, id_, 2))
-            if cancelled and row.part < 2 and row.seq > cancelled.seq:
+            if cancelled and row.role < 2 and row.seq > cancelled.seq:
                 self.complain(f"row {row.seq}: the id {id_} was closed before")
 
     def row_of(self, said: Said) -> Row | None:
@@ -292,7 +292,7 @@ class Checker:
 
     def is_closed_after(self, row: Row) -> bool:
         """Whether a later row of its id explains that a repeated call was refused."""
-        return row.part < 2 and any((row.space_id, row.id, part) in self.rows for part in (1, 2) if part > row.part)
+        return row.role < 2 and any((row.scope_id, row.id, role) in self.rows for role in (1, 2) if role > row.role)
 
 
 def check(file: Path, history: Iterable[Said]) -> Verdict:

@@ -17,7 +17,8 @@ from typing import NamedTuple
 
 from minwallet.ledger.commands import Balance
 from minwallet.ledger.outcomes import BalanceShown
-from minwallet.storage.base import Order, StoreFault, UnusableFile
+from minwallet.storage.errors import DatabaseUnusable, StoreError
+from minwallet.storage.models import AccountCommand
 from minwallet.storage.sqlite import SqliteStore
 from minwallet.wallet.desk import verify
 from tests.faults.clients import Fleet
@@ -88,8 +89,8 @@ def torture(size: int, seed: int, folder: Path) -> Counter[str]:
 def judge(file: Path, truth: Held, words: str) -> str:
     """How the damage was met, in a word; AssertionError where a wrong balance was told, or nobody noticed."""
     found = asyncio.run(_look(file))
-    if isinstance(found, StoreFault):
-        is_named = "damaged" in str(found) or isinstance(found, UnusableFile)
+    if isinstance(found, StoreError):
+        is_named = "damaged" in str(found) or isinstance(found, DatabaseUnusable)
         assert is_named, f"{words}: the words do not say that the file is damaged: {found}"
         return "refused"
     wrong = {account: held for account, held in found.balances.items() if held != truth.balances.get(account)}
@@ -101,18 +102,18 @@ def judge(file: Path, truth: Held, words: str) -> str:
     return "named by verify"
 
 
-async def _look(file: Path) -> Held | StoreFault:
+async def _look(file: Path) -> Held | StoreError:
     """Serve the file, as far as it can be, and ask for everybody's balance; or what was said instead."""
     try:
         store = await SqliteStore.open(file, create=False, check=True)
-    except StoreFault as fault:
+    except StoreError as fault:
         return fault
     try:
-        await store.check_further()
-        if store.broken:
-            return store.broken
+        await store.finish_check()
+        if store.failure:
+            return store.failure
         return await _ask(store, file)
-    except StoreFault as fault:
+    except StoreError as fault:
         return fault
     finally:
         await store.close()
@@ -122,7 +123,7 @@ async def _ask(store: SqliteStore, file: Path) -> Held:
     accounts = [account_id for player in await store.list_players("default") for account_id, *_ in player.accounts]
     balances = {}
     for account_id in accounts:
-        shown = await store.look(Order(Balance(), "wallet-v2", account_id, ids_per_currency=True), 0)
+        shown = await store.dry_run(AccountCommand(Balance(), "wallet-v2", account_id, ids_per_currency=True), 0)
         assert isinstance(shown, BalanceShown)
         balances[account_id] = (shown.cash, shown.bonus)
     with closing(sqlite3.connect(f"{file.as_uri()}?mode=ro", uri=True)) as db:
@@ -135,7 +136,7 @@ async def _verify(file: Path) -> bool:
     store = await SqliteStore.open(file, create=False)
     try:
         return not (await verify(store))["ok"]
-    except StoreFault:
+    except StoreError:
         return True
     finally:
         await store.close()

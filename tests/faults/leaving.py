@@ -15,7 +15,7 @@ from pathlib import Path
 import httpx2
 
 from minwallet.app import GRACE_S
-from minwallet.storage.owner import Desk, find_desk
+from minwallet.storage.file_lock import ControlEndpoint, read_control_endpoint
 from tests.faults.clients import Fleet, Seat
 from tests.faults.departures import depart
 from tests.faults.history import History, Said, now_s
@@ -175,7 +175,7 @@ def start_at_once(chance: random.Random, file: Path) -> Counter[str]:
     for each in refused:
         result = each.result()
         assert (result.code, result.err.count("\n")) == (3, 1), result
-    assert find_desk(file) == desk, "the dead server's side file should be there"
+    assert read_control_endpoint(file) == desk, "the dead server's side file should be there"
     begun = time.monotonic()
     with serving(other) as server:
         assert_ready_soon(server, begun)
@@ -185,10 +185,10 @@ def start_at_once(chance: random.Random, file: Path) -> Counter[str]:
     return Counter(starts_at_once=STARTS_AT_ONCE, refused_to_start=len(refused))
 
 
-def _wait_for_desk(file: Path) -> Desk:
+def _wait_for_desk(file: Path) -> ControlEndpoint:
     deadline = time.monotonic() + PATIENCE_S
     while time.monotonic() < deadline:
-        if desk := find_desk(file):
+        if desk := read_control_endpoint(file):
             return desk
         time.sleep(0.02)
     raise AssertionError("nobody serves the file")

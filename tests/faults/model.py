@@ -17,7 +17,7 @@ from hypothesis import HealthCheck, seed, settings
 from hypothesis.stateful import run_state_machine_as_test
 
 from minwallet.protocols.wire import Call
-from minwallet.storage.owner import find_desk
+from minwallet.storage.file_lock import read_control_endpoint
 from minwallet.storage.sqlite import SqliteStore
 from minwallet.wallet.requests import Envelope, Reply, Request, Transfer
 from minwallet.wallet.service import clock_ms
@@ -110,7 +110,7 @@ class House:
 
     def start(self) -> None:
         self.server = Server(self.file)
-        desk = find_desk(self.file)
+        desk = read_control_endpoint(self.file)
         assert desk is not None
         self.public, self.desk = (
             HTTPConnection(urlsplit(url).netloc, timeout=PATIENCE_S) for url in (desk.serves, desk.url)

@@ -19,7 +19,7 @@ from collections.abc import Mapping
 from contextlib import closing
 from pathlib import Path
 
-from minwallet.storage.base import StoreFault
+from minwallet.storage.errors import StoreError
 from minwallet.storage.sqlite import SqliteStore
 from minwallet.wallet import desk
 from tests.faults.checker import check
@@ -94,7 +94,7 @@ class Rebuilder:
         _write(kept, files)
         try:
             problems = asyncio.run(_open_and_verify(kept / NAME))
-        except StoreFault as error:
+        except StoreError as error:
             self.broken.append(f"{error} (power lost at {place})")
             return
         self.states[state] = State(kept / NAME, place, problems)
@@ -218,12 +218,12 @@ def _recovered(file: Path) -> bytes:
 
 
 async def _open_and_verify(file: Path) -> list[str]:
-    """What the wallet itself finds wrong. UnusableFile, StoreFault."""
+    """What the wallet itself finds wrong. DatabaseUnusable, StoreError."""
     store = await SqliteStore.open(file, create=True, check=True)
     try:
-        await store.check_further()
-        if store.broken:
-            raise store.broken
+        await store.finish_check()
+        if store.failure:
+            raise store.failure
         return list((await desk.verify(store))["problems"])
     finally:
         await store.close()

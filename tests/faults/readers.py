@@ -24,7 +24,7 @@ from minwallet.ledger.outcomes import Outcome, SessionUnknown
 from minwallet.protocols.operator_service import ReportUnit
 from minwallet.protocols.registry import OPERATOR_SERVICES, PROTOCOLS, load_operator_service, load_protocol
 from minwallet.protocols.wire import REDACTED, Call, Launch, Malformed
-from minwallet.storage.owner import Desk, find_desk, side_file_of
+from minwallet.storage.file_lock import ControlEndpoint, lock_file_path, read_control_endpoint
 from minwallet.wallet.requests import SeedRow
 from tests.protocols.golden_pairs import encode_request, load_golden_pairs
 from tests.protocols.sample_outcomes import APPLIED, CLOSED, HOLDER, REPLAYED, SHOWN, make_refused
@@ -102,9 +102,9 @@ def read_side_file(data: bytes) -> None:
     """What stands beside the wallet file: where a server can be asked, or nothing of the kind."""
     with TemporaryDirectory(dir="/dev/shm") as folder:
         database = Path(folder) / "wallet.db"
-        side_file_of(database).write_bytes(data)
-        desk = find_desk(database)
-    assert desk is None or isinstance(desk, Desk)
+        lock_file_path(database).write_bytes(data)
+        desk = read_control_endpoint(database)
+    assert desk is None or isinstance(desk, ControlEndpoint)
 
 
 def read_settings(data: bytes) -> None:
@@ -151,7 +151,7 @@ def corpus(reader: str) -> Iterator[bytes]:
             yield ",".join(COLUMNS).encode() + b"\nann,USD,12.50,1,token,default\nben,FUN,0,,,\n"
             yield b'\xef\xbb\xbfplayer_id,currency,balance\r\n"an""n","USD",\xff\r\n"'
         case "side file":
-            yield json.dumps(Desk(1, "http://127.0.0.1:1", "k", "s", "c")._asdict()).encode()
+            yield json.dumps(ControlEndpoint(1, "http://127.0.0.1:1", "k", "s", "c")._asdict()).encode()
             yield b"[" * 5000
         case _:
             yield b"w.db\n::1\n80\nkey\n10.0.0.0/8,::/0\n*\nhttps://x.example\n30"

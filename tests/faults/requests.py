@@ -21,7 +21,6 @@ from minwallet.config import Settings
 from minwallet.ledger.commands import Bet
 from minwallet.protocols.registry import load_protocol
 from minwallet.protocols.wire import Call
-from minwallet.storage.memory import MemoryStore
 from minwallet.storage.sqlite import SqliteStore
 from minwallet.wallet.service import Wallet
 from minwallet.web import backoffice
@@ -29,6 +28,7 @@ from minwallet.web.metrics import Metrics
 from minwallet.web.wire import FixedPaths
 from tests.faults.clients import Seat, packet
 from tests.faults.trial import seats
+from tests.storage.reference_engine.memory_store import MemoryStore
 from tests.support import Here, Server, serving
 
 METHODS = (

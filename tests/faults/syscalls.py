@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
-from minwallet.storage.owner import find_desk
+from minwallet.storage.file_lock import read_control_endpoint
 from tests.support import PATIENCE_S, environment
 
 NEVER = sys.maxsize
@@ -109,7 +109,7 @@ def traced_server(log: Path, db: Path, *, pragmas: str, dies_at: int) -> Iterato
         )
     try:
         yield _wait_for_url(strace, said)
-        desk = find_desk(db)
+        desk = read_control_endpoint(db)
         if desk and not dies_at:
             os.kill(desk.pid, signal.SIGTERM)
         assert strace.wait(PATIENCE_S) == (-signal.SIGKILL if dies_at else 0), said.read_text()

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from minwallet.storage.base import NoRoom, Opening
+from minwallet.storage.errors import DiskFull
+from minwallet.storage.models import NewAccount
 from minwallet.storage.sqlite import SqliteStore
 from tests.faults.disk import fill, small_disk, why_no_small_disk
 from tests.faults.trial import torture
@@ -28,25 +29,25 @@ def test_what_does_not_fit_is_not_there_in_part(tmp_path: Path) -> None:
     """A disk that is full in the middle of a change voids all of it: no later statement is kept by itself."""
     if why := why_no_small_disk():
         pytest.skip(why)
-    openings = [Opening("default", f"player{number}", "USD", 100, 0, None) for number in range(3_000)]
+    openings = [NewAccount("default", f"player{number}", "USD", 100, 0, None) for number in range(3_000)]
 
     async def story(file: Path) -> None:
         store = await SqliteStore.open(file, create=True)
         try:
-            await store.open_accounts([Opening("default", "first", "USD", 100, 0, None)], 0)
+            await store.create_accounts([NewAccount("default", "first", "USD", 100, 0, None)], 0)
             assert store._writer
             statements: list[str] = []
             # What does not fit into memory is written before the commit, as it is of a very large change.
             await store._writer.run(lambda db: db.execute("PRAGMA cache_size = 10"))
             await store._writer.run(lambda db: db.set_trace_callback(statements.append))
             fill(ballast := file.with_name("ballast"), 300_000)
-            with pytest.raises(NoRoom):
-                await store.open_accounts(openings, 0)
+            with pytest.raises(DiskFull):
+                await store.create_accounts(openings, 0)
             assert not {"COMMIT", "ROLLBACK"} & set(statements), "it was not full in the middle"
             assert not await store._writer.run(lambda db: db.in_transaction)
             assert [player.player_id for player in await store.list_players("default")] == ["first"]
             ballast.unlink()
-            assert not (await store.open_accounts(openings, 0)).problems
+            assert not (await store.create_accounts(openings, 0)).problems
             assert await store.count_entries() == 3_001
         finally:
             await store.close()

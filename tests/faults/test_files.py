@@ -5,20 +5,17 @@ import random
 import shutil
 import sqlite3
 from contextlib import closing, nullcontext
-from importlib import resources
 from pathlib import Path
 
 import pytest
 
 from minwallet.ledger.commands import Bet
 from minwallet.storage.sqlite import SqliteStore
-from minwallet.storage.sqlite.connection import APPLICATION_ID, _statements
 from tests.faults.files import DAMAGES, FRAME_BYTES, HEAD_BYTES, Victim, make_victim
 from tests.faults.trial import SEED, torture
-from tests.storage.shelf import NOW, opening, order
+from tests.storage.older_schema import SCRIPTS, copy_to_older_schema
+from tests.storage.store_helpers import NOW, make_command, make_new_account
 from tests.support import Here, copy_wallet, minwallet, serving
-
-SCRIPTS = sorted((resources.files("minwallet.storage") / "schema").iterdir(), key=lambda file: file.name)
 
 
 @pytest.fixture(scope="module")
@@ -34,30 +31,11 @@ def test_damage_is_noticed_and_never_served(tmp_path: Path) -> None:
     assert tried == set(DAMAGES)
 
 
-def old_file(victim: Victim, folder: Path, version: int) -> Path:
-    """The same players and entries in a file of that schema, as whoever had it then would have it."""
-    file = folder / f"schema{version}.db"
-    with closing(sqlite3.connect(file, isolation_level=None)) as db:
-        for script in SCRIPTS[:version]:
-            for statement in _statements(script.read_text("utf-8")):
-                db.execute(statement)
-        db.execute(f"PRAGMA application_id = {APPLICATION_ID}")
-        db.execute(f"PRAGMA user_version = {version}")
-        db.execute("ATTACH ? AS whole", (str(victim.closed),))
-        db.execute("DELETE FROM agents")
-        db.execute("DROP TRIGGER transactions_move_their_account")
-        for table in ("agents", "players", "accounts", "sessions", "id_spaces", "transactions"):
-            names = ", ".join(row[1] for row in db.execute(f"PRAGMA main.table_info({table})"))
-            db.execute(f"INSERT INTO main.{table} ({names}) SELECT {names} FROM whole.{table}")
-        trigger = db.execute("SELECT sql FROM whole.sqlite_schema WHERE name = 'transactions_move_their_account'")
-        db.execute(trigger.fetchone()[0])
-    return file
-
-
 @pytest.mark.parametrize("version", range(1, len(SCRIPTS)))
 def test_an_older_file_is_brought_up_to_date(victim: Victim, tmp_path: Path, version: int) -> None:
     """Whatever schema it has, it is served, and everybody holds what they held; and it can be played with."""
-    file, now = old_file(victim, tmp_path, version), Here(victim.closed)
+    file, now = tmp_path / f"schema{version}.db", Here(victim.closed)
+    copy_to_older_schema(victim.closed, file, version)
     with serving(file) as server:
         assert server.cli("player", "list") == now("player", "list")
         bet = server.wallet_v2(code="token_default_0", type="bet", bet=1, id=10**15, game=1)
@@ -117,14 +95,14 @@ def test_two_losses_of_power_leave_a_sound_wallet(db: Path, tmp_path: Path) -> N
 
     async def live() -> list[str]:
         store = await SqliteStore.open(db, create=True)
-        await store.open_accounts([opening("ann", 1000)], NOW)
+        await store.create_accounts([make_new_account("ann", 1000)], NOW)
         known = len(ends_of_commits(db))
-        await store.open_accounts([opening(f"player{number}", 1) for number in range(400)], NOW)
+        await store.create_accounts([make_new_account(f"player{number}", 1) for number in range(400)], NOW)
         lose_power(db, first, known - 1)
         await store.close()
         store = await SqliteStore.open(first, create=True, check=True)
         for id_ in ("1", "2"):
-            await store.apply([order(Bet(id_, 1, id_), 1)], NOW)
+            await store.apply([make_command(Bet(id_, 1, id_), 1)], NOW)
         lose_power(first, second, known)
         await store.close()
         store = await SqliteStore.open(second, create=True, check=True)

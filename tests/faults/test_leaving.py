@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from minwallet.storage.owner import Desk, find_desk, side_file_of
+from minwallet.storage.file_lock import ControlEndpoint, lock_file_path, read_control_endpoint
 from tests.faults.trial import torture
 from tests.support import PATIENCE_S, Server, serving
 
@@ -27,8 +27,8 @@ def test_whoever_leaves_takes_nothing_along(tmp_path: Path) -> None:
 @contextmanager
 def losing_replies(server: Server, *, after_commit: bool) -> Iterator[None]:
     """The way to the server's desk leads over a line that breaks before the request, or the reply, has arrived."""
-    side_file = side_file_of(server.db)
-    desk = find_desk(server.db)
+    side_file = lock_file_path(server.db)
+    desk = read_control_endpoint(server.db)
     assert desk is not None
     with socket.create_server(("127.0.0.1", 0)) as listening:
         relay = threading.Thread(target=_lose_reply, args=(listening, desk, after_commit))
@@ -40,13 +40,13 @@ def losing_replies(server: Server, *, after_commit: bool) -> Iterator[None]:
         relay.join(PATIENCE_S)
 
 
-def _write(side_file: Path, desk: Desk) -> None:
+def _write(side_file: Path, desk: ControlEndpoint) -> None:
     with side_file.open("r+") as opened:
         opened.write(json.dumps(desk._asdict()))
         opened.truncate()
 
 
-def _lose_reply(listening: socket.socket, desk: Desk, after_commit: bool) -> None:
+def _lose_reply(listening: socket.socket, desk: ControlEndpoint, after_commit: bool) -> None:
     address = urlsplit(desk.url)
     caller, _ = listening.accept()
     with caller, socket.create_connection((address.hostname, address.port), PATIENCE_S) as upstream:
@@ -81,11 +81,11 @@ def test_a_dead_servers_side_file_means_nothing(db: Path) -> None:
         player = server.cli.player()
         server.process.send_signal(signal.SIGKILL)
         server.process.wait(PATIENCE_S)
-        assert find_desk(db) is not None
+        assert read_control_endpoint(db) is not None
         assert server.cli("deposit", player, "5")["cash"] == 10_500
-    side_file_of(db).write_text('{"pid": 1, "url": "http://127.0.0.1:1", "key": "k", "serves": "nobody"}')
+    lock_file_path(db).write_text('{"pid": 1, "url": "http://127.0.0.1:1", "key": "k", "serves": "nobody"}')
     other = db.with_name("other.db")
     other.symlink_to(db.name)
     with serving(other) as server:
         assert server.cli("deposit", player, "5")["cash"] == 11_000
-        assert not side_file_of(other).exists()
+        assert not lock_file_path(other).exists()

@@ -12,7 +12,8 @@ from minwallet.ledger.entries import Kind
 from minwallet.protocols.registry import PROTOCOLS
 from minwallet.protocols.wire import Call
 from minwallet.provider import calls
-from minwallet.storage.base import Letters, Recorded, StoreFault
+from minwallet.storage.errors import StoreError
+from minwallet.storage.models import JournaledEntry, JournalRecord
 from minwallet.wallet.decline import Decline
 from minwallet.wallet.service import clock_ms
 from tests.ledger.builders import NOW_MS, snapshot, written_entry
@@ -58,15 +59,15 @@ def test_the_request_of_an_entry_is_what_was_kept() -> None:
     """Or one of the same content, once it is no longer kept; the operator's own entries have none."""
     bet = written_entry(decide(snapshot(), BET, NOW_MS))
     owner = AccountRef("default", "alice", "USD")
-    assert calls.request_of(Recorded(bet, owner, Letters("POST /wallet {}", "{}"))) == "POST /wallet {}"
-    again = calls.request_of(Recorded(bet, owner, None))
+    assert calls.request_of(JournaledEntry(bet, owner, JournalRecord("POST /wallet {}", "{}"))) == "POST /wallet {}"
+    again = calls.request_of(JournaledEntry(bet, owner, None))
     assert again == calls.write_down("wallet-v2", Call("bet", "t", BET), bet.at_ms)
-    assert calls.request_of(Recorded(bet._replace(protocol="operator"), owner, None)) is None
+    assert calls.request_of(JournaledEntry(bet._replace(protocol="operator"), owner, None)) is None
 
 
 def test_silence_is_a_fault() -> None:
     """Nobody knows what became of the call."""
-    with pytest.raises(StoreFault, match="may have been carried out"):
+    with pytest.raises(StoreError, match="may have been carried out"):
         calls.make("http://127.0.0.1:9", "vela", Call("bet", "t", BET), 0)
 
 

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from minwallet.storage.base import Store
-from tests.storage.shelf import Run, open_store
+from minwallet.storage.store import Store
+from tests.storage.store_helpers import Run, open_store
 
 
 @pytest.fixture

@@ -4,17 +4,28 @@ from minwallet.ledger.audit import Audit, EntryRow
 from minwallet.ledger.commands import Balance, Bet, BetWin, Cancel, Deposit, Settle, Win, Withdraw
 from minwallet.ledger.entries import Kind, Refusal, State
 from minwallet.ledger.outcomes import Applied, BalanceShown, Refused, Replayed
-from minwallet.storage.base import PlayerStatus, Share, Store
+from minwallet.storage.models import Partition, PlayerStatus
+from minwallet.storage.store import Store
 from minwallet.wallet.sessions import hash_token, new_session
-from tests.storage.shelf import NOW, VELA, WALLET_V2, Run, names, opening, operator, order, players
+from tests.storage.store_helpers import (
+    NOW,
+    VELA,
+    WALLET_V2,
+    Run,
+    create_players,
+    make_command,
+    make_new_account,
+    make_operator_command,
+    outcome_names,
+)
 
 LARGEST = 2**64 - 1
 
 
-def test_an_order_moves_its_account(store: Store, run: Run) -> None:
+def test_a_command_changes_its_account(store: Store, run: Run) -> None:
     """The outcome says what there is now, and the player is found with it."""
-    run(players(store, opening("ann", 1000, 500)))
-    (outcome,) = run(store.apply([order(Bet("7", 1200, "7", "1012"), 1)], NOW + 5))
+    run(create_players(store, make_new_account("ann", 1000, 500)))
+    (outcome,) = run(store.apply([make_command(Bet("7", 1200, "7", "1012"), 1)], NOW + 5))
     assert isinstance(outcome, Applied)
     entry = outcome.entry
     assert (entry.seq, entry.previous_seq, entry.at_ms, entry.account_id) == (2, 1, NOW + 5, 1)
@@ -25,12 +36,12 @@ def test_an_order_moves_its_account(store: Store, run: Run) -> None:
     assert found.accounts == ((1, "USD", 0, 300),)
 
 
-def test_orders_of_a_batch_are_decided_in_turn(store: Store, run: Run) -> None:
+def test_commands_of_a_batch_are_decided_in_order(store: Store, run: Run) -> None:
     """One outcome an order, in the orders' own order, with rising numbers."""
-    run(players(store, opening("ann", 100), opening("bob", 100), opening("cat", 100)))
-    batch = [order(Bet("3", 10, "3"), 3), order(Bet("1", 500, "1"), 1), order(Win("2", 7), 2)]
+    run(create_players(store, make_new_account("ann", 100), make_new_account("bob", 100), make_new_account("cat", 100)))
+    batch = [make_command(Bet("3", 10, "3"), 3), make_command(Bet("1", 500, "1"), 1), make_command(Win("2", 7), 2)]
     outcomes = run(store.apply(batch, NOW))
-    assert names(outcomes) == ["Applied", "Refused", "Applied"]
+    assert outcome_names(outcomes) == ["Applied", "Refused", "Applied"]
     entries = [outcome.entry for outcome in outcomes if isinstance(outcome, Applied | Refused) and outcome.entry]
     assert [(entry.account_id, entry.id) for entry in entries] == [(3, "3"), (1, "1"), (2, "2")]
     assert [entry.seq for entry in entries] == [4, 5, 6]
@@ -39,18 +50,18 @@ def test_orders_of_a_batch_are_decided_in_turn(store: Store, run: Run) -> None:
 
 def test_two_players_with_one_id_in_one_batch(store: Store, run: Run) -> None:
     """The first has it, the second is refused."""
-    run(players(store, opening("ann", 100), opening("bob", 100)))
-    outcomes = run(store.apply([order(Bet("1", 10, "1"), 2), order(Bet("1", 10, "1"), 1)], NOW))
-    assert names(outcomes) == ["Applied", "Refused"]
+    run(create_players(store, make_new_account("ann", 100), make_new_account("bob", 100)))
+    outcomes = run(store.apply([make_command(Bet("1", 10, "1"), 2), make_command(Bet("1", 10, "1"), 1)], NOW))
+    assert outcome_names(outcomes) == ["Applied", "Refused"]
     assert outcomes[1] == Refused(Refusal.ID_TAKEN, 100, 0)
     assert run(store.count_entries()) == 3
 
 
-def test_a_cancel_and_a_stranger_s_bet_in_one_batch(store: Store, run: Run) -> None:
+def test_a_cancel_and_another_players_bet_in_one_batch(store: Store, run: Run) -> None:
     """An id that is closed in a batch is closed for what comes later in it."""
-    run(players(store, opening("ann", 100), opening("bob", 100)))
-    outcomes = run(store.apply([order(Cancel("1"), 1), order(Bet("1", 10, "1"), 2)], NOW))
-    assert names(outcomes) == ["Applied", "Refused"]
+    run(create_players(store, make_new_account("ann", 100), make_new_account("bob", 100)))
+    outcomes = run(store.apply([make_command(Cancel("1"), 1), make_command(Bet("1", 10, "1"), 2)], NOW))
+    assert outcome_names(outcomes) == ["Applied", "Refused"]
     assert isinstance(outcomes[1], Refused)
     assert outcomes[1].refusal is Refusal.CANCELLED
 
@@ -58,31 +69,38 @@ def test_a_cancel_and_a_stranger_s_bet_in_one_batch(store: Store, run: Run) -> N
 def test_an_id_is_unique_where_its_protocol_says(store: Store, run: Run) -> None:
     """Per agent and currency in wallet-v2, per agent in vela, and apart from each other and from the operator's."""
     run(store.add_agent("other", "other", None, NOW))
-    run(players(store, opening("ann", 100), opening("ann", 100, currency="EUR"), opening("ann", 100, agent="other")))
-    in_wallet_v2 = [run(store.apply([order(Bet("1", 1, "1"), account)], NOW))[0] for account in (1, 2, 3)]
-    assert names(in_wallet_v2) == ["Applied", "Applied", "Applied"]
-    in_vela = [run(store.apply([order(Bet("1", 1, "1"), account, VELA)], NOW))[0] for account in (1, 2, 3)]
-    assert names(in_vela) == ["Applied", "Refused", "Applied"]
-    deposits = [run(store.apply([operator(Deposit("1", 1), account)], NOW))[0] for account in (1, 2, 3)]
-    assert names(deposits) == ["Applied", "Refused", "Applied"]
+    run(
+        create_players(
+            store,
+            make_new_account("ann", 100),
+            make_new_account("ann", 100, currency="EUR"),
+            make_new_account("ann", 100, agent="other"),
+        )
+    )
+    in_wallet_v2 = [run(store.apply([make_command(Bet("1", 1, "1"), account)], NOW))[0] for account in (1, 2, 3)]
+    assert outcome_names(in_wallet_v2) == ["Applied", "Applied", "Applied"]
+    in_vela = [run(store.apply([make_command(Bet("1", 1, "1"), account, VELA)], NOW))[0] for account in (1, 2, 3)]
+    assert outcome_names(in_vela) == ["Applied", "Refused", "Applied"]
+    deposits = [run(store.apply([make_operator_command(Deposit("1", 1), account)], NOW))[0] for account in (1, 2, 3)]
+    assert outcome_names(deposits) == ["Applied", "Refused", "Applied"]
 
 
 def test_a_retry_has_the_same_outcome(store: Store, run: Run) -> None:
     """For every kind of order: the first one's entry, the money as it is, and no new row."""
-    run(players(store, opening("ann", 1000), opening("bob", 0)))
+    run(create_players(store, make_new_account("ann", 1000), make_new_account("bob", 0)))
     orders = [
-        order(Bet("1", 100, "1", "game", '{"key":"k"}'), 1, VELA),
-        order(Settle("1", 30), 1, VELA),
-        order(BetWin("2", 10, 20), 1, VELA),
-        order(Bet(str(LARGEST), 5, str(LARGEST)), 1),
-        order(Cancel(str(LARGEST)), 1),
-        order(Win("3", 9, "88"), 1),
-        order(Cancel("99"), 1),
-        operator(Deposit("ref", 1, 2), 1),
-        operator(Withdraw("out", 0, 1), 1),
+        make_command(Bet("1", 100, "1", "game", '{"key":"k"}'), 1, VELA),
+        make_command(Settle("1", 30), 1, VELA),
+        make_command(BetWin("2", 10, 20), 1, VELA),
+        make_command(Bet(str(LARGEST), 5, str(LARGEST)), 1),
+        make_command(Cancel(str(LARGEST)), 1),
+        make_command(Win("3", 9, "88"), 1),
+        make_command(Cancel("99"), 1),
+        make_operator_command(Deposit("ref", 1, 2), 1),
+        make_operator_command(Withdraw("out", 0, 1), 1),
     ]
     first = [run(store.apply([each], NOW))[0] for each in orders]
-    assert names(first) == ["Applied"] * len(orders)
+    assert outcome_names(first) == ["Applied"] * len(orders)
     rows = run(store.count_entries())
     for before, again in zip(first, [run(store.apply([each], NOW + 9))[0] for each in orders], strict=True):
         # The bet that was cancelled is the one that its retry must not bring back.
@@ -95,32 +113,32 @@ def test_a_retry_has_the_same_outcome(store: Store, run: Run) -> None:
 
 def test_a_refusal_lasts(store: Store, run: Run) -> None:
     """A bet refused for want of money stays refused when there is money."""
-    run(players(store, opening("ann", 5)))
-    bet = order(Bet("1", 10, "1"), 1)
+    run(create_players(store, make_new_account("ann", 5)))
+    bet = make_command(Bet("1", 10, "1"), 1)
     (first,) = run(store.apply([bet], NOW))
     assert isinstance(first, Refused)
     assert first.entry
     assert (first.refusal, first.entry.state) == (Refusal.INSUFFICIENT_FUNDS, State.REFUSED)
-    run(store.apply([operator(Deposit("r", 100), 1)], NOW))
+    run(store.apply([make_operator_command(Deposit("r", 100), 1)], NOW))
     assert run(store.apply([bet], NOW)) == [Refused(Refusal.INSUFFICIENT_FUNDS, 105, 0)]
 
 
 def test_a_tombstone_lasts(store: Store, run: Run) -> None:
     """A bet that comes after its cancel is refused, and takes nothing."""
-    run(players(store, opening("ann", 5)))
-    (closed,) = run(store.apply([order(Cancel("1"), 1)], NOW))
+    run(create_players(store, make_new_account("ann", 5)))
+    (closed,) = run(store.apply([make_command(Cancel("1"), 1)], NOW))
     assert isinstance(closed, Applied)
     assert (closed.entry.state, closed.cash) == (State.CLOSED, 5)
-    assert run(store.apply([order(Bet("1", 1, "1"), 1)], NOW)) == [Refused(Refusal.CANCELLED, 5, 0)]
+    assert run(store.apply([make_command(Bet("1", 1, "1"), 1)], NOW)) == [Refused(Refusal.CANCELLED, 5, 0)]
 
 
 def test_a_round_is_known_by_its_bets(store: Store, run: Run) -> None:
     """A win of it is an orphan before there is one, plain while one stands and refused when all are called off; a bet
     before a win is settled, a bet after it is not."""
-    run(players(store, opening("ann", 100), opening("bob", 100)))
+    run(create_players(store, make_new_account("ann", 100), make_new_account("bob", 100)))
 
     def apply(*commands: Bet | Win | Cancel, account: int = 1) -> list[object]:
-        outcomes = [run(store.apply([order(command, account)], NOW))[0] for command in commands]
+        outcomes = [run(store.apply([make_command(command, account)], NOW))[0] for command in commands]
         return [each.entry.state if isinstance(each, Applied) else each[0] for each in outcomes]
 
     assert apply(Win("1", 5, "10")) == [State.ORPHAN]
@@ -132,40 +150,40 @@ def test_a_round_is_known_by_its_bets(store: Store, run: Run) -> None:
     assert apply(Cancel("21"), Win("5", 5, "20")) == [State.APPLIED, Refusal.ROUND_CANCELLED]
 
 
-def test_a_question_changes_nothing(store: Store, run: Run) -> None:
+def test_a_query_changes_nothing(store: Store, run: Run) -> None:
     """It is answered with what there is, unless the session has ended."""
-    (ann,) = run(players(store, opening("ann", 100, 50)))
+    (ann,) = run(create_players(store, make_new_account("ann", 100, 50)))
     run(store.add_session(ann.accounts[0][0], new_session("token", NOW + 10), NOW))
-    question = order(Bet("1", 1, "1"), 1, session_id=1)._replace(command=Balance())
-    assert run(store.look(question, NOW)) == BalanceShown(100, 50)
-    assert run(store.look(question, NOW + 10)) == Refused(Refusal.SESSION_EXPIRED, 100, 50)
+    question = make_command(Bet("1", 1, "1"), 1, session_id=1)._replace(command=Balance())
+    assert run(store.dry_run(question, NOW)) == BalanceShown(100, 50)
+    assert run(store.dry_run(question, NOW + 10)) == Refused(Refusal.SESSION_EXPIRED, 100, 50)
     assert run(store.count_entries()) == 1
 
 
-def test_a_bet_can_be_looked_at_before_it_is_made(store: Store, run: Run) -> None:
+def test_a_dry_run_predicts_the_outcome(store: Store, run: Run) -> None:
     """The outcome is what it would be right now, of the first order in an id space too, and nothing is written."""
-    run(players(store, opening("ann", 100)))
-    for bet in (order(Bet("1", 10, "1"), 1), order(BetWin("1", 10, 5), 1, VELA)):
-        would = run(store.look(bet, NOW))
+    run(create_players(store, make_new_account("ann", 100)))
+    for bet in (make_command(Bet("1", 10, "1"), 1), make_command(BetWin("1", 10, 5), 1, VELA)):
+        would = run(store.dry_run(bet, NOW))
         assert isinstance(would, Applied)
         assert run(store.count_entries()) == would.entry.seq - 1
         assert run(store.apply([bet], NOW)) == [would]
-        assert run(store.look(bet, NOW)) == run(store.apply([bet], NOW))[0] == Replayed(*would)
-    dear = order(Bet("2", 500, "2"), 1)
-    would = run(store.look(dear, NOW))
+        assert run(store.dry_run(bet, NOW)) == run(store.apply([bet], NOW))[0] == Replayed(*would)
+    dear = make_command(Bet("2", 500, "2"), 1)
+    would = run(store.dry_run(dear, NOW))
     assert isinstance(would, Refused)
     assert would.entry
     assert run(store.apply([dear], NOW)) == [would]
-    assert run(store.look(dear, NOW)) == would._replace(entry=None)
+    assert run(store.dry_run(dear, NOW)) == would._replace(entry=None)
 
 
 def test_a_session_is_read_anew_for_each_order(store: Store, run: Run) -> None:
     """Expiry, revocation and blocking hold for new bets from that moment on; money in flight still settles."""
-    (ann,) = run(players(store, opening("ann", 100, token="live")))
+    (ann,) = run(create_players(store, make_new_account("ann", 100, token="live")))
     run(store.add_session(1, new_session("brief", NOW + 10), NOW))
 
     def bet(number: int, session_id: int, at: int = NOW) -> object:
-        outcome = run(store.apply([order(Bet(str(number), 1, str(number)), 1, session_id=session_id)], at))[0]
+        outcome = run(store.apply([make_command(Bet(str(number), 1, str(number)), 1, session_id=session_id)], at))[0]
         return outcome.refusal if isinstance(outcome, Refused) else type(outcome)
 
     assert (bet(1, 1), bet(2, 2)) == (Applied, Applied)
@@ -175,16 +193,21 @@ def test_a_session_is_read_anew_for_each_order(store: Store, run: Run) -> None:
     run(store.set_player_status(ann.player_key, PlayerStatus.BLOCKED))
     assert bet(5, 2) is Refusal.PLAYER_BLOCKED
     assert bet(2, 2, NOW + 99) is Replayed
-    assert names(run(store.apply([order(Win("6", 5, "1"), 1, session_id=1)], NOW + 99))) == ["Applied"]
+    assert outcome_names(run(store.apply([make_command(Win("6", 5, "1"), 1, session_id=1)], NOW + 99))) == ["Applied"]
     run(store.set_player_status(ann.player_key, PlayerStatus.ACTIVE))
     assert bet(7, 2) is Applied
 
 
 def test_the_newest_entries_come_first(store: Store, run: Run) -> None:
     """Of all the accounts asked for, and no others; as many as the limit."""
-    run(players(store, opening("ann", 1), opening("bob", 1), opening("cat", 1)))
+    run(create_players(store, make_new_account("ann", 1), make_new_account("bob", 1), make_new_account("cat", 1)))
     for number in range(4):
-        run(store.apply([operator(Deposit(f"{number}-{account}", 1), account) for account in (1, 2, 3)], NOW + number))
+        run(
+            store.apply(
+                [make_operator_command(Deposit(f"{number}-{account}", 1), account) for account in (1, 2, 3)],
+                NOW + number,
+            )
+        )
 
     def read(accounts: list[int], limit: int) -> list[tuple[int, str]]:
         return [(entry.account_id, entry.id) for entry in run(store.read_entries(accounts, limit))]
@@ -199,8 +222,8 @@ def test_the_newest_entries_come_first(store: Store, run: Run) -> None:
 
 def test_an_audit_reads_everything_in_pages(store: Store, run: Run) -> None:
     """In order, each row once, owners with them, and with the last page the accounts; whatever the size of a page."""
-    run(players(store, opening("ann", 10), opening("bob", 10), opening("poor")))
-    run(store.apply([order(Bet("1", 3, "1"), 1), order(Win("2", 4), 2)], NOW))
+    run(create_players(store, make_new_account("ann", 10), make_new_account("bob", 10), make_new_account("poor")))
+    run(store.apply([make_command(Bet("1", 3, "1"), 1), make_command(Win("2", 4), 2)], NOW))
     for limit in (1, 2, 3, 4, 5, 100):
         audit, found, seq = Audit(), list[EntryRow](), 0
         while (page := run(store.read_audit_page(seq, limit))).accounts is None:
@@ -220,11 +243,11 @@ def test_an_audit_reads_everything_in_pages(store: Store, run: Run) -> None:
     assert run(store.count_entries()) == 4
 
 
-def test_the_accounts_are_shared_out_for_the_audit(store: Store, run: Run) -> None:
+def test_accounts_are_partitioned_for_the_audit(store: Store, run: Run) -> None:
     """Each account is in one share, with its owner and all of its rows; owners are told once."""
-    run(players(store, *(opening(name, 10) for name in ("ann", "bob", "cat"))))
-    run(store.apply([order(Bet(str(number), 1, str(number)), number) for number in (1, 2, 3)], NOW))
-    shares = [run(store.read_audit_page(0, 9, 0, Share(number, 2))) for number in (0, 1)]
+    run(create_players(store, *(make_new_account(name, 10) for name in ("ann", "bob", "cat"))))
+    run(store.apply([make_command(Bet(str(number), 1, str(number)), number) for number in (1, 2, 3)], NOW))
+    shares = [run(store.read_audit_page(0, 9, 0, Partition(number, 2))) for number in (0, 1)]
     assert [[row[0] for row in page.rows] for page in shares] == [[2, 5], [1, 3, 4, 6]]
     assert [[owner.player_id for owner in page.owners.values()] for page in shares] == [["bob"], ["ann", "cat"]]
     assert [[each.account_id for each in page.accounts or ()] for page in shares] == [[2], [1, 3]]
@@ -233,7 +256,7 @@ def test_the_accounts_are_shared_out_for_the_audit(store: Store, run: Run) -> No
 
 def test_protocols_do_not_mix_in_the_entries(store: Store, run: Run) -> None:
     """Each entry says where it came from."""
-    run(players(store, opening("ann", 10)))
-    run(store.apply([order(Bet("1", 1, "1"), 1)], NOW))
-    run(store.apply([order(Bet("1", 1, "1"), 1, VELA)], NOW))
+    run(create_players(store, make_new_account("ann", 10)))
+    run(store.apply([make_command(Bet("1", 1, "1"), 1)], NOW))
+    run(store.apply([make_command(Bet("1", 1, "1"), 1, VELA)], NOW))
     assert [entry.protocol for entry in run(store.read_entries([1], 9))] == [VELA, WALLET_V2, "opening"]

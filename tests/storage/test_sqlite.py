@@ -14,18 +14,11 @@ import pytest
 
 from minwallet.ledger.commands import Bet, Deposit, Win
 from minwallet.ledger.outcomes import Applied
-from minwallet.storage.base import (
-    ConstraintFault,
-    NoRoom,
-    Order,
-    OutcomeUnknown,
-    PlayerStatus,
-    StoreFault,
-    UnusableFile,
-)
-from minwallet.storage.sqlite import SqliteStore, connection, records
+from minwallet.storage.errors import ConstraintViolation, DatabaseUnusable, DiskFull, OutcomeUnknown, StoreError
+from minwallet.storage.models import AccountCommand, PlayerStatus
+from minwallet.storage.sqlite import SqliteStore, accounts, connection
 from minwallet.wallet.sessions import new_session
-from tests.storage.shelf import NOW, Run, opening, operator, order, players
+from tests.storage.store_helpers import NOW, Run, create_players, make_command, make_new_account, make_operator_command
 
 FILES = ["wallet.db", "wallet.db-shm", "wallet.db-wal"]
 
@@ -34,16 +27,16 @@ FILES = ["wallet.db", "wallet.db-shm", "wallet.db-wal"]
 def store(db: Path, run: Run) -> Iterator[SqliteStore]:
     """A fresh store with ann and bob, who have 1.00 each."""
     opened = run(SqliteStore.open(db, create=True))
-    run(players(opened, opening("ann", 100), opening("bob", 100)))
+    run(create_players(opened, make_new_account("ann", 100), make_new_account("bob", 100)))
     yield opened
     run(opened.close())
 
 
 @contextmanager
-def no_file_may_grow(beyond: int) -> Iterator[None]:
+def limit_file_size(max_bytes: int) -> Iterator[None]:
     """The system refuses every write past this many bytes of a file, as a full disk would."""
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (beyond, hard))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (max_bytes, hard))
     try:
         yield
     finally:
@@ -59,7 +52,7 @@ def test_nobody_else_may_read_the_files(db: Path, run: Run) -> None:
     before = os.umask(0)
     try:
         store = run(SqliteStore.open(db, create=True))
-        run(players(store, opening("ann", 1)))
+        run(create_players(store, make_new_account("ann", 1)))
     finally:
         os.umask(before)
     modes = {file.name: file.stat().st_mode & 0o777 for file in db.parent.iterdir()}
@@ -70,7 +63,7 @@ def test_nobody_else_may_read_the_files(db: Path, run: Run) -> None:
 def test_closing_leaves_one_file(db: Path, run: Run) -> None:
     """The write-ahead log is emptied into it."""
     store = run(SqliteStore.open(db, create=True))
-    run(players(store, opening("ann", 1)))
+    run(create_players(store, make_new_account("ann", 1)))
     run(store.close())
     assert [file.name for file in db.parent.iterdir()] == ["wallet.db"]
     again = run(SqliteStore.open(db, create=False))
@@ -94,15 +87,15 @@ def test_a_reply_is_durable() -> None:
 
 def test_the_reader_only_reads(store: SqliteStore, run: Run) -> None:
     """Whatever is run on it."""
-    with pytest.raises(StoreFault, match="readonly"):
-        run(store._viewer.run(lambda db: db.execute("UPDATE accounts SET cash = 5")))
-    assert run(store._viewer.run(lambda db: db.execute("PRAGMA query_only").fetchone())) == (1,)
+    with pytest.raises(StoreError, match="readonly"):
+        run(store._ui_reader.run(lambda db: db.execute("UPDATE accounts SET cash = 5")))
+    assert run(store._ui_reader.run(lambda db: db.execute("PRAGMA query_only").fetchone())) == (1,)
 
 
-def test_two_orders_of_one_account_in_a_batch_are_refused(store: SqliteStore, run: Run) -> None:
+def test_two_commands_of_one_account_in_a_batch_are_refused(store: SqliteStore, run: Run) -> None:
     """The file itself refuses them, and nothing of the batch is left."""
-    batch = [order(Bet("1", 1, "1"), 2), order(Bet("2", 1, "2"), 1), order(Bet("3", 1, "3"), 1)]
-    with pytest.raises(ConstraintFault, match="follow the last row"):
+    batch = [make_command(Bet("1", 1, "1"), 2), make_command(Bet("2", 1, "2"), 1), make_command(Bet("3", 1, "3"), 1)]
+    with pytest.raises(ConstraintViolation, match="follow the last row"):
         run(store.apply(batch, NOW))
     assert run(store.count_entries()) == 2
     assert [account[2] for player in run(store.list_players("default")) for account in player.accounts] == [100, 100]
@@ -110,17 +103,17 @@ def test_two_orders_of_one_account_in_a_batch_are_refused(store: SqliteStore, ru
 
 def test_a_refused_batch_is_forgotten(store: SqliteStore, run: Run) -> None:
     """Its ids may be used by the next one, which succeeds."""
-    with pytest.raises(ConstraintFault, match="refused the change"):
-        run(store.apply([order(Bet("1", 1, "1"), 1), order(Bet("2", -1, "2"), 2)], NOW))
+    with pytest.raises(ConstraintViolation, match="refused the change"):
+        run(store.apply([make_command(Bet("1", 1, "1"), 1), make_command(Bet("2", -1, "2"), 2)], NOW))
     assert run(store.count_entries()) == 2
-    outcomes = run(store.apply([order(Bet("1", 1, "1"), 1), order(Bet("2", 1, "2"), 2)], NOW))
+    outcomes = run(store.apply([make_command(Bet("1", 1, "1"), 1), make_command(Bet("2", 1, "2"), 2)], NOW))
     assert [outcome.cash for outcome in outcomes] == [99, 99]
 
 
-def test_a_token_is_given_once(store: SqliteStore, run: Run) -> None:
+def test_session_tokens_are_unique(store: SqliteStore, run: Run) -> None:
     """A second session with the same token is refused by the file."""
     run(store.add_session(1, new_session("token", None), NOW))
-    with pytest.raises(ConstraintFault):
+    with pytest.raises(ConstraintViolation):
         run(store.add_session(2, new_session("token", None), NOW))
 
 
@@ -130,13 +123,13 @@ def test_one_player_is_found_without_looking_at_the_others(store: SqliteStore, r
 
     def count(db: sqlite3.Connection) -> None:
         db.set_progress_handler(lambda: steps.append(1), 1)
-        assert len(records.read_players(db, "default", "bob")) == 1
+        assert len(accounts.read_players(db, "default", "bob")) == 1
         db.set_progress_handler(None, 1)
 
-    run(store._viewer.run(count))
+    run(store._ui_reader.run(count))
     among_two = len(steps)
-    run(players(store, *(opening(f"p{number}", 1) for number in range(2000))))
-    run(store._viewer.run(count))
+    run(create_players(store, *(make_new_account(f"p{number}", 1) for number in range(2000))))
+    run(store._ui_reader.run(count))
     assert len(steps) < 3 * among_two
 
 
@@ -150,7 +143,7 @@ def test_a_bug_in_the_middle_of_a_transaction_leaves_nothing(store: SqliteStore,
     with pytest.raises(ZeroDivisionError):
         run(store._write(work))
     assert {player.status for player in run(store.list_players("default"))} == {"active"}
-    assert isinstance(run(store.apply([operator(Deposit("r", 1), 1)], NOW))[0], Applied)
+    assert isinstance(run(store.apply([make_operator_command(Deposit("r", 1), 1)], NOW))[0], Applied)
 
 
 @pytest.mark.parametrize("orders", [1, 60])
@@ -158,16 +151,18 @@ def test_a_full_disk_voids_the_batch_alone(store: SqliteStore, run: Run, orders:
     """Wherever in the batch room runs out, no statement of it stays and none follows; then the store goes on."""
     assert store._writer
     noticed: list[str] = []
-    store.when_full(lambda: noticed.append("full"))
-    run(players(store, *(opening(f"p{number}", 100) for number in range(orders))))
+    store.on_disk_full(lambda: noticed.append("full"))
+    run(create_players(store, *(make_new_account(f"p{number}", 100) for number in range(orders))))
     run(store._writer.run(lambda db: db.execute("PRAGMA max_page_count = 1").fetchone()))
-    kept, statements, failed, batch = run(store.count_entries()), list[str](), 0, list[Order]()
+    kept, statements, failed, batch = run(store.count_entries()), list[str](), 0, list[AccountCommand]()
     for turn in range(10 + 240 // orders):
-        batch = [order(Win(str(turn), 0, game="x" * 64), 3 + number, protocol=str(number)) for number in range(orders)]
+        batch = [
+            make_command(Win(str(turn), 0, game="x" * 64), 3 + number, protocol=str(number)) for number in range(orders)
+        ]
         run(store._writer.run(lambda db: db.set_trace_callback(statements.append)))
         try:
             run(store.apply(batch, NOW))
-        except NoRoom:
+        except DiskFull:
             failed += 1
             assert "COMMIT" not in statements
         else:
@@ -175,7 +170,7 @@ def test_a_full_disk_voids_the_batch_alone(store: SqliteStore, run: Run, orders:
         statements.clear()
         assert run(store.count_entries()) == kept
     assert failed == len(noticed) > 0
-    assert store.broken is None
+    assert store.failure is None
     run(store._writer.run(lambda db: db.execute("PRAGMA max_page_count = 100000").fetchone()))
     assert isinstance(run(store.apply(batch, NOW))[0], Applied)
 
@@ -184,22 +179,22 @@ def test_nothing_is_written_after_an_unknown_outcome(store: SqliteStore, db: Pat
     """Not even what was already on its way to the thread that writes."""
 
     async def both() -> list[object]:
-        orders = [[order(Bet(str(number), 10, str(number)), number)] for number in (1, 2)]
+        orders = [[make_command(Bet(str(number), 10, str(number)), number)] for number in (1, 2)]
         return await asyncio.gather(*(store.apply(each, NOW) for each in orders), return_exceptions=True)
 
-    with no_file_may_grow(db.with_name("wallet.db-wal").stat().st_size):
+    with limit_file_size(db.with_name("wallet.db-wal").stat().st_size):
         faults = run(both())
     assert isinstance(faults[0], OutcomeUnknown)
-    assert faults[0] is faults[1] is store.broken
+    assert faults[0] is faults[1] is store.failure
     with pytest.raises(OutcomeUnknown):
         run(store.set_player_status(1, PlayerStatus.BLOCKED))
     assert run(store.count_entries()) == 2
     # Nor is a balance told that a restart may find to be another.
     with pytest.raises(OutcomeUnknown):
-        run(store.look(order(Bet("3", 1, "3"), 1), NOW))
+        run(store.dry_run(make_command(Bet("3", 1, "3"), 1), NOW))
 
 
-def test_a_change_that_cannot_be_taken_back_is_the_last(store: SqliteStore, run: Run) -> None:
+def test_a_failed_rollback_stops_all_writes(store: SqliteStore, run: Run) -> None:
     """Where even ROLLBACK fails nothing more is written, and a restart is what takes the change back."""
 
     def allow(action: int, what: str | None, *_: object) -> int:
@@ -209,18 +204,18 @@ def test_a_change_that_cannot_be_taken_back_is_the_last(store: SqliteStore, run:
     assert store._writer
     run(store._writer.run(lambda db: db.set_authorizer(allow)))
     with pytest.raises(OutcomeUnknown, match="could not be taken back"):
-        run(store.apply([order(Bet("1", 1, "1"), 1), order(Bet("2", -1, "2"), 2)], NOW))
+        run(store.apply([make_command(Bet("1", 1, "1"), 1), make_command(Bet("2", -1, "2"), 2)], NOW))
     with pytest.raises(OutcomeUnknown, match="could not be taken back"):
-        run(store.apply([operator(Deposit("r", 1), 1)], NOW))
+        run(store.apply([make_operator_command(Deposit("r", 1), 1)], NOW))
     assert run(store.count_entries()) == 2
 
 
 def test_a_commit_that_fails_has_an_unknown_outcome(store: SqliteStore, db: Path, run: Run) -> None:
     """It is never told as done or as refused. Where the disk takes nothing, the file stays whole, and a retry after a
     restart finds the truth."""
-    bet = order(Bet("1", 10, "1"), 1)
+    bet = make_command(Bet("1", 10, "1"), 1)
     with (
-        no_file_may_grow(db.with_name("wallet.db-wal").stat().st_size),
+        limit_file_size(db.with_name("wallet.db-wal").stat().st_size),
         pytest.raises(OutcomeUnknown, match="commit failed"),
     ):
         run(store.apply([bet], NOW))
@@ -235,38 +230,38 @@ def test_a_commit_that_fails_has_an_unknown_outcome(store: SqliteStore, db: Path
     run(again.close())
 
 
-def test_a_store_beside_the_writer_sees_each_commit(store: SqliteStore, db: Path, run: Run) -> None:
+def test_a_read_only_store_sees_each_commit(store: SqliteStore, db: Path, run: Run) -> None:
     """At once, and cannot change anything."""
     beside = run(SqliteStore.open_read_only(db))
     for cash in (110, 120):
-        run(store.apply([operator(Deposit(f"to {cash}", 10), 1)], NOW))
+        run(store.apply([make_operator_command(Deposit(f"to {cash}", 10), 1)], NOW))
         ann = run(beside.find_player("default", "ann"))
         assert ann
         assert ann.accounts[0][2] == cash
-    with pytest.raises(StoreFault, match="only reads"):
-        run(beside.apply([operator(Deposit("r", 1), 1)], NOW))
+    with pytest.raises(StoreError, match="only reads"):
+        run(beside.apply([make_operator_command(Deposit("r", 1), 1)], NOW))
     for statement in ("UPDATE accounts SET cash = 5", "DELETE FROM sessions", "PRAGMA user_version = 7"):
-        with pytest.raises(StoreFault, match="readonly"):
+        with pytest.raises(StoreError, match="readonly"):
             run(beside._reader.run(partial(_execute, sql=statement)))
     run(beside.close())
     assert sorted(file.name for file in db.parent.iterdir()) == FILES
 
 
-def test_a_store_beside_nobody_needs_a_file(db: Path, run: Run) -> None:
+def test_opening_a_missing_file_is_refused(db: Path, run: Run) -> None:
     """Neither it nor `open` without `create` makes one."""
     for opening_ in (SqliteStore.open_read_only(db), SqliteStore.open(db, create=False)):
-        with pytest.raises(UnusableFile, match="no wallet file"):
+        with pytest.raises(DatabaseUnusable, match="no wallet file"):
             run(opening_)
     assert list(db.parent.iterdir()) == []
 
 
 def test_an_audit_page_is_of_one_moment(store: SqliteStore, run: Run) -> None:
     """A reader that has begun does not see what is committed meanwhile, and the writer does not wait for it."""
-    run(store._viewer.run(lambda db: db.execute("BEGIN")))
+    run(store._ui_reader.run(lambda db: db.execute("BEGIN")))
     assert run(store.count_entries()) == 2
-    run(store.apply([operator(Deposit("r", 1), 1)], NOW))
+    run(store.apply([make_operator_command(Deposit("r", 1), 1)], NOW))
     assert run(store.count_entries()) == 2
-    run(store._viewer.run(lambda db: db.execute("COMMIT")))
+    run(store._ui_reader.run(lambda db: db.execute("COMMIT")))
     assert run(store.count_entries()) == 3
 
 
@@ -276,6 +271,6 @@ def test_a_file_that_is_refused_leaves_no_thread(db: Path, run: Run) -> None:
     for open_ in (partial(SqliteStore.open, db, create=False), partial(SqliteStore.open_read_only, db)):
         before = set(threading.enumerate())
         for _ in range(20):
-            with pytest.raises(UnusableFile, match="not a wallet file"):
+            with pytest.raises(DatabaseUnusable, match="not a wallet file"):
                 run(open_())
             assert set(threading.enumerate()) <= before

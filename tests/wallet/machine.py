@@ -13,7 +13,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 
 from minwallet.ledger.limits import LimitKind, LimitPeriod
 from minwallet.protocols.registry import load_protocol
-from minwallet.storage.base import Opening, PlayerStatus
+from minwallet.storage.models import NewAccount, PlayerStatus
 from minwallet.storage.sqlite import SqliteStore
 from minwallet.wallet.requests import (
     LimitSet,
@@ -56,12 +56,12 @@ async def furnish(store: SqliteStore, agents: Sequence[str]) -> None:
     for agent in agents:
         await store.add_agent(agent, agent, None, NOW_MS)
     openings = [
-        Opening(agent, player, currency, 100, 50, new_session(first_token(agent, place, live), ends))
+        NewAccount(agent, player, currency, 100, 50, new_session(first_token(agent, place, live), ends))
         for agent in agents
         for place, (player, currency) in enumerate(PLACES)
         for live, ends in (("yes", None), ("expired", NOW_MS), ("revoked", None))
     ]
-    opened = await store.open_accounts(openings, NOW_MS)
+    opened = await store.create_accounts(openings, NOW_MS)
     assert opened.players == 2 * len(agents), opened
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from minwallet.storage.base import StoreFault
+from minwallet.storage.errors import StoreError
 from minwallet.wallet import backups
 from minwallet.wallet.backups import keep_backing_up
 
@@ -83,7 +83,7 @@ def test_a_copy_that_failed_is_tried_again(
             del tell
             tried.append(copy)
             if len(tried) == 1:
-                raise StoreFault("no room")
+                raise StoreError("no room")
             copy.write_text("")
 
         keeping = asyncio.create_task(keep_backing_up(make, tmp_path, "w", every_s=60, keep=2, clock_ms=lambda: 0))

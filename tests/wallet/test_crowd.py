@@ -8,7 +8,7 @@ from pathlib import Path
 
 from minwallet.ledger.commands import Balance, Bet, Command, Deposit
 from minwallet.ledger.outcomes import Applied, BalanceShown, Outcome, SessionUnknown
-from minwallet.storage.base import OPERATOR, Opening, Order
+from minwallet.storage.models import OPERATOR_PROTOCOL, AccountCommand, NewAccount
 from minwallet.storage.sqlite import SqliteStore
 from minwallet.wallet.crowd import MOST, MOST_OF_ONE
 from minwallet.wallet.service import NotNow, Wallet
@@ -22,7 +22,7 @@ class SlowStore(SqliteStore):
 
     gate: asyncio.Event
 
-    async def apply(self, orders: Sequence[Order], now_ms: int) -> list[Outcome]:
+    async def apply(self, orders: Sequence[AccountCommand], now_ms: int) -> list[Outcome]:
         await self.gate.wait()
         return await super().apply(orders, now_ms)
 
@@ -33,7 +33,9 @@ async def wallet_at(db: Path) -> AsyncIterator[tuple[Wallet, SlowStore]]:
     store = await SlowStore.open(db, create=True)
     store.gate = asyncio.Event()
     session = [new_session(f"token{number}", None) for number in range(PLAYERS)]
-    await store.open_accounts([Opening("default", f"p{n}", "USD", 10_000, 0, session[n]) for n in range(PLAYERS)], 0)
+    await store.create_accounts(
+        [NewAccount("default", f"p{n}", "USD", 10_000, 0, session[n]) for n in range(PLAYERS)], 0
+    )
     store.gate.set()
     async with Wallet(store) as wallet:
         for player in range(PLAYERS):
@@ -74,7 +76,7 @@ def test_one_player_cannot_take_what_belongs_to_the_others(db: Path) -> None:
             assert await settled(list(done)) == {"NotNow": 50}
             assert isinstance(await call(wallet, 1, Balance()), BalanceShown)
             others = bets(wallet, 1, 5)
-            deposit = asyncio.create_task(wallet.move(Order(Deposit("r", 1), OPERATOR, 1), 1))
+            deposit = asyncio.create_task(wallet.move(AccountCommand(Deposit("r", 1), OPERATOR_PROTOCOL, 1), 1))
             store.gate.set()
             assert await settled(tasks) == {"Applied": MOST_OF_ONE, "NotNow": 50}
             assert await settled(others) == {"Applied": 5}
@@ -97,7 +99,9 @@ def test_the_wallet_takes_so_many_calls_in_hand(db: Path) -> None:
             assert wallet.calls_in_hand == MOST
             refused = (await asyncio.gather(call(wallet, 0, Balance()), return_exceptions=True))[0]
             assert isinstance(refused, NotNow)
-            deposit = asyncio.create_task(wallet.move(Order(Deposit("r", 1), OPERATOR, PLAYERS), PLAYERS))
+            deposit = asyncio.create_task(
+                wallet.move(AccountCommand(Deposit("r", 1), OPERATOR_PROTOCOL, PLAYERS), PLAYERS)
+            )
             store.gate.set()
             assert await settled(tasks) == {"Applied": MOST, "NotNow": len(tasks) - MOST}
             assert isinstance(await deposit, Applied)

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from minwallet.ledger.commands import Bet
-from minwallet.storage.base import Opening, Order
+from minwallet.storage.models import AccountCommand, NewAccount
+from minwallet.storage.queries import EntryPage, Filter
 from minwallet.storage.sqlite import SqliteStore
-from minwallet.storage.views import Filter, Page
 from minwallet.wallet import feed
 from minwallet.wallet.feed import Heard, Polling, follow
 from minwallet.wallet.service import Wallet
@@ -23,14 +23,16 @@ PATIENCE_S = 20
 @asynccontextmanager
 async def open_wallet(path: Path) -> AsyncIterator[Wallet]:
     async with Wallet(await SqliteStore.open(path, create=True)) as wallet:
-        openings = [Opening("default", f"p{number}", "USD", 0, 0) for number in range(PLAYERS)]
-        await wallet.store.open_accounts(openings, 0)
+        openings = [NewAccount("default", f"p{number}", "USD", 0, 0) for number in range(PLAYERS)]
+        await wallet.store.create_accounts(openings, 0)
         yield wallet
 
 
 async def bet(wallet: Wallet, id_: int) -> None:
     player = 1 + id_ % PLAYERS
-    await wallet.move(Order(Bet(f"{id_}", 0, f"{id_}"), "wallet-v2", player, None, ids_per_currency=True), player)
+    await wallet.move(
+        AccountCommand(Bet(f"{id_}", 0, f"{id_}"), "wallet-v2", player, None, ids_per_currency=True), player
+    )
 
 
 async def hear(reading: AsyncIterator[Heard], rows: int) -> list[str]:
@@ -115,14 +117,14 @@ def test_the_file_is_read_once_for_all_who_listen(tmp_path: Path) -> None:
     async def story() -> None:
         async with open_wallet(tmp_path / "wallet.db") as wallet, asyncio.timeout(PATIENCE_S):
             reads = 0
-            read_news = wallet.store.read_news
+            read_entries_after = wallet.store.read_entries_after
 
-            async def counted(wanted: Filter, after: int, limit: int) -> Page:
+            async def counted(entry_filter: Filter, after: int, limit: int) -> EntryPage:
                 nonlocal reads
                 reads += 1
-                return await read_news(wanted, after, limit)
+                return await read_entries_after(entry_filter, after, limit)
 
-            wallet.store.read_news = counted  # type: ignore[method-assign]  # to count them
+            wallet.store.read_entries_after = counted  # type: ignore[method-assign]  # to count them
             readers = [wallet.feed.listen(Filter(), 0) for _ in range(50)]
             await bet(wallet, 0)
             await asyncio.gather(*(hear(reader, 1) for reader in readers))

@@ -6,14 +6,14 @@ from typing import TypeVar, get_args
 
 from pydantic import BaseModel
 
-from minwallet.storage.base import PlayerStatus
-from minwallet.storage.memory import MemoryStore
-from minwallet.storage.office import Action, Scope
+from minwallet.storage.admin_store import AuditEvent, KeyScope
+from minwallet.storage.models import PlayerStatus
 from minwallet.wallet import requests
 from minwallet.wallet.decline import Declined, Why
 from minwallet.wallet.desk import perform
 from minwallet.wallet.office import CHANGES
 from minwallet.wallet.service import Wallet
+from tests.storage.reference_engine.memory_store import MemoryStore
 
 TOKEN = "a_secret_token"
 
@@ -36,7 +36,7 @@ MADE: list[requests.Request] = [
     of_ann(requests.SessionOpen, ttl_s=60),
     requests.SessionRevoke(token=TOKEN),
     of_ann(requests.SessionEnd, session=2),
-    requests.KeyAdd(name="site", scope=Scope.READ),
+    requests.KeyAdd(name="site", scope=KeyScope.READ),
     requests.KeyRevoke(name="site"),
     requests.AdminLink(name="anna"),
     requests.AdminReset(name="anna"),
@@ -47,15 +47,15 @@ MADE: list[requests.Request] = [
 ]
 
 
-def record(*asked: requests.Request) -> tuple[MemoryStore, list[Action]]:
+def record(*asked: requests.Request) -> tuple[MemoryStore, list[AuditEvent]]:
     """Have it all carried out by ann's boss; the store, and what is on record, oldest first."""
     wallet = Wallet(store := MemoryStore(), lambda: 1000)
 
-    async def story() -> list[Action]:
+    async def story() -> list[AuditEvent]:
         for request in asked:
             reply = await perform(wallet, request, "admin boss")
             assert not isinstance(reply, Declined), reply
-        return [each.action for each in await store.list_actions(None, 99)][::-1]
+        return [each.event for each in await store.list_audit_records(None, 99)][::-1]
 
     return store, asyncio.run(story())
 
@@ -66,9 +66,9 @@ def test_every_change_is_on_record_and_no_secret_is() -> None:
     assert [action.action for action in actions] == [request.do for request in MADE]
     assert {action.actor for action in actions} == {"admin boss"}
     assert {type(request) for request in MADE} == set(CHANGES)
-    kept = json.dumps(actions) + str(store._keys) + str(store._links)
+    kept = json.dumps(actions) + str(store._keys) + str(store._login_links)
     assert TOKEN not in kept
-    assert actions[4] == Action(
+    assert actions[4] == AuditEvent(
         1000,
         "admin boss",
         "deposit",
@@ -132,12 +132,12 @@ def test_what_is_declined_is_not_on_record() -> None:
             of_ann(requests.PlayerSetStatus, status=PlayerStatus.BLOCKED): Why.NOT_FOUND,
             requests.AgentAdd(name="default"): Why.TAKEN,
             requests.KeyRevoke(name="none"): Why.NOT_FOUND,
-            requests.KeyAdd(name="k", scope=Scope.READ, agent="none"): Why.NOT_FOUND,
+            requests.KeyAdd(name="k", scope=KeyScope.READ, agent="none"): Why.NOT_FOUND,
         }
         for request, why in cases.items():
             reply = await perform(wallet, request, "admin boss")
             assert isinstance(reply, Declined)
             assert reply.why is why
-        assert await store.list_actions(None, 9) == []
+        assert await store.list_audit_records(None, 9) == []
 
     asyncio.run(story())

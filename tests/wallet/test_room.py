@@ -10,7 +10,8 @@ import pytest
 from minwallet.ledger.commands import Balance, Bet, BetWin, Cancel, Command, Deposit, Settle, Win
 from minwallet.ledger.entries import Refusal
 from minwallet.ledger.outcomes import Applied, BalanceShown, Outcome, Refused, Replayed, SessionUnknown
-from minwallet.storage.base import OPERATOR, NoRoom, Opening, Order
+from minwallet.storage.errors import DiskFull
+from minwallet.storage.models import OPERATOR_PROTOCOL, AccountCommand, NewAccount
 from minwallet.storage.sqlite import SqliteStore
 from minwallet.wallet.service import NotNow, Wallet
 from minwallet.wallet.sessions import new_session
@@ -26,7 +27,7 @@ class Disk(SqliteStore):
 
     free_bytes: int | None = LEAST
 
-    async def measure_room(self) -> int | None:
+    async def read_free_bytes(self) -> int | None:
         return self.free_bytes
 
 
@@ -35,7 +36,7 @@ def with_wallet(db: Path, story: Callable[[Wallet, Disk, Call], Awaitable[None]]
 
     async def run() -> None:
         store = await Disk.open(db, create=True)
-        await store.open_accounts([Opening("default", "ann", "USD", 100, 0, new_session(TOKEN, None))], 0)
+        await store.create_accounts([NewAccount("default", "ann", "USD", 100, 0, new_session(TOKEN, None))], 0)
         async with Wallet(store, least_free_bytes=LEAST) as wallet:
 
             async def call(protocol: str, command: Command) -> Outcome | SessionUnknown:
@@ -89,7 +90,7 @@ def test_everything_else_is_taken(db: Path) -> None:
             ("vela", Cancel("2")),
         ):
             assert isinstance(await call(protocol, command), Applied)
-        assert isinstance(await wallet.move(Order(Deposit("r", 5), OPERATOR, 1), 1), Applied)
+        assert isinstance(await wallet.move(AccountCommand(Deposit("r", 5), OPERATOR_PROTOCOL, 1), 1), Applied)
 
     with_wallet(db, story)
 
@@ -149,7 +150,7 @@ def test_a_write_that_finds_no_room_is_believed_at_once(db: Path) -> None:
                 await call("wallet-v2", Win(str(number), 0, game="x" * 64))
 
         await limit(1)
-        with pytest.raises(NoRoom, match="full"):
+        with pytest.raises(DiskFull, match="full"):
             await pay_until_full()
         assert "full" in wallet.room.shortage
         with pytest.raises(NotNow):

@@ -11,7 +11,8 @@ import pytest
 
 from minwallet.ledger.commands import Bet, MoneyCommand
 from minwallet.ledger.outcomes import Applied, Outcome
-from minwallet.storage.base import ConstraintFault, Opening, Order, OutcomeUnknown, StoreFault
+from minwallet.storage.errors import ConstraintViolation, OutcomeUnknown, StoreError
+from minwallet.storage.models import AccountCommand, NewAccount
 from minwallet.storage.sqlite import SqliteStore
 from minwallet.storage.sqlite.connection import Connection
 from minwallet.wallet.desk import verify
@@ -30,9 +31,9 @@ class WatchedStore(SqliteStore):
         self.gate = asyncio.Event()
         self.gate.set()
         self.began = asyncio.Event()
-        self.fault: StoreFault | None = None
+        self.fault: StoreError | None = None
 
-    async def apply(self, orders: Sequence[Order], now_ms: int) -> list[Outcome]:
+    async def apply(self, orders: Sequence[AccountCommand], now_ms: int) -> list[Outcome]:
         self.batches.append([order.account_id for order in orders])
         self.began.set()
         await self.gate.wait()
@@ -49,7 +50,7 @@ async def wallet_at(db: Path) -> AsyncIterator[tuple[Wallet, WatchedStore]]:
     """A wallet with 64 players of one account each, whose number is the player's; at the end it sums and chains up."""
     store = await WatchedStore.open(db, create=True)
     store.watch()
-    await store.open_accounts([Opening("default", f"p{n}", "USD", 1000, 0) for n in range(PLAYERS)], 0)
+    await store.create_accounts([NewAccount("default", f"p{n}", "USD", 1000, 0) for n in range(PLAYERS)], 0)
     wallet = Wallet(store)
     try:
         yield wallet, store
@@ -58,11 +59,11 @@ async def wallet_at(db: Path) -> AsyncIterator[tuple[Wallet, WatchedStore]]:
         await store.close()
 
 
-def order(player: int, command: MoneyCommand) -> Order:
-    return Order(command, "wallet-v2", player, None, True)
+def order(player: int, command: MoneyCommand) -> AccountCommand:
+    return AccountCommand(command, "wallet-v2", player, None, True)
 
 
-def bet(player: int, id_: int, stake: int = 10) -> Order:
+def bet(player: int, id_: int, stake: int = 10) -> AccountCommand:
     return order(player, Bet(str(id_), stake, str(id_)))
 
 
@@ -120,7 +121,7 @@ def test_a_neighbour_never_pays_for_anothers_fault(db: Path) -> None:
             other.close()
             moves = [wallet.move(bet(player, 663 + player), player) for player in range(1, 9)]
             outcomes = await asyncio.gather(*moves, return_exceptions=True)
-            assert [isinstance(outcome, ConstraintFault) for outcome in outcomes] == [n == 3 for n in range(1, 9)]
+            assert [isinstance(outcome, ConstraintViolation) for outcome in outcomes] == [n == 3 for n in range(1, 9)]
             assert all(isinstance(outcome, Applied) for n, outcome in enumerate(outcomes, 1) if n != 3)
             assert store.batches[0] == list(range(1, 9))
             assert len(wallet.locks) == 0
@@ -134,7 +135,7 @@ def test_an_unknown_outcome_stops_the_writer(db: Path) -> None:
     async def run() -> None:
         async with wallet_at(db) as (wallet, store):
             told: list[str] = []
-            store.when_broken(lambda: told.append("stop"))
+            store.on_failure(lambda: told.append("stop"))
             store.fault = OutcomeUnknown("the disk is gone")
             with pytest.raises(OutcomeUnknown):
                 await wallet.move(bet(1, 1), 1)
@@ -142,7 +143,7 @@ def test_an_unknown_outcome_stops_the_writer(db: Path) -> None:
             with pytest.raises(OutcomeUnknown):
                 await wallet.move(bet(2, 2), 2)
             assert told == ["stop"]
-            assert str(store.broken) == "the disk is gone"
+            assert str(store.failure) == "the disk is gone"
             assert len(wallet.locks) == 0
 
     asyncio.run(run())
@@ -155,7 +156,7 @@ def test_an_unknown_outcome_of_the_operator_stops_the_writer_too(db: Path) -> No
         async with wallet_at(db) as (wallet, store):
             store.fault = OutcomeUnknown("the disk is gone")
             with pytest.raises(OutcomeUnknown):
-                await store.open_accounts([Opening("default", "ghost", "USD", 500, 0)], 0)
+                await store.create_accounts([NewAccount("default", "ghost", "USD", 500, 0)], 0)
             store.fault = None
             with pytest.raises(OutcomeUnknown):
                 await wallet.move(bet(1, 1), 1)
@@ -168,12 +169,12 @@ def test_a_fault_before_the_commit_is_over_with_its_batch(db: Path) -> None:
 
     async def run() -> None:
         async with wallet_at(db) as (wallet, store):
-            store.fault = StoreFault("no room")
-            with pytest.raises(StoreFault, match="no room"):
+            store.fault = StoreError("no room")
+            with pytest.raises(StoreError, match="no room"):
                 await wallet.move(bet(1, 1), 1)
             store.fault = None
             assert isinstance(await wallet.move(bet(1, 1), 1), Applied)
-            assert store.broken is None
+            assert store.failure is None
 
     asyncio.run(run())
 

@@ -16,7 +16,7 @@ from starlette.routing import Route
 from minwallet.app import listen
 from minwallet.ledger.audit import AccountRef
 from minwallet.ledger.entries import Entry, Kind, Refusal, State
-from minwallet.storage.base import StoreFault
+from minwallet.storage.errors import StoreError
 from minwallet.web import pages
 from tests.support import PATIENCE_S
 
@@ -139,7 +139,7 @@ class Gallery:
         return StreamingResponse(messages(), media_type="text/event-stream")
 
     async def _break(self, request: Request) -> Response:
-        raise StoreFault("the disk is gone")
+        raise StoreError("the disk is gone")
 
 
 @contextmanager

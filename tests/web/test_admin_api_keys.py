@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import httpx2
 import pytest
 
-from minwallet.storage.office import Action
+from minwallet.storage.admin_store import AuditEvent
 from minwallet.storage.sqlite import SqliteStore
 from minwallet.web.admin_api.problems import BASE
 from minwallet.web.admin_api.table import OPERATIONS
@@ -269,13 +269,13 @@ def test_who_did_what_is_on_record(db: Path) -> None:
         assert secret not in details
 
 
-def read_actions(db: Path) -> list[Action]:
+def read_actions(db: Path) -> list[AuditEvent]:
     """The record in the file, the oldest first."""
 
-    async def read() -> list[Action]:
+    async def read() -> list[AuditEvent]:
         store = await SqliteStore.open_read_only(db)
         try:
-            return [action for _, action in await store.list_actions(None, 1000)][::-1]
+            return [action for _, action in await store.list_audit_records(None, 1000)][::-1]
         finally:
             await store.close()
 

@@ -13,7 +13,7 @@ from starlette.applications import Starlette
 from starlette.routing import Route
 
 from minwallet.config import load_settings
-from minwallet.storage.office import Scope
+from minwallet.storage.admin_store import KeyScope
 from minwallet.storage.sqlite import SqliteStore
 from minwallet.wallet.decline import Declined, Why
 from minwallet.wallet.desk import perform
@@ -237,7 +237,7 @@ def test_a_fault_of_the_file_is_503(db: Path) -> None:
     here("player", "add", "alice", "--currency", "USD")
     key = here("key", "add", "website", "--scope", "write")["key"]
     with sqlite3.connect(db) as file:
-        when = "BEFORE INSERT ON actions WHEN NEW.action = 'deposit'"
+        when = "BEFORE INSERT ON audit_log WHEN NEW.action = 'deposit'"
         file.execute(f"CREATE TRIGGER fault {when} BEGIN SELECT RAISE(ABORT, 'fault'); END")
     file.close()
     body = {"amount": 100, "reference": "once"}
@@ -267,7 +267,7 @@ def test_a_bug_is_500_and_tells_nobody_more(db: Path, caplog: pytest.LogCaptureF
 
     async def ask() -> httpx2.Response:
         async with Wallet(await SqliteStore.open(db, create=True)) as wallet:
-            key = new_key(await perform(wallet, KeyAdd(name="k", scope=Scope.READ), "test"))
+            key = new_key(await perform(wallet, KeyAdd(name="k", scope=KeyScope.READ), "test"))
             api = Api(wallet, lambda: examine(wallet, load_settings(db=db), "3", 0), asyncio.Lock())
             endpoint = Endpoint(api, [by_handler("GET /breaks", breaks, "Break")])
             app = Starlette(routes=[Route("/breaks", endpoint)])

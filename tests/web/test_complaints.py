@@ -7,13 +7,13 @@ import pytest
 
 from minwallet.config import load_settings
 from minwallet.protocols.registry import load_protocol
-from minwallet.storage.base import NoRoom, StoreFault
-from minwallet.storage.memory import MemoryStore
+from minwallet.storage.errors import DiskFull, StoreError
 from minwallet.wallet.service import Wallet
 from minwallet.web.access import AccessLog
 from minwallet.web.gateway import Gateway
 from minwallet.web.metrics import Metrics
 from minwallet.web.strangers import Strangers
+from tests.storage.reference_engine.memory_store import MemoryStore
 
 
 def test_a_fault_is_said_once_a_minute(caplog: pytest.LogCaptureFixture) -> None:
@@ -25,9 +25,9 @@ def test_a_fault_is_said_once_a_minute(caplog: pytest.LogCaptureFixture) -> None
     gateway = Gateway(load_protocol("vela"), wallet, settings, Strangers("127.0.0.1"), log=log, meter=meter)
     with caplog.at_level(logging.ERROR, "minwallet"):
         for words in ("dead", "dead", "dying", "dead"):
-            gateway._complain_of(StoreFault(words))
-        gateway._complain_of(NoRoom("full"))
+            gateway._complain_of(StoreError(words))
+        gateway._complain_of(DiskFull("full"))
         now_ms += 60_001
-        gateway._complain_of(StoreFault("dead"))
-        gateway._complain_of(StoreFault("dead"))
+        gateway._complain_of(StoreError("dead"))
+        gateway._complain_of(StoreError("dead"))
     assert caplog.messages == ["dead", "dying", "dead", "dead"]

@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 
 from minwallet.config import load_settings
-from minwallet.storage.memory import MemoryStore
 from minwallet.wallet.service import Wallet
 from minwallet.web import backoffice
 from minwallet.web.auth import FORGET_S, FREE_TRIES, LONGEST_WAIT_S, REMEMBERED, Throttle, local_path
+from tests.storage.reference_engine.memory_store import MemoryStore
 from tests.support import Server, serving
 from tests.web.caller import PASSWORD, Caller, csrf_on, entered, link
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from minwallet.storage.owner import find_desk
+from minwallet.storage.file_lock import read_control_endpoint
 from tests.cli.console import assert_complaint
 from tests.faults.clients import Line
 from tests.support import PATIENCE_S, Here, Result, environment
@@ -120,7 +120,7 @@ def test_it_says_itself_where_it_listens(db: Path) -> None:
         _, err = server.communicate(timeout=PATIENCE_S)
         assert_complaint(Result(server.returncode, "", err), 2, "0.0.0.0", "MINWALLET_CALLBACK_KEY")
         server = hand_over(held, db, MINWALLET_CALLBACK_KEY="k")
-        while (desk := find_desk(db)) is None:
+        while (desk := read_control_endpoint(db)) is None:
             assert server.poll() is None
             time.sleep(0.01)
         assert desk.serves == f"http://0.0.0.0:{held.getsockname()[1]}"

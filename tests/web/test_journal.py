@@ -6,7 +6,7 @@ import time
 from pathlib import Path
 
 from minwallet.ledger.commands import Bet
-from minwallet.storage.base import Letters, Opening, Order
+from minwallet.storage.models import AccountCommand, JournalRecord, NewAccount
 from minwallet.storage.sqlite import SqliteStore
 from tests.support import PATIENCE_S, Here, Server, serving
 
@@ -88,10 +88,12 @@ def test_a_server_forgets_what_is_old(db: Path) -> None:
 
     async def write() -> None:
         store = await SqliteStore.open(db, create=True)
-        await store.open_accounts([Opening("default", "ann", "USD", 10_000, 0)], now_ms)
+        await store.create_accounts([NewAccount("default", "ann", "USD", 10_000, 0)], now_ms)
         for age, numbers in ((31, range(1500)), (29, range(1500, 1600))):
             for number in numbers:
-                bet = Order(Bet(str(number), 1, str(number)), "wallet-v2", 1, journal=lambda _: Letters("q", "a"))
+                bet = AccountCommand(
+                    Bet(str(number), 1, str(number)), "wallet-v2", 1, journal=lambda _: JournalRecord("q", "a")
+                )
                 await store.apply([bet], now_ms - age * DAY_MS)
         await store.close()
 

@@ -9,11 +9,11 @@ import httpx2
 import pytest
 
 from minwallet import __version__
-from minwallet.storage.memory import MemoryStore
 from minwallet.storage.sqlite import SqliteStore
 from minwallet.wallet.service import Wallet
 from minwallet.web.metrics import Metrics
 from minwallet.web.ops import check
+from tests.storage.reference_engine.memory_store import MemoryStore
 from tests.support import Here, Server, serving
 from tests.web.api import assert_problem, make_key
 from tests.web.scraper import Scraper

@@ -9,7 +9,7 @@ from starlette.testclient import TestClient
 
 from minwallet.ledger.entries import Entry
 from minwallet.protocols.registry import PROTOCOLS
-from minwallet.storage.views import Filter
+from minwallet.storage.queries import Filter
 from minwallet.web.demo import board
 from minwallet.web.demo.stories import TRICKS, Story, struck, tell
 from minwallet.web.demo.table import NoGame, RoundTold, Wanted, play

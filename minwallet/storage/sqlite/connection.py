@@ -18,16 +18,16 @@ from typing import Any, TypeVar
 
 import aiosqlite
 
-from minwallet.storage.base import (
-    ConstraintFault,
-    DamagedFile,
-    NoRoom,
-    OlderFile,
+from minwallet.storage.errors import (
+    ConstraintViolation,
+    DatabaseCorrupt,
+    DatabaseUnusable,
+    DiskFull,
     OutcomeUnknown,
-    StoreFault,
-    UnusableFile,
+    SchemaTooOld,
+    StoreError,
 )
-from minwallet.storage.versions import is_too_old
+from minwallet.storage.sqlite_versions import is_too_old
 
 T = TypeVar("T")
 
@@ -58,12 +58,12 @@ PRAGMAS = (
     ("busy_timeout", 5000),
 )
 
-NO_TEXT = "where text should be, there is none"
+INVALID_UTF8 = "where text should be, there is none"
 """What Python makes of text in a schema that is not UTF-8: it cannot even read SQLite's own complaint."""
 
-MAGIC = b"SQLite format 3\0"
+SQLITE_MAGIC = b"SQLite format 3\0"
 
-LEAST_BYTES = 512
+MIN_FILE_BYTES = 512
 """SQLite takes a shorter file for a new one; but a new one is empty, and what is shorter is what is left of another."""
 
 NETWORK_FILE_SYSTEMS = {"9p", "afs", "ceph", "cifs", "fuse.sshfs", "glusterfs", "nfs", "nfs4", "smb3", "smbfs"}
@@ -73,26 +73,26 @@ class Connection(aiosqlite.Connection):
     """An aiosqlite connection that runs a whole function on its thread, and speaks the store's own faults."""
 
     async def run(self, work: Callable[[sqlite3.Connection], T]) -> T:
-        """What `work` returns; StoreFault where the database or the disk fails."""
+        """What `work` returns; StoreError where the database or the disk fails."""
         try:
             # The library runs any function on its thread, but says so only to subclasses.
             result: T = await self._execute(work, self._conn)  # type: ignore[no-untyped-call]  # it has no types
         except sqlite3.IntegrityError as error:
-            raise ConstraintFault(f"the file refused the change: {error}") from error
+            raise ConstraintViolation(f"the file refused the change: {error}") from error
         except sqlite3.Error as error:
-            if _is_full(error):
-                raise NoRoom("the disk of the wallet file is full") from error
-            if _is_damage(error):
-                raise DamagedFile("the wallet file", str(error)) from error
-            raise StoreFault(f"the database failed: {error}") from error
+            if _is_disk_full(error):
+                raise DiskFull("the disk of the wallet file is full") from error
+            if _is_corruption(error):
+                raise DatabaseCorrupt("the wallet file", str(error)) from error
+            raise StoreError(f"the database failed: {error}") from error
         except UnicodeDecodeError as error:
-            raise DamagedFile("the wallet file", NO_TEXT) from error
+            raise DatabaseCorrupt("the wallet file", INVALID_UTF8) from error
         return result
 
     async def prepare(self, path: Path, work: Callable[[sqlite3.Connection], object]) -> None:
-        """Run `work`, and close again where it fails: UnusableFile says why this file at `path` cannot be used."""
+        """Run `work`, and close again where it fails: DatabaseUnusable says why this file at `path` cannot be used."""
         try:
-            await self.run(explained(work, path))
+            await self.run(translate_errors(work, path))
         except BaseException:
             await self.close()
             raise
@@ -127,7 +127,7 @@ def transaction(db: sqlite3.Connection) -> Iterator[None]:
     try:
         db.execute("COMMIT")
     except sqlite3.Error as error:
-        if _is_full(error):
+        if _is_disk_full(error):
             # Some page did not fit into the log, and the one that says "committed" is the last to be written.
             _roll_back(db)
             raise
@@ -147,23 +147,23 @@ def _roll_back(db: sqlite3.Connection) -> None:
             ) from error
 
 
-def _is_full(error: sqlite3.Error) -> bool:
+def _is_disk_full(error: sqlite3.Error) -> bool:
     # The library's own errors, such as for a connection that is closed, have no code.
     return getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_FULL
 
 
-def explained(work: Callable[[sqlite3.Connection], T], path: Path) -> Callable[[sqlite3.Connection], T]:
-    """The same work; where SQLite fails in it, UnusableFile says why the file at `path` cannot be used."""
+def translate_errors(work: Callable[[sqlite3.Connection], T], path: Path) -> Callable[[sqlite3.Connection], T]:
+    """The same work; where SQLite fails in it, DatabaseUnusable says why the file at `path` cannot be used."""
 
-    def explaining(db: sqlite3.Connection) -> T:
+    def translating(db: sqlite3.Connection) -> T:
         try:
             return work(db)
         except sqlite3.Error as error:
-            raise _why(path, error) from error
+            raise _translate_error(path, error) from error
         except UnicodeDecodeError as error:
-            raise DamagedFile(path, NO_TEXT) from error
+            raise DatabaseCorrupt(path, INVALID_UTF8) from error
 
-    return explaining
+    return translating
 
 
 async def connect(path: Path, *, read_only: bool = False, cache_kib: int = 2048) -> Connection:
@@ -180,16 +180,16 @@ async def connect(path: Path, *, read_only: bool = False, cache_kib: int = 2048)
     connection = Connection(open_file, iter_chunk_size=64)
     try:
         await connection
-        await connection.prepare(path, partial(_set_up, path=path, read_only=read_only, cache_kib=cache_kib))
+        await connection.prepare(path, partial(_initialize, path=path, read_only=read_only, cache_kib=cache_kib))
     except sqlite3.Error as error:
-        raise _why(path, error) from error
+        raise _translate_error(path, error) from error
     return connection
 
 
-def _set_up(db: sqlite3.Connection, path: Path, *, read_only: bool, cache_kib: int) -> None:
+def _initialize(db: sqlite3.Connection, path: Path, *, read_only: bool, cache_kib: int) -> None:
     version = check_schema(db, path)  # before anything is set, as another program's file shall stay as it is
-    if read_only and version < (known := len(_migrations())):
-        raise OlderFile(
+    if read_only and version < (known := len(_read_migrations())):
+        raise SchemaTooOld(
             f"{path} is served by an older minwallet (schema {version}, this one knows {known}); restart that server"
         )
     _set_pragmas(db, read_only=read_only)
@@ -204,44 +204,44 @@ def create_file(path: Path) -> None:
         elif path.stat().st_size == 0:
             path.chmod(0o600)
     except OSError as error:
-        raise UnusableFile(f"cannot create {path}: {error.strerror}; choose another place with --db") from error
+        raise DatabaseUnusable(f"cannot create {path}: {error.strerror}; choose another place with --db") from error
 
 
 def check_exists(path: Path) -> None:
     if not path.exists():
-        raise UnusableFile(f"there is no wallet file at {path}; make one with: minwallet --db {path} serve")
+        raise DatabaseUnusable(f"there is no wallet file at {path}; make one with: minwallet --db {path} serve")
 
 
-def check_place(path: Path) -> None:
+def check_path(path: Path) -> None:
     """Refuse what could never be a safe wallet file, in words."""
     if is_too_old(sqlite3.sqlite_version):
-        raise UnusableFile(
+        raise DatabaseUnusable(
             f"this Python has SQLite {sqlite3.sqlite_version}; minwallet needs 3.38 or newer, so use a newer Python"
         )
     if path.is_dir():
-        raise UnusableFile(f"{path} is a folder; name a file in it with --db, such as {path / 'minwallet.db'}")
+        raise DatabaseUnusable(f"{path} is a folder; name a file in it with --db, such as {path / 'minwallet.db'}")
     if path.exists() and not path.is_file():
-        raise UnusableFile(f"{path} is not a file but a device or the like; choose a file with --db")
-    if path.exists() and 0 < path.stat().st_size < LEAST_BYTES:
-        if path.read_bytes()[: len(MAGIC)] != MAGIC[: path.stat().st_size]:
-            raise UnusableFile(f"{path} is not a wallet file; choose another with --db")
-        raise DamagedFile(path, f"only {path.stat().st_size} bytes of it are left")
-    if path.exists() and (kept := find_kept(path)):
-        raise UnusableFile(
-            f"{path} is half replaced: a restore was not finished; do it again, with the same copy, and keep {kept}"
+        raise DatabaseUnusable(f"{path} is not a file but a device or the like; choose a file with --db")
+    if path.exists() and 0 < path.stat().st_size < MIN_FILE_BYTES:
+        if path.read_bytes()[: len(SQLITE_MAGIC)] != SQLITE_MAGIC[: path.stat().st_size]:
+            raise DatabaseUnusable(f"{path} is not a wallet file; choose another with --db")
+        raise DatabaseCorrupt(path, f"only {path.stat().st_size} bytes of it are left")
+    if path.exists() and (replaced := find_unfinished_restore(path)):
+        raise DatabaseUnusable(
+            f"{path} is half replaced: a restore was not finished; do it again, with the same copy, and keep {replaced}"
         )
     if path.exists() and path.stat().st_nlink > 1:
-        raise UnusableFile(
+        raise DatabaseUnusable(
             f"{path} has a second name (a hard link), and changes made under one would be lost under the other;"
             " remove the other name, or work on a copy"
         )
     if not path.parent.is_dir():
-        raise UnusableFile(f"the folder {path.parent} does not exist; create it first, or choose another with --db")
-    if file_system_kind(path.parent) in NETWORK_FILE_SYSTEMS:
-        raise UnusableFile(f"{path} is on a network file system, where SQLite can lose money; use a local disk")
+        raise DatabaseUnusable(f"the folder {path.parent} does not exist; create it first, or choose another with --db")
+    if detect_file_system(path.parent) in NETWORK_FILE_SYSTEMS:
+        raise DatabaseUnusable(f"{path} is on a network file system, where SQLite can lose money; use a local disk")
 
 
-def find_kept(path: Path) -> Path | None:
+def find_unfinished_restore(path: Path) -> Path | None:
     """The second name that a restore gave the file, and that the file loses when the restore is done."""
     names = path.absolute().parent.glob(f"{glob.escape(path.stem)}-before-*.db") if path.stat().st_nlink > 1 else []
     return next((name for name in names if name.samefile(path)), None)
@@ -249,10 +249,10 @@ def find_kept(path: Path) -> Path | None:
 
 def migrate(db: sqlite3.Connection, path: Path) -> None:
     """Bring the schema up to date, each numbered step with its number in a transaction of its own."""
-    version, steps = check_schema(db, path), _migrations()
+    version, steps = check_schema(db, path), _read_migrations()
     for number, script in enumerate(steps[version:], version + 1):
         with transaction(db):
-            for statement in _statements(script):
+            for statement in _split_statements(script):
                 db.execute(statement)
             db.execute(f"PRAGMA application_id = {APPLICATION_ID}")
             db.execute(f"PRAGMA user_version = {number}")
@@ -266,9 +266,9 @@ def check_schema(db: sqlite3.Connection, path: Path) -> int:
     ).fetchone()
     is_new = (application_id, version, tables) == (0, 0, 0)
     if not is_new and application_id != APPLICATION_ID:
-        raise UnusableFile(f"{path} is another program's database; choose another file with --db")
-    if version > (known := len(_migrations())):
-        raise UnusableFile(
+        raise DatabaseUnusable(f"{path} is another program's database; choose another file with --db")
+    if version > (known := len(_read_migrations())):
+        raise DatabaseUnusable(
             f"{path} was written by a newer minwallet (schema {version}, this one knows {known}); upgrade minwallet"
         )
     return int(version)
@@ -286,13 +286,13 @@ def _set_pragmas(db: sqlite3.Connection, *, read_only: bool) -> None:
         db.execute("PRAGMA query_only = 1")
 
 
-def _migrations() -> list[str]:
+def _read_migrations() -> list[str]:
     folder = resources.files("minwallet.storage") / "schema"
     names = sorted(file.name for file in folder.iterdir() if re.fullmatch(r"\d{4}_\w+\.sql", file.name))
     return [(folder / name).read_text("utf-8") for name in names]
 
 
-def _statements(script: str) -> Iterator[str]:
+def _split_statements(script: str) -> Iterator[str]:
     """The script's statements, one by one; a trigger's inner semicolons do not end it."""
     statement = ""
     for line in script.splitlines(keepends=True):
@@ -302,7 +302,7 @@ def _statements(script: str) -> Iterator[str]:
             statement = ""
 
 
-def _is_damage(error: sqlite3.Error) -> bool:
+def _is_corruption(error: sqlite3.Error) -> bool:
     """Whether SQLite has found in the file what nobody wrote: our own statements are in order, so where it cannot make
     sense of one, the schema is not ours any more.
     """
@@ -310,33 +310,33 @@ def _is_damage(error: sqlite3.Error) -> bool:
     return code == sqlite3.SQLITE_ERROR or (code or 0) & 0xFF == sqlite3.SQLITE_CORRUPT or "decode" in str(error)
 
 
-def _why(path: Path, error: sqlite3.Error) -> UnusableFile:
+def _translate_error(path: Path, error: sqlite3.Error) -> DatabaseUnusable:
     if "not a database" in str(error):
-        return UnusableFile(f"{path} is not a wallet file; choose another with --db")
-    if _is_damage(error):
-        return DamagedFile(path, str(error))
-    return UnusableFile(
+        return DatabaseUnusable(f"{path} is not a wallet file; choose another with --db")
+    if _is_corruption(error):
+        return DatabaseCorrupt(path, str(error))
+    return DatabaseUnusable(
         f"cannot use {path}: {error}; check the permissions of the file and its folder, and the free space"
     )
 
 
-def file_system_kind(folder: Path) -> str:
+def detect_file_system(directory: Path) -> str:
     """The kind of file system that holds the folder, or "" where the system does not tell."""
     mounts = Path("/proc/self/mounts")
     if not mounts.exists():
         return ""
-    device = folder.stat().st_dev
+    device = directory.stat().st_dev
     kind = ""
     for line in mounts.read_text("utf-8").splitlines():
-        _, mount_point, kind_here, *_ = line.split(" ")
-        place = Path(mount_point.encode().decode("unicode_escape"))
-        if place in (folder.resolve(), *folder.resolve().parents) and _device(place) == device:
-            kind = kind_here
+        _, mount_point, mounted_kind, *_ = line.split(" ")
+        mount_path = Path(mount_point.encode().decode("unicode_escape"))
+        if mount_path in (directory.resolve(), *directory.resolve().parents) and _read_device(mount_path) == device:
+            kind = mounted_kind
     return kind
 
 
-def _device(place: Path) -> int | None:
+def _read_device(path: Path) -> int | None:
     try:
-        return place.stat().st_dev
+        return path.stat().st_dev
     except OSError:
         return None

@@ -2,13 +2,13 @@
 
 from starlette.requests import Request
 
-from minwallet.storage.base import Store
-from minwallet.storage.office import ApiKey
+from minwallet.storage.admin_store import ApiKey
+from minwallet.storage.store import Store
 from minwallet.wallet.keys import hash_secret
 
 
 async def find_key(store: Store, request: Request) -> ApiKey | None:
-    """The key, if there is one in the request and it is good. May raise StoreFault."""
+    """The key, if there is one in the request and it is good. May raise StoreError."""
     scheme, _, secret = request.headers.get("authorization", "").partition(" ")
     if scheme.lower() != "bearer":
         return None

@@ -8,8 +8,8 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 from starlette.types import Receive, Scope, Send
 
-from minwallet.storage import office
-from minwallet.storage.base import StoreFault
+from minwallet.storage import admin_store
+from minwallet.storage.errors import StoreError
 from minwallet.wallet.decline import Decline
 from minwallet.web.admin_api.asking import read
 from minwallet.web.admin_api.bearer import find_key
@@ -45,7 +45,7 @@ class Endpoint:
             response = problem.response()
         except Decline as decline:
             response = Problem.of(decline.declined).response()
-        except StoreFault as fault:
+        except StoreError as fault:
             logger.error("%s %s: %s", scope["method"], scope["path"], fault)
             response = Problem(Cause.UNAVAILABLE).response()
         except Exception:
@@ -70,8 +70,8 @@ class Endpoint:
         return reply if isinstance(reply, Response) else JSONResponse(reply, operation.status)
 
 
-def _admit(key: office.ApiKey, operation: Operation) -> None:
-    if operation.scope == office.Scope.WRITE and key.scope != office.Scope.WRITE:
+def _admit(key: admin_store.ApiKey, operation: Operation) -> None:
+    if operation.scope == admin_store.KeyScope.WRITE and key.scope != admin_store.KeyScope.WRITE:
         raise Problem(Cause.FORBIDDEN, f"the key {key.name} may only read")
     if operation.for_all and key.agent is not None:
         raise Problem(Cause.FORBIDDEN, f"the key {key.name} reaches agent {key.agent} only, and this is about all")

@@ -6,7 +6,7 @@ import json
 from starlette.requests import ClientDisconnect
 from starlette.responses import Response, StreamingResponse
 
-from minwallet.storage.views import Listed, Page
+from minwallet.storage.queries import EntryPage, OwnedEntry
 from minwallet.wallet import desk, documents, totals
 from minwallet.wallet.requests import RecordedShow
 from minwallet.web import feed
@@ -35,7 +35,7 @@ ASKED_EVERY_S = 1
 
 async def list_transactions(caller: Caller, asked: Transactions) -> TransactionsShown:
     page = await caller.wallet.store.read_page(asked.filter(), asked.before, asked.limit)
-    return TransactionsShown(transactions=_rows(page), next=page.next)
+    return TransactionsShown(transactions=_rows(page), next=page.next_seq)
 
 
 async def show_transaction(caller: Caller, asked: OneTransaction) -> documents.RecordedTransaction:
@@ -48,7 +48,7 @@ async def show_transaction(caller: Caller, asked: OneTransaction) -> documents.R
 
 async def list_open_rounds(caller: Caller, asked: OpenRounds) -> OpenBetsShown:
     page = await caller.wallet.store.read_open_bets(asked.agent, asked.before, asked.limit)
-    return OpenBetsShown(bets=_rows(page), next=page.next)
+    return OpenBetsShown(bets=_rows(page), next=page.next_seq)
 
 
 async def show_totals(caller: Caller, asked: Totals) -> TotalsShown:
@@ -65,7 +65,9 @@ async def show_totals(caller: Caller, asked: Totals) -> TotalsShown:
 async def show_holdings(caller: Caller, asked: Nothing) -> HoldingsShown:
     """What all players hold, by currency, and whether all entries of the ledger come to the same."""
     del asked
-    return HoldingsShown(holdings=[documents.holding(held) for held in await caller.wallet.store.read_holdings()])
+    return HoldingsShown(
+        holdings=[documents.holding(held) for held in await caller.wallet.store.read_currency_balances()]
+    )
 
 
 async def verify(caller: Caller, asked: Nothing) -> documents.Verified:
@@ -121,9 +123,9 @@ async def follow(caller: Caller, asked: Wanted) -> Response:
     return response
 
 
-def _rows(page: Page) -> list[documents.OwnedTransaction]:
+def _rows(page: EntryPage) -> list[documents.OwnedTransaction]:
     return [documents.owned_transaction(row) for row in page.rows]
 
 
-def _event(row: Listed) -> str:
+def _event(row: OwnedEntry) -> str:
     return json.dumps(documents.owned_transaction(row))

@@ -10,7 +10,7 @@ from pydantic import BaseModel
 from starlette.requests import Request as HttpRequest
 from starlette.responses import Response
 
-from minwallet.storage.office import ApiKey, Scope
+from minwallet.storage.admin_store import ApiKey, KeyScope
 from minwallet.wallet import desk
 from minwallet.wallet.decline import Declined
 from minwallet.wallet.requests import Request
@@ -93,8 +93,8 @@ class Operation:
         return self.at.partition(" ")[2]
 
     @property
-    def scope(self) -> Scope:
-        return Scope.READ if self.method == "GET" else Scope.WRITE
+    def scope(self) -> KeyScope:
+        return KeyScope.READ if self.method == "GET" else KeyScope.WRITE
 
     @property
     def has_body(self) -> bool:

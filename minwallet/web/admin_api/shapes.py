@@ -10,7 +10,7 @@ from typing_extensions import TypedDict  # pydantic reads only this one's before
 from minwallet.ledger.entries import Kind, State
 from minwallet.ledger.money import MAX_CENTS
 from minwallet.provider.games import Launching
-from minwallet.storage.views import Filter
+from minwallet.storage.queries import Filter
 from minwallet.wallet import documents
 from minwallet.wallet.moments import read_moment
 from minwallet.wallet.requests import (

@@ -7,7 +7,7 @@ from pydantic import ValidationError
 from starlette.responses import Response
 from starlette.routing import Route
 
-from minwallet.storage.office import Scope
+from minwallet.storage.admin_store import KeyScope
 from minwallet.wallet.admins import Busy
 from minwallet.wallet.decline import Decline
 from minwallet.wallet.keys import SHORTEST_PASSWORD, csrf_of
@@ -64,14 +64,14 @@ async def _render(visit: Visit, forms: Forms) -> Response:
         admins=admins,
         has_password=any(each.password for each in admins if each.name == visit.admin),
         shortest=SHORTEST_PASSWORD,
-        rows=[tell(each) for each in await store.list_actions(None, NEWEST)],
+        rows=[tell(each) for each in await store.list_audit_records(None, NEWEST)],
         quote=lambda name: quote(name, safe=""),
     )
 
 
 async def _show_record(visit: Visit) -> Response:
     before = read_number(visit.request.query_params.get("before"))
-    found = await visit.wallet.store.list_actions(before, PAGE + 1)
+    found = await visit.wallet.store.list_audit_records(before, PAGE + 1)
     return visit.render(
         "office/record.html",
         rows=[tell(each) for each in found[:PAGE]],
@@ -93,8 +93,8 @@ async def _add_key(visit: Visit) -> Response:
     return visit.render("office/key.html", key=key, api=f"{visit.base_url}/admin/api/v1")
 
 
-def _scope(text: str) -> Scope | str:
-    return Scope(text) if text in list(Scope) else text
+def _scope(text: str) -> KeyScope | str:
+    return KeyScope(text) if text in list(KeyScope) else text
 
 
 async def _revoke_key(visit: Visit) -> Response:

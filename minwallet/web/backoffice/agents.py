@@ -8,7 +8,7 @@ from starlette.routing import Route
 
 from minwallet.protocols.operator_service import ReportUnit
 from minwallet.provider.games import Catalogue, read_catalogue
-from minwallet.storage.base import Agent
+from minwallet.storage.models import Agent
 from minwallet.wallet.agents import find_agent
 from minwallet.wallet.decline import Decline
 from minwallet.wallet.requests import AgentAdd, AgentSet
@@ -90,7 +90,7 @@ async def _render(visit: Visit, catalogue: Catalogue, form: Form) -> Response:
         form.status,
         agent=agent,
         catalogue=catalogue,
-        mark=await visit.wallet.store.find_report_mark(agent.agent_id),
+        mark=await visit.wallet.store.find_report_cursor(agent.agent_id),
         connections=connections(catalogue, visit.base_url + settings.callback_prefix, visit.wallet.clock_ms()),
         settings=settings,
         units=[str(unit) for unit in ReportUnit],

@@ -8,7 +8,7 @@ from contextlib import suppress
 from typing import TypeVar
 
 from minwallet.provider.service import ProviderFailed
-from minwallet.storage.base import StoreFault
+from minwallet.storage.errors import StoreError
 from minwallet.wallet.decline import Decline
 from minwallet.wallet.service import Wallet
 
@@ -63,7 +63,7 @@ class Background:
     async def _run(self, job: Job, work: Callable[[Say], Awaitable[str]]) -> None:
         try:
             job.said = await work(lambda text: setattr(job, "said", text))
-        except (Decline, ProviderFailed, StoreFault) as error:
+        except (Decline, ProviderFailed, StoreError) as error:
             job.failed = "; ".join(map(str, error.args))
         except Exception:
             # A stopping server closes the store under whatever still goes on.

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from minwallet.ledger.entries import Entry
-from minwallet.storage.views import Minute
+from minwallet.storage.queries import MinuteCount
 from minwallet.web.pages import Chart, Series, show_money
 
 DAY_MS = 24 * 3600 * 1000
@@ -34,7 +34,7 @@ def balance_chart(entries: Sequence[Entry], currency: str) -> Drawing | None:
     return Drawing(Chart(x=times, series=[series], money=True, days=False), f"Balance in {currency}", text)
 
 
-def bets_chart(minutes: Sequence[Minute]) -> Drawing:
+def bets_chart(minutes: Sequence[MinuteCount]) -> Drawing:
     """How many bets came in each minute."""
     values = [minute.bets for minute in minutes]
     series = Series(label="Bets", values=values, shape="bars", colour="accent")

@@ -9,7 +9,7 @@ from minwallet.protocols.registry import OPERATOR_SERVICES, PROTOCOLS, load_prot
 from minwallet.protocols.wire import REDACTED, Call, Launch, WireProtocol
 from minwallet.provider.calls import as_curl
 from minwallet.provider.games import Catalogue
-from minwallet.storage.base import Agent
+from minwallet.storage.models import Agent
 
 SAMPLE_GAME, SAMPLE_GAMES = "GAME", "https://games.example/play"
 

@@ -8,8 +8,8 @@ from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from starlette.responses import StreamingResponse
 
 from minwallet.ledger.money import format_amount
-from minwallet.storage.base import Store
-from minwallet.storage.views import Filter, Listed
+from minwallet.storage.queries import Filter, OwnedEntry
+from minwallet.storage.store import Store
 from minwallet.wallet import documents
 
 PAGE = 1_000
@@ -60,25 +60,25 @@ def inert(value: str | None) -> str:
     return f"'{value}" if value and value.startswith(RUNS) else value or ""
 
 
-async def _pages(store: Store, wanted: Filter) -> AsyncIterator[list[Listed]]:
+async def _pages(store: Store, wanted: Filter) -> AsyncIterator[list[OwnedEntry]]:
     before: int | None = None
     while True:
         page = await store.read_page(wanted, before, PAGE)
         if page.rows:
             yield page.rows
-        before = page.next
+        before = page.next_seq
         if before is None:
             return
 
 
-def _document(listed: Listed) -> Mapping[str, object]:
+def _document(listed: OwnedEntry) -> Mapping[str, object]:
     entry = listed.entry
     refusal = None if entry.refusal is None else str(entry.refusal)
     more = {"refusal": refusal, "stake": entry.stake, "payout": entry.payout, "detail": entry.detail}
     return {**documents.owned_transaction(listed), **more}
 
 
-def _csv_row(listed: Listed) -> list[object]:
+def _csv_row(listed: OwnedEntry) -> list[object]:
     document = _document(listed)
     return [_cell(name, document[name]) for name in COLUMNS]
 

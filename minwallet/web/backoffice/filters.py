@@ -6,7 +6,7 @@ from typing import NamedTuple
 from urllib.parse import urlencode
 
 from minwallet.ledger.entries import Kind, State
-from minwallet.storage.views import Filter
+from minwallet.storage.queries import Filter
 from minwallet.wallet.requests import ORIGINS
 
 CHOICES: Mapping[str, Sequence[str]] = {

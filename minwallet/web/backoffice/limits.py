@@ -8,7 +8,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from minwallet.ledger.limits import LimitKind
-from minwallet.storage.base import Player
+from minwallet.storage.models import Player
 from minwallet.wallet.decline import Decline
 from minwallet.wallet.limits import SPANS, exclusion_words
 from minwallet.wallet.moments import shown

@@ -4,7 +4,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 from starlette.routing import Route
 
-from minwallet.storage.views import Filter, Listed
+from minwallet.storage.queries import Filter, OwnedEntry
 from minwallet.web import feed, pages
 from minwallet.web.backoffice.filters import read_filter, read_number
 from minwallet.web.backoffice.frame import Frame, Visit
@@ -48,9 +48,9 @@ async def _feed(visit: Visit) -> Response:
     )
 
 
-def _draw(listed: Listed) -> str:
+def _draw(listed: OwnedEntry) -> str:
     return pages.fill("office/row.html", listed=listed, show_player=True)
 
 
-def _draw_of_player(listed: Listed) -> str:
+def _draw_of_player(listed: OwnedEntry) -> str:
     return pages.fill("office/row.html", listed=listed, show_player=False)

@@ -6,8 +6,8 @@ from typing import Any, NamedTuple
 from starlette.responses import Response
 from starlette.routing import Route
 
-from minwallet.storage.base import Store
-from minwallet.storage.views import Filter, Heading, Holding, Listed, Minute, Page, Total
+from minwallet.storage.queries import CurrencyBalance, DailyTotalKey, EntryPage, Filter, MinuteCount, OwnedEntry, Total
+from minwallet.storage.store import Store
 from minwallet.wallet import totals
 from minwallet.web.backoffice.charts import DAY_MS, bets_chart, revenue_chart
 from minwallet.web.backoffice.frame import Frame, Visit
@@ -30,10 +30,10 @@ class Figures(NamedTuple):
 
     today: int
     now_ms: int
-    holdings: Sequence[Holding]
-    totals: Sequence[tuple[Heading, Total]]
-    minutes: Sequence[Minute]
-    open: Page
+    holdings: Sequence[CurrencyBalance]
+    totals: Sequence[tuple[DailyTotalKey, Total]]
+    minutes: Sequence[MinuteCount]
+    open: EntryPage
 
 
 class GameRow(NamedTuple):
@@ -77,13 +77,13 @@ class _Overview:
             "figures": figures,
             "currency": currency,
             "currencies": currencies,
-            "is_right": all(held.is_right for held in figures.holdings),
+            "is_right": all(held.is_consistent for held in figures.holdings),
             "bets": bets,
             "bets_chart": bets_chart(figures.minutes),
             "revenue_chart": revenue_chart(_by_day(mine, figures.today), currency),
             "games_shown": GAMES,
             "games": _by_game(mine, figures.today),
-            "open_shown": list[Listed](figures.open.rows[:OPEN_SHOWN]),
+            "open_shown": list[OwnedEntry](figures.open.rows[:OPEN_SHOWN]),
             "health": self._frame.examine(),
         }
 
@@ -92,19 +92,19 @@ async def read_figures(store: Store, now_ms: int) -> Figures:
     """Everything that the figures are made of, with the newest rows in it."""
     await totals.catch_up(store)
     today, first_ms = now_ms // DAY_MS, (now_ms // MINUTE_MS - MINUTES + 1) * MINUTE_MS
-    known = {minute.at_ms: minute for minute in await store.read_minutes(first_ms)}
+    known = {minute.at_ms: minute for minute in await store.read_minute_counts(first_ms)}
     times = [first_ms + number * MINUTE_MS for number in range(MINUTES)]
     return Figures(
         today=today,
         now_ms=now_ms,
-        holdings=await store.read_holdings(),
+        holdings=await store.read_currency_balances(),
         totals=await store.read_totals(today - DAYS + 1, today + 1, None),
-        minutes=[known.get(at_ms, Minute(at_ms, 0)) for at_ms in times],
+        minutes=[known.get(at_ms, MinuteCount(at_ms, 0)) for at_ms in times],
         open=await store.read_open_bets(None, None, OPEN),
     )
 
 
-def _busiest(found: Iterable[tuple[Heading, Total]]) -> str:
+def _busiest(found: Iterable[tuple[DailyTotalKey, Total]]) -> str:
     """The currency with the most bets."""
     bets: dict[str, int] = {}
     for heading, total in found:
@@ -112,7 +112,7 @@ def _busiest(found: Iterable[tuple[Heading, Total]]) -> str:
     return max(bets, key=lambda currency: (bets[currency], currency), default="")
 
 
-def _by_game(found: Iterable[tuple[Heading, Total]], today: int) -> list[GameRow]:
+def _by_game(found: Iterable[tuple[DailyTotalKey, Total]], today: int) -> list[GameRow]:
     """The games of one currency, those with the most bets first."""
     rows: dict[str, GameRow] = {}
     for heading, total in found:
@@ -128,7 +128,7 @@ def _by_game(found: Iterable[tuple[Heading, Total]], today: int) -> list[GameRow
     return sorted(rows.values(), key=lambda row: (-row.bets, row.game))
 
 
-def _by_day(found: Iterable[tuple[Heading, Total]], today: int) -> dict[int, int]:
+def _by_day(found: Iterable[tuple[DailyTotalKey, Total]], today: int) -> dict[int, int]:
     """The revenue of each of the last days, in cents of one currency."""
     days = dict.fromkeys(range(today - CHART_DAYS + 1, today + 1), 0)
     for heading, total in found:

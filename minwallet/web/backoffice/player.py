@@ -14,8 +14,8 @@ from starlette.routing import Route
 from minwallet.ledger.money import format_amount
 from minwallet.protocols.registry import PROTOCOLS
 from minwallet.provider.games import read_catalogue
-from minwallet.storage.base import Player, PlayerStatus
-from minwallet.storage.views import Filter, Page
+from minwallet.storage.models import Player, PlayerStatus
+from minwallet.storage.queries import EntryPage, Filter
 from minwallet.wallet import documents, limits
 from minwallet.wallet.decline import Decline
 from minwallet.wallet.people import find_player
@@ -98,7 +98,7 @@ async def show_player(visit: Visit, player: Player, forms: Forms) -> Response:
     )
 
 
-def feed_address(wanted: Filter, page: Page, known: int) -> str:
+def feed_address(wanted: Filter, page: EntryPage, known: int) -> str:
     """Where the stream is that goes on after the newest row of the page; `known` was the newest before it was read."""
     newest = max([known, *(row.entry.seq for row in page.rows[:1])])
     asked = {"agent": wanted.agent, "player": wanted.player_id, "after": newest, "of": "player"}

@@ -11,7 +11,7 @@ from minwallet.provider import report
 from minwallet.provider.games import read_catalogue
 from minwallet.provider.reconcile import reconcile
 from minwallet.provider.service import ProviderService
-from minwallet.storage.base import Agent
+from minwallet.storage.models import Agent
 from minwallet.wallet.agents import find_agent
 from minwallet.wallet.documents import time_text
 from minwallet.wallet.requests import GamesKeep, ReportKeep
@@ -63,7 +63,7 @@ class _Pages:
             "office/reconciliation.html",
             agents=agents,
             agent=agent,
-            mark=await store.find_report_mark(agent.agent_id),
+            mark=await store.find_report_cursor(agent.agent_id),
             catalogue=await read_catalogue(store, agent.name),
             job=self._background.find(agent.name),
             compared=compared,
@@ -89,7 +89,7 @@ class _Pages:
         anew = (await visit.form()).get("anew") == "yes"
 
         async def work(say: Say) -> str:
-            mark = await visit.wallet.store.find_report_mark(agent.agent_id)
+            mark = await visit.wallet.store.find_report_cursor(agent.agent_id)
             rows = 0
             with ProviderService(agent, TIMEOUT_S) as service:
                 sheets = report.pull(service, mark.key, visit.wallet.clock_ms, anew=anew)

@@ -3,7 +3,7 @@
 import json
 from typing import NamedTuple
 
-from minwallet.storage.office import Numbered
+from minwallet.storage.admin_store import AuditRecord
 from minwallet.web.backoffice.agents import path_of as path_of_agent
 from minwallet.web.backoffice.players import path_of as path_of_player
 from minwallet.web.pages import show_duration, show_money
@@ -58,7 +58,7 @@ class Told(NamedTuple):
     seq: int | None
 
 
-def tell(numbered: Numbered) -> Told:
+def tell(numbered: AuditRecord) -> Told:
     """The row in words; an action that has none is told by its name."""
     number, (at_ms, actor, action, agent, subject, detail, seq) = numbered
     told = "" if action in THEMSELVES else subject or ""

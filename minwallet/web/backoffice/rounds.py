@@ -9,8 +9,8 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from minwallet.ledger.audit import AccountRef
-from minwallet.storage.base import Store
-from minwallet.storage.views import Filter, Listed
+from minwallet.storage.queries import Filter, OwnedEntry
+from minwallet.storage.store import Store
 from minwallet.web.backoffice.filters import read_filter, read_number
 from minwallet.web.backoffice.frame import Frame, Visit
 from minwallet.web.backoffice.players import agent_names
@@ -27,7 +27,7 @@ class Round(NamedTuple):
 
     owner: AccountRef
     protocol: str
-    rows: Sequence[Listed]
+    rows: Sequence[OwnedEntry]
     ending: Ending
 
 
@@ -71,14 +71,14 @@ async def _show_round(visit: Visit, query: Mapping[str, str], agents: Sequence[s
         asked=asked,
         agents=agents,
         rounds=_tell_apart(page.rows),
-        more=page.next is not None,
+        more=page.next_seq is not None,
     )
 
 
-def _tell_apart(rows: Sequence[Listed]) -> list[Round]:
+def _tell_apart(rows: Sequence[OwnedEntry]) -> list[Round]:
     """Agents, protocols and currencies may use the same number for rounds that have nothing in common."""
 
-    def whose(row: Listed) -> tuple[AccountRef, str]:
+    def whose(row: OwnedEntry) -> tuple[AccountRef, str]:
         return row.owner, row.entry.protocol
 
     found = []

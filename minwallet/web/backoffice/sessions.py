@@ -7,7 +7,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from minwallet.provider.games import Launching, launch_url, read_catalogue
-from minwallet.storage.base import Player
+from minwallet.storage.models import Player
 from minwallet.wallet.decline import Decline
 from minwallet.wallet.requests import Reply, SessionEnd, SessionOpen
 from minwallet.web.backoffice.filters import read_number

@@ -10,8 +10,8 @@ from starlette.routing import Route
 
 from minwallet.ledger.entries import Entry, compute_genesis_hash
 from minwallet.provider import calls
-from minwallet.storage.base import Recorded
-from minwallet.storage.views import Filter, Listed
+from minwallet.storage.models import JournaledEntry
+from minwallet.storage.queries import Filter, OwnedEntry
 from minwallet.wallet.desk import find_recorded
 from minwallet.web.backoffice.filters import read_number
 from minwallet.web.backoffice.frame import Frame, Visit
@@ -40,7 +40,7 @@ async def _show(visit: Visit) -> Response:
     store = visit.wallet.store
     recorded = await find_recorded(store, seq)
     entry, owner, letters = recorded
-    previous = await store.find_recorded(entry.previous_seq) if entry.previous_seq else None
+    previous = await store.find_journaled_entry(entry.previous_seq) if entry.previous_seq else None
     by, reason = tell_who(entry)
     asked = calls.request_of(recorded)
     return visit.render(
@@ -62,20 +62,20 @@ async def _show(visit: Visit) -> Response:
     )
 
 
-async def _read_chain(visit: Visit, recorded: Recorded) -> list[Listed]:
+async def _read_chain(visit: Visit, recorded: JournaledEntry) -> list[OwnedEntry]:
     """What belongs to the entry: what has its round or its id, the oldest first; of many the newest."""
     entry, owner, _ = recorded
     if entry.round is None:
         return []
     whose = Filter(owner.agent, owner.player_id, owner.currency, entry.protocol)
-    found: dict[int, Listed] = {}
+    found: dict[int, OwnedEntry] = {}
     for wanted in (whose._replace(round=entry.round), whose._replace(id=entry.id)):
         page = await visit.wallet.store.read_page(wanted, None, CHAIN)
         found |= {row.entry.seq: row for row in page.rows}
     return [found[number] for number in sorted(found)]
 
 
-def _round_address(entry: Entry, recorded: Recorded) -> str:
+def _round_address(entry: Entry, recorded: JournaledEntry) -> str:
     if entry.round is None:
         return ""
     return f"/admin/rounds?{urlencode({'agent': recorded.owner.agent, 'round': entry.round})}"

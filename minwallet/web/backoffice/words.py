@@ -6,7 +6,7 @@ from typing import NamedTuple, assert_never
 
 from minwallet.ledger.audit import AccountRef
 from minwallet.ledger.entries import Entry, Kind, Refusal, State
-from minwallet.storage.base import OPENING
+from minwallet.storage.models import OPENING_PROTOCOL
 from minwallet.web.pages import show_money
 
 WHY_REFUSED = {
@@ -105,7 +105,7 @@ def _tell_movement(entry: Entry, owner: AccountRef) -> str:
             moved = entry.amount + entry.bonus_amount
             back = f"{_money(moved, owner)} went back to {who}{_parts(entry.amount, entry.bonus_amount)}"
             return f"The bet was called off: {back if moved >= 0 else f'{_money(-moved, owner)} was taken back'}."
-        case Kind.DEPOSIT if entry.protocol == OPENING:
+        case Kind.DEPOSIT if entry.protocol == OPENING_PROTOCOL:
             moved = entry.amount + entry.bonus_amount
             return f"{who}'s account began with {_money(moved, owner)}{_parts(entry.amount, entry.bonus_amount)}."
         case Kind.DEPOSIT:

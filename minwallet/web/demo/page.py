@@ -15,8 +15,8 @@ from minwallet.ledger.entries import Entry
 from minwallet.ledger.money import MAX_CENTS, parse_amount
 from minwallet.protocols.registry import PROTOCOLS
 from minwallet.provider import calls
-from minwallet.storage.base import Recorded
-from minwallet.storage.views import Filter, Listed
+from minwallet.storage.models import JournaledEntry
+from minwallet.storage.queries import Filter, OwnedEntry
 from minwallet.wallet.decline import Decline
 from minwallet.wallet.feed import AT_ONCE
 from minwallet.wallet.service import Wallet
@@ -118,7 +118,7 @@ class _Page:
         """New rows of a player's ledger as they are committed."""
         player = self._player(request.query_params.get("player", ""))
 
-        def show(listed: Listed) -> str:
+        def show(listed: OwnedEntry) -> str:
             newest = _newest([listed.entry])
             return fill("demo/news.html", entry=listed.entry, player=player, newest=newest, fresh=True)
 
@@ -141,7 +141,7 @@ class _Page:
     async def show_entry(self, request: Request) -> Response:
         """A row's request and reply, and how to make the call again."""
         recorded = await self._recorded(request)
-        asked, reply = calls.request_of(recorded), recorded.letters.reply if recorded.letters else None
+        asked, reply = calls.request_of(recorded), recorded.journal_record.reply if recorded.journal_record else None
         curl = calls.as_curl(self._calls_url, asked) if asked else None
         return _html("demo/entry.html", entry=recorded.entry, request=asked, reply=reply, curl=curl)
 
@@ -170,10 +170,10 @@ class _Page:
             currency=player.currency,
         )
 
-    async def _recorded(self, request: Request) -> Recorded:
+    async def _recorded(self, request: Request) -> JournaledEntry:
         """The row that is asked for, if it is one of the players'."""
         seq = request.path_params["seq"]
-        recorded = await self._wallet.store.find_recorded(seq) if seq <= MAX_CENTS else None
+        recorded = await self._wallet.store.find_journaled_entry(seq) if seq <= MAX_CENTS else None
         if recorded is None or recorded.owner.agent != AGENT or recorded.owner.player_id not in self._players:
             raise HTTPException(404)
         return recorded
@@ -188,10 +188,10 @@ class _Page:
         entries: list[Entry] = []
         newest = await self._wallet.store.count_entries()
         while seq < newest:
-            page = await self._wallet.store.read_news(_account(player), seq, AT_ONCE)
-            assert page.next is not None
+            page = await self._wallet.store.read_entries_after(_account(player), seq, AT_ONCE)
+            assert page.next_seq is not None
             entries += [row.entry for row in page.rows]
-            seq = page.next
+            seq = page.next_seq
         return entries
 
     async def _newest(self, player: DemoPlayer) -> "_Newest":

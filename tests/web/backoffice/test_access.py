@@ -5,7 +5,7 @@ import re
 
 import httpx2
 
-from minwallet.storage.office import Action, Numbered
+from minwallet.storage.admin_store import AuditEvent, AuditRecord
 from minwallet.web.backoffice.record import tell
 from tests.support import PATIENCE_S, Server
 from tests.web.backoffice.clerk import Clerk, cells, field, flash
@@ -99,7 +99,7 @@ def test_a_row_of_the_record_is_a_sentence() -> None:
     """Amounts are decimals, lengths of time are words, and what says nothing is left out."""
 
     def told(action: str, detail: str, **more: str) -> tuple[str, str, str]:
-        row = tell(Numbered(1, Action(0, "admin a", action, more.get("agent"), more.get("subject"), detail)))
+        row = tell(AuditRecord(1, AuditEvent(0, "admin a", action, more.get("agent"), more.get("subject"), detail)))
         return row.what, row.subject, row.details
 
     assert told("deposit", '{"amount":1250,"bonus":true,"reason":""}', agent="x", subject="al") == (

@@ -4,7 +4,7 @@ from urllib.parse import parse_qsl
 
 import pytest
 
-from minwallet.storage.views import Filter
+from minwallet.storage.queries import Filter
 from minwallet.web.backoffice.filters import read_filter, read_number
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from minwallet.config import BadSettings, Settings, load_settings
-from minwallet.storage.versions import has_reset_bug
+from minwallet.storage.sqlite_versions import has_wal_reset_bug
 from minwallet.web import pages
 from tests.support import serving
 from tests.web.backoffice.clerk import Clerk, cells
@@ -42,7 +42,7 @@ def test_nothing_is_shown_as_nothing() -> None:
 )
 def test_which_sqlite_needs_care(version: str, affected: bool) -> None:
     """Those that can lose commits where two connections write or checkpoint."""
-    assert has_reset_bug(version) is affected
+    assert has_wal_reset_bug(version) is affected
 
 
 @pytest.mark.parametrize(

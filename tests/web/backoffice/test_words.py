@@ -5,7 +5,7 @@ import pytest
 from minwallet.ledger.audit import AccountRef
 from minwallet.ledger.commands import Bet, BetWin, Cancel, Deposit, MoneyCommand, Settle, Win, Withdraw
 from minwallet.ledger.entries import Refusal
-from minwallet.storage.base import OPENING
+from minwallet.storage.models import OPENING_PROTOCOL
 from minwallet.web.backoffice.words import WHY_REFUSED, tell, tell_round, tell_who
 from tests.ledger.in_memory_ledger import InMemoryLedger
 
@@ -60,7 +60,7 @@ def test_an_entry_is_told_in_a_sentence(commands: list[MoneyCommand], text: str)
 
 def test_an_opening_is_no_deposit_of_anybody() -> None:
     """What an account began with is told as that."""
-    entry = written().entries[0]._replace(protocol=OPENING, detail=None)
+    entry = written().entries[0]._replace(protocol=OPENING_PROTOCOL, detail=None)
     assert tell(entry, ANN) == "ann's account began with 15.00 USD (10.00 cash, 5.00 bonus)."
     assert tell_who(entry) == ("", "")
 

@@ -1,0 +1,120 @@
+"""Accounts are opened by the hundred thousand: a few statements, each over all of them, rather than a few for each."""
+
+import sqlite3
+from collections.abc import Iterator, Sequence
+from itertools import chain, islice
+from typing import Any
+
+from minwallet.ledger.decide import Account, Round, Snapshot, TransactionHistory, decide
+from minwallet.ledger.entries import Entry, compute_genesis_hash
+from minwallet.ledger.outcomes import Applied
+from minwallet.storage.models import OPENING_PROTOCOL, AccountsCreated, NewAccount, make_opening_deposit
+from minwallet.storage.sqlite import batch
+
+ADD_PLAYER = "INSERT INTO players (agent_id, player_id, created_at_ms) VALUES (?, ?, ?) ON CONFLICT DO NOTHING"
+
+ADD_ACCOUNT = """
+    INSERT INTO accounts (player_key, currency, head)
+    SELECT player_key, ?, ? FROM players WHERE agent_id = ? AND player_id = ?
+    ON CONFLICT DO NOTHING
+"""
+
+FIND_ACCOUNT = """
+    SELECT a.account_id FROM players AS p JOIN accounts AS a USING (player_key)
+     WHERE p.agent_id = ? AND p.player_id = ? AND a.currency = ?
+"""
+
+ADD_SESSION = f"""
+    INSERT INTO sessions (account_id, token_hash, hint, created_at_ms, expires_at_ms)
+    VALUES (({FIND_ACCOUNT}), ?, ?, ?, ?)
+    ON CONFLICT (token_hash) DO NOTHING
+"""  # noqa: S608 made of constants
+
+IS_TOKEN_TAKEN = f"SELECT account_id <> ({FIND_ACCOUNT}) FROM sessions WHERE token_hash = ?"  # noqa: S608 made of constants
+
+READ_NEW_ACCOUNTS = """
+    SELECT a.account_id, a.cash, a.bonus, a.head, a.last_seq, p.agent_id, p.player_id, a.currency
+      FROM accounts AS a JOIN players AS p USING (player_key) WHERE a.account_id > ? ORDER BY a.account_id
+"""
+
+ADD_ID_SCOPE = """
+    INSERT INTO id_scopes (agent_id, protocol, currency) VALUES (?, ?, '')
+    ON CONFLICT DO UPDATE SET currency = '' RETURNING scope_id
+"""
+
+ENTRIES_PER_STATEMENT = 256
+"""How many rows are added by one statement."""
+
+AccountKey = tuple[int, str, str]
+"""Whose account: agent_id, player_id, currency."""
+
+
+def create_accounts(db: sqlite3.Connection, new_accounts: Sequence[NewAccount], now_ms: int) -> AccountsCreated:
+    """Make what is missing. The caller holds the write transaction, and gives it up where there are problems."""
+    agents: dict[str, int] = dict(db.execute("SELECT name, agent_id FROM agents"))
+    problems = [
+        (index, f"no agent {opening.agent}; add it with: minwallet agent add {opening.agent}")
+        for index, opening in enumerate(new_accounts)
+        if opening.agent not in agents
+    ]
+    known = [(index, opening) for index, opening in enumerate(new_accounts) if opening.agent in agents]
+    keys = [(agents[opening.agent], opening.player_id, opening.currency) for _, opening in known]
+    (last_account,) = db.execute("SELECT coalesce(max(account_id), 0) FROM accounts").fetchone()
+    players = db.executemany(ADD_PLAYER, [(*name[:2], now_ms) for name in keys]).rowcount
+    heads = [compute_genesis_hash(opening.agent, opening.player_id, opening.currency) for _, opening in known]
+    rows = [(name[2], head, *name[:2]) for name, head in zip(keys, heads, strict=True)]
+    accounts = db.executemany(ADD_ACCOUNT, rows).rowcount
+    problems += _add_sessions(db, known, keys, now_ms)
+    if problems:
+        return AccountsCreated(problems=tuple(sorted(problems)))
+    first_by_key = dict(zip(reversed(keys), reversed(new_accounts), strict=True))
+    entries = _make_opening_entries(db, first_by_key, last_account, now_ms)
+    while chunk := [*islice(entries, ENTRIES_PER_STATEMENT)]:
+        batch.add_entries(db, [*chain.from_iterable(chunk)])
+    return AccountsCreated(max(players, 0), max(accounts, 0))
+
+
+def _add_sessions(
+    db: sqlite3.Connection, known: Sequence[tuple[int, NewAccount]], keys: Sequence[AccountKey], now_ms: int
+) -> Iterator[tuple[int, str]]:
+    """The openings whose token stands for another account, as it did before or through an earlier opening."""
+    new_sessions = [
+        (index, name, session)
+        for (index, opening), name in zip(known, keys, strict=True)
+        if (session := opening.session)
+    ]
+    rows = [
+        (*name, session.token_hash, session.hint, now_ms, session.expires_at_ms) for _, name, session in new_sessions
+    ]
+    if db.executemany(ADD_SESSION, rows).rowcount == len(rows):
+        return
+    for index, name, session in new_sessions:
+        ((is_token_taken,),) = db.execute(IS_TOKEN_TAKEN, (*name, session.token_hash))
+        if is_token_taken:
+            yield index, "its token stands for another player or currency; choose another token"
+
+
+def _make_opening_entries(
+    db: sqlite3.Connection, new_accounts: dict[AccountKey, NewAccount], last_account: int, now_ms: int
+) -> Iterator[tuple[Any, ...]]:
+    """The rows with which the new accounts begin, where they do not begin empty."""
+    scopes: dict[int, int] = {}
+    (seq,) = db.execute("SELECT coalesce(max(seq), 0) FROM transactions").fetchone()
+    for *account, agent_id, player_id, currency in db.execute(READ_NEW_ACCOUNTS, (last_account,)).fetchall():
+        new_account = new_accounts[agent_id, player_id, currency]
+        if new_account.cash + new_account.bonus == 0:
+            continue
+        if agent_id not in scopes:
+            ((scopes[agent_id],),) = db.execute(ADD_ID_SCOPE, (agent_id, OPENING_PROTOCOL))
+        seq += 1
+        entry = _decide_opening_deposit(Account._make(account), new_account, seq, now_ms)
+        # The id is new, as the account is.
+        yield batch.make_entry_values(entry, scopes[agent_id], 0)
+
+
+def _decide_opening_deposit(account: Account, new_account: NewAccount, seq: int, now_ms: int) -> Entry:
+    # Nothing has to be looked up: of an account that this transaction has made, nothing else is known.
+    snapshot = Snapshot(OPENING_PROTOCOL, account, False, None, TransactionHistory(), Round(), seq)
+    outcome = decide(snapshot, make_opening_deposit(new_account, account.account_id).command, now_ms)
+    assert isinstance(outcome, Applied), outcome
+    return outcome.entry

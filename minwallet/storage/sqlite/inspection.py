@@ -1,0 +1,72 @@
+"""What a person wants to know of a wallet file before relying on it. The file and its companions stay as they are."""
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import NamedTuple
+
+from minwallet.storage.database_files import WAL_SUFFIXES, companion_path
+from minwallet.storage.models import Agent
+from minwallet.storage.sqlite import accounts
+from minwallet.storage.sqlite.connection import PRAGMAS, check_exists, check_path, connect, translate_errors
+from minwallet.storage.sqlite.integrity import check_with_timeout
+from minwallet.storage.sqlite.wal import check_wal
+
+READ_NEWEST_TIME = "SELECT at_ms FROM transactions ORDER BY seq DESC LIMIT 1"
+
+
+class FileInspection(NamedTuple):
+    """`pragmas` are those in force that are not as they should be; `newest_at_ms` is when the newest entry was made,
+    None where there is none. `is_complete` says whether there was time to look at everything.
+    """
+
+    schema_version: int
+    agents: list[Agent]
+    entries: int
+    newest_at_ms: int | None
+    pragmas: dict[str, object]
+    is_complete: bool
+
+
+async def inspect_file(path: Path, timeout_s: float) -> FileInspection:
+    """Inspect the file, within a limited time. Raise SchemaTooOld, DatabaseCorrupt or DatabaseUnusable."""
+    check_path(path)
+    check_exists(path)
+    connection = await connect(path, read_only=True)
+    try:
+        is_complete = await check_with_timeout(connection, path, timeout_s)
+        return (await connection.run(translate_errors(_inspect, path)))._replace(is_complete=is_complete)
+    finally:
+        await connection.close()
+
+
+def _inspect(db: sqlite3.Connection) -> FileInspection:
+    (schema,) = db.execute("PRAGMA user_version").fetchone()
+    (newest,) = db.execute(READ_NEWEST_TIME).fetchone() or (None,)
+    found = {name: db.execute(f"PRAGMA {name}").fetchone()[0] for name, _ in PRAGMAS}
+    wrong = {name: found[name] for name, wanted in PRAGMAS if found[name] != wanted}
+    return FileInspection(
+        schema, accounts.list_agents(db), accounts.count_entries(db), newest, wrong, is_complete=False
+    )
+
+
+@contextmanager
+def preserve_wal(path: Path) -> Iterator[None]:
+    """Within the block the file may be read, by its owner alone. DatabaseCorrupt, where its log has lost commits.
+
+    To read, SQLite makes a log and its index where there are none, or that index anew; which would hide from the next
+    start what it tells of lost commits. So both are put back as they were.
+    """
+    wal, index = (companion_path(path, companion) for companion in WAL_SUFFIXES)
+    had_wal, index_content = wal.exists(), index.read_bytes() if index.exists() else None
+    try:
+        check_wal(path)
+        yield
+    finally:
+        if index_content is not None:
+            index.write_bytes(index_content)
+        else:
+            index.unlink(missing_ok=True)
+        if not had_wal:
+            wal.unlink(missing_ok=True)

@@ -1,0 +1,125 @@
+"""An exported ledger becomes a wallet again: the same rows, under the same hashes."""
+
+import sqlite3
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from minwallet.ledger.audit import AccountRef, Audit, EntryRow
+from minwallet.ledger.decide import Account
+from minwallet.ledger.entries import compute_genesis_hash
+from minwallet.storage.models import AccountRow, default_wallet_token
+
+ADD_AGENT = """
+    INSERT INTO agents (name, wallet_token, created_at_ms) VALUES (:name, :token, :at_ms)
+    ON CONFLICT DO NOTHING
+"""
+
+HAS_AGENT = "SELECT EXISTS (SELECT 1 FROM agents WHERE name = ?)"
+
+ADD_PLAYER = """
+    INSERT INTO players (agent_id, player_id, status, created_at_ms)
+    SELECT agent_id, :player_id, :status, :created_at_ms FROM agents WHERE name = :agent
+    ON CONFLICT DO NOTHING
+"""
+
+ADD_ACCOUNT = """
+    INSERT INTO accounts (player_key, currency, head)
+    SELECT p.player_key, :currency, :head FROM players AS p JOIN agents AS a USING (agent_id)
+     WHERE a.name = :agent AND p.player_id = :player_id
+    RETURNING account_id
+"""
+
+ADD_ID_SCOPE = """
+    INSERT INTO id_scopes (agent_id, protocol, currency) SELECT agent_id, ?, ? FROM agents WHERE name = ?
+    RETURNING scope_id
+"""
+
+# A cancel is the third part of what an id stands for; of other rows the first claims the id, and the next settles it.
+ADD_ENTRY = """
+    INSERT INTO transactions (seq, at_ms, account_id, previous_seq, kind, id, round, game, detail, stake, payout,
+                              amount, bonus_amount, cash_after, bonus_after, state, refusal, hash, scope_id, role)
+    SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19,
+           iif(?5 = 'cancel', 2, EXISTS (SELECT 1 FROM transactions WHERE scope_id = ?19 AND id = ?6 AND role = 0))
+"""
+
+HAS_PLAYERS = "SELECT EXISTS (SELECT 1 FROM players)"
+
+READ_BALANCES = "SELECT account_id, cash, bonus, head, last_seq FROM accounts ORDER BY account_id"
+
+
+class ImportRejected(Exception):
+    """What was to be imported does not make a wallet, or not this one; the problems are told in words."""
+
+    def __init__(self, problems: Sequence[str]) -> None:
+        super().__init__(*problems)
+        self.problems = problems
+
+
+def import_ledger(
+    db: sqlite3.Connection,
+    accounts: Iterable[AccountRow],
+    pages: Iterable[Sequence[tuple[AccountRef, EntryRow]]],
+    ids_per_currency: frozenset[str],
+    now_ms: int,
+) -> None:
+    """Add the accounts as they were when they were new, and then the ledger's rows in their order, whose `account_id`
+    is not looked at. Unfit says why the wallet must stay empty; the caller gives the transaction up then.
+
+    `ids_per_currency` are the protocols whose ids are unique per agent and currency, rather than per agent.
+    """
+    ((has_players,),) = db.execute(HAS_PLAYERS)
+    if has_players:
+        raise ImportRejected(["the wallet has players already; import into a new file, which --db names"])
+    account_ids, expected = _add_accounts(db, accounts, now_ms)
+    scopes: dict[tuple[str, str, str], int] = {}
+    audit = Audit()
+    audit.register({number: owner for owner, number in account_ids.items()})
+    for page in pages:
+        unknown_owners = [owner for owner, _ in page if owner not in account_ids]
+        if unknown_owners:
+            raise ImportRejected([f"{unknown_owners[0]} has entries, and is not among the players"])
+        rows = [(*row[:2], account_ids[owner], *row[3:]) for owner, row in page]
+        audit.add(rows)
+        if audit.problems:
+            raise ImportRejected(audit.problems)
+        for (owner, _), row in zip(page, rows, strict=True):
+            scope_key = owner.agent, row[4], owner.currency if row[4] in ids_per_currency else ""
+            if scope_key not in scopes:
+                ((scopes[scope_key],),) = db.execute(
+                    ADD_ID_SCOPE, (scope_key[1], scope_key[2], scope_key[0])
+                ).fetchall()
+            db.execute(ADD_ENTRY, (*row[:4], *row[5:], scopes[scope_key]))
+    found = {account.account_id: account for account in map(Account._make, db.execute(READ_BALANCES))}
+    audit.finish(found.values())
+    problems = audit.problems or [
+        f"{owner}: the entries do not end where the player's account does; export both anew, while nothing happens"
+        for owner, end in expected.items()
+        if found[account_ids[owner]][1:] != end
+    ]
+    if problems:
+        raise ImportRejected(problems)
+
+
+def _add_accounts(
+    db: sqlite3.Connection, accounts: Iterable[AccountRow], now_ms: int
+) -> tuple[dict[AccountRef, int], dict[AccountRef, tuple[Any, ...]]]:
+    """The accounts' numbers, and how each of them should end."""
+    account_ids: dict[AccountRef, int] = {}
+    expected: dict[AccountRef, tuple[Any, ...]] = {}
+    for each in accounts:
+        owner = AccountRef(each.agent, each.player_id, each.currency)
+        token = default_wallet_token(each.agent)
+        db.execute(ADD_AGENT, {"name": each.agent, "token": token, "at_ms": now_ms})
+        ((has_agent,),) = db.execute(HAS_AGENT, (each.agent,))
+        if not has_agent:
+            raise ImportRejected(
+                [
+                    f"another agent has the wallet token {token}; before, run: minwallet agent add {each.agent}"
+                    " --wallet-token …, with one of its own"
+                ]
+            )
+        fields = each._asdict() | {"status": str(each.status), "head": compute_genesis_hash(*owner)}
+        db.execute(ADD_PLAYER, fields)
+        ((account_ids[owner],),) = db.execute(ADD_ACCOUNT, fields).fetchall()
+        expected[owner] = (each.cash, each.bonus, each.head, each.last_seq)
+    return account_ids, expected

@@ -1,0 +1,98 @@
+"""What protects players: plain functions over a connection, and the columns that decisions read."""
+
+import sqlite3
+from collections.abc import Sequence
+from typing import Any
+
+from pydantic_core import from_json
+
+from minwallet.ledger.limits import (
+    DAY_MS,
+    MAX_PERIOD_DAYS,
+    UNRESTRICTED,
+    UNSET,
+    DailyUsage,
+    EffectiveValue,
+    Limit,
+    LimitKind,
+    LimitPeriod,
+    PlayerRestrictions,
+)
+from minwallet.storage.limit_store import LimitChange
+
+# Of the account `a`, where `:since` is the first day that may count. NULL for most, at the price of two looks.
+RESTRICTIONS = """
+    json(CASE WHEN EXISTS (SELECT 1 FROM limits WHERE account_id = a.account_id)
+                OR EXISTS (SELECT 1 FROM exclusions WHERE player_key = a.player_key) THEN json_array(
+        (SELECT json_array(e.until_ms, e.next_until_ms, e.next_at_ms)
+           FROM exclusions AS e WHERE e.player_key = a.player_key),
+        (SELECT json_group_array(json_array(l.kind, l.per, l.cents, l.next_cents, l.next_at_ms))
+           FROM limits AS l WHERE l.account_id = a.account_id),
+        (SELECT json_group_array(json_array(n.day, n.deposited_high, n.deposited_low, n.lost_high, n.lost_low))
+           FROM limit_usage AS n WHERE n.account_id = a.account_id AND n.day >= :since)
+    ) END)
+"""
+
+READ_RESTRICTIONS = f"SELECT {RESTRICTIONS} FROM accounts AS a WHERE a.account_id = :account_id"  # noqa: S608 the columns are a constant
+
+FIND_LIMIT = "SELECT cents, next_cents, next_at_ms FROM limits WHERE account_id = ? AND kind = ? AND per = ?"
+
+FIND_EXCLUSION = "SELECT until_ms, next_until_ms, next_at_ms FROM exclusions WHERE player_key = ?"
+
+# From the account's last row backwards, for an account that gets its first limit.
+BACKFILL_USAGE = """
+    WITH RECURSIVE chain (at_ms, kind, amount, previous_seq) AS (
+        SELECT t.at_ms, t.kind, t.amount, t.previous_seq
+          FROM accounts AS a JOIN transactions AS t ON t.seq = a.last_seq
+         WHERE a.account_id = :account_id AND t.at_ms >= :since_ms
+           AND NOT EXISTS (SELECT 1 FROM limits AS l WHERE l.account_id = :account_id)
+        UNION ALL
+        SELECT t.at_ms, t.kind, t.amount, t.previous_seq
+          FROM chain JOIN transactions AS t ON t.seq = chain.previous_seq WHERE t.at_ms >= :since_ms
+    )
+    INSERT INTO limit_usage
+    SELECT :account_id, at_ms / 86400000,
+           sum(iif(kind = 'deposit', amount >> 32, 0)), sum(iif(kind = 'deposit', amount & 4294967295, 0)),
+           sum(iif(kind = 'deposit', 0, -amount >> 32)), sum(iif(kind = 'deposit', 0, -amount & 4294967295))
+      FROM chain WHERE amount <> 0 AND kind <> 'withdraw' GROUP BY 2
+"""
+
+_KINDS = {str(kind): kind for kind in LimitKind}
+_PERIODS = {str(per): per for per in LimitPeriod}
+
+
+def first_counted_day(now_ms: int) -> int:
+    """The first day that may count."""
+    return now_ms // DAY_MS - MAX_PERIOD_DAYS + 1
+
+
+def make_restrictions(found: Sequence[Any] | None) -> PlayerRestrictions:
+    """What protects an account, of what GUARD is."""
+    if found is None:
+        return UNRESTRICTED
+    exclusion, limits, spent = found
+    return PlayerRestrictions(
+        EffectiveValue(*exclusion) if exclusion else UNSET,
+        tuple(Limit(_KINDS[kind], _PERIODS[per], EffectiveValue(*rest)) for kind, per, *rest in limits),
+        tuple(DailyUsage(day, (d1 << 32) + d2, (l1 << 32) + l2) for day, d1, d2, l1, l2 in spent),
+    )
+
+
+def find_restrictions(db: sqlite3.Connection, account_id: int, now_ms: int) -> PlayerRestrictions:
+    (found,) = db.execute(READ_RESTRICTIONS, {"account_id": account_id, "since": first_counted_day(now_ms)}).fetchone()
+    return make_restrictions(from_json(found) if found else None)
+
+
+def request_limit(db: sqlite3.Connection, change: LimitChange, now_ms: int) -> None:
+    """Where it is the account's first, what was spent is added up before the schema goes on counting."""
+    account_id, kind, per, cents = change
+    db.execute(BACKFILL_USAGE, {"account_id": account_id, "since_ms": first_counted_day(now_ms) * DAY_MS})
+    found = db.execute(FIND_LIMIT, (account_id, kind, per)).fetchone()
+    bound = (EffectiveValue(*found) if found else UNSET).request_limit(cents, now_ms)
+    db.execute("INSERT OR REPLACE INTO limits VALUES (?, ?, ?, ?, ?, ?)", (account_id, kind, per, *bound))
+
+
+def request_exclusion(db: sqlite3.Connection, player_key: int, until_ms: int | None, now_ms: int) -> None:
+    found = db.execute(FIND_EXCLUSION, (player_key,)).fetchone()
+    bound = (EffectiveValue(*found) if found else UNSET).request_exclusion(until_ms, now_ms)
+    db.execute("INSERT OR REPLACE INTO exclusions VALUES (?, ?, ?, ?)", (player_key, *bound))

@@ -1,0 +1,245 @@
+"""Two engines, one history: whatever is asked of both, they answer alike and write the same rows, hashes included."""
+
+import asyncio
+import tempfile
+from collections.abc import Coroutine
+from pathlib import Path
+from typing import Any, TypeVar
+
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+
+from minwallet.ledger.audit import Audit
+from minwallet.ledger.commands import (
+    Authenticate,
+    Balance,
+    Bet,
+    BetWin,
+    Cancel,
+    Deposit,
+    MoneyCommand,
+    Settle,
+    Win,
+    Withdraw,
+)
+from minwallet.ledger.limits import DAY_MS, LimitKind, LimitPeriod
+from minwallet.ledger.money import MAX_CENTS
+from minwallet.storage.limit_store import LimitChange
+from minwallet.storage.models import AccountCommand, NewAccount, PlayerStatus
+from minwallet.storage.queries import Filter
+from minwallet.storage.store import Store
+from minwallet.wallet.sessions import hash_token, new_session
+from tests.storage.store_helpers import NOW, VELA, WALLET_V2, make_command, make_operator_command, open_store
+
+T = TypeVar("T")
+
+ACCOUNTS_BY_PLAYER = {1: (1, 2), 2: (3,), 3: (4,)}
+"""Which accounts each player has: the first one two currencies, the last one another agent."""
+
+ids = st.sampled_from(["0", "1", "2", "3", str(2**64 - 1)])
+rounds = st.none() | ids
+cents = st.integers(0, 300) | st.sampled_from([MAX_CENTS, MAX_CENTS - 100])
+games = st.sampled_from([None, "1012"])
+
+wallet_v2_commands = st.one_of(
+    st.builds(Bet, ids, cents, ids, games),
+    st.builds(lambda id_, stake: Bet(id_, stake, id_), ids, cents),
+    st.builds(Win, ids, cents, rounds, games),
+    st.builds(Cancel, ids, rounds),
+)
+vela_commands = st.one_of(
+    st.builds(lambda id_, stake, detail: Bet(id_, stake, id_, None, detail), ids, cents, st.sampled_from([None, "{}"])),
+    st.builds(Settle, ids, cents, games),
+    st.builds(BetWin, ids, cents, cents, games),
+    st.builds(Cancel, ids),
+)
+references = st.sampled_from(["a", "b", "c"])
+operator_commands = st.one_of(
+    st.builds(Deposit, references, cents, st.integers(0, 9)), st.builds(Withdraw, references, cents, st.integers(0, 9))
+)
+
+
+@st.composite
+def batches(draw: st.DrawFn) -> list[AccountCommand]:
+    """At most one order a player, in any order, in one of their sessions or none."""
+    batch = []
+    for player in draw(
+        st.permutations(sorted(ACCOUNTS_BY_PLAYER)).flatmap(lambda all_: st.integers(1, 3).map(lambda n: all_[:n]))
+    ):
+        account = draw(st.sampled_from(ACCOUNTS_BY_PLAYER[player]))
+        protocol = draw(st.sampled_from([WALLET_V2, VELA, "operator"]))
+        if protocol == "operator":
+            batch.append(make_operator_command(draw(operator_commands), account))
+        else:
+            command: MoneyCommand = draw(wallet_v2_commands if protocol == WALLET_V2 else vela_commands)
+            batch.append(make_command(command, account, protocol, draw(st.sampled_from([None, account]))))
+    return batch
+
+
+def filters(now_ms: int) -> st.SearchStrategy[Filter]:
+    """Everything that can be asked for, mostly one or two things at once."""
+    times = st.none() | st.integers(NOW - 1, now_ms + 1)
+    choices = {
+        "agent": ["default", "two", "nobody"],
+        "player_id": ["ann", "bob"],
+        "currency": ["USD", "EUR"],
+        "protocol": [WALLET_V2, VELA, "operator", "opening"],
+        "kind": ["bet", "win", "cancel"],
+        "state": ["applied", "refused", "orphan"],
+        "game": ["1012"],
+        "round": ["1", "2"],
+        "id": ["1", "2"],
+    }
+    some = {name: st.sampled_from([None, None, None, *values]) for name, values in choices.items()}
+    return st.builds(Filter, **some, since_ms=times, until_ms=times)
+
+
+class EngineEquivalence(RuleBasedStateMachine):
+    """Each rule does one thing to both stores and compares what comes of it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._folder = tempfile.TemporaryDirectory()
+        self._runner = asyncio.Runner()
+        self.now_ms = NOW
+        self.stores = [self._run(open_store(engine, Path(self._folder.name))) for engine in ("memory", "sqlite")]
+
+    def _run(self, work: Coroutine[Any, Any, T]) -> T:
+        return self._runner.run(work)
+
+    @initialize(cash=st.integers(0, 300), bonus=st.integers(0, 100))
+    def create_accounts(self, cash: int, bonus: int) -> None:
+        names = [("default", "ann", "USD"), ("default", "ann", "EUR"), ("default", "bob", "USD"), ("two", "ann", "USD")]
+        sessions = [new_session(f"token{number}", NOW + 40 if number % 2 else None) for number in range(4)]
+        openings = [NewAccount(*name, cash, bonus, session) for name, session in zip(names, sessions, strict=True)]
+        for store in self.stores:
+            self._run(store.add_agent("two", "two", None, NOW))
+            assert self._run(store.create_accounts(openings, NOW)).accounts == 4
+
+    @rule(batch=batches(), pause_ms=st.integers(0, 5))
+    def apply(self, batch: list[AccountCommand], pause_ms: int) -> None:
+        self.now_ms += pause_ms
+        by_memory, by_sqlite = (self._run(store.apply(batch, self.now_ms)) for store in self.stores)
+        assert by_sqlite == by_memory
+
+    @rule(account=st.integers(1, 4), query=st.sampled_from([Balance(), Authenticate()]))
+    def dry_run(self, account: int, query: Balance | Authenticate) -> None:
+        asked = AccountCommand(query, WALLET_V2, account, account)
+        by_memory, by_sqlite = (self._run(store.dry_run(asked, self.now_ms)) for store in self.stores)
+        assert by_sqlite == by_memory
+
+    @rule(player=st.integers(1, 3), status=st.sampled_from(PlayerStatus))
+    def set_status(self, player: int, status: PlayerStatus) -> None:
+        for store in self.stores:
+            self._run(store.set_player_status(player, status))
+
+    @rule(
+        account=st.integers(1, 4),
+        kind=st.sampled_from(LimitKind),
+        per=st.sampled_from(LimitPeriod),
+        limit=st.none() | cents,
+    )
+    def request_limit(self, account: int, kind: LimitKind, per: LimitPeriod, limit: int | None) -> None:
+        for store in self.stores:
+            self._run(store.request_limit(LimitChange(account, kind, per, limit), self.now_ms))
+
+    @rule(player=st.integers(1, 3), span_ms=st.none() | st.sampled_from([3, DAY_MS, 3 * DAY_MS]))
+    def request_exclusion(self, player: int, span_ms: int | None) -> None:
+        for store in self.stores:
+            self._run(store.request_exclusion(player, span_ms and self.now_ms + span_ms, self.now_ms))
+
+    @precondition(lambda self: self.now_ms > NOW + 10)
+    @rule(days=st.sampled_from([1, 7]))
+    def advance_clock(self, days: int) -> None:
+        self.now_ms += days * DAY_MS
+
+    @precondition(lambda self: self.now_ms > NOW + 20)
+    @rule(number=st.integers(0, 4))
+    def revoke(self, number: int) -> None:
+        token_hash = hash_token(f"token{number}")
+        assert [self._run(store.revoke_session(token_hash, self.now_ms)) for store in self.stores] == [number < 4] * 2
+
+    @rule(limit=st.integers(1, 5))
+    def aggregate_totals(self, limit: int) -> None:
+        for store in self.stores:
+            self._run(store.aggregate_totals(limit))
+
+    @rule(data=st.data(), limit=st.integers(1, 4), before=st.none() | st.integers(1, 20))
+    def read_pages(self, data: st.DataObject, limit: int, before: int | None) -> None:
+        """A page is the same whatever way the engine has to it; only where nothing is left may a `next` differ."""
+        wanted = data.draw(filters(self.now_ms))
+        after = before or 0
+        by_memory, by_sqlite = (self._run(store.read_page(wanted, before, limit)) for store in self.stores)
+        assert by_sqlite == by_memory
+        by_memory, by_sqlite = (self._run(store.read_entries_after(wanted, after, limit)) for store in self.stores)
+        assert by_sqlite == by_memory
+        agent = wanted.agent
+        by_memory, by_sqlite = (self._run(store.read_open_bets(agent, before, limit)) for store in self.stores)
+        assert by_sqlite == by_memory
+        rounds_by_memory, rounds_by_sqlite = (self._run(store.count_open_rounds(limit)) for store in self.stores)
+        assert rounds_by_sqlite == rounds_by_memory
+
+    @invariant()
+    def balances_match_ledger(self) -> None:
+        """And every engine says so, however much of the ledger is added up yet."""
+        by_memory, by_sqlite = (self._run(store.read_currency_balances()) for store in self.stores)
+        assert by_sqlite == by_memory
+        assert all(holding.is_consistent for holding in by_sqlite)
+
+    @invariant()
+    def restrictions_are_equal(self) -> None:
+        """What one engine adds up row by row, the other adds up anew."""
+        for account in (1, 2, 3, 4):
+            by_memory, by_sqlite = (self._run(store.find_restrictions(account, self.now_ms)) for store in self.stores)
+            assert by_sqlite == by_memory
+
+    @invariant()
+    def players_are_equal(self) -> None:
+        by_memory, by_sqlite = (self._run(_read_players(store)) for store in self.stores)
+        assert by_sqlite == by_memory
+
+    def teardown(self) -> None:
+        try:
+            by_memory, by_sqlite = (self._run(_read_ledger(store)) for store in self.stores)
+            assert by_sqlite == by_memory
+            by_memory, by_sqlite = (self._run(_read_totals(store)) for store in self.stores)
+            assert by_sqlite == by_memory
+        finally:
+            for store in self.stores:
+                self._run(store.close())
+            self._runner.close()
+            self._folder.cleanup()
+
+
+async def _read_players(store: Store) -> list[object]:
+    sessions = [await store.list_sessions(player) for player in ACCOUNTS_BY_PLAYER]
+    return [await store.list_players("default"), await store.list_players("two"), sessions]
+
+
+async def _read_totals(store: Store) -> list[object]:
+    while await store.aggregate_totals(7):
+        continue
+    return [await store.read_totals(0, 30_000, agent) for agent in (None, "default")] + [
+        await store.read_minute_counts(0)
+    ]
+
+
+async def _read_ledger(store: Store) -> list[object]:
+    """All rows in pages, the newest ones, and the accounts; and the whole of it must sum and chain up."""
+    audit, pages, seq = Audit(), [], 0
+    while True:
+        page = await store.read_audit_page(seq, 7)
+        audit.register(page.owners)
+        audit.add(page.rows)
+        pages.append((page.rows, page.accounts))
+        if page.accounts is not None:
+            break
+        seq = page.rows[-1][0]
+    audit.finish(page.accounts)
+    assert audit.problems == []
+    return [pages, await store.read_entries([1, 2, 4], 11), await store.count_entries()]
+
+
+TestEngineEquivalence = EngineEquivalence.TestCase
+TestEngineEquivalence.settings = settings(max_examples=60, stateful_step_count=40, deadline=None, database=None)

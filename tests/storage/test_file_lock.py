@@ -1,0 +1,125 @@
+"""One process owns the wallet file, and says where it can be asked."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from minwallet.storage import file_lock
+from minwallet.storage.errors import DatabaseUnusable
+from minwallet.storage.file_lock import ControlEndpoint, DatabaseLock, lock_file_path, read_control_endpoint
+
+ENDPOINT = ControlEndpoint(
+    os.getpid(), "http://127.0.0.1:5000", "key", "http://127.0.0.1:8000", "http://127.0.0.1:8000/secret"
+)
+
+
+def _acquire(db: Path) -> DatabaseLock:
+    found = DatabaseLock.acquire(db)
+    assert isinstance(found, DatabaseLock)
+    return found
+
+
+def test_the_lock_has_one_holder(db: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever comes second waits, and is told in the end that the file is in use."""
+    monkeypatch.setattr(file_lock, "LOCK_TIMEOUT_S", 0.1)
+    first = _acquire(db)
+    with pytest.raises(DatabaseUnusable, match="another minwallet command"):
+        DatabaseLock.acquire(db)
+    first.release()
+
+
+def test_another_process_is_kept_out_too(db: Path) -> None:
+    """The lock is the system's, not this process's."""
+    first = _acquire(db)
+    first.publish_endpoint(ENDPOINT)
+    code = (
+        "import sys, pathlib; from minwallet.storage.file_lock import DatabaseLock;"
+        "print(DatabaseLock.acquire(pathlib.Path(sys.argv[1])))"
+    )
+    asked = subprocess.run([sys.executable, "-c", code, str(db)], check=True, capture_output=True, text=True)
+    assert asked.stdout == f"{ENDPOINT}\n"
+    first.release()
+
+
+def test_release_lets_the_next_one_in(db: Path) -> None:
+    """And leaves nothing behind."""
+    for _ in range(3):
+        _acquire(db).release()
+    assert list(db.parent.iterdir()) == []
+
+
+def test_two_files_have_two_locks(tmp_path: Path) -> None:
+    """Owning one says nothing about the other."""
+    first, second = _acquire(tmp_path / "a.db"), _acquire(tmp_path / "b.db")
+    second.release()
+    first.release()
+
+
+def test_a_server_is_found_by_its_published_endpoint(db: Path) -> None:
+    """From then on whoever comes second gets its address at once; before, there is nobody to ask."""
+    first = _acquire(db)
+    assert read_control_endpoint(db) is None
+    first.publish_endpoint(ENDPOINT)
+    assert read_control_endpoint(db) == ENDPOINT
+    assert DatabaseLock.acquire(db) == ENDPOINT
+    first.release()
+    assert read_control_endpoint(db) is None
+
+
+def test_a_stale_lock_file_is_ignored(db: Path) -> None:
+    """A killed server leaves one; the next owner takes it over, and nobody is sent to the dead one's address."""
+    lock_file_path(db).write_text(json.dumps(ENDPOINT._asdict()))
+    assert read_control_endpoint(db)
+    following = _acquire(db)
+    assert read_control_endpoint(db) is None
+    following.publish_endpoint(ENDPOINT)
+    assert DatabaseLock.acquire(db) == ENDPOINT
+    following.release()
+    assert not lock_file_path(db).exists()
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"{", b"[]", b"null", b'"text"', b'{"pid": 1}', b"\xff\xfe", b'{"strange": 1}']
+)
+def test_an_invalid_lock_file_names_no_server(db: Path, content: bytes) -> None:
+    """Half-written or damaged, it is as good as none."""
+    lock_file_path(db).write_bytes(content)
+    assert read_control_endpoint(db) is None
+    _acquire(db).release()
+
+
+def test_killing_the_holder_releases_the_lock(db: Path) -> None:
+    """The lock dies with its process."""
+    code = (
+        "import sys, pathlib, time; from minwallet.storage.file_lock import DatabaseLock;"
+        "lock = DatabaseLock.acquire(pathlib.Path(sys.argv[1])); print('mine', flush=True); time.sleep(60)"
+    )
+    with subprocess.Popen([sys.executable, "-c", code, str(db)], stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout
+        assert process.stdout.readline() == "mine\n"
+        process.kill()
+        process.wait()
+    assert lock_file_path(db).exists()
+    _acquire(db).release()
+
+
+def test_the_lock_file_is_private(db: Path) -> None:
+    """It holds the key to the server."""
+    before = os.umask(0)
+    try:
+        first = _acquire(db)
+    finally:
+        os.umask(before)
+    assert lock_file_path(db).stat().st_mode & 0o777 == 0o600
+    first.release()
+
+
+def test_a_place_that_cannot_be_written_is_refused(tmp_path: Path) -> None:
+    """With the reason and what to do."""
+    for place in (Path("/proc/wallet.db"), tmp_path / "missing" / "wallet.db"):
+        with pytest.raises(DatabaseUnusable, match="--db"):
+            DatabaseLock.acquire(place)
