@@ -22,19 +22,19 @@ from starlette.types import ASGIApp
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 from minwallet.config import BadSettings, CannotListen, Settings, seconds
+from minwallet.operations.dispatch import execute
+from minwallet.operations.errors import OperationFailure
+from minwallet.operations.journal_pruning import run_pruning
+from minwallet.operations.maintenance import run_backups
+from minwallet.operations.requests import AdminLink
+from minwallet.operations.totals_aggregation import run_aggregation
 from minwallet.protocols.registry import PROTOCOLS, load_protocol
 from minwallet.storage.file_lock import ControlEndpoint, DatabaseLock
 from minwallet.storage.sqlite import SqliteStore
 from minwallet.storage.sqlite.backup import back_up
-from minwallet.wallet.backups import keep_backing_up
-from minwallet.wallet.decline import Declined
-from minwallet.wallet.desk import perform
-from minwallet.wallet.feed import News
-from minwallet.wallet.journal import keep_pruning
-from minwallet.wallet.requests import AdminLink
-from minwallet.wallet.room import MB
+from minwallet.wallet.disk_space import BYTES_PER_MB
+from minwallet.wallet.feed import CommitNotifier
 from minwallet.wallet.service import Wallet
-from minwallet.wallet.totals import keep_summing_up
 from minwallet.web import admin_api, backoffice, control, ops
 from minwallet.web.access import AccessLog, Stream
 from minwallet.web.admin_api.operation import Api
@@ -149,13 +149,15 @@ async def _serve(
     serves = _url(settings.host, public_port)
     store = await SqliteStore.open(settings.db, create=True, check=True)
     metrics = Metrics(store.sqlite_version)
-    async with Wallet(store, least_free_bytes=settings.min_free_mb * MB, watch=metrics.count_commit) as wallet:
-        await wallet.room.look()
+    async with Wallet(
+        store, min_free_bytes=settings.min_free_mb * BYTES_PER_MB, on_commit=metrics.count_commit
+    ) as wallet:
+        await wallet.disk_space.check()
         calls = serves + settings.callback_prefix
         more = pages(wallet, calls)
         config.app = create_app(wallet, settings, private_port, key, log, metrics=metrics, pages=more)
         config.desk_port, config.most_connections = private_port, allow_connections()
-        server = _Server(config, wallet.news)
+        server = _Server(config, wallet.commit_notifier)
         store.on_failure(lambda: setattr(server, "should_exit", True))
         _calm_the_collector()
         await _share_a_processor(store)
@@ -184,17 +186,17 @@ def _work_beside(
     settings: Settings, store: SqliteStore, wallet: Wallet, server: "_Server"
 ) -> Iterator[Coroutine[None, None, None]]:
     """What is done for ever while calls are answered."""
-    yield keep_pruning(store, settings.journal_days, wallet.clock_ms)
-    yield keep_summing_up(store)
+    yield run_pruning(store, settings.journal_days, wallet.clock_ms)
+    yield run_aggregation(store)
     yield store.finish_check()
-    yield wallet.room.keep_looking()
+    yield wallet.disk_space.run()
     yield keep_cutting_off(server.server_state.connections)
     if settings.backup_to:
-        yield keep_backing_up(
+        yield run_backups(
             lambda copy, tell: back_up(settings.db, copy, tell, is_served=True),
             Path(settings.backup_to),
             settings.db.stem,
-            every_s=seconds(settings.backup_every),
+            interval_s=seconds(settings.backup_every),
             keep=settings.backup_keep,
             clock_ms=wallet.clock_ms,
         )
@@ -210,8 +212,8 @@ def _make_backup_folder(settings: Settings) -> None:
 
 
 async def _make_first_link(wallet: Wallet) -> str:
-    link = await perform(wallet, AdminLink(), "the server, at its start")
-    assert not isinstance(link, Declined)
+    link = await execute(wallet, AdminLink(), "the server, at its start")
+    assert not isinstance(link, OperationFailure)
     return str(link["path"])
 
 
@@ -219,12 +221,12 @@ class _Server(uvicorn.Server):
     """One that ends the feeds when it is told to stop: they would never end by themselves, and it waits for every
     answer that it has begun."""
 
-    def __init__(self, config: uvicorn.Config, news: News) -> None:
+    def __init__(self, config: uvicorn.Config, news: CommitNotifier) -> None:
         super().__init__(config)
         self._news = news
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        self._news.end()
+        self._news.close()
         await super().shutdown(sockets)
 
 

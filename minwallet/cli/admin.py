@@ -16,7 +16,7 @@ AdminName = Annotated[str, typer.Option("--name", help="Whom the link signs in; 
 def link(context: typer.Context, name: AdminName = "admin", as_json: JsonFlag = False) -> None:
     """Print an address that signs in to the running server's back office, once and within an hour."""
     from minwallet.config import load_settings
-    from minwallet.wallet.requests import AdminLink
+    from minwallet.operations.requests import AdminLink
 
     server = running_server(context)
     reply = change(context, AdminLink(name=name))
@@ -31,7 +31,7 @@ def link(context: typer.Context, name: AdminName = "admin", as_json: JsonFlag = 
 @app.command("list")
 def list_(context: typer.Context, as_json: JsonFlag = False) -> None:
     """List who may sign in."""
-    from minwallet.wallet.requests import AdminList
+    from minwallet.operations.requests import AdminList
 
     reply = read(context, AdminList())
     if as_json:
@@ -48,7 +48,7 @@ def reset(
     as_json: JsonFlag = False,
 ) -> None:
     """Sign an admin out everywhere and take the password away; only a new link signs in then."""
-    from minwallet.wallet.requests import AdminReset
+    from minwallet.operations.requests import AdminReset
 
     reply = change(context, AdminReset(name=name))
     print_json(reply) if as_json else print_line(f"{name} is signed out, and has no password")

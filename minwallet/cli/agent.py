@@ -9,7 +9,7 @@ from minwallet.cli.output import JsonFlag, print_json, print_table
 from minwallet.protocols.operator_service import ReportUnit
 
 if TYPE_CHECKING:
-    from minwallet.wallet.requests import Reply
+    from minwallet.operations.requests import Reply
 
 app = typer.Typer(help="The operators served by this wallet.", no_args_is_help=True)
 
@@ -25,7 +25,7 @@ def add(
     as_json: JsonFlag = False,
 ) -> None:
     """Add an agent."""
-    from minwallet.wallet.requests import AgentAdd
+    from minwallet.operations.requests import AgentAdd
 
     reply = change(context, AgentAdd(name=name, wallet_token=wallet_token, host_id=host_id), create=True)
     print_json(reply) if as_json else _print([reply])
@@ -47,7 +47,7 @@ def set_(
     as_json: JsonFlag = False,
 ) -> None:
     """Change an agent's settings. An empty text takes a host id or an address away."""
-    from minwallet.wallet.requests import AgentSet
+    from minwallet.operations.requests import AgentSet
 
     request = AgentSet(
         name=name,
@@ -67,7 +67,7 @@ def show(
     as_json: JsonFlag = False,
 ) -> None:
     """Show an agent's settings."""
-    from minwallet.wallet.requests import AgentShow
+    from minwallet.operations.requests import AgentShow
 
     _print_settings(read(context, AgentShow(name=name)), as_json=as_json)
 
@@ -75,7 +75,7 @@ def show(
 @app.command("list")
 def list_(context: typer.Context, as_json: JsonFlag = False) -> None:
     """List the agents."""
-    from minwallet.wallet.requests import AgentList
+    from minwallet.operations.requests import AgentList
 
     reply = read(context, AgentList())
     print_json(reply) if as_json else _print(reply["agents"])

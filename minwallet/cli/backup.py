@@ -14,8 +14,8 @@ from minwallet.cli.output import BadUsage, JsonFlag, NoOutput, Refused, counting
 from minwallet.storage.file_lock import ControlEndpoint, DatabaseLock
 
 if TYPE_CHECKING:
+    from minwallet.operations.schemas import VerificationResult
     from minwallet.storage.sqlite.backup import ProgressCallback
-    from minwallet.wallet.documents import Verified
 
 
 def backup(
@@ -31,11 +31,11 @@ def backup(
 
 
 def _backup(path: Path, dest: Path, *, as_json: bool) -> None:
+    from minwallet.operations.maintenance import format_backup_name
     from minwallet.storage.sqlite.backup import back_up
-    from minwallet.wallet.backups import name_copy
     from minwallet.wallet.service import clock_ms
 
-    copy = dest / name_copy(path.stem, clock_ms()) if dest.is_dir() else dest
+    copy = dest / format_backup_name(path.stem, clock_ms()) if dest.is_dir() else dest
     owner = DatabaseLock.acquire(path)
     try:
         with tidily(), counting("copying") as tell:
@@ -61,8 +61,8 @@ def restore(
 
 
 def _restore(path: Path, source: Path, *, as_json: bool) -> None:
+    from minwallet.operations.maintenance import format_backup_name
     from minwallet.storage.sqlite.backup import copy_database, replace_database
-    from minwallet.wallet.backups import name_copy
     from minwallet.wallet.service import clock_ms
 
     if not source.is_file():
@@ -71,7 +71,7 @@ def _restore(path: Path, source: Path, *, as_json: bool) -> None:
         raise BadUsage(f"{source} is the wallet file itself; name a copy of it")
     owner = DatabaseLock.acquire_or_fail(path)
     try:
-        kept = path.with_name(name_copy(path.stem, clock_ms(), "before-"))
+        kept = path.with_name(format_backup_name(path.stem, clock_ms(), "before-"))
         with tidily(), counting("restoring") as tell, copy_database(source, path, tell, mode="ro") as copy:
             found = asyncio.run(_verify(copy, tell))
             if not found["ok"]:
@@ -98,13 +98,13 @@ def _explained(place: Path) -> Iterator[None]:
         raise NoOutput(f"cannot use {place}: {error.strerror}; choose another place") from error
 
 
-async def _verify(copy: Path, tell: "ProgressCallback") -> "Verified":
+async def _verify(copy: Path, tell: "ProgressCallback") -> "VerificationResult":
     """What a recomputation of the copy finds; it is brought up to date with it."""
+    from minwallet.operations.verify import verify_ledger
     from minwallet.storage.sqlite import SqliteStore
-    from minwallet.wallet import desk
 
     store = await SqliteStore.open(copy, create=False)
     try:
-        return await desk.verify(store, tell)
+        return await verify_ledger(store, tell)
     finally:
         await store.close()

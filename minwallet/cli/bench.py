@@ -114,7 +114,7 @@ def _measure(path: Path, protocol: str, connections: int, players: int, seconds:
 
 
 def _make_players(path: Path, tokens: list[str]) -> None:
-    from minwallet.wallet.requests import Seed, SeedRow
+    from minwallet.operations.requests import Seed, SeedRow
 
     rows = [SeedRow(line=0, player_id=token, currency="USD", balance=BALANCE, token=token) for token in tokens]
     change_file(path, Seed(rows=tuple(rows)), create=True)
@@ -122,9 +122,9 @@ def _make_players(path: Path, tokens: list[str]) -> None:
 
 def _verify(path: Path, expected: int, tell: Callable[[int, int], None]) -> None:
     """Refused unless the ledger is right and has one entry for each deposit and each bet that was answered."""
-    from minwallet.wallet import desk
+    from minwallet.operations.verify import verify_ledger
 
-    found = with_store_of(path, lambda store: desk.verify(store, tell))
+    found = with_store_of(path, lambda store: verify_ledger(store, tell))
     if found["problems"]:
         raise Refused([*found["problems"][:5], "the ledger is wrong; please report this as a bug"])
     if found["entries"] != expected:

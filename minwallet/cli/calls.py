@@ -23,8 +23,8 @@ from minwallet.ledger.money import MAX_ID, format_amount
 
 if TYPE_CHECKING:
     from minwallet.ledger.commands import MoneyCommand
+    from minwallet.operations.requests import Reply
     from minwallet.protocols.wire import Call
-    from minwallet.wallet.requests import Reply
 
 SPOKEN = {
     "bet": ("wallet-v2", "vela"),
@@ -108,11 +108,11 @@ def trigger(
 
 def replay(context: typer.Context, seq: Seq, as_json: JsonFlag = False) -> None:
     """Make an entry's provider call once more. It shows that no money moves; exit code 1 if any does."""
+    from minwallet.operations.dispatch import get_journaled_entry
     from minwallet.protocols.wire import REDACTED
     from minwallet.provider.calls import recall
-    from minwallet.wallet.desk import find_recorded
 
-    entry, owner, _ = with_store(context, lambda store: find_recorded(store, seq))
+    entry, owner, _ = with_store(context, lambda store: get_journaled_entry(store, seq))
     call = recall(entry, REDACTED)
     url = _server(context)
     player = _open_session(context, *owner)
@@ -126,9 +126,9 @@ def replay(context: typer.Context, seq: Seq, as_json: JsonFlag = False) -> None:
 
 def show(context: typer.Context, seq: Seq, as_json: JsonFlag = False) -> None:
     """Show a ledger entry and its provider call. Request and reply are there as long as the journal keeps them."""
-    from minwallet.wallet.requests import RecordedShow
+    from minwallet.operations.requests import TransactionShow
 
-    reply = read(context, RecordedShow(seq=seq))
+    reply = read(context, TransactionShow(seq=seq))
     if as_json:
         print_json(reply)
         return
@@ -152,7 +152,7 @@ def _server(context: typer.Context) -> str:
 
 
 def _open_session(context: typer.Context, agent: str, player_id: str, currency: str | None) -> _Player:
-    from minwallet.wallet.requests import SessionOpen
+    from minwallet.operations.requests import SessionOpen
 
     request = SessionOpen(agent=agent, player_id=player_id, currency=currency, ttl_s=SESSION_S)
     session = change(context, request)
@@ -161,7 +161,7 @@ def _open_session(context: typer.Context, agent: str, player_id: str, currency: 
 
 def _newest_open_bet(context: typer.Context, player: _Player, protocol: str) -> "Reply | None":
     """The ledger's newest bet of the player that was neither settled nor called off."""
-    from minwallet.wallet.requests import LedgerRead
+    from minwallet.operations.requests import LedgerRead
 
     whom = {"agent": player.agent, "player_id": player.player_id, "currency": player.currency}
     entries = read(context, LedgerRead.model_validate({**whom, "limit": LOOKED_BACK}))["entries"]
@@ -203,7 +203,7 @@ def _make(context: typer.Context, url: str, protocol: str, call: "Call", player:
 
 
 def _account(context: typer.Context, player: _Player) -> "Reply":
-    from minwallet.wallet.requests import PlayerShow
+    from minwallet.operations.requests import PlayerShow
 
     shown = read(context, PlayerShow(agent=player.agent, player_id=player.player_id))
     return next(dict(each) for each in shown["accounts"] if each["currency"] == player.currency)

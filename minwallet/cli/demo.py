@@ -141,7 +141,7 @@ def _place(chosen: Path | None) -> Iterator[Path]:
 
 def _prepare(path: Path, provider_url: str) -> Agent:
     """Make the players, and make the provider known. Refused on a file that holds somebody else's."""
-    from minwallet.wallet.requests import AgentAdd, AgentList, AgentSet, AgentShow, PlayerList, Seed, SeedRow
+    from minwallet.operations.requests import AgentAdd, AgentList, AgentSet, AgentShow, PlayerList, Seed, SeedRow
 
     DatabaseLock.acquire_or_fail(path).release()
     is_ours = not path.exists() or read_file(path, AgentShow(name="default"))["host_id"] == HOST_ID

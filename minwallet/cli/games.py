@@ -21,9 +21,9 @@ from minwallet.cli.output import (
 from minwallet.cli.session import seconds
 
 if TYPE_CHECKING:
+    from minwallet.operations.requests import Reply
     from minwallet.provider.games import Catalogue
     from minwallet.storage.models import Agent
-    from minwallet.wallet.requests import Reply
 
 
 def games(
@@ -34,19 +34,19 @@ def games(
     as_json: JsonFlag = False,
 ) -> None:
     """Fetch and show the provider's game list. Where that fails, the last good one is shown."""
+    from minwallet.operations.errors import OperationError
     from minwallet.provider.service import ProviderFailed
-    from minwallet.wallet.decline import Decline
 
     code, catalogue = 0, _catalogue(context, agent)
     if not kept:
         try:
             fetch_games(database(context), catalogue.agent, seconds(timeout))
             catalogue = _catalogue(context, agent)
-        except (Decline, ProviderFailed) as error:
+        except (OperationError, ProviderFailed) as error:
             if not catalogue.games:
                 raise
             typer.echo(f"minwallet: {error}; this is the last good list", err=True)
-            code = EXIT_REFUSED if isinstance(error, Decline) else EXIT_UNUSABLE
+            code = EXIT_REFUSED if isinstance(error, OperationError) else EXIT_UNUSABLE
     _print(catalogue, as_json=as_json)
     if code:
         raise typer.Exit(code)
@@ -54,12 +54,12 @@ def games(
 
 def fetch_games(path: Path, agent: "Agent", timeout_s: float) -> None:
     """Fetch the agent's game list and have it kept."""
+    from minwallet.operations.requests import GamesSave
     from minwallet.provider.service import ProviderService
-    from minwallet.wallet.requests import GamesKeep
 
     with ProviderService(agent, timeout_s) as service:
         games = service.games()
-    change_file(path, GamesKeep(agent=agent.name, games=tuple(games)))
+    change_file(path, GamesSave(agent=agent.name, games=tuple(games)))
 
 
 def _catalogue(context: typer.Context, agent: str) -> "Catalogue":
@@ -98,8 +98,8 @@ def launch(
     as_json: JsonFlag = False,
 ) -> None:
     """Print the address that opens a game. The session in it is opened for the player now."""
+    from minwallet.operations.requests import SessionOpen
     from minwallet.provider.games import Launching, launch_url
-    from minwallet.wallet.requests import SessionOpen
 
     Launching(protocol=protocol, game=game, lang=lang)
     if not player_id and not demo:

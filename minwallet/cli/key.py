@@ -24,7 +24,7 @@ def add(
     as_json: JsonFlag = False,
 ) -> None:
     """Make a key and print it, which is shown only now."""
-    from minwallet.wallet.requests import KeyAdd
+    from minwallet.operations.requests import KeyAdd
 
     reply = change(context, KeyAdd(name=name, scope=scope, agent=agent), create=True)
     if as_json:
@@ -38,7 +38,7 @@ def add(
 @app.command("list")
 def list_(context: typer.Context, as_json: JsonFlag = False) -> None:
     """List the keys, with their beginnings. Those that were revoked stay in the list."""
-    from minwallet.wallet.requests import KeyList
+    from minwallet.operations.requests import KeyList
 
     reply = read(context, KeyList())
     if as_json:
@@ -55,7 +55,7 @@ def list_(context: typer.Context, as_json: JsonFlag = False) -> None:
 @app.command("revoke")
 def revoke(context: typer.Context, name: Name, as_json: JsonFlag = False) -> None:
     """Make a key useless, at once and for ever. Its name cannot be used again."""
-    from minwallet.wallet.requests import KeyRevoke
+    from minwallet.operations.requests import KeyRevoke
 
     reply = change(context, KeyRevoke(name=name))
     print_json(reply) if as_json else print_line(f"the key {name} is revoked")

@@ -16,7 +16,7 @@ from minwallet.cli.output import (
 from minwallet.ledger.money import format_amount
 
 if TYPE_CHECKING:
-    from minwallet.wallet.requests import Reply
+    from minwallet.operations.requests import Reply
 
 COLUMNS: dict[str, Callable[["Reply"], object]] = {
     "seq>": lambda entry: entry["seq"],
@@ -44,7 +44,7 @@ def ledger(
     as_json: JsonFlag = False,
 ) -> None:
     """Show what happened to a player's money. The newest comes first."""
-    from minwallet.wallet.requests import LedgerRead
+    from minwallet.operations.requests import LedgerRead
 
     request = LedgerRead(agent=agent, player_id=player_id, currency=currency, limit=limit)
     entries = read(context, request)["entries"]

@@ -12,7 +12,7 @@ from minwallet.ledger.limits import LimitKind, LimitPeriod
 from minwallet.ledger.money import format_amount
 
 if TYPE_CHECKING:
-    from minwallet.wallet.requests import Reply
+    from minwallet.operations.requests import Reply
 
 app = typer.Typer(help="What a player may deposit and lose.", no_args_is_help=True)
 
@@ -28,7 +28,7 @@ def list_(
     as_json: JsonFlag = False,
 ) -> None:
     """Show a player's limits, how much of them is used, and until when the player is excluded."""
-    from minwallet.wallet.requests import LimitList
+    from minwallet.operations.requests import LimitList
 
     _show(read(context, LimitList(agent=agent, player_id=player_id, currency=currency)), as_json=as_json)
 
@@ -45,7 +45,7 @@ def set_(
     as_json: JsonFlag = False,
 ) -> None:
     """Set a limit. A lower one holds at once, a higher one after 24 hours."""
-    from minwallet.wallet.requests import LimitSet
+    from minwallet.operations.requests import LimitSet
 
     most = None if amount == "none" else cents(amount)
     request = LimitSet(agent=agent, player_id=player_id, currency=currency, kind=kind, per=per, amount=most)
@@ -54,9 +54,9 @@ def set_(
 
 def show_exclusion(reply: "Reply") -> None:
     """Until when the player is excluded, and whether that will change."""
-    from minwallet.wallet.limits import exclusion_words
+    from minwallet.operations.limits import describe_exclusion
 
-    for line in exclusion_words(reply):
+    for line in describe_exclusion(reply):
         print_line(line)
 
 
@@ -84,9 +84,9 @@ def _show(reply: "Reply", *, as_json: bool) -> None:
 
 def _then(limit: Mapping[str, Any]) -> str:
     """What takes the limit's place, and when."""
-    from minwallet.wallet.moments import shown
+    from minwallet.operations.timestamps import iso_to_minute
 
     if not limit["next_at"]:
         return ""
     amount = limit["next_amount"]
-    return f"{'none' if amount is None else format_amount(amount)} from {shown(limit['next_at'])}"
+    return f"{'none' if amount is None else format_amount(amount)} from {iso_to_minute(limit['next_at'])}"

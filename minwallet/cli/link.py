@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING, TypeVar
 import typer
 
 from minwallet.cli.output import Refused
+from minwallet.operations.errors import OperationFailure
 from minwallet.storage.errors import DatabaseUnusable, StoreError
 from minwallet.storage.file_lock import LOCK_TIMEOUT_S, ControlEndpoint, DatabaseLock
 from minwallet.storage.store import Store
-from minwallet.wallet.decline import Declined
 
 if TYPE_CHECKING:
+    from minwallet.operations.requests import OperationRequest, Reply
     from minwallet.storage.sqlite import SqliteStore
-    from minwallet.wallet.requests import Reply, Request
 
 T = TypeVar("T")
 
@@ -31,12 +31,12 @@ def database(context: typer.Context) -> Path:
     return load_settings(db=context.find_root().params["db"]).db
 
 
-def change(context: typer.Context, request: "Request", *, create: bool = False) -> "Reply":
+def change(context: typer.Context, request: "OperationRequest", *, create: bool = False) -> "Reply":
     """Have the request carried out by whoever owns the file. `create` makes the file where there is none."""
     return change_file(database(context), request, create=create)
 
 
-def change_file(path: Path, request: "Request", *, create: bool = False) -> "Reply":
+def change_file(path: Path, request: "OperationRequest", *, create: bool = False) -> "Reply":
     """The same, for the file at this path."""
     deadline = time.monotonic() + LOCK_TIMEOUT_S
     while isinstance(owner := DatabaseLock.acquire(path), ControlEndpoint):
@@ -52,18 +52,18 @@ def change_file(path: Path, request: "Request", *, create: bool = False) -> "Rep
         owner.release()
 
 
-def read(context: typer.Context, request: "Request") -> "Reply":
+def read(context: typer.Context, request: "OperationRequest") -> "Reply":
     """Answer a request that changes nothing, from the file itself."""
     return read_file(database(context), request)
 
 
-def read_file(path: Path, request: "Request") -> "Reply":
+def read_file(path: Path, request: "OperationRequest") -> "Reply":
     """The same, for the file at this path."""
-    from minwallet.wallet.desk import perform
+    from minwallet.operations.dispatch import execute
     from minwallet.wallet.service import Wallet
 
     async def work(store: Store) -> "Reply":
-        return _unwrap(await perform(Wallet(store), request, _actor()))
+        return _unwrap(await execute(Wallet(store), request, _actor()))
 
     return with_store_of(path, work)
 
@@ -96,13 +96,13 @@ def with_store_of(path: Path, work: Callable[["SqliteStore"], Awaitable[T]]) -> 
         owner.release()
 
 
-async def _perform_here(path: Path, request: "Request", *, create: bool) -> "Reply":
+async def _perform_here(path: Path, request: "OperationRequest", *, create: bool) -> "Reply":
+    from minwallet.operations.dispatch import execute
     from minwallet.storage.sqlite import SqliteStore
-    from minwallet.wallet.desk import perform
     from minwallet.wallet.service import Wallet
 
     async with Wallet(await SqliteStore.open(path, create=create, check=True)) as wallet:
-        return _unwrap(await perform(wallet, request, _actor()))
+        return _unwrap(await execute(wallet, request, _actor()))
 
 
 async def _read(opening: "Awaitable[SqliteStore]", work: Callable[["SqliteStore"], Awaitable[T]]) -> T:
@@ -113,11 +113,11 @@ async def _read(opening: "Awaitable[SqliteStore]", work: Callable[["SqliteStore"
         await store.close()
 
 
-def _ask(desk: ControlEndpoint, request: "Request") -> "Reply | None":
+def _ask(desk: ControlEndpoint, request: "OperationRequest") -> "Reply | None":
     """The server's answer, or None where nobody listens (any more, or yet)."""
     import httpx2
 
-    from minwallet.wallet.requests import Envelope
+    from minwallet.operations.requests import Envelope
 
     try:
         response = httpx2.post(
@@ -156,7 +156,7 @@ def _actor() -> str:
         return "command line"
 
 
-def _unwrap(reply: "Reply | Declined") -> "Reply":
-    if isinstance(reply, Declined):
+def _unwrap(reply: "Reply | OperationFailure") -> "Reply":
+    if isinstance(reply, OperationFailure):
         raise Refused(reply.lines)
     return reply

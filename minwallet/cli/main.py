@@ -138,18 +138,18 @@ def _explain(error: Exception) -> tuple[int, Sequence[str]]:
     from minwallet.bench.load import LoadFailed
     from minwallet.config import BadSettings, CannotListen
     from minwallet.conformance.trial import CannotBegin, Unreachable
+    from minwallet.operations.errors import OperationError
+    from minwallet.operations.requests import format_validation_error
     from minwallet.provider.service import ProviderFailed
     from minwallet.storage.errors import StoreError
-    from minwallet.wallet.decline import Decline
-    from minwallet.wallet.requests import explain
 
     match error:
-        case Decline():
-            return EXIT_REFUSED, error.declined.lines
+        case OperationError():
+            return EXIT_REFUSED, error.failure.lines
         case Refused() | CannotBegin():
             return EXIT_REFUSED, error.args
         case ValidationError():
-            return EXIT_USAGE, [explain(error)]
+            return EXIT_USAGE, [format_validation_error(error)]
         case BadUsage() | BadSettings():
             return EXIT_USAGE, [str(error)]
         case StoreError() | CannotListen() | ProviderFailed() | Unreachable() | LoadFailed() | NoOutput():

@@ -28,7 +28,7 @@ def deposit(
 ) -> None:
     """Give a player money."""
     whom = {"agent": agent, "player_id": player_id, "currency": currency}
-    _transfer(context, amount, reference, as_json, do="deposit", bonus=bonus, **whom)
+    _transfer(context, amount, reference, as_json, operation="deposit", bonus=bonus, **whom)
 
 
 def withdraw(
@@ -43,7 +43,7 @@ def withdraw(
 ) -> None:
     """Pay a player's cash out. Bonus is never touched unless --bonus says so."""
     whom = {"agent": agent, "player_id": player_id, "currency": currency}
-    _transfer(context, amount, reference, as_json, do="withdraw", bonus=bonus, **whom)
+    _transfer(context, amount, reference, as_json, operation="withdraw", bonus=bonus, **whom)
 
 
 def cents(amount: str) -> int:
@@ -62,7 +62,7 @@ def _transfer(
     **fields: Any,  # noqa: ANN401 a Transfer checks them
 ) -> None:
     """Without a reference of the operator's own, a random one makes each call a movement of its own."""
-    from minwallet.wallet.requests import Transfer
+    from minwallet.operations.requests import Transfer
 
     if reference is None:
         reference = f"cli-{secrets.token_hex(8)}"

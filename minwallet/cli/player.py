@@ -15,7 +15,7 @@ from minwallet.ledger.money import format_amount
 from minwallet.storage.models import PlayerStatus
 
 if TYPE_CHECKING:
-    from minwallet.wallet.requests import Reply
+    from minwallet.operations.requests import Reply
 
 app = typer.Typer(help="Players and what they hold.", no_args_is_help=True)
 
@@ -33,7 +33,7 @@ def add(
     as_json: JsonFlag = False,
 ) -> None:
     """Add a player, or another currency of a player."""
-    from minwallet.wallet.requests import PlayerAdd
+    from minwallet.operations.requests import PlayerAdd
 
     request = PlayerAdd(agent=agent, player_id=player_id, currency=currency, balance=cents(balance), bonus=cents(bonus))
     _show(change(context, request, create=True), as_json=as_json)
@@ -42,7 +42,7 @@ def add(
 @app.command("list")
 def list_(context: typer.Context, agent: AgentName = "default", as_json: JsonFlag = False) -> None:
     """List an agent's players."""
-    from minwallet.wallet.requests import PlayerList
+    from minwallet.operations.requests import PlayerList
 
     reply = read(context, PlayerList(agent=agent))
     print_json(reply) if as_json else _print(reply["players"])
@@ -51,7 +51,7 @@ def list_(context: typer.Context, agent: AgentName = "default", as_json: JsonFla
 @app.command("show")
 def show(context: typer.Context, player_id: PlayerId, agent: AgentName = "default", as_json: JsonFlag = False) -> None:
     """Show one player."""
-    from minwallet.wallet.requests import PlayerShow
+    from minwallet.operations.requests import PlayerShow
 
     _show(read(context, PlayerShow(agent=agent, player_id=player_id)), as_json=as_json)
 
@@ -59,7 +59,7 @@ def show(context: typer.Context, player_id: PlayerId, agent: AgentName = "defaul
 @app.command("block")
 def block(context: typer.Context, player_id: PlayerId, agent: AgentName = "default", as_json: JsonFlag = False) -> None:
     """Refuse a player's bets from now on; wins and cancels of earlier bets still settle."""
-    from minwallet.wallet.requests import PlayerSetStatus
+    from minwallet.operations.requests import PlayerSetStatus
 
     request = PlayerSetStatus(agent=agent, player_id=player_id, status=PlayerStatus.BLOCKED)
     _show(change(context, request), as_json=as_json)
@@ -70,7 +70,7 @@ def unblock(
     context: typer.Context, player_id: PlayerId, agent: AgentName = "default", as_json: JsonFlag = False
 ) -> None:
     """Let a blocked player bet again."""
-    from minwallet.wallet.requests import PlayerSetStatus
+    from minwallet.operations.requests import PlayerSetStatus
 
     request = PlayerSetStatus(agent=agent, player_id=player_id, status=PlayerStatus.ACTIVE)
     _show(change(context, request), as_json=as_json)
@@ -88,7 +88,7 @@ def exclude(
     as_json: JsonFlag = False,
 ) -> None:
     """Refuse a player's bets and deposits until then. A shorter exclusion, and its end, holds after 24 hours."""
-    from minwallet.wallet.requests import PlayerExclude
+    from minwallet.operations.requests import PlayerExclude
 
     request = PlayerExclude(agent=agent, player_id=player_id, until=_moment(until))
     reply = change(context, request)
@@ -97,14 +97,14 @@ def exclude(
 
 def _moment(until: str) -> str | None:
     """The moment that was meant; a day stands for its beginning."""
-    from minwallet.wallet.documents import time_text
-    from minwallet.wallet.requests import LONGEST_TTL_S
+    from minwallet.operations.requests import MAX_TTL_S
+    from minwallet.operations.timestamps import format_iso
     from minwallet.wallet.service import clock_ms
 
     if until == "none":
         return None
     if re.fullmatch(r"[0-9]{1,10}[smhd]", until, re.ASCII):
-        return time_text(clock_ms() + min(seconds(until), LONGEST_TTL_S + 60) * 1000)
+        return format_iso(clock_ms() + min(seconds(until), MAX_TTL_S + 60) * 1000)
     try:
         return f"{date.fromisoformat(until):%Y-%m-%d}T00:00:00Z"
     except ValueError as error:

@@ -24,9 +24,9 @@ from minwallet.cli.session import seconds
 from minwallet.ledger.money import format_amount
 
 if TYPE_CHECKING:
+    from minwallet.operations.requests import Reply
     from minwallet.storage.models import Agent, ReportCursor
     from minwallet.storage.store import Store
-    from minwallet.wallet.requests import Reply
 
 app = typer.Typer(help="The provider's report of all bets.", no_args_is_help=True)
 
@@ -58,14 +58,14 @@ def pull(
 
 def pull_report(path: Path, agent: str, say: Callable[[str], None], timeout_s: float, *, anew: bool = False) -> "Reply":
     """Pull to the end, each page kept by whoever owns the file; tells `say` how far it is."""
+    from minwallet.operations.agents import get_agent
+    from minwallet.operations.requests import ReportSave
     from minwallet.provider import report
     from minwallet.provider.service import ProviderService
-    from minwallet.wallet.agents import find_agent
-    from minwallet.wallet.requests import ReportKeep
     from minwallet.wallet.service import clock_ms
 
     async def look(store: "Store") -> "tuple[Agent, ReportCursor]":
-        found = await find_agent(store, agent)
+        found = await get_agent(store, agent)
         return found, await store.find_report_cursor(found.agent_id)
 
     settings, mark = with_store_of(path, look)
@@ -73,7 +73,7 @@ def pull_report(path: Path, agent: str, say: Callable[[str], None], timeout_s: f
     key = mark.key
     with ProviderService(settings, timeout_s) as service:
         for sheet in report.pull(service, mark.key, clock_ms, anew=anew):
-            change_file(path, ReportKeep(agent=agent, sheet=sheet))
+            change_file(path, ReportSave(agent=agent, sheet=sheet))
             rows, pages, key = rows + len(sheet.rows), pages + bool(sheet.rows), sheet.key
             say(f"{rows} rows, {pages} pages")
     return {"agent": agent, "rows": rows, "pages": pages, "key": key}

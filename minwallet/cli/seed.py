@@ -15,7 +15,7 @@ from minwallet.ledger.money import parse_amount
 if TYPE_CHECKING:
     import _csv
 
-    from minwallet.wallet.requests import SeedRow
+    from minwallet.operations.requests import SeedRow
 
 COLUMNS = ("player_id", "currency", "balance", "bonus", "token", "agent")
 
@@ -29,7 +29,7 @@ def seed(
     from rich.console import Console
     from rich.progress import track
 
-    from minwallet.wallet.requests import Seed
+    from minwallet.operations.requests import Seed
 
     lines = _read_lines(file)
     rows: list[SeedRow] = []
@@ -102,7 +102,7 @@ def _parse(number: int, fields: dict[str, str]) -> "SeedRow":
     """ValueError, in words, for a line that cannot be a player."""
     from pydantic import ValidationError
 
-    from minwallet.wallet.requests import SeedRow, explain
+    from minwallet.operations.requests import SeedRow, format_validation_error
 
     if "" in fields:
         raise ValueError(f"has {fields['']} columns, not as many as the first line")
@@ -117,4 +117,4 @@ def _parse(number: int, fields: dict[str, str]) -> "SeedRow":
             agent=fields.get("agent") or "default",
         )
     except ValidationError as error:
-        raise ValueError(explain(error)) from error
+        raise ValueError(format_validation_error(error)) from error

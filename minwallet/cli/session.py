@@ -22,7 +22,7 @@ def open_(
     as_json: JsonFlag = False,
 ) -> None:
     """Open a session and print its token, which is shown only now."""
-    from minwallet.wallet.requests import SessionOpen
+    from minwallet.operations.requests import SessionOpen
 
     request = SessionOpen(agent=agent, player_id=player_id, currency=currency, ttl_s=seconds(ttl))
     reply = change(context, request)
@@ -36,7 +36,7 @@ def open_(
 @app.command("list")
 def list_(context: typer.Context, player_id: PlayerId, agent: AgentName = "default", as_json: JsonFlag = False) -> None:
     """List a player's sessions, the newest first, with the beginnings of their tokens."""
-    from minwallet.wallet.requests import SessionList
+    from minwallet.operations.requests import SessionList
 
     reply = read(context, SessionList(agent=agent, player_id=player_id))
     if as_json:
@@ -57,7 +57,7 @@ def revoke(
     as_json: JsonFlag = False,
 ) -> None:
     """End a session; wins and cancels of its bets still settle."""
-    from minwallet.wallet.requests import SessionRevoke
+    from minwallet.operations.requests import SessionRevoke
 
     reply = change(context, SessionRevoke(token=token))
     print_json(reply) if as_json else print_line("the session is revoked")

@@ -25,9 +25,9 @@ def tail(
     as_json: JsonFlag = False,
 ) -> None:
     """Show transactions as they are committed. Ctrl-C ends it; with --json each is a document on a line of its own."""
-    from minwallet.wallet.requests import ORIGINS
+    from minwallet.operations.requests import ENTRY_SOURCES
 
-    for option, value, known in (("kind", kind, Kind), ("state", state, State), ("protocol", protocol, ORIGINS)):
+    for option, value, known in (("kind", kind, Kind), ("state", state, State), ("protocol", protocol, ENTRY_SOURCES)):
         if value is not None and value not in list(known):
             raise BadUsage(f"{value!r} is no {option}; there are {', '.join(known)}")
     wanted = Filter(agent, player, currency, protocol, kind, state, game)
@@ -39,20 +39,20 @@ def tail(
 
 async def _tail(context: typer.Context, wanted: Filter, lines: int, *, as_json: bool) -> None:
     """Read the file itself, which keeps nobody from writing it."""
+    from minwallet.operations.agents import get_agent
     from minwallet.storage.sqlite import SqliteStore
-    from minwallet.wallet.agents import find_agent
-    from minwallet.wallet.feed import Polling, follow
+    from minwallet.wallet.feed import PollingNotifier, follow
 
     show = _show_json if as_json else _show
     store = await SqliteStore.open_read_only(database(context))
     try:
         if wanted.agent is not None:
-            await find_agent(store, wanted.agent)
+            await get_agent(store, wanted.agent)
         newest = await store.count_entries()
         rows = (await store.read_page(wanted, None, lines)).rows if lines else []
         if not all(show(row) for row in reversed(rows)):
             return
-        async for heard in follow(store, Polling(), wanted, newest):
+        async for heard in follow(store, PollingNotifier(), wanted, newest):
             if not all(show(row) for row in heard.rows):
                 return
     finally:
@@ -60,17 +60,17 @@ async def _tail(context: typer.Context, wanted: Filter, lines: int, *, as_json: 
 
 
 def _show_json(row: OwnedEntry) -> bool:
-    from minwallet.wallet.documents import owned_transaction
+    from minwallet.operations.schemas import build_owned_transaction
 
-    return print_json(owned_transaction(row))
+    return print_json(build_owned_transaction(row))
 
 
 def _show(row: OwnedEntry) -> bool:
     """One line, with what is looked for first at its beginning; whether anybody reads it."""
-    from minwallet.wallet.documents import time_text
+    from minwallet.operations.timestamps import format_iso
 
     entry, owner = row
-    at = (time_text(entry.at_ms) or "")[11:19]
+    at = (format_iso(entry.at_ms) or "")[11:19]
     moved = entry.amount + entry.bonus_amount
     held = entry.cash_after + entry.bonus_after
     what = f"{entry.kind} {'' if entry.state == 'applied' else entry.refusal or entry.state}".strip()

@@ -21,8 +21,8 @@ from minwallet.storage.store import Store
 if TYPE_CHECKING:
     from multiprocessing.sharedctypes import Synchronized
 
+    from minwallet.operations.schemas import VerificationResult
     from minwallet.storage.sqlite import SqliteStore
-    from minwallet.wallet.documents import Verified
 
 LONG = 300_000
 """From so many entries on, a second process has begun before the first would have ended."""
@@ -41,7 +41,7 @@ def verify(context: typer.Context, as_json: JsonFlag = False) -> None:
     path = database(context)
     with counting("verifying") as tell:
 
-        async def work(store: "SqliteStore") -> "Verified":
+        async def work(store: "SqliteStore") -> "VerificationResult":
             found = await _recompute(store, path, tell)
             if found["ok"]:
                 # What no balance depends on can be damaged, too, such as an index.
@@ -61,21 +61,21 @@ def verify(context: typer.Context, as_json: JsonFlag = False) -> None:
         raise typer.Exit(EXIT_REFUSED)
 
 
-async def _recompute(store: Store, path: Path, tell: Tell) -> "Verified":
+async def _recompute(store: Store, path: Path, tell: Tell) -> "VerificationResult":
     """What is wrong with the rows and balances, found by as many processes as are worth it."""
-    from minwallet.wallet import desk
+    from minwallet.operations.verify import check_missing_entries, verify_ledger
 
     total = await store.count_entries()
     processes = min(processors(), MOST_PROCESSES)
     if total < LONG or processes == 1:
-        return await desk.verify(store, tell)
+        return await verify_ledger(store, tell)
     shares = await asyncio.to_thread(_verify_in_shares, path, processes, total, tell)
-    problems = [problem for each in shares for problem in each["problems"]] + await desk.find_gaps(store)
+    problems = [problem for each in shares for problem in each["problems"]] + await check_missing_entries(store)
     accounts, entries = sum(each["accounts"] for each in shares), sum(each["entries"] for each in shares)
     return {"ok": not problems, "accounts": accounts, "entries": entries, "problems": problems}
 
 
-def _verify_in_shares(path: Path, processes: int, total: int, tell: Tell) -> "list[Verified]":
+def _verify_in_shares(path: Path, processes: int, total: int, tell: Tell) -> "list[VerificationResult]":
     spawn = get_context("spawn")
     done = spawn.Value("q", 0)
     with ProcessPoolExecutor(processes, spawn, _begin, (done,)) as pool:
@@ -87,7 +87,7 @@ def _verify_in_shares(path: Path, processes: int, total: int, tell: Tell) -> "li
             raise StoreError("a process that verified a share of the ledger was ended; try again") from error
 
 
-def _watch(shares: "list[Future[Verified]]", tell: Callable[[], None]) -> None:
+def _watch(shares: "list[Future[VerificationResult]]", tell: Callable[[], None]) -> None:
     while wait(shares, timeout=0.2).not_done:
         tell()
 
@@ -99,10 +99,10 @@ def _begin(done: "Synchronized[int]") -> None:
     signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
-def _verify_share(path: Path, share: Partition) -> "Verified":
+def _verify_share(path: Path, share: Partition) -> "VerificationResult":
     """What is wrong with the rows of one share of the accounts; in a process of its own."""
+    from minwallet.operations.verify import verify_ledger
     from minwallet.storage.sqlite import SqliteStore
-    from minwallet.wallet import desk
 
     before = 0
 
@@ -113,10 +113,10 @@ def _verify_share(path: Path, share: Partition) -> "Verified":
             _done.value += done - before
         before = done
 
-    async def work() -> "Verified":
+    async def work() -> "VerificationResult":
         store = await SqliteStore.open_read_only(path)
         try:
-            return await desk.verify(store, tell, share=share)
+            return await verify_ledger(store, tell, partition=share)
         finally:
             await store.close()
 

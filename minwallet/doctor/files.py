@@ -11,7 +11,7 @@ from minwallet.config import ENV_FILE, SECRETS, TOML_FILE
 from minwallet.doctor.finding import Finding, fail, ok, warn
 from minwallet.storage.database_files import COMPANION_SUFFIXES, companion_path
 from minwallet.storage.sqlite.connection import find_unfinished_restore
-from minwallet.wallet.room import MB
+from minwallet.wallet.disk_space import BYTES_PER_MB
 
 MUCH_LOG_MB = 500
 
@@ -74,7 +74,7 @@ def _quoted(file: Path) -> str:
 
 
 def _size_mb(file: Path) -> int:
-    return file.stat().st_size // MB if file.exists() else 0
+    return file.stat().st_size // BYTES_PER_MB if file.exists() else 0
 
 
 def _name(uid: int) -> str:

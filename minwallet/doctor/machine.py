@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from minwallet.doctor.finding import Finding, fail, ok, warn
+from minwallet.operations.timestamps import format_minute
 from minwallet.storage.sqlite_versions import MIN_VERSION, has_wal_reset_bug, is_too_old
-from minwallet.wallet.moments import minute_text
 from minwallet.web.connection import FILES_WANTED, SPARE_FILES
 
 WRITTEN_MS = 1_767_225_600_000
@@ -50,7 +50,7 @@ def check_open_files(hard: int) -> Finding:
 def check_clock(now_ms: int, timesync: Path) -> Finding:
     """`timesync` is the folder where systemd tells whether the clock has been set by others."""
     if now_ms < WRITTEN_MS:
-        return fail("clock", f"it is {minute_text(now_ms)}, says the clock; set it right before the server starts")
+        return fail("clock", f"it is {format_minute(now_ms)}, says the clock; set it right before the server starts")
     if timesync.is_dir() and not (timesync / "synchronized").exists():
         return warn("clock", "it has not been set by a time server since the start of the machine; see: timedatectl")
-    return ok("clock", minute_text(now_ms))
+    return ok("clock", format_minute(now_ms))

@@ -10,7 +10,7 @@ from minwallet.bench.disk import time_sync_ms
 from minwallet.config import Settings
 from minwallet.doctor.finding import Finding, fail, ok, warn
 from minwallet.storage.sqlite.connection import NETWORK_FILE_SYSTEMS, detect_file_system
-from minwallet.wallet.room import MB
+from minwallet.wallet.disk_space import BYTES_PER_MB
 
 PASSING = {
     "tmpfs": "is in memory: the money is gone with the power",
@@ -27,7 +27,7 @@ SLOW_MS, TOO_QUICK_MS = 10, 0.05
 def look_at_place(settings: Settings) -> Iterator[Finding]:
     folder = settings.db.parent
     yield check_file_system(detect_file_system(folder))
-    yield check_free_space(shutil.disk_usage(folder).free // MB, settings.min_free_mb)
+    yield check_free_space(shutil.disk_usage(folder).free // BYTES_PER_MB, settings.min_free_mb)
     yield check_sync(folder)
 
 

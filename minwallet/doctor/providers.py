@@ -4,9 +4,9 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 from minwallet.doctor.finding import Finding, ok, warn
+from minwallet.operations.errors import OperationError
 from minwallet.provider.service import ProviderFailed, ProviderService
 from minwallet.storage.models import Agent
-from minwallet.wallet.decline import Decline
 
 AT_ONCE = 8
 
@@ -23,6 +23,6 @@ def check_provider(agent: Agent, timeout_s: float) -> Finding:
     try:
         with ProviderService(agent, timeout_s) as service:
             games = service.games()
-    except (Decline, ProviderFailed) as error:
+    except (OperationError, ProviderFailed) as error:
         return warn("provider", f"of agent {agent.name}: {error}")
     return ok("provider", f"of agent {agent.name}: {agent.service_url} lists {len(games)} games")

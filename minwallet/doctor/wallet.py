@@ -7,11 +7,11 @@ from typing import NamedTuple
 import httpx2
 
 from minwallet.doctor.finding import Finding, fail, ok, warn
+from minwallet.operations.timestamps import format_minute
 from minwallet.storage.errors import DatabaseCorrupt, SchemaTooOld, StoreError
 from minwallet.storage.file_lock import ControlEndpoint, DatabaseLock
 from minwallet.storage.models import Agent
 from minwallet.storage.sqlite.inspection import FileInspection, inspect_file, preserve_wal
-from minwallet.wallet.moments import minute_text
 
 LOOKED_WITHIN_S = 2.0
 """How long the file is looked through: less than a server that starts meanwhile waits for it."""
@@ -116,7 +116,7 @@ def check_newest(newest_at_ms: int, now_ms: int) -> Finding:
     if newest_at_ms > now_ms + AHEAD_MS:
         return fail(
             "newest entry",
-            f"it is of {minute_text(newest_at_ms)}, which is yet to come: the clock is slow now, or was fast then;"
+            f"it is of {format_minute(newest_at_ms)}, which is yet to come: the clock is slow now, or was fast then;"
             " set it right, as sessions, limits and reports go by it",
         )
-    return ok("newest entry", minute_text(newest_at_ms))
+    return ok("newest entry", format_minute(newest_at_ms))

@@ -6,11 +6,11 @@ from typing import NamedTuple
 import httpx2
 
 from minwallet.ledger.entries import Entry
+from minwallet.operations.errors import OperationError
 from minwallet.protocols.registry import PROTOCOLS, load_protocol
 from minwallet.protocols.wire import REDACTED, Call
 from minwallet.storage.errors import StoreError
 from minwallet.storage.models import JournaledEntry
-from minwallet.wallet.decline import Decline
 
 PATIENCE_S = 30
 
@@ -31,7 +31,9 @@ def recall(entry: Entry, token: str) -> Call:
     operator did.
     """
     if entry.protocol not in PROTOCOLS:
-        raise Decline(f"entry {entry.seq} is the operator's own {entry.kind}; only provider calls can be made again")
+        raise OperationError(
+            f"entry {entry.seq} is the operator's own {entry.kind}; only provider calls can be made again"
+        )
     return load_protocol(entry.protocol).rebuild(entry, token)
 
 

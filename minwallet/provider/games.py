@@ -6,14 +6,14 @@ from typing import Annotated, NamedTuple
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
+from minwallet.operations.agents import get_agent
+from minwallet.operations.errors import OperationError
 from minwallet.protocols.operator_service import Game
 from minwallet.protocols.registry import OPERATOR_SERVICES, PROTOCOLS, load_protocol
 from minwallet.protocols.wire import Launch
 from minwallet.provider.service import require
 from minwallet.storage.models import Agent
 from minwallet.storage.store import Store
-from minwallet.wallet.agents import find_agent
-from minwallet.wallet.decline import Decline
 
 
 def _known(protocol: str) -> str:
@@ -43,7 +43,7 @@ class Catalogue(NamedTuple):
 
 async def read_catalogue(store: Store, agent_name: str) -> Catalogue:
     """The agent's catalogue. Declines where there is no such agent."""
-    agent = await find_agent(store, agent_name)
+    agent = await get_agent(store, agent_name)
     kept = await store.find_games(agent.agent_id)
     if kept is None:
         return Catalogue(agent, None, [])
@@ -71,7 +71,7 @@ def _url_of(catalogue: Catalogue, game: str) -> str:
         if each.code == game:
             return each.url
     if catalogue.fetched_at is None:
-        raise Decline("there is no game list yet", hint="fetch it with: minwallet games")
+        raise OperationError("there is no game list yet", hint="fetch it with: minwallet games")
     known = ", ".join(each.code for each in catalogue.games[:10])
     reason = f"the game list has no {game}, but {known or 'nothing'}"
-    raise Decline(reason, hint="fetch a new one with: minwallet games")
+    raise OperationError(reason, hint="fetch a new one with: minwallet games")

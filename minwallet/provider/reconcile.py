@@ -6,12 +6,12 @@ from datetime import UTC, datetime
 from typing import TypeVar
 
 from minwallet.ledger.reconciliation import CutOff, MatchStatus, Reconciliation, ReportedTicket, Ticket, TicketTotals
+from minwallet.operations.agents import get_agent
+from minwallet.operations.errors import OperationError
+from minwallet.operations.requests import Reply
+from minwallet.operations.timestamps import format_iso
 from minwallet.provider.service import SERVICE
 from minwallet.storage.store import Store
-from minwallet.wallet.agents import find_agent
-from minwallet.wallet.decline import Decline
-from minwallet.wallet.documents import time_text
-from minwallet.wallet.requests import Reply
 
 PAGE, AT_ONCE = 2_000, 100
 """How many tickets are read at once, and how many are compared before a bet may come between: less than a ms."""
@@ -32,10 +32,10 @@ async def reconcile(
     """What the two sides come to. A bet may stay open for `open_after_s`; what moved less than `grace_s` before the
     pull is not due yet. Tells `progress` how many tickets are done. Declines where no pull has reached the end.
     """
-    agent = await find_agent(store, agent_name)
+    agent = await get_agent(store, agent_name)
     mark = await store.find_report_cursor(agent.agent_id)
     if mark.pulled_at_ms is None:
-        raise Decline("there is no whole report yet", hint=f"run: minwallet report pull --agent {agent.name}")
+        raise OperationError("there is no whole report yet", hint=f"run: minwallet report pull --agent {agent.name}")
     horizon = CutOff(mark.pulled_at_ms, mark.pulled_at_ms - grace_s * 1000, now_ms - open_after_s * 1000)
     found = Reconciliation(horizon, most_kept)
     ours = _pages(lambda after: store.read_tickets(agent.agent_id, SERVICE, after, PAGE))
@@ -92,7 +92,7 @@ def as_document(found: Reconciliation) -> Reply:
     ]
     return {
         "ok": not found.discrepancies,
-        "pulled_at": time_text(found.cut_off.pulled_at_ms),
+        "pulled_at": format_iso(found.cut_off.pulled_at_ms),
         "counts": {str(finding): number for finding, number in found.counts.items()},
         "differences": [_difference(*each) for each in found.discrepancies],
         "totals": totals,
@@ -109,7 +109,7 @@ def _difference(finding: MatchStatus, ours: Ticket | None, theirs: ReportedTicke
         "player_id": named.player_id,
         "game": named.game,
         "currency": named.currency,
-        "at": time_text(ours.updated_at_ms) if ours else reported_at,
+        "at": format_iso(ours.updated_at_ms) if ours else reported_at,
         "ledger_stake": ours.stake if ours else None,
         "ledger_payout": ours.payout if ours else None,
         "report_stake": theirs.stake if theirs else None,

@@ -6,11 +6,11 @@ from typing import Self, TypeVar
 
 import httpx2
 
+from minwallet.operations.errors import OperationError
 from minwallet.protocols.operator_service import Game, ReportPage, ReportUnit, ServiceError
 from minwallet.protocols.registry import OPERATOR_SERVICES, load_operator_service
 from minwallet.protocols.wire import HttpRequest
 from minwallet.storage.models import Agent
-from minwallet.wallet.decline import Decline
 
 T = TypeVar("T")
 
@@ -72,7 +72,7 @@ class ProviderService:
         if isinstance(found, ServiceError):
             message = found.message or "no, without a reason"
             hint = f"see: minwallet agent show {self._agent}"
-            raise Decline(f"the provider says: {message} (code {found.code})", hint=hint)
+            raise OperationError(f"the provider says: {message} (code {found.code})", hint=hint)
         if status != 200:
             raise self._nonsense(status, "")
         return found
@@ -98,5 +98,5 @@ def require(agent: Agent, what: str, value: str | None) -> str:
     if not value:
         option = f"--{what.replace(' ', '-')}"
         hint = f"set it with: minwallet agent set {agent.name} {option} …"
-        raise Decline(f"agent {agent.name} has no {what}", hint=hint)
+        raise OperationError(f"agent {agent.name} has no {what}", hint=hint)
     return value

@@ -14,45 +14,45 @@ from minwallet.storage.errors import ConstraintViolation, StoreError
 from minwallet.storage.models import AccountCommand
 from minwallet.storage.store import Store
 
-MAX_ORDERS = 512
+MAX_BATCH_SIZE = 512
 """The most orders in one transaction: the statements are cheapest together, but nobody should wait for thousands."""
 
-QUIET_TURNS = 4
+IDLE_TICKS = 4
 """How many turns of the event loop without a new order start a commit: some ten microseconds, and a commit saved for
 every wave of calls that would otherwise have been two."""
 
 
-_Waiting = tuple[AccountCommand, "asyncio.Future[Outcome]", Callable[[], None]]
+_Pending = tuple[AccountCommand, "asyncio.Future[Outcome]", Callable[[], None]]
 """An order, whom to tell of its outcome, and what to call once it is decided."""
 
 
-Committed = Callable[[int, float], None]
+OnCommit = Callable[[int, float], None]
 """Is told of a commit: how many orders it had, and in how many seconds the store made them durable."""
 
 
 class BatchWriter:
     """`submit` an order, await its future. The caller sees to it that no player has two orders waiting at once.
 
-    `committed` is called after every commit.
+    `on_commit` is called after every commit.
     """
 
-    def __init__(self, store: Store, clock_ms: Callable[[], int], committed: Committed) -> None:
+    def __init__(self, store: Store, clock_ms: Callable[[], int], on_commit: OnCommit) -> None:
         self._store = store
-        self._committed = committed
+        self._on_commit = on_commit
         self._clock_ms = clock_ms
-        self._waiting: list[_Waiting] = []
+        self._pending: list[_Pending] = []
         self._task: asyncio.Task[None] | None = None
-        self._is_busy = False
+        self._is_contended = False
 
-    def submit(self, order: AccountCommand, settled: Callable[[], None]) -> "asyncio.Future[Outcome]":
+    def submit(self, command: AccountCommand, on_decided: Callable[[], None]) -> "asyncio.Future[Outcome]":
         """The future outcome; it fails with StoreError where the store does. Cancelling it does not stop the order.
 
-        `settled` is called once the order is decided, whether or not anybody still waits for the outcome.
+        `on_decided` is called once the order is decided, whether or not anybody still waits for the outcome.
         """
         future: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
-        self._waiting.append((order, future, settled))
+        self._pending.append((command, future, on_decided))
         if self._task is None:
-            self._task = asyncio.create_task(self._write())
+            self._task = asyncio.create_task(self._write_pending())
         return future
 
     async def drain(self) -> None:
@@ -60,48 +60,48 @@ class BatchWriter:
         while self._task is not None:
             await asyncio.shield(self._task)
 
-    async def _write(self) -> None:
+    async def _write_pending(self) -> None:
         try:
-            while self._waiting:
-                if self._is_busy:
-                    await self._gather()
-                batch, self._waiting = self._waiting[:MAX_ORDERS], self._waiting[MAX_ORDERS:]
+            while self._pending:
+                if self._is_contended:
+                    await self._wait_for_more()
+                batch, self._pending = self._pending[:MAX_BATCH_SIZE], self._pending[MAX_BATCH_SIZE:]
                 await self._write_batch(batch)
                 # Whoever had no company need not wait for any the next time.
-                self._is_busy = len(batch) + len(self._waiting) > 1
+                self._is_contended = len(batch) + len(self._pending) > 1
         finally:
             self._task = None
 
-    async def _gather(self) -> None:
+    async def _wait_for_more(self) -> None:
         """Let the orders join that are on their way: wait until a few turns of the event loop in a row bring none."""
-        quiet = 0
-        while quiet < QUIET_TURNS and len(self._waiting) < MAX_ORDERS:
-            before = len(self._waiting)
+        idle_ticks = 0
+        while idle_ticks < IDLE_TICKS and len(self._pending) < MAX_BATCH_SIZE:
+            before = len(self._pending)
             await asyncio.sleep(0)
-            quiet = quiet + 1 if len(self._waiting) == before else 0
+            idle_ticks = idle_ticks + 1 if len(self._pending) == before else 0
 
-    async def _write_batch(self, batch: Sequence[_Waiting]) -> None:
+    async def _write_batch(self, batch: Sequence[_Pending]) -> None:
         started = perf_counter()
         try:
             outcomes = await self._store.apply([order for order, _, _ in batch], self._clock_ms())
         except ConstraintViolation as fault:
             if len(batch) > 1:
-                for one in batch:
-                    await self._write_batch([one])
+                for pending in batch:
+                    await self._write_batch([pending])
             else:
-                _fail(batch, fault)
+                _fail_batch(batch, fault)
         except Exception as fault:
-            _fail(batch, fault)
+            _fail_batch(batch, fault)
         else:
-            self._committed(len(batch), perf_counter() - started)
-            for (_, future, settled), outcome in zip(batch, outcomes, strict=True):
-                settled()
+            self._on_commit(len(batch), perf_counter() - started)
+            for (_, future, on_decided), outcome in zip(batch, outcomes, strict=True):
+                on_decided()
                 if not future.done():
                     future.set_result(outcome)
 
 
-def _fail(batch: Sequence[_Waiting], fault: Exception) -> None:
-    for _, future, settled in batch:
-        settled()
+def _fail_batch(batch: Sequence[_Pending], fault: Exception) -> None:
+    for _, future, on_decided in batch:
+        on_decided()
         if not future.done():
             future.set_exception(fault if isinstance(fault, StoreError) else StoreError(repr(fault)))

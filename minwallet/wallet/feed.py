@@ -14,57 +14,57 @@ from minwallet.storage.errors import StoreError
 from minwallet.storage.queries import Filter, OwnedEntry
 from minwallet.storage.store import Store
 
-AT_ONCE = 500
+BATCH_SIZE = 500
 """How many rows are read at once. Of more, the newest are."""
 
-EVERYTHING = Filter()
+NO_FILTER = Filter()
 
-LOOK_BACK = 20_000
+MAX_BACKLOG = 20_000
 """How far back somebody is shown what was committed meanwhile."""
 
-EYE_S, POLL_S, QUIET_S = 0.25, 0.2, 2
+MIN_REFRESH_S, POLL_INTERVAL_S, HEARTBEAT_S = 0.25, 0.2, 2
 
 
-class News:
+class CommitNotifier:
     """Wakes whoever waits for the next commit of this process."""
 
     def __init__(self) -> None:
-        self.told = 0
-        self.is_over = False
-        self._next: asyncio.Future[None] | None = None
+        self.version = 0
+        self.is_closed = False
+        self._waiter: asyncio.Future[None] | None = None
 
-    def tell(self) -> None:
+    def notify(self) -> None:
         """Something was committed. This costs next to nothing while nobody waits."""
-        self.told += 1
-        if self._next is not None:
-            self._next.set_result(None)
-            self._next = None
+        self.version += 1
+        if self._waiter is not None:
+            self._waiter.set_result(None)
+            self._waiter = None
 
-    def end(self) -> None:
+    def close(self) -> None:
         """There will be no more; whoever reads is let go."""
-        self.is_over = True
-        self.tell()
+        self.is_closed = True
+        self.notify()
 
-    async def wait(self, told: int) -> None:
-        """Until something was committed since `told`, or nothing for a while."""
-        if self.told == told and not self.is_over:
-            if self._next is None:
-                self._next = asyncio.get_running_loop().create_future()
-            await asyncio.wait({self._next}, timeout=QUIET_S)
+    async def wait(self, version: int) -> None:
+        """Until something was committed since `version`, or nothing for a while."""
+        if self.version == version and not self.is_closed:
+            if self._waiter is None:
+                self._waiter = asyncio.get_running_loop().create_future()
+            await asyncio.wait({self._waiter}, timeout=HEARTBEAT_S)
 
 
-class Polling:
+class PollingNotifier:
     """The same for a process that only reads the file: it looks again and again."""
 
-    told = 0
-    is_over = False
+    version = 0
+    is_closed = False
 
-    async def wait(self, told: int) -> None:
-        del told
-        await asyncio.sleep(POLL_S)
+    async def wait(self, version: int) -> None:
+        del version
+        await asyncio.sleep(POLL_INTERVAL_S)
 
 
-class Heard(NamedTuple):
+class FeedBatch(NamedTuple):
     """New rows, oldest first; `seq` is how far was looked, `missed` how many rows were passed over before them."""
 
     rows: list[OwnedEntry]
@@ -72,107 +72,107 @@ class Heard(NamedTuple):
     missed: int = 0
 
 
-async def follow(store: Store, news: Polling, wanted: Filter, after: int) -> AsyncIterator[Heard]:
+async def follow(store: Store, notifier: PollingNotifier, row_filter: Filter, after: int) -> AsyncIterator[FeedBatch]:
     """All that is committed after the row `after`, until the news are over. Yields without rows too, now and then, so
     that the caller can see whether anybody still listens.
     """
-    while not news.is_over:
-        told, newest = news.told, await store.count_entries()
+    while not notifier.is_closed:
+        version, newest = notifier.version, await store.count_entries()
         if newest > after:
-            page = await store.read_entries_after(wanted, after, AT_ONCE)
+            page = await store.read_entries_after(row_filter, after, BATCH_SIZE)
             assert page.next_seq is not None
             after = page.next_seq
-            yield Heard(page.rows, after)
+            yield FeedBatch(page.rows, after)
         else:
-            await news.wait(told)
-            yield Heard([], after)
+            await notifier.wait(version)
+            yield FeedBatch([], after)
 
 
-class Feed:
+class LedgerFeed:
     """What a server's readers hear. The newest rows are read once, however many listen, and only while anybody does.
 
-    `readers` counts those who listen, by who they are.
+    `subscribers` counts those who listen, by who they are.
     """
 
-    def __init__(self, store: Store, news: News) -> None:
-        self.readers: Counter[str] = Counter()
+    def __init__(self, store: Store, notifier: CommitNotifier) -> None:
+        self.subscribers: Counter[str] = Counter()
         self._store = store
-        self._news = news
-        self._pages = News()
+        self._notifier = notifier
+        self._batch_notifier = CommitNotifier()
         self._rows: list[OwnedEntry] = []
         self._seq = 0
-        self._beginning = asyncio.Lock()
-        self._task: asyncio.Task[None] | None = None
+        self._start_lock = asyncio.Lock()
+        self._reader_task: asyncio.Task[None] | None = None
 
-    async def listen(
-        self, wanted: Filter, after: int, most: int = AT_ONCE, reader: str = ""
-    ) -> AsyncGenerator[Heard, None]:
+    async def subscribe(
+        self, row_filter: Filter, after: int, max_rows: int = BATCH_SIZE, subscriber: str = ""
+    ) -> AsyncGenerator[FeedBatch, None]:
         """What is committed after the row `after`, the newest `most` at a time, until the news are over.
 
         Yields without rows too, now and then. Whoever falls behind, or comes back after very long, is told how many
         rows of the ledger were passed over.
         """
-        self.readers[reader] += 1
+        self.subscribers[subscriber] += 1
         try:
-            reading = await self._begin(after)
-            async with aclosing(self._catch_up(wanted, after, most)) as catching_up:
-                async for heard in catching_up:
-                    after = heard.seq
-                    yield heard
-            while not (self._news.is_over or reading.done()):
-                told, heard = self._pages.told, self._since(wanted, after, most)
-                if not heard.rows and not heard.missed:
-                    await self._pages.wait(told)
-                    heard = self._since(wanted, after, most)
-                after = heard.seq
-                yield heard
+            reader_task = await self._ensure_reader_task(after)
+            async with aclosing(self._read_backlog(row_filter, after, max_rows)) as backlog:
+                async for batch in backlog:
+                    after = batch.seq
+                    yield batch
+            while not (self._notifier.is_closed or reader_task.done()):
+                version, batch = self._batch_notifier.version, self._select_rows_after(row_filter, after, max_rows)
+                if not batch.rows and not batch.missed:
+                    await self._batch_notifier.wait(version)
+                    batch = self._select_rows_after(row_filter, after, max_rows)
+                after = batch.seq
+                yield batch
         finally:
-            self.readers[reader] -= 1
+            self.subscribers[subscriber] -= 1
 
-    async def _begin(self, after: int) -> "asyncio.Task[None]":
+    async def _ensure_reader_task(self, after: int) -> "asyncio.Task[None]":
         """The task that reads, which the first reader starts."""
-        async with self._beginning:
-            if self._task is None or self._task.done():
-                self._rows, self._seq = [], max(after, await self._store.count_entries() - AT_ONCE)
-                self._task = asyncio.create_task(self._read())
-            return self._task
+        async with self._start_lock:
+            if self._reader_task is None or self._reader_task.done():
+                self._rows, self._seq = [], max(after, await self._store.count_entries() - BATCH_SIZE)
+                self._reader_task = asyncio.create_task(self._run_reader())
+            return self._reader_task
 
-    def _since(self, wanted: Filter, after: int, most: int) -> Heard:
+    def _select_rows_after(self, row_filter: Filter, after: int, max_rows: int) -> FeedBatch:
         """What a reader has not heard of what was read. Its rows are as the ledger's, one number after another."""
         first = self._seq - len(self._rows) + 1
         rows = self._rows[max(0, after + 1 - first) :]
-        if wanted != EVERYTHING:
-            rows = [row for row in rows if wanted.matches(*row)]
-        passed = max(0, first - 1 - after) if self._seq > after else 0
-        return Heard(rows[-most:], max(self._seq, after), passed + len(rows[:-most]))
+        if row_filter != NO_FILTER:
+            rows = [row for row in rows if row_filter.matches(*row)]
+        skipped = max(0, first - 1 - after) if self._seq > after else 0
+        return FeedBatch(rows[-max_rows:], max(self._seq, after), skipped + len(rows[:-max_rows]))
 
-    async def _catch_up(self, wanted: Filter, after: int, most: int) -> AsyncGenerator[Heard, None]:
+    async def _read_backlog(self, row_filter: Filter, after: int, max_rows: int) -> AsyncGenerator[FeedBatch, None]:
         """What was committed while a reader was away, or before anybody listened."""
-        until, begin = self._seq, max(after, self._seq - LOOK_BACK)
-        missed = begin - after
-        while begin < until and not self._news.is_over:
-            page = await self._store.read_entries_after(wanted, begin, AT_ONCE)
+        until, position = self._seq, max(after, self._seq - MAX_BACKLOG)
+        missed = position - after
+        while position < until and not self._notifier.is_closed:
+            page = await self._store.read_entries_after(row_filter, position, BATCH_SIZE)
             assert page.next_seq is not None
-            begin = page.next_seq
-            yield Heard(page.rows[-most:], begin, missed + len(page.rows[:-most]))
+            position = page.next_seq
+            yield FeedBatch(page.rows[-max_rows:], position, missed + len(page.rows[:-max_rows]))
             missed = 0
 
-    async def _read(self) -> None:
+    async def _run_reader(self) -> None:
         """Read the newest rows again and again, and tell everybody; until nobody listens, or the file cannot be."""
         with suppress(StoreError):
-            await self._read_on()
-        self._pages.tell()
+            await self._poll_new_rows()
+        self._batch_notifier.notify()
 
-    async def _read_on(self) -> None:
-        while self.readers.total() and not self._news.is_over:
-            told, newest = self._news.told, await self._store.count_entries()
+    async def _poll_new_rows(self) -> None:
+        while self.subscribers.total() and not self._notifier.is_closed:
+            version, newest = self._notifier.version, await self._store.count_entries()
             if newest > self._seq:
-                page = await self._store.read_entries_after(EVERYTHING, max(self._seq, newest - AT_ONCE), AT_ONCE)
+                page = await self._store.read_entries_after(NO_FILTER, max(self._seq, newest - BATCH_SIZE), BATCH_SIZE)
                 assert page.next_seq is not None
                 # A reader who is a little late shall find these as well, but not if rows between were passed over.
                 kept = self._rows if page.rows[0].entry.seq == self._seq + 1 else []
-                self._rows, self._seq = [*kept, *page.rows][-4 * AT_ONCE :], page.next_seq
-                self._pages.tell()
-                await asyncio.sleep(EYE_S)
+                self._rows, self._seq = [*kept, *page.rows][-4 * BATCH_SIZE :], page.next_seq
+                self._batch_notifier.notify()
+                await asyncio.sleep(MIN_REFRESH_S)
             else:
-                await self._news.wait(told)
+                await self._notifier.wait(version)

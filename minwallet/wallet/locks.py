@@ -3,8 +3,8 @@
 import asyncio
 
 
-class _Lock(asyncio.Lock):
-    users = 0
+class _CountedLock(asyncio.Lock):
+    user_count = 0
 
 
 class PlayerLocks:
@@ -14,7 +14,7 @@ class PlayerLocks:
     """
 
     def __init__(self) -> None:
-        self._locks: dict[int, _Lock] = {}
+        self._locks: dict[int, _CountedLock] = {}
 
     def __len__(self) -> int:
         return len(self._locks)
@@ -23,21 +23,21 @@ class PlayerLocks:
         """Wait for the player's turn. A waiter that is cancelled leaves nothing behind."""
         lock = self._locks.get(player_key)
         if lock is None:
-            lock = self._locks[player_key] = _Lock()
-        lock.users += 1
+            lock = self._locks[player_key] = _CountedLock()
+        lock.user_count += 1
         try:
             await lock.acquire()
         except BaseException:
-            self._forget(player_key, lock)
+            self._drop_user(player_key, lock)
             raise
 
     def release(self, player_key: int) -> None:
         """The next waiter's turn."""
         lock = self._locks[player_key]
         lock.release()
-        self._forget(player_key, lock)
+        self._drop_user(player_key, lock)
 
-    def _forget(self, player_key: int, lock: _Lock) -> None:
-        lock.users -= 1
-        if not lock.users:
+    def _drop_user(self, player_key: int, lock: _CountedLock) -> None:
+        lock.user_count -= 1
+        if not lock.user_count:
             del self._locks[player_key]

@@ -11,7 +11,7 @@ from urllib.parse import unquote
 from starlette.requests import Request
 from starlette.responses import Response
 
-from minwallet.wallet.keys import COOKIE_TTL_S
+from minwallet.operations.credentials import COOKIE_TTL_S
 from minwallet.web.strangers import group_of, host_of
 
 COOKIE = "minwallet_admin"

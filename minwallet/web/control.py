@@ -11,10 +11,10 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.routing import Route
 
+from minwallet.operations.dispatch import execute
+from minwallet.operations.errors import OperationFailure
+from minwallet.operations.requests import Envelope, format_validation_error
 from minwallet.storage.errors import StoreError
-from minwallet.wallet.decline import Declined
-from minwallet.wallet.desk import perform
-from minwallet.wallet.requests import Envelope, explain
 from minwallet.wallet.service import Wallet
 
 
@@ -31,12 +31,12 @@ def routes(wallet: Wallet, port: int, key: str) -> list[Route]:
             return JSONResponse({"detail": "Not Found"}, 404)
         try:
             envelope = Envelope.model_validate_json(await request.body())
-            reply = await perform(wallet, envelope.request, envelope.actor)
+            reply = await execute(wallet, envelope.request, envelope.actor)
         except ValidationError as error:
-            return JSONResponse({"declined": [explain(error)]}, 422)
+            return JSONResponse({"declined": [format_validation_error(error)]}, 422)
         except StoreError as fault:
             return JSONResponse({"failed": str(fault)}, 503)
-        if isinstance(reply, Declined):
+        if isinstance(reply, OperationFailure):
             return JSONResponse({"declined": reply.lines}, 409)
         return JSONResponse({"done": reply})
 

@@ -13,7 +13,7 @@ from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
 from minwallet.storage.queries import Filter, OwnedEntry
-from minwallet.wallet.feed import AT_ONCE
+from minwallet.wallet.feed import BATCH_SIZE
 from minwallet.wallet.service import Wallet
 
 MOST_READERS, MOST_OF_ONE = 50, 10
@@ -38,14 +38,14 @@ async def stream(
     *,
     reader: str,
     after: int | None = None,
-    most: int = AT_ONCE,
+    most: int = BATCH_SIZE,
     may_read: Callable[[], Awaitable[bool]] = _anybody,
 ) -> Response:
     """The rows that are wanted after the one that `Last-Event-ID` names, else after `after`, else from now on; the
     newest `most` of what comes at once, each as `show` makes it. The stream ends when `may_read` says so. 429 for too
     many readers in all, or too many who are this `reader`.
     """
-    readers = wallet.feed.readers
+    readers = wallet.feed.subscribers
     if readers.total() >= MOST_READERS or readers[reader] >= MOST_OF_ONE:
         return Response("too many readers of the feed; try again later", 429, {"retry-after": "10"})
     newest = await wallet.store.count_entries()
@@ -57,7 +57,7 @@ async def stream(
     async def events() -> AsyncIterator[str]:
         looked_at_s = monotonic()
         yield ": the feed begins\n\n"
-        async with aclosing(wallet.feed.listen(wanted, after, most, reader)) as listening:
+        async with aclosing(wallet.feed.subscribe(wanted, after, most, reader)) as listening:
             async for heard in listening:
                 if monotonic() - looked_at_s > LOOK_AGAIN_S:
                     if not await may_read():
@@ -72,7 +72,7 @@ async def stream(
 
 
 # However many read it, a row is made into text once by each function that does it.
-@lru_cache(maxsize=4 * AT_ONCE)
+@lru_cache(maxsize=4 * BATCH_SIZE)
 def _tell(row: OwnedEntry, show: Callable[[OwnedEntry], str], event: str) -> str:
     return _write(event, row.entry.seq, show(row))
 

@@ -17,7 +17,7 @@ from minwallet.ledger.commands import Query
 from minwallet.ledger.outcomes import Applied, BalanceShown, Outcome, Refused, Replayed, SessionUnknown
 from minwallet.protocols.wire import AccountHolder, Call, Malformed, WireProtocol
 from minwallet.storage.errors import DiskFull, StoreError
-from minwallet.wallet.service import NotNow, Wallet
+from minwallet.wallet.service import Unavailable, Wallet
 from minwallet.web.access import AccessLog
 from minwallet.web.connection import CROWDED
 from minwallet.web.metrics import Meter
@@ -87,7 +87,7 @@ class Gateway:
         if self.keeps_journal and not isinstance(call.command, Query):
             letters = _Letters(protocol, scope["path"].removeprefix(self.prefix), call, raw, wallet.clock_ms)
         try:
-            outcome, bearer = await wallet.call(
+            outcome, bearer = await wallet.execute(
                 call.token,
                 call.command,
                 protocol.name,
@@ -137,7 +137,7 @@ class Gateway:
 
     def _complain_of(self, fault: StoreError) -> None:
         """Once a minute, however many calls meet it; what the server says elsewhere is not said here."""
-        if fault.is_logged or fault is self.wallet.store.failure or isinstance(fault, (NotNow, DiskFull)):
+        if fault.is_logged or fault is self.wallet.store.failure or isinstance(fault, (Unavailable, DiskFull)):
             return
         fault.is_logged = True
         words, now_ms = str(fault), self.wallet.clock_ms()

@@ -27,7 +27,7 @@ from starlette.routing import BaseRoute, Route
 from minwallet import __version__
 from minwallet.storage.queries import CurrencyBalance
 from minwallet.storage.store import Store
-from minwallet.wallet.batch import MAX_ORDERS
+from minwallet.wallet.batch import MAX_BATCH_SIZE
 from minwallet.wallet.service import Wallet
 from minwallet.web.admin_api.endpoint import Endpoint
 from minwallet.web.admin_api.operation import Api, Caller, by_handler
@@ -37,7 +37,7 @@ from minwallet.web.health import Health
 
 SECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
 
-COMMANDS = tuple(2**power for power in range(MAX_ORDERS.bit_length()))
+COMMANDS = tuple(2**power for power in range(MAX_BATCH_SIZE.bit_length()))
 
 OPEN_AMONG = 50_000
 """Among how many of the newest entries open rounds are counted: some 60 ms. Of all there is no telling: many a provider
@@ -146,7 +146,7 @@ class Metrics:
 
     def _look(self, wallet: Wallet, health: Health, books: _Books) -> None:
         """Note how everything is now that nobody counts as it comes."""
-        self._waiting.set(wallet.calls_in_hand)
+        self._waiting.set(wallet.calls_in_flight)
         self._ready.set(health.is_ready)
         for gauge, size in (
             (self._wal, health.wal_bytes),

@@ -19,8 +19,8 @@ class Health(TypedDict):
 def check(wallet: Wallet, sqlite_version: str) -> Health:
     """How the wallet is doing right now."""
     broken = str(wallet.store.failure or "")
-    stopping = "the server is stopping" if wallet.news.is_over else ""
-    reasons = [reason for reason in (broken, stopping, wallet.room.shortage) if reason]
+    stopping = "the server is stopping" if wallet.commit_notifier.is_closed else ""
+    reasons = [reason for reason in (broken, stopping, wallet.disk_space.shortage) if reason]
     return Health(ready=not reasons, reasons=reasons, sqlite=sqlite_version)
 
 

@@ -24,7 +24,7 @@ from minwallet.ledger.decide import Account
 from minwallet.ledger.entries import Kind, State, chain_entry
 from minwallet.storage.models import NewAccount
 from minwallet.storage.sqlite import SqliteStore
-from minwallet.wallet.sessions import new_session
+from minwallet.wallet.sessions import build_new_session
 
 CASH = 10**9
 GAMES = [str(1000 + number) for number in range(40)]
@@ -65,7 +65,7 @@ def main() -> None:
 
 async def open_accounts(file: Path, players: int, at_ms: int) -> None:
     openings = [
-        NewAccount("default", name, "USD", CASH, 0, new_session(name, None))
+        NewAccount("default", name, "USD", CASH, 0, build_new_session(name, None))
         for name in (f"bench_{number}" for number in range(players))
     ]
     store = await SqliteStore.open(file, create=True)

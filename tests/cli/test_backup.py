@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from minwallet.wallet.backups import name_copy
+from minwallet.operations.maintenance import format_backup_name
 from tests.cli.console import assert_complaint, assert_usage, unchanged
 from tests.support import PATIENCE_S, Cli, DidNotStart, Here, Server, copy_wallet, serving
 
@@ -64,7 +64,7 @@ def test_in_a_folder_a_copy_is_named_by_the_time(here: Here, tmp_path: Path) -> 
     assert copy.name.startswith("minwallet-20")
     assert copy.name.endswith("Z.db")
     assert str(copy) in result.out
-    assert name_copy("minwallet", 0) == "minwallet-19700101T000000Z.db"
+    assert format_backup_name("minwallet", 0) == "minwallet-19700101T000000Z.db"
 
 
 def test_a_served_wallet_is_copied_while_bets_come(here: Here, tmp_path: Path) -> None:

@@ -13,11 +13,11 @@ from typing import NamedTuple
 import pytest
 
 from minwallet.doctor import machine, place, wallet
+from minwallet.operations.maintenance import format_backup_name
 from minwallet.protocols.operator_service import Game
 from minwallet.protocols.registry import load_operator_service
 from minwallet.storage.file_lock import ControlEndpoint
 from minwallet.storage.sqlite import integrity
-from minwallet.wallet.backups import name_copy
 from minwallet.web.connection import FILES_WANTED
 from tests.cli.console import unchanged
 from tests.provider.scripted import scripted
@@ -352,6 +352,6 @@ def test_copies_should_be_there_and_not_old(made: Here, folder: Path) -> None:
     examine(made, **settings).assert_has("warn", "copies", "there is none")
     (copies / f"{made.db.stem}-auto-20260101T000000Z.db").write_text("")
     examine(made, **settings).assert_has("warn", "copies", "minutes old", "log")
-    (copies / name_copy(made.db.stem, time.time_ns() // 1_000_000, "auto-")).write_text("")
+    (copies / format_backup_name(made.db.stem, time.time_ns() // 1_000_000, "auto-")).write_text("")
     examine(made, **settings).assert_has("ok", "copies", "2, the newest is")
     examine(made, MINWALLET_BACKUP_TO="gone").assert_has("fail", "copies", "cannot look at gone")

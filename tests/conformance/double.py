@@ -14,7 +14,7 @@ from minwallet.protocols.registry import load_protocol
 from minwallet.protocols.wire import AccountHolder, Call, Malformed
 from minwallet.storage.models import OPERATOR_PROTOCOL, AccountCommand, NewAccount, PlayerStatus, SessionHolder
 from minwallet.wallet.service import Wallet
-from minwallet.wallet.sessions import new_session
+from minwallet.wallet.sessions import build_new_session
 from tests.storage.reference_engine.memory_store import MemoryStore
 from tests.support import PATIENCE_S
 
@@ -56,7 +56,7 @@ class Double:
         self, call: Call, wallet_token: str | None = None
     ) -> tuple[Outcome | SessionUnknown, SessionHolder | None]:
         per_currency = self.protocol.ids_per_currency
-        return await self.wallet.call(
+        return await self.wallet.execute(
             call.token, call.command, self.protocol.name, ids_per_currency=per_currency, wallet_token=wallet_token
         )
 
@@ -68,7 +68,7 @@ class Double:
         """Move money, whatever the ledger thinks of it."""
         reference = f"flaw {next(self.numbers)}"
         command = Deposit(reference, cents) if cents > 0 else Withdraw(reference, -cents)
-        await self.wallet.move(AccountCommand(command, OPERATOR_PROTOCOL, bearer.account_id), bearer.player_key)
+        await self.wallet.submit(AccountCommand(command, OPERATOR_PROTOCOL, bearer.account_id), bearer.player_key)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if not self.is_furnished:
@@ -110,7 +110,7 @@ async def furnish(wallet: Wallet) -> None:
         ("second", "bob", "USD", None),
         ("blocked", "eve", "USD", None),
     ]:
-        session = new_session(TOKENS[name], expires_at_ms)
+        session = build_new_session(TOKENS[name], expires_at_ms)
         await store.create_accounts([NewAccount("default", player, currency, CASH, BONUS, session)], 0)
         if name == "revoked":
             await store.revoke_session(session.token_hash, 1)

@@ -13,7 +13,7 @@ from minwallet.protocols.registry import load_protocol
 from minwallet.protocols.wire import REDACTED, AccountHolder, Call, Malformed, WalletResponse
 from minwallet.storage.models import NewAccount
 from minwallet.wallet.service import Wallet
-from minwallet.wallet.sessions import new_session
+from minwallet.wallet.sessions import build_new_session
 from tests.storage.reference_engine.memory_store import MemoryStore
 
 CASH, BONUS = 100_000, 5_000
@@ -50,7 +50,9 @@ class HonestCaller:
         heard = wire.parse(wire.routes[exchange.path], exchange.query or exchange.body)
         assert not isinstance(heard, Malformed), heard
         command = heard.command
-        outcome, bearer = await self.wallet.call(heard.token, command, protocol, ids_per_currency=wire.ids_per_currency)
+        outcome, bearer = await self.wallet.execute(
+            heard.token, command, protocol, ids_per_currency=wire.ids_per_currency
+        )
         holder = AccountHolder(bearer.player_id, bearer.currency) if bearer else None
         reply = wire.render(heard, outcome, holder, 0)
         return Sent(call, 0, request, 200, reply.decode(), 1, wire.parse_response(reply))
@@ -70,7 +72,7 @@ class HonestCaller:
     async def _admit(self, token: str) -> None:
         if token not in self._players and not token.startswith("no"):
             self._players.append(token)
-            opening = NewAccount("default", f"player.{token}", "USD", CASH, BONUS, new_session(token, None))
+            opening = NewAccount("default", f"player.{token}", "USD", CASH, BONUS, build_new_session(token, None))
             assert (await self.store.create_accounts([opening], 0)).problems == ()
 
 

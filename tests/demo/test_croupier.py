@@ -14,8 +14,8 @@ from minwallet.demo.croupier import Croupier, Seat, TurnedAway
 from minwallet.demo.games import GAMES, Game
 from minwallet.demo.mischief import Mischief, Odds
 from minwallet.demo.rounds import Ending
+from minwallet.operations.verify import verify_ledger
 from minwallet.protocols.registry import PROTOCOLS
-from minwallet.wallet.desk import verify
 from tests.demo.honest import BONUS, CASH, EVERYTHING, HonestCaller
 
 SLOT, _, ZODIAC = GAMES
@@ -44,7 +44,7 @@ async def assert_agreed(made: Croupier, caller: HonestCaller, *tokens: str) -> N
     for token in tokens:
         expected = CASH + BONUS + made.book.net[f"player.{token}", "USD"]
         assert await caller.has(token) == expected
-    assert (await verify(caller.store, lambda _done, _total: None))["problems"] == []
+    assert (await verify_ledger(caller.store, lambda _done, _total: None))["problems"] == []
 
 
 odds = st.dictionaries(st.sampled_from(AT_ONCE), st.floats(0, 1))

@@ -17,10 +17,10 @@ from typing import NamedTuple
 
 from minwallet.ledger.commands import Balance
 from minwallet.ledger.outcomes import BalanceShown
+from minwallet.operations.verify import verify_ledger
 from minwallet.storage.errors import DatabaseUnusable, StoreError
 from minwallet.storage.models import AccountCommand
 from minwallet.storage.sqlite import SqliteStore
-from minwallet.wallet.desk import verify
 from tests.faults.clients import Fleet
 from tests.faults.trial import seats
 from tests.support import Here, copy_wallet, serving
@@ -135,7 +135,7 @@ async def _verify(file: Path) -> bool:
     """Whether `verify` names a problem."""
     store = await SqliteStore.open(file, create=False)
     try:
-        return not (await verify(store))["ok"]
+        return not (await verify_ledger(store))["ok"]
     except StoreError:
         return True
     finally:

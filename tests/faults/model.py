@@ -16,16 +16,16 @@ from urllib.parse import urlsplit
 from hypothesis import HealthCheck, seed, settings
 from hypothesis.stateful import run_state_machine_as_test
 
+from minwallet.operations.requests import Envelope, OperationRequest, Reply, Transfer
 from minwallet.protocols.wire import Call
 from minwallet.storage.file_lock import read_control_endpoint
 from minwallet.storage.sqlite import SqliteStore
-from minwallet.wallet.requests import Envelope, Reply, Request, Transfer
 from minwallet.wallet.service import clock_ms
 from tests.faults.clients import Asked, Seat
 from tests.faults.history import History, Said, now_s
 from tests.faults.trial import assert_nothing_lost
 from tests.support import PATIENCE_S, Server
-from tests.wallet.machine import PLACES, Wallets, furnish
+from tests.wallet.wallet_state_machine import ACCOUNTS, WalletStateMachine, populate
 
 HISTORIES_A_FILE = 50
 
@@ -88,7 +88,7 @@ class House:
         async def work() -> None:
             store = await SqliteStore.open(self.file, create=True)
             try:
-                await furnish(store, agents)
+                await populate(store, agents)
             finally:
                 await store.close()
 
@@ -126,16 +126,16 @@ class House:
         assert "Traceback" not in log, log
 
 
-class OverHttp(Wallets):
+class OverHttp(WalletStateMachine):
     """Asks the server that runs on the house's file."""
 
     house: House
 
-    def begin(self) -> None:
+    def set_up_wallet(self) -> None:
         self.agent = self.house.take()
         self.now_ms = clock_ms()
 
-    def send(self, place: int, protocol: str, operation: str, raw: bytes) -> bytes:
+    def send_call(self, account_index: int, protocol: str, operation: str, raw: bytes) -> bytes:
         wire = self.protocols[protocol]
         (path,) = [path for path, named in wire.routes.items() if named == operation and "{" not in path]
         line, sent_at = self.house.public, now_s()
@@ -147,13 +147,13 @@ class OverHttp(Wallets):
         body = response.read()
         call = wire.parse(operation, raw)
         assert isinstance(call, Call), call
-        player, currency = PLACES[place]
+        player, currency = ACCOUNTS[account_index]
         asked = Asked(Seat(player, call.token, currency, self.agent), protocol, call.operation, call.command)
         assert response.status == 200, body
         self.house.history.append(asked.said(sent_at, response.status, body))
         return body
 
-    def ask(self, request: Request) -> Reply | None:
+    def execute_request(self, request: OperationRequest) -> Reply | None:
         sent_at = now_s()
         content = Envelope(actor="a test", request=request).model_dump_json()
         self.house.desk.request("POST", "/control", content, self.house.key)
@@ -165,20 +165,24 @@ class OverHttp(Wallets):
             self.house.history.append(_said(request, reply, sent_at))
         return reply
 
-    def begin_again(self, dice: int, softly: bool) -> None:
-        if dice == RESTARTS_AT:
+    def maybe_restart(self, roll: int, is_graceful: bool) -> None:
+        if roll == RESTARTS_AT:
             self.house.counts["restarts"] += 1
-            self.house.stop(signal.SIGTERM if softly else signal.SIGKILL)
+            self.house.stop(signal.SIGTERM if is_graceful else signal.SIGKILL)
             self.house.start()
             assert self.house.server.http.get("/readyz").status_code == 200
 
-    def end(self) -> None:
+    def check_and_stop(self) -> None:
         """The file is examined when all histories are in it."""
 
 
 def _said(request: Transfer, reply: Reply | None, sent_at: float) -> Said:
-    said = Said(sent_at, now_s(), "operator", request.do, request.agent, request.player_id, request.currency or "")
+    said = Said(
+        sent_at, now_s(), "operator", request.operation, request.agent, request.player_id, request.currency or ""
+    )
     said = said._replace(id=request.reference, is_bonus=request.bonus, code=1)
     if reply:
         said = said._replace(code=0, balance=reply["cash"], balance2=reply["bonus"])
-    return said._replace(payout=request.amount) if request.do == "deposit" else said._replace(stake=request.amount)
+    return (
+        said._replace(payout=request.amount) if request.operation == "deposit" else said._replace(stake=request.amount)
+    )

@@ -19,9 +19,9 @@ from collections.abc import Mapping
 from contextlib import closing
 from pathlib import Path
 
+from minwallet.operations.verify import verify_ledger
 from minwallet.storage.errors import StoreError
 from minwallet.storage.sqlite import SqliteStore
-from minwallet.wallet import desk
 from tests.faults.checker import check
 from tests.faults.clients import Fleet
 from tests.faults.platter import KINDS, WEIGHTS, Platter
@@ -224,6 +224,6 @@ async def _open_and_verify(file: Path) -> list[str]:
         await store.finish_check()
         if store.failure:
             raise store.failure
-        return list((await desk.verify(store))["problems"])
+        return list((await verify_ledger(store))["problems"])
     finally:
         await store.close()

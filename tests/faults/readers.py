@@ -21,11 +21,11 @@ from minwallet.ledger.commands import Query
 from minwallet.ledger.entries import Refusal
 from minwallet.ledger.money import MAX_CENTS, MAX_ID
 from minwallet.ledger.outcomes import Outcome, SessionUnknown
+from minwallet.operations.requests import SeedRow
 from minwallet.protocols.operator_service import ReportUnit
 from minwallet.protocols.registry import OPERATOR_SERVICES, PROTOCOLS, load_operator_service, load_protocol
 from minwallet.protocols.wire import REDACTED, Call, Launch, Malformed
 from minwallet.storage.file_lock import ControlEndpoint, lock_file_path, read_control_endpoint
-from minwallet.wallet.requests import SeedRow
 from tests.protocols.golden_pairs import encode_request, load_golden_pairs
 from tests.protocols.sample_outcomes import APPLIED, CLOSED, HOLDER, REPLAYED, SHOWN, make_refused
 

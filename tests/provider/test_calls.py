@@ -9,12 +9,12 @@ from minwallet.ledger.audit import AccountRef
 from minwallet.ledger.commands import Bet
 from minwallet.ledger.decide import decide
 from minwallet.ledger.entries import Kind
+from minwallet.operations.errors import OperationError
 from minwallet.protocols.registry import PROTOCOLS
 from minwallet.protocols.wire import Call
 from minwallet.provider import calls
 from minwallet.storage.errors import StoreError
 from minwallet.storage.models import JournaledEntry, JournalRecord
-from minwallet.wallet.decline import Decline
 from minwallet.wallet.service import clock_ms
 from tests.ledger.builders import NOW_MS, snapshot, written_entry
 from tests.support import Here, Server
@@ -75,5 +75,5 @@ def test_only_a_providers_call_can_be_made_again() -> None:
     """What the operator moved has none."""
     bet = written_entry(decide(snapshot(), BET, NOW_MS))._replace(protocol="vela")
     assert calls.recall(bet, "t") == Call("bet", "t", BET)
-    with pytest.raises(Decline, match="operator's own deposit"):
+    with pytest.raises(OperationError, match="operator's own deposit"):
         calls.recall(bet._replace(protocol="operator", kind=Kind.DEPOSIT), "t")

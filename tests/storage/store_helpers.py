@@ -9,7 +9,7 @@ from minwallet.ledger.outcomes import Outcome
 from minwallet.storage.models import OPERATOR_PROTOCOL, AccountCommand, NewAccount, NewSession, Player
 from minwallet.storage.sqlite import SqliteStore
 from minwallet.storage.store import Store
-from minwallet.wallet.sessions import new_session
+from minwallet.wallet.sessions import build_new_session
 from tests.storage.reference_engine.memory_store import MemoryStore
 
 T = TypeVar("T")
@@ -37,7 +37,7 @@ def make_new_account(
     player_id: str, cash: int = 0, bonus: int = 0, *, currency: str = "USD", **options: str
 ) -> NewAccount:
     """An account to open; `agent` and `token` if not the default ones."""
-    session: NewSession | None = new_session(options["token"], None) if "token" in options else None
+    session: NewSession | None = build_new_session(options["token"], None) if "token" in options else None
     return NewAccount(options.get("agent", "default"), player_id, currency, cash, bonus, session)
 
 

@@ -6,7 +6,7 @@ from minwallet.ledger.entries import Kind, Refusal, State
 from minwallet.ledger.outcomes import Applied, BalanceShown, Refused, Replayed
 from minwallet.storage.models import Partition, PlayerStatus
 from minwallet.storage.store import Store
-from minwallet.wallet.sessions import hash_token, new_session
+from minwallet.wallet.sessions import build_new_session, hash_token
 from tests.storage.store_helpers import (
     NOW,
     VELA,
@@ -153,7 +153,7 @@ def test_a_round_is_known_by_its_bets(store: Store, run: Run) -> None:
 def test_a_query_changes_nothing(store: Store, run: Run) -> None:
     """It is answered with what there is, unless the session has ended."""
     (ann,) = run(create_players(store, make_new_account("ann", 100, 50)))
-    run(store.add_session(ann.accounts[0][0], new_session("token", NOW + 10), NOW))
+    run(store.add_session(ann.accounts[0][0], build_new_session("token", NOW + 10), NOW))
     question = make_command(Bet("1", 1, "1"), 1, session_id=1)._replace(command=Balance())
     assert run(store.dry_run(question, NOW)) == BalanceShown(100, 50)
     assert run(store.dry_run(question, NOW + 10)) == Refused(Refusal.SESSION_EXPIRED, 100, 50)
@@ -180,7 +180,7 @@ def test_a_dry_run_predicts_the_outcome(store: Store, run: Run) -> None:
 def test_a_session_is_read_anew_for_each_order(store: Store, run: Run) -> None:
     """Expiry, revocation and blocking hold for new bets from that moment on; money in flight still settles."""
     (ann,) = run(create_players(store, make_new_account("ann", 100, token="live")))
-    run(store.add_session(1, new_session("brief", NOW + 10), NOW))
+    run(store.add_session(1, build_new_session("brief", NOW + 10), NOW))
 
     def bet(number: int, session_id: int, at: int = NOW) -> object:
         outcome = run(store.apply([make_command(Bet(str(number), 1, str(number)), 1, session_id=session_id)], at))[0]

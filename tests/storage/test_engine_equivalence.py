@@ -29,7 +29,7 @@ from minwallet.storage.limit_store import LimitChange
 from minwallet.storage.models import AccountCommand, NewAccount, PlayerStatus
 from minwallet.storage.queries import Filter
 from minwallet.storage.store import Store
-from minwallet.wallet.sessions import hash_token, new_session
+from minwallet.wallet.sessions import build_new_session, hash_token
 from tests.storage.store_helpers import NOW, VELA, WALLET_V2, make_command, make_operator_command, open_store
 
 T = TypeVar("T")
@@ -111,7 +111,7 @@ class EngineEquivalence(RuleBasedStateMachine):
     @initialize(cash=st.integers(0, 300), bonus=st.integers(0, 100))
     def create_accounts(self, cash: int, bonus: int) -> None:
         names = [("default", "ann", "USD"), ("default", "ann", "EUR"), ("default", "bob", "USD"), ("two", "ann", "USD")]
-        sessions = [new_session(f"token{number}", NOW + 40 if number % 2 else None) for number in range(4)]
+        sessions = [build_new_session(f"token{number}", NOW + 40 if number % 2 else None) for number in range(4)]
         openings = [NewAccount(*name, cash, bonus, session) for name, session in zip(names, sessions, strict=True)]
         for store in self.stores:
             self._run(store.add_agent("two", "two", None, NOW))

@@ -4,7 +4,7 @@ from minwallet.ledger.commands import Deposit
 from minwallet.ledger.entries import Kind
 from minwallet.storage.models import AccountsCreated, Agent, PlayerStatus, SessionHolder, SessionRow
 from minwallet.storage.store import Store
-from minwallet.wallet.sessions import hash_token, new_session
+from minwallet.wallet.sessions import build_new_session, hash_token
 from tests.storage.store_helpers import NOW, Run, create_players, make_new_account, make_operator_command
 
 
@@ -120,7 +120,7 @@ def test_a_token_stands_for_one_account(store: Store, run: Run) -> None:
     assert run(store.find_session_holder(hash_token("t1"))) == SessionHolder(
         1, 1, ann.player_key, "ann", "USD", "default"
     )
-    run(store.add_session(2, new_session("t2", NOW), NOW))
+    run(store.add_session(2, build_new_session("t2", NOW), NOW))
     assert run(store.find_session_holder(hash_token("t2"))) == SessionHolder(
         2, 2, ann.player_key, "ann", "EUR", "default"
     )
@@ -132,9 +132,9 @@ def test_sessions_are_listed_newest_first(store: Store, run: Run) -> None:
     ann, _, _ = run(
         create_players(store, make_new_account("ann"), make_new_account("ann", currency="EUR"), make_new_account("bob"))
     )
-    run(store.add_session(1, new_session("first_token", None), NOW))
-    run(store.add_session(2, new_session("second_token", NOW + 10), NOW + 1))
-    run(store.add_session(3, new_session("bobs_token", None), NOW + 2))
+    run(store.add_session(1, build_new_session("first_token", None), NOW))
+    run(store.add_session(2, build_new_session("second_token", NOW + 10), NOW + 1))
+    run(store.add_session(3, build_new_session("bobs_token", None), NOW + 2))
     assert run(store.list_sessions(ann.player_key)) == [
         SessionRow(2, "sec…", "EUR", NOW + 1, NOW + 10, None),
         SessionRow(1, "fi…", "USD", NOW, None, None),

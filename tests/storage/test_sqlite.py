@@ -17,7 +17,7 @@ from minwallet.ledger.outcomes import Applied
 from minwallet.storage.errors import ConstraintViolation, DatabaseUnusable, DiskFull, OutcomeUnknown, StoreError
 from minwallet.storage.models import AccountCommand, PlayerStatus
 from minwallet.storage.sqlite import SqliteStore, accounts, connection
-from minwallet.wallet.sessions import new_session
+from minwallet.wallet.sessions import build_new_session
 from tests.storage.store_helpers import NOW, Run, create_players, make_command, make_new_account, make_operator_command
 
 FILES = ["wallet.db", "wallet.db-shm", "wallet.db-wal"]
@@ -112,9 +112,9 @@ def test_a_refused_batch_is_forgotten(store: SqliteStore, run: Run) -> None:
 
 def test_session_tokens_are_unique(store: SqliteStore, run: Run) -> None:
     """A second session with the same token is refused by the file."""
-    run(store.add_session(1, new_session("token", None), NOW))
+    run(store.add_session(1, build_new_session("token", None), NOW))
     with pytest.raises(ConstraintViolation):
-        run(store.add_session(2, new_session("token", None), NOW))
+        run(store.add_session(2, build_new_session("token", None), NOW))
 
 
 def test_one_player_is_found_without_looking_at_the_others(store: SqliteStore, run: Run) -> None:

@@ -12,12 +12,12 @@ from minwallet.storage.models import AccountCommand, NewAccount
 from minwallet.storage.queries import EntryPage, Filter
 from minwallet.storage.sqlite import SqliteStore
 from minwallet.wallet import feed
-from minwallet.wallet.feed import Heard, Polling, follow
+from minwallet.wallet.feed import FeedBatch, PollingNotifier, follow
 from minwallet.wallet.service import Wallet
 
 PLAYERS = 4
 
-PATIENCE_S = 20
+TIMEOUT_S = 20
 
 
 @asynccontextmanager
@@ -30,31 +30,31 @@ async def open_wallet(path: Path) -> AsyncIterator[Wallet]:
 
 async def bet(wallet: Wallet, id_: int) -> None:
     player = 1 + id_ % PLAYERS
-    await wallet.move(
+    await wallet.submit(
         AccountCommand(Bet(f"{id_}", 0, f"{id_}"), "wallet-v2", player, None, ids_per_currency=True), player
     )
 
 
-async def hear(reading: AsyncIterator[Heard], rows: int) -> list[str]:
+async def collect_ids(batches: AsyncIterator[FeedBatch], rows: int) -> list[str]:
     """The ids of the first so many rows that a reader hears of."""
-    heard: list[str] = []
-    async for more in reading:
-        assert more.missed == 0
-        heard += [row.entry.id for row in more.rows]
-        if len(heard) >= rows:
+    ids: list[str] = []
+    async for batch in batches:
+        assert batch.missed == 0
+        ids += [row.entry.id for row in batch.rows]
+        if len(ids) >= rows:
             break
-    return heard
+    return ids
 
 
-def test_a_reader_misses_nothing(tmp_path: Path) -> None:
+def test_a_subscriber_misses_nothing(tmp_path: Path) -> None:
     """However the commits fall; the one that waits for news and the one that looks again and again."""
 
-    async def story() -> None:
-        async with open_wallet(tmp_path / "wallet.db") as wallet, asyncio.timeout(PATIENCE_S):
+    async def scenario() -> None:
+        async with open_wallet(tmp_path / "wallet.db") as wallet, asyncio.timeout(TIMEOUT_S):
             readers = [
-                asyncio.create_task(hear(wallet.feed.listen(Filter(), 0), 300)),
-                asyncio.create_task(hear(follow(wallet.store, Polling(), Filter(), 0), 300)),
-                asyncio.create_task(hear(wallet.feed.listen(Filter(player_id="p1"), 0), 75)),
+                asyncio.create_task(collect_ids(wallet.feed.subscribe(Filter(), 0), 300)),
+                asyncio.create_task(collect_ids(follow(wallet.store, PollingNotifier(), Filter(), 0), 300)),
+                asyncio.create_task(collect_ids(wallet.feed.subscribe(Filter(player_id="p1"), 0), 75)),
             ]
             for start in range(0, 300, 10):
                 await asyncio.gather(*(bet(wallet, start + number) for number in range(10)))
@@ -64,58 +64,58 @@ def test_a_reader_misses_nothing(tmp_path: Path) -> None:
             assert again == everything
             assert some == [id_ for id_ in everything if int(id_) % PLAYERS == 1]
 
-    asyncio.run(story())
+    asyncio.run(scenario())
 
 
-def test_a_commit_between_looking_and_waiting_is_heard_at_once(tmp_path: Path) -> None:
+def test_a_commit_between_reading_and_waiting_is_noticed_immediately(tmp_path: Path) -> None:
     """A reader need not wait until the silence is over."""
 
-    async def story() -> None:
-        async with open_wallet(tmp_path / "wallet.db") as wallet, asyncio.timeout(feed.QUIET_S / 2):
-            told = wallet.news.told
+    async def scenario() -> None:
+        async with open_wallet(tmp_path / "wallet.db") as wallet, asyncio.timeout(feed.HEARTBEAT_S / 2):
+            told = wallet.commit_notifier.version
             await bet(wallet, 1)
-            await wallet.news.wait(told)
+            await wallet.commit_notifier.wait(told)
 
-    asyncio.run(story())
+    asyncio.run(scenario())
 
 
-def test_who_was_away_misses_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_returning_subscriber_misses_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Of what is wanted, however much else came; who was away for very long is told how many rows that cost."""
 
-    async def story() -> None:
-        async with open_wallet(tmp_path / "wallet.db") as wallet, asyncio.timeout(PATIENCE_S):
-            for start in range(0, feed.AT_ONCE + 20, 4):
+    async def scenario() -> None:
+        async with open_wallet(tmp_path / "wallet.db") as wallet, asyncio.timeout(TIMEOUT_S):
+            for start in range(0, feed.BATCH_SIZE + 20, 4):
                 await asyncio.gather(*(bet(wallet, start + number) for number in range(4)))
-            newest = feed.AT_ONCE + 20
-            async with aclosing(wallet.feed.listen(Filter(), newest - 5)) as near:
+            newest = feed.BATCH_SIZE + 20
+            async with aclosing(wallet.feed.subscribe(Filter(), newest - 5)) as near:
                 heard = await anext(near)
                 assert (heard.missed, [row.entry.seq for row in heard.rows]) == (0, [*range(newest - 4, newest + 1)])
-                async with aclosing(wallet.feed.listen(Filter(), 10)) as far:
+                async with aclosing(wallet.feed.subscribe(Filter(), 10)) as far:
                     first, second = await anext(far), await anext(far)
-                assert (first.missed, len(first.rows), first.seq) == (0, feed.AT_ONCE, 10 + feed.AT_ONCE)
+                assert (first.missed, len(first.rows), first.seq) == (0, feed.BATCH_SIZE, 10 + feed.BATCH_SIZE)
                 assert (second.missed, [row.entry.seq for row in second.rows]) == (
                     0,
                     [*range(first.seq + 1, newest + 1)],
                 )
-                async with aclosing(wallet.feed.listen(Filter(player_id="p2"), 0)) as some:
+                async with aclosing(wallet.feed.subscribe(Filter(player_id="p2"), 0)) as some:
                     heard = await anext(some)
                 assert (heard.missed, len(heard.rows), heard.seq) == (0, newest // PLAYERS, newest)
-                async with aclosing(wallet.feed.listen(Filter(), 20, most=3)) as few:
+                async with aclosing(wallet.feed.subscribe(Filter(), 20, max_rows=3)) as few:
                     heard = await anext(few)
-                assert (heard.missed, len(heard.rows), heard.seq) == (feed.AT_ONCE - 3, 3, newest)
-                monkeypatch.setattr(feed, "LOOK_BACK", 50)
-                async with aclosing(wallet.feed.listen(Filter(), 10)) as beyond:
+                assert (heard.missed, len(heard.rows), heard.seq) == (feed.BATCH_SIZE - 3, 3, newest)
+                monkeypatch.setattr(feed, "MAX_BACKLOG", 50)
+                async with aclosing(wallet.feed.subscribe(Filter(), 10)) as beyond:
                     heard = await anext(beyond)
                 assert (heard.missed, heard.rows[0].entry.seq, heard.seq) == (newest - 60, newest - 49, newest)
 
-    asyncio.run(story())
+    asyncio.run(scenario())
 
 
-def test_the_file_is_read_once_for_all_who_listen(tmp_path: Path) -> None:
+def test_the_file_is_read_once_for_all_subscribers(tmp_path: Path) -> None:
     """Fifty readers cost hardly more reading than one; and none, no reading."""
 
-    async def story() -> None:
-        async with open_wallet(tmp_path / "wallet.db") as wallet, asyncio.timeout(PATIENCE_S):
+    async def scenario() -> None:
+        async with open_wallet(tmp_path / "wallet.db") as wallet, asyncio.timeout(TIMEOUT_S):
             reads = 0
             read_entries_after = wallet.store.read_entries_after
 
@@ -125,11 +125,11 @@ def test_the_file_is_read_once_for_all_who_listen(tmp_path: Path) -> None:
                 return await read_entries_after(entry_filter, after, limit)
 
             wallet.store.read_entries_after = counted  # type: ignore[method-assign]  # to count them
-            readers = [wallet.feed.listen(Filter(), 0) for _ in range(50)]
+            readers = [wallet.feed.subscribe(Filter(), 0) for _ in range(50)]
             await bet(wallet, 0)
-            await asyncio.gather(*(hear(reader, 1) for reader in readers))
+            await asyncio.gather(*(collect_ids(reader, 1) for reader in readers))
             reads = 0
-            hearing = [asyncio.create_task(hear(reader, 39)) for reader in readers]
+            hearing = [asyncio.create_task(collect_ids(reader, 39)) for reader in readers]
             for number in range(1, 40):
                 await bet(wallet, number)
             heard = await asyncio.gather(*hearing)
@@ -137,31 +137,31 @@ def test_the_file_is_read_once_for_all_who_listen(tmp_path: Path) -> None:
             assert reads < 40
             for reader in readers:
                 await reader.aclose()
-            while wallet.feed._task is None or not wallet.feed._task.done():
-                await wallet.news.wait(wallet.news.told)
+            while wallet.feed._reader_task is None or not wallet.feed._reader_task.done():
+                await wallet.commit_notifier.wait(wallet.commit_notifier.version)
             reads = 0
             await bet(wallet, 41)
-            assert (wallet.feed.readers.total(), reads) == (0, 0)
+            assert (wallet.feed.subscribers.total(), reads) == (0, 0)
 
-    asyncio.run(story())
+    asyncio.run(scenario())
 
 
-def test_readers_are_let_go_when_the_news_are_over(tmp_path: Path) -> None:
+def test_subscribers_end_when_the_notifier_is_closed(tmp_path: Path) -> None:
     """Those who wait and those who come later."""
 
-    async def story() -> None:
-        async with open_wallet(tmp_path / "wallet.db") as wallet, asyncio.timeout(feed.QUIET_S / 2):
+    async def scenario() -> None:
+        async with open_wallet(tmp_path / "wallet.db") as wallet, asyncio.timeout(feed.HEARTBEAT_S / 2):
             has_heard = asyncio.Event()
 
             async def listen() -> None:
-                async for _ in wallet.feed.listen(Filter(), 0):
+                async for _ in wallet.feed.subscribe(Filter(), 0):
                     has_heard.set()
 
             await bet(wallet, 1)
             waiting = asyncio.create_task(listen())
             await has_heard.wait()
-            wallet.news.end()
+            wallet.commit_notifier.close()
             await waiting
             await listen()
 
-    asyncio.run(story())
+    asyncio.run(scenario())

@@ -11,11 +11,11 @@ import pytest
 
 from minwallet.ledger.commands import Bet, MoneyCommand
 from minwallet.ledger.outcomes import Applied, Outcome
+from minwallet.operations.verify import verify_ledger
 from minwallet.storage.errors import ConstraintViolation, OutcomeUnknown, StoreError
 from minwallet.storage.models import AccountCommand, NewAccount
 from minwallet.storage.sqlite import SqliteStore
 from minwallet.storage.sqlite.connection import Connection
-from minwallet.wallet.desk import verify
 from minwallet.wallet.service import Wallet
 
 PLAYERS = 64
@@ -23,19 +23,19 @@ PLAYERS = 64
 T = TypeVar("T")
 
 
-class WatchedStore(SqliteStore):
+class InstrumentedStore(SqliteStore):
     """The real store, which notes its batches, waits where a test says so, and may fail a commit."""
 
-    def watch(self) -> None:
+    def set_up(self) -> None:
         self.batches: list[list[int]] = []
         self.gate = asyncio.Event()
         self.gate.set()
-        self.began = asyncio.Event()
+        self.apply_started = asyncio.Event()
         self.fault: StoreError | None = None
 
     async def apply(self, orders: Sequence[AccountCommand], now_ms: int) -> list[Outcome]:
         self.batches.append([order.account_id for order in orders])
-        self.began.set()
+        self.apply_started.set()
         await self.gate.wait()
         return await super().apply(orders, now_ms)
 
@@ -46,34 +46,34 @@ class WatchedStore(SqliteStore):
 
 
 @asynccontextmanager
-async def wallet_at(db: Path) -> AsyncIterator[tuple[Wallet, WatchedStore]]:
+async def open_wallet(db: Path) -> AsyncIterator[tuple[Wallet, InstrumentedStore]]:
     """A wallet with 64 players of one account each, whose number is the player's; at the end it sums and chains up."""
-    store = await WatchedStore.open(db, create=True)
-    store.watch()
+    store = await InstrumentedStore.open(db, create=True)
+    store.set_up()
     await store.create_accounts([NewAccount("default", f"p{n}", "USD", 1000, 0) for n in range(PLAYERS)], 0)
     wallet = Wallet(store)
     try:
         yield wallet, store
-        assert (await verify(store, lambda _done, _total: None))["problems"] == []
+        assert (await verify_ledger(store, lambda _done, _total: None))["problems"] == []
     finally:
         await store.close()
 
 
-def order(player: int, command: MoneyCommand) -> AccountCommand:
+def build_command(player: int, command: MoneyCommand) -> AccountCommand:
     return AccountCommand(command, "wallet-v2", player, None, True)
 
 
-def bet(player: int, id_: int, stake: int = 10) -> AccountCommand:
-    return order(player, Bet(str(id_), stake, str(id_)))
+def build_bet(player: int, id_: int, stake: int = 10) -> AccountCommand:
+    return build_command(player, Bet(str(id_), stake, str(id_)))
 
 
 def test_many_players_share_a_commit(db: Path) -> None:
     """While one batch is written the next one gathers, and no batch holds two orders of one player."""
 
     async def run() -> None:
-        async with wallet_at(db) as (wallet, store):
+        async with open_wallet(db) as (wallet, store):
             moves = [
-                wallet.move(bet(player, player * 10 + turn), player)
+                wallet.submit(build_bet(player, player * 10 + turn), player)
                 for turn in range(3)
                 for player in range(1, PLAYERS + 1)
             ]
@@ -91,12 +91,12 @@ def test_the_lock_is_held_until_the_commit_even_if_the_caller_has_gone(db: Path)
     """A caller that is cancelled in the middle changes nothing: the order is applied, and only then the next begins."""
 
     async def run() -> None:
-        async with wallet_at(db) as (wallet, store):
+        async with open_wallet(db) as (wallet, store):
             store.gate.clear()
-            gone = asyncio.ensure_future(wallet.move(bet(1, 1), 1))
-            await store.began.wait()
+            gone = asyncio.ensure_future(wallet.submit(build_bet(1, 1), 1))
+            await store.apply_started.wait()
             gone.cancel()
-            next_ = asyncio.ensure_future(wallet.move(bet(1, 2), 1))
+            next_ = asyncio.ensure_future(wallet.submit(build_bet(1, 2), 1))
             await asyncio.wait([gone])
             assert gone.cancelled()
             assert store.batches == [[1]]
@@ -108,18 +108,18 @@ def test_the_lock_is_held_until_the_commit_even_if_the_caller_has_gone(db: Path)
     asyncio.run(run())
 
 
-def test_a_neighbour_never_pays_for_anothers_fault(db: Path) -> None:
+def test_a_failed_command_does_not_fail_its_batch(db: Path) -> None:
     """A batch that the file refuses is tried again one by one; only the order that the file refuses fails."""
 
     async def run() -> None:
-        async with wallet_at(db) as (wallet, store):
+        async with open_wallet(db) as (wallet, store):
             with sqlite3.connect(db, isolation_level=None) as other:
                 other.execute(
                     "CREATE TRIGGER a_bug BEFORE INSERT ON transactions WHEN new.id = '666'"
                     " BEGIN SELECT RAISE(ABORT, 'a bug'); END"
                 )
             other.close()
-            moves = [wallet.move(bet(player, 663 + player), player) for player in range(1, 9)]
+            moves = [wallet.submit(build_bet(player, 663 + player), player) for player in range(1, 9)]
             outcomes = await asyncio.gather(*moves, return_exceptions=True)
             assert [isinstance(outcome, ConstraintViolation) for outcome in outcomes] == [n == 3 for n in range(1, 9)]
             assert all(isinstance(outcome, Applied) for n, outcome in enumerate(outcomes, 1) if n != 3)
@@ -133,15 +133,15 @@ def test_an_unknown_outcome_stops_the_writer(db: Path) -> None:
     """After a failed commit nothing more is written, every caller is told so, and whoever watches is told once."""
 
     async def run() -> None:
-        async with wallet_at(db) as (wallet, store):
+        async with open_wallet(db) as (wallet, store):
             told: list[str] = []
             store.on_failure(lambda: told.append("stop"))
             store.fault = OutcomeUnknown("the disk is gone")
             with pytest.raises(OutcomeUnknown):
-                await wallet.move(bet(1, 1), 1)
+                await wallet.submit(build_bet(1, 1), 1)
             store.fault = None
             with pytest.raises(OutcomeUnknown):
-                await wallet.move(bet(2, 2), 2)
+                await wallet.submit(build_bet(2, 2), 2)
             assert told == ["stop"]
             assert str(store.failure) == "the disk is gone"
             assert len(wallet.locks) == 0
@@ -153,40 +153,40 @@ def test_an_unknown_outcome_of_the_operator_stops_the_writer_too(db: Path) -> No
     """Whoever's commit it was: the file may hold what nobody was told of, so nothing more is written."""
 
     async def run() -> None:
-        async with wallet_at(db) as (wallet, store):
+        async with open_wallet(db) as (wallet, store):
             store.fault = OutcomeUnknown("the disk is gone")
             with pytest.raises(OutcomeUnknown):
                 await store.create_accounts([NewAccount("default", "ghost", "USD", 500, 0)], 0)
             store.fault = None
             with pytest.raises(OutcomeUnknown):
-                await wallet.move(bet(1, 1), 1)
+                await wallet.submit(build_bet(1, 1), 1)
 
     asyncio.run(run())
 
 
-def test_a_fault_before_the_commit_is_over_with_its_batch(db: Path) -> None:
+def test_an_error_before_the_commit_fails_only_its_batch(db: Path) -> None:
     """A store that fails for a moment fails those callers; the next ones are served."""
 
     async def run() -> None:
-        async with wallet_at(db) as (wallet, store):
+        async with open_wallet(db) as (wallet, store):
             store.fault = StoreError("no room")
             with pytest.raises(StoreError, match="no room"):
-                await wallet.move(bet(1, 1), 1)
+                await wallet.submit(build_bet(1, 1), 1)
             store.fault = None
-            assert isinstance(await wallet.move(bet(1, 1), 1), Applied)
+            assert isinstance(await wallet.submit(build_bet(1, 1), 1), Applied)
             assert store.failure is None
 
     asyncio.run(run())
 
 
-def test_draining_waits_for_everything_begun(db: Path) -> None:
+def test_drain_waits_for_every_submitted_command(db: Path) -> None:
     """A server that stops decides all it has taken, also what still waits for a player's lock."""
 
     async def run() -> None:
-        async with wallet_at(db) as (wallet, store):
+        async with open_wallet(db) as (wallet, store):
             store.gate.clear()
-            moves = [asyncio.ensure_future(wallet.move(bet(1, n), 1)) for n in range(5)]
-            await store.began.wait()
+            moves = [asyncio.ensure_future(wallet.submit(build_bet(1, n), 1)) for n in range(5)]
+            await store.apply_started.wait()
             draining = asyncio.ensure_future(wallet.drain())
             await asyncio.sleep(0)
             assert not draining.done()

@@ -13,11 +13,11 @@ from starlette.applications import Starlette
 from starlette.routing import Route
 
 from minwallet.config import load_settings
+from minwallet.operations.dispatch import execute
+from minwallet.operations.errors import ErrorCode, OperationFailure
+from minwallet.operations.requests import KeyAdd, Reply
 from minwallet.storage.admin_store import KeyScope
 from minwallet.storage.sqlite import SqliteStore
-from minwallet.wallet.decline import Declined, Why
-from minwallet.wallet.desk import perform
-from minwallet.wallet.requests import KeyAdd, Reply
 from minwallet.wallet.service import Wallet
 from minwallet.web.admin_api import operation
 from minwallet.web.admin_api.asking import MOST_MISTAKES
@@ -227,7 +227,7 @@ def test_nothing_may_be_stored(caller: Caller) -> None:
 
 def test_every_reason_of_the_desk_is_a_problem() -> None:
     """Whatever is declined, programs can tell it apart; and no two problems are told in the same word."""
-    assert {why.value for why in Why} <= {cause.word for cause in Cause}
+    assert {why.value for why in ErrorCode} <= {cause.word for cause in Cause}
     assert len({cause.uri for cause in Cause}) == len(Cause)
 
 
@@ -253,8 +253,8 @@ def test_a_fault_of_the_file_is_503(db: Path) -> None:
         assert Caller(server, key).post(DEPOSITS, **body)["cash"] == 100
 
 
-def new_key(reply: Reply | Declined) -> str:
-    assert not isinstance(reply, Declined)
+def new_key(reply: Reply | OperationFailure) -> str:
+    assert not isinstance(reply, OperationFailure)
     return str(reply["key"])
 
 
@@ -267,7 +267,7 @@ def test_a_bug_is_500_and_tells_nobody_more(db: Path, caplog: pytest.LogCaptureF
 
     async def ask() -> httpx2.Response:
         async with Wallet(await SqliteStore.open(db, create=True)) as wallet:
-            key = new_key(await perform(wallet, KeyAdd(name="k", scope=KeyScope.READ), "test"))
+            key = new_key(await execute(wallet, KeyAdd(name="k", scope=KeyScope.READ), "test"))
             api = Api(wallet, lambda: examine(wallet, load_settings(db=db), "3", 0), asyncio.Lock())
             endpoint = Endpoint(api, [by_handler("GET /breaks", breaks, "Break")])
             app = Starlette(routes=[Route("/breaks", endpoint)])

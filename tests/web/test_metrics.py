@@ -172,7 +172,7 @@ def test_a_server_that_stops_is_not_ready() -> None:
     """Whoever still gets through is told so."""
     wallet = Wallet(MemoryStore())
     assert check(wallet, "3")["ready"]
-    wallet.news.end()
+    wallet.commit_notifier.close()
     assert check(wallet, "3")["reasons"] == ["the server is stopping"]
 
 

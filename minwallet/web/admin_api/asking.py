@@ -10,7 +10,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic.json_schema import GenerateJsonSchema
 from pydantic_core import ErrorDetails
 
-from minwallet.wallet.requests import SHAPES, words_of
+from minwallet.operations.requests import FIELD_HELP, error_message
 from minwallet.web.admin_api.operation import Operation
 from minwallet.web.admin_api.problems import Cause, Mistake, Problem
 
@@ -120,8 +120,8 @@ def _number(text: str, schema: Mapping[str, Any]) -> str | int:
 
 def _mistake(error: ErrorDetails, fields: Mapping[str, Field]) -> Mistake:
     name = str(error["loc"][0])
-    shape = SHAPES.get(name) if error["type"] == "string_pattern_mismatch" else None
-    said = f"it is {shape}" if shape else words_of(error)
+    shape = FIELD_HELP.get(name) if error["type"] == "string_pattern_mismatch" else None
+    said = f"it is {shape}" if shape else error_message(error)
     return Mistake(where=fields[name].where, name=name, detail="it is missing" if error["type"] == "missing" else said)
 
 

@@ -2,9 +2,9 @@
 
 from starlette.requests import Request
 
+from minwallet.operations.credentials import hash_secret
 from minwallet.storage.admin_store import ApiKey
 from minwallet.storage.store import Store
-from minwallet.wallet.keys import hash_secret
 
 
 async def find_key(store: Store, request: Request) -> ApiKey | None:

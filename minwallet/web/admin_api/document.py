@@ -9,7 +9,7 @@ from pydantic import TypeAdapter
 from pydantic.json_schema import JsonSchemaMode
 
 from minwallet import __version__
-from minwallet.wallet.requests import SHAPES
+from minwallet.operations.requests import FIELD_HELP
 from minwallet.web.admin_api.asking import Field, Schemas, fields_of
 from minwallet.web.admin_api.operation import Operation
 from minwallet.web.admin_api.problems import BASE, MEDIA_TYPE, Cause, ProblemShown
@@ -191,7 +191,7 @@ def _body(operation: Operation, fields: Mapping[str, Field]) -> Node:
 def _described(operation: Operation, name: str, schema: Mapping[str, Any]) -> Node:
     """With words, and an example."""
     described = dict(schema)
-    shape = SHAPES.get(name) if "pattern" in str(schema) else None
+    shape = FIELD_HELP.get(name) if "pattern" in str(schema) else None
     if words := "; ".join(filter(None, [schema.get("description", WORDS.get(name)), shape])):
         described["description"] = words
     example = EXAMPLES.get(f"{operation.name}.{name}", EXAMPLES.get(name))

@@ -8,9 +8,9 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 from starlette.types import Receive, Scope, Send
 
+from minwallet.operations.errors import OperationError
 from minwallet.storage import admin_store
 from minwallet.storage.errors import StoreError
-from minwallet.wallet.decline import Decline
 from minwallet.web.admin_api.asking import read
 from minwallet.web.admin_api.bearer import find_key
 from minwallet.web.admin_api.operation import Api, Caller, Operation
@@ -43,8 +43,8 @@ class Endpoint:
             return
         except Problem as problem:
             response = problem.response()
-        except Decline as decline:
-            response = Problem.of(decline.declined).response()
+        except OperationError as decline:
+            response = Problem.of(decline.failure).response()
         except StoreError as fault:
             logger.error("%s %s: %s", scope["method"], scope["path"], fault)
             response = Problem(Cause.UNAVAILABLE).response()

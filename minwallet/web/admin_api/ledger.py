@@ -6,9 +6,11 @@ import json
 from starlette.requests import ClientDisconnect
 from starlette.responses import Response, StreamingResponse
 
+from minwallet.operations import schemas, totals_aggregation
+from minwallet.operations.requests import TransactionShow
+from minwallet.operations.timestamps import format_date
+from minwallet.operations.verify import verify_ledger
 from minwallet.storage.queries import EntryPage, OwnedEntry
-from minwallet.wallet import desk, documents, totals
-from minwallet.wallet.requests import RecordedShow
 from minwallet.web import feed
 from minwallet.web.admin_api.bearer import find_key
 from minwallet.web.admin_api.operation import Caller
@@ -38,9 +40,9 @@ async def list_transactions(caller: Caller, asked: Transactions) -> Transactions
     return TransactionsShown(transactions=_rows(page), next=page.next_seq)
 
 
-async def show_transaction(caller: Caller, asked: OneTransaction) -> documents.RecordedTransaction:
+async def show_transaction(caller: Caller, asked: OneTransaction) -> schemas.JournaledTransactionResponse:
     """With the provider's request and the reply word for word, as long as they are kept; no token in them."""
-    shown = await caller.perform(RecordedShow(seq=asked.seq), documents.RecordedTransaction)
+    shown = await caller.perform(TransactionShow(seq=asked.seq), schemas.JournaledTransactionResponse)
     if caller.key.agent not in (None, shown["entry"]["agent"]):
         raise Problem(Cause.NOT_FOUND, f"there is no entry {asked.seq}")
     return shown
@@ -53,12 +55,12 @@ async def list_open_rounds(caller: Caller, asked: OpenRounds) -> OpenBetsShown:
 
 async def show_totals(caller: Caller, asked: Totals) -> TotalsShown:
     wallet = caller.wallet
-    await totals.catch_up(wallet.store)
+    await totals_aggregation.aggregate_newest(wallet.store)
     since, until, following = asked.days(wallet.clock_ms())
     found = await wallet.store.read_totals(since, until, asked.agent)
     return TotalsShown(
-        totals=[documents.total(heading, total) for heading, total in found],
-        next=None if following is None else documents.day_text(following),
+        totals=[schemas.build_total_response(heading, total) for heading, total in found],
+        next=None if following is None else format_date(following),
     )
 
 
@@ -66,22 +68,22 @@ async def show_holdings(caller: Caller, asked: Nothing) -> HoldingsShown:
     """What all players hold, by currency, and whether all entries of the ledger come to the same."""
     del asked
     return HoldingsShown(
-        holdings=[documents.holding(held) for held in await caller.wallet.store.read_currency_balances()]
+        holdings=[schemas.build_currency_balance(held) for held in await caller.wallet.store.read_currency_balances()]
     )
 
 
-async def verify(caller: Caller, asked: Nothing) -> documents.Verified:
+async def verify(caller: Caller, asked: Nothing) -> schemas.VerificationResult:
     """Recomputes every balance and the hash chain, which takes long for a long ledger. One caller at a time."""
     del asked
     if caller.api.verifying.locked():
         raise Problem(Cause.BUSY, "the ledger is being verified for somebody else; ask again when that has ended")
     async with caller.api.verifying:
-        work = asyncio.create_task(desk.verify(caller.wallet.store, at_once=AT_ONCE, rest_s=REST_S))
+        work = asyncio.create_task(verify_ledger(caller.wallet.store, batch_size=AT_ONCE, pause_s=REST_S))
         try:
             while not work.done():
                 if await caller.http.is_disconnected():
                     raise ClientDisconnect
-                if caller.wallet.news.is_over:
+                if caller.wallet.commit_notifier.is_closed:
                     raise Problem(Cause.UNAVAILABLE, "the server is about to stop")
                 await asyncio.wait({work}, timeout=ASKED_EVERY_S)
         finally:
@@ -123,9 +125,9 @@ async def follow(caller: Caller, asked: Wanted) -> Response:
     return response
 
 
-def _rows(page: EntryPage) -> list[documents.OwnedTransaction]:
-    return [documents.owned_transaction(row) for row in page.rows]
+def _rows(page: EntryPage) -> list[schemas.OwnedTransactionResponse]:
+    return [schemas.build_owned_transaction(row) for row in page.rows]
 
 
 def _event(row: OwnedEntry) -> str:
-    return json.dumps(documents.owned_transaction(row))
+    return json.dumps(schemas.build_owned_transaction(row))

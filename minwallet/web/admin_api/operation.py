@@ -10,10 +10,10 @@ from pydantic import BaseModel
 from starlette.requests import Request as HttpRequest
 from starlette.responses import Response
 
+from minwallet.operations import dispatch
+from minwallet.operations.errors import OperationFailure
+from minwallet.operations.requests import OperationRequest
 from minwallet.storage.admin_store import ApiKey, KeyScope
-from minwallet.wallet import desk
-from minwallet.wallet.decline import Declined
-from minwallet.wallet.requests import Request
 from minwallet.wallet.service import Wallet
 from minwallet.web.admin_api.problems import Cause, Problem
 from minwallet.web.health import Health
@@ -42,13 +42,13 @@ class Caller(NamedTuple):
     def wallet(self) -> Wallet:
         return self.api.wallet
 
-    async def perform(self, request: Request, shape: type[T]) -> T:
+    async def perform(self, request: OperationRequest, shape: type[T]) -> T:
         """Have the desk carry this out, on record under the key's name, and answer in this shape, which is a TypedDict.
 
         A Problem says why it was not done.
         """
-        reply = await desk.perform(self.wallet, request, f"key {self.key.name}")
-        if isinstance(reply, Declined):
+        reply = await dispatch.execute(self.wallet, request, f"key {self.key.name}")
+        if isinstance(reply, OperationFailure):
             raise Problem.of(reply)
         return cast(T, reply)
 
@@ -111,7 +111,7 @@ def by_desk(
 ) -> Operation:
     """What the operator's desk does as it is asked."""
 
-    async def perform(caller: Caller, request: Request) -> Mapping[str, Any]:
+    async def perform(caller: Caller, request: OperationRequest) -> Mapping[str, Any]:
         return await caller.perform(request, dict[str, Any])
 
     return Operation(name, at, asked, reply, summary, _words_of(asked), perform, **more)

@@ -8,7 +8,7 @@ from pydantic import Field
 from starlette.responses import JSONResponse
 from typing_extensions import TypedDict  # pydantic reads only this one's before Python 3.12
 
-from minwallet.wallet.decline import Declined
+from minwallet.operations.errors import OperationFailure
 
 BASE = "/admin/api/v1"
 
@@ -85,9 +85,9 @@ class Problem(Exception):
         self.headers = headers
 
     @classmethod
-    def of(cls, declined: Declined) -> Self:
+    def of(cls, declined: OperationFailure) -> Self:
         """What the operator's desk declined."""
-        return cls(Cause[declined.why.name], "; ".join(declined.reasons))
+        return cls(Cause[declined.code.name], "; ".join(declined.reasons))
 
     def response(self) -> JSONResponse:
         shown = ProblemShown(type=self.cause.uri, title=self.cause.title, status=self.cause.status, detail=str(self))

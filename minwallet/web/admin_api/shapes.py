@@ -9,20 +9,20 @@ from typing_extensions import TypedDict  # pydantic reads only this one's before
 
 from minwallet.ledger.entries import Kind, State
 from minwallet.ledger.money import MAX_CENTS
-from minwallet.provider.games import Launching
-from minwallet.storage.queries import Filter
-from minwallet.wallet import documents
-from minwallet.wallet.moments import read_moment
-from minwallet.wallet.requests import (
+from minwallet.operations import schemas
+from minwallet.operations.requests import (
     DAY_S,
-    ORIGINS,
+    ENTRY_SOURCES,
     Currency,
     Name,
+    OptionalCurrency,
     PlayerId,
-    Seconds,
     SessionList,
-    TheCurrency,
+    TtlSeconds,
 )
+from minwallet.operations.timestamps import parse_timestamp
+from minwallet.provider.games import Launching
+from minwallet.storage.queries import Filter
 
 EPOCH_DAY = date(1970, 1, 1)
 
@@ -32,8 +32,8 @@ DAYS_AT_ONCE = 92
 
 
 def _known(protocol: str) -> str:
-    if protocol not in ORIGINS:
-        raise ValueError(f"there are {', '.join(ORIGINS)}")
+    if protocol not in ENTRY_SOURCES:
+        raise ValueError(f"there are {', '.join(ENTRY_SOURCES)}")
     return protocol
 
 
@@ -44,7 +44,7 @@ def _read_day(text: object) -> int:
     return (date.fromisoformat(text) - EPOCH_DAY).days
 
 
-Moment = Annotated[int, PlainValidator(read_moment), WithJsonSchema({"type": "string", "format": "date-time"})]
+Moment = Annotated[int, PlainValidator(parse_timestamp), WithJsonSchema({"type": "string", "format": "date-time"})]
 Day = Annotated[int, PlainValidator(_read_day), WithJsonSchema({"type": "string", "format": "date"})]
 Seq = Annotated[int, Field(ge=1, le=MAX_CENTS)]
 Limit = Annotated[int, Field(ge=1, le=1000, description="how many at the most")]
@@ -52,7 +52,7 @@ Text = Annotated[str, Field(min_length=1, max_length=64)]
 Origin = Annotated[
     str,
     AfterValidator(_known),
-    Field(json_schema_extra={"enum": [*ORIGINS]}, description="the last two are the operator's own"),
+    Field(json_schema_extra={"enum": [*ENTRY_SOURCES]}, description="the last two are the operator's own"),
 ]
 
 
@@ -69,8 +69,8 @@ class Launch(Launching):
 
     agent: Name
     player_id: PlayerId
-    currency: TheCurrency = None
-    ttl_s: Seconds = DAY_S
+    currency: OptionalCurrency = None
+    ttl_s: TtlSeconds = DAY_S
 
 
 class DemoLaunch(Launching):
@@ -166,24 +166,24 @@ class HealthShown(TypedDict):
 
 
 class AgentsShown(TypedDict):
-    agents: list[documents.AgentNamed]
+    agents: list[schemas.AgentSummary]
 
 
 class PlayersShown(TypedDict):
     """`next` is what to ask `after` for more; null at the end."""
 
-    players: list[documents.PlayerShown]
+    players: list[schemas.PlayerResponse]
     next: str | None
 
 
 class AccountsShown(TypedDict):
-    accounts: list[documents.Account]
+    accounts: list[schemas.AccountResponse]
 
 
 class SessionsShown(TypedDict):
     """`next` is what to ask `before` for more; null at the end."""
 
-    sessions: list[documents.Session]
+    sessions: list[schemas.SessionResponse]
     next: int | None
 
 
@@ -195,20 +195,20 @@ class Launched(TypedDict):
     """`url` opens the game; `session` is what its token stands for, null with virtual credit."""
 
     url: str
-    session: documents.NewSession | None
+    session: schemas.NewSessionResponse | None
 
 
 class TransactionsShown(TypedDict):
     """`next` is what to ask `before` for more; null at the end."""
 
-    transactions: list[documents.OwnedTransaction]
+    transactions: list[schemas.OwnedTransactionResponse]
     next: int | None
 
 
 class OpenBetsShown(TypedDict):
     """`next` is what to ask `before` for more; null at the end."""
 
-    bets: list[documents.OwnedTransaction]
+    bets: list[schemas.OwnedTransactionResponse]
     next: int | None
 
 
@@ -216,8 +216,8 @@ class TotalsShown(TypedDict):
     """`next` is what to ask `since` for more; null at the end."""
 
     next: str | None
-    totals: list[documents.TotalShown]
+    totals: list[schemas.TotalResponse]
 
 
 class HoldingsShown(TypedDict):
-    holdings: list[documents.HoldingShown]
+    holdings: list[schemas.CurrencyBalanceResponse]

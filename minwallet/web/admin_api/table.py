@@ -2,8 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
-from minwallet.wallet.documents import AgentNamed, AgentShown, Moved, NewSession, PlayerLimits, PlayerShown
-from minwallet.wallet.requests import (
+from minwallet.operations.requests import (
     AgentAdd,
     AgentSet,
     LimitList,
@@ -15,6 +14,14 @@ from minwallet.wallet.requests import (
     SessionEnd,
     SessionOpen,
     Transfer,
+)
+from minwallet.operations.schemas import (
+    AgentResponse,
+    AgentSummary,
+    NewSessionResponse,
+    PlayerLimitsResponse,
+    PlayerResponse,
+    TransferResult,
 )
 from minwallet.web.admin_api import ledger, people
 from minwallet.web.admin_api.operation import Operation, by_desk, by_handler
@@ -30,39 +37,43 @@ DEPOSIT, WITHDRAW = {"do": "deposit"}, {"do": "withdraw"}
 OPERATIONS: Mapping[str, Sequence[Operation]] = {
     "Agents": (
         by_handler("GET /agents", people.list_agents, "List the agents"),
-        by_desk("add_agent", "POST /agents", AgentAdd, AgentNamed, "Add an agent", status=201, for_all=True),
+        by_desk("add_agent", "POST /agents", AgentAdd, AgentSummary, "Add an agent", status=201, for_all=True),
         by_handler("GET /agents/{name}", people.show_agent, "Show an agent"),
         by_desk(
-            "change_agent", "PATCH /agents/{name}", AgentSet, AgentShown, "Change an agent's settings", for_all=True
+            "change_agent", "PATCH /agents/{name}", AgentSet, AgentResponse, "Change an agent's settings", for_all=True
         ),
     ),
     "Players": (
         by_desk("list_players", f"GET {AGENT}/players", PlayerSearch, PlayersShown, "List players, or look for some"),
         by_handler(f"POST {AGENT}/players", people.add_player, "Add a player", status=201),
-        by_desk("show_player", f"GET {PLAYER}", PlayerShow, PlayerShown, "Show a player"),
-        by_desk("change_player", f"PATCH {PLAYER}", PlayerSetStatus, PlayerShown, "Block a player, or let play again"),
+        by_desk("show_player", f"GET {PLAYER}", PlayerShow, PlayerResponse, "Show a player"),
+        by_desk(
+            "change_player", f"PATCH {PLAYER}", PlayerSetStatus, PlayerResponse, "Block a player, or let play again"
+        ),
         by_handler(f"GET {PLAYER}/accounts", people.list_accounts, "List a player's accounts"),
         by_handler(f"POST {PLAYER}/accounts", people.add_account, "Add an account", status=201),
     ),
     "Money": (
-        by_desk("deposit", f"POST {PLAYER}/deposits", Transfer, Moved, "Give a player money", fixed=DEPOSIT),
-        by_desk("withdraw", f"POST {PLAYER}/withdrawals", Transfer, Moved, "Pay a player out", fixed=WITHDRAW),
+        by_desk("deposit", f"POST {PLAYER}/deposits", Transfer, TransferResult, "Give a player money", fixed=DEPOSIT),
+        by_desk("withdraw", f"POST {PLAYER}/withdrawals", Transfer, TransferResult, "Pay a player out", fixed=WITHDRAW),
     ),
     "Limits": (
         by_desk(
             "list_limits",
             f"GET {PLAYER}/limits",
             LimitList,
-            PlayerLimits,
+            PlayerLimitsResponse,
             "Show what protects a player",
             may=(Cause.NOT_POSSIBLE,),
         ),
-        by_desk("set_limit", f"PUT {PLAYER}/limits/{{kind}}/{{per}}", LimitSet, PlayerLimits, "Set a limit"),
-        by_desk("exclude_player", f"PUT {PLAYER}/exclusion", PlayerExclude, PlayerLimits, "Exclude a player"),
+        by_desk("set_limit", f"PUT {PLAYER}/limits/{{kind}}/{{per}}", LimitSet, PlayerLimitsResponse, "Set a limit"),
+        by_desk("exclude_player", f"PUT {PLAYER}/exclusion", PlayerExclude, PlayerLimitsResponse, "Exclude a player"),
     ),
     "Sessions and launches": (
         by_handler(f"GET {PLAYER}/sessions", people.list_sessions, "List a player's sessions"),
-        by_desk("open_session", f"POST {PLAYER}/sessions", SessionOpen, NewSession, "Open a session", status=201),
+        by_desk(
+            "open_session", f"POST {PLAYER}/sessions", SessionOpen, NewSessionResponse, "Open a session", status=201
+        ),
         by_desk("revoke_session", f"DELETE {SESSION}", SessionEnd, Revoked, "Revoke a session"),
         by_handler(f"POST {PLAYER}/launches", people.launch, "Launch a game", status=201),
         by_handler(f"POST {AGENT}/launches", people.launch_demo, "Launch a game with virtual credit", status=201),

@@ -7,11 +7,11 @@ from pydantic import ValidationError
 from starlette.responses import Response
 from starlette.routing import Route
 
+from minwallet.operations.admin_auth import TooManyAttempts
+from minwallet.operations.credentials import MIN_PASSWORD_LENGTH, derive_csrf_token
+from minwallet.operations.errors import OperationError
+from minwallet.operations.requests import AdminLink, AdminReset, KeyAdd, KeyRevoke
 from minwallet.storage.admin_store import KeyScope
-from minwallet.wallet.admins import Busy
-from minwallet.wallet.decline import Decline
-from minwallet.wallet.keys import SHORTEST_PASSWORD, csrf_of
-from minwallet.wallet.requests import AdminLink, AdminReset, KeyAdd, KeyRevoke
 from minwallet.web.auth import Throttle, address_of, give_cookie
 from minwallet.web.backoffice.filters import read_number
 from minwallet.web.backoffice.forms import Form
@@ -63,7 +63,7 @@ async def _render(visit: Visit, forms: Forms) -> Response:
         keys=await store.list_keys(),
         admins=admins,
         has_password=any(each.password for each in admins if each.name == visit.admin),
-        shortest=SHORTEST_PASSWORD,
+        shortest=MIN_PASSWORD_LENGTH,
         rows=[tell(each) for each in await store.list_audit_records(None, NEWEST)],
         quote=lambda name: quote(name, safe=""),
     )
@@ -88,7 +88,7 @@ async def _add_key(visit: Visit) -> Response:
         key = await visit.perform(asked)
     except ValidationError as error:
         return await _render(visit, Forms(key=form.misunderstood(error)))
-    except Decline as decline:
+    except OperationError as decline:
         return await _render(visit, Forms(key=form.declined(*decline.args)))
     return visit.render("office/key.html", key=key, api=f"{visit.base_url}/admin/api/v1")
 
@@ -137,13 +137,13 @@ class _Password:
             entered = await self._admins.set_password(
                 visit.admin, typed.get("old", ""), typed.get("new", ""), address_of(visit.request)
             )
-        except Busy:
+        except TooManyAttempts:
             return await _render(visit, Forms(password=form.declined(f"Too busy; wait {BUSY_S} seconds.")))
-        except Decline as decline:
+        except OperationError as decline:
             return await _render(visit, Forms(password=form.declined(*decline.args)))
         self._tries.forgive(visit.admin)
         response = visit.redirect(PATH)
         give_cookie(response, visit.request, entered.cookie)
         done = "Your password is set. You are signed out everywhere else."
-        visit.frame.leave_flash(csrf_of(entered.cookie), "ok", done)
+        visit.frame.leave_flash(derive_csrf_token(entered.cookie), "ok", done)
         return response

@@ -6,12 +6,12 @@ from pydantic import ValidationError
 from starlette.responses import Response
 from starlette.routing import Route
 
+from minwallet.operations.agents import get_agent
+from minwallet.operations.errors import OperationError
+from minwallet.operations.requests import AgentAdd, AgentSet
 from minwallet.protocols.operator_service import ReportUnit
 from minwallet.provider.games import Catalogue, read_catalogue
 from minwallet.storage.models import Agent
-from minwallet.wallet.agents import find_agent
-from minwallet.wallet.decline import Decline
-from minwallet.wallet.requests import AgentAdd, AgentSet
 from minwallet.web.backoffice.connect import connections
 from minwallet.web.backoffice.forms import Form
 from minwallet.web.backoffice.frame import Frame, Visit
@@ -53,7 +53,7 @@ async def _add(visit: Visit) -> Response:
         await visit.perform(AgentAdd(name=name, wallet_token=wallet_token or None, host_id=host_id or None))
     except ValidationError as error:
         form = form.misunderstood(error)
-    except Decline as decline:
+    except OperationError as decline:
         form = form.declined(*decline.args)
     else:
         return visit.redirect(path_of(name), f"Agent {name} is added. Next, connect a provider.")
@@ -67,7 +67,7 @@ async def _show(visit: Visit) -> Response:
 
 
 async def _change(visit: Visit) -> Response:
-    agent = await find_agent(visit.wallet.store, visit.request.path_params["agent"])
+    agent = await get_agent(visit.wallet.store, visit.request.path_params["agent"])
     form = Form(await visit.form(), {})
     changed = {name: value for name in SETTINGS if (value := _typed(form, name)) not in (None, _kept(agent, name))}
     try:
@@ -75,7 +75,7 @@ async def _change(visit: Visit) -> Response:
             await visit.perform(AgentSet.model_validate({"name": agent.name, **changed}))
     except ValidationError as error:
         form = form.misunderstood(error)
-    except Decline as decline:
+    except OperationError as decline:
         form = form.declined(*decline.args)
     else:
         done = f"Changed: {', '.join(name.replace('_', ' ') for name in changed)}." if changed else "Nothing to change."

@@ -7,9 +7,9 @@ from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from typing import TypeVar
 
+from minwallet.operations.errors import OperationError
 from minwallet.provider.service import ProviderFailed
 from minwallet.storage.errors import StoreError
-from minwallet.wallet.decline import Decline
 from minwallet.wallet.service import Wallet
 
 T = TypeVar("T")
@@ -63,11 +63,11 @@ class Background:
     async def _run(self, job: Job, work: Callable[[Say], Awaitable[str]]) -> None:
         try:
             job.said = await work(lambda text: setattr(job, "said", text))
-        except (Decline, ProviderFailed, StoreError) as error:
+        except (OperationError, ProviderFailed, StoreError) as error:
             job.failed = "; ".join(map(str, error.args))
         except Exception:
             # A stopping server closes the store under whatever still goes on.
-            if not self._wallet.news.is_over:
+            if not self._wallet.commit_notifier.is_closed:
                 logger.exception("what was begun in the background broke; please report this as a bug")
             job.failed = "this should not happen, and the server's log says what did; please report it"
         finally:

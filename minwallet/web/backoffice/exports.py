@@ -8,9 +8,9 @@ from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from starlette.responses import StreamingResponse
 
 from minwallet.ledger.money import format_amount
+from minwallet.operations import schemas
 from minwallet.storage.queries import Filter, OwnedEntry
 from minwallet.storage.store import Store
-from minwallet.wallet import documents
 
 PAGE = 1_000
 
@@ -75,7 +75,7 @@ def _document(listed: OwnedEntry) -> Mapping[str, object]:
     entry = listed.entry
     refusal = None if entry.refusal is None else str(entry.refusal)
     more = {"refusal": refusal, "stake": entry.stake, "payout": entry.payout, "detail": entry.detail}
-    return {**documents.owned_transaction(listed), **more}
+    return {**schemas.build_owned_transaction(listed), **more}
 
 
 def _csv_row(listed: OwnedEntry) -> list[object]:

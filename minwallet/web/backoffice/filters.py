@@ -6,11 +6,11 @@ from typing import NamedTuple
 from urllib.parse import urlencode
 
 from minwallet.ledger.entries import Kind, State
+from minwallet.operations.requests import ENTRY_SOURCES
 from minwallet.storage.queries import Filter
-from minwallet.wallet.requests import ORIGINS
 
 CHOICES: Mapping[str, Sequence[str]] = {
-    "protocol": ORIGINS,
+    "protocol": ENTRY_SOURCES,
     "kind": tuple(Kind),
     "state": tuple(State),
 }

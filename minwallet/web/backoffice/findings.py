@@ -12,7 +12,7 @@ from minwallet.ledger.reconciliation import (
     TicketTotals,
     TotalsKey,
 )
-from minwallet.wallet.documents import time_text
+from minwallet.operations.timestamps import format_iso
 from minwallet.web.backoffice.exports import csv_text, inert
 
 MEANINGS: Mapping[MatchStatus, str] = {
@@ -70,7 +70,7 @@ def _csv_row(difference: Discrepancy) -> list[str]:
     finding, ours, theirs = difference
     named = ours or theirs
     assert named is not None
-    at = time_text(ours.updated_at_ms) if ours else theirs.reported_at if theirs else None
+    at = format_iso(ours.updated_at_ms) if ours else theirs.reported_at if theirs else None
     texts = [named.ticket, named.player_id, named.currency, named.game, at]
     amounts = [
         ours.stake if ours else None,

@@ -6,7 +6,7 @@ from typing import NamedTuple
 from pydantic import ValidationError
 
 from minwallet.ledger.money import parse_amount
-from minwallet.wallet.requests import SHAPES, words_of
+from minwallet.operations.requests import FIELD_HELP, error_message
 
 
 class Form(NamedTuple):
@@ -32,7 +32,7 @@ class Form(NamedTuple):
         found: dict[str, str] = {}
         for each in error.errors(include_url=False):
             name = str(each["loc"][-1]) if each["loc"] else ""
-            words = f"it is {SHAPES[name]}" if name in SHAPES else words_of(each)
+            words = f"it is {FIELD_HELP[name]}" if name in FIELD_HELP else error_message(each)
             found.setdefault(name, f"{words[:1].upper()}{words[1:]}.")
         return Form(self.typed, {**self.wrong, **found})
 

@@ -17,12 +17,12 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
 from minwallet.config import Settings
-from minwallet.wallet import desk
-from minwallet.wallet.admins import Admins
-from minwallet.wallet.decline import Decline, Declined, Why
-from minwallet.wallet.keys import csrf_of
-from minwallet.wallet.requests import Reply, explain
-from minwallet.wallet.requests import Request as Asked
+from minwallet.operations import dispatch
+from minwallet.operations.admin_auth import AdminAuth
+from minwallet.operations.credentials import derive_csrf_token
+from minwallet.operations.errors import ErrorCode, OperationError, OperationFailure
+from minwallet.operations.requests import OperationRequest as Asked
+from minwallet.operations.requests import Reply, format_validation_error
 from minwallet.wallet.service import Wallet
 from minwallet.web import pages
 from minwallet.web.auth import COOKIE, HOME, SIGN_IN, is_same_origin, local_path
@@ -32,7 +32,7 @@ LONGEST_FORM, MOST_FIELDS = 64 * 1024, 100
 
 MOST_FLASHES = 200
 
-STATUS = {Why.NOT_FOUND: 404}
+STATUS = {ErrorCode.NOT_FOUND: 404}
 """Everything else that is declined is 409."""
 
 Tone = Literal["ok", "note", "error"]
@@ -46,7 +46,7 @@ class Visit:
         self.request = request
         self.admin = admin
         self.cookie = cookie
-        self.csrf = csrf_of(cookie)
+        self.csrf = derive_csrf_token(cookie)
         self.wallet: Wallet = frame.wallet
         self.settings: Settings = frame.settings
         self._form: dict[str, str] | None = None
@@ -73,10 +73,10 @@ class Visit:
         return self._form
 
     async def perform(self, asked: Asked) -> Reply:
-        """Have the request carried out, as this admin's doing. Raises Decline, which the frame shows."""
-        reply = await desk.perform(self.wallet, asked, f"admin {self.admin}")
-        if isinstance(reply, Declined):
-            raise Decline(*reply.reasons, why=reply.why)
+        """Have the request carried out, as this admin's doing. Raises OperationError, which the frame shows."""
+        reply = await dispatch.execute(self.wallet, asked, f"admin {self.admin}")
+        if isinstance(reply, OperationFailure):
+            raise OperationError(*reply.reasons, code=reply.code)
         return reply
 
     def redirect(self, path: str, message: str = "", tone: Tone = "ok") -> Response:
@@ -97,7 +97,7 @@ class Frame:
         self.settings = settings
         self._sqlite_version = sqlite_version
         self._started_at_ms = wallet.clock_ms()
-        self.admins = Admins(wallet)
+        self.admins = AdminAuth(wallet)
         self._flashes: OrderedDict[str, tuple[Tone, str]] = OrderedDict()
 
     def get(self, path: str, handler: Handler) -> Route:
@@ -144,7 +144,7 @@ class Frame:
 
     async def _welcome(self, request: Request) -> Visit | None:
         cookie = request.cookies.get(COOKIE, "")
-        admin = await self.admins.find(cookie)
+        admin = await self.admins.find_by_cookie(cookie)
         return Visit(self, request, admin, cookie) if admin else None
 
 
@@ -171,10 +171,10 @@ async def _answer(visit: Visit, handler: Handler) -> Response:
     """What the handler says; a request that was declined, or makes no sense, is told to whoever made it."""
     try:
         return await handler(visit)
-    except Decline as decline:
-        return _refuse(visit, STATUS.get(decline.why, 409), list(decline.args))
+    except OperationError as decline:
+        return _refuse(visit, STATUS.get(decline.code, 409), list(decline.args))
     except ValidationError as error:
-        return _refuse(visit, 400, [explain(error)])
+        return _refuse(visit, 400, [format_validation_error(error)])
 
 
 def _refuse(visit: Visit, status: int, reasons: list[str]) -> Response:

@@ -8,11 +8,11 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from minwallet.ledger.limits import LimitKind
+from minwallet.operations.errors import OperationError
+from minwallet.operations.limits import PERIOD_LABELS, describe_exclusion
+from minwallet.operations.requests import LimitSet, PlayerExclude, Reply
+from minwallet.operations.timestamps import iso_to_minute
 from minwallet.storage.models import Player
-from minwallet.wallet.decline import Decline
-from minwallet.wallet.limits import SPANS, exclusion_words
-from minwallet.wallet.moments import shown
-from minwallet.wallet.requests import LimitSet, PlayerExclude, Reply
 from minwallet.web.backoffice.forms import Form, read_amount
 from minwallet.web.backoffice.frame import Frame, Visit
 from minwallet.web.backoffice.player import PATH, Forms, named_player, need_currency, show_player
@@ -57,12 +57,12 @@ def _tell(request: LimitSet, reply: Reply) -> str:
 
     def words(amount: int | None) -> str:
         much = "any amount of" if amount is None else f"at most {show_money(amount)}"
-        return f"{much} {request.currency} {SPANS[request.per]}"
+        return f"{much} {request.currency} {PERIOD_LABELS[request.per]}"
 
     if not held:
         return f"{may} {words(None)}."
     (limit,) = held
-    then = f"; from {shown(limit['next_at'])} on {words(limit['next_amount'])}" if limit["next_at"] else ""
+    then = f"; from {iso_to_minute(limit['next_at'])} on {words(limit['next_amount'])}" if limit["next_at"] else ""
     return f"{may} {words(limit['amount'])}{then}."
 
 
@@ -76,6 +76,6 @@ async def _exclude(visit: Visit) -> Response:
         reply = await visit.perform(asked)
     except ValidationError:
         return await show_player(visit, player, Forms(exclusion=form.but(until="Write the day like 2027-01-31.")))
-    except Decline as decline:
+    except OperationError as decline:
         return await show_player(visit, player, Forms(exclusion=form.declined(*decline.args)))
-    return visit.redirect(path_of(player.agent, player.player_id), f"{'; '.join(exclusion_words(reply))}.")
+    return visit.redirect(path_of(player.agent, player.player_id), f"{'; '.join(describe_exclusion(reply))}.")

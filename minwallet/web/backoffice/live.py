@@ -32,7 +32,7 @@ async def _feed(visit: Visit) -> Response:
     show = _draw_of_player if query.get("of") == "player" else _draw
 
     async def is_signed_in() -> bool:
-        return await visit.frame.admins.find(visit.cookie) is not None
+        return await visit.frame.admins.find_by_cookie(visit.cookie) is not None
 
     # What htmx puts into a table are messages without a name.
     return await feed.stream(

@@ -6,9 +6,9 @@ from typing import Any, NamedTuple
 from starlette.responses import Response
 from starlette.routing import Route
 
+from minwallet.operations import totals_aggregation
 from minwallet.storage.queries import CurrencyBalance, DailyTotalKey, EntryPage, Filter, MinuteCount, OwnedEntry, Total
 from minwallet.storage.store import Store
-from minwallet.wallet import totals
 from minwallet.web.backoffice.charts import DAY_MS, bets_chart, revenue_chart
 from minwallet.web.backoffice.frame import Frame, Visit
 from minwallet.web.fresh import Fresh
@@ -90,7 +90,7 @@ class _Overview:
 
 async def read_figures(store: Store, now_ms: int) -> Figures:
     """Everything that the figures are made of, with the newest rows in it."""
-    await totals.catch_up(store)
+    await totals_aggregation.aggregate_newest(store)
     today, first_ms = now_ms // DAY_MS, (now_ms // MINUTE_MS - MINUTES + 1) * MINUTE_MS
     known = {minute.at_ms: minute for minute in await store.read_minute_counts(first_ms)}
     times = [first_ms + number * MINUTE_MS for number in range(MINUTES)]

@@ -12,14 +12,14 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from minwallet.ledger.money import format_amount
+from minwallet.operations import limits, schemas
+from minwallet.operations.errors import OperationError
+from minwallet.operations.players import get_player
+from minwallet.operations.requests import PlayerSetStatus, Transfer
 from minwallet.protocols.registry import PROTOCOLS
 from minwallet.provider.games import read_catalogue
 from minwallet.storage.models import Player, PlayerStatus
 from minwallet.storage.queries import EntryPage, Filter
-from minwallet.wallet import documents, limits
-from minwallet.wallet.decline import Decline
-from minwallet.wallet.people import find_player
-from minwallet.wallet.requests import PlayerSetStatus, Transfer
 from minwallet.web.backoffice.charts import Drawing, balance_chart
 from minwallet.web.backoffice.filters import read_number
 from minwallet.web.backoffice.forms import Form, read_amount
@@ -61,7 +61,7 @@ class Forms(NamedTuple):
 
 async def named_player(visit: Visit) -> Player:
     """The player that the address names; declines where there is none."""
-    return await find_player(
+    return await get_player(
         visit.wallet.store, visit.request.path_params["agent"], visit.request.path_params["player_id"]
     )
 
@@ -85,12 +85,12 @@ async def show_player(visit: Visit, player: Player, forms: Forms) -> Response:
         player=player,
         path=path_of(player.agent, player.player_id),
         charts=await _charts(visit, player),
-        limits=await limits.show(visit.wallet, player),
-        spans=limits.SPANS,
+        limits=await limits.read_player_limits(visit.wallet, player),
+        spans=limits.PERIOD_LABELS,
         page=page,
         before=before,
         feed=feed_address(wanted, page, known),
-        sessions=[documents.session(row, now_ms) for row in sessions[:SESSIONS_SHOWN]],
+        sessions=[schemas.build_session_response(row, now_ms) for row in sessions[:SESSIONS_SHOWN]],
         more_sessions=len(sessions) > SESSIONS_SHOWN,
         forms=forms._replace(money=money),
         protocols=tuple(PROTOCOLS),
@@ -130,9 +130,11 @@ async def _show(visit: Visit) -> Response:
 async def _show_now(visit: Visit) -> Response:
     """What the player holds now, for a page that is open while money moves."""
     player = await named_player(visit)
-    found = await limits.show(visit.wallet, player)
+    found = await limits.read_player_limits(visit.wallet, player)
     charts = await _charts(visit, player)
-    return visit.render("office/player_now.html", player=player, charts=charts, limits=found, spans=limits.SPANS)
+    return visit.render(
+        "office/player_now.html", player=player, charts=charts, limits=found, spans=limits.PERIOD_LABELS
+    )
 
 
 async def _charts(visit: Visit, player: Player) -> Sequence[Drawing]:
@@ -153,28 +155,28 @@ async def _move_money(visit: Visit) -> Response:
         # An amount that is none is nothing, which is too little; the first complaint says more.
         form = Form(typed, {**form.misunderstood(error).wrong, **form.wrong})
         return await show_player(visit, player, Forms(money=form))
-    if (request.do == "withdraw" or amount >= LARGE) and typed.get("sure") != "yes":
+    if (request.operation == "withdraw" or amount >= LARGE) and typed.get("sure") != "yes":
         return _ask(visit, player, request)
     newest = await visit.wallet.store.count_entries()
     try:
         moved = await visit.perform(request)
-    except Decline as decline:
+    except OperationError as decline:
         return await show_player(visit, player, Forms(money=form.declined(*decline.args)))
     if moved["seq"] <= newest:
         message = f"This reference was used before, for entry {moved['seq']}; nothing moved now."
         return visit.redirect(path_of(player.agent, player.player_id), message, "note")
-    done = "Deposited" if request.do == "deposit" else "Withdrew"
+    done = "Deposited" if request.operation == "deposit" else "Withdrew"
     message = f"{done} {_words(request, moved['currency'])}; it is entry {moved['seq']}."
     return visit.redirect(path_of(player.agent, player.player_id), message)
 
 
 def _read_transfer(player: Player, typed: Mapping[str, str], amount: int) -> Transfer:
     """What the form asks for. Raises ValidationError; 400 for what no form of ours says."""
-    do, part = typed.get("do"), typed.get("part")
-    if do not in ("deposit", "withdraw") or part not in ("cash", "bonus"):
+    operation, part = typed.get("operation"), typed.get("part")
+    if operation not in ("deposit", "withdraw") or part not in ("cash", "bonus"):
         raise HTTPException(400)
     asked = {
-        "do": do,
+        "operation": operation,
         "agent": player.agent,
         "player_id": player.player_id,
         "currency": typed.get("currency") or None,
@@ -190,7 +192,7 @@ def _ask(visit: Visit, player: Player, request: Transfer) -> Response:
     """Show what is about to happen, and have it said once more."""
     account = next((each for each in player.accounts if each[1] == request.currency), player.accounts[0])
     held = account[3] if request.bonus else account[2]
-    change = request.amount if request.do == "deposit" else -request.amount
+    change = request.amount if request.operation == "deposit" else -request.amount
     return visit.render(
         "office/money_sure.html",
         player=player,

@@ -7,8 +7,8 @@ from pydantic import ValidationError
 from starlette.responses import Response
 from starlette.routing import Route
 
-from minwallet.wallet.decline import Decline
-from minwallet.wallet.requests import PlayerAdd
+from minwallet.operations.errors import OperationError
+from minwallet.operations.requests import PlayerAdd
 from minwallet.web.backoffice.forms import Form, read_amount
 from minwallet.web.backoffice.frame import Frame, Visit
 
@@ -81,7 +81,7 @@ async def _add(visit: Visit) -> Response:
         await visit.perform(request)
     except ValidationError as error:
         return await _render_form(visit, form.misunderstood(error))
-    except Decline as decline:
+    except OperationError as decline:
         return await _render_form(visit, form.declined(*decline.args))
     return visit.redirect(path_of(request.agent, request.player_id), f"{request.player_id} now has {request.currency}.")
 

@@ -7,14 +7,14 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 from starlette.routing import Route
 
+from minwallet.operations.agents import get_agent
+from minwallet.operations.requests import GamesSave, ReportSave
+from minwallet.operations.timestamps import format_iso
 from minwallet.provider import report
 from minwallet.provider.games import read_catalogue
 from minwallet.provider.reconcile import reconcile
 from minwallet.provider.service import ProviderService
 from minwallet.storage.models import Agent
-from minwallet.wallet.agents import find_agent
-from minwallet.wallet.documents import time_text
-from minwallet.wallet.requests import GamesKeep, ReportKeep
 from minwallet.web.backoffice.background import Background, Say, in_thread
 from minwallet.web.backoffice.filters import read_number
 from minwallet.web.backoffice.findings import MEANINGS, Compared
@@ -56,7 +56,7 @@ class _Pages:
 
     async def show(self, visit: Visit) -> Response:
         store, agents = visit.wallet.store, await agent_names(visit)
-        agent = await find_agent(store, choose_agent(visit, agents))
+        agent = await get_agent(store, choose_agent(visit, agents))
         compared = self._compared.get(agent.name)
         page = max(read_number(visit.request.query_params.get("page"), MOST_KEPT) or 1, 1)
         return visit.render(
@@ -81,7 +81,7 @@ class _Pages:
         compared = self._compared.get(visit.request.query_params.get("agent", ""))
         if compared is None:
             raise HTTPException(404)
-        name = f"differences-{(time_text(compared.at_ms) or '').partition('.')[0].replace(':', '')}.csv"
+        name = f"differences-{(format_iso(compared.at_ms) or '').partition('.')[0].replace(':', '')}.csv"
         return Response(compared.as_csv(), 200, {"content-disposition": f'attachment; filename="{name}"'}, "text/csv")
 
     async def pull(self, visit: Visit) -> Response:
@@ -94,7 +94,7 @@ class _Pages:
             with ProviderService(agent, TIMEOUT_S) as service:
                 sheets = report.pull(service, mark.key, visit.wallet.clock_ms, anew=anew)
                 while sheet := await in_thread(lambda: next(sheets, None)):
-                    await visit.perform(ReportKeep(agent=agent.name, sheet=sheet))
+                    await visit.perform(ReportSave(agent=agent.name, sheet=sheet))
                     rows += len(sheet.rows)
                     say(f"{rows:,} rows so far")
             return f"{rows:,} new {'row' if rows == 1 else 'rows'}; the report is whole"
@@ -108,7 +108,7 @@ class _Pages:
             say("asking the provider")
             with ProviderService(agent, TIMEOUT_S) as service:
                 games = await in_thread(service.games)
-            await visit.perform(GamesKeep(agent=agent.name, games=tuple(games)))
+            await visit.perform(GamesSave(agent=agent.name, games=tuple(games)))
             return f"{len(games):,} games"
 
         return await self._begin(visit, agent, "Fetching the game list", work)
@@ -141,7 +141,7 @@ class _Pages:
 
 
 async def _named_agent(visit: Visit) -> Agent:
-    return await find_agent(visit.wallet.store, (await visit.form()).get("agent", ""))
+    return await get_agent(visit.wallet.store, (await visit.form()).get("agent", ""))
 
 
 def _address(agent: str) -> str:

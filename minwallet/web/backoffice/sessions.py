@@ -6,10 +6,10 @@ from pydantic import ValidationError
 from starlette.responses import Response
 from starlette.routing import Route
 
+from minwallet.operations.errors import OperationError
+from minwallet.operations.requests import Reply, SessionEnd, SessionOpen
 from minwallet.provider.games import Launching, launch_url, read_catalogue
 from minwallet.storage.models import Player
-from minwallet.wallet.decline import Decline
-from minwallet.wallet.requests import Reply, SessionEnd, SessionOpen
 from minwallet.web.backoffice.filters import read_number
 from minwallet.web.backoffice.forms import Form
 from minwallet.web.backoffice.frame import Frame, Visit
@@ -34,7 +34,7 @@ async def _open(visit: Visit) -> Response:
         session = await visit.perform(_request(player, typed))
     except ValidationError as error:
         return await show_player(visit, player, Forms(session=form.misunderstood(error)))
-    except Decline as decline:
+    except OperationError as decline:
         return await show_player(visit, player, Forms(session=form.declined(*decline.args)))
     return _show_once(visit, player, session)
 
@@ -60,7 +60,7 @@ async def _launch(visit: Visit) -> Response:
         session = await visit.perform(_request(player, typed))
     except ValidationError as error:
         return await show_player(visit, player, Forms(launch=form.misunderstood(error)))
-    except Decline as decline:
+    except OperationError as decline:
         return await show_player(visit, player, Forms(launch=form.declined(*decline.args)))
     url = launch_url(catalogue, protocol, game, lang, session["token"])
     return _show_once(visit, player, session, url)

@@ -7,7 +7,7 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
-from minwallet.wallet.admins import Busy
+from minwallet.operations.admin_auth import TooManyAttempts
 from minwallet.web import pages
 from minwallet.web.auth import (
     HOME,
@@ -67,7 +67,7 @@ class _Door:
         if wait_s := self._by_link.wait_s(address):
             return _tell_to_wait(wait_s)
         self._by_link.count(address)
-        entered = await self._admins.enter((await read_form(request)).get("token", ""), address)
+        entered = await self._admins.sign_in_with_link((await read_form(request)).get("token", ""), address)
         if entered is None:
             error = "This link has been used, or is too old."
             return pages.render("office/enter.html", 403, NO_TOKEN_IN_REFERER, token="", error=error)
@@ -91,8 +91,8 @@ class _Door:
         if not is_known:
             self._by_name.count(key)
         try:
-            entered = await self._admins.sign_in(name, form.get("password", ""), address)
-        except Busy:
+            entered = await self._admins.sign_in_with_password(name, form.get("password", ""), address)
+        except TooManyAttempts:
             return _tell_to_wait(BUSY_S)
         if entered is None:
             error = "Name or password is wrong."

@@ -9,10 +9,10 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from minwallet.ledger.entries import Entry, compute_genesis_hash
+from minwallet.operations.dispatch import get_journaled_entry
 from minwallet.provider import calls
 from minwallet.storage.models import JournaledEntry
 from minwallet.storage.queries import Filter, OwnedEntry
-from minwallet.wallet.desk import find_recorded
 from minwallet.web.backoffice.filters import read_number
 from minwallet.web.backoffice.frame import Frame, Visit
 from minwallet.web.backoffice.players import path_of
@@ -38,7 +38,7 @@ async def _show(visit: Visit) -> Response:
     if not seq:
         raise HTTPException(404)
     store = visit.wallet.store
-    recorded = await find_recorded(store, seq)
+    recorded = await get_journaled_entry(store, seq)
     entry, owner, letters = recorded
     previous = await store.find_journaled_entry(entry.previous_seq) if entry.previous_seq else None
     by, reason = tell_who(entry)

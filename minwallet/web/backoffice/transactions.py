@@ -6,7 +6,7 @@ from urllib.parse import urlencode
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
-from minwallet.wallet.documents import time_text
+from minwallet.operations.timestamps import format_iso
 from minwallet.web.backoffice.exports import ledger_csv, ledger_json, send_file
 from minwallet.web.backoffice.filters import CHOICES, FIELDS, read_filter, read_number
 from minwallet.web.backoffice.frame import Frame, Visit
@@ -61,7 +61,7 @@ async def _send_json(visit: Visit) -> Response:
 
 
 def _file_name(visit: Visit) -> str:
-    now = (time_text(visit.wallet.clock_ms()) or "").partition(".")[0].replace(":", "")
+    now = (format_iso(visit.wallet.clock_ms()) or "").partition(".")[0].replace(":", "")
     return f"transactions-{now}"
 
 

@@ -13,12 +13,12 @@ from starlette.routing import Route
 from minwallet.demo.games import GAMES, Game, find_game
 from minwallet.ledger.entries import Entry
 from minwallet.ledger.money import MAX_CENTS, parse_amount
+from minwallet.operations.errors import OperationError
 from minwallet.protocols.registry import PROTOCOLS
 from minwallet.provider import calls
 from minwallet.storage.models import JournaledEntry
 from minwallet.storage.queries import Filter, OwnedEntry
-from minwallet.wallet.decline import Decline
-from minwallet.wallet.feed import AT_ONCE
+from minwallet.wallet.feed import BATCH_SIZE
 from minwallet.wallet.service import Wallet
 from minwallet.web.demo import board, stories
 from minwallet.web.demo.stories import OVER_BALANCE, TRICKS, Story, Trick
@@ -151,7 +151,7 @@ class _Page:
         player = self._player(owner.player_id)
         try:
             call = calls.recall(entry, player.token)
-        except Decline as decline:
+        except OperationError as decline:
             raise HTTPException(404) from decline
         before = await self._newest(player)
         made = await asyncio.to_thread(calls.make, self._calls_url, entry.protocol, call, self._wallet.clock_ms())
@@ -188,7 +188,7 @@ class _Page:
         entries: list[Entry] = []
         newest = await self._wallet.store.count_entries()
         while seq < newest:
-            page = await self._wallet.store.read_entries_after(_account(player), seq, AT_ONCE)
+            page = await self._wallet.store.read_entries_after(_account(player), seq, BATCH_SIZE)
             assert page.next_seq is not None
             entries += [row.entry for row in page.rows]
             seq = page.next_seq

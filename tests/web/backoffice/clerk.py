@@ -9,7 +9,7 @@ import httpx2
 from playwright.sync_api import Page
 
 from minwallet.cli.link import change_file
-from minwallet.wallet.requests import AdminLink, PlayerAdd, SessionOpen, Transfer
+from minwallet.operations.requests import AdminLink, PlayerAdd, SessionOpen, Transfer
 from minwallet.web.auth import COOKIE, HOME
 from tests.support import PATIENCE_S, Server
 
@@ -41,7 +41,9 @@ def open_session(server: Server, name: str) -> str:
 def deposit(server: Server, name: str, cents: int) -> None:
     """Cash, from somewhere else than the back office."""
     reference = f"{name} {next(_numbers)}"
-    change_file(server.db, Transfer(do="deposit", agent="default", player_id=name, amount=cents, reference=reference))
+    change_file(
+        server.db, Transfer(operation="deposit", agent="default", player_id=name, amount=cents, reference=reference)
+    )
 
 
 def enter(page: Page, server: Server) -> None:

@@ -22,7 +22,9 @@ def played(server: Server, clerk: Clerk) -> str:
     server.wallet_v2(type="win", win=700, id=2**64 - 2, round_id=2**64 - 1, game='a,"b"', code=token)
     server.wallet_v2(type="bet", bet=999_999, id=3, game="-2", code=token)
     path = f"/admin/players/default/{name}/money"
-    clerk.told(path, do="deposit", part="cash", amount="1.50", currency="USD", reason="@home", reference=f"=cmd {name}")
+    clerk.told(
+        path, operation="deposit", part="cash", amount="1.50", currency="USD", reason="@home", reference=f"=cmd {name}"
+    )
     return name
 
 

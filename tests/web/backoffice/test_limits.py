@@ -55,7 +55,7 @@ def test_a_deposit_beyond_the_limit_is_refused_in_words(server: Server, clerk: C
     """And nothing that was typed is lost."""
     name = server.cli.player()
     server.cli("limit", "set", name, "deposit", "week", "101")
-    fields = {"do": "deposit", "part": "cash", "amount": "1.01", "currency": "USD", "reference": f"{name} much"}
+    fields = {"operation": "deposit", "part": "cash", "amount": "1.01", "currency": "USD", "reference": f"{name} much"}
     refused = clerk.send(f"{path_of(name)}/money", **fields)
     assert refused.status_code == 422
     assert "101.00 USD in 7 days, 100.00 of it is used; deposit at most 1.00 now" in flash(refused.text)

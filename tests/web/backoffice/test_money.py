@@ -22,7 +22,7 @@ def path_of(name: str) -> str:
 def test_a_deposit_says_who_and_why(server: Server, clerk: Clerk, name: str) -> None:
     """In the ledger's own row."""
     fields = {
-        "do": "deposit",
+        "operation": "deposit",
         "part": "cash",
         "amount": "12.5",
         "currency": "USD",
@@ -42,10 +42,10 @@ def test_a_deposit_says_who_and_why(server: Server, clerk: Clerk, name: str) -> 
 
 def test_bonus_is_apart_from_cash(server: Server, clerk: Clerk, name: str) -> None:
     """Deposited and withdrawn by itself."""
-    fields = {"do": "deposit", "part": "bonus", "amount": "1", "currency": "USD", "reference": f"{name} in"}
+    fields = {"operation": "deposit", "part": "bonus", "amount": "1", "currency": "USD", "reference": f"{name} in"}
     clerk.told(f"{path_of(name)}/money", **fields)
     assert server.cli.account(name) == (10_000, 600)
-    fields |= {"do": "withdraw", "amount": "6", "reference": f"{name} out", "sure": "yes"}
+    fields |= {"operation": "withdraw", "amount": "6", "reference": f"{name} out", "sure": "yes"}
     clerk.told(f"{path_of(name)}/money", **fields)
     assert server.cli.account(name) == (10_000, 0)
 
@@ -53,17 +53,24 @@ def test_bonus_is_apart_from_cash(server: Server, clerk: Clerk, name: str) -> No
 @pytest.mark.parametrize(
     ("odd", "status"),
     [
-        ({"do": "x"}, 400),
+        ({"operation": "x"}, 400),
         ({"part": "x"}, 400),
         ({"currency": "XXX"}, 422),
-        ({"do": "withdraw", "currency": "XXX"}, 422),
+        ({"operation": "withdraw", "currency": "XXX"}, 422),
     ],
 )
 def test_what_no_form_of_ours_says_moves_nothing(
     server: Server, clerk: Clerk, name: str, odd: dict[str, str], status: int
 ) -> None:
     """Nobody guesses what was meant."""
-    fields = {"do": "deposit", "part": "cash", "amount": "1", "currency": "USD", "reference": f"odd {odd}", **odd}
+    fields = {
+        "operation": "deposit",
+        "part": "cash",
+        "amount": "1",
+        "currency": "USD",
+        "reference": f"odd {odd}",
+        **odd,
+    }
     assert clerk.send(f"{path_of(name)}/money", **fields).status_code == status
     assert clerk.send(f"{path_of(name)}/status", status="nonsense").status_code == 400
     assert server.cli.account(name) == (10_000, 500)
@@ -73,7 +80,14 @@ def test_what_no_form_of_ours_says_moves_nothing(
 def test_the_same_form_twice_moves_money_once(server: Server, clerk: Clerk, name: str) -> None:
     """A double click is no second deposit; another amount under the same reference is refused."""
     reference = field(clerk.read(path_of(name)), "reference")
-    fields = {"do": "deposit", "part": "cash", "amount": "7", "currency": "USD", "reason": "", "reference": reference}
+    fields = {
+        "operation": "deposit",
+        "part": "cash",
+        "amount": "7",
+        "currency": "USD",
+        "reason": "",
+        "reference": reference,
+    }
     first, second = (clerk.told(f"{path_of(name)}/money", **fields) for _ in range(2))
     seq = server.cli.entries(name)[-1]["seq"]
     assert first == f"Deposited 7.00 USD of cash; it is entry {seq}."
@@ -86,13 +100,13 @@ def test_the_same_form_twice_moves_money_once(server: Server, clerk: Clerk, name
     assert field(clerk.read(path_of(name)), "reference") != reference
 
 
-@pytest.mark.parametrize(("do", "amount"), [("withdraw", "0.01"), ("deposit", "1000")])
+@pytest.mark.parametrize(("operation", "amount"), [("withdraw", "0.01"), ("deposit", "1000")])
 def test_what_is_large_or_goes_out_is_asked_about(
-    server: Server, clerk: Clerk, name: str, do: str, amount: str
+    server: Server, clerk: Clerk, name: str, operation: str, amount: str
 ) -> None:
     """The question shows what there is and what there will be, and changes nothing."""
     fields = {
-        "do": do,
+        "operation": operation,
         "part": "cash",
         "amount": amount,
         "currency": "USD",
@@ -102,11 +116,11 @@ def test_what_is_large_or_goes_out_is_asked_about(
     question = clerk.send(f"{path_of(name)}/money", **fields)
     assert question.status_code == 200
     assert "100.00" in question.text
-    assert ("1,100.00" if do == "deposit" else "99.99") in question.text
+    assert ("1,100.00" if operation == "deposit" else "99.99") in question.text
     assert server.cli.account(name) == (10_000, 500)
     again = {name: field(question.text, name) for name in (*fields, "sure")}
     clerk.told(f"{path_of(name)}/money", **again)
-    assert server.cli.account(name) == ((110_000 if do == "deposit" else 9_999), 500)
+    assert server.cli.account(name) == ((110_000 if operation == "deposit" else 9_999), 500)
     assert '"why not"' not in clerk.read(path_of(name))
 
 
@@ -120,8 +134,8 @@ def test_what_is_large_or_goes_out_is_asked_about(
         ({"reference": ""}, "It is 1 to 64 printable"),
         ({"reason": "x" * 201}, "It is at most 200 symbols"),
         ({"currency": "EUR"}, "has no EUR"),
-        ({"do": "withdraw", "amount": "100.01", "sure": "yes"}, "has only 100.00 USD of cash"),
-        ({"do": "withdraw", "part": "bonus", "amount": "5.01", "sure": "yes"}, "has only 5.00 USD of bonus"),
+        ({"operation": "withdraw", "amount": "100.01", "sure": "yes"}, "has only 100.00 USD of cash"),
+        ({"operation": "withdraw", "part": "bonus", "amount": "5.01", "sure": "yes"}, "has only 5.00 USD of bonus"),
         ({"amount": "92233720368547758.07", "sure": "yes"}, "no balance can pass"),
     ],
 )
@@ -130,7 +144,9 @@ def test_what_cannot_be_done_is_said_and_nothing_typed_is_lost(
 ) -> None:
     """The page comes back with the form as it was, a sentence, and no money moved."""
     typed = {"amount": "1", "reason": "because & so", "reference": f"{name} odd"} | fields
-    response = clerk.send(f"{path_of(name)}/money", **{"do": "deposit", "part": "cash", "currency": "USD", **typed})
+    response = clerk.send(
+        f"{path_of(name)}/money", **{"operation": "deposit", "part": "cash", "currency": "USD", **typed}
+    )
     assert response.status_code == 422
     assert said in response.text
     assert 'role="alert"' in response.text
@@ -142,7 +158,7 @@ def test_what_cannot_be_done_is_said_and_nothing_typed_is_lost(
 def test_one_of_several_currencies_has_to_be_chosen(server: Server, clerk: Clerk, name: str) -> None:
     """Nobody gets money in the wrong one for want of a choice."""
     server.cli("player", "add", name, "--currency", "EUR")
-    fields = {"do": "deposit", "part": "cash", "amount": "1", "currency": "", "reference": f"{name} which"}
+    fields = {"operation": "deposit", "part": "cash", "amount": "1", "currency": "", "reference": f"{name} which"}
     for path, more in (("money", fields), ("sessions", {"ttl_s": "900"}), ("launch", {"game": "1", "lang": "en"})):
         response = clerk.send(f"{path_of(name)}/{path}", **more)
         assert response.status_code == 422
@@ -158,7 +174,7 @@ def test_a_player_who_is_not_there(clerk: Clerk) -> None:
 
 def test_a_form_of_somebody_else_moves_nothing(server: Server, clerk: Clerk, name: str) -> None:
     """Without this browser's own word, or from another site."""
-    fields = {"do": "deposit", "amount": "1", "currency": "USD", "reference": f"{name} forged"}
+    fields = {"operation": "deposit", "amount": "1", "currency": "USD", "reference": f"{name} forged"}
     assert clerk.http.post(f"{path_of(name)}/money", data={**fields, "csrf": "0" * 64}).status_code == 403
     foreign = {"origin": "https://evil.example"}
     assert (

@@ -6,8 +6,8 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from minwallet.cli.link import change_file
+from minwallet.operations.requests import GamesSave
 from minwallet.protocols.operator_service import Game
-from minwallet.wallet.requests import GamesKeep
 from minwallet.web.backoffice.player import MOST_GAMES
 from tests.support import Server
 from tests.web.backoffice.clerk import Clerk, cells, enter, field, flash, make_player
@@ -165,7 +165,7 @@ def test_a_long_game_list_makes_no_long_page(server: Server, clerk: Clerk) -> No
     titles = {"en": "A game"}
     games = tuple(Game(f"game{number}", titles, f"https://games.example/{number}") for number in range(2_000))
     server.cli("agent", "add", "estate", "--host-id", "c1")
-    change_file(server.db, GamesKeep(agent="estate", games=games))
+    change_file(server.db, GamesSave(agent="estate", games=games))
     server.cli("player", "add", "gil", "--currency", "USD", "--agent", "estate")
     path = "/admin/players/estate/gil"
     assert clerk.read(path).count('<option value="game') == MOST_GAMES

@@ -10,15 +10,15 @@ from pydantic_core import ErrorDetails
 
 from minwallet.ledger.limits import LimitKind, LimitPeriod
 from minwallet.ledger.money import MAX_CENTS
+from minwallet.operations.timestamps import Timestamp
 from minwallet.protocols.operator_service import Game, ReportUnit
 from minwallet.protocols.registry import PROTOCOLS
 from minwallet.storage.admin_store import KeyScope
 from minwallet.storage.models import OPENING_PROTOCOL, OPERATOR_PROTOCOL, PlayerStatus, ReportBatch
-from minwallet.wallet.moments import MomentText
-from minwallet.wallet.sessions import TOKEN
+from minwallet.wallet.sessions import TOKEN_PATTERN
 
 
-def _name(name: str) -> str:
+def _reject_only_dots(name: str) -> str:
     """One that an address can end with: there, dots alone mean another place."""
     if not name.strip("."):
         raise ValueError("a name is more than dots")
@@ -26,85 +26,85 @@ def _name(name: str) -> str:
 
 
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]{1,40}$")]
-NewName = Annotated[Name, AfterValidator(_name)]
+NewName = Annotated[Name, AfterValidator(_reject_only_dots)]
 PlayerId = Annotated[str, Field(pattern=r"^[A-Za-z0-9_.@-]{1,40}$")]
 Currency = Annotated[str, Field(pattern=r"^[A-Z0-9]{3,10}$")]
-TheCurrency = Annotated[Currency | None, Field(description="needed where the player has several")]
-Token = Annotated[str, Field(pattern=rf"^{TOKEN.pattern}$")]
+OptionalCurrency = Annotated[Currency | None, Field(description="needed where the player has several")]
+Token = Annotated[str, Field(pattern=rf"^{TOKEN_PATTERN.pattern}$")]
 Cents = Annotated[int, Field(ge=0, le=MAX_CENTS)]
 Reason = Annotated[str, Field(pattern=r"^[^\x00-\x1f\x7f]{0,200}$")]
 Reference = Annotated[str, Field(pattern=r"^[!-~](?:[ -~]{0,62}[!-~])?$")]
 
 
-ORIGINS = (*PROTOCOLS, OPERATOR_PROTOCOL, OPENING_PROTOCOL)
+ENTRY_SOURCES = (*PROTOCOLS, OPERATOR_PROTOCOL, OPENING_PROTOCOL)
 """Where an entry can come from: the provider protocols, and the operator's own two."""
 
-LONGEST_ADDRESS = 500
+MAX_URL_LENGTH = 500
 
 DAY_S = 24 * 3600
 
-LONGEST_TTL_S = 100 * 365 * DAY_S
+MAX_TTL_S = 100 * 365 * DAY_S
 
-Seconds = Annotated[int, Field(gt=0, le=LONGEST_TTL_S)]
+TtlSeconds = Annotated[int, Field(gt=0, le=MAX_TTL_S)]
 
 
-def _address(url: str) -> str:
+def _validate_url(url: str) -> str:
     """An http or https address, or none at all."""
     parts = urlsplit(url)
-    is_address = re.fullmatch(r"https?://[^\s/?#]+[^\s#]*", url) and parts.hostname and parts.port != 0
-    if url and (not is_address or len(url) > LONGEST_ADDRESS):
+    is_url = re.fullmatch(r"https?://[^\s/?#]+[^\s#]*", url) and parts.hostname and parts.port != 0
+    if url and (not is_url or len(url) > MAX_URL_LENGTH):
         raise ValueError("an address begins with http:// or https:// and a host")
     return url
 
 
-def _without_query(url: str) -> str:
+def _reject_query(url: str) -> str:
     if "?" in url:
         raise ValueError("this address has no query")
     return url
 
 
-Address = Annotated[
+HttpUrlOrEmpty = Annotated[
     str,
-    AfterValidator(_address),
+    AfterValidator(_validate_url),
     WithJsonSchema({"anyOf": [{"type": "string", "format": "uri"}, {"const": ""}]}),
 ]
 
 
-class _Request(BaseModel):
+class _BaseRequest(BaseModel):
     # A command builds the check of what it asks alone.
     model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
 
-class AgentAdd(_Request):
-    do: Literal["agent_add"] = "agent_add"
+class AgentAdd(_BaseRequest):
+    operation: Literal["agent_add"] = "agent_add"
     name: NewName
     wallet_token: Token | None = None
     host_id: Annotated[str, Field(pattern=r"^[!-~]{1,128}$")] | None = None
 
 
-class AgentSet(_Request):
+class AgentSet(_BaseRequest):
     """What is not given stays as it is; an empty text takes a setting away."""
 
-    do: Literal["agent_set"] = "agent_set"
+    operation: Literal["agent_set"] = "agent_set"
     name: Name
     wallet_token: Token | None = None
     host_id: Annotated[str, Field(pattern=r"^[!-~]{0,128}$")] | None = None
-    service_url: Annotated[Address, AfterValidator(_without_query)] | None = None
-    game_url: Address | None = None
+    service_url: Annotated[HttpUrlOrEmpty, AfterValidator(_reject_query)] | None = None
+    game_url: HttpUrlOrEmpty | None = None
     report_unit: ReportUnit | None = None
 
 
-class AgentShow(_Request):
-    do: Literal["agent_show"] = "agent_show"
+class AgentShow(_BaseRequest):
+    operation: Literal["agent_show"] = "agent_show"
     name: Name
 
 
-class AgentList(_Request):
-    do: Literal["agent_list"] = "agent_list"
+class AgentList(_BaseRequest):
+    operation: Literal["agent_list"] = "agent_list"
 
 
-class PlayerAdd(_Request):
-    do: Literal["player_add"] = "player_add"
+class PlayerAdd(_BaseRequest):
+    operation: Literal["player_add"] = "player_add"
     agent: Name
     player_id: PlayerId
     currency: Currency
@@ -112,114 +112,114 @@ class PlayerAdd(_Request):
     bonus: Cents = 0
 
 
-class PlayerList(_Request):
-    do: Literal["player_list"] = "player_list"
+class PlayerList(_BaseRequest):
+    operation: Literal["player_list"] = "player_list"
     agent: Name
 
 
-class PlayerSearch(_Request):
+class PlayerSearch(_BaseRequest):
     """Players whose id has `text` in it, in order, after the id `after`."""
 
-    do: Literal["player_search"] = "player_search"
+    operation: Literal["player_search"] = "player_search"
     agent: Name
     text: Annotated[str, Field(max_length=40)] = ""
     after: Annotated[str, Field(max_length=40)] = ""
     limit: Annotated[int, Field(ge=1, le=1000)] = 50
 
 
-class PlayerShow(_Request):
-    do: Literal["player_show"] = "player_show"
+class PlayerShow(_BaseRequest):
+    operation: Literal["player_show"] = "player_show"
     agent: Name
     player_id: PlayerId
 
 
-class PlayerSetStatus(_Request):
-    do: Literal["player_set_status"] = "player_set_status"
+class PlayerSetStatus(_BaseRequest):
+    operation: Literal["player_set_status"] = "player_set_status"
     agent: Name
     player_id: PlayerId
     status: PlayerStatus
 
 
-class LimitList(_Request):
+class LimitList(_BaseRequest):
     """In force and asked for, and how much is used; `excluded_until` if the player is excluded."""
 
-    do: Literal["limit_list"] = "limit_list"
+    operation: Literal["limit_list"] = "limit_list"
     agent: Name
     player_id: PlayerId
     currency: Currency | None = None
 
 
-class LimitSet(_Request):
+class LimitSet(_BaseRequest):
     """Days are days of UTC: a week is today and the six days before, a month today and the 29 before. A first limit,
     and a lower one, holds at once; a higher one, and none, 24 hours after it was asked for.
     """
 
-    do: Literal["limit_set"] = "limit_set"
+    operation: Literal["limit_set"] = "limit_set"
     agent: Name
     player_id: PlayerId
-    currency: TheCurrency = None
+    currency: OptionalCurrency = None
     kind: LimitKind
     per: LimitPeriod
     amount: Annotated[Cents | None, Field(description="in cents; null for no limit")]
 
 
-class PlayerExclude(_Request):
+class PlayerExclude(_BaseRequest):
     """Until then the player's bets and deposits are refused. A longer exclusion holds at once; a shorter one, and its
     end, 24 hours after it was asked for.
     """
 
-    do: Literal["player_exclude"] = "player_exclude"
+    operation: Literal["player_exclude"] = "player_exclude"
     agent: Name
     player_id: PlayerId
-    until: Annotated[MomentText | None, Field(description="such as 2027-01-31T00:00:00Z; null to end it")]
+    until: Annotated[Timestamp | None, Field(description="such as 2027-01-31T00:00:00Z; null to end it")]
 
 
-class Transfer(_Request):
+class Transfer(_BaseRequest):
     """Cash or bonus. The same reference again changes nothing; one that was refused may be asked for again."""
 
-    do: Literal["deposit", "withdraw"]
+    operation: Literal["deposit", "withdraw"]
     agent: Name
     player_id: PlayerId
-    currency: TheCurrency = None
+    currency: OptionalCurrency = None
     amount: Annotated[int, Field(gt=0, le=MAX_CENTS)]
     bonus: Annotated[bool, Field(description="of bonus instead of cash")] = False
     reference: Reference
     reason: Reason = ""
 
 
-class SessionOpen(_Request):
-    do: Literal["session_open"] = "session_open"
+class SessionOpen(_BaseRequest):
+    operation: Literal["session_open"] = "session_open"
     agent: Name
     player_id: PlayerId
-    currency: TheCurrency = None
-    ttl_s: Seconds = DAY_S
+    currency: OptionalCurrency = None
+    ttl_s: TtlSeconds = DAY_S
 
 
-class SessionList(_Request):
+class SessionList(_BaseRequest):
     """The player's newest sessions, or all of them; those before the session of a number."""
 
-    do: Literal["session_list"] = "session_list"
+    operation: Literal["session_list"] = "session_list"
     agent: Name
     player_id: PlayerId
     before: Annotated[int, Field(ge=1, le=MAX_CENTS)] | None = None
     limit: Annotated[int, Field(ge=1, le=1000)] | None = None
 
 
-class SessionRevoke(_Request):
-    do: Literal["session_revoke"] = "session_revoke"
+class SessionRevoke(_BaseRequest):
+    operation: Literal["session_revoke"] = "session_revoke"
     token: Token
 
 
-class SessionEnd(_Request):
+class SessionEnd(_BaseRequest):
     """Revoke the session of this number, as a list of the player's sessions has it."""
 
-    do: Literal["session_end"] = "session_end"
+    operation: Literal["session_end"] = "session_end"
     agent: Name
     player_id: PlayerId
     session: Annotated[int, Field(ge=1, le=MAX_CENTS)]
 
 
-class SeedRow(_Request):
+class SeedRow(_BaseRequest):
     """One line of a seed file. A token given there does not expire."""
 
     line: int
@@ -231,83 +231,83 @@ class SeedRow(_Request):
     agent: Name = "default"
 
 
-class Seed(_Request):
-    do: Literal["seed"] = "seed"
+class Seed(_BaseRequest):
+    operation: Literal["seed"] = "seed"
     rows: tuple[SeedRow, ...]
 
 
-class LedgerRead(_Request):
-    do: Literal["ledger_read"] = "ledger_read"
+class LedgerRead(_BaseRequest):
+    operation: Literal["ledger_read"] = "ledger_read"
     agent: Name
     player_id: PlayerId
     currency: Currency | None = None
     limit: Annotated[int, Field(ge=1, le=1_000_000)] = 50
 
 
-class RecordedShow(_Request):
-    do: Literal["recorded_show"] = "recorded_show"
+class TransactionShow(_BaseRequest):
+    operation: Literal["transaction_show"] = "transaction_show"
     seq: Annotated[int, Field(ge=1, le=MAX_CENTS)]
 
 
-class GamesKeep(_Request):
+class GamesSave(_BaseRequest):
     """The provider's game list, as it was fetched just now."""
 
-    do: Literal["games_keep"] = "games_keep"
+    operation: Literal["games_save"] = "games_save"
     agent: Name
     games: tuple[Game, ...]
 
 
-class ReportKeep(_Request):
+class ReportSave(_BaseRequest):
     """A page of the provider's report."""
 
-    do: Literal["report_keep"] = "report_keep"
+    operation: Literal["report_save"] = "report_save"
     agent: Name
     sheet: ReportBatch
 
 
-class KeyAdd(_Request):
+class KeyAdd(_BaseRequest):
     """A key of the admin API; without an agent it reaches all of them."""
 
-    do: Literal["key_add"] = "key_add"
+    operation: Literal["key_add"] = "key_add"
     name: NewName
     scope: KeyScope
     agent: Name | None = None
 
 
-class KeyList(_Request):
-    do: Literal["key_list"] = "key_list"
+class KeyList(_BaseRequest):
+    operation: Literal["key_list"] = "key_list"
 
 
-class KeyRevoke(_Request):
-    do: Literal["key_revoke"] = "key_revoke"
+class KeyRevoke(_BaseRequest):
+    operation: Literal["key_revoke"] = "key_revoke"
     name: Name
 
 
-class AdminLink(_Request):
+class AdminLink(_BaseRequest):
     """A link that signs somebody in to the back office, once."""
 
-    do: Literal["admin_link"] = "admin_link"
+    operation: Literal["admin_link"] = "admin_link"
     name: NewName = "admin"
 
 
-class AdminReset(_Request):
+class AdminReset(_BaseRequest):
     """Sign an admin out everywhere and take the password away: only a new link signs in then."""
 
-    do: Literal["admin_reset"] = "admin_reset"
+    operation: Literal["admin_reset"] = "admin_reset"
     name: Name
 
 
-class AdminList(_Request):
-    do: Literal["admin_list"] = "admin_list"
+class AdminList(_BaseRequest):
+    operation: Literal["admin_list"] = "admin_list"
 
 
-OfficeRequest = KeyAdd | KeyList | KeyRevoke | AdminLink | AdminReset | AdminList
+AdminRequest = KeyAdd | KeyList | KeyRevoke | AdminLink | AdminReset | AdminList
 
-AgentRequest = AgentAdd | AgentSet | AgentShow | AgentList | GamesKeep | ReportKeep
+AgentRequest = AgentAdd | AgentSet | AgentShow | AgentList | GamesSave | ReportSave
 
 LimitRequest = LimitList | LimitSet | PlayerExclude
 
-PeopleRequest = (
+PlayerRequest = (
     PlayerAdd
     | PlayerList
     | PlayerSearch
@@ -320,7 +320,7 @@ PeopleRequest = (
     | Seed
 )
 
-Request = AgentRequest | OfficeRequest | PeopleRequest | LimitRequest | Transfer | LedgerRead | RecordedShow
+OperationRequest = AgentRequest | AdminRequest | PlayerRequest | LimitRequest | Transfer | LedgerRead | TransactionShow
 
 
 Reply = Mapping[str, Any]
@@ -333,10 +333,10 @@ class Envelope(BaseModel):
     model_config = ConfigDict(defer_build=True)
 
     actor: str
-    request: Annotated[Request, Field(discriminator="do")]
+    request: Annotated[OperationRequest, Field(discriminator="operation")]
 
 
-SHAPES = {
+FIELD_HELP = {
     "agent": "1 to 40 of A-Z a-z 0-9 _ . -",
     "name": "1 to 40 of A-Z a-z 0-9 _ . -, but not dots alone",
     "player_id": "1 to 40 of A-Z a-z 0-9 _ . @ -",
@@ -361,16 +361,16 @@ SHAPES = {
 }
 
 
-def words_of(error: ErrorDetails) -> str:
+def error_message(error: ErrorDetails) -> str:
     """What pydantic has against one field, for a person."""
     words = error["msg"].removeprefix("Value error, ")
     return words[:1].lower() + words[1:]
 
 
-def explain(error: ValidationError) -> str:
+def format_validation_error(error: ValidationError) -> str:
     """A pydantic complaint in one line that a person can act on."""
     first = error.errors(include_url=False)[0]
     name = str(first["loc"][-1]) if first["loc"] else "request"
-    shape = SHAPES.get(name)
-    found = f"{first['input']!r} will not do for {name.removesuffix('_s')}"
-    return f"{found}: {f'it is {shape}' if shape else words_of(first)}"
+    field_help = FIELD_HELP.get(name)
+    problem = f"{first['input']!r} will not do for {name.removesuffix('_s')}"
+    return f"{problem}: {f'it is {field_help}' if field_help else error_message(first)}"

@@ -4,34 +4,34 @@ Amounts are cents, times ISO 8601 in UTC. None stands for what there is not.
 """
 
 from collections.abc import Sequence
-from datetime import UTC, datetime
 from typing import Literal
 
 from typing_extensions import TypedDict  # pydantic reads only this one's before Python 3.12
 
 from minwallet.ledger.entries import Entry, Kind, Refusal, State
 from minwallet.ledger.limits import LimitKind, LimitPeriod, PlayerRestrictions
+from minwallet.operations.timestamps import format_date, format_iso
 from minwallet.protocols.operator_service import ReportUnit
 from minwallet.storage.admin_store import Admin, ApiKey, AuditRecord
 from minwallet.storage.models import Agent, JournaledEntry, Player, PlayerStatus, SessionRow
 from minwallet.storage.queries import CurrencyBalance, DailyTotalKey, OwnedEntry, Total
 
 
-class Account(TypedDict):
+class AccountResponse(TypedDict):
     currency: str
     cash: int
     bonus: int
 
 
-class PlayerShown(TypedDict):
+class PlayerResponse(TypedDict):
     player_id: str
     agent: str
     status: PlayerStatus
-    accounts: list[Account]
+    accounts: list[AccountResponse]
 
 
-class Session(TypedDict):
-    """`session` numbers it, `token` is only the beginning; `status` is live, expired or revoked."""
+class SessionResponse(TypedDict):
+    """`build_session_response` numbers it, `token` is only the beginning; `status` is live, expired or revoked."""
 
     session: int
     token: str
@@ -41,8 +41,8 @@ class Session(TypedDict):
     status: Literal["live", "expired", "revoked"]
 
 
-class NewSession(TypedDict):
-    """`token` is shown only this once; `session` numbers it from then on."""
+class NewSessionResponse(TypedDict):
+    """`token` is shown only this once; `build_session_response` numbers it from then on."""
 
     session: int
     token: str
@@ -51,7 +51,7 @@ class NewSession(TypedDict):
     expires_at: str | None
 
 
-class LimitShown(TypedDict):
+class LimitResponse(TypedDict):
     """`used` of `amount`, in cents; a loss is negative where more was won. Where `next_at` is a time, `next_amount`
     holds from then on; null is no limit.
     """
@@ -64,12 +64,12 @@ class LimitShown(TypedDict):
     next_at: str | None
 
 
-class AccountLimits(TypedDict):
+class AccountLimitsResponse(TypedDict):
     currency: str
-    limits: list[LimitShown]
+    limits: list[LimitResponse]
 
 
-class PlayerLimits(TypedDict):
+class PlayerLimitsResponse(TypedDict):
     """Where `next_at` is a time, the exclusion will end at `next_excluded_until` from then on; null is no longer."""
 
     player_id: str
@@ -77,10 +77,10 @@ class PlayerLimits(TypedDict):
     excluded_until: str | None
     next_excluded_until: str | None
     next_at: str | None
-    accounts: list[AccountLimits]
+    accounts: list[AccountLimitsResponse]
 
 
-class Moved(TypedDict):
+class TransferResult(TypedDict):
     """What the account holds now, in cents, and the number of the transaction that the reference stands for."""
 
     player_id: str
@@ -90,19 +90,19 @@ class Moved(TypedDict):
     seq: int
 
 
-class AgentNamed(TypedDict):
+class AgentSummary(TypedDict):
     name: str
     wallet_token: str
     host_id: str | None
 
 
-class AgentShown(AgentNamed):
+class AgentResponse(AgentSummary):
     service_url: str | None
     game_url: str | None
     report_unit: ReportUnit
 
 
-class Transaction(TypedDict):
+class TransactionResponse(TypedDict):
     """A row of the ledger. `amount` and `bonus_amount` are the signed changes, a bet's are negative."""
 
     seq: int
@@ -120,14 +120,14 @@ class Transaction(TypedDict):
     currency: str
 
 
-class OwnedTransaction(Transaction):
+class OwnedTransactionResponse(TransactionResponse):
     """A row of the ledger and whose it is. `amount` and `bonus_amount` are the signed changes, a bet's are negative."""
 
     agent: str
     player_id: str
 
 
-class WholeTransaction(OwnedTransaction):
+class TransactionDetail(OwnedTransactionResponse):
     """`stake` and `payout` are what was asked for, `detail` what else was said, `hash` the row's place in the chain."""
 
     stake: int
@@ -137,15 +137,15 @@ class WholeTransaction(OwnedTransaction):
     hash: str
 
 
-class RecordedTransaction(TypedDict):
+class JournaledTransactionResponse(TypedDict):
     """The row, and the provider's request and the reply word for word, as long as they are kept; no token in them."""
 
-    entry: WholeTransaction
+    entry: TransactionDetail
     request: str | None
     reply: str | None
 
 
-class TotalShown(TypedDict):
+class TotalResponse(TypedDict):
     """`ggr` is what was staked less what was paid and given back."""
 
     day: str
@@ -164,7 +164,7 @@ class TotalShown(TypedDict):
     withdrawn: int
 
 
-class HoldingShown(TypedDict):
+class CurrencyBalanceResponse(TypedDict):
     """What all players hold. `entries` is what all rows of the ledger come to; `ok` if that is the same."""
 
     currency: str
@@ -175,7 +175,7 @@ class HoldingShown(TypedDict):
     ok: bool
 
 
-class Verified(TypedDict):
+class VerificationResult(TypedDict):
     """What recomputing every balance and the hash chain found; `problems` in words."""
 
     ok: bool
@@ -184,8 +184,8 @@ class Verified(TypedDict):
     problems: list[str]
 
 
-class KeyShown(TypedDict):
-    """`key` is only the beginning; `agent` is None where the key reaches all of them."""
+class ApiKeyResponse(TypedDict):
+    """`key` is only the beginning of the key; `agent` is None where the key reaches all agents."""
 
     name: str
     key: str
@@ -195,14 +195,14 @@ class KeyShown(TypedDict):
     revoked_at: str | None
 
 
-class AdminShown(TypedDict):
+class AdminResponse(TypedDict):
     """Without a password only links sign in."""
 
     name: str
     has_password: bool
 
 
-class ActionShown(TypedDict):
+class AuditEventResponse(TypedDict):
     number: int
     at: str | None
     actor: str
@@ -213,79 +213,77 @@ class ActionShown(TypedDict):
     seq: int | None
 
 
-def time_text(ms: int | None) -> str | None:
-    """ISO 8601 in UTC; None for what never comes."""
-    if ms is None:
-        return None
-    return datetime.fromtimestamp(ms / 1000, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+def build_player_response(found: Player) -> PlayerResponse:
+    accounts = [
+        AccountResponse(currency=currency, cash=cash, bonus=bonus) for _, currency, cash, bonus in found.accounts
+    ]
+    return PlayerResponse(player_id=found.player_id, agent=found.agent, status=found.status, accounts=accounts)
 
 
-def player(found: Player) -> PlayerShown:
-    accounts = [Account(currency=currency, cash=cash, bonus=bonus) for _, currency, cash, bonus in found.accounts]
-    return PlayerShown(player_id=found.player_id, agent=found.agent, status=found.status, accounts=accounts)
-
-
-def player_limits(found: Player, guards: Sequence[PlayerRestrictions], now_ms: int) -> PlayerLimits:
-    """What protects the player, where `guards` are those of the accounts."""
-    exclusion = guards[0].exclusion.resolve_exclusion(now_ms)
-    accounts = zip(found.accounts, guards, strict=True)
-    return PlayerLimits(
+def build_player_limits(found: Player, restrictions: Sequence[PlayerRestrictions], now_ms: int) -> PlayerLimitsResponse:
+    """What protects the player, where `restrictions` are those of the accounts."""
+    exclusion = restrictions[0].exclusion.resolve_exclusion(now_ms)
+    accounts = zip(found.accounts, restrictions, strict=True)
+    return PlayerLimitsResponse(
         player_id=found.player_id,
         agent=found.agent,
-        excluded_until=time_text(exclusion.value),
-        next_excluded_until=time_text(exclusion.next),
-        next_at=time_text(exclusion.next_at_ms),
-        accounts=[AccountLimits(currency=account[1], limits=_limits(guard, now_ms)) for account, guard in accounts],
+        excluded_until=format_iso(exclusion.value),
+        next_excluded_until=format_iso(exclusion.next),
+        next_at=format_iso(exclusion.next_at_ms),
+        accounts=[
+            AccountLimitsResponse(currency=account[1], limits=_build_limits(account_restrictions, now_ms))
+            for account, account_restrictions in accounts
+        ],
     )
 
 
-def _limits(guard: PlayerRestrictions, now_ms: int) -> list[LimitShown]:
+def _build_limits(restrictions: PlayerRestrictions, now_ms: int) -> list[LimitResponse]:
     """Those that hold, deposits first and the shortest first; what waits is always for one that holds."""
     order = list(LimitPeriod)
-    held = [(kind, per, bound.resolve(now_ms)) for kind, per, bound in guard.limits]
+    effective = [(kind, per, limit.resolve(now_ms)) for kind, per, limit in restrictions.limits]
     return [
-        LimitShown(
+        LimitResponse(
             kind=kind,
             per=per,
             amount=bound.value,
-            used=guard.sum_usage(kind, per, now_ms),
+            used=restrictions.sum_usage(kind, per, now_ms),
             next_amount=bound.next,
-            next_at=time_text(bound.next_at_ms),
+            next_at=format_iso(bound.next_at_ms),
         )
-        for kind, per, bound in sorted(held, key=lambda each: (each[0], order.index(each[1])))
+        for kind, per, bound in sorted(effective, key=lambda each: (each[0], order.index(each[1])))
         if bound.value is not None
     ]
 
 
-def session(row: SessionRow, now_ms: int) -> Session:
+def build_session_response(row: SessionRow, now_ms: int) -> SessionResponse:
     expired = row.expires_at_ms is not None and row.expires_at_ms <= now_ms
-    return Session(
+    return SessionResponse(
         session=row.session_id,
         token=row.hint,
         currency=row.currency,
-        created_at=time_text(row.created_at_ms),
-        expires_at=time_text(row.expires_at_ms),
+        created_at=format_iso(row.created_at_ms),
+        expires_at=format_iso(row.expires_at_ms),
         status="revoked" if row.revoked_at_ms is not None else "expired" if expired else "live",
     )
 
 
-def agent(found: Agent) -> AgentNamed:
-    return AgentNamed(name=found.name, wallet_token=found.wallet_token, host_id=found.host_id)
+def build_agent_summary(found: Agent) -> AgentSummary:
+    return AgentSummary(name=found.name, wallet_token=found.wallet_token, host_id=found.host_id)
 
 
-def agent_settings(found: Agent) -> AgentShown:
-    return AgentShown(
-        **agent(found),
+def build_agent_response(found: Agent) -> AgentResponse:
+    return AgentResponse(
+        **build_agent_summary(found),
         service_url=found.service_url,
         game_url=found.game_url,
         report_unit=ReportUnit(found.report_unit),
     )
 
 
-def transaction(entry: Entry, currency: str) -> Transaction:
-    return Transaction(
+def build_transaction_response(entry: Entry, currency: str) -> TransactionResponse:
+    return TransactionResponse(
         seq=entry.seq,
-        at=time_text(entry.at_ms),
+        at=format_iso(entry.at_ms),
         kind=entry.kind,
         protocol=entry.protocol,
         id=entry.id,
@@ -300,82 +298,79 @@ def transaction(entry: Entry, currency: str) -> Transaction:
     )
 
 
-def owned_transaction(listed: OwnedEntry) -> OwnedTransaction:
-    entry, owner = listed
-    return OwnedTransaction(**transaction(entry, owner.currency), agent=owner.agent, player_id=owner.player_id)
+def build_owned_transaction(owned_entry: OwnedEntry) -> OwnedTransactionResponse:
+    entry, owner = owned_entry
+    return OwnedTransactionResponse(
+        **build_transaction_response(entry, owner.currency), agent=owner.agent, player_id=owner.player_id
+    )
 
 
-def recorded_transaction(recorded: JournaledEntry) -> RecordedTransaction:
-    entry, owner, letters = recorded
-    whole = WholeTransaction(
-        **owned_transaction(OwnedEntry(entry, owner)),
+def build_journaled_transaction(journaled_entry: JournaledEntry) -> JournaledTransactionResponse:
+    entry, owner, journal_record = journaled_entry
+    transaction_detail = TransactionDetail(
+        **build_owned_transaction(OwnedEntry(entry, owner)),
         stake=entry.stake,
         payout=entry.payout,
         refusal=entry.refusal,
         detail=entry.detail,
         hash=entry.hash.hex(),
     )
-    request, reply = letters or (None, None)
-    return RecordedTransaction(entry=whole, request=request, reply=reply)
+    request, reply = journal_record or (None, None)
+    return JournaledTransactionResponse(entry=transaction_detail, request=request, reply=reply)
 
 
-def day_text(day: int) -> str:
-    """`2026-11-21` of the days since 1970."""
-    return datetime.fromtimestamp(day * 24 * 3600, UTC).strftime("%Y-%m-%d")
-
-
-def total(heading: DailyTotalKey, sums: Total) -> TotalShown:
-    return TotalShown(
-        day=day_text(heading.day),
-        agent=heading.agent,
-        currency=heading.currency,
-        protocol=heading.protocol,
-        game=heading.game,
-        bets=sums.bets,
-        staked=sums.staked,
-        wins=sums.wins,
-        paid=sums.paid,
-        refunds=sums.refunds,
-        refunded=sums.refunded,
-        ggr=sums.ggr,
-        deposited=sums.deposited,
-        withdrawn=sums.withdrawn,
+def build_total_response(totals_key: DailyTotalKey, totals: Total) -> TotalResponse:
+    return TotalResponse(
+        day=format_date(totals_key.day),
+        agent=totals_key.agent,
+        currency=totals_key.currency,
+        protocol=totals_key.protocol,
+        game=totals_key.game,
+        bets=totals.bets,
+        staked=totals.staked,
+        wins=totals.wins,
+        paid=totals.paid,
+        refunds=totals.refunds,
+        refunded=totals.refunded,
+        ggr=totals.ggr,
+        deposited=totals.deposited,
+        withdrawn=totals.withdrawn,
     )
 
 
-def holding(held: CurrencyBalance) -> HoldingShown:
-    return HoldingShown(
-        currency=held.currency,
-        accounts=held.accounts,
-        cash=held.cash,
-        bonus=held.bonus,
-        entries=held.ledger_total,
-        ok=held.is_consistent,
+def build_currency_balance(balance: CurrencyBalance) -> CurrencyBalanceResponse:
+    return CurrencyBalanceResponse(
+        currency=balance.currency,
+        accounts=balance.accounts,
+        cash=balance.cash,
+        bonus=balance.bonus,
+        entries=balance.ledger_total,
+        ok=balance.is_consistent,
     )
 
 
-def key(found: ApiKey) -> KeyShown:
-    return KeyShown(
+def build_api_key_response(found: ApiKey) -> ApiKeyResponse:
+    return ApiKeyResponse(
         name=found.name,
         key=found.hint,
         scope=found.scope,
         agent=found.agent,
-        created_at=time_text(found.created_at_ms),
-        revoked_at=time_text(found.revoked_at_ms),
+        created_at=format_iso(found.created_at_ms),
+        revoked_at=format_iso(found.revoked_at_ms),
     )
 
 
-def admin(found: Admin) -> AdminShown:
-    return AdminShown(name=found.name, has_password=found.password is not None)
+def build_admin_response(found: Admin) -> AdminResponse:
+    return AdminResponse(name=found.name, has_password=found.password is not None)
 
 
-def action(numbered: AuditRecord) -> ActionShown:
-    number, (at_ms, actor, what, agent_name, subject, detail, seq) = numbered
-    return ActionShown(
+def build_audit_event_response(record: AuditRecord) -> AuditEventResponse:
+    number, (at_ms, actor, event, agent_name, subject, detail, seq) = record
+    return AuditEventResponse(
         number=number,
-        at=time_text(at_ms),
+        at=format_iso(at_ms),
         actor=actor,
-        action=what,
+        action=event,
         agent=agent_name,
         subject=subject,
         detail=detail,

@@ -4,7 +4,7 @@ from enum import StrEnum
 from typing import NamedTuple
 
 
-class Why(StrEnum):
+class ErrorCode(StrEnum):
     """What programs can tell apart; the sentence beside it is for people."""
 
     NOT_FOUND = "not_found"
@@ -16,11 +16,11 @@ class Why(StrEnum):
     NOT_POSSIBLE = "not_possible"
 
 
-class Declined(NamedTuple):
+class OperationFailure(NamedTuple):
     """Why a request was not carried out, in one line for each reason; `hint` is what to do about it at a terminal."""
 
     reasons: tuple[str, ...]
-    why: Why
+    code: ErrorCode
     hint: str = ""
 
     @property
@@ -30,13 +30,13 @@ class Declined(NamedTuple):
         return [*others, f"{last}; {self.hint}" if self.hint else last]
 
 
-class Decline(Exception):
+class OperationError(Exception):
     """Ends a request early; the desk turns it into a value. One reason an argument."""
 
-    def __init__(self, *reasons: str, why: Why = Why.NOT_POSSIBLE, hint: str = "") -> None:
+    def __init__(self, *reasons: str, code: ErrorCode = ErrorCode.NOT_POSSIBLE, hint: str = "") -> None:
         super().__init__(*reasons)
-        self.declined = Declined(reasons, why, hint)
+        self.failure = OperationFailure(reasons, code, hint)
 
     @property
-    def why(self) -> Why:
-        return self.declined.why
+    def code(self) -> ErrorCode:
+        return self.failure.code

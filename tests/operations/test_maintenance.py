@@ -7,46 +7,46 @@ from pathlib import Path
 
 import pytest
 
+from minwallet.operations import maintenance
+from minwallet.operations.maintenance import run_backups
 from minwallet.storage.errors import StoreError
-from minwallet.wallet import backups
-from minwallet.wallet.backups import keep_backing_up
 
-Tell = Callable[[int, int], None]
+ProgressCallback = Callable[[int, int], None]
 
 
-async def _until(is_so: Callable[[], bool]) -> None:
+async def _wait_until(condition: Callable[[], bool]) -> None:
     async with asyncio.timeout(30):
-        while not is_so():  # noqa: ASYNC110 what is waited for happens in a thread and in a folder
+        while not condition():  # noqa: ASYNC110 what is waited for happens in a thread and in a folder
             await asyncio.sleep(0.005)
 
 
-def test_a_copy_is_made_whenever_the_newest_is_old_enough(tmp_path: Path) -> None:
+def test_a_backup_is_made_when_the_newest_is_old_enough(tmp_path: Path) -> None:
     """Counted from its name, so a restart does not make another."""
 
-    async def story() -> None:
+    async def scenario() -> None:
         now_s = 1_000_000
         made: list[str] = []
 
-        def make(copy: Path, tell: Tell) -> None:
+        def make(copy: Path, tell: ProgressCallback) -> None:
             tell(1, 1)
             copy.write_text("")
             made.append(copy.name)
 
         keeping = asyncio.create_task(
-            keep_backing_up(make, tmp_path, "w", every_s=1, keep=2, clock_ms=lambda: now_s * 1000)
+            run_backups(make, tmp_path, "w", interval_s=1, keep=2, clock_ms=lambda: now_s * 1000)
         )
         for count in (1, 2, 3):
-            await _until(lambda count=count: len(made) == count)  # type: ignore[misc]  # bound while it is
+            await _wait_until(lambda count=count: len(made) == count)  # type: ignore[misc]  # bound while it is
             now_s += 1
-        await _until(lambda: len(list(tmp_path.iterdir())) == 2)
+        await _wait_until(lambda: len(list(tmp_path.iterdir())) == 2)
         keeping.cancel()
         assert made[0] == "w-auto-19700112T134640Z.db"
         assert sorted(made) == made
 
-    asyncio.run(story())
+    asyncio.run(scenario())
 
 
-def test_names_that_no_server_made_do_not_count(tmp_path: Path) -> None:
+def test_files_not_made_by_the_server_are_ignored(tmp_path: Path) -> None:
     """Those of the future, of people, of other wallets and of folders; but what a killed server left of a copy goes."""
     for name in ("w-auto-20991231T000000Z.db", "w-19700101T000000Z.db", "ww-auto-19700101T000000Z.db", "w-auto-9.db"):
         (tmp_path / name).write_text("")
@@ -54,53 +54,53 @@ def test_names_that_no_server_made_do_not_count(tmp_path: Path) -> None:
     before = set(tmp_path.iterdir())
     (tmp_path / ".w-auto-19700101T000001Z.db.abc.part").write_text("")
 
-    async def story() -> None:
-        def make(copy: Path, tell: Tell) -> None:
+    async def scenario() -> None:
+        def make(copy: Path, tell: ProgressCallback) -> None:
             tell(1, 1)
             copy.write_text("")
 
         keeping = asyncio.create_task(
-            keep_backing_up(make, tmp_path, "w", every_s=60, keep=1, clock_ms=lambda: 86_400_000)
+            run_backups(make, tmp_path, "w", interval_s=60, keep=1, clock_ms=lambda: 86_400_000)
         )
         copy = tmp_path / "w-auto-19700102T000000Z.db"
-        await _until(copy.exists)
+        await _wait_until(copy.exists)
         keeping.cancel()
 
-    asyncio.run(story())
+    asyncio.run(scenario())
     assert set(tmp_path.iterdir()) == {*before, tmp_path / "w-auto-19700102T000000Z.db"}
 
 
-def test_a_copy_that_failed_is_tried_again(
+def test_a_failed_backup_is_retried(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     """And said to have failed."""
-    monkeypatch.setattr(backups, "AGAIN_S", 0.01)
+    monkeypatch.setattr(maintenance, "RETRY_INTERVAL_S", 0.01)
 
-    async def story() -> None:
+    async def scenario() -> None:
         tried: list[Path] = []
 
-        def make(copy: Path, tell: Tell) -> None:
+        def make(copy: Path, tell: ProgressCallback) -> None:
             del tell
             tried.append(copy)
             if len(tried) == 1:
                 raise StoreError("no room")
             copy.write_text("")
 
-        keeping = asyncio.create_task(keep_backing_up(make, tmp_path, "w", every_s=60, keep=2, clock_ms=lambda: 0))
-        await _until(lambda: len(list(tmp_path.iterdir())) == 1)
+        keeping = asyncio.create_task(run_backups(make, tmp_path, "w", interval_s=60, keep=2, clock_ms=lambda: 0))
+        await _wait_until(lambda: len(list(tmp_path.iterdir())) == 1)
         keeping.cancel()
 
-    asyncio.run(story())
+    asyncio.run(scenario())
     assert caplog.messages == ["the backup failed: no room"]
 
 
-def test_a_server_that_stops_does_not_wait_for_a_copy(tmp_path: Path) -> None:
+def test_shutdown_does_not_wait_for_a_backup(tmp_path: Path) -> None:
     """The copy is given up where it is."""
 
-    async def story() -> None:
+    async def scenario() -> None:
         begun, ended = threading.Event(), threading.Event()
 
-        def make(copy: Path, tell: Tell) -> None:
+        def make(copy: Path, tell: ProgressCallback) -> None:
             del copy
             begun.set()
             try:
@@ -109,9 +109,9 @@ def test_a_server_that_stops_does_not_wait_for_a_copy(tmp_path: Path) -> None:
             finally:
                 ended.set()
 
-        keeping = asyncio.create_task(keep_backing_up(make, tmp_path, "w", every_s=60, keep=2, clock_ms=lambda: 0))
-        await _until(begun.is_set)
+        keeping = asyncio.create_task(run_backups(make, tmp_path, "w", interval_s=60, keep=2, clock_ms=lambda: 0))
+        await _wait_until(begun.is_set)
         keeping.cancel()
-        await _until(ended.is_set)
+        await _wait_until(ended.is_set)
 
-    asyncio.run(story())
+    asyncio.run(scenario())

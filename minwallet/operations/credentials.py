@@ -9,23 +9,23 @@ import hashlib
 import hmac
 import secrets
 
-LINK_TTL_S, COOKIE_TTL_S = 3600, 12 * 3600
+LOGIN_LINK_TTL_S, COOKIE_TTL_S = 3600, 12 * 3600
 
-SHORTEST_PASSWORD = 12
+MIN_PASSWORD_LENGTH = 12
 
-COST, BLOCK, PARALLEL = 2**15, 8, 3
+SCRYPT_N, SCRYPT_R, SCRYPT_P = 2**15, 8, 3
 """As OWASP recommends for scrypt: 32 MiB and some tenths of a second a try."""
 
-NOBODYS_PASSWORD = f"scrypt${base64.b64encode(bytes(16)).decode()}${base64.b64encode(bytes(32)).decode()}"
+DUMMY_PASSWORD_HASH = f"scrypt${base64.b64encode(bytes(16)).decode()}${base64.b64encode(bytes(32)).decode()}"
 """What a try is held against where there is nobody of that name: it is as slow, and no password is it."""
 
 
-def new_key() -> str:
+def generate_api_key() -> str:
     """A key of the admin API. Its beginning tells a secret scanner what it is."""
     return f"mw_{secrets.token_hex(20)}"
 
 
-def new_secret() -> str:
+def generate_secret() -> str:
     """What a link or a cookie carries."""
     return secrets.token_urlsafe(20)
 
@@ -34,7 +34,7 @@ def hash_secret(secret: str) -> bytes:
     return hashlib.sha256(secret.encode()).digest()
 
 
-def csrf_of(cookie: str) -> str:
+def derive_csrf_token(cookie: str) -> str:
     """What a form of whoever has this cookie carries; another site can neither read nor guess it."""
     return hmac.digest(cookie.encode(), b"csrf", "sha256").hex()
 
@@ -42,18 +42,18 @@ def csrf_of(cookie: str) -> str:
 def hash_password(password: str) -> str:
     """As `scrypt$SALT$HASH`; takes some tenths of a second."""
     salt = secrets.token_bytes(16)
-    return "$".join(["scrypt", _text(salt), _text(_scrypt(password, salt))])
+    return "$".join(["scrypt", _encode_base64(salt), _encode_base64(_compute_scrypt(password, salt))])
 
 
-def is_password(password: str, hashed: str) -> bool:
+def verify_password(password: str, hashed: str) -> bool:
     """Whether this is it; takes as long."""
     _, salt, expected = hashed.split("$")
-    return hmac.compare_digest(_text(_scrypt(password, base64.b64decode(salt))), expected)
+    return hmac.compare_digest(_encode_base64(_compute_scrypt(password, base64.b64decode(salt))), expected)
 
 
-def _scrypt(password: str, salt: bytes) -> bytes:
-    return hashlib.scrypt(password.encode(), salt=salt, n=COST, r=BLOCK, p=PARALLEL, maxmem=2**26, dklen=32)
+def _compute_scrypt(password: str, salt: bytes) -> bytes:
+    return hashlib.scrypt(password.encode(), salt=salt, n=SCRYPT_N, r=SCRYPT_R, p=SCRYPT_P, maxmem=2**26, dklen=32)
 
 
-def _text(raw: bytes) -> str:
+def _encode_base64(raw: bytes) -> str:
     return base64.b64encode(raw).decode()

@@ -7,18 +7,18 @@ from contextlib import suppress
 from minwallet.storage.errors import StoreError
 from minwallet.storage.store import Store
 
-SLICE = 1_000
+PRUNE_BATCH_SIZE = 1_000
 """How many letters are forgotten in one transaction: a few ms, which a bet may have to wait."""
 
-PAUSE_S, EVERY_S = 0.1, 3600
+PRUNE_PAUSE_S, PRUNE_INTERVAL_S = 0.1, 3600
 
 DAY_MS = 24 * 3600 * 1000
 
 
-async def keep_pruning(store: Store, days: int, clock_ms: Callable[[], int]) -> None:
+async def run_pruning(store: Store, days: int, clock_ms: Callable[[], int]) -> None:
     """Prune at once and then every hour, for ever. A store that fails says so to whoever moves money."""
     while True:
         pruned = 0
         with suppress(StoreError):
-            pruned = await store.prune_journal(clock_ms() - days * DAY_MS, SLICE)
-        await asyncio.sleep(PAUSE_S if pruned == SLICE else EVERY_S)
+            pruned = await store.prune_journal(clock_ms() - days * DAY_MS, PRUNE_BATCH_SIZE)
+        await asyncio.sleep(PRUNE_PAUSE_S if pruned == PRUNE_BATCH_SIZE else PRUNE_INTERVAL_S)

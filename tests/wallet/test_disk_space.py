@@ -13,47 +13,47 @@ from minwallet.ledger.outcomes import Applied, BalanceShown, Outcome, Refused, R
 from minwallet.storage.errors import DiskFull
 from minwallet.storage.models import OPERATOR_PROTOCOL, AccountCommand, NewAccount
 from minwallet.storage.sqlite import SqliteStore
-from minwallet.wallet.service import NotNow, Wallet
-from minwallet.wallet.sessions import new_session
+from minwallet.wallet.service import Unavailable, Wallet
+from minwallet.wallet.sessions import build_new_session
 
 TOKEN = "token_of_ann"
-LEAST = 1000
+MIN_FREE_BYTES = 1000
 
-Call = Callable[[str, Command], Awaitable[Outcome | SessionUnknown]]
+ExecuteCommand = Callable[[str, Command], Awaitable[Outcome | SessionUnknown]]
 
 
-class Disk(SqliteStore):
+class LimitedDiskStore(SqliteStore):
     """The real store on a disk that has as much room as a test says."""
 
-    free_bytes: int | None = LEAST
+    simulated_free_bytes: int | None = MIN_FREE_BYTES
 
     async def read_free_bytes(self) -> int | None:
-        return self.free_bytes
+        return self.simulated_free_bytes
 
 
-def with_wallet(db: Path, story: Callable[[Wallet, Disk, Call], Awaitable[None]]) -> None:
+def run_with_wallet(db: Path, scenario: Callable[[Wallet, LimitedDiskStore, ExecuteCommand], Awaitable[None]]) -> None:
     """Play the story with a wallet in which ann has 1.00."""
 
     async def run() -> None:
-        store = await Disk.open(db, create=True)
-        await store.create_accounts([NewAccount("default", "ann", "USD", 100, 0, new_session(TOKEN, None))], 0)
-        async with Wallet(store, least_free_bytes=LEAST) as wallet:
+        store = await LimitedDiskStore.open(db, create=True)
+        await store.create_accounts([NewAccount("default", "ann", "USD", 100, 0, build_new_session(TOKEN, None))], 0)
+        async with Wallet(store, min_free_bytes=MIN_FREE_BYTES) as wallet:
 
             async def call(protocol: str, command: Command) -> Outcome | SessionUnknown:
-                outcome, _ = await wallet.call(TOKEN, command, protocol, ids_per_currency=protocol == "wallet-v2")
+                outcome, _ = await wallet.execute(TOKEN, command, protocol, ids_per_currency=protocol == "wallet-v2")
                 return outcome
 
-            await story(wallet, store, call)
+            await scenario(wallet, store, call)
 
     asyncio.run(run())
 
 
-def test_new_bets_wait_for_room(db: Path) -> None:
+def test_new_bets_are_rejected_while_space_is_low(db: Path) -> None:
     """They are neither taken nor refused: nothing is written of them, and when there is room again they are taken."""
 
-    async def story(wallet: Wallet, store: Disk, call: Call) -> None:
-        store.free_bytes = LEAST - 1
-        await wallet.room.look()
+    async def scenario(wallet: Wallet, store: LimitedDiskStore, call: ExecuteCommand) -> None:
+        store.simulated_free_bytes = MIN_FREE_BYTES - 1
+        await wallet.disk_space.check()
         rows = await store.count_entries()
         for protocol, command in (
             ("wallet-v2", Bet("1", 10, "1")),
@@ -61,26 +61,26 @@ def test_new_bets_wait_for_room(db: Path) -> None:
             ("vela", Bet("1", 10, "1")),
             ("vela", BetWin("2", 10, 20)),
         ):
-            with pytest.raises(NotNow, match="new bets are not taken"):
+            with pytest.raises(Unavailable, match="new bets are not taken"):
                 await call(protocol, command)
         assert await store.count_entries() == rows
-        store.free_bytes = LEAST
-        await wallet.room.look()
+        store.simulated_free_bytes = MIN_FREE_BYTES
+        await wallet.disk_space.check()
         assert isinstance(await call("wallet-v2", Bet("1", 10, "1")), Applied)
 
-    with_wallet(db, story)
+    run_with_wallet(db, scenario)
 
 
-def test_everything_else_is_taken(db: Path) -> None:
+def test_all_other_commands_are_applied_while_space_is_low(db: Path) -> None:
     """Questions, wins, results, cancels, refunds, and what the operator does."""
 
-    async def story(wallet: Wallet, store: Disk, call: Call) -> None:
+    async def scenario(wallet: Wallet, store: LimitedDiskStore, call: ExecuteCommand) -> None:
         await call("wallet-v2", Bet("1", 10, "1"))
         await call("wallet-v2", Bet("2", 10, "2"))
         await call("vela", Bet("1", 10, "1"))
         await call("vela", Bet("2", 10, "2"))
-        store.free_bytes = 0
-        await wallet.room.look()
+        store.simulated_free_bytes = 0
+        await wallet.disk_space.check()
         assert isinstance(await call("wallet-v2", Balance()), BalanceShown)
         for protocol, command in (
             ("wallet-v2", Win("3", 30, "1")),
@@ -90,20 +90,20 @@ def test_everything_else_is_taken(db: Path) -> None:
             ("vela", Cancel("2")),
         ):
             assert isinstance(await call(protocol, command), Applied)
-        assert isinstance(await wallet.move(AccountCommand(Deposit("r", 5), OPERATOR_PROTOCOL, 1), 1), Applied)
+        assert isinstance(await wallet.submit(AccountCommand(Deposit("r", 5), OPERATOR_PROTOCOL, 1), 1), Applied)
 
-    with_wallet(db, story)
+    run_with_wallet(db, scenario)
 
 
-def test_a_bet_that_was_decided_is_answered_as_before(db: Path) -> None:
+def test_a_decided_bet_is_replayed_while_space_is_low(db: Path) -> None:
     """A repeated bet succeeds, or is refused as it was; one that reuses an id is told so."""
 
-    async def story(wallet: Wallet, store: Disk, call: Call) -> None:
+    async def scenario(wallet: Wallet, store: LimitedDiskStore, call: ExecuteCommand) -> None:
         await call("wallet-v2", Bet("1", 10, "1"))
         await call("wallet-v2", Bet("2", 1000, "2"))
         await call("wallet-v2", Cancel("3"))
-        store.free_bytes = 0
-        await wallet.room.look()
+        store.simulated_free_bytes = 0
+        await wallet.disk_space.check()
         repeated = await call("wallet-v2", Bet("1", 10, "1"))
         assert isinstance(repeated, Replayed)
         assert (repeated.entry.cash_after, repeated.cash) == (90, 90)
@@ -114,31 +114,31 @@ def test_a_bet_that_was_decided_is_answered_as_before(db: Path) -> None:
         ):
             assert await call("wallet-v2", command) == Refused(refusal, 90, 0)
 
-    with_wallet(db, story)
+    run_with_wallet(db, scenario)
 
 
-def test_it_is_said_once(db: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_shortage_is_logged_once(db: Path, caplog: pytest.LogCaptureFixture) -> None:
     """In the log: when it begins and when it ends, not for every call nor for every look."""
 
-    async def story(wallet: Wallet, store: Disk, call: Call) -> None:
-        for free_bytes in (0, 1, 0, LEAST, None, LEAST, 2):
-            store.free_bytes = free_bytes
-            await wallet.room.look()
-            if wallet.room.shortage:
-                with pytest.raises(NotNow):
+    async def scenario(wallet: Wallet, store: LimitedDiskStore, call: ExecuteCommand) -> None:
+        for free_bytes in (0, 1, 0, MIN_FREE_BYTES, None, MIN_FREE_BYTES, 2):
+            store.simulated_free_bytes = free_bytes
+            await wallet.disk_space.check()
+            if wallet.disk_space.shortage:
+                with pytest.raises(Unavailable):
                     await call("wallet-v2", Bet("1", 10, "1"))
 
     with caplog.at_level(logging.WARNING):
-        with_wallet(db, story)
+        run_with_wallet(db, scenario)
     said = [record.getMessage().partition(":")[0] for record in caplog.records]
     short = "the disk of the wallet file has 0 MB left, and MINWALLET_MIN_FREE_MB wants 0"
     assert said == [short, "there is room on the disk of the wallet file again; new bets are taken", short]
 
 
-def test_a_write_that_finds_no_room_is_believed_at_once(db: Path) -> None:
+def test_a_failed_write_stops_new_bets_immediately(db: Path) -> None:
     """Whatever was measured last; its batch is void, and bets wait until the next look finds room."""
 
-    async def story(wallet: Wallet, store: Disk, call: Call) -> None:
+    async def scenario(wallet: Wallet, store: LimitedDiskStore, call: ExecuteCommand) -> None:
         writer = store._writer
         assert writer
 
@@ -152,11 +152,11 @@ def test_a_write_that_finds_no_room_is_believed_at_once(db: Path) -> None:
         await limit(1)
         with pytest.raises(DiskFull, match="full"):
             await pay_until_full()
-        assert "full" in wallet.room.shortage
-        with pytest.raises(NotNow):
+        assert "full" in wallet.disk_space.shortage
+        with pytest.raises(Unavailable):
             await call("wallet-v2", Bet("2000", 1, "2000"))
         await limit(10_000)
-        await wallet.room.look()
+        await wallet.disk_space.check()
         assert isinstance(await call("wallet-v2", Bet("2000", 1, "2000")), Applied)
 
-    with_wallet(db, story)
+    run_with_wallet(db, scenario)

@@ -1,0 +1,1 @@
+"""What an operator asks of the wallet: requests, their shapes, and the services that carry them out."""

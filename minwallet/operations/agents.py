@@ -1,0 +1,88 @@
+"""What the operator's desk does about agents, and for each about its provider: settings, game list, report."""
+
+from typing import assert_never
+
+from pydantic_core import to_json
+
+from minwallet.operations import schemas
+from minwallet.operations.errors import ErrorCode, OperationError
+from minwallet.operations.requests import (
+    AgentAdd,
+    AgentList,
+    AgentRequest,
+    AgentSet,
+    AgentShow,
+    GamesSave,
+    Reply,
+    ReportSave,
+)
+from minwallet.storage.models import Agent, GameList, default_wallet_token
+from minwallet.storage.store import Store
+from minwallet.wallet.service import Wallet
+
+LIST_AGENTS_HINT = "see: minwallet agent list"
+
+
+async def handle_agents(wallet: Wallet, request: AgentRequest) -> Reply:
+    """Carry the request out, or raise OperationError. May raise StoreError."""
+    store = wallet.store
+    match request:
+        case AgentAdd():
+            return await _add_agent(wallet, request)
+        case AgentSet():
+            return await _update_agent(wallet, request)
+        case AgentShow():
+            return schemas.build_agent_response(await get_agent(store, request.name))
+        case AgentList():
+            return {"agents": [schemas.build_agent_summary(agent) for agent in await store.list_agents()]}
+        case GamesSave():
+            agent = await get_agent(store, request.agent)
+            games = to_json([game._asdict() for game in request.games]).decode()
+            await store.save_games(agent.agent_id, GameList(wallet.clock_ms(), games))
+            return {"kept": len(request.games)}
+        case ReportSave():
+            return await _save_report(store, request)
+        case _:
+            assert_never(request)
+
+
+async def get_agent(store: Store, name: str) -> Agent:
+    """The agent of this name; declines for a name that nobody has."""
+    for agent in await store.list_agents():
+        if agent.name == name:
+            return agent
+    raise OperationError(f"there is no agent {name}", code=ErrorCode.NOT_FOUND, hint=LIST_AGENTS_HINT)
+
+
+async def _add_agent(wallet: Wallet, request: AgentAdd) -> Reply:
+    wallet_token = request.wallet_token or default_wallet_token(request.name)
+    agent = await wallet.store.add_agent(request.name, wallet_token, request.host_id, wallet.clock_ms())
+    if agent is None:
+        raise OperationError(
+            f"another agent has the name {request.name}, the wallet token {wallet_token}"
+            f"{f' or the host id {request.host_id}' if request.host_id else ''}",
+            code=ErrorCode.TAKEN,
+            hint=LIST_AGENTS_HINT,
+        )
+    return schemas.build_agent_summary(agent)
+
+
+async def _update_agent(wallet: Wallet, request: AgentSet) -> Reply:
+    agent = await get_agent(wallet.store, request.name)
+    changes = request.model_dump(exclude={"operation", "name"}, exclude_none=True)
+    if not changes:
+        return schemas.build_agent_response(agent)
+    changed = await wallet.store.change_agent(agent.agent_id, {name: value or None for name, value in changes.items()})
+    if changed is None:
+        raise OperationError(
+            "another agent has this wallet token or host id", code=ErrorCode.TAKEN, hint=LIST_AGENTS_HINT
+        )
+    wallet.clear_session_cache()
+    return schemas.build_agent_response(changed)
+
+
+async def _save_report(store: Store, request: ReportSave) -> Reply:
+    agent = await get_agent(store, request.agent)
+    if not await store.save_report(agent.agent_id, request.sheet):
+        raise OperationError(f"another command is pulling the report of agent {agent.name}; wait for it, or pull again")
+    return {"kept": len(request.sheet.rows)}

@@ -1,0 +1,84 @@
+"""What the operator's desk does to protect players: limits of deposits and losses, and exclusion."""
+
+from typing import assert_never
+
+from minwallet.ledger.limits import LimitKind, LimitPeriod, PlayerRestrictions
+from minwallet.ledger.money import format_amount
+from minwallet.operations import schemas
+from minwallet.operations.errors import ErrorCode, OperationError
+from minwallet.operations.players import choose_account, get_player
+from minwallet.operations.requests import MAX_TTL_S, LimitList, LimitRequest, LimitSet, PlayerExclude, Reply
+from minwallet.operations.timestamps import format_date, format_minute, iso_to_minute, parse_timestamp
+from minwallet.storage.limit_store import LimitChange
+from minwallet.storage.models import Player
+from minwallet.wallet.service import Wallet
+
+PERIOD_LABELS = {LimitPeriod.DAY: "a day", LimitPeriod.WEEK: "in 7 days", LimitPeriod.MONTH: "in 30 days"}
+
+
+async def handle_limits(wallet: Wallet, request: LimitRequest) -> Reply:
+    """Execute the request and return all the player's restrictions. Raise OperationError or StoreError."""
+    store, now_ms = wallet.store, wallet.clock_ms()
+    player = await get_player(store, request.agent, request.player_id)
+    match request:
+        case LimitList():
+            if request.currency:
+                player = player._replace(accounts=(choose_account(player, request.currency),))
+        case LimitSet():
+            account_id, *_ = choose_account(player, request.currency)
+            await store.request_limit(LimitChange(account_id, request.kind, request.per, request.amount), now_ms)
+        case PlayerExclude():
+            await store.request_exclusion(player.player_key, _parse_exclusion_end(request, now_ms), now_ms)
+        case _:
+            assert_never(request)
+    return await read_player_limits(wallet, player)
+
+
+async def read_player_limits(wallet: Wallet, player: Player) -> schemas.PlayerLimitsResponse:
+    """What protects the player, in these accounts."""
+    now_ms = wallet.clock_ms()
+    restrictions = [await wallet.store.find_restrictions(account[0], now_ms) for account in player.accounts]
+    return schemas.build_player_limits(player, restrictions, now_ms)
+
+
+def describe_exclusion(reply: Reply) -> list[str]:
+    """Until when the player is excluded, and whether that will change."""
+    until, next_until = reply["excluded_until"], reply["next_excluded_until"]
+    sentences = [f"{reply['player_id']} is {f'excluded until {iso_to_minute(until)}' if until else 'not excluded'}"]
+    if reply["next_at"]:
+        sentences.append(
+            f"from {iso_to_minute(reply['next_at'])} on"
+            f" {f'only until {iso_to_minute(next_until)}' if next_until else 'no longer'}"
+        )
+    return sentences
+
+
+def explain_deposit_refusal(
+    player_id: str, currency: str, restrictions: PlayerRestrictions, cents: int, now_ms: int
+) -> OperationError:
+    """What a player may not be given, why, and what to do instead."""
+    if until_ms := restrictions.exclusion.resolve_exclusion(now_ms).value:
+        reason = f"{player_id} is excluded until {format_minute(until_ms)}; no deposits before then"
+        return OperationError(reason, code=ErrorCode.EXCLUDED, hint="money can be withdrawn")
+    usages = restrictions.usages(LimitKind.DEPOSIT, now_ms)
+    if not usages:
+        return OperationError("the limit has just ended; try again", code=ErrorCode.LIMIT_REACHED)
+    per, limit, used = usage = min(usages, key=lambda each: each.cents - each.used)
+    day = restrictions.find_first_allowed_day(LimitKind.DEPOSIT, cents, now_ms)
+    choices = [f"deposit at most {format_amount(usage.remaining)} now"] if usage.remaining else []
+    choices += [f"try again from {format_date(day)} on (UTC)"] if day is not None else []
+    advice = ", or ".join(choices) or "a higher limit holds 24 hours after it was asked for"
+    allowed = f"{player_id} may deposit {format_amount(limit)} {currency} {PERIOD_LABELS[per]}"
+    status = f"{allowed}, {format_amount(used)} of it is used"
+    return OperationError(f"{status}; {advice}", code=ErrorCode.LIMIT_REACHED)
+
+
+def _parse_exclusion_end(request: PlayerExclude, now_ms: int) -> int | None:
+    if request.until is None:
+        return None
+    until_ms = parse_timestamp(request.until)
+    if until_ms <= now_ms:
+        raise OperationError(f"{request.until} is over; nobody is excluded until then")
+    if until_ms > now_ms + MAX_TTL_S * 1000:
+        raise OperationError("an exclusion ends within 100 years")
+    return until_ms

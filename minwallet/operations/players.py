@@ -1,0 +1,169 @@
+"""What the operator's desk does about players, their accounts and their sessions."""
+
+from typing import assert_never
+
+from minwallet.ledger.money import MAX_CENTS, format_amount
+from minwallet.operations import schemas
+from minwallet.operations.agents import get_agent
+from minwallet.operations.errors import ErrorCode, OperationError
+from minwallet.operations.requests import (
+    PlayerAdd,
+    PlayerList,
+    PlayerRequest,
+    PlayerSearch,
+    PlayerSetStatus,
+    PlayerShow,
+    Reply,
+    Seed,
+    SeedRow,
+    SessionEnd,
+    SessionList,
+    SessionOpen,
+    SessionRevoke,
+)
+from minwallet.operations.timestamps import format_iso
+from minwallet.storage.models import AccountsCreated, NewAccount, NewSession, Player
+from minwallet.storage.store import Store
+from minwallet.wallet.service import Wallet
+from minwallet.wallet.sessions import build_new_session, generate_token, hash_token
+
+
+async def handle_players(wallet: Wallet, request: PlayerRequest) -> Reply:
+    """Carry the request out, or raise OperationError. May raise StoreError."""
+    store = wallet.store
+    match request:
+        case PlayerAdd():
+            return await _add_player(wallet, request)
+        case PlayerList():
+            await get_agent(store, request.agent)
+            return {
+                "players": [schemas.build_player_response(player) for player in await store.list_players(request.agent)]
+            }
+        case PlayerSearch():
+            return await _search_players(store, request)
+        case PlayerShow():
+            return schemas.build_player_response(await get_player(store, request.agent, request.player_id))
+        case PlayerSetStatus():
+            player = await get_player(store, request.agent, request.player_id)
+            await store.set_player_status(player.player_key, request.status)
+            return schemas.build_player_response(player._replace(status=request.status))
+        case SessionOpen():
+            return await _open_session(wallet, request)
+        case SessionList():
+            player = await get_player(store, request.agent, request.player_id)
+            now_ms = wallet.clock_ms()
+            return {
+                "sessions": [
+                    schemas.build_session_response(row, now_ms)
+                    for row in await store.list_sessions(player.player_key, request.limit, request.before)
+                ]
+            }
+        case SessionRevoke():
+            if not await store.revoke_session(hash_token(request.token), wallet.clock_ms()):
+                reason = "nobody has this session token; it is shown in full only when it is opened"
+                raise OperationError(reason, code=ErrorCode.NOT_FOUND)
+            return {"revoked": True}
+        case SessionEnd():
+            player = await get_player(store, request.agent, request.player_id)
+            if not await store.revoke_player_session(player.player_key, request.session, wallet.clock_ms()):
+                raise OperationError(f"{player.player_id} has no session {request.session}", code=ErrorCode.NOT_FOUND)
+            return {"revoked": True}
+        case Seed():
+            return await _seed_accounts(wallet, request)
+        case _:
+            assert_never(request)
+
+
+async def _add_player(wallet: Wallet, request: PlayerAdd) -> Reply:
+    if request.balance + request.bonus:
+        await _refuse_if_excluded(wallet, request)
+    new_account = _build_new_account(request, request.balance, None)
+    created = await _create_accounts(wallet, [new_account])
+    if created.problems:
+        raise OperationError(created.problems[0][1])
+    if not created.accounts:
+        reason = f"{request.player_id} already has {request.currency}"
+        raise OperationError(reason, code=ErrorCode.TAKEN, hint="add money with: minwallet deposit")
+    return schemas.build_player_response(await get_player(wallet.store, request.agent, request.player_id))
+
+
+async def _refuse_if_excluded(wallet: Wallet, request: PlayerAdd) -> None:
+    """Another account is no way round an exclusion."""
+    player, now_ms = await wallet.store.find_player(request.agent, request.player_id), wallet.clock_ms()
+    if player and (await wallet.store.find_restrictions(player.accounts[0][0], now_ms)).is_excluded(now_ms):
+        reason = f"{request.player_id} is excluded, so nothing is deposited; add {request.currency} without money"
+        raise OperationError(reason, code=ErrorCode.EXCLUDED)
+
+
+async def _search_players(store: Store, request: PlayerSearch) -> Reply:
+    """One more is looked for than is shown, to know whether there are more."""
+    await get_agent(store, request.agent)
+    found = await store.search_players(request.agent, request.text, request.after, request.limit + 1)
+    page = found[: request.limit]
+    next_after = page[-1].player_id if len(found) > len(page) else None
+    return {"players": [schemas.build_player_response(player) for player in page], "next": next_after}
+
+
+async def _open_session(wallet: Wallet, request: SessionOpen) -> Reply:
+    player = await get_player(wallet.store, request.agent, request.player_id)
+    account_id, currency, *_ = choose_account(player, request.currency)
+    now_ms, token = wallet.clock_ms(), generate_token()
+    session = build_new_session(token, now_ms + request.ttl_s * 1000)
+    number = await wallet.store.add_session(account_id, session, now_ms)
+    return schemas.NewSessionResponse(
+        session=number,
+        token=token,
+        player_id=player.player_id,
+        currency=currency,
+        expires_at=format_iso(session.expires_at_ms),
+    )
+
+
+async def _seed_accounts(wallet: Wallet, request: Seed) -> Reply:
+    new_accounts = [
+        _build_new_account(row, row.balance, build_new_session(row.token, None) if row.token else None)
+        for row in request.rows
+    ]
+    created = await _create_accounts(wallet, new_accounts)
+    if created.problems:
+        raise OperationError(*(f"line {request.rows[index].line}: {reason}" for index, reason in created.problems))
+    return {"rows": len(new_accounts), "players_added": created.players, "accounts_added": created.accounts}
+
+
+async def _create_accounts(wallet: Wallet, new_accounts: list[NewAccount]) -> AccountsCreated:
+    problems = [
+        (index, f"balance and bonus together pass {format_amount(MAX_CENTS)}")
+        for index, new_account in enumerate(new_accounts)
+        if new_account.cash + new_account.bonus > MAX_CENTS
+    ]
+    if problems:
+        return AccountsCreated(problems=tuple(problems))
+    created = await wallet.store.create_accounts(new_accounts, wallet.clock_ms())
+    wallet.commit_notifier.notify()
+    return created
+
+
+async def get_player(store: Store, agent: str, player_id: str) -> Player:
+    """The player; declines where there is none."""
+    player = await store.find_player(agent, player_id)
+    if player is None:
+        await get_agent(store, agent)
+        reason, hint = f"there is no player {player_id} at agent {agent}", f"see: minwallet player list --agent {agent}"
+        raise OperationError(reason, code=ErrorCode.NOT_FOUND, hint=hint)
+    return player
+
+
+def choose_account(player: Player, currency: str | None) -> tuple[int, str, int, int]:
+    found = [account for account in player.accounts if currency in (None, account[1])]
+    if len(found) == 1:
+        return found[0]
+    names = ", ".join(account[1] for account in player.accounts)
+    if currency is None:
+        raise OperationError(
+            f"{player.player_id} has several currencies ({names}), so one must be named", hint="use --currency"
+        )
+    raise OperationError(f"{player.player_id} has no {currency}, but {names}")
+
+
+def _build_new_account(row: PlayerAdd | SeedRow, cash: int, session: NewSession | None) -> NewAccount:
+    return NewAccount(row.agent, row.player_id, row.currency, cash, row.bonus, session)

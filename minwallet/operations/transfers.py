@@ -1,0 +1,66 @@
+"""Move money between the operator and a player: deposits and withdrawals."""
+
+import json
+
+from minwallet.ledger.commands import Deposit, Withdraw
+from minwallet.ledger.entries import Refusal
+from minwallet.ledger.money import MAX_CENTS, format_amount
+from minwallet.ledger.outcomes import Applied, Refused, Replayed
+from minwallet.operations import limits, schemas
+from minwallet.operations.audit_log import audit_request
+from minwallet.operations.errors import ErrorCode, OperationError
+from minwallet.operations.players import choose_account, get_player
+from minwallet.operations.requests import (
+    Reply,
+    Transfer,
+)
+from minwallet.storage.models import OPERATOR_PROTOCOL, AccountCommand
+from minwallet.storage.queries import Filter
+from minwallet.storage.store import Store
+from minwallet.wallet.service import Wallet
+
+
+async def handle_transfer(wallet: Wallet, request: Transfer, actor: str) -> Reply:
+    player = await get_player(wallet.store, request.agent, request.player_id)
+    currency = request.currency
+    if currency is None and len(player.accounts) > 1:
+        currency = await _find_transfer_currency(wallet.store, request)
+    account_id, currency, *_ = choose_account(player, currency)
+    cash, bonus = (0, request.amount) if request.bonus else (request.amount, 0)
+    command_type = Deposit if request.operation == "deposit" else Withdraw
+    # Who and why stand in the row itself, which nobody can change afterwards.
+    detail = json.dumps({"by": actor} | ({"reason": request.reason} if request.reason else {}))
+    account_command = AccountCommand(
+        command_type(request.reference, cash, bonus, detail), OPERATOR_PROTOCOL, account_id
+    )
+    outcome = await wallet.submit(account_command, player.player_key)
+    match outcome:
+        case Applied(entry, cash, bonus) | Replayed(entry, cash, bonus):
+            reply = schemas.TransferResult(
+                player_id=player.player_id, currency=currency, cash=cash, bonus=bonus, seq=entry.seq
+            )
+            if isinstance(outcome, Applied):
+                await audit_request(wallet, request, reply, actor)
+            return reply
+        case Refused(Refusal.INSUFFICIENT_FUNDS, cash, bonus):
+            kind, held = ("bonus", bonus) if request.bonus else ("cash", cash)
+            reason = f"{player.player_id} has only {format_amount(held)} {currency} of {kind}"
+            raise OperationError(reason, code=ErrorCode.INSUFFICIENT_FUNDS)
+        case Refused(Refusal.PLAYER_EXCLUDED | Refusal.DEPOSIT_LIMIT):
+            now_ms = wallet.clock_ms()
+            restrictions = await wallet.store.find_restrictions(account_id, now_ms)
+            raise limits.explain_deposit_refusal(player.player_id, currency, restrictions, request.amount, now_ms)
+        case Refused(Refusal.ID_TAKEN):
+            reason = f"the reference {request.reference} was used for something else; choose another"
+            raise OperationError(reason, code=ErrorCode.TAKEN)
+        case Refused(Refusal.OUT_OF_RANGE):
+            raise OperationError(f"no balance can pass {format_amount(MAX_CENTS)}", code=ErrorCode.OUT_OF_RANGE)
+        case _:
+            raise AssertionError(outcome)
+
+
+async def _find_transfer_currency(store: Store, request: Transfer) -> str | None:
+    """That of the account which this reference moved before: the player may have got another since."""
+    transfer_filter = Filter(request.agent, request.player_id, protocol=OPERATOR_PROTOCOL, id=request.reference)
+    page = await store.read_page(transfer_filter, None, 1)
+    return page.rows[0].owner.currency if page.rows else None

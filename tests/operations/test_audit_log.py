@@ -1,0 +1,154 @@
+"""Who did what: whatever the operator changes is on record, and who moved money stands in the ledger as well."""
+
+import asyncio
+import json
+from typing import TypeVar, get_args
+
+from pydantic import BaseModel
+
+from minwallet.operations import requests
+from minwallet.operations.audit_log import AUDITED
+from minwallet.operations.dispatch import execute
+from minwallet.operations.errors import ErrorCode, OperationFailure
+from minwallet.storage.admin_store import AuditEvent, KeyScope
+from minwallet.storage.models import PlayerStatus
+from minwallet.wallet.service import Wallet
+from tests.storage.reference_engine.memory_store import MemoryStore
+
+TOKEN = "a_secret_token"
+
+RequestT = TypeVar("RequestT", bound=BaseModel)
+
+
+def build_ann_request(request: type[RequestT], **fields: object) -> RequestT:
+    """The request, about ann of the default agent."""
+    return request.model_validate({"agent": "default", "player_id": "ann", **fields})
+
+
+AUDITED_REQUESTS: list[requests.OperationRequest] = [
+    requests.AgentAdd(name="two", wallet_token="two", host_id="h"),
+    requests.AgentSet(name="two", service_url="https://p.example"),
+    build_ann_request(requests.PlayerAdd, currency="USD", balance=500),
+    build_ann_request(requests.PlayerSetStatus, status=PlayerStatus.BLOCKED),
+    build_ann_request(requests.Transfer, operation="deposit", amount=100, reference="r1", reason="won a raffle"),
+    build_ann_request(requests.Transfer, operation="withdraw", amount=50, reference="r2"),
+    requests.Seed(rows=(requests.SeedRow(line=1, player_id="bob", currency="USD", balance=1, token=TOKEN),)),
+    build_ann_request(requests.SessionOpen, ttl_s=60),
+    requests.SessionRevoke(token=TOKEN),
+    build_ann_request(requests.SessionEnd, session=2),
+    requests.KeyAdd(name="site", scope=KeyScope.READ),
+    requests.KeyRevoke(name="site"),
+    requests.AdminLink(name="anna"),
+    requests.AdminReset(name="anna"),
+    build_ann_request(requests.LimitSet, kind="loss", per="week", amount=None, currency="USD"),
+    build_ann_request(requests.LimitSet, kind="deposit", per="day", amount=0),
+    build_ann_request(requests.PlayerExclude, until="2027-01-31T00:00:00Z"),
+    build_ann_request(requests.PlayerExclude, until=None),
+]
+
+
+def execute_all(*operations: requests.OperationRequest) -> tuple[MemoryStore, list[AuditEvent]]:
+    """Have it all carried out by ann's boss; the store, and what is on record, oldest first."""
+    wallet = Wallet(store := MemoryStore(), lambda: 1000)
+
+    async def scenario() -> list[AuditEvent]:
+        for request in operations:
+            reply = await execute(wallet, request, "admin boss")
+            assert not isinstance(reply, OperationFailure), reply
+        return [each.event for each in await store.list_audit_records(None, 99)][::-1]
+
+    return store, asyncio.run(scenario())
+
+
+def test_every_change_is_audited_without_secrets() -> None:
+    """In the order in which it was made, with who made it."""
+    store, actions = execute_all(*AUDITED_REQUESTS)
+    assert [action.action for action in actions] == [request.operation for request in AUDITED_REQUESTS]
+    assert {action.actor for action in actions} == {"admin boss"}
+    assert {type(request) for request in AUDITED_REQUESTS} == set(AUDITED)
+    kept = json.dumps(actions) + str(store._keys) + str(store._login_links)
+    assert TOKEN not in kept
+    assert actions[4] == AuditEvent(
+        1000,
+        "admin boss",
+        "deposit",
+        "default",
+        "ann",
+        '{"amount":100,"bonus":false,"reference":"r1","reason":"won a raffle"}',
+        2,
+    )
+
+
+def test_a_removed_limit_is_audited() -> None:
+    """A limit that shall be none, and an exclusion that shall end, say so."""
+    _, actions = execute_all(AUDITED_REQUESTS[2], *AUDITED_REQUESTS[-4:])
+    assert [action.detail for action in actions[1:]] == [
+        '{"currency":"USD","kind":"loss","per":"week","amount":null}',
+        '{"kind":"deposit","per":"day","amount":0}',
+        '{"until":"2027-01-31T00:00:00Z"}',
+        '{"until":null}',
+    ]
+
+
+def test_read_only_requests_are_not_audited() -> None:
+    """Every other request there is."""
+    read_only = {
+        requests.AgentShow,
+        requests.AgentList,
+        requests.PlayerList,
+        requests.PlayerSearch,
+        requests.PlayerShow,
+    }
+    read_only |= {
+        requests.LimitList,
+        requests.SessionList,
+        requests.KeyList,
+        requests.AdminList,
+        requests.LedgerRead,
+        requests.TransactionShow,
+    }
+    read_only |= {requests.LimitList}
+    provider_data = {requests.GamesSave, requests.ReportSave}
+    assert set(get_args(requests.OperationRequest)) == set(AUDITED) | read_only | provider_data
+    _, actions = execute_all(
+        AUDITED_REQUESTS[2],
+        build_ann_request(requests.PlayerShow),
+        build_ann_request(requests.LedgerRead),
+        requests.KeyList(),
+    )
+    assert [action.action for action in actions] == ["player_add"]
+
+
+def test_the_ledger_stores_actor_and_reason_of_a_transfer() -> None:
+    """Under the chain of hashes, where nobody can change it; it is no part of the reference's content."""
+    again = build_ann_request(requests.Transfer, operation="deposit", amount=100, reference="r1", reason="other words")
+    store, _ = execute_all(AUDITED_REQUESTS[2], AUDITED_REQUESTS[4], AUDITED_REQUESTS[5], again)
+    entries = asyncio.run(store.read_entries([1], 9))
+    details = [json.loads(entry.detail or "null") for entry in entries]
+    assert details == [{"by": "admin boss"}, {"by": "admin boss", "reason": "won a raffle"}, None]
+
+
+def test_a_replayed_transfer_is_not_audited_again() -> None:
+    """The same reference moves money once, whoever sends it twice."""
+    _, actions = execute_all(AUDITED_REQUESTS[2], AUDITED_REQUESTS[4], AUDITED_REQUESTS[4])
+    assert [action.action for action in actions] == ["player_add", "deposit"]
+
+
+def test_a_failed_request_is_not_audited() -> None:
+    """It changed nothing; a program can tell why."""
+
+    async def scenario() -> None:
+        wallet = Wallet(store := MemoryStore())
+        cases: dict[requests.OperationRequest, ErrorCode] = {
+            build_ann_request(requests.PlayerSetStatus, status=PlayerStatus.BLOCKED): ErrorCode.NOT_FOUND,
+            requests.AgentAdd(name="default"): ErrorCode.TAKEN,
+            requests.KeyRevoke(name="none"): ErrorCode.NOT_FOUND,
+            requests.KeyAdd(name="k", scope=KeyScope.READ, agent="none"): ErrorCode.NOT_FOUND,
+        }
+        for request, why in cases.items():
+            reply = await execute(wallet, request, "admin boss")
+            assert isinstance(reply, OperationFailure)
+            assert reply.code is why
+        assert await store.list_audit_records(None, 9) == []
+
+    asyncio.run(scenario())

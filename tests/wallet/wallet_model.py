@@ -1,0 +1,232 @@
+"""A wallet as naive as can be: what the contract's tables say, row by row, over plain dictionaries."""
+
+from dataclasses import dataclass, field
+
+MAX_CENTS = 2**63 - 1
+
+ExpectedAnswer = tuple[int, int | None, int | None]
+"""(code, 0 for success; what wallet-v2 calls credit, or vela's balance; vela's balance2)."""
+
+
+@dataclass
+class ModelAccount:
+    """One player's money in one currency."""
+
+    player: str
+    currency: str
+    cash: int = 0
+    bonus: int = 0
+    blocked: bool = False
+    excluded: bool = False
+    limits: dict[str, int] = field(default_factory=dict)
+    """Of one day, as no other is near: by "deposit" and "loss"."""
+    pending_limits: dict[str, int | None] = field(default_factory=dict)
+    """The limits that wait."""
+    deposited: int = 0
+    """Cash that was deposited."""
+    cash_without_play: int = 0
+    """What cash there would be without any game."""
+
+    @property
+    def credit(self) -> int:
+        return self.cash + self.bonus
+
+    def can_bet(self, stake: int) -> bool:
+        cash, loss_limit = min(stake, self.cash), self.limits.get("loss", 2 * MAX_CENTS)
+        lost = self.cash_without_play - self.cash
+        return not self.blocked and not self.excluded and (cash == 0 or lost + cash <= loss_limit)
+
+    def can_deposit(self, cash: int) -> bool:
+        return not self.excluded and (cash == 0 or self.deposited + cash <= self.limits.get("deposit", 2 * MAX_CENTS))
+
+    def set_limit(self, kind: str, cents: int | None) -> None:
+        """A lower limit holds, another one waits."""
+        if kind in self.limits and (cents is None or cents > self.limits[kind]):
+            self.pending_limits[kind] = cents
+        else:
+            self.pending_limits.pop(kind, None)
+            self.limits |= {} if cents is None else {kind: cents}
+
+    def apply_elapsed_month(self) -> None:
+        """So long that what waits holds, nobody is excluded any more, and all that was played is long ago."""
+        next_limits = {**self.limits, **self.pending_limits}
+        self.limits = {kind: cents for kind, cents in next_limits.items() if cents is not None}
+        self.pending_limits, self.excluded, self.deposited, self.cash_without_play = {}, False, 0, self.cash
+
+
+@dataclass
+class ModelTransaction:
+    """A transaction id's story."""
+
+    kind: str
+    account: ModelAccount
+    content: tuple[object, ...]
+    refusal_code: int = 0
+    debited: tuple[int, int] = (0, 0)
+    credit: int = 0
+    cancelled: bool = False
+    credit_after_cancel: int = 0
+    number: int = 0
+    round: object = None
+    win: int = 0
+    result: tuple[object, ...] | None = None
+
+
+@dataclass
+class WalletModel:
+    """Answers as the real wallet must. `session_state` is "yes" (live), "expired" or "revoked"."""
+
+    v2: dict[tuple[str, int], ModelTransaction] = field(default_factory=dict)
+    vela: dict[int, ModelTransaction] = field(default_factory=dict)
+    number: int = 0
+
+    def credit(self, account: ModelAccount, session_state: str) -> ExpectedAnswer:
+        return (_INACTIVE_SESSION_CODES.get(session_state, 0), account.credit, None)
+
+    def bet(
+        self, account: ModelAccount, session_state: str, id_: int, stake: int, round_: int | None
+    ) -> ExpectedAnswer:
+        key, content, round_ = (account.currency, id_), ("bet", account.player, stake, round_ or id_), round_ or id_
+        existing = self.v2.get(key)
+        if existing and existing.cancelled:
+            return (107, account.credit, None)
+        if existing:
+            return self._replay_v2(account, existing, content)
+        if session_state != "yes":
+            return (_INACTIVE_SESSION_CODES[session_state], account.credit, None)
+        self.number += 1
+        bet = self.v2[key] = ModelTransaction("bet", account, content, number=self.number, round=round_)
+        bet.refusal_code = 104 if not account.can_bet(stake) else 105 if stake > account.credit else 0
+        if bet.refusal_code:
+            return (bet.refusal_code, account.credit, None)
+        bet.debited = _debit(account, stake)
+        bet.credit = account.credit
+        return (0, bet.credit, None)
+
+    def win(self, account: ModelAccount, id_: int, payout: int, round_: int | None) -> ExpectedAnswer:
+        key, content = (account.currency, id_), ("win", account.player, payout, round_)
+        if existing := self.v2.get(key):
+            return self._replay_v2(account, existing, content)
+        round_bets = [bet for bet in self._find_round(account, round_) if bet.kind in ("bet", "tomb")]
+        if (
+            round_ is not None
+            and any(bet.cancelled for bet in round_bets)
+            and not any(map(_is_accepted_bet, round_bets))
+        ):
+            return (109, account.credit, None)
+        if account.credit + payout > MAX_CENTS:
+            return (110, account.credit, None)
+        account.cash += payout
+        self.number += 1
+        self.v2[key] = ModelTransaction(
+            "win", account, content, credit=account.credit, number=self.number, round=round_
+        )
+        return (0, account.credit, None)
+
+    def cancel(self, account: ModelAccount, id_: int) -> ExpectedAnswer:
+        key = (account.currency, id_)
+        existing = self.v2.get(key)
+        if existing and existing.kind == "win":
+            return (111, account.credit, None)
+        if existing and existing.account is not account:
+            return (106, account.credit, None)
+        if existing and existing.cancelled:
+            return (0, existing.credit_after_cancel, None)
+        if existing and not existing.refusal_code:
+            later_wins = [
+                bet
+                for bet in self._find_round(account, existing.round)
+                if bet.kind == "win" and bet.number > existing.number
+            ]
+            if later_wins:
+                return (108, account.credit, None)
+            if account.credit + sum(existing.debited) > MAX_CENTS:
+                return (110, account.credit, None)
+        bet = self.v2.setdefault(key, ModelTransaction("tomb", account, (), round=id_))
+        account.cash += bet.debited[0]
+        account.bonus += bet.debited[1]
+        bet.cancelled, bet.credit_after_cancel = True, account.credit
+        return (0, account.credit, None)
+
+    def _replay_v2(
+        self, account: ModelAccount, existing: ModelTransaction, content: tuple[object, ...]
+    ) -> ExpectedAnswer:
+        if existing.content != content:
+            return (106, account.credit, None)
+        return (existing.refusal_code, account.credit, None) if existing.refusal_code else (0, existing.credit, None)
+
+    def _find_round(self, account: ModelAccount, round_: object) -> list[ModelTransaction]:
+        return [bet for bet in self.v2.values() if bet.account is account and bet.round == round_]
+
+    def vela_bet(
+        self, account: ModelAccount, session_state: str, ticket: int, stake: int, win: int | None
+    ) -> ExpectedAnswer:
+        """A bet, or a betwin where `win` is a number."""
+        content = ("bet" if win is None else "betwin", account.player, account.currency, stake, win)
+        existing = self.vela.get(ticket)
+        if existing:
+            code = 2 if existing.cancelled or existing.content != content else existing.refusal_code
+        elif session_state != "yes":
+            code = 1
+        else:
+            code = self._decide_vela_bet(account, ticket, stake, win, content)
+        return (code, account.cash, account.bonus)
+
+    def _decide_vela_bet(
+        self, account: ModelAccount, ticket: int, stake: int, win: int | None, content: tuple[object, ...]
+    ) -> int:
+        refusal_code = 1 if not account.can_bet(stake) else 3 if stake > account.credit else 0
+        if not refusal_code and account.credit - stake + (win or 0) > MAX_CENTS:
+            return 2
+        bet = self.vela[ticket] = ModelTransaction(
+            "bet" if win is None else "betwin", account, content, refusal_code, win=win or 0
+        )
+        if not refusal_code:
+            bet.debited = _debit(account, stake)
+            account.cash += bet.win
+        return refusal_code
+
+    def vela_result(self, account: ModelAccount, ticket: int, payout: int, used: int | None) -> ExpectedAnswer:
+        bet, content = self.vela.get(ticket), (account.player, account.currency, payout, used)
+        if bet and bet.result:
+            code = 0 if bet.result == content else 2
+        elif not (bet and bet.account is account and _is_accepted_bet(bet)) or account.credit + payout > MAX_CENTS:
+            code = 2
+        else:
+            account.cash += payout
+            bet.result, code = content, 0
+        return (code, account.cash, account.bonus)
+
+    def vela_refund(self, account: ModelAccount, ticket: int) -> ExpectedAnswer:
+        bet = self.vela.get(ticket)
+        if bet is None or (bet.account is account and bet.refusal_code):
+            # An unknown ticket and a refused bet are closed; there was nothing to give back, today or later.
+            closed = self.vela.setdefault(ticket, ModelTransaction("tomb", account, ()))
+            closed.cancelled = True
+            code = 2
+        elif bet.account is not account or bet.kind == "tomb" or bet.result:
+            code = 2
+        elif bet.cancelled:
+            code = 0
+        elif bet.win > account.cash or account.credit + sum(bet.debited) - bet.win > MAX_CENTS:
+            code = 2
+        else:
+            account.cash += bet.debited[0] - bet.win
+            account.bonus += bet.debited[1]
+            bet.cancelled, code = True, 0
+        return (code, account.cash, account.bonus)
+
+
+_INACTIVE_SESSION_CODES = {"expired": 103, "revoked": 102}
+
+
+def _is_accepted_bet(bet: ModelTransaction) -> bool:
+    return bet.kind == "bet" and not bet.refusal_code and not bet.cancelled
+
+
+def _debit(account: ModelAccount, stake: int) -> tuple[int, int]:
+    """Cash first, then bonus."""
+    cash = min(stake, account.cash)
+    account.cash -= cash
+    account.bonus -= stake - cash
+    return (cash, stake - cash)

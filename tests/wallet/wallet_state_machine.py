@@ -1,0 +1,284 @@
+"""Random histories of both protocols (retries, reorderings, cancels before bets, restarts) against a naive model.
+
+The rules are here; how the wallet is reached, a subclass says.
+"""
+
+import json
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from urllib.parse import urlencode
+
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
+
+from minwallet.ledger.limits import LimitKind, LimitPeriod
+from minwallet.operations.requests import (
+    LimitSet,
+    OperationRequest,
+    PlayerExclude,
+    PlayerList,
+    PlayerSetStatus,
+    Reply,
+    SessionOpen,
+    SessionRevoke,
+    Transfer,
+)
+from minwallet.protocols.registry import load_protocol
+from minwallet.storage.models import NewAccount, PlayerStatus
+from minwallet.storage.sqlite import SqliteStore
+from minwallet.wallet.sessions import build_new_session
+from tests.wallet.wallet_model import MAX_CENTS, ExpectedAnswer, ModelAccount, WalletModel
+
+START_MS = 1_700_000_000_000
+"""When the accounts are opened."""
+
+DAY_MS = 24 * 3600 * 1000
+
+ACCOUNTS = (("ann", "USD"), ("ann", "EUR"), ("ben", "USD"))
+"""Two players, one of them with two currencies."""
+
+LONG_TTL_S = 10 * 365 * 24 * 3600
+
+# How far back an id was new: histories must meet themselves again and again, and yet go on.
+id_offsets = st.sampled_from([0, 1, 1, 1, 2, 3])
+new_or_used_ids = st.sampled_from([0, 0, 0, 1, 2])
+round_offsets = st.none() | st.sampled_from([1, 1, 2, 3])
+amounts = st.sampled_from([0, 40, 40, 40, 130, 130, 500, MAX_CENTS])
+LIMIT_AMOUNTS = [None, 0, 100, 150, 300]
+account_indexes = st.sampled_from([0, 0, 0, 1, 2])
+session_states = st.sampled_from(["yes"] * 8 + ["expired", "revoked"])
+
+
+async def populate(store: SqliteStore, agents: Sequence[str]) -> None:
+    """Accounts for a history of each of these agents, with a session that lasts, one to be revoked and one that is
+    over.
+    """
+    for agent in agents:
+        await store.add_agent(agent, agent, None, START_MS)
+    new_accounts = [
+        NewAccount(
+            agent,
+            player,
+            currency,
+            100,
+            50,
+            build_new_session(initial_token(agent, account_index, session_state), expires_at_ms),
+        )
+        for agent in agents
+        for account_index, (player, currency) in enumerate(ACCOUNTS)
+        for session_state, expires_at_ms in (("yes", None), ("expired", START_MS), ("revoked", None))
+    ]
+    created = await store.create_accounts(new_accounts, START_MS)
+    assert created.players == 2 * len(agents), created
+
+
+def initial_token(agent: str, account_index: int, session_state: str) -> str:
+    return f"{session_state}_{agent}_{account_index}"
+
+
+class WalletStateMachine(RuleBasedStateMachine):
+    """The players of one agent. A subclass implements `set_up_wallet`, `send_call`, `execute_request`, `maybe_restart`
+    and `check_and_stop`, and says what time it is.
+    """
+
+    agent: str
+    now_ms: int
+
+    def set_up_wallet(self) -> None:
+        """Start, with the accounts that `populate` makes for `self.agent`."""
+        raise NotImplementedError
+
+    def send_call(self, account_index: int, protocol: str, operation: str, raw: bytes) -> bytes:
+        """The wallet's answer to these bytes."""
+        raise NotImplementedError
+
+    def execute_request(self, request: OperationRequest) -> Reply | None:
+        """The desk's reply, None where it declines."""
+        raise NotImplementedError
+
+    def maybe_restart(self, roll: int, is_graceful: bool) -> None:
+        """Stop and start the wallet, softly or not, or go on if the dice say so."""
+        raise NotImplementedError
+
+    def check_and_stop(self) -> None:
+        """Stop, and look whether everything is in order."""
+        raise NotImplementedError
+
+    @initialize()
+    def set_up(self) -> None:
+        self.set_up_wallet()
+        self.model = WalletModel()
+        given = 100 if self.now_ms // DAY_MS == START_MS // DAY_MS else 0
+        self.accounts = [
+            ModelAccount(player, currency, 100, 50, deposited=given, cash_without_play=100)
+            for player, currency in ACCOUNTS
+        ]
+        self.protocols = {name: load_protocol(name) for name in ("wallet-v2", "vela")}
+        self.transfer_count = 0
+        self.limit_periods: dict[tuple[int, LimitKind], LimitPeriod] = {}
+        self.newest_ids = {"wallet-v2": 3, "vela": 3}
+        self.tokens = {
+            (place, live): initial_token(self.agent, place, live)
+            for place in range(len(ACCOUNTS))
+            for live in ("yes", "expired", "revoked")
+        }
+        for place in range(len(ACCOUNTS)):
+            assert self.execute_request(SessionRevoke(token=self.tokens[place, "revoked"]))
+
+    def pick_id(self, protocol: str, offset: int) -> int:
+        """An id that was new so many ids ago; 0 makes a new one."""
+        if not offset:
+            self.newest_ids[protocol] += 1
+        return self.newest_ids[protocol] - max(offset - 1, 0)
+
+    def call_wallet(self, account_index: int, protocol: str, operation: str, raw: bytes) -> ExpectedAnswer:
+        answer = self.protocols[protocol].parse_response(self.send_call(account_index, protocol, operation, raw))
+        return (answer.code, answer.balance, answer.balance2)
+
+    def call_wallet_v2(
+        self, account_index: int, session_state: str, operation: str, **fields: object
+    ) -> ExpectedAnswer:
+        given = {name: value for name, value in fields.items() if value is not None}
+        body = {"code": self.tokens[account_index, session_state], "type": operation, "game": 1, **given}
+        return self.call_wallet(account_index, "wallet-v2", "", json.dumps(body).encode())
+
+    def call_vela(self, account_index: int, session_state: str, operation: str, **fields: object) -> ExpectedAnswer:
+        given = {name: value for name, value in fields.items() if value is not None}
+        query = urlencode({"access_token": self.tokens[account_index, session_state], **given})
+        return self.call_wallet(account_index, "vela", operation, query.encode())
+
+    @rule(seat=account_indexes, live=session_states, back=new_or_used_ids, stake=amounts, in_round=round_offsets)
+    def bet(self, seat: int, live: str, back: int, stake: int, in_round: int | None) -> None:
+        id_, round_ = self.pick_id("wallet-v2", back), in_round and self.pick_id("wallet-v2", in_round)
+        expected = self.model.bet(self.accounts[seat], live, id_, stake, round_)
+        assert self.call_wallet_v2(seat, live, "bet", id=id_, bet=stake, round_id=round_) == expected
+
+    @rule(seat=account_indexes, live=session_states, back=new_or_used_ids, payout=amounts, in_round=round_offsets)
+    def win(self, seat: int, live: str, back: int, payout: int, in_round: int | None) -> None:
+        round_ = in_round and self.pick_id("wallet-v2", in_round)
+        id_ = self.pick_id("wallet-v2", back)
+        expected = self.model.win(self.accounts[seat], id_, payout, round_)
+        assert self.call_wallet_v2(seat, live, "win", id=id_, win=payout, round_id=round_) == expected
+
+    @rule(seat=account_indexes, live=session_states, back=id_offsets)
+    def cancel(self, seat: int, live: str, back: int) -> None:
+        id_ = self.pick_id("wallet-v2", back)
+        assert self.call_wallet_v2(seat, live, "cancel", id=id_) == self.model.cancel(self.accounts[seat], id_)
+
+    @rule(seat=account_indexes, live=session_states)
+    def credit(self, seat: int, live: str) -> None:
+        assert self.call_wallet_v2(seat, live, "credit") == self.model.credit(self.accounts[seat], live)
+
+    @rule(seat=account_indexes, live=session_states, back=new_or_used_ids, stake=amounts, win=st.none() | amounts)
+    def vela_bet(self, seat: int, live: str, back: int, stake: int, win: int | None) -> None:
+        ticket = self.pick_id("vela", back)
+        operation = "bet" if win is None else "betwin"
+        expected = self.model.vela_bet(self.accounts[seat], live, ticket, stake, win)
+        assert self.call_vela(seat, live, operation, ticket_id=ticket, total_bet=stake, total_win=win) == expected
+
+    @rule(
+        seat=account_indexes,
+        live=session_states,
+        back=id_offsets,
+        payout=amounts,
+        used=st.sampled_from([None, None, 7]),
+    )
+    def vela_result(self, seat: int, live: str, back: int, payout: int, used: int | None) -> None:
+        ticket = self.pick_id("vela", back)
+        expected = self.model.vela_result(self.accounts[seat], ticket, payout, used)
+        assert self.call_vela(seat, live, "result", ticket_id=ticket, total_win=payout, total_used=used) == expected
+
+    @rule(seat=account_indexes, live=session_states, back=id_offsets)
+    def vela_refund(self, seat: int, live: str, back: int) -> None:
+        ticket = self.pick_id("vela", back)
+        expected = self.model.vela_refund(self.accounts[seat], ticket)
+        assert self.call_vela(seat, live, "refund", ticket_id=ticket) == expected
+
+    @rule(seat=account_indexes, cents=st.sampled_from([1, 60]), bonus=st.booleans(), out=st.booleans())
+    def transfer(self, seat: int, cents: int, bonus: bool, out: bool) -> None:
+        account = self.accounts[seat]
+        self.transfer_count += 1
+        reply = self.execute_request(
+            Transfer(
+                operation="withdraw" if out else "deposit",
+                agent=self.agent,
+                player_id=account.player,
+                currency=account.currency,
+                amount=cents,
+                bonus=bonus,
+                reference=f"{self.agent}-{self.transfer_count}",
+            )
+        )
+        change = -cents if out else cents
+        cash, bonus_left = account.cash + (0 if bonus else change), account.bonus + (change if bonus else 0)
+        is_possible = min(cash, bonus_left) >= 0 and cash + bonus_left <= MAX_CENTS
+        is_possible = is_possible and (out or account.can_deposit(0 if bonus else cents))
+        assert (reply is not None) == is_possible
+        if reply is not None:
+            assert (reply["cash"], reply["bonus"]) == (cash, bonus_left)
+            account.cash, account.bonus = cash, bonus_left
+            account.cash_without_play += 0 if bonus else change
+            account.deposited += 0 if bonus or out else cents
+
+    @rule(
+        seat=account_indexes,
+        kind=st.sampled_from(LimitKind),
+        per=st.sampled_from(LimitPeriod),
+        cents=st.sampled_from(LIMIT_AMOUNTS),
+    )
+    def set_limit(self, seat: int, kind: LimitKind, per: LimitPeriod, cents: int | None) -> None:
+        """An account has one limit of a kind, per day, week or month: all that counts happens on one day."""
+        per = self.limit_periods.setdefault((seat, kind), per)
+        self.accounts[seat].set_limit(kind, cents)
+        player, currency = ACCOUNTS[seat]
+        asked = LimitSet(agent=self.agent, player_id=player, currency=currency, kind=kind, per=per, amount=cents)
+        assert self.execute_request(asked)
+
+    @rule(player=st.sampled_from(["ann", "ben"]), days=st.sampled_from([None, None, None, 1, 30]))
+    def exclude(self, player: str, days: int | None) -> None:
+        """An exclusion cannot be ended on the day on which it is asked for."""
+        for account in self.accounts:
+            if account.player == player:
+                account.excluded |= days is not None
+        now = datetime.fromtimestamp(self.now_ms / 1000, UTC)
+        until = None if days is None else (now + timedelta(days=days)).isoformat().replace("+00:00", "Z")
+        assert self.execute_request(PlayerExclude(agent=self.agent, player_id=player, until=until))
+
+    @rule(player=st.sampled_from(["ann", "ben"]), blocked=st.booleans())
+    def set_blocked(self, player: str, blocked: bool) -> None:
+        for account in self.accounts:
+            if account.player == player:
+                account.blocked = blocked
+        status = PlayerStatus.BLOCKED if blocked else PlayerStatus.ACTIVE
+        assert self.execute_request(PlayerSetStatus(agent=self.agent, player_id=player, status=status))
+
+    @rule(seat=account_indexes)
+    def replace_session(self, seat: int) -> None:
+        """The session that lasted is the revoked one now, and the player gets another."""
+        player, currency = ACCOUNTS[seat]
+        opened = self.execute_request(
+            SessionOpen(agent=self.agent, player_id=player, currency=currency, ttl_s=LONG_TTL_S)
+        )
+        assert opened
+        assert self.execute_request(SessionRevoke(token=self.tokens[seat, "yes"]))
+        self.tokens[seat, "revoked"], self.tokens[seat, "yes"] = self.tokens[seat, "yes"], opened["token"]
+
+    @rule(dice=st.sampled_from(range(40)), softly=st.booleans())
+    def restart(self, dice: int, softly: bool) -> None:
+        self.maybe_restart(dice, softly)
+
+    @invariant()
+    def balances_match_the_model(self) -> None:
+        if hasattr(self, "model"):
+            reply = self.execute_request(PlayerList(agent=self.agent))
+            assert reply is not None
+            held = {
+                (player["player_id"], account["currency"]): (account["cash"], account["bonus"])
+                for player in reply["players"]
+                for account in player["accounts"]
+            }
+            assert held == {(each.player, each.currency): (each.cash, each.bonus) for each in self.accounts}
+
+    def teardown(self) -> None:
+        if hasattr(self, "model"):
+            self.check_and_stop()
