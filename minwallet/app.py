@@ -35,17 +35,22 @@ from minwallet.storage.sqlite.backup import back_up
 from minwallet.wallet.disk_space import BYTES_PER_MB
 from minwallet.wallet.feed import CommitNotifier
 from minwallet.wallet.service import Wallet
-from minwallet.web import admin_api, backoffice, control, ops
-from minwallet.web.access import AccessLog, Stream
-from minwallet.web.admin_api.operation import Api
-from minwallet.web.connection import BoundedConfig, BoundedConnection, allow_connections, keep_cutting_off
-from minwallet.web.gateway import Gateway
-from minwallet.web.health import examine
-from minwallet.web.log import log_to
+from minwallet.web import admin_api, backoffice, control_endpoint, health
+from minwallet.web.admin_api.operation import ApiContext
+from minwallet.web.gateway.access_log import AccessLog, LogStream
+from minwallet.web.gateway.asgi import StaticRouter
+from minwallet.web.gateway.gateway import Gateway
+from minwallet.web.gateway.http_protocol import (
+    LimitedHttpProtocol,
+    LimitedServerConfig,
+    raise_connection_limit,
+    sweep_timeouts,
+)
+from minwallet.web.gateway.unknown_token_limit import UnknownTokenLimiter
+from minwallet.web.health import build_health_report
+from minwallet.web.log_setup import configure_logging
 from minwallet.web.metrics import Metrics
-from minwallet.web.pages import create_site
-from minwallet.web.strangers import Strangers
-from minwallet.web.wire import FixedPaths
+from minwallet.web.templating import create_pages_app
 
 GRACE_S = 10
 """How long a stopping server waits for the calls it has begun."""
@@ -60,28 +65,38 @@ def create_app(
     settings: Settings,
     desk_port: int,
     desk_key: str,
-    log: Stream,
+    log: LogStream,
     *,
     metrics: Metrics,
     pages: Sequence[Route] = (),
 ) -> ASGIApp:
     """Everything the server answers, with further pages if there are any."""
     provider: list[Route] = []
-    strangers, version = Strangers(settings.forwarded_allow), SqliteStore.sqlite_version
+    strangers, version = UnknownTokenLimiter(settings.forwarded_allow), SqliteStore.sqlite_version
     for name in PROTOCOLS:
-        told, meter = AccessLog(log, name), metrics.meter(name)
-        provider += Gateway(load_protocol(name), wallet, settings, strangers, log=told, meter=meter).routes()
-    api = Api(wallet, partial(examine, wallet, settings, version, wallet.clock_ms()), asyncio.Lock())
-    operator = [*ops.routes(wallet, version), *metrics.routes(api), *control.routes(wallet, desk_port, desk_key)]
-    site = create_site([*backoffice.routes(wallet, settings, version), *pages])
+        told, meter = AccessLog(log, name), metrics.call_recorder(name)
+        provider += Gateway(
+            load_protocol(name), wallet, settings, strangers, access_log=told, call_recorder=meter
+        ).routes()
+    api = ApiContext(wallet, partial(build_health_report, wallet, settings, version, wallet.clock_ms()), asyncio.Lock())
+    operator = [
+        *health.create_health_routes(wallet, version),
+        *metrics.routes(api),
+        *control_endpoint.create_control_routes(wallet, desk_port, desk_key),
+    ]
+    site = create_pages_app([*backoffice.routes(wallet, settings, version), *pages])
     # Signing in depends on who calls and whether over TLS, so here a proxy's word is always asked.
     proxied: Any = ProxyHeadersMiddleware(cast(Any, site), settings.forwarded_allow)
     below = ("/admin", "/admin/{rest:path}", "/demo", "/demo/{rest:path}")
-    routes = [*operator, *admin_api.routes(api, settings.public_url), *(Route(path, proxied) for path in below)]
+    routes = [
+        *operator,
+        *admin_api.create_api_routes(api, settings.public_url),
+        *(Route(path, proxied) for path in below),
+    ]
     app = Starlette(routes=routes)
     # A provider that adds a slash shall get a plain 404, not a redirect that it would follow with another method.
     app.router.redirect_slashes = False
-    return FixedPaths(app, provider, settings.callback_prefix)
+    return StaticRouter(app, provider, settings.callback_prefix)
 
 
 Beside = Callable[[], AbstractAsyncContextManager[None]]
@@ -92,7 +107,7 @@ def serve(
     announce: Callable[[str], None],
     *,
     invite: Callable[[str], None] | None = None,
-    log: Stream | None = None,
+    log: LogStream | None = None,
     beside: Beside = nullcontext,
     pages: Pages = lambda *_: (),
 ) -> None:
@@ -108,7 +123,7 @@ def serve(
         host, port = handed_over.getsockname()[:2]
         settings = settings.model_copy(update={"host": host, "port": port})
     settings.refuse_to_be_exposed()
-    log_to(log or sys.stderr)
+    configure_logging(log or sys.stderr)
     _make_backup_folder(settings)
     owner = DatabaseLock.acquire_or_fail(settings.db)
     try:
@@ -134,13 +149,13 @@ def serve(
 
 async def _serve(
     settings: Settings,
-    config: BoundedConfig,
+    config: LimitedServerConfig,
     sockets: list[socket.socket],
     owner: DatabaseLock,
     *,
     announce: Callable[[str], None],
     invite: Callable[[str], None] | None,
-    log: Stream,
+    log: LogStream,
     beside: Beside,
     pages: Pages,
 ) -> None:
@@ -150,13 +165,13 @@ async def _serve(
     store = await SqliteStore.open(settings.db, create=True, check=True)
     metrics = Metrics(store.sqlite_version)
     async with Wallet(
-        store, min_free_bytes=settings.min_free_mb * BYTES_PER_MB, on_commit=metrics.count_commit
+        store, min_free_bytes=settings.min_free_mb * BYTES_PER_MB, on_commit=metrics.record_commit
     ) as wallet:
         await wallet.disk_space.check()
         calls = serves + settings.callback_prefix
         more = pages(wallet, calls)
         config.app = create_app(wallet, settings, private_port, key, log, metrics=metrics, pages=more)
-        config.desk_port, config.most_connections = private_port, allow_connections()
+        config.control_port, config.max_connections = private_port, raise_connection_limit()
         server = _Server(config, wallet.commit_notifier)
         store.on_failure(lambda: setattr(server, "should_exit", True))
         _calm_the_collector()
@@ -190,7 +205,7 @@ def _work_beside(
     yield run_aggregation(store)
     yield store.finish_check()
     yield wallet.disk_space.run()
-    yield keep_cutting_off(server.server_state.connections)
+    yield sweep_timeouts(server.server_state.connections)
     if settings.backup_to:
         yield run_backups(
             lambda copy, tell: back_up(settings.db, copy, tell, is_served=True),
@@ -259,12 +274,12 @@ async def _share_a_processor(store: SqliteStore) -> None:
         os.sched_setaffinity(0, here)
 
 
-def _configure(settings: Settings) -> BoundedConfig:
+def _configure(settings: Settings) -> LimitedServerConfig:
     # What uvicorn has to say of strangers' requests is nothing that an operator could act on.
     logging.getLogger("uvicorn").setLevel(logging.ERROR)
-    return BoundedConfig(
+    return LimitedServerConfig(
         "",
-        http=BoundedConnection,
+        http=LimitedHttpProtocol,
         log_config=None,
         access_log=False,
         lifespan="off",

@@ -7,7 +7,7 @@ from playwright.sync_api import Page, expect
 
 from tests.demo.show import Demo, showing
 from tests.support import ROOT
-from tests.web.browser import Visitor, running_chromium
+from tests.web.browser import Visitor, launch_chromium
 
 FOLDER = ROOT / "sample_data" / "screenshots"
 
@@ -18,13 +18,13 @@ def main() -> None:
     """Play a little, look around, and take the pictures."""
     with tempfile.TemporaryDirectory() as folder, showing(Path(folder), "--seed", 11, "--rounds", 8) as demo:
         demo.wait()
-        with running_chromium() as chromium:
+        with launch_chromium() as chromium:
             visitor = Visitor(chromium)
             _take(_play(visitor.open(SIZE), demo), "demo")
             office = _sign_in(visitor.open(SIZE), demo)
             _take(_go(office, demo, "/admin"), "overview")
             _take(_go(office, demo, "/admin/players/default/alice"), "player")
-            visitor.leave()
+            visitor.close()
 
 
 def _play(page: Page, demo: Demo) -> Page:

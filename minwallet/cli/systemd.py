@@ -135,7 +135,7 @@ def _settings_of_the_service(given: Path | None) -> "Settings":
 
 def _service(db: Path, backup_to: str, user: str) -> str:
     from minwallet.app import GRACE_S
-    from minwallet.web.connection import MOST_CONNECTIONS, SPARE_FILES
+    from minwallet.web.gateway.http_protocol import MAX_CONNECTIONS, RESERVED_FILES
 
     folder = db.parent
     copies = folder / backup_to
@@ -156,7 +156,7 @@ def _service(db: Path, backup_to: str, user: str) -> str:
         user=user,
         command=f":{' '.join(map(_word, command))}",
         stop_s=GRACE_S + MARGIN_S,
-        files=MOST_CONNECTIONS + 2 * SPARE_FILES,
+        files=MAX_CONNECTIONS + 2 * RESERVED_FILES,
         cache=CACHE if "PEX" in os.environ else "",
         writable=" ".join(_word(str(place)) for place in dict.fromkeys((folder, copies))),
         home="" if _any_below_home(needed) else "ProtectHome=yes\n",

@@ -8,7 +8,7 @@ from pathlib import Path
 from minwallet.doctor.finding import Finding, fail, ok, warn
 from minwallet.operations.timestamps import format_minute
 from minwallet.storage.sqlite_versions import MIN_VERSION, has_wal_reset_bug, is_too_old
-from minwallet.web.connection import FILES_WANTED, SPARE_FILES
+from minwallet.web.gateway.http_protocol import DESIRED_OPEN_FILES, RESERVED_FILES
 
 WRITTEN_MS = 1_767_225_600_000
 """2026 began then, and this program was written after it."""
@@ -38,11 +38,12 @@ def check_sqlite(version: str) -> Finding:
 
 def check_open_files(hard: int) -> Finding:
     """`hard` is what the process may ask for at the most."""
-    if hard == resource.RLIM_INFINITY or hard >= FILES_WANTED:
+    if hard == resource.RLIM_INFINITY or hard >= DESIRED_OPEN_FILES:
         return ok("open files", "as many as connections need")
     return warn(
         "open files",
-        f"{hard} at the most, so the server keeps {max(hard - SPARE_FILES, 0)} connections; let it have {FILES_WANTED}"
+        f"{hard} at the most, so the server keeps {max(hard - RESERVED_FILES, 0)} connections;"
+        f" let it have {DESIRED_OPEN_FILES}"
         " (ulimit -Hn, LimitNOFILE=)",
     )
 

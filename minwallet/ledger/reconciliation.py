@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 
 class ReportRow(NamedTuple):
-    """What the provider says of a bet. `cancellation` and `rejected` are the parts of `stake` that were called off.
+    """What the provider says of a bet. `cancelled` and `rejected` are the parts of `stake` that were called off.
 
     `reported_at` is the provider's own date and time as text, in whatever zone it keeps.
     """

@@ -31,7 +31,7 @@ class PlayerResponse(TypedDict):
 
 
 class SessionResponse(TypedDict):
-    """`build_session_response` numbers it, `token` is only the beginning; `status` is live, expired or revoked."""
+    """`session` numbers it, `token` is only the beginning; `status` is live, expired or revoked."""
 
     session: int
     token: str
@@ -42,7 +42,7 @@ class SessionResponse(TypedDict):
 
 
 class NewSessionResponse(TypedDict):
-    """`token` is shown only this once; `build_session_response` numbers it from then on."""
+    """`token` is shown only this once; `session` numbers it from then on."""
 
     session: int
     token: str

@@ -140,7 +140,7 @@ class LedgerQueries(Protocol):
         """How many numbers up to the newest entry's have no entry: none, unless somebody removed some."""
 
     async def read_page(self, entry_filter: Filter, before: int | None, limit: int) -> EntryPage:
-        """The rows that are wanted, newest first, from before the row `snapshot` or from the newest on."""
+        """The rows that are wanted, newest first, from before the row `before` or from the newest on."""
 
     async def read_entries_after(self, entry_filter: Filter, after: int, limit: int) -> EntryPage:
         """Return the matching rows after the row `after`, oldest first. `next_seq` is the last row searched."""

@@ -1,18 +1,22 @@
-"""How the server is doing, for people: what it needs attention for, and how large things have become."""
+"""The health of the server: `/healthz`, `/readyz`, and the report that the back office and the admin API show."""
 
 import shutil
 from pathlib import Path
 from typing import NamedTuple
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse
+from starlette.routing import Route
+from typing_extensions import TypedDict  # pydantic reads only this one's before Python 3.12
 
 from minwallet import __version__
 from minwallet.config import Settings
 from minwallet.storage.database_files import companion_path
 from minwallet.storage.sqlite_versions import has_wal_reset_bug
 from minwallet.wallet.service import Wallet
-from minwallet.web import ops
 
 
-class Health(NamedTuple):
+class HealthReport(NamedTuple):
     """`reasons` say why the wallet cannot take money; there are none while it can. Sizes are bytes, None for what there
     is not.
     """
@@ -32,30 +36,59 @@ class Health(NamedTuple):
         return not self.reasons
 
 
-def examine(wallet: Wallet, settings: Settings, sqlite_version: str, started_at_ms: int) -> Health:
+def build_health_report(wallet: Wallet, settings: Settings, sqlite_version: str, started_at_ms: int) -> HealthReport:
     """How it is now. Files are asked for their sizes only; opening one would break SQLite's locks."""
-    return Health(
-        reasons=tuple(ops.check(wallet, sqlite_version)["reasons"]),
+    return HealthReport(
+        reasons=tuple(check_readiness(wallet, sqlite_version)["reasons"]),
         version=__version__,
         sqlite_version=sqlite_version,
         has_reset_bug=has_wal_reset_bug(sqlite_version),
-        file_bytes=_size(settings.db),
-        wal_bytes=_size(companion_path(settings.db, "-wal")),
-        free_bytes=_free(settings.db),
+        file_bytes=_read_file_bytes(settings.db),
+        wal_bytes=_read_file_bytes(companion_path(settings.db, "-wal")),
+        free_bytes=_read_free_bytes(settings.db),
         journal_days=settings.journal_days,
         uptime_s=max(wallet.clock_ms() - started_at_ms, 0) // 1000,
     )
 
 
-def _size(path: Path) -> int | None:
+def _read_file_bytes(path: Path) -> int | None:
     try:
         return path.stat().st_size
     except OSError:
         return None
 
 
-def _free(path: Path) -> int | None:
+def _read_free_bytes(path: Path) -> int | None:
     try:
         return shutil.disk_usage(path.absolute().parent).free
     except OSError:
         return None
+
+
+class Readiness(TypedDict):
+    """`ready` says that money can be taken, new bets too; `reasons` why not."""
+
+    ready: bool
+    reasons: list[str]
+    sqlite: str
+
+
+def check_readiness(wallet: Wallet, sqlite_version: str) -> Readiness:
+    """How the wallet is doing right now."""
+    store_fault = str(wallet.store.failure or "")
+    shutdown_reason = "the server is stopping" if wallet.commit_notifier.is_closed else ""
+    reasons = [reason for reason in (store_fault, shutdown_reason, wallet.disk_space.shortage) if reason]
+    return Readiness(ready=not reasons, reasons=reasons, sqlite=sqlite_version)
+
+
+def create_health_routes(wallet: Wallet, sqlite_version: str) -> list[Route]:
+    async def handle_healthz(request: Request) -> JSONResponse:
+        del request
+        return JSONResponse({"status": "ok"})
+
+    async def handle_readyz(request: Request) -> JSONResponse:
+        del request
+        readiness = check_readiness(wallet, sqlite_version)
+        return JSONResponse(readiness, 200 if readiness["ready"] else 503)
+
+    return [Route("/healthz", handle_healthz), Route("/readyz", handle_readyz)]

@@ -18,7 +18,7 @@ from minwallet.protocols.operator_service import Game
 from minwallet.protocols.registry import load_operator_service
 from minwallet.storage.file_lock import ControlEndpoint
 from minwallet.storage.sqlite import integrity
-from minwallet.web.connection import FILES_WANTED
+from minwallet.web.gateway.http_protocol import DESIRED_OPEN_FILES
 from tests.cli.console import unchanged
 from tests.provider.scripted import scripted
 from tests.support import Here, copy_wallet, serving
@@ -340,7 +340,7 @@ def test_a_slow_disk_is_told(
 def test_few_open_files_are_told() -> None:
     """As connections need them."""
     assert machine.check_open_files(resource.RLIM_INFINITY).level == "ok"
-    assert machine.check_open_files(FILES_WANTED).level == "ok"
+    assert machine.check_open_files(DESIRED_OPEN_FILES).level == "ok"
     assert "keeps 896 connections" in machine.check_open_files(1024).words
 
 

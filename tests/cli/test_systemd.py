@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from minwallet.app import GRACE_S
-from minwallet.web.connection import MOST_CONNECTIONS
+from minwallet.web.gateway.http_protocol import MAX_CONNECTIONS
 from tests.cli.console import SCRIPT, assert_complaint
 from tests.support import Here, Result, environment, need
 
@@ -66,7 +66,7 @@ def test_the_service_is_of_this_installation(here: Here, tmp_path: Path) -> None
     assert value(unit, "User") == ["daemon"]
     assert value(unit, "CacheDirectory") == []
     assert int(value(unit, "TimeoutStopSec")[0]) > GRACE_S
-    assert int(value(unit, "LimitNOFILE")[0]) > MOST_CONNECTIONS
+    assert int(value(unit, "LimitNOFILE")[0]) > MAX_CONNECTIONS
     mine = here.run("systemd")
     assert value(mine.out, "User") == [pwd.getpwuid(os.geteuid()).pw_name]
 

@@ -24,8 +24,8 @@ from minwallet.protocols.wire import Call
 from minwallet.storage.sqlite import SqliteStore
 from minwallet.wallet.service import Wallet
 from minwallet.web import backoffice
+from minwallet.web.gateway.asgi import StaticRouter
 from minwallet.web.metrics import Metrics
-from minwallet.web.wire import FixedPaths
 from tests.faults.clients import Seat, packet
 from tests.faults.trial import seats
 from tests.storage.reference_engine.memory_store import MemoryStore
@@ -106,13 +106,15 @@ def paths() -> Iterator[str]:
     """Every address of the server, with something in the place of its parameters."""
     wallet, settings = Wallet(MemoryStore()), Settings(_env_file=None)  # type: ignore[call-arg]  # pydantic's own
     app = create_app(wallet, settings, 0, "", io.StringIO(), metrics=Metrics("3"))
-    assert isinstance(app, FixedPaths)
+    assert isinstance(app, StaticRouter)
     known = [
-        *app._others.routes,
+        *app._dynamic_router.routes,
         *getattr(app._app, "routes", ()),
         *backoffice.routes(wallet, settings, SqliteStore.sqlite_version),
     ]
-    found = {re.sub(r"{[^}]*}", "1", route.path) for route in known if isinstance(route, Route)} | {*app._endpoints}
+    found = {re.sub(r"{[^}]*}", "1", route.path) for route in known if isinstance(route, Route)} | {
+        *app._static_endpoints
+    }
     assert len(found) > 40
     # A stream of news goes on for as long as somebody listens.
     yield from sorted(path for path in found if not path.endswith(("/feed", "/news")))

@@ -18,9 +18,9 @@ from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, R
 
 from tests.support import PATIENCE_S
 
-NAMES = ("chromium-headless-shell", "chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+BROWSER_NAMES = ("chromium-headless-shell", "chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 
-ARGUMENTS = (
+BROWSER_ARGUMENTS = (
     "--no-sandbox",
     "--disable-gpu",
     "--disable-quic",
@@ -32,19 +32,19 @@ ARGUMENTS = (
 
 DESKTOP, PHONE = (1280, 800), (390, 844)
 
-SAY_VIOLATIONS = """
+REPORT_CSP_VIOLATIONS = """
 addEventListener("securitypolicyviolation", (event) =>
   console.error(`content policy: ${event.violatedDirective} forbids ${event.blockedURI} (${event.sourceFile})`));
 """
 
 
 def find_chromium() -> str:
-    """Where Chromium is: `CHROMIUM`, or one of `NAMES` on the path. Without any the test is skipped, or fails where
-    `BROWSER_REQUIRED` is set.
+    """Where Chromium is: `CHROMIUM`, or one of `BROWSER_NAMES` on the path. Without any the test is skipped, or
+    fails where `BROWSER_REQUIRED` is set.
     """
-    found = os.environ.get("CHROMIUM") or next(filter(None, map(shutil.which, NAMES)), None)
+    found = os.environ.get("CHROMIUM") or next(filter(None, map(shutil.which, BROWSER_NAMES)), None)
     if found is None:
-        reason = f"no browser: install Chromium ({', '.join(NAMES)} on the path), or name it in CHROMIUM"
+        reason = f"no browser: install Chromium ({', '.join(BROWSER_NAMES)} on the path), or name it in CHROMIUM"
         if os.environ.get("BROWSER_REQUIRED"):
             pytest.fail(reason)
         pytest.skip(reason)
@@ -52,11 +52,11 @@ def find_chromium() -> str:
 
 
 @contextmanager
-def running_chromium() -> Iterator[Browser]:
+def launch_chromium() -> Iterator[Browser]:
     """A browser that ends with the block. While it runs this thread has a running event loop, which is Playwright's."""
     path = find_chromium()
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=path, args=ARGUMENTS)
+        browser = playwright.chromium.launch(executable_path=path, args=BROWSER_ARGUMENTS)
         yield browser
         browser.close()
 
@@ -67,8 +67,8 @@ class Visitor:
     def __init__(self, browser: Browser) -> None:
         self._browser = browser
         self._contexts: list[BrowserContext] = []
-        self._allowed: list[str] = []
-        self.complaints: list[str] = []
+        self._allowed_errors: list[str] = []
+        self.page_errors: list[str] = []
 
     def open(self, size: tuple[int, int] = DESKTOP, *, scripts: bool = True) -> Page:
         """An empty page of a fresh browser, with cookies of its own."""
@@ -79,55 +79,57 @@ class Visitor:
             reduced_motion="reduce",
         )
         context.set_default_timeout(PATIENCE_S * 1000)
-        context.add_init_script(SAY_VIOLATIONS)
+        context.add_init_script(REPORT_CSP_VIOLATIONS)
         self._contexts.append(context)
-        homes: set[str] = set()
+        page_origins: set[str] = set()
 
-        def see_request(request: Request) -> None:
+        def check_request(request: Request) -> None:
             origin = "{0.scheme}://{0.netloc}".format(urlsplit(request.url))
-            homes.add(origin) if not homes else None
-            if origin not in homes and not request.url.startswith(("blob:", "data:")):
-                self.complaints.append(f"a request to another origin: {request.url}")
+            page_origins.add(origin) if not page_origins else None
+            if origin not in page_origins and not request.url.startswith(("blob:", "data:")):
+                self.page_errors.append(f"a request to another origin: {request.url}")
 
-        def see_message(message: ConsoleMessage) -> None:
+        def record_message(message: ConsoleMessage) -> None:
             if message.type in {"error", "warning"}:
-                self.complaints.append(f"{message.text} ({message.location.get('url', '')})")
+                self.page_errors.append(f"{message.text} ({message.location.get('url', '')})")
 
-        def see_error(error: WebError) -> None:
-            self.complaints.append(str(error.error))
+        def record_error(error: WebError) -> None:
+            self.page_errors.append(str(error.error))
 
-        context.on("request", see_request)
-        context.on("console", see_message)
-        context.on("weberror", see_error)
+        context.on("request", check_request)
+        context.on("console", record_message)
+        context.on("weberror", record_error)
         return context.new_page()
 
     def allow(self, pattern: str) -> None:
         """Let complaints that match stand; a refused form, say, is one: `status of 422`."""
-        self._allowed.append(pattern)
+        self._allowed_errors.append(pattern)
 
-    def leave(self) -> None:
+    def close(self) -> None:
         """Close everything, and see that nothing was amiss."""
         for context in self._contexts:
             context.close()
-        left = [each for each in self.complaints if not any(re.search(pattern, each) for pattern in self._allowed)]
-        assert left == [], left
+        unexpected = [
+            each for each in self.page_errors if not any(re.search(pattern, each) for pattern in self._allowed_errors)
+        ]
+        assert unexpected == [], unexpected
 
 
-AXE = {"resultTypes": ["violations"], "preload": False}
+AXE_OPTIONS = {"resultTypes": ["violations"], "preload": False}
 """Without its preloading, which asks for style sheets once more, and for some at the wrong address."""
 
-ALIKE = {"exclude": [["tbody > tr:nth-child(n + 13)"], ["#ledger > li:nth-child(n + 13)"]]}
+AXE_CONTEXT = {"exclude": [["tbody > tr:nth-child(n + 13)"], ["#ledger > li:nth-child(n + 13)"]]}
 """Of a long list the first dozen is looked at: to weigh every row's contrasts takes seconds, and they are alike."""
 
 
 def assert_accessible(page: Page) -> None:
     """axe finds nothing serious or critical on the page as it is now, by day, nor a contrast too weak at night."""
-    found = Axe().run(page, ALIKE, AXE).response["violations"]
+    found = Axe().run(page, AXE_CONTEXT, AXE_OPTIONS).response["violations"]
     page.emulate_media(color_scheme="dark")
-    contrasts = {**AXE, "runOnly": ["color-contrast"]}
-    at_night = page.evaluate("([context, options]) => axe.run(context, options)", [ALIKE, contrasts])
+    contrasts = {**AXE_OPTIONS, "runOnly": ["color-contrast"]}
+    dark_mode = page.evaluate("([context, options]) => axe.run(context, options)", [AXE_CONTEXT, contrasts])
     page.emulate_media(color_scheme="light")
-    found += at_night["violations"]
+    found += dark_mode["violations"]
     serious = [
         f"{each['id']}: {each['help']}: {[node['html'][:160] for node in each['nodes']][:5]}"
         for each in found
@@ -142,7 +144,7 @@ def assert_fits(page: Page) -> None:
     assert excess <= 0, f"{excess} pixels too wide"
 
 
-def first_paint_bytes(page: Page, url: str) -> int:
+def measure_first_paint_bytes(page: Page, url: str) -> int:
     """How many bytes come over the wire until the page, with all it loads, is there; `page` is a fresh one."""
     session = page.context.new_cdp_session(page)
     total = 0

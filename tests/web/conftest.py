@@ -7,25 +7,25 @@ import pytest
 from playwright.sync_api import Browser, Page
 
 from tests.support import Server
-from tests.web.browser import Visitor, running_chromium
-from tests.web.caller import Caller, hang_up
+from tests.web.browser import Visitor, launch_chromium
+from tests.web.login_client import LoginClient, close_clients
 
-HERE = Path(__file__).parent
+WEB_TESTS = Path(__file__).parent
 
-OF_PROVIDERS = ("test_concurrency", "test_http", "test_journal", "test_process")
+GATEWAY_TEST_MODULES = ("test_concurrency", "test_http", "test_journal", "test_process")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """What providers meet is tried on every Python; pages and the admin API would say nothing new there."""
     for item in items:
-        if item.path.is_relative_to(HERE) and item.path.stem not in OF_PROVIDERS:
+        if item.path.is_relative_to(WEB_TESTS) and item.path.stem not in GATEWAY_TEST_MODULES:
             item.add_marker("long")
 
 
 @pytest.fixture(scope="module")
 def chromium() -> Iterator[Browser]:
     """A browser for the tests of a module."""
-    with running_chromium() as browser:
+    with launch_chromium() as browser:
         yield browser
 
 
@@ -34,7 +34,7 @@ def visitor(chromium: Browser) -> Iterator[Visitor]:
     """Somebody whose pages may not complain."""
     visitor = Visitor(chromium)
     yield visitor
-    visitor.leave()
+    visitor.close()
 
 
 @pytest.fixture
@@ -44,7 +44,7 @@ def page(visitor: Visitor) -> Page:
 
 
 @pytest.fixture
-def caller(server: Server) -> Iterator[Caller]:
+def login_client(server: Server) -> Iterator[LoginClient]:
     """Somebody at a door whom the server does not know; they and all others have hung up in the end."""
-    yield Caller(server)
-    hang_up()
+    yield LoginClient(server)
+    close_clients()

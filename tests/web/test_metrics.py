@@ -11,11 +11,11 @@ import pytest
 from minwallet import __version__
 from minwallet.storage.sqlite import SqliteStore
 from minwallet.wallet.service import Wallet
+from minwallet.web.health import check_readiness
 from minwallet.web.metrics import Metrics
-from minwallet.web.ops import check
 from tests.storage.reference_engine.memory_store import MemoryStore
 from tests.support import Here, Server, serving
-from tests.web.api import assert_problem, make_key
+from tests.web.api_client import assert_problem, create_key
 from tests.web.scraper import Scraper
 
 BETS, CLIENTS, SCRAPES = 300, 8, 20
@@ -75,7 +75,7 @@ def test_calls_and_commits_are_timed(server: Server, scraper: Scraper) -> None:
     assert 0 < grown("commit_seconds_sum") <= grown("call_seconds_sum", **bets)
 
 
-def test_what_players_hold_is_the_sum_of_their_accounts(db: Path) -> None:
+def test_held_cents_is_the_sum_of_accounts(db: Path) -> None:
     """Of all agents, by currency, cash and bonus apart; with the rounds that are open, and the sizes of the files."""
     here = Here(db)
     here("agent", "add", "other")
@@ -95,7 +95,7 @@ def test_what_players_hold_is_the_sum_of_their_accounts(db: Path) -> None:
         assert held["USD", "cash"] == 10_000 - 600 + 50 + 750
         for (currency, kind), cents in held.items():
             assert told("held_cents", currency=currency, kind=kind) == cents
-        assert told.labels("held_cents") == {"USD", "EUR", "cash", "bonus"}
+        assert told.get_label_values("held_cents") == {"USD", "EUR", "cash", "bonus"}
         assert told("open_rounds") == 1
         assert told("file_bytes") == db.stat().st_size
         assert told("wal_bytes") == db.with_name("wallet.db-wal").stat().st_size
@@ -106,20 +106,20 @@ def test_what_players_hold_is_the_sum_of_their_accounts(db: Path) -> None:
         assert {"process_start_time_seconds", "process_resident_memory_bytes", "process_open_fds"} <= told.names
 
 
-def test_only_a_key_that_reads_for_all_agents_is_told(server: Server, scraper: Scraper) -> None:
+def test_metrics_require_a_key_for_all_agents(server: Server, scraper: Scraper) -> None:
     """No key, a wrong one and a revoked one are 401, one of a single agent 403, each a problem as in the admin API."""
     assert server.http.get("/metrics").headers["www-authenticate"] == "Bearer"
     assert_problem(server.http.get("/metrics"), 401, "unauthorized")
-    assert_problem(scraper.ask("wrong"), 401, "unauthorized")
-    revoked = make_key(server, "revoked", "read")
+    assert_problem(scraper.request("wrong"), 401, "unauthorized")
+    revoked = create_key(server, "revoked", "read")
     server.cli("key", "revoke", "revoked")
-    assert_problem(scraper.ask(revoked), 401, "unauthorized")
-    assert_problem(scraper.ask(make_key(server, "bound", "write", "default")), 403, "forbidden", "default")
-    assert scraper.ask(make_key(server, "writer")).status_code == 200
+    assert_problem(scraper.request(revoked), 401, "unauthorized")
+    assert_problem(scraper.request(create_key(server, "bound", "write", "default")), 403, "forbidden", "default")
+    assert scraper.request(create_key(server, "writer")).status_code == 200
     assert_problem(server.http.post("/metrics"), 405, "method_not_allowed")
 
 
-def test_nobody_is_named(server: Server, scraper: Scraper) -> None:
+def test_metrics_contain_no_player_token_or_key(server: Server, scraper: Scraper) -> None:
     """Neither players nor tokens nor keys, also where a call has them in the wrong place."""
     player = server.cli.player()
     token = server.cli.session(player)
@@ -132,10 +132,10 @@ def test_nobody_is_named(server: Server, scraper: Scraper) -> None:
     for secret in (player, token, scraper.key, "default"):
         assert secret not in told.text
     operations = {"credit", "bet", "win", "cancel", "authenticate", "result", "refund", "betwin", "unknown"}
-    assert told.labels("call_seconds_count") <= operations | {"wallet-v2", "vela"}
+    assert told.get_label_values("call_seconds_count") <= operations | {"wallet-v2", "vela"}
 
 
-def test_it_is_told_under_load(server: Server, scraper: Scraper) -> None:
+def test_scrapes_succeed_under_load(server: Server, scraper: Scraper) -> None:
     """Every scrape beside many bets succeeds, what is counted never falls, and in the end every bet is in it."""
     player = server.cli.player()
     token = server.cli.session(player)
@@ -161,7 +161,7 @@ def test_it_is_told_under_load(server: Server, scraper: Scraper) -> None:
     assert counts[-1] - counts[0] == BETS
 
 
-def test_what_is_not_ready_says_so(db: Path) -> None:
+def test_a_server_that_is_not_ready_reports_0(db: Path) -> None:
     """As /readyz does: 0 where the disk runs low, and the scrape itself is answered."""
     with serving(db, MINWALLET_MIN_FREE_MB="900000000") as server:
         assert Scraper(server).scrape()("ready") == 0
@@ -171,14 +171,14 @@ def test_what_is_not_ready_says_so(db: Path) -> None:
 def test_a_server_that_stops_is_not_ready() -> None:
     """Whoever still gets through is told so."""
     wallet = Wallet(MemoryStore())
-    assert check(wallet, "3")["ready"]
+    assert check_readiness(wallet, "3")["ready"]
     wallet.commit_notifier.close()
-    assert check(wallet, "3")["reasons"] == ["the server is stopping"]
+    assert check_readiness(wallet, "3")["reasons"] == ["the server is stopping"]
 
 
-def test_two_servers_in_one_process_count_for_themselves() -> None:
+def test_two_servers_in_one_process_count_separately() -> None:
     """What one is told, the other knows nothing of."""
     first, second = Metrics("3"), Metrics("3")
-    first.count_commit(5, 0.01)
-    assert first.tell().count(b"minwallet_batch_commands_sum 5.0") == 1
-    assert second.tell().count(b"minwallet_batch_commands_sum 0.0") == 1
+    first.record_commit(5, 0.01)
+    assert first.render().count(b"minwallet_batch_commands_sum 5.0") == 1
+    assert second.render().count(b"minwallet_batch_commands_sum 0.0") == 1

@@ -14,16 +14,16 @@ from tests.web.scraper import Scrape, Scraper
 pytestmark = pytest.mark.long
 
 SAMPLES = ROOT / "sample_data"
-PAGE = (ROOT / "docs/monitor.md").read_text("utf-8")
+MONITOR_PAGE = (ROOT / "docs/monitor.md").read_text("utf-8")
 ALERTS = (SAMPLES / "alerts.yml").read_text("utf-8")
 
-METRIC = re.compile(r"\b(?:minwallet|process)_[a-z_]+")
-ROW = re.compile(r"^\| `(minwallet_\w+)` \| (\w+) \| ([\w, ]*)\| ", re.MULTILINE)
-TYPE = re.compile(r"^# TYPE (minwallet_\w+) (\w+)$", re.MULTILINE)
+METRIC_NAME = re.compile(r"\b(?:minwallet|process)_[a-z_]+")
+METRIC_ROW = re.compile(r"^\| `(minwallet_\w+)` \| (\w+) \| ([\w, ]*)\| ", re.MULTILINE)
+METRIC_TYPE = re.compile(r"^# TYPE (minwallet_\w+) (\w+)$", re.MULTILINE)
 
 
 @pytest.fixture(scope="module")
-def told(server: Server) -> Scrape:
+def scrape(server: Server) -> Scrape:
     """What a server tells that has seen calls."""
     server.wallet_v2(code=server.cli.session(server.cli.player()), type="bet", bet=1, id=1, game=1)
     return Scraper(server).scrape()
@@ -36,45 +36,48 @@ def promtool() -> str:
     return "promtool"
 
 
-def test_the_dashboard_shows_what_there_is(told: Scrape) -> None:
+def test_the_dashboard_shows_every_metric(scrape: Scrape) -> None:
     """Each panel asks for metrics that a server tells, and all of ours are shown."""
     board = json.loads((SAMPLES / "grafana.json").read_text("utf-8"))
-    asked = [METRIC.findall(target["expr"]) for panel in board["panels"] for target in panel["targets"]]
+    asked = [METRIC_NAME.findall(target["expr"]) for panel in board["panels"] for target in panel["targets"]]
     assert all(asked)
     names = {name for each in asked for name in each}
-    assert names - told.names == set()
+    assert names - scrape.names == set()
     shown = {re.sub(r"_(bucket|sum|count)$", "", name) for name in names}
-    assert {name for name, _ in TYPE.findall(told.text)} - shown == set()
+    assert {name for name, _ in METRIC_TYPE.findall(scrape.text)} - shown == set()
     assert all(panel["title"] and panel["description"] for panel in board["panels"])
 
 
-def test_the_alerts_ask_for_what_there_is(told: Scrape) -> None:
+def test_the_alerts_use_existing_metrics(scrape: Scrape) -> None:
     """Each names metrics that a server tells, and says what to do; and the page has them all."""
-    assert set(METRIC.findall(ALERTS)) - told.names == set()
+    assert set(METRIC_NAME.findall(ALERTS)) - scrape.names == set()
     alerts = re.findall(r"- alert: (\w+)", ALERTS)
     assert len(alerts) == ALERTS.count("summary: ") == ALERTS.count("expr: ")
-    assert re.findall(r"^\| `(Minwallet\w+)` \|", PAGE, re.MULTILINE) == alerts
+    assert re.findall(r"^\| `(Minwallet\w+)` \|", MONITOR_PAGE, re.MULTILINE) == alerts
 
 
-def test_the_page_has_each_metric(told: Scrape) -> None:
+def test_the_page_has_each_metric(scrape: Scrape) -> None:
     """With its kind and its labels."""
     rows = {
-        name: (kind, {part for part in labels.strip().split(", ") if part}) for name, kind, labels in ROW.findall(PAGE)
+        name: (kind, {part for part in labels.strip().split(", ") if part})
+        for name, kind, labels in METRIC_ROW.findall(MONITOR_PAGE)
     }
-    assert {name: kind for name, (kind, _) in rows.items()} == dict(TYPE.findall(told.text))
-    for name, labels in told.numbers:
+    assert {name: kind for name, (kind, _) in rows.items()} == dict(METRIC_TYPE.findall(scrape.text))
+    for name, labels in scrape.samples:
         own = re.sub(r"_(bucket|sum|count)$", "", name)
         if own.startswith("minwallet_"):
             assert {label for label, _ in labels} - {"le"} == rows[own][1], name
 
 
-def test_prometheus_takes_what_is_told(told: Scrape, promtool: str) -> None:
+def test_promtool_accepts_the_metrics(scrape: Scrape, promtool: str) -> None:
     """Its own examiner has nothing to say against the text, names and help included."""
-    found = subprocess.run([promtool, "check", "metrics"], input=told.text, capture_output=True, text=True, check=False)
+    found = subprocess.run(
+        [promtool, "check", "metrics"], input=scrape.text, capture_output=True, text=True, check=False
+    )
     assert (found.returncode, found.stdout + found.stderr) == (0, "")
 
 
-def test_prometheus_takes_the_configuration(promtool: str, tmp_path: Path) -> None:
+def test_promtool_accepts_the_configuration(promtool: str, tmp_path: Path) -> None:
     """With the alerts and a key beside it, as the page says; without the key it would complain."""
     for name in ("prometheus.yml", "alerts.yml"):
         shutil.copy(SAMPLES / name, tmp_path)

@@ -23,7 +23,7 @@ from tests.support import PATIENCE_S, Here, Server, environment, serving
 CLIENTS = 16
 
 
-def test_it_makes_the_file_and_leaves_it_tidy(db: Path) -> None:
+def test_serve_creates_the_database_and_cleans_up(db: Path) -> None:
     """`serve` makes the file, for its owner only; a stopped server leaves no companions and no side file."""
     with serving(db, **AFRESH) as server:
         assert db.stat().st_mode & 0o777 == 0o600
@@ -33,7 +33,7 @@ def test_it_makes_the_file_and_leaves_it_tidy(db: Path) -> None:
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux lets a thread choose its processor")
-def test_what_calls_wait_for_shares_a_processor(db: Path) -> None:
+def test_call_threads_share_a_cpu(db: Path) -> None:
     """The event loop and two of the threads do, for writing and for questions; what people look at may run anywhere."""
     allowed = len(os.sched_getaffinity(0))
     with serving(db, **AFRESH) as server:
@@ -46,7 +46,7 @@ def test_what_calls_wait_for_shares_a_processor(db: Path) -> None:
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_it_stops_when_told(db: Path, number: signal.Signals) -> None:
+def test_a_signal_stops_the_server(db: Path, number: signal.Signals) -> None:
     """SIGTERM and Ctrl-C end it with 0 and without a word of complaint."""
     with serving(db, **AFRESH) as server:
         server.http.get("/healthz")
@@ -54,7 +54,7 @@ def test_it_stops_when_told(db: Path, number: signal.Signals) -> None:
     assert "Traceback" not in server.log.read_text()
 
 
-def test_it_does_not_wait_for_half_a_request(db: Path) -> None:
+def test_shutdown_does_not_wait_for_an_incomplete_request(db: Path) -> None:
     """A body that never ends cannot keep a stopping server up, nor does it leave a complaint."""
     with serving(db) as server, server.connect() as connection:
         connection.sendall(b"POST /wallet HTTP/1.1\r\nhost: x\r\ncontent-length: 100\r\n\r\n{")
@@ -66,7 +66,7 @@ def test_it_does_not_wait_for_half_a_request(db: Path) -> None:
 
 
 @contextmanager
-def asking_without_reading(server: Server) -> Iterator[None]:
+def sending_without_reading(server: Server) -> Iterator[None]:
     """A client that sends call after call, as long as the server takes them, and never reads an answer."""
     calls, sent = b"GET /api/bet HTTP/1.1\r\nhost: x\r\n\r\n" * 1000, 0
     with socket.socket() as connection:
@@ -79,9 +79,9 @@ def asking_without_reading(server: Server) -> Iterator[None]:
         yield
 
 
-def test_it_does_not_wait_for_who_does_not_read(db: Path) -> None:
+def test_shutdown_does_not_wait_for_a_client_that_does_not_read(db: Path) -> None:
     """Who asks and asks, and never reads an answer, cannot keep a stopping server up, nor leave a complaint."""
-    with serving(db) as server, asking_without_reading(server):
+    with serving(db) as server, sending_without_reading(server):
         assert server.http.get("/healthz").status_code == 200
         begun = time.monotonic()
         assert server.stop() == 0
@@ -90,7 +90,7 @@ def test_it_does_not_wait_for_who_does_not_read(db: Path) -> None:
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells a process's memory in a file")
-def test_it_reads_no_more_calls_than_it_can_answer(server: Server) -> None:
+def test_pipelined_calls_apply_backpressure(server: Server) -> None:
     """Who sends quicker than can be answered has to wait, and does not fill the memory; and may break off."""
     status = Path(f"/proc/{server.process.pid}/status")
 
@@ -98,19 +98,19 @@ def test_it_reads_no_more_calls_than_it_can_answer(server: Server) -> None:
         return int(status.read_text().partition("VmRSS:")[2].split()[0])
 
     before = memory_kib()
-    with asking_without_reading(server):
+    with sending_without_reading(server):
         assert memory_kib() - before < 50_000
     assert server.http.get("/healthz").status_code == 200
     assert "Traceback" not in server.log.read_text()
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_it_stops_when_told_while_it_starts(db: Path, number: signal.Signals) -> None:
+def test_a_signal_during_startup_stops_the_server(db: Path, number: signal.Signals) -> None:
     """A signal that comes before it is ready is not lost."""
-    side_file = db.with_name("wallet.db.owner")
+    lock_file = db.with_name("wallet.db.owner")
     command = [sys.executable, "-m", "minwallet", "--db", str(db), "serve", "--port", "0"]
     with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=environment()) as process:
-        while not side_file.exists():
+        while not lock_file.exists():
             assert process.poll() is None
         process.send_signal(number)
         try:
@@ -120,7 +120,7 @@ def test_it_stops_when_told_while_it_starts(db: Path, number: signal.Signals) ->
     Here(db).player()
 
 
-def test_a_second_server_says_who_holds_the_file(db: Path) -> None:
+def test_a_second_server_names_the_lock_holder(db: Path) -> None:
     """Two servers on one file: the second says who holds it, and stops."""
     with serving(db) as server:
         result = server.cli.run("serve", "--port", 0)
@@ -144,11 +144,11 @@ def test_a_change_by_command_goes_through_the_server(db: Path) -> None:
     assert server.cli.account(player) == (15_000, 0)
 
 
-def test_the_desk_wants_its_key(db: Path) -> None:
+def test_the_control_endpoint_requires_its_key(db: Path) -> None:
     """The address in the side file answers only whoever has the key, and only on loopback's own port."""
     with serving(db) as server:
         desk = json.loads(db.with_name("wallet.db.owner").read_text())
-        request = {"actor": "a test", "request": {"do": "agent_list"}}
+        request = {"actor": "a test", "request": {"operation": "agent_list"}}
         assert httpx2.post(f"{desk['url']}/control", json=request).status_code == 404
         wrong = {"authorization": "Bearer wrong"}
         assert httpx2.post(f"{desk['url']}/control", json=request, headers=wrong).status_code == 404
@@ -169,7 +169,7 @@ def test_a_commit_that_fails_stops_the_server(db: Path) -> None:
         assert server.wallet_v2(code=tokens[0], type="bet", bet=1, id=1, game=1)["result"] == 1
         beyond = db.with_name("wallet.db-wal").stat().st_size
         resource.prlimit(server.process.pid, resource.RLIMIT_FSIZE, (beyond, beyond))
-        answers = asyncio.run(_bet_at_once(server, tokens))
+        answers = asyncio.run(_bet_concurrently(server, tokens))
         assert answers
         assert {(answer.status_code, answer.json()["err_code"]) for answer in answers} == {(503, 500)}
         assert server.process.wait(PATIENCE_S) == 3
@@ -183,7 +183,7 @@ def test_a_commit_that_fails_stops_the_server(db: Path) -> None:
     here.assert_clean()
 
 
-async def _bet_at_once(server: Server, tokens: list[str]) -> list[httpx2.Response]:
+async def _bet_concurrently(server: Server, tokens: list[str]) -> list[httpx2.Response]:
     """The answers to bets that come together, as far as there were any."""
     async with httpx2.AsyncClient(base_url=server.url, trust_env=False) as client:
         calls = [

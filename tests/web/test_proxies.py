@@ -11,11 +11,11 @@ from pathlib import Path
 import pytest
 
 from tests.support import PATIENCE_S, Server, serving
-from tests.web.proxies import proxy, request
+from tests.web.proxies import build_request, running_proxy
 
 pytestmark = pytest.mark.long
 
-KINDS = pytest.mark.parametrize("kind", ["nginx", "caddy"])
+PROXY_KINDS = pytest.mark.parametrize("kind", ["nginx", "caddy"])
 
 KEY = "callback_key_0123456789abcdef"
 
@@ -26,11 +26,11 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
         yield running
 
 
-def port_of(server: Server) -> int:
+def get_port(server: Server) -> int:
     return server.http.base_url.port or 0
 
 
-@KINDS
+@PROXY_KINDS
 def test_bets_pass_and_no_token_is_logged(server: Server, tmp_path: Path, kind: str) -> None:
     """Over TLS, in both protocols, for the one name; what is the operators' is not the world's; and the logs have
     neither a token nor a key, also where the server has gone."""
@@ -38,40 +38,43 @@ def test_bets_pass_and_no_token_is_logged(server: Server, tmp_path: Path, kind: 
     number = 1 if kind == "nginx" else 2
     bet = json.dumps({"type": "bet", "bet": 5, "id": number, "game": 1, "code": token})
     query = f"/{KEY}/api/bet?access_token={token}&ticket_id={number}&total_bet=7"
-    with proxy(kind, tmp_path / kind, port_of(server)) as front:
-        status, answer = front.ask("POST", f"/{KEY}/wallet", bet)
+    with running_proxy(kind, tmp_path / kind, get_port(server)) as front:
+        status, answer = front.send("POST", f"/{KEY}/wallet", bet)
         assert (status, '"credit":9995' in answer) == (200, True), answer
-        status, answer = front.ask("POST", f"/{KEY}/wallet/default", bet)
+        status, answer = front.send("POST", f"/{KEY}/wallet/default", bet)
         assert status == 200
-        status, answer = front.ask("GET", query)
+        status, answer = front.send("GET", query)
         assert (status, '"balance":9988' in answer) == (200, True), answer
         # Caddy 2.6 says 502, and may close before all of it was sent.
         with suppress(ssl.SSLEOFError, ConnectionError):
-            assert front.ask("POST", f"/{KEY}/wallet", "x" * 100_000)[0] in (413, 502)
-        assert front.ask("GET", f"/admin/enter?token={token}")[0] == 403
-        assert front.ask("GET", "/%61dmin")[0] == 403
-        assert front.ask("GET", "/metrics")[0] == 404
+            assert front.send("POST", f"/{KEY}/wallet", "x" * 100_000)[0] in (413, 502)
+        assert front.send("GET", f"/admin/enter?token={token}")[0] == 403
+        assert front.send("GET", "/%61dmin")[0] == 403
+        assert front.send("GET", "/metrics")[0] == 404
         with pytest.raises(ssl.SSLError):
             front.connect("other.example.com")
-    with socket.create_server(("127.0.0.1", 0)) as gone:
-        port = gone.getsockname()[1]
-    with proxy(kind, tmp_path / "gone", port) as alone:
-        assert alone.ask("GET", query, Cookie=f"minwallet_admin={token}")[0] == 502
-    logged = front.logged + alone.logged
+    with socket.create_server(("127.0.0.1", 0)) as closed_listener:
+        port = closed_listener.getsockname()[1]
+    with running_proxy(kind, tmp_path / "gone", port) as proxy_without_upstream:
+        assert proxy_without_upstream.send("GET", query, Cookie=f"minwallet_admin={token}")[0] == 502
+    logged = front.logs + proxy_without_upstream.logs
     assert "127.0.0.1" in logged
     assert "502" in logged
     assert token not in logged
     assert KEY not in logged
 
 
-@KINDS
+@PROXY_KINDS
 def test_a_committed_bet_is_in_the_feed_at_once(server: Server, tmp_path: Path, kind: str) -> None:
     """Server-sent events are not gathered on their way."""
     key = server.cli("key", "add", f"feed-{kind}", "--scope", "read")["key"]
     player = server.cli.player()
-    with proxy(kind, tmp_path / kind, port_of(server), operators="127.0.0.0/8") as front, front.connect() as line:
+    with (
+        running_proxy(kind, tmp_path / kind, get_port(server), operators="127.0.0.0/8") as front,
+        front.connect() as line,
+    ):
         line.settimeout(PATIENCE_S)
-        line.sendall(request("GET", "/admin/api/v1/feed", Authorization=f"Bearer {key}"))
+        line.sendall(build_request("GET", "/admin/api/v1/feed", Authorization=f"Bearer {key}"))
         seen = ""
         while "the feed begins" not in seen:
             heard = line.recv(65536).decode()
@@ -114,15 +117,15 @@ def closing_upstream(answers_first: bool) -> Iterator[tuple[int, list[bytes]]]:
             thread.join(PATIENCE_S)
 
 
-@KINDS
+@PROXY_KINDS
 @pytest.mark.parametrize("answers_first", [False, True], ids=["anew", "kept"])
 def test_a_get_that_fails_is_not_made_again(tmp_path: Path, kind: str, *, answers_first: bool) -> None:
     """Where the server closes after it has read a GET it got it once, also after an earlier call; and what a stranger
     says of where he comes from is not passed on."""
-    with closing_upstream(answers_first) as (port, heard), proxy(kind, tmp_path / kind, port) as front:
+    with closing_upstream(answers_first) as (port, heard), running_proxy(kind, tmp_path / kind, port) as front:
         if answers_first:
-            assert front.ask("GET", "/api/bet?first=1")[0] == 200
-        assert front.ask("GET", "/api/bet?last=1", X_Forwarded_For="198.51.100.7", X_Forwarded_Proto="http")[0] == 502
+            assert front.send("GET", "/api/bet?first=1")[0] == 200
+        assert front.send("GET", "/api/bet?last=1", X_Forwarded_For="198.51.100.7", X_Forwarded_Proto="http")[0] == 502
     assert len([call for call in heard if b"last=1" in call]) == 1
     lines = heard[-1].decode().lower().splitlines()
     assert "x-forwarded-for: 127.0.0.1" in lines

@@ -11,37 +11,37 @@ import httpx2
 import pytest
 
 from tests.support import PATIENCE_S, Server, serving
-from tests.web.caller import PASSWORD, Caller, hang_up, link, token_of
+from tests.web.login_client import PASSWORD, LoginClient, close_clients, create_login_link, extract_token
 
 CALLBACK_KEY = "callback_key_0123456789abcdef"
-SEEDED = "seeded_token_0123456789abcdef"
+SEEDED_TOKEN = "seeded_token_0123456789abcdef"
 
-NO_JSON = {"content-type": "application/json"}
+JSON_CONTENT_TYPE = {"content-type": "application/json"}
 
 
 class Secrets:
     """What may be found nowhere, by what it is."""
 
-    def __init__(self, **known: str) -> None:
-        self.known = known
+    def __init__(self, **values: str) -> None:
+        self.values = values
 
-    def assert_none_in(self, text: str | bytes, where: str, *but: str) -> None:
+    def assert_none_in(self, text: str | bytes, where: str, *allowed: str) -> None:
         raw = text.encode() if isinstance(text, str) else text
-        for what, secret in self.known.items():
-            assert what in but or secret.encode() not in raw, f"{what} in {where}"
+        for what, secret in self.values.items():
+            assert what in allowed or secret.encode() not in raw, f"{what} in {where}"
 
 
 @pytest.fixture
 def server(db: Path, tmp_path: Path) -> Iterator[Server]:
     seeds = tmp_path / "seeds.csv"
-    seeds.write_text(f"player_id,currency,balance,bonus,token,agent\nseeded,USD,10.00,,{SEEDED},\n")
+    seeds.write_text(f"player_id,currency,balance,bonus,token,agent\nseeded,USD,10.00,,{SEEDED_TOKEN},\n")
     with serving(db, MINWALLET_CALLBACK_KEY=CALLBACK_KEY) as server:
         server.cli("seed", seeds)
         yield server
-    hang_up()
+    close_clients()
 
 
-def provider_calls(http: httpx2.Client, token: str) -> Iterator[httpx2.Response]:
+def send_provider_calls(http: httpx2.Client, token: str) -> Iterator[httpx2.Response]:
     """Good calls and bad ones of both protocols, each with the token where it belongs or where it does not."""
     wallet, api = f"/{CALLBACK_KEY}/wallet", f"/{CALLBACK_KEY}/api"
     for fields in (
@@ -54,9 +54,9 @@ def provider_calls(http: httpx2.Client, token: str) -> Iterator[httpx2.Response]
         {"type": "cancel", "id": 1},
     ):
         yield http.post(wallet, json={"code": token, **fields})
-    yield http.post(wallet, content=f'{{"code":"{token}",', headers=NO_JSON)
-    yield http.post(wallet, content=f'{{"code":"{token}","code":"{token}","type":"credit"}}', headers=NO_JSON)
-    yield http.post(wallet, content=f'{{"code":"{token}","fill":"{"x" * 9000}"}}', headers=NO_JSON)
+    yield http.post(wallet, content=f'{{"code":"{token}",', headers=JSON_CONTENT_TYPE)
+    yield http.post(wallet, content=f'{{"code":"{token}","code":"{token}","type":"credit"}}', headers=JSON_CONTENT_TYPE)
+    yield http.post(wallet, content=f'{{"code":"{token}","fill":"{"x" * 9000}"}}', headers=JSON_CONTENT_TYPE)
     yield http.post(f"{wallet}/{token}", json={"code": token, "type": "credit"})
     yield http.get(wallet, params={"code": token})
     query = f"access_token={token}&ticket_id=7&total_bet=5"
@@ -78,45 +78,45 @@ def provider_calls(http: httpx2.Client, token: str) -> Iterator[httpx2.Response]
     yield http.request("BREW", f"{api}/bet?{query}")
 
 
-def page_calls(caller: Caller, key: str, token: str, used_link: str) -> Iterator[httpx2.Response]:
+def send_page_calls(caller: LoginClient, key: str, token: str, used_link: str) -> Iterator[httpx2.Response]:
     """Visits to the back office and the API that go wrong, with secrets in hand."""
     bearer = {"authorization": f"Bearer {key}"}
     yield caller.get("/admin/api/v1/nothing", headers=bearer)
     yield caller.get("/admin/api/v1/players/nobody", headers=bearer)
     yield caller.get("/admin/api/v1/players", headers={"authorization": f"Bearer {key}x"})
-    yield caller.post("/admin/api/v1/players", content=f'{{"token":"{token}"', headers={**bearer, **NO_JSON})
+    yield caller.post("/admin/api/v1/players", content=f'{{"token":"{token}"', headers={**bearer, **JSON_CONTENT_TYPE})
     yield caller.post("/admin/api/v1/players", json={"agent": "default", "token": token}, headers=bearer)
     yield caller.post("/control", json={"token": token}, headers=bearer)
     yield caller.sign_in("ann", PASSWORD)
     yield caller.sign_in("ann", PASSWORD, f"/admin/enter?token={used_link}")
-    yield caller.enter(f"http://x/admin/enter?token={used_link}")
-    yield caller.post("/admin/sign-in", content=f"password={PASSWORD}", headers=NO_JSON)
+    yield caller.use_link(f"http://x/admin/enter?token={used_link}")
+    yield caller.post("/admin/sign-in", content=f"password={PASSWORD}", headers=JSON_CONTENT_TYPE)
     yield caller.get(f"/admin/nothing?token={used_link}")
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux shows processes as files")
-def test_no_secret_is_found_where_it_does_not_belong(server: Server, db: Path) -> None:
+def test_no_secret_leaks(server: Server, db: Path) -> None:
     """Neither after good calls nor after bad ones, nor when the disk fails in the end."""
     cli = server.cli
     token, key = cli.session(cli.player()), cli("key", "add", "robot", "--scope", "write")["key"]
-    used_link, unused_link = link(server, "boss"), link(server, "boss")
-    boss = Caller(server)
-    assert boss.enter(used_link).status_code == 303
+    used_link, unused_link = create_login_link(server, "boss"), create_login_link(server, "boss")
+    boss = LoginClient(server)
+    assert boss.use_link(used_link).status_code == 303
     assert boss.set_password(PASSWORD).status_code == 303
     desk = json.loads(db.with_name("wallet.db.owner").read_text())
     secrets = Secrets(
         callback_key=CALLBACK_KEY,
-        seeded=SEEDED,
+        seeded=SEEDED_TOKEN,
         session=token,
         api_key=key,
-        used_link=token_of(used_link),
-        unused_link=token_of(unused_link),
+        used_link=extract_token(used_link),
+        unused_link=extract_token(unused_link),
         password=PASSWORD,
         cookie=boss.cookies["minwallet_admin"],
-        desk_key=desk["key"],
+        control_key=desk["key"],
     )
-    answers = [answer for each in (token, SEEDED) for answer in provider_calls(server.http, each)]
-    answers += page_calls(Caller(server), key, token, token_of(used_link))
+    answers = [answer for each in (token, SEEDED_TOKEN) for answer in send_provider_calls(server.http, each)]
+    answers += send_page_calls(LoginClient(server), key, token, extract_token(used_link))
     answers += [boss.get(path) for path in ("/admin", "/admin/access", "/admin/settings", "/admin/transactions")]
     assert {200, 400, 403, 404, 405, 413, 414} <= {answer.status_code for answer in answers}
     for answer in answers:
@@ -128,7 +128,7 @@ def test_no_secret_is_found_where_it_does_not_belong(server: Server, db: Path) -
     secrets.assert_none_in((process / "cmdline").read_bytes(), "the process list")
     secrets.assert_none_in((process / "environ").read_bytes(), "the environment", "callback_key")
     assert not list(_children(server.process.pid))
-    assert "callback_key" in server_side(db, secrets)
+    assert "callback_key" in check_files(db, secrets)
 
     beyond = db.with_name("wallet.db-wal").stat().st_size
     resource.prlimit(server.process.pid, resource.RLIMIT_FSIZE, (beyond, beyond))
@@ -142,20 +142,20 @@ def test_no_secret_is_found_where_it_does_not_belong(server: Server, db: Path) -
     assert "Traceback" not in log
     assert log.count('"protocol"') > 30
     secrets.assert_none_in(log, "the log")
-    server_side(db, secrets)
+    check_files(db, secrets)
 
 
-def server_side(db: Path, secrets: Secrets) -> str:
+def check_files(db: Path, secrets: Secrets) -> str:
     """What is in the side file, once no file has a secret in it that may not be there."""
-    said = ""
+    allowed = ""
     for file in db.parent.glob("wallet.db*"):
         if file.suffix == ".owner":
-            said = "callback_key desk_key"
-            secrets.assert_none_in(file.read_bytes(), file.name, *said.split())
+            allowed = "callback_key control_key"
+            secrets.assert_none_in(file.read_bytes(), file.name, *allowed.split())
             assert file.stat().st_mode & 0o777 == 0o600
         elif file.suffix != ".log":
             secrets.assert_none_in(file.read_bytes(), file.name)
-    return said
+    return allowed
 
 
 def _children(pid: int) -> Iterator[str]:

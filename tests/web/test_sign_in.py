@@ -5,63 +5,63 @@ import re
 from concurrent.futures import ThreadPoolExecutor, wait
 from pathlib import Path
 
-from minwallet.web.auth import FREE_TRIES
+from minwallet.web.auth import FREE_ATTEMPTS
 from tests.support import PATIENCE_S, Server, minwallet, serving
-from tests.web.caller import PASSWORD, Caller, entered, link, token_of
+from tests.web.login_client import PASSWORD, LoginClient, create_login_link, extract_token, sign_in_by_link
 
 
-def test_a_link_signs_in_once(server: Server, caller: Caller) -> None:
+def test_a_link_signs_in_once(server: Server, login_client: LoginClient) -> None:
     """Looking at it changes nothing, so previews and scanners do no harm; its button works once."""
-    url = link(server)
+    url = create_login_link(server)
     for _ in range(2):
-        page = caller.get(url)
+        page = login_client.get(url)
         assert page.status_code == 200
         assert "Sign in" in page.text
-        assert not caller.is_in
-    first, second = caller.enter(url), Caller(server).enter(url)
+        assert not login_client.is_signed_in
+    first, second = login_client.use_link(url), LoginClient(server).use_link(url)
     assert (first.status_code, first.headers["location"]) == (303, "/admin")
-    assert caller.is_in
+    assert login_client.is_signed_in
     assert second.status_code == 403
     assert "has been used" in second.text
     assert "set-cookie" not in second.headers
 
 
-def test_the_cookie_is_for_the_back_office_alone(server: Server, caller: Caller) -> None:
+def test_the_cookie_is_for_the_back_office_alone(server: Server, login_client: LoginClient) -> None:
     """No script reads it, no other site's request carries it, and it lasts half a day."""
-    cookie = caller.enter(link(server)).headers["set-cookie"]
+    cookie = login_client.use_link(create_login_link(server)).headers["set-cookie"]
     assert cookie.startswith("minwallet_admin=")
     assert {"HttpOnly", "Path=/admin", "SameSite=strict", "Max-Age=43200"} < set(cookie.split("; "))
     assert "Secure" not in cookie
 
 
-def test_over_tls_the_cookie_stays_there(db: Path) -> None:
+def test_over_tls_the_cookie_is_secure(db: Path) -> None:
     """Whether it came over TLS is believed from a proxy that is known, and from nobody else."""
     for proxies, expected in (("127.0.0.1", True), ("203.0.113.7", False)):
         with serving(db, MINWALLET_FORWARDED_ALLOW=proxies) as server:
-            caller = Caller(server)
+            caller = LoginClient(server)
             caller.headers["x-forwarded-proto"] = "https"
             caller.headers["origin"] = server.url.replace("http:", "https:" if expected else "http:")
-            answer = caller.enter(link(server))
+            answer = caller.use_link(create_login_link(server))
             assert answer.status_code == 303
             assert ("Secure" in answer.headers["set-cookie"]) is expected
 
 
-def test_a_link_is_told_to_nobody_else(server: Server, caller: Caller) -> None:
+def test_a_login_link_is_not_leaked(server: Server, login_client: LoginClient) -> None:
     """It is in no log and in no Referer."""
-    url = link(server)
-    assert caller.get(url).headers["referrer-policy"] == "strict-origin"
-    caller.enter(url)
-    assert token_of(url) not in server.log.read_text()
-    assert token_of(url) not in caller.get("/admin/access/record").text
+    url = create_login_link(server)
+    assert login_client.get(url).headers["referrer-policy"] == "strict-origin"
+    login_client.use_link(url)
+    assert extract_token(url) not in server.log.read_text()
+    assert extract_token(url) not in login_client.get("/admin/access/record").text
 
 
 def test_serve_prints_a_link_as_long_as_nobody_can_sign_in(db: Path) -> None:
     """The first start shows the way in; once there is a password, a start prints no secrets."""
     with serving(db) as server:
-        caller = Caller(server)
+        caller = LoginClient(server)
         found = re.search(r"back office, once and within an hour: (\S+)\n", server.log.read_text())
         assert found is not None
-        assert caller.enter(found[1]).status_code == 303
+        assert caller.use_link(found[1]).status_code == 303
         assert caller.set_password(PASSWORD).status_code == 303
     with serving(db) as server:
         assert server.cli("admin", "list")["admins"] == [{"name": "admin", "has_password": True}]
@@ -81,32 +81,36 @@ def test_admin_link_prints_a_whole_address(db: Path, server: Server) -> None:
     assert not db.exists()
 
 
-def test_a_password_signs_in_too(server: Server, caller: Caller) -> None:
+def test_a_password_signs_in_too(server: Server, login_client: LoginClient) -> None:
     """It is asked for by name and password, in words that password managers know."""
-    assert entered(server, "olga").set_password(PASSWORD).status_code == 303
-    form = caller.get("/admin/sign-in").text
+    assert sign_in_by_link(server, "olga").set_password(PASSWORD).status_code == 303
+    form = login_client.get("/admin/sign-in").text
     assert 'autocomplete="username"' in form
     assert 'autocomplete="current-password"' in form
-    answer = caller.sign_in("olga", PASSWORD)
+    answer = login_client.sign_in("olga", PASSWORD)
     assert (answer.status_code, answer.headers["location"]) == (303, "/admin")
-    assert caller.is_in
+    assert login_client.is_signed_in
 
 
 def test_a_new_password_ends_every_other_sign_in(server: Server) -> None:
     """Whoever changes it stays signed in, with another cookie; other browsers and links do not."""
-    first, second, unused = entered(server, "rosa"), entered(server, "rosa"), link(server, "rosa")
+    first, second, unused = (
+        sign_in_by_link(server, "rosa"),
+        sign_in_by_link(server, "rosa"),
+        create_login_link(server, "rosa"),
+    )
     before = first.cookies["minwallet_admin"]
     assert first.set_password(PASSWORD).status_code == 303
     assert "Your password is set" in first.get("/admin/access").text
     assert first.cookies["minwallet_admin"] != before
-    assert first.is_in
-    assert not second.is_in
-    assert Caller(server).enter(unused).status_code == 403
+    assert first.is_signed_in
+    assert not second.is_signed_in
+    assert LoginClient(server).use_link(unused).status_code == 403
 
 
-def test_a_password_is_changed_by_who_knows_it(server: Server) -> None:
+def test_changing_a_password_requires_the_current_one(server: Server) -> None:
     """Whoever finds a browser that is signed in cannot lock its owner out, nor guess for long."""
-    rosa = entered(server, "ruth")
+    rosa = sign_in_by_link(server, "ruth")
     rosa.set_password(PASSWORD)
     for old in ("", "wrong"):
         refused = rosa.set_password("another good password", old)
@@ -114,39 +118,39 @@ def test_a_password_is_changed_by_who_knows_it(server: Server) -> None:
         assert "not your current password" in refused.text
     assert "at least 12 symbols" in rosa.set_password("short", PASSWORD).text
     assert rosa.set_password("another good password", PASSWORD).status_code == 303
-    assert Caller(server).sign_in("ruth", PASSWORD).status_code == 403
-    assert Caller(server).sign_in("ruth", "another good password").status_code == 303
-    for _ in range(FREE_TRIES):
+    assert LoginClient(server).sign_in("ruth", PASSWORD).status_code == 403
+    assert LoginClient(server).sign_in("ruth", "another good password").status_code == 303
+    for _ in range(FREE_ATTEMPTS):
         rosa.set_password(PASSWORD, "guess")
     assert "Too many attempts" in rosa.set_password(PASSWORD, "guess").text
 
 
 def test_a_reset_leaves_only_new_links(server: Server) -> None:
     """Who has left, or forgotten the password, is signed out everywhere, and the password is nothing any more."""
-    sven = entered(server, "sven")
+    sven = sign_in_by_link(server, "sven")
     sven.set_password(PASSWORD)
     server.cli("admin", "reset", "sven")
-    assert not sven.is_in
-    assert Caller(server).sign_in("sven", PASSWORD).status_code == 403
-    assert entered(server, "sven").set_password(PASSWORD).status_code == 303
+    assert not sven.is_signed_in
+    assert LoginClient(server).sign_in("sven", PASSWORD).status_code == 403
+    assert sign_in_by_link(server, "sven").set_password(PASSWORD).status_code == 303
     assert server.cli.run("admin", "reset", "nobody").code == 1
 
 
 def test_signing_out_ends_the_sign_in_itself(server: Server) -> None:
     """Whoever kept the cookie has nothing."""
-    tina = entered(server, "tina")
+    tina = sign_in_by_link(server, "tina")
     cookie = tina.cookies["minwallet_admin"]
     answer = tina.submit("/admin/sign-out")
     assert answer.status_code == 303
     assert 'minwallet_admin=""' in answer.headers["set-cookie"]
-    thief = Caller(server)
+    thief = LoginClient(server)
     thief.cookies.set("minwallet_admin", cookie, path="/admin")
-    assert not thief.is_in
+    assert not thief.is_signed_in
 
 
 def test_a_reset_ends_the_live_feed(server: Server) -> None:
     """A page that is still open somewhere hears nothing more."""
-    uwe = entered(server, "uwe")
+    uwe = sign_in_by_link(server, "uwe")
     with uwe.stream("GET", "/admin/feed") as feed, ThreadPoolExecutor() as pool:
         lines = feed.iter_lines()
         assert next(lines).startswith(":")
@@ -159,30 +163,30 @@ def test_a_reset_ends_the_live_feed(server: Server) -> None:
         assert ended.result(0)
 
 
-def test_after_signing_in_people_are_where_they_wanted_to_be(server: Server, caller: Caller) -> None:
+def test_sign_in_returns_to_the_requested_page(server: Server, login_client: LoginClient) -> None:
     """A page that wants somebody signed in comes back afterwards, and nothing but a page of the back office does."""
-    entered(server, "walt").set_password(PASSWORD)
-    sent = caller.get("/admin/access/record?before=7")
+    sign_in_by_link(server, "walt").set_password(PASSWORD)
+    sent = login_client.get("/admin/access/record?before=7")
     assert sent.headers["location"] == "/admin/sign-in?next=/admin/access/record%3Fbefore%3D7"
-    form = caller.get(sent.headers["location"]).text
+    form = login_client.get(sent.headers["location"]).text
     assert 'name="next" value="/admin/access/record?before=7"' in form
-    answer = caller.sign_in("walt", PASSWORD, "/admin/access/record?before=7")
+    answer = login_client.sign_in("walt", PASSWORD, "/admin/access/record?before=7")
     assert answer.headers["location"] == "/admin/access/record?before=7"
-    assert Caller(server).sign_in("walt", PASSWORD, "https://evil.example/").headers["location"] == "/admin"
+    assert LoginClient(server).sign_in("walt", PASSWORD, "https://evil.example/").headers["location"] == "/admin"
 
 
-def test_who_came_and_went_is_on_record(db: Path) -> None:
+def test_sign_ins_are_in_the_audit_log(db: Path) -> None:
     """Signing in and out and a new password are; failed tries are counted together, and what was typed is not kept."""
     with serving(db) as server:
-        yara = entered(server, "yara")
+        yara = sign_in_by_link(server, "yara")
         yara.set_password(PASSWORD)
-        guesser = Caller(server, "198.51.100.9")
+        guesser = LoginClient(server, "198.51.100.9")
         for _ in range(4):
             guesser.sign_in("yara", "wrong")
         guesser.sign_in("my secret by mistake", "wrong")
         yara.submit("/admin/sign-out")
-        record = Caller(server)
-        record.enter(link(server, "zoe"))
+        record = LoginClient(server)
+        record.use_link(create_login_link(server, "zoe"))
         page = record.get("/admin/access/record").text
     assert "my secret" not in page
     for told in ("signed in", "signed out", "set a password", "address 198.51.100.9"):
@@ -191,18 +195,18 @@ def test_who_came_and_went_is_on_record(db: Path) -> None:
     assert "tries 4" in page
 
 
-def test_the_record_says_what_a_reset_was(server: Server) -> None:
+def test_a_reset_is_in_the_audit_log(server: Server) -> None:
     """Commands are on record as their user's."""
-    entered(server, "abe")
+    sign_in_by_link(server, "abe")
     server.cli("admin", "reset", "abe")
-    page = entered(server, "eva").get("/admin/access/record").text
+    page = sign_in_by_link(server, "eva").get("/admin/access/record").text
     assert re.search(r"command line \(\w+\)", page)
     assert json.dumps("abe") not in page
     assert "<strong>abe</strong>" in page
 
 
-def test_a_guesser_cannot_make_addresses_up(server: Server) -> None:
+def test_forged_addresses_do_not_evade_the_limit(server: Server) -> None:
     """What is written to the left of the address that the proxy saw counts for nothing."""
-    answers = [Caller(server, f"10.9.8.{n}, 198.51.100.77").sign_in(f"guess{n}", "wrong") for n in range(6)]
+    answers = [LoginClient(server, f"10.9.8.{n}, 198.51.100.77").sign_in(f"guess{n}", "wrong") for n in range(6)]
     assert [answer.status_code for answer in answers] == [403] * 5 + [429]
-    assert Caller(server, "198.51.100.77, 198.51.100.78").sign_in("guess7", "wrong").status_code == 403
+    assert LoginClient(server, "198.51.100.77, 198.51.100.78").sign_in("guess7", "wrong").status_code == 403

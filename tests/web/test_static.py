@@ -10,11 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from minwallet.web.pages import STATIC, TEMPLATES, load_assets
+from minwallet.web.templating import STATIC_DIR, TEMPLATES_DIR, load_assets
 from tests.support import ROOT
 
-VENDORED = tomllib.loads((STATIC / "VENDORED.toml").read_text("utf-8"))["file"]
-OURS = {
+VENDORED = tomllib.loads((STATIC_DIR / "VENDORED.toml").read_text("utf-8"))["file"]
+OWN_FILES = {
     "minwallet.css",
     "minwallet.js",
     "live.js",
@@ -30,20 +30,20 @@ OURS = {
 @pytest.mark.parametrize("file", VENDORED, ids=lambda file: str(file["name"]))
 def test_a_vendored_file_is_what_its_package_has(file: dict[str, str]) -> None:
     """A copy has the hash that is written down for it, and its licence beside it."""
-    assert sha256((STATIC / file["name"]).read_bytes()).hexdigest() == file["sha256"]
-    assert "permission" in (STATIC / file["text"]).read_text("utf-8").lower()
+    assert sha256((STATIC_DIR / file["name"]).read_bytes()).hexdigest() == file["sha256"]
+    assert "permission" in (STATIC_DIR / file["text"]).read_text("utf-8").lower()
     assert all(file[name] for name in ("package", "version", "path", "licence"))
 
 
 def test_every_static_file_is_accounted_for() -> None:
     """A file is ours, or written down as a copy, or the licence of one."""
     known = {file["name"] for file in VENDORED} | {file["text"] for file in VENDORED} | {"VENDORED.toml"}
-    assert {path.name for path in STATIC.iterdir()} == known | OURS
+    assert {path.name for path in STATIC_DIR.iterdir()} == known | OWN_FILES
 
 
 def test_addresses_in_style_sheets_are_current() -> None:
     """A file that a style sheet loads is named with its present hash, so that it may be kept for ever."""
-    found = re.findall(r"url\(\"?([^)\"]+)\"?\)", (STATIC / "minwallet.css").read_text("utf-8"))
+    found = re.findall(r"url\(\"?([^)\"]+)\"?\)", (STATIC_DIR / "minwallet.css").read_text("utf-8"))
     assert found
     for address in found:
         name, _, version = address.partition("?v=")
@@ -52,24 +52,24 @@ def test_addresses_in_style_sheets_are_current() -> None:
 
 def test_our_files_name_no_other_host() -> None:
     """Neither templates nor our own scripts and styles point to anywhere else."""
-    for path in [*TEMPLATES.rglob("*.html"), *(STATIC / name for name in OURS)]:
+    for path in [*TEMPLATES_DIR.rglob("*.html"), *(STATIC_DIR / name for name in OWN_FILES)]:
         text = path.read_text("utf-8").replace("http://www.w3.org/2000/svg", "")
         assert not re.search(r"(https?:)?//\w+\.\w+", text), path.name
 
 
 def test_templates_hold_no_code() -> None:
     """No page has script or style in it: the content policy would forbid it, silently for the reader."""
-    for path in TEMPLATES.rglob("*.html"):
+    for path in TEMPLATES_DIR.rglob("*.html"):
         text = path.read_text("utf-8")
         assert not re.search(r"<style|\sstyle=|\son[a-z]+=|hx-on|js:|<script(?![^>]+src=)", text), path.name
 
 
 @pytest.mark.long
-def test_the_wheel_has_them(tmp_path: Path) -> None:
+def test_the_wheel_contains_static_files_and_templates(tmp_path: Path) -> None:
     """Whoever installs the package gets its pages."""
     command = [sys.executable, "-m", "uv", "build", "--wheel", "--quiet", "--out-dir", str(tmp_path), str(ROOT)]
     subprocess.run(command, check=True)
     (wheel,) = tmp_path.glob("*.whl")
     inside = set(zipfile.ZipFile(wheel).namelist())
-    files = [*STATIC.iterdir(), *TEMPLATES.rglob("*.html")]
+    files = [*STATIC_DIR.iterdir(), *TEMPLATES_DIR.rglob("*.html")]
     assert {str(path.relative_to(ROOT)) for path in files} <= inside

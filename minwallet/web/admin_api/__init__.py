@@ -10,29 +10,32 @@ from itertools import chain
 from starlette.middleware.gzip import GZipMiddleware
 from starlette.routing import BaseRoute, Route, request_response
 
-from minwallet.web.admin_api.docs import page, send_document
-from minwallet.web.admin_api.endpoint import Endpoint, nowhere, only_read
-from minwallet.web.admin_api.operation import Api, Operation
-from minwallet.web.admin_api.problems import BASE
-from minwallet.web.admin_api.table import OPERATIONS
-from minwallet.web.pages import PageHeaders
+from minwallet.web.admin_api.docs_page import create_docs_handler, send_openapi_document
+from minwallet.web.admin_api.endpoint import ApiEndpoint, method_not_allowed, not_found
+from minwallet.web.admin_api.operation import ApiContext, Operation
+from minwallet.web.admin_api.problems import API_PREFIX
+from minwallet.web.admin_api.routes import OPERATIONS
+from minwallet.web.templating import SecurityHeadersMiddleware
 
 
-def routes(api: Api, public_url: str) -> list[BaseRoute]:
-    """Everything at and below `/admin/api/v1`; `public_url` is as `docs.page` has it."""
-    reading = {f"{BASE}/openapi.json": send_document, f"{BASE}/docs": page(public_url)}
+def create_api_routes(api: ApiContext, public_url: str) -> list[BaseRoute]:
+    """Everything at and below `/admin/api/v1`; `public_url` is as `docs.create_docs_handler` has it."""
+    documents = {
+        f"{API_PREFIX}/openapi.json": send_openapi_document,
+        f"{API_PREFIX}/docs": create_docs_handler(public_url),
+    }
     return [
-        *(Route(BASE + path, Endpoint(api, operations)) for path, operations in by_path().items()),
+        *(Route(API_PREFIX + path, ApiEndpoint(api, operations)) for path, operations in group_by_path().items()),
         *(
-            Route(path, GZipMiddleware(PageHeaders(request_response(send))), methods=["GET"])
-            for path, send in reading.items()
+            Route(path, GZipMiddleware(SecurityHeadersMiddleware(request_response(send))), methods=["GET"])
+            for path, send in documents.items()
         ),
-        *(Route(path, only_read) for path in reading),
-        *(Route(path, nowhere) for path in (BASE, f"{BASE}/{{rest:path}}")),
+        *(Route(path, method_not_allowed) for path in documents),
+        *(Route(path, not_found) for path in (API_PREFIX, f"{API_PREFIX}/{{rest:path}}")),
     ]
 
 
-def by_path() -> Mapping[str, Sequence[Operation]]:
+def group_by_path() -> Mapping[str, Sequence[Operation]]:
     """The operations of each path."""
     found: dict[str, list[Operation]] = {}
     for operation in chain.from_iterable(OPERATIONS.values()):

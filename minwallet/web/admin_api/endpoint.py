@@ -11,87 +11,91 @@ from starlette.types import Receive, Scope, Send
 from minwallet.operations.errors import OperationError
 from minwallet.storage import admin_store
 from minwallet.storage.errors import StoreError
-from minwallet.web.admin_api.asking import read
-from minwallet.web.admin_api.bearer import find_key
-from minwallet.web.admin_api.operation import Api, Caller, Operation
-from minwallet.web.admin_api.problems import Cause, Problem
+from minwallet.web.admin_api.authentication import find_api_key
+from minwallet.web.admin_api.operation import ApiContext, Caller, Operation
+from minwallet.web.admin_api.parsing import parse_request
+from minwallet.web.admin_api.problems import Problem, ProblemType
 
-LONGEST_BODY = 64 * 1024
+MAX_REQUEST_BYTES = 64 * 1024
 
 logger = logging.getLogger("minwallet")
 
 
-nowhere = Problem(Cause.NOT_FOUND, "there is no such address").response()
+not_found = Problem(ProblemType.NOT_FOUND, "there is no such address").to_response()
 """What every address answers that is none."""
 
-only_read = Problem(Cause.METHOD_NOT_ALLOWED, "this address has GET", headers={"allow": "GET"}).response()
+method_not_allowed = Problem(
+    ProblemType.METHOD_NOT_ALLOWED, "this address has GET", headers={"allow": "GET"}
+).to_response()
 """What an address answers that has nothing but a document, to any other method."""
 
 
-class Endpoint:
+class ApiEndpoint:
     """The operations of one path, as an ASGI application. No exception leaves it."""
 
-    def __init__(self, api: Api, operations: Sequence[Operation]) -> None:
+    def __init__(self, api: ApiContext, operations: Sequence[Operation]) -> None:
         self._api = api
         self._operations = {operation.method: operation for operation in operations}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         request = Request(scope, receive)
         try:
-            response = await self._answer(request)
+            response = await self._handle_request(request)
         except ClientDisconnect:
             return
         except Problem as problem:
-            response = problem.response()
+            response = problem.to_response()
         except OperationError as decline:
-            response = Problem.of(decline.failure).response()
+            response = Problem.from_failure(decline.failure).to_response()
         except StoreError as fault:
             logger.error("%s %s: %s", scope["method"], scope["path"], fault)
-            response = Problem(Cause.UNAVAILABLE).response()
+            response = Problem(ProblemType.UNAVAILABLE).to_response()
         except Exception:
             logger.exception("a request could not be answered; please report this as a bug")
-            response = Problem(Cause.BUG).response()
+            response = Problem(ProblemType.BUG).to_response()
         await response(scope, receive, send)
 
-    async def _answer(self, request: Request) -> Response:
+    async def _handle_request(self, request: Request) -> Response:
         operation = self._operations.get(request.method)
         if operation is None:
             allow = ", ".join(self._operations)
-            raise Problem(Cause.METHOD_NOT_ALLOWED, f"this address has {allow}", headers={"allow": allow})
-        key = await find_key(self._api.wallet.store, request)
+            raise Problem(ProblemType.METHOD_NOT_ALLOWED, f"this address has {allow}", headers={"allow": allow})
+        key = await find_api_key(self._api.wallet.store, request)
         if key is None:
-            offered = ' error="invalid_token"' if "authorization" in request.headers else ""
-            raise Problem(Cause.UNAUTHORIZED, headers={"www-authenticate": f"Bearer{offered}"})
-        _admit(key, operation)
+            bearer_error = ' error="invalid_token"' if "authorization" in request.headers else ""
+            raise Problem(ProblemType.UNAUTHORIZED, headers={"www-authenticate": f"Bearer{bearer_error}"})
+        authorize(key, operation)
         body = await _read_body(request) if operation.has_body else None
-        asked = read(operation, request.path_params, request.query_params.multi_items(), body)
+        params = parse_request(operation, request.path_params, request.query_params.multi_items(), body)
         caller = Caller(self._api, key, request)
-        reply = await operation.handler(caller, _confine(caller, asked))
+        reply = await operation.handler(caller, scope_to_agent(caller, params))
         return reply if isinstance(reply, Response) else JSONResponse(reply, operation.status)
 
 
-def _admit(key: admin_store.ApiKey, operation: Operation) -> None:
+def authorize(key: admin_store.ApiKey, operation: Operation) -> None:
     if operation.scope == admin_store.KeyScope.WRITE and key.scope != admin_store.KeyScope.WRITE:
-        raise Problem(Cause.FORBIDDEN, f"the key {key.name} may only read")
-    if operation.for_all and key.agent is not None:
-        raise Problem(Cause.FORBIDDEN, f"the key {key.name} reaches agent {key.agent} only, and this is about all")
+        raise Problem(ProblemType.FORBIDDEN, f"the key {key.name} may only read")
+    if operation.all_agents_only and key.agent is not None:
+        raise Problem(
+            ProblemType.FORBIDDEN, f"the key {key.name} reaches agent {key.agent} only, and this is about all"
+        )
 
 
-def _confine(caller: Caller, asked: BaseModel) -> BaseModel:
+def scope_to_agent(caller: Caller, params: BaseModel) -> BaseModel:
     """The same, about nobody but the key's own agent if it has one."""
-    if "agent" not in type(asked).model_fields or caller.key.agent is None:
-        return asked
-    agent = asked.model_dump(include={"agent"})["agent"]
+    if "agent" not in type(params).model_fields or caller.key.agent is None:
+        return params
+    agent = params.model_dump(include={"agent"})["agent"]
     if agent is None:
-        return asked.model_copy(update={"agent": caller.key.agent})
-    caller.reach(agent)
-    return asked
+        return params.model_copy(update={"agent": caller.key.agent})
+    caller.require_agent(agent)
+    return params
 
 
 async def _read_body(request: Request) -> bytes:
     body = b""
     async for piece in request.stream():
         body += piece
-        if len(body) > LONGEST_BODY:
-            raise Problem(Cause.TOO_LONG)
+        if len(body) > MAX_REQUEST_BYTES:
+            raise Problem(ProblemType.TOO_LONG)
     return body

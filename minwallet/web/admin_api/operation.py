@@ -15,26 +15,26 @@ from minwallet.operations.errors import OperationFailure
 from minwallet.operations.requests import OperationRequest
 from minwallet.storage.admin_store import ApiKey, KeyScope
 from minwallet.wallet.service import Wallet
-from minwallet.web.admin_api.problems import Cause, Problem
-from minwallet.web.health import Health
+from minwallet.web.admin_api.problems import Problem, ProblemType
+from minwallet.web.health import HealthReport
 
 T = TypeVar("T")
 
 
-class Api(NamedTuple):
-    """What all operations share. `examine` tells how the server is doing; `verifying` is held while the ledger is
-    recomputed, which one caller at a time may ask for.
+class ApiContext(NamedTuple):
+    """What all operations share. `build_health_report` returns the server's state. `verify_lock` is held while the
+    ledger is verified, so that one caller at a time can ask for it.
     """
 
     wallet: Wallet
-    examine: Callable[[], Health]
-    verifying: asyncio.Lock
+    build_health_report: Callable[[], HealthReport]
+    verify_lock: asyncio.Lock
 
 
 class Caller(NamedTuple):
     """Who asks, and where."""
 
-    api: Api
+    api: ApiContext
     key: ApiKey
     http: HttpRequest
 
@@ -42,20 +42,20 @@ class Caller(NamedTuple):
     def wallet(self) -> Wallet:
         return self.api.wallet
 
-    async def perform(self, request: OperationRequest, shape: type[T]) -> T:
+    async def execute(self, request: OperationRequest, response_type: type[T]) -> T:
         """Have the desk carry this out, on record under the key's name, and answer in this shape, which is a TypedDict.
 
         A Problem says why it was not done.
         """
         reply = await dispatch.execute(self.wallet, request, f"key {self.key.name}")
         if isinstance(reply, OperationFailure):
-            raise Problem.of(reply)
+            raise Problem.from_failure(reply)
         return cast(T, reply)
 
-    def reach(self, agent: str) -> None:
+    def require_agent(self, agent: str) -> None:
         """A Problem where the key does not reach this agent."""
         if self.key.agent not in (None, agent):
-            raise Problem(Cause.FORBIDDEN, f"the key {self.key.name} reaches agent {self.key.agent} only")
+            raise Problem(ProblemType.FORBIDDEN, f"the key {self.key.name} reaches agent {self.key.agent} only")
 
 
 Handler = Callable[[Caller, Any], Awaitable[Mapping[str, Any] | Response]]
@@ -65,32 +65,32 @@ Handler = Callable[[Caller, Any], Awaitable[Mapping[str, Any] | Response]]
 class Operation:
     """One line of the table: its name, where it is, what is asked, what is answered, what it is for, and who does it.
 
-    `at` is a method and a path. `asked` is the model of all that a caller gives: the fields that the path names are
+    `route` is a method and a path. `asked` is the model of all that a caller gives: the fields that the path names are
     there, the others in the query of a GET or a DELETE, or in the body of the others; what is `fixed`, nobody gives. A
     field `agent` is whose data it is: a key of one agent reaches no other's, nor anything that is `for_all`.
-    `reply` is the shape of the answer, None for a stream of events. `may` names what else can go wrong than what always
-    can.
+    `reply` is the shape of the answer, None for a stream of events. `extra_problems` names the
+    problems beyond those that every operation has.
     """
 
     name: str
-    at: str
-    asked: type[BaseModel]
-    reply: type | None
+    route: str
+    params_type: type[BaseModel]
+    response_type: type | None
     summary: str
     description: str
     handler: Handler
     status: int = 200
     fixed: Mapping[str, str] = field(default_factory=dict)
-    for_all: bool = False
-    may: tuple[Cause, ...] = ()
+    all_agents_only: bool = False
+    extra_problems: tuple[ProblemType, ...] = ()
 
     @property
     def method(self) -> str:
-        return self.at.partition(" ")[0]
+        return self.route.partition(" ")[0]
 
     @property
     def path(self) -> str:
-        return self.at.partition(" ")[2]
+        return self.route.partition(" ")[2]
 
     @property
     def scope(self) -> KeyScope:
@@ -101,31 +101,31 @@ class Operation:
         return self.method in ("POST", "PUT", "PATCH")
 
 
-def by_desk(
+def passthrough(
     name: str,
-    at: str,
-    asked: type[BaseModel],
-    reply: type,
+    route: str,
+    params_type: type[BaseModel],
+    response_type: type,
     summary: str,
-    **more: Any,  # noqa: ANN401 an Operation checks them
+    **options: Any,  # noqa: ANN401 an Operation checks them
 ) -> Operation:
     """What the operator's desk does as it is asked."""
 
-    async def perform(caller: Caller, request: OperationRequest) -> Mapping[str, Any]:
-        return await caller.perform(request, dict[str, Any])
+    async def handle(caller: Caller, request: OperationRequest) -> Mapping[str, Any]:
+        return await caller.execute(request, dict[str, Any])
 
-    return Operation(name, at, asked, reply, summary, _words_of(asked), perform, **more)
+    return Operation(name, route, params_type, response_type, summary, _get_docstring(params_type), handle, **options)
 
 
-def by_handler(at: str, handler: Handler, summary: str, **more: Any) -> Operation:  # noqa: ANN401 an Operation checks them
+def from_handler(route: str, handler: Handler, summary: str, **options: Any) -> Operation:  # noqa: ANN401 an Operation checks them
     """What a function does, whose name, types and docstring say the rest: `async def name(caller, asked) -> reply`."""
     hints = get_type_hints(handler)
-    asked, reply = hints["asked"], hints["return"]
-    description = _words_of(handler) or _words_of(asked)
-    shape = None if reply is Response else reply
-    return Operation(handler.__name__, at, asked, shape, summary, description, handler, **more)
+    params_type, return_type = hints["params"], hints["return"]
+    description = _get_docstring(handler) or _get_docstring(params_type)
+    response_type = None if return_type is Response else return_type
+    return Operation(handler.__name__, route, params_type, response_type, summary, description, handler, **options)
 
 
-def _words_of(thing: object) -> str:
+def _get_docstring(documented: object) -> str:
     """Its own docstring, and none that it has from a model it is made of."""
-    return cleandoc(thing.__doc__ or "")
+    return cleandoc(documented.__doc__ or "")

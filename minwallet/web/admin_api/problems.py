@@ -10,12 +10,12 @@ from typing_extensions import TypedDict  # pydantic reads only this one's before
 
 from minwallet.operations.errors import OperationFailure
 
-BASE = "/admin/api/v1"
+API_PREFIX = "/admin/api/v1"
 
-MEDIA_TYPE = "application/problem+json"
+PROBLEM_MEDIA_TYPE = "application/problem+json"
 
 
-class Cause(Enum):
+class ProblemType(Enum):
     """What programs can tell apart: HTTP status, title, and what it means."""
 
     MALFORMED = 400, "Malformed request", "The body is not one JSON object, or names a field twice."
@@ -36,22 +36,22 @@ class Cause(Enum):
     BUG = 500, "Something broke", "This should not happen. The server's log says what did; please report it."
     UNAVAILABLE = 503, "Unavailable", "Nobody knows whether the change was made. Ask again, with the same reference."
 
-    def __init__(self, status: int, title: str, meaning: str) -> None:
+    def __init__(self, status: int, title: str, description: str) -> None:
         self.status = status
         self.title = title
-        self.meaning = meaning
+        self.description = description
 
     @property
-    def word(self) -> str:
+    def code(self) -> str:
         return self.name.lower()
 
     @property
     def uri(self) -> str:
         """What `type` says; it leads to the words about it."""
-        return f"{BASE}/docs#{self.word}"
+        return f"{API_PREFIX}/docs#{self.code}"
 
 
-class Mistake(TypedDict):
+class FieldError(TypedDict):
     """A field or parameter that will not do, by its `name` and where it was given."""
 
     where: Literal["path", "query", "header", "body"]
@@ -59,14 +59,14 @@ class Mistake(TypedDict):
     detail: str
 
 
-class ProblemShown(TypedDict):
+class ProblemDetails(TypedDict):
     """What went wrong: `type` for programs, `detail` for people."""
 
-    type: Annotated[str, Field(json_schema_extra={"enum": [cause.uri for cause in Cause]})]
+    type: Annotated[str, Field(json_schema_extra={"enum": [cause.uri for cause in ProblemType]})]
     title: str
     status: int
     detail: str
-    errors: NotRequired[list[Mistake]]
+    errors: NotRequired[list[FieldError]]
 
 
 class Problem(Exception):
@@ -74,23 +74,25 @@ class Problem(Exception):
 
     def __init__(
         self,
-        cause: Cause,
+        problem_type: ProblemType,
         detail: str = "",
-        errors: Sequence[Mistake] = (),
+        errors: Sequence[FieldError] = (),
         headers: Mapping[str, str] | None = None,
     ) -> None:
-        super().__init__(detail or cause.meaning)
-        self.cause = cause
+        super().__init__(detail or problem_type.description)
+        self.problem_type = problem_type
         self.errors = errors
         self.headers = headers
 
     @classmethod
-    def of(cls, declined: OperationFailure) -> Self:
+    def from_failure(cls, failure: OperationFailure) -> Self:
         """What the operator's desk declined."""
-        return cls(Cause[declined.code.name], "; ".join(declined.reasons))
+        return cls(ProblemType[failure.code.name], "; ".join(failure.reasons))
 
-    def response(self) -> JSONResponse:
-        shown = ProblemShown(type=self.cause.uri, title=self.cause.title, status=self.cause.status, detail=str(self))
+    def to_response(self) -> JSONResponse:
+        details = ProblemDetails(
+            type=self.problem_type.uri, title=self.problem_type.title, status=self.problem_type.status, detail=str(self)
+        )
         if self.errors:
-            shown["errors"] = list(self.errors)
-        return JSONResponse(shown, self.cause.status, self.headers, MEDIA_TYPE)
+            details["errors"] = list(self.errors)
+        return JSONResponse(details, self.problem_type.status, self.headers, PROBLEM_MEDIA_TYPE)

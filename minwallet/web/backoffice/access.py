@@ -12,7 +12,7 @@ from minwallet.operations.credentials import MIN_PASSWORD_LENGTH, derive_csrf_to
 from minwallet.operations.errors import OperationError
 from minwallet.operations.requests import AdminLink, AdminReset, KeyAdd, KeyRevoke
 from minwallet.storage.admin_store import KeyScope
-from minwallet.web.auth import Throttle, address_of, give_cookie
+from minwallet.web.auth import AttemptLimiter, get_attempt_key, set_cookie
 from minwallet.web.backoffice.filters import read_number
 from minwallet.web.backoffice.forms import Form
 from minwallet.web.backoffice.frame import Frame, Visit
@@ -123,27 +123,27 @@ class _Password:
 
     def __init__(self, frame: Frame) -> None:
         self._admins = frame.admins
-        self._tries = Throttle()
+        self._tries = AttemptLimiter()
 
     async def change(self, visit: Visit) -> Response:
         typed = await visit.form()
         form = Form({}, {})
         if typed.get("new", "") != typed.get("again", ""):
             return await _render(visit, Forms(password=form.but(again="It is not the same as above.")))
-        if wait_s := self._tries.wait_s(visit.admin):
+        if wait_s := self._tries.retry_after_s(visit.admin):
             return await _render(visit, Forms(password=form.declined(f"Too many attempts; wait {wait_s} seconds.")))
-        self._tries.count(visit.admin)
+        self._tries.record(visit.admin)
         try:
             entered = await self._admins.set_password(
-                visit.admin, typed.get("old", ""), typed.get("new", ""), address_of(visit.request)
+                visit.admin, typed.get("old", ""), typed.get("new", ""), get_attempt_key(visit.request)
             )
         except TooManyAttempts:
             return await _render(visit, Forms(password=form.declined(f"Too busy; wait {BUSY_S} seconds.")))
         except OperationError as decline:
             return await _render(visit, Forms(password=form.declined(*decline.args)))
-        self._tries.forgive(visit.admin)
+        self._tries.reset(visit.admin)
         response = visit.redirect(PATH)
-        give_cookie(response, visit.request, entered.cookie)
+        set_cookie(response, visit.request, entered.cookie)
         done = "Your password is set. You are signed out everywhere else."
         visit.frame.leave_flash(derive_csrf_token(entered.cookie), "ok", done)
         return response

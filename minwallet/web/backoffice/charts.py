@@ -5,7 +5,8 @@ from typing import NamedTuple
 
 from minwallet.ledger.entries import Entry
 from minwallet.storage.queries import MinuteCount
-from minwallet.web.pages import Chart, Series, show_money
+from minwallet.web.formatting import format_money
+from minwallet.web.templating import Chart, Series
 
 DAY_MS = 24 * 3600 * 1000
 
@@ -28,8 +29,8 @@ def balance_chart(entries: Sequence[Entry], currency: str) -> Drawing | None:
     held = [last[at].cash_after + last[at].bonus_after for at in times]
     series = Series(label="Balance", values=held, shape="steps", colour="accent")
     text = (
-        f"between {show_money(min(held))} and {show_money(max(held))}, cash and bonus together, in the newest"
-        f" {len(entries)} entries; now {show_money(held[-1])}"
+        f"between {format_money(min(held))} and {format_money(max(held))}, cash and bonus together, in the newest"
+        f" {len(entries)} entries; now {format_money(held[-1])}"
     )
     return Drawing(Chart(x=times, series=[series], money=True, days=False), f"Balance in {currency}", text)
 
@@ -49,5 +50,5 @@ def revenue_chart(days: Mapping[int, int], currency: str) -> Drawing:
     series = Series(label="Revenue", values=values, shape="bars", colour="accent")
     chart = Chart(x=[day * DAY_MS // 1000 for day in days], series=[series], money=True, days=True)
     title = f"Gross gaming revenue by day{f', {currency}' if currency else ''}"
-    text = f"{show_money(sum(values))} in {len(values)} days, {show_money(values[-1])} of it today"
+    text = f"{format_money(sum(values))} in {len(values)} days, {format_money(values[-1])} of it today"
     return Drawing(chart, title, text)

@@ -24,9 +24,9 @@ from minwallet.operations.errors import ErrorCode, OperationError, OperationFail
 from minwallet.operations.requests import OperationRequest as Asked
 from minwallet.operations.requests import Reply, format_validation_error
 from minwallet.wallet.service import Wallet
-from minwallet.web import pages
-from minwallet.web.auth import COOKIE, HOME, SIGN_IN, is_same_origin, local_path
-from minwallet.web.health import Health, examine
+from minwallet.web import templating
+from minwallet.web.auth import COOKIE_NAME, HOME_PATH, SIGN_IN_PATH, is_same_origin, sanitize_redirect
+from minwallet.web.health import HealthReport, build_health_report
 
 LONGEST_FORM, MOST_FIELDS = 64 * 1024, 100
 
@@ -64,7 +64,9 @@ class Visit:
     def render(self, template: str, status: int = 200, *, error: str = "", **context: object) -> Response:
         """The page, with what is to be told: `error`, or what the last `redirect` left."""
         flash = ("error", error) if error else None if self.is_fragment else self.frame.take_flash(self.csrf)
-        return pages.render(template, status, None, admin=self.admin, csrf=self.csrf, flash=flash, **context)
+        return templating.render_response(
+            template, status, None, admin=self.admin, csrf=self.csrf, flash=flash, **context
+        )
 
     async def form(self) -> dict[str, str]:
         """The fields of the form that was sent; 4xx for what no page of ours sends."""
@@ -124,9 +126,9 @@ class Frame:
 
         return Route(path, change, methods=["POST"])
 
-    def examine(self) -> Health:
+    def examine(self) -> HealthReport:
         """How the server is doing."""
-        return examine(self.wallet, self.settings, self._sqlite_version, self._started_at_ms)
+        return build_health_report(self.wallet, self.settings, self._sqlite_version, self._started_at_ms)
 
     def refuse_foreign(self, request: Request) -> None:
         """403 for what no page of this server has sent."""
@@ -143,7 +145,7 @@ class Frame:
         return self._flashes.pop(csrf, None)
 
     async def _welcome(self, request: Request) -> Visit | None:
-        cookie = request.cookies.get(COOKIE, "")
+        cookie = request.cookies.get(COOKIE_NAME, "")
         admin = await self.admins.find_by_cookie(cookie)
         return Visit(self, request, admin, cookie) if admin else None
 
@@ -179,7 +181,7 @@ async def _answer(visit: Visit, handler: Handler) -> Response:
 
 def _refuse(visit: Visit, status: int, reasons: list[str]) -> Response:
     came_from = urlsplit(visit.request.headers.get("referer", ""))
-    back = local_path(f"{came_from.path}?{came_from.query}" if came_from.query else came_from.path)
+    back = sanitize_redirect(f"{came_from.path}?{came_from.query}" if came_from.query else came_from.path)
     return visit.render("office/declined.html", status, reasons=reasons, back=back)
 
 
@@ -187,6 +189,6 @@ def _to_sign_in(request: Request) -> Response:
     """Sign in first, then come back here. A page that asks for a part of itself is loaded anew, and so gets there."""
     if request.headers.get("hx-request") == "true":
         return Response(status_code=401, headers={"hx-refresh": "true"})
-    path = local_path(f"{request.url.path}?{request.url.query}" if request.url.query else request.url.path)
-    following = f"?next={quote(path, safe='/')}" if path != HOME else ""
-    return RedirectResponse(f"{SIGN_IN}{following}", 303)
+    path = sanitize_redirect(f"{request.url.path}?{request.url.query}" if request.url.query else request.url.path)
+    following = f"?next={quote(path, safe='/')}" if path != HOME_PATH else ""
+    return RedirectResponse(f"{SIGN_IN_PATH}{following}", 303)

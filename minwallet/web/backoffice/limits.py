@@ -17,7 +17,7 @@ from minwallet.web.backoffice.forms import Form, read_amount
 from minwallet.web.backoffice.frame import Frame, Visit
 from minwallet.web.backoffice.player import PATH, Forms, named_player, need_currency, show_player
 from minwallet.web.backoffice.players import path_of
-from minwallet.web.pages import show_money
+from minwallet.web.formatting import format_money
 
 VERBS = {LimitKind.DEPOSIT: "be given", LimitKind.LOSS: "lose"}
 
@@ -56,7 +56,7 @@ def _tell(request: LimitSet, reply: Reply) -> str:
     may = f"{request.player_id} may {VERBS[request.kind]}"
 
     def words(amount: int | None) -> str:
-        much = "any amount of" if amount is None else f"at most {show_money(amount)}"
+        much = "any amount of" if amount is None else f"at most {format_money(amount)}"
         return f"{much} {request.currency} {PERIOD_LABELS[request.per]}"
 
     if not held:

@@ -5,7 +5,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from minwallet.storage.queries import Filter, OwnedEntry
-from minwallet.web import feed, pages
+from minwallet.web import sse, templating
 from minwallet.web.backoffice.filters import read_filter, read_number
 from minwallet.web.backoffice.frame import Frame, Visit
 from minwallet.web.backoffice.players import agent_names
@@ -35,22 +35,22 @@ async def _feed(visit: Visit) -> Response:
         return await visit.frame.admins.find_by_cookie(visit.cookie) is not None
 
     # What htmx puts into a table are messages without a name.
-    return await feed.stream(
+    return await sse.stream_entries(
         visit.wallet,
         visit.request,
         await asked_filter(visit),
         show,
         event="",
-        reader=f"admin {visit.admin}",
+        subscriber=f"admin {visit.admin}",
         after=read_number(query.get("after")),
-        most=MOST_ROWS,
-        may_read=is_signed_in,
+        max_backlog=MOST_ROWS,
+        is_allowed=is_signed_in,
     )
 
 
 def _draw(listed: OwnedEntry) -> str:
-    return pages.fill("office/row.html", listed=listed, show_player=True)
+    return templating.render_string("office/row.html", listed=listed, show_player=True)
 
 
 def _draw_of_player(listed: OwnedEntry) -> str:
-    return pages.fill("office/row.html", listed=listed, show_player=False)
+    return templating.render_string("office/row.html", listed=listed, show_player=False)

@@ -11,7 +11,7 @@ from minwallet.storage.queries import CurrencyBalance, DailyTotalKey, EntryPage,
 from minwallet.storage.store import Store
 from minwallet.web.backoffice.charts import DAY_MS, bets_chart, revenue_chart
 from minwallet.web.backoffice.frame import Frame, Visit
-from minwallet.web.fresh import Fresh
+from minwallet.web.ttl_cache import AsyncTTLCache
 
 PATH = "/admin"
 
@@ -54,7 +54,7 @@ def routes(frame: Frame) -> list[Route]:
 class _Overview:
     def __init__(self, frame: Frame) -> None:
         self._frame = frame
-        self._figures = Fresh(lambda: read_figures(frame.wallet.store, frame.wallet.clock_ms()), FRESH_S)
+        self._figures = AsyncTTLCache(lambda: read_figures(frame.wallet.store, frame.wallet.clock_ms()), FRESH_S)
 
     async def show(self, visit: Visit) -> Response:
         store = visit.wallet.store

@@ -25,7 +25,7 @@ from minwallet.web.backoffice.filters import read_number
 from minwallet.web.backoffice.forms import Form, read_amount
 from minwallet.web.backoffice.frame import Frame, Visit
 from minwallet.web.backoffice.players import path_of
-from minwallet.web.pages import show_money
+from minwallet.web.formatting import format_money
 
 PATH = "/admin/players/{agent}/{player_id}"
 
@@ -207,7 +207,7 @@ def _ask(visit: Visit, player: Player, request: Transfer) -> Response:
 
 
 def _words(request: Transfer, currency: str) -> str:
-    return f"{show_money(request.amount)} {currency} of {'bonus' if request.bonus else 'cash'}"
+    return f"{format_money(request.amount)} {currency} of {'bonus' if request.bonus else 'cash'}"
 
 
 async def _set_status(visit: Visit) -> Response:

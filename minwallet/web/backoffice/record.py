@@ -6,7 +6,7 @@ from typing import NamedTuple
 from minwallet.storage.admin_store import AuditRecord
 from minwallet.web.backoffice.agents import path_of as path_of_agent
 from minwallet.web.backoffice.players import path_of as path_of_player
-from minwallet.web.pages import show_duration, show_money
+from minwallet.web.formatting import format_duration, format_money
 
 WORDS = {
     "admin_link": "made a sign-in link for",
@@ -88,7 +88,7 @@ def _show(name: str, value: object) -> str:
     if value is None:
         return "none"
     if isinstance(value, int) and name in AMOUNTS:
-        return show_money(value)
+        return format_money(value)
     if isinstance(value, int) and name == "ttl_s":
-        return show_duration(value)
+        return format_duration(value)
     return str(value)

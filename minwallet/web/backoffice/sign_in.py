@@ -8,15 +8,15 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
 from minwallet.operations.admin_auth import TooManyAttempts
-from minwallet.web import pages
+from minwallet.web import templating
 from minwallet.web.auth import (
-    HOME,
-    SIGN_IN,
-    Throttle,
-    address_of,
-    give_cookie,
-    local_path,
-    take_cookie,
+    HOME_PATH,
+    SIGN_IN_PATH,
+    AttemptLimiter,
+    clear_cookie,
+    get_attempt_key,
+    sanitize_redirect,
+    set_cookie,
 )
 from minwallet.web.backoffice.frame import Frame, Visit, read_form
 
@@ -39,8 +39,8 @@ def routes(frame: Frame) -> list[Route]:
     return [
         Route("/admin/enter", door.show_link, methods=["GET"]),
         Route("/admin/enter", door.use_link, methods=["POST"]),
-        Route(SIGN_IN, door.show_form, methods=["GET"]),
-        Route(SIGN_IN, door.take_password, methods=["POST"]),
+        Route(SIGN_IN_PATH, door.show_form, methods=["GET"]),
+        Route(SIGN_IN_PATH, door.take_password, methods=["POST"]),
         frame.post("/admin/sign-out", _sign_out),
     ]
 
@@ -51,54 +51,54 @@ class _Door:
     def __init__(self, frame: Frame) -> None:
         self._frame = frame
         self._admins = frame.admins
-        self._by_address = Throttle()
-        self._by_name = Throttle(LONGEST_WAIT_OF_A_NAME_S)
-        self._by_link = Throttle()
+        self._by_address = AttemptLimiter()
+        self._by_name = AttemptLimiter(LONGEST_WAIT_OF_A_NAME_S)
+        self._by_link = AttemptLimiter()
         self._known: OrderedDict[tuple[str, str], None] = OrderedDict()
 
     async def show_link(self, request: Request) -> Response:
         """Only a button: whatever looks at the link before the person does, does not use it up."""
         token = request.query_params.get("token", "")
-        return pages.render("office/enter.html", headers=NO_TOKEN_IN_REFERER, token=token, error="")
+        return templating.render_response("office/enter.html", headers=NO_TOKEN_IN_REFERER, token=token, error="")
 
     async def use_link(self, request: Request) -> Response:
         self._frame.refuse_foreign(request)
-        address = address_of(request)
-        if wait_s := self._by_link.wait_s(address):
+        address = get_attempt_key(request)
+        if wait_s := self._by_link.retry_after_s(address):
             return _tell_to_wait(wait_s)
-        self._by_link.count(address)
+        self._by_link.record(address)
         entered = await self._admins.sign_in_with_link((await read_form(request)).get("token", ""), address)
         if entered is None:
             error = "This link has been used, or is too old."
-            return pages.render("office/enter.html", 403, NO_TOKEN_IN_REFERER, token="", error=error)
-        self._by_link.forgive(address)
-        return _let_in(request, entered.cookie, HOME)
+            return templating.render_response("office/enter.html", 403, NO_TOKEN_IN_REFERER, token="", error=error)
+        self._by_link.reset(address)
+        return _let_in(request, entered.cookie, HOME_PATH)
 
     async def show_form(self, request: Request) -> Response:
-        following = local_path(request.query_params.get("next", HOME))
-        return pages.render("office/sign_in.html", name="", following=following, error="")
+        following = sanitize_redirect(request.query_params.get("next", HOME_PATH))
+        return templating.render_response("office/sign_in.html", name="", following=following, error="")
 
     async def take_password(self, request: Request) -> Response:
         self._frame.refuse_foreign(request)
         form = await read_form(request)
-        name, following = form.get("name", "").strip(), local_path(form.get("next", ""))
-        address, key = address_of(request), name[:LONGEST_NAME]
+        name, following = form.get("name", "").strip(), sanitize_redirect(form.get("next", ""))
+        address, key = get_attempt_key(request), name[:LONGEST_NAME]
         # Whoever keeps guessing at a name from elsewhere shall not keep out the admin who signs in from here.
         is_known = (key, address) in self._known
-        if wait_s := max(self._by_address.wait_s(address), 0 if is_known else self._by_name.wait_s(key)):
+        if wait_s := max(self._by_address.retry_after_s(address), 0 if is_known else self._by_name.retry_after_s(key)):
             return _tell_to_wait(wait_s)
-        self._by_address.count(address)
+        self._by_address.record(address)
         if not is_known:
-            self._by_name.count(key)
+            self._by_name.record(key)
         try:
             entered = await self._admins.sign_in_with_password(name, form.get("password", ""), address)
         except TooManyAttempts:
             return _tell_to_wait(BUSY_S)
         if entered is None:
             error = "Name or password is wrong."
-            return pages.render("office/sign_in.html", 403, name=name, following=following, error=error)
-        self._by_address.forgive(address)
-        self._by_name.forgive(key)
+            return templating.render_response("office/sign_in.html", 403, name=name, following=following, error=error)
+        self._by_address.reset(address)
+        self._by_name.reset(key)
         self._known[key, address] = None
         if len(self._known) > MOST_KNOWN:
             self._known.popitem(last=False)
@@ -107,17 +107,19 @@ class _Door:
 
 async def _sign_out(visit: Visit) -> Response:
     await visit.frame.admins.sign_out(visit.admin, visit.cookie)
-    response = RedirectResponse(f"{SIGN_IN}?out=1", 303)
-    take_cookie(response, visit.request)
+    response = RedirectResponse(f"{SIGN_IN_PATH}?out=1", 303)
+    clear_cookie(response, visit.request)
     return response
 
 
 def _let_in(request: Request, cookie: str, path: str) -> Response:
     response = RedirectResponse(path, 303)
-    give_cookie(response, request, cookie)
+    set_cookie(response, request, cookie)
     return response
 
 
 def _tell_to_wait(wait_s: int) -> Response:
     at = datetime.now(UTC) + timedelta(seconds=wait_s)
-    return pages.render("office/wait.html", 429, {"retry-after": str(wait_s)}, wait_s=wait_s, at=f"{at:%H:%M:%S}")
+    return templating.render_response(
+        "office/wait.html", 429, {"retry-after": str(wait_s)}, wait_s=wait_s, at=f"{at:%H:%M:%S}"
+    )

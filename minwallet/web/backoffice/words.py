@@ -7,7 +7,7 @@ from typing import NamedTuple, assert_never
 from minwallet.ledger.audit import AccountRef
 from minwallet.ledger.entries import Entry, Kind, Refusal, State
 from minwallet.storage.models import OPENING_PROTOCOL
-from minwallet.web.pages import show_money
+from minwallet.web.formatting import format_money
 
 WHY_REFUSED = {
     Refusal.SESSION_UNKNOWN: "nobody has this session",
@@ -121,12 +121,12 @@ def _noun(entry: Entry) -> str:
 
 
 def _money(cents: int, owner: AccountRef) -> str:
-    return f"{show_money(cents)} {owner.currency}"
+    return f"{format_money(cents)} {owner.currency}"
 
 
 def _parts(cash: int, bonus: int) -> str:
     """What of it was bonus, where any was."""
-    return f" ({show_money(cash)} cash, {show_money(bonus)} bonus)" if bonus else ""
+    return f" ({format_money(cash)} cash, {format_money(bonus)} bonus)" if bonus else ""
 
 
 def _kinds(cash: int, bonus: int, owner: AccountRef) -> str:

@@ -6,7 +6,7 @@ from typing import NamedTuple
 from minwallet.demo.games import BETS, BULLETS, REEL, SIGNS
 from minwallet.demo.games import FISH as WORTH
 from minwallet.web.demo.table import PlayTold, RoundTold
-from minwallet.web.pages import show_money
+from minwallet.web.formatting import format_money
 
 STRIP = 9
 """How many symbols of a reel go by, with the one where it stops."""
@@ -82,7 +82,7 @@ def bullets(play: PlayTold | None) -> tuple[int, int]:
 def outcome(round_: RoundTold) -> str:
     """What came of it, in words that need no picture."""
     play, currency = round_.play, round_.currency
-    stake = f"{show_money(play.stake)} {currency}"
+    stake = f"{format_money(play.stake)} {currency}"
     match round_.ending:
         case "done":
             return f"{_shown(round_)} Staked {stake}, {_returned(play)}."
@@ -95,7 +95,7 @@ def outcome(round_: RoundTold) -> str:
 
 
 def _returned(play: PlayTold) -> str:
-    return f"returned {show_money(play.payout)}" if play.payout else "returned nothing"
+    return f"returned {format_money(play.payout)}" if play.payout else "returned nothing"
 
 
 def _shown(round_: RoundTold) -> str:

@@ -23,8 +23,9 @@ from minwallet.wallet.service import Wallet
 from minwallet.web.demo import board, stories
 from minwallet.web.demo.stories import OVER_BALANCE, TRICKS, Story, Trick
 from minwallet.web.demo.table import MOST_STAKE, NoGame, RoundTold, Wanted, play
-from minwallet.web.feed import stream
-from minwallet.web.pages import fill, show_money
+from minwallet.web.formatting import format_money
+from minwallet.web.sse import stream_entries
+from minwallet.web.templating import render_string
 
 AGENT = "default"
 
@@ -120,9 +121,9 @@ class _Page:
 
         def show(listed: OwnedEntry) -> str:
             newest = _newest([listed.entry])
-            return fill("demo/news.html", entry=listed.entry, player=player, newest=newest, fresh=True)
+            return render_string("demo/news.html", entry=listed.entry, player=player, newest=newest, fresh=True)
 
-        return await stream(self._wallet, request, _account(player), show, event="", reader="demo")
+        return await stream_entries(self._wallet, request, _account(player), show, event="", subscriber="demo")
 
     async def play(self, request: Request) -> Response:
         """One round, asked of the provider; what came of it, and what the wallet did."""
@@ -217,7 +218,7 @@ class _Newest(NamedTuple):
 
 
 def _html(template: str, **context: object) -> Response:
-    return HTMLResponse(fill(template, **context))
+    return HTMLResponse(render_string(template, **context))
 
 
 def _newest(rows: Sequence[Entry]) -> _Newest:
@@ -247,7 +248,7 @@ def _stake(text: str) -> int:
     """Cents of what was typed; ValueError, in words."""
     cents = parse_amount(text.strip())
     if not 1 <= cents <= MOST_STAKE:
-        raise ValueError(f"a stake is from 0.01 to {show_money(MOST_STAKE)}")
+        raise ValueError(f"a stake is from 0.01 to {format_money(MOST_STAKE)}")
     return cents
 
 

@@ -9,7 +9,7 @@ from minwallet.ledger.entries import Entry, Kind, State
 from minwallet.protocols.registry import load_protocol
 from minwallet.protocols.wire import WalletResponse
 from minwallet.web.demo.table import CallTold, RoundTold
-from minwallet.web.pages import show_money
+from minwallet.web.formatting import format_money
 
 KINDS: Mapping[str, Kind] = {
     "bet": Kind.BET,
@@ -187,14 +187,14 @@ def _deed(entry: Entry, answer: WalletResponse) -> str:
 
 
 def _movement(entry: Entry) -> str:
-    change = show_money(abs(_change(entry)))
+    change = format_money(abs(_change(entry)))
     match entry.kind:
         case Kind.BET:
             return f"Took {change}."
         case Kind.WIN:
             return f"Paid {change}." if entry.payout else "Settled the round; there was nothing to pay."
         case Kind.BETWIN:
-            return f"Took {show_money(entry.stake)} and paid {show_money(entry.payout)} in one step."
+            return f"Took {format_money(entry.stake)} and paid {format_money(entry.payout)} in one step."
         case Kind.CANCEL:
             return f"Gave {change} back."
         case Kind.DEPOSIT | Kind.WITHDRAW:

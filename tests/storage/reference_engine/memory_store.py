@@ -35,32 +35,10 @@ from tests.storage.reference_engine.memory_diskless import MemoryDiskless
 from tests.storage.reference_engine.memory_limits import MemoryLimitStore
 from tests.storage.reference_engine.memory_queries import MemoryLedgerQueries
 from tests.storage.reference_engine.memory_reports import MemoryReportStore
+from tests.storage.reference_engine.memory_state import AccountState, PlayerState, SessionState
 
 TransactionKey = tuple[str, str, str, str]
 """A transaction id where it is unique: (agent, protocol, currency or "", id)."""
-
-
-@dataclass
-class _PlayerState:
-    agent: Agent
-    player_id: str
-    created_at_ms: int
-    status: PlayerStatus = PlayerStatus.ACTIVE
-
-
-@dataclass
-class _AccountState:
-    player_key: int
-    currency: str
-    account: Account
-
-
-@dataclass
-class _SessionState:
-    new: NewSession
-    account_id: int
-    created_at_ms: int
-    revoked_at_ms: int | None = None
 
 
 @dataclass
@@ -68,9 +46,9 @@ class MemoryStore(MemoryAdminStore, MemoryLimitStore, MemoryReportStore, MemoryL
     """The `Store` of `storage.base`, forgotten at the end. Numbers are places in lists, counted from 1."""
 
     _agents: list[Agent] = field(default_factory=lambda: [Agent(1, "default", "default", None)])
-    _players: list[_PlayerState] = field(default_factory=list)
-    _accounts: list[_AccountState] = field(default_factory=list)
-    _sessions: list[_SessionState] = field(default_factory=list)
+    _players: list[PlayerState] = field(default_factory=list)
+    _accounts: list[AccountState] = field(default_factory=list)
+    _sessions: list[SessionState] = field(default_factory=list)
     _entries: list[Entry] = field(default_factory=list)
     _histories: dict[TransactionKey, TransactionHistory] = field(default_factory=dict)
     _journal: dict[int, JournalRecord] = field(default_factory=dict)
@@ -118,7 +96,7 @@ class MemoryStore(MemoryAdminStore, MemoryLimitStore, MemoryReportStore, MemoryL
             else self._compute_restrictions(account_command.account_id, now_ms),
         )
 
-    def _find_round(self, scope: tuple[str, str, str], account: _AccountState, round_id: str | None) -> Round:
+    def _find_round(self, scope: tuple[str, str, str], account: AccountState, round_id: str | None) -> Round:
         rows = [
             (trail, row)
             for key, trail in self._histories.items()
@@ -210,7 +188,7 @@ class MemoryStore(MemoryAdminStore, MemoryLimitStore, MemoryReportStore, MemoryL
     def _create_account(self, agent: Agent, new_account: NewAccount, now_ms: int) -> int:
         names = [(player.agent.name, player.player_id) for player in self._players]
         if (new_account.agent, new_account.player_id) not in names:
-            self._players.append(_PlayerState(agent, new_account.player_id, now_ms))
+            self._players.append(PlayerState(agent, new_account.player_id, now_ms))
             names.append((new_account.agent, new_account.player_id))
         player_key = names.index((new_account.agent, new_account.player_id)) + 1
         for account_id, account in enumerate(self._accounts, 1):
@@ -218,7 +196,7 @@ class MemoryStore(MemoryAdminStore, MemoryLimitStore, MemoryReportStore, MemoryL
                 return account_id
         account_id = len(self._accounts) + 1
         head = compute_genesis_hash(new_account.agent, new_account.player_id, new_account.currency)
-        self._accounts.append(_AccountState(player_key, new_account.currency, Account(account_id, 0, 0, head)))
+        self._accounts.append(AccountState(player_key, new_account.currency, Account(account_id, 0, 0, head)))
         return account_id
 
     async def list_players(self, agent: str) -> list[Player]:
@@ -263,7 +241,7 @@ class MemoryStore(MemoryAdminStore, MemoryLimitStore, MemoryReportStore, MemoryL
         self._players[player_key - 1].status = status
 
     async def add_session(self, account_id: int, session: NewSession, now_ms: int) -> int:
-        self._sessions.append(_SessionState(session, account_id, now_ms))
+        self._sessions.append(SessionState(session, account_id, now_ms))
         return len(self._sessions)
 
     async def list_sessions(

@@ -10,7 +10,7 @@ from playwright.sync_api import Page
 
 from minwallet.cli.link import change_file
 from minwallet.operations.requests import AdminLink, PlayerAdd, SessionOpen, Transfer
-from minwallet.web.auth import COOKIE, HOME
+from minwallet.web.auth import COOKIE_NAME, HOME_PATH
 from tests.support import PATIENCE_S, Server
 
 CSRF = re.compile(r'name="csrf" value="(\w+)"')
@@ -51,9 +51,9 @@ def enter(page: Page, server: Server) -> None:
     clerk = Clerk(server)
     address = urlsplit(server.url)
     assert address.hostname
-    cookie = clerk.http.cookies[COOKIE]
+    cookie = clerk.http.cookies[COOKIE_NAME]
     page.context.add_cookies(
-        [{"name": COOKIE, "value": cookie, "domain": address.hostname, "path": HOME, "httpOnly": True}]
+        [{"name": COOKIE_NAME, "value": cookie, "domain": address.hostname, "path": HOME_PATH, "httpOnly": True}]
     )
     clerk.http.close()
 

@@ -7,7 +7,7 @@ from playwright.sync_api import Page, expect
 
 from tests.support import Server, serving
 from tests.web.backoffice.clerk import enter, make_link
-from tests.web.browser import PHONE, Visitor, assert_accessible, assert_fits, first_paint_bytes
+from tests.web.browser import PHONE, Visitor, assert_accessible, assert_fits, measure_first_paint_bytes
 
 LONG = "a.very-long_name@of.a-player_with.no-gap"
 
@@ -86,7 +86,7 @@ def test_every_page_is_light(busy: Server, page: Page) -> None:
     for path in PAGES:
         page.goto("about:blank")
         session.send("Network.clearBrowserCache")
-        assert 10_000 < first_paint_bytes(page, busy.url + path) < MOST_BYTES, path
+        assert 10_000 < measure_first_paint_bytes(page, busy.url + path) < MOST_BYTES, path
         expect(page.locator("h1")).to_be_visible()
         assert_fits(page)
 

@@ -6,7 +6,7 @@ import pytest
 
 from minwallet.config import BadSettings, Settings, load_settings
 from minwallet.storage.sqlite_versions import has_wal_reset_bug
-from minwallet.web import pages
+from minwallet.web import formatting
 from tests.support import serving
 from tests.web.backoffice.clerk import Clerk, cells
 
@@ -81,7 +81,7 @@ def test_what_is_no_address_is_refused(url: str) -> None:
 
 def test_sizes_and_lengths_of_time_are_for_people() -> None:
     """Numbers that one can read at a glance."""
-    assert [pages.show_size(size) for size in (0, 999, 1000, 152_480, 83_100_000_000, 10**16)] == [
+    assert [formatting.format_size(size) for size in (0, 999, 1000, 152_480, 83_100_000_000, 10**16)] == [
         "0 bytes",
         "999 bytes",
         "1.0 kB",
@@ -89,7 +89,7 @@ def test_sizes_and_lengths_of_time_are_for_people() -> None:
         "83.1 GB",
         "10000.0 TB",
     ]
-    assert [pages.show_duration(each) for each in (0, 1, 59, 60, 7_200, 200_000)] == [
+    assert [formatting.format_duration(each) for each in (0, 1, 59, 60, 7_200, 200_000)] == [
         "0 seconds",
         "1 second",
         "59 seconds",
@@ -97,4 +97,4 @@ def test_sizes_and_lengths_of_time_are_for_people() -> None:
         "2 hours",
         "2 days",
     ]
-    assert pages.show_number(1_234_567) == "1,234,567"
+    assert formatting.format_number(1_234_567) == "1,234,567"

@@ -1,0 +1,16 @@
+"""Whose key a request carries: `Authorization: Bearer KEY` (RFC 6750)."""
+
+from starlette.requests import Request
+
+from minwallet.operations.credentials import hash_secret
+from minwallet.storage.admin_store import ApiKey
+from minwallet.storage.store import Store
+
+
+async def find_api_key(store: Store, request: Request) -> ApiKey | None:
+    """The key, if there is one in the request and it is good. May raise StoreError."""
+    scheme, _, secret = request.headers.get("authorization", "").partition(" ")
+    if scheme.lower() != "bearer":
+        return None
+    key = await store.find_key(hash_secret(secret.strip()))
+    return key if key and key.revoked_at_ms is None else None

@@ -1,0 +1,183 @@
+"""The page about the admin API, made of its OpenAPI document: nothing is fetched from elsewhere to read it."""
+
+import json
+import re
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from functools import cache, lru_cache
+from typing import Any, NamedTuple
+
+from markupsafe import Markup
+from pydantic_core import to_json
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, Response
+
+from minwallet.web.admin_api.openapi import JsonObject, build_openapi_document
+from minwallet.web.admin_api.problems import API_PREFIX, ProblemType
+from minwallet.web.templating import render_string
+
+EXAMPLE_FIELDS = {"currency", "game_url"}
+"""What an example of a request has, though it need not be given."""
+
+
+class FieldRow(NamedTuple):
+    """A parameter, or a field: `types` is what it may be, each with the name of the shape if it is one of those."""
+
+    name: str
+    location: str
+    types: list[tuple[str, str]]
+    is_required: bool
+    description: Markup
+
+
+class OperationDoc(NamedTuple):
+    """An operation as the page shows it; `curl_options` and `curl_path` are of a curl command that asks for it."""
+
+    name: str
+    method: str
+    path: str
+    scope: str
+    summary: str
+    paragraphs: list[Markup]
+    request_fields: list[FieldRow]
+    status: str
+    response_types: list[tuple[str, str]]
+    problem_statuses: list[str]
+    curl_options: str
+    curl_path: str
+
+
+async def send_openapi_document(request: Request) -> Response:
+    """The OpenAPI document."""
+    del request
+    return Response(_render_openapi_document(), media_type="application/json")
+
+
+def create_docs_handler(public_url: str) -> Callable[[Request], Awaitable[Response]]:
+    """The same for people; `public_url` is where the world reaches this server, "" if that is as whoever asks."""
+
+    async def send_docs_page(request: Request) -> Response:
+        return HTMLResponse(_render_docs_page(public_url or str(request.base_url).rstrip("/")))
+
+    return send_docs_page
+
+
+# Whoever asks has no key, and nobody's call shall wait while the same is made again and again.
+@cache
+def _render_openapi_document() -> bytes:
+    return to_json(build_openapi_document())
+
+
+@lru_cache(maxsize=8)
+def _render_docs_page(server: str) -> str:
+    return render_string(
+        "api.html",
+        title="Admin API",
+        base=API_PREFIX,
+        server=server,
+        about=_render_code_spans(build_openapi_document()["info"]["description"]),
+        operations=_build_operation_docs(),
+        problem_types=list(ProblemType),
+        render_code=_render_code_spans,
+        schemas=_build_schema_docs(),
+    )
+
+
+@cache
+def _build_operation_docs() -> Mapping[str, list[OperationDoc]]:
+    """By heading."""
+    found: dict[str, list[OperationDoc]] = {}
+    for path, methods in build_openapi_document()["paths"].items():
+        for method, node in methods.items():
+            found.setdefault(node["tags"][0], []).append(_build_operation_doc(path, method.upper(), node))
+    return found
+
+
+def _build_operation_doc(path: str, method: str, node: JsonObject) -> OperationDoc:
+    body = node["requestBody"]["content"]["application/json"]["schema"] if "requestBody" in node else {}
+    (status, reply), *problems = node["responses"].items()
+    ((media_type, content),) = reply["content"].items()
+    return OperationDoc(
+        node["operationId"],
+        method,
+        path,
+        node["security"][0]["key"][0],
+        node["summary"],
+        [_render_code_spans(paragraph) for paragraph in node["description"].split("\n\n") if paragraph],
+        [*map(_build_parameter_row, node["parameters"]), *_build_field_rows(body, "body")],
+        status,
+        [("event stream", "")] if media_type == "text/event-stream" else _list_types(content["schema"]),
+        [number for number, _ in problems],
+        *_build_curl_command(path, method, node["parameters"], body),
+    )
+
+
+def _build_parameter_row(node: JsonObject) -> FieldRow:
+    description = _describe_schema({**node["schema"], **node})
+    return FieldRow(node["name"], node["in"], _list_types(node["schema"]), node["required"], description)
+
+
+def _build_field_rows(schema: JsonObject, place: str = "") -> list[FieldRow]:
+    required = schema.get("required", ())
+    return [
+        FieldRow(name, place, _list_types(each), name in required, _describe_schema(each))
+        for name, each in schema.get("properties", {}).items()
+    ]
+
+
+@cache
+def _build_schema_docs() -> Mapping[str, tuple[Markup, list[FieldRow], list[str]]]:
+    """Each shape of the replies by its name: words, fields, or the values that there are."""
+    return {
+        name: (_render_code_spans(schema.get("description", "")), _build_field_rows(schema), schema.get("enum", []))
+        for name, schema in sorted(build_openapi_document()["components"]["schemas"].items())
+    }
+
+
+def _list_types(schema: JsonObject) -> list[tuple[str, str]]:
+    """What a value may be, in words, and the shape that the words name."""
+    if reference := schema.get("$ref"):
+        name = reference.rpartition("/")[2]
+        return [(name, name)]
+    if "anyOf" in schema:
+        return [kind for each in schema["anyOf"] for kind in _list_types(each)]
+    if schema.get("type") == "array":
+        return [(f"list of {text}", name) for text, name in _list_types(schema["items"])]
+    if "const" in schema:
+        return [(json.dumps(schema["const"]), "")]
+    if "enum" in schema:
+        return [(", ".join(schema["enum"]), "")]
+    return [(str(schema.get("format", schema["type"])), "")]
+
+
+def _describe_schema(schema: JsonObject) -> Markup:
+    """What there is to say beside the kind."""
+    parts: list[str] = [schema["description"]] if "description" in schema else []
+    low, high = schema.get("minimum", schema.get("exclusiveMinimum")), schema.get("maximum")
+    if high is not None and high < 2**31:
+        parts.append(f"{low} to {high}")
+    if schema.get("default") not in (None, ""):
+        parts.append(f"`{json.dumps(schema['default'])}` if not given")
+    return _render_code_spans("; ".join(parts))
+
+
+def _build_curl_command(path: str, method: str, parameters: Iterable[JsonObject], body: JsonObject) -> tuple[str, str]:
+    """The options, and the address below the server's."""
+    samples = {each["name"]: _get_example(each["schema"]) for each in parameters if each["in"] == "path"}
+    curl_path = re.sub(r"{(\w+)}", lambda name: str(samples[name[1]]), path)
+    options = [] if method in {"GET", "POST"} else [f"-X {method}"]
+    if body:
+        fields = body["properties"]
+        example_fields = [name for name in fields if name in body["required"] or name in EXAMPLE_FIELDS]
+        data = json.dumps({name: _get_example(fields[name]) for name in example_fields})
+        options.append(f"-d '{data}'")
+    return " ".join(options), curl_path
+
+
+def _get_example(schema: JsonObject) -> Any:  # noqa: ANN401 whatever JSON has
+    return schema["examples"][0]
+
+
+def _render_code_spans(text: str) -> Markup:
+    """Text in which what stands between backticks is code."""
+    parts = text.split("`")
+    return Markup("").join(Markup("<code>{}</code>").format(part) if n % 2 else part for n, part in enumerate(parts))

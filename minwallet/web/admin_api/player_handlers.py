@@ -1,0 +1,72 @@
+"""Agents, players and their games: what the desk does not do in one step."""
+
+from minwallet.operations.players import get_player
+from minwallet.operations.requests import AgentList, AgentShow, PlayerAdd, PlayerShow, SessionOpen
+from minwallet.operations.schemas import AgentResponse, NewSessionResponse, PlayerResponse
+from minwallet.provider.games import launch_url, read_catalogue
+from minwallet.web.admin_api.api_schemas import (
+    AccountsResponse,
+    AgentsResponse,
+    DemoLaunchRequest,
+    LaunchRequest,
+    LaunchResponse,
+    SessionPageRequest,
+    SessionsResponse,
+)
+from minwallet.web.admin_api.operation import Caller
+from minwallet.web.admin_api.problems import Problem, ProblemType
+
+
+async def list_agents(caller: Caller, params: AgentList) -> AgentsResponse:
+    """A key of one agent sees only that one."""
+    agents = (await caller.execute(params, AgentsResponse))["agents"]
+    return AgentsResponse(agents=[agent for agent in agents if caller.key.agent in (None, agent["name"])])
+
+
+async def show_agent(caller: Caller, params: AgentShow) -> AgentResponse:
+    """With what the provider gave it, and where the provider is."""
+    caller.require_agent(params.name)
+    return await caller.execute(params, AgentResponse)
+
+
+async def add_player(caller: Caller, params: PlayerAdd) -> PlayerResponse:
+    """With a first account. `balance` and `bonus` are cents to begin with."""
+    if await caller.wallet.store.find_player(params.agent, params.player_id):
+        raise Problem(ProblemType.TAKEN, f"there is a player {params.player_id} already; add an account instead")
+    return await caller.execute(params, PlayerResponse)
+
+
+async def list_accounts(caller: Caller, params: PlayerShow) -> AccountsResponse:
+    """One for each currency."""
+    return AccountsResponse(accounts=(await caller.execute(params, PlayerResponse))["accounts"])
+
+
+async def add_account(caller: Caller, params: PlayerAdd) -> PlayerResponse:
+    """In another currency. `balance` and `bonus` are cents to begin with."""
+    await get_player(caller.wallet.store, params.agent, params.player_id)
+    return await caller.execute(params, PlayerResponse)
+
+
+async def list_sessions(caller: Caller, params: SessionPageRequest) -> SessionsResponse:
+    """The newest first."""
+    sessions = (await caller.execute(params, SessionsResponse))["sessions"]
+    return SessionsResponse(sessions=sessions, next=sessions[-1]["session"] if len(sessions) == params.limit else None)
+
+
+async def launch(caller: Caller, params: LaunchRequest) -> LaunchResponse:
+    """The address that opens a game for the player, with a session that is opened for it."""
+    catalogue = await read_catalogue(caller.wallet.store, params.agent)
+    game = (params.protocol, params.game, params.lang)
+    # Whatever is wrong with the game or a setting is said before there is a session.
+    launch_url(catalogue, *game, "token")
+    session_request = SessionOpen(
+        agent=params.agent, player_id=params.player_id, currency=params.currency, ttl_s=params.ttl_s
+    )
+    session = await caller.execute(session_request, NewSessionResponse)
+    return LaunchResponse(url=launch_url(catalogue, *game, session["token"]), session=session)
+
+
+async def launch_demo(caller: Caller, params: DemoLaunchRequest) -> LaunchResponse:
+    """The address that opens a game with virtual credit, for anybody."""
+    catalogue = await read_catalogue(caller.wallet.store, params.agent)
+    return LaunchResponse(url=launch_url(catalogue, params.protocol, params.game, params.lang, None), session=None)

@@ -1,0 +1,145 @@
+"""The operations of the admin API. Each is a line here, and a handler where the desk does not do it by itself."""
+
+from collections.abc import Mapping, Sequence
+
+from minwallet.operations.requests import (
+    AgentAdd,
+    AgentSet,
+    LimitList,
+    LimitSet,
+    PlayerExclude,
+    PlayerSearch,
+    PlayerSetStatus,
+    PlayerShow,
+    SessionEnd,
+    SessionOpen,
+    Transfer,
+)
+from minwallet.operations.schemas import (
+    AgentResponse,
+    AgentSummary,
+    NewSessionResponse,
+    PlayerLimitsResponse,
+    PlayerResponse,
+    TransferResult,
+)
+from minwallet.web.admin_api import ledger_handlers, player_handlers
+from minwallet.web.admin_api.api_schemas import PlayersResponse, RevokedResponse
+from minwallet.web.admin_api.operation import Operation, from_handler, passthrough
+from minwallet.web.admin_api.problems import ProblemType
+
+AGENT_PATH = "/agents/{agent}"
+PLAYER_PATH = f"{AGENT_PATH}/players/{{player_id}}"
+SESSION_PATH = f"{PLAYER_PATH}/sessions/{{session}}"
+
+DEPOSIT_FIELDS, WITHDRAW_FIELDS = {"operation": "deposit"}, {"operation": "withdraw"}
+
+OPERATIONS: Mapping[str, Sequence[Operation]] = {
+    "Agents": (
+        from_handler("GET /agents", player_handlers.list_agents, "List the agents"),
+        passthrough(
+            "add_agent", "POST /agents", AgentAdd, AgentSummary, "Add an agent", status=201, all_agents_only=True
+        ),
+        from_handler("GET /agents/{name}", player_handlers.show_agent, "Show an agent"),
+        passthrough(
+            "change_agent",
+            "PATCH /agents/{name}",
+            AgentSet,
+            AgentResponse,
+            "Change an agent's settings",
+            all_agents_only=True,
+        ),
+    ),
+    "Players": (
+        passthrough(
+            "list_players", f"GET {AGENT_PATH}/players", PlayerSearch, PlayersResponse, "List players, or look for some"
+        ),
+        from_handler(f"POST {AGENT_PATH}/players", player_handlers.add_player, "Add a player", status=201),
+        passthrough("show_player", f"GET {PLAYER_PATH}", PlayerShow, PlayerResponse, "Show a player"),
+        passthrough(
+            "change_player",
+            f"PATCH {PLAYER_PATH}",
+            PlayerSetStatus,
+            PlayerResponse,
+            "Block a player, or let play again",
+        ),
+        from_handler(f"GET {PLAYER_PATH}/accounts", player_handlers.list_accounts, "List a player's accounts"),
+        from_handler(f"POST {PLAYER_PATH}/accounts", player_handlers.add_account, "Add an account", status=201),
+    ),
+    "Money": (
+        passthrough(
+            "deposit",
+            f"POST {PLAYER_PATH}/deposits",
+            Transfer,
+            TransferResult,
+            "Give a player money",
+            fixed=DEPOSIT_FIELDS,
+        ),
+        passthrough(
+            "withdraw",
+            f"POST {PLAYER_PATH}/withdrawals",
+            Transfer,
+            TransferResult,
+            "Pay a player out",
+            fixed=WITHDRAW_FIELDS,
+        ),
+    ),
+    "Limits": (
+        passthrough(
+            "list_limits",
+            f"GET {PLAYER_PATH}/limits",
+            LimitList,
+            PlayerLimitsResponse,
+            "Show what protects a player",
+            extra_problems=(ProblemType.NOT_POSSIBLE,),
+        ),
+        passthrough(
+            "set_limit", f"PUT {PLAYER_PATH}/limits/{{kind}}/{{per}}", LimitSet, PlayerLimitsResponse, "Set a limit"
+        ),
+        passthrough(
+            "exclude_player", f"PUT {PLAYER_PATH}/exclusion", PlayerExclude, PlayerLimitsResponse, "Exclude a player"
+        ),
+    ),
+    "Sessions and launches": (
+        from_handler(f"GET {PLAYER_PATH}/sessions", player_handlers.list_sessions, "List a player's sessions"),
+        passthrough(
+            "open_session",
+            f"POST {PLAYER_PATH}/sessions",
+            SessionOpen,
+            NewSessionResponse,
+            "Open a session",
+            status=201,
+        ),
+        passthrough("revoke_session", f"DELETE {SESSION_PATH}", SessionEnd, RevokedResponse, "Revoke a session"),
+        from_handler(f"POST {PLAYER_PATH}/launches", player_handlers.launch, "Launch a game", status=201),
+        from_handler(
+            f"POST {AGENT_PATH}/launches", player_handlers.launch_demo, "Launch a game with virtual credit", status=201
+        ),
+    ),
+    "Transactions": (
+        from_handler("GET /transactions", ledger_handlers.list_transactions, "List transactions"),
+        from_handler("GET /transactions/{seq}", ledger_handlers.show_transaction, "Show a transaction"),
+        from_handler(
+            "GET /feed",
+            ledger_handlers.follow,
+            "Follow transactions as they happen",
+            extra_problems=(ProblemType.TOO_MANY,),
+        ),
+        from_handler("GET /rounds/open", ledger_handlers.list_open_rounds, "List the bets of open rounds"),
+    ),
+    "The whole wallet": (
+        from_handler("GET /totals", ledger_handlers.show_totals, "Show what transactions add up to"),
+        from_handler(
+            "GET /holdings", ledger_handlers.show_holdings, "Show what all players hold", all_agents_only=True
+        ),
+        from_handler(
+            "GET /verify",
+            ledger_handlers.verify,
+            "Verify the ledger",
+            all_agents_only=True,
+            extra_problems=(ProblemType.BUSY,),
+        ),
+        from_handler("GET /health", ledger_handlers.show_health, "Show how the wallet is doing"),
+    ),
+}
+"""By heading, in the order in which people read of them."""

@@ -1,0 +1,43 @@
+"""The desk of a running server: where the command line asks it for changes.
+
+It listens on a loopback address of its own, so it is never reachable through the public one, and wants the random key
+from the side file that only the owner of the database can read.
+"""
+
+import secrets
+
+from pydantic import ValidationError
+from starlette.requests import Request
+from starlette.responses import JSONResponse
+from starlette.routing import Route
+
+from minwallet.operations.dispatch import execute
+from minwallet.operations.errors import OperationFailure
+from minwallet.operations.requests import Envelope, format_validation_error
+from minwallet.storage.errors import StoreError
+from minwallet.wallet.service import Wallet
+
+
+def create_control_routes(wallet: Wallet, port: int, key: str) -> list[Route]:
+    """`POST /control` on this port only, with `Authorization: Bearer KEY`.
+
+    200 `{"done": {…}}`, 409 `{"declined": [reason, …]}`, 422 for a request of the wrong shape, 503 for a fault.
+    """
+
+    async def handle_control(request: Request) -> JSONResponse:
+        authorization = request.headers.get("authorization", "").encode()
+        is_control_port = (request.scope.get("server") or ("", None))[1] == port
+        if not is_control_port or not secrets.compare_digest(authorization, f"Bearer {key}".encode()):
+            return JSONResponse({"detail": "Not Found"}, 404)
+        try:
+            envelope = Envelope.model_validate_json(await request.body())
+            reply = await execute(wallet, envelope.request, envelope.actor)
+        except ValidationError as error:
+            return JSONResponse({"declined": [format_validation_error(error)]}, 422)
+        except StoreError as fault:
+            return JSONResponse({"failed": str(fault)}, 503)
+        if isinstance(reply, OperationFailure):
+            return JSONResponse({"declined": reply.lines}, 409)
+        return JSONResponse({"done": reply})
+
+    return [Route("/control", handle_control, methods=["POST"])]

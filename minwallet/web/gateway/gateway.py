@@ -1,0 +1,229 @@
+"""Starlette on one side, a wire protocol on the other: method, caller and size first, then parse, execute, render.
+
+An endpoint is a plain ASGI application, so that a call costs no more than it must. What is not certain is 503 and never
+a refusal: the provider asks again, and finds the truth.
+"""
+
+import logging
+from collections.abc import Callable
+from ipaddress import IPv6Address, ip_address
+from time import perf_counter
+
+from starlette.routing import Route
+from starlette.types import Receive, Scope, Send
+
+from minwallet.config import Settings
+from minwallet.ledger.commands import Query
+from minwallet.ledger.outcomes import Applied, BalanceShown, Outcome, Refused, Replayed, SessionUnknown
+from minwallet.protocols.wire import AccountHolder, Call, Malformed, WireProtocol
+from minwallet.storage.errors import DiskFull, StoreError
+from minwallet.wallet.service import Unavailable, Wallet
+from minwallet.web.gateway.access_log import AccessLog
+from minwallet.web.gateway.asgi import ClientDisconnected, read_body, send_response
+from minwallet.web.gateway.http_protocol import OVER_CAPACITY
+from minwallet.web.gateway.unknown_token_limit import RETRY_AFTER_HEADER, UnknownTokenLimiter
+from minwallet.web.metrics import CallRecorder
+
+MAX_BODY_BYTES, MAX_QUERY_BYTES = 8 * 1024, 2 * 1024
+
+MINUTE_MS = 60_000
+
+JSON_HEADERS = [(b"content-type", b"application/json"), (b"cache-control", b"no-store")]
+
+RATE_LIMITED = "temporarily unavailable: too many unknown tokens came from this address"
+
+logger = logging.getLogger("minwallet")
+
+
+class Gateway:
+    """The endpoints of one protocol."""
+
+    def __init__(
+        self,
+        protocol: WireProtocol,
+        wallet: Wallet,
+        settings: Settings,
+        unknown_tokens: UnknownTokenLimiter,
+        *,
+        access_log: AccessLog,
+        call_recorder: CallRecorder,
+    ) -> None:
+        self.protocol = protocol
+        self.wallet = wallet
+        self.allowed_networks = settings.callback_allow
+        self.is_journal_enabled = settings.journal_days > 0
+        self.prefix = settings.callback_prefix
+        self.unknown_tokens = unknown_tokens
+        self.access_log = access_log
+        self.call_recorder = call_recorder
+        self._last_fault, self._last_fault_at_ms = "", 0
+
+    def routes(self) -> list[Route]:
+        """A route for each path of the protocol, below the callback key if there is one."""
+        return [
+            Route(self.prefix + path, ProviderEndpoint(self, operation), name=f"{self.protocol.name} {path}")
+            for path, operation in self.protocol.routes.items()
+        ]
+
+    async def read_call(self, scope: Scope, receive: Receive) -> bytes | None:
+        """What the protocol parses: the query of a GET, the body of a POST; None for a body that is too long.
+
+        A GET's body says nothing, but before its end the request is not whole, and may turn out to be none.
+        """
+        body = await read_body(receive, MAX_BODY_BYTES)
+        if body is None or self.protocol.method == "POST":
+            return body
+        query: bytes = scope["query_string"]
+        return query
+
+    async def handle(self, operation: str, raw: bytes, scope: Scope, started: float) -> tuple[int, bytes]:
+        """The HTTP status and the body, once everything they speak of is durable."""
+        protocol, wallet = self.protocol, self.wallet
+        call = protocol.parse(operation, raw)
+        if isinstance(call, Malformed):
+            self._record_call(call.operation, "malformed", started)
+            return 200, protocol.render_error(call, wallet.clock_ms())
+        journal_writer = None
+        if self.is_journal_enabled and not isinstance(call.command, Query):
+            journal_writer = JournalWriter(
+                protocol, scope["path"].removeprefix(self.prefix), call, raw, wallet.clock_ms
+            )
+        try:
+            outcome, session_holder = await wallet.execute(
+                call.token,
+                call.command,
+                protocol.name,
+                ids_per_currency=protocol.ids_per_currency,
+                wallet_token=scope["path_params"].get("wallet_token"),
+                journal=journal_writer,
+            )
+        except StoreError as fault:
+            self._log_fault(fault)
+            return self.render_failure(call.operation, 503, "temporarily unavailable", started)
+        if isinstance(outcome, SessionUnknown) and await self.unknown_tokens.exceeds(scope):
+            return self.render_failure(call.operation, 429, RATE_LIMITED, started)
+        if journal_writer and journal_writer.outcome is outcome:
+            body = journal_writer.reply
+        else:
+            account_holder = (
+                AccountHolder(session_holder.player_id, session_holder.currency) if session_holder else None
+            )
+            body = protocol.render(call, outcome, account_holder, wallet.clock_ms())
+        player = session_holder.player_id if session_holder else ""
+        self._record_call(call.operation, _get_outcome_label(outcome), started, player, _get_transaction_id(call))
+        return 200, body
+
+    def precheck(self, scope: Scope) -> tuple[int, str] | None:
+        """What is wrong with the request before its content is looked at."""
+        if OVER_CAPACITY in scope:
+            return 503, "temporarily unavailable"
+        if scope["method"] != self.protocol.method:
+            return 405, f"only {self.protocol.method} moves money here"
+        if self.allowed_networks and not self._is_allowed(scope):
+            return 403, "this address may not call"
+        if len(scope["query_string"]) > MAX_QUERY_BYTES:
+            return 414, f"the query is longer than {MAX_QUERY_BYTES} bytes"
+        return None
+
+    def _is_allowed(self, scope: Scope) -> bool:
+        try:
+            address = ip_address(scope["client"][0])
+        except (TypeError, ValueError):
+            return False
+        if isinstance(address, IPv6Address) and address.ipv4_mapped:
+            address = address.ipv4_mapped
+        return any(address in network for network in self.allowed_networks)
+
+    def render_failure(self, operation: str, status: int, message: str, started: float) -> tuple[int, bytes]:
+        self._record_call(operation, f"http {status}", started)
+        malformed = Malformed(operation, self.protocol.error_code_for_status(status), message)
+        return status, self.protocol.render_error(malformed, self.wallet.clock_ms())
+
+    def _log_fault(self, fault: StoreError) -> None:
+        """Once a minute, however many calls meet it; what the server says elsewhere is not said here."""
+        if fault.is_logged or fault is self.wallet.store.failure or isinstance(fault, (Unavailable, DiskFull)):
+            return
+        fault.is_logged = True
+        message, now_ms = str(fault), self.wallet.clock_ms()
+        if message != self._last_fault or now_ms - self._last_fault_at_ms > MINUTE_MS:
+            self._last_fault, self._last_fault_at_ms = message, now_ms
+            logger.error("%s", message)
+
+    def _record_call(
+        self, operation: str, outcome: str, started: float, player: str = "", transaction: str = ""
+    ) -> None:
+        seconds = perf_counter() - started
+        self.access_log.write(operation, player, transaction, outcome, seconds)
+        self.call_recorder(operation, outcome, seconds)
+
+
+class JournalWriter:
+    """Writes a call's letters down when it is decided, in the transaction that makes its row; so the reply that is sent
+    is the one that was kept."""
+
+    __slots__ = ("_call", "_clock_ms", "_path", "_protocol", "_raw", "outcome", "reply")
+
+    def __init__(self, protocol: WireProtocol, path: str, call: Call, raw: bytes, clock_ms: Callable[[], int]) -> None:
+        self._protocol = protocol
+        self._path = path
+        self._call = call
+        self._raw = raw
+        self._clock_ms = clock_ms
+        self.outcome: Outcome | None = None
+        self.reply = b""
+
+    def __call__(self, outcome: Outcome) -> tuple[str, str]:
+        protocol, now_ms = self._protocol, self._clock_ms()
+        self.outcome = outcome
+        self.reply = reply = protocol.render(self._call, outcome, None, now_ms)
+        redacted = protocol.redact(self._call, self._raw, now_ms)
+        separator = "?" if protocol.method == "GET" else " "
+        return f"{protocol.method} {self._path}{separator}{redacted}", reply.decode()
+
+
+class ProviderEndpoint:
+    """One path of a protocol, as an ASGI application."""
+
+    def __init__(self, gateway: Gateway, operation: str) -> None:
+        self._gateway = gateway
+        self._operation = operation
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        gateway, operation, started = self._gateway, self._operation, perf_counter()
+        try:
+            if rejection := gateway.precheck(scope):
+                status, body = gateway.render_failure(operation, *rejection, started)
+            elif (raw := await gateway.read_call(scope, receive)) is None:
+                status, body = gateway.render_failure(
+                    operation, 413, f"the body is longer than {MAX_BODY_BYTES} bytes", started
+                )
+            else:
+                status, body = await gateway.handle(operation, raw, scope, started)
+        except ClientDisconnected:
+            return
+        except Exception:
+            logger.exception("a call could not be answered; please report this as a bug")
+            status, body = gateway.render_failure(operation, 503, "temporarily unavailable", started)
+        headers = JSON_HEADERS
+        if status == 405:
+            headers = [*JSON_HEADERS, (b"allow", gateway.protocol.method.encode())]
+        elif status == 429:
+            headers = [*JSON_HEADERS, RETRY_AFTER_HEADER]
+        await send_response(send, status, headers, body)
+
+
+def _get_transaction_id(call: Call) -> str:
+    return "" if isinstance(call.command, Query) else call.command.id
+
+
+def _get_outcome_label(outcome: Outcome | SessionUnknown) -> str:
+    """The outcome in one word, for the log."""
+    match outcome:
+        case Applied():
+            return str(outcome.entry.state)
+        case BalanceShown():
+            return "shown"
+        case Replayed():
+            return "replayed"
+        case Refused(refusal) | SessionUnknown(refusal):
+            return str(refusal)

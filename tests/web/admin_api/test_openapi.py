@@ -1,0 +1,175 @@
+"""The OpenAPI document of the admin API and the page about it: they say what the code does."""
+
+import json
+import re
+import subprocess
+import sys
+from html import unescape
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.sync_api import Browser
+
+from minwallet.web.admin_api.openapi import build_openapi_document
+from minwallet.web.admin_api.problems import API_PREFIX, ProblemType
+from tests.support import ROOT, Server, environment, serving
+from tests.web.api_client import PLAYERS_PATH, ApiClient, create_key
+from tests.web.browser import DESKTOP, PHONE, Visitor, assert_accessible, assert_fits, measure_first_paint_bytes
+
+MAX_EXAMPLES = 8
+
+MAX_PAGE_BYTES = 100_000
+
+
+@pytest.fixture(scope="module")
+def openapi_document(server: Server) -> Any:  # noqa: ANN401 the document
+    """As anybody gets it, without a key."""
+    answer = server.http.get(f"{API_PREFIX}/openapi.json")
+    assert answer.headers["content-type"] == "application/json"
+    return answer.json()
+
+
+@pytest.fixture(scope="module")
+def prepared_server(server: Server) -> Server:
+    """A server on which there is what the examples of the document speak of."""
+    server.cli("player", "add", "alice", "--currency", "USD", "--balance", "100")
+    server.cli.session("alice")
+    return server
+
+
+def test_the_document_is_openapi(openapi_document: dict[str, Any]) -> None:
+    """Of version 3.1, and valid."""
+    import schemathesis  # noqa: PLC0415 it takes seconds to load, which the other tests need not wait for
+
+    schemathesis.openapi.from_dict(openapi_document).validate()
+    assert openapi_document["openapi"].startswith("3.1.")
+
+
+def test_the_document_lists_every_operation(server: Server, openapi_document: dict[str, Any]) -> None:
+    """Each address with exactly its methods; and everything has a name, words, and every problem that it may answer."""
+    names = []
+    for path, methods in openapi_document["paths"].items():
+        allowed = server.http.options(API_PREFIX + path.replace("{seq}", "1").replace("{", "").replace("}", ""))
+        assert sorted(allowed.headers["allow"].lower().split(", ")) == sorted(methods)
+        for operation in methods.values():
+            names.append(operation["operationId"])
+            assert operation["summary"]
+            assert operation["security"]
+            assert {"401", "403", "422", "500", "503"} < set(operation["responses"])
+    assert len(names) == len(set(names))
+
+
+def test_every_reference_resolves(openapi_document: dict[str, Any]) -> None:
+    """And every shape is referred to."""
+    references = set(re.findall(r'"\$ref": "#/components/([^"]+)"', json.dumps(openapi_document)))
+    components = openapi_document["components"]
+    told = {f"{kind}/{name}" for kind in ("schemas", "responses") for name in components[kind]}
+    assert references <= told
+    assert told - references == {"responses/Problem405"}
+
+
+def test_responses_match_their_schemas(prepared_server: Server, openapi_document: dict[str, Any]) -> None:
+    """An answer has exactly the fields that its shape has."""
+    caller = ApiClient(prepared_server, create_key(prepared_server, "looking", "read"))
+    shapes = openapi_document["components"]["schemas"]
+    for path, shape in (
+        ("/agents", "AgentsResponse"),
+        (f"{PLAYERS_PATH}/alice", "PlayerResponse"),
+        ("/health", "HealthResponse"),
+    ):
+        assert set(caller.get(path)) == set(shapes[shape]["properties"]) == set(shapes[shape]["required"])
+    (row, *_) = caller.get("/transactions")["transactions"]
+    assert set(row) == set(shapes["OwnedTransactionResponse"]["properties"])
+
+
+def test_the_page_is_read_without_a_key(visitor: Visitor, prepared_server: Server) -> None:
+    """On a desk and on a phone, with nothing from elsewhere, and by whoever cannot see it."""
+    page = visitor.open(PHONE)
+    page.goto(f"{prepared_server.url}{API_PREFIX}/docs")
+    assert_fits(page)
+    assert_accessible(page)
+    page.set_viewport_size({"width": DESKTOP[0], "height": DESKTOP[1]})
+    assert_fits(page)
+
+
+def test_the_page_is_small(chromium: Browser, prepared_server: Server) -> None:
+    """All of it is there after less than 100 KB."""
+    page = chromium.new_page()
+    assert measure_first_paint_bytes(page, f"{prepared_server.url}{API_PREFIX}/docs") < MAX_PAGE_BYTES
+    page.close()
+
+
+def test_the_page_has_an_anchor_for_everything(prepared_server: Server) -> None:
+    """For each operation, each problem, where its `type` leads, and each shape; and no link on it leads nowhere."""
+    text = prepared_server.http.get(f"{API_PREFIX}/docs").text
+    places = set(re.findall(r'id="([^"]+)"', text))
+    operations = [
+        each["operationId"] for methods in build_openapi_document()["paths"].values() for each in methods.values()
+    ]
+    assert places >= {
+        *operations,
+        *(cause.code for cause in ProblemType),
+        *build_openapi_document()["components"]["schemas"],
+    }
+    assert {cause.uri for cause in ProblemType} <= {f"{API_PREFIX}/docs#{place}" for place in places}
+    assert set(re.findall(r'href="#([^"]+)"', text)) <= places
+
+
+def test_the_examples_on_the_page_work(prepared_server: Server) -> None:
+    """From the first to the last, as they stand there, given a key."""
+    text = unescape(prepared_server.http.get(f"{API_PREFIX}/docs").text)
+    commands = re.findall(
+        r'curl -H "Authorization: Bearer \$KEY"(?: -X (\w+))?(?: -d \'([^\']+)\')? (\S+)</code>', text
+    )
+    assert len(commands) == sum(map(len, build_openapi_document()["paths"].values()))
+    key = create_key(prepared_server, "reader-of-the-page")
+    for method, data, address in commands:
+        if not address.endswith("/feed"):
+            content = data.encode() or None
+            headers = {"authorization": f"Bearer {key}"}
+            answer = prepared_server.http.request(
+                method or ("POST" if data else "GET"), address, headers=headers, content=content
+            )
+            assert answer.is_success, (address, answer.text)
+
+
+def test_the_page_shows_the_public_url(tmp_path: Path) -> None:
+    """Behind a proxy that is another address than the one that was asked."""
+    with serving(tmp_path / "wallet.db", MINWALLET_PUBLIC_URL="https://wallet.example.com") as server:
+        text = server.http.get(f"{API_PREFIX}/docs").text
+        assert f"https://wallet.example.com{API_PREFIX}/agents" in text
+        assert server.url not in text
+
+
+@pytest.mark.long
+def test_schemathesis_finds_no_violation(db: Path) -> None:
+    """schemathesis sends what the document allows and what it does not, and finds every answer as the document has it.
+
+    The feed is left out, as its answer never ends.
+    """
+    with serving(db) as server:
+        server.cli("player", "add", "alice", "--currency", "EUR", "--balance", "100")
+        key = create_key(server, "schemathesis")
+        command: list[str | Path] = [Path(sys.executable).with_name("schemathesis"), "run"]
+        command += [f"{server.url}{API_PREFIX}/openapi.json", "--exclude-operation-id", "follow", "--checks", "all"]
+        command += ["--max-examples", str(MAX_EXAMPLES), "--generation-deterministic", "--no-color"]
+        command += ["--header", f"Authorization: Bearer {key}"]
+        done = subprocess.run(
+            command,
+            check=False,
+            capture_output=True,
+            text=True,
+            cwd=db.parent,
+            env=environment(SCHEMATHESIS_HOOKS="tests.web.schemathesis_hooks", PYTHONPATH=str(ROOT)),
+            stdin=subprocess.DEVNULL,
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+        server.cli.assert_clean()
+
+
+def test_the_document_names_no_library() -> None:
+    """No words of the libraries that models are made of."""
+    words = json.dumps(build_openapi_document()).lower()
+    assert "pydantic" not in words
+    assert "usage documentation" not in words

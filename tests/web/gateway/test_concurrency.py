@@ -1,0 +1,95 @@
+"""Many calls at once, over real HTTP from one client with many connections."""
+
+import asyncio
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import httpx2
+
+from tests.support import Server
+
+Call = dict[str, object]
+
+
+def send_concurrently(server: Server, calls: Sequence[Call]) -> list[dict[str, Any]]:
+    """The answers to wallet-v2 calls that are all under way together."""
+
+    async def run() -> list[dict[str, Any]]:
+        limits = httpx2.Limits(max_connections=64)
+        async with httpx2.AsyncClient(base_url=server.url, limits=limits, timeout=60, trust_env=False) as client:
+            responses = await asyncio.gather(*(client.post("/wallet", json=call) for call in calls))
+            return [response.json() for response in responses]
+
+    return asyncio.run(run())
+
+
+def test_fifty_concurrent_copies_of_a_bet_are_one_debit(server: Server) -> None:
+    """Fifty copies of one bet get fifty equal answers and take the money once."""
+    player = server.cli.player()
+    bet: Call = {"code": server.cli.session(player), "type": "bet", "bet": 700, "id": 8_000_001, "game": 1}
+    answers = send_concurrently(server, [bet] * 50)
+    assert {(answer["result"], answer["credit"]) for answer in answers} == {(1, 9_300)}
+    assert server.cli.account(player) == (9_300, 0)
+    server.cli.assert_clean()
+
+
+def test_sixty_four_players_at_once(server: Server, tmp_path: Path) -> None:
+    """Each of 64 players who bet at the same moment is debited the own stakes."""
+    numbers = range(64)
+    csv = tmp_path / "players.csv"
+    csv.write_text("player_id,currency,balance,token\n" + "".join(f"crowd{n},USD,100,crowd_{n}\n" for n in numbers))
+    server.cli("seed", csv)
+    calls: list[Call] = [
+        {"code": f"crowd_{n}", "type": "bet", "bet": 10 + n, "id": 8_100_000 + 64 * turn + n, "game": 1}
+        for turn in range(5)
+        for n in numbers
+    ]
+    assert {answer["result"] for answer in send_concurrently(server, calls)} == {1}
+    cash = {each["player_id"]: each["accounts"][0]["cash"] for each in server.cli("player", "list")["players"]}
+    assert [cash[f"crowd{n}"] for n in numbers] == [10_000 - 5 * (10 + n) for n in numbers]
+    server.cli.assert_clean()
+
+
+def test_two_hundred_bets_of_one_player_at_once(server: Server) -> None:
+    """They are applied one after the other: each answer is the balance after one of them, and they add up."""
+    player = server.cli.player()
+    token = server.cli.session(player)
+    calls: list[Call] = [
+        {"code": token, "type": "bet", "bet": 7, "id": 8_200_000 + number, "game": 1} for number in range(200)
+    ]
+    answers = send_concurrently(server, calls)
+    assert sorted(answer["credit"] for answer in answers) == [10_000 - 7 * n for n in range(200, 0, -1)]
+    entries = server.cli.entries(player)
+    assert [entry["cash_after"] for entry in entries] == [10_000 - 7 * n for n in range(201)]
+    answered = {call["id"]: answer["credit"] for call, answer in zip(calls, answers, strict=True)}
+    assert {int(entry["id"]): entry["cash_after"] for entry in entries[1:]} == answered
+
+
+def test_a_concurrent_bet_and_cancel_leave_the_balance(server: Server) -> None:
+    """Whichever of the two is first, the player has lost nothing, and the id is closed."""
+    player = server.cli.player()
+    token = server.cli.session(player)
+    calls: list[Call] = []
+    for id_ in range(8_300_000, 8_300_040):
+        calls += [
+            {"code": token, "type": "bet", "bet": 100, "id": id_, "game": 1},
+            {"code": token, "type": "cancel", "id": id_},
+        ]
+    calls = calls[::2] + calls[1::2][::-1]
+    answers = send_concurrently(server, calls)
+    assert all(answer["result"] == 1 or answer["err_code"] == 107 for answer in answers)
+    assert server.cli.account(player) == (10_000, 0)
+    assert {answer["err_code"] for answer in send_concurrently(server, calls[:40])} == {107}
+
+
+def test_two_players_with_one_id(server: Server) -> None:
+    """An id belongs to whoever used it first in its currency, even when both come at the same moment."""
+    first, second = server.cli.player(), server.cli.player()
+    tokens = [server.cli.session(first), server.cli.session(second)]
+    for id_ in range(8_400_000, 8_400_010):
+        calls: list[Call] = [{"code": token, "type": "bet", "bet": 100, "id": id_, "game": 1} for token in tokens]
+        codes = sorted(answer.get("err_code", 0) for answer in send_concurrently(server, calls))
+        assert codes == [0, 106]
+    (cash, _), (other_cash, _) = server.cli.account(first), server.cli.account(second)
+    assert cash + other_cash == 20_000 - 1_000

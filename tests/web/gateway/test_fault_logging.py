@@ -1,0 +1,35 @@
+"""What a server says of faults: enough to know, never a flood."""
+
+import io
+import logging
+
+import pytest
+
+from minwallet.config import load_settings
+from minwallet.protocols.registry import load_protocol
+from minwallet.storage.errors import DiskFull, StoreError
+from minwallet.wallet.service import Wallet
+from minwallet.web.gateway.access_log import AccessLog
+from minwallet.web.gateway.gateway import Gateway
+from minwallet.web.gateway.unknown_token_limit import UnknownTokenLimiter
+from minwallet.web.metrics import Metrics
+from tests.storage.reference_engine.memory_store import MemoryStore
+
+
+def test_a_fault_is_logged_once_a_minute(caplog: pytest.LogCaptureFixture) -> None:
+    """However many calls meet it; another one is said at once, and what is said elsewhere is not said here."""
+    now_ms = 10**6
+    wallet = Wallet(MemoryStore(), lambda: now_ms)
+    log = AccessLog(io.StringIO(), "vela")
+    settings, meter = load_settings(db=None, host=None, port=None), Metrics("3").call_recorder("vela")
+    gateway = Gateway(
+        load_protocol("vela"), wallet, settings, UnknownTokenLimiter("127.0.0.1"), access_log=log, call_recorder=meter
+    )
+    with caplog.at_level(logging.ERROR, "minwallet"):
+        for words in ("dead", "dead", "dying", "dead"):
+            gateway._log_fault(StoreError(words))
+        gateway._log_fault(DiskFull("full"))
+        now_ms += 60_001
+        gateway._log_fault(StoreError("dead"))
+        gateway._log_fault(StoreError("dead"))
+    assert caplog.messages == ["dead", "dying", "dead", "dead"]

@@ -1,0 +1,178 @@
+"""Callers that are too many, too slow, or only there to be in the way."""
+
+import asyncio
+import re
+import socket
+import subprocess
+import sys
+import time
+from asyncio import StreamReader, StreamWriter
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from pathlib import Path
+
+import pytest
+from starlette.responses import PlainTextResponse
+from uvicorn import Server
+
+from minwallet.app import listen, start
+from minwallet.web.gateway.http_protocol import (
+    MAX_REJECTED,
+    REQUEST_TIMEOUT_S,
+    RESERVED_FILES,
+    LimitedHttpProtocol,
+    LimitedServerConfig,
+)
+from tests.support import PATIENCE_S, Here, environment
+
+CONNECTION_LIMIT = 40
+
+HEAD = b"POST /wallet HTTP/1.1\r\nhost: x\r\n"
+
+
+@contextmanager
+def limited_server(db: Path) -> Iterator[tuple[str, int]]:
+    """A server that may open so few files that it takes 40 connections."""
+    log = db.with_name("small.log")
+    limits = f'ulimit -n {RESERVED_FILES + CONNECTION_LIMIT}; exec "$@"'
+    command = ["sh", "-c", limits, "sh", sys.executable, "-m", "minwallet", "--db", str(db), "serve", "--port", "0"]
+    with log.open("w") as stderr, subprocess.Popen(command, stderr=stderr, env=environment()) as process:
+        try:
+            deadline = time.monotonic() + PATIENCE_S
+            while not (found := re.search(r" at http://(\S+):(\d+)", log.read_text())):
+                assert process.poll() is None, log.read_text()
+                assert time.monotonic() < deadline
+                time.sleep(0.02)
+            yield found[1], int(found[2])
+        finally:
+            process.terminate()
+    assert process.returncode == 0, log.read_text()
+    assert "Traceback" not in log.read_text()
+
+
+def build_bet(token: str, id_: int) -> bytes:
+    body = b'{"code":"%s","type":"bet","bet":1,"id":%d,"game":1}' % (token.encode(), id_)
+    return HEAD + b"content-length: %d\r\n\r\n%s" % (len(body), body)
+
+
+def exchange_once(connection: socket.socket, payload: bytes) -> bytes:
+    """The beginning of the answer, b"" where there is none."""
+    try:
+        connection.sendall(payload)
+        return connection.recv(65536)
+    except ConnectionError:
+        return b""
+
+
+def test_connections_are_bounded(db: Path) -> None:
+    """Whoever has one keeps it; the next are told 503 in the protocol's shape, and more are closed. The operator's
+    commands still get through, and when the crowd has gone everybody does."""
+    here = Here(db)
+    player = here.player()
+    token = here.session(player)
+    with limited_server(db) as address:
+        with ExitStack() as connections:
+
+            def connect() -> socket.socket:
+                return connections.enter_context(socket.create_connection(address, PATIENCE_S))
+
+            accepted = [connect() for _ in range(CONNECTION_LIMIT)]
+            assert all(
+                b" 200 OK" in exchange_once(each, build_bet(token, number)) for number, each in enumerate(accepted)
+            )
+            rejected = [connect() for _ in range(MAX_REJECTED + 50)]
+            for each in rejected[:3]:
+                answer = exchange_once(each, build_bet(token, 1000))
+                assert answer.startswith(b"HTTP/1.1 503 ")
+                assert b'"err_code":500' in answer
+                assert b"connection: close" in answer
+            answer = exchange_once(rejected[3], b"GET /admin HTTP/1.1\r\nhost: x\r\n\r\n")
+            assert answer.startswith(b"HTTP/1.1 503 ")
+            assert exchange_once(rejected[-1], build_bet(token, 1000)) == b""
+            here("deposit", player, "1")
+            assert b" 200 OK" in exchange_once(accepted[0], build_bet(token, 2000))
+        deadline = time.monotonic() + PATIENCE_S
+        answer = b""
+        while b" 200 OK" not in answer:
+            assert time.monotonic() < deadline
+            with socket.create_connection(address, PATIENCE_S) as again:
+                answer = exchange_once(again, build_bet(token, 3000))
+    assert here.account(player) == (10_100 - CONNECTION_LIMIT - 2, 0)
+
+
+def run_with_connection(
+    scenario: Callable[[StreamReader, StreamWriter, Callable[[float], None]], Awaitable[None]],
+) -> None:
+    """Play the story with a connection to a server whose connections it can let grow older."""
+
+    async def run() -> None:
+        async def app(scope: object, receive: object, send: object) -> None:
+            await PlainTextResponse("hello")(scope, receive, send)  # type: ignore[arg-type]  # ASGI, as uvicorn has it
+
+        with listen("127.0.0.1", 0) as listener:
+            server = Server(
+                LimitedServerConfig(app, http=LimitedHttpProtocol, log_config=None, lifespan="off", ws="none")
+            )
+            serving = await start(server, [listener])
+            reader, writer = await asyncio.open_connection(*listener.getsockname())
+
+            def check_timeout(seconds: float) -> None:
+                (connection,) = server.server_state.connections
+                assert isinstance(connection, LimitedHttpProtocol)
+                connection.check_timeout(seconds)
+
+            try:
+                async with asyncio.timeout(PATIENCE_S):
+                    await scenario(reader, writer, check_timeout)
+            finally:
+                writer.close()
+                server.should_exit = True
+                await serving
+
+    asyncio.run(run())
+
+
+async def wait_for_arrival() -> None:
+    """What was sent on loopback is read by the server in the next turns of the loop they share."""
+    for _ in range(20):
+        await asyncio.sleep(0.001)
+
+
+@pytest.mark.parametrize("begun", [HEAD, HEAD + b"content-length: 100\r\n\r\n{", b"POST /"])
+@pytest.mark.parametrize("is_first", [True, False])
+def test_an_incomplete_request_times_out(begun: bytes, is_first: bool) -> None:
+    """Head or body, the first of a connection or a later one, however many bytes at a time."""
+
+    async def scenario(reader: StreamReader, writer: StreamWriter, grow_older: Callable[[float], None]) -> None:
+        if not is_first:
+            writer.write(b"GET / HTTP/1.1\r\nhost: x\r\n\r\n")
+            assert (await reader.readuntil(b"hello")).startswith(b"HTTP/1.1 200")
+        writer.write(begun)
+        await wait_for_arrival()
+        grow_older(REQUEST_TIMEOUT_S / 2)
+        writer.write(b"x")
+        await wait_for_arrival()
+        grow_older(REQUEST_TIMEOUT_S / 2)
+        assert not reader.at_eof()
+        grow_older(1)
+        with suppress(ConnectionError):
+            while piece := await reader.read(65536):
+                assert b"hello" in piece  # this answer waits for no body
+
+    run_with_connection(scenario)
+
+
+def test_an_idle_connection_is_kept() -> None:
+    """As long as uvicorn keeps it; and each request has its own time to arrive."""
+
+    async def scenario(reader: StreamReader, writer: StreamWriter, grow_older: Callable[[float], None]) -> None:
+        grow_older(4)
+        for _ in range(3):
+            writer.write(b"GET / HTTP/1.1\r\nhost: x\r\n")
+            await wait_for_arrival()
+            grow_older(REQUEST_TIMEOUT_S)
+            writer.write(b"\r\n")
+            assert (await reader.readuntil(b"hello")).startswith(b"HTTP/1.1 200")
+            grow_older(1000)
+
+    run_with_connection(scenario)
