@@ -161,9 +161,9 @@ def _prepare(path: Path, provider_url: str) -> Agent:
 
 def _page(provider_url: str) -> "Pages":
     """The page on which people play."""
-    from minwallet.web.demo.page import DemoPlayer, Stage, routes
+    from minwallet.web.demo.demo_page import DemoConfig, DemoPlayer, routes
 
-    stage = Stage(provider_url, [DemoPlayer(name, currency, f"demo_{name}") for name, currency, *_ in PLAYERS])
+    stage = DemoConfig(provider_url, [DemoPlayer(name, currency, f"demo_{name}") for name, currency, *_ in PLAYERS])
     return lambda wallet, calls: routes(wallet, stage, calls)
 
 

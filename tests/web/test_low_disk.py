@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.support import Here, serving
-from tests.web.backoffice.clerk import Clerk
+from tests.web.backoffice.admin_client import AdminClient
 
 
 def test_new_bets_are_temporarily_unavailable(db: Path) -> None:
@@ -36,9 +36,9 @@ def test_new_bets_are_temporarily_unavailable(db: Path) -> None:
         assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", document.pop("at"))
         assert reason in document.pop("message")
         assert document == {"level": "warning"}
-        clerk = Clerk(server)
-        assert reason in clerk.read("/admin/settings")
-        assert reason in clerk.read("/admin")
+        clerk = AdminClient(server)
+        assert reason in clerk.get_page("/admin/settings")
+        assert reason in clerk.get_page("/admin")
         clerk.http.close()
     assert [each["kind"] for each in here.entries(player)] == ["deposit", "win", "cancel", "deposit"]
     with serving(db) as server:

@@ -5,26 +5,40 @@ from starlette.routing import BaseRoute
 from minwallet.config import Settings
 from minwallet.wallet.service import Wallet
 from minwallet.web.backoffice import (
-    access,
-    agents,
-    limits,
-    live,
+    access_pages,
+    agent_pages,
+    ledger_feed,
+    limit_forms,
+    login_pages,
     overview,
-    player,
-    players,
-    reconciliation,
-    rounds,
-    sessions,
-    settings,
-    sign_in,
-    transaction,
-    transactions,
+    player_detail,
+    player_list,
+    reconciliation_pages,
+    round_pages,
+    session_forms,
+    settings_page,
+    transaction_detail,
+    transaction_list,
 )
-from minwallet.web.backoffice.frame import Frame
+from minwallet.web.backoffice.page import PageRouter
 
 
-def routes(wallet: Wallet, chosen: Settings, sqlite_version: str) -> list[BaseRoute]:
+def routes(wallet: Wallet, app_settings: Settings, sqlite_version: str) -> list[BaseRoute]:
     """Every page, and the doors to them."""
-    frame = Frame(wallet, chosen, sqlite_version)
-    ledger = (players, player, limits, sessions, transactions, transaction, live, rounds, reconciliation)
-    return [route for room in (sign_in, overview, *ledger, agents, access, settings) for route in room.routes(frame)]
+    router = PageRouter(wallet, app_settings, sqlite_version)
+    ledger_pages = (
+        player_list,
+        player_detail,
+        limit_forms,
+        session_forms,
+        transaction_list,
+        transaction_detail,
+        ledger_feed,
+        round_pages,
+        reconciliation_pages,
+    )
+    return [
+        route
+        for module in (login_pages, overview, *ledger_pages, agent_pages, access_pages, settings_page)
+        for route in module.routes(router)
+    ]

@@ -11,7 +11,7 @@ from minwallet.web.templating import Chart, Series
 DAY_MS = 24 * 3600 * 1000
 
 
-class Drawing(NamedTuple):
+class ChartView(NamedTuple):
     """A chart, its title, and in a sentence what is to be seen."""
 
     chart: Chart
@@ -19,36 +19,36 @@ class Drawing(NamedTuple):
     text: str
 
 
-def balance_chart(entries: Sequence[Entry], currency: str) -> Drawing | None:
+def build_balance_chart(entries: Sequence[Entry], currency: str) -> ChartView | None:
     """What an account held after each of these entries, its newest, one value a second; None for fewer than two."""
-    last = {entry.at_ms // 1000: entry for entry in sorted(entries, key=lambda entry: entry.seq)}
+    last_entries = {entry.at_ms // 1000: entry for entry in sorted(entries, key=lambda entry: entry.seq)}
     # A clock that was set back shall not draw a line back.
-    times = sorted(last)
+    times = sorted(last_entries)
     if len(times) < 2:
         return None
-    held = [last[at].cash_after + last[at].bonus_after for at in times]
-    series = Series(label="Balance", values=held, shape="steps", colour="accent")
+    balances = [last_entries[at].cash_after + last_entries[at].bonus_after for at in times]
+    series = Series(label="Balance", values=balances, shape="steps", colour="accent")
     text = (
-        f"between {format_money(min(held))} and {format_money(max(held))}, cash and bonus together, in the newest"
-        f" {len(entries)} entries; now {format_money(held[-1])}"
+        f"between {format_money(min(balances))} and {format_money(max(balances))}, cash and bonus together, in the"
+        f" newest {len(entries)} entries; now {format_money(balances[-1])}"
     )
-    return Drawing(Chart(x=times, series=[series], money=True, days=False), f"Balance in {currency}", text)
+    return ChartView(Chart(x=times, series=[series], money=True, days=False), f"Balance in {currency}", text)
 
 
-def bets_chart(minutes: Sequence[MinuteCount]) -> Drawing:
+def build_bets_chart(minutes: Sequence[MinuteCount]) -> ChartView:
     """How many bets came in each minute."""
     values = [minute.bets for minute in minutes]
     series = Series(label="Bets", values=values, shape="bars", colour="accent")
     chart = Chart(x=[minute.at_ms // 1000 for minute in minutes], series=[series], money=False, days=False)
     text = f"{sum(values)} bets in the last hour, at most {max(values)} in a minute"
-    return Drawing(chart, "Bets per minute", text)
+    return ChartView(chart, "Bets per minute", text)
 
 
-def revenue_chart(days: Mapping[int, int], currency: str) -> Drawing:
+def build_revenue_chart(days: Mapping[int, int], currency: str) -> ChartView:
     """The revenue in cents of each day, which is a number since 1970; the last is today."""
     values = list(days.values())
     series = Series(label="Revenue", values=values, shape="bars", colour="accent")
     chart = Chart(x=[day * DAY_MS // 1000 for day in days], series=[series], money=True, days=True)
     title = f"Gross gaming revenue by day{f', {currency}' if currency else ''}"
     text = f"{format_money(sum(values))} in {len(values)} days, {format_money(values[-1])} of it today"
-    return Drawing(chart, title, text)
+    return ChartView(chart, title, text)

@@ -15,7 +15,7 @@ CHOICES: Mapping[str, Sequence[str]] = {
     "state": tuple(State),
 }
 
-FIELDS = {
+QUERY_FIELDS = {
     "agent": "agent",
     "player": "player_id",
     "currency": "currency",
@@ -30,59 +30,59 @@ FIELDS = {
 }
 """What the address calls a field of the filter."""
 
-LONGEST_FIELD = 200
+MAX_FIELD_LENGTH = 200
 
 
-class Asked(NamedTuple):
-    """A filter as it was typed; `wrong` says what is amiss with a field, and then `wanted` is None."""
+class ParsedFilter(NamedTuple):
+    """A filter as it was typed; `errors` says what is amiss with a field, and then `ledger_filter` is None."""
 
-    wanted: Filter | None
-    typed: Mapping[str, str]
-    wrong: Mapping[str, str]
+    ledger_filter: Filter | None
+    values: Mapping[str, str]
+    errors: Mapping[str, str]
 
     @property
     def query(self) -> str:
         """The fields for an address, "" where nothing is asked for."""
-        return urlencode(self.typed)
+        return urlencode(self.values)
 
 
-def read_filter(query: Mapping[str, str], agents: Sequence[str] = ()) -> Asked:
+def parse_filter(query: Mapping[str, str], agents: Sequence[str] = ()) -> ParsedFilter:
     """What the query of an address asks for. Where there is one agent only, a player is that agent's."""
-    typed = {name: query[name].strip() for name in FIELDS if query.get(name, "").strip()}
-    found: dict[str, str | int] = {}
-    wrong: dict[str, str] = {}
-    for name, value in typed.items():
-        if len(value) > LONGEST_FIELD:
-            wrong[name] = f"at most {LONGEST_FIELD} symbols"
+    values = {name: query[name].strip() for name in QUERY_FIELDS if query.get(name, "").strip()}
+    fields: dict[str, str | int] = {}
+    errors: dict[str, str] = {}
+    for name, value in values.items():
+        if len(value) > MAX_FIELD_LENGTH:
+            errors[name] = f"at most {MAX_FIELD_LENGTH} symbols"
         elif name in CHOICES and value not in CHOICES[name]:
-            wrong[name] = f"one of {', '.join(CHOICES[name])}"
+            errors[name] = f"one of {', '.join(CHOICES[name])}"
         elif name in ("from", "to"):
-            moment = _read_time(value)
-            if moment is None:
-                wrong[name] = "a date and time in UTC, such as 2026-11-21T10:00"
+            time = _parse_time(value)
+            if time is None:
+                errors[name] = "a date and time in UTC, such as 2026-11-21T10:00"
             else:
-                found[FIELDS[name]] = round(moment.timestamp() * 1000)
-                typed[name] = moment.replace(tzinfo=None).isoformat(timespec="auto")
+                fields[QUERY_FIELDS[name]] = round(time.timestamp() * 1000)
+                values[name] = time.replace(tzinfo=None).isoformat(timespec="auto")
         else:
-            found[FIELDS[name]] = value
-    if wrong:
-        return Asked(None, typed, wrong)
-    wanted = Filter(**found)  # type: ignore[arg-type]  # texts and times go where FIELDS says
-    if wanted.player_id and not wanted.agent and len(agents) == 1:
-        wanted = wanted._replace(agent=agents[0])
-    return Asked(wanted, typed, wrong)
+            fields[QUERY_FIELDS[name]] = value
+    if errors:
+        return ParsedFilter(None, values, errors)
+    ledger_filter = Filter(**fields)  # type: ignore[arg-type]  # texts and times go where FIELDS says
+    if ledger_filter.player_id and not ledger_filter.agent and len(agents) == 1:
+        ledger_filter = ledger_filter._replace(agent=agents[0])
+    return ParsedFilter(ledger_filter, values, errors)
 
 
-def read_number(text: str | None, most: int = 2**63 - 1) -> int | None:
+def parse_number(text: str | None, maximum: int = 2**63 - 1) -> int | None:
     """A whole number of an address, such as where a page begins; None for anything else."""
-    if text is None or not (text.isascii() and text.isdigit()) or len(text) > 20 or int(text) > most:
+    if text is None or not (text.isascii() and text.isdigit()) or len(text) > 20 or int(text) > maximum:
         return None
     return int(text)
 
 
-def _read_time(text: str) -> datetime | None:
+def _parse_time(text: str) -> datetime | None:
     try:
-        found = datetime.fromisoformat(text)
-        return found.replace(tzinfo=found.tzinfo or UTC).astimezone(UTC)
+        parsed = datetime.fromisoformat(text)
+        return parsed.replace(tzinfo=parsed.tzinfo or UTC).astimezone(UTC)
     except (ValueError, OverflowError):
         return None

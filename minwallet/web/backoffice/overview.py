@@ -9,23 +9,23 @@ from starlette.routing import Route
 from minwallet.operations import totals_aggregation
 from minwallet.storage.queries import CurrencyBalance, DailyTotalKey, EntryPage, Filter, MinuteCount, OwnedEntry, Total
 from minwallet.storage.store import Store
-from minwallet.web.backoffice.charts import DAY_MS, bets_chart, revenue_chart
-from minwallet.web.backoffice.frame import Frame, Visit
+from minwallet.web.backoffice.charts import DAY_MS, build_bets_chart, build_revenue_chart
+from minwallet.web.backoffice.page import PageContext, PageRouter
 from minwallet.web.ttl_cache import AsyncTTLCache
 
 PATH = "/admin"
 
 MINUTE_MS = 60_000
 
-MINUTES, CHART_DAYS, DAYS = 60, 14, 30
+CHART_MINUTES, CHART_DAYS, REVENUE_DAYS = 60, 14, 30
 
-OPEN, OPEN_SHOWN, ROWS, GAMES = 100, 5, 10, 10
+MAX_OPEN_BETS, OPEN_BETS_SHOWN, RECENT_ROWS, GAMES_SHOWN = 100, 5, 10, 10
 
-FRESH_S = 2.0
+CACHE_TTL_S = 2.0
 """However many people look, figures are read anew only so often."""
 
 
-class Figures(NamedTuple):
+class OverviewFigures(NamedTuple):
     """What was read of the ledger; `today` counts days since 1970."""
 
     today: int
@@ -33,10 +33,10 @@ class Figures(NamedTuple):
     holdings: Sequence[CurrencyBalance]
     totals: Sequence[tuple[DailyTotalKey, Total]]
     minutes: Sequence[MinuteCount]
-    open: EntryPage
+    open_bets: EntryPage
 
 
-class GameRow(NamedTuple):
+class GameRevenue(NamedTuple):
     """A game's revenue today, in 7 and in 30 days, in cents of one currency, and how many bets those were."""
 
     game: str
@@ -46,92 +46,98 @@ class GameRow(NamedTuple):
     bets: int
 
 
-def routes(frame: Frame) -> list[Route]:
-    overview = _Overview(frame)
-    return [frame.get(PATH, overview.show), frame.get(f"{PATH}/overview/figures", overview.show_figures)]
+def routes(router: PageRouter) -> list[Route]:
+    overview = _OverviewPages(router)
+    return [router.get(PATH, overview.render_overview), router.get(f"{PATH}/overview/figures", overview.render_figures)]
 
 
-class _Overview:
-    def __init__(self, frame: Frame) -> None:
-        self._frame = frame
-        self._figures = AsyncTTLCache(lambda: read_figures(frame.wallet.store, frame.wallet.clock_ms()), FRESH_S)
+class _OverviewPages:
+    def __init__(self, router: PageRouter) -> None:
+        self._router = router
+        self._figures_cache = AsyncTTLCache(
+            lambda: read_overview_figures(router.wallet.store, router.wallet.clock_ms()), CACHE_TTL_S
+        )
 
-    async def show(self, visit: Visit) -> Response:
-        store = visit.wallet.store
+    async def render_overview(self, context: PageContext) -> Response:
+        store = context.wallet.store
         newest = await store.count_entries()
-        rows = (await store.read_page(Filter(), newest + 1, ROWS)).rows
-        context = await self._tell(visit)
-        return visit.render("office/overview.html", rows=rows, feed=f"/admin/feed?after={newest}", **context)
+        rows = (await store.read_page(Filter(), newest + 1, RECENT_ROWS)).rows
+        variables = await self._build_context(context)
+        return context.render(
+            "backoffice/overview.html", rows=rows, feed_url=f"/admin/feed?after={newest}", **variables
+        )
 
-    async def show_figures(self, visit: Visit) -> Response:
-        return visit.render("office/figures.html", **await self._tell(visit))
+    async def render_figures(self, context: PageContext) -> Response:
+        return context.render("backoffice/overview_figures.html", **await self._build_context(context))
 
-    async def _tell(self, visit: Visit) -> dict[str, Any]:
-        figures = await self._figures.get()
+    async def _build_context(self, context: PageContext) -> dict[str, Any]:
+        figures = await self._figures_cache.get()
         currencies = [held.currency for held in figures.holdings]
-        asked = visit.request.query_params.get("currency", "")
-        currency = asked if asked in currencies else _busiest(figures.totals) or (currencies or [""])[0]
-        mine = [(heading, total) for heading, total in figures.totals if heading.currency == currency]
+        requested = context.request.query_params.get("currency", "")
+        currency = (
+            requested if requested in currencies else _find_busiest_currency(figures.totals) or (currencies or [""])[0]
+        )
+        currency_totals = [(heading, total) for heading, total in figures.totals if heading.currency == currency]
         bets = [minute.bets for minute in figures.minutes]
         return {
             "figures": figures,
             "currency": currency,
             "currencies": currencies,
-            "is_right": all(held.is_consistent for held in figures.holdings),
+            "is_consistent": all(held.is_consistent for held in figures.holdings),
             "bets": bets,
-            "bets_chart": bets_chart(figures.minutes),
-            "revenue_chart": revenue_chart(_by_day(mine, figures.today), currency),
-            "games_shown": GAMES,
-            "games": _by_game(mine, figures.today),
-            "open_shown": list[OwnedEntry](figures.open.rows[:OPEN_SHOWN]),
-            "health": self._frame.examine(),
+            "bets_chart": build_bets_chart(figures.minutes),
+            "revenue_chart": build_revenue_chart(_sum_by_day(currency_totals, figures.today), currency),
+            "max_games": GAMES_SHOWN,
+            "games": _sum_by_game(currency_totals, figures.today),
+            "open_bets_shown": list[OwnedEntry](figures.open_bets.rows[:OPEN_BETS_SHOWN]),
+            "health": self._router.check_health(),
         }
 
 
-async def read_figures(store: Store, now_ms: int) -> Figures:
+async def read_overview_figures(store: Store, now_ms: int) -> OverviewFigures:
     """Everything that the figures are made of, with the newest rows in it."""
     await totals_aggregation.aggregate_newest(store)
-    today, first_ms = now_ms // DAY_MS, (now_ms // MINUTE_MS - MINUTES + 1) * MINUTE_MS
-    known = {minute.at_ms: minute for minute in await store.read_minute_counts(first_ms)}
-    times = [first_ms + number * MINUTE_MS for number in range(MINUTES)]
-    return Figures(
+    today, first_ms = now_ms // DAY_MS, (now_ms // MINUTE_MS - CHART_MINUTES + 1) * MINUTE_MS
+    minutes_by_time = {minute.at_ms: minute for minute in await store.read_minute_counts(first_ms)}
+    times = [first_ms + number * MINUTE_MS for number in range(CHART_MINUTES)]
+    return OverviewFigures(
         today=today,
         now_ms=now_ms,
         holdings=await store.read_currency_balances(),
-        totals=await store.read_totals(today - DAYS + 1, today + 1, None),
-        minutes=[known.get(at_ms, MinuteCount(at_ms, 0)) for at_ms in times],
-        open=await store.read_open_bets(None, None, OPEN),
+        totals=await store.read_totals(today - REVENUE_DAYS + 1, today + 1, None),
+        minutes=[minutes_by_time.get(at_ms, MinuteCount(at_ms, 0)) for at_ms in times],
+        open_bets=await store.read_open_bets(None, None, MAX_OPEN_BETS),
     )
 
 
-def _busiest(found: Iterable[tuple[DailyTotalKey, Total]]) -> str:
+def _find_busiest_currency(day_totals: Iterable[tuple[DailyTotalKey, Total]]) -> str:
     """The currency with the most bets."""
     bets: dict[str, int] = {}
-    for heading, total in found:
+    for heading, total in day_totals:
         bets[heading.currency] = bets.get(heading.currency, 0) + total.bets
     return max(bets, key=lambda currency: (bets[currency], currency), default="")
 
 
-def _by_game(found: Iterable[tuple[DailyTotalKey, Total]], today: int) -> list[GameRow]:
+def _sum_by_game(day_totals: Iterable[tuple[DailyTotalKey, Total]], today: int) -> list[GameRevenue]:
     """The games of one currency, those with the most bets first."""
-    rows: dict[str, GameRow] = {}
-    for heading, total in found:
+    rows: dict[str, GameRevenue] = {}
+    for heading, total in day_totals:
         if total.bets or total.wins or total.refunds:
-            age, old = today - heading.day, rows.get(heading.game, GameRow(heading.game, 0, 0, 0, 0))
-            rows[heading.game] = GameRow(
+            age, previous = today - heading.day, rows.get(heading.game, GameRevenue(heading.game, 0, 0, 0, 0))
+            rows[heading.game] = GameRevenue(
                 heading.game,
-                old.today + (total.ggr if age < 1 else 0),
-                old.week + (total.ggr if age < 7 else 0),
-                old.month + total.ggr,
-                old.bets + total.bets,
+                previous.today + (total.ggr if age < 1 else 0),
+                previous.week + (total.ggr if age < 7 else 0),
+                previous.month + total.ggr,
+                previous.bets + total.bets,
             )
     return sorted(rows.values(), key=lambda row: (-row.bets, row.game))
 
 
-def _by_day(found: Iterable[tuple[DailyTotalKey, Total]], today: int) -> dict[int, int]:
+def _sum_by_day(day_totals: Iterable[tuple[DailyTotalKey, Total]], today: int) -> dict[int, int]:
     """The revenue of each of the last days, in cents of one currency."""
     days = dict.fromkeys(range(today - CHART_DAYS + 1, today + 1), 0)
-    for heading, total in found:
+    for heading, total in day_totals:
         if heading.day in days:
             days[heading.day] += total.ggr
     return days

@@ -5,12 +5,12 @@ from collections.abc import Iterator
 import pytest
 
 from tests.support import Server
-from tests.web.backoffice.clerk import Clerk
+from tests.web.backoffice.admin_client import AdminClient
 
 
 @pytest.fixture(scope="module")
-def clerk(server: Server) -> Iterator[Clerk]:
+def admin_client(server: Server) -> Iterator[AdminClient]:
     """Somebody signed in, without a browser."""
-    clerk = Clerk(server)
-    yield clerk
-    clerk.http.close()
+    admin_client = AdminClient(server)
+    yield admin_client
+    admin_client.http.close()

@@ -6,15 +6,15 @@ import json
 
 import pytest
 
-from minwallet.web.backoffice.exports import inert
+from minwallet.web.backoffice.exports import escape_formula
 from tests.support import Server
-from tests.web.backoffice.clerk import Clerk
+from tests.web.backoffice.admin_client import AdminClient
 
-AMOUNTS = {"amount", "bonus_amount", "cash_after", "bonus_after", "stake", "payout"}
+AMOUNT_COLUMNS = {"amount", "bonus_amount", "cash_after", "bonus_after", "stake", "payout"}
 
 
 @pytest.fixture(scope="module")
-def played(server: Server, clerk: Clerk) -> str:
+def player_with_entries(server: Server, admin_client: AdminClient) -> str:
     """A player whose ledger has a bit of everything."""
     name = server.cli.player(balance="100", bonus="5")
     token = server.cli.session(name)
@@ -22,70 +22,72 @@ def played(server: Server, clerk: Clerk) -> str:
     server.wallet_v2(type="win", win=700, id=2**64 - 2, round_id=2**64 - 1, game='a,"b"', code=token)
     server.wallet_v2(type="bet", bet=999_999, id=3, game="-2", code=token)
     path = f"/admin/players/default/{name}/money"
-    clerk.told(
+    admin_client.flash_after(
         path, operation="deposit", part="cash", amount="1.50", currency="USD", reason="@home", reference=f"=cmd {name}"
     )
     return name
 
 
-def test_csv_says_what_the_ledger_says(server: Server, clerk: Clerk, played: str) -> None:
+def test_csv_equals_the_ledger(server: Server, admin_client: AdminClient, player_with_entries: str) -> None:
     """Row by row, the newest first; amounts are numbers, and what would run in a spreadsheet has an apostrophe."""
-    response = clerk.http.get("/admin/transactions.csv", params={"player": played})
+    response = admin_client.http.get("/admin/transactions.csv", params={"player": player_with_entries})
     assert response.headers["content-type"].startswith("text/csv")
     assert 'filename="transactions-' in response.headers["content-disposition"]
     rows = list(csv.DictReader(io.StringIO(response.text)))
-    expected = server.cli("ledger", played)["entries"]
+    expected = server.cli("ledger", player_with_entries)["entries"]
     assert [int(row["seq"]) for row in rows] == [entry["seq"] for entry in expected]
     for row, entry in zip(rows, expected, strict=True):
         for name, value in entry.items():
-            if name in AMOUNTS:
+            if name in AMOUNT_COLUMNS:
                 assert round(float(row[name]) * 100) == value
             else:
                 assert row[name].removeprefix("'") == ("" if value is None else str(value))
         assert not any(cell.startswith(("=", "+", "@")) for cell in row.values())
-    assert rows[0]["id"] == f"'=cmd {played}"
+    assert rows[0]["id"] == f"'=cmd {player_with_entries}"
     assert rows[2]["game"] == 'a,"b"'
     assert rows[3]["game"] == "'=1+1"
     assert rows[3]["amount"] == "-100.00"
 
 
-def test_json_says_the_same_in_cents(server: Server, clerk: Clerk, played: str) -> None:
+def test_json_equals_the_ledger_in_cents(server: Server, admin_client: AdminClient, player_with_entries: str) -> None:
     """In the shape of the command line and the API, with whose it is."""
-    entries = clerk.http.get("/admin/transactions.json", params={"player": played, "kind": "bet"}).json()["entries"]
-    expected = [entry for entry in server.cli("ledger", played)["entries"] if entry["kind"] == "bet"]
+    entries = admin_client.http.get(
+        "/admin/transactions.json", params={"player": player_with_entries, "kind": "bet"}
+    ).json()["entries"]
+    expected = [entry for entry in server.cli("ledger", player_with_entries)["entries"] if entry["kind"] == "bet"]
     assert [{name: entry[name] for name in expected[0]} for entry in entries] == expected
     assert {(entry["agent"], entry["player_id"], entry["currency"]) for entry in entries} == {
-        ("default", played, "USD")
+        ("default", player_with_entries, "USD")
     }
     assert [entry["refusal"] for entry in entries] == ["insufficient_funds", None]
 
 
-def test_a_long_export_is_read_in_pages(server: Server, clerk: Clerk) -> None:
+def test_a_long_export_is_read_in_pages(server: Server, admin_client: AdminClient) -> None:
     """All of it comes once, however many pages it takes; whoever leaves early leaves nothing behind."""
     name = server.cli.player(balance="100")
     token = server.cli.session(name)
     for number in range(1, 2_101):
         server.wallet_v2(type="bet", bet=0, id=10_000 + number, game=7, code=token)
-    text = clerk.http.get("/admin/transactions.csv", params={"player": name}).text
+    text = admin_client.http.get("/admin/transactions.csv", params={"player": name}).text
     ids = [row["id"] for row in csv.DictReader(io.StringIO(text))]
     assert ids == [*(str(10_000 + number) for number in range(2_100, 0, -1)), f"{name}:USD"]
     for _ in range(3):
-        with clerk.http.stream("GET", "/admin/transactions.json") as response:
+        with admin_client.http.stream("GET", "/admin/transactions.json") as response:
             next(response.iter_bytes())
-    assert len(json.loads(clerk.http.get("/admin/transactions.json?kind=win").text)["entries"]) >= 1
+    assert len(json.loads(admin_client.http.get("/admin/transactions.json?kind=win").text)["entries"]) >= 1
     assert "error" not in server.log.read_text().lower()
 
 
-def test_nothing_found_is_a_file_with_nothing_in_it(clerk: Clerk) -> None:
+def test_an_empty_result_is_an_empty_file(admin_client: AdminClient) -> None:
     """The header alone, or an empty list."""
-    assert len(clerk.http.get("/admin/transactions.csv?player=nobody").text.splitlines()) == 1
-    assert clerk.http.get("/admin/transactions.json?player=nobody").json() == {"entries": []}
-    assert clerk.http.get("/admin/transactions.csv?kind=nonsense").status_code == 400
+    assert len(admin_client.http.get("/admin/transactions.csv?player=nobody").text.splitlines()) == 1
+    assert admin_client.http.get("/admin/transactions.json?player=nobody").json() == {"entries": []}
+    assert admin_client.http.get("/admin/transactions.csv?kind=nonsense").status_code == 400
 
 
 @pytest.mark.parametrize("text", [f"{sign}1" for sign in "=+-@\uff1d\uff0b\uff0d\uff20\t\r\n"])
-def test_a_formula_is_shown_and_not_run(text: str) -> None:
+def test_a_formula_is_escaped(text: str) -> None:
     """Text of outsiders that begins as a formula does gets an apostrophe."""
-    assert inert(text) == f"'{text}"
-    assert inert(f"a{text}") == f"a{text}"
-    assert inert(None) == inert("") == ""
+    assert escape_formula(text) == f"'{text}"
+    assert escape_formula(f"a{text}") == f"a{text}"
+    assert escape_formula(None) == escape_formula("") == ""

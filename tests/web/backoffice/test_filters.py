@@ -5,10 +5,10 @@ from urllib.parse import parse_qsl
 import pytest
 
 from minwallet.storage.queries import Filter
-from minwallet.web.backoffice.filters import read_filter, read_number
+from minwallet.web.backoffice.filters import parse_filter, parse_number
 
 
-def test_every_field_of_the_filter_can_be_asked_for() -> None:
+def test_every_filter_field_is_parsed() -> None:
     """Under the names that the form has; spaces around a value are nobody's."""
     query = {
         "agent": "a",
@@ -25,23 +25,23 @@ def test_every_field_of_the_filter_can_be_asked_for() -> None:
         "before": "9",
         "unheard": "of",
     }
-    asked = read_filter(query)
-    assert asked.wanted == Filter(
+    asked = parse_filter(query)
+    assert asked.ledger_filter == Filter(
         "a", "bob", "USD", "vela", "bet", "refused", "1012", "7", "8", 1795255200000, 1795262400500
     )
-    assert asked.wrong == {}
-    assert read_filter(dict(parse_qsl(asked.query))) == asked
+    assert asked.errors == {}
+    assert parse_filter(dict(parse_qsl(asked.query))) == asked
 
 
-def test_nothing_asked_is_everything() -> None:
+def test_an_empty_query_matches_everything() -> None:
     """Empty fields say nothing."""
-    assert read_filter({"player": "", "from": " "}) == (Filter(), {}, {})
+    assert parse_filter({"player": "", "from": " "}) == (Filter(), {}, {})
 
 
 def test_a_time_may_name_its_zone_or_only_a_day() -> None:
     """And is then told in UTC, as the form has it."""
-    asked = read_filter({"from": "2026-11-21T10:00+02:00", "to": "2026-11-22"})
-    assert asked.typed == {"from": "2026-11-21T08:00:00", "to": "2026-11-22T00:00:00"}
+    asked = parse_filter({"from": "2026-11-21T10:00+02:00", "to": "2026-11-22"})
+    assert asked.values == {"from": "2026-11-21T08:00:00", "to": "2026-11-22T00:00:00"}
 
 
 @pytest.mark.parametrize(
@@ -55,23 +55,23 @@ def test_a_time_may_name_its_zone_or_only_a_day() -> None:
         ("id", "9" * 201),
     ],
 )
-def test_nonsense_is_named(field: str, value: str) -> None:
+def test_invalid_values_are_reported(field: str, value: str) -> None:
     """Nothing is looked for then, and nothing that was typed is lost."""
-    asked = read_filter({field: value, "player": "ann"})
-    assert asked.wanted is None
-    assert asked.typed == {field: value, "player": "ann"}
-    assert set(asked.wrong) == {field}
+    asked = parse_filter({field: value, "player": "ann"})
+    assert asked.ledger_filter is None
+    assert asked.values == {field: value, "player": "ann"}
+    assert set(asked.errors) == {field}
 
 
-def test_a_player_is_of_the_only_agent() -> None:
+def test_a_player_filter_implies_the_only_agent() -> None:
     """Then the player's own chain of entries is read, and not the whole ledger."""
-    assert read_filter({"player": "ann"}, ["default"]).wanted == Filter("default", "ann")
-    assert read_filter({"player": "ann"}, ["default", "two"]).wanted == Filter(None, "ann")
+    assert parse_filter({"player": "ann"}, ["default"]).ledger_filter == Filter("default", "ann")
+    assert parse_filter({"player": "ann"}, ["default", "two"]).ledger_filter == Filter(None, "ann")
 
 
-def test_numbers_of_an_address_are_plain() -> None:
+def test_only_plain_decimal_numbers_are_parsed() -> None:
     """Anything else is none, however Python would read it."""
-    assert [read_number(text) for text in ("7", "0")] == [7, 0]
+    assert [parse_number(text) for text in ("7", "0")] == [7, 0]
     for text in (None, "", "-1", "1_0", "\N{FULLWIDTH DIGIT ONE}", "7.0", str(2**63), "9" * 30):
-        assert read_number(text) is None
-    assert read_number(str(2**63 - 1)) == 2**63 - 1
+        assert parse_number(text) is None
+    assert parse_number(str(2**63 - 1)) == 2**63 - 1

@@ -9,28 +9,28 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.support import Here, Server, serving
-from tests.web.backoffice.clerk import Clerk, enter
+from tests.web.backoffice.admin_client import AdminClient, sign_in
 from tests.web.browser import Visitor
 
 
-def tiles(page: str) -> dict[str, str]:
+def read_tiles(page: str) -> dict[str, str]:
     """The figures on top, by their labels."""
     found = re.findall(r'class="label">(.*?)</span>\s*<span class="figure">(.*?)</span>\s*<span', page, re.DOTALL)
-    return {text(label): text(figure) for label, figure in found}
+    return {strip_markup(label): strip_markup(figure) for label, figure in found}
 
 
-def by_game(page: str) -> dict[str, list[str]]:
+def read_game_rows(page: str) -> dict[str, list[str]]:
     """The rows of the table of games: today, 7 days, 30 days, bets."""
     rows = re.findall(r'<tr><th scope="row">(.*?)</th>(.*?)</tr>', page, re.DOTALL)
-    return {game: [text(cell) for cell in re.findall(r"<td.*?</td>", rest, re.DOTALL)] for game, rest in rows}
+    return {game: [strip_markup(cell) for cell in re.findall(r"<td.*?</td>", rest, re.DOTALL)] for game, rest in rows}
 
 
-def text(markup: str) -> str:
+def strip_markup(markup: str) -> str:
     return " ".join(re.sub(r"<[^>]*>", " ", markup).split())
 
 
 @pytest.fixture
-def played(db: Path) -> Path:
+def wallet_with_rounds(db: Path) -> Path:
     """A file with two currencies: 3 bets in USD of which one was won and one is open, one in EUR which was lost."""
     with serving(db) as server:
         ann, ben = server.cli.player(balance="100", bonus="5"), server.cli.player("EUR", "20")
@@ -45,12 +45,12 @@ def played(db: Path) -> Path:
     return db
 
 
-def test_the_figures_are_the_ledgers(played: Path) -> None:
+def test_the_figures_equal_the_ledger(wallet_with_rounds: Path) -> None:
     """What players hold, what the games brought, what is open; each currency by itself, never added up."""
-    with serving(played) as server:
-        clerk = Clerk(server)
-        page = clerk.read("/admin")
-        shown = tiles(page)
+    with serving(wallet_with_rounds) as server:
+        admin_client = AdminClient(server)
+        page = admin_client.get_page("/admin")
+        shown = read_tiles(page)
         assert shown["Players hold USD"] == "92.10"
         assert shown["Players hold EUR"] == "15.00"
         assert shown["Books"] == "ok"
@@ -59,50 +59,50 @@ def test_the_figures_are_the_ledgers(played: Path) -> None:
         assert shown["Server"] == "ready"
         assert "5.00 bonus, 1 account" in page
         assert "Revenue by game, USD" in page
-        assert by_game(page) == {
+        assert read_game_rows(page) == {
             "1012": ["7.50", "7.50", "7.50", "1"],
             "1014": ["0.00", "0.00", "0.00", "1"],
             "fish": ["0.40", "0.40", "0.40", "1"],
         }
-        in_euros = clerk.read("/admin?currency=EUR")
-        assert by_game(in_euros) == {"fish": ["5.00", "5.00", "5.00", "1"]}
-        assert "Revenue by game, USD" in clerk.read("/admin?currency=nonsense")
-        clerk.http.close()
+        in_euros = admin_client.get_page("/admin?currency=EUR")
+        assert read_game_rows(in_euros) == {"fish": ["5.00", "5.00", "5.00", "1"]}
+        assert "Revenue by game, USD" in admin_client.get_page("/admin?currency=nonsense")
+        admin_client.http.close()
 
 
 def test_an_empty_wallet_has_an_overview(db: Path) -> None:
     """Before there is anything to show, the page says so."""
     with serving(db) as server:
-        clerk = Clerk(server)
-        page = clerk.read("/admin")
+        admin_client = AdminClient(server)
+        page = admin_client.get_page("/admin")
         assert "no accounts yet" in page
         assert "No bets in 30 days" in page
         assert "No open rounds" in page
         assert "Nothing has happened yet" in page
-        clerk.http.close()
+        admin_client.http.close()
 
 
-def test_money_that_came_from_nowhere_is_told(played: Path) -> None:
+def test_unexplained_balances_are_reported(wallet_with_rounds: Path) -> None:
     """Where balances are not what the rows add up to, the badge says so, and the page what to do."""
-    with serving(played) as server:
-        with closing(sqlite3.connect(played, isolation_level=None)) as file:
+    with serving(wallet_with_rounds) as server:
+        with closing(sqlite3.connect(wallet_with_rounds, isolation_level=None)) as file:
             file.execute("UPDATE accounts SET cash = cash + 1 WHERE currency = 'EUR'")
-        clerk = Clerk(server)
-        page = clerk.read("/admin")
-        assert tiles(page)["Books"] == "failed"
-        assert "In EUR the balances come to 15.01, but the entries of the ledger to 15.00." in text(page)
-        clerk.http.close()
+        admin_client = AdminClient(server)
+        page = admin_client.get_page("/admin")
+        assert read_tiles(page)["Books"] == "failed"
+        assert "In EUR the balances come to 15.01, but the entries of the ledger to 15.00." in strip_markup(page)
+        admin_client.http.close()
 
 
-def test_it_updates_by_itself(page: Page, played: Path) -> None:
+def test_it_updates_by_itself(page: Page, wallet_with_rounds: Path) -> None:
     """What another program does is seen without loading the page again; what is unfolded or in focus stays so."""
-    with serving(played) as server:
-        enter(page, server)
+    with serving(wallet_with_rounds) as server:
+        sign_in(page, server)
         page.goto(f"{server.url}/admin")
         page.locator("summary", has_text="The numbers").first.click()
         expect(page.locator("[data-feed=on]")).to_be_attached()
         page.locator("a.tile", has_text="Server").focus()
-        Here(played)("player", "add", "cat", "--currency", "EUR", "--balance", "7.25")
+        Here(wallet_with_rounds)("player", "add", "cat", "--currency", "EUR", "--balance", "7.25")
         expect(page.locator("tbody tr").filter(has_text="cat")).to_contain_text("+7.25")
         expect(page.locator(".tile").filter(has_text="EUR")).to_contain_text("22.25", timeout=15_000)
         expect(page.locator("details[open]")).to_have_count(1)
@@ -111,10 +111,10 @@ def test_it_updates_by_itself(page: Page, played: Path) -> None:
         page.goto("about:blank")
 
 
-def test_an_ended_sign_in_ends_the_page(visitor: Visitor, page: Page, server: Server) -> None:
+def test_an_ended_session_redirects_the_open_page(visitor: Visitor, page: Page, server: Server) -> None:
     """A page that refreshes itself leads to the form once its reader is signed out."""
     visitor.allow("status of 401")
-    enter(page, server)
+    sign_in(page, server)
     page.goto(f"{server.url}/admin")
     page.context.clear_cookies()
     page.wait_for_url("**/admin/sign-in", timeout=15_000)

@@ -11,7 +11,7 @@ from playwright.sync_api import Page, expect
 
 from minwallet.demo.games import GAMES
 from minwallet.protocols.registry import PROTOCOLS
-from minwallet.web.demo.stories import TRICKS
+from minwallet.web.demo.scenarios import FAULT_SCENARIOS
 from tests.demo.show import Demo, showing
 from tests.support import Here, Server
 from tests.web.browser import (
@@ -145,7 +145,7 @@ def test_the_stake_goes_up_and_down_in_steps(demo_page: Page) -> None:
     expect(demo_page.locator("#outcome")).to_contain_text("from 0.01 to 100.00")
 
 
-@pytest.mark.parametrize("trick", TRICKS)
+@pytest.mark.parametrize("trick", FAULT_SCENARIOS)
 def test_balances_are_right_despite_provider_faults(demo: Demo, demo_page: Page, trick: str) -> None:
     """In every game and both protocols. What the page tells is what the ledger says, seen from outside."""
     here = demo.here
@@ -155,7 +155,7 @@ def test_balances_are_right_despite_provider_faults(demo: Demo, demo_page: Page,
         play_round(demo_page, f"#trick-{trick}")
         has, made = read_total(here), read_entries_since(here, before)
         story = demo_page.locator("#story")
-        expect(story).to_contain_text(TRICKS[trick].rule)
+        expect(story).to_contain_text(FAULT_SCENARIOS[trick].explanation)
         expect(story.locator(".verdict.right")).to_be_visible()
         expect(story.locator(".sum strong")).to_have_text(format_cents(has))
         expect(demo_page.locator("#purse")).to_have_text(f"{format_cents(has)} USD")

@@ -10,9 +10,9 @@ from starlette.testclient import TestClient
 from minwallet.ledger.entries import Entry
 from minwallet.protocols.registry import PROTOCOLS
 from minwallet.storage.queries import Filter
-from minwallet.web.demo import board
-from minwallet.web.demo.stories import TRICKS, Story, struck, tell
-from minwallet.web.demo.table import NoGame, RoundTold, Wanted, play
+from minwallet.web.demo import game_view
+from minwallet.web.demo.provider_client import PlayFailed, PlayRequest, RoundResponse, play_round
+from minwallet.web.demo.scenarios import FAULT_SCENARIOS, ScenarioReport, build_scenario_report, has_occurred
 from tests.demo.honest import BONUS, CASH, HonestCaller, providing
 from tests.support import Server
 
@@ -31,16 +31,25 @@ def provider(caller: HonestCaller) -> Iterator[TestClient]:
         yield client
 
 
-def play_round(provider: TestClient, protocol: str = "wallet-v2", game: str = "slot", **fields: Any) -> RoundTold:  # noqa: ANN401 what the provider takes
+def play_demo_round(
+    provider: TestClient,
+    protocol: str = "wallet-v2",
+    game: str = "slot",
+    **fields: Any,  # noqa: ANN401 what the provider takes
+) -> RoundResponse:
     wanted = {"protocol": protocol, "game": game, "token": "t", "misbehave": {}, **fields}
-    return RoundTold.model_validate(provider.post("/demo/play", json=wanted).json()["played"][-1])
+    return RoundResponse.model_validate(provider.post("/demo/play", json=wanted).json()["played"][-1])
 
 
-def play_scenario(provider: TestClient, name: str, protocol: str = "wallet-v2", *, stake: int = 100) -> RoundTold:
+def play_scenario(provider: TestClient, name: str, protocol: str = "wallet-v2", *, stake: int = 100) -> RoundResponse:
     """A round played as one of the page's buttons does."""
-    chosen = TRICKS[name]
-    plan: dict[str, Any] = {"misbehave": dict(chosen.misbehave), "at": chosen.at or "opening", "lucky": chosen.is_lucky}
-    return play_round(provider, protocol, stake=stake, **plan)
+    chosen = FAULT_SCENARIOS[name]
+    plan: dict[str, Any] = {
+        "misbehave": dict(chosen.faults),
+        "at": chosen.target or "opening",
+        "lucky": chosen.requires_win,
+    }
+    return play_demo_round(provider, protocol, stake=stake, **plan)
 
 
 def read_entries(provider: TestClient, caller: HonestCaller) -> list[Entry]:
@@ -50,30 +59,30 @@ def read_entries(provider: TestClient, caller: HonestCaller) -> list[Entry]:
     return [row.entry for row in reversed(page.rows)][1:]
 
 
-def summarize_steps(story: Story) -> list[tuple[str, bool, int]]:
-    return [(step.call.operation, step.is_new, step.moved) for step in story.steps]
+def summarize_steps(story: ScenarioReport) -> list[tuple[str, bool, int]]:
+    return [(step.call.operation, step.is_new, step.change_cents) for step in story.steps]
 
 
 def test_a_round_is_reported_call_by_call(provider: TestClient, caller: HonestCaller) -> None:
     """Each with the entry that it made and what that moved, and how the balance came about."""
-    round_ = play_round(provider, stake=500, lucky=True)
+    round_ = play_demo_round(provider, stake=500, lucky=True)
     entries = read_entries(provider, caller)
-    story = tell(round_, entries, CASH + BONUS)
+    story = build_scenario_report(round_, entries, CASH + BONUS)
     assert summarize_steps(story) == [("bet", True, -500), ("win", True, round_.play.payout)]
     assert [step.seq for step in story.steps] == [entry.seq for entry in entries]
-    assert (story.is_right, story.after) == (True, CASH + BONUS + round_.net)
-    assert story.verdict == "2 calls, 2 new entries, 2 movements of money."
-    assert story.moves
+    assert (story.is_consistent, story.balance_after) == (True, CASH + BONUS + round_.net)
+    assert story.summary == "2 calls, 2 new entries, 2 movements of money."
+    assert story.has_movement
 
 
 def test_other_rounds_are_counted_but_not_reported(provider: TestClient, caller: HonestCaller) -> None:
     """Two people may play as the same player at once."""
-    play_round(provider, "vela")
-    round_ = play_round(provider)
-    story = tell(round_, read_entries(provider, caller), CASH + BONUS)
+    play_demo_round(provider, "vela")
+    round_ = play_demo_round(provider)
+    story = build_scenario_report(round_, read_entries(provider, caller), CASH + BONUS)
     assert [step.call.operation for step in story.steps] == ["bet", "win"]
     assert len(story.entries) == 3
-    assert story.is_right
+    assert story.is_consistent
 
 
 @pytest.mark.parametrize("protocol", PROTOCOLS)
@@ -82,57 +91,63 @@ def test_a_repeated_call_is_reported_as_a_replay(provider: TestClient, caller: H
     for name in ("win-twice", "lost-reply"):
         before = len(read_entries(provider, caller))
         round_ = play_scenario(provider, name, protocol)
-        story = tell(round_, read_entries(provider, caller)[before:], 0)
+        story = build_scenario_report(round_, read_entries(provider, caller)[before:], 0)
         *_, first, again = story.steps
-        assert (again.seq, again.is_new, again.moved) == (first.seq, False, 0)
-        assert again.said == "The id is known: answered as the first time. Nothing moved."
-        assert ("got lost" in first.aside) == (name == "lost-reply")
-        assert struck(name, story)
+        assert (again.seq, again.is_new, again.change_cents) == (first.seq, False, 0)
+        assert again.description == "The id is known: answered as the first time. Nothing moved."
+        assert ("got lost" in first.provider_view) == (name == "lost-reply")
+        assert has_occurred(name, story)
 
 
 def test_a_slow_reply_is_reported_with_the_wallets_time(provider: TestClient, caller: HonestCaller) -> None:
     """The wallet was quick, and the provider did not wait."""
-    story = tell(play_scenario(provider, "slow-reply"), read_entries(provider, caller), CASH + BONUS)
+    story = build_scenario_report(play_scenario(provider, "slow-reply"), read_entries(provider, caller), CASH + BONUS)
     bet, cancel = story.steps
-    assert "answered after 1 ms" in bet.aside
-    assert "gave up" in bet.aside
-    assert (bet.said, cancel.said) == ("Took 1.00.", "Gave 1.00 back.")
-    assert story.is_right
+    assert "answered after 1 ms" in bet.provider_view
+    assert "gave up" in bet.provider_view
+    assert (bet.description, cancel.description) == ("Took 1.00.", "Gave 1.00 back.")
+    assert story.is_consistent
 
 
 def test_a_closed_id_and_a_refusal_are_reported_with_protocol_codes(provider: TestClient, caller: HonestCaller) -> None:
     """With the code that the wallet answered."""
-    story = tell(play_scenario(provider, "cancel-first", "vela"), read_entries(provider, caller), CASH + BONUS)
-    assert [step.said for step in story.steps] == [
+    story = build_scenario_report(
+        play_scenario(provider, "cancel-first", "vela"), read_entries(provider, caller), CASH + BONUS
+    )
+    assert [step.description for step in story.steps] == [
         "There is no such bet: nothing moved, and the id is closed for ever. The answer is Invalid Transaction ID (2).",
         "Refused: Invalid Transaction ID (2). Nothing moved, and no entry was made.",
     ]
-    assert (story.is_right, story.moves) == (True, False)
-    assert story.verdict == "2 calls, 1 new entry, 0 movements of money."
-    refused = tell(
+    assert (story.is_consistent, story.has_movement) == (True, False)
+    assert story.summary == "2 calls, 1 new entry, 0 movements of money."
+    refused = build_scenario_report(
         play_scenario(provider, "too-little", stake=CASH * 2), read_entries(provider, caller)[1:], CASH + BONUS
     )
-    assert refused.steps[0].said == "Refused: insufficient funds (105). Nothing was taken, and the refusal is kept."
-    assert struck("too-little", refused)
+    assert (
+        refused.steps[0].description == "Refused: insufficient funds (105). Nothing was taken, and the refusal is kept."
+    )
+    assert has_occurred("too-little", refused)
 
 
 def test_a_scenario_that_did_not_occur_is_reported(provider: TestClient, caller: HonestCaller) -> None:
     """Where the bet was refused there is no win to lose the reply of; the page has other words for that."""
     round_ = play_scenario(provider, "lost-reply", stake=CASH * 2)
-    story = tell(round_, read_entries(provider, caller), CASH + BONUS)
-    assert not struck("lost-reply", story)
-    assert not struck("too-little", tell(play_round(provider), read_entries(provider, caller)[1:], CASH + BONUS))
-    assert all(each.otherwise for each in TRICKS.values())
+    story = build_scenario_report(round_, read_entries(provider, caller), CASH + BONUS)
+    assert not has_occurred("lost-reply", story)
+    assert not has_occurred(
+        "too-little", build_scenario_report(play_demo_round(provider), read_entries(provider, caller)[1:], CASH + BONUS)
+    )
+    assert all(each.not_occurred_text for each in FAULT_SCENARIOS.values())
 
 
 def test_a_missing_reply_is_reported(provider: TestClient, caller: HonestCaller) -> None:
     """Nothing is made up about a call without an answer."""
-    play_round(provider)
+    play_demo_round(provider)
     before = len(read_entries(provider, caller))
     caller.silent_about = {"win"}
-    round_ = play_round(provider)
-    story = tell(round_, read_entries(provider, caller)[before:], 0)
-    assert {step.said for step in story.steps[1:]} == {"No answer came back."}
+    round_ = play_demo_round(provider)
+    story = build_scenario_report(round_, read_entries(provider, caller)[before:], 0)
+    assert {step.description for step in story.steps[1:]} == {"No answer came back."}
     assert round_.ending == "pending"
 
 
@@ -140,10 +155,10 @@ def test_a_late_answer_is_reported(provider: TestClient, caller: HonestCaller) -
     """A call that was held back arrives late, and the wallet has answered it long since."""
     said: list[str] = []
     for _ in range(10):  # whether the call or a copy of it is held back is chance
-        play_round(provider, misbehave={"reorder": 1}, at="closing")
+        play_demo_round(provider, misbehave={"reorder": 1}, at="closing")
         before = len(read_entries(provider, caller))
-        late = tell(play_round(provider), read_entries(provider, caller)[before:], 0)
-        said += [step.said for step in late.steps]
+        late = build_scenario_report(play_demo_round(provider), read_entries(provider, caller)[before:], 0)
+        said += [step.description for step in late.steps]
     assert "Answered as before. Nothing moved, and no entry was made." in said
 
 
@@ -161,37 +176,39 @@ def test_inconsistent_rounds_are_reported_as_bugs(provider: TestClient, caller: 
             entries.append(win._replace(seq=win.seq + 1, cash_after=win.cash_after + win.amount))
         case _:
             round_ = round_.model_copy(update={"net": round_.net + 1})
-    story = tell(round_, entries, CASH + BONUS)
-    assert not story.is_right
-    assert BUG_MESSAGE in story.verdict
+    story = build_scenario_report(round_, entries, CASH + BONUS)
+    assert not story.is_consistent
+    assert BUG_MESSAGE in story.summary
 
 
 def test_the_game_view_shows_the_round(provider: TestClient) -> None:
     """Symbols, fish and signs, and the same in words."""
-    slot = play_round(provider, "vela", "slot", lucky=True)
-    reels = board.reels(slot.play)
-    assert [board.SYMBOLS[each] for each in slot.play.shown] == [reel.symbols[0] for reel in reels]
-    assert all(reel.pays for reel in reels)
-    assert {len(reel.symbols) for reel in reels} == {board.STRIP}
-    fish = play_round(provider, "vela", "fish", lucky=True)
-    bought, shot = board.bullets(fish.play)
-    assert (bought, f"{shot} of {bought} shots, caught" in board.outcome(fish)) == (20, True)
-    assert board.catches(fish.play) == [name for name in fish.play.shown if name in board.FISH]
-    zodiac = play_round(provider, "vela", "zodiac", choice="z3", lucky=True)
-    (drawn,) = [sign for sign in board.signs(zodiac.play) if sign.is_drawn]
+    slot = play_demo_round(provider, "vela", "slot", lucky=True)
+    reels = game_view.build_reels(slot.play)
+    assert [game_view.SYMBOL_NAMES[each] for each in slot.play.shown] == [reel.symbols[0] for reel in reels]
+    assert all(reel.is_winning for reel in reels)
+    assert {len(reel.symbols) for reel in reels} == {game_view.REEL_LENGTH}
+    fish = play_demo_round(provider, "vela", "fish", lucky=True)
+    bought, shot = game_view.count_bullets(fish.play)
+    assert (bought, f"{shot} of {bought} shots, caught" in game_view.describe_outcome(fish)) == (20, True)
+    assert game_view.list_catches(fish.play) == [name for name in fish.play.shown if name in game_view.FISH_VALUES]
+    zodiac = play_demo_round(provider, "vela", "zodiac", choice="z3", lucky=True)
+    (drawn,) = [sign for sign in game_view.build_signs(zodiac.play) if sign.is_drawn]
     assert (drawn.number, drawn.name) == (3, "Tiger")
-    assert board.outcome(zodiac).startswith("Tiger was drawn; you bet on Tiger. Staked 1.00 USD, returned 11.40")
-    assert len({(sign.row, sign.column) for sign in board.signs(None)}) == 12
+    assert game_view.describe_outcome(zodiac).startswith(
+        "Tiger was drawn; you bet on Tiger. Staked 1.00 USD, returned 11.40"
+    )
+    assert len({(sign.row, sign.column) for sign in game_view.build_signs(None)}) == 12
 
 
 def test_two_hearts_pay_and_the_third_reel_does_not() -> None:
     """So only what pays is lit."""
     play = {"stake": 100, "payout": 100, "shown": ("♥", "7", "♥"), "choice": "", "used": None}
-    told = RoundTold.model_validate(
+    told = RoundResponse.model_validate(
         {"id": "1", "protocol": "vela", "game": "slot", "player_id": "a", "currency": "USD", "play": play}
         | {"ending": "done", "net": 0, "calls": ()}
     )
-    assert [reel.pays for reel in board.reels(told.play)] == [True, False, True]
+    assert [reel.is_winning for reel in game_view.build_reels(told.play)] == [True, False, True]
 
 
 @pytest.mark.parametrize(
@@ -199,6 +216,6 @@ def test_two_hearts_pay_and_the_third_reel_does_not() -> None:
 )
 def test_a_provider_that_cannot_play_says_why(url: str, words: str, server: Server) -> None:
     """In words that a person reads on the page."""
-    wanted = Wanted("vela", "slot", "t", 100, "", {}, None, lucky=False)
-    with pytest.raises(NoGame, match=words):
-        asyncio.run(play(server.url if url == "SERVER" else url, wanted))
+    wanted = PlayRequest("vela", "slot", "t", 100, "", {}, None, lucky=False)
+    with pytest.raises(PlayFailed, match=words):
+        asyncio.run(play_round(server.url if url == "SERVER" else url, wanted))

@@ -1,0 +1,157 @@
+"""Who may do what: keys of the admin API, who signs in here, one's own password, and the record of who did what."""
+
+from typing import NamedTuple
+from urllib.parse import quote
+
+from pydantic import ValidationError
+from starlette.responses import Response
+from starlette.routing import Route
+
+from minwallet.operations.admin_auth import TooManyAttempts
+from minwallet.operations.credentials import MIN_PASSWORD_LENGTH, derive_csrf_token
+from minwallet.operations.errors import OperationError
+from minwallet.operations.requests import AdminLink, AdminReset, KeyAdd, KeyRevoke
+from minwallet.storage.admin_store import KeyScope
+from minwallet.web.auth import AttemptLimiter, get_attempt_key, set_cookie
+from minwallet.web.backoffice.audit_rows import describe_audit_record
+from minwallet.web.backoffice.filters import parse_number
+from minwallet.web.backoffice.forms import Form
+from minwallet.web.backoffice.login_pages import BUSY_RETRY_AFTER_S
+from minwallet.web.backoffice.page import PageContext, PageRouter
+from minwallet.web.backoffice.player_list import list_agent_names
+
+PATH = "/admin/access"
+
+RECENT_ROWS, PAGE_SIZE = 10, 50
+
+EMPTY_FORM = Form({}, {})
+
+
+class AccessForms(NamedTuple):
+    """The forms of the page, as far as something was typed into them."""
+
+    key: Form = EMPTY_FORM
+    link: Form = EMPTY_FORM
+    password: Form = EMPTY_FORM
+
+
+def routes(router: PageRouter) -> list[Route]:
+    password_form = _PasswordForm(router)
+    return [
+        router.get(PATH, _render_access),
+        router.get(f"{PATH}/record", _render_audit_log),
+        router.post(f"{PATH}/keys", _add_key),
+        router.post(f"{PATH}/keys/{{name}}/revoke", _revoke_key),
+        router.post(f"{PATH}/admins", _create_login_link),
+        router.post(f"{PATH}/admins/{{name}}/reset", _reset_admin),
+        router.post(f"{PATH}/password", password_form.change_password),
+    ]
+
+
+async def _render_access(context: PageContext) -> Response:
+    return await _render_access_forms(context, AccessForms())
+
+
+async def _render_access_forms(context: PageContext, forms: AccessForms) -> Response:
+    store = context.wallet.store
+    admins = await store.list_admins()
+    return context.render(
+        "backoffice/access.html",
+        max(form.status for form in forms),
+        forms=forms,
+        agents=await list_agent_names(context),
+        keys=await store.list_keys(),
+        admins=admins,
+        has_password=any(each.password for each in admins if each.name == context.admin),
+        min_password_length=MIN_PASSWORD_LENGTH,
+        rows=[describe_audit_record(each) for each in await store.list_audit_records(None, RECENT_ROWS)],
+        quote=lambda name: quote(name, safe=""),
+    )
+
+
+async def _render_audit_log(context: PageContext) -> Response:
+    before = parse_number(context.request.query_params.get("before"))
+    records = await context.wallet.store.list_audit_records(before, PAGE_SIZE + 1)
+    return context.render(
+        "backoffice/audit_log.html",
+        rows=[describe_audit_record(each) for each in records[:PAGE_SIZE]],
+        next_cursor=records[PAGE_SIZE - 1].number if len(records) > PAGE_SIZE else None,
+        is_first=before is None,
+    )
+
+
+async def _add_key(context: PageContext) -> Response:
+    form = Form(await context.read_form(), {})
+    fields = {name: form.values.get(name, "").strip() for name in ("name", "scope", "agent")}
+    try:
+        request = KeyAdd.model_validate(
+            {**fields, "agent": fields["agent"] or None, "scope": _parse_scope(fields["scope"])}
+        )
+        key = await context.execute(request)
+    except ValidationError as error:
+        return await _render_access_forms(context, AccessForms(key=form.with_validation_error(error)))
+    except OperationError as decline:
+        return await _render_access_forms(context, AccessForms(key=form.with_failure(*decline.args)))
+    return context.render("backoffice/api_key_created.html", key=key, api_url=f"{context.base_url}/admin/api/v1")
+
+
+def _parse_scope(text: str) -> KeyScope | str:
+    return KeyScope(text) if text in list(KeyScope) else text
+
+
+async def _revoke_key(context: PageContext) -> Response:
+    name = context.request.path_params["name"]
+    await context.execute(KeyRevoke(name=name))
+    return context.redirect(PATH, f"The key {name} is revoked.")
+
+
+async def _create_login_link(context: PageContext) -> Response:
+    form = Form(await context.read_form(), {})
+    try:
+        link = await context.execute(AdminLink(name=form.values.get("name", "").strip()))
+    except ValidationError as error:
+        return await _render_access_forms(context, AccessForms(link=form.with_validation_error(error)))
+    return context.render("backoffice/login_link_created.html", link=link, url=context.base_url + link["path"])
+
+
+async def _reset_admin(context: PageContext) -> Response:
+    name = context.request.path_params["name"]
+    await context.execute(AdminReset(name=name))
+    return context.redirect(PATH, f"{name} is signed out, and needs a new link to sign in.")
+
+
+class _PasswordForm:
+    """One's own password. Whoever finds a signed-in browser shall not guess the old one here."""
+
+    def __init__(self, router: PageRouter) -> None:
+        self._admin_auth = router.admin_auth
+        self._attempts = AttemptLimiter()
+
+    async def change_password(self, context: PageContext) -> Response:
+        fields = await context.read_form()
+        form = Form({}, {})
+        if fields.get("new", "") != fields.get("again", ""):
+            return await _render_access_forms(
+                context, AccessForms(password=form.with_errors(again="It is not the same as above."))
+            )
+        if wait_s := self._attempts.retry_after_s(context.admin):
+            return await _render_access_forms(
+                context, AccessForms(password=form.with_failure(f"Too many attempts; wait {wait_s} seconds."))
+            )
+        self._attempts.record(context.admin)
+        try:
+            login = await self._admin_auth.set_password(
+                context.admin, fields.get("old", ""), fields.get("new", ""), get_attempt_key(context.request)
+            )
+        except TooManyAttempts:
+            return await _render_access_forms(
+                context, AccessForms(password=form.with_failure(f"Too busy; wait {BUSY_RETRY_AFTER_S} seconds."))
+            )
+        except OperationError as decline:
+            return await _render_access_forms(context, AccessForms(password=form.with_failure(*decline.args)))
+        self._attempts.reset(context.admin)
+        response = context.redirect(PATH)
+        set_cookie(response, context.request, login.cookie)
+        message = "Your password is set. You are signed out everywhere else."
+        context.router.set_flash(derive_csrf_token(login.cookie), "ok", message)
+        return response

@@ -1,0 +1,116 @@
+"""The operators served by this wallet: their settings, and how each connects a provider."""
+
+from urllib.parse import quote
+
+from pydantic import ValidationError
+from starlette.responses import Response
+from starlette.routing import Route
+
+from minwallet.operations.agents import get_agent
+from minwallet.operations.errors import OperationError
+from minwallet.operations.requests import AgentAdd, AgentSet
+from minwallet.protocols.operator_service import ReportUnit
+from minwallet.provider.games import Catalogue, read_catalogue
+from minwallet.storage.models import Agent
+from minwallet.web.backoffice.forms import Form
+from minwallet.web.backoffice.integration import build_integrations
+from minwallet.web.backoffice.page import PageContext, PageRouter
+
+PATH, ADD_PATH = "/admin/agents", "/admin/add-agent"
+
+EDITABLE_SETTINGS = ("wallet_token", "host_id", "service_url", "game_url", "report_unit")
+
+
+def routes(router: PageRouter) -> list[Route]:
+    return [
+        router.get(PATH, _render_agent_list),
+        router.get(ADD_PATH, _render_new_agent_form),
+        router.post(ADD_PATH, _add_agent),
+        router.get(f"{PATH}/{{agent}}", _render_agent),
+        router.post(f"{PATH}/{{agent}}", _update_agent),
+    ]
+
+
+def agent_page_url(name: str) -> str:
+    """Where the page of an agent is."""
+    return f"{PATH}/{quote(name, safe='')}"
+
+
+async def _render_agent_list(context: PageContext) -> Response:
+    store = context.wallet.store
+    catalogues = [(await read_catalogue(store, agent.name)) for agent in await store.list_agents()]
+    return context.render("backoffice/agents.html", catalogues=catalogues, agent_page_url=agent_page_url)
+
+
+async def _render_new_agent_form(context: PageContext) -> Response:
+    return context.render("backoffice/agent_new.html", form=Form({}, {}))
+
+
+async def _add_agent(context: PageContext) -> Response:
+    form = Form(await context.read_form(), {})
+    name, wallet_token, host_id = (form.values.get(each, "").strip() for each in ("name", "wallet_token", "host_id"))
+    try:
+        await context.execute(AgentAdd(name=name, wallet_token=wallet_token or None, host_id=host_id or None))
+    except ValidationError as error:
+        form = form.with_validation_error(error)
+    except OperationError as decline:
+        form = form.with_failure(*decline.args)
+    else:
+        return context.redirect(agent_page_url(name), f"Agent {name} is added. Next, connect a provider.")
+    return context.render("backoffice/agent_new.html", form.status, form=form)
+
+
+async def _render_agent(context: PageContext) -> Response:
+    catalogue = await read_catalogue(context.wallet.store, context.request.path_params["agent"])
+    typed = {name: getattr(catalogue.agent, name) or "" for name in EDITABLE_SETTINGS}
+    return await _render_agent_page(context, catalogue, Form(typed, {}))
+
+
+async def _update_agent(context: PageContext) -> Response:
+    agent = await get_agent(context.wallet.store, context.request.path_params["agent"])
+    form = Form(await context.read_form(), {})
+    changed = {
+        name: value
+        for name in EDITABLE_SETTINGS
+        if (value := _get_submitted(form, name)) not in (None, _get_current(agent, name))
+    }
+    try:
+        if changed:
+            await context.execute(AgentSet.model_validate({"name": agent.name, **changed}))
+    except ValidationError as error:
+        form = form.with_validation_error(error)
+    except OperationError as decline:
+        form = form.with_failure(*decline.args)
+    else:
+        message = (
+            f"Changed: {', '.join(name.replace('_', ' ') for name in changed)}." if changed else "Nothing to change."
+        )
+        return context.redirect(agent_page_url(agent.name), message, "ok" if changed else "note")
+    return await _render_agent_page(context, await read_catalogue(context.wallet.store, agent.name), form)
+
+
+async def _render_agent_page(context: PageContext, catalogue: Catalogue, form: Form) -> Response:
+    settings, agent = context.settings, catalogue.agent
+    return context.render(
+        "backoffice/agent.html",
+        form.status,
+        agent=agent,
+        catalogue=catalogue,
+        report_cursor=await context.wallet.store.find_report_cursor(agent.agent_id),
+        integrations=build_integrations(
+            catalogue, context.base_url + settings.callback_prefix, context.wallet.clock_ms()
+        ),
+        settings=settings,
+        units=[str(unit) for unit in ReportUnit],
+        form=form,
+        page_url=agent_page_url(agent.name),
+    )
+
+
+def _get_submitted(form: Form, name: str) -> str | None:
+    value = form.values.get(name)
+    return None if value is None else value.strip()
+
+
+def _get_current(agent: Agent, name: str) -> str:
+    return getattr(agent, name) or ""

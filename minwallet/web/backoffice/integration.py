@@ -1,0 +1,78 @@
+"""What an operator hands over to a provider, what comes back, and how to see that it works."""
+
+import shlex
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from minwallet.ledger.commands import Authenticate, Balance
+from minwallet.protocols.registry import OPERATOR_SERVICES, PROTOCOLS, load_protocol
+from minwallet.protocols.wire import REDACTED, Call, Launch, WireProtocol
+from minwallet.provider.calls import as_curl
+from minwallet.provider.games import Catalogue
+from minwallet.storage.models import Agent
+
+SAMPLE_GAME, SAMPLE_GAMES_URL = "GAME", "https://games.example/play"
+
+
+class ProtocolIntegration(NamedTuple):
+    """One protocol of one agent. `base_url` is where its calls go below, `endpoints` what is called for what;
+    `missing_settings` must come from the provider; `launch_url` is the address of a game with the current settings.
+    """
+
+    protocol: str
+    base_url: str
+    endpoints: Sequence[tuple[str, str]]
+    missing_settings: Sequence[str]
+    launch_url: str
+    curl_command: str
+    conformance_command: str
+
+    @property
+    def has_single_endpoint(self) -> bool:
+        """Whether the calls themselves say what they are for."""
+        return not any(operation for operation, _ in self.endpoints)
+
+
+def build_integrations(catalogue: Catalogue, calls_url: str, now_ms: int) -> list[ProtocolIntegration]:
+    """One for each protocol; `calls_url` is the public address with the callback key in it."""
+    return [_build_integration(load_protocol(name), catalogue, calls_url, now_ms) for name in PROTOCOLS]
+
+
+def _build_integration(
+    protocol: WireProtocol, catalogue: Catalogue, calls_url: str, now_ms: int
+) -> ProtocolIntegration:
+    agent = catalogue.agent
+    paths = [
+        (operation, path.format(wallet_token=agent.wallet_token))
+        for path, operation in sorted(protocol.routes.items(), key=lambda item: "{" not in item[0])
+    ]
+    operation, query = ("authenticate", Authenticate()) if paths[0][0] else ("credit", Balance())
+    call = Call(operation, REDACTED, query)
+    command = ["minwallet", "conformance", calls_url, "--protocol", protocol.name, "--token", REDACTED]
+    return ProtocolIntegration(
+        protocol=protocol.name,
+        base_url=calls_url,
+        endpoints=[(operation, calls_url + path) for operation, path in paths],
+        missing_settings=_find_missing_settings(protocol, agent, catalogue),
+        launch_url=_build_launch_url(protocol, catalogue),
+        curl_command=as_curl(calls_url, str(protocol.build_request(call, now_ms, agent.wallet_token))),
+        conformance_command=shlex.join(command),
+    )
+
+
+def _find_missing_settings(protocol: WireProtocol, agent: Agent, catalogue: Catalogue) -> list[str]:
+    if protocol.name not in OPERATOR_SERVICES:
+        return [] if agent.game_url else ["game address"]
+    settings = {"host id": agent.host_id, "service address": agent.service_url, "game list": catalogue.games}
+    return [name for name, value in settings.items() if not value]
+
+
+def _build_launch_url(protocol: WireProtocol, catalogue: Catalogue) -> str:
+    agent, games = catalogue.agent, catalogue.games
+    game = games[0].code if games else SAMPLE_GAME
+    if protocol.name in OPERATOR_SERVICES:
+        base = games[0].url if games else f"{SAMPLE_GAMES_URL}/{SAMPLE_GAME}"
+        return protocol.build_launch_url(Launch(base, game, "en", REDACTED, agent.host_id or "HOST_ID"))
+    return protocol.build_launch_url(
+        Launch(agent.game_url or SAMPLE_GAMES_URL, game, "en", REDACTED, agent.wallet_token)
+    )

@@ -1,0 +1,138 @@
+"""The doors: a link that is good once, name and password, and the way out."""
+
+from collections import OrderedDict
+from datetime import UTC, datetime, timedelta
+
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+from starlette.routing import Route
+
+from minwallet.operations.admin_auth import TooManyAttempts
+from minwallet.web import templating
+from minwallet.web.auth import (
+    HOME_PATH,
+    SIGN_IN_PATH,
+    AttemptLimiter,
+    clear_cookie,
+    get_attempt_key,
+    sanitize_redirect,
+    set_cookie,
+)
+from minwallet.web.backoffice.page import PageContext, PageRouter, read_form
+
+MAX_NAME_WAIT_S = 60
+"""Whoever guesses at a name keeps its owner waiting, too, and shall not do so for long."""
+
+MAX_NAME_LENGTH = 40
+"""What is beyond that is no admin's name, and is not remembered."""
+
+BUSY_RETRY_AFTER_S = 5
+
+ORIGIN_ONLY_REFERRER = {"referrer-policy": "strict-origin"}
+
+MAX_KNOWN_LOGINS = 1_000
+"""How many addresses are remembered from which somebody signed in with a password."""
+
+
+def routes(router: PageRouter) -> list[Route]:
+    login_pages = LoginPages(router)
+    return [
+        Route("/admin/enter", login_pages.render_link, methods=["GET"]),
+        Route("/admin/enter", login_pages.consume_link, methods=["POST"]),
+        Route(SIGN_IN_PATH, login_pages.render_form, methods=["GET"]),
+        Route(SIGN_IN_PATH, login_pages.check_password, methods=["POST"]),
+        router.post("/admin/sign-out", _sign_out),
+    ]
+
+
+class LoginPages:
+    """What people do who are not signed in yet. They have no cookie, so their forms must come from our own pages."""
+
+    def __init__(self, router: PageRouter) -> None:
+        self._router = router
+        self._admin_auth = router.admin_auth
+        self._attempts_by_address = AttemptLimiter()
+        self._attempts_by_name = AttemptLimiter(MAX_NAME_WAIT_S)
+        self._link_attempts = AttemptLimiter()
+        self._known_logins: OrderedDict[tuple[str, str], None] = OrderedDict()
+
+    async def render_link(self, request: Request) -> Response:
+        """Only a button: whatever looks at the link before the person does, does not use it up."""
+        token = request.query_params.get("token", "")
+        return templating.render_response(
+            "backoffice/login_link.html", headers=ORIGIN_ONLY_REFERRER, token=token, error=""
+        )
+
+    async def consume_link(self, request: Request) -> Response:
+        self._router.require_same_origin(request)
+        address = get_attempt_key(request)
+        if wait_s := self._link_attempts.retry_after_s(address):
+            return _render_too_many_attempts(wait_s)
+        self._link_attempts.record(address)
+        login = await self._admin_auth.sign_in_with_link((await read_form(request)).get("token", ""), address)
+        if login is None:
+            error = "This link has been used, or is too old."
+            return templating.render_response(
+                "backoffice/login_link.html", 403, ORIGIN_ONLY_REFERRER, token="", error=error
+            )
+        self._link_attempts.reset(address)
+        return _redirect_signed_in(request, login.cookie, HOME_PATH)
+
+    async def render_form(self, request: Request) -> Response:
+        next_path = sanitize_redirect(request.query_params.get("next", HOME_PATH))
+        return templating.render_response("backoffice/sign_in.html", name="", next_path=next_path, error="")
+
+    async def check_password(self, request: Request) -> Response:
+        self._router.require_same_origin(request)
+        form = await read_form(request)
+        name, next_path = form.get("name", "").strip(), sanitize_redirect(form.get("next", ""))
+        address, key = get_attempt_key(request), name[:MAX_NAME_LENGTH]
+        # Whoever keeps guessing at a name from elsewhere shall not keep out the admin who signs in from here.
+        is_known = (key, address) in self._known_logins
+        if wait_s := max(
+            self._attempts_by_address.retry_after_s(address),
+            0 if is_known else self._attempts_by_name.retry_after_s(key),
+        ):
+            return _render_too_many_attempts(wait_s)
+        self._attempts_by_address.record(address)
+        if not is_known:
+            self._attempts_by_name.record(key)
+        try:
+            login = await self._admin_auth.sign_in_with_password(name, form.get("password", ""), address)
+        except TooManyAttempts:
+            return _render_too_many_attempts(BUSY_RETRY_AFTER_S)
+        if login is None:
+            error = "Name or password is wrong."
+            return templating.render_response(
+                "backoffice/sign_in.html", 403, name=name, next_path=next_path, error=error
+            )
+        self._attempts_by_address.reset(address)
+        self._attempts_by_name.reset(key)
+        self._known_logins[key, address] = None
+        if len(self._known_logins) > MAX_KNOWN_LOGINS:
+            self._known_logins.popitem(last=False)
+        return _redirect_signed_in(request, login.cookie, next_path)
+
+
+async def _sign_out(context: PageContext) -> Response:
+    await context.router.admin_auth.sign_out(context.admin, context.cookie)
+    response = RedirectResponse(f"{SIGN_IN_PATH}?out=1", 303)
+    clear_cookie(response, context.request)
+    return response
+
+
+def _redirect_signed_in(request: Request, cookie: str, path: str) -> Response:
+    response = RedirectResponse(path, 303)
+    set_cookie(response, request, cookie)
+    return response
+
+
+def _render_too_many_attempts(wait_s: int) -> Response:
+    retry_at = datetime.now(UTC) + timedelta(seconds=wait_s)
+    return templating.render_response(
+        "backoffice/too_many_attempts.html",
+        429,
+        {"retry-after": str(wait_s)},
+        wait_s=wait_s,
+        retry_at=f"{retry_at:%H:%M:%S}",
+    )

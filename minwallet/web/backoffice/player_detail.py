@@ -1,0 +1,222 @@
+"""One player: what there is, what happened, and what the operator can do about it."""
+
+import secrets
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from typing import NamedTuple
+from urllib.parse import urlencode
+
+from pydantic import ValidationError
+from starlette.exceptions import HTTPException
+from starlette.responses import Response
+from starlette.routing import Route
+
+from minwallet.ledger.money import format_amount
+from minwallet.operations import limits, schemas
+from minwallet.operations.errors import OperationError
+from minwallet.operations.players import get_player
+from minwallet.operations.requests import PlayerSetStatus, Transfer
+from minwallet.protocols.registry import PROTOCOLS
+from minwallet.provider.games import read_catalogue
+from minwallet.storage.models import Player, PlayerStatus
+from minwallet.storage.queries import EntryPage, Filter
+from minwallet.web.backoffice.charts import ChartView, build_balance_chart
+from minwallet.web.backoffice.filters import parse_number
+from minwallet.web.backoffice.forms import Form, parse_amount_field
+from minwallet.web.backoffice.page import PageContext, PageRouter
+from minwallet.web.backoffice.player_list import player_page_url
+from minwallet.web.formatting import format_money
+
+PATH = "/admin/players/{agent}/{player_id}"
+
+PAGE_SIZE, SESSIONS_SHOWN, CHART_ENTRIES = 25, 20, 200
+
+CONFIRM_ABOVE_CENTS = 1_000_00
+"""What is at least so much is asked about once more, and so is every withdrawal; cents."""
+
+EMPTY_FORM = Form({}, {})
+
+MAX_GAMES = 500
+"""How many games are offered where one is typed."""
+
+
+def routes(router: PageRouter) -> list[Route]:
+    return [
+        router.get(PATH, _render_player_page),
+        router.get(f"{PATH}/now", _render_player_summary),
+        router.post(f"{PATH}/money", _transfer_money),
+        router.post(f"{PATH}/status", _set_status),
+    ]
+
+
+class PlayerForms(NamedTuple):
+    """The forms of the page, as they were typed."""
+
+    money: Form = EMPTY_FORM
+    session: Form = EMPTY_FORM
+    launch: Form = EMPTY_FORM
+    limit: Form = EMPTY_FORM
+    exclusion: Form = EMPTY_FORM
+
+
+async def load_player(context: PageContext) -> Player:
+    """The player that the address names; declines where there is none."""
+    return await get_player(
+        context.wallet.store, context.request.path_params["agent"], context.request.path_params["player_id"]
+    )
+
+
+async def render_player(context: PageContext, player: Player, forms: PlayerForms) -> Response:
+    """The page of the player."""
+    store = context.wallet.store
+    query = context.request.query_params
+    ledger_filter = Filter(agent=player.agent, player_id=player.player_id)
+    before = parse_number(query.get("before"))
+    known_seq = await store.count_entries()
+    page = await store.read_page(ledger_filter, before, PAGE_SIZE)
+    catalogue = await read_catalogue(store, player.agent)
+    now_ms = context.wallet.clock_ms()
+    sessions = await store.list_sessions(player.player_key, SESSIONS_SHOWN + 1)
+    money = forms.money if forms.money.values else Form({"reference": generate_reference(now_ms)}, {})
+    status = max(form.status for form in forms)
+    return context.render(
+        "backoffice/player.html",
+        status,
+        player=player,
+        player_url=player_page_url(player.agent, player.player_id),
+        charts=await _build_charts(context, player),
+        limits=await limits.read_player_limits(context.wallet, player),
+        spans=limits.PERIOD_LABELS,
+        page=page,
+        before=before,
+        feed_url=build_feed_url(ledger_filter, page, known_seq),
+        sessions=[schemas.build_session_response(row, now_ms) for row in sessions[:SESSIONS_SHOWN]],
+        has_more_sessions=len(sessions) > SESSIONS_SHOWN,
+        forms=forms._replace(money=money),
+        protocols=tuple(PROTOCOLS),
+        games=catalogue.games[:MAX_GAMES],
+    )
+
+
+def build_feed_url(ledger_filter: Filter, page: EntryPage, known_seq: int) -> str:
+    """Where the stream is that goes on after the newest row of the page; `known` was the newest before it was read."""
+    newest = max([known_seq, *(row.entry.seq for row in page.rows[:1])])
+    query = {"agent": ledger_filter.agent, "player": ledger_filter.player_id, "after": newest, "of": "player"}
+    return f"/admin/feed?{urlencode(query)}"
+
+
+def generate_reference(now_ms: int) -> str:
+    """A reference that nobody has used: whoever sends the same form twice moves money once."""
+    return f"office-{datetime.fromtimestamp(now_ms / 1000, UTC):%Y%m%d}-{secrets.token_hex(4)}"
+
+
+def require_currency(form: Form, player: Player) -> Form:
+    """Where there are several, nobody shall get money in the wrong one for want of a choice."""
+    currency, currencies = form.values.get("currency"), [account[1] for account in player.accounts]
+    if currency in currencies or (not currency and len(currencies) == 1):
+        return form
+    return form.with_errors(currency=f"{player.player_id} has no {currency}." if currency else "Choose one.")
+
+
+async def _render_player_page(context: PageContext) -> Response:
+    """The page, or only the older rows that it asks for."""
+    player, before = await load_player(context), parse_number(context.request.query_params.get("before"))
+    if context.is_htmx_request and before is not None:
+        page = await context.wallet.store.read_page(Filter(player.agent, player.player_id), before, PAGE_SIZE)
+        return context.render(
+            "backoffice/player_older_rows.html", page=page, player_url=player_page_url(player.agent, player.player_id)
+        )
+    return await render_player(context, player, PlayerForms())
+
+
+async def _render_player_summary(context: PageContext) -> Response:
+    """What the player holds now, for a page that is open while money moves."""
+    player = await load_player(context)
+    player_limits = await limits.read_player_limits(context.wallet, player)
+    charts = await _build_charts(context, player)
+    return context.render(
+        "backoffice/player_summary.html", player=player, charts=charts, limits=player_limits, spans=limits.PERIOD_LABELS
+    )
+
+
+async def _build_charts(context: PageContext, player: Player) -> Sequence[ChartView]:
+    """A drawing for each account that has moved."""
+    read = context.wallet.store.read_entries
+    charts = [build_balance_chart(await read([account[0]], CHART_ENTRIES), account[1]) for account in player.accounts]
+    return [chart for chart in charts if chart]
+
+
+async def _transfer_money(context: PageContext) -> Response:
+    player, fields = await load_player(context), await context.read_form()
+    amount, form = parse_amount_field(require_currency(Form(fields, {}), player), "amount")
+    try:
+        request = _parse_transfer(player, fields, amount)
+        if form.errors:
+            return await render_player(context, player, PlayerForms(money=form))
+    except ValidationError as error:
+        # An amount that is none is nothing, which is too little; the first complaint says more.
+        form = Form(fields, {**form.with_validation_error(error).errors, **form.errors})
+        return await render_player(context, player, PlayerForms(money=form))
+    if (request.operation == "withdraw" or amount >= CONFIRM_ABOVE_CENTS) and fields.get("sure") != "yes":
+        return _render_transfer_confirmation(context, player, request)
+    newest = await context.wallet.store.count_entries()
+    try:
+        result = await context.execute(request)
+    except OperationError as decline:
+        return await render_player(context, player, PlayerForms(money=form.with_failure(*decline.args)))
+    if result["seq"] <= newest:
+        message = f"This reference was used before, for entry {result['seq']}; nothing moved now."
+        return context.redirect(player_page_url(player.agent, player.player_id), message, "note")
+    verb = "Deposited" if request.operation == "deposit" else "Withdrew"
+    message = f"{verb} {_describe_amount(request, result['currency'])}; it is entry {result['seq']}."
+    return context.redirect(player_page_url(player.agent, player.player_id), message)
+
+
+def _parse_transfer(player: Player, typed: Mapping[str, str], amount: int) -> Transfer:
+    """What the form asks for. Raises ValidationError; 400 for what no form of ours says."""
+    operation, part = typed.get("operation"), typed.get("part")
+    if operation not in ("deposit", "withdraw") or part not in ("cash", "bonus"):
+        raise HTTPException(400)
+    fields = {
+        "operation": operation,
+        "agent": player.agent,
+        "player_id": player.player_id,
+        "currency": typed.get("currency") or None,
+        "amount": amount,
+        "bonus": part == "bonus",
+        "reference": typed.get("reference", "").strip(),
+        "reason": typed.get("reason", "").strip(),
+    }
+    return Transfer.model_validate(fields)
+
+
+def _render_transfer_confirmation(context: PageContext, player: Player, request: Transfer) -> Response:
+    """Show what is about to happen, and have it said once more."""
+    account = next((each for each in player.accounts if each[1] == request.currency), player.accounts[0])
+    balance = account[3] if request.bonus else account[2]
+    change = request.amount if request.operation == "deposit" else -request.amount
+    return context.render(
+        "backoffice/transfer_confirm.html",
+        player=player,
+        player_url=player_page_url(player.agent, player.player_id),
+        request=request,
+        amount=format_amount(request.amount),
+        amount_text=_describe_amount(request, account[1]),
+        currency=account[1],
+        balance=balance,
+        balance_after=balance + change,
+    )
+
+
+def _describe_amount(request: Transfer, currency: str) -> str:
+    return f"{format_money(request.amount)} {currency} of {'bonus' if request.bonus else 'cash'}"
+
+
+async def _set_status(context: PageContext) -> Response:
+    player = await load_player(context)
+    status = (await context.read_form()).get("status", "")
+    fields = {"agent": player.agent, "player_id": player.player_id, "status": status}
+    await context.execute(PlayerSetStatus.model_validate(fields))
+    is_blocked = status == PlayerStatus.BLOCKED
+    message = f"{player.player_id} is {'blocked' if is_blocked else 'active again'}."
+    return context.redirect(player_page_url(player.agent, player.player_id), message)

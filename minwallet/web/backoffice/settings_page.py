@@ -1,0 +1,26 @@
+"""Every setting and where it comes from, how the server is doing, and which versions it is made of."""
+
+import platform
+from importlib.metadata import version
+
+from starlette.responses import Response
+from starlette.routing import Route
+
+from minwallet.web.backoffice.page import PageContext, PageRouter
+
+REPORTED_LIBRARIES = ("starlette", "uvicorn", "pydantic", "aiosqlite")
+"""The libraries that a report of a problem should name."""
+
+
+def routes(router: PageRouter) -> list[Route]:
+    return [router.get("/admin/settings", _render_settings)]
+
+
+async def _render_settings(context: PageContext) -> Response:
+    return context.render(
+        "backoffice/settings.html",
+        settings=context.settings.listed(),
+        health=context.router.check_health(),
+        python_version=platform.python_version(),
+        libraries=[(name, version(name)) for name in REPORTED_LIBRARIES],
+    )

@@ -1,0 +1,92 @@
+"""One transaction: what happened, what belongs to it, and the provider's call word for word."""
+
+import json
+from typing import NamedTuple
+from urllib.parse import parse_qsl, urlencode
+
+from starlette.exceptions import HTTPException
+from starlette.responses import Response
+from starlette.routing import Route
+
+from minwallet.ledger.entries import Entry, compute_genesis_hash
+from minwallet.operations.dispatch import get_journaled_entry
+from minwallet.provider import calls
+from minwallet.storage.models import JournaledEntry
+from minwallet.storage.queries import Filter, OwnedEntry
+from minwallet.web.backoffice.descriptions import REFUSAL_TEXTS, describe_entry, parse_actor_and_reason
+from minwallet.web.backoffice.filters import parse_number
+from minwallet.web.backoffice.page import PageContext, PageRouter
+from minwallet.web.backoffice.player_list import player_page_url
+
+MAX_RELATED_ENTRIES = 50
+"""How many entries of a round are shown beside one of them."""
+
+
+def routes(router: PageRouter) -> list[Route]:
+    return [router.get("/admin/transactions/{seq}", _render_transaction)]
+
+
+class WireMessage(NamedTuple):
+    """A request or a reply: as it was, and laid out for reading."""
+
+    raw: str
+    pretty: str
+
+
+async def _render_transaction(context: PageContext) -> Response:
+    seq = parse_number(context.request.path_params["seq"])
+    if not seq:
+        raise HTTPException(404)
+    store = context.wallet.store
+    journaled_entry = await get_journaled_entry(store, seq)
+    entry, owner, journal_record = journaled_entry
+    previous = await store.find_journaled_entry(entry.previous_seq) if entry.previous_seq else None
+    actor, reason = parse_actor_and_reason(entry)
+    request = calls.request_of(journaled_entry)
+    return context.render(
+        "backoffice/transaction.html",
+        entry=entry,
+        owner=owner,
+        player_url=player_page_url(owner.agent, owner.player_id),
+        description=describe_entry(entry, owner),
+        refusal_text=REFUSAL_TEXTS[entry.refusal] if entry.refusal else "",
+        actor=actor,
+        reason=reason,
+        detail=entry.detail if entry.detail and not actor else "",
+        related_entries=await _read_related_entries(context, journaled_entry),
+        round_url=_round_url(entry, journaled_entry),
+        previous_hash=(previous.entry.hash if previous else compute_genesis_hash(*owner)).hex(),
+        request=_format_message(journal_record.request) if journal_record else None,
+        reply=_format_message(journal_record.reply) if journal_record else None,
+        curl_command=calls.as_curl(context.base_url + context.settings.callback_prefix, request) if request else "",
+    )
+
+
+async def _read_related_entries(context: PageContext, journaled_entry: JournaledEntry) -> list[OwnedEntry]:
+    """What belongs to the entry: what has its round or its id, the oldest first; of many the newest."""
+    entry, owner, _ = journaled_entry
+    if entry.round is None:
+        return []
+    account_filter = Filter(owner.agent, owner.player_id, owner.currency, entry.protocol)
+    found: dict[int, OwnedEntry] = {}
+    for ledger_filter in (account_filter._replace(round=entry.round), account_filter._replace(id=entry.id)):
+        page = await context.wallet.store.read_page(ledger_filter, None, MAX_RELATED_ENTRIES)
+        found |= {row.entry.seq: row for row in page.rows}
+    return [found[number] for number in sorted(found)]
+
+
+def _round_url(entry: Entry, journaled_entry: JournaledEntry) -> str:
+    if entry.round is None:
+        return ""
+    return f"/admin/rounds?{urlencode({'agent': journaled_entry.owner.agent, 'round': entry.round})}"
+
+
+def _format_message(message: str) -> WireMessage:
+    """A line for each field of JSON, or of a query."""
+    head, brace, body = message.partition("{")
+    try:
+        return WireMessage(message, f"{head.rstrip()}\n".lstrip() + json.dumps(json.loads(brace + body), indent=2))
+    except (ValueError, RecursionError):
+        path, mark, query = message.partition("?")
+        fields = [f"  {name} = {value}" for name, value in parse_qsl(query, keep_blank_values=True)]
+        return WireMessage(message, "\n".join([path + mark, *fields]))

@@ -1,0 +1,116 @@
+"""Access: API keys, who signs in, and the record of who did what."""
+
+import html
+import re
+
+import httpx2
+
+from minwallet.storage.admin_store import AuditEvent, AuditRecord
+from minwallet.web.backoffice.audit_rows import describe_audit_record
+from tests.support import PATIENCE_S, Server
+from tests.web.backoffice.admin_client import AdminClient, read_field, read_flash, read_table_rows
+
+
+def read_copyable(page: str) -> str:
+    """The first thing that the page has to hand over."""
+    found = re.search(r'data-copy="([^"]*)"', page)
+    assert found is not None
+    return html.unescape(found[1])
+
+
+def test_a_key_is_shown_once(admin_client: AdminClient) -> None:
+    """On the page that made it; the list has only its beginning, and a revoked one is refused and stays in it."""
+    made = admin_client.submit("/admin/access/keys", name="shop", scope="write", agent="default")
+    key = read_copyable(made.text)
+    assert re.fullmatch(r"mw_[0-9a-f]{40}", key)
+    page = admin_client.get_page("/admin/access")
+    assert key not in page
+    (row,) = (row for row in read_table_rows(page) if row[0] == "shop")
+    assert row[1:4] == [f"{key[:7]}…", "write", "default"]
+    with httpx2.Client(
+        base_url=admin_client.http.base_url, headers={"authorization": f"Bearer {key}"}, trust_env=False
+    ) as shop:
+        assert shop.get("/admin/api/v1/health").status_code == 200
+        assert admin_client.flash_after("/admin/access/keys/shop/revoke") == "The key shop is revoked."
+        assert shop.get("/admin/api/v1/health").status_code == 401
+    (row,) = (row for row in read_table_rows(admin_client.get_page("/admin/access")) if row[0] == "shop")
+    assert row[-1] == "revoked"
+    assert admin_client.submit("/admin/access/keys/nothing/revoke").status_code == 404
+
+
+def test_invalid_key_fields_are_reported_and_kept(admin_client: AdminClient) -> None:
+    """Beside the field, or for the whole; what was typed stays."""
+    wrong = admin_client.submit("/admin/access/keys", name="two words", scope="all", agent="")
+    assert wrong.status_code == 422
+    assert "It is 1 to 40 of A-Z a-z 0-9 _ . -, but not dots alone." in wrong.text
+    assert "It is read or write." in wrong.text
+    assert read_field(wrong.text.partition('id="keys"')[2], "name") == "two words"
+    admin_client.submit("/admin/access/keys", name="twice", scope="read", agent="")
+    again = admin_client.submit("/admin/access/keys", name="twice", scope="read", agent="")
+    assert "there is, or was, a key twice" in read_flash(again.text)
+    unknown = admin_client.submit("/admin/access/keys", name="lost", scope="read", agent="nobody")
+    assert "there is no agent nobody" in read_flash(unknown.text)
+
+
+def test_an_admin_creates_and_resets_another_admin(server: Server, admin_client: AdminClient) -> None:
+    """A link signs somebody new in, once; a reset signs them out everywhere."""
+    url = read_copyable(admin_client.submit("/admin/access/admins", name="nina").text)
+    assert url.startswith(f"{server.url}/admin/enter?token=")
+    headers = {"origin": server.url}
+    with httpx2.Client(base_url=server.url, headers=headers, timeout=PATIENCE_S, trust_env=False) as nina:
+        token = url.partition("=")[2]
+        assert nina.post("/admin/enter", data={"token": token}).headers["location"] == "/admin"
+        assert nina.get("/admin/access").status_code == 200
+        assert "nina is signed out" in admin_client.flash_after("/admin/access/admins/nina/reset")
+        assert nina.get("/admin/access").status_code == 303
+    assert admin_client.submit("/admin/access/admins", name="two words").status_code == 422
+    assert admin_client.submit("/admin/access/admins/nobody/reset").status_code == 404
+
+
+def test_the_two_new_passwords_must_agree(admin_client: AdminClient) -> None:
+    """A slip of the finger locks nobody out, and no password comes back in a page."""
+    answer = admin_client.submit(
+        "/admin/access/password", old="", new="a good long password", again="a god long password"
+    )
+    assert answer.status_code == 422
+    assert "It is not the same as above." in answer.text
+    assert "good long" not in answer.text
+
+
+def test_the_audit_log_is_paginated(server: Server, admin_client: AdminClient) -> None:
+    """Newest first, each row once, with links to what it is about."""
+    names = [server.cli.player(balance="1") for _ in range(60)]
+    server.cli("deposit", names[-1], "12.50", "--reference", "r1")
+    first = admin_client.get_page("/admin/access/record")
+    rows = read_table_rows(first)
+    assert len(rows) == 50
+    assert rows[0][2] == f"deposited for {names[-1]}"
+    assert "amount 12.50" in rows[0][4]
+    assert f'href="/admin/players/default/{names[-1]}"' in first
+    assert re.search(r'entry <a href="/admin/transactions/\d+">', first)
+    older = re.search(r'rel="next" href="([^"]*)"', first)
+    assert older is not None
+    second = admin_client.get_page(html.unescape(older[1]))
+    added = [row[2] for row in [*rows, *read_table_rows(second)] if row[2].startswith("added player")]
+    assert added[: len(names)] == [f"added player {name}" for name in reversed(names)]
+    assert "Nothing older" in admin_client.get_page("/admin/access/record?before=1")
+    assert len(read_table_rows(admin_client.get_page("/admin/access/record?before=nonsense"))) == 50
+
+
+def test_an_audit_row_is_described_in_words() -> None:
+    """Amounts are decimals, lengths of time are words, and what says nothing is left out."""
+
+    def describe(action: str, detail: str, **more: str) -> tuple[str, str, str]:
+        row = describe_audit_record(
+            AuditRecord(1, AuditEvent(0, "admin a", action, more.get("agent"), more.get("subject"), detail))
+        )
+        return row.action_text, row.subject, row.details
+
+    assert describe("deposit", '{"amount":1250,"bonus":true,"reason":""}', agent="x", subject="al") == (
+        "deposited for",
+        "al",
+        "amount 12.50, bonus yes",
+    )
+    assert describe("session_open", '{"ttl_s":86400}', subject="al") == ("opened a session for", "al", "ttl 1 day")
+    assert describe("sign_in", '{"by":"link"}', subject="a") == ("signed in", "", "by link")
+    assert describe("something_new", "{}") == ("something new", "", "")

@@ -1,0 +1,116 @@
+"""Agents: added, changed, and connected to a provider by addresses that work."""
+
+import html
+import json
+import re
+import shlex
+from pathlib import Path
+
+import httpx2
+
+from tests.support import Server, serving
+from tests.web.backoffice.admin_client import AdminClient, read_field, read_flash
+
+
+def read_copyables(page: str) -> list[str]:
+    """What the page has to hand over."""
+    return [html.unescape(found) for found in re.findall(r'data-copy="([^"]*)"', page)]
+
+
+def test_an_agent_is_added_and_found(server: Server, admin_client: AdminClient) -> None:
+    """With the wallet token that it is given, or one made of its name."""
+    flash_text = admin_client.flash_after("/admin/add-agent", name="north-1", wallet_token="", host_id="H1")
+    assert "Agent north-1 is added" in flash_text
+    assert server.cli("agent", "show", "north-1")["wallet_token"] == "north_1"
+    assert ">north-1</a>" in admin_client.get_page("/admin/agents")
+    assert admin_client.get_page("/admin/agents/nowhere", 404)
+
+
+def test_invalid_agent_fields_are_reported_beside_them(admin_client: AdminClient) -> None:
+    """Nothing that was typed is lost."""
+    answer = admin_client.submit("/admin/add-agent", name="no spaces", wallet_token="kept", host_id="")
+    assert answer.status_code == 422
+    assert "It is 1 to 40 of A-Z a-z 0-9 _ . -, but not dots alone." in answer.text
+    assert read_field(answer.text, "wallet_token") == "kept"
+    again = admin_client.submit("/admin/add-agent", name="default", wallet_token="other", host_id="")
+    assert again.status_code == 422
+    assert "another agent has the name default" in read_flash(again.text)
+
+
+def test_settings_are_changed_one_by_one(server: Server, admin_client: AdminClient) -> None:
+    """Only what differs is changed and on record; an empty field takes a setting away."""
+    admin_client.flash_after("/admin/add-agent", name="south", wallet_token="", host_id="")
+    path, same = "/admin/agents/south", {"wallet_token": "south", "report_unit": "cents"}
+    urls = {"service_url": "https://api.example/", "game_url": "https://games.example/play"}
+    assert admin_client.flash_after(path, **same, host_id="S-1", **urls) == "Changed: host id, service url, game url."
+    assert admin_client.flash_after(path, **same, host_id="S-1", **urls) == "Nothing to change."
+    assert admin_client.flash_after(path, **same, host_id="", **urls) == "Changed: host id."
+    shown = server.cli("agent", "show", "south")
+    assert (shown["host_id"], shown["service_url"]) == (None, "https://api.example/")
+    wrong = admin_client.submit(path, **same, host_id="", service_url="ftp://x", game_url="")
+    assert wrong.status_code == 422
+    assert "It is an address such as https://api.example.com" in wrong.text
+    strange = admin_client.submit(path, wallet_token="south", report_unit="gold", host_id="", **urls)
+    assert "It is cents or units." in strange.text
+    taken = admin_client.submit(path, wallet_token="default", report_unit="cents", host_id="", **urls)
+    assert "another agent has this wallet token" in read_flash(taken.text)
+    record = admin_client.get_page("/admin/access/record")
+    assert "host id S-1, service url https://api.example/, game url https://games.example/play" in record
+
+
+def test_the_offered_endpoints_answer(db: Path) -> None:
+    """Below the callback key, for each protocol; the curl commands ask for a balance once a token is put in."""
+    with serving(db, MINWALLET_CALLBACK_KEY="k3y") as server:
+        admin_client, token = AdminClient(server), server.cli.session(server.cli.player())
+        offered = read_copyables(admin_client.get_page("/admin/agents/default"))
+        assert offered[:2] == [f"{server.url}/k3y/wallet/default", f"{server.url}/k3y/wallet"]
+        for url in offered[:2]:
+            answer = httpx2.post(url, json={"type": "credit", "code": token}, trust_env=False).json()
+            assert answer["credit"] == 10_000
+        assert f"{server.url}/k3y" in offered
+        for operation in ("user/authenticate", "users/authenticate", "bet", "result", "refund", "betwin"):
+            assert f"{server.url}/k3y/api/{operation}" in offered
+        by_post, by_get = (shlex.split(command) for command in offered if command.startswith("curl "))
+        body = by_post[by_post.index("--data-raw") + 1].replace("TOKEN", token)
+        assert httpx2.post(by_post[2], content=body, trust_env=False).json()["result"] == 1
+        assert httpx2.get(by_get[2].replace("TOKEN", token), trust_env=False).json()["status_code"] == 0
+        assert json.loads(body)["type"] == "credit"
+        commands = [each for each in offered if each.startswith("minwallet conformance")]
+        assert commands == [
+            f"minwallet conformance {server.url}/k3y --protocol {name} --token TOKEN" for name in ("wallet-v2", "vela")
+        ]
+        admin_client.http.close()
+
+
+def test_the_page_shows_how_callbacks_are_protected(server: Server, admin_client: AdminClient, db: Path) -> None:
+    """Without key and list it warns; with a public address that is what is handed over."""
+    page = admin_client.get_page("/admin/agents/default")
+    assert "Nothing protects these addresses" in page
+    assert "MINWALLET_PUBLIC_URL" in page
+    protected = {"MINWALLET_CALLBACK_ALLOW": "203.0.113.0/24", "MINWALLET_PUBLIC_URL": "https://w.example/pay/"}
+    with serving(db, **protected) as other:
+        another = AdminClient(other)
+        page = another.get_page("/admin/agents/default")
+        assert "Nothing protects these addresses" not in page
+        assert "<code>203.0.113.0/24</code>" in page
+        assert read_copyables(page)[0] == "https://w.example/pay/wallet/default"
+        another.http.close()
+
+
+def test_the_launch_url_uses_the_provider_settings(server: Server, admin_client: AdminClient) -> None:
+    """Made-up parts stand for what is missing, and the page says what that is."""
+    admin_client.flash_after("/admin/add-agent", name="west", wallet_token="", host_id="")
+    page = admin_client.get_page("/admin/agents/west")
+    assert "host id, service address, game list" in page
+    assert "game address" in page
+    settings = {"host_id": "W-9", "game_url": "https://play.example/go", "service_url": "https://api.example"}
+    server.cli(
+        "agent", "set", "west", *(part for name, value in settings.items() for part in format_option(name, value))
+    )
+    offered = read_copyables(admin_client.get_page("/admin/agents/west"))
+    assert "https://play.example/go?mode=real_play&gameID=GAME&token=TOKEN&lang=en&wallet=west" in offered
+    assert any("host_id=W-9&access_token=TOKEN" in each for each in offered)
+
+
+def format_option(name: str, value: str) -> tuple[str, str]:
+    return f"--{name.replace('_', '-')}", value

@@ -1,0 +1,103 @@
+"""What pages say of an entry, and of a round."""
+
+import pytest
+
+from minwallet.ledger.audit import AccountRef
+from minwallet.ledger.commands import Bet, BetWin, Cancel, Deposit, MoneyCommand, Settle, Win, Withdraw
+from minwallet.ledger.entries import Refusal
+from minwallet.storage.models import OPENING_PROTOCOL
+from minwallet.web.backoffice.descriptions import REFUSAL_TEXTS, describe_entry, describe_round, parse_actor_and_reason
+from tests.ledger.in_memory_ledger import InMemoryLedger
+
+ANN_ACCOUNT = AccountRef("default", "ann", "USD")
+
+INITIAL_DEPOSIT = Deposit("start", 10_00, 5_00, '{"by": "admin eve", "reason": "a gift"}')
+
+
+def build_book(*commands: MoneyCommand) -> InMemoryLedger:
+    """A book of ann's with 10.00 of cash and 5.00 of bonus, and these commands."""
+    book = InMemoryLedger()
+    for command in (INITIAL_DEPOSIT, *commands):
+        book.execute(command)
+    return book
+
+
+@pytest.mark.parametrize(
+    ("commands", "text"),
+    [
+        ([], "10.00 USD of cash and 5.00 USD of bonus was deposited for ann."),
+        ([Withdraw("w", 2_00)], "2.00 USD of cash was withdrawn from ann."),
+        ([Bet("1", 3_00, "1")], "ann bet 3.00 USD."),
+        ([Bet("1", 12_00, "1")], "ann bet 12.00 USD (10.00 cash, 2.00 bonus)."),
+        (
+            [Bet("1", 99_00, "1")],
+            "ann's bet of 99.00 USD was refused and stays refused: there was too little money. No money moved.",
+        ),
+        ([Bet("1", 3_00, "1"), Win("2", 7_00, "1")], "ann won 7.00 USD."),
+        ([Bet("1", 3_00, "1"), Settle("1", 0)], "ann's round was settled with nothing won."),
+        (
+            [Win("2", 7_00, "1")],
+            "ann won 7.00 USD in a round of which this wallet knows no bet. It was paid, as a win has to be.",
+        ),
+        ([BetWin("1", 3_00, 7_00)], "ann bet 3.00 USD and won 7.00 USD in one step."),
+        ([Bet("1", 3_00, "1"), Cancel("1")], "The bet was called off: 3.00 USD went back to ann."),
+        (
+            [Bet("1", 12_00, "1"), Cancel("1")],
+            "The bet was called off: 12.00 USD went back to ann (10.00 cash, 2.00 bonus).",
+        ),
+        ([BetWin("1", 3_00, 7_00), Cancel("1")], "The bet was called off: 4.00 USD was taken back."),
+        (
+            [Cancel("1")],
+            "A cancel for an id that took no money. The id is closed for ever, so a bet that arrives late is refused."
+            " No money moved.",
+        ),
+    ],
+)
+def test_an_entry_is_described(commands: list[MoneyCommand], text: str) -> None:
+    """What moved, of which kind, and why nothing did."""
+    assert describe_entry(build_book(*commands).entries[-1], ANN_ACCOUNT) == text
+
+
+def test_an_opening_balance_is_not_a_deposit() -> None:
+    """What an account began with is told as that."""
+    entry = build_book().entries[0]._replace(protocol=OPENING_PROTOCOL, detail=None)
+    assert describe_entry(entry, ANN_ACCOUNT) == "ann's account began with 15.00 USD (10.00 cash, 5.00 bonus)."
+    assert parse_actor_and_reason(entry) == ("", "")
+
+
+def test_actor_and_reason_are_parsed() -> None:
+    """As far as anybody said; a game's own words are neither."""
+    book = build_book(Bet("1", 3_00, "1", None, '{"by":"a game"}'), Withdraw("w", 1))
+    assert [parse_actor_and_reason(entry) for entry in book.entries] == [("admin eve", "a gift"), ("", ""), ("", "")]
+
+
+def test_every_refusal_has_a_text() -> None:
+    """So a new one cannot be forgotten."""
+    assert set(REFUSAL_TEXTS) == set(Refusal)
+
+
+@pytest.mark.parametrize(
+    ("commands", "word", "text"),
+    [
+        ([Bet("1", 3_00, "1")], "open", "3.00 USD staked; the round is neither won nor called off."),
+        ([Bet("1", 3_00, "1"), Win("2", 7_00, "1")], "settled", "3.00 USD staked, 7.00 USD won."),
+        (
+            [Bet("1", 3_00, "1"), Win("2", 7_00, "1"), Bet("3", 1_00, "1")],
+            "open",
+            "4.00 USD staked, and 7.00 USD won so far; the round is neither won nor called off.",
+        ),
+        (
+            [Bet("1", 3_00, "1"), Bet("2", 1_00, "1"), Cancel("2"), Win("3", 0, "1")],
+            "settled",
+            "3.00 USD staked, 0.00 USD won.",
+        ),
+        ([BetWin("1", 3_00, 7_00)], "settled", "3.00 USD staked, 7.00 USD won."),
+        ([Bet("1", 3_00, "1"), Cancel("1")], "cancelled", "Called off; 3.00 USD staked and returned."),
+        ([Bet("1", 99_00, "1")], "refused", "Its bets were refused; no money moved."),
+        ([Cancel("1", "1")], "closed", "Called off before any bet came; no money moved."),
+        ([Win("2", 7_00, "1")], "orphan", "7.00 USD won, of which this wallet knows no bet."),
+    ],
+)
+def test_a_round_is_described_by_its_status(commands: list[MoneyCommand], word: str, text: str) -> None:
+    """Staked and won is what stands; what was called off is not counted."""
+    assert describe_round(build_book(*commands).entries[1:], ANN_ACCOUNT) == (word, text)

@@ -1,0 +1,170 @@
+"""The provider's report is pulled and held against the ledger."""
+
+import csv
+import io
+import re
+import time
+from collections.abc import Iterator
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from minwallet.ledger.reconciliation import MatchStatus, ReportRow
+from minwallet.protocols.operator_service import Game, ServiceError
+from minwallet.web.backoffice.comparison import STATUS_MEANINGS
+from tests.provider.scripted import SERVICE, Scripted, scripted
+from tests.support import PATIENCE_S, Server
+from tests.web.backoffice.admin_client import AdminClient, read_flash, read_table_rows, sign_in
+
+PATH = "/admin/reconciliation"
+
+OPTIONS = {"agent": "default", "open_after": "24 hours", "grace": "none"}
+
+
+def build_report_rows(player: str, *stakes: int) -> list[ReportRow]:
+    """A report of tickets 101, 102 … with these stakes."""
+    return [
+        ReportRow(str(number), str(100 + number), "fish", player, stake, 0, reported_at="2026-01-02 03:04:05")
+        for number, stake in enumerate(stakes, 1)
+    ]
+
+
+def submit_and_read_flash(admin_client: AdminClient, path: str, **fields: str) -> str:
+    """What the page tells when what was begun has ended."""
+    page, deadline = (
+        admin_client.get_page(admin_client.submit(path, **fields).headers["location"]),
+        time.monotonic() + PATIENCE_S,
+    )
+    while 'id="work" hx-get' in page:
+        assert time.monotonic() < deadline
+        page = admin_client.get_page(PATH)
+    return read_flash(page)
+
+
+@pytest.fixture
+def provider(server: Server) -> Iterator[Scripted]:
+    """A provider that the agent knows."""
+    with scripted() as running:
+        server.cli("agent", "set", "default", "--host-id", "h1", "--service-url", running.url)
+        yield running
+
+
+@pytest.fixture(scope="module")
+def name(server: Server) -> str:
+    """Somebody who has lost 2.00 in ticket 101, and as much in 102."""
+    name = server.cli.player()
+    token = server.cli.session(name)
+    for ticket in (101, 102):
+        server.vela("betwin", access_token=token, ticket_id=ticket, total_bet=200, total_win=0, game_code="fish")
+    return name
+
+
+def test_missing_report_is_reported(admin_client: AdminClient, name: str) -> None:
+    """The page says what is missing; comparing says so, too."""
+    assert "never to its end" in admin_client.get_page(PATH)
+    assert "there is no whole report yet" in submit_and_read_flash(admin_client, f"{PATH}/compare", **OPTIONS)
+    assert "has no service url" in submit_and_read_flash(admin_client, f"{PATH}/pull", agent="default")
+    assert admin_client.http.get(f"{PATH}.csv?agent=default").status_code == 404
+    assert name
+
+
+def test_a_report_is_pulled_and_compared(admin_client: AdminClient, provider: Scripted, name: str) -> None:
+    """What differs is listed with what it means, and may be taken away as a file."""
+    provider.report(build_report_rows(name, 200, 150, 500), page=2)
+    assert (
+        submit_and_read_flash(admin_client, f"{PATH}/pull", agent="default")
+        == "Pulling the report: done, 3 new rows; the report is whole."
+    )
+    assert (
+        submit_and_read_flash(admin_client, f"{PATH}/compare", **OPTIONS)
+        == "Comparing report and ledger: done, 3 tickets."
+    )
+    page = admin_client.get_page(PATH)
+    found = read_table_rows(page)
+    assert ["amount differs", "1", STATUS_MEANINGS[MatchStatus.AMOUNT_DIFFERS]] in found
+    assert ["missing here", "1", STATUS_MEANINGS[MatchStatus.MISSING_HERE]] in found
+    assert ["matched", "1", STATUS_MEANINGS[MatchStatus.MATCHED]] in found
+    assert ["amount differs", "102", name, "fish", "USD", "2.00", "0.00", "1.50", "0.00"] in found
+    listed = list(csv.DictReader(io.StringIO(admin_client.http.get(f"{PATH}.csv?agent=default").text)))
+    assert [(row["ticket"], row["finding"], row["ledger_stake"], row["report_stake"]) for row in listed] == [
+        ("102", "amount differs", "2.00", "1.50"),
+        ("103", "missing here", "", "5.00"),
+    ]
+
+
+def test_pull_fetches_new_rows_or_everything(admin_client: AdminClient, provider: Scripted, name: str) -> None:
+    """As with the command."""
+    provider.report(build_report_rows(name, 200, 200), page=9)
+    submit_and_read_flash(admin_client, f"{PATH}/pull", agent="default", full="yes")
+    assert (
+        submit_and_read_flash(admin_client, f"{PATH}/pull", agent="default")
+        == "Pulling the report: done, 0 new rows; the report is whole."
+    )
+    assert (
+        submit_and_read_flash(admin_client, f"{PATH}/compare", **OPTIONS)
+        == "Comparing report and ledger: done, 2 tickets."
+    )
+    assert 'badge ok">ok' in admin_client.get_page(PATH)
+
+
+def test_differences_are_paginated(admin_client: AdminClient, provider: Scripted, name: str) -> None:
+    """Fifty at a time."""
+    provider.report(build_report_rows(name, 200, 200, *[1] * 60), page=99)
+    submit_and_read_flash(admin_client, f"{PATH}/pull", agent="default", full="yes")
+    submit_and_read_flash(admin_client, f"{PATH}/compare", **OPTIONS)
+    first, second = (admin_client.get_page(f"{PATH}?agent=default&page={number}") for number in (1, 2))
+    tickets = [
+        row[1] for page in (first, second) for row in read_table_rows(page) if row[0] == "missing here" and len(row) > 3
+    ]
+    assert tickets == [str(100 + number) for number in range(3, 63)]
+
+
+def test_provider_errors_are_shown(admin_client: AdminClient, provider: Scripted) -> None:
+    """A refusal, nonsense, or nobody there: one line that says what to do."""
+    provider.say(SERVICE.render_error(ServiceError(7, "host is asleep")))
+    assert "the provider says: host is asleep (code 7)" in submit_and_read_flash(
+        admin_client, f"{PATH}/games", agent="default"
+    )
+    provider.say(b"<html>")
+    assert "cannot be understood" in submit_and_read_flash(admin_client, f"{PATH}/pull", agent="default")
+    assert 'role="alert"' in admin_client.get_page(PATH)
+
+
+def test_games_are_fetched(admin_client: AdminClient, provider: Scripted, name: str) -> None:
+    """And can be chosen when a game is launched."""
+    games = [Game("7", {"en": "Seven"}, "https://g.example/7"), Game("8", {"de": "Acht"}, "https://g.example/8")]
+    provider.say(SERVICE.render_games(games))
+    assert (
+        submit_and_read_flash(admin_client, f"{PATH}/games", agent="default")
+        == "Fetching the game list: done, 2 games."
+    )
+    assert re.search(r"2 games, fetched <time", admin_client.get_page(PATH))
+    page = admin_client.get_page(f"/admin/players/default/{name}")
+    assert '<option value="7">Seven</option><option value="8">Acht</option>' in page
+
+
+def test_a_long_pull_runs_in_the_background(server: Server, provider: Scripted, name: str, page: Page) -> None:
+    """The page says how far it is and that it is done; meanwhile nothing else can begin for this agent."""
+    provider.say_nothing()
+    sign_in(page, server)
+    page.goto(server.url + PATH)
+    page.get_by_role("button", name="Pull what is new").click()
+    status = page.locator("#work > .flash")
+    expect(status).to_contain_text("Pulling the report …")
+    page.get_by_role("button", name="Fetch the games").click()
+    expect(page.locator(".flash").first).to_have_text("Something is going on for this agent already.")
+    provider.say(SERVICE.render_error(ServiceError(7, "enough")))
+    provider.released.set()
+    expect(status).to_contain_text("failed")
+    expect(page.locator("#work")).not_to_have_attribute("hx-get", re.compile("."))
+
+
+def test_stopping_does_not_wait_for_the_provider(server: Server, admin_client: AdminClient, provider: Scripted) -> None:
+    """Whatever is asked of a provider that does not answer."""
+    provider.say_nothing()
+    assert read_flash(
+        admin_client.get_page(admin_client.submit(f"{PATH}/pull", agent="default").headers["location"])
+    ).startswith("Pulling")
+    assert server.stop() == 0
+    assert "bug" not in server.log.read_text()
+    server.cli.assert_clean()

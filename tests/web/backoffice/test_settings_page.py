@@ -1,0 +1,100 @@
+"""Settings and health: everything that is set, nothing that is secret, and what needs care."""
+
+from pathlib import Path
+
+import pytest
+
+from minwallet.config import BadSettings, Settings, load_settings
+from minwallet.storage.sqlite_versions import has_wal_reset_bug
+from minwallet.web import formatting
+from tests.support import serving
+from tests.web.backoffice.admin_client import AdminClient, read_table_rows
+
+
+def test_every_setting_is_shown(db: Path) -> None:
+    """With where it comes from and what it does; a secret only says that it is there."""
+    with serving(db, MINWALLET_CALLBACK_KEY="s3cr3t_w0rd", MINWALLET_JOURNAL_DAYS="7") as server:
+        admin_client = AdminClient(server)
+        page = admin_client.get_page("/admin/settings")
+        rows = [row for row in read_table_rows(page) if len(row) == 3]
+        assert len(rows) == len(Settings.model_fields)
+        assert ["a secret of 11 symbols", "environment", "moves the provider endpoints below /KEY/"] in rows
+        assert ["127.0.0.1", "default", "the address to listen on"] in rows
+        assert "s3cr3t_w0rd" not in page
+        assert all(f"MINWALLET_{name.upper()}" in page for name in Settings.model_fields)
+        assert "provider calls are kept word for word for 7 days" in page
+        admin_client.http.close()
+
+
+def test_empty_settings_are_shown_empty() -> None:
+    """A setting that is empty has no value to show, and a list is a line."""
+    shown = {each.variable: each.value for each in load_settings(callback_allow="10.0.0.0/8, ::1/128").listed()}
+    assert shown["MINWALLET_CALLBACK_KEY"] == ""
+    assert shown["MINWALLET_CALLBACK_ALLOW"] == "10.0.0.0/8, ::1/128"
+
+
+@pytest.mark.parametrize(
+    ("version", "affected"),
+    [
+        *(("3.6.23", False), ("3.7.0", True), ("3.40.1", True), ("3.44.5", True), ("3.44.6", False)),
+        *(("3.45.0", True), ("3.50.6", True), ("3.50.7", False), ("3.51.2", True), ("3.51.3", False), ("4.0.0", False)),
+    ],
+)
+def test_sqlite_versions_with_the_reset_bug(version: str, affected: bool) -> None:
+    """Those that can lose commits where two connections write or checkpoint."""
+    assert has_wal_reset_bug(version) is affected
+
+
+@pytest.mark.parametrize(
+    ("url", "kept"),
+    [
+        ("", ""),
+        ("https://wallet.example.com", "https://wallet.example.com"),
+        ("https://wallet.example.com/", "https://wallet.example.com"),
+        ("http://10.0.0.1:8000/pay/", "http://10.0.0.1:8000/pay"),
+        ("http://[::1]:8000", "http://[::1]:8000"),
+    ],
+)
+def test_a_public_url_loses_its_trailing_slash(url: str, kept: str) -> None:
+    """So that a path can be put behind it."""
+    assert load_settings(public_url=url).public_url == kept
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "wallet.example.com",
+        "ftp://x",
+        "https://",
+        "https://x?a=1",
+        "https://x/#a",
+        "https://u:p@x",
+        "https://x:0",
+        "a b",
+    ],
+)
+def test_an_invalid_public_url_is_refused(url: str) -> None:
+    """It is said at the start, and not by a provider."""
+    with pytest.raises(BadSettings, match=r"https://wallet\.example\.com"):
+        load_settings(public_url=url)
+
+
+def test_sizes_and_durations_are_formatted() -> None:
+    """Numbers that one can read at a glance."""
+    assert [formatting.format_size(size) for size in (0, 999, 1000, 152_480, 83_100_000_000, 10**16)] == [
+        "0 bytes",
+        "999 bytes",
+        "1.0 kB",
+        "152.5 kB",
+        "83.1 GB",
+        "10000.0 TB",
+    ]
+    assert [formatting.format_duration(each) for each in (0, 1, 59, 60, 7_200, 200_000)] == [
+        "0 seconds",
+        "1 second",
+        "59 seconds",
+        "1 minute",
+        "2 hours",
+        "2 days",
+    ]
+    assert formatting.format_number(1_234_567) == "1,234,567"
