@@ -5,7 +5,7 @@ from pathlib import Path
 
 from playwright.sync_api import Page, expect
 
-from tests.demo.show import Demo, showing
+from tests.demo.demo_process import DemoProcess, run_demo
 from tests.support import ROOT
 from tests.web.browser import Visitor, launch_chromium
 
@@ -16,8 +16,8 @@ SIZE = (1280, 1000)
 
 def main() -> None:
     """Play a little, look around, and take the pictures."""
-    with tempfile.TemporaryDirectory() as folder, showing(Path(folder), "--seed", 11, "--rounds", 8) as demo:
-        demo.wait()
+    with tempfile.TemporaryDirectory() as folder, run_demo(Path(folder), "--seed", 11, "--rounds", 8) as demo:
+        demo.wait_until_ready()
         with launch_chromium() as chromium:
             visitor = Visitor(chromium)
             _take(_play(visitor.open(SIZE), demo), "demo")
@@ -27,9 +27,9 @@ def main() -> None:
             visitor.close()
 
 
-def _play(page: Page, demo: Demo) -> Page:
+def _play(page: Page, demo: DemoProcess) -> Page:
     """Some rounds, the last of which goes wrong on its way."""
-    page.goto(demo.page)
+    page.goto(demo.page_url)
     expect(page.locator(".live .on")).to_be_visible()
     for button in ("#spin", "#spin", "#spin", "#trick-lost-reply"):
         with page.expect_response("**/demo/play") as answered:
@@ -42,15 +42,15 @@ def _play(page: Page, demo: Demo) -> Page:
     return page
 
 
-def _sign_in(page: Page, demo: Demo) -> Page:
-    page.goto(demo.here("admin", "link")["url"])
+def _sign_in(page: Page, demo: DemoProcess) -> Page:
+    page.goto(demo.cli("admin", "link")["url"])
     page.get_by_role("button").click()
     expect(page.get_by_role("heading", level=1)).to_have_text("Overview")
     return page
 
 
-def _go(page: Page, demo: Demo, path: str) -> Page:
-    page.goto(demo.page.removesuffix("/demo") + path)
+def _go(page: Page, demo: DemoProcess, path: str) -> Page:
+    page.goto(demo.page_url.removesuffix("/demo") + path)
     expect(page.locator("canvas").first).to_be_visible()
     return page
 

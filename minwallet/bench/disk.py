@@ -10,31 +10,31 @@ from pathlib import Path
 COMMIT_BYTES = 4 * (4096 + 24)
 """What a bet alone adds to the write-ahead log: four pages, each with its head."""
 
-WRITES, LEAST_WRITES, PATIENCE_S = 300, 20, 2.0
+MAX_WRITES, MIN_WRITES, MAX_DURATION_S = 300, 20, 2.0
 
 
-def time_sync_ms(folder: Path, size: int = COMMIT_BYTES, patience_s: float = PATIENCE_S) -> float:
+def measure_sync_ms(folder: Path, size: int = COMMIT_BYTES, max_duration_s: float = MAX_DURATION_S) -> float:
     """The median of some hundred synced writes in this folder, one after the other and over space that the file has
     already, as in a write-ahead log that is used again. On a slow disk there are fewer. OSError."""
     content, seconds = os.urandom(size), list[float]()
     with tempfile.TemporaryFile(dir=folder) as file:
         descriptor = file.fileno()
-        for number in range(WRITES):
+        for number in range(MAX_WRITES):
             os.pwrite(descriptor, content, number * size)
         os.fsync(descriptor)
         began = time.perf_counter()
-        for number in range(WRITES):
+        for number in range(MAX_WRITES):
             started = time.perf_counter()
             os.pwrite(descriptor, content, number * size)
-            _sync(descriptor)
+            _sync_to_disk(descriptor)
             ended = time.perf_counter()
             seconds.append(ended - started)
-            if ended - began > patience_s and number + 1 >= LEAST_WRITES:
+            if ended - began > max_duration_s and number + 1 >= MIN_WRITES:
                 break
     return statistics.median(seconds) * 1000
 
 
-def _sync(descriptor: int) -> None:
+def _sync_to_disk(descriptor: int) -> None:
     """As the wallet has SQLite do it: on macOS only this reaches the disk, elsewhere the times of the file can wait."""
     if hasattr(fcntl, "F_FULLFSYNC"):
         fcntl.fcntl(descriptor, fcntl.F_FULLFSYNC)

@@ -17,7 +17,7 @@ from minwallet.protocols.registry import PROTOCOLS
 from minwallet.storage.errors import DatabaseUnusable
 
 if TYPE_CHECKING:
-    from minwallet.bench.load import Figures
+    from minwallet.bench.load import LoadResult
 
 BALANCE = 10**12
 
@@ -50,11 +50,11 @@ def bench(
     with _place(folder) as path:
         fsync_ms, figures = _measure(path, protocol, connections, players, seconds)
     available = processors()
-    caveats = notes(figures.busy, available)
+    caveats = notes(figures.cpu_share, available)
     if as_json:
         asked = {"protocol": protocol, "connections": connections, "players": players, "seconds": seconds}
         rates = {"bets_per_second": figures.per_second, "p50_ms": figures.p50_ms, "p99_ms": figures.p99_ms}
-        load = {"load_busy": figures.busy, "processors": available, "notes": caveats}
+        load = {"load_busy": figures.cpu_share, "processors": available, "notes": caveats}
         print_json({**asked, "bets": figures.bets, **rates, "fsync_ms": fsync_ms, **load})
         return
     in_ms = [f"{ms:.2f}" for ms in (figures.p50_ms, figures.p99_ms, fsync_ms)]
@@ -78,35 +78,35 @@ def _place(folder: Path) -> Iterator[Path]:
         raise DatabaseUnusable(f"cannot measure in {folder}: {reason}; choose another place with --db") from error
 
 
-def _measure(path: Path, protocol: str, connections: int, players: int, seconds: int) -> tuple[float, "Figures"]:
+def _measure(path: Path, protocol: str, connections: int, players: int, seconds: int) -> tuple[float, "LoadResult"]:
     """How long the disk takes to sync, in ms, and how the bets went."""
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TextColumn
 
     from minwallet.bench import load
-    from minwallet.bench.disk import time_sync_ms
-    from minwallet.bench.server import allow_connections, serving
+    from minwallet.bench.disk import measure_sync_ms
+    from minwallet.bench.server_process import raise_file_limit, run_server
 
-    allow_connections(connections)
+    raise_file_limit(connections)
     tokens = [f"bench_{number}" for number in range(players)]
     stderr = Console(stderr=True)
     columns = (TextColumn("{task.description}"), BarColumn())
     with Progress(*columns, console=stderr, transient=True, disable=not stderr.is_terminal) as progress:
         show = partial(progress.update, progress.add_task("asking the disk", total=None))
-        fsync_ms = time_sync_ms(path.parent)
+        fsync_ms = measure_sync_ms(path.parent)
         show(description=f"making {players:,} players")
         _make_players(path, tokens)
         show(description="starting a server")
         # Calls come from here whoever else may call; all other settings are those that a server would have.
-        with serving(path, path.with_name("server.log"), MINWALLET_CALLBACK_ALLOW="") as server:
+        with run_server(path, path.with_name("server.log"), MINWALLET_CALLBACK_ALLOW="") as server:
             show(description="betting", total=seconds)
-            figures = load.run(
+            figures = load.run_load(
                 server.calls,
                 protocol,
                 tokens,
                 connections=connections,
                 seconds=seconds,
-                tell=lambda done_s: show(completed=done_s),
+                report_progress=lambda done_s: show(completed=done_s),
             )
         show(description="verifying the ledger")
         _verify(path, players + figures.bets, lambda done, total: show(completed=done, total=total))

@@ -110,10 +110,10 @@ def replay(context: typer.Context, seq: Seq, as_json: JsonFlag = False) -> None:
     """Make an entry's provider call once more. It shows that no money moves; exit code 1 if any does."""
     from minwallet.operations.dispatch import get_journaled_entry
     from minwallet.protocols.wire import REDACTED
-    from minwallet.provider.calls import recall
+    from minwallet.provider.manual_calls import rebuild_call
 
     entry, owner, _ = with_store(context, lambda store: get_journaled_entry(store, seq))
-    call = recall(entry, REDACTED)
+    call = rebuild_call(entry, REDACTED)
     url = _server(context)
     player = _open_session(context, *owner)
     made = _make(context, url, entry.protocol, call._replace(token=player.token), player)
@@ -195,11 +195,11 @@ def _command(operation: str, number: str | None, bet: "Reply | None", game: str,
 
 
 def _make(context: typer.Context, url: str, protocol: str, call: "Call", player: _Player) -> _Made:
-    from minwallet.provider.calls import make
+    from minwallet.provider.manual_calls import make_call
     from minwallet.wallet.service import clock_ms
 
     before = _account(context, player)
-    return _Made(*make(url, protocol, call, clock_ms()), before, _account(context, player))
+    return _Made(*make_call(url, protocol, call, clock_ms()), before, _account(context, player))
 
 
 def _account(context: typer.Context, player: _Player) -> "Reply":

@@ -19,7 +19,7 @@ from minwallet.ledger.money import format_amount
 from minwallet.protocols.registry import PROTOCOLS
 
 if TYPE_CHECKING:
-    from minwallet.conformance.trial import Finding, Left
+    from minwallet.conformance.runner import CaseResult, Leftovers
 
 VERDICTS = ("pass", "fail", "advice", "skipped")
 
@@ -73,7 +73,7 @@ def conformance(
     is told. So use players who are there for it. Exit code 1 if a rule of the specification is broken; a rule that
     only minwallet's own contract has is advice.
     """
-    from minwallet.conformance.junit import to_junit
+    from minwallet.conformance.junit import render_junit
 
     given = {
         "token": token,
@@ -92,20 +92,20 @@ def conformance(
     else:
         _print(findings, counts, left)
     if junit:
-        _write(junit, to_junit(protocol, findings))
+        _write(junit, render_junit(protocol, findings))
     if counts["fail"]:
         raise typer.Exit(EXIT_REFUSED)
 
 
 def _try(
     url: str, protocol: str, tokens: dict[str, str], first_id: int, timeout_s: float
-) -> tuple["list[Finding]", "Left"]:
+) -> tuple["list[CaseResult]", "Leftovers"]:
     from rich.console import Console
     from rich.progress import track
 
-    from minwallet.conformance import load_dialect
-    from minwallet.conformance.asker import Asker
-    from minwallet.conformance.trial import Trial
+    from minwallet.conformance import load_suite
+    from minwallet.conformance.client import Client
+    from minwallet.conformance.runner import Runner
 
     if protocol not in PROTOCOLS:
         raise BadUsage(f"there is no protocol {protocol!r}; choose {' or '.join(PROTOCOLS)}")
@@ -115,29 +115,31 @@ def _try(
         raise BadUsage("--timeout: must be more than 0")
     if "token" not in tokens:
         raise BadUsage("--token: must not be empty")
-    dialect = load_dialect(protocol)
+    dialect = load_suite(protocol)
     nobody = {"unknown": f"nobody_{first_id}"}
     try:
-        asker = Asker(dialect, url, tokens | nobody, timeout_s)
+        asker = Client(dialect, url, tokens | nobody, timeout_s)
     except ValueError as error:
         raise BadUsage(str(error)) from error
     stderr = Console(stderr=True)
     with asker:
-        trial = Trial(asker, first_id)
+        trial = Runner(asker, first_id)
         cases = track(dialect.cases, "trying", console=stderr, transient=True, disable=not stderr.is_terminal)
         findings = list(trial.run(cases))
-        return findings, trial.left()
+        return findings, trial.collect_leftovers()
 
 
-def _print_json(url: str, protocol: str, findings: "list[Finding]", counts: dict[str, int], left: "Left") -> None:
+def _print_json(
+    url: str, protocol: str, findings: "list[CaseResult]", counts: dict[str, int], left: "Leftovers"
+) -> None:
     cases = [each._asdict() for each in findings]
-    change = {name: None if cents is None else format_amount(cents) for name, cents in left.change.items()}
-    ids = dict(zip(("first", "last"), map(str, left.ids), strict=True))
+    change = {name: None if cents is None else format_amount(cents) for name, cents in left.balance_changes.items()}
+    ids = dict(zip(("first", "last"), map(str, left.used_ids), strict=True))
     document = {"ok": not counts["fail"], "protocol": protocol, "url": url, "cases": cases, "counts": counts}
-    print_json({**document, "left": {"change": change, "open": left.open, "ids": ids}})
+    print_json({**document, "left": {"change": change, "open": left.open_bets, "ids": ids}})
 
 
-def _print(findings: "list[Finding]", counts: dict[str, int], left: "Left") -> None:
+def _print(findings: "list[CaseResult]", counts: dict[str, int], left: "Leftovers") -> None:
     """The table, then the whole story of what was not as it should be, then the sums."""
     rows = [map(_cell, (_verdict(each), each.name, each.came, each.expected, each.script), WIDEST) for each in findings]
     print_table(["verdict", "case", "came", "expected", "sent"], [tuple(row) for row in rows], "there are no cases")
@@ -149,7 +151,7 @@ def _print(findings: "list[Finding]", counts: dict[str, int], left: "Left") -> N
     print_line(f"left: {_left(left)}")
 
 
-def _story(finding: "Finding") -> str:
+def _story(finding: "CaseResult") -> str:
     lines = [
         f"\n{_verdict(finding)} {finding.name}: {finding.rule}",
         f"  {finding.spec}",
@@ -161,22 +163,22 @@ def _story(finding: "Finding") -> str:
     return "\n".join(lines)
 
 
-def _verdict(finding: "Finding") -> str:
+def _verdict(finding: "CaseResult") -> str:
     return finding.verdict.replace("fail", "FAIL")
 
 
-def _left(left: "Left") -> str:
-    from minwallet.conformance.script import signed
-    from minwallet.conformance.trial import option
+def _left(left: "Leftovers") -> str:
+    from minwallet.conformance.dsl import format_change
+    from minwallet.conformance.runner import option_name
 
     changes = [
-        f"{'an unknown balance' if cents is None else signed(cents)} behind --{option(name)}"
-        for name, cents in left.change.items()
+        f"{'an unknown balance' if cents is None else format_change(cents)} behind --{option_name(name)}"
+        for name, cents in left.balance_changes.items()
         if cents != 0
     ]
-    stands = [f"bets that may stand: {', '.join(left.open)}"] if left.open else []
+    stands = [f"bets that may stand: {', '.join(left.open_bets)}"] if left.open_bets else []
     what = "; ".join([*changes, *stands]) or "nothing, every balance is as it was"
-    return f"{what}; ids {left.ids[0]} to {left.ids[1]} are used up"
+    return f"{what}; ids {left.used_ids[0]} to {left.used_ids[1]} are used up"
 
 
 def _cell(text: str, widest: int) -> str:

@@ -21,9 +21,9 @@ from minwallet.storage.models import Agent
 
 if TYPE_CHECKING:
     from minwallet.app import Pages
-    from minwallet.demo.book import Played
-    from minwallet.demo.croupier import Croupier
-    from minwallet.demo.mischief import Odds
+    from minwallet.demo.faults import FaultRates
+    from minwallet.demo.round_store import RoundRecord
+    from minwallet.demo.simulator import RoundRunner
 
 HOST_ID = "demo"
 
@@ -60,7 +60,7 @@ class _Wanted(NamedTuple):
     provider_port: int
     rounds: int
     seed: int | None
-    odds: "Odds"
+    odds: "FaultRates"
     opens_browser: bool
 
 
@@ -88,9 +88,9 @@ def _run(path: Path, wanted: _Wanted) -> None:
     from minwallet import app
     from minwallet.cli.browser import open_page
     from minwallet.config import load_settings
-    from minwallet.demo.caller import NoAnswer
-    from minwallet.demo.croupier import TurnedAway
-    from minwallet.demo.server import Options, create_server
+    from minwallet.demo.provider_server import ProviderOptions, create_server
+    from minwallet.demo.simulator import SessionRejected
+    from minwallet.demo.wallet_client import NoAnswer
 
     # What it plays with is not worth a copy, and must not push out copies of what is.
     settings = load_settings(db=path, host="127.0.0.1", port=wanted.port, backup_to="")
@@ -101,22 +101,22 @@ def _run(path: Path, wanted: _Wanted) -> None:
     @asynccontextmanager
     async def beside() -> AsyncIterator[None]:
         wallet_url = addresses[0] + settings.callback_prefix
-        options = Options(wallet_url, HOST_ID, seed=wanted.seed, odds=wanted.odds)
+        options = ProviderOptions(wallet_url, HOST_ID, seed=wanted.seed, fault_rates=wanted.odds)
         provider = create_server(options, lambda words: typer.echo(words, err=True))
         serving = await app.start(provider, [listener])
         try:
-            await _play(provider.croupier, wanted.rounds)
+            await _play(provider.runner, wanted.rounds)
             if not provider.should_exit:
                 await asyncio.to_thread(_fetch, path, agent)
                 page = f"{addresses[0]}/demo"
                 office = invitations[0] if invitations else f"{addresses[0]}/admin"
-                ended = provider.croupier.book.ended if is_new else ()
+                ended = provider.runner.store.completed if is_new else ()
                 _welcome(path, _Addresses(page, office, wallet_url, provider_url), ended)
                 if wanted.opens_browser:
                     asyncio.get_running_loop().run_in_executor(None, open_page, page)
             curtain.is_up = True
             yield
-        except (NoAnswer, TurnedAway) as error:
+        except (NoAnswer, SessionRejected) as error:
             raise Refused([f"the provider cannot play with this wallet: {error}"]) from error
         finally:
             provider.should_exit = True
@@ -167,16 +167,16 @@ def _page(provider_url: str) -> "Pages":
     return lambda wallet, calls: routes(wallet, stage, calls)
 
 
-async def _play(croupier: "Croupier", rounds: int) -> None:
+async def _play(croupier: "RoundRunner", rounds: int) -> None:
     """Every player plays so many rounds of each game in each protocol."""
-    from minwallet.demo.games import GAMES
+    from minwallet.demo.game_rules import GAMES
     from minwallet.protocols.registry import PROTOCOLS
 
     async def sit_down(name: str) -> None:
         for protocol in PROTOCOLS:
-            seat = await croupier.seat(protocol, f"demo_{name}")
+            seat = await croupier.open_session(protocol, f"demo_{name}")
             for game in GAMES:
-                await croupier.play_on(seat, game, STAKE, None, rounds)
+                await croupier.play_rounds(seat, game, STAKE, None, rounds)
 
     await asyncio.gather(*(sit_down(name) for name, *_ in PLAYERS))
 
@@ -196,9 +196,9 @@ class _Addresses(NamedTuple):
     provider: str
 
 
-def _welcome(path: Path, at: _Addresses, ended: "Collection[Played]") -> None:
+def _welcome(path: Path, at: _Addresses, ended: "Collection[RoundRecord]") -> None:
     """What there is, and what to try. `ended` are the rounds of the report, if the provider still knows all of it."""
-    from minwallet.demo.rounds import Ending
+    from minwallet.demo.round_policy import RoundEnding
     from minwallet.protocols.registry import load_protocol
     from minwallet.protocols.wire import Launch
 
@@ -208,7 +208,7 @@ def _welcome(path: Path, at: _Addresses, ended: "Collection[Played]") -> None:
     folder = shlex.quote(str(Path(sys.executable).parent))
     search = f" PATH={folder}:$PATH" if sys.prefix != sys.base_prefix else ""
     people = ", ".join(f"{name} ({currency})" for name, currency, *_ in PLAYERS)
-    tickets = [each.id for each in ended if each.protocol == "vela" and each.ending is Ending.DONE]
+    tickets = [each.id for each in ended if each.protocol == "vela" and each.ending is RoundEnding.DONE]
     removal = f"""
   curl -sX DELETE {at.provider}/demo/report/{tickets[-1] if tickets else ""}
   minwallet report pull --anew; minwallet reconcile   # now a bet is missing there"""

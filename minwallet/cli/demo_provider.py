@@ -9,11 +9,11 @@ from minwallet.cli.output import BadUsage
 from minwallet.ledger.money import MAX_ID
 
 if TYPE_CHECKING:
-    from minwallet.demo.mischief import Odds
+    from minwallet.demo.faults import FaultRates
 
 SeedNumber = Annotated[int | None, typer.Option("--seed", help="The same seed plays the same games.")]
 Misbehave = Annotated[
-    str, typer.Option("--misbehave", metavar="WAYS", help="lost-reply,delay=0.1,… (with their odds), or all.")
+    str, typer.Option("--faults", metavar="WAYS", help="lost-reply,delay=0.1,… (with their odds), or all.")
 ]
 
 
@@ -34,10 +34,12 @@ def demo_provider(
 ) -> None:
     """Run a small game provider. It calls the wallet, and listens to this machine only."""
     from minwallet.app import listen
-    from minwallet.demo.server import Options, serve
+    from minwallet.demo.provider_server import ProviderOptions, serve_provider
 
     odds = odds_of(misbehave)
-    options = Options(_address(wallet), host_id, wallet_token, seed, odds, report_page, _seconds(timeout), first_id)
+    options = ProviderOptions(
+        _address(wallet), host_id, wallet_token, seed, odds, report_page, _seconds(timeout), first_id
+    )
 
     def say(words: str) -> None:
         typer.echo(words, err=True)
@@ -47,17 +49,17 @@ def demo_provider(
         say(f"minwallet's demo provider serves three games at {url} (stop it with Ctrl-C)")
         wanted = '{"protocol":"vela","game":"slot","token":"TOKEN","rounds":100}'
         say(f"open that in a browser, or play with a session of the wallet:\n  curl -d '{wanted}' {url}/demo/play")
-        serve(options, listener, say)
+        serve_provider(options, listener, say)
 
 
-def odds_of(misbehave: str) -> "Odds":
-    """What `--misbehave` asks for."""
-    from minwallet.demo.mischief import read_odds
+def odds_of(misbehave: str) -> "FaultRates":
+    """What `--faults` asks for."""
+    from minwallet.demo.faults import parse_fault_rates
 
     try:
-        return read_odds(misbehave)
+        return parse_fault_rates(misbehave)
     except ValueError as error:
-        raise BadUsage(f"--misbehave: {error}") from error
+        raise BadUsage(f"--faults: {error}") from error
 
 
 def _address(wallet: str) -> str:

@@ -22,7 +22,7 @@ from minwallet.cli.session import seconds
 
 if TYPE_CHECKING:
     from minwallet.operations.requests import Reply
-    from minwallet.provider.games import Catalogue
+    from minwallet.provider.game_catalogue import GameCatalogue
     from minwallet.storage.models import Agent
 
 
@@ -35,7 +35,7 @@ def games(
 ) -> None:
     """Fetch and show the provider's game list. Where that fails, the last good one is shown."""
     from minwallet.operations.errors import OperationError
-    from minwallet.provider.service import ProviderFailed
+    from minwallet.provider.service_client import ProviderFailed
 
     code, catalogue = 0, _catalogue(context, agent)
     if not kept:
@@ -55,20 +55,20 @@ def games(
 def fetch_games(path: Path, agent: "Agent", timeout_s: float) -> None:
     """Fetch the agent's game list and have it kept."""
     from minwallet.operations.requests import GamesSave
-    from minwallet.provider.service import ProviderService
+    from minwallet.provider.service_client import ServiceClient
 
-    with ProviderService(agent, timeout_s) as service:
-        games = service.games()
+    with ServiceClient(agent, timeout_s) as service:
+        games = service.fetch_games()
     change_file(path, GamesSave(agent=agent.name, games=tuple(games)))
 
 
-def _catalogue(context: typer.Context, agent: str) -> "Catalogue":
-    from minwallet.provider.games import read_catalogue
+def _catalogue(context: typer.Context, agent: str) -> "GameCatalogue":
+    from minwallet.provider.game_catalogue import read_game_catalogue
 
-    return with_store(context, lambda store: read_catalogue(store, agent))
+    return with_store(context, lambda store: read_game_catalogue(store, agent))
 
 
-def _print(catalogue: "Catalogue", *, as_json: bool) -> None:
+def _print(catalogue: "GameCatalogue", *, as_json: bool) -> None:
     fetched_at = catalogue.fetched_at.isoformat(timespec="seconds") if catalogue.fetched_at else None
     if as_json:
         shown = [{"game_code": game.code, "title": game.titles, "url": game.url} for game in catalogue.games]
@@ -99,22 +99,22 @@ def launch(
 ) -> None:
     """Print the address that opens a game. The session in it is opened for the player now."""
     from minwallet.operations.requests import SessionOpen
-    from minwallet.provider.games import Launching, launch_url
+    from minwallet.provider.game_catalogue import LaunchOptions, build_launch_url
 
-    Launching(protocol=protocol, game=game, lang=lang)
+    LaunchOptions(protocol=protocol, game=game, lang=lang)
     if not player_id and not demo:
         raise BadUsage("name the player who shall play, or add --demo to play with virtual credit")
     catalogue = _catalogue(context, agent)
     mode = "demo" if demo else "real"
     session: Reply = {}
     if player_id is None or demo:
-        url = launch_url(catalogue, protocol, game, lang, None)
+        url = build_launch_url(catalogue, protocol, game, lang, None)
     else:
         # Whatever is wrong with the game or a setting is said before there is a session.
-        launch_url(catalogue, protocol, game, lang, "token")
+        build_launch_url(catalogue, protocol, game, lang, "token")
         request = SessionOpen(agent=agent, player_id=player_id, currency=currency, ttl_s=seconds(ttl))
         session = change(context, request)
-        url = launch_url(catalogue, protocol, game, lang, session["token"])
+        url = build_launch_url(catalogue, protocol, game, lang, session["token"])
     if as_json:
         print_json({"url": url, "protocol": protocol, "game": game, "mode": mode, **session})
     else:

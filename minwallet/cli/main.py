@@ -137,22 +137,22 @@ def _explain(error: Exception) -> tuple[int, Sequence[str]]:
 
     from minwallet.bench.load import LoadFailed
     from minwallet.config import BadSettings, CannotListen
-    from minwallet.conformance.trial import CannotBegin, Unreachable
+    from minwallet.conformance.runner import SetupError, WalletUnreachable
     from minwallet.operations.errors import OperationError
     from minwallet.operations.requests import format_validation_error
-    from minwallet.provider.service import ProviderFailed
+    from minwallet.provider.service_client import ProviderFailed
     from minwallet.storage.errors import StoreError
 
     match error:
         case OperationError():
             return EXIT_REFUSED, error.failure.lines
-        case Refused() | CannotBegin():
+        case Refused() | SetupError():
             return EXIT_REFUSED, error.args
         case ValidationError():
             return EXIT_USAGE, [format_validation_error(error)]
         case BadUsage() | BadSettings():
             return EXIT_USAGE, [str(error)]
-        case StoreError() | CannotListen() | ProviderFailed() | Unreachable() | LoadFailed() | NoOutput():
+        case StoreError() | CannotListen() | ProviderFailed() | WalletUnreachable() | LoadFailed() | NoOutput():
             return EXIT_UNUSABLE, [str(error)]
         case _:
             raise error

@@ -60,8 +60,8 @@ def pull_report(path: Path, agent: str, say: Callable[[str], None], timeout_s: f
     """Pull to the end, each page kept by whoever owns the file; tells `say` how far it is."""
     from minwallet.operations.agents import get_agent
     from minwallet.operations.requests import ReportSave
-    from minwallet.provider import report
-    from minwallet.provider.service import ProviderService
+    from minwallet.provider import report_pull
+    from minwallet.provider.service_client import ServiceClient
     from minwallet.wallet.service import clock_ms
 
     async def look(store: "Store") -> "tuple[Agent, ReportCursor]":
@@ -71,8 +71,8 @@ def pull_report(path: Path, agent: str, say: Callable[[str], None], timeout_s: f
     settings, mark = with_store_of(path, look)
     rows = pages = 0
     key = mark.key
-    with ProviderService(settings, timeout_s) as service:
-        for sheet in report.pull(service, mark.key, clock_ms, anew=anew):
+    with ServiceClient(settings, timeout_s) as service:
+        for sheet in report_pull.pull_batches(service, mark.key, clock_ms, restart=anew):
             change_file(path, ReportSave(agent=agent, sheet=sheet))
             rows, pages, key = rows + len(sheet.rows), pages + bool(sheet.rows), sheet.key
             say(f"{rows} rows, {pages} pages")
@@ -104,7 +104,7 @@ def reconcile(
             found = await provider.reconcile(
                 store, agent, lambda done: say(f"{done} tickets"), now_ms=clock_ms(), **limits
             )
-            return provider.as_document(found)
+            return provider.to_document(found)
 
         document = with_store(context, work)
     if as_json:

@@ -4,22 +4,22 @@ and what has to come of it, and a runner that looks at the money after every ste
 What the specification fixes *must* be so, and each case quotes its sentence. What only minwallet's contract fixes
 *should* be so: a wallet that does it otherwise gets advice, not a failure.
 
-`script` has the words the cases are written in, `wallet_v2` and `vela` the cases, `asker` speaks HTTP, `trial` runs
+`script` has the words the cases are written in, `wallet_v2` and `vela` the cases, `client` speaks HTTP, `runner` runs
 cases and judges, `junit` writes the result for machines that build. A third protocol is one new file and one line here.
 """
 
 from importlib import import_module
 
-from minwallet.conformance.script import Dialect
+from minwallet.conformance.dsl import ProtocolSuite
 
-DIALECTS = {
-    "wallet-v2": "minwallet.conformance.wallet_v2:WALLET_V2",
-    "vela": "minwallet.conformance.vela:VELA",
+PROTOCOL_SUITES = {
+    "wallet-v2": "minwallet.conformance.wallet_v2_cases:WALLET_V2",
+    "vela": "minwallet.conformance.vela_cases:VELA",
 }
 
 
-def load_dialect(name: str) -> Dialect:
+def load_suite(name: str) -> ProtocolSuite:
     """The cases of the protocol of this name; KeyError for a name that is not in DIALECTS."""
-    module, _, attribute = DIALECTS[name].partition(":")
-    dialect: Dialect = getattr(import_module(module), attribute)
-    return dialect
+    module, _, attribute = PROTOCOL_SUITES[name].partition(":")
+    suite: ProtocolSuite = getattr(import_module(module), attribute)
+    return suite

@@ -3,17 +3,17 @@
 from collections.abc import Sequence
 from xml.etree import ElementTree
 
-from minwallet.conformance.trial import Finding
+from minwallet.conformance.runner import CaseResult
 
 
-def to_junit(protocol: str, findings: Sequence[Finding]) -> bytes:
+def render_junit(protocol: str, results: Sequence[CaseResult]) -> bytes:
     """The document."""
-    verdicts = [finding.verdict for finding in findings]
+    verdicts = [finding.verdict for finding in results]
     counts = {"tests": len(verdicts), "failures": verdicts.count("fail"), "skipped": verdicts.count("skipped")}
     attributes = {name: str(count) for name, count in counts.items()} | {"errors": "0"}
     suite = ElementTree.Element("testsuite", {"name": f"conformance of {protocol}", **attributes})
-    for finding in findings:
-        suite.append(_case(protocol, finding))
+    for result in results:
+        suite.append(_render_case(protocol, result))
     suites = ElementTree.Element("testsuites")
     suites.append(suite)
     ElementTree.indent(suites)
@@ -21,21 +21,21 @@ def to_junit(protocol: str, findings: Sequence[Finding]) -> bytes:
     return document
 
 
-def _case(protocol: str, finding: Finding) -> ElementTree.Element:
-    case = ElementTree.Element("testcase", {"classname": f"conformance.{protocol}", "name": finding.name})
-    match finding.verdict:
+def _render_case(protocol: str, result: CaseResult) -> ElementTree.Element:
+    case = ElementTree.Element("testcase", {"classname": f"conformance.{protocol}", "name": result.name})
+    match result.verdict:
         case "fail":
-            message = {"message": f"expected {finding.expected}, came {finding.came}"}
-            ElementTree.SubElement(case, "failure", message).text = _story(finding)
+            message = {"message": f"expected {result.expected}, came {result.came}"}
+            ElementTree.SubElement(case, "failure", message).text = _describe_result(result)
         case "skipped":
-            ElementTree.SubElement(case, "skipped", {"message": finding.came})
+            ElementTree.SubElement(case, "skipped", {"message": result.came})
         case "advice":
-            ElementTree.SubElement(case, "system-out").text = f"advice\n{_story(finding)}"
+            ElementTree.SubElement(case, "system-out").text = f"advice\n{_describe_result(result)}"
         case "pass":
             pass
     return case
 
 
-def _story(finding: Finding) -> str:
-    lines = [finding.rule, finding.spec, *finding.sent, f"expected {finding.expected}", f"came {finding.came}"]
-    return "\n".join([*lines, finding.answer])
+def _describe_result(result: CaseResult) -> str:
+    lines = [result.rule, result.spec, *result.sent, f"expected {result.expected}", f"came {result.came}"]
+    return "\n".join([*lines, result.answer])

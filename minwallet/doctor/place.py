@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from stat import S_ISDIR
 
-from minwallet.bench.disk import time_sync_ms
+from minwallet.bench.disk import measure_sync_ms
 from minwallet.config import Settings
 from minwallet.doctor.finding import Finding, fail, ok, warn
 from minwallet.storage.sqlite.connection import NETWORK_FILE_SYSTEMS, detect_file_system
@@ -72,7 +72,7 @@ def check_free_space(free_mb: int, least_mb: int) -> Finding:
 def check_sync(folder: Path) -> Finding:
     """How long a bet's write takes to be durable, measured on a file without a name."""
     try:
-        ms = time_sync_ms(folder, patience_s=MEASURED_S)
+        ms = measure_sync_ms(folder, max_duration_s=MEASURED_S)
     except OSError as error:
         return fail("sync", f"cannot write in {folder}: {error.strerror}; see to the disk and its free space")
     if ms > SLOW_MS:

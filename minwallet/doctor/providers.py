@@ -5,7 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 from minwallet.doctor.finding import Finding, ok, warn
 from minwallet.operations.errors import OperationError
-from minwallet.provider.service import ProviderFailed, ProviderService
+from minwallet.provider.service_client import ProviderFailed, ServiceClient
 from minwallet.storage.models import Agent
 
 AT_ONCE = 8
@@ -21,8 +21,8 @@ def look_at_providers(agents: Sequence[Agent], timeout_s: float) -> Iterator[Fin
 def check_provider(agent: Agent, timeout_s: float) -> Finding:
     """It is asked for its game list, of which nothing is kept."""
     try:
-        with ProviderService(agent, timeout_s) as service:
-            games = service.games()
+        with ServiceClient(agent, timeout_s) as service:
+            games = service.fetch_games()
     except (OperationError, ProviderFailed) as error:
         return warn("provider", f"of agent {agent.name}: {error}")
     return ok("provider", f"of agent {agent.name}: {agent.service_url} lists {len(games)} games")

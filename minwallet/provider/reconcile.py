@@ -10,10 +10,10 @@ from minwallet.operations.agents import get_agent
 from minwallet.operations.errors import OperationError
 from minwallet.operations.requests import Reply
 from minwallet.operations.timestamps import format_iso
-from minwallet.provider.service import SERVICE
+from minwallet.provider.service_client import SERVICE_PROTOCOL
 from minwallet.storage.store import Store
 
-PAGE, AT_ONCE = 2_000, 100
+PAGE_SIZE, BATCH_SIZE = 2_000, 100
 """How many tickets are read at once, and how many are compared before a bet may come between: less than a ms."""
 
 T = TypeVar("T", Ticket, ReportedTicket)
@@ -27,30 +27,30 @@ async def reconcile(
     now_ms: int,
     open_after_s: int,
     grace_s: int,
-    most_kept: int | None = None,
+    max_kept: int | None = None,
 ) -> Reconciliation:
     """What the two sides come to. A bet may stay open for `open_after_s`; what moved less than `grace_s` before the
     pull is not due yet. Tells `progress` how many tickets are done. Declines where no pull has reached the end.
     """
     agent = await get_agent(store, agent_name)
-    mark = await store.find_report_cursor(agent.agent_id)
-    if mark.pulled_at_ms is None:
+    cursor = await store.find_report_cursor(agent.agent_id)
+    if cursor.pulled_at_ms is None:
         raise OperationError("there is no whole report yet", hint=f"run: minwallet report pull --agent {agent.name}")
-    horizon = CutOff(mark.pulled_at_ms, mark.pulled_at_ms - grace_s * 1000, now_ms - open_after_s * 1000)
-    found = Reconciliation(horizon, most_kept)
-    ours = _pages(lambda after: store.read_tickets(agent.agent_id, SERVICE, after, PAGE))
-    theirs = _pages(lambda after: store.read_reported_tickets(agent.agent_id, after, PAGE))
-    async for ticket, reported in _pairs(ours, theirs):
-        found.add_pair(ticket, reported, _day(ticket, reported))
-        if (done := found.counts.total()) % AT_ONCE == 0:
+    cut_off = CutOff(cursor.pulled_at_ms, cursor.pulled_at_ms - grace_s * 1000, now_ms - open_after_s * 1000)
+    reconciliation = Reconciliation(cut_off, max_kept)
+    ours = _read_pages(lambda after: store.read_tickets(agent.agent_id, SERVICE_PROTOCOL, after, PAGE_SIZE))
+    theirs = _read_pages(lambda after: store.read_reported_tickets(agent.agent_id, after, PAGE_SIZE))
+    async for ticket, reported in _pair_by_ticket(ours, theirs):
+        reconciliation.add_pair(ticket, reported, _accounting_day(ticket, reported))
+        if (done := reconciliation.counts.total()) % BATCH_SIZE == 0:
             progress(done)
             await asyncio.sleep(0)
     for orphan in await store.read_orphans(agent.agent_id):
-        found.add(MatchStatus.ORPHAN_WIN, orphan, None)
-    return found
+        reconciliation.add(MatchStatus.ORPHAN_WIN, orphan, None)
+    return reconciliation
 
 
-async def _pages(read: Callable[[str], Awaitable[list[T]]]) -> AsyncIterator[T]:
+async def _read_pages(read: Callable[[str], Awaitable[list[T]]]) -> AsyncIterator[T]:
     after = ""
     while page := await read(after):
         for each in page:
@@ -58,7 +58,7 @@ async def _pages(read: Callable[[str], Awaitable[list[T]]]) -> AsyncIterator[T]:
         after = page[-1].ticket
 
 
-async def _pairs(
+async def _pair_by_ticket(
     ours: AsyncIterator[Ticket], theirs: AsyncIterator[ReportedTicket]
 ) -> AsyncIterator[tuple[Ticket | None, ReportedTicket | None]]:
     """Both sides side by side, in order of their tickets."""
@@ -72,39 +72,39 @@ async def _pairs(
         reported = await anext(theirs, None) if right else reported
 
 
-def _day(ours: Ticket | None, theirs: ReportedTicket | None) -> str:
+def _accounting_day(ours: Ticket | None, theirs: ReportedTicket | None) -> str:
     """The ledger's day of the bet, or what the report calls its day where the ledger knows of none."""
     if ours:
         return datetime.fromtimestamp(ours.opened_at_ms / 1000, UTC).strftime("%Y-%m-%d")
     return theirs.reported_at[:10] if theirs else ""
 
 
-def as_document(found: Reconciliation) -> Reply:
+def to_document(reconciliation: Reconciliation) -> Reply:
     """The reconciliation as JSON; amounts are cents."""
-    nothing = TicketTotals()
+    no_totals = TicketTotals()
     totals = [
         {
-            **heading._asdict(),
-            "ledger": found.ours.get(heading, nothing)._asdict(),
-            "report": found.theirs.get(heading, nothing)._asdict(),
+            **key._asdict(),
+            "ledger": reconciliation.ours.get(key, no_totals)._asdict(),
+            "report": reconciliation.theirs.get(key, no_totals)._asdict(),
         }
-        for heading in found.list_totals_keys()
+        for key in reconciliation.list_totals_keys()
     ]
     return {
-        "ok": not found.discrepancies,
-        "pulled_at": format_iso(found.cut_off.pulled_at_ms),
-        "counts": {str(finding): number for finding, number in found.counts.items()},
-        "differences": [_difference(*each) for each in found.discrepancies],
+        "ok": not reconciliation.discrepancies,
+        "pulled_at": format_iso(reconciliation.cut_off.pulled_at_ms),
+        "counts": {str(finding): number for finding, number in reconciliation.counts.items()},
+        "differences": [_render_discrepancy(*each) for each in reconciliation.discrepancies],
         "totals": totals,
     }
 
 
-def _difference(finding: MatchStatus, ours: Ticket | None, theirs: ReportedTicket | None) -> Reply:
+def _render_discrepancy(status: MatchStatus, ours: Ticket | None, theirs: ReportedTicket | None) -> Reply:
     named = ours or theirs
     assert named is not None
     reported_at = theirs.reported_at if theirs else None
     return {
-        "finding": str(finding),
+        "finding": str(status),
         "ticket": named.ticket,
         "player_id": named.player_id,
         "game": named.game,

@@ -4,15 +4,15 @@ from collections.abc import Sequence
 from html import escape
 from statistics import median
 
-from tests.bench.rows import SIZES, at
-from tests.bench.turns import Found, Turn, short
+from tests.bench.measurements import CONNECTION_COUNTS, describe_connections
+from tests.bench.sampling import MetricResult, SamplingRun, format_number
 
-WIDTH, EDGE = 760, 24
-FULL = WIDTH - 2 * EDGE
-HEAD, ROW, BAR = 54, 46, 12
-PANEL = 220
+WIDTH, MARGIN = 760, 24
+INNER_WIDTH = WIDTH - 2 * MARGIN
+HEADER_HEIGHT, ROW_HEIGHT, BAR_HEIGHT = 54, 46, 12
+PANEL_HEIGHT = 220
 
-MOST = 2.0
+MAX_SHARE = 2.0
 """Whoever reaches a goal more than twice has a bar that ends here."""
 
 STYLE = """
@@ -28,63 +28,72 @@ STYLE = """
 """
 
 
-def draw(found: Sequence[Found], turns: Sequence[Turn]) -> str:
+def render_chart(results: Sequence[MetricResult], turns: Sequence[SamplingRun]) -> str:
     """A bar for each row that has a goal, and below how the rate grows with the connections."""
-    aimed = [each for each in found if each.reach]
+    results_with_goal = [each for each in results if each.goal]
     parts = [
-        _text(EDGE, EDGE, "A bar that passes its line has reached its goal; one at the end, twice as much.", "small")
+        _render_text(
+            MARGIN, MARGIN, "A bar that passes its line has reached its goal; one at the end, twice as much.", "small"
+        )
     ]
-    parts += [part for number, each in enumerate(aimed) for part in _bar(each, HEAD + ROW * number)]
-    top = HEAD + ROW * len(aimed) + EDGE
+    parts += [
+        part
+        for number, each in enumerate(results_with_goal)
+        for part in _render_bar(each, HEADER_HEIGHT + ROW_HEIGHT * number)
+    ]
+    top = HEADER_HEIGHT + ROW_HEIGHT * len(results_with_goal) + MARGIN
     height = top
-    if all(f"minwallet, {at(size)}" in turns[0].samples for size in SIZES):
-        parts += _growth(turns, top)
-        height += PANEL + 2 * EDGE
+    if all(f"minwallet, {describe_connections(size)}" in turns[0].samples for size in CONNECTION_COUNTS):
+        parts += _render_growth(turns, top)
+        height += PANEL_HEIGHT + 2 * MARGIN
     head = f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height}" role="img">'
     title = "<title>What the bench measured, held against what it should reach</title>"
     paper = f'<rect class="paper" width="{WIDTH}" height="{height}"/>'
     return "\n".join([head, title, f"<style>{STYLE}</style>", paper, *parts, "</svg>"]) + "\n"
 
 
-def _bar(found: Found, y: float) -> list[str]:
-    reach = found.reach
+def _render_bar(result: MetricResult, y: float) -> list[str]:
+    reach = result.goal
     assert reach is not None
-    share = reach.share(found.value)
-    length, goal = FULL * min(share, MOST) / MOST, EDGE + FULL / MOST
+    share = reach.share(result.value)
+    length, goal = INNER_WIDTH * min(share, MAX_SHARE) / MAX_SHARE, MARGIN + INNER_WIDTH / MAX_SHARE
     below = y + 8
     kind = "reached" if share >= 1 else "short"
     return [
-        _text(EDGE, y, found.what.partition(" (")[0]),
-        _text(WIDTH - EDGE, y, f"{short(found.value)}  ({reach})", anchor="end"),
-        f'<rect class="track" x="{EDGE}" y="{below}" width="{FULL}" height="{BAR}" rx="3"/>',
-        f'<rect class="{kind}" x="{EDGE}" y="{below}" width="{length:.0f}" height="{BAR}" rx="3"/>',
-        f'<line class="goal" x1="{goal:.0f}" y1="{below - 3}" x2="{goal:.0f}" y2="{below + BAR + 3}"/>',
+        _render_text(MARGIN, y, result.description.partition(" (")[0]),
+        _render_text(WIDTH - MARGIN, y, f"{format_number(result.value)}  ({reach})", anchor="end"),
+        f'<rect class="track" x="{MARGIN}" y="{below}" width="{INNER_WIDTH}" height="{BAR_HEIGHT}" rx="3"/>',
+        f'<rect class="{kind}" x="{MARGIN}" y="{below}" width="{length:.0f}" height="{BAR_HEIGHT}" rx="3"/>',
+        f'<line class="goal" x1="{goal:.0f}" y1="{below - 3}" x2="{goal:.0f}" y2="{below + BAR_HEIGHT + 3}"/>',
     ]
 
 
-def _growth(turns: Sequence[Turn], top: float) -> list[str]:
+def _render_growth(turns: Sequence[SamplingRun], top: float) -> list[str]:
     lines = {
-        kind: [median(turn.samples[f"{name}, {at(size)}"].per_second for turn in turns) for size in SIZES]
+        kind: [
+            median(turn.samples[f"{name}, {describe_connections(size)}"].per_second for turn in turns)
+            for size in CONNECTION_COUNTS
+        ]
         for kind, name in (("empty", "empty endpoint"), ("bets", "minwallet"))
     }
-    most, floor = max(map(max, lines.values())), top + PANEL
-    step = (FULL - 100) / (len(SIZES) - 1)
-    xs = [EDGE + 20 + step * number for number in range(len(SIZES))]
+    most, floor = max(map(max, lines.values())), top + PANEL_HEIGHT
+    step = (INNER_WIDTH - 100) / (len(CONNECTION_COUNTS) - 1)
+    xs = [MARGIN + 20 + step * number for number in range(len(CONNECTION_COUNTS))]
     parts = [
-        _text(EDGE, top, "requests per second, by connections"),
-        f'<line class="axis" x1="{EDGE}" y1="{floor}" x2="{WIDTH - EDGE}" y2="{floor}"/>',
+        _render_text(MARGIN, top, "requests per second, by connections"),
+        f'<line class="axis" x1="{MARGIN}" y1="{floor}" x2="{WIDTH - MARGIN}" y2="{floor}"/>',
     ]
-    for x, size in zip(xs, SIZES, strict=True):
-        parts.append(_text(x, floor + 16, f"{size:,}", "small", "middle"))
+    for x, size in zip(xs, CONNECTION_COUNTS, strict=True):
+        parts.append(_render_text(x, floor + 16, f"{size:,}", "small", "middle"))
     for kind, rates in lines.items():
-        ys = [floor - (PANEL - 50) * rate / most for rate in rates]
+        ys = [floor - (PANEL_HEIGHT - 50) * rate / most for rate in rates]
         points = " ".join(f"{x:.0f},{y:.0f}" for x, y in zip(xs, ys, strict=True))
         parts.append(f'<polyline class="{kind}" points="{points}"/>')
         for x, y, rate in zip(xs, ys, rates, strict=True):
-            parts.append(_text(x, y - 8 if kind == "empty" else y + 18, f"{rate:,.0f}", "small", "middle"))
-        parts.append(_text(xs[-1] + 26, ys[-1] + 4, "bets" if kind == "bets" else "empty"))
+            parts.append(_render_text(x, y - 8 if kind == "empty" else y + 18, f"{rate:,.0f}", "small", "middle"))
+        parts.append(_render_text(xs[-1] + 26, ys[-1] + 4, "bets" if kind == "bets" else "empty"))
     return parts
 
 
-def _text(x: float, y: float, words: str, kind: str = "", anchor: str = "start") -> str:
+def _render_text(x: float, y: float, words: str, kind: str = "", anchor: str = "start") -> str:
     return f'<text class="{kind}" x="{x:.0f}" y="{y:.0f}" text-anchor="{anchor}">{escape(words)}</text>'

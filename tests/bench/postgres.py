@@ -12,87 +12,87 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from tests.bench.turns import Missing, Sample
+from tests.bench.sampling import DependencyMissing, Sample
 
 SCALE = 10
 """pgbench's million accounts: players enough that two of them rarely wait for the same row."""
 
-START_WITHIN_S = 60
+START_TIMEOUT_S = 60
 
 
-class Cluster:
+class PostgresCluster:
     """A running cluster with pgbench's tables."""
 
     def __init__(self, programs: Path, folder: Path) -> None:
         self._programs = programs
         self._folder = folder
-        self._at = ["-h", str(folder), "-U", "bench"]
+        self._connection_options = ["-h", str(folder), "-U", "bench"]
 
     @property
     def version(self) -> str:
         return self.run("postgres", "--version").strip()
 
     def is_ready(self) -> bool:
-        command = [str(self._programs / "pg_isready"), *self._at, "-q"]
+        command = [str(self._programs / "pg_isready"), *self._connection_options, "-q"]
         return subprocess.run(command, check=False).returncode == 0
 
     def run(self, program: str, *arguments: str) -> str:
         """What the program prints."""
         command = [str(self._programs / program), *arguments]
-        done = subprocess.run(command, check=True, capture_output=True, text=True, **_as_its_user())
+        done = subprocess.run(command, check=True, capture_output=True, text=True, **_process_user())
         return str(done.stdout)
 
-    def fill(self) -> None:
-        self.run("pgbench", *self._at, "-i", "-q", "-s", str(SCALE), "postgres")
+    def initialize(self) -> None:
+        self.run("pgbench", *self._connection_options, "-i", "-q", "-s", str(SCALE), "postgres")
 
-    def bet(self, connections: int, seconds: int) -> Sample:
+    def run_pgbench(self, connections: int, seconds: int) -> Sample:
         """pgbench's own simple transaction: one balance is changed and read again, one row is added."""
         size = ["-c", str(connections), "-j", "2", "-T", str(seconds)]
-        said = self.run("pgbench", *self._at, "-N", "-M", "prepared", "-n", *size, "postgres")
+        said = self.run("pgbench", *self._connection_options, "-N", "-M", "prepared", "-n", *size, "postgres")
         found = re.search(r"tps = ([0-9.]+)", said)
         assert found is not None, said
         return Sample(float(found[1]))
 
 
 @contextmanager
-def cluster(where: Path) -> Iterator[Cluster]:
+def run_cluster(where: Path) -> Iterator[PostgresCluster]:
     """A new cluster on the disk of this folder, gone afterwards; Missing."""
-    programs = _programs()
+    programs = _find_programs()
     with tempfile.TemporaryDirectory(prefix="minwallet-bench-pg-", dir=where) as name:
         folder = Path(name)
-        if user := _as_its_user().get("user"):
+        if user := _process_user().get("user"):
             shutil.chown(folder, user)
-        made = Cluster(programs, folder)
+        made = PostgresCluster(programs, folder)
         made.run("initdb", "-D", f"{folder}/data", "-U", "bench", "-A", "trust", "--no-instructions")
         command = [f"{programs}/postgres", "-D", f"{folder}/data", "-k", name, "-c", "listen_addresses="]
         with (folder / "log").open("w") as log:
-            process = subprocess.Popen(command, stdout=log, stderr=log, cwd=folder, **_as_its_user())
+            process = subprocess.Popen(command, stdout=log, stderr=log, cwd=folder, **_process_user())
         try:
-            deadline = time.monotonic() + START_WITHIN_S
+            deadline = time.monotonic() + START_TIMEOUT_S
             while not made.is_ready():
                 assert process.poll() is None, (folder / "log").read_text()
                 assert time.monotonic() < deadline, (folder / "log").read_text()
                 time.sleep(0.1)
-            made.fill()
+            made.initialize()
             yield made
         finally:
             process.send_signal(signal.SIGINT)  # which it takes for: end every session, and write everything down
             process.wait()
 
 
-def _programs() -> Path:
+def _find_programs() -> Path:
     """Where the programs of the newest PostgreSQL are that is installed."""
     if found := sorted(Path("/usr/lib/postgresql").glob("*/bin"), key=lambda each: int(each.parent.name)):
         folder = found[-1]
     elif initdb := shutil.which("initdb"):
         folder = Path(initdb).resolve().parent
     else:
-        raise Missing("PostgreSQL is not installed (Debian: apt-get install postgresql)")
+        raise DependencyMissing("PostgreSQL is not installed (Debian: apt-get install postgresql)")
     if missing := [name for name in ("initdb", "postgres", "pgbench") if not (folder / name).exists()]:
-        raise Missing(f"{folder} has no {missing[0]} (Debian: apt-get install postgresql postgresql-contrib)")
+        raise DependencyMissing(f"{folder} has no {missing[0]} (Debian: apt-get install postgresql postgresql-contrib)")
     return folder
 
 
-def _as_its_user() -> dict[str, Any]:
+def _process_user() -> dict[str, Any]:
     """PostgreSQL refuses to run as root, so root runs it as the user that its package makes."""
     return {"user": "postgres", "group": "postgres", "extra_groups": []} if os.geteuid() == 0 else {}

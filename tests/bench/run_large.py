@@ -9,48 +9,55 @@ import subprocess
 import sys
 from pathlib import Path
 
-from tests.bench import report
-from tests.bench.large_rows import BUSY_ROWS, IDLE_ROWS, LONG_ROWS, Busy, Idle, Large
-from tests.bench.machine import ROOT, describe
-from tests.bench.served import served
-from tests.bench.session import Options, keep, options_of, session
-from tests.bench.turns import Turn, measure
+from tests.bench import markdown_report
+from tests.bench.hardware import ROOT, describe_machine
+from tests.bench.large_measurements import (
+    FULL_SCAN_METRICS,
+    OFFLINE_METRICS,
+    ONLINE_METRICS,
+    LargeLedger,
+    OfflineRun,
+    OnlineRun,
+)
+from tests.bench.results import BenchOptions, create_environment, parse_options, save_result
+from tests.bench.sampling import SamplingRun, measure_metrics
+from tests.bench.server import run_bench_server
 
 
 def main() -> None:
-    names = [*(row.name for row in IDLE_ROWS), *(row.name for row in BUSY_ROWS)]
-    options = options_of("bench-large", __doc__, names, is_large=True)
-    idle_rows = [row for row in IDLE_ROWS if row.name in options.only]
-    busy_rows = [row for row in BUSY_ROWS if row.name in options.only]
-    with session(options.folder) as place:
-        large = make(place.folder / "large.db", options)
-        idle = [Idle(large) for _ in range(options.turns)]
-        found, skipped = measure([row for row in idle_rows if row not in LONG_ROWS], idle)
-        found_once, skipped_once = measure([row for row in idle_rows if row in LONG_ROWS], idle[:1])
+    names = [*(row.name for row in OFFLINE_METRICS), *(row.name for row in ONLINE_METRICS)]
+    options = parse_options("bench-large", __doc__, names, is_large=True)
+    idle_rows = [row for row in OFFLINE_METRICS if row.name in options.only]
+    busy_rows = [row for row in ONLINE_METRICS if row.name in options.only]
+    with create_environment(options.folder) as place:
+        large = prepare_ledger(place.folder / "large.db", options)
+        idle = [OfflineRun(large) for _ in range(options.turns)]
+        found, skipped = measure_metrics([row for row in idle_rows if row not in FULL_SCAN_METRICS], idle)
+        found_once, skipped_once = measure_metrics([row for row in idle_rows if row in FULL_SCAN_METRICS], idle[:1])
         found, skipped = found + found_once, skipped | skipped_once
-        turns: list[Turn] = [*idle]
+        turns: list[SamplingRun] = [*idle]
         if busy_rows:
-            with served(large.file) as at:
-                busy = [Busy(large, at, place, options.seconds) for _ in range(options.turns)]
-                found_busy, skipped_busy = measure(busy_rows, busy)
+            with run_bench_server(large.file) as at:
+                busy = [OnlineRun(large, at, place, options.seconds) for _ in range(options.turns)]
+                found_busy, skipped_busy = measure_metrics(busy_rows, busy)
             turns, found, skipped = [*turns, *busy], found + found_busy, skipped | skipped_busy
-        machine = describe(place.folder)
+        machine = describe_machine(place.folder)
     what = f"A ledger of {options.rows:,} rows and {options.players:,} players, {large.bytes / 10**9:.2f} GB"
     how = f"medians of {options.turns} turns, with loads of {options.seconds} s each; what reads all rows does so once"
-    text = report.write("bench-large", found, skipped, turns, machine, f"{what}; {how}.")
+    text = markdown_report.render_report("bench-large", found, skipped, turns, machine, f"{what}; {how}.")
     print(f"\n{text}")
     if options.is_whole:
-        keep("bench-large.md", text)
+        save_result("bench-large.md", text)
 
 
-def make(file: Path, options: Options) -> Large:
+def prepare_ledger(file: Path, options: BenchOptions) -> LargeLedger:
     """The large file: a copy of what is given, or made by the generator."""
     if options.file:
         shutil.copy(options.file, file)
     else:
         size = ["--rows", str(options.rows), "--players", str(options.players)]
-        subprocess.run([sys.executable, "-m", "tests.bench.large", str(file), *size], check=True, cwd=ROOT)
-    return Large(file, options.rows, options.players)
+        subprocess.run([sys.executable, "-m", "tests.bench.large_ledger", str(file), *size], check=True, cwd=ROOT)
+    return LargeLedger(file, options.rows, options.players)
 
 
 if __name__ == "__main__":

@@ -12,7 +12,7 @@ from unittest.mock import patch
 import pytest
 
 from minwallet.bench import load
-from minwallet.bench.disk import time_sync_ms
+from minwallet.bench.disk import measure_sync_ms
 from minwallet.bench.load import LoadFailed
 from minwallet.protocols.registry import PROTOCOLS, load_protocol
 from minwallet.protocols.wire import Malformed
@@ -24,7 +24,7 @@ SUCCESS = {"wallet-v2": b'{"credit":1,"result":1}', "vela": b'{"status_code":0,"
 REQUEST = re.compile(rb"(GET|POST) /KEY([^ ?]+)\??(\S*) HTTP/1.1\r\nhost: (\S+)\r\n(?:.+\r\n)*\r\n(.*)", re.DOTALL)
 
 
-class Heard(NamedTuple):
+class RecordingServer(NamedTuple):
     """A server that is no wallet, and the requests that it got."""
 
     url: str
@@ -32,10 +32,10 @@ class Heard(NamedTuple):
 
 
 @contextmanager
-def answering(*pieces: bytes) -> Iterator[Heard]:
+def run_stub_server(*pieces: bytes) -> Iterator[RecordingServer]:
     """A server that takes one connection and answers every request with these pieces, each sent for itself."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
-        heard = Heard(f"http://127.0.0.1:{listener.getsockname()[1]}/KEY", [])
+        heard = RecordingServer(f"http://127.0.0.1:{listener.getsockname()[1]}/KEY", [])
 
         def serve() -> None:
             connection, _ = listener.accept()
@@ -55,20 +55,20 @@ def answering(*pieces: bytes) -> Iterator[Heard]:
         thread.join()
 
 
-def bet(at: Heard, protocol: str = "wallet-v2") -> load.Figures:
-    with patch.object(load, "WARM_UP_S", 0.05), patch.object(load, "PATIENCE_S", 0.2):
-        return load.run(at.url, protocol, ["first", "second"], connections=1, seconds=0.2)
+def run_short_load(server: RecordingServer, protocol: str = "wallet-v2") -> load.LoadResult:
+    with patch.object(load, "WARM_UP_S", 0.05), patch.object(load, "TIMEOUT_S", 0.2):
+        return load.run_load(server.url, protocol, ["first", "second"], connections=1, seconds=0.2)
 
 
-def answer(body: bytes, status: str = "200 OK") -> bytes:
+def build_response(body: bytes, status: str = "200 OK") -> bytes:
     return f"HTTP/1.1 {status}\r\nserver: x\r\nContent-Length: {len(body)}\r\nx: y\r\n\r\n".encode() + body
 
 
 @pytest.mark.parametrize("protocol", PROTOCOLS)
 def test_every_request_is_a_new_bet_of_the_next_player(protocol: str) -> None:
     """At the address with its callback key, as the protocol has it, and under an id that was not used before."""
-    with answering(answer(SUCCESS[protocol])) as server:
-        figures = bet(server, protocol)
+    with run_stub_server(build_response(SUCCESS[protocol])) as server:
+        figures = run_short_load(server, protocol)
     wire, ids, tokens = load_protocol(protocol), [], []
     for request in server.requests:
         found = REQUEST.fullmatch(request)
@@ -87,47 +87,47 @@ def test_every_request_is_a_new_bet_of_the_next_player(protocol: str) -> None:
 
 def test_an_answer_may_come_in_pieces() -> None:
     """Wherever it is cut."""
-    whole = answer(SUCCESS["wallet-v2"])
-    with answering(whole[:5], whole[5:40], whole[40:-1], whole[-1:]) as server:
-        assert bet(server).bets == len(server.requests) > 1
+    whole = build_response(SUCCESS["wallet-v2"])
+    with run_stub_server(whole[:5], whole[5:40], whole[40:-1], whole[-1:]) as server:
+        assert run_short_load(server).bets == len(server.requests) > 1
 
 
-def test_what_counts_is_what_was_answered_in_time() -> None:
+def test_warm_up_bets_are_not_counted() -> None:
     """Bets of the warming up are made, too, but are not in the rate."""
-    with answering(answer(SUCCESS["wallet-v2"])) as server:
-        figures = bet(server)
+    with run_stub_server(build_response(SUCCESS["wallet-v2"])) as server:
+        figures = run_short_load(server)
     assert 0 < figures.per_second * 0.2 < figures.bets
     assert 0 < figures.p50_ms <= figures.p99_ms
-    assert figures.busy > 0
+    assert figures.cpu_share > 0
 
 
 @pytest.mark.parametrize(
     ("pieces", "words"),
     [
-        ([answer(b'{"credit":0,"result":0,"err_code":105}')], "105"),
-        ([answer(b"nonsense")], "nonsense"),
-        ([answer(SUCCESS["wallet-v2"], "503 Service Unavailable")], "HTTP status 503"),
+        ([build_response(b'{"credit":0,"result":0,"err_code":105}')], "105"),
+        ([build_response(b"nonsense")], "nonsense"),
+        ([build_response(SUCCESS["wallet-v2"], "503 Service Unavailable")], "HTTP status 503"),
         ([b"x" * 100_000], "makes no sense"),
         ([], "closed a connection"),
-        ([answer(b"")[:20]], "not answered"),
+        ([build_response(b"")[:20]], "not answered"),
     ],
     ids=["refused", "no JSON", "HTTP error", "no HTTP", "closed", "never whole"],
 )
 def test_anything_but_success_ends_the_load(pieces: list[bytes], words: str) -> None:
     """There is no rate of bets that failed; the first failure is told."""
-    with answering(*pieces) as server, pytest.raises(LoadFailed, match=words):
-        bet(server)
+    with run_stub_server(*pieces) as server, pytest.raises(LoadFailed, match=words):
+        run_short_load(server)
 
 
-def test_nobody_there_ends_the_load() -> None:
+def test_an_unreachable_server_ends_the_load() -> None:
     """In words, with the address."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         url = f"http://127.0.0.1:{listener.getsockname()[1]}"
     with pytest.raises(LoadFailed, match=f"cannot connect to {url}"):
-        bet(Heard(url, []))
+        run_short_load(RecordingServer(url, []))
 
 
-def test_the_disk_is_asked_without_leaving_anything(tmp_path: Path) -> None:
+def test_measuring_the_disk_leaves_no_file(tmp_path: Path) -> None:
     """The time of a synced write is more than nothing, and its file is gone."""
-    assert 0 < time_sync_ms(tmp_path) < 5000
+    assert 0 < measure_sync_ms(tmp_path) < 5000
     assert list(tmp_path.iterdir()) == []

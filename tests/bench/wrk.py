@@ -7,16 +7,16 @@ import sys
 from itertools import count
 from pathlib import Path
 
-from tests.bench.turns import Sample
+from tests.bench.sampling import Sample
 
-BETS = Path(__file__).with_name("bets.lua")
+LUA_SCRIPT = Path(__file__).with_name("bets.lua")
 
 PLAYERS = 1_000
 
-MOST_BETS = 10_000_000
+MAX_BETS = 10_000_000
 """How many bets one load may make, so that the next has ids of its own."""
 
-_first_ids = count(2_000_000_000, MOST_BETS)
+_first_ids = count(2_000_000_000, MAX_BETS)
 
 
 def check_installed() -> None:
@@ -24,10 +24,10 @@ def check_installed() -> None:
         sys.exit("the bench needs wrk to make the load; install it (Debian: apt-get install wrk) and try again")
 
 
-def load(url: str, connections: int, seconds: int, players: int = PLAYERS) -> Sample:
+def run_wrk(url: str, connections: int, seconds: int, players: int = PLAYERS) -> Sample:
     """Bet for so many players in turn; an answer that is no success ends the bench."""
     size = ["-t1", f"-c{connections}", f"-d{seconds}s", "--timeout", "30s"]
-    command = ["wrk", "--latency", *size, "-s", str(BETS), url, "--", str(next(_first_ids)), str(players)]
+    command = ["wrk", "--latency", *size, "-s", str(LUA_SCRIPT), url, "--", str(next(_first_ids)), str(players)]
     result = subprocess.run(command, check=True, capture_output=True, text=True)
     if result.stderr or "Non-2xx" in result.stdout or "Socket errors" in result.stdout:
         sys.exit(f"the load on {url} went wrong:\n{result.stdout}{result.stderr}")

@@ -9,7 +9,7 @@ import pytest
 from minwallet.protocols.registry import PROTOCOLS
 from tests.cli.console import assert_complaint, assert_usage, cells
 from tests.conformance import flaws
-from tests.conformance.double import TOKENS, Double, running
+from tests.conformance.reference_wallet import TOKENS, ReferenceWallet, run_app
 from tests.support import PATIENCE_S, Here, Result, Server, minwallet, serving
 
 VELA = ["--protocol", "vela", "--token", TOKENS["token"]]
@@ -84,19 +84,19 @@ def test_a_callback_key_is_part_of_the_address(tmp_path: Path) -> None:
         assert_complaint(elsewhere, 1, "no balance for --token", "HTTP 404")
 
 
-def tried(double: Double, *options: object) -> Result:
+def tried(double: ReferenceWallet, *options: object) -> Result:
     """The command against a double, with all its tokens."""
     tokens = [
         word for name, token in TOKENS.items() for word in (f"--{name}-token" if name != "token" else "--token", token)
     ]
-    with running(double) as url:
+    with run_app(double) as url:
         return Here(Path("none.db")).run("conformance", url, "--protocol", double.protocol.name, *tokens, *options)
 
 
 def test_a_wrong_wallet_is_a_failure_with_its_reason(tmp_path: Path) -> None:
     """Exit code 1; the case, the sentence behind it, what was sent and what came; and what is left."""
     file = tmp_path / "result.xml"
-    result = tried(flaws.BetsCountAgain("wallet-v2"), "--first-id", 5000, "--junit", file)
+    result = tried(flaws.DebitsRetriedBets("wallet-v2"), "--first-id", 5000, "--junit", file)
     assert (result.code, result.err) == (1, "")
     table, _, stories = result.out.partition("\n\n")
     lines = [cells(line) for line in table.splitlines()]
@@ -118,7 +118,7 @@ def test_a_wrong_wallet_is_a_failure_with_its_reason(tmp_path: Path) -> None:
 
 def test_a_wallet_with_ways_of_its_own_gets_advice() -> None:
     """What only minwallet's contract fixes is no failure: exit code 0."""
-    result = tried(flaws.OwnCodes("wallet-v2"), "--json")
+    result = tried(flaws.NonstandardCodes("wallet-v2"), "--json")
     assert (result.code, result.json["ok"]) == (0, True)
     advised = {each["name"]: each for each in result.json["cases"] if each["verdict"] == "advice"}
     assert set(advised) == {"bet-over-credit/code", "bet-refused-stays-refused"}
@@ -128,7 +128,7 @@ def test_a_wallet_with_ways_of_its_own_gets_advice() -> None:
 
 def test_cases_that_lack_a_token_say_what_to_give(here: Here) -> None:
     """They are skipped, and the last line counts them. No wallet file of one's own is needed, nor made."""
-    with running(Double("vela")) as url:
+    with run_app(ReferenceWallet("vela")) as url:
         result = here.run("conformance", url, *VELA)
     assert result.code == 0
     assert not here.db.exists()
@@ -167,14 +167,14 @@ def test_what_has_to_be_said(here: Here) -> None:
 
 def test_nobody_there_is_code_3(here: Here) -> None:
     """In one line that asks for the address."""
-    with running(Double("vela")) as url:
+    with run_app(ReferenceWallet("vela")) as url:
         pass
     assert_complaint(here.run("conformance", url, *VELA), 3, url, "is that the wallet's address?")
 
 
 def test_an_unknown_token_is_code_1(here: Here) -> None:
     """Nothing can be tried without a balance; the line has the wallet's answer, and not the token."""
-    with running(Double("wallet-v2")) as url:
+    with run_app(ReferenceWallet("wallet-v2")) as url:
         result = here.run("conformance", url, "--protocol", "wallet-v2", "--token", "a_mistyped_token")
     assert_complaint(result, 1, "no balance for --token, so nothing was tried", '"err_code":102')
     assert "a_mistyped_token" not in result.err
@@ -182,7 +182,7 @@ def test_an_unknown_token_is_code_1(here: Here) -> None:
 
 def test_a_result_that_cannot_be_written_is_code_3(here: Here, tmp_path: Path) -> None:
     """What was found is printed all the same."""
-    with running(Double("wallet-v2")) as url:
+    with run_app(ReferenceWallet("wallet-v2")) as url:
         result = here.run("conformance", url, *WALLET_V2, "--junit", tmp_path, "--json")
     assert result.code == 3
     assert json.loads(result.out)["ok"] is True

@@ -13,7 +13,7 @@ import pytest
 
 from minwallet.app import GRACE_S
 from tests.cli.console import assert_complaint
-from tests.demo.show import showing
+from tests.demo.demo_process import run_demo
 from tests.support import PATIENCE_S, Here
 
 pytestmark = pytest.mark.long
@@ -29,8 +29,8 @@ def only(pattern: str, text: str) -> str:
 @pytest.fixture(scope="module")
 def told(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Here, str]]:
     """A running demo's command line, and what it said at the start."""
-    with showing(tmp_path_factory.mktemp("demo"), "--rounds", 3, "--seed", 7) as demo:
-        said = demo.wait()
+    with run_demo(tmp_path_factory.mktemp("demo"), "--rounds", 3, "--seed", 7) as demo:
+        said = demo.wait_until_ready()
         yield Here(Path(only(r"export MINWALLET_DB=(\S+)", said))), said
 
 
@@ -97,8 +97,8 @@ def test_a_printed_call_is_made(told: tuple[Here, str]) -> None:
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_nothing_is_left_of_it(tmp_path: Path, number: signal.Signals) -> None:
     """Stopped, it ends well and takes its throw-away file along."""
-    with showing(tmp_path, "--rounds", 1) as demo:
-        said = demo.wait()
+    with run_demo(tmp_path, "--rounds", 1) as demo:
+        said = demo.wait_until_ready()
         folder = Path(only(r"export MINWALLET_DB=(\S+)", said)).parent
         assert folder.is_dir()
         assert demo.stop(number) == 0
@@ -109,8 +109,8 @@ def test_nothing_is_left_of_it(tmp_path: Path, number: signal.Signals) -> None:
 def test_an_open_page_does_not_hold_it_up(tmp_path: Path) -> None:
     """Its feed would never end by itself."""
     with (
-        showing(tmp_path, "--rounds", 0) as demo,
-        httpx2.stream("GET", f"{demo.page}/feed?player=alice", trust_env=False) as feed,
+        run_demo(tmp_path, "--rounds", 0) as demo,
+        httpx2.stream("GET", f"{demo.page_url}/feed?player=alice", trust_env=False) as feed,
     ):
         events = feed.iter_text()
         assert "the feed begins" in next(events)
@@ -122,7 +122,7 @@ def test_an_open_page_does_not_hold_it_up(tmp_path: Path) -> None:
 
 def test_it_may_be_stopped_before_it_is_ready(tmp_path: Path) -> None:
     """In the middle of its first rounds."""
-    with showing(tmp_path, "--rounds", 10_000, db=tmp_path / "kept.db") as demo:
+    with run_demo(tmp_path, "--rounds", 10_000, db=tmp_path / "kept.db") as demo:
         here = Here(tmp_path / "kept.db")
         deadline = time.monotonic() + PATIENCE_S
         while (
@@ -141,8 +141,8 @@ def test_a_kept_file_is_shown_again(tmp_path: Path) -> None:
     """With `--db` the players go on where they were, and the reports of both runs count."""
     db = tmp_path / "kept.db"
     for run in (1, 2):
-        with showing(tmp_path, "--rounds", 2, "--misbehave", "all", db=db) as demo:
-            demo.wait()
+        with run_demo(tmp_path, "--rounds", 2, "--faults", "all", db=db) as demo:
+            demo.wait_until_ready()
             assert demo.stop() == 0
         here = Here(db)
         assert here("reconcile")["ok"] is True
@@ -171,10 +171,10 @@ def test_a_running_demo_is_left_alone(told: tuple[Here, str]) -> None:
 
 def test_a_wallet_that_cannot_be_played_with(here: Here, tmp_path: Path) -> None:
     """A reason in one line, and no traceback."""
-    with showing(tmp_path, "--rounds", 0, db=here.db) as demo:
-        demo.wait()
+    with run_demo(tmp_path, "--rounds", 0, db=here.db) as demo:
+        demo.wait_until_ready()
     here("player", "block", "alice")
-    with showing(tmp_path, db=here.db) as demo:
+    with run_demo(tmp_path, db=here.db) as demo:
         assert demo.process.wait(PATIENCE_S) == 1
     (line,) = demo.err.read_text().splitlines()
     assert "cannot play with this wallet" in line
@@ -188,7 +188,7 @@ def test_a_port_that_is_taken(tmp_path: Path) -> None:
         port = taken.getsockname()[1]
         assert_complaint(here.run("demo", "--port", port, "--provider-port", "0"), 3, f"port {port}", "--port")
         assert_complaint(here.run("demo", "--port", "0", "--provider-port", port), 3, f"port {port}", "--provider-port")
-    assert_complaint(here.run("demo", "--misbehave", "nonsense"), 2, "--misbehave")
+    assert_complaint(here.run("demo", "--faults", "nonsense"), 2, "--faults")
 
 
 @pytest.fixture

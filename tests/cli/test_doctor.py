@@ -20,7 +20,7 @@ from minwallet.storage.file_lock import ControlEndpoint
 from minwallet.storage.sqlite import integrity
 from minwallet.web.gateway.http_protocol import DESIRED_OPEN_FILES
 from tests.cli.console import unchanged
-from tests.provider.scripted import scripted
+from tests.provider.stub_provider import run_stub_provider
 from tests.support import Here, copy_wallet, serving
 
 pytestmark = pytest.mark.long
@@ -298,9 +298,9 @@ def test_providers_are_asked_for_their_games(made: Here) -> None:
     fish = Game("fish", {"en": "Blue Ocean"}, "https://g.example/fish")
     with socket.create_server(("127.0.0.1", 0)) as closed:
         nobody = f"http://127.0.0.1:{closed.getsockname()[1]}"
-    with scripted() as good, scripted() as silly:
-        good.say(load_operator_service("vela").render_games([fish]))
-        silly.say(b"<html>")
+    with run_stub_provider() as good, run_stub_provider() as silly:
+        good.answer_always(load_operator_service("vela").render_games([fish]))
+        silly.answer_always(b"<html>")
         for name, url in (("good", good.url), ("silly", silly.url), ("gone", nobody)):
             made("agent", "add", name, "--host-id", f"h_{name}")
             made("agent", "set", name, "--service-url", url)
@@ -331,7 +331,7 @@ def test_a_slow_disk_is_told(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, ms: float, level: str, words: str
 ) -> None:
     """And one that is too quick to be true."""
-    monkeypatch.setattr(place, "time_sync_ms", lambda *_, **__: ms)
+    monkeypatch.setattr(place, "measure_sync_ms", lambda *_, **__: ms)
     found = place.check_sync(tmp_path)
     assert found.level == level
     assert words in found.words

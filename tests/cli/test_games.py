@@ -9,7 +9,7 @@ import pytest
 
 from minwallet.protocols.operator_service import Game, ServiceError
 from tests.cli.console import assert_complaint, assert_usage, cells
-from tests.provider.scripted import SERVICE, Scripted, scripted
+from tests.provider.stub_provider import SERVICE, StubProvider, run_stub_provider
 from tests.support import Here, Server, serving
 
 FISH = Game("fish", {"en": "Blue Ocean", "cn": "蓝海龙王"}, "https://g.example/fish?skin=2")
@@ -90,13 +90,13 @@ def test_a_changed_wallet_token_holds_at_once(server: Server) -> None:
 
 
 @pytest.fixture
-def provider(here: Here) -> Iterator[Scripted]:
+def provider(here: Here) -> Iterator[StubProvider]:
     """A provider with two games, that the default agent knows."""
-    with scripted() as running:
+    with run_stub_provider() as running:
         here("player", "add", "ann", "--currency", "MYR", "--balance", "10")
         here("agent", "add", "first")
         here("agent", "set", "default", "--host-id", "h1", "--service-url", running.url)
-        running.say(SERVICE.render_games([FISH, SLOT]))
+        running.answer_always(SERVICE.render_games([FISH, SLOT]))
         yield running
 
 
@@ -108,10 +108,10 @@ def here(db: Path) -> Here:
     return found
 
 
-def test_the_game_list_is_fetched_and_shown(here: Here, provider: Scripted) -> None:
+def test_the_game_list_is_fetched_and_shown(here: Here, provider: StubProvider) -> None:
     """With the titles in every language that the provider has."""
     listed = here("games")
-    assert provider.asked == ["/api/user/gamelist?host_id=h1"]
+    assert provider.requested_paths == ["/api/user/gamelist?host_id=h1"]
     assert listed["agent"] == "default"
     assert listed["fetched_at"]
     assert listed["games"] == [
@@ -133,23 +133,23 @@ def test_the_game_list_is_fetched_and_shown(here: Here, provider: Scripted) -> N
         (b'{"data":{"status_code":0,"list":[{}]}}', 3, "game 1"),
     ],
 )
-def test_the_last_good_list_is_kept(here: Here, provider: Scripted, body: bytes, code: int, words: str) -> None:
+def test_the_last_good_list_is_kept(here: Here, provider: StubProvider, body: bytes, code: int, words: str) -> None:
     """Where the provider fails it is shown, with what went wrong in a line and in the exit code."""
     kept = here("games")
-    provider.say(body)
+    provider.answer_always(body)
     result = here.run("games", "--json")
     assert (result.code, result.json) == (code, kept)
     (line,) = result.err.splitlines()
     assert words in line
     assert "last good list" in line
-    asked = len(provider.asked)
+    asked = len(provider.requested_paths)
     assert here("games", "--kept") == kept
-    assert len(provider.asked) == asked
+    assert len(provider.requested_paths) == asked
 
 
-def test_without_any_list_the_error_is_all_there_is(here: Here, provider: Scripted) -> None:
+def test_without_any_list_the_error_is_all_there_is(here: Here, provider: StubProvider) -> None:
     """One line, no empty table."""
-    provider.say(b"nonsense")
+    provider.answer_always(b"nonsense")
     assert_complaint(here.run("games"), 3, "cannot be understood")
     assert here("games", "--kept") == {"agent": "default", "fetched_at": None, "games": []}
     assert here.run("games", "--kept").out == "the list has no games\n"
@@ -184,7 +184,7 @@ def test_wallet_v2_in_demo_mode(wallet: Here) -> None:
     assert wallet("session", "list", "dan", "--agent", "showing")["sessions"] == []
 
 
-def test_vela_is_launched_where_the_game_list_says(here: Here, provider: Scripted) -> None:
+def test_vela_is_launched_where_the_game_list_says(here: Here, provider: StubProvider) -> None:
     """`GAME_URL?host_id=H&access_token=T&mode=singleplayer&lang=en&allow_vertical=1`; a guest has neither."""
     assert_complaint(here.run("launch", "ann", "--protocol", "vela", "--game", "fish"), 1, "minwallet games")
     here("games")
@@ -197,7 +197,7 @@ def test_vela_is_launched_where_the_game_list_says(here: Here, provider: Scripte
     assert "token" not in guest
     assert_complaint(here.run("launch", "ann", "--protocol", "vela", "--game", "x"), 1, "has no x, but fish, slot")
     assert len(here("session", "list", "ann")["sessions"]) == 1
-    assert json.dumps(provider.asked).count("gamelist") == 1
+    assert json.dumps(provider.requested_paths).count("gamelist") == 1
 
 
 def test_a_launched_game_can_bet(db: Path) -> None:

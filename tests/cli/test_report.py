@@ -12,7 +12,7 @@ import pytest
 from minwallet.ledger.reconciliation import ReportRow
 from minwallet.protocols.operator_service import ReportPage, ServiceError
 from tests.cli.console import assert_complaint, cells
-from tests.provider.scripted import SERVICE, Scripted, scripted
+from tests.provider.stub_provider import SERVICE, StubProvider, run_stub_provider
 from tests.starter import start
 from tests.support import PATIENCE_S, Cli, Here, Server, environment, serving
 
@@ -25,9 +25,9 @@ ROWS = [
 
 
 @pytest.fixture
-def provider(here: Here) -> Iterator[Scripted]:
+def provider(here: Here) -> Iterator[StubProvider]:
     """A provider that the agent knows."""
-    with scripted() as running:
+    with run_stub_provider() as running:
         here("agent", "set", "default", "--host-id", "h1", "--service-url", running.url)
         here("player", "add", "ann", "--currency", "MYR", "--balance", "1000")
         yield running
@@ -48,35 +48,37 @@ def pulled(here: Here) -> dict[str, int]:
     return counts
 
 
-def test_a_report_is_pulled_to_its_end(here: Here, provider: Scripted) -> None:
+def test_a_report_is_pulled_to_its_end(here: Here, provider: StubProvider) -> None:
     """Page after page, from the beginning the first time and from where it ended the next."""
-    provider.report(ROWS[:5], page=2)
+    provider.serve_report(ROWS[:5], page_size=2)
     assert here("report", "pull") == {"agent": "default", "rows": 5, "pages": 3, "key": "5"}
-    assert [each.partition("key=")[2] for each in provider.asked] == ["0", "2", "4", "5"]
+    assert [each.partition("key=")[2] for each in provider.requested_paths] == ["0", "2", "4", "5"]
     assert here("report", "pull") == {"agent": "default", "rows": 0, "pages": 0, "key": "5"}
-    provider.report(ROWS, page=2)
+    provider.serve_report(ROWS, page_size=2)
     assert here("report", "pull") == {"agent": "default", "rows": 2, "pages": 1, "key": "7"}
-    assert all("host_id=h1" in each for each in provider.asked)
+    assert all("host_id=h1" in each for each in provider.requested_paths)
     assert pulled(here) == {"missing here": 7}
     assert here.run("report", "pull").out == "0 rows; the report is whole up to key 7\n"
 
 
-def test_a_report_may_be_pulled_anew(here: Here, provider: Scripted) -> None:
+def test_a_report_may_be_pulled_anew(here: Here, provider: StubProvider) -> None:
     """What the provider has taken out of it since is gone here too."""
-    provider.report(ROWS, page=3)
+    provider.serve_report(ROWS, page_size=3)
     here("report", "pull")
-    provider.report(ROWS[:2] + ROWS[3:], page=3)
+    provider.serve_report(ROWS[:2] + ROWS[3:], page_size=3)
     assert here("report", "pull")["rows"] == 0
     assert pulled(here) == {"missing here": 7}
     assert here("report", "pull", "--anew") == {"agent": "default", "rows": 6, "pages": 2, "key": "7"}
     assert pulled(here) == {"missing here": 6}
-    provider.report([], page=3)
+    provider.serve_report([], page_size=3)
     assert here("report", "pull", "--anew") == {"agent": "default", "rows": 0, "pages": 0, "key": ""}
     assert pulled(here) == {}
 
 
 @pytest.mark.parametrize("is_served", [False, True], ids=["alone", "served"])
-def test_a_pull_killed_at_any_page_loses_and_doubles_nothing(here: Here, provider: Scripted, is_served: bool) -> None:
+def test_a_pull_killed_at_any_page_loses_and_doubles_nothing(
+    here: Here, provider: StubProvider, is_served: bool
+) -> None:
     """Killed while it asks for each page in turn; the next pull goes on where the last page was kept."""
     server = Server(here.db) if is_served else None
     rows = ROWS[:4]
@@ -89,20 +91,20 @@ def test_a_pull_killed_at_any_page_loses_and_doubles_nothing(here: Here, provide
             if asked == key:
                 running[0].kill()
 
-        provider.report(rows, page=1, before=kill)
+        provider.serve_report(rows, page_size=1, on_request=kill)
         running.append(start(["--db", here.db, "report", "pull"], env=environment()))
         running[0].wait()
-        assert provider.asked[-1].endswith(f"key={key}")
-    provider.report(rows, page=1)
-    asked_before = len(provider.asked)
+        assert provider.requested_paths[-1].endswith(f"key={key}")
+    provider.serve_report(rows, page_size=1)
+    asked_before = len(provider.requested_paths)
     assert here("report", "pull")["rows"] == 0
-    assert len(provider.asked) == asked_before + 1
+    assert len(provider.requested_paths) == asked_before + 1
     assert pulled(here) == {"missing here": 4}
     if server:
         server.stop()
 
 
-def test_two_pulls_at_once_do_not_mix(here: Here, provider: Scripted) -> None:
+def test_two_pulls_at_once_do_not_mix(here: Here, provider: StubProvider) -> None:
     """Whoever comes second with a page is told so, and nothing is doubled."""
     codes: list[int | None] = []
 
@@ -111,7 +113,7 @@ def test_two_pulls_at_once_do_not_mix(here: Here, provider: Scripted) -> None:
             codes.append(None)  # the second pull does not start a third one
             codes.append(Cli(here.db).run("report", "pull").code)
 
-    provider.report(ROWS, page=2, before=pull_too)
+    provider.serve_report(ROWS, page_size=2, on_request=pull_too)
     assert_complaint(here.run("report", "pull"), 1, "another command is pulling")
     assert codes == [None, 0]
     assert pulled(here) == {"missing here": 7}
@@ -135,22 +137,22 @@ NONSENSE = [
 
 @pytest.mark.parametrize("answer", NONSENSE)
 def test_a_provider_s_error_is_one_line_and_changes_nothing(
-    here: Here, provider: Scripted, answer: tuple[bytes, int, int, str]
+    here: Here, provider: StubProvider, answer: tuple[bytes, int, int, str]
 ) -> None:
     """The key stays where it was, so the next pull goes on from there."""
     body, status, code, words = answer
-    provider.report(ROWS[:2], page=2)
+    provider.serve_report(ROWS[:2], page_size=2)
     here("report", "pull")
-    provider.say(body, status)
+    provider.answer_always(body, status)
     assert_complaint(here.run("report", "pull"), code, words)
     assert_complaint(here.run("report", "pull", "--anew"), code, words)
-    provider.report(ROWS, page=9)
+    provider.serve_report(ROWS, page_size=9)
     assert here("report", "pull") == {"agent": "default", "rows": 5, "pages": 1, "key": "7"}
 
 
-def test_a_provider_that_does_not_answer(here: Here, provider: Scripted) -> None:
+def test_a_provider_that_does_not_answer(here: Here, provider: StubProvider) -> None:
     """Too late, or not there at all: a line each, and what to do."""
-    provider.say_nothing()
+    provider.never_answer()
     assert_complaint(here.run("report", "pull", "--timeout", "1s"), 3, "did not answer in time", "--timeout")
     provider.released.set()
     here("agent", "set", "default", "--service-url", "http://127.0.0.1:9")
@@ -159,7 +161,7 @@ def test_a_provider_that_does_not_answer(here: Here, provider: Scripted) -> None
     assert_complaint(here.run("report", "pull"), 3, "cannot reach http://nowhere.invalid")
 
 
-def test_a_provider_that_goes_round_in_circles_is_left(here: Here, provider: Scripted) -> None:
+def test_a_provider_that_goes_round_in_circles_is_left(here: Here, provider: StubProvider) -> None:
     """A key that was given before would be asked with for ever."""
     pages = {"0": "5", "5": "6", "6": "5"}
     provider.answer = lambda _path, query: (
@@ -169,7 +171,7 @@ def test_a_provider_that_goes_round_in_circles_is_left(here: Here, provider: Scr
     assert_complaint(here.run("report", "pull"), 3, "gives the key 5 again")
 
 
-def test_a_report_goes_on_after_a_gap(here: Here, provider: Scripted) -> None:
+def test_a_report_goes_on_after_a_gap(here: Here, provider: StubProvider) -> None:
     """An empty page with a key further on is not its end; a second one in a row is."""
     pages = {
         "0": ReportPage([], "5"),
@@ -179,10 +181,10 @@ def test_a_report_goes_on_after_a_gap(here: Here, provider: Scripted) -> None:
     }
     provider.answer = lambda _path, query: (200, SERVICE.render_report(pages[query["key"]]))
     assert here("report", "pull") == {"agent": "default", "rows": 1, "pages": 1, "key": "7"}
-    assert [each.partition("key=")[2] for each in provider.asked] == ["0", "5", "6", "7"]
+    assert [each.partition("key=")[2] for each in provider.requested_paths] == ["0", "5", "6", "7"]
 
 
-def test_two_tickets_of_one_id_are_two(here: Here, provider: Scripted) -> None:
+def test_two_tickets_of_one_id_are_two(here: Here, provider: StubProvider) -> None:
     """Whatever a provider counts by its ids, no ticket is lost for it."""
     rows = [ROWS[0], ROWS[0]._replace(ticket="555")]
     pages = {"0": ReportPage(rows, "1"), "1": ReportPage([], "1")}
@@ -191,16 +193,16 @@ def test_two_tickets_of_one_id_are_two(here: Here, provider: Scripted) -> None:
     assert pulled(here) == {"missing here": 2}
 
 
-def test_a_page_that_trickles_in_is_not_waited_for(here: Here, provider: Scripted) -> None:
+def test_a_page_that_trickles_in_is_not_waited_for(here: Here, provider: StubProvider) -> None:
     """The time-out is for the whole of an answer."""
-    provider.trickle()
+    provider.answer_slowly()
     assert_complaint(here.run("report", "pull", "--timeout", "1s"), 3, "did not answer in time")
 
 
-def test_many_tickets_are_held_together_quickly(here: Here, provider: Scripted) -> None:
+def test_many_tickets_are_held_together_quickly(here: Here, provider: StubProvider) -> None:
     """Each side is read once, in order, however long it is."""
     many = [ROWS[0]._replace(id=str(number), ticket=str(10**6 + number)) for number in range(1, 20_001)]
-    provider.report(many, page=10_000)
+    provider.serve_report(many, page_size=10_000)
     here("report", "pull")
     started = time.monotonic()
     assert pulled(here) == {"missing here": 20_000}
@@ -220,7 +222,7 @@ def test_what_must_be_set_first(here: Here) -> None:
 
 
 @pytest.fixture
-def played(here: Here, provider: Scripted) -> Iterator[Here]:
+def played(here: Here, provider: StubProvider) -> Iterator[Here]:
     """A ledger with a ticket of every kind, and a report that agrees with the first two of them only."""
     with serving(here.db) as server:
         token = here.session("ann")
@@ -243,7 +245,7 @@ def played(here: Here, provider: Scripted) -> Iterator[Here]:
             ROWS[0]._replace(id="6", ticket="108", stake=10**9, rejected=10**9),
             ROWS[0]._replace(id="7", ticket="999", stake=500, player_id="bob"),
         ]
-        provider.report(rows, page=3)
+        provider.serve_report(rows, page_size=3)
         here("report", "pull")
         yield here
 
@@ -313,9 +315,9 @@ def test_a_reconciliation_for_people_and_for_spreadsheets(played: Here) -> None:
     assert rows[1]["report_stake"] == ""
 
 
-def test_a_clean_reconciliation(here: Here, provider: Scripted) -> None:
+def test_a_clean_reconciliation(here: Here, provider: StubProvider) -> None:
     """Exit code 0, and a line that says ok; amounts may be in whole units."""
-    provider.report([], page=2)
+    provider.serve_report([], page_size=2)
     here("report", "pull")
     assert here("reconcile")["ok"] is True
     assert here.run("reconcile", "--csv").out.count("\n") == 1

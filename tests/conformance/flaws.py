@@ -10,71 +10,71 @@ from minwallet.ledger.entries import Refusal, State
 from minwallet.ledger.outcomes import Applied, Outcome, Refused, Replayed, SessionUnknown
 from minwallet.protocols.wire import Call, Malformed
 from minwallet.storage.models import SessionHolder
-from tests.conformance.double import Double
+from tests.conformance.reference_wallet import ReferenceWallet
 
-Reply = tuple[Outcome | SessionUnknown, SessionHolder | None]
+ExecutedCall = tuple[Outcome | SessionUnknown, SessionHolder | None]
 
 
-class BetsCountAgain(Double):
+class DebitsRetriedBets(ReferenceWallet):
     """A bet that is repeated takes its money each time."""
 
-    async def carry_out(self, call: Call, wallet_token: str | None = None) -> Reply:
-        outcome, bearer = await super().carry_out(call, wallet_token)
+    async def execute(self, call: Call, wallet_token: str | None = None) -> ExecutedCall:
+        outcome, bearer = await super().execute(call, wallet_token)
         if isinstance(outcome, Replayed) and isinstance(call.command, Bet) and bearer:
-            await self.pay(bearer, -call.command.stake)
+            await self.move_money(bearer, -call.command.stake)
         return outcome, bearer
 
 
-class PaysAgain(Double):
+class CreditsRetries(ReferenceWallet):
     """What is repeated pays each time: a win, a betwin, a cancel."""
 
-    async def carry_out(self, call: Call, wallet_token: str | None = None) -> Reply:
-        outcome, bearer = await super().carry_out(call, wallet_token)
+    async def execute(self, call: Call, wallet_token: str | None = None) -> ExecutedCall:
+        outcome, bearer = await super().execute(call, wallet_token)
         if isinstance(outcome, Replayed) and outcome.entry.amount > 0 and bearer:
-            await self.pay(bearer, outcome.entry.amount)
+            await self.move_money(bearer, outcome.entry.amount)
         return outcome, bearer
 
 
-class NoTombstones(Double):
+class NoTombstones(ReferenceWallet):
     """A cancel of what is not there leaves no trace, so the bet that comes late is taken."""
 
-    by_luck = frozenset({"bet-and-cancel-at-once", "bet-and-refund-at-once"})
+    flaky_cases = frozenset({"bet-and-cancel-at-once", "bet-and-refund-at-once"})
 
     def __init__(self, protocol: str) -> None:
         super().__init__(protocol)
         self.taken: set[str] = set()
 
-    async def carry_out(self, call: Call, wallet_token: str | None = None) -> Reply:
+    async def execute(self, call: Call, wallet_token: str | None = None) -> ExecutedCall:
         command = call.command
         if isinstance(command, Cancel) and command.id not in self.taken:
             call = call._replace(command=command._replace(id=f"no tombstone {next(self.numbers)}"))
-        outcome, bearer = await super().carry_out(call, wallet_token)
+        outcome, bearer = await super().execute(call, wallet_token)
         if isinstance(outcome, Applied):
             self.taken.add(outcome.entry.id)
         return outcome, bearer
 
 
-class IdsOf63Bits(Double):
+class IdsOf63Bits(ReferenceWallet):
     """Ids are kept as signed numbers, without their highest bit."""
 
-    async def carry_out(self, call: Call, wallet_token: str | None = None) -> Reply:
+    async def execute(self, call: Call, wallet_token: str | None = None) -> ExecutedCall:
         command = call.command
         if not isinstance(command, Query):
             call = call._replace(command=command._replace(id=str(int(command.id) % 2**63)))
-        return await super().carry_out(call, wallet_token)
+        return await super().execute(call, wallet_token)
 
 
-class IdsPerPlayer(Double):
+class IdsPerPlayer(ReferenceWallet):
     """Two players can have the same id."""
 
-    async def carry_out(self, call: Call, wallet_token: str | None = None) -> Reply:
+    async def execute(self, call: Call, wallet_token: str | None = None) -> ExecutedCall:
         command = call.command
         if call.token == "bobs_session" and not isinstance(command, Query):
             call = call._replace(command=command._replace(id=f"bob's {command.id}"))
-        return await super().carry_out(call, wallet_token)
+        return await super().execute(call, wallet_token)
 
 
-class IdsOfAllCurrencies(Double):
+class IdsAcrossCurrencies(ReferenceWallet):
     """An id that one currency has seen is taken in the others."""
 
     def __init__(self, protocol: str) -> None:
@@ -82,7 +82,7 @@ class IdsOfAllCurrencies(Double):
         self.protocol.ids_per_currency = False
 
 
-class OldBalances(Double):
+class StaleBalances(ReferenceWallet):
     """An answer tells what there was before."""
 
     def render(self, call: Call, outcome: Outcome | SessionUnknown, bearer: SessionHolder | None) -> tuple[int, bytes]:
@@ -93,7 +93,7 @@ class OldBalances(Double):
         return super().render(call, outcome, bearer)
 
 
-class Careless(Double):
+class LaxResponses(ReferenceWallet):
     """Balances have a decimal point, refusals say nothing, and answers may be kept by whoever passes them on."""
 
     def render(self, call: Call, outcome: Outcome | SessionUnknown, bearer: SessionHolder | None) -> tuple[int, bytes]:
@@ -107,14 +107,14 @@ class Careless(Double):
         return []
 
 
-class AnyMethod(Double):
+class AcceptsAnyMethod(ReferenceWallet):
     """Whatever HTTP's method is, the money moves."""
 
-    def takes(self, method: str) -> bool:
+    def accepts_method(self, method: str) -> bool:
         return True
 
 
-class LenientNumbers(Double):
+class LenientNumbers(ReferenceWallet):
     """Numbers are what Python's int() takes."""
 
     def parse(self, operation: str, raw: bytes) -> Call | Malformed:
@@ -132,7 +132,7 @@ class LenientNumbers(Double):
         return super().parse(operation, raw)
 
 
-class NegativeBets(Double):
+class AcceptsNegativeBets(ReferenceWallet):
     """A bet below nothing is a present."""
 
     def parse(self, operation: str, raw: bytes) -> Call | Malformed:
@@ -143,60 +143,60 @@ class NegativeBets(Double):
         return super().parse(operation, raw)
 
 
-class YesToEverything(Double):
+class AcceptsUnfundedBets(ReferenceWallet):
     """A bet that nobody can pay for is told to be placed."""
 
-    async def carry_out(self, call: Call, wallet_token: str | None = None) -> Reply:
-        outcome, bearer = await super().carry_out(call, wallet_token)
+    async def execute(self, call: Call, wallet_token: str | None = None) -> ExecutedCall:
+        outcome, bearer = await super().execute(call, wallet_token)
         if isinstance(outcome, Refused) and outcome.entry and outcome.refusal is Refusal.INSUFFICIENT_FUNDS:
             return Applied(outcome.entry, outcome.cash, outcome.bonus), bearer
         return outcome, bearer
 
 
-class PaysWhatIsRefunded(Double):
+class PaysRefundedBets(ReferenceWallet):
     """A result pays whatever became of its bet."""
 
-    async def carry_out(self, call: Call, wallet_token: str | None = None) -> Reply:
-        outcome, bearer = await super().carry_out(call, wallet_token)
+    async def execute(self, call: Call, wallet_token: str | None = None) -> ExecutedCall:
+        outcome, bearer = await super().execute(call, wallet_token)
         if isinstance(outcome, Refused) and outcome.refusal is Refusal.NO_OPEN_BET and bearer:
             assert isinstance(call.command, Settle)
-            await self.pay(bearer, call.command.payout)
-            return await super().carry_out(call._replace(operation="bet", command=Authenticate()))
+            await self.move_money(bearer, call.command.payout)
+            return await super().execute(call._replace(operation="bet", command=Authenticate()))
         return outcome, bearer
 
 
-class RefundsWhatIsSettled(Double):
+class RefundsSettledBets(ReferenceWallet):
     """A cancel or refund gives back what has been won with."""
 
-    async def carry_out(self, call: Call, wallet_token: str | None = None) -> Reply:
-        outcome, bearer = await super().carry_out(call, wallet_token)
+    async def execute(self, call: Call, wallet_token: str | None = None) -> ExecutedCall:
+        outcome, bearer = await super().execute(call, wallet_token)
         if isinstance(outcome, Refused) and outcome.refusal is Refusal.ROUND_SETTLED and bearer:
-            await self.pay(bearer, 5)
+            await self.move_money(bearer, 5)
             question = Balance() if self.protocol.name == "wallet-v2" else Authenticate()
-            return await super().carry_out(call._replace(command=question))
+            return await super().execute(call._replace(command=question))
         return outcome, bearer
 
 
-class NothingAfterTheSession(Double):
+class RefusesEndedSessions(ReferenceWallet):
     """What comes after a session's end is refused, money in flight too."""
 
-    async def carry_out(self, call: Call, wallet_token: str | None = None) -> Reply:
+    async def execute(self, call: Call, wallet_token: str | None = None) -> ExecutedCall:
         if call.token in ("alices_expired_session", "alices_revoked_session"):
             return SessionUnknown(), None
-        return await super().carry_out(call, wallet_token)
+        return await super().execute(call, wallet_token)
 
 
-class UnknownCancelsRefused(Double):
+class RefusesUnknownCancels(ReferenceWallet):
     """A cancel of what is not there is an error."""
 
-    async def carry_out(self, call: Call, wallet_token: str | None = None) -> Reply:
-        outcome, bearer = await super().carry_out(call, wallet_token)
+    async def execute(self, call: Call, wallet_token: str | None = None) -> ExecutedCall:
+        outcome, bearer = await super().execute(call, wallet_token)
         if isinstance(outcome, Applied) and outcome.entry.state is State.CLOSED:
             return Refused(Refusal.NOT_A_BET, outcome.cash, outcome.bonus), bearer
         return outcome, bearer
 
 
-class OwnCodes(Double):
+class NonstandardCodes(ReferenceWallet):
     """Refusals have codes of its own, where the specification has none."""
 
     def render(self, call: Call, outcome: Outcome | SessionUnknown, bearer: SessionHolder | None) -> tuple[int, bytes]:
@@ -204,7 +204,7 @@ class OwnCodes(Double):
         return status, body.replace(b'"err_code":105', b'"err_code":999')
 
 
-class Broken(Double):
+class FailsOnBets(ReferenceWallet):
     """Bets end in an error of the server."""
 
     status, body = 500, b'{"result":1,"status_code":0}'
@@ -215,23 +215,23 @@ class Broken(Double):
         return super().render(call, outcome, bearer)
 
 
-class Chatty(Broken):
+class AnswersBetsWithHtml(FailsOnBets):
     """Bets are answered with a page, which speaks to terminals."""
 
     status, body = 200, b"<html>\x1b[2J\nalices_session</html>"
 
 
-class Silent(Double):
+class NeverAnswersBets(ReferenceWallet):
     """Bets are taken and not answered."""
 
-    async def carry_out(self, call: Call, wallet_token: str | None = None) -> Reply:
-        reply = await super().carry_out(call, wallet_token)
+    async def execute(self, call: Call, wallet_token: str | None = None) -> ExecutedCall:
+        reply = await super().execute(call, wallet_token)
         if isinstance(call.command, Bet):
             await asyncio.Event().wait()
         return reply
 
 
-class Indiscreet(Double):
+class LeaksTokens(ReferenceWallet):
     """Says aloud who asks."""
 
     def render(self, call: Call, outcome: Outcome | SessionUnknown, bearer: SessionHolder | None) -> tuple[int, bytes]:
@@ -239,7 +239,7 @@ class Indiscreet(Double):
         return status, json.dumps(json.loads(body) | {"member_id": ["alice", call.token]}).encode()
 
 
-class Down(Double):
+class AlwaysFails(ReferenceWallet):
     """Nothing works."""
 
     def render(self, call: Call, outcome: Outcome | SessionUnknown, bearer: SessionHolder | None) -> tuple[int, bytes]:

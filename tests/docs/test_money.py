@@ -5,7 +5,7 @@ from types import ModuleType
 
 import pytest
 
-from minwallet.conformance import vela, wallet_v2
+from minwallet.conformance import vela_cases, wallet_v2_cases
 from tests.support import ROOT
 
 pytestmark = pytest.mark.long
@@ -22,6 +22,6 @@ def test_what_is_quoted_is_what_is_written() -> None:
     """Each quotation is, word for word, a sentence that the conformance kit holds wallets to."""
     page = (ROOT / "docs/money.md").read_text("utf-8")
     quoted = QUOTED.findall(page)
-    kept = {"wallet-v2": _sentences(wallet_v2), "vela": _sentences(vela)}
+    kept = {"wallet-v2": _sentences(wallet_v2_cases), "vela": _sentences(vela_cases)}
     assert len(quoted) == len(re.findall(r"^>", page, re.MULTILINE)) > 10
     assert [sentence for sentence, protocol in quoted if sentence not in kept[protocol]] == []

@@ -21,7 +21,7 @@ from minwallet.operations.requests import (
     TtlSeconds,
 )
 from minwallet.operations.timestamps import parse_timestamp
-from minwallet.provider.games import Launching
+from minwallet.provider.game_catalogue import LaunchOptions
 from minwallet.storage.queries import Filter
 
 EPOCH_DAY = date(1970, 1, 1)
@@ -64,7 +64,7 @@ class NoParameters(_ApiParams):
     """Nothing needs to be said."""
 
 
-class LaunchRequest(Launching):
+class LaunchRequest(LaunchOptions):
     """A game for a player, in a session that is opened for it and lives for so many seconds."""
 
     agent: Name
@@ -73,7 +73,7 @@ class LaunchRequest(Launching):
     ttl_s: TtlSeconds = DAY_S
 
 
-class DemoLaunchRequest(Launching):
+class DemoLaunchRequest(LaunchOptions):
     """A game for anybody, with virtual credit."""
 
     agent: Name

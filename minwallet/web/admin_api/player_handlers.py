@@ -3,7 +3,7 @@
 from minwallet.operations.players import get_player
 from minwallet.operations.requests import AgentList, AgentShow, PlayerAdd, PlayerShow, SessionOpen
 from minwallet.operations.schemas import AgentResponse, NewSessionResponse, PlayerResponse
-from minwallet.provider.games import launch_url, read_catalogue
+from minwallet.provider.game_catalogue import build_launch_url, read_game_catalogue
 from minwallet.web.admin_api.api_schemas import (
     AccountsResponse,
     AgentsResponse,
@@ -55,18 +55,20 @@ async def list_sessions(caller: Caller, params: SessionPageRequest) -> SessionsR
 
 async def launch(caller: Caller, params: LaunchRequest) -> LaunchResponse:
     """The address that opens a game for the player, with a session that is opened for it."""
-    catalogue = await read_catalogue(caller.wallet.store, params.agent)
+    catalogue = await read_game_catalogue(caller.wallet.store, params.agent)
     game = (params.protocol, params.game, params.lang)
     # Whatever is wrong with the game or a setting is said before there is a session.
-    launch_url(catalogue, *game, "token")
+    build_launch_url(catalogue, *game, "token")
     session_request = SessionOpen(
         agent=params.agent, player_id=params.player_id, currency=params.currency, ttl_s=params.ttl_s
     )
     session = await caller.execute(session_request, NewSessionResponse)
-    return LaunchResponse(url=launch_url(catalogue, *game, session["token"]), session=session)
+    return LaunchResponse(url=build_launch_url(catalogue, *game, session["token"]), session=session)
 
 
 async def launch_demo(caller: Caller, params: DemoLaunchRequest) -> LaunchResponse:
     """The address that opens a game with virtual credit, for anybody."""
-    catalogue = await read_catalogue(caller.wallet.store, params.agent)
-    return LaunchResponse(url=launch_url(catalogue, params.protocol, params.game, params.lang, None), session=None)
+    catalogue = await read_game_catalogue(caller.wallet.store, params.agent)
+    return LaunchResponse(
+        url=build_launch_url(catalogue, params.protocol, params.game, params.lang, None), session=None
+    )

@@ -10,7 +10,7 @@ from minwallet.operations.agents import get_agent
 from minwallet.operations.errors import OperationError
 from minwallet.operations.requests import AgentAdd, AgentSet
 from minwallet.protocols.operator_service import ReportUnit
-from minwallet.provider.games import Catalogue, read_catalogue
+from minwallet.provider.game_catalogue import GameCatalogue, read_game_catalogue
 from minwallet.storage.models import Agent
 from minwallet.web.backoffice.forms import Form
 from minwallet.web.backoffice.integration import build_integrations
@@ -38,7 +38,7 @@ def agent_page_url(name: str) -> str:
 
 async def _render_agent_list(context: PageContext) -> Response:
     store = context.wallet.store
-    catalogues = [(await read_catalogue(store, agent.name)) for agent in await store.list_agents()]
+    catalogues = [(await read_game_catalogue(store, agent.name)) for agent in await store.list_agents()]
     return context.render("backoffice/agents.html", catalogues=catalogues, agent_page_url=agent_page_url)
 
 
@@ -61,7 +61,7 @@ async def _add_agent(context: PageContext) -> Response:
 
 
 async def _render_agent(context: PageContext) -> Response:
-    catalogue = await read_catalogue(context.wallet.store, context.request.path_params["agent"])
+    catalogue = await read_game_catalogue(context.wallet.store, context.request.path_params["agent"])
     typed = {name: getattr(catalogue.agent, name) or "" for name in EDITABLE_SETTINGS}
     return await _render_agent_page(context, catalogue, Form(typed, {}))
 
@@ -86,10 +86,10 @@ async def _update_agent(context: PageContext) -> Response:
             f"Changed: {', '.join(name.replace('_', ' ') for name in changed)}." if changed else "Nothing to change."
         )
         return context.redirect(agent_page_url(agent.name), message, "ok" if changed else "note")
-    return await _render_agent_page(context, await read_catalogue(context.wallet.store, agent.name), form)
+    return await _render_agent_page(context, await read_game_catalogue(context.wallet.store, agent.name), form)
 
 
-async def _render_agent_page(context: PageContext, catalogue: Catalogue, form: Form) -> Response:
+async def _render_agent_page(context: PageContext, catalogue: GameCatalogue, form: Form) -> Response:
     settings, agent = context.settings, catalogue.agent
     return context.render(
         "backoffice/agent.html",

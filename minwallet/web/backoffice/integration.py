@@ -7,8 +7,8 @@ from typing import NamedTuple
 from minwallet.ledger.commands import Authenticate, Balance
 from minwallet.protocols.registry import OPERATOR_SERVICES, PROTOCOLS, load_protocol
 from minwallet.protocols.wire import REDACTED, Call, Launch, WireProtocol
-from minwallet.provider.calls import as_curl
-from minwallet.provider.games import Catalogue
+from minwallet.provider.game_catalogue import GameCatalogue
+from minwallet.provider.manual_calls import format_curl
 from minwallet.storage.models import Agent
 
 SAMPLE_GAME, SAMPLE_GAMES_URL = "GAME", "https://games.example/play"
@@ -33,13 +33,13 @@ class ProtocolIntegration(NamedTuple):
         return not any(operation for operation, _ in self.endpoints)
 
 
-def build_integrations(catalogue: Catalogue, calls_url: str, now_ms: int) -> list[ProtocolIntegration]:
+def build_integrations(catalogue: GameCatalogue, calls_url: str, now_ms: int) -> list[ProtocolIntegration]:
     """One for each protocol; `calls_url` is the public address with the callback key in it."""
     return [_build_integration(load_protocol(name), catalogue, calls_url, now_ms) for name in PROTOCOLS]
 
 
 def _build_integration(
-    protocol: WireProtocol, catalogue: Catalogue, calls_url: str, now_ms: int
+    protocol: WireProtocol, catalogue: GameCatalogue, calls_url: str, now_ms: int
 ) -> ProtocolIntegration:
     agent = catalogue.agent
     paths = [
@@ -55,19 +55,19 @@ def _build_integration(
         endpoints=[(operation, calls_url + path) for operation, path in paths],
         missing_settings=_find_missing_settings(protocol, agent, catalogue),
         launch_url=_build_launch_url(protocol, catalogue),
-        curl_command=as_curl(calls_url, str(protocol.build_request(call, now_ms, agent.wallet_token))),
+        curl_command=format_curl(calls_url, str(protocol.build_request(call, now_ms, agent.wallet_token))),
         conformance_command=shlex.join(command),
     )
 
 
-def _find_missing_settings(protocol: WireProtocol, agent: Agent, catalogue: Catalogue) -> list[str]:
+def _find_missing_settings(protocol: WireProtocol, agent: Agent, catalogue: GameCatalogue) -> list[str]:
     if protocol.name not in OPERATOR_SERVICES:
         return [] if agent.game_url else ["game address"]
     settings = {"host id": agent.host_id, "service address": agent.service_url, "game list": catalogue.games}
     return [name for name, value in settings.items() if not value]
 
 
-def _build_launch_url(protocol: WireProtocol, catalogue: Catalogue) -> str:
+def _build_launch_url(protocol: WireProtocol, catalogue: GameCatalogue) -> str:
     agent, games = catalogue.agent, catalogue.games
     game = games[0].code if games else SAMPLE_GAME
     if protocol.name in OPERATOR_SERVICES:

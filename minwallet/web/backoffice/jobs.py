@@ -8,7 +8,7 @@ from contextlib import suppress
 from typing import TypeVar
 
 from minwallet.operations.errors import OperationError
-from minwallet.provider.service import ProviderFailed
+from minwallet.provider.service_client import ProviderFailed
 from minwallet.storage.errors import StoreError
 from minwallet.wallet.service import Wallet
 

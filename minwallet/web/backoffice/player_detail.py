@@ -17,7 +17,7 @@ from minwallet.operations.errors import OperationError
 from minwallet.operations.players import get_player
 from minwallet.operations.requests import PlayerSetStatus, Transfer
 from minwallet.protocols.registry import PROTOCOLS
-from minwallet.provider.games import read_catalogue
+from minwallet.provider.game_catalogue import read_game_catalogue
 from minwallet.storage.models import Player, PlayerStatus
 from minwallet.storage.queries import EntryPage, Filter
 from minwallet.web.backoffice.charts import ChartView, build_balance_chart
@@ -74,7 +74,7 @@ async def render_player(context: PageContext, player: Player, forms: PlayerForms
     before = parse_number(query.get("before"))
     known_seq = await store.count_entries()
     page = await store.read_page(ledger_filter, before, PAGE_SIZE)
-    catalogue = await read_catalogue(store, player.agent)
+    catalogue = await read_game_catalogue(store, player.agent)
     now_ms = context.wallet.clock_ms()
     sessions = await store.list_sessions(player.player_key, SESSIONS_SHOWN + 1)
     money = forms.money if forms.money.values else Form({"reference": generate_reference(now_ms)}, {})

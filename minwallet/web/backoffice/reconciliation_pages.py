@@ -10,10 +10,10 @@ from starlette.routing import Route
 from minwallet.operations.agents import get_agent
 from minwallet.operations.requests import GamesSave, ReportSave
 from minwallet.operations.timestamps import format_iso
-from minwallet.provider import report
-from minwallet.provider.games import read_catalogue
+from minwallet.provider import report_pull
+from minwallet.provider.game_catalogue import read_game_catalogue
 from minwallet.provider.reconcile import reconcile
-from minwallet.provider.service import ProviderService
+from minwallet.provider.service_client import ServiceClient
 from minwallet.storage.models import Agent
 from minwallet.web.backoffice.comparison import STATUS_MEANINGS, ComparisonResult
 from minwallet.web.backoffice.filters import parse_number
@@ -64,7 +64,7 @@ class _ReconciliationPages:
             agents=agents,
             agent=agent,
             report_cursor=await store.find_report_cursor(agent.agent_id),
-            catalogue=await read_catalogue(store, agent.name),
+            catalogue=await read_game_catalogue(store, agent.name),
             job=self._jobs.find(agent.name),
             comparison=comparison,
             differences=comparison.reconciliation.discrepancies[PAGE_SIZE * (page - 1) : PAGE_SIZE * page]
@@ -93,8 +93,8 @@ class _ReconciliationPages:
         async def work(report_progress: ReportProgress) -> str:
             cursor = await context.wallet.store.find_report_cursor(agent.agent_id)
             rows = 0
-            with ProviderService(agent, PROVIDER_TIMEOUT_S) as service:
-                batches = report.pull(service, cursor.key, context.wallet.clock_ms, anew=is_full)
+            with ServiceClient(agent, PROVIDER_TIMEOUT_S) as service:
+                batches = report_pull.pull_batches(service, cursor.key, context.wallet.clock_ms, restart=is_full)
                 while batch := await run_in_thread(lambda: next(batches, None)):
                     await context.execute(ReportSave(agent=agent.name, sheet=batch))
                     rows += len(batch.rows)
@@ -108,8 +108,8 @@ class _ReconciliationPages:
 
         async def work(report_progress: ReportProgress) -> str:
             report_progress("asking the provider")
-            with ProviderService(agent, PROVIDER_TIMEOUT_S) as service:
-                games = await run_in_thread(service.games)
+            with ServiceClient(agent, PROVIDER_TIMEOUT_S) as service:
+                games = await run_in_thread(service.fetch_games)
             await context.execute(GamesSave(agent=agent.name, games=tuple(games)))
             return f"{len(games):,} games"
 
@@ -129,7 +129,7 @@ class _ReconciliationPages:
                 now_ms=(now_ms := context.wallet.clock_ms()),
                 open_after_s=OPEN_AFTER_CHOICES[open_after],
                 grace_s=GRACE_CHOICES[grace],
-                most_kept=MAX_KEPT_DIFFERENCES,
+                max_kept=MAX_KEPT_DIFFERENCES,
             )
             self._comparisons[agent.name] = ComparisonResult(result, now_ms, open_after, grace)
             return f"{result.counts.total():,} {'ticket' if result.counts.total() == 1 else 'tickets'}"

@@ -8,7 +8,7 @@ from starlette.routing import Route
 
 from minwallet.operations.errors import OperationError
 from minwallet.operations.requests import Reply, SessionEnd, SessionOpen
-from minwallet.provider.games import Launching, launch_url, read_catalogue
+from minwallet.provider.game_catalogue import LaunchOptions, build_launch_url, read_game_catalogue
 from minwallet.storage.models import Player
 from minwallet.web.backoffice.filters import parse_number
 from minwallet.web.backoffice.forms import Form
@@ -49,20 +49,20 @@ async def _end_session(context: PageContext) -> Response:
 async def _launch_game(context: PageContext) -> Response:
     player, fields = await load_player(context), await context.read_form()
     form = require_currency(Form(fields, {}), player)
-    catalogue = await read_catalogue(context.wallet.store, player.agent)
+    catalogue = await read_game_catalogue(context.wallet.store, player.agent)
     protocol, game, lang = (fields.get(name, "").strip() for name in ("protocol", "game", "lang"))
     try:
-        Launching(protocol=protocol, game=game, lang=lang)
+        LaunchOptions(protocol=protocol, game=game, lang=lang)
         if form.errors:
             return await render_player(context, player, PlayerForms(launch=form))
         # Whatever is wrong with the game or a setting is said before there is a session.
-        launch_url(catalogue, protocol, game, lang, "token")
+        build_launch_url(catalogue, protocol, game, lang, "token")
         session = await context.execute(_build_session_request(player, fields))
     except ValidationError as error:
         return await render_player(context, player, PlayerForms(launch=form.with_validation_error(error)))
     except OperationError as decline:
         return await render_player(context, player, PlayerForms(launch=form.with_failure(*decline.args)))
-    url = launch_url(catalogue, protocol, game, lang, session["token"])
+    url = build_launch_url(catalogue, protocol, game, lang, session["token"])
     return _render_new_session(context, player, session, url)
 
 

@@ -10,7 +10,7 @@ from starlette.routing import Route
 
 from minwallet.ledger.entries import Entry, compute_genesis_hash
 from minwallet.operations.dispatch import get_journaled_entry
-from minwallet.provider import calls
+from minwallet.provider import manual_calls
 from minwallet.storage.models import JournaledEntry
 from minwallet.storage.queries import Filter, OwnedEntry
 from minwallet.web.backoffice.descriptions import REFUSAL_TEXTS, describe_entry, parse_actor_and_reason
@@ -42,7 +42,7 @@ async def _render_transaction(context: PageContext) -> Response:
     entry, owner, journal_record = journaled_entry
     previous = await store.find_journaled_entry(entry.previous_seq) if entry.previous_seq else None
     actor, reason = parse_actor_and_reason(entry)
-    request = calls.request_of(journaled_entry)
+    request = manual_calls.find_request(journaled_entry)
     return context.render(
         "backoffice/transaction.html",
         entry=entry,
@@ -58,7 +58,9 @@ async def _render_transaction(context: PageContext) -> Response:
         previous_hash=(previous.entry.hash if previous else compute_genesis_hash(*owner)).hex(),
         request=_format_message(journal_record.request) if journal_record else None,
         reply=_format_message(journal_record.reply) if journal_record else None,
-        curl_command=calls.as_curl(context.base_url + context.settings.callback_prefix, request) if request else "",
+        curl_command=manual_calls.format_curl(context.base_url + context.settings.callback_prefix, request)
+        if request
+        else "",
     )
 
 

@@ -10,12 +10,12 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 from starlette.routing import Route
 
-from minwallet.demo.games import GAMES, Game, find_game
+from minwallet.demo.game_rules import GAMES, DemoGame, find_game
 from minwallet.ledger.entries import Entry
 from minwallet.ledger.money import MAX_CENTS, parse_amount
 from minwallet.operations.errors import OperationError
 from minwallet.protocols.registry import PROTOCOLS
-from minwallet.provider import calls
+from minwallet.provider import manual_calls
 from minwallet.storage.models import JournaledEntry
 from minwallet.storage.queries import Filter, OwnedEntry
 from minwallet.wallet.feed import BATCH_SIZE
@@ -157,10 +157,10 @@ class _DemoPages:
         """A row's request and reply, and how to make the call again."""
         journaled_entry = await self._find_entry(request)
         provider_request, reply = (
-            calls.request_of(journaled_entry),
+            manual_calls.find_request(journaled_entry),
             journaled_entry.journal_record.reply if journaled_entry.journal_record else None,
         )
-        curl = calls.as_curl(self._calls_url, provider_request) if provider_request else None
+        curl = manual_calls.format_curl(self._calls_url, provider_request) if provider_request else None
         return _render(
             "demo/entry_detail.html",
             entry=journaled_entry.entry,
@@ -174,12 +174,12 @@ class _DemoPages:
         entry, owner, _ = await self._find_entry(request)
         player = self._find_player(owner.player_id)
         try:
-            call = calls.recall(entry, player.token)
+            call = manual_calls.rebuild_call(entry, player.token)
         except OperationError as decline:
             raise HTTPException(404) from decline
         before = await self._read_latest_balance(player)
         call_result = await asyncio.to_thread(
-            calls.make, self._calls_url, entry.protocol, call, self._wallet.clock_ms()
+            manual_calls.make_call, self._calls_url, entry.protocol, call, self._wallet.clock_ms()
         )
         new_entries = await self._read_entries_after(player, before.seq)
         same = (entry.protocol, entry.kind, entry.id)
@@ -262,7 +262,7 @@ def _build_account_filter(player: DemoPlayer) -> Filter:
     return Filter(agent=DEMO_AGENT, player_id=player.player_id, currency=player.currency)
 
 
-def _parse_game(fields: Mapping[str, str]) -> Game:
+def _parse_game(fields: Mapping[str, str]) -> DemoGame:
     game = find_game(fields.get("game", GAMES[0].code))
     if game is None:
         raise HTTPException(404)
@@ -302,7 +302,7 @@ def _build_play_request(
     )
 
 
-def _build_game_context(game: Game, round_: RoundResponse | None) -> dict[str, object]:
+def _build_game_context(game: DemoGame, round_: RoundResponse | None) -> dict[str, object]:
     """What the stage shows; symbols and animals only of a round that is done."""
     finished_play = round_.play if round_ and round_.ending == "done" else None
     context: dict[str, object] = {

@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from minwallet.demo.games import BETS, BULLETS, REEL, SIGNS
-from minwallet.demo.games import FISH as WORTH
+from minwallet.demo.game_rules import FISH as WORTH
+from minwallet.demo.game_rules import MAX_BULLETS, REEL_SYMBOLS, ZODIAC_BETS, ZODIAC_SIGNS
 from minwallet.web.demo.provider_client import PlayResponse, RoundResponse
 from minwallet.web.formatting import format_money
 
@@ -16,7 +16,7 @@ SYMBOL_NAMES = {"♥": "heart", "♣": "club", "★": "star", "7": "seven"}
 PAYTABLE = (("♥♥", 1), ("♥♥♥", 3), ("♣♣♣", 7), ("★★★", 20), ("777", 120))
 """What the slot pays, as a multiple of the stake."""
 
-OUTSIDE_BETS = tuple(bet for bet, signs in BETS.items() if len(signs) > 1)
+OUTSIDE_BETS = tuple(bet for bet, signs in ZODIAC_BETS.items() if len(signs) > 1)
 
 SIGN_POSITIONS = ((1, 1), (1, 2), (1, 3), (1, 4), (2, 4), (3, 4), (4, 4), (4, 3), (4, 2), (4, 1), (3, 1), (2, 1))
 """Where the signs stand on the zodiac table, as row and column, clockwise."""
@@ -54,7 +54,7 @@ def build_reels(play: PlayResponse | None) -> list[Reel]:
 
 
 def _build_strip(symbol: str, place: int) -> list[str]:
-    passing_symbols = [REEL[(place * 3 + step * 7) % len(REEL)] for step in range(1, REEL_LENGTH)]
+    passing_symbols = [REEL_SYMBOLS[(place * 3 + step * 7) % len(REEL_SYMBOLS)] for step in range(1, REEL_LENGTH)]
     return [SYMBOL_NAMES[each] for each in (symbol, *passing_symbols)]
 
 
@@ -62,8 +62,8 @@ def build_signs(play: PlayResponse | None) -> list[Sign]:
     """The twelve signs around the table."""
     drawn = play.shown[0].partition(" ")[0] if play else ""
     return [
-        Sign(number, name, number in BETS["red"], row, column, name == drawn)
-        for number, (name, (row, column)) in enumerate(zip(SIGNS, SIGN_POSITIONS, strict=True), 1)
+        Sign(number, name, number in ZODIAC_BETS["red"], row, column, name == drawn)
+        for number, (name, (row, column)) in enumerate(zip(ZODIAC_SIGNS, SIGN_POSITIONS, strict=True), 1)
     ]
 
 
@@ -75,7 +75,7 @@ def list_catches(play: PlayResponse | None) -> list[str]:
 def count_bullets(play: PlayResponse | None) -> tuple[int, int]:
     """How many bullets the stake bought, and how many of them were shot."""
     if play is None:
-        return BULLETS, 0
+        return MAX_BULLETS, 0
     shot, _, bought, _ = play.shown[0].split(" ")
     return int(bought), int(shot)
 
@@ -117,4 +117,4 @@ def _format_counts(names: Sequence[str]) -> str:
 
 def get_bet_name(choice: str) -> str:
     """`z3` as `Tiger`."""
-    return SIGNS[int(choice[1:]) - 1] if choice.startswith("z") else choice
+    return ZODIAC_SIGNS[int(choice[1:]) - 1] if choice.startswith("z") else choice

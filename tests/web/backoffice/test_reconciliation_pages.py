@@ -12,7 +12,7 @@ from playwright.sync_api import Page, expect
 from minwallet.ledger.reconciliation import MatchStatus, ReportRow
 from minwallet.protocols.operator_service import Game, ServiceError
 from minwallet.web.backoffice.comparison import STATUS_MEANINGS
-from tests.provider.scripted import SERVICE, Scripted, scripted
+from tests.provider.stub_provider import SERVICE, StubProvider, run_stub_provider
 from tests.support import PATIENCE_S, Server
 from tests.web.backoffice.admin_client import AdminClient, read_flash, read_table_rows, sign_in
 
@@ -42,9 +42,9 @@ def submit_and_read_flash(admin_client: AdminClient, path: str, **fields: str) -
 
 
 @pytest.fixture
-def provider(server: Server) -> Iterator[Scripted]:
+def provider(server: Server) -> Iterator[StubProvider]:
     """A provider that the agent knows."""
-    with scripted() as running:
+    with run_stub_provider() as running:
         server.cli("agent", "set", "default", "--host-id", "h1", "--service-url", running.url)
         yield running
 
@@ -68,9 +68,9 @@ def test_missing_report_is_reported(admin_client: AdminClient, name: str) -> Non
     assert name
 
 
-def test_a_report_is_pulled_and_compared(admin_client: AdminClient, provider: Scripted, name: str) -> None:
+def test_a_report_is_pulled_and_compared(admin_client: AdminClient, provider: StubProvider, name: str) -> None:
     """What differs is listed with what it means, and may be taken away as a file."""
-    provider.report(build_report_rows(name, 200, 150, 500), page=2)
+    provider.serve_report(build_report_rows(name, 200, 150, 500), page_size=2)
     assert (
         submit_and_read_flash(admin_client, f"{PATH}/pull", agent="default")
         == "Pulling the report: done, 3 new rows; the report is whole."
@@ -92,9 +92,9 @@ def test_a_report_is_pulled_and_compared(admin_client: AdminClient, provider: Sc
     ]
 
 
-def test_pull_fetches_new_rows_or_everything(admin_client: AdminClient, provider: Scripted, name: str) -> None:
+def test_pull_fetches_new_rows_or_everything(admin_client: AdminClient, provider: StubProvider, name: str) -> None:
     """As with the command."""
-    provider.report(build_report_rows(name, 200, 200), page=9)
+    provider.serve_report(build_report_rows(name, 200, 200), page_size=9)
     submit_and_read_flash(admin_client, f"{PATH}/pull", agent="default", full="yes")
     assert (
         submit_and_read_flash(admin_client, f"{PATH}/pull", agent="default")
@@ -107,9 +107,9 @@ def test_pull_fetches_new_rows_or_everything(admin_client: AdminClient, provider
     assert 'badge ok">ok' in admin_client.get_page(PATH)
 
 
-def test_differences_are_paginated(admin_client: AdminClient, provider: Scripted, name: str) -> None:
+def test_differences_are_paginated(admin_client: AdminClient, provider: StubProvider, name: str) -> None:
     """Fifty at a time."""
-    provider.report(build_report_rows(name, 200, 200, *[1] * 60), page=99)
+    provider.serve_report(build_report_rows(name, 200, 200, *[1] * 60), page_size=99)
     submit_and_read_flash(admin_client, f"{PATH}/pull", agent="default", full="yes")
     submit_and_read_flash(admin_client, f"{PATH}/compare", **OPTIONS)
     first, second = (admin_client.get_page(f"{PATH}?agent=default&page={number}") for number in (1, 2))
@@ -119,21 +119,21 @@ def test_differences_are_paginated(admin_client: AdminClient, provider: Scripted
     assert tickets == [str(100 + number) for number in range(3, 63)]
 
 
-def test_provider_errors_are_shown(admin_client: AdminClient, provider: Scripted) -> None:
+def test_provider_errors_are_shown(admin_client: AdminClient, provider: StubProvider) -> None:
     """A refusal, nonsense, or nobody there: one line that says what to do."""
-    provider.say(SERVICE.render_error(ServiceError(7, "host is asleep")))
+    provider.answer_always(SERVICE.render_error(ServiceError(7, "host is asleep")))
     assert "the provider says: host is asleep (code 7)" in submit_and_read_flash(
         admin_client, f"{PATH}/games", agent="default"
     )
-    provider.say(b"<html>")
+    provider.answer_always(b"<html>")
     assert "cannot be understood" in submit_and_read_flash(admin_client, f"{PATH}/pull", agent="default")
     assert 'role="alert"' in admin_client.get_page(PATH)
 
 
-def test_games_are_fetched(admin_client: AdminClient, provider: Scripted, name: str) -> None:
+def test_games_are_fetched(admin_client: AdminClient, provider: StubProvider, name: str) -> None:
     """And can be chosen when a game is launched."""
     games = [Game("7", {"en": "Seven"}, "https://g.example/7"), Game("8", {"de": "Acht"}, "https://g.example/8")]
-    provider.say(SERVICE.render_games(games))
+    provider.answer_always(SERVICE.render_games(games))
     assert (
         submit_and_read_flash(admin_client, f"{PATH}/games", agent="default")
         == "Fetching the game list: done, 2 games."
@@ -143,9 +143,9 @@ def test_games_are_fetched(admin_client: AdminClient, provider: Scripted, name: 
     assert '<option value="7">Seven</option><option value="8">Acht</option>' in page
 
 
-def test_a_long_pull_runs_in_the_background(server: Server, provider: Scripted, name: str, page: Page) -> None:
+def test_a_long_pull_runs_in_the_background(server: Server, provider: StubProvider, name: str, page: Page) -> None:
     """The page says how far it is and that it is done; meanwhile nothing else can begin for this agent."""
-    provider.say_nothing()
+    provider.never_answer()
     sign_in(page, server)
     page.goto(server.url + PATH)
     page.get_by_role("button", name="Pull what is new").click()
@@ -153,15 +153,17 @@ def test_a_long_pull_runs_in_the_background(server: Server, provider: Scripted, 
     expect(status).to_contain_text("Pulling the report …")
     page.get_by_role("button", name="Fetch the games").click()
     expect(page.locator(".flash").first).to_have_text("Something is going on for this agent already.")
-    provider.say(SERVICE.render_error(ServiceError(7, "enough")))
+    provider.answer_always(SERVICE.render_error(ServiceError(7, "enough")))
     provider.released.set()
     expect(status).to_contain_text("failed")
     expect(page.locator("#work")).not_to_have_attribute("hx-get", re.compile("."))
 
 
-def test_stopping_does_not_wait_for_the_provider(server: Server, admin_client: AdminClient, provider: Scripted) -> None:
+def test_stopping_does_not_wait_for_the_provider(
+    server: Server, admin_client: AdminClient, provider: StubProvider
+) -> None:
     """Whatever is asked of a provider that does not answer."""
-    provider.say_nothing()
+    provider.never_answer()
     assert read_flash(
         admin_client.get_page(admin_client.submit(f"{PATH}/pull", agent="default").headers["location"])
     ).startswith("Pulling")

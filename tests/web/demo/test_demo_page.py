@@ -9,10 +9,10 @@ import httpx2
 import pytest
 from playwright.sync_api import Page, expect
 
-from minwallet.demo.games import GAMES
+from minwallet.demo.game_rules import GAMES
 from minwallet.protocols.registry import PROTOCOLS
 from minwallet.web.demo.scenarios import FAULT_SCENARIOS
-from tests.demo.show import Demo, showing
+from tests.demo.demo_process import DemoProcess, run_demo
 from tests.support import Here, Server
 from tests.web.browser import (
     PHONE,
@@ -28,22 +28,22 @@ PLAYER_CURRENCIES = {"alice": "USD", "bob": "USD", "carol": "EUR"}
 
 
 @pytest.fixture(scope="module")
-def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
+def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DemoProcess]:
     """A running demo, whose ledger is sound at the end too."""
-    with showing(tmp_path_factory.mktemp("demo"), "--rounds", 2, "--seed", 7) as running:
-        running.wait()
+    with run_demo(tmp_path_factory.mktemp("demo"), "--rounds", 2, "--seed", 7) as running:
+        running.wait_until_ready()
         yield running
-        running.here.assert_clean()
+        running.cli.assert_clean()
 
 
 @pytest.fixture
-def demo_page(demo: Demo, page: Page) -> Page:
+def demo_page(demo: DemoProcess, page: Page) -> Page:
     """The page, once its feed is connected."""
     return open_demo_page(demo, page)
 
 
-def open_demo_page(demo: Demo, page: Page) -> Page:
-    page.goto(demo.page)
+def open_demo_page(demo: DemoProcess, page: Page) -> Page:
+    page.goto(demo.page_url)
     expect(page.locator(".live .on")).to_be_visible()
     return page
 
@@ -86,7 +86,7 @@ def read_newest_seq(here: Here, player: str = "alice") -> int:
     return seq
 
 
-def test_a_round_is_in_the_live_ledger_within_a_second(demo: Demo, demo_page: Page) -> None:
+def test_a_round_is_in_the_live_ledger_within_a_second(demo: DemoProcess, demo_page: Page) -> None:
     """Without loading anything again; the balance follows, and both are what the wallet has."""
     fresh = demo_page.locator("#ledger > li.fresh")
     expect(fresh).to_have_count(0)
@@ -96,19 +96,19 @@ def test_a_round_is_in_the_live_ledger_within_a_second(demo: Demo, demo_page: Pa
     assert time.monotonic() - started < 1
     expect(fresh.nth(0)).to_contain_text("win")
     expect(fresh.nth(1)).to_contain_text("\N{MINUS SIGN}1.00")
-    assert fresh.nth(0).get_attribute("data-seq") == str(read_newest_seq(demo.here))
-    assert fresh.nth(0).get_attribute("data-total") == str(read_total(demo.here))
-    expect(demo_page.locator("#purse")).to_have_text(f"{format_cents(read_total(demo.here))} USD")
+    assert fresh.nth(0).get_attribute("data-seq") == str(read_newest_seq(demo.cli))
+    assert fresh.nth(0).get_attribute("data-total") == str(read_total(demo.cli))
+    expect(demo_page.locator("#purse")).to_have_text(f"{format_cents(read_total(demo.cli))} USD")
 
 
 @pytest.mark.parametrize(("protocol", "game"), GAMES_BY_PROTOCOL)
-def test_every_game_is_played_in_both_protocols(demo: Demo, demo_page: Page, protocol: str, game: str) -> None:
+def test_every_game_is_played_in_both_protocols(demo: DemoProcess, demo_page: Page, protocol: str, game: str) -> None:
     """The provider speaks what the switch says, the stake is what was typed, and what came of it is announced."""
-    before = read_newest_seq(demo.here)
+    before = read_newest_seq(demo.cli)
     choose_game(demo_page, protocol, game)
     demo_page.get_by_label("Stake", exact=True).fill("2.50")
     play_round(demo_page)
-    made = read_entries_since(demo.here, before)
+    made = read_entries_since(demo.cli, before)
     assert {entry["protocol"] for entry in made} == {protocol}
     assert made[0]["round"] == made[-1]["round"]
     assert {entry["game"] for entry in made} <= {game, next(each.number for each in GAMES if each.code == game)}
@@ -119,15 +119,15 @@ def test_every_game_is_played_in_both_protocols(demo: Demo, demo_page: Page, pro
     assert moved == (0 if returned[1] == "nothing" else round(float(returned[1]) * 100)) - 250
 
 
-def test_a_bet_on_the_zodiac_table_is_the_one_that_was_chosen(demo: Demo, demo_page: Page) -> None:
+def test_a_bet_on_the_zodiac_table_is_the_one_that_was_chosen(demo: DemoProcess, demo_page: Page) -> None:
     """It stays chosen for the next round."""
     choose_game(demo_page, "vela", "zodiac")
     demo_page.locator("label:has(#choice-z5)").click()
     play_round(demo_page)
     expect(demo_page.locator("#outcome")).to_contain_text("you bet on Dragon")
     expect(demo_page.locator("#choice-z5")).to_be_checked()
-    bet = next(entry for entry in reversed(demo.here.entries("alice")) if entry["kind"] == "bet")
-    assert "key=z5" in demo.here("show", bet["seq"])["request"]
+    bet = next(entry for entry in reversed(demo.cli.entries("alice")) if entry["kind"] == "bet")
+    assert "key=z5" in demo.cli("show", bet["seq"])["request"]
 
 
 def test_the_stake_goes_up_and_down_in_steps(demo_page: Page) -> None:
@@ -146,9 +146,9 @@ def test_the_stake_goes_up_and_down_in_steps(demo_page: Page) -> None:
 
 
 @pytest.mark.parametrize("trick", FAULT_SCENARIOS)
-def test_balances_are_right_despite_provider_faults(demo: Demo, demo_page: Page, trick: str) -> None:
+def test_balances_are_right_despite_provider_faults(demo: DemoProcess, demo_page: Page, trick: str) -> None:
     """In every game and both protocols. What the page tells is what the ledger says, seen from outside."""
-    here = demo.here
+    here = demo.cli
     for protocol, game in GAMES_BY_PROTOCOL:
         choose_game(demo_page, protocol, game)
         before, had = read_newest_seq(here), read_total(here)
@@ -180,11 +180,11 @@ def test_balances_are_right_despite_provider_faults(demo: Demo, demo_page: Page,
     here.assert_clean()
 
 
-def test_an_entry_opens_and_its_replay_moves_nothing(demo: Demo, demo_page: Page) -> None:
+def test_an_entry_opens_and_its_replay_moves_nothing(demo: DemoProcess, demo_page: Page) -> None:
     """Request and reply as they were, the call as curl without the token, and a real call that changes nothing."""
     choose_game(demo_page, "wallet-v2", "slot")
     play_round(demo_page)
-    here, before = demo.here, read_newest_seq(demo.here)
+    here, before = demo.cli, read_newest_seq(demo.cli)
     had, kept = read_total(here), here("show", before)
     entry = demo_page.locator(f"#entry-{before}")
     entry.locator("summary").click()
@@ -200,9 +200,9 @@ def test_an_entry_opens_and_its_replay_moves_nothing(demo: Demo, demo_page: Page
     assert (read_total(here), read_newest_seq(here)) == (had, before)
 
 
-def test_operator_deposits_appear(demo: Demo, demo_page: Page) -> None:
+def test_operator_deposits_appear(demo: DemoProcess, demo_page: Page) -> None:
     """A deposit from the command line arrives by itself; no provider called for it, so there is nothing to replay."""
-    here = demo.here
+    here = demo.cli
     seq = here("deposit", "alice", "12.34")["seq"]
     entry = demo_page.locator(f"#entry-{seq}")
     expect(entry).to_contain_text("+12.34")
@@ -212,9 +212,9 @@ def test_operator_deposits_appear(demo: Demo, demo_page: Page) -> None:
     expect(entry.get_by_role("button", name="Replay")).to_have_count(0)
 
 
-def test_another_player_has_another_ledger(demo: Demo, demo_page: Page) -> None:
+def test_another_player_has_another_ledger(demo: DemoProcess, demo_page: Page) -> None:
     """With the money, the currency and the feed."""
-    here = demo.here
+    here = demo.cli
     demo_page.get_by_label("Player").select_option("carol")
     expect(demo_page.locator("#purse")).to_have_text(f"{format_cents(read_total(here, 'carol'))} EUR")
     expect(demo_page.locator(f"#entry-{read_newest_seq(here, 'carol')}")).to_be_visible()
@@ -227,11 +227,11 @@ def test_another_player_has_another_ledger(demo: Demo, demo_page: Page) -> None:
     expect(demo_page.locator("#outcome")).to_contain_text("EUR")
 
 
-def test_a_refused_player_sees_the_reason(demo: Demo, demo_page: Page) -> None:
+def test_a_refused_player_sees_the_reason(demo: DemoProcess, demo_page: Page) -> None:
     """In the wallet's words, which the provider passes on."""
     demo_page.get_by_label("Player").select_option("bob")
     demo_page.locator("label:has(#protocol-vela)").click()
-    demo.here("player", "block", "bob")
+    demo.cli("player", "block", "bob")
     try:
         play_round(demo_page)
         expect(demo_page.locator("#outcome")).to_contain_text("Player blocked")
@@ -240,12 +240,12 @@ def test_a_refused_player_sees_the_reason(demo: Demo, demo_page: Page) -> None:
         expect(demo_page.locator("#story")).to_contain_text("Refused: player blocked (104)")
         expect(demo_page.locator("#outcome")).to_contain_text("nothing was taken")
     finally:
-        demo.here("player", "unblock", "bob")
+        demo.cli("player", "unblock", "bob")
 
 
-def test_it_can_be_played_with_the_keyboard_alone(demo: Demo, demo_page: Page) -> None:
+def test_it_can_be_played_with_the_keyboard_alone(demo: DemoProcess, demo_page: Page) -> None:
     """Game, protocol and bet with the arrows, the rounds with Enter; the focus stays where it was."""
-    before = read_newest_seq(demo.here)
+    before = read_newest_seq(demo.cli)
 
     def go_to(selector: str) -> None:
         for _ in range(40):
@@ -274,10 +274,10 @@ def test_it_can_be_played_with_the_keyboard_alone(demo: Demo, demo_page: Page) -
     go_to(".entry:first-child summary")
     demo_page.keyboard.press("Enter")
     expect(demo_page.locator(".entry:first-child .letters")).to_contain_text("access_token=TOKEN")
-    assert len(read_entries_since(demo.here, before)) == 4
+    assert len(read_entries_since(demo.cli, before)) == 4
 
 
-def test_it_fits_a_phone(demo: Demo, visitor: Visitor) -> None:
+def test_it_fits_a_phone(demo: DemoProcess, visitor: Visitor) -> None:
     """Nothing is cut off in any of the games, with an entry opened and a story told; and nothing is wrong for whoever
     cannot see it."""
     phone = open_demo_page(demo, visitor.open(PHONE))
@@ -295,7 +295,7 @@ def test_it_fits_a_phone(demo: Demo, visitor: Visitor) -> None:
     assert_accessible(phone)
 
 
-def test_the_page_is_accessible(demo: Demo, visitor: Visitor) -> None:
+def test_the_page_is_accessible(demo: DemoProcess, visitor: Visitor) -> None:
     """On a desk, by day and by night, in every game."""
     desk = open_demo_page(demo, visitor.open())
     assert_accessible(desk)
@@ -312,29 +312,29 @@ def test_the_page_is_accessible(demo: Demo, visitor: Visitor) -> None:
     assert_accessible(desk)
 
 
-def test_the_page_is_small(demo: Demo, page: Page) -> None:
+def test_the_page_is_small(demo: DemoProcess, page: Page) -> None:
     """Less than 100 KB before it is there."""
-    assert measure_first_paint_bytes(page, demo.page) < 100_000
+    assert measure_first_paint_bytes(page, demo.page_url) < 100_000
 
 
-def test_a_reconnected_feed_misses_nothing(demo: Demo, demo_page: Page) -> None:
+def test_a_reconnected_feed_misses_nothing(demo: DemoProcess, demo_page: Page) -> None:
     """What happened meanwhile is there when it is back."""
     demo_page.context.set_offline(True)
-    seq = demo.here("deposit", "alice", "1.00")["seq"]
+    seq = demo.cli("deposit", "alice", "1.00")["seq"]
     demo_page.context.set_offline(False)
     expect(demo_page.locator(f"#entry-{seq}")).to_be_visible()
 
 
-def test_foreign_hosts_and_origins_are_rejected(demo: Demo) -> None:
+def test_foreign_hosts_and_origins_are_rejected(demo: DemoProcess) -> None:
     """A name that somebody else let lead here, and another site's form, are turned away."""
     for host, status in (("evil.example", 403), ("127.0.0.1.evil.example:80", 403), ("localhost:8000", 200)):
-        assert httpx2.get(demo.page, headers={"host": host}, trust_env=False).status_code == status
+        assert httpx2.get(demo.page_url, headers={"host": host}, trust_env=False).status_code == status
     wanted = {"player": "alice", "game": "slot", "protocol": "vela", "stake": "1.00"}
-    before = read_newest_seq(demo.here)
+    before = read_newest_seq(demo.cli)
     for headers in ({"sec-fetch-site": "cross-site"}, {"origin": "http://evil.example"}, {"origin": "null"}):
-        answer = httpx2.post(f"{demo.page}/play", data=wanted, headers=headers, trust_env=False)
+        answer = httpx2.post(f"{demo.page_url}/play", data=wanted, headers=headers, trust_env=False)
         assert answer.status_code == 403
-    assert read_newest_seq(demo.here) == before
+    assert read_newest_seq(demo.cli) == before
 
 
 @pytest.mark.parametrize(
@@ -349,16 +349,16 @@ def test_foreign_hosts_and_origins_are_rejected(demo: Demo) -> None:
         f"/entries/{2**63}",
     ],
 )
-def test_unknown_paths_are_404(demo: Demo, path: str) -> None:
+def test_unknown_paths_are_404(demo: DemoProcess, path: str) -> None:
     """Nor is what belongs to players who are not the page's."""
-    assert httpx2.get(demo.page + path, trust_env=False).status_code == 404
+    assert httpx2.get(demo.page_url + path, trust_env=False).status_code == 404
 
 
-def test_entries_of_others_are_not_shown(demo: Demo) -> None:
+def test_entries_of_others_are_not_shown(demo: DemoProcess) -> None:
     """Those of the testers are for the command line."""
-    seq = demo.here("deposit", "lisa", "1.00", "--agent", "lab")["seq"]
-    assert httpx2.get(f"{demo.page}/entries/{seq}", trust_env=False).status_code == 404
-    assert httpx2.post(f"{demo.page}/entries/{seq}/replay", trust_env=False).status_code == 404
+    seq = demo.cli("deposit", "lisa", "1.00", "--agent", "lab")["seq"]
+    assert httpx2.get(f"{demo.page_url}/entries/{seq}", trust_env=False).status_code == 404
+    assert httpx2.post(f"{demo.page_url}/entries/{seq}/replay", trust_env=False).status_code == 404
 
 
 def test_only_the_demo_serves_the_page(server: Server) -> None:

@@ -13,21 +13,21 @@ from minwallet.storage.queries import Filter
 from minwallet.web.demo import game_view
 from minwallet.web.demo.provider_client import PlayFailed, PlayRequest, RoundResponse, play_round
 from minwallet.web.demo.scenarios import FAULT_SCENARIOS, ScenarioReport, build_scenario_report, has_occurred
-from tests.demo.honest import BONUS, CASH, HonestCaller, providing
+from tests.demo.in_process_client import BONUS, CASH, InProcessClient, run_provider_app
 from tests.support import Server
 
 BUG_MESSAGE = "Please report this as a bug"
 
 
 @pytest.fixture
-def caller() -> HonestCaller:
-    return HonestCaller()
+def caller() -> InProcessClient:
+    return InProcessClient()
 
 
 @pytest.fixture
-def provider(caller: HonestCaller) -> Iterator[TestClient]:
+def provider(caller: InProcessClient) -> Iterator[TestClient]:
     """It waits for no call for long."""
-    with providing(caller) as client:
+    with run_provider_app(caller) as client:
         yield client
 
 
@@ -37,7 +37,7 @@ def play_demo_round(
     game: str = "slot",
     **fields: Any,  # noqa: ANN401 what the provider takes
 ) -> RoundResponse:
-    wanted = {"protocol": protocol, "game": game, "token": "t", "misbehave": {}, **fields}
+    wanted = {"protocol": protocol, "game": game, "token": "t", "faults": {}, **fields}
     return RoundResponse.model_validate(provider.post("/demo/play", json=wanted).json()["played"][-1])
 
 
@@ -45,14 +45,14 @@ def play_scenario(provider: TestClient, name: str, protocol: str = "wallet-v2", 
     """A round played as one of the page's buttons does."""
     chosen = FAULT_SCENARIOS[name]
     plan: dict[str, Any] = {
-        "misbehave": dict(chosen.faults),
+        "faults": dict(chosen.faults),
         "at": chosen.target or "opening",
         "lucky": chosen.requires_win,
     }
     return play_demo_round(provider, protocol, stake=stake, **plan)
 
 
-def read_entries(provider: TestClient, caller: HonestCaller) -> list[Entry]:
+def read_entries(provider: TestClient, caller: InProcessClient) -> list[Entry]:
     """The player's entries, the oldest first, without the opening one."""
     assert provider.portal is not None
     page = provider.portal.call(caller.store.read_page, Filter(player_id="player.t"), None, 1000)
@@ -63,7 +63,7 @@ def summarize_steps(story: ScenarioReport) -> list[tuple[str, bool, int]]:
     return [(step.call.operation, step.is_new, step.change_cents) for step in story.steps]
 
 
-def test_a_round_is_reported_call_by_call(provider: TestClient, caller: HonestCaller) -> None:
+def test_a_round_is_reported_call_by_call(provider: TestClient, caller: InProcessClient) -> None:
     """Each with the entry that it made and what that moved, and how the balance came about."""
     round_ = play_demo_round(provider, stake=500, lucky=True)
     entries = read_entries(provider, caller)
@@ -75,7 +75,7 @@ def test_a_round_is_reported_call_by_call(provider: TestClient, caller: HonestCa
     assert story.has_movement
 
 
-def test_other_rounds_are_counted_but_not_reported(provider: TestClient, caller: HonestCaller) -> None:
+def test_other_rounds_are_counted_but_not_reported(provider: TestClient, caller: InProcessClient) -> None:
     """Two people may play as the same player at once."""
     play_demo_round(provider, "vela")
     round_ = play_demo_round(provider)
@@ -86,7 +86,7 @@ def test_other_rounds_are_counted_but_not_reported(provider: TestClient, caller:
 
 
 @pytest.mark.parametrize("protocol", PROTOCOLS)
-def test_a_repeated_call_is_reported_as_a_replay(provider: TestClient, caller: HonestCaller, protocol: str) -> None:
+def test_a_repeated_call_is_reported_as_a_replay(provider: TestClient, caller: InProcessClient, protocol: str) -> None:
     """It points to the entry from which it was answered, and moved nothing."""
     for name in ("win-twice", "lost-reply"):
         before = len(read_entries(provider, caller))
@@ -99,7 +99,7 @@ def test_a_repeated_call_is_reported_as_a_replay(provider: TestClient, caller: H
         assert has_occurred(name, story)
 
 
-def test_a_slow_reply_is_reported_with_the_wallets_time(provider: TestClient, caller: HonestCaller) -> None:
+def test_a_slow_reply_is_reported_with_the_wallets_time(provider: TestClient, caller: InProcessClient) -> None:
     """The wallet was quick, and the provider did not wait."""
     story = build_scenario_report(play_scenario(provider, "slow-reply"), read_entries(provider, caller), CASH + BONUS)
     bet, cancel = story.steps
@@ -109,7 +109,9 @@ def test_a_slow_reply_is_reported_with_the_wallets_time(provider: TestClient, ca
     assert story.is_consistent
 
 
-def test_a_closed_id_and_a_refusal_are_reported_with_protocol_codes(provider: TestClient, caller: HonestCaller) -> None:
+def test_a_closed_id_and_a_refusal_are_reported_with_protocol_codes(
+    provider: TestClient, caller: InProcessClient
+) -> None:
     """With the code that the wallet answered."""
     story = build_scenario_report(
         play_scenario(provider, "cancel-first", "vela"), read_entries(provider, caller), CASH + BONUS
@@ -129,7 +131,7 @@ def test_a_closed_id_and_a_refusal_are_reported_with_protocol_codes(provider: Te
     assert has_occurred("too-little", refused)
 
 
-def test_a_scenario_that_did_not_occur_is_reported(provider: TestClient, caller: HonestCaller) -> None:
+def test_a_scenario_that_did_not_occur_is_reported(provider: TestClient, caller: InProcessClient) -> None:
     """Where the bet was refused there is no win to lose the reply of; the page has other words for that."""
     round_ = play_scenario(provider, "lost-reply", stake=CASH * 2)
     story = build_scenario_report(round_, read_entries(provider, caller), CASH + BONUS)
@@ -140,22 +142,22 @@ def test_a_scenario_that_did_not_occur_is_reported(provider: TestClient, caller:
     assert all(each.not_occurred_text for each in FAULT_SCENARIOS.values())
 
 
-def test_a_missing_reply_is_reported(provider: TestClient, caller: HonestCaller) -> None:
+def test_a_missing_reply_is_reported(provider: TestClient, caller: InProcessClient) -> None:
     """Nothing is made up about a call without an answer."""
     play_demo_round(provider)
     before = len(read_entries(provider, caller))
-    caller.silent_about = {"win"}
+    caller.unanswered_operations = {"win"}
     round_ = play_demo_round(provider)
     story = build_scenario_report(round_, read_entries(provider, caller)[before:], 0)
     assert {step.description for step in story.steps[1:]} == {"No answer came back."}
     assert round_.ending == "pending"
 
 
-def test_a_late_answer_is_reported(provider: TestClient, caller: HonestCaller) -> None:
+def test_a_late_answer_is_reported(provider: TestClient, caller: InProcessClient) -> None:
     """A call that was held back arrives late, and the wallet has answered it long since."""
     said: list[str] = []
     for _ in range(10):  # whether the call or a copy of it is held back is chance
-        play_demo_round(provider, misbehave={"reorder": 1}, at="closing")
+        play_demo_round(provider, faults={"reorder": 1}, at="closing")
         before = len(read_entries(provider, caller))
         late = build_scenario_report(play_demo_round(provider), read_entries(provider, caller)[before:], 0)
         said += [step.description for step in late.steps]
@@ -163,7 +165,7 @@ def test_a_late_answer_is_reported(provider: TestClient, caller: HonestCaller) -
 
 
 @pytest.mark.parametrize("flaw", ["an amount", "a balance", "twice", "the book"])
-def test_inconsistent_rounds_are_reported_as_bugs(provider: TestClient, caller: HonestCaller, flaw: str) -> None:
+def test_inconsistent_rounds_are_reported_as_bugs(provider: TestClient, caller: InProcessClient, flaw: str) -> None:
     """Amounts that do not explain the balance, two entries for one id, a book that says otherwise."""
     round_, entries = play_scenario(provider, "win-twice"), read_entries(provider, caller)
     match flaw:

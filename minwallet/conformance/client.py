@@ -1,0 +1,150 @@
+"""Sends what the cases ask, over real HTTP, and reads whatever comes. Never shows a token."""
+
+import json
+import re
+import time
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from types import TracebackType
+from typing import Any, Self
+from urllib.parse import parse_qsl, quote_plus, urlencode, urlsplit
+
+import httpx2
+
+from minwallet.conformance.dsl import ABSENT, Bindings, Observed, ProtocolSuite, RequestSpec, ResponseOutcome
+from minwallet.protocols.wire import Call, HttpRequest
+
+MAX_CONCURRENT_REQUESTS = 8
+
+MAX_RESPONSE_BYTES = 1024 * 1024
+
+MAX_SHOWN_CHARS = 300
+"""How much of an answer is shown."""
+
+
+def parse_base_url(text: str) -> str:
+    """The address below which a protocol's paths are; ValueError, saying what is wrong, for what cannot be one."""
+    try:
+        httpx2.URL(text)
+        port = urlsplit(text).port
+    except (httpx2.InvalidURL, ValueError) as error:
+        raise ValueError(f"{text!r} is not an address: {error}") from error
+    if port == 0 or not re.fullmatch(r"https?://[^\s/?#][^\s?#]*", text):
+        raise ValueError(f"{text!r} is not an address; write it like http://127.0.0.1:8000 or https://host/KEY")
+    return text.rstrip("/")
+
+
+class Client:
+    """One wallet server, spoken to in one protocol with these tokens, which are known by their names."""
+
+    def __init__(self, suite: ProtocolSuite, url: str, tokens: Mapping[str, str], timeout_s: float) -> None:
+        self.suite = suite
+        self.tokens = tokens
+        self.url = parse_base_url(url)
+        self._timeout_s = timeout_s
+        spellings = {
+            spelling: name
+            for name, token in tokens.items()
+            for spelling in (token, quote_plus(token), json.dumps(token)[1:-1])
+        }
+        # The longest first, as a shorter one may be a part of it.
+        self._token_spellings = sorted(spellings.items(), key=lambda each: -len(each[0]))
+        self._http = httpx2.Client(timeout=timeout_s, trust_env=False)
+        self._threads = ThreadPoolExecutor(MAX_CONCURRENT_REQUESTS)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self._threads.shutdown()
+        self._http.close()
+
+    def build(self, spec: RequestSpec, bindings: Bindings) -> HttpRequest:
+        """The request on the wire."""
+        call = Call(spec.operation, self.tokens[spec.token], spec.build_command(bindings))
+        exchange = _apply_changes(self.suite.protocol.build_request(call, time.time_ns() // 1_000_000), spec.changes)
+        return HttpRequest(
+            spec.method or exchange.method,
+            (spec.path or exchange.path).format_map(self.tokens),
+            exchange.query,
+            exchange.body if spec.body is None else spec.body,
+        )
+
+    def describe_request(self, exchange: HttpRequest) -> str:
+        """The request in one line."""
+        content = exchange.body or exchange.query
+        return self.sanitize(f"{exchange.method} {exchange.path} {content.decode(errors='replace')}")
+
+    def sanitize(self, text: str) -> str:
+        """The text in one line that is not too long, without tokens and what a terminal would take for a command."""
+        for spelling, name in self._token_spellings:
+            text = text.replace(spelling, f"{{{name}}}")
+        printable = "".join(each if each.isprintable() else " " for each in text)
+        return " ".join(printable.split())[:MAX_SHOWN_CHARS]
+
+    def send(self, exchanges: Sequence[HttpRequest]) -> list[Observed]:
+        """What comes of requests that are sent at once."""
+        if len(exchanges) == 1:
+            return [self._send_one(exchanges[0])]
+        return list(self._threads.map(self._send_one, exchanges))
+
+    def _send_one(self, exchange: HttpRequest) -> Observed:
+        url = self.url + exchange.target
+        headers = {"content-type": "application/json"} if exchange.body else {}
+        body, deadline = bytearray(), time.monotonic() + self._timeout_s
+        try:
+            with self._http.stream(exchange.method, url, content=exchange.body or None, headers=headers) as response:
+                for piece in response.iter_bytes():
+                    body += piece
+                    if len(body) > MAX_RESPONSE_BYTES:
+                        return _no_response(f"an answer of more than {MAX_RESPONSE_BYTES} bytes")
+                    if time.monotonic() > deadline:
+                        return _no_response(f"no whole answer within {self._timeout_s:g} s")
+        except httpx2.TimeoutException:
+            return _no_response(f"no answer within {self._timeout_s:g} s")
+        except (httpx2.HTTPError, httpx2.InvalidURL) as error:
+            return _no_response(self.sanitize(f"no answer: {str(error) or type(error).__name__}"))
+        return self._parse_response(response, bytes(body))
+
+    def _parse_response(self, response: httpx2.Response, body: bytes) -> Observed:
+        status, fields = response.status_code, _parse_json_object(body)
+        success = self.suite.is_success(fields) if fields is not None else None
+        code = self.suite.get_code(fields) if fields is not None and success is False else None
+        outcome: ResponseOutcome = "unclear"
+        if success and status < 300:
+            outcome = "accepted"
+        elif (success is False and status < 300) or 400 <= status < 500:
+            outcome = "refused"
+        summary = f"HTTP {status}" if status != 200 else "makes no sense" if fields else "not a JSON object"
+        if outcome != "unclear":
+            summary = outcome if code is None else f"{outcome} ({self.sanitize(str(code))[:20]})"
+        text = self.sanitize(f"HTTP {status} {body.decode(errors='replace')}")
+        balance = self.suite.get_balance(fields) if fields is not None else None
+        return Observed(status, response.headers, fields, outcome, code, balance, summary, text)
+
+
+def _no_response(summary: str) -> Observed:
+    return Observed(0, {}, None, "unclear", None, None, summary, summary)
+
+
+def _parse_json_object(body: bytes) -> Mapping[str, Any] | None:
+    try:
+        fields = json.loads(body)
+    except (ValueError, RecursionError):
+        return None
+    return fields if isinstance(fields, dict) else None
+
+
+def _apply_changes(exchange: HttpRequest, changes: Mapping[str, object]) -> HttpRequest:
+    """The request with other fields, in its body or else in its query. A list in a query gives the field repeatedly."""
+    if not changes:
+        return exchange
+    if exchange.body:
+        return exchange._replace(body=json.dumps(_merge_changes(json.loads(exchange.body), changes)).encode())
+    fields = _merge_changes(dict(parse_qsl(exchange.query.decode())), changes)
+    return exchange._replace(query=urlencode(fields, doseq=True).encode())
+
+
+def _merge_changes(fields: dict[str, Any], changes: Mapping[str, object]) -> dict[str, Any]:
+    new = {name: value(fields[name]) if callable(value) else value for name, value in changes.items()}
+    return {name: value for name, value in (fields | new).items() if value is not ABSENT}

@@ -1,0 +1,135 @@
+"""The provider as a web server: `create_provider_app` is the application, `create_server` runs it in an event loop, and
+`serve_provider` does so alone, until told to stop."""
+
+import asyncio
+import logging
+import signal
+import socket
+import time
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+from secrets import randbits
+from typing import NamedTuple
+from urllib.parse import urlsplit
+
+import uvicorn
+from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.middleware.trustedhost import TrustedHostMiddleware
+
+from minwallet.demo import game_pages, operator_api, script_api
+from minwallet.demo.faults import Fault
+from minwallet.demo.round_store import RoundStore
+from minwallet.demo.simulator import RoundRunner
+from minwallet.demo.wallet_client import NoAnswer, WalletClient
+
+SHUTDOWN_TIMEOUT_S = 5
+"""How long a stopping provider waits for the requests it has begun."""
+
+MAX_BODY_BYTES = 8 * 1024
+
+
+class ProviderOptions(NamedTuple):
+    """How the provider is to be. `first_id` None takes the clock, so that a second run never meets the ids of the
+    first; `seed` None takes chance.
+    """
+
+    wallet_url: str
+    host_id: str = "demo"
+    wallet_token: str | None = None
+    seed: int | None = None
+    fault_rates: Mapping[Fault, float] = {}
+    report_page: int = 100
+    timeout_s: float = 2
+    first_id: int | None = None
+
+
+def create_provider_app(options: ProviderOptions, print_message: Callable[[str], None]) -> Starlette:
+    """Everything the provider answers. `print_message` hears when there is no wallet, and what is left at the end."""
+    first_id = time.time_ns() // 1000 if options.first_id is None else options.first_id
+    seed = randbits(32) if options.seed is None else options.seed
+    store = RoundStore(first_id, options.report_page)
+    client = WalletClient(options.wallet_url, options.wallet_token, options.timeout_s)
+    runner = RoundRunner(client, store, seed, first_id, options.timeout_s)
+    runner.fault_rates = options.fault_rates
+
+    @asynccontextmanager
+    async def lifespan(app: Starlette) -> AsyncIterator[None]:
+        del app
+        wallet_check = asyncio.create_task(_check_wallet(client, options.wallet_url, print_message))
+        yield
+        wallet_check.cancel()
+        await runner.stop()
+        await client.close()
+        if left := list(store.pending):
+            some = ", ".join(left[:5]) + (" …" if len(left) > 5 else "")
+            print_message(f"{len(left)} rounds are pending, and their bets may stay open in the wallet: {some}")
+
+    app = Starlette(
+        routes=[
+            *operator_api.routes(store, options.host_id),
+            *game_pages.routes(runner, options.host_id, options.wallet_token),
+            *script_api.routes(runner),
+        ],
+        # Any other name for this machine is that of a page which wants to be taken for the provider's own.
+        middleware=[Middleware(TrustedHostMiddleware, allowed_hosts=["127.0.0.1", "localhost"], www_redirect=False)],
+        lifespan=lifespan,
+        max_body_size=MAX_BODY_BYTES,
+    )
+    app.state.runner = runner
+    return app
+
+
+class DemoServer(uvicorn.Server):
+    """One that does not wait for thousands of rounds when it is told to stop, only for those in hand."""
+
+    def __init__(self, config: uvicorn.Config, runner: RoundRunner) -> None:
+        super().__init__(config)
+        self.runner = runner
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        await self.runner.stop()
+        await super().shutdown(sockets)
+
+
+def _is_relevant(record: logging.LogRecord) -> bool:
+    """That a second Ctrl-C cuts everything short is no news to whoever pressed it."""
+    error = record.exc_info[1] if record.exc_info else None
+    return not isinstance(error, asyncio.CancelledError) and "CancelledError" not in record.getMessage()
+
+
+def create_server(options: ProviderOptions, print_message: Callable[[str], None]) -> DemoServer:
+    """Run it with `await server.serve(sockets=[…])`; it ends when its `should_exit` is set."""
+    logging.getLogger("uvicorn.error").addFilter(_is_relevant)
+    app = create_provider_app(options, print_message)
+    config = uvicorn.Config(
+        app,
+        log_config=None,
+        log_level="error",
+        access_log=False,  # launch addresses hold tokens
+        lifespan="on",
+        ws="none",
+        server_header=False,
+        timeout_graceful_shutdown=SHUTDOWN_TIMEOUT_S,
+    )
+    return DemoServer(config, app.state.runner)
+
+
+def serve_provider(options: ProviderOptions, listener: socket.socket, print_message: Callable[[str], None]) -> None:
+    """Serve alone, until told to stop."""
+    server = create_server(options, print_message)
+    # uvicorn raises the signal again when it has stopped, and that shall not be the end of it.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: setattr(server, "should_exit", True))
+    with asyncio.Runner(loop_factory=server.config.get_loop_factory()) as runner:
+        runner.run(server.serve(sockets=[listener]))
+
+
+async def _check_wallet(client: WalletClient, wallet_url: str, print_message: Callable[[str], None]) -> None:
+    try:
+        await client.ping()
+    except NoAnswer as silence:
+        # Only the host: the rest of a wallet's address is the secret that protects it.
+        print_message(
+            f"{silence} at {urlsplit(wallet_url).netloc.rpartition('@')[2]}; rounds can be played as soon as one does"
+        )

@@ -1,0 +1,101 @@
+"""What the provider knows: the rounds it plays, its report for operators of vela, and its guests' virtual credit."""
+
+import time
+from bisect import bisect_right
+from collections import Counter, deque
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from minwallet.demo.game_rules import GameResult
+from minwallet.demo.round_policy import RoundEnding
+from minwallet.demo.wallet_client import CallRecord
+from minwallet.ledger.reconciliation import ReportRow
+from minwallet.protocols.operator_service import ReportPage
+
+INITIAL_GUEST_CREDIT = 100_000
+
+MAX_COMPLETED_ROUNDS = 1000
+
+
+class RoundRecord(NamedTuple):
+    """A round in the provider's book, with what was `records` for it so far; without an ending it is pending."""
+
+    id: str
+    protocol: str
+    game: str
+    player_id: str
+    currency: str
+    play: GameResult
+    ending: RoundEnding | None = None
+    sent: Sequence[CallRecord] = ()
+
+    @property
+    def net(self) -> int:
+        """What the player's balance changes by."""
+        return self.play.payout - self.play.stake if self.ending is RoundEnding.DONE else 0
+
+
+class RoundStore:
+    """All in memory. `first_id` is where the report begins to count."""
+
+    def __init__(self, first_id: int, page_size: int) -> None:
+        self.pending: dict[str, RoundRecord] = {}
+        self.completed: deque[RoundRecord] = deque(maxlen=MAX_COMPLETED_ROUNDS)
+        self.net_changes: Counter[tuple[str, str]] = Counter()
+        """What all rounds that have ended moved, by player and currency."""
+        self._rows: list[ReportRow] = []
+        self._next_row_id = first_id
+        self._page_size = page_size
+        self._guest_credits: dict[str, int] = {}
+
+    def add(self, record: RoundRecord) -> None:
+        self.pending[record.id] = record
+
+    def complete(self, id_: str, ending: RoundEnding) -> RoundRecord:
+        """The round is over for good: only now does it get a row in the report."""
+        record = self.pending.pop(id_)._replace(ending=ending)
+        self.completed.append(record)
+        self.net_changes[record.player_id, record.currency] += record.net
+        if record.protocol == "vela":
+            self._rows.append(_build_report_row(str(self._next_row_id), record))
+            self._next_row_id += 1
+        return record
+
+    def read_report_page(self, key: int) -> ReportPage:
+        """The page after this key; the key to ask on with is that of its last row."""
+        after = bisect_right(self._rows, key, key=lambda row: int(row.id))
+        rows = self._rows[after : after + self._page_size]
+        return ReportPage(rows, rows[-1].id if rows else str(key))
+
+    def remove_ticket(self, ticket: str) -> bool:
+        """Take a ticket out of the report, and whether it was there."""
+        kept = [row for row in self._rows if row.ticket != ticket]
+        found = len(kept) < len(self._rows)
+        self._rows = kept
+        return found
+
+    def get_guest_credit(self, guest: str) -> int:
+        """A guest's virtual credit."""
+        return self._guest_credits.get(guest, INITIAL_GUEST_CREDIT)
+
+    def record_guest_play(self, guest: str, play: GameResult) -> None:
+        """Play with virtual credit, which is topped up when it runs out."""
+        credit = self.get_guest_credit(guest)
+        available = credit if credit >= play.stake else max(INITIAL_GUEST_CREDIT, play.stake)
+        self._guest_credits[guest] = available - play.stake + play.payout
+
+
+def _build_report_row(id_: str, record: RoundRecord) -> ReportRow:
+    stake = record.play.stake
+    return ReportRow(
+        id_,
+        record.id,
+        record.game,
+        record.player_id,
+        stake,
+        record.play.payout if record.ending is RoundEnding.DONE else 0,
+        stake if record.ending is RoundEnding.CANCELLED else 0,
+        stake if record.ending is RoundEnding.REJECTED else 0,
+        str(record.ending),
+        time.strftime("%Y-%m-%d %H:%M:%S", time.gmtime()),
+    )

@@ -1,0 +1,175 @@
+"""Deals rounds and sees them through: one after another for one player, the players side by side.
+
+A round that the wallet does not answer in time goes on in the background until it is over, however long that takes.
+"""
+
+import asyncio
+from collections import Counter
+from functools import partial
+from itertools import count
+from random import Random
+
+from minwallet.demo.faults import DeliveryPlan, Fault, FaultPlan, FaultRates, plan_delivery
+from minwallet.demo.game_rules import DemoGame, GameResult
+from minwallet.demo.round_policy import (
+    RoundCalls,
+    RoundEnding,
+    build_round,
+    build_session_call,
+    drive_round,
+    retry_delay_s,
+)
+from minwallet.demo.round_store import RoundRecord, RoundStore
+from minwallet.demo.wallet_client import CallRecord, NoAnswer, WalletClient, deliver_call
+from minwallet.protocols.wire import Call, WalletResponse
+
+GUEST_CURRENCY = "FUN"
+
+STOP_GRACE_S = 1
+
+
+class SessionRejected(Exception):
+    """The wallet does not let this session play; the message says why."""
+
+
+class PlayerSession:
+    """A player with a session, or a guest without one. `balance` is what they had when last asked."""
+
+    def __init__(self, protocol: str, token: str | None, player_id: str, currency: str) -> None:
+        self.protocol = protocol
+        self.token = token
+        self.player_id = player_id
+        self.currency = currency
+        self.balance = 0
+        self.lock = asyncio.Lock()
+        self.held_back: list[Call] = []
+
+
+class RoundRunner:
+    """`seed` decides every game and all mischief, for each player by the number of their rounds. A call is waited for
+    `timeout_s` seconds, a round three times as long.
+    """
+
+    def __init__(self, client: WalletClient, store: RoundStore, seed: int, first_id: int, timeout_s: float) -> None:
+        self.client = client
+        self.store = store
+        self.fault_rates: FaultRates = {}
+        self.seed = seed
+        self._ids = count(first_id)
+        self._timeout_s = timeout_s
+        self._sessions: dict[tuple[str, str], PlayerSession] = {}
+        self._round_numbers: Counter[str] = Counter()
+        self._is_stopping = False
+        self._tasks: set[asyncio.Task[RoundRecord]] = set()
+
+    async def open_session(self, protocol: str, token: str | None, guest: str = "guest") -> PlayerSession:
+        """Whose session this is, and what they have now; without a token a guest. SessionRejected, NoAnswer."""
+        if token is None:
+            session = PlayerSession(protocol, None, guest, GUEST_CURRENCY)
+            session.balance = self.store.get_guest_credit(guest)
+            return session
+        answer = await self.client.request_answer(protocol, build_session_call(protocol, token))
+        if answer.code != 0:
+            raise SessionRejected(f"the wallet does not accept the session: {answer.message} ({answer.code})")
+        if not isinstance(answer.player_id, str) or not isinstance(answer.currency, str):
+            raise NoAnswer("the wallet does not say who is playing, in which currency")
+        new = PlayerSession(protocol, token, answer.player_id, answer.currency)
+        session = self._sessions.setdefault((protocol, token), new)
+        session.balance = (answer.balance or 0) + (answer.balance2 or 0)
+        return session
+
+    async def play_round(
+        self, session: PlayerSession, game: DemoGame, stake: int, choice: str | None, plan: FaultPlan | None = None
+    ) -> RoundRecord:
+        """One round, and what became of it within the time a player would wait; led astray by the plan, if there is
+        one, or by the odds that hold for all.
+        """
+        async with session.lock:
+            self._round_numbers[session.player_id] += 1
+            seed_text = f"{self.seed}/{session.player_id}/{self._round_numbers[session.player_id]}"
+            rng = Random(seed_text)  # noqa: S311 it decides games, not secrets
+            bet_choice = rng.choice(game.choices) if choice is None else choice
+            play = game.play(stake, bet_choice, rng)
+            while plan and plan.is_lucky and play.payout <= stake:
+                play = game.play(stake, bet_choice, rng)
+            if session.token is None:
+                return self._play_guest_round(session, game, play)
+            round_ = build_round(session.protocol, session.token, game, play, self._ids)
+            call_log = CallLog(self.client, session.protocol)
+            played = RoundRecord(
+                round_.id, session.protocol, game.code, session.player_id, session.currency, play, sent=call_log.records
+            )
+            self.store.add(played)
+            fault_rng = Random(f"{seed_text}/mischief")  # noqa: S311 nor does this
+            task = asyncio.create_task(self._drive_round(session, round_, plan, fault_rng, call_log))
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+            await asyncio.wait({task}, timeout=3 * self._timeout_s)
+            return task.result() if task.done() and not task.cancelled() else played
+
+    async def play_rounds(
+        self,
+        session: PlayerSession,
+        game: DemoGame,
+        stake: int,
+        choice: str | None,
+        rounds: int,
+        *,
+        plan: FaultPlan | None = None,
+    ) -> list[RoundRecord]:
+        """So many rounds in a row; fewer where the wallet leaves one unanswered, or the provider stops."""
+        played: list[RoundRecord] = []
+        while len(played) < rounds and not self._is_stopping and (not played or played[-1].ending):
+            played.append(await self.play_round(session, game, stake, choice, plan))
+        return played
+
+    async def stop(self) -> None:
+        """Give the rounds in hand a moment, and leave those that are not over by then where they are."""
+        self._is_stopping = True
+        if self._tasks:
+            await asyncio.wait(self._tasks, timeout=STOP_GRACE_S)
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    def _play_guest_round(self, session: PlayerSession, game: DemoGame, play: GameResult) -> RoundRecord:
+        self.store.record_guest_play(session.player_id, play)
+        session.balance = self.store.get_guest_credit(session.player_id)
+        return RoundRecord("", session.protocol, game.code, session.player_id, session.currency, play, RoundEnding.DONE)
+
+    async def _drive_round(
+        self, session: PlayerSession, round_: RoundCalls, plan: FaultPlan | None, fault_rng: Random, call_log: "CallLog"
+    ) -> RoundRecord:
+        script = drive_round(round_)
+        call, attempt = next(script), 1
+        while True:
+            await asyncio.sleep(retry_delay_s(attempt))
+            delivery = plan_delivery(round_, call, attempt, plan or FaultPlan(self.fault_rates), fault_rng)
+            answer = await deliver_call(
+                call, delivery, partial(call_log.send, call, delivery), session.held_back, self._timeout_s
+            )
+            try:
+                next_call = script.send(answer)
+            except StopIteration as stop:
+                return self.store.complete(round_.id, stop.value)
+            attempt = attempt + 1 if next_call == call else 1
+            call = next_call
+
+
+class CallLog:
+    """On which the calls of one round are sent, and where each is written down once it is known what became of it."""
+
+    def __init__(self, client: WalletClient, protocol: str) -> None:
+        self.records: list[CallRecord] = []
+        self._client = client
+        self._protocol = protocol
+        self._attempts = Counter[Call]()
+
+    async def send(self, call: Call, delivery: DeliveryPlan, each: Call) -> WalletResponse | None:
+        """Send `each`, which is part of the journey of `call`, or was held back before it; what the wallet says."""
+        self._attempts[each] += 1
+        attempt, is_own = self._attempts[each], each in (call, *delivery.before, *delivery.after)
+        record = await self._client.send(self._protocol, each)
+        faults = delivery.faults if is_own else (Fault.REORDER,)
+        self.records.append(record._replace(attempt=attempt, faults=faults, is_lost=delivery.is_lost and each == call))
+        return record.answer

@@ -1,0 +1,204 @@
+"""How a trial begins, what it needs, what it leaves."""
+
+import asyncio
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+
+import pytest
+from starlette.types import Receive, Scope, Send
+
+from minwallet.conformance import PROTOCOL_SUITES, load_suite
+from minwallet.conformance.client import MAX_CONCURRENT_REQUESTS, Client, parse_base_url
+from minwallet.conformance.dsl import Case
+from minwallet.conformance.runner import Runner, SetupError, WalletUnreachable
+from minwallet.protocols.registry import PROTOCOLS
+from minwallet.protocols.wire import HttpRequest
+from tests.conformance import flaws
+from tests.conformance.reference_wallet import BONUS, CASH, TOKENS, ReferenceWallet, run_app
+
+FIRST_ID = 1_000
+
+
+@contextmanager
+def connect_client(
+    wallet: ReferenceWallet, *names: str, timeout_s: float = 5, wrong: Mapping[str, str] | None = None
+) -> Iterator[Client]:
+    """The double, asked with the tokens of these names, and with wrong ones."""
+    tokens = {name: TOKENS[name] for name in ("token", *names)} | {"unknown": "nobody"} | dict(wrong or {})
+    with (
+        run_app(wallet) as url,
+        Client(load_suite(wallet.protocol.name), f"{url}/", tokens, timeout_s) as asker,
+    ):
+        yield asker
+
+
+def find_case(protocol: str, name: str) -> Case:
+    return next(each for each in load_suite(protocol).cases if each.name == name)
+
+
+def test_every_protocol_has_its_cases() -> None:
+    """A protocol that minwallet speaks can be tried, under the same name."""
+    assert set(PROTOCOL_SUITES) == set(PROTOCOLS)
+    for name in PROTOCOL_SUITES:
+        assert load_suite(name).protocol.name == name
+
+
+@pytest.mark.parametrize("protocol", PROTOCOL_SUITES)
+def test_every_case_has_a_unique_name_a_rule_and_a_spec(protocol: str) -> None:
+    """A must quotes the specification, anything else names the contract; rules are sentences."""
+    cases = load_suite(protocol).cases
+    assert len({each.name for each in cases}) == len(cases)
+    for each in cases:
+        assert each.rule.endswith(".")
+        assert each.spec.startswith("minwallet's contract: " if each.is_advice else "“")
+        if each.advice_check:
+            assert each.advice_check.spec.startswith("minwallet's contract: ")
+
+
+@pytest.mark.parametrize("protocol", PROTOCOL_SUITES)
+def test_a_case_whose_token_is_missing_is_skipped(protocol: str) -> None:
+    """It says what to give, is never passed, and sends nothing."""
+    with connect_client(ReferenceWallet(protocol)) as asker:
+        findings = list(Runner(asker, FIRST_ID).run(load_suite(protocol).cases))
+    skipped = [finding for finding in findings if finding.verdict == "skipped"]
+    assert {finding.verdict for finding in findings} == {"pass", "skipped"}
+    assert all(finding.came.startswith("give --") and not finding.sent for finding in skipped)
+    given = {finding.came for finding in skipped}
+    expected = {f"give --{name}-token" for name in TOKENS if name != "token"}
+    assert given == expected - ({"give --wallet-token"} if protocol == "vela" else set())
+
+
+def test_ids_begin_at_first_id() -> None:
+    """So that a trial can be repeated on a fresh wallet to the letter."""
+    with connect_client(ReferenceWallet("wallet-v2")) as asker:
+        trial = Runner(asker, FIRST_ID)
+        (finding,) = trial.run([find_case("wallet-v2", "cancel")])
+        assert trial.collect_leftovers().used_ids == (FIRST_ID, FIRST_ID)
+    assert ['"id":1000' in sent for sent in finding.sent] == [True, True]
+
+
+def test_tokens_are_redacted_in_results() -> None:
+    """Neither what was sent nor what came has a token in the clear."""
+    with connect_client(ReferenceWallet("wallet-v2"), "second") as asker:
+        findings = list(Runner(asker, FIRST_ID).run([find_case("wallet-v2", "bet-id-of-other-player")]))
+    assert "{second}" in findings[0].sent[1]
+    assert not any(token in str(findings) for token in (TOKENS["token"], TOKENS["second"]))
+
+
+def test_tokens_echoed_by_the_wallet_are_redacted() -> None:
+    """Not in what came, and not in the answer as it was written."""
+    with connect_client(flaws.LeaksTokens("vela")) as asker:
+        (finding,) = Runner(asker, FIRST_ID).run([find_case("vela", "authenticate-names-member")])
+    assert finding.verdict == "fail"
+    assert "['alice', '{token}']" in finding.came
+    assert TOKENS["token"] not in str(finding)
+
+
+def test_an_unrecoverable_balance_change_is_reported() -> None:
+    """A wallet that takes a bet twice gives it back once; no win makes that good."""
+    with connect_client(flaws.DebitsRetriedBets("wallet-v2")) as asker:
+        trial = Runner(asker, FIRST_ID)
+        list(trial.run([find_case("wallet-v2", "bet-retry")]))
+        assert trial.collect_leftovers().balance_changes == {"token": -5}
+        assert trial.collect_leftovers().open_bets == ()
+        assert sum(trial.read_balance("token")) == CASH + BONUS - 5
+
+
+def test_an_uncancelled_bet_is_reported() -> None:
+    """Its id is in what is left."""
+    with connect_client(flaws.AcceptsUnfundedBets("vela")) as asker:
+        trial = Runner(asker, FIRST_ID)
+        list(trial.run([find_case("vela", "bet-over-balance")]))
+        assert trial.collect_leftovers().open_bets == (str(FIRST_ID),)
+
+
+def test_a_wallet_that_does_not_answer_in_time_fails() -> None:
+    """The case says so, and what the silent wallet took is called off."""
+    with connect_client(flaws.NeverAnswersBets("wallet-v2"), timeout_s=0.2) as asker:
+        trial = Runner(asker, FIRST_ID)
+        (finding,) = trial.run([find_case("wallet-v2", "bet")])
+        assert (finding.verdict, finding.came) == ("fail", "no answer within 0.2 s, -0.05")
+        assert trial.collect_leftovers().balance_changes == {"token": 0}
+
+
+def test_an_unreadable_balance_fails_the_case() -> None:
+    """A wallet that breaks in the middle is a failure, and what it leaves is unknown."""
+    double = ReferenceWallet("vela")
+    with connect_client(double) as asker:
+        trial = Runner(asker, FIRST_ID)
+        double.__class__ = flaws.AlwaysFails
+        (finding,) = trial.run([find_case("vela", "bet")])
+        assert (finding.verdict, finding.came) == ("fail", "no balance: HTTP 500")
+        assert trial.collect_leftovers().balance_changes == {"token": None}
+
+
+@pytest.mark.parametrize(
+    ("double", "tokens", "words"),
+    [
+        (flaws.AlwaysFails("vela"), {}, "no balance for --token, so nothing was tried: HTTP 500 Internal Server Error"),
+        (ReferenceWallet("vela"), {"token": "nobody_at_all"}, "no balance for --token, so nothing was tried: HTTP 200"),
+        (ReferenceWallet("vela"), {"second": "alices_session"}, "--second-token has to be of another player"),
+        (ReferenceWallet("vela"), {"second": "alices_euro_session"}, "--second-token has to be of another player"),
+        (ReferenceWallet("wallet-v2"), {"currency": "alices_session"}, "--currency-token has to be of the same player"),
+        (ReferenceWallet("wallet-v2"), {"currency": "bobs_session"}, "--currency-token has to be of the same player"),
+    ],
+)
+def test_unsuitable_tokens_are_rejected_before_the_first_case(
+    double: ReferenceWallet, tokens: dict[str, str], words: str
+) -> None:
+    """In one line, which has no token in it."""
+    with connect_client(double, wrong=tokens) as asker, pytest.raises(SetupError) as refused:
+        Runner(asker, FIRST_ID)
+    (line,) = str(refused.value).splitlines()
+    assert line.startswith(words)
+    assert not any(token in line for token in tokens.values())
+
+
+def test_a_player_with_too_little_money_is_refused() -> None:
+    """The cases would fail for want of it, and tell nothing."""
+    double = ReferenceWallet("wallet-v2")
+    with connect_client(double) as asker:
+        asker.send(
+            [HttpRequest("POST", "/wallet", body=b'{"type":"bet","id":1,"bet":10031,"game":1,"code":"alices_session"}')]
+        )
+        with pytest.raises(SetupError, match=r"--token has 0\.19, but the cases need 0\.20"):
+            Runner(asker, FIRST_ID)
+
+
+def test_an_unreachable_wallet_raises_its_own_error() -> None:
+    """An address at which nobody listens is told apart from a wallet that is wrong."""
+    with run_app(ReferenceWallet("vela")) as url:
+        pass
+    with (
+        Client(load_suite("vela"), url, {"token": "t", "unknown": "u"}, 5) as asker,
+        pytest.raises(WalletUnreachable, match=f"{url}: no answer: .*is that the wallet's address"),
+    ):
+        Runner(asker, FIRST_ID)
+
+
+@pytest.mark.parametrize(
+    "text", ["", "localhost", "localhost:8000", "ftp://host", "http://", "http://a b", "http://h?q"]
+)
+def test_an_address_is_http(text: str) -> None:
+    """Anything else is a mistake, which is explained."""
+    with pytest.raises(ValueError, match="is not an address"):
+        parse_base_url(text)
+
+
+def test_a_path_belongs_to_the_address() -> None:
+    """A callback key, for one."""
+    assert parse_base_url("https://wallet.example.com/key/") == "https://wallet.example.com/key"
+
+
+def test_concurrent_requests_are_sent_together() -> None:
+    """Eight requests are all on their way before the first is answered."""
+    barrier = asyncio.Barrier(MAX_CONCURRENT_REQUESTS)
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        async with barrier:
+            await send({"type": "http.response.start", "status": 200, "headers": []})
+            await send({"type": "http.response.body", "body": b"{}"})
+
+    with run_app(app) as url, Client(load_suite("vela"), url, {}, 5) as asker:
+        answers = asker.send([HttpRequest("GET", "/api/bet")] * MAX_CONCURRENT_REQUESTS)
+    assert [answer.status for answer in answers] == [200] * MAX_CONCURRENT_REQUESTS

@@ -1,0 +1,61 @@
+"""`minwallet demo` as a process."""
+
+import re
+import signal
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from tests.starter import start
+from tests.support import PATIENCE_S, Here, environment
+
+
+class DemoProcess:
+    """`minwallet demo` as a process on free ports, and what it prints."""
+
+    def __init__(self, folder: Path, *options: object, db: Path | None = None) -> None:
+        self.folder = folder
+        self.out, self.err = folder / "out.txt", folder / "err.txt"
+        chosen = [] if db is None else ["--db", db]
+        command = [*chosen, "demo", "--port", 0, "--provider-port", 0, *options]
+        with self.out.open("w") as stdout, self.err.open("w") as stderr:
+            self.process = start(command, stdout=stdout, stderr=stderr, env=environment(TMPDIR=str(folder)))
+
+    def wait_until_ready(self) -> str:
+        """All that it says once it is ready."""
+        deadline = time.monotonic() + PATIENCE_S
+        while "Ctrl-C" not in (said := self.out.read_text()):
+            assert time.monotonic() < deadline, self.err.read_text()
+            assert self.process.poll() is None, self.err.read_text()
+            time.sleep(0.02)
+        return said
+
+    @property
+    def page_url(self) -> str:
+        """The address of the page, once it is ready."""
+        return self._find_only(r"page +(\S+)")
+
+    @property
+    def cli(self) -> Here:
+        """The command line on its file."""
+        return Here(Path(self._find_only(r"export MINWALLET_DB=(\S+)")))
+
+    def _find_only(self, pattern: str) -> str:
+        (found,) = re.findall(pattern, self.wait_until_ready())
+        return str(found)
+
+    def stop(self, number: signal.Signals = signal.SIGINT) -> int:
+        if self.process.poll() is None:
+            self.process.send_signal(number)
+        return self.process.wait(PATIENCE_S)
+
+
+@contextmanager
+def run_demo(folder: Path, *options: object, db: Path | None = None) -> Iterator[DemoProcess]:
+    """A demo that ends with the block."""
+    demo = DemoProcess(folder, *options, db=db)
+    try:
+        yield demo
+    finally:
+        demo.stop()

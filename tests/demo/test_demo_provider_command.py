@@ -1,0 +1,100 @@
+"""`minwallet demo-provider`."""
+
+import signal
+import socket
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from minwallet.protocols.registry import PROTOCOLS
+from tests.cli.console import assert_complaint, assert_usage
+from tests.demo.provider_process import run_provider
+from tests.support import PATIENCE_S, Here, serving
+
+UNUSED_URL = "http://127.0.0.1:9"
+
+
+pytestmark = pytest.mark.long
+
+
+@pytest.fixture
+def here(db: Path) -> Here:
+    """The quick command line."""
+    return Here(db)
+
+
+def test_ctrl_c_stops_the_provider(tmp_path: Path) -> None:
+    """With 0 and without a word of complaint."""
+    with run_provider(UNUSED_URL, tmp_path) as provider:
+        assert provider.http.get("/").status_code == 200
+        assert provider.stop(signal.SIGINT) == 0
+    assert "Traceback" not in provider.log.read_text()
+
+
+def test_sigterm_stops_after_the_round_in_progress(db: Path) -> None:
+    """A run that is interrupted ends with the round in hand, and its summary is true."""
+    with serving(db) as server, run_provider(server.url, db.parent) as provider, ThreadPoolExecutor() as threads:
+        here = Here(db)
+        player = here.player()
+        wanted = {"protocol": "vela", "game": "fish", "token": here.session(player), "rounds": 10_000}
+        playing = threads.submit(provider.play_rounds, **wanted)
+        provider.wait_until(lambda told: len(told["rounds"]) >= 20)
+        provider.process.send_signal(signal.SIGTERM)
+        summary = playing.result()
+        assert provider.process.wait(PATIENCE_S) == 0
+        assert 20 <= summary["rounds"] < 10_000
+        assert here.account(player) == (10_000 + summary["net"], 0)
+    assert "Traceback" not in provider.log.read_text()
+
+
+def test_the_provider_starts_before_its_wallet(db: Path) -> None:
+    """It starts without one and says so once; a round cannot be begun until there is one. Neither the key in the
+    wallet's address nor a session's token is ever in its log."""
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    with run_provider(f"http://127.0.0.1:{port}/callbackkey", db.parent, "--faults", "all") as provider:
+        provider.wait_for_output(f"no wallet answers (ConnectError) at 127.0.0.1:{port}")
+        nobody = {"protocol": "vela", "game": "slot", "token": "sometoken"}
+        assert provider.http.post("/demo/play", json=nobody).status_code == 502
+        with serving(db, "--port", port, MINWALLET_CALLBACK_KEY="callbackkey"):
+            here = Here(db)
+            token = here.session(here.player())
+            for protocol in PROTOCOLS:
+                assert provider.play_rounds(protocol=protocol, game="fish", token=token, rounds=20)["pending"] == 0
+            launch = f"/play/slot?host_id=demo&access_token={token}"
+            assert provider.http.get(launch).status_code == 200
+        assert provider.http.get(launch).status_code == 502
+        provider.stop()
+    said = provider.log.read_text()
+    assert said.count("no wallet answers") == 1
+    assert not any(secret in said for secret in (token, "sometoken", "callbackkey"))
+
+
+def test_a_port_that_is_taken_is_named(here: Here) -> None:
+    """Code 3, and what to do."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        assert_complaint(here.run("demo-provider", "--wallet", UNUSED_URL, "--port", port), 3, str(port), "--port")
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (["--wallet", "nonsense"], ["--wallet", "http://127.0.0.1:8000"]),
+        (["--wallet", "ftp://x"], ["--wallet"]),
+        (["--wallet", "http://x?y=z"], ["--wallet"]),
+        (["--wallet", UNUSED_URL, "--faults", "nonsense"], ["--faults", "nonsense", "lost-reply"]),
+        (["--wallet", UNUSED_URL, "--faults", "delay=7"], ["--faults", "delay"]),
+        (["--wallet", UNUSED_URL, "--timeout", "2"], ["--timeout", "2s"]),
+        (["--wallet", UNUSED_URL, "--timeout", "0s"], ["--timeout"]),
+    ],
+)
+def test_a_bad_option_is_named(here: Here, options: list[str], words: list[str]) -> None:
+    """Code 2, the option and what is wrong with it."""
+    assert_complaint(here.run("demo-provider", *options), 2, *words)
+
+
+def test_the_wallet_option_is_required(here: Here) -> None:
+    """A provider of nobody's is no use."""
+    assert_usage(here.run("demo-provider"), "--wallet")

@@ -1,0 +1,101 @@
+"""A provider over real HTTP that answers as it is told, for what a good provider would never say."""
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from urllib.parse import parse_qs, urlsplit
+
+from minwallet.ledger.reconciliation import ReportRow
+from minwallet.protocols.operator_service import ReportPage
+from minwallet.protocols.registry import load_operator_service
+
+SERVICE = load_operator_service("vela")
+
+HttpReply = tuple[int, bytes]
+
+
+class StubProvider(ThreadingHTTPServer):
+    """Calls `answer(path, query)` for each request; what that returns is the status and the body."""
+
+    daemon_threads = True
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), _Handler)
+        self.requested_paths: list[str] = []
+        self.released = threading.Event()
+        self.is_trickling = False
+        self.answer: Callable[[str, dict[str, str]], HttpReply] = lambda _path, _query: (404, b"")
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.server_address[1]}"
+
+    def answer_always(self, body: bytes, status: int = 200) -> None:
+        """The same answer to everything."""
+        self.answer = lambda _path, _query: (status, body)
+
+    def never_answer(self) -> None:
+        """Keep every caller waiting until the test is over."""
+
+        def wait(_path: str, _query: dict[str, str]) -> HttpReply:
+            self.released.wait()
+            return 200, b""
+
+        self.answer = wait
+
+    def answer_slowly(self) -> None:
+        """An answer that comes a byte at a time, and never ends before the test does."""
+        self.is_trickling = True
+        self.answer_always(b"{" * 10_000)
+
+    def serve_report(
+        self, rows: list[ReportRow], page_size: int, on_request: Callable[[str], None] = lambda _key: None
+    ) -> None:
+        """A report of these rows, whose ids are 1, 2, 3 …; `on_request` is called with the key of each request."""
+
+        def answer(_path: str, query: dict[str, str]) -> HttpReply:
+            on_request(query["key"])
+            after = int(query["key"])
+            found = [row for row in rows if int(row.id) > after][:page_size]
+            return 200, SERVICE.render_report(ReportPage(found, found[-1].id if found else query["key"]))
+
+        self.answer = answer
+
+
+class _Handler(BaseHTTPRequestHandler):
+    server: StubProvider
+
+    def do_GET(self) -> None:
+        url = urlsplit(self.path)
+        self.server.requested_paths.append(self.path)
+        query = {name: values[0] for name, values in parse_qs(url.query, keep_blank_values=True).items()}
+        status, body = self.server.answer(url.path, query)
+        self.send_response(status)
+        self.send_header("content-length", str(len(body)))
+        self.end_headers()
+        if not self.server.is_trickling:
+            self.wfile.write(body)
+            return
+        with suppress(OSError):
+            for number in range(len(body)):
+                self.wfile.write(body[number : number + 1])
+                if self.server.released.wait(0.05):
+                    return
+
+    def log_message(self, *_: object) -> None:
+        """Quietly."""
+
+
+@contextmanager
+def run_stub_provider() -> Iterator[StubProvider]:
+    """A provider that ends with the block."""
+    with StubProvider() as provider:
+        thread = threading.Thread(target=provider.serve_forever)
+        thread.start()
+        try:
+            yield provider
+        finally:
+            provider.released.set()
+            provider.shutdown()
+            thread.join()

@@ -1,0 +1,86 @@
+"""Calls by hand: as text, as a shell command, and made."""
+
+import json
+import shlex
+
+import pytest
+
+from minwallet.ledger.audit import AccountRef
+from minwallet.ledger.commands import Bet
+from minwallet.ledger.decide import decide
+from minwallet.ledger.entries import Kind
+from minwallet.operations.errors import OperationError
+from minwallet.protocols.registry import PROTOCOLS
+from minwallet.protocols.wire import Call
+from minwallet.provider import manual_calls
+from minwallet.storage.errors import StoreError
+from minwallet.storage.models import JournaledEntry, JournalRecord
+from minwallet.wallet.service import clock_ms
+from tests.ledger.builders import NOW_MS, snapshot, written_entry
+from tests.support import Here, Server
+
+BET = Bet("7", 250, "7", "it's", None)
+
+
+def test_a_formatted_call_has_no_token() -> None:
+    """Method, path, and what else there is."""
+    post = manual_calls.format_call("wallet-v2", Call("bet", "secrettoken", BET), 0)
+    get = manual_calls.format_call("vela", Call("bet", "secrettoken", BET), 0)
+    assert post.startswith('POST /wallet {"bet":250,"code":"TOKEN"')
+    assert get == "GET /api/bet?access_token=TOKEN&ticket_id=7&total_bet=250&game_code=it%27s"
+
+
+@pytest.mark.parametrize("protocol", PROTOCOLS)
+def test_the_shell_command_makes_the_same_call(server: Server, protocol: str) -> None:
+    """Whatever quotes are in it: what curl would send is what was written down."""
+    written = manual_calls.format_call(protocol, Call("bet", "t", BET), clock_ms())
+    _, target, *body = written.split(" ", 2)
+    words = shlex.split(manual_calls.format_curl(server.url, written))
+    assert words == ["curl", "--globoff", server.url + target, *(["--data-raw", body[0]] if body else [])]
+    if body:
+        assert json.loads(words[-1])["game"] == "it's"
+
+
+@pytest.mark.parametrize("protocol", PROTOCOLS)
+def test_a_call_is_made(server: Server, protocol: str) -> None:
+    """And what came back is told: the status, the words, and whether they are a success."""
+    here = Here(server.db)
+    token = here.session(here.player(balance="3.00"))
+    made = manual_calls.make_call(
+        server.url, protocol, Call("bet", token, BET._replace(id=f"8{len(protocol)}")), clock_ms()
+    )
+    assert (made.http_status, made.is_success) == (200, True)
+    assert token not in made.request
+    more = manual_calls.make_call(
+        server.url, protocol, Call("bet", token, BET._replace(id=f"9{len(protocol)}")), clock_ms()
+    )
+    assert (more.http_status, more.is_success, "nsufficient" in more.reply.lower()) == (200, False, True)
+    lost = manual_calls.make_call(f"{server.url}/elsewhere", protocol, Call("bet", token, BET), clock_ms())
+    assert (lost.http_status, lost.is_success) == (404, False)
+
+
+def test_the_request_of_an_entry_comes_from_the_journal() -> None:
+    """Or one of the same content, once it is no longer kept; the operator's own entries have none."""
+    bet = written_entry(decide(snapshot(), BET, NOW_MS))
+    owner = AccountRef("default", "alice", "USD")
+    assert (
+        manual_calls.find_request(JournaledEntry(bet, owner, JournalRecord("POST /wallet {}", "{}")))
+        == "POST /wallet {}"
+    )
+    again = manual_calls.find_request(JournaledEntry(bet, owner, None))
+    assert again == manual_calls.format_call("wallet-v2", Call("bet", "t", BET), bet.at_ms)
+    assert manual_calls.find_request(JournaledEntry(bet._replace(protocol="operator"), owner, None)) is None
+
+
+def test_no_answer_raises_a_store_error() -> None:
+    """Nobody knows what became of the call."""
+    with pytest.raises(StoreError, match="may have been carried out"):
+        manual_calls.make_call("http://127.0.0.1:9", "vela", Call("bet", "t", BET), 0)
+
+
+def test_only_a_providers_call_can_be_made_again() -> None:
+    """What the operator moved has none."""
+    bet = written_entry(decide(snapshot(), BET, NOW_MS))._replace(protocol="vela")
+    assert manual_calls.rebuild_call(bet, "t") == Call("bet", "t", BET)
+    with pytest.raises(OperationError, match="operator's own deposit"):
+        manual_calls.rebuild_call(bet._replace(protocol="operator", kind=Kind.DEPOSIT), "t")
