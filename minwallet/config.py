@@ -23,23 +23,23 @@ from pydantic_settings import (
 
 Network = IPv4Network | IPv6Network
 
-PREFIX = "MINWALLET_"
+ENV_PREFIX = "MINWALLET_"
 
 ENV_FILE, TOML_FILE = ".env", "minwallet.toml"
 
-SECRETS = {"callback_key"}
+SECRET_SETTINGS = {"callback_key"}
 
-UNITS_S = {"s": 1, "m": 60, "h": 3600, "d": 24 * 3600}
+SECONDS_PER_UNIT = {"s": 1, "m": 60, "h": 3600, "d": 24 * 3600}
 
-LEAST_S = 10
+MIN_BACKUP_INTERVAL_S = 10
 """How often the file may be copied at the most: each time all of it is read and written."""
 
 
-class BadSettings(ValueError):
+class SettingsError(ValueError):
     """A setting that cannot be used; the message names it and says what to set."""
 
 
-class CannotListen(Exception):
+class BindError(Exception):
     """The address that is set cannot be had; the message says why and what to do."""
 
 
@@ -47,7 +47,7 @@ class Settings(BaseSettings):
     """What can be set. Every field has a default that works on the own machine."""
 
     model_config = SettingsConfigDict(
-        env_prefix=PREFIX, env_file=ENV_FILE, toml_file=TOML_FILE, extra="ignore", frozen=True
+        env_prefix=ENV_PREFIX, env_file=ENV_FILE, toml_file=TOML_FILE, extra="ignore", frozen=True
     )
 
     db: Path = Field(Path("minwallet.db"), description="the wallet file")
@@ -95,14 +95,14 @@ class Settings(BaseSettings):
 
     @field_validator("callback_allow", mode="before")
     @classmethod
-    def _split_networks(cls, value: object) -> object:
+    def _parse_networks(cls, value: object) -> object:
         if not isinstance(value, str):
             return value
-        return tuple(ip_network(part) for part in _parts(value))
+        return tuple(ip_network(part) for part in _split_list(value))
 
     @field_validator("public_url")
     @classmethod
-    def _is_an_address(cls, url: str) -> str:
+    def _validate_public_url(cls, url: str) -> str:
         """Without the slash at its end, so that paths can be put behind it."""
         try:
             parts = urlsplit(url)
@@ -115,14 +115,14 @@ class Settings(BaseSettings):
 
     @field_validator("backup_every")
     @classmethod
-    def _is_a_length(cls, text: str) -> str:
-        if seconds(text) < LEAST_S:
-            raise ValueError(f"{text} is too often; write {LEAST_S}s or more")
+    def _validate_backup_interval(cls, text: str) -> str:
+        if parse_duration(text) < MIN_BACKUP_INTERVAL_S:
+            raise ValueError(f"{text} is too often; write {MIN_BACKUP_INTERVAL_S}s or more")
         return text
 
     @field_validator("db")
     @classmethod
-    def _is_a_path(cls, path: Path) -> Path:
+    def _resolve_db_path(cls, path: Path) -> Path:
         if "\0" in str(path):
             raise ValueError("a path has no zero bytes")
         try:
@@ -132,8 +132,8 @@ class Settings(BaseSettings):
             return path  # whoever opens it says what is wrong with it
 
     @model_validator(mode="after")
-    def _believe_no_stranger(self) -> Self:
-        if self.callback_allow and self.believes_anybody:
+    def _validate_proxy_trust(self) -> Self:
+        if self.callback_allow and self.trusts_any_proxy:
             raise ValueError(
                 f"MINWALLET_FORWARDED_ALLOW={self.forwarded_allow} lets any caller choose the address that"
                 " MINWALLET_CALLBACK_ALLOW checks; name the proxy's address instead"
@@ -147,15 +147,20 @@ class Settings(BaseSettings):
         """What the paths of the provider endpoints begin with."""
         return f"/{self.callback_key}" if self.callback_key else ""
 
-    def listed(self) -> "list[Setting]":
+    def list_settings(self) -> "list[Setting]":
         """All settings, in the order in which they are declared, as they were when they were loaded."""
         return [
-            Setting(_variable(name), _show(name, getattr(self, name)), self._origins[name], field.description or "")
+            Setting(
+                _variable_name(name),
+                _format_value(name, getattr(self, name)),
+                self._origins[name],
+                field.description or "",
+            )
             for name, field in Settings.model_fields.items()
         ]
 
-    def address_for_people(self, serves: str) -> str:
-        """Where people reach the server that listens at `serves`."""
+    def browser_url(self, serves: str) -> str:
+        """Where people reach the server that listens at `base_url`."""
         if self.public_url:
             return self.public_url
         return serves.replace("//0.0.0.0:", "//127.0.0.1:").replace("//[::]:", "//[::1]:")
@@ -166,16 +171,16 @@ class Settings(BaseSettings):
         return not _is_loopback(self.host) or bool(self.public_url)
 
     @property
-    def believes_anybody(self) -> bool:
+    def trusts_any_proxy(self) -> bool:
         """Whether any caller is taken for a proxy."""
-        return any(map(_is_anybody, _parts(self.forwarded_allow)))
+        return any(map(_matches_any_address, _split_list(self.forwarded_allow)))
 
-    def refuse_to_be_exposed(self) -> None:
+    def require_protection(self) -> None:
         """The protocols sign nothing, so listening to the world without any protection gives the money away."""
-        keeps_out = self.callback_allow and all(network.prefixlen for network in self.callback_allow)
-        if self.callback_key or keeps_out or _is_loopback(self.host):
+        has_allow_list = self.callback_allow and all(network.prefixlen for network in self.callback_allow)
+        if self.callback_key or has_allow_list or _is_loopback(self.host):
             return
-        raise BadSettings(
+        raise SettingsError(
             f"listening on {self.host} would let anyone move money: set MINWALLET_CALLBACK_KEY to a long random word,"
             " or MINWALLET_CALLBACK_ALLOW to the provider's networks"
         )
@@ -192,91 +197,91 @@ class Setting(NamedTuple):
     description: str
 
 
-def seconds(length: str) -> int:
+def parse_duration(text: str) -> int:
     """A length of time such as 24h, in seconds. ValueError says how to write one."""
-    match = re.fullmatch(r"([0-9]{1,10})([smhd])", length, re.ASCII)
+    match = re.fullmatch(r"([0-9]{1,10})([smhd])", text, re.ASCII)
     if match is None:
-        raise ValueError(f"{length!r} is not a length of time; write it like 30s, 15m, 24h or 7d")
-    return int(match[1]) * UNITS_S[match[2]]
+        raise ValueError(f"{text!r} is not a length of time; write it like 30s, 15m, 24h or 7d")
+    return int(match[1]) * SECONDS_PER_UNIT[match[2]]
 
 
 def load_settings(**overrides: object) -> Settings:
-    """The settings that are in force, with those given here first. BadSettings, in one line."""
+    """The settings that are in force, with those given here first. SettingsError, in one line."""
     given = {name: value for name, value in overrides.items() if value is not None}
     try:
-        return _make(given, _find_origins(given))
+        return _build_settings(given, _find_origins(given))
     except tomllib.TOMLDecodeError as error:
-        raise BadSettings(f"{TOML_FILE} is not TOML: {error}; a line is such as: port = 8000") from error
+        raise SettingsError(f"{TOML_FILE} is not TOML: {error}; a line is such as: port = 8000") from error
     except UnicodeDecodeError as error:
-        raise BadSettings(f"the file {_which_is_no_text()} is not UTF-8 text; save it as UTF-8") from error
+        raise SettingsError(f"the file {_find_undecodable_file()} is not UTF-8 text; save it as UTF-8") from error
     except UnicodeEncodeError as error:
-        raise BadSettings("a MINWALLET_ setting of the environment is not UTF-8 text; set it anew") from error
+        raise SettingsError("a MINWALLET_ setting of the environment is not UTF-8 text; set it anew") from error
     except OSError as error:
-        raise BadSettings(f"cannot read the settings in {error.filename}: {error.strerror}") from error
+        raise SettingsError(f"cannot read the settings in {error.filename}: {error.strerror}") from error
 
 
-def _make(given: Mapping[str, object], origins: Mapping[str, str]) -> Settings:
+def _build_settings(given: Mapping[str, object], origins: Mapping[str, str]) -> Settings:
     try:
         settings = Settings(**given)  # type: ignore[arg-type]  # pydantic checks what mypy cannot
     except ValidationError as error:
         first = error.errors()[0]
         field = str(first["loc"][0]) if first["loc"] else ""
-        name = f"{_explain_origin(field, origins[field])}: " if field else ""
+        name = f"{_describe_origin(field, origins[field])}: " if field else ""
         words = "it is a whole number" if first["type"] == "int_parsing" else first["msg"].removeprefix("Value error, ")
-        raise BadSettings(f"{name}{words}") from error
+        raise SettingsError(f"{name}{words}") from error
     settings._origins.update(origins)  # noqa: SLF001 what pydantic keeps beside fields looks so
     return settings
 
 
-def _show(name: str, value: object) -> str:
-    if name in SECRETS:
+def _format_value(name: str, value: object) -> str:
+    if name in SECRET_SETTINGS:
         return f"a secret of {len(str(value))} symbols" if value else ""
     return ", ".join(map(str, value)) if isinstance(value, tuple) else str(value)
 
 
 def _find_origins(given: Mapping[str, object]) -> dict[str, str]:
-    """Where each setting comes from: the first of the sources that has it. BadSettings for a misspelt name in a file,
+    """Where each setting comes from: the first of the sources that has it. SettingsError for a misspelt name in a file,
     which would otherwise leave something unprotected, in silence.
     """
     known = Settings.model_fields
-    in_env_file = _names(DotEnvSettingsSource(Settings).env_vars)
+    in_env_file = _setting_names(DotEnvSettingsSource(Settings).env_vars)
     for name in in_env_file:
         if name not in known:
-            there = ", ".join(map(_variable, known))
-            raise BadSettings(f"{ENV_FILE} has {_variable(name)}, which is no setting; there are {there}")
+            there = ", ".join(map(_variable_name, known))
+            raise SettingsError(f"{ENV_FILE} has {_variable_name(name)}, which is no setting; there are {there}")
     in_toml = [*_read_toml()]
     for name in in_toml:
         if name not in known:
-            raise BadSettings(f"{TOML_FILE} has {name}, which is no setting; there are {', '.join(known)}")
-    in_environment = _names(EnvSettingsSource(Settings).env_vars)
+            raise SettingsError(f"{TOML_FILE} has {name}, which is no setting; there are {', '.join(known)}")
+    in_environment = _setting_names(EnvSettingsSource(Settings).env_vars)
     origins = dict.fromkeys(known, "default")
     for origin, names in ((TOML_FILE, in_toml), (ENV_FILE, in_env_file), ("environment", in_environment)):
         origins |= dict.fromkeys(known.keys() & set(names), origin)
     return origins | {name: f"--{name}" for name in given}
 
 
-def _names(variables: Iterable[str]) -> list[str]:
+def _setting_names(variables: Iterable[str]) -> list[str]:
     """The settings that these variables mean; those of other programs are left out."""
     lower = [variable.lower() for variable in variables]
-    return [variable.removeprefix(PREFIX.lower()) for variable in lower if variable.startswith(PREFIX.lower())]
+    return [variable.removeprefix(ENV_PREFIX.lower()) for variable in lower if variable.startswith(ENV_PREFIX.lower())]
 
 
-def _explain_origin(name: str, origin: str) -> str:
+def _describe_origin(name: str, origin: str) -> str:
     """How a person finds the setting that cannot be used."""
     if origin == TOML_FILE:
         return f"{TOML_FILE}: {name}"
-    return origin if origin.startswith("--") else _variable(name)
+    return origin if origin.startswith("--") else _variable_name(name)
 
 
-def _variable(name: str) -> str:
-    return f"{PREFIX}{name.upper()}"
+def _variable_name(name: str) -> str:
+    return f"{ENV_PREFIX}{name.upper()}"
 
 
 def _read_toml() -> dict[str, Any]:
     return TomlConfigSettingsSource(Settings).toml_data
 
 
-def _which_is_no_text() -> str:
+def _find_undecodable_file() -> str:
     try:
         _read_toml()
     except UnicodeDecodeError:
@@ -284,11 +289,11 @@ def _which_is_no_text() -> str:
     return ENV_FILE
 
 
-def _parts(text: str) -> list[str]:
+def _split_list(text: str) -> list[str]:
     return [part.strip() for part in text.split(",") if part.strip()]
 
 
-def _is_anybody(proxy: str) -> bool:
+def _matches_any_address(proxy: str) -> bool:
     try:
         return ip_network(proxy, strict=False).prefixlen == 0
     except ValueError:

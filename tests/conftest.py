@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
-from tests.support import Here, Server, serving
+from tests.support import InProcessCli, Server, running_server
 
 settings.register_profile("calm", deadline=None)
 settings.load_profile("calm")
@@ -25,13 +25,13 @@ def db(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def here(db: Path) -> Here:
+def cli(db: Path) -> InProcessCli:
     """The quick command line, on a file without a server."""
-    return Here(db)
+    return InProcessCli(db)
 
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """A running server that the tests of a module share; each test makes players of its own."""
-    with serving(tmp_path_factory.mktemp("server") / "wallet.db") as running:
+    with running_server(tmp_path_factory.mktemp("server") / "wallet.db") as running:
         yield running

@@ -12,14 +12,14 @@ from pathlib import Path
 
 OLDEST, NEWEST = (3, 11), (3, 14)
 
-LOOK = """
+PROBE_SCRIPT = """
 import os, sys, sysconfig, venv, ensurepip, sqlite3
 if not sysconfig.get_config_var("Py_GIL_DISABLED"):
     print(*sys.version_info[:2], os.path.realpath(sys.executable))
 """
 
 
-def candidates() -> Iterator[str]:
+def find_candidates() -> Iterator[str]:
     yield sys.executable
     for minor in range(NEWEST[1], OLDEST[1] - 1, -1):
         if found := shutil.which(f"python3.{minor}"):
@@ -28,25 +28,25 @@ def candidates() -> Iterator[str]:
         yield from (str(path) for path in sorted(place.glob("*/bin/python3"), reverse=True))
 
 
-def look(python: str) -> tuple[tuple[int, int], str] | None:
+def probe(python: str) -> tuple[tuple[int, int], str] | None:
     """Its version and its own path, or nothing for one that does not run or cannot make environments."""
-    done = subprocess.run([python, "-c", LOOK], check=False, capture_output=True, text=True)
+    done = subprocess.run([python, "-c", PROBE_SCRIPT], check=False, capture_output=True, text=True)
     if done.returncode != 0 or not done.stdout:
         return None
     major, minor, path = done.stdout.rstrip("\n").split(" ", 2)
     return (int(major), int(minor)), path
 
 
-def supported() -> dict[tuple[int, int], str]:
+def find_supported() -> dict[tuple[int, int], str]:
     """The path of the first of each version, the newest version first."""
     paths: dict[tuple[int, int], str] = {}
-    for version, path in filter(None, map(look, candidates())):
+    for version, path in filter(None, map(probe, find_candidates())):
         if OLDEST <= version <= NEWEST:
             paths.setdefault(version, path)
     return dict(sorted(paths.items(), reverse=True))
 
 
 if __name__ == "__main__":
-    for (major, minor), python in supported().items():
+    for (major, minor), python in find_supported().items():
         if "--other" not in sys.argv or (major, minor) != sys.version_info[:2]:
             sys.stdout.write(f"{major}.{minor} {python}\n")

@@ -20,14 +20,14 @@ def main() -> None:
         demo.wait_until_ready()
         with launch_chromium() as chromium:
             visitor = Visitor(chromium)
-            _take(_play(visitor.open(SIZE), demo), "demo")
-            office = _sign_in(visitor.open(SIZE), demo)
-            _take(_go(office, demo, "/admin"), "overview")
-            _take(_go(office, demo, "/admin/players/default/alice"), "player")
+            _save_screenshot(_play_rounds(visitor.open(SIZE), demo), "demo")
+            backoffice = _sign_in(visitor.open(SIZE), demo)
+            _save_screenshot(_open_page(backoffice, demo, "/admin"), "overview")
+            _save_screenshot(_open_page(backoffice, demo, "/admin/players/default/alice"), "player")
             visitor.close()
 
 
-def _play(page: Page, demo: DemoProcess) -> Page:
+def _play_rounds(page: Page, demo: DemoProcess) -> Page:
     """Some rounds, the last of which goes wrong on its way."""
     page.goto(demo.page_url)
     expect(page.locator(".live .on")).to_be_visible()
@@ -36,8 +36,8 @@ def _play(page: Page, demo: DemoProcess) -> Page:
             page.locator(button).click()
         answered.value.finished()
         expect(page.locator("#cabinet")).not_to_have_attribute("aria-busy", "true")
-    told = page.locator("#story a[href^='#entry-']").last.get_attribute("href")
-    expect(page.locator(f"{told}")).to_be_visible()
+    entry_link = page.locator("#story a[href^='#entry-']").last.get_attribute("href")
+    expect(page.locator(f"{entry_link}")).to_be_visible()
     page.evaluate("scrollTo(0, 0)")
     return page
 
@@ -49,13 +49,13 @@ def _sign_in(page: Page, demo: DemoProcess) -> Page:
     return page
 
 
-def _go(page: Page, demo: DemoProcess, path: str) -> Page:
+def _open_page(page: Page, demo: DemoProcess, path: str) -> Page:
     page.goto(demo.page_url.removesuffix("/demo") + path)
     expect(page.locator("canvas").first).to_be_visible()
     return page
 
 
-def _take(page: Page, name: str) -> None:
+def _save_screenshot(page: Page, name: str) -> None:
     FOLDER.mkdir(exist_ok=True)
     page.screenshot(path=FOLDER / f"{name}.png")
     print(f"sample_data/screenshots/{name}.png")

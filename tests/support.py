@@ -24,15 +24,15 @@ import httpx2
 import pytest
 
 from minwallet.cli.main import main
-from tests.starter import start
+from tests.forkserver import start_minwallet
 
 ROOT = Path(__file__).parent.parent
-PATIENCE_S = 30
+TIMEOUT_S = 30
 
 _numbers = count(1)
 
 
-class Result(NamedTuple):
+class CommandResult(NamedTuple):
     """How a command ended."""
 
     code: int
@@ -44,22 +44,22 @@ class Result(NamedTuple):
         return json.loads(self.out)
 
 
-def environment(**settings: str) -> dict[str, str]:
+def clean_environment(**settings: str) -> dict[str, str]:
     """This environment without anybody's own settings, and with these."""
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("MINWALLET_")}
     return {**inherited, "NO_COLOR": "1", **settings}
 
 
-def minwallet(*arguments: object, cwd: Path | None = None, **settings: str) -> Result:
+def run_minwallet(*arguments: object, cwd: Path | None = None, **settings: str) -> CommandResult:
     """Run the command line as a process of its own."""
-    env = environment(**settings)
-    with start(arguments, stdout=PIPE, stderr=PIPE, env=env, cwd=cwd) as process:
+    env = clean_environment(**settings)
+    with start_minwallet(arguments, stdout=PIPE, stderr=PIPE, env=env, cwd=cwd) as process:
         try:
-            out, err = process.communicate(timeout=PATIENCE_S * 4)
+            out, err = process.communicate(timeout=TIMEOUT_S * 4)
         except BaseException:
             process.kill()
             raise
-    return Result(process.returncode, out, err)
+    return CommandResult(process.returncode, out, err)
 
 
 class Cli:
@@ -68,62 +68,62 @@ class Cli:
     def __init__(self, db: Path) -> None:
         self.db = db
 
-    def run(self, *arguments: object) -> Result:
-        return minwallet("--db", self.db, *arguments)
+    def run(self, *arguments: object) -> CommandResult:
+        return run_minwallet("--db", self.db, *arguments)
 
     def __call__(self, *arguments: object) -> Any:  # noqa: ANN401 the command's JSON
         result = self.run(*arguments, "--json")
         assert result.code == 0, result
         return result.json
 
-    def player(self, currency: str = "USD", balance: str = "100", bonus: str = "0") -> str:
+    def add_player(self, currency: str = "USD", balance: str = "100", bonus: str = "0") -> str:
         """A new player with money."""
         name = f"player{next(_numbers)}"
         self("player", "add", name, "--currency", currency, "--balance", balance, "--bonus", bonus)
         return name
 
-    def session(self, player_id: str, *options: object) -> str:
+    def open_session(self, player_id: str, *options: object) -> str:
         token: str = self("session", "open", player_id, *options)["token"]
         return token
 
-    def account(self, player_id: str, currency: str = "USD") -> tuple[int, int]:
+    def read_balances(self, player_id: str, currency: str = "USD") -> tuple[int, int]:
         """Cash and bonus, in cents."""
         accounts = self("player", "show", player_id)["accounts"]
         (found,) = [each for each in accounts if each["currency"] == currency]
         return found["cash"], found["bonus"]
 
-    def entries(self, player_id: str) -> list[dict[str, Any]]:
+    def read_entries(self, player_id: str) -> list[dict[str, Any]]:
         """The player's ledger, the oldest first."""
         found: list[dict[str, Any]] = self("ledger", player_id, "--limit", 10_000)["entries"]
         return found[::-1]
 
-    def assert_clean(self) -> None:
+    def assert_ledger_valid(self) -> None:
         """The ledger sums and chains up."""
         result = self.run("verify", "--json")
         assert result.code == 0, result
         assert result.json["ok"] is True
 
 
-class Here(Cli):
+class InProcessCli(Cli):
     """The same command line without a process of its own, for what many commands need to be tried for."""
 
-    def run(self, *arguments: object, **settings: str) -> Result:
+    def run(self, *arguments: object, **settings: str) -> CommandResult:
         out, err = (io.TextIOWrapper(io.BytesIO(), encoding="utf-8", write_through=True) for _ in range(2))
         command = ["minwallet", "--db", str(self.db), *map(str, arguments)]
         with (
             patch.object(sys, "argv", command),
-            patch.dict(os.environ, environment(**settings), clear=True),
+            patch.dict(os.environ, clean_environment(**settings), clear=True),
             redirect_stdout(out),
             redirect_stderr(err),
         ):
-            code = _code_of_main()
-        return Result(code, _text(out), _text(err))
+            code = _run_main()
+        return CommandResult(code, _stream_text(out), _stream_text(err))
 
 
-class DidNotStart(AssertionError):
+class ServerDidNotStart(AssertionError):
     """A server that ended before it served; `result` is how."""
 
-    def __init__(self, result: Result) -> None:
+    def __init__(self, result: CommandResult) -> None:
         super().__init__(f"the server did not start: {result.err}")
         self.result = result
 
@@ -131,30 +131,30 @@ class DidNotStart(AssertionError):
 class Server:
     """`minwallet serve` as a process, on a free port. Its log is beside the file, or in another folder."""
 
-    def __init__(self, db: Path, *options: object, logs: Path | None = None, **settings: str) -> None:
+    def __init__(self, db: Path, *options: object, log_dir: Path | None = None, **settings: str) -> None:
         self.db = db
-        self.cli = Here(db)
-        self.log = (logs or db.parent) / f"{db.name}.{next(_numbers)}.log"
+        self.cli = InProcessCli(db)
+        self.log = (log_dir or db.parent) / f"{db.name}.{next(_numbers)}.log"
         command = ["--db", db, "serve", "--port", 0, *options]
         with self.log.open("w") as stderr:
-            self.process = start(command, stderr=stderr, env=environment(**settings))
+            self.process = start_minwallet(command, stderr=stderr, env=clean_environment(**settings))
         self.url = self._wait_for_url()
-        self.http = httpx2.Client(base_url=self.url, timeout=PATIENCE_S, trust_env=False)
+        self.http = httpx2.Client(base_url=self.url, timeout=TIMEOUT_S, trust_env=False)
 
     def _wait_for_url(self) -> str:
-        deadline = time.monotonic() + PATIENCE_S
+        deadline = time.monotonic() + TIMEOUT_S
         while time.monotonic() < deadline and self.process.poll() is None:
             if found := re.search(r" at (http://\S+)", self.log.read_text()):
                 return found[1]
             time.sleep(0.02)
         if self.process.poll() is None:
             self.process.kill()
-        raise DidNotStart(Result(self.process.wait(), "", self.log.read_text()))
+        raise ServerDidNotStart(CommandResult(self.process.wait(), "", self.log.read_text()))
 
     def connect(self) -> socket.socket:
         """A connection for what no client library would send."""
         url = urlsplit(self.url)
-        connection = socket.create_connection((url.hostname, url.port), PATIENCE_S)
+        connection = socket.create_connection((url.hostname, url.port), TIMEOUT_S)
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, True)
         return connection
 
@@ -179,20 +179,20 @@ class Server:
         if self.process.poll() is None:
             self.process.send_signal(number)
         self.http.close()
-        return self.process.wait(PATIENCE_S)
+        return self.process.wait(TIMEOUT_S)
 
 
 @contextmanager
-def serving(db: Path, *options: object, **settings: str) -> Iterator[Server]:
+def running_server(db: Path, *options: object, **settings: str) -> Iterator[Server]:
     """A server that ends with the block."""
-    server = Server(db, *options, logs=None, **settings)
+    server = Server(db, *options, log_dir=None, **settings)
     try:
         yield server
     finally:
         server.stop()
 
 
-def need(variable: str, package: str, *programs: str) -> None:
+def require_programs(variable: str, package: str, *programs: str) -> None:
     """Without these programs of Debian's the test is skipped; or it fails, where this variable is set."""
     missing = [each for each in programs if shutil.which(each) is None]
     if missing:
@@ -202,7 +202,7 @@ def need(variable: str, package: str, *programs: str) -> None:
         pytest.skip(reason)
 
 
-def messages_of(log: str) -> Iterator[str]:
+def read_log_messages(log: str) -> Iterator[str]:
     """What a server's log says beside its calls, without the time. What a full disk has cut off is left out."""
     for line in log.splitlines():
         if not line.startswith("{"):
@@ -214,7 +214,7 @@ def messages_of(log: str) -> Iterator[str]:
                 yield document["message"]
 
 
-def copy_wallet(file: Path, copy: Path, *companions: str) -> Path:
+def copy_wallet_file(file: Path, copy: Path, *companions: str) -> Path:
     """A copy of a wallet file with those of its companions that there are, in the place of what was there before."""
     for suffix in ("", "-wal", "-shm"):
         (part := copy.with_name(f"{copy.name}{suffix}")).unlink(missing_ok=True)
@@ -223,7 +223,7 @@ def copy_wallet(file: Path, copy: Path, *companions: str) -> Path:
     return copy
 
 
-def _code_of_main() -> int:
+def _run_main() -> int:
     def run() -> object:
         with pytest.raises(SystemExit) as ended:
             main()
@@ -239,6 +239,6 @@ def _code_of_main() -> int:
     return code or 0
 
 
-def _text(stream: io.TextIOWrapper) -> str:
+def _stream_text(stream: io.TextIOWrapper) -> str:
     assert isinstance(stream.buffer, io.BytesIO)
     return stream.buffer.getvalue().decode()

@@ -17,34 +17,34 @@ import httpx2
 import pytest
 
 from minwallet import __version__
-from tests.docs.reader import can_type, read
-from tests.pythons import supported
-from tests.support import PATIENCE_S, ROOT, Result, environment
+from tests.docs.doc_runner import can_run_pages, run_page
+from tests.pythons import find_supported
+from tests.support import ROOT, TIMEOUT_S, CommandResult, clean_environment
 
 pytestmark = pytest.mark.long
 
 FOLDERS = ("minwallet", "sample_data")
 FILES = ("tests/pythons.py", "Makefile", "pyproject.toml", "uv.lock", "README.md", "LICENSE")
 
-HELP_S, READY_S = 0.3, 1.0
+MAX_HELP_S, MAX_READY_S = 0.3, 1.0
 """How long a warm start may take; a machine that does much else besides gets twice that."""
 
 ROUNDS = 4
 
 
-class OneFile(NamedTuple):
+class PexProgram(NamedTuple):
     """The file, and the environment it is run in."""
 
     path: Path
     environment: dict[str, str]
 
-    def run(self, *arguments: object, **settings: str) -> Result:
+    def run(self, *arguments: object, **settings: str) -> CommandResult:
         command = [str(self.path), *map(str, arguments)]
         env = self.environment | settings
         done = subprocess.run(
-            command, check=False, capture_output=True, text=True, env=env, cwd=self.path.parent, timeout=PATIENCE_S * 4
+            command, check=False, capture_output=True, text=True, env=env, cwd=self.path.parent, timeout=TIMEOUT_S * 4
         )
-        return Result(done.returncode, done.stdout, done.stderr)
+        return CommandResult(done.returncode, done.stdout, done.stderr)
 
     @contextmanager
     def running(self, *arguments: object) -> Iterator[IO[str]]:
@@ -63,7 +63,7 @@ class OneFile(NamedTuple):
                 yield process.stdout
             finally:
                 process.send_signal(signal.SIGINT)
-                process.wait(PATIENCE_S)
+                process.wait(TIMEOUT_S)
 
 
 @pytest.fixture(scope="module")
@@ -71,7 +71,7 @@ def builds(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     """Two of them, built in different places by people with different habits."""
     making = [_begin_build(tmp_path_factory.mktemp("clone"), umask) for umask in (0o022, 0o077)]
     for _, process in making:
-        out, _ = process.communicate(timeout=PATIENCE_S * 10)
+        out, _ = process.communicate(timeout=TIMEOUT_S * 10)
         assert process.returncode == 0, out
         assert "Warning" not in out
     return [clone / "dist/minwallet" for clone, _ in making]
@@ -87,40 +87,46 @@ def _begin_build(clone: Path, umask: int) -> tuple[Path, "subprocess.Popen[str]"
     (clone / ".venv").symlink_to(sys.prefix)
     command = ["make", "--assume-old=.venv/ready", "dist"]
     return clone, subprocess.Popen(
-        command, cwd=clone, umask=umask, env=environment(), text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+        command,
+        cwd=clone,
+        umask=umask,
+        env=clean_environment(),
+        text=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
     )
 
 
 @pytest.fixture(scope="module")
-def one_file(builds: list[Path], tmp_path_factory: pytest.TempPathFactory) -> OneFile:
+def program(builds: list[Path], tmp_path_factory: pytest.TempPathFactory) -> PexProgram:
     """The file alone in a folder, unpacked by a first run."""
     folder, home, programs = map(tmp_path_factory.mktemp, ("alone", "home", "programs"))
     # The base of this environment, so none of its libraries.
     python = Path(sys.executable).resolve()
     (programs / f"python3.{sys.version_info.minor}").symlink_to(python)
     shutil.copy(builds[0], folder)
-    found = OneFile(folder / "minwallet", {"PATH": f"{programs}:/usr/bin:/bin", "HOME": str(home), "NO_COLOR": "1"})
+    found = PexProgram(folder / "minwallet", {"PATH": f"{programs}:/usr/bin:/bin", "HOME": str(home), "NO_COLOR": "1"})
     assert found.run("--version") == (0, f"minwallet {__version__}\n", "")
     return found
 
 
 @pytest.fixture
-def served(one_file: OneFile) -> Iterator[httpx2.Client]:
+def served(program: PexProgram) -> Iterator[httpx2.Client]:
     """A client of its server, on a new file."""
-    with one_file.running("--db", "served.db", "serve", "--port", 0) as said, _client(_address(said)) as http:
+    with program.running("--db", "served.db", "serve", "--port", 0) as said, _open_client(_read_address(said)) as http:
         yield http
 
 
-def _address(said: IO[str]) -> str:
+def _read_address(said: IO[str]) -> str:
     (found,) = re.findall(r" at (http://\S+)", said.readline())
     return str(found)
 
 
-def _client(url: str) -> httpx2.Client:
-    return httpx2.Client(base_url=url, timeout=PATIENCE_S, trust_env=False, follow_redirects=True)
+def _open_client(url: str) -> httpx2.Client:
+    return httpx2.Client(base_url=url, timeout=TIMEOUT_S, trust_env=False, follow_redirects=True)
 
 
-def assert_whole(http: httpx2.Client, path: str, words: str) -> None:
+def assert_page_complete(http: httpx2.Client, path: str, words: str) -> None:
     """The page is there, and all that it is made of."""
     page = http.get(path)
     assert page.status_code == 200
@@ -136,68 +142,71 @@ def test_the_same_sources_make_the_same_bytes(builds: list[Path]) -> None:
     assert first == second
 
 
-def test_it_has_the_libraries_for_each_python(one_file: OneFile) -> None:
+def test_it_has_the_libraries_for_each_python(program: PexProgram) -> None:
     """PEX_PYTHON says which Python is meant."""
-    for version, python in supported().items():
+    for version, python in find_supported().items():
         if version == sys.version_info[:2]:
             continue  # it is the one of all other tests
-        assert one_file.run("--version", PEX_PYTHON=python).out == f"minwallet {__version__}\n"
+        assert program.run("--version", PEX_PYTHON=python).out == f"minwallet {__version__}\n"
 
 
 def test_the_server_has_all_that_its_pages_need(served: httpx2.Client) -> None:
     """Templates and static files come along."""
     assert served.get("/readyz").status_code == 200
-    assert_whole(served, "/admin", "Sign in")
+    assert_page_complete(served, "/admin", "Sign in")
 
 
-def test_the_demo_runs(one_file: OneFile) -> None:
+def test_the_demo_runs(program: PexProgram) -> None:
     """The wallet, the provider and the page."""
     demo = ("demo", "--no-browser", "--port", 0, "--provider-port", 0, "--rounds", 1)
-    with one_file.running(*demo) as said:
+    with program.running(*demo) as said:
         page = next(found for line in said if (found := re.search(r"page +(http://[^/]+)(\S+)", line)))
-        with _client(page[1]) as http:
-            assert_whole(http, page[2], "demo.js")
+        with _open_client(page[1]) as http:
+            assert_page_complete(http, page[2], "demo.js")
 
 
-def test_a_sample_is_seeded_and_verified(one_file: OneFile) -> None:
+def test_a_sample_is_seeded_and_verified(program: PexProgram) -> None:
     """The files that come along are those of the sources."""
-    players = one_file.run("sample", "players.csv").out
+    players = program.run("sample", "players.csv").out
     assert players == (ROOT / "sample_data/players.csv").read_text()
-    (one_file.path.parent / "players.csv").write_text(players)
-    assert one_file.run("seed", "players.csv").code == 0
-    assert one_file.run("verify").out.startswith("ok: ")
+    (program.path.parent / "players.csv").write_text(players)
+    assert program.run("seed", "players.csv").code == 0
+    assert program.run("verify").out.startswith("ok: ")
 
 
-def test_it_measures_with_a_server_of_its_own(one_file: OneFile) -> None:
+def test_it_measures_with_a_server_of_its_own(program: PexProgram) -> None:
     """What starts the program anew finds it."""
-    result = one_file.run("bench", "--seconds", 1, "--players", 10, "--json")
+    result = program.run("bench", "--seconds", 1, "--players", 10, "--json")
     assert result.json["bets"] > 0
 
 
-def test_without_a_python_it_says_which_it_wants(one_file: OneFile, tmp_path: Path) -> None:
+def test_without_a_python_it_says_which_it_wants(program: PexProgram, tmp_path: Path) -> None:
     """The names that it has looked for, and where."""
-    result = one_file.run("--version", PATH=str(tmp_path), PEX_ROOT=str(tmp_path / "empty"))
+    result = program.run("--version", PATH=str(tmp_path), PEX_ROOT=str(tmp_path / "empty"))
     assert result.code == 1
     assert "Failed to find any of these python binaries on the PATH" in result.err
 
 
-def test_it_starts_quickly(one_file: OneFile) -> None:
+def test_it_starts_quickly(program: PexProgram) -> None:
     """Once it has been unpacked. What else a machine does can only make a start slower, so the quickest counts."""
     helps, starts = [], []
     for _ in range(ROUNDS):
         began = time.monotonic()
-        assert one_file.run("--help").code == 0
+        assert program.run("--help").code == 0
         helps.append(time.monotonic() - began)
         began = time.monotonic()
-        with one_file.running("--db", "served.db", "serve", "--port", 0) as said, _client(_address(said)) as http:
+        with (
+            program.running("--db", "served.db", "serve", "--port", 0) as said,
+            _open_client(_read_address(said)) as http,
+        ):
             assert http.get("/readyz").status_code == 200
             starts.append(time.monotonic() - began)
-    assert min(helps) < HELP_S * 2
-    assert min(starts) < READY_S * 2
+    assert min(helps) < MAX_HELP_S * 2
+    assert min(starts) < MAX_READY_S * 2
 
 
-@pytest.mark.skipif(not can_type, reason="the pages are typed in bash, with curl")
-def test_the_tutorial_is_told_of_it(one_file: OneFile, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.skipif(not can_run_pages, reason="the pages are typed in bash, with curl")
+def test_the_tutorial_is_told_of_it(program: PexProgram, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """From its first line to its last."""
-    monkeypatch.setenv("PEX_ROOT", f"{one_file.environment['HOME']}/.cache/pex")
-    assert read(ROOT / "docs/tutorial.md", tmp_path, one_file.path) > 5
+    monkeypatch.setenv("PEX_ROOT", f"{program.environment['HOME']}/.cache/pex")
+    assert run_page(ROOT / "docs/tutorial.md", tmp_path, program.path) > 5

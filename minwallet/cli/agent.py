@@ -4,8 +4,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from minwallet.cli.link import change, read
-from minwallet.cli.output import JsonFlag, print_json, print_table
+from minwallet.cli.dispatch import execute, query
+from minwallet.cli.output import JsonOption, print_json, print_table
 from minwallet.protocols.operator_service import ReportUnit
 
 if TYPE_CHECKING:
@@ -22,13 +22,13 @@ def add(
         str | None, typer.Option("--wallet-token", help="wallet-v2's id of the agent.  [default: its name]")
     ] = None,
     host_id: Annotated[str | None, typer.Option("--host-id", help="vela's id of the agent, from the provider.")] = None,
-    as_json: JsonFlag = False,
+    as_json: JsonOption = False,
 ) -> None:
     """Add an agent."""
     from minwallet.operations.requests import AgentAdd
 
-    reply = change(context, AgentAdd(name=name, wallet_token=wallet_token, host_id=host_id), create=True)
-    print_json(reply) if as_json else _print([reply])
+    reply = execute(context, AgentAdd(name=name, wallet_token=wallet_token, host_id=host_id), create=True)
+    print_json(reply) if as_json else _print_agents([reply])
 
 
 @app.command("set")
@@ -44,7 +44,7 @@ def set_(
     report_unit: Annotated[
         ReportUnit | None, typer.Option("--report-unit", help="What the amounts of the report are in.")
     ] = None,
-    as_json: JsonFlag = False,
+    as_json: JsonOption = False,
 ) -> None:
     """Change an agent's settings. An empty text takes a host id or an address away."""
     from minwallet.operations.requests import AgentSet
@@ -57,28 +57,28 @@ def set_(
         game_url=game_url,
         report_unit=report_unit,
     )
-    _print_settings(change(context, request), as_json=as_json)
+    _print_settings(execute(context, request), as_json=as_json)
 
 
 @app.command("show")
 def show(
     context: typer.Context,
     name: Annotated[str, typer.Argument(metavar="NAME", help="The agent.")] = "default",
-    as_json: JsonFlag = False,
+    as_json: JsonOption = False,
 ) -> None:
     """Show an agent's settings."""
     from minwallet.operations.requests import AgentShow
 
-    _print_settings(read(context, AgentShow(name=name)), as_json=as_json)
+    _print_settings(query(context, AgentShow(name=name)), as_json=as_json)
 
 
 @app.command("list")
-def list_(context: typer.Context, as_json: JsonFlag = False) -> None:
+def list_(context: typer.Context, as_json: JsonOption = False) -> None:
     """List the agents."""
     from minwallet.operations.requests import AgentList
 
-    reply = read(context, AgentList())
-    print_json(reply) if as_json else _print(reply["agents"])
+    reply = query(context, AgentList())
+    print_json(reply) if as_json else _print_agents(reply["agents"])
 
 
 def _print_settings(settings: "Reply", *, as_json: bool) -> None:
@@ -88,6 +88,6 @@ def _print_settings(settings: "Reply", *, as_json: bool) -> None:
         print_table(["setting", "value"], [(name.replace("_", " "), settings[name]) for name in settings], "")
 
 
-def _print(agents: "list[Reply]") -> None:
+def _print_agents(agents: "list[Reply]") -> None:
     rows = [(agent["name"], agent["wallet_token"], agent["host_id"]) for agent in agents]
     print_table(["agent", "wallet token", "host id"], rows, "no agents")

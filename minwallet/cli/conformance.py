@@ -8,9 +8,9 @@ import typer
 
 from minwallet.cli.output import (
     EXIT_REFUSED,
-    BadUsage,
-    JsonFlag,
-    NoOutput,
+    JsonOption,
+    OutputError,
+    UsageError,
     print_json,
     print_line,
     print_table,
@@ -23,49 +23,65 @@ if TYPE_CHECKING:
 
 VERDICTS = ("pass", "fail", "advice", "skipped")
 
-LARGEST_FIRST_ID = 2**62
+MAX_FIRST_ID = 2**62
 
-WIDEST = (8, 40, 36, 36, 40)
+COLUMN_WIDTHS = (8, 40, 36, 36, 40)
 """How much of each column is shown, so that verdict, case and what came have room in a narrow terminal."""
 
-LIVE = "A live session"
+LIVE_SESSION = "A live session"
 
-Url = Annotated[str, typer.Argument(metavar="URL", help="The address below which the protocol's paths are.")]
-Protocol = Annotated[str, typer.Option("--protocol", metavar="|".join(PROTOCOLS), help="What the wallet speaks.")]
-First = Annotated[str, typer.Option("--token", help=f"{LIVE} of a player who has at least 0.20.")]
-Second = Annotated[
-    str, typer.Option("--second-token", help=f"{LIVE} of another player of that agent and currency, who has 0.20 too.")
+UrlArgument = Annotated[str, typer.Argument(metavar="URL", help="The address below which the protocol's paths are.")]
+WireProtocolOption = Annotated[
+    str, typer.Option("--protocol", metavar="|".join(PROTOCOLS), help="What the wallet speaks.")
 ]
-Currency = Annotated[
-    str, typer.Option("--currency-token", help=f"{LIVE} of the first player in another currency, with 0.20 in it.")
+FirstTokenOption = Annotated[str, typer.Option("--token", help=f"{LIVE_SESSION} of a player who has at least 0.20.")]
+SecondTokenOption = Annotated[
+    str,
+    typer.Option(
+        "--second-token", help=f"{LIVE_SESSION} of another player of that agent and currency, who has 0.20 too."
+    ),
 ]
-Expired = Annotated[str, typer.Option("--expired-token", help="An expired session of the first player and currency.")]
-Revoked = Annotated[str, typer.Option("--revoked-token", help="A revoked session of the first player and currency.")]
-Blocked = Annotated[str, typer.Option("--blocked-token", help=f"{LIVE} of a blocked player of that agent.")]
-WalletToken = Annotated[
+CurrencyTokenOption = Annotated[
+    str,
+    typer.Option("--currency-token", help=f"{LIVE_SESSION} of the first player in another currency, with 0.20 in it."),
+]
+ExpiredTokenOption = Annotated[
+    str, typer.Option("--expired-token", help="An expired session of the first player and currency.")
+]
+RevokedTokenOption = Annotated[
+    str, typer.Option("--revoked-token", help="A revoked session of the first player and currency.")
+]
+BlockedTokenOption = Annotated[
+    str, typer.Option("--blocked-token", help=f"{LIVE_SESSION} of a blocked player of that agent.")
+]
+WalletTokenOption = Annotated[
     str, typer.Option("--wallet-token", help="The agent's own token, for wallet-v2's /wallet/WALLET_TOKEN.")
 ]
-FirstId = Annotated[
+FirstIdOption = Annotated[
     int | None, typer.Option("--first-id", metavar="N", help="The first id to use; by default one from the clock.")
 ]
-Timeout = Annotated[float, typer.Option("--timeout", metavar="SECONDS", help="How long to wait for an answer.")]
-Junit = Annotated[Path | None, typer.Option("--junit", metavar="FILE", help="Write the result as JUnit XML, too.")]
+TimeoutSecondsOption = Annotated[
+    float, typer.Option("--timeout", metavar="SECONDS", help="How long to wait for an answer.")
+]
+JunitOption = Annotated[
+    Path | None, typer.Option("--junit", metavar="FILE", help="Write the result as JUnit XML, too.")
+]
 
 
 def conformance(
-    url: Url,
-    protocol: Protocol,
-    token: First,
-    second_token: Second = "",
-    currency_token: Currency = "",
-    expired_token: Expired = "",
-    revoked_token: Revoked = "",
-    blocked_token: Blocked = "",
-    wallet_token: WalletToken = "",
-    first_id: FirstId = None,
-    timeout_s: Timeout = 5,
-    junit: Junit = None,
-    as_json: JsonFlag = False,
+    url: UrlArgument,
+    protocol: WireProtocolOption,
+    token: FirstTokenOption,
+    second_token: SecondTokenOption = "",
+    currency_token: CurrencyTokenOption = "",
+    expired_token: ExpiredTokenOption = "",
+    revoked_token: RevokedTokenOption = "",
+    blocked_token: BlockedTokenOption = "",
+    wallet_token: WalletTokenOption = "",
+    first_id: FirstIdOption = None,
+    timeout_s: TimeoutSecondsOption = 5,
+    junit: JunitOption = None,
+    as_json: JsonOption = False,
 ) -> None:
     """Try any wallet server with every rule. Each that its protocol has and that can be seen from outside is a case.
 
@@ -75,7 +91,7 @@ def conformance(
     """
     from minwallet.conformance.junit import render_junit
 
-    given = {
+    tokens_given = {
         "token": token,
         "second": second_token,
         "currency": currency_token,
@@ -84,20 +100,20 @@ def conformance(
         "blocked": blocked_token,
         "wallet": wallet_token,
     }
-    tokens = {name: value for name, value in given.items() if value}
-    findings, left = _try(url, protocol, tokens, time.time_ns() if first_id is None else first_id, timeout_s)
+    tokens = {name: value for name, value in tokens_given.items() if value}
+    findings, leftovers = _run_cases(url, protocol, tokens, time.time_ns() if first_id is None else first_id, timeout_s)
     counts = {verdict: sum(each.verdict == verdict for each in findings) for verdict in VERDICTS}
     if as_json:
-        _print_json(url, protocol, findings, counts, left)
+        _print_json_report(url, protocol, findings, counts, leftovers)
     else:
-        _print(findings, counts, left)
+        _print_report(findings, counts, leftovers)
     if junit:
-        _write(junit, render_junit(protocol, findings))
+        _write_junit(junit, render_junit(protocol, findings))
     if counts["fail"]:
         raise typer.Exit(EXIT_REFUSED)
 
 
-def _try(
+def _run_cases(
     url: str, protocol: str, tokens: dict[str, str], first_id: int, timeout_s: float
 ) -> tuple["list[CaseResult]", "Leftovers"]:
     from rich.console import Console
@@ -108,19 +124,19 @@ def _try(
     from minwallet.conformance.runner import Runner
 
     if protocol not in PROTOCOLS:
-        raise BadUsage(f"there is no protocol {protocol!r}; choose {' or '.join(PROTOCOLS)}")
-    if not 0 <= first_id <= LARGEST_FIRST_ID:
-        raise BadUsage(f"--first-id: must be from 0 to {LARGEST_FIRST_ID}")
+        raise UsageError(f"there is no protocol {protocol!r}; choose {' or '.join(PROTOCOLS)}")
+    if not 0 <= first_id <= MAX_FIRST_ID:
+        raise UsageError(f"--first-id: must be from 0 to {MAX_FIRST_ID}")
     if not timeout_s > 0:
-        raise BadUsage("--timeout: must be more than 0")
+        raise UsageError("--timeout: must be more than 0")
     if "token" not in tokens:
-        raise BadUsage("--token: must not be empty")
+        raise UsageError("--token: must not be empty")
     dialect = load_suite(protocol)
     nobody = {"unknown": f"nobody_{first_id}"}
     try:
         asker = Client(dialect, url, tokens | nobody, timeout_s)
     except ValueError as error:
-        raise BadUsage(str(error)) from error
+        raise UsageError(str(error)) from error
     stderr = Console(stderr=True)
     with asker:
         trial = Runner(asker, first_id)
@@ -129,31 +145,36 @@ def _try(
         return findings, trial.collect_leftovers()
 
 
-def _print_json(
-    url: str, protocol: str, findings: "list[CaseResult]", counts: dict[str, int], left: "Leftovers"
+def _print_json_report(
+    url: str, protocol: str, findings: "list[CaseResult]", counts: dict[str, int], leftovers: "Leftovers"
 ) -> None:
     cases = [each._asdict() for each in findings]
-    change = {name: None if cents is None else format_amount(cents) for name, cents in left.balance_changes.items()}
-    ids = dict(zip(("first", "last"), map(str, left.used_ids), strict=True))
+    change = {
+        name: None if cents is None else format_amount(cents) for name, cents in leftovers.balance_changes.items()
+    }
+    ids = dict(zip(("first", "last"), map(str, leftovers.used_ids), strict=True))
     document = {"ok": not counts["fail"], "protocol": protocol, "url": url, "cases": cases, "counts": counts}
-    print_json({**document, "left": {"change": change, "open": left.open_bets, "ids": ids}})
+    print_json({**document, "left": {"change": change, "open": leftovers.open_bets, "ids": ids}})
 
 
-def _print(findings: "list[CaseResult]", counts: dict[str, int], left: "Leftovers") -> None:
+def _print_report(findings: "list[CaseResult]", counts: dict[str, int], leftovers: "Leftovers") -> None:
     """The table, then the whole story of what was not as it should be, then the sums."""
-    rows = [map(_cell, (_verdict(each), each.name, each.came, each.expected, each.script), WIDEST) for each in findings]
+    rows = [
+        map(_truncate_cell, (_format_verdict(each), each.name, each.came, each.expected, each.script), COLUMN_WIDTHS)
+        for each in findings
+    ]
     print_table(["verdict", "case", "came", "expected", "sent"], [tuple(row) for row in rows], "there are no cases")
     for each in findings:
         if each.verdict in ("fail", "advice"):
-            print_line(_story(each))
+            print_line(_describe_failure(each))
     wrong = f"{counts['fail']} failed, {counts['advice']} with advice, {counts['skipped']} skipped"
     print_line(f"\n{counts['pass']} passed, {wrong}")
-    print_line(f"left: {_left(left)}")
+    print_line(f"left: {_describe_leftovers(leftovers)}")
 
 
-def _story(finding: "CaseResult") -> str:
+def _describe_failure(finding: "CaseResult") -> str:
     lines = [
-        f"\n{_verdict(finding)} {finding.name}: {finding.rule}",
+        f"\n{_format_verdict(finding)} {finding.name}: {finding.rule}",
         f"  {finding.spec}",
         *(f"  {'' if number else 'sent':8}  {sent}" for number, sent in enumerate(finding.sent)),
         f"  expected  {finding.expected}",
@@ -163,30 +184,30 @@ def _story(finding: "CaseResult") -> str:
     return "\n".join(lines)
 
 
-def _verdict(finding: "CaseResult") -> str:
+def _format_verdict(finding: "CaseResult") -> str:
     return finding.verdict.replace("fail", "FAIL")
 
 
-def _left(left: "Leftovers") -> str:
+def _describe_leftovers(leftovers: "Leftovers") -> str:
     from minwallet.conformance.dsl import format_change
     from minwallet.conformance.runner import option_name
 
     changes = [
         f"{'an unknown balance' if cents is None else format_change(cents)} behind --{option_name(name)}"
-        for name, cents in left.balance_changes.items()
+        for name, cents in leftovers.balance_changes.items()
         if cents != 0
     ]
-    stands = [f"bets that may stand: {', '.join(left.open_bets)}"] if left.open_bets else []
-    what = "; ".join([*changes, *stands]) or "nothing, every balance is as it was"
-    return f"{what}; ids {left.used_ids[0]} to {left.used_ids[1]} are used up"
+    open_bets = [f"bets that may stand: {', '.join(leftovers.open_bets)}"] if leftovers.open_bets else []
+    summary = "; ".join([*changes, *open_bets]) or "nothing, every balance is as it was"
+    return f"{summary}; ids {leftovers.used_ids[0]} to {leftovers.used_ids[1]} are used up"
 
 
-def _cell(text: str, widest: int) -> str:
-    return text if len(text) <= widest else f"{text[: widest - 1]}…"
+def _truncate_cell(text: str, max_width: int) -> str:
+    return text if len(text) <= max_width else f"{text[: max_width - 1]}…"
 
 
-def _write(file: Path, document: bytes) -> None:
+def _write_junit(file: Path, document: bytes) -> None:
     try:
         file.write_bytes(document)
     except OSError as error:
-        raise NoOutput(f"the wallet was tried, but {file} was not written: {error.strerror}") from error
+        raise OutputError(f"the wallet was tried, but {file} was not written: {error.strerror}") from error

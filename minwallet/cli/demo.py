@@ -11,16 +11,16 @@ from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import typer
 
-from minwallet.cli.demo_provider import Misbehave, SeedNumber, odds_of
-from minwallet.cli.games import fetch_games
-from minwallet.cli.link import change_file, read_file
-from minwallet.cli.output import Refused, print_line
-from minwallet.cli.report import pull_report
+from minwallet.cli.demo_provider import FaultsOption, SeedOption, parse_fault_rates
+from minwallet.cli.dispatch import execute_on_file, query_file
+from minwallet.cli.game_commands import fetch_games
+from minwallet.cli.output import CommandRefused, print_line
+from minwallet.cli.report_commands import pull_report
 from minwallet.storage.file_lock import DatabaseLock
 from minwallet.storage.models import Agent
 
 if TYPE_CHECKING:
-    from minwallet.app import Pages
+    from minwallet.app import PageFactory
     from minwallet.demo.faults import FaultRates
     from minwallet.demo.round_store import RoundRecord
     from minwallet.demo.simulator import RoundRunner
@@ -30,21 +30,21 @@ HOST_ID = "demo"
 PLAYERS = (("alice", "USD", 100_000, 5_000), ("bob", "USD", 50_000, 0), ("carol", "EUR", 120_050, 2_500))
 """Whom the provider plays with; the session of each is `demo_NAME`."""
 
-LAB, TESTERS = "lab", ("lisa", "luke")
+LAB_AGENT, LAB_PLAYERS = "lab", ("lisa", "luke")
 """Players of another agent, so that what is tried with them is not missed in the provider's report."""
 
-STAKE = 100
+STAKE_CENTS = 100
 
-PATIENCE_S = 30
+TIMEOUT_S = 30
 
 
-class _Curtain:
+class MutedStderr:
     """stderr, but what the first rounds write to it stays unseen: a newcomer shall find the addresses."""
 
-    is_up = False
+    is_unmuted = False
 
     def write(self, text: str) -> int:
-        return sys.stderr.write(text) if self.is_up else len(text)
+        return sys.stderr.write(text) if self.is_unmuted else len(text)
 
     def flush(self) -> None:
         sys.stderr.flush()
@@ -53,14 +53,14 @@ class _Curtain:
         return sys.stderr.isatty()
 
 
-class _Wanted(NamedTuple):
+class _DemoOptions(NamedTuple):
     """What the options say."""
 
     port: int
     provider_port: int
     rounds: int
     seed: int | None
-    odds: "FaultRates"
+    fault_rates: "FaultRates"
     opens_browser: bool
 
 
@@ -73,17 +73,17 @@ def demo(
     rounds: Annotated[
         int, typer.Option("--rounds", min=0, max=10_000, help="How many rounds each player plays of each game.")
     ] = 5,
-    seed: SeedNumber = None,
-    misbehave: Misbehave = "",
+    seed: SeedOption = None,
+    faults: FaultsOption = "",
     no_browser: Annotated[bool, typer.Option("--no-browser", help="Do not open the page in a browser.")] = False,
 ) -> None:
     """Run a wallet with players, a provider, and a page. All of it on a throw-away file, unless --db names one."""
-    wanted = _Wanted(port, provider_port, rounds, seed, odds_of(misbehave), not no_browser)
-    with _place(context.find_root().params["db"]) as path:
-        _run(path, wanted)
+    options = _DemoOptions(port, provider_port, rounds, seed, parse_fault_rates(faults), not no_browser)
+    with _demo_database(context.find_root().params["db"]) as path:
+        _run_demo(path, options)
 
 
-def _run(path: Path, wanted: _Wanted) -> None:
+def _run_demo(path: Path, demo_options: _DemoOptions) -> None:
     """Serve the file, play on it, and tell what there is."""
     from minwallet import app
     from minwallet.cli.browser import open_page
@@ -93,44 +93,51 @@ def _run(path: Path, wanted: _Wanted) -> None:
     from minwallet.demo.wallet_client import NoAnswer
 
     # What it plays with is not worth a copy, and must not push out copies of what is.
-    settings = load_settings(db=path, host="127.0.0.1", port=wanted.port, backup_to="")
-    curtain, is_new = _Curtain(), not path.exists()
+    settings = load_settings(db=path, host="127.0.0.1", port=demo_options.port, backup_to="")
+    muted_stderr, is_new = MutedStderr(), not path.exists()
     addresses: list[str] = []
-    invitations: list[str] = []
+    login_links: list[str] = []
 
     @asynccontextmanager
-    async def beside() -> AsyncIterator[None]:
+    async def companion() -> AsyncIterator[None]:
         wallet_url = addresses[0] + settings.callback_prefix
-        options = ProviderOptions(wallet_url, HOST_ID, seed=wanted.seed, fault_rates=wanted.odds)
+        options = ProviderOptions(wallet_url, HOST_ID, seed=demo_options.seed, fault_rates=demo_options.fault_rates)
         provider = create_server(options, lambda words: typer.echo(words, err=True))
-        serving = await app.start(provider, [listener])
+        serving = await app.start_server(provider, [listener])
         try:
-            await _play(provider.runner, wanted.rounds)
+            await _play_rounds(provider.runner, demo_options.rounds)
             if not provider.should_exit:
-                await asyncio.to_thread(_fetch, path, agent)
+                await asyncio.to_thread(_fetch_games_and_report, path, agent)
                 page = f"{addresses[0]}/demo"
-                office = invitations[0] if invitations else f"{addresses[0]}/admin"
+                office = login_links[0] if login_links else f"{addresses[0]}/admin"
                 ended = provider.runner.store.completed if is_new else ()
-                _welcome(path, _Addresses(page, office, wallet_url, provider_url), ended)
-                if wanted.opens_browser:
+                _print_welcome(path, _DemoUrls(page, office, wallet_url, provider_url), ended)
+                if demo_options.opens_browser:
                     asyncio.get_running_loop().run_in_executor(None, open_page, page)
-            curtain.is_up = True
+            muted_stderr.is_unmuted = True
             yield
         except (NoAnswer, SessionRejected) as error:
-            raise Refused([f"the provider cannot play with this wallet: {error}"]) from error
+            raise CommandRefused([f"the provider cannot play with this wallet: {error}"]) from error
         finally:
             provider.should_exit = True
             await serving
 
-    with app.listen("127.0.0.1", wanted.provider_port, "--provider-port") as listener:
+    with app.open_listener("127.0.0.1", demo_options.provider_port, "--provider-port") as listener:
         provider_url = f"http://127.0.0.1:{listener.getsockname()[1]}"
-        agent = _prepare(path, provider_url)
-        pages = _page(provider_url)
-        app.serve(settings, addresses.append, invite=invitations.append, log=curtain, beside=beside, pages=pages)
+        agent = _prepare_wallet(path, provider_url)
+        pages = _build_demo_pages(provider_url)
+        app.serve(
+            settings,
+            addresses.append,
+            on_first_login_link=login_links.append,
+            log=muted_stderr,
+            companion=companion,
+            pages=pages,
+        )
 
 
 @contextmanager
-def _place(chosen: Path | None) -> Iterator[Path]:
+def _demo_database(chosen: Path | None) -> Iterator[Path]:
     """The file to play on; one that nobody chose is gone afterwards."""
     if chosen is not None:
         yield chosen
@@ -139,27 +146,29 @@ def _place(chosen: Path | None) -> Iterator[Path]:
         yield Path(folder) / "demo.db"
 
 
-def _prepare(path: Path, provider_url: str) -> Agent:
+def _prepare_wallet(path: Path, provider_url: str) -> Agent:
     """Make the players, and make the provider known. Refused on a file that holds somebody else's."""
     from minwallet.operations.requests import AgentAdd, AgentList, AgentSet, AgentShow, PlayerList, Seed, SeedRow
 
     DatabaseLock.acquire_or_fail(path).release()
-    is_ours = not path.exists() or read_file(path, AgentShow(name="default"))["host_id"] == HOST_ID
-    if not is_ours and read_file(path, PlayerList(agent="default"))["players"]:
-        raise Refused([f"{path} holds players who are no demo; name a new file with --db, or leave it out"])
-    if LAB not in [agent["name"] for agent in change_file(path, AgentList(), create=True)["agents"]]:
-        change_file(path, AgentAdd(name=LAB))
-    people = [("default", *player) for player in PLAYERS] + [(LAB, name, "USD", 100_000, 0) for name in TESTERS]
+    is_ours = not path.exists() or query_file(path, AgentShow(name="default"))["host_id"] == HOST_ID
+    if not is_ours and query_file(path, PlayerList(agent="default"))["players"]:
+        raise CommandRefused([f"{path} holds players who are no demo; name a new file with --db, or leave it out"])
+    if LAB_AGENT not in [agent["name"] for agent in execute_on_file(path, AgentList(), create=True)["agents"]]:
+        execute_on_file(path, AgentAdd(name=LAB_AGENT))
+    players = [("default", *player) for player in PLAYERS] + [
+        (LAB_AGENT, name, "USD", 100_000, 0) for name in LAB_PLAYERS
+    ]
     rows = [
         SeedRow(line=0, agent=agent, player_id=name, currency=currency, balance=cash, bonus=bonus, token=f"demo_{name}")
-        for agent, name, currency, cash, bonus in people
+        for agent, name, currency, cash, bonus in players
     ]
-    change_file(path, Seed(rows=tuple(rows)))
+    execute_on_file(path, Seed(rows=tuple(rows)))
     settings = AgentSet(name="default", host_id=HOST_ID, service_url=provider_url, game_url=f"{provider_url}/play")
-    return Agent(0, **change_file(path, settings))
+    return Agent(0, **execute_on_file(path, settings))
 
 
-def _page(provider_url: str) -> "Pages":
+def _build_demo_pages(provider_url: str) -> "PageFactory":
     """The page on which people play."""
     from minwallet.web.demo.demo_page import DemoConfig, DemoPlayer, routes
 
@@ -167,37 +176,37 @@ def _page(provider_url: str) -> "Pages":
     return lambda wallet, calls: routes(wallet, stage, calls)
 
 
-async def _play(croupier: "RoundRunner", rounds: int) -> None:
+async def _play_rounds(croupier: "RoundRunner", rounds: int) -> None:
     """Every player plays so many rounds of each game in each protocol."""
     from minwallet.demo.game_rules import GAMES
     from minwallet.protocols.registry import PROTOCOLS
 
-    async def sit_down(name: str) -> None:
+    async def play_as(name: str) -> None:
         for protocol in PROTOCOLS:
             seat = await croupier.open_session(protocol, f"demo_{name}")
             for game in GAMES:
-                await croupier.play_rounds(seat, game, STAKE, None, rounds)
+                await croupier.play_rounds(seat, game, STAKE_CENTS, None, rounds)
 
-    await asyncio.gather(*(sit_down(name) for name, *_ in PLAYERS))
+    await asyncio.gather(*(play_as(name) for name, *_ in PLAYERS))
 
 
-def _fetch(path: Path, agent: Agent) -> None:
+def _fetch_games_and_report(path: Path, agent: Agent) -> None:
     """The game list and the report, as the operator would fetch them."""
-    fetch_games(path, agent, PATIENCE_S)
-    pull_report(path, agent.name, lambda _: None, PATIENCE_S)
+    fetch_games(path, agent, TIMEOUT_S)
+    pull_report(path, agent.name, lambda _: None, TIMEOUT_S)
 
 
-class _Addresses(NamedTuple):
-    """What can be opened in a browser; `office` signs in, once."""
+class _DemoUrls(NamedTuple):
+    """What can be opened in a browser; `backoffice` signs in, once."""
 
     page: str
-    office: str
+    backoffice: str
     wallet: str
     provider: str
 
 
-def _welcome(path: Path, at: _Addresses, ended: "Collection[RoundRecord]") -> None:
-    """What there is, and what to try. `ended` are the rounds of the report, if the provider still knows all of it."""
+def _print_welcome(path: Path, urls: _DemoUrls, ended_rounds: "Collection[RoundRecord]") -> None:
+    """Print what there is and what to try. `ended_rounds` are the rounds whose tickets the report still has."""
     from minwallet.demo.round_policy import RoundEnding
     from minwallet.protocols.registry import load_protocol
     from minwallet.protocols.wire import Launch
@@ -207,22 +216,22 @@ def _welcome(path: Path, at: _Addresses, ended: "Collection[RoundRecord]") -> No
 
     folder = shlex.quote(str(Path(sys.executable).parent))
     search = f" PATH={folder}:$PATH" if sys.prefix != sys.base_prefix else ""
-    people = ", ".join(f"{name} ({currency})" for name, currency, *_ in PLAYERS)
-    tickets = [each.id for each in ended if each.protocol == "vela" and each.ending is RoundEnding.DONE]
+    players = ", ".join(f"{name} ({currency})" for name, currency, *_ in PLAYERS)
+    tickets = [each.id for each in ended_rounds if each.protocol == "vela" and each.ending is RoundEnding.DONE]
     removal = f"""
-  curl -sX DELETE {at.provider}/demo/report/{tickets[-1] if tickets else ""}
-  minwallet report pull --anew; minwallet reconcile   # now a bet is missing there"""
+  curl -sX DELETE {urls.provider}/demo/report/{tickets[-1] if tickets else ""}
+  minwallet report pull --full; minwallet reconcile   # now a bet is missing there"""
     print_line(f"""
-  page      {at.page}   play, let the provider misbehave, and watch the ledger
-  office    {at.office}   the back office
-  wallet    {at.wallet}   on {path}
-  provider  {at.provider}   three games; open it in a browser and play as a guest
-  players   {people}; they have played {len(ended)} rounds
+  page      {urls.page}   play, let the provider misbehave, and watch the ledger
+  office    {urls.backoffice}   the back office
+  wallet    {urls.wallet}   on {path}
+  provider  {urls.provider}   three games; open it in a browser and play as a guest
+  players   {players}; they have played {len(ended_rounds)} rounds
 
 Play with alice's money (in a browser):
 
-  {launch("vela", f"{at.provider}/play/slot", "slot", HOST_ID)}
-  {launch("wallet-v2", f"{at.provider}/play", "1053", "default")}
+  {launch("vela", f"{urls.provider}/play/slot", "slot", HOST_ID)}
+  {launch("wallet-v2", f"{urls.provider}/play", "1053", "default")}
 
 Look at what happened (in another terminal):
 
@@ -235,8 +244,8 @@ Look at what happened (in another terminal):
 Be a provider, or try this wallet with every rule there is:
 
   minwallet trigger bet --player lisa --agent lab
-  minwallet conformance {at.wallet} --protocol vela --token demo_lisa --second-token demo_luke
-  minwallet conformance {at.wallet} --protocol wallet-v2 --token demo_lisa --second-token demo_luke
+  minwallet conformance {urls.wallet} --protocol vela --token demo_lisa --second-token demo_luke
+  minwallet conformance {urls.wallet} --protocol wallet-v2 --token demo_lisa --second-token demo_luke
 
 Every call that comes in is shown below. Stop with Ctrl-C.
 """)

@@ -5,14 +5,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from minwallet.cli.output import BadUsage
+from minwallet.cli.output import UsageError
 from minwallet.ledger.money import MAX_ID
 
 if TYPE_CHECKING:
     from minwallet.demo.faults import FaultRates
 
-SeedNumber = Annotated[int | None, typer.Option("--seed", help="The same seed plays the same games.")]
-Misbehave = Annotated[
+SeedOption = Annotated[int | None, typer.Option("--seed", help="The same seed plays the same games.")]
+FaultsOption = Annotated[
     str, typer.Option("--faults", metavar="WAYS", help="lost-reply,delay=0.1,… (with their odds), or all.")
 ]
 
@@ -24,8 +24,8 @@ def demo_provider(
     wallet_token: Annotated[
         str | None, typer.Option("--wallet-token", help="How wallet-v2 knows the operator: calls /wallet/TOKEN.")
     ] = None,
-    seed: SeedNumber = None,
-    misbehave: Misbehave = "",
+    seed: SeedOption = None,
+    faults: FaultsOption = "",
     report_page: Annotated[int, typer.Option("--report-page", min=1, help="How many rows a page has.")] = 100,
     timeout: Annotated[str, typer.Option("--timeout", help="How long to wait for the wallet: 500ms, 2s.")] = "2s",
     first_id: Annotated[
@@ -33,43 +33,52 @@ def demo_provider(
     ] = None,
 ) -> None:
     """Run a small game provider. It calls the wallet, and listens to this machine only."""
-    from minwallet.app import listen
+    from minwallet.app import open_listener
     from minwallet.demo.provider_server import ProviderOptions, serve_provider
 
-    odds = odds_of(misbehave)
+    fault_rates = parse_fault_rates(faults)
     options = ProviderOptions(
-        _address(wallet), host_id, wallet_token, seed, odds, report_page, _seconds(timeout), first_id
+        _validate_wallet_url(wallet),
+        host_id,
+        wallet_token,
+        seed,
+        fault_rates,
+        report_page,
+        _parse_timeout(timeout),
+        first_id,
     )
 
-    def say(words: str) -> None:
+    def print_status(words: str) -> None:
         typer.echo(words, err=True)
 
-    with listen("127.0.0.1", port, "--port") as listener:
+    with open_listener("127.0.0.1", port, "--port") as listener:
         url = f"http://127.0.0.1:{listener.getsockname()[1]}"
-        say(f"minwallet's demo provider serves three games at {url} (stop it with Ctrl-C)")
-        wanted = '{"protocol":"vela","game":"slot","token":"TOKEN","rounds":100}'
-        say(f"open that in a browser, or play with a session of the wallet:\n  curl -d '{wanted}' {url}/demo/play")
-        serve_provider(options, listener, say)
+        print_status(f"minwallet's demo provider serves three games at {url} (stop it with Ctrl-C)")
+        example = '{"protocol":"vela","game":"slot","token":"TOKEN","rounds":100}'
+        print_status(
+            f"open that in a browser, or play with a session of the wallet:\n  curl -d '{example}' {url}/demo/play"
+        )
+        serve_provider(options, listener, print_status)
 
 
-def odds_of(misbehave: str) -> "FaultRates":
+def parse_fault_rates(faults: str) -> "FaultRates":
     """What `--faults` asks for."""
     from minwallet.demo.faults import parse_fault_rates
 
     try:
-        return parse_fault_rates(misbehave)
+        return parse_fault_rates(faults)
     except ValueError as error:
-        raise BadUsage(f"--faults: {error}") from error
+        raise UsageError(f"--faults: {error}") from error
 
 
-def _address(wallet: str) -> str:
+def _validate_wallet_url(wallet: str) -> str:
     if not re.fullmatch(r"https?://[^\s/?#]+(/[^\s?#]*)?", wallet):
-        raise BadUsage(f"--wallet: {wallet!r} is not an address; write it like http://127.0.0.1:8000")
+        raise UsageError(f"--wallet: {wallet!r} is not an address; write it like http://127.0.0.1:8000")
     return wallet
 
 
-def _seconds(timeout: str) -> float:
+def _parse_timeout(timeout: str) -> float:
     match = re.fullmatch(r"([0-9]{1,6})(ms|s)", timeout, re.ASCII)
     if match is None or int(match[1]) == 0:
-        raise BadUsage(f"--timeout: {timeout!r} is not a length of time; write it like 500ms or 2s")
+        raise UsageError(f"--timeout: {timeout!r} is not a length of time; write it like 500ms or 2s")
     return int(match[1]) / (1000 if match[2] == "ms" else 1)

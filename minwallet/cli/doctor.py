@@ -4,37 +4,37 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from minwallet.cli.output import EXIT_REFUSED, JsonFlag, Timeout, coloured, print_json, print_line
-from minwallet.cli.session import seconds
+from minwallet.cli.output import EXIT_REFUSED, JsonOption, TimeoutOption, color_text, print_json, print_line
+from minwallet.cli.session import parse_duration_option
 
 if TYPE_CHECKING:
     from minwallet.doctor import Finding
 
-COLOURS = {"ok": "green", "warn": "yellow", "fail": "red"}
+LEVEL_COLORS = {"ok": "green", "warn": "yellow", "fail": "red"}
 
 
-def doctor(context: typer.Context, timeout: Timeout = "5s", as_json: JsonFlag = False) -> None:
+def doctor(context: typer.Context, timeout: TimeoutOption = "5s", as_json: JsonOption = False) -> None:
     """Look at this installation and its wallet file, and say what to do. Exit code 1 where something fails.
 
     Nothing is changed, and a server may run meanwhile.
     """
     from minwallet.config import load_settings
-    from minwallet.doctor import examine
+    from minwallet.doctor import run_checks
     from minwallet.storage.sqlite import SqliteStore
     from minwallet.wallet.service import clock_ms
 
     settings = load_settings(db=context.find_root().params["db"])
     findings = []
-    for finding in examine(settings, SqliteStore.sqlite_version, clock_ms(), seconds(timeout)):
+    for finding in run_checks(settings, SqliteStore.sqlite_version, clock_ms(), parse_duration_option(timeout)):
         findings.append(finding)
         if not as_json:
-            print_line(_line(finding))
-    is_well = all(finding.level != "fail" for finding in findings)
+            print_line(_format_finding(finding))
+    is_healthy = all(finding.level != "fail" for finding in findings)
     if as_json:
-        print_json({"ok": is_well, "findings": [finding._asdict() for finding in findings]})
-    if not is_well:
+        print_json({"ok": is_healthy, "findings": [finding._asdict() for finding in findings]})
+    if not is_healthy:
         raise typer.Exit(EXIT_REFUSED)
 
 
-def _line(finding: "Finding") -> str:
-    return f"{coloured(f'{finding.level:4}', COLOURS[finding.level])}  {finding.subject:12}  {finding.words}"
+def _format_finding(finding: "Finding") -> str:
+    return f"{color_text(f'{finding.level:4}', LEVEL_COLORS[finding.level])}  {finding.subject:12}  {finding.words}"

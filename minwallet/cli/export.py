@@ -13,68 +13,76 @@ from typing import Annotated, Any, TextIO
 
 import typer
 
-from minwallet.cli.ending import tidily
-from minwallet.cli.link import database, with_store
-from minwallet.cli.output import BadUsage, NoOutput, counting, print_line
+from minwallet.cli.dispatch import database_path, run_with_store
+from minwallet.cli.output import OutputError, UsageError, print_line, progress_bar
+from minwallet.cli.signals import handle_termination
 from minwallet.ledger.audit import AccountRef
 from minwallet.ledger.entries import Entry
 from minwallet.storage.database_files import COMPANION_SUFFIXES, companion_path, fsync_path
 from minwallet.storage.models import AccountRow
 from minwallet.storage.store import Store
 
-PAGE = 10_000
+PAGE_SIZE = 10_000
 
-LEDGER: Sequence[str] = (*AccountRef._fields, *(name for name in Entry._fields if name != "account_id"))
+LEDGER_COLUMNS: Sequence[str] = (*AccountRef._fields, *(name for name in Entry._fields if name != "account_id"))
 
-PLAYERS: Sequence[str] = AccountRow._fields[1:]
+PLAYER_COLUMNS: Sequence[str] = AccountRow._fields[1:]
 
 
-class What(StrEnum):
+class ExportSubject(StrEnum):
     LEDGER = "ledger"
     PLAYERS = "players"
 
 
-class Format(StrEnum):
+class ExportFormat(StrEnum):
     CSV = "csv"
     JSONL = "jsonl"
 
 
 Rows = Sequence[Sequence[Any]]
-Write = Callable[[str], bool]
+WriteText = Callable[[str], bool]
 """Takes lines; False where nobody reads them any more."""
 
 
 def export(
     context: typer.Context,
-    what: Annotated[What, typer.Argument(metavar="ledger|players", help="What is written down.")],
+    subject: Annotated[ExportSubject, typer.Argument(metavar="ledger|players", help="What is written down.")],
     file: Annotated[Path, typer.Argument(metavar="FILE", help="Where; - is the standard output.")],
-    form: Annotated[Format, typer.Option("--format", help="CSV, or a JSON document a line.")] = Format.CSV,
+    file_format: Annotated[
+        ExportFormat, typer.Option("--format", help="CSV, or a JSON document a line.")
+    ] = ExportFormat.CSV,
 ) -> None:
     """Write the ledger or the players to a file. Amounts are cents; empty stands for what there is not."""
 
     async def work(store: Store) -> None:
-        total = await store.count_entries() if what is What.LEDGER else None
-        names, pages = (LEDGER, _ledger(store)) if what is What.LEDGER else (PLAYERS, _players(store))
-        with counting("writing") as tell, _destination(file) as write:
+        total = await store.count_entries() if subject is ExportSubject.LEDGER else None
+        names, pages = (
+            (LEDGER_COLUMNS, _read_ledger_pages(store))
+            if subject is ExportSubject.LEDGER
+            else (PLAYER_COLUMNS, _read_player_pages(store))
+        )
+        with progress_bar("writing") as tell, _open_destination(file) as write:
             done = 0
-            is_read = form is Format.JSONL or write(_csv([names]))
+            is_read = file_format is ExportFormat.JSONL or write(_format_csv([names]))
             async for rows in pages:
-                is_read = is_read and write(_csv(rows) if form is Format.CSV else _jsonl(names, rows))
+                is_read = is_read and write(
+                    _format_csv(rows) if file_format is ExportFormat.CSV else _format_jsonl(names, rows)
+                )
                 if not is_read:
                     return
                 done += len(rows)
                 tell(done, total)
 
-    _check(file, database(context))
-    with_store(context, work)
+    _refuse_own_files(file, database_path(context))
+    run_with_store(context, work)
 
 
-async def _ledger(store: Store) -> AsyncIterator[Rows]:
+async def _read_ledger_pages(store: Store) -> AsyncIterator[Rows]:
     """All rows of the ledger, the oldest first, as far as it is when the last page is read."""
     owners: dict[int, AccountRef] = {}
     seq = account = 0
     while True:
-        page = await store.read_audit_page(seq, PAGE, account)
+        page = await store.read_audit_page(seq, PAGE_SIZE, account)
         owners |= page.owners
         if page.rows:
             yield [(*owners[row[2]], *row[:2], *row[3:-1], row[-1].hex()) for row in page.rows]
@@ -84,34 +92,34 @@ async def _ledger(store: Store) -> AsyncIterator[Rows]:
         account = max(page.owners, default=account)
 
 
-async def _players(store: Store) -> AsyncIterator[Rows]:
+async def _read_player_pages(store: Store) -> AsyncIterator[Rows]:
     """All accounts with their players, in the order in which they were made."""
     account = 0
-    while rows := await store.read_accounts(account, PAGE):
+    while rows := await store.read_accounts(account, PAGE_SIZE):
         yield [(*row[1:-2], row.head.hex(), row.last_seq) for row in rows]
         account = rows[-1].account_id
 
 
-def _csv(rows: Iterable[Sequence[Any]]) -> str:
+def _format_csv(rows: Iterable[Sequence[Any]]) -> str:
     stream = io.StringIO()
     csv.writer(stream, lineterminator="\n").writerows(rows)
     return stream.getvalue()
 
 
-def _jsonl(names: Sequence[str], rows: Rows) -> str:
+def _format_jsonl(names: Sequence[str], rows: Rows) -> str:
     encode = json.JSONEncoder(separators=(",", ":")).encode
     return "".join(f"{encode(dict(zip(names, row, strict=True)))}\n" for row in rows)
 
 
-def _check(file: Path, database: Path) -> None:
-    """BadUsage where writing to this file would take the wallet's own away."""
+def _refuse_own_files(file: Path, database: Path) -> None:
+    """UsageError where writing to this file would take the wallet's own away."""
     own = database.resolve()
     if file != Path("-") and file.resolve() in (own, *(companion_path(own, ending) for ending in COMPANION_SUFFIXES)):
-        raise BadUsage(f"{file} is the wallet itself, or belongs to it; choose another file")
+        raise UsageError(f"{file} is the wallet itself, or belongs to it; choose another file")
 
 
 @contextmanager
-def _destination(file: Path) -> Iterator[Write]:
+def _open_destination(file: Path) -> Iterator[WriteText]:
     """Where lines go: to the standard output, or to a file that is there with all of them or not at all. A pipe or a
     device stays what it is and gets them as they come."""
     if file == Path("-"):
@@ -122,14 +130,14 @@ def _destination(file: Path) -> Iterator[Write]:
             with file.open("w", encoding="utf-8", newline="") as stream:
                 yield lambda text: bool(stream.write(text))
             return
-        with tidily(), _replacing(file.resolve()) as stream:
+        with handle_termination(), _replace_atomically(file.resolve()) as stream:
             yield lambda text: bool(stream.write(text))
     except OSError as error:
-        raise NoOutput(f"cannot write {file}: {error.strerror}") from error
+        raise OutputError(f"cannot write {file}: {error.strerror}") from error
 
 
 @contextmanager
-def _replacing(file: Path) -> Iterator[TextIO]:
+def _replace_atomically(file: Path) -> Iterator[TextIO]:
     """A new file that takes this one's place in the end, when all of it is on the disk."""
     descriptor, name = tempfile.mkstemp(prefix=f".{file.name}.", dir=file.parent)
     try:

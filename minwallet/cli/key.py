@@ -4,13 +4,15 @@ from typing import Annotated
 
 import typer
 
-from minwallet.cli.link import change, read
-from minwallet.cli.output import JsonFlag, print_json, print_line, print_table
+from minwallet.cli.dispatch import execute, query
+from minwallet.cli.output import JsonOption, print_json, print_line, print_table
 from minwallet.storage.admin_store import KeyScope
 
 app = typer.Typer(help="Keys of the admin API.", no_args_is_help=True)
 
-Name = Annotated[str, typer.Argument(metavar="NAME", help="What the key is called, as in `minwallet key list`.")]
+KeyNameArgument = Annotated[
+    str, typer.Argument(metavar="NAME", help="What the key is called, as in `minwallet key list`.")
+]
 
 
 @app.command("add")
@@ -21,12 +23,12 @@ def add(
     agent: Annotated[
         str | None, typer.Option("--agent", help="The only agent it reaches.  [default: all agents]")
     ] = None,
-    as_json: JsonFlag = False,
+    as_json: JsonOption = False,
 ) -> None:
     """Make a key and print it, which is shown only now."""
     from minwallet.operations.requests import KeyAdd
 
-    reply = change(context, KeyAdd(name=name, scope=scope, agent=agent), create=True)
+    reply = execute(context, KeyAdd(name=name, scope=scope, agent=agent), create=True)
     if as_json:
         print_json(reply)
     else:
@@ -36,11 +38,11 @@ def add(
 
 
 @app.command("list")
-def list_(context: typer.Context, as_json: JsonFlag = False) -> None:
+def list_(context: typer.Context, as_json: JsonOption = False) -> None:
     """List the keys, with their beginnings. Those that were revoked stay in the list."""
     from minwallet.operations.requests import KeyList
 
-    reply = read(context, KeyList())
+    reply = query(context, KeyList())
     if as_json:
         print_json(reply)
         return
@@ -53,9 +55,9 @@ def list_(context: typer.Context, as_json: JsonFlag = False) -> None:
 
 
 @app.command("revoke")
-def revoke(context: typer.Context, name: Name, as_json: JsonFlag = False) -> None:
+def revoke(context: typer.Context, name: KeyNameArgument, as_json: JsonOption = False) -> None:
     """Make a key useless, at once and for ever. Its name cannot be used again."""
     from minwallet.operations.requests import KeyRevoke
 
-    reply = change(context, KeyRevoke(name=name))
+    reply = execute(context, KeyRevoke(name=name))
     print_json(reply) if as_json else print_line(f"the key {name} is revoked")

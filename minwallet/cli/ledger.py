@@ -5,11 +5,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from minwallet.cli.link import read
+from minwallet.cli.dispatch import query
 from minwallet.cli.output import (
-    AgentName,
-    CurrencyName,
-    JsonFlag,
+    AgentOption,
+    CurrencyOption,
+    JsonOption,
     print_json,
     print_table,
 )
@@ -18,7 +18,7 @@ from minwallet.ledger.money import format_amount
 if TYPE_CHECKING:
     from minwallet.operations.requests import Reply
 
-COLUMNS: dict[str, Callable[["Reply"], object]] = {
+ENTRY_COLUMNS: dict[str, Callable[["Reply"], object]] = {
     "seq>": lambda entry: entry["seq"],
     "at (UTC)": lambda entry: entry["at"].partition(".")[0].replace("T", " "),
     "kind": lambda entry: entry["kind"],
@@ -38,16 +38,16 @@ COLUMNS: dict[str, Callable[["Reply"], object]] = {
 def ledger(
     context: typer.Context,
     player_id: Annotated[str, typer.Argument(metavar="ID", help="The player.")],
-    currency: CurrencyName = None,
+    currency: CurrencyOption = None,
     limit: Annotated[int, typer.Option("--limit", metavar="N", help="How many entries at the most.")] = 50,
-    agent: AgentName = "default",
-    as_json: JsonFlag = False,
+    agent: AgentOption = "default",
+    as_json: JsonOption = False,
 ) -> None:
     """Show what happened to a player's money. The newest comes first."""
     from minwallet.operations.requests import LedgerRead
 
     request = LedgerRead(agent=agent, player_id=player_id, currency=currency, limit=limit)
-    entries = read(context, request)["entries"]
+    entries = query(context, request)["entries"]
     if as_json:
         # The shape of an entry is fixed, and a script that wants one currency names it.
         print_json({"entries": [{name: entry[name] for name in entry if name != "currency"} for entry in entries]})
@@ -58,6 +58,6 @@ def ledger(
         "bonus change>": (has_bonus := any(entry["bonus_amount"] or entry["bonus_after"] for entry in entries)),
         "bonus>": has_bonus,
     }
-    columns = {name: cell for name, cell in COLUMNS.items() if optional.get(name, True)}
+    columns = {name: cell for name, cell in ENTRY_COLUMNS.items() if optional.get(name, True)}
     rows = [[cell(entry) for cell in columns.values()] for entry in entries]
     print_table(list(columns), rows, "nothing has happened yet")

@@ -13,43 +13,43 @@ import typer
 
 from minwallet import __version__
 from minwallet.cli import (
-    admin,
+    admin_commands,
     agent,
-    backup,
+    backup_commands,
     bench,
-    calls,
-    config,
+    call_commands,
+    config_command,
     conformance,
     demo,
     demo_provider,
     doctor,
     export,
-    games,
-    importing,
+    game_commands,
+    import_ledger,
     key,
     ledger,
     limit,
-    money,
     player,
-    report,
+    report_commands,
     sample,
     seed,
     serve,
     session,
     systemd,
     tail,
-    verify,
+    transfer_commands,
+    verify_command,
 )
 from minwallet.cli.output import (
     EXIT_REFUSED,
     EXIT_UNUSABLE,
     EXIT_USAGE,
-    BadUsage,
-    NoOutput,
-    Refused,
-    drop_what_was_not_said,
+    CommandRefused,
+    OutputError,
+    UsageError,
+    discard_stderr,
+    print_error,
     print_line,
-    say,
 )
 
 app = typer.Typer(
@@ -63,11 +63,11 @@ app = typer.Typer(
 app.command("serve")(serve.serve)
 app.command("demo")(demo.demo)
 app.command("systemd")(systemd.systemd)
-app.add_typer(admin.app, name="admin")
+app.add_typer(admin_commands.app, name="admin")
 app.add_typer(agent.app, name="agent")
 app.add_typer(player.app, name="player")
-app.command("deposit")(money.deposit)
-app.command("withdraw")(money.withdraw)
+app.command("deposit")(transfer_commands.deposit)
+app.command("withdraw")(transfer_commands.withdraw)
 app.add_typer(limit.app, name="limit")
 app.add_typer(session.app, name="session")
 app.add_typer(key.app, name="key")
@@ -75,27 +75,27 @@ app.command("sample")(sample.sample)
 app.command("seed")(seed.seed)
 app.command("ledger")(ledger.ledger)
 app.command("tail")(tail.tail)
-app.command("show")(calls.show)
-app.command("trigger")(calls.trigger)
-app.command("replay")(calls.replay)
-app.command("games")(games.games)
-app.command("launch")(games.launch)
-app.add_typer(report.app, name="report")
-app.command("reconcile")(report.reconcile)
+app.command("show")(call_commands.show)
+app.command("trigger")(call_commands.trigger)
+app.command("replay")(call_commands.replay)
+app.command("games")(game_commands.games)
+app.command("launch")(game_commands.launch)
+app.add_typer(report_commands.app, name="report")
+app.command("reconcile")(report_commands.reconcile)
 app.command("export")(export.export)
-app.command("import")(importing.import_)
-app.command("verify")(verify.verify)
+app.command("import")(import_ledger.import_)
+app.command("verify")(verify_command.verify)
 app.command("doctor")(doctor.doctor)
-app.command("backup")(backup.backup)
-app.command("restore")(backup.restore)
+app.command("backup")(backup_commands.backup)
+app.command("restore")(backup_commands.restore)
 app.command("demo-provider")(demo_provider.demo_provider)
 app.command("conformance")(conformance.conformance)
 app.command("bench")(bench.bench)
-app.add_typer(config.app, name="config")
+app.add_typer(config_command.app, name="config")
 
 
-def _print_version(wanted: bool) -> None:
-    if wanted:
+def _print_version(requested: bool) -> None:
+    if requested:
         print_line(f"minwallet {__version__}")
         raise typer.Exit
 
@@ -123,20 +123,20 @@ def main() -> None:
     try:
         app()
     except Exception as error:
-        code, lines = _explain(error)
+        code, lines = _describe_error(error)
         for line in lines:
-            say(f"minwallet: {line}")
+            print_error(f"minwallet: {line}")
         raise SystemExit(code) from None
     finally:
-        drop_what_was_not_said()
+        discard_stderr()
 
 
-def _explain(error: Exception) -> tuple[int, Sequence[str]]:
+def _describe_error(error: Exception) -> tuple[int, Sequence[str]]:
     """The exit code and the words for an error that is somebody's; a bug is raised again."""
     from pydantic import ValidationError
 
     from minwallet.bench.load import LoadFailed
-    from minwallet.config import BadSettings, CannotListen
+    from minwallet.config import BindError, SettingsError
     from minwallet.conformance.runner import SetupError, WalletUnreachable
     from minwallet.operations.errors import OperationError
     from minwallet.operations.requests import format_validation_error
@@ -146,13 +146,13 @@ def _explain(error: Exception) -> tuple[int, Sequence[str]]:
     match error:
         case OperationError():
             return EXIT_REFUSED, error.failure.lines
-        case Refused() | SetupError():
+        case CommandRefused() | SetupError():
             return EXIT_REFUSED, error.args
         case ValidationError():
             return EXIT_USAGE, [format_validation_error(error)]
-        case BadUsage() | BadSettings():
+        case UsageError() | SettingsError():
             return EXIT_USAGE, [str(error)]
-        case StoreError() | CannotListen() | ProviderFailed() | WalletUnreachable() | LoadFailed() | NoOutput():
+        case StoreError() | BindError() | ProviderFailed() | WalletUnreachable() | LoadFailed() | OutputError():
             return EXIT_UNUSABLE, [str(error)]
         case _:
             raise error

@@ -19,51 +19,51 @@ if TYPE_CHECKING:
 
 EXIT_REFUSED, EXIT_USAGE, EXIT_UNUSABLE = 1, 2, 3
 
-WIDE = 10_000
+UNLIMITED_WIDTH = 10_000
 """The width of tables that go to a file or another program, which must not lose a column."""
 
-MOST_REASONS = 20
+MAX_REASONS = 20
 
-JsonFlag = Annotated[bool, typer.Option("--json", help="Print one JSON document, for scripts.")]
-AgentName = Annotated[str, typer.Option("--agent", help="The agent whose player it is.")]
-Timeout = Annotated[str, typer.Option("--timeout", help="How long to wait for an answer: 10s, 2m.")]
-CurrencyName = Annotated[str | None, typer.Option("--currency", help="Which currency, where the player has several.")]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document, for scripts.")]
+AgentOption = Annotated[str, typer.Option("--agent", help="The agent whose player it is.")]
+TimeoutOption = Annotated[str, typer.Option("--timeout", help="How long to wait for an answer: 10s, 2m.")]
+CurrencyOption = Annotated[str | None, typer.Option("--currency", help="Which currency, where the player has several.")]
 
 
-class Refused(Exception):
+class CommandRefused(Exception):
     """The command was understood and not carried out; one reason a line."""
 
     def __init__(self, reasons: Sequence[str]) -> None:
         super().__init__(*reasons)
 
 
-class BadUsage(Exception):
+class UsageError(Exception):
     """The command makes no sense as it was given."""
 
 
-class NoOutput(Exception):
+class OutputError(Exception):
     """What was to be said could not be written."""
 
 
 @contextmanager
-def counting(what: str) -> Iterator[Callable[[int, int | None], None]]:
+def progress_bar(description: str) -> Iterator[Callable[[int, int | None], None]]:
     """A bar for what takes a while, where a person is looking. It is told how many entries are done, of how many."""
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-    columns = (TextColumn(what), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    columns = (TextColumn(description), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     stderr = Console(stderr=True)
     with Progress(*columns, console=stderr, transient=True, disable=not stderr.is_terminal) as progress:
-        task = progress.add_task(what, total=None)
+        task = progress.add_task(description, total=None)
         yield lambda done, total: progress.update(task, completed=done, total=total)
 
 
 def print_json(document: object) -> bool:
-    return _write(json.dumps(document) + "\n")
+    return _write_stdout(json.dumps(document) + "\n")
 
 
 def print_line(text: str) -> bool:
-    return _write(text + "\n")
+    return _write_stdout(text + "\n")
 
 
 def print_table(columns: Sequence[str], rows: Iterable[Sequence[object]], empty: str) -> None:
@@ -79,32 +79,32 @@ def print_table(columns: Sequence[str], rows: Iterable[Sequence[object]], empty:
         print_line(empty)
         return
     is_terminal = _is_terminal()
-    width = shutil.get_terminal_size().columns if is_terminal else WIDE
-    console = Console(file=io.StringIO(), force_terminal=is_terminal, width=WIDE)
+    width = shutil.get_terminal_size().columns if is_terminal else UNLIMITED_WIDTH
+    console = Console(file=io.StringIO(), force_terminal=is_terminal, width=UNLIMITED_WIDTH)
     shown = len(columns)
-    while shown > 1 and console.measure(_table(columns[:shown], cells)).maximum > width:
+    while shown > 1 and console.measure(_build_table(columns[:shown], cells)).maximum > width:
         shown -= 1
     with console.capture() as written:
-        console.print(_table(columns[:shown], cells))
-    _write(written.get())
+        console.print(_build_table(columns[:shown], cells))
+    _write_stdout(written.get())
     if missing := [column.removesuffix(">") for column in columns[shown:]]:
         print_line(f"(no room for {', '.join(missing)}; widen the terminal, or ask for --json)")
 
 
-def shortened(reasons: Sequence[str], what: str = "") -> list[str]:
+def truncate(reasons: Sequence[str], noun: str = "") -> list[str]:
     """The first reasons, and how many more there are; `what` is what they are called."""
-    more = len(reasons) - MOST_REASONS
-    return [*reasons[:MOST_REASONS], *([f"and {more} more {what}like these"] if more > 0 else [])]
+    more = len(reasons) - MAX_REASONS
+    return [*reasons[:MAX_REASONS], *([f"and {more} more {noun}like these"] if more > 0 else [])]
 
 
-def coloured(text: str, colour: str) -> str:
+def color_text(text: str, color: str) -> str:
     """The text in this colour, where it goes to a terminal that shows colours."""
     from rich.console import Console
     from rich.text import Text
 
-    console = Console(file=io.StringIO(), force_terminal=_is_terminal(), width=WIDE)
+    console = Console(file=io.StringIO(), force_terminal=_is_terminal(), width=UNLIMITED_WIDTH)
     with console.capture() as written:
-        console.print(Text(text, colour), end="")
+        console.print(Text(text, color), end="")
     return written.get()
 
 
@@ -112,7 +112,7 @@ def _is_terminal() -> bool:
     return sys.stdout is not None and sys.stdout.isatty()
 
 
-def _table(columns: Sequence[str], rows: "Sequence[Sequence[Text]]") -> "Table":
+def _build_table(columns: Sequence[str], rows: "Sequence[Sequence[Text]]") -> "Table":
     from rich.table import Table
 
     table = Table(box=None, pad_edge=False, header_style="bold")
@@ -123,7 +123,7 @@ def _table(columns: Sequence[str], rows: "Sequence[Sequence[Text]]") -> "Table":
     return table
 
 
-def _write(text: str) -> bool:
+def _write_stdout(text: str) -> bool:
     """Whether anybody reads it. If nobody does, that is no reason to fail, nor to end with another code."""
     if sys.stdout is None:
         return False
@@ -135,17 +135,17 @@ def _write(text: str) -> bool:
         return False
     except OSError as error:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        raise NoOutput(f"the command was carried out, but its output was not written: {error.strerror}") from error
+        raise OutputError(f"the command was carried out, but its output was not written: {error.strerror}") from error
     return True
 
 
-def say(text: str) -> None:
+def print_error(text: str) -> None:
     """A line on stderr. Where none can be written, as to a log on a full disk, the work is done all the same."""
     with suppress(OSError):
         typer.echo(text, err=True)
 
 
-def drop_what_was_not_said() -> None:
+def discard_stderr() -> None:
     """Python would end with a code of its own if something were left for stderr that cannot be written."""
     try:
         if sys.stderr is not None:
@@ -154,7 +154,7 @@ def drop_what_was_not_said() -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stderr.fileno())
 
 
-def money(reply: Mapping[str, Any]) -> str:
+def format_balance(reply: Mapping[str, Any]) -> str:
     """`150.00 USD and 5.00 bonus`."""
     bonus = f" and {format_amount(reply['bonus'])} bonus" if reply["bonus"] else ""
     return f"{format_amount(reply['cash'])} {reply['currency']}{bonus}"

@@ -5,9 +5,9 @@ from typing import Annotated
 
 import typer
 
-from minwallet.cli.output import BadUsage, JsonFlag, print_json, print_line, print_table
+from minwallet.cli.output import JsonOption, UsageError, print_json, print_line, print_table
 
-ABOUT = {
+SAMPLES = {
     "players.csv": "players with money and session tokens, for minwallet seed",
     "nginx.conf": "nginx in front of a server, with TLS",
     "Caddyfile": "Caddy in front of a server, with TLS",
@@ -17,26 +17,26 @@ ABOUT = {
 }
 """What each file is. Not all of them have a place to say it themselves."""
 
-PACKAGE = Path(__file__).parents[1]
+PACKAGE_DIR = Path(__file__).parents[1]
 
 
 def sample(
     name: Annotated[str | None, typer.Argument(metavar="NAME", help="The file to print.", show_default=False)] = None,
-    as_json: JsonFlag = False,
+    as_json: JsonOption = False,
 ) -> None:
     """Print a file to begin with. Players, or what stands around a server; without a name, list what there is."""
     if name is None:
         if as_json:
-            print_json({"samples": [{"name": each, "about": about} for each, about in ABOUT.items()]})
+            print_json({"samples": [{"name": each, "about": about} for each, about in SAMPLES.items()]})
         else:
-            print_table(["file", "what it is"], ABOUT.items(), "")
+            print_table(["file", "what it is"], SAMPLES.items(), "")
         return
-    if name not in ABOUT:
-        raise BadUsage(f"there is no sample {name!r}; choose {', '.join(ABOUT)}")
-    text = (folder() / name).read_text("utf-8")
+    if name not in SAMPLES:
+        raise UsageError(f"there is no sample {name!r}; choose {', '.join(SAMPLES)}")
+    text = (find_sample_dir() / name).read_text("utf-8")
     print_json({"name": name, "text": text}) if as_json else print_line(text.removesuffix("\n"))
 
 
-def folder() -> Path:
+def find_sample_dir() -> Path:
     """In the package, or beside it in a clone."""
-    return next(place for place in (PACKAGE / "sample_data", PACKAGE.parent / "sample_data") if place.is_dir())
+    return next(place for place in (PACKAGE_DIR / "sample_data", PACKAGE_DIR.parent / "sample_data") if place.is_dir())

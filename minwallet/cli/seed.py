@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from minwallet.cli.link import change
-from minwallet.cli.output import BadUsage, JsonFlag, Refused, print_json, print_line, shortened
+from minwallet.cli.dispatch import execute
+from minwallet.cli.output import CommandRefused, JsonOption, UsageError, print_json, print_line, truncate
 from minwallet.ledger.money import parse_amount
 
 if TYPE_CHECKING:
@@ -17,13 +17,15 @@ if TYPE_CHECKING:
 
     from minwallet.operations.requests import SeedRow
 
-COLUMNS = ("player_id", "currency", "balance", "bonus", "token", "agent")
+SEED_COLUMNS = ("player_id", "currency", "balance", "bonus", "token", "agent")
 
 
 def seed(
     context: typer.Context,
-    file: Annotated[Path, typer.Argument(metavar="FILE.csv", help=f"A CSV file with the columns {','.join(COLUMNS)}.")],
-    as_json: JsonFlag = False,
+    file: Annotated[
+        Path, typer.Argument(metavar="FILE.csv", help=f"A CSV file with the columns {','.join(SEED_COLUMNS)}.")
+    ],
+    as_json: JsonOption = False,
 ) -> None:
     """Add the players of a CSV file. All or none; those that exist stay as they are."""
     from rich.console import Console
@@ -39,7 +41,7 @@ def seed(
     stderr = Console(stderr=True)
     for number, fields in track(lines, "reading", console=stderr, transient=True, disable=not stderr.is_terminal):
         try:
-            row = _parse(number, fields)
+            row = _parse_row(number, fields)
         except ValueError as error:
             reasons.append(f"line {number}: {error}")
             continue
@@ -48,25 +50,26 @@ def seed(
             reasons.append(f"line {number}: the same player and currency as line {first}")
         rows.append(row)
     if reasons:
-        raise _nothing_added(shortened(reasons, "lines "), file)
+        raise _build_refusal(truncate(reasons, "lines "), file)
     try:
         with stderr.status(f"writing {len(rows)} lines") if stderr.is_terminal else nullcontext():
-            reply = change(context, Seed(rows=tuple(rows)), create=True)
-    except Refused as refused:
-        raise _nothing_added(refused.args, file) from refused
+            reply = execute(context, Seed(rows=tuple(rows)), create=True)
+    except CommandRefused as refused:
+        raise _build_refusal(refused.args, file) from refused
     if as_json:
         print_json(reply)
     else:
-        added = f"{_count(reply['players_added'], 'player')} and {_count(reply['accounts_added'], 'account')} added"
-        there = reply["rows"] - reply["accounts_added"]
-        print_line(f"{added}; {there} were there already" if there else added)
+        players = _format_count(reply["players_added"], "player")
+        added = f"{players} and {_format_count(reply['accounts_added'], 'account')} added"
+        existing = reply["rows"] - reply["accounts_added"]
+        print_line(f"{added}; {existing} were there already" if existing else added)
 
 
-def _nothing_added(reasons: Sequence[str], file: Path) -> Refused:
-    return Refused([*reasons, f"nothing was added; mend {file} and try again"])
+def _build_refusal(reasons: Sequence[str], file: Path) -> CommandRefused:
+    return CommandRefused([*reasons, f"nothing was added; mend {file} and try again"])
 
 
-def _count(number: int, noun: str) -> str:
+def _format_count(number: int, noun: str) -> str:
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
@@ -74,31 +77,31 @@ def _read_lines(file: Path) -> list[tuple[int, dict[str, str]]]:
     """Each record with the number of the line it ends on."""
     try:
         with file.open(encoding="utf-8-sig", newline="") as stream:
-            return list(_records(csv.reader(stream, strict=True), file))
+            return list(_iter_records(csv.reader(stream, strict=True), file))
     except OSError as error:
-        raise BadUsage(f"cannot read {file}: {error.strerror}") from error
+        raise UsageError(f"cannot read {file}: {error.strerror}") from error
     except UnicodeDecodeError as error:
-        raise BadUsage(f"cannot read {file}: it is not UTF-8 text; save it as CSV in UTF-8") from error
+        raise UsageError(f"cannot read {file}: it is not UTF-8 text; save it as CSV in UTF-8") from error
 
 
-def _records(reader: "_csv.Reader", file: Path) -> Iterator[tuple[int, dict[str, str]]]:
+def _iter_records(reader: "_csv.Reader", file: Path) -> Iterator[tuple[int, dict[str, str]]]:
     try:
         header = [name.strip() for name in next(reader, [])]
-        missing = [name for name in COLUMNS[:3] if name not in header]
-        strange = [name for name in header if name not in COLUMNS]
-        if missing or strange or len(set(header)) < len(header):
-            wrong = f"lacks {', '.join(missing)}" if missing else f"has {', '.join(strange or header)}"
-            known = f"{', '.join(COLUMNS[:3])}, and perhaps {', '.join(COLUMNS[3:])}"
-            raise BadUsage(f"{file}: the first line {wrong}; it names the columns {known}, separated by commas")
+        missing = [name for name in SEED_COLUMNS[:3] if name not in header]
+        unknown = [name for name in header if name not in SEED_COLUMNS]
+        if missing or unknown or len(set(header)) < len(header):
+            wrong = f"lacks {', '.join(missing)}" if missing else f"has {', '.join(unknown or header)}"
+            known = f"{', '.join(SEED_COLUMNS[:3])}, and perhaps {', '.join(SEED_COLUMNS[3:])}"
+            raise UsageError(f"{file}: the first line {wrong}; it names the columns {known}, separated by commas")
         for values in reader:
             if values:
                 fields = dict(zip(header, map(str.strip, values), strict=False))
                 yield reader.line_num, fields if len(values) == len(header) else {"": str(len(values))}
     except csv.Error as error:
-        raise BadUsage(f"{file}, line {reader.line_num}: {error}") from error
+        raise UsageError(f"{file}, line {reader.line_num}: {error}") from error
 
 
-def _parse(number: int, fields: dict[str, str]) -> "SeedRow":
+def _parse_row(number: int, fields: dict[str, str]) -> "SeedRow":
     """ValueError, in words, for a line that cannot be a player."""
     from pydantic import ValidationError
 

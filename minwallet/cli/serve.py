@@ -20,15 +20,15 @@ def serve(
 ) -> None:
     """Run the server on the wallet file. The file is made if there is none."""
     from minwallet import __version__, app
-    from minwallet.cli.output import say
+    from minwallet.cli.output import print_error
     from minwallet.config import load_settings
 
     settings = load_settings(db=context.find_root().params["db"], host=host, port=port)
 
-    def announce(url: str) -> None:
-        say(f"minwallet {__version__} serves {settings.db} at {url} (stop it with Ctrl-C)")
+    def print_address(url: str) -> None:
+        print_error(f"minwallet {__version__} serves {settings.db} at {url} (stop it with Ctrl-C)")
 
-    def invite(url: str) -> None:
-        say(f"sign in to the back office, once and within an hour: {url}")
+    def print_login_link(url: str) -> None:
+        print_error(f"sign in to the back office, once and within an hour: {url}")
 
-    app.serve(settings, announce, invite=invite)
+    app.serve(settings, print_address, on_first_login_link=print_login_link)

@@ -4,28 +4,36 @@ from typing import Annotated
 
 import typer
 
-from minwallet.cli.link import change, read
-from minwallet.cli.output import AgentName, BadUsage, CurrencyName, JsonFlag, print_json, print_line, print_table
+from minwallet.cli.dispatch import execute, query
+from minwallet.cli.output import (
+    AgentOption,
+    CurrencyOption,
+    JsonOption,
+    UsageError,
+    print_json,
+    print_line,
+    print_table,
+)
 
 app = typer.Typer(help="Session tokens, which stand for a player in one currency.", no_args_is_help=True)
 
-PlayerId = Annotated[str, typer.Argument(metavar="ID", help="The player.")]
+PlayerIdArgument = Annotated[str, typer.Argument(metavar="ID", help="The player.")]
 
 
 @app.command("open")
 def open_(
     context: typer.Context,
-    player_id: PlayerId,
-    currency: CurrencyName = None,
+    player_id: PlayerIdArgument,
+    currency: CurrencyOption = None,
     ttl: Annotated[str, typer.Option("--ttl", help="How long it is good: 30s, 15m, 24h, 7d.")] = "24h",
-    agent: AgentName = "default",
-    as_json: JsonFlag = False,
+    agent: AgentOption = "default",
+    as_json: JsonOption = False,
 ) -> None:
     """Open a session and print its token, which is shown only now."""
     from minwallet.operations.requests import SessionOpen
 
-    request = SessionOpen(agent=agent, player_id=player_id, currency=currency, ttl_s=seconds(ttl))
-    reply = change(context, request)
+    request = SessionOpen(agent=agent, player_id=player_id, currency=currency, ttl_s=parse_duration_option(ttl))
+    reply = execute(context, request)
     if as_json:
         print_json({name: reply[name] for name in ("token", "player_id", "currency", "expires_at")})
     else:
@@ -34,11 +42,13 @@ def open_(
 
 
 @app.command("list")
-def list_(context: typer.Context, player_id: PlayerId, agent: AgentName = "default", as_json: JsonFlag = False) -> None:
+def list_(
+    context: typer.Context, player_id: PlayerIdArgument, agent: AgentOption = "default", as_json: JsonOption = False
+) -> None:
     """List a player's sessions, the newest first, with the beginnings of their tokens."""
     from minwallet.operations.requests import SessionList
 
-    reply = read(context, SessionList(agent=agent, player_id=player_id))
+    reply = query(context, SessionList(agent=agent, player_id=player_id))
     if as_json:
         print_json(reply)
         return
@@ -54,20 +64,20 @@ def list_(context: typer.Context, player_id: PlayerId, agent: AgentName = "defau
 def revoke(
     context: typer.Context,
     token: Annotated[str, typer.Argument(metavar="TOKEN", help="The whole token.")],
-    as_json: JsonFlag = False,
+    as_json: JsonOption = False,
 ) -> None:
     """End a session; wins and cancels of its bets still settle."""
     from minwallet.operations.requests import SessionRevoke
 
-    reply = change(context, SessionRevoke(token=token))
+    reply = execute(context, SessionRevoke(token=token))
     print_json(reply) if as_json else print_line("the session is revoked")
 
 
-def seconds(ttl: str) -> int:
+def parse_duration_option(ttl: str) -> int:
     """A length of time such as 24h, in seconds."""
     from minwallet import config
 
     try:
-        return config.seconds(ttl)
+        return config.parse_duration(ttl)
     except ValueError as error:
-        raise BadUsage(str(error)) from error
+        raise UsageError(str(error)) from error

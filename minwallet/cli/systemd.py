@@ -12,18 +12,18 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from minwallet.cli.output import BadUsage, print_line, say
+from minwallet.cli.output import UsageError, print_error, print_line
 
 if TYPE_CHECKING:
     from minwallet.config import Settings
 
-HOMES = ("/home", "/root", "/run/user")
+PROTECTED_HOMES = ("/home", "/root", "/run/user")
 """What ProtectHome= hides."""
 
-MARGIN_S = 20
+STOP_MARGIN_S = 20
 """How much longer than the calls in hand the closing of the file may take, before systemd kills."""
 
-SERVICE = """\
+SERVICE_UNIT = """\
 # Made by `minwallet systemd`. Settings are read from .env and minwallet.toml in {folder}.
 [Unit]
 Description=minwallet, a seamless wallet
@@ -79,7 +79,7 @@ SystemCallErrorNumber=EPERM
 WantedBy=multi-user.target
 """
 
-SOCKET = """\
+SOCKET_UNIT = """\
 # Made by `minwallet systemd --socket`. It stays open while the server restarts: calls wait instead of being refused.
 [Unit]
 Description=where minwallet listens
@@ -92,7 +92,7 @@ BindIPv6Only=ipv6-only
 WantedBy=sockets.target
 """
 
-CACHE = """
+PEX_CACHE_LINES = """
 # The program is one file, which unpacks itself here.
 CacheDirectory=minwallet
 CacheDirectoryMode=0700
@@ -108,103 +108,105 @@ def systemd(
     socket: Annotated[bool, typer.Option("--socket", help="Print the socket unit instead of the service.")] = False,
 ) -> None:
     """Print a systemd unit that runs this installation on the wallet file, with as few rights as it needs."""
-    settings = _settings_of_the_service(context.find_root().params["db"])
+    settings = _load_service_settings(context.find_root().params["db"])
     if socket:
-        settings.refuse_to_be_exposed()
-        text = SOCKET.format(address=_address(settings.host, settings.port))
+        settings.require_protection()
+        text = SOCKET_UNIT.format(address=_format_listen_address(settings.host, settings.port))
     else:
-        text = _service(settings.db, settings.backup_to, _user(user))
+        text = _render_service_unit(settings.db, settings.backup_to, _resolve_user(user))
     print_line(text.rstrip("\n"))
-    for each in settings.listed():
+    for each in settings.list_settings():
         if each.origin == "environment":
-            say(
+            print_error(
                 f"{each.variable} is of your environment, not of the service's: write it into {settings.db.parent}/.env"
             )
 
 
-def _settings_of_the_service(given: Path | None) -> "Settings":
+def _load_service_settings(db_option: Path | None) -> "Settings":
     """Those of the wallet file's folder, where the service will be."""
     from minwallet.config import load_settings
 
-    db = _in_full(load_settings(db=given).db)
+    db = _absolute_path(load_settings(db=db_option).db)
     if not db.parent.is_dir():
-        raise BadUsage(f"there is no folder {db.parent}; make it first, or name another wallet file with --db")
+        raise UsageError(f"there is no folder {db.parent}; make it first, or name another wallet file with --db")
     with chdir(db.parent):
         return load_settings(db=db)
 
 
-def _service(db: Path, backup_to: str, user: str) -> str:
-    from minwallet.app import GRACE_S
+def _render_service_unit(db: Path, backup_to: str, user: str) -> str:
+    from minwallet.app import SHUTDOWN_GRACE_S
     from minwallet.web.gateway.http_protocol import MAX_CONNECTIONS, RESERVED_FILES
 
     folder = db.parent
-    copies = folder / backup_to
-    if not copies.is_dir() and not copies.is_relative_to(folder):
-        raise BadUsage(
-            f"there is no folder {copies} for the copies; make it first, or set MINWALLET_BACKUP_TO to another"
+    backup_dir = folder / backup_to
+    if not backup_dir.is_dir() and not backup_dir.is_relative_to(folder):
+        raise UsageError(
+            f"there is no folder {backup_dir} for the copies; make it first, or set MINWALLET_BACKUP_TO to another"
         )
-    called = _called()
-    command = [*called, "--db", str(db), "serve"]
-    for path in (*command, str(folder), str(copies)):
+    program = _current_program()
+    command = [*program, "--db", str(db), "serve"]
+    for path in (*command, str(folder), str(backup_dir)):
         if not path.isprintable():
-            raise BadUsage(f"a unit cannot name {path!r}; choose a path without control characters")
-    if set(called[0]) & set("'\"\\"):
-        raise BadUsage(f"systemd starts no program whose path has quotes in it, as {called[0]} has; move it")
-    needed = [called[0], str(folder), sys.base_prefix, sys.prefix]
-    return SERVICE.format(
-        folder=_plain(str(folder)),
+            raise UsageError(f"a unit cannot name {path!r}; choose a path without control characters")
+    if set(program[0]) & set("'\"\\"):
+        raise UsageError(f"systemd starts no program whose path has quotes in it, as {program[0]} has; move it")
+    needed = [program[0], str(folder), sys.base_prefix, sys.prefix]
+    return SERVICE_UNIT.format(
+        folder=_escape_specifiers(str(folder)),
         user=user,
-        command=f":{' '.join(map(_word, command))}",
-        stop_s=GRACE_S + MARGIN_S,
+        command=f":{' '.join(map(_quote_word, command))}",
+        stop_s=SHUTDOWN_GRACE_S + STOP_MARGIN_S,
         files=MAX_CONNECTIONS + 2 * RESERVED_FILES,
-        cache=CACHE if "PEX" in os.environ else "",
-        writable=" ".join(_word(str(place)) for place in dict.fromkeys((folder, copies))),
-        home="" if _any_below_home(needed) else "ProtectHome=yes\n",
+        cache=PEX_CACHE_LINES if "PEX" in os.environ else "",
+        writable=" ".join(_quote_word(str(place)) for place in dict.fromkeys((folder, backup_dir))),
+        home="" if _needs_home(needed) else "ProtectHome=yes\n",
     )
 
 
-def _called() -> list[str]:
+def _current_program() -> list[str]:
     """How this program was called, with an absolute path: a pex, a console script, or Python with a module."""
     program = os.environ.get("PEX") or shutil.which(sys.argv[0])
-    return [str(_in_full(Path(program)))] if program else [sys.executable, "-m", "minwallet"]
+    return [str(_absolute_path(Path(program)))] if program else [sys.executable, "-m", "minwallet"]
 
 
-def _in_full(path: Path) -> Path:
+def _absolute_path(path: Path) -> Path:
     """From the root, without `..`; a link stays the link that an upgrade turns round."""
     return path.parent.resolve() / path.name
 
 
-def _user(name: str | None) -> str:
+def _resolve_user(name: str | None) -> str:
     try:
         return (pwd.getpwnam(name) if name else pwd.getpwuid(os.geteuid())).pw_name
     except KeyError:
         missing = name or f"with the number {os.geteuid()}"
-        raise BadUsage(f"there is no user {missing}; name another with --user, or make one with useradd") from None
+        raise UsageError(f"there is no user {missing}; name another with --user, or make one with useradd") from None
 
 
-def _address(host: str, port: int) -> str:
+def _format_listen_address(host: str, port: int) -> str:
     host = "127.0.0.1" if host == "localhost" else host
     try:
         is_v6 = ip_address(host).version == 6
     except ValueError:
-        raise BadUsage(f"systemd listens on addresses and {host} is a name: set MINWALLET_HOST to an address") from None
+        raise UsageError(
+            f"systemd listens on addresses and {host} is a name: set MINWALLET_HOST to an address"
+        ) from None
     if port == 0:
-        raise BadUsage("a socket unit needs a port that stays the same: set MINWALLET_PORT to one")
+        raise UsageError("a socket unit needs a port that stays the same: set MINWALLET_PORT to one")
     return f"[{host}]:{port}" if is_v6 else f"{host}:{port}"
 
 
-def _any_below_home(paths: Iterable[str]) -> bool:
+def _needs_home(paths: Iterable[str]) -> bool:
     """Whether one of these, or what it leads to, would be hidden."""
     places = [place for path in paths for place in (Path(path), Path(path).resolve())]
-    return any(place.is_relative_to(home) for place in places for home in HOMES)
+    return any(place.is_relative_to(home) for place in places for home in PROTECTED_HOMES)
 
 
-def _plain(path: str) -> str:
+def _escape_specifiers(path: str) -> str:
     """For a setting whose whole value is a path; a percent sign would begin a specifier."""
     return path.replace("%", "%%")
 
 
-def _word(text: str) -> str:
+def _quote_word(text: str) -> str:
     """One word of a setting that has several (systemd.syntax(7)). A dollar stays: the command begins with a colon."""
-    escaped = _plain(text).replace("\\", "\\\\").replace('"', '\\"')
+    escaped = _escape_specifiers(text).replace("\\", "\\\\").replace('"', '\\"')
     return f'"{escaped}"' if set(escaped) & set(" '\"\\;") else escaped

@@ -5,8 +5,8 @@ from typing import Annotated
 
 import typer
 
-from minwallet.cli.link import database
-from minwallet.cli.output import BadUsage, JsonFlag, print_json, print_line
+from minwallet.cli.dispatch import database_path
+from minwallet.cli.output import JsonOption, UsageError, print_json, print_line
 from minwallet.ledger.entries import Kind, State
 from minwallet.ledger.money import format_amount
 from minwallet.storage.queries import Filter, OwnedEntry
@@ -22,60 +22,60 @@ def tail(
     protocol: Annotated[str | None, typer.Option("--protocol", help="Only wallet-v2's, vela's or operator's.")] = None,
     currency: Annotated[str | None, typer.Option("--currency", help="Only in this currency.")] = None,
     agent: Annotated[str | None, typer.Option("--agent", help="Only this agent's.")] = None,
-    as_json: JsonFlag = False,
+    as_json: JsonOption = False,
 ) -> None:
     """Show transactions as they are committed. Ctrl-C ends it; with --json each is a document on a line of its own."""
     from minwallet.operations.requests import ENTRY_SOURCES
 
     for option, value, known in (("kind", kind, Kind), ("state", state, State), ("protocol", protocol, ENTRY_SOURCES)):
         if value is not None and value not in list(known):
-            raise BadUsage(f"{value!r} is no {option}; there are {', '.join(known)}")
-    wanted = Filter(agent, player, currency, protocol, kind, state, game)
+            raise UsageError(f"{value!r} is no {option}; there are {', '.join(known)}")
+    entry_filter = Filter(agent, player, currency, protocol, kind, state, game)
     try:
-        asyncio.run(_tail(context, wanted, lines, as_json=as_json))
+        asyncio.run(_follow_entries(context, entry_filter, lines, as_json=as_json))
     except KeyboardInterrupt:
         return
 
 
-async def _tail(context: typer.Context, wanted: Filter, lines: int, *, as_json: bool) -> None:
+async def _follow_entries(context: typer.Context, entry_filter: Filter, lines: int, *, as_json: bool) -> None:
     """Read the file itself, which keeps nobody from writing it."""
     from minwallet.operations.agents import get_agent
     from minwallet.storage.sqlite import SqliteStore
     from minwallet.wallet.feed import PollingNotifier, follow
 
-    show = _show_json if as_json else _show
-    store = await SqliteStore.open_read_only(database(context))
+    print_entry = _print_entry_json if as_json else _print_entry
+    store = await SqliteStore.open_read_only(database_path(context))
     try:
-        if wanted.agent is not None:
-            await get_agent(store, wanted.agent)
+        if entry_filter.agent is not None:
+            await get_agent(store, entry_filter.agent)
         newest = await store.count_entries()
-        rows = (await store.read_page(wanted, None, lines)).rows if lines else []
-        if not all(show(row) for row in reversed(rows)):
+        rows = (await store.read_page(entry_filter, None, lines)).rows if lines else []
+        if not all(print_entry(row) for row in reversed(rows)):
             return
-        async for heard in follow(store, PollingNotifier(), wanted, newest):
-            if not all(show(row) for row in heard.rows):
+        async for batch in follow(store, PollingNotifier(), entry_filter, newest):
+            if not all(print_entry(row) for row in batch.rows):
                 return
     finally:
         await store.close()
 
 
-def _show_json(row: OwnedEntry) -> bool:
+def _print_entry_json(row: OwnedEntry) -> bool:
     from minwallet.operations.schemas import build_owned_transaction
 
     return print_json(build_owned_transaction(row))
 
 
-def _show(row: OwnedEntry) -> bool:
+def _print_entry(row: OwnedEntry) -> bool:
     """One line, with what is looked for first at its beginning; whether anybody reads it."""
     from minwallet.operations.timestamps import format_iso
 
     entry, owner = row
     at = (format_iso(entry.at_ms) or "")[11:19]
-    moved = entry.amount + entry.bonus_amount
-    held = entry.cash_after + entry.bonus_after
-    what = f"{entry.kind} {'' if entry.state == 'applied' else entry.refusal or entry.state}".strip()
-    whose = f"{owner.player_id} ({owner.agent})" if owner.agent != "default" else owner.player_id
-    where = " ".join(filter(None, (entry.protocol, entry.game and f"game {entry.game}", f"id {entry.id}")))
-    change = f"{'+' * (moved > 0)}{format_amount(moved)}"
-    money = f"{change:>12} → {format_amount(held):>12} {owner.currency:4}"
-    return print_line(f"{at}  {entry.seq:>7}  {whose:16}  {what:24}  {money}  {where}")
+    change_cents = entry.amount + entry.bonus_amount
+    balance_cents = entry.cash_after + entry.bonus_after
+    event = f"{entry.kind} {'' if entry.state == 'applied' else entry.refusal or entry.state}".strip()
+    player = f"{owner.player_id} ({owner.agent})" if owner.agent != "default" else owner.player_id
+    reference = " ".join(filter(None, (entry.protocol, entry.game and f"game {entry.game}", f"id {entry.id}")))
+    change = f"{'+' * (change_cents > 0)}{format_amount(change_cents)}"
+    money = f"{change:>12} → {format_amount(balance_cents):>12} {owner.currency:4}"
+    return print_line(f"{at}  {entry.seq:>7}  {player:16}  {event:24}  {money}  {reference}")

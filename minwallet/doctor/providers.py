@@ -8,14 +8,14 @@ from minwallet.operations.errors import OperationError
 from minwallet.provider.service_client import ProviderFailed, ServiceClient
 from minwallet.storage.models import Agent
 
-AT_ONCE = 8
+MAX_PARALLEL_CHECKS = 8
 
 
-def look_at_providers(agents: Sequence[Agent], timeout_s: float) -> Iterator[Finding]:
+def check_providers(agents: Sequence[Agent], timeout_s: float) -> Iterator[Finding]:
     """Those of agents with a service address, several at a time."""
-    asked = [agent for agent in agents if agent.service_url]
-    with ThreadPoolExecutor(AT_ONCE) as pool:
-        yield from pool.map(lambda agent: check_provider(agent, timeout_s), asked)
+    reachable_agents = [agent for agent in agents if agent.service_url]
+    with ThreadPoolExecutor(MAX_PARALLEL_CHECKS) as pool:
+        yield from pool.map(lambda agent: check_provider(agent, timeout_s), reachable_agents)
 
 
 def check_provider(agent: Agent, timeout_s: float) -> Finding:

@@ -16,7 +16,7 @@ import httpx2
 from minwallet.bench.server_process import run_server
 from minwallet.storage.file_lock import ControlEndpoint
 from tests.bench.sampling import Sample
-from tests.support import Here
+from tests.support import InProcessCli
 
 KIB = 1024
 
@@ -40,14 +40,14 @@ class BenchServer(NamedTuple):
 @contextmanager
 def run_bench_server(file: Path) -> Iterator[BenchServer]:
     """A server on the file that ends with the block. At first it looks through the file for damage, beside all else."""
-    here = Here(file)
+    cli = InProcessCli(file)
     with run_server(file, file.with_suffix(".log")) as desk:
         wait_until_ready(desk)
         headers = {"origin": desk.serves}
         with httpx2.Client(base_url=desk.serves, headers=headers, trust_env=False, timeout=60) as person:
-            link = urlsplit(here("admin", "link", "--name", "bench")["url"])
+            link = urlsplit(cli("admin", "link", "--name", "bench")["url"])
             person.post("/admin/enter", data={"token": parse_qs(link.query)["token"][0]})
-            key = here("key", "add", "bench", "--scope", "read")["key"]
+            key = cli("key", "add", "bench", "--scope", "read")["key"]
             headers = {"authorization": f"Bearer {key}"}
             with httpx2.Client(base_url=desk.serves, headers=headers, trust_env=False, timeout=60) as program:
                 yield BenchServer(desk, person, program)

@@ -1,12 +1,12 @@
 """`minwallet agent`."""
 
-from tests.cli.console import assert_complaint, assert_usage, cells
-from tests.support import Here
+from tests.cli.cli_assertions import assert_error_line, assert_usage_error, split_cells
+from tests.support import InProcessCli
 
 DEFAULT = {"name": "default", "wallet_token": "default", "host_id": None}
 
 
-def test_a_fresh_file_has_one_agent(wallet: Here) -> None:
+def test_a_fresh_file_has_one_agent(wallet: InProcessCli) -> None:
     """`default` is there from the beginning, and `agent list` shows every agent in order of name."""
     assert wallet("agent", "list")["agents"][0] == DEFAULT
     assert list(wallet("agent", "list")) == ["agents"]
@@ -14,14 +14,14 @@ def test_a_fresh_file_has_one_agent(wallet: Here) -> None:
     assert names == sorted(names)
 
 
-def test_an_agent_is_added_and_listed(wallet: Here) -> None:
+def test_an_agent_is_added_and_listed(wallet: InProcessCli) -> None:
     """The answer is the agent as the list has it from then on."""
     added = wallet("agent", "add", "north", "--wallet-token", "N1", "--host-id", "host-1")
     assert added == {"name": "north", "wallet_token": "N1", "host_id": "host-1"}
     assert added in wallet("agent", "list")["agents"]
 
 
-def test_a_wallet_token_is_made_of_the_name(wallet: Here) -> None:
+def test_a_wallet_token_is_made_of_the_name(wallet: InProcessCli) -> None:
     """Without one of its own, and without the symbols that the protocol does not allow in it."""
     assert wallet("agent", "add", "south.east-1") == {
         "name": "south.east-1",
@@ -30,32 +30,32 @@ def test_a_wallet_token_is_made_of_the_name(wallet: Here) -> None:
     }
 
 
-def test_agents_are_a_table_for_people(wallet: Here) -> None:
+def test_agents_are_a_table_for_people(wallet: InProcessCli) -> None:
     """The longest names are still shown whole where the output is not a terminal."""
     name, token, host = "n" * 40, "t" * 40, "h" * 128
     added = wallet.run("agent", "add", name, "--wallet-token", token, "--host-id", host)
     header, row = added.out.splitlines()
-    assert cells(header) == ["agent", "wallet token", "host id"]
-    assert cells(row) == [name, token, host]
+    assert split_cells(header) == ["agent", "wallet token", "host id"]
+    assert split_cells(row) == [name, token, host]
     listed = wallet.run("agent", "list")
     assert (listed.code, listed.err) == (0, "")
-    assert [name, token, host] in map(cells, listed.out.splitlines())
+    assert [name, token, host] in map(split_cells, listed.out.splitlines())
 
 
-def test_two_agents_share_nothing(wallet: Here) -> None:
+def test_two_agents_share_nothing(wallet: InProcessCli) -> None:
     """A name, a wallet token or a host id that another agent has is refused, and nothing is added."""
     wallet("agent", "add", "west", "--wallet-token", "W1", "--host-id", "west-host")
     before = wallet("agent", "list")
-    assert_complaint(wallet.run("agent", "add", "west", "--json"), 1, "west", "agent list")
-    assert_complaint(wallet.run("agent", "add", "west2", "--wallet-token", "W1"), 1, "W1")
-    assert_complaint(wallet.run("agent", "add", "west3", "--host-id", "west-host"), 1, "west-host")
+    assert_error_line(wallet.run("agent", "add", "west", "--json"), 1, "west", "agent list")
+    assert_error_line(wallet.run("agent", "add", "west2", "--wallet-token", "W1"), 1, "W1")
+    assert_error_line(wallet.run("agent", "add", "west3", "--host-id", "west-host"), 1, "west-host")
     assert wallet("agent", "list") == before
 
 
-def test_a_name_that_will_not_do_is_named(wallet: Here) -> None:
+def test_a_name_that_will_not_do_is_named(wallet: InProcessCli) -> None:
     """With the shape it should have had."""
-    assert_complaint(wallet.run("agent", "add", "two words"), 2, "two words", "name", "1 to 40")
-    assert_complaint(wallet.run("agent", "add", "x" * 41), 2, "name")
-    assert_complaint(wallet.run("agent", "add", "x", "--wallet-token", "a-b"), 2, "a-b", "wallet_token")
-    assert_complaint(wallet.run("agent", "add", "x", "--host-id", "a b"), 2, "a b", "host_id")
-    assert_usage(wallet.run("agent", "add"), "NAME")
+    assert_error_line(wallet.run("agent", "add", "two words"), 2, "two words", "name", "1 to 40")
+    assert_error_line(wallet.run("agent", "add", "x" * 41), 2, "name")
+    assert_error_line(wallet.run("agent", "add", "x", "--wallet-token", "a-b"), 2, "a-b", "wallet_token")
+    assert_error_line(wallet.run("agent", "add", "x", "--host-id", "a b"), 2, "a b", "host_id")
+    assert_usage_error(wallet.run("agent", "add"), "NAME")

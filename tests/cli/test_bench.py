@@ -11,23 +11,23 @@ from pathlib import Path
 
 import pytest
 
-from minwallet.cli.bench import notes
+from minwallet.cli.bench import describe_caveats
 from minwallet.protocols.registry import PROTOCOLS
 from minwallet.storage.file_lock import read_control_endpoint
-from tests.cli.console import assert_complaint, assert_usage, cells, unchanged
-from tests.support import PATIENCE_S, Here, Result, environment, serving
+from tests.cli.cli_assertions import assert_error_line, assert_unchanged, assert_usage_error, split_cells
+from tests.support import TIMEOUT_S, CommandResult, InProcessCli, clean_environment, running_server
 
 pytestmark = pytest.mark.long
 
-SHORT = ("--seconds", "1", "--players", "10", "--connections", "4")
+SHORT_OPTIONS = ("--seconds", "1", "--players", "10", "--connections", "4")
 
 KEYS = """protocol connections players seconds bets bets_per_second p50_ms p99_ms fsync_ms load_busy processors notes"""
 
 
 @pytest.mark.parametrize("protocol", PROTOCOLS)
-def test_a_machine_is_measured(here: Here, tmp_path: Path, protocol: str) -> None:
+def test_a_machine_is_measured(cli: InProcessCli, tmp_path: Path, protocol: str) -> None:
     """Rates, latencies and the disk, as JSON; no file is made that stays, not even the wallet's."""
-    told = here("bench", *SHORT, "--protocol", protocol)
+    told = cli("bench", *SHORT_OPTIONS, "--protocol", protocol)
     assert list(told) == KEYS.split()
     assert (told["protocol"], told["connections"], told["players"]) == (protocol, 4, 10)
     assert told["bets"] >= told["bets_per_second"] > 0
@@ -36,52 +36,56 @@ def test_a_machine_is_measured(here: Here, tmp_path: Path, protocol: str) -> Non
     assert list(tmp_path.iterdir()) == []
 
 
-def test_people_get_a_table_and_what_it_means(here: Here) -> None:
+def test_people_get_a_table_and_what_it_means(cli: InProcessCli) -> None:
     """The figures, and in sentences what they are of."""
-    told = here.run("bench", *SHORT)
+    told = cli.run("bench", *SHORT_OPTIONS)
     assert (told.code, told.err) == (0, "")
     head, figures, *sentences = told.out.splitlines()
-    assert cells(head) == ["bets/s", "p50 ms", "p99 ms", "fsync ms"]
-    assert len(cells(figures)) == 4
+    assert split_cells(head) == ["bets/s", "p50 ms", "p99 ms", "fsync ms"]
+    assert len(split_cells(figures)) == 4
     text = "\n".join(sentences)
     for words in ("4 connections", "10 players", "wallet-v2", "durable", "chains up", "The load took"):
         assert words in text
 
 
-def test_the_wallet_itself_is_left_alone(here: Here, tmp_path: Path) -> None:
+def test_the_wallet_itself_is_left_alone(cli: InProcessCli, tmp_path: Path) -> None:
     """Also while a server runs on it, and whatever callers that one is told to admit."""
     settings = {"MINWALLET_CALLBACK_KEY": "secret", "MINWALLET_CALLBACK_ALLOW": "192.0.2.0/24"}
-    here.player()
-    with serving(here.db, **settings):
-        before = (here("verify"), {each.name for each in tmp_path.iterdir()})
-        told = here.run("bench", *SHORT, "--json", **settings)
+    cli.add_player()
+    with running_server(cli.db, **settings):
+        before = (cli("verify"), {each.name for each in tmp_path.iterdir()})
+        told = cli.run("bench", *SHORT_OPTIONS, "--json", **settings)
         assert told.code == 0, told
-        assert (here("verify"), {each.name for each in tmp_path.iterdir()}) == before
+        assert (cli("verify"), {each.name for each in tmp_path.iterdir()}) == before
 
 
 def test_the_load_says_when_it_is_the_limit() -> None:
     """And when it shares its only processor with the server; JSON has the same words."""
-    assert [len(notes(busy, processors)) for busy, processors in ((0.2, 2), (0.95, 2), (0.95, 1))] == [1, 2, 2]
-    assert "20% of a processor, of 2" in notes(0.2, 2)[0]
-    assert "the only one" in notes(0.2, 1)[0]
-    assert "may be faster" in notes(0.95, 2)[1]
+    assert [len(describe_caveats(busy, processors)) for busy, processors in ((0.2, 2), (0.95, 2), (0.95, 1))] == [
+        1,
+        2,
+        2,
+    ]
+    assert "20% of a processor, of 2" in describe_caveats(0.2, 2)[0]
+    assert "the only one" in describe_caveats(0.2, 1)[0]
+    assert "may be faster" in describe_caveats(0.95, 2)[1]
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
-def test_an_interrupted_bench_leaves_nothing_behind(here: Here, tmp_path: Path, number: signal.Signals) -> None:
+def test_an_interrupted_bench_leaves_nothing_behind(cli: InProcessCli, tmp_path: Path, number: signal.Signals) -> None:
     """Neither files nor a server, and says nothing."""
-    command = [sys.executable, "-m", "minwallet", "--db", str(here.db), "bench", "--seconds", "60", "--players", "10"]
+    command = [sys.executable, "-m", "minwallet", "--db", str(cli.db), "bench", "--seconds", "60", "--players", "10"]
     with subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment()
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=clean_environment()
     ) as process:
-        deadline = time.monotonic() + PATIENCE_S
+        deadline = time.monotonic() + TIMEOUT_S
         while not (desks := [desk for each in tmp_path.glob("*/bench.db") if (desk := read_control_endpoint(each))]):
             assert time.monotonic() < deadline
             assert process.poll() is None
             time.sleep(0.02)
         time.sleep(0.3)
         process.send_signal(number)
-        assert process.wait(PATIENCE_S) == 130
+        assert process.wait(TIMEOUT_S) == 130
         assert process.stdout
         assert process.stderr
         assert (process.stdout.read(), process.stderr.read()) == ("", "")
@@ -92,59 +96,59 @@ def test_an_interrupted_bench_leaves_nothing_behind(here: Here, tmp_path: Path, 
 
 def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     """Or that is none: one line, with code 3."""
-    assert_complaint(Here(tmp_path / "none/wallet.db").run("bench"), 3, str(tmp_path / "none"), "--db")
+    assert_error_line(InProcessCli(tmp_path / "none/wallet.db").run("bench"), 3, str(tmp_path / "none"), "--db")
     (tmp_path / "file").write_text("not a folder")
-    with unchanged(tmp_path):
-        assert_complaint(Here(tmp_path / "file/wallet.db").run("bench"), 3, str(tmp_path / "file"), "--db")
+    with assert_unchanged(tmp_path):
+        assert_error_line(InProcessCli(tmp_path / "file/wallet.db").run("bench"), 3, str(tmp_path / "file"), "--db")
 
 
 @pytest.mark.parametrize("most_bytes", [1_000_000, 6_000_000], ids=["at once", "while bets are made"])
-def test_no_room_on_the_disk_is_said_in_a_line(here: Here, tmp_path: Path, most_bytes: int) -> None:
+def test_no_room_on_the_disk_is_said_in_a_line(cli: InProcessCli, tmp_path: Path, most_bytes: int) -> None:
     """Whether the disk is full from the beginning or the wallet grows beyond it; and what was written is removed."""
 
     def limit() -> None:
         resource.setrlimit(resource.RLIMIT_FSIZE, (most_bytes, most_bytes))
 
-    assert_complaint(_limited(here, limit, "--seconds", "60"), 3)
+    assert_error_line(_run_limited(cli, limit, "--seconds", "60"), 3)
     assert list(tmp_path.iterdir()) == []
 
 
-def test_too_many_connections_are_refused(here: Here) -> None:
+def test_too_many_connections_are_refused(cli: InProcessCli) -> None:
     """Where the system does not allow so many open files."""
 
     def limit() -> None:
         resource.setrlimit(resource.RLIMIT_NOFILE, (200, 200))
 
-    assert_complaint(_limited(here, limit, "--connections", "150"), 3, "250 open files", "200")
+    assert_error_line(_run_limited(cli, limit, "--connections", "150"), 3, "250 open files", "200")
 
 
-def test_a_server_with_fewer_files_gets_more(here: Here) -> None:
+def test_a_server_with_fewer_files_gets_more(cli: InProcessCli) -> None:
     """The usual limit is raised as far as the system allows."""
 
     def limit() -> None:
         resource.setrlimit(resource.RLIMIT_NOFILE, (64, 1000))
 
-    assert _limited(here, limit, "--connections", "100").code == 0
+    assert _run_limited(cli, limit, "--connections", "100").code == 0
 
 
-def test_what_makes_no_sense_is_wrong_usage(here: Here) -> None:
+def test_what_makes_no_sense_is_wrong_usage(cli: InProcessCli) -> None:
     """An unknown protocol, and numbers that are too small or too large."""
-    assert_complaint(here.run("bench", "--protocol", "soap"), 2, "'soap'", "wallet-v2 or vela")
-    assert_usage(here.run("bench", "--connections", "0"), "--connections")
-    assert_usage(here.run("bench", "--seconds", "0"), "--seconds")
-    assert_usage(here.run("bench", "--players", "1000000"), "--players")
+    assert_error_line(cli.run("bench", "--protocol", "soap"), 2, "'soap'", "wallet-v2 or vela")
+    assert_usage_error(cli.run("bench", "--connections", "0"), "--connections")
+    assert_usage_error(cli.run("bench", "--seconds", "0"), "--seconds")
+    assert_usage_error(cli.run("bench", "--players", "1000000"), "--players")
 
 
-def _limited(here: Here, limit: Callable[[], None], *options: str) -> Result:
+def _run_limited(cli: InProcessCli, limit: Callable[[], None], *options: str) -> CommandResult:
     """A bench as a process that is limited in this way."""
-    command = [sys.executable, "-m", "minwallet", "--db", str(here.db), "bench", *SHORT, *options]
+    command = [sys.executable, "-m", "minwallet", "--db", str(cli.db), "bench", *SHORT_OPTIONS, *options]
     done = subprocess.run(
         command,
         check=False,
         capture_output=True,
         text=True,
-        env=environment(),
-        timeout=PATIENCE_S * 2,
+        env=clean_environment(),
+        timeout=TIMEOUT_S * 2,
         preexec_fn=limit,
     )
-    return Result(done.returncode, done.stdout, done.stderr)
+    return CommandResult(done.returncode, done.stdout, done.stderr)

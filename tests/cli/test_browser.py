@@ -12,12 +12,12 @@ from pathlib import Path
 
 import pytest
 
-from tests.support import PATIENCE_S, environment
+from tests.support import TIMEOUT_S, clean_environment
 
 pytestmark = pytest.mark.long
 
 
-class Terminal:
+class DemoTerminal:
     """`minwallet demo` on a terminal. `browser` is for `BROWSER`; SCRIPT stands for one that notes what it opens."""
 
     def __init__(self, folder: Path, browser: str, *options: str) -> None:
@@ -27,7 +27,7 @@ class Terminal:
         script.chmod(0o755)
         self._leader, follower = pty.openpty()
         command = [sys.executable, "-m", "minwallet", "demo", "--port", "0", "--provider-port", "0", "--rounds", "0"]
-        own = environment(TMPDIR=str(folder), BROWSER=browser.replace("SCRIPT", str(script)))
+        own = clean_environment(TMPDIR=str(folder), BROWSER=browser.replace("SCRIPT", str(script)))
         self.process = subprocess.Popen([*command, *options], stdin=follower, stdout=follower, stderr=follower, env=own)
         os.close(follower)
 
@@ -45,13 +45,13 @@ class Terminal:
                 os.read(self._leader, 4096)
             except OSError:
                 break
-        assert self.process.wait(PATIENCE_S) == 0
+        assert self.process.wait(TIMEOUT_S) == 0
         os.close(self._leader)
 
 
 @contextmanager
-def at_a_terminal(folder: Path, browser: str, *options: str) -> Iterator[Terminal]:
-    terminal = Terminal(folder, browser, *options)
+def open_demo_terminal(folder: Path, browser: str, *options: str) -> Iterator[DemoTerminal]:
+    terminal = DemoTerminal(folder, browser, *options)
     try:
         yield terminal
     finally:
@@ -60,11 +60,11 @@ def at_a_terminal(folder: Path, browser: str, *options: str) -> Iterator[Termina
 
 def test_the_page_opens(tmp_path: Path) -> None:
     """The address is the first thing that is printed, and the one that is opened."""
-    with at_a_terminal(tmp_path, "SCRIPT %s &") as terminal:
+    with open_demo_terminal(tmp_path, "SCRIPT %s &") as terminal:
         address = re.search(r"http://\S+", terminal.read())
         assert address
         assert address[0].endswith("/demo")
-        deadline = time.monotonic() + PATIENCE_S
+        deadline = time.monotonic() + TIMEOUT_S
         while not terminal.opened.exists():
             assert time.monotonic() < deadline
             time.sleep(0.05)
@@ -74,7 +74,7 @@ def test_the_page_opens(tmp_path: Path) -> None:
 @pytest.mark.parametrize(("browser", "options"), [("SCRIPT %s &", ["--no-browser"]), ("SCRIPT %s", []), ("SCRIPT", [])])
 def test_no_browser_opens(tmp_path: Path, browser: str, options: list[str]) -> None:
     """Where nobody wants it, or where it would take the terminal over."""
-    with at_a_terminal(tmp_path, browser, *options) as terminal:
+    with open_demo_terminal(tmp_path, browser, *options) as terminal:
         assert "/demo" in terminal.read()
     assert not terminal.opened.exists()
 
@@ -82,7 +82,7 @@ def test_no_browser_opens(tmp_path: Path, browser: str, options: list[str]) -> N
 def test_a_script_gets_no_browser(tmp_path: Path) -> None:
     """Where the output goes elsewhere nobody is looking."""
     opened = tmp_path / "opened.txt"
-    own = environment(TMPDIR=str(tmp_path), BROWSER=f"touch {opened} %s &")
+    own = clean_environment(TMPDIR=str(tmp_path), BROWSER=f"touch {opened} %s &")
     command = [sys.executable, "-m", "minwallet", "demo", "--port", "0", "--provider-port", "0", "--rounds", "0"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, env=own) as process:
         assert process.stdout is not None
@@ -90,5 +90,5 @@ def test_a_script_gets_no_browser(tmp_path: Path) -> None:
             if "Ctrl-C" in line:
                 break
         process.terminate()
-        assert process.wait(PATIENCE_S) == 0
+        assert process.wait(TIMEOUT_S) == 0
     assert not opened.exists()

@@ -7,30 +7,30 @@ from xml.etree import ElementTree
 import pytest
 
 from minwallet.protocols.registry import PROTOCOLS
-from tests.cli.console import assert_complaint, assert_usage, cells
+from tests.cli.cli_assertions import assert_error_line, assert_usage_error, split_cells
 from tests.conformance import flaws
 from tests.conformance.reference_wallet import TOKENS, ReferenceWallet, run_app
-from tests.support import PATIENCE_S, Here, Result, Server, minwallet, serving
+from tests.support import TIMEOUT_S, CommandResult, InProcessCli, Server, run_minwallet, running_server
 
 VELA = ["--protocol", "vela", "--token", TOKENS["token"]]
 WALLET_V2 = ["--protocol", "wallet-v2", "--token", TOKENS["token"]]
 
 
-class Cast:
+class ConformanceActors:
     """Players of a real server, and all the tokens that the command can be given."""
 
     def __init__(self, server: Server) -> None:
-        self.cli = cli = Here(server.db)
-        self.alice, self.bob, self.eve = cli.player(bonus="5"), cli.player(), cli.player()
+        self.cli = cli = InProcessCli(server.db)
+        self.alice, self.bob, self.eve = cli.add_player(bonus="5"), cli.add_player(), cli.add_player()
         cli("player", "add", self.alice, "--currency", "EUR", "--balance", 100)
         dollars = ("--currency", "USD")
         tokens = {
-            "expired-token": cli.session(self.alice, *dollars, "--ttl", "1s"),
-            "token": cli.session(self.alice, *dollars),
-            "second-token": cli.session(self.bob),
-            "currency-token": cli.session(self.alice, "--currency", "EUR"),
-            "revoked-token": cli.session(self.alice, *dollars),
-            "blocked-token": cli.session(self.eve),
+            "expired-token": cli.open_session(self.alice, *dollars, "--ttl", "1s"),
+            "token": cli.open_session(self.alice, *dollars),
+            "second-token": cli.open_session(self.bob),
+            "currency-token": cli.open_session(self.alice, "--currency", "EUR"),
+            "revoked-token": cli.open_session(self.alice, *dollars),
+            "blocked-token": cli.open_session(self.eve),
             "wallet-token": "default",
         }
         cli("session", "revoke", tokens["revoked-token"])
@@ -40,25 +40,25 @@ class Cast:
 
     def accounts(self) -> list[tuple[int, int]]:
         whose = ((self.alice, "USD"), (self.alice, "EUR"), (self.bob, "USD"), (self.eve, "USD"))
-        return [self.cli.account(player, currency) for player, currency in whose]
+        return [self.cli.read_balances(player, currency) for player, currency in whose]
 
     def has_expired(self) -> bool:
         return bool(self.cli("session", "list", self.alice)["sessions"][-1]["status"] == "expired")
 
 
 @pytest.fixture(scope="module")
-def cast(server: Server) -> Cast:
-    cast = Cast(server)
-    assert any(cast.has_expired() for _ in range(PATIENCE_S * 10))
-    return cast
+def actors(server: Server) -> ConformanceActors:
+    actors = ConformanceActors(server)
+    assert any(actors.has_expired() for _ in range(TIMEOUT_S * 10))
+    return actors
 
 
 @pytest.mark.parametrize("protocol", PROTOCOLS)
-def test_minwallet_itself_passes(server: Server, cast: Cast, protocol: str, tmp_path: Path) -> None:
+def test_minwallet_itself_passes(server: Server, actors: ConformanceActors, protocol: str, tmp_path: Path) -> None:
     """With every token given nothing fails, is advised or skipped; the money is as it was, and the ledger clean."""
-    before, file = cast.accounts(), tmp_path / "result.xml"
-    command = ["conformance", server.url, "--protocol", protocol, *cast.options, "--junit", file, "--json"]
-    result = minwallet(*command)
+    before, file = actors.accounts(), tmp_path / "result.xml"
+    command = ["conformance", server.url, "--protocol", protocol, *actors.options, "--junit", file, "--json"]
+    result = run_minwallet(*command)
     assert (result.code, result.err) == (0, "")
     document = result.json
     assert [each for each in document["cases"] if each["verdict"] != "pass"] == []
@@ -66,40 +66,42 @@ def test_minwallet_itself_passes(server: Server, cast: Cast, protocol: str, tmp_
     assert (document["ok"], document["protocol"], document["url"]) == (True, protocol, server.url)
     assert set(document["left"]["change"].values()) == {"0.00"}
     assert document["left"]["open"] == []
-    assert cast.accounts() == before
-    cast.cli.assert_clean()
+    assert actors.accounts() == before
+    actors.cli.assert_ledger_valid()
     assert len(ElementTree.parse(file).findall(".//testcase")) == len(document["cases"])
-    for token in cast.tokens:
+    for token in actors.tokens:
         assert token not in result.out + file.read_text()
 
 
 def test_a_callback_key_is_part_of_the_address(tmp_path: Path) -> None:
     """The paths of a protocol are looked for below whatever is given."""
-    with serving(tmp_path / "wallet.db", MINWALLET_CALLBACK_KEY="a_secret_key") as server:
-        here = Here(server.db)
-        options = ["--protocol", "vela", "--token", here.session(here.player()), "--json"]
-        there = here.run("conformance", f"{server.url}/a_secret_key/", *options)
+    with running_server(tmp_path / "wallet.db", MINWALLET_CALLBACK_KEY="a_secret_key") as server:
+        cli = InProcessCli(server.db)
+        options = ["--protocol", "vela", "--token", cli.open_session(cli.add_player()), "--json"]
+        there = cli.run("conformance", f"{server.url}/a_secret_key/", *options)
         assert (there.code, there.json["counts"]["fail"]) == (0, 0)
-        elsewhere = here.run("conformance", server.url, *options)
-        assert_complaint(elsewhere, 1, "no balance for --token", "HTTP 404")
+        elsewhere = cli.run("conformance", server.url, *options)
+        assert_error_line(elsewhere, 1, "no balance for --token", "HTTP 404")
 
 
-def tried(double: ReferenceWallet, *options: object) -> Result:
+def run_conformance(double: ReferenceWallet, *options: object) -> CommandResult:
     """The command against a double, with all its tokens."""
     tokens = [
         word for name, token in TOKENS.items() for word in (f"--{name}-token" if name != "token" else "--token", token)
     ]
     with run_app(double) as url:
-        return Here(Path("none.db")).run("conformance", url, "--protocol", double.protocol.name, *tokens, *options)
+        return InProcessCli(Path("none.db")).run(
+            "conformance", url, "--protocol", double.protocol.name, *tokens, *options
+        )
 
 
 def test_a_wrong_wallet_is_a_failure_with_its_reason(tmp_path: Path) -> None:
     """Exit code 1; the case, the sentence behind it, what was sent and what came; and what is left."""
     file = tmp_path / "result.xml"
-    result = tried(flaws.DebitsRetriedBets("wallet-v2"), "--first-id", 5000, "--junit", file)
+    result = run_conformance(flaws.DebitsRetriedBets("wallet-v2"), "--first-id", 5000, "--junit", file)
     assert (result.code, result.err) == (1, "")
     table, _, stories = result.out.partition("\n\n")
-    lines = [cells(line) for line in table.splitlines()]
+    lines = [split_cells(line) for line in table.splitlines()]
     assert lines[0] == ["verdict", "case", "came", "expected", "sent"]
     assert ["FAIL", "bet-retry", "accepted, -0.10", "any answer, -0.05", "bet a 5; bet a 5"] in lines
     story = next(each for each in stories.split("\n\n") if each.startswith("FAIL bet-retry:"))
@@ -118,7 +120,7 @@ def test_a_wrong_wallet_is_a_failure_with_its_reason(tmp_path: Path) -> None:
 
 def test_a_wallet_with_ways_of_its_own_gets_advice() -> None:
     """What only minwallet's contract fixes is no failure: exit code 0."""
-    result = tried(flaws.NonstandardCodes("wallet-v2"), "--json")
+    result = run_conformance(flaws.NonstandardCodes("wallet-v2"), "--json")
     assert (result.code, result.json["ok"]) == (0, True)
     advised = {each["name"]: each for each in result.json["cases"] if each["verdict"] == "advice"}
     assert set(advised) == {"bet-over-credit/code", "bet-refused-stays-refused"}
@@ -126,13 +128,13 @@ def test_a_wallet_with_ways_of_its_own_gets_advice() -> None:
     assert advised["bet-over-credit/code"]["came"] == "code 999"
 
 
-def test_cases_that_lack_a_token_say_what_to_give(here: Here) -> None:
+def test_cases_that_lack_a_token_say_what_to_give(cli: InProcessCli) -> None:
     """They are skipped, and the last line counts them. No wallet file of one's own is needed, nor made."""
     with run_app(ReferenceWallet("vela")) as url:
-        result = here.run("conformance", url, *VELA)
+        result = cli.run("conformance", url, *VELA)
     assert result.code == 0
-    assert not here.db.exists()
-    lines = [cells(line) for line in result.out.splitlines()]
+    assert not cli.db.exists()
+    lines = [split_cells(line) for line in result.out.splitlines()]
     row = ["skipped", "bet-ticket-of-other-player", "give --second-token", "bet a 5; bet a 5 by second"]
     assert row in lines
     *_, sums, left = result.out.splitlines()
@@ -153,37 +155,37 @@ def test_cases_that_lack_a_token_say_what_to_give(here: Here) -> None:
         (["http://127.0.0.1:1", "--protocol", "vela", "--token", ""], "--token: must not be empty"),
     ],
 )  # fmt: skip  # a table of mistakes
-def test_what_makes_no_sense_is_wrong_usage(here: Here, words: list[str], complaint: str) -> None:
+def test_what_makes_no_sense_is_wrong_usage(cli: InProcessCli, words: list[str], complaint: str) -> None:
     """One line, code 2, before anything is sent."""
-    assert_complaint(here.run("conformance", *words), 2, complaint)
+    assert_error_line(cli.run("conformance", *words), 2, complaint)
 
 
-def test_what_has_to_be_said(here: Here) -> None:
+def test_what_has_to_be_said(cli: InProcessCli) -> None:
     """The address, the protocol and a token."""
-    assert_usage(here.run("conformance"), "URL")
-    assert_usage(here.run("conformance", "http://127.0.0.1:1", "--token", "t"), "--protocol")
-    assert_usage(here.run("conformance", "http://127.0.0.1:1", "--protocol", "vela"), "--token")
+    assert_usage_error(cli.run("conformance"), "URL")
+    assert_usage_error(cli.run("conformance", "http://127.0.0.1:1", "--token", "t"), "--protocol")
+    assert_usage_error(cli.run("conformance", "http://127.0.0.1:1", "--protocol", "vela"), "--token")
 
 
-def test_nobody_there_is_code_3(here: Here) -> None:
+def test_nobody_there_is_code_3(cli: InProcessCli) -> None:
     """In one line that asks for the address."""
     with run_app(ReferenceWallet("vela")) as url:
         pass
-    assert_complaint(here.run("conformance", url, *VELA), 3, url, "is that the wallet's address?")
+    assert_error_line(cli.run("conformance", url, *VELA), 3, url, "is that the wallet's address?")
 
 
-def test_an_unknown_token_is_code_1(here: Here) -> None:
+def test_an_unknown_token_is_code_1(cli: InProcessCli) -> None:
     """Nothing can be tried without a balance; the line has the wallet's answer, and not the token."""
     with run_app(ReferenceWallet("wallet-v2")) as url:
-        result = here.run("conformance", url, "--protocol", "wallet-v2", "--token", "a_mistyped_token")
-    assert_complaint(result, 1, "no balance for --token, so nothing was tried", '"err_code":102')
+        result = cli.run("conformance", url, "--protocol", "wallet-v2", "--token", "a_mistyped_token")
+    assert_error_line(result, 1, "no balance for --token, so nothing was tried", '"err_code":102')
     assert "a_mistyped_token" not in result.err
 
 
-def test_a_result_that_cannot_be_written_is_code_3(here: Here, tmp_path: Path) -> None:
+def test_a_result_that_cannot_be_written_is_code_3(cli: InProcessCli, tmp_path: Path) -> None:
     """What was found is printed all the same."""
     with run_app(ReferenceWallet("wallet-v2")) as url:
-        result = here.run("conformance", url, *WALLET_V2, "--junit", tmp_path, "--json")
+        result = cli.run("conformance", url, *WALLET_V2, "--junit", tmp_path, "--json")
     assert result.code == 3
     assert json.loads(result.out)["ok"] is True
     assert f"the wallet was tried, but {tmp_path} was not written" in result.err

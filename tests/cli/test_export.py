@@ -13,10 +13,10 @@ import pytest
 
 from minwallet.cli import export
 from minwallet.ledger.entries import chain_entry, compute_genesis_hash
-from tests.cli.console import assert_complaint, assert_usage
-from tests.support import PATIENCE_S, Here
+from tests.cli.cli_assertions import assert_error_line, assert_usage_error
+from tests.support import TIMEOUT_S, InProcessCli
 
-NUMBERS = {
+INTEGER_COLUMNS = {
     *("seq", "at_ms", "previous_seq", "stake", "payout", "amount", "bonus_amount", "cash_after", "bonus_after"),
     *("cash", "bonus", "created_at_ms", "last_seq"),
 }
@@ -24,38 +24,40 @@ NUMBERS = {
 
 @pytest.fixture(autouse=True)
 def small_pages(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(export, "PAGE", 3)
+    monkeypatch.setattr(export, "PAGE_SIZE", 3)
 
 
-def _read(here: Here, what: str, form: str) -> list[dict[str, Any]]:
+def _read_export(cli: InProcessCli, what: str, form: str) -> list[dict[str, Any]]:
     """What the command writes to its standard output, with numbers as numbers and None for what there is not."""
-    result = here.run("export", what, "-", "--format", form)
+    result = cli.run("export", what, "-", "--format", form)
     assert (result.code, result.err) == (0, "")
     if form == "jsonl":
         return [json.loads(line) for line in result.out.splitlines()]
     rows = csv.DictReader(io.StringIO(result.out))
-    return [{name: int(cell) if name in NUMBERS else cell or None for name, cell in row.items()} for row in rows]
+    return [
+        {name: int(cell) if name in INTEGER_COLUMNS else cell or None for name, cell in row.items()} for row in rows
+    ]
 
 
-def _names(folder: Path) -> list[str]:
+def _list_names(folder: Path) -> list[str]:
     return sorted(each.name for each in folder.iterdir())
 
 
-def _move(here: Here) -> str:
+def _move_money(cli: InProcessCli) -> str:
     """A player with two accounts and what happens to them: more rows than a page has."""
-    name = here.player(balance="100", bonus="5")
-    here("player", "add", name, "--currency", "EUR", "--balance", "7")
+    name = cli.add_player(balance="100", bonus="5")
+    cli("player", "add", name, "--currency", "EUR", "--balance", "7")
     for number in range(1, 6):
-        here("deposit", name, number, "--currency", "USD", "--reference", f'"{name}", {number}')
-    here("withdraw", name, "1", "--currency", "EUR")
+        cli("deposit", name, number, "--currency", "USD", "--reference", f'"{name}", {number}')
+    cli("withdraw", name, "1", "--currency", "EUR")
     return name
 
 
 @pytest.mark.parametrize("form", ["csv", "jsonl"])
-def test_the_ledger_can_be_rebuilt_from_its_export(wallet: Here, form: str) -> None:
+def test_the_ledger_can_be_rebuilt_from_its_export(wallet: InProcessCli, form: str) -> None:
     """Every row, in order, with all that its hash is made of; the players' export has where the chains end."""
-    name = _move(wallet)
-    rows, accounts = _read(wallet, "ledger", form), _read(wallet, "players", form)
+    name = _move_money(wallet)
+    rows, accounts = _read_export(wallet, "ledger", form), _read_export(wallet, "players", form)
     assert [row["seq"] for row in rows] == [*range(1, len(rows) + 1)]
     heads: dict[tuple[str, ...], tuple[bytes, int]] = {}
     for row in rows:
@@ -72,9 +74,9 @@ def test_the_ledger_can_be_rebuilt_from_its_export(wallet: Here, form: str) -> N
         assert (bytes.fromhex(row["head"]), row["last_seq"]) == heads.get(owner, (compute_genesis_hash(*owner), 0))
 
 
-def test_a_file_is_written_whole(wallet: Here, tmp_path: Path) -> None:
+def test_a_file_is_written_whole(wallet: InProcessCli, tmp_path: Path) -> None:
     """It is as on the standard output, takes an older one's place, and is its owner's alone."""
-    _move(wallet)
+    _move_money(wallet)
     for what in ("ledger", "players"):
         file = tmp_path / f"{what}.csv"
         file.write_text("old")
@@ -82,77 +84,79 @@ def test_a_file_is_written_whole(wallet: Here, tmp_path: Path) -> None:
         assert (result.code, result.out, result.err) == (0, "", "")
         assert file.read_text("utf-8") == wallet.run("export", what, "-").out
         assert file.stat().st_mode & 0o777 == 0o600
-    assert _names(tmp_path) == ["ledger.csv", "players.csv"]
+    assert _list_names(tmp_path) == ["ledger.csv", "players.csv"]
 
 
-def test_an_empty_wallet_is_a_header(here: Here) -> None:
+def test_an_empty_wallet_is_a_header(cli: InProcessCli) -> None:
     """Or no line at all."""
-    here("agent", "add", "first")
-    assert here.run("export", "ledger", "-").out.startswith("agent,player_id,currency,seq,at_ms,")
-    assert here.run("export", "players", "-").out.count("\n") == 1
-    assert here.run("export", "ledger", "-", "--format", "jsonl").out == ""
+    cli("agent", "add", "first")
+    assert cli.run("export", "ledger", "-").out.startswith("agent,player_id,currency,seq,at_ms,")
+    assert cli.run("export", "players", "-").out.count("\n") == 1
+    assert cli.run("export", "ledger", "-", "--format", "jsonl").out == ""
 
 
-def test_an_export_that_fails_leaves_nothing(here: Here, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_export_that_fails_leaves_nothing(
+    cli: InProcessCli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """What was there before stays as it was."""
-    _move(here)
+    _move_money(cli)
     file = tmp_path / "ledger.csv"
     file.write_text("old")
 
     def full(descriptor: int) -> None:
         raise OSError(28, "No space left on device")
 
-    before = _names(tmp_path)
+    before = _list_names(tmp_path)
     monkeypatch.setattr("os.fsync", full)
-    assert_complaint(here.run("export", "ledger", file), 3, "ledger.csv", "No space left")
-    assert (file.read_text(), _names(tmp_path)) == ("old", before)
-    assert_complaint(here.run("export", "ledger", tmp_path / "none" / "x.csv"), 3, "x.csv", "No such file")
+    assert_error_line(cli.run("export", "ledger", file), 3, "ledger.csv", "No space left")
+    assert (file.read_text(), _list_names(tmp_path)) == ("old", before)
+    assert_error_line(cli.run("export", "ledger", tmp_path / "none" / "x.csv"), 3, "x.csv", "No such file")
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_an_export_that_is_ended_leaves_nothing(
-    here: Here, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: signal.Signals
+    cli: InProcessCli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: signal.Signals
 ) -> None:
     """Neither by Ctrl-C nor by whoever ends processes."""
-    _move(here)
-    before = _names(tmp_path)
+    _move_money(cli)
+    before = _list_names(tmp_path)
 
     def ended(rows: object) -> str:
         signal.raise_signal(number)
         return "more"
 
-    monkeypatch.setattr(export, "_csv", ended)
-    assert here.run("export", "ledger", tmp_path / "ledger.csv").code == 130
-    assert _names(tmp_path) == before
+    monkeypatch.setattr(export, "_format_csv", ended)
+    assert cli.run("export", "ledger", tmp_path / "ledger.csv").code == 130
+    assert _list_names(tmp_path) == before
 
 
-def test_what_can_be_exported_is_named(here: Here) -> None:
+def test_what_can_be_exported_is_named(cli: InProcessCli) -> None:
     """Anything else is wrong usage, and so is a form that there is not."""
-    assert_usage(here.run("export", "money", "-"), "ledger", "players")
-    assert_usage(here.run("export", "ledger", "-", "--format", "xml"), "csv", "jsonl")
+    assert_usage_error(cli.run("export", "money", "-"), "ledger", "players")
+    assert_usage_error(cli.run("export", "ledger", "-", "--format", "xml"), "csv", "jsonl")
 
 
 @pytest.mark.parametrize("end", ["", "-wal", "-shm", ".owner"])
-def test_the_wallet_itself_is_never_written_over(here: Here, tmp_path: Path, end: str) -> None:
+def test_the_wallet_itself_is_never_written_over(cli: InProcessCli, tmp_path: Path, end: str) -> None:
     """Nor what belongs to it, however its name is written."""
-    _move(here)
+    _move_money(cli)
     link = tmp_path / "link"
-    link.symlink_to(here.db.with_name(f"{here.db.name}{end}"))
-    for file in (f"{here.db}{end}", here.db.parent / "." / f"{here.db.name}{end}", link):
-        assert_complaint(here.run("export", "ledger", file), 2, "the wallet itself")
-    assert here("verify")["ok"]
+    link.symlink_to(cli.db.with_name(f"{cli.db.name}{end}"))
+    for file in (f"{cli.db}{end}", cli.db.parent / "." / f"{cli.db.name}{end}", link):
+        assert_error_line(cli.run("export", "ledger", file), 2, "the wallet itself")
+    assert cli("verify")["ok"]
 
 
-def test_a_link_stays_a_link_and_a_pipe_a_pipe(here: Here, tmp_path: Path) -> None:
+def test_a_link_stays_a_link_and_a_pipe_a_pipe(cli: InProcessCli, tmp_path: Path) -> None:
     """What they lead to gets the lines."""
-    _move(here)
-    told = here.run("export", "ledger", "-").out
+    _move_money(cli)
+    told = cli.run("export", "ledger", "-").out
     file, link, pipe = (tmp_path / name for name in ("file", "link", "pipe"))
     link.symlink_to(file)
-    assert here.run("export", "ledger", link).code == 0
+    assert cli.run("export", "ledger", link).code == 0
     assert (link.is_symlink(), file.read_text()) == (True, told)
     os.mkfifo(pipe)
     with subprocess.Popen(["cat", pipe], stdout=subprocess.PIPE, text=True) as reader:
-        assert here.run("export", "ledger", pipe).code == 0
-        assert reader.communicate(timeout=PATIENCE_S)[0] == told
+        assert cli.run("export", "ledger", pipe).code == 0
+        assert reader.communicate(timeout=TIMEOUT_S)[0] == told
     assert pipe.is_fifo()

@@ -5,20 +5,20 @@ from itertools import count
 
 import pytest
 
-from tests.cli.console import assert_complaint, assert_usage, cells
-from tests.support import Here, Server
+from tests.cli.cli_assertions import assert_error_line, assert_usage_error, split_cells
+from tests.support import InProcessCli, Server
 
 _numbers = count(1)
 
 
 @pytest.fixture
-def name(wallet: Here) -> str:
+def name(wallet: InProcessCli) -> str:
     """A name that no key of this file has."""
     del wallet
     return f"key{next(_numbers)}"
 
 
-def test_a_key_is_shown_only_when_it_is_made(wallet: Here, name: str) -> None:
+def test_a_key_is_shown_only_when_it_is_made(wallet: InProcessCli, name: str) -> None:
     """It begins with `mw_` and nobody can guess it; the list has only the beginning."""
     made = wallet("key", "add", name, "--scope", "write")
     assert list(made) == ["key", "name", "scope", "agent"]
@@ -32,24 +32,26 @@ def test_a_key_is_shown_only_when_it_is_made(wallet: Here, name: str) -> None:
     assert row == {"name": name, "scope": "write", "agent": None, "revoked_at": None}
 
 
-def test_the_key_alone_goes_to_stdout(wallet: Here, name: str) -> None:
+def test_the_key_alone_goes_to_stdout(wallet: InProcessCli, name: str) -> None:
     """So `KEY=$(minwallet key add …)` works; what it may do is said on stderr."""
     made = wallet.run("key", "add", name, "--scope", "read")
     assert re.fullmatch(r"mw_[0-9a-f]{40}\n", made.out)
     assert "read for all agents" in made.err
 
 
-def test_a_key_may_be_for_one_agent(wallet: Here, name: str) -> None:
+def test_a_key_may_be_for_one_agent(wallet: InProcessCli, name: str) -> None:
     """Which has to be there."""
     made = wallet.run("key", "add", name, "--scope", "write", "--agent", "first")
     assert "write for agent first" in made.err
-    rows = [cells(line) for line in wallet.run("key", "list").out.splitlines()]
+    rows = [split_cells(line) for line in wallet.run("key", "list").out.splitlines()]
     assert rows[0] == ["name", "key", "scope", "agent", "created", "revoked"]
     assert [row[3] for row in rows if row[0] == name] == ["first"]
-    assert_complaint(wallet.run("key", "add", f"{name}x", "--scope", "read", "--agent", "nobody"), 1, "no agent nobody")
+    assert_error_line(
+        wallet.run("key", "add", f"{name}x", "--scope", "read", "--agent", "nobody"), 1, "no agent nobody"
+    )
 
 
-def test_a_key_is_revoked_by_its_name(wallet: Here, name: str) -> None:
+def test_a_key_is_revoked_by_its_name(wallet: InProcessCli, name: str) -> None:
     """It stays in the list, and nobody gets its name, so that the record of who did what stays true."""
     wallet("key", "add", name, "--scope", "read")
     assert wallet("key", "revoke", name) == {"revoked": True}
@@ -58,23 +60,23 @@ def test_a_key_is_revoked_by_its_name(wallet: Here, name: str) -> None:
     assert name in wallet.run("key", "revoke", name).out
     (again,) = [each["revoked_at"] for each in wallet("key", "list")["keys"] if each["name"] == name]
     assert again == first
-    assert_complaint(wallet.run("key", "add", name, "--scope", "read"), 1, name, "another name")
-    assert_complaint(wallet.run("key", "revoke", "nothing"), 1, "no key nothing", "minwallet key list")
+    assert_error_line(wallet.run("key", "add", name, "--scope", "read"), 1, name, "another name")
+    assert_error_line(wallet.run("key", "revoke", "nothing"), 1, "no key nothing", "minwallet key list")
 
 
-def test_a_key_that_will_not_do_is_refused(wallet: Here) -> None:
+def test_a_key_that_will_not_do_is_refused(wallet: InProcessCli) -> None:
     """With what will."""
-    assert_complaint(wallet.run("key", "add", "two words", "--scope", "read"), 2, "two words", "1 to 40")
-    assert_complaint(wallet.run("key", "add", "..", "--scope", "read"), 2, "'..'", "not dots alone")
-    assert_usage(wallet.run("key", "add", "x"), "--scope")
-    assert_usage(wallet.run("key", "add", "x", "--scope", "all"), "'read', 'write'")
+    assert_error_line(wallet.run("key", "add", "two words", "--scope", "read"), 2, "two words", "1 to 40")
+    assert_error_line(wallet.run("key", "add", "..", "--scope", "read"), 2, "'..'", "not dots alone")
+    assert_usage_error(wallet.run("key", "add", "x"), "--scope")
+    assert_usage_error(wallet.run("key", "add", "x", "--scope", "all"), "'read', 'write'")
 
 
-def test_a_file_without_keys_says_how_to_make_one(here: Here) -> None:
+def test_a_file_without_keys_says_how_to_make_one(cli: InProcessCli) -> None:
     """An empty list is empty JSON for scripts and a hint for people."""
-    here("agent", "add", "first")
-    assert here("key", "list") == {"keys": []}
-    assert "minwallet key add" in here.run("key", "list").out
+    cli("agent", "add", "first")
+    assert cli("key", "list") == {"keys": []}
+    assert "minwallet key add" in cli.run("key", "list").out
 
 
 def test_a_key_made_by_command_is_good_at_once(server: Server) -> None:

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from tests.cli.console import assert_complaint, assert_usage, cells
-from tests.support import Here, serving
+from tests.cli.cli_assertions import assert_error_line, assert_usage_error, split_cells
+from tests.support import InProcessCli, running_server
 
 FIELDS = [
     "seq",
@@ -28,9 +28,9 @@ FIELDS = [
 ]
 
 
-def test_an_entry_has_these_fields(wallet: Here) -> None:
+def test_an_entry_has_these_fields(wallet: InProcessCli) -> None:
     """In this order; changes are signed, amounts are cents, the time is UTC and the id a string."""
-    player = wallet.player(balance="10", bonus="5")
+    player = wallet.add_player(balance="10", bonus="5")
     wallet("withdraw", player, "2.50", "--reference", "order 1")
     newest, oldest = wallet("ledger", player)["entries"]
     assert list(newest) == FIELDS
@@ -53,9 +53,9 @@ def test_an_entry_has_these_fields(wallet: Here) -> None:
     assert oldest["seq"] < newest["seq"]
 
 
-def test_the_newest_come_first(wallet: Here) -> None:
+def test_the_newest_come_first(wallet: InProcessCli) -> None:
     """As many as the limit says, of all currencies or of one."""
-    player = wallet.player(balance="1")
+    player = wallet.add_player(balance="1")
     wallet("player", "add", player, "--currency", "EUR", "--balance", "2")
     wallet("deposit", player, "3", "--currency", "USD")
 
@@ -67,30 +67,30 @@ def test_the_newest_come_first(wallet: Here) -> None:
     assert amounts("--currency", "USD") == [300, 100]
     assert amounts("--currency", "USD", "--limit", 1) == [300]
     assert amounts("--currency", "EUR") == [200]
-    assert_complaint(wallet.run("ledger", player, "--currency", "GBP", "--json"), 1, "GBP")
+    assert_error_line(wallet.run("ledger", player, "--currency", "GBP", "--json"), 1, "GBP")
 
 
-def test_the_limit_is_a_number_above_0(wallet: Here) -> None:
+def test_the_limit_is_a_number_above_0(wallet: InProcessCli) -> None:
     """Anything else is wrong usage."""
-    player = wallet.player()
-    assert_complaint(wallet.run("ledger", player, "--limit", 0), 2, "limit", "between 1 and")
-    assert_complaint(wallet.run("ledger", player, "--limit", -1), 2, "limit")
-    assert_usage(wallet.run("ledger", player, "--limit", "many"), "--limit")
+    player = wallet.add_player()
+    assert_error_line(wallet.run("ledger", player, "--limit", 0), 2, "limit", "between 1 and")
+    assert_error_line(wallet.run("ledger", player, "--limit", -1), 2, "limit")
+    assert_usage_error(wallet.run("ledger", player, "--limit", "many"), "--limit")
 
 
-def test_an_empty_ledger_says_so(wallet: Here) -> None:
+def test_an_empty_ledger_says_so(wallet: InProcessCli) -> None:
     """Empty JSON for scripts, a sentence for people; a player nobody knows is refused."""
-    player = wallet.player(balance="0")
+    player = wallet.add_player(balance="0")
     assert wallet("ledger", player) == {"entries": []}
     assert wallet.run("ledger", player).out == "nothing has happened yet\n"
-    assert_complaint(wallet.run("ledger", "nobody", "--json"), 1, "nobody", "player list")
+    assert_error_line(wallet.run("ledger", "nobody", "--json"), 1, "nobody", "player list")
 
 
-def test_people_see_decimals(wallet: Here) -> None:
+def test_people_see_decimals(wallet: InProcessCli) -> None:
     """With signs."""
-    player = wallet.player(balance="10", bonus="0.05")
+    player = wallet.add_player(balance="10", bonus="0.05")
     wallet("withdraw", player, "2.5", "--reference", "r1")
-    header, newest, _ = map(cells, wallet.run("ledger", player).out.splitlines())
+    header, newest, _ = map(split_cells, wallet.run("ledger", player).out.splitlines())
     assert header[:4] == ["seq", "at (UTC)", "kind", "state"]
     assert newest[2:] == ["withdraw", "applied", "-2.50", "7.50", "0.00", "0.05", "r1", "operator"]
 
@@ -98,14 +98,14 @@ def test_people_see_decimals(wallet: Here) -> None:
 def test_a_table_that_is_no_terminals_loses_nothing(db: Path) -> None:
     """The longest reference, game, round and amounts stand there whole, one line an entry."""
     most, reference, game = "92233720368547758.07", "r" * 64, "g" * 64
-    with serving(db) as server:
-        here = Here(db)
-        here("player", "add", "p" * 40, "--currency", "CURRENCY10")
-        here("deposit", "p" * 40, most, "--reference", reference)
-        token, largest = here.session("p" * 40), 2**64 - 1
+    with running_server(db) as server:
+        cli = InProcessCli(db)
+        cli("player", "add", "p" * 40, "--currency", "CURRENCY10")
+        cli("deposit", "p" * 40, most, "--reference", reference)
+        token, largest = cli.open_session("p" * 40), 2**64 - 1
         answer = server.wallet_v2(code=token, type="bet", bet=2**63 - 1, id=largest, game=game, round_id=largest)
         assert answer["result"] == 1, answer
-    table = here.run("ledger", "p" * 40).out
+    table = cli.run("ledger", "p" * 40).out
     assert len(table.splitlines()) == 3
     for words in (most, f"-{most}", reference, game, str(largest)):
         assert words in table, table
@@ -113,18 +113,18 @@ def test_a_table_that_is_no_terminals_loses_nothing(db: Path) -> None:
 
 def test_a_providers_calls_read_the_same_with_and_without_a_server(db: Path) -> None:
     """Bets, refusals, wins, orphans and cancels, with ids of 64 bits kept whole."""
-    here, largest = Here(db), 2**64 - 1
-    with serving(db) as server:
-        player = here.player(balance="10", bonus="5")
-        token = here.session(player)
+    cli, largest = InProcessCli(db), 2**64 - 1
+    with running_server(db) as server:
+        player = cli.add_player(balance="10", bonus="5")
+        token = cli.open_session(player)
         server.wallet_v2(code=token, type="bet", bet=1200, id=largest, game=1012)
         server.wallet_v2(code=token, type="bet", bet=9999, id=2, game="slots")
         server.wallet_v2(code=token, type="win", win=500, id=3, game=1012, round_id=largest)
         server.wallet_v2(code=token, type="win", win=1, id=4, game=1012, round_id=77)
         server.wallet_v2(code=token, type="cancel", id=5)
         assert server.vela("betwin", access_token=token, ticket_id=1, total_bet=100, total_win=300)["status_code"] == 0
-        beside = here("ledger", player)
-    assert here("ledger", player) == beside
+        beside = cli("ledger", player)
+    assert cli("ledger", player) == beside
     keys = ("kind", "protocol", "id", "amount", "bonus_amount", "cash_after", "bonus_after", "game", "round", "state")
     assert [tuple(entry[key] for key in keys) for entry in beside["entries"][:-1]] == [
         ("betwin", "vela", "1", 200, 0, 701, 300, None, "1", "applied"),
@@ -134,12 +134,12 @@ def test_a_providers_calls_read_the_same_with_and_without_a_server(db: Path) -> 
         ("bet", "wallet-v2", "2", 0, 0, 0, 300, "slots", "2", "refused"),
         ("bet", "wallet-v2", str(largest), -1000, -200, 0, 300, "1012", str(largest), "applied"),
     ]
-    here.assert_clean()
+    cli.assert_ledger_valid()
 
 
-def test_verify_says_what_it_has_recomputed(wallet: Here) -> None:
+def test_verify_says_what_it_has_recomputed(wallet: InProcessCli) -> None:
     """All is well: code 0, and how many entries and accounts there are."""
-    wallet.player()
+    wallet.add_player()
     report = wallet("verify")
     assert list(report) == ["ok", "accounts", "entries", "problems"]
     assert (report["ok"], report["problems"]) == (True, [])
@@ -151,25 +151,25 @@ def test_verify_says_what_it_has_recomputed(wallet: Here) -> None:
 
 
 @pytest.fixture(scope="module")
-def honest(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def valid_db(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A closed wallet file with three entries of two accounts."""
-    here = Here(tmp_path_factory.mktemp("honest") / "wallet.db")
-    here("player", "add", "ann", "--currency", "USD", "--balance", "10")
-    here("player", "add", "bob", "--currency", "USD", "--balance", "20")
-    here("deposit", "ann", "5")
-    return here.db
+    cli = InProcessCli(tmp_path_factory.mktemp("honest") / "wallet.db")
+    cli("player", "add", "ann", "--currency", "USD", "--balance", "10")
+    cli("player", "add", "bob", "--currency", "USD", "--balance", "20")
+    cli("deposit", "ann", "5")
+    return cli.db
 
 
-def _tamper(honest: Path, db: Path, *statements: str) -> tuple[int, dict[str, Any]]:
+def _verify_tampered(valid_db: Path, db: Path, *statements: str) -> tuple[int, dict[str, Any]]:
     """What `verify` says of a copy in which someone has run these statements, with the triggers out of the way."""
-    shutil.copy(honest, db)
+    shutil.copy(valid_db, db)
     with closing(sqlite3.connect(db)) as connection, connection:
         triggers = connection.execute("SELECT name FROM sqlite_schema WHERE type = 'trigger'").fetchall()
         for (name,) in triggers:
             connection.execute(f"DROP TRIGGER {name}")
         for statement in statements:
             connection.execute(statement)
-    result = Here(db).run("verify", "--json")
+    result = InProcessCli(db).run("verify", "--json")
     assert result.err == ""
     assert list(result.json) == ["ok", "accounts", "entries", "problems"]
     return result.code, result.json
@@ -188,52 +188,52 @@ def _tamper(honest: Path, db: Path, *statements: str) -> tuple[int, dict[str, An
         ("UPDATE players SET player_id = 'eve' WHERE player_id = 'bob'", ["entry 2 (eve USD", "hash chain"]),
     ],
 )
-def test_verify_names_what_was_tampered_with(honest: Path, db: Path, statement: str, words: list[str]) -> None:
+def test_verify_names_what_was_tampered_with(valid_db: Path, db: Path, statement: str, words: list[str]) -> None:
     """Code 1, and the entry or account with whose it is."""
-    code, report = _tamper(honest, db, statement)
+    code, report = _verify_tampered(valid_db, db, statement)
     assert (code, report["ok"], report["accounts"]) == (1, False, 2)
     problems = "\n".join(report["problems"])
     for word in words:
         assert word in problems
 
 
-def test_several_processes_find_what_one_finds(honest: Path, db: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_several_processes_find_what_one_finds(valid_db: Path, db: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A long ledger is verified by all processors, and none of its rows is left out."""
     tampering = [
         "UPDATE transactions SET amount = amount + 1 WHERE seq = 1",
         "UPDATE transactions SET account_id = -7 WHERE seq = 2",
         "UPDATE accounts SET bonus = 1 WHERE account_id = 2",
     ]
-    code, alone = _tamper(honest, db, *tampering)
-    monkeypatch.setattr("minwallet.cli.verify.LONG", 1)
-    monkeypatch.setattr("minwallet.cli.verify.processors", lambda: 3)
-    shared_code, shared = _tamper(honest, db, *tampering)
+    code, alone = _verify_tampered(valid_db, db, *tampering)
+    monkeypatch.setattr("minwallet.cli.verify_command.PARALLEL_MIN_ENTRIES", 1)
+    monkeypatch.setattr("minwallet.cli.verify_command.available_cpus", lambda: 3)
+    shared_code, shared = _verify_tampered(valid_db, db, *tampering)
     assert (shared_code, {**shared, "problems": sorted(shared["problems"])}) == (
         code,
         {**alone, "problems": sorted(alone["problems"])},
     )
     assert "entry 2: belongs to no account" in shared["problems"]
-    assert Here(honest)("verify") == {"ok": True, "accounts": 2, "entries": 3, "problems": []}
+    assert InProcessCli(valid_db)("verify") == {"ok": True, "accounts": 2, "entries": 3, "problems": []}
 
 
 @pytest.mark.parametrize("is_long", [False, True])
 def test_an_account_that_is_gone_with_its_entries_is_noticed(
-    honest: Path, db: Path, monkeypatch: pytest.MonkeyPatch, is_long: bool
+    valid_db: Path, db: Path, monkeypatch: pytest.MonkeyPatch, is_long: bool
 ) -> None:
     """No chain is broken then, but the entries' numbers have gaps."""
     if is_long:
-        monkeypatch.setattr("minwallet.cli.verify.LONG", 1)
-        monkeypatch.setattr("minwallet.cli.verify.processors", lambda: 2)
+        monkeypatch.setattr("minwallet.cli.verify_command.PARALLEL_MIN_ENTRIES", 1)
+        monkeypatch.setattr("minwallet.cli.verify_command.available_cpus", lambda: 2)
     removal = [f"DELETE FROM {table} WHERE account_id = 2" for table in ("transactions", "accounts")]
-    code, report = _tamper(honest, db, *removal)
+    code, report = _verify_tampered(valid_db, db, *removal)
     assert (code, report["ok"]) == (1, False)
     assert report["problems"] == ["1 entries are missing: their numbers are not there any more"]
 
 
-def test_people_are_told_each_problem_in_a_line(honest: Path, db: Path) -> None:
+def test_people_are_told_each_problem_in_a_line(valid_db: Path, db: Path) -> None:
     """And how many there are, at the end."""
-    _, report = _tamper(honest, db, "UPDATE transactions SET amount = 1, cash_after = 1 WHERE seq = 2")
-    told = Here(db).run("verify")
+    _, report = _verify_tampered(valid_db, db, "UPDATE transactions SET amount = 1, cash_after = 1 WHERE seq = 2")
+    told = InProcessCli(db).run("verify")
     *lines, last = told.out.splitlines()
     assert told.code == 1
     assert lines == report["problems"]

@@ -6,24 +6,24 @@ from typing import Any
 
 import pytest
 
-from tests.cli.console import assert_complaint, assert_usage, cells
-from tests.support import Here, Server
+from tests.cli.cli_assertions import assert_error_line, assert_usage_error, split_cells
+from tests.support import InProcessCli, Server
 
 
-def limits(wallet: Here, player: str, currency: str = "USD") -> list[dict[str, Any]]:
+def read_limits(wallet: InProcessCli, player: str, currency: str = "USD") -> list[dict[str, Any]]:
     accounts = wallet("limit", "list", player)["accounts"]
     (found,) = [each["limits"] for each in accounts if each["currency"] == currency]
     assert isinstance(found, list)
     return found
 
 
-def hours_from_now(text: str) -> float:
+def hours_until(text: str) -> float:
     return (datetime.fromisoformat(text) - datetime.now(UTC)) / timedelta(hours=1)
 
 
-def test_nobody_has_limits_at_first(wallet: Here) -> None:
+def test_nobody_has_limits_at_first(wallet: InProcessCli) -> None:
     """Which is said to people with how to set one."""
-    player = wallet.player()
+    player = wallet.add_player()
     assert wallet("limit", "list", player) == {
         "player_id": player,
         "agent": "default",
@@ -35,9 +35,9 @@ def test_nobody_has_limits_at_first(wallet: Here) -> None:
     assert f"minwallet limit set {player} " in wallet.run("limit", "list", player).out
 
 
-def test_a_limit_holds_at_once(wallet: Here) -> None:
+def test_a_limit_holds_at_once(wallet: InProcessCli) -> None:
     """The first one, and a lower one; what is used of it has been used before, what the account began with, too."""
-    player = wallet.player(balance="100")
+    player = wallet.add_player(balance="100")
     shown = {"kind": "deposit", "per": "day", "amount": 15_000, "used": 10_000, "next_amount": None, "next_at": None}
     set_ = wallet("limit", "set", player, "deposit", "day", "150.00")
     assert set_["accounts"] == [{"currency": "USD", "limits": [shown]}]
@@ -45,7 +45,7 @@ def test_a_limit_holds_at_once(wallet: Here) -> None:
     wallet("limit", "set", player, "loss", "week", "0")
     wallet("limit", "set", player, "deposit", "month", "200")
     wallet("limit", "set", player, "deposit", "day", "120")
-    assert limits(wallet, player) == [
+    assert read_limits(wallet, player) == [
         {**shown, "amount": 12_000},
         {**shown, "per": "month", "amount": 20_000},
         {**shown, "kind": "loss", "per": "week", "amount": 0, "used": 0},
@@ -53,43 +53,43 @@ def test_a_limit_holds_at_once(wallet: Here) -> None:
 
 
 @pytest.mark.parametrize(("amount", "cents"), [("150.01", 15_001), ("none", None)])
-def test_less_protection_holds_after_24_hours(wallet: Here, amount: str, cents: int | None) -> None:
+def test_less_protection_holds_after_24_hours(wallet: InProcessCli, amount: str, cents: int | None) -> None:
     """Until then the old limit does; asking again does not make it later, and asking for the old one calls it off."""
-    player = wallet.player(balance="0")
+    player = wallet.add_player(balance="0")
     wallet("limit", "set", player, "deposit", "day", "150")
     (first,) = wallet("limit", "set", player, "deposit", "day", amount)["accounts"][0]["limits"]
     assert (first["amount"], first["next_amount"]) == (15_000, cents)
-    assert 23.9 < hours_from_now(first["next_at"]) <= 24
+    assert 23.9 < hours_until(first["next_at"]) <= 24
     wallet("limit", "set", player, "deposit", "day", amount)
-    assert limits(wallet, player) == [first]
-    assert_complaint(wallet.run("deposit", player, "150.01"), 1, "150.00 USD a day")
+    assert read_limits(wallet, player) == [first]
+    assert_error_line(wallet.run("deposit", player, "150.01"), 1, "150.00 USD a day")
     wallet("limit", "set", player, "deposit", "day", "150")
-    assert limits(wallet, player) == [{**first, "next_amount": None, "next_at": None}]
+    assert read_limits(wallet, player) == [{**first, "next_amount": None, "next_at": None}]
 
 
-def test_a_deposit_beyond_a_limit_says_what_is_left_and_when(wallet: Here) -> None:
+def test_a_deposit_beyond_a_limit_says_what_is_left_and_when(wallet: InProcessCli) -> None:
     """In one line, and moves nothing; the same reference may be used for what is allowed."""
-    player = wallet.player(balance="10")
+    player = wallet.add_player(balance="10")
     wallet("limit", "set", player, "deposit", "day", "100")
     order = ("deposit", player, "90.01", "--reference", f"pay {player}")
     tomorrow = rf"from {re.escape(str((datetime.now(UTC) + timedelta(days=1)).date()))} on \(UTC\)"
     refused = wallet.run(*order)
-    assert_complaint(refused, 1, player, "100.00 USD a day", "10.00", "at most 90.00 now")
+    assert_error_line(refused, 1, player, "100.00 USD a day", "10.00", "at most 90.00 now")
     assert re.search(tomorrow, refused.err)
     assert wallet("deposit", player, "90", "--reference", f"pay {player}")["cash"] == 10_000
-    assert_complaint(wallet.run("deposit", player, "0.01", "--json"), 1, "100.00 of it is used; try again from")
-    assert_complaint(wallet.run("deposit", player, "100.01"), 1, "24 hours after it was asked for")
+    assert_error_line(wallet.run("deposit", player, "0.01", "--json"), 1, "100.00 of it is used; try again from")
+    assert_error_line(wallet.run("deposit", player, "100.01"), 1, "24 hours after it was asked for")
     assert wallet("deposit", player, "5", "--bonus")["bonus"] == 500
     assert wallet("withdraw", player, "100")["cash"] == 0
-    assert_complaint(wallet.run("deposit", player, "0.01"), 1, "try again from")
+    assert_error_line(wallet.run("deposit", player, "0.01"), 1, "try again from")
     wallet("limit", "set", player, "deposit", "week", "1000")
     wallet("limit", "set", player, "deposit", "month", "50")
-    assert_complaint(wallet.run("deposit", player, "10"), 1, "50.00 USD in 30 days")
+    assert_error_line(wallet.run("deposit", player, "10"), 1, "50.00 USD in 30 days")
 
 
-def test_an_excluded_player_is_given_nothing(wallet: Here) -> None:
+def test_an_excluded_player_is_given_nothing(wallet: InProcessCli) -> None:
     """In no currency, until the day that was said; money can still be withdrawn."""
-    player = wallet.player()
+    player = wallet.add_player()
     wallet("player", "add", player, "--currency", "EUR")
     until = (datetime.now(UTC) + timedelta(days=40)).date()
     shown = wallet("player", "exclude", player, "--until", until)
@@ -97,39 +97,39 @@ def test_an_excluded_player_is_given_nothing(wallet: Here) -> None:
     assert shown["excluded_until"] == f"{until}T00:00:00.000Z"
     for currency in ("EUR", "USD"):
         refused = wallet.run("deposit", player, "1", "--currency", currency)
-        assert_complaint(refused, 1, player, f"excluded until {until} 00:00 UTC", "withdrawn")
-    assert_complaint(wallet.run("deposit", player, "1", "--bonus", "--currency", "EUR"), 1, "excluded")
+        assert_error_line(refused, 1, player, f"excluded until {until} 00:00 UTC", "withdrawn")
+    assert_error_line(wallet.run("deposit", player, "1", "--bonus", "--currency", "EUR"), 1, "excluded")
     assert wallet("withdraw", player, "1", "--currency", "USD")["cash"] == 9_900
     another = ("player", "add", player, "--currency", "GBP")
-    assert_complaint(wallet.run(*another, "--bonus", "1"), 1, player, "is excluded", "without money")
+    assert_error_line(wallet.run(*another, "--bonus", "1"), 1, player, "is excluded", "without money")
     assert len(wallet(*another)["accounts"]) == 3
 
 
-def test_an_exclusion_is_made_longer_at_once_and_shorter_after_24_hours(wallet: Here) -> None:
+def test_an_exclusion_is_made_longer_at_once_and_shorter_after_24_hours(wallet: InProcessCli) -> None:
     """And ended, too; how long is as good as until when."""
-    player = wallet.player()
+    player = wallet.add_player()
     assert "is not excluded" in wallet.run("player", "exclude", player, "--until", "none").out
     wallet("player", "exclude", player, "--until", "7d")
     longer = wallet("player", "exclude", player, "--until", "180d")
-    assert 179.9 < hours_from_now(longer["excluded_until"]) / 24 <= 180
+    assert 179.9 < hours_until(longer["excluded_until"]) / 24 <= 180
     ends = wallet("player", "exclude", player, "--until", "none")
     assert (ends["excluded_until"], ends["next_excluded_until"]) == (longer["excluded_until"], None)
-    assert 23.9 < hours_from_now(ends["next_at"]) <= 24
+    assert 23.9 < hours_until(ends["next_at"]) <= 24
     shorter = wallet("player", "exclude", player, "--until", "30d")
     assert shorter["excluded_until"] == longer["excluded_until"]
-    assert 29.9 < hours_from_now(shorter["next_excluded_until"]) / 24 <= 30
+    assert 29.9 < hours_until(shorter["next_excluded_until"]) / 24 <= 30
     again = wallet("player", "exclude", player, "--until", "200d")
     assert (again["next_excluded_until"], again["next_at"]) == (None, None)
 
 
-def test_people_are_told_in_words(wallet: Here) -> None:
+def test_people_are_told_in_words(wallet: InProcessCli) -> None:
     """A table of limits with what will take their place, and a sentence or two about the exclusion."""
-    player = wallet.player(balance="0")
+    player = wallet.add_player(balance="0")
     wallet("limit", "set", player, "deposit", "day", "100")
     wallet("limit", "set", player, "loss", "month", "50")
     wallet("limit", "set", player, "deposit", "day", "250")
     out = wallet.run("limit", "set", player, "loss", "month", "none").out
-    header, *rows = [cells(line) for line in out.splitlines()]
+    header, *rows = [split_cells(line) for line in out.splitlines()]
     assert header == ["currency", "kind", "per", "limit", "used", "then"]
     assert [row[:5] for row in rows] == [
         ["USD", "deposit", "day", "100.00", "0.00"],
@@ -146,44 +146,44 @@ def test_people_are_told_in_words(wallet: Here) -> None:
     assert wallet.run("limit", "list", player).out == told + out
 
 
-def test_one_of_several_currencies_is_named(wallet: Here) -> None:
+def test_one_of_several_currencies_is_named(wallet: InProcessCli) -> None:
     """Each has limits of its own."""
-    player = wallet.player()
+    player = wallet.add_player()
     wallet("player", "add", player, "--currency", "EUR", "--balance", "3")
-    assert_complaint(wallet.run("limit", "set", player, "loss", "day", "1"), 1, "EUR, USD", "--currency")
+    assert_error_line(wallet.run("limit", "set", player, "loss", "day", "1"), 1, "EUR, USD", "--currency")
     wallet("limit", "set", player, "deposit", "day", "5", "--currency", "EUR")
-    assert limits(wallet, player) == []
+    assert read_limits(wallet, player) == []
     (account,) = wallet("limit", "list", player, "--currency", "EUR")["accounts"]
     assert (account["currency"], account["limits"][0]["used"]) == ("EUR", 300)
-    assert_complaint(wallet.run("deposit", player, "2.01", "--currency", "EUR"), 1, "5.00 EUR")
+    assert_error_line(wallet.run("deposit", player, "2.01", "--currency", "EUR"), 1, "5.00 EUR")
     assert wallet("deposit", player, "2.01", "--currency", "USD")["cash"] == 10_201
-    assert_complaint(wallet.run("limit", "list", player, "--currency", "FUN"), 1, "no FUN")
+    assert_error_line(wallet.run("limit", "list", player, "--currency", "FUN"), 1, "no FUN")
 
 
-def test_what_will_not_do_is_said(wallet: Here) -> None:
+def test_what_will_not_do_is_said(wallet: InProcessCli) -> None:
     """And nothing is changed."""
-    player = wallet.player()
-    assert_usage(wallet.run("limit", "set", player, "loss", "year", "1"), "day", "week", "month")
-    assert_usage(wallet.run("limit", "set", player, "win", "day", "1"), "deposit", "loss")
-    assert_complaint(wallet.run("limit", "set", player, "loss", "day", "1,5"), 2, "1,5", "12.50")
-    assert_complaint(wallet.run("limit", "set", "nobody", "loss", "day", "1"), 1, "nobody", "player list")
-    assert_usage(wallet.run("player", "exclude", player), "--until")
+    player = wallet.add_player()
+    assert_usage_error(wallet.run("limit", "set", player, "loss", "year", "1"), "day", "week", "month")
+    assert_usage_error(wallet.run("limit", "set", player, "win", "day", "1"), "deposit", "loss")
+    assert_error_line(wallet.run("limit", "set", player, "loss", "day", "1,5"), 2, "1,5", "12.50")
+    assert_error_line(wallet.run("limit", "set", "nobody", "loss", "day", "1"), 1, "nobody", "player list")
+    assert_usage_error(wallet.run("player", "exclude", player), "--until")
     for until in ("tomorrow", "2027-02-30", "31.1.2027", ""):
-        assert_complaint(wallet.run("player", "exclude", player, "--until", until), 2, "2027-01-31")
-    assert_complaint(
+        assert_error_line(wallet.run("player", "exclude", player, "--until", until), 2, "2027-01-31")
+    assert_error_line(
         wallet.run("player", "exclude", player, "--until", "2020-01-31"), 1, "2020-01-31T00:00:00Z is over"
     )
     for until in ("9999-12-31", "9999999999d"):
-        assert_complaint(wallet.run("player", "exclude", player, "--until", until), 1, "100 years")
+        assert_error_line(wallet.run("player", "exclude", player, "--until", until), 1, "100 years")
     assert wallet("limit", "list", player)["excluded_until"] is None
-    assert limits(wallet, player) == []
+    assert read_limits(wallet, player) == []
 
 
 def test_providers_are_told_as_for_a_blocked_player(server: Server) -> None:
     """In both protocols, of a loss limit and of an exclusion; wins, results, cancels and the balance go on."""
     cli = server.cli
-    player = cli.player(balance="100", bonus="1")
-    token = cli.session(player)
+    player = cli.add_player(balance="100", bonus="1")
+    token = cli.open_session(player)
     cli("limit", "set", player, "loss", "day", "10")
     bet: dict[str, Any] = {"type": "bet", "game": 1, "code": token}
     assert server.wallet_v2(**bet, id=1, bet=600)["result"] == 1
@@ -209,5 +209,5 @@ def test_providers_are_told_as_for_a_blocked_player(server: Server) -> None:
     assert server.wallet_v2(type="credit", code=token)["result"] == 1
     assert server.wallet_v2(type="cancel", game=1, code=token, id=7)["result"] == 1
     assert server.vela("result", access_token=token, ticket_id=5, total_win=1)["status_code"] == 0
-    assert [each["state"] for each in cli.entries(player)].count("refused") == 5
-    cli.assert_clean()
+    assert [each["state"] for each in cli.read_entries(player)].count("refused") == 5
+    cli.assert_ledger_valid()

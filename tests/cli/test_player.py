@@ -2,13 +2,13 @@
 
 import pytest
 
-from tests.cli.console import assert_complaint, assert_usage, cells
-from tests.support import Here
+from tests.cli.cli_assertions import assert_error_line, assert_usage_error, split_cells
+from tests.support import InProcessCli
 
 HEADER = ["player", "agent", "status", "currency", "cash", "bonus"]
 
 
-def test_a_player_is_added_with_money(wallet: Here) -> None:
+def test_a_player_is_added_with_money(wallet: InProcessCli) -> None:
     """The answer is the player as `player show` has it: cash and bonus in cents."""
     added = wallet("player", "add", "ann", "--currency", "USD", "--balance", "100.00", "--bonus", "5.5")
     assert added == {
@@ -20,14 +20,14 @@ def test_a_player_is_added_with_money(wallet: Here) -> None:
     assert wallet("player", "show", "ann") == added
 
 
-def test_a_player_begins_with_nothing_unless_told(wallet: Here) -> None:
+def test_a_player_begins_with_nothing_unless_told(wallet: InProcessCli) -> None:
     """An account without money has no ledger entry either."""
     wallet("player", "add", "poor", "--currency", "FUN")
-    assert wallet.account("poor", "FUN") == (0, 0)
+    assert wallet.read_balances("poor", "FUN") == (0, 0)
     assert wallet("ledger", "poor") == {"entries": []}
 
 
-def test_a_player_may_have_several_currencies(wallet: Here) -> None:
+def test_a_player_may_have_several_currencies(wallet: InProcessCli) -> None:
     """Adding the player again with another currency opens another account; they are shown in order of currency."""
     wallet("player", "add", "multi", "--currency", "USD", "--balance", "1")
     shown = wallet("player", "add", "multi", "--currency", "EUR", "--balance", "2", "--bonus", "3")
@@ -37,15 +37,15 @@ def test_a_player_may_have_several_currencies(wallet: Here) -> None:
     ]
 
 
-def test_an_account_is_opened_once(wallet: Here) -> None:
+def test_an_account_is_opened_once(wallet: InProcessCli) -> None:
     """The same player and currency again is refused, and gives no money."""
-    player = wallet.player(balance="7")
+    player = wallet.add_player(balance="7")
     again = wallet.run("player", "add", player, "--currency", "USD", "--balance", "7")
-    assert_complaint(again, 1, player, "already has USD", "minwallet deposit")
-    assert wallet.account(player) == (700, 0)
+    assert_error_line(again, 1, player, "already has USD", "minwallet deposit")
+    assert wallet.read_balances(player) == (700, 0)
 
 
-def test_a_player_belongs_to_one_agent(wallet: Here) -> None:
+def test_a_player_belongs_to_one_agent(wallet: InProcessCli) -> None:
     """Two agents may have players of the same name, who have nothing in common."""
     wallet("agent", "add", "elsewhere")
     wallet("player", "add", "same", "--currency", "USD", "--balance", "1")
@@ -54,10 +54,10 @@ def test_a_player_belongs_to_one_agent(wallet: Here) -> None:
         "players": [wallet("player", "show", "same", "--agent", "elsewhere")]
     }
     assert wallet("player", "show", "same", "--agent", "elsewhere")["accounts"][0]["cash"] == 200
-    assert wallet.account("same") == (100, 0)
+    assert wallet.read_balances("same") == (100, 0)
 
 
-def test_players_are_listed_in_order_of_name(wallet: Here) -> None:
+def test_players_are_listed_in_order_of_name(wallet: InProcessCli) -> None:
     """All of one agent's, each as `player show` has it."""
     for name in ("list-b", "list-a"):
         wallet("player", "add", name, "--currency", "USD")
@@ -67,16 +67,16 @@ def test_players_are_listed_in_order_of_name(wallet: Here) -> None:
     assert wallet("player", "show", "list-a") in players
 
 
-def test_an_agent_without_players_says_how_to_add_one(wallet: Here) -> None:
+def test_an_agent_without_players_says_how_to_add_one(wallet: InProcessCli) -> None:
     """An empty list is empty JSON for scripts and a hint for people."""
     wallet("agent", "add", "lonely")
     assert wallet("player", "list", "--agent", "lonely") == {"players": []}
     assert "minwallet player add" in wallet.run("player", "list", "--agent", "lonely").out
 
 
-def test_blocking_and_unblocking_show_the_player(wallet: Here) -> None:
+def test_blocking_and_unblocking_show_the_player(wallet: InProcessCli) -> None:
     """Each may be repeated; the money stays."""
-    player = wallet.player(balance="3")
+    player = wallet.add_player(balance="3")
     blocked = wallet("player", "block", player)
     assert blocked == {
         "player_id": player,
@@ -90,33 +90,33 @@ def test_blocking_and_unblocking_show_the_player(wallet: Here) -> None:
     assert wallet("player", "unblock", player) == wallet("player", "show", player)
 
 
-def test_players_are_a_table_for_people(wallet: Here) -> None:
+def test_players_are_a_table_for_people(wallet: InProcessCli) -> None:
     """One line an account, amounts as decimals, and the longest of everything is shown whole."""
     name, most = "p" * 40, "92233720368547758.07"
     rows = [[name, "default", "active", currency, most, "0.00"] for currency in ("CURRENCY10", "USD")]
     wallet("player", "add", name, "--currency", "USD", "--balance", most)
     added = wallet.run("player", "add", name, "--currency", "CURRENCY10", "--balance", most)
-    assert [cells(line) for line in added.out.splitlines()] == [HEADER, *rows]
+    assert [split_cells(line) for line in added.out.splitlines()] == [HEADER, *rows]
     assert wallet.run("player", "show", name).out == added.out
     rows = [[*row[:2], "blocked", *row[3:]] for row in rows]
-    assert [cells(line) for line in wallet.run("player", "block", name).out.splitlines()] == [HEADER, *rows]
-    listed = [cells(line) for line in wallet.run("player", "list").out.splitlines()]
+    assert [split_cells(line) for line in wallet.run("player", "block", name).out.splitlines()] == [HEADER, *rows]
+    listed = [split_cells(line) for line in wallet.run("player", "list").out.splitlines()]
     assert listed[0] == HEADER
     assert all(row in listed for row in rows)
     assert wallet.run("player", "unblock", name).out == added.out
 
 
 @pytest.mark.parametrize("command", ["show", "block", "unblock"])
-def test_an_unknown_player_is_refused(wallet: Here, command: str) -> None:
+def test_an_unknown_player_is_refused(wallet: InProcessCli, command: str) -> None:
     """With where to look for those that there are."""
-    assert_complaint(wallet.run("player", command, "nobody", "--json"), 1, "nobody", "default", "player list")
+    assert_error_line(wallet.run("player", command, "nobody", "--json"), 1, "nobody", "default", "player list")
 
 
-def test_an_unknown_agent_is_refused(wallet: Here) -> None:
+def test_an_unknown_agent_is_refused(wallet: InProcessCli) -> None:
     """By every command that takes one."""
     wallet("player", "add", "known", "--currency", "USD")
     added = wallet.run("player", "add", "x", "--currency", "USD", "--agent", "ghost")
-    assert_complaint(added, 1, "ghost", "agent")
+    assert_error_line(added, 1, "ghost", "agent")
     for words in (
         "player list",
         "player show known",
@@ -127,40 +127,40 @@ def test_an_unknown_agent_is_refused(wallet: Here) -> None:
         "session open known",
         "session list known",
     ):
-        assert_complaint(wallet.run(*words.split(), "--agent", "ghost"), 1, "ghost", "agent list")
+        assert_error_line(wallet.run(*words.split(), "--agent", "ghost"), 1, "ghost", "agent list")
 
 
 @pytest.mark.parametrize("name", ["", "two words", "x" * 41, "ünï", "a/b", "\u0661"])
-def test_a_player_id_that_will_not_do_is_named(wallet: Here, name: str) -> None:
+def test_a_player_id_that_will_not_do_is_named(wallet: InProcessCli, name: str) -> None:
     """A player id is 1 to 40 of A-Z a-z 0-9 _ . @ -."""
-    assert_complaint(wallet.run("player", "add", name, "--currency", "USD"), 2, name, "player_id", "1 to 40")
+    assert_error_line(wallet.run("player", "add", name, "--currency", "USD"), 2, name, "player_id", "1 to 40")
 
 
 @pytest.mark.parametrize("currency", ["", "US", "usd", "ELEVENCHARS", "US D", "€UR"])
-def test_a_currency_that_will_not_do_is_named(wallet: Here, currency: str) -> None:
+def test_a_currency_that_will_not_do_is_named(wallet: InProcessCli, currency: str) -> None:
     """A currency is 3 to 10 of A-Z 0-9."""
-    assert_complaint(wallet.run("player", "add", "x", "--currency", currency), 2, currency, "currency", "3 to 10")
+    assert_error_line(wallet.run("player", "add", "x", "--currency", currency), 2, currency, "currency", "3 to 10")
 
 
-def test_a_player_needs_a_currency(wallet: Here) -> None:
+def test_a_player_needs_a_currency(wallet: InProcessCli) -> None:
     """There is no currency that would be right for everyone."""
-    assert_usage(wallet.run("player", "add", "x"), "--currency")
+    assert_usage_error(wallet.run("player", "add", "x"), "--currency")
 
 
-def test_cash_and_bonus_together_stay_a_63_bit_number(wallet: Here) -> None:
+def test_cash_and_bonus_together_stay_a_63_bit_number(wallet: InProcessCli) -> None:
     """More than that is refused, and no player is added."""
     most = "92233720368547758.07"
     too_much = wallet.run("player", "add", "rich", "--currency", "USD", "--balance", most, "--bonus", "0.01")
-    assert_complaint(too_much, 1, most)
-    assert_complaint(wallet.run("player", "show", "rich"), 1, "rich")
+    assert_error_line(too_much, 1, most)
+    assert_error_line(wallet.run("player", "show", "rich"), 1, "rich")
 
 
-def test_an_opening_reference_used_by_a_deposit_does_not_keep_a_player_out(wallet: Here) -> None:
+def test_an_opening_reference_used_by_a_deposit_does_not_keep_a_player_out(wallet: InProcessCli) -> None:
     """Whatever reference a deposit was given, the player it happens to name can still be added with money, or the
     deposit is refused; neither ends in a traceback."""
-    player = wallet.player()
+    player = wallet.add_player()
     deposited = wallet.run("deposit", player, "1", "--reference", "opening:late:USD")
     added = wallet.run("player", "add", "late", "--currency", "USD", "--balance", "5", "--json")
     assert "Traceback" not in deposited.err + added.err
     assert added.code == 0, added
-    assert wallet.account("late") == (500, 0)
+    assert wallet.read_balances("late") == (500, 0)

@@ -6,29 +6,29 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.console import assert_complaint, unchanged
-from tests.support import Here, Result
+from tests.cli.cli_assertions import assert_error_line, assert_unchanged
+from tests.support import CommandResult, InProcessCli
 
 HEADER = "player_id,currency,balance,bonus,token,agent\n"
 
-Seed = Callable[[str | bytes], Result]
+RunSeed = Callable[[str | bytes], CommandResult]
 
 _numbers = count(1)
 
 
 @pytest.fixture
-def seed(here: Here, tmp_path: Path) -> Seed:
+def seed(cli: InProcessCli, tmp_path: Path) -> RunSeed:
     """Seeds a fresh wallet with a file of this content; the result of the command."""
 
-    def run(content: str | bytes) -> Result:
+    def run(content: str | bytes) -> CommandResult:
         file = tmp_path / "players.csv"
         file.write_bytes(content.encode() if isinstance(content, str) else content)
-        return here.run("seed", file, "--json")
+        return cli.run("seed", file, "--json")
 
     return run
 
 
-def test_a_file_of_players_is_seeded_once(wallet: Here, tmp_path: Path) -> None:
+def test_a_file_of_players_is_seeded_once(wallet: InProcessCli, tmp_path: Path) -> None:
     """Running it twice changes nothing; a token given there does not expire, and lies in wait for its player."""
     name, file = f"seeded{next(_numbers)}", tmp_path / "players.csv"
     file.write_text(f"{HEADER}{name},USD,100.50,5,token_{name},\n{name},EUR,0,,,\n{name}-b,USD,1,,,first\n")
@@ -42,14 +42,14 @@ def test_a_file_of_players_is_seeded_once(wallet: Here, tmp_path: Path) -> None:
     assert wallet("player", "show", name) == player
     assert wallet("player", "show", f"{name}-b", "--agent", "first")["accounts"][0]["cash"] == 100
     wallet("deposit", name, "1", "--currency", "USD")
-    before = (wallet("player", "show", name), wallet.entries(name))
+    before = (wallet("player", "show", name), wallet.read_entries(name))
     assert wallet("seed", file) == {"rows": 3, "players_added": 0, "accounts_added": 0}
-    assert (wallet("player", "show", name), wallet.entries(name)) == before
+    assert (wallet("player", "show", name), wallet.read_entries(name)) == before
     ((token,),) = [wallet("session", "list", name)["sessions"]]
     assert (token["currency"], token["status"], token["expires_at"]) == ("USD", "live", None)
 
 
-def test_people_are_told_what_was_added(wallet: Here, tmp_path: Path) -> None:
+def test_people_are_told_what_was_added(wallet: InProcessCli, tmp_path: Path) -> None:
     """And what was there already."""
     name, file = f"told{next(_numbers)}", tmp_path / "players.csv"
     file.write_text(f"player_id,currency,balance\n{name},USD,1\n{name},EUR,1\n")
@@ -58,25 +58,25 @@ def test_people_are_told_what_was_added(wallet: Here, tmp_path: Path) -> None:
     assert (again.code, again.out) == (0, "0 players and 0 accounts added; 2 were there already\n")
 
 
-def test_the_last_three_columns_may_lack(seed: Seed, here: Here) -> None:
+def test_the_last_three_columns_may_lack(seed: RunSeed, cli: InProcessCli) -> None:
     """And the columns may come in any order."""
     assert seed("currency,balance,player_id\nUSD,2,ann\n").json["players_added"] == 1
-    assert here.account("ann") == (200, 0)
+    assert cli.read_balances("ann") == (200, 0)
 
 
-def test_spreadsheets_write_files_that_can_be_read(seed: Seed, here: Here) -> None:
+def test_spreadsheets_write_files_that_can_be_read(seed: RunSeed, cli: InProcessCli) -> None:
     """A byte order mark, quoted fields, spaces around them, CRLF, blank lines and no newline at the end."""
     done = seed(b'\xef\xbb\xbf"player_id", currency ,"balance"\r\n"ann","USD","10.50"\r\n\r\nbob, USD ,1')
     assert done.json == {"rows": 2, "players_added": 2, "accounts_added": 2}
-    assert (here.account("ann"), here.account("bob")) == ((1050, 0), (100, 0))
+    assert (cli.read_balances("ann"), cli.read_balances("bob")) == ((1050, 0), (100, 0))
 
 
-def test_a_header_alone_adds_nobody(seed: Seed) -> None:
+def test_a_header_alone_adds_nobody(seed: RunSeed) -> None:
     """A list of no players is a list too."""
     assert seed(HEADER).json == {"rows": 0, "players_added": 0, "accounts_added": 0}
 
 
-def test_every_bad_line_is_named_by_its_number(seed: Seed, here: Here) -> None:
+def test_every_bad_line_is_named_by_its_number(seed: RunSeed, cli: InProcessCli) -> None:
     """All at once, with what is wrong; none of the good ones is added, and no file is made."""
     lines = {
         2: ("ann,USD,10,,,", None),
@@ -102,10 +102,10 @@ def test_every_bad_line_is_named_by_its_number(seed: Seed, here: Here) -> None:
         assert complaint.startswith(f"minwallet: line {number}: ")
         assert words in complaint.partition(": line ")[2]
     assert "nothing was added" in last
-    assert not here.db.exists()
+    assert not cli.db.exists()
 
 
-def test_many_bad_lines_are_not_all_told(seed: Seed) -> None:
+def test_many_bad_lines_are_not_all_told(seed: RunSeed) -> None:
     """The first ones are, and how many there are besides."""
     done = seed(HEADER + "bad,USD,x,,,\n" * 100)
     assert done.code == 1
@@ -114,11 +114,11 @@ def test_many_bad_lines_are_not_all_told(seed: Seed) -> None:
     assert "80 more" in done.err
 
 
-def test_what_the_wallet_knows_better_is_named_by_line_too(here: Here, seed: Seed) -> None:
+def test_what_the_wallet_knows_better_is_named_by_line_too(cli: InProcessCli, seed: RunSeed) -> None:
     """An unknown agent, a token of another player, more money than a balance can hold: all or nothing."""
-    here("player", "add", "old", "--currency", "USD")
+    cli("player", "add", "old", "--currency", "USD")
     assert seed(HEADER + "first,USD,1,,token_1,\n").code == 0
-    before = here("player", "list")
+    before = cli("player", "list")
     unknown = seed(HEADER + "ann,USD,1,,token_1,\nbob,USD,1,,,\ncat,USD,1,,,ghost\n")
     assert (unknown.code, unknown.out) == (1, "")
     first, second, *_ = unknown.err.splitlines()
@@ -134,16 +134,16 @@ def test_what_the_wallet_knows_better_is_named_by_line_too(here: Here, seed: See
         assert reason.startswith("minwallet: line 3: ")
         assert rest.startswith("minwallet: nothing was added")
     assert "token" in twice.err
-    assert here("player", "list") == before
-    here.assert_clean()
+    assert cli("player", "list") == before
+    cli.assert_ledger_valid()
 
 
-def test_an_existing_player_may_get_a_token(here: Here, seed: Seed) -> None:
+def test_an_existing_player_may_get_a_token(cli: InProcessCli, seed: RunSeed) -> None:
     """A token that is new to a player who is not opens a session and moves no money."""
     seed(HEADER + "ann,USD,1,,,\n")
     assert seed(HEADER + "ann,USD,99,,token_1,\n").json["accounts_added"] == 0
-    assert here.account("ann") == (100, 0)
-    assert len(here("session", "list", "ann")["sessions"]) == 1
+    assert cli.read_balances("ann") == (100, 0)
+    assert len(cli("session", "list", "ann")["sessions"]) == 1
 
 
 @pytest.mark.parametrize(
@@ -151,9 +151,9 @@ def test_an_existing_player_may_get_a_token(here: Here, seed: Seed) -> None:
     ["", "\n", "player_id,balance\n", "player_id;currency;balance\n", HEADER.replace("\n", ",more\n"), "ann,USD,10\n"],
     ids=["empty file", "empty line", "column missing", "semicolons", "strange column", "no header"],
 )
-def test_the_first_line_names_the_columns(seed: Seed, tmp_path: Path, header: str) -> None:
+def test_the_first_line_names_the_columns(seed: RunSeed, tmp_path: Path, header: str) -> None:
     """A file where it does not is refused, with what should stand there."""
-    assert_complaint(
+    assert_error_line(
         seed(header), 2, "players.csv", "first line", "player_id, currency, balance", "bonus, token, agent"
     )
     assert [file.name for file in tmp_path.iterdir()] == ["players.csv"]
@@ -169,13 +169,13 @@ def test_the_first_line_names_the_columns(seed: Seed, tmp_path: Path, header: st
     ],
     ids=["Latin-1", "UTF-16", "open quote", "endless field"],
 )
-def test_a_file_that_is_no_csv_in_utf_8_is_refused(seed: Seed, content: bytes, words: str) -> None:
+def test_a_file_that_is_no_csv_in_utf_8_is_refused(seed: RunSeed, content: bytes, words: str) -> None:
     """In words, not with a traceback."""
-    assert_complaint(seed(content), 2, "players.csv", words)
+    assert_error_line(seed(content), 2, "players.csv", words)
 
 
-def test_a_file_that_cannot_be_read_is_refused(here: Here, tmp_path: Path) -> None:
+def test_a_file_that_cannot_be_read_is_refused(cli: InProcessCli, tmp_path: Path) -> None:
     """A missing one, or a folder; no wallet file is made."""
-    with unchanged(tmp_path):
-        assert_complaint(here.run("seed", tmp_path / "none.csv"), 2, "none.csv", "No such file")
-        assert_complaint(here.run("seed", tmp_path), 2, str(tmp_path), "directory")
+    with assert_unchanged(tmp_path):
+        assert_error_line(cli.run("seed", tmp_path / "none.csv"), 2, "none.csv", "No such file")
+        assert_error_line(cli.run("seed", tmp_path), 2, str(tmp_path), "directory")

@@ -10,40 +10,40 @@ import httpx2
 import pytest
 
 from minwallet.storage.file_lock import read_control_endpoint
-from tests.cli.console import assert_complaint, assert_usage, unchanged
-from tests.starter import start
-from tests.support import PATIENCE_S, Cli, Here, Server, environment, minwallet, serving
+from tests.cli.cli_assertions import assert_error_line, assert_unchanged, assert_usage_error
+from tests.forkserver import start_minwallet
+from tests.support import TIMEOUT_S, Cli, InProcessCli, Server, clean_environment, run_minwallet, running_server
 
 
 def test_two_servers_never_share_a_file(db: Path) -> None:
     """The second says who has it, and the first serves on."""
-    with serving(db) as server:
+    with running_server(db) as server:
         refused = Cli(db).run("serve", "--port", 0)
-        assert_complaint(refused, 3, str(db), f"process {server.process.pid}", server.url)
-        assert Here(db).account(Here(db).player()) == (10_000, 0)
+        assert_error_line(refused, 3, str(db), f"process {server.process.pid}", server.url)
+        assert InProcessCli(db).read_balances(InProcessCli(db).add_player()) == (10_000, 0)
         assert server.http.get("/readyz").status_code == 200
 
 
 def test_a_port_in_use_is_named(tmp_path: Path, db: Path) -> None:
     """Nothing is left behind, not even an empty wallet."""
-    with socket.create_server(("127.0.0.1", 0)) as taken, unchanged(tmp_path):
+    with socket.create_server(("127.0.0.1", 0)) as taken, assert_unchanged(tmp_path):
         port = taken.getsockname()[1]
-        assert_complaint(Cli(db).run("serve", "--port", port), 3, str(port), "in use", "--port")
+        assert_error_line(Cli(db).run("serve", "--port", port), 3, str(port), "in use", "--port")
 
 
 def test_an_address_of_somebody_else_is_named(db: Path) -> None:
     """One that this machine does not have, or a name that nobody has."""
     for host in ("192.0.2.1", "nobody.invalid"):
-        refused = minwallet("--db", db, "serve", "--port", 0, "--host", host, MINWALLET_CALLBACK_KEY="k")
-        assert_complaint(refused, 3, host)
+        refused = run_minwallet("--db", db, "serve", "--port", 0, "--host", host, MINWALLET_CALLBACK_KEY="k")
+        assert_error_line(refused, 3, host)
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "::"])
 def test_a_server_for_the_world_needs_protection(tmp_path: Path, db: Path, host: str) -> None:
     """Without any it does not start, and says what to set."""
-    with unchanged(tmp_path):
+    with assert_unchanged(tmp_path):
         refused = Cli(db).run("serve", "--host", host, "--port", 0)
-        assert_complaint(refused, 2, host, "MINWALLET_CALLBACK_KEY", "MINWALLET_CALLBACK_ALLOW")
+        assert_error_line(refused, 2, host, "MINWALLET_CALLBACK_KEY", "MINWALLET_CALLBACK_ALLOW")
 
 
 @pytest.mark.parametrize(
@@ -52,7 +52,7 @@ def test_a_server_for_the_world_needs_protection(tmp_path: Path, db: Path, host:
 )
 def test_a_protected_server_may_serve_the_world(db: Path, settings: dict[str, str]) -> None:
     """Either protection will do."""
-    with serving(db, "--host", "0.0.0.0", **settings) as server:
+    with running_server(db, "--host", "0.0.0.0", **settings) as server:
         assert server.http.get(f"http://127.0.0.1:{server.http.base_url.port}/readyz").status_code == 200
         assert server.stop() == 0
 
@@ -77,37 +77,37 @@ def test_a_protected_server_may_serve_the_world(db: Path, settings: dict[str, st
 )
 def test_a_bad_setting_is_named(db: Path, settings: dict[str, str], words: list[str]) -> None:
     """Code 2, the setting and what is wrong with it; no server starts."""
-    assert_complaint(Here(db).run("serve", **settings), 2, *words)
+    assert_error_line(InProcessCli(db).run("serve", **settings), 2, *words)
     assert not db.exists()
 
 
-def test_a_bad_port_is_wrong_usage(here: Here) -> None:
+def test_a_bad_port_is_wrong_usage(cli: InProcessCli) -> None:
     """On the command line as in the settings."""
-    assert_usage(here.run("serve", "--port", "http"), "--port")
-    assert_complaint(here.run("serve", "--port", 70_000), 2, "65535")
+    assert_usage_error(cli.run("serve", "--port", "http"), "--port")
+    assert_error_line(cli.run("serve", "--port", 70_000), 2, "65535")
 
 
 def test_a_killed_server_is_not_missed(db: Path) -> None:
     """What it leaves beside the file keeps nobody out: the command line goes on with what was committed, and so does
     the next server."""
-    server, here = Server(db), Here(db)
-    player = here.player(balance="10")
-    token = here.session(player)
+    server, cli = Server(db), InProcessCli(db)
+    player = cli.add_player(balance="10")
+    token = cli.open_session(player)
     assert server.wallet_v2(code=token, type="bet", bet=100, id=1, game=1)["credit"] == 900
     server.stop(signal.SIGKILL)
     assert db.with_name("wallet.db.owner").exists()
-    assert Here(db).account(player) == (900, 0)
-    assert Here(db)("deposit", player, "1")["cash"] == 1000
-    here.assert_clean()
+    assert InProcessCli(db).read_balances(player) == (900, 0)
+    assert InProcessCli(db)("deposit", player, "1")["cash"] == 1000
+    cli.assert_ledger_valid()
     assert not db.with_name("wallet.db.owner").exists()
-    with serving(db):
-        assert here("deposit", player, "1")["cash"] == 1100
+    with running_server(db):
+        assert cli("deposit", player, "1")["cash"] == 1100
 
 
 def test_the_side_file_is_its_owners_alone(db: Path) -> None:
     """It holds the key to the server, and goes when the server stops."""
     side_file = db.with_name("wallet.db.owner")
-    with serving(db) as server:
+    with running_server(db) as server:
         assert side_file.stat().st_mode & 0o777 == 0o600
         assert server.stop() == 0
         assert not side_file.exists()
@@ -115,17 +115,17 @@ def test_the_side_file_is_its_owners_alone(db: Path) -> None:
 
 def test_changes_go_through_the_server(db: Path) -> None:
     """A player blocked from outside cannot bet from that moment on, and a revoked session is gone."""
-    here = Here(db)
-    with serving(db) as server:
-        player = here.player(balance="10")
-        token, other = here.session(player), here.session(player)
+    cli = InProcessCli(db)
+    with running_server(db) as server:
+        player = cli.add_player(balance="10")
+        token, other = cli.open_session(player), cli.open_session(player)
         assert server.wallet_v2(code=token, type="bet", bet=1, id=1, game=1)["result"] == 1
-        here("player", "block", player)
+        cli("player", "block", player)
         assert server.wallet_v2(code=token, type="bet", bet=1, id=2, game=1)["err_code"] == 104
-        here("player", "unblock", player)
-        here("deposit", player, "5")
+        cli("player", "unblock", player)
+        cli("deposit", player, "5")
         assert server.wallet_v2(code=token, type="bet", bet=1499, id=3, game=1)["credit"] == 0
-        here("session", "revoke", other)
+        cli("session", "revoke", other)
         assert server.wallet_v2(code=other, type="credit")["err_code"] == 102
 
 
@@ -133,12 +133,12 @@ def test_changes_go_through_the_server(db: Path) -> None:
 def test_a_server_needs_no_log(db: Path) -> None:
     """Where its log is on a full disk it serves all the same; and it ends with the code that says how it ended."""
     with Path("/dev/full").open("w") as full:
-        with start(["--db", db, "serve", "--port", 0], stderr=full, env=environment()) as server:
+        with start_minwallet(["--db", db, "serve", "--port", 0], stderr=full, env=clean_environment()) as server:
             while (desk := read_control_endpoint(db)) is None:
                 assert server.poll() is None
                 time.sleep(0.01)
             assert httpx2.get(f"{desk.serves}/readyz", trust_env=False).status_code == 200
             server.terminate()
-            assert server.wait(PATIENCE_S) == 0
-        with start(["--db", db.parent, "serve"], stderr=full, env=environment()) as refused:
-            assert refused.wait(PATIENCE_S) == 3
+            assert server.wait(TIMEOUT_S) == 0
+        with start_minwallet(["--db", db.parent, "serve"], stderr=full, env=clean_environment()) as refused:
+            assert refused.wait(TIMEOUT_S) == 3

@@ -14,77 +14,79 @@ import pytest
 import typer
 
 from minwallet.cli.main import app
-from tests.cli.console import SCRIPT, cells
-from tests.starter import AFRESH
-from tests.support import Here, environment, minwallet
+from tests.cli.cli_assertions import MINWALLET_SCRIPT, split_cells
+from tests.forkserver import FRESH_PROCESS
+from tests.support import InProcessCli, clean_environment, run_minwallet
 
 pytestmark = pytest.mark.long
 
 COMMAND = [sys.executable, "-m", "minwallet"]
 
 
-def _commands(command: object, *words: str) -> list[tuple[str, ...]]:
+def _list_commands(command: object, *words: str) -> list[tuple[str, ...]]:
     """The command and every command below it, as words."""
     below = getattr(command, "commands", {})
-    return [words, *(found for name, each in below.items() for found in _commands(each, *words, name))]
+    return [words, *(found for name, each in below.items() for found in _list_commands(each, *words, name))]
 
 
-@pytest.mark.parametrize("words", _commands(typer.main.get_command(app)), ids=" ".join)
-def test_every_command_explains_itself(here: Here, words: tuple[str, ...]) -> None:
+@pytest.mark.parametrize("words", _list_commands(typer.main.get_command(app)), ids=" ".join)
+def test_every_command_explains_itself(cli: InProcessCli, words: tuple[str, ...]) -> None:
     """`--help` shows the usage, a sentence, and each option with words of its own."""
-    shown = here.run(*words, "--help")
+    shown = cli.run(*words, "--help")
     assert (shown.code, shown.err) == (0, "")
     usage, _, sentence, *rest = shown.out.splitlines()
     assert usage.startswith(f"Usage: minwallet {' '.join(words)}".rstrip())
     assert len(sentence.split()) > 2
     options = re.findall(r"^  (--\S+(?: [A-Z.]+)?)(.*)$", "\n".join(rest), re.MULTILINE)
     assert "--help" in [name for name, _ in options]
-    assert not here.db.exists()
+    assert not cli.db.exists()
 
 
 def test_help_is_the_same_for_the_module(tmp_path: Path) -> None:
     """`python -m minwallet` is `minwallet`."""
-    by_module = minwallet("--help", cwd=tmp_path, **AFRESH)
-    by_script = subprocess.run([SCRIPT, "--help"], check=True, capture_output=True, text=True, env=environment())
+    by_module = run_minwallet("--help", cwd=tmp_path, **FRESH_PROCESS)
+    by_script = subprocess.run(
+        [MINWALLET_SCRIPT, "--help"], check=True, capture_output=True, text=True, env=clean_environment()
+    )
     assert by_module == (0, by_script.stdout.replace("Usage: ", "Usage: python -m "), "")
 
 
-def test_an_unknown_command_or_option_is_wrong_usage(here: Here) -> None:
+def test_an_unknown_command_or_option_is_wrong_usage(cli: InProcessCli) -> None:
     """Code 2, on stderr."""
     for words in (["nonsense"], ["player", "nonsense"], ["verify", "--nonsense"], ["verify", "more"], ["deposit", "x"]):
-        result = here.run(*words)
+        result = cli.run(*words)
         assert (result.code, result.out) == (2, "")
         assert "--help" in result.err
-    assert not here.db.exists()
+    assert not cli.db.exists()
 
 
 def test_the_shell_completes_commands() -> None:
     """`--show-completion` prints a script for the shell that asks, and the script's question is answered."""
-    show = ["bash", "-c", f"'{SCRIPT}' --show-completion; exit $?"]
-    shown = subprocess.run(show, check=True, capture_output=True, text=True, env=environment())
+    show = ["bash", "-c", f"'{MINWALLET_SCRIPT}' --show-completion; exit $?"]
+    shown = subprocess.run(show, check=True, capture_output=True, text=True, env=clean_environment())
     assert "complete" in shown.stdout
     assert shown.stderr == ""
-    asked = environment(COMP_WORDS="minwallet pl", COMP_CWORD="1", _MINWALLET_COMPLETE="complete_bash")
-    answer = subprocess.run([SCRIPT], check=False, capture_output=True, text=True, env=asked)
+    asked = clean_environment(COMP_WORDS="minwallet pl", COMP_CWORD="1", _MINWALLET_COMPLETE="complete_bash")
+    answer = subprocess.run([MINWALLET_SCRIPT], check=False, capture_output=True, text=True, env=asked)
     assert answer.stdout.split() == ["player"]
 
 
 @pytest.fixture(scope="module")
-def crowded(tmp_path_factory: pytest.TempPathFactory) -> Here:
+def many_players(tmp_path_factory: pytest.TempPathFactory) -> InProcessCli:
     """A wallet with more players than a pipe holds."""
     folder = tmp_path_factory.mktemp("crowded")
     rows = "".join(f"player{number:04},USD,{number}.00\n" for number in range(3000))
     (folder / "players.csv").write_text(f"player_id,currency,balance\n{rows}")
-    here = Here(folder / "wallet.db")
-    here("seed", folder / "players.csv")
-    return here
+    cli = InProcessCli(folder / "wallet.db")
+    cli("seed", folder / "players.csv")
+    return cli
 
 
 @pytest.mark.parametrize("options", [[], ["--json"]])
-def test_a_reader_may_stop_reading(crowded: Here, options: list[str]) -> None:
+def test_a_reader_may_stop_reading(many_players: InProcessCli, options: list[str]) -> None:
     """`| head -1` gets its line, and the command ends quietly and well."""
-    command = [*COMMAND, "--db", str(crowded.db), "player", "list", *options]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment()) as process:
+    command = [*COMMAND, "--db", str(many_players.db), "player", "list", *options]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=clean_environment()) as process:
         assert process.stdout
         assert process.stderr
         assert process.stdout.read(6) in {b"player", b'{"play'}
@@ -93,50 +95,67 @@ def test_a_reader_may_stop_reading(crowded: Here, options: list[str]) -> None:
 
 
 @pytest.mark.parametrize("words", ["player show player0001", "verify", "session open player0001"])
-def test_a_reader_may_be_gone_before_anything_is_said(crowded: Here, words: str) -> None:
+def test_a_reader_may_be_gone_before_anything_is_said(many_players: InProcessCli, words: str) -> None:
     """The command does its work all the same, without complaint."""
     reading, writing = os.pipe()
     os.close(reading)
-    command = [*COMMAND, "--db", str(crowded.db), *words.split()]
-    done = subprocess.run(command, check=False, stdout=writing, stderr=subprocess.PIPE, env=environment(), text=True)
+    command = [*COMMAND, "--db", str(many_players.db), *words.split()]
+    done = subprocess.run(
+        command, check=False, stdout=writing, stderr=subprocess.PIPE, env=clean_environment(), text=True
+    )
     os.close(writing)
     assert "Traceback" not in done.stderr
     assert "BrokenPipe" not in done.stderr
     assert done.returncode == 0
 
 
-def test_a_full_disk_for_the_output_is_no_traceback(crowded: Here) -> None:
+def test_a_full_disk_for_the_output_is_no_traceback(many_players: InProcessCli) -> None:
     """The reason is said in a line."""
-    command = [*COMMAND, "--db", str(crowded.db), "player", "list"]
+    command = [*COMMAND, "--db", str(many_players.db), "player", "list"]
     with Path("/dev/full").open("w") as full:
-        done = subprocess.run(command, check=False, stdout=full, stderr=subprocess.PIPE, env=environment(), text=True)
+        done = subprocess.run(
+            command, check=False, stdout=full, stderr=subprocess.PIPE, env=clean_environment(), text=True
+        )
     assert "Traceback" not in done.stderr
     assert "No space left" in done.stderr
     assert done.returncode != 0
 
 
-def test_a_closed_output_is_no_traceback(crowded: Here) -> None:
+def test_a_closed_output_is_no_traceback(many_players: InProcessCli) -> None:
     """As with `>&-` in a shell."""
-    command = ["bash", "-c", 'exec "$@" >&-', "bash", *COMMAND, "--db", str(crowded.db), "player", "show", "player0001"]
-    done = subprocess.run(command, check=False, capture_output=True, env=environment(), text=True)
+    command = [
+        "bash",
+        "-c",
+        'exec "$@" >&-',
+        "bash",
+        *COMMAND,
+        "--db",
+        str(many_players.db),
+        "player",
+        "show",
+        "player0001",
+    ]
+    done = subprocess.run(command, check=False, capture_output=True, env=clean_environment(), text=True)
     assert "Traceback" not in done.stderr
 
 
 @pytest.mark.parametrize("options", [[], ["--json"]])
-def test_an_output_that_knows_only_ascii_is_enough(crowded: Here, options: list[str]) -> None:
+def test_an_output_that_knows_only_ascii_is_enough(many_players: InProcessCli, options: list[str]) -> None:
     """Where a symbol cannot be shown, something else is, and no traceback."""
-    crowded.session("player0002")
-    listed = minwallet("--db", crowded.db, "session", "list", "player0002", *options, PYTHONIOENCODING="ascii")
+    many_players.open_session("player0002")
+    listed = run_minwallet("--db", many_players.db, "session", "list", "player0002", *options, PYTHONIOENCODING="ascii")
     assert "Traceback" not in listed.err
     assert listed.code == 0
     assert "live" in listed.out
 
 
-def _in_terminal(columns: int, *arguments: object) -> tuple[int, str]:
+def _run_in_terminal(columns: int, *arguments: object) -> tuple[int, str]:
     """The exit code and all that the command writes to a terminal of this width."""
     leader, follower = pty.openpty()
     ioctl(follower, termios.TIOCSWINSZ, struct.pack("HHHH", 40, columns, 0, 0))
-    settings = {name: value for name, value in environment(TERM="xterm").items() if name not in {"COLUMNS", "NO_COLOR"}}
+    settings = {
+        name: value for name, value in clean_environment(TERM="xterm").items() if name not in {"COLUMNS", "NO_COLOR"}
+    }
     command = [*COMMAND, *map(str, arguments)]
     process = subprocess.Popen(command, stdin=follower, stdout=follower, stderr=follower, env=settings)
     os.close(follower)
@@ -150,7 +169,7 @@ def _in_terminal(columns: int, *arguments: object) -> tuple[int, str]:
     return process.wait(), written.decode()
 
 
-def _screen(written: str) -> list[str]:
+def _render_screen(written: str) -> list[str]:
     """The lines that stay on the screen: knows the few control sequences that a progress bar needs, and no others."""
     lines, row, column = [""], 0, 0
     for control, text in re.findall(r"(\x1b\[[0-9;?]*[A-Za-z]|\r|\n)|([^\x1b\r\n]+)", written):
@@ -171,32 +190,32 @@ def _screen(written: str) -> list[str]:
     return [line.rstrip() for line in lines if line.strip()]
 
 
-def test_seeding_shows_progress_and_clears_it_away(crowded: Here, tmp_path: Path) -> None:
+def test_seeding_shows_progress_and_clears_it_away(many_players: InProcessCli, tmp_path: Path) -> None:
     """In a terminal there is a bar while it works, one line when it is done, and the cursor is back."""
-    file = crowded.db.with_name("players.csv")
-    code, written = _in_terminal(80, "--db", tmp_path / "new.db", "seed", file)
+    file = many_players.db.with_name("players.csv")
+    code, written = _run_in_terminal(80, "--db", tmp_path / "new.db", "seed", file)
     assert code == 0
     assert "100%" in written
     assert "writing 3000 lines" in written
-    assert _screen(written) == ["3000 players and 3000 accounts added"]
+    assert _render_screen(written) == ["3000 players and 3000 accounts added"]
     assert written.count("\x1b[?25h") == written.count("\x1b[?25l")
 
 
-def test_a_table_in_a_terminal(crowded: Here) -> None:
+def test_a_table_in_a_terminal(many_players: InProcessCli) -> None:
     """Is the same as elsewhere, with a header that stands out."""
-    code, written = _in_terminal(80, "--db", crowded.db, "player", "show", "player0007")
+    code, written = _run_in_terminal(80, "--db", many_players.db, "player", "show", "player0007")
     assert code == 0
     assert "\x1b[1m" in written
-    assert [cells(line) for line in _screen(written)] == [
+    assert [split_cells(line) for line in _render_screen(written)] == [
         ["player", "agent", "status", "currency", "cash", "bonus"],
         ["player0007", "default", "active", "USD", "7.00", "0.00"],
     ]
 
 
-def test_a_ledger_in_a_narrow_terminal_can_be_read(crowded: Here) -> None:
+def test_a_ledger_in_a_narrow_terminal_can_be_read(many_players: InProcessCli) -> None:
     """Whatever does not fit is left out or wrapped, but not the numbers and what they are."""
-    code, written = _in_terminal(80, "--db", crowded.db, "ledger", "player0007")
+    code, written = _run_in_terminal(80, "--db", many_players.db, "ledger", "player0007")
     assert code == 0
-    shown = " ".join(_screen(written))
+    shown = " ".join(_render_screen(written))
     for words in ("deposit", "7.00", "applied"):
         assert words in shown

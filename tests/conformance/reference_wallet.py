@@ -16,7 +16,7 @@ from minwallet.storage.models import OPERATOR_PROTOCOL, AccountCommand, NewAccou
 from minwallet.wallet.service import Wallet
 from minwallet.wallet.sessions import build_new_session
 from tests.storage.reference_engine.memory_store import MemoryStore
-from tests.support import PATIENCE_S
+from tests.support import TIMEOUT_S
 
 TOKENS = {
     "token": "alices_session",
@@ -142,4 +142,4 @@ def run_app(app: ASGIApp) -> Iterator[str]:
             yield f"http://127.0.0.1:{listening.getsockname()[1]}"
         finally:
             server.should_exit = True
-            thread.join(PATIENCE_S)
+            thread.join(TIMEOUT_S)

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from tests.starter import start
-from tests.support import PATIENCE_S, Here, environment
+from tests.forkserver import start_minwallet
+from tests.support import TIMEOUT_S, InProcessCli, clean_environment
 
 
 class DemoProcess:
@@ -20,11 +20,13 @@ class DemoProcess:
         chosen = [] if db is None else ["--db", db]
         command = [*chosen, "demo", "--port", 0, "--provider-port", 0, *options]
         with self.out.open("w") as stdout, self.err.open("w") as stderr:
-            self.process = start(command, stdout=stdout, stderr=stderr, env=environment(TMPDIR=str(folder)))
+            self.process = start_minwallet(
+                command, stdout=stdout, stderr=stderr, env=clean_environment(TMPDIR=str(folder))
+            )
 
     def wait_until_ready(self) -> str:
         """All that it says once it is ready."""
-        deadline = time.monotonic() + PATIENCE_S
+        deadline = time.monotonic() + TIMEOUT_S
         while "Ctrl-C" not in (said := self.out.read_text()):
             assert time.monotonic() < deadline, self.err.read_text()
             assert self.process.poll() is None, self.err.read_text()
@@ -37,9 +39,9 @@ class DemoProcess:
         return self._find_only(r"page +(\S+)")
 
     @property
-    def cli(self) -> Here:
+    def cli(self) -> InProcessCli:
         """The command line on its file."""
-        return Here(Path(self._find_only(r"export MINWALLET_DB=(\S+)")))
+        return InProcessCli(Path(self._find_only(r"export MINWALLET_DB=(\S+)")))
 
     def _find_only(self, pattern: str) -> str:
         (found,) = re.findall(pattern, self.wait_until_ready())
@@ -48,7 +50,7 @@ class DemoProcess:
     def stop(self, number: signal.Signals = signal.SIGINT) -> int:
         if self.process.poll() is None:
             self.process.send_signal(number)
-        return self.process.wait(PATIENCE_S)
+        return self.process.wait(TIMEOUT_S)
 
 
 @contextmanager

@@ -13,8 +13,8 @@ import httpx2
 from minwallet.ledger.reconciliation import ReportRow
 from minwallet.protocols.operator_service import ReportPage, ReportUnit
 from minwallet.protocols.registry import load_operator_service
-from tests.starter import start
-from tests.support import PATIENCE_S, environment
+from tests.forkserver import start_minwallet
+from tests.support import TIMEOUT_S, clean_environment
 
 
 class ProviderProcess:
@@ -24,12 +24,12 @@ class ProviderProcess:
         self.log = log
         command = ["demo-provider", "--wallet", wallet_url, "--port", 0, *options]
         with log.open("w") as stderr:
-            self.process = start(command, stderr=stderr, env=environment())
+            self.process = start_minwallet(command, stderr=stderr, env=clean_environment())
         self.url = self._wait_for_match(r" at (http://127\S+)")[1]
-        self.http = httpx2.Client(base_url=self.url, timeout=PATIENCE_S * 4, trust_env=False)
+        self.http = httpx2.Client(base_url=self.url, timeout=TIMEOUT_S * 4, trust_env=False)
 
     def _wait_for_match(self, pattern: str) -> re.Match[str]:
-        deadline = time.monotonic() + PATIENCE_S
+        deadline = time.monotonic() + TIMEOUT_S
         while time.monotonic() < deadline:
             if found := re.search(pattern, self.log.read_text()):
                 return found
@@ -53,7 +53,7 @@ class ProviderProcess:
 
     def wait_until(self, condition: Callable[[Any], bool]) -> None:
         """Until this holds of the provider's account of its rounds."""
-        deadline = time.monotonic() + PATIENCE_S
+        deadline = time.monotonic() + TIMEOUT_S
         while not condition(self.read_rounds()):
             assert time.monotonic() < deadline, "it does not come to pass"
             time.sleep(0.05)
@@ -78,7 +78,7 @@ class ProviderProcess:
         if self.process.poll() is None:
             self.process.send_signal(number)
         self.http.close()
-        return self.process.wait(PATIENCE_S)
+        return self.process.wait(TIMEOUT_S)
 
 
 @contextmanager

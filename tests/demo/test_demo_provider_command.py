@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from minwallet.protocols.registry import PROTOCOLS
-from tests.cli.console import assert_complaint, assert_usage
+from tests.cli.cli_assertions import assert_error_line, assert_usage_error
 from tests.demo.provider_process import run_provider
-from tests.support import PATIENCE_S, Here, serving
+from tests.support import TIMEOUT_S, InProcessCli, running_server
 
 UNUSED_URL = "http://127.0.0.1:9"
 
@@ -19,9 +19,9 @@ pytestmark = pytest.mark.long
 
 
 @pytest.fixture
-def here(db: Path) -> Here:
+def cli(db: Path) -> InProcessCli:
     """The quick command line."""
-    return Here(db)
+    return InProcessCli(db)
 
 
 def test_ctrl_c_stops_the_provider(tmp_path: Path) -> None:
@@ -34,17 +34,17 @@ def test_ctrl_c_stops_the_provider(tmp_path: Path) -> None:
 
 def test_sigterm_stops_after_the_round_in_progress(db: Path) -> None:
     """A run that is interrupted ends with the round in hand, and its summary is true."""
-    with serving(db) as server, run_provider(server.url, db.parent) as provider, ThreadPoolExecutor() as threads:
-        here = Here(db)
-        player = here.player()
-        wanted = {"protocol": "vela", "game": "fish", "token": here.session(player), "rounds": 10_000}
+    with running_server(db) as server, run_provider(server.url, db.parent) as provider, ThreadPoolExecutor() as threads:
+        cli = InProcessCli(db)
+        player = cli.add_player()
+        wanted = {"protocol": "vela", "game": "fish", "token": cli.open_session(player), "rounds": 10_000}
         playing = threads.submit(provider.play_rounds, **wanted)
         provider.wait_until(lambda told: len(told["rounds"]) >= 20)
         provider.process.send_signal(signal.SIGTERM)
         summary = playing.result()
-        assert provider.process.wait(PATIENCE_S) == 0
+        assert provider.process.wait(TIMEOUT_S) == 0
         assert 20 <= summary["rounds"] < 10_000
-        assert here.account(player) == (10_000 + summary["net"], 0)
+        assert cli.read_balances(player) == (10_000 + summary["net"], 0)
     assert "Traceback" not in provider.log.read_text()
 
 
@@ -57,9 +57,9 @@ def test_the_provider_starts_before_its_wallet(db: Path) -> None:
         provider.wait_for_output(f"no wallet answers (ConnectError) at 127.0.0.1:{port}")
         nobody = {"protocol": "vela", "game": "slot", "token": "sometoken"}
         assert provider.http.post("/demo/play", json=nobody).status_code == 502
-        with serving(db, "--port", port, MINWALLET_CALLBACK_KEY="callbackkey"):
-            here = Here(db)
-            token = here.session(here.player())
+        with running_server(db, "--port", port, MINWALLET_CALLBACK_KEY="callbackkey"):
+            cli = InProcessCli(db)
+            token = cli.open_session(cli.add_player())
             for protocol in PROTOCOLS:
                 assert provider.play_rounds(protocol=protocol, game="fish", token=token, rounds=20)["pending"] == 0
             launch = f"/play/slot?host_id=demo&access_token={token}"
@@ -71,11 +71,11 @@ def test_the_provider_starts_before_its_wallet(db: Path) -> None:
     assert not any(secret in said for secret in (token, "sometoken", "callbackkey"))
 
 
-def test_a_port_that_is_taken_is_named(here: Here) -> None:
+def test_a_port_that_is_taken_is_named(cli: InProcessCli) -> None:
     """Code 3, and what to do."""
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-        assert_complaint(here.run("demo-provider", "--wallet", UNUSED_URL, "--port", port), 3, str(port), "--port")
+        assert_error_line(cli.run("demo-provider", "--wallet", UNUSED_URL, "--port", port), 3, str(port), "--port")
 
 
 @pytest.mark.parametrize(
@@ -90,11 +90,11 @@ def test_a_port_that_is_taken_is_named(here: Here) -> None:
         (["--wallet", UNUSED_URL, "--timeout", "0s"], ["--timeout"]),
     ],
 )
-def test_a_bad_option_is_named(here: Here, options: list[str], words: list[str]) -> None:
+def test_a_bad_option_is_named(cli: InProcessCli, options: list[str], words: list[str]) -> None:
     """Code 2, the option and what is wrong with it."""
-    assert_complaint(here.run("demo-provider", *options), 2, *words)
+    assert_error_line(cli.run("demo-provider", *options), 2, *words)
 
 
-def test_the_wallet_option_is_required(here: Here) -> None:
+def test_the_wallet_option_is_required(cli: InProcessCli) -> None:
     """A provider of nobody's is no use."""
-    assert_usage(here.run("demo-provider"), "--wallet")
+    assert_usage_error(cli.run("demo-provider"), "--wallet")

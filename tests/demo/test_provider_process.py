@@ -12,7 +12,7 @@ import pytest
 from minwallet.demo.game_rules import GAMES
 from minwallet.protocols.registry import PROTOCOLS
 from tests.demo.provider_process import ProviderProcess, run_provider
-from tests.support import Here, Server, serving
+from tests.support import InProcessCli, Server, running_server
 
 pytestmark = pytest.mark.long
 
@@ -23,28 +23,28 @@ FAULT_RATES = "all=0.11,lost-reply=0.13,delay=0.03,cancel-first=0.05"
 CASH, BONUS = 50_000, 2_000
 
 
-def seed_players(here: Here, names: Sequence[str]) -> None:
+def seed_players(cli: InProcessCli, names: Sequence[str]) -> None:
     """Players whose token is their name, with cash and bonus."""
-    file = here.db.with_suffix(".csv")
+    file = cli.db.with_suffix(".csv")
     lines = [f"{name},USD,{CASH // 100}.00,{BONUS // 100}.00,{name}\n" for name in names]
     file.write_text("player_id,currency,balance,bonus,token\n" + "".join(lines))
-    here("seed", file)
+    cli("seed", file)
 
 
-def read_ledger(here: Here, name: str) -> list[dict[str, Any]]:
-    entries: list[dict[str, Any]] = here("ledger", name, "--limit", 1_000_000)["entries"]
+def read_ledger(cli: InProcessCli, name: str) -> list[dict[str, Any]]:
+    entries: list[dict[str, Any]] = cli("ledger", name, "--limit", 1_000_000)["entries"]
     return entries
 
 
-def assert_money_agrees(here: Here, provider: ProviderProcess, names: Sequence[str]) -> None:
+def assert_money_agrees(cli: InProcessCli, provider: ProviderProcess, names: Sequence[str]) -> None:
     """The ledger sums and chains up, and both sides know the same money, player by player and ticket by ticket; and so
     says the operator's own reconciliation."""
     assert provider.read_rounds()["pending"] == 0
-    here.assert_clean()
+    cli.assert_ledger_valid()
     moved: Counter[str] = Counter()
     for name in names:
-        assert sum(here.account(name)) == CASH + BONUS + provider.read_net(name)
-        for entry in read_ledger(here, name):
+        assert sum(cli.read_balances(name)) == CASH + BONUS + provider.read_net(name)
+        for entry in read_ledger(cli, name):
             if entry["protocol"] == "vela":
                 moved[entry["id"]] += entry["amount"] + entry["bonus_amount"]
     rows = provider.read_report()
@@ -54,9 +54,9 @@ def assert_money_agrees(here: Here, provider: ProviderProcess, names: Sequence[s
         ticket: cents for ticket, cents in moved.items() if cents
     }
     assert set(moved) <= set(reported)
-    here("agent", "set", "default", "--host-id", "demo", "--service-url", provider.url)
-    assert here("report", "pull")["rows"] == len(rows)
-    counts = here("reconcile")["counts"]
+    cli("agent", "set", "default", "--host-id", "demo", "--service-url", provider.url)
+    assert cli("report", "pull")["rows"] == len(rows)
+    counts = cli("reconcile")["counts"]
     assert set(counts) <= {"matched", "no money"}
     assert sum(counts.values()) == len(rows)
 
@@ -65,8 +65,11 @@ def test_faults_lose_no_money(db: Path) -> None:
     """500 rounds of each game in each protocol while everything goes wrong, until some are out of money: all of them
     end, `verify` is clean, and each player has exactly what the provider's book says."""
     tables = {f"{protocol[:4]}_{game.code}": (protocol, game.code) for protocol in PROTOCOLS for game in GAMES}
-    with serving(db) as server, run_provider(server.url, db.parent, "--seed", 7, "--faults", FAULT_RATES) as provider:
-        seed_players(Here(db), [*tables])
+    with (
+        running_server(db) as server,
+        run_provider(server.url, db.parent, "--seed", 7, "--faults", FAULT_RATES) as provider,
+    ):
+        seed_players(InProcessCli(db), [*tables])
 
         def play(name: str) -> Any:  # noqa: ANN401 the summary's JSON
             protocol, game = tables[name]
@@ -78,7 +81,7 @@ def test_faults_lose_no_money(db: Path) -> None:
             assert (summary["rounds"], summary["pending"]) == (ROUNDS, 0)
             assert min(summary["done"], summary["cancelled"], summary["rejected"]) > 0
         assert len(provider.read_report()) == ROUNDS * len(GAMES)
-        assert_money_agrees(Here(db), provider, [*tables])
+        assert_money_agrees(InProcessCli(db), provider, [*tables])
         assert provider.stop() == 0
         assert "pending" not in provider.log.read_text()
 
@@ -88,7 +91,7 @@ def test_rounds_finish_after_the_wallet_is_killed(db: Path) -> None:
     agree."""
     names = [f"player{number}" for number in range(4)]
     server = Server(db)
-    seed_players(Here(db), names)
+    seed_players(InProcessCli(db), names)
     with run_provider(server.url, db.parent, "--seed", 7, "--timeout", "1s", "--faults", FAULT_RATES) as provider:
         with ThreadPoolExecutor() as threads:
             wanted = [
@@ -100,8 +103,8 @@ def test_rounds_finish_after_the_wallet_is_killed(db: Path) -> None:
             summaries = [each.result() for each in wanted]
         assert all(summary["pending"] == 1 for summary in summaries)
         assert provider.read_rounds()["pending"] == len(names)
-        with serving(db, "--port", server.url.rpartition(":")[2]):
+        with running_server(db, "--port", server.url.rpartition(":")[2]):
             provider.wait_until(lambda told: told["pending"] == 0)
             for name, protocol in zip(names, [*PROTOCOLS] * 2, strict=True):
                 assert provider.play_rounds(protocol=protocol, game="slot", token=name, rounds=20)["pending"] == 0
-            assert_money_agrees(Here(db), provider, names)
+            assert_money_agrees(InProcessCli(db), provider, names)

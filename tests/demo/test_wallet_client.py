@@ -10,7 +10,7 @@ from minwallet.demo.round_policy import build_session_call
 from minwallet.demo.wallet_client import NoAnswer, WalletClient
 from minwallet.protocols.registry import PROTOCOLS
 from minwallet.protocols.wire import WalletResponse
-from tests.support import Here, Server
+from tests.support import InProcessCli, Server
 
 
 def request_session(url: str, protocol: str, token: str, wallet_token: str | None = None) -> WalletResponse:
@@ -27,17 +27,17 @@ def request_session(url: str, protocol: str, token: str, wallet_token: str | Non
 @pytest.mark.parametrize("protocol", PROTOCOLS)
 def test_session_call_returns_the_player(server: Server, protocol: str) -> None:
     """In either protocol."""
-    here = Here(server.db)
-    player = here.player(balance="10")
-    answer = request_session(f"{server.url}/", protocol, here.session(player))
+    cli = InProcessCli(server.db)
+    player = cli.add_player(balance="10")
+    answer = request_session(f"{server.url}/", protocol, cli.open_session(player))
     assert (answer.code, answer.player_id, answer.currency, answer.balance) == (0, player, "USD", 1000)
 
 
 def test_a_wallet_token_admits_its_agents_sessions(server: Server) -> None:
     """In wallet-v2 it is part of the address; vela has no use for it."""
-    here = Here(server.db)
-    here("agent", "add", "other")
-    token = here.session(here.player())
+    cli = InProcessCli(server.db)
+    cli("agent", "add", "other")
+    token = cli.open_session(cli.add_player())
     assert request_session(server.url, "wallet-v2", token, "default").code == 0
     assert request_session(server.url, "wallet-v2", token, "other").code == 102
     assert request_session(server.url, "vela", token, "other").code == 0

@@ -8,7 +8,7 @@ from typer.core import TyperCommand, TyperGroup
 from minwallet.cli import main
 from minwallet.config import Settings
 
-BEGINNING = """\
+INTRODUCTION = """\
 # Reference
 
 All commands and settings of minwallet, written by `make reference` from the program itself; a test sees to it that they
@@ -25,16 +25,16 @@ the wallet file, changes go through it.
 """
 
 
-def reference() -> str:
+def render_reference() -> str:
     """The whole page."""
     group = typer.main.get_group(main.app)
-    pieces = [BEGINNING, *_exit_codes(), "\n## Settings\n", *_settings(), "\n## Commands\n"]
-    for name, command in sorted(_commands(group, "minwallet")):
-        pieces.append(f"\n### {name.removeprefix('minwallet ')}\n\n{_describe(name, command)}")
+    pieces = [INTRODUCTION, *_render_exit_codes(), "\n## Settings\n", *_render_settings(), "\n## Commands\n"]
+    for name, command in sorted(_iter_commands(group, "minwallet")):
+        pieces.append(f"\n### {name.removeprefix('minwallet ')}\n\n{_render_command(name, command)}")
     return "".join(pieces)
 
 
-def _exit_codes() -> Iterator[str]:
+def _render_exit_codes() -> Iterator[str]:
     """From the sentence with which the root of the command line begins."""
     sentence = (main.__doc__ or "").strip().rpartition("\n\n")[2]
     for each in sentence.rstrip(".").replace("\n", " ").split(", "):
@@ -42,7 +42,7 @@ def _exit_codes() -> Iterator[str]:
         yield f"| {code} | {meaning} |\n"
 
 
-def _settings() -> Iterator[str]:
+def _render_settings() -> Iterator[str]:
     yield "\nFrom the environment, or a file in the folder where the command runs; options of a command come first.\n\n"
     yield "| setting | default | what it is |\n|---|---|---|\n"
     for name, field in Settings.model_fields.items():
@@ -50,29 +50,29 @@ def _settings() -> Iterator[str]:
         yield f"| `MINWALLET_{name.upper()}` |{default} | {field.description} |\n"
 
 
-def _commands(group: TyperGroup, path: str) -> Iterator[tuple[str, TyperCommand]]:
+def _iter_commands(group: TyperGroup, path: str) -> Iterator[tuple[str, TyperCommand]]:
     for name, command in group.commands.items():
         if isinstance(command, TyperGroup):
-            yield from _commands(command, f"{path} {name}")
+            yield from _iter_commands(command, f"{path} {name}")
         else:
             assert isinstance(command, TyperCommand)
             yield f"{path} {name}", command
 
 
-def _describe(name: str, command: TyperCommand) -> str:
+def _render_command(name: str, command: TyperCommand) -> str:
     context = command.context_class(command, info_name=name)
     usage = " ".join([name, *command.collect_usage_pieces(context)])
     paragraphs = [" ".join(each.split()) for each in (command.help or "").split("\n\n")]
     rows = [found for parameter in command.params if (found := parameter.get_help_record(context))]
     rows.sort(key=lambda row: row[0].startswith("-"))  # what has to be said comes before what can be
-    table = "".join(f"| `{_cell(names)}` | {_cell(words)} |\n" for names, words in rows)
+    table = "".join(f"| `{_escape_cell(names)}` | {_escape_cell(words)} |\n" for names, words in rows)
     head = "\n| argument or option | |\n|---|---|\n" if rows else ""
     return f"`{usage}`\n\n" + "\n\n".join(paragraphs) + "\n" + head + table
 
 
-def _cell(text: str) -> str:
+def _escape_cell(text: str) -> str:
     return " ".join(text.replace("<int range>", "<int>").split()).replace("|", "\\|")
 
 
 if __name__ == "__main__":
-    print(reference(), end="")
+    print(render_reference(), end="")

@@ -5,38 +5,38 @@ from pathlib import Path
 
 import pytest
 
-from tests.docs.pages import PAGES, named
+from tests.docs.doc_pages import PAGES, display_path
 from tests.support import ROOT
 
 pytestmark = pytest.mark.long
 
-WORDS = [*PAGES, ROOT / "SECURITY.md", ROOT / "CHANGELOG.md"]
+CHECKED_FILES = [*PAGES, ROOT / "SECURITY.md", ROOT / "CHANGELOG.md"]
 
 LINK = re.compile(r"\]\(([^)\s]+)\)")
 
-FENCED = re.compile(r"^ *```.*?^ *```$", re.MULTILINE | re.DOTALL)
+CODE_BLOCK = re.compile(r"^ *```.*?^ *```$", re.MULTILINE | re.DOTALL)
 
 
-def _anchors(page: Path) -> set[str]:
+def _find_anchors(page: Path) -> set[str]:
     """What a link can name of a page: its headings, as they are spelled in an address."""
-    headings = re.findall(r"^#+ (.+)$", FENCED.sub("", page.read_text("utf-8")), re.MULTILINE)
+    headings = re.findall(r"^#+ (.+)$", CODE_BLOCK.sub("", page.read_text("utf-8")), re.MULTILINE)
     return {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
 
 
-def _broken(page: Path) -> list[str]:
-    links = [link for link in LINK.findall(FENCED.sub("", page.read_text("utf-8"))) if "://" not in link]
+def _find_broken_links(page: Path) -> list[str]:
+    links = [link for link in LINK.findall(CODE_BLOCK.sub("", page.read_text("utf-8"))) if "://" not in link]
     found = [(link, page if link.startswith("#") else page.parent / link.partition("#")[0]) for link in links]
-    return [link for link, target in found if not _leads(target, link.partition("#")[2])]
+    return [link for link, target in found if not _is_valid_target(target, link.partition("#")[2])]
 
 
-def _leads(target: Path, anchor: str) -> bool:
-    return target.exists() and (not anchor or anchor in _anchors(target))
+def _is_valid_target(target: Path, anchor: str) -> bool:
+    return target.exists() and (not anchor or anchor in _find_anchors(target))
 
 
-@pytest.mark.parametrize("page", WORDS, ids=named)
+@pytest.mark.parametrize("page", CHECKED_FILES, ids=display_path)
 def test_a_link_leads_somewhere(page: Path) -> None:
     """To a file that there is, and to one of its headings where it names one."""
-    assert _broken(page) == []
+    assert _find_broken_links(page) == []
 
 
 def test_the_index_has_all_pages() -> None:

@@ -5,33 +5,33 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.console import SCRIPT
-from tests.docs.pages import NOT_RUN, PAGES, THIRD_PROTOCOL, blocks_of, named
-from tests.docs.reader import can_type, read
+from tests.cli.cli_assertions import MINWALLET_SCRIPT
+from tests.docs.doc_pages import PAGES, SKIPPED_LINES, THIRD_PROTOCOL, display_path, parse_blocks
+from tests.docs.doc_runner import can_run_pages, run_page
 from tests.support import ROOT
 
 pytestmark = [
     pytest.mark.long,
-    pytest.mark.skipif(not can_type, reason="the pages are typed in bash, with curl"),
+    pytest.mark.skipif(not can_run_pages, reason="the pages are typed in bash, with curl"),
 ]
 
 
-@pytest.mark.parametrize("page", [page for page in PAGES if page != THIRD_PROTOCOL], ids=named)
+@pytest.mark.parametrize("page", [page for page in PAGES if page != THIRD_PROTOCOL], ids=display_path)
 def test_a_page_does_what_it_says(page: Path, tmp_path: Path) -> None:
     """Every block is typed, in order, and each command prints what the page shows."""
     blocks = re.findall(r"^ *```(?:console|sh)$", page.read_text("utf-8"), re.MULTILINE)
     # A service is handed a socket, which only the real program takes.
-    program = SCRIPT if page.name == "operate.md" else None
-    assert read(page, tmp_path, program) == len(blocks)
+    program = MINWALLET_SCRIPT if page.name == "operate.md" else None
+    assert run_page(page, tmp_path, program) == len(blocks)
 
 
 def test_what_is_not_run_stands_in_the_readme() -> None:
     """The list of what no page can run has nothing on it that has gone."""
     readme = (ROOT / "README.md").read_text("utf-8")
-    assert [line for line in NOT_RUN if f"\n{line}" not in readme] == []
+    assert [line for line in SKIPPED_LINES if f"\n{line}" not in readme] == []
 
 
-WRONG = [
+WRONG_BLOCKS = [
     ("$ echo one\ntwo", "line 2: $ echo one\nexpected\ntwo\ncame\none"),
     ("$ echo one", "line 2: $ echo one\nexpected\ncame\none"),
     ("$ true\nout", "line 2: $ true\nexpected\nout\ncame"),
@@ -46,13 +46,13 @@ WRONG = [
 ]
 
 
-@pytest.mark.parametrize(("block", "words"), WRONG, ids=[block for block, _ in WRONG])
+@pytest.mark.parametrize(("block", "words"), WRONG_BLOCKS, ids=[block for block, _ in WRONG_BLOCKS])
 def test_a_page_that_is_wrong_says_where(block: str, words: str, tmp_path: Path) -> None:
     """Line, command, what was expected and what came."""
     page = tmp_path / "page.md"
     page.write_text(f"```console\n{block}\n```\n", "utf-8")
     with pytest.raises(AssertionError, match=r"(?s)^page\.md: .*" + re.escape(words)):
-        read(page, tmp_path)
+        run_page(page, tmp_path)
 
 
 def test_ctrl_c_stops_what_runs_in_another_terminal(tmp_path: Path) -> None:
@@ -61,7 +61,7 @@ def test_ctrl_c_stops_what_runs_in_another_terminal(tmp_path: Path) -> None:
     begin = "```console\n$ echo one > log\n$ echo two > other\n$ tail -f log\none\n```\n"
     page.write_text(f"{begin}```console\n$ tail -f other\ntwo\n^C\n```\n```console\n^C\n^C\n```\n", "utf-8")
     with pytest.raises(AssertionError, match="nothing runs that Ctrl-C could stop"):
-        read(page, tmp_path)
+        run_page(page, tmp_path)
 
 
 def test_each_command_of_a_script_has_to_succeed(tmp_path: Path) -> None:
@@ -69,7 +69,7 @@ def test_each_command_of_a_script_has_to_succeed(tmp_path: Path) -> None:
     page = tmp_path / "page.md"
     page.write_text("```sh\ntrue || false\nls nowhere\necho on\n```\n", "utf-8")
     with pytest.raises(AssertionError, match=r"(?s)page\.md: line 2: .*failed: ls nowhere"):
-        read(page, tmp_path)
+        run_page(page, tmp_path)
 
 
 def test_commands_stand_in_blocks_that_are_read(tmp_path: Path) -> None:
@@ -78,4 +78,4 @@ def test_commands_stand_in_blocks_that_are_read(tmp_path: Path) -> None:
     for fence in ("bash\nls", "\n$ ls"):
         page.write_text(f"```{fence}\n```\n", "utf-8")
         with pytest.raises(ValueError, match="```console or ```sh"):
-            blocks_of(page.read_text("utf-8"))
+            parse_blocks(page.read_text("utf-8"))

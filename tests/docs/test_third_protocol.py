@@ -9,13 +9,13 @@ from pathlib import Path
 
 import pytest
 
-from tests.docs.pages import THIRD_PROTOCOL, blocks_of
-from tests.docs.reader import can_type, read
+from tests.docs.doc_pages import THIRD_PROTOCOL, parse_blocks
+from tests.docs.doc_runner import can_run_pages, run_page
 from tests.support import ROOT
 
-pytestmark = [pytest.mark.long, pytest.mark.skipif(not can_type, reason="the pages are typed in bash, with curl")]
+pytestmark = [pytest.mark.long, pytest.mark.skipif(not can_run_pages, reason="the pages are typed in bash, with curl")]
 
-BEGINNING = "PROTOCOLS = {\n"
+REGISTRY_START = "PROTOCOLS = {\n"
 
 
 @pytest.fixture(scope="module")
@@ -27,8 +27,8 @@ def clone(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (clone / "minwallet/protocols/pico.py").write_text(module, "utf-8")
     registry = clone / "minwallet/protocols/registry.py"
     known = registry.read_text("utf-8")
-    assert BEGINNING in known
-    registry.write_text(known.replace(BEGINNING, BEGINNING + line), "utf-8")
+    assert REGISTRY_START in known
+    registry.write_text(known.replace(REGISTRY_START, REGISTRY_START + line), "utf-8")
     return clone
 
 
@@ -37,7 +37,7 @@ def test_the_protocol_of_the_page_moves_money(clone: Path, tmp_path: Path) -> No
     program = clone / "program"
     program.write_text(f'#!/bin/sh\nPYTHONPATH={clone} exec {shlex.quote(sys.executable)} -m minwallet "$@"\n')
     program.chmod(0o755)
-    assert read(THIRD_PROTOCOL, tmp_path, program) == len(blocks_of(THIRD_PROTOCOL.read_text("utf-8")))
+    assert run_page(THIRD_PROTOCOL, tmp_path, program) == len(parse_blocks(THIRD_PROTOCOL.read_text("utf-8")))
 
 
 def test_the_protocol_of_the_page_is_in_order(clone: Path) -> None:
@@ -45,12 +45,12 @@ def test_the_protocol_of_the_page_is_in_order(clone: Path) -> None:
     shutil.copy(ROOT / "pyproject.toml", clone)
     module = clone / "minwallet/protocols/pico.py"
     for tool in (["ruff", "check", module], ["ruff", "format", "--check", module], ["lint-imports"]):
-        _use(clone, *tool)
+        _run_tool(clone, *tool)
     # Beside the package that `make lint` has looked at, of which it need not look at anything again.
-    _use(ROOT, "mypy", "--strict", shutil.copy(module, clone))
+    _run_tool(ROOT, "mypy", "--strict", shutil.copy(module, clone))
 
 
-def _use(folder: Path, tool: str, *arguments: object) -> None:
+def _run_tool(folder: Path, tool: str, *arguments: object) -> None:
     command = [str(Path(sys.executable).with_name(tool)), *map(str, arguments)]
     done = subprocess.run(command, check=False, cwd=folder, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr

@@ -19,7 +19,7 @@ from itertools import accumulate
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from tests.faults.history import Said
+from tests.faults.history import Attempt
 
 SUCCESS = 0
 
@@ -35,28 +35,28 @@ READ_ACCOUNTS = """
       FROM accounts AS a JOIN players AS p USING (player_key) JOIN agents AS g USING (agent_id)
 """
 
-READ_SPACES = """
+READ_ID_SCOPES = """
     SELECT s.scope_id, g.name, s.protocol, s.currency FROM id_scopes AS s JOIN agents AS g USING (agent_id)
 """
 
-PARTS = {"bet": 0, "betwin": 0, "win": 0, "result": 1, "cancel": 2, "refund": 2, "deposit": 0, "withdraw": 0}
+OPERATION_ROLES = {"bet": 0, "betwin": 0, "win": 0, "result": 1, "cancel": 2, "refund": 2, "deposit": 0, "withdraw": 0}
 """Which of an id's rows an operation makes."""
 
-KINDS = {"result": "win", "refund": "cancel"}
+ENTRY_KINDS = {"result": "win", "refund": "cancel"}
 
-REFUSED_FOR_EVER = {"wallet-v2": {104, 105}, "vela": {3}}
+PERMANENT_REFUSAL_CODES = {"wallet-v2": {104, 105}, "vela": {3}}
 """The codes of refusals that are recorded; vela's 1 is one only where the player is blocked."""
 
-STRANGERS = {"wallet-v2": {100, 101, 102, 103}, "vela": {1, 2001}}
+SESSION_ERROR_CODES = {"wallet-v2": {100, 101, 102, 103}, "vela": {1, 2001}}
 """The codes of refusals that come before anybody has looked at the id."""
 
-REFUSED_FOR_NOW = {"wallet-v2": {109, 110}, "vela": {2}}
+RETRYABLE_REFUSAL_CODES = {"wallet-v2": {109, 110}, "vela": {2}}
 """The codes of refusals after which the same call may be taken: a bet that it needs was not there, or money was not."""
 
 OPERATOR, OPENING = "operator", "opening"
 
 
-class Row(NamedTuple):
+class LedgerRow(NamedTuple):
     """A row of the ledger as it is in the file."""
 
     seq: int
@@ -82,24 +82,24 @@ class Row(NamedTuple):
     scope_id: int
 
     @property
-    def held(self) -> tuple[int, int]:
+    def balances_after(self) -> tuple[int, int]:
         return self.cash_after, self.bonus_after
 
 
-class Verdict(NamedTuple):
+class CheckReport(NamedTuple):
     """What is wrong, in words, and what there was to look at."""
 
     problems: list[str]
     counts: Counter[str]
 
 
-class Account:
+class AccountTimeline:
     """An account's rows in their order, and which of its states an answer may tell."""
 
     def __init__(self, agent: str, player: str, currency: str, end: tuple[int, int, bytes, int]) -> None:
         self.name = (agent, player, currency)
-        self.end = end
-        self.rows: list[Row] = []
+        self.stored_state = end
+        self.rows: list[LedgerRow] = []
         self._lower: tuple[list[float], list[int]] = ([], [])
         self._upper: tuple[list[float], list[int]] = ([], [])
         self._states: dict[tuple[int, int], list[int]] = defaultdict(list)
@@ -108,74 +108,76 @@ class Account:
     def __str__(self) -> str:
         return "/".join(self.name)
 
-    def date(self, sent: dict[int, float], answered: dict[int, float]) -> None:
+    def set_bounds(self, sent: dict[int, float], acknowledged: dict[int, float]) -> None:
         """Learn when each row, by its seq, was first asked for and first acknowledged; an opening was always there."""
         asked = sorted((sent.get(row.seq, 0.0), place) for place, row in enumerate(self.rows, 1))
-        told = sorted((answered[row.seq], place) for place, row in enumerate(self.rows, 1) if row.seq in answered)
+        told = sorted(
+            (acknowledged[row.seq], place) for place, row in enumerate(self.rows, 1) if row.seq in acknowledged
+        )
         self._upper = [at for at, _ in asked], [*accumulate((place for _, place in asked), max)]
         self._lower = [at for at, _ in told], [*accumulate((place for _, place in told), max)]
-        for place, held in enumerate([(0, 0), *(row.held for row in self.rows)]):
+        for place, held in enumerate([(0, 0), *(row.balances_after for row in self.rows)]):
             self._states[held].append(place)
             self._sums[sum(held)].append(place)
 
-    def known_before(self, moment: float) -> int:
+    def last_acknowledged_before(self, moment: float) -> int:
         """The last row that had been acknowledged before this moment."""
         times, places = self._lower
         found = bisect_left(times, moment)
         return places[found - 1] if found else 0
 
-    def asked_until(self, moment: float) -> int:
+    def last_sent_by(self, moment: float) -> int:
         """The last row that had been asked for by this moment."""
         times, places = self._upper
         found = bisect_right(times, moment)
         return places[found - 1] if found else 0
 
-    def may_hold(self, said: Said, at_least: int = 0) -> bool:
+    def allows_balance(self, attempt: Attempt, at_least: int = 0) -> bool:
         """Whether the answer's balances were the account's at some time between sending and answer."""
-        if said.protocol == "wallet-v2":
-            places: Sequence[int] = self._sums.get(said.balance or 0, ())
+        if attempt.protocol == "wallet-v2":
+            places: Sequence[int] = self._sums.get(attempt.balance or 0, ())
         else:
-            places = self._states.get((said.balance or 0, said.balance2 or 0), ())
-        first = max(at_least, self.known_before(said.sent_at))
+            places = self._states.get((attempt.balance or 0, attempt.balance2 or 0), ())
+        first = max(at_least, self.last_acknowledged_before(attempt.sent_at))
         found = bisect_left(places, first)
-        return found < len(places) and places[found] <= max(first, self.asked_until(said.answered_at))
+        return found < len(places) and places[found] <= max(first, self.last_sent_by(attempt.answered_at))
 
 
 class Checker:
-    """`check` makes one for each file."""
+    """`check_file` makes one for each file."""
 
-    def __init__(self, history: Iterable[Said]) -> None:
+    def __init__(self, history: Iterable[Attempt]) -> None:
         self.history = list(history)
         self.problems: list[str] = []
         self.counts: Counter[str] = Counter()
-        self.accounts: dict[int, Account] = {}
-        self.by_name: dict[tuple[str, str, str], Account] = {}
-        self.rows: dict[tuple[int, str, int], Row] = {}
-        self.places: dict[int, int] = {}
-        self.spaces: dict[tuple[str, str, str], int] = {}
-        self.stood: dict[int, float] = {}
+        self.accounts: dict[int, AccountTimeline] = {}
+        self.by_name: dict[tuple[str, str, str], AccountTimeline] = {}
+        self.rows: dict[tuple[int, str, int], LedgerRow] = {}
+        self.row_positions: dict[int, int] = {}
+        self.id_scopes: dict[tuple[str, str, str], int] = {}
+        self.first_applied_at: dict[int, float] = {}
 
-    def complain(self, words: str) -> None:
+    def add_problem(self, words: str) -> None:
         self.problems.append(words)
 
     def read(self, db: sqlite3.Connection) -> None:
         for (found,) in db.execute("PRAGMA integrity_check"):
             if found != "ok":
-                self.complain(f"integrity_check: {found}")
+                self.add_problem(f"integrity_check: {found}")
         for account_id, agent, player, currency, *end in db.execute(READ_ACCOUNTS):
-            account = Account(agent, player, currency, tuple(end))
+            account = AccountTimeline(agent, player, currency, tuple(end))
             self.accounts[account_id] = self.by_name[account.name] = account
-        self.spaces = {(agent, protocol, money): id_ for id_, agent, protocol, money in db.execute(READ_SPACES)}
-        for number, row in enumerate(map(Row._make, db.execute(READ_ROWS)), 1):
+        self.id_scopes = {(agent, protocol, money): id_ for id_, agent, protocol, money in db.execute(READ_ID_SCOPES)}
+        for number, row in enumerate(map(LedgerRow._make, db.execute(READ_ROWS)), 1):
             if row.seq != number:
-                self.complain(f"row {row.seq} is the {number}th")
+                self.add_problem(f"row {row.seq} is the {number}th")
             account = self.accounts[row.account_id]
             account.rows.append(row)
-            self.places[row.seq] = len(account.rows)
+            self.row_positions[row.seq] = len(account.rows)
             if (key := (row.scope_id, row.id, row.role)) in self.rows:
-                self.complain(f"row {row.seq}: the id {row.id} is applied a second time")
+                self.add_problem(f"row {row.seq}: the id {row.id} is applied a second time")
             self.rows[key] = row
-        self.counts.update(rows=len(self.places), accounts=len(self.accounts))
+        self.counts.update(rows=len(self.row_positions), accounts=len(self.accounts))
 
     def check_chains(self) -> None:
         """Each account's rows sum to its balance and chain up without a gap, and no balance is ever negative."""
@@ -187,59 +189,67 @@ class Checker:
                 signed = [*row[:2], *row[3:18]]
                 head = hashlib.sha256(head + json.dumps(signed, separators=(",", ":")).encode()).digest()
                 if head != row.hash or row.previous_seq != last_seq:
-                    self.complain(f"row {row.seq} of {account} breaks the chain")
-                if (cash, bonus) != row.held or min(cash, bonus) < 0:
-                    self.complain(f"row {row.seq} of {account} leaves {row.held} where the rows sum to {cash, bonus}")
+                    self.add_problem(f"row {row.seq} of {account} breaks the chain")
+                if (cash, bonus) != row.balances_after or min(cash, bonus) < 0:
+                    self.add_problem(
+                        f"row {row.seq} of {account} leaves {row.balances_after} where the rows sum to {cash, bonus}"
+                    )
                 last_seq, head = row.seq, row.hash
-            if account.end != (cash, bonus, head, last_seq):
-                self.complain(f"{account} holds {account.end[:2]}, its rows sum to {cash, bonus} and end at {last_seq}")
+            if account.stored_state != (cash, bonus, head, last_seq):
+                self.add_problem(
+                    f"{account} holds {account.stored_state[:2]}, its rows sum to {cash, bonus} and end at {last_seq}"
+                )
 
     def check_moves(self) -> None:
         """Each row moves what its kind may move, once, and only together with the rows of its id it depends on."""
         for (space, id_, _), row in self.rows.items():
             first, settled = self.rows.get((space, id_, 0)), self.rows.get((space, id_, 1))
-            if row[12:14] != _due(row, first):
-                self.complain(f"row {row.seq}: a {row.kind} of {row.stake}/{row.payout} moved {row[12:14]}")
+            if row[12:14] != _expected_amounts(row, first):
+                self.add_problem(f"row {row.seq}: a {row.kind} of {row.stake}/{row.payout} moved {row[12:14]}")
             if row.role and first and first.account_id != row.account_id:
-                self.complain(f"row {row.seq} settles or cancels another account's {first.kind}")
+                self.add_problem(f"row {row.seq} settles or cancels another account's {first.kind}")
             if row.role == 1 and (first is None or first.state != "applied" or first.seq > row.seq):
-                self.complain(f"row {row.seq} settles what was never taken")
+                self.add_problem(f"row {row.seq} settles what was never taken")
             if row.role == 2 and row.state == "applied" and (first is None or settled):
-                self.complain(f"row {row.seq} gives back what was not taken, or was settled")
+                self.add_problem(f"row {row.seq} gives back what was not taken, or was settled")
             cancelled = self.rows.get((space, id_, 2))
             if cancelled and row.role < 2 and row.seq > cancelled.seq:
-                self.complain(f"row {row.seq}: the id {id_} was closed before")
+                self.add_problem(f"row {row.seq}: the id {id_} was closed before")
 
-    def row_of(self, said: Said) -> Row | None:
+    def find_row(self, said: Attempt) -> LedgerRow | None:
         """The row that the call would have made."""
         money = said.currency if said.protocol == "wallet-v2" else ""
-        space = self.spaces.get((said.agent, said.protocol, money), 0)
-        return self.rows.get((space, said.id, PARTS.get(said.operation, -1)))
+        space = self.id_scopes.get((said.agent, said.protocol, money), 0)
+        return self.rows.get((space, said.id, OPERATION_ROLES.get(said.operation, -1)))
 
-    def date(self) -> None:
+    def date_rows(self) -> None:
         """When each row was first asked for, and first acknowledged, or could have been made at all by a call that was
         not refused; rows that nobody asked for are invented.
         """
         sent: dict[int, float] = {}
         answered: dict[int, float] = {}
         for said in self.history:
-            row = self.row_of(said)
-            if row is not None and self.is_made_by(row, said):
+            row = self.find_row(said)
+            if row is not None and self.is_row_of(row, said):
                 sent[row.seq] = min(said.sent_at, sent.get(row.seq, said.sent_at))
-                if said.code == SUCCESS or said.code in REFUSED_FOR_EVER.get(said.protocol, ()):
+                if said.code == SUCCESS or said.code in PERMANENT_REFUSAL_CODES.get(said.protocol, ()):
                     answered[row.seq] = min(said.answered_at, answered.get(row.seq, said.answered_at))
                 if said.code in (SUCCESS, None):
-                    self.stood[row.seq] = min(said.answered_at, self.stood.get(row.seq, said.answered_at))
+                    self.first_applied_at[row.seq] = min(
+                        said.answered_at, self.first_applied_at.get(row.seq, said.answered_at)
+                    )
         for account in self.accounts.values():
-            account.date(sent, answered)
+            account.set_bounds(sent, answered)
             for row in account.rows:
                 if row.seq in sent:
-                    if account.known_before(sent[row.seq]) > self.places[row.seq]:
-                        self.complain(f"row {row.seq} of {account} stands before what was acknowledged before its call")
+                    if account.last_acknowledged_before(sent[row.seq]) > self.row_positions[row.seq]:
+                        self.add_problem(
+                            f"row {row.seq} of {account} stands before what was acknowledged before its call"
+                        )
                 elif row.protocol != OPENING or row.previous_seq:
-                    self.complain(f"row {row.seq} of {account} is nobody's: {row.kind} {row.id}")
+                    self.add_problem(f"row {row.seq} of {account} is nobody's: {row.kind} {row.id}")
 
-    def is_made_by(self, row: Row, said: Said) -> bool:
+    def is_row_of(self, row: LedgerRow, said: Attempt) -> bool:
         """Whether the row says what the call asked for."""
         account = self.accounts[row.account_id]
         if account.name != (said.agent, said.player, said.currency):
@@ -249,7 +259,7 @@ class Checker:
             return row.kind == said.operation and row[12:14] == ((0, moved) if said.is_bonus else (moved, 0))
         if row.kind == "cancel":
             return True
-        kind = KINDS.get(said.operation, said.operation)
+        kind = ENTRY_KINDS.get(said.operation, said.operation)
         round_ = said.round if said.protocol == "wallet-v2" else said.id
         asked = (kind, said.stake, said.payout, said.game, said.id if kind == "bet" and not round_ else round_)
         return (row.kind, row.stake, row.payout, row.game, row.round, row.detail) == (*asked, said.detail)
@@ -264,48 +274,50 @@ class Checker:
             self.counts["acknowledged" if said.code == SUCCESS else "refused"] += 1
             account = self.by_name.get((said.agent, said.player, said.currency))
             if account is None:
-                self.complain(f"{_words(said)}: there is no such account")
-            elif why := self.object_to(said, account):
-                self.complain(f"{_words(said)}: {why}")
+                self.add_problem(f"{_describe_attempt(said)}: there is no such account")
+            elif why := self.find_objection(said, account):
+                self.add_problem(f"{_describe_attempt(said)}: {why}")
 
-    def object_to(self, said: Said, account: Account) -> str:
+    def find_objection(self, said: Attempt, account: AccountTimeline) -> str:
         """What the ledger has against this answer, if anything."""
-        row = self.row_of(said)
-        place = self.places[row.seq] if row and row.account_id in self.accounts and self.is_made_by(row, said) else 0
+        row = self.find_row(said)
+        place = (
+            self.row_positions[row.seq] if row and row.account_id in self.accounts and self.is_row_of(row, said) else 0
+        )
         if said.code != SUCCESS:
-            if said.code in REFUSED_FOR_EVER.get(said.protocol, ()) and not (place and row and row.refusal):
+            if said.code in PERMANENT_REFUSAL_CODES.get(said.protocol, ()) and not (place and row and row.refusal):
                 return "it was refused for ever, but that is not on record"
-            is_final = said.code not in STRANGERS.get(said.protocol, ())
-            if row and said.code in REFUSED_FOR_NOW.get(said.protocol, ()):
+            is_final = said.code not in SESSION_ERROR_CODES.get(said.protocol, ())
+            if row and said.code in RETRYABLE_REFUSAL_CODES.get(said.protocol, ()):
                 # It is no lie if the attempt that made the row came after it, or went on beside it.
-                is_final = self.stood.get(row.seq, 0.0) <= said.sent_at
-            if is_final and place and row and row.state in ("applied", "orphan") and not self.is_closed_after(row):
+                is_final = self.first_applied_at.get(row.seq, 0.0) <= said.sent_at
+            if is_final and place and row and row.state in ("applied", "orphan") and not self.was_closed_later(row):
                 return f"it was refused, but row {row.seq} has it"
-            return "" if said.balance is None or account.may_hold(said) else "the account never held that"
+            return "" if said.balance is None or account.allows_balance(said) else "the account never held that"
         if said.operation in ("credit", "authenticate"):
-            return "" if account.may_hold(said) else "the account never held that"
+            return "" if account.allows_balance(said) else "the account never held that"
         if row is None or not place or row.refusal:
             return "it was acknowledged, but is not in the ledger"
         if said.protocol == "wallet-v2":
-            return "" if sum(row.held) == said.balance else f"row {row.seq} left {sum(row.held)}"
-        return "" if account.may_hold(said, place) else f"the account never held that from row {row.seq} on"
+            return "" if sum(row.balances_after) == said.balance else f"row {row.seq} left {sum(row.balances_after)}"
+        return "" if account.allows_balance(said, place) else f"the account never held that from row {row.seq} on"
 
-    def is_closed_after(self, row: Row) -> bool:
+    def was_closed_later(self, row: LedgerRow) -> bool:
         """Whether a later row of its id explains that a repeated call was refused."""
         return row.role < 2 and any((row.scope_id, row.id, role) in self.rows for role in (1, 2) if role > row.role)
 
 
-def check(file: Path, history: Iterable[Said]) -> Verdict:
+def check_file(file: Path, history: Iterable[Attempt]) -> CheckReport:
     """What is wrong with a wallet file that nobody has open, given all that was ever said to it."""
     checker = Checker(history)
     with closing(sqlite3.connect(f"{file.absolute().as_uri()}?mode=rw", uri=True)) as db:
         checker.read(db)
-    for look in (checker.check_chains, checker.check_moves, checker.date, checker.check_answers):
+    for look in (checker.check_chains, checker.check_moves, checker.date_rows, checker.check_answers):
         look()
-    return Verdict(checker.problems, checker.counts)
+    return CheckReport(checker.problems, checker.counts)
 
 
-def _due(row: Row, first: Row | None) -> tuple[int, int]:
+def _expected_amounts(row: LedgerRow, first: LedgerRow | None) -> tuple[int, int]:
     """What a row of its kind and state has to move, by what the account held before."""
     cash = row.cash_after - row.amount
     if row.state in ("refused", "closed"):
@@ -322,6 +334,6 @@ def _due(row: Row, first: Row | None) -> tuple[int, int]:
             return (row.amount, row.bonus_amount)
 
 
-def _words(said: Said) -> str:
+def _describe_attempt(said: Attempt) -> str:
     told: Any = (said.balance, said.balance2) if said.balance2 is not None else said.balance
     return f"{said.protocol} {said.operation} {said.id} of {said.player}, answered {said.code} with {told}"

@@ -10,43 +10,43 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from tests.faults.readers import LONGEST, READERS, corpus
+from tests.faults.fuzz_targets import FUZZ_TARGETS, MAX_INPUT_BYTES, seed_corpus
 from tests.support import ROOT
 
-PIECES = [
+DICTIONARY = [
     *(b'"', b"\\", b"{", b"}", b"[", b",", b":", b"&", b"=", b"%", b"+", b"\n", b"\r\n", b"\0", b"\xff", b"\xc3"),
     *(b"-", b"0", b"1e9", b"1.0", b"18446744073709551616", b"9223372036854775808", b"null", b"true", b"NaN"),
     *(b"\\ud800", b"%00", b"%ff", b"%26", b"access_token=", b'"code":"', b"\xef\xbb\xbf", "\uff11\u200b".encode()),
 ]
 
-AT_ONCE = 2
+PARALLEL_FUZZERS = 2
 """How many readers are tried at the same time."""
 
-SLOW_S = 0.05
+MAX_READ_S = 0.05
 """A reader that takes longer for a few kilobytes would hold up everybody else's calls."""
 
 
 def torture(size: int, seed: int, folder: Path) -> Counter[str]:
     """`size` seconds of each reader under a fuzzer that is guided by coverage."""
-    with ThreadPoolExecutor(AT_ONCE) as pool:
-        inputs = pool.map(lambda name: _fuzz(name, size, seed, folder), READERS)
-        return Counter({f"inputs of {name}": number for name, number in zip(READERS, inputs, strict=True)})
+    with ThreadPoolExecutor(PARALLEL_FUZZERS) as pool:
+        inputs = pool.map(lambda name: _run_fuzzer(name, size, seed, folder), FUZZ_TARGETS)
+        return Counter({f"inputs of {name}": number for name, number in zip(FUZZ_TARGETS, inputs, strict=True)})
 
 
-def try_changed(name: str, times: int, seed: int) -> None:
+def run_mutations(name: str, times: int, seed: int) -> None:
     """The reader's corpus as it is, and so many changes of it by chance."""
-    chance, known = random.Random(f"{name}/{seed}"), list(corpus(name))
+    chance, known = random.Random(f"{name}/{seed}"), list(seed_corpus(name))
     for number in range(len(known) + times):
-        data = known[number] if number < len(known) else _change(chance, known)
+        data = known[number] if number < len(known) else _mutate(chance, known)
         try:
-            READERS[name](data)
+            FUZZ_TARGETS[name](data)
         except BaseException as error:
             error.add_note(f"the reader of {name} was given {data!r}")
             raise
 
 
-def _change(chance: random.Random, known: Sequence[bytes]) -> bytes:
-    data = bytearray(chance.choice(known))
+def _mutate(chance: random.Random, samples: Sequence[bytes]) -> bytes:
+    data = bytearray(chance.choice(samples))
     for _ in range(chance.randint(1, 4)):
         first = chance.randint(0, len(data))
         last = min(len(data), first + chance.choice((0, 1, 2, 8, 40)))
@@ -54,25 +54,25 @@ def _change(chance: random.Random, known: Sequence[bytes]) -> bytes:
             case 0:
                 data[first:last] = b""
             case 1:
-                data[first:last] = chance.choice(PIECES)
+                data[first:last] = chance.choice(DICTIONARY)
             case 2:
                 data[first:first] = data[first:last] * chance.choice((1, 2, 30))
             case _:
-                other = chance.choice(known)
+                other = chance.choice(samples)
                 data[first:] = other[chance.randint(0, len(other)) :]
-    return bytes(data[:LONGEST])
+    return bytes(data[:MAX_INPUT_BYTES])
 
 
-def _fuzz(name: str, seconds: int, seed: int, folder: Path) -> int:
+def _run_fuzzer(name: str, seconds: int, seed: int, folder: Path) -> int:
     """How many inputs there were. The fuzzer ends its process at the first failure, so it has one of its own."""
     place = folder / name.replace(" ", "-")
     place.mkdir()
-    for number, data in enumerate(corpus(name)):
+    for number, data in enumerate(seed_corpus(name)):
         (place / str(number)).write_bytes(data)
     options = [
         f"-max_total_time={seconds}",
         f"-seed={seed}",
-        f"-max_len={LONGEST}",
+        f"-max_len={MAX_INPUT_BYTES}",
         "-timeout=10",
         f"-artifact_prefix={place}/",
     ]

@@ -8,7 +8,7 @@ UNANSWERED = None
 """The code of an attempt that had no answer, or one that leaves open what happened (HTTP 503)."""
 
 
-class Said(NamedTuple):
+class Attempt(NamedTuple):
     """One attempt. Times are seconds of the monotonic clock, which all processes of a machine share; amounts cents.
 
     `code` is the protocol's own, 0 for success. `balance` and `balance2` are as the protocol has them: wallet-v2's
@@ -35,13 +35,13 @@ class Said(NamedTuple):
     is_bonus: bool = False
 
 
-class History(list[Said]):
+class History(list[Attempt]):
     """Grows as calls are made."""
 
-    def answered(self) -> Iterator[Said]:
+    def answered(self) -> Iterator[Attempt]:
         return (each for each in self if each.code is not UNANSWERED)
 
 
-def now_s() -> float:
+def monotonic_s() -> float:
     """The clock of all histories."""
     return time.monotonic()

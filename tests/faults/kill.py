@@ -11,59 +11,59 @@ import time
 from collections import Counter
 from pathlib import Path
 
-from tests.faults.clients import Fleet, Seat
-from tests.faults.history import Said, now_s
-from tests.faults.trial import assert_nothing_lost, assert_ready_soon, seats
-from tests.support import Here, Server, environment, serving
+from tests.faults.harness import assert_nothing_lost, assert_ready_soon, create_players
+from tests.faults.history import Attempt, monotonic_s
+from tests.faults.load_clients import LoadClients, SeededPlayer
+from tests.support import InProcessCli, Server, clean_environment, running_server
 
-CYCLES_A_FILE = 25
+CYCLES_PER_FILE = 25
 """After so many cycles a new file is begun, so that looking at a file takes no longer and longer."""
 
-PLAYERS, MOST_ANSWERS = 24, 500
+PLAYERS, MAX_ANSWERS = 24, 500
 
 
 def torture(size: int, seed: int, folder: Path) -> Counter[str]:
     """`size` cycles of start, load and kill; nothing that was acknowledged is lost in any of them."""
     counts: Counter[str] = Counter()
-    for first in range(0, size, CYCLES_A_FILE):
-        victim = Victim(folder / f"{first}.db", random.Random(f"{seed}/{first}"))
-        for _ in range(first, min(first + CYCLES_A_FILE, size)):
-            victim.live_and_die()
+    for first in range(0, size, CYCLES_PER_FILE):
+        victim = KillTarget(folder / f"{first}.db", random.Random(f"{seed}/{first}"))
+        for _ in range(first, min(first + CYCLES_PER_FILE, size)):
+            victim.run_until_killed()
             counts["kills"] += 1
         counts += victim.counts
     assert counts["unanswered"] >= counts["kills"], "hardly a call was under way when the servers were killed"
     return counts
 
 
-class Victim:
+class KillTarget:
     """A wallet file whose servers are killed one after the other."""
 
     def __init__(self, file: Path, chance: random.Random) -> None:
         self.file = file
-        self.here = Here(file)
-        self.seats = seats(self.here, PLAYERS)
+        self.cli = InProcessCli(file)
+        self.players = create_players(self.cli, PLAYERS)
         self.chance = chance
-        self.fleet = Fleet(self.seats, chance.randrange(10**9))
+        self.clients = LoadClients(self.players, chance.randrange(10**9))
         self.commands = 0
         self.kills_at_start = 0
         self.counts: Counter[str] = Counter()
 
-    def live_and_die(self) -> None:
+    def run_until_killed(self) -> None:
         """A server's life; the file it leaves is examined, then the next one has to recover it."""
         if self.chance.random() < 0.2:
-            self.die_young()
+            self.kill_at_start()
         begun = time.monotonic()
-        with serving(self.file) as server:
+        with running_server(self.file) as server:
             assert_ready_soon(server, begun)
             asyncio.run(self.play(server))
         log = server.log.read_text()
         assert "Traceback" not in log, log
         self.counts = self.examine()
 
-    def die_young(self) -> None:
+    def kill_at_start(self) -> None:
         """A server that is killed as soon as it owns the file, or a little later."""
         command = [sys.executable, "-m", "minwallet", "--db", str(self.file), "serve", "--port", "0"]
-        with subprocess.Popen(command, stderr=subprocess.DEVNULL, env=environment()) as process:
+        with subprocess.Popen(command, stderr=subprocess.DEVNULL, env=clean_environment()) as process:
             while not self.file.with_name(f"{self.file.name}.owner").exists():
                 assert process.poll() is None
                 time.sleep(0.001)
@@ -73,34 +73,34 @@ class Victim:
 
     async def play(self, server: Server) -> None:
         """Until the server is killed: after some answers, however long they take."""
-        beside = [self.chance.choice(self.seats) for _ in range(2)]
+        beside = [self.chance.choice(self.players) for _ in range(2)]
         async with asyncio.TaskGroup() as group:
-            group.create_task(self.fleet.play(server.url))
-            group.create_task(asyncio.to_thread(self.change, beside))
-            await self.fleet.hear(self.chance.randint(1, MOST_ANSWERS))
+            group.create_task(self.clients.play(server.url))
+            group.create_task(asyncio.to_thread(self.run_transfers, beside))
+            await self.clients.wait_for_attempts(self.chance.randint(1, MAX_ANSWERS))
             server.process.send_signal(signal.SIGKILL)
 
-    def change(self, beside: list[Seat]) -> None:
+    def run_transfers(self, beside: list[SeededPlayer]) -> None:
         """Deposits and withdrawals by command; one without an answer is asked for again, as an operator would."""
         for seat in beside:
             self.commands += 1
             amount = self.chance.randint(1, 900)
             operation = self.chance.choice(("deposit", "withdraw"))
-            while not self.command(seat, operation, f"{operation}{self.commands}", amount):
+            while not self.run_transfer(seat, operation, f"{operation}{self.commands}", amount):
                 pass
 
-    def command(self, seat: Seat, operation: str, reference: str, cents: int) -> bool:
+    def run_transfer(self, seat: SeededPlayer, operation: str, reference: str, cents: int) -> bool:
         """Whether the command said that it is done."""
-        said = Said(now_s(), 0, "operator", operation, seat.agent, seat.player, seat.currency, reference)
+        said = Attempt(monotonic_s(), 0, "operator", operation, seat.agent, seat.player, seat.currency, reference)
         said = said._replace(payout=cents) if operation == "deposit" else said._replace(stake=cents)
         options = ("--reference", reference, "--json")
-        result = self.here.run(operation, seat.player, f"{cents // 100}.{cents % 100:02}", *options)
+        result = self.cli.run(operation, seat.player, f"{cents // 100}.{cents % 100:02}", *options)
         assert result.code in (0, 3), result
         if result.code == 0:
             said = said._replace(code=0, balance=result.json["cash"], balance2=result.json["bonus"])
-        self.fleet.history.append(said._replace(answered_at=now_s()))
+        self.clients.history.append(said._replace(answered_at=monotonic_s()))
         return result.code == 0
 
     def examine(self) -> Counter[str]:
-        counts = assert_nothing_lost(self.file, self.fleet.history)
+        counts = assert_nothing_lost(self.file, self.clients.history)
         return counts + Counter(commands=self.commands, killed_at_start=self.kills_at_start)

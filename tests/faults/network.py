@@ -10,48 +10,48 @@ from pathlib import Path
 
 import uvloop
 
-from tests.faults.clients import Fleet
-from tests.faults.proxy import FATES, Proxy
-from tests.faults.trial import assert_nothing_lost, seats
-from tests.support import Here, serving
+from tests.faults.faulty_proxy import DELIVERY_FAULTS, FaultyProxy
+from tests.faults.harness import assert_nothing_lost, create_players
+from tests.faults.load_clients import LoadClients
+from tests.support import InProcessCli, running_server
 
-CALLS_A_FILE = 50_000
+CALLS_PER_FILE = 50_000
 """After so many calls a new file is begun, so that looking at a file needs no more memory than a small machine has."""
 
 PLAYERS, CLIENTS = 32, 48
 
-PATIENCE_S = 0.25
+TIMEOUT_S = 0.25
 """How long a client waits for an answer: longer than anything on the way is held back, unless for ever."""
 
 
 def torture(size: int, seed: int, folder: Path) -> Counter[str]:
     """`size` calls through the proxy; nothing that anybody was told is lost, and nothing is done twice."""
     counts: Counter[str] = Counter()
-    for first in range(0, size, CALLS_A_FILE):
-        counts += _play(folder / f"{first}.db", min(CALLS_A_FILE, size - first), seed + first)
-    for fate, parts in FATES.items():
-        due = size * parts // sum(FATES.values())
+    for first in range(0, size, CALLS_PER_FILE):
+        counts += _play_file(folder / f"{first}.db", min(CALLS_PER_FILE, size - first), seed + first)
+    for fate, parts in DELIVERY_FAULTS.items():
+        due = size * parts // sum(DELIVERY_FAULTS.values())
         assert counts[fate] >= due // 4, f"{counts[fate]} calls were {fate} where {due} were due"
     assert counts["unanswered"] >= size // 20, "hardly a call was without an answer"
     assert counts["arrived_late"] >= size // 40, "hardly a request arrived late"
     return counts
 
 
-def _play(file: Path, calls: int, seed: int) -> Counter[str]:
-    fleet = Fleet(seats(Here(file), PLAYERS), seed, clients=CLIENTS)
-    with serving(file) as server:
+def _play_file(file: Path, calls: int, seed: int) -> Counter[str]:
+    fleet = LoadClients(create_players(InProcessCli(file), PLAYERS), seed, clients=CLIENTS)
+    with running_server(file) as server:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            counts = runner.run(_storm(server.url, fleet, calls, seed))
+            counts = runner.run(_play_through_proxy(server.url, fleet, calls, seed))
         assert server.stop() == 0
     log = server.log.read_text()
     assert "Traceback" not in log, log
     return counts + assert_nothing_lost(file, fleet.history)
 
 
-async def _storm(url: str, fleet: Fleet, calls: int, seed: int) -> Counter[str]:
-    async with Proxy(url, seed) as proxy:
-        await fleet.play(proxy.url, -(-calls // CLIENTS), PATIENCE_S)
-        await proxy.deliver(proxy.waiting // 2)
+async def _play_through_proxy(url: str, fleet: LoadClients, calls: int, seed: int) -> Counter[str]:
+    async with FaultyProxy(url, seed) as proxy:
+        await fleet.play(proxy.url, -(-calls // CLIENTS), TIMEOUT_S)
+        await proxy.deliver_late(proxy.late_count // 2)
         await fleet.settle(url)
-        await proxy.deliver()
+        await proxy.deliver_late()
     return proxy.counts

@@ -18,42 +18,42 @@ from typing import NamedTuple
 SOURCE = Path(__file__).with_name("failing.c")
 
 WRITE, SYNC, TRUNCATE = 1, 2, 4
-CALLS = {WRITE: "write", SYNC: "sync", TRUNCATE: "truncation"}
+CALL_NAMES = {WRITE: "write", SYNC: "sync", TRUNCATE: "truncation"}
 
-FILE, WAL, JOURNAL, SHM, OWNER = 1, 2, 4, 8, 16
-PARTS = {FILE: "the file", WAL: "its log", JOURNAL: "its journal", SHM: "its index", OWNER: "its side file"}
+FILE, WAL, JOURNAL, SHM, LOCK_FILE = 1, 2, 4, 8, 16
+FILE_NAMES = {FILE: "the file", WAL: "its log", JOURNAL: "its journal", SHM: "its index", LOCK_FILE: "its lock file"}
 DATABASE = FILE | WAL | JOURNAL | SHM
 
 
-class Failure(NamedTuple):
+class IoFailure(NamedTuple):
     """What fails, and how. A short write does half of its work, and then its second half fails."""
 
-    words: str
+    description: str
     calls: int
     error: int
-    parts: int = DATABASE | OWNER
+    parts: int = DATABASE | LOCK_FILE
     is_short: bool = False
-    is_for_ever: bool = False
+    is_permanent: bool = False
 
     @property
-    def for_ever(self) -> "Failure":
-        return self._replace(words=f"{self.words} for ever", is_for_ever=True)
+    def as_permanent(self) -> "IoFailure":
+        return self._replace(description=f"{self.description} for ever", is_permanent=True)
 
 
-ONCE = (
-    Failure("write EIO", WRITE, errno.EIO),
-    Failure("write ENOSPC", WRITE, errno.ENOSPC),
-    Failure("short write, ENOSPC", WRITE, errno.ENOSPC, is_short=True),
-    Failure("short write, EIO", WRITE, errno.EIO, is_short=True),
-    Failure("sync EIO", SYNC, errno.EIO),
-    Failure("sync ENOSPC", SYNC, errno.ENOSPC),
-    Failure("truncation EIO", TRUNCATE, errno.EIO),
-    Failure("any call EIO", WRITE | SYNC | TRUNCATE, errno.EIO),
+SINGLE_FAILURES = (
+    IoFailure("write EIO", WRITE, errno.EIO),
+    IoFailure("write ENOSPC", WRITE, errno.ENOSPC),
+    IoFailure("short write, ENOSPC", WRITE, errno.ENOSPC, is_short=True),
+    IoFailure("short write, EIO", WRITE, errno.EIO, is_short=True),
+    IoFailure("sync EIO", SYNC, errno.EIO),
+    IoFailure("sync ENOSPC", SYNC, errno.ENOSPC),
+    IoFailure("truncation EIO", TRUNCATE, errno.EIO),
+    IoFailure("any call EIO", WRITE | SYNC | TRUNCATE, errno.EIO),
 )
-FAILURES = (*ONCE, *(each.for_ever for each in ONCE))
+FAILURES = (*SINGLE_FAILURES, *(each.as_permanent for each in SINGLE_FAILURES))
 
 
-class Order(ctypes.Structure):
+class FailureOrder(ctypes.Structure):
     """What is to fail, and what has: `struct order` of the library."""
 
     _fields_ = (
@@ -72,19 +72,19 @@ class Preload:
 
     def __init__(self, folder: Path) -> None:
         library, order = folder / "failing.so", folder / "order"
-        subprocess.run([_compiler(), "-shared", "-fPIC", "-O2", "-o", library, SOURCE, "-ldl"], check=True)
-        order.write_bytes(bytes(ctypes.sizeof(Order)))
+        subprocess.run([_find_compiler(), "-shared", "-fPIC", "-O2", "-o", library, SOURCE, "-ldl"], check=True)
+        order.write_bytes(bytes(ctypes.sizeof(FailureOrder)))
         self.settings = {"LD_PRELOAD": str(library), "FAILING": str(order)}
         with order.open("r+b") as opened:
-            self._order = Order.from_buffer(mmap.mmap(opened.fileno(), ctypes.sizeof(Order)))
+            self._order = FailureOrder.from_buffer(mmap.mmap(opened.fileno(), ctypes.sizeof(FailureOrder)))
 
-    def arm(self, file: Path, failure: Failure, nth: int) -> None:
+    def arm(self, file: Path, failure: IoFailure, nth: int) -> None:
         """From now on the nth such call on the wallet file, or beside it, fails."""
         self.disarm()
         order = self._order
         order.file = os.fsencode(file.resolve())
         order.calls, order.parts, order.error = failure.calls, failure.parts, failure.error
-        order.is_short, order.is_for_ever = failure.is_short, failure.is_for_ever
+        order.is_short, order.is_for_ever = failure.is_short, failure.is_permanent
         order.nth, order.seen, order.struck = nth, 0, 0
         order.is_armed = 1
 
@@ -92,25 +92,25 @@ class Preload:
         self._order.is_armed = 0
 
     @property
-    def struck(self) -> int:
+    def failure_count(self) -> int:
         """How often a call has failed since the last order."""
         return int(self._order.struck)
 
     @property
-    def what(self) -> str:
+    def first_failure(self) -> str:
         """The first call that failed."""
-        return f"{CALLS[self._order.struck_call]} of {PARTS[self._order.struck_part]}"
+        return f"{CALL_NAMES[self._order.struck_call]} of {FILE_NAMES[self._order.struck_part]}"
 
 
-def why_not() -> str:
+def preload_unavailable_reason() -> str:
     """Why writes cannot be made to fail here, or "" if they can."""
     if sys.platform != "linux":
         return "only on Linux a library is put before C's like this"
-    return "" if _compiler() else "no C compiler (cc) to make the failing library with"
+    return "" if _find_compiler() else "no C compiler (cc) to make the failing library with"
 
 
 @cache
-def preload() -> Preload:
+def get_preload() -> Preload:
     """The one of this process."""
     folder = tempfile.TemporaryDirectory(prefix="minwallet-failing-")
     made = Preload(Path(folder.name))
@@ -118,5 +118,5 @@ def preload() -> Preload:
     return made
 
 
-def _compiler() -> str:
+def _find_compiler() -> str:
     return shutil.which("cc") or ""

@@ -7,59 +7,59 @@ from collections import Counter
 from pathlib import Path
 from typing import NamedTuple
 
-from tests.faults.clients import Fleet
-from tests.faults.trial import assert_nothing_lost, seats
-from tests.support import Here, Server, serving
+from tests.faults.harness import assert_nothing_lost, create_players
+from tests.faults.load_clients import LoadClients
+from tests.support import InProcessCli, Server, running_server
 
 PLAYERS, SAMPLES = 200, 40
 
 PAUSE_S = 0.05
 """Between two calls of a client: some 600 calls a second, of which an examiner can remember an hour."""
 
-MOST_RSS_MB, MOST_WAL_MB = 130, 80
+MAX_RSS_MB, MAX_WAL_MB = 130, 80
 """The write-ahead log gives back what is over 64 MB, and gets over it by what comes in before a checkpoint ends."""
 
 
-class Sample(NamedTuple):
+class ResourceSample(NamedTuple):
     """What the server uses at a moment."""
 
     rss_mb: float
-    handles: int
+    open_files: int
     wal_mb: float
 
 
 def torture(size: int, seed: int, folder: Path) -> Counter[str]:
     """`size` seconds of load; memory, file handles and the write-ahead log stay what they are."""
     file = folder / "wallet.db"
-    fleet = Fleet(seats(Here(file), PLAYERS), random.Random(seed).randrange(10**9))
+    fleet = LoadClients(create_players(InProcessCli(file), PLAYERS), random.Random(seed).randrange(10**9))
     fleet.pause_s = PAUSE_S
-    with serving(file) as server:
-        samples = asyncio.run(_play(server, fleet, size))
+    with running_server(file) as server:
+        samples = asyncio.run(_play_and_sample(server, fleet, size))
         assert server.stop() == 0
     early, late = samples[SAMPLES // 4 : SAMPLES // 2], samples[-SAMPLES // 4 :]
     rss = [statistics.median(each.rss_mb for each in some) for some in (early, late)]
     # The parts of the file that are kept in memory fill up with the file.
     assert rss[1] < rss[0] * 1.2 + 10, f"memory has grown from {rss[0]:.0f} to {rss[1]:.0f} MB"
-    assert max(each.rss_mb for each in samples) < MOST_RSS_MB
-    assert max(each.handles for each in late) <= max(each.handles for each in early), "file handles leak"
-    assert max(each.wal_mb for each in samples) < MOST_WAL_MB
+    assert max(each.rss_mb for each in samples) < MAX_RSS_MB
+    assert max(each.open_files for each in late) <= max(each.open_files for each in early), "file handles leak"
+    assert max(each.wal_mb for each in samples) < MAX_WAL_MB
     counts = assert_nothing_lost(file, fleet.history)
-    return counts + Counter(rss_mb=round(rss[1]), handles=late[-1].handles, wal_mb=round(late[-1].wal_mb))
+    return counts + Counter(rss_mb=round(rss[1]), handles=late[-1].open_files, wal_mb=round(late[-1].wal_mb))
 
 
-async def _play(server: Server, fleet: Fleet, seconds: int) -> list[Sample]:
+async def _play_and_sample(server: Server, fleet: LoadClients, seconds: int) -> list[ResourceSample]:
     samples = []
     async with asyncio.TaskGroup() as group:
         group.create_task(fleet.play(server.url))
         for _ in range(SAMPLES):
             await asyncio.sleep(seconds / SAMPLES)
-            samples.append(_look(server))
+            samples.append(_take_sample(server))
         fleet.stop()
     return samples
 
 
-def _look(server: Server) -> Sample:
+def _take_sample(server: Server) -> ResourceSample:
     process = Path(f"/proc/{server.process.pid}")
     (pages,) = (line.split()[1] for line in (process / "status").read_text().splitlines() if line.startswith("VmRSS"))
     wal = server.db.with_name(f"{server.db.name}-wal")
-    return Sample(int(pages) / 1024, len(list((process / "fd").iterdir())), wal.stat().st_size / 2**20)
+    return ResourceSample(int(pages) / 1024, len(list((process / "fd").iterdir())), wal.stat().st_size / 2**20)

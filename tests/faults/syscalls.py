@@ -17,14 +17,14 @@ from pathlib import Path
 from typing import NamedTuple
 
 from minwallet.storage.file_lock import read_control_endpoint
-from tests.support import PATIENCE_S, environment
+from tests.support import TIMEOUT_S, clean_environment
 
 NEVER = sys.maxsize
 """Where a call ends that did not come back."""
 
-WRITING = ("pwrite64", "write", "ftruncate", "fdatasync", "fsync", "openat", "unlink")
+WRITE_CALLS = ("pwrite64", "write", "ftruncate", "fdatasync", "fsync", "openat", "unlink")
 
-UNEXPECTED = (
+UNMODELLED_CALLS = (
     *(
         "creat",
         "open",
@@ -42,14 +42,14 @@ UNEXPECTED = (
 )
 """Ways to change a file that SQLite does not go; one that it goes after all may not go unnoticed."""
 
-ON_SOCKETS = ("read", "readv", "recvfrom", "recvmsg", "writev", "sendto", "sendmsg")
+SOCKET_CALLS = ("read", "readv", "recvfrom", "recvmsg", "writev", "sendto", "sendmsg")
 
-HEXED = re.compile(r"(?:\\x[0-9a-f]{2})+")
+HEX_ESCAPES = re.compile(r"(?:\\x[0-9a-f]{2})+")
 
-WRITTEN_OUT = re.compile(r'(\w+)\((?:([\w-]+)<((?:->|[^>])*)>)?(?:,\s*)?(?:"([^"]*)")?(.*)\) += (\?|-?\d+)', re.DOTALL)
+STRACE_LINE = re.compile(r'(\w+)\((?:([\w-]+)<((?:->|[^>])*)>)?(?:,\s*)?(?:"([^"]*)")?(.*)\) += (\?|-?\d+)', re.DOTALL)
 """A call's name, its descriptor and what that is open on, its bytes or path, all else, and what it returned."""
 
-PATCHED = """
+PATCHED_PROGRAM = """
 import json, sys
 from minwallet.storage.sqlite import connection
 connection.PRAGMAS = tuple({**dict(connection.PRAGMAS), **json.loads(sys.argv.pop(1))}.items())
@@ -59,21 +59,21 @@ main()
 """The program with other pragmas than its own, which it has no option for."""
 
 
-class Call(NamedTuple):
-    """One system call. `on` is a path or a connection's addresses, `data` what was written or read. Of an unexpected
-    call `words` is everything."""
+class Syscall(NamedTuple):
+    """One system call. `target` is a path or a connection's addresses, `data` what was written or read. Of an
+    unexpected call `words` is everything."""
 
     begun: int
     ended: int
     name: str
     descriptor: str
-    on: str
+    target: str
     data: bytes
     numbers: Sequence[int]
-    words: str
+    text: str
 
     @property
-    def moment(self) -> int:
+    def effect_at(self) -> int:
         """When it may have had its effect: a sync has it in the end, and all else may have it at once."""
         return self.ended if self.name in ("fsync", "fdatasync") else self.begun
 
@@ -85,15 +85,15 @@ def can_trace() -> bool:
     return subprocess.run(["strace", "-f", "-o", os.devnull, "true"], check=False, capture_output=True).returncode == 0
 
 
-def command(log: Path, db: Path, *arguments: str, pragmas: str = "", dies_at: int = 0) -> list[str]:
+def strace_command(log: Path, db: Path, *arguments: str, pragmas: str = "", dies_at: int = 0) -> list[str]:
     """The program under strace, with its own pragmas, or with these in JSON in place of some; `dies_at` is the number
     of one thread's write to a file at which it is killed, if it is.
     """
-    trace = ",".join((*WRITING, *(f"?{each}" for each in UNEXPECTED), *ON_SOCKETS))
+    trace = ",".join((*WRITE_CALLS, *(f"?{each}" for each in UNMODELLED_CALLS), *SOCKET_CALLS))
     strace = f"strace -f -yy -xx -s 100000 -e signal=none -e trace={trace}".split()
     # With its filter in the kernel strace is quicker, but kills nobody.
     death = ["-e", f"inject=pwrite64:signal=KILL:when={dies_at}"] if dies_at else ["--seccomp-bpf"]
-    program = ["-c", PATCHED, pragmas] if pragmas else ["-m", "minwallet"]
+    program = ["-c", PATCHED_PROGRAM, pragmas] if pragmas else ["-m", "minwallet"]
     return [*strace, *death, "-o", str(log), sys.executable, *program, "--db", str(db), *arguments]
 
 
@@ -101,18 +101,18 @@ def command(log: Path, db: Path, *arguments: str, pragmas: str = "", dies_at: in
 def traced_server(log: Path, db: Path, *, pragmas: str, dies_at: int) -> Iterator[str]:
     """`minwallet serve` under strace; its address. It ends with the block, in peace or as it was to die."""
     said = log.with_suffix(".err")
-    arguments = command(log, db, "serve", "--port", "0", pragmas=pragmas, dies_at=dies_at)
+    arguments = strace_command(log, db, "serve", "--port", "0", pragmas=pragmas, dies_at=dies_at)
     nothing = subprocess.DEVNULL
     with said.open("w") as stderr:
         strace = subprocess.Popen(
-            arguments, stdin=nothing, stdout=nothing, stderr=stderr, env=environment(), start_new_session=True
+            arguments, stdin=nothing, stdout=nothing, stderr=stderr, env=clean_environment(), start_new_session=True
         )
     try:
         yield _wait_for_url(strace, said)
         desk = read_control_endpoint(db)
         if desk and not dies_at:
             os.kill(desk.pid, signal.SIGTERM)
-        assert strace.wait(PATIENCE_S) == (-signal.SIGKILL if dies_at else 0), said.read_text()
+        assert strace.wait(TIMEOUT_S) == (-signal.SIGKILL if dies_at else 0), said.read_text()
     finally:
         if strace.poll() is None:
             os.killpg(strace.pid, signal.SIGKILL)
@@ -120,7 +120,7 @@ def traced_server(log: Path, db: Path, *, pragmas: str, dies_at: int) -> Iterato
 
 
 def _wait_for_url(strace: subprocess.Popen[bytes], said: Path) -> str:
-    deadline = time.monotonic() + PATIENCE_S
+    deadline = time.monotonic() + TIMEOUT_S
     while time.monotonic() < deadline and strace.poll() is None:
         if found := re.search(r" at (http://\S+)", said.read_text()):
             return found[1]
@@ -128,7 +128,7 @@ def _wait_for_url(strace: subprocess.Popen[bytes], said: Path) -> str:
     raise AssertionError(f"the server did not start under strace: {said.read_text()}")
 
 
-def read_calls(log: Path) -> Iterator[Call]:
+def read_calls(log: Path) -> Iterator[Syscall]:
     """The calls in the order in which they ended; last those that never did."""
     begun: dict[str, tuple[int, str]] = {}
     place = 0
@@ -149,30 +149,30 @@ def read_calls(log: Path) -> Iterator[Call]:
             yield call
 
 
-def _read_call(text: str, begun: int, ended: int) -> Call | None:
+def _read_call(text: str, begun: int, ended: int) -> Syscall | None:
     """Nothing where it failed, or read a file."""
     if text.startswith(("+++", "---")) or (text.startswith("read(") and "<TCP:" not in text[:16]):
         return None
-    found = WRITTEN_OUT.match(text)
+    found = STRACE_LINE.match(text)
     assert found, f"strace wrote what nobody understands: {text[:200]}"
     name, descriptor, on, data, rest, returned = found.groups()
     if returned.startswith("-"):
         return None
-    if name in UNEXPECTED:
-        return Call(begun, ended, name, "", "", b"", (), _plain(text))
-    content = _bytes(data or "")
+    if name in UNMODELLED_CALLS:
+        return Syscall(begun, ended, name, "", "", b"", (), _decode_name(text))
+    content = _decode_hex(data or "")
     numbers = [int(each) for each in re.findall(r"(?:^|(?<=, ))\d+", rest)]
     ended = NEVER if returned == "?" else ended
     if name in ("openat", "unlink"):
-        return Call(begun, ended, name, "", content.decode(), b"", numbers, rest)
+        return Syscall(begun, ended, name, "", content.decode(), b"", numbers, rest)
     if returned != "?" and content:
         content = content[: int(returned)]
-    return Call(begun, ended, name, descriptor or "", _plain(on or ""), content, numbers, rest)
+    return Syscall(begun, ended, name, descriptor or "", _decode_name(on or ""), content, numbers, rest)
 
 
-def _bytes(hexed: str) -> bytes:
+def _decode_hex(hexed: str) -> bytes:
     return bytes.fromhex(hexed.replace("\\x", ""))
 
 
-def _plain(name: str) -> str:
-    return HEXED.sub(lambda found: _bytes(found[0]).decode(errors="replace"), name)
+def _decode_name(name: str) -> str:
+    return HEX_ESCAPES.sub(lambda found: _decode_hex(found[0]).decode(errors="replace"), name)

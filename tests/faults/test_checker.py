@@ -12,32 +12,32 @@ from typing import NamedTuple
 import pytest
 
 from minwallet.ledger.commands import Bet, Settle
-from tests.faults.checker import check
-from tests.faults.clients import Asked, Fleet
-from tests.faults.history import History, Said
-from tests.faults.trial import seats
-from tests.support import Here, serving
+from tests.faults.checker import check_file
+from tests.faults.harness import create_players
+from tests.faults.history import Attempt, History
+from tests.faults.load_clients import LoadClients, PlannedCall
+from tests.support import InProcessCli, running_server
 
-Lie = Callable[[Said], Said]
+AlterAttempt = Callable[[Attempt], Attempt]
 
 
-class Played(NamedTuple):
+class RecordedRun(NamedTuple):
     file: Path
     history: History
 
 
 @pytest.fixture(scope="module")
-def played(tmp_path_factory: pytest.TempPathFactory) -> Played:
+def recorded_run(tmp_path_factory: pytest.TempPathFactory) -> RecordedRun:
     """A wallet file, and all that was said to it in peace."""
     folder = tmp_path_factory.mktemp("played")
     file = folder / "wallet.db"
-    fleet = Fleet(seats(Here(file), 6), seed=1, clients=12)
-    with serving(file) as server:
+    fleet = LoadClients(create_players(InProcessCli(file), 6), seed=1, clients=12)
+    with running_server(file) as server:
         asyncio.run(fleet.play(server.url, 60))
-    return Played(file, fleet.history)
+    return RecordedRun(file, fleet.history)
 
 
-def changed(history: History, lie: Lie, *, protocol: str, operation: str) -> History:
+def alter_answer(history: History, lie: AlterAttempt, *, protocol: str, operation: str) -> History:
     """The history with one acknowledged answer that was never given."""
     told = list(history)
     place = max(
@@ -49,9 +49,9 @@ def changed(history: History, lie: Lie, *, protocol: str, operation: str) -> His
     return History(told)
 
 
-def doctored(played: Played, folder: Path, *statements: str) -> Path:
+def tampered_copy(recorded_run: RecordedRun, folder: Path, *statements: str) -> Path:
     """A copy of the file on which somebody has laid hands, past the triggers."""
-    file = Path(shutil.copy(played.file, folder / "doctored.db"))
+    file = Path(shutil.copy(recorded_run.file, folder / "doctored.db"))
     with closing(sqlite3.connect(file, isolation_level=None)) as db:
         db.execute("PRAGMA ignore_check_constraints = 1")
         for (name,) in db.execute("SELECT name FROM sqlite_schema WHERE type = 'trigger'").fetchall():
@@ -61,11 +61,11 @@ def doctored(played: Played, folder: Path, *statements: str) -> Path:
     return file
 
 
-def test_the_truth_is_believed(played: Played) -> None:
+def test_the_truth_is_believed(recorded_run: RecordedRun) -> None:
     """An honest wallet under an honest load gets no complaint, and everything is looked at."""
-    verdict = check(played.file, played.history)
+    verdict = check_file(recorded_run.file, recorded_run.history)
     assert verdict.problems == []
-    assert verdict.counts["attempts"] == len(played.history) == 12 * 60
+    assert verdict.counts["attempts"] == len(recorded_run.history) == 12 * 60
     assert verdict.counts["acknowledged"] > 500
     assert verdict.counts["refused"] > 20
 
@@ -84,54 +84,56 @@ def test_the_truth_is_believed(played: Played) -> None:
         pytest.param(lambda said: said._replace(code={"vela": 2, "wallet-v2": 106}[said.protocol]), id="another one"),
     ],
 )
-def test_an_answer_that_is_not_in_the_ledger_is_noticed(played: Played, protocol: str, lie: Lie) -> None:
+def test_an_answer_that_is_not_in_the_ledger_is_noticed(
+    recorded_run: RecordedRun, protocol: str, lie: AlterAttempt
+) -> None:
     """Whatever the wallet is said to have acknowledged must stand in the ledger, with the same balance."""
-    lies = changed(played.history, lie, protocol=protocol, operation="bet")
-    assert check(played.file, lies).problems
+    lies = alter_answer(recorded_run.history, lie, protocol=protocol, operation="bet")
+    assert check_file(recorded_run.file, lies).problems
 
 
 @pytest.mark.parametrize("operation", ["credit", "authenticate"])
-def test_a_balance_from_another_time_is_noticed(played: Played, operation: str) -> None:
+def test_a_balance_from_another_time_is_noticed(recorded_run: RecordedRun, operation: str) -> None:
     """A question's answer tells what there was between asking and answering, not what there was once."""
-    asked = max(place for place, said in enumerate(played.history) if said.operation == operation)
-    early = History(played.history)
+    asked = max(place for place, said in enumerate(recorded_run.history) if said.operation == operation)
+    early = History(recorded_run.history)
     early[asked] = early[asked]._replace(sent_at=0.0, answered_at=0.001)
-    assert any("never held that" in problem for problem in check(played.file, early).problems)
+    assert any("never held that" in problem for problem in check_file(recorded_run.file, early).problems)
 
 
-def test_a_row_that_nobody_asked_for_is_noticed(played: Played) -> None:
+def test_a_row_that_nobody_asked_for_is_noticed(recorded_run: RecordedRun) -> None:
     """A bet that no client ever made is an invention."""
-    bet = max(said for said in played.history if (said.operation, said.code) == ("bet", 0))
-    without = History(said for said in played.history if bet.id not in (said.id, said.round))
-    assert any("is nobody's" in problem for problem in check(played.file, without).problems)
+    bet = max(said for said in recorded_run.history if (said.operation, said.code) == ("bet", 0))
+    without = History(said for said in recorded_run.history if bet.id not in (said.id, said.round))
+    assert any("is nobody's" in problem for problem in check_file(recorded_run.file, without).problems)
 
 
 def test_a_refusal_may_be_for_now(tmp_path: Path) -> None:
     """A result that came before its bet is refused, and taken afterwards; but what was taken is never refused later."""
     file, history, clock = tmp_path / "wallet.db", History(), count(1)
-    (seat,) = seats(Here(file), 1, cash="1", bonus="0")
+    (seat,) = create_players(InProcessCli(file), 1, cash="1", bonus="0")
     asked = {
-        "bet": Asked(seat, "vela", "bet", Bet("7", 10, "7", None)),
-        "result": Asked(seat, "vela", "result", Settle("7", 30, None)),
+        "bet": PlannedCall(seat, "vela", "bet", Bet("7", 10, "7", None)),
+        "result": PlannedCall(seat, "vela", "result", Settle("7", 30, None)),
     }
-    with serving(file) as server:
+    with running_server(file) as server:
         for operation in ("result", "bet", "result"):
             exchange = asked[operation].exchange
             answer = server.http.get(exchange.target)
-            said = asked[operation].said(0.0, answer.status_code, answer.content)
+            said = asked[operation].to_attempt(0.0, answer.status_code, answer.content)
             history.append(said._replace(sent_at=next(clock), answered_at=next(clock)))
     assert [said.code for said in history] == [2, 0, 0]
-    assert check(file, history).problems == []
+    assert check_file(file, history).problems == []
     late = history[0]._replace(sent_at=next(clock), answered_at=next(clock), balance=120)
-    assert any("it was refused, but" in problem for problem in check(file, [*history, late]).problems)
+    assert any("it was refused, but" in problem for problem in check_file(file, [*history, late]).problems)
 
 
-def test_a_row_out_of_its_order_is_noticed(played: Played) -> None:
+def test_a_row_out_of_its_order_is_noticed(recorded_run: RecordedRun) -> None:
     """What was acknowledged before a call was sent stands before the call's row."""
-    place = min(place for place, said in enumerate(played.history) if (said.operation, said.code) == ("bet", 0))
-    late = History(played.history)
+    place = min(place for place, said in enumerate(recorded_run.history) if (said.operation, said.code) == ("bet", 0))
+    late = History(recorded_run.history)
     late[place] = late[place]._replace(sent_at=10.0**9, answered_at=10.0**9)
-    assert any("stands before" in problem for problem in check(played.file, late).problems)
+    assert any("stands before" in problem for problem in check_file(recorded_run.file, late).problems)
 
 
 @pytest.mark.parametrize(
@@ -146,19 +148,21 @@ def test_a_row_out_of_its_order_is_noticed(played: Played) -> None:
         ("UPDATE transactions SET previous_seq = 0 WHERE seq = 50", "breaks the chain"),
     ],
 )
-def test_a_hand_in_the_file_is_noticed(played: Played, tmp_path: Path, statement: str, complaint: str) -> None:
+def test_a_hand_in_the_file_is_noticed(
+    recorded_run: RecordedRun, tmp_path: Path, statement: str, complaint: str
+) -> None:
     """Rows and balances that were changed, removed or made to fit."""
-    problems = check(doctored(played, tmp_path, statement), played.history).problems
+    problems = check_file(tampered_copy(recorded_run, tmp_path, statement), recorded_run.history).problems
     assert any(complaint in problem for problem in problems), problems
 
 
-def test_money_that_a_row_may_not_move_is_noticed(played: Played, tmp_path: Path) -> None:
+def test_money_that_a_row_may_not_move_is_noticed(recorded_run: RecordedRun, tmp_path: Path) -> None:
     """A cancel that gives more back than its bet took, with balances that add up."""
-    with closing(sqlite3.connect(played.file)) as db:
+    with closing(sqlite3.connect(recorded_run.file)) as db:
         (seq, account_id) = db.execute(
             "SELECT max(seq), account_id FROM transactions WHERE kind = 'cancel' AND state = 'applied' AND amount > 0"
         ).fetchone()
     raise_all = f"UPDATE transactions SET amount = amount + 1 WHERE seq = {seq}"
-    problems = check(doctored(played, tmp_path, raise_all), played.history).problems
+    problems = check_file(tampered_copy(recorded_run, tmp_path, raise_all), recorded_run.history).problems
     assert account_id
     assert any("moved" in problem for problem in problems), problems

@@ -5,15 +5,18 @@ from pathlib import Path
 
 import pytest
 
-from tests.faults.preload import why_not
-from tests.faults.trial import torture
+from tests.faults.harness import run_torture
+from tests.faults.preload import preload_unavailable_reason
 
 
 @pytest.mark.long
-@pytest.mark.skipif(bool(why_not()) and not os.environ.get("COMPILER_REQUIRED"), reason=why_not() or "it can be tried")
+@pytest.mark.skipif(
+    bool(preload_unavailable_reason()) and not os.environ.get("COMPILER_REQUIRED"),
+    reason=preload_unavailable_reason() or "it can be tried",
+)
 def test_a_failing_disk_loses_nothing(tmp_path: Path) -> None:
     """Whichever of its calls fails, nothing is told as done that is not in the file, and a retry finds the truth."""
-    counts = torture("io", 40, tmp_path).counts
+    counts = run_torture("io", 40, tmp_path).counts
     for phase in ("under load", "in making a file", "in a life", "in a deposit", "in a seed", "in a checkpoint"):
         assert counts[f"failures {phase}"] >= 12, phase
     for call in ("write of its log", "sync of its log", "write of the file", "write of its index"):

@@ -4,18 +4,18 @@ import time
 
 import pytest
 
-from tests.faults.fuzz import SLOW_S, try_changed
-from tests.faults.readers import LONGEST, READERS
-from tests.faults.trial import SEED
+from tests.faults.fuzz import MAX_READ_S, run_mutations
+from tests.faults.fuzz_targets import FUZZ_TARGETS, MAX_INPUT_BYTES
+from tests.faults.harness import SEED
 
-FILES = {"seed", "side file", "settings"}
+FILE_TARGETS = {"seed", "lock file", "settings"}
 """Readers of what only the operator can write; each input is a file or an environment, which takes its time."""
 
 
-@pytest.mark.parametrize("name", READERS)
+@pytest.mark.parametrize("name", FUZZ_TARGETS)
 def test_no_bytes_surprise_a_reader(name: str) -> None:
     """Whatever the bytes are, they are read as a naive reader would read them, or refused in words."""
-    try_changed(name, 500 if name in FILES else 10_000, SEED)
+    run_mutations(name, 500 if name in FILE_TARGETS else 10_000, SEED)
 
 
 @pytest.mark.parametrize("name", ["wallet-v2", "vela"])
@@ -25,10 +25,10 @@ def test_no_bytes_surprise_a_reader(name: str) -> None:
 )
 def test_no_request_takes_long_to_read(name: str, piece: bytes) -> None:
     """The longest request there can be is read, or refused, before anybody else has to wait."""
-    data = (b'{"x":' if name == "wallet-v2" else b"\0") + piece * (LONGEST // len(piece) - 2)
+    data = (b'{"x":' if name == "wallet-v2" else b"\0") + piece * (MAX_INPUT_BYTES // len(piece) - 2)
     took = []
     for _ in range(3):
         begun = time.process_time()
-        READERS[name](data)
+        FUZZ_TARGETS[name](data)
         took.append(time.process_time() - begun)
-    assert min(took) < SLOW_S
+    assert min(took) < MAX_READ_S

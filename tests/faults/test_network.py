@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.faults.trial import torture
+from tests.faults.harness import run_torture
 
 
 @pytest.mark.long
 def test_a_bad_network_makes_nothing_of_money(tmp_path: Path) -> None:
     """Whatever a network does to calls and answers, nothing acknowledged is lost and nothing is applied twice."""
-    torture("network", 2_000, tmp_path)
+    run_torture("network", 2_000, tmp_path)

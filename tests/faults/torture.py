@@ -14,18 +14,18 @@ from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from multiprocessing import get_context
 from pathlib import Path
 
-from tests.faults.trial import FAULTS, Result, torture
+from tests.faults.harness import FAULTS, TortureResult, run_torture
 
 
 def main(arguments: Sequence[str]) -> int:
-    given = _options(arguments)
-    trials: dict[Future[Result], str] = {}
-    results: dict[str, Result] = {}
-    with ProcessPoolExecutor(given.jobs, get_context("spawn"), max_tasks_per_child=1) as pool:
-        for name in given.only or FAULTS:
-            size = given.size or max(1, round(FAULTS[name].long * given.share))
-            print(f"{name}: {FAULTS[name].about}; {size:,} {FAULTS[name].unit}, seed {given.seed}")
-            trials[pool.submit(_try, name, size, given.seed, given.folder)] = name
+    options = _parse_options(arguments)
+    trials: dict[Future[TortureResult], str] = {}
+    results: dict[str, TortureResult] = {}
+    with ProcessPoolExecutor(options.jobs, get_context("spawn"), max_tasks_per_child=1) as pool:
+        for name in options.only or FAULTS:
+            size = options.size or max(1, round(FAULTS[name].full_size * options.share))
+            print(f"{name}: {FAULTS[name].description}; {size:,} {FAULTS[name].unit}, seed {options.seed}")
+            trials[pool.submit(_run_in_temp_folder, name, size, options.seed, options.folder)] = name
         print(flush=True)
         for trial in as_completed(trials):
             try:
@@ -33,16 +33,16 @@ def main(arguments: Sequence[str]) -> int:
             except Exception:
                 print(f"{trials[trial]} FAILED", flush=True)
                 traceback.print_exc()
-    print(f"\n{_table([*trials.values()], results)}")
+    print(f"\n{_format_table([*trials.values()], results)}")
     return 0 if len(results) == len(trials) else 1
 
 
-def _try(name: str, size: int, seed: int, folder: Path) -> Result:
+def _run_in_temp_folder(name: str, size: int, seed: int, folder: Path) -> TortureResult:
     with tempfile.TemporaryDirectory(prefix="minwallet-torture-", dir=folder) as place:
-        return torture(name, size, Path(place), seed)
+        return run_torture(name, size, Path(place), seed)
 
 
-def _options(arguments: Sequence[str]) -> argparse.Namespace:
+def _parse_options(arguments: Sequence[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="make torture", description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--only", choices=FAULTS, action="append", help="try this fault (repeat for more)")
     parser.add_argument("--share", type=float, default=1.0, help="the share of the long sizes")
@@ -53,14 +53,14 @@ def _options(arguments: Sequence[str]) -> argparse.Namespace:
     return parser.parse_args(arguments)
 
 
-def _table(names: Sequence[str], results: dict[str, Result]) -> str:
+def _format_table(names: Sequence[str], results: dict[str, TortureResult]) -> str:
     rows = ["| fault | size | seed | seconds | counted |", "|---|--:|--:|--:|---|"]
     for name in names:
         if (found := results.get(name)) is None:
             rows.append(f"| {name} | | | | **failed** |")
         else:
             size = f"{found.size:,} {FAULTS[name].unit}"
-            rows.append(f"| {name} | {size} | {found.seed} | {found.seconds:.0f} | {found.counted} |")
+            rows.append(f"| {name} | {size} | {found.seed} | {found.seconds:.0f} | {found.counts_text} |")
     return "\n".join(rows)
 
 

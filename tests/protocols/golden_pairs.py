@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 from minwallet.cli.main import app
 from minwallet.ledger.money import format_amount
 from minwallet.protocols.registry import PROTOCOLS
-from tests.support import PATIENCE_S, ROOT, Server
+from tests.support import ROOT, TIMEOUT_S, Server
 
 TIME_PATTERN = re.compile(r"\d\d-\d\d-\d{4} \d\d:\d\d:\d\d", re.ASCII)
 
@@ -136,6 +136,6 @@ class GoldenPairRunner:
         return reply
 
     def _wait_for_expiry(self, token: str) -> None:
-        deadline = time.monotonic() + PATIENCE_S
+        deadline = time.monotonic() + TIMEOUT_S
         while self._server.wallet_v2(code=token, type="credit")["result"] == 1:
             assert time.monotonic() < deadline, "the session does not expire"

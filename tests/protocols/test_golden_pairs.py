@@ -85,7 +85,7 @@ def test_a_golden_reply_is_read(pair: GoldenPair) -> None:
 def pair_runner(server: Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator[GoldenPairRunner]:
     """A server to replay on; whatever was replayed, its ledger verifies in the end."""
     yield GoldenPairRunner(server, tmp_path_factory.mktemp("seeds"))
-    server.cli.assert_clean()
+    server.cli.assert_ledger_valid()
 
 
 @pytest.fixture(scope="module")

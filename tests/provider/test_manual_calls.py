@@ -17,7 +17,7 @@ from minwallet.storage.errors import StoreError
 from minwallet.storage.models import JournaledEntry, JournalRecord
 from minwallet.wallet.service import clock_ms
 from tests.ledger.builders import NOW_MS, snapshot, written_entry
-from tests.support import Here, Server
+from tests.support import InProcessCli, Server
 
 BET = Bet("7", 250, "7", "it's", None)
 
@@ -44,8 +44,8 @@ def test_the_shell_command_makes_the_same_call(server: Server, protocol: str) ->
 @pytest.mark.parametrize("protocol", PROTOCOLS)
 def test_a_call_is_made(server: Server, protocol: str) -> None:
     """And what came back is told: the status, the words, and whether they are a success."""
-    here = Here(server.db)
-    token = here.session(here.player(balance="3.00"))
+    cli = InProcessCli(server.db)
+    token = cli.open_session(cli.add_player(balance="3.00"))
     made = manual_calls.make_call(
         server.url, protocol, Call("bet", token, BET._replace(id=f"8{len(protocol)}")), clock_ms()
     )

@@ -12,7 +12,7 @@ from minwallet.ledger.commands import Bet, Win
 from minwallet.storage.errors import DatabaseUnusable, StoreError
 from minwallet.storage.sqlite import SqliteStore, integrity
 from tests.storage.store_helpers import NOW, Run, create_players, make_command, make_new_account
-from tests.support import copy_wallet
+from tests.support import copy_wallet_file
 
 ROUNDS = 100
 
@@ -134,9 +134,9 @@ def test_a_file_that_was_cut_off_beside_its_log_is_never_served(intact_db: Path,
     killed = tmp_path / "killed.db"
     store = run(SqliteStore.open(intact_db, create=False))
     run(store.apply([make_command(Bet("new", 1, "new"), 1)], NOW))
-    copy_wallet(intact_db, killed, "-wal")
+    copy_wallet_file(intact_db, killed, "-wal")
     run(store.close())
-    copy = copy_wallet(killed, tmp_path / "copy.db", "-wal")
+    copy = copy_wallet_file(killed, tmp_path / "copy.db", "-wal")
     assert _finish_check(copy, run) == (None, [])
     with killed.open("r+b") as file:
         file.truncate(killed.stat().st_size * 3 // 4)

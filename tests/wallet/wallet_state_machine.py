@@ -263,7 +263,7 @@ class WalletStateMachine(RuleBasedStateMachine):
         assert self.execute_request(SessionRevoke(token=self.tokens[seat, "yes"]))
         self.tokens[seat, "revoked"], self.tokens[seat, "yes"] = self.tokens[seat, "yes"], opened["token"]
 
-    @rule(dice=st.sampled_from(range(40)), softly=st.booleans())
+    @rule(dice=st.sampled_from(range(20)), softly=st.booleans())
     def restart(self, dice: int, softly: bool) -> None:
         self.maybe_restart(dice, softly)
 

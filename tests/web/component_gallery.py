@@ -13,12 +13,12 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response, StreamingResponse
 from starlette.routing import Route
 
-from minwallet.app import listen
+from minwallet.app import open_listener
 from minwallet.ledger.audit import AccountRef
 from minwallet.ledger.entries import Entry, Kind, Refusal, State
 from minwallet.storage.errors import StoreError
 from minwallet.web import templating
-from tests.support import PATIENCE_S
+from tests.support import TIMEOUT_S
 
 GALLERY_TEMPLATE = (Path(__file__).parent / "component_gallery.html").read_text("utf-8")
 
@@ -148,7 +148,7 @@ def serve_gallery() -> Iterator[tuple[ComponentGallery, str]]:
     gallery = ComponentGallery()
     config = uvicorn.Config(gallery.app, log_config=None, lifespan="off", ws="none", timeout_graceful_shutdown=1)
     server = uvicorn.Server(config)
-    with listen("127.0.0.1", 0) as socket:
+    with open_listener("127.0.0.1", 0) as socket:
         thread = threading.Thread(target=server.run, kwargs={"sockets": [socket]})
         thread.start()
         try:
@@ -156,4 +156,4 @@ def serve_gallery() -> Iterator[tuple[ComponentGallery, str]]:
         finally:
             server.should_exit = True
             gallery.send_message(None)
-            thread.join(PATIENCE_S)
+            thread.join(TIMEOUT_S)

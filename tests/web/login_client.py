@@ -6,7 +6,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import httpx2
 
-from tests.support import PATIENCE_S, Server
+from tests.support import TIMEOUT_S, Server
 
 PASSWORD = "correct horse battery"
 
@@ -26,7 +26,7 @@ class LoginClient(httpx2.Client):
     def __init__(self, server: Server, address: str = "") -> None:
         forwarded = address or f"203.0.113.{next(_address_numbers)}"
         headers = {"origin": server.url, "x-forwarded-for": forwarded}
-        super().__init__(base_url=server.url, headers=headers, timeout=PATIENCE_S, trust_env=False)
+        super().__init__(base_url=server.url, headers=headers, timeout=TIMEOUT_S, trust_env=False)
         _clients.append(self)
 
     def use_link(self, url: str) -> httpx2.Response:

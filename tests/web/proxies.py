@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from tests.support import PATIENCE_S, ROOT, need
+from tests.support import ROOT, TIMEOUT_S, require_programs
 
 SERVER_NAME = "wallet.example.com"
 OPERATOR_NETWORK = "203.0.113.0/24"
@@ -37,7 +37,7 @@ class Proxy:
         self.tls_context = ssl.create_default_context(cafile=folder / "cert.pem")
 
     def connect(self, name: str = SERVER_NAME) -> ssl.SSLSocket:
-        plain = socket.create_connection(("127.0.0.1", self.port), PATIENCE_S)
+        plain = socket.create_connection(("127.0.0.1", self.port), TIMEOUT_S)
         return self.tls_context.wrap_socket(plain, server_hostname=name)
 
     def send(self, method: str, target: str, body: str = "", **headers: str) -> tuple[int, str]:
@@ -61,7 +61,7 @@ def build_request(method: str, target: str, body: str = "", **headers: str) -> b
 @contextmanager
 def running_proxy(kind: str, folder: Path, upstream: int, *, operators: str = OPERATOR_NETWORK) -> Iterator[Proxy]:
     """One of that kind before the server at this port, for as long as the block lasts."""
-    need("PROXIES_REQUIRED", "nginx-light caddy openssl", kind, "openssl")
+    require_programs("PROXIES_REQUIRED", "nginx-light caddy openssl", kind, "openssl")
     folder.mkdir()
     _create_certificate(folder)
     with socket.create_server(("127.0.0.1", 0)) as free:
@@ -72,7 +72,7 @@ def running_proxy(kind: str, folder: Path, upstream: int, *, operators: str = OP
         process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=stderr, stderr=stderr, env=env)
     running = Proxy(folder, port)
     try:
-        deadline = time.monotonic() + PATIENCE_S
+        deadline = time.monotonic() + TIMEOUT_S
         while True:
             try:
                 running.connect().close()
@@ -85,7 +85,7 @@ def running_proxy(kind: str, folder: Path, upstream: int, *, operators: str = OP
     finally:
         # Caddy would wait for feeds that nobody reads any more; its log is written line by line.
         process.kill()
-        process.wait(PATIENCE_S)
+        process.wait(TIMEOUT_S)
 
 
 def _create_certificate(folder: Path) -> None:

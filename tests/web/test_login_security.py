@@ -17,7 +17,7 @@ from minwallet.web.auth import (
     sanitize_redirect,
 )
 from tests.storage.reference_engine.memory_store import MemoryStore
-from tests.support import Server, serving
+from tests.support import Server, running_server
 from tests.web.login_client import PASSWORD, LoginClient, create_login_link, extract_csrf, sign_in_by_link
 
 SIGN_IN_PATHS = {"/admin/enter", "/admin/sign-in"}
@@ -142,7 +142,7 @@ def test_a_form_needs_cookie_csrf_token_and_origin(server: Server, path: str) ->
 
 def test_the_public_address_is_this_server_too(db: Path) -> None:
     """Behind a proxy that hides the name it was called by, forms from the public address are taken."""
-    with serving(db, MINWALLET_PUBLIC_URL="https://wallet.example.com") as server:
+    with running_server(db, MINWALLET_PUBLIC_URL="https://wallet.example.com") as server:
         caller = LoginClient(server)
         caller.headers["origin"] = "https://wallet.example.com"
         assert caller.use_link(create_login_link(server)).status_code == 303

@@ -5,16 +5,16 @@ import re
 from pathlib import Path
 from typing import Any
 
-from tests.support import Here, serving
+from tests.support import InProcessCli, running_server
 from tests.web.backoffice.admin_client import AdminClient
 
 
 def test_new_bets_are_temporarily_unavailable(db: Path) -> None:
     """503 in the protocol's own shape, while wins and cancels are taken; `/readyz`, log and back office say why."""
-    here = Here(db)
-    player = here.player()
-    token = here.session(player)
-    with serving(db, MINWALLET_MIN_FREE_MB="900000000") as server:
+    cli = InProcessCli(db)
+    player = cli.add_player()
+    token = cli.open_session(player)
+    with running_server(db, MINWALLET_MIN_FREE_MB="900000000") as server:
         bet: dict[str, Any] = {"code": token, "type": "bet", "bet": 1, "id": 1, "game": 1}
         answer = server.http.post("/wallet", json=bet)
         assert (answer.status_code, answer.json()["err_code"]) == (503, 500)
@@ -40,7 +40,7 @@ def test_new_bets_are_temporarily_unavailable(db: Path) -> None:
         assert reason in clerk.get_page("/admin/settings")
         assert reason in clerk.get_page("/admin")
         clerk.http.close()
-    assert [each["kind"] for each in here.entries(player)] == ["deposit", "win", "cancel", "deposit"]
-    with serving(db) as server:
+    assert [each["kind"] for each in cli.read_entries(player)] == ["deposit", "win", "cancel", "deposit"]
+    with running_server(db) as server:
         assert server.wallet_v2(**bet)["result"] == 1
         assert server.http.get("/readyz").status_code == 200

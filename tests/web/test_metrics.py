@@ -14,7 +14,7 @@ from minwallet.wallet.service import Wallet
 from minwallet.web.health import check_readiness
 from minwallet.web.metrics import Metrics
 from tests.storage.reference_engine.memory_store import MemoryStore
-from tests.support import Here, Server, serving
+from tests.support import InProcessCli, Server, running_server
 from tests.web.api_client import assert_problem, create_key
 from tests.web.scraper import Scraper
 
@@ -28,7 +28,7 @@ def scraper(server: Server) -> Scraper:
 
 def test_a_call_is_counted_once_by_how_it_ended(server: Server, scraper: Scraper) -> None:
     """A bet, its retry, one that is refused, one of nobody, one that makes no sense, and one with the wrong method."""
-    token = server.cli.session(server.cli.player(balance="10"))
+    token = server.cli.open_session(server.cli.add_player(balance="10"))
     before = scraper.scrape()
     bet: dict[str, Any] = {"type": "bet", "bet": 100, "id": 1, "game": 1}
     for _ in range(2):
@@ -57,7 +57,7 @@ def test_a_call_is_counted_once_by_how_it_ended(server: Server, scraper: Scraper
 
 def test_calls_and_commits_are_timed(server: Server, scraper: Scraper) -> None:
     """Each call is in the histogram of its operation, each commit in those of commits; a question commits nothing."""
-    token = server.cli.session(server.cli.player())
+    token = server.cli.open_session(server.cli.add_player())
     before = scraper.scrape()
     for id_ in range(10, 13):
         server.vela("bet", access_token=token, ticket_id=id_, total_bet=1)
@@ -77,11 +77,14 @@ def test_calls_and_commits_are_timed(server: Server, scraper: Scraper) -> None:
 
 def test_held_cents_is_the_sum_of_accounts(db: Path) -> None:
     """Of all agents, by currency, cash and bonus apart; with the rounds that are open, and the sizes of the files."""
-    here = Here(db)
-    here("agent", "add", "other")
-    here("player", "add", "eve", "--agent", "other", "--currency", "USD", "--balance", "7.50")
-    tokens = [here.session(here.player(balance="100", bonus="5")), here.session(here.player("EUR", "20"))]
-    with serving(db) as server:
+    cli = InProcessCli(db)
+    cli("agent", "add", "other")
+    cli("player", "add", "eve", "--agent", "other", "--currency", "USD", "--balance", "7.50")
+    tokens = [
+        cli.open_session(cli.add_player(balance="100", bonus="5")),
+        cli.open_session(cli.add_player("EUR", "20")),
+    ]
+    with running_server(db) as server:
         for id_ in (1, 2):
             server.wallet_v2(code=tokens[0], type="bet", bet=300, id=id_, game=1)
         server.wallet_v2(code=tokens[0], type="win", win=50, id=3, round_id=2, game=1)
@@ -121,8 +124,8 @@ def test_metrics_require_a_key_for_all_agents(server: Server, scraper: Scraper) 
 
 def test_metrics_contain_no_player_token_or_key(server: Server, scraper: Scraper) -> None:
     """Neither players nor tokens nor keys, also where a call has them in the wrong place."""
-    player = server.cli.player()
-    token = server.cli.session(player)
+    player = server.cli.add_player()
+    token = server.cli.open_session(player)
     server.wallet_v2(code=token, type="credit")
     server.wallet_v2(code=token, type=token)
     server.wallet_v2(code=token, type=player)
@@ -137,8 +140,8 @@ def test_metrics_contain_no_player_token_or_key(server: Server, scraper: Scraper
 
 def test_scrapes_succeed_under_load(server: Server, scraper: Scraper) -> None:
     """Every scrape beside many bets succeeds, what is counted never falls, and in the end every bet is in it."""
-    player = server.cli.player()
-    token = server.cli.session(player)
+    player = server.cli.add_player()
+    token = server.cli.open_session(player)
     applied = {"protocol": "wallet-v2", "operation": "bet", "outcome": "applied"}
     counts = [scraper.scrape()("calls_total", **applied)]
 
@@ -163,7 +166,7 @@ def test_scrapes_succeed_under_load(server: Server, scraper: Scraper) -> None:
 
 def test_a_server_that_is_not_ready_reports_0(db: Path) -> None:
     """As /readyz does: 0 where the disk runs low, and the scrape itself is answered."""
-    with serving(db, MINWALLET_MIN_FREE_MB="900000000") as server:
+    with running_server(db, MINWALLET_MIN_FREE_MB="900000000") as server:
         assert Scraper(server).scrape()("ready") == 0
         assert server.http.get("/readyz").status_code == 503
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support import ROOT, Server, need
+from tests.support import ROOT, Server, require_programs
 from tests.web.scraper import Scrape, Scraper
 
 pytestmark = pytest.mark.long
@@ -25,14 +25,14 @@ METRIC_TYPE = re.compile(r"^# TYPE (minwallet_\w+) (\w+)$", re.MULTILINE)
 @pytest.fixture(scope="module")
 def scrape(server: Server) -> Scrape:
     """What a server tells that has seen calls."""
-    server.wallet_v2(code=server.cli.session(server.cli.player()), type="bet", bet=1, id=1, game=1)
+    server.wallet_v2(code=server.cli.open_session(server.cli.add_player()), type="bet", bet=1, id=1, game=1)
     return Scraper(server).scrape()
 
 
 @pytest.fixture
 def promtool() -> str:
     """Prometheus's own examiner."""
-    need("PROMTOOL_REQUIRED", "prometheus", "promtool")
+    require_programs("PROMTOOL_REQUIRED", "prometheus", "promtool")
     return "promtool"
 
 

@@ -17,15 +17,15 @@ from pathlib import Path
 import httpx2
 import pytest
 
-from tests.starter import AFRESH
-from tests.support import PATIENCE_S, Here, Server, environment, serving
+from tests.forkserver import FRESH_PROCESS
+from tests.support import TIMEOUT_S, InProcessCli, Server, clean_environment, running_server
 
 CLIENTS = 16
 
 
 def test_serve_creates_the_database_and_cleans_up(db: Path) -> None:
     """`serve` makes the file, for its owner only; a stopped server leaves no companions and no side file."""
-    with serving(db, **AFRESH) as server:
+    with running_server(db, **FRESH_PROCESS) as server:
         assert db.stat().st_mode & 0o777 == 0o600
         assert db.with_name("wallet.db.owner").stat().st_mode & 0o777 == 0o600
         assert server.stop() == 0
@@ -36,7 +36,7 @@ def test_serve_creates_the_database_and_cleans_up(db: Path) -> None:
 def test_call_threads_share_a_cpu(db: Path) -> None:
     """The event loop and two of the threads do, for writing and for questions; what people look at may run anywhere."""
     allowed = len(os.sched_getaffinity(0))
-    with serving(db, **AFRESH) as server:
+    with running_server(db, **FRESH_PROCESS) as server:
         tasks = Path(f"/proc/{server.process.pid}/task").iterdir()
         counts = sorted(len(os.sched_getaffinity(int(task.name))) for task in tasks)
         assert len(os.sched_getaffinity(server.process.pid)) == 1
@@ -48,7 +48,7 @@ def test_call_threads_share_a_cpu(db: Path) -> None:
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_signal_stops_the_server(db: Path, number: signal.Signals) -> None:
     """SIGTERM and Ctrl-C end it with 0 and without a word of complaint."""
-    with serving(db, **AFRESH) as server:
+    with running_server(db, **FRESH_PROCESS) as server:
         server.http.get("/healthz")
         assert server.stop(number) == 0
     assert "Traceback" not in server.log.read_text()
@@ -56,7 +56,7 @@ def test_a_signal_stops_the_server(db: Path, number: signal.Signals) -> None:
 
 def test_shutdown_does_not_wait_for_an_incomplete_request(db: Path) -> None:
     """A body that never ends cannot keep a stopping server up, nor does it leave a complaint."""
-    with serving(db) as server, server.connect() as connection:
+    with running_server(db) as server, server.connect() as connection:
         connection.sendall(b"POST /wallet HTTP/1.1\r\nhost: x\r\ncontent-length: 100\r\n\r\n{")
         assert server.http.get("/healthz").status_code == 200
         begun = time.monotonic()
@@ -81,7 +81,7 @@ def sending_without_reading(server: Server) -> Iterator[None]:
 
 def test_shutdown_does_not_wait_for_a_client_that_does_not_read(db: Path) -> None:
     """Who asks and asks, and never reads an answer, cannot keep a stopping server up, nor leave a complaint."""
-    with serving(db) as server, sending_without_reading(server):
+    with running_server(db) as server, sending_without_reading(server):
         assert server.http.get("/healthz").status_code == 200
         begun = time.monotonic()
         assert server.stop() == 0
@@ -109,20 +109,22 @@ def test_a_signal_during_startup_stops_the_server(db: Path, number: signal.Signa
     """A signal that comes before it is ready is not lost."""
     lock_file = db.with_name("wallet.db.owner")
     command = [sys.executable, "-m", "minwallet", "--db", str(db), "serve", "--port", "0"]
-    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=environment()) as process:
+    with subprocess.Popen(
+        command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=clean_environment()
+    ) as process:
         while not lock_file.exists():
             assert process.poll() is None
         process.send_signal(number)
         try:
-            process.wait(PATIENCE_S)
+            process.wait(TIMEOUT_S)
         finally:
             process.kill()
-    Here(db).player()
+    InProcessCli(db).add_player()
 
 
 def test_a_second_server_names_the_lock_holder(db: Path) -> None:
     """Two servers on one file: the second says who holds it, and stops."""
-    with serving(db) as server:
+    with running_server(db) as server:
         result = server.cli.run("serve", "--port", 0)
         assert result.code == 3
         assert result.err.count("\n") == 1
@@ -132,21 +134,21 @@ def test_a_second_server_names_the_lock_holder(db: Path) -> None:
 
 def test_a_change_by_command_goes_through_the_server(db: Path) -> None:
     """A deposit made while a server runs is seen by the next call, and the commands need not know."""
-    with serving(db) as server:
-        player = server.cli.player()
-        token = server.cli.session(player)
+    with running_server(db) as server:
+        player = server.cli.add_player()
+        token = server.cli.open_session(player)
         server.cli("deposit", player, "50")
         assert server.wallet_v2(code=token, type="credit")["credit"] == 15_000
         server.cli("player", "block", player)
         assert server.wallet_v2(code=token, type="bet", bet=1, id=1, game=1)["err_code"] == 104
         server.cli("session", "revoke", token)
         assert server.wallet_v2(code=token, type="credit")["err_code"] == 102
-    assert server.cli.account(player) == (15_000, 0)
+    assert server.cli.read_balances(player) == (15_000, 0)
 
 
 def test_the_control_endpoint_requires_its_key(db: Path) -> None:
     """The address in the side file answers only whoever has the key, and only on loopback's own port."""
-    with serving(db) as server:
+    with running_server(db) as server:
         desk = json.loads(db.with_name("wallet.db.owner").read_text())
         request = {"actor": "a test", "request": {"operation": "agent_list"}}
         assert httpx2.post(f"{desk['url']}/control", json=request).status_code == 404
@@ -163,24 +165,24 @@ def test_the_control_endpoint_requires_its_key(db: Path) -> None:
 def test_a_commit_that_fails_stops_the_server(db: Path) -> None:
     """Whoever waits or comes then gets 503, never a refusal. It ends by itself and says why, once; after a restart the
     same call finds the truth."""
-    here = Here(db)
-    tokens = [here.session(here.player()) for _ in range(8)]
-    with serving(db) as server:
+    cli = InProcessCli(db)
+    tokens = [cli.open_session(cli.add_player()) for _ in range(8)]
+    with running_server(db) as server:
         assert server.wallet_v2(code=tokens[0], type="bet", bet=1, id=1, game=1)["result"] == 1
         beyond = db.with_name("wallet.db-wal").stat().st_size
         resource.prlimit(server.process.pid, resource.RLIMIT_FSIZE, (beyond, beyond))
         answers = asyncio.run(_bet_concurrently(server, tokens))
         assert answers
         assert {(answer.status_code, answer.json()["err_code"]) for answer in answers} == {(503, 500)}
-        assert server.process.wait(PATIENCE_S) == 3
+        assert server.process.wait(TIMEOUT_S) == 3
         log = server.log.read_text()
         assert log.count("a commit failed") == log.count("only a restart finds out") == 1
         assert "Traceback" not in log
-    with serving(db) as server:
+    with running_server(db) as server:
         assert server.wallet_v2(code=tokens[0], type="bet", bet=1, id=1, game=1)["credit"] == 9_999
         for number, token in enumerate(tokens):
             assert server.wallet_v2(code=token, type="bet", bet=2, id=100 + number, game=1)["result"] == 1
-    here.assert_clean()
+    cli.assert_ledger_valid()
 
 
 async def _bet_concurrently(server: Server, tokens: list[str]) -> list[httpx2.Response]:
@@ -197,9 +199,9 @@ async def _bet_concurrently(server: Server, tokens: list[str]) -> list[httpx2.Re
 @pytest.mark.long
 def test_a_killed_server_has_lost_nothing_it_answered(db: Path) -> None:
     """After kill -9 under load every acknowledged bet is in the ledger, each once, and it sums and chains up."""
-    here = Here(db)
-    players = [here.player(balance="1000000") for _ in range(4)]
-    tokens = [here.session(player) for player in players]
+    cli = InProcessCli(db)
+    players = [cli.add_player(balance="1000000") for _ in range(4)]
+    tokens = [cli.open_session(player) for player in players]
     acknowledged: dict[str, int] = {}
     ids = count(1)
     for _ in range(3):
@@ -207,8 +209,8 @@ def test_a_killed_server_has_lost_nothing_it_answered(db: Path) -> None:
         enough = len(acknowledged) + 300
         asyncio.run(_bet_until_killed(server, tokens, ids, acknowledged, enough))
         server.stop()
-        here.assert_clean()
-    bets = [entry for player in players for entry in here.entries(player) if entry["kind"] == "bet"]
+        cli.assert_ledger_valid()
+    bets = [entry for player in players for entry in cli.read_entries(player) if entry["kind"] == "bet"]
     after = {entry["id"]: entry["cash_after"] for entry in bets}
     assert len(after) == len(bets)
     assert {id_: after.get(id_) for id_ in acknowledged} == acknowledged

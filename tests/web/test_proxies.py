@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support import PATIENCE_S, Server, serving
+from tests.support import TIMEOUT_S, Server, running_server
 from tests.web.proxies import build_request, running_proxy
 
 pytestmark = pytest.mark.long
@@ -22,7 +22,7 @@ KEY = "callback_key_0123456789abcdef"
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    with serving(tmp_path_factory.mktemp("server") / "wallet.db", MINWALLET_CALLBACK_KEY=KEY) as running:
+    with running_server(tmp_path_factory.mktemp("server") / "wallet.db", MINWALLET_CALLBACK_KEY=KEY) as running:
         yield running
 
 
@@ -34,7 +34,7 @@ def get_port(server: Server) -> int:
 def test_bets_pass_and_no_token_is_logged(server: Server, tmp_path: Path, kind: str) -> None:
     """Over TLS, in both protocols, for the one name; what is the operators' is not the world's; and the logs have
     neither a token nor a key, also where the server has gone."""
-    token = server.cli.session(server.cli.player())
+    token = server.cli.open_session(server.cli.add_player())
     number = 1 if kind == "nginx" else 2
     bet = json.dumps({"type": "bet", "bet": 5, "id": number, "game": 1, "code": token})
     query = f"/{KEY}/api/bet?access_token={token}&ticket_id={number}&total_bet=7"
@@ -68,12 +68,12 @@ def test_bets_pass_and_no_token_is_logged(server: Server, tmp_path: Path, kind: 
 def test_a_committed_bet_is_in_the_feed_at_once(server: Server, tmp_path: Path, kind: str) -> None:
     """Server-sent events are not gathered on their way."""
     key = server.cli("key", "add", f"feed-{kind}", "--scope", "read")["key"]
-    player = server.cli.player()
+    player = server.cli.add_player()
     with (
         running_proxy(kind, tmp_path / kind, get_port(server), operators="127.0.0.0/8") as front,
         front.connect() as line,
     ):
-        line.settimeout(PATIENCE_S)
+        line.settimeout(TIMEOUT_S)
         line.sendall(build_request("GET", "/admin/api/v1/feed", Authorization=f"Bearer {key}"))
         seen = ""
         while "the feed begins" not in seen:
@@ -100,7 +100,7 @@ def closing_upstream(answers_first: bool) -> Iterator[tuple[int, list[bytes]]]:
             except OSError:
                 return
             with connection:
-                connection.settimeout(PATIENCE_S)
+                connection.settimeout(TIMEOUT_S)
                 while call := connection.recv(65536):
                     heard.append(call)
                     if len(heard) > 1 or not answers_first:
@@ -114,7 +114,7 @@ def closing_upstream(answers_first: bool) -> Iterator[tuple[int, list[bytes]]]:
             yield listener.getsockname()[1], heard
         finally:
             listener.shutdown(socket.SHUT_RDWR)
-            thread.join(PATIENCE_S)
+            thread.join(TIMEOUT_S)
 
 
 @PROXY_KINDS

@@ -10,7 +10,7 @@ from urllib.parse import quote
 import httpx2
 import pytest
 
-from tests.support import PATIENCE_S, Server, serving
+from tests.support import TIMEOUT_S, Server, running_server
 from tests.web.login_client import PASSWORD, LoginClient, close_clients, create_login_link, extract_token
 
 CALLBACK_KEY = "callback_key_0123456789abcdef"
@@ -35,7 +35,7 @@ class Secrets:
 def server(db: Path, tmp_path: Path) -> Iterator[Server]:
     seeds = tmp_path / "seeds.csv"
     seeds.write_text(f"player_id,currency,balance,bonus,token,agent\nseeded,USD,10.00,,{SEEDED_TOKEN},\n")
-    with serving(db, MINWALLET_CALLBACK_KEY=CALLBACK_KEY) as server:
+    with running_server(db, MINWALLET_CALLBACK_KEY=CALLBACK_KEY) as server:
         server.cli("seed", seeds)
         yield server
     close_clients()
@@ -98,7 +98,7 @@ def send_page_calls(caller: LoginClient, key: str, token: str, used_link: str) -
 def test_no_secret_leaks(server: Server, db: Path) -> None:
     """Neither after good calls nor after bad ones, nor when the disk fails in the end."""
     cli = server.cli
-    token, key = cli.session(cli.player()), cli("key", "add", "robot", "--scope", "write")["key"]
+    token, key = cli.open_session(cli.add_player()), cli("key", "add", "robot", "--scope", "write")["key"]
     used_link, unused_link = create_login_link(server, "boss"), create_login_link(server, "boss")
     boss = LoginClient(server)
     assert boss.use_link(used_link).status_code == 303
@@ -137,7 +137,7 @@ def test_no_secret_leaks(server: Server, db: Path) -> None:
     )
     assert failed.status_code == 503
     secrets.assert_none_in(failed.content, "the answer to a call that failed")
-    assert server.process.wait(PATIENCE_S) == 3
+    assert server.process.wait(TIMEOUT_S) == 3
     log = server.log.read_text()
     assert "Traceback" not in log
     assert log.count('"protocol"') > 30

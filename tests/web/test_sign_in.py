@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor, wait
 from pathlib import Path
 
 from minwallet.web.auth import FREE_ATTEMPTS
-from tests.support import PATIENCE_S, Server, minwallet, serving
+from tests.support import TIMEOUT_S, Server, run_minwallet, running_server
 from tests.web.login_client import PASSWORD, LoginClient, create_login_link, extract_token, sign_in_by_link
 
 
@@ -37,7 +37,7 @@ def test_the_cookie_is_for_the_back_office_alone(server: Server, login_client: L
 def test_over_tls_the_cookie_is_secure(db: Path) -> None:
     """Whether it came over TLS is believed from a proxy that is known, and from nobody else."""
     for proxies, expected in (("127.0.0.1", True), ("203.0.113.7", False)):
-        with serving(db, MINWALLET_FORWARDED_ALLOW=proxies) as server:
+        with running_server(db, MINWALLET_FORWARDED_ALLOW=proxies) as server:
             caller = LoginClient(server)
             caller.headers["x-forwarded-proto"] = "https"
             caller.headers["origin"] = server.url.replace("http:", "https:" if expected else "http:")
@@ -57,13 +57,13 @@ def test_a_login_link_is_not_leaked(server: Server, login_client: LoginClient) -
 
 def test_serve_prints_a_link_as_long_as_nobody_can_sign_in(db: Path) -> None:
     """The first start shows the way in; once there is a password, a start prints no secrets."""
-    with serving(db) as server:
+    with running_server(db) as server:
         caller = LoginClient(server)
         found = re.search(r"back office, once and within an hour: (\S+)\n", server.log.read_text())
         assert found is not None
         assert caller.use_link(found[1]).status_code == 303
         assert caller.set_password(PASSWORD).status_code == 303
-    with serving(db) as server:
+    with running_server(db) as server:
         assert server.cli("admin", "list")["admins"] == [{"name": "admin", "has_password": True}]
         assert "token" not in server.log.read_text()
 
@@ -75,7 +75,7 @@ def test_admin_link_prints_a_whole_address(db: Path, server: Server) -> None:
     public = server.cli.run("admin", "link", "--json", MINWALLET_PUBLIC_URL="https://wallet.example.com/").json
     assert public["url"].startswith("https://wallet.example.com/admin/enter?token=")
     assert set(public) == {"admin", "url", "expires_at"}
-    alone = minwallet("--db", db, "admin", "link")
+    alone = run_minwallet("--db", db, "admin", "link")
     assert alone.code == 3
     assert f"minwallet --db {db} serve" in alone.err
     assert not db.exists()
@@ -156,8 +156,8 @@ def test_a_reset_ends_the_live_feed(server: Server) -> None:
         assert next(lines).startswith(":")
         server.cli("admin", "reset", "uwe")
         ended = pool.submit(list, lines)
-        for _ in range(PATIENCE_S):
-            server.cli.player(balance="1")
+        for _ in range(TIMEOUT_S):
+            server.cli.add_player(balance="1")
             if wait({ended}, timeout=0.2).done:
                 break
         assert ended.result(0)
@@ -177,7 +177,7 @@ def test_sign_in_returns_to_the_requested_page(server: Server, login_client: Log
 
 def test_sign_ins_are_in_the_audit_log(db: Path) -> None:
     """Signing in and out and a new password are; failed tries are counted together, and what was typed is not kept."""
-    with serving(db) as server:
+    with running_server(db) as server:
         yara = sign_in_by_link(server, "yara")
         yara.set_password(PASSWORD)
         guesser = LoginClient(server, "198.51.100.9")

@@ -13,9 +13,9 @@ from pathlib import Path
 import pytest
 
 from minwallet.storage.file_lock import read_control_endpoint
-from tests.cli.console import assert_complaint
-from tests.faults.clients import Line
-from tests.support import PATIENCE_S, Here, Result, environment
+from tests.cli.cli_assertions import assert_error_line
+from tests.faults.load_clients import HttpConnection
+from tests.support import TIMEOUT_S, CommandResult, InProcessCli, clean_environment
 
 pytestmark = [pytest.mark.long, pytest.mark.skipif(sys.platform != "linux", reason="systemd is Linux's")]
 
@@ -42,14 +42,14 @@ def start_with_socket(passed: socket.socket, db: Path, count: int = 1, **setting
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
         text=True,
-        env=environment(**settings),
+        env=clean_environment(**settings),
     )
 
 
-def stop(server: "subprocess.Popen[str]") -> Result:
+def stop(server: "subprocess.Popen[str]") -> CommandResult:
     server.terminate()
-    _, err = server.communicate(timeout=PATIENCE_S)
-    return Result(server.returncode, "", err)
+    _, err = server.communicate(timeout=TIMEOUT_S)
+    return CommandResult(server.returncode, "", err)
 
 
 @contextmanager
@@ -62,13 +62,13 @@ def open_socket(host: str = "127.0.0.1") -> Iterator[socket.socket]:
 def test_a_restart_refuses_and_loses_no_call(db: Path) -> None:
     """Under load, each call on a connection of its own: whatever is asked meanwhile waits for the next server, and
     every bet is answered, and taken once."""
-    here = Here(db)
-    players = [here.player(balance="1000000") for _ in range(CLIENTS)]
-    tokens = [here.session(player) for player in players]
+    cli = InProcessCli(db)
+    players = [cli.add_player(balance="1000000") for _ in range(CLIENTS)]
+    tokens = [cli.open_session(player) for player in players]
     with open_socket() as held:
         answered = asyncio.run(_restart_under_load(held, db, tokens))
-    here.assert_clean()
-    bets = [entry["id"] for player in players for entry in here.entries(player) if entry["kind"] == "bet"]
+    cli.assert_ledger_valid()
+    bets = [entry["id"] for player in players for entry in cli.read_entries(player) if entry["kind"] == "bet"]
     assert sorted(bets, key=int) == [str(number) for number in range(1, answered + 1)]
 
 
@@ -80,12 +80,12 @@ async def _restart_under_load(held: socket.socket, db: Path, tokens: list[str]) 
 
     async def bet(token: str, keeps_alive: bool) -> None:
         nonlocal answered, last_id
-        line = Line(url)
+        line = HttpConnection(url)
         while not is_over:
             last_id += 1
             body = f'{{"code":"{token}","type":"bet","bet":1,"id":{last_id},"game":1}}'.encode()
             head = b"POST /wallet HTTP/1.1\r\nhost: x\r\ncontent-length: %d\r\n\r\n" % len(body)
-            _, reply = await line.send(head + body)
+            _, reply = await line.send_raw(head + body)
             assert b'"result":1' in reply, reply
             if not keeps_alive:
                 line.close()
@@ -117,8 +117,8 @@ def test_a_passed_socket_determines_the_address(db: Path) -> None:
     """Not `--host`: a passed address of the world's needs the same protection as one that is set."""
     with open_socket("0.0.0.0") as held:
         server = start_with_socket(held, db)
-        _, err = server.communicate(timeout=PATIENCE_S)
-        assert_complaint(Result(server.returncode, "", err), 2, "0.0.0.0", "MINWALLET_CALLBACK_KEY")
+        _, err = server.communicate(timeout=TIMEOUT_S)
+        assert_error_line(CommandResult(server.returncode, "", err), 2, "0.0.0.0", "MINWALLET_CALLBACK_KEY")
         server = start_with_socket(held, db, MINWALLET_CALLBACK_KEY="k")
         while (desk := read_control_endpoint(db)) is None:
             assert server.poll() is None
@@ -135,11 +135,11 @@ def test_sockets_that_do_not_listen_are_rejected(db: Path, tmp_path: Path) -> No
         local.listen()
         for passed, count, word in ((one, 1, "TCP"), (unbound, 1, "TCP"), (local, 1, "TCP"), (held, 2, "2 sockets")):
             server = start_with_socket(passed, db, count)
-            _, err = server.communicate(timeout=PATIENCE_S)
-            assert_complaint(Result(server.returncode, "", err), 3, word, "ListenStream=")
+            _, err = server.communicate(timeout=TIMEOUT_S)
+            assert_error_line(CommandResult(server.returncode, "", err), 3, word, "ListenStream=")
 
 
-def test_sockets_of_another_process_are_left_alone(here: Here) -> None:
+def test_sockets_of_another_process_are_left_alone(cli: InProcessCli) -> None:
     """What was meant for somebody else, whose child this is, is not taken."""
-    refused = here.run("serve", "--host", "192.0.2.1", LISTEN_PID="1", LISTEN_FDS="1", MINWALLET_CALLBACK_KEY="k")
-    assert_complaint(refused, 3, "192.0.2.1")
+    refused = cli.run("serve", "--host", "192.0.2.1", LISTEN_PID="1", LISTEN_FDS="1", MINWALLET_CALLBACK_KEY="k")
+    assert_error_line(refused, 3, "192.0.2.1")

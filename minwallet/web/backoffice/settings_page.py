@@ -19,7 +19,7 @@ def routes(router: PageRouter) -> list[Route]:
 async def _render_settings(context: PageContext) -> Response:
     return context.render(
         "backoffice/settings.html",
-        settings=context.settings.listed(),
+        settings=context.settings.list_settings(),
         health=context.router.check_health(),
         python_version=platform.python_version(),
         libraries=[(name, version(name)) for name in REPORTED_LIBRARIES],

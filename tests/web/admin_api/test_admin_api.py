@@ -22,7 +22,7 @@ def api_client(server: Server) -> ApiClient:
 @pytest.fixture
 def player(server: Server) -> str:
     """A player with 100.00 USD."""
-    return server.cli.player()
+    return server.cli.add_player()
 
 
 def test_agents_are_added_shown_changed_and_listed(api_client: ApiClient) -> None:
@@ -84,7 +84,7 @@ def test_players_come_in_pages(api_client: ApiClient) -> None:
 
 def test_a_player_is_blocked_and_unblocked(server: Server, api_client: ApiClient, player: str) -> None:
     """A blocked player's bets are refused."""
-    token = server.cli.session(player)
+    token = server.cli.open_session(player)
     assert (
         read_success(api_client.request("PATCH", f"{PLAYERS_PATH}/{player}", {"status": "blocked"}))["status"]
         == "blocked"
@@ -119,7 +119,7 @@ def test_money_is_moved_once_for_a_reference(server: Server, api_client: ApiClie
     assert_problem(too_much, 409, "insufficient_funds", "120.00")
     beyond = api_client.request("POST", deposits, {"amount": 2**63 - 1, "reference": f"{player}-5"})
     assert_problem(beyond, 409, "out_of_range")
-    assert server.cli.account(player) == (12_000, 300)
+    assert server.cli.read_balances(player) == (12_000, 300)
 
 
 def test_a_currency_is_named_where_there_are_several(api_client: ApiClient, player: str) -> None:
@@ -155,7 +155,7 @@ def test_concurrent_requests_with_one_reference_move_money_once(
         replies = list(pool.map(lambda _: api_client.post(path, **body), range(48)))
     assert {reply["seq"] for reply in replies} == {replies[0]["seq"]}
     assert {reply["cash"] for reply in replies} == {10_100}
-    assert server.cli.account(player) == (10_100, 0)
+    assert server.cli.read_balances(player) == (10_100, 0)
 
 
 def test_a_session_is_opened_listed_and_revoked(server: Server, api_client: ApiClient, player: str) -> None:
@@ -179,7 +179,7 @@ def test_a_session_is_opened_listed_and_revoked(server: Server, api_client: ApiC
     assert read_success(api_client.request("DELETE", f"{path}/{number}")) == {"revoked": True}
     assert server.wallet_v2(code=opened["token"], type="credit")["err_code"] == 102
     assert read_success(api_client.request("DELETE", f"{path}/{number}")) == {"revoked": True}
-    other = server.cli.player()
+    other = server.cli.add_player()
     assert_problem(api_client.request("DELETE", f"{PLAYERS_PATH}/{other}/sessions/{number}"), 404, "not_found")
 
 
@@ -209,7 +209,7 @@ def player_with_rounds(server: Server) -> str:
     """A player of an agent of its own with twelve rounds in wallet-v2, of which three are open, and one bet in vela."""
     server.cli("agent", "add", "played")
     server.cli("player", "add", "max", "--currency", "USD", "--balance", "100", "--agent", "played")
-    token = server.cli.session("max", "--agent", "played")
+    token = server.cli.open_session("max", "--agent", "played")
     for number in range(12):
         assert server.wallet_v2(code=token, type="bet", bet=10, id=100 + number, game=number % 2)["result"] == 1
         if number < 9:
@@ -314,7 +314,7 @@ def test_totals_add_up(api_client: ApiClient, player_with_rounds: str) -> None:
 
 def test_holdings_equal_the_sum_of_entries(server: Server, api_client: ApiClient) -> None:
     """In each currency, over all players."""
-    server.cli.player("CHF", "12.50", "1")
+    server.cli.add_player("CHF", "12.50", "1")
     (francs,) = [held for held in api_client.get("/holdings")["holdings"] if held["currency"] == "CHF"]
     assert francs == {"currency": "CHF", "accounts": 1, "cash": 1250, "bonus": 100, "entries": 1350, "ok": True}
 

@@ -10,7 +10,7 @@ import pytest
 
 from minwallet.web.admin_api.problems import API_PREFIX
 from minwallet.web.sse import MAX_STREAMS_PER_SUBSCRIBER
-from tests.support import PATIENCE_S, Server, serving
+from tests.support import TIMEOUT_S, Server, running_server
 from tests.web.api_client import ApiClient, assert_problem, create_key
 
 
@@ -23,7 +23,7 @@ def api_client(server: Server) -> ApiClient:
 @pytest.fixture
 def player(server: Server) -> str:
     """Somebody new."""
-    return server.cli.player()
+    return server.cli.add_player()
 
 
 def read_events(
@@ -31,7 +31,7 @@ def read_events(
 ) -> Generator[tuple[int, dict[str, object]]]:
     """What the feed tells, with the ids."""
     headers = caller.headers | ({} if last_seen is None else {"last-event-id": str(last_seen)})
-    with caller.http.stream("GET", f"{API_PREFIX}/feed", headers=headers, params=query, timeout=PATIENCE_S) as feed:
+    with caller.http.stream("GET", f"{API_PREFIX}/feed", headers=headers, params=query, timeout=TIMEOUT_S) as feed:
         assert feed.status_code == 200
         assert feed.headers["content-type"].startswith("text/event-stream")
         data: dict[str, object] = {}
@@ -47,7 +47,7 @@ def read_events(
 
 def test_the_feed_sends_committed_transactions(server: Server, api_client: ApiClient, player: str) -> None:
     """In the shape of a page of transactions, to whoever listens; and only what was asked for."""
-    token = server.cli.session(player)
+    token = server.cli.open_session(player)
     told = read_events(api_client, player_id=player, kind="win")
     assert next(told) == (0, {})
     server.wallet_v2(code=token, type="bet", bet=1, id=5001, game=1)
@@ -87,7 +87,7 @@ def test_the_feed_ends_when_the_key_is_revoked(server: Server, player: str) -> N
     told = read_events(caller, player_id=player)
     assert next(told) == (0, {})
     server.cli("key", "revoke", "short-lived")
-    deadline = datetime.now(UTC) + timedelta(seconds=PATIENCE_S)
+    deadline = datetime.now(UTC) + timedelta(seconds=TIMEOUT_S)
     references = (f"{player}-{number}" for number in range(10_000))
     with ThreadPoolExecutor(1) as pool:
         ended = pool.submit(lambda: [seq for seq, _ in told])
@@ -98,13 +98,13 @@ def test_the_feed_ends_when_the_key_is_revoked(server: Server, player: str) -> N
 
 def test_a_stopping_server_ends_the_feed(tmp_path: Path) -> None:
     """The feed ends with the server, and the server does not wait for it."""
-    with serving(tmp_path / "wallet.db") as server:
+    with running_server(tmp_path / "wallet.db") as server:
         told = read_events(ApiClient(server, create_key(server, "reader", "read")))
         assert next(told) == (0, {})
         begun = datetime.now(UTC)
         with ThreadPoolExecutor(1) as pool:
             ended = pool.submit(lambda: list(told))
             server.process.terminate()
-            assert server.process.wait(PATIENCE_S) == 0
+            assert server.process.wait(TIMEOUT_S) == 0
             ended.result()
         assert datetime.now(UTC) - begun < timedelta(seconds=8)

@@ -13,7 +13,7 @@ from minwallet.storage.admin_store import AuditEvent
 from minwallet.storage.sqlite import SqliteStore
 from minwallet.web.admin_api.problems import API_PREFIX
 from minwallet.web.admin_api.routes import OPERATIONS
-from tests.support import Server, serving
+from tests.support import Server, running_server
 from tests.web.api_client import PLAYERS_PATH, ApiClient, assert_problem, create_key
 
 ALICE_PATH = f"{PLAYERS_PATH}/alice"
@@ -78,14 +78,14 @@ class ApiKeys(NamedTuple):
 @pytest.fixture(scope="module")
 def api_keys(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ApiKeys]:
     """Two agents, each with a player called alice, whose money moved."""
-    with serving(tmp_path_factory.mktemp("keys") / "wallet.db") as server:
+    with running_server(tmp_path_factory.mktemp("keys") / "wallet.db") as server:
         cli = server.cli
         for agent in ("default", "north"):
             if agent != "default":
                 cli("agent", "add", agent)
             cli("agent", "set", agent, "--game-url", "https://g.example")
             cli("player", "add", "alice", "--currency", "USD", "--balance", "100", "--agent", agent)
-            token = cli.session("alice", "--agent", agent)
+            token = cli.open_session("alice", "--agent", agent)
             server.wallet_v2(code=token, type="bet", bet=1, id=1, game=agent)
         revoked = create_key(server, "revoked")
         cli("key", "revoke", "revoked")
@@ -243,10 +243,10 @@ def test_changes_are_in_the_audit_log(db: Path) -> None:
     """Every change, as the key's doing, with the row of the ledger where it moved money; but no token, nor what was
     only looked at or refused.
     """
-    with serving(db) as server:
+    with running_server(db) as server:
         server.cli("player", "add", "alice", "--currency", "USD", "--balance", "1")
         server.cli("agent", "set", "default", "--game-url", "https://g.example")
-        token = server.cli.session("alice")
+        token = server.cli.open_session("alice")
         caller = ApiClient(server, create_key(server, "website"))
         done = {}
         for name in [*READS, *CHANGES]:

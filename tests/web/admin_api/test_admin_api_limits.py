@@ -19,7 +19,7 @@ def api_client(server: Server) -> ApiClient:
 @pytest.fixture
 def player(server: Server) -> str:
     """Somebody with 100.00 USD."""
-    return server.cli.player()
+    return server.cli.add_player()
 
 
 def put_player(caller: ApiClient, player: str, what: str, **body: object) -> Any:  # noqa: ANN401 the document
@@ -58,7 +58,7 @@ def test_a_deposit_beyond_a_limit_is_limit_reached(server: Server, api_client: A
     excluded = api_client.request("POST", deposits, {"amount": 1, "reference": f"{player}-2", "bonus": True})
     assert_problem(excluded, 409, "excluded", "excluded until 2099-01-31 00:00 UTC")
     assert api_client.post(f"{PLAYERS_PATH}/{player}/withdrawals", amount=1, reference=f"{player}-3")["cash"] == 11_999
-    assert server.cli.account(player) == (11_999, 0)
+    assert server.cli.read_balances(player) == (11_999, 0)
 
 
 def test_ending_an_exclusion_takes_a_day(server: Server, api_client: ApiClient, player: str) -> None:
@@ -67,7 +67,7 @@ def test_ending_an_exclusion_takes_a_day(server: Server, api_client: ApiClient, 
     put_player(api_client, player, "exclusion", until="2098-01-31T00:00:00+01:00")
     shown = put_player(api_client, player, "exclusion", until="2099-01-31T00:00:00Z")
     assert (shown["excluded_until"], shown["next_at"]) == (UNTIL, None)
-    token = server.cli.session(player)
+    token = server.cli.open_session(player)
     assert server.wallet_v2(code=token, type="bet", bet=1, id=9_901, game=1)["err_code"] == 104
     ending = put_player(api_client, player, "exclusion", until=None)
     assert ending["excluded_until"] == UNTIL

@@ -26,7 +26,7 @@ from minwallet.web.admin_api.operation import ApiContext, from_handler
 from minwallet.web.admin_api.parsing import MAX_FIELD_ERRORS
 from minwallet.web.admin_api.problems import API_PREFIX, ProblemType
 from minwallet.web.health import build_health_report
-from tests.support import Here, Server, serving
+from tests.support import InProcessCli, Server, running_server
 from tests.web.api_client import PLAYERS_PATH, ApiClient, assert_problem, create_key, get_error_locations, read_success
 
 DEPOSITS = f"{PLAYERS_PATH}/alice/deposits"
@@ -233,15 +233,15 @@ def test_every_error_code_is_a_problem_type() -> None:
 
 def test_a_store_error_is_503(db: Path) -> None:
     """Never a refusal: the change may have been made. The same reference again finds the truth."""
-    here = Here(db)
-    here("player", "add", "alice", "--currency", "USD")
-    key = here("key", "add", "website", "--scope", "write")["key"]
+    cli = InProcessCli(db)
+    cli("player", "add", "alice", "--currency", "USD")
+    key = cli("key", "add", "website", "--scope", "write")["key"]
     with sqlite3.connect(db) as file:
         when = "BEFORE INSERT ON audit_log WHEN NEW.action = 'deposit'"
         file.execute(f"CREATE TRIGGER fault {when} BEGIN SELECT RAISE(ABORT, 'fault'); END")
     file.close()
     body = {"amount": 100, "reference": "once"}
-    with serving(db) as server:
+    with running_server(db) as server:
         caller = ApiClient(server, key)
         assert_problem(caller.request("POST", DEPOSITS, body), 503, "unavailable")
         assert "fault" in server.log.read_text()
@@ -249,7 +249,7 @@ def test_a_store_error_is_503(db: Path) -> None:
     with sqlite3.connect(db) as file:
         file.execute("DROP TRIGGER fault")
     file.close()
-    with serving(db) as server:
+    with running_server(db) as server:
         assert ApiClient(server, key).post(DEPOSITS, **body)["cash"] == 100
 
 
@@ -289,7 +289,7 @@ def large_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     seed = folder / "players.csv"
     rows = [f"p{number},USD,100" for number in range(10_000)]
     seed.write_text("\n".join(["player_id,currency,balance", *rows]), "utf-8")
-    with serving(folder / "wallet.db") as server:
+    with running_server(folder / "wallet.db") as server:
         server.cli("seed", seed)
         yield server
 
@@ -297,7 +297,7 @@ def large_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 def test_only_one_verification_runs_at_a_time(large_server: Server) -> None:
     """Whoever asks meanwhile is told so, and calls are answered as ever."""
     caller = ApiClient(large_server, create_key(large_server, "auditor", "read"))
-    token = large_server.cli.session("p1")
+    token = large_server.cli.open_session("p1")
     with ThreadPoolExecutor(4) as pool:
         asked = [pool.submit(caller.request, "GET", "/verify") for _ in range(4)]
         bets = 0

@@ -13,7 +13,7 @@ from playwright.sync_api import Browser
 
 from minwallet.web.admin_api.openapi import build_openapi_document
 from minwallet.web.admin_api.problems import API_PREFIX, ProblemType
-from tests.support import ROOT, Server, environment, serving
+from tests.support import ROOT, Server, clean_environment, running_server
 from tests.web.api_client import PLAYERS_PATH, ApiClient, create_key
 from tests.web.browser import DESKTOP, PHONE, Visitor, assert_accessible, assert_fits, measure_first_paint_bytes
 
@@ -34,7 +34,7 @@ def openapi_document(server: Server) -> Any:  # noqa: ANN401 the document
 def prepared_server(server: Server) -> Server:
     """A server on which there is what the examples of the document speak of."""
     server.cli("player", "add", "alice", "--currency", "USD", "--balance", "100")
-    server.cli.session("alice")
+    server.cli.open_session("alice")
     return server
 
 
@@ -136,7 +136,7 @@ def test_the_examples_on_the_page_work(prepared_server: Server) -> None:
 
 def test_the_page_shows_the_public_url(tmp_path: Path) -> None:
     """Behind a proxy that is another address than the one that was asked."""
-    with serving(tmp_path / "wallet.db", MINWALLET_PUBLIC_URL="https://wallet.example.com") as server:
+    with running_server(tmp_path / "wallet.db", MINWALLET_PUBLIC_URL="https://wallet.example.com") as server:
         text = server.http.get(f"{API_PREFIX}/docs").text
         assert f"https://wallet.example.com{API_PREFIX}/agents" in text
         assert server.url not in text
@@ -148,7 +148,7 @@ def test_schemathesis_finds_no_violation(db: Path) -> None:
 
     The feed is left out, as its answer never ends.
     """
-    with serving(db) as server:
+    with running_server(db) as server:
         server.cli("player", "add", "alice", "--currency", "EUR", "--balance", "100")
         key = create_key(server, "schemathesis")
         command: list[str | Path] = [Path(sys.executable).with_name("schemathesis"), "run"]
@@ -161,11 +161,11 @@ def test_schemathesis_finds_no_violation(db: Path) -> None:
             capture_output=True,
             text=True,
             cwd=db.parent,
-            env=environment(SCHEMATHESIS_HOOKS="tests.web.schemathesis_hooks", PYTHONPATH=str(ROOT)),
+            env=clean_environment(SCHEMATHESIS_HOOKS="tests.web.schemathesis_hooks", PYTHONPATH=str(ROOT)),
             stdin=subprocess.DEVNULL,
         )
         assert done.returncode == 0, done.stdout + done.stderr
-        server.cli.assert_clean()
+        server.cli.assert_ledger_valid()
 
 
 def test_the_document_names_no_library() -> None:

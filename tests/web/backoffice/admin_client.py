@@ -8,10 +8,10 @@ from urllib.parse import parse_qs, urlsplit
 import httpx2
 from playwright.sync_api import Page
 
-from minwallet.cli.link import change_file
+from minwallet.cli.dispatch import execute_on_file
 from minwallet.operations.requests import AdminLink, PlayerAdd, SessionOpen, Transfer
 from minwallet.web.auth import COOKIE_NAME, HOME_PATH
-from tests.support import PATIENCE_S, Server
+from tests.support import TIMEOUT_S, Server
 
 CSRF_PATTERN = re.compile(r'name="csrf" value="(\w+)"')
 
@@ -21,27 +21,27 @@ _counter = count(1)
 
 def create_login_link(server: Server) -> str:
     """An address that signs in once."""
-    path: str = change_file(server.db, AdminLink())["path"]
+    path: str = execute_on_file(server.db, AdminLink())["path"]
     return server.url + path
 
 
 def create_player(server: Server) -> str:
     """A new player with 100.00 USD. The command line has its own way to make one, but none beside a browser."""
     name = f"visitor{next(_counter)}"
-    change_file(server.db, PlayerAdd(agent="default", player_id=name, currency="USD", balance=100_00))
+    execute_on_file(server.db, PlayerAdd(agent="default", player_id=name, currency="USD", balance=100_00))
     return name
 
 
 def open_session(server: Server, name: str) -> str:
     """A token of the player's."""
-    token: str = change_file(server.db, SessionOpen(agent="default", player_id=name, ttl_s=3600))["token"]
+    token: str = execute_on_file(server.db, SessionOpen(agent="default", player_id=name, ttl_s=3600))["token"]
     return token
 
 
 def deposit(server: Server, name: str, cents: int) -> None:
     """Cash, from somewhere else than the back office."""
     reference = f"{name} {next(_counter)}"
-    change_file(
+    execute_on_file(
         server.db, Transfer(operation="deposit", agent="default", player_id=name, amount=cents, reference=reference)
     )
 
@@ -63,7 +63,7 @@ class AdminClient:
 
     def __init__(self, server: Server) -> None:
         headers = {"origin": server.url}
-        self.http = httpx2.Client(base_url=server.url, headers=headers, timeout=PATIENCE_S, trust_env=False)
+        self.http = httpx2.Client(base_url=server.url, headers=headers, timeout=TIMEOUT_S, trust_env=False)
         (token,) = parse_qs(urlsplit(create_login_link(server)).query)["token"]
         assert self.http.post("/admin/enter", data={"token": token}).status_code == 303
         found = CSRF_PATTERN.search(self.get_page("/admin/players/new"))

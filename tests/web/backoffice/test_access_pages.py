@@ -7,7 +7,7 @@ import httpx2
 
 from minwallet.storage.admin_store import AuditEvent, AuditRecord
 from minwallet.web.backoffice.audit_rows import describe_audit_record
-from tests.support import PATIENCE_S, Server
+from tests.support import TIMEOUT_S, Server
 from tests.web.backoffice.admin_client import AdminClient, read_field, read_flash, read_table_rows
 
 
@@ -57,7 +57,7 @@ def test_an_admin_creates_and_resets_another_admin(server: Server, admin_client:
     url = read_copyable(admin_client.submit("/admin/access/admins", name="nina").text)
     assert url.startswith(f"{server.url}/admin/enter?token=")
     headers = {"origin": server.url}
-    with httpx2.Client(base_url=server.url, headers=headers, timeout=PATIENCE_S, trust_env=False) as nina:
+    with httpx2.Client(base_url=server.url, headers=headers, timeout=TIMEOUT_S, trust_env=False) as nina:
         token = url.partition("=")[2]
         assert nina.post("/admin/enter", data={"token": token}).headers["location"] == "/admin"
         assert nina.get("/admin/access").status_code == 200
@@ -79,7 +79,7 @@ def test_the_two_new_passwords_must_agree(admin_client: AdminClient) -> None:
 
 def test_the_audit_log_is_paginated(server: Server, admin_client: AdminClient) -> None:
     """Newest first, each row once, with links to what it is about."""
-    names = [server.cli.player(balance="1") for _ in range(60)]
+    names = [server.cli.add_player(balance="1") for _ in range(60)]
     server.cli("deposit", names[-1], "12.50", "--reference", "r1")
     first = admin_client.get_page("/admin/access/record")
     rows = read_table_rows(first)

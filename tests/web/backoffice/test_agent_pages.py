@@ -8,7 +8,7 @@ from pathlib import Path
 
 import httpx2
 
-from tests.support import Server, serving
+from tests.support import Server, running_server
 from tests.web.backoffice.admin_client import AdminClient, read_field, read_flash
 
 
@@ -60,8 +60,8 @@ def test_settings_are_changed_one_by_one(server: Server, admin_client: AdminClie
 
 def test_the_offered_endpoints_answer(db: Path) -> None:
     """Below the callback key, for each protocol; the curl commands ask for a balance once a token is put in."""
-    with serving(db, MINWALLET_CALLBACK_KEY="k3y") as server:
-        admin_client, token = AdminClient(server), server.cli.session(server.cli.player())
+    with running_server(db, MINWALLET_CALLBACK_KEY="k3y") as server:
+        admin_client, token = AdminClient(server), server.cli.open_session(server.cli.add_player())
         offered = read_copyables(admin_client.get_page("/admin/agents/default"))
         assert offered[:2] == [f"{server.url}/k3y/wallet/default", f"{server.url}/k3y/wallet"]
         for url in offered[:2]:
@@ -88,7 +88,7 @@ def test_the_page_shows_how_callbacks_are_protected(server: Server, admin_client
     assert "Nothing protects these addresses" in page
     assert "MINWALLET_PUBLIC_URL" in page
     protected = {"MINWALLET_CALLBACK_ALLOW": "203.0.113.0/24", "MINWALLET_PUBLIC_URL": "https://w.example/pay/"}
-    with serving(db, **protected) as other:
+    with running_server(db, **protected) as other:
         another = AdminClient(other)
         page = another.get_page("/admin/agents/default")
         assert "Nothing protects these addresses" not in page

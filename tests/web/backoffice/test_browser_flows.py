@@ -4,7 +4,7 @@ from pathlib import Path
 
 from playwright.sync_api import Page, Request, expect
 
-from tests.support import Server, serving
+from tests.support import Server, running_server
 from tests.web.backoffice.admin_client import create_login_link, sign_in
 from tests.web.browser import Visitor, assert_accessible
 
@@ -91,7 +91,7 @@ def test_it_works_without_scripts(visitor: Visitor, server: Server) -> None:
 def test_a_stopped_server_is_reported_once(visitor: Visitor, tmp_path: Path) -> None:
     """A page that cannot refresh itself says so, and does not say it again and again."""
     visitor.allow("Failed to (load|fetch)|network error")
-    with serving(tmp_path / "wallet.db") as server:
+    with running_server(tmp_path / "wallet.db") as server:
         page = visitor.open()
         sign_in(page, server)
         page.goto(f"{server.url}/admin")

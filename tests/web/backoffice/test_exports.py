@@ -16,8 +16,8 @@ AMOUNT_COLUMNS = {"amount", "bonus_amount", "cash_after", "bonus_after", "stake"
 @pytest.fixture(scope="module")
 def player_with_entries(server: Server, admin_client: AdminClient) -> str:
     """A player whose ledger has a bit of everything."""
-    name = server.cli.player(balance="100", bonus="5")
-    token = server.cli.session(name)
+    name = server.cli.add_player(balance="100", bonus="5")
+    token = server.cli.open_session(name)
     server.wallet_v2(type="bet", bet=10_300, id=2**64 - 1, game="=1+1", code=token)
     server.wallet_v2(type="win", win=700, id=2**64 - 2, round_id=2**64 - 1, game='a,"b"', code=token)
     server.wallet_v2(type="bet", bet=999_999, id=3, game="-2", code=token)
@@ -64,8 +64,8 @@ def test_json_equals_the_ledger_in_cents(server: Server, admin_client: AdminClie
 
 def test_a_long_export_is_read_in_pages(server: Server, admin_client: AdminClient) -> None:
     """All of it comes once, however many pages it takes; whoever leaves early leaves nothing behind."""
-    name = server.cli.player(balance="100")
-    token = server.cli.session(name)
+    name = server.cli.add_player(balance="100")
+    token = server.cli.open_session(name)
     for number in range(1, 2_101):
         server.wallet_v2(type="bet", bet=0, id=10_000 + number, game=7, code=token)
     text = admin_client.http.get("/admin/transactions.csv", params={"player": name}).text

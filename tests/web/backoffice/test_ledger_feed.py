@@ -10,7 +10,7 @@ from tests.web.backoffice.admin_client import AdminClient
 
 @pytest.fixture(scope="module")
 def name(server: Server) -> str:
-    return server.cli.player()
+    return server.cli.add_player()
 
 
 def read_rows(admin_client: AdminClient, address: str, number: int) -> str:

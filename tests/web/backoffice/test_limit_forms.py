@@ -30,7 +30,7 @@ def date_in_days(days: int) -> str:
 
 def test_a_limit_is_set_and_shown(server: Server, admin_client: AdminClient) -> None:
     """With what is used of it, and what takes its place when; the first one holds at once, more waits for a day."""
-    name = server.cli.player()
+    name = server.cli.add_player()
     path = player_path(name)
     assert "At most</th>" not in admin_client.get_page(path)
     fields = {"kind": "deposit", "per": "day", "currency": "USD"}
@@ -63,7 +63,7 @@ def test_a_limit_is_set_and_shown(server: Server, admin_client: AdminClient) -> 
 
 def test_a_deposit_beyond_the_limit_is_refused_in_words(server: Server, admin_client: AdminClient) -> None:
     """And nothing that was typed is lost."""
-    name = server.cli.player()
+    name = server.cli.add_player()
     server.cli("limit", "set", name, "deposit", "week", "101")
     fields = {"operation": "deposit", "part": "cash", "amount": "1.01", "currency": "USD", "reference": f"{name} much"}
     refused = admin_client.submit(f"{player_path(name)}/money", **fields)
@@ -73,25 +73,25 @@ def test_a_deposit_beyond_the_limit_is_refused_in_words(server: Server, admin_cl
     server.cli("player", "exclude", name, "--until", date_in_days(9))
     refused = admin_client.submit(f"{player_path(name)}/money", **{**fields, "amount": "1"})
     assert f"is excluded until {date_in_days(9)} 00:00 UTC" in read_flash(refused.text)
-    assert server.cli.account(name) == (10_000, 0)
+    assert server.cli.read_balances(name) == (10_000, 0)
 
 
 def test_a_player_is_excluded_until_a_day(server: Server, admin_client: AdminClient) -> None:
     """It is seen at once, and ends in a day where that is asked for."""
-    name, day = server.cli.player(), date_in_days(30)
+    name, day = server.cli.add_player(), date_in_days(30)
     path = player_path(name)
     assert ">excluded<" not in admin_client.get_page(path)
     assert "End the exclusion" not in admin_client.get_page(path)
     assert admin_client.flash_after(f"{path}/exclusion", until=day) == f"{name} is excluded until {day} 00:00 UTC."
     page = admin_client.get_page(path)
     assert re.search(r'<h1>.*<span class="badge blocked">excluded</span></h1>', page)
-    assert server.vela("authenticate", access_token=server.cli.session(name))["message"] == "Player blocked"
+    assert server.vela("authenticate", access_token=server.cli.open_session(name))["message"] == "Player blocked"
     told = admin_client.flash_after(f"{path}/exclusion", until=date_in_days(3))
     shorter = f"only until {date_in_days(3)} 00:00 UTC"
     assert re.fullmatch(f"{name} is excluded until {day} 00:00 UTC; from {TIME_PATTERN} on {shorter}.", told)
     told = admin_client.flash_after(f"{path}/exclusion", end="yes")
     assert re.fullmatch(f"{name} is excluded until {day} 00:00 UTC; from {TIME_PATTERN} on no longer.", told)
-    other = server.cli.player()
+    other = server.cli.add_player()
     assert admin_client.flash_after(f"{player_path(other)}/exclusion", end="yes") == f"{other} is not excluded."
 
 
@@ -110,7 +110,7 @@ def test_invalid_limits_are_reported_and_change_nothing(
     server: Server, admin_client: AdminClient, form: str, typed: dict[str, str], said: str
 ) -> None:
     """The page comes back with what was typed."""
-    name = server.cli.player()
+    name = server.cli.add_player()
     before = server.cli("limit", "list", name)
     fields = {"kind": "loss", "per": "day", "currency": "USD"} if form == "limits" else {}
     refused = admin_client.submit(f"{player_path(name)}/{form}", **{**fields, **typed})
@@ -122,7 +122,7 @@ def test_invalid_limits_are_reported_and_change_nothing(
 
 def test_forged_fields_change_nothing(server: Server, admin_client: AdminClient) -> None:
     """Another kind of limit, or a form of another site."""
-    name = server.cli.player()
+    name = server.cli.add_player()
     fields = {"kind": "loss", "per": "day", "currency": "USD", "amount": "1"}
     for odd in ({"kind": "win"}, {"per": "year"}):
         assert admin_client.submit(f"{player_path(name)}/limits", **{**fields, **odd}).status_code == 400

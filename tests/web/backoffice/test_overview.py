@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.support import Here, Server, serving
+from tests.support import InProcessCli, Server, running_server
 from tests.web.backoffice.admin_client import AdminClient, sign_in
 from tests.web.browser import Visitor
 
@@ -32,9 +32,9 @@ def strip_markup(markup: str) -> str:
 @pytest.fixture
 def wallet_with_rounds(db: Path) -> Path:
     """A file with two currencies: 3 bets in USD of which one was won and one is open, one in EUR which was lost."""
-    with serving(db) as server:
-        ann, ben = server.cli.player(balance="100", bonus="5"), server.cli.player("EUR", "20")
-        dollars, euros = server.cli.session(ann), server.cli.session(ben)
+    with running_server(db) as server:
+        ann, ben = server.cli.add_player(balance="100", bonus="5"), server.cli.add_player("EUR", "20")
+        dollars, euros = server.cli.open_session(ann), server.cli.open_session(ben)
         server.wallet_v2(type="bet", bet=1_000, id=1, game=1012, code=dollars)
         server.wallet_v2(type="win", win=250, id=2, round_id=1, game=1012, code=dollars)
         server.wallet_v2(type="bet", bet=300, id=3, game=1014, code=dollars)
@@ -47,7 +47,7 @@ def wallet_with_rounds(db: Path) -> Path:
 
 def test_the_figures_equal_the_ledger(wallet_with_rounds: Path) -> None:
     """What players hold, what the games brought, what is open; each currency by itself, never added up."""
-    with serving(wallet_with_rounds) as server:
+    with running_server(wallet_with_rounds) as server:
         admin_client = AdminClient(server)
         page = admin_client.get_page("/admin")
         shown = read_tiles(page)
@@ -72,7 +72,7 @@ def test_the_figures_equal_the_ledger(wallet_with_rounds: Path) -> None:
 
 def test_an_empty_wallet_has_an_overview(db: Path) -> None:
     """Before there is anything to show, the page says so."""
-    with serving(db) as server:
+    with running_server(db) as server:
         admin_client = AdminClient(server)
         page = admin_client.get_page("/admin")
         assert "no accounts yet" in page
@@ -84,7 +84,7 @@ def test_an_empty_wallet_has_an_overview(db: Path) -> None:
 
 def test_unexplained_balances_are_reported(wallet_with_rounds: Path) -> None:
     """Where balances are not what the rows add up to, the badge says so, and the page what to do."""
-    with serving(wallet_with_rounds) as server:
+    with running_server(wallet_with_rounds) as server:
         with closing(sqlite3.connect(wallet_with_rounds, isolation_level=None)) as file:
             file.execute("UPDATE accounts SET cash = cash + 1 WHERE currency = 'EUR'")
         admin_client = AdminClient(server)
@@ -96,13 +96,13 @@ def test_unexplained_balances_are_reported(wallet_with_rounds: Path) -> None:
 
 def test_it_updates_by_itself(page: Page, wallet_with_rounds: Path) -> None:
     """What another program does is seen without loading the page again; what is unfolded or in focus stays so."""
-    with serving(wallet_with_rounds) as server:
+    with running_server(wallet_with_rounds) as server:
         sign_in(page, server)
         page.goto(f"{server.url}/admin")
         page.locator("summary", has_text="The numbers").first.click()
         expect(page.locator("[data-feed=on]")).to_be_attached()
         page.locator("a.tile", has_text="Server").focus()
-        Here(wallet_with_rounds)("player", "add", "cat", "--currency", "EUR", "--balance", "7.25")
+        InProcessCli(wallet_with_rounds)("player", "add", "cat", "--currency", "EUR", "--balance", "7.25")
         expect(page.locator("tbody tr").filter(has_text="cat")).to_contain_text("+7.25")
         expect(page.locator(".tile").filter(has_text="EUR")).to_contain_text("22.25", timeout=15_000)
         expect(page.locator("details[open]")).to_have_count(1)

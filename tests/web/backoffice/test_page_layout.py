@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.support import Server, serving
+from tests.support import Server, running_server
 from tests.web.backoffice.admin_client import create_login_link, sign_in
 from tests.web.browser import PHONE, Visitor, assert_accessible, assert_fits, measure_first_paint_bytes
 
@@ -38,11 +38,11 @@ MAX_PAGE_BYTES = 100_000
 @pytest.fixture(scope="module")
 def long_values_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """A server with long names, long numbers, and more rows than a page has."""
-    with serving(tmp_path_factory.mktemp("busy") / "wallet.db", MINWALLET_CALLBACK_KEY="k3y") as server:
+    with running_server(tmp_path_factory.mktemp("busy") / "wallet.db", MINWALLET_CALLBACK_KEY="k3y") as server:
         server.cli("agent", "set", "default", "--game-url", f"https://games.example/{'long/' * 40}")
         server.cli("player", "add", LONG_PLAYER_ID, "--currency", "USDTTRC200", "--balance", "92233720368547758.07")
         server.cli("player", "add", LONG_PLAYER_ID, "--currency", "USD", "--bonus", "5")
-        token = server.cli.session(LONG_PLAYER_ID, "--currency", "USDTTRC200")
+        token = server.cli.open_session(LONG_PLAYER_ID, "--currency", "USDTTRC200")
         game = "a-game-with-a-name-of-sixty-four-symbols-and-no-gap-to-break-it-"
         server.wallet_v2("/k3y/wallet", type="bet", bet=2**62, id=2**64 - 1, game=game, code=token)
         for number in range(60):

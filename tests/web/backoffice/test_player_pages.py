@@ -5,7 +5,7 @@ import re
 import pytest
 from playwright.sync_api import Page, expect
 
-from minwallet.cli.link import change_file
+from minwallet.cli.dispatch import execute_on_file
 from minwallet.operations.requests import GamesSave
 from minwallet.protocols.operator_service import Game
 from minwallet.web.backoffice.player_detail import MAX_GAMES
@@ -113,7 +113,7 @@ def test_an_existing_player_is_not_added_again(admin_client: AdminClient, many_p
 
 def test_a_player_is_blocked_and_unblocked(server: Server, admin_client: AdminClient) -> None:
     """Both are one button, and on record."""
-    name = server.cli.player()
+    name = server.cli.add_player()
     path = f"/admin/players/default/{name}"
     assert admin_client.flash_after(f"{path}/status", status="blocked") == f"{name} is blocked."
     assert server.cli("player", "show", name)["status"] == "blocked"
@@ -124,7 +124,7 @@ def test_a_player_is_blocked_and_unblocked(server: Server, admin_client: AdminCl
 
 def test_a_token_is_shown_once(server: Server, admin_client: AdminClient) -> None:
     """On the page that opened the session, and on no other; then it can be revoked."""
-    name = server.cli.player()
+    name = server.cli.add_player()
     path = f"/admin/players/default/{name}"
     shown = admin_client.submit(f"{path}/sessions", currency="USD", ttl_s="900")
     assert shown.status_code == 200
@@ -138,8 +138,8 @@ def test_a_token_is_shown_once(server: Server, admin_client: AdminClient) -> Non
 
 def test_a_session_of_another_player_cannot_be_revoked(server: Server, admin_client: AdminClient) -> None:
     """The address names both."""
-    ann, bob = server.cli.player(), server.cli.player()
-    token = server.cli.session(ann)
+    ann, bob = server.cli.add_player(), server.cli.add_player()
+    token = server.cli.open_session(ann)
     (session,) = server.cli("session", "list", ann)["sessions"]
     assert admin_client.submit(f"/admin/players/default/{bob}/sessions/{session['session']}/end").status_code == 404
     assert server.wallet_v2(type="credit", code=token)["result"] == 1
@@ -147,7 +147,7 @@ def test_a_session_of_another_player_cannot_be_revoked(server: Server, admin_cli
 
 def test_a_launch_link_is_made_for_either_protocol(server: Server, admin_client: AdminClient) -> None:
     """With a session in it; what is missing is said before there is one."""
-    name = server.cli.player()
+    name = server.cli.add_player()
     path = f"/admin/players/default/{name}/launch"
     fields = {"currency": "USD", "ttl_s": "3600", "lang": "en", "game": "1012"}
     refused = admin_client.submit(path, protocol="wallet-v2", **fields)
@@ -181,7 +181,7 @@ def test_a_long_game_list_is_truncated(server: Server, admin_client: AdminClient
     titles = {"en": "A game"}
     games = tuple(Game(f"game{number}", titles, f"https://games.example/{number}") for number in range(2_000))
     server.cli("agent", "add", "estate", "--host-id", "c1")
-    change_file(server.db, GamesSave(agent="estate", games=games))
+    execute_on_file(server.db, GamesSave(agent="estate", games=games))
     server.cli("player", "add", "gil", "--currency", "USD", "--agent", "estate")
     path = "/admin/players/estate/gil"
     assert admin_client.get_page(path).count('<option value="game') == MAX_GAMES

@@ -13,7 +13,7 @@ from minwallet.ledger.reconciliation import MatchStatus, ReportRow
 from minwallet.protocols.operator_service import Game, ServiceError
 from minwallet.web.backoffice.comparison import STATUS_MEANINGS
 from tests.provider.stub_provider import SERVICE, StubProvider, run_stub_provider
-from tests.support import PATIENCE_S, Server
+from tests.support import TIMEOUT_S, Server
 from tests.web.backoffice.admin_client import AdminClient, read_flash, read_table_rows, sign_in
 
 PATH = "/admin/reconciliation"
@@ -33,7 +33,7 @@ def submit_and_read_flash(admin_client: AdminClient, path: str, **fields: str) -
     """What the page tells when what was begun has ended."""
     page, deadline = (
         admin_client.get_page(admin_client.submit(path, **fields).headers["location"]),
-        time.monotonic() + PATIENCE_S,
+        time.monotonic() + TIMEOUT_S,
     )
     while 'id="work" hx-get' in page:
         assert time.monotonic() < deadline
@@ -52,8 +52,8 @@ def provider(server: Server) -> Iterator[StubProvider]:
 @pytest.fixture(scope="module")
 def name(server: Server) -> str:
     """Somebody who has lost 2.00 in ticket 101, and as much in 102."""
-    name = server.cli.player()
-    token = server.cli.session(name)
+    name = server.cli.add_player()
+    token = server.cli.open_session(name)
     for ticket in (101, 102):
         server.vela("betwin", access_token=token, ticket_id=ticket, total_bet=200, total_win=0, game_code="fish")
     return name
@@ -169,4 +169,4 @@ def test_stopping_does_not_wait_for_the_provider(
     ).startswith("Pulling")
     assert server.stop() == 0
     assert "bug" not in server.log.read_text()
-    server.cli.assert_clean()
+    server.cli.assert_ledger_valid()

@@ -10,8 +10,8 @@ from tests.web.backoffice.admin_client import AdminClient, read_table_rows
 @pytest.fixture(scope="module")
 def name(server: Server) -> str:
     """Somebody with an open bet in each protocol, and with rounds that ended."""
-    name = server.cli.player()
-    token = server.cli.session(name)
+    name = server.cli.add_player()
+    token = server.cli.open_session(name)
     server.wallet_v2(type="bet", bet=100, id=41, game=1012, code=token)
     server.vela("bet", access_token=token, ticket_id=41, total_bet=200)
     server.wallet_v2(type="bet", bet=300, id=42, game=1012, code=token)

@@ -4,16 +4,16 @@ from pathlib import Path
 
 import pytest
 
-from minwallet.config import BadSettings, Settings, load_settings
+from minwallet.config import Settings, SettingsError, load_settings
 from minwallet.storage.sqlite_versions import has_wal_reset_bug
 from minwallet.web import formatting
-from tests.support import serving
+from tests.support import running_server
 from tests.web.backoffice.admin_client import AdminClient, read_table_rows
 
 
 def test_every_setting_is_shown(db: Path) -> None:
     """With where it comes from and what it does; a secret only says that it is there."""
-    with serving(db, MINWALLET_CALLBACK_KEY="s3cr3t_w0rd", MINWALLET_JOURNAL_DAYS="7") as server:
+    with running_server(db, MINWALLET_CALLBACK_KEY="s3cr3t_w0rd", MINWALLET_JOURNAL_DAYS="7") as server:
         admin_client = AdminClient(server)
         page = admin_client.get_page("/admin/settings")
         rows = [row for row in read_table_rows(page) if len(row) == 3]
@@ -28,7 +28,7 @@ def test_every_setting_is_shown(db: Path) -> None:
 
 def test_empty_settings_are_shown_empty() -> None:
     """A setting that is empty has no value to show, and a list is a line."""
-    shown = {each.variable: each.value for each in load_settings(callback_allow="10.0.0.0/8, ::1/128").listed()}
+    shown = {each.variable: each.value for each in load_settings(callback_allow="10.0.0.0/8, ::1/128").list_settings()}
     assert shown["MINWALLET_CALLBACK_KEY"] == ""
     assert shown["MINWALLET_CALLBACK_ALLOW"] == "10.0.0.0/8, ::1/128"
 
@@ -75,7 +75,7 @@ def test_a_public_url_loses_its_trailing_slash(url: str, kept: str) -> None:
 )
 def test_an_invalid_public_url_is_refused(url: str) -> None:
     """It is said at the start, and not by a provider."""
-    with pytest.raises(BadSettings, match=r"https://wallet\.example\.com"):
+    with pytest.raises(SettingsError, match=r"https://wallet\.example\.com"):
         load_settings(public_url=url)
 
 

@@ -11,7 +11,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.support import Server, serving
+from tests.support import Server, running_server
 from tests.web.backoffice.admin_client import (
     AdminClient,
     create_player,
@@ -27,22 +27,22 @@ PATH = "/admin/transactions"
 @pytest.fixture(scope="module")
 def played_seqs(server: Server) -> dict[str, int]:
     """A round that was won, one called off, a bet refused and a tombstone; and the seqs of them."""
-    name = server.cli.player(balance="100", bonus="5")
-    token = server.cli.session(name)
+    name = server.cli.add_player(balance="100", bonus="5")
+    token = server.cli.open_session(name)
     server.wallet_v2(type="bet", bet=10_300, id=501, game=1012, code=token)
     server.wallet_v2(type="win", win=20_000, id=502, round_id=501, game=1012, code=token)
     server.vela("bet", access_token=token, ticket_id=601, total_bet=100, game_code="f%sh&")
     server.vela("refund", access_token=token, ticket_id=601)
     server.wallet_v2(type="bet", bet=999_999, id=503, game="it's", code=token)
     server.wallet_v2(type="cancel", id=504, code=token)
-    seqs = [entry["seq"] for entry in server.cli.entries(name)]
+    seqs = [entry["seq"] for entry in server.cli.read_entries(name)]
     return dict(zip(("opening", "bet", "win", "vela_bet", "refund", "refused", "closed"), seqs, strict=True))
 
 
 def test_pages_continue_and_keep_the_filter(server: Server, admin_client: AdminClient) -> None:
     """Newest first, each entry once, and the filter is kept."""
-    name = server.cli.player()
-    token = server.cli.session(name)
+    name = server.cli.add_player()
+    token = server.cli.open_session(name)
     for number in range(60):
         server.wallet_v2(type="bet", bet=0, id=9_000 + number, game=7, code=token)
     address, ids = f"{PATH}?player={name}&kind=bet", []
@@ -74,7 +74,7 @@ def test_a_search_for_rare_entries_can_continue(db: Path) -> None:
     """A page looks at so many entries, says how far it came, and where to go on."""
     rows = [f"seeded{number},USD,1.00" for number in range(10_100)]
     db.with_suffix(".csv").write_text("\n".join(["player_id,currency,balance", *rows]))
-    with serving(db) as server:
+    with running_server(db) as server:
         server.cli("seed", db.with_suffix(".csv"))
         admin_client = AdminClient(server)
         page = admin_client.get_page(f"{PATH}?kind=bet")
@@ -154,9 +154,9 @@ def test_the_curl_command_repeats_the_call(server: Server, played_seqs: dict[str
 
 def test_a_pruned_call_has_an_equivalent_curl_command(db: Path) -> None:
     """Of a call that is no longer kept there is one of the same content."""
-    with serving(db, MINWALLET_JOURNAL_DAYS="0", MINWALLET_PUBLIC_URL="https://wallet.example.com") as server:
-        name = server.cli.player()
-        token = server.cli.session(name)
+    with running_server(db, MINWALLET_JOURNAL_DAYS="0", MINWALLET_PUBLIC_URL="https://wallet.example.com") as server:
+        name = server.cli.add_player()
+        token = server.cli.open_session(name)
         server.vela("bet", access_token=token, ticket_id=7, total_bet=5, game_code="slot")
         admin_client = AdminClient(server)
         page = html.unescape(admin_client.get_page(f"{PATH}/2"))

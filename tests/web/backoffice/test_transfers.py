@@ -12,7 +12,7 @@ from tests.web.backoffice.admin_client import AdminClient, create_player, read_f
 @pytest.fixture
 def name(server: Server) -> str:
     """A player with 100.00 and 5.00 of bonus."""
-    return server.cli.player(bonus="5")
+    return server.cli.add_player(bonus="5")
 
 
 def player_path(name: str) -> str:
@@ -33,8 +33,8 @@ def test_a_deposit_records_actor_and_reason(server: Server, admin_client: AdminC
         r"Deposited 12.50 USD of cash; it is entry \d+.",
         admin_client.flash_after(f"{player_path(name)}/money", **fields),
     )
-    assert server.cli.account(name) == (11_250, 500)
-    entry = server.cli.entries(name)[-1]
+    assert server.cli.read_balances(name) == (11_250, 500)
+    entry = server.cli.read_entries(name)[-1]
     page = admin_client.get_page(f"/admin/transactions/{entry['seq']}")
     assert "admin admin" in page
     assert "won &lt;a&gt; bet" in page
@@ -45,10 +45,10 @@ def test_bonus_and_cash_are_separate(server: Server, admin_client: AdminClient, 
     """Deposited and withdrawn by itself."""
     fields = {"operation": "deposit", "part": "bonus", "amount": "1", "currency": "USD", "reference": f"{name} in"}
     admin_client.flash_after(f"{player_path(name)}/money", **fields)
-    assert server.cli.account(name) == (10_000, 600)
+    assert server.cli.read_balances(name) == (10_000, 600)
     fields |= {"operation": "withdraw", "amount": "6", "reference": f"{name} out", "sure": "yes"}
     admin_client.flash_after(f"{player_path(name)}/money", **fields)
-    assert server.cli.account(name) == (10_000, 0)
+    assert server.cli.read_balances(name) == (10_000, 0)
 
 
 @pytest.mark.parametrize(
@@ -74,7 +74,7 @@ def test_forged_fields_move_no_money(
     }
     assert admin_client.submit(f"{player_path(name)}/money", **fields).status_code == status
     assert admin_client.submit(f"{player_path(name)}/status", status="nonsense").status_code == 400
-    assert server.cli.account(name) == (10_000, 500)
+    assert server.cli.read_balances(name) == (10_000, 500)
     assert server.cli("player", "show", name)["status"] == "active"
 
 
@@ -90,14 +90,14 @@ def test_the_same_form_twice_moves_money_once(server: Server, admin_client: Admi
         "reference": reference,
     }
     first, second = (admin_client.flash_after(f"{player_path(name)}/money", **fields) for _ in range(2))
-    seq = server.cli.entries(name)[-1]["seq"]
+    seq = server.cli.read_entries(name)[-1]["seq"]
     assert first == f"Deposited 7.00 USD of cash; it is entry {seq}."
     assert second == f"This reference was used before, for entry {seq}; nothing moved now."
-    assert server.cli.account(name) == (10_700, 500)
+    assert server.cli.read_balances(name) == (10_700, 500)
     refused = admin_client.submit(f"{player_path(name)}/money", **{**fields, "amount": "8"})
     assert refused.status_code == 422
     assert "was used for something else" in read_flash(refused.text)
-    assert server.cli.account(name) == (10_700, 500)
+    assert server.cli.read_balances(name) == (10_700, 500)
     assert read_field(admin_client.get_page(player_path(name)), "reference") != reference
 
 
@@ -118,10 +118,10 @@ def test_large_deposits_and_withdrawals_need_confirmation(
     assert question.status_code == 200
     assert "100.00" in question.text
     assert ("1,100.00" if operation == "deposit" else "99.99") in question.text
-    assert server.cli.account(name) == (10_000, 500)
+    assert server.cli.read_balances(name) == (10_000, 500)
     again = {name: read_field(question.text, name) for name in (*fields, "sure")}
     admin_client.flash_after(f"{player_path(name)}/money", **again)
-    assert server.cli.account(name) == ((110_000 if operation == "deposit" else 9_999), 500)
+    assert server.cli.read_balances(name) == ((110_000 if operation == "deposit" else 9_999), 500)
     assert '"why not"' not in admin_client.get_page(player_path(name))
 
 
@@ -153,7 +153,7 @@ def test_invalid_transfers_are_reported_and_kept_in_the_form(
     assert 'role="alert"' in response.text
     for each in ("amount", "reason", "reference"):
         assert read_field(response.text, each) == typed[each]
-    assert server.cli.account(name) == (10_000, 500)
+    assert server.cli.read_balances(name) == (10_000, 500)
 
 
 def test_one_of_several_currencies_has_to_be_chosen(server: Server, admin_client: AdminClient, name: str) -> None:
@@ -164,7 +164,7 @@ def test_one_of_several_currencies_has_to_be_chosen(server: Server, admin_client
         response = admin_client.submit(f"{player_path(name)}/{path}", **more)
         assert response.status_code == 422
         assert "Choose one." in response.text
-    assert server.cli.account(name, "EUR") == (0, 0)
+    assert server.cli.read_balances(name, "EUR") == (0, 0)
 
 
 def test_an_unknown_player_is_reported(admin_client: AdminClient) -> None:
@@ -184,7 +184,7 @@ def test_a_forged_form_moves_no_money(server: Server, admin_client: AdminClient,
         ).status_code
         == 403
     )
-    assert server.cli.account(name) == (10_000, 500)
+    assert server.cli.read_balances(name) == (10_000, 500)
 
 
 def test_a_deposit_by_keyboard_alone(server: Server, page: Page) -> None:

@@ -13,7 +13,7 @@ from minwallet.demo.game_rules import GAMES
 from minwallet.protocols.registry import PROTOCOLS
 from minwallet.web.demo.scenarios import FAULT_SCENARIOS
 from tests.demo.demo_process import DemoProcess, run_demo
-from tests.support import Here, Server
+from tests.support import InProcessCli, Server
 from tests.web.browser import (
     PHONE,
     Visitor,
@@ -33,7 +33,7 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DemoProcess]:
     with run_demo(tmp_path_factory.mktemp("demo"), "--rounds", 2, "--seed", 7) as running:
         running.wait_until_ready()
         yield running
-        running.cli.assert_clean()
+        running.cli.assert_ledger_valid()
 
 
 @pytest.fixture
@@ -69,20 +69,20 @@ def wait_for_ledger(page: Page) -> None:
     expect(page.locator(f"{told}")).to_be_visible()
 
 
-def read_total(here: Here, player: str = "alice") -> int:
-    return sum(here.account(player, PLAYER_CURRENCIES[player]))
+def read_total(cli: InProcessCli, player: str = "alice") -> int:
+    return sum(cli.read_balances(player, PLAYER_CURRENCIES[player]))
 
 
 def format_cents(cents: int) -> str:
     return f"{cents / 100:,.2f}"
 
 
-def read_entries_since(here: Here, seq: int, player: str = "alice") -> list[dict[str, Any]]:
-    return [entry for entry in here.entries(player) if entry["seq"] > seq]
+def read_entries_since(cli: InProcessCli, seq: int, player: str = "alice") -> list[dict[str, Any]]:
+    return [entry for entry in cli.read_entries(player) if entry["seq"] > seq]
 
 
-def read_newest_seq(here: Here, player: str = "alice") -> int:
-    seq: int = here.entries(player)[-1]["seq"]
+def read_newest_seq(cli: InProcessCli, player: str = "alice") -> int:
+    seq: int = cli.read_entries(player)[-1]["seq"]
     return seq
 
 
@@ -126,7 +126,7 @@ def test_a_bet_on_the_zodiac_table_is_the_one_that_was_chosen(demo: DemoProcess,
     play_round(demo_page)
     expect(demo_page.locator("#outcome")).to_contain_text("you bet on Dragon")
     expect(demo_page.locator("#choice-z5")).to_be_checked()
-    bet = next(entry for entry in reversed(demo.cli.entries("alice")) if entry["kind"] == "bet")
+    bet = next(entry for entry in reversed(demo.cli.read_entries("alice")) if entry["kind"] == "bet")
     assert "key=z5" in demo.cli("show", bet["seq"])["request"]
 
 
@@ -148,12 +148,12 @@ def test_the_stake_goes_up_and_down_in_steps(demo_page: Page) -> None:
 @pytest.mark.parametrize("trick", FAULT_SCENARIOS)
 def test_balances_are_right_despite_provider_faults(demo: DemoProcess, demo_page: Page, trick: str) -> None:
     """In every game and both protocols. What the page tells is what the ledger says, seen from outside."""
-    here = demo.cli
+    cli = demo.cli
     for protocol, game in GAMES_BY_PROTOCOL:
         choose_game(demo_page, protocol, game)
-        before, had = read_newest_seq(here), read_total(here)
+        before, had = read_newest_seq(cli), read_total(cli)
         play_round(demo_page, f"#trick-{trick}")
-        has, made = read_total(here), read_entries_since(here, before)
+        has, made = read_total(cli), read_entries_since(cli, before)
         story = demo_page.locator("#story")
         expect(story).to_contain_text(FAULT_SCENARIOS[trick].explanation)
         expect(story.locator(".verdict.right")).to_be_visible()
@@ -177,15 +177,15 @@ def test_balances_are_right_despite_provider_faults(demo: DemoProcess, demo_page
                 called_off = [("bet", "applied"), ("cancel", "applied")]
                 assert kinds == (paid if one_call else called_off)
                 assert one_call or has == had
-    here.assert_clean()
+    cli.assert_ledger_valid()
 
 
 def test_an_entry_opens_and_its_replay_moves_nothing(demo: DemoProcess, demo_page: Page) -> None:
     """Request and reply as they were, the call as curl without the token, and a real call that changes nothing."""
     choose_game(demo_page, "wallet-v2", "slot")
     play_round(demo_page)
-    here, before = demo.cli, read_newest_seq(demo.cli)
-    had, kept = read_total(here), here("show", before)
+    cli, before = demo.cli, read_newest_seq(demo.cli)
+    had, kept = read_total(cli), cli("show", before)
     entry = demo_page.locator(f"#entry-{before}")
     entry.locator("summary").click()
     expect(entry).to_contain_text(kept["request"])
@@ -197,16 +197,16 @@ def test_an_entry_opens_and_its_replay_moves_nothing(demo: DemoProcess, demo_pag
         f"No money moved, and no entry was made: {format_cents(had)} USD before"
     )
     expect(entry.locator(".replayed")).to_contain_text('"result":1')
-    assert (read_total(here), read_newest_seq(here)) == (had, before)
+    assert (read_total(cli), read_newest_seq(cli)) == (had, before)
 
 
 def test_operator_deposits_appear(demo: DemoProcess, demo_page: Page) -> None:
     """A deposit from the command line arrives by itself; no provider called for it, so there is nothing to replay."""
-    here = demo.cli
-    seq = here("deposit", "alice", "12.34")["seq"]
+    cli = demo.cli
+    seq = cli("deposit", "alice", "12.34")["seq"]
     entry = demo_page.locator(f"#entry-{seq}")
     expect(entry).to_contain_text("+12.34")
-    expect(demo_page.locator("#purse")).to_have_text(f"{format_cents(read_total(here))} USD")
+    expect(demo_page.locator("#purse")).to_have_text(f"{format_cents(read_total(cli))} USD")
     entry.locator("summary").click()
     expect(entry).to_contain_text("no provider called")
     expect(entry.get_by_role("button", name="Replay")).to_have_count(0)
@@ -214,15 +214,15 @@ def test_operator_deposits_appear(demo: DemoProcess, demo_page: Page) -> None:
 
 def test_another_player_has_another_ledger(demo: DemoProcess, demo_page: Page) -> None:
     """With the money, the currency and the feed."""
-    here = demo.cli
+    cli = demo.cli
     demo_page.get_by_label("Player").select_option("carol")
-    expect(demo_page.locator("#purse")).to_have_text(f"{format_cents(read_total(here, 'carol'))} EUR")
-    expect(demo_page.locator(f"#entry-{read_newest_seq(here, 'carol')}")).to_be_visible()
-    expect(demo_page.locator(f"#entry-{read_newest_seq(here)}")).to_have_count(0)
-    before = read_newest_seq(here, "carol")
+    expect(demo_page.locator("#purse")).to_have_text(f"{format_cents(read_total(cli, 'carol'))} EUR")
+    expect(demo_page.locator(f"#entry-{read_newest_seq(cli, 'carol')}")).to_be_visible()
+    expect(demo_page.locator(f"#entry-{read_newest_seq(cli)}")).to_have_count(0)
+    before = read_newest_seq(cli, "carol")
     expect(demo_page.locator(".live .on")).to_be_visible()
     play_round(demo_page)
-    made = read_entries_since(here, before, "carol")
+    made = read_entries_since(cli, before, "carol")
     expect(demo_page.locator(f"#entry-{made[-1]['seq']}")).to_be_visible()
     expect(demo_page.locator("#outcome")).to_contain_text("EUR")
 

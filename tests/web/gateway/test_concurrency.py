@@ -26,12 +26,12 @@ def send_concurrently(server: Server, calls: Sequence[Call]) -> list[dict[str, A
 
 def test_fifty_concurrent_copies_of_a_bet_are_one_debit(server: Server) -> None:
     """Fifty copies of one bet get fifty equal answers and take the money once."""
-    player = server.cli.player()
-    bet: Call = {"code": server.cli.session(player), "type": "bet", "bet": 700, "id": 8_000_001, "game": 1}
+    player = server.cli.add_player()
+    bet: Call = {"code": server.cli.open_session(player), "type": "bet", "bet": 700, "id": 8_000_001, "game": 1}
     answers = send_concurrently(server, [bet] * 50)
     assert {(answer["result"], answer["credit"]) for answer in answers} == {(1, 9_300)}
-    assert server.cli.account(player) == (9_300, 0)
-    server.cli.assert_clean()
+    assert server.cli.read_balances(player) == (9_300, 0)
+    server.cli.assert_ledger_valid()
 
 
 def test_sixty_four_players_at_once(server: Server, tmp_path: Path) -> None:
@@ -48,19 +48,19 @@ def test_sixty_four_players_at_once(server: Server, tmp_path: Path) -> None:
     assert {answer["result"] for answer in send_concurrently(server, calls)} == {1}
     cash = {each["player_id"]: each["accounts"][0]["cash"] for each in server.cli("player", "list")["players"]}
     assert [cash[f"crowd{n}"] for n in numbers] == [10_000 - 5 * (10 + n) for n in numbers]
-    server.cli.assert_clean()
+    server.cli.assert_ledger_valid()
 
 
 def test_two_hundred_bets_of_one_player_at_once(server: Server) -> None:
     """They are applied one after the other: each answer is the balance after one of them, and they add up."""
-    player = server.cli.player()
-    token = server.cli.session(player)
+    player = server.cli.add_player()
+    token = server.cli.open_session(player)
     calls: list[Call] = [
         {"code": token, "type": "bet", "bet": 7, "id": 8_200_000 + number, "game": 1} for number in range(200)
     ]
     answers = send_concurrently(server, calls)
     assert sorted(answer["credit"] for answer in answers) == [10_000 - 7 * n for n in range(200, 0, -1)]
-    entries = server.cli.entries(player)
+    entries = server.cli.read_entries(player)
     assert [entry["cash_after"] for entry in entries] == [10_000 - 7 * n for n in range(201)]
     answered = {call["id"]: answer["credit"] for call, answer in zip(calls, answers, strict=True)}
     assert {int(entry["id"]): entry["cash_after"] for entry in entries[1:]} == answered
@@ -68,8 +68,8 @@ def test_two_hundred_bets_of_one_player_at_once(server: Server) -> None:
 
 def test_a_concurrent_bet_and_cancel_leave_the_balance(server: Server) -> None:
     """Whichever of the two is first, the player has lost nothing, and the id is closed."""
-    player = server.cli.player()
-    token = server.cli.session(player)
+    player = server.cli.add_player()
+    token = server.cli.open_session(player)
     calls: list[Call] = []
     for id_ in range(8_300_000, 8_300_040):
         calls += [
@@ -79,17 +79,17 @@ def test_a_concurrent_bet_and_cancel_leave_the_balance(server: Server) -> None:
     calls = calls[::2] + calls[1::2][::-1]
     answers = send_concurrently(server, calls)
     assert all(answer["result"] == 1 or answer["err_code"] == 107 for answer in answers)
-    assert server.cli.account(player) == (10_000, 0)
+    assert server.cli.read_balances(player) == (10_000, 0)
     assert {answer["err_code"] for answer in send_concurrently(server, calls[:40])} == {107}
 
 
 def test_two_players_with_one_id(server: Server) -> None:
     """An id belongs to whoever used it first in its currency, even when both come at the same moment."""
-    first, second = server.cli.player(), server.cli.player()
-    tokens = [server.cli.session(first), server.cli.session(second)]
+    first, second = server.cli.add_player(), server.cli.add_player()
+    tokens = [server.cli.open_session(first), server.cli.open_session(second)]
     for id_ in range(8_400_000, 8_400_010):
         calls: list[Call] = [{"code": token, "type": "bet", "bet": 100, "id": id_, "game": 1} for token in tokens]
         codes = sorted(answer.get("err_code", 0) for answer in send_concurrently(server, calls))
         assert codes == [0, 106]
-    (cash, _), (other_cash, _) = server.cli.account(first), server.cli.account(second)
+    (cash, _), (other_cash, _) = server.cli.read_balances(first), server.cli.read_balances(second)
     assert cash + other_cash == 20_000 - 1_000

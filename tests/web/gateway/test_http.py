@@ -8,7 +8,7 @@ from pathlib import Path
 import httpx2
 import pytest
 
-from tests.support import Server, serving
+from tests.support import Server, running_server
 
 WALLET_CALL = json.dumps({"code": "nobody", "type": "credit"}).encode()
 
@@ -16,23 +16,23 @@ WALLET_CALL = json.dumps({"code": "nobody", "type": "credit"}).encode()
 @pytest.mark.parametrize("method", ["GET", "HEAD", "PUT", "PATCH", "DELETE", "OPTIONS"])
 def test_wallet_v2_takes_post_only(server: Server, method: str) -> None:
     """Any method but POST gets 405 and moves no money."""
-    player = server.cli.player()
-    token = server.cli.session(player)
+    player = server.cli.add_player()
+    token = server.cli.open_session(player)
     bet = json.dumps({"code": token, "type": "bet", "bet": 100, "id": 7_000_001, "game": 1})
     response = server.http.request(method, "/wallet", content=bet)
     assert (response.status_code, response.headers["allow"]) == (405, "POST")
-    assert server.cli.account(player) == (10_000, 0)
+    assert server.cli.read_balances(player) == (10_000, 0)
 
 
 @pytest.mark.parametrize("method", ["POST", "HEAD", "PUT", "PATCH", "DELETE", "OPTIONS"])
 def test_vela_takes_get_only(server: Server, method: str) -> None:
     """Any method but GET, HEAD included, gets 405 and moves no money."""
-    player = server.cli.player()
-    token = server.cli.session(player)
+    player = server.cli.add_player()
+    token = server.cli.open_session(player)
     url = f"/api/bet?access_token={token}&ticket_id=7000001&total_bet=100"
     response = server.http.request(method, url)
     assert (response.status_code, response.headers["allow"]) == (405, "GET")
-    assert server.cli.account(player) == (10_000, 0)
+    assert server.cli.read_balances(player) == (10_000, 0)
 
 
 def test_every_answer_forbids_storing(server: Server) -> None:
@@ -126,8 +126,8 @@ def test_other_paths_are_404(server: Server, path: str) -> None:
 def test_a_wallet_token_admits_only_its_own_agent(server: Server) -> None:
     """`POST /wallet/{wallet_token}` knows only the sessions of that agent."""
     server.cli("agent", "add", "north", "--wallet-token", "north_token")
-    player = server.cli.player()
-    token = server.cli.session(player)
+    player = server.cli.add_player()
+    token = server.cli.open_session(player)
     assert server.wallet_v2("/wallet/default", code=token, type="credit")["result"] == 1
     assert server.wallet_v2("/wallet/north_token", code=token, type="credit")["err_code"] == 102
     assert server.wallet_v2("/wallet/unknown", code=token, type="credit")["err_code"] == 102
@@ -144,7 +144,7 @@ def test_health_and_readiness(server: Server) -> None:
 
 def test_a_callback_key_moves_the_endpoints(db: Path) -> None:
     """With a callback key the provider's paths exist only below it, and the key never reaches the log."""
-    with serving(db, MINWALLET_CALLBACK_KEY="a-long-random-word") as server:
+    with running_server(db, MINWALLET_CALLBACK_KEY="a-long-random-word") as server:
         assert server.http.post("/wallet", content=WALLET_CALL).status_code == 404
         assert server.http.get("/api/bet").status_code == 404
         assert server.http.post("/a-long-random-word/wallet", content=WALLET_CALL).json()["err_code"] == 102
@@ -158,7 +158,7 @@ def test_a_callback_key_moves_the_endpoints(db: Path) -> None:
 
 def test_an_allow_list_keeps_others_out(db: Path) -> None:
     """Only listed networks may call; a trusted proxy's word for the caller counts, and nobody else's."""
-    with serving(db, MINWALLET_CALLBACK_ALLOW="203.0.113.0/24, 2001:db8::/32") as server:
+    with running_server(db, MINWALLET_CALLBACK_ALLOW="203.0.113.0/24, 2001:db8::/32") as server:
 
         def call(forwarded_for: str | None) -> httpx2.Response:
             headers = {"x-forwarded-for": forwarded_for} if forwarded_for else {}
@@ -180,14 +180,14 @@ def test_an_allow_list_keeps_others_out(db: Path) -> None:
             two = [("x-forwarded-for", first), ("x-forwarded-for", second)]
             assert server.http.post("/wallet", content=WALLET_CALL, headers=two).status_code == status
         assert server.http.get("/readyz").status_code == 200
-    with serving(db, MINWALLET_CALLBACK_ALLOW="203.0.113.0/24", MINWALLET_FORWARDED_ALLOW="192.0.2.1") as server:
+    with running_server(db, MINWALLET_CALLBACK_ALLOW="203.0.113.0/24", MINWALLET_FORWARDED_ALLOW="192.0.2.1") as server:
         assert call("203.0.113.9").status_code == 403
 
 
 def test_the_log_has_a_line_a_call_and_never_a_token(server: Server) -> None:
     """A line says protocol, operation, player, id, outcome and milliseconds; no token of any call is in the log."""
-    player = server.cli.player()
-    token = server.cli.session(player)
+    player = server.cli.add_player()
+    token = server.cli.open_session(player)
     server.wallet_v2(code=token, type="bet", bet=100, id=7_100_001, game=1)
     server.vela("bet", access_token=token, ticket_id=7_100_002, total_bet=100)
     server.vela("bet", access_token=f"{token[:-1]}x", ticket_id=7_100_003, total_bet=100)
@@ -206,19 +206,19 @@ def test_the_log_has_a_line_a_call_and_never_a_token(server: Server) -> None:
 
 def test_a_client_that_leaves_in_the_middle_leaves_nothing_half_done(server: Server) -> None:
     """A request cut off in its body moves nothing; one cut off before its answer is applied whole."""
-    player = server.cli.player()
-    token = server.cli.session(player)
+    player = server.cli.add_player()
+    token = server.cli.open_session(player)
     body = json.dumps({"code": token, "type": "bet", "bet": 100, "id": 7_200_001, "game": 1}).encode()
     head = b"POST /wallet HTTP/1.1\r\nhost: x\r\ncontent-length: %d\r\n\r\n" % len(body)
     for sent in (head + body[:-1], head[:-2], head):
         with server.connect() as gone:
             gone.sendall(sent)
-    assert server.cli.account(player) == (10_000, 0)
+    assert server.cli.read_balances(player) == (10_000, 0)
     with server.connect() as gone:
         gone.sendall(head + body)
     answer = server.wallet_v2(code=token, type="bet", bet=100, id=7_200_001, game=1)
     assert answer == {"credit": 9_900, "result": 1}
-    assert server.cli.account(player) == (9_900, 0)
+    assert server.cli.read_balances(player) == (9_900, 0)
 
 
 def exchange(server: Server, *parts: bytes) -> bytes:
@@ -254,14 +254,14 @@ def test_an_offer_of_another_protocol_is_ignored(server: Server, name: bytes, wh
 )
 def test_a_body_is_never_taken_for_a_request(server: Server, head: list[bytes]) -> None:
     """Where the parser cannot tell what follows, nothing that follows is read."""
-    player = server.cli.player()
-    bet = f"/api/bet?access_token={server.cli.session(player)}&ticket_id=7400001&total_bet=100"
+    player = server.cli.add_player()
+    bet = f"/api/bet?access_token={server.cli.open_session(player)}&ticket_id=7400001&total_bet=100"
     inner = f"GET {bet} HTTP/1.1\r\nhost: x\r\n\r\n".encode()
     received = exchange(server, *head[:-1], head[-1] % len(inner), inner)
     assert b"status_code" not in received
     # A call whose body was not read gets no answer, as nobody knows what it was.
     assert b"err_code" not in received
-    assert server.cli.account(player) == (10_000, 0)
+    assert server.cli.read_balances(player) == (10_000, 0)
 
 
 GARBAGE = [
@@ -273,7 +273,7 @@ GARBAGE = [
 @pytest.mark.parametrize(("garbage", "is_answered"), GARBAGE)
 def test_garbage_does_not_refuse_the_preceding_call(server: Server, garbage: bytes, is_answered: bool) -> None:
     """A call that was carried out is answered as that, or not at all; never with a 400, which would be a refusal."""
-    token = server.cli.session(server.cli.player())
+    token = server.cli.open_session(server.cli.add_player())
     body = json.dumps({"code": token, "type": "bet", "bet": 1, "id": 5, "game": 1}).encode()
     with server.connect() as connection:
         connection.sendall(b"POST /wallet HTTP/1.1\r\ncontent-length: %d\r\n\r\n%b%b" % (len(body), body, garbage))
@@ -286,8 +286,8 @@ def test_garbage_does_not_refuse_the_preceding_call(server: Server, garbage: byt
 
 def test_pipelined_calls_are_answered_in_order(server: Server) -> None:
     """Two calls on one connection, sent at once, get their answers in order."""
-    player = server.cli.player()
-    token = server.cli.session(player)
+    player = server.cli.add_player()
+    token = server.cli.open_session(player)
     target = f"/api/bet?access_token={token}&total_bet=100&ticket_id="
     requests = b"".join(
         f"GET {target}{ticket} HTTP/1.1\r\nhost: x\r\n\r\n".encode() for ticket in (7_300_001, 7_300_002)
@@ -304,8 +304,8 @@ def test_pipelined_calls_are_answered_in_order(server: Server) -> None:
 
 def test_many_pipelined_calls_are_all_answered(server: Server) -> None:
     """However they are cut into packets: only the head of a single request has a limit."""
-    player = server.cli.player()
-    token = server.cli.session(player)
+    player = server.cli.add_player()
+    token = server.cli.open_session(player)
     calls = [
         f"GET /api/bet?access_token={token}&total_bet=1&ticket_id={7_500_000 + number} HTTP/1.1\r\nhost: x\r\n\r\n"
         for number in range(900)
@@ -319,13 +319,13 @@ def test_many_pipelined_calls_are_all_answered(server: Server) -> None:
             chunk = connection.recv(65_536)
             assert chunk, received[-500:]
             received += chunk
-    assert server.cli.account(player) == (10_000 - len(calls), 0)
+    assert server.cli.read_balances(player) == (10_000 - len(calls), 0)
 
 
 @pytest.mark.parametrize("number", [1, 3])
 def test_a_half_closed_connection_gets_its_answers(server: Server, number: int) -> None:
     """A client may end its half of the connection after its last call; the server ends the other after its answer."""
-    token = server.cli.session(server.cli.player())
+    token = server.cli.open_session(server.cli.add_player())
     head = f"GET /api/bet?access_token={token}&total_bet=1&ticket_id=74{number}000"
     calls = "".join(f"{head}{each} HTTP/1.1\r\nhost: x\r\n\r\n" for each in range(number))
     received = b""

@@ -8,51 +8,51 @@ from pathlib import Path
 from minwallet.ledger.commands import Bet
 from minwallet.storage.models import AccountCommand, JournalRecord, NewAccount
 from minwallet.storage.sqlite import SqliteStore
-from tests.support import PATIENCE_S, Here, Server, serving
+from tests.support import TIMEOUT_S, InProcessCli, Server, running_server
 
 DAY_MS = 24 * 3600 * 1000
 
 
-def read_journal(here: Here, seq: int) -> tuple[str | None, str | None]:
-    shown = here("show", seq)
+def read_journal(cli: InProcessCli, seq: int) -> tuple[str | None, str | None]:
+    shown = cli("show", seq)
     return shown["request"], shown["reply"]
 
 
 def test_request_and_reply_are_kept_verbatim(server: Server) -> None:
     """Beside the row they made, as they were but for the token: spaces, order, unknown fields and all."""
-    here = server.cli
-    player = here.player("USD", "10")
-    token = here.session(player)
+    cli = server.cli
+    player = cli.add_player("USD", "10")
+    token = cli.open_session(player)
     body = f'{{ "type":"bet","bet" : 500, "note":"é", "id":71,"game":"x", "code":"{token}"}}'
     answered = server.http.post("/wallet/default", content=body.encode())
     query = f"ticket_id=72&total_bet=100&unknown=%20&access_token={token}"
     asked = server.http.get(f"/api/bet?{query}")
-    _, first, second = here.entries(player)
-    assert read_journal(here, first["seq"]) == (f"POST /wallet/default {body.replace(token, 'TOKEN')}", answered.text)
-    assert read_journal(here, second["seq"]) == (f"GET /api/bet?{query.replace(token, 'TOKEN')}", asked.text)
+    _, first, second = cli.read_entries(player)
+    assert read_journal(cli, first["seq"]) == (f"POST /wallet/default {body.replace(token, 'TOKEN')}", answered.text)
+    assert read_journal(cli, second["seq"]) == (f"GET /api/bet?{query.replace(token, 'TOKEN')}", asked.text)
 
 
 def test_a_retry_adds_nothing_and_changes_nothing(server: Server) -> None:
     """What is kept is what was said when the money moved; a lasting refusal is kept, any other leaves no row."""
-    here = server.cli
-    player = here.player("USD", "10")
-    token = here.session(player)
+    cli = server.cli
+    player = cli.add_player("USD", "10")
+    token = cli.open_session(player)
     for _ in range(2):
         server.wallet_v2(type="bet", bet=500, id=81, game=1, code=token)
     server.wallet_v2(type="bet", bet=9000, id=82, game=1, code=token)
     server.wallet_v2(type="bet", bet=1, id=81, game=1, code=token)
-    entries = here.entries(player)
+    entries = cli.read_entries(player)
     assert [entry["id"] for entry in entries[1:]] == ["81", "82"]
-    _, reply = read_journal(here, entries[2]["seq"])
+    _, reply = read_journal(cli, entries[2]["seq"])
     assert reply is not None
     assert '"err_code":105' in reply
 
 
 def test_no_token_is_in_the_file(db: Path) -> None:
     """However a provider writes it; nor is the callback key."""
-    with serving(db, MINWALLET_CALLBACK_KEY="very_secret") as server:
-        player = server.cli.player("USD", "10")
-        token = server.cli.session(player)
+    with running_server(db, MINWALLET_CALLBACK_KEY="very_secret") as server:
+        player = server.cli.add_player("USD", "10")
+        token = server.cli.open_session(player)
         escaped = "".join(f"\\u{ord(symbol):04x}" for symbol in token)
         percent = "".join(f"%{ord(symbol):02x}" for symbol in token)
         post, get = server.http.post, server.http.get
@@ -61,8 +61,8 @@ def test_no_token_is_in_the_file(db: Path) -> None:
         post(path, content=f'{{"type":"bet","bet":1,"id":2,"game":1,"code":"{escaped}"}}')
         get(f"/very_secret/api/bet?ticket_id=1&total_bet=1&access_token={percent}")
         get(f"/very_secret/api/bet?ticket_id=2&total_bet=1&access%5ftoken={token}&again={token}")
-        assert len(server.cli.entries(player)) == 5
-        server.cli.assert_clean()
+        assert len(server.cli.read_entries(player)) == 5
+        server.cli.assert_ledger_valid()
     with sqlite3.connect(db) as opened:
         dump = "\n".join(opened.iterdump())
     opened.close()
@@ -74,12 +74,12 @@ def test_no_token_is_in_the_file(db: Path) -> None:
 
 def test_no_journal_is_kept_with_zero_days(db: Path) -> None:
     """With 0 days; the money moves all the same."""
-    with serving(db, MINWALLET_JOURNAL_DAYS="0") as server:
-        player = server.cli.player("USD", "10")
-        server.wallet_v2(type="bet", bet=1, id=1, game=1, code=server.cli.session(player))
-        entries = server.cli.entries(player)
+    with running_server(db, MINWALLET_JOURNAL_DAYS="0") as server:
+        player = server.cli.add_player("USD", "10")
+        server.wallet_v2(type="bet", bet=1, id=1, game=1, code=server.cli.open_session(player))
+        entries = server.cli.read_entries(player)
         assert read_journal(server.cli, entries[1]["seq"]) == (None, None)
-        server.cli.assert_clean()
+        server.cli.assert_ledger_valid()
 
 
 def test_old_journal_records_are_pruned(db: Path) -> None:
@@ -98,10 +98,10 @@ def test_old_journal_records_are_pruned(db: Path) -> None:
         await store.close()
 
     asyncio.run(write())
-    with serving(db) as server:
-        deadline = time.monotonic() + PATIENCE_S
+    with running_server(db) as server:
+        deadline = time.monotonic() + TIMEOUT_S
         while read_journal(server.cli, 1501) != (None, None):
             assert time.monotonic() < deadline, "nothing is forgotten"
         assert read_journal(server.cli, 1502) == ("q", "a")
         assert read_journal(server.cli, 2) == (None, None)
-        server.cli.assert_clean()
+        server.cli.assert_ledger_valid()

@@ -15,7 +15,7 @@ import pytest
 from starlette.responses import PlainTextResponse
 from uvicorn import Server
 
-from minwallet.app import listen, start
+from minwallet.app import open_listener, start_server
 from minwallet.web.gateway.http_protocol import (
     MAX_REJECTED,
     REQUEST_TIMEOUT_S,
@@ -23,7 +23,7 @@ from minwallet.web.gateway.http_protocol import (
     LimitedHttpProtocol,
     LimitedServerConfig,
 )
-from tests.support import PATIENCE_S, Here, environment
+from tests.support import TIMEOUT_S, InProcessCli, clean_environment
 
 CONNECTION_LIMIT = 40
 
@@ -36,9 +36,9 @@ def limited_server(db: Path) -> Iterator[tuple[str, int]]:
     log = db.with_name("small.log")
     limits = f'ulimit -n {RESERVED_FILES + CONNECTION_LIMIT}; exec "$@"'
     command = ["sh", "-c", limits, "sh", sys.executable, "-m", "minwallet", "--db", str(db), "serve", "--port", "0"]
-    with log.open("w") as stderr, subprocess.Popen(command, stderr=stderr, env=environment()) as process:
+    with log.open("w") as stderr, subprocess.Popen(command, stderr=stderr, env=clean_environment()) as process:
         try:
-            deadline = time.monotonic() + PATIENCE_S
+            deadline = time.monotonic() + TIMEOUT_S
             while not (found := re.search(r" at http://(\S+):(\d+)", log.read_text())):
                 assert process.poll() is None, log.read_text()
                 assert time.monotonic() < deadline
@@ -67,14 +67,14 @@ def exchange_once(connection: socket.socket, payload: bytes) -> bytes:
 def test_connections_are_bounded(db: Path) -> None:
     """Whoever has one keeps it; the next are told 503 in the protocol's shape, and more are closed. The operator's
     commands still get through, and when the crowd has gone everybody does."""
-    here = Here(db)
-    player = here.player()
-    token = here.session(player)
+    cli = InProcessCli(db)
+    player = cli.add_player()
+    token = cli.open_session(player)
     with limited_server(db) as address:
         with ExitStack() as connections:
 
             def connect() -> socket.socket:
-                return connections.enter_context(socket.create_connection(address, PATIENCE_S))
+                return connections.enter_context(socket.create_connection(address, TIMEOUT_S))
 
             accepted = [connect() for _ in range(CONNECTION_LIMIT)]
             assert all(
@@ -89,15 +89,15 @@ def test_connections_are_bounded(db: Path) -> None:
             answer = exchange_once(rejected[3], b"GET /admin HTTP/1.1\r\nhost: x\r\n\r\n")
             assert answer.startswith(b"HTTP/1.1 503 ")
             assert exchange_once(rejected[-1], build_bet(token, 1000)) == b""
-            here("deposit", player, "1")
+            cli("deposit", player, "1")
             assert b" 200 OK" in exchange_once(accepted[0], build_bet(token, 2000))
-        deadline = time.monotonic() + PATIENCE_S
+        deadline = time.monotonic() + TIMEOUT_S
         answer = b""
         while b" 200 OK" not in answer:
             assert time.monotonic() < deadline
-            with socket.create_connection(address, PATIENCE_S) as again:
+            with socket.create_connection(address, TIMEOUT_S) as again:
                 answer = exchange_once(again, build_bet(token, 3000))
-    assert here.account(player) == (10_100 - CONNECTION_LIMIT - 2, 0)
+    assert cli.read_balances(player) == (10_100 - CONNECTION_LIMIT - 2, 0)
 
 
 def run_with_connection(
@@ -109,11 +109,11 @@ def run_with_connection(
         async def app(scope: object, receive: object, send: object) -> None:
             await PlainTextResponse("hello")(scope, receive, send)  # type: ignore[arg-type]  # ASGI, as uvicorn has it
 
-        with listen("127.0.0.1", 0) as listener:
+        with open_listener("127.0.0.1", 0) as listener:
             server = Server(
                 LimitedServerConfig(app, http=LimitedHttpProtocol, log_config=None, lifespan="off", ws="none")
             )
-            serving = await start(server, [listener])
+            serving = await start_server(server, [listener])
             reader, writer = await asyncio.open_connection(*listener.getsockname())
 
             def check_timeout(seconds: float) -> None:
@@ -122,7 +122,7 @@ def run_with_connection(
                 connection.check_timeout(seconds)
 
             try:
-                async with asyncio.timeout(PATIENCE_S):
+                async with asyncio.timeout(TIMEOUT_S):
                     await scenario(reader, writer, check_timeout)
             finally:
                 writer.close()

@@ -13,14 +13,14 @@ from minwallet.web.gateway.unknown_token_limit import (
     UnknownTokenLimiter,
     rate_limit_key,
 )
-from tests.support import Here, Server, serving
+from tests.support import InProcessCli, Server, running_server
 
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """One that believes a proxy on this machine, and one at 10.0.0.1."""
     db = tmp_path_factory.mktemp("strangers") / "wallet.db"
-    with serving(db, MINWALLET_FORWARDED_ALLOW="127.0.0.1,10.0.0.1") as server:
+    with running_server(db, MINWALLET_FORWARDED_ALLOW="127.0.0.1,10.0.0.1") as server:
         yield server
 
 
@@ -51,8 +51,8 @@ def test_too_many_unknown_tokens_limit_an_address(server: Server) -> None:
 
 def test_known_sessions_are_served_from_a_limited_address(server: Server) -> None:
     """Sessions that exist are served from an address that is held up: it is the provider's, and everybody's."""
-    player = server.cli.player()
-    token, address = server.cli.session(player), "203.0.113.4"
+    player = server.cli.add_player()
+    token, address = server.cli.open_session(player), "203.0.113.4"
     send_unknown_tokens(server, address)
     for _ in range(2):
         assert send_call(server, address, code=token, type="bet", bet=10, id=80, game=1).json()["credit"] == 9_990
@@ -64,8 +64,8 @@ def test_known_sessions_are_served_from_a_limited_address(server: Server) -> Non
 
 def test_settlements_are_served_from_a_limited_address(server: Server) -> None:
     """A win, cancel, result or refund of a session that exists is carried out from an address that is held up."""
-    player = server.cli.player()
-    token, address = server.cli.session(player), "203.0.113.3"
+    player = server.cli.add_player()
+    token, address = server.cli.open_session(player), "203.0.113.3"
     for number in (1, 2):
         assert server.wallet_v2(code=token, type="bet", bet=10, id=70 + number, game=1)["result"] == 1
         assert server.vela("bet", access_token=token, ticket_id=70 + number, total_bet=10)["status_code"] == 0
@@ -76,7 +76,7 @@ def test_settlements_are_served_from_a_limited_address(server: Server) -> None:
         query = {"access_token": token, **more}
         answer = server.http.get(f"/api/{operation}", params=query, headers={"x-forwarded-for": address})
         assert (answer.status_code, answer.json()["status_code"]) == (200, 0)
-    assert server.cli.account(player) == (10_000 - 10, 0)
+    assert server.cli.read_balances(player) == (10_000 - 10, 0)
     assert send_call(server, address, code="nobody", type="cancel", id=74).status_code == 429
 
 
@@ -146,9 +146,9 @@ def test_tracked_addresses_are_bounded() -> None:
 
 def test_occasional_unknown_tokens_are_not_limited(db: Path) -> None:
     """With known tokens beside them, fewer unknown ones than the burst change nothing."""
-    here = Here(db)
-    token = here.session(here.player())
-    with serving(db) as server:
+    cli = InProcessCli(db)
+    token = cli.open_session(cli.add_player())
+    with running_server(db) as server:
         for number in range(MAX_BURST // 2):
             assert server.wallet_v2(code=f"nobody{number}", type="credit")["err_code"] == 102
             assert server.wallet_v2(code=token, type="bet", bet=1, id=number, game=1)["result"] == 1

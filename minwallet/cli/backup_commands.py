@@ -1,0 +1,130 @@
+"""`minwallet backup` and `minwallet restore`."""
+
+import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from minwallet.cli.dispatch import database_path
+from minwallet.cli.output import (
+    CommandRefused,
+    JsonOption,
+    OutputError,
+    UsageError,
+    print_json,
+    print_line,
+    progress_bar,
+)
+from minwallet.cli.signals import handle_termination
+from minwallet.storage.file_lock import ControlEndpoint, DatabaseLock
+
+if TYPE_CHECKING:
+    from minwallet.operations.schemas import VerificationResult
+    from minwallet.storage.sqlite.backup import ProgressCallback
+
+
+def backup(
+    context: typer.Context,
+    dest: Annotated[
+        Path, typer.Argument(metavar="DEST", help="A new file, or a folder, where it is named by the time.")
+    ],
+    as_json: JsonOption = False,
+) -> None:
+    """Copy the wallet file, also while it is served. The copy is of one moment, and looked through."""
+    with _explain_os_errors(dest):
+        _write_backup(database_path(context), dest, as_json=as_json)
+
+
+def _write_backup(path: Path, dest: Path, *, as_json: bool) -> None:
+    from minwallet.operations.maintenance import format_backup_name
+    from minwallet.storage.sqlite.backup import back_up
+    from minwallet.wallet.service import clock_ms
+
+    backup_path = dest / format_backup_name(path.stem, clock_ms()) if dest.is_dir() else dest
+    owner = DatabaseLock.acquire(path)
+    try:
+        with handle_termination(), progress_bar("copying") as report_progress:
+            back_up(path, backup_path, report_progress, is_served=isinstance(owner, ControlEndpoint))
+    finally:
+        if isinstance(owner, DatabaseLock):
+            owner.release()
+    size = backup_path.stat().st_size
+    if as_json:
+        print_json({"file": str(backup_path), "bytes": size})
+    else:
+        print_line(f"{path} is copied to {backup_path}, {size:,} bytes")
+
+
+def restore(
+    context: typer.Context,
+    source: Annotated[Path, typer.Argument(metavar="SRC", help="A copy that `minwallet backup` made.")],
+    as_json: JsonOption = False,
+) -> None:
+    """Put a copy in the wallet file's place, once all of it is verified. What was there is kept under another name."""
+    with _explain_os_errors(source):
+        _restore_backup(database_path(context), source, as_json=as_json)
+
+
+def _restore_backup(path: Path, source: Path, *, as_json: bool) -> None:
+    from minwallet.operations.maintenance import format_backup_name
+    from minwallet.storage.sqlite.backup import copy_database, replace_database
+    from minwallet.wallet.service import clock_ms
+
+    if not source.is_file():
+        raise UsageError(f"there is no file {source}; name a copy that `minwallet backup` made")
+    if path.exists() and source.samefile(path):
+        raise UsageError(f"{source} is the wallet file itself; name a copy of it")
+    owner = DatabaseLock.acquire_or_fail(path)
+    try:
+        previous_path = path.with_name(format_backup_name(path.stem, clock_ms(), "before-"))
+        with (
+            handle_termination(),
+            progress_bar("restoring") as report_progress,
+            copy_database(source, path, report_progress, mode="ro") as copy,
+        ):
+            verification = asyncio.run(_verify_backup(copy, report_progress))
+            if not verification["ok"]:
+                raise CommandRefused([*verification["problems"], f"{source} does not add up; nothing was changed"])
+            has_previous = replace_database(copy, path, previous_path)
+    finally:
+        owner.release()
+    if as_json:
+        entries, accounts = verification["entries"], verification["accounts"]
+        print_json(
+            {
+                "file": str(path),
+                "entries": entries,
+                "accounts": accounts,
+                "kept": str(previous_path) if has_previous else None,
+            }
+        )
+    else:
+        print_line(
+            f"{path} is restored: {verification['entries']} entries of {verification['accounts']} accounts"
+            " sum and chain up"
+        )
+        if has_previous:
+            print_line(f"what was there is kept as {previous_path}")
+
+
+@contextmanager
+def _explain_os_errors(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise OutputError(f"cannot use {path}: {error.strerror}; choose another place") from error
+
+
+async def _verify_backup(copy: Path, report_progress: "ProgressCallback") -> "VerificationResult":
+    """What a recomputation of the copy finds; it is brought up to date with it."""
+    from minwallet.operations.verify import verify_ledger
+    from minwallet.storage.sqlite import SqliteStore
+
+    store = await SqliteStore.open(copy, create=False)
+    try:
+        return await verify_ledger(store, report_progress)
+    finally:
+        await store.close()

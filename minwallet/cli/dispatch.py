@@ -1,0 +1,164 @@
+"""Where a command is carried out: at the running server, which alone writes, or here where none runs."""
+
+import asyncio
+import getpass
+import time
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
+
+import typer
+
+from minwallet.cli.output import CommandRefused
+from minwallet.operations.errors import OperationFailure
+from minwallet.storage.errors import DatabaseUnusable, StoreError
+from minwallet.storage.file_lock import LOCK_TIMEOUT_S, ControlEndpoint, DatabaseLock
+from minwallet.storage.store import Store
+
+if TYPE_CHECKING:
+    from minwallet.operations.requests import OperationRequest, Reply
+    from minwallet.storage.sqlite import SqliteStore
+
+T = TypeVar("T")
+
+RESPONSE_TIMEOUT_S = 600
+
+
+def database_path(context: typer.Context) -> Path:
+    """The wallet file: `--db`, or the setting."""
+    from minwallet.config import load_settings
+
+    return load_settings(db=context.find_root().params["db"]).db
+
+
+def execute(context: typer.Context, request: "OperationRequest", *, create: bool = False) -> "Reply":
+    """Have the request carried out by whoever owns the file. `create` makes the file where there is none."""
+    return execute_on_file(database_path(context), request, create=create)
+
+
+def execute_on_file(path: Path, request: "OperationRequest", *, create: bool = False) -> "Reply":
+    """The same, for the file at this path."""
+    deadline = time.monotonic() + LOCK_TIMEOUT_S
+    while isinstance(owner := DatabaseLock.acquire(path), ControlEndpoint):
+        reply = _send_to_server(owner, request)
+        if reply is not None:
+            return reply
+        if time.monotonic() > deadline:
+            raise StoreError(f"the server (process {owner.pid}) owns {path} but does not answer; see what it logs")
+        time.sleep(0.05)
+    try:
+        return asyncio.run(_execute_locally(path, request, create=create))
+    finally:
+        owner.release()
+
+
+def query(context: typer.Context, request: "OperationRequest") -> "Reply":
+    """Answer a request that changes nothing, from the file itself."""
+    return query_file(database_path(context), request)
+
+
+def query_file(path: Path, request: "OperationRequest") -> "Reply":
+    """The same, for the file at this path."""
+    from minwallet.operations.dispatch import execute
+    from minwallet.wallet.service import Wallet
+
+    async def work(store: Store) -> "Reply":
+        return _raise_if_failed(await execute(Wallet(store), request, _current_actor()))
+
+    return run_with_store_at(path, work)
+
+
+def require_running_server(context: typer.Context) -> ControlEndpoint:
+    """The server that runs on the wallet file; DatabaseUnusable where none does."""
+    path = database_path(context)
+    owner = DatabaseLock.acquire(path)
+    if isinstance(owner, ControlEndpoint):
+        return owner
+    owner.release()
+    raise DatabaseUnusable(f"no server runs on {path}; start one in another terminal: minwallet --db {path} serve")
+
+
+def run_with_store(context: typer.Context, work: Callable[["SqliteStore"], Awaitable[T]]) -> T:
+    """What `work` finds in the file, which it only reads; a server may run on it meanwhile."""
+    return run_with_store_at(database_path(context), work)
+
+
+def run_with_store_at(path: Path, work: Callable[["SqliteStore"], Awaitable[T]]) -> T:
+    """The same, for the file at this path."""
+    from minwallet.storage.sqlite import SqliteStore
+
+    owner = DatabaseLock.acquire(path)
+    if isinstance(owner, ControlEndpoint):
+        return asyncio.run(_run_and_close(SqliteStore.open_read_only(path), work))
+    try:
+        return asyncio.run(_run_and_close(SqliteStore.open(path, create=False), work))
+    finally:
+        owner.release()
+
+
+async def _execute_locally(path: Path, request: "OperationRequest", *, create: bool) -> "Reply":
+    from minwallet.operations.dispatch import execute
+    from minwallet.storage.sqlite import SqliteStore
+    from minwallet.wallet.service import Wallet
+
+    async with Wallet(await SqliteStore.open(path, create=create, check=True)) as wallet:
+        return _raise_if_failed(await execute(wallet, request, _current_actor()))
+
+
+async def _run_and_close(opening: "Awaitable[SqliteStore]", work: Callable[["SqliteStore"], Awaitable[T]]) -> T:
+    store = await opening
+    try:
+        return await work(store)
+    finally:
+        await store.close()
+
+
+def _send_to_server(endpoint: ControlEndpoint, request: "OperationRequest") -> "Reply | None":
+    """The server's answer, or None where nobody listens (any more, or yet)."""
+    import httpx2
+
+    from minwallet.operations.requests import Envelope
+
+    try:
+        response = httpx2.post(
+            f"{endpoint.url}/control",
+            content=Envelope(actor=_current_actor(), request=request).model_dump_json(),
+            headers={"authorization": f"Bearer {endpoint.key}"},
+            timeout=httpx2.Timeout(RESPONSE_TIMEOUT_S, connect=5),
+            trust_env=False,
+        )
+    except httpx2.ConnectError:
+        return None
+    except httpx2.HTTPError as error:
+        raise StoreError(
+            f"the server (process {endpoint.pid}) did not answer: {str(error) or type(error).__name__};"
+            " the change may have been made, so look before you repeat it"
+        ) from error
+    try:
+        document = response.json()
+    except ValueError as error:
+        raise StoreError(
+            f"the server (process {endpoint.pid}) failed with {response.status_code}; see its log"
+        ) from error
+    if response.status_code == 200:
+        done: Reply = document["done"]
+        return done
+    if "declined" in document:
+        raise CommandRefused(document["declined"])
+    if "failed" in document:
+        raise StoreError(document["failed"])
+    return None
+
+
+def _current_actor() -> str:
+    """Whose doing a change on the command line is: the user of the machine."""
+    try:
+        return f"command line ({getpass.getuser()})"
+    except (KeyError, OSError):
+        return "command line"
+
+
+def _raise_if_failed(reply: "Reply | OperationFailure") -> "Reply":
+    if isinstance(reply, OperationFailure):
+        raise CommandRefused(reply.lines)
+    return reply

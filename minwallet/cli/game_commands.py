@@ -1,0 +1,123 @@
+"""`minwallet games` and `minwallet launch`."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from minwallet.cli.dispatch import database_path, execute, execute_on_file, run_with_store
+from minwallet.cli.output import (
+    EXIT_REFUSED,
+    EXIT_UNUSABLE,
+    AgentOption,
+    CurrencyOption,
+    JsonOption,
+    TimeoutOption,
+    UsageError,
+    print_json,
+    print_line,
+    print_table,
+)
+from minwallet.cli.session import parse_duration_option
+
+if TYPE_CHECKING:
+    from minwallet.operations.requests import Reply
+    from minwallet.provider.game_catalogue import GameCatalogue
+    from minwallet.storage.models import Agent
+
+
+def games(
+    context: typer.Context,
+    cached: Annotated[
+        bool, typer.Option("--cached", help="Show the last good list, without asking the provider.")
+    ] = False,
+    timeout: TimeoutOption = "30s",
+    agent: AgentOption = "default",
+    as_json: JsonOption = False,
+) -> None:
+    """Fetch and show the provider's game list. Where that fails, the last good one is shown."""
+    from minwallet.operations.errors import OperationError
+    from minwallet.provider.service_client import ProviderFailed
+
+    code, catalogue = 0, _load_catalogue(context, agent)
+    if not cached:
+        try:
+            fetch_games(database_path(context), catalogue.agent, parse_duration_option(timeout))
+            catalogue = _load_catalogue(context, agent)
+        except (OperationError, ProviderFailed) as error:
+            if not catalogue.games:
+                raise
+            typer.echo(f"minwallet: {error}; this is the last good list", err=True)
+            code = EXIT_REFUSED if isinstance(error, OperationError) else EXIT_UNUSABLE
+    _print_games(catalogue, as_json=as_json)
+    if code:
+        raise typer.Exit(code)
+
+
+def fetch_games(path: Path, agent: "Agent", timeout_s: float) -> None:
+    """Fetch the agent's game list and have it kept."""
+    from minwallet.operations.requests import GamesSave
+    from minwallet.provider.service_client import ServiceClient
+
+    with ServiceClient(agent, timeout_s) as service:
+        games = service.fetch_games()
+    execute_on_file(path, GamesSave(agent=agent.name, games=tuple(games)))
+
+
+def _load_catalogue(context: typer.Context, agent: str) -> "GameCatalogue":
+    from minwallet.provider.game_catalogue import read_game_catalogue
+
+    return run_with_store(context, lambda store: read_game_catalogue(store, agent))
+
+
+def _print_games(catalogue: "GameCatalogue", *, as_json: bool) -> None:
+    fetched_at = catalogue.fetched_at.isoformat(timespec="seconds") if catalogue.fetched_at else None
+    if as_json:
+        shown = [{"game_code": game.code, "title": game.titles, "url": game.url} for game in catalogue.games]
+        print_json({"agent": catalogue.agent.name, "fetched_at": fetched_at, "games": shown})
+        return
+    languages = list(dict.fromkeys(language for game in catalogue.games for language in game.titles))
+    rows = [(game.code, *(game.titles.get(language) for language in languages), game.url) for game in catalogue.games]
+    print_table(["game", *languages, "url"], rows, "the list has no games")
+    if fetched_at:
+        typer.echo(f"fetched {fetched_at}", err=True)
+
+
+def launch(
+    context: typer.Context,
+    game: Annotated[str, typer.Option("--game", help="The game: wallet-v2's gameID, vela's game code.")],
+    protocol: Annotated[str, typer.Option("--protocol", help="wallet-v2 or vela.")],
+    player_id: Annotated[
+        str | None, typer.Argument(metavar="ID", help="The player; nobody is needed for --demo.")
+    ] = None,
+    lang: Annotated[str, typer.Option("--lang", help="The language of the game.")] = "en",
+    demo: Annotated[
+        bool, typer.Option("--demo", "--guest", help="With virtual credit: no player, no session.")
+    ] = False,
+    ttl: Annotated[str, typer.Option("--ttl", help="How long the session is good: 30s, 15m, 24h, 7d.")] = "24h",
+    currency: CurrencyOption = None,
+    agent: AgentOption = "default",
+    as_json: JsonOption = False,
+) -> None:
+    """Print the address that opens a game. The session in it is opened for the player now."""
+    from minwallet.operations.requests import SessionOpen
+    from minwallet.provider.game_catalogue import LaunchOptions, build_launch_url
+
+    LaunchOptions(protocol=protocol, game=game, lang=lang)
+    if not player_id and not demo:
+        raise UsageError("name the player who shall play, or add --demo to play with virtual credit")
+    catalogue = _load_catalogue(context, agent)
+    mode = "demo" if demo else "real"
+    session: Reply = {}
+    if player_id is None or demo:
+        url = build_launch_url(catalogue, protocol, game, lang, None)
+    else:
+        # Whatever is wrong with the game or a setting is said before there is a session.
+        build_launch_url(catalogue, protocol, game, lang, "token")
+        request = SessionOpen(agent=agent, player_id=player_id, currency=currency, ttl_s=parse_duration_option(ttl))
+        session = execute(context, request)
+        url = build_launch_url(catalogue, protocol, game, lang, session["token"])
+    if as_json:
+        print_json({"url": url, "protocol": protocol, "game": game, "mode": mode, **session})
+    else:
+        print_line(url)

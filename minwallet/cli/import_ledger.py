@@ -1,0 +1,164 @@
+"""`minwallet import`: what `minwallet export` wrote becomes a wallet again."""
+
+import asyncio
+import csv
+import json
+import re
+from collections.abc import Callable, Iterator, Sequence
+from itertools import islice
+from pathlib import Path
+from typing import Annotated, Any, TextIO, TypeVar
+
+import typer
+
+from minwallet.cli.dispatch import database_path
+from minwallet.cli.export import LEDGER_COLUMNS, PAGE_SIZE, PLAYER_COLUMNS
+from minwallet.cli.output import CommandRefused, JsonOption, UsageError, print_json, print_line, progress_bar, truncate
+from minwallet.ledger.audit import AccountRef, EntryRow
+from minwallet.protocols.registry import PROTOCOLS, load_protocol
+from minwallet.storage.file_lock import DatabaseLock
+from minwallet.storage.models import OPENING_PROTOCOL, OPERATOR_PROTOCOL, AccountRow, PlayerStatus
+
+T = TypeVar("T")
+
+INTEGER_COLUMNS = {
+    *("seq", "at_ms", "previous_seq", "stake", "payout", "amount", "bonus_amount", "cash_after", "bonus_after"),
+    *("created_at_ms", "cash", "bonus", "last_seq"),
+}
+
+NULLABLE_COLUMNS = {"round", "game", "detail", "refusal"}
+"""The fields of which CSV has nothing between its commas where there is nothing."""
+
+
+def import_(
+    context: typer.Context,
+    ledger: Annotated[Path, typer.Argument(metavar="LEDGER", help="What `minwallet export ledger` wrote.")],
+    players: Annotated[Path, typer.Argument(metavar="PLAYERS", help="What `minwallet export players` wrote.")],
+    as_json: JsonOption = False,
+) -> None:
+    """Make a wallet of an exported ledger and its players. All or nothing, with the same hashes."""
+    from minwallet.storage.sqlite.ledger_import import ImportRejected
+
+    path = database_path(context)
+    entry_count = 0
+    with progress_bar("reading") as report_progress:
+
+        def pages() -> Iterator[Sequence[tuple[AccountRef, EntryRow]]]:
+            nonlocal entry_count
+            for page in _batch_rows(_read_file(ledger, LEDGER_COLUMNS, _parse_entry)):
+                yield page
+                entry_count += len(page)
+                report_progress(entry_count, None)
+
+        accounts = list(_read_file(players, PLAYER_COLUMNS, _parse_account))
+        if len({each[1:4] for each in accounts}) < len(accounts):
+            raise CommandRefused([f"{players} has an account twice", "nothing was imported"])
+        if not accounts:
+            raise CommandRefused([f"{players} has no players", "nothing was imported"])
+        try:
+            _import_or_remove(path, accounts, pages())
+        except ImportRejected as unfit:
+            raise CommandRefused([*truncate(unfit.problems), "nothing was imported"]) from unfit
+    if as_json:
+        print_json({"file": str(path), "entries": entry_count, "accounts": len(accounts)})
+    else:
+        print_line(f"{path} has {entry_count} entries of {len(accounts)} accounts now; they sum and chain up as before")
+
+
+def _import_or_remove(
+    path: Path, accounts: Sequence[AccountRow], pages: Iterator[Sequence[tuple[AccountRef, EntryRow]]]
+) -> None:
+    owner = DatabaseLock.acquire_or_fail(path)
+    is_new = not path.exists()
+    try:
+        asyncio.run(_import_into_store(path, accounts, pages))
+    except BaseException:
+        if is_new:
+            path.unlink(missing_ok=True)
+        raise
+    finally:
+        owner.release()
+
+
+async def _import_into_store(
+    path: Path, accounts: Sequence[AccountRow], pages: Iterator[Sequence[tuple[AccountRef, EntryRow]]]
+) -> None:
+    from minwallet.storage.sqlite import SqliteStore
+    from minwallet.wallet.service import clock_ms
+
+    store = await SqliteStore.open(path, create=True, check=True)
+    try:
+        per_currency = frozenset(name for name in PROTOCOLS if load_protocol(name).ids_per_currency)
+        await store.import_ledger(accounts, pages, per_currency, clock_ms())
+    finally:
+        await store.close()
+
+
+def _parse_entry(fields: dict[str, Any]) -> tuple[AccountRef, EntryRow]:
+    if (protocol := fields["protocol"]) not in (*PROTOCOLS, OPENING_PROTOCOL, OPERATOR_PROTOCOL):
+        raise ValueError(f"this minwallet has no protocol {protocol}, and cannot tell where its ids are unique")
+    agent, player_id, currency, seq, at_ms, *others, hash_ = fields.values()
+    return AccountRef(agent, player_id, currency), (seq, at_ms, 0, *others, bytes.fromhex(hash_))
+
+
+def _parse_account(fields: dict[str, Any]) -> AccountRow:
+    fields |= {"status": PlayerStatus(fields["status"]), "head": bytes.fromhex(fields["head"])}
+    return AccountRow(0, **fields)
+
+
+def _read_file(file: Path, names: Sequence[str], parse: Callable[[dict[str, Any]], T]) -> Iterator[T]:
+    """What the file has, one after the other. UsageError names the line that cannot be read."""
+    try:
+        with file.open(encoding="utf-8-sig", newline="") as stream:
+            is_json = stream.read(1) == "{"
+            stream.seek(0)
+            number = 0
+            lines = _iter_json_lines(stream) if is_json else _iter_csv_records(stream)
+            while True:
+                try:
+                    number, fields = next(lines)
+                    parsed = parse(_validate_fields(fields, names))
+                except StopIteration:
+                    return
+                except (ValueError, csv.Error, RecursionError) as error:
+                    raise UsageError(f"{file}: cannot read what follows line {number}: {error}") from error
+                yield parsed
+    except OSError as error:
+        raise UsageError(f"cannot read {file}: {error.strerror}") from error
+
+
+def _iter_json_lines(stream: TextIO) -> Iterator[tuple[int, Any]]:
+    for number, line in enumerate(stream, 1):
+        yield number, json.loads(line)
+
+
+def _iter_csv_records(stream: TextIO) -> Iterator[tuple[int, dict[str, Any]]]:
+    reader = csv.reader(stream, strict=True)
+    header = next(reader, [])
+    for values in reader:
+        if len(values) != len(header):
+            raise ValueError(f"it has {len(values)} fields, and the first line names {len(header)}")
+        yield reader.line_num, {name: _parse_cell(name, value) for name, value in zip(header, values, strict=True)}
+
+
+def _parse_cell(name: str, value: str) -> str | int | None:
+    if name in INTEGER_COLUMNS and re.fullmatch(r"-?[0-9]{1,19}", value, re.ASCII):
+        return int(value)
+    return None if name in NULLABLE_COLUMNS and not value else value
+
+
+def _validate_fields(fields: object, names: Sequence[str]) -> dict[str, Any]:
+    if not isinstance(fields, dict) or tuple(fields) != tuple(names):
+        raise ValueError(f"it should have {', '.join(names)}, as an export has")
+    for name, value in fields.items():
+        if name in INTEGER_COLUMNS:
+            if type(value) is not int:
+                raise ValueError(f"{name} is no whole number")
+        elif not (isinstance(value, str) or (value is None and name in NULLABLE_COLUMNS)):
+            raise ValueError(f"{name} is no text")
+    return fields
+
+
+def _batch_rows(rows: Iterator[T]) -> Iterator[Sequence[T]]:
+    while page := [*islice(rows, PAGE_SIZE)]:
+        yield page

@@ -1,0 +1,127 @@
+"""`minwallet verify`: a long ledger is shared out among processes, each with the accounts of its own."""
+
+import asyncio
+import signal
+from collections.abc import Callable
+from concurrent.futures import Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
+from multiprocessing import get_context
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import typer
+
+from minwallet.cli.cpu import available_cpus
+from minwallet.cli.dispatch import database_path, run_with_store_at
+from minwallet.cli.output import EXIT_REFUSED, JsonOption, print_json, print_line, progress_bar
+from minwallet.storage.errors import StoreError
+from minwallet.storage.models import Partition
+from minwallet.storage.store import Store
+
+if TYPE_CHECKING:
+    from multiprocessing.sharedctypes import Synchronized
+
+    from minwallet.operations.schemas import VerificationResult
+    from minwallet.storage.sqlite import SqliteStore
+
+PARALLEL_MIN_ENTRIES = 300_000
+"""From so many entries on, a second process has begun before the first would have ended."""
+
+MAX_PROCESSES = 8
+"""Each keeps some 50 MB."""
+
+ProgressCallback = Callable[[int, int], None]
+
+_entries_done: "Synchronized[int]"
+"""In a process of its own: how many entries all of them have done."""
+
+
+def verify(context: typer.Context, as_json: JsonOption = False) -> None:
+    """Recompute every balance from the ledger. And the hash chain; exit code 1 where something is wrong."""
+    path = database_path(context)
+    with progress_bar("verifying") as report_progress:
+
+        async def work(store: "SqliteStore") -> "VerificationResult":
+            found = await _verify_ledger(store, path, report_progress)
+            if found["ok"]:
+                # What no balance depends on can be damaged, too, such as an index.
+                await store.check_integrity()
+            return found
+
+        result = run_with_store_at(path, work)
+    if as_json:
+        print_json(result)
+    elif result["ok"]:
+        print_line(f"ok: {result['entries']} entries of {result['accounts']} accounts sum and chain up")
+    else:
+        for problem in result["problems"]:
+            print_line(problem)
+        print_line(
+            f"{len(result['problems'])} problems in {result['entries']} entries of {result['accounts']} accounts"
+        )
+    if not result["ok"]:
+        raise typer.Exit(EXIT_REFUSED)
+
+
+async def _verify_ledger(store: Store, path: Path, report_progress: ProgressCallback) -> "VerificationResult":
+    """What is wrong with the rows and balances, found by as many processes as are worth it."""
+    from minwallet.operations.verify import check_missing_entries, verify_ledger
+
+    total = await store.count_entries()
+    processes = min(available_cpus(), MAX_PROCESSES)
+    if total < PARALLEL_MIN_ENTRIES or processes == 1:
+        return await verify_ledger(store, report_progress)
+    shares = await asyncio.to_thread(_verify_in_parallel, path, processes, total, report_progress)
+    problems = [problem for each in shares for problem in each["problems"]] + await check_missing_entries(store)
+    accounts, entries = sum(each["accounts"] for each in shares), sum(each["entries"] for each in shares)
+    return {"ok": not problems, "accounts": accounts, "entries": entries, "problems": problems}
+
+
+def _verify_in_parallel(
+    path: Path, processes: int, total: int, report_progress: ProgressCallback
+) -> "list[VerificationResult]":
+    spawn = get_context("spawn")
+    done = spawn.Value("q", 0)
+    with ProcessPoolExecutor(processes, spawn, _init_worker, (done,)) as pool:
+        shares = [pool.submit(_verify_partition, path, Partition(number, processes)) for number in range(processes)]
+        try:
+            _report_until_done(shares, lambda: report_progress(done.value, max(total, done.value)))
+            return [share.result() for share in shares]
+        except BrokenProcessPool as error:
+            raise StoreError("a process that verified a share of the ledger was ended; try again") from error
+
+
+def _report_until_done(shares: "list[Future[VerificationResult]]", report_progress: Callable[[], None]) -> None:
+    while wait(shares, timeout=0.2).not_done:
+        report_progress()
+
+
+def _init_worker(done: "Synchronized[int]") -> None:
+    global _entries_done  # noqa: PLW0603 a process is given this once, when it begins
+    _entries_done = done
+    # Ctrl-C is meant for all of them, and only the first has something to say.
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
+def _verify_partition(path: Path, partition: Partition) -> "VerificationResult":
+    """What is wrong with the rows of one share of the accounts; in a process of its own."""
+    from minwallet.operations.verify import verify_ledger
+    from minwallet.storage.sqlite import SqliteStore
+
+    before = 0
+
+    def tell(done: int, total: int) -> None:
+        nonlocal before
+        del total
+        with _entries_done.get_lock():
+            _entries_done.value += done - before
+        before = done
+
+    async def work() -> "VerificationResult":
+        store = await SqliteStore.open_read_only(path)
+        try:
+            return await verify_ledger(store, tell, partition=partition)
+        finally:
+            await store.close()
+
+    return asyncio.run(work())

@@ -1,0 +1,83 @@
+"""`minwallet config show`, and the order in which settings are looked for."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.cli.cli_assertions import assert_error_line, split_cells
+from tests.support import InProcessCli
+
+pytestmark = pytest.mark.usefixtures("folder")
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Where the command runs, and looks for its files."""
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def _read_origins(cli: InProcessCli, **settings: str) -> dict[str, tuple[str, str]]:
+    result = cli.run("config", "show", "--json", **settings)
+    assert result.code == 0, result
+    return {each["variable"]: (each["value"], each["origin"]) for each in result.json["settings"]}
+
+
+def test_each_setting_tells_where_it_comes_from(folder: Path) -> None:
+    """An option comes before the environment, that before .env, that before minwallet.toml."""
+    (folder / "minwallet.toml").write_text(
+        'host = "127.0.0.9"\nport = 1\njournal_days = 1\ncallback_allow = ["10.0.0.0/8"]'
+    )
+    (folder / ".env").write_text("MINWALLET_PORT=2\nMINWALLET_JOURNAL_DAYS=2\nMINWALLET_DB=other.db\n")
+    found = _read_origins(InProcessCli(Path("mine.db")), MINWALLET_JOURNAL_DAYS="3", MINWALLET_DB="third.db")
+    assert found["MINWALLET_DB"] == ("mine.db", "--db")
+    assert found["MINWALLET_JOURNAL_DAYS"] == ("3", "environment")
+    assert found["MINWALLET_PORT"] == ("2", ".env")
+    assert found["MINWALLET_HOST"] == ("127.0.0.9", "minwallet.toml")
+    assert found["MINWALLET_CALLBACK_ALLOW"] == ("10.0.0.0/8", "minwallet.toml")
+    assert found["MINWALLET_MIN_FREE_MB"] == ("200", "default")
+
+
+def test_a_secret_is_not_shown() -> None:
+    """Only how long it is, in the table and in JSON."""
+    for options in ([], ["--json"]):
+        result = InProcessCli(Path("x.db")).run("config", "show", *options, MINWALLET_CALLBACK_KEY="s3cr3t_w0rd")
+        assert "s3cr3t_w0rd" not in result.out
+        assert "a secret of 11 symbols" in result.out
+
+
+def test_people_get_a_table(folder: Path) -> None:
+    """A line a setting, its value and where it is from."""
+    lines = [split_cells(line) for line in InProcessCli(Path("x.db")).run("config", "show").out.splitlines()]
+    assert lines[:2] == [["setting", "value", "from"], ["MINWALLET_DB", "x.db", "--db"]]
+    assert not list(folder.iterdir())
+
+
+def test_a_misspelt_name_in_env_is_told(folder: Path) -> None:
+    """Else an allow list would be missing in silence; what belongs to other programs is none of ours."""
+    (folder / ".env").write_text("OTHER_THING=1\nMINWALLET_CALLBACK_ALOW=10.0.0.0/8\n")
+    assert_error_line(
+        InProcessCli(Path("x.db")).run("config", "show"), 2, ".env has MINWALLET_CALLBACK_ALOW", "no setting"
+    )
+    (folder / ".env").write_text("OTHER_THING=1\nminwallet_port=7\n")
+    assert _read_origins(InProcessCli(Path("x.db")))["MINWALLET_PORT"] == ("7", ".env")
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        (b"port = ", "minwallet.toml is not TOML"),
+        (b"prot = 8000", "minwallet.toml has prot, which is no setting"),
+        (b'port = "many"', "minwallet.toml: port: it is a whole number"),
+        (b"port = 70000", "minwallet.toml: port: "),
+        (b"[server]\nport = 1", "minwallet.toml has server, which is no setting"),
+        (b"callback_allow = 7", "minwallet.toml: callback_allow: "),
+        (b"callback_allow = ['x']", "minwallet.toml: callback_allow: "),
+        (b'host = "\xff"', "the file minwallet.toml is not UTF-8 text"),
+    ],
+)
+def test_a_file_of_settings_that_makes_no_sense_is_told(folder: Path, text: bytes, words: str) -> None:
+    """By every command, in one line that names the file."""
+    (folder / "minwallet.toml").write_bytes(text)
+    for command in (["config", "show"], ["player", "list"]):
+        assert_error_line(InProcessCli(Path("x.db")).run(*command), 2, words)

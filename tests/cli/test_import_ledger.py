@@ -1,0 +1,174 @@
+"""`minwallet import`."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from minwallet.cli import export
+from tests.cli.cli_assertions import assert_error_line, assert_unchanged
+from tests.support import CommandResult, InProcessCli, running_server
+
+pytestmark = pytest.mark.long
+
+
+@pytest.fixture(autouse=True)
+def small_pages(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("minwallet.cli.import_ledger.PAGE_SIZE", 3)
+
+
+@pytest.fixture(scope="module")
+def cli(tmp_path_factory: pytest.TempPathFactory) -> InProcessCli:
+    """A wallet in which everything has happened that a ledger can tell of, in both protocols."""
+    cli = InProcessCli(tmp_path_factory.mktemp("old") / "old.db")
+    name = cli.add_player(balance="100", bonus="5")
+    cli("player", "add", name, "--currency", "EUR", "--balance", "7")
+    cli("agent", "add", "second")
+    cli("player", "add", "other", "--agent", "second", "--currency", "USD")
+    cli("withdraw", name, "1", "--currency", "EUR", "--reference", 'a "reason", of sorts')
+    usd, eur = (cli.open_session(name, "--currency", each) for each in ("USD", "EUR"))
+    with running_server(cli.db) as server:
+        for code in (usd, eur):
+            server.wallet_v2(type="bet", bet=200, id=1, game=7, code=code)
+            server.wallet_v2(type="win", win=300, id=2, round_id=1, game=7, code=code)
+            server.wallet_v2(type="cancel", id=3, code=code)
+            server.wallet_v2(type="bet", bet=10_000_000, id=4, game=7, code=code)
+        for path in (
+            "bet?total_bet=50&game_code=fish&",
+            "result?total_win=70&game_code=fish&",
+            "bet?total_bet=50&game_code=fish&",
+        ):
+            server.http.get(f"/api/{path}access_token={usd}&ticket_id=9")
+        server.http.get(f"/api/bet?total_bet=50&game_code=fish&access_token={usd}&ticket_id=10")
+        server.http.get(f"/api/refund?access_token={usd}&ticket_id=10")
+    cli("player", "block", name)
+    return cli
+
+
+def _export_files(cli: InProcessCli, folder: Path, form: str = "csv") -> tuple[Path, Path]:
+    files = folder / f"{cli.db.stem}-ledger.{form}", folder / f"{cli.db.stem}-players.{form}"
+    for what, file in zip(("ledger", "players"), files, strict=True):
+        assert cli.run("export", what, file, "--format", form).code == 0
+    return files
+
+
+def _assert_refused(result: CommandResult, *words: str) -> None:
+    assert (result.code, result.out) == (1, ""), result
+    assert "nothing was imported" in result.err
+    for word in words:
+        assert word in result.err, result.err
+
+
+@pytest.mark.parametrize("form", ["csv", "jsonl"])
+def test_what_was_exported_becomes_a_wallet_again(cli: InProcessCli, tmp_path: Path, form: str) -> None:
+    """With the same rows, balances and ends of the chains: its own export is the same, byte for byte."""
+    files = _export_files(cli, tmp_path, form)
+    new = InProcessCli(tmp_path / "new.db")
+    done = new("import", *files)
+    assert done == {"file": str(new.db), "entries": 15, "accounts": 3}
+    new.assert_ledger_valid()
+    for old, again in zip(files, _export_files(new, tmp_path, form), strict=True):
+        assert old.read_bytes() == again.read_bytes()
+
+
+def test_ids_mean_what_they_meant(cli: InProcessCli, tmp_path: Path) -> None:
+    """A bet that comes once more is a retry, a bet that was called off stays so, and a new one is taken."""
+    (name,) = (each["player_id"] for each in cli("player", "list")["players"] if each["agent"] == "default")
+    new = InProcessCli(tmp_path / "new.db")
+    new("import", *_export_files(cli, tmp_path))
+    before = new.read_balances(name)
+    new("player", "unblock", name)
+    token = new.open_session(name, "--currency", "USD")
+    with running_server(new.db) as server:
+        assert server.wallet_v2(type="bet", bet=200, id=1, game=7, code=token)["result"] == 1
+        assert server.wallet_v2(type="bet", bet=200, id=3, game=7, code=token)["result"] == 0
+        assert new.read_balances(name) == before
+        assert server.vela("refund", access_token=token, ticket_id=10)["status_code"] == 0
+        assert (
+            server.vela("result", access_token=token, ticket_id=9, total_win=70, game_code="fish")["status_code"] == 0
+        )
+        assert new.read_balances(name) == before
+        assert server.wallet_v2(type="bet", bet=200, id=5, game=7, code=token)["result"] == 1
+    new.assert_ledger_valid()
+
+
+@pytest.mark.parametrize(
+    ("field", "value"), [("amount", 1), ("at_ms", 1), ("hash", "00" * 32), ("id", "x"), ("seq", 99)]
+)
+def test_a_ledger_that_was_changed_is_refused(cli: InProcessCli, tmp_path: Path, field: str, value: object) -> None:
+    """The entry is named, and nothing is imported."""
+    ledger, players = _export_files(cli, tmp_path, "jsonl")
+    lines = ledger.read_text().splitlines()
+    lines[4] = json.dumps(json.loads(lines[4]) | {field: value})
+    ledger.write_text("\n".join(lines))
+    new = InProcessCli(tmp_path / "new.db")
+    _assert_refused(new.run("import", ledger, players), "the hash chain breaks here")
+    assert not new.db.exists()
+
+
+def test_a_ledger_without_its_end_is_refused(cli: InProcessCli, tmp_path: Path) -> None:
+    """The players tell where it should end; and where they lack one, his entries tell."""
+    ledger, players = _export_files(cli, tmp_path, "jsonl")
+    whole, everybody = ledger.read_text(), players.read_text()
+    ledger.write_text("\n".join(whole.splitlines()[:-1]))
+    new = InProcessCli(tmp_path / "new.db")
+    _assert_refused(new.run("import", ledger, players), "do not end where the player's account does")
+    ledger.write_text(whole)
+    players.write_text("\n".join(everybody.splitlines()[1:]))
+    _assert_refused(new.run("import", ledger, players), "is not among the players")
+    players.write_text(everybody + everybody)
+    _assert_refused(new.run("import", ledger, players), "has an account twice")
+
+
+def test_only_an_empty_wallet_is_filled(cli: InProcessCli, tmp_path: Path) -> None:
+    """Agents that were added before are kept as they are, so their tokens and addresses can be."""
+    files = _export_files(cli, tmp_path)
+    _assert_refused(cli.run("import", *files), "has players already", "--db")
+    new = InProcessCli(tmp_path / "new.db")
+    new("agent", "add", "second", "--wallet-token", "mine")
+    assert "15 entries of 3 accounts" in new.run("import", *files).out
+    assert new("agent", "show", "second")["wallet_token"] == "mine"
+    with running_server(new.db):
+        assert_error_line(new.run("import", *files), 3, "is served by process")
+
+
+def test_agents_whose_tokens_would_be_the_same_are_named(tmp_path: Path) -> None:
+    """What to do about it is told."""
+    old, new = InProcessCli(tmp_path / "old.db"), InProcessCli(tmp_path / "new.db")
+    for agent, token in (("a-b.c", "one"), ("a_b_c", "two")):
+        old("agent", "add", agent, "--wallet-token", token)
+        old("player", "add", "x", "--agent", agent, "--currency", "USD")
+    files = _export_files(old, tmp_path)
+    _assert_refused(new.run("import", *files), "minwallet agent add a_b_c --wallet-token")
+    new("agent", "add", "a_b_c", "--wallet-token", "two")
+    players = files[1].read_text()
+    files[1].write_text(f"\ufeff{players}")
+    assert new("import", *files)["accounts"] == 2
+    files[1].write_text(players.splitlines()[0])
+    _assert_refused(InProcessCli(tmp_path / "empty.db").run("import", *files), "has no players")
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("", "it should have"),
+        ("a,b\n1,2\n", "it should have agent, player_id"),
+        ('{"agent": 1}\n', "it should have agent, player_id"),
+        ('{"agent": \n', "cannot read what follows line 0"),
+        (
+            f"{','.join(export.LEDGER_COLUMNS)}\n{','.join('x' * 1 for _ in export.LEDGER_COLUMNS)}\n",
+            "seq is no whole number",
+        ),
+        (f"{','.join(export.LEDGER_COLUMNS)}\nx\n", "it has 1 fields"),
+    ],
+)
+def test_what_is_no_export_is_told(cli: InProcessCli, tmp_path: Path, text: str, words: str) -> None:
+    """With the line, and no wallet is made."""
+    ledger, players = _export_files(cli, tmp_path)
+    ledger, players = (ledger, players) if text else (players, ledger)
+    if text:
+        ledger.write_text(text)
+    new = InProcessCli(tmp_path / "new.db")
+    with assert_unchanged(tmp_path):
+        assert_error_line(new.run("import", ledger, players), 2, words)
+        assert_error_line(new.run("import", tmp_path / "none", players), 2, "cannot read")

@@ -1,0 +1,295 @@
+"""Everything that reads bytes of strangers, with what must be true of it whatever the bytes are.
+
+A target takes bytes and raises AssertionError, or whatever a reader did not expect. Of the two wire protocols a naive
+reading, of its own and slow, has to come to the same end: the same fields, or the same refusal.
+"""
+
+import json
+import os
+import re
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+from unittest.mock import patch
+
+from minwallet.cli.output import UsageError
+from minwallet.cli.seed import SEED_COLUMNS, _parse_row, _read_lines
+from minwallet.config import Settings, SettingsError, load_settings
+from minwallet.ledger.commands import Query
+from minwallet.ledger.entries import Refusal
+from minwallet.ledger.money import MAX_CENTS, MAX_ID
+from minwallet.ledger.outcomes import Outcome, SessionUnknown
+from minwallet.operations.requests import SeedRow
+from minwallet.protocols.operator_service import ReportUnit
+from minwallet.protocols.registry import OPERATOR_SERVICES, PROTOCOLS, load_operator_service, load_protocol
+from minwallet.protocols.wire import REDACTED, Call, Launch, Malformed
+from minwallet.storage.file_lock import ControlEndpoint, lock_file_path, read_control_endpoint
+from tests.protocols.golden_pairs import encode_request, load_golden_pairs
+from tests.protocols.sample_outcomes import APPLIED, CLOSED, HOLDER, REPLAYED, SHOWN, make_refused
+
+FuzzTarget = Callable[[bytes], None]
+
+NOW_MS = 1_700_000_000_000
+
+MAX_INPUT_BYTES = 8 * 1024
+
+DISTINCTIVE_TOKEN = re.compile(r"[A-Za-z0-9_]{16,40}", re.ASCII)
+"""A token that is not found in a request by chance."""
+
+OUTCOMES: tuple[Outcome | SessionUnknown, ...] = (
+    APPLIED,
+    CLOSED,
+    REPLAYED,
+    SessionUnknown(),
+    *map(make_refused, Refusal),
+)
+
+WALLET_V2, VELA = load_protocol("wallet-v2"), load_protocol("vela")
+
+
+def fuzz_wallet_v2(data: bytes) -> None:
+    """A request of wallet-v2."""
+    call = WALLET_V2.parse("", data)
+    expected = _naive_wallet_v2(data)
+    if expected is not None:
+        found = call.code if isinstance(call, Malformed) else _call_fields(call)
+        assert found == expected, (found, expected)
+    _check_invariants("wallet-v2", call, data)
+
+
+def fuzz_vela(data: bytes) -> None:
+    """A request of vela; the first byte chooses the operation."""
+    operation = sorted(set(VELA.routes.values()))[data[0] % 5] if data else "bet"
+    query = data[1:]
+    call = VELA.parse(operation, query)
+    found = call.code if isinstance(call, Malformed) else _call_fields(call)
+    expected = _naive_vela(operation, query)
+    assert found == expected, (found, expected)
+    _check_invariants("vela", call, query)
+
+
+def fuzz_answers(data: bytes) -> None:
+    """A wallet's answer, as a provider reads it; a provider's answer, as an operator reads it; a launch URL."""
+    for protocol in (WALLET_V2, VELA):
+        with suppress(ValueError):
+            protocol.parse_response(data)
+        assert isinstance(protocol.parse_launch_url(data.decode("utf-8", "replace")), Launch)
+    for service in map(load_operator_service, OPERATOR_SERVICES):
+        with suppress(ValueError):
+            service.parse_games(data)
+        for unit in ReportUnit:
+            with suppress(ValueError):
+                service.parse_report(data, unit)
+
+
+def fuzz_seed(data: bytes) -> None:
+    """A file of players; every line is a player of the right shape, or is refused in words."""
+    with TemporaryDirectory(dir="/dev/shm") as folder:
+        file = Path(folder) / "players.csv"
+        file.write_bytes(data)
+        with suppress(UsageError):
+            for number, fields in _read_lines(file):
+                with suppress(ValueError):
+                    row = _parse_row(number, fields)
+                    assert isinstance(row, SeedRow)
+                    assert 0 <= row.balance <= MAX_CENTS
+                    assert 0 <= row.bonus <= MAX_CENTS
+
+
+def fuzz_lock_file(data: bytes) -> None:
+    """What stands beside the wallet file: where a server can be asked, or nothing of the kind."""
+    with TemporaryDirectory(dir="/dev/shm") as folder:
+        database = Path(folder) / "wallet.db"
+        lock_file_path(database).write_bytes(data)
+        desk = read_control_endpoint(database)
+    assert desk is None or isinstance(desk, ControlEndpoint)
+
+
+def fuzz_settings(data: bytes) -> None:
+    """The environment, a setting a line; those that cannot be used are named in one line."""
+    names = [f"MINWALLET_{name.upper()}" for name in Settings.model_fields]
+    values = [line.replace("\0", "") for line in data.decode("utf-8", "surrogateescape").splitlines()]
+    with patch.dict(os.environ, dict(zip(names, values, strict=False)), clear=True), suppress(SettingsError):
+        load_settings().require_protection()
+
+
+FUZZ_TARGETS: dict[str, FuzzTarget] = {
+    "wallet-v2": fuzz_wallet_v2,
+    "vela": fuzz_vela,
+    "answers": fuzz_answers,
+    "seed": fuzz_seed,
+    "lock file": fuzz_lock_file,
+    "settings": fuzz_settings,
+}
+
+
+def seed_corpus(reader: str) -> Iterator[bytes]:
+    """What makes sense, or nearly: the specifications' own examples first."""
+    golden = list(load_golden_pairs())
+    match reader:
+        case "wallet-v2":
+            yield from (encode_request(pair.request) for pair in golden if pair.protocol == "wallet-v2")
+            yield b'{"type":"bet","bet":1,"bet":2,"id":3,"game":1,"code":"a"}'
+            yield b'{"type":"bet","bet":1e2,"id":-0,"game":"\\ud800","code":"a","x":' + b"[" * 200 + b"]" * 200 + b"}"
+            yield b'{"type":"win","win":9223372036854775807,"id":18446744073709551615,"game":1,"code":"a"}'
+        case "vela":
+            for pair in golden:
+                if pair.protocol == "vela":
+                    yield from (bytes([number]) + encode_request(pair.request) for number in range(5))
+            yield b"\0access_token=%61&ticket_id=%31&total_bet=1&total_win=%ff&total_used=&key=+%00"
+            yield "\1access_token=a&ticket_id=\uff11&total_bet=1_0".encode()
+        case "answers":
+            yield from (json.dumps(pair.reply).encode() for pair in golden)
+            service = load_operator_service("vela")
+            yield service.render_games([])
+            yield b'{"data":{"status_code":0,"report":[{"ticket_id":"1","bet_stake":1e400,"id":1}],"key":"2"}}'
+            yield b"1e99999999999999999999"
+            yield b"https://x/play?mode=real_play&gameID=1&token=T&lang=en&wallet=W"
+        case "seed":
+            yield ",".join(SEED_COLUMNS).encode() + b"\nann,USD,12.50,1,token,default\nben,FUN,0,,,\n"
+            yield b'\xef\xbb\xbfplayer_id,currency,balance\r\n"an""n","USD",\xff\r\n"'
+        case "lock file":
+            yield json.dumps(ControlEndpoint(1, "http://127.0.0.1:1", "k", "s", "c")._asdict()).encode()
+            yield b"[" * 5000
+        case _:
+            yield b"w.db\n::1\n80\nkey\n10.0.0.0/8,::/0\n*\nhttps://x.example\n30"
+            yield b"w.db\n\n\n\n0.0.0.0/0\n\xff*"
+            yield b"\n0.0.0.0\n-1\n/\nx\n,\nhttp://[::1\n1e9"
+
+
+def _check_invariants(name: str, call: Call | Malformed, data: bytes) -> None:
+    """What is true of every request of every protocol."""
+    assert name in PROTOCOLS
+    protocol = load_protocol(name)
+    if isinstance(call, Malformed):
+        assert json.loads(protocol.render_error(call, NOW_MS))
+        assert call.message
+        return
+    said = protocol.redact(call, data, NOW_MS)
+    others = str(call.command)
+    if DISTINCTIVE_TOKEN.fullmatch(call.token) and call.token not in others and call.token not in REDACTED:
+        assert call.token not in said, said
+    outcomes = [SHOWN, *OUTCOMES] if isinstance(call.command, Query) else OUTCOMES
+    for outcome in outcomes:
+        assert json.loads(protocol.render(call, outcome, HOLDER, NOW_MS))
+    if DISTINCTIVE_TOKEN.fullmatch(call.token):
+        exchange = protocol.build_request(call, NOW_MS)
+        assert protocol.parse(call.operation, exchange.query or exchange.body) == call
+
+
+def _call_fields(call: Call) -> dict[str, object]:
+    return {"token": call.token, "operation": call.operation, **call.command._asdict()}
+
+
+class _NaiveRefusal(Exception):
+    """Carries the protocol's code."""
+
+
+def _naive_wallet_v2(data: bytes) -> object:
+    """The fields of a request or the code it is refused with; None for what Python's own reader cannot nest so deep."""
+    try:
+        pairs = json.loads(data.decode(), object_pairs_hook=list, parse_constant=lambda _: 1 / 0)
+    except (ValueError, ZeroDivisionError):
+        return 100
+    except RecursionError:
+        return None
+    if not isinstance(pairs, list) or not data.decode().strip().startswith("{"):
+        return 100
+    try:
+        return _naive_fields(pairs)
+    except _NaiveRefusal as bad:
+        return bad.args[0]
+
+
+def _naive_fields(pairs: list[tuple[str, Any]]) -> dict[str, object]:
+    def only(name: str) -> Any:  # noqa: ANN401 whatever JSON has
+        values = [value for key, value in pairs if key == name]
+        return values[0] if len(values) == 1 else None
+
+    def number(name: str, most: int) -> int:
+        if type(value := only(name)) is not int or not 0 <= value <= most:
+            raise _NaiveRefusal(100)
+        return value
+
+    kind, token, names = only("type"), only("code"), {key for key, _ in pairs}
+    if not isinstance(kind, str):
+        raise _NaiveRefusal(100)
+    if kind not in ("credit", "bet", "win", "cancel"):
+        raise _NaiveRefusal(101)
+    if not isinstance(token, str) or (
+        "time" in names and not (isinstance(only("time"), str) and len(only("time")) < 41)
+    ):
+        raise _NaiveRefusal(100)
+    fields: dict[str, object] = {"token": token, "operation": kind}
+    if kind == "credit":
+        return fields
+    id_ = str(number("id", MAX_ID))
+    round_ = str(number("round_id", MAX_ID)) if "round_id" in names else None
+    fields |= {"id": id_, "round": round_}
+    if kind == "cancel":
+        return fields
+    amount, game = number(kind, MAX_CENTS), only("game")
+    is_name = isinstance(game, str) and 0 < len(game) <= 64 and game.isprintable()
+    if not is_name and not (type(game) is int and 0 <= game <= MAX_ID):
+        raise _NaiveRefusal(100)
+    if kind == "bet":
+        return fields | {"stake": amount, "round": round_ or id_, "game": str(game), "detail": None}
+    return fields | {"payout": amount, "game": str(game)}
+
+
+def _naive_vela(operation: str, query: bytes) -> object:
+    """The fields of a request or the code it is refused with."""
+    given: dict[str, list[str]] = {}
+    for part in query.split(b"&"):
+        if part:
+            name, _, value = (_unquote(piece) for piece in part.partition(b"="))
+            given.setdefault(name, []).append(value)
+
+    def text(name: str) -> str | None:
+        values = given.get(name, [])
+        if len(values) > 1 or any(len(value) > 64 or not value.isprintable() for value in values):
+            raise _NaiveRefusal(2001)
+        return values[0] if values and values[0] else None
+
+    def number(name: str, most: int, code: int = 2001) -> int:
+        values = given.get(name, [])
+        if len(values) != 1 or not re.fullmatch("[0123456789]{1,20}", values[0]) or int(values[0]) > most:
+            raise _NaiveRefusal(code)
+        return int(values[0])
+
+    def detail(name: str, value: object) -> str | None:
+        return None if value is None else json.dumps({name: value}, separators=(",", ":"), ensure_ascii=False)
+
+    try:
+        if len(given.get("access_token", [])) != 1 or not given["access_token"][0]:
+            raise _NaiveRefusal(1)
+        fields: dict[str, object] = {"token": given["access_token"][0], "operation": operation}
+        game = text("game_code")
+        if operation == "authenticate":
+            return fields
+        ticket = str(number("ticket_id", MAX_ID, 2))
+        fields |= {"id": ticket}
+        match operation:
+            case "bet":
+                key = detail("key", text("key"))
+                return fields | {"stake": number("total_bet", MAX_CENTS), "round": ticket, "game": game, "detail": key}
+            case "result":
+                used = number("total_used", MAX_ID) if text("total_used") else None
+                payout = number("total_win", MAX_CENTS)
+                return fields | {"payout": payout, "game": game, "detail": detail("total_used", used)}
+            case "betwin":
+                stake, payout = number("total_bet", MAX_CENTS), number("total_win", MAX_CENTS)
+                return fields | {"stake": stake, "payout": payout, "game": game}
+            case _:
+                return fields | {"round": None}
+    except _NaiveRefusal as bad:
+        return bad.args[0]
+
+
+def _unquote(piece: bytes) -> str:
+    """Text where every byte stands for itself, but for runs of escapes, which are UTF-8."""
+    text = piece.decode("ascii", "surrogateescape").replace("+", " ")
+    escapes = re.compile("(?:%[0-9a-fA-F]{2})+")
+    return escapes.sub(lambda run: bytes.fromhex(run[0].replace("%", "")).decode("utf-8", "surrogateescape"), text)

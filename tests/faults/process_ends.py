@@ -1,0 +1,69 @@
+"""How servers and commands may end while the disk fails: what their exit codes and messages have to say."""
+
+from pathlib import Path
+
+import httpx2
+
+from tests.faults.preload import get_preload
+from tests.faults.process_ends import check_command_end, check_server_end, check_start_end
+from tests.support import (
+    TIMEOUT_S,
+    CommandResult,
+    Server,
+    ServerDidNotStart,
+    read_log_messages,
+)
+
+
+def check_server_end(server: Server) -> str:
+    """ "goes on", or "stopped" if it did so by itself: in order, and with one line that says why."""
+    goes_on = _is_running(server)
+    code = None if goes_on else server.process.wait(TIMEOUT_S)
+    if not goes_on:
+        server.stop()
+    said = [*read_log_messages(server.log.read_text())]
+    assert not [line for line in said if "Traceback" in line], "\n".join(said)
+    assert len(said) == len(set(said)), "\n".join(said)
+    if goes_on:
+        return "goes on"
+    assert code == 3, (code, said)
+    assert sum(line.startswith("minwallet: ") for line in said) == 1, said
+    return "stopped"
+
+
+def _is_running(server: Server) -> bool:
+    """A disk that is merely full stops nothing."""
+    try:
+        ready = server.http.get("/readyz").json()
+    except httpx2.HTTPError:
+        return False
+    return all("new bets are not taken" in reason for reason in ready["reasons"])
+
+
+def check_start_end(file: Path) -> str:
+    """The same of a server that is started and, if it serves, told to stop; or "did not start"."""
+    try:
+        server = start_faulty_server(file)
+    except ServerDidNotStart as fault:
+        return {"refused": "did not start"}[check_command_end(fault.result)]
+    if check_server_end(server) == "stopped":
+        return "stopped"
+    assert server.stop() == 0
+    assert "Traceback" not in server.log.read_text()
+    return "goes on"
+
+
+def check_command_end(result: CommandResult) -> str:
+    """ "done" or, with one line that says why, "refused"."""
+    assert result.code in (0, 3), result
+    if result.code == 0:
+        return "done"
+    lines = [line for line in result.err.splitlines() if not line.startswith(("{", "minwallet 0", "sign in"))]
+    assert len(lines) == 1, result
+    assert lines[0].startswith("minwallet: "), result
+    return "refused"
+
+
+def start_faulty_server(file: Path) -> Server:
+    """A server whose calls fail when they are told to."""
+    return Server(file, log_dir=None, **get_preload().settings)

@@ -1,0 +1,87 @@
+"""Slow heads: many connections that have begun a request and send a byte now and then, and good clients beside them."""
+
+import asyncio
+from collections import Counter
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from tests.faults.harness import assert_nothing_lost, create_players
+from tests.faults.load_clients import LoadClients
+from tests.support import InProcessCli, Server, running_server
+
+SLOW_CONNECTIONS, GOOD_CLIENTS, CALLS_PER_CLIENT = 500, 8, 120
+
+MIN_TURNS, MAX_TURNS = 3, 12
+
+MIN_P99_S = 0.005
+"""Below this a p99 says more of the machine than of the server."""
+
+PARTIAL_HEAD = b"POST /wallet HTTP/1.1\r\nhost: x\r\nx-slow: "
+
+
+def torture(size: int, seed: int, folder: Path) -> Counter[str]:
+    """So many times `MIN_TURNS` or more: slow heads never take the p99 of good clients to twice what it is without."""
+    file = folder / "wallet.db"
+    fleet = LoadClients(create_players(InProcessCli(file), GOOD_CLIENTS), seed, clients=GOOD_CLIENTS)
+    counts: Counter[str] = Counter()
+    with running_server(file) as server:
+        for _ in range(size):
+            alone, beside, turns = asyncio.run(_compare_p99(server, fleet))
+            words = f"p99 is {beside * 1000:.1f} ms beside slow heads, and {alone * 1000:.1f} ms without"
+            assert _is_acceptable(alone, beside), words
+            counts += Counter({"turns": turns, "slow heads": SLOW_CONNECTIONS * turns})
+        assert server.stop() == 0
+        assert "Traceback" not in server.log.read_text()
+    return counts + assert_nothing_lost(file, fleet.history)
+
+
+async def _compare_p99(server: Server, fleet: LoadClients) -> tuple[float, float, int]:
+    """The best p99 of some turns without slow heads, and with them, and how many turns it took. What else the machine
+    does can only make a turn worse, so where it looks too bad, there are more turns.
+    """
+    alone: list[float] = []
+    beside: list[float] = []
+    while len(beside) < MIN_TURNS or (len(beside) < MAX_TURNS and not _is_acceptable(min(alone), min(beside))):
+        alone.append(await _measure_p99(server, fleet))
+        async with _open_slow_connections(server):
+            beside.append(await _measure_p99(server, fleet))
+    return min(alone), min(beside), len(beside)
+
+
+def _is_acceptable(alone: float, beside: float) -> bool:
+    return beside < 2 * max(alone, MIN_P99_S)
+
+
+@asynccontextmanager
+async def _open_slow_connections(server: Server) -> AsyncIterator[None]:
+    address = urlsplit(server.url)
+    writers = [(await asyncio.open_connection(address.hostname, address.port))[1] for _ in range(SLOW_CONNECTIONS)]
+    for writer in writers:
+        writer.write(PARTIAL_HEAD)
+    dripping = asyncio.create_task(_send_byte_by_byte(writers))
+    try:
+        yield
+    finally:
+        dripping.cancel()
+        for writer in writers:
+            writer.transport.abort()
+
+
+async def _send_byte_by_byte(writers: list[asyncio.StreamWriter]) -> None:
+    """A byte for one of them after the other, for ever."""
+    while True:
+        for writer in writers:
+            with suppress(OSError):
+                writer.write(b"y")
+            await asyncio.sleep(0.002)
+
+
+async def _measure_p99(server: Server, fleet: LoadClients) -> float:
+    """In seconds, of calls that had an answer."""
+    before = len(fleet.history)
+    await fleet.play(server.url, CALLS_PER_CLIENT)
+    took = sorted(said.answered_at - said.sent_at for said in fleet.history[before:])
+    assert len(took) == GOOD_CLIENTS * CALLS_PER_CLIENT
+    return took[len(took) * 99 // 100]

@@ -1,0 +1,25 @@
+"""What every fault has to bring along."""
+
+from importlib import import_module
+from pathlib import Path
+
+import pytest
+
+from tests.faults.harness import FAULTS
+from tests.faults.torture import main
+from tests.support import ROOT
+
+
+@pytest.mark.parametrize("name", FAULTS)
+def test_a_fault_can_be_tried_and_is_told_of(name: str) -> None:
+    """Each has its module, and a row in the README."""
+    assert callable(import_module(f"tests.faults.{FAULTS[name].module}").torture)
+    assert f"| `{name}` |" in (ROOT / "README.md").read_text("utf-8")
+
+
+def test_a_torture_ends_with_a_table(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    """What was tried, how much of it, with which seed, and what there was to count."""
+    assert main(["--only", "network", "--size", "300", "--seed", "7", "--folder", str(tmp_path)]) == 0
+    printed = capfd.readouterr().out
+    assert "| network | 300 calls | 7 |" in printed
+    assert "acknowledged" in printed

@@ -1,0 +1,120 @@
+"""The house is in order: sizes, reasons, help texts, and documents that say what the code does."""
+
+import ast
+import re
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import typer.main
+from typer.core import TyperGroup
+
+from minwallet import __version__
+from minwallet.cli.main import app
+from minwallet.config import Settings
+from minwallet.protocols.registry import OPERATOR_SERVICES, PROTOCOLS, load_protocol
+from tests.support import ROOT
+
+pytestmark = pytest.mark.long
+
+MODULES = sorted([*ROOT.glob("minwallet/**/*.py"), *ROOT.glob("tests/**/*.py")])
+PACKAGES = sorted({path.parent for path in ROOT.glob("minwallet/**/*.py")})
+README = (ROOT / "README.md").read_text("utf-8")
+
+MAX_MODULE_LINES, MAX_FUNCTION_LINES = 400, 60
+
+
+def iter_commands(group: TyperGroup, *path: str) -> Iterator[tuple[str, str | None]]:
+    """Each command's name and its help text."""
+    for name, command in group.commands.items():
+        if isinstance(command, TyperGroup):
+            yield from iter_commands(command, *path, name)
+        else:
+            yield " ".join([*path, name]), command.help
+
+
+@pytest.mark.parametrize("module", MODULES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_a_module_is_not_too_long(module: Path) -> None:
+    """A module over 400 lines, or a function over 60, is a design question."""
+    text = module.read_text("utf-8")
+    assert text.count("\n") <= MAX_MODULE_LINES
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            assert (node.end_lineno or 0) - node.lineno < MAX_FUNCTION_LINES, node.name
+
+
+@pytest.mark.parametrize("module", MODULES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_an_exception_from_a_rule_has_its_reason(module: Path) -> None:
+    """Whoever silences a tool says why, beside it."""
+    for line in module.read_text("utf-8").splitlines():
+        found = re.search(r"#\s*(?:noqa: [A-Z0-9, ]+|type: ignore\[[\w, -]+\]|pragma: no cover)(.*)", line)
+        if found and "re.search" not in line:
+            assert len(found[1].strip(" #")) > 10, line
+
+
+@pytest.mark.parametrize("room", PACKAGES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_a_room_and_its_files_say_what_they_are(room: Path) -> None:
+    """Each module of the package opens with a docstring."""
+    for module in room.glob("*.py"):
+        assert ast.get_docstring(ast.parse(module.read_text("utf-8"))), module
+
+
+@pytest.mark.parametrize(("name", "text"), [*iter_commands(typer.main.get_group(app))])
+def test_a_command_explains_itself(name: str, text: str | None) -> None:
+    """Every command has help text, and stands in the README."""
+    assert text
+    assert f"`{name}" in README
+
+
+def test_the_readme_lists_the_settings() -> None:
+    """The table of settings is that of the code, with its defaults."""
+    for name, field in Settings.model_fields.items():
+        default = f"`{field.default}`" if field.default not in ("", ()) else ""
+        row = f"| `MINWALLET_{name.upper()}` | {default} |".replace("|  |", "| |")
+        assert row in README, row
+    assert README.count("| `MINWALLET_") == len(Settings.model_fields)
+
+
+def test_the_readme_begins_with_two_commands() -> None:
+    """A newcomer needs `make demo` and `make test`, and finds both targets."""
+    makefile = (ROOT / "Makefile").read_text("utf-8")
+    first_block = README.split("```")[1]
+    targets = re.findall(r"^make (\w+)", first_block, re.MULTILINE)
+    assert targets == ["demo", "test"]
+    assert all(f"\n{target}:" in makefile for target in targets)
+
+
+def test_what_is_claimed_of_security_names_its_tests() -> None:
+    """Each claim of SECURITY.md names tests that there are, or says that it has none."""
+    claims = re.findall(r"^\| (?!against|---)(.+) \|$", (ROOT / "SECURITY.md").read_text("utf-8"), re.MULTILINE)
+    assert len(claims) > 10
+    for claim in claims:
+        proof = claim.rpartition("|")[2]
+        named = re.findall(r"`(tests/[\w/.]+)`", proof)
+        assert named or proof.strip() == "not tested", claim
+        assert [each for each in named if not (ROOT / each).exists() and each != "tests/faults/"] == []
+
+
+def test_the_version_is_told_once() -> None:
+    """The changelog begins with the version that the package has."""
+    first = re.search(r"^## (\S+)", (ROOT / "CHANGELOG.md").read_text("utf-8"), re.MULTILINE)
+    assert first is not None
+    assert first[1] == __version__
+
+
+def test_each_dependency_has_its_reason() -> None:
+    """A library that nobody can defend does not stay."""
+    text = (ROOT / "pyproject.toml").read_text("utf-8")
+    for requirement in tomllib.loads(text)["project"]["dependencies"]:
+        line = next(line for line in text.splitlines() if f'"{requirement}"' in line)
+        assert len(line.partition("#")[2].strip()) > 10, line
+
+
+def test_a_protocol_is_one_file_and_one_line() -> None:
+    """Every protocol of the registry loads, under its own name."""
+    assert {load_protocol(name).name for name in PROTOCOLS} == set(PROTOCOLS)
+    shared = {"__init__", "operator_service", "registry", "wire"}
+    files = {path.stem for path in (ROOT / "minwallet/protocols").glob("*.py")} - shared
+    targets = [*PROTOCOLS.values(), *OPERATOR_SERVICES.values()]
+    assert files == {target.partition(":")[0].rpartition(".")[2] for target in targets}
