@@ -11,17 +11,34 @@ from minwallet.config import Settings
 INTRODUCTION = """\
 # Reference
 
-All commands and settings of minwallet, written by `make reference` from the program itself; a test sees to it that they
-are the same. What belongs together is told in the [how-tos](README.md).
+All commands and settings of minwallet. `make reference` writes this page from the program, and a test compares them.
+The [index](README.md) lists the how-tos.
 
 ## How commands behave
 
-`minwallet [--db PATH] COMMAND`. Amounts are typed and printed as decimals (`12.50`) and are cents in JSON. `--json`
-makes stdout one JSON document and nothing else; what goes wrong is said on stderr, in one line. While a server runs on
-the wallet file, changes go through it.
+`minwallet [--db PATH] COMMAND`
+
+- Amounts are decimals on the command line (`12.50`) and integers in cents in JSON.
+- With `--json`, stdout contains one JSON document and nothing else. Errors go to stderr, one line each.
+- While a server runs on the wallet file, changes go through that server.
+- `seed` is one transaction. Bets wait for a few seconds while a server adds a very long file (100,000 players).
+- `minwallet --install-completion` installs the completion for your shell.
 
 | exit code | |
 |---|---|
+"""
+
+
+SETTINGS_INTRODUCTION = """
+A first run needs no settings. Each setting has one of these sources, the first one wins:
+
+1. an option of the command;
+2. the environment;
+3. a file `.env` in the folder where the command runs;
+4. a file `minwallet.toml` in that folder, with the short name in lower case: `port = 8000`.
+
+An unknown name in a file is an error. `minwallet config show` prints each setting in force and its source.
+
 """
 
 
@@ -43,7 +60,7 @@ def _render_exit_codes() -> Iterator[str]:
 
 
 def _render_settings() -> Iterator[str]:
-    yield "\nFrom the environment, or a file in the folder where the command runs; options of a command come first.\n\n"
+    yield SETTINGS_INTRODUCTION
     yield "| setting | default | what it is |\n|---|---|---|\n"
     for name, field in Settings.model_fields.items():
         default = f" `{field.default}`" if field.default not in ("", ()) else ""

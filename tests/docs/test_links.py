@@ -39,8 +39,19 @@ def test_a_link_leads_somewhere(page: Path) -> None:
     assert _find_broken_links(page) == []
 
 
-def test_the_index_has_all_pages() -> None:
-    """Nobody has to guess that there is a page."""
-    index = (ROOT / "docs/README.md").read_text("utf-8")
-    pages = {page.name for page in ROOT.glob("docs/*.md")} - {"README.md"}
-    assert [page for page in sorted(pages) if f"]({page})" not in index] == []
+INDEXES = sorted(ROOT.glob("docs/**/README.md"))
+
+
+@pytest.mark.parametrize("index", INDEXES, ids=display_path)
+def test_an_index_links_each_page_of_its_folder(index: Path) -> None:
+    """The README of a folder of the documentation links every page beside it."""
+    pages = {page.name for page in index.parent.glob("*.md")} - {"README.md"}
+    text = index.read_text("utf-8")
+    assert [page for page in sorted(pages) if f"]({page})" not in text] == []
+
+
+def test_the_main_index_links_each_folder() -> None:
+    """The documentation's README links the index of every folder below it."""
+    text = (ROOT / "docs/README.md").read_text("utf-8")
+    folders = sorted({page.parent.name for page in ROOT.glob("docs/*/*.md")})
+    assert [folder for folder in folders if f"]({folder}/README.md)" not in text] == []

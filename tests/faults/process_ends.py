@@ -5,7 +5,6 @@ from pathlib import Path
 import httpx2
 
 from tests.faults.preload import get_preload
-from tests.faults.process_ends import check_command_end, check_server_end, check_start_end
 from tests.support import (
     TIMEOUT_S,
     CommandResult,

@@ -12,9 +12,9 @@ from tests.support import ROOT
 
 @pytest.mark.parametrize("name", FAULTS)
 def test_a_fault_can_be_tried_and_is_told_of(name: str) -> None:
-    """Each has its module, and a row in the README."""
+    """Each fault has its module and a row in docs/testing.md."""
     assert callable(import_module(f"tests.faults.{FAULTS[name].module}").torture)
-    assert f"| `{name}` |" in (ROOT / "README.md").read_text("utf-8")
+    assert f"| `{name}` |" in (ROOT / "docs/testing.md").read_text("utf-8")
 
 
 def test_a_torture_ends_with_a_table(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
