@@ -98,6 +98,17 @@ def test_the_contributing_page_names_every_make_target() -> None:
     assert [name for name in sorted(targets) if f"`make {name}`" not in page] == []
 
 
+def test_the_glossary_is_sorted_and_complete() -> None:
+    """The terms are in alphabetical order, and each term in italics has its own line."""
+    rows = re.findall(r"^\| (?!term \|)(.+?) \| (.+) \|$", (ROOT / "docs/glossary.md").read_text("utf-8"), re.MULTILINE)
+    assert len(rows) > 50
+    terms = [term.casefold() for term, _ in rows]
+    assert terms == sorted(terms)
+    known = {name for term in terms for name in term.split(", ")}
+    used = {term.casefold() for _, meaning in rows for term in re.findall(r"\*([^*]+)\*", meaning)}
+    assert [term for term in sorted(used) if term not in known and term.removesuffix("s") not in known] == []
+
+
 def _read_tree() -> list[str]:
     """Return the paths of the tree, relative to the package; a folder ends with a slash.
 
