@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from tests.support import ROOT
 
-PAGES = [ROOT / "README.md", *sorted(ROOT.glob("docs/**/*.md"))]
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted(ROOT.glob("docs/**/*.md"))]
 
 THIRD_PROTOCOL = ROOT / "docs/third-protocol.md"
 """The page that needs a program of its own, which test_third_protocol.py makes."""
