@@ -4,7 +4,8 @@ Purpose
 =======
 
 A generated token has 160 random bits and cannot be guessed. The limit protects short tokens that an operator chose, and
-slows down a provider that repeats calls of deleted sessions. Such a provider is not an attacker, so 100 calls are free.
+slows down a provider that repeats calls with tokens of another wallet. Such a provider is not an attacker, so 100 calls
+are free.
 
 Rules
 =====
