@@ -19,8 +19,9 @@ client that leaves before its request is complete makes neither.
 The 503 rules
 =============
 
-A refusal of the protocol tells the provider that nothing was moved, and that a retry is useless. So a refusal is sent
-only if the wallet has decided it. Every other failure is 503 with the protocol's code for "temporarily unavailable":
+A refusal tells the provider that nothing was moved, and that a retry is useless. So it is sent only if that is certain:
+the request was rejected before its execution, or the wallet decided so. Every other failure is 503, with the protocol's
+code for "temporarily unavailable":
 
 - too many connections, or too many calls in flight, in total or of the player;
 - a new bet while the disk is nearly full;
