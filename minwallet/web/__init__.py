@@ -1,1 +1,1 @@
-"""Everything that speaks HTTP to the outside."""
+"""The HTTP side: provider endpoints, admin API, back office, health, metrics and the control endpoint."""

@@ -1,4 +1,36 @@
-"""Who may see the back office: its cookie, where a form came from, where to go on, and how often somebody may try."""
+"""Cookie, origin check, redirect check and attempt limiter of the back office.
+
+Cookie
+======
+
+A sign-in sets one cookie with 160 random bits. The file stores only its hash, and signing out deletes that hash.
+
+- `HttpOnly`: no script can read it.
+- `SameSite=Strict`: the browser never sends it with a request that another site causes.
+- `Secure` if the request came over TLS. A trusted proxy reports this with X-Forwarded-Proto.
+- `Path=/admin`: it is not sent to provider endpoints.
+
+Cross-site requests
+===================
+
+A request that changes something passes three checks, and each would suffice in a correct browser:
+
+1. `SameSite=Strict`, as above;
+2. `is_same_origin`: the browser itself states where the request came from;
+3. a token in each form, derived from the cookie (`operations.credentials.derive_csrf_token`, checked by `PageRouter`).
+
+The sign-in forms have no cookie yet. They rely on the second check.
+
+Attempts
+========
+
+`AttemptLimiter` allows five attempts without a delay. From then on the delay doubles: 5 s, 10 s, … up to a maximum. An
+attempt counts before its password is checked. So parallel attempts cannot pass together. A success resets its key. A
+key also starts again one hour after its delay has ended. The table is bounded: the keys with the oldest attempts go
+first.
+
+Sign-in counts per client address and per name. An address is grouped as in `unknown_token_limit.rate_limit_key`.
+"""
 
 import math
 import re
@@ -27,8 +59,9 @@ class _Attempts(NamedTuple):
 
 
 class AttemptLimiter:
-    """Lets everybody, told apart by a key, try some times, and then ever more seldom. A try counts as failed until it
-    is forgiven, so that many at once are no way around. What is remembered is bounded.
+    """Limiter of attempts per key, with a delay that doubles up to `max_delay_s`.
+
+    Check `retry_after_s`, call `record` before the attempt, and `reset` after a success.
     """
 
     def __init__(self, max_delay_s: int = MAX_DELAY_S, clock_s: Callable[[], float] = monotonic) -> None:
@@ -37,12 +70,13 @@ class AttemptLimiter:
         self._attempts: OrderedDict[str, _Attempts] = OrderedDict()
 
     def retry_after_s(self, key: str) -> int:
-        """After how many whole seconds the next try may be; 0 is now."""
+        """Return the whole seconds until the next attempt of this key is allowed; 0 means now."""
         return max(0, math.ceil(self._get_attempts(key).allowed_at_s - self._clock_s()))
 
     def record(self, key: str) -> None:
-        """A try is made."""
+        """Count an attempt as failed, until `reset` says otherwise."""
         count = self._get_attempts(key).attempts + 1
+        # The bound keeps the power small; the maximum delay is reached long before it.
         doublings = min(count - FREE_ATTEMPTS, 20)
         delay_s = min(FIRST_DELAY_S * 2**doublings, self._max_delay_s) if doublings >= 0 else 0
         self._attempts[key] = _Attempts(count, self._clock_s() + delay_s)
@@ -51,7 +85,7 @@ class AttemptLimiter:
             self._attempts.popitem(last=False)
 
     def reset(self, key: str) -> None:
-        """The try was good."""
+        """Forget the attempts of this key after a success."""
         self._attempts.pop(key, None)
 
     def _get_attempts(self, key: str) -> _Attempts:
@@ -61,7 +95,7 @@ class AttemptLimiter:
 
 
 def set_cookie(response: Response, request: Request, cookie: str) -> None:
-    """Sign this browser in."""
+    """Set the cookie that signs this browser in."""
     response.set_cookie(
         COOKIE_NAME,
         cookie,
@@ -74,13 +108,17 @@ def set_cookie(response: Response, request: Request, cookie: str) -> None:
 
 
 def clear_cookie(response: Response, request: Request) -> None:
-    """Sign this browser out; whoever kept the cookie is another matter."""
+    """Delete the cookie in this browser. `AdminAuth.sign_out` makes a kept cookie useless."""
     is_secure = request.url.scheme == "https"
     response.delete_cookie(COOKIE_NAME, path=HOME_PATH, secure=is_secure, httponly=True, samesite="strict")
 
 
 def is_same_origin(request: Request, public_url: str) -> bool:
-    """Whether a page of this server has sent the request, as the browser says. A request that says nothing has not."""
+    """Return whether the browser states that a page of this server sent the request.
+
+    Sec-Fetch-Site is decisive if present. Older browsers send Origin, which must be this server's address as requested
+    or its public URL. Return False if the request has neither.
+    """
     site = request.headers.get("sec-fetch-site")
     if site is not None:
         return site == "same-origin"
@@ -89,7 +127,11 @@ def is_same_origin(request: Request, public_url: str) -> bool:
 
 
 def sanitize_redirect(text: str) -> str:
-    """`text` if it is a path of the back office to go on to, else the overview."""
+    """Return `text` if it is a safe path of the back office, otherwise the path of the overview.
+
+    A safe path begins with `/admin`, has printable ASCII only, no backslash and no `..`, and is not a sign-in page.
+    Browsers read a backslash as a slash, so a path with one could lead to another host.
+    """
     path = text.partition("?")[0]
     has_admin_path = re.fullmatch(r"/admin(?:/[!-\[\]-~]*)?", path) and re.fullmatch(r"[!-\[\]-~]*", text)
     is_allowed_target = ".." not in unquote(path) and not path.startswith((SIGN_IN_PATH, LOGIN_LINK_PATH))
@@ -97,7 +139,7 @@ def sanitize_redirect(text: str) -> str:
 
 
 def get_attempt_key(request: Request) -> str:
-    """Whom to count a try for."""
+    """Return the limiter's key of the client: its address, or its /64 network for IPv6."""
     return rate_limit_key(get_client_host(request.scope))
 
 

@@ -1,7 +1,8 @@
-"""The desk of a running server: where the command line asks it for changes.
+"""Control endpoint of a running server, through which the command line makes changes.
 
-It listens on a loopback address of its own, so it is never reachable through the public one, and wants the random key
-from the side file that only the owner of the database can read.
+Only the server writes to the file while it runs. The endpoint listens on a separate loopback port, so it is not
+reachable through the public address. It requires the random key from the lock file, which only the owner of the
+database can read.
 """
 
 import secrets
@@ -19,9 +20,10 @@ from minwallet.wallet.service import Wallet
 
 
 def create_control_routes(wallet: Wallet, port: int, key: str) -> list[Route]:
-    """`POST /control` on this port only, with `Authorization: Bearer KEY`.
+    """Return the route of `POST /control`, which answers on `port` only and requires `Authorization: Bearer KEY`.
 
-    200 `{"done": {…}}`, 409 `{"declined": [reason, …]}`, 422 for a request of the wrong shape, 503 for a fault.
+    It answers 200 `{"done": {…}}`, 409 `{"declined": [reason, …]}`, 422 `{"declined": [reason]}` for an invalid
+    request, and 503 `{"failed": reason}` for a fault of the store. On another port or without the key it answers 404.
     """
 
     async def handle_control(request: Request) -> JSONResponse:

@@ -1,4 +1,4 @@
-"""The health of the server: `/healthz`, `/readyz`, and the report that the back office and the admin API show."""
+"""Health of the server: `/healthz`, `/readyz`, and the report for the back office, the admin API and the metrics."""
 
 import shutil
 from pathlib import Path
@@ -7,7 +7,7 @@ from typing import NamedTuple
 from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.routing import Route
-from typing_extensions import TypedDict  # pydantic reads only this one's before Python 3.12
+from typing_extensions import TypedDict  # pydantic requires this one before Python 3.12
 
 from minwallet import __version__
 from minwallet.config import Settings
@@ -17,8 +17,10 @@ from minwallet.wallet.service import Wallet
 
 
 class HealthReport(NamedTuple):
-    """`reasons` say why the wallet cannot take money; there are none while it can. Sizes are bytes, None for what there
-    is not.
+    """State of the server at one moment.
+
+    `reasons` say why the wallet cannot take new bets, and are empty while it can. Sizes are in bytes; None means that
+    the file does not exist or cannot be read.
     """
 
     reasons: tuple[str, ...]
@@ -37,7 +39,10 @@ class HealthReport(NamedTuple):
 
 
 def build_health_report(wallet: Wallet, settings: Settings, sqlite_version: str, started_at_ms: int) -> HealthReport:
-    """How it is now. Files are asked for their sizes only; opening one would break SQLite's locks."""
+    """Return the report of this moment.
+
+    Sizes come from `stat` only. To open and close the database file here would drop SQLite's POSIX locks on it.
+    """
     return HealthReport(
         reasons=tuple(check_readiness(wallet, sqlite_version)["reasons"]),
         version=__version__,
@@ -66,7 +71,7 @@ def _read_free_bytes(path: Path) -> int | None:
 
 
 class Readiness(TypedDict):
-    """`ready` says that money can be taken, new bets too; `reasons` why not."""
+    """Answer of `/readyz`: `ready` is true if the wallet takes all calls, new bets too; `reasons` say why not."""
 
     ready: bool
     reasons: list[str]
@@ -74,7 +79,7 @@ class Readiness(TypedDict):
 
 
 def check_readiness(wallet: Wallet, sqlite_version: str) -> Readiness:
-    """How the wallet is doing right now."""
+    """Return whether the wallet takes all calls: its store works, the server is not stopping, the disk has space."""
     store_fault = str(wallet.store.failure or "")
     shutdown_reason = "the server is stopping" if wallet.commit_notifier.is_closed else ""
     reasons = [reason for reason in (store_fault, shutdown_reason, wallet.disk_space.shortage) if reason]
@@ -82,6 +87,8 @@ def check_readiness(wallet: Wallet, sqlite_version: str) -> Readiness:
 
 
 def create_health_routes(wallet: Wallet, sqlite_version: str) -> list[Route]:
+    """Return `/healthz`, 200 while the process answers, and `/readyz`, 503 while the wallet is not ready."""
+
     async def handle_healthz(request: Request) -> JSONResponse:
         del request
         return JSONResponse({"status": "ok"})

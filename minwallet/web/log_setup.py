@@ -1,6 +1,6 @@
-"""What the server has to say about itself: a line for a person on a terminal, a line of JSON for everything else.
+"""Set-up of the server's log: plain lines on a terminal, one JSON document per line elsewhere.
 
-Beside it in the same stream are the lines of the access log (`web.access`), which have no `level`.
+The access log (`web.gateway.access_log`) writes to the same stream. Its lines have no `level`.
 """
 
 import json
@@ -11,7 +11,7 @@ from minwallet.web.gateway.access_log import LogStream
 
 
 class _JsonFormatter(logging.Formatter):
-    """`at`, `level` and `message` as JSON, and the `traceback` of a bug."""
+    """Formatter for JSON lines with `at`, `level`, `message`, and `traceback` if there is an exception."""
 
     def format(self, record: logging.LogRecord) -> str:
         document = {
@@ -25,7 +25,10 @@ class _JsonFormatter(logging.Formatter):
 
 
 def configure_logging(stream: LogStream) -> None:
-    """Have warnings and errors of the whole process written there, as long as nobody else has asked for them."""
+    """Write warnings and errors of the whole process to `stream`.
+
+    `basicConfig` does nothing if a handler is already set, such as pytest's.
+    """
     handler = logging.StreamHandler(stream)
     handler.setFormatter(
         logging.Formatter("%(asctime)s  %(message)s", "%H:%M:%S") if stream.isatty() else _JsonFormatter()

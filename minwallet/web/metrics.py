@@ -1,7 +1,30 @@
-"""What Prometheus is told at `/metrics`: how calls end and how long they take, what players hold, how the server is.
+"""Metrics for Prometheus at `/metrics`: outcomes and durations of calls, held money, state of the server.
 
-Only this file knows the library. Calls and commits are counted as they come; everything else is looked up when somebody
-asks, on the thread for what people look at, so that no bet waits for it.
+This is the only module that uses prometheus_client.
+
+Two kinds of values
+===================
+
+- Calls and commits are counted when they happen. This is the hot path: one cached look-up and two updates a call.
+- All other values are read at a scrape. The ledger's sums are cached for LEDGER_TTL_S and read through the connection
+  for the user interface, so no bet waits for a scrape. The text is rendered on a thread.
+
+Labels
+======
+
+Each combination of labels is a series that stays in memory. So no label may have a value that a client can choose:
+
+==========  ==========================================================================================
+label       values
+==========  ==========================================================================================
+protocol    the protocols of the registry
+operation   the operations of a protocol; `unknown` for a call without a readable one
+outcome     the states and refusals of the ledger, and `shown`, `replayed`, `malformed`, `http STATUS`
+currency    the currencies of existing accounts, which the operator creates
+kind        `cash`, `bonus`
+==========  ==========================================================================================
+
+Players, agents, games, addresses and tokens are never labels. They are unbounded, or secret, or both.
 """
 
 import asyncio
@@ -35,37 +58,37 @@ from minwallet.web.admin_api.operation import ApiContext, Caller, from_handler
 from minwallet.web.health import HealthReport
 from minwallet.web.ttl_cache import AsyncTTLCache
 
+# From the commit of a fast disk to the time-out of a patient provider.
 LATENCY_BUCKETS_S = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
 
 BATCH_SIZE_BUCKETS = tuple(2**power for power in range(MAX_BATCH_SIZE.bit_length()))
 
 OPEN_ROUNDS_WINDOW = 50_000
-"""Among how many of the newest entries open rounds are counted: some 60 ms. Of all there is no telling: many a provider
-never says that a round was lost."""
+"""Number of the newest entries among which open rounds are counted, in about 60 ms. A count over all entries would have
+no meaning, because many providers never report a lost round."""
 
 LEDGER_TTL_S = 10.0
-"""However many servers scrape, the ledger is read anew only so often. Adding up 100,000 accounts takes a tenth of a
-second."""
+"""Lifetime of the cached sums, for any number of scrapers. To add up 100,000 accounts takes a tenth of a second."""
 
 UNKNOWN_OPERATION = "unknown"
-"""The operation of a call that names none; Prometheus takes an empty label for no label."""
+"""Operation of a call without a readable one. To Prometheus an empty label means no label."""
 
 CallRecorder = Callable[[str, str, float], None]
-"""Is told of each call of a protocol: its operation, its outcome in the access log's word, and its seconds."""
+"""Function that counts a call of one protocol: its operation, its outcome as in the access log, its seconds."""
 
-# When each series began is twice the series, and nobody asks.
+# The `_created` series would double the number of series, and no dashboard here uses them.
 disable_created_metrics()  # type: ignore[no-untyped-call]  # it has no types
 
 
 class LedgerGauges(NamedTuple):
-    """What was read of the ledger."""
+    """Values read from the ledger at a scrape, and cached."""
 
     holdings: Sequence[CurrencyBalance]
     open_rounds: int
 
 
 class Metrics:
-    """The numbers of one server."""
+    """The metrics of one server, in a registry of their own."""
 
     def __init__(self, sqlite_version: str) -> None:
         self._registry = registry = CollectorRegistry()
@@ -75,47 +98,48 @@ class Metrics:
 
         call_labels = ("protocol", "operation")
         self._calls = Counter(
-            "minwallet_calls", "Provider calls, by how they ended.", (*call_labels, "outcome"), registry=registry
+            "minwallet_calls", "Provider calls by outcome.", (*call_labels, "outcome"), registry=registry
         )
         self._call_seconds = Histogram(
             "minwallet_call_seconds",
-            "From the head of a provider call to its answer.",
+            "Time from the head of a provider call to its answer.",
             call_labels,
             buckets=LATENCY_BUCKETS_S,
             registry=registry,
         )
         self._batch_commands = Histogram(
             "minwallet_batch_commands",
-            "How many commands shared a commit.",
+            "Commands per commit.",
             buckets=BATCH_SIZE_BUCKETS,
             registry=registry,
         )
         self._commit_seconds = Histogram(
             "minwallet_commit_seconds",
-            "From handing commands to the file until they are durable.",
+            "Time from the start of a batch until it is durable.",
             buckets=LATENCY_BUCKETS_S,
             registry=registry,
         )
-        self._waiting_calls = create_gauge("waiting_calls", "Provider calls that are begun and not yet answered.")
+        self._waiting_calls = create_gauge("waiting_calls", "Provider calls in flight.")
         self._wal_bytes = create_gauge("wal_bytes", "Size of the write-ahead log.")
         self._file_bytes = create_gauge("file_bytes", "Size of the wallet file.")
-        self._free_bytes = create_gauge("free_bytes", "What is free on the disk of the wallet file.")
+        self._free_bytes = create_gauge("free_bytes", "Free space on the disk of the wallet file.")
         self._open_rounds = create_gauge(
-            "open_rounds", f"Rounds neither won nor called off, among the newest {OPEN_ROUNDS_WINDOW:,} entries."
+            "open_rounds", f"Rounds without a win or cancel, among the newest {OPEN_ROUNDS_WINDOW:,} entries."
         )
-        self._held_cents = create_gauge("held_cents", "What all players hold.", ("currency", "kind"))
-        self._ready = create_gauge("ready", "1 while all money can be taken, as /readyz says.")
+        self._held_cents = create_gauge("held_cents", "Money of all players.", ("currency", "kind"))
+        self._ready = create_gauge("ready", "1 if /readyz is ready, else 0.")
         Info("minwallet", "Versions.", registry=registry).info({"version": __version__, "sqlite": sqlite_version})
         ProcessCollector(registry=registry)
 
     def record_commit(self, commands: int, seconds: float) -> None:
+        """Count a commit of `commands` commands that took `seconds`."""
         self._batch_commands.observe(commands)
         self._commit_seconds.observe(seconds)
 
     def call_recorder(self, protocol: str) -> CallRecorder:
-        """Counts this protocol's calls."""
+        """Return the function that counts this protocol's calls."""
 
-        # Labels are looked up once, which takes longer than all the rest.
+        # `labels` takes longer than all the rest, so each series is looked up once. The cache is bounded by the labels.
         @cache
         def get_series(operation: str, outcome: str) -> tuple[Callable[[], None], Callable[[float], None]]:
             operation_label = operation or UNKNOWN_OPERATION
@@ -130,25 +154,25 @@ class Metrics:
         return record_call
 
     def routes(self, api: ApiContext) -> list[BaseRoute]:
-        """`GET /metrics`, for a key of the admin API that reads for all agents."""
+        """Return the route of `GET /metrics`, which requires an API key for all agents: the metrics show all money."""
         ledger_cache = AsyncTTLCache(lambda: _read_ledger_gauges(api.wallet.store), LEDGER_TTL_S)
 
         async def show_metrics(caller: Caller, params: NoParameters) -> Response:
             del params
             self._update_gauges(caller.wallet, caller.api.build_health_report(), await ledger_cache.get())
-            # Spelling it all takes some ms, between which the thread lets calls have their turn.
+            # Rendering takes some ms. On a thread it shares the interpreter with the calls instead of stopping them.
             text = await asyncio.to_thread(self.render)
             return Response(text, headers={"content-type": CONTENT_TYPE_PLAIN_0_0_4})
 
-        operation = from_handler("GET /metrics", show_metrics, "Show what Prometheus collects", all_agents_only=True)
+        operation = from_handler("GET /metrics", show_metrics, "Show the metrics for Prometheus", all_agents_only=True)
         return [Route("/metrics", ApiEndpoint(api, [operation]))]
 
     def render(self) -> bytes:
-        """All numbers as they stand, in the text format."""
+        """Return all values in Prometheus's text format."""
         return generate_latest(self._registry)
 
     def _update_gauges(self, wallet: Wallet, health: HealthReport, ledger: LedgerGauges) -> None:
-        """Note how everything is now that nobody counts as it comes."""
+        """Set the gauges that are not counted when they change."""
         self._waiting_calls.set(wallet.calls_in_flight)
         self._ready.set(health.is_ready)
         for gauge, size in (
@@ -156,6 +180,7 @@ class Metrics:
             (self._file_bytes, health.file_bytes),
             (self._free_bytes, health.free_bytes),
         ):
+            # NaN means "not known"; 0 would raise an alert about a full disk.
             gauge.set(nan if size is None else size)
         self._open_rounds.set(ledger.open_rounds)
         for holding in ledger.holdings:

@@ -1,7 +1,18 @@
-"""The live feed as server-sent events: what was committed, to whoever is listening.
+"""Live feed of committed ledger rows, as server-sent events, for the back office and the admin API.
 
-Each event carries the row's number as its id, so a browser that lost the connection goes on where it was. Whoever reads
-too slowly for the ledger is told how many rows were passed over.
+Rules
+=====
+
+1. Only committed rows are sent. `wallet.feed` reads them from the file.
+2. The id of an event is the row's `seq`. A browser reconnects with `Last-Event-ID`, and continues after that row.
+3. A slow or returning reader gets the newest rows only. Before them, a `missed` event gives the number of rows that
+   were skipped. So a reader never delays the server, and always knows about a gap.
+4. A stream ends when its subscriber signs out or the key is revoked. This is checked with the first batch or heartbeat
+   after REAUTHORIZE_INTERVAL_S. Heartbeats come every 2 s, so a stream ends within 4 s.
+5. Streams are bounded, in total and per admin or key. An excess gets 429.
+6. A stopping server ends all streams. Otherwise it would wait for them.
+
+A comment line is the heartbeat. It keeps proxies from closing the connection, and shows the server that a client left.
 """
 
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -17,12 +28,13 @@ from minwallet.wallet.feed import BATCH_SIZE
 from minwallet.wallet.service import Wallet
 
 MAX_STREAMS, MAX_STREAMS_PER_SUBSCRIBER = 50, 10
-"""How many may read at once, and how many of them for one admin or key, so that nobody shuts the others out."""
+"""Maximum number of open streams, in total and per admin or key, so that one cannot use up all of them."""
 
 REAUTHORIZE_INTERVAL_S = 2
-"""How long somebody may go on reading who has signed out meanwhile, or whose key was revoked."""
+"""Minimum time between two checks of a stream's authorization."""
 
 TRANSACTION_EVENT = "transaction"
+"""Default name of the events. With the name "", htmx receives them as plain messages."""
 
 
 async def _always_allowed() -> bool:
@@ -41,17 +53,20 @@ async def stream_entries(
     max_backlog: int = BATCH_SIZE,
     is_allowed: Callable[[], Awaitable[bool]] = _always_allowed,
 ) -> Response:
-    """The rows that are wanted after the one that `Last-Event-ID` names, else after `after`, else from now on; the
-    newest `max_backlog` of what comes at once, each as `format_row` makes it. Ends when `is_allowed` is false.
-    429 for too many readers in all, or too many of this `subscriber`.
+    """Return a stream of the rows that match the filter, each formatted by `format_row`.
+
+    It starts after the row in `Last-Event-ID`, else after `after`, else with the next commit. Of rows that arrive
+    together, the newest `max_backlog` are sent. The stream ends when `is_allowed` returns False. Return 429 if there
+    are too many streams, in total or of this `subscriber`.
     """
     subscribers = wallet.feed.subscribers
     if subscribers.total() >= MAX_STREAMS or subscribers[subscriber] >= MAX_STREAMS_PER_SUBSCRIBER:
-        return Response("too many readers of the feed; try again later", 429, {"retry-after": "10"})
+        return Response("too many open feeds; close one or try again later", 429, {"retry-after": "10"})
     newest = await wallet.store.count_entries()
     last_event_id = request.headers.get("last-event-id", "")
     if last_event_id.isascii() and last_event_id.isdigit() and len(last_event_id) < 20:
         after = int(last_event_id)
+    # A row number beyond the newest, as from before a restore, would otherwise skip the rows up to it.
     after = newest if after is None else min(after, newest)
 
     async def events() -> AsyncIterator[str]:
@@ -66,22 +81,22 @@ async def stream_entries(
                 missed = [_format_event("missed", None, str(batch.missed))] if batch.missed else []
                 yield (
                     "".join([*missed, *(_format_row_event(row, format_row, event) for row in batch.rows)])
-                    or ": still here\n\n"
+                    or ": heartbeat\n\n"
                 )
 
-    # A proxy that gathers an answer before it passes it on would make the feed anything but live.
+    # nginx buffers answers by default and would delay the events; this header turns it off.
     headers = {"cache-control": "no-store", "x-accel-buffering": "no"}
     return StreamingResponse(events(), media_type="text/event-stream", headers=headers)
 
 
-# However many read it, a row is made into text once by each function that does it.
+# A row is formatted once per format, for any number of readers.
 @lru_cache(maxsize=4 * BATCH_SIZE)
 def _format_row_event(row: OwnedEntry, format_row: Callable[[OwnedEntry], str], event: str) -> str:
     return _format_event(event, row.entry.seq, format_row(row))
 
 
 def _format_event(event: str, event_id: int | None, data: str) -> str:
-    """One event; its data may have several lines, of which each needs its own word."""
+    """Format one event. Each line of the data needs its own `data:` prefix."""
     lines = [f"event: {event}", *(f"data: {line}" for line in data.splitlines())]
     if event_id is not None:
         lines.append(f"id: {event_id}")

@@ -1,8 +1,8 @@
-"""The pages of the back office: templates, static files, and what every answer with a page in it carries.
+"""Templates, static files, error pages and security headers of the back office.
 
-Pages load nothing from elsewhere, and hold no script and no style of their own: the policy in `HEADERS` forbids it. So
-in templates `style="…"`, `onclick`, `hx-on`, `js:` and conditions in `hx-trigger` do nothing; htmx's words without
-code in them work.
+Pages load nothing from other servers, and contain no inline script or style: the policy in `SECURITY_HEADERS` forbids
+it. So `style="…"`, `onclick`, `hx-on`, `js:` and conditions in `hx-trigger` have no effect in templates. Attributes
+of htmx without code work.
 """
 
 import gzip
@@ -53,7 +53,7 @@ NAVIGATION = (
     ("access", "Access", "/admin/access"),
     ("settings", "Settings", "/admin/settings"),
 )
-"""The parts of the back office: what a page calls its part, what people read, and where it is."""
+"""Sections of the back office: the name in the code, the label, the path."""
 
 SECURITY_HEADERS = {
     "content-security-policy": "default-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none';"
@@ -68,19 +68,19 @@ SECURITY_HEADERS = {
 MEDIA_TYPES = {".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
 
 ERROR_PAGES = {
-    401: ("Sign in first", "This page is for people who have signed in."),
-    403: ("Not allowed", "You may not do this, or the form was too old. Go back, load the page again, and try anew."),
-    404: ("Nothing here", "There is no such page. It may have moved, or the address has a typo."),
-    405: ("Not this way", "This address is not a page to look at."),
-    413: ("Too long", "What was sent is longer than anything that is asked for here."),
-    429: ("Too many attempts", "Wait a little, then try again."),
-    500: ("Something broke", "This should not happen, and the server's log says what did. Please report it."),
-    503: ("Not available", "The wallet cannot be read or changed at the moment. The server's log says why."),
+    401: ("Sign in first", "This page requires a sign-in."),
+    403: ("Not allowed", "You may not do this, or the form was too old. Go back, reload the page, and try again."),
+    404: ("Page not found", "This page does not exist. It may have moved, or the address has a typo."),
+    405: ("Method not allowed", "This address does not accept this kind of request. Start from the overview."),
+    413: ("Request too long", "The request is longer than the forms of this site allow."),
+    429: ("Too many attempts", "Wait a minute, then try again."),
+    500: ("Internal error", "This is a bug. The server's log has the details; please report it."),
+    503: ("Not available", "The wallet cannot be read or changed at the moment. The server's log has the reason."),
 }
 
 
 class Asset(NamedTuple):
-    """A static file as it is sent. `version` is the beginning of its SHA-256, for the address."""
+    """A static file, plain and compressed. `version` is the beginning of its SHA-256, for the URL."""
 
     body: bytes
     gzip_body: bytes
@@ -89,7 +89,7 @@ class Asset(NamedTuple):
 
 
 class Series(TypedDict):
-    """One line, or row of bars, of a chart; None where there is no value."""
+    """One line or row of bars of a chart. None in `values` means no value."""
 
     label: str
     values: Sequence[int | None]
@@ -98,8 +98,9 @@ class Series(TypedDict):
 
 
 class Chart(TypedDict):
-    """What the macro `chart` draws. `x` are seconds since 1970, rising; `money` says that the values are cents, and
-    `days` that every x is the beginning of a UTC day.
+    """Data of the macro `chart`. `x` are seconds since 1970 UTC, rising.
+
+    With `money` the values are cents. With `days` each x is the beginning of a UTC day.
     """
 
     x: Sequence[int]
@@ -110,7 +111,7 @@ class Chart(TypedDict):
 
 @cache
 def load_assets() -> Mapping[str, Asset]:
-    """Every file a page may ask for, by name. They are few and small, and pressed once instead of for every reader."""
+    """Read and compress all static files once; return them by name. They are few and small."""
     assets = {}
     for path in sorted(STATIC_DIR.iterdir()):
         if media_type := MEDIA_TYPES.get(path.suffix):
@@ -120,7 +121,7 @@ def load_assets() -> Mapping[str, Asset]:
 
 
 def asset_url(name: str) -> str:
-    """The address of a static file, which changes when the file does."""
+    """Return the URL of a static file. It changes with the content, so browsers may cache it for a year."""
     return f"{STATIC_PATH}/{name}?v={load_assets()[name].version}"
 
 
@@ -152,24 +153,24 @@ _environment = _make_environment()
 
 
 def render_string(template: str, **context: object) -> str:
-    """A template's text; a name that the template uses and nobody gave is an error."""
+    """Render a template to text. Raise UndefinedError if it uses a name that is not in `context`."""
     return _environment.get_template(template).render(context)
 
 
 def render_response(
     template: str, status: int = 200, headers: Mapping[str, str] | None = None, **context: object
 ) -> Response:
-    """A template as an answer."""
+    """Render a template to an HTML response."""
     return HTMLResponse(render_string(template, **context), status, headers)
 
 
 def create_pages_app(routes: Sequence[BaseRoute]) -> ASGIApp:
-    """An application of pages, with the static files, the error pages and the headers; paths begin with `/admin`."""
-    load_assets()  # now, and not while the first reader waits, and bets with him
+    """Return the application of these pages, with static files, error pages and security headers, below `/admin`."""
+    load_assets()  # at the start, because compression would hold up the event loop at the first page
     app = Starlette(
         routes=[Route(f"{STATIC_PATH}/{{name}}", _send_asset), *routes],
-        # Event streams are left alone. The cookie never comes with a request that another site has made, so nobody
-        # can learn from the length of pressed pages what is in them.
+        # GZipMiddleware skips event streams. Compression could reveal secrets by the length of an answer (BREACH) if
+        # another site caused the request. The cookie is SameSite=Strict, so such a request gets no private page.
         middleware=[Middleware(GZipMiddleware, compresslevel=5)],
         exception_handlers={
             HTTPException: _render_error_page,
@@ -177,14 +178,13 @@ def create_pages_app(routes: Sequence[BaseRoute]) -> ASGIApp:
             Exception: _render_error_page,
         },
     )
+    # A wrong path is 404, with or without a slash at its end.
     app.router.redirect_slashes = False
     return SecurityHeadersMiddleware(app)
 
 
 class SecurityHeadersMiddleware:
-    """An ASGI application whose answers carry `HEADERS` where they say nothing else, and are stored by nobody unless
-    they say for how long.
-    """
+    """ASGI middleware that adds SECURITY_HEADERS and `Cache-Control: no-store` where an answer has no own value."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -205,6 +205,7 @@ async def _send_asset(request: Request) -> Response:
     asset = load_assets().get(request.path_params["name"])
     if asset is None:
         raise HTTPException(404)
+    # Only the current version may be cached for a year. An old URL gets the new content, so it must not be cached.
     is_current = request.query_params.get("v") == asset.version
     headers = {
         "cache-control": "public, max-age=31536000, immutable" if is_current else "no-cache",
@@ -216,10 +217,10 @@ async def _send_asset(request: Request) -> Response:
 
 
 async def _render_error_page(request: Request, error: Exception) -> Response:
-    """The page for what went wrong."""
+    """Render the error page. Log a StoreError; uvicorn logs the exception of a bug."""
     if isinstance(error, StoreError):
         logger.error("%s: %s", request.url.path, error)
     status = error.status_code if isinstance(error, HTTPException) else 503 if isinstance(error, StoreError) else 500
     headers = error.headers if isinstance(error, HTTPException) else None
-    title, text = ERROR_PAGES.get(status, ("That did not work", "The request makes no sense to this server."))
+    title, text = ERROR_PAGES.get(status, ("Invalid request", "The server cannot process this request."))
     return render_response("error.html", status, headers, title=title, text=text, code=status)

@@ -1,4 +1,4 @@
-"""What takes a while to read: read anew only so often, however many ask."""
+"""Cache for the result of a slow async read, for a fixed time."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -9,7 +9,10 @@ T = TypeVar("T")
 
 
 class AsyncTTLCache(Generic[T]):
-    """What `read` said, no longer than `ttl_s` ago. Whoever asks meanwhile waits for the same reading."""
+    """The result of `load`, up to `ttl_s` seconds old.
+
+    Concurrent callers of an expired value wait for one common load. A failed load is not cached.
+    """
 
     def __init__(self, load: Callable[[], Awaitable[T]], ttl_s: float) -> None:
         self._load = load
@@ -19,7 +22,7 @@ class AsyncTTLCache(Generic[T]):
         self._lock = asyncio.Lock()
 
     async def get(self) -> T:
-        """May raise what `read` raises."""
+        """Return the cached value, loaded again if it is too old. Raise what `load` raises."""
         async with self._lock:
             if self._value is None or monotonic() - self._loaded_at_s > self._ttl_s:
                 self._value = await self._load()

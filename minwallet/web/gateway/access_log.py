@@ -1,4 +1,12 @@
-"""Who called what, how it ended and how long it took: one line per provider call, and never a token in it."""
+"""Access log of provider calls: one line per call, without tokens.
+
+uvicorn's own access log is off, because it prints the query string, and vela's tokens are in it. A line contains
+only parsed values: operation, player, transaction id, outcome and duration. It contains no URL, header or body, so a
+token in an unexpected place cannot reach the log.
+
+The lines of one turn of the event loop are written together, because calls of one batch end together. A failing log
+never fails a call.
+"""
 
 import asyncio
 import time
@@ -8,7 +16,7 @@ from typing import Protocol
 
 
 class LogStream(Protocol):
-    """What lines can be written to."""
+    """A text stream for log lines; `sys.stderr` is one."""
 
     def write(self, text: str, /) -> int: ...
 
@@ -18,10 +26,7 @@ class LogStream(Protocol):
 
 
 class AccessLog:
-    """One protocol's lines: for a person on a terminal, as JSON for everything else.
-
-    Calls that end together, as those of one batch do, are written together.
-    """
+    """The log of one protocol: aligned text on a terminal, one JSON document per line elsewhere."""
 
     def __init__(self, stream: LogStream, protocol: str) -> None:
         self._stream = stream
@@ -31,7 +36,11 @@ class AccessLog:
         self._timestamp = ""
 
     def write(self, operation: str, player: str, transaction: str, outcome: str, seconds: float) -> None:
-        """Add a line, stamped with the time; every part is of a shape that JSON need not escape."""
+        """Add a line with the current time.
+
+        No value needs JSON escaping: operations and outcomes are fixed words, a player id and a transaction id have
+        restricted characters. So the hot path does without `json.dumps`.
+        """
         if not self._lines:
             asyncio.get_running_loop().call_soon(self._flush)
             self._timestamp = (_format_local_time if self._is_terminal else _format_utc_time)(int(time.time()))
@@ -46,13 +55,13 @@ class AccessLog:
     def _flush(self) -> None:
         text = "".join(self._lines)
         self._lines.clear()
-        # A log that cannot be written must not cost a player the answer.
+        # The calls are committed. A full disk or a closed stream must not prevent their answers.
         with suppress(OSError, ValueError):
             self._stream.write(text)
             self._stream.flush()
 
 
-# Thousands of lines carry the same second.
+# Thousands of lines have the same second, so it is formatted once.
 @lru_cache(maxsize=2)
 def _format_local_time(second: int) -> str:
     return time.strftime("%H:%M:%S", time.localtime(second))

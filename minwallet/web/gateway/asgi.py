@@ -1,4 +1,15 @@
-"""What lies between uvicorn and the provider's endpoints, so that a call costs little more than the money it moves."""
+"""Fast paths between uvicorn and the provider endpoints: routing, reading a body, writing an answer.
+
+Starlette's router, `Request` and `Response` cost time on each call. So the provider endpoints are plain ASGI
+applications, and this module replaces those three:
+
+- `StaticRouter` finds a path in a dict. The time of the look-up does not depend on how much of a secret prefix matches.
+- `read_body` takes the body that uvicorn has already received. Otherwise it reads ASGI messages.
+- `send_response` writes head and body in one packet. Otherwise it sends the two ASGI messages.
+
+The fast paths apply only if `receive` and `send` are methods of uvicorn's own cycle, and only if nothing must wait.
+Under any other server or a middleware, the standard ASGI way is used.
+"""
 
 from collections.abc import Iterable, Sequence
 from secrets import compare_digest
@@ -12,8 +23,13 @@ from minwallet.web.gateway.http_protocol import OVER_CAPACITY
 
 
 class StaticRouter:
-    """An ASGI application that finds routes without parameters at once, the others below `prefix` in a time that says
-    nothing about it, and leaves the rest to `app`, whose answers nobody stores unless they say for how long.
+    """ASGI application that dispatches to the provider endpoints and to `app`.
+
+    - A path without parameters is found in a dict.
+    - A path below `prefix` with parameters (`/wallet/{wallet_token}`) goes to a Starlette router.
+    - All others go to `app`.
+
+    The last two add `Cache-Control: no-store` to answers without a Cache-Control header; endpoints send their own.
     """
 
     def __init__(self, app: ASGIApp, routes: Iterable[Route], prefix: str = "") -> None:
@@ -24,7 +40,8 @@ class StaticRouter:
         self._dynamic_router = Router([route for route in routes if route.param_convertors], False, app)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        # A table finds a path by its hash; how long that takes says nothing of the secret that it may begin with.
+        # `prefix` is a secret. A dict finds a path by its hash, and compare_digest takes constant time. So response
+        # times do not reveal how much of a guessed prefix is correct.
         endpoint = self._static_endpoints.get(scope["path"]) if scope["type"] == "http" else None
         if endpoint is not None:
             scope["path_params"] = {}
@@ -52,14 +69,17 @@ Headers = Sequence[tuple[bytes, bytes]]
 
 
 class ClientDisconnected(Exception):
-    """The caller left before the request was whole; there is nobody to answer."""
+    """The client disconnected before its request was complete, so no answer can be sent."""
 
 
 async def read_body(receive: Receive, max_bytes: int) -> bytes | None:
-    """The body of a request, None where it is longer than that. ClientDisconnected."""
+    """Return the body of a request, or None if it exceeds `max_bytes`.
+
+    Raise ClientDisconnected if the client leaves before the end of the body.
+    """
     cycle = getattr(receive, "__self__", None)
     if isinstance(cycle, RequestResponseCycle) and not cycle.more_body:
-        # All of it is there already, as of nearly every call.
+        # Nearly every call arrives complete in one packet; its body is already here.
         return bytes(cycle.body) if len(cycle.body) <= max_bytes else None
     body: bytes = b""
     while True:
@@ -74,7 +94,7 @@ async def read_body(receive: Receive, max_bytes: int) -> bytes | None:
 
 
 async def send_response(send: Send, status: int, headers: Headers, body: bytes) -> None:
-    """Send an answer that is whole: in one write where uvicorn itself takes it, else as the standard has it."""
+    """Send a complete answer: in one write directly through uvicorn if possible, otherwise as ASGI messages."""
     cycle = getattr(send, "__self__", None)
     if isinstance(cycle, RequestResponseCycle) and not cycle.flow.write_paused:
         _write_response(cycle, status, headers, body)
@@ -85,7 +105,10 @@ async def send_response(send: Send, status: int, headers: Headers, body: bytes) 
 
 
 def _write_response(cycle: RequestResponseCycle, status: int, headers: Headers, body: bytes) -> None:
-    """What two calls of `cycle.send` would do, in one packet instead of two."""
+    """Do the work of two `cycle.send` calls with one write, so the answer is one packet.
+
+    This repeats what uvicorn's `send` does, without its checks of header values: all headers here are constants.
+    """
     if cycle.transport.is_closing():
         cycle.disconnected = True
     if cycle.disconnected:

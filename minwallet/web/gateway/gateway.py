@@ -1,7 +1,41 @@
-"""Starlette on one side, a wire protocol on the other: method, caller and size first, then parse, execute, render.
+"""Provider endpoints: connect HTTP, a wire protocol and the wallet.
 
-An endpoint is a plain ASGI application, so that a call costs no more than it must. What is not certain is 503 and never
-a refusal: the provider asks again, and finds the truth.
+The way of a call
+=================
+
+1. `precheck` looks at the connection and the head only: capacity (503), method (405), caller's address (403), length
+   of the query (414). The method comes before everything that could move money. HEAD is not an alias of GET here.
+2. `read_call` reads the body (413 above 8 KiB). A vela call waits for its body's end too: until then the request is
+   incomplete, and may turn out to be invalid.
+3. `protocol.parse` returns a Call or a Malformed. A malformed request gets the protocol's error with HTTP 200.
+4. `wallet.execute` admits and decides the call. It returns after the commit of what the call wrote.
+5. A call with an unknown token counts against the caller's address (429). This comes after the execution, so calls
+   with a known session never get 429.
+6. `protocol.render` makes the body from the outcome.
+
+Each call that gets an answer makes one line in the access log and one count in the metrics, rejected calls too. A
+client that leaves before its request is complete makes neither.
+
+The 503 rules
+=============
+
+A refusal tells the provider that nothing was moved, and that a retry is useless. So it is sent only if that is certain:
+the request was rejected before its execution, or the wallet decided so. Every other failure is 503, with the protocol's
+code for "temporarily unavailable":
+
+- too many connections, or too many calls in flight, in total or of the player;
+- a new bet while the disk is nearly full;
+- a fault of the store, including a commit whose outcome is unknown;
+- a bug: an exception in this module or in a protocol.
+
+The provider retries, and the id of the transaction leads to the true outcome.
+
+The journal
+===========
+
+If the journal is on, a call that writes a ledger row also stores its redacted request and its reply, in the same
+transaction. `JournalWriter` renders that reply inside the transaction, and the endpoint sends exactly these bytes. A
+retry writes no row, so its reply is rendered afterwards and is not stored.
 """
 
 import logging
@@ -27,6 +61,7 @@ from minwallet.web.metrics import CallRecorder
 MAX_BODY_BYTES, MAX_QUERY_BYTES = 8 * 1024, 2 * 1024
 
 MINUTE_MS = 60_000
+"""Minimum time between two log lines about the same fault."""
 
 JSON_HEADERS = [(b"content-type", b"application/json"), (b"cache-control", b"no-store")]
 
@@ -36,7 +71,7 @@ logger = logging.getLogger("minwallet")
 
 
 class Gateway:
-    """The endpoints of one protocol."""
+    """The provider endpoints of one protocol, with what they share."""
 
     def __init__(
         self,
@@ -59,16 +94,17 @@ class Gateway:
         self._last_fault, self._last_fault_at_ms = "", 0
 
     def routes(self) -> list[Route]:
-        """A route for each path of the protocol, below the callback key if there is one."""
+        """Return a route for each path of the protocol, below the callback key if one is set."""
         return [
             Route(self.prefix + path, ProviderEndpoint(self, operation), name=f"{self.protocol.name} {path}")
             for path, operation in self.protocol.routes.items()
         ]
 
     async def read_call(self, scope: Scope, receive: Receive) -> bytes | None:
-        """What the protocol parses: the query of a GET, the body of a POST; None for a body that is too long.
+        """Return the bytes to parse: the query of a GET, the body of a POST. Return None if the body is too long.
 
-        A GET's body says nothing, but before its end the request is not whole, and may turn out to be none.
+        A GET's body is read and ignored: before its end the request is incomplete, and may turn out to be invalid.
+        Raise ClientDisconnected if the client leaves before the end of the body.
         """
         body = await read_body(receive, MAX_BODY_BYTES)
         if body is None or self.protocol.method == "POST":
@@ -77,7 +113,7 @@ class Gateway:
         return query
 
     async def handle(self, operation: str, raw: bytes, scope: Scope, started: float) -> tuple[int, bytes]:
-        """The HTTP status and the body, once everything they speak of is durable."""
+        """Parse, execute and render a call; return the HTTP status and the body. All that they state is durable."""
         protocol, wallet = self.protocol, self.wallet
         call = protocol.parse(operation, raw)
         if isinstance(call, Malformed):
@@ -98,11 +134,13 @@ class Gateway:
                 journal=journal_writer,
             )
         except StoreError as fault:
+            # This includes OutcomeUnknown and Unavailable. None of them may become a refusal.
             self._log_fault(fault)
             return self.render_failure(call.operation, 503, "temporarily unavailable", started)
         if isinstance(outcome, SessionUnknown) and await self.unknown_tokens.exceeds(scope):
             return self.render_failure(call.operation, 429, RATE_LIMITED, started)
         if journal_writer and journal_writer.outcome is outcome:
+            # Send the stored bytes. The identity check excludes a retry, whose outcome made no row.
             body = journal_writer.reply
         else:
             account_holder = (
@@ -114,7 +152,7 @@ class Gateway:
         return 200, body
 
     def precheck(self, scope: Scope) -> tuple[int, str] | None:
-        """What is wrong with the request before its content is looked at."""
+        """Return the HTTP status and message of a rejection from the head alone, or None if the call may proceed."""
         if OVER_CAPACITY in scope:
             return 503, "temporarily unavailable"
         if scope["method"] != self.protocol.method:
@@ -130,17 +168,23 @@ class Gateway:
             address = ip_address(scope["client"][0])
         except (TypeError, ValueError):
             return False
+        # A listener on `::` sees IPv4 clients as ::ffff:a.b.c.d, and the allow list names them as a.b.c.d.
         if isinstance(address, IPv6Address) and address.ipv4_mapped:
             address = address.ipv4_mapped
         return any(address in network for network in self.allowed_networks)
 
     def render_failure(self, operation: str, status: int, message: str, started: float) -> tuple[int, bytes]:
+        """Record a call that gets an HTTP error; return the status and the body in the protocol's shape."""
         self._record_call(operation, f"http {status}", started)
         malformed = Malformed(operation, self.protocol.error_code_for_status(status), message)
         return status, self.protocol.render_error(malformed, self.wallet.clock_ms())
 
     def _log_fault(self, fault: StoreError) -> None:
-        """Once a minute, however many calls meet it; what the server says elsewhere is not said here."""
+        """Log a fault of the store, up to once a minute for the same message.
+
+        Skip a fault that is already logged elsewhere: the store's failure that stops the server, low disk space, and
+        overload. Many calls of one batch may share one fault object.
+        """
         if fault.is_logged or fault is self.wallet.store.failure or isinstance(fault, (Unavailable, DiskFull)):
             return
         fault.is_logged = True
@@ -158,8 +202,11 @@ class Gateway:
 
 
 class JournalWriter:
-    """Writes a call's letters down when it is decided, in the transaction that makes its row; so the reply that is sent
-    is the one that was kept."""
+    """Callback that makes the journal's request and reply of one call, inside the transaction that writes its row.
+
+    `outcome` and `reply` remember what was stored, so that the same reply is sent. An exception here fails the whole
+    batch, so `render` and `redact` of a protocol must accept every call that its `parse` returns.
+    """
 
     __slots__ = ("_call", "_clock_ms", "_path", "_protocol", "_raw", "outcome", "reply")
 
@@ -173,6 +220,7 @@ class JournalWriter:
         self.reply = b""
 
     def __call__(self, outcome: Outcome) -> tuple[str, str]:
+        """Return the request without its token, as one line, and the reply."""
         protocol, now_ms = self._protocol, self._clock_ms()
         self.outcome = outcome
         self.reply = reply = protocol.render(self._call, outcome, None, now_ms)
@@ -182,7 +230,7 @@ class JournalWriter:
 
 
 class ProviderEndpoint:
-    """One path of a protocol, as an ASGI application."""
+    """One path of a protocol, as an ASGI application. It answers every complete request."""
 
     def __init__(self, gateway: Gateway, operation: str) -> None:
         self._gateway = gateway
@@ -202,7 +250,8 @@ class ProviderEndpoint:
         except ClientDisconnected:
             return
         except Exception:
-            logger.exception("a call could not be answered; please report this as a bug")
+            # The money may have moved before the bug, so the answer is 503 and not a refusal.
+            logger.exception("a provider call failed because of a bug; please report this traceback")
             status, body = gateway.render_failure(operation, 503, "temporarily unavailable", started)
         headers = JSON_HEADERS
         if status == 405:
@@ -217,7 +266,7 @@ def _get_transaction_id(call: Call) -> str:
 
 
 def _get_outcome_label(outcome: Outcome | SessionUnknown) -> str:
-    """The outcome in one word, for the log."""
+    """Return the outcome in one fixed word, for the access log and the label of the metrics."""
     match outcome:
         case Applied():
             return str(outcome.entry.state)

@@ -1,9 +1,31 @@
-"""Who keeps calling with tokens that nobody has: counted by the caller's address, and told to come again later.
+"""Rate limit for calls with unknown tokens, per client address.
 
-Guessing 160 random bits is hopeless, so this is for tokens that an operator chose himself, and for providers that
-repeat themselves. A provider whose sessions were forgotten makes such calls, too, so a good many are free, and they
-become free again with time. A session that there is is never held up: any player can make a provider call with a token
-that nobody has, and would otherwise stop the games of all the others.
+Purpose
+=======
+
+A generated token has 160 random bits and cannot be guessed. The limit protects short tokens that an operator chose, and
+slows down a provider that repeats calls with tokens of another wallet. Such a provider is not an attacker, so 100 calls
+are free.
+
+Rules
+=====
+
+1. Only calls with an unknown token count, and only they get 429. A known session is never delayed: any player can make
+   the provider send a call with an invented token, and could otherwise stop all games behind that address.
+2. One unknown token becomes free again each second, up to the burst. No address waits longer than one second for the
+   next one, however many calls it made.
+3. An IPv6 address counts as its /64 network, because one host has all addresses of its network.
+4. The memory is bounded: the table keeps the addresses that failed last.
+
+Theory of operation
+===================
+
+The limiter is a leaky bucket, stored as one number per address: the time at which the bucket is empty again
+(`refilled_at_s`). A failure moves that time by one interval. The bucket is full if the time is more than
+`MAX_BURST` - 1 intervals away. The table is ordered by the last failure, so expired addresses are removed from the
+front.
+
+X-Forwarded-For is parsed only after a failure. The hot path pays nothing for the limit.
 """
 
 import math
@@ -17,42 +39,43 @@ from starlette.types import Scope
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 MAX_BURST, REFILL_INTERVAL_S = 100, 1.0
-"""So many unknown tokens at once, and then one in so many seconds."""
+"""Number of unknown tokens that are free immediately, and the seconds until one more is free."""
 
 MAX_TRACKED_ADDRESSES = 10_000
-
+"""Maximum number of addresses in memory. Above it, the address whose last failure is oldest is forgotten."""
 
 RETRY_AFTER_HEADER = (b"retry-after", b"%d" % math.ceil(REFILL_INTERVAL_S))
 
 
 class UnknownTokenLimiter:
-    """Of every address, when all its unknown tokens will be forgiven. What is remembered is bounded: the addresses that
-    failed last.
+    """The limiter of one server, shared by all protocols.
+
+    `refilled_at_s` maps an address to the time, on `clock_s`, at which all its unknown tokens are free again.
     """
 
     def __init__(self, forwarded_allow: str, clock_s: Callable[[], float] = monotonic) -> None:
-        # uvicorn's own reading of what proxies say, asked only once somebody has failed.
+        # uvicorn's own parser of X-Forwarded-For and its trusted proxies, used as a function on a copy of the scope.
         self._resolve_forwarded: Any = ProxyHeadersMiddleware(_noop_app, forwarded_allow)
         self._clock_s = clock_s
         self.refilled_at_s: OrderedDict[str, float] = OrderedDict()
 
     async def exceeds(self, scope: Scope) -> bool:
-        """Count the unknown token of this call; whether too many have come from there."""
+        """Count the unknown token of this call; return True if its address is over the limit."""
         address = await self.resolve_key(scope)
         is_limited = self.is_limited(address)
         self.record(address)
         return is_limited
 
     async def resolve_key(self, scope: Scope) -> str:
-        """Whom to count this call for."""
+        """Return the key to count this call under; a trusted proxy's X-Forwarded-For is used."""
         resolved_scope = dict(scope)
         await self._resolve_forwarded(resolved_scope, None, None)
         return rate_limit_key(get_client_host(resolved_scope))
 
     def record(self, address: str) -> None:
-        """An unknown token came from there."""
+        """Count one unknown token of this address."""
         now_s = self._clock_s()
-        # However many there were, nobody is held up for longer than it takes to forgive one.
+        # The bucket never overflows: an address that failed a thousand times waits one interval, too.
         refilled_at_s = min(max(self.refilled_at_s.get(address, 0), now_s), now_s + (MAX_BURST - 1) * REFILL_INTERVAL_S)
         self.refilled_at_s[address] = refilled_at_s + REFILL_INTERVAL_S
         self.refilled_at_s.move_to_end(address)
@@ -60,7 +83,7 @@ class UnknownTokenLimiter:
             self.refilled_at_s.popitem(last=False)
 
     def is_limited(self, address: str) -> bool:
-        """Whether one more unknown token would be too many."""
+        """Return whether one more unknown token of this address would exceed the limit."""
         refilled_at_s, now_s = self.refilled_at_s, self._clock_s()
         while refilled_at_s and next(iter(refilled_at_s.values())) <= now_s:
             refilled_at_s.popitem(last=False)
@@ -68,11 +91,11 @@ class UnknownTokenLimiter:
 
 
 async def _noop_app(*_: object) -> None:
-    """An application that only the scope is of interest of."""
+    """Do nothing. The middleware needs an application, and only its change of the scope is used."""
 
 
 def rate_limit_key(host: str) -> str:
-    """Whom to count a try for: the caller's address; of IPv6 the network, since everybody there has many."""
+    """Return the key of an address: itself for IPv4, its /64 network for IPv6, "unknown" if it is not an address."""
     try:
         address = ip_address(host)
     except ValueError:
@@ -83,6 +106,6 @@ def rate_limit_key(host: str) -> str:
 
 
 def get_client_host(scope: Scope) -> str:
-    """Who called, as far as the server knows."""
+    """Return the client's address from the scope, or "" if it has none."""
     client = scope.get("client")
     return str(client[0]) if client else ""
