@@ -110,7 +110,7 @@ GAMES = (
         "zodiac",
         "1053",
         {"en": "Zodiac Table", "cn": "生肖台", "de": "Tierkreistisch", "es": "Mesa del zodiaco"},
-        "Twelve signs. A bet on one sign pays 11.4 times the stake; the others pay 1.9 times.",
+        "Twelve signs. A bet on one sign pays 11.4 times the stake, each other bet 1.9 times.",
         _play_zodiac,
         tuple(ZODIAC_BETS),
     ),

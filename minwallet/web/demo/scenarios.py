@@ -42,7 +42,7 @@ class FaultScenario(NamedTuple):
 FAULT_SCENARIOS: Mapping[str, FaultScenario] = {
     "win-twice": FaultScenario(
         "Win twice",
-        "The provider sends a paid win again",
+        "A paid win arrives again",
         "One id is one transaction. A retry gets the first reply again. The money moved only the first time.",
         {"win-twice": 1},
         "closing",
@@ -51,7 +51,7 @@ FAULT_SCENARIOS: Mapping[str, FaultScenario] = {
     ),
     "cancel-first": FaultScenario(
         "Cancel before bet",
-        "The cancel arrives before its bet",
+        "The cancel arrives first",
         "A cancel of an unknown id closes the id permanently. Without this rule, the late bet would take money for a"
         " round that the game has already cancelled.",
         {"cancel-first": 1},
@@ -62,7 +62,7 @@ FAULT_SCENARIOS: Mapping[str, FaultScenario] = {
         "Lost reply and retry",
         "The reply to a win is lost",
         "Without a reply the provider cannot know if money moved, so it sends the call again. The ledger has the"
-        " outcome, and the wallet replies with it again.",
+        " outcome, so the wallet repeats its reply.",
         {"lost-reply": 1},
         "closing",
         requires_win=True,
@@ -179,7 +179,11 @@ def _build_step(
         return ScenarioStep(
             call, _describe_entry(entry, answer), _describe_provider_view(call), entry.seq, is_new, _get_change(entry)
         )
-    description = f"Refused as before: {_format_reason(answer)}." if answer.code else "Known id: the first reply again."
+    description = (
+        f"Refused as before: {_format_reason(answer)}."
+        if answer.code
+        else "Retry of a known id: the wallet repeated its reply."
+    )
     return ScenarioStep(call, f"{description} No money moved.", _describe_provider_view(call), entry.seq)
 
 

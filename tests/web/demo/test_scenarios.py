@@ -94,7 +94,7 @@ def test_a_repeated_call_is_reported_as_a_replay(provider: TestClient, caller: I
         story = build_scenario_report(round_, read_entries(provider, caller)[before:], 0)
         *_, first, again = story.steps
         assert (again.seq, again.is_new, again.change_cents) == (first.seq, False, 0)
-        assert again.description == "Known id: the first reply again. No money moved."
+        assert again.description == "Retry of a known id: the wallet repeated its reply. No money moved."
         assert ("was lost" in first.provider_view) == (name == "lost-reply")
         assert has_occurred(name, story)
 
