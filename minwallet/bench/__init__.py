@@ -1,5 +1,5 @@
-"""Measures a wallet on the machine that it is to run on: a server of its own on the same disk, bets from many
-connections, and how long the disk takes to make a write durable.
+"""The benchmark of this machine: a server of its own on the measured disk, and bets from many connections.
 
-`load` bets and knows a wallet from outside only, `server` starts the one that is measured, `disk` asks the disk.
+`load` generates bets and knows a wallet from outside only, `server_process` runs the measured server, and `disk`
+measures synced writes.
 """

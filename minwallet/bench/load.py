@@ -1,7 +1,23 @@
-"""Bets from many connections at once, each of which sends the next bet when its last one is answered.
+"""The load generator: many connections, each of which sends its next bet when the reply to the last one arrives.
 
-The load comes from the machine that is measured, so it must cost little: requests are put together from pieces that the
-protocol built beforehand, answers are cut out of the bytes with one pattern, and only what they say is really read.
+Theory of operation
+-------------------
+
+1. `_LoadRun.run` opens all connections. Each sends one bet (a closed loop, so the load never exceeds `connections`).
+2. Bets of the first `WARM_UP_S` do not count. Then each reply until the end of the measurement counts, with its
+   latency from the write of the request to the parsed reply.
+3. After the end no connection bets again. The run waits for the outstanding replies, so that `LoadResult.bets` is the
+   number of bets in the ledger, which the caller verifies.
+4. The first error ends the run: any reply but a success, a closed connection, or no reply within `TIMEOUT_S`.
+
+The generator runs on the machine that it measures, so it must use little processor time:
+
+- The protocol builds one request a player, before the run. The generator splits it at its id and joins the parts with
+  each new id. All ids have the same length, so the content length stays right.
+- One regular expression finds the header and the length of a reply. Only the body is parsed, to check for success.
+- An `asyncio.Protocol` writes to the transport directly, without streams or an HTTP library.
+
+`LoadResult.cpu_share` says how much of a processor the generator used. Near 1, the generator was the limit.
 """
 
 import asyncio
@@ -19,13 +35,13 @@ from minwallet.protocols.registry import load_protocol
 from minwallet.protocols.wire import Call, WireProtocol
 
 WARM_UP_S = 0.5
-"""How long bets are made before they count."""
+"""The time before bets count."""
 
 TIMEOUT_S = 30
-"""How long the last answers may take."""
+"""The maximum time for the last replies."""
 
 FIRST_ID = 10**12
-"""All ids have as many digits as this one, so that all requests of a player are equally long."""
+"""The first id. All ids have as many digits as this one, so that all requests of a player have the same length."""
 
 GAME = "1012"
 
@@ -37,13 +53,13 @@ MAX_RESPONSE_BYTES = 64 * 1024
 
 
 class LoadFailed(Exception):
-    """There is nothing to measure; the message says why."""
+    """The measurement failed; the message says why."""
 
 
 class LoadResult(NamedTuple):
-    """What came of a load. `bets` are all that were answered, and the rest is about those that count.
+    """The result of a load. `bets` counts all bets; the rates and latencies cover the measured time only.
 
-    `cpu_share` is how much of one processor making the load took, from 0 to 1.
+    `cpu_share` is the share of one processor that the load generator used, from 0 to 1.
     """
 
     bets: int
@@ -62,24 +78,26 @@ def run_load(
     seconds: float,
     report_progress: Callable[[float], None] = lambda done_s: None,
 ) -> LoadResult:
-    """Bet for the bearers of these tokens in turn; LoadFailed unless each bet succeeds. `report_progress` gets the
-    elapsed seconds, several times a second."""
+    """Bet with these tokens in turn and return the result. Raise LoadFailed unless each bet succeeds.
+
+    `report_progress` gets the elapsed seconds, several times a second.
+    """
     load = _LoadRun(load_protocol(protocol), url, tokens)
     with asyncio.Runner(loop_factory=_new_loop) as runner:
         return runner.run(load.run(connections, seconds, report_progress))
 
 
 def _new_loop() -> asyncio.AbstractEventLoop:
-    """The kind of loop that the server has."""
+    """Return an event loop of the kind that the server uses."""
     try:
-        import uvloop  # noqa: PLC0415 not every platform has it
+        import uvloop  # noqa: PLC0415 some platforms do not have it
     except ImportError:
         return asyncio.new_event_loop()
     return uvloop.new_event_loop()
 
 
 class _LoadRun:
-    """All connections, and what they have come to know together."""
+    """The state that all connections of a run share."""
 
     def __init__(self, protocol: WireProtocol, url: str, tokens: Sequence[str]) -> None:
         self._protocol = protocol
@@ -108,13 +126,14 @@ class _LoadRun:
         try:
             cpu_share = await self._measure(seconds, report_progress)
         finally:
-            self.finished.cancel()  # what is closed from here on is no failure
+            # Aborting calls `connection_lost`. A done future keeps that from counting as a failure.
+            self.finished.cancel()
             for transport, _ in made:
                 transport.abort()
         return self._summarize(seconds, cpu_share)
 
     async def _measure(self, seconds: float, report_progress: Callable[[float], None]) -> float:
-        """Until the last answer has come; how busy this process was while bets counted."""
+        """Wait for the last reply. Return the share of a processor that this process used in the measured time."""
         await self._sleep_until(self._measure_from)
         cpu_s = time.process_time()
         while (left := self._measure_until - perf_counter()) > 0:
@@ -124,19 +143,19 @@ class _LoadRun:
         report_progress(seconds)
         await asyncio.wait([self.finished], timeout=TIMEOUT_S)
         if not self.finished.done():
-            raise LoadFailed(f"{self._unanswered} bets were not answered within {TIMEOUT_S} s")
+            raise LoadFailed(f"no reply to {self._unanswered} bets within {TIMEOUT_S} s")
         self.finished.result()
         return cpu_s / seconds
 
     async def _sleep_until(self, moment: float) -> None:
-        """Unless the load fails before."""
+        """Sleep until the moment. Raise LoadFailed as soon as the run fails."""
         await asyncio.wait([self.finished], timeout=max(0.0, moment - perf_counter()))
         if self.finished.done():
             self.finished.result()
 
     def _summarize(self, seconds: float, cpu_share: float) -> LoadResult:
         if not self._latencies_s:
-            raise LoadFailed(f"no bet was answered within {seconds:g} s")
+            raise LoadFailed(f"no reply to any bet within {seconds:g} s")
         ordered = sorted(self._latencies_s)
         p50, p99 = (ordered[int(len(ordered) * share)] * 1000 for share in (0.5, 0.99))
         return LoadResult(self.bets, len(ordered) / seconds, p50, p99, cpu_share)
@@ -146,10 +165,11 @@ class _LoadRun:
         return str(number).encode().join(self._request_parts[number % len(self._request_parts)])
 
     def record_answer(self, status: bytes, body: bytes, sent_at: float) -> bool:
-        """Whether the connection shall bet again."""
+        """Count the reply. Return True if the connection must bet again."""
         now = perf_counter()
         if not self._is_success(status, body):
-            self.fail(f"a bet was answered with HTTP status {status.decode()}: {body[:200].decode(errors='replace')}")
+            shown = body[:200].decode(errors="replace")
+            self.fail(f"a bet failed with HTTP status {status.decode()}: {shown}")
         self.bets += 1
         if self._measure_from <= now < self._measure_until:
             self._latencies_s.append(now - sent_at)
@@ -167,13 +187,13 @@ class _LoadRun:
             return False
 
     def fail(self, reason: str) -> None:
-        """The first reason is the one that is told."""
+        """End the run with this reason. A later reason is ignored, because it may be a consequence of the first."""
         if not self.finished.done():
             self.finished.set_exception(LoadFailed(reason))
 
 
 class _LoadConnection(asyncio.Protocol):
-    """A connection that is kept, with one bet under way at a time."""
+    """A persistent connection with one outstanding bet."""
 
     def __init__(self, load: _LoadRun) -> None:
         self._load = load
@@ -193,7 +213,7 @@ class _LoadConnection(asyncio.Protocol):
         if found is None or len(received) < found.end() + int(found[2]):
             self._received = received
             if len(received) > MAX_RESPONSE_BYTES:
-                self._load.fail(f"an answer makes no sense: {received[:200]!r}")
+                self._load.fail(f"a reply cannot be parsed: {received[:200]!r}")
             return
         self._received = b""
         if self._load.record_answer(found[1], received[found.end() :], self._sent_at):
@@ -204,7 +224,7 @@ class _LoadConnection(asyncio.Protocol):
 
 
 def _build_request_parts(protocol: WireProtocol, url: str, token: str) -> list[bytes]:
-    """A bet's request, cut wherever its id belongs."""
+    """Return a bet's HTTP request, split at its id. `id.join(parts)` is the request with another id."""
     address = urlsplit(url)
     bet = Bet(str(FIRST_ID), 1, str(FIRST_ID), GAME)
     exchange = protocol.build_request(Call("bet", token, bet), time.time_ns() // 1_000_000)

@@ -1,4 +1,4 @@
-"""A server process of this installation, for as long as it is measured."""
+"""The server process that is measured."""
 
 import os
 import resource
@@ -15,15 +15,18 @@ from minwallet.storage.file_lock import ControlEndpoint, read_control_endpoint
 START_TIMEOUT_S, STOP_TIMEOUT_S = 30, 15
 
 EXTRA_FILE_DESCRIPTORS = 100
-"""How many files a server has open beside its connections, at the most."""
+"""The maximum number of files that a server opens besides its connections."""
 
 
 @contextmanager
 def run_server(db: Path, log: Path, **settings: str) -> Iterator[ControlEndpoint]:
-    """A server on this file and a free port, which ends with the block; what it says goes to `log`. LoadFailed."""
+    """Run a server on this file and a free port until the block ends. Its output goes to `log`.
+
+    Raise LoadFailed if it does not start. A LoadFailed of the block gets the server's last error added.
+    """
     command = [sys.executable, "-m", "minwallet", "--db", str(db), "serve", "--host", "127.0.0.1", "--port", "0"]
     with log.open("w") as log_stream:
-        process = subprocess.Popen(  # noqa: S603 this very program
+        process = subprocess.Popen(  # noqa: S603 it runs minwallet itself
             command,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
@@ -40,7 +43,10 @@ def run_server(db: Path, log: Path, **settings: str) -> Iterator[ControlEndpoint
 
 
 def raise_file_limit(connections: int) -> None:
-    """Let this process, and the server it starts, have so many connections; LoadFailed where the system says no."""
+    """Raise the limit of open files of this process, which the server inherits, to fit the connections.
+
+    Raise LoadFailed if the system does not allow it.
+    """
     needed = connections + EXTRA_FILE_DESCRIPTORS
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft != resource.RLIM_INFINITY and soft < needed:
@@ -48,7 +54,8 @@ def raise_file_limit(connections: int) -> None:
             resource.setrlimit(resource.RLIMIT_NOFILE, (needed, hard))
         except (OSError, ValueError) as error:
             raise LoadFailed(
-                f"{connections} connections need {needed} open files, and this system allows {hard}; ask for fewer"
+                f"{connections} connections need {needed} open files, but this system allows {hard};"
+                " use fewer --connections"
             ) from error
 
 
@@ -62,7 +69,7 @@ def _wait_until_ready(process: "subprocess.Popen[bytes]", db: Path) -> ControlEn
 
 
 def _stop_process(process: "subprocess.Popen[bytes]") -> None:
-    """In good order; but at once where that takes too long, or where an impatient person interrupts it."""
+    """Stop the server with SIGTERM. Kill it after `STOP_TIMEOUT_S`, or immediately if Ctrl-C interrupts the wait."""
     try:
         process.terminate()
         with suppress(subprocess.TimeoutExpired):
@@ -73,7 +80,10 @@ def _stop_process(process: "subprocess.Popen[bytes]") -> None:
 
 
 def _describe_last_error(log: Path) -> str:
-    """What the server complained about last. A line of the access log is no complaint, nor is one with an address."""
+    """Return the server's last error for a message, or "".
+
+    Lines of the access log and lines with an address are not errors. A JSON line with a level is one.
+    """
     lines = log.read_text(errors="replace").splitlines()
     errors = [line for line in lines if (line[:1] != "{" or '"level": ' in line) and "http://" not in line]
     return f"; the server says: {errors[-1]}" if errors else ""

@@ -1,11 +1,14 @@
-"""Tries any wallet server, in any language, from outside: a script of cases for each protocol, written as what is asked
-and what has to come of it, and a runner that looks at the money after every step.
+"""The conformance kit: it tests any wallet server, in any language, from outside over HTTP.
 
-What the specification fixes *must* be so, and each case quotes its sentence. What only minwallet's contract fixes
-*should* be so: a wallet that does it otherwise gets advice, not a failure.
+A suite has the cases of one protocol. A case is a list of requests with the expected replies and balance changes. The
+runner reads the balance after each step.
 
-`script` has the words the cases are written in, `wallet_v2` and `vela` the cases, `client` speaks HTTP, `runner` runs
-cases and judges, `junit` writes the result for machines that build. A third protocol is one new file and one line here.
+- A *must* is a rule of the specification, and the case quotes its sentence. A wallet that breaks it fails.
+- A *should* is a rule of minwallet's own contract only. A wallet that differs gets advice, not a failure.
+
+`dsl` defines how cases are written, `wallet_v2_cases` and `vela_cases` are the cases, `client` sends requests,
+`runner` runs and judges the cases, and `junit` renders the results for build servers. A further protocol needs one
+module of cases and one line below.
 """
 
 from importlib import import_module
@@ -19,7 +22,7 @@ PROTOCOL_SUITES = {
 
 
 def load_suite(name: str) -> ProtocolSuite:
-    """The cases of the protocol of this name; KeyError for a name that is not in DIALECTS."""
+    """Return the suite of a protocol. Raise KeyError if `PROTOCOL_SUITES` has no such name."""
     module, _, attribute = PROTOCOL_SUITES[name].partition(":")
     suite: ProtocolSuite = getattr(import_module(module), attribute)
     return suite

@@ -1,4 +1,4 @@
-"""Sends what the cases ask, over real HTTP, and reads whatever comes. Never shows a token."""
+"""The HTTP client of the conformance kit. It reads any reply, and removes tokens from all that is shown."""
 
 import json
 import re
@@ -19,23 +19,23 @@ MAX_CONCURRENT_REQUESTS = 8
 MAX_RESPONSE_BYTES = 1024 * 1024
 
 MAX_SHOWN_CHARS = 300
-"""How much of an answer is shown."""
+"""The maximum length of a shown request or reply, in characters."""
 
 
 def parse_base_url(text: str) -> str:
-    """The address below which a protocol's paths are; ValueError, saying what is wrong, for what cannot be one."""
+    """Return the address without its last slash; the protocol's paths follow it. Raise ValueError if invalid."""
     try:
         httpx2.URL(text)
         port = urlsplit(text).port
     except (httpx2.InvalidURL, ValueError) as error:
-        raise ValueError(f"{text!r} is not an address: {error}") from error
+        raise ValueError(f"invalid address {text!r}: {error}") from error
     if port == 0 or not re.fullmatch(r"https?://[^\s/?#][^\s?#]*", text):
-        raise ValueError(f"{text!r} is not an address; write it like http://127.0.0.1:8000 or https://host/KEY")
+        raise ValueError(f"invalid address {text!r}: write it like http://127.0.0.1:8000 or https://host/KEY")
     return text.rstrip("/")
 
 
 class Client:
-    """One wallet server, spoken to in one protocol with these tokens, which are known by their names."""
+    """A client of one wallet server in one protocol. `tokens` has the tokens by name."""
 
     def __init__(self, suite: ProtocolSuite, url: str, tokens: Mapping[str, str], timeout_s: float) -> None:
         self.suite = suite
@@ -47,7 +47,7 @@ class Client:
             for name, token in tokens.items()
             for spelling in (token, quote_plus(token), json.dumps(token)[1:-1])
         }
-        # The longest first, as a shorter one may be a part of it.
+        # The longest is replaced first, because a shorter token may be a part of it.
         self._token_spellings = sorted(spellings.items(), key=lambda each: -len(each[0]))
         self._http = httpx2.Client(timeout=timeout_s, trust_env=False)
         self._threads = ThreadPoolExecutor(MAX_CONCURRENT_REQUESTS)
@@ -60,7 +60,7 @@ class Client:
         self._http.close()
 
     def build(self, spec: RequestSpec, bindings: Bindings) -> HttpRequest:
-        """The request on the wire."""
+        """Return the HTTP request."""
         call = Call(spec.operation, self.tokens[spec.token], spec.build_command(bindings))
         exchange = _apply_changes(self.suite.protocol.build_request(call, time.time_ns() // 1_000_000), spec.changes)
         return HttpRequest(
@@ -71,19 +71,19 @@ class Client:
         )
 
     def describe_request(self, exchange: HttpRequest) -> str:
-        """The request in one line."""
+        """Return the request in one line."""
         content = exchange.body or exchange.query
         return self.sanitize(f"{exchange.method} {exchange.path} {content.decode(errors='replace')}")
 
     def sanitize(self, text: str) -> str:
-        """The text in one line that is not too long, without tokens and what a terminal would take for a command."""
+        """Return the text in one short line, without tokens and without control characters for a terminal."""
         for spelling, name in self._token_spellings:
             text = text.replace(spelling, f"{{{name}}}")
         printable = "".join(each if each.isprintable() else " " for each in text)
         return " ".join(printable.split())[:MAX_SHOWN_CHARS]
 
     def send(self, exchanges: Sequence[HttpRequest]) -> list[Observed]:
-        """What comes of requests that are sent at once."""
+        """Send the requests concurrently and return the replies in the same order."""
         if len(exchanges) == 1:
             return [self._send_one(exchanges[0])]
         return list(self._threads.map(self._send_one, exchanges))
@@ -97,25 +97,29 @@ class Client:
                 for piece in response.iter_bytes():
                     body += piece
                     if len(body) > MAX_RESPONSE_BYTES:
-                        return _no_response(f"an answer of more than {MAX_RESPONSE_BYTES} bytes")
+                        return _no_response(f"a reply of more than {MAX_RESPONSE_BYTES} bytes")
+                    # The timeout of httpx2 applies to each read. This one also stops a reply that trickles in.
                     if time.monotonic() > deadline:
-                        return _no_response(f"no whole answer within {self._timeout_s:g} s")
+                        return _no_response(f"no complete reply within {self._timeout_s:g} s")
         except httpx2.TimeoutException:
-            return _no_response(f"no answer within {self._timeout_s:g} s")
+            return _no_response(f"no reply within {self._timeout_s:g} s")
         except (httpx2.HTTPError, httpx2.InvalidURL) as error:
-            return _no_response(self.sanitize(f"no answer: {str(error) or type(error).__name__}"))
+            return _no_response(self.sanitize(f"no reply: {str(error) or type(error).__name__}"))
         return self._parse_response(response, bytes(body))
 
     def _parse_response(self, response: httpx2.Response, body: bytes) -> Observed:
         status, fields = response.status_code, _parse_json_object(body)
         success = self.suite.is_success(fields) if fields is not None else None
         code = self.suite.get_code(fields) if fields is not None and success is False else None
+        # A refusal may be a field of the reply or an HTTP error of the client. A server error leaves the outcome open.
         outcome: ResponseOutcome = "unclear"
         if success and status < 300:
             outcome = "accepted"
         elif (success is False and status < 300) or 400 <= status < 500:
             outcome = "refused"
-        summary = f"HTTP {status}" if status != 200 else "makes no sense" if fields else "not a JSON object"
+        summary = "not a JSON object" if fields is None else "neither success nor error"
+        if status != 200:
+            summary = f"HTTP {status}"
         if outcome != "unclear":
             summary = outcome if code is None else f"{outcome} ({self.sanitize(str(code))[:20]})"
         text = self.sanitize(f"HTTP {status} {body.decode(errors='replace')}")
@@ -136,7 +140,7 @@ def _parse_json_object(body: bytes) -> Mapping[str, Any] | None:
 
 
 def _apply_changes(exchange: HttpRequest, changes: Mapping[str, object]) -> HttpRequest:
-    """The request with other fields, in its body or else in its query. A list in a query gives the field repeatedly."""
+    """Return the request with changed fields in its body, or in its query. A list in a query repeats the field."""
     if not changes:
         return exchange
     if exchange.body:

@@ -1,13 +1,28 @@
-"""The words in which cases are written. A case is a rule, the sentence it rests on, and steps such as
+"""The language in which conformance cases are written.
+
+Theory of operation
+-------------------
+
+A `Case` is a rule, the sentence of the specification behind it, and steps such as
 
     bet("a", 5).accepted(-5),
     bet("a", 5).moves(-5, should=ACCEPTED)
 
-The first number is a stake in cents. The one in `accepted`, `refused` and `moves` is by how much the player's money
-then differs from what it was when the case began, read through the protocol itself. `says` is what the answer must
-contain as well, `should` what minwallet's contract adds: where the case is a *must*, that is judged apart, as advice.
+1. `bet("a", 5)` is a `RequestSpec`: a request without concrete ids. The number is the stake in cents.
+2. `accepted`, `refused` or `moves` adds the `Expectation` and makes it a `CaseStep`. `moves` accepts any reply.
+3. The runner resolves the letters to ids, sends the request, and compares reply and balance with the expectation.
 
-Ids are letters, which stand for fresh numbers in each case; a capital letter is the small letter's number plus 2^63.
+Balance changes: the number in `accepted`, `refused` and `moves` is the change of the first player's balance, in cents,
+since the **start of the case**, not since the previous step. The runner reads it through the protocol itself.
+
+Further checks: `check` is what the reply must contain. `should` is what minwallet's contract adds to a *must*; it
+has a result of its own, which is advice, with the name `CASE/CHECK`.
+
+Ids: a letter is a new id in each case, and the same letter is the same id. A capital letter is the small letter's id
+plus 2^63. Amounts: `ALL` is the player's whole balance; as a balance change, `EMPTY` means that it becomes 0.
+
+Specs are immutable. `by`, `with_fields` and the other modifiers return a changed copy with an extended description,
+which the table of results shows.
 """
 
 import re
@@ -21,24 +36,21 @@ from minwallet.ledger.money import format_amount
 from minwallet.protocols.wire import WireProtocol
 
 ABSENT = object()
-"""What `with_fields` makes of a field that is to be left out."""
+"""The value in `RequestSpec.changes` that removes a field."""
 
 WATCHED_TOKENS = ("token", "second", "currency")
-"""The tokens whose balances are watched."""
+"""The tokens whose balances are compared."""
 
 UNUSABLE_TOKENS = ("expired", "revoked", "unknown")
-"""The tokens with which no bet should be possible; if one is, it is the first player's."""
+"""The tokens with which no bet should be possible. If a wallet takes one, the bet is the first player's."""
 
 ResponseOutcome = Literal["accepted", "refused", "unclear"]
 
 
 class All(NamedTuple):
-    """As an amount, all that the player has, and `plus` cents; as a change of money, that all is gone."""
+    """The player's whole balance plus `plus` cents. As a balance change it means that the balance becomes 0."""
 
     plus: int = 0
-
-    def __str__(self) -> str:
-        return f"all+{self.plus}" if self.plus else "all"
 
 
 ALL = EMPTY = All()
@@ -47,7 +59,7 @@ AmountSpec = int | All
 
 
 class Bindings(Protocol):
-    """What a case's letters and amounts stand for in this run."""
+    """The ids and amounts of one run of a case."""
 
     def resolve_id(self, letter: str) -> str: ...
 
@@ -55,9 +67,9 @@ class Bindings(Protocol):
 
 
 class Observed(NamedTuple):
-    """An answer: what HTTP says of it, its JSON object if it is one, and what the protocol makes of it.
+    """A reply: its HTTP status and headers, its JSON fields (None if it is not an object), and their meaning.
 
-    `status` is 0 and `words` says why where there was none.
+    Without a reply, `status` is 0 and `summary` says why. `balance` has the parts that the protocol reports, in cents.
     """
 
     status: int
@@ -71,7 +83,10 @@ class Observed(NamedTuple):
 
 
 class ResponseCheck(NamedTuple):
-    """Something an answer has to say: `describe` returns a text for what it does say, given the balance before."""
+    """A further check of a reply. `describe` returns `expected` if the check passes, or what the reply has instead.
+
+    `describe` gets the reply and the balance at the start of the case. `spec` is the contract's row, for a `should`.
+    """
 
     name: str
     expected: str
@@ -80,7 +95,10 @@ class ResponseCheck(NamedTuple):
 
 
 class Expectation(NamedTuple):
-    """What has to come of a step; `outcome` is None where any answer will do as long as the money is right."""
+    """The expected result of a step. `outcome` None means any reply, as long as the balances are right.
+
+    `other_change` is the balance change of the other account in the case, in cents.
+    """
 
     outcome: ResponseOutcome | None
     balance_change: AmountSpec
@@ -90,6 +108,8 @@ class Expectation(NamedTuple):
 
 
 class CaseStep(NamedTuple):
+    """One step of a case: requests that are sent together, and what is expected of all their replies."""
+
     requests: tuple["RequestSpec", ...]
     expectation: Expectation
 
@@ -98,13 +118,12 @@ class CaseStep(NamedTuple):
         if not more:
             return request.description
         if {each.description for each in more} == {request.description}:
-            return f"{len(self.requests)} at once: {request.description}"
-        return "at once: " + " and ".join(each.description for each in self.requests)
+            return f"{len(self.requests)} concurrent: {request.description}"
+        return "concurrent: " + ", ".join(each.description for each in self.requests)
 
 
 class StepBuilder(ABC):
-    """What is asked, waiting to be told what should come of it. `other_change` is the change of
-    the other account's money."""
+    """One or more requests without an expectation yet. `money` and `other` are balance changes; see above."""
 
     @property
     @abstractmethod
@@ -138,13 +157,13 @@ class StepBuilder(ABC):
         check: ResponseCheck | None = None,
         should: ResponseCheck | None = None,
     ) -> CaseStep:
-        """The money is what counts; the answer may be any, or none."""
+        """Expect the balance change only. The reply may be any, or none."""
         return CaseStep(self.requests, Expectation(None, money, other, check, should))
 
 
 @dataclass(frozen=True)
 class RequestSpec(StepBuilder):
-    """One request; `build_command` gives its command once the letters stand for something."""
+    """One request. `build_command` builds its command with the ids and amounts of a run."""
 
     operation: str
     description: str
@@ -161,37 +180,38 @@ class RequestSpec(StepBuilder):
 
     @property
     def required_tokens(self) -> set[str]:
-        """The tokens without which it cannot be sent."""
+        """Return the names of the tokens that the request needs."""
         return {self.token, *re.findall(r"\{(\w+)\}", self.path or "")}
 
     def by(self, token: str) -> "RequestSpec":
-        """The same with another token, whose name is an option's."""
+        """Return the request with the token of this name."""
         return replace(self, token=token, description=f"{self.description} by {token}")
 
     def with_fields(self, **changes: object) -> "RequestSpec":
-        """The same with other fields; a function makes the new value of the old one."""
-        words = ", ".join(f"{name}={_describe_value(value)}" for name, value in changes.items())
-        return replace(self, changes={**self.changes, **changes}, description=f"{self.description} but {words}")
+        """Return the request with other values of fields. A function gets the old value and returns the new one."""
+        shown = ", ".join(f"{name}={_describe_value(value)}" for name, value in changes.items())
+        return replace(self, changes={**self.changes, **changes}, description=f"{self.description} with {shown}")
 
     def without(self, name: str) -> "RequestSpec":
+        """Return the request without this field."""
         return replace(self, changes={**self.changes, name: ABSENT}, description=f"{self.description} without {name}")
 
     def with_method(self, method: str) -> "RequestSpec":
-        """The same by another method of HTTP."""
+        """Return the request with another HTTP method."""
         return replace(self, method=method, description=f"{method} {self.description}")
 
     def to(self, path: str) -> "RequestSpec":
-        """The same to another path, in which `{name}` stands for a token."""
+        """Return the request with another path. `{name}` in the path stands for the token of that name."""
         return replace(self, path=path, description=f"{self.description} to {_truncate(path)}")
 
     def with_body(self, body: bytes) -> "RequestSpec":
-        """Nothing but these bytes."""
-        return replace(self, body=body, description=f"the body {_truncate(repr(body)[1:])}")
+        """Return the request with these bytes as its body."""
+        return replace(self, body=body, description=f"body {_truncate(repr(body)[1:])}")
 
 
 @dataclass(frozen=True)
 class ConcurrentRequests(StepBuilder):
-    """Requests that are sent together, each on a connection of its own."""
+    """Requests that are sent concurrently, each on its own connection."""
 
     specs: tuple[RequestSpec, ...]
 
@@ -205,7 +225,7 @@ def concurrently(*specs: RequestSpec) -> ConcurrentRequests:
 
 
 class Case(NamedTuple):
-    """One rule. `spec` is the sentence behind it."""
+    """One rule with its steps. `spec` is the sentence behind the rule. `is_advice` marks a *should*."""
 
     name: str
     rule: str
@@ -215,11 +235,11 @@ class Case(NamedTuple):
 
     @property
     def required_tokens(self) -> set[str]:
-        return set().union(*(ask.required_tokens for step in self.steps for ask in step.requests))
+        return set().union(*(request.required_tokens for step in self.steps for request in step.requests))
 
     @property
     def advice_check(self) -> ResponseCheck | None:
-        """What is judged apart from a must, as it is only advice."""
+        """Return the `should` check of a *must*, which has a result of its own, or None."""
         return (
             None
             if self.is_advice
@@ -228,12 +248,12 @@ class Case(NamedTuple):
 
 
 def must(name: str, rule: str, spec: str, *steps: CaseStep) -> Case:
-    """A rule of the specification, with its sentence."""
+    """Return a case for a rule of the specification. `spec` quotes the specification."""
     return Case(name, rule, f"“{spec}”", steps, is_advice=False)
 
 
 def should(name: str, rule: str, row: str, *steps: CaseStep) -> Case:
-    """A rule of minwallet's contract only, with its row."""
+    """Return a case for a rule of minwallet's contract only. `row` cites the contract."""
     return Case(name, rule, cite_contract(row), steps, is_advice=True)
 
 
@@ -243,35 +263,49 @@ def cite_contract(row: str) -> str:
 
 @dataclass(frozen=True)
 class ProtocolSuite:
-    """How one protocol says what every case needs."""
+    """The cases of one protocol, and the requests and fields that the runner needs."""
 
     protocol: WireProtocol
     balance_request: RequestSpec
-    """What shows the balance and changes nothing."""
+    """A request that returns the balance and changes nothing."""
     cancel_bet: Callable[[str, Mapping[str, object]], RequestSpec]
-    """Calls off the bet of this id, which was sent with these changes."""
+    """Returns a request that cancels the bet of this id. The bet was sent with these changes."""
     drain: Callable[[str, int], Sequence[RequestSpec]]
-    """Takes so many cents from the player for good, with this letter."""
+    """Returns requests that take an amount in cents from the player permanently, in a bet with this letter as id."""
     is_success: Callable[[Mapping[str, Any]], bool | None]
-    """What the answer's own field says; None where it has none."""
+    """Returns whether the reply's fields mean success, None if they do not say."""
     get_code: Callable[[Mapping[str, Any]], object]
     get_balance: Callable[[Mapping[str, Any]], tuple[int, ...] | None]
     get_player: Callable[[Mapping[str, Any]], tuple[object, object]]
-    """The player and the currency in the answer to the question."""
+    """Returns the player and the currency in the reply to `balance_request`."""
     cases: tuple[Case, ...]
 
 
 def parse_whole_cents(value: object) -> int | None:
-    """The cents that a number means. One with a point is taken too, if nothing follows it: that it has the point is
-    one case's failure, and should not be every case's."""
+    """Return the number of cents, None if it is not a whole number.
+
+    A float such as 5.0 is accepted here. One case checks for the decimal point, and only that case should fail.
+    """
     if type(value) is int:
         return value
     return int(value) if isinstance(value, float) and value.is_integer() else None
 
 
 def format_change(cents: int) -> str:
-    """`+0.05`, `-0.05`, `0.00`."""
+    """Return a change as `+0.05`, `-0.05` or `0.00`."""
     return f"{'+' if cents > 0 else ''}{format_amount(cents)}"
+
+
+def describe_balance_change(cents: int) -> str:
+    """Return a balance change as `balance +0.05`, `balance -0.05` or `balance unchanged`."""
+    return f"balance {format_change(cents)}" if cents else "balance unchanged"
+
+
+def describe_amount(amount: AmountSpec) -> str:
+    """Return an amount as `0.05`, `all` or `all+0.01`."""
+    if isinstance(amount, All):
+        return f"all+{format_amount(amount.plus)}" if amount.plus else "all"
+    return format_amount(amount)
 
 
 ACCEPTED = ResponseCheck(
@@ -284,22 +318,27 @@ def http_status(status: int, row: str = "") -> ResponseCheck:
 
 
 def balance_change(change: int) -> ResponseCheck:
-    """The answer's own balance, against what it was when the case began."""
+    """Return a check of the balance in the reply, as a change since the start of the case."""
 
     def describe(came: Observed, start: tuple[int, ...]) -> str:
-        return "no balance" if came.balance is None else f"tells {format_change(sum(came.balance) - sum(start))}"
+        if came.balance is None:
+            return "no reported balance"
+        return f"reported {describe_balance_change(sum(came.balance) - sum(start))}"
 
-    return ResponseCheck("tells", f"tells {format_change(change)}", describe)
+    return ResponseCheck("tells", f"reported {describe_balance_change(change)}", describe)
 
 
 def field_matches(name: str, predicate: Callable[[Any], bool], requirement: str) -> ResponseCheck:
-    """A field of the answer is as it has to be."""
+    """Return a check of one field of the reply. `requirement` is the predicate in words."""
+    expected = f"field {name} {requirement}"
 
     def describe(came: Observed, _: tuple[int, ...]) -> str:
-        value = (came.fields or {}).get(name)
-        return f"{name} {requirement}" if predicate(value) else f"{name} {value!r}"
+        fields = came.fields or {}
+        if predicate(fields.get(name)):
+            return expected
+        return f"field {name} is {fields[name]!r}" if name in fields else f"no field {name}"
 
-    return ResponseCheck(name, f"{name} {requirement}", describe)
+    return ResponseCheck(name, expected, describe)
 
 
 def is_whole_cents(value: object) -> bool:
@@ -313,7 +352,7 @@ def is_nonempty_text(value: object) -> bool:
 NO_STORE = ResponseCheck(
     "no-store",
     "no-store",
-    lambda came, _: "no-store" if "no-store" in came.headers.get("cache-control", "") else "may be stored",
+    lambda came, _: "no-store" if "no-store" in came.headers.get("cache-control", "") else "cacheable",
 )
 
 

@@ -1,4 +1,4 @@
-"""Findings as JUnit XML, which build servers read. Advice is no failure there: it goes into a case's output."""
+"""The results as JUnit XML, for build servers. Advice is not a failure there, but text in the case's output."""
 
 from collections.abc import Sequence
 from xml.etree import ElementTree
@@ -7,8 +7,8 @@ from minwallet.conformance.runner import CaseResult
 
 
 def render_junit(protocol: str, results: Sequence[CaseResult]) -> bytes:
-    """The document."""
-    verdicts = [finding.verdict for finding in results]
+    """Return the document."""
+    verdicts = [result.verdict for result in results]
     counts = {"tests": len(verdicts), "failures": verdicts.count("fail"), "skipped": verdicts.count("skipped")}
     attributes = {name: str(count) for name, count in counts.items()} | {"errors": "0"}
     suite = ElementTree.Element("testsuite", {"name": f"conformance of {protocol}", **attributes})
@@ -25,7 +25,7 @@ def _render_case(protocol: str, result: CaseResult) -> ElementTree.Element:
     case = ElementTree.Element("testcase", {"classname": f"conformance.{protocol}", "name": result.name})
     match result.verdict:
         case "fail":
-            message = {"message": f"expected {result.expected}, came {result.came}"}
+            message = {"message": f"expected: {result.expected}; got: {result.came}"}
             ElementTree.SubElement(case, "failure", message).text = _describe_result(result)
         case "skipped":
             ElementTree.SubElement(case, "skipped", {"message": result.came})
@@ -37,5 +37,5 @@ def _render_case(protocol: str, result: CaseResult) -> ElementTree.Element:
 
 
 def _describe_result(result: CaseResult) -> str:
-    lines = [result.rule, result.spec, *result.sent, f"expected {result.expected}", f"came {result.came}"]
-    return "\n".join([*lines, result.answer])
+    lines = [result.rule, result.spec, *result.sent, f"expected: {result.expected}", f"got: {result.came}"]
+    return "\n".join([*lines, f"reply: {result.answer}"])

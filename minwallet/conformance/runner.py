@@ -1,7 +1,25 @@
-"""Runs cases against a wallet and judges them: the words of each answer, and the money after each step.
+"""The runner: it runs cases against a wallet, judges the replies and the balances, and cleans up after each case.
 
-After each case the bets that still stand are called off, and a surplus is lost in a bet. A loss is not made good: that
-would take a win which nobody won. What could not be set right is told at the end.
+Theory of operation
+-------------------
+
+1. `Runner` first reads the balance behind each watched token. It raises an error if the wallet does not answer, or if
+   the tokens do not fit the cases. Otherwise each case would fail for a reason that has nothing to do with its rule.
+2. For each case a `CaseRun` reads the balances at the start. It sends the requests of each step, concurrently if the
+   step has several, then reads all balances again.
+3. A step passes if all replies have the expected outcome, each balance has changed as expected since the start of the
+   case, and the further checks pass. The case ends with its first step that fails.
+4. `clean_up` cancels the open bets. If the player then has more than at the start, it loses the surplus in a bet. If
+   the player has less, the loss remains: to correct it would take a win that no player won. `Leftovers` lists it.
+
+Rules:
+
+- A bet without a clear refusal counts as open, so that an unclear reply never leaves a bet behind.
+- If a case leaves no open bet and no changed balance, the next case does not read the balances at its start again.
+- A *must* with a `should` check has two results: the case, and `CASE/CHECK` as advice. The advice is skipped if the
+  case fails before the check.
+- Ids grow from `first_id` and are never used twice.
+- No token reaches a result: requests and replies pass through `Client.sanitize`.
 """
 
 from collections import Counter
@@ -19,30 +37,34 @@ from minwallet.conformance.dsl import (
     Observed,
     RequestSpec,
     ResponseCheck,
-    format_change,
+    describe_balance_change,
 )
 from minwallet.ledger.commands import Bet, Cancel, Settle, Win
 from minwallet.ledger.money import format_amount
 
 MIN_BALANCE_CENTS = 20
-"""What the player has to have for the stakes of the longest case."""
+"""The balance that a player needs for the stakes of the longest case, in cents."""
 
 CAPITAL_ID_OFFSET = 2**63
-"""How far the number of a capital letter is from that of its small one."""
+"""The difference between the id of a capital letter and that of the small one."""
 
 Verdict = Literal["pass", "fail", "advice", "skipped"]
 
 
 class WalletUnreachable(Exception):
-    """Nobody answers at this address."""
+    """No server answers at this address."""
 
 
 class SetupError(Exception):
-    """The tokens, or the money behind them, are not what the cases need."""
+    """The tokens, or the balances behind them, do not fit the cases."""
 
 
 class CaseResult(NamedTuple):
-    """What came of a case. `expected`, `came` and `answer` are of the step that decided, `sent` is all until then."""
+    """The result of a case or of its advice.
+
+    `sent` has all requests up to the step that decided. `expected`, `came` (the actual result) and `answer` (the last
+    reply) belong to that step.
+    """
 
     name: str
     rule: str
@@ -57,8 +79,11 @@ class CaseResult(NamedTuple):
 
 
 class Leftovers(NamedTuple):
-    """What the trial leaves behind: each balance's change in cents, None where it could not be read again; bets that
-    stand; and the ids that are used up."""
+    """The lasting effects of the run.
+
+    `balance_changes` has each balance's change in cents, None if it could not be read. `open_bets` has the ids of bets
+    that may still be open. `used_ids` are the first and the last used id.
+    """
 
     balance_changes: dict[str, int | None]
     open_bets: tuple[str, ...]
@@ -66,7 +91,7 @@ class Leftovers(NamedTuple):
 
 
 class CheckResult(NamedTuple):
-    """What was expected, what came, whether that is good, and the last answer as it was written."""
+    """The expected and the actual result of a check, and the text of the last reply."""
 
     expected: str
     actual: str
@@ -75,38 +100,43 @@ class CheckResult(NamedTuple):
 
 
 class BalanceUnreadable(Exception):
-    """A balance cannot be read, and why."""
+    """A balance cannot be read; the message says why."""
 
 
 class Runner:
-    """One wallet on trial. SetupError or WalletUnreachable if its first answers show that no case could be judged."""
+    """The run of many cases against one wallet.
+
+    Creating it raises WalletUnreachable or SetupError if no case could be judged.
+    """
 
     def __init__(self, client: Client, first_id: int) -> None:
         self.client = client
         self.first_id = self.next_id = first_id
         self.uncancelled_bets: list[str] = []
-        """Ids of bets that could not be called off."""
+        """The ids of the bets that could not be cancelled."""
         self._initial_balances = self._check_accounts()
         self.cached_balances: dict[str, tuple[int, ...]] = {}
-        """Balances that need not be read again."""
+        """The balances that are still valid, by token name. The next case does not read them again."""
 
     def run(self, cases: Iterable[Case]) -> Iterator[CaseResult]:
-        """Try the cases, one after the other; a must that has advice in it makes two findings."""
+        """Run the cases one after the other. Yield one result a case, and a second one for a must with advice."""
         for case in cases:
             yield from self._run_case(case)
 
     def collect_leftovers(self) -> Leftovers:
+        """Return the lasting effects. Read the balances again."""
         change = {name: self.read_balance_change(name, start) for name, start in self._initial_balances.items()}
         return Leftovers(change, tuple(self.uncancelled_bets), (self.first_id, self.next_id - 1))
 
     def read_balance(self, token: str) -> tuple[int, ...]:
-        """What there is, in the parts that the protocol tells it in."""
+        """Return the balance in the parts that the protocol reports, in cents. Raise BalanceUnreadable."""
         observed = self._request_balance(token)
         if observed.outcome != "accepted" or observed.balance is None:
             raise BalanceUnreadable(f"no balance: {observed.summary}")
         return observed.balance
 
     def allocate_id(self) -> int:
+        """Return a new id."""
         self.next_id += 1
         return self.next_id - 1
 
@@ -116,7 +146,10 @@ class Runner:
         return observed
 
     def _check_accounts(self) -> dict[str, int]:
-        """The balance behind each token that has one; they belong to whom they should."""
+        """Return the balance behind each watched token, in cents.
+
+        Raise SetupError if a token or its balance does not fit the cases, WalletUnreachable if no reply arrives.
+        """
         holders: dict[str, tuple[object, object]] = {}
         balances: dict[str, int] = {}
         for name in (name for name in WATCHED_TOKENS if name in self.client.tokens):
@@ -124,20 +157,20 @@ class Runner:
             if not observed.status:
                 raise WalletUnreachable(f"{self.client.url}: {observed.summary}; is that the wallet's address?")
             if observed.outcome != "accepted" or observed.balance is None or observed.fields is None:
-                raise SetupError(f"no balance for --{option_name(name)}, so nothing was tried: {observed.text}")
+                raise SetupError(f"no balance for --{option_name(name)}, no case was run: {observed.text}")
             holders[name], balances[name] = self.client.suite.get_player(observed.fields), sum(observed.balance)
             if balances[name] < MIN_BALANCE_CENTS:
                 available, required = format_amount(balances[name]), format_amount(MIN_BALANCE_CENTS)
-                raise SetupError(f"the player of --{option_name(name)} has {available}, but the cases need {required}")
+                raise SetupError(f"the player of --{option_name(name)} has {available}; the cases need {required}")
         player, currency = holders["token"]
         if "second" in holders and (holders["second"][0] == player or holders["second"][1] != currency):
-            raise SetupError("--second-token has to be of another player who plays in the same currency")
+            raise SetupError("--second-token must belong to another player with the same currency")
         if "currency" in holders and (holders["currency"][0] != player or holders["currency"][1] == currency):
-            raise SetupError("--currency-token has to be of the same player in another currency")
+            raise SetupError("--currency-token must belong to the same player in another currency")
         return balances
 
     def read_balance_change(self, name: str, start: int) -> int | None:
-        """By how much the balance differs from what it was; None where it cannot be read any more."""
+        """Return the balance's change in cents, or None if the balance cannot be read."""
         try:
             return sum(self.read_balance(name)) - start
         except BalanceUnreadable:
@@ -162,20 +195,22 @@ class Runner:
         sent = tuple(case_run.sent)
         yield _build_result(case, sent, check, "pass" if check.is_ok else "advice" if case.is_advice else "fail")
         if advice_check:
-            check = case_run.advice_result or CheckResult(advice_check.expected, "the case failed before", is_ok=False)
+            check = case_run.advice_result or CheckResult(
+                advice_check.expected, "not checked: the case failed", is_ok=False
+            )
             verdict: Verdict = "pass" if check.is_ok else "advice" if case_run.advice_result else "skipped"
             yield _build_result(case, sent, check, verdict, advice_check)
 
 
 class _OpenBet(NamedTuple):
-    """A bet that stands, as it was asked, and its round."""
+    """An open bet, with its request and its round."""
 
     spec: RequestSpec
     round: str
 
 
 class CaseRun:
-    """One case on trial: what its letters stand for, and the balances when it began."""
+    """The run of one case: its ids, its open bets and the balances at its start."""
 
     def __init__(self, runner: Runner, initial_balances: dict[str, tuple[int, ...]]) -> None:
         self.sent: list[str] = []
@@ -188,7 +223,7 @@ class CaseRun:
         self._has_money_moved = True
 
     def resolve_id(self, letter: str) -> str:
-        """A letter's number in this case; digits stand for themselves."""
+        """Return the id of a letter in this case. Digits are returned unchanged."""
         if letter.isdigit():
             return letter
         small = letter.lower()
@@ -200,7 +235,7 @@ class CaseRun:
         return sum(self._initial_balances["token"]) + amount.plus if isinstance(amount, All) else amount
 
     def run(self, case: Case) -> CheckResult:
-        """The first step that goes wrong, or else the last."""
+        """Run the steps. Return the result of the first step that fails, or of the last step."""
         cached = self._runner.cached_balances
         for account in self._initial_balances:
             self._initial_balances[account] = cached.pop(account, ()) or self._runner.read_balance(account)
@@ -212,7 +247,7 @@ class CaseRun:
         return check
 
     def clean_up(self) -> None:
-        """Call off what stands, and lose what is too much. What fails here shows in what is left."""
+        """Cancel the open bets, and lose a surplus. A failure here appears in the leftovers."""
         if not self._open_bets and not self._has_money_moved:
             self._runner.cached_balances |= self._initial_balances
             return
@@ -226,16 +261,16 @@ class CaseRun:
                 self._send(spec.by(account))
 
     def _run_step(self, step: CaseStep, *, is_advice: bool) -> CheckResult:
-        """Ask what the step asks, and judge the answers, then the money, then what the answers say."""
+        """Send the step's requests. Check the outcomes, then the balances, then the further checks."""
         answers = self._send(*step.requests)
-        self.sent += [self._client.describe_request(self._client.build(ask, self)) for ask in step.requests]
+        self.sent += [self._client.describe_request(self._client.build(spec, self)) for spec in step.requests]
         self._track_open_bets(zip(step.requests, answers, strict=True))
         money, *others = self._read_balance_changes()
         expectation, text = step.expectation, answers[-1].text
         summary = _summarize([each.summary for each in answers])
         checks = [
             CheckResult(
-                expectation.outcome or "any answer",
+                expectation.outcome or "any reply",
                 summary,
                 all(expectation.outcome in (None, each.outcome) for each in answers),
             ),
@@ -243,14 +278,14 @@ class CaseRun:
                 self._total_loss() if isinstance(expectation.balance_change, All) else expectation.balance_change, money
             ),
             *(
-                _compare_change(expectation.other_change, other, "other account ")
+                _compare_change(expectation.other_change, other, "other ")
                 for other in others
                 if other or expectation.other_change
             ),
             *(
-                self._check_responses(says, answers)
-                for says in (expectation.check, expectation.should if is_advice else None)
-                if says
+                self._check_responses(check, answers)
+                for check in (expectation.check, expectation.should if is_advice else None)
+                if check
             ),
         ]
         result = CheckResult(
@@ -264,13 +299,13 @@ class CaseRun:
         return result
 
     def _check_responses(self, check: ResponseCheck, answers: Sequence[Observed]) -> CheckResult:
-        """What the answers say, all of which should say the same."""
+        """Check all replies. Each must pass."""
         actual = [check.describe(each, self._initial_balances["token"]) for each in answers]
         return CheckResult(check.expected, self._client.sanitize(_summarize(actual)), {*actual} == {check.expected})
 
     def _read_balance_changes(self) -> list[int]:
-        """By how much the balances differ from those at the beginning, the first player's first."""
-        self._has_money_moved = True  # until it is known better
+        """Return the balance changes since the start of the case, in cents, the first player's first."""
+        self._has_money_moved = True  # This stays if a balance cannot be read.
         balances = {account: self._runner.read_balance(account) for account in self._initial_balances}
         self._has_money_moved = balances != self._initial_balances
         return [sum(balances[account]) - sum(start) for account, start in self._initial_balances.items()]
@@ -279,11 +314,11 @@ class CaseRun:
         return -sum(self._initial_balances["token"])
 
     def _send(self, *specs: RequestSpec) -> list[Observed]:
-        return self._client.send([self._client.build(ask, self) for ask in specs])
+        return self._client.send([self._client.build(spec, self) for spec in specs])
 
     def _track_open_bets(self, answered: Iterable[tuple[RequestSpec, Observed]]) -> None:
-        """Which bets stand: those that were not clearly refused, and neither settled nor called off since. Of what was
-        asked at once the bets may have come last."""
+        """Update the open bets: bets without a clear refusal that are neither settled nor cancelled since."""
+        # Of concurrent requests, a bet may have been executed after its cancel. So the bets of a step are added last.
         placed: dict[tuple[str, str], _OpenBet] = {}
         for spec, observed in answered:
             account = "token" if spec.token in UNUSABLE_TOKENS else spec.token
@@ -300,20 +335,24 @@ class CaseRun:
 
 
 def _compare_change(expected: int, actual: int, prefix: str = "") -> CheckResult:
-    return CheckResult(f"{prefix}{format_change(expected)}", f"{prefix}{format_change(actual)}", expected == actual)
+    return CheckResult(
+        f"{prefix}{describe_balance_change(expected)}",
+        f"{prefix}{describe_balance_change(actual)}",
+        expected == actual,
+    )
 
 
-def _summarize(words: list[str]) -> str:
-    """`accepted`, or `1 accepted and 7 refused (106)`."""
-    if len({*words}) == 1:
-        return words[0]
-    return " and ".join(f"{times} {each}" for each, times in sorted(Counter(words).items()))
+def _summarize(texts: list[str]) -> str:
+    """Return texts as `accepted`, or as `1 accepted and 7 refused (106)` if they differ."""
+    if len({*texts}) == 1:
+        return texts[0]
+    return " and ".join(f"{times} {each}" for each, times in sorted(Counter(texts).items()))
 
 
 def _build_result(
     case: Case, sent: tuple[str, ...], result: CheckResult, verdict: Verdict, advice_check: ResponseCheck | None = None
 ) -> CaseResult:
-    """The finding of the case, or of what it says that is only advice."""
+    """Return the result of the case, or of its advice."""
     name, spec = (f"{case.name}/{advice_check.name}", advice_check.spec) if advice_check else (case.name, case.spec)
     script = "; ".join(map(str, case.steps))
     is_advice = case.is_advice or advice_check is not None
@@ -323,5 +362,5 @@ def _build_result(
 
 
 def option_name(token: str) -> str:
-    """The name of the command's option for this token."""
+    """Return the name of the command's option for this token."""
     return token if token == "token" else f"{token}-token"  # noqa: S105 the name of a token, not one

@@ -1,4 +1,4 @@
-"""What a wallet that speaks vela must and should do. The quotations are from "Vela Gaming: Common Wallet"."""
+"""The conformance cases of vela. The quotations are from "Vela Gaming: Common Wallet"."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -17,6 +17,7 @@ from minwallet.conformance.dsl import (
     balance_change,
     cite_contract,
     concurrently,
+    describe_amount,
     field_matches,
     http_status,
     is_nonempty_text,
@@ -64,23 +65,24 @@ authenticate = RequestSpec("authenticate", "authenticate", lambda _: Authenticat
 
 def bet(id: str, stake: AmountSpec, key: str = "small", game: str = "fish") -> RequestSpec:
     detail = f'{{"key":"{key}"}}'
+    changes = ("" if game == "fish" else f" game {game}") + ("" if key == "small" else f" key {key}")
     return RequestSpec(
         "bet",
-        f"bet {id} {stake}",
+        f"bet {id} {describe_amount(stake)}{changes}",
         lambda names: Bet(names.resolve_id(id), names.resolve_amount(stake), names.resolve_id(id), game, detail),
     )
 
 
 def result(id: str, payout: int, used: int | None = None) -> RequestSpec:
     detail = None if used is None else f'{{"total_used":{used}}}'
-    name = f"result {id} {payout}"
-    return RequestSpec("result", name, lambda names: Settle(names.resolve_id(id), payout, "fish", detail))
+    description = f"result {id} {describe_amount(payout)}" + ("" if used is None else f" used {describe_amount(used)}")
+    return RequestSpec("result", description, lambda names: Settle(names.resolve_id(id), payout, "fish", detail))
 
 
 def betwin(id: str, stake: AmountSpec, payout: AmountSpec) -> RequestSpec:
     return RequestSpec(
         "betwin",
-        f"betwin {id} {stake} {payout}",
+        f"betwin {id} {describe_amount(stake)} {describe_amount(payout)}",
         lambda names: BetWin(names.resolve_id(id), names.resolve_amount(stake), names.resolve_amount(payout), "fish"),
     )
 
@@ -95,15 +97,15 @@ def code(number: int, row: str = "") -> ResponseCheck:
 
 
 SAME_PARTS = ResponseCheck(
-    *("parts", "cash and bonus as before"),
-    lambda came, start: "cash and bonus as before" if came.balance == start else f"{came.balance} instead of {start}",
+    *("parts", "cash and bonus unchanged"),
+    lambda came, start: "cash and bonus unchanged" if came.balance == start else f"{came.balance} instead of {start}",
     cite_contract("refund: 0, both parts returned"),
 )
 
 
 def malformed(name: str, ask: RequestSpec, spec: str = "", number: int = 2001) -> Case:
-    """Nothing moves, and the wallet says that the request makes no sense; a must where the specification says why."""
-    rule = "A request that nobody can carry out as it stands is refused."
+    """Return the case of a malformed request. It is a must if `spec` quotes the specification, else advice."""
+    rule = "A malformed request is refused and moves no money."
     placed, money = ([bet("a", 5).accepted(-5)], -5) if ask.operation == "result" else ([], 0)
     if spec:
         return must(name, rule, spec, *placed, ask.refused(money, should=code(number, BAD_ROW)))
@@ -114,8 +116,8 @@ def twice(value: str) -> list[str]:
     return [value, value]
 
 
-def wide(digits: str) -> str:
-    """The same digits as Chinese and Japanese texts have them, which a careless parser takes."""
+def fullwidth(digits: str) -> str:
+    """Return the digits as full-width Unicode digits of East Asian texts. Python's `int`, for example, accepts them."""
     return "".join(chr(0xFF10 + int(digit)) for digit in digits)
 
 
@@ -123,167 +125,166 @@ def negative(digits: str) -> str:
     return f"-{digits}"
 
 
-# The cases are a table: a rule with its sentence, and below it the steps.
+# The cases are a table: name, rule and sentence, then the steps. `--json` and JUnit show the names, so they are stable.
 # fmt: off
 ANSWERS = (
-    must("balance-is-whole-cents", "The balance is a whole number of cents, without a point.", BALANCE,
-         authenticate.accepted(check=field_matches("balance", is_whole_cents, "is whole"))),
-    must("balance2-is-whole-cents", "The extra balance is there, a whole number of cents.", BALANCE2,
-         authenticate.accepted(check=field_matches("balance2", is_whole_cents, "is whole"))),
-    must("authenticate-names-member", "The answer to authenticate says who plays.", MEMBER,
-         authenticate.accepted(check=field_matches("member_id", is_nonempty_text, "is a name"))),
-    must("authenticate-names-currency", "The answer to authenticate says in which currency.", CURRENCY,
-         authenticate.accepted(check=field_matches("currency", is_nonempty_text, "is a name"))),
-    should("authenticate-of-users", "The other path that the specification writes is known too.",
-           "GET /api/user/authenticate, /api/users/authenticate",
-           authenticate.to("/api/users/authenticate").accepted()),
-    must("token-unknown", "A token that does not exist is refused with 1.", INVALID_TOKEN,
+    must("balance-is-whole-cents", "The balance is an integer in cents, without a decimal point.", BALANCE,
+         authenticate.accepted(check=field_matches("balance", is_whole_cents, "is an integer"))),
+    must("balance2-is-whole-cents", "The extra balance is present, an integer in cents.", BALANCE2,
+         authenticate.accepted(check=field_matches("balance2", is_whole_cents, "is an integer"))),
+    must("authenticate-names-member", "The reply to authenticate contains the player's id.", MEMBER,
+         authenticate.accepted(check=field_matches("member_id", is_nonempty_text, "is non-empty text"))),
+    must("authenticate-names-currency", "The reply to authenticate contains the currency.", CURRENCY,
+         authenticate.accepted(check=field_matches("currency", is_nonempty_text, "is non-empty text"))),
+    should("authenticate-of-users", "The second path of authenticate in the specification works too.",
+           "/api/user/authenticate and /api/users/authenticate", authenticate.to("/api/users/authenticate").accepted()),
+    must("token-unknown", "An unknown token is refused with code 1.", INVALID_TOKEN,
          authenticate.by("unknown").refused(check=code(1))),
     must("refusal-has-words", "A refusal has a message.", ERROR,
-         authenticate.by("unknown").refused(check=field_matches("message", bool, "is there"))),
-    should("refusal-is-http-200", "A refusal is an answer, not an error of HTTP.", "HTTP 200",
+         authenticate.by("unknown").refused(check=field_matches("message", bool, "is present"))),
+    should("refusal-is-http-200", "A refusal has HTTP status 200.", "HTTP 200",
            authenticate.by("unknown").refused(check=http_status(200))),
-    should("refusal-tells-balance", "A refusal tells the balances where the session is known.", BALANCE_ROW,
+    should("refusal-tells-balance", "A refusal contains the balances if the session is known.", BALANCE_ROW,
            bet("a", All(1)).refused(check=balance_change(0))),
 )
 
 BETS = (
-    must("bet", "A bet takes its stake.", BET, bet("a", 5).accepted(-5)),
-    must("bet-tells-balance", "The answer tells the balance after the bet.", POINTS,
+    must("bet", "A bet deducts its stake.", BET, bet("a", 5).accepted(-5)),
+    must("bet-tells-balance", "The reply contains the balance after the bet.", POINTS,
          bet("a", 5).accepted(-5, check=balance_change(-5))),
-    should("bet-of-nothing", "0 is a legal bet.", "new ticket, enough money: 0", bet("a", 0).accepted()),
-    must("bet-of-all", "A bet of all the money leaves nothing, and its refund brings all of it back.", REFUND,
+    should("bet-of-nothing", "A bet of 0 is accepted.", "new ticket, enough money: 0", bet("a", 0).accepted()),
+    must("bet-of-all", "A bet of the whole balance leaves 0, and its refund returns all of it.", REFUND,
          bet("a", ALL).accepted(EMPTY), refund("a").accepted(should=SAME_PARTS)),
-    must("bet-over-balance", "A bet that exceeds the money is refused with 3.", FUNDS,
+    must("bet-over-balance", "A bet above the balance is refused with code 3.", FUNDS,
          bet("a", All(1)).refused(check=code(3))),
-    must("bet-retry", "The same bet again takes nothing more.", TICKET,
+    must("bet-retry", "A retry of a bet deducts nothing more.", TICKET,
          bet("a", 5).accepted(-5), bet("a", 5).moves(-5, should=ACCEPTED)),
-    should("bet-retry-tells-balance", "A retry is told the current balance.", "balances are always the current ones",
+    should("bet-retry-tells-balance", "A retry returns the current balance.", "balances are always the current ones",
            bet("a", 5).accepted(-5), bet("b", 3).accepted(-8), bet("a", 5).accepted(-8, check=balance_change(-8))),
-    should("bet-refused-stays-refused", "A bet refused for want of money is refused when there is enough, too.",
+    should("bet-refused-stays-refused", "A bet refused for insufficient funds stays refused when the balance suffices.",
            "same ticket, same content, refused earlier: the same refusal",
            bet("a", All(1)).refused(), betwin("b", 1, 2).accepted(1), bet("a", All(1)).refused(1, check=code(3))),
-    must("bet-ticket-other-stake", "The ticket of a bet with another stake is refused.", TICKET,
+    must("bet-ticket-other-stake", "A bet with a used ticket and another stake is refused.", TICKET,
          bet("a", 5).accepted(-5), bet("a", 6).refused(-5, should=code(2, REUSED_ID_ROW))),
-    should("bet-ticket-other-game", "The ticket of a bet in another game is refused.", REUSED_ID_ROW,
+    should("bet-ticket-other-game", "A bet with a used ticket and another game is refused.", REUSED_ID_ROW,
            bet("a", 5).accepted(-5), bet("a", 5, game="crab").refused(-5, check=code(2))),
-    should("bet-ticket-other-key", "The ticket of a bet of another type is refused.", REUSED_ID_ROW,
+    should("bet-ticket-other-key", "A bet with a used ticket and another key is refused.", REUSED_ID_ROW,
            bet("a", 5).accepted(-5), bet("a", 5, key="big").refused(-5, check=code(2))),
-    must("bet-ticket-for-betwin", "A betwin cannot have the ticket of a bet.", TICKET,
+    must("bet-ticket-for-betwin", "A betwin with the ticket of a bet is refused.", TICKET,
          bet("a", 5).accepted(-5), betwin("a", 5, 5).refused(-5, should=code(2, REUSED_ID_ROW))),
-    must("bet-ticket-of-other-player", "Only one player can have a ticket.", TICKET,
+    must("bet-ticket-of-other-player", "A bet with the ticket of another player's bet is refused.", TICKET,
          bet("a", 5).accepted(-5), bet("a", 5).by("second").refused(-5, should=code(2, REUSED_ID_ROW))),
-    should("bet-ticket-in-other-currency", "In another currency the same ticket is no other transaction.",
+    should("bet-ticket-in-other-currency", "A ticket is unique across currencies: its second use is refused.",
            "an id is unique per agent in vela",
            bet("a", 5).accepted(-5), bet("a", 5).by("currency").refused(-5, check=code(2))),
-    must("ticket-64-bit", "Tickets that differ in their 64th bit only are two.", TICKET,
+    must("ticket-64-bit", "Tickets that differ only in their 64th bit are different.", TICKET,
          bet("a", 5).accepted(-5), bet("A", 3).accepted(-8), refund("A").accepted(-5)),
 )
 
 RESULTS = (
-    must("result", "A result pays.", RESULT, bet("a", 5).accepted(-5), result("a", 8).accepted(3)),
-    must("result-tells-balance", "The answer tells the balance after the result.", POINTS,
+    must("result", "A result pays its win.", RESULT, bet("a", 5).accepted(-5), result("a", 8).accepted(3)),
+    must("result-tells-balance", "The reply contains the balance after the result.", POINTS,
          bet("a", 5).accepted(-5), result("a", 8).accepted(3, check=balance_change(3))),
-    must("result-of-nothing", "A lost bet's result is 0, and settles it.", LOST_BET,
+    must("result-of-nothing", "A result of 0 is accepted and settles the bet.", LOST_BET,
          bet("a", 5).accepted(-5), result("a", 8).accepted(3), bet("b", 3).accepted(), result("b", 0).accepted(),
          result("b", 5).refused(should=code(2, "result, settled with other content: 2"))),
-    must("result-with-total-used", "Action games tell how much was used.", TOTAL_USED,
+    must("result-with-total-used", "A result with total_used, as action games send it, is accepted.", TOTAL_USED,
          bet("a", 5).accepted(-5), result("a", 5, used=4).accepted()),
-    must("result-retry", "The same result again pays nothing more.", TICKET,
+    must("result-retry", "A retry of a result pays nothing more.", TICKET,
          bet("a", 5).accepted(-5), result("a", 8).accepted(3), result("a", 8).moves(3, should=ACCEPTED)),
-    must("result-other-amount", "A ticket has one result.", TICKET,
+    must("result-other-amount", "A second result with another amount is refused.", TICKET,
          bet("a", 5).accepted(-5), result("a", 5).accepted(),
          result("a", 6).refused(should=code(2, "result, settled with other content: 2"))),
-    should("result-other-total-used", "A result with another total_used is another result.",
+    should("result-other-total-used", "A second result with another total_used is refused.",
            "result, settled with other content: 2",
            bet("a", 5).accepted(-5), result("a", 5, used=4).accepted(), result("a", 5, used=3).refused(check=code(2))),
-    must("result-of-nothing-known", "A result of an unknown ticket is refused with 2.", INVALID_TICKET,
+    must("result-of-nothing-known", "A result of an unknown ticket is refused with code 2.", INVALID_TICKET,
          result("a", 5).refused(check=code(2))),
-    must("result-of-refused-bet", "A refused bet has no result.", INVALID_TICKET,
+    must("result-of-refused-bet", "A result of a refused bet is refused.", INVALID_TICKET,
          bet("a", All(1)).refused(), result("a", 5).refused(should=code(2))),
-    must("result-after-refund", "A refunded bet has no result.", INVALID_TICKET,
+    must("result-after-refund", "A result of a refunded bet is refused.", INVALID_TICKET,
          bet("a", 5).accepted(-5), refund("a").accepted(), result("a", 5).refused(should=code(2))),
-    must("result-by-other-player", "Another player's result pays nobody.", TICKET,
+    must("result-by-other-player", "A result of another player's bet is refused.", TICKET,
          bet("a", 5).accepted(-5), result("a", 5).by("second").refused(-5, should=code(2))),
-    should("result-over-range", "A result that no 64-bit balance could hold is refused, and the bet stands.",
+    should("result-over-range", "A result above a 64-bit balance is refused, and the bet stays open.",
            "balance would pass 2^63-1: 2",
            bet("a", 1).accepted(-1), result("a", MAX_CENTS).refused(-1, check=code(2)), refund("a").accepted()),
 )
 
 REFUNDS = (
-    must("refund", "A refund gives the stake back.", REFUND, bet("a", 5).accepted(-5), refund("a").accepted()),
-    must("refund-tells-balance", "The answer tells the balance after the refund.", POINTS,
+    must("refund", "A refund returns the stake.", REFUND, bet("a", 5).accepted(-5), refund("a").accepted()),
+    must("refund-tells-balance", "The reply contains the balance after the refund.", POINTS,
          bet("a", 5).accepted(-5), refund("a").accepted(check=balance_change(0))),
-    must("refund-retry", "The same refund again pays nothing more.", REFUND,
+    must("refund-retry", "A retry of a refund pays nothing more.", REFUND,
          bet("a", 5).accepted(-5), refund("a").accepted(), refund("a").moves(0, should=ACCEPTED)),
-    must("refund-of-nothing", "A refund of an unknown ticket pays nothing, and is refused with 2.", INVALID_TICKET,
+    must("refund-of-nothing", "A refund of an unknown ticket is refused with code 2.", INVALID_TICKET,
          refund("a").refused(check=code(2))),
-    must("bet-after-refund", "A bet that comes after its refund takes nothing.", REFUND,
+    must("bet-after-refund", "A bet that arrives after its refund is refused.", REFUND,
          refund("a").moves(0), bet("a", 5).refused(should=code(2, "ticket refunded before or after it arrived: 2"))),
-    must("bet-retry-after-refund", "A refunded bet that comes again takes nothing.", REFUND,
+    must("bet-retry-after-refund", "A retry of a refunded bet is refused.", REFUND,
          bet("a", 5).accepted(-5), refund("a").accepted(),
          bet("a", 5).refused(should=code(2, "ticket refunded before or after it arrived: 2"))),
-    must("refund-after-result", "A bet that has a result is not refunded.", REFUND,
+    must("refund-after-result", "A refund of a settled bet is refused.", REFUND,
          bet("a", 5).accepted(-5), result("a", 5).accepted(),
          refund("a").refused(should=code(2, "refund, bet settled by a result: 2"))),
-    must("refund-of-refused-bet", "A refused bet is not refunded.", REFUND,
+    must("refund-of-refused-bet", "A refund of a refused bet pays nothing.", REFUND,
          bet("a", All(1)).refused(), refund("a").moves(0, should=code(2, "refund, a refused bet: 2"))),
-    must("refund-by-other-player", "Another player's refund moves nobody's money.", TICKET,
+    must("refund-by-other-player", "A refund of another player's bet pays nothing.", TICKET,
          bet("a", 5).accepted(-5), refund("a").by("second").moves(-5, should=code(2))),
 )
 
 BETWINS = (
-    must("betwin", "A betwin takes its stake and pays its win.", BETWIN, betwin("a", 5, 8).accepted(3)),
-    must("betwin-tells-balance", "The answer tells the balance after both.", POINTS,
+    must("betwin", "A betwin deducts its stake and pays its win.", BETWIN, betwin("a", 5, 8).accepted(3)),
+    must("betwin-tells-balance", "The reply contains the balance after stake and win.", POINTS,
          betwin("a", 5, 8).accepted(3, check=balance_change(3))),
-    must("betwin-lost", "A betwin may win nothing.", BETWIN,
+    must("betwin-lost", "A betwin with a win of 0 is accepted.", BETWIN,
          betwin("a", 5, 10).accepted(5), betwin("b", 5, 0).accepted()),
-    must("betwin-retry", "The same betwin again moves nothing more.", TICKET,
+    must("betwin-retry", "A retry of a betwin moves no more money.", TICKET,
          betwin("a", 5, 8).accepted(3), betwin("a", 5, 8).moves(3, should=ACCEPTED)),
-    must("betwin-over-balance", "A betwin whose stake exceeds the money is refused with 3.", FUNDS,
+    must("betwin-over-balance", "A betwin with a stake above the balance is refused with code 3.", FUNDS,
          betwin("a", All(1), 0).refused(check=code(3))),
-    should("betwin-of-its-own-win", "The money must cover the stake before the win counts.",
+    should("betwin-of-its-own-win", "The balance must cover the stake of a betwin without its win.",
            "betwin: money must cover total_bet before the win counts, all or nothing: 3",
            betwin("a", All(1), All(4)).refused(check=code(3))),
-    must("betwin-ticket-other-win", "The ticket of a betwin with another win is refused.", TICKET,
+    must("betwin-ticket-other-win", "A betwin with a used ticket and another win is refused.", TICKET,
          betwin("a", 5, 5).accepted(), betwin("a", 5, 6).refused(should=code(2, REUSED_ID_ROW))),
-    must("betwin-ticket-for-bet", "A bet cannot have the ticket of a betwin.", TICKET,
+    must("betwin-ticket-for-bet", "A bet with the ticket of a betwin is refused.", TICKET,
          betwin("a", 5, 5).accepted(), bet("a", 5).refused(should=code(2, REUSED_ID_ROW))),
-    must("result-of-betwin", "A betwin has no result.", TICKET,
+    must("result-of-betwin", "A result of a betwin is refused.", TICKET,
          betwin("a", 5, 5).accepted(), result("a", 5).refused(should=code(2, "result, ticket of a betwin: 2"))),
-    should("refund-of-betwin", "A betwin is refunded as a whole.", "refund, applied betwin: 0, the whole is reversed",
+    should("refund-of-betwin", "A refund of a betwin reverses all of it.", "refund, applied betwin: 0, all is reversed",
            betwin("a", 5, 8).accepted(3), refund("a").accepted()),
-    should("refund-of-spent-betwin", "A betwin is not refunded when its win is spent.",
+    should("refund-of-spent-betwin", "A refund of a betwin is refused if its win is spent.",
            "refund, applied betwin: 2 and no change where cash no longer covers the win",
            betwin("a", 1, 3).accepted(2), bet("b", All(2)).accepted(EMPTY), refund("a").refused(EMPTY, check=code(2)),
            refund("b").accepted(2)),
 )
 
 CONCURRENCY = (
-    must("same-bet-at-once", "The same bet eight times at once takes its stake once.", TICKET,
+    must("same-bet-at-once", "Eight concurrent copies of a bet deduct its stake once.", TICKET,
          concurrently(*[bet("a", 5)] * 8).moves(-5, should=ACCEPTED)),
-    must("same-result-at-once", "The same result eight times at once pays once.", TICKET,
+    must("same-result-at-once", "Eight concurrent copies of a result pay once.", TICKET,
          bet("a", 5).accepted(-5), concurrently(*[result("a", 8)] * 8).moves(3, should=ACCEPTED)),
-    must("same-refund-at-once", "The same refund eight times at once pays once.", REFUND,
+    must("same-refund-at-once", "Eight concurrent copies of a refund pay once.", REFUND,
          bet("a", 5).accepted(-5), concurrently(*[refund("a")] * 8).moves(0, should=ACCEPTED)),
-    must("same-betwin-at-once", "The same betwin eight times at once counts once.", TICKET,
+    must("same-betwin-at-once", "Eight concurrent copies of a betwin count once.", TICKET,
          concurrently(*[betwin("a", 5, 8)] * 8).moves(3, should=ACCEPTED)),
-    must("bets-at-once", "Eight bets at once take eight stakes.", BET,
+    must("bets-at-once", "Eight concurrent bets deduct eight stakes.", BET,
          concurrently(*[bet(letter, 1) for letter in "abcdefgh"]).accepted(-8)),
-    must("all-twice-at-once", "Of two bets of all the money at once one is refused.", FUNDS,
+    must("all-twice-at-once", "Of two concurrent bets of the whole balance, one is refused.", FUNDS,
          concurrently(bet("a", ALL), bet("b", ALL)).moves(EMPTY)),
-    must("bet-and-refund-at-once", "A bet and its refund at once leave the money as it was.", REFUND,
+    must("bet-and-refund-at-once", "A bet and its concurrent refund leave the balance unchanged.", REFUND,
          concurrently(bet("a", 5), refund("a")).moves(0)),
 )
 
 SESSIONS = (
     *(
-        must(f"{ask.operation}-token-unknown", f"Nobody's {ask.operation} is refused with 1.", INVALID_TOKEN,
+        must(f"{ask.operation}-token-unknown", f"A {ask.operation} with an unknown token gets code 1.", INVALID_TOKEN,
              ask.by("unknown").refused(check=code(1)))
         for ask in (bet("a", 5), result("a", 5), refund("a"), betwin("a", 5, 8))
     ),
     *(
-        should(f"{ask.operation}-{session}", f"{ask.operation} is refused if the session is {session}.",
+        should(f"{ask.operation}-{session}", f"The call {ask.operation} is refused if the session is {session}.",
                f"authenticate, bet, betwin: access_token {session}: 1 Invalid Token",
                ask.by(session).refused(check=code(1)))
         for session in ("expired", "revoked") for ask in (authenticate, bet("a", 5), betwin("a", 5, 8))
@@ -292,23 +293,23 @@ SESSIONS = (
         case
         for session in ("expired", "revoked")
         for case in (
-            should(f"bet-not-recorded-{session}", f"A bet refused as the session is {session} is not recorded.",
+            should(f"bet-not-recorded-{session}", f"A refusal because the session is {session} is not stored.",
                    "a bet refused for an expired session is not recorded",
                    bet("a", 5).by(session).refused(), bet("a", 5).accepted(-5)),
-            should(f"bet-retry-{session}", f"A retry of a bet succeeds though the session is {session}.",
+            should(f"bet-retry-{session}", f"A retry of an applied bet succeeds even if the session is {session}.",
                    "a retry of an applied bet still succeeds after the session has expired",
                    bet("a", 5).accepted(-5), bet("a", 5).by(session).accepted(-5)),
-            should(f"result-{session}", f"A result is taken though the session is {session}.",
+            should(f"result-{session}", f"A result is accepted even if the session is {session}.",
                    "result of this player's applied, unsettled bet (expired session too): 0",
                    bet("a", 5).accepted(-5), result("a", 5).by(session).accepted()),
-            should(f"refund-{session}", f"A refund is taken though the session is {session}.",
+            should(f"refund-{session}", f"A refund is accepted even if the session is {session}.",
                    "for authenticate, bet, betwin also expired or revoked: 1 (so not for refund)",
                    bet("a", 5).accepted(-5), refund("a").by(session).accepted()),
         )
     ),
-    should("authenticate-blocked", "A blocked player may not begin.", "authenticate, player blocked: 1",
+    should("authenticate-blocked", "A blocked player cannot authenticate.", "authenticate, player blocked: 1",
            authenticate.by("blocked").refused(check=code(1))),
-    should("bet-blocked", "A blocked player's bet is refused, and again.", "bet, betwin, player blocked: 1, recorded",
+    should("bet-blocked", "A blocked player's bet and its retry are refused.", "bet, player blocked: 1, recorded",
            bet("a", 5).by("blocked").refused(check=code(1)), bet("a", 5).by("blocked").refused(check=code(1))),
     should("betwin-blocked", "A blocked player's betwin is refused.", "bet, betwin, player blocked: 1",
            betwin("a", 5, 5).by("blocked").refused(check=code(1))),
@@ -322,7 +323,7 @@ MALFORMED = (
     malformed("bet-with-plus", bet("a", 5).with_fields(total_bet="+5")),
     malformed("bet-with-space", bet("a", 5).with_fields(total_bet=" 5")),
     malformed("bet-with-underscore", bet("a", 5).with_fields(total_bet="0_5")),
-    malformed("bet-in-wide-digits", bet("a", 5).with_fields(total_bet=wide)),
+    malformed("bet-in-wide-digits", bet("a", 5).with_fields(total_bet=fullwidth)),
     malformed("bet-with-21-digits", bet("a", 5).with_fields(total_bet="5".zfill(21))),
     malformed("bet-empty", bet("a", 5).with_fields(total_bet="")),
     malformed("bet-missing", bet("a", 5).without("total_bet")),
@@ -339,17 +340,17 @@ MALFORMED = (
     malformed("ticket-negative", bet("a", 5).with_fields(ticket_id=negative), INVALID_TICKET, 2),
     malformed("ticket-over-range", bet("a", 5).with_fields(ticket_id=MAX_ID + 1), INVALID_TICKET, 2),
     malformed("ticket-in-letters", bet("a", 5).with_fields(ticket_id="first"), INVALID_TICKET, 2),
-    malformed("ticket-in-wide-digits", bet("a", 5).with_fields(ticket_id=wide), number=2),
+    malformed("ticket-in-wide-digits", bet("a", 5).with_fields(ticket_id=fullwidth), number=2),
     malformed("ticket-twice", bet("a", 5).with_fields(ticket_id=twice), number=2),
     malformed("refund-ticket-missing", refund("a").without("ticket_id"), INVALID_TICKET, 2),
     malformed("token-missing", bet("a", 5).without("access_token"), INVALID_TOKEN, 1),
     malformed("token-empty", bet("a", 5).with_fields(access_token=""), INVALID_TOKEN, 1),
     malformed("game-too-long", bet("a", 5).with_fields(game_code="g" * 65)),
-    should("extra-parameter", "Parameters that nobody knows are ignored.", "unknown extra fields: ignored",
+    should("extra-parameter", "Unknown parameters are ignored.", "unknown extra fields: ignored",
            bet("a", 5).with_fields(colour="red").accepted(-5)),
-    should("game-missing", "game_code may be left out.", "game_code, key, total_used are optional",
+    should("game-missing", "game_code is optional.", "game_code, key, total_used are optional",
            bet("a", 5).without("game_code").accepted(-5)),
-    should("key-missing", "key may be left out.", "game_code, key, total_used are optional",
+    should("key-missing", "key is optional.", "game_code, key, total_used are optional",
            bet("a", 5).without("key").accepted(-5)),
 )
 
@@ -361,7 +362,7 @@ HTTP = (
              bet("a", 5).with_method(method).moves(0, should=http_status(405, ONLY_GET)))
         for method in ("POST", "HEAD", "PUT", "PATCH", "DELETE")
     ),
-    should("no-store", "No answer may be kept by a cache.", "Cache-Control: no-store on every answer",
+    should("no-store", "No reply may be cached.", "Cache-Control: no-store on every answer",
            authenticate.accepted(check=NO_STORE), authenticate.by("unknown").refused(check=NO_STORE)),
     should("query-too-long", "A query over 2 KiB is refused.", "query over 2 KiB: 414",
            bet("a", 5).with_fields(colour="r" * 2048).refused(check=http_status(414))),

@@ -1,6 +1,11 @@
-"""A small, real game provider for people who have none: three games, both protocols, honest HTTP.
+"""The demo provider: a small game provider with three games, both protocols and real HTTP.
 
-The core is pure: `games` are functions of a stake and of chance, `rounds` the calls that a round makes and the policy
-that sees it through, `faults` how a call may be led astray on its way. Around it `client` sends, `store` remembers,
-`runner` plays and `server` answers players, operators and scripts.
+The core is pure:
+
+- `game_rules`: each game as a function of stake, choice and random numbers.
+- `round_policy`: the calls of a round, and the rules by which the provider completes each round.
+- `faults`: how a call is delivered when a fault is injected.
+
+Around the core: `wallet_client` sends calls, `round_store` keeps the rounds, `simulator` plays them, and
+`provider_server` serves players (`game_pages`), operators (`operator_api`) and scripts (`script_api`).
 """

@@ -1,8 +1,29 @@
-"""Fault injection between a provider and a wallet, decided by chance: `plan_delivery` is pure, and sends nothing.
+"""Fault injection between the provider and a wallet. This module is pure: it plans a delivery and sends nothing.
 
-All of it can happen on an honest network, and none of it may cost anybody money. So an honest wallet is never led to
-pay for a bet that it then refuses (a wallet-v2 win does not overtake its bet), and no copy of a call that calls off a
-round arrives after the round went on.
+Theory of operation
+-------------------
+
+1. For each attempt to send a call, `plan_delivery` draws faults at random and returns a `DeliveryPlan`.
+2. `wallet_client.deliver_call` executes the plan, in this order: the calls of `before`, the delay, `copies` copies of
+   the call concurrently, the calls of `after`, then the calls held back by earlier plans. If `is_held`, the call
+   itself is held back until after the player's next call.
+3. `round_policy.drive_round` receives the reply, or None if the plan loses it, and decides on the next call.
+
+Each attempt consumes the same number of random numbers, whatever the rates are. A changed rate of one fault therefore
+does not change when the other faults occur.
+
+Rules of the plans
+------------------
+
+Each fault can also occur on a real network. With a correct wallet no fault may change the money of either side:
+
+- A wallet-v2 win never overtakes its bet. A correct wallet pays a win in an unknown round, and could then refuse the
+  bet. A vela result may overtake its bet, because a correct wallet refuses the result of an unknown ticket.
+- A cancel is never held back. It could arrive after the round went on, and cancel a bet that was settled since.
+- The provider loses the same call up to `MAX_CONSECUTIVE_LOSSES` times in a row. Then the call and its reply get
+  through, so each round ends.
+- If an early call of `before` has no reply, the call itself is not sent. The early call may still be on its way and
+  must not arrive after the call that it overtakes.
 """
 
 from collections.abc import Mapping
@@ -17,42 +38,45 @@ from minwallet.protocols.wire import Call
 MAX_DELAY_S = 0.02
 
 MAX_CONSECUTIVE_LOSSES = 3
-"""How often in a row the same call may be lost; a line that loses everything would keep a round open for ever."""
+"""The maximum of attempts in a row that lose the same call. Without it a rate of 1 would keep a round open forever."""
 
 
 class Fault(StrEnum):
-    """The ways to misbehave."""
+    """The faults that can be injected."""
 
     LOST_REPLY = "lost-reply"
-    """The wallet commits, and the provider hears nothing of it."""
+    """The wallet commits, and the provider does not receive the reply."""
     SLOW_REPLY = "slow-reply"
-    """The same, but the provider waits for the reply as long as it ever does, and gives up."""
+    """Like `LOST_REPLY`, but the provider waits for the reply until its timeout."""
     DELAY = "delay"
-    """The call takes its time."""
+    """The call arrives late, by up to `MAX_DELAY_S`."""
     DUPLICATE = "duplicate"
-    """The same call twice at once."""
+    """The same call arrives twice, concurrently."""
     REORDER = "reorder"
-    """The call, or a copy of it, arrives after the one sent next; a vela result arrives before its bet, too."""
+    """The call, or a copy of it, arrives after the next one; a vela result may also arrive before its bet."""
     CANCEL_FIRST = "cancel-first"
-    """The bet is called off before it arrives."""
+    """The cancel of a bet arrives before the bet."""
     WIN_TWICE = "win-twice"
-    """A win that was taken is sent again."""
+    """The provider sends an accepted win again."""
 
 
 FaultRates = Mapping[Fault, float]
-"""How likely each is to befall a call, from 0 to 1."""
+"""The probability of each fault per attempt, from 0 to 1. A missing fault has the probability 0."""
 
 
 class FaultTarget(StrEnum):
-    """At which call of a round mischief is aimed. It strikes there when the call is sent for the first time."""
+    """The call of a round that gets the faults. Only its first attempt gets them."""
 
     OPENING = "opening"
     CLOSING = "closing"
-    """The call that pays; where one call bets and wins, that one."""
+    """The call that pays. For a bet and win in one call, that call."""
 
 
 class FaultPlan(NamedTuple):
-    """How a round is to be led astray: at every call, or at one only; and whether the player has to win it."""
+    """The faults of one round.
+
+    `target` None means each call of the round. With `is_lucky` the player wins more than the stake.
+    """
 
     rates: FaultRates
     target: FaultTarget | None = None
@@ -60,9 +84,13 @@ class FaultPlan(NamedTuple):
 
 
 class DeliveryPlan(NamedTuple):
-    """How a call gets to the wallet: what is sent `before` it and `after` it, how many `copies` at once (0: not now),
-    whether one more is held back until after the player's next call, whether the provider hears the reply, and whether
-    it waits for it until its time is up.
+    """The delivery of one attempt; see the theory of operation above.
+
+    - `copies`: how many copies are sent now; 0 if the call is only held back.
+    - `is_held`: one more copy is sent after the player's next call.
+    - `is_lost`: the provider does not receive the reply.
+    - `is_slow`: the provider waits until its timeout.
+    - `faults`: the faults that this plan contains.
     """
 
     before: tuple[Call, ...] = ()
@@ -76,7 +104,8 @@ class DeliveryPlan(NamedTuple):
 
 
 def plan_delivery(round_: RoundCalls, call: Call, attempt: int, plan: FaultPlan, rng: Random) -> DeliveryPlan:
-    """What befalls the round's call when it is sent for the nth time in a row."""
+    """Return the delivery of the round's call. `attempt` counts the attempts in a row to send it, from 1."""
+    # All random numbers are drawn first and always, so that each attempt consumes equally many of them.
     drawn = [kind for kind in Fault if rng.random() < plan.rates.get(kind, 0)]
     delay_s, coin = rng.uniform(0, MAX_DELAY_S), rng.random() < 0.5
     is_targeted = plan.target is None or (attempt == 1 and call == _target_call(plan.target, round_))
@@ -85,6 +114,7 @@ def plan_delivery(round_: RoundCalls, call: Call, attempt: int, plan: FaultPlan,
     before: list[Call] = []
     if Fault.CANCEL_FIRST in injected:
         before.append(round_.cancel)
+    # Only a vela result (Settle) may overtake its bet: a correct wallet would pay an early wallet-v2 win.
     if reordered and call == round_.opening and round_.closing and isinstance(round_.closing.command, Settle):
         before.append(round_.closing)
     return DeliveryPlan(
@@ -119,11 +149,12 @@ def _is_applicable(kind: Fault, round_: RoundCalls, call: Call, attempt: int) ->
 
 DEFAULT_FAULT_RATE = 0.2
 
+# A slow reply costs a whole timeout each time it occurs.
 FAST_FAULTS = tuple(kind for kind in Fault if kind is not Fault.SLOW_REPLY)
 
 
 def parse_fault_rates(text: str) -> dict[Fault, float]:
-    """`lost-reply,delay=0.05`, or `all` that takes no time; ValueError, in words, for anything else."""
+    """Parse `lost-reply,delay=0.05`; `all` stands for each fault but `slow-reply`. Raise ValueError if invalid."""
     given: dict[str, object] = {}
     for part in filter(None, text.replace(" ", "").split(",")):
         name, _, rate = part.partition("=")
@@ -136,12 +167,14 @@ def parse_fault_rates(text: str) -> dict[Fault, float]:
 
 
 def validate_fault_rates(given: Mapping[str, object]) -> dict[Fault, float]:
-    """Odds by the names of mischief; ValueError, in words."""
+    """Return the probabilities by fault. Raise ValueError if a name or a probability is invalid."""
     rates: dict[Fault, float] = {}
     for name, value in given.items():
         if name not in set(Fault):
-            raise ValueError(f"{name!r:.60} is no mischief; there are {', '.join(Fault)}")
+            raise ValueError(f"unknown fault {name!r:.60}; use {', '.join(Fault)}")
         if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= 1:
-            raise ValueError(f"{name}: the odds must be a number from 0 to 1")
+            # A list or an object may be nested too deep for repr.
+            shown = f" {value!r:.60}" if isinstance(value, str | int | float) else ""
+            raise ValueError(f"invalid probability{shown} of {name}: must be a number from 0 to 1")
         rates[Fault(name)] = float(value)
     return rates

@@ -1,4 +1,4 @@
-"""The provider's pages: plain HTML, one style sheet in the page, no scripts, nothing from elsewhere."""
+"""The HTML of the provider's pages: one inline style sheet, no scripts and no external resources."""
 
 from collections.abc import Sequence
 from html import escape
@@ -19,14 +19,14 @@ h1 { font-size: 1.8rem; margin: .2rem 0 } h2 { font-size: 1.25rem; margin: 0 } .
 a { color: #ffd36b; text-decoration: none } a:hover { text-decoration: underline }
 .note { color: #a9c2b5; font-size: .9rem; margin: .3rem 0 }
 .card { background: #1b3a2f; border-radius: 14px; padding: 1.1rem 1.3rem; margin: 1rem 0 }
-.purse { display: flex; justify-content: space-between; flex-wrap: wrap; gap: .3rem 1rem; align-items: baseline }
-.purse b { font-size: 1.3rem; font-variant-numeric: tabular-nums }
+.balance { display: flex; justify-content: space-between; flex-wrap: wrap; gap: .3rem 1rem; align-items: baseline }
+.balance b { font-size: 1.3rem; font-variant-numeric: tabular-nums }
 .badge { background: #ffd36b; color: #2b2208; border-radius: 99px; padding: .1rem .7rem; font-size: .85rem }
 .shown { display: flex; flex-wrap: wrap; gap: .6rem; justify-content: center; margin: .4rem 0 1rem }
 .shown span { background: #f7f4e8; color: #23201a; border-radius: 10px; padding: .3rem .8rem; font-size: 1.15rem }
 .slot .shown span { font-size: 3rem; line-height: 1.3; min-width: 2.9rem; text-align: center }
 .outcome { text-align: center; font-weight: 600; margin: 0 }
-.complaint { color: #ffb4a2 }
+.error { color: #ffb4a2 }
 form { display: flex; flex-wrap: wrap; gap: .8rem; align-items: end }
 label { font-size: .85rem; color: #a9c2b5; flex: 1 1 8rem }
 input, select { display: block; width: 100%; height: 2.7rem; box-sizing: border-box; font: inherit; padding: 0 .7rem;
@@ -40,28 +40,31 @@ th { text-align: left; color: #a9c2b5; font-weight: 400 } th, td { padding: .15r
 
 
 def render_lobby() -> str:
-    """The games, for guests."""
+    """Return the list of games, with links for guests."""
     cards = "".join(
         f'<div class="card"><h2>{escape(game.titles["en"])}</h2><p>{escape(game.rules)}</p>'
-        f'<p>Play as a guest: <a href="/play/{game.code}">vela</a> · '
+        f'<p>Play as a guest with <a href="/play/{game.code}">vela</a> · '
         f'<a href="/play?mode=demo&amp;gameID={game.number}&amp;lang=en">wallet-v2</a></p></div>'
         for game in GAMES
     )
-    intro = "Three games of a small provider that calls your wallet as a real one would; guests play with demo credit."
+    intro = (
+        "This small game provider has three games. It calls your wallet over HTTP, as a real provider does. "
+        "Guests play with demo credit, without a wallet."
+    )
     return _render_document("Demo provider", f'<h1>Demo provider</h1><p class="note">{intro}</p>{cards}')
 
 
 def render_game(
     game: DemoGame, lang: str, session: PlayerSession, played: RoundRecord | None = None, error: str = ""
 ) -> str:
-    """A game, with what came of the last round."""
+    """Return the page of a game, with the outcome of the last round."""
     title = game.titles.get({"ch": "cn", "zh": "cn"}.get(lang, lang), game.titles["en"])
     parts = [
         f'<p class="note"><a href="/">All games</a> · {escape(session.protocol)}</p><h1>{escape(title)}</h1>',
         f'<p class="note">{escape(game.rules)}</p>',
         _render_balance(session),
         _render_outcome(played) if played else "",
-        f'<p class="complaint">{escape(error[:1].upper() + error[1:])}.</p>' if error else "",
+        f'<p class="error">{escape(error[:1].upper() + error[1:])}.</p>' if error else "",
         _render_form(game, played),
         _render_calls(played.sent[-MAX_SHOWN_CALLS:]) if played and played.sent else "",
     ]
@@ -69,9 +72,10 @@ def render_game(
 
 
 def render_refusal(message: str) -> str:
-    """Why there is no game."""
+    """Return the page that says why the game cannot be opened."""
     return _render_document(
-        "No game", f'<h1>No game</h1><p class="card">{escape(message)}</p><p><a href="/">All games</a></p>'
+        "Cannot open the game",
+        f'<h1>Cannot open the game</h1><p class="card">{escape(message)}</p><p><a href="/">All games</a></p>',
     )
 
 
@@ -86,21 +90,21 @@ def _render_document(title: str, body: str) -> str:
 def _render_balance(session: PlayerSession) -> str:
     money = f"<b>{format_amount(session.balance)} {escape(session.currency)}</b>"
     if session.token is None:
-        note = "A guest plays for nothing; no wallet is called."
+        note = "Guests play without money. The provider calls no wallet."
         who = f'<span class="badge">demo credit</span><span class="note">{note}</span>'
     else:
         who = f"<span>{escape(session.player_id)}</span>"
-    return f'<div class="card purse">{who}{money}</div>'
+    return f'<div class="card balance">{who}{money}</div>'
 
 
 def _render_outcome(played: RoundRecord) -> str:
     on = f" on {played.play.choice}" if played.play.choice else ""
     stake, payout = (f"{format_amount(cents)} {played.currency}" for cents in (played.play.stake, played.play.payout))
     sentence = {
-        RoundEnding.DONE: f"Staked {stake}{on}, returned {payout}",
-        RoundEnding.REJECTED: f"The wallet refused the bet of {stake}; nothing was taken",
-        RoundEnding.CANCELLED: f"The wallet did not answer in time: the bet of {stake} was called off and given back",
-        None: "The wallet has not answered yet; the round is kept until it does",
+        RoundEnding.DONE: f"Staked {stake}{on}, paid out {payout}",
+        RoundEnding.REJECTED: f"The wallet refused the bet of {stake}. No money moved",
+        RoundEnding.CANCELLED: f"The wallet did not reply in time. The bet of {stake} was cancelled and paid back",
+        None: "The wallet has not replied yet. The round stays pending until it replies",
     }[played.ending]
     shown = "".join(f"<span>{escape(piece)}</span>" for piece in played.play.shown)
     pieces = f'<div class="shown">{shown}</div>' if played.ending is RoundEnding.DONE else ""
@@ -127,9 +131,9 @@ def _render_calls(sent: Sequence[CallRecord]) -> str:
         f"<td>{', '.join(each.faults)}</td><td>{escape(each.id)}</td></tr>"
         for each in sent
     )
-    head = "<tr><th>call</th><th>heard</th><th>mischief</th><th>id</th></tr>"
-    return f'<div class="card wide"><p class="note">What the wallet was asked</p><table>{head}{rows}</table></div>'
+    head = "<tr><th>call</th><th>reply</th><th>faults</th><th>id</th></tr>"
+    return f'<div class="card wide"><p class="note">Calls to the wallet</p><table>{head}{rows}</table></div>'
 
 
 def _describe_answer(answer: int | None) -> str:
-    return "nothing" if answer is None else "success" if answer == 0 else f"refused ({answer})"
+    return "no reply" if answer is None else "success" if answer == 0 else f"refused ({answer})"

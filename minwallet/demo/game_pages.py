@@ -1,4 +1,4 @@
-"""Where a launch URL leads: a page on which a person plays, and the lobby with the games for guests."""
+"""The pages behind launch URLs: the page of a game, and the lobby with the games for guests."""
 
 import re
 import secrets
@@ -28,7 +28,10 @@ SECURITY_HEADERS = {
 
 
 def routes(runner: RoundRunner, host_id: str, wallet_token: str | None) -> list[Route]:
-    """`/play/GAME` is vela's, `/play?gameID=…` wallet-v2's. A form posts to its page's own address."""
+    """Return the routes: `/play/GAME` for vela, `/play?gameID=…` for wallet-v2.
+
+    A form posts to the address of its own page, because that address contains the session's token.
+    """
     operators = {"vela": host_id, "wallet-v2": wallet_token}
 
     async def lobby(request: Request) -> Response:
@@ -51,22 +54,24 @@ async def _handle_game_page(
     launch = load_protocol(protocol).parse_launch_url(str(request.url))
     game = find_game(launch.game)
     if game is None:
-        return RedirectResponse("/") if not launch.game else _refusal_response(404, "There is no such game.")
+        return RedirectResponse("/") if not launch.game else _refusal_response(404, "The provider has no such game.")
     if launch.token and operators[protocol] not in (None, launch.agent):
-        return _refusal_response(403, "This launch address names an operator that the provider does not know.")
+        return _refusal_response(403, "The provider does not know the operator of this launch address.")
     guest = request.cookies.get(GUEST_COOKIE, "")
     if not re.fullmatch(r"guest-[0-9a-f]{16}", guest):
         guest = f"guest-{secrets.token_hex(8)}"
     try:
         session = await runner.open_session(protocol, launch.token, guest)
-    except SessionRejected as away:
-        return _refusal_response(403, f"You cannot play: {away}.")
-    except NoAnswer as silence:
-        return _refusal_response(502, f"You cannot play now: {silence}.")
-    played, error = None, ""
+    except SessionRejected as error:
+        return _refusal_response(403, f"You cannot play: {error}.")
+    except NoAnswer as error:
+        return _refusal_response(502, f"You cannot play now: {error}.")
+    played, message = None, ""
     if request.method == "POST":
-        played, error = await _play_from_form(runner, session, game, await request.body())
-    response = HTMLResponse(game_html.render_game(game, launch.lang, session, played, error), headers=SECURITY_HEADERS)
+        played, message = await _play_from_form(runner, session, game, await request.body())
+    response = HTMLResponse(
+        game_html.render_game(game, launch.lang, session, played, message), headers=SECURITY_HEADERS
+    )
     response.set_cookie(GUEST_COOKIE, guest, path="/play", httponly=True, samesite="lax")
     return response
 
@@ -74,27 +79,28 @@ async def _handle_game_page(
 async def _play_from_form(
     runner: RoundRunner, session: PlayerSession, game: DemoGame, body: bytes
 ) -> tuple[RoundRecord | None, str]:
-    """What came of the round that the form asks for, and what there is to complain about."""
+    """Play the round of the form. Return its record, None if the form is invalid, and an error message or ""."""
     form = dict(parse_qsl(body.decode("ascii", "replace")))
     choice = form.get("choice", game.choices[0])
     try:
         stake = _parse_stake(form.get("stake", ""))
         if choice not in game.choices:
-            raise ValueError(f"there is no bet on {choice!r:.20}")
+            raise ValueError(f"unknown bet {choice!r:.20}: use one of {', '.join(game.choices)}")
     except ValueError as error:
         return None, str(error)
     played = await runner.play_round(session, game, stake, choice)
     try:
-        await runner.open_session(session.protocol, session.token, session.player_id)  # which asks for the new balance
+        # Opening the session again reads the new balance from the wallet.
+        await runner.open_session(session.protocol, session.token, session.player_id)
     except (NoAnswer, SessionRejected) as error:
-        return played, f"the balance is that of before the round: {error}"
+        return played, f"the balance above is from before the round: {error}"
     return played, ""
 
 
 def _parse_stake(text: str) -> int:
     cents = parse_amount(text.strip())
     if not 1 <= cents <= MAX_STAKE:
-        raise ValueError(f"a stake is from 0.01 to {format_amount(MAX_STAKE)}")
+        raise ValueError(f"invalid stake {text.strip()!r:.20}: must be from 0.01 to {format_amount(MAX_STAKE)}")
     return cents
 
 

@@ -1,6 +1,6 @@
-"""Three small games, each a pure function of a stake, a choice and chance. Amounts are cents.
+"""The three games, each a pure function of a stake, a choice and a random generator. Amounts are in cents.
 
-Each returns about 95 % of what is played, in whole cents, rounded in the house's favour.
+Each game pays back about 95 % of the stakes (RTP), in whole cents. Fractions of a cent go to the house.
 """
 
 from collections.abc import Callable, Mapping
@@ -8,13 +8,13 @@ from random import Random
 from typing import NamedTuple
 
 MAX_STAKE = 1_000_000_000
-"""What may be staked at once: more than a demo's player is likely to have, so that a bet can be refused."""
+"""The maximum stake, in cents. It exceeds the usual balance of a demo player, so that a bet can be refused."""
 
 
 class GameResult(NamedTuple):
-    """What came of one game: `stake` was put in, `payout` comes back, `shown` is what the player gets to see.
+    """The result of one game. `shown` is what the player sees.
 
-    `used` is the part of a buy-in that was played, where the rest comes back with the payout.
+    `used` is the played part of a buy-in, None in games without one. The payout includes the unplayed part.
     """
 
     stake: int
@@ -25,7 +25,7 @@ class GameResult(NamedTuple):
 
 
 class DemoGame(NamedTuple):
-    """`code` is its name in vela, `number` in wallet-v2. The first of `choices` is the one to offer."""
+    """A game. `code` is its id in vela, `number` its id in wallet-v2. The first of `choices` is the default."""
 
     code: str
     number: str
@@ -40,7 +40,7 @@ TRIPLE_MULTIPLIERS = {"♥♥♥": 3, "♣♣♣": 7, "★★★": 20, "777": 12
 
 
 def slot_multiplier(line: str) -> int:
-    """How many times the stake three symbols pay."""
+    """Return by how much three symbols multiply the stake."""
     return TRIPLE_MULTIPLIERS.get(line, 1 if line.count("♥") == 2 else 0)
 
 
@@ -52,7 +52,7 @@ def _play_slot(stake: int, choice: str, rng: Random) -> GameResult:
 
 MAX_BULLETS = 20
 FISH = {"minnow": (25, 2), "ray": (5, 5), "whale": (1, 20), "": (69, 0)}
-"""How often in 100 shots, and how many bullets it is worth."""
+"""For each fish: in how many of 100 shots it is caught, and its worth in bullets. The empty name is a miss."""
 
 
 def _play_fish(stake: int, choice: str, rng: Random) -> GameResult:
@@ -80,7 +80,7 @@ ZODIAC_BETS: Mapping[str, frozenset[int]] = {
     "even": frozenset(n for n in _SIGN_NUMBERS if not n % 2),
     **{f"z{n}": frozenset({n}) for n in _SIGN_NUMBERS},
 }
-"""What can be bet on, and the signs that win it."""
+"""The possible bets, each with the signs that win it."""
 
 
 def _play_zodiac(stake: int, choice: str, rng: Random) -> GameResult:
@@ -96,21 +96,21 @@ GAMES = (
         "slot",
         "1012",
         {"en": "Lucky Hearts", "cn": "幸运红心", "de": "Glücksherzen", "es": "Corazones"},
-        "Three reels. Two hearts return the stake; three alike pay 3, 7, 20 or 120 times.",
+        "Three reels. Two hearts return the stake. Three equal symbols pay 3, 7, 20 or 120 times the stake.",
         _play_slot,
     ),
     DemoGame(
         "fish",
         "1014",
         {"en": "Coral Hunter", "cn": "珊瑚猎手", "de": "Korallenjäger", "es": "Cazador de corales"},
-        "Your stake buys up to 20 bullets. A minnow is worth 2, a ray 5, a whale 20; unused bullets come back.",
+        "The stake buys up to 20 bullets. A minnow pays 2 bullets, a ray 5, a whale 20. Unused bullets are paid back.",
         _play_fish,
     ),
     DemoGame(
         "zodiac",
         "1053",
         {"en": "Zodiac Table", "cn": "生肖台", "de": "Tierkreistisch", "es": "Mesa del zodiaco"},
-        "Twelve signs. One sign pays 11.4 times; small or big, red or black, odd or even 1.9 times.",
+        "Twelve signs. A bet on one sign pays 11.4 times the stake, each other bet 1.9 times.",
         _play_zodiac,
         tuple(ZODIAC_BETS),
     ),
@@ -118,5 +118,5 @@ GAMES = (
 
 
 def find_game(name: str) -> DemoGame | None:
-    """The game of this code or number."""
+    """Return the game with this code or number, or None."""
     return next((game for game in GAMES if name in (game.code, game.number)), None)

@@ -1,4 +1,4 @@
-"""What the provider offers operators of vela: its game list, and its report."""
+"""The provider's services for operators of vela: the game list and the report."""
 
 import re
 
@@ -14,7 +14,7 @@ from minwallet.protocols.vela_service import INVALID_HOST_ID, REQUIRED_FIELD
 
 
 def routes(store: RoundStore, host_id: str) -> list[Route]:
-    """The paths of the specification's sections "Game List" and "User Report"."""
+    """Return the routes of the specification's sections "Game List" and "User Report"."""
     service = load_operator_service("vela")
 
     def games(request: Request) -> bytes:
@@ -22,10 +22,10 @@ def routes(store: RoundStore, host_id: str) -> list[Route]:
         return service.render_games([Game(game.code, game.titles, f"{base}/play/{game.code}") for game in GAMES])
 
     def report(request: Request) -> bytes:
-        # An empty key begins at the beginning, like "0".
+        # An empty key starts at the first page, like "0".
         key = request.query_params.get("key") or "0"
         if not re.fullmatch(r"[0-9]{1,20}", key):
-            return service.render_error(ServiceError(REQUIRED_FIELD, "key: must be a page's key, or 0"))
+            return service.render_error(ServiceError(REQUIRED_FIELD, f"invalid key {key!r:.40}: use a page's key or 0"))
         return service.render_report(store.read_report_page(int(key)))
 
     async def answer(request: Request) -> Response:

@@ -1,5 +1,8 @@
-"""The provider as a web server: `create_provider_app` is the application, `create_server` runs it in an event loop, and
-`serve_provider` does so alone, until told to stop."""
+"""The provider as a web server.
+
+`create_provider_app` builds the application. `create_server` builds a server for an existing event loop.
+`serve_provider` runs a server in its own event loop until a signal stops it.
+"""
 
 import asyncio
 import logging
@@ -24,14 +27,16 @@ from minwallet.demo.simulator import RoundRunner
 from minwallet.demo.wallet_client import NoAnswer, WalletClient
 
 SHUTDOWN_TIMEOUT_S = 5
-"""How long a stopping provider waits for the requests it has begun."""
+"""The time that a stopping provider waits for its open requests."""
 
 MAX_BODY_BYTES = 8 * 1024
 
 
 class ProviderOptions(NamedTuple):
-    """How the provider is to be. `first_id` None takes the clock, so that a second run never meets the ids of the
-    first; `seed` None takes chance.
+    """The settings of the provider.
+
+    `first_id` None means the clock, so that a second run never repeats the ids of the first. `seed` None means a
+    random seed.
     """
 
     wallet_url: str
@@ -45,7 +50,10 @@ class ProviderOptions(NamedTuple):
 
 
 def create_provider_app(options: ProviderOptions, print_message: Callable[[str], None]) -> Starlette:
-    """Everything the provider answers. `print_message` hears when there is no wallet, and what is left at the end."""
+    """Return the application.
+
+    It calls `print_message` if no wallet answers at the start, and for the rounds that are pending at the end.
+    """
     first_id = time.time_ns() // 1000 if options.first_id is None else options.first_id
     seed = randbits(32) if options.seed is None else options.seed
     store = RoundStore(first_id, options.report_page)
@@ -63,7 +71,7 @@ def create_provider_app(options: ProviderOptions, print_message: Callable[[str],
         await client.close()
         if left := list(store.pending):
             some = ", ".join(left[:5]) + (" …" if len(left) > 5 else "")
-            print_message(f"{len(left)} rounds are pending, and their bets may stay open in the wallet: {some}")
+            print_message(f"{len(left)} rounds are pending; their bets may stay open in the wallet: {some}")
 
     app = Starlette(
         routes=[
@@ -71,7 +79,7 @@ def create_provider_app(options: ProviderOptions, print_message: Callable[[str],
             *game_pages.routes(runner, options.host_id, options.wallet_token),
             *script_api.routes(runner),
         ],
-        # Any other name for this machine is that of a page which wants to be taken for the provider's own.
+        # Another host name means DNS rebinding: a foreign page that resolves its own name to this machine.
         middleware=[Middleware(TrustedHostMiddleware, allowed_hosts=["127.0.0.1", "localhost"], www_redirect=False)],
         lifespan=lifespan,
         max_body_size=MAX_BODY_BYTES,
@@ -81,7 +89,7 @@ def create_provider_app(options: ProviderOptions, print_message: Callable[[str],
 
 
 class DemoServer(uvicorn.Server):
-    """One that does not wait for thousands of rounds when it is told to stop, only for those in hand."""
+    """A server that stops after the rounds in progress, without the rest of a long `/demo/play` request."""
 
     def __init__(self, config: uvicorn.Config, runner: RoundRunner) -> None:
         super().__init__(config)
@@ -93,20 +101,20 @@ class DemoServer(uvicorn.Server):
 
 
 def _is_relevant(record: logging.LogRecord) -> bool:
-    """That a second Ctrl-C cuts everything short is no news to whoever pressed it."""
+    """Return False for the errors that a second Ctrl-C causes: it cancels the open requests, as intended."""
     error = record.exc_info[1] if record.exc_info else None
     return not isinstance(error, asyncio.CancelledError) and "CancelledError" not in record.getMessage()
 
 
 def create_server(options: ProviderOptions, print_message: Callable[[str], None]) -> DemoServer:
-    """Run it with `await server.serve(sockets=[…])`; it ends when its `should_exit` is set."""
+    """Return a server. Run it with `await server.serve(sockets=[…])`; set `should_exit` to stop it."""
     logging.getLogger("uvicorn.error").addFilter(_is_relevant)
     app = create_provider_app(options, print_message)
     config = uvicorn.Config(
         app,
         log_config=None,
         log_level="error",
-        access_log=False,  # launch addresses hold tokens
+        access_log=False,  # Launch addresses contain tokens, which must not reach a log.
         lifespan="on",
         ws="none",
         server_header=False,
@@ -116,9 +124,9 @@ def create_server(options: ProviderOptions, print_message: Callable[[str], None]
 
 
 def serve_provider(options: ProviderOptions, listener: socket.socket, print_message: Callable[[str], None]) -> None:
-    """Serve alone, until told to stop."""
+    """Serve until SIGINT or SIGTERM."""
     server = create_server(options, print_message)
-    # uvicorn raises the signal again when it has stopped, and that shall not be the end of it.
+    # uvicorn raises the signal again after its shutdown. Without handlers, that would end the process with an error.
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: setattr(server, "should_exit", True))
     with asyncio.Runner(loop_factory=server.config.get_loop_factory()) as runner:
@@ -128,8 +136,7 @@ def serve_provider(options: ProviderOptions, listener: socket.socket, print_mess
 async def _check_wallet(client: WalletClient, wallet_url: str, print_message: Callable[[str], None]) -> None:
     try:
         await client.ping()
-    except NoAnswer as silence:
-        # Only the host: the rest of a wallet's address is the secret that protects it.
-        print_message(
-            f"{silence} at {urlsplit(wallet_url).netloc.rpartition('@')[2]}; rounds can be played as soon as one does"
-        )
+    except NoAnswer as error:
+        # The message contains only the host and port: the path of a wallet's address may contain a callback key.
+        host = urlsplit(wallet_url).netloc.rpartition("@")[2]
+        print_message(f"{error} at {host}; start the wallet, the provider needs no restart")

@@ -1,12 +1,24 @@
-"""A round as the calls it makes, and the one policy that sees every round through, whatever the protocol.
+"""The calls of a round, and the rules by which the provider completes each round, in every protocol.
 
-Nothing here sends anything. `drive_round` yields a call and receives what the wallet answered, or None where nobody
-knows what became of the call; a call that is yielded again is to be repeated, after a pause that grows. Its rules:
+Theory of operation
+-------------------
 
-1. A bet without an answer is called off; a bet and win in one is asked a few times first.
-2. Calling off is repeated until it is answered. Where it is refused the round's fate is settled, but not known: either
-   no money moved, or it can no longer be given back. The opening, asked once more, tells which.
-3. A win is repeated until it is taken: "a winning has to be taken" (wallet API v.2).
+This module is pure and sends nothing. `drive_round` is a generator, so that the same policy runs against HTTP, an
+in-process wallet or a list of replies:
+
+- It yields the call to send next.
+- It receives the wallet's reply, or None if the outcome of the call is unknown (lost, late or unreadable reply).
+- If it yields the same call again, the caller repeats it after `retry_delay_s(attempt)`.
+- It returns the `RoundEnding`.
+
+The provider must end with the same money as the wallet, so it never guesses the outcome of a call:
+
+1. A bet without a reply is cancelled. A bet and win in one call is first sent up to `MAX_BETWIN_ATTEMPTS` times.
+2. The cancel is repeated until the wallet replies. If the wallet refuses it, either no money moved, or the bet can no
+   longer be taken back. To find out which, the provider sends the opening call again: its retry gets the first outcome.
+3. A win is repeated until the wallet accepts it: "a winning has to be taken" (wallet API v.2).
+
+Rules 2 and 3 repeat without a limit. A round whose wallet stays silent stays pending.
 """
 
 import json
@@ -24,7 +36,11 @@ MAX_RETRY_DELAY_S = 5.0
 
 
 class RoundCalls(NamedTuple):
-    """All that one round may say: `cancel` calls the opening off, `closing` pays; a bet and win in one needs none."""
+    """The calls that one round may make.
+
+    `opening` is the bet, `closing` pays, `cancel` takes the opening back. `closing` is None for a bet and win in one
+    call.
+    """
 
     id: str
     opening: Call
@@ -33,7 +49,7 @@ class RoundCalls(NamedTuple):
 
 
 class RoundEnding(StrEnum):
-    """What became of a round. Only a round that is done has moved money for good."""
+    """The outcome of a round. Only a round that is done has changed the balance permanently."""
 
     DONE = "done"
     CANCELLED = "cancelled"
@@ -44,12 +60,12 @@ CallScript = Generator[Call, WalletResponse | None, RoundEnding]
 
 
 def build_session_call(protocol: str, token: str) -> Call:
-    """The call with which a game opens: who is this, and what do they have?"""
+    """Return the call with which a game opens. Its reply identifies the player and contains the balance."""
     return Call("credit", token, Balance()) if protocol == "wallet-v2" else Call("authenticate", token, Authenticate())
 
 
 def build_round(protocol: str, token: str, game: DemoGame, play: GameResult, ids: Iterator[int]) -> RoundCalls:
-    """The calls that move the money of this play."""
+    """Return the calls that move the money of this play."""
     return _ROUND_BUILDERS[protocol](token, game, play, ids)
 
 
@@ -83,7 +99,7 @@ _ROUND_BUILDERS = {"wallet-v2": _build_wallet_v2_round, "vela": _build_vela_roun
 
 
 def drive_round(round_: RoundCalls) -> CallScript:
-    """Play the round to its end, by the rules above."""
+    """Yield the calls of the round, by the rules above, and return its ending."""
     answer = yield from _retry(round_.opening, 1 if round_.closing else MAX_BETWIN_ATTEMPTS)
     if answer is None:
         cancelled = yield from _retry_until_answered(round_.cancel)
@@ -92,6 +108,7 @@ def drive_round(round_: RoundCalls) -> CallScript:
         answer = yield from _retry_until_answered(round_.opening)
     if answer.code != 0:
         return RoundEnding.REJECTED
+    # Even a refused win is repeated: the player has won, and the wallet must accept it.
     while round_.closing and (yield from _retry_until_answered(round_.closing)).code != 0:
         continue
     return RoundEnding.DONE
@@ -111,5 +128,5 @@ def _retry_until_answered(call: Call) -> Generator[Call, WalletResponse | None, 
 
 
 def retry_delay_s(attempt: int) -> float:
-    """How long to wait before a call is sent for the nth time: not at all for the first two, then longer and longer."""
+    """Return the pause before an attempt: 0 for the first two, then doubled each time up to `MAX_RETRY_DELAY_S`."""
     return 0 if attempt <= 2 else min(0.02 * 2 ** min(attempt - 3, 20), MAX_RETRY_DELAY_S)

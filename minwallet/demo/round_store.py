@@ -1,4 +1,4 @@
-"""What the provider knows: the rounds it plays, its report for operators of vela, and its guests' virtual credit."""
+"""The provider's data, in memory: its rounds, its report for operators of vela, and its guests' demo credit."""
 
 import time
 from bisect import bisect_right
@@ -18,7 +18,7 @@ MAX_COMPLETED_ROUNDS = 1000
 
 
 class RoundRecord(NamedTuple):
-    """A round in the provider's book, with what was `records` for it so far; without an ending it is pending."""
+    """A round, with the calls `sent` for it so far. It is pending while `ending` is None."""
 
     id: str
     protocol: str
@@ -31,18 +31,18 @@ class RoundRecord(NamedTuple):
 
     @property
     def net(self) -> int:
-        """What the player's balance changes by."""
+        """Return the change of the player's balance, in cents."""
         return self.play.payout - self.play.stake if self.ending is RoundEnding.DONE else 0
 
 
 class RoundStore:
-    """All in memory. `first_id` is where the report begins to count."""
+    """The rounds, the report and the guests' credit. `first_id` is the id of the report's first row."""
 
     def __init__(self, first_id: int, page_size: int) -> None:
         self.pending: dict[str, RoundRecord] = {}
         self.completed: deque[RoundRecord] = deque(maxlen=MAX_COMPLETED_ROUNDS)
         self.net_changes: Counter[tuple[str, str]] = Counter()
-        """What all rounds that have ended moved, by player and currency."""
+        """The balance change of all rounds that have ended, in cents, by player and currency."""
         self._rows: list[ReportRow] = []
         self._next_row_id = first_id
         self._page_size = page_size
@@ -52,7 +52,7 @@ class RoundStore:
         self.pending[record.id] = record
 
     def complete(self, id_: str, ending: RoundEnding) -> RoundRecord:
-        """The round is over for good: only now does it get a row in the report."""
+        """Complete a pending round and return it. Only a completed round of vela gets a row in the report."""
         record = self.pending.pop(id_)._replace(ending=ending)
         self.completed.append(record)
         self.net_changes[record.player_id, record.currency] += record.net
@@ -62,24 +62,24 @@ class RoundStore:
         return record
 
     def read_report_page(self, key: int) -> ReportPage:
-        """The page after this key; the key to ask on with is that of its last row."""
+        """Return the report's page after this key. The page's own key, that of its last row, continues the report."""
         after = bisect_right(self._rows, key, key=lambda row: int(row.id))
         rows = self._rows[after : after + self._page_size]
         return ReportPage(rows, rows[-1].id if rows else str(key))
 
     def remove_ticket(self, ticket: str) -> bool:
-        """Take a ticket out of the report, and whether it was there."""
+        """Remove a ticket from the report. Return True if the report contained it."""
         kept = [row for row in self._rows if row.ticket != ticket]
         found = len(kept) < len(self._rows)
         self._rows = kept
         return found
 
     def get_guest_credit(self, guest: str) -> int:
-        """A guest's virtual credit."""
+        """Return a guest's demo credit, in cents."""
         return self._guest_credits.get(guest, INITIAL_GUEST_CREDIT)
 
     def record_guest_play(self, guest: str, play: GameResult) -> None:
-        """Play with virtual credit, which is topped up when it runs out."""
+        """Apply a play to the guest's credit. If the credit does not cover the stake, it is first topped up."""
         credit = self.get_guest_credit(guest)
         available = credit if credit >= play.stake else max(INITIAL_GUEST_CREDIT, play.stake)
         self._guest_credits[guest] = available - play.stake + play.payout

@@ -1,4 +1,4 @@
-"""What scripts may ask of the provider, in JSON: play rounds, misbehave, forget a row of the report."""
+"""The provider's JSON API for scripts: play rounds, set the faults, list rounds, remove a row from the report."""
 
 from collections import Counter
 from collections.abc import Awaitable, Callable
@@ -19,15 +19,15 @@ from minwallet.protocols.registry import PROTOCOLS
 MAX_ROUNDS = 10_000
 MAX_LISTED_ROUNDS = 100
 MAX_DETAILED_ROUNDS = 12
-"""Of how many rounds the answer to a play tells everything, the last ones."""
+"""The number of rounds, the last ones, that the reply to a play lists with all their calls."""
 
 
 class _BadRequest(Exception):
-    """The HTTP status, and what is wrong with the request."""
+    """An invalid request, with the HTTP status and a message."""
 
 
 def routes(runner: RoundRunner) -> list[Route]:
-    """Everything below `/demo`."""
+    """Return the routes below `/demo`."""
 
     async def play_rounds(request: Request) -> Response:
         fields = await _read_json_object(request)
@@ -36,12 +36,12 @@ def routes(runner: RoundRunner) -> list[Route]:
         stake, rounds = _parse_number(fields, "stake", 100, MAX_STAKE), _parse_number(fields, "rounds", 1, MAX_ROUNDS)
         token = fields.get("token")
         if token is not None and (not isinstance(token, str) or not token):
-            raise _BadRequest(422, "token: must be text; leave it out to play as a guest")
+            raise _BadRequest(422, "token: must be a non-empty string; omit it to play as a guest")
         choice = _parse_choice(fields, "choice", list(game.choices)) if "choice" in fields else None
         plan = _parse_fault_plan(fields)
-        seat = await runner.open_session(protocol, token)
-        played = await runner.play_rounds(seat, game, stake, choice, rounds, plan=plan)
-        return JSONResponse(_render_summary(seat, played))
+        session = await runner.open_session(protocol, token)
+        played = await runner.play_rounds(session, game, stake, choice, rounds, plan=plan)
+        return JSONResponse(_render_summary(session, played))
 
     async def read_or_set_fault_rates(request: Request) -> Response:
         if request.method == "PUT":
@@ -54,16 +54,19 @@ def routes(runner: RoundRunner) -> list[Route]:
     async def delete_ticket(request: Request) -> Response:
         ticket = request.path_params["ticket"]
         if not runner.store.remove_ticket(ticket):
-            raise _BadRequest(404, f"the report has no ticket {ticket:.40}")
+            raise _BadRequest(404, f"the report has no ticket {ticket!r:.40}")
         return Response(status_code=204)
 
     async def list_rounds(request: Request) -> Response:
         del request
-        book = runner.store
-        last = [*book.completed, *book.pending.values()][-MAX_LISTED_ROUNDS:]
-        net = [{"player_id": who, "currency": money, "net": cents} for (who, money), cents in book.net_changes.items()]
+        store = runner.store
+        last = [*store.completed, *store.pending.values()][-MAX_LISTED_ROUNDS:]
+        net = [
+            {"player_id": player_id, "currency": currency, "net": cents}
+            for (player_id, currency), cents in store.net_changes.items()
+        ]
         shown = [_render_round(each) for each in last[::-1]]
-        return JSONResponse({"seed": runner.seed, "pending": len(book.pending), "net": net, "rounds": shown})
+        return JSONResponse({"seed": runner.seed, "pending": len(store.pending), "net": net, "rounds": shown})
 
     return [
         Route("/demo/play", _render_errors(play_rounds), methods=["POST"]),
@@ -74,25 +77,27 @@ def routes(runner: RoundRunner) -> list[Route]:
 
 
 def _render_errors(handler: Callable[[Request], Awaitable[Response]]) -> Callable[[Request], Awaitable[Response]]:
-    """The same, with whatever stands in its way as a JSON error."""
+    """Wrap a handler so that its errors become a JSON object with an `error` message."""
 
     async def guarded(request: Request) -> Response:
         try:
             return await handler(request)
         except _BadRequest as bad:
             status, message = bad.args
-        except SessionRejected as away:
-            status, message = 403, str(away)
-        except NoAnswer as silence:
-            status, message = 502, str(silence)
+        except SessionRejected as error:
+            status, message = 403, str(error)
+        except NoAnswer as error:
+            status, message = 502, str(error)
         return JSONResponse({"error": message}, status)
 
     return guarded
 
 
 def _render_summary(session: PlayerSession, played: list[RoundRecord]) -> dict[str, object]:
-    """`staked`, `won` and `net` count finished rounds; what is pending may still move money. `played` are the
-    last rounds, the oldest first, with every call that was made for them.
+    """Return the reply to a play.
+
+    `staked`, `won` and `net` count completed rounds; a pending round may still move money. `played` lists the last
+    rounds, the oldest first, with all their calls.
     """
     done = [each for each in played if each.ending is RoundEnding.DONE]
     endings = Counter(each.ending for each in played)
@@ -119,7 +124,10 @@ def _render_round(played: RoundRecord) -> dict[str, object]:
 
 
 def _render_call(sent: CallRecord) -> dict[str, object]:
-    """`handler` is the code that the provider heard, null for nothing, whatever the wallet's `reply` was."""
+    """Return the call in JSON fields.
+
+    `reply` is what the wallet sent. `answer` is the code that the provider received, null if the reply was lost.
+    """
     return {
         "operation": sent.call.operation,
         "id": sent.id,
@@ -145,19 +153,20 @@ async def _read_json_object(request: Request) -> dict[str, Any]:
 
 
 def _parse_fault_plan(fields: dict[str, Any]) -> FaultPlan | None:
-    """What holds for this play alone: `faults` has the odds by name, `at` may aim them at one call of a round, and
-    with `lucky` the player wins.
+    """Return the faults of this play alone, or None without `faults`.
+
+    `faults` has probabilities by name, `at` restricts them to one call of a round, and `lucky` makes the player win.
     """
     is_lucky = fields.get("lucky", False)
     if not isinstance(is_lucky, bool):
         raise _BadRequest(422, "lucky: must be true or false")
     if "faults" not in fields:
         if "at" in fields or is_lucky:
-            raise _BadRequest(422, "faults: must be odds by name where at or lucky is given; {} is none")
+            raise _BadRequest(422, "faults: is required with at or lucky; use {} for no faults")
         return None
     given_rates = fields["faults"]
     if not isinstance(given_rates, dict):
-        raise _BadRequest(422, 'faults: must be odds by name, such as {"lost-reply": 1}')
+        raise _BadRequest(422, 'faults: must be an object of probabilities by name, such as {"lost-reply": 1}')
     try:
         rates = validate_fault_rates(given_rates)
     except ValueError as error:

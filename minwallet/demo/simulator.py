@@ -1,6 +1,20 @@
-"""Deals rounds and sees them through: one after another for one player, the players side by side.
+"""The simulator: it plays rounds for players and makes the calls of each round.
 
-A round that the wallet does not answer in time goes on in the background until it is over, however long that takes.
+Theory of operation
+-------------------
+
+1. `RoundRunner.open_session` asks the wallet for the player and the balance, and keeps one `PlayerSession` a token.
+2. `RoundRunner.play_round` draws the game's result, builds the calls of the round and starts a task for them.
+3. The task combines the two pure parts: `round_policy.drive_round` decides on the next call, `faults.plan_delivery`
+   decides how it is delivered. `wallet_client.deliver_call` sends it.
+4. `play_round` waits for the task as long as a player would, three timeouts of a call. A round that takes longer stays
+   pending and continues in the background until it is completed, without a time limit.
+
+Concurrency: a session's lock makes the rounds of one session sequential. Different sessions play concurrently.
+
+Reproducibility: the generators of a round are seeded with the seed, the player's id and the number of the player's
+round. The same seed repeats the same games with the same faults, in whatever order the players play. Games and faults
+have separate generators, so the same games are played with and without faults.
 """
 
 import asyncio
@@ -26,6 +40,7 @@ from minwallet.protocols.wire import Call, WalletResponse
 GUEST_CURRENCY = "FUN"
 
 STOP_GRACE_S = 1
+"""The time that the rounds in progress get when the provider stops."""
 
 
 class SessionRejected(Exception):
@@ -33,7 +48,10 @@ class SessionRejected(Exception):
 
 
 class PlayerSession:
-    """A player with a session, or a guest without one. `balance` is what they had when last asked."""
+    """A player with a session, or a guest without one (`token` None).
+
+    `balance` is the last one read, in cents. `held_back` are calls that `deliver_call` sends after the next call.
+    """
 
     def __init__(self, protocol: str, token: str | None, player_id: str, currency: str) -> None:
         self.protocol = protocol
@@ -46,8 +64,9 @@ class PlayerSession:
 
 
 class RoundRunner:
-    """`seed` decides every game and all mischief, for each player by the number of their rounds. A call is waited for
-    `timeout_s` seconds, a round three times as long.
+    """The player of rounds. `fault_rates` apply to each round without a plan of its own.
+
+    The provider waits `timeout_s` for a call, and three times as long for a round.
     """
 
     def __init__(self, client: WalletClient, store: RoundStore, seed: int, first_id: int, timeout_s: float) -> None:
@@ -63,7 +82,10 @@ class RoundRunner:
         self._tasks: set[asyncio.Task[RoundRecord]] = set()
 
     async def open_session(self, protocol: str, token: str | None, guest: str = "guest") -> PlayerSession:
-        """Whose session this is, and what they have now; without a token a guest. SessionRejected, NoAnswer."""
+        """Return the session of this token with the current balance, or a guest's session if the token is None.
+
+        Raise SessionRejected if the wallet refuses the session, NoAnswer if it does not reply.
+        """
         if token is None:
             session = PlayerSession(protocol, None, guest, GUEST_CURRENCY)
             session.balance = self.store.get_guest_credit(guest)
@@ -72,7 +94,7 @@ class RoundRunner:
         if answer.code != 0:
             raise SessionRejected(f"the wallet does not accept the session: {answer.message} ({answer.code})")
         if not isinstance(answer.player_id, str) or not isinstance(answer.currency, str):
-            raise NoAnswer("the wallet does not say who is playing, in which currency")
+            raise NoAnswer("the wallet's reply has no player id or no currency")
         new = PlayerSession(protocol, token, answer.player_id, answer.currency)
         session = self._sessions.setdefault((protocol, token), new)
         session.balance = (answer.balance or 0) + (answer.balance2 or 0)
@@ -81,8 +103,9 @@ class RoundRunner:
     async def play_round(
         self, session: PlayerSession, game: DemoGame, stake: int, choice: str | None, plan: FaultPlan | None = None
     ) -> RoundRecord:
-        """One round, and what became of it within the time a player would wait; led astray by the plan, if there is
-        one, or by the odds that hold for all.
+        """Play one round and return its record, which may still be pending.
+
+        The plan's faults are injected, or those of `fault_rates` without a plan. Choice None means a random choice.
         """
         async with session.lock:
             self._round_numbers[session.player_id] += 1
@@ -90,6 +113,7 @@ class RoundRunner:
             rng = Random(seed_text)  # noqa: S311 it decides games, not secrets
             bet_choice = rng.choice(game.choices) if choice is None else choice
             play = game.play(stake, bet_choice, rng)
+            # A lucky round repeats the game, with the same generator, until the player wins.
             while plan and plan.is_lucky and play.payout <= stake:
                 play = game.play(stake, bet_choice, rng)
             if session.token is None:
@@ -100,7 +124,8 @@ class RoundRunner:
                 round_.id, session.protocol, game.code, session.player_id, session.currency, play, sent=call_log.records
             )
             self.store.add(played)
-            fault_rng = Random(f"{seed_text}/mischief")  # noqa: S311 nor does this
+            # This text fixes which faults a seed injects, so it never changes: a known seed repeats a known failure.
+            fault_rng = Random(f"{seed_text}/mischief")  # noqa: S311 it decides faults, not secrets
             task = asyncio.create_task(self._drive_round(session, round_, plan, fault_rng, call_log))
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
@@ -117,14 +142,14 @@ class RoundRunner:
         *,
         plan: FaultPlan | None = None,
     ) -> list[RoundRecord]:
-        """So many rounds in a row; fewer where the wallet leaves one unanswered, or the provider stops."""
+        """Play `rounds` rounds in a row. Return fewer if a round stays pending or the provider stops."""
         played: list[RoundRecord] = []
         while len(played) < rounds and not self._is_stopping and (not played or played[-1].ending):
             played.append(await self.play_round(session, game, stake, choice, plan))
         return played
 
     async def stop(self) -> None:
-        """Give the rounds in hand a moment, and leave those that are not over by then where they are."""
+        """Wait up to `STOP_GRACE_S` for the rounds in progress, then cancel their tasks. Those rounds stay pending."""
         self._is_stopping = True
         if self._tasks:
             await asyncio.wait(self._tasks, timeout=STOP_GRACE_S)
@@ -150,14 +175,14 @@ class RoundRunner:
             )
             try:
                 next_call = script.send(answer)
-            except StopIteration as stop:
+            except StopIteration as stop:  # A generator returns its result, the ending, in this exception.
                 return self.store.complete(round_.id, stop.value)
             attempt = attempt + 1 if next_call == call else 1
             call = next_call
 
 
 class CallLog:
-    """On which the calls of one round are sent, and where each is written down once it is known what became of it."""
+    """The sender of one round's calls, which records each call with its outcome."""
 
     def __init__(self, client: WalletClient, protocol: str) -> None:
         self.records: list[CallRecord] = []
@@ -166,7 +191,10 @@ class CallLog:
         self._attempts = Counter[Call]()
 
     async def send(self, call: Call, delivery: DeliveryPlan, each: Call) -> WalletResponse | None:
-        """Send `each`, which is part of the journey of `call`, or was held back before it; what the wallet says."""
+        """Send `each` as part of the delivery of `call`, and return the wallet's response, or None without one.
+
+        `each` is the call itself, a call of the plan, or a call that an earlier plan held back.
+        """
         self._attempts[each] += 1
         attempt, is_own = self._attempts[each], each in (call, *delivery.before, *delivery.after)
         record = await self._client.send(self._protocol, each)

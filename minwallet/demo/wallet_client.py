@@ -1,4 +1,4 @@
-"""Calls a wallet over HTTP, as a real provider does: with a time-out, and never quite sure what became of a call."""
+"""The provider's HTTP client. Each call has a timeout, and its outcome is unknown if no usable reply arrives."""
 
 import asyncio
 import time
@@ -15,15 +15,20 @@ SendCall = Callable[[Call], Awaitable[WalletResponse | None]]
 
 
 class NoAnswer(Exception):
-    """Nobody knows what became of the call; the message says why."""
+    """The outcome of the call is unknown; the message says why."""
 
 
 class CallRecord(NamedTuple):
-    """A call as it went over the wire: when, in ms since 1970 UTC, the request without its token, the wallet's HTTP
-    status and body, None where none came, and how many ms that took. Without an `handler` the `error` says why.
+    """A call as it was sent.
 
-    The rest is known to whoever sends it: how often it was sent by then, what befell it, and whether its reply got
-    lost on the way back.
+    - `at_ms`: the time of the call, in ms since 1970 UTC.
+    - `request`: the request without its token.
+    - `status`, `reply`: the wallet's HTTP status and body, None if nothing came back.
+    - `ms`: the duration.
+    - `answer`: the parsed reply, None if there is no usable one; `error` then says why.
+
+    `CallLog.send` adds the rest: `attempt` counts how often the call was sent, `faults` are the injected faults, and
+    `is_lost` means that the provider did not receive the reply.
     """
 
     call: Call
@@ -44,12 +49,12 @@ class CallRecord(NamedTuple):
 
     @property
     def received_code(self) -> int | None:
-        """The code of what the provider got to hear, None for nothing."""
+        """Return the code that the provider received, None if it received no reply."""
         return None if self.is_lost or self.answer is None else self.answer.code
 
 
 class WalletClient:
-    """The wallet at one address."""
+    """A client of the wallet at one address."""
 
     def __init__(self, wallet_url: str, wallet_token: str | None, timeout_s: float) -> None:
         self._url = wallet_url.rstrip("/")
@@ -58,14 +63,14 @@ class WalletClient:
         self._http = httpx2.AsyncClient(timeout=timeout_s, trust_env=False, limits=limits)
 
     async def request_answer(self, protocol: str, call: Call) -> WalletResponse:
-        """What the wallet says. NoAnswer where it says nothing that can be relied on."""
+        """Return the wallet's response. Raise NoAnswer if there is no usable one."""
         sent = await self.send(protocol, call)
         if sent.answer is None:
             raise NoAnswer(sent.error)
         return sent.answer
 
     async def send(self, protocol: str, call: Call) -> CallRecord:
-        """Make the call, whatever becomes of it."""
+        """Make the call and return its record. A failure becomes the record's `error`."""
         wire, at_ms, started = load_protocol(protocol), time.time_ns() // 1_000_000, time.perf_counter()
         exchange = wire.build_request(call, at_ms, self._wallet_token)
         request = str(wire.build_request(call._replace(token=REDACTED), at_ms, self._wallet_token))
@@ -74,20 +79,20 @@ class WalletClient:
                 exchange.method, self._url + exchange.target, content=exchange.body or None
             )
         except Exception as error:
-            # Also what the library does not foresee, as when a connection breaks while it is being made: the call may
-            # have arrived, and a round must not end in the dark.
-            trouble = f"the wallet does not answer ({_describe_error(error)})"
-            return CallRecord(call, at_ms, request, None, None, _elapsed_ms(started), None, trouble)
+            # Any exception counts, also one that the library does not document, such as that of a connection which
+            # breaks while it is made. The call may have arrived, so the round must continue until its outcome is known.
+            message = f"the wallet does not answer ({_describe_error(error)})"
+            return CallRecord(call, at_ms, request, None, None, _elapsed_ms(started), None, message)
         sent = CallRecord(call, at_ms, request, response.status_code, response.text, _elapsed_ms(started), None)
         if response.status_code != 200:
-            return sent._replace(error=f"the wallet answers with HTTP status {response.status_code}")
+            return sent._replace(error=f"the wallet replied with HTTP status {response.status_code} instead of 200")
         try:
             return sent._replace(answer=wire.parse_response(response.content))
         except ValueError as error:
-            return sent._replace(error=f"the wallet's answer makes no sense ({error})")
+            return sent._replace(error=f"the wallet's reply cannot be parsed: {error}")
 
     async def ping(self) -> None:
-        """NoAnswer unless somebody is at the address."""
+        """Raise NoAnswer unless a server answers at the address, with any reply."""
         try:
             await self._http.get(self._url)
         except Exception as error:
@@ -100,12 +105,13 @@ class WalletClient:
 async def deliver_call(
     call: Call, plan: DeliveryPlan, send: SendCall, held_back: list[Call], timeout_s: float
 ) -> WalletResponse | None:
-    """Send a call as its journey has it, with whatever was held back before; what the provider gets to hear within the
-    time that it waits.
+    """Deliver a call by its plan, then send and replace the calls in `held_back`.
+
+    Return the response that the provider receives, or None if it receives none. The order is described in `faults`.
     """
     for early in plan.before:
         if await send(early) is None:
-            return None  # it may still be on its way, and must not arrive after the call that it is to overtake
+            return None  # The early call may still be on its way. It must not arrive after the call that it overtakes.
     await asyncio.sleep(plan.delay_s)
     answers = await asyncio.gather(*(send(call) for _ in range(plan.copies)))
     if plan.is_slow:
@@ -122,5 +128,5 @@ def _elapsed_ms(started: float) -> float:
 
 
 def _describe_error(error: Exception) -> str:
-    """Why, in words that hold nothing of the request."""
+    """Return the reason without any text of the request: the exception's own text could contain the token."""
     return "timed out" if isinstance(error, httpx2.TimeoutException) else type(error).__name__

@@ -107,9 +107,9 @@ def test_warm_up_bets_are_not_counted() -> None:
         ([build_response(b'{"credit":0,"result":0,"err_code":105}')], "105"),
         ([build_response(b"nonsense")], "nonsense"),
         ([build_response(SUCCESS["wallet-v2"], "503 Service Unavailable")], "HTTP status 503"),
-        ([b"x" * 100_000], "makes no sense"),
+        ([b"x" * 100_000], "cannot be parsed"),
         ([], "closed a connection"),
-        ([build_response(b"")[:20]], "not answered"),
+        ([build_response(b"")[:20]], "no reply to"),
     ],
     ids=["refused", "no JSON", "HTTP error", "no HTTP", "closed", "never whole"],
 )

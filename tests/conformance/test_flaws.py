@@ -102,9 +102,9 @@ def test_a_faulty_wallet_fails_exactly_its_cases(
 def test_bets_without_a_proper_answer_fail(flaw: type[flaws.FailsOnBets], protocol: str) -> None:
     """Every case that needs a bet fails for it, and says what came instead; the others pass, and the money is back."""
     findings, left = run_all_cases(flaw(protocol))
-    came = {each.name: (each.verdict, each.came) for each in findings if not each.expected.startswith("any answer")}
+    came = {each.name: (each.verdict, each.came) for each in findings if not each.expected.startswith("any reply")}
     words = "HTTP 500" if flaw is flaws.FailsOnBets else "not a JSON object"
-    assert came["bet"] == ("fail", f"{words}, -0.05")
+    assert came["bet"] == ("fail", f"{words}, balance -0.05")
     assert {verdict for verdict, what in came.values() if what.startswith(words)} == {"fail", "advice"}
     assert {came[name][0] for name in ("refusal-has-words", "no-store")} == {"pass"}
     assert set(left.balance_changes.values()) == {0}

@@ -117,7 +117,7 @@ def test_a_wallet_that_does_not_answer_in_time_fails() -> None:
     with connect_client(flaws.NeverAnswersBets("wallet-v2"), timeout_s=0.2) as asker:
         trial = Runner(asker, FIRST_ID)
         (finding,) = trial.run([find_case("wallet-v2", "bet")])
-        assert (finding.verdict, finding.came) == ("fail", "no answer within 0.2 s, -0.05")
+        assert (finding.verdict, finding.came) == ("fail", "no reply within 0.2 s, balance -0.05")
         assert trial.collect_leftovers().balance_changes == {"token": 0}
 
 
@@ -135,12 +135,16 @@ def test_an_unreadable_balance_fails_the_case() -> None:
 @pytest.mark.parametrize(
     ("double", "tokens", "words"),
     [
-        (flaws.AlwaysFails("vela"), {}, "no balance for --token, so nothing was tried: HTTP 500 Internal Server Error"),
-        (ReferenceWallet("vela"), {"token": "nobody_at_all"}, "no balance for --token, so nothing was tried: HTTP 200"),
-        (ReferenceWallet("vela"), {"second": "alices_session"}, "--second-token has to be of another player"),
-        (ReferenceWallet("vela"), {"second": "alices_euro_session"}, "--second-token has to be of another player"),
-        (ReferenceWallet("wallet-v2"), {"currency": "alices_session"}, "--currency-token has to be of the same player"),
-        (ReferenceWallet("wallet-v2"), {"currency": "bobs_session"}, "--currency-token has to be of the same player"),
+        (flaws.AlwaysFails("vela"), {}, "no balance for --token, no case was run: HTTP 500 Internal Server Error"),
+        (ReferenceWallet("vela"), {"token": "nobody_at_all"}, "no balance for --token, no case was run: HTTP 200"),
+        (ReferenceWallet("vela"), {"second": "alices_session"}, "--second-token must belong to another player"),
+        (ReferenceWallet("vela"), {"second": "alices_euro_session"}, "--second-token must belong to another player"),
+        (
+            ReferenceWallet("wallet-v2"),
+            {"currency": "alices_session"},
+            "--currency-token must belong to the same",
+        ),
+        (ReferenceWallet("wallet-v2"), {"currency": "bobs_session"}, "--currency-token must belong to the same"),
     ],
 )
 def test_unsuitable_tokens_are_rejected_before_the_first_case(
@@ -161,7 +165,7 @@ def test_a_player_with_too_little_money_is_refused() -> None:
         asker.send(
             [HttpRequest("POST", "/wallet", body=b'{"type":"bet","id":1,"bet":10031,"game":1,"code":"alices_session"}')]
         )
-        with pytest.raises(SetupError, match=r"--token has 0\.19, but the cases need 0\.20"):
+        with pytest.raises(SetupError, match=r"--token has 0\.19; the cases need 0\.20"):
             Runner(asker, FIRST_ID)
 
 
@@ -171,7 +175,7 @@ def test_an_unreachable_wallet_raises_its_own_error() -> None:
         pass
     with (
         Client(load_suite("vela"), url, {"token": "t", "unknown": "u"}, 5) as asker,
-        pytest.raises(WalletUnreachable, match=f"{url}: no answer: .*is that the wallet's address"),
+        pytest.raises(WalletUnreachable, match=f"{url}: no reply: .*is that the wallet's address"),
     ):
         Runner(asker, FIRST_ID)
 
@@ -181,7 +185,7 @@ def test_an_unreachable_wallet_raises_its_own_error() -> None:
 )
 def test_an_address_is_http(text: str) -> None:
     """Anything else is a mistake, which is explained."""
-    with pytest.raises(ValueError, match="is not an address"):
+    with pytest.raises(ValueError, match="invalid address"):
         parse_base_url(text)
 
 

@@ -1,4 +1,4 @@
-"""How calls are led astray."""
+"""Fault injection: the delivery plans and their execution."""
 
 import asyncio
 from random import Random
@@ -183,7 +183,7 @@ def test_fault_rates_are_parsed() -> None:
 @pytest.mark.parametrize("text", ["nonsense", "delay=2", "delay=-1", "delay=x", "delay=nan", "=", "all,other"])
 def test_invalid_fault_rates_are_rejected(text: str) -> None:
     """In words, with what there is."""
-    with pytest.raises(ValueError, match=r"no mischief; there are lost-reply|from 0 to 1"):
+    with pytest.raises(ValueError, match=r"unknown fault '.*'; use lost-reply|from 0 to 1"):
         parse_fault_rates(text)
     with pytest.raises(ValueError, match=r"from 0 to 1"):
         validate_fault_rates({"delay": True})

@@ -237,7 +237,7 @@ def test_an_invalid_stake_shows_an_error(provider: TestClient, stake: str) -> No
     """On the page, and nothing is played."""
     page = provider.post(build_launch_url("vela", None), data={"stake": stake})
     assert page.status_code == 200
-    assert 'class="complaint"' in page.text
+    assert 'class="error"' in page.text
     assert "1000.00 FUN" in page.text
 
 
@@ -279,14 +279,14 @@ def test_an_unanswering_wallet_is_reported(provider: TestClient, caller: InProce
         ({"protocol": "vela", "game": "slot", "token": 7}, 422, "token"),
         ({"protocol": "vela", "game": "slot", "token": ""}, 422, "token"),
         ({"protocol": "vela", "game": "zodiac", "choice": "z13"}, 422, "choice"),
-        ({"protocol": "vela", "game": "slot", "faults": "all"}, 422, "faults: must be odds"),
-        ({"protocol": "vela", "game": "slot", "faults": {"delay": 2}}, 422, "faults: delay: the odds"),
+        ({"protocol": "vela", "game": "slot", "faults": "all"}, 422, "faults: must be an object of probabilities"),
+        ({"protocol": "vela", "game": "slot", "faults": {"delay": 2}}, 422, "faults: invalid probability 2 of delay"),
         (
             {"protocol": "vela", "game": "slot", "faults": {}, "at": "win"},
             422,
             "at: must be one of opening, closing",
         ),
-        ({"protocol": "vela", "game": "slot", "at": "opening"}, 422, "faults: must be odds by name where"),
+        ({"protocol": "vela", "game": "slot", "at": "opening"}, 422, "faults: is required with at or lucky"),
         ({"protocol": "vela", "game": "slot", "lucky": 1}, 422, "lucky: must be true or false"),
         ({"protocol": "vela", "game": "slot", "token": "nobody"}, 403, "Invalid Token"),
         ("x" * 10_000, 413, ""),
@@ -325,8 +325,8 @@ def test_a_stopping_provider_lists_pending_rounds(caller: InProcessClient, monke
         wanted = {"protocol": "vela", "game": "fish", "token": "a", "rounds": 5}
         summary = client.post("/demo/play", json=wanted).json()
         assert (summary["rounds"], summary["pending"]) == (1, 1)
-        assert "has not answered yet" in client.post(build_launch_url("vela", "a"), content="stake=1&choice=odd").text
-    assert said == ["2 rounds are pending, and their bets may stay open in the wallet: 100, 101"]
+        assert "has not replied yet" in client.post(build_launch_url("vela", "a"), content="stake=1&choice=odd").text
+    assert said == ["2 rounds are pending; their bets may stay open in the wallet: 100, 101"]
 
 
 def test_a_second_run_uses_new_ids(caller: InProcessClient, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,4 +1,4 @@
-"""A play that misbehaves in one way, and what the provider tells of it: every call, and what it got to hear."""
+"""A play with one injected fault: the reply lists every call and what the provider received."""
 
 import json
 from collections.abc import Iterator

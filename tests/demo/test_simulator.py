@@ -94,7 +94,7 @@ async def _play_all_games(seed: int) -> tuple[list[RoundRecord], list[object]]:
 
 
 def test_the_same_seed_repeats_games_faults_and_calls() -> None:
-    """The same games, the same mischief, the same calls in the same order; another seed tells another."""
+    """The same seed repeats the same games, faults and calls in the same order; another seed does not."""
     first, again, other = (asyncio.run(_play_all_games(seed)) for seed in (1, 1, 2))
     assert first == again
     assert [each.play for each in first[0]] != [each.play for each in other[0]]

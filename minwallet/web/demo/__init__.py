@@ -1,5 +1,5 @@
-"""The page `/demo` of `minwallet demo`: a game to play, what the wallet makes of it, and a provider that misbehaves.
+"""The page `/demo` of `minwallet demo`: games to play, the wallet's ledger, and a provider with injected faults.
 
-It is served by the wallet, but what is played there goes the long way: the page asks the demo provider over HTTP, and
-the provider calls the wallet as it would call any other.
+The wallet's server serves the page. A play takes the real way: the page sends it to the demo provider over HTTP, and
+the provider calls the wallet like any other.
 """

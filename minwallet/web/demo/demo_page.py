@@ -1,4 +1,4 @@
-"""The demo page and its parts: what is played, the live ledger, and each row's request, reply and replay."""
+"""The demo page and its parts: the game, the live ledger, and each row's request, reply and replay."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -30,7 +30,7 @@ from minwallet.web.templating import render_string
 DEMO_AGENT = "default"
 
 LISTED_ROWS, CHART_ROWS = 25, 80
-"""How many rows of the ledger are listed at first, and how many drawn."""
+"""The number of ledger rows that the page first lists, and that the chart first shows."""
 
 LOCAL_HOSTS = ("127.0.0.1", "localhost")
 
@@ -38,7 +38,7 @@ Handler = Callable[[Request], Awaitable[Response]]
 
 
 class DemoPlayer(NamedTuple):
-    """Somebody who plays on the page, with the token of a session that lasts."""
+    """A player of the page, with the token of a session that does not expire."""
 
     player_id: str
     currency: str
@@ -46,14 +46,14 @@ class DemoPlayer(NamedTuple):
 
 
 class DemoConfig(NamedTuple):
-    """Where the demo plays: the provider's own address, and the players."""
+    """The provider's address and the players of the page."""
 
     provider_url: str
     players: Sequence[DemoPlayer]
 
 
 def routes(wallet: Wallet, config: DemoConfig, calls_url: str) -> list[Route]:
-    """Everything below `/demo`. `calls_url` is where this wallet takes provider calls."""
+    """Return the routes below `/demo`. `calls_url` is the address of this wallet's provider endpoints."""
     page = _DemoPages(wallet, config, calls_url)
     return [
         Route("/demo", _require_local(page.render_page)),
@@ -67,8 +67,10 @@ def routes(wallet: Wallet, config: DemoConfig, calls_url: str) -> list[Route]:
 
 
 def _require_local(handler: Handler) -> Handler:
-    """The same, for pages of this machine only: a name of somebody else's that leads here is turned away, and so is
-    what another site sends."""
+    """Wrap a handler so that only pages of this machine reach it.
+
+    It rejects foreign host names (DNS rebinding) and posts from other sites, because the page has no sign-in.
+    """
 
     async def check_and_handle(request: Request) -> Response:
         host = request.headers.get("host", "")
@@ -92,7 +94,7 @@ class _DemoPages:
         self._calls_url = calls_url
 
     async def render_page(self, request: Request) -> Response:
-        """The whole page."""
+        """Render the whole page."""
         player = self._find_player(request.query_params.get("player", next(iter(self._players))))
         game, protocol = _parse_game(request.query_params), _parse_protocol(request.query_params)
         return _render(
@@ -107,16 +109,16 @@ class _DemoPages:
         )
 
     async def render_game(self, request: Request) -> Response:
-        """Another game on the stage."""
+        """Render another game."""
         return _render("demo/game.html", **_build_game_context(_parse_game(request.query_params), None))
 
     async def render_account(self, request: Request) -> Response:
-        """Another player's money."""
+        """Render another player's balance and ledger."""
         player = self._find_player(request.query_params.get("player", ""))
         return _render("demo/account_panel.html", is_partial=True, **await self._build_account_context(player))
 
     async def stream_feed(self, request: Request) -> Response:
-        """New rows of a player's ledger as they are committed."""
+        """Stream new rows of a player's ledger as they are committed."""
         player = self._find_player(request.query_params.get("player", ""))
 
         def render_row(listed: OwnedEntry) -> str:
@@ -130,7 +132,7 @@ class _DemoPages:
         )
 
     async def submit_play(self, request: Request) -> Response:
-        """One round, asked of the provider; what came of it, and what the wallet did."""
+        """Let the provider play one round. Render its outcome and what the wallet did."""
         form = dict(parse_qsl((await request.body()).decode("ascii", "replace")))
         player, name = self._find_player(form.get("player", "")), form.get("trick", "")
         scenario = FAULT_SCENARIOS.get(name)
@@ -154,7 +156,7 @@ class _DemoPages:
         )
 
     async def render_entry(self, request: Request) -> Response:
-        """A row's request and reply, and how to make the call again."""
+        """Render a row's request and reply, and the same call as a curl command."""
         journaled_entry = await self._find_entry(request)
         provider_request, reply = (
             manual_calls.find_request(journaled_entry),
@@ -170,13 +172,13 @@ class _DemoPages:
         )
 
     async def replay_entry(self, request: Request) -> Response:
-        """Make the row's provider call once more, and see whether any money moves."""
+        """Repeat the row's provider call. Render the reply and the balances before and after."""
         entry, owner, _ = await self._find_entry(request)
         player = self._find_player(owner.player_id)
         try:
             call = manual_calls.rebuild_call(entry, player.token)
-        except OperationError as decline:
-            raise HTTPException(404) from decline
+        except OperationError as error:
+            raise HTTPException(404) from error
         before = await self._read_latest_balance(player)
         call_result = await asyncio.to_thread(
             manual_calls.make_call, self._calls_url, entry.protocol, call, self._wallet.clock_ms()
@@ -197,7 +199,7 @@ class _DemoPages:
         )
 
     async def _find_entry(self, request: Request) -> JournaledEntry:
-        """The row that is asked for, if it is one of the players'."""
+        """Return the row in the path. Raise 404 unless it belongs to a player of the page."""
         seq = request.path_params["seq"]
         journaled_entry = await self._wallet.store.find_journaled_entry(seq) if seq <= MAX_CENTS else None
         if (
@@ -214,7 +216,7 @@ class _DemoPages:
         return self._players[player_id]
 
     async def _read_entries_after(self, player: DemoPlayer, seq: int) -> list[Entry]:
-        """The player's entries after this one, the oldest first."""
+        """Return the player's entries after this one, the oldest first."""
         entries: list[Entry] = []
         newest = await self._wallet.store.count_entries()
         while seq < newest:
@@ -238,7 +240,7 @@ class _DemoPages:
 
 
 class _LatestBalance(NamedTuple):
-    """The account's newest row, and what there was after it, in cents."""
+    """The account's newest row, and the balance after it, in cents."""
 
     seq: int
     cash: int
@@ -254,7 +256,7 @@ def _render(template: str, **context: object) -> Response:
 
 
 def _get_latest_balance(rows: Sequence[Entry]) -> _LatestBalance:
-    """Of rows that are sorted newest first."""
+    """Return the balance after the newest of the rows, which are sorted newest first."""
     return _LatestBalance(rows[0].seq, rows[0].cash_after, rows[0].bonus_after) if rows else _LatestBalance(0, 0, 0)
 
 
@@ -277,10 +279,10 @@ def _parse_protocol(fields: Mapping[str, str]) -> str:
 
 
 def _parse_stake(text: str) -> int:
-    """Cents of what was typed; ValueError, in words."""
+    """Return the stake in cents. Raise ValueError if it is not an amount or out of range."""
     cents = parse_amount(text.strip())
     if not 1 <= cents <= MAX_STAKE_CENTS:
-        raise ValueError(f"a stake is from 0.01 to {format_money(MAX_STAKE_CENTS)}")
+        raise ValueError(f"invalid stake {text.strip()!r:.20}: must be from 0.01 to {format_money(MAX_STAKE_CENTS)}")
     return cents
 
 
@@ -303,7 +305,7 @@ def _build_play_request(
 
 
 def _build_game_context(game: DemoGame, round_: RoundResponse | None) -> dict[str, object]:
-    """What the stage shows; symbols and animals only of a round that is done."""
+    """Return the template context of a game. It shows the result only of a round that is done."""
     finished_play = round_.play if round_ and round_.ending == "done" else None
     context: dict[str, object] = {
         "game": game,

@@ -1,4 +1,4 @@
-"""What a game looks like on the page, before it was played and after. Pure."""
+"""The view of a game on the page, before and after a round. Pure functions."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -9,21 +9,21 @@ from minwallet.web.demo.provider_client import PlayResponse, RoundResponse
 from minwallet.web.formatting import format_money
 
 REEL_LENGTH = 9
-"""How many symbols of a reel go by, with the one where it stops."""
+"""The number of symbols that a reel shows while it spins, including the last one."""
 
 SYMBOL_NAMES = {"♥": "heart", "♣": "club", "★": "star", "7": "seven"}
 
 PAYTABLE = (("♥♥", 1), ("♥♥♥", 3), ("♣♣♣", 7), ("★★★", 20), ("777", 120))
-"""What the slot pays, as a multiple of the stake."""
+"""The payouts of the slot, as multiples of the stake."""
 
 OUTSIDE_BETS = tuple(bet for bet, signs in ZODIAC_BETS.items() if len(signs) > 1)
 
 SIGN_POSITIONS = ((1, 1), (1, 2), (1, 3), (1, 4), (2, 4), (3, 4), (4, 4), (4, 3), (4, 2), (4, 1), (3, 1), (2, 1))
-"""Where the signs stand on the zodiac table, as row and column, clockwise."""
+"""The positions of the signs on the zodiac table, as row and column, clockwise."""
 
 
 class Reel(NamedTuple):
-    """The symbols of a reel by name, the first is where it stops; and whether it is part of what pays."""
+    """A reel: its symbols by name, the result first, and whether it is part of a winning line."""
 
     symbols: Sequence[str]
     is_winning: bool
@@ -39,11 +39,11 @@ class Sign(NamedTuple):
 
 
 FISH_VALUES = {name: worth for name, (_, worth) in WORTH.items() if name}
-"""How many bullets each fish is worth."""
+"""The payout of each fish, in bullets."""
 
 
 def build_reels(play: PlayResponse | None) -> list[Reel]:
-    """The three reels as they stopped; at first with the best line there is."""
+    """Return the three reels with their result. Before the first round they show the best line."""
     line = "".join(play.shown) if play else "777"
     is_winning = play.payout > 0 if play else False
     only_hearts_win = is_winning and line.count("♥") == 2
@@ -59,7 +59,7 @@ def _build_strip(symbol: str, place: int) -> list[str]:
 
 
 def build_signs(play: PlayResponse | None) -> list[Sign]:
-    """The twelve signs around the table."""
+    """Return the twelve signs of the table."""
     drawn = play.shown[0].partition(" ")[0] if play else ""
     return [
         Sign(number, name, number in ZODIAC_BETS["red"], row, column, name == drawn)
@@ -68,12 +68,12 @@ def build_signs(play: PlayResponse | None) -> list[Sign]:
 
 
 def list_catches(play: PlayResponse | None) -> list[str]:
-    """The fish that were caught, by name."""
+    """Return the names of the caught fish."""
     return [name for name in (play.shown[1:] if play else ()) if name in FISH_VALUES]
 
 
 def count_bullets(play: PlayResponse | None) -> tuple[int, int]:
-    """How many bullets the stake bought, and how many of them were shot."""
+    """Return how many bullets the stake bought, and how many of them were shot."""
     if play is None:
         return MAX_BULLETS, 0
     shot, _, bought, _ = play.shown[0].split(" ")
@@ -81,22 +81,22 @@ def count_bullets(play: PlayResponse | None) -> tuple[int, int]:
 
 
 def describe_outcome(round_: RoundResponse) -> str:
-    """What came of it, in words that need no picture."""
+    """Return the outcome as text, which is complete without the picture."""
     play, currency = round_.play, round_.currency
     stake = f"{format_money(play.stake)} {currency}"
     match round_.ending:
         case "done":
             return f"{_describe_play(round_)} Staked {stake}, {_describe_payout(play)}."
         case "cancelled":
-            return f"The bet of {stake} was called off and given back."
+            return f"The bet of {stake} was cancelled and paid back."
         case "rejected":
-            return f"The wallet refused the bet of {stake}; nothing was taken."
+            return f"The wallet refused the bet of {stake}. No money moved."
         case _:
-            return "The wallet has not answered yet; the round goes on until it does."
+            return "The wallet has not replied yet. The round stays pending until it replies."
 
 
 def _describe_payout(play: PlayResponse) -> str:
-    return f"returned {format_money(play.payout)}" if play.payout else "returned nothing"
+    return f"paid out {format_money(play.payout)}" if play.payout else "paid out nothing"
 
 
 def _describe_play(round_: RoundResponse) -> str:
@@ -116,5 +116,5 @@ def _format_counts(names: Sequence[str]) -> str:
 
 
 def get_bet_name(choice: str) -> str:
-    """`z3` as `Tiger`."""
+    """Return the name of a bet, such as `Tiger` for `z3`."""
     return ZODIAC_SIGNS[int(choice[1:]) - 1] if choice.startswith("z") else choice

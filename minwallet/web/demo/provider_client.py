@@ -1,4 +1,4 @@
-"""The demo provider as the page knows it: what can be played there, and what it tells of a play."""
+"""The page's client of the demo provider: it plays one round and parses the reply."""
 
 from collections.abc import Mapping
 from typing import NamedTuple
@@ -9,11 +9,14 @@ from pydantic import BaseModel, ValidationError
 TIMEOUT_S = 20
 
 MAX_STAKE_CENTS = 100_00
-"""What the page lets anybody stake at once, in cents."""
+"""The maximum stake on the page, in cents."""
 
 
 class CallResponse(BaseModel):
-    """A call that the provider made; `answer` is the code that it heard, None for nothing, whatever the `reply` was."""
+    """A call that the provider made.
+
+    `reply` is what the wallet sent. `answer` is the code that the provider received, None if the reply was lost.
+    """
 
     operation: str
     id: str
@@ -28,7 +31,7 @@ class CallResponse(BaseModel):
 
 
 class PlayResponse(BaseModel):
-    """What a game came to, in cents, and what the player gets to see of it."""
+    """The result of a game. Amounts are in cents; `shown` is what the player sees."""
 
     stake: int
     payout: int
@@ -38,7 +41,7 @@ class PlayResponse(BaseModel):
 
 
 class RoundResponse(BaseModel):
-    """A round in the provider's book, with every call that was made for it."""
+    """A round as the provider recorded it, with all its calls."""
 
     id: str
     protocol: str
@@ -56,7 +59,7 @@ class _PlayReply(BaseModel):
 
 
 class PlayRequest(NamedTuple):
-    """One round to be played: with whose session, at which stake in cents, and how it is to be led astray."""
+    """A request for one round: the session's token, the stake in cents, and the faults to inject."""
 
     protocol: str
     game: str
@@ -73,7 +76,7 @@ class PlayFailed(Exception):
 
 
 async def play_round(provider_url: str, request: PlayRequest) -> RoundResponse:
-    """Have the provider play one round. PlayFailed, in words."""
+    """Let the provider play one round and return it. Raise PlayFailed if it does not."""
     fields = {name: value for name, value in request._asdict().items() if value not in (None, "")}
     try:
         async with httpx2.AsyncClient(timeout=TIMEOUT_S, trust_env=False) as http:
@@ -84,4 +87,4 @@ async def play_round(provider_url: str, request: PlayRequest) -> RoundResponse:
     except httpx2.HTTPError as error:
         raise PlayFailed(f"the provider does not answer ({type(error).__name__})") from error
     except (ValidationError, ValueError, KeyError, IndexError) as error:
-        raise PlayFailed("the provider's answer makes no sense") from error
+        raise PlayFailed("the provider's reply cannot be parsed") from error

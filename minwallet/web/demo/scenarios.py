@@ -1,5 +1,7 @@
-"""What became of a play, told from what really happened: the calls that the provider made, and the entries that
-the ledger has since. Pure; amounts are cents.
+"""The fault scenarios of the demo page, and the report on each round.
+
+The report uses only facts: the calls that the provider made, and the ledger entries since the play. It never assumes
+that a fault occurred because it was requested. Pure functions; amounts are in cents.
 """
 
 from collections.abc import Mapping, Sequence
@@ -19,77 +21,80 @@ KIND_BY_OPERATION: Mapping[str, Kind] = {
     "refund": Kind.CANCEL,
     "betwin": Kind.BETWIN,
 }
-"""What each call of a protocol is in the ledger."""
+"""The kind of ledger entry that each call of the protocols makes."""
 
 
 class FaultScenario(NamedTuple):
-    """A way for the provider to misbehave: what it is told, in its own words, and what makes the money right."""
+    """A fault to inject: the texts of its button, the explanation, and the fields of the play request."""
 
     label: str = ""
     hint: str = ""
     explanation: str = ""
+    """Says why the money is right despite the fault."""
     faults: Mapping[str, float] = {}
     target: str | None = None
     requires_win: bool = False
-    """Whether there has to be a win."""
+    """The player must win, because the fault affects a win."""
     not_occurred_text: str = ""
-    """What to say when it did not come to it."""
+    """Replaces the explanation if the fault did not occur."""
 
 
 FAULT_SCENARIOS: Mapping[str, FaultScenario] = {
     "win-twice": FaultScenario(
         "Win twice",
-        "A taken win is sent again",
-        "One id is one transaction. Whoever repeats it gets the first answer again; the money moved when it was new.",
+        "A paid win arrives again",
+        "One id is one transaction. A retry gets the first reply again. The money moved only the first time.",
         {"win-twice": 1},
         "closing",
         requires_win=True,
-        not_occurred_text="The bet was not taken, so there was no win to send twice.",
+        not_occurred_text="The bet was refused, so there was no win to send twice.",
     ),
     "cancel-first": FaultScenario(
         "Cancel before bet",
-        "The cancel overtakes its bet",
-        "Cancelling an unknown id closes it for ever. A wallet that forgot the cancel would have taken money for a"
-        " round that the game has called off.",
+        "The cancel arrives first",
+        "A cancel of an unknown id closes the id permanently. Without this rule, the late bet would take money for a"
+        " round that the game has already cancelled.",
         {"cancel-first": 1},
         "opening",
-        not_occurred_text="The cancel did not get through, so nothing was overtaken.",
+        not_occurred_text="The cancel did not arrive, so it did not overtake its bet.",
     ),
     "lost-reply": FaultScenario(
         "Lost reply and retry",
-        "The answer to a win gets lost",
-        "Whoever hears nothing cannot know whether money moved, and has to ask again. The ledger remembers what it"
-        " answered.",
+        "The reply to a win is lost",
+        "Without a reply the provider cannot know if money moved, so it sends the call again. The ledger has the"
+        " outcome, so the wallet repeats its reply.",
         {"lost-reply": 1},
         "closing",
         requires_win=True,
-        not_occurred_text="The bet was not taken, so there was no win whose reply could be lost.",
+        not_occurred_text="The bet was refused, so there was no reply to a win that could be lost.",
     ),
     "too-little": FaultScenario(
-        "Too little money",
-        "It stakes more than there is",
-        "No balance goes below zero, and a refusal is kept: the same bet is refused after a deposit too, as the game"
-        " has called it off by then.",
-        not_occurred_text="The player had enough money after all.",
+        "Stake above balance",
+        "The bet exceeds the balance",
+        "No balance goes below zero, and the refusal is stored. The same bet is refused even after a deposit, because"
+        " the game has already ended its round.",
+        not_occurred_text="The balance covered the stake.",
     ),
     "slow-reply": FaultScenario(
         "Slow reply",
-        "The answer comes when the provider has given up",
-        "What the wallet takes is in the ledger before it answers. So whatever the provider does next, call the bet off"
-        " or ask again, the wallet knows what there is to give back, or to repeat.",
+        "The provider times out before the reply arrives",
+        "The wallet commits a bet to the ledger before it replies. The provider may then cancel the bet or send it"
+        " again: the wallet knows what to pay back or which reply to repeat.",
         {"slow-reply": 1},
         "opening",
-        not_occurred_text="The provider heard the answer in time.",
+        not_occurred_text="The provider received the reply in time.",
     ),
 }
 
 STAKE_ABOVE_BALANCE_CENTS = 1_00
-"""By how much the bet passes what there is, where it shall be refused."""
+"""The amount by which the stake of `too-little` exceeds the balance."""
 
 
 class ScenarioStep(NamedTuple):
-    """A call, what the wallet did, and what came between. `seq` is the entry that it made, or that it was answered
-    from; `change_cents` is what it moved.
+    """A call and what the wallet did.
+
+    `provider_view` is what the provider received, "" if that is the wallet's reply. `seq` is the entry that the call
+    made, or the entry that the reply repeats. `change_cents` is the balance change.
     """
 
     call: CallResponse
@@ -101,8 +106,10 @@ class ScenarioStep(NamedTuple):
 
 
 class ScenarioReport(NamedTuple):
-    """`entries` are all of the account's since before the play. `is_consistent` says that they explain the balance,
-    that no id has two of a kind, and that the provider's records agree.
+    """The report on a round. `entries` are all entries of the account since the play began.
+
+    `is_consistent` means that the entries explain the balance, that no id has two entries of a kind, and that the
+    provider recorded the same amounts.
     """
 
     steps: Sequence[ScenarioStep]
@@ -114,7 +121,7 @@ class ScenarioReport(NamedTuple):
 
     @property
     def has_movement(self) -> bool:
-        """Whether any money moved at all."""
+        """Return True if any money moved."""
         return any(map(_get_change, self.entries))
 
 
@@ -144,14 +151,14 @@ def build_scenario_report(round_: RoundResponse, entries: Sequence[Entry], balan
 
 
 def has_occurred(scenario_name: str, story: ScenarioReport) -> bool:
-    """Whether it came to the trick."""
+    """Return True if the scenario's fault occurred."""
     if scenario_name == "too-little":
         return any(entry.refusal == "insufficient_funds" for entry in story.entries)
     return any(scenario_name in step.call.faults for step in story.steps)
 
 
 def _parse_answer(protocol: str, call: CallResponse) -> WalletResponse | None:
-    """What the wallet answered, whether the provider heard it or not."""
+    """Return the wallet's response, also if the provider did not receive it. Return None without a usable one."""
     try:
         return load_protocol(protocol).parse_response((call.reply or "").encode()) if call.status == 200 else None
     except ValueError:
@@ -162,10 +169,12 @@ def _build_step(
     call: CallResponse, answer: WalletResponse | None, entry: Entry | None, *, is_new: bool
 ) -> ScenarioStep:
     if answer is None:
-        return ScenarioStep(call, "No answer came back.")
+        return ScenarioStep(call, "No reply.")
     if entry is None:
-        description = f"Refused: {_format_reason(answer)}." if answer.code else "Answered as before."
-        return ScenarioStep(call, f"{description} Nothing moved, and no entry was made.", _describe_provider_view(call))
+        description = f"Refused: {_format_reason(answer)}." if answer.code else "Same reply as before."
+        return ScenarioStep(
+            call, f"{description} No money moved, and no entry was made.", _describe_provider_view(call)
+        )
     if is_new:
         return ScenarioStep(
             call, _describe_entry(entry, answer), _describe_provider_view(call), entry.seq, is_new, _get_change(entry)
@@ -173,28 +182,28 @@ def _build_step(
     description = (
         f"Refused as before: {_format_reason(answer)}."
         if answer.code
-        else "The id is known: answered as the first time."
+        else "Retry of a known id: the wallet repeated its reply."
     )
-    return ScenarioStep(call, f"{description} Nothing moved.", _describe_provider_view(call), entry.seq)
+    return ScenarioStep(call, f"{description} No money moved.", _describe_provider_view(call), entry.seq)
 
 
 def _describe_provider_view(call: CallResponse) -> str:
-    """What the provider heard of it, where that is not what the wallet said."""
+    """Return what the provider received, or "" if it received the wallet's reply."""
     if call.answer is not None:
         return ""
     if "slow-reply" in call.faults:
-        return f"The wallet answered after {call.ms:.0f} ms, but the reply took so long that the provider gave up."
-    return "The reply got lost: the provider heard nothing."
+        return f"The wallet replied after {call.ms:.0f} ms, but the reply was delayed and the provider gave up."
+    return "The reply was lost: the provider received nothing."
 
 
 def _describe_entry(entry: Entry, answer: WalletResponse) -> str:
-    """What was done when the entry was made."""
+    """Return what the wallet did when it made the entry."""
     match entry.state:
         case State.REFUSED:
-            return f"Refused: {_format_reason(answer)}. Nothing was taken, and the refusal is kept."
+            return f"Refused: {_format_reason(answer)}. No money moved, and the refusal is stored."
         case State.CLOSED:
-            answer_text = f" The answer is {_format_reason(answer)}." if answer.code else ""
-            return f"There is no such bet: nothing moved, and the id is closed for ever.{answer_text}"
+            answer_text = f" The reply is {_format_reason(answer)}." if answer.code else ""
+            return f"Unknown bet: no money moved, and the id is closed permanently.{answer_text}"
         case State.APPLIED | State.ORPHAN:
             return _describe_movement(entry)
         case _:
@@ -207,11 +216,11 @@ def _describe_movement(entry: Entry) -> str:
         case Kind.BET:
             return f"Took {change}."
         case Kind.WIN:
-            return f"Paid {change}." if entry.payout else "Settled the round; there was nothing to pay."
+            return f"Paid {change}." if entry.payout else "Settled the round with a win of 0."
         case Kind.BETWIN:
             return f"Took {format_money(entry.stake)} and paid {format_money(entry.payout)} in one step."
         case Kind.CANCEL:
-            return f"Gave {change} back."
+            return f"Paid {change} back."
         case Kind.DEPOSIT | Kind.WITHDRAW:
             raise AssertionError(entry.kind)
         case _:
@@ -222,7 +231,7 @@ def _summarize(steps: Sequence[ScenarioStep], *, is_balanced: bool, matches_prov
     if not is_balanced:
         return "The ledger does not explain the balance. Please report this as a bug."
     if not matches_provider:
-        return "The ledger and the provider's book disagree. Please report this as a bug."
+        return "The ledger and the provider's records disagree. Please report this as a bug."
     new_steps = [step for step in steps if step.is_new and step.seq is not None]
     moving_steps = [step for step in new_steps if step.change_cents]
     counts = (

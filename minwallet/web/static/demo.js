@@ -1,4 +1,4 @@
-// What the demo page needs and htmx has not: the stake's steps, the balance as a line, and a ledger that stays short.
+// The demo page's script for what htmx does not do: the steps of the stake, the balance chart, and a short ledger.
 "use strict";
 
 (() => {
@@ -6,7 +6,7 @@
   const KEPT_ROWS = 60;
   const KEPT_POINTS = 120;
 
-  // The stake goes up and down its own ladder.
+  // The buttons − and + select the next lower or higher stake of the list, also from an amount that is not in it.
   const stake = document.getElementById("stake");
   for (const button of document.querySelectorAll("[data-step]")) {
     button.addEventListener("click", () => {
@@ -17,17 +17,17 @@
     });
   }
 
-  // The stage knows whether what it shows was just played.
+  // The class "played" starts the animations of a game. It marks a played round, and not a change of the game.
   document.addEventListener("htmx:before:request", (event) => {
     const { sourceElement } = event.detail.ctx;
     const isPlay = sourceElement.id === "table";
     if (isPlay) document.getElementById("cabinet").setAttribute("aria-busy", "true");
-    if (sourceElement.name === "game") document.getElementById("outcome").textContent = "Choose a stake, and play.";
+    if (sourceElement.name === "game") document.getElementById("outcome").textContent = "Choose a stake and play.";
     if (isPlay || sourceElement.name === "game") document.getElementById("stage").classList.toggle("played", isPlay);
   });
   document.addEventListener("htmx:finally:request", () => document.getElementById("cabinet").removeAttribute("aria-busy"));
 
-  // The balance: a step for each row of the ledger.
+  // The balance chart: one step for each ledger row.
   const amount = new Intl.NumberFormat("en", { minimumFractionDigits: 2 });
   let plot = null, drawnIn = null, points = [];
 
@@ -48,12 +48,13 @@
     }, columns(), element);
   }
 
-  // Once more at the end, so that the newest step has a length.
+  // The last value is repeated, so that the newest step has a length in the chart.
   function columns() {
     const cents = points.map(([, , total]) => total);
     return [[...points.keys(), points.length], [...cents, cents.at(-1)]];
   }
 
+  // Update the chart after each swap: draw it again for another player, else append the rows that the feed added.
   function follow() {
     const element = document.getElementById("chart");
     if (element !== drawnIn) {
@@ -76,7 +77,7 @@
   addEventListener("resize", () => plot.setSize({ width: drawnIn.clientWidth, height: drawnIn.clientHeight }));
   follow();
 
-  // What came of a press on a button shall be seen, wherever it stands.
+  // Scroll the result of a button into view, because on a phone it is often below the button.
   const calm = matchMedia("(prefers-reduced-motion: reduce)");
   const bringIntoView = (element) => element.scrollIntoView({ block: "nearest", behavior: calm.matches ? "auto" : "smooth" });
   document.addEventListener("htmx:after:settle", (event) => {
@@ -85,7 +86,7 @@
     if (target.id === "story" && document.activeElement?.name === "trick") bringIntoView(target.closest(".card"));
   });
 
-  // An entry that the story names opens where it stands.
+  // A link from the report to an entry also opens the entry.
   document.addEventListener("click", (event) => {
     const link = event.target.closest("a.seq");
     const details = link && document.querySelector(`${link.getAttribute("href")} details`);

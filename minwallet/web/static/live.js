@@ -1,4 +1,4 @@
-// Tables that grow by themselves: while somebody reads, points at or has stopped such a table, new rows wait for a button.
+// Live tables. While a person reads or points at a table, or has paused it, new rows wait behind a button.
 "use strict";
 
 (() => {
@@ -29,7 +29,7 @@
       return this.pause.getAttribute("aria-pressed") === "true";
     }
 
-    // Whoever reads further down, points at a row or has marked something would lose the place.
+    // New rows would move the row that a person reads further down, points at, has focused or has selected.
     get isHeld() {
       const selection = getSelection();
       return this.isPaused || this.hasOlder || this.box.getBoundingClientRect().top < 0 || this.body.matches(":hover")
@@ -41,7 +41,7 @@
       this.release();
     }
 
-    // One message may hold several rows. What would be trimmed anyway need not wait.
+    // One message may contain several rows. Rows beyond the table's maximum are dropped, since it would not show them.
     hold(text) {
       const rows = document.createElement("template");
       rows.innerHTML = text;
@@ -60,10 +60,10 @@
     skip(number) {
       this.hasGap = true;
       this.show.hidden = false;
-      this.show.textContent = `${number} were too many to show; load the newest`;
+      this.show.textContent = `${number} rows were skipped; load the newest`;
     }
 
-    // What is shown would stand beside a gap, so then the newest are shown alone.
+    // After a gap the waiting rows would not connect to the shown rows, so the page is loaded again.
     catchUp() {
       if (this.hasOlder || this.hasGap) location.reload();
       else this.put();
@@ -79,7 +79,7 @@
       this.tell(rows.length);
     }
 
-    // Screen readers hear how many came, and not more often than they can follow.
+    // Announce the number of new rows to screen readers, at most every SAY_EVERY_MS.
     tell(number) {
       this.unsaid += number;
       this.timer ??= setTimeout(() => {
@@ -102,10 +102,10 @@
     }
   });
 
-  // Whoever is too slow for the ledger is told how many rows were passed over.
+  // The server skips rows for a client that is too slow, and sends their number.
   document.addEventListener("missed", (event) => feeds.get(event.target)?.skip(event.detail.data));
 
-  // Older rows are added below; nothing is trimmed then, and what is new waits.
+  // The link "older" adds rows below. From then on the table is not trimmed, and new rows wait.
   document.addEventListener("htmx:before:request", (event) => {
     const link = event.target.closest?.("[data-older]");
     const feed = link && [...feeds.values()].find((each) => each.box.contains(link));
@@ -114,7 +114,7 @@
     delete feed.body.dataset.keep;
   });
 
-  // A part that refreshes itself stays as it is while somebody reads what is unfolded in it.
+  // A part that refreshes itself is not replaced while one of its details is open.
   document.addEventListener("htmx:before:request", (event) => {
     if (event.target.matches?.("[data-calm]") && event.target.querySelector("details[open]")) event.preventDefault();
   });

@@ -1,10 +1,10 @@
-// What the pages need and htmx has not: copying, charts, short messages, and tables that stay tables on a phone.
+// The pages' script for what htmx does not do: copy buttons, charts, messages, and accessible tables on a phone.
 "use strict";
 
 (() => {
   const SHOWN_FOR_MS = 6000;
 
-  // Short messages, read out by screen readers.
+  // Show a message for a few seconds. Screen readers announce it.
   function say(text, isError = false) {
     const message = document.createElement("p");
     message.textContent = text;
@@ -13,7 +13,7 @@
     setTimeout(() => message.remove(), SHOWN_FOR_MS);
   }
 
-  // What asks again and again by itself complains once, until it is answered.
+  // A part that polls reports an error once, not with each failed poll, until a request succeeds.
   let isSilent = false;
 
   function complain(event, text) {
@@ -24,25 +24,25 @@
 
   document.addEventListener("htmx:response:error", (event) => {
     const { status } = event.detail.ctx.response;
-    if (status !== 422) complain(event, `The server answered ${status}. Load the page again to see where things stand.`);
+    if (status !== 422) complain(event, `The server replied with status ${status}. Reload the page to see the current state.`);
   });
   document.addEventListener("htmx:error", (event) => complain(event, "The server cannot be reached."));
   document.addEventListener("htmx:after:swap", () => { isSilent = false; });
 
-  // Whether the live feed is connected; style sheets show it.
+  // The state of the live feed, on or off, for the style sheets.
   const feedIs = (state) => () => { document.documentElement.dataset.feed = state; };
   document.addEventListener("htmx:sse:after:connection", feedIs("on"));
   document.addEventListener("htmx:sse:error", feedIs("off"));
   document.addEventListener("htmx:sse:close", feedIs("off"));
 
-  // What looks like a button answers to the keys of one.
+  // A link with the role of a button also reacts to the space key, as a button does.
   document.addEventListener("keydown", (event) => {
     if (event.key !== " " || !event.target.matches("a[role=button]")) return;
     event.preventDefault();
     event.target.click();
   });
 
-  // data-copy="TEXT" on a button puts the text on the clipboard, or marks it where the browser allows no more.
+  // data-copy="TEXT" on a button copies the text to the clipboard, or selects it if the browser refuses.
   document.addEventListener("click", async (event) => {
     const button = event.target.closest("[data-copy]");
     if (!button) return;
@@ -52,11 +52,11 @@
     } catch {
       const text = button.parentElement.querySelector("code");
       if (text) getSelection().selectAllChildren(text);
-      say("The browser does not let this page copy; press Ctrl+C or ⌘C.");
+      say("The browser does not allow this page to copy. Press Ctrl+C or ⌘C.");
     }
   });
 
-  // A table whose rows are drawn as cards is no table to some screen readers, unless it says so.
+  // On a phone, style sheets show table rows as cards. Some screen readers then need explicit roles for the table.
   const ROLES = { table: "table", thead: "rowgroup", tbody: "rowgroup", tr: "row", th: "columnheader", td: "cell" };
 
   function nameRoles() {
@@ -66,14 +66,14 @@
     for (const table of document.querySelectorAll("table.rows")) table.setAttribute("role", "table");
   }
 
-  // data-keep="N" on a table's body: rows that the feed pushes beyond the first N go.
+  // data-keep="N" on a table's body: remove the rows after the first N, which the feed has pushed down.
   function trim() {
     for (const body of document.querySelectorAll("tbody[data-keep]")) {
       while (body.rows.length > Number(body.dataset.keep)) body.rows[body.rows.length - 1].remove();
     }
   }
 
-  // Charts: data-chart holds {x, series, money, days}; see the macro `chart`.
+  // Charts: data-chart contains {x, series, money, days}; see the macro `chart`.
   const WHOLE = [...Array(15).keys()].flatMap((power) => [1, 2, 5].map((digit) => digit * 10 ** power));
   const drawn = new Map();
   const told = new WeakMap();
@@ -88,19 +88,19 @@
   const short = new Intl.NumberFormat("en", { notation: "compact", maximumFractionDigits: 1 });
   const plain = new Intl.NumberFormat("en", { maximumFractionDigits: 2 });
 
-  // As short as they can be told apart.
+  // Compact labels such as 1.2K, unless two of them would be equal.
   function labels(values) {
     const shown = values.map((value) => short.format(value));
     return new Set(shown).size === shown.length ? shown : values.map((value) => plain.format(value));
   }
 
-  // Parts of one second, or of one day, would all be called the same.
+  // Ticks within one second or one day would repeat the same label, so only the first of them has it.
   const once = (shown) => shown.map((text, place) => (text === shown[place - 1] ? "" : text));
 
   const iso = (seconds) => new Date(seconds * 1000).toISOString();
   const dayOf = (seconds) => new Date(seconds * 1000).toLocaleDateString("en-GB", { day: "numeric", month: "short", timeZone: "UTC" });
 
-  // Without a pointer on it the legend tells the last values.
+  // Without a pointer on the chart, its legend shows the last values.
   function tellLast(plot) {
     if (plot.cursor.idx == null) plot.setLegend({ idx: plot.data[0].length - 1 }, false);
   }
@@ -151,7 +151,7 @@
     resized.observe(element);
   }
 
-  // A chart that was told something new of the same kind stays where it is, and so does the pointer on it.
+  // New data with the same series updates the chart in place, so that the pointer's position stays.
   function retell(element) {
     const [before, after] = [told.get(element), element.dataset.chart].map((text) => JSON.parse(text));
     if (before.series.map((series) => series.label).join() !== after.series.map((series) => series.label).join()) {

@@ -114,7 +114,7 @@ def test_every_game_is_played_in_both_protocols(demo: DemoProcess, demo_page: Pa
     assert {entry["game"] for entry in made} <= {game, next(each.number for each in GAMES if each.code == game)}
     moved = sum(entry["amount"] + entry["bonus_amount"] for entry in made)
     outcome = demo_page.get_by_role("status").filter(has_text="Staked 2.50 USD")
-    returned = re.search(r"returned (\S+)\.", outcome.inner_text())
+    returned = re.search(r"paid out (\S+)\.", outcome.inner_text())
     assert returned
     assert moved == (0 if returned[1] == "nothing" else round(float(returned[1]) * 100)) - 250
 
@@ -168,7 +168,7 @@ def test_balances_are_right_despite_provider_faults(demo: DemoProcess, demo_page
             case "win-twice" | "lost-reply":
                 assert kinds == paid
                 assert has > had
-                expect(story).to_contain_text("again")
+                expect(story).to_contain_text("attempt 2")
             case "cancel-first":
                 assert (kinds, has) == ([("cancel", "closed")], had)
             case "too-little":
@@ -208,7 +208,7 @@ def test_operator_deposits_appear(demo: DemoProcess, demo_page: Page) -> None:
     expect(entry).to_contain_text("+12.34")
     expect(demo_page.locator("#purse")).to_have_text(f"{format_cents(read_total(cli))} USD")
     entry.locator("summary").click()
-    expect(entry).to_contain_text("no provider called")
+    expect(entry).to_contain_text("without a provider call")
     expect(entry.get_by_role("button", name="Replay")).to_have_count(0)
 
 
@@ -238,7 +238,7 @@ def test_a_refused_player_sees_the_reason(demo: DemoProcess, demo_page: Page) ->
         demo_page.locator("label:has(#protocol-wallet-v2)").click()
         play_round(demo_page)
         expect(demo_page.locator("#story")).to_contain_text("Refused: player blocked (104)")
-        expect(demo_page.locator("#outcome")).to_contain_text("nothing was taken")
+        expect(demo_page.locator("#outcome")).to_contain_text("No money moved")
     finally:
         demo.cli("player", "unblock", "bob")
 

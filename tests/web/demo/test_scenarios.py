@@ -94,8 +94,8 @@ def test_a_repeated_call_is_reported_as_a_replay(provider: TestClient, caller: I
         story = build_scenario_report(round_, read_entries(provider, caller)[before:], 0)
         *_, first, again = story.steps
         assert (again.seq, again.is_new, again.change_cents) == (first.seq, False, 0)
-        assert again.description == "The id is known: answered as the first time. Nothing moved."
-        assert ("got lost" in first.provider_view) == (name == "lost-reply")
+        assert again.description == "Retry of a known id: the wallet repeated its reply. No money moved."
+        assert ("was lost" in first.provider_view) == (name == "lost-reply")
         assert has_occurred(name, story)
 
 
@@ -103,9 +103,9 @@ def test_a_slow_reply_is_reported_with_the_wallets_time(provider: TestClient, ca
     """The wallet was quick, and the provider did not wait."""
     story = build_scenario_report(play_scenario(provider, "slow-reply"), read_entries(provider, caller), CASH + BONUS)
     bet, cancel = story.steps
-    assert "answered after 1 ms" in bet.provider_view
+    assert "replied after 1 ms" in bet.provider_view
     assert "gave up" in bet.provider_view
-    assert (bet.description, cancel.description) == ("Took 1.00.", "Gave 1.00 back.")
+    assert (bet.description, cancel.description) == ("Took 1.00.", "Paid 1.00 back.")
     assert story.is_consistent
 
 
@@ -117,8 +117,8 @@ def test_a_closed_id_and_a_refusal_are_reported_with_protocol_codes(
         play_scenario(provider, "cancel-first", "vela"), read_entries(provider, caller), CASH + BONUS
     )
     assert [step.description for step in story.steps] == [
-        "There is no such bet: nothing moved, and the id is closed for ever. The answer is Invalid Transaction ID (2).",
-        "Refused: Invalid Transaction ID (2). Nothing moved, and no entry was made.",
+        "Unknown bet: no money moved, and the id is closed permanently. The reply is Invalid Transaction ID (2).",
+        "Refused: Invalid Transaction ID (2). No money moved, and no entry was made.",
     ]
     assert (story.is_consistent, story.has_movement) == (True, False)
     assert story.summary == "2 calls, 1 new entry, 0 movements of money."
@@ -126,7 +126,7 @@ def test_a_closed_id_and_a_refusal_are_reported_with_protocol_codes(
         play_scenario(provider, "too-little", stake=CASH * 2), read_entries(provider, caller)[1:], CASH + BONUS
     )
     assert (
-        refused.steps[0].description == "Refused: insufficient funds (105). Nothing was taken, and the refusal is kept."
+        refused.steps[0].description == "Refused: insufficient funds (105). No money moved, and the refusal is stored."
     )
     assert has_occurred("too-little", refused)
 
@@ -149,7 +149,7 @@ def test_a_missing_reply_is_reported(provider: TestClient, caller: InProcessClie
     caller.unanswered_operations = {"win"}
     round_ = play_demo_round(provider)
     story = build_scenario_report(round_, read_entries(provider, caller)[before:], 0)
-    assert {step.description for step in story.steps[1:]} == {"No answer came back."}
+    assert {step.description for step in story.steps[1:]} == {"No reply."}
     assert round_.ending == "pending"
 
 
@@ -161,7 +161,7 @@ def test_a_late_answer_is_reported(provider: TestClient, caller: InProcessClient
         before = len(read_entries(provider, caller))
         late = build_scenario_report(play_demo_round(provider), read_entries(provider, caller)[before:], 0)
         said += [step.description for step in late.steps]
-    assert "Answered as before. Nothing moved, and no entry was made." in said
+    assert "Same reply as before. No money moved, and no entry was made." in said
 
 
 @pytest.mark.parametrize("flaw", ["an amount", "a balance", "twice", "the book"])
@@ -198,7 +198,7 @@ def test_the_game_view_shows_the_round(provider: TestClient) -> None:
     (drawn,) = [sign for sign in game_view.build_signs(zodiac.play) if sign.is_drawn]
     assert (drawn.number, drawn.name) == (3, "Tiger")
     assert game_view.describe_outcome(zodiac).startswith(
-        "Tiger was drawn; you bet on Tiger. Staked 1.00 USD, returned 11.40"
+        "Tiger was drawn; you bet on Tiger. Staked 1.00 USD, paid out 11.40"
     )
     assert len({(sign.row, sign.column) for sign in game_view.build_signs(None)}) == 12
 
@@ -214,7 +214,7 @@ def test_two_hearts_pay_and_the_third_reel_does_not() -> None:
 
 
 @pytest.mark.parametrize(
-    ("url", "words"), [("http://127.0.0.1:9", "does not answer"), ("SERVER", "the provider's answer makes no sense")]
+    ("url", "words"), [("http://127.0.0.1:9", "does not answer"), ("SERVER", "the provider's reply cannot be parsed")]
 )
 def test_a_provider_that_cannot_play_says_why(url: str, words: str, server: Server) -> None:
     """In words that a person reads on the page."""
