@@ -12,8 +12,8 @@ A `Case` is a rule, the sentence of the specification behind it, and steps such 
 2. `accepted`, `refused` or `moves` adds the `Expectation` and makes it a `CaseStep`. `moves` accepts any reply.
 3. The runner resolves the letters to ids, sends the request, and compares reply and balance with the expectation.
 
-Balance changes: the number in `accepted`, `refused` and `moves` is the change of the first player's balance, in cents,
-since the **start of the case**, not since the previous step. The runner reads it through the protocol itself.
+Balance changes: the number in `accepted`, `refused` and `moves` is the change of the first player's balance, in cents.
+It counts from the start of the case, not from the previous step. The runner reads the balance through the protocol.
 
 Further checks: `check` is what the reply must contain. `should` is what minwallet's contract adds to a *must*; it
 has a result of its own, which is advice, with the name `CASE/CHECK`.

@@ -25,7 +25,7 @@ def _render_case(protocol: str, result: CaseResult) -> ElementTree.Element:
     case = ElementTree.Element("testcase", {"classname": f"conformance.{protocol}", "name": result.name})
     match result.verdict:
         case "fail":
-            message = {"message": f"expected: {result.expected}; got: {result.came}"}
+            message = {"message": f"expected: {result.expected}; received: {result.came}"}
             ElementTree.SubElement(case, "failure", message).text = _describe_result(result)
         case "skipped":
             ElementTree.SubElement(case, "skipped", {"message": result.came})
@@ -37,5 +37,5 @@ def _render_case(protocol: str, result: CaseResult) -> ElementTree.Element:
 
 
 def _describe_result(result: CaseResult) -> str:
-    lines = [result.rule, result.spec, *result.sent, f"expected: {result.expected}", f"got: {result.came}"]
+    lines = [result.rule, result.spec, *result.sent, f"expected: {result.expected}", f"received: {result.came}"]
     return "\n".join([*lines, f"reply: {result.answer}"])

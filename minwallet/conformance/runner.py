@@ -7,8 +7,8 @@ Theory of operation
    the tokens do not fit the cases. Otherwise each case would fail for a reason that has nothing to do with its rule.
 2. For each case a `CaseRun` reads the balances at the start. It sends the requests of each step, concurrently if the
    step has several, then reads all balances again.
-3. A step passes if all replies have the expected outcome, each balance has changed as expected since the start of the
-   case, and the further checks pass. The case ends with its first step that fails.
+3. A step passes if all replies have the expected outcome, all balances have the expected change since the start of
+   the case, and the further checks pass. The case ends with its first failed step.
 4. `clean_up` cancels the open bets. If the player then has more than at the start, it loses the surplus in a bet. If
    the player has less, the loss remains: to correct it would take a win that no player won. `Leftovers` lists it.
 

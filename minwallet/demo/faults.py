@@ -5,12 +5,12 @@ Theory of operation
 
 1. For each attempt to send a call, `plan_delivery` draws faults at random and returns a `DeliveryPlan`.
 2. `wallet_client.deliver_call` executes the plan, in this order: the calls of `before`, the delay, `copies` copies of
-   the call concurrently, the calls of `after`, then the calls held back by earlier plans. If `is_held`, the call
-   itself is held back until after the player's next call.
+   the call concurrently, the calls of `after`, the calls held back by an earlier plan. If `is_held`, it holds back one
+   more copy of the call until after the player's next call.
 3. `round_policy.drive_round` receives the reply, or None if the plan loses it, and decides on the next call.
 
-Each attempt consumes the same number of random numbers, whatever the rates are. A changed rate of one fault therefore
-does not change when the other faults occur.
+Each attempt consumes the same number of random numbers, whatever the rates are. So a changed rate of one fault does
+not change the numbers that the next attempts get.
 
 Rules of the plans
 ------------------

@@ -3,14 +3,15 @@
 Theory of operation
 -------------------
 
-1. `RoundRunner.open_session` asks the wallet for the player and the balance, and keeps one `PlayerSession` a token.
+1. `RoundRunner.open_session` reads the player and the balance from the wallet. It keeps one `PlayerSession` a token.
 2. `RoundRunner.play_round` draws the game's result, builds the calls of the round and starts a task for them.
 3. The task combines the two pure parts: `round_policy.drive_round` decides on the next call, `faults.plan_delivery`
    decides how it is delivered. `wallet_client.deliver_call` sends it.
 4. `play_round` waits for the task as long as a player would, three timeouts of a call. A round that takes longer stays
    pending and continues in the background until it is completed, without a time limit.
 
-Concurrency: a session's lock makes the rounds of one session sequential. Different sessions play concurrently.
+Concurrency: a session's lock makes the rounds of one session sequential. Only a pending round continues beside the
+next one. Different sessions play concurrently.
 
 Reproducibility: the generators of a round are seeded with the seed, the player's id and the number of the player's
 round. The same seed repeats the same games with the same faults, in whatever order the players play. Games and faults

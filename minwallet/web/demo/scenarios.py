@@ -150,11 +150,11 @@ def build_scenario_report(round_: RoundResponse, entries: Sequence[Entry], balan
     )
 
 
-def has_occurred(scenario_name: str, story: ScenarioReport) -> bool:
+def has_occurred(scenario_name: str, report: ScenarioReport) -> bool:
     """Return True if the scenario's fault occurred."""
     if scenario_name == "too-little":
-        return any(entry.refusal == "insufficient_funds" for entry in story.entries)
-    return any(scenario_name in step.call.faults for step in story.steps)
+        return any(entry.refusal == "insufficient_funds" for entry in report.entries)
+    return any(scenario_name in step.call.faults for step in report.steps)
 
 
 def _parse_answer(protocol: str, call: CallResponse) -> WalletResponse | None:
