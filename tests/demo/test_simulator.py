@@ -1,4 +1,4 @@
-"""Whole rounds against an honest wallet: whatever happens on the way, the two sides end up with the same money."""
+"""Complete rounds against a correct wallet: with any fault, both sides end with the same balances."""
 
 import asyncio
 from collections.abc import Iterator
@@ -27,7 +27,7 @@ INSTANT_FAULT_RATES = dict.fromkeys(INSTANT_FAULTS, 0.25)
 
 @pytest.fixture(autouse=True)
 def no_retry_delays() -> Iterator[None]:
-    """A call is repeated at once."""
+    """Retry calls without a delay."""
     with patch("minwallet.demo.simulator.retry_delay_s", lambda _attempt: 0):
         yield
 
@@ -43,7 +43,7 @@ def create_runner(
 
 
 async def assert_balances_agree(runner: RoundRunner, client: InProcessClient, *tokens: str) -> None:
-    """Each player has what they began with and what the provider's book says; the ledger sums and chains up."""
+    """Check that each balance is the initial one plus the provider's net change, and that the ledger verifies."""
     assert runner.store.pending == {}
     for token in tokens:
         expected = CASH + BONUS + runner.store.net_changes[f"player.{token}", "USD"]
@@ -58,7 +58,7 @@ stakes = st.sampled_from([1, 100, 5_000, 40_000, 150_000])
 @settings(max_examples=60, deadline=None)
 @given(fault_rates, st.integers(), st.lists(st.tuples(st.sampled_from([*PROTOCOLS]), st.sampled_from(GAMES), stakes)))
 async def test_no_fault_changes_the_money(odds: FaultRates, seed: int, rounds: list[tuple[str, DemoGame, int]]) -> None:
-    """Whatever the odds and however large the bets: every round ends, and both sides agree on what it moved."""
+    """With any fault rates and stakes, every round ends, and both sides agree on its amounts."""
     made, caller = create_runner(odds, seed)
     for protocol, game, stake in rounds:
         await made.play_round(await made.open_session(protocol, "a"), game, stake, None)
@@ -68,7 +68,7 @@ async def test_no_fault_changes_the_money(odds: FaultRates, seed: int, rounds: l
 
 
 async def test_players_play_concurrently() -> None:
-    """Each at their own tables, one round after another."""
+    """Each player plays several games at the same time, and each game round by round."""
     made, caller = create_runner(INSTANT_FAULT_RATES)
     tokens = ["a", "b", "c"]
     seats = [await made.open_session(protocol, token) for token in tokens for protocol in PROTOCOLS]
@@ -88,14 +88,14 @@ async def _play_all_games(seed: int) -> tuple[list[RoundRecord], list[object]]:
 
 
 async def test_the_same_seed_repeats_games_faults_and_calls() -> None:
-    """The same games, the same mischief, the same calls in the same order; another seed tells another."""
+    """The same seed gives the same games, faults and calls in the same order; another seed gives other games."""
     first, again, other = [await _play_all_games(seed) for seed in (1, 1, 2)]
     assert first == again
     assert [each.play for each in first[0]] != [each.play for each in other[0]]
 
 
 async def test_faults_do_not_change_the_games() -> None:
-    """They are drawn apart, so that an honest run can be compared with a wild one."""
+    """Faults use their own random generator, so runs with and without faults can be compared."""
 
     async def plays(odds: FaultRates) -> list[object]:
         made, _ = create_runner(odds)
@@ -107,7 +107,7 @@ async def test_faults_do_not_change_the_games() -> None:
 
 
 async def test_a_guest_plays_without_calling_the_wallet() -> None:
-    """No wallet is called, no row reported; the virtual credit moves as money would, and is topped up."""
+    """No wallet is called and no row is reported; virtual credit changes like money, and is refilled."""
     made, caller = create_runner(INSTANT_FAULT_RATES)
     seat = await made.open_session("vela", None, "guest")
     expected = INITIAL_GUEST_CREDIT
@@ -122,7 +122,7 @@ async def test_a_guest_plays_without_calling_the_wallet() -> None:
 
 
 async def test_a_session_the_wallet_does_not_know_cannot_play() -> None:
-    """The wallet's own words say why."""
+    """The error has the wallet's message."""
     made, _ = create_runner()
     with pytest.raises(SessionRejected, match="session not found"):
         await made.open_session("wallet-v2", "nobody")
@@ -132,7 +132,7 @@ async def test_a_session_the_wallet_does_not_know_cannot_play() -> None:
 
 @pytest.mark.parametrize("protocol", PROTOCOLS)
 async def test_a_round_without_an_answer_goes_on_in_the_background(protocol: str) -> None:
-    """The player is told that it is pending, a run of rounds ends there, and it is over once the wallet answers."""
+    """The round is pending, the run of rounds stops there, and the round ends once the wallet answers."""
     made, caller = create_runner(timeout_s=0.003)
     seat = await made.open_session(protocol, "a")
     caller.unanswered_operations = ALL_OPERATIONS
@@ -148,8 +148,8 @@ async def test_a_round_without_an_answer_goes_on_in_the_background(protocol: str
     await assert_balances_agree(made, caller, "a")
 
 
-async def test_a_stopping_provider_leaves_what_is_pending() -> None:
-    """It does not wait for a wallet that may never come back."""
+async def test_a_stopping_provider_leaves_pending_rounds() -> None:
+    """It does not wait for a wallet that may never answer."""
     made, caller = create_runner(timeout_s=0.003)
     seat = await made.open_session("vela", "a")
     caller.unanswered_operations = ALL_OPERATIONS
@@ -159,6 +159,6 @@ async def test_a_stopping_provider_leaves_what_is_pending() -> None:
 
 
 async def test_the_same_token_returns_the_same_session() -> None:
-    """However often its page is opened."""
+    """Opening a session twice returns the same object."""
     made, _ = create_runner()
     assert await made.open_session("vela", "a") is await made.open_session("vela", "a")

@@ -1,4 +1,4 @@
-"""Calling a wallet over HTTP."""
+"""The client that calls a wallet over HTTP."""
 
 import socket
 
@@ -24,7 +24,7 @@ async def request_session(url: str, protocol: str, token: str, wallet_token: str
 
 @pytest.mark.parametrize("protocol", PROTOCOLS)
 async def test_session_call_returns_the_player(server: Server, protocol: str) -> None:
-    """In either protocol."""
+    """The answer has player, currency and balance in both protocols."""
     cli = InProcessCli(server.db)
     player = cli.add_player(balance="10")
     answer = await request_session(f"{server.url}/", protocol, cli.open_session(player))
@@ -32,7 +32,7 @@ async def test_session_call_returns_the_player(server: Server, protocol: str) ->
 
 
 async def test_a_wallet_token_admits_its_agents_sessions(server: Server) -> None:
-    """In wallet-v2 it is part of the address; vela has no use for it."""
+    """In wallet-v2 the token is part of the path; vela ignores it."""
     cli = InProcessCli(server.db)
     cli("agent", "add", "other")
     token = cli.open_session(cli.add_player())
@@ -43,8 +43,8 @@ async def test_a_wallet_token_admits_its_agents_sessions(server: Server) -> None
 
 @pytest.mark.parametrize("protocol", PROTOCOLS)
 async def test_an_invalid_response_raises_no_answer(server: Server, protocol: str) -> None:
-    """A status other than 200, something that is not an answer, silence, and nobody there: none of it says what became
-    of the call, and why it was none is told without the token."""
+    """Another status than 200, an invalid reply, a timeout and a closed port all leave the outcome unknown. The
+    error does not contain the token."""
     with pytest.raises(NoAnswer, match="HTTP status 404"):
         await request_session(f"{server.url}/elsewhere", protocol, "secrettoken")
     with socket.create_server(("127.0.0.1", 0)) as silent:
@@ -57,8 +57,8 @@ async def test_an_invalid_response_raises_no_answer(server: Server, protocol: st
 
 
 async def test_any_client_error_raises_no_answer() -> None:
-    """Also what the HTTP library itself stumbles over, as when a wallet dies while it is being connected to: the round
-    has to go on, for the call may have arrived."""
+    """An error inside the HTTP library, such as when a wallet dies during the connection, raises NoAnswer too. The
+    round must continue, because the call may have arrived."""
 
     def stumble(_: httpx2.Request) -> httpx2.Response:
         raise AttributeError("getpeername")
