@@ -1,5 +1,6 @@
 """Fixtures that start the real program; and property tests measure rules, not machines, so none has a deadline."""
 
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,6 +17,12 @@ settings.load_profile("calm")
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """The files of long tests come first: nobody waits in the end for one that was begun late."""
     items.sort(key=lambda item: item.get_closest_marker("long") is None)
+
+
+@pytest.fixture(scope="session")
+def anyio_backend() -> tuple[str, dict[str, bool]]:
+    """Run async tests on asyncio, with the event loop that the server uses."""
+    return "asyncio", {"use_uvloop": sys.implementation.name == "cpython"}
 
 
 @pytest.fixture

@@ -1,1 +1,1 @@
-"""What measures: `make bench` and `make bench-large`. And the tests of the room behind `minwallet bench`."""
+"""The benchmarks of `make bench` and `make bench-large`, and the tests of `minwallet bench`."""

@@ -1,4 +1,4 @@
-"""The figures as a picture, for light and dark pages."""
+"""The results as an SVG chart for light and dark pages."""
 
 from collections.abc import Sequence
 from html import escape
@@ -13,7 +13,7 @@ HEADER_HEIGHT, ROW_HEIGHT, BAR_HEIGHT = 54, 46, 12
 PANEL_HEIGHT = 220
 
 MAX_SHARE = 2.0
-"""Whoever reaches a goal more than twice has a bar that ends here."""
+"""A metric that reaches its goal more than twice has a bar of this length."""
 
 STYLE = """
   text { font: 13px system-ui, sans-serif; fill: #24292f } .small { font-size: 11px; fill: #57606a }
@@ -29,7 +29,7 @@ STYLE = """
 
 
 def render_chart(results: Sequence[MetricResult], turns: Sequence[SamplingRun]) -> str:
-    """A bar for each row that has a goal, and below how the rate grows with the connections."""
+    """Return a chart with a bar for each metric with a goal, and with the rate by number of connections below."""
     results_with_goal = [each for each in results if each.goal]
     parts = [
         _render_text(

@@ -1,4 +1,4 @@
-"""The least a JSON answer costs: an endpoint that says nothing, on the same Starlette and uvicorn."""
+"""The minimum cost of a JSON answer: an endpoint without content, on the same Starlette and uvicorn."""
 
 import sys
 

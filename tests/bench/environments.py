@@ -1,4 +1,4 @@
-"""Where everything is measured: a folder of its own on one disk, and the servers, each started when it is asked for."""
+"""The environment of a benchmark: a folder on one disk, and servers that start when they are first used."""
 
 import csv
 import importlib.util
@@ -21,7 +21,7 @@ START_TIMEOUT_S = 30
 
 
 class Environment:
-    """What the stack holds ends with it."""
+    """A folder with servers, which stop when the exit stack closes."""
 
     def __init__(self, folder: Path, stack: ExitStack) -> None:
         self.folder = folder
@@ -31,22 +31,22 @@ class Environment:
 
     @cached_property
     def empty_url(self) -> str:
-        """Where nothing is asked and nothing said."""
+        """Return the URL of an endpoint without content."""
         return self._warm_up(self._stack.enter_context(run_script(self.folder, "empty_endpoint.py")))
 
     @cached_property
     def wallet_url(self) -> str:
-        """minwallet with the settings that it comes with."""
+        """Return the URL of minwallet with default settings."""
         return self.start_wallet("wallet.db")
 
     @cached_property
     def no_journal_url(self) -> str:
-        """minwallet that keeps no requests and replies."""
+        """Return the URL of minwallet without a journal."""
         return self.start_wallet("unwritten.db", MINWALLET_JOURNAL_DAYS="0")
 
     @cached_property
     def fastapi_url(self) -> str:
-        """A wallet of the usual kind."""
+        """Return the URL of a typical wallet."""
         if missing := [name for name in ("fastapi", "sqlalchemy") if importlib.util.find_spec(name) is None]:
             raise DependencyMissing(f"{missing[0]} is not installed; `make bench` does that")
         return self._warm_up(
@@ -55,13 +55,13 @@ class Environment:
 
     @cached_property
     def cluster(self) -> postgres.PostgresCluster:
-        """PostgreSQL with pgbench's tables, on the same disk."""
+        """Return PostgreSQL with pgbench's tables, on the same disk."""
         cluster = self._stack.enter_context(postgres.run_cluster(self.folder.parent))
         self.versions.append(cluster.version)
         return cluster
 
     def start_wallet(self, name: str, **settings: str) -> str:
-        """A server on a file of this name, with players if it is new; where it takes bets."""
+        """Start a server on a file of this name, with players if the file is new, and return the URL for bets."""
         file = self.folder / name
         if not file.exists():
             time_seed(file, self.write_players(PLAYERS))
@@ -69,12 +69,12 @@ class Environment:
         return self._warm_up(f"{endpoint.calls}/wallet")
 
     def _warm_up(self, url: str) -> str:
-        """The same address, once the server behind it has done all that is done for a first request."""
+        """Wait until the server has served a first request, and return its URL."""
         run_wrk(url, connections=4, seconds=1)
         return url
 
     def write_players(self, number: int) -> Path:
-        """A file of so many players, each with a session."""
+        """Write a file with this number of players, each with a session."""
         file = self.folder / f"{number}.csv"
         if not file.exists():
             with file.open("w", newline="") as stream:
@@ -85,7 +85,7 @@ class Environment:
 
 
 def time_seed(wallet: Path, players: Path) -> float:
-    """Have the command add the players; how long that takes, its start included, in seconds."""
+    """Add the players with the command, and return its duration in seconds, start included."""
     started = time.perf_counter()
     command = [sys.executable, "-m", "minwallet", "--db", str(wallet), "seed", str(players)]
     subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
@@ -94,7 +94,7 @@ def time_seed(wallet: Path, players: Path) -> float:
 
 @contextmanager
 def run_script(folder: Path, name: str, *arguments: Path) -> Iterator[str]:
-    """A server of the bench itself, which is told its port; where it takes bets."""
+    """Run a server of the benchmark on a port given to it, and yield the URL for bets."""
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     log = folder / f"{name}.log"

@@ -1,8 +1,6 @@
-"""The wallet that most people would write: FastAPI and SQLAlchemy, a session for every request and a commit in it.
-
-It is given what is best for it. One connection is pooled, as SQLite has one writer and further ones would wait for it
-by trying again; the commit is as durable as minwallet's; uvicorn runs on the same loop and parser.
-"""
+"""A typical wallet with FastAPI and SQLAlchemy: one session and one commit for each request. It gets the best
+settings. One connection is pooled, because SQLite has one writer and more connections would retry. Its commits are
+as durable as minwallet's, and uvicorn uses the same event loop and parser."""
 
 import sys
 from collections.abc import AsyncIterator

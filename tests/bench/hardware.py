@@ -1,4 +1,4 @@
-"""What the figures were measured on, in words."""
+"""Descriptions of the machine on which the results were measured."""
 
 import os
 import platform
@@ -14,7 +14,7 @@ ROOT = Path(__file__).parents[2]
 
 
 def describe_machine(folder: Path, *more: str) -> str:
-    """The machine, the disk that has this folder, and the versions of everything."""
+    """Return lines about the machine, the disk of this folder, and the versions of all programs."""
     parts = [
         f"{_read_processor()}, {os.cpu_count()} cores",
         f"{platform.system()} {platform.release()}",
@@ -35,7 +35,7 @@ def _read_processor() -> str:
 
 
 def _find_file_system(folder: Path) -> str:
-    """Its kind, as the longest mount point has it that the folder is below."""
+    """Return the type of the file system with the longest mount point above the folder."""
     file = Path("/proc/self/mounts")
     if not file.exists():
         return "a file system of its own"

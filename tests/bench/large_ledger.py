@@ -1,10 +1,7 @@
-"""A wallet file as it is after a few busy months, for measuring: `python -m tests.bench.large_ledger FILE`.
-
-Its ledger is a legitimate one, with the hashes that the wallet would have written, so that `minwallet verify` has
-nothing against it. It is only made more quickly: the rows do not move their accounts one by one, and nothing is synced
-before the end. The players are those of the bench, `bench_0` and so on, each with a session whose token is the player's
-id.
-"""
+"""A wallet file after a few busy months, for measuring: `python -m tests.bench.large_ledger FILE`. The ledger is
+valid, with the hashes that the wallet would write, so `minwallet verify` succeeds. It is only generated faster: the
+entries do not update their accounts one by one, and nothing is synced before the end. The players are those of the
+benchmark, `bench_0` and so on. Each has a session whose token is the player's id."""
 
 import argparse
 import asyncio
@@ -77,9 +74,9 @@ async def create_accounts(file: Path, players: int, at_ms: int) -> None:
 
 
 def add_rows(file: Path, rows: int, until_ms: int, progress: Callable[[int], None]) -> None:
-    """Bring the ledger to so many rows, the last of them from just now."""
+    """Add entries until the ledger has this number of them; the newest is from now."""
     with closing(sqlite3.connect(file, isolation_level=None)) as db:
-        # Should this be interrupted, the file is worth nothing anyhow.
+        # The file is useless if the generator is interrupted, so nothing needs to be durable.
         db.execute("PRAGMA journal_mode = OFF")
         db.execute("PRAGMA synchronous = OFF")
         generator = LedgerGenerator(db, rows, until_ms)
@@ -95,7 +92,7 @@ def add_rows(file: Path, rows: int, until_ms: int, progress: Callable[[int], Non
 
 @contextmanager
 def without_account_trigger(db: sqlite3.Connection) -> Iterator[None]:
-    """One transaction in which a row does not move its account."""
+    """Open a transaction in which an entry does not update its account."""
     name = "transactions_move_their_account"
     ((trigger,),) = db.execute("SELECT sql FROM sqlite_schema WHERE name = ?", (name,))
     db.execute("BEGIN")
@@ -117,7 +114,7 @@ async def aggregate_totals(file: Path, progress: Callable[[int], None]) -> None:
 
 
 class LedgerGenerator:
-    """The accounts, and what happens to them: bets of random players, some of them won, a few called off."""
+    """The accounts and their entries: bets of random players, of which some win and few are cancelled."""
 
     def __init__(self, db: sqlite3.Connection, rows: int, until_ms: int) -> None:
         accounts = db.execute("SELECT account_id, cash, bonus, head, last_seq FROM accounts ORDER BY account_id")
@@ -153,7 +150,7 @@ class LedgerGenerator:
                 yield self._build_row(index, protocol, 0, (Kind.WIN, str(id_), bet, game, None, 0, payout), payout)
 
     def _build_row(self, index: int, protocol: str, role: int, fields: tuple[Any, ...], amount: int) -> Row:
-        """The account's next row, `what` being its fields from `kind` to `payout`; the account is moved by it."""
+        """Build the account's next entry, and update the account. `what` are the fields from `kind` to `payout`."""
         account = self.accounts[index]
         self._seq += 1
         at_ms = self._since_ms + int((self._seq - self._began_at) * self._step_ms)

@@ -1,4 +1,4 @@
-"""What `make bench-large` finds out: what a long ledger costs."""
+"""The measurements of `make bench-large`: the cost of a long ledger."""
 
 import time
 from functools import cached_property, partial
@@ -35,7 +35,7 @@ PAGE_CACHE_S = 2.1
 
 
 class LargeLedger:
-    """The file, with how many rows and players it has been made, and how many bytes it had then."""
+    """The file, with its numbers of entries and players, and its initial size in bytes."""
 
     def __init__(self, file: Path, rows: int, players: int) -> None:
         self.file = file
@@ -45,7 +45,7 @@ class LargeLedger:
 
 
 class OfflineRun(SamplingRun):
-    """What is measured while no server runs on the file."""
+    """The measurements while no server runs on the file."""
 
     def __init__(self, large: LargeLedger) -> None:
         super().__init__()
@@ -66,7 +66,7 @@ class OfflineRun(SamplingRun):
 
 
 class OnlineRun(SamplingRun):
-    """What is measured of the server that runs on the file, beside one that began with an empty file."""
+    """The measurements of the server on the file, beside a server that started with an empty file."""
 
     def __init__(self, large: LargeLedger, server: BenchServer, environment: Environment, seconds: int) -> None:
         super().__init__()
@@ -96,7 +96,7 @@ class OnlineRun(SamplingRun):
         return self.measure_once("a player's ledger from the API", lambda: self._server.time_answer(path))
 
     def measure_ledger_command(self) -> float:
-        """What the command takes longer than on a short ledger, in ms."""
+        """Return the additional duration of the command compared with a short ledger, in ms."""
         long = self.measure_once("ledger command, a long ledger", partial(_time_ledger_command, self._large.file))
         short = self.measure_once("ledger command, a short ledger", partial(_time_ledger_command, self._small_file))
         return long.p50_ms - short.p50_ms
@@ -111,7 +111,7 @@ class OnlineRun(SamplingRun):
 
     @cached_property
     def _page_samples(self) -> dict[str, Sample]:
-        """The median of some times, after a first one in which templates are read."""
+        """Return the median duration of several requests, after a first one that loads the templates."""
         paths = {name: path.format(middle=self._large.rows // 2) for name, path in PAGES.items()}
         asked: dict[str, list[float]] = {name: [] for name in paths}
         for _ in range(1 + PAGE_REPEATS):

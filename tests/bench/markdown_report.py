@@ -1,4 +1,4 @@
-"""The figures as a page of Markdown."""
+"""The results as a page of Markdown."""
 
 from collections.abc import Mapping, Sequence
 from statistics import median
@@ -9,7 +9,8 @@ from tests.bench.sampling import MetricResult, SamplingRun, format_number
 def render_report(
     target: str, results: Sequence[MetricResult], skipped: Mapping[str, str], turns: Sequence[SamplingRun], *about: str
 ) -> str:
-    """What was found, then what it was made of; `target` is what make is told to repeat it, `about` are paragraphs."""
+    """Return the results and how they were measured. `target` is the make target that repeats them, and `about` are
+    paragraphs."""
     lines = [
         f"# What `make {target}` found",
         *(line for paragraph in about for line in ("", paragraph)),
@@ -41,7 +42,7 @@ def _render_row(target: str, result: MetricResult) -> str:
 
 
 def describe_goal(result: MetricResult) -> str:
-    """Whether the row comes to what it should."""
+    """Return whether the metric reaches its goal, as text."""
     if result.goal is None:
         return ""
     share = result.goal.share(result.value)

@@ -1,4 +1,4 @@
-"""What `make bench` finds out."""
+"""The measurements of `make bench`."""
 
 import time
 from collections.abc import Callable
@@ -18,11 +18,11 @@ CONNECTION_COUNTS = (1, 8, CONNECTIONS, 256, 1024)
 SEEDED_PLAYERS = 100_000
 
 FRAME_BYTES = 4096 + 24
-"""What one page is in the write-ahead log."""
+"""The size of one page in the write-ahead log."""
 
 
 class StandardRun(SamplingRun):
-    """What can be measured in a place, with loads of so many seconds."""
+    """The measurements in one environment. Each load takes this number of seconds."""
 
     def __init__(self, environment: Environment, seconds: int) -> None:
         super().__init__()
@@ -84,7 +84,7 @@ class StandardRun(SamplingRun):
 
 
 def describe_connections(connections: int) -> str:
-    """The size of a load, in words."""
+    """Return the number of connections of a load, as text."""
     return f"{connections} connection{'s' if connections > 1 else ''}"
 
 
@@ -93,7 +93,7 @@ def compute_single_client_cost(turn: StandardRun) -> float:
 
 
 def compute_scaling(turn: StandardRun) -> float:
-    """From many connections to very many; the other numbers are measured for the picture."""
+    """Return the ratio of the rates with many connections and with the most; the other numbers are for the chart."""
     for size in CONNECTION_COUNTS:
         turn.measure_empty_endpoint(size)
         turn.measure_bets(size)

@@ -1,4 +1,4 @@
-"""A PostgreSQL cluster for the time of the bench, reached by its socket alone, with everything else as it comes."""
+"""A PostgreSQL cluster for a benchmark, with default settings and reachable through its socket only."""
 
 import os
 import re
@@ -37,7 +37,7 @@ class PostgresCluster:
         return subprocess.run(command, check=False).returncode == 0
 
     def run(self, program: str, *arguments: str) -> str:
-        """What the program prints."""
+        """Run a program of PostgreSQL, and return its output."""
         command = [str(self._programs / program), *arguments]
         done = subprocess.run(command, check=True, capture_output=True, text=True, **_process_user())
         return str(done.stdout)
@@ -46,7 +46,7 @@ class PostgresCluster:
         self.run("pgbench", *self._connection_options, "-i", "-q", "-s", str(SCALE), "postgres")
 
     def run_pgbench(self, connections: int, seconds: int) -> Sample:
-        """pgbench's own simple transaction: one balance is changed and read again, one row is added."""
+        """Run pgbench's simple transaction: change and read one balance, and add one row."""
         size = ["-c", str(connections), "-j", "2", "-T", str(seconds)]
         said = self.run("pgbench", *self._connection_options, "-N", "-M", "prepared", "-n", *size, "postgres")
         found = re.search(r"tps = ([0-9.]+)", said)
@@ -56,7 +56,8 @@ class PostgresCluster:
 
 @contextmanager
 def run_cluster(where: Path) -> Iterator[PostgresCluster]:
-    """A new cluster on the disk of this folder, gone afterwards; Missing."""
+    """Run a new cluster on the disk of this folder until the end of the block. Raise DependencyMissing without
+    PostgreSQL."""
     programs = _find_programs()
     with tempfile.TemporaryDirectory(prefix="minwallet-bench-pg-", dir=where) as name:
         folder = Path(name)
@@ -76,12 +77,12 @@ def run_cluster(where: Path) -> Iterator[PostgresCluster]:
             made.initialize()
             yield made
         finally:
-            process.send_signal(signal.SIGINT)  # which it takes for: end every session, and write everything down
+            process.send_signal(signal.SIGINT)  # a fast shutdown: end all sessions and write all data
             process.wait()
 
 
 def _find_programs() -> Path:
-    """Where the programs of the newest PostgreSQL are that is installed."""
+    """Return the folder with the programs of the newest installed PostgreSQL."""
     if found := sorted(Path("/usr/lib/postgresql").glob("*/bin"), key=lambda each: int(each.parent.name)):
         folder = found[-1]
     elif initdb := shutil.which("initdb"):
@@ -94,5 +95,5 @@ def _find_programs() -> Path:
 
 
 def _process_user() -> dict[str, Any]:
-    """PostgreSQL refuses to run as root, so root runs it as the user that its package makes."""
+    """Return the user of PostgreSQL's package if this process is root, because PostgreSQL refuses to run as root."""
     return {"user": "postgres", "group": "postgres", "extra_groups": []} if os.geteuid() == 0 else {}

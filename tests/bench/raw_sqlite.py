@@ -1,4 +1,4 @@
-"""What SQLite itself allows: one bet after the other in a loop, each read, written and committed, and nothing else."""
+"""The maximum rate of SQLite itself: one bet after the other in a loop, each read, written and committed."""
 
 import sqlite3
 import time
@@ -17,7 +17,7 @@ SCHEMA = """
 
 
 def run_sequential_bets(file: Path, seconds: float) -> Sample:
-    """On a new file."""
+    """Run the bets on a new file."""
     with closing(sqlite3.connect(file, isolation_level=None)) as db:
         db.executescript(SCHEMA)
         with db:

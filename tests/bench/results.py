@@ -1,4 +1,4 @@
-"""What every run of the bench does before and after: its options, a folder to work in, and where results are kept."""
+"""The common parts of every benchmark: options, a folder to work in, and the place of the results."""
 
 import argparse
 import os
@@ -24,7 +24,7 @@ FULL_ROWS = 10_000_000
 
 
 class BenchOptions(NamedTuple):
-    """`is_whole` says that the results are worth keeping."""
+    """The options of a run. `is_whole` is true if the results are to be stored."""
 
     turns: int
     seconds: int
@@ -37,7 +37,7 @@ class BenchOptions(NamedTuple):
 
 
 def parse_options(target: str, about: str | None, names: Sequence[str], *, is_large: bool = False) -> BenchOptions:
-    """What was typed after `make TARGET`."""
+    """Parse the arguments after `make TARGET`."""
     arguments = argparse.ArgumentParser(prog=f"make {target}", description=about)
     arguments.add_argument("--turns", type=int, default=MIN_TURNS)
     arguments.add_argument("--seconds", type=int, default=3, help="how long each load lasts")
@@ -46,7 +46,7 @@ def parse_options(target: str, about: str | None, names: Sequence[str], *, is_la
     if is_large:
         arguments.add_argument("--rows", type=int, default=FULL_ROWS, help="of the large file's ledger")
         arguments.add_argument("--players", type=int, default=100_000, help="of the large file")
-        arguments.add_argument("--file", type=Path, help="a large file of so many rows and players, made before")
+        arguments.add_argument("--file", type=Path, help="an existing large file with this number of rows and players")
     given = arguments.parse_args()
     rows, players, file = (given.rows, given.players, given.file) if is_large else (FULL_ROWS, 0, None)
     is_whole = not given.only and given.turns >= MIN_TURNS and rows >= FULL_ROWS
@@ -55,8 +55,8 @@ def parse_options(target: str, about: str | None, names: Sequence[str], *, is_la
 
 @contextmanager
 def create_environment(folder: Path) -> Iterator[Environment]:
-    """A new place on the disk of this folder, where nobody's own settings count. All that is started there ends with
-    the block, also when this program is interrupted or told to end."""
+    """Create an environment on the disk of this folder, without the user's settings. All its servers stop with the
+    block, also if this program is interrupted or terminated."""
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda number, _: sys.exit(128 + number))
     check_installed()

@@ -1,8 +1,6 @@
-"""`make bench`: minwallet beside an empty endpoint, PostgreSQL, and wallets of the usual kind, in one run.
-
-Everything is measured several times in turn, so that a machine whose speed drifts drifts for all of it; what counts are
-the medians of ratios. A run of all rows writes its table and its chart to tests/bench/results.
-"""
+"""`make bench`: minwallet beside an empty endpoint, PostgreSQL and typical wallets, in one run. Every metric is
+measured several times in turn, so that changes in the speed of the machine affect all metrics alike. The result is
+the median of the ratios. A run of all metrics writes its table and its chart to tests/bench/results."""
 
 from tests.bench import chart, markdown_report
 from tests.bench.hardware import describe_machine

@@ -1,8 +1,6 @@
-"""`make bench-large`: what ten million rows cost, held against a file that began empty.
-
-The large file is made first, which takes some minutes; `--rows` makes it smaller, and `--file` takes a copy of one that
-was made before. A run of all rows of the table writes it to tests/bench/results.
-"""
+"""`make bench-large`: the cost of ten million entries, compared with a file that started empty. The large file is
+generated first, which takes some minutes. `--rows` makes it smaller, and `--file` takes a copy of an existing one. A
+run of all metrics writes its table to tests/bench/results."""
 
 import shutil
 import subprocess
@@ -51,7 +49,7 @@ def main() -> None:
 
 
 def prepare_ledger(file: Path, options: BenchOptions) -> LargeLedger:
-    """The large file: a copy of what is given, or made by the generator."""
+    """Copy the given file or generate a large one, and return it."""
     if options.file:
         shutil.copy(options.file, file)
     else:

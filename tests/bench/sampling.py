@@ -1,4 +1,4 @@
-"""Rows of a table, each a number that two machines can be compared by, and the turns in which they are measured."""
+"""Metrics: numbers by which two machines can be compared, and the turns in which they are measured."""
 
 import sys
 from collections.abc import Callable, Sequence
@@ -7,16 +7,16 @@ from typing import Generic, NamedTuple, TypeVar
 
 
 def format_number(value: float) -> str:
-    """Three digits, and no more than two behind the point."""
+    """Return the number with three digits, and at most two decimals."""
     return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.1f}" if abs(value) >= 10 else f"{value:.2f}"
 
 
 class DependencyMissing(Exception):
-    """What should be measured is not there; the message says why."""
+    """A program or library for a measurement is missing. The message says which."""
 
 
 class Sample(NamedTuple):
-    """What was measured; the rest is 0. `mb` is the most memory that a process had."""
+    """A measurement; unmeasured fields are 0. `mb` is the maximum memory of a process."""
 
     per_second: float = 0
     p50_ms: float = 0
@@ -29,7 +29,7 @@ class Sample(NamedTuple):
 
 
 class SamplingRun:
-    """One turn of everything; what several rows are about is measured once, when the first of them asks."""
+    """One turn of all measurements. A measurement for several metrics is made once, at its first use."""
 
     def __init__(self) -> None:
         self.samples: dict[str, Sample] = {}
@@ -43,13 +43,13 @@ class SamplingRun:
 
 
 class Goal(NamedTuple):
-    """What a row should come to: at least so much, or at the most."""
+    """The goal of a metric: a minimum or a maximum."""
 
     bound: float
     is_maximum: bool = False
 
     def share(self, value: float) -> float:
-        """How much of it is reached, 1 being all; what is less than nothing has cost nothing."""
+        """Return the reached share of the goal; 1 is all of it. A negative cost counts as no cost."""
         return self.bound / max(value, 1e-9) if self.is_maximum else value / self.bound
 
     def __str__(self) -> str:
@@ -60,7 +60,7 @@ T = TypeVar("T", bound=SamplingRun)
 
 
 class Metric(NamedTuple, Generic[T]):
-    """`name` is for who asks for this row alone, `compute` what a turn says about it."""
+    """A row of the table. `name` selects this metric alone, and `compute` returns its value in a turn."""
 
     name: str
     description: str
@@ -69,7 +69,7 @@ class Metric(NamedTuple, Generic[T]):
 
 
 class MetricResult(NamedTuple):
-    """What the turns said about a row."""
+    """The values of a metric in all turns."""
 
     name: str
     description: str
@@ -82,10 +82,8 @@ class MetricResult(NamedTuple):
 
 
 def measure_metrics(rows: Sequence[Metric[T]], turns: Sequence[T]) -> tuple[list[MetricResult], dict[str, str]]:
-    """What was found, and the rows that cannot be measured here, with the reasons.
-
-    Every other turn goes backwards, so that nothing is always measured after the same other thing.
-    """
+    """Return the results, and the metrics that cannot be measured here with the reasons. Every second turn runs in
+    reverse order, so that no measurement always follows the same other one."""
     values, skipped = {row: list[float]() for row in rows}, dict[str, str]()
     for number, turn in enumerate(turns, 1):
         print(f"turn {number} of {len(turns)}", file=sys.stderr)

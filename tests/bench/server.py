@@ -1,4 +1,4 @@
-"""A server on the large file, looked at as people look at it, and the commands beside it."""
+"""A server on the large file with the requests of its users, and the commands beside it."""
 
 import os
 import subprocess
@@ -22,24 +22,24 @@ KIB = 1024
 
 
 class BenchServer(NamedTuple):
-    """A running server, somebody signed in to its back office, and a key of its admin API."""
+    """A running server, an admin's session in its back office, and a key of its admin API."""
 
     endpoint: ControlEndpoint
     browser: httpx2.Client
     api_client: httpx2.Client
 
     def time_page(self, path: str) -> Sample:
-        """One page; a person waits for the whole of it."""
+        """Request a page, and return the duration until it is complete."""
         return _time_request(self.browser, path)
 
     def time_answer(self, path: str, **parameters: str) -> Sample:
-        """One answer of the admin API."""
+        """Request an answer of the admin API, and return its duration."""
         return _time_request(self.api_client, f"/admin/api/v1{path}", **parameters)
 
 
 @contextmanager
 def run_bench_server(file: Path) -> Iterator[BenchServer]:
-    """A server on the file that ends with the block. At first it looks through the file for damage, beside all else."""
+    """Run a server on the file until the end of the block. The server checks the file for damage while it serves."""
     cli = InProcessCli(file)
     with run_server(file, file.with_suffix(".log")) as desk:
         wait_until_ready(desk)
@@ -54,7 +54,7 @@ def run_bench_server(file: Path) -> Iterator[BenchServer]:
 
 
 def measure_start(file: Path) -> Sample:
-    """From starting the process until it says that it takes money."""
+    """Return a sample of the time from the start of the process until the server is ready."""
     started = time.perf_counter()
     with run_server(file, file.with_suffix(".log")) as desk:
         wait_until_ready(desk)
@@ -62,13 +62,13 @@ def measure_start(file: Path) -> Sample:
 
 
 def wait_until_ready(desk: ControlEndpoint) -> None:
-    # Its socket listens before it announces itself, so the first question waits as long as it takes.
+    # The socket listens before the server announces itself, so the first request waits until it is ready.
     answer = httpx2.get(f"{desk.serves}/readyz", trust_env=False, timeout=60)
     assert answer.status_code == 200, answer.text
 
 
 class MemoryMonitor:
-    """How much memory a process has at the most while the block runs, as the system counts it."""
+    """The maximum memory of a process during the block, as the system counts it."""
 
     def __init__(self, pid: int) -> None:
         self._pid = pid
@@ -92,7 +92,7 @@ class MemoryMonitor:
 
 
 def measure_command(file: Path, *arguments: str) -> tuple[float, float]:
-    """Seconds and MB that a command took."""
+    """Run a command, and return its seconds and MB."""
     command = [sys.executable, "-m", "minwallet", "--db", str(file), *arguments]
     started = time.perf_counter()
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)

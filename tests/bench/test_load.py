@@ -1,4 +1,4 @@
-"""The load of `minwallet bench`: what it sends, and what it makes of answers."""
+"""The load of `minwallet bench`: its requests, and its handling of answers."""
 
 import re
 import socket
@@ -25,7 +25,7 @@ REQUEST = re.compile(rb"(GET|POST) /KEY([^ ?]+)\??(\S*) HTTP/1.1\r\nhost: (\S+)\
 
 
 class RecordingServer(NamedTuple):
-    """A server that is no wallet, and the requests that it got."""
+    """A server that is not a wallet, with the requests that it received."""
 
     url: str
     requests: list[bytes]
@@ -33,14 +33,14 @@ class RecordingServer(NamedTuple):
 
 @contextmanager
 def run_stub_server(*pieces: bytes) -> Iterator[RecordingServer]:
-    """A server that takes one connection and answers every request with these pieces, each sent for itself."""
+    """Run a server that accepts one connection and answers every request with these pieces, each sent separately."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         heard = RecordingServer(f"http://127.0.0.1:{listener.getsockname()[1]}/KEY", [])
 
         def serve() -> None:
             connection, _ = listener.accept()
             connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, True)
-            # Whoever has heard enough may hang up in the middle of an answer.
+            # A client may disconnect in the middle of an answer.
             with connection, suppress(ConnectionError):
                 while request := connection.recv(65536):
                     heard.requests.append(request)
@@ -66,7 +66,7 @@ def build_response(body: bytes, status: str = "200 OK") -> bytes:
 
 @pytest.mark.parametrize("protocol", PROTOCOLS)
 def test_every_request_is_a_new_bet_of_the_next_player(protocol: str) -> None:
-    """At the address with its callback key, as the protocol has it, and under an id that was not used before."""
+    """The request goes to the URL with the callback key, in the form of its protocol, with an unused id."""
     with run_stub_server(build_response(SUCCESS[protocol])) as server:
         figures = run_short_load(server, protocol)
     wire, ids, tokens = load_protocol(protocol), [], []
@@ -86,14 +86,14 @@ def test_every_request_is_a_new_bet_of_the_next_player(protocol: str) -> None:
 
 
 def test_an_answer_may_come_in_pieces() -> None:
-    """Wherever it is cut."""
+    """An answer may be split at any byte."""
     whole = build_response(SUCCESS["wallet-v2"])
     with run_stub_server(whole[:5], whole[5:40], whole[40:-1], whole[-1:]) as server:
         assert run_short_load(server).bets == len(server.requests) > 1
 
 
 def test_warm_up_bets_are_not_counted() -> None:
-    """Bets of the warming up are made, too, but are not in the rate."""
+    """Bets of the warm-up are sent but do not count in the rate."""
     with run_stub_server(build_response(SUCCESS["wallet-v2"])) as server:
         figures = run_short_load(server)
     assert 0 < figures.per_second * 0.2 < figures.bets
@@ -114,13 +114,13 @@ def test_warm_up_bets_are_not_counted() -> None:
     ids=["refused", "no JSON", "HTTP error", "no HTTP", "closed", "never whole"],
 )
 def test_anything_but_success_ends_the_load(pieces: list[bytes], words: str) -> None:
-    """There is no rate of bets that failed; the first failure is told."""
+    """A rate of failed bets has no meaning; the error has the first failure."""
     with run_stub_server(*pieces) as server, pytest.raises(LoadFailed, match=words):
         run_short_load(server)
 
 
 def test_an_unreachable_server_ends_the_load() -> None:
-    """In words, with the address."""
+    """The error has the URL."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         url = f"http://127.0.0.1:{listener.getsockname()[1]}"
     with pytest.raises(LoadFailed, match=f"cannot connect to {url}"):
@@ -128,6 +128,6 @@ def test_an_unreachable_server_ends_the_load() -> None:
 
 
 def test_measuring_the_disk_leaves_no_file(tmp_path: Path) -> None:
-    """The time of a synced write is more than nothing, and its file is gone."""
+    """A synced write takes time, and its file is deleted."""
     assert 0 < measure_sync_ms(tmp_path) < 5000
     assert list(tmp_path.iterdir()) == []

@@ -1,4 +1,4 @@
-"""The bench's page and picture, from figures that nobody had to measure."""
+"""The benchmark's page and chart, from given numbers."""
 
 from xml.etree import ElementTree as ET
 
@@ -17,7 +17,7 @@ def _turns(*rates: float) -> list[SamplingRun]:
 
 
 def test_a_shared_sample_is_measured_once_a_turn() -> None:
-    """And rows that cannot be measured are skipped, each with its reason, after the first try."""
+    """A metric that cannot be measured is skipped with its reason after the first attempt."""
     asked: list[str] = []
 
     def look() -> Sample:
@@ -39,7 +39,7 @@ def test_a_shared_sample_is_measured_once_a_turn() -> None:
 
 
 def test_a_metric_is_judged_against_its_goal() -> None:
-    """At least so much, at the most so much, or nothing to reach; the median counts."""
+    """A goal is a minimum, a maximum or none; the median counts."""
     assert markdown_report.describe_goal(MetricResult("a", "", Goal(0.5), [0.1, 0.5, 0.6])) == "reached"
     assert markdown_report.describe_goal(MetricResult("a", "", Goal(0.5), [0.1, 0.4, 0.6])) == "80% of it"
     assert markdown_report.describe_goal(MetricResult("a", "", Goal(2, is_maximum=True), [4, 1, 5])) == "50% of it"
@@ -48,7 +48,7 @@ def test_a_metric_is_judged_against_its_goal() -> None:
 
 
 def test_the_report_has_every_metric_and_its_command() -> None:
-    """Also the ones that were not measured, and why."""
+    """Metrics that were not measured are in the report with the reason."""
     found = [MetricResult("rate", "bets/s", Goal(0.75), [0.5, 0.7, 0.8])]
     page = markdown_report.render_report(
         "bench", found, {"postgres": "it is not installed"}, _turns(1, 2, 3), "a machine"
@@ -59,7 +59,7 @@ def test_the_report_has_every_metric_and_its_command() -> None:
 
 
 def test_the_chart_supports_light_and_dark() -> None:
-    """It is well-formed, has a bar for each row with a goal, and a line for each of the two endpoints."""
+    """It is well-formed SVG, with a bar for each metric with a goal, and a line for each of the two endpoints."""
     found = [
         MetricResult("a", "x < y", Goal(1), [0.5]),
         MetricResult("b", "none", None, [1]),

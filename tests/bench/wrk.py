@@ -1,4 +1,4 @@
-"""The load comes from wrk (https://github.com/wg/wrk), in one thread."""
+"""The load from wrk (https://github.com/wg/wrk) with one thread."""
 
 import re
 import shutil
@@ -25,7 +25,7 @@ def check_installed() -> None:
 
 
 def run_wrk(url: str, connections: int, seconds: int, players: int = PLAYERS) -> Sample:
-    """Bet for so many players in turn; an answer that is no success ends the bench."""
+    """Send bets of this number of players in turn. An answer that is not a success stops the benchmark."""
     size = ["-t1", f"-c{connections}", f"-d{seconds}s", "--timeout", "30s"]
     command = ["wrk", "--latency", *size, "-s", str(LUA_SCRIPT), url, "--", str(next(_first_ids)), str(players)]
     result = subprocess.run(command, check=True, capture_output=True, text=True)

@@ -1,4 +1,4 @@
-"""What is wrong with other people's wallets."""
+"""Wallets with one flaw each, as other operators' wallets may have."""
 
 import asyncio
 import json
@@ -16,7 +16,7 @@ ExecutedCall = tuple[Outcome | SessionUnknown, SessionHolder | None]
 
 
 class DebitsRetriedBets(ReferenceWallet):
-    """A bet that is repeated takes its money each time."""
+    """A wallet in which each repetition of a bet takes its stake again."""
 
     async def execute(self, call: Call, wallet_token: str | None = None) -> ExecutedCall:
         outcome, bearer = await super().execute(call, wallet_token)
@@ -26,7 +26,7 @@ class DebitsRetriedBets(ReferenceWallet):
 
 
 class CreditsRetries(ReferenceWallet):
-    """What is repeated pays each time: a win, a betwin, a cancel."""
+    """A wallet in which each repetition of a win, betwin or cancel pays again."""
 
     async def execute(self, call: Call, wallet_token: str | None = None) -> ExecutedCall:
         outcome, bearer = await super().execute(call, wallet_token)
@@ -36,7 +36,7 @@ class CreditsRetries(ReferenceWallet):
 
 
 class NoTombstones(ReferenceWallet):
-    """A cancel of what is not there leaves no trace, so the bet that comes late is taken."""
+    """A wallet in which a cancel of an unknown id leaves no trace, so a later bet with that id is applied."""
 
     flaky_cases = frozenset({"bet-and-cancel-at-once", "bet-and-refund-at-once"})
 
@@ -55,7 +55,7 @@ class NoTombstones(ReferenceWallet):
 
 
 class IdsOf63Bits(ReferenceWallet):
-    """Ids are kept as signed numbers, without their highest bit."""
+    """A wallet that stores ids as signed numbers, without their highest bit."""
 
     async def execute(self, call: Call, wallet_token: str | None = None) -> ExecutedCall:
         command = call.command
@@ -65,7 +65,7 @@ class IdsOf63Bits(ReferenceWallet):
 
 
 class IdsPerPlayer(ReferenceWallet):
-    """Two players can have the same id."""
+    """A wallet in which two players can use the same id."""
 
     async def execute(self, call: Call, wallet_token: str | None = None) -> ExecutedCall:
         command = call.command
@@ -75,7 +75,7 @@ class IdsPerPlayer(ReferenceWallet):
 
 
 class IdsAcrossCurrencies(ReferenceWallet):
-    """An id that one currency has seen is taken in the others."""
+    """A wallet in which an id used in one currency is taken in all others."""
 
     def __init__(self, protocol: str) -> None:
         super().__init__(protocol)
@@ -83,7 +83,7 @@ class IdsAcrossCurrencies(ReferenceWallet):
 
 
 class StaleBalances(ReferenceWallet):
-    """An answer tells what there was before."""
+    """A wallet that answers with the balance before the call."""
 
     def render(self, call: Call, outcome: Outcome | SessionUnknown, bearer: SessionHolder | None) -> tuple[int, bytes]:
         if isinstance(outcome, Applied):
@@ -94,7 +94,7 @@ class StaleBalances(ReferenceWallet):
 
 
 class LaxResponses(ReferenceWallet):
-    """Balances have a decimal point, refusals say nothing, and answers may be kept by whoever passes them on."""
+    """A wallet whose balances have decimals, whose refusals have no message, and whose replies may be cached."""
 
     def render(self, call: Call, outcome: Outcome | SessionUnknown, bearer: SessionHolder | None) -> tuple[int, bytes]:
         status, body = super().render(call, outcome, bearer)
@@ -108,14 +108,14 @@ class LaxResponses(ReferenceWallet):
 
 
 class AcceptsAnyMethod(ReferenceWallet):
-    """Whatever HTTP's method is, the money moves."""
+    """A wallet that moves money with any HTTP method."""
 
     def accepts_method(self, method: str) -> bool:
         return True
 
 
 class LenientNumbers(ReferenceWallet):
-    """Numbers are what Python's int() takes."""
+    """A wallet that accepts every number that Python's int() accepts."""
 
     def parse(self, operation: str, raw: bytes) -> Call | Malformed:
         try:
@@ -133,7 +133,7 @@ class LenientNumbers(ReferenceWallet):
 
 
 class AcceptsNegativeBets(ReferenceWallet):
-    """A bet below nothing is a present."""
+    """A wallet in which a bet below zero adds money."""
 
     def parse(self, operation: str, raw: bytes) -> Call | Malformed:
         turned = raw.replace(b'"bet": -', b'"bet": ').replace(b"total_bet=-", b"total_bet=")
@@ -144,7 +144,7 @@ class AcceptsNegativeBets(ReferenceWallet):
 
 
 class AcceptsUnfundedBets(ReferenceWallet):
-    """A bet that nobody can pay for is told to be placed."""
+    """A wallet that answers a bet above the balance with success."""
 
     async def execute(self, call: Call, wallet_token: str | None = None) -> ExecutedCall:
         outcome, bearer = await super().execute(call, wallet_token)
@@ -154,7 +154,7 @@ class AcceptsUnfundedBets(ReferenceWallet):
 
 
 class PaysRefundedBets(ReferenceWallet):
-    """A result pays whatever became of its bet."""
+    """A wallet that pays a result whatever the state of its bet."""
 
     async def execute(self, call: Call, wallet_token: str | None = None) -> ExecutedCall:
         outcome, bearer = await super().execute(call, wallet_token)
@@ -166,7 +166,7 @@ class PaysRefundedBets(ReferenceWallet):
 
 
 class RefundsSettledBets(ReferenceWallet):
-    """A cancel or refund gives back what has been won with."""
+    """A wallet in which a cancel or refund returns the stake of a settled bet."""
 
     async def execute(self, call: Call, wallet_token: str | None = None) -> ExecutedCall:
         outcome, bearer = await super().execute(call, wallet_token)
@@ -178,7 +178,7 @@ class RefundsSettledBets(ReferenceWallet):
 
 
 class RefusesEndedSessions(ReferenceWallet):
-    """What comes after a session's end is refused, money in flight too."""
+    """A wallet that refuses all calls after the end of a session, settlements included."""
 
     async def execute(self, call: Call, wallet_token: str | None = None) -> ExecutedCall:
         if call.token in ("alices_expired_session", "alices_revoked_session"):
@@ -187,7 +187,7 @@ class RefusesEndedSessions(ReferenceWallet):
 
 
 class RefusesUnknownCancels(ReferenceWallet):
-    """A cancel of what is not there is an error."""
+    """A wallet in which a cancel of an unknown id is an error."""
 
     async def execute(self, call: Call, wallet_token: str | None = None) -> ExecutedCall:
         outcome, bearer = await super().execute(call, wallet_token)
@@ -197,7 +197,7 @@ class RefusesUnknownCancels(ReferenceWallet):
 
 
 class NonstandardCodes(ReferenceWallet):
-    """Refusals have codes of its own, where the specification has none."""
+    """A wallet with its own codes for refusals that have none in the specification."""
 
     def render(self, call: Call, outcome: Outcome | SessionUnknown, bearer: SessionHolder | None) -> tuple[int, bytes]:
         status, body = super().render(call, outcome, bearer)
@@ -205,7 +205,7 @@ class NonstandardCodes(ReferenceWallet):
 
 
 class FailsOnBets(ReferenceWallet):
-    """Bets end in an error of the server."""
+    """A wallet that answers bets with an internal server error."""
 
     status, body = 500, b'{"result":1,"status_code":0}'
 
@@ -216,13 +216,13 @@ class FailsOnBets(ReferenceWallet):
 
 
 class AnswersBetsWithHtml(FailsOnBets):
-    """Bets are answered with a page, which speaks to terminals."""
+    """A wallet that answers bets with an HTML page that contains terminal control characters."""
 
     status, body = 200, b"<html>\x1b[2J\nalices_session</html>"
 
 
 class NeverAnswersBets(ReferenceWallet):
-    """Bets are taken and not answered."""
+    """A wallet that applies bets and does not answer them."""
 
     async def execute(self, call: Call, wallet_token: str | None = None) -> ExecutedCall:
         reply = await super().execute(call, wallet_token)
@@ -232,7 +232,7 @@ class NeverAnswersBets(ReferenceWallet):
 
 
 class LeaksTokens(ReferenceWallet):
-    """Says aloud who asks."""
+    """A wallet whose replies contain the token."""
 
     def render(self, call: Call, outcome: Outcome | SessionUnknown, bearer: SessionHolder | None) -> tuple[int, bytes]:
         status, body = super().render(call, outcome, bearer)
@@ -240,7 +240,7 @@ class LeaksTokens(ReferenceWallet):
 
 
 class AlwaysFails(ReferenceWallet):
-    """Nothing works."""
+    """A wallet in which every call fails."""
 
     def render(self, call: Call, outcome: Outcome | SessionUnknown, bearer: SessionHolder | None) -> tuple[int, bytes]:
         return 500, b"Internal Server Error"

@@ -1,4 +1,4 @@
-"""A wallet over real HTTP that can be told to be wrong: the true protocols and the true ledger, in memory."""
+"""A wallet over real HTTP with the real protocols and the real ledger in memory. Subclasses add flaws."""
 
 import threading
 from collections.abc import Iterator
@@ -32,10 +32,10 @@ CASH, BONUS = 10_000, 50
 
 
 class ReferenceWallet:
-    """A wallet without a flaw. A subclass has one, in one of the ways of a call."""
+    """A wallet without a flaw. A subclass overrides one step of a call to add one."""
 
     flaky_cases: frozenset[str] = frozenset()
-    """The cases that may find the flaw, or not: what is sent at once comes in any order."""
+    """The cases that may or may not find the flaw: concurrent requests arrive in any order."""
 
     def __init__(self, protocol: str) -> None:
         self.protocol = load_protocol(protocol)
@@ -65,7 +65,7 @@ class ReferenceWallet:
         return 200, self.protocol.render(call, outcome, holder, self.wallet.clock_ms())
 
     async def move_money(self, bearer: SessionHolder, cents: int) -> None:
-        """Move money, whatever the ledger thinks of it."""
+        """Move money without a decision of the ledger."""
         reference = f"flaw {next(self.numbers)}"
         command = Deposit(reference, cents) if cents > 0 else Withdraw(reference, -cents)
         await self.wallet.submit(AccountCommand(command, OPERATOR_PROTOCOL, bearer.account_id), bearer.player_key)
@@ -108,7 +108,7 @@ class ReferenceWallet:
 
 
 async def populate(wallet: Wallet) -> None:
-    """The players behind the tokens."""
+    """Create the players of the tokens."""
     store = wallet.store
     for name, player, currency, expires_at_ms in [
         ("token", "alice", "USD", None),
@@ -129,7 +129,7 @@ async def populate(wallet: Wallet) -> None:
 
 @contextmanager
 def run_app(app: ASGIApp) -> Iterator[str]:
-    """The address of the application, which serves in a thread of this process until the block ends."""
+    """Serve the application in a thread of this process until the end of the block, and yield its URL."""
     config = uvicorn.Config(
         app, port=0, log_config=None, lifespan="off", ws="none", access_log=False, timeout_graceful_shutdown=1
     )
@@ -138,7 +138,7 @@ def run_app(app: ASGIApp) -> Iterator[str]:
         thread = threading.Thread(target=server.run, args=([listening],))
         thread.start()
         try:
-            # Whoever connects before it serves waits in the socket's queue.
+            # A client that connects before the server runs waits in the socket's queue.
             yield f"http://127.0.0.1:{listening.getsockname()[1]}"
         finally:
             server.should_exit = True

@@ -1,4 +1,5 @@
-"""A wrong wallet fails exactly the cases it should; whatever is only minwallet's own way is advice."""
+"""Results of the conformance kit: a faulty wallet fails exactly the cases of its flaw. Rules of minwallet alone are
+advice."""
 
 from xml.etree import ElementTree
 
@@ -22,7 +23,7 @@ ALL_LENIENT = "bet-as-text bet-as-float bet-true win-as-text win-true id-as-text
 
 
 def run_all_cases(wallet: ReferenceWallet) -> tuple[list[CaseResult], Leftovers]:
-    """What comes of every case, with every token given."""
+    """Run every case with every token, and return the results and what is left in the wallet."""
     name = wallet.protocol.name
     dialect = load_suite(name)
     with run_app(wallet) as url, Client(dialect, url, TOKENS | {"unknown": "nobody"}, 5) as asker:
@@ -32,7 +33,7 @@ def run_all_cases(wallet: ReferenceWallet) -> tuple[list[CaseResult], Leftovers]
 
 @pytest.mark.parametrize("protocol", [V2, VELA])
 def test_the_reference_wallet_passes(protocol: str) -> None:
-    """Nothing fails, nothing is advised or skipped, and the money is as it was."""
+    """No case fails, gives advice or is skipped, and all balances are restored."""
     findings, left = run_all_cases(ReferenceWallet(protocol))
     assert [finding for finding in findings if finding.verdict != "pass"] == []
     assert set(left.balance_changes.values()) == {0}
@@ -84,23 +85,23 @@ def test_the_reference_wallet_passes(protocol: str) -> None:
          " bet-retry-revoked result-revoked refund-revoked"),
         (flaws.RefusesUnknownCancels, V2, "cancel-of-nothing cancel-of-refused-bet", ""),
     ],
-)  # fmt: skip  # a table of wallets and what they fail
+)  # fmt: skip  # a table of wallets and failed cases
 def test_a_faulty_wallet_fails_exactly_its_cases(
     flaw: type[ReferenceWallet], protocol: str, fails: str, advised: str
 ) -> None:
-    """Each flaw is found by these cases, and by no others."""
+    """These cases report the flaw, and no others."""
     findings, _ = run_all_cases(flaw(protocol))
     verdicts = {finding.name: finding.verdict for finding in findings}
     failed = {name for name, verdict in verdicts.items() if verdict == "fail"}
     assert failed - flaw.flaky_cases == set(fails.split())
     assert {name for name, verdict in verdicts.items() if verdict == "advice"} == set(advised.split())
-    # What is advised about a case that failed is not judged.
+    # Advice about a failed case is skipped.
     assert {name.partition("/")[0] for name in verdicts if verdicts[name] == "skipped"} <= set(fails.split())
 
 
 @pytest.mark.parametrize(("flaw", "protocol"), [(flaws.FailsOnBets, V2), (flaws.AnswersBetsWithHtml, VELA)])
 def test_bets_without_a_proper_answer_fail(flaw: type[flaws.FailsOnBets], protocol: str) -> None:
-    """Every case that needs a bet fails for it, and says what came instead; the others pass, and the money is back."""
+    """Every case that needs a bet fails and names the answer. All other cases pass, and all balances are restored."""
     findings, left = run_all_cases(flaw(protocol))
     came = {each.name: (each.verdict, each.came) for each in findings if not each.expected.startswith("any reply")}
     words = "HTTP 500" if flaw is flaws.FailsOnBets else "not a JSON object"
@@ -108,7 +109,7 @@ def test_bets_without_a_proper_answer_fail(flaw: type[flaws.FailsOnBets], protoc
     assert {verdict for verdict, what in came.values() if what.startswith(words)} == {"fail", "advice"}
     assert {came[name][0] for name in ("refusal-has-words", "no-store")} == {"pass"}
     assert set(left.balance_changes.values()) == {0}
-    # A page from a stranger does not reach a terminal as it is, nor does a token that is in it.
+    # A page of a foreign wallet is escaped before it reaches a terminal, and its tokens are redacted.
     assert all(each.isprintable() for finding in findings for each in (finding.answer, finding.came))
     assert ElementTree.fromstring(render_junit(protocol, findings)).find("testsuite") is not None
     assert not any("alices_session" in str(finding) for finding in findings)

@@ -1,4 +1,4 @@
-"""How a trial begins, what it needs, what it leaves."""
+"""Conditions, ids, tokens and leftovers of a conformance run."""
 
 import asyncio
 from collections.abc import Iterator, Mapping
@@ -23,7 +23,7 @@ FIRST_ID = 1_000
 def connect_client(
     wallet: ReferenceWallet, *names: str, timeout_s: float = 5, wrong: Mapping[str, str] | None = None
 ) -> Iterator[Client]:
-    """The double, asked with the tokens of these names, and with wrong ones."""
+    """Yield a client of the wallet with the tokens of these names, some of which may be wrong."""
     tokens = {name: TOKENS[name] for name in ("token", *names)} | {"unknown": "nobody"} | dict(wrong or {})
     with (
         run_app(wallet) as url,
@@ -37,7 +37,7 @@ def find_case(protocol: str, name: str) -> Case:
 
 
 def test_every_protocol_has_its_cases() -> None:
-    """A protocol that minwallet speaks can be tried, under the same name."""
+    """Each protocol has a suite of the same name."""
     assert set(PROTOCOL_SUITES) == set(PROTOCOLS)
     for name in PROTOCOL_SUITES:
         assert load_suite(name).protocol.name == name
@@ -45,7 +45,7 @@ def test_every_protocol_has_its_cases() -> None:
 
 @pytest.mark.parametrize("protocol", PROTOCOL_SUITES)
 def test_every_case_has_a_unique_name_a_rule_and_a_spec(protocol: str) -> None:
-    """A must quotes the specification, anything else names the contract; rules are sentences."""
+    """A rule is a sentence. A required case quotes the specification, and advice cites minwallet's contract."""
     cases = load_suite(protocol).cases
     assert len({each.name for each in cases}) == len(cases)
     for each in cases:
@@ -57,7 +57,7 @@ def test_every_case_has_a_unique_name_a_rule_and_a_spec(protocol: str) -> None:
 
 @pytest.mark.parametrize("protocol", PROTOCOL_SUITES)
 def test_a_case_whose_token_is_missing_is_skipped(protocol: str) -> None:
-    """It says what to give, is never passed, and sends nothing."""
+    """A skipped case names the missing option, does not pass, and sends nothing."""
     with connect_client(ReferenceWallet(protocol)) as asker:
         findings = list(Runner(asker, FIRST_ID).run(load_suite(protocol).cases))
     skipped = [finding for finding in findings if finding.verdict == "skipped"]
@@ -69,7 +69,7 @@ def test_a_case_whose_token_is_missing_is_skipped(protocol: str) -> None:
 
 
 def test_ids_begin_at_first_id() -> None:
-    """So that a trial can be repeated on a fresh wallet to the letter."""
+    """A run can be repeated exactly on a new wallet."""
     with connect_client(ReferenceWallet("wallet-v2")) as asker:
         trial = Runner(asker, FIRST_ID)
         (finding,) = trial.run([find_case("wallet-v2", "cancel")])
@@ -78,7 +78,7 @@ def test_ids_begin_at_first_id() -> None:
 
 
 def test_tokens_are_redacted_in_results() -> None:
-    """Neither what was sent nor what came has a token in the clear."""
+    """Neither requests nor answers in a result contain a token."""
     with connect_client(ReferenceWallet("wallet-v2"), "second") as asker:
         findings = list(Runner(asker, FIRST_ID).run([find_case("wallet-v2", "bet-id-of-other-player")]))
     assert "{second}" in findings[0].sent[1]
@@ -86,7 +86,7 @@ def test_tokens_are_redacted_in_results() -> None:
 
 
 def test_tokens_echoed_by_the_wallet_are_redacted() -> None:
-    """Not in what came, and not in the answer as it was written."""
+    """A token in a reply is redacted in the summary and in the reply."""
     with connect_client(flaws.LeaksTokens("vela")) as asker:
         (finding,) = Runner(asker, FIRST_ID).run([find_case("vela", "authenticate-names-member")])
     assert finding.verdict == "fail"
@@ -95,7 +95,7 @@ def test_tokens_echoed_by_the_wallet_are_redacted() -> None:
 
 
 def test_an_unrecoverable_balance_change_is_reported() -> None:
-    """A wallet that takes a bet twice gives it back once; no win makes that good."""
+    """A wallet that takes a bet twice returns it once, and no win can restore the difference."""
     with connect_client(flaws.DebitsRetriedBets("wallet-v2")) as asker:
         trial = Runner(asker, FIRST_ID)
         list(trial.run([find_case("wallet-v2", "bet-retry")]))
@@ -105,7 +105,7 @@ def test_an_unrecoverable_balance_change_is_reported() -> None:
 
 
 def test_an_uncancelled_bet_is_reported() -> None:
-    """Its id is in what is left."""
+    """Its id is in the leftovers."""
     with connect_client(flaws.AcceptsUnfundedBets("vela")) as asker:
         trial = Runner(asker, FIRST_ID)
         list(trial.run([find_case("vela", "bet-over-balance")]))
@@ -113,7 +113,7 @@ def test_an_uncancelled_bet_is_reported() -> None:
 
 
 def test_a_wallet_that_does_not_answer_in_time_fails() -> None:
-    """The case says so, and what the silent wallet took is called off."""
+    """The case names the timeout, and the bet is cancelled."""
     with connect_client(flaws.NeverAnswersBets("wallet-v2"), timeout_s=0.2) as asker:
         trial = Runner(asker, FIRST_ID)
         (finding,) = trial.run([find_case("wallet-v2", "bet")])
@@ -122,7 +122,7 @@ def test_a_wallet_that_does_not_answer_in_time_fails() -> None:
 
 
 def test_an_unreadable_balance_fails_the_case() -> None:
-    """A wallet that breaks in the middle is a failure, and what it leaves is unknown."""
+    """A wallet that starts to fail during a case fails it, and its balance change is unknown."""
     double = ReferenceWallet("vela")
     with connect_client(double) as asker:
         trial = Runner(asker, FIRST_ID)
@@ -150,7 +150,7 @@ def test_an_unreadable_balance_fails_the_case() -> None:
 def test_unsuitable_tokens_are_rejected_before_the_first_case(
     double: ReferenceWallet, tokens: dict[str, str], words: str
 ) -> None:
-    """In one line, which has no token in it."""
+    """The error is one line without a token."""
     with connect_client(double, wrong=tokens) as asker, pytest.raises(SetupError) as refused:
         Runner(asker, FIRST_ID)
     (line,) = str(refused.value).splitlines()
@@ -158,8 +158,8 @@ def test_unsuitable_tokens_are_rejected_before_the_first_case(
     assert not any(token in line for token in tokens.values())
 
 
-def test_a_player_with_too_little_money_is_refused() -> None:
-    """The cases would fail for want of it, and tell nothing."""
+def test_a_player_with_too_little_money_is_rejected() -> None:
+    """Cases would fail for lack of money and show nothing about the wallet."""
     double = ReferenceWallet("wallet-v2")
     with connect_client(double) as asker:
         asker.send(
@@ -170,7 +170,7 @@ def test_a_player_with_too_little_money_is_refused() -> None:
 
 
 def test_an_unreachable_wallet_raises_its_own_error() -> None:
-    """An address at which nobody listens is told apart from a wallet that is wrong."""
+    """A closed port raises another error than a faulty wallet."""
     with run_app(ReferenceWallet("vela")) as url:
         pass
     with (
@@ -183,19 +183,19 @@ def test_an_unreachable_wallet_raises_its_own_error() -> None:
 @pytest.mark.parametrize(
     "text", ["", "localhost", "localhost:8000", "ftp://host", "http://", "http://a b", "http://h?q"]
 )
-def test_an_address_is_http(text: str) -> None:
-    """Anything else is a mistake, which is explained."""
+def test_a_base_url_must_be_http(text: str) -> None:
+    """Any other URL raises ValueError."""
     with pytest.raises(ValueError, match="invalid address"):
         parse_base_url(text)
 
 
-def test_a_path_belongs_to_the_address() -> None:
-    """A callback key, for one."""
+def test_a_base_url_may_have_a_path() -> None:
+    """A callback key is an example."""
     assert parse_base_url("https://wallet.example.com/key/") == "https://wallet.example.com/key"
 
 
 def test_concurrent_requests_are_sent_together() -> None:
-    """Eight requests are all on their way before the first is answered."""
+    """Eight requests arrive before the first is answered."""
     barrier = asyncio.Barrier(MAX_CONCURRENT_REQUESTS)
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:

@@ -12,7 +12,7 @@ from tests.support import TIMEOUT_S, InProcessCli, clean_environment
 
 
 class DemoProcess:
-    """`minwallet demo` as a process on free ports, and what it prints."""
+    """`minwallet demo` as a process on free ports, with its output."""
 
     def __init__(self, folder: Path, *options: object, db: Path | None = None) -> None:
         self.folder = folder
@@ -25,7 +25,7 @@ class DemoProcess:
             )
 
     def wait_until_ready(self) -> str:
-        """All that it says once it is ready."""
+        """Wait until the demo is ready, and return all its output."""
         deadline = time.monotonic() + TIMEOUT_S
         while "Ctrl-C" not in (said := self.out.read_text()):
             assert time.monotonic() < deadline, self.err.read_text()
@@ -35,12 +35,12 @@ class DemoProcess:
 
     @property
     def page_url(self) -> str:
-        """The address of the page, once it is ready."""
+        """Wait until the demo is ready, and return the URL of its page."""
         return self._find_only(r"page +(\S+)")
 
     @property
     def cli(self) -> InProcessCli:
-        """The command line on its file."""
+        """Return a command line on the demo's file."""
         return InProcessCli(Path(self._find_only(r"export MINWALLET_DB=(\S+)")))
 
     def _find_only(self, pattern: str) -> str:
@@ -55,7 +55,7 @@ class DemoProcess:
 
 @contextmanager
 def run_demo(folder: Path, *options: object, db: Path | None = None) -> Iterator[DemoProcess]:
-    """A demo that ends with the block."""
+    """Run a demo until the end of the block."""
     demo = DemoProcess(folder, *options, db=db)
     try:
         yield demo

@@ -1,4 +1,4 @@
-"""An honest wallet without a socket: the provider's calls go over both protocols' bytes to the real ledger."""
+"""A correct wallet without a socket: the provider's calls pass through both protocols' bytes to the real ledger."""
 
 from collections.abc import Container, Iterator, Sequence
 from contextlib import contextmanager
@@ -22,9 +22,8 @@ ALL_OPERATIONS = frozenset({"credit", "bet", "win", "cancel", "authenticate", "r
 
 
 class InProcessClient:
-    """A wallet client without a network. Every token is a player with money. `sent_calls` are the calls made;
-    those of `unanswered_operations` are not executed.
-    """
+    """A wallet client without a network, in which every token belongs to a player with money. `sent_calls` are the
+    calls so far; those of `unanswered_operations` are not executed."""
 
     def __init__(self) -> None:
         self.store = MemoryStore()
@@ -64,7 +63,7 @@ class InProcessClient:
         return
 
     async def read_balance(self, token: str) -> int:
-        """What the player of this token has."""
+        """Return the balance of the player of this token, in cents."""
         answer = await self.request_answer("wallet-v2", Call("credit", token, Balance()))
         assert answer.balance is not None
         return answer.balance
@@ -84,7 +83,7 @@ def list_operations(calls: Sequence[Call]) -> list[str]:
 def run_provider_app(
     client: InProcessClient, *, timeout_s: float = 0.3, report_page: int = 100
 ) -> Iterator[TestClient]:
-    """The provider's whole application, whose calls go to an honest wallet."""
+    """Run the provider's complete application, which calls a correct wallet."""
     options = ProviderOptions(
         "http://wallet.invalid", seed=1, report_page=report_page, timeout_s=timeout_s, first_id=100
     )

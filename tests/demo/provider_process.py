@@ -48,18 +48,18 @@ class ProviderProcess:
         return self.http.get("/demo/rounds").json()
 
     def read_net(self, player_id: str) -> int:
-        """What the provider's book says of the player's balance."""
+        """Return the net change of the player's balance according to the provider, in cents."""
         return sum(each["net"] for each in self.read_rounds()["net"] if each["player_id"] == player_id)
 
     def wait_until(self, condition: Callable[[Any], bool]) -> None:
-        """Until this holds of the provider's account of its rounds."""
+        """Wait until the condition holds for the provider's list of rounds."""
         deadline = time.monotonic() + TIMEOUT_S
         while not condition(self.read_rounds()):
             assert time.monotonic() < deadline, "it does not come to pass"
             time.sleep(0.05)
 
     def read_report(self) -> list[ReportRow]:
-        """All of its rows, page by page."""
+        """Return all rows of the report, read page by page."""
         service = load_operator_service("vela")
         rows: list[ReportRow] = []
         key = ""
@@ -74,7 +74,7 @@ class ProviderProcess:
             key = page.key
 
     def stop(self, number: signal.Signals = signal.SIGTERM) -> int:
-        """End it, and its exit code."""
+        """Stop the provider, and return its exit code."""
         if self.process.poll() is None:
             self.process.send_signal(number)
         self.http.close()
@@ -83,7 +83,7 @@ class ProviderProcess:
 
 @contextmanager
 def run_provider(wallet_url: str, folder: Path, *options: object) -> Iterator[ProviderProcess]:
-    """A provider that ends with the block."""
+    """Run a provider until the end of the block."""
     provider = ProviderProcess(wallet_url, folder / "provider.log", *options)
     try:
         yield provider

@@ -1,4 +1,4 @@
-"""`minwallet demo-provider`."""
+"""The command `minwallet demo-provider`."""
 
 import signal
 import socket
@@ -20,12 +20,12 @@ pytestmark = pytest.mark.long
 
 @pytest.fixture
 def cli(db: Path) -> InProcessCli:
-    """The quick command line."""
+    """Return the in-process command line."""
     return InProcessCli(db)
 
 
 def test_ctrl_c_stops_the_provider(tmp_path: Path) -> None:
-    """With 0 and without a word of complaint."""
+    """The exit code is 0, and no traceback is printed."""
     with run_provider(UNUSED_URL, tmp_path) as provider:
         assert provider.http.get("/").status_code == 200
         assert provider.stop(signal.SIGINT) == 0
@@ -33,7 +33,7 @@ def test_ctrl_c_stops_the_provider(tmp_path: Path) -> None:
 
 
 def test_sigterm_stops_after_the_round_in_progress(db: Path) -> None:
-    """A run that is interrupted ends with the round in hand, and its summary is true."""
+    """An interrupted run completes the current round, and its summary is correct."""
     with running_server(db) as server, run_provider(server.url, db.parent) as provider, ThreadPoolExecutor() as threads:
         cli = InProcessCli(db)
         player = cli.add_player()
@@ -49,8 +49,8 @@ def test_sigterm_stops_after_the_round_in_progress(db: Path) -> None:
 
 
 def test_the_provider_starts_before_its_wallet(db: Path) -> None:
-    """It starts without one and says so once; a round cannot be begun until there is one. Neither the key in the
-    wallet's address nor a session's token is ever in its log."""
+    """It starts without a wallet and logs that once; a round cannot start until the wallet answers. The log contains
+    neither the key in the wallet's URL nor a session's token."""
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     with run_provider(f"http://127.0.0.1:{port}/callbackkey", db.parent, "--faults", "all") as provider:
@@ -71,8 +71,8 @@ def test_the_provider_starts_before_its_wallet(db: Path) -> None:
     assert not any(secret in said for secret in (token, "sometoken", "callbackkey"))
 
 
-def test_a_port_that_is_taken_is_named(cli: InProcessCli) -> None:
-    """Code 3, and what to do."""
+def test_a_port_in_use_is_an_error(cli: InProcessCli) -> None:
+    """The exit code is 3, and the message has the port and the option to change."""
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         assert_error_line(cli.run("demo-provider", "--wallet", UNUSED_URL, "--port", port), 3, str(port), "--port")
@@ -90,11 +90,11 @@ def test_a_port_that_is_taken_is_named(cli: InProcessCli) -> None:
         (["--wallet", UNUSED_URL, "--timeout", "0s"], ["--timeout"]),
     ],
 )
-def test_a_bad_option_is_named(cli: InProcessCli, options: list[str], words: list[str]) -> None:
-    """Code 2, the option and what is wrong with it."""
+def test_an_invalid_option_is_an_error(cli: InProcessCli, options: list[str], words: list[str]) -> None:
+    """The exit code is 2, and the message names the option and the problem."""
     assert_error_line(cli.run("demo-provider", *options), 2, *words)
 
 
 def test_the_wallet_option_is_required(cli: InProcessCli) -> None:
-    """A provider of nobody's is no use."""
+    """A provider needs a wallet to call."""
     assert_usage_error(cli.run("demo-provider"), "--wallet")

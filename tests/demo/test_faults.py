@@ -1,4 +1,4 @@
-"""Fault injection: the delivery plans and their execution."""
+"""Fault injection into the provider's calls."""
 
 import asyncio
 from random import Random
@@ -44,12 +44,12 @@ def plan_single_fault(kind: Fault, round_: RoundCalls, call: Call, seed: int = 1
 
 @given(rounds, attempts, st.integers())
 def test_no_rates_inject_no_fault(round_: RoundCalls, attempt: int, seed: int) -> None:
-    """An honest provider sends each call once, and hears its answer."""
+    """Without faults, each call is sent once and its answer is received."""
     assert plan_delivery(round_, round_.opening, attempt, FaultPlan({}), Random(seed)) == DeliveryPlan()
 
 
 def test_each_fault_changes_the_delivery_plan() -> None:
-    """One at a time."""
+    """Each fault has its own effect on the plan."""
     bet, win, cancel = V2.opening, V2.closing, V2.cancel
     assert win is not None
     assert plan_single_fault(Fault.LOST_REPLY, V2, bet).is_lost
@@ -69,7 +69,7 @@ def test_each_fault_changes_the_delivery_plan() -> None:
 
 @pytest.mark.parametrize("round_", [V2, VELA, SLOT])
 def test_faults_can_target_one_call(round_: RoundCalls) -> None:
-    """At the call that opens the round or at the one that pays, and only when it is sent for the first time."""
+    """A fault can target the first delivery of the call that opens the round, or of the call that pays."""
     paying = round_.closing or round_.opening
     for fault_target, target in ((FaultTarget.OPENING, round_.opening), (FaultTarget.CLOSING, paying)):
         plan = FaultPlan({Fault.LOST_REPLY: 1}, fault_target)
@@ -83,20 +83,20 @@ def test_faults_can_target_one_call(round_: RoundCalls) -> None:
 
 
 def test_a_result_may_overtake_its_bet_and_a_win_may_not() -> None:
-    """An honest wallet refuses the one, and pays the other."""
+    """A correct wallet refuses a result before its bet, but pays a win before its bet."""
     assert plan_single_fault(Fault.REORDER, VELA, VELA.opening).before == (VELA.closing,)
     assert plan_single_fault(Fault.REORDER, V2, V2.opening).before == ()
 
 
 @given(rounds, attempts, st.integers())
 def test_a_cancel_is_never_reordered(round_: RoundCalls, attempt: int, seed: int) -> None:
-    """It could call off what has been settled since."""
+    """A late cancel could cancel a bet that is already settled."""
     assert not plan_delivery(round_, round_.cancel, attempt, ALL_FAULTS, Random(seed)).is_held
 
 
 @given(rounds, st.integers(MAX_CONSECUTIVE_LOSSES + 1, 100), st.integers())
 def test_consecutive_losses_are_limited(round_: RoundCalls, attempt: int, seed: int) -> None:
-    """However likely a loss is, after a few repetitions the call gets through and its answer back."""
+    """After a few retries the call and its answer arrive, however high the loss rate."""
     for call in filter(None, round_[1:]):
         assert isinstance(call, Call)
         journey = plan_delivery(round_, call, attempt, ALL_FAULTS, Random(seed))
@@ -104,75 +104,77 @@ def test_consecutive_losses_are_limited(round_: RoundCalls, attempt: int, seed: 
         assert not journey.is_lost
 
 
-def run_delivery(call: Call, plan: DeliveryPlan, held: list[Call]) -> tuple[list[str], WalletResponse | None]:
-    """What arrives at the wallet, and what the provider hears."""
+async def run_delivery(call: Call, plan: DeliveryPlan, held: list[Call]) -> tuple[list[str], WalletResponse | None]:
+    """Deliver the call by the plan, and return the operations that arrive and the provider's answer."""
     arrived: list[Call] = []
 
     async def ask(each: Call) -> WalletResponse:
         arrived.append(each)
         return WalletResponse(len(arrived))
 
-    heard = asyncio.run(deliver_call(call, plan, ask, held, timeout_s=0))
+    heard = await deliver_call(call, plan, ask, held, timeout_s=0)
     return list_operations(arrived), heard
 
 
-def test_calls_arrive_in_the_order_of_the_plan() -> None:
-    """What comes before, the copies, what comes after, and last what was held back earlier."""
+@pytest.mark.anyio
+async def test_calls_arrive_in_the_order_of_the_plan() -> None:
+    """The order is: earlier calls, all copies, later calls, and last the calls that were held back before."""
     held = [V2.opening]
     journey = DeliveryPlan(before=(V2.cancel,), copies=2, after=(V2.cancel,))
     assert V2.closing is not None
-    arrived, heard = run_delivery(V2.closing, journey, held)
+    arrived, heard = await run_delivery(V2.closing, journey, held)
     assert arrived == ["cancel", "win", "win", "cancel", "bet"]
     assert heard == WalletResponse(2)
     assert held == []
 
 
-def test_an_unanswered_earlier_call_stops_the_delivery() -> None:
-    """A cancel of which nobody heard may be on its way still: then the bet stays at home, and is called off."""
+@pytest.mark.anyio
+async def test_an_unanswered_earlier_call_stops_the_delivery() -> None:
+    """A cancel without an answer may still arrive, so the bet is not sent."""
     arrived: list[Call] = []
 
     async def silent(each: Call) -> None:
         arrived.append(each)
 
-    assert asyncio.run(deliver_call(V2.opening, DeliveryPlan(before=(V2.cancel,)), silent, [], timeout_s=0)) is None
+    assert await deliver_call(V2.opening, DeliveryPlan(before=(V2.cancel,)), silent, [], timeout_s=0) is None
     assert list_operations(arrived) == ["cancel"]
 
 
-def test_a_call_may_be_held_back_until_after_the_next() -> None:
-    """Its copy, or the call itself, of which the provider then hears nothing."""
+@pytest.mark.anyio
+async def test_a_call_may_be_held_back_until_after_the_next() -> None:
+    """The call or a copy of it is held back; the provider gets no answer to a call that is held back."""
     held: list[Call] = []
-    assert run_delivery(V2.opening, DeliveryPlan(copies=0, is_held=True), held) == ([], None)
+    assert await run_delivery(V2.opening, DeliveryPlan(copies=0, is_held=True), held) == ([], None)
     assert held == [V2.opening]
-    assert run_delivery(V2.cancel, DeliveryPlan(), held) == (["cancel", "bet"], WalletResponse(1))
-    assert run_delivery(V2.opening, DeliveryPlan(is_held=True), held) == (["bet"], WalletResponse(1))
+    assert await run_delivery(V2.cancel, DeliveryPlan(), held) == (["cancel", "bet"], WalletResponse(1))
+    assert await run_delivery(V2.opening, DeliveryPlan(is_held=True), held) == (["bet"], WalletResponse(1))
     assert held == [V2.opening]
 
 
-def test_a_lost_reply_returns_no_answer() -> None:
-    """The call arrives all the same."""
-    assert run_delivery(V2.opening, DeliveryPlan(is_lost=True), []) == (["bet"], None)
+@pytest.mark.anyio
+async def test_a_lost_reply_returns_no_answer() -> None:
+    """The call arrives, but the provider gets no answer."""
+    assert await run_delivery(V2.opening, DeliveryPlan(is_lost=True), []) == (["bet"], None)
 
 
-def test_a_slow_reply_times_out() -> None:
-    """As long as the provider waits for any; the wallet has carried the call out meanwhile."""
+@pytest.mark.anyio
+async def test_a_slow_reply_times_out() -> None:
+    """The provider waits for its timeout; the wallet executes the call."""
     arrived: list[Call] = []
 
-    async def run() -> tuple[WalletResponse | None, float]:
-        async def ask(each: Call) -> WalletResponse:
-            arrived.append(each)
-            return WalletResponse(0)
+    async def ask(each: Call) -> WalletResponse:
+        arrived.append(each)
+        return WalletResponse(0)
 
-        started = asyncio.get_running_loop().time()
-        heard = await deliver_call(V2.opening, DeliveryPlan(is_lost=True, is_slow=True), ask, [], timeout_s=0.05)
-        return heard, asyncio.get_running_loop().time() - started
-
-    heard, waited_s = asyncio.run(run())
+    clock = asyncio.get_running_loop().time
+    started = clock()
+    heard = await deliver_call(V2.opening, DeliveryPlan(is_lost=True, is_slow=True), ask, [], timeout_s=0.05)
+    assert clock() - started >= 0.05
     assert (heard, list_operations(arrived)) == (None, ["bet"])
-    assert waited_s >= 0.05
 
 
 def test_fault_rates_are_parsed() -> None:
-    """Names with odds or without, or all that takes no time."""
+    """The text has names of faults with or without rates, or `all` for the faults that take no time."""
     assert parse_fault_rates("") == {}
     assert parse_fault_rates("lost-reply, delay=0.05") == {Fault.LOST_REPLY: DEFAULT_FAULT_RATE, Fault.DELAY: 0.05}
     assert parse_fault_rates("all") == dict.fromkeys(FAST_FAULTS, DEFAULT_FAULT_RATE)
@@ -182,7 +184,7 @@ def test_fault_rates_are_parsed() -> None:
 
 @pytest.mark.parametrize("text", ["nonsense", "delay=2", "delay=-1", "delay=x", "delay=nan", "=", "all,other"])
 def test_invalid_fault_rates_are_rejected(text: str) -> None:
-    """In words, with what there is."""
+    """The message lists the faults, or the range of a rate."""
     with pytest.raises(ValueError, match=r"unknown fault '.*'; use lost-reply|from 0 to 1"):
         parse_fault_rates(text)
     with pytest.raises(ValueError, match=r"from 0 to 1"):

@@ -1,4 +1,4 @@
-"""The real thing: a wallet and a provider as processes, hundreds of rounds, and everything that can go wrong."""
+"""A wallet and a provider as processes: hundreds of rounds with all faults."""
 
 import signal
 from collections import Counter
@@ -24,7 +24,7 @@ CASH, BONUS = 50_000, 2_000
 
 
 def seed_players(cli: InProcessCli, names: Sequence[str]) -> None:
-    """Players whose token is their name, with cash and bonus."""
+    """Add players with cash and bonus, whose token is their name."""
     file = cli.db.with_suffix(".csv")
     lines = [f"{name},USD,{CASH // 100}.00,{BONUS // 100}.00,{name}\n" for name in names]
     file.write_text("player_id,currency,balance,bonus,token\n" + "".join(lines))
@@ -37,8 +37,8 @@ def read_ledger(cli: InProcessCli, name: str) -> list[dict[str, Any]]:
 
 
 def assert_money_agrees(cli: InProcessCli, provider: ProviderProcess, names: Sequence[str]) -> None:
-    """The ledger sums and chains up, and both sides know the same money, player by player and ticket by ticket; and so
-    says the operator's own reconciliation."""
+    """Check that the ledger verifies, and that both sides agree for each player and ticket, also by the
+    reconciliation."""
     assert provider.read_rounds()["pending"] == 0
     cli.assert_ledger_valid()
     moved: Counter[str] = Counter()
@@ -62,8 +62,8 @@ def assert_money_agrees(cli: InProcessCli, provider: ProviderProcess, names: Seq
 
 
 def test_faults_lose_no_money(db: Path) -> None:
-    """500 rounds of each game in each protocol while everything goes wrong, until some are out of money: all of them
-    end, `verify` is clean, and each player has exactly what the provider's book says."""
+    """With all faults, 500 rounds of each game in each protocol end, also when players run out of money. `verify` is
+    clean, and each player's balance matches the provider's rounds."""
     tables = {f"{protocol[:4]}_{game.code}": (protocol, game.code) for protocol in PROTOCOLS for game in GAMES}
     with (
         running_server(db) as server,
@@ -87,8 +87,8 @@ def test_faults_lose_no_money(db: Path) -> None:
 
 
 def test_rounds_finish_after_the_wallet_is_killed(db: Path) -> None:
-    """Killed and started again while rounds are played: the provider goes on until nothing is pending, and both sides
-    agree."""
+    """If the wallet is killed and restarted during rounds, the provider continues until no round is pending, and
+    both sides agree."""
     names = [f"player{number}" for number in range(4)]
     server = Server(db)
     seed_players(InProcessCli(db), names)

@@ -1,4 +1,4 @@
-"""The provider's web server: what operators, players and scripts get to see."""
+"""The provider's web server for operators, players and scripts."""
 
 import json
 import re
@@ -29,7 +29,7 @@ def caller() -> InProcessClient:
 
 @pytest.fixture
 def provider(caller: InProcessClient) -> Iterator[TestClient]:
-    """It has four rows of the report on a page."""
+    """Return a provider with four rows on a page of the report."""
     with run_provider_app(caller, timeout_s=10, report_page=4) as client:
         yield client
 
@@ -39,7 +39,7 @@ PlayRounds = Callable[..., Any]
 
 @pytest.fixture
 def play(provider: TestClient) -> PlayRounds:
-    """Rounds played by a script, and the provider's summary."""
+    """Play rounds as a script, and return the provider's summary."""
 
     def played(**fields: object) -> Any:  # noqa: ANN401 the summary's JSON
         response = provider.post("/demo/play", json={"protocol": "vela", "game": "fish", **fields})
@@ -54,7 +54,7 @@ def find_golden_reply(name: str) -> Any:  # noqa: ANN401 the reply of the specif
 
 
 def test_the_game_list_is_that_of_the_specification(provider: TestClient) -> None:
-    """Its fields, with the provider's own addresses and titles in several languages."""
+    """It has the specified fields, with the provider's own URLs and titles in several languages."""
     shown = provider.get("/api/user/gamelist?host_id=demo")
     expected = find_golden_reply("game list")
     assert shown.json()["data"].keys() == expected["data"].keys()
@@ -67,7 +67,7 @@ def test_the_game_list_is_that_of_the_specification(provider: TestClient) -> Non
 
 @pytest.mark.parametrize(("path", "name"), [("user/gamelist", "game list"), ("report", "user report")])
 def test_an_unknown_operator_gets_the_specified_error(provider: TestClient, path: str, name: str) -> None:
-    """The specification's errors, in its envelope."""
+    """The error has the specified code, message and envelope."""
     expected = find_golden_reply(f"{name} of nobody")
     expected["error"].pop("retry", None)
     assert provider.get(f"/api/{path}?host_id=nobody").json() == expected
@@ -82,7 +82,7 @@ def read_report(provider: TestClient, key: str) -> ReportPage | ServiceError:
 
 
 def test_the_report_has_the_fields_of_the_specification(provider: TestClient, play: PlayRounds) -> None:
-    """All of them, and the key of the last row."""
+    """A report has all specified fields, and the key of its last row."""
     play(token="a")
     data = provider.get("/api/report?host_id=demo&key=").json()["data"]
     expected = find_golden_reply("user report")["data"]
@@ -93,7 +93,7 @@ def test_the_report_has_the_fields_of_the_specification(provider: TestClient, pl
 
 
 def test_the_report_is_read_page_by_page(provider: TestClient, play: PlayRounds) -> None:
-    """Each row once, in order; at the end the same key again, from which later rows are found."""
+    """Each row is on one page, in order; the last page returns the same key, from which later rows are found."""
     play(token="a", rounds=10)
     play(token="a", rounds=3, protocol="wallet-v2")
     rows: list[ReportRow] = []
@@ -117,7 +117,8 @@ def test_the_report_is_read_page_by_page(provider: TestClient, play: PlayRounds)
 
 
 def test_rejected_and_cancelled_stakes_are_reported(provider: TestClient, play: PlayRounds) -> None:
-    """The whole stake as rejected where the wallet refused it, as cancelled where it gave it back; nothing is paid."""
+    """The complete stake is reported as rejected if the wallet refused it, or as cancelled if it was refunded;
+    nothing is paid."""
     provider.put("/demo/faults", json={"cancel-first": 1})
     assert play(token="a")["rejected"] == 1
     provider.put("/demo/faults", json={"lost-reply": 1})
@@ -129,7 +130,7 @@ def test_rejected_and_cancelled_stakes_are_reported(provider: TestClient, play: 
 
 
 def test_a_row_of_the_report_can_be_removed(provider: TestClient, play: PlayRounds) -> None:
-    """So that a reconciliation has something to find; the other rows keep their keys."""
+    """A removed row is a difference for a reconciliation; the other rows keep their keys."""
     play(token="a", rounds=3)
     page = read_report(provider, "0")
     assert isinstance(page, ReportPage)
@@ -148,7 +149,7 @@ def build_launch_url(protocol: str, token: str | None, agent: str = "demo", code
 
 @pytest.mark.parametrize("protocol", PROTOCOLS)
 def test_a_launch_url_opens_a_game(provider: TestClient, caller: InProcessClient, protocol: str) -> None:
-    """The page shows who plays and what they have; its form plays a round and shows what that came to."""
+    """The page shows the player and the balance; its form plays a round and shows the result."""
     url = build_launch_url(protocol, "secrettoken")
     opened = provider.get(url)
     assert opened.status_code == 200
@@ -160,7 +161,7 @@ def test_a_launch_url_opens_a_game(provider: TestClient, caller: InProcessClient
     assert ("1045.00 USD" in played.text) or ("1054.50 USD" in played.text)
     assert len(caller.sent_calls) == asked + 4
     for page in (opened, played):
-        # The address holds the token, the page need not; nothing is fetched from elsewhere, no link passes it on.
+        # The token is in the URL but not in the page; no request to another site or link can reveal it.
         assert "secrettoken" not in page.text.replace("player.secrettoken", "")
         assert not re.search(r"src=|<script|@import|url\(", page.text)
         assert page.headers["referrer-policy"] == "no-referrer"
@@ -169,7 +170,7 @@ def test_a_launch_url_opens_a_game(provider: TestClient, caller: InProcessClient
 
 @pytest.mark.parametrize("protocol", PROTOCOLS)
 def test_a_launch_without_a_token_plays_as_guest(provider: TestClient, caller: InProcessClient, protocol: str) -> None:
-    """Demo mode and guest mode: virtual credit, which the same browser finds again, and no call to the wallet."""
+    """Demo and guest mode use virtual credit, which stays with the browser, and do not call the wallet."""
     url = build_launch_url(protocol, None)
     assert "demo credit" in provider.get(url).text
     first = provider.post(url, content="stake=1000&choice=z1").text
@@ -181,7 +182,7 @@ def test_a_launch_without_a_token_plays_as_guest(provider: TestClient, caller: I
 
 
 def test_the_title_is_in_the_players_language(provider: TestClient) -> None:
-    """ "ch" and "cn" are both the specification's Chinese; an unknown language is English."""
+    """ "ch" and "cn" are both Chinese in the specification; an unknown language is shown in English."""
     for lang, title in (("ch", "生肖台"), ("cn", "生肖台"), ("de", "Tierkreistisch"), ("xx", "Zodiac Table")):
         assert title in provider.get(f"/play/zodiac?lang={lang}").text
 
@@ -197,14 +198,14 @@ def test_the_title_is_in_the_players_language(provider: TestClient) -> None:
     ],
 )
 def test_an_invalid_launch_url_shows_an_error_page(provider: TestClient, path: str, status: int, words: str) -> None:
-    """On a page, with the way to the lobby."""
+    """The page has a link to the lobby."""
     page = provider.get(path)
     assert (page.status_code, words in page.text) == (status, True)
     assert 'href="/"' in page.text
 
 
 def test_a_wallet_token_restricts_launches(caller: InProcessClient, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where it was told a wallet token, a launch of wallet-v2 has to name it."""
+    """If the provider has a wallet token, a launch of wallet-v2 must contain it."""
     monkeypatch.setattr("minwallet.demo.provider_server.WalletClient", lambda *_: caller)
     options = ProviderOptions("http://wallet.invalid", wallet_token="mine")
     with TestClient(create_provider_app(options, print), base_url=URL) as client:
@@ -213,7 +214,7 @@ def test_a_wallet_token_restricts_launches(caller: InProcessClient, monkeypatch:
 
 
 def test_the_lobby_leads_to_every_game(provider: TestClient) -> None:
-    """As a guest of either protocol."""
+    """The lobby links to each game as a guest of each protocol."""
     links = re.findall(r'href="([^"]+)"', provider.get("/").text)
     assert len(links) == 2 * len(GAMES)
     for link in links:
@@ -221,7 +222,7 @@ def test_the_lobby_leads_to_every_game(provider: TestClient) -> None:
 
 
 def test_user_input_is_escaped(provider: TestClient) -> None:
-    """A form's text and a launch URL's are shown as they are, or not at all."""
+    """Text of a form or a launch URL is shown literally, or not at all."""
     evil = "<script>alert(1)</script>"
     for page in (
         provider.post(build_launch_url("vela", None), data={"stake": evil}),
@@ -234,7 +235,7 @@ def test_user_input_is_escaped(provider: TestClient) -> None:
 
 @pytest.mark.parametrize("stake", ["", "0", "-1", "abc", "1.234", "100000000", "\uff11"])
 def test_an_invalid_stake_shows_an_error(provider: TestClient, stake: str) -> None:
-    """On the page, and nothing is played."""
+    """The page shows the error, and no round is played."""
     page = provider.post(build_launch_url("vela", None), data={"stake": stake})
     assert page.status_code == 200
     assert 'class="error"' in page.text
@@ -242,7 +243,7 @@ def test_an_invalid_stake_shows_an_error(provider: TestClient, stake: str) -> No
 
 
 def test_the_summary_counts_the_rounds_played(provider: TestClient, play: PlayRounds) -> None:
-    """And `read_net` is what the rounds that are done moved; the rounds themselves can be asked for."""
+    """The net changes are those of completed rounds, and all rounds can be listed."""
     summary = play(token="a", rounds=20, stake=200)
     assert (summary["rounds"], summary["done"], summary["staked"]) == (20, 20, 4000)
     assert summary["net"] == summary["won"] - summary["staked"]
@@ -254,7 +255,7 @@ def test_the_summary_counts_the_rounds_played(provider: TestClient, play: PlayRo
 
 
 def test_an_unanswering_wallet_is_reported(provider: TestClient, caller: InProcessClient, play: PlayRounds) -> None:
-    """To scripts and to players; nothing is played."""
+    """Scripts and players get an error, and no round is played."""
     play(token="a")
     caller.unanswered_operations = ALL_OPERATIONS
     response = provider.post("/demo/play", json={"protocol": "vela", "game": "slot", "token": "a"})
@@ -293,7 +294,7 @@ def test_an_unanswering_wallet_is_reported(provider: TestClient, caller: InProce
     ],
 )
 def test_an_invalid_play_request_names_the_field(provider: TestClient, body: object, status: int, words: str) -> None:
-    """In JSON, with the field."""
+    """The error is JSON and names the field."""
     content = body if isinstance(body, str) else json.dumps(body)
     response = provider.post("/demo/play", content=content)
     assert response.status_code == status, response.text
@@ -301,7 +302,7 @@ def test_an_invalid_play_request_names_the_field(provider: TestClient, body: obj
 
 
 def test_fault_rates_can_be_changed_at_run_time(provider: TestClient) -> None:
-    """What is set replaces what was; strange odds are named and change nothing."""
+    """New rates replace all earlier ones; invalid rates are rejected and change nothing."""
     assert provider.get("/demo/faults").json() == {}
     assert provider.put("/demo/faults", json={"delay": 0.5}).json() == {"delay": 0.5}
     refused = provider.put("/demo/faults", json={"nonsense": 1})
@@ -310,13 +311,13 @@ def test_fault_rates_can_be_changed_at_run_time(provider: TestClient) -> None:
 
 
 def test_a_foreign_host_header_is_rejected(provider: TestClient) -> None:
-    """A page elsewhere that gives itself this address is turned away."""
+    """A page of another site cannot call the provider through DNS rebinding."""
     assert provider.get("/", headers={"host": "evil.example"}).status_code == 400
     assert provider.get("/", headers={"host": "localhost:8100"}).status_code == 200
 
 
 def test_a_stopping_provider_lists_pending_rounds(caller: InProcessClient, monkeypatch: pytest.MonkeyPatch) -> None:
-    """How many rounds, and which, as their bets may stay open in the wallet."""
+    """It prints their number and ids, because their bets may stay open in the wallet."""
     monkeypatch.setattr("minwallet.demo.provider_server.WalletClient", lambda *_: caller)
     said: list[str] = []
     caller.unanswered_operations = {"result"}
@@ -330,7 +331,7 @@ def test_a_stopping_provider_lists_pending_rounds(caller: InProcessClient, monke
 
 
 def test_a_second_run_uses_new_ids(caller: InProcessClient, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nor does it have to be told where the first one ended; the same seed plays the same games again."""
+    """Ids continue without an option; the same seed plays the same games again."""
     monkeypatch.setattr("minwallet.demo.provider_server.WalletClient", lambda *_: caller)
     runs = []
     for _ in range(2):

@@ -1,4 +1,4 @@
-"""What a round says, and the policy that sees it through."""
+"""The calls of a round, and the policy that drives a round to its ending."""
 
 from itertools import count
 from random import Random
@@ -32,7 +32,7 @@ def build_test_round(protocol: str, code: str) -> RoundCalls:
 
 
 def test_a_slot_in_vela_is_one_call() -> None:
-    """Bet and win in one."""
+    """The call is a betwin."""
     game = GAMES[0]
     round_ = build_round("vela", "t", game, GameResult(100, 300, ()), count(7))
     assert round_ == RoundCalls(
@@ -41,7 +41,7 @@ def test_a_slot_in_vela_is_one_call() -> None:
 
 
 def test_the_other_vela_games_use_bet_and_result() -> None:
-    """The shooting game says what was used, the zodiac table what was bet on."""
+    """The fish game sends the bullets used, the zodiac game the sign."""
     shooting = build_round("vela", "t", GAMES[1], GameResult(100, 60, (), used=50), count(7))
     assert shooting.opening.command == Bet("7", 100, "7", "fish")
     assert shooting.closing == Call("result", "t", Settle("7", 60, "fish", '{"total_used": 50}'))
@@ -52,7 +52,7 @@ def test_the_other_vela_games_use_bet_and_result() -> None:
 
 @pytest.mark.parametrize("game", GAMES, ids=lambda game: game.code)
 def test_a_wallet_v2_round_has_the_id_of_its_bet(game: DemoGame) -> None:
-    """The win has an id of its own and the bet's as `round_id`; the game is a number."""
+    """A win has its own id and the bet's id as `round_id`; the game is a number."""
     assert build_round("wallet-v2", "t", game, GameResult(100, 0, ()), count(7)) == RoundCalls(
         "7",
         Call("bet", "t", Bet("7", 100, "7", game.number)),
@@ -62,7 +62,7 @@ def test_a_wallet_v2_round_has_the_id_of_its_bet(game: DemoGame) -> None:
 
 
 def test_the_games_use_every_operation() -> None:
-    """Nothing of either specification goes unused."""
+    """The games together use all operations of both protocols."""
     for protocol, every in (
         ("wallet-v2", {"credit", "bet", "win", "cancel"}),
         ("vela", {"authenticate", "bet", "result", "refund", "betwin"}),
@@ -79,12 +79,12 @@ def test_the_games_use_every_operation() -> None:
     [
         ("wallet-v2", "slot", [0, 0], "bet win", DONE),
         ("wallet-v2", "slot", [105], "bet", REJECTED),
-        # A time-out: the bet is called off, until that is answered.
+        # After a timeout the bet is cancelled, until a cancel is answered.
         ("wallet-v2", "slot", [None, 0], "bet cancel", CANCELLED),
         ("wallet-v2", "slot", [None, None, None, 0], "bet cancel cancel cancel", CANCELLED),
         # "A winning has to be taken."
         ("wallet-v2", "slot", [0, None, 110, None, 0], "bet win win win win", DONE),
-        # Nobody to call it off for: the bet, asked again, says so.
+        # The session is unknown, so the cancel is refused; the repeated bet confirms it.
         ("wallet-v2", "slot", [None, 102, 102], "bet cancel bet", REJECTED),
         ("vela", "fish", [0, 0], "bet result", DONE),
         ("vela", "fish", [0, None, 2, 0], "bet result result result", DONE),
@@ -93,10 +93,10 @@ def test_the_games_use_every_operation() -> None:
         ("vela", "fish", [None, 2, None, 2], "bet refund bet bet", REJECTED),
         ("vela", "slot", [0], "betwin", DONE),
         ("vela", "slot", [3], "betwin", REJECTED),
-        # A bet and win in one is asked a few times, then called off.
+        # A betwin is sent a few times, then cancelled.
         ("vela", "slot", [None, None, 0], "betwin betwin betwin", DONE),
         ("vela", "slot", [None, None, None, 0], "betwin betwin betwin refund", CANCELLED),
-        # What cannot be called off either never was, or stands because its win is spent.
+        # A refused refund means that the betwin was not applied, or that its win is spent. A retry tells which.
         ("vela", "slot", [None, None, None, 2, 2], "betwin betwin betwin refund betwin", REJECTED),
         ("vela", "slot", [None, None, None, None, 2, 0], "betwin betwin betwin refund refund betwin", DONE),
     ],
@@ -104,7 +104,7 @@ def test_the_games_use_every_operation() -> None:
 def test_a_round_is_driven_to_its_ending(
     protocol: str, game: str, codes: list[int | None], said: str, ending: RoundEnding
 ) -> None:
-    """Whatever the wallet answers, and where it does not."""
+    """The policy has a next call or an ending for each answer, and for none."""
     answers = [None if code is None else WalletResponse(code) for code in codes]
     script = drive_round(build_test_round(protocol, game))
     calls = [next(script), *map(script.send, answers[:-1])]
@@ -116,7 +116,7 @@ def test_a_round_is_driven_to_its_ending(
 
 @given(st.sampled_from([*PROTOCOLS]), st.sampled_from(GAMES), st.lists(st.none() | st.integers(0, 3)))
 def test_no_round_ends_without_an_answer(protocol: str, game: DemoGame, codes: list[int | None]) -> None:
-    """Every ending rests on what the wallet said last: done and cancelled on a success, rejected on a refusal."""
+    """Each ending follows from the last answer: done and cancelled from a success, rejected from a refusal."""
     script = drive_round(build_test_round(protocol, game.code))
     next(script)
     for code in codes:
@@ -126,13 +126,13 @@ def test_no_round_ends_without_an_answer(protocol: str, game: DemoGame, codes: l
             ending, said = over.value, code
             break
     else:
-        return  # it is not over
+        return  # the round has not ended
     assert said is not None
     assert (ending is REJECTED) == (said != 0)
 
 
 def test_retry_delays_grow_up_to_a_maximum() -> None:
-    """None before the first repetition, then longer and longer, up to a bound."""
+    """The first retry is immediate; later delays grow up to a maximum."""
     pauses = [retry_delay_s(attempt) for attempt in range(1, 1000)]
     assert pauses[:2] == [0, 0]
     assert pauses == sorted(pauses)

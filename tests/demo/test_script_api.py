@@ -1,4 +1,4 @@
-"""A play with one injected fault: the reply lists every call and what the provider received."""
+"""Plays with one fault, and the provider's report of each call and its answer."""
 
 import json
 from collections.abc import Iterator
@@ -25,7 +25,7 @@ def caller() -> InProcessClient:
 
 @pytest.fixture
 def provider(caller: InProcessClient) -> Iterator[TestClient]:
-    """It waits for no call for long."""
+    """Return a provider with a short timeout."""
     with run_provider_app(caller) as client:
         yield client
 
@@ -39,12 +39,12 @@ def play_round(provider: TestClient, table: tuple[str, str], **fields: object) -
 
 
 def summarize_calls(round_: Any) -> list[tuple[str, int, int | None, list[str]]]:  # noqa: ANN401 a round's JSON
-    """Of each call what it was, how often it was sent by then, what the provider heard, and what befell it."""
+    """Return for each call its operation, its attempt, the answer's code, and its faults."""
     return [(call["operation"], call["attempt"], call["answer"], call["faults"]) for call in round_["calls"]]
 
 
 def read_balance_change(provider: TestClient, caller: InProcessClient) -> int:
-    """What the player has won or lost by now."""
+    """Return the change of the player's balance since the start, in cents."""
     assert provider.portal is not None
     return provider.portal.call(caller.read_balance, "secrettoken") - CASH - BONUS
 
@@ -53,7 +53,7 @@ def read_balance_change(provider: TestClient, caller: InProcessClient) -> int:
 def test_a_round_without_faults_lists_every_call(
     provider: TestClient, caller: InProcessClient, table: tuple[str, str]
 ) -> None:
-    """What was played and shown, and each call with the request, without its token, and the wallet's whole reply."""
+    """The round has its game and, for each call, the request without its token and the wallet's complete reply."""
     round_ = play_round(provider, table, stake=300)
     assert (round_["ending"], round_["play"]["stake"]) == ("done", 300)
     assert round_["play"]["shown"]
@@ -71,7 +71,7 @@ def test_a_round_without_faults_lists_every_call(
 
 @pytest.mark.parametrize("table", PROTOCOL_GAMES)
 def test_win_twice_pays_once(provider: TestClient, caller: InProcessClient, table: tuple[str, str]) -> None:
-    """Both times it is a success, and the money moves once."""
+    """Both calls succeed, and the money moves once."""
     round_ = play_round(provider, table, faults={"win-twice": 1})
     *opening, first, again = summarize_calls(round_)
     assert opening == ([] if BET_OPERATION[table] == WIN_OPERATION[table] else [(BET_OPERATION[table], 1, 0, [])])
@@ -81,7 +81,7 @@ def test_win_twice_pays_once(provider: TestClient, caller: InProcessClient, tabl
 
 @pytest.mark.parametrize("table", PROTOCOL_GAMES)
 def test_cancel_first_refuses_the_bet(provider: TestClient, caller: InProcessClient, table: tuple[str, str]) -> None:
-    """The bet is refused when it comes, and nothing moves."""
+    """The bet is refused when it arrives, and no money moves."""
     round_ = play_round(provider, table, faults={"cancel-first": 1}, at="opening")
     cancel, bet = summarize_calls(round_)
     assert (cancel[0], bet[0]) == ("cancel" if table[0] == "wallet-v2" else "refund", BET_OPERATION[table])
@@ -93,7 +93,8 @@ def test_cancel_first_refuses_the_bet(provider: TestClient, caller: InProcessCli
 def test_a_win_with_a_lost_reply_is_retried_and_paid_once(
     provider: TestClient, caller: InProcessClient, table: tuple[str, str]
 ) -> None:
-    """It is sent again and taken once. The reply that got lost is told, though the provider did not hear it."""
+    """The win is sent again and applied once. The lost reply is in the report, although the provider did not receive
+    it."""
     round_ = play_round(provider, table, faults={"lost-reply": 1}, at="closing")
     *_, lost, heard = round_["calls"]
     assert summarize_calls(round_)[-2:] == [
@@ -109,7 +110,7 @@ def test_a_win_with_a_lost_reply_is_retried_and_paid_once(
 def test_a_bet_with_a_slow_reply_is_cancelled_or_retried(
     provider: TestClient, caller: InProcessClient, table: tuple[str, str]
 ) -> None:
-    """The provider gives up waiting: it calls a bet off, and asks again where bet and win are one."""
+    """After its timeout the provider cancels a bet, and retries a betwin."""
     round_ = play_round(provider, table, faults={"slow-reply": 1}, at="opening")
     slow, following = summarize_calls(round_)
     assert slow == (BET_OPERATION[table], 1, None, ["slow-reply"])
@@ -125,7 +126,7 @@ def test_a_bet_with_a_slow_reply_is_cancelled_or_retried(
 def test_a_bet_above_the_balance_is_refused(
     provider: TestClient, caller: InProcessClient, table: tuple[str, str]
 ) -> None:
-    """Is refused with the protocol's own code, and nothing moves."""
+    """The bet gets the protocol's code, and no money moves."""
     round_ = play_round(provider, table, stake=CASH + BONUS + 1)
     (call,) = round_["calls"]
     assert (call["operation"], call["answer"]) == (BET_OPERATION[table], 105 if table[0] == "wallet-v2" else 3)
@@ -134,14 +135,14 @@ def test_a_bet_above_the_balance_is_refused(
 
 @pytest.mark.parametrize("table", PROTOCOL_GAMES)
 def test_lucky_forces_a_win(provider: TestClient, caller: InProcessClient, table: tuple[str, str]) -> None:
-    """More comes back than was staked, so that there is a win to look at."""
+    """The payout is above the stake."""
     nets = [play_round(provider, table, faults={}, lucky=True)["net"] for _ in range(10)]
     assert min(nets) > 0
     assert read_balance_change(provider, caller) == sum(nets)
 
 
 def test_faults_of_one_play_do_not_affect_the_next(provider: TestClient) -> None:
-    """It takes the place of what holds for all, for this play alone."""
+    """The faults of a play replace the general rates for this play only."""
     provider.put("/demo/faults", json={"win-twice": 1})
     assert len(play_round(provider, ("wallet-v2", "fish"), faults={})["calls"]) == 2
     assert len(play_round(provider, ("wallet-v2", "fish"))["calls"]) == 3
@@ -149,14 +150,14 @@ def test_faults_of_one_play_do_not_affect_the_next(provider: TestClient) -> None
 
 
 def test_a_held_back_call_is_marked_as_reordered(provider: TestClient) -> None:
-    """It arrives during the next round, and is told there."""
+    """The call arrives during the next round, and is listed there."""
     play_round(provider, ("vela", "slot"), faults={"reorder": 1}, at="opening")
     late = play_round(provider, ("vela", "slot"), faults={})["calls"][-1]
     assert (late["operation"], late["faults"]) == ("betwin", ["reorder"])
 
 
 def test_only_the_last_rounds_have_details(provider: TestClient) -> None:
-    """Of a long play only the end, the oldest first."""
+    """A long play lists its last rounds only, oldest first."""
     wanted = {"protocol": "vela", "game": "fish", "token": "secrettoken", "rounds": 20}
     summary = provider.post("/demo/play", json=wanted).json()
     assert (summary["rounds"], len(summary["played"])) == (20, 12)
@@ -166,13 +167,13 @@ def test_only_the_last_rounds_have_details(provider: TestClient) -> None:
 
 
 def test_a_guests_round_has_no_calls(provider: TestClient, caller: InProcessClient) -> None:
-    """It is played, and no wallet hears of it."""
+    """The round is played without a call to the wallet."""
     round_ = play_round(provider, ("vela", "zodiac"), token=None, faults={"win-twice": 1})
     assert (round_["calls"], caller.sent_calls) == ([], [])
 
 
 def test_an_unanswered_call_has_no_status_and_no_reply(provider: TestClient, caller: InProcessClient) -> None:
-    """No status and no reply where nothing came back; a round that is pending says so."""
+    """Status, reply and answer are None, and the round is pending."""
     play_round(provider, ("vela", "zodiac"))
     caller.unanswered_operations = {"result"}
     round_ = play_round(provider, ("vela", "zodiac"))

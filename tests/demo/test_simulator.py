@@ -1,4 +1,4 @@
-"""Whole rounds against an honest wallet: whatever happens on the way, the two sides end up with the same money."""
+"""Complete rounds against a correct wallet: with any fault, both sides end with the same balances."""
 
 import asyncio
 from collections.abc import Iterator
@@ -12,11 +12,13 @@ from minwallet.demo.faults import Fault, FaultRates
 from minwallet.demo.game_rules import GAMES, DemoGame
 from minwallet.demo.round_policy import RoundEnding
 from minwallet.demo.round_store import INITIAL_GUEST_CREDIT, RoundRecord, RoundStore
-from minwallet.demo.simulator import PlayerSession, RoundRunner, SessionRejected
+from minwallet.demo.simulator import RoundRunner, SessionRejected
 from minwallet.demo.wallet_client import NoAnswer
 from minwallet.operations.verify import verify_ledger
 from minwallet.protocols.registry import PROTOCOLS
 from tests.demo.in_process_client import ALL_OPERATIONS, BONUS, CASH, InProcessClient
+
+pytestmark = pytest.mark.anyio
 
 SLOT, _, ZODIAC = GAMES
 INSTANT_FAULTS = sorted(set(Fault) - {Fault.DELAY, Fault.SLOW_REPLY})
@@ -25,7 +27,7 @@ INSTANT_FAULT_RATES = dict.fromkeys(INSTANT_FAULTS, 0.25)
 
 @pytest.fixture(autouse=True)
 def no_retry_delays() -> Iterator[None]:
-    """A call is repeated at once."""
+    """Retry calls without a delay."""
     with patch("minwallet.demo.simulator.retry_delay_s", lambda _attempt: 0):
         yield
 
@@ -41,7 +43,7 @@ def create_runner(
 
 
 async def assert_balances_agree(runner: RoundRunner, client: InProcessClient, *tokens: str) -> None:
-    """Each player has what they began with and what the provider's book says; the ledger sums and chains up."""
+    """Check that each balance is the initial one plus the provider's net change, and that the ledger verifies."""
     assert runner.store.pending == {}
     for token in tokens:
         expected = CASH + BONUS + runner.store.net_changes[f"player.{token}", "USD"]
@@ -55,33 +57,25 @@ stakes = st.sampled_from([1, 100, 5_000, 40_000, 150_000])
 
 @settings(max_examples=60, deadline=None)
 @given(fault_rates, st.integers(), st.lists(st.tuples(st.sampled_from([*PROTOCOLS]), st.sampled_from(GAMES), stakes)))
-def test_no_fault_changes_the_money(odds: FaultRates, seed: int, rounds: list[tuple[str, DemoGame, int]]) -> None:
-    """Whatever the odds and however large the bets: every round ends, and both sides agree on what it moved."""
-
-    async def run() -> None:
-        made, caller = create_runner(odds, seed)
-        for protocol, game, stake in rounds:
-            await made.play_round(await made.open_session(protocol, "a"), game, stake, None)
-        await assert_balances_agree(made, caller, "a")
-        rows = made.store.read_report_page(0).rows
-        assert len(rows) == sum(protocol == "vela" for protocol, _, _ in rounds)
-
-    asyncio.run(run())
+async def test_no_fault_changes_the_money(odds: FaultRates, seed: int, rounds: list[tuple[str, DemoGame, int]]) -> None:
+    """With any fault rates and stakes, every round ends, and both sides agree on its amounts."""
+    made, caller = create_runner(odds, seed)
+    for protocol, game, stake in rounds:
+        await made.play_round(await made.open_session(protocol, "a"), game, stake, None)
+    await assert_balances_agree(made, caller, "a")
+    rows = made.store.read_report_page(0).rows
+    assert len(rows) == sum(protocol == "vela" for protocol, _, _ in rounds)
 
 
-def test_players_play_concurrently() -> None:
-    """Each at their own tables, one round after another."""
-
-    async def run() -> None:
-        made, caller = create_runner(INSTANT_FAULT_RATES)
-        tokens = ["a", "b", "c"]
-        seats = [await made.open_session(protocol, token) for token in tokens for protocol in PROTOCOLS]
-        await asyncio.gather(*(made.play_rounds(seat, game, 100, None, 30) for seat in seats for game in GAMES))
-        assert len(made.store.completed) == 3 * 2 * 3 * 30
-        assert {each.ending for each in made.store.completed} == set(RoundEnding)
-        await assert_balances_agree(made, caller, *tokens)
-
-    asyncio.run(run())
+async def test_players_play_concurrently() -> None:
+    """Each player plays several games at the same time, and each game round by round."""
+    made, caller = create_runner(INSTANT_FAULT_RATES)
+    tokens = ["a", "b", "c"]
+    seats = [await made.open_session(protocol, token) for token in tokens for protocol in PROTOCOLS]
+    await asyncio.gather(*(made.play_rounds(seat, game, 100, None, 30) for seat in seats for game in GAMES))
+    assert len(made.store.completed) == 3 * 2 * 3 * 30
+    assert {each.ending for each in made.store.completed} == set(RoundEnding)
+    await assert_balances_agree(made, caller, *tokens)
 
 
 async def _play_all_games(seed: int) -> tuple[list[RoundRecord], list[object]]:
@@ -93,15 +87,15 @@ async def _play_all_games(seed: int) -> tuple[list[RoundRecord], list[object]]:
     return [played._replace(sent=()) for played in made.store.completed], list(caller.sent_calls)
 
 
-def test_the_same_seed_repeats_games_faults_and_calls() -> None:
-    """The same seed repeats the same games, faults and calls in the same order; another seed does not."""
-    first, again, other = (asyncio.run(_play_all_games(seed)) for seed in (1, 1, 2))
+async def test_the_same_seed_repeats_games_faults_and_calls() -> None:
+    """The same seed gives the same games, faults and calls in the same order; another seed gives other games."""
+    first, again, other = [await _play_all_games(seed) for seed in (1, 1, 2)]
     assert first == again
     assert [each.play for each in first[0]] != [each.play for each in other[0]]
 
 
-def test_faults_do_not_change_the_games() -> None:
-    """They are drawn apart, so that an honest run can be compared with a wild one."""
+async def test_faults_do_not_change_the_games() -> None:
+    """Faults use their own random generator, so runs with and without faults can be compared."""
 
     async def plays(odds: FaultRates) -> list[object]:
         made, _ = create_runner(odds)
@@ -109,83 +103,62 @@ def test_faults_do_not_change_the_games() -> None:
             each.play for each in await made.play_rounds(await made.open_session("vela", "a"), ZODIAC, 100, None, 20)
         ]
 
-    assert asyncio.run(plays({})) == asyncio.run(plays(INSTANT_FAULT_RATES))
+    assert await plays({}) == await plays(INSTANT_FAULT_RATES)
 
 
-def test_a_guest_plays_without_calling_the_wallet() -> None:
-    """No wallet is called, no row reported; the virtual credit moves as money would, and is topped up."""
-
-    async def run() -> None:
-        made, caller = create_runner(INSTANT_FAULT_RATES)
-        seat = await made.open_session("vela", None, "guest")
-        expected = INITIAL_GUEST_CREDIT
-        for _ in range(50):
-            played = await made.play_round(seat, ZODIAC, INITIAL_GUEST_CREDIT // 4, "z1")
-            if expected < played.play.stake:
-                expected = INITIAL_GUEST_CREDIT
-            expected += played.net
-            assert (played.ending, seat.balance) == (RoundEnding.DONE, expected)
-        assert caller.sent_calls == []
-        assert made.store.read_report_page(0).rows == []
-
-    asyncio.run(run())
+async def test_a_guest_plays_without_calling_the_wallet() -> None:
+    """No wallet is called and no row is reported; virtual credit changes like money, and is refilled."""
+    made, caller = create_runner(INSTANT_FAULT_RATES)
+    seat = await made.open_session("vela", None, "guest")
+    expected = INITIAL_GUEST_CREDIT
+    for _ in range(50):
+        played = await made.play_round(seat, ZODIAC, INITIAL_GUEST_CREDIT // 4, "z1")
+        if expected < played.play.stake:
+            expected = INITIAL_GUEST_CREDIT
+        expected += played.net
+        assert (played.ending, seat.balance) == (RoundEnding.DONE, expected)
+    assert caller.sent_calls == []
+    assert made.store.read_report_page(0).rows == []
 
 
-def test_a_session_the_wallet_does_not_know_cannot_play() -> None:
-    """The wallet's own words say why."""
-
-    async def run() -> None:
-        made, _ = create_runner()
-        with pytest.raises(SessionRejected, match="session not found"):
-            await made.open_session("wallet-v2", "nobody")
-        with pytest.raises(SessionRejected, match="Invalid Token"):
-            await made.open_session("vela", "nobody")
-
-    asyncio.run(run())
+async def test_a_session_the_wallet_does_not_know_cannot_play() -> None:
+    """The error has the wallet's message."""
+    made, _ = create_runner()
+    with pytest.raises(SessionRejected, match="session not found"):
+        await made.open_session("wallet-v2", "nobody")
+    with pytest.raises(SessionRejected, match="Invalid Token"):
+        await made.open_session("vela", "nobody")
 
 
 @pytest.mark.parametrize("protocol", PROTOCOLS)
-def test_a_round_without_an_answer_goes_on_in_the_background(protocol: str) -> None:
-    """The player is told that it is pending, a run of rounds ends there, and it is over once the wallet answers."""
-
-    async def run() -> None:
-        made, caller = create_runner(timeout_s=0.003)
-        seat = await made.open_session(protocol, "a")
-        caller.unanswered_operations = ALL_OPERATIONS
-        with pytest.raises(NoAnswer):
-            await made.open_session(protocol, "a")
-        (played,) = await made.play_rounds(seat, ZODIAC, 100, None, 5)
-        assert played.ending is None
-        assert list(made.store.pending) == [played.id]
-        caller.unanswered_operations = ()
-        await asyncio.gather(*made._tasks)
-        (ended,) = made.store.completed
-        assert ended.ending in {RoundEnding.REJECTED, RoundEnding.CANCELLED}
-        await assert_balances_agree(made, caller, "a")
-
-    asyncio.run(run())
+async def test_a_round_without_an_answer_goes_on_in_the_background(protocol: str) -> None:
+    """The round is pending, the run of rounds stops there, and the round ends once the wallet answers."""
+    made, caller = create_runner(timeout_s=0.003)
+    seat = await made.open_session(protocol, "a")
+    caller.unanswered_operations = ALL_OPERATIONS
+    with pytest.raises(NoAnswer):
+        await made.open_session(protocol, "a")
+    (played,) = await made.play_rounds(seat, ZODIAC, 100, None, 5)
+    assert played.ending is None
+    assert list(made.store.pending) == [played.id]
+    caller.unanswered_operations = ()
+    await asyncio.gather(*made._tasks)
+    (ended,) = made.store.completed
+    assert ended.ending in {RoundEnding.REJECTED, RoundEnding.CANCELLED}
+    await assert_balances_agree(made, caller, "a")
 
 
-def test_a_stopping_provider_leaves_what_is_pending() -> None:
-    """It does not wait for a wallet that may never come back."""
-
-    async def run() -> None:
-        made, caller = create_runner(timeout_s=0.003)
-        seat = await made.open_session("vela", "a")
-        caller.unanswered_operations = ALL_OPERATIONS
-        await made.play_round(seat, SLOT, 100, None)
-        await made.stop()
-        assert len(made.store.pending) == 1
-
-    asyncio.run(run())
+async def test_a_stopping_provider_leaves_pending_rounds() -> None:
+    """It does not wait for a wallet that may never answer."""
+    made, caller = create_runner(timeout_s=0.003)
+    seat = await made.open_session("vela", "a")
+    caller.unanswered_operations = ALL_OPERATIONS
+    await made.play_round(seat, SLOT, 100, None)
+    await made.stop()
+    assert len(made.store.pending) == 1
 
 
-def test_the_same_token_returns_the_same_session() -> None:
-    """However often its page is opened."""
-
-    async def run() -> tuple[PlayerSession, PlayerSession]:
-        made, _ = create_runner()
-        return await made.open_session("vela", "a"), await made.open_session("vela", "a")
-
-    first, second = asyncio.run(run())
-    assert first is second
+async def test_the_same_token_returns_the_same_session() -> None:
+    """Opening a session twice returns the same object."""
+    made, _ = create_runner()
+    assert await made.open_session("vela", "a") is await made.open_session("vela", "a")

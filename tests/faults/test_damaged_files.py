@@ -1,6 +1,5 @@
 """Files of other schemas, and damaged ones."""
 
-import asyncio
 import random
 import shutil
 import sqlite3
@@ -91,28 +90,25 @@ def lose_power(file: Path, copy: Path, after: int) -> None:
         log.write(bytes(FRAME_BYTES))
 
 
-def test_two_losses_of_power_leave_a_sound_wallet(db: Path, tmp_path: Path) -> None:
+@pytest.mark.anyio
+async def test_two_losses_of_power_leave_a_sound_wallet(db: Path, tmp_path: Path) -> None:
     """Each in the midst of a commit that nobody was told of: the remains of both in the log are no lost commits."""
     first, second = tmp_path / "first.db", tmp_path / "second.db"
-
-    async def live() -> list[str]:
-        store = await SqliteStore.open(db, create=True)
-        await store.create_accounts([make_new_account("ann", 1000)], NOW)
-        known = len(find_commit_frames(db))
-        await store.create_accounts([make_new_account(f"player{number}", 1) for number in range(400)], NOW)
-        lose_power(db, first, known - 1)
-        await store.close()
-        store = await SqliteStore.open(first, create=True, check=True)
-        for id_ in ("1", "2"):
-            await store.apply([make_command(Bet(id_, 1, id_), 1)], NOW)
-        lose_power(first, second, known)
-        await store.close()
-        store = await SqliteStore.open(second, create=True, check=True)
-        found = [entry.id for entry in await store.read_entries([1], 9)]
-        await store.close()
-        return found
-
-    assert asyncio.run(live()) == ["1", "ann:USD"]
+    store = await SqliteStore.open(db, create=True)
+    await store.create_accounts([make_new_account("ann", 1000)], NOW)
+    known = len(find_commit_frames(db))
+    await store.create_accounts([make_new_account(f"player{number}", 1) for number in range(400)], NOW)
+    lose_power(db, first, known - 1)
+    await store.close()
+    store = await SqliteStore.open(first, create=True, check=True)
+    for id_ in ("1", "2"):
+        await store.apply([make_command(Bet(id_, 1, id_), 1)], NOW)
+    lose_power(first, second, known)
+    await store.close()
+    store = await SqliteStore.open(second, create=True, check=True)
+    found = [entry.id for entry in await store.read_entries([1], 9)]
+    await store.close()
+    assert found == ["1", "ann:USD"]
 
 
 def test_a_wrong_balance_stops_the_server(wallet_files: WalletFiles, tmp_path: Path) -> None:

@@ -1,6 +1,5 @@
 """A disk that is full."""
 
-import asyncio
 import sys
 from pathlib import Path
 
@@ -25,13 +24,14 @@ def test_a_full_disk_loses_nothing(tmp_path: Path) -> None:
         pytest.skip(f"tried with files that may not grow, but not with a full disk: {why}")
 
 
-def test_what_does_not_fit_is_not_there_in_part(tmp_path: Path) -> None:
+@pytest.mark.anyio
+async def test_what_does_not_fit_is_not_there_in_part(tmp_path: Path) -> None:
     """A disk that is full in the middle of a change voids all of it: no later statement is kept by itself."""
     if why := small_disk_unavailable_reason():
         pytest.skip(why)
     openings = [NewAccount("default", f"player{number}", "USD", 100, 0, None) for number in range(3_000)]
-
-    async def story(file: Path) -> None:
+    with mount_small_disk(tmp_path / "disk") as disk:
+        file = disk / "wallet.db"
         store = await SqliteStore.open(file, create=True)
         try:
             await store.create_accounts([NewAccount("default", "first", "USD", 100, 0, None)], 0)
@@ -51,6 +51,3 @@ def test_what_does_not_fit_is_not_there_in_part(tmp_path: Path) -> None:
             assert await store.count_entries() == 3_001
         finally:
             await store.close()
-
-    with mount_small_disk(tmp_path / "disk") as disk:
-        asyncio.run(story(disk / "wallet.db"))

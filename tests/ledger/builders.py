@@ -1,4 +1,5 @@
-"""Snapshots for the tests of `decide`: everything is fine unless a test says otherwise, and earlier rows are real."""
+"""Snapshots for the tests of `decide`: by default every check succeeds, and earlier entries come from `decide`
+itself."""
 
 from typing import NamedTuple
 
@@ -37,7 +38,7 @@ NO_ROUND = Round()
 
 
 class OutcomeSummary(NamedTuple):
-    """An outcome as a table states it: what came of it, the money now, and whether a row is written."""
+    """An outcome in a decision table: its result, the balances after it, and whether an entry is written."""
 
     result: str
     cash: int = CASH
@@ -46,7 +47,7 @@ class OutcomeSummary(NamedTuple):
 
 
 def summarize(outcome: Outcome) -> OutcomeSummary:
-    """The outcome in a table's words: shown, replayed, the new row's state, or the refusal."""
+    """Return the summary of an outcome. Its result is `shown`, `replayed`, the new entry's state, or the refusal."""
     match outcome:
         case BalanceShown(cash, bonus):
             return OutcomeSummary("shown", cash, bonus)
@@ -73,13 +74,13 @@ def snapshot(
     last_seq: int = 0,
     restrictions: PlayerRestrictions = UNRESTRICTED,
 ) -> Snapshot:
-    """An active player in a live session, with money and no history."""
+    """Return a snapshot of an active player in a live session, with money and no history."""
     account = Account(account_id, cash, bonus, head, last_seq)
     return Snapshot("wallet-v2", account, is_blocked, session, history, round_, seq, restrictions)
 
 
 def daily_limit(kind: LimitKind, cents: int | None, used: int = 0) -> PlayerRestrictions:
-    """A daily limit, of which so much is used today; what there was on other days is no matter."""
+    """Return a daily limit of which `used` cents are used today. Usage of other days does not count."""
     others = (DailyUsage(TODAY - 1, 9_999, 9_999),)
     today = DailyUsage(TODAY, used, 0) if kind is LimitKind.DEPOSIT else DailyUsage(TODAY, 0, used)
     return PlayerRestrictions(
@@ -88,7 +89,7 @@ def daily_limit(kind: LimitKind, cents: int | None, used: int = 0) -> PlayerRest
 
 
 def written_entry(outcome: Outcome) -> Entry:
-    """The row that an outcome writes."""
+    """Return the entry that an outcome writes."""
     assert isinstance(outcome, Applied | Refused)
     assert outcome.entry is not None
     return outcome.entry
@@ -102,7 +103,7 @@ def history_of(
     is_blocked: bool = False,
     restrictions: PlayerRestrictions = UNRESTRICTED,
 ) -> TransactionHistory:
-    """The rows that these commands left under their id, one after the other, in an account that began so."""
+    """Return the history of one id after these commands, in an account that starts with `cash` and `bonus`."""
     history = NO_HISTORY
     for seq, command in enumerate(commands, 10):
         before = snapshot(

@@ -1,4 +1,4 @@
-"""A ledger in a dictionary, for tests that need more than one row: it looks up what `decide` wants to know."""
+"""A ledger in a dictionary, for tests that need more than one entry: it builds the snapshots for `decide`."""
 
 from minwallet.ledger.commands import Bet, Command, MoneyCommand, Win
 from minwallet.ledger.decide import Account, Round, Session, Snapshot, TransactionHistory, decide
@@ -9,7 +9,7 @@ from tests.ledger.builders import LIVE, ME, NO_HISTORY, NOW_MS, OTHER
 
 
 class InMemoryLedger:
-    """Two players' accounts in one space of ids."""
+    """A ledger with the accounts of two players in one space of ids."""
 
     def __init__(self) -> None:
         self.entries: list[Entry] = []
@@ -24,7 +24,7 @@ class InMemoryLedger:
     def execute(
         self, command: MoneyCommand, account_id: int = ME, *, session: Session | None = LIVE, is_blocked: bool = False
     ) -> Outcome:
-        """Decide, and write the row that the decision makes. The limits are those of both players."""
+        """Decide the command, and write the entry of the decision. The limits apply to both players."""
         history = self.histories.get(command.id, NO_HISTORY)
         seq = len(self.entries) + 1
         before = Snapshot(
@@ -48,7 +48,7 @@ class InMemoryLedger:
         return outcome
 
     def daily_usage(self, account_id: int) -> tuple[DailyUsage, ...]:
-        """What each row counts for, on its day."""
+        """Return the usage of each entry on its day."""
         rows = [each for each in self.entries if each.account_id == account_id and each.kind is not Kind.WITHDRAW]
         return tuple(
             DailyUsage(row.at_ms // DAY_MS, *((row.amount, 0) if row.kind is Kind.DEPOSIT else (0, -row.amount)))

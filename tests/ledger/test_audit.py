@@ -1,4 +1,4 @@
-"""The audit: an untouched history verifies, and whatever was done to it is named."""
+"""The audit: an unchanged history verifies, and each change of it is reported."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -19,7 +19,8 @@ Entries = Sequence[Entry]
 
 
 def build_ledger() -> InMemoryLedger:
-    """Seven rows: 1 to 6 but the second are alice's, who ends with 1000 cash and 130 bonus."""
+    """Return a ledger with seven entries. Entries 1 and 3 to 6 belong to alice, who ends with 1000 cash and 130
+    bonus."""
     ledger = InMemoryLedger()
     ledger.execute(Deposit("r1", 1000, 200))
     ledger.execute(Deposit("r2", 500), OTHER)
@@ -32,7 +33,7 @@ def build_ledger() -> InMemoryLedger:
 
 
 def find_problems(entries: Entries, accounts: Sequence[Account]) -> list[str]:
-    """What is wrong with these rows and accounts."""
+    """Return the problems that the audit finds in these entries and accounts."""
     auditor = Audit()
     auditor.register(ACCOUNT_REFS)
     auditor.add(entries)
@@ -42,7 +43,7 @@ def find_problems(entries: Entries, accounts: Sequence[Account]) -> list[str]:
 
 
 def problems_after(change: Callable[[list[Entry]], None]) -> list[str]:
-    """What the audit says once somebody has changed the rows, and left the accounts alone."""
+    """Return the problems that the audit finds after a change of the entries, with unchanged accounts."""
     book = build_ledger()
     rows = list(book.entries)
     change(rows)
@@ -54,19 +55,19 @@ def chain_break_at(seq: int, owner: str = ALICE) -> str:
 
 
 def test_a_clean_history_verifies() -> None:
-    """Bets, wins, refusals, deposits and withdrawals of two players: no problems."""
+    """Bets, wins, refusals, deposits and withdrawals of two players have no problems."""
     book = build_ledger()
     assert book.accounts[ME][1:3] == (1000, 130)
     assert find_problems(book.entries, list(book.accounts.values())) == []
 
 
 def test_an_empty_wallet_verifies() -> None:
-    """Accounts without rows hold nothing, and that is right."""
+    """An account without entries holds nothing."""
     assert find_problems([], list(InMemoryLedger().accounts.values())) == []
 
 
 def test_rows_may_be_added_in_pages() -> None:
-    """Rows and owners come as they are read; meeting an account again forgets nothing."""
+    """Entries and accounts may be added in pieces, and an account may be registered twice."""
     book = build_ledger()
     auditor = Audit()
     for entry in book.entries:
@@ -76,8 +77,8 @@ def test_rows_may_be_added_in_pages() -> None:
     assert auditor.problems == []
 
 
-def test_a_changed_amount_is_named() -> None:
-    """The row no longer fits its hash nor its balance, and the account no longer fits the sum."""
+def test_a_changed_amount_is_reported() -> None:
+    """The entry does not match its hash or its balance, and the account does not match the sum."""
 
     def change(rows: list[Entry]) -> None:
         rows[3] = rows[3]._replace(amount=901)
@@ -92,8 +93,8 @@ def test_a_changed_amount_is_named() -> None:
     ]
 
 
-def test_a_field_of_another_kind_is_named() -> None:
-    """A damaged file may have text where numbers belong; the other rows are looked at all the same."""
+def test_a_field_of_another_type_is_reported() -> None:
+    """A damaged file may have text instead of a number; the other entries are checked too."""
 
     def change(rows: list[Entry]) -> None:
         rows[2] = rows[2]._replace(amount="x")  # type: ignore[arg-type]  # as a damaged file has it
@@ -107,7 +108,7 @@ def test_a_field_of_another_kind_is_named() -> None:
 
 
 def test_an_account_without_a_player_is_reported() -> None:
-    """Its player is gone; the other accounts are looked at all the same."""
+    """The other accounts are checked too."""
     nobody = Account(99, 1, 0, b"", 0)
     assert find_problems([], [nobody, *InMemoryLedger().accounts.values()]) == ["account 99: belongs to no player"]
 
@@ -115,8 +116,8 @@ def test_an_account_without_a_player_is_reported() -> None:
 @pytest.mark.parametrize(
     ("field", "value"), [("id", "44"), ("game", None), ("at_ms", 1), ("stake", 1), ("state", State.ORPHAN)]
 )
-def test_a_changed_field_is_named(field: str, value: Any) -> None:  # noqa: ANN401 whatever the field holds
-    """A change that no balance shows breaks the chain at that very row."""
+def test_a_changed_field_is_reported(field: str, value: Any) -> None:  # noqa: ANN401 whatever the field holds
+    """A change that affects no balance breaks the chain at the changed entry."""
 
     def change(rows: list[Entry]) -> None:
         rows[2] = rows[2]._replace(**{field: value})
@@ -124,8 +125,8 @@ def test_a_changed_field_is_named(field: str, value: Any) -> None:  # noqa: ANN4
     assert problems_after(change) == [chain_break_at(3)]
 
 
-def test_a_changed_hash_is_named() -> None:
-    """The row does not fit its hash, and the next one does not follow from it."""
+def test_a_changed_hash_is_reported() -> None:
+    """The entry does not match its hash, and the next entry does not match either."""
 
     def change(rows: list[Entry]) -> None:
         rows[2] = rows[2]._replace(hash=bytes(32))
@@ -133,28 +134,28 @@ def test_a_changed_hash_is_named() -> None:
     assert problems_after(change) == [chain_break_at(3), chain_break_at(4)]
 
 
-def test_a_removed_row_is_named() -> None:
-    """The row after it does not follow, and what it moved is missing."""
+def test_a_removed_entry_is_reported() -> None:
+    """The next entry breaks the chain, and the amount of the removed entry is missing."""
     problems = problems_after(lambda rows: rows.__delitem__(2))
     assert problems[0] == chain_break_at(4)
     assert f"{ALICE}: the account holds cash 10.00 and bonus 1.30" in problems[-1]
 
 
-def test_a_removed_refusal_is_named() -> None:
-    """Nothing moved in it, and still it is missed."""
+def test_a_removed_refusal_is_reported() -> None:
+    """A refusal moves no money, but the next entry breaks the chain."""
     assert problems_after(lambda rows: rows.__delitem__(4)) == [chain_break_at(6)]
 
 
-def test_missing_newest_rows_are_named() -> None:
-    """Nothing follows them, but the account's head does."""
+def test_missing_newest_entries_are_reported() -> None:
+    """No entry follows them, but the head of the account does not match."""
     assert problems_after(lambda rows: rows.__delitem__(5)) == [
         f"{ALICE}: the account holds cash 10.00 and bonus 1.30, but its entries sum to cash 9.00 and bonus 1.30",
         f"{ALICE}: the newest entries are missing; the chain does not end at its head",
     ]
 
 
-def test_swapped_rows_are_named() -> None:
-    """The one that came too late is named, and the chain breaks at both."""
+def test_swapped_entries_are_reported() -> None:
+    """The entry in the wrong order is reported, and the chain breaks at both entries."""
 
     def change(rows: list[Entry]) -> None:
         rows[2], rows[3] = rows[3], rows[2]
@@ -165,15 +166,15 @@ def test_swapped_rows_are_named() -> None:
     assert chain_break_at(3) in problems
 
 
-def test_a_row_twice_is_named() -> None:
-    """A copy does not follow from its original."""
+def test_a_repeated_entry_is_reported() -> None:
+    """A copy of an entry does not follow from its original."""
     problems = problems_after(lambda rows: rows.insert(6, rows[5]))
     assert f"entry 6 ({ALICE}): comes after entry 6" in problems
     assert chain_break_at(6) in problems
 
 
-def test_a_wrong_previous_row_is_named() -> None:
-    """The number of the row before is checked against what was seen, even where the hash was made to fit."""
+def test_a_wrong_previous_entry_is_reported() -> None:
+    """The number of the previous entry is checked even if the hash matches."""
 
     def change(rows: list[Entry]) -> None:
         rows[5] = chain_entry(rows[5]._replace(previous_seq=4)[:-1], rows[4].hash)
@@ -181,8 +182,8 @@ def test_a_wrong_previous_row_is_named() -> None:
     assert problems_after(change)[0] == chain_break_at(6)
 
 
-def test_a_row_of_another_player_is_named() -> None:
-    """A row that changes owners fits neither chain."""
+def test_an_entry_of_another_player_is_reported() -> None:
+    """An entry that changes its account breaks both chains."""
 
     def change(rows: list[Entry]) -> None:
         rows[6] = rows[6]._replace(account_id=ME)
@@ -190,8 +191,8 @@ def test_a_row_of_another_player_is_named() -> None:
     assert chain_break_at(7) in problems_after(change)
 
 
-def test_a_row_without_an_account_is_reported() -> None:
-    """A row whose account does not exist cannot be checked, and is a problem by itself."""
+def test_an_entry_without_an_account_is_reported() -> None:
+    """An entry whose account does not exist is a problem itself."""
 
     def change(rows: list[Entry]) -> None:
         rows[6] = rows[6]._replace(account_id=99)
@@ -199,8 +200,8 @@ def test_a_row_without_an_account_is_reported() -> None:
     assert problems_after(change)[0] == "entry 7: belongs to no account"
 
 
-def test_an_overdrawn_balance_is_named() -> None:
-    """Sums that agree are not enough: no balance is ever negative."""
+def test_a_negative_balance_is_reported() -> None:
+    """A negative balance is a problem even if the sums match."""
 
     def change(rows: list[Entry]) -> None:
         rows[6] = chain_entry(rows[6]._replace(amount=-501, cash_after=-1)[:-1], rows[1].hash)
@@ -211,8 +212,8 @@ def test_an_overdrawn_balance_is_named() -> None:
     )
 
 
-def test_a_forged_history_does_not_end_at_the_head() -> None:
-    """Whoever changes a row and recomputes every later hash still has to change the account."""
+def test_a_recomputed_chain_does_not_end_at_the_head() -> None:
+    """If an entry is changed and all later hashes are recomputed, the head of the account does not match."""
 
     def change(rows: list[Entry]) -> None:
         rows[4] = chain_entry(rows[4]._replace(stake=1)[:-1], rows[3].hash)
@@ -222,8 +223,8 @@ def test_a_forged_history_does_not_end_at_the_head() -> None:
 
 
 @pytest.mark.parametrize(("field", "words"), [("cash", "cash 10.01 and bonus 1.30"), ("bonus", "cash 10.00 and bonus")])
-def test_a_wrong_balance_is_named(field: str, words: str) -> None:
-    """The account's own figures must be the sums of its rows."""
+def test_a_wrong_balance_is_reported(field: str, words: str) -> None:
+    """The balances of an account must be the sums of its entries."""
     book = build_ledger()
     mine = book.accounts[ME]
     wrong = mine._replace(cash=1001) if field == "cash" else mine._replace(bonus=0)
@@ -233,8 +234,8 @@ def test_a_wrong_balance_is_named(field: str, words: str) -> None:
 
 
 @pytest.mark.parametrize("field", ["head", "last_seq"])
-def test_a_wrong_head_is_named(field: str) -> None:
-    """The account must end where its rows end, by hash and by number."""
+def test_a_wrong_head_is_reported(field: str) -> None:
+    """The account's last hash and last number must be those of its newest entry."""
     book = build_ledger()
     mine = book.accounts[ME]
     wrong = mine._replace(head=bytes(32)) if field == "head" else mine._replace(last_seq=5)
@@ -244,7 +245,7 @@ def test_a_wrong_head_is_named(field: str) -> None:
 
 
 def test_a_cancelled_bet_verifies() -> None:
-    """Money that went back is money that adds up."""
+    """A bet and its cancel sum to zero."""
     book = build_ledger()
     book.execute(Bet("8", 1100, "8"))
     book.execute(Cancel("8"))

@@ -1,4 +1,5 @@
-"""What asks or takes money, as decision tables: where a row refuses, what is looked at later is wrong as well."""
+"""Decision tables of queries, bets and betwins, in order of precedence: in a row that refuses, all later checks
+would fail too."""
 
 from typing import Any
 
@@ -35,17 +36,17 @@ BALANCE_TABLE = {
         OutcomeSummary("session_revoked"),
     ),
     "an expired session is refused": (snapshot(session=EXPIRED), OutcomeSummary("session_expired")),
-    "a live session is told what there is": (snapshot(), OutcomeSummary("shown")),
-    "a session without an end is live": (snapshot(session=WITHOUT_EXPIRY), OutcomeSummary("shown")),
-    "a blocked player may look": (snapshot(is_blocked=True), OutcomeSummary("shown")),
-    "an excluded player may look": (snapshot(restrictions=EXCLUDED), OutcomeSummary("shown")),
+    "a live session gets the balance": (snapshot(), OutcomeSummary("shown")),
+    "a session without an expiry is live": (snapshot(session=WITHOUT_EXPIRY), OutcomeSummary("shown")),
+    "a blocked player gets the balance": (snapshot(is_blocked=True), OutcomeSummary("shown")),
+    "an excluded player gets the balance": (snapshot(restrictions=EXCLUDED), OutcomeSummary("shown")),
     "the operator needs no session": (snapshot(session=None), OutcomeSummary("shown")),
 }
 
 
 @pytest.mark.parametrize(("before", "expected"), BALANCE_TABLE.values(), ids=BALANCE_TABLE)
 def test_balance(before: Snapshot, expected: OutcomeSummary) -> None:
-    """Asking for the balance needs a live session and nothing else."""
+    """A balance requires a live session and nothing else."""
     assert summarize(decide(before, Balance(), NOW_MS)) == expected
 
 
@@ -57,22 +58,22 @@ AUTHENTICATE_TABLE = {
     "an expired session is refused": (snapshot(session=EXPIRED, is_blocked=True), OutcomeSummary("session_expired")),
     "a blocked player is refused": (snapshot(is_blocked=True, restrictions=EXCLUDED), OutcomeSummary("player_blocked")),
     "an excluded player is refused": (snapshot(restrictions=EXCLUDED), OutcomeSummary("player_excluded")),
-    "a player who may lose no more may come in": (
+    "a player whose loss limit is reached may authenticate": (
         snapshot(restrictions=daily_limit(LimitKind.LOSS, 0)),
         OutcomeSummary("shown"),
     ),
-    "a live session is told what there is": (snapshot(), OutcomeSummary("shown")),
+    "a live session gets the balance": (snapshot(), OutcomeSummary("shown")),
 }
 
 
 @pytest.mark.parametrize(("before", "expected"), AUTHENTICATE_TABLE.values(), ids=AUTHENTICATE_TABLE)
 def test_authenticate(before: Snapshot, expected: OutcomeSummary) -> None:
-    """Authenticating needs a live session of an active player."""
+    """An authentication requires a live session of an active player."""
     assert summarize(decide(before, Authenticate(), NOW_MS)) == expected
 
 
 def _bet_rows(command: Bet | BetWin) -> dict[str, tuple[Snapshot, OutcomeSummary]]:
-    """The rows that a bet and a betwin have in common, in order of precedence."""
+    """Return the rows that a bet and a betwin have in common, in order of precedence."""
     return {**_seen_id_rows(command), **NEW_ID_ROWS}
 
 
@@ -86,7 +87,7 @@ NOTHING_LEFT: dict[str, Any] = {
 
 
 def _seen_id_rows(command: Bet | BetWin) -> dict[str, tuple[Snapshot, OutcomeSummary]]:
-    """The rows of an id that the ledger has seen before."""
+    """Return the rows of an id that the ledger has seen before."""
     refused_when_poor, empty = history_of(command, cash=0, bonus=0), OutcomeSummary("", 0, 0)
     return {
         "an id cancelled after the bet stays cancelled": (
@@ -109,7 +110,7 @@ def _seen_id_rows(command: Bet | BetWin) -> dict[str, tuple[Snapshot, OutcomeSum
             snapshot(history=history_of(command._replace(stake=501), cash=0, bonus=0)),
             OutcomeSummary("id_taken"),
         ),
-        "a retry succeeds without session, leave or money": (
+        "a retry succeeds without a live session, an active player or money": (
             snapshot(**NOTHING_LEFT, history=history_of(command)),
             empty._replace(result="replayed"),
         ),
@@ -117,11 +118,11 @@ def _seen_id_rows(command: Bet | BetWin) -> dict[str, tuple[Snapshot, OutcomeSum
             snapshot(session=REVOKED, history=history_of(command)),
             OutcomeSummary("replayed"),
         ),
-        "a bet refused for want of funds stays so, however rich the player now is": (
+        "a bet refused for insufficient funds stays refused when there is money": (
             snapshot(session=EXPIRED, is_blocked=True, history=refused_when_poor),
             OutcomeSummary("insufficient_funds"),
         ),
-        "a bet refused to a blocked player stays so when the player is active again": (
+        "a bet refused to a blocked player stays refused when the player is active again": (
             snapshot(history=history_of(command, is_blocked=True)),
             OutcomeSummary("player_blocked"),
         ),
@@ -129,19 +130,19 @@ def _seen_id_rows(command: Bet | BetWin) -> dict[str, tuple[Snapshot, OutcomeSum
 
 
 NEW_ID_ROWS = {
-    "a revoked session may not bet, and nothing is recorded": (
+    "a revoked session may not bet, and no entry is written": (
         snapshot(0, 0, session=REVOKED_AND_EXPIRED, is_blocked=True),
         OutcomeSummary("session_revoked", 0, 0),
     ),
-    "an expired session may not bet, and nothing is recorded": (
+    "an expired session may not bet, and no entry is written": (
         snapshot(**NOTHING_LEFT),
         OutcomeSummary("session_expired", 0, 0),
     ),
-    "a blocked player may not bet, which is recorded": (
+    "a blocked player may not bet, and an entry is written": (
         snapshot(0, 0, is_blocked=True, restrictions=EXCLUDED),
         OutcomeSummary("player_blocked", 0, 0, is_written=True),
     ),
-    "too little money is refused, which is recorded": (
+    "too little money is refused, and an entry is written": (
         snapshot(400, 99),
         OutcomeSummary("insufficient_funds", 400, 99, is_written=True),
     ),
@@ -149,21 +150,21 @@ NEW_ID_ROWS = {
 
 
 def _restriction_rows(command: Bet | BetWin) -> dict[str, tuple[Snapshot, OutcomeSummary]]:
-    """The rows about what protects players, which a bet and a betwin have in common, too."""
+    """Return the rows about limits and exclusions that a bet and a betwin have in common."""
     return {
-        "a bet refused to an excluded player stays so when the exclusion is over": (
+        "a bet refused to an excluded player stays refused after the exclusion": (
             snapshot(history=history_of(command, restrictions=EXCLUDED)),
             OutcomeSummary("player_excluded"),
         ),
-        "a bet refused for a limit stays so when there is none": (
+        "a bet refused for a limit stays refused without the limit": (
             snapshot(history=history_of(command, restrictions=daily_limit(LimitKind.LOSS, 499))),
             OutcomeSummary("loss_limit"),
         ),
-        "an excluded player may not bet, which is recorded": (
+        "an excluded player may not bet, and an entry is written": (
             snapshot(0, 0, restrictions=daily_limit(LimitKind.LOSS, 0)._replace(exclusion=EXCLUDED.exclusion)),
             OutcomeSummary("player_excluded", 0, 0, is_written=True),
         ),
-        "nobody may lose more than the limit, which is recorded": (
+        "a bet above the loss limit is refused, and an entry is written": (
             snapshot(100, 0, restrictions=daily_limit(LimitKind.LOSS, 300, 201)),
             OutcomeSummary("loss_limit", 100, 0, is_written=True),
         ),
@@ -175,26 +176,26 @@ BET_TABLE = (
     | _restriction_rows(BET)
     | {
         "cash pays the bet": (snapshot(), OutcomeSummary("applied", 500, 200, is_written=True)),
-        "a session without an end may bet": (
+        "a session without an expiry may bet": (
             snapshot(session=WITHOUT_EXPIRY),
             OutcomeSummary("applied", 500, 200, is_written=True),
         ),
-        "bonus pays what cash does not": (snapshot(400, 200), OutcomeSummary("applied", 0, 100, is_written=True)),
-        "bonus alone pays": (snapshot(0, 500), OutcomeSummary("applied", 0, 0, is_written=True)),
+        "bonus pays the rest after cash": (snapshot(400, 200), OutcomeSummary("applied", 0, 100, is_written=True)),
+        "bonus alone pays the bet": (snapshot(0, 500), OutcomeSummary("applied", 0, 0, is_written=True)),
         "the last cent may be bet": (snapshot(500, 0), OutcomeSummary("applied", 0, 0, is_written=True)),
         "the limit may be reached": (
             snapshot(restrictions=daily_limit(LimitKind.LOSS, 700, 200)),
             OutcomeSummary("applied", 500, 200, is_written=True),
         ),
-        "what was won before may be lost again": (
+        "earlier wins of the day reduce the loss": (
             snapshot(restrictions=daily_limit(LimitKind.LOSS, 0, -500)),
             OutcomeSummary("applied", 500, 200, is_written=True),
         ),
-        "bonus is no loss": (
+        "a bet of bonus does not count as a loss": (
             snapshot(0, 500, restrictions=daily_limit(LimitKind.LOSS, 0, 1)),
             OutcomeSummary("applied", 0, 0, is_written=True),
         ),
-        "a limit of deposits is none of losses": (
+        "a deposit limit does not limit losses": (
             snapshot(restrictions=daily_limit(LimitKind.DEPOSIT, 0)),
             OutcomeSummary("applied", 500, 200, is_written=True),
         ),
@@ -204,7 +205,7 @@ BET_TABLE = (
 
 @pytest.mark.parametrize(("before", "expected"), BET_TABLE.values(), ids=BET_TABLE)
 def test_bet(before: Snapshot, expected: OutcomeSummary) -> None:
-    """A bet: has the id been seen, is the session live, is the player active and within limits, is there money."""
+    """The checks of a bet are, in this order: its id, the session, the player's status and limits, the money."""
     assert summarize(decide(before, BET, NOW_MS)) == expected
 
 
@@ -212,20 +213,20 @@ BETWIN_TABLE = (
     _bet_rows(BETWIN)
     | _restriction_rows(BETWIN)
     | {
-        "a win that would pass the largest balance is refused, and nothing is recorded": (
+        "a win above the maximum balance is refused, and no entry is written": (
             snapshot(MAX_CENTS - 399, 200),
             OutcomeSummary("out_of_range", MAX_CENTS - 399, 200),
         ),
-        "the largest balance may be reached": (
+        "the maximum balance may be reached": (
             snapshot(MAX_CENTS - 400, 200),
             OutcomeSummary("applied", MAX_CENTS - 200, 200, is_written=True),
         ),
-        "its own win does not make room for it": (
+        "its own win does not count towards the loss limit": (
             snapshot(restrictions=daily_limit(LimitKind.LOSS, 499)),
             OutcomeSummary("loss_limit", is_written=True),
         ),
         "cash pays the bet and takes the win": (snapshot(), OutcomeSummary("applied", 1200, 200, is_written=True)),
-        "bonus pays what cash does not, and the win is cash": (
+        "bonus pays the rest after cash, and the win is cash": (
             snapshot(400, 200),
             OutcomeSummary("applied", 700, 100, is_written=True),
         ),
@@ -235,13 +236,13 @@ BETWIN_TABLE = (
 
 @pytest.mark.parametrize(("before", "expected"), BETWIN_TABLE.values(), ids=BETWIN_TABLE)
 def test_betwin(before: Snapshot, expected: OutcomeSummary) -> None:
-    """A betwin is a bet whose money must be there before the win counts; all of it happens or nothing."""
+    """A betwin is a bet whose stake must be available before the win counts; both parts are applied, or none."""
     assert summarize(decide(before, BETWIN, NOW_MS)) == expected
 
 
 @pytest.mark.parametrize("command", [Bet("3", 0, "3"), BetWin("3", 0, 0)])
-def test_a_bet_of_nothing_is_legal(command: Bet | BetWin) -> None:
-    """Zero is an amount like any other, for somebody who has nothing, and loses nothing, whatever was lost before."""
+def test_a_bet_of_zero_is_applied(command: Bet | BetWin) -> None:
+    """A bet of zero needs no money and loses none, even if a loss limit is reached."""
     before = snapshot(0, 0, restrictions=daily_limit(LimitKind.LOSS, 100, 101))
     assert summarize(decide(before, command, NOW_MS)) == OutcomeSummary("applied", 0, 0, is_written=True)
 
@@ -259,7 +260,7 @@ OTHER_BETS = {
 
 @pytest.mark.parametrize("first", OTHER_BETS.values(), ids=OTHER_BETS)
 def test_a_bet_with_other_content_is_refused(first: Bet | Win | BetWin) -> None:
-    """The same id stands for one content: kind, player, amount, game, round and what else the protocol counts."""
+    """An id stands for one content: kind, player, amount, game, round and the protocol's details."""
     assert summarize(decide(snapshot(history=history_of(first)), BET, NOW_MS)) == OutcomeSummary("id_taken")
 
 
@@ -273,42 +274,42 @@ OTHER_BETWINS = {
 
 @pytest.mark.parametrize("first", OTHER_BETWINS.values(), ids=OTHER_BETWINS)
 def test_a_betwin_with_other_content_is_refused(first: Bet | BetWin) -> None:
-    """The same ticket stands for one content."""
+    """A ticket stands for one content."""
     assert summarize(decide(snapshot(history=history_of(first)), BETWIN, NOW_MS)) == OutcomeSummary("id_taken")
 
 
 @pytest.mark.parametrize("command", [BET, BETWIN])
 def test_another_players_id_is_taken(command: Bet | BetWin) -> None:
-    """The player is part of the content, even where everything else agrees."""
+    """The player is part of the content, even if all other fields agree."""
     before = snapshot(history=history_of(command, account_id=OTHER))
     assert summarize(decide(before, command, NOW_MS)) == OutcomeSummary("id_taken")
 
 
 def test_a_settled_bet_is_still_replayed() -> None:
-    """A bet that is delivered again after its result is told the outcome of the bet."""
+    """A bet that is delivered again after its result gets the outcome of the bet."""
     history = history_of(Bet("3", 500, "3"), Settle("3", 700))
     outcome = decide(snapshot(history=history), Bet("3", 500, "3"), NOW_MS)
     assert isinstance(outcome, Replayed)
     assert outcome.entry == history.original
 
 
-def test_a_replay_carries_the_first_answer_and_the_money_now() -> None:
-    """Each protocol can tell what it promises: the balance as it stood then, or the current one."""
+def test_a_replay_has_the_first_and_the_current_balances() -> None:
+    """Each protocol can return the balance that it promises: the one after the first call, or the current one."""
     outcome = decide(snapshot(5, 6, history=history_of(BET, cash=1000, bonus=0)), BET, NOW_MS)
     assert isinstance(outcome, Replayed)
     assert (outcome.entry.cash_after, outcome.entry.bonus_after) == (500, 0)
     assert (outcome.cash, outcome.bonus) == (5, 6)
 
 
-def test_a_session_ends_with_the_millisecond_it_names() -> None:
-    """At the time of expiry it has expired; a millisecond before it has not."""
+def test_a_session_ends_at_its_expiry() -> None:
+    """A session is expired at its time of expiry, and live one millisecond before."""
     before = snapshot(session=EXPIRED)
     assert summarize(decide(before, BET, NOW_MS)).result == "session_expired"
     assert summarize(decide(before, BET, NOW_MS - 1)).result == "applied"
 
 
-def test_a_recorded_refusal_says_what_was_asked_and_moves_nothing() -> None:
-    """The row keeps stake, game and round of the bet, and the reason."""
+def test_a_written_refusal_has_the_request_and_moves_no_money() -> None:
+    """The entry has the stake, game and round of the bet, and the reason of the refusal."""
     outcome = decide(snapshot(1, 2), BET, NOW_MS)
     assert isinstance(outcome, Refused)
     entry = written_entry(outcome)

@@ -1,4 +1,4 @@
-"""Money in flight, as decision tables: wins, results and cancels settle whatever became of session and player."""
+"""Decision tables of wins, results and cancels: they settle whatever the state of session and player."""
 
 import pytest
 
@@ -39,7 +39,7 @@ WIN_TABLE = {
         snapshot(FULL, round_=CALLED_OFF, history=history_of(WIN._replace(payout=1))),
         OutcomeSummary("id_taken", FULL),
     ),
-    "a retry succeeds, whatever became of round and balance": (
+    "a retry succeeds, whatever the round and the balance are now": (
         snapshot(FULL, round_=CALLED_OFF, history=history_of(WIN)),
         OutcomeSummary("replayed", FULL),
     ),
@@ -47,46 +47,46 @@ WIN_TABLE = {
         snapshot(FULL, round_=CALLED_OFF, history=history_of(Cancel("4"))),
         OutcomeSummary("id_taken", FULL),
     ),
-    "a round whose bets are all cancelled is over": (
+    "a round is over when all its bets are cancelled": (
         snapshot(FULL, round_=CALLED_OFF),
         OutcomeSummary("round_cancelled", FULL),
     ),
-    "a win that would pass the largest balance is refused": (
+    "a win above the maximum balance is refused": (
         snapshot(FULL - 699, round_=OPEN),
         OutcomeSummary("out_of_range", FULL - 699),
     ),
-    "the largest balance may be reached": (
+    "the maximum balance may be reached": (
         snapshot(FULL - 700, round_=OPEN),
         OutcomeSummary("applied", FULL, is_written=True),
     ),
     "cash takes the win": (snapshot(round_=OPEN), PAID),
-    "a round of which one bet stands is not over": (snapshot(round_=Round(True, True)), PAID),
+    "a round is not over while one bet is not cancelled": (snapshot(round_=Round(True, True)), PAID),
     "a round may win twice": (snapshot(round_=Round(True, False, 20)), PAID),
-    "a round never seen is paid, and marked": (snapshot(), PAID._replace(result="orphan")),
-    "an expired session is paid": (snapshot(session=EXPIRED, round_=OPEN), PAID),
-    "a revoked session is paid": (snapshot(session=REVOKED, round_=OPEN), PAID),
+    "a win of an unknown round is paid and marked as an orphan": (snapshot(), PAID._replace(result="orphan")),
+    "the player of an expired session is paid": (snapshot(session=EXPIRED, round_=OPEN), PAID),
+    "the player of a revoked session is paid": (snapshot(session=REVOKED, round_=OPEN), PAID),
     "a blocked player is paid": (snapshot(is_blocked=True, round_=OPEN), PAID),
 }
 
 
 @pytest.mark.parametrize(("before", "expected"), WIN_TABLE.values(), ids=WIN_TABLE)
 def test_win(before: Snapshot, expected: OutcomeSummary) -> None:
-    """A winning has to be taken: only its identity, its round and the largest balance stand in the way."""
+    """A win is applied unless its id, its round or the maximum balance forbids it."""
     assert summarize(decide(before, WIN, NOW_MS)) == expected
 
 
-def test_a_win_of_nothing_is_legal() -> None:
+def test_a_win_of_zero_is_applied() -> None:
     """A lost round is a win of zero."""
     assert summarize(decide(snapshot(round_=OPEN), WIN._replace(payout=0), NOW_MS)) == PAID._replace(cash=CASH)
 
 
-def test_a_win_without_a_round_is_no_orphan() -> None:
-    """It names no round, so none is missing, and none can be over."""
+def test_a_win_without_a_round_is_not_an_orphan() -> None:
+    """Without a round there is no missing bet, and no finished round."""
     assert summarize(decide(snapshot(round_=CALLED_OFF), WIN._replace(round=None), NOW_MS)) == PAID
 
 
-def test_an_orphan_is_replayed_as_itself() -> None:
-    """The same orphan win again changes nothing."""
+def test_an_orphan_win_is_replayed() -> None:
+    """The same orphan win a second time changes nothing."""
     outcome = decide(snapshot(history=history_of(WIN)), WIN, NOW_MS)
     assert isinstance(outcome, Replayed)
     assert outcome.entry.state == "orphan"
@@ -103,14 +103,14 @@ OTHER_WINS = {
 
 @pytest.mark.parametrize("first", OTHER_WINS.values(), ids=OTHER_WINS)
 def test_a_win_with_other_content_is_refused(first: Win | Bet) -> None:
-    """The same id stands for one content."""
+    """An id stands for one content."""
     assert summarize(decide(snapshot(round_=OPEN, history=history_of(first)), WIN, NOW_MS)) == OutcomeSummary(
         "id_taken"
     )
 
 
 def test_another_players_win_is_refused() -> None:
-    """The player is part of the content, even where everything else agrees."""
+    """The player is part of the content, even if all other fields agree."""
     assert summarize(decide(snapshot(history=history_of(WIN, account_id=OTHER)), WIN, NOW_MS)) == OutcomeSummary(
         "id_taken"
     )
@@ -133,7 +133,7 @@ SETTLE_TABLE = {
         snapshot(history=history_of(BET, RESULT, account_id=OTHER)),
         OutcomeSummary("id_taken"),
     ),
-    "a retry succeeds, however full the account": (
+    "a retry succeeds, even at the maximum balance": (
         snapshot(FULL, history=history_of(BET, RESULT)),
         OutcomeSummary("replayed", FULL),
     ),
@@ -143,7 +143,7 @@ SETTLE_TABLE = {
     ),
     "an unknown ticket has no bet": (snapshot(FULL), OutcomeSummary("no_open_bet", FULL)),
     "another player's bet": (snapshot(history=history_of(BET, account_id=OTHER)), OutcomeSummary("no_open_bet")),
-    "a bet refused for want of funds": (snapshot(history=history_of(BET, cash=0)), OutcomeSummary("no_open_bet")),
+    "a bet refused for insufficient funds": (snapshot(history=history_of(BET, cash=0)), OutcomeSummary("no_open_bet")),
     "a bet refused to a blocked player": (
         snapshot(history=history_of(BET, is_blocked=True)),
         OutcomeSummary("no_open_bet"),
@@ -151,36 +151,36 @@ SETTLE_TABLE = {
     "a refunded bet": (snapshot(history=history_of(BET, Cancel("3"))), OutcomeSummary("no_open_bet")),
     "a ticket refunded before it was seen": (snapshot(history=history_of(Cancel("3"))), OutcomeSummary("no_open_bet")),
     "the ticket of a betwin": (snapshot(history=history_of(BETWIN)), OutcomeSummary("no_open_bet")),
-    "a payout that would pass the largest balance": (
+    "a payout above the maximum balance": (
         snapshot(FULL - 699, history=history_of(BET)),
         OutcomeSummary("out_of_range", FULL - 699),
     ),
-    "the largest balance may be reached": (
+    "the maximum balance may be reached": (
         snapshot(FULL - 700, history=history_of(BET)),
         OutcomeSummary("applied", FULL, is_written=True),
     ),
     "an open bet is paid": (snapshot(history=history_of(BET)), PAID),
-    "an expired session is paid": (snapshot(session=EXPIRED, history=history_of(BET)), PAID),
-    "a revoked session is paid": (snapshot(session=REVOKED, history=history_of(BET)), PAID),
+    "the player of an expired session is paid": (snapshot(session=EXPIRED, history=history_of(BET)), PAID),
+    "the player of a revoked session is paid": (snapshot(session=REVOKED, history=history_of(BET)), PAID),
     "a blocked player is paid": (snapshot(is_blocked=True, history=history_of(BET)), PAID),
 }
 
 
 @pytest.mark.parametrize(("before", "expected"), SETTLE_TABLE.values(), ids=SETTLE_TABLE)
 def test_settle(before: Snapshot, expected: OutcomeSummary) -> None:
-    """A result pays this player's applied bet that is neither settled nor refunded, once."""
+    """A result pays an applied bet of the same player once, unless the bet is settled or refunded."""
     assert summarize(decide(before, RESULT, NOW_MS)) == expected
 
 
-def test_a_result_of_nothing_settles_too() -> None:
+def test_a_result_of_zero_settles_the_bet() -> None:
     """A lost bet is settled by zero, and no other result can follow."""
     lost = RESULT._replace(payout=0)
     assert summarize(decide(snapshot(history=history_of(BET)), lost, NOW_MS)) == PAID._replace(cash=CASH)
     assert summarize(decide(snapshot(history=history_of(BET, lost)), RESULT, NOW_MS)) == OutcomeSummary("id_taken")
 
 
-def test_the_points_used_are_in_the_row() -> None:
-    """`total_used` is recorded with the result."""
+def test_total_used_is_in_the_entry() -> None:
+    """`total_used` is stored with the result."""
     entry = written_entry(decide(snapshot(history=history_of(BET)), RESULT, NOW_MS))
     assert (entry.kind, entry.round, entry.detail, entry.payout) == (Kind.WIN, "3", '{"total_used":10}', 700)
 
@@ -194,11 +194,11 @@ CANCEL_TABLE = {
         snapshot(history=history_of(Win("3", 5), account_id=OTHER)),
         OutcomeSummary("not_a_bet"),
     ),
-    "another player's bet is not ours to cancel": (
+    "a bet of another player cannot be cancelled": (
         snapshot(history=history_of(BET, account_id=OTHER)),
         OutcomeSummary("id_taken"),
     ),
-    "another player's refused bet is not ours to close": (
+    "a refused bet of another player cannot be closed": (
         snapshot(history=history_of(BET, account_id=OTHER, cash=0)),
         OutcomeSummary("id_taken"),
     ),
@@ -206,37 +206,46 @@ CANCEL_TABLE = {
         snapshot(history=history_of(Cancel("3"), account_id=OTHER)),
         OutcomeSummary("id_taken"),
     ),
-    "the same again changes nothing, whatever the round has won": (
+    "a repeated cancel changes nothing, whatever the round has won": (
         snapshot(round_=Round(last_win_seq=99), history=history_of(BET, CANCEL)),
         OutcomeSummary("replayed"),
     ),
-    "the same again from a cancel that says less": (
+    "a repeated cancel with fewer fields changes nothing": (
         snapshot(history=history_of(BET, Cancel("3"))),
         OutcomeSummary("replayed"),
     ),
-    "a closed id again changes nothing": (snapshot(history=history_of(CANCEL)), OutcomeSummary("replayed")),
-    "an id never seen is closed for ever": (snapshot(), CLOSED),
-    "an id never seen is closed in a round that has won, too": (snapshot(round_=Round(last_win_seq=99)), CLOSED),
-    "the id of a bet refused for want of funds is closed": (snapshot(history=history_of(BET, cash=0)), CLOSED),
+    "a repeated cancel of a closed id changes nothing": (
+        snapshot(history=history_of(CANCEL)),
+        OutcomeSummary("replayed"),
+    ),
+    "an unknown id is closed permanently": (snapshot(), CLOSED),
+    "an unknown id is closed in a round that has won": (snapshot(round_=Round(last_win_seq=99)), CLOSED),
+    "the id of a bet refused for insufficient funds is closed": (snapshot(history=history_of(BET, cash=0)), CLOSED),
     "the id of a bet refused to a blocked player is closed": (
         snapshot(history=history_of(BET, is_blocked=True)),
         CLOSED,
     ),
-    "a settled bet stands": (snapshot(0, history=history_of(BET, Settle("3", 0))), OutcomeSummary("round_settled", 0)),
-    "a win after the bet keeps it": (
+    "a settled bet cannot be cancelled": (
+        snapshot(0, history=history_of(BET, Settle("3", 0))),
+        OutcomeSummary("round_settled", 0),
+    ),
+    "a bet with a later win in its round cannot be cancelled": (
         snapshot(FULL, round_=Round(True, False, 11), history=history_of(BET)),
         OutcomeSummary("round_settled", FULL),
     ),
-    "a win before the bet does not matter": (snapshot(round_=Round(True, False, 9), history=history_of(BET)), REFUNDED),
-    "a betwin whose win is spent stands": (
+    "a bet with an earlier win in its round can be cancelled": (
+        snapshot(round_=Round(True, False, 9), history=history_of(BET)),
+        REFUNDED,
+    ),
+    "a betwin whose win is spent cannot be cancelled": (
         snapshot(699, MAX_CENTS - 699, history=history_of(BETWIN)),
         OutcomeSummary("win_spent", 699, MAX_CENTS - 699),
     ),
-    "money back may not pass the largest balance": (
+    "a refund above the maximum balance is refused": (
         snapshot(FULL - 499, history=history_of(BET)),
         OutcomeSummary("out_of_range", FULL - 499),
     ),
-    "the largest balance may be reached": (
+    "the maximum balance may be reached": (
         snapshot(FULL - 500, history=history_of(BET)),
         OutcomeSummary("applied", FULL, is_written=True),
     ),
@@ -245,7 +254,7 @@ CANCEL_TABLE = {
         snapshot(0, 0, history=history_of(BET, cash=0, bonus=500)),
         OutcomeSummary("applied", 0, 500, is_written=True),
     ),
-    "each part goes back to where it came from": (
+    "cash and bonus go back to cash and bonus": (
         snapshot(1, 2, history=history_of(BET, cash=300, bonus=200)),
         OutcomeSummary("applied", 301, 202, is_written=True),
     ),
@@ -253,15 +262,21 @@ CANCEL_TABLE = {
         snapshot(700, 100, history=history_of(BETWIN, cash=400, bonus=200)),
         OutcomeSummary("applied", 400, 200, is_written=True),
     ),
-    "an expired session gets its money back": (snapshot(session=EXPIRED, history=history_of(BET)), REFUNDED),
-    "a revoked session gets its money back": (snapshot(session=REVOKED, history=history_of(BET)), REFUNDED),
+    "the player of an expired session gets the money back": (
+        snapshot(session=EXPIRED, history=history_of(BET)),
+        REFUNDED,
+    ),
+    "the player of a revoked session gets the money back": (
+        snapshot(session=REVOKED, history=history_of(BET)),
+        REFUNDED,
+    ),
     "a blocked player gets the money back": (snapshot(is_blocked=True, history=history_of(BET)), REFUNDED),
 }
 
 
 @pytest.mark.parametrize(("before", "expected"), CANCEL_TABLE.values(), ids=CANCEL_TABLE)
 def test_cancel(before: Snapshot, expected: OutcomeSummary) -> None:
-    """A cancel gives back what the bet took, once, or closes an id that took nothing."""
+    """A cancel returns once what the bet took, or closes an id that took nothing."""
     assert summarize(decide(before, CANCEL, NOW_MS)) == expected
 
 
@@ -275,10 +290,10 @@ def test_cancel(before: Snapshot, expected: OutcomeSummary) -> None:
         (history_of(BET, cash=0), Cancel("3"), ("3", "1012")),
     ],
 )
-def test_a_cancel_is_written_to_its_bets_round(
+def test_a_cancel_has_the_round_of_its_bet(
     history: TransactionHistory, command: Command, expected: tuple[str, str]
 ) -> None:
-    """Round and game are the bet's where it is known, else what the cancel says."""
+    """Round and game are those of the bet if it is known, and otherwise those of the cancel."""
     entry = written_entry(decide(snapshot(history=history), command, NOW_MS))
     assert (entry.round, entry.game) == expected
 
@@ -293,10 +308,8 @@ def test_a_cancel_is_written_to_its_bets_round(
         (CANCEL, NO_HISTORY),
     ],
 )
-def test_neither_limits_nor_exclusion_hold_back_what_is_in_flight(
-    command: Command, history: TransactionHistory
-) -> None:
-    """A player who may lose and deposit nothing, and play no more, is paid and given back as everybody is."""
+def test_limits_and_exclusions_do_not_stop_settlements(command: Command, history: TransactionHistory) -> None:
+    """An excluded player with limits of zero still gets wins, results and refunds."""
     guard = daily_limit(LimitKind.LOSS, 0, 1)
     guard = guard._replace(
         exclusion=EXCLUDED.exclusion, limits=(*guard.limits, *daily_limit(LimitKind.DEPOSIT, 0).limits)

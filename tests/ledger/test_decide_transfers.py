@@ -1,4 +1,4 @@
-"""What the operator moves without a provider."""
+"""Decision tables of the operator's transfers: deposits and withdrawals."""
 
 import pytest
 
@@ -40,21 +40,21 @@ DEPOSIT_TABLE = {
         snapshot(session=None, history=history_of(DEPOSIT, account_id=OTHER)),
         OutcomeSummary("id_taken"),
     ),
-    "the same again changes nothing": (
+    "a retry changes nothing": (
         snapshot(FULL, session=None, history=history_of(DEPOSIT)),
         OutcomeSummary("replayed", FULL),
     ),
-    "the same again changes nothing, for an excluded player too": (
+    "a retry for an excluded player changes nothing": (
         snapshot(session=None, history=history_of(DEPOSIT), restrictions=EXCLUDED),
         OutcomeSummary("replayed"),
     ),
-    "nothing is deposited for an excluded player, and that is not recorded": (
+    "a deposit for an excluded player is refused, and no entry is written": (
         snapshot(
             FULL, session=None, restrictions=daily_limit(LimitKind.DEPOSIT, 0)._replace(exclusion=EXCLUDED.exclusion)
         ),
         OutcomeSummary("player_excluded", FULL),
     ),
-    "no more is deposited than the limit, and that is not recorded": (
+    "a deposit above the limit is refused, and no entry is written": (
         snapshot(FULL, session=None, restrictions=daily_limit(LimitKind.DEPOSIT, 1000, 701)),
         OutcomeSummary("deposit_limit", FULL),
     ),
@@ -62,20 +62,20 @@ DEPOSIT_TABLE = {
         snapshot(session=None, restrictions=daily_limit(LimitKind.DEPOSIT, 1000, 700)),
         OutcomeSummary("applied", 1300, 230, is_written=True),
     ),
-    "a limit of losses is none of deposits": (
+    "a loss limit does not limit deposits": (
         snapshot(session=None, restrictions=daily_limit(LimitKind.LOSS, 0, 1)),
         OutcomeSummary("applied", 1300, 230, is_written=True),
     ),
-    "the largest balance may not be passed": (
+    "a deposit above the maximum balance is refused": (
         snapshot(FULL - 329, session=None),
         OutcomeSummary("out_of_range", FULL - 329),
     ),
-    "the largest balance may be reached": (
+    "the maximum balance may be reached": (
         snapshot(FULL - 330, session=None),
         OutcomeSummary("applied", FULL - 30, 230, is_written=True),
     ),
-    "cash and bonus arrive": (snapshot(session=None), OutcomeSummary("applied", 1300, 230, is_written=True)),
-    "a blocked player may receive": (
+    "cash and bonus are added": (snapshot(session=None), OutcomeSummary("applied", 1300, 230, is_written=True)),
+    "a blocked player gets a deposit": (
         snapshot(session=None, is_blocked=True),
         OutcomeSummary("applied", 1300, 230, is_written=True),
     ),
@@ -97,26 +97,29 @@ WITHDRAW_TABLE = {
         snapshot(session=None, history=history_of(DEPOSIT)),
         OutcomeSummary("id_taken"),
     ),
-    "the same again changes nothing": (
+    "a retry changes nothing": (
         snapshot(0, 0, session=None, history=history_of(WITHDRAWAL)),
         OutcomeSummary("replayed", 0, 0),
     ),
-    "bonus does not stand in for cash, and the refusal is not recorded": (
+    "bonus does not replace cash, and no entry is written": (
         snapshot(299, 1000, session=None),
         OutcomeSummary("insufficient_funds", 299, 1000),
     ),
-    "cash does not stand in for bonus": (
+    "cash does not replace bonus": (
         snapshot(1000, 29, session=None),
         OutcomeSummary("insufficient_funds", 1000, 29),
     ),
-    "the last cent may go": (snapshot(300, 30, session=None), OutcomeSummary("applied", 0, 0, is_written=True)),
-    "an excluded player's money may be taken out": (
+    "the last cent may be withdrawn": (
+        snapshot(300, 30, session=None),
+        OutcomeSummary("applied", 0, 0, is_written=True),
+    ),
+    "an excluded player's money may be withdrawn": (
         snapshot(
             session=None, restrictions=daily_limit(LimitKind.DEPOSIT, 0, 1)._replace(exclusion=EXCLUDED.exclusion)
         ),
         OutcomeSummary("applied", 700, 170, is_written=True),
     ),
-    "a blocked player's money may be taken out": (
+    "a blocked player's money may be withdrawn": (
         snapshot(session=None, is_blocked=True),
         OutcomeSummary("applied", 700, 170, is_written=True),
     ),
@@ -125,24 +128,24 @@ WITHDRAW_TABLE = {
 
 @pytest.mark.parametrize(("before", "expected"), WITHDRAW_TABLE.values(), ids=WITHDRAW_TABLE)
 def test_withdraw(before: Snapshot, expected: OutcomeSummary) -> None:
-    """A withdrawal takes cash, or promotional bonus back; neither is ever taken for the other."""
+    """A withdrawal takes cash or promotional bonus, and never one in place of the other."""
     assert summarize(decide(before, WITHDRAWAL, NOW_MS)) == expected
 
 
-def test_bonus_is_within_every_limit() -> None:
-    """Promotional credit is nobody's own money."""
+def test_a_deposit_of_bonus_is_not_limited() -> None:
+    """Promotional credit is not the player's own money."""
     before = snapshot(session=None, restrictions=daily_limit(LimitKind.DEPOSIT, 0, 1))
     assert summarize(decide(before, Deposit("r1", 0, 30), NOW_MS)).result == "applied"
 
 
 def test_a_withdrawal_of_cash_never_touches_bonus() -> None:
-    """Bonus stays where it was."""
+    """The bonus balance stays the same."""
     outcome = decide(snapshot(session=None), Withdraw("r1", 1000), NOW_MS)
     assert summarize(outcome) == OutcomeSummary("applied", 0, 200, is_written=True)
 
 
-def test_a_refused_withdrawal_may_be_tried_again() -> None:
-    """Nothing was recorded, so the same reference succeeds once the money is there."""
+def test_a_refused_withdrawal_may_be_retried() -> None:
+    """No entry is written, so the same reference succeeds once there is enough money."""
     assert summarize(decide(snapshot(0, 0, session=None), WITHDRAWAL, NOW_MS)) == OutcomeSummary(
         "insufficient_funds", 0, 0
     )
@@ -151,7 +154,7 @@ def test_a_refused_withdrawal_may_be_tried_again() -> None:
 
 @pytest.mark.parametrize(("command", "kind", "sign"), [(DEPOSIT, Kind.DEPOSIT, 1), (WITHDRAWAL, Kind.WITHDRAW, -1)])
 def test_a_transfer_is_written_with_its_sign(command: Deposit | Withdraw, kind: Kind, sign: int) -> None:
-    """A deposit's amounts are positive, a withdrawal's negative; neither has a game or a round."""
+    """The amounts of a deposit are positive and those of a withdrawal negative; neither has a game or a round."""
     entry = written_entry(decide(snapshot(session=None), command, NOW_MS))
     assert (entry.kind, entry.id, entry.amount, entry.bonus_amount) == (kind, "r1", sign * 300, sign * 30)
     assert (entry.game, entry.round, entry.detail, entry.refusal) == (None, None, None, None)

@@ -1,4 +1,4 @@
-"""The hash chain: a row's hash speaks of all its fields and of the row before it."""
+"""The hash chain: the hash of an entry covers all its fields and the previous entry."""
 
 import hashlib
 import json
@@ -44,8 +44,8 @@ def test_the_hash_covers_every_field(field: str) -> None:
     assert chain_entry(changed[:-1], HEAD).hash != ENTRY.hash
 
 
-def test_no_field_is_forgotten_here() -> None:
-    """The table above has every field but the hash itself and the account's number, which `genesis` stands for."""
+def test_the_table_has_all_hashed_fields() -> None:
+    """The table above has all fields except the hash and the account's number, which the genesis hash covers."""
     assert {*CHANGES, "account_id", "hash"} == set(Entry._fields)
 
 
@@ -62,23 +62,21 @@ numbers, texts = st.integers(-(2**63), 2**63 - 1), st.none() | st.text()
     st.tuples(*4 * [texts], *6 * [numbers]),
     st.tuples(st.sampled_from(State), st.none() | st.sampled_from(Refusal)),
 )
-def test_the_hash_can_be_recomputed_by_anyone(
-    who: tuple[Any, ...], what: tuple[Any, ...], how: tuple[Any, ...]
-) -> None:
-    """It is SHA-256 over the head and the fields as compact JSON, without the account's own number."""
+def test_the_hash_can_be_recomputed(who: tuple[Any, ...], what: tuple[Any, ...], how: tuple[Any, ...]) -> None:
+    """The hash is SHA-256 over the head and the fields as compact JSON, without the account's number."""
     fields = (*who, *what, *how)
     signed = json.dumps([*fields[:2], *fields[3:]], separators=(",", ":")).encode()
     assert [*chain_entry(fields, HEAD)] == [*fields, hashlib.sha256(HEAD + signed).digest()]
 
 
 @pytest.mark.parametrize("owner", [("other", "alice", "USD"), ("default", "bob", "USD"), ("default", "alice", "EUR")])
-def test_an_accounts_first_head_names_its_owner(owner: tuple[str, str, str]) -> None:
-    """Agent, player and currency are in the chain from the start, so rows cannot change owners."""
+def test_the_genesis_hash_covers_the_owner(owner: tuple[str, str, str]) -> None:
+    """Agent, player and currency are in the chain from the start, so entries cannot change their owner."""
     assert compute_genesis_hash(*owner) != HEAD
 
 
-def test_an_accounts_rows_are_tied_together() -> None:
-    """Each row is sealed with the hash of the account's row before it, whatever other accounts did between."""
+def test_an_accounts_entries_form_a_chain() -> None:
+    """Each entry covers the hash of the account's previous entry, whatever other accounts wrote in between."""
     book = InMemoryLedger()
     book.execute(Deposit("r1", 1000), ME)
     book.execute(Deposit("r2", 1000), OTHER)
@@ -92,6 +90,6 @@ def test_an_accounts_rows_are_tied_together() -> None:
         head = entry.hash
 
 
-def test_a_row_says_when_where_and_by_which_protocol() -> None:
-    """The time is the one `decide` was told, the number the store's next one."""
+def test_an_entry_has_time_number_and_protocol() -> None:
+    """The time is the one given to `decide`, and the number is the next one of the store."""
     assert (ENTRY.seq, ENTRY.at_ms, ENTRY.account_id, ENTRY.protocol) == (100, NOW_MS, ME, "wallet-v2")

@@ -1,4 +1,4 @@
-"""What a decision writes: every field of the row, and where the row stands among those of its id."""
+"""Entries that decisions write: every field of the entry, and its place in the history of its id."""
 
 import hashlib
 from typing import Any
@@ -26,7 +26,7 @@ TABLE: dict[str, tuple[Snapshot, Command, tuple[Any, ...]]] = {
         BET,
         (Kind.BET, "3", "2", "1012", '{"key":"red"}', 1100, 0, 0, 0, 1000, 200, REFUSED, Refusal.PLAYER_BLOCKED),
     ),
-    "a bet of more than there is": (
+    "a bet above the balance": (
         snapshot(cash=5),
         BET,
         (Kind.BET, "3", "2", "1012", '{"key":"red"}', 1100, 0, 0, 0, 5, 200, REFUSED, Refusal.INSUFFICIENT_FUNDS),
@@ -41,7 +41,7 @@ TABLE: dict[str, tuple[Snapshot, Command, tuple[Any, ...]]] = {
         Settle("3", 70, "1012", '{"total_used":9}'),
         (Kind.WIN, "3", "3", "1012", '{"total_used":9}', 0, 70, 70, 0, 1070, 200, *APPLIED),
     ),
-    "a bet and its win": (
+    "a betwin": (
         snapshot(),
         BetWin("3", 500, 70, "1012"),
         (Kind.BETWIN, "3", "3", "1012", None, 500, 70, -430, 0, 570, 200, *APPLIED),
@@ -51,12 +51,12 @@ TABLE: dict[str, tuple[Snapshot, Command, tuple[Any, ...]]] = {
         Cancel("3"),
         (Kind.CANCEL, "3", "2", "1012", None, 0, 0, 1000, 100, 1000, 200, *APPLIED),
     ),
-    "a cancel of what never came": (
+    "a cancel of an unknown id": (
         snapshot(),
         Cancel("3", "2"),
         (Kind.CANCEL, "3", "2", None, None, 0, 0, 0, 0, 1000, 200, State.CLOSED, None),
     ),
-    "a cancel that names no round": (
+    "a cancel without a round": (
         snapshot(),
         Cancel("3"),
         (Kind.CANCEL, "3", "3", None, None, 0, 0, 0, 0, 1000, 200, State.CLOSED, None),
@@ -75,10 +75,8 @@ TABLE: dict[str, tuple[Snapshot, Command, tuple[Any, ...]]] = {
 
 
 @pytest.mark.parametrize(("before", "command", "expected"), TABLE.values(), ids=TABLE)
-def test_a_row_says_what_was_asked_and_what_it_did(
-    before: Snapshot, command: Command, expected: tuple[Any, ...]
-) -> None:
-    """Its number, when, whose, after which row, in which protocol; what was asked for; what moved and what is left."""
+def test_an_entry_has_the_request_and_its_effect(before: Snapshot, command: Command, expected: tuple[Any, ...]) -> None:
+    """An entry has number, time, account, previous entry and protocol, then the request, then amounts and balances."""
     entry = written_entry(decide(before._replace(account=before.account._replace(last_seq=99)), command, NOW_MS))
     assert entry[:-1] == (100, NOW_MS, ME, 99, "wallet-v2", *expected)
 
@@ -118,12 +116,12 @@ BET_ENTRY, RESULT_ENTRY, CANCEL_ENTRY = (
 def test_append_puts_an_entry_in_its_place(
     history: TransactionHistory, entry: Entry, expected: TransactionHistory
 ) -> None:
-    """A cancel beside what claimed the id and what settled it; nothing that was there gets lost."""
+    """A cancel is added beside the original entry and the settlement, and both stay."""
     assert history.append(entry) == expected
 
 
 def test_a_genesis_hash_is_unique_to_its_account() -> None:
-    """The first head speaks of agent, player and currency, and of which is which."""
+    """The hash covers agent, player and currency, and which of them is which."""
     names = [
         ("default", "alice", "USD"),
         ("other", "alice", "USD"),

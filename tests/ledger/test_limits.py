@@ -1,4 +1,4 @@
-"""What protects players: what holds when, and what counts against it."""
+"""Limits and exclusions of players: when they take effect, and which usage counts."""
 
 import pytest
 from hypothesis import given
@@ -25,30 +25,38 @@ LATER = NOW_MS + COOLING_OFF_MS
 SCHEDULED = EffectiveValue(100, 200, LATER)
 
 LIMIT_REQUESTS = {
-    "a first limit holds at once": (UNSET, 100, EffectiveValue(100)),
-    "no limit where there is none changes nothing": (UNSET, None, UNSET),
-    "a lower limit holds at once": (EffectiveValue(100), 99, EffectiveValue(99)),
-    "nothing at all is a limit, too": (EffectiveValue(100), 0, EffectiveValue(0)),
+    "a first limit takes effect immediately": (UNSET, 100, EffectiveValue(100)),
+    "removing a limit that does not exist changes nothing": (UNSET, None, UNSET),
+    "a lower limit takes effect immediately": (EffectiveValue(100), 99, EffectiveValue(99)),
+    "zero is a limit": (EffectiveValue(100), 0, EffectiveValue(0)),
     "the same limit changes nothing": (EffectiveValue(100), 100, EffectiveValue(100)),
     "a higher limit waits": (EffectiveValue(100), 101, EffectiveValue(100, 101, LATER)),
-    "no limit waits": (EffectiveValue(100), None, EffectiveValue(100, None, LATER)),
-    "no limit waits where nothing was allowed": (EffectiveValue(0), None, EffectiveValue(0, None, LATER)),
-    "what waits does not wait anew": (EffectiveValue(100, 200, NOW_MS + 1), 200, EffectiveValue(100, 200, NOW_MS + 1)),
-    "what waits to be no limit does not wait anew": (
+    "the removal of a limit waits": (EffectiveValue(100), None, EffectiveValue(100, None, LATER)),
+    "the removal of a limit of zero waits": (EffectiveValue(0), None, EffectiveValue(0, None, LATER)),
+    "the same waiting limit does not wait longer": (
+        EffectiveValue(100, 200, NOW_MS + 1),
+        200,
+        EffectiveValue(100, 200, NOW_MS + 1),
+    ),
+    "the same waiting removal does not wait longer": (
         EffectiveValue(100, None, NOW_MS + 1),
         None,
         EffectiveValue(100, None, NOW_MS + 1),
     ),
-    "another higher limit waits in its place": (
+    "another higher limit replaces the waiting one": (
         EffectiveValue(100, 200, NOW_MS + 1),
         150,
         EffectiveValue(100, 150, LATER),
     ),
-    "no limit waits in its place": (EffectiveValue(100, 200, NOW_MS + 1), None, EffectiveValue(100, None, LATER)),
-    "a lower limit drops what waits": (SCHEDULED, 50, EffectiveValue(50)),
-    "the limit that holds drops what waits": (SCHEDULED, 100, EffectiveValue(100)),
-    "what has waited holds": (EffectiveValue(100, 200, NOW_MS), 150, EffectiveValue(150)),
-    "what has waited is what a higher one is held against": (
+    "a removal replaces the waiting limit": (
+        EffectiveValue(100, 200, NOW_MS + 1),
+        None,
+        EffectiveValue(100, None, LATER),
+    ),
+    "a lower limit drops the waiting one": (SCHEDULED, 50, EffectiveValue(50)),
+    "the current limit drops the waiting one": (SCHEDULED, 100, EffectiveValue(100)),
+    "a limit that has waited takes effect": (EffectiveValue(100, 200, NOW_MS), 150, EffectiveValue(150)),
+    "a higher limit is compared with the one that has waited": (
         EffectiveValue(100, 200, NOW_MS),
         201,
         EffectiveValue(200, 201, LATER),
@@ -58,32 +66,45 @@ LIMIT_REQUESTS = {
 
 @pytest.mark.parametrize(("held", "cents", "expected"), LIMIT_REQUESTS.values(), ids=LIMIT_REQUESTS)
 def test_a_limit_is_requested(held: EffectiveValue, cents: int | None, expected: EffectiveValue) -> None:
-    """What protects more holds at once, what protects less after a day; None is no limit."""
+    """A stricter limit takes effect immediately, a looser one after a day; None is no limit."""
     assert held.request_limit(cents, NOW_MS) == expected
 
 
 SOON, LONG = NOW_MS + 1, NOW_MS + 90 * DAY_MS
 
 EXCLUSION_REQUESTS = {
-    "a first exclusion holds at once": (UNSET, SOON, EffectiveValue(SOON)),
-    "none where there is none changes nothing": (UNSET, None, UNSET),
-    "a longer one holds at once": (EffectiveValue(SOON), LONG, EffectiveValue(LONG)),
-    "a longer one drops what waits": (EffectiveValue(SOON + 1, SOON, LATER), LONG, EffectiveValue(LONG)),
-    "the same drops what waits": (EffectiveValue(LONG, None, LATER), LONG, EffectiveValue(LONG)),
+    "a first exclusion takes effect immediately": (UNSET, SOON, EffectiveValue(SOON)),
+    "ending an exclusion that does not exist changes nothing": (UNSET, None, UNSET),
+    "a longer one takes effect immediately": (EffectiveValue(SOON), LONG, EffectiveValue(LONG)),
+    "a longer one drops the waiting change": (EffectiveValue(SOON + 1, SOON, LATER), LONG, EffectiveValue(LONG)),
+    "the current one drops the waiting change": (EffectiveValue(LONG, None, LATER), LONG, EffectiveValue(LONG)),
     "a shorter one waits": (EffectiveValue(LONG), SOON, EffectiveValue(LONG, SOON, LATER)),
-    "the end waits": (EffectiveValue(LONG), None, EffectiveValue(LONG, None, LATER)),
-    "one that ends within a day is not waited for": (EffectiveValue(NOW_MS + 1), None, EffectiveValue(NOW_MS + 1)),
-    "nor one that ends just then": (EffectiveValue(LATER), None, EffectiveValue(LATER)),
-    "the end does not wait anew": (EffectiveValue(LONG, None, SOON), None, EffectiveValue(LONG, None, SOON)),
-    "one that is over is none": (EffectiveValue(NOW_MS), SOON, EffectiveValue(SOON)),
-    "what waited ends with it": (EffectiveValue(NOW_MS, None, SOON), None, UNSET),
-    "the end that has waited has come": (EffectiveValue(LONG, None, NOW_MS), SOON, EffectiveValue(SOON)),
+    "an end waits": (EffectiveValue(LONG), None, EffectiveValue(LONG, None, LATER)),
+    "an end changes nothing if the exclusion ends within a day": (
+        EffectiveValue(NOW_MS + 1),
+        None,
+        EffectiveValue(NOW_MS + 1),
+    ),
+    "an end changes nothing if the exclusion ends after exactly a day": (
+        EffectiveValue(LATER),
+        None,
+        EffectiveValue(LATER),
+    ),
+    "the same waiting end does not wait longer": (
+        EffectiveValue(LONG, None, SOON),
+        None,
+        EffectiveValue(LONG, None, SOON),
+    ),
+    "an exclusion that is over does not count": (EffectiveValue(NOW_MS), SOON, EffectiveValue(SOON)),
+    "a waiting end is dropped when the exclusion is over": (EffectiveValue(NOW_MS, None, SOON), None, UNSET),
+    "an end that has waited takes effect": (EffectiveValue(LONG, None, NOW_MS), SOON, EffectiveValue(SOON)),
 }
 
 
 @pytest.mark.parametrize(("held", "until_ms", "expected"), EXCLUSION_REQUESTS.values(), ids=EXCLUSION_REQUESTS)
 def test_an_exclusion_is_requested(held: EffectiveValue, until_ms: int | None, expected: EffectiveValue) -> None:
-    """A longer one holds at once, a shorter one or its end after a day, unless it has ended by itself then."""
+    """A longer exclusion takes effect immediately. A shorter one or an end waits a day, unless the exclusion ends
+    before."""
     assert held.request_exclusion(until_ms, NOW_MS) == expected
 
 
@@ -100,7 +121,7 @@ def test_an_exclusion_is_requested(held: EffectiveValue, until_ms: int | None, e
     ],
 )
 def test_an_exclusion_ends(exclusion: EffectiveValue, is_excluded: bool) -> None:
-    """At its time, or when an earlier end has waited for a day."""
+    """It ends at its time, or when an earlier end has waited for a day."""
     assert PlayerRestrictions(exclusion).is_excluded(NOW_MS) is is_excluded
 
 
@@ -126,15 +147,15 @@ USAGE = (
     ],
 )
 def test_whole_days_count(kind: LimitKind, per: LimitPeriod, used: int) -> None:
-    """A day is today, a week today and the six days before, a month today and the 29 days before."""
+    """A day is today, a week is today and the 6 days before, a month is today and the 29 days before."""
     guard = PlayerRestrictions(limits=(Limit(kind, per, EffectiveValue(1_000_000)),), daily_usage=USAGE)
     assert guard.usages(kind, NOW_MS) == [LimitUsage(per, 1_000_000, used)]
     assert guard.sum_usage(kind, per, (TODAY + 1) * DAY_MS - 1) == used
     assert guard.sum_usage(kind, per, (TODAY + MAX_PERIOD_DAYS) * DAY_MS) == 0
 
 
-def test_every_limit_has_to_allow_it() -> None:
-    """Each for itself; one that waits, or that is of the other kind, has no say."""
+def test_every_limit_must_allow_an_amount() -> None:
+    """Each limit applies by itself; a waiting limit and one of the other kind do not apply."""
     limits = (
         Limit(LimitKind.DEPOSIT, LimitPeriod.DAY, EffectiveValue(500)),
         Limit(LimitKind.DEPOSIT, LimitPeriod.WEEK, EffectiveValue(1_210, 9_999, LATER)),
@@ -151,8 +172,8 @@ def test_every_limit_has_to_allow_it() -> None:
     assert [use.remaining for use in guard.usages(LimitKind.DEPOSIT, NOW_MS)] == [490, 100]
 
 
-def test_nothing_more_is_always_allowed() -> None:
-    """However much a limit that was lowered has been passed; then nothing is left of it."""
+def test_zero_is_always_allowed() -> None:
+    """This holds even if a lowered limit is already exceeded; its remainder is then 0."""
     guard = PlayerRestrictions(
         limits=(Limit(LimitKind.DEPOSIT, LimitPeriod.DAY, EffectiveValue(9)),), daily_usage=USAGE
     )
@@ -177,14 +198,14 @@ def test_nothing_more_is_always_allowed() -> None:
     ],
 )
 def test_find_first_allowed_day(limits: dict[LimitPeriod, EffectiveValue], cents: int, days: int | None) -> None:
-    """So many days from today; None where more is asked for than there will ever be room for."""
+    """Return the number of days from today, or None if the amount is never allowed."""
     held = tuple(Limit(LimitKind.DEPOSIT, per, bound) for per, bound in limits.items())
     found = PlayerRestrictions(limits=held, daily_usage=USAGE).find_first_allowed_day(LimitKind.DEPOSIT, cents, NOW_MS)
     assert found == (None if days is None else TODAY + days)
 
 
 def test_a_player_without_limits_is_unrestricted() -> None:
-    """To deposit, to lose and to play."""
+    """Such a player may deposit, lose and play."""
     assert UNRESTRICTED.allows(LimitKind.DEPOSIT, 2**63 - 1, NOW_MS)
     assert not UNRESTRICTED.is_excluded(NOW_MS)
 
@@ -194,7 +215,7 @@ amounts = st.none() | st.integers(0, 9)
 
 @given(st.lists(st.tuples(amounts, st.integers(0, COOLING_OFF_MS)), max_size=12))
 def test_no_limit_is_loosened_within_a_day(asked: list[tuple[int | None, int]]) -> None:
-    """Whatever is asked for, and in whatever order: it never allows more than was asked for a day before, or held."""
+    """After any sequence of requests, a limit allows no more than it did, or than was requested a day before."""
     held, now_ms = EffectiveValue(5), NOW_MS
     said: list[tuple[int, int | None]] = []
     for cents, pause_ms in asked:

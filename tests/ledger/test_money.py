@@ -1,4 +1,4 @@
-"""Amounts are whole cents inside and decimals outside, and nothing is lost on the way."""
+"""Amounts: integer cents in the program, decimals outside, and exact conversion in both directions."""
 
 import pytest
 from hypothesis import given
@@ -8,7 +8,7 @@ from minwallet.ledger.money import MAX_CENTS, MAX_ID, format_amount, parse_amoun
 
 
 @given(st.integers(0, MAX_CENTS))
-def test_what_is_printed_can_be_typed(cents: int) -> None:
+def test_a_formatted_amount_parses_to_itself(cents: int) -> None:
     """Every amount survives the round trip."""
     assert parse_amount(format_amount(cents)) == cents
 
@@ -32,8 +32,8 @@ def test_a_negative_amount_is_printed_with_one_sign(cents: int) -> None:
         ("92233720368547758.07", MAX_CENTS),
     ],
 )
-def test_a_decimal_is_read(text: str, cents: int) -> None:
-    """At most two places; what is not written is zero."""
+def test_a_decimal_is_parsed(text: str, cents: int) -> None:
+    """A decimal has at most two places; missing places are zero."""
     assert parse_amount(text) == cents
 
 
@@ -64,8 +64,9 @@ def test_a_decimal_is_read(text: str, cents: int) -> None:
         "9" * 5000,
     ],
 )
-def test_anything_else_is_not_an_amount(text: str) -> None:
-    """No sign, space, separator, exponent or other script's digits; and the message says how to write it."""
+def test_any_other_text_is_not_an_amount(text: str) -> None:
+    """Signs, spaces, separators, exponents and digits of other scripts are rejected, and the message names the
+    format."""
     with pytest.raises(ValueError, match=r"is not an amount; write it like 12 or 12\.50"):
         parse_amount(text)
 
@@ -78,29 +79,29 @@ def test_anything_else_is_not_an_amount(text: str) -> None:
         ("x" * 51, f"'{'x' * 50}…'"),
     ],
 )
-def test_what_is_no_amount_is_shown(text: str, shown: str) -> None:
-    """As it was typed, as far as a line has room for it."""
+def test_an_invalid_amount_is_in_the_message(text: str, shown: str) -> None:
+    """The message quotes the text, truncated to fit on a line."""
     with pytest.raises(ValueError, match="is not an amount") as raised:
         parse_amount(text)
     assert str(raised.value).startswith(f"{shown} is not")
 
 
 @pytest.mark.parametrize("text", ["92233720368547758.08", "92233720368547759", "99999999999999999.99"])
-def test_too_large_an_amount_is_refused(text: str) -> None:
-    """One cent more than fits is too much, and the message says what fits."""
+def test_an_amount_above_the_maximum_is_rejected(text: str) -> None:
+    """One cent above the maximum is rejected, and the message has the maximum."""
     with pytest.raises(ValueError, match=r"too large; the most is 92233720368547758\.07"):
         parse_amount(text)
 
 
 @pytest.mark.parametrize(("cents", "text"), [(0, "0.00"), (5, "0.05"), (1250, "12.50"), (-5, "-0.05"), (-100, "-1.00")])
 def test_cents_are_printed_with_two_places(cents: int, text: str) -> None:
-    """Always two places, no separators."""
+    """There are always two places, and no separators."""
     assert format_amount(cents) == text
 
 
 @given(st.text(max_size=25))
-def test_no_text_surprises(text: str) -> None:
-    """Any text is an amount in range or a ValueError."""
+def test_any_text_is_an_amount_or_a_value_error(text: str) -> None:
+    """Any text is an amount in range, or raises ValueError."""
     try:
         cents = parse_amount(text)
     except ValueError:

@@ -1,4 +1,4 @@
-"""What is true of every history, whatever was asked in whatever order."""
+"""Properties of every history: any commands in any order."""
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -53,7 +53,7 @@ def execute_step(ledger: InMemoryLedger, step: LedgerStep) -> Outcome:
 
 
 def build_funded_ledger() -> InMemoryLedger:
-    """Both players can pay."""
+    """Return a ledger in which both players have money."""
     ledger = InMemoryLedger()
     for account_id in (ME, OTHER):
         ledger.execute(Deposit(f"first{account_id}", 5000, 500), account_id)
@@ -62,7 +62,7 @@ def build_funded_ledger() -> InMemoryLedger:
 
 @given(histories)
 def test_every_history_verifies(history: list[LedgerStep]) -> None:
-    """No balance is ever negative, no sum passes 2^63-1, and rows and hashes add up to what the accounts hold."""
+    """No balance is negative, no sum exceeds 2^63-1, and the entries sum and chain up to the accounts."""
     book = build_funded_ledger()
     for step in history:
         execute_step(book, step)
@@ -78,7 +78,7 @@ def test_every_history_verifies(history: list[LedgerStep]) -> None:
 
 @given(histories)
 def test_a_request_delivered_twice_counts_once(history: list[LedgerStep]) -> None:
-    """Whatever was applied or refused for ever says the same again at once, and moves nothing."""
+    """An applied or permanently refused command gets the same outcome again immediately, and moves nothing."""
     book = build_funded_ledger()
     for step in history:
         first = execute_step(book, step)
@@ -94,8 +94,8 @@ def test_a_request_delivered_twice_counts_once(history: list[LedgerStep]) -> Non
 
 
 @given(histories)
-def test_only_a_row_moves_money(history: list[LedgerStep]) -> None:
-    """An outcome that writes no row leaves the account as it was; a row that is refused or closed has no amount."""
+def test_only_an_entry_moves_money(history: list[LedgerStep]) -> None:
+    """An outcome without an entry leaves the account unchanged; a refused or closed entry has no amount."""
     book = build_funded_ledger()
     for step in history:
         before = book.accounts[step[1]]
@@ -109,7 +109,7 @@ def test_only_a_row_moves_money(history: list[LedgerStep]) -> None:
 
 @given(money, money, st.data())
 def test_cancelling_a_bet_restores_both_parts(cash: int, bonus: int, data: st.DataObject) -> None:
-    """However a bet was split, cash and bonus are afterwards what they were."""
+    """Cash and bonus are the same as before the bet, however the bet was split."""
     stake = data.draw(st.integers(0, cash + bonus))
     bet = written_entry(decide(snapshot(cash, bonus), Bet("3", stake, "3"), NOW_MS))
     before = snapshot(bet.cash_after, bet.bonus_after, history=NO_HISTORY.append(bet), head=bet.hash, last_seq=bet.seq)
@@ -118,7 +118,7 @@ def test_cancelling_a_bet_restores_both_parts(cash: int, bonus: int, data: st.Da
 
 @given(money, money, st.data())
 def test_a_bet_takes_cash_first(cash: int, bonus: int, data: st.DataObject) -> None:
-    """Bonus is touched only where no cash is left, and together they pay exactly the stake."""
+    """A bet takes bonus only if no cash is left, and both parts together are exactly the stake."""
     stake = data.draw(st.integers(0, cash + bonus))
     bet = written_entry(decide(snapshot(cash, bonus), Bet("3", stake, "3"), NOW_MS))
     assert bet.amount + bet.bonus_amount == -stake
@@ -127,7 +127,7 @@ def test_a_bet_takes_cash_first(cash: int, bonus: int, data: st.DataObject) -> N
 
 @given(money, money, st.data())
 def test_refunding_a_betwin_restores_both_parts(cash: int, bonus: int, data: st.DataObject) -> None:
-    """A betwin that is reversed at once never was, whatever it won."""
+    """Cash and bonus are the same as before the betwin, whatever it won."""
     stake = data.draw(st.integers(0, cash + bonus))
     payout = data.draw(st.integers(0, MAX_CENTS - (cash + bonus - stake)))
     betwin = written_entry(decide(snapshot(cash, bonus), BetWin("3", stake, payout), NOW_MS))
@@ -140,12 +140,9 @@ pauses = st.sampled_from([0, 0, 0, 1, DAY_MS // 2, 7 * DAY_MS])
 
 
 @given(st.lists(st.tuples(steps, pauses), min_size=1, max_size=25), bounds)
-def test_nobody_bets_or_is_given_more_than_a_limit(
-    history: list[tuple[LedgerStep, int]], held: dict[LimitPeriod, int]
-) -> None:
-    """No bet that takes cash leaves the losses of the days that count above a limit, before it wins anything; and no
-    deposit of cash the deposits. Whatever was won, given back and taken out before.
-    """
+def test_no_bet_or_deposit_exceeds_a_limit(history: list[tuple[LedgerStep, int]], held: dict[LimitPeriod, int]) -> None:
+    """No bet that takes cash leaves the losses of a period above a limit, before its own win. No deposit of cash
+    leaves the deposits above one. Earlier wins, refunds and withdrawals do not matter."""
     book = InMemoryLedger()
     book.limits = tuple(Limit(kind, per, EffectiveValue(cents)) for kind in LimitKind for per, cents in held.items())
     for step, pause_ms in history:
@@ -166,7 +163,7 @@ def test_nobody_bets_or_is_given_more_than_a_limit(
 
 @given(histories)
 def test_limits_that_are_not_reached_change_nothing(history: list[LedgerStep]) -> None:
-    """Every outcome is as it is without them, and every row."""
+    """Every outcome and every entry is the same as without limits."""
     free, limited = build_funded_ledger(), build_funded_ledger()
     most = EffectiveValue(2**70)
     limited.limits = tuple(Limit(kind, per, most) for kind in LimitKind for per in LimitPeriod)

@@ -1,4 +1,4 @@
-"""A report held against the ledger: what each pair of sides comes to, and the sums."""
+"""The comparison of a report with the ledger: the status of each pair of tickets, and the totals."""
 
 import pytest
 
@@ -77,12 +77,12 @@ CALLED_OFF = REPORTED._replace(stake=0, payout=0)
     ],
 )
 def test_compare_ticket(ours: Ticket | None, theirs: ReportedTicket | None, status: MatchStatus) -> None:
-    """Only the money decides, and only as far as the report can know of it."""
+    """Only amounts of money decide, and only as far as the report can contain them."""
     assert compare_ticket(ours, theirs, CUT_OFF) is status
 
 
 def test_rows_of_one_ticket_are_summed() -> None:
-    """Without what was called off."""
+    """Cancelled and rejected amounts are subtracted."""
     rows = [
         ReportRow("1", "7", "fish", "ann", 200, 0, cancelled=200, status="cancel", reported_at="2026-01-02 03:04:05"),
         ReportRow("2", "7", "fish", "ann", 100, 30, rejected=10, status="done", reported_at="2026-01-02 03:05:05"),
@@ -90,8 +90,8 @@ def test_rows_of_one_ticket_are_summed() -> None:
     assert merge_rows(rows, ["MYR", ""]) == ReportedTicket("7", "fish", "ann", "MYR", 90, 30, "2026-01-02 03:04:05")
 
 
-def test_everything_is_counted_and_what_differs_is_kept() -> None:
-    """Totals of both sides by day, game and currency, of what moved money for good."""
+def test_all_pairs_are_counted_and_discrepancies_are_kept() -> None:
+    """Both sides have totals by day, game and currency, of all tickets that moved money."""
     found = Reconciliation(CUT_OFF)
     found.add_pair(TICKET, REPORTED, "2026-01-02")
     found.add_pair(TICKET._replace(ticket="8"), None, "2026-01-02")
@@ -121,7 +121,7 @@ def test_everything_is_counted_and_what_differs_is_kept() -> None:
 
 
 def test_max_discrepancies_are_kept() -> None:
-    """All are counted."""
+    """Discrepancies above the maximum are counted but not kept."""
     found = Reconciliation(CUT_OFF, max_discrepancies=2)
     for number in range(3):
         found.add_pair(TICKET._replace(ticket=str(number)), None, "2026-01-02")

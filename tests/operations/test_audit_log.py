@@ -1,9 +1,9 @@
 """Who did what: whatever the operator changes is on record, and who moved money stands in the ledger as well."""
 
-import asyncio
 import json
 from typing import TypeVar, get_args
 
+import pytest
 from pydantic import BaseModel
 
 from minwallet.operations import requests
@@ -16,6 +16,8 @@ from minwallet.wallet.service import Wallet
 from tests.storage.reference_engine.memory_store import MemoryStore
 
 TOKEN = "a_secret_token"
+
+pytestmark = pytest.mark.anyio
 
 RequestT = TypeVar("RequestT", bound=BaseModel)
 
@@ -47,22 +49,18 @@ AUDITED_REQUESTS: list[requests.OperationRequest] = [
 ]
 
 
-def execute_all(*operations: requests.OperationRequest) -> tuple[MemoryStore, list[AuditEvent]]:
+async def execute_all(*operations: requests.OperationRequest) -> tuple[MemoryStore, list[AuditEvent]]:
     """Have it all carried out by ann's boss; the store, and what is on record, oldest first."""
     wallet = Wallet(store := MemoryStore(), lambda: 1000)
-
-    async def scenario() -> list[AuditEvent]:
-        for request in operations:
-            reply = await execute(wallet, request, "admin boss")
-            assert not isinstance(reply, OperationFailure), reply
-        return [each.event for each in await store.list_audit_records(None, 99)][::-1]
-
-    return store, asyncio.run(scenario())
+    for request in operations:
+        reply = await execute(wallet, request, "admin boss")
+        assert not isinstance(reply, OperationFailure), reply
+    return store, [each.event for each in await store.list_audit_records(None, 99)][::-1]
 
 
-def test_every_change_is_audited_without_secrets() -> None:
+async def test_every_change_is_audited_without_secrets() -> None:
     """In the order in which it was made, with who made it."""
-    store, actions = execute_all(*AUDITED_REQUESTS)
+    store, actions = await execute_all(*AUDITED_REQUESTS)
     assert [action.action for action in actions] == [request.operation for request in AUDITED_REQUESTS]
     assert {action.actor for action in actions} == {"admin boss"}
     assert {type(request) for request in AUDITED_REQUESTS} == set(AUDITED)
@@ -79,9 +77,9 @@ def test_every_change_is_audited_without_secrets() -> None:
     )
 
 
-def test_a_removed_limit_is_audited() -> None:
+async def test_a_removed_limit_is_audited() -> None:
     """A limit that shall be none, and an exclusion that shall end, say so."""
-    _, actions = execute_all(AUDITED_REQUESTS[2], *AUDITED_REQUESTS[-4:])
+    _, actions = await execute_all(AUDITED_REQUESTS[2], *AUDITED_REQUESTS[-4:])
     assert [action.detail for action in actions[1:]] == [
         '{"currency":"USD","kind":"loss","per":"week","amount":null}',
         '{"kind":"deposit","per":"day","amount":0}',
@@ -90,7 +88,7 @@ def test_a_removed_limit_is_audited() -> None:
     ]
 
 
-def test_read_only_requests_are_not_audited() -> None:
+async def test_read_only_requests_are_not_audited() -> None:
     """Every other request there is."""
     read_only = {
         requests.AgentShow,
@@ -110,7 +108,7 @@ def test_read_only_requests_are_not_audited() -> None:
     read_only |= {requests.LimitList}
     provider_data = {requests.GamesSave, requests.ReportSave}
     assert set(get_args(requests.OperationRequest)) == set(AUDITED) | read_only | provider_data
-    _, actions = execute_all(
+    _, actions = await execute_all(
         AUDITED_REQUESTS[2],
         build_ann_request(requests.PlayerShow),
         build_ann_request(requests.LedgerRead),
@@ -119,36 +117,32 @@ def test_read_only_requests_are_not_audited() -> None:
     assert [action.action for action in actions] == ["player_add"]
 
 
-def test_the_ledger_stores_actor_and_reason_of_a_transfer() -> None:
+async def test_the_ledger_stores_actor_and_reason_of_a_transfer() -> None:
     """Under the chain of hashes, where nobody can change it; it is no part of the reference's content."""
     again = build_ann_request(requests.Transfer, operation="deposit", amount=100, reference="r1", reason="other words")
-    store, _ = execute_all(AUDITED_REQUESTS[2], AUDITED_REQUESTS[4], AUDITED_REQUESTS[5], again)
-    entries = asyncio.run(store.read_entries([1], 9))
+    store, _ = await execute_all(AUDITED_REQUESTS[2], AUDITED_REQUESTS[4], AUDITED_REQUESTS[5], again)
+    entries = await store.read_entries([1], 9)
     details = [json.loads(entry.detail or "null") for entry in entries]
     assert details == [{"by": "admin boss"}, {"by": "admin boss", "reason": "won a raffle"}, None]
 
 
-def test_a_replayed_transfer_is_not_audited_again() -> None:
+async def test_a_replayed_transfer_is_not_audited_again() -> None:
     """The same reference moves money once, whoever sends it twice."""
-    _, actions = execute_all(AUDITED_REQUESTS[2], AUDITED_REQUESTS[4], AUDITED_REQUESTS[4])
+    _, actions = await execute_all(AUDITED_REQUESTS[2], AUDITED_REQUESTS[4], AUDITED_REQUESTS[4])
     assert [action.action for action in actions] == ["player_add", "deposit"]
 
 
-def test_a_failed_request_is_not_audited() -> None:
+async def test_a_failed_request_is_not_audited() -> None:
     """It changed nothing; a program can tell why."""
-
-    async def scenario() -> None:
-        wallet = Wallet(store := MemoryStore())
-        cases: dict[requests.OperationRequest, ErrorCode] = {
-            build_ann_request(requests.PlayerSetStatus, status=PlayerStatus.BLOCKED): ErrorCode.NOT_FOUND,
-            requests.AgentAdd(name="default"): ErrorCode.TAKEN,
-            requests.KeyRevoke(name="none"): ErrorCode.NOT_FOUND,
-            requests.KeyAdd(name="k", scope=KeyScope.READ, agent="none"): ErrorCode.NOT_FOUND,
-        }
-        for request, why in cases.items():
-            reply = await execute(wallet, request, "admin boss")
-            assert isinstance(reply, OperationFailure)
-            assert reply.code is why
-        assert await store.list_audit_records(None, 9) == []
-
-    asyncio.run(scenario())
+    wallet = Wallet(store := MemoryStore())
+    cases: dict[requests.OperationRequest, ErrorCode] = {
+        build_ann_request(requests.PlayerSetStatus, status=PlayerStatus.BLOCKED): ErrorCode.NOT_FOUND,
+        requests.AgentAdd(name="default"): ErrorCode.TAKEN,
+        requests.KeyRevoke(name="none"): ErrorCode.NOT_FOUND,
+        requests.KeyAdd(name="k", scope=KeyScope.READ, agent="none"): ErrorCode.NOT_FOUND,
+    }
+    for request, why in cases.items():
+        reply = await execute(wallet, request, "admin boss")
+        assert isinstance(reply, OperationFailure)
+        assert reply.code is why
+    assert await store.list_audit_records(None, 9) == []

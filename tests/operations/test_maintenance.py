@@ -11,6 +11,8 @@ from minwallet.operations import maintenance
 from minwallet.operations.maintenance import run_backups
 from minwallet.storage.errors import StoreError
 
+pytestmark = pytest.mark.anyio
+
 ProgressCallback = Callable[[int, int], None]
 
 
@@ -20,98 +22,88 @@ async def _wait_until(condition: Callable[[], bool]) -> None:
             await asyncio.sleep(0.005)
 
 
-def test_a_backup_is_made_when_the_newest_is_old_enough(tmp_path: Path) -> None:
+def _list_folder(folder: Path) -> set[Path]:
+    return set(folder.iterdir())
+
+
+async def _stop(task: "asyncio.Task[None]") -> None:
+    task.cancel()
+    await asyncio.wait([task])
+
+
+async def test_a_backup_is_made_when_the_newest_is_old_enough(tmp_path: Path) -> None:
     """Counted from its name, so a restart does not make another."""
+    now_s = 1_000_000
+    made: list[str] = []
 
-    async def scenario() -> None:
-        now_s = 1_000_000
-        made: list[str] = []
+    def make(copy: Path, tell: ProgressCallback) -> None:
+        tell(1, 1)
+        copy.write_text("")
+        made.append(copy.name)
 
-        def make(copy: Path, tell: ProgressCallback) -> None:
-            tell(1, 1)
-            copy.write_text("")
-            made.append(copy.name)
-
-        keeping = asyncio.create_task(
-            run_backups(make, tmp_path, "w", interval_s=1, keep=2, clock_ms=lambda: now_s * 1000)
-        )
-        for count in (1, 2, 3):
-            await _wait_until(lambda count=count: len(made) == count)  # type: ignore[misc]  # bound while it is
-            now_s += 1
-        await _wait_until(lambda: len(list(tmp_path.iterdir())) == 2)
-        keeping.cancel()
-        assert made[0] == "w-auto-19700112T134640Z.db"
-        assert sorted(made) == made
-
-    asyncio.run(scenario())
+    keeping = asyncio.create_task(run_backups(make, tmp_path, "w", interval_s=1, keep=2, clock_ms=lambda: now_s * 1000))
+    for count in (1, 2, 3):
+        await _wait_until(lambda count=count: len(made) == count)  # type: ignore[misc]  # bound while it is
+        now_s += 1
+    await _wait_until(lambda: len(list(tmp_path.iterdir())) == 2)
+    await _stop(keeping)
+    assert made[0] == "w-auto-19700112T134640Z.db"
+    assert sorted(made) == made
 
 
-def test_files_not_made_by_the_server_are_ignored(tmp_path: Path) -> None:
+async def test_files_not_made_by_the_server_are_ignored(tmp_path: Path) -> None:
     """Those of the future, of people, of other wallets and of folders; but what a killed server left of a copy goes."""
     for name in ("w-auto-20991231T000000Z.db", "w-19700101T000000Z.db", "ww-auto-19700101T000000Z.db", "w-auto-9.db"):
         (tmp_path / name).write_text("")
     (tmp_path / "w-auto-19700101T000000Z.db").mkdir()
-    before = set(tmp_path.iterdir())
+    before = _list_folder(tmp_path)
     (tmp_path / ".w-auto-19700101T000001Z.db.abc.part").write_text("")
 
-    async def scenario() -> None:
-        def make(copy: Path, tell: ProgressCallback) -> None:
-            tell(1, 1)
-            copy.write_text("")
+    def make(copy: Path, tell: ProgressCallback) -> None:
+        tell(1, 1)
+        copy.write_text("")
 
-        keeping = asyncio.create_task(
-            run_backups(make, tmp_path, "w", interval_s=60, keep=1, clock_ms=lambda: 86_400_000)
-        )
-        copy = tmp_path / "w-auto-19700102T000000Z.db"
-        await _wait_until(copy.exists)
-        keeping.cancel()
-
-    asyncio.run(scenario())
-    assert set(tmp_path.iterdir()) == {*before, tmp_path / "w-auto-19700102T000000Z.db"}
+    keeping = asyncio.create_task(run_backups(make, tmp_path, "w", interval_s=60, keep=1, clock_ms=lambda: 86_400_000))
+    copy = tmp_path / "w-auto-19700102T000000Z.db"
+    await _wait_until(copy.exists)
+    await _stop(keeping)
+    assert _list_folder(tmp_path) == {*before, tmp_path / "w-auto-19700102T000000Z.db"}
 
 
-def test_a_failed_backup_is_retried(
+async def test_a_failed_backup_is_retried(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     """And said to have failed."""
     monkeypatch.setattr(maintenance, "RETRY_INTERVAL_S", 0.01)
+    tried: list[Path] = []
 
-    async def scenario() -> None:
-        tried: list[Path] = []
+    def make(copy: Path, tell: ProgressCallback) -> None:
+        del tell
+        tried.append(copy)
+        if len(tried) == 1:
+            raise StoreError("no room")
+        copy.write_text("")
 
-        def make(copy: Path, tell: ProgressCallback) -> None:
-            del tell
-            tried.append(copy)
-            if len(tried) == 1:
-                raise StoreError("no room")
-            copy.write_text("")
-
-        keeping = asyncio.create_task(run_backups(make, tmp_path, "w", interval_s=60, keep=2, clock_ms=lambda: 0))
-        await _wait_until(lambda: len(list(tmp_path.iterdir())) == 1)
-        keeping.cancel()
-
-    asyncio.run(scenario())
+    keeping = asyncio.create_task(run_backups(make, tmp_path, "w", interval_s=60, keep=2, clock_ms=lambda: 0))
+    await _wait_until(lambda: len(list(tmp_path.iterdir())) == 1)
+    await _stop(keeping)
     assert caplog.messages == ["the backup failed: no room"]
 
 
-def test_shutdown_does_not_wait_for_a_backup(tmp_path: Path) -> None:
+async def test_shutdown_does_not_wait_for_a_backup(tmp_path: Path) -> None:
     """The copy is given up where it is."""
+    begun, ended = threading.Event(), threading.Event()
 
-    async def scenario() -> None:
-        begun, ended = threading.Event(), threading.Event()
+    def make(copy: Path, tell: ProgressCallback) -> None:
+        del copy
+        begun.set()
+        try:
+            while True:
+                tell(1, 2)
+        finally:
+            ended.set()
 
-        def make(copy: Path, tell: ProgressCallback) -> None:
-            del copy
-            begun.set()
-            try:
-                while True:
-                    tell(1, 2)
-            finally:
-                ended.set()
-
-        keeping = asyncio.create_task(run_backups(make, tmp_path, "w", interval_s=60, keep=2, clock_ms=lambda: 0))
-        await _wait_until(begun.is_set)
-        keeping.cancel()
-        await _wait_until(ended.is_set)
-
-    asyncio.run(scenario())
+    keeping = asyncio.create_task(run_backups(make, tmp_path, "w", interval_s=60, keep=2, clock_ms=lambda: 0))
+    await _wait_until(begun.is_set)
+    keeping.cancel()
+    await _wait_until(ended.is_set)

@@ -23,7 +23,7 @@ Placeholders = Mapping[str, str]
 
 
 class GoldenPair(NamedTuple):
-    """One golden pair, with whom it is about."""
+    """A golden pair, with its player and currency."""
 
     protocol: str
     name: str
@@ -39,7 +39,7 @@ class GoldenPair(NamedTuple):
 
 
 def load_golden_pairs() -> Iterator[GoldenPair]:
-    """All pairs of all protocols."""
+    """Yield all pairs of all protocols."""
     for protocol in PROTOCOLS:
         golden = json.loads((ROOT / "sample_data" / "wire" / f"{protocol}.json").read_text(encoding="utf-8"))
         assert golden["protocol"] == protocol
@@ -49,7 +49,7 @@ def load_golden_pairs() -> Iterator[GoldenPair]:
 
 
 def fill_placeholders(value: dict[str, Any], names: Placeholders) -> dict[str, Any]:
-    """The same with what its placeholders stand for."""
+    """Return a copy of `value` in which each placeholder is replaced by its meaning."""
     text = json.dumps(value)
     for name, meaning in names.items():
         text = text.replace(f"{{{name}}}", meaning)
@@ -58,7 +58,7 @@ def fill_placeholders(value: dict[str, Any], names: Placeholders) -> dict[str, A
 
 
 def encode_request(request: Mapping[str, Any]) -> bytes:
-    """What a protocol parses: the query of a GET, the body of a POST."""
+    """Return the bytes that a protocol parses: the query of a GET, or the body of a POST."""
     content = request["query"] if request["method"] == "GET" else request["body"]
     return content.encode() if isinstance(content, str) else json.dumps(content).encode()
 
@@ -73,14 +73,14 @@ class GoldenPairRunner:
         self._runner = CliRunner()
 
     def run_command(self, *arguments: object) -> Any:  # noqa: ANN401 the command's JSON
-        """A command of the operator, carried out by the running server."""
+        """Run an operator's command on the running server, and return its JSON."""
         command = ["--db", str(self._server.db), *map(str, arguments), "--json"]
         result = self._runner.invoke(app, command, catch_exceptions=False)
         assert result.exit_code == 0, result.output
         return json.loads(result.stdout)
 
     def create_actors(self, pair: GoldenPair) -> Placeholders:
-        """A new agent with the pair's player, and what the placeholders stand for."""
+        """Create a new agent with the pair's player, and return the meanings of the placeholders."""
         if pair.given is None:
             return {}
         number = next(self._numbers)
@@ -110,7 +110,7 @@ class GoldenPairRunner:
         self.run_command("seed", file)
 
     def run_setup(self, pair: GoldenPair, names: Placeholders) -> None:
-        """What the pair says happened first."""
+        """Run the earlier calls and operator commands that the pair names."""
         if "expired" in pair.placeholders:
             self._wait_for_expiry(names["expired"])
         for call in (pair.given or {}).get("calls", []):
@@ -124,7 +124,7 @@ class GoldenPairRunner:
                     assert self.send_request(fill_placeholders(call["request"], names)) == call["reply"]
 
     def send_request(self, request: Mapping[str, Any]) -> Any:  # noqa: ANN401 the answer's JSON
-        """The server's reply, with the time as its placeholder."""
+        """Send the request to the server, and return its reply with a placeholder for the time."""
         query = f"?{request['query']}" if "query" in request else ""
         content = None if "query" in request else encode_request(request)
         response = self._server.http.request(request["method"], request["path"] + query, content=content)

@@ -1,4 +1,4 @@
-"""Outcomes to render: one of each kind, with cash and bonus that cannot be taken for each other."""
+"""Outcomes to render: one of each kind. No two amounts of cash and bonus are equal, so a mix-up is visible."""
 
 from minwallet.ledger.commands import Bet, Cancel
 from minwallet.ledger.decide import decide

@@ -1,4 +1,5 @@
-"""The golden wire pairs, both ways: what this program understands, says, reads and really answers over HTTP."""
+"""The golden wire pairs in both directions: requests are parsed and built, replies are parsed, and a running server
+gives them."""
 
 import json
 from calendar import timegm
@@ -26,7 +27,7 @@ GOLDEN_TIME = "21-09-2023 03:23:23"
 PLACEHOLDERS = dict.fromkeys(["token", "expired", "revoked", "other", "wallet_token"], "hmeu134_56eEYeGgre")
 
 IGNORED_FIELDS = {"authenticate": {"game_code"}, "refund": {"game_code"}}
-"""What vela's requests may carry although it changes nothing: by operation, as the wallet does not look at it."""
+"""Fields of vela that the wallet ignores, by operation."""
 
 every_pair = pytest.mark.parametrize("pair", PAIRS.values(), ids=PAIRS)
 
@@ -36,22 +37,22 @@ def operation_of(pair: GoldenPair) -> str:
 
 
 def now_ms(request: dict[str, Any]) -> int:
-    """When the request was made, as far as it says so."""
+    """Return the time of a request in ms since 1970 UTC, or the golden time if it has none."""
     body = request.get("body")
     text = body.get("time", GOLDEN_TIME) if isinstance(body, dict) else GOLDEN_TIME
     return timegm(strptime(text, "%d-%m-%Y %H:%M:%S")) * 1000
 
 
 def fields_of(request: dict[str, Any] | HttpRequest) -> dict[str, Any]:
-    """What a request says, by name."""
+    """Return the fields of a request by name."""
     if isinstance(request, HttpRequest):
         return dict(parse_qsl(request.query.decode())) if request.query else json.loads(request.body)
     return dict(parse_qsl(request["query"])) if "query" in request else request["body"]
 
 
 @every_pair
-def test_a_golden_request_survives_the_way_back(pair: GoldenPair) -> None:
-    """A request is understood, and the request built of that says at least the same and is understood alike."""
+def test_a_rebuilt_golden_request_has_the_same_meaning(pair: GoldenPair) -> None:
+    """A request that is parsed and built again has at least the same fields, and parses to the same call."""
     protocol, request = load_protocol(pair.protocol), fill_placeholders(pair.request, PLACEHOLDERS)
     call = protocol.parse(operation_of(pair), encode_request(request))
     if isinstance(call, Malformed):
@@ -69,8 +70,8 @@ def test_a_golden_request_survives_the_way_back(pair: GoldenPair) -> None:
 
 
 @every_pair
-def test_a_golden_reply_is_read(pair: GoldenPair) -> None:
-    """Whoever calls a wallet finds in its reply the code, the words, the money and the player."""
+def test_a_golden_reply_is_parsed(pair: GoldenPair) -> None:
+    """A caller of a wallet finds code, message, balances, player and currency in the reply."""
     golden = fill_placeholders(pair.reply, {"time": GOLDEN_TIME})
     answer = load_protocol(pair.protocol).parse_response(json.dumps(golden).encode())
     assert answer.code == golden.get("status_code", golden.get("err_code", 0))
@@ -83,36 +84,37 @@ def test_a_golden_reply_is_read(pair: GoldenPair) -> None:
 
 @pytest.fixture(scope="module")
 def pair_runner(server: Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator[GoldenPairRunner]:
-    """A server to replay on; whatever was replayed, its ledger verifies in the end."""
+    """Yield a server to replay the pairs on. At the end, verify its ledger."""
     yield GoldenPairRunner(server, tmp_path_factory.mktemp("seeds"))
     server.cli.assert_ledger_valid()
 
 
 @pytest.fixture(scope="module")
 def expiring_actors(pair_runner: GoldenPairRunner) -> dict[str, Placeholders]:
-    """The players of those pairs that speak of an expired session, made first so that they expire together."""
+    """Return the placeholders of the pairs with an expired session. They are created first, so that all sessions
+    expire together."""
     return {name: pair_runner.create_actors(pair) for name, pair in PAIRS.items() if "expired" in pair.placeholders}
 
 
 @pytest.mark.parametrize("name", PAIRS)
-def test_a_golden_pair_is_what_a_running_server_does(
+def test_a_running_server_gives_the_golden_reply(
     name: str, pair_runner: GoldenPairRunner, expiring_actors: dict[str, Placeholders]
 ) -> None:
-    """Replayed with a new player, the request gets exactly the golden reply, apart from the time."""
+    """The request of a new player gets exactly the golden reply, apart from the time."""
     pair = PAIRS[name]
     names = expiring_actors.get(name) or pair_runner.create_actors(pair)
     pair_runner.run_setup(pair, names)
     assert pair_runner.send_request(fill_placeholders(pair.request, names)) == pair.reply
 
 
-def test_a_code_that_is_no_text_in_any_encoding_is_nobodys(server: Server) -> None:
-    """JSON can write half a character; there is no session of that name, and nothing breaks."""
+def test_a_session_code_with_a_lone_surrogate_is_unknown(server: Server) -> None:
+    """JSON can contain half of a surrogate pair; such a code gets the reply of an unknown session."""
     expected = {"result": 0, "err_code": 102, "err_desc": "session not found"}
     assert server.wallet_v2(code="\ud800", type="credit") == expected
 
 
-def test_every_operation_has_its_pairs() -> None:
-    """Nothing that a provider can ask is left without an example."""
+def test_every_operation_has_a_golden_pair() -> None:
+    """Each operation of each protocol has at least one golden request."""
     asked = set()
     for pair in PAIRS.values():
         call = load_protocol(pair.protocol).parse(

@@ -1,4 +1,4 @@
-"""Launch URLs of both protocols: the specifications' own, and any others there and back."""
+"""Launch URLs of both protocols: the examples of the specifications, and round trips."""
 
 import json
 from typing import Any
@@ -35,8 +35,8 @@ def load_examples() -> list[Any]:
 
 
 @pytest.mark.parametrize(("name", "example"), load_examples())
-def test_the_specification_s_own(name: str, example: dict[str, Any]) -> None:
-    """To the letter, with something in the place of each placeholder."""
+def test_a_launch_url_equals_the_specifications_example(name: str, example: dict[str, Any]) -> None:
+    """The URL is equal to the letter, with a value for each placeholder."""
     text = json.dumps(example)
     for placeholder, meaning in PLACEHOLDER_VALUES.items():
         text = text.replace(placeholder, meaning)
@@ -47,7 +47,7 @@ def test_the_specification_s_own(name: str, example: dict[str, Any]) -> None:
     assert load_protocol(name).build_launch_url(launch) == filled["url"]
 
 
-def test_vela_s_guest() -> None:
+def test_a_vela_launch_without_a_token_is_a_guest() -> None:
     """'If host_id and access_token is not provided, it is treated as Guest mode.'"""
     url = load_protocol("vela").build_launch_url(Launch("http://g.example/fish", "fish", "en"))
     assert url == "http://g.example/fish?mode=singleplayer&lang=en&allow_vertical=1"
@@ -55,7 +55,7 @@ def test_vela_s_guest() -> None:
 
 @given(bases, codes, tokens | st.none(), codes)
 def test_wallet_v2_launch_url_round_trip(base: str, game: str, token: str | None, agent: str) -> None:
-    """Each parameter in its place and order, whatever is in it; whatever the base already says stays."""
+    """Each parameter has its place and order, whatever its value; parameters of the base URL stay."""
     url = load_protocol("wallet-v2").build_launch_url(Launch(base, game, "en", token, agent))
     said = parse_qsl(urlsplit(url).query)
     real = [("mode", "real_play"), ("gameID", game), ("token", token), ("lang", "en"), ("wallet", agent)]
@@ -70,7 +70,7 @@ def test_wallet_v2_launch_url_round_trip(base: str, game: str, token: str | None
 
 @given(codes, tokens | st.none(), codes)
 def test_vela_launch_url_round_trip(game: str, token: str | None, agent: str) -> None:
-    """The game is in the address, and who plays in the query."""
+    """The game is in the path, and the player's token is in the query."""
     code = game.translate(dict.fromkeys(map(ord, "/?#"))) or "g"
     url = load_protocol("vela").build_launch_url(Launch(f"https://g.example/{code}", code, "en", token, agent))
     said = [name for name, _ in parse_qsl(urlsplit(url).query)]
@@ -79,8 +79,8 @@ def test_vela_launch_url_round_trip(game: str, token: str | None, agent: str) ->
     assert read == Launch(f"https://g.example/{code}", code, "en", token, agent if token else "")
 
 
-def test_a_launch_of_nothing() -> None:
-    """An address that says nothing launches no game, for nobody."""
+def test_a_url_without_parameters_is_a_launch_without_a_game() -> None:
+    """Such a launch has no token, agent, language or game."""
     for name in PROTOCOLS:
         read = load_protocol(name).parse_launch_url("https://g.example/")
         assert (read.token, read.agent, read.lang) == (None, "", "")

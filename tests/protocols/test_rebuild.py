@@ -1,4 +1,4 @@
-"""What the ledger and the journal remember of a call: enough to make it again, and never the token."""
+"""Calls in the ledger and the journal: a call can be made again from its entry, and its token is never stored."""
 
 import re
 
@@ -41,15 +41,15 @@ def apply_command(protocol: str, command: MoneyCommand) -> Applied:
 
 @pytest.mark.parametrize(("protocol", "operation", "command"), CALLS)
 def test_rebuild_returns_the_original_call(protocol: str, operation: str, command: MoneyCommand) -> None:
-    """Whatever a provider asked for can be asked for again from the row it made."""
+    """A provider's call is rebuilt completely from the entry that it created."""
     entry = apply_command(protocol, command).entry
     assert load_protocol(protocol).rebuild(entry, "t") == Call(operation, "t", command)
 
 
 @pytest.mark.parametrize("protocol", ["wallet-v2", "vela"])
 @pytest.mark.parametrize("command", [Deposit("r", 5), Withdraw("r", 5)])
-def test_no_provider_made_the_operator_s_rows(protocol: str, command: MoneyCommand) -> None:
-    """They cannot be spoken in any protocol."""
+def test_an_operators_entry_cannot_be_rebuilt(protocol: str, command: MoneyCommand) -> None:
+    """No protocol has a request for a deposit or a withdrawal."""
     with pytest.raises(ValueError, match="has no"):
         load_protocol(protocol).rebuild(apply_command("operator", command).entry, "t")
 
@@ -75,8 +75,8 @@ def redact(protocol: str, operation: str, raw: str) -> str:
         ('{"type":"cancel","code":"5","id":5}', '"code":"TOKEN","type":"cancel"'),
     ],
 )
-def test_wallet_v2_is_kept_without_the_token(raw: str, kept: str) -> None:
-    """As it came, or in other words where the token is hidden in an escape or said twice."""
+def test_a_wallet_v2_request_is_redacted(raw: str, kept: str) -> None:
+    """A request is stored verbatim but for its token, or rebuilt if the token is escaped or occurs twice."""
     redacted = redact("wallet-v2", "", raw)
     assert kept in redacted
     assert not {"abc", "bc_1", "u005f"} & set(re.findall(r"abc|bc_1|u005f", redacted))
@@ -92,14 +92,14 @@ def test_wallet_v2_is_kept_without_the_token(raw: str, kept: str) -> None:
         ("ticket_id=5&access_token=abc_1&y=abc_1", "access_token=TOKEN&ticket_id=5"),
     ],
 )
-def test_vela_is_kept_without_the_token(raw: str, kept: str) -> None:
-    """The same, in a query."""
+def test_a_vela_request_is_redacted(raw: str, kept: str) -> None:
+    """A query is stored verbatim but for its token, or rebuilt if the token is encoded or occurs twice."""
     assert redact("vela", "refund", raw) == kept
 
 
 @given(st.sampled_from(CALLS), st.text("abc_12", min_size=1, max_size=40).map(lambda text: f"z{text}"))
-def test_no_token_is_ever_kept(sent: tuple[str, str, MoneyCommand], token: str) -> None:
-    """Of no call, in no protocol."""
+def test_no_redacted_request_contains_the_token(sent: tuple[str, str, MoneyCommand], token: str) -> None:
+    """This holds for every call of both protocols, and for every token."""
     protocol, operation, command = sent
     wire_protocol = load_protocol(protocol)
     exchange = wire_protocol.build_request(Call(operation, token, command), NOW_MS)
@@ -109,7 +109,7 @@ def test_no_token_is_ever_kept(sent: tuple[str, str, MoneyCommand], token: str) 
 
 
 def test_a_request_is_printed_on_one_line() -> None:
-    """As it would be typed."""
+    """`str` of a request is its method, target and body."""
     call = Call("refund", "t", Cancel("5"))
     assert str(load_protocol("vela").build_request(call, NOW_MS)) == "GET /api/refund?access_token=t&ticket_id=5"
     credit = load_protocol("wallet-v2").build_request(Call("cancel", "t", Cancel("5")), NOW_MS)

@@ -1,4 +1,4 @@
-"""The names under which protocols are found."""
+"""The registry of protocols: names, paths, methods and id spaces."""
 
 import pytest
 
@@ -7,20 +7,20 @@ from minwallet.protocols.registry import PROTOCOLS, load_protocol
 
 @pytest.mark.parametrize("name", PROTOCOLS)
 def test_a_protocol_is_found_by_its_own_name(name: str) -> None:
-    """The registry's name is the one the ledger's rows carry."""
+    """The name in the registry is the name in the ledger's entries."""
     protocol = load_protocol(name)
     assert protocol.name == name
     assert protocol.routes
 
 
-def test_an_unknown_protocol_is_a_mistake() -> None:
-    """There is no protocol by another name."""
+def test_an_unknown_protocol_is_a_key_error() -> None:
+    """`load_protocol` raises KeyError for a name that is not in the registry."""
     with pytest.raises(KeyError):
         load_protocol("wallet-v1")
 
 
 def test_the_paths_are_those_of_the_specifications() -> None:
-    """wallet-v2 has one path with the agent's token or without; vela's authenticate is written in two ways."""
+    """wallet-v2 has one path, with or without the wallet token; vela's authenticate has two spellings."""
     assert set(load_protocol("wallet-v2").routes) == {"/wallet", "/wallet/{wallet_token}"}
     assert load_protocol("vela").routes == {
         "/api/user/authenticate": "authenticate",

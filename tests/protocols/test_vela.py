@@ -1,6 +1,5 @@
-"""vela, the wallet's half: what is understood, what is refused as malformed, and what is answered."""
+"""Parsing of vela requests: accepted requests, and requests rejected as malformed."""
 
-import json
 from typing import Any
 from urllib.parse import quote, urlencode
 
@@ -9,12 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from minwallet.ledger.commands import Authenticate, Bet, BetWin, Cancel, Settle
-from minwallet.ledger.entries import Refusal
 from minwallet.ledger.money import MAX_CENTS, MAX_ID
-from minwallet.ledger.outcomes import Outcome, SessionUnknown
 from minwallet.protocols.vela import Vela
 from minwallet.protocols.wire import Call, Malformed
-from tests.protocols.sample_outcomes import APPLIED, CLOSED, CLOSED_AGAIN, HOLDER, REPLAYED, SHOWN, make_refused
 
 PROTOCOL = Vela()
 NOW_MS = 1_695_266_603_000
@@ -42,7 +38,7 @@ def parse(operation: str, query: str | dict[str, str], **more: str) -> Call | Ma
 
 
 def parse_malformed(operation: str, query: str | dict[str, str], **more: str) -> tuple[int, str]:
-    """The status code and message with which a query is refused."""
+    """Return the status code and the message with which a query is rejected."""
     malformed = parse(operation, query, **more)
     assert isinstance(malformed, Malformed), malformed
     assert malformed.operation == operation
@@ -77,27 +73,28 @@ def parse_malformed(operation: str, query: str | dict[str, str], **more: str) ->
         ("betwin", {"game_code": "fish"}, BetWin("3", 500, 700, "fish")),
     ],
 )
-def test_a_request_is_understood(operation: str, more: dict[str, str], command: Any) -> None:  # noqa: ANN401 any of them
-    """Tickets become decimal text without loss or leading zeros, and name the round; what is empty is not there."""
+def test_a_request_is_parsed(operation: str, more: dict[str, str], command: Any) -> None:  # noqa: ANN401 any of them
+    """A ticket becomes decimal text without loss or leading zeros, and is also the round; an empty parameter counts
+    as missing."""
     assert parse(operation, REQUIRED[operation], **more) == Call(operation, "t", command)
 
 
 @pytest.mark.parametrize("operation", REQUIRED)
 def test_unknown_parameters_are_ignored(operation: str) -> None:
-    """What an operation does not know, it does not look at, not even twice."""
+    """An operation ignores a parameter that it does not define, even if it occurs twice."""
     query = urlencode(REQUIRED[operation]) + "&x=1&x=2&&y"
     assert parse(operation, query) == parse(operation, REQUIRED[operation])
 
 
 def test_parameters_may_be_percent_encoded() -> None:
-    """Names and values alike."""
+    """Names and values may both be encoded."""
     assert parse("bet", "access_token=t&%74icket_id=%33&total_bet=500") == parse("bet", REQUIRED["bet"])
 
 
 @pytest.mark.parametrize("operation", REQUIRED)
 @pytest.mark.parametrize("token", ["", "access_token", "access_token=", "access_token=t&access_token=t"])
-def test_a_token_is_given_once(operation: str, token: str) -> None:
-    """Missing, empty and ambiguous tokens are nobody's, whatever else is wrong."""
+def test_a_token_is_required_once(operation: str, token: str) -> None:
+    """A missing, empty or repeated token is `Invalid Token`, even if other parameters are wrong too."""
     assert parse_malformed(operation, f"{token}&ticket_id=x") == (1, "Invalid Token")
 
 
@@ -130,8 +127,9 @@ INVALID_NUMBERS = [
 
 @pytest.mark.parametrize("value", [*INVALID_NUMBERS, str(MAX_CENTS + 1)])
 @pytest.mark.parametrize(("operation", "name"), AMOUNTS)
-def test_an_amount_is_ascii_digits_and_nothing_else(operation: str, name: str, value: str) -> None:
-    """One to twenty of them, at most 2^63-1; anything else is 2001, and the parameter is named."""
+def test_an_amount_has_ascii_digits_only(operation: str, name: str, value: str) -> None:
+    """An amount has 1 to 20 digits and is at most 2^63-1; anything else gets 2001, and the message names the
+    parameter."""
     code, message = parse_malformed(operation, REQUIRED[operation], **{name: value})
     assert code == 2001
     assert message == f"{name}: required once, as digits, from 0 to {MAX_CENTS}"
@@ -139,16 +137,16 @@ def test_an_amount_is_ascii_digits_and_nothing_else(operation: str, name: str, v
 
 @pytest.mark.parametrize("value", [*INVALID_NUMBERS, str(MAX_ID + 1)])
 @pytest.mark.parametrize("operation", OPERATIONS_WITH_TICKET)
-def test_a_ticket_is_ascii_digits_and_nothing_else(operation: str, value: str) -> None:
-    """One to twenty of them, at most 2^64-1; anything else is an invalid transaction id."""
+def test_a_ticket_has_ascii_digits_only(operation: str, value: str) -> None:
+    """A ticket has 1 to 20 digits and is at most 2^64-1; anything else is an invalid transaction id."""
     code, message = parse_malformed(operation, REQUIRED[operation], ticket_id=value)
     assert code == 2
     assert message == f"Invalid Transaction ID: ticket_id: required once, as digits, from 0 to {MAX_ID}"
 
 
 @pytest.mark.parametrize("value", [*INVALID_NUMBERS[1:], str(MAX_ID + 1)])
-def test_the_points_used_are_digits_where_they_are_given(value: str) -> None:
-    """`total_used` is optional, but not free."""
+def test_total_used_has_ascii_digits_only(value: str) -> None:
+    """`total_used` is optional; any other value gets 2001."""
     code, message = parse_malformed("result", REQUIRED["result"], total_used=value)
     assert code == 2001
     assert message.startswith("total_used: ")
@@ -156,8 +154,8 @@ def test_the_points_used_are_digits_where_they_are_given(value: str) -> None:
 
 @pytest.mark.parametrize(("operation", "name"), [*AMOUNTS, *((each, "ticket_id") for each in OPERATIONS_WITH_TICKET)])
 @pytest.mark.parametrize("times", [0, 2])
-def test_a_required_parameter_is_given_once(operation: str, name: str, times: int) -> None:
-    """Missing or twice, even with one value, it is named."""
+def test_a_required_parameter_occurs_once(operation: str, name: str, times: int) -> None:
+    """A parameter that is missing, or repeated even with the same value, is rejected, and the message names it."""
     fields = REQUIRED[operation]
     others = {key: value for key, value in fields.items() if key != name}
     code, message = parse_malformed(operation, urlencode([*others.items(), *[(name, fields[name])] * times]))
@@ -166,8 +164,8 @@ def test_a_required_parameter_is_given_once(operation: str, name: str, times: in
 
 
 @pytest.mark.parametrize(("operation", "name"), OPTIONAL)
-def test_an_optional_parameter_is_given_once_at_most(operation: str, name: str) -> None:
-    """Nobody can know which of the two was meant."""
+def test_an_optional_parameter_occurs_at_most_once(operation: str, name: str) -> None:
+    """A repeated parameter is ambiguous, so the request is rejected, and the message names the parameter."""
     code, message = parse_malformed(operation, urlencode(REQUIRED[operation]) + f"&{name}=1&{name}=1")
     assert code == 2001
     assert message.startswith(f"{name}: at most once")
@@ -176,7 +174,7 @@ def test_an_optional_parameter_is_given_once_at_most(operation: str, name: str) 
 @pytest.mark.parametrize("value", ["g" * 65, "a\nb", "\x00", "\u202e"])
 @pytest.mark.parametrize(("operation", "name"), [each for each in OPTIONAL if each[1] != "total_used"])
 def test_text_is_printable_and_short(operation: str, name: str, value: str) -> None:
-    """Up to 64 symbols that can be shown and stored."""
+    """Text has up to 64 printable characters."""
     code, message = parse_malformed(operation, REQUIRED[operation], **{name: value})
     assert code == 2001
     assert message == f"{name}: at most once, with at most 64 printable symbols"
@@ -185,7 +183,8 @@ def test_text_is_printable_and_short(operation: str, name: str, value: str) -> N
 @pytest.mark.parametrize("bytes_", ["%FF", "%ED%A0%80", "%C3", "\xc3\xa9"])
 @pytest.mark.parametrize("operation", REQUIRED)
 def test_text_is_percent_encoded_utf_8(operation: str, bytes_: str) -> None:
-    """Other bytes, half characters and raw ones are refused where they mean something, and ignored where not."""
+    """Other bytes, halves of surrogate pairs and raw bytes are rejected in known parameters, and ignored in unknown
+    ones."""
     good = urlencode(REQUIRED[operation]).encode()
     assert PROTOCOL.parse(operation, good + f"&x={bytes_}&{bytes_}".encode("latin-1")) == PROTOCOL.parse(
         operation, good
@@ -203,14 +202,14 @@ values = st.one_of(
 
 
 @given(operations, st.binary(max_size=200))
-def test_no_bytes_surprise(operation: str, query: bytes) -> None:
-    """Any bytes are refused or understood, never an error."""
+def test_any_bytes_are_parsed_or_rejected(operation: str, query: bytes) -> None:
+    """The parser raises no error, whatever a caller sends."""
     assert isinstance(PROTOCOL.parse(operation, query), Call | Malformed)
 
 
 @given(operations, st.lists(st.tuples(names, values), max_size=8))
-def test_no_values_surprise(operation: str, pairs: list[tuple[str, str]]) -> None:
-    """Whatever the parameters hold, the request is refused with a code of its kind, or has numbers in range."""
+def test_any_parameters_are_in_range_or_rejected(operation: str, pairs: list[tuple[str, str]]) -> None:
+    """A request is rejected with a code of the protocol, or its numbers are in range."""
     match parse(operation, "&".join(f"{name}={value}" for name, value in pairs)):
         case Malformed(_, code, message):
             assert code in (1, 2, 2001)
@@ -221,81 +220,3 @@ def test_no_values_surprise(operation: str, pairs: list[tuple[str, str]]) -> Non
             assert 0 <= int(numbers.get("id", 0)) <= MAX_ID
             assert 0 <= numbers.get("stake", 0) <= MAX_CENTS
             assert 0 <= numbers.get("payout", 0) <= MAX_CENTS
-
-
-def render(outcome: Outcome | SessionUnknown) -> Any:  # noqa: ANN401 the reply's JSON
-    return json.loads(PROTOCOL.render(CALL, outcome, HOLDER, NOW_MS))
-
-
-def test_a_balance_is_shown_with_its_holder() -> None:
-    """`balance` is cash, `balance2` is bonus."""
-    assert render(SHOWN) == {
-        "status_code": 0,
-        "member_id": "usr-1122334455",
-        "balance": 1000,
-        "balance2": 200,
-        "currency": "USD",
-    }
-
-
-def test_an_applied_movement_tells_what_there_is() -> None:
-    """Cash and bonus apart, after deducting the bet."""
-    assert render(APPLIED) == {"status_code": 0, "balance": 0, "balance2": 100}
-
-
-def test_a_replay_tells_what_there_is_now() -> None:
-    """Balances are always the current ones."""
-    assert render(REPLAYED) == {"status_code": 0, "balance": 5, "balance2": 6}
-
-
-def test_a_refund_of_nothing_is_refused_although_it_closes_the_ticket() -> None:
-    """It gave nothing back, the first time and again."""
-    failure = {"status_code": 2, "message": "Invalid Transaction ID"}
-    assert render(CLOSED) == {**failure, "balance": 1000, "balance2": 200}
-    assert render(CLOSED_AGAIN) == {**failure, "balance": 5, "balance2": 6}
-
-
-REFUSALS = {
-    Refusal.SESSION_UNKNOWN: (1, "Invalid Token"),
-    Refusal.SESSION_REVOKED: (1, "Invalid Token"),
-    Refusal.SESSION_EXPIRED: (1, "Invalid Token"),
-    Refusal.PLAYER_BLOCKED: (1, "Player blocked"),
-    Refusal.PLAYER_EXCLUDED: (1, "Player blocked"),
-    Refusal.LOSS_LIMIT: (1, "Player blocked"),
-    Refusal.DEPOSIT_LIMIT: (1, "Player blocked"),
-    Refusal.INSUFFICIENT_FUNDS: (3, "Insufficient Funds"),
-    Refusal.ID_TAKEN: (2, "Invalid Transaction ID"),
-    Refusal.CANCELLED: (2, "Invalid Transaction ID"),
-    Refusal.ROUND_SETTLED: (2, "Invalid Transaction ID"),
-    Refusal.ROUND_CANCELLED: (2, "Invalid Transaction ID"),
-    Refusal.OUT_OF_RANGE: (2, "Invalid Transaction ID"),
-    Refusal.WIN_SPENT: (2, "Invalid Transaction ID"),
-    Refusal.NOT_A_BET: (2, "Invalid Transaction ID"),
-    Refusal.NO_OPEN_BET: (2, "Invalid Transaction ID"),
-}
-
-
-@pytest.mark.parametrize("refusal", Refusal)
-def test_each_refusal_has_its_status(refusal: Refusal) -> None:
-    """Code and message, and the balances of a session that is known."""
-    code, message = REFUSALS[refusal]
-    assert render(make_refused(refusal)) == {"status_code": code, "message": message, "balance": 1000, "balance2": 200}
-
-
-def test_an_unknown_session_gets_no_balance() -> None:
-    """Where no session is known there is no balance to tell."""
-    assert render(SessionUnknown()) == {"status_code": 1, "message": "Invalid Token"}
-
-
-def test_render_error_names_the_parameter() -> None:
-    """In the protocol's own shape, with the parameter in `message`."""
-    reply = json.loads(PROTOCOL.render_error(Malformed("bet", 2001, "total_bet: is missing"), NOW_MS))
-    assert reply == {"status_code": 2001, "message": "total_bet: is missing"}
-
-
-@pytest.mark.parametrize(
-    ("status", "code"), [(403, 2001), (405, 2001), (414, 2001), (429, 500), (500, 500), (503, 500)]
-)
-def test_a_fault_of_http_has_a_status_too(status: int, code: int) -> None:
-    """500 says that asking again may help; 2001 that it will not."""
-    assert PROTOCOL.error_code_for_status(status) == code

@@ -1,4 +1,4 @@
-"""The game list and the report, both halves, beginning with the specification's own examples."""
+"""The game list and the report of vela, on both sides, starting with the examples of the specification."""
 
 import json
 from decimal import Decimal
@@ -31,7 +31,7 @@ def load_reply(name: str) -> bytes:
 
 
 def change_report(**changes: object) -> bytes:
-    """The specification's report with its row changed; what is None is left out."""
+    """Return the specification's report with changed fields in its row; a field that is None is left out."""
     document = json.loads(load_reply("user report"))
     row = document["data"]["report"][0] | changes
     document["data"]["report"] = [{name: value for name, value in row.items() if value is not None}]
@@ -39,8 +39,8 @@ def change_report(**changes: object) -> bytes:
 
 
 @pytest.mark.parametrize("name", GOLDEN)
-def test_what_is_asked_is_what_the_specification_asks(name: str) -> None:
-    """Path and query, to the letter; key 0 the first time."""
+def test_a_request_equals_the_specifications_example(name: str) -> None:
+    """Path and query are equal to the letter; the first key is 0."""
     request = GOLDEN[name]["request"]
     host_id = "nobody" if "nobody" in name else "{host_id}"
     request_ = SERVICE.build_games_request(host_id) if "list" in name else SERVICE.build_report_request(host_id, "")
@@ -49,8 +49,8 @@ def test_what_is_asked_is_what_the_specification_asks(name: str) -> None:
     assert request_.path in SERVICE.routes
 
 
-def test_the_specification_s_replies_are_read() -> None:
-    """The list, the report, and a host nobody has."""
+def test_the_specifications_replies_are_parsed() -> None:
+    """The examples are a game list, a report, and the errors of an unknown host."""
     assert SERVICE.parse_games(load_reply("game list")) == [BLUE_OCEAN]
     assert SERVICE.parse_report(load_reply("user report"), ReportUnit.CENTS) == ReportPage([LOST_BET], "355005")
     nobody = ServiceError(2, "Invalid Host ID")
@@ -58,8 +58,8 @@ def test_the_specification_s_replies_are_read() -> None:
     assert SERVICE.parse_report(load_reply("user report of nobody"), ReportUnit.CENTS) == nobody
 
 
-def test_the_specification_s_replies_are_shown() -> None:
-    """A provider says the same, as far as it is about money."""
+def test_the_specifications_replies_are_rendered() -> None:
+    """A rendered reply equals the example, except for the fields that are not about money."""
     assert json.loads(SERVICE.render_games([BLUE_OCEAN])) == GOLDEN["game list"]["reply"]
     assert (
         json.loads(SERVICE.render_error(ServiceError(2, "Invalid Host ID"))) == GOLDEN["user report of nobody"]["reply"]
@@ -81,8 +81,8 @@ rows = st.builds(ReportRow, names, ids, names, names, cents, cents, st.just(0), 
 
 
 @given(st.lists(rows, max_size=5), names, st.data())
-def test_a_report_survives_the_way(sent: list[ReportRow], key: str, data: st.DataObject) -> None:
-    """Whatever is shown is read as it was, cent for cent."""
+def test_a_rendered_report_parses_to_the_same_rows(sent: list[ReportRow], key: str, data: st.DataObject) -> None:
+    """No cent of a report is lost or changed on the wire."""
     halves = [(data.draw(st.integers(0, row.stake // 2)), data.draw(st.integers(0, row.stake // 2))) for row in sent]
     called_off = [
         row._replace(cancelled=cancelled, rejected=rejected)
@@ -93,14 +93,14 @@ def test_a_report_survives_the_way(sent: list[ReportRow], key: str, data: st.Dat
 
 
 @given(st.lists(st.builds(Game, names, st.dictionaries(names, names), st.just("https://g.example/x")), max_size=5))
-def test_a_game_list_survives_the_way(games: list[Game]) -> None:
-    """In its order, with its titles in every language."""
+def test_a_rendered_game_list_parses_to_the_same_games(games: list[Game]) -> None:
+    """Order and titles in all languages stay the same."""
     assert SERVICE.parse_games(SERVICE.render_games(games)) == games
 
 
 @given(st.integers(0, MAX_CENTS))
 def test_units_are_exact(amount: int) -> None:
-    """A double that is printed with two places is that many cents, however large."""
+    """A decimal with two places is converted to exactly that number of cents, however large."""
     units = f"{amount // 100}.{amount % 100:02}"
     body = change_report(bet_stake="STAKE").decode().replace('"STAKE"', units).encode()
     page = SERVICE.parse_report(body, ReportUnit.UNITS)
@@ -113,7 +113,7 @@ def test_units_are_exact(amount: int) -> None:
     [(200.0, 200), ("200", 200), ("2e2", 200), (0, 0), (MAX_CENTS, MAX_CENTS), (199.99999999999997, 200)],
 )
 def test_a_number_of_cents_may_look_like_a_double(value: object, stake: int) -> None:
-    """The specification calls amounts "double"."""
+    """The specification calls amounts "double", so a whole number of cents may have any decimal form."""
     page = SERVICE.parse_report(change_report(bet_stake=value), ReportUnit.CENTS)
     assert isinstance(page, ReportPage)
     assert page.rows[0].stake == stake
@@ -147,14 +147,14 @@ def test_a_number_of_cents_may_look_like_a_double(value: object, stake: int) -> 
         ({"game_code": 1.5}, "game_code"),
     ],
 )
-def test_a_row_that_makes_no_sense_is_named(changes: dict[str, object], words: str) -> None:
-    """No amount is guessed, and no row is left out in silence."""
+def test_an_invalid_row_is_rejected(changes: dict[str, object], words: str) -> None:
+    """The parser raises ValueError and names the field: it guesses no amount and skips no row."""
     with pytest.raises(ValueError, match=words):
         SERVICE.parse_report(change_report(**changes), ReportUnit.CENTS)
 
 
-def test_what_may_be_missing() -> None:
-    """Amounts called off, status and date; an id may be a number."""
+def test_optional_fields_may_be_missing() -> None:
+    """Cancelled and rejected amounts, status and date are optional; an id may be a number."""
     changes: dict[str, object] = dict.fromkeys(["cancel_amount", "reject_amount", "status", "report_date"])
     nulls = json.loads(change_report())
     nulls["data"]["report"][0] |= {"cancel_amount": None, "reject_amount": None}
@@ -163,8 +163,8 @@ def test_what_may_be_missing() -> None:
     assert page == ReportPage([LOST_BET._replace(status="", reported_at="")], "355005")
 
 
-def test_the_end_of_a_report() -> None:
-    """No rows, with or without a key."""
+def test_a_report_ends_with_an_empty_page() -> None:
+    """The last page has no rows, with or without a key."""
     ends: list[dict[str, Any]] = [{"report": [], "key": "9"}, {"report": []}, {"report": [], "key": None}]
     pages = [
         SERVICE.parse_report(json.dumps({"data": {"status_code": 0, **end}}).encode(), ReportUnit.CENTS) for end in ends
@@ -191,16 +191,16 @@ def test_the_end_of_a_report() -> None:
         b'{"data":NaN}',
     ],
 )
-def test_what_is_no_answer_is_an_error_in_words(body: bytes) -> None:
-    """Never a traceback of the parser, never an empty list."""
+def test_an_invalid_reply_is_a_value_error(body: bytes) -> None:
+    """The parser raises ValueError with a message, and never returns an empty list for an invalid reply."""
     with pytest.raises(ValueError, match=r"."):
         SERVICE.parse_games(body)
     with pytest.raises(ValueError, match=r"."):
         SERVICE.parse_report(body, ReportUnit.CENTS)
 
 
-def test_a_page_without_its_key_is_no_page() -> None:
-    """Nobody would know where to go on."""
+def test_a_page_with_rows_requires_a_key() -> None:
+    """The next page could not be requested without the key."""
     document = json.loads(load_reply("user report"))
     del document["data"]["key"]
     with pytest.raises(ValueError, match="key"):
@@ -219,13 +219,13 @@ def test_a_page_without_its_key_is_no_page() -> None:
         {"title": {}, "url": "http://g.example"},
     ],
 )
-def test_a_game_that_cannot_be_launched_spoils_the_list(game: object) -> None:
-    """The last good list is better than half of one."""
+def test_an_invalid_game_makes_the_list_invalid(game: object) -> None:
+    """A complete earlier list is better than an incomplete new one."""
     with pytest.raises(ValueError, match="game 1"):
         SERVICE.parse_games(json.dumps({"data": {"status_code": 0, "list": [game]}}).encode())
 
 
 def test_an_error_may_come_in_either_envelope() -> None:
-    """A code that is not 0 is an error wherever it is, and words are not required."""
+    """A code other than 0 is an error in `data` and in `error`, and its message is optional."""
     assert SERVICE.parse_games(b'{"data":{"status_code":2001,"message":"no"}}') == ServiceError(2001, "no")
     assert SERVICE.parse_games(b'{"error":{"status_code":2}}') == ServiceError(2, "")

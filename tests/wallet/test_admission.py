@@ -6,6 +6,8 @@ from collections.abc import AsyncIterator, Coroutine, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+import pytest
+
 from minwallet.ledger.commands import Balance, Bet, Command, Deposit
 from minwallet.ledger.outcomes import Applied, BalanceShown, Outcome, SessionUnknown
 from minwallet.storage.models import OPERATOR_PROTOCOL, AccountCommand, NewAccount
@@ -13,6 +15,8 @@ from minwallet.storage.sqlite import SqliteStore
 from minwallet.wallet.admission import MAX_IN_FLIGHT, MAX_PER_PLAYER
 from minwallet.wallet.service import Unavailable, Wallet
 from minwallet.wallet.sessions import build_new_session
+
+pytestmark = pytest.mark.anyio
 
 PLAYERS = 3 + MAX_IN_FLIGHT // MAX_PER_PLAYER
 
@@ -64,48 +68,40 @@ async def count_outcomes(tasks: Sequence["asyncio.Task[Outcome | SessionUnknown]
     return Counter(type(each).__name__ for each in results)
 
 
-def test_one_player_cannot_use_up_the_capacity_of_others(db: Path) -> None:
+async def test_one_player_cannot_use_up_the_capacity_of_others(db: Path) -> None:
     """A player's calls beyond a number are unavailable at once, while others bet and ask; then all goes on."""
-
-    async def run() -> None:
-        async with open_wallet(db) as (wallet, store):
-            store.gate.clear()
-            tasks = start_bets(wallet, 0, MAX_PER_PLAYER + 50)
-            # The calls that are too many are answered while nothing at all is written.
-            done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-            assert await count_outcomes(list(done)) == {"Unavailable": 50}
-            assert isinstance(await execute_for(wallet, 1, Balance()), BalanceShown)
-            others = start_bets(wallet, 1, 5)
-            deposit = asyncio.create_task(wallet.submit(AccountCommand(Deposit("r", 1), OPERATOR_PROTOCOL, 1), 1))
-            store.gate.set()
-            assert await count_outcomes(tasks) == {"Applied": MAX_PER_PLAYER, "Unavailable": 50}
-            assert await count_outcomes(others) == {"Applied": 5}
-            assert isinstance(await deposit, Applied)
-            assert isinstance(await execute_for(wallet, 0, Bet("9999", 1, "9999")), Applied)
-            assert len(wallet.locks) == 0
-
-    asyncio.run(run())
+    async with open_wallet(db) as (wallet, store):
+        store.gate.clear()
+        tasks = start_bets(wallet, 0, MAX_PER_PLAYER + 50)
+        # The calls that are too many are answered while nothing at all is written.
+        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        assert await count_outcomes(list(done)) == {"Unavailable": 50}
+        assert isinstance(await execute_for(wallet, 1, Balance()), BalanceShown)
+        others = start_bets(wallet, 1, 5)
+        deposit = asyncio.create_task(wallet.submit(AccountCommand(Deposit("r", 1), OPERATOR_PROTOCOL, 1), 1))
+        store.gate.set()
+        assert await count_outcomes(tasks) == {"Applied": MAX_PER_PLAYER, "Unavailable": 50}
+        assert await count_outcomes(others) == {"Applied": 5}
+        assert isinstance(await deposit, Applied)
+        assert isinstance(await execute_for(wallet, 0, Bet("9999", 1, "9999")), Applied)
+        assert len(wallet.locks) == 0
 
 
-def test_calls_above_the_total_limit_are_rejected(db: Path) -> None:
+async def test_calls_above_the_total_limit_are_rejected(db: Path) -> None:
     """Beyond that everybody's are unavailable at once; what the operator does is not counted."""
-
-    async def run() -> None:
-        async with open_wallet(db) as (wallet, store):
-            store.gate.clear()
-            tasks = [task for player in range(PLAYERS) for task in start_bets(wallet, player, MAX_PER_PLAYER)]
-            done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-            assert await count_outcomes(list(done)) == {"Unavailable": len(tasks) - MAX_IN_FLIGHT}
-            assert wallet.calls_in_flight == MAX_IN_FLIGHT
-            refused = (await asyncio.gather(execute_for(wallet, 0, Balance()), return_exceptions=True))[0]
-            assert isinstance(refused, Unavailable)
-            deposit = asyncio.create_task(
-                wallet.submit(AccountCommand(Deposit("r", 1), OPERATOR_PROTOCOL, PLAYERS), PLAYERS)
-            )
-            store.gate.set()
-            assert await count_outcomes(tasks) == {"Applied": MAX_IN_FLIGHT, "Unavailable": len(tasks) - MAX_IN_FLIGHT}
-            assert isinstance(await deposit, Applied)
-            assert isinstance(await execute_for(wallet, 0, Balance()), BalanceShown)
-            assert wallet.calls_in_flight == 0
-
-    asyncio.run(run())
+    async with open_wallet(db) as (wallet, store):
+        store.gate.clear()
+        tasks = [task for player in range(PLAYERS) for task in start_bets(wallet, player, MAX_PER_PLAYER)]
+        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        assert await count_outcomes(list(done)) == {"Unavailable": len(tasks) - MAX_IN_FLIGHT}
+        assert wallet.calls_in_flight == MAX_IN_FLIGHT
+        refused = (await asyncio.gather(execute_for(wallet, 0, Balance()), return_exceptions=True))[0]
+        assert isinstance(refused, Unavailable)
+        deposit = asyncio.create_task(
+            wallet.submit(AccountCommand(Deposit("r", 1), OPERATOR_PROTOCOL, PLAYERS), PLAYERS)
+        )
+        store.gate.set()
+        assert await count_outcomes(tasks) == {"Applied": MAX_IN_FLIGHT, "Unavailable": len(tasks) - MAX_IN_FLIGHT}
+        assert isinstance(await deposit, Applied)
+        assert isinstance(await execute_for(wallet, 0, Balance()), BalanceShown)
+        assert wallet.calls_in_flight == 0

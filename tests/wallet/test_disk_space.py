@@ -1,8 +1,8 @@
 """A disk that runs low: new bets wait, everything else goes on."""
 
-import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
@@ -15,6 +15,8 @@ from minwallet.storage.models import OPERATOR_PROTOCOL, AccountCommand, NewAccou
 from minwallet.storage.sqlite import SqliteStore
 from minwallet.wallet.service import Unavailable, Wallet
 from minwallet.wallet.sessions import build_new_session
+
+pytestmark = pytest.mark.anyio
 
 TOKEN = "token_of_ann"
 MIN_FREE_BYTES = 1000
@@ -31,27 +33,23 @@ class LimitedDiskStore(SqliteStore):
         return self.simulated_free_bytes
 
 
-def run_with_wallet(db: Path, scenario: Callable[[Wallet, LimitedDiskStore, ExecuteCommand], Awaitable[None]]) -> None:
-    """Play the story with a wallet in which ann has 1.00."""
+@asynccontextmanager
+async def open_wallet(db: Path) -> AsyncIterator[tuple[Wallet, LimitedDiskStore, ExecuteCommand]]:
+    """A wallet in which ann has 1.00, its store, and her calls."""
+    store = await LimitedDiskStore.open(db, create=True)
+    await store.create_accounts([NewAccount("default", "ann", "USD", 100, 0, build_new_session(TOKEN, None))], 0)
+    async with Wallet(store, min_free_bytes=MIN_FREE_BYTES) as wallet:
 
-    async def run() -> None:
-        store = await LimitedDiskStore.open(db, create=True)
-        await store.create_accounts([NewAccount("default", "ann", "USD", 100, 0, build_new_session(TOKEN, None))], 0)
-        async with Wallet(store, min_free_bytes=MIN_FREE_BYTES) as wallet:
+        async def call(protocol: str, command: Command) -> Outcome | SessionUnknown:
+            outcome, _ = await wallet.execute(TOKEN, command, protocol, ids_per_currency=protocol == "wallet-v2")
+            return outcome
 
-            async def call(protocol: str, command: Command) -> Outcome | SessionUnknown:
-                outcome, _ = await wallet.execute(TOKEN, command, protocol, ids_per_currency=protocol == "wallet-v2")
-                return outcome
-
-            await scenario(wallet, store, call)
-
-    asyncio.run(run())
+        yield wallet, store, call
 
 
-def test_new_bets_are_rejected_while_space_is_low(db: Path) -> None:
+async def test_new_bets_are_rejected_while_space_is_low(db: Path) -> None:
     """They are neither taken nor refused: nothing is written of them, and when there is room again they are taken."""
-
-    async def scenario(wallet: Wallet, store: LimitedDiskStore, call: ExecuteCommand) -> None:
+    async with open_wallet(db) as (wallet, store, call):
         store.simulated_free_bytes = MIN_FREE_BYTES - 1
         await wallet.disk_space.check()
         rows = await store.count_entries()
@@ -68,13 +66,10 @@ def test_new_bets_are_rejected_while_space_is_low(db: Path) -> None:
         await wallet.disk_space.check()
         assert isinstance(await call("wallet-v2", Bet("1", 10, "1")), Applied)
 
-    run_with_wallet(db, scenario)
 
-
-def test_all_other_commands_are_applied_while_space_is_low(db: Path) -> None:
+async def test_all_other_commands_are_applied_while_space_is_low(db: Path) -> None:
     """Questions, wins, results, cancels, refunds, and what the operator does."""
-
-    async def scenario(wallet: Wallet, store: LimitedDiskStore, call: ExecuteCommand) -> None:
+    async with open_wallet(db) as (wallet, store, call):
         await call("wallet-v2", Bet("1", 10, "1"))
         await call("wallet-v2", Bet("2", 10, "2"))
         await call("vela", Bet("1", 10, "1"))
@@ -92,13 +87,10 @@ def test_all_other_commands_are_applied_while_space_is_low(db: Path) -> None:
             assert isinstance(await call(protocol, command), Applied)
         assert isinstance(await wallet.submit(AccountCommand(Deposit("r", 5), OPERATOR_PROTOCOL, 1), 1), Applied)
 
-    run_with_wallet(db, scenario)
 
-
-def test_a_decided_bet_is_replayed_while_space_is_low(db: Path) -> None:
+async def test_a_decided_bet_is_replayed_while_space_is_low(db: Path) -> None:
     """A repeated bet succeeds, or is refused as it was; one that reuses an id is told so."""
-
-    async def scenario(wallet: Wallet, store: LimitedDiskStore, call: ExecuteCommand) -> None:
+    async with open_wallet(db) as (wallet, store, call):
         await call("wallet-v2", Bet("1", 10, "1"))
         await call("wallet-v2", Bet("2", 1000, "2"))
         await call("wallet-v2", Cancel("3"))
@@ -114,13 +106,11 @@ def test_a_decided_bet_is_replayed_while_space_is_low(db: Path) -> None:
         ):
             assert await call("wallet-v2", command) == Refused(refusal, 90, 0)
 
-    run_with_wallet(db, scenario)
 
-
-def test_a_shortage_is_logged_once(db: Path, caplog: pytest.LogCaptureFixture) -> None:
+async def test_a_shortage_is_logged_once(db: Path, caplog: pytest.LogCaptureFixture) -> None:
     """In the log: when it begins and when it ends, not for every call nor for every look."""
-
-    async def scenario(wallet: Wallet, store: LimitedDiskStore, call: ExecuteCommand) -> None:
+    caplog.set_level(logging.WARNING)
+    async with open_wallet(db) as (wallet, store, call):
         for free_bytes in (0, 1, 0, MIN_FREE_BYTES, None, MIN_FREE_BYTES, 2):
             store.simulated_free_bytes = free_bytes
             await wallet.disk_space.check()
@@ -128,17 +118,14 @@ def test_a_shortage_is_logged_once(db: Path, caplog: pytest.LogCaptureFixture) -
                 with pytest.raises(Unavailable):
                     await call("wallet-v2", Bet("1", 10, "1"))
 
-    with caplog.at_level(logging.WARNING):
-        run_with_wallet(db, scenario)
     said = [record.getMessage().partition(":")[0] for record in caplog.records]
     short = "the disk of the wallet file has 0 MB left, and MINWALLET_MIN_FREE_MB wants 0"
     assert said == [short, "there is room on the disk of the wallet file again; new bets are taken", short]
 
 
-def test_a_failed_write_stops_new_bets_immediately(db: Path) -> None:
+async def test_a_failed_write_stops_new_bets_immediately(db: Path) -> None:
     """Whatever was measured last; its batch is void, and bets wait until the next look finds room."""
-
-    async def scenario(wallet: Wallet, store: LimitedDiskStore, call: ExecuteCommand) -> None:
+    async with open_wallet(db) as (wallet, store, call):
         writer = store._writer
         assert writer
 
@@ -158,5 +145,3 @@ def test_a_failed_write_stops_new_bets_immediately(db: Path) -> None:
         await limit(10_000)
         await wallet.disk_space.check()
         assert isinstance(await call("wallet-v2", Bet("2000", 1, "2000")), Applied)
-
-    run_with_wallet(db, scenario)

@@ -18,6 +18,8 @@ from minwallet.storage.sqlite import SqliteStore
 from minwallet.storage.sqlite.connection import Connection
 from minwallet.wallet.service import Wallet
 
+pytestmark = pytest.mark.anyio
+
 PLAYERS = 64
 
 T = TypeVar("T")
@@ -67,131 +69,103 @@ def build_bet(player: int, id_: int, stake: int = 10) -> AccountCommand:
     return build_command(player, Bet(str(id_), stake, str(id_)))
 
 
-def test_many_players_share_a_commit(db: Path) -> None:
+async def test_many_players_share_a_commit(db: Path) -> None:
     """While one batch is written the next one gathers, and no batch holds two orders of one player."""
-
-    async def run() -> None:
-        async with open_wallet(db) as (wallet, store):
-            moves = [
-                wallet.submit(build_bet(player, player * 10 + turn), player)
-                for turn in range(3)
-                for player in range(1, PLAYERS + 1)
-            ]
-            outcomes = await asyncio.gather(*moves)
-            assert all(isinstance(outcome, Applied) for outcome in outcomes)
-            assert all(len(set(batch)) == len(batch) for batch in store.batches)
-            assert sum(map(len, store.batches)) == 3 * PLAYERS
-            assert len(store.batches) < PLAYERS
-            assert len(wallet.locks) == 0
-
-    asyncio.run(run())
+    async with open_wallet(db) as (wallet, store):
+        moves = [
+            wallet.submit(build_bet(player, player * 10 + turn), player)
+            for turn in range(3)
+            for player in range(1, PLAYERS + 1)
+        ]
+        outcomes = await asyncio.gather(*moves)
+        assert all(isinstance(outcome, Applied) for outcome in outcomes)
+        assert all(len(set(batch)) == len(batch) for batch in store.batches)
+        assert sum(map(len, store.batches)) == 3 * PLAYERS
+        assert len(store.batches) < PLAYERS
+        assert len(wallet.locks) == 0
 
 
-def test_the_lock_is_held_until_the_commit_even_if_the_caller_has_gone(db: Path) -> None:
+async def test_the_lock_is_held_until_the_commit_even_if_the_caller_has_gone(db: Path) -> None:
     """A caller that is cancelled in the middle changes nothing: the order is applied, and only then the next begins."""
-
-    async def run() -> None:
-        async with open_wallet(db) as (wallet, store):
-            store.gate.clear()
-            gone = asyncio.ensure_future(wallet.submit(build_bet(1, 1), 1))
-            await store.apply_started.wait()
-            gone.cancel()
-            next_ = asyncio.ensure_future(wallet.submit(build_bet(1, 2), 1))
-            await asyncio.wait([gone])
-            assert gone.cancelled()
-            assert store.batches == [[1]]
-            store.gate.set()
-            outcome = await next_
-            assert isinstance(outcome, Applied)
-            assert (outcome.cash, store.batches) == (980, [[1], [1]])
-
-    asyncio.run(run())
+    async with open_wallet(db) as (wallet, store):
+        store.gate.clear()
+        gone = asyncio.ensure_future(wallet.submit(build_bet(1, 1), 1))
+        await store.apply_started.wait()
+        gone.cancel()
+        next_ = asyncio.ensure_future(wallet.submit(build_bet(1, 2), 1))
+        await asyncio.wait([gone])
+        assert gone.cancelled()
+        assert store.batches == [[1]]
+        store.gate.set()
+        outcome = await next_
+        assert isinstance(outcome, Applied)
+        assert (outcome.cash, store.batches) == (980, [[1], [1]])
 
 
-def test_a_failed_command_does_not_fail_its_batch(db: Path) -> None:
+async def test_a_failed_command_does_not_fail_its_batch(db: Path) -> None:
     """A batch that the file refuses is tried again one by one; only the order that the file refuses fails."""
-
-    async def run() -> None:
-        async with open_wallet(db) as (wallet, store):
-            with sqlite3.connect(db, isolation_level=None) as other:
-                other.execute(
-                    "CREATE TRIGGER a_bug BEFORE INSERT ON transactions WHEN new.id = '666'"
-                    " BEGIN SELECT RAISE(ABORT, 'a bug'); END"
-                )
-            other.close()
-            moves = [wallet.submit(build_bet(player, 663 + player), player) for player in range(1, 9)]
-            outcomes = await asyncio.gather(*moves, return_exceptions=True)
-            assert [isinstance(outcome, ConstraintViolation) for outcome in outcomes] == [n == 3 for n in range(1, 9)]
-            assert all(isinstance(outcome, Applied) for n, outcome in enumerate(outcomes, 1) if n != 3)
-            assert store.batches[0] == list(range(1, 9))
-            assert len(wallet.locks) == 0
-
-    asyncio.run(run())
+    async with open_wallet(db) as (wallet, store):
+        with sqlite3.connect(db, isolation_level=None) as other:
+            other.execute(
+                "CREATE TRIGGER a_bug BEFORE INSERT ON transactions WHEN new.id = '666'"
+                " BEGIN SELECT RAISE(ABORT, 'a bug'); END"
+            )
+        other.close()
+        moves = [wallet.submit(build_bet(player, 663 + player), player) for player in range(1, 9)]
+        outcomes = await asyncio.gather(*moves, return_exceptions=True)
+        assert [isinstance(outcome, ConstraintViolation) for outcome in outcomes] == [n == 3 for n in range(1, 9)]
+        assert all(isinstance(outcome, Applied) for n, outcome in enumerate(outcomes, 1) if n != 3)
+        assert store.batches[0] == list(range(1, 9))
+        assert len(wallet.locks) == 0
 
 
-def test_an_unknown_outcome_stops_the_writer(db: Path) -> None:
+async def test_an_unknown_outcome_stops_the_writer(db: Path) -> None:
     """After a failed commit nothing more is written, every caller is told so, and whoever watches is told once."""
-
-    async def run() -> None:
-        async with open_wallet(db) as (wallet, store):
-            told: list[str] = []
-            store.on_failure(lambda: told.append("stop"))
-            store.fault = OutcomeUnknown("the disk is gone")
-            with pytest.raises(OutcomeUnknown):
-                await wallet.submit(build_bet(1, 1), 1)
-            store.fault = None
-            with pytest.raises(OutcomeUnknown):
-                await wallet.submit(build_bet(2, 2), 2)
-            assert told == ["stop"]
-            assert str(store.failure) == "the disk is gone"
-            assert len(wallet.locks) == 0
-
-    asyncio.run(run())
+    async with open_wallet(db) as (wallet, store):
+        told: list[str] = []
+        store.on_failure(lambda: told.append("stop"))
+        store.fault = OutcomeUnknown("the disk is gone")
+        with pytest.raises(OutcomeUnknown):
+            await wallet.submit(build_bet(1, 1), 1)
+        store.fault = None
+        with pytest.raises(OutcomeUnknown):
+            await wallet.submit(build_bet(2, 2), 2)
+        assert told == ["stop"]
+        assert str(store.failure) == "the disk is gone"
+        assert len(wallet.locks) == 0
 
 
-def test_an_unknown_outcome_of_the_operator_stops_the_writer_too(db: Path) -> None:
+async def test_an_unknown_outcome_of_the_operator_stops_the_writer_too(db: Path) -> None:
     """Whoever's commit it was: the file may hold what nobody was told of, so nothing more is written."""
-
-    async def run() -> None:
-        async with open_wallet(db) as (wallet, store):
-            store.fault = OutcomeUnknown("the disk is gone")
-            with pytest.raises(OutcomeUnknown):
-                await store.create_accounts([NewAccount("default", "ghost", "USD", 500, 0)], 0)
-            store.fault = None
-            with pytest.raises(OutcomeUnknown):
-                await wallet.submit(build_bet(1, 1), 1)
-
-    asyncio.run(run())
+    async with open_wallet(db) as (wallet, store):
+        store.fault = OutcomeUnknown("the disk is gone")
+        with pytest.raises(OutcomeUnknown):
+            await store.create_accounts([NewAccount("default", "ghost", "USD", 500, 0)], 0)
+        store.fault = None
+        with pytest.raises(OutcomeUnknown):
+            await wallet.submit(build_bet(1, 1), 1)
 
 
-def test_an_error_before_the_commit_fails_only_its_batch(db: Path) -> None:
+async def test_an_error_before_the_commit_fails_only_its_batch(db: Path) -> None:
     """A store that fails for a moment fails those callers; the next ones are served."""
-
-    async def run() -> None:
-        async with open_wallet(db) as (wallet, store):
-            store.fault = StoreError("no room")
-            with pytest.raises(StoreError, match="no room"):
-                await wallet.submit(build_bet(1, 1), 1)
-            store.fault = None
-            assert isinstance(await wallet.submit(build_bet(1, 1), 1), Applied)
-            assert store.failure is None
-
-    asyncio.run(run())
+    async with open_wallet(db) as (wallet, store):
+        store.fault = StoreError("no room")
+        with pytest.raises(StoreError, match="no room"):
+            await wallet.submit(build_bet(1, 1), 1)
+        store.fault = None
+        assert isinstance(await wallet.submit(build_bet(1, 1), 1), Applied)
+        assert store.failure is None
 
 
-def test_drain_waits_for_every_submitted_command(db: Path) -> None:
+async def test_drain_waits_for_every_submitted_command(db: Path) -> None:
     """A server that stops decides all it has taken, also what still waits for a player's lock."""
-
-    async def run() -> None:
-        async with open_wallet(db) as (wallet, store):
-            store.gate.clear()
-            moves = [asyncio.ensure_future(wallet.submit(build_bet(1, n), 1)) for n in range(5)]
-            await store.apply_started.wait()
-            draining = asyncio.ensure_future(wallet.drain())
-            await asyncio.sleep(0)
-            assert not draining.done()
-            store.gate.set()
-            await draining
-            assert all(isinstance(move.result(), Applied) for move in moves)
-
-    asyncio.run(run())
+    async with open_wallet(db) as (wallet, store):
+        store.gate.clear()
+        moves = [asyncio.ensure_future(wallet.submit(build_bet(1, n), 1)) for n in range(5)]
+        await store.apply_started.wait()
+        draining = asyncio.ensure_future(wallet.drain())
+        await asyncio.sleep(0)
+        assert not draining.done()
+        store.gate.set()
+        await draining
+        assert all(isinstance(move.result(), Applied) for move in moves)

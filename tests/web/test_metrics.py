@@ -138,7 +138,8 @@ def test_metrics_contain_no_player_token_or_key(server: Server, scraper: Scraper
     assert told.get_label_values("call_seconds_count") <= operations | {"wallet-v2", "vela"}
 
 
-def test_scrapes_succeed_under_load(server: Server, scraper: Scraper) -> None:
+@pytest.mark.anyio
+async def test_scrapes_succeed_under_load(server: Server, scraper: Scraper) -> None:
     """Every scrape beside many bets succeeds, what is counted never falls, and in the end every bet is in it."""
     player = server.cli.add_player()
     token = server.cli.open_session(player)
@@ -150,15 +151,12 @@ def test_scrapes_succeed_under_load(server: Server, scraper: Scraper) -> None:
             call = {"code": token, "type": "bet", "bet": 1, "id": 1000 + id_, "game": 1}
             assert (await client.post("/wallet", json=call)).json()["result"] == 1
 
-    async def run() -> None:
-        async with httpx2.AsyncClient(base_url=server.url, trust_env=False) as client, asyncio.TaskGroup() as group:
-            for number in range(CLIENTS):
-                group.create_task(bet(client, range(number, BETS, CLIENTS)))
-            for _ in range(SCRAPES):
-                scrape = await asyncio.to_thread(scraper.scrape)
-                counts.append(scrape("calls_total", **applied))
-
-    asyncio.run(run())
+    async with httpx2.AsyncClient(base_url=server.url, trust_env=False) as client, asyncio.TaskGroup() as group:
+        for number in range(CLIENTS):
+            group.create_task(bet(client, range(number, BETS, CLIENTS)))
+        for _ in range(SCRAPES):
+            scrape = await asyncio.to_thread(scraper.scrape)
+            counts.append(scrape("calls_total", **applied))
     counts.append(scraper.scrape()("calls_total", **applied))
     assert counts == sorted(counts)
     assert counts[-1] - counts[0] == BETS

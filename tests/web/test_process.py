@@ -161,8 +161,9 @@ def test_the_control_endpoint_requires_its_key(db: Path) -> None:
         assert desk["key"] not in server.log.read_text()
 
 
+@pytest.mark.anyio
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux sets limits of a running process")
-def test_a_commit_that_fails_stops_the_server(db: Path) -> None:
+async def test_a_commit_that_fails_stops_the_server(db: Path) -> None:
     """Whoever waits or comes then gets 503, never a refusal. It ends by itself and says why, once; after a restart the
     same call finds the truth."""
     cli = InProcessCli(db)
@@ -171,7 +172,7 @@ def test_a_commit_that_fails_stops_the_server(db: Path) -> None:
         assert server.wallet_v2(code=tokens[0], type="bet", bet=1, id=1, game=1)["result"] == 1
         beyond = db.with_name("wallet.db-wal").stat().st_size
         resource.prlimit(server.process.pid, resource.RLIMIT_FSIZE, (beyond, beyond))
-        answers = asyncio.run(_bet_concurrently(server, tokens))
+        answers = await _bet_concurrently(server, tokens)
         assert answers
         assert {(answer.status_code, answer.json()["err_code"]) for answer in answers} == {(503, 500)}
         assert server.process.wait(TIMEOUT_S) == 3
@@ -196,8 +197,9 @@ async def _bet_concurrently(server: Server, tokens: list[str]) -> list[httpx2.Re
     return [answer for answer in ended if isinstance(answer, httpx2.Response)]
 
 
+@pytest.mark.anyio
 @pytest.mark.long
-def test_a_killed_server_has_lost_nothing_it_answered(db: Path) -> None:
+async def test_a_killed_server_has_lost_nothing_it_answered(db: Path) -> None:
     """After kill -9 under load every acknowledged bet is in the ledger, each once, and it sums and chains up."""
     cli = InProcessCli(db)
     players = [cli.add_player(balance="1000000") for _ in range(4)]
@@ -207,7 +209,7 @@ def test_a_killed_server_has_lost_nothing_it_answered(db: Path) -> None:
     for _ in range(3):
         server = Server(db)
         enough = len(acknowledged) + 300
-        asyncio.run(_bet_until_killed(server, tokens, ids, acknowledged, enough))
+        await _bet_until_killed(server, tokens, ids, acknowledged, enough)
         server.stop()
         cli.assert_ledger_valid()
     bets = [entry for player in players for entry in cli.read_entries(player) if entry["kind"] == "bet"]

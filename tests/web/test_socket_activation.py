@@ -59,14 +59,15 @@ def open_socket(host: str = "127.0.0.1") -> Iterator[socket.socket]:
         yield held
 
 
-def test_a_restart_refuses_and_loses_no_call(db: Path) -> None:
+@pytest.mark.anyio
+async def test_a_restart_refuses_and_loses_no_call(db: Path) -> None:
     """Under load, each call on a connection of its own: whatever is asked meanwhile waits for the next server, and
     every bet is answered, and taken once."""
     cli = InProcessCli(db)
     players = [cli.add_player(balance="1000000") for _ in range(CLIENTS)]
     tokens = [cli.open_session(player) for player in players]
     with open_socket() as held:
-        answered = asyncio.run(_restart_under_load(held, db, tokens))
+        answered = await _restart_under_load(held, db, tokens)
     cli.assert_ledger_valid()
     bets = [entry["id"] for player in players for entry in cli.read_entries(player) if entry["kind"] == "bet"]
     assert sorted(bets, key=int) == [str(number) for number in range(1, answered + 1)]

@@ -9,7 +9,8 @@ from minwallet.web import ttl_cache
 from minwallet.web.ttl_cache import AsyncTTLCache
 
 
-def test_a_value_is_loaded_once_per_ttl(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.anyio
+async def test_a_value_is_loaded_once_per_ttl(monkeypatch: pytest.MonkeyPatch) -> None:
     """Those who ask together wait for one reading, and it serves until it is too old; one that failed serves nobody."""
     now_s, numbers = 1000.0, count(1)
     monkeypatch.setattr(ttl_cache, "monotonic", lambda: now_s)
@@ -21,17 +22,13 @@ def test_a_value_is_loaded_once_per_ttl(monkeypatch: pytest.MonkeyPatch) -> None
             raise OSError("gone")
         return number
 
-    async def run() -> None:
-        nonlocal now_s
-        cache = AsyncTTLCache(read, 10)
-        assert await asyncio.gather(*(cache.get() for _ in range(5))) == [1] * 5
-        now_s += 9
-        assert await cache.get() == 1
-        now_s += 2
-        assert await cache.get() == 2
-        now_s += 11
-        with pytest.raises(OSError, match="gone"):
-            await cache.get()
-        assert await cache.get() == 4
-
-    asyncio.run(run())
+    cache = AsyncTTLCache(read, 10)
+    assert await asyncio.gather(*(cache.get() for _ in range(5))) == [1] * 5
+    now_s += 9
+    assert await cache.get() == 1
+    now_s += 2
+    assert await cache.get() == 2
+    now_s += 11
+    with pytest.raises(OSError, match="gone"):
+        await cache.get()
+    assert await cache.get() == 4

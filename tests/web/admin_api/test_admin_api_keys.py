@@ -1,6 +1,5 @@
 """Who may ask what of the admin API: every operation, with no key, a bad one, one that may only read, and another's."""
 
-import asyncio
 from collections.abc import Iterator
 from itertools import chain
 from pathlib import Path
@@ -239,7 +238,8 @@ def test_a_revoked_key_is_rejected_immediately(api_keys: ApiKeys) -> None:
     assert_problem(caller.request("GET", "/health"), 401, "unauthorized")
 
 
-def test_changes_are_in_the_audit_log(db: Path) -> None:
+@pytest.mark.anyio
+async def test_changes_are_in_the_audit_log(db: Path) -> None:
     """Every change, as the key's doing, with the row of the ledger where it moved money; but no token, nor what was
     only looked at or refused.
     """
@@ -255,7 +255,7 @@ def test_changes_are_in_the_audit_log(db: Path) -> None:
             assert answer.is_success, answer.text
             done[name] = answer.json()
         caller.request("POST", f"{ALICE_PATH}/withdrawals", {"amount": 10**9, "reference": "too much"})
-        actions = [each for each in read_audit_log(db) if each.actor == "key website"]
+        actions = [each for each in await read_audit_log(db) if each.actor == "key website"]
     told = [(each.action, each.agent, each.subject, each.seq) for each in actions]
     assert told == [
         ("agent_add", None, "new", None),
@@ -277,14 +277,10 @@ def test_changes_are_in_the_audit_log(db: Path) -> None:
         assert secret not in details
 
 
-def read_audit_log(db: Path) -> list[AuditEvent]:
+async def read_audit_log(db: Path) -> list[AuditEvent]:
     """The record in the file, the oldest first."""
-
-    async def read() -> list[AuditEvent]:
-        store = await SqliteStore.open_read_only(db)
-        try:
-            return [action for _, action in await store.list_audit_records(None, 1000)][::-1]
-        finally:
-            await store.close()
-
-    return asyncio.run(read())
+    store = await SqliteStore.open_read_only(db)
+    try:
+        return [action for _, action in await store.list_audit_records(None, 1000)][::-1]
+    finally:
+        await store.close()

@@ -262,20 +262,17 @@ async def raise_bug(caller: operation.Caller, params: NoParameters) -> HealthRes
     raise ZeroDivisionError(caller, params)
 
 
-def test_a_bug_is_500_without_details(db: Path, caplog: pytest.LogCaptureFixture) -> None:
+@pytest.mark.anyio
+async def test_a_bug_is_500_without_details(db: Path, caplog: pytest.LogCaptureFixture) -> None:
     """The log says what broke; the caller gets a problem without a word of it, and the server goes on."""
-
-    async def request_breaks() -> httpx2.Response:
-        async with Wallet(await SqliteStore.open(db, create=True)) as wallet:
-            key = read_new_key(await execute(wallet, KeyAdd(name="k", scope=KeyScope.READ), "test"))
-            api = ApiContext(wallet, lambda: build_health_report(wallet, load_settings(db=db), "3", 0), asyncio.Lock())
-            endpoint = ApiEndpoint(api, [from_handler("GET /breaks", raise_bug, "Break")])
-            app = Starlette(routes=[Route("/breaks", endpoint)])
-            transport = httpx2.ASGITransport(app=app)
-            async with httpx2.AsyncClient(transport=transport, base_url="http://x") as client:
-                return await client.get("/breaks", headers={"authorization": f"Bearer {key}"})
-
-    answer = asyncio.run(request_breaks())
+    async with Wallet(await SqliteStore.open(db, create=True)) as wallet:
+        key = read_new_key(await execute(wallet, KeyAdd(name="k", scope=KeyScope.READ), "test"))
+        api = ApiContext(wallet, lambda: build_health_report(wallet, load_settings(db=db), "3", 0), asyncio.Lock())
+        endpoint = ApiEndpoint(api, [from_handler("GET /breaks", raise_bug, "Break")])
+        app = Starlette(routes=[Route("/breaks", endpoint)])
+        transport = httpx2.ASGITransport(app=app)
+        async with httpx2.AsyncClient(transport=transport, base_url="http://x") as client:
+            answer = await client.get("/breaks", headers={"authorization": f"Bearer {key}"})
     problem = assert_problem(answer, 500, "bug")
     assert set(problem) == {"type", "title", "status", "detail"}
     assert "ZeroDivision" not in answer.text

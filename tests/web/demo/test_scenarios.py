@@ -1,6 +1,5 @@
 """What the demo page tells of a round: composed from what happened, and never more than that."""
 
-import asyncio
 from collections.abc import Iterator
 from typing import Any
 
@@ -213,11 +212,12 @@ def test_two_hearts_pay_and_the_third_reel_does_not() -> None:
     assert [reel.is_winning for reel in game_view.build_reels(told.play)] == [True, False, True]
 
 
+@pytest.mark.anyio
 @pytest.mark.parametrize(
     ("url", "words"), [("http://127.0.0.1:9", "does not answer"), ("SERVER", "the provider's reply cannot be parsed")]
 )
-def test_a_provider_that_cannot_play_says_why(url: str, words: str, server: Server) -> None:
+async def test_a_provider_that_cannot_play_says_why(url: str, words: str, server: Server) -> None:
     """In words that a person reads on the page."""
     wanted = PlayRequest("vela", "slot", "t", 100, "", {}, None, lucky=False)
     with pytest.raises(PlayFailed, match=words):
-        asyncio.run(play_round(server.url if url == "SERVER" else url, wanted))
+        await play_round(server.url if url == "SERVER" else url, wanted)

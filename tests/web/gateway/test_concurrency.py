@@ -6,35 +6,34 @@ from pathlib import Path
 from typing import Any
 
 import httpx2
+import pytest
 
 from tests.support import Server
+
+pytestmark = pytest.mark.anyio
 
 Call = dict[str, object]
 
 
-def send_concurrently(server: Server, calls: Sequence[Call]) -> list[dict[str, Any]]:
-    """The answers to wallet-v2 calls that are all under way together."""
-
-    async def run() -> list[dict[str, Any]]:
-        limits = httpx2.Limits(max_connections=64)
-        async with httpx2.AsyncClient(base_url=server.url, limits=limits, timeout=60, trust_env=False) as client:
-            responses = await asyncio.gather(*(client.post("/wallet", json=call) for call in calls))
-            return [response.json() for response in responses]
-
-    return asyncio.run(run())
+async def send_concurrently(server: Server, calls: Sequence[Call]) -> list[dict[str, Any]]:
+    """Send wallet-v2 calls concurrently, and return their answers."""
+    limits = httpx2.Limits(max_connections=64)
+    async with httpx2.AsyncClient(base_url=server.url, limits=limits, timeout=60, trust_env=False) as client:
+        responses = await asyncio.gather(*(client.post("/wallet", json=call) for call in calls))
+    return [response.json() for response in responses]
 
 
-def test_fifty_concurrent_copies_of_a_bet_are_one_debit(server: Server) -> None:
+async def test_fifty_concurrent_copies_of_a_bet_are_one_debit(server: Server) -> None:
     """Fifty copies of one bet get fifty equal answers and take the money once."""
     player = server.cli.add_player()
     bet: Call = {"code": server.cli.open_session(player), "type": "bet", "bet": 700, "id": 8_000_001, "game": 1}
-    answers = send_concurrently(server, [bet] * 50)
+    answers = await send_concurrently(server, [bet] * 50)
     assert {(answer["result"], answer["credit"]) for answer in answers} == {(1, 9_300)}
     assert server.cli.read_balances(player) == (9_300, 0)
     server.cli.assert_ledger_valid()
 
 
-def test_sixty_four_players_at_once(server: Server, tmp_path: Path) -> None:
+async def test_sixty_four_players_at_once(server: Server, tmp_path: Path) -> None:
     """Each of 64 players who bet at the same moment is debited the own stakes."""
     numbers = range(64)
     csv = tmp_path / "players.csv"
@@ -45,20 +44,20 @@ def test_sixty_four_players_at_once(server: Server, tmp_path: Path) -> None:
         for turn in range(5)
         for n in numbers
     ]
-    assert {answer["result"] for answer in send_concurrently(server, calls)} == {1}
+    assert {answer["result"] for answer in await send_concurrently(server, calls)} == {1}
     cash = {each["player_id"]: each["accounts"][0]["cash"] for each in server.cli("player", "list")["players"]}
     assert [cash[f"crowd{n}"] for n in numbers] == [10_000 - 5 * (10 + n) for n in numbers]
     server.cli.assert_ledger_valid()
 
 
-def test_two_hundred_bets_of_one_player_at_once(server: Server) -> None:
+async def test_two_hundred_bets_of_one_player_at_once(server: Server) -> None:
     """They are applied one after the other: each answer is the balance after one of them, and they add up."""
     player = server.cli.add_player()
     token = server.cli.open_session(player)
     calls: list[Call] = [
         {"code": token, "type": "bet", "bet": 7, "id": 8_200_000 + number, "game": 1} for number in range(200)
     ]
-    answers = send_concurrently(server, calls)
+    answers = await send_concurrently(server, calls)
     assert sorted(answer["credit"] for answer in answers) == [10_000 - 7 * n for n in range(200, 0, -1)]
     entries = server.cli.read_entries(player)
     assert [entry["cash_after"] for entry in entries] == [10_000 - 7 * n for n in range(201)]
@@ -66,7 +65,7 @@ def test_two_hundred_bets_of_one_player_at_once(server: Server) -> None:
     assert {int(entry["id"]): entry["cash_after"] for entry in entries[1:]} == answered
 
 
-def test_a_concurrent_bet_and_cancel_leave_the_balance(server: Server) -> None:
+async def test_a_concurrent_bet_and_cancel_leave_the_balance(server: Server) -> None:
     """Whichever of the two is first, the player has lost nothing, and the id is closed."""
     player = server.cli.add_player()
     token = server.cli.open_session(player)
@@ -77,19 +76,20 @@ def test_a_concurrent_bet_and_cancel_leave_the_balance(server: Server) -> None:
             {"code": token, "type": "cancel", "id": id_},
         ]
     calls = calls[::2] + calls[1::2][::-1]
-    answers = send_concurrently(server, calls)
+    answers = await send_concurrently(server, calls)
     assert all(answer["result"] == 1 or answer["err_code"] == 107 for answer in answers)
     assert server.cli.read_balances(player) == (10_000, 0)
-    assert {answer["err_code"] for answer in send_concurrently(server, calls[:40])} == {107}
+    assert {answer["err_code"] for answer in await send_concurrently(server, calls[:40])} == {107}
 
 
-def test_two_players_with_one_id(server: Server) -> None:
+async def test_two_players_with_one_id(server: Server) -> None:
     """An id belongs to whoever used it first in its currency, even when both come at the same moment."""
     first, second = server.cli.add_player(), server.cli.add_player()
     tokens = [server.cli.open_session(first), server.cli.open_session(second)]
     for id_ in range(8_400_000, 8_400_010):
         calls: list[Call] = [{"code": token, "type": "bet", "bet": 100, "id": id_, "game": 1} for token in tokens]
-        codes = sorted(answer.get("err_code", 0) for answer in send_concurrently(server, calls))
+        answers = await send_concurrently(server, calls)
+        codes = sorted(answer.get("err_code", 0) for answer in answers)
         assert codes == [0, 106]
     (cash, _), (other_cash, _) = server.cli.read_balances(first), server.cli.read_balances(second)
     assert cash + other_cash == 20_000 - 1_000

@@ -1,9 +1,10 @@
 """The journal: what was said on the wire, word for word, for some days, and never a token."""
 
-import asyncio
 import sqlite3
 import time
 from pathlib import Path
+
+import pytest
 
 from minwallet.ledger.commands import Bet
 from minwallet.storage.models import AccountCommand, JournalRecord, NewAccount
@@ -82,23 +83,26 @@ def test_no_journal_is_kept_with_zero_days(db: Path) -> None:
         server.cli.assert_ledger_valid()
 
 
-def test_old_journal_records_are_pruned(db: Path) -> None:
-    """In the background, more than one slice of it; the rows stay and verify, and what is young is kept."""
+@pytest.fixture
+async def file_with_old_journal(db: Path, anyio_backend: object) -> Path:
+    """Return a wallet file with 1500 journal records that are 31 days old, and 100 that are 29 days old."""
+    del anyio_backend
     now_ms = int(time.time() * 1000)
+    store = await SqliteStore.open(db, create=True)
+    await store.create_accounts([NewAccount("default", "ann", "USD", 10_000, 0)], now_ms)
+    for age, numbers in ((31, range(1500)), (29, range(1500, 1600))):
+        for number in numbers:
+            bet = AccountCommand(
+                Bet(str(number), 1, str(number)), "wallet-v2", 1, journal=lambda _: JournalRecord("q", "a")
+            )
+            await store.apply([bet], now_ms - age * DAY_MS)
+    await store.close()
+    return db
 
-    async def write() -> None:
-        store = await SqliteStore.open(db, create=True)
-        await store.create_accounts([NewAccount("default", "ann", "USD", 10_000, 0)], now_ms)
-        for age, numbers in ((31, range(1500)), (29, range(1500, 1600))):
-            for number in numbers:
-                bet = AccountCommand(
-                    Bet(str(number), 1, str(number)), "wallet-v2", 1, journal=lambda _: JournalRecord("q", "a")
-                )
-                await store.apply([bet], now_ms - age * DAY_MS)
-        await store.close()
 
-    asyncio.run(write())
-    with running_server(db) as server:
+def test_old_journal_records_are_pruned(file_with_old_journal: Path) -> None:
+    """In the background, more than one slice of it; the rows stay and verify, and what is young is kept."""
+    with running_server(file_with_old_journal) as server:
         deadline = time.monotonic() + TIMEOUT_S
         while read_journal(server.cli, 1501) != (None, None):
             assert time.monotonic() < deadline, "nothing is forgotten"

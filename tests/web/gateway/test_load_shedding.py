@@ -7,8 +7,8 @@ import subprocess
 import sys
 import time
 from asyncio import StreamReader, StreamWriter
-from collections.abc import Awaitable, Callable, Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import ExitStack, asynccontextmanager, contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -100,36 +100,30 @@ def test_connections_are_bounded(db: Path) -> None:
     assert cli.read_balances(player) == (10_100 - CONNECTION_LIMIT - 2, 0)
 
 
-def run_with_connection(
-    scenario: Callable[[StreamReader, StreamWriter, Callable[[float], None]], Awaitable[None]],
-) -> None:
-    """Play the story with a connection to a server whose connections it can let grow older."""
+@asynccontextmanager
+async def open_timed_connection() -> AsyncIterator[tuple[StreamReader, StreamWriter, Callable[[float], None]]]:
+    """Open a connection to a server, and yield its two ends and a function that makes it seconds older."""
 
-    async def run() -> None:
-        async def app(scope: object, receive: object, send: object) -> None:
-            await PlainTextResponse("hello")(scope, receive, send)  # type: ignore[arg-type]  # ASGI, as uvicorn has it
+    async def app(scope: object, receive: object, send: object) -> None:
+        await PlainTextResponse("hello")(scope, receive, send)  # type: ignore[arg-type]  # ASGI, as uvicorn has it
 
-        with open_listener("127.0.0.1", 0) as listener:
-            server = Server(
-                LimitedServerConfig(app, http=LimitedHttpProtocol, log_config=None, lifespan="off", ws="none")
-            )
-            serving = await start_server(server, [listener])
-            reader, writer = await asyncio.open_connection(*listener.getsockname())
+    with open_listener("127.0.0.1", 0) as listener:
+        server = Server(LimitedServerConfig(app, http=LimitedHttpProtocol, log_config=None, lifespan="off", ws="none"))
+        serving = await start_server(server, [listener])
+        reader, writer = await asyncio.open_connection(*listener.getsockname())
 
-            def check_timeout(seconds: float) -> None:
-                (connection,) = server.server_state.connections
-                assert isinstance(connection, LimitedHttpProtocol)
-                connection.check_timeout(seconds)
+        def check_timeout(seconds: float) -> None:
+            (connection,) = server.server_state.connections
+            assert isinstance(connection, LimitedHttpProtocol)
+            connection.check_timeout(seconds)
 
-            try:
-                async with asyncio.timeout(TIMEOUT_S):
-                    await scenario(reader, writer, check_timeout)
-            finally:
-                writer.close()
-                server.should_exit = True
-                await serving
-
-    asyncio.run(run())
+        try:
+            async with asyncio.timeout(TIMEOUT_S):
+                yield reader, writer, check_timeout
+        finally:
+            writer.close()
+            server.should_exit = True
+            await serving
 
 
 async def wait_for_arrival() -> None:
@@ -138,12 +132,12 @@ async def wait_for_arrival() -> None:
         await asyncio.sleep(0.001)
 
 
+@pytest.mark.anyio
 @pytest.mark.parametrize("begun", [HEAD, HEAD + b"content-length: 100\r\n\r\n{", b"POST /"])
 @pytest.mark.parametrize("is_first", [True, False])
-def test_an_incomplete_request_times_out(begun: bytes, is_first: bool) -> None:
+async def test_an_incomplete_request_times_out(begun: bytes, is_first: bool) -> None:
     """Head or body, the first of a connection or a later one, however many bytes at a time."""
-
-    async def scenario(reader: StreamReader, writer: StreamWriter, grow_older: Callable[[float], None]) -> None:
+    async with open_timed_connection() as (reader, writer, grow_older):
         if not is_first:
             writer.write(b"GET / HTTP/1.1\r\nhost: x\r\n\r\n")
             assert (await reader.readuntil(b"hello")).startswith(b"HTTP/1.1 200")
@@ -159,13 +153,11 @@ def test_an_incomplete_request_times_out(begun: bytes, is_first: bool) -> None:
             while piece := await reader.read(65536):
                 assert b"hello" in piece  # this answer waits for no body
 
-    run_with_connection(scenario)
 
-
-def test_an_idle_connection_is_kept() -> None:
+@pytest.mark.anyio
+async def test_an_idle_connection_is_kept() -> None:
     """As long as uvicorn keeps it; and each request has its own time to arrive."""
-
-    async def scenario(reader: StreamReader, writer: StreamWriter, grow_older: Callable[[float], None]) -> None:
+    async with open_timed_connection() as (reader, writer, grow_older):
         grow_older(4)
         for _ in range(3):
             writer.write(b"GET / HTTP/1.1\r\nhost: x\r\n")
@@ -174,5 +166,3 @@ def test_an_idle_connection_is_kept() -> None:
             writer.write(b"\r\n")
             assert (await reader.readuntil(b"hello")).startswith(b"HTTP/1.1 200")
             grow_older(1000)
-
-    run_with_connection(scenario)

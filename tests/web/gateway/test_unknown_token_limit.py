@@ -1,6 +1,5 @@
 """Unknown tokens are counted by address, whoever says where a call came from is not believed for the asking."""
 
-import asyncio
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -80,6 +79,7 @@ def test_settlements_are_served_from_a_limited_address(server: Server) -> None:
     assert send_call(server, address, code="nobody", type="cancel", id=74).status_code == 429
 
 
+@pytest.mark.anyio
 @pytest.mark.parametrize(
     ("chain", "caller"),
     [
@@ -93,25 +93,27 @@ def test_settlements_are_served_from_a_limited_address(server: Server) -> None:
         ("203.0.113.50, <script>", "unknown"),
     ],
 )
-def test_the_client_is_what_the_last_trusted_proxy_saw(chain: str, caller: str) -> None:
+async def test_the_client_is_what_the_last_trusted_proxy_saw(chain: str, caller: str) -> None:
     """Not what the caller wrote to the left of it; of IPv6 it is the network. All garbage is one caller."""
-    assert _resolve_key("127.0.0.1", chain.encode()) == caller
+    assert await _resolve_key("127.0.0.1", chain.encode()) == caller
 
 
-def test_two_headers_are_one_chain() -> None:
+@pytest.mark.anyio
+async def test_two_headers_are_one_chain() -> None:
     """A proxy may add a line of its own, and what the caller wrote in the first line counts for nothing."""
-    assert _resolve_key("127.0.0.1", b"198.51.100.1", b"203.0.113.50") == "203.0.113.50"
+    assert await _resolve_key("127.0.0.1", b"198.51.100.1", b"203.0.113.50") == "203.0.113.50"
 
 
-def test_an_untrusted_proxy_is_ignored() -> None:
+@pytest.mark.anyio
+async def test_an_untrusted_proxy_is_ignored() -> None:
     """Only a proxy that is named has a say in where a call came from."""
-    assert _resolve_key("203.0.113.9", b"198.51.100.1") == "203.0.113.9"
+    assert await _resolve_key("203.0.113.9", b"198.51.100.1") == "203.0.113.9"
 
 
-def _resolve_key(client: str, *forwarded: bytes) -> str:
+async def _resolve_key(client: str, *forwarded: bytes) -> str:
     headers = [(b"x-forwarded-for", each) for each in forwarded]
     scope = {"type": "http", "client": (client, 1), "scheme": "http", "headers": headers}
-    return asyncio.run(UnknownTokenLimiter("127.0.0.1,10.0.0.1").resolve_key(scope))
+    return await UnknownTokenLimiter("127.0.0.1,10.0.0.1").resolve_key(scope)
 
 
 def test_one_unknown_token_per_second_is_refilled() -> None:
