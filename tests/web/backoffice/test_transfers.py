@@ -128,8 +128,8 @@ def test_large_deposits_and_withdrawals_need_confirmation(
 @pytest.mark.parametrize(
     ("fields", "said"),
     [
-        ({"amount": "1.234"}, "is not an amount"),
-        ({"amount": "-1"}, "is not an amount"),
+        ({"amount": "1.234"}, "Invalid amount"),
+        ({"amount": "-1"}, "Invalid amount"),
         ({"amount": ""}, "It is more than 0"),
         ({"amount": "0"}, "It is more than 0"),
         ({"reference": ""}, "It is 1 to 64 printable"),
