@@ -9,7 +9,7 @@ MAX_ID = 2**64 - 1
 """The largest transaction id, round id or ticket: "a 64 bit unsigned integer" in wallet-v2, "uint64" in vela."""
 
 MAX_ECHOED_CHARACTERS = 50
-"""The part of an invalid amount that an error message repeats."""
+"""The number of characters of an invalid amount that an error message repeats."""
 
 _AMOUNT = re.compile(r"([0-9]{1,40})(?:\.([0-9]{1,2}))?", re.ASCII)
 
