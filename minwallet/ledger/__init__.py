@@ -1,6 +1,6 @@
-"""The rules of money, and nothing else.
+"""The rules of money, as pure functions.
 
-Everything here is pure: no await, no clock, no SQL, no logging, no randomness. A decision is a function of what the
-store has read (`Snapshot`), what is asked (`Command`) and the time it is told. Refusals are values, faults are
-exceptions that belong to other rooms, bugs are assertions.
+The package has no await, clock, SQL, logging or randomness. A decision depends only on the data that the store has
+read (`Snapshot`), the request (`Command`) and the time that the caller passes. A refusal is a value and a bug is an
+assertion. Faults of disk or network are exceptions of other packages.
 """

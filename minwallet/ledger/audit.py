@@ -1,4 +1,8 @@
-"""Recompute every balance and the hash chain from the rows alone, in one pass and in the order they were written."""
+"""The audit of a ledger: it recomputes every balance and the hash chain from the rows alone.
+
+One pass over all rows is enough, in the order in which they were written. Memory grows with the accounts, not with the
+rows: each account needs only its balances so far, its newest hash and the `seq` of its newest row.
+"""
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
@@ -9,7 +13,7 @@ from minwallet.ledger.money import format_amount
 
 
 class AccountRef(NamedTuple):
-    """Whose account it is."""
+    """The owner and the currency of one account."""
 
     agent: str
     player_id: str
@@ -20,37 +24,42 @@ class AccountRef(NamedTuple):
 
 
 EntryRow = Sequence[Any]
-"""The fields of an Entry in their order, as they were found: many millions are looked at, and none is kept."""
+"""The fields of an Entry in their order, with the types that the store found.
+
+The audit does not build an Entry from a row: it reads many millions of rows and keeps none of them.
+"""
 
 
 class Audit:
-    """Feed it all rows in order of `seq`, then the accounts as they stand: `problems` says in words what is wrong.
+    """The audit of some accounts: `register` them, `add` their rows in order of `seq`, then `finish`.
 
-    No account's rows are held against another's, so the accounts may be shared out among several audits.
+    `problems` has one message for each error found. The audit never compares the rows of two accounts, so several
+    audits may each take a part of the accounts.
     """
 
     def __init__(self) -> None:
         self.entry_count = 0
         self.problems: list[str] = []
+        # Each account's cash, bonus, head and last_seq, as its rows so far leave them.
         self._accounts: dict[int, tuple[int, int, bytes, int]] = {}
         self._refs: dict[int, AccountRef] = {}
         self._last_seq = 0
 
     def register(self, refs: Mapping[int, AccountRef]) -> None:
-        """The accounts that later rows may belong to."""
+        """Register accounts, before any of their rows is added; ignore those registered before."""
         for account_id, ref in refs.items():
             if account_id not in self._refs:
                 self._refs[account_id] = ref
                 self._accounts[account_id] = (0, 0, compute_genesis_hash(*ref), 0)
 
     def add(self, rows: Iterable[EntryRow]) -> None:
-        """The next rows of the ledger."""
+        """Check the next rows of the ledger."""
         for row in rows:
             try:
                 self._check_row(row)
             except TypeError:
-                # Only a damaged file has text where numbers belong.
-                self.problems.append(f"entry {row[0]}: its fields are not of the kind that they should be")
+                # Only a damaged file has text in place of a number.
+                self.problems.append(f"entry {row[0]}: a field has the wrong type")
 
     def _check_row(self, row: EntryRow) -> None:
         self.entry_count += 1
@@ -58,7 +67,7 @@ class Audit:
         amount, bonus_amount, cash_after, bonus_after, _, _, hash_ = row[12:]
         account = self._accounts.get(account_id)
         if account is None:
-            self.problems.append(f"entry {seq}: belongs to no account")
+            self.problems.append(f"entry {seq}: account {account_id} does not exist")
             return
         cash, bonus, head, last_seq = account
         if seq <= self._last_seq:
@@ -71,16 +80,17 @@ class Audit:
             stated, computed = _describe_balances(cash_after, bonus_after), _describe_balances(cash, bonus)
             self._add_problem(row, f"leaves {stated}, but the entries up to it sum to {computed}")
         self._last_seq = seq
+        # Continue from the row's own hash, even if it is wrong. Otherwise every later row would be a problem too.
         self._accounts[account_id] = (cash, bonus, hash_, seq)
 
     def _add_problem(self, row: EntryRow, message: str) -> None:
         self.problems.append(f"entry {row[0]} ({self._refs[row[2]]}): {message}")
 
     def finish(self, accounts: Iterable[Account]) -> None:
-        """The accounts as they stand after the last row."""
+        """Compare the accounts that the store holds with the rows; call this after the last row."""
         for account in accounts:
             if account.account_id not in self._refs:
-                self.problems.append(f"account {account.account_id}: belongs to no player")
+                self.problems.append(f"account {account.account_id}: has no player")
                 continue
             ref, (cash, bonus, head, last_seq) = self._refs[account.account_id], self._accounts[account.account_id]
             if (account.cash, account.bonus) != (cash, bonus):

@@ -1,33 +1,40 @@
-"""What can be asked of one account. Amounts are cents; ids and rounds are canonical decimal text of a u64.
+"""The commands that one account can get. Amounts are cents; ids and rounds are a u64 as decimal text without leading
+zeros.
 
-A command's fields, its account and its kind are its *content*: the same id with the same content is a retry, with
-other content it is a mistake. `Cancel` is the exception, its content is its id and its player alone.
+The content of a command is its kind, its account and its fields. The same id with the same content is a retry; with
+other content it is an error of the caller. Two kinds of command differ:
+
+- The content of a `Cancel` is its id and its player only.
+- The `detail` of a `Deposit` or `Withdraw` is not part of the content.
 """
 
 from typing import NamedTuple
 
 
 class Balance(NamedTuple):
-    """Ask what there is, in a live session."""
+    """A query of the balances, in a live session."""
 
 
 class Authenticate(NamedTuple):
-    """Ask what there is, in a live session of an active player."""
+    """A query of the balances, in a live session of a player who may play."""
 
 
 class Bet(NamedTuple):
-    """Take `stake` from the player, cash first, then bonus."""
+    """A bet, which takes `stake` from the player: cash first, then bonus."""
 
     id: str
     stake: int
     round: str
     game: str | None = None
     detail: str | None = None
-    """What else of the request is content, as canonical JSON; each protocol knows its own."""
+    """The content that only the protocol knows (vela: `key`), as canonical JSON."""
 
 
 class Win(NamedTuple):
-    """Pay `payout` to the player's cash, under an id of its own. `round` names the round it belongs to, if any."""
+    """A win under an id of its own, which pays `payout` to the player's cash.
+
+    `round` is the round of its bet, None if the request names none.
+    """
 
     id: str
     payout: int
@@ -36,7 +43,7 @@ class Win(NamedTuple):
 
 
 class Settle(NamedTuple):
-    """Pay `payout` (0 for a lost bet) as the result of the bet with this same id, once."""
+    """The result of the bet with the same id, which pays `payout` to the player's cash once; 0 for a lost bet."""
 
     id: str
     payout: int
@@ -45,7 +52,7 @@ class Settle(NamedTuple):
 
 
 class BetWin(NamedTuple):
-    """Take `stake` and pay `payout` as one indivisible step; the money must cover the stake before the win counts."""
+    """A bet and its win in one step. The balance must cover the stake before the win counts."""
 
     id: str
     stake: int
@@ -54,15 +61,20 @@ class BetWin(NamedTuple):
 
 
 class Cancel(NamedTuple):
-    """Give back what the bet with this id took, each part to where it came from. Closes an id that never took any."""
+    """A cancel, which returns the stake of the bet with this id: the cash part to cash, the bonus part to bonus.
+
+    A cancel of an id that took no money closes the id permanently.
+    """
 
     id: str
     round: str | None = None
 
 
 class Deposit(NamedTuple):
-    """The operator adds cash, bonus or both. `id` is the operator's own reference, `detail` says who did it and why;
-    that is no part of the content."""
+    """A payment of cash, bonus or both into the account, by the operator.
+
+    `id` is the operator's own reference. `detail` has the author and the reason.
+    """
 
     id: str
     cash: int
@@ -71,7 +83,7 @@ class Deposit(NamedTuple):
 
 
 class Withdraw(NamedTuple):
-    """The operator takes cash out, or takes promotional bonus back. `id` and `detail` are as in a deposit."""
+    """A payment of cash out of the account, or a removal of bonus, by the operator; `id` and `detail` as in Deposit."""
 
     id: str
     cash: int

@@ -1,11 +1,32 @@
-"""Decide one command: `decide(snapshot, command, now_ms)`.
+"""The decision about one command: `decide(snapshot, command, now_ms)`.
 
-The order of looking is the same everywhere: has the id been seen, is the session live, is the player active and within
-limits, is there money. So a retry of an applied bet still succeeds when its session has expired, its player was blocked
-or the money is gone; and money in flight (wins, results, cancels) settles whatever became of session and player.
+Rules
 
-After each "from here on it must succeed" nothing can fail. The caller writes the outcome's new entry, if it has one,
-and moves the account to `cash_after`, `bonus_after`, `hash` and `seq` of it, in the transaction that read the snapshot.
+1. `decide` is pure. It reads its arguments only, so the same arguments always have the same outcome.
+2. Order of precedence: the id, the session, the player (blocked, excluded), the limits, the money. The first check that
+   fails is the refusal. The id comes first because a provider without a reply repeats its call. A retry of an applied
+   bet must succeed, even if the session has expired, the player was blocked or the money is gone since.
+3. Only queries, bets and betwins check the session, and only they and deposits check the player or a limit. Wins,
+   results and cancels settle a stake that was taken while all of this was valid, so they must not fail for it now.
+4. A bet refused for the player, a limit or the money is refused permanently: the refusal is an entry. The game
+   continues without that bet, so a late duplicate must not take money. All other refusals write nothing.
+5. A cancel of an id that took no money writes a tombstone, an entry of state `closed`. The cancelled bet may still be
+   on its way, and the tombstone makes sure that it takes no money later.
+6. No balance becomes negative, and the sum of cash and bonus never exceeds MAX_CENTS.
+7. From here on it must succeed: after each comment with these words, no check follows and nothing can fail. So an
+   outcome is complete or a refusal, never a part of both. `_apply` asserts rule 6 once more.
+
+Theory of operation
+
+The store reads a `Snapshot` for each command: the account with the head of its hash chain, the session, the entries
+with the command's id, and a summary of the command's round. `decide` returns an outcome, and the caller stores it:
+
+- It writes the outcome's new entry, if there is one.
+- It sets the account to that entry's `cash_after`, `bonus_after`, `hash` and `seq`.
+
+Both happen in the database transaction that read the snapshot. No other command can change the account in between.
+Two commands of one transaction may have the same id. Then the caller appends the entry of the first to the
+`TransactionHistory` of the second before it decides the second.
 """
 
 from typing import NamedTuple, assert_never
@@ -30,7 +51,10 @@ from minwallet.ledger.outcomes import Applied, BalanceShown, Outcome, Refused, R
 
 
 class Account(NamedTuple):
-    """One player's money in one currency, in cents, with the end of its hash chain."""
+    """One player's money in one currency, in cents.
+
+    `head` and `last_seq` are the hash and the number of its newest entry; the genesis hash and 0 if there is none.
+    """
 
     account_id: int
     cash: int
@@ -40,21 +64,26 @@ class Account(NamedTuple):
 
 
 class Session(NamedTuple):
-    """When a session ends, and whether it was ended before; both None for one that lasts."""
+    """The end of a session, in ms since 1970 UTC. None in `expires_at_ms`: never; in `revoked_at_ms`: not revoked."""
 
     expires_at_ms: int | None
     revoked_at_ms: int | None
 
 
 class TransactionHistory(NamedTuple):
-    """The rows that share one transaction id: what claimed it, what settled it, what cancelled it."""
+    """The entries that share one transaction id, at most one of each part.
+
+    - `original`: the entry that claimed the id (bet, betwin, win, deposit, withdrawal), applied or refused.
+    - `settlement`: the result of the original. Only `Settle` makes one, under the id of its bet.
+    - `cancellation`: the cancel of the original, or the tombstone of an id that took no money.
+    """
 
     original: Entry | None = None
     settlement: Entry | None = None
     cancellation: Entry | None = None
 
     def append(self, entry: Entry) -> "TransactionHistory":
-        """The trail with one more row."""
+        """Return a new history with one more entry; this one stays as it is."""
         if entry.kind is Kind.CANCEL:
             return TransactionHistory(self.original, self.settlement, entry)
         if self.original is not None:
@@ -63,7 +92,12 @@ class TransactionHistory(NamedTuple):
 
 
 class Round(NamedTuple):
-    """What the account's ledger knows of a round: does a bet stand, was any called off, where is its last win."""
+    """A summary of the account's entries in one round.
+
+    - `has_standing_bet`: the round has an applied bet that is not cancelled.
+    - `has_cancelled_bet`: the round has a cancel, which may be a tombstone.
+    - `last_win_seq`: `seq` of the newest win, 0 if there is none.
+    """
 
     has_standing_bet: bool = False
     has_cancelled_bet: bool = False
@@ -71,7 +105,10 @@ class Round(NamedTuple):
 
 
 class Snapshot(NamedTuple):
-    """All that a decision depends on. `session` is None for what the operator does without one."""
+    """The data that a decision depends on, as read in the database transaction that writes the outcome.
+
+    `session` is None for commands of the operator, which need no session. `next_seq` is the number of the next entry.
+    """
 
     protocol: str
     account: Account
@@ -84,8 +121,9 @@ class Snapshot(NamedTuple):
 
 
 def decide(snapshot: Snapshot, command: Command, now_ms: int) -> Outcome:
-    """What comes of `command`, where `snapshot` is all that is known and `now_ms` is the time in ms since 1970."""
+    """Return the outcome of `command` at the time `now_ms`, in ms since 1970 UTC; the caller stores it."""
     match command:
+        # Bets first, then queries: a match tries its cases in order, and most calls are bets.
         case Bet() | BetWin():
             return _decide_bet(snapshot, command, now_ms)
         case Balance() | Authenticate():
@@ -112,6 +150,7 @@ def _decide_query(s: Snapshot, command: Balance | Authenticate, now_ms: int) -> 
 
 def _decide_bet(s: Snapshot, command: Bet | BetWin, now_ms: int) -> Outcome:
     cash, bonus = s.account.cash, s.account.bonus
+    # Before the retry: "applied" would be a false answer to a retry of a bet that was cancelled since.
     if s.history.cancellation:
         return _refuse(s, Refusal.CANCELLED)
     if original := s.history.original:
@@ -120,11 +159,14 @@ def _decide_bet(s: Snapshot, command: Bet | BetWin, now_ms: int) -> Outcome:
         return _refuse(s, session_refusal)
     if refusal := _eligibility_refusal(s, now_ms):
         return _refuse_permanently(s, command, refusal, now_ms)
+    # Cash first, then bonus. Only cash counts as a loss, and the payout of a betwin does not count in advance.
     cash_part = min(command.stake, cash)
+    # Most players have no restrictions. The test by identity saves a call for each of their bets.
     if s.restrictions is not UNRESTRICTED and not s.restrictions.allows(LimitKind.LOSS, cash_part, now_ms):
         return _refuse_permanently(s, command, Refusal.LOSS_LIMIT, now_ms)
     if command.stake > cash + bonus:
         return _refuse_permanently(s, command, Refusal.INSUFFICIENT_FUNDS, now_ms)
+    # The payout joins the balance only after the check above, so that a win cannot pay for its own stake.
     payout = command.payout if isinstance(command, BetWin) else 0
     if cash + bonus - command.stake + payout > MAX_CENTS:
         return _refuse(s, Refusal.OUT_OF_RANGE)
@@ -135,13 +177,15 @@ def _decide_bet(s: Snapshot, command: Bet | BetWin, now_ms: int) -> Outcome:
 def _decide_win(s: Snapshot, command: Win, now_ms: int) -> Outcome:
     if original := s.history.original:
         return _decide_retry(s, command, original)
+    # A cancel closed the id for a bet, so a win with this id is another transaction.
     if s.history.cancellation:
         return _refuse(s, Refusal.ID_TAKEN)
     if command.round and s.round.has_cancelled_bet and not s.round.has_standing_bet:
         return _refuse(s, Refusal.ROUND_CANCELLED)
     if _exceeds_max_balance(s, command.payout):
         return _refuse(s, Refusal.OUT_OF_RANGE)
-    # From here on it must succeed: "a winning has to be taken" (wallet API v.2, win).
+    # From here on it must succeed: "a winning has to be taken" (wallet API v.2, win). The bet may be older than this
+    # wallet, or lost. So a win without a known bet is paid too, and only marked for the operator.
     is_orphan = command.round is not None and not s.round.has_standing_bet
     state = State.ORPHAN if is_orphan else State.APPLIED
     return _apply(s, command, now_ms, cash=command.payout, state=state)
@@ -150,6 +194,7 @@ def _decide_win(s: Snapshot, command: Win, now_ms: int) -> Outcome:
 def _decide_settle(s: Snapshot, command: Settle, now_ms: int) -> Outcome:
     if s.history.settlement:
         return _decide_retry(s, command, s.history.settlement)
+    # Only an open bet can have a result. Without one, no stake belongs to this payout.
     if not _has_open_bet(s.history, s.account.account_id):
         return _refuse(s, Refusal.NO_OPEN_BET)
     if _exceeds_max_balance(s, command.payout):
@@ -166,10 +211,13 @@ def _decide_cancel(s: Snapshot, command: Cancel, now_ms: int) -> Outcome:
         return _refuse(s, Refusal.ID_TAKEN)
     if cancellation:
         return Replayed(cancellation, s.account.cash, s.account.bonus)
+    # Rule 5: the id took no money, so there is nothing to return, but a late bet must find it closed.
     if original is None or original.state is State.REFUSED:
         return _apply(s, command, now_ms, state=State.CLOSED)
+    # vela settles a bet by its ticket. In wallet-v2 a win names only the round, so it settles every earlier bet of it.
     if s.history.settlement or s.round.last_win_seq > original.seq:
         return _refuse(s, Refusal.ROUND_SETTLED)
+    # Of a betwin, the whole win must still be in cash, even where the returned stake would pay for a part of it.
     if original.payout > s.account.cash:
         return _refuse(s, Refusal.WIN_SPENT)
     if _exceeds_max_balance(s, -original.amount - original.bonus_amount):
@@ -180,8 +228,10 @@ def _decide_cancel(s: Snapshot, command: Cancel, now_ms: int) -> Outcome:
 
 def _decide_transfer(s: Snapshot, command: Deposit | Withdraw, now_ms: int) -> Outcome:
     sign = 1 if isinstance(command, Deposit) else -1
+    # Unlike a bet, a withdrawal never takes bonus in place of cash: bonus is not the player's own money.
     cash, bonus = sign * command.cash, sign * command.bonus
     if original := s.history.original:
+        # Not `_decide_retry`: `detail` is not content here, and the entry has its amounts in other fields.
         kind = Kind.DEPOSIT if sign > 0 else Kind.WITHDRAW
         is_same = (kind, s.account.account_id, cash, bonus) == (
             original.kind,
@@ -190,6 +240,7 @@ def _decide_transfer(s: Snapshot, command: Deposit | Withdraw, now_ms: int) -> O
             original.bonus_amount,
         )
         return Replayed(original, s.account.cash, s.account.bonus) if is_same else _refuse(s, Refusal.ID_TAKEN)
+    # Only new money is restricted. None of these refusals is stored: the operator can try the reference again.
     if sign > 0 and s.restrictions.is_excluded(now_ms):
         return _refuse(s, Refusal.PLAYER_EXCLUDED)
     if sign > 0 and not s.restrictions.allows(LimitKind.DEPOSIT, cash, now_ms):
@@ -205,6 +256,7 @@ def _decide_transfer(s: Snapshot, command: Deposit | Withdraw, now_ms: int) -> O
 def _session_refusal(session: Session | None, now_ms: int) -> Refusal | None:
     if session is None:
         return None
+    # First, as a revoked session is still revoked after it would have expired.
     if session.revoked_at_ms is not None:
         return Refusal.SESSION_REVOKED
     if session.expires_at_ms is not None and session.expires_at_ms <= now_ms:
@@ -213,7 +265,7 @@ def _session_refusal(session: Session | None, now_ms: int) -> Refusal | None:
 
 
 def _eligibility_refusal(s: Snapshot, now_ms: int) -> Refusal | None:
-    """Why the player may not play at all."""
+    """Return the reason why the player may not play at all, None if the player may."""
     if s.is_blocked:
         return Refusal.PLAYER_BLOCKED
     if s.restrictions is not UNRESTRICTED and s.restrictions.is_excluded(now_ms):
@@ -222,12 +274,12 @@ def _eligibility_refusal(s: Snapshot, now_ms: int) -> Refusal | None:
 
 
 def _exceeds_max_balance(s: Snapshot, cents: int) -> bool:
-    """Cash and bonus together stay a 63-bit number, so that no sum of the two can pass it."""
+    """Check if the sum of cash and bonus would exceed MAX_CENTS, because wallet-v2 reports the sum as one number."""
     return s.account.cash + s.account.bonus + cents > MAX_CENTS
 
 
 def _has_open_bet(history: TransactionHistory, account_id: int) -> bool:
-    """The ticket's bet took this account's money, and neither a result nor a refund has come yet."""
+    """Check if the id's bet took money of this account and is not cancelled; the caller checks for a settlement."""
     bet = history.original
     return (
         bet is not None
@@ -239,10 +291,11 @@ def _has_open_bet(history: TransactionHistory, account_id: int) -> bool:
 
 
 def _decide_retry(s: Snapshot, command: Bet | BetWin | Win | Settle, earlier: Entry) -> Outcome:
-    """The id has been used: by this very request, which then has the same outcome again, or by another."""
+    """Return the outcome of a command whose id is known: the first outcome again, or ID_TAKEN for other content."""
     content = (earlier.kind, earlier.id, earlier.round, earlier.game, earlier.detail, earlier.stake, earlier.payout)
     if earlier.account_id != s.account.account_id or content != _build_content(s, command):
         return _refuse(s, Refusal.ID_TAKEN)
+    # Rule 4: a permanent refusal, which holds even if the balance would be sufficient now.
     if earlier.refusal is not None:
         return _refuse(s, earlier.refusal)
     return Replayed(earlier, s.account.cash, s.account.bonus)
@@ -281,9 +334,10 @@ def _build_entry(
 def _build_content(
     s: Snapshot, command: MoneyCommand
 ) -> tuple[Kind, str, str | None, str | None, str | None, int, int]:
-    """What the command asks for, as the entry's fields from `kind` to `payout`."""
+    """Return the content of the command as the entry's fields from `kind` to `payout`."""
     match command:
         case Bet():
+            # The hot path: unpacking the tuple is faster than the five attributes of a class pattern.
             id, stake, round, game, detail = command
             return (Kind.BET, id, round, game, detail, stake, 0)
         case Win(id, payout, round, game):
@@ -293,6 +347,7 @@ def _build_content(
         case BetWin(id, stake, payout, game):
             return (Kind.BETWIN, id, id, game, None, stake, payout)
         case Cancel(id, round):
+            # Round and game of the bet, if known: a cancel need not name them, and they are not its content.
             bet = s.history.original
             return (Kind.CANCEL, id, bet.round if bet else round or id, bet.game if bet else None, None, 0, 0)
         case Deposit(id, _, _, detail):

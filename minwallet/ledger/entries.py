@@ -1,7 +1,32 @@
-"""The ledger's rows, and the hash chain that ties an account's rows together.
+"""The entries of the ledger and the hash chain of each account.
 
-Rows are only ever added. Each carries a SHA-256 over the hash of the account's previous row and its own fields, and
-the account holds the last one, its head; so a row that is changed, removed or slipped in later is noticed.
+Rules
+
+1. An entry is never changed or deleted. A correction is a new entry.
+2. Each entry has a hash: SHA-256 over the hash of the account's previous entry and its own fields.
+3. The account stores the hash of its newest entry, the head. So a changed, removed or inserted entry breaks the chain,
+   and a removed newest entry does not match the head.
+4. The chain starts with the genesis hash, a SHA-256 over agent, player id and currency. So the entries of one account
+   cannot be moved to another.
+
+Theory of operation
+
+The hash of an entry is SHA-256(previous hash ‖ payload). The payload is a JSON array without spaces, in ASCII:
+
+    [seq, at_ms, previous_seq, protocol, kind, id, round, game, detail,
+     stake, payout, amount, bonus_amount, cash_after, bonus_after, state, refusal]
+
+These are the fields of `Entry` in their order, with two left out:
+
+- `hash`, because it is the result.
+- `account_id`, because it is a number of one database. The genesis hash names the account instead, so an export keeps
+  its hashes when an import gives the accounts other numbers.
+
+JSON separates and quotes the fields, so two different entries never have the same payload. `null` stands for None.
+The order and the spelling must never change: every stored hash depends on them.
+
+The chain is per account, not per ledger. So accounts do not wait for each other when they write, and an audit can
+check them in parallel.
 """
 
 import hashlib
@@ -24,15 +49,18 @@ class Kind(StrEnum):
 class State(StrEnum):
     APPLIED = "applied"
     REFUSED = "refused"
-    """A bet that stays refused: a late duplicate may not take money for a bet the game has called off."""
+    """A permanent refusal of a bet: a late duplicate must not take money, as the game continued without the bet."""
     CLOSED = "closed"
-    """A tombstone: a cancel of an id that took nothing, which no bet may use any more."""
+    """A tombstone: a cancel of an id that took no money; no bet can use the id any more."""
     ORPHAN = "orphan"
-    """A win, paid, whose round has no bet that this wallet knows."""
+    """A win, paid, in a round without a known bet."""
 
 
 class Refusal(StrEnum):
-    """Every reason for which an intelligible request is not carried out, in the order in which they are looked for."""
+    """The reasons to refuse a well-formed request, in the order of the checks.
+
+    The groups are the unknown session, the id, the session, the player, the limits, the round and the money.
+    """
 
     SESSION_UNKNOWN = "session_unknown"
     CANCELLED = "cancelled"
@@ -53,8 +81,13 @@ class Refusal(StrEnum):
 
 
 class Entry(NamedTuple):
-    """One transaction. `previous_seq` is the account's row before it, 0 for its first; `amount` and `bonus_amount` are
-    the signed changes, `stake` and `payout` what was asked for.
+    """One transaction. Amounts are cents.
+
+    - `at_ms`: the time of the decision, in ms since 1970 UTC.
+    - `previous_seq`: the account's entry before this one, 0 for its first.
+    - `stake`, `payout`: the requested amounts. They are part of the content, so a refused bet has them too.
+    - `amount`, `bonus_amount`: the signed changes of cash and bonus, 0 for a refusal.
+    - `cash_after`, `bonus_after`: the balances after this entry.
     """
 
     seq: int
@@ -79,23 +112,24 @@ class Entry(NamedTuple):
 
 
 def compute_genesis_hash(agent: str, player_id: str, currency: str) -> bytes:
-    """The head of an account that has no rows yet: it names the account, so rows cannot change owners."""
+    """Return the head of an account without entries, a hash that names the account."""
     return hashlib.sha256(json.dumps([agent, player_id, currency]).encode()).digest()
 
 
 def chain_entry(fields: Sequence[Any], head: bytes) -> Entry:
-    """The entry of these fields, all but the hash, as the next one after `head`."""
+    """Return the entry that follows `head`; `fields` are all fields of an Entry in their order, without the hash."""
     return Entry._make((*fields, hash_entry(fields, head)))
 
 
 def hash_entry(fields: Sequence[Any], head: bytes) -> bytes:
-    """SHA-256 over `head` and the fields as a compact JSON array; a hash that follows them is left out.
+    """Return the hash of an entry that follows `head`, as the module describes.
 
-    The account's own number is left out of it, as `compute_genesis_hash` names the account.
+    `fields` are the fields of an Entry in their order. The hash itself may follow them and is ignored.
     """
     seq, at_ms, _, previous_seq, protocol, kind, id, round, game, detail = fields[:10]
     stake, payout, amount, bonus_amount, cash_after, bonus_after, state, refusal = fields[10:18]
-    # Spelled out, as every bet does this, and a general encoder takes twice the time.
+    # Every bet computes this, and a general JSON encoder takes twice the time. Only the texts that come from outside
+    # need escapes: protocol, kind and state are names of this program.
     payload = (
         f'[{seq},{at_ms},{previous_seq},"{protocol}","{kind}",{_encode_json(id)},{_encode_json(round)},{_encode_json(game)},{_encode_json(detail)},'
         f'{stake},{payout},{amount},{bonus_amount},{cash_after},{bonus_after},"{state}",{_encode_json(refusal)}]'

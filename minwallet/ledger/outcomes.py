@@ -1,4 +1,4 @@
-"""What came of a command. Each carries the account's balances now, in cents, as far as they are known."""
+"""The possible outcomes of a command. `cash` and `bonus` are the account's current balances in cents."""
 
 from typing import NamedTuple
 
@@ -6,14 +6,17 @@ from minwallet.ledger.entries import Entry, Refusal
 
 
 class BalanceShown(NamedTuple):
-    """A question was answered; nothing changed."""
+    """The answer to a query; nothing changed."""
 
     cash: int
     bonus: int
 
 
 class Applied(NamedTuple):
-    """A new row is written. A cancel of an id that took no money is applied too, with state `closed`."""
+    """The command was applied by the new row `entry`.
+
+    A cancel of an id that took no money is applied too, and its row has the state `closed`.
+    """
 
     entry: Entry
     cash: int
@@ -21,7 +24,7 @@ class Applied(NamedTuple):
 
 
 class Replayed(NamedTuple):
-    """The same request was applied before, by `entry`; nothing changed."""
+    """A retry: the earlier row `entry` applied the same request; nothing changed."""
 
     entry: Entry
     cash: int
@@ -29,7 +32,7 @@ class Replayed(NamedTuple):
 
 
 class Refused(NamedTuple):
-    """Nothing moved. `entry` is the row that records the refusal, where it is one that lasts."""
+    """A refusal: no money moved. `entry` is the row that stores a permanent refusal, None for any other."""
 
     refusal: Refusal
     cash: int
@@ -38,7 +41,10 @@ class Refused(NamedTuple):
 
 
 class SessionUnknown(NamedTuple):
-    """Nobody has this session, so there is no balance to speak of."""
+    """A refusal of a token that does not exist, so there is no account and no balance.
+
+    Only the wallet service returns it, before a snapshot is read; `decide` never does.
+    """
 
     refusal: Refusal = Refusal.SESSION_UNKNOWN
 

@@ -1,7 +1,23 @@
-"""A provider's report held against the ledger, ticket by ticket. Amounts are cents, times ms since 1970 UTC.
+"""The comparison of a provider's report with the ledger, ticket by ticket. Amounts are cents, times ms since 1970 UTC.
 
-A ticket is what became of one transaction id: in the ledger through its bet, result and refund, in the report through
-the rows that name it. Of both sides what counts is the money that stayed staked, and the money that was paid.
+Rules
+
+1. A ticket is all that belongs to one transaction id. In the ledger this is its bet, result and refund. In the report
+   it is the sum of the rows that name it.
+2. Each side counts two amounts: the stake without its cancelled or rejected parts, and the payout.
+3. A refunded ticket counts 0 on both sides. If the report names it, it must say that the stake was cancelled.
+4. A ticket that moved after `CutOff.due_before_ms` is not due: the provider may not have reported it yet.
+5. An open bet is not due until `CutOff.overdue_before_ms`; an older one is a difference of its own.
+6. Player names match if the report's name contains ours. Providers add a prefix or a suffix of their own.
+
+Theory of operation
+
+The caller pairs the tickets of both sides and passes each pair to `Reconciliation.add_pair`. `compare_ticket` checks in
+this order, and the first status that applies wins: no money here, overdue open bet, equal money, not due, refund
+unknown, different or missing. Equal money comes before "not due", so a report may be newer than its cut-off.
+
+Totals per day, game and currency show both sides next to each other. Each side adds only its own tickets that kept
+money.
 """
 
 from collections import Counter
@@ -11,9 +27,10 @@ from typing import NamedTuple
 
 
 class ReportRow(NamedTuple):
-    """What the provider says of a bet. `cancelled` and `rejected` are the parts of `stake` that were called off.
+    """One row of the provider's report about a bet.
 
-    `reported_at` is the provider's own date and time as text, in whatever zone it keeps.
+    `cancelled` and `rejected` are the parts of `stake` that the provider took back. `reported_at` is the provider's
+    date and time as text; its time zone is unknown.
     """
 
     id: str
@@ -29,9 +46,10 @@ class ReportRow(NamedTuple):
 
 
 class ReportedTicket(NamedTuple):
-    """A ticket as the report has it: its rows summed, `stake` without what was called off.
+    """A ticket of the report: the sum of its rows, `stake` without the cancelled and rejected parts.
 
-    `currency` is that of the player of this name here, "" where there is none, or more than one.
+    The report has no currency. `currency` is the one of the wallet's player with this name, or "" if there is no such
+    player, or if the player has several currencies.
     """
 
     ticket: str
@@ -44,7 +62,7 @@ class ReportedTicket(NamedTuple):
 
 
 class Ticket(NamedTuple):
-    """A ticket in the ledger. `has_taken_money` is false for a refused bet and for an id closed before its bet."""
+    """A ticket of the ledger. `has_taken_money` is false for a refused bet and for an id closed before its bet."""
 
     ticket: str
     game: str
@@ -60,29 +78,35 @@ class Ticket(NamedTuple):
 
 
 class MatchStatus(StrEnum):
-    """What the two sides of a ticket come to."""
+    """The result of comparing the two sides of a ticket."""
 
     MATCHED = "matched"
     NOT_DUE = "not due"
-    """It moved after the report was pulled, or is a bet that is still being played."""
+    """It changed after the cut-off, or its bet is still open."""
     NO_MONEY = "no money"
-    """Known to one side as something that was called off before any money moved."""
+    """No money moved here, and the report has none or all of it cancelled."""
     AMOUNT_DIFFERS = "amount differs"
     PLAYER_DIFFERS = "player differs"
     MISSING_HERE = "missing here"
     MISSING_THERE = "missing there"
     OPEN_BET = "open bet"
     REFUND_UNKNOWN = "refund unknown"
-    """Given back here, of which the report knows nothing."""
+    """Refunded here, but not cancelled in the report."""
     ORPHAN_WIN = "orphan win"
-    """Paid here, to a round without a bet."""
+    """Paid here, in a round without a known bet."""
 
 
 NOT_DIFFERENCES = frozenset({MatchStatus.MATCHED, MatchStatus.NOT_DUE, MatchStatus.NO_MONEY})
+"""The statuses that need no action."""
 
 
 class CutOff(NamedTuple):
-    """The times that limit a comparison: a ticket updated after `due_before_ms` is not due."""
+    """The times that limit a comparison.
+
+    - `pulled_at_ms`: the time of the last report pull.
+    - `due_before_ms`: a ticket that changed at this time or later is not due. It is the time of the pull minus a grace.
+    - `overdue_before_ms`: an open bet from before this time is a difference.
+    """
 
     pulled_at_ms: int
     due_before_ms: int
@@ -90,7 +114,7 @@ class CutOff(NamedTuple):
 
 
 def compare_ticket(ours: Ticket | None, theirs: ReportedTicket | None, cut_off: CutOff) -> MatchStatus:
-    """What to say of a ticket that at least one side knows."""
+    """Return the status of a ticket that at least one side knows."""
     reported_money = (theirs.stake, theirs.payout) if theirs else (0, 0)
     if (
         ours is None
@@ -100,9 +124,9 @@ def compare_ticket(ours: Ticket | None, theirs: ReportedTicket | None, cut_off: 
         return MatchStatus.MISSING_HERE if any(reported_money) else MatchStatus.NO_MONEY
     if ours.is_open and ours.opened_at_ms < cut_off.overdue_before_ms:
         return MatchStatus.OPEN_BET
-    # A refunded ticket keeps nothing on either side, so a report that names it has to say that it was called off.
+    # Rule 3: a refunded ticket counts nothing here, whatever stake and payout the ledger has for it.
     if theirs and reported_money == ((0, 0) if ours.is_refunded else (ours.stake, ours.payout)):
-        # A provider may call players by names of its own as long as they hold ours.
+        # Rule 6.
         return MatchStatus.MATCHED if ours.player_id in theirs.player_id else MatchStatus.PLAYER_DIFFERS
     if ours.updated_at_ms >= cut_off.due_before_ms or (ours.is_open and theirs is None):
         return MatchStatus.NOT_DUE
@@ -112,7 +136,10 @@ def compare_ticket(ours: Ticket | None, theirs: ReportedTicket | None, cut_off: 
 
 
 def merge_rows(rows: Sequence[ReportRow], currencies: Sequence[str]) -> ReportedTicket:
-    """The report's rows of one ticket as one, where `currencies` are those of each row's player."""
+    """Return the sum of the report's rows of one ticket; `currencies` has the currency of each row's player.
+
+    Raise IndexError if there are no rows. Game, player, currency and date are those of the first row.
+    """
     first = rows[0]
     stake = sum(row.stake - row.cancelled - row.rejected for row in rows)
     payout = sum(row.payout for row in rows)
@@ -120,7 +147,7 @@ def merge_rows(rows: Sequence[ReportRow], currencies: Sequence[str]) -> Reported
 
 
 class Discrepancy(NamedTuple):
-    """A ticket that is not as it should be, with whatever each side says of it."""
+    """A ticket that differs, with the tickets of both sides; None for a side that does not know it."""
 
     status: MatchStatus
     ours: Ticket | None
@@ -128,7 +155,7 @@ class Discrepancy(NamedTuple):
 
 
 class TotalsKey(NamedTuple):
-    """What totals are told by. `day` is the ledger's UTC day of the bet, the report's own for what is missing here."""
+    """The group of a total. `day` is the UTC day of the ledger's bet, or the report's day if no bet is here."""
 
     day: str
     game: str
@@ -136,20 +163,21 @@ class TotalsKey(NamedTuple):
 
 
 class TicketTotals(NamedTuple):
-    """Tickets that moved money, what was staked, what was paid."""
+    """A number of tickets that kept money, and their stakes and payouts in cents."""
 
     tickets: int = 0
     stake: int = 0
     payout: int = 0
 
     def plus(self, stake: int, payout: int) -> "TicketTotals":
+        """Return the totals with one more ticket."""
         return TicketTotals(self.tickets + 1, self.stake + stake, self.payout + payout)
 
 
 class Reconciliation:
-    """Feed it the tickets of both sides, pair by pair; it counts, sums and keeps what differs.
+    """A comparison in progress: its counts per status, its totals and its differences.
 
-    At most `max_discrepancies` differences are kept, if there is such a number; all are counted.
+    It keeps up to `max_discrepancies` differences (None: all) and counts all of them.
     """
 
     def __init__(self, cut_off: CutOff, max_discrepancies: int | None = None) -> None:
@@ -161,12 +189,13 @@ class Reconciliation:
         self.theirs: dict[TotalsKey, TicketTotals] = {}
 
     def list_totals_keys(self) -> list[TotalsKey]:
-        """What there are totals for, in order."""
+        """Return the keys of all totals of both sides, sorted."""
         return sorted(self.ours.keys() | self.theirs.keys())
 
     def add_pair(self, ours: Ticket | None, theirs: ReportedTicket | None, day: str) -> None:
-        """A ticket that at least one side knows, and the day it counts for."""
+        """Compare and count a ticket that at least one side knows; `day` is the day of its totals."""
         self.add(compare_ticket(ours, theirs, self.cut_off), ours, theirs)
+        # The ledger's game and currency are certain. The report's serve only for a ticket that moved no money here.
         ticket = theirs if theirs and not (ours and ours.has_taken_money) else ours
         assert ticket is not None
         key = TotalsKey(day, ticket.game, ticket.currency)
@@ -176,7 +205,7 @@ class Reconciliation:
             self.theirs[key] = self.theirs.get(key, TicketTotals()).plus(theirs.stake, theirs.payout)
 
     def add(self, status: MatchStatus, ours: Ticket | None, theirs: ReportedTicket | None) -> None:
-        """Count a finding, and keep it where it is a difference."""
+        """Count a status, and keep the ticket if it is a difference and there is room."""
         self.counts[status] += 1
         if status not in NOT_DIFFERENCES and (
             self.max_discrepancies is None or len(self.discrepancies) < self.max_discrepancies

@@ -1,1 +1,1 @@
-"""The providers' protocols, one file each, loaded by name through `registry`. Bytes in, bytes out; no I/O."""
+"""The wire protocols of the providers, one file each, which `registry` loads by name. They have no I/O."""

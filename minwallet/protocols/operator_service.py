@@ -1,4 +1,4 @@
-"""The stable interface of what a provider offers its operators: the game list and the report of tickets."""
+"""The stable interface of a provider's service for operators: the game list and the report of tickets."""
 
 from collections.abc import Mapping, Sequence
 from enum import StrEnum
@@ -9,7 +9,7 @@ from minwallet.protocols.wire import HttpRequest
 
 
 class Game(NamedTuple):
-    """A game of the provider's list. `titles` by language."""
+    """A game of the provider's list. `titles` maps a language to the title; `url` is the launch address's base."""
 
     code: str
     titles: Mapping[str, str]
@@ -17,47 +17,54 @@ class Game(NamedTuple):
 
 
 class ReportPage(NamedTuple):
-    """Rows of the report in the order in which they came to be, and the key from which to ask on."""
+    """One page of the report: rows, oldest first, and the key of the next request; "" if there is no new key."""
 
     rows: Sequence[ReportRow]
     key: str
 
 
 class ServiceError(NamedTuple):
-    """The provider understood and says no, with its code."""
+    """A refusal by the provider, with its code."""
 
     code: int
     message: str
 
 
 class ReportUnit(StrEnum):
-    """What an amount of 1 in a report is."""
+    """The unit of a report's amounts: cents, or whole units of the currency."""
 
     CENTS = "cents"
     UNITS = "units"
 
 
 class OperatorServiceProtocol(Protocol):
-    """What a provider offers its operators, both halves: ask and read for the operator, show for the provider.
+    """Both halves of a provider's service: build and parse for the operator, render for the demo provider.
 
-    The readers raise ValueError, in words, for what makes no sense.
+    Each `parse_` method raises ValueError if the reply is malformed; the message names the row and the field.
     """
 
     routes: Mapping[str, str]
+    """Maps each path to "games" or "report"."""
     first_key: str
-    """The key that asks for the beginning of the report."""
+    """The key that requests the beginning of the report."""
 
-    def build_games_request(self, host_id: str) -> HttpRequest: ...
+    def build_games_request(self, host_id: str) -> HttpRequest:
+        """Return the operator's request for the game list; `host_id` is the provider's id of the operator."""
 
-    def parse_games(self, body: bytes) -> list[Game] | ServiceError: ...
+    def parse_games(self, body: bytes) -> list[Game] | ServiceError:
+        """Return the games of a reply, or the provider's refusal."""
 
     def build_report_request(self, host_id: str, key: str) -> HttpRequest:
-        """`key` is "" at first, later what the last page said."""
+        """Return the operator's request for a page of the report: `key` is "" at first, then that of the last page."""
 
-    def parse_report(self, body: bytes, unit: ReportUnit) -> ReportPage | ServiceError: ...
+    def parse_report(self, body: bytes, unit: ReportUnit) -> ReportPage | ServiceError:
+        """Return the page of a reply with its amounts in cents, or the refusal; `unit` is that of the reply."""
 
-    def render_games(self, games: Sequence[Game]) -> bytes: ...
+    def render_games(self, games: Sequence[Game]) -> bytes:
+        """Return the reply that lists the games."""
 
-    def render_report(self, page: ReportPage) -> bytes: ...
+    def render_report(self, page: ReportPage) -> bytes:
+        """Return the reply with this page, its amounts in cents."""
 
-    def render_error(self, error: ServiceError) -> bytes: ...
+    def render_error(self, error: ServiceError) -> bytes:
+        """Return the reply that refuses a request."""

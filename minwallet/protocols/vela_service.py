@@ -1,7 +1,8 @@
-"""What a vela provider offers its operators: the game list and the report, each a GET with an object back.
+"""The service of a vela provider for operators: the game list and the report, each a GET with a JSON object as reply.
 
-The specification's sections "Game List" and "User Report" wrap an answer as `{"data": {…}}` and a refusal as
-`{"error": {…}}`. Amounts of the report are "double", in cents or in whole units: the operator has to know which.
+The specification's sections "Game List" and "User Report" wrap a reply as `{"data": {…}}` and a refusal as
+`{"error": {…}}`. Amounts of the report are "double" and their unit is not specified, so the operator sets it: cents or
+whole units.
 """
 
 import json
@@ -18,52 +19,67 @@ from minwallet.protocols.operator_service import Game, ReportPage, ReportUnit, S
 from minwallet.protocols.wire import HttpRequest, is_printable_text, reject_json_constants
 
 INVALID_HOST_ID, REQUIRED_FIELD = 2, 2001
+"""The codes "Invalid Host ID" and "Required field cannot be empty"."""
 
 MAX_NAME_LENGTH, MAX_KEY_LENGTH, MAX_URL_LENGTH = 64, 64, 1024
+"""The longest texts accepted of a provider, in characters; the specification sets no limits."""
 
 _DIGITS = re.compile(r"[0-9]{1,20}", re.ASCII)
 _URL = re.compile(r"https?://[^\s/?#]+[^\s#]*")
 
 MAX_ROUNDING_ERROR = Decimal("0.0001")
+"""The difference to a whole number of cents that an amount may have, as a double cannot store most decimals exactly."""
 
 _CENTS_PER_UNIT = {ReportUnit.CENTS: Decimal(1), ReportUnit.UNITS: Decimal(100)}
 
 
 class VelaService:
-    """`host_id` says which operator asks."""
+    """The service of a vela provider. "host_id: Unique ID of Operator System (provided by game provider)"."""
 
-    first_key = "0"  # "For the first time to request log, key = 0."
+    first_key = "0"
+    """The specification: "For the first time to request log, key = 0"."""
     routes = {"/api/user/gamelist": "games", "/api/report": "report"}  # noqa: RUF012 the protocol's own, never changed
 
     def build_games_request(self, host_id: str) -> HttpRequest:
+        """Return the request of the section "Game List"."""
         return HttpRequest("GET", "/api/user/gamelist", urlencode({"host_id": host_id}).encode())
 
     def build_report_request(self, host_id: str, key: str) -> HttpRequest:
+        """Return the request of the section "User Report"; an empty `key` becomes `first_key`.
+
+        "The response return the key value to operator for the next log request."
+        """
         return HttpRequest("GET", "/api/report", urlencode({"host_id": host_id, "key": key or self.first_key}).encode())
 
     def parse_games(self, body: bytes) -> list[Game] | ServiceError:
+        """Return the games of a reply: "This api will return game list to operator"."""
         data = _unwrap_data(body)
         if isinstance(data, ServiceError):
             return data
         return [_parse_game(number, each) for number, each in enumerate(_require_list(data, "list"), 1)]
 
     def parse_report(self, body: bytes, unit: ReportUnit) -> ReportPage | ServiceError:
+        """Return a page of "the games report from Game Server", with its amounts in cents."""
         data = _unwrap_data(body)
         if isinstance(data, ServiceError):
             return data
         rows = [_parse_row(number, each, unit) for number, each in enumerate(_require_list(data, "report"), 1)]
         if not rows and not data.get("key"):
-            return ReportPage([], "")  # there is nothing new, so there is no new key
+            # Without new rows there is no new key, and some providers leave it out.
+            return ReportPage([], "")
         return ReportPage(rows, _require_name("the page", data, "key", MAX_KEY_LENGTH))
 
     def render_games(self, games: list[Game]) -> bytes:
+        """Return the reply with "A list of game list"."""
         items = [{"title": game.titles, "game_code": game.code, "url": game.url} for game in games]
         return _wrap_data({"list": items})
 
     def render_report(self, page: ReportPage) -> bytes:
+        """Return the reply with "A list report" and its key; amounts are cents."""
         return _wrap_data({"report": [_render_row(row) for row in page.rows], "key": page.key})
 
     def render_error(self, error: ServiceError) -> bytes:
+        """Return the reply that refuses a request."""
         return to_json({"error": {"status_code": error.code, "message": error.message}})
 
 
@@ -72,7 +88,7 @@ def _wrap_data(fields: dict[str, object]) -> bytes:
 
 
 def _render_row(row: ReportRow) -> dict[str, object]:
-    """A row with all the fields of the specification."""
+    """Return a row with all fields of the specification's table "Report" and of its sample."""
     gain = row.payout + row.cancelled + row.rejected - row.stake
     return {
         "id": row.id,
@@ -98,11 +114,11 @@ def _render_row(row: ReportRow) -> dict[str, object]:
 
 
 def _unwrap_data(body: bytes) -> dict[str, Any] | ServiceError:
-    """What is in the envelope."""
+    """Return the object in `data`, or the refusal. Raise ValueError if the reply has neither."""
     try:
         document = json.loads(body.decode(), parse_float=Decimal, parse_constant=reject_json_constants)
-    except (ValueError, RecursionError, DecimalException):  # of the last, a number with too long an exponent
-        raise ValueError("the answer is not JSON") from None
+    except (ValueError, RecursionError, DecimalException):  # DecimalException: a number with too long an exponent
+        raise ValueError("the reply is not JSON") from None
     envelope = document if isinstance(document, dict) else {}
     for name in ("error", "data"):
         content = envelope.get(name)
@@ -110,13 +126,13 @@ def _unwrap_data(body: bytes) -> dict[str, Any] | ServiceError:
             if name == "data" and code == 0:
                 return content
             return ServiceError(code, _get_optional_text(content, "message"))
-    raise ValueError("the answer has neither data nor error with a status_code")
+    raise ValueError("the reply has neither data nor error with a status_code")
 
 
 def _require_list(data: dict[str, Any], name: str) -> list[Any]:
     value = data.get(name)
     if not isinstance(value, list):
-        raise ValueError(f"the answer has no {name}")
+        raise ValueError(f"the reply has no {name}: expected an array")
     return value
 
 
@@ -126,7 +142,7 @@ def _parse_game(position: int, fields: object) -> Game:
         raise ValueError(f"{location} is not an object")
     titles = fields.get("title")
     if not isinstance(titles, dict) or not all(is_printable_text(text, 200) for text in titles.values()):
-        raise ValueError(f"{location}: title must be an object of texts by language")
+        raise ValueError(f"{location}: title must be an object of language and text")
     url = fields.get("url")
     if not isinstance(url, str) or len(url) > MAX_URL_LENGTH or not _URL.fullmatch(url):
         raise ValueError(f"{location}: url must be an http or https address")
@@ -144,7 +160,7 @@ def _parse_row(position: int, fields: object, unit: ReportUnit) -> ReportRow:
     cancelled = _parse_cents(location, fields, "cancel_amount", unit, 0)
     rejected = _parse_cents(location, fields, "reject_amount", unit, 0)
     if cancelled + rejected > stake:
-        raise ValueError(f"{location}: more was called off than staked")
+        raise ValueError(f"{location}: cancel_amount plus reject_amount must not exceed bet_stake")
     return ReportRow(
         _require_name(location, fields, "id", MAX_KEY_LENGTH),
         str(int(ticket)),
@@ -160,21 +176,22 @@ def _parse_row(position: int, fields: object, unit: ReportUnit) -> ReportRow:
 
 
 def _require_name(location: str, fields: dict[str, Any], name: str, max_length: int) -> str:
-    """A required name; the specification's samples write numbers as text, its tables call them int."""
+    """Return a required text, or a number as text: the tables call `id` int, the samples quote it."""
     value = fields.get(name)
     text = str(value) if type(value) is int else value
     if not isinstance(text, str) or not text or not is_printable_text(text, max_length):
-        raise ValueError(f"{location}: {name} must be text or a number of 1 to {max_length} printable symbols")
+        raise ValueError(f"{location}: {name} must be text or a number of 1 to {max_length} printable characters")
     return text
 
 
 def _get_optional_text(fields: dict[str, Any], name: str) -> str:
+    # Such a text is shown only, so an invalid one is dropped instead of refusing the whole report.
     value = fields.get(name)
     return value if isinstance(value, str) and is_printable_text(value, MAX_NAME_LENGTH) else ""
 
 
 def _parse_cents(location: str, fields: dict[str, Any], name: str, unit: ReportUnit, default: int | None = None) -> int:
-    """A double as cents. It may miss a whole number of them by as much as doubles do, and by no more."""
+    """Return an amount ("double") in cents. Raise ValueError if it is not whole cents, within MAX_ROUNDING_ERROR."""
     value = default if fields.get(name) is None else fields[name]
     try:
         if isinstance(value, bool) or not isinstance(value, int | Decimal | str):
@@ -183,5 +200,5 @@ def _parse_cents(location: str, fields: dict[str, Any], name: str, unit: ReportU
         if not 0 <= exact <= MAX_CENTS or abs(exact - (cents := round(exact))) > MAX_ROUNDING_ERROR:
             raise ValueError
     except (ValueError, DecimalException):
-        raise ValueError(f"{location}: {name} is {value!s:.40}, which is no amount in {unit}") from None
+        raise ValueError(f"{location}: invalid {name} '{value!s:.40}': must be an amount in {unit}") from None
     return cents

@@ -1,8 +1,12 @@
 """wallet-v2: JSON over POST, the operation in the field `type`.
 
-The specification is "Wallet API v.2"; its sentences are quoted where the code obeys them. Two of its samples are not
-JSON (`"player_id"="usr-1122334455"`, and requests broken over two lines); what they mean is plain, and that is spoken
-here. A transaction id "is unique within one currency", so ids are looked up per agent and currency.
+The specification is "Wallet API v.2". The code quotes the sentence that it follows.
+
+- "The http POST method is used for all requests to the server."
+- The "id" parameter "is unique within one currency", so ids are unique per agent and currency.
+- "credit — an integer number with an amount of credit in cents": the sum of cash and bonus.
+- Two of its samples are not JSON: `"player_id"="usr-1122334455"`, and requests broken over two lines. This module uses
+  the JSON that they obviously mean.
 """
 
 import json
@@ -34,16 +38,21 @@ from minwallet.protocols.wire import (
 )
 
 MALFORMED, UNKNOWN_TYPE, UNAVAILABLE = 100, 101, 500
+"""The specification leaves the numbers open: "err_code — error code that occurred"."""
 
 MAX_GAME_LENGTH, MAX_TIME_LENGTH = 64, 40
+"""The longest `game` and `time`, in characters; the specification sets no limits."""
 
 
 class _InvalidField(ValueError):
-    """The field, and what it should be."""
+    """A field that is missing or invalid; the message names it and says what is expected."""
 
 
 class WalletV2:
-    """`type` is credit, bet, win or cancel."""
+    """The wallet-v2 protocol; the field `type` of the body names the operation: credit, bet, win or cancel.
+
+    The second path limits a request to one agent: "WALLET_TOKEN — a unique ID of an agent (wallet)".
+    """
 
     name = "wallet-v2"
     method = "POST"
@@ -51,6 +60,10 @@ class WalletV2:
     ids_per_currency = True
 
     def parse(self, operation: str, raw: bytes) -> Call | Malformed:
+        """Return the call in the body `raw`, or Malformed with the code 100, or 101 for an unknown `type`.
+
+        "code — a unique ID of a player's game session": it is the token. "time" is checked, but has no effect.
+        """
         try:
             fields = _parse_object(raw)
             operation = _require_text(fields, "type", None)
@@ -64,10 +77,15 @@ class WalletV2:
             return Malformed(operation, MALFORMED, str(error))
 
     def render(self, call: Call, outcome: Outcome | SessionUnknown, holder: AccountHolder | None, now_ms: int) -> bytes:
+        """Return the reply: `result` 1 with `credit` in cents, or `result` 0 with `err_code` and `err_desc`.
+
+        "result — in case of positive result =1, in case of error any other number". A refusal has `credit` too if the
+        session is known.
+        """
         fields: dict[str, object]
         match outcome:
             case Applied() | Replayed():
-                # "credit — ... after deducting the bet": a retry is told what the first answer would have told.
+                # "credit — … after deducting the bet": a retry has the credit of the first reply, not the current one.
                 entry = outcome.entry
                 fields = {"credit": entry.cash_after + entry.bonus_after, "result": 1, "time": _format_time(now_ms)}
             case BalanceShown(cash, bonus):
@@ -88,19 +106,27 @@ class WalletV2:
         return to_json(fields)
 
     def redact(self, call: Call, raw: bytes, now_ms: int) -> str:
+        """Return the body with REDACTED in place of the token, or an equivalent body if the token is hidden."""
         text = raw.decode()
         redacted = text.replace(f'"{call.token}"', f'"{REDACTED}"')
+        # The token may be spelled with JSON escapes, or stand in another field too. Then write the body from the call.
         if redacted == text or contains_token(call.token, redacted):
             redacted = self.build_request(call._replace(token=REDACTED), now_ms).body.decode()
         return redacted
 
     def render_error(self, malformed: Malformed, now_ms: int) -> bytes:
+        """Return the reply to a malformed request: "err_code — error code", "err_desc — error text"."""
         return to_json(_build_failure(malformed.code, malformed.message, now_ms))
 
     def error_code_for_status(self, http_status: int) -> int:
+        """Return 500 if a retry may succeed later, otherwise 100; the specification has no codes for HTTP errors."""
         return UNAVAILABLE if http_status == 429 or http_status >= 500 else MALFORMED
 
     def build_request(self, call: Call, now_ms: int, wallet_token: str | None = None) -> HttpRequest:
+        """Return the POST of this call. Raise ValueError for a command that wallet-v2 does not have.
+
+        "time — a date and a time", here of the request, from `now_ms`. With `wallet_token` the path names the agent.
+        """
         common: dict[str, object] = {"code": call.token, "type": call.operation, "time": _format_time(now_ms)}
         fields: dict[str, object]
         match call.command:
@@ -126,6 +152,10 @@ class WalletV2:
         return HttpRequest(self.method, path, body=to_json(fields))
 
     def parse_response(self, body: bytes) -> WalletResponse:
+        """Return the content of a reply. Raise ValueError if it is not a JSON object with valid numbers.
+
+        "If the "result": a number other than "1", the request is not processed and is counted as an error request."
+        """
         fields = _parse_object(body)
         if type(fields.get("result")) is int and fields["result"] == 1:
             return WalletResponse(
@@ -138,6 +168,7 @@ class WalletV2:
         return WalletResponse(code, fields.get("err_desc"), balance)
 
     def rebuild(self, entry: Entry, token: str) -> Call:
+        """Return the call that created the entry. Raise ValueError for a betwin, deposit or withdrawal."""
         match entry.kind:
             case Kind.BET:
                 assert entry.round is not None
@@ -152,6 +183,7 @@ class WalletV2:
                 assert_never(entry.kind)
 
     def build_launch_url(self, launch: Launch) -> str:
+        """Return the launch URL of the sections "Demo mode" and "Real mode": demo mode if there is no token."""
         game, lang = {"gameID": launch.game}, {"lang": launch.lang}
         if launch.token is None:
             return add_query(launch.base, {"mode": "demo", **game, **lang})
@@ -159,6 +191,7 @@ class WalletV2:
         return add_query(launch.base, parameters)
 
     def parse_launch_url(self, url: str) -> Launch:
+        """Return the content of a launch URL; every mode but `real_play` is demo mode, without token and agent."""
         base, parameters = split_query(url)
         is_real = parameters.get("mode") == "real_play"
         token, agent = (parameters.get("token"), parameters.get("wallet", "")) if is_real else (None, "")
@@ -214,13 +247,13 @@ def _format_time(now_ms: int) -> str:
     return _format_second(now_ms // 1000)
 
 
-@lru_cache(maxsize=2)  # thousands of answers carry the same second
+@lru_cache(maxsize=2)  # thousands of replies have the same second, and strftime is slow
 def _format_second(second: int) -> str:
     return time.strftime("%d-%m-%Y %H:%M:%S", time.gmtime(second))
 
 
 def _encode_game(game: str | None) -> int | str | None:
-    """A game's code as the provider writes it: a number where it is one."""
+    """Return a game's code as the provider writes it: `1012` as a number, other codes as text."""
     if game is not None and game.isascii() and game.isdigit() and len(game) <= 20:
         number = int(game)
         return number if str(number) == game and number <= MAX_ID else game
@@ -242,7 +275,10 @@ def _parse_object(raw: bytes) -> dict[str, Any]:
 
 
 def _parse_with_duplicates(raw: bytes) -> object:
-    """What the quick reader refuses, such as a field given twice, which may be one that nobody looks at."""
+    """Return the JSON document that the fast parser refused. Raise _InvalidField if it is not JSON.
+
+    The fast parser refuses every field given twice. But a field that this protocol ignores may be given twice.
+    """
     try:
         return json.loads(
             raw.decode(),
@@ -255,7 +291,7 @@ def _parse_with_duplicates(raw: bytes) -> object:
 
 
 def _nullify_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """The fields of an object. One that is given twice has no value: nobody knows which of the two was meant."""
+    """Return the fields of an object, None for one given twice: of two values, the intended one is unknown."""
     fields = dict(pairs)
     if len(fields) < len(pairs):
         fields |= {name: None for name, times in Counter(name for name, _ in pairs).items() if times > 1}
@@ -263,14 +299,14 @@ def _nullify_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def _parse_bounded_int(digits: str) -> int:
-    """A number; one that is far out of every range stays so, but costs no time."""
+    """Return a number, or MAX_ID + 1 for more than 20 digits: int() would need seconds for a very long one."""
     return int(digits) if len(digits) <= 20 else MAX_ID + 1
 
 
 def _require_text(fields: dict[str, Any], name: str, max_length: int | None) -> str:
     value = fields.get(name)
     if not isinstance(value, str) or (max_length is not None and len(value) > max_length):
-        raise _InvalidField(f"{name}: must be text" + (f" of at most {max_length} symbols" if max_length else ""))
+        raise _InvalidField(f"{name}: must be text" + (f" of up to {max_length} characters" if max_length else ""))
     return value
 
 
@@ -290,5 +326,5 @@ def _require_game(fields: dict[str, Any]) -> str:
     if type(value) is int and 0 <= value <= MAX_ID:
         return str(value)
     if not value or not is_printable_text(value, MAX_GAME_LENGTH):
-        raise _InvalidField(f"game: must be a whole number, or text of 1 to {MAX_GAME_LENGTH} printable symbols")
+        raise _InvalidField(f"game: must be a whole number, or text of 1 to {MAX_GAME_LENGTH} printable characters")
     return str(value)

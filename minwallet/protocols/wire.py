@@ -1,4 +1,4 @@
-"""What every wire protocol has in common: the shapes between its bytes and the ledger's commands."""
+"""The stable interface of a wire protocol, and the values between its bytes and the ledger's commands."""
 
 import re
 from collections.abc import Mapping
@@ -10,11 +10,11 @@ from minwallet.ledger.entries import Entry
 from minwallet.ledger.outcomes import Outcome, SessionUnknown
 
 REDACTED = "TOKEN"
-"""What stands for a session's token wherever a request is written down."""
+"""The word that replaces a session's token in every stored or logged request."""
 
 
 class Call(NamedTuple):
-    """An intelligible request: whose session, and what is asked of it."""
+    """A well-formed request: the operation by the protocol's own name, the session's token, and the command."""
 
     operation: str
     token: str
@@ -22,7 +22,10 @@ class Call(NamedTuple):
 
 
 class Malformed(NamedTuple):
-    """A request nobody can act on, with the protocol's own code for it and words that name the field."""
+    """A malformed request, with the protocol's error code and a message that names the field.
+
+    `operation` is "" if the request names none that is known.
+    """
 
     operation: str
     code: int
@@ -30,14 +33,14 @@ class Malformed(NamedTuple):
 
 
 class AccountHolder(NamedTuple):
-    """Whose account a call was about."""
+    """The player and the currency of the account that a call was for."""
 
     player_id: str
     currency: str
 
 
 class HttpRequest(NamedTuple):
-    """What a caller sends: `body` for a POST, `query` for a GET."""
+    """A request as a caller sends it: `body` for a POST, `query` (without the "?") for a GET."""
 
     method: str
     path: str
@@ -46,7 +49,7 @@ class HttpRequest(NamedTuple):
 
     @property
     def target(self) -> str:
-        """The path and the query, as they follow a wallet's or a provider's own address."""
+        """Return the path and the query, to be appended to the base address of a wallet or provider."""
         return f"{self.path}?{self.query.decode()}" if self.query else self.path
 
     def __str__(self) -> str:
@@ -54,7 +57,10 @@ class HttpRequest(NamedTuple):
 
 
 class WalletResponse(NamedTuple):
-    """What a caller reads: `code` is 0 for success. The rest is there as far as the wallet said it."""
+    """A wallet's reply as a caller reads it. `code` is 0 for success; a field that the reply lacks is None.
+
+    `balance` and `balance2` are cents: wallet-v2's `credit` and None, vela's `balance` and `balance2`.
+    """
 
     code: int
     message: str | None = None
@@ -65,8 +71,10 @@ class WalletResponse(NamedTuple):
 
 
 class Launch(NamedTuple):
-    """What a launch URL says. `base` is the address of the games or of the one game, `agent` how the provider knows
-    the operator. Without a token the game is played with virtual credit: demo mode, guest mode.
+    """The content of a launch URL.
+
+    `base` is the address of all games (wallet-v2) or of this game (vela). `agent` is the provider's id of the operator:
+    the wallet token or the host_id. Without a token the game uses virtual credit (demo mode, guest mode).
     """
 
     base: str
@@ -77,58 +85,81 @@ class Launch(NamedTuple):
 
 
 class WireProtocol(Protocol):
-    """Both halves of one protocol. `routes` maps a path to the operation it names, "" where the body names it."""
+    """Both halves of one protocol: parse and render for the wallet, build and parse for a caller.
+
+    An instance has no state, so that many calls can use it at the same time.
+    """
 
     name: str
+    """The name in the registry, in the ledger's entries and on the command line."""
     method: str
+    """The only HTTP method, "GET" or "POST"; every other one gets 405."""
     routes: Mapping[str, str]
+    """Maps each path to the operation it names, or to "" if the body names it."""
     ids_per_currency: bool
+    """True if a transaction id is unique per agent and currency, False if per agent."""
 
     def parse(self, operation: str, raw: bytes) -> Call | Malformed:
-        """The request in the body of a POST, or in the query of a GET."""
+        """Return the call in `raw`, the body of a POST or the query of a GET; never raise.
+
+        `operation` is the one of the path. Return Malformed if a field is missing, of the wrong type or out of range.
+        """
 
     def render(self, call: Call, outcome: Outcome | SessionUnknown, holder: AccountHolder | None, now_ms: int) -> bytes:
-        """The body that answers an intelligible request."""
+        """Return the reply's body for a call, after the commit of everything it reports.
+
+        `holder` is required for the answer to a query and may be None otherwise. `now_ms` is the time in ms since 1970
+        UTC.
+        """
 
     def redact(self, call: Call, raw: bytes, now_ms: int) -> str:
-        """What `parse` was given, with REDACTED in the place of the token; other words for the same where the token is
-        written in a way that hides it, or is found elsewhere too."""
+        """Return the request `raw` with REDACTED in place of the token, for the journal.
+
+        If the token is escaped or occurs in another field too, return an equivalent request without it.
+        """
 
     def render_error(self, malformed: Malformed, now_ms: int) -> bytes:
-        """The body that answers any other."""
+        """Return the reply's body for a malformed request."""
 
     def error_code_for_status(self, http_status: int) -> int:
-        """The protocol's code for an answer that HTTP itself calls an error."""
+        """Return the protocol's error code that goes with an HTTP error status such as 405, 413 or 503."""
 
     def build_request(self, call: Call, now_ms: int, wallet_token: str | None = None) -> HttpRequest:
-        """The request that a provider sends for this call."""
+        """Return the request that a provider sends for this call.
+
+        Raise ValueError if the protocol has no such command. `wallet_token` adds the agent to the path, if the protocol
+        has such a path.
+        """
 
     def parse_response(self, body: bytes) -> WalletResponse:
-        """What a wallet's answer says; ValueError for one that makes no sense."""
+        """Return the content of a wallet's reply. Raise ValueError if it is malformed."""
 
     def rebuild(self, entry: Entry, token: str) -> Call:
-        """The provider's call that made this row of the ledger, as the bearer of `token` would make it again."""
+        """Return the call that created this entry, with `token` as its session, to be sent as a retry.
+
+        Raise ValueError if the protocol has no such kind of entry.
+        """
 
     def build_launch_url(self, launch: Launch) -> str:
-        """The address that opens a game."""
+        """Return the address that opens a game."""
 
     def parse_launch_url(self, url: str) -> Launch:
-        """What such an address says; a missing game is ""."""
+        """Return the content of a launch URL; a missing text is "", a missing token None."""
 
 
 def is_printable_text(value: object, max_length: int) -> bool:
-    """Whether it is text of printable symbols, at most so many."""
+    """Check if `value` is text of up to `max_length` printable characters."""
     return isinstance(value, str) and len(value) <= max_length and value.isprintable()
 
 
 def add_query(base: str, parameters: Mapping[str, str]) -> str:
-    """`base` with these parameters in their order, percent-encoded, after any that it has."""
+    """Return `base` with these parameters appended in their order, percent-encoded; its own query stays."""
     separator = "?" if "?" not in base else "" if base.endswith(("?", "&")) else "&"
     return f"{base}{separator}{urlencode(parameters, quote_via=quote)}"
 
 
 def split_query(url: str) -> tuple[str, dict[str, str]]:
-    """The address without its query, and what the query says."""
+    """Return the address without its query, and the query's parameters; the last of two with one name counts."""
     base, _, query = url.partition("?")
     return base, dict(parse_qsl(query, keep_blank_values=True))
 
@@ -137,12 +168,13 @@ _JSON_ESCAPE = re.compile(r"\\u([0-9a-fA-F]{4})")
 
 
 def contains_token(token: str, text: str) -> bool:
-    """Whether the text has the token, as it is or spelled with the escapes of a query or of JSON."""
+    """Check if `text` contains the token, in the clear or with the escapes of a query or of JSON."""
+    # Unescaping is slow and rarely needed, and this runs for every stored call.
     if "%" in text or "\\" in text:
         text = f"{text} {unquote_plus(_JSON_ESCAPE.sub(lambda found: chr(int(found[1], 16)), text))}"
     return token in text
 
 
 def reject_json_constants(name: str) -> None:
-    """For a reader of JSON: NaN and Infinity, which Python's own would take."""
+    """Raise ValueError for NaN and Infinity: the `parse_constant` of `json.loads`, which accepts them otherwise."""
     raise ValueError(f"{name} is not JSON")

@@ -212,7 +212,7 @@ def test_several_processes_find_what_one_finds(valid_db: Path, db: Path, monkeyp
         code,
         {**alone, "problems": sorted(alone["problems"])},
     )
-    assert "entry 2: belongs to no account" in shared["problems"]
+    assert "entry 2: account -7 does not exist" in shared["problems"]
     assert InProcessCli(valid_db)("verify") == {"ok": True, "accounts": 2, "entries": 3, "problems": []}
 
 

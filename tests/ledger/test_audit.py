@@ -102,7 +102,7 @@ def test_a_field_of_another_type_is_reported() -> None:
     problems = problems_after(change)
     assert problems[:3] == [
         chain_break_at(3),
-        "entry 3: its fields are not of the kind that they should be",
+        "entry 3: a field has the wrong type",
         chain_break_at(4),
     ]
 
@@ -110,7 +110,7 @@ def test_a_field_of_another_type_is_reported() -> None:
 def test_an_account_without_a_player_is_reported() -> None:
     """The other accounts are checked too."""
     nobody = Account(99, 1, 0, b"", 0)
-    assert find_problems([], [nobody, *InMemoryLedger().accounts.values()]) == ["account 99: belongs to no player"]
+    assert find_problems([], [nobody, *InMemoryLedger().accounts.values()]) == ["account 99: has no player"]
 
 
 @pytest.mark.parametrize(
@@ -197,7 +197,7 @@ def test_an_entry_without_an_account_is_reported() -> None:
     def change(rows: list[Entry]) -> None:
         rows[6] = rows[6]._replace(account_id=99)
 
-    assert problems_after(change)[0] == "entry 7: belongs to no account"
+    assert problems_after(change)[0] == "entry 7: account 99 does not exist"
 
 
 def test_a_negative_balance_is_reported() -> None:

@@ -177,7 +177,7 @@ def test_text_is_printable_and_short(operation: str, name: str, value: str) -> N
     """Text has up to 64 printable characters."""
     code, message = parse_malformed(operation, REQUIRED[operation], **{name: value})
     assert code == 2001
-    assert message == f"{name}: at most once, with at most 64 printable symbols"
+    assert message == f"{name}: at most once, with up to 64 printable characters"
 
 
 @pytest.mark.parametrize("bytes_", ["%FF", "%ED%A0%80", "%C3", "\xc3\xa9"])
@@ -190,7 +190,7 @@ def test_text_is_percent_encoded_utf_8(operation: str, bytes_: str) -> None:
         operation, good
     )
     malformed = PROTOCOL.parse(operation, good + f"&game_code={bytes_}".encode("latin-1"))
-    assert malformed == Malformed(operation, 2001, "game_code: at most once, with at most 64 printable symbols")
+    assert malformed == Malformed(operation, 2001, "game_code: at most once, with up to 64 printable characters")
 
 
 operations = st.sampled_from(list(REQUIRED))

@@ -102,7 +102,7 @@ def test_the_numbers_of_a_chart_can_be_read(page: Page, address: str) -> None:
     page.goto(f"{address}/admin")
     chart = page.locator("figure.chart").nth(1)
     expect(chart.get_by_role("img")).to_have_accessible_name(re.compile("Gross gaming revenue by day: two weeks"))
-    chart.get_by_text("The numbers").click()
+    chart.get_by_text("Show the numbers").click()
     expect(chart.get_by_role("region").get_by_role("row")).to_have_count(15)
 
 
@@ -113,7 +113,7 @@ def test_a_confirmation_can_be_cancelled(page: Page, address: str) -> None:
     page.keyboard.press("Enter")
     question = page.get_by_role("dialog", name="Block alice?")
     expect(question).to_be_visible()
-    expect(page.get_by_role("button", name="Leave it")).to_be_focused()
+    expect(page.get_by_role("button", name="Cancel")).to_be_focused()
     assert_accessible(page)
     page.keyboard.press("Escape")
     expect(question).to_be_hidden()

@@ -33,7 +33,7 @@ def test_failed_sign_ins_are_indistinguishable(server: Server) -> None:
         assert answer.status_code == 403
         pages.add(answer.text.replace(name, "NAME"))
     assert len(pages) == 1
-    assert "Name or password is wrong." in pages.pop()
+    assert "Wrong name or password." in pages.pop()
 
 
 def test_guessing_is_slowed_down_for_an_address(server: Server, login_client: LoginClient) -> None:

@@ -22,7 +22,7 @@ def test_a_link_signs_in_once(server: Server, login_client: LoginClient) -> None
     assert (first.status_code, first.headers["location"]) == (303, "/admin")
     assert login_client.is_signed_in
     assert second.status_code == 403
-    assert "has been used" in second.text
+    assert "used or expired" in second.text
     assert "set-cookie" not in second.headers
 
 
@@ -52,7 +52,7 @@ def test_a_login_link_is_not_leaked(server: Server, login_client: LoginClient) -
     assert login_client.get(url).headers["referrer-policy"] == "strict-origin"
     login_client.use_link(url)
     assert extract_token(url) not in server.log.read_text()
-    assert extract_token(url) not in login_client.get("/admin/access/record").text
+    assert extract_token(url) not in login_client.get("/admin/access/audit-log").text
 
 
 def test_serve_prints_a_link_as_long_as_nobody_can_sign_in(db: Path) -> None:
@@ -166,12 +166,12 @@ def test_a_reset_ends_the_live_feed(server: Server) -> None:
 def test_sign_in_returns_to_the_requested_page(server: Server, login_client: LoginClient) -> None:
     """A page that wants somebody signed in comes back afterwards, and nothing but a page of the back office does."""
     sign_in_by_link(server, "walt").set_password(PASSWORD)
-    sent = login_client.get("/admin/access/record?before=7")
-    assert sent.headers["location"] == "/admin/sign-in?next=/admin/access/record%3Fbefore%3D7"
+    sent = login_client.get("/admin/access/audit-log?before=7")
+    assert sent.headers["location"] == "/admin/sign-in?next=/admin/access/audit-log%3Fbefore%3D7"
     form = login_client.get(sent.headers["location"]).text
-    assert 'name="next" value="/admin/access/record?before=7"' in form
-    answer = login_client.sign_in("walt", PASSWORD, "/admin/access/record?before=7")
-    assert answer.headers["location"] == "/admin/access/record?before=7"
+    assert 'name="next" value="/admin/access/audit-log?before=7"' in form
+    answer = login_client.sign_in("walt", PASSWORD, "/admin/access/audit-log?before=7")
+    assert answer.headers["location"] == "/admin/access/audit-log?before=7"
     assert LoginClient(server).sign_in("walt", PASSWORD, "https://evil.example/").headers["location"] == "/admin"
 
 
@@ -187,7 +187,7 @@ def test_sign_ins_are_in_the_audit_log(db: Path) -> None:
         yara.submit("/admin/sign-out")
         record = LoginClient(server)
         record.use_link(create_login_link(server, "zoe"))
-        page = record.get("/admin/access/record").text
+        page = record.get("/admin/access/audit-log").text
     assert "my secret" not in page
     for told in ("signed in", "signed out", "set a password", "address 198.51.100.9"):
         assert told in page
@@ -199,7 +199,7 @@ def test_a_reset_is_in_the_audit_log(server: Server) -> None:
     """Commands are on record as their user's."""
     sign_in_by_link(server, "abe")
     server.cli("admin", "reset", "abe")
-    page = sign_in_by_link(server, "eva").get("/admin/access/record").text
+    page = sign_in_by_link(server, "eva").get("/admin/access/audit-log").text
     assert re.search(r"command line \(\w+\)", page)
     assert json.dumps("abe") not in page
     assert "<strong>abe</strong>" in page

@@ -1,4 +1,4 @@
-"""The back office below `/admin`: pages for whoever runs the wallet."""
+"""The back office below `/admin`: the operator's pages."""
 
 from starlette.routing import BaseRoute
 
@@ -24,7 +24,7 @@ from minwallet.web.backoffice.page import PageRouter
 
 
 def routes(wallet: Wallet, app_settings: Settings, sqlite_version: str) -> list[BaseRoute]:
-    """Every page, and the doors to them."""
+    """Return the routes of all pages, including sign-in."""
     router = PageRouter(wallet, app_settings, sqlite_version)
     ledger_pages = (
         player_list,

@@ -1,4 +1,4 @@
-"""Who may do what: keys of the admin API, who signs in here, one's own password, and the record of who did what."""
+"""The page Access: admins, the own password, API keys and the audit log."""
 
 from typing import NamedTuple
 from urllib.parse import quote
@@ -28,7 +28,7 @@ EMPTY_FORM = Form({}, {})
 
 
 class AccessForms(NamedTuple):
-    """The forms of the page, as far as something was typed into them."""
+    """The forms of the page; an empty one was not submitted."""
 
     key: Form = EMPTY_FORM
     link: Form = EMPTY_FORM
@@ -39,7 +39,7 @@ def routes(router: PageRouter) -> list[Route]:
     password_form = _PasswordForm(router)
     return [
         router.get(PATH, _render_access),
-        router.get(f"{PATH}/record", _render_audit_log),
+        router.get(f"{PATH}/audit-log", _render_audit_log),
         router.post(f"{PATH}/keys", _add_key),
         router.post(f"{PATH}/keys/{{name}}/revoke", _revoke_key),
         router.post(f"{PATH}/admins", _create_login_link),
@@ -90,8 +90,8 @@ async def _add_key(context: PageContext) -> Response:
         key = await context.execute(request)
     except ValidationError as error:
         return await _render_access_forms(context, AccessForms(key=form.with_validation_error(error)))
-    except OperationError as decline:
-        return await _render_access_forms(context, AccessForms(key=form.with_failure(*decline.args)))
+    except OperationError as failure:
+        return await _render_access_forms(context, AccessForms(key=form.with_failure(*failure.args)))
     return context.render("backoffice/api_key_created.html", key=key, api_url=f"{context.base_url}/admin/api/v1")
 
 
@@ -102,7 +102,7 @@ def _parse_scope(text: str) -> KeyScope | str:
 async def _revoke_key(context: PageContext) -> Response:
     name = context.request.path_params["name"]
     await context.execute(KeyRevoke(name=name))
-    return context.redirect(PATH, f"The key {name} is revoked.")
+    return context.redirect(PATH, f"API key {name} revoked.")
 
 
 async def _create_login_link(context: PageContext) -> Response:
@@ -117,26 +117,30 @@ async def _create_login_link(context: PageContext) -> Response:
 async def _reset_admin(context: PageContext) -> Response:
     name = context.request.path_params["name"]
     await context.execute(AdminReset(name=name))
-    return context.redirect(PATH, f"{name} is signed out, and needs a new link to sign in.")
+    return context.redirect(PATH, f"{name} is signed out and needs a new sign-in link.")
 
 
 class _PasswordForm:
-    """One's own password. Whoever finds a signed-in browser shall not guess the old one here."""
+    """The form that changes the own password.
+
+    It limits the attempts per admin. Otherwise a person at a signed-in browser could use it to guess the old password.
+    """
 
     def __init__(self, router: PageRouter) -> None:
         self._admin_auth = router.admin_auth
         self._attempts = AttemptLimiter()
 
     async def change_password(self, context: PageContext) -> Response:
+        """Set the password, and sign the admin in again with a new cookie."""
         fields = await context.read_form()
         form = Form({}, {})
         if fields.get("new", "") != fields.get("again", ""):
             return await _render_access_forms(
-                context, AccessForms(password=form.with_errors(again="It is not the same as above."))
+                context, AccessForms(password=form.with_errors(again="The two passwords differ."))
             )
         if wait_s := self._attempts.retry_after_s(context.admin):
             return await _render_access_forms(
-                context, AccessForms(password=form.with_failure(f"Too many attempts; wait {wait_s} seconds."))
+                context, AccessForms(password=form.with_failure(f"Too many attempts. Try again in {wait_s} seconds."))
             )
         self._attempts.record(context.admin)
         try:
@@ -145,13 +149,17 @@ class _PasswordForm:
             )
         except TooManyAttempts:
             return await _render_access_forms(
-                context, AccessForms(password=form.with_failure(f"Too busy; wait {BUSY_RETRY_AFTER_S} seconds."))
+                context,
+                AccessForms(
+                    password=form.with_failure(f"The server is busy. Try again in {BUSY_RETRY_AFTER_S} seconds.")
+                ),
             )
-        except OperationError as decline:
-            return await _render_access_forms(context, AccessForms(password=form.with_failure(*decline.args)))
+        except OperationError as failure:
+            return await _render_access_forms(context, AccessForms(password=form.with_failure(*failure.args)))
         self._attempts.reset(context.admin)
+        # The new password ended the old sign-in, so the message must wait under the CSRF token of the new cookie.
         response = context.redirect(PATH)
         set_cookie(response, context.request, login.cookie)
-        message = "Your password is set. You are signed out everywhere else."
+        message = "Your password is set. All your other sign-ins have ended."
         context.router.set_flash(derive_csrf_token(login.cookie), "ok", message)
         return response

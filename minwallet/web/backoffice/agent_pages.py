@@ -1,4 +1,4 @@
-"""The operators served by this wallet: their settings, and how each connects a provider."""
+"""The pages of agents: list, settings, and the addresses for connecting a provider."""
 
 from urllib.parse import quote
 
@@ -32,7 +32,7 @@ def routes(router: PageRouter) -> list[Route]:
 
 
 def agent_page_url(name: str) -> str:
-    """Where the page of an agent is."""
+    """Return the path of an agent's page."""
     return f"{PATH}/{quote(name, safe='')}"
 
 
@@ -53,10 +53,10 @@ async def _add_agent(context: PageContext) -> Response:
         await context.execute(AgentAdd(name=name, wallet_token=wallet_token or None, host_id=host_id or None))
     except ValidationError as error:
         form = form.with_validation_error(error)
-    except OperationError as decline:
-        form = form.with_failure(*decline.args)
+    except OperationError as failure:
+        form = form.with_failure(*failure.args)
     else:
-        return context.redirect(agent_page_url(name), f"Agent {name} is added. Next, connect a provider.")
+        return context.redirect(agent_page_url(name), f"Agent {name} added. Next: connect a provider.")
     return context.render("backoffice/agent_new.html", form.status, form=form)
 
 
@@ -79,12 +79,10 @@ async def _update_agent(context: PageContext) -> Response:
             await context.execute(AgentSet.model_validate({"name": agent.name, **changed}))
     except ValidationError as error:
         form = form.with_validation_error(error)
-    except OperationError as decline:
-        form = form.with_failure(*decline.args)
+    except OperationError as failure:
+        form = form.with_failure(*failure.args)
     else:
-        message = (
-            f"Changed: {', '.join(name.replace('_', ' ') for name in changed)}." if changed else "Nothing to change."
-        )
+        message = f"Changed: {', '.join(name.replace('_', ' ') for name in changed)}." if changed else "No changes."
         return context.redirect(agent_page_url(agent.name), message, "ok" if changed else "note")
     return await _render_agent_page(context, await read_game_catalogue(context.wallet.store, agent.name), form)
 

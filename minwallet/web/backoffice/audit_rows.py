@@ -1,4 +1,4 @@
-"""The record of who did what, in words for people."""
+"""The rows of the audit log as text for pages."""
 
 import json
 from typing import NamedTuple
@@ -9,17 +9,17 @@ from minwallet.web.backoffice.player_list import player_page_url as path_of_play
 from minwallet.web.formatting import format_duration, format_money
 
 ACTION_TEXTS = {
-    "admin_link": "made a sign-in link for",
-    "admin_reset": "signed out and took the password of",
+    "admin_link": "created a sign-in link for",
+    "admin_reset": "reset the sign-in of",
     "agent_add": "added agent",
     "agent_set": "changed agent",
     "deposit": "deposited for",
-    "key_add": "made API key",
+    "key_add": "created API key",
     "key_revoke": "revoked API key",
     "password_set": "set a password",
     "player_add": "added player",
     "player_set_status": "changed player",
-    "seed": "took in a file of players",
+    "seed": "imported a file of players",
     "session_end": "revoked a session of",
     "session_open": "opened a session for",
     "player_exclude": "changed the exclusion of",
@@ -39,13 +39,13 @@ PLAYER_ACTIONS = {
 AGENT_ACTIONS = {"agent_add", "agent_set"}
 
 SELF_ACTIONS = {"sign_in", "sign_out", "password_set"}
-"""What people do about nobody but themselves, so that the subject says nothing new."""
+"""Actions whose subject is the actor, so that the row omits the subject."""
 
 AMOUNT_FIELDS = {"amount", "balance", "bonus"}
 
 
 class AuditRow(NamedTuple):
-    """A row of the record. `subject_url` is where its subject has a page, "" where it has none."""
+    """A row of the audit log. `subject_url` is the page of its subject, "" if there is none."""
 
     number: int
     at_ms: int
@@ -59,7 +59,7 @@ class AuditRow(NamedTuple):
 
 
 def describe_audit_record(record: AuditRecord) -> AuditRow:
-    """The row in words; an action that has none is told by its name."""
+    """Return the row as text; an action that ACTION_TEXTS lacks appears under its own name."""
     number, (at_ms, actor, action, agent, subject, detail, seq) = record
     subject_text = "" if action in SELF_ACTIONS else subject or ""
     subject_url = ""
@@ -76,7 +76,7 @@ def describe_audit_record(record: AuditRecord) -> AuditRow:
 
 
 def _describe_details(detail: str) -> str:
-    """`currency USD, amount 12.50`, without what is not worth telling."""
+    """Return the details such as `currency USD, amount 12.50`, without empty and default values."""
     fields = json.loads(detail)
     parts = [
         f"{name.removesuffix('_s').replace('_', ' ')} {_format_value(name, value)}" for name, value in fields.items()

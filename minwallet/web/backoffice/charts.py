@@ -1,4 +1,4 @@
-"""Drawings of what the ledger says."""
+"""The charts of the back office, built from ledger data."""
 
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
@@ -12,7 +12,7 @@ DAY_MS = 24 * 3600 * 1000
 
 
 class ChartView(NamedTuple):
-    """A chart, its title, and in a sentence what is to be seen."""
+    """A chart, its title, and a sentence that describes it for people who cannot see it."""
 
     chart: Chart
     title: str
@@ -20,9 +20,12 @@ class ChartView(NamedTuple):
 
 
 def build_balance_chart(entries: Sequence[Entry], currency: str) -> ChartView | None:
-    """What an account held after each of these entries, its newest, one value a second; None for fewer than two."""
+    """Return the chart of an account's balance after each of its newest `entries`, one value per second.
+
+    Return None if the entries have fewer than two different seconds.
+    """
     last_entries = {entry.at_ms // 1000: entry for entry in sorted(entries, key=lambda entry: entry.seq)}
-    # A clock that was set back shall not draw a line back.
+    # Sorted by time: after a clock was set back, the line must not run backwards.
     times = sorted(last_entries)
     if len(times) < 2:
         return None
@@ -36,16 +39,16 @@ def build_balance_chart(entries: Sequence[Entry], currency: str) -> ChartView | 
 
 
 def build_bets_chart(minutes: Sequence[MinuteCount]) -> ChartView:
-    """How many bets came in each minute."""
+    """Return the chart of the number of bets in each minute."""
     values = [minute.bets for minute in minutes]
     series = Series(label="Bets", values=values, shape="bars", colour="accent")
     chart = Chart(x=[minute.at_ms // 1000 for minute in minutes], series=[series], money=False, days=False)
-    text = f"{sum(values)} bets in the last hour, at most {max(values)} in a minute"
+    text = f"{sum(values)} bets in the last hour, up to {max(values)} in a minute"
     return ChartView(chart, "Bets per minute", text)
 
 
 def build_revenue_chart(days: Mapping[int, int], currency: str) -> ChartView:
-    """The revenue in cents of each day, which is a number since 1970; the last is today."""
+    """Return the chart of the revenue per day; `days` maps days since 1970 to cents, and the last one is today."""
     values = list(days.values())
     series = Series(label="Revenue", values=values, shape="bars", colour="accent")
     chart = Chart(x=[day * DAY_MS // 1000 for day in days], series=[series], money=True, days=True)

@@ -1,4 +1,4 @@
-"""What a comparison of report and ledger found, laid out for people."""
+"""The result of a comparison of report and ledger, as tables and as CSV."""
 
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
@@ -17,15 +17,15 @@ from minwallet.web.backoffice.exports import escape_formula, format_csv
 
 STATUS_MEANINGS: Mapping[MatchStatus, str] = {
     MatchStatus.MATCHED: "Both sides agree.",
-    MatchStatus.NOT_DUE: "It moved after the report was pulled, or is still in play; look again after the next pull.",
-    MatchStatus.NO_MONEY: "It was called off before any money moved.",
-    MatchStatus.AMOUNT_DIFFERS: "Both sides know the ticket, and disagree on what was staked or paid.",
-    MatchStatus.PLAYER_DIFFERS: "Both sides know the ticket, as that of different players.",
-    MatchStatus.MISSING_HERE: "The provider reports money that this wallet never moved.",
-    MatchStatus.MISSING_THERE: "This wallet moved money of which the provider's report knows nothing.",
-    MatchStatus.OPEN_BET: "The bet was taken long ago, and neither a result nor a refund has come.",
-    MatchStatus.REFUND_UNKNOWN: "This wallet gave the stake back; the provider's report counts the bet.",
-    MatchStatus.ORPHAN_WIN: "A win was paid to a round of which this wallet knows no bet.",
+    MatchStatus.NOT_DUE: "The ticket changed after the report was fetched, or its bet is still open.",
+    MatchStatus.NO_MONEY: "The ticket was cancelled before money moved.",
+    MatchStatus.AMOUNT_DIFFERS: "Both sides have the ticket, but its stake or payout differs.",
+    MatchStatus.PLAYER_DIFFERS: "Both sides have the ticket, but its player differs.",
+    MatchStatus.MISSING_HERE: "The report has a ticket that moved no money in this wallet.",
+    MatchStatus.MISSING_THERE: "The ticket moved money in this wallet, but the report does not have it.",
+    MatchStatus.OPEN_BET: "The bet has had no result or refund for too long.",
+    MatchStatus.REFUND_UNKNOWN: "This wallet refunded the bet, but the report counts it.",
+    MatchStatus.ORPHAN_WIN: "This wallet paid a win in a round without a known bet.",
 }
 
 CSV_COLUMNS = (
@@ -35,7 +35,7 @@ CSV_COLUMNS = (
 
 
 class ComparisonResult(NamedTuple):
-    """A comparison that was made, when, and how it was asked for."""
+    """A finished comparison, its time, and the options that the form had."""
 
     reconciliation: Reconciliation
     compared_at_ms: int
@@ -44,25 +44,25 @@ class ComparisonResult(NamedTuple):
 
     @property
     def difference_count(self) -> int:
-        """How many differences there are, kept or not."""
+        """Return the number of all differences, including those that were not kept."""
         return sum(number for finding, number in self.reconciliation.counts.items() if finding not in NOT_DIFFERENCES)
 
     @property
     def status_counts(self) -> Sequence[tuple[MatchStatus, int, bool]]:
-        """Each finding, how often, and whether all is well with it; what is not comes first."""
+        """Return each status that occurs, its number of tickets, and if it is expected; differences come first."""
         counts = [(finding, self.reconciliation.counts[finding], finding in NOT_DIFFERENCES) for finding in MatchStatus]
         return sorted((each for each in counts if each[1]), key=lambda each: each[2])
 
     @property
     def totals(self) -> Sequence[tuple[TotalsKey, TicketTotals, TicketTotals]]:
-        """What the ledger and the report come to for a day, a game and a currency; the newest day first."""
+        """Return the totals of ledger and report for each day, game and currency, the newest day first."""
         no_tickets, found = TicketTotals(), self.reconciliation
         headings = sorted(found.list_totals_keys(), key=lambda heading: (heading.game, heading.currency))
         headings.sort(key=lambda heading: heading.day, reverse=True)
         return [(each, found.ours.get(each, no_tickets), found.theirs.get(each, no_tickets)) for each in headings]
 
     def to_csv(self) -> str:
-        """The differences that were kept; amounts are decimals."""
+        """Return the kept differences as CSV with decimal amounts."""
         return format_csv([CSV_COLUMNS, *map(_build_difference_row, self.reconciliation.discrepancies)])
 
 

@@ -1,4 +1,4 @@
-"""What happened, in sentences for people: an entry of the ledger, and how a round ended."""
+"""Ledger entries and rounds, described in sentences."""
 
 import json
 from collections.abc import Sequence
@@ -10,38 +10,38 @@ from minwallet.storage.models import OPENING_PROTOCOL
 from minwallet.web.formatting import format_money
 
 REFUSAL_TEXTS = {
-    Refusal.SESSION_UNKNOWN: "nobody has this session",
-    Refusal.CANCELLED: "the bet had been called off before",
-    Refusal.ID_TAKEN: "the id was used for something else",
-    Refusal.NOT_A_BET: "the id is that of a win",
-    Refusal.NO_OPEN_BET: "there was no open bet of this id",
+    Refusal.SESSION_UNKNOWN: "the session does not exist",
+    Refusal.CANCELLED: "the bet was cancelled before",
+    Refusal.ID_TAKEN: "the id was already used",
+    Refusal.NOT_A_BET: "the id belongs to a win",
+    Refusal.NO_OPEN_BET: "no open bet has this id",
     Refusal.SESSION_REVOKED: "the session was revoked",
     Refusal.SESSION_EXPIRED: "the session had expired",
     Refusal.PLAYER_BLOCKED: "the player was blocked",
     Refusal.PLAYER_EXCLUDED: "the player was excluded",
-    Refusal.LOSS_LIMIT: "it would have passed a limit of what the player may lose",
-    Refusal.DEPOSIT_LIMIT: "it would have passed a limit of what may be deposited",
-    Refusal.ROUND_CANCELLED: "all bets of the round had been called off",
-    Refusal.ROUND_SETTLED: "the round had been won before",
-    Refusal.INSUFFICIENT_FUNDS: "there was too little money",
-    Refusal.WIN_SPENT: "the win that it would take back was spent",
-    Refusal.OUT_OF_RANGE: "no balance can be as large",
+    Refusal.LOSS_LIMIT: "it would have exceeded a loss limit",
+    Refusal.DEPOSIT_LIMIT: "it would have exceeded a deposit limit",
+    Refusal.ROUND_CANCELLED: "all bets of the round were cancelled",
+    Refusal.ROUND_SETTLED: "the round was already won",
+    Refusal.INSUFFICIENT_FUNDS: "the balance was too low",
+    Refusal.WIN_SPENT: "the player had spent the win",
+    Refusal.OUT_OF_RANGE: "the balance would have exceeded its maximum",
 }
 
 
 def describe_entry(entry: Entry, owner: AccountRef) -> str:
-    """What an entry did, in one or two sentences."""
+    """Return one or two sentences about the effect of an entry."""
     match entry.state:
         case State.REFUSED:
             assert entry.refusal is not None
             return (
-                f"{owner.player_id}'s {_bet_noun(entry)} of {_format_amount(entry.stake, owner)} was refused and stays"
-                f" refused: {REFUSAL_TEXTS[entry.refusal]}. No money moved."
+                f"{owner.player_id}'s {_bet_noun(entry)} of {_format_amount(entry.stake, owner)} was refused"
+                f" permanently: {REFUSAL_TEXTS[entry.refusal]}. No money moved."
             )
         case State.CLOSED:
             return (
-                "A cancel for an id that took no money. The id is closed for ever, so a bet that arrives late is"
-                " refused. No money moved."
+                "A cancel of an id that took no money. The id is closed permanently, so a late bet is refused."
+                " No money moved."
             )
         case State.APPLIED | State.ORPHAN:
             return _describe_movement(entry, owner)
@@ -50,20 +50,20 @@ def describe_entry(entry: Entry, owner: AccountRef) -> str:
 
 
 def parse_actor_and_reason(entry: Entry) -> tuple[str, str]:
-    """Who moved the operator's own money, and why; empty where nobody said."""
+    """Return the author and the reason of a deposit or withdrawal, "" if the entry has none."""
     detail = json.loads(entry.detail) if entry.detail and entry.kind in (Kind.DEPOSIT, Kind.WITHDRAW) else {}
     return str(detail.get("by", "")), str(detail.get("reason", ""))
 
 
 class RoundStatus(NamedTuple):
-    """How it stands with a round: a word for a badge, and a sentence."""
+    """The state of a round: a word for a badge, and a sentence."""
 
     label: str
     description: str
 
 
 def describe_round(entries: Sequence[Entry], owner: AccountRef) -> RoundStatus:
-    """What became of a round, of which these are all of one account's entries."""
+    """Return the state of a round from all entries that one account has in it."""
     cancelled_ids = {entry.id for entry in entries if entry.kind is Kind.CANCEL and entry.state is State.APPLIED}
     bets = [entry for entry in entries if entry.kind in (Kind.BET, Kind.BETWIN) and entry.state is State.APPLIED]
     open_or_settled = [entry for entry in bets if entry.id not in cancelled_ids]
@@ -73,17 +73,17 @@ def describe_round(entries: Sequence[Entry], owner: AccountRef) -> RoundStatus:
     last_win = max((entry.seq for entry in wins), default=0)
     if any(entry.kind is Kind.BET and entry.seq > last_win for entry in open_or_settled):
         won = f", and {paid} won so far" if wins else ""
-        return RoundStatus("open", f"{staked} staked{won}; the round is neither won nor called off.")
+        return RoundStatus("open", f"{staked} staked{won}; no result or cancel yet.")
     if open_or_settled:
         return RoundStatus("settled", f"{staked} staked, {paid} won.")
     if wins:
-        return RoundStatus("orphan", f"{paid} won, of which this wallet knows no bet.")
+        return RoundStatus("orphan", f"{paid} won without a known bet.")
     if bets:
         returned = _format_amount(sum(entry.stake for entry in bets), owner)
-        return RoundStatus("cancelled", f"Called off; {returned} staked and returned.")
+        return RoundStatus("cancelled", f"Cancelled; {returned} staked and returned.")
     if any(entry.state is State.REFUSED for entry in entries):
-        return RoundStatus("refused", "Its bets were refused; no money moved.")
-    return RoundStatus("closed", "Called off before any bet came; no money moved.")
+        return RoundStatus("refused", "All bets were refused; no money moved.")
+    return RoundStatus("closed", "Cancelled before a bet arrived; no money moved.")
 
 
 def _describe_movement(entry: Entry, owner: AccountRef) -> str:
@@ -94,11 +94,11 @@ def _describe_movement(entry: Entry, owner: AccountRef) -> str:
             return f"{player_id} bet {_format_amount(entry.stake, owner)}{bonus}."
         case Kind.WIN if entry.state is State.ORPHAN:
             return (
-                f"{player_id} won {_format_amount(entry.payout, owner)} in a round of which this wallet knows no bet."
-                " It was paid, as a win has to be."
+                f"{player_id} won {_format_amount(entry.payout, owner)} in a round without a known bet."
+                " The win was paid, because a win is always paid."
             )
         case Kind.WIN:
-            no_win = f"{player_id}'s round was settled with nothing won."
+            no_win = f"{player_id}'s round was settled without a win."
             return f"{player_id} won {_format_amount(entry.payout, owner)}." if entry.payout else no_win
         case Kind.BETWIN:
             stake, payout = _format_amount(entry.stake, owner), _format_amount(entry.payout, owner)
@@ -106,13 +106,13 @@ def _describe_movement(entry: Entry, owner: AccountRef) -> str:
         case Kind.CANCEL:
             moved = entry.amount + entry.bonus_amount
             bonus = _format_bonus(entry.amount, entry.bonus_amount)
-            returned = f"{_format_amount(moved, owner)} went back to {player_id}{bonus}"
+            returned = f"{_format_amount(moved, owner)} returned to {player_id}{bonus}"
             taken_back = f"{_format_amount(-moved, owner)} was taken back"
-            return f"The bet was called off: {returned if moved >= 0 else taken_back}."
+            return f"The bet was cancelled: {returned if moved >= 0 else taken_back}."
         case Kind.DEPOSIT if entry.protocol == OPENING_PROTOCOL:
             moved = entry.amount + entry.bonus_amount
             bonus = _format_bonus(entry.amount, entry.bonus_amount)
-            return f"{player_id}'s account began with {_format_amount(moved, owner)}{bonus}."
+            return f"{player_id}'s account started with {_format_amount(moved, owner)}{bonus}."
         case Kind.DEPOSIT:
             return f"{_format_by_balance(entry.amount, entry.bonus_amount, owner)} was deposited for {player_id}."
         case Kind.WITHDRAW:
@@ -130,7 +130,7 @@ def _format_amount(cents: int, owner: AccountRef) -> str:
 
 
 def _format_bonus(cash: int, bonus: int) -> str:
-    """What of it was bonus, where any was."""
+    """Return the cash and bonus parts in brackets, "" if there is no bonus part."""
     return f" ({format_money(cash)} cash, {format_money(bonus)} bonus)" if bonus else ""
 
 

@@ -1,4 +1,7 @@
-"""The ledger as a file to take away: read page by page and sent as it is read, so that no file is too long."""
+"""The export of the ledger as CSV or JSON.
+
+An export is read page by page and sent as it is read, so its length does not matter for memory.
+"""
 
 import csv
 import io
@@ -22,24 +25,24 @@ COLUMNS = (
 AMOUNT_COLUMNS = frozenset({"amount", "bonus_amount", "cash_after", "bonus_after", "stake", "payout"})
 
 FORMULA_PREFIXES = ("=", "+", "-", "@", "\uff1d", "\uff0b", "\uff0d", "\uff20", "\t", "\r", "\n")
-"""With what a spreadsheet begins to reckon; some do at the wide signs of East Asia too."""
+"""The first characters of a formula in a spreadsheet; some accept the full-width signs of East Asia too."""
 
 
 def send_file(chunks: AsyncIterator[str], name: str, media_type: str) -> StreamingResponse:
-    """A file that is saved rather than looked at."""
+    """Return a response that the browser saves as a file."""
     headers = {"content-disposition": f'attachment; filename="{name}"'}
     return StreamingResponse(chunks, 200, headers, media_type)
 
 
 async def stream_ledger_csv(store: Store, ledger_filter: Filter) -> AsyncIterator[str]:
-    """The rows that are wanted, the newest first; amounts as decimals."""
+    """Yield the rows that match the filter as CSV, newest first, with decimal amounts."""
     yield format_csv([COLUMNS])
     async for rows in _read_pages(store, ledger_filter):
         yield format_csv([_build_csv_row(listed) for listed in rows])
 
 
 async def stream_ledger_json(store: Store, ledger_filter: Filter) -> AsyncIterator[str]:
-    """The same as one JSON document `{"entries": […]}`; amounts as cents."""
+    """Yield the rows that match as one JSON document `{"entries": […]}`, newest first, with amounts in cents."""
     yield '{"entries":['
     separator = ""
     async for rows in _read_pages(store, ledger_filter):
@@ -49,14 +52,17 @@ async def stream_ledger_json(store: Store, ledger_filter: Filter) -> AsyncIterat
 
 
 def format_csv(rows: Iterable[Sequence[object]]) -> str:
-    """Lines of CSV (RFC 4180)."""
+    """Return the rows as CSV (RFC 4180)."""
     stream = io.StringIO()
     csv.writer(stream).writerows(rows)
     return stream.getvalue()
 
 
 def escape_formula(value: str | None) -> str:
-    """Text that a spreadsheet shows and does not run, whoever chose it: a formula gets an apostrophe."""
+    """Return text that a spreadsheet shows and never runs: a formula gets an apostrophe.
+
+    Ids and game codes come from outside, so any of them may be a formula.
+    """
     return f"'{value}" if value and value.startswith(FORMULA_PREFIXES) else value or ""
 
 

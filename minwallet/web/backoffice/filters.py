@@ -1,4 +1,4 @@
-"""What a person asks to see of the ledger: the fields of a form, in an address that can be shared."""
+"""The filter of the ledger pages: form fields in the query of an address, which can be shared."""
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
@@ -28,13 +28,13 @@ QUERY_FIELDS = {
     "from": "since_ms",
     "to": "until_ms",
 }
-"""What the address calls a field of the filter."""
+"""Maps a parameter of the address to the field of the filter."""
 
 MAX_FIELD_LENGTH = 200
 
 
 class ParsedFilter(NamedTuple):
-    """A filter as it was typed; `errors` says what is amiss with a field, and then `ledger_filter` is None."""
+    """A filter as entered. `errors` maps a field to its message; with errors, `ledger_filter` is None."""
 
     ledger_filter: Filter | None
     values: Mapping[str, str]
@@ -42,24 +42,27 @@ class ParsedFilter(NamedTuple):
 
     @property
     def query(self) -> str:
-        """The fields for an address, "" where nothing is asked for."""
+        """Return the fields as a query, "" if no field is set."""
         return urlencode(self.values)
 
 
 def parse_filter(query: Mapping[str, str], agents: Sequence[str] = ()) -> ParsedFilter:
-    """What the query of an address asks for. Where there is one agent only, a player is that agent's."""
+    """Return the filter in the query of an address.
+
+    With a single agent, a filter by player implies this agent.
+    """
     values = {name: query[name].strip() for name in QUERY_FIELDS if query.get(name, "").strip()}
     fields: dict[str, str | int] = {}
     errors: dict[str, str] = {}
     for name, value in values.items():
         if len(value) > MAX_FIELD_LENGTH:
-            errors[name] = f"at most {MAX_FIELD_LENGTH} symbols"
+            errors[name] = f"Use up to {MAX_FIELD_LENGTH} characters."
         elif name in CHOICES and value not in CHOICES[name]:
-            errors[name] = f"one of {', '.join(CHOICES[name])}"
+            errors[name] = f"Use one of {', '.join(CHOICES[name])}."
         elif name in ("from", "to"):
             time = _parse_time(value)
             if time is None:
-                errors[name] = "a date and time in UTC, such as 2026-11-21T10:00"
+                errors[name] = "Use a date and time in UTC, such as 2026-11-21T10:00."
             else:
                 fields[QUERY_FIELDS[name]] = round(time.timestamp() * 1000)
                 values[name] = time.replace(tzinfo=None).isoformat(timespec="auto")
@@ -67,14 +70,14 @@ def parse_filter(query: Mapping[str, str], agents: Sequence[str] = ()) -> Parsed
             fields[QUERY_FIELDS[name]] = value
     if errors:
         return ParsedFilter(None, values, errors)
-    ledger_filter = Filter(**fields)  # type: ignore[arg-type]  # texts and times go where FIELDS says
+    ledger_filter = Filter(**fields)  # type: ignore[arg-type]  # QUERY_FIELDS names the fields, and each gets its type
     if ledger_filter.player_id and not ledger_filter.agent and len(agents) == 1:
         ledger_filter = ledger_filter._replace(agent=agents[0])
     return ParsedFilter(ledger_filter, values, errors)
 
 
 def parse_number(text: str | None, maximum: int = 2**63 - 1) -> int | None:
-    """A whole number of an address, such as where a page begins; None for anything else."""
+    """Return a whole number from an address, such as a page's cursor; None for anything else."""
     if text is None or not (text.isascii() and text.isdigit()) or len(text) > 20 or int(text) > maximum:
         return None
     return int(text)

@@ -1,4 +1,4 @@
-"""What was typed into a form, and what is wrong with it: nothing that was typed is lost."""
+"""The values of a submitted form and its errors; a refused form is shown again with both."""
 
 from collections.abc import Mapping
 from typing import NamedTuple
@@ -10,37 +10,38 @@ from minwallet.operations.requests import FIELD_HELP, error_message
 
 
 class Form(NamedTuple):
-    """`errors` has a sentence for each field that will not do; the one of "" is about the whole."""
+    """A submitted form. `errors` maps a field to a sentence; the field "" is the form as a whole."""
 
     values: Mapping[str, str]
     errors: Mapping[str, str]
 
     @property
     def status(self) -> int:
-        """The HTTP status of the page that shows it."""
+        """Return the HTTP status of the page that shows the form."""
         return 422 if self.errors else 200
 
     def with_errors(self, **errors: str) -> "Form":
         return Form(self.values, {**self.errors, **errors})
 
     def with_failure(self, *reasons: str) -> "Form":
-        """The whole was understood and not carried out."""
+        """Return the form with an error of the whole: its values are valid, but the operation failed."""
         return Form(self.values, {**self.errors, "": "; ".join(reasons)})
 
     def with_validation_error(self, error: ValidationError) -> "Form":
-        """What a request's shape has against it, field by field."""
+        """Return the form with a sentence for each invalid field."""
         errors: dict[str, str] = {}
         for each in error.errors(include_url=False):
             name = str(each["loc"][-1]) if each["loc"] else ""
-            message = f"it is {FIELD_HELP[name]}" if name in FIELD_HELP else error_message(each)
+            message = f"it must be {FIELD_HELP[name]}" if name in FIELD_HELP else error_message(each)
             errors.setdefault(name, f"{message[:1].upper()}{message[1:]}.")
         return Form(self.values, {**self.errors, **errors})
 
 
 def parse_amount_field(form: Form, name: str) -> tuple[int, Form]:
-    """Cents of the decimal in this field, 0 for an empty one; and the form, with what is wrong with it."""
+    """Return the cents of a decimal field, 0 if it is empty or invalid; and the form, with an error if invalid."""
     text = form.values.get(name, "").strip()
     try:
         return (parse_amount(text) if text else 0), form
     except ValueError as error:
-        return 0, form.with_errors(**{name: f"{error}."})
+        message = str(error)
+        return 0, form.with_errors(**{name: f"{message[:1].upper()}{message[1:]}."})

@@ -1,4 +1,4 @@
-"""What an operator hands over to a provider, what comes back, and how to see that it works."""
+"""The data for connecting a provider: addresses to give, settings to get, and commands to test the connection."""
 
 import shlex
 from collections.abc import Sequence
@@ -15,8 +15,12 @@ SAMPLE_GAME, SAMPLE_GAMES_URL = "GAME", "https://games.example/play"
 
 
 class ProtocolIntegration(NamedTuple):
-    """One protocol of one agent. `base_url` is where its calls go below, `endpoints` what is called for what;
-    `missing_settings` must come from the provider; `launch_url` is the address of a game with the current settings.
+    """The connection of one agent over one protocol.
+
+    - `base_url`: the address that all calls start with.
+    - `endpoints`: operation and address of each call; the operation is "" if the calls name it themselves.
+    - `missing_settings`: the settings that the provider still has to give.
+    - `launch_url`: the address of a game, with placeholders for missing settings.
     """
 
     protocol: str
@@ -29,12 +33,12 @@ class ProtocolIntegration(NamedTuple):
 
     @property
     def has_single_endpoint(self) -> bool:
-        """Whether the calls themselves say what they are for."""
+        """Check if all calls go to the same address and name their operation themselves."""
         return not any(operation for operation, _ in self.endpoints)
 
 
 def build_integrations(catalogue: GameCatalogue, calls_url: str, now_ms: int) -> list[ProtocolIntegration]:
-    """One for each protocol; `calls_url` is the public address with the callback key in it."""
+    """Return the connection over each protocol; `calls_url` is the public address with the callback key."""
     return [_build_integration(load_protocol(name), catalogue, calls_url, now_ms) for name in PROTOCOLS]
 
 

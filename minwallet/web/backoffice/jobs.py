@@ -1,4 +1,4 @@
-"""What takes longer than a page should: it goes on in the background, one thing at a time for each agent."""
+"""Background jobs for operations that take longer than a page should; each agent has one job at a time."""
 
 import asyncio
 import logging
@@ -20,7 +20,7 @@ logger = logging.getLogger("minwallet")
 
 
 class Job:
-    """Something that was begun: `said` is how far it is, and at its end what came of it, or `error` why nothing."""
+    """A job. `message` is its progress, and at the end its result; `error` is the reason if it failed."""
 
     def __init__(self, title: str, started_at_ms: int) -> None:
         self.title = title
@@ -35,7 +35,7 @@ class Job:
 
 
 class JobRunner:
-    """The last job of each agent."""
+    """The newest job of each agent; the jobs are lost when the server stops."""
 
     def __init__(self, wallet: Wallet) -> None:
         self._wallet = wallet
@@ -48,9 +48,9 @@ class JobRunner:
     async def start(
         self, agent: str, title: str, work: Callable[[ReportProgress], Awaitable[str]], wait_s: float
     ) -> bool:
-        """Begin, and wait a little for an end; False where something is going on for this agent already.
+        """Start a job and wait up to `wait_s` for its end. Return False if a job of this agent is still running.
 
-        `work` is given a function that says how far it is, and returns what came of it.
+        `work` gets a function for its progress messages, and returns the result's message.
         """
         job = self._jobs.get(agent)
         if job is not None and job.is_running:
@@ -68,16 +68,19 @@ class JobRunner:
         except (OperationError, ProviderFailed, StoreError) as error:
             job.error = "; ".join(map(str, error.args))
         except Exception:
-            # A stopping server closes the store under whatever still goes on.
+            # A stopping server closes the store while jobs are running. Their errors are then no bugs.
             if not self._wallet.commit_notifier.is_closed:
-                logger.exception("what was begun in the background broke; please report this as a bug")
-            job.error = "this should not happen, and the server's log says what did; please report it"
+                logger.exception("a background job failed; please report this as a bug")
+            job.error = "internal error; the server's log has the details, please report it as a bug"
         finally:
             job.ended_at_ms = self._wallet.clock_ms()
 
 
 async def run_in_thread(work: Callable[[], T]) -> T:
-    """What `work` returns, from a thread of its own that a stopping server does not wait for."""
+    """Return the result of `work`, which runs in a daemon thread of its own.
+
+    A stopping server waits for the threads of the default executor, but not for this one.
+    """
     loop = asyncio.get_running_loop()
     future: asyncio.Future[T] = loop.create_future()
 
@@ -85,7 +88,7 @@ async def run_in_thread(work: Callable[[], T]) -> T:
         if future.done():
             return
         if error is None:
-            future.set_result(result)  # type: ignore[arg-type]  # None only where the work returned it
+            future.set_result(result)  # type: ignore[arg-type]  # None only if the work returned it
         else:
             future.set_exception(error)
 
@@ -95,7 +98,7 @@ async def run_in_thread(work: Callable[[], T]) -> T:
             result = work()
         except BaseException as error:
             failure = error
-        # The loop may have ended meanwhile; then nobody waits.
+        # The loop may be closed by now; then no caller waits for the result.
         with suppress(RuntimeError):
             loop.call_soon_threadsafe(resolve, result, failure)
 

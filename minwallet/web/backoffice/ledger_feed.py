@@ -1,4 +1,4 @@
-"""The stream that every live table of the back office reads: rows of the ledger, as they are committed."""
+"""The event stream of all live tables of the back office: ledger rows, as they are committed."""
 
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
@@ -11,7 +11,7 @@ from minwallet.web.backoffice.page import PageContext, PageRouter
 from minwallet.web.backoffice.player_list import list_agent_names
 
 MAX_ROWS = 25
-"""How many rows come to a page at once; nobody reads more in a moment, and older ones can be looked up."""
+"""The most rows that one update sends; a person cannot read more at a time, and the page can load older ones."""
 
 
 def routes(router: PageRouter) -> list[Route]:
@@ -19,7 +19,7 @@ def routes(router: PageRouter) -> list[Route]:
 
 
 async def parse_request_filter(context: PageContext) -> Filter:
-    """What the address asks for; 400 for nonsense."""
+    """Return the filter in the address. Raise HTTPException 400 if it is invalid."""
     parsed = parse_filter(context.request.query_params, await list_agent_names(context))
     if parsed.ledger_filter is None:
         raise HTTPException(400)
@@ -27,14 +27,14 @@ async def parse_request_filter(context: PageContext) -> Filter:
 
 
 async def _stream_feed(context: PageContext) -> Response:
-    """The rows that the filter wants, after the row `after`; with `of=player` they do not name the player."""
+    """Stream the rows that match the filter, after the row `after`; with `of=player` they omit the player column."""
     query = context.request.query_params
     render_row = _render_player_row if query.get("of") == "player" else _render_row
 
     async def is_signed_in() -> bool:
         return await context.router.admin_auth.find_by_cookie(context.cookie) is not None
 
-    # What htmx puts into a table are messages without a name.
+    # No event name: htmx swaps only unnamed messages into the table.
     return await sse.stream_entries(
         context.wallet,
         context.request,

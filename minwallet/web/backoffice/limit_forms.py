@@ -1,4 +1,4 @@
-"""What protects a player: limits of deposits and losses are set, and players are excluded until a day."""
+"""The forms of responsible gaming on a player's page: limits on deposits and losses, and exclusion."""
 
 from collections.abc import Mapping
 
@@ -19,7 +19,7 @@ from minwallet.web.backoffice.player_detail import PATH, PlayerForms, load_playe
 from minwallet.web.backoffice.player_list import player_page_url
 from minwallet.web.formatting import format_money
 
-LIMIT_VERBS = {LimitKind.DEPOSIT: "be given", LimitKind.LOSS: "lose"}
+LIMIT_VERBS = {LimitKind.DEPOSIT: "deposit", LimitKind.LOSS: "lose"}
 
 
 def routes(router: PageRouter) -> list[Route]:
@@ -40,7 +40,7 @@ async def _set_limit(context: PageContext) -> Response:
 
 
 def _parse_limit(player: Player, values: Mapping[str, str], amount: int | None) -> LimitSet:
-    """What the form asks for; 400 for what no form of ours says."""
+    """Return the request of the form. Raise HTTPException 400 for values that our page never sends."""
     currency = values.get("currency") or player.accounts[0][1]
     fields = {"kind": values.get("kind"), "per": values.get("per"), "currency": currency, "amount": amount}
     try:
@@ -50,13 +50,13 @@ def _parse_limit(player: Player, values: Mapping[str, str], amount: int | None) 
 
 
 def _describe_limit(request: LimitSet, reply: Reply) -> str:
-    """What holds now, and what will."""
+    """Return a sentence about the current limit and its pending change."""
     account = next(each for each in reply["accounts"] if each["currency"] == request.currency)
     limits = [each for each in account["limits"] if (each["kind"], each["per"]) == (request.kind, request.per)]
     subject = f"{request.player_id} may {LIMIT_VERBS[request.kind]}"
 
     def describe_amount(amount: int | None) -> str:
-        bound = "any amount of" if amount is None else f"at most {format_money(amount)}"
+        bound = "any amount of" if amount is None else f"up to {format_money(amount)}"
         return f"{bound} {request.currency} {PERIOD_LABELS[request.per]}"
 
     if not limits:
@@ -71,7 +71,7 @@ def _describe_limit(request: LimitSet, reply: Reply) -> str:
 
 
 async def _exclude_player(context: PageContext) -> Response:
-    """Until the beginning of a day; the button that ends it names none."""
+    """Exclude the player until the start of a day, or end the exclusion: that button sends no day."""
     player, fields = await load_player(context), await context.read_form()
     form, day = Form(fields, {}), fields.get("until", "").strip()
     try:
@@ -80,8 +80,8 @@ async def _exclude_player(context: PageContext) -> Response:
         reply = await context.execute(request)
     except ValidationError:
         return await render_player(
-            context, player, PlayerForms(exclusion=form.with_errors(until="Write the day like 2027-01-31."))
+            context, player, PlayerForms(exclusion=form.with_errors(until="Use a date such as 2027-01-31."))
         )
-    except OperationError as decline:
-        return await render_player(context, player, PlayerForms(exclusion=form.with_failure(*decline.args)))
+    except OperationError as failure:
+        return await render_player(context, player, PlayerForms(exclusion=form.with_failure(*failure.args)))
     return context.redirect(player_page_url(player.agent, player.player_id), f"{'; '.join(describe_exclusion(reply))}.")

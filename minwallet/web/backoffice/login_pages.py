@@ -1,4 +1,4 @@
-"""The doors: a link that is good once, name and password, and the way out."""
+"""The pages for signing in, by a one-time link or by name and password, and for signing out."""
 
 from collections import OrderedDict
 from datetime import UTC, datetime, timedelta
@@ -21,17 +21,17 @@ from minwallet.web.auth import (
 from minwallet.web.backoffice.page import PageContext, PageRouter, read_form
 
 MAX_NAME_WAIT_S = 60
-"""Whoever guesses at a name keeps its owner waiting, too, and shall not do so for long."""
+"""The longest wait per name. Someone who guesses passwords of a name delays its owner too, so it is short."""
 
 MAX_NAME_LENGTH = 40
-"""What is beyond that is no admin's name, and is not remembered."""
+"""The longest name of an admin; the limiter stores no more of a longer one."""
 
 BUSY_RETRY_AFTER_S = 5
 
 ORIGIN_ONLY_REFERRER = {"referrer-policy": "strict-origin"}
 
 MAX_KNOWN_LOGINS = 1_000
-"""How many addresses are remembered from which somebody signed in with a password."""
+"""The most pairs of name and address that are remembered after a sign-in with a password."""
 
 
 def routes(router: PageRouter) -> list[Route]:
@@ -46,7 +46,10 @@ def routes(router: PageRouter) -> list[Route]:
 
 
 class LoginPages:
-    """What people do who are not signed in yet. They have no cookie, so their forms must come from our own pages."""
+    """The pages for people who are not signed in.
+
+    Without a cookie there is no CSRF token, so the forms check the request's origin instead.
+    """
 
     def __init__(self, router: PageRouter) -> None:
         self._router = router
@@ -57,13 +60,16 @@ class LoginPages:
         self._known_logins: OrderedDict[tuple[str, str], None] = OrderedDict()
 
     async def render_link(self, request: Request) -> Response:
-        """Only a button: whatever looks at the link before the person does, does not use it up."""
+        """Return a page with a button only. A program that opens the link before the person, such as a preview in a
+        chat, does not consume it.
+        """
         token = request.query_params.get("token", "")
         return templating.render_response(
             "backoffice/login_link.html", headers=ORIGIN_ONLY_REFERRER, token=token, error=""
         )
 
     async def consume_link(self, request: Request) -> Response:
+        """Sign in with the link's token; return 403 if it is not valid any more, 429 after too many attempts."""
         self._router.require_same_origin(request)
         address = get_attempt_key(request)
         if wait_s := self._link_attempts.retry_after_s(address):
@@ -71,7 +77,7 @@ class LoginPages:
         self._link_attempts.record(address)
         login = await self._admin_auth.sign_in_with_link((await read_form(request)).get("token", ""), address)
         if login is None:
-            error = "This link has been used, or is too old."
+            error = "This link is invalid, used or expired."
             return templating.render_response(
                 "backoffice/login_link.html", 403, ORIGIN_ONLY_REFERRER, token="", error=error
             )
@@ -83,17 +89,20 @@ class LoginPages:
         return templating.render_response("backoffice/sign_in.html", name="", next_path=next_path, error="")
 
     async def check_password(self, request: Request) -> Response:
+        """Sign in with name and password; return 403 if they are wrong, 429 after too many attempts."""
         self._router.require_same_origin(request)
         form = await read_form(request)
         name, next_path = form.get("name", "").strip(), sanitize_redirect(form.get("next", ""))
         address, key = get_attempt_key(request), name[:MAX_NAME_LENGTH]
-        # Whoever keeps guessing at a name from elsewhere shall not keep out the admin who signs in from here.
+        # An address that has signed in with this name does not wait for the name. So guesses from elsewhere cannot keep
+        # the admin out.
         is_known = (key, address) in self._known_logins
         if wait_s := max(
             self._attempts_by_address.retry_after_s(address),
             0 if is_known else self._attempts_by_name.retry_after_s(key),
         ):
             return _render_too_many_attempts(wait_s)
+        # Recorded before the check and reset after a success, so that parallel attempts count too.
         self._attempts_by_address.record(address)
         if not is_known:
             self._attempts_by_name.record(key)
@@ -102,7 +111,7 @@ class LoginPages:
         except TooManyAttempts:
             return _render_too_many_attempts(BUSY_RETRY_AFTER_S)
         if login is None:
-            error = "Name or password is wrong."
+            error = "Wrong name or password."
             return templating.render_response(
                 "backoffice/sign_in.html", 403, name=name, next_path=next_path, error=error
             )

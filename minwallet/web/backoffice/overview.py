@@ -1,4 +1,4 @@
-"""The overview: what players hold, what comes in, what is open, and whether all is well. It updates by itself."""
+"""The page Overview: balances, ledger check, bets, revenue, open rounds and health. It updates automatically."""
 
 from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
@@ -22,11 +22,11 @@ CHART_MINUTES, CHART_DAYS, REVENUE_DAYS = 60, 14, 30
 MAX_OPEN_BETS, OPEN_BETS_SHOWN, RECENT_ROWS, GAMES_SHOWN = 100, 5, 10, 10
 
 CACHE_TTL_S = 2.0
-"""However many people look, figures are read anew only so often."""
+"""The time for which all open pages share the same figures, in seconds."""
 
 
 class OverviewFigures(NamedTuple):
-    """What was read of the ledger; `today` counts days since 1970."""
+    """The data of the page; `today` is the number of days since 1970."""
 
     today: int
     now_ms: int
@@ -37,7 +37,7 @@ class OverviewFigures(NamedTuple):
 
 
 class GameRevenue(NamedTuple):
-    """A game's revenue today, in 7 and in 30 days, in cents of one currency, and how many bets those were."""
+    """A game's revenue today, in 7 and in 30 days, in cents of one currency, and its number of bets in 30 days."""
 
     game: str
     today: int
@@ -95,7 +95,7 @@ class _OverviewPages:
 
 
 async def read_overview_figures(store: Store, now_ms: int) -> OverviewFigures:
-    """Everything that the figures are made of, with the newest rows in it."""
+    """Read all data of the page, including the newest entries."""
     await totals_aggregation.aggregate_newest(store)
     today, first_ms = now_ms // DAY_MS, (now_ms // MINUTE_MS - CHART_MINUTES + 1) * MINUTE_MS
     minutes_by_time = {minute.at_ms: minute for minute in await store.read_minute_counts(first_ms)}
@@ -111,7 +111,7 @@ async def read_overview_figures(store: Store, now_ms: int) -> OverviewFigures:
 
 
 def _find_busiest_currency(day_totals: Iterable[tuple[DailyTotalKey, Total]]) -> str:
-    """The currency with the most bets."""
+    """Return the currency with the most bets, "" if there are none."""
     bets: dict[str, int] = {}
     for heading, total in day_totals:
         bets[heading.currency] = bets.get(heading.currency, 0) + total.bets
@@ -119,7 +119,7 @@ def _find_busiest_currency(day_totals: Iterable[tuple[DailyTotalKey, Total]]) ->
 
 
 def _sum_by_game(day_totals: Iterable[tuple[DailyTotalKey, Total]], today: int) -> list[GameRevenue]:
-    """The games of one currency, those with the most bets first."""
+    """Return the games of one currency, those with the most bets first."""
     rows: dict[str, GameRevenue] = {}
     for heading, total in day_totals:
         if total.bets or total.wins or total.refunds:
@@ -135,7 +135,7 @@ def _sum_by_game(day_totals: Iterable[tuple[DailyTotalKey, Total]], today: int) 
 
 
 def _sum_by_day(day_totals: Iterable[tuple[DailyTotalKey, Total]], today: int) -> dict[int, int]:
-    """The revenue of each of the last days, in cents of one currency."""
+    """Return the revenue of each of the last CHART_DAYS days, in cents of one currency."""
     days = dict.fromkeys(range(today - CHART_DAYS + 1, today + 1), 0)
     for heading, total in day_totals:
         if heading.day in days:

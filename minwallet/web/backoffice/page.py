@@ -1,7 +1,7 @@
-"""What every page of the back office stands in: who is signed in, where a form came from, and what is told.
+"""The frame of all back office pages: sign-in, the origin of forms, and messages to the admin.
 
-A page is a handler `async (context) -> Response`. `PageRouter.get` and `.post` make its route, and let nobody in who is
-not signed in; a form is taken only from this server's own pages, with the word that only they know.
+A page is a handler `async (context) -> Response`. `PageRouter.get` and `PageRouter.post` make its route, which requires
+a signed-in admin. A form is accepted only from this server's own pages, and only with their CSRF token.
 """
 
 import hmac
@@ -21,8 +21,7 @@ from minwallet.operations import dispatch
 from minwallet.operations.admin_auth import AdminAuth
 from minwallet.operations.credentials import derive_csrf_token
 from minwallet.operations.errors import ErrorCode, OperationError, OperationFailure
-from minwallet.operations.requests import OperationRequest as Asked
-from minwallet.operations.requests import Reply, format_validation_error
+from minwallet.operations.requests import OperationRequest, Reply, format_validation_error
 from minwallet.wallet.service import Wallet
 from minwallet.web import templating
 from minwallet.web.auth import COOKIE_NAME, HOME_PATH, SIGN_IN_PATH, is_same_origin, sanitize_redirect
@@ -33,13 +32,13 @@ MAX_FORM_BYTES, MAX_FORM_FIELDS = 64 * 1024, 100
 MAX_FLASHES = 200
 
 STATUS_BY_ERROR_CODE = {ErrorCode.NOT_FOUND: 404}
-"""Everything else that is declined is 409."""
+"""The HTTP status of a failed operation; every other error code is 409."""
 
 FlashLevel = Literal["ok", "note", "error"]
 
 
 class PageContext:
-    """One request of somebody who is signed in."""
+    """One request of a signed-in admin."""
 
     def __init__(self, router: "PageRouter", request: Request, admin: str, cookie: str) -> None:
         self.router = router
@@ -53,36 +52,37 @@ class PageContext:
 
     @property
     def base_url(self) -> str:
-        """The address under which the world reaches this server, without a slash at its end."""
+        """Return the public address of this server, without a slash at its end."""
         return self.settings.public_url or str(self.request.base_url).rstrip("/")
 
     @property
     def is_htmx_request(self) -> bool:
-        """Whether a page asks for a part of itself, rather than a person for a page."""
+        """Check if a page requests a part of itself by htmx."""
         return self.request.headers.get("hx-request") == "true"
 
     def render(self, template: str, status: int = 200, *, error: str = "", **context: object) -> Response:
-        """The page, with what is to be told: `error`, or what the last `redirect` left."""
+        """Return the page with the message `error`, or with the one that the last `redirect` left."""
+        # A part of a page has no place for the message, so it stays for the next whole page.
         flash = ("error", error) if error else None if self.is_htmx_request else self.router.pop_flash(self.csrf)
         return templating.render_response(
             template, status, None, admin=self.admin, csrf=self.csrf, flash=flash, **context
         )
 
     async def read_form(self) -> dict[str, str]:
-        """The fields of the form that was sent; 4xx for what no page of ours sends."""
+        """Return the fields of the form. Raise HTTPException 4xx for a body that our pages never send."""
         if self._form is None:
             self._form = await read_form(self.request)
         return self._form
 
-    async def execute(self, operation: Asked) -> Reply:
-        """Have the request carried out, as this admin's doing. Raises OperationError, which the frame shows."""
+    async def execute(self, operation: OperationRequest) -> Reply:
+        """Execute an operation in the name of this admin. Raise OperationError, which `_run_handler` shows."""
         reply = await dispatch.execute(self.wallet, operation, f"admin {self.admin}")
         if isinstance(reply, OperationFailure):
             raise OperationError(*reply.reasons, code=reply.code)
         return reply
 
     def redirect(self, path: str, message: str = "", level: FlashLevel = "ok") -> Response:
-        """Go on to another page, on which the message is shown once."""
+        """Return a redirect to another page, which shows the message once."""
         if message:
             self.router.set_flash(self.csrf, level, message)
         return RedirectResponse(path, 303)
@@ -92,7 +92,7 @@ Handler = Callable[[PageContext], Awaitable[Response]]
 
 
 class PageRouter:
-    """Makes the routes of pages. Everything else that the pages of one server share is here, too."""
+    """The factory of page routes, with the state that all pages of one server share."""
 
     def __init__(self, wallet: Wallet, settings: Settings, sqlite_version: str) -> None:
         self.wallet = wallet
@@ -103,7 +103,7 @@ class PageRouter:
         self._flashes: OrderedDict[str, tuple[FlashLevel, str]] = OrderedDict()
 
     def get(self, path: str, handler: Handler) -> Route:
-        """A page to look at."""
+        """Return the route of a page; without a sign-in it redirects to the sign-in page."""
 
         async def handle_get(request: Request) -> Response:
             context = await self._authenticate(request)
@@ -112,7 +112,7 @@ class PageRouter:
         return Route(path, handle_get, methods=["GET"])
 
     def post(self, path: str, handler: Handler) -> Route:
-        """A form that changes something."""
+        """Return the route of a form that changes data; it checks origin, sign-in and CSRF token, in this order."""
 
         async def handle_post(request: Request) -> Response:
             self.require_same_origin(request)
@@ -127,16 +127,16 @@ class PageRouter:
         return Route(path, handle_post, methods=["POST"])
 
     def check_health(self) -> HealthReport:
-        """How the server is doing."""
+        """Return the health of the server."""
         return build_health_report(self.wallet, self.settings, self._sqlite_version, self._started_at_ms)
 
     def require_same_origin(self, request: Request) -> None:
-        """403 for what no page of this server has sent."""
+        """Raise HTTPException 403 if the request comes from a page of another server."""
         if not is_same_origin(request, self.settings.public_url):
             raise HTTPException(403)
 
     def set_flash(self, csrf: str, level: FlashLevel, message: str) -> None:
-        """Keep a message for the next page of whoever has this word."""
+        """Store a message for the next page of the admin with this CSRF token."""
         self._flashes[csrf] = (level, message)
         if len(self._flashes) > MAX_FLASHES:
             self._flashes.popitem(last=False)
@@ -151,7 +151,7 @@ class PageRouter:
 
 
 async def read_form(request: Request) -> dict[str, str]:
-    """The fields of a urlencoded form, none of them twice."""
+    """Return the fields of a urlencoded form. Raise HTTPException 4xx if it is malformed or has a field twice."""
     if request.headers.get("content-type", "").partition(";")[0].strip() != "application/x-www-form-urlencoded":
         raise HTTPException(415)
     body = b""
@@ -172,23 +172,24 @@ async def read_form(request: Request) -> dict[str, str]:
 
 
 async def _run_handler(context: PageContext, handler: Handler) -> Response:
-    """What the handler says; a request that was declined, or makes no sense, is told to whoever made it."""
+    """Return the handler's response, or a page with the reasons if the operation failed or the request is invalid."""
     try:
         return await handler(context)
-    except OperationError as decline:
-        return _render_failure(context, STATUS_BY_ERROR_CODE.get(decline.code, 409), list(decline.args))
+    except OperationError as failure:
+        return _render_failure(context, STATUS_BY_ERROR_CODE.get(failure.code, 409), list(failure.args))
     except ValidationError as error:
         return _render_failure(context, 400, [format_validation_error(error)])
 
 
 def _render_failure(context: PageContext, status: int, reasons: list[str]) -> Response:
+    title = {404: "Not found", 400: "Invalid request"}.get(status, "Request refused")
     referer = urlsplit(context.request.headers.get("referer", ""))
     back = sanitize_redirect(f"{referer.path}?{referer.query}" if referer.query else referer.path)
-    return context.render("backoffice/operation_failed.html", status, reasons=reasons, back_url=back)
+    return context.render("backoffice/operation_failed.html", status, title=title, reasons=reasons, back_url=back)
 
 
 def _redirect_to_login(request: Request) -> Response:
-    """Sign in first, then come back here. A page that asks for a part of itself is loaded anew, and so gets there."""
+    """Return a redirect to the sign-in page, which returns here; an htmx request reloads its page."""
     if request.headers.get("hx-request") == "true":
         return Response(status_code=401, headers={"hx-refresh": "true"})
     path = sanitize_redirect(f"{request.url.path}?{request.url.query}" if request.url.query else request.url.path)

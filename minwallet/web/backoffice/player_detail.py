@@ -1,4 +1,4 @@
-"""One player: what there is, what happened, and what the operator can do about it."""
+"""The page of one player: balances, ledger, and the operator's actions."""
 
 import secrets
 from collections.abc import Mapping, Sequence
@@ -32,12 +32,12 @@ PATH = "/admin/players/{agent}/{player_id}"
 PAGE_SIZE, SESSIONS_SHOWN, CHART_ENTRIES = 25, 20, 200
 
 CONFIRM_ABOVE_CENTS = 1_000_00
-"""What is at least so much is asked about once more, and so is every withdrawal; cents."""
+"""Deposits from this amount on need a confirmation, in cents; withdrawals always do."""
 
 EMPTY_FORM = Form({}, {})
 
 MAX_GAMES = 500
-"""How many games are offered where one is typed."""
+"""The most games that the field of the game suggests."""
 
 
 def routes(router: PageRouter) -> list[Route]:
@@ -50,7 +50,7 @@ def routes(router: PageRouter) -> list[Route]:
 
 
 class PlayerForms(NamedTuple):
-    """The forms of the page, as they were typed."""
+    """The forms of the page, as they were submitted."""
 
     money: Form = EMPTY_FORM
     session: Form = EMPTY_FORM
@@ -60,14 +60,14 @@ class PlayerForms(NamedTuple):
 
 
 async def load_player(context: PageContext) -> Player:
-    """The player that the address names; declines where there is none."""
+    """Return the player that the address names. Raise OperationError if there is none."""
     return await get_player(
         context.wallet.store, context.request.path_params["agent"], context.request.path_params["player_id"]
     )
 
 
 async def render_player(context: PageContext, player: Player, forms: PlayerForms) -> Response:
-    """The page of the player."""
+    """Return the page of the player; a form with errors is shown as submitted."""
     store = context.wallet.store
     query = context.request.query_params
     ledger_filter = Filter(agent=player.agent, player_id=player.player_id)
@@ -99,27 +99,33 @@ async def render_player(context: PageContext, player: Player, forms: PlayerForms
 
 
 def build_feed_url(ledger_filter: Filter, page: EntryPage, known_seq: int) -> str:
-    """Where the stream is that goes on after the newest row of the page; `known` was the newest before it was read."""
+    """Return the address of the stream that follows the newest row of the page.
+
+    `known_seq` was the newest entry of the ledger before the page was read. So the stream repeats rows rather than
+    missing one that was committed in between.
+    """
     newest = max([known_seq, *(row.entry.seq for row in page.rows[:1])])
     query = {"agent": ledger_filter.agent, "player": ledger_filter.player_id, "after": newest, "of": "player"}
     return f"/admin/feed?{urlencode(query)}"
 
 
 def generate_reference(now_ms: int) -> str:
-    """A reference that nobody has used: whoever sends the same form twice moves money once."""
+    """Return a new reference, so that sending the same form twice moves money once."""
     return f"office-{datetime.fromtimestamp(now_ms / 1000, UTC):%Y%m%d}-{secrets.token_hex(4)}"
 
 
 def require_currency(form: Form, player: Player) -> Form:
-    """Where there are several, nobody shall get money in the wrong one for want of a choice."""
+    """Return the form, with an error if its currency is missing. A default could move money in the wrong currency."""
     currency, currencies = form.values.get("currency"), [account[1] for account in player.accounts]
     if currency in currencies or (not currency and len(currencies) == 1):
         return form
-    return form.with_errors(currency=f"{player.player_id} has no {currency}." if currency else "Choose one.")
+    return form.with_errors(
+        currency=f"{player.player_id} has no account in {currency}." if currency else "Choose a currency."
+    )
 
 
 async def _render_player_page(context: PageContext) -> Response:
-    """The page, or only the older rows that it asks for."""
+    """Return the page, or only older rows if the page requests them."""
     player, before = await load_player(context), parse_number(context.request.query_params.get("before"))
     if context.is_htmx_request and before is not None:
         page = await context.wallet.store.read_page(Filter(player.agent, player.player_id), before, PAGE_SIZE)
@@ -130,7 +136,7 @@ async def _render_player_page(context: PageContext) -> Response:
 
 
 async def _render_player_summary(context: PageContext) -> Response:
-    """What the player holds now, for a page that is open while money moves."""
+    """Return the current balances, charts and limits, which an open page reloads when money moves."""
     player = await load_player(context)
     player_limits = await limits.read_player_limits(context.wallet, player)
     charts = await _build_charts(context, player)
@@ -140,7 +146,7 @@ async def _render_player_summary(context: PageContext) -> Response:
 
 
 async def _build_charts(context: PageContext, player: Player) -> Sequence[ChartView]:
-    """A drawing for each account that has moved."""
+    """Return a chart for each account with enough entries."""
     read = context.wallet.store.read_entries
     charts = [build_balance_chart(await read([account[0]], CHART_ENTRIES), account[1]) for account in player.accounts]
     return [chart for chart in charts if chart]
@@ -154,26 +160,27 @@ async def _transfer_money(context: PageContext) -> Response:
         if form.errors:
             return await render_player(context, player, PlayerForms(money=form))
     except ValidationError as error:
-        # An amount that is none is nothing, which is too little; the first complaint says more.
+        # An invalid amount is read as 0, which is invalid too. The first error is more exact, so it wins.
         form = Form(fields, {**form.with_validation_error(error).errors, **form.errors})
         return await render_player(context, player, PlayerForms(money=form))
     if (request.operation == "withdraw" or amount >= CONFIRM_ABOVE_CENTS) and fields.get("sure") != "yes":
         return _render_transfer_confirmation(context, player, request)
+    # An older entry in the result means that the reference was used before.
     newest = await context.wallet.store.count_entries()
     try:
         result = await context.execute(request)
-    except OperationError as decline:
-        return await render_player(context, player, PlayerForms(money=form.with_failure(*decline.args)))
+    except OperationError as failure:
+        return await render_player(context, player, PlayerForms(money=form.with_failure(*failure.args)))
     if result["seq"] <= newest:
-        message = f"This reference was used before, for entry {result['seq']}; nothing moved now."
+        message = f"This reference was already used by entry {result['seq']}. No money was moved now."
         return context.redirect(player_page_url(player.agent, player.player_id), message, "note")
     verb = "Deposited" if request.operation == "deposit" else "Withdrew"
-    message = f"{verb} {_describe_amount(request, result['currency'])}; it is entry {result['seq']}."
+    message = f"{verb} {_describe_amount(request, result['currency'])} (entry {result['seq']})."
     return context.redirect(player_page_url(player.agent, player.player_id), message)
 
 
 def _parse_transfer(player: Player, typed: Mapping[str, str], amount: int) -> Transfer:
-    """What the form asks for. Raises ValidationError; 400 for what no form of ours says."""
+    """Return the request of the form. Raise ValidationError, or HTTPException 400 for values our page never sends."""
     operation, part = typed.get("operation"), typed.get("part")
     if operation not in ("deposit", "withdraw") or part not in ("cash", "bonus"):
         raise HTTPException(400)
@@ -191,7 +198,7 @@ def _parse_transfer(player: Player, typed: Mapping[str, str], amount: int) -> Tr
 
 
 def _render_transfer_confirmation(context: PageContext, player: Player, request: Transfer) -> Response:
-    """Show what is about to happen, and have it said once more."""
+    """Return the page that shows the transfer and asks for a confirmation."""
     account = next((each for each in player.accounts if each[1] == request.currency), player.accounts[0])
     balance = account[3] if request.bonus else account[2]
     change = request.amount if request.operation == "deposit" else -request.amount

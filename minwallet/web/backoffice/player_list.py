@@ -1,4 +1,4 @@
-"""The players of an agent: found by a part of their id, and added."""
+"""The pages that list, search and add the players of an agent."""
 
 from collections.abc import Sequence
 from urllib.parse import quote, urlencode
@@ -26,17 +26,17 @@ def routes(router: PageRouter) -> list[Route]:
 
 
 def player_page_url(agent: str, player_id: str) -> str:
-    """Where the page of a player is."""
+    """Return the path of a player's page."""
     return f"/admin/players/{quote(agent, safe='')}/{quote(player_id, safe='')}"
 
 
 async def list_agent_names(context: PageContext) -> Sequence[str]:
-    """The first is what is looked at where nobody chose."""
+    """Return the names of all agents; the first is the default of a page."""
     return [agent.name for agent in await context.wallet.store.list_agents()]
 
 
 def choose_agent(context: PageContext, agents: Sequence[str]) -> str:
-    """The one of these that the address names, or the first where it names none."""
+    """Return the agent that the address names, or the first of `agents`."""
     name = context.request.query_params.get("agent", "")
     return name if name in agents else agents[0]
 
@@ -81,10 +81,11 @@ async def _add_player(context: PageContext) -> Response:
         await context.execute(request)
     except ValidationError as error:
         return await _render_player_form(context, form.with_validation_error(error))
-    except OperationError as decline:
-        return await _render_player_form(context, form.with_failure(*decline.args))
+    except OperationError as failure:
+        return await _render_player_form(context, form.with_failure(*failure.args))
     return context.redirect(
-        player_page_url(request.agent, request.player_id), f"{request.player_id} now has {request.currency}."
+        player_page_url(request.agent, request.player_id),
+        f"{request.player_id} now has an account in {request.currency}.",
     )
 
 

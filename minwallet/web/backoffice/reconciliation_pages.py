@@ -1,4 +1,4 @@
-"""The provider's report, pulled and held against the ledger."""
+"""The page Reconciliation: fetch the provider's report and compare it with the ledger."""
 
 from collections.abc import Awaitable, Callable
 from urllib.parse import urlencode
@@ -24,10 +24,10 @@ from minwallet.web.backoffice.player_list import choose_agent, list_agent_names
 PATH = "/admin/reconciliation"
 
 PAGE_SIZE, MAX_KEPT_DIFFERENCES, MAX_TOTALS = 50, 10_000, 100
-"""How many differences a page shows, how many of a comparison are kept to be shown, how many totals a page has."""
+"""The most differences on a page, differences kept of a comparison, and totals on a page."""
 
 PROVIDER_TIMEOUT_S, JOB_WAIT_S = 30, 0.7
-"""How long a provider may take for an answer, and how long a page waits for what may be done soon."""
+"""The time limit of a provider's reply, and the time that a page waits for a job that may end soon; in seconds."""
 
 HOUR_S = 3600
 
@@ -48,7 +48,7 @@ def routes(router: PageRouter) -> list[Route]:
 
 
 class _ReconciliationPages:
-    """What goes on in the background, and what came of it, which is forgotten when the server stops."""
+    """The page with its jobs and its newest comparison per agent; both are lost when the server stops."""
 
     def __init__(self, router: PageRouter) -> None:
         self._jobs = JobRunner(router.wallet)
@@ -99,15 +99,15 @@ class _ReconciliationPages:
                     await context.execute(ReportSave(agent=agent.name, sheet=batch))
                     rows += len(batch.rows)
                     report_progress(f"{rows:,} rows so far")
-            return f"{rows:,} new {'row' if rows == 1 else 'rows'}; the report is whole"
+            return f"{rows:,} new {'row' if rows == 1 else 'rows'}; the report is complete"
 
-        return await self._start_job(context, agent, "Pulling the report", work)
+        return await self._start_job(context, agent, "Fetching the report", work)
 
     async def fetch_games(self, context: PageContext) -> Response:
         agent = await _load_agent(context)
 
         async def work(report_progress: ReportProgress) -> str:
-            report_progress("asking the provider")
+            report_progress("waiting for the provider")
             with ServiceClient(agent, PROVIDER_TIMEOUT_S) as service:
                 games = await run_in_thread(service.fetch_games)
             await context.execute(GamesSave(agent=agent.name, games=tuple(games)))
@@ -141,9 +141,7 @@ class _ReconciliationPages:
     ) -> Response:
         if await self._jobs.start(agent.name, title, work, JOB_WAIT_S):
             return context.redirect(_reconciliation_url(agent.name))
-        return context.redirect(
-            _reconciliation_url(agent.name), "Something is going on for this agent already.", "note"
-        )
+        return context.redirect(_reconciliation_url(agent.name), "Another job of this agent is still running.", "note")
 
 
 async def _load_agent(context: PageContext) -> Agent:

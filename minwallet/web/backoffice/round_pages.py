@@ -1,4 +1,4 @@
-"""Rounds: those that are open, and what became of one."""
+"""The pages of open rounds and of one round."""
 
 from collections.abc import Mapping, Sequence
 from itertools import groupby
@@ -19,11 +19,11 @@ from minwallet.web.backoffice.player_list import list_agent_names
 PAGE_SIZE, MAX_ROUND_ROWS = 50, 200
 
 AGE_CHOICES = {"1h": ("an hour", 3600), "24h": ("a day", 24 * 3600), "7d": ("a week", 7 * 24 * 3600)}
-"""For how long a round may have been open: what the address says, what people read, seconds."""
+"""The filter by age: the value in the address, its text, and its seconds."""
 
 
 class AccountRound(NamedTuple):
-    """What one account has in a round, the oldest first, and how it stands with it."""
+    """The entries of one account in a round, oldest first, and the state of the round."""
 
     owner: AccountRef
     protocol: str
@@ -76,7 +76,7 @@ async def _render_round(context: PageContext, query: Mapping[str, str], agents: 
 
 
 def _group_by_account(rows: Sequence[OwnedEntry]) -> list[AccountRound]:
-    """Agents, protocols and currencies may use the same number for rounds that have nothing in common."""
+    """Return the rows by account and protocol: they may use the same number for unrelated rounds."""
 
     def account_key(row: OwnedEntry) -> tuple[AccountRef, str]:
         return row.owner, row.entry.protocol
@@ -93,13 +93,13 @@ def _group_by_account(rows: Sequence[OwnedEntry]) -> list[AccountRound]:
 
 
 async def _find_first_seq_since(store: Store, since_ms: int) -> int:
-    """The number that entries from before then are below."""
+    """Return the `seq` below which all entries are older than `since_ms`."""
     page = await store.read_page(Filter(until_ms=since_ms), None, 1)
     return page.rows[0].entry.seq + 1 if page.rows else 1
 
 
 def format_age(ms: int) -> str:
-    """`3 days`, `5 hours`, `12 minutes`, `8 seconds`."""
+    """Return a time in ms as text such as `3 days`, `5 hours`, `12 minutes` or `8 seconds`."""
     seconds = max(ms, 0) // 1000
     for name, size in (("day", 24 * 3600), ("hour", 3600), ("minute", 60), ("second", 1)):
         number = seconds // size

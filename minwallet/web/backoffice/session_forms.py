@@ -1,4 +1,4 @@
-"""A player's sessions, and the links that open games for them. A token is shown once, on the page that made it."""
+"""The forms for a player's sessions and for launch links; a token is shown only once, after its creation."""
 
 from collections.abc import Mapping
 
@@ -34,8 +34,8 @@ async def _open_session(context: PageContext) -> Response:
         session = await context.execute(_build_session_request(player, fields))
     except ValidationError as error:
         return await render_player(context, player, PlayerForms(session=form.with_validation_error(error)))
-    except OperationError as decline:
-        return await render_player(context, player, PlayerForms(session=form.with_failure(*decline.args)))
+    except OperationError as failure:
+        return await render_player(context, player, PlayerForms(session=form.with_failure(*failure.args)))
     return _render_new_session(context, player, session)
 
 
@@ -55,19 +55,19 @@ async def _launch_game(context: PageContext) -> Response:
         LaunchOptions(protocol=protocol, game=game, lang=lang)
         if form.errors:
             return await render_player(context, player, PlayerForms(launch=form))
-        # Whatever is wrong with the game or a setting is said before there is a session.
+        # Check the game and the settings first, so that an error leaves no session behind.
         build_launch_url(catalogue, protocol, game, lang, "token")
         session = await context.execute(_build_session_request(player, fields))
     except ValidationError as error:
         return await render_player(context, player, PlayerForms(launch=form.with_validation_error(error)))
-    except OperationError as decline:
-        return await render_player(context, player, PlayerForms(launch=form.with_failure(*decline.args)))
+    except OperationError as failure:
+        return await render_player(context, player, PlayerForms(launch=form.with_failure(*failure.args)))
     url = build_launch_url(catalogue, protocol, game, lang, session["token"])
     return _render_new_session(context, player, session, url)
 
 
 def _build_session_request(player: Player, fields: Mapping[str, str]) -> SessionOpen:
-    """The session that a form asks for. Raises ValidationError."""
+    """Return the request of a form. Raise ValidationError if it is invalid."""
     currency, ttl_s = fields.get("currency") or None, parse_number(fields.get("ttl_s")) or 0
     return SessionOpen(agent=player.agent, player_id=player.player_id, currency=currency, ttl_s=ttl_s)
 

@@ -1,4 +1,4 @@
-"""Every setting and where it comes from, how the server is doing, and which versions it is made of."""
+"""The page Settings: all settings with their sources, the server's health, and the versions in use."""
 
 import platform
 from importlib.metadata import version
@@ -9,7 +9,7 @@ from starlette.routing import Route
 from minwallet.web.backoffice.page import PageContext, PageRouter
 
 REPORTED_LIBRARIES = ("starlette", "uvicorn", "pydantic", "aiosqlite")
-"""The libraries that a report of a problem should name."""
+"""The libraries whose versions a bug report should name."""
 
 
 def routes(router: PageRouter) -> list[Route]:

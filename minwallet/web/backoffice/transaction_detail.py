@@ -1,4 +1,4 @@
-"""One transaction: what happened, what belongs to it, and the provider's call word for word."""
+"""The page of one transaction: its effect, its related entries, and the provider's exact call."""
 
 import json
 from typing import NamedTuple
@@ -19,7 +19,7 @@ from minwallet.web.backoffice.page import PageContext, PageRouter
 from minwallet.web.backoffice.player_list import player_page_url
 
 MAX_RELATED_ENTRIES = 50
-"""How many entries of a round are shown beside one of them."""
+"""The most related entries on the page."""
 
 
 def routes(router: PageRouter) -> list[Route]:
@@ -27,7 +27,7 @@ def routes(router: PageRouter) -> list[Route]:
 
 
 class WireMessage(NamedTuple):
-    """A request or a reply: as it was, and laid out for reading."""
+    """A request or a reply, in its exact text and in a readable layout."""
 
     raw: str
     pretty: str
@@ -65,7 +65,7 @@ async def _render_transaction(context: PageContext) -> Response:
 
 
 async def _read_related_entries(context: PageContext, journaled_entry: JournaledEntry) -> list[OwnedEntry]:
-    """What belongs to the entry: what has its round or its id, the oldest first; of many the newest."""
+    """Return the entries with the same round or id, oldest first; up to MAX_RELATED_ENTRIES of each, the newest."""
     entry, owner, _ = journaled_entry
     if entry.round is None:
         return []
@@ -84,7 +84,7 @@ def _round_url(entry: Entry, journaled_entry: JournaledEntry) -> str:
 
 
 def _format_message(message: str) -> WireMessage:
-    """A line for each field of JSON, or of a query."""
+    """Return the message with one line for each field of its JSON or its query."""
     head, brace, body = message.partition("{")
     try:
         return WireMessage(message, f"{head.rstrip()}\n".lstrip() + json.dumps(json.loads(brace + body), indent=2))

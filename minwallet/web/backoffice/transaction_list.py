@@ -1,4 +1,4 @@
-"""All transactions: filtered, live, and as files."""
+"""The page of all transactions, with filter, live updates and export."""
 
 from collections.abc import Mapping
 from urllib.parse import urlencode
@@ -31,7 +31,7 @@ async def _render_transactions(context: PageContext) -> Response:
     agents = await list_agent_names(context)
     parsed_filter = parse_filter(query, agents)
     if any(query.get(name) == "" for name in QUERY_FIELDS):
-        # A form sends its empty fields too; an address that is shared should say only what matters.
+        # A form sends its empty fields too. Redirect to an address without them, which is better to share.
         return RedirectResponse(_transactions_url(parsed_filter.values), 303)
     store, before = context.wallet.store, parse_number(query.get("before"))
     known_seq = await store.count_entries()

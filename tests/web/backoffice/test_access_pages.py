@@ -31,7 +31,7 @@ def test_a_key_is_shown_once(admin_client: AdminClient) -> None:
         base_url=admin_client.http.base_url, headers={"authorization": f"Bearer {key}"}, trust_env=False
     ) as shop:
         assert shop.get("/admin/api/v1/health").status_code == 200
-        assert admin_client.flash_after("/admin/access/keys/shop/revoke") == "The key shop is revoked."
+        assert admin_client.flash_after("/admin/access/keys/shop/revoke") == "API key shop revoked."
         assert shop.get("/admin/api/v1/health").status_code == 401
     (row,) = (row for row in read_table_rows(admin_client.get_page("/admin/access")) if row[0] == "shop")
     assert row[-1] == "revoked"
@@ -42,8 +42,8 @@ def test_invalid_key_fields_are_reported_and_kept(admin_client: AdminClient) -> 
     """Beside the field, or for the whole; what was typed stays."""
     wrong = admin_client.submit("/admin/access/keys", name="two words", scope="all", agent="")
     assert wrong.status_code == 422
-    assert "It is 1 to 40 of A-Z a-z 0-9 _ . -, but not dots alone." in wrong.text
-    assert "It is read or write." in wrong.text
+    assert "It must be 1 to 40 of A-Z a-z 0-9 _ . -, but not dots alone." in wrong.text
+    assert "It must be read or write." in wrong.text
     assert read_field(wrong.text.partition('id="keys"')[2], "name") == "two words"
     admin_client.submit("/admin/access/keys", name="twice", scope="read", agent="")
     again = admin_client.submit("/admin/access/keys", name="twice", scope="read", agent="")
@@ -73,7 +73,7 @@ def test_the_two_new_passwords_must_agree(admin_client: AdminClient) -> None:
         "/admin/access/password", old="", new="a good long password", again="a god long password"
     )
     assert answer.status_code == 422
-    assert "It is not the same as above." in answer.text
+    assert "The two passwords differ." in answer.text
     assert "good long" not in answer.text
 
 
@@ -81,7 +81,7 @@ def test_the_audit_log_is_paginated(server: Server, admin_client: AdminClient) -
     """Newest first, each row once, with links to what it is about."""
     names = [server.cli.add_player(balance="1") for _ in range(60)]
     server.cli("deposit", names[-1], "12.50", "--reference", "r1")
-    first = admin_client.get_page("/admin/access/record")
+    first = admin_client.get_page("/admin/access/audit-log")
     rows = read_table_rows(first)
     assert len(rows) == 50
     assert rows[0][2] == f"deposited for {names[-1]}"
@@ -93,8 +93,8 @@ def test_the_audit_log_is_paginated(server: Server, admin_client: AdminClient) -
     second = admin_client.get_page(html.unescape(older[1]))
     added = [row[2] for row in [*rows, *read_table_rows(second)] if row[2].startswith("added player")]
     assert added[: len(names)] == [f"added player {name}" for name in reversed(names)]
-    assert "Nothing older" in admin_client.get_page("/admin/access/record?before=1")
-    assert len(read_table_rows(admin_client.get_page("/admin/access/record?before=nonsense"))) == 50
+    assert "No older rows" in admin_client.get_page("/admin/access/audit-log?before=1")
+    assert len(read_table_rows(admin_client.get_page("/admin/access/audit-log?before=nonsense"))) == 50
 
 
 def test_an_audit_row_is_described_in_words() -> None:

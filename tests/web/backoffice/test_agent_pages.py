@@ -20,7 +20,7 @@ def read_copyables(page: str) -> list[str]:
 def test_an_agent_is_added_and_found(server: Server, admin_client: AdminClient) -> None:
     """With the wallet token that it is given, or one made of its name."""
     flash_text = admin_client.flash_after("/admin/add-agent", name="north-1", wallet_token="", host_id="H1")
-    assert "Agent north-1 is added" in flash_text
+    assert "Agent north-1 added" in flash_text
     assert server.cli("agent", "show", "north-1")["wallet_token"] == "north_1"
     assert ">north-1</a>" in admin_client.get_page("/admin/agents")
     assert admin_client.get_page("/admin/agents/nowhere", 404)
@@ -30,7 +30,7 @@ def test_invalid_agent_fields_are_reported_beside_them(admin_client: AdminClient
     """Nothing that was typed is lost."""
     answer = admin_client.submit("/admin/add-agent", name="no spaces", wallet_token="kept", host_id="")
     assert answer.status_code == 422
-    assert "It is 1 to 40 of A-Z a-z 0-9 _ . -, but not dots alone." in answer.text
+    assert "It must be 1 to 40 of A-Z a-z 0-9 _ . -, but not dots alone." in answer.text
     assert read_field(answer.text, "wallet_token") == "kept"
     again = admin_client.submit("/admin/add-agent", name="default", wallet_token="other", host_id="")
     assert again.status_code == 422
@@ -43,18 +43,18 @@ def test_settings_are_changed_one_by_one(server: Server, admin_client: AdminClie
     path, same = "/admin/agents/south", {"wallet_token": "south", "report_unit": "cents"}
     urls = {"service_url": "https://api.example/", "game_url": "https://games.example/play"}
     assert admin_client.flash_after(path, **same, host_id="S-1", **urls) == "Changed: host id, service url, game url."
-    assert admin_client.flash_after(path, **same, host_id="S-1", **urls) == "Nothing to change."
+    assert admin_client.flash_after(path, **same, host_id="S-1", **urls) == "No changes."
     assert admin_client.flash_after(path, **same, host_id="", **urls) == "Changed: host id."
     shown = server.cli("agent", "show", "south")
     assert (shown["host_id"], shown["service_url"]) == (None, "https://api.example/")
     wrong = admin_client.submit(path, **same, host_id="", service_url="ftp://x", game_url="")
     assert wrong.status_code == 422
-    assert "It is an address such as https://api.example.com" in wrong.text
+    assert "It must be an address such as https://api.example.com" in wrong.text
     strange = admin_client.submit(path, wallet_token="south", report_unit="gold", host_id="", **urls)
-    assert "It is cents or units." in strange.text
+    assert "It must be cents or units." in strange.text
     taken = admin_client.submit(path, wallet_token="default", report_unit="cents", host_id="", **urls)
     assert "another agent has this wallet token" in read_flash(taken.text)
-    record = admin_client.get_page("/admin/access/record")
+    record = admin_client.get_page("/admin/access/audit-log")
     assert "host id S-1, service url https://api.example/, game url https://games.example/play" in record
 
 
@@ -85,13 +85,13 @@ def test_the_offered_endpoints_answer(db: Path) -> None:
 def test_the_page_shows_how_callbacks_are_protected(server: Server, admin_client: AdminClient, db: Path) -> None:
     """Without key and list it warns; with a public address that is what is handed over."""
     page = admin_client.get_page("/admin/agents/default")
-    assert "Nothing protects these addresses" in page
+    assert "These addresses are not protected" in page
     assert "MINWALLET_PUBLIC_URL" in page
     protected = {"MINWALLET_CALLBACK_ALLOW": "203.0.113.0/24", "MINWALLET_PUBLIC_URL": "https://w.example/pay/"}
     with running_server(db, **protected) as other:
         another = AdminClient(other)
         page = another.get_page("/admin/agents/default")
-        assert "Nothing protects these addresses" not in page
+        assert "These addresses are not protected" not in page
         assert "<code>203.0.113.0/24</code>" in page
         assert read_copyables(page)[0] == "https://w.example/pay/wallet/default"
         another.http.close()

@@ -31,24 +31,24 @@ def build_book(*commands: MoneyCommand) -> InMemoryLedger:
         ([Bet("1", 12_00, "1")], "ann bet 12.00 USD (10.00 cash, 2.00 bonus)."),
         (
             [Bet("1", 99_00, "1")],
-            "ann's bet of 99.00 USD was refused and stays refused: there was too little money. No money moved.",
+            "ann's bet of 99.00 USD was refused permanently: the balance was too low. No money moved.",
         ),
         ([Bet("1", 3_00, "1"), Win("2", 7_00, "1")], "ann won 7.00 USD."),
-        ([Bet("1", 3_00, "1"), Settle("1", 0)], "ann's round was settled with nothing won."),
+        ([Bet("1", 3_00, "1"), Settle("1", 0)], "ann's round was settled without a win."),
         (
             [Win("2", 7_00, "1")],
-            "ann won 7.00 USD in a round of which this wallet knows no bet. It was paid, as a win has to be.",
+            "ann won 7.00 USD in a round without a known bet. The win was paid, because a win is always paid.",
         ),
         ([BetWin("1", 3_00, 7_00)], "ann bet 3.00 USD and won 7.00 USD in one step."),
-        ([Bet("1", 3_00, "1"), Cancel("1")], "The bet was called off: 3.00 USD went back to ann."),
+        ([Bet("1", 3_00, "1"), Cancel("1")], "The bet was cancelled: 3.00 USD returned to ann."),
         (
             [Bet("1", 12_00, "1"), Cancel("1")],
-            "The bet was called off: 12.00 USD went back to ann (10.00 cash, 2.00 bonus).",
+            "The bet was cancelled: 12.00 USD returned to ann (10.00 cash, 2.00 bonus).",
         ),
-        ([BetWin("1", 3_00, 7_00), Cancel("1")], "The bet was called off: 4.00 USD was taken back."),
+        ([BetWin("1", 3_00, 7_00), Cancel("1")], "The bet was cancelled: 4.00 USD was taken back."),
         (
             [Cancel("1")],
-            "A cancel for an id that took no money. The id is closed for ever, so a bet that arrives late is refused."
+            "A cancel of an id that took no money. The id is closed permanently, so a late bet is refused."
             " No money moved.",
         ),
     ],
@@ -61,7 +61,7 @@ def test_an_entry_is_described(commands: list[MoneyCommand], text: str) -> None:
 def test_an_opening_balance_is_not_a_deposit() -> None:
     """What an account began with is told as that."""
     entry = build_book().entries[0]._replace(protocol=OPENING_PROTOCOL, detail=None)
-    assert describe_entry(entry, ANN_ACCOUNT) == "ann's account began with 15.00 USD (10.00 cash, 5.00 bonus)."
+    assert describe_entry(entry, ANN_ACCOUNT) == "ann's account started with 15.00 USD (10.00 cash, 5.00 bonus)."
     assert parse_actor_and_reason(entry) == ("", "")
 
 
@@ -79,12 +79,12 @@ def test_every_refusal_has_a_text() -> None:
 @pytest.mark.parametrize(
     ("commands", "word", "text"),
     [
-        ([Bet("1", 3_00, "1")], "open", "3.00 USD staked; the round is neither won nor called off."),
+        ([Bet("1", 3_00, "1")], "open", "3.00 USD staked; no result or cancel yet."),
         ([Bet("1", 3_00, "1"), Win("2", 7_00, "1")], "settled", "3.00 USD staked, 7.00 USD won."),
         (
             [Bet("1", 3_00, "1"), Win("2", 7_00, "1"), Bet("3", 1_00, "1")],
             "open",
-            "4.00 USD staked, and 7.00 USD won so far; the round is neither won nor called off.",
+            "4.00 USD staked, and 7.00 USD won so far; no result or cancel yet.",
         ),
         (
             [Bet("1", 3_00, "1"), Bet("2", 1_00, "1"), Cancel("2"), Win("3", 0, "1")],
@@ -92,10 +92,10 @@ def test_every_refusal_has_a_text() -> None:
             "3.00 USD staked, 0.00 USD won.",
         ),
         ([BetWin("1", 3_00, 7_00)], "settled", "3.00 USD staked, 7.00 USD won."),
-        ([Bet("1", 3_00, "1"), Cancel("1")], "cancelled", "Called off; 3.00 USD staked and returned."),
-        ([Bet("1", 99_00, "1")], "refused", "Its bets were refused; no money moved."),
-        ([Cancel("1", "1")], "closed", "Called off before any bet came; no money moved."),
-        ([Win("2", 7_00, "1")], "orphan", "7.00 USD won, of which this wallet knows no bet."),
+        ([Bet("1", 3_00, "1"), Cancel("1")], "cancelled", "Cancelled; 3.00 USD staked and returned."),
+        ([Bet("1", 99_00, "1")], "refused", "All bets were refused; no money moved."),
+        ([Cancel("1", "1")], "closed", "Cancelled before a bet arrived; no money moved."),
+        ([Win("2", 7_00, "1")], "orphan", "7.00 USD won without a known bet."),
     ],
 )
 def test_a_round_is_described_by_its_status(commands: list[MoneyCommand], word: str, text: str) -> None:

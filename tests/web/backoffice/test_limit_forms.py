@@ -32,31 +32,31 @@ def test_a_limit_is_set_and_shown(server: Server, admin_client: AdminClient) -> 
     """With what is used of it, and what takes its place when; the first one holds at once, more waits for a day."""
     name = server.cli.add_player()
     path = player_path(name)
-    assert "At most</th>" not in admin_client.get_page(path)
+    assert "Maximum</th>" not in admin_client.get_page(path)
     fields = {"kind": "deposit", "per": "day", "currency": "USD"}
     told = admin_client.flash_after(f"{path}/limits", **fields, amount="150")
-    assert told == f"{name} may be given at most 150.00 USD a day."
+    assert told == f"{name} may deposit up to 150.00 USD a day."
     assert ["Deposits a day", "150.00 USD", "100.00 USD", "50.00 USD", ""] in read_table_rows(
         admin_client.get_page(path)
     )
     told = admin_client.flash_after(f"{path}/limits", **fields, amount="1000.50")
     assert re.fullmatch(
-        f"{name} may be given at most 150.00 USD a day; from {TIME_PATTERN} on at most 1,000.50 USD a day.", told
+        f"{name} may deposit up to 150.00 USD a day; from {TIME_PATTERN} on up to 1,000.50 USD a day.", told
     )
     told = admin_client.flash_after(f"{path}/limits", kind="loss", per="month", amount="0")
-    assert told == f"{name} may lose at most 0.00 USD in 30 days."
+    assert told == f"{name} may lose up to 0.00 USD in 30 days."
     told = admin_client.flash_after(f"{path}/limits", kind="loss", per="month", amount="")
     assert re.fullmatch(
-        f"{name} may lose at most 0.00 USD in 30 days; from {TIME_PATTERN} on any amount of USD in 30 days.", told
+        f"{name} may lose up to 0.00 USD in 30 days; from {TIME_PATTERN} on any amount of USD in 30 days.", told
     )
     told = admin_client.flash_after(f"{path}/limits", kind="loss", per="week", amount="")
     assert told == f"{name} may lose any amount of USD in 7 days."
     rows = read_table_rows(admin_client.get_page(path))
     assert re.fullmatch(r"1,000.50 USD from .+ UTC", rows[0][4])
-    assert re.fullmatch(r"none from .+ UTC", rows[1][4])
+    assert re.fullmatch(r"no limit from .+ UTC", rows[1][4])
     (account,) = server.cli("limit", "list", name)["accounts"]
     assert [each["next_amount"] for each in account["limits"]] == [100_050, None]
-    record = admin_client.get_page("/admin/access/record")
+    record = admin_client.get_page("/admin/access/audit-log")
     assert "set a limit of" in record
     assert "kind loss, per month, amount 0.00" in record
 
@@ -98,10 +98,10 @@ def test_a_player_is_excluded_until_a_day(server: Server, admin_client: AdminCli
 @pytest.mark.parametrize(
     ("form", "typed", "said"),
     [
-        ("limits", {"amount": "1,5"}, "is not an amount; write it like 12 or 12.50."),
-        ("limits", {"amount": "1", "currency": "EUR"}, "has no EUR."),
-        ("exclusion", {"until": "soon"}, "Write the day like 2027-01-31."),
-        ("exclusion", {"until": ""}, "Write the day like 2027-01-31."),
+        ("limits", {"amount": "1,5"}, ": write it like 12 or 12.50."),
+        ("limits", {"amount": "1", "currency": "EUR"}, "has no account in EUR."),
+        ("exclusion", {"until": "soon"}, "Use a date such as 2027-01-31."),
+        ("exclusion", {"until": ""}, "Use a date such as 2027-01-31."),
         ("exclusion", {"until": "2020-01-31"}, "2020-01-31T00:00:00Z is over"),
         ("exclusion", {"until": "9999-01-31"}, "within 100 years"),
     ],
@@ -135,7 +135,7 @@ def test_forged_fields_change_nothing(server: Server, admin_client: AdminClient)
     server.cli("player", "add", name, "--currency", "EUR")
     refused = admin_client.submit(f"{player_path(name)}/limits", **{**fields, "currency": ""})
     assert refused.status_code == 422
-    assert "Choose one." in refused.text
+    assert "Choose a currency." in refused.text
 
 
 def test_limits_in_a_browser(server: Server, page: Page) -> None:
@@ -144,16 +144,16 @@ def test_limits_in_a_browser(server: Server, page: Page) -> None:
     token = open_session(server, name)
     sign_in(page, server)
     page.goto(f"{server.url}{player_path(name)}")
-    page.get_by_label("Limit of").select_option("cash lost")
-    page.get_by_label("At most").fill("10")
-    page.get_by_role("button", name="Set the limit").click()
-    expect(page.locator(".flash")).to_contain_text("may lose at most 10.00 USD a day")
+    page.get_by_label("Limit on").select_option("losses")
+    page.get_by_label("Maximum").fill("10")
+    page.get_by_role("button", name="Set limit").click()
+    expect(page.locator(".flash")).to_contain_text("may lose up to 10.00 USD a day")
     used = page.get_by_role("row", name="Losses a day").get_by_role("cell").nth(2)
     expect(used).to_contain_text("0.00")
     expect(page.locator(".live .on")).to_be_visible()
     server.wallet_v2(type="bet", bet=250, id=2**40, game=1, code=token)
     expect(used).to_contain_text("2.50")
-    page.get_by_label("Until the beginning of").fill(date_in_days(20))
+    page.get_by_label("Until the start of").fill(date_in_days(20))
     page.get_by_role("button", name="Exclude", exact=True).click()
     expect(page.get_by_role("heading", level=1)).to_contain_text("excluded")
     page.get_by_role("button", name="End the exclusion…").click()

@@ -51,9 +51,9 @@ def test_the_figures_equal_the_ledger(wallet_with_rounds: Path) -> None:
         admin_client = AdminClient(server)
         page = admin_client.get_page("/admin")
         shown = read_tiles(page)
-        assert shown["Players hold USD"] == "92.10"
-        assert shown["Players hold EUR"] == "15.00"
-        assert shown["Books"] == "ok"
+        assert shown["Player cash USD"] == "92.10"
+        assert shown["Player cash EUR"] == "15.00"
+        assert shown["Ledger check"] == "ok"
         assert shown["Bets in the last hour"] == "4"
         assert shown["Open rounds"] == "1"
         assert shown["Server"] == "ready"
@@ -78,7 +78,7 @@ def test_an_empty_wallet_has_an_overview(db: Path) -> None:
         assert "no accounts yet" in page
         assert "No bets in 30 days" in page
         assert "No open rounds" in page
-        assert "Nothing has happened yet" in page
+        assert "No transactions yet" in page
         admin_client.http.close()
 
 
@@ -89,8 +89,8 @@ def test_unexplained_balances_are_reported(wallet_with_rounds: Path) -> None:
             file.execute("UPDATE accounts SET cash = cash + 1 WHERE currency = 'EUR'")
         admin_client = AdminClient(server)
         page = admin_client.get_page("/admin")
-        assert read_tiles(page)["Books"] == "failed"
-        assert "In EUR the balances come to 15.01, but the entries of the ledger to 15.00." in strip_markup(page)
+        assert read_tiles(page)["Ledger check"] == "failed"
+        assert "In EUR the balances sum to 15.01, but the ledger entries sum to 15.00." in strip_markup(page)
         admin_client.http.close()
 
 
@@ -99,7 +99,7 @@ def test_it_updates_by_itself(page: Page, wallet_with_rounds: Path) -> None:
     with running_server(wallet_with_rounds) as server:
         sign_in(page, server)
         page.goto(f"{server.url}/admin")
-        page.locator("summary", has_text="The numbers").first.click()
+        page.locator("summary", has_text="Show the numbers").first.click()
         expect(page.locator("[data-feed=on]")).to_be_attached()
         page.locator("a.tile", has_text="Server").focus()
         InProcessCli(wallet_with_rounds)("player", "add", "cat", "--currency", "EUR", "--balance", "7.25")

@@ -28,7 +28,7 @@ PAGES = (
     "/admin/add-agent",
     "/admin/agents/default",
     "/admin/access",
-    "/admin/access/record",
+    "/admin/access/audit-log",
     "/admin/settings",
 )
 
@@ -111,7 +111,7 @@ def test_confirmation_and_refused_form_fit_a_phone(long_values_server: Server, v
     assert_fits(page)
     assert_accessible(page)
     page.get_by_label("Currency").last.select_option("USD")
-    page.get_by_role("button", name="Open a session").click()
-    expect(page.get_by_role("heading", level=1)).to_have_text("The session is open")
+    page.get_by_role("button", name="Open session").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("Session opened")
     assert_fits(page)
     assert_accessible(page)

@@ -49,7 +49,7 @@ def test_a_player_is_found_by_a_part_of_the_id(admin_client: AdminClient, many_p
     assert read_table_rows(admin_client.get_page("/admin/players?q=crowd007")) == [
         ["crowd007", "active", "3.00 EUR 7.00 USD", "0.00 EUR 0.05 USD"]
     ]
-    assert "Nobody here" in admin_client.get_page("/admin/players?q=%25")
+    assert "No players found" in admin_client.get_page("/admin/players?q=%25")
     assert "<script>" not in admin_client.get_page("/admin/players?q=%3Cscript%3E")
 
 
@@ -58,7 +58,7 @@ def test_agents_keep_their_players_apart(server: Server, admin_client: AdminClie
     server.cli("agent", "add", "other")
     assert (
         admin_client.flash_after("/admin/players/new", agent="other", player_id="crowd001", currency="USD")
-        == "crowd001 now has USD."
+        == "crowd001 now has an account in USD."
     )
     assert [row[0] for row in read_table_rows(admin_client.get_page("/admin/players?agent=other&q=crowd"))] == [
         "crowd001"
@@ -72,7 +72,7 @@ def test_a_player_is_added_with_money(server: Server, admin_client: AdminClient)
     told = admin_client.flash_after(
         "/admin/players/new", agent="default", player_id="zoe@x", currency="USD", balance="12.5", bonus=""
     )
-    assert told == "zoe@x now has USD."
+    assert told == "zoe@x now has an account in USD."
     admin_client.flash_after(
         "/admin/players/new", agent="default", player_id="zoe@x", currency="EUR", balance="", bonus="1"
     )
@@ -83,10 +83,10 @@ def test_a_player_is_added_with_money(server: Server, admin_client: AdminClient)
 @pytest.mark.parametrize(
     ("fields", "said"),
     [
-        ({"player_id": "a b"}, "It is 1 to 40 of"),
-        ({"currency": "usd"}, "It is 3 to 10 of"),
-        ({"balance": "1,5"}, "&#39;1,5&#39; is not an amount; write it like 12 or 12.50."),
-        ({"balance": "9" * 20}, "is too large"),
+        ({"player_id": "a b"}, "It must be 1 to 40 of"),
+        ({"currency": "usd"}, "It must be 3 to 10 of"),
+        ({"balance": "1,5"}, "Invalid amount &#39;1,5&#39;: write it like 12 or 12.50."),
+        ({"balance": "9" * 20}, "the maximum is"),
         ({"balance": "92233720368547758.07", "bonus": "0.01"}, "balance and bonus together pass"),
     ],
 )
@@ -164,11 +164,11 @@ def test_a_launch_link_is_made_for_either_protocol(server: Server, admin_client:
     server.cli("agent", "set", "default", "--host-id", "h1")
     assert "there is no game list yet" in read_flash(admin_client.submit(path, protocol="vela", **fields).text)
     for wrong, said in (
-        ({"game": "no such"}, "It is 1 to 64 printable symbols without spaces."),
-        ({"lang": "?"}, "It is a language, such as en or pt-BR."),
+        ({"game": "no such"}, "It must be 1 to 64 printable symbols without spaces."),
+        ({"lang": "?"}, "It must be a language, such as en or pt-BR."),
         ({"protocol": "http"}, "There are wallet-v2 and vela."),
-        ({"ttl_s": "0"}, "It is between 1s and 100 years."),
-        ({"currency": "EUR"}, "has no EUR."),
+        ({"ttl_s": "0"}, "It must be between 1s and 100 years."),
+        ({"currency": "EUR"}, "has no account in EUR."),
     ):
         refused = admin_client.submit(path, **{"protocol": "wallet-v2", **fields, **wrong})
         assert refused.status_code == 422
@@ -217,7 +217,7 @@ def test_a_session_is_copied(server: Server, page: Page) -> None:
     sign_in(page, server)
     page.context.grant_permissions(["clipboard-read", "clipboard-write"])
     page.goto(f"{server.url}/admin/players/default/{name}")
-    page.get_by_role("button", name="Open a session").click()
+    page.get_by_role("button", name="Open session").click()
     page.get_by_role("button", name="Copy the token").click()
     expect(page.locator("#toasts")).to_have_text("Copied.")
     assert page.evaluate("navigator.clipboard.readText()") == page.locator("code").inner_text()

@@ -61,7 +61,7 @@ def name(server: Server) -> str:
 
 def test_missing_report_is_reported(admin_client: AdminClient, name: str) -> None:
     """The page says what is missing; comparing says so, too."""
-    assert "never to its end" in admin_client.get_page(PATH)
+    assert "never completely" in admin_client.get_page(PATH)
     assert "there is no whole report yet" in submit_and_read_flash(admin_client, f"{PATH}/compare", **OPTIONS)
     assert "has no service url" in submit_and_read_flash(admin_client, f"{PATH}/pull", agent="default")
     assert admin_client.http.get(f"{PATH}.csv?agent=default").status_code == 404
@@ -73,7 +73,7 @@ def test_a_report_is_pulled_and_compared(admin_client: AdminClient, provider: St
     provider.serve_report(build_report_rows(name, 200, 150, 500), page_size=2)
     assert (
         submit_and_read_flash(admin_client, f"{PATH}/pull", agent="default")
-        == "Pulling the report: done, 3 new rows; the report is whole."
+        == "Fetching the report: done, 3 new rows; the report is complete."
     )
     assert (
         submit_and_read_flash(admin_client, f"{PATH}/compare", **OPTIONS)
@@ -98,7 +98,7 @@ def test_pull_fetches_new_rows_or_everything(admin_client: AdminClient, provider
     submit_and_read_flash(admin_client, f"{PATH}/pull", agent="default", full="yes")
     assert (
         submit_and_read_flash(admin_client, f"{PATH}/pull", agent="default")
-        == "Pulling the report: done, 0 new rows; the report is whole."
+        == "Fetching the report: done, 0 new rows; the report is complete."
     )
     assert (
         submit_and_read_flash(admin_client, f"{PATH}/compare", **OPTIONS)
@@ -148,11 +148,11 @@ def test_a_long_pull_runs_in_the_background(server: Server, provider: StubProvid
     provider.never_answer()
     sign_in(page, server)
     page.goto(server.url + PATH)
-    page.get_by_role("button", name="Pull what is new").click()
+    page.get_by_role("button", name="Fetch new rows").click()
     status = page.locator("#work > .flash")
-    expect(status).to_contain_text("Pulling the report …")
-    page.get_by_role("button", name="Fetch the games").click()
-    expect(page.locator(".flash").first).to_have_text("Something is going on for this agent already.")
+    expect(status).to_contain_text("Fetching the report …")
+    page.get_by_role("button", name="Fetch game list").click()
+    expect(page.locator(".flash").first).to_have_text("Another job of this agent is still running.")
     provider.answer_always(SERVICE.render_error(ServiceError(7, "enough")))
     provider.released.set()
     expect(status).to_contain_text("failed")
@@ -166,7 +166,7 @@ def test_stopping_does_not_wait_for_the_provider(
     provider.never_answer()
     assert read_flash(
         admin_client.get_page(admin_client.submit(f"{PATH}/pull", agent="default").headers["location"])
-    ).startswith("Pulling")
+    ).startswith("Fetching")
     assert server.stop() == 0
     assert "bug" not in server.log.read_text()
     server.cli.assert_ledger_valid()

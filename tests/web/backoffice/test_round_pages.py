@@ -43,15 +43,15 @@ def test_a_round_is_looked_up(admin_client: AdminClient, name: str) -> None:
     page = admin_client.get_page("/admin/rounds?round=42")
     assert "3.00 USD staked, 7.00 USD won." in page
     assert [row[2].split()[0] for row in read_table_rows(page)] == ["bet", "win"]
-    assert "Called off; 4.00 USD staked and returned." in admin_client.get_page("/admin/rounds?round=44")
-    assert "No such round" in admin_client.get_page("/admin/rounds?round=987654321")
+    assert "Cancelled; 4.00 USD staked and returned." in admin_client.get_page("/admin/rounds?round=44")
+    assert "Round not found" in admin_client.get_page("/admin/rounds?round=987654321")
 
 
 def test_equal_round_ids_of_two_protocols_are_two_rounds(admin_client: AdminClient, name: str) -> None:
     """Protocols know nothing of each other, so each has its own."""
     page = admin_client.get_page("/admin/rounds?round=41")
-    assert "1.00 USD staked; the round is neither won nor called off." in page
-    assert "2.00 USD staked; the round is neither won nor called off." in page
+    assert "1.00 USD staked; no result or cancel yet." in page
+    assert "2.00 USD staked; no result or cancel yet." in page
     assert len(read_table_rows(page)) == 2
 
 

@@ -22,7 +22,7 @@ def test_every_setting_is_shown(db: Path) -> None:
         assert ["127.0.0.1", "default", "the address to listen on"] in rows
         assert "s3cr3t_w0rd" not in page
         assert all(f"MINWALLET_{name.upper()}" in page for name in Settings.model_fields)
-        assert "provider calls are kept word for word for 7 days" in page
+        assert "provider calls are stored for 7 days" in page
         admin_client.http.close()
 
 

@@ -78,11 +78,11 @@ def test_a_search_for_rare_entries_can_continue(db: Path) -> None:
         server.cli("seed", db.with_suffix(".csv"))
         admin_client = AdminClient(server)
         page = admin_client.get_page(f"{PATH}?kind=bet")
-        assert "Nothing found among the entries that were looked at." in page
-        assert "Looked back as far as entry 101; there are older ones." in page
-        (following,) = re.findall(r'rel="next" href="([^"]+)">Search further', page)
+        assert "No transactions found among the searched entries." in page
+        assert "Searched back to entry 101. There are older entries." in page
+        (following,) = re.findall(r'rel="next" href="([^"]+)">Search older entries', page)
         page = admin_client.get_page(following.replace("&amp;", "&"))
-        assert "Nothing found." in page
+        assert "No transactions found." in page
         assert 'rel="next"' not in page
         admin_client.http.close()
 
@@ -116,9 +116,9 @@ def test_an_entry_is_described(admin_client: AdminClient, played_seqs: dict[str,
         str(played_seqs["vela_bet"]),
         str(played_seqs["refund"]),
     ]
-    assert "there was too little money" in admin_client.get_page(f"{PATH}/{played_seqs['refused']}")
-    assert "The id is closed for ever" in admin_client.get_page(f"{PATH}/{played_seqs['closed']}")
-    assert "account began with 105.00 USD" in admin_client.get_page(f"{PATH}/{played_seqs['opening']}")
+    assert "the balance was too low" in admin_client.get_page(f"{PATH}/{played_seqs['refused']}")
+    assert "The id is closed permanently" in admin_client.get_page(f"{PATH}/{played_seqs['closed']}")
+    assert "account started with 105.00 USD" in admin_client.get_page(f"{PATH}/{played_seqs['opening']}")
 
 
 def test_an_entry_shows_its_place_in_the_chain(
@@ -161,7 +161,7 @@ def test_a_pruned_call_has_an_equivalent_curl_command(db: Path) -> None:
         admin_client = AdminClient(server)
         page = html.unescape(admin_client.get_page(f"{PATH}/2"))
         admin_client.http.close()
-    assert "no longer kept" in page
+    assert "no longer stored" in page
     call = "https://wallet.example.com/api/bet?access_token=TOKEN&ticket_id=7&total_bet=5&game_code=slot"
     assert f"curl --globoff '{call}'" in page
 
@@ -176,10 +176,10 @@ def test_request_and_reply_are_copied_verbatim(server: Server, page: Page) -> No
     page.context.grant_permissions(["clipboard-read", "clipboard-write"])
     page.goto(f"{server.url}{PATH}?player={name}&id=777")
     page.locator("tbody a").first.click()
-    page.get_by_role("button", name="Copy the request as it was").click()
+    page.get_by_role("button", name="Copy the raw request").click()
     expect(page.locator("#toasts")).to_have_text("Copied.")
     assert page.evaluate("navigator.clipboard.readText()") == "POST /wallet " + body.replace(token, "TOKEN")
-    page.get_by_role("button", name="Copy the reply as it was").click()
+    page.get_by_role("button", name="Copy the raw reply").click()
     expect(page.locator("#toasts .toast")).to_have_count(2)
     assert page.evaluate("navigator.clipboard.readText()") == reply
     assert token not in page.content()

@@ -30,7 +30,7 @@ def test_a_deposit_records_actor_and_reason(server: Server, admin_client: AdminC
         "reference": "r 1",
     }
     assert re.fullmatch(
-        r"Deposited 12.50 USD of cash; it is entry \d+.",
+        r"Deposited 12.50 USD of cash \(entry \d+\).",
         admin_client.flash_after(f"{player_path(name)}/money", **fields),
     )
     assert server.cli.read_balances(name) == (11_250, 500)
@@ -91,8 +91,8 @@ def test_the_same_form_twice_moves_money_once(server: Server, admin_client: Admi
     }
     first, second = (admin_client.flash_after(f"{player_path(name)}/money", **fields) for _ in range(2))
     seq = server.cli.read_entries(name)[-1]["seq"]
-    assert first == f"Deposited 7.00 USD of cash; it is entry {seq}."
-    assert second == f"This reference was used before, for entry {seq}; nothing moved now."
+    assert first == f"Deposited 7.00 USD of cash (entry {seq})."
+    assert second == f"This reference was already used by entry {seq}. No money was moved now."
     assert server.cli.read_balances(name) == (10_700, 500)
     refused = admin_client.submit(f"{player_path(name)}/money", **{**fields, "amount": "8"})
     assert refused.status_code == 422
@@ -128,13 +128,13 @@ def test_large_deposits_and_withdrawals_need_confirmation(
 @pytest.mark.parametrize(
     ("fields", "said"),
     [
-        ({"amount": "1.234"}, "is not an amount"),
-        ({"amount": "-1"}, "is not an amount"),
-        ({"amount": ""}, "It is more than 0"),
-        ({"amount": "0"}, "It is more than 0"),
-        ({"reference": ""}, "It is 1 to 64 printable"),
-        ({"reason": "x" * 201}, "It is at most 200 symbols"),
-        ({"currency": "EUR"}, "has no EUR"),
+        ({"amount": "1.234"}, "Invalid amount"),
+        ({"amount": "-1"}, "Invalid amount"),
+        ({"amount": ""}, "It must be more than 0"),
+        ({"amount": "0"}, "It must be more than 0"),
+        ({"reference": ""}, "It must be 1 to 64 printable"),
+        ({"reason": "x" * 201}, "It must be at most 200 symbols"),
+        ({"currency": "EUR"}, "has no account in EUR"),
         ({"operation": "withdraw", "amount": "100.01", "sure": "yes"}, "has only 100.00 USD of cash"),
         ({"operation": "withdraw", "part": "bonus", "amount": "5.01", "sure": "yes"}, "has only 5.00 USD of bonus"),
         ({"amount": "92233720368547758.07", "sure": "yes"}, "no balance can pass"),
@@ -163,7 +163,7 @@ def test_one_of_several_currencies_has_to_be_chosen(server: Server, admin_client
     for path, more in (("money", fields), ("sessions", {"ttl_s": "900"}), ("launch", {"game": "1", "lang": "en"})):
         response = admin_client.submit(f"{player_path(name)}/{path}", **more)
         assert response.status_code == 422
-        assert "Choose one." in response.text
+        assert "Choose a currency." in response.text
     assert server.cli.read_balances(name, "EUR") == (0, 0)
 
 

@@ -139,7 +139,7 @@ def test_the_stake_goes_up_and_down_in_steps(demo_page: Page) -> None:
         expect(stake).to_have_value(expected)
     stake.fill("a lot")
     play_round(demo_page)
-    expect(demo_page.locator("#outcome")).to_contain_text("is not an amount")
+    expect(demo_page.locator("#outcome")).to_contain_text("Invalid amount")
     stake.fill("100.01")
     play_round(demo_page)
     expect(demo_page.locator("#outcome")).to_contain_text("from 0.01 to 100.00")
