@@ -63,8 +63,7 @@ def restore(
 ) -> None:
     """Replace the wallet file with a backup.
 
-    The command first verifies the whole backup. It keeps the previous wallet file under another name. Stop the server
-    before.
+    Stop the server first. The command verifies the whole backup, and keeps the previous wallet file under another name.
 
     Example: minwallet restore wallet-backup.db
     """

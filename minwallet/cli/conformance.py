@@ -86,10 +86,10 @@ def conformance(
     """Test any wallet server against all protocol rules.
 
     Each rule that is visible from outside is a case. Most cases bet a few cents, and some bet the first player's whole
-    balance, so use test players. At the end the command takes its bets back and reports what it could not take back.
+    balance, so use test players. The command cancels its bets, and reports each amount that it could not return.
 
-    A broken rule of the specification is a failure, and the exit code is 1. A broken rule that only minwallet's
-    contract has is an advice.
+    A broken rule of the specification is a failure, and the exit code is 1. A broken rule of minwallet's own contract
+    is advice.
 
     Example: minwallet conformance http://10.0.0.5 --protocol vela --token TOKEN
     """

@@ -119,16 +119,19 @@ def _read_file(file: Path, names: Sequence[str], parse: Callable[[dict[str, Any]
         with file.open(encoding="utf-8-sig", newline="") as stream:
             is_json = stream.read(1) == "{"
             stream.seek(0)
-            number = 0
+            # A CSV file starts with a line of names.
+            number = 0 if is_json else 1
             lines = _iter_json_lines(stream) if is_json else _iter_csv_records(stream)
             while True:
+                line = number + 1
                 try:
                     number, fields = next(lines)
+                    line = number
                     parsed = parse(_validate_fields(fields, names))
                 except StopIteration:
                     return
                 except (ValueError, csv.Error, RecursionError) as error:
-                    raise UsageError(f"invalid row in '{file}' after line {number}: {error}") from error
+                    raise UsageError(f"invalid row in '{file}', line {line}: {error}") from error
                 yield parsed
     except OSError as error:
         raise UsageError(f"cannot read '{file}': {error.strerror}") from error

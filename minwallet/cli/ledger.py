@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from minwallet.cli.dispatch import query
-from minwallet.cli.options import AgentOption, CurrencyOption, JsonOption, PlayerIdArgument
+from minwallet.cli.options import AgentOption, CurrencyFilterOption, JsonOption, PlayerIdArgument
 from minwallet.cli.output import print_json, print_table
 from minwallet.ledger.money import format_amount
 
@@ -33,7 +33,7 @@ ENTRY_COLUMNS: dict[str, Callable[["Reply"], object]] = {
 def ledger(
     context: typer.Context,
     player_id: PlayerIdArgument,
-    currency: CurrencyOption = None,
+    currency: CurrencyFilterOption = None,
     limit: Annotated[int, typer.Option("--limit", metavar="N", help="Maximum number of entries.")] = 50,
     agent: AgentOption = "default",
     as_json: JsonOption = False,

@@ -6,7 +6,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from minwallet.cli.dispatch import execute, query
-from minwallet.cli.options import AgentOption, CurrencyOption, JsonOption, PlayerIdArgument, parse_amount_option
+from minwallet.cli.options import (
+    AgentOption,
+    CurrencyFilterOption,
+    CurrencyOption,
+    JsonOption,
+    PlayerIdArgument,
+    parse_amount_option,
+)
 from minwallet.cli.output import print_json, print_line, print_table
 from minwallet.ledger.limits import LimitKind, LimitPeriod
 from minwallet.ledger.money import format_amount
@@ -21,7 +28,7 @@ app = typer.Typer(help="Show and set a player's deposit and loss limits.", no_ar
 def list_(
     context: typer.Context,
     player_id: PlayerIdArgument,
-    currency: CurrencyOption = None,
+    currency: CurrencyFilterOption = None,
     agent: AgentOption = "default",
     as_json: JsonOption = False,
 ) -> None:

@@ -14,6 +14,7 @@ ProviderAgentOption = Annotated[str, typer.Option("--agent", help="The agent who
 CurrencyOption = Annotated[
     str | None, typer.Option("--currency", help="The account's currency; required if the player has several.")
 ]
+CurrencyFilterOption = Annotated[str | None, typer.Option("--currency", help="Show only this currency.")]
 TimeoutOption = Annotated[str, typer.Option("--timeout", help="Maximum time to wait for an answer: 500ms, 10s, 2m.")]
 PlayerIdArgument = Annotated[str, typer.Argument(metavar="ID", help="The player's id.")]
 
@@ -39,8 +40,13 @@ def parse_duration_option(duration: str) -> int:
 
 def parse_timeout_option(timeout: str) -> float:
     """Parse a timeout such as 500ms, 10s or 2m. Return it in seconds. Raise UsageError if it is not above zero."""
+    from minwallet.config import parse_duration
+
     milliseconds = re.fullmatch(r"([0-9]{1,9})ms", timeout, re.ASCII)
-    timeout_s = int(milliseconds[1]) / 1000 if milliseconds else parse_duration_option(timeout)
+    try:
+        timeout_s = int(milliseconds[1]) / 1000 if milliseconds else parse_duration(timeout)
+    except ValueError:
+        timeout_s = 0
     if not timeout_s:
-        raise UsageError(f"invalid --timeout {timeout!r}: must be above zero; write 500ms, 10s or 2m")
+        raise UsageError(f"invalid --timeout {timeout!r}: write 500ms, 10s or 2m")
     return timeout_s

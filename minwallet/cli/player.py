@@ -16,7 +16,7 @@ from minwallet.storage.models import PlayerStatus
 if TYPE_CHECKING:
     from minwallet.operations.requests import Reply
 
-app = typer.Typer(help="Manage players.", no_args_is_help=True)
+app = typer.Typer(help="Add, list, block and exclude players.", no_args_is_help=True)
 
 
 @app.command("add")

@@ -27,7 +27,7 @@ def sample(
 ) -> None:
     """Print an example file, or list the example files.
 
-    There are players, and configurations of proxies and monitoring tools.
+    The files are players for a test, and configurations of proxies and monitoring tools.
 
     Example: minwallet sample nginx.conf
     """

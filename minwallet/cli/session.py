@@ -34,7 +34,7 @@ def open_(
         print_json({name: reply[name] for name in ("token", "player_id", "currency", "expires_at")})
     else:
         print_line(reply["token"])
-        typer.echo(f"{reply['player_id']} can play in {reply['currency']} until {reply['expires_at']}", err=True)
+        typer.echo(f"{reply['player_id']} may play in {reply['currency']} until {reply['expires_at']}", err=True)
 
 
 @app.command("list")
