@@ -1,3 +1,3 @@
-"""minwallet: a seamless wallet for casino players' money, in one SQLite file."""
+"""A seamless wallet for casino players' money, in one SQLite file."""
 
 __version__ = "0.1.0"

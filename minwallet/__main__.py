@@ -1,10 +1,10 @@
-"""`python -m minwallet` is `minwallet`."""
+"""`python -m minwallet`, the same as `minwallet`."""
 
 
 def main() -> None:
-    """Run the command line; Ctrl-C is an end like any other, also while the program is still being loaded."""
+    """Run the command line. Exit with code 130 on Ctrl-C, even while the program is still loading."""
     try:
-        from minwallet.cli.main import main as run  # noqa: PLC0415 loading it is what may be interrupted
+        from minwallet.cli.main import main as run  # noqa: PLC0415 Ctrl-C can interrupt the import too
 
         run()
     except KeyboardInterrupt:

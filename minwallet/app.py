@@ -1,4 +1,14 @@
-"""The composition root: engine, wallet and adapters become one server."""
+"""The composition root: it connects the storage engine, the wallet and the web adapters to one server.
+
+Rules of the start, in this order:
+
+1. The settings are checked, protection included, before the wallet file or a port is touched.
+2. The lock file is taken before the database is opened: only one process may write to it.
+3. The sockets listen before the database is opened, so that calls of a restart wait in the queue of the socket.
+4. The control endpoint is published in the lock file when the application can answer it.
+
+The shutdown is the reverse: end the feeds, answer the calls in flight, close the wallet, release the lock.
+"""
 
 import asyncio
 import gc
@@ -53,11 +63,11 @@ from minwallet.web.metrics import Metrics
 from minwallet.web.templating import create_pages_app
 
 SHUTDOWN_GRACE_S = 10
-"""How long a stopping server waits for the calls it has begun."""
+"""The time that a stopping server waits for the calls in flight."""
 
 
 PageFactory = Callable[[Wallet, str], Sequence[Route]]
-"""Further pages, of this wallet and of where it takes provider calls."""
+"""A function that returns additional pages, for a wallet and the URL of its provider endpoints."""
 
 
 def create_app(
@@ -70,7 +80,7 @@ def create_app(
     metrics: Metrics,
     pages: Sequence[Route] = (),
 ) -> ASGIApp:
-    """Everything the server answers, with further pages if there are any."""
+    """Return the ASGI application: provider endpoints, admin API, back office, health, metrics, and `pages`."""
     provider: list[Route] = []
     token_limiter, version = UnknownTokenLimiter(settings.forwarded_allow), SqliteStore.sqlite_version
     for name in PROTOCOLS:
@@ -85,7 +95,7 @@ def create_app(
         *control_endpoint.create_control_routes(wallet, control_port, control_key),
     ]
     site = create_pages_app([*backoffice.routes(wallet, settings, version), *pages])
-    # Signing in depends on who calls and whether over TLS, so here a proxy's word is always asked.
+    # Sign-in depends on the caller's address and on TLS, so these pages always evaluate a proxy's headers.
     proxied: Any = ProxyHeadersMiddleware(cast(Any, site), settings.forwarded_allow)
     proxied_paths = ("/admin", "/admin/{rest:path}", "/demo", "/demo/{rest:path}")
     routes = [
@@ -94,7 +104,7 @@ def create_app(
         *(Route(path, proxied) for path in proxied_paths),
     ]
     app = Starlette(routes=routes)
-    # A provider that adds a slash shall get a plain 404, not a redirect that it would follow with another method.
+    # A provider that adds a slash gets a plain 404. It could follow a redirect with another method.
     app.router.redirect_slashes = False
     return StaticRouter(app, provider, settings.callback_prefix)
 
@@ -111,15 +121,17 @@ def serve(
     companion: Companion = nullcontext,
     pages: PageFactory = lambda *_: (),
 ) -> None:
-    """Serve until told to stop; tells `on_ready` the address. SettingsError, BindError, DatabaseUnusable, StoreError.
+    """Run the server until SIGINT or SIGTERM.
 
-    `on_first_login_link` gets a sign-in link for the back office, as long as no admin has credentials.
-    `log` is where the access log goes, if not to stderr. `companion` is entered once calls are answered, and left after
-    the last. `pages` are further pages.
+    Call `on_ready` with the server's URL. Call `on_first_login_link` with a sign-in link for the back office, as long
+    as no admin has credentials. Write the access log to `log`, by default stderr. Enter `companion` when the server
+    answers calls, and leave it after the last call. Serve additional `pages`.
+
+    Raise SettingsError, BindError, DatabaseUnusable or StoreError.
     """
     inherited_socket = take_systemd_socket()
     if inherited_socket:
-        # It says itself where it listens, whatever is set.
+        # The socket unit determines the address, whatever the settings say.
         host, port = inherited_socket.getsockname()[:2]
         settings = settings.model_copy(update={"host": host, "port": port})
     settings.require_protection()
@@ -179,7 +191,7 @@ async def _run_server(
         store.on_failure(lambda: setattr(server, "should_exit", True))
         _tune_gc()
         await _pin_to_cpu(store)
-        # uvicorn raises the signal again when it has stopped, and by then there is still a file to close.
+        # uvicorn raises the signal again after its shutdown. These handlers absorb it, so that the file is closed.
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, lambda *_: setattr(server, "should_exit", True))
         owner.publish_endpoint(
@@ -205,7 +217,7 @@ async def _run_server(
 def _background_work(
     settings: Settings, store: SqliteStore, wallet: Wallet, server: "_Server"
 ) -> Iterator[Coroutine[None, None, None]]:
-    """What is done for ever while calls are answered."""
+    """Yield the maintenance tasks that run as long as the server."""
     yield run_pruning(store, settings.journal_days, wallet.clock_ms)
     yield run_aggregation(store)
     yield store.finish_check()
@@ -223,35 +235,39 @@ def _background_work(
 
 
 def _create_backup_dir(settings: Settings) -> None:
-    """A folder that cannot be had is told at the start, and not when a backup is needed."""
+    """Create the backup folder. Raise SettingsError if that fails: at the start, not when a backup is needed."""
     if settings.backup_to:
         try:
             Path(settings.backup_to).mkdir(mode=0o700, parents=True, exist_ok=True)
         except (OSError, ValueError) as error:
-            raise SettingsError(f"MINWALLET_BACKUP_TO: cannot make the folder {settings.backup_to}: {error}") from error
+            raise SettingsError(
+                f"MINWALLET_BACKUP_TO: cannot create the folder '{settings.backup_to}': {error}"
+            ) from error
 
 
 async def _create_first_login_link(wallet: Wallet) -> str:
-    link = await execute(wallet, AdminLink(), "the server, at its start")
+    link = await execute(wallet, AdminLink(), "server start")
     assert not isinstance(link, OperationFailure)
     return str(link["path"])
 
 
 class _Server(uvicorn.Server):
-    """One that ends the feeds when it is told to stop: they would never end by themselves, and it waits for every
-    answer that it has begun."""
+    """A uvicorn server that closes the feeds at shutdown.
 
-    def __init__(self, config: uvicorn.Config, news: CommitNotifier) -> None:
+    uvicorn waits for all responses that have begun, and a feed is a response without an end.
+    """
+
+    def __init__(self, config: uvicorn.Config, notifier: CommitNotifier) -> None:
         super().__init__(config)
-        self._news = news
+        self._notifier = notifier
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        self._news.close()
+        self._notifier.close()
         await super().shutdown(sockets)
 
 
 async def start_server(server: uvicorn.Server, sockets: list[socket.socket]) -> "asyncio.Task[None]":
-    """Let the server serve in the background; returns once it answers, or has failed."""
+    """Run the server in a background task. Return the task when the server answers calls or has failed."""
     serving = asyncio.create_task(server.serve(sockets=sockets))
     while not (server.started or serving.done()):
         await asyncio.wait({serving}, timeout=0.01)
@@ -259,16 +275,19 @@ async def start_server(server: uvicorn.Server, sockets: list[socket.socket]) -> 
 
 
 def _tune_gc() -> None:
-    """What has been loaded by now stays; looking through it again and again would hold up bets for tens of ms."""
+    """Exclude all objects of the start from garbage collection, and collect less often.
+
+    The objects stay until the end. A full collection of them would delay bets for tens of ms.
+    """
     gc.collect()
     gc.freeze()
     gc.set_threshold(50_000, 20, 20)
 
 
 async def _pin_to_cpu(store: SqliteStore) -> None:
-    """Let the event loop and the threads that calls wait for take turns on one processor, where the system can.
+    """Pin the event loop and the threads that calls wait for to one processor, if the system supports it.
 
-    Between processors, handing over takes longer than most of what is handed over. All other threads run anywhere.
+    A handover between processors takes longer than most of the work. All other threads may use every processor.
     """
     if hasattr(os, "sched_setaffinity"):
         all_cpus = os.sched_getaffinity(0)
@@ -280,7 +299,7 @@ async def _pin_to_cpu(store: SqliteStore) -> None:
 
 
 def _build_uvicorn_config(settings: Settings) -> LimitedServerConfig:
-    # What uvicorn has to say of strangers' requests is nothing that an operator could act on.
+    # uvicorn's warnings are about invalid requests of unknown clients. An operator could do nothing about them.
     logging.getLogger("uvicorn").setLevel(logging.ERROR)
     return LimitedServerConfig(
         "",
@@ -290,42 +309,41 @@ def _build_uvicorn_config(settings: Settings) -> LimitedServerConfig:
         lifespan="off",
         ws="none",
         server_header=False,
-        # Only an allow list needs to know who called, so only then is a proxy's word for it asked.
+        # Only an allow list needs the caller's address, so only then the headers of a proxy are evaluated.
         proxy_headers=bool(settings.callback_allow),
         forwarded_allow_ips=settings.forwarded_allow,
-        # Longer than a proxy keeps its own idle connections, so that it never writes to one we are closing.
+        # Longer than a proxy keeps its idle connections, so that it never writes to one that is being closed.
         timeout_keep_alive=75,
         timeout_graceful_shutdown=SHUTDOWN_GRACE_S,
     )
 
 
 def open_listener(host: str, port: int, options: str = "--host or --port") -> socket.socket:
-    """A socket that takes connections; BindError says why there can be none."""
+    """Return a listening socket. Raise BindError, with advice to use `options`, if that fails."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
         return socket.create_server((host, port), family=family, backlog=2048)
     except (OSError, TypeError, ValueError) as error:
         number = error.errno if isinstance(error, OSError) else None
         reason = os.strerror(number) if number and number > 0 else str(error)
-        choose = f"choose another with {options}"
-        raise BindError(f"cannot listen on {host} port {port}: {reason}; {choose}") from error
+        raise BindError(f"cannot listen on {host} port {port}: {reason}; choose another with {options}") from error
 
 
 SD_LISTEN_FDS_START = 3
-"""The number of the first file that systemd passes; those before are the standard streams."""
+"""The number of the first file descriptor that systemd passes. The standard streams are before it."""
 
 
 def take_systemd_socket() -> socket.socket | None:
-    """The listening socket that systemd has handed over to this process, None without one. BindError.
+    """Return the listening socket that systemd passed to this process, or None. Raise BindError if it is unusable.
 
-    The protocol is sd_listen_fds(3): whoever starts the process keeps the socket open, so a caller that comes while no
-    server runs waits for the next one.
+    The protocol is sd_listen_fds(3). systemd keeps the socket open, so a call that arrives while no server runs waits
+    for the next server.
     """
     pid, number = os.environ.pop("LISTEN_PID", ""), os.environ.pop("LISTEN_FDS", "")
     if pid != str(os.getpid()) or number in ("", "0"):
         return None
     if number != "1":
-        raise BindError(f"{number} sockets were handed over; name one ListenStream= in the socket unit")
+        raise BindError(f"systemd passed {number} sockets; the socket unit must have exactly one ListenStream=")
     try:
         inherited = socket.socket(fileno=SD_LISTEN_FDS_START)
         is_internet = inherited.family in (socket.AF_INET, socket.AF_INET6) and inherited.type == socket.SOCK_STREAM
@@ -333,8 +351,8 @@ def take_systemd_socket() -> socket.socket | None:
             raise OSError
     except OSError as error:
         raise BindError(
-            "what was handed over is no listening TCP socket; use ListenStream= with an address and a port,"
-            " and Accept=no, in the socket unit"
+            "systemd passed something other than a listening TCP socket; in the socket unit, use ListenStream= with an"
+            " address and a port, and Accept=no"
         ) from error
     inherited.set_inheritable(False)
     return inherited

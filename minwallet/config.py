@@ -1,5 +1,8 @@
-"""The settings: one frozen object, and the only reader of the environment (`MINWALLET_…`), of `.env` and of
-`minwallet.toml`, both in the folder where a command runs.
+"""The settings: one frozen object.
+
+No other module reads the environment (`MINWALLET_…`) or the files `.env` and `minwallet.toml`. Both files are in the
+folder where the command runs. The sources in order of precedence: command options, environment, `.env`,
+`minwallet.toml`, defaults.
 """
 
 import re
@@ -11,6 +14,7 @@ from typing import Annotated, Any, NamedTuple, Self
 from urllib.parse import urlsplit
 
 from pydantic import Field, PrivateAttr, ValidationError, field_validator, model_validator
+from pydantic_core import ErrorDetails
 from pydantic_settings import (
     BaseSettings,
     DotEnvSettingsSource,
@@ -32,19 +36,19 @@ SECRET_SETTINGS = {"callback_key"}
 SECONDS_PER_UNIT = {"s": 1, "m": 60, "h": 3600, "d": 24 * 3600}
 
 MIN_BACKUP_INTERVAL_S = 10
-"""How often the file may be copied at the most: each time all of it is read and written."""
+"""The shortest interval of backups. Each backup reads and writes the whole file."""
 
 
 class SettingsError(ValueError):
-    """A setting that cannot be used; the message names it and says what to set."""
+    """An invalid setting. The message names it and says what to set."""
 
 
 class BindError(Exception):
-    """The address that is set cannot be had; the message says why and what to do."""
+    """A failure to listen on the configured address. The message says why and what to do."""
 
 
 class Settings(BaseSettings):
-    """What can be set. Every field has a default that works on the own machine."""
+    """All settings. Every field has a default that works on a local machine."""
 
     model_config = SettingsConfigDict(
         env_prefix=ENV_PREFIX, env_file=ENV_FILE, toml_file=TOML_FILE, extra="ignore", frozen=True
@@ -54,31 +58,33 @@ class Settings(BaseSettings):
     host: str = Field("127.0.0.1", description="the address to listen on")
     port: int = Field(8000, ge=0, le=65535, description="the port to listen on; 0 picks a free one")
     callback_key: str = Field(
-        "", pattern=r"^[A-Za-z0-9_-]{0,128}$", description="moves the provider endpoints below /KEY/"
+        "", pattern=r"^[A-Za-z0-9_-]{0,128}$", description="a secret word; the provider endpoints move below /KEY/"
     )
     callback_allow: Annotated[tuple[Network, ...], NoDecode] = Field(
-        (), description="who may call the provider endpoints: networks such as 203.0.113.0/24, separated by commas"
+        (),
+        description="the networks that may call the provider endpoints, such as 203.0.113.0/24, separated by commas;"
+        " empty allows all",
     )
     forwarded_allow: str = Field(
         "127.0.0.1",
-        description="the proxies whose X-Forwarded-For and X-Forwarded-Proto are believed, separated by commas",
+        description="the proxies whose X-Forwarded-For and X-Forwarded-Proto headers are trusted, separated by commas",
     )
     public_url: str = Field(
-        "", description="the address under which the world reaches this server, such as https://wallet.example.com"
+        "", description="the public URL of this server behind a proxy, such as https://wallet.example.com"
     )
     journal_days: int = Field(
-        30, ge=0, le=36_500, description="how long the provider calls are kept word for word; 0 keeps none"
+        30, ge=0, le=36_500, description="the number of days to keep the text of provider calls; 0 keeps none"
     )
     min_free_mb: int = Field(
         200,
         ge=0,
         le=1_000_000_000,
-        description="how many MB the disk of the wallet file must have free for new bets to be taken; 0 asks for none",
+        description="the free disk space in MB below which the server refuses new bets; 0 turns the check off",
     )
 
-    backup_to: str = Field("", description="the folder that the server copies the wallet file to from time to time")
-    backup_every: str = Field("1h", description="how often it does so: 15m, 1h, 7d")
-    backup_keep: int = Field(48, ge=1, le=1_000_000, description="how many of these copies are kept, the newest")
+    backup_to: str = Field("", description="the folder for automatic backups; empty turns them off")
+    backup_every: str = Field("1h", description="the interval of automatic backups: 15m, 1h, 7d")
+    backup_keep: int = Field(48, ge=1, le=1_000_000, description="the number of automatic backups to keep")
 
     @classmethod
     def settings_customise_sources(
@@ -89,7 +95,7 @@ class Settings(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """What comes first has its way; nothing is read from files of secrets."""
+        """Return the sources in order of precedence. Files of secrets are not a source."""
         del file_secret_settings
         return init_settings, env_settings, dotenv_settings, TomlConfigSettingsSource(settings_cls)
 
@@ -98,45 +104,46 @@ class Settings(BaseSettings):
     def _parse_networks(cls, value: object) -> object:
         if not isinstance(value, str):
             return value
-        return tuple(ip_network(part) for part in _split_list(value))
+        return tuple(map(_parse_network, _split_list(value)))
 
     @field_validator("public_url")
     @classmethod
     def _validate_public_url(cls, url: str) -> str:
-        """Without the slash at its end, so that paths can be put behind it."""
+        """Return the URL without a trailing slash, so that paths can be appended. Raise ValueError if it is invalid."""
         try:
             parts = urlsplit(url)
             is_address = re.fullmatch(r"https?://[^\s/?#@]+(/[^\s?#]*)?", url) and parts.hostname and parts.port != 0
         except ValueError:
             is_address = False
         if url and not is_address:
-            raise ValueError("it is an address such as https://wallet.example.com, without a query")
+            raise ValueError(f"invalid URL {url!r}: must be like https://wallet.example.com, without a query")
         return url.rstrip("/")
 
     @field_validator("backup_every")
     @classmethod
     def _validate_backup_interval(cls, text: str) -> str:
         if parse_duration(text) < MIN_BACKUP_INTERVAL_S:
-            raise ValueError(f"{text} is too often; write {MIN_BACKUP_INTERVAL_S}s or more")
+            raise ValueError(f"invalid interval {text!r}: must be {MIN_BACKUP_INTERVAL_S}s or more")
         return text
 
     @field_validator("db")
     @classmethod
     def _resolve_db_path(cls, path: Path) -> Path:
         if "\0" in str(path):
-            raise ValueError("a path has no zero bytes")
+            raise ValueError("invalid path: must not contain a zero byte")
         try:
-            # One file has one side file and one lock, whatever it is called.
+            # The lock file is beside the wallet file. Two names of one file must not have two locks.
             return path.resolve() if path.is_symlink() else path
         except (OSError, RuntimeError):
-            return path  # whoever opens it says what is wrong with it
+            return path  # opening the path fails later, with a better message
 
     @model_validator(mode="after")
     def _validate_proxy_trust(self) -> Self:
+        # A trusted proxy names the caller's address. If every caller is trusted, the allow list is without effect.
         if self.callback_allow and self.trusts_any_proxy:
             raise ValueError(
                 f"MINWALLET_FORWARDED_ALLOW={self.forwarded_allow} lets any caller choose the address that"
-                " MINWALLET_CALLBACK_ALLOW checks; name the proxy's address instead"
+                " MINWALLET_CALLBACK_ALLOW checks; set it to the proxy's address"
             )
         return self
 
@@ -144,11 +151,11 @@ class Settings(BaseSettings):
 
     @property
     def callback_prefix(self) -> str:
-        """What the paths of the provider endpoints begin with."""
+        """Return the prefix of the provider endpoints' paths, or "" without a callback key."""
         return f"/{self.callback_key}" if self.callback_key else ""
 
     def list_settings(self) -> "list[Setting]":
-        """All settings, in the order in which they are declared, as they were when they were loaded."""
+        """Return all settings with their sources, in order of declaration."""
         return [
             Setting(
                 _variable_name(name),
@@ -160,35 +167,39 @@ class Settings(BaseSettings):
         ]
 
     def browser_url(self, serves: str) -> str:
-        """Where people reach the server that listens at `base_url`."""
+        """Return the URL for browsers of the server that listens at `serves`: the public URL if one is set."""
         if self.public_url:
             return self.public_url
         return serves.replace("//0.0.0.0:", "//127.0.0.1:").replace("//[::]:", "//[::1]:")
 
     @property
     def is_exposed(self) -> bool:
-        """Whether others than this machine can reach the server, as far as the settings tell."""
+        """Return True if the settings let other machines reach the server."""
         return not _is_loopback(self.host) or bool(self.public_url)
 
     @property
     def trusts_any_proxy(self) -> bool:
-        """Whether any caller is taken for a proxy."""
+        """Return True if every caller is trusted as a proxy."""
         return any(map(_matches_any_address, _split_list(self.forwarded_allow)))
 
     def require_protection(self) -> None:
-        """The protocols sign nothing, so listening to the world without any protection gives the money away."""
+        """Raise SettingsError if the server would listen on a public address without protection.
+
+        The protocols do not sign requests. Without a callback key or an allow list, any caller with a token could move
+        money.
+        """
         has_allow_list = self.callback_allow and all(network.prefixlen for network in self.callback_allow)
         if self.callback_key or has_allow_list or _is_loopback(self.host):
             return
         raise SettingsError(
-            f"listening on {self.host} would let anyone move money: set MINWALLET_CALLBACK_KEY to a long random word,"
-            " or MINWALLET_CALLBACK_ALLOW to the provider's networks"
+            f"refusing to listen on {self.host} without protection, because anyone could move money; set"
+            " MINWALLET_CALLBACK_KEY to a long random word, or MINWALLET_CALLBACK_ALLOW to the provider's networks"
         )
 
 
 class Setting(NamedTuple):
-    """`value` is "" where there is none; that of a secret says only that it is there. `origin` is an option, the
-    environment, a file, or `default`.
+    """A setting in force. `value` is "" if there is none, and only a length for a secret. `origin` is an option,
+    `environment`, a file, or `default`.
     """
 
     variable: str
@@ -198,26 +209,29 @@ class Setting(NamedTuple):
 
 
 def parse_duration(text: str) -> int:
-    """A length of time such as 24h, in seconds. ValueError says how to write one."""
+    """Parse a duration such as 24h. Return it in seconds. Raise ValueError if it is invalid."""
     match = re.fullmatch(r"([0-9]{1,10})([smhd])", text, re.ASCII)
     if match is None:
-        raise ValueError(f"{text!r} is not a length of time; write it like 30s, 15m, 24h or 7d")
+        raise ValueError(f"invalid duration {text!r}: write 30s, 15m, 24h or 7d")
     return int(match[1]) * SECONDS_PER_UNIT[match[2]]
 
 
 def load_settings(**overrides: object) -> Settings:
-    """The settings that are in force, with those given here first. SettingsError, in one line."""
+    """Return the settings in force. `overrides` take precedence, unless they are None.
+
+    Raise SettingsError, with a message of one line, if a setting is invalid.
+    """
     given = {name: value for name, value in overrides.items() if value is not None}
     try:
         return _build_settings(given, _find_origins(given))
     except tomllib.TOMLDecodeError as error:
-        raise SettingsError(f"{TOML_FILE} is not TOML: {error}; a line is such as: port = 8000") from error
+        raise SettingsError(f"invalid TOML in {TOML_FILE}: {error}; write lines like: port = 8000") from error
     except UnicodeDecodeError as error:
-        raise SettingsError(f"the file {_find_undecodable_file()} is not UTF-8 text; save it as UTF-8") from error
+        raise SettingsError(f"cannot read {_find_undecodable_file()}: not UTF-8 text; save it as UTF-8") from error
     except UnicodeEncodeError as error:
-        raise SettingsError("a MINWALLET_ setting of the environment is not UTF-8 text; set it anew") from error
+        raise SettingsError("a MINWALLET_ variable in the environment is not UTF-8 text; set it again") from error
     except OSError as error:
-        raise SettingsError(f"cannot read the settings in {error.filename}: {error.strerror}") from error
+        raise SettingsError(f"cannot read the settings file '{error.filename}': {error.strerror}") from error
 
 
 def _build_settings(given: Mapping[str, object], origins: Mapping[str, str]) -> Settings:
@@ -227,32 +241,56 @@ def _build_settings(given: Mapping[str, object], origins: Mapping[str, str]) -> 
         first = error.errors()[0]
         field = str(first["loc"][0]) if first["loc"] else ""
         name = f"{_describe_origin(field, origins[field])}: " if field else ""
-        words = "it is a whole number" if first["type"] == "int_parsing" else first["msg"].removeprefix("Value error, ")
-        raise SettingsError(f"{name}{words}") from error
-    settings._origins.update(origins)  # noqa: SLF001 what pydantic keeps beside fields looks so
+        raise SettingsError(f"{name}{_describe_problem(field, first)}") from error
+    settings._origins.update(origins)  # noqa: SLF001 pydantic requires the underscore for an attribute beside fields
     return settings
+
+
+def _describe_problem(field: str, problem: ErrorDetails) -> str:
+    """Return what is wrong with a setting and what was expected. Never echo a secret."""
+    value = "the value" if field in SECRET_SETTINGS else f"{str(problem['input'])!r:.60}"
+    limits = problem.get("ctx", {})
+    match problem["type"]:
+        case "int_parsing" | "int_from_float" | "int_type":
+            return f"invalid number {value}: must be an integer"
+        case "greater_than_equal":
+            return f"invalid number {value}: must be at least {limits['ge']}"
+        case "less_than_equal":
+            return f"invalid number {value}: must be at most {limits['le']}"
+        case "string_pattern_mismatch":
+            return f"{value} is invalid: use up to 128 letters, digits, _ and -"
+        case _:
+            return problem["msg"].removeprefix("Value error, ")
+
+
+def _parse_network(text: str) -> Network:
+    try:
+        return ip_network(text)
+    except ValueError as error:
+        raise ValueError(f"invalid network {text!r}: {error}; write it like 203.0.113.0/24") from error
 
 
 def _format_value(name: str, value: object) -> str:
     if name in SECRET_SETTINGS:
-        return f"a secret of {len(str(value))} symbols" if value else ""
+        return f"a secret of {len(str(value))} characters" if value else ""
     return ", ".join(map(str, value)) if isinstance(value, tuple) else str(value)
 
 
 def _find_origins(given: Mapping[str, object]) -> dict[str, str]:
-    """Where each setting comes from: the first of the sources that has it. SettingsError for a misspelt name in a file,
-    which would otherwise leave something unprotected, in silence.
+    """Return the source of each setting: the first source that has it.
+
+    Raise SettingsError for an unknown name in a file. A misspelt name of a protection would otherwise go unnoticed.
     """
     known = Settings.model_fields
     in_env_file = _setting_names(DotEnvSettingsSource(Settings).env_vars)
     for name in in_env_file:
         if name not in known:
-            there = ", ".join(map(_variable_name, known))
-            raise SettingsError(f"{ENV_FILE} has {_variable_name(name)}, which is no setting; there are {there}")
+            variables = ", ".join(map(_variable_name, known))
+            raise SettingsError(f"unknown setting {_variable_name(name)!r} in {ENV_FILE}; use one of {variables}")
     in_toml = [*_read_toml()]
     for name in in_toml:
         if name not in known:
-            raise SettingsError(f"{TOML_FILE} has {name}, which is no setting; there are {', '.join(known)}")
+            raise SettingsError(f"unknown setting {name!r} in {TOML_FILE}; use one of {', '.join(known)}")
     in_environment = _setting_names(EnvSettingsSource(Settings).env_vars)
     origins = dict.fromkeys(known, "default")
     for origin, names in ((TOML_FILE, in_toml), (ENV_FILE, in_env_file), ("environment", in_environment)):
@@ -261,13 +299,13 @@ def _find_origins(given: Mapping[str, object]) -> dict[str, str]:
 
 
 def _setting_names(variables: Iterable[str]) -> list[str]:
-    """The settings that these variables mean; those of other programs are left out."""
+    """Return the names of the settings among the variables. Ignore variables of other programs."""
     lower = [variable.lower() for variable in variables]
     return [variable.removeprefix(ENV_PREFIX.lower()) for variable in lower if variable.startswith(ENV_PREFIX.lower())]
 
 
 def _describe_origin(name: str, origin: str) -> str:
-    """How a person finds the setting that cannot be used."""
+    """Return the setting's name as it is written in its source."""
     if origin == TOML_FILE:
         return f"{TOML_FILE}: {name}"
     return origin if origin.startswith("--") else _variable_name(name)

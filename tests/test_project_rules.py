@@ -2,13 +2,14 @@
 
 import ast
 import re
+import shlex
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import typer.main
-from typer.core import TyperGroup
+from typer.core import TyperCommand, TyperGroup
 
 from minwallet import __version__
 from minwallet.cli.main import app
@@ -23,16 +24,34 @@ PACKAGES = sorted({path.parent for path in ROOT.glob("minwallet/**/*.py")})
 README = (ROOT / "README.md").read_text("utf-8")
 REFERENCE = (ROOT / "docs/reference.md").read_text("utf-8")
 
+ROOT_GROUP = typer.main.get_group(app)
+
 MAX_MODULE_LINES, MAX_FUNCTION_LINES = 400, 60
 
+MAX_SHORT_HELP_WIDTH, MAX_EXAMPLE_WIDTH = 59, 76
+"""The room for a command's short help, and for a line of its help, in a terminal of 80 columns."""
 
-def iter_commands(group: TyperGroup, *path: str) -> Iterator[tuple[str, str | None]]:
-    """Each command's name and its help text."""
+
+def iter_commands(group: TyperGroup, *path: str) -> Iterator[tuple[str, TyperCommand]]:
+    """Yield the name and the object of each command."""
     for name, command in group.commands.items():
         if isinstance(command, TyperGroup):
             yield from iter_commands(command, *path, name)
         else:
-            yield " ".join([*path, name]), command.help
+            assert isinstance(command, TyperCommand)
+            yield " ".join([*path, name]), command
+
+
+def parse_command_line(arguments: list[str], group: TyperGroup = ROOT_GROUP, *path: str) -> str:
+    """Parse the command line with all its options, without running it. Return the name of the command."""
+    context = group.make_context(" ".join(path), arguments)
+    name, command, rest = group.resolve_command(context, [*context._protected_args, *context.args])
+    assert name
+    assert command
+    if isinstance(command, TyperGroup):
+        return parse_command_line(rest, command, *path, name)
+    command.make_context(name, rest)
+    return " ".join([*path, name])
 
 
 @pytest.mark.parametrize("module", MODULES, ids=lambda path: str(path.relative_to(ROOT)))
@@ -61,11 +80,21 @@ def test_a_room_and_its_files_say_what_they_are(room: Path) -> None:
         assert ast.get_docstring(ast.parse(module.read_text("utf-8"))), module
 
 
-@pytest.mark.parametrize(("name", "text"), [*iter_commands(typer.main.get_group(app))])
-def test_a_command_explains_itself(name: str, text: str | None) -> None:
-    """Every command has help text and a section in the reference."""
-    assert text
+@pytest.mark.parametrize(("name", "command"), [*iter_commands(ROOT_GROUP)])
+def test_a_command_has_help_with_an_example(name: str, command: TyperCommand) -> None:
+    """Every command has help whose last paragraph is a valid example, and a section in the reference."""
+    example = (command.help or "").rpartition("\n\n")[2]
+    assert example.startswith("Example: minwallet ")
+    assert len(example) <= MAX_EXAMPLE_WIDTH, "the terminal would wrap the example"
+    assert parse_command_line(shlex.split(example)[2:]) == name
     assert f"\n### {name}\n" in REFERENCE
+
+
+@pytest.mark.parametrize(("name", "command"), [*iter_commands(ROOT_GROUP)])
+def test_the_first_sentence_of_the_help_fits_into_the_list_of_commands(name: str, command: TyperCommand) -> None:
+    """`minwallet --help` shows the first sentence of each command's help without cutting it off."""
+    assert not command.get_short_help_str(MAX_SHORT_HELP_WIDTH).endswith("..."), name
+    assert (command.help or "").partition("\n\n")[0].count(".") == 1
 
 
 def test_the_reference_lists_the_settings() -> None:

@@ -5,16 +5,22 @@ from typing import Annotated
 import typer
 
 from minwallet.cli.dispatch import execute, query, require_running_server
-from minwallet.cli.output import JsonOption, print_json, print_line, print_table
+from minwallet.cli.options import JsonOption
+from minwallet.cli.output import print_json, print_line, print_table
 
-app = typer.Typer(help="Who may sign in to the back office.", no_args_is_help=True)
+app = typer.Typer(help="Manage who can sign in to the back office.", no_args_is_help=True)
 
-AdminNameOption = Annotated[str, typer.Option("--name", help="Whom the link signs in; an admin who may be new.")]
+AdminNameOption = Annotated[str, typer.Option("--name", help="The admin. A new name creates a new admin.")]
 
 
 @app.command("link")
 def link(context: typer.Context, name: AdminNameOption = "admin", as_json: JsonOption = False) -> None:
-    """Print an address that signs in to the running server's back office, once and within an hour."""
+    """Print a one-time sign-in link to the back office.
+
+    The link is valid for 1 hour. A server must be running on the wallet file.
+
+    Example: minwallet admin link --name eve
+    """
     from minwallet.config import load_settings
     from minwallet.operations.requests import AdminLink
 
@@ -25,12 +31,15 @@ def link(context: typer.Context, name: AdminNameOption = "admin", as_json: JsonO
         print_json({"admin": reply["admin"], "url": url, "expires_at": reply["expires_at"]})
     else:
         print_line(url)
-        typer.echo(f"signs {reply['admin']} in once, until {reply['expires_at']}", err=True)
+        typer.echo(f"one-time sign-in link for {reply['admin']}, valid until {reply['expires_at']}", err=True)
 
 
 @app.command("list")
 def list_(context: typer.Context, as_json: JsonOption = False) -> None:
-    """List who may sign in."""
+    """List the admins.
+
+    Example: minwallet admin list
+    """
     from minwallet.operations.requests import AdminList
 
     reply = query(context, AdminList())
@@ -38,7 +47,7 @@ def list_(context: typer.Context, as_json: JsonOption = False) -> None:
         print_json(reply)
         return
     rows = [(each["name"], "password or link" if each["has_password"] else "link") for each in reply["admins"]]
-    print_table(["admin", "signs in by"], rows, "nobody has signed in yet; make a link with: minwallet admin link")
+    print_table(["admin", "signs in with"], rows, "no admins yet; create a sign-in link with: minwallet admin link")
 
 
 @app.command("reset")
@@ -47,8 +56,13 @@ def reset(
     name: Annotated[str, typer.Argument(metavar="NAME", help="The admin.")],
     as_json: JsonOption = False,
 ) -> None:
-    """Sign an admin out everywhere and take the password away; only a new link signs in then."""
+    """Sign an admin out everywhere and remove the password.
+
+    After that, only a new link signs the admin in.
+
+    Example: minwallet admin reset eve
+    """
     from minwallet.operations.requests import AdminReset
 
     reply = execute(context, AdminReset(name=name))
-    print_json(reply) if as_json else print_line(f"{name} is signed out, and has no password")
+    print_json(reply) if as_json else print_line(f"admin {name} is signed out and has no password")

@@ -5,26 +5,35 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from minwallet.cli.dispatch import execute, query
-from minwallet.cli.output import JsonOption, print_json, print_table
+from minwallet.cli.options import JsonOption
+from minwallet.cli.output import print_json, print_table
 from minwallet.protocols.operator_service import ReportUnit
 
 if TYPE_CHECKING:
     from minwallet.operations.requests import Reply
 
-app = typer.Typer(help="The operators served by this wallet.", no_args_is_help=True)
+app = typer.Typer(help="Manage agents, the operators served by this wallet.", no_args_is_help=True)
+
+AgentNameArgument = Annotated[str, typer.Argument(metavar="NAME", help="The agent.")]
+HostIdOption = Annotated[
+    str | None, typer.Option("--host-id", help="The agent's id in vela, assigned by the provider.")
+]
 
 
 @app.command("add")
 def add(
     context: typer.Context,
-    name: Annotated[str, typer.Argument(metavar="NAME", help="What to call the agent here.")],
+    name: Annotated[str, typer.Argument(metavar="NAME", help="The name of the new agent.")],
     wallet_token: Annotated[
-        str | None, typer.Option("--wallet-token", help="wallet-v2's id of the agent.  [default: its name]")
+        str | None, typer.Option("--wallet-token", help="The agent's id in wallet-v2.  [default: the name]")
     ] = None,
-    host_id: Annotated[str | None, typer.Option("--host-id", help="vela's id of the agent, from the provider.")] = None,
+    host_id: HostIdOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Add an agent."""
+    """Add an agent.
+
+    Example: minwallet agent add brand2 --host-id 17
+    """
     from minwallet.operations.requests import AgentAdd
 
     reply = execute(context, AgentAdd(name=name, wallet_token=wallet_token, host_id=host_id), create=True)
@@ -34,19 +43,26 @@ def add(
 @app.command("set")
 def set_(
     context: typer.Context,
-    name: Annotated[str, typer.Argument(metavar="NAME", help="The agent.")],
-    wallet_token: Annotated[str | None, typer.Option("--wallet-token", help="wallet-v2's id of the agent.")] = None,
-    host_id: Annotated[str | None, typer.Option("--host-id", help="vela's id of the agent, from the provider.")] = None,
+    name: AgentNameArgument,
+    wallet_token: Annotated[str | None, typer.Option("--wallet-token", help="The agent's id in wallet-v2.")] = None,
+    host_id: HostIdOption = None,
     service_url: Annotated[
-        str | None, typer.Option("--service-url", help="Where the provider serves game list and report.")
+        str | None, typer.Option("--service-url", help="The URL of the provider's game list and report.")
     ] = None,
-    game_url: Annotated[str | None, typer.Option("--game-url", help="Where wallet-v2's games are launched.")] = None,
+    game_url: Annotated[
+        str | None, typer.Option("--game-url", help="The URL at which wallet-v2's games are launched.")
+    ] = None,
     report_unit: Annotated[
-        ReportUnit | None, typer.Option("--report-unit", help="What the amounts of the report are in.")
+        ReportUnit | None, typer.Option("--report-unit", help="The unit of the report's amounts.")
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Change an agent's settings. An empty text takes a host id or an address away."""
+    """Change an agent's settings.
+
+    Other settings stay unchanged. An empty text removes a host id or a URL.
+
+    Example: minwallet agent set default --service-url https://games.example.com
+    """
     from minwallet.operations.requests import AgentSet
 
     request = AgentSet(
@@ -61,12 +77,11 @@ def set_(
 
 
 @app.command("show")
-def show(
-    context: typer.Context,
-    name: Annotated[str, typer.Argument(metavar="NAME", help="The agent.")] = "default",
-    as_json: JsonOption = False,
-) -> None:
-    """Show an agent's settings."""
+def show(context: typer.Context, name: AgentNameArgument = "default", as_json: JsonOption = False) -> None:
+    """Show an agent's settings.
+
+    Example: minwallet agent show brand2
+    """
     from minwallet.operations.requests import AgentShow
 
     _print_settings(query(context, AgentShow(name=name)), as_json=as_json)
@@ -74,7 +89,10 @@ def show(
 
 @app.command("list")
 def list_(context: typer.Context, as_json: JsonOption = False) -> None:
-    """List the agents."""
+    """List the agents.
+
+    Example: minwallet agent list --json
+    """
     from minwallet.operations.requests import AgentList
 
     reply = query(context, AgentList())

@@ -9,15 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from minwallet.cli.dispatch import database_path
-from minwallet.cli.output import (
-    CommandRefused,
-    JsonOption,
-    OutputError,
-    UsageError,
-    print_json,
-    print_line,
-    progress_bar,
-)
+from minwallet.cli.options import JsonOption
+from minwallet.cli.output import CommandRefused, OutputError, UsageError, print_json, print_line, progress_bar
 from minwallet.cli.signals import handle_termination
 from minwallet.storage.file_lock import ControlEndpoint, DatabaseLock
 
@@ -29,11 +22,16 @@ if TYPE_CHECKING:
 def backup(
     context: typer.Context,
     dest: Annotated[
-        Path, typer.Argument(metavar="DEST", help="A new file, or a folder, where it is named by the time.")
+        Path, typer.Argument(metavar="DEST", help="A new file, or a folder for a file named after the time.")
     ],
     as_json: JsonOption = False,
 ) -> None:
-    """Copy the wallet file, also while it is served. The copy is of one moment, and looked through."""
+    """Write a backup of the wallet file.
+
+    A server may be running: the backup is the complete state of one moment. The command checks it for damage.
+
+    Example: minwallet backup wallet-backup.db
+    """
     with _explain_os_errors(dest):
         _write_backup(database_path(context), dest, as_json=as_json)
 
@@ -46,7 +44,7 @@ def _write_backup(path: Path, dest: Path, *, as_json: bool) -> None:
     backup_path = dest / format_backup_name(path.stem, clock_ms()) if dest.is_dir() else dest
     owner = DatabaseLock.acquire(path)
     try:
-        with handle_termination(), progress_bar("copying") as report_progress:
+        with handle_termination(), progress_bar("backing up") as report_progress:
             back_up(path, backup_path, report_progress, is_served=isinstance(owner, ControlEndpoint))
     finally:
         if isinstance(owner, DatabaseLock):
@@ -55,15 +53,20 @@ def _write_backup(path: Path, dest: Path, *, as_json: bool) -> None:
     if as_json:
         print_json({"file": str(backup_path), "bytes": size})
     else:
-        print_line(f"{path} is copied to {backup_path}, {size:,} bytes")
+        print_line(f"backup written: {backup_path} ({size:,} bytes)")
 
 
 def restore(
     context: typer.Context,
-    source: Annotated[Path, typer.Argument(metavar="SRC", help="A copy that `minwallet backup` made.")],
+    source: Annotated[Path, typer.Argument(metavar="SRC", help="A backup that `minwallet backup` wrote.")],
     as_json: JsonOption = False,
 ) -> None:
-    """Put a copy in the wallet file's place, once all of it is verified. What was there is kept under another name."""
+    """Replace the wallet file with a backup.
+
+    Stop the server first. The command verifies the whole backup, and keeps the previous wallet file under another name.
+
+    Example: minwallet restore wallet-backup.db
+    """
     with _explain_os_errors(source):
         _restore_backup(database_path(context), source, as_json=as_json)
 
@@ -74,9 +77,9 @@ def _restore_backup(path: Path, source: Path, *, as_json: bool) -> None:
     from minwallet.wallet.service import clock_ms
 
     if not source.is_file():
-        raise UsageError(f"there is no file {source}; name a copy that `minwallet backup` made")
+        raise UsageError(f"no such file '{source}'; name a backup that `minwallet backup` wrote")
     if path.exists() and source.samefile(path):
-        raise UsageError(f"{source} is the wallet file itself; name a copy of it")
+        raise UsageError(f"'{source}' is the wallet file itself; name a backup of it")
     owner = DatabaseLock.acquire_or_fail(path)
     try:
         previous_path = path.with_name(format_backup_name(path.stem, clock_ms(), "before-"))
@@ -87,7 +90,9 @@ def _restore_backup(path: Path, source: Path, *, as_json: bool) -> None:
         ):
             verification = asyncio.run(_verify_backup(copy, report_progress))
             if not verification["ok"]:
-                raise CommandRefused([*verification["problems"], f"{source} does not add up; nothing was changed"])
+                raise CommandRefused(
+                    [*verification["problems"], f"verification of '{source}' failed; nothing was changed"]
+                )
             has_previous = replace_database(copy, path, previous_path)
     finally:
         owner.release()
@@ -103,11 +108,10 @@ def _restore_backup(path: Path, source: Path, *, as_json: bool) -> None:
         )
     else:
         print_line(
-            f"{path} is restored: {verification['entries']} entries of {verification['accounts']} accounts"
-            " sum and chain up"
+            f"restored {path}: verified {verification['entries']} entries of {verification['accounts']} accounts"
         )
         if has_previous:
-            print_line(f"what was there is kept as {previous_path}")
+            print_line(f"previous wallet file kept: {previous_path}")
 
 
 @contextmanager
@@ -115,11 +119,11 @@ def _explain_os_errors(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise OutputError(f"cannot use {path}: {error.strerror}; choose another place") from error
+        raise OutputError(f"cannot use '{path}': {error.strerror}; choose another place") from error
 
 
 async def _verify_backup(copy: Path, report_progress: "ProgressCallback") -> "VerificationResult":
-    """What a recomputation of the copy finds; it is brought up to date with it."""
+    """Return the result of a full verification of the backup. Opening it migrates it to the current schema."""
     from minwallet.operations.verify import verify_ledger
     from minwallet.storage.sqlite import SqliteStore
 

@@ -1,4 +1,4 @@
-"""`minwallet bench`: how many bets per second the own machine takes."""
+"""`minwallet bench`: the bets per second of this machine."""
 
 import tempfile
 from collections.abc import Callable, Iterator
@@ -11,7 +11,8 @@ import typer
 
 from minwallet.cli.cpu import available_cpus
 from minwallet.cli.dispatch import database_path, execute_on_file, run_with_store_at
-from minwallet.cli.output import CommandRefused, JsonOption, UsageError, print_json, print_line, print_table
+from minwallet.cli.options import JsonOption
+from minwallet.cli.output import CommandRefused, UsageError, print_json, print_line, print_table
 from minwallet.cli.signals import handle_termination
 from minwallet.protocols.registry import PROTOCOLS
 from minwallet.storage.errors import DatabaseUnusable
@@ -22,14 +23,16 @@ if TYPE_CHECKING:
 OPENING_BALANCE_CENTS = 10**12
 
 SATURATED_SHARE = 0.9
-"""From how much of a processor on the load may be what limits the figure."""
+"""The share of one processor from which the load generator itself may limit the result."""
 
 ConnectionsOption = Annotated[
-    int, typer.Option("--connections", min=1, max=2000, help="How many bets are made at once.")
+    int, typer.Option("--connections", min=1, max=2000, help="Number of connections that bet in parallel.")
 ]
-SecondsOption = Annotated[int, typer.Option("--seconds", min=1, max=3600, help="How long bets are counted.")]
-PlayersOption = Annotated[int, typer.Option("--players", min=1, max=100_000, help="How many players bet in turn.")]
-ProtocolOption = Annotated[str, typer.Option("--protocol", help="How the bets are made: wallet-v2 or vela.")]
+SecondsOption = Annotated[int, typer.Option("--seconds", min=1, max=3600, help="Length of the measurement in seconds.")]
+PlayersOption = Annotated[
+    int, typer.Option("--players", min=1, max=100_000, help="Number of players, who bet in turn.")
+]
+ProtocolOption = Annotated[str, typer.Option("--protocol", help="The bets' protocol: wallet-v2 or vela.")]
 
 
 def bench(
@@ -40,14 +43,18 @@ def bench(
     protocol: ProtocolOption = "wallet-v2",
     as_json: JsonOption = False,
 ) -> None:
-    """Measure how many bets per second this machine takes. On a new file beside the wallet's, which is left alone.
+    """Measure the bets per second of this machine.
 
-    A server of this installation is started on that file and gets bets from this machine until the time is up; then
-    the ledger is verified, and the file is removed. The load itself takes up to one processor, so on a machine with
-    few of them the server alone could do more, and what a network costs is not in the figures.
+    The command starts a server on a new file in the wallet file's folder and sends bets to it. At the end it verifies
+    the ledger and removes the file. The wallet file itself stays unchanged.
+
+    The load generator uses up to one processor. On a machine with few processors, the server alone could do more. The
+    result does not include the time on a network.
+
+    Example: minwallet bench --connections 256 --seconds 30
     """
     if protocol not in PROTOCOLS:
-        raise UsageError(f"there is no protocol {protocol!r}; choose {' or '.join(PROTOCOLS)}")
+        raise UsageError(f"unknown protocol {protocol!r}; use {' or '.join(PROTOCOLS)}")
     folder = database_path(context).absolute().parent
     with _temporary_database(folder) as path:
         fsync_ms, figures = _run_benchmark(path, protocol, connections, players, seconds)
@@ -62,28 +69,28 @@ def bench(
     cells_ms = [f"{ms:.2f}" for ms in (figures.p50_ms, figures.p99_ms, fsync_ms)]
     print_table(["bets/s>", "p50 ms>", "p99 ms>", "fsync ms>"], [[f"{figures.per_second:,.0f}", *cells_ms]], "")
     print_line(f"""
-{connections} connections bet for {players:,} players in {protocol}, each again as soon as it had its answer.
-All {figures.bets:,} bets were durable before they were answered; the ledger sums and chains up.
-fsync is the median of small writes, each synced, in {folder}.""")
+Load: {connections} connections, {players:,} players, {protocol}; each connection bets again when it has its reply.
+All {figures.bets:,} bets were durable before their reply. The ledger is verified.
+fsync is the median time of a small synced write in {folder}.""")
     for note in caveats:
         print_line(note)
 
 
 @contextmanager
 def _temporary_database(folder: Path) -> Iterator[Path]:
-    """A new wallet file on the disk that is measured, gone afterwards, however this ends."""
+    """Yield the path of a new wallet file on the disk to measure. Remove it at the end, also after a signal."""
     try:
         with handle_termination(), tempfile.TemporaryDirectory(prefix="minwallet-bench-", dir=folder) as name:
             yield Path(name) / "bench.db"
     except OSError as error:
         reason = error.strerror or error
-        raise DatabaseUnusable(f"cannot measure in {folder}: {reason}; choose another place with --db") from error
+        raise DatabaseUnusable(f"cannot run the benchmark in {folder}: {reason}; choose another with --db") from error
 
 
 def _run_benchmark(
     path: Path, protocol: str, connections: int, players: int, seconds: int
 ) -> tuple[float, "LoadResult"]:
-    """How long the disk takes to sync, in ms, and how the bets went."""
+    """Return the median time of a synced write in ms, and the result of the load."""
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TextColumn
 
@@ -96,12 +103,12 @@ def _run_benchmark(
     stderr = Console(stderr=True)
     columns = (TextColumn("{task.description}"), BarColumn())
     with Progress(*columns, console=stderr, transient=True, disable=not stderr.is_terminal) as progress:
-        show = partial(progress.update, progress.add_task("asking the disk", total=None))
+        show = partial(progress.update, progress.add_task("measuring the disk", total=None))
         fsync_ms = measure_sync_ms(path.parent)
-        show(description=f"making {players:,} players")
+        show(description=f"adding {players:,} players")
         _create_players(path, tokens)
         show(description="starting a server")
-        # Calls come from here whoever else may call; all other settings are those that a server would have.
+        # The load comes from this machine, which an allow list may not include. All other settings stay in force.
         with run_server(path, path.with_name("server.log"), MINWALLET_CALLBACK_ALLOW="") as server:
             show(description="betting", total=seconds)
             figures = load.run_load(
@@ -127,7 +134,7 @@ def _create_players(path: Path, tokens: list[str]) -> None:
 
 
 def _verify_ledger(path: Path, expected_entries: int, report_progress: Callable[[int, int], None]) -> None:
-    """Refused unless the ledger is right and has one entry for each deposit and each bet that was answered."""
+    """Verify the ledger. Raise CommandRefused if it is wrong, or lacks the entry of a deposit or a confirmed bet."""
     from minwallet.operations.verify import verify_ledger
 
     found = run_with_store_at(path, lambda store: verify_ledger(store, report_progress))
@@ -140,12 +147,12 @@ def _verify_ledger(path: Path, expected_entries: int, report_progress: Callable[
 
 
 def describe_caveats(load_busy: float, cpu_count: int) -> list[str]:
-    """How far the figures can be relied on, for a load that took so much of a processor."""
-    share = f"The load took {load_busy:.0%} of a processor"
+    """Return sentences about the limits of the result. `load_busy` is the load generator's share of one processor."""
+    share = f"The load generator used {load_busy:.0%} of"
     if cpu_count > 1:
-        caveats = [f"{share}, of {cpu_count}; the server had the rest."]
+        caveats = [f"{share} one processor. This machine has {cpu_count}."]
     else:
-        caveats = [f"{share}, the only one; the server alone could do more."]
+        caveats = [f"{share} the only processor. The server alone could do more."]
     if load_busy >= SATURATED_SHARE:
-        caveats.append("It was the load that could do no more; the server may be faster than this.")
+        caveats.append("The load generator was the bottleneck. The server may be faster than this.")
     return caveats

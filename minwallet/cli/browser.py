@@ -1,12 +1,13 @@
-"""Opens a page in the browser of whoever sits at the terminal."""
+"""The web browser of the user at the terminal."""
 
 import sys
 import webbrowser
 
 
 def open_page(url: str) -> None:
-    """Open the page, where a person is at a terminal and has a browser with windows. Any other would take the terminal
-    over, in which the command goes on.
+    """Open the page in a graphical browser. Do nothing without a terminal or such a browser.
+
+    A text browser would take over the terminal in which the command continues.
     """
     if sys.stdout is None or not sys.stdout.isatty():
         return
@@ -19,8 +20,9 @@ def open_page(url: str) -> None:
 
 
 def _has_windows(browser: webbrowser.BaseBrowser) -> bool:
-    """Whether it runs beside the terminal. The standard library starts text browsers, and whatever it does not know, in
-    the foreground.
+    """Return True if the browser has windows of its own.
+
+    The standard library runs text browsers, and all browsers that it does not know, in the foreground.
     """
     if isinstance(browser, webbrowser.GenericBrowser):
         return isinstance(browser, webbrowser.BackgroundBrowser)

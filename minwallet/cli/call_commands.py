@@ -1,4 +1,4 @@
-"""`minwallet trigger`, `minwallet replay` and `minwallet show`: provider calls, made by hand and looked at."""
+"""`minwallet trigger`, `minwallet replay` and `minwallet show`: provider calls made by hand, and stored ones."""
 
 import time
 from typing import TYPE_CHECKING, Annotated, NamedTuple
@@ -6,19 +6,16 @@ from typing import TYPE_CHECKING, Annotated, NamedTuple
 import typer
 
 from minwallet.cli.dispatch import execute, query, require_running_server, run_with_store
+from minwallet.cli.options import AgentOption, CurrencyOption, JsonOption, parse_amount_option
 from minwallet.cli.output import (
     EXIT_REFUSED,
-    AgentOption,
     CommandRefused,
-    CurrencyOption,
-    JsonOption,
     UsageError,
     format_balance,
     print_json,
     print_line,
     print_table,
 )
-from minwallet.cli.transfer_commands import parse_amount_option
 from minwallet.ledger.money import MAX_ID, format_amount
 
 if TYPE_CHECKING:
@@ -34,19 +31,19 @@ PROTOCOLS_BY_CALL = {
     "refund": ("vela",),
     "betwin": ("vela",),
 }
-"""The calls that move money, and the protocols that have them."""
+"""The protocols that have a call, by the name of the call. All of these calls move money."""
 
 OPEN_BET_LOOKBACK = 1_000
-"""Among how many of the player's newest entries a bet is looked for that nobody named."""
+"""The number of the player's newest entries in which an open bet is searched for."""
 
 SESSION_TTL_S = 60
-"""How long a session lasts that is opened for a single call."""
+"""The lifetime of a session that is opened for a single call."""
 
-SeqArgument = Annotated[int, typer.Argument(metavar="SEQ", help="The entry's number, as `minwallet ledger` shows it.")]
+SeqArgument = Annotated[int, typer.Argument(metavar="SEQ", help="The entry's seq, see `minwallet ledger`.")]
 
 
 class _CallSession(NamedTuple):
-    """Whom a call is about, and a session to make it with."""
+    """The account of a call, and a session's token for the call."""
 
     agent: str
     player_id: str
@@ -55,7 +52,7 @@ class _CallSession(NamedTuple):
 
 
 class _CallOutcome(NamedTuple):
-    """A call that was made, the token left out, with the account before and after."""
+    """A call with its reply, without the token, and the account before and after it."""
 
     request: str
     http_status: int
@@ -67,38 +64,48 @@ class _CallOutcome(NamedTuple):
 
 def trigger(
     context: typer.Context,
-    operation: Annotated[str, typer.Argument(metavar="CALL", help="bet, win, cancel, result, refund or betwin.")],
-    player_id: Annotated[str, typer.Option("--player", metavar="ID", help="The player.")],
-    amount: Annotated[str, typer.Option("--amount", help="What is bet, won, or paid as the result.")] = "1.00",
-    win: Annotated[str, typer.Option("--win", help="What a betwin pays.")] = "0.00",
+    operation: Annotated[
+        str, typer.Argument(metavar="CALL", help="The call: bet, win, cancel, result, refund or betwin.")
+    ],
+    player_id: Annotated[str, typer.Option("--player", metavar="ID", help="The player's id.")],
+    amount: Annotated[str, typer.Option("--amount", help="The stake, win or result.")] = "1.00",
+    win: Annotated[str, typer.Option("--win", help="The win of a betwin.")] = "0.00",
     protocol: Annotated[
-        str | None, typer.Option("--protocol", help="wallet-v2 or vela.  [default: the first that has the call]")
+        str | None,
+        typer.Option("--protocol", help="wallet-v2 or vela.  [default: the first protocol that has the call]"),
     ] = None,
     call_id: Annotated[
-        str | None, typer.Option("--id", help="The call's id or ticket.  [default: a new one; of the newest open bet]")
+        str | None,
+        typer.Option("--id", help="The call's id or ticket.  [default: new, or that of the newest open bet]"),
     ] = None,
     game: Annotated[str, typer.Option("--game", help="The game's code.")] = "1012",
     currency: CurrencyOption = None,
     agent: AgentOption = "default",
     as_json: JsonOption = False,
 ) -> None:
-    """Make one real provider call. The running server answers it; request and reply are shown."""
+    """Send one provider call to the running server.
+
+    The call is real: it moves money. The command shows the request, the reply and the balance. The exit code is 1 if
+    the wallet refuses the call.
+
+    Example: minwallet trigger bet --player alice --amount 2.50
+    """
     from minwallet.protocols.wire import Call
 
     protocols = PROTOCOLS_BY_CALL.get(operation)
     if protocols is None:
-        raise UsageError(f"{operation!r} is no call that moves money; there are {', '.join(PROTOCOLS_BY_CALL)}")
+        raise UsageError(f"unknown call {operation!r}; use one of {', '.join(PROTOCOLS_BY_CALL)}")
     if protocol not in (None, *protocols):
-        raise UsageError(f"{protocol} has no {operation}; {' and '.join(protocols)} has")
+        raise UsageError(f"protocol {protocol!r} has no call {operation!r}; use --protocol {' or '.join(protocols)}")
     if call_id is not None and not (call_id.isascii() and call_id.isdigit() and int(call_id[:40]) <= MAX_ID):
-        raise UsageError(f"{call_id!r} is no id; it is a whole number from 0 to {MAX_ID}")
+        raise UsageError(f"invalid --id {call_id!r:.60}: must be an integer from 0 to {MAX_ID}")
     amount_cents, win_cents, name = parse_amount_option(amount), parse_amount_option(win), protocol or protocols[0]
     url = _provider_call_url(context)
     player = _open_session(context, agent, player_id, currency)
     bet = _find_newest_open_bet(context, player, name)
     if call_id is None and bet is None and operation in ("cancel", "result", "refund"):
         hint = f"minwallet trigger bet --player {player_id} --protocol {name}"
-        raise CommandRefused([f"{player_id} has no open bet in {name}; name one with --id, or make one: {hint}"])
+        raise CommandRefused([f"{player_id} has no open bet in {name}; add --id, or place a bet with: {hint}"])
     command = _build_command(operation, call_id, bet, game, amount_cents, win_cents)
     outcome = _make_call(context, url, name, Call(operation, player.token, command), player)
     _print_call(outcome, as_json=as_json)
@@ -107,7 +114,12 @@ def trigger(
 
 
 def replay(context: typer.Context, seq: SeqArgument, as_json: JsonOption = False) -> None:
-    """Make an entry's provider call once more. It shows that no money moves; exit code 1 if any does."""
+    """Repeat the provider call of a ledger entry.
+
+    A repeated call moves no money. The exit code is 1 if the balance changes.
+
+    Example: minwallet replay 6
+    """
     from minwallet.operations.dispatch import get_journaled_entry
     from minwallet.protocols.wire import REDACTED
     from minwallet.provider.manual_calls import rebuild_call
@@ -119,13 +131,18 @@ def replay(context: typer.Context, seq: SeqArgument, as_json: JsonOption = False
     outcome = _make_call(context, url, entry.protocol, call._replace(token=player.token), player)
     _print_call(outcome, as_json=as_json)
     if outcome.http_status != 200:
-        raise CommandRefused([f"the server did not take the call: HTTP {outcome.http_status}"])
+        raise CommandRefused([f"the server rejected the call with HTTP {outcome.http_status}; check the server's log"])
     if outcome.before != outcome.after:
-        raise CommandRefused([f"the balance moved when entry {seq} was replayed; please report this as a bug"])
+        raise CommandRefused([f"the replay of entry {seq} changed the balance; please report this as a bug"])
 
 
 def show(context: typer.Context, seq: SeqArgument, as_json: JsonOption = False) -> None:
-    """Show a ledger entry and its provider call. Request and reply are there as long as the journal keeps them."""
+    """Show a ledger entry and its provider call.
+
+    The request and the reply are available as long as the journal keeps them (MINWALLET_JOURNAL_DAYS).
+
+    Example: minwallet show 6
+    """
     from minwallet.operations.requests import TransactionShow
 
     reply = query(context, TransactionShow(seq=seq))
@@ -143,11 +160,11 @@ def show(context: typer.Context, seq: SeqArgument, as_json: JsonOption = False) 
     if reply["request"]:
         print_line(f"\nrequest  {reply['request']}\nreply    {reply['reply']}")
     else:
-        print_line("\nno provider call is kept for this entry")
+        print_line("\nthe journal has no provider call for this entry")
 
 
 def _provider_call_url(context: typer.Context) -> str:
-    """Where the running server takes provider calls."""
+    """Return the URL at which the running server takes provider calls."""
     return require_running_server(context).calls
 
 
@@ -160,7 +177,7 @@ def _open_session(context: typer.Context, agent: str, player_id: str, currency: 
 
 
 def _find_newest_open_bet(context: typer.Context, player: _CallSession, protocol: str) -> "Reply | None":
-    """The ledger's newest bet of the player that was neither settled nor called off."""
+    """Return the player's newest bet that is neither settled nor cancelled, or None."""
     from minwallet.operations.requests import LedgerRead
 
     account = {"agent": player.agent, "player_id": player.player_id, "currency": player.currency}
@@ -178,9 +195,10 @@ def _find_newest_open_bet(context: typer.Context, player: _CallSession, protocol
 def _build_command(
     operation: str, call_id: str | None, bet: "Reply | None", game: str, paid: int, won: int
 ) -> "MoneyCommand":
-    """What is asked of the wallet; without a number, about the bet or under a number that nobody has used."""
+    """Return the command of the call. Without `call_id`, it refers to the open bet `bet`, or has a new id."""
     from minwallet.ledger.commands import Bet, BetWin, Cancel, Settle, Win
 
+    # Ids from the clock are new, as long as no other caller uses the same range.
     new = call_id or str(time.time_ns() // 1000)
     known = str(int(call_id)) if call_id is not None else bet["id"] if bet else new
     match operation:
@@ -218,5 +236,5 @@ def _print_call(outcome: _CallOutcome, *, as_json: bool) -> None:
     status = "" if outcome.http_status == 200 else f"HTTP {outcome.http_status} "
     print_line(f"request  {outcome.request}")
     print_line(f"reply    {status}{outcome.reply}")
-    moved = "as before" if outcome.before == outcome.after else f"before it was {format_balance(outcome.before)}"
-    print_line(f"balance  {format_balance(outcome.after)}, {moved}")
+    change = "unchanged" if outcome.before == outcome.after else f"before: {format_balance(outcome.before)}"
+    print_line(f"balance  {format_balance(outcome.after)} ({change})")

@@ -1,4 +1,4 @@
-"""`minwallet conformance`: tries any wallet server from outside."""
+"""`minwallet conformance`: black-box tests of any wallet server."""
 
 import time
 from pathlib import Path
@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from minwallet.cli.options import JsonOption
 from minwallet.cli.output import (
     EXIT_REFUSED,
-    JsonOption,
     OutputError,
     UsageError,
     print_json,
@@ -26,24 +26,24 @@ VERDICTS = ("pass", "fail", "advice", "skipped")
 MAX_FIRST_ID = 2**62
 
 COLUMN_WIDTHS = (8, 40, 36, 36, 40)
-"""How much of each column is shown, so that verdict, case and what came have room in a narrow terminal."""
+"""The maximum width of each column, so that the first three fit into a narrow terminal."""
 
 LIVE_SESSION = "A live session"
 
-UrlArgument = Annotated[str, typer.Argument(metavar="URL", help="The address below which the protocol's paths are.")]
+UrlArgument = Annotated[str, typer.Argument(metavar="URL", help="The wallet's URL, without the protocol's paths.")]
 WireProtocolOption = Annotated[
-    str, typer.Option("--protocol", metavar="|".join(PROTOCOLS), help="What the wallet speaks.")
+    str, typer.Option("--protocol", metavar="|".join(PROTOCOLS), help="The wallet's protocol.")
 ]
-FirstTokenOption = Annotated[str, typer.Option("--token", help=f"{LIVE_SESSION} of a player who has at least 0.20.")]
+FirstTokenOption = Annotated[
+    str, typer.Option("--token", help=f"{LIVE_SESSION} of a player with a balance of at least 0.20.")
+]
 SecondTokenOption = Annotated[
     str,
-    typer.Option(
-        "--second-token", help=f"{LIVE_SESSION} of another player of that agent and currency, who has 0.20 too."
-    ),
+    typer.Option("--second-token", help=f"{LIVE_SESSION} of another player with 0.20, of the same agent and currency."),
 ]
 CurrencyTokenOption = Annotated[
     str,
-    typer.Option("--currency-token", help=f"{LIVE_SESSION} of the first player in another currency, with 0.20 in it."),
+    typer.Option("--currency-token", help=f"{LIVE_SESSION} of the first player in another currency, with 0.20."),
 ]
 ExpiredTokenOption = Annotated[
     str, typer.Option("--expired-token", help="An expired session of the first player and currency.")
@@ -52,19 +52,19 @@ RevokedTokenOption = Annotated[
     str, typer.Option("--revoked-token", help="A revoked session of the first player and currency.")
 ]
 BlockedTokenOption = Annotated[
-    str, typer.Option("--blocked-token", help=f"{LIVE_SESSION} of a blocked player of that agent.")
+    str, typer.Option("--blocked-token", help=f"{LIVE_SESSION} of a blocked player of the same agent.")
 ]
 WalletTokenOption = Annotated[
-    str, typer.Option("--wallet-token", help="The agent's own token, for wallet-v2's /wallet/WALLET_TOKEN.")
+    str, typer.Option("--wallet-token", help="The agent's wallet token, for wallet-v2's /wallet/WALLET_TOKEN.")
 ]
 FirstIdOption = Annotated[
-    int | None, typer.Option("--first-id", metavar="N", help="The first id to use; by default one from the clock.")
+    int | None, typer.Option("--first-id", metavar="N", help="The first id to use.  [default: from the clock]")
 ]
 TimeoutSecondsOption = Annotated[
-    float, typer.Option("--timeout", metavar="SECONDS", help="How long to wait for an answer.")
+    float, typer.Option("--timeout", metavar="SECONDS", help="Maximum time to wait for an answer.")
 ]
 JunitOption = Annotated[
-    Path | None, typer.Option("--junit", metavar="FILE", help="Write the result as JUnit XML, too.")
+    Path | None, typer.Option("--junit", metavar="FILE", help="Also write the result to this file, as JUnit XML.")
 ]
 
 
@@ -83,11 +83,15 @@ def conformance(
     junit: JunitOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Try any wallet server with every rule. Each that its protocol has and that can be seen from outside is a case.
+    """Test any wallet server against all protocol rules.
 
-    Most cases bet a few cents, some all that the first player has; what can be taken back is taken back, and the rest
-    is told. So use players who are there for it. Exit code 1 if a rule of the specification is broken; a rule that
-    only minwallet's own contract has is advice.
+    Each rule that is visible from outside is a case. Most cases bet a few cents, and some bet the first player's whole
+    balance, so use test players. The command cancels its bets, and reports each amount that it could not return.
+
+    A broken rule of the specification is a failure, and the exit code is 1. A broken rule of minwallet's own contract
+    is advice.
+
+    Example: minwallet conformance http://10.0.0.5 --protocol vela --token TOKEN
     """
     from minwallet.conformance.junit import render_junit
 
@@ -124,25 +128,26 @@ def _run_cases(
     from minwallet.conformance.runner import Runner
 
     if protocol not in PROTOCOLS:
-        raise UsageError(f"there is no protocol {protocol!r}; choose {' or '.join(PROTOCOLS)}")
+        raise UsageError(f"unknown protocol {protocol!r}; use {' or '.join(PROTOCOLS)}")
     if not 0 <= first_id <= MAX_FIRST_ID:
-        raise UsageError(f"--first-id: must be from 0 to {MAX_FIRST_ID}")
+        raise UsageError(f"invalid --first-id {first_id}: must be from 0 to {MAX_FIRST_ID}")
+    # This form also refuses nan.
     if not timeout_s > 0:
-        raise UsageError("--timeout: must be more than 0")
+        raise UsageError(f"invalid --timeout {timeout_s:g}: must be more than 0")
     if "token" not in tokens:
-        raise UsageError("--token: must not be empty")
-    dialect = load_suite(protocol)
-    nobody = {"unknown": f"nobody_{first_id}"}
+        raise UsageError("invalid --token '': must not be empty")
+    suite = load_suite(protocol)
+    unknown_token = {"unknown": f"nobody_{first_id}"}
     try:
-        asker = Client(dialect, url, tokens | nobody, timeout_s)
+        client = Client(suite, url, tokens | unknown_token, timeout_s)
     except ValueError as error:
         raise UsageError(str(error)) from error
     stderr = Console(stderr=True)
-    with asker:
-        trial = Runner(asker, first_id)
-        cases = track(dialect.cases, "trying", console=stderr, transient=True, disable=not stderr.is_terminal)
-        findings = list(trial.run(cases))
-        return findings, trial.collect_leftovers()
+    with client:
+        runner = Runner(client, first_id)
+        cases = track(suite.cases, "testing", console=stderr, transient=True, disable=not stderr.is_terminal)
+        findings = list(runner.run(cases))
+        return findings, runner.collect_leftovers()
 
 
 def _print_json_report(
@@ -158,18 +163,18 @@ def _print_json_report(
 
 
 def _print_report(findings: "list[CaseResult]", counts: dict[str, int], leftovers: "Leftovers") -> None:
-    """The table, then the whole story of what was not as it should be, then the sums."""
+    """Print the table of all cases, the details of the broken rules, and the counts."""
     rows = [
         map(_truncate_cell, (_format_verdict(each), each.name, each.came, each.expected, each.script), COLUMN_WIDTHS)
         for each in findings
     ]
-    print_table(["verdict", "case", "came", "expected", "sent"], [tuple(row) for row in rows], "there are no cases")
+    print_table(["verdict", "case", "received", "expected", "sent"], [tuple(row) for row in rows], "no cases")
     for each in findings:
         if each.verdict in ("fail", "advice"):
             print_line(_describe_failure(each))
-    wrong = f"{counts['fail']} failed, {counts['advice']} with advice, {counts['skipped']} skipped"
-    print_line(f"\n{counts['pass']} passed, {wrong}")
-    print_line(f"left: {_describe_leftovers(leftovers)}")
+    others = f"{counts['fail']} failed, {counts['advice']} with advice, {counts['skipped']} skipped"
+    print_line(f"\n{counts['pass']} passed, {others}")
+    print_line(f"left behind: {_describe_leftovers(leftovers)}")
 
 
 def _describe_failure(finding: "CaseResult") -> str:
@@ -178,7 +183,7 @@ def _describe_failure(finding: "CaseResult") -> str:
         f"  {finding.spec}",
         *(f"  {'' if number else 'sent':8}  {sent}" for number, sent in enumerate(finding.sent)),
         f"  expected  {finding.expected}",
-        f"  came      {finding.came}",
+        f"  received  {finding.came}",
         f"  answer    {finding.answer}",
     ]
     return "\n".join(lines)
@@ -193,13 +198,13 @@ def _describe_leftovers(leftovers: "Leftovers") -> str:
     from minwallet.conformance.runner import option_name
 
     changes = [
-        f"{'an unknown balance' if cents is None else format_change(cents)} behind --{option_name(name)}"
+        f"{'an unknown balance' if cents is None else format_change(cents)} for --{option_name(name)}"
         for name, cents in leftovers.balance_changes.items()
         if cents != 0
     ]
-    open_bets = [f"bets that may stand: {', '.join(leftovers.open_bets)}"] if leftovers.open_bets else []
-    summary = "; ".join([*changes, *open_bets]) or "nothing, every balance is as it was"
-    return f"{summary}; ids {leftovers.used_ids[0]} to {leftovers.used_ids[1]} are used up"
+    open_bets = [f"bets that may be open: {', '.join(leftovers.open_bets)}"] if leftovers.open_bets else []
+    summary = "; ".join([*changes, *open_bets]) or "nothing, all balances are unchanged"
+    return f"{summary}; used ids {leftovers.used_ids[0]} to {leftovers.used_ids[1]}"
 
 
 def _truncate_cell(text: str, max_width: int) -> str:
@@ -210,4 +215,4 @@ def _write_junit(file: Path, document: bytes) -> None:
     try:
         file.write_bytes(document)
     except OSError as error:
-        raise OutputError(f"the wallet was tried, but {file} was not written: {error.strerror}") from error
+        raise OutputError(f"the test is complete, but '{file}' cannot be written: {error.strerror}") from error

@@ -1,10 +1,10 @@
-"""What a command may use of the machine that it runs on."""
+"""The processors of this machine."""
 
 import os
 
 
 def available_cpus() -> int:
-    """How many this process, and with it those that it starts, may run on."""
+    """Return the number of processors that this process and its children may use."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1

@@ -1,4 +1,4 @@
-"""`minwallet demo`: a wallet with players, a provider that plays with them, and what to try next."""
+"""`minwallet demo`: a wallet with players, a provider that plays with them, and a list of commands to try."""
 
 import asyncio
 import shlex
@@ -28,10 +28,10 @@ if TYPE_CHECKING:
 HOST_ID = "demo"
 
 PLAYERS = (("alice", "USD", 100_000, 5_000), ("bob", "USD", 50_000, 0), ("carol", "EUR", 120_050, 2_500))
-"""Whom the provider plays with; the session of each is `demo_NAME`."""
+"""The provider's players: name, currency, cash and bonus in cents. The session of each is `demo_NAME`."""
 
 LAB_AGENT, LAB_PLAYERS = "lab", ("lisa", "luke")
-"""Players of another agent, so that what is tried with them is not missed in the provider's report."""
+"""An agent and its players for manual tests. The provider's report does not contain their bets."""
 
 STAKE_CENTS = 100
 
@@ -39,7 +39,7 @@ TIMEOUT_S = 30
 
 
 class MutedStderr:
-    """stderr, but what the first rounds write to it stays unseen: a newcomer shall find the addresses."""
+    """A stderr without the access log of the first rounds, which would push the URLs off the screen."""
 
     is_unmuted = False
 
@@ -54,7 +54,7 @@ class MutedStderr:
 
 
 class _DemoOptions(NamedTuple):
-    """What the options say."""
+    """The values of the command's options."""
 
     port: int
     provider_port: int
@@ -66,25 +66,32 @@ class _DemoOptions(NamedTuple):
 
 def demo(
     context: typer.Context,
-    port: Annotated[int, typer.Option("--port", min=0, max=65535, help="The wallet's port, 0 for a free one.")] = 8000,
+    port: Annotated[
+        int, typer.Option("--port", min=0, max=65535, help="Port of the wallet; 0 picks a free one.")
+    ] = 8000,
     provider_port: Annotated[
-        int, typer.Option("--provider-port", min=0, max=65535, help="The provider's port, 0 for a free one.")
+        int, typer.Option("--provider-port", min=0, max=65535, help="Port of the provider; 0 picks a free one.")
     ] = 8100,
     rounds: Annotated[
-        int, typer.Option("--rounds", min=0, max=10_000, help="How many rounds each player plays of each game.")
+        int, typer.Option("--rounds", min=0, max=10_000, help="Number of rounds that each player plays of each game.")
     ] = 5,
     seed: SeedOption = None,
     faults: FaultsOption = "",
     no_browser: Annotated[bool, typer.Option("--no-browser", help="Do not open the page in a browser.")] = False,
 ) -> None:
-    """Run a wallet with players, a provider, and a page. All of it on a throw-away file, unless --db names one."""
+    """Run a wallet with players, a provider and a web page.
+
+    The data is in a temporary file, unless --db names a file.
+
+    Example: minwallet demo --rounds 20 --faults lost-reply,delay=0.1
+    """
     options = _DemoOptions(port, provider_port, rounds, seed, parse_fault_rates(faults), not no_browser)
     with _demo_database(context.find_root().params["db"]) as path:
         _run_demo(path, options)
 
 
 def _run_demo(path: Path, demo_options: _DemoOptions) -> None:
-    """Serve the file, play on it, and tell what there is."""
+    """Serve the file, play the first rounds, and print the URLs and commands to try."""
     from minwallet import app
     from minwallet.cli.browser import open_page
     from minwallet.config import load_settings
@@ -92,7 +99,7 @@ def _run_demo(path: Path, demo_options: _DemoOptions) -> None:
     from minwallet.demo.simulator import SessionRejected
     from minwallet.demo.wallet_client import NoAnswer
 
-    # What it plays with is not worth a copy, and must not push out copies of what is.
+    # Demo data needs no backup, and its backups must not replace older ones of real data.
     settings = load_settings(db=path, host="127.0.0.1", port=demo_options.port, backup_to="")
     muted_stderr, is_new = MutedStderr(), not path.exists()
     addresses: list[str] = []
@@ -117,7 +124,7 @@ def _run_demo(path: Path, demo_options: _DemoOptions) -> None:
             muted_stderr.is_unmuted = True
             yield
         except (NoAnswer, SessionRejected) as error:
-            raise CommandRefused([f"the provider cannot play with this wallet: {error}"]) from error
+            raise CommandRefused([f"the demo provider cannot play with this wallet: {error}"]) from error
         finally:
             provider.should_exit = True
             await serving
@@ -138,7 +145,7 @@ def _run_demo(path: Path, demo_options: _DemoOptions) -> None:
 
 @contextmanager
 def _demo_database(chosen: Path | None) -> Iterator[Path]:
-    """The file to play on; one that nobody chose is gone afterwards."""
+    """Yield the chosen file, or a temporary one that is removed at the end."""
     if chosen is not None:
         yield chosen
         return
@@ -147,13 +154,16 @@ def _demo_database(chosen: Path | None) -> Iterator[Path]:
 
 
 def _prepare_wallet(path: Path, provider_url: str) -> Agent:
-    """Make the players, and make the provider known. Refused on a file that holds somebody else's."""
+    """Add the players and the provider's settings to the file. Return the provider's agent.
+
+    Raise CommandRefused if the file has players but is not a demo's file.
+    """
     from minwallet.operations.requests import AgentAdd, AgentList, AgentSet, AgentShow, PlayerList, Seed, SeedRow
 
     DatabaseLock.acquire_or_fail(path).release()
     is_ours = not path.exists() or query_file(path, AgentShow(name="default"))["host_id"] == HOST_ID
     if not is_ours and query_file(path, PlayerList(agent="default"))["players"]:
-        raise CommandRefused([f"{path} holds players who are no demo; name a new file with --db, or leave it out"])
+        raise CommandRefused([f"{path} has players that are not of a demo; name a new file with --db, or omit --db"])
     if LAB_AGENT not in [agent["name"] for agent in execute_on_file(path, AgentList(), create=True)["agents"]]:
         execute_on_file(path, AgentAdd(name=LAB_AGENT))
     players = [("default", *player) for player in PLAYERS] + [
@@ -169,35 +179,35 @@ def _prepare_wallet(path: Path, provider_url: str) -> Agent:
 
 
 def _build_demo_pages(provider_url: str) -> "PageFactory":
-    """The page on which people play."""
+    """Return the factory of the demo page's routes."""
     from minwallet.web.demo.demo_page import DemoConfig, DemoPlayer, routes
 
     stage = DemoConfig(provider_url, [DemoPlayer(name, currency, f"demo_{name}") for name, currency, *_ in PLAYERS])
     return lambda wallet, calls: routes(wallet, stage, calls)
 
 
-async def _play_rounds(croupier: "RoundRunner", rounds: int) -> None:
-    """Every player plays so many rounds of each game in each protocol."""
+async def _play_rounds(runner: "RoundRunner", rounds: int) -> None:
+    """Let every player play `rounds` rounds of each game in each protocol."""
     from minwallet.demo.game_rules import GAMES
     from minwallet.protocols.registry import PROTOCOLS
 
     async def play_as(name: str) -> None:
         for protocol in PROTOCOLS:
-            seat = await croupier.open_session(protocol, f"demo_{name}")
+            session = await runner.open_session(protocol, f"demo_{name}")
             for game in GAMES:
-                await croupier.play_rounds(seat, game, STAKE_CENTS, None, rounds)
+                await runner.play_rounds(session, game, STAKE_CENTS, None, rounds)
 
     await asyncio.gather(*(play_as(name) for name, *_ in PLAYERS))
 
 
 def _fetch_games_and_report(path: Path, agent: Agent) -> None:
-    """The game list and the report, as the operator would fetch them."""
+    """Fetch the game list and the report, as an operator would do."""
     fetch_games(path, agent, TIMEOUT_S)
     pull_report(path, agent.name, lambda _: None, TIMEOUT_S)
 
 
 class _DemoUrls(NamedTuple):
-    """What can be opened in a browser; `backoffice` signs in, once."""
+    """The URLs of the demo. `backoffice` is a one-time sign-in link, unless an admin exists."""
 
     page: str
     backoffice: str
@@ -206,7 +216,7 @@ class _DemoUrls(NamedTuple):
 
 
 def _print_welcome(path: Path, urls: _DemoUrls, ended_rounds: "Collection[RoundRecord]") -> None:
-    """Print what there is and what to try. `ended_rounds` are the rounds whose tickets the report still has."""
+    """Print the URLs and commands to try. `ended_rounds` are the rounds whose tickets the report still has."""
     from minwallet.demo.round_policy import RoundEnding
     from minwallet.protocols.registry import load_protocol
     from minwallet.protocols.wire import Launch
@@ -220,32 +230,32 @@ def _print_welcome(path: Path, urls: _DemoUrls, ended_rounds: "Collection[RoundR
     tickets = [each.id for each in ended_rounds if each.protocol == "vela" and each.ending is RoundEnding.DONE]
     removal = f"""
   curl -sX DELETE {urls.provider}/demo/report/{tickets[-1] if tickets else ""}
-  minwallet report pull --full; minwallet reconcile   # now a bet is missing there"""
+  minwallet report pull --full; minwallet reconcile   # now the report lacks a bet"""
     print_line(f"""
-  page      {urls.page}   play, let the provider misbehave, and watch the ledger
-  office    {urls.backoffice}   the back office
-  wallet    {urls.wallet}   on {path}
-  provider  {urls.provider}   three games; open it in a browser and play as a guest
-  players   {players}; they have played {len(ended_rounds)} rounds
+  page         {urls.page}   play, inject faults, and watch the ledger
+  back office  {urls.backoffice}   one-time link, valid for 1 hour
+  wallet       {urls.wallet}   in {path}
+  provider     {urls.provider}   three games; open it in a browser and play as a guest
+  players      {players}; {len(ended_rounds)} rounds played
 
 Play with alice's money (in a browser):
 
   {launch("vela", f"{urls.provider}/play/slot", "slot", HOST_ID)}
   {launch("wallet-v2", f"{urls.provider}/play", "1053", "default")}
 
-Look at what happened (in another terminal):
+Inspect the wallet (in another terminal):
 
   export MINWALLET_DB={shlex.quote(str(path))}{search}
   minwallet player list
   minwallet ledger alice
   minwallet verify
-  minwallet reconcile                                 # the provider's report agrees{removal if tickets else ""}
+  minwallet reconcile                                 # the report matches the ledger{removal if tickets else ""}
 
-Be a provider, or try this wallet with every rule there is:
+Send a provider call, or test this wallet against all protocol rules:
 
   minwallet trigger bet --player lisa --agent lab
   minwallet conformance {urls.wallet} --protocol vela --token demo_lisa --second-token demo_luke
   minwallet conformance {urls.wallet} --protocol wallet-v2 --token demo_lisa --second-token demo_luke
 
-Every call that comes in is shown below. Stop with Ctrl-C.
+The log of provider calls follows. Stop with Ctrl-C.
 """)

@@ -1,4 +1,9 @@
-"""Where a command is carried out: at the running server, which alone writes, or here where none runs."""
+"""Execution of requests: by the running server, or in this process if no server runs on the wallet file.
+
+Only one process writes to a wallet file: the owner of its lock. A command therefore first tries to take the lock. If a
+server has it, the command sends the request to the server's control endpoint. A query never changes the file, so this
+process answers it from the file itself, even while a server runs.
+"""
 
 import asyncio
 import getpass
@@ -25,26 +30,27 @@ RESPONSE_TIMEOUT_S = 600
 
 
 def database_path(context: typer.Context) -> Path:
-    """The wallet file: `--db`, or the setting."""
+    """Return the path of the wallet file: the option `--db`, otherwise the setting."""
     from minwallet.config import load_settings
 
     return load_settings(db=context.find_root().params["db"]).db
 
 
 def execute(context: typer.Context, request: "OperationRequest", *, create: bool = False) -> "Reply":
-    """Have the request carried out by whoever owns the file. `create` makes the file where there is none."""
+    """Execute the request in the process that owns the wallet file. Create a missing file if `create` is true."""
     return execute_on_file(database_path(context), request, create=create)
 
 
 def execute_on_file(path: Path, request: "OperationRequest", *, create: bool = False) -> "Reply":
-    """The same, for the file at this path."""
+    """Execute the request in the process that owns the file at this path. See `execute`."""
     deadline = time.monotonic() + LOCK_TIMEOUT_S
     while isinstance(owner := DatabaseLock.acquire(path), ControlEndpoint):
         reply = _send_to_server(owner, request)
         if reply is not None:
             return reply
         if time.monotonic() > deadline:
-            raise StoreError(f"the server (process {owner.pid}) owns {path} but does not answer; see what it logs")
+            raise StoreError(f"the server (process {owner.pid}) owns {path} but does not answer; check its log")
+        # The server is starting or stopping. A retry finds its endpoint, or the lock free.
         time.sleep(0.05)
     try:
         return asyncio.run(_execute_locally(path, request, create=create))
@@ -53,12 +59,12 @@ def execute_on_file(path: Path, request: "OperationRequest", *, create: bool = F
 
 
 def query(context: typer.Context, request: "OperationRequest") -> "Reply":
-    """Answer a request that changes nothing, from the file itself."""
+    """Answer a request that changes nothing from the wallet file."""
     return query_file(database_path(context), request)
 
 
 def query_file(path: Path, request: "OperationRequest") -> "Reply":
-    """The same, for the file at this path."""
+    """Answer a request that changes nothing from the file at this path."""
     from minwallet.operations.dispatch import execute
     from minwallet.wallet.service import Wallet
 
@@ -69,7 +75,7 @@ def query_file(path: Path, request: "OperationRequest") -> "Reply":
 
 
 def require_running_server(context: typer.Context) -> ControlEndpoint:
-    """The server that runs on the wallet file; DatabaseUnusable where none does."""
+    """Return the endpoint of the server that runs on the wallet file. Raise DatabaseUnusable if none does."""
     path = database_path(context)
     owner = DatabaseLock.acquire(path)
     if isinstance(owner, ControlEndpoint):
@@ -79,12 +85,12 @@ def require_running_server(context: typer.Context) -> ControlEndpoint:
 
 
 def run_with_store(context: typer.Context, work: Callable[["SqliteStore"], Awaitable[T]]) -> T:
-    """What `work` finds in the file, which it only reads; a server may run on it meanwhile."""
+    """Return the result of `work`, which only reads the wallet file. A server may be running on it."""
     return run_with_store_at(database_path(context), work)
 
 
 def run_with_store_at(path: Path, work: Callable[["SqliteStore"], Awaitable[T]]) -> T:
-    """The same, for the file at this path."""
+    """Return the result of `work`, which only reads the file at this path. A server may be running on it."""
     from minwallet.storage.sqlite import SqliteStore
 
     owner = DatabaseLock.acquire(path)
@@ -114,7 +120,7 @@ async def _run_and_close(opening: "Awaitable[SqliteStore]", work: Callable[["Sql
 
 
 def _send_to_server(endpoint: ControlEndpoint, request: "OperationRequest") -> "Reply | None":
-    """The server's answer, or None where nobody listens (any more, or yet)."""
+    """Return the server's reply, or None if the server does not listen yet or any more."""
     import httpx2
 
     from minwallet.operations.requests import Envelope
@@ -132,13 +138,13 @@ def _send_to_server(endpoint: ControlEndpoint, request: "OperationRequest") -> "
     except httpx2.HTTPError as error:
         raise StoreError(
             f"the server (process {endpoint.pid}) did not answer: {str(error) or type(error).__name__};"
-            " the change may have been made, so look before you repeat it"
+            " it may have made the change, so check before you repeat the command"
         ) from error
     try:
         document = response.json()
     except ValueError as error:
         raise StoreError(
-            f"the server (process {endpoint.pid}) failed with {response.status_code}; see its log"
+            f"the server (process {endpoint.pid}) failed with HTTP {response.status_code}; check its log"
         ) from error
     if response.status_code == 200:
         done: Reply = document["done"]
@@ -151,7 +157,7 @@ def _send_to_server(endpoint: ControlEndpoint, request: "OperationRequest") -> "
 
 
 def _current_actor() -> str:
-    """Whose doing a change on the command line is: the user of the machine."""
+    """Return the author of a change for the audit log: the command line and the user of the machine."""
     try:
         return f"command line ({getpass.getuser()})"
     except (KeyError, OSError):

@@ -4,8 +4,8 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from minwallet.cli.output import EXIT_REFUSED, JsonOption, TimeoutOption, color_text, print_json, print_line
-from minwallet.cli.session import parse_duration_option
+from minwallet.cli.options import JsonOption, TimeoutOption, parse_timeout_option
+from minwallet.cli.output import EXIT_REFUSED, color_text, print_json, print_line
 
 if TYPE_CHECKING:
     from minwallet.doctor import Finding
@@ -14,9 +14,12 @@ LEVEL_COLORS = {"ok": "green", "warn": "yellow", "fail": "red"}
 
 
 def doctor(context: typer.Context, timeout: TimeoutOption = "5s", as_json: JsonOption = False) -> None:
-    """Look at this installation and its wallet file, and say what to do. Exit code 1 where something fails.
+    """Check this installation and its wallet file.
 
-    Nothing is changed, and a server may run meanwhile.
+    Each problem comes with advice. The command changes nothing, and a server may be running. The exit code is 1 if a
+    check fails.
+
+    Example: minwallet doctor
     """
     from minwallet.config import load_settings
     from minwallet.doctor import run_checks
@@ -25,7 +28,7 @@ def doctor(context: typer.Context, timeout: TimeoutOption = "5s", as_json: JsonO
 
     settings = load_settings(db=context.find_root().params["db"])
     findings = []
-    for finding in run_checks(settings, SqliteStore.sqlite_version, clock_ms(), parse_duration_option(timeout)):
+    for finding in run_checks(settings, SqliteStore.sqlite_version, clock_ms(), parse_timeout_option(timeout)):
         findings.append(finding)
         if not as_json:
             print_line(_format_finding(finding))

@@ -1,4 +1,4 @@
-"""`minwallet export`: the ledger or the players as a file, whole and without loss, for other programs to read."""
+"""`minwallet export`: the complete ledger or all players as a file, for other programs and `minwallet import`."""
 
 import csv
 import io
@@ -41,18 +41,23 @@ class ExportFormat(StrEnum):
 
 Rows = Sequence[Sequence[Any]]
 WriteText = Callable[[str], bool]
-"""Takes lines; False where nobody reads them any more."""
+"""A function that writes lines, and returns False if the reader is gone."""
 
 
 def export(
     context: typer.Context,
-    subject: Annotated[ExportSubject, typer.Argument(metavar="ledger|players", help="What is written down.")],
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="Where; - is the standard output.")],
+    subject: Annotated[ExportSubject, typer.Argument(metavar="ledger|players", help="The data to export.")],
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="The file to write; - for stdout.")],
     file_format: Annotated[
-        ExportFormat, typer.Option("--format", help="CSV, or a JSON document a line.")
+        ExportFormat, typer.Option("--format", help="csv, or jsonl with one JSON document per line.")
     ] = ExportFormat.CSV,
 ) -> None:
-    """Write the ledger or the players to a file. Amounts are cents; empty stands for what there is not."""
+    """Write the complete ledger or all players to a file.
+
+    Amounts are in cents. A missing value is an empty field in CSV, and null in JSON.
+
+    Example: minwallet export ledger ledger.csv
+    """
 
     async def work(store: Store) -> None:
         total = await store.count_entries() if subject is ExportSubject.LEDGER else None
@@ -61,7 +66,7 @@ def export(
             if subject is ExportSubject.LEDGER
             else (PLAYER_COLUMNS, _read_player_pages(store))
         )
-        with progress_bar("writing") as tell, _open_destination(file) as write:
+        with progress_bar("writing") as report_progress, _open_destination(file) as write:
             done = 0
             is_read = file_format is ExportFormat.JSONL or write(_format_csv([names]))
             async for rows in pages:
@@ -71,14 +76,14 @@ def export(
                 if not is_read:
                     return
                 done += len(rows)
-                tell(done, total)
+                report_progress(done, total)
 
     _refuse_own_files(file, database_path(context))
     run_with_store(context, work)
 
 
 async def _read_ledger_pages(store: Store) -> AsyncIterator[Rows]:
-    """All rows of the ledger, the oldest first, as far as it is when the last page is read."""
+    """Yield all rows of the ledger in pages, oldest first, with rows that are committed in the meantime."""
     owners: dict[int, AccountRef] = {}
     seq = account = 0
     while True:
@@ -93,7 +98,7 @@ async def _read_ledger_pages(store: Store) -> AsyncIterator[Rows]:
 
 
 async def _read_player_pages(store: Store) -> AsyncIterator[Rows]:
-    """All accounts with their players, in the order in which they were made."""
+    """Yield all accounts with their players in pages, in order of creation."""
     account = 0
     while rows := await store.read_accounts(account, PAGE_SIZE):
         yield [(*row[1:-2], row.head.hex(), row.last_seq) for row in rows]
@@ -112,16 +117,18 @@ def _format_jsonl(names: Sequence[str], rows: Rows) -> str:
 
 
 def _refuse_own_files(file: Path, database: Path) -> None:
-    """UsageError where writing to this file would take the wallet's own away."""
+    """Raise UsageError if the file is the wallet file or one of its companions, which the export would replace."""
     own = database.resolve()
     if file != Path("-") and file.resolve() in (own, *(companion_path(own, ending) for ending in COMPANION_SUFFIXES)):
-        raise UsageError(f"{file} is the wallet itself, or belongs to it; choose another file")
+        raise UsageError(f"'{file}' is the wallet file or one of its companions; choose another file")
 
 
 @contextmanager
 def _open_destination(file: Path) -> Iterator[WriteText]:
-    """Where lines go: to the standard output, or to a file that is there with all of them or not at all. A pipe or a
-    device stays what it is and gets them as they come."""
+    """Yield a function that writes lines to stdout or to the file.
+
+    A regular file appears under its name when it is complete. A pipe or a device gets the lines as they come.
+    """
     if file == Path("-"):
         yield lambda text: print_line(text.removesuffix("\n"))
         return
@@ -133,12 +140,12 @@ def _open_destination(file: Path) -> Iterator[WriteText]:
         with handle_termination(), _replace_atomically(file.resolve()) as stream:
             yield lambda text: bool(stream.write(text))
     except OSError as error:
-        raise OutputError(f"cannot write {file}: {error.strerror}") from error
+        raise OutputError(f"cannot write '{file}': {error.strerror}") from error
 
 
 @contextmanager
 def _replace_atomically(file: Path) -> Iterator[TextIO]:
-    """A new file that takes this one's place in the end, when all of it is on the disk."""
+    """Yield a temporary file that replaces `file` at the end, when it is complete and synced to the disk."""
     descriptor, name = tempfile.mkstemp(prefix=f".{file.name}.", dir=file.parent)
     try:
         with os.fdopen(descriptor, "w", encoding="utf-8", newline="") as stream:

@@ -6,19 +6,24 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from minwallet.cli.dispatch import database_path, execute, execute_on_file, run_with_store
-from minwallet.cli.output import (
-    EXIT_REFUSED,
-    EXIT_UNUSABLE,
+from minwallet.cli.options import (
     AgentOption,
     CurrencyOption,
     JsonOption,
+    ProviderAgentOption,
     TimeoutOption,
+    parse_duration_option,
+    parse_timeout_option,
+)
+from minwallet.cli.output import (
+    EXIT_REFUSED,
+    EXIT_UNUSABLE,
     UsageError,
+    print_error,
     print_json,
     print_line,
     print_table,
 )
-from minwallet.cli.session import parse_duration_option
 
 if TYPE_CHECKING:
     from minwallet.operations.requests import Reply
@@ -29,25 +34,30 @@ if TYPE_CHECKING:
 def games(
     context: typer.Context,
     cached: Annotated[
-        bool, typer.Option("--cached", help="Show the last good list, without asking the provider.")
+        bool, typer.Option("--cached", help="Show the stored list, without a request to the provider.")
     ] = False,
     timeout: TimeoutOption = "30s",
-    agent: AgentOption = "default",
+    agent: ProviderAgentOption = "default",
     as_json: JsonOption = False,
 ) -> None:
-    """Fetch and show the provider's game list. Where that fails, the last good one is shown."""
+    """Fetch and show the provider's game list.
+
+    If the provider does not answer, the command shows the stored list, and the exit code is not 0.
+
+    Example: minwallet games --agent brand2
+    """
     from minwallet.operations.errors import OperationError
     from minwallet.provider.service_client import ProviderFailed
 
     code, catalogue = 0, _load_catalogue(context, agent)
     if not cached:
         try:
-            fetch_games(database_path(context), catalogue.agent, parse_duration_option(timeout))
+            fetch_games(database_path(context), catalogue.agent, parse_timeout_option(timeout))
             catalogue = _load_catalogue(context, agent)
         except (OperationError, ProviderFailed) as error:
             if not catalogue.games:
                 raise
-            typer.echo(f"minwallet: {error}; this is the last good list", err=True)
+            print_error(f"minwallet: {error}; showing the stored list")
             code = EXIT_REFUSED if isinstance(error, OperationError) else EXIT_UNUSABLE
     _print_games(catalogue, as_json=as_json)
     if code:
@@ -55,7 +65,7 @@ def games(
 
 
 def fetch_games(path: Path, agent: "Agent", timeout_s: float) -> None:
-    """Fetch the agent's game list and have it kept."""
+    """Fetch the agent's game list from the provider and store it."""
     from minwallet.operations.requests import GamesSave
     from minwallet.provider.service_client import ServiceClient
 
@@ -78,41 +88,46 @@ def _print_games(catalogue: "GameCatalogue", *, as_json: bool) -> None:
         return
     languages = list(dict.fromkeys(language for game in catalogue.games for language in game.titles))
     rows = [(game.code, *(game.titles.get(language) for language in languages), game.url) for game in catalogue.games]
-    print_table(["game", *languages, "url"], rows, "the list has no games")
+    print_table(["game", *languages, "url"], rows, "the game list is empty")
     if fetched_at:
         typer.echo(f"fetched {fetched_at}", err=True)
 
 
 def launch(
     context: typer.Context,
-    game: Annotated[str, typer.Option("--game", help="The game: wallet-v2's gameID, vela's game code.")],
-    protocol: Annotated[str, typer.Option("--protocol", help="wallet-v2 or vela.")],
+    game: Annotated[str, typer.Option("--game", help="The game: wallet-v2's gameID or vela's game code.")],
+    protocol: Annotated[str, typer.Option("--protocol", help="The game's protocol: wallet-v2 or vela.")],
     player_id: Annotated[
-        str | None, typer.Argument(metavar="ID", help="The player; nobody is needed for --demo.")
+        str | None, typer.Argument(metavar="ID", help="The player's id; not needed with --demo.")
     ] = None,
     lang: Annotated[str, typer.Option("--lang", help="The language of the game.")] = "en",
     demo: Annotated[
-        bool, typer.Option("--demo", "--guest", help="With virtual credit: no player, no session.")
+        bool, typer.Option("--demo", "--guest", help="Play with virtual credit, without player and session.")
     ] = False,
-    ttl: Annotated[str, typer.Option("--ttl", help="How long the session is good: 30s, 15m, 24h, 7d.")] = "24h",
+    ttl: Annotated[str, typer.Option("--ttl", help="How long the session is valid: 30s, 15m, 24h, 7d.")] = "24h",
     currency: CurrencyOption = None,
     agent: AgentOption = "default",
     as_json: JsonOption = False,
 ) -> None:
-    """Print the address that opens a game. The session in it is opened for the player now."""
+    """Print a URL that opens a game.
+
+    The command opens a session for the player. The URL contains its token.
+
+    Example: minwallet launch alice --protocol vela --game slot
+    """
     from minwallet.operations.requests import SessionOpen
     from minwallet.provider.game_catalogue import LaunchOptions, build_launch_url
 
     LaunchOptions(protocol=protocol, game=game, lang=lang)
     if not player_id and not demo:
-        raise UsageError("name the player who shall play, or add --demo to play with virtual credit")
+        raise UsageError("missing player: add the player's id, or --demo for virtual credit")
     catalogue = _load_catalogue(context, agent)
     mode = "demo" if demo else "real"
     session: Reply = {}
     if player_id is None or demo:
         url = build_launch_url(catalogue, protocol, game, lang, None)
     else:
-        # Whatever is wrong with the game or a setting is said before there is a session.
+        # An unknown game or a missing setting must be an error before a session exists.
         build_launch_url(catalogue, protocol, game, lang, "token")
         request = SessionOpen(agent=agent, player_id=player_id, currency=currency, ttl_s=parse_duration_option(ttl))
         session = execute(context, request)

@@ -1,4 +1,4 @@
-"""`minwallet import`: what `minwallet export` wrote becomes a wallet again."""
+"""`minwallet import`: a wallet from the files that `minwallet export` wrote."""
 
 import asyncio
 import csv
@@ -13,7 +13,8 @@ import typer
 
 from minwallet.cli.dispatch import database_path
 from minwallet.cli.export import LEDGER_COLUMNS, PAGE_SIZE, PLAYER_COLUMNS
-from minwallet.cli.output import CommandRefused, JsonOption, UsageError, print_json, print_line, progress_bar, truncate
+from minwallet.cli.options import JsonOption
+from minwallet.cli.output import CommandRefused, UsageError, print_json, print_line, progress_bar, truncate
 from minwallet.ledger.audit import AccountRef, EntryRow
 from minwallet.protocols.registry import PROTOCOLS, load_protocol
 from minwallet.storage.file_lock import DatabaseLock
@@ -27,16 +28,21 @@ INTEGER_COLUMNS = {
 }
 
 NULLABLE_COLUMNS = {"round", "game", "detail", "refusal"}
-"""The fields of which CSV has nothing between its commas where there is nothing."""
+"""The fields that may be missing. In CSV a missing value is an empty field."""
 
 
 def import_(
     context: typer.Context,
-    ledger: Annotated[Path, typer.Argument(metavar="LEDGER", help="What `minwallet export ledger` wrote.")],
-    players: Annotated[Path, typer.Argument(metavar="PLAYERS", help="What `minwallet export players` wrote.")],
+    ledger: Annotated[Path, typer.Argument(metavar="LEDGER", help="A file of `minwallet export ledger`.")],
+    players: Annotated[Path, typer.Argument(metavar="PLAYERS", help="A file of `minwallet export players`.")],
     as_json: JsonOption = False,
 ) -> None:
-    """Make a wallet of an exported ledger and its players. All or nothing, with the same hashes."""
+    """Create a wallet from an exported ledger and its players.
+
+    The command imports everything or nothing. All hashes stay the same.
+
+    Example: minwallet --db new.db import ledger.csv players.csv
+    """
     from minwallet.storage.sqlite.ledger_import import ImportRejected
 
     path = database_path(context)
@@ -52,9 +58,9 @@ def import_(
 
         accounts = list(_read_file(players, PLAYER_COLUMNS, _parse_account))
         if len({each[1:4] for each in accounts}) < len(accounts):
-            raise CommandRefused([f"{players} has an account twice", "nothing was imported"])
+            raise CommandRefused([f"'{players}' has an account twice", "nothing was imported"])
         if not accounts:
-            raise CommandRefused([f"{players} has no players", "nothing was imported"])
+            raise CommandRefused([f"'{players}' has no players", "nothing was imported"])
         try:
             _import_or_remove(path, accounts, pages())
         except ImportRejected as unfit:
@@ -62,7 +68,7 @@ def import_(
     if as_json:
         print_json({"file": str(path), "entries": entry_count, "accounts": len(accounts)})
     else:
-        print_line(f"{path} has {entry_count} entries of {len(accounts)} accounts now; they sum and chain up as before")
+        print_line(f"imported into {path}: verified {entry_count} entries of {len(accounts)} accounts")
 
 
 def _import_or_remove(
@@ -96,7 +102,8 @@ async def _import_into_store(
 
 def _parse_entry(fields: dict[str, Any]) -> tuple[AccountRef, EntryRow]:
     if (protocol := fields["protocol"]) not in (*PROTOCOLS, OPENING_PROTOCOL, OPERATOR_PROTOCOL):
-        raise ValueError(f"this minwallet has no protocol {protocol}, and cannot tell where its ids are unique")
+        # Without the protocol it is unknown whether its ids are unique per agent, or per agent and currency.
+        raise ValueError(f"unknown protocol {protocol!r}; install the package of this protocol first")
     agent, player_id, currency, seq, at_ms, *others, hash_ = fields.values()
     return AccountRef(agent, player_id, currency), (seq, at_ms, 0, *others, bytes.fromhex(hash_))
 
@@ -107,24 +114,27 @@ def _parse_account(fields: dict[str, Any]) -> AccountRow:
 
 
 def _read_file(file: Path, names: Sequence[str], parse: Callable[[dict[str, Any]], T]) -> Iterator[T]:
-    """What the file has, one after the other. UsageError names the line that cannot be read."""
+    """Yield the parsed rows of a CSV or JSON lines file. Raise UsageError with the line number for an invalid one."""
     try:
         with file.open(encoding="utf-8-sig", newline="") as stream:
             is_json = stream.read(1) == "{"
             stream.seek(0)
-            number = 0
+            # A CSV file starts with a line of names.
+            number = 0 if is_json else 1
             lines = _iter_json_lines(stream) if is_json else _iter_csv_records(stream)
             while True:
+                line = number + 1
                 try:
                     number, fields = next(lines)
+                    line = number
                     parsed = parse(_validate_fields(fields, names))
                 except StopIteration:
                     return
                 except (ValueError, csv.Error, RecursionError) as error:
-                    raise UsageError(f"{file}: cannot read what follows line {number}: {error}") from error
+                    raise UsageError(f"invalid row in '{file}', line {line}: {error}") from error
                 yield parsed
     except OSError as error:
-        raise UsageError(f"cannot read {file}: {error.strerror}") from error
+        raise UsageError(f"cannot read '{file}': {error.strerror}") from error
 
 
 def _iter_json_lines(stream: TextIO) -> Iterator[tuple[int, Any]]:
@@ -137,7 +147,7 @@ def _iter_csv_records(stream: TextIO) -> Iterator[tuple[int, dict[str, Any]]]:
     header = next(reader, [])
     for values in reader:
         if len(values) != len(header):
-            raise ValueError(f"it has {len(values)} fields, and the first line names {len(header)}")
+            raise ValueError(f"{len(values)} fields; the first line names {len(header)}")
         yield reader.line_num, {name: _parse_cell(name, value) for name, value in zip(header, values, strict=True)}
 
 
@@ -149,13 +159,13 @@ def _parse_cell(name: str, value: str) -> str | int | None:
 
 def _validate_fields(fields: object, names: Sequence[str]) -> dict[str, Any]:
     if not isinstance(fields, dict) or tuple(fields) != tuple(names):
-        raise ValueError(f"it should have {', '.join(names)}, as an export has")
+        raise ValueError(f"expected exactly the fields {', '.join(names)}")
     for name, value in fields.items():
         if name in INTEGER_COLUMNS:
             if type(value) is not int:
-                raise ValueError(f"{name} is no whole number")
+                raise ValueError(f"invalid {name} {value!r:.60}: must be an integer")
         elif not (isinstance(value, str) or (value is None and name in NULLABLE_COLUMNS)):
-            raise ValueError(f"{name} is no text")
+            raise ValueError(f"invalid {name} {value!r:.60}: must be a text")
     return fields
 
 

@@ -5,27 +5,31 @@ from typing import Annotated
 import typer
 
 from minwallet.cli.dispatch import execute, query
-from minwallet.cli.output import JsonOption, print_json, print_line, print_table
+from minwallet.cli.options import JsonOption
+from minwallet.cli.output import print_json, print_line, print_table
 from minwallet.storage.admin_store import KeyScope
 
-app = typer.Typer(help="Keys of the admin API.", no_args_is_help=True)
-
-KeyNameArgument = Annotated[
-    str, typer.Argument(metavar="NAME", help="What the key is called, as in `minwallet key list`.")
-]
+app = typer.Typer(help="Manage the keys of the admin API.", no_args_is_help=True)
 
 
 @app.command("add")
 def add(
     context: typer.Context,
-    name: Annotated[str, typer.Argument(metavar="NAME", help="What to call the key; changes are recorded under it.")],
-    scope: Annotated[KeyScope, typer.Option("--scope", help="Whether it may only look, or change things too.")],
+    name: Annotated[
+        str, typer.Argument(metavar="NAME", help="The name of the new key; the audit log shows it as author.")
+    ],
+    scope: Annotated[KeyScope, typer.Option("--scope", help="read: queries only; write: changes too.")],
     agent: Annotated[
-        str | None, typer.Option("--agent", help="The only agent it reaches.  [default: all agents]")
+        str | None, typer.Option("--agent", help="Restrict the key to this agent.  [default: all agents]")
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Make a key and print it, which is shown only now."""
+    """Create a key and print it.
+
+    The key is shown only now. Keep it in a safe place.
+
+    Example: minwallet key add crm --scope read --agent brand2
+    """
     from minwallet.operations.requests import KeyAdd
 
     reply = execute(context, KeyAdd(name=name, scope=scope, agent=agent), create=True)
@@ -34,12 +38,19 @@ def add(
     else:
         print_line(reply["key"])
         reach = f"agent {agent}" if agent else "all agents"
-        typer.echo(f"{name} may {scope} for {reach}; send it as: Authorization: Bearer KEY", err=True)
+        typer.echo(
+            f"key {name} has scope {scope} for {reach}; send it in the header: Authorization: Bearer KEY", err=True
+        )
 
 
 @app.command("list")
 def list_(context: typer.Context, as_json: JsonOption = False) -> None:
-    """List the keys, with their beginnings. Those that were revoked stay in the list."""
+    """List the keys, revoked ones included.
+
+    The list shows only the first characters of each key.
+
+    Example: minwallet key list
+    """
     from minwallet.operations.requests import KeyList
 
     reply = query(context, KeyList())
@@ -50,14 +61,23 @@ def list_(context: typer.Context, as_json: JsonOption = False) -> None:
         (each["name"], each["key"], each["scope"], each["agent"] or "(all)", each["created_at"], each["revoked_at"])
         for each in reply["keys"]
     ]
-    empty = "no keys; make one with: minwallet key add NAME --scope read"
+    empty = "no keys yet; create one with: minwallet key add NAME --scope read"
     print_table(["name", "key", "scope", "agent", "created", "revoked"], rows, empty)
 
 
 @app.command("revoke")
-def revoke(context: typer.Context, name: KeyNameArgument, as_json: JsonOption = False) -> None:
-    """Make a key useless, at once and for ever. Its name cannot be used again."""
+def revoke(
+    context: typer.Context,
+    name: Annotated[str, typer.Argument(metavar="NAME", help="The name of the key, see `minwallet key list`.")],
+    as_json: JsonOption = False,
+) -> None:
+    """Revoke a key immediately and permanently.
+
+    The name cannot be used for another key.
+
+    Example: minwallet key revoke crm
+    """
     from minwallet.operations.requests import KeyRevoke
 
     reply = execute(context, KeyRevoke(name=name))
-    print_json(reply) if as_json else print_line(f"the key {name} is revoked")
+    print_json(reply) if as_json else print_line(f"key {name} is revoked")

@@ -6,13 +6,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from minwallet.cli.dispatch import query
-from minwallet.cli.output import (
-    AgentOption,
-    CurrencyOption,
-    JsonOption,
-    print_json,
-    print_table,
-)
+from minwallet.cli.options import AgentOption, CurrencyFilterOption, JsonOption, PlayerIdArgument
+from minwallet.cli.output import print_json, print_table
 from minwallet.ledger.money import format_amount
 
 if TYPE_CHECKING:
@@ -37,22 +32,25 @@ ENTRY_COLUMNS: dict[str, Callable[["Reply"], object]] = {
 
 def ledger(
     context: typer.Context,
-    player_id: Annotated[str, typer.Argument(metavar="ID", help="The player.")],
-    currency: CurrencyOption = None,
-    limit: Annotated[int, typer.Option("--limit", metavar="N", help="How many entries at the most.")] = 50,
+    player_id: PlayerIdArgument,
+    currency: CurrencyFilterOption = None,
+    limit: Annotated[int, typer.Option("--limit", metavar="N", help="Maximum number of entries.")] = 50,
     agent: AgentOption = "default",
     as_json: JsonOption = False,
 ) -> None:
-    """Show what happened to a player's money. The newest comes first."""
+    """Show a player's ledger entries, newest first.
+
+    Example: minwallet ledger alice --limit 10
+    """
     from minwallet.operations.requests import LedgerRead
 
     request = LedgerRead(agent=agent, player_id=player_id, currency=currency, limit=limit)
     entries = query(context, request)["entries"]
     if as_json:
-        # The shape of an entry is fixed, and a script that wants one currency names it.
+        # The contract fixes the fields of an entry, without a currency: a script names the currency that it wants.
         print_json({"entries": [{name: entry[name] for name in entry if name != "currency"} for entry in entries]})
         return
-    # Most players have one currency and no bonus, and most terminals no room for columns that say nothing.
+    # Most players have one currency and no bonus. Columns without information would push others off the terminal.
     optional = {
         "currency": len({entry["currency"] for entry in entries}) > 1,
         "bonus change>": (has_bonus := any(entry["bonus_amount"] or entry["bonus_after"] for entry in entries)),
@@ -60,4 +58,4 @@ def ledger(
     }
     columns = {name: cell for name, cell in ENTRY_COLUMNS.items() if optional.get(name, True)}
     rows = [[cell(entry) for cell in columns.values()] for entry in entries]
-    print_table(list(columns), rows, "nothing has happened yet")
+    print_table(list(columns), rows, "no entries yet")

@@ -1,4 +1,4 @@
-"""`minwallet limit`, and how the command line tells what protects a player."""
+"""`minwallet limit`, and the output of a player's exclusion."""
 
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated, Any
@@ -6,28 +6,36 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from minwallet.cli.dispatch import execute, query
-from minwallet.cli.output import AgentOption, CurrencyOption, JsonOption, print_json, print_line, print_table
-from minwallet.cli.transfer_commands import parse_amount_option
+from minwallet.cli.options import (
+    AgentOption,
+    CurrencyFilterOption,
+    CurrencyOption,
+    JsonOption,
+    PlayerIdArgument,
+    parse_amount_option,
+)
+from minwallet.cli.output import print_json, print_line, print_table
 from minwallet.ledger.limits import LimitKind, LimitPeriod
 from minwallet.ledger.money import format_amount
 
 if TYPE_CHECKING:
     from minwallet.operations.requests import Reply
 
-app = typer.Typer(help="What a player may deposit and lose.", no_args_is_help=True)
-
-PlayerIdArgument = Annotated[str, typer.Argument(metavar="ID", help="The player.")]
+app = typer.Typer(help="Show and set a player's deposit and loss limits.", no_args_is_help=True)
 
 
 @app.command("list")
 def list_(
     context: typer.Context,
     player_id: PlayerIdArgument,
-    currency: CurrencyOption = None,
+    currency: CurrencyFilterOption = None,
     agent: AgentOption = "default",
     as_json: JsonOption = False,
 ) -> None:
-    """Show a player's limits, how much of them is used, and until when the player is excluded."""
+    """Show a player's limits, their usage, and an exclusion.
+
+    Example: minwallet limit list alice
+    """
     from minwallet.operations.requests import LimitList
 
     _print_limits(query(context, LimitList(agent=agent, player_id=player_id, currency=currency)), as_json=as_json)
@@ -37,14 +45,19 @@ def list_(
 def set_(
     context: typer.Context,
     player_id: PlayerIdArgument,
-    kind: Annotated[LimitKind, typer.Argument(metavar="KIND", help="What is limited.")],
-    per: Annotated[LimitPeriod, typer.Argument(metavar="PER", help="In 1, 7 or 30 days, with today.")],
-    amount: Annotated[str, typer.Argument(metavar="AMOUNT", help="Such as 100.00; none for no limit.")],
+    kind: Annotated[LimitKind, typer.Argument(metavar="KIND", help="What the limit restricts.")],
+    per: Annotated[LimitPeriod, typer.Argument(metavar="PER", help="1, 7 or 30 days, today included.")],
+    amount: Annotated[str, typer.Argument(metavar="AMOUNT", help="The limit, such as 100.00; none removes it.")],
     currency: CurrencyOption = None,
     agent: AgentOption = "default",
     as_json: JsonOption = False,
 ) -> None:
-    """Set a limit. A lower one holds at once, a higher one after 24 hours."""
+    """Set or remove a player's limit.
+
+    A lower limit takes effect immediately. A higher limit, and the removal of one, takes effect after 24 hours.
+
+    Example: minwallet limit set alice deposit week 200.00
+    """
     from minwallet.operations.requests import LimitSet
 
     amount_cents = None if amount == "none" else parse_amount_option(amount)
@@ -53,7 +66,7 @@ def set_(
 
 
 def print_exclusion(reply: "Reply") -> None:
-    """Until when the player is excluded, and whether that will change."""
+    """Print the end of the player's exclusion, and the next change of it if one is scheduled."""
     from minwallet.operations.limits import describe_exclusion
 
     for line in describe_exclusion(reply):
@@ -79,11 +92,11 @@ def _print_limits(reply: "Reply", *, as_json: bool) -> None:
         for limit in account["limits"]
     ]
     empty = f"no limits; set one with: minwallet limit set {reply['player_id']} deposit day 100"
-    print_table(["currency", "kind", "per", "limit>", "used>", "then"], rows, empty)
+    print_table(["currency", "kind", "per", "limit>", "used>", "next limit"], rows, empty)
 
 
 def _describe_next_limit(limit: Mapping[str, Any]) -> str:
-    """What takes the limit's place, and when."""
+    """Return the scheduled limit and its start, or "" if none is scheduled."""
     from minwallet.operations.timestamps import iso_to_minute
 
     if not limit["next_at"]:

@@ -1,6 +1,6 @@
 """`minwallet [--db PATH] COMMAND`: the root of the command line, and the one place that turns errors into exit codes.
 
-0 done, 1 refused or problems found, 2 wrong usage, 3 the database or the server cannot be used.
+0 success, 1 refused or problems found, 2 invalid usage, 3 the database or the server cannot be used.
 """
 
 import io
@@ -115,10 +115,10 @@ def root(
 
 
 def main() -> None:
-    """Run the command; what a person can do wrong ends in one line on stderr, never in a traceback."""
+    """Run the command. Print an error of the user or the environment on stderr, never as a traceback."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
-            # A terminal or a file that knows fewer symbols gets a question mark, and everything else.
+            # A terminal or file with a smaller character set gets a question mark instead of an exception.
             stream.reconfigure(errors="replace")
     try:
         app()
@@ -132,7 +132,7 @@ def main() -> None:
 
 
 def _describe_error(error: Exception) -> tuple[int, Sequence[str]]:
-    """The exit code and the words for an error that is somebody's; a bug is raised again."""
+    """Return the exit code and the lines for an error of the user or the environment. Raise any other: it is a bug."""
     from pydantic import ValidationError
 
     from minwallet.bench.load import LoadFailed

@@ -1,4 +1,4 @@
-"""How commands speak: tables and sentences for people, one JSON document for scripts, errors on stderr."""
+"""Output of commands: tables and sentences for people, one JSON document for scripts, errors on stderr."""
 
 import io
 import json
@@ -7,7 +7,7 @@ import shutil
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 
 import typer
 
@@ -20,34 +20,32 @@ if TYPE_CHECKING:
 EXIT_REFUSED, EXIT_USAGE, EXIT_UNUSABLE = 1, 2, 3
 
 UNLIMITED_WIDTH = 10_000
-"""The width of tables that go to a file or another program, which must not lose a column."""
+"""The width of tables in a file or a pipe, which must not lose a column."""
 
 MAX_REASONS = 20
 
-JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document, for scripts.")]
-AgentOption = Annotated[str, typer.Option("--agent", help="The agent whose player it is.")]
-TimeoutOption = Annotated[str, typer.Option("--timeout", help="How long to wait for an answer: 10s, 2m.")]
-CurrencyOption = Annotated[str | None, typer.Option("--currency", help="Which currency, where the player has several.")]
-
 
 class CommandRefused(Exception):
-    """The command was understood and not carried out; one reason a line."""
+    """A valid command that was not carried out. Each argument is one reason and becomes one line."""
 
     def __init__(self, reasons: Sequence[str]) -> None:
         super().__init__(*reasons)
 
 
 class UsageError(Exception):
-    """The command makes no sense as it was given."""
+    """A command line that is invalid in itself, whatever the wallet file contains."""
 
 
 class OutputError(Exception):
-    """What was to be said could not be written."""
+    """A failure to write the command's output."""
 
 
 @contextmanager
 def progress_bar(description: str) -> Iterator[Callable[[int, int | None], None]]:
-    """A bar for what takes a while, where a person is looking. It is told how many entries are done, of how many."""
+    """Show a progress bar on stderr, if stderr is a terminal.
+
+    Yield a function that takes the number of entries done and the total, or None if the total is unknown.
+    """
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
@@ -59,17 +57,19 @@ def progress_bar(description: str) -> Iterator[Callable[[int, int | None], None]
 
 
 def print_json(document: object) -> bool:
+    """Print the document in one line. Return False if stdout is closed."""
     return _write_stdout(json.dumps(document) + "\n")
 
 
 def print_line(text: str) -> bool:
+    """Print the text and a line break. Return False if stdout is closed."""
     return _write_stdout(text + "\n")
 
 
 def print_table(columns: Sequence[str], rows: Iterable[Sequence[object]], empty: str) -> None:
-    """A table, or what `empty` says where there are no rows; columns whose names end in ">" hold numbers.
+    """Print the rows as a table, or the text `empty` if there are none. Right-align a column whose name ends in ">".
 
-    In a terminal that is too narrow the columns at the right are left out, so they should be the least important.
+    A terminal that is too narrow shows fewer columns, from the left, so the last ones should be the least important.
     """
     from rich.console import Console
     from rich.text import Text
@@ -88,17 +88,17 @@ def print_table(columns: Sequence[str], rows: Iterable[Sequence[object]], empty:
         console.print(_build_table(columns[:shown], cells))
     _write_stdout(written.get())
     if missing := [column.removesuffix(">") for column in columns[shown:]]:
-        print_line(f"(no room for {', '.join(missing)}; widen the terminal, or ask for --json)")
+        print_line(f"(columns not shown: {', '.join(missing)}; widen the terminal, or use --json)")
 
 
 def truncate(reasons: Sequence[str], noun: str = "") -> list[str]:
-    """The first reasons, and how many more there are; `what` is what they are called."""
+    """Return the first MAX_REASONS reasons, and a line with the number of the others, called `noun`."""
     more = len(reasons) - MAX_REASONS
     return [*reasons[:MAX_REASONS], *([f"and {more} more {noun}like these"] if more > 0 else [])]
 
 
 def color_text(text: str, color: str) -> str:
-    """The text in this colour, where it goes to a terminal that shows colours."""
+    """Return the text in this colour if stdout is a terminal with colours, otherwise unchanged."""
     from rich.console import Console
     from rich.text import Text
 
@@ -124,29 +124,30 @@ def _build_table(columns: Sequence[str], rows: "Sequence[Sequence[Text]]") -> "T
 
 
 def _write_stdout(text: str) -> bool:
-    """Whether anybody reads it. If nobody does, that is no reason to fail, nor to end with another code."""
+    """Write and flush the text. Return False if stdout is closed. Raise OutputError if it cannot be written."""
     if sys.stdout is None:
         return False
     try:
         sys.stdout.write(text)
         sys.stdout.flush()
     except BrokenPipeError:
+        # A reader such as `head` has enough. That is not an error, and the interpreter's last flush must not fail.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return False
     except OSError as error:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        raise OutputError(f"the command was carried out, but its output was not written: {error.strerror}") from error
+        raise OutputError(f"the command succeeded, but its output cannot be written: {error.strerror}") from error
     return True
 
 
 def print_error(text: str) -> None:
-    """A line on stderr. Where none can be written, as to a log on a full disk, the work is done all the same."""
+    """Print a line on stderr. Ignore a failure, such as a log on a full disk: the command itself continues."""
     with suppress(OSError):
         typer.echo(text, err=True)
 
 
 def discard_stderr() -> None:
-    """Python would end with a code of its own if something were left for stderr that cannot be written."""
+    """Flush stderr, and discard its rest if it cannot be written. Otherwise Python would change the exit code."""
     try:
         if sys.stderr is not None:
             sys.stderr.flush()
@@ -155,6 +156,6 @@ def discard_stderr() -> None:
 
 
 def format_balance(reply: Mapping[str, Any]) -> str:
-    """`150.00 USD and 5.00 bonus`."""
+    """Return the balance as text, such as `150.00 USD and 5.00 bonus`."""
     bonus = f" and {format_amount(reply['bonus'])} bonus" if reply["bonus"] else ""
     return f"{format_amount(reply['cash'])} {reply['currency']}{bonus}"

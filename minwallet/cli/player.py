@@ -1,6 +1,6 @@
 """`minwallet player`."""
 
-import re
+from contextlib import suppress
 from datetime import date
 from typing import TYPE_CHECKING, Annotated
 
@@ -8,31 +8,31 @@ import typer
 
 from minwallet.cli import limit
 from minwallet.cli.dispatch import execute, query
-from minwallet.cli.output import AgentOption, JsonOption, UsageError, print_json, print_table
-from minwallet.cli.session import parse_duration_option
-from minwallet.cli.transfer_commands import parse_amount_option
+from minwallet.cli.options import AgentOption, JsonOption, PlayerIdArgument, parse_amount_option
+from minwallet.cli.output import UsageError, print_json, print_table
 from minwallet.ledger.money import format_amount
 from minwallet.storage.models import PlayerStatus
 
 if TYPE_CHECKING:
     from minwallet.operations.requests import Reply
 
-app = typer.Typer(help="Players and what they hold.", no_args_is_help=True)
-
-PlayerIdArgument = Annotated[str, typer.Argument(metavar="ID", help="The player.")]
+app = typer.Typer(help="Add, list, block and exclude players.", no_args_is_help=True)
 
 
 @app.command("add")
 def add(
     context: typer.Context,
     player_id: PlayerIdArgument,
-    currency: Annotated[str, typer.Option("--currency", help="Such as USD.")],
-    balance: Annotated[str, typer.Option("--balance", metavar="AMOUNT", help="Cash to begin with.")] = "0",
-    bonus: Annotated[str, typer.Option("--bonus", metavar="AMOUNT", help="Bonus to begin with.")] = "0",
+    currency: Annotated[str, typer.Option("--currency", help="The currency, such as USD.")],
+    balance: Annotated[str, typer.Option("--balance", metavar="AMOUNT", help="The initial cash.")] = "0",
+    bonus: Annotated[str, typer.Option("--bonus", metavar="AMOUNT", help="The initial bonus.")] = "0",
     agent: AgentOption = "default",
     as_json: JsonOption = False,
 ) -> None:
-    """Add a player, or another currency of a player."""
+    """Add a player, or another currency of a player.
+
+    Example: minwallet player add alice --currency USD --balance 100.00
+    """
     from minwallet.operations.requests import PlayerAdd
 
     request = PlayerAdd(
@@ -47,7 +47,10 @@ def add(
 
 @app.command("list")
 def list_(context: typer.Context, agent: AgentOption = "default", as_json: JsonOption = False) -> None:
-    """List an agent's players."""
+    """List an agent's players.
+
+    Example: minwallet player list --agent brand2
+    """
     from minwallet.operations.requests import PlayerList
 
     reply = query(context, PlayerList(agent=agent))
@@ -58,7 +61,10 @@ def list_(context: typer.Context, agent: AgentOption = "default", as_json: JsonO
 def show(
     context: typer.Context, player_id: PlayerIdArgument, agent: AgentOption = "default", as_json: JsonOption = False
 ) -> None:
-    """Show one player."""
+    """Show a player's status and balances.
+
+    Example: minwallet player show alice
+    """
     from minwallet.operations.requests import PlayerShow
 
     _print_player(query(context, PlayerShow(agent=agent, player_id=player_id)), as_json=as_json)
@@ -68,7 +74,12 @@ def show(
 def block(
     context: typer.Context, player_id: PlayerIdArgument, agent: AgentOption = "default", as_json: JsonOption = False
 ) -> None:
-    """Refuse a player's bets from now on; wins and cancels of earlier bets still settle."""
+    """Block a player: refuse all new bets.
+
+    Wins and cancels of earlier bets still settle.
+
+    Example: minwallet player block alice
+    """
     from minwallet.operations.requests import PlayerSetStatus
 
     request = PlayerSetStatus(agent=agent, player_id=player_id, status=PlayerStatus.BLOCKED)
@@ -79,7 +90,10 @@ def block(
 def unblock(
     context: typer.Context, player_id: PlayerIdArgument, agent: AgentOption = "default", as_json: JsonOption = False
 ) -> None:
-    """Let a blocked player bet again."""
+    """Unblock a player, so that new bets are accepted.
+
+    Example: minwallet player unblock alice
+    """
     from minwallet.operations.requests import PlayerSetStatus
 
     request = PlayerSetStatus(agent=agent, player_id=player_id, status=PlayerStatus.ACTIVE)
@@ -92,12 +106,17 @@ def exclude(
     player_id: PlayerIdArgument,
     until: Annotated[
         str,
-        typer.Option("--until", metavar="DATE|7d|none", help="The day it ends on (UTC), or how long; none ends it."),
+        typer.Option("--until", metavar="DATE|7d|none", help="Its end: a date (00:00 UTC), a duration, or none."),
     ],
     agent: AgentOption = "default",
     as_json: JsonOption = False,
 ) -> None:
-    """Refuse a player's bets and deposits until then. A shorter exclusion, and its end, holds after 24 hours."""
+    """Exclude a player: refuse bets and deposits until a date.
+
+    A longer exclusion takes effect immediately. A shorter one, and its end, takes effect after 24 hours.
+
+    Example: minwallet player exclude alice --until 7d
+    """
     from minwallet.operations.requests import PlayerExclude
 
     request = PlayerExclude(agent=agent, player_id=player_id, until=_parse_until(until))
@@ -106,19 +125,25 @@ def exclude(
 
 
 def _parse_until(until: str) -> str | None:
-    """The moment that was meant; a day stands for its beginning."""
+    """Return the end of the exclusion as an ISO timestamp: the start of the given day (UTC), or now plus a duration.
+
+    Return None for `none`. Raise UsageError for anything else.
+    """
+    from minwallet.config import parse_duration
     from minwallet.operations.requests import MAX_TTL_S
     from minwallet.operations.timestamps import format_iso
     from minwallet.wallet.service import clock_ms
 
     if until == "none":
         return None
-    if re.fullmatch(r"[0-9]{1,10}[smhd]", until, re.ASCII):
-        return format_iso(clock_ms() + min(parse_duration_option(until), MAX_TTL_S + 60) * 1000)
-    try:
+    with suppress(ValueError):
         return f"{date.fromisoformat(until):%Y-%m-%d}T00:00:00Z"
+    try:
+        duration_s = parse_duration(until)
     except ValueError as error:
-        raise UsageError(f"{until!r} is not a day; write it like 2027-01-31, or how long like 7d, or none") from error
+        raise UsageError(f"invalid --until {until!r}: write a date (2027-01-31), a duration (7d), or none") from error
+    # A duration beyond the maximum still has to be a date. The request then refuses it with the maximum.
+    return format_iso(clock_ms() + min(duration_s, MAX_TTL_S + 60) * 1000)
 
 
 def _print_player(player: "Reply", *, as_json: bool) -> None:
@@ -138,5 +163,5 @@ def _print_players(players: "list[Reply]") -> None:
         for player in players
         for account in player["accounts"]
     ]
-    empty = "no players yet; add one with: minwallet player add ID --currency USD --balance 100"
+    empty = "no players yet; add one with: minwallet player add ID --currency USD --balance 100.00"
     print_table(["player", "agent", "status", "currency", "cash>", "bonus>"], rows, empty)

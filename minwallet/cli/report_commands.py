@@ -1,4 +1,4 @@
-"""`minwallet report pull` and `minwallet reconcile`: the provider's report, and what it comes to."""
+"""`minwallet report pull` and `minwallet reconcile`: the provider's report, and its comparison with the ledger."""
 
 import csv
 import io
@@ -10,17 +10,14 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from minwallet.cli.dispatch import database_path, execute_on_file, run_with_store, run_with_store_at
-from minwallet.cli.output import (
-    EXIT_REFUSED,
-    AgentOption,
+from minwallet.cli.options import (
     JsonOption,
+    ProviderAgentOption,
     TimeoutOption,
-    UsageError,
-    print_json,
-    print_line,
-    print_table,
+    parse_duration_option,
+    parse_timeout_option,
 )
-from minwallet.cli.session import parse_duration_option
+from minwallet.cli.output import EXIT_REFUSED, UsageError, print_json, print_line, print_table
 from minwallet.ledger.money import format_amount
 
 if TYPE_CHECKING:
@@ -28,10 +25,10 @@ if TYPE_CHECKING:
     from minwallet.storage.models import Agent, ReportCursor
     from minwallet.storage.store import Store
 
-app = typer.Typer(help="The provider's report of all bets.", no_args_is_help=True)
+app = typer.Typer(help="Fetch the provider's report of all bets.", no_args_is_help=True)
 
 MAX_SHOWN = 100
-"""How many differences a person gets to see; scripts get all."""
+"""The maximum number of differences in the table. `--csv` and `--json` have all of them."""
 
 DIFFERENCE_COLUMNS = (
     *("finding", "ticket", "ledger_stake", "ledger_payout", "report_stake", "report_payout"),
@@ -42,24 +39,32 @@ DIFFERENCE_COLUMNS = (
 @app.command("pull")
 def pull(
     context: typer.Context,
-    full: Annotated[bool, typer.Option("--full", help="Forget what was pulled and begin at the beginning.")] = False,
+    full: Annotated[bool, typer.Option("--full", help="Discard all stored rows and fetch the full report.")] = False,
     timeout: TimeoutOption = "30s",
-    agent: AgentOption = "default",
+    agent: ProviderAgentOption = "default",
     as_json: JsonOption = False,
 ) -> None:
-    """Pull what is new in the report. It may be stopped at any time, and goes on where it was."""
-    with _status_line("asking the provider") as report_progress:
-        reply = pull_report(database_path(context), agent, report_progress, parse_duration_option(timeout), full=full)
+    """Fetch the new rows of the provider's report.
+
+    You can stop the command at any time. The next pull continues where it stopped.
+
+    Example: minwallet report pull --agent brand2
+    """
+    with _status_line("fetching the report") as report_progress:
+        reply = pull_report(database_path(context), agent, report_progress, parse_timeout_option(timeout), full=full)
     if as_json:
         print_json(reply)
     else:
-        print_line(f"{reply['rows']} rows; the report is whole up to key {reply['key'] or '0'}")
+        print_line(f"fetched {reply['rows']} rows; the report is complete up to key {reply['key'] or '0'}")
 
 
 def pull_report(
     path: Path, agent: str, report_progress: Callable[[str], None], timeout_s: float, *, full: bool = False
 ) -> "Reply":
-    """Pull to the end, each page kept by whoever owns the file; tells `say` how far it is."""
+    """Fetch all new pages of the report and store each one, through the server if one runs.
+
+    Call `report_progress` with a text after each page. Return the numbers of rows and pages, and the last key.
+    """
     from minwallet.operations.agents import get_agent
     from minwallet.operations.requests import ReportSave
     from minwallet.provider import report_pull
@@ -84,23 +89,29 @@ def pull_report(
 def reconcile(
     context: typer.Context,
     open_after: Annotated[
-        str, typer.Option("--open-after", help="How long a bet may wait for its result: 30m, 24h, 7d.")
+        str, typer.Option("--open-after", help="A bet without a result for longer than this is a difference: 30m, 7d.")
     ] = "24h",
     grace: Annotated[
-        str, typer.Option("--grace", help="What moved so shortly before the report was pulled is not due yet.")
+        str,
+        typer.Option("--grace", help="Transactions this close to the last pull can be absent from the report."),
     ] = "0s",
     as_csv: Annotated[bool, typer.Option("--csv", help="Print the differences as CSV.")] = False,
-    agent: AgentOption = "default",
+    agent: ProviderAgentOption = "default",
     as_json: JsonOption = False,
 ) -> None:
-    """Hold the report against the ledger. Ticket by ticket; exit code 1 where they differ."""
+    """Compare the provider's report with the ledger.
+
+    The command compares each ticket in the report as last pulled. The exit code is 1 if there are differences.
+
+    Example: minwallet reconcile --open-after 12h
+    """
     from minwallet.provider import reconcile as provider
     from minwallet.wallet.service import clock_ms
 
     if as_csv and as_json:
-        raise UsageError("choose one of --csv and --json")
+        raise UsageError("--csv and --json exclude each other; use only one")
     limits = {"open_after_s": parse_duration_option(open_after), "grace_s": parse_duration_option(grace)}
-    with _status_line("reading") as report_progress:
+    with _status_line("comparing") as report_progress:
 
         async def work(store: "Store") -> "Reply":
             found = await provider.reconcile(
@@ -121,7 +132,7 @@ def reconcile(
 
 @contextmanager
 def _status_line(words: str) -> Iterator[Callable[[str], None]]:
-    """A line on the terminal that shows how far a long command is, where a person is looking."""
+    """Show the progress of a long command in a line on stderr, if stderr is a terminal."""
     from rich.console import Console
 
     stderr = Console(stderr=True)
@@ -141,19 +152,19 @@ def _format_csv(document: "Reply") -> str:
 
 
 def _print_reconciliation(document: "Reply") -> None:
-    """The differences if there are any, the totals, and one line that says how it is."""
+    """Print the differences if there are any, the totals, and one line with the result."""
     differences = document["differences"]
     if differences:
         rows = [[_format_cell(name, each[name]) for name in DIFFERENCE_COLUMNS] for each in differences[:MAX_SHOWN]]
         titles = [f"{name.replace('_', ' ')}{'>' * name.endswith(('stake', 'payout'))}" for name in DIFFERENCE_COLUMNS]
         print_table(titles, rows, "")
         if len(differences) > MAX_SHOWN:
-            print_line(f"… and {len(differences) - MAX_SHOWN} more; --csv prints all")
+            print_line(f"… and {len(differences) - MAX_SHOWN} more; print all with --csv")
         print_line("")
     titles = ["day", "game", "currency", "ledger bets>", "stake>", "payout>", "report bets>", "stake>", "payout>"]
-    print_table(titles, [_total_row(each) for each in document["totals"]], "no money has moved through this provider")
+    print_table(titles, [_total_row(each) for each in document["totals"]], "no bets with this provider yet")
     counts = ", ".join(f"{number} {finding}" for finding, number in document["counts"].items()) or "no tickets"
-    print_line(f"\n{'differs' if differences else 'ok'}: {counts}; report pulled {document['pulled_at']}")
+    print_line(f"\n{'differs' if differences else 'ok'}: {counts}; last report pull {document['pulled_at']}")
 
 
 def _total_row(each: "Reply") -> list[object]:

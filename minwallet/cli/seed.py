@@ -1,4 +1,4 @@
-"""`minwallet seed`: players from a CSV file, all of them or none."""
+"""`minwallet seed`: all players of a CSV file, in one transaction."""
 
 import csv
 from collections.abc import Iterator, Sequence
@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from minwallet.cli.dispatch import execute
-from minwallet.cli.output import CommandRefused, JsonOption, UsageError, print_json, print_line, truncate
+from minwallet.cli.options import JsonOption
+from minwallet.cli.output import CommandRefused, UsageError, print_json, print_line, truncate
 from minwallet.ledger.money import parse_amount
 
 if TYPE_CHECKING:
@@ -27,7 +28,12 @@ def seed(
     ],
     as_json: JsonOption = False,
 ) -> None:
-    """Add the players of a CSV file. All or none; those that exist stay as they are."""
+    """Add the players of a CSV file.
+
+    The command adds all players or none. Players that exist stay unchanged. A token in the file does not expire.
+
+    Example: minwallet seed players.csv
+    """
     from rich.console import Console
     from rich.progress import track
 
@@ -37,7 +43,7 @@ def seed(
     rows: list[SeedRow] = []
     reasons: list[str] = []
     seen: dict[tuple[str, str, str], int] = {}
-    # A bar for what takes a while, and only where a person is looking.
+    # Only a terminal gets a progress bar. It would spoil a log.
     stderr = Console(stderr=True)
     for number, fields in track(lines, "reading", console=stderr, transient=True, disable=not stderr.is_terminal):
         try:
@@ -47,7 +53,7 @@ def seed(
             continue
         first = seen.setdefault((row.agent, row.player_id, row.currency), number)
         if first != number:
-            reasons.append(f"line {number}: the same player and currency as line {first}")
+            reasons.append(f"line {number}: same player and currency as in line {first}")
         rows.append(row)
     if reasons:
         raise _build_refusal(truncate(reasons, "lines "), file)
@@ -62,11 +68,11 @@ def seed(
         players = _format_count(reply["players_added"], "player")
         added = f"{players} and {_format_count(reply['accounts_added'], 'account')} added"
         existing = reply["rows"] - reply["accounts_added"]
-        print_line(f"{added}; {existing} were there already" if existing else added)
+        print_line(f"{added}; {existing} existed already" if existing else added)
 
 
 def _build_refusal(reasons: Sequence[str], file: Path) -> CommandRefused:
-    return CommandRefused([*reasons, f"nothing was added; mend {file} and try again"])
+    return CommandRefused([*reasons, f"nothing was added; correct '{file}' and try again"])
 
 
 def _format_count(number: int, noun: str) -> str:
@@ -74,14 +80,14 @@ def _format_count(number: int, noun: str) -> str:
 
 
 def _read_lines(file: Path) -> list[tuple[int, dict[str, str]]]:
-    """Each record with the number of the line it ends on."""
+    """Return each record with the number of its last line."""
     try:
         with file.open(encoding="utf-8-sig", newline="") as stream:
             return list(_iter_records(csv.reader(stream, strict=True), file))
     except OSError as error:
-        raise UsageError(f"cannot read {file}: {error.strerror}") from error
+        raise UsageError(f"cannot read '{file}': {error.strerror}") from error
     except UnicodeDecodeError as error:
-        raise UsageError(f"cannot read {file}: it is not UTF-8 text; save it as CSV in UTF-8") from error
+        raise UsageError(f"cannot read '{file}': not UTF-8 text; save it as CSV in UTF-8") from error
 
 
 def _iter_records(reader: "_csv.Reader", file: Path) -> Iterator[tuple[int, dict[str, str]]]:
@@ -90,25 +96,30 @@ def _iter_records(reader: "_csv.Reader", file: Path) -> Iterator[tuple[int, dict
         missing = [name for name in SEED_COLUMNS[:3] if name not in header]
         unknown = [name for name in header if name not in SEED_COLUMNS]
         if missing or unknown or len(set(header)) < len(header):
-            wrong = f"lacks {', '.join(missing)}" if missing else f"has {', '.join(unknown or header)}"
-            known = f"{', '.join(SEED_COLUMNS[:3])}, and perhaps {', '.join(SEED_COLUMNS[3:])}"
-            raise UsageError(f"{file}: the first line {wrong}; it names the columns {known}, separated by commas")
+            if missing:
+                wrong = f"missing {', '.join(missing)}"
+            else:
+                wrong = f"unknown {', '.join(map(repr, unknown))}" if unknown else "a column is there twice"
+            known = f"{', '.join(SEED_COLUMNS[:3])} and optionally {', '.join(SEED_COLUMNS[3:])}"
+            raise UsageError(
+                f"invalid columns in the first line of '{file}': {wrong}; write {known}, separated by commas"
+            )
         for values in reader:
             if values:
                 fields = dict(zip(header, map(str.strip, values), strict=False))
                 yield reader.line_num, fields if len(values) == len(header) else {"": str(len(values))}
     except csv.Error as error:
-        raise UsageError(f"{file}, line {reader.line_num}: {error}") from error
+        raise UsageError(f"invalid CSV in '{file}', line {reader.line_num}: {error}") from error
 
 
 def _parse_row(number: int, fields: dict[str, str]) -> "SeedRow":
-    """ValueError, in words, for a line that cannot be a player."""
+    """Return the player of one line. Raise ValueError, with the reason, if the line is invalid."""
     from pydantic import ValidationError
 
     from minwallet.operations.requests import SeedRow, format_validation_error
 
     if "" in fields:
-        raise ValueError(f"has {fields['']} columns, not as many as the first line")
+        raise ValueError(f"{fields['']} columns; must have as many as the first line")
     try:
         return SeedRow(
             line=number,

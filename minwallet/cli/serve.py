@@ -14,11 +14,16 @@ def serve(
         int | None,
         typer.Option(
             "--port",
-            help="The port to listen on, 0 for a free one.  [env: MINWALLET_PORT; default: 8000]",
+            help="The port to listen on; 0 picks a free one.  [env: MINWALLET_PORT; default: 8000]",
         ),
     ] = None,
 ) -> None:
-    """Run the server on the wallet file. The file is made if there is none."""
+    """Run the server on the wallet file.
+
+    The command creates the wallet file if it does not exist.
+
+    Example: minwallet serve --port 9000
+    """
     from minwallet import __version__, app
     from minwallet.cli.output import print_error
     from minwallet.config import load_settings
@@ -29,6 +34,6 @@ def serve(
         print_error(f"minwallet {__version__} serves {settings.db} at {url} (stop it with Ctrl-C)")
 
     def print_login_link(url: str) -> None:
-        print_error(f"sign in to the back office, once and within an hour: {url}")
+        print_error(f"sign in to the back office (one-time link, valid for 1 hour): {url}")
 
     app.serve(settings, print_address, on_first_login_link=print_login_link)

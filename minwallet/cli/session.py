@@ -5,19 +5,10 @@ from typing import Annotated
 import typer
 
 from minwallet.cli.dispatch import execute, query
-from minwallet.cli.output import (
-    AgentOption,
-    CurrencyOption,
-    JsonOption,
-    UsageError,
-    print_json,
-    print_line,
-    print_table,
-)
+from minwallet.cli.options import AgentOption, CurrencyOption, JsonOption, PlayerIdArgument, parse_duration_option
+from minwallet.cli.output import print_json, print_line, print_table
 
-app = typer.Typer(help="Session tokens, which stand for a player in one currency.", no_args_is_help=True)
-
-PlayerIdArgument = Annotated[str, typer.Argument(metavar="ID", help="The player.")]
+app = typer.Typer(help="Open, list and revoke session tokens.", no_args_is_help=True)
 
 
 @app.command("open")
@@ -25,11 +16,16 @@ def open_(
     context: typer.Context,
     player_id: PlayerIdArgument,
     currency: CurrencyOption = None,
-    ttl: Annotated[str, typer.Option("--ttl", help="How long it is good: 30s, 15m, 24h, 7d.")] = "24h",
+    ttl: Annotated[str, typer.Option("--ttl", help="How long the session is valid: 30s, 15m, 24h, 7d.")] = "24h",
     agent: AgentOption = "default",
     as_json: JsonOption = False,
 ) -> None:
-    """Open a session and print its token, which is shown only now."""
+    """Open a session and print its token.
+
+    A token represents one player in one currency. It is shown only now.
+
+    Example: minwallet session open alice --ttl 7d
+    """
     from minwallet.operations.requests import SessionOpen
 
     request = SessionOpen(agent=agent, player_id=player_id, currency=currency, ttl_s=parse_duration_option(ttl))
@@ -45,7 +41,12 @@ def open_(
 def list_(
     context: typer.Context, player_id: PlayerIdArgument, agent: AgentOption = "default", as_json: JsonOption = False
 ) -> None:
-    """List a player's sessions, the newest first, with the beginnings of their tokens."""
+    """List a player's sessions, newest first.
+
+    The list shows only the first characters of each token.
+
+    Example: minwallet session list alice
+    """
     from minwallet.operations.requests import SessionList
 
     reply = query(context, SessionList(agent=agent, player_id=player_id))
@@ -56,28 +57,23 @@ def list_(
         (each["token"], each["currency"], each["status"], each["created_at"], each["expires_at"] or "never")
         for each in reply["sessions"]
     ]
-    empty = f"no sessions; open one with: minwallet session open {player_id}"
+    empty = f"no sessions yet; open one with: minwallet session open {player_id}"
     print_table(["token", "currency", "status", "created", "expires"], rows, empty)
 
 
 @app.command("revoke")
 def revoke(
     context: typer.Context,
-    token: Annotated[str, typer.Argument(metavar="TOKEN", help="The whole token.")],
+    token: Annotated[str, typer.Argument(metavar="TOKEN", help="The complete token.")],
     as_json: JsonOption = False,
 ) -> None:
-    """End a session; wins and cancels of its bets still settle."""
+    """Revoke a session.
+
+    Wins and cancels of its bets still settle.
+
+    Example: minwallet session revoke TOKEN
+    """
     from minwallet.operations.requests import SessionRevoke
 
     reply = execute(context, SessionRevoke(token=token))
     print_json(reply) if as_json else print_line("the session is revoked")
-
-
-def parse_duration_option(ttl: str) -> int:
-    """A length of time such as 24h, in seconds."""
-    from minwallet import config
-
-    try:
-        return config.parse_duration(ttl)
-    except ValueError as error:
-        raise UsageError(str(error)) from error

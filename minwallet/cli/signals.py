@@ -1,4 +1,4 @@
-"""However a command is ended, it tidies up."""
+"""Termination signals: a command cleans up after SIGTERM and SIGHUP as it does after Ctrl-C."""
 
 import signal
 from collections.abc import Iterator
@@ -7,7 +7,8 @@ from contextlib import contextmanager
 
 @contextmanager
 def handle_termination() -> Iterator[None]:
-    """Within the block, SIGTERM and SIGHUP do what Ctrl-C does, so that nothing half done is left behind."""
+    """Turn SIGTERM and SIGHUP into SIGINT within the block, so that `finally` clauses remove unfinished files."""
+    # A signal that the caller ignores or handles, such as SIGHUP below nohup, stays with the caller.
     handled_signals = [
         number for number in (signal.SIGTERM, signal.SIGHUP) if signal.getsignal(number) is signal.SIG_DFL
     ]

@@ -6,7 +6,8 @@ from typing import Annotated
 import typer
 
 from minwallet.cli.dispatch import database_path
-from minwallet.cli.output import JsonOption, UsageError, print_json, print_line
+from minwallet.cli.options import JsonOption
+from minwallet.cli.output import UsageError, print_json, print_line
 from minwallet.ledger.entries import Kind, State
 from minwallet.ledger.money import format_amount
 from minwallet.storage.queries import Filter, OwnedEntry
@@ -14,22 +15,33 @@ from minwallet.storage.queries import Filter, OwnedEntry
 
 def tail(
     context: typer.Context,
-    lines: Annotated[int, typer.Option("--lines", "-n", min=0, max=1000, help="How many to begin with.")] = 10,
-    player: Annotated[str | None, typer.Option("--player", metavar="ID", help="Only this player's.")] = None,
-    kind: Annotated[str | None, typer.Option("--kind", help="Only bet, win, cancel, betwin …")] = None,
-    state: Annotated[str | None, typer.Option("--state", help="Only applied, refused, closed or orphan.")] = None,
-    game: Annotated[str | None, typer.Option("--game", help="Only this game's.")] = None,
-    protocol: Annotated[str | None, typer.Option("--protocol", help="Only wallet-v2's, vela's or operator's.")] = None,
-    currency: Annotated[str | None, typer.Option("--currency", help="Only in this currency.")] = None,
-    agent: Annotated[str | None, typer.Option("--agent", help="Only this agent's.")] = None,
+    lines: Annotated[
+        int, typer.Option("--lines", "-n", min=0, max=1000, help="Number of earlier transactions to show first.")
+    ] = 10,
+    player: Annotated[str | None, typer.Option("--player", metavar="ID", help="Show only this player.")] = None,
+    kind: Annotated[str | None, typer.Option("--kind", help="Show only this kind: bet, win, cancel, betwin …")] = None,
+    state: Annotated[
+        str | None, typer.Option("--state", help="Show only this state: applied, refused, closed or orphan.")
+    ] = None,
+    game: Annotated[str | None, typer.Option("--game", help="Show only this game.")] = None,
+    protocol: Annotated[
+        str | None, typer.Option("--protocol", help="Show only this source: wallet-v2, vela, operator or opening.")
+    ] = None,
+    currency: Annotated[str | None, typer.Option("--currency", help="Show only this currency.")] = None,
+    agent: Annotated[str | None, typer.Option("--agent", help="Show only this agent.")] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Show transactions as they are committed. Ctrl-C ends it; with --json each is a document on a line of its own."""
+    """Show transactions as they are committed.
+
+    Press Ctrl-C to stop. With --json, each line is one JSON document.
+
+    Example: minwallet tail --player alice --kind bet
+    """
     from minwallet.operations.requests import ENTRY_SOURCES
 
     for option, value, known in (("kind", kind, Kind), ("state", state, State), ("protocol", protocol, ENTRY_SOURCES)):
         if value is not None and value not in list(known):
-            raise UsageError(f"{value!r} is no {option}; there are {', '.join(known)}")
+            raise UsageError(f"unknown {option} {value!r}; use one of {', '.join(known)}")
     entry_filter = Filter(agent, player, currency, protocol, kind, state, game)
     try:
         asyncio.run(_follow_entries(context, entry_filter, lines, as_json=as_json))
@@ -38,7 +50,7 @@ def tail(
 
 
 async def _follow_entries(context: typer.Context, entry_filter: Filter, lines: int, *, as_json: bool) -> None:
-    """Read the file itself, which keeps nobody from writing it."""
+    """Print the filter's entries from the wallet file. Reading it does not block the server that writes it."""
     from minwallet.operations.agents import get_agent
     from minwallet.storage.sqlite import SqliteStore
     from minwallet.wallet.feed import PollingNotifier, follow
@@ -66,7 +78,7 @@ def _print_entry_json(row: OwnedEntry) -> bool:
 
 
 def _print_entry(row: OwnedEntry) -> bool:
-    """One line, with what is looked for first at its beginning; whether anybody reads it."""
+    """Print one line for the entry, the most important values first. Return False if stdout is closed."""
     from minwallet.operations.timestamps import format_iso
 
     entry, owner = row

@@ -6,21 +6,13 @@ from typing import Annotated, Any
 import typer
 
 from minwallet.cli.dispatch import execute
-from minwallet.cli.output import (
-    AgentOption,
-    CurrencyOption,
-    JsonOption,
-    UsageError,
-    format_balance,
-    print_json,
-    print_line,
-)
-from minwallet.ledger.money import parse_amount
+from minwallet.cli.options import AgentOption, CurrencyOption, JsonOption, PlayerIdArgument, parse_amount_option
+from minwallet.cli.output import format_balance, print_json, print_line
 
-PlayerIdArgument = Annotated[str, typer.Argument(metavar="ID", help="The player.")]
-AmountArgument = Annotated[str, typer.Argument(metavar="AMOUNT", help="Such as 12.50.")]
+AmountArgument = Annotated[str, typer.Argument(metavar="AMOUNT", help="The amount, such as 12.50.")]
 ReferenceOption = Annotated[
-    str | None, typer.Option("--reference", help="Your own id of it; the same one again changes nothing.")
+    str | None,
+    typer.Option("--reference", help="Your own id of the transfer. A repeated reference changes nothing."),
 ]
 
 
@@ -29,12 +21,15 @@ def deposit(
     player_id: PlayerIdArgument,
     amount: AmountArgument,
     currency: CurrencyOption = None,
-    bonus: Annotated[bool, typer.Option("--bonus", help="Give promotional bonus instead of cash.")] = False,
+    bonus: Annotated[bool, typer.Option("--bonus", help="Deposit promotional bonus instead of cash.")] = False,
     reference: ReferenceOption = None,
     agent: AgentOption = "default",
     as_json: JsonOption = False,
 ) -> None:
-    """Give a player money."""
+    """Deposit money into a player's account.
+
+    Example: minwallet deposit alice 12.50 --reference payment-1001
+    """
     account = {"agent": agent, "player_id": player_id, "currency": currency}
     _transfer(context, amount, reference, as_json, operation="deposit", bonus=bonus, **account)
 
@@ -49,17 +44,14 @@ def withdraw(
     agent: AgentOption = "default",
     as_json: JsonOption = False,
 ) -> None:
-    """Pay a player's cash out. Bonus is never touched unless --bonus says so."""
+    """Withdraw cash from a player's account.
+
+    The bonus stays unchanged, unless --bonus is given.
+
+    Example: minwallet withdraw alice 12.50 --reference payout-1002
+    """
     account = {"agent": agent, "player_id": player_id, "currency": currency}
     _transfer(context, amount, reference, as_json, operation="withdraw", bonus=bonus, **account)
-
-
-def parse_amount_option(amount: str) -> int:
-    """What a person typed, in cents."""
-    try:
-        return parse_amount(amount)
-    except ValueError as error:
-        raise UsageError(str(error)) from error
 
 
 def _transfer(
@@ -69,10 +61,10 @@ def _transfer(
     as_json: bool,
     **fields: Any,  # noqa: ANN401 a Transfer checks them
 ) -> None:
-    """Without a reference of the operator's own, a random one makes each call a movement of its own."""
     from minwallet.operations.requests import Transfer
 
     if reference is None:
+        # A random reference makes each call a transfer of its own, even if it repeats an amount.
         reference = f"cli-{secrets.token_hex(8)}"
     reply = execute(context, Transfer(amount=parse_amount_option(amount), reference=reference, **fields))
     if as_json:

@@ -1,4 +1,4 @@
-"""`minwallet verify`: a long ledger is shared out among processes, each with the accounts of its own."""
+"""`minwallet verify`: several processes verify a long ledger, each a partition of the accounts."""
 
 import asyncio
 import signal
@@ -13,7 +13,8 @@ import typer
 
 from minwallet.cli.cpu import available_cpus
 from minwallet.cli.dispatch import database_path, run_with_store_at
-from minwallet.cli.output import EXIT_REFUSED, JsonOption, print_json, print_line, progress_bar
+from minwallet.cli.options import JsonOption
+from minwallet.cli.output import EXIT_REFUSED, print_json, print_line, progress_bar
 from minwallet.storage.errors import StoreError
 from minwallet.storage.models import Partition
 from minwallet.storage.store import Store
@@ -25,26 +26,31 @@ if TYPE_CHECKING:
     from minwallet.storage.sqlite import SqliteStore
 
 PARALLEL_MIN_ENTRIES = 300_000
-"""From so many entries on, a second process has begun before the first would have ended."""
+"""The ledger size from which a second process can start before one process alone would be done."""
 
 MAX_PROCESSES = 8
-"""Each keeps some 50 MB."""
+"""Each process uses about 50 MB of memory."""
 
 ProgressCallback = Callable[[int, int], None]
 
 _entries_done: "Synchronized[int]"
-"""In a process of its own: how many entries all of them have done."""
+"""The number of entries that all worker processes have verified. It is set in a worker process only."""
 
 
 def verify(context: typer.Context, as_json: JsonOption = False) -> None:
-    """Recompute every balance from the ledger. And the hash chain; exit code 1 where something is wrong."""
+    """Recompute all balances and the hash chain from the ledger.
+
+    The exit code is 1 if a balance or a hash is wrong. A server may be running.
+
+    Example: minwallet verify
+    """
     path = database_path(context)
     with progress_bar("verifying") as report_progress:
 
         async def work(store: "SqliteStore") -> "VerificationResult":
             found = await _verify_ledger(store, path, report_progress)
             if found["ok"]:
-                # What no balance depends on can be damaged, too, such as an index.
+                # Parts that no balance depends on can be damaged too, such as an index.
                 await store.check_integrity()
             return found
 
@@ -52,7 +58,7 @@ def verify(context: typer.Context, as_json: JsonOption = False) -> None:
     if as_json:
         print_json(result)
     elif result["ok"]:
-        print_line(f"ok: {result['entries']} entries of {result['accounts']} accounts sum and chain up")
+        print_line(f"ok: verified {result['entries']} entries of {result['accounts']} accounts")
     else:
         for problem in result["problems"]:
             print_line(problem)
@@ -64,7 +70,7 @@ def verify(context: typer.Context, as_json: JsonOption = False) -> None:
 
 
 async def _verify_ledger(store: Store, path: Path, report_progress: ProgressCallback) -> "VerificationResult":
-    """What is wrong with the rows and balances, found by as many processes as are worth it."""
+    """Return the problems of all rows and balances. Use several processes if the ledger is long enough."""
     from minwallet.operations.verify import check_missing_entries, verify_ledger
 
     total = await store.count_entries()
@@ -88,7 +94,7 @@ def _verify_in_parallel(
             _report_until_done(shares, lambda: report_progress(done.value, max(total, done.value)))
             return [share.result() for share in shares]
         except BrokenProcessPool as error:
-            raise StoreError("a process that verified a share of the ledger was ended; try again") from error
+            raise StoreError("a worker process ended before it had verified its accounts; try again") from error
 
 
 def _report_until_done(shares: "list[Future[VerificationResult]]", report_progress: Callable[[], None]) -> None:
@@ -97,20 +103,20 @@ def _report_until_done(shares: "list[Future[VerificationResult]]", report_progre
 
 
 def _init_worker(done: "Synchronized[int]") -> None:
-    global _entries_done  # noqa: PLW0603 a process is given this once, when it begins
+    global _entries_done  # noqa: PLW0603 a worker process gets the counter once, when it starts
     _entries_done = done
-    # Ctrl-C is meant for all of them, and only the first has something to say.
+    # Ctrl-C reaches all processes. Workers end silently, because the main process reports it.
     signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def _verify_partition(path: Path, partition: Partition) -> "VerificationResult":
-    """What is wrong with the rows of one share of the accounts; in a process of its own."""
+    """Return the problems of one partition of the accounts. This function runs in a worker process."""
     from minwallet.operations.verify import verify_ledger
     from minwallet.storage.sqlite import SqliteStore
 
     before = 0
 
-    def tell(done: int, total: int) -> None:
+    def add_progress(done: int, total: int) -> None:
         nonlocal before
         del total
         with _entries_done.get_lock():
@@ -120,7 +126,7 @@ def _verify_partition(path: Path, partition: Partition) -> "VerificationResult":
     async def work() -> "VerificationResult":
         store = await SqliteStore.open_read_only(path)
         try:
-            return await verify_ledger(store, tell, partition=partition)
+            return await verify_ledger(store, add_progress, partition=partition)
         finally:
             await store.close()
 

@@ -1,7 +1,7 @@
-"""Looks at an installation and its wallet file, and says line by line what is well and what to do about the rest.
+"""Checks of an installation and its wallet file. Each finding is one line, with advice if something is wrong.
 
-It changes nothing: a file that a server has is only read, and one that nobody has is left as it was found, with its
-companions. What cannot be looked at is a finding like any other, so that the other looks are taken all the same.
+The checks change nothing. They only read a file that a server owns. They leave a file without a server as they found
+it, with its companions. A check that cannot run is a finding too, so that the other checks still run.
 """
 
 from collections.abc import Iterator
@@ -20,7 +20,7 @@ __all__ = ["Finding", "Level", "run_checks"]
 
 
 def run_checks(settings: Settings, sqlite_version: str, now_ms: int, timeout_s: float) -> Iterator[Finding]:
-    """One look after the other. Providers have `timeout_s` for their answers."""
+    """Run all checks and yield their findings. Wait up to `timeout_s` for each provider."""
     yield from check_host(sqlite_version, now_ms)
     yield from check_settings_files()
     yield from check_exposure(settings)
@@ -30,7 +30,7 @@ def run_checks(settings: Settings, sqlite_version: str, now_ms: int, timeout_s: 
     yield from check_disk(settings)
     yield from check_backups(settings, now_ms)
     if not settings.db.exists():
-        yield ok("wallet", f"there is no file {settings.db} yet; it is made at the first start")
+        yield ok("wallet", f"{settings.db} does not exist yet; the first start creates it")
         return
     if settings.db.is_file():
         yield from check_files(settings.db)

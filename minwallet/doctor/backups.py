@@ -1,4 +1,4 @@
-"""The copies that a server makes of its file."""
+"""Checks of the automatic backups."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -8,27 +8,25 @@ from minwallet.doctor.finding import Finding, fail, ok, warn
 from minwallet.operations.maintenance import find_backups, parse_backup_time_s
 
 OVERDUE_INTERVALS = 2
-"""So many times the interval after the last copy something is wrong; a server that was down for a while catches up."""
+"""The age of the newest backup, in intervals, from which it is overdue. A restarted server needs time to catch up."""
 
 
 def check_backups(settings: Settings, now_ms: int) -> Iterator[Finding]:
-    """Whether there are any, and how old the newest is."""
+    """Check that there are backups, and that the newest is not overdue."""
     folder = settings.backup_to
     if not folder:
-        yield warn(
-            "copies", "none are made by the server: set MINWALLET_BACKUP_TO, or see that `minwallet backup` runs"
-        )
+        yield warn("backups", "the server makes none; set MINWALLET_BACKUP_TO, or run `minwallet backup` regularly")
         return
     try:
         backups = find_backups(Path(folder), settings.db.stem, now_ms)
     except OSError as error:
-        yield fail("copies", f"cannot look at {folder}: {error.strerror}; see to MINWALLET_BACKUP_TO")
+        yield fail("backups", f"cannot read {folder}: {error.strerror}; correct MINWALLET_BACKUP_TO")
         return
     if not backups:
-        yield warn("copies", f"there is none in {folder} yet; a server makes the first when it starts")
+        yield warn("backups", f"none in {folder} yet; start a server, which makes the first one")
     elif (age_s := now_ms // 1000 - parse_backup_time_s(backups[-1])) > OVERDUE_INTERVALS * parse_duration(
         settings.backup_every
     ):
-        yield warn("copies", f"the newest, {backups[-1]}, is {age_s // 60} minutes old; see the server's log")
+        yield warn("backups", f"the newest, {backups[-1]}, is {age_s // 60} minutes old; check the server's log")
     else:
-        yield ok("copies", f"{len(backups)}, the newest is {backups[-1]}")
+        yield ok("backups", f"{len(backups)}, the newest is {backups[-1]}")

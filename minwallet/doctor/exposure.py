@@ -1,4 +1,4 @@
-"""What the settings do against strangers. Neither protocol signs anything, so this is all there is."""
+"""Checks of the settings that protect the server. The protocols do not sign requests: only these settings do."""
 
 from collections.abc import Iterator, Sequence
 
@@ -7,7 +7,7 @@ from minwallet.doctor.finding import Finding, fail, ok, warn
 from minwallet.storage.models import Agent
 
 MIN_KEY_LENGTH = 16
-"""So many symbols nobody guesses."""
+"""The shortest callback key that counts as unguessable, in characters."""
 
 
 def check_exposure(settings: Settings) -> Iterator[Finding]:
@@ -24,42 +24,45 @@ def _find_exposure_problems(settings: Settings) -> Iterator[Finding]:
         if settings.is_exposed and not (key or is_listed):
             yield warn(
                 "protection",
-                f"whoever reaches {settings.public_url} can call the provider endpoints: set MINWALLET_CALLBACK_KEY to"
-                " a long random word, or MINWALLET_CALLBACK_ALLOW to the provider's networks",
+                f"anyone who reaches {settings.public_url} can call the provider endpoints; set MINWALLET_CALLBACK_KEY"
+                " to a long random word, or MINWALLET_CALLBACK_ALLOW to the provider's networks",
             )
     if key and len(key) < MIN_KEY_LENGTH:
         yield warn(
             "protection",
-            f"MINWALLET_CALLBACK_KEY has {len(key)} symbols and can be guessed; take a longer: openssl rand -hex 24",
+            f"MINWALLET_CALLBACK_KEY has only {len(key)} characters and can be guessed; set a longer one, such as the"
+            " output of: openssl rand -hex 24",
         )
     if settings.trusts_any_proxy:
         yield warn(
             "protection",
-            f"MINWALLET_FORWARDED_ALLOW={settings.forwarded_allow} believes any caller to be a proxy; name the proxy's"
-            " address",
+            f"MINWALLET_FORWARDED_ALLOW={settings.forwarded_allow} trusts every caller as a proxy; set it to the"
+            " proxy's address",
         )
     if settings.public_url.startswith("http:"):
         yield warn(
             "protection",
-            f"{settings.public_url} is not encrypted, and passwords and tokens can be read on their way; put a proxy"
-            " with TLS in front, and set MINWALLET_PUBLIC_URL to its https address",
+            f"{settings.public_url} is not encrypted, so passwords and tokens can be read in transit; use a proxy with"
+            " TLS, and set MINWALLET_PUBLIC_URL to its https URL",
         )
 
 
 def _describe_protection(settings: Settings) -> str:
     protections = [
-        *(["a key"] if settings.callback_key else []),
+        *(["a callback key"] if settings.callback_key else []),
         *(["an allow list"] if settings.callback_allow else []),
     ]
-    return f"provider endpoints behind {' and '.join(protections)}" if protections else "for this machine only"
+    return (
+        f"provider endpoints behind {' and '.join(protections)}" if protections else "reachable from this machine only"
+    )
 
 
 def check_agent_tokens(settings: Settings, agents: Sequence[Agent]) -> Iterator[Finding]:
-    """Where others can reach the wallet, no agent should be found at the address that every wallet begins with."""
+    """Yield a warning for each agent with the default wallet token, if other machines can reach the wallet."""
     for agent in agents:
-        if settings.is_exposed and agent.wallet_token == "default":  # noqa: S105 it is nobody's secret, which is the point
+        if settings.is_exposed and agent.wallet_token == "default":  # noqa: S105 a default that everyone knows
             yield warn(
                 "protection",
-                f"agent {agent.name} has the wallet token of every new file, default; choose another with: minwallet"
+                f"agent {agent.name} has the default wallet token, which anyone can guess; change it with: minwallet"
                 f" agent set {agent.name} --wallet-token …",
             )

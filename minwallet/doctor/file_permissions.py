@@ -1,4 +1,4 @@
-"""Who may read and change the files."""
+"""Checks of owner, permissions and size of the wallet's files."""
 
 import os
 import pwd
@@ -17,9 +17,12 @@ LARGE_WAL_MB = 500
 
 
 def check_files(db: Path) -> Iterator[Finding]:
-    """The wallet file and its companions. Nothing is opened, as that would break SQLite's locks."""
+    """Check the wallet file and its companions without opening them.
+
+    Closing any descriptor of a file would release the POSIX locks that SQLite holds on it in this process.
+    """
     found = [*_find_permission_problems(db)]
-    yield from found or [ok("file", f"{db} is for its owner only")]
+    yield from found or [ok("file", f"only its owner can read {db}")]
     yield check_wal_size(_size_mb(companion_path(db, "-wal")))
 
 
@@ -29,40 +32,40 @@ def _find_permission_problems(db: Path) -> Iterator[Finding]:
             continue
         status = file.stat()
         if status.st_mode & (S_IRWXG | S_IRWXO):
-            yield fail("file", f"{file} is open to other users; run: chmod 600 {_quote_path(file)}")
+            yield fail("file", f"other users can read or change {file}; run: chmod 600 {_quote_path(file)}")
         if status.st_uid != os.geteuid():
-            yield warn(
-                "file", f"{file} belongs to {_user_name(status.st_uid)}, not to this user; run minwallet as its owner"
-            )
+            yield warn("file", f"{file} belongs to user {_user_name(status.st_uid)}; run minwallet as this user")
         if file == db and (kept := find_unfinished_restore(db)):
-            yield fail("file", f"a restore of {db} was not finished; do it again, with the same copy, and keep {kept}")
+            yield fail(
+                "file", f"a restore of {db} was interrupted; repeat it with the same backup, and do not remove {kept}"
+            )
         elif status.st_nlink > 1 and file.is_file():
             yield fail(
                 "file",
-                f"{file} has a second name (a hard link), and changes made under one would be lost under the other;"
+                f"{file} has a second name (a hard link), and changes under one name would be lost under the other;"
                 " remove the other name",
             )
     folder = db.absolute().parent
     if folder.stat().st_mode & (S_IWGRP | S_IWOTH):
-        yield warn("file", f"others may put files into {folder}; run: chmod go-w {_quote_path(folder)}")
+        yield warn("file", f"other users can write in the folder {folder}; run: chmod go-w {_quote_path(folder)}")
 
 
 def check_wal_size(size_mb: int) -> Finding:
-    """The write-ahead log gives its space back, unless somebody has kept reading all the time."""
+    """Check the size of the write-ahead log. It stays small, unless one reader keeps a transaction open."""
     if size_mb > LARGE_WAL_MB:
         return warn(
             "log",
-            f"the write-ahead log has grown to {size_mb} MB; end what reads the file for long, restart the server",
+            f"the write-ahead log has {size_mb} MB; stop programs that read the file for long, and restart the server",
         )
-    return ok("log", f"{size_mb} MB of write-ahead log")
+    return ok("log", f"the write-ahead log has {size_mb} MB")
 
 
 def check_settings_files() -> Iterator[Finding]:
-    """Those of the folder where the command runs."""
+    """Yield a warning for each settings file with a secret that other users can read."""
     for file in (Path(ENV_FILE), Path(TOML_FILE)):
         if file.is_file() and file.stat().st_mode & (S_IRWXG | S_IRWXO) and _has_secret(file):
             yield warn(
-                "settings", f"{file} has a secret and is open to other users; run: chmod 600 {_quote_path(file)}"
+                "settings", f"other users can read {file}, which has a secret; run: chmod 600 {_quote_path(file)}"
             )
 
 
@@ -83,4 +86,4 @@ def _user_name(uid: int) -> str:
     try:
         return pwd.getpwuid(uid).pw_name
     except KeyError:
-        return f"user {uid}"
+        return str(uid)

@@ -1,4 +1,4 @@
-"""The place of the wallet file: its folder, the file system, how quickly it syncs, and how much room there is."""
+"""Checks of the wallet file's place: folder, file system, free space and sync time."""
 
 import os
 import shutil
@@ -13,11 +13,11 @@ from minwallet.storage.sqlite.connection import NETWORK_FILE_SYSTEMS, detect_fil
 from minwallet.wallet.disk_space import BYTES_PER_MB
 
 VOLATILE_FILE_SYSTEMS = {
-    "tmpfs": "is in memory: the money is gone with the power",
-    "ramfs": "is in memory: the money is gone with the power",
-    "overlay": "is a container's own: the money is gone with the container",
+    "tmpfs": "is in memory, so a power failure deletes all data",
+    "ramfs": "is in memory, so a power failure deletes all data",
+    "overlay": "belongs to a container, and is deleted with it",
 }
-"""The kinds of file systems that do not last, and what that means."""
+"""The file systems that are not durable, and the reason of each."""
 
 SYNC_PROBE_S = 0.3
 
@@ -32,51 +32,51 @@ def check_disk(settings: Settings) -> Iterator[Finding]:
 
 
 def find_unusable_path(db: Path) -> Finding | None:
-    """What is wrong with the path, where nothing there can be looked at."""
+    """Return a failure if nothing at the path can be checked, otherwise None."""
     folder = db.parent
     if not os.access(folder, os.F_OK):
-        return fail("folder", f"{folder} does not exist or may not be seen; create it, or choose another with --db")
+        return fail("folder", f"{folder} does not exist or is not accessible; create it, or choose another with --db")
     if not folder.is_dir() or not os.access(folder, os.R_OK | os.W_OK | os.X_OK):
-        return fail("folder", f"this user cannot write in {folder}; choose another with --db, or let it be theirs")
+        return fail("folder", f"you cannot write in {folder}; change its permissions, or choose another with --db")
     try:
         is_folder = S_ISDIR(db.stat().st_mode)
     except FileNotFoundError:
         return None
     except OSError as error:
-        return fail("wallet", f"cannot look at {db}: {error.strerror}; choose another with --db")
+        return fail("wallet", f"cannot read {db}: {error.strerror}; choose another with --db")
     if is_folder:
         return fail("wallet", f"{db} is a folder; name a file in it with --db, such as {db / 'minwallet.db'}")
     return None
 
 
 def check_file_system(kind: str) -> Finding:
-    """`kind` as the system calls it, "" where it does not tell."""
+    """Check the kind of the file system, by the system's name for it, or "" if unknown."""
     if kind in NETWORK_FILE_SYSTEMS:
-        return fail("file system", f"{kind} is a network file system, where SQLite can lose money; use a local disk")
+        return fail("file system", f"{kind} is a network file system, on which SQLite can lose data; use a local disk")
     if kind in VOLATILE_FILE_SYSTEMS:
-        return warn("file system", f"{kind} {VOLATILE_FILE_SYSTEMS[kind]}; use a disk that lasts")
-    return ok("file system", kind or "of a kind that this system does not tell")
+        return warn("file system", f"{kind} {VOLATILE_FILE_SYSTEMS[kind]}; use a durable disk")
+    return ok("file system", kind or "unknown; the system does not report its kind")
 
 
 def check_free_space(free_mb: int, min_free_mb: int) -> Finding:
     if free_mb < min_free_mb:
         return fail(
             "free space",
-            f"{free_mb} MB, and MINWALLET_MIN_FREE_MB wants {min_free_mb}: bets are not taken until there is more room",
+            f"{free_mb} MB, below MINWALLET_MIN_FREE_MB={min_free_mb}, so the server refuses new bets; free some space",
         )
     if free_mb < 3 * min_free_mb:
-        return warn("free space", f"{free_mb} MB; from {min_free_mb} on new bets are not taken, so make room in time")
+        return warn("free space", f"{free_mb} MB; below {min_free_mb} MB the server refuses new bets; free some space")
     return ok("free space", f"{free_mb} MB")
 
 
 def check_sync(folder: Path) -> Finding:
-    """How long a bet's write takes to be durable, measured on a file without a name."""
+    """Check the time of a synced write, which every bet waits for. Measure it with a file without a name."""
     try:
         ms = measure_sync_ms(folder, max_duration_s=SYNC_PROBE_S)
     except OSError as error:
-        return fail("sync", f"cannot write in {folder}: {error.strerror}; see to the disk and its free space")
+        return fail("sync", f"cannot write in {folder}: {error.strerror}; check the disk and its free space")
     if ms > SLOW_SYNC_MS:
-        return warn("sync", f"a synced write takes {ms:.1f} ms, and each bet waits for one; use a quicker disk")
+        return warn("sync", f"a synced write takes {ms:.1f} ms, and each bet waits for one; use a faster disk")
     if ms < IMPLAUSIBLE_SYNC_MS:
-        return ok("sync", f"a synced write takes {ms:.3f} ms, as it does in memory; see that the disk does sync")
+        return ok("sync", f"a synced write takes {ms:.3f} ms, as fast as memory; check that the disk really syncs")
     return ok("sync", f"a synced write takes {ms:.2f} ms")

@@ -1,11 +1,11 @@
-"""What one look has found."""
+"""The result of one check."""
 
 from enum import StrEnum
 from typing import NamedTuple
 
 
 class Level(StrEnum):
-    """Well, to be thought about, or not to be left so."""
+    """The severity: fine, a risk, or a failure."""
 
     OK = "ok"
     WARN = "warn"
@@ -13,7 +13,7 @@ class Level(StrEnum):
 
 
 class Finding(NamedTuple):
-    """`words` say what was found, and what to do where all is not well."""
+    """A result with its level. `words` state the result, and for a problem what to do."""
 
     level: Level
     subject: str

@@ -1,4 +1,4 @@
-"""The machine: Python, SQLite, open files, and the clock."""
+"""Checks of the machine: Python, SQLite, open files and clock."""
 
 import platform
 import resource
@@ -11,7 +11,7 @@ from minwallet.storage.sqlite_versions import MIN_VERSION, has_wal_reset_bug, is
 from minwallet.web.gateway.http_protocol import DESIRED_OPEN_FILES, RESERVED_FILES
 
 EARLIEST_VALID_MS = 1_767_225_600_000
-"""2026 began then, and this program was written after it."""
+"""The start of 2026, in ms since 1970 UTC. A clock before it is wrong: this program is younger."""
 
 TIMESYNC_DIR = Path("/run/systemd/timesync")
 
@@ -26,32 +26,31 @@ def check_host(sqlite_version: str, now_ms: int) -> Iterator[Finding]:
 def check_sqlite(version: str) -> Finding:
     if is_too_old(version):
         oldest = ".".join(map(str, MIN_VERSION))
-        return fail("sqlite", f"{version}; minwallet needs {oldest} or newer, so use a newer Python")
+        return fail("sqlite", f"{version} is too old; minwallet needs {oldest} or newer, so use a newer Python")
     if has_wal_reset_bug(version):
         return warn(
             "sqlite",
-            f"{version} can lose commits where two programs write to one file, so let nothing but minwallet write to"
-            " the wallet file (no sqlite3 shell, no replication tool); mended in 3.51.3, 3.50.7 and 3.44.6",
+            f"{version} can lose commits if two programs write to one file; do not write to the wallet file with other"
+            " programs (sqlite3 shell, replication tools), or use SQLite 3.51.3, 3.50.7 or 3.44.6",
         )
     return ok("sqlite", version)
 
 
 def check_open_files(hard_limit: int) -> Finding:
-    """`hard_limit` is what the process may ask for at the most."""
+    """Check the hard limit of open files, which limits the number of connections."""
     if hard_limit == resource.RLIM_INFINITY or hard_limit >= DESIRED_OPEN_FILES:
-        return ok("open files", "as many as connections need")
+        return ok("open files", "the limit is high enough for all connections")
     return warn(
         "open files",
-        f"{hard_limit} at the most, so the server keeps {max(hard_limit - RESERVED_FILES, 0)} connections;"
-        f" let it have {DESIRED_OPEN_FILES}"
-        " (ulimit -Hn, LimitNOFILE=)",
+        f"the limit {hard_limit} allows only {max(hard_limit - RESERVED_FILES, 0)} connections; raise it to"
+        f" {DESIRED_OPEN_FILES} (ulimit -Hn, LimitNOFILE=)",
     )
 
 
 def check_clock(now_ms: int, timesync: Path) -> Finding:
-    """`timesync` is the folder where systemd tells whether the clock has been set by others."""
+    """Check the clock. `timesync` is systemd's folder with the file `synchronized`, if a time server set the clock."""
     if now_ms < EARLIEST_VALID_MS:
-        return fail("clock", f"it is {format_minute(now_ms)}, says the clock; set it right before the server starts")
+        return fail("clock", f"{format_minute(now_ms)} is wrong; set the clock before you start the server")
     if timesync.is_dir() and not (timesync / "synchronized").exists():
-        return warn("clock", "it has not been set by a time server since the start of the machine; see: timedatectl")
+        return warn("clock", "not synchronized with a time server since the machine started; check: timedatectl")
     return ok("clock", format_minute(now_ms))

@@ -1,4 +1,4 @@
-"""The providers: whether each agent's can be asked."""
+"""Checks of the connections to the agents' providers."""
 
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -12,17 +12,17 @@ MAX_PARALLEL_CHECKS = 8
 
 
 def check_providers(agents: Sequence[Agent], timeout_s: float) -> Iterator[Finding]:
-    """Those of agents with a service address, several at a time."""
+    """Check the provider of each agent with a service URL, several in parallel."""
     reachable_agents = [agent for agent in agents if agent.service_url]
     with ThreadPoolExecutor(MAX_PARALLEL_CHECKS) as pool:
         yield from pool.map(lambda agent: check_provider(agent, timeout_s), reachable_agents)
 
 
 def check_provider(agent: Agent, timeout_s: float) -> Finding:
-    """It is asked for its game list, of which nothing is kept."""
+    """Check that the agent's provider returns a game list. Do not store the list."""
     try:
         with ServiceClient(agent, timeout_s) as service:
             games = service.fetch_games()
     except (OperationError, ProviderFailed) as error:
-        return warn("provider", f"of agent {agent.name}: {error}")
-    return ok("provider", f"of agent {agent.name}: {agent.service_url} lists {len(games)} games")
+        return warn("provider", f"agent {agent.name}: {error}")
+    return ok("provider", f"agent {agent.name}: {agent.service_url} lists {len(games)} games")

@@ -1,4 +1,4 @@
-"""The wallet file: who has it, and what is in it."""
+"""Checks of the wallet file: its owner and its contents."""
 
 import asyncio
 from pathlib import Path
@@ -14,16 +14,16 @@ from minwallet.storage.models import Agent
 from minwallet.storage.sqlite.inspection import FileInspection, inspect_file, preserve_wal
 
 SCAN_TIMEOUT_S = 2.0
-"""How long the file is looked through: less than a server that starts meanwhile waits for it."""
+"""The maximum time to hold the file. A server that starts meanwhile waits longer than this for the lock."""
 
 READYZ_TIMEOUT_S = 5.0
 
 MAX_CLOCK_SKEW_MS = 60_000
-"""By so much a clock may be put back without anybody's harm."""
+"""The tolerated correction of a clock. A newest entry further in the future is a failure."""
 
 
 class WalletCheck(NamedTuple):
-    """There are no agents where the file cannot be read."""
+    """The findings about the file, and its agents, or none if the file cannot be read."""
 
     findings: list[Finding]
     agents: list[Agent]
@@ -38,7 +38,7 @@ def check_wallet(path: Path, now_ms: int) -> WalletCheck:
         server = check_server(owner)
         findings, agents = _check_contents(path, now_ms, is_served=True)
     else:
-        server = ok("server", "none runs on this file")
+        server = ok("server", "no server is running on this file")
         try:
             findings, agents = _check_unserved(path, now_ms)
         finally:
@@ -47,13 +47,13 @@ def check_wallet(path: Path, now_ms: int) -> WalletCheck:
 
 
 def check_server(endpoint: ControlEndpoint) -> Finding:
-    """Whether it is ready for money, by its own word."""
+    """Check that the server is ready, by its `/readyz`."""
     server = f"the server at {endpoint.serves} (process {endpoint.pid})"
     try:
         response = httpx2.get(f"{endpoint.url}/readyz", timeout=READYZ_TIMEOUT_S, trust_env=False)
         reasons = response.json()["reasons"]
     except (httpx2.HTTPError, ValueError, KeyError, TypeError) as error:
-        return fail("server", f"{server} does not answer: {str(error) or type(error).__name__}; see what it logs")
+        return fail("server", f"{server} does not answer: {str(error) or type(error).__name__}; check its log")
     if response.status_code != 200:
         return fail("server", f"{server} is not ready: {'; '.join(reasons)}")
     return ok("server", f"{server} is ready")
@@ -67,7 +67,7 @@ def _check_unserved(path: Path, now_ms: int) -> WalletCheck:
         return WalletCheck([_store_error_finding(fault)], [])
     except OSError as error:
         return WalletCheck(
-            [fail("wallet", f"cannot read {error.filename}: {error.strerror}; see to its permissions")], []
+            [fail("wallet", f"cannot read {error.filename}: {error.strerror}; check its permissions")], []
         )
 
 
@@ -78,12 +78,12 @@ def _check_contents(path: Path, now_ms: int, *, is_served: bool) -> WalletCheck:
         if is_served:
             return WalletCheck([warn("schema", str(fault))], [])
         return WalletCheck(
-            [ok("schema", "an older one, which will be brought up to date at the next start; look again then")], []
+            [ok("schema", "an older version, which the next start upgrades; run this command again after that")], []
         )
     except StoreError as fault:
         return WalletCheck([_store_error_finding(fault)], [])
     findings = [
-        ok("schema", f"{inspection.schema_version}, as this minwallet has it"),
+        ok("schema", f"version {inspection.schema_version}, the current one"),
         check_pragmas(inspection),
         check_damage(inspection, path),
     ]
@@ -98,19 +98,19 @@ def _store_error_finding(fault: StoreError) -> Finding:
 
 def check_pragmas(inspection: FileInspection) -> Finding:
     if not inspection.pragmas:
-        return ok("durability", "each commit is synced before it is answered (WAL, synchronous FULL)")
+        return ok("durability", "each commit is synced before its reply (WAL, synchronous FULL)")
     wrong = ", ".join(f"{name} is {value}" for name, value in inspection.pragmas.items())
-    return warn("durability", f"{wrong}: another program has changed the file; the next start sets it right")
+    return warn("durability", f"{wrong}, set by another program; restart the server, which corrects it")
 
 
 def check_damage(inspection: FileInspection, path: Path) -> Finding:
     if inspection.is_complete:
         return ok(
-            "damage", f"none in {inspection.entries} entries; every hash is recomputed by: minwallet --db {path} verify"
+            "damage", f"none in {inspection.entries} entries; to recompute all hashes: minwallet --db {path} verify"
         )
     return ok(
         "damage",
-        f"none in what could be looked at in {SCAN_TIMEOUT_S:.0f} seconds; all is by: minwallet --db {path} verify",
+        f"none in the part read in {SCAN_TIMEOUT_S:.0f} seconds; to check everything: minwallet --db {path} verify",
     )
 
 
@@ -118,7 +118,7 @@ def check_newest(newest_at_ms: int, now_ms: int) -> Finding:
     if newest_at_ms > now_ms + MAX_CLOCK_SKEW_MS:
         return fail(
             "newest entry",
-            f"it is of {format_minute(newest_at_ms)}, which is yet to come: the clock is slow now, or was fast then;"
-            " set it right, as sessions, limits and reports go by it",
+            f"{format_minute(newest_at_ms)} is in the future: the clock is slow now, or was fast before; correct the"
+            " clock, because sessions, limits and reports depend on it",
         )
     return ok("newest entry", format_minute(newest_at_ms))

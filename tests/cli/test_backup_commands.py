@@ -224,7 +224,7 @@ def test_what_is_no_copy_is_not_restored(cli: InProcessCli, tmp_path: Path) -> N
     with assert_unchanged(tmp_path):
         assert_error_line(cli.run("restore", tmp_path / "text"), 3, "text is not a wallet file")
         assert_error_line(cli.run("restore", tmp_path / "empty"), 3, "empty is empty")
-        assert_error_line(cli.run("restore", tmp_path / "nothing"), 2, "there is no file")
+        assert_error_line(cli.run("restore", tmp_path / "nothing"), 2, "no such file")
         assert_error_line(cli.run("restore", cli.db), 2, "is the wallet file itself")
         assert_usage_error(cli.run("restore"))
 
@@ -289,9 +289,9 @@ def test_a_folder_that_cannot_be_had_is_told_at_the_start(cli: InProcessCli, tmp
     """And not when a copy is needed."""
     (tmp_path / "file").write_text("")
     for name, value, words in (
-        ("MINWALLET_BACKUP_TO", str(tmp_path / "file"), "cannot make the folder"),
-        ("MINWALLET_BACKUP_EVERY", "often", "'often' is not a length of time"),
-        ("MINWALLET_BACKUP_EVERY", "5s", "5s is too often"),
-        ("MINWALLET_BACKUP_KEEP", "0", "greater than or equal to 1"),
+        ("MINWALLET_BACKUP_TO", str(tmp_path / "file"), "cannot create the folder"),
+        ("MINWALLET_BACKUP_EVERY", "often", "invalid duration 'often'"),
+        ("MINWALLET_BACKUP_EVERY", "5s", "must be 10s or more"),
+        ("MINWALLET_BACKUP_KEEP", "0", "must be at least 1"),
     ):
         assert_error_line(cli.run("serve", "--port", 0, **{name: value}), 2, f"{name}: ", words)

@@ -44,7 +44,7 @@ def test_people_get_a_table_and_what_it_means(cli: InProcessCli) -> None:
     assert split_cells(head) == ["bets/s", "p50 ms", "p99 ms", "fsync ms"]
     assert len(split_cells(figures)) == 4
     text = "\n".join(sentences)
-    for words in ("4 connections", "10 players", "wallet-v2", "durable", "chains up", "The load took"):
+    for words in ("4 connections", "10 players", "wallet-v2", "durable", "verified", "The load generator used"):
         assert words in text
 
 
@@ -66,8 +66,8 @@ def test_the_load_says_when_it_is_the_limit() -> None:
         2,
         2,
     ]
-    assert "20% of a processor, of 2" in describe_caveats(0.2, 2)[0]
-    assert "the only one" in describe_caveats(0.2, 1)[0]
+    assert "20% of one processor. This machine has 2" in describe_caveats(0.2, 2)[0]
+    assert "the only processor" in describe_caveats(0.2, 1)[0]
     assert "may be faster" in describe_caveats(0.95, 2)[1]
 
 

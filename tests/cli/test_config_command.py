@@ -43,13 +43,13 @@ def test_a_secret_is_not_shown() -> None:
     for options in ([], ["--json"]):
         result = InProcessCli(Path("x.db")).run("config", "show", *options, MINWALLET_CALLBACK_KEY="s3cr3t_w0rd")
         assert "s3cr3t_w0rd" not in result.out
-        assert "a secret of 11 symbols" in result.out
+        assert "a secret of 11 characters" in result.out
 
 
 def test_people_get_a_table(folder: Path) -> None:
     """A line a setting, its value and where it is from."""
     lines = [split_cells(line) for line in InProcessCli(Path("x.db")).run("config", "show").out.splitlines()]
-    assert lines[:2] == [["setting", "value", "from"], ["MINWALLET_DB", "x.db", "--db"]]
+    assert lines[:2] == [["setting", "value", "source"], ["MINWALLET_DB", "x.db", "--db"]]
     assert not list(folder.iterdir())
 
 
@@ -57,7 +57,7 @@ def test_a_misspelt_name_in_env_is_told(folder: Path) -> None:
     """Else an allow list would be missing in silence; what belongs to other programs is none of ours."""
     (folder / ".env").write_text("OTHER_THING=1\nMINWALLET_CALLBACK_ALOW=10.0.0.0/8\n")
     assert_error_line(
-        InProcessCli(Path("x.db")).run("config", "show"), 2, ".env has MINWALLET_CALLBACK_ALOW", "no setting"
+        InProcessCli(Path("x.db")).run("config", "show"), 2, "unknown setting 'MINWALLET_CALLBACK_ALOW' in .env"
     )
     (folder / ".env").write_text("OTHER_THING=1\nminwallet_port=7\n")
     assert _read_origins(InProcessCli(Path("x.db")))["MINWALLET_PORT"] == ("7", ".env")
@@ -66,14 +66,14 @@ def test_a_misspelt_name_in_env_is_told(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        (b"port = ", "minwallet.toml is not TOML"),
-        (b"prot = 8000", "minwallet.toml has prot, which is no setting"),
-        (b'port = "many"', "minwallet.toml: port: it is a whole number"),
-        (b"port = 70000", "minwallet.toml: port: "),
-        (b"[server]\nport = 1", "minwallet.toml has server, which is no setting"),
+        (b"port = ", "invalid TOML in minwallet.toml"),
+        (b"prot = 8000", "unknown setting 'prot' in minwallet.toml"),
+        (b'port = "many"', "minwallet.toml: port: invalid number 'many': must be an integer"),
+        (b"port = 70000", "minwallet.toml: port: invalid number '70000': must be at most 65535"),
+        (b"[server]\nport = 1", "unknown setting 'server' in minwallet.toml"),
         (b"callback_allow = 7", "minwallet.toml: callback_allow: "),
         (b"callback_allow = ['x']", "minwallet.toml: callback_allow: "),
-        (b'host = "\xff"', "the file minwallet.toml is not UTF-8 text"),
+        (b'host = "\xff"', "cannot read minwallet.toml: not UTF-8 text"),
     ],
 )
 def test_a_file_of_settings_that_makes_no_sense_is_told(folder: Path, text: bytes, words: str) -> None:

@@ -102,15 +102,16 @@ def test_a_wrong_wallet_is_a_failure_with_its_reason(tmp_path: Path) -> None:
     assert (result.code, result.err) == (1, "")
     table, _, stories = result.out.partition("\n\n")
     lines = [split_cells(line) for line in table.splitlines()]
-    assert lines[0] == ["verdict", "case", "came", "expected", "sent"]
+    assert lines[0] == ["verdict", "case", "received", "expected", "sent"]
     row = ["FAIL", "bet-retry", "accepted, balance -0.10", "any reply, balance -0.05", "bet a 0.05; bet a 0.05"]
     assert row in lines
     story = next(each for each in stories.split("\n\n") if each.startswith("FAIL bet-retry:"))
     for words in ("A retry of a bet deducts nothing more.", "“The “id” parameter is unique within one currency,",
-                  'POST /wallet {"bet":5,"code":"{token}"', "any reply, balance -0.05", "accepted, balance -0.10",
+                  'POST /wallet {"bet":5,"code":"{token}"',
+                  "expected  any reply, balance -0.05", "received  accepted, balance -0.10",
                   'answer    HTTP 200 {"credit":'):  # fmt: skip  # one line each
         assert words in story
-    assert result.out.splitlines()[-1].startswith("left: -0.55 behind --token; ids 5000 to ")
+    assert result.out.splitlines()[-1].startswith("left behind: -0.55 for --token; used ids 5000 to ")
     suite = ElementTree.parse(file).find("testsuite")
     assert suite is not None
     assert [each.get("name") for each in suite if each.find("failure") is not None] == ["bet-retry", "same-bet-at-once"]
@@ -140,20 +141,20 @@ def test_cases_that_lack_a_token_say_what_to_give(cli: InProcessCli) -> None:
     assert row in lines
     *_, sums, left = result.out.splitlines()
     assert " passed, 0 failed, 0 with advice, " in sums
-    assert left.startswith("left: nothing, every balance is as it was; ids ")
+    assert left.startswith("left behind: nothing, all balances are unchanged; used ids ")
 
 
 @pytest.mark.parametrize(
     ("words", "complaint"),
     [
-        (["http://127.0.0.1:1", "--protocol", "x", "--token", "t"], "no protocol 'x'; choose wallet-v2 or vela"),
+        (["http://127.0.0.1:1", "--protocol", "x", "--token", "t"], "unknown protocol 'x'; use wallet-v2 or vela"),
         (["127.0.0.1:8000", *VELA], "write it like http://127.0.0.1:8000"),
         (["ftp://host", *VELA], "write it like http://127.0.0.1:8000"),
         (["http://host:99999999", *VELA], "invalid address 'http://host:99999999'"),
-        (["http://127.0.0.1:1", *VELA, "--first-id", "-1"], "--first-id: must be from 0 to"),
-        (["http://127.0.0.1:1", *VELA, "--timeout", "0"], "--timeout: must be more than 0"),
-        (["http://127.0.0.1:1", *VELA, "--timeout", "nan"], "--timeout: must be more than 0"),
-        (["http://127.0.0.1:1", "--protocol", "vela", "--token", ""], "--token: must not be empty"),
+        (["http://127.0.0.1:1", *VELA, "--first-id", "-1"], "invalid --first-id -1: must be from 0 to"),
+        (["http://127.0.0.1:1", *VELA, "--timeout", "0"], "invalid --timeout 0: must be more than 0"),
+        (["http://127.0.0.1:1", *VELA, "--timeout", "nan"], "invalid --timeout nan: must be more than 0"),
+        (["http://127.0.0.1:1", "--protocol", "vela", "--token", ""], "invalid --token '': must not be empty"),
     ],
 )  # fmt: skip  # a table of mistakes
 def test_what_makes_no_sense_is_wrong_usage(cli: InProcessCli, words: list[str], complaint: str) -> None:
@@ -189,4 +190,4 @@ def test_a_result_that_cannot_be_written_is_code_3(cli: InProcessCli, tmp_path: 
         result = cli.run("conformance", url, *WALLET_V2, "--junit", tmp_path, "--json")
     assert result.code == 3
     assert json.loads(result.out)["ok"] is True
-    assert f"the wallet was tried, but {tmp_path} was not written" in result.err
+    assert f"the test is complete, but '{tmp_path}' cannot be written" in result.err

@@ -143,7 +143,7 @@ def test_the_wallet_itself_is_never_written_over(cli: InProcessCli, tmp_path: Pa
     link = tmp_path / "link"
     link.symlink_to(cli.db.with_name(f"{cli.db.name}{end}"))
     for file in (f"{cli.db}{end}", cli.db.parent / "." / f"{cli.db.name}{end}", link):
-        assert_error_line(cli.run("export", "ledger", file), 2, "the wallet itself")
+        assert_error_line(cli.run("export", "ledger", file), 2, "is the wallet file or one of its companions")
     assert cli("verify")["ok"]
 
 

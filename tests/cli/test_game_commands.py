@@ -143,7 +143,7 @@ def test_the_last_good_list_is_kept(
     assert (result.code, result.json) == (code, kept)
     (line,) = result.err.splitlines()
     assert words in line
-    assert "last good list" in line
+    assert "showing the stored list" in line
     asked = len(provider.requested_paths)
     assert cli("games", "--cached") == kept
     assert len(provider.requested_paths) == asked
@@ -154,7 +154,7 @@ def test_without_any_list_the_error_is_all_there_is(cli: InProcessCli, provider:
     provider.answer_always(b"nonsense")
     assert_error_line(cli.run("games"), 3, "cannot be understood")
     assert cli("games", "--cached") == {"agent": "default", "fetched_at": None, "games": []}
-    assert cli.run("games", "--cached").out == "the list has no games\n"
+    assert cli.run("games", "--cached").out == "the game list is empty\n"
 
 
 def parse_query(url: str) -> list[tuple[str, str]]:
@@ -221,8 +221,8 @@ def test_a_launch_that_cannot_be(wallet: InProcessCli) -> None:
     assert_error_line(wallet.run(*launch[:3], "v3", *launch[4:]), 2, "wallet-v2 and vela")
     assert_error_line(wallet.run(*launch, "--lang", "english!"), 2, "a language, such as en")
     assert_error_line(wallet.run(*launch[:-1], "a b"), 2, "for game")
-    assert_error_line(wallet.run(*launch, "--ttl", "never"), 2, "not a length of time")
-    assert_error_line(wallet.run("launch", *launch[2:]), 2, "name the player")
+    assert_error_line(wallet.run(*launch, "--ttl", "never"), 2, "invalid duration 'never'")
+    assert_error_line(wallet.run("launch", *launch[2:]), 2, "add the player's id")
     assert_error_line(wallet.run("launch", "nobody", *launch[2:]), 1, "no player nobody")
     assert_error_line(wallet.run(*launch, "--agent", "nobody"), 1, "no agent nobody")
     assert_usage_error(wallet.run("launch", "ida"), "--game")

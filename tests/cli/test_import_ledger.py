@@ -151,15 +151,15 @@ def test_agents_whose_tokens_would_be_the_same_are_named(tmp_path: Path) -> None
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("", "it should have"),
-        ("a,b\n1,2\n", "it should have agent, player_id"),
-        ('{"agent": 1}\n', "it should have agent, player_id"),
-        ('{"agent": \n', "cannot read what follows line 0"),
+        ("", "expected exactly the fields"),
+        ("a,b\n1,2\n", "expected exactly the fields agent, player_id"),
+        ('{"agent": 1}\n', "expected exactly the fields agent, player_id"),
+        ('{"agent": \n', "line 1: "),
         (
             f"{','.join(export.LEDGER_COLUMNS)}\n{','.join('x' * 1 for _ in export.LEDGER_COLUMNS)}\n",
-            "seq is no whole number",
+            "line 2: invalid seq 'x': must be an integer",
         ),
-        (f"{','.join(export.LEDGER_COLUMNS)}\nx\n", "it has 1 fields"),
+        (f"{','.join(export.LEDGER_COLUMNS)}\nx\n", "line 2: 1 fields; the first line names"),
     ],
 )
 def test_what_is_no_export_is_told(cli: InProcessCli, tmp_path: Path, text: str, words: str) -> None:
@@ -171,4 +171,4 @@ def test_what_is_no_export_is_told(cli: InProcessCli, tmp_path: Path, text: str,
     new = InProcessCli(tmp_path / "new.db")
     with assert_unchanged(tmp_path):
         assert_error_line(new.run("import", ledger, players), 2, words)
-        assert_error_line(new.run("import", tmp_path / "none", players), 2, "cannot read")
+        assert_error_line(new.run("import", tmp_path / "none", players), 2, "cannot read" if text else words)

@@ -130,7 +130,7 @@ def test_people_are_told_in_words(wallet: InProcessCli) -> None:
     wallet("limit", "set", player, "deposit", "day", "250")
     out = wallet.run("limit", "set", player, "loss", "month", "none").out
     header, *rows = [split_cells(line) for line in out.splitlines()]
-    assert header == ["currency", "kind", "per", "limit", "used", "then"]
+    assert header == ["currency", "kind", "per", "limit", "used", "next limit"]
     assert [row[:5] for row in rows] == [
         ["USD", "deposit", "day", "100.00", "0.00"],
         ["USD", "loss", "month", "50.00", "0.00"],

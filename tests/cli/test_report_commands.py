@@ -58,7 +58,7 @@ def test_a_report_is_pulled_to_its_end(cli: InProcessCli, provider: StubProvider
     assert cli("report", "pull") == {"agent": "default", "rows": 2, "pages": 1, "key": "7"}
     assert all("host_id=h1" in each for each in provider.requested_paths)
     assert pull_report(cli) == {"missing here": 7}
-    assert cli.run("report", "pull").out == "0 rows; the report is whole up to key 7\n"
+    assert cli.run("report", "pull").out == "fetched 0 rows; the report is complete up to key 7\n"
 
 
 def test_a_report_may_be_pulled_anew(cli: InProcessCli, provider: StubProvider) -> None:
@@ -215,10 +215,10 @@ def test_what_must_be_set_first(cli: InProcessCli) -> None:
     cli("agent", "set", "default", "--service-url", "https://p.example")
     assert_error_line(cli.run("report", "pull"), 1, "no host id", "minwallet agent set default --host-id")
     assert_error_line(cli.run("report", "pull", "--agent", "nobody"), 1, "no agent nobody")
-    assert_error_line(cli.run("report", "pull", "--timeout", "soon"), 2, "not a length of time")
+    assert_error_line(cli.run("report", "pull", "--timeout", "soon"), 2, "invalid --timeout 'soon'")
     assert_error_line(cli.run("reconcile"), 1, "no whole report yet", "minwallet report pull")
-    assert_error_line(cli.run("reconcile", "--csv", "--json"), 2, "choose one")
-    assert_error_line(cli.run("reconcile", "--open-after", "x"), 2, "not a length of time")
+    assert_error_line(cli.run("reconcile", "--csv", "--json"), 2, "exclude each other")
+    assert_error_line(cli.run("reconcile", "--open-after", "x"), 2, "invalid duration 'x'")
 
 
 @pytest.fixture
@@ -332,4 +332,4 @@ def test_a_clean_reconciliation(cli: InProcessCli, provider: StubProvider) -> No
     cli("report", "pull")
     result = cli.run("reconcile")
     assert (result.code, result.err) == (0, "")
-    assert result.out.splitlines()[-1].startswith("ok: 1 matched; report pulled ")
+    assert result.out.splitlines()[-1].startswith("ok: 1 matched; last report pull ")

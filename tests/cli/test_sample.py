@@ -12,7 +12,7 @@ def test_every_file_is_listed_with_what_it_is(cli: InProcessCli) -> None:
     files = {each.name for each in (ROOT / "sample_data").iterdir() if each.is_file()}
     assert {each["name"] for each in cli("sample")["samples"]} == files
     head, *rows = cli.run("sample").out.splitlines()
-    assert split_cells(head) == ["file", "what it is"]
+    assert split_cells(head) == ["file", "purpose"]
     assert {split_cells(row)[0]: split_cells(row)[1] for row in rows} == SAMPLES
 
 

@@ -55,7 +55,7 @@ def test_people_are_told_what_was_added(wallet: InProcessCli, tmp_path: Path) ->
     file.write_text(f"player_id,currency,balance\n{name},USD,1\n{name},EUR,1\n")
     first, again = wallet.run("seed", file), wallet.run("seed", file)
     assert (first.code, first.out, first.err) == (0, "1 player and 2 accounts added\n", "")
-    assert (again.code, again.out) == (0, "0 players and 0 accounts added; 2 were there already\n")
+    assert (again.code, again.out) == (0, "0 players and 0 accounts added; 2 existed already\n")
 
 
 def test_the_last_three_columns_may_lack(seed: RunSeed, cli: InProcessCli) -> None:

@@ -63,7 +63,7 @@ def test_a_protected_server_may_serve_the_world(db: Path, settings: dict[str, st
         ({"MINWALLET_CALLBACK_ALLOW": "nonsense"}, ["MINWALLET_CALLBACK_ALLOW", "nonsense"]),
         ({"MINWALLET_CALLBACK_ALLOW": "10.0.0.0/8,300.0.0.1"}, ["MINWALLET_CALLBACK_ALLOW", "300.0.0.1"]),
         ({"MINWALLET_CALLBACK_ALLOW": "10.0.0.1/8"}, ["MINWALLET_CALLBACK_ALLOW", "10.0.0.1/8"]),
-        ({"MINWALLET_PORT": "abc"}, ["MINWALLET_PORT", "whole number"]),
+        ({"MINWALLET_PORT": "abc"}, ["MINWALLET_PORT", "must be an integer"]),
         ({"MINWALLET_PORT": "70000"}, ["MINWALLET_PORT", "65535"]),
         ({"MINWALLET_CALLBACK_KEY": "a/b"}, ["MINWALLET_CALLBACK_KEY"]),
         *(

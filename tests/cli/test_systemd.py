@@ -103,11 +103,11 @@ def test_copies_may_be_written_elsewhere(tmp_path: Path) -> None:
     copies = tmp_path / "copies"
     (tmp_path / "money" / "minwallet.toml").write_text(f'backup_to = "{copies}"\nport = 9000')
     assert ":9000" in cli.run("systemd", "--socket").out
-    assert_error_line(cli.run("systemd"), 2, "no folder", "MINWALLET_BACKUP_TO")
+    assert_error_line(cli.run("systemd"), 2, "no such backup folder", "MINWALLET_BACKUP_TO")
     copies.mkdir()
     result = cli.run("systemd", MINWALLET_PORT="7")
     unit = result.out
-    assert result.err.startswith("MINWALLET_PORT is of your environment")
+    assert result.err.startswith("MINWALLET_PORT is set only in your environment")
     assert unit_values(unit, "ReadWritePaths") == [f"{cli.db.parent} {copies}"]
 
 

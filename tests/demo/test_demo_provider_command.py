@@ -86,7 +86,7 @@ def test_a_port_in_use_is_an_error(cli: InProcessCli) -> None:
         (["--wallet", "http://x?y=z"], ["--wallet"]),
         (["--wallet", UNUSED_URL, "--faults", "nonsense"], ["--faults", "nonsense", "lost-reply"]),
         (["--wallet", UNUSED_URL, "--faults", "delay=7"], ["--faults", "delay"]),
-        (["--wallet", UNUSED_URL, "--timeout", "2"], ["--timeout", "2s"]),
+        (["--wallet", UNUSED_URL, "--timeout", "2"], ["--timeout", "10s"]),
         (["--wallet", UNUSED_URL, "--timeout", "0s"], ["--timeout"]),
     ],
 )

@@ -59,7 +59,7 @@ def test_serve_prints_a_link_as_long_as_nobody_can_sign_in(db: Path) -> None:
     """The first start shows the way in; once there is a password, a start prints no secrets."""
     with running_server(db) as server:
         caller = LoginClient(server)
-        found = re.search(r"back office, once and within an hour: (\S+)\n", server.log.read_text())
+        found = re.search(r"back office \(one-time link, valid for 1 hour\): (\S+)\n", server.log.read_text())
         assert found is not None
         assert caller.use_link(found[1]).status_code == 303
         assert caller.set_password(PASSWORD).status_code == 303
