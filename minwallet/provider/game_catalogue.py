@@ -1,13 +1,14 @@
 """The provider's game list as it was kept, and the addresses that open games."""
 
 import json
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Annotated, NamedTuple
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from minwallet.operations.agents import get_agent
 from minwallet.operations.errors import OperationError
+from minwallet.operations.timestamps import to_datetime
 from minwallet.protocols.operator_service import Game
 from minwallet.protocols.registry import OPERATOR_SERVICES, PROTOCOLS, load_protocol
 from minwallet.protocols.wire import Launch
@@ -48,7 +49,7 @@ async def read_game_catalogue(store: Store, agent_name: str) -> GameCatalogue:
     if kept is None:
         return GameCatalogue(agent, None, [])
     games = [Game(**each) for each in json.loads(kept.games)]
-    return GameCatalogue(agent, datetime.fromtimestamp(kept.fetched_at_ms / 1000, UTC), games)
+    return GameCatalogue(agent, to_datetime(kept.fetched_at_ms), games)
 
 
 def build_launch_url(catalogue: GameCatalogue, protocol: str, game: str, lang: str, token: str | None) -> str:

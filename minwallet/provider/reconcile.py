@@ -2,14 +2,14 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
-from datetime import UTC, datetime
 from typing import TypeVar
 
+from minwallet.ledger.limits import DAY_MS
 from minwallet.ledger.reconciliation import CutOff, MatchStatus, Reconciliation, ReportedTicket, Ticket, TicketTotals
 from minwallet.operations.agents import get_agent
 from minwallet.operations.errors import OperationError
 from minwallet.operations.requests import Reply
-from minwallet.operations.timestamps import format_iso
+from minwallet.operations.timestamps import format_date, format_iso
 from minwallet.provider.service_client import SERVICE_PROTOCOL
 from minwallet.storage.store import Store
 
@@ -75,7 +75,7 @@ async def _pair_by_ticket(
 def _accounting_day(ours: Ticket | None, theirs: ReportedTicket | None) -> str:
     """The ledger's day of the bet, or what the report calls its day where the ledger knows of none."""
     if ours:
-        return datetime.fromtimestamp(ours.opened_at_ms / 1000, UTC).strftime("%Y-%m-%d")
+        return format_date(ours.opened_at_ms // DAY_MS)
     return theirs.reported_at[:10] if theirs else ""
 
 

@@ -1,13 +1,12 @@
 """What is asked of the admin API and answered by it, where the desk and the command line have no shape for it yet."""
 
-import re
-from datetime import date
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PlainValidator, WithJsonSchema
 from typing_extensions import TypedDict  # pydantic reads only this one's before Python 3.12
 
 from minwallet.ledger.entries import Kind, State
+from minwallet.ledger.limits import DAY_MS
 from minwallet.ledger.money import MAX_CENTS
 from minwallet.operations import schemas
 from minwallet.operations.requests import (
@@ -20,13 +19,9 @@ from minwallet.operations.requests import (
     SessionList,
     TtlSeconds,
 )
-from minwallet.operations.timestamps import parse_timestamp
+from minwallet.operations.timestamps import parse_day, parse_timestamp
 from minwallet.provider.game_catalogue import LaunchOptions
 from minwallet.storage.queries import Filter
-
-EPOCH_DAY = date(1970, 1, 1)
-
-DAY_PATTERN = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
 
 MAX_DAYS_PER_PAGE = 92
 
@@ -37,15 +32,8 @@ def _validate_source(source: str) -> str:
     return source
 
 
-def _parse_day(text: object) -> int:
-    """A day as the number of days since 1970."""
-    if not isinstance(text, str) or not DAY_PATTERN.fullmatch(text):
-        raise ValueError("a day is written like 2026-11-21")
-    return (date.fromisoformat(text) - EPOCH_DAY).days
-
-
 TimestampMs = Annotated[int, PlainValidator(parse_timestamp), WithJsonSchema({"type": "string", "format": "date-time"})]
-DayNumber = Annotated[int, PlainValidator(_parse_day), WithJsonSchema({"type": "string", "format": "date"})]
+DayNumber = Annotated[int, PlainValidator(parse_day), WithJsonSchema({"type": "string", "format": "date"})]
 Seq = Annotated[int, Field(ge=1, le=MAX_CENTS)]
 PageLimit = Annotated[int, Field(ge=1, le=1000, description="how many at the most")]
 FilterText = Annotated[str, Field(min_length=1, max_length=64)]
@@ -144,7 +132,7 @@ class TotalsRequest(_ApiParams):
         """The first day and the one after the last, since 1970, and the day to go on with. Nothing was before 1970, nor
         is after today.
         """
-        tomorrow = now_ms // (DAY_S * 1000) + 1
+        tomorrow = now_ms // DAY_MS + 1
         until = tomorrow if self.until is None else min(self.until, tomorrow)
         since = until - 30 if self.since is None else max(self.since, 0)
         next_day = since + MAX_DAYS_PER_PAGE
