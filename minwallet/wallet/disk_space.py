@@ -4,10 +4,10 @@ A bet that is not taken is not refused: nothing is written of it, and the provid
 repeats a bet that has been decided gets the same answer as ever.
 """
 
-import asyncio
 import logging
 
 from minwallet.storage.store import Store
+from minwallet.wallet.periodic import run_periodically
 
 CHECK_INTERVAL_S = 2.0
 """How often the disk is looked at: it takes a few microseconds, and 200 MB last for longer than that."""
@@ -28,10 +28,8 @@ class DiskSpaceMonitor:
         store.on_disk_full(self._handle_disk_full)
 
     async def run(self) -> None:
-        """For ever."""
-        while True:
-            await self.check()
-            await asyncio.sleep(CHECK_INTERVAL_S)
+        """Check the free space every CHECK_INTERVAL_S until cancelled."""
+        await run_periodically("checking the free disk space", self.check, CHECK_INTERVAL_S)
 
     async def check(self) -> None:
         """See how much there is."""

@@ -6,7 +6,8 @@ import json
 from starlette.requests import ClientDisconnect
 from starlette.responses import Response, StreamingResponse
 
-from minwallet.operations import schemas, totals_aggregation
+from minwallet.operations import schemas
+from minwallet.operations.maintenance import aggregate_newest
 from minwallet.operations.requests import TransactionShow
 from minwallet.operations.timestamps import format_date
 from minwallet.operations.verify import verify_ledger
@@ -55,7 +56,7 @@ async def list_open_rounds(caller: Caller, params: OpenBetsRequest) -> OpenBetsR
 
 async def show_totals(caller: Caller, params: TotalsRequest) -> TotalsResponse:
     wallet = caller.wallet
-    await totals_aggregation.aggregate_newest(wallet.store)
+    await aggregate_newest(wallet.store)
     since, until, next_day = params.resolve_days(wallet.clock_ms())
     totals_rows = await wallet.store.read_totals(since, until, params.agent)
     return TotalsResponse(

@@ -14,6 +14,8 @@ from uvicorn._types import ASGI3Application
 from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
+from minwallet.wallet.periodic import run_periodically
+
 MAX_HEAD_BYTES = 64 * 1024
 """How many bytes a request's line and headers may have; whoever sends more is not a provider."""
 
@@ -222,12 +224,14 @@ class LimitedHttpProtocol(HttpToolsProtocol):
 
 
 async def sweep_timeouts(connections: Collection[object]) -> None:
-    """Let the connections grow older, for ever."""
-    while True:
-        await asyncio.sleep(SWEEP_INTERVAL_S)
+    """Check every connection's timeouts every SWEEP_INTERVAL_S until cancelled."""
+
+    async def sweep() -> None:
         for connection in list(connections):
             if isinstance(connection, LimitedHttpProtocol):
                 connection.check_timeout(SWEEP_INTERVAL_S)
+
+    await run_periodically("checking connection timeouts", sweep, SWEEP_INTERVAL_S, delay_first_run=True)
 
 
 def raise_connection_limit() -> int:
