@@ -23,6 +23,7 @@ from minwallet.ledger.money import MAX_ID, format_amount
 
 if TYPE_CHECKING:
     from minwallet.ledger.commands import MoneyCommand
+    from minwallet.ledger.entries import Entry
     from minwallet.operations.requests import Reply
     from minwallet.protocols.wire import Call
 
@@ -35,9 +36,6 @@ PROTOCOLS_BY_CALL = {
     "betwin": ("vela",),
 }
 """The calls that move money, and the protocols that have them."""
-
-OPEN_BET_LOOKBACK = 1_000
-"""Among how many of the player's newest entries a bet is looked for that nobody named."""
 
 SESSION_TTL_S = 60
 """How long a session lasts that is opened for a single call."""
@@ -108,7 +106,7 @@ def trigger(
 
 def replay(context: typer.Context, seq: SeqArgument, as_json: JsonOption = False) -> None:
     """Make an entry's provider call once more. It shows that no money moves; exit code 1 if any does."""
-    from minwallet.operations.dispatch import get_journaled_entry
+    from minwallet.operations.transactions import get_journaled_entry
     from minwallet.protocols.wire import REDACTED
     from minwallet.provider.manual_calls import rebuild_call
 
@@ -159,37 +157,29 @@ def _open_session(context: typer.Context, agent: str, player_id: str, currency: 
     return _CallSession(agent, player_id, session["currency"], session["token"])
 
 
-def _find_newest_open_bet(context: typer.Context, player: _CallSession, protocol: str) -> "Reply | None":
-    """The ledger's newest bet of the player that was neither settled nor called off."""
-    from minwallet.operations.requests import LedgerRead
+def _find_newest_open_bet(context: typer.Context, player: _CallSession, protocol: str) -> "Entry | None":
+    """Return the player's newest bet that is neither settled nor cancelled. Return None without one."""
+    from minwallet.operations.transactions import find_newest_open_bet
 
-    account = {"agent": player.agent, "player_id": player.player_id, "currency": player.currency}
-    entries = query(context, LedgerRead.model_validate({**account, "limit": OPEN_BET_LOOKBACK}))["entries"]
-    protocol_entries = [entry for entry in entries if entry["protocol"] == protocol]
-    ended = {entry["id"] for entry in protocol_entries if entry["kind"] == "cancel"}
-    ended_rounds = {entry["round"] for entry in protocol_entries if entry["kind"] == "win"}
-    for entry in protocol_entries:
-        is_bet = entry["kind"] == "bet" and entry["state"] == "applied"
-        if is_bet and entry["id"] not in ended and entry["round"] not in ended_rounds:
-            return dict(entry)
-    return None
+    agent, player_id, currency, _ = player
+    return run_with_store(context, lambda store: find_newest_open_bet(store, agent, player_id, currency, protocol))
 
 
 def _build_command(
-    operation: str, call_id: str | None, bet: "Reply | None", game: str, paid: int, won: int
+    operation: str, call_id: str | None, bet: "Entry | None", game: str, paid: int, won: int
 ) -> "MoneyCommand":
     """What is asked of the wallet; without a number, about the bet or under a number that nobody has used."""
     from minwallet.ledger.commands import Bet, BetWin, Cancel, Settle, Win
 
     new = call_id or str(time.time_ns() // 1000)
-    known = str(int(call_id)) if call_id is not None else bet["id"] if bet else new
+    known = str(int(call_id)) if call_id is not None else bet.id if bet else new
     match operation:
         case "bet":
             return Bet(new, paid, new, game)
         case "win":
-            return Win(new, paid, bet["round"] if bet else None, bet["game"] if bet else game)
+            return Win(new, paid, bet.round if bet else None, bet.game if bet else game)
         case "result":
-            return Settle(known, paid, bet["game"] if bet else game)
+            return Settle(known, paid, bet.game if bet else game)
         case "betwin":
             return BetWin(new, paid, won, game)
         case _:

@@ -23,7 +23,7 @@ from minwallet.ledger.commands import (
     Win,
     Withdraw,
 )
-from minwallet.ledger.entries import Entry, Kind, Refusal, State, chain_entry
+from minwallet.ledger.entries import Entry, Kind, Refusal, State, chain_entry, is_open_bet
 from minwallet.ledger.limits import UNRESTRICTED, LimitKind, PlayerRestrictions
 from minwallet.ledger.money import MAX_CENTS
 from minwallet.ledger.outcomes import Applied, BalanceShown, Outcome, Refused, Replayed
@@ -227,14 +227,12 @@ def _exceeds_max_balance(s: Snapshot, cents: int) -> bool:
 
 
 def _has_open_bet(history: TransactionHistory, account_id: int) -> bool:
-    """The ticket's bet took this account's money, and neither a result nor a refund has come yet."""
+    """Return True if the ticket's bet took this account's money and is not refunded. The caller checks its result."""
     bet = history.original
     return (
         bet is not None
         and bet.account_id == account_id
-        and bet.kind is Kind.BET
-        and bet.state is State.APPLIED
-        and history.cancellation is None
+        and is_open_bet(bet, is_cancelled=history.cancellation is not None)
     )
 
 

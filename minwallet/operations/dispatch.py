@@ -2,10 +2,9 @@
 
 from typing import assert_never
 
-from minwallet.operations import admin, agents, limits, players, schemas
+from minwallet.operations import admin, agents, limits, players, transactions
 from minwallet.operations.audit_log import audit_request
-from minwallet.operations.errors import ErrorCode, OperationError, OperationFailure
-from minwallet.operations.players import choose_account, get_player
+from minwallet.operations.errors import OperationError, OperationFailure
 from minwallet.operations.requests import (
     AdminLink,
     AdminList,
@@ -39,8 +38,6 @@ from minwallet.operations.requests import (
     Transfer,
 )
 from minwallet.operations.transfers import handle_transfer
-from minwallet.storage.models import JournaledEntry
-from minwallet.storage.store import Store
 from minwallet.wallet.service import Wallet
 
 
@@ -56,7 +53,6 @@ async def execute(wallet: Wallet, request: OperationRequest, actor: str) -> Repl
 
 
 async def _dispatch(wallet: Wallet, request: OperationRequest, actor: str) -> Reply:
-    store = wallet.store
     match request:
         case AgentAdd() | AgentSet() | AgentShow() | AgentList() | GamesSave() | ReportSave():
             return await agents.handle_agents(wallet, request)
@@ -71,28 +67,8 @@ async def _dispatch(wallet: Wallet, request: OperationRequest, actor: str) -> Re
         case Transfer():
             return await handle_transfer(wallet, request, actor)
         case LedgerRead():
-            return await _read_ledger(store, request)
+            return await transactions.read_ledger(wallet, request)
         case TransactionShow():
-            return await _read_transaction(store, request.seq)
+            return await transactions.show_transaction(wallet, request)
         case _:
             assert_never(request)
-
-
-async def _read_ledger(store: Store, request: LedgerRead) -> Reply:
-    player = await get_player(store, request.agent, request.player_id)
-    accounts = [choose_account(player, request.currency)] if request.currency else player.accounts
-    entries = await store.read_entries([account[0] for account in accounts], request.limit)
-    currencies = {account_id: currency for account_id, currency, *_ in accounts}
-    return {"entries": [schemas.build_transaction_response(entry, currencies[entry.account_id]) for entry in entries]}
-
-
-async def get_journaled_entry(store: Store, seq: int) -> JournaledEntry:
-    """The entry of this number; declines where there is none."""
-    entry = await store.find_journaled_entry(seq)
-    if entry is None:
-        raise OperationError(f"there is no entry {seq}", code=ErrorCode.NOT_FOUND, hint="see: minwallet ledger ID")
-    return entry
-
-
-async def _read_transaction(store: Store, seq: int) -> Reply:
-    return schemas.build_journaled_transaction(await get_journaled_entry(store, seq))
