@@ -105,7 +105,8 @@ def _parse_row(number: int, fields: dict[str, str]) -> "SeedRow":
     """ValueError, in words, for a line that cannot be a player."""
     from pydantic import ValidationError
 
-    from minwallet.operations.requests import SeedRow, format_validation_error
+    from minwallet.operations.field_help import format_validation_error
+    from minwallet.operations.requests import SeedRow
 
     if "" in fields:
         raise ValueError(f"has {fields['']} columns, not as many as the first line")

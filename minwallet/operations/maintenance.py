@@ -41,7 +41,7 @@ MAX_AGGREGATION_BATCHES = 20
 
 
 class _BackupCancelled(Exception):
-    """Raised by the progress callback of a backup that is no longer needed."""
+    """The end of a backup that was cancelled, raised by its progress callback."""
 
 
 async def run_backups(

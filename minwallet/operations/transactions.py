@@ -2,7 +2,7 @@
 
 from minwallet.ledger.entries import Entry, find_open_bets
 from minwallet.operations import schemas
-from minwallet.operations.errors import ErrorCode, OperationError
+from minwallet.operations.errors import ErrorCode, OperationError, Subject
 from minwallet.operations.players import choose_account, get_player
 from minwallet.operations.requests import LedgerRead, Reply, TransactionShow
 from minwallet.storage.models import JournaledEntry
@@ -32,7 +32,7 @@ async def get_journaled_entry(store: Store, seq: int) -> JournaledEntry:
     """Return the entry with this number. Raise OperationError if there is none."""
     entry = await store.find_journaled_entry(seq)
     if entry is None:
-        raise OperationError(f"there is no entry {seq}", code=ErrorCode.NOT_FOUND, hint="see: minwallet ledger ID")
+        raise OperationError(f"unknown entry {seq}", code=ErrorCode.NOT_FOUND, subject=Subject.ENTRY)
     return entry
 
 

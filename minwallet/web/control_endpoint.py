@@ -1,7 +1,7 @@
-"""The desk of a running server: where the command line asks it for changes.
+"""The control endpoint of a running server, where the CLI sends its changes.
 
-It listens on a loopback address of its own, so it is never reachable through the public one, and wants the random key
-from the side file that only the owner of the database can read.
+It listens on a loopback port of its own, so it is never reachable through the public address. A request needs the
+random key from the lock file, which only the owner of the database can read.
 """
 
 import secrets
@@ -13,7 +13,8 @@ from starlette.routing import Route
 
 from minwallet.operations.dispatch import execute
 from minwallet.operations.errors import OperationFailure
-from minwallet.operations.requests import Envelope, format_validation_error
+from minwallet.operations.field_help import format_validation_error
+from minwallet.operations.requests import Envelope
 from minwallet.storage.errors import StoreError
 from minwallet.wallet.service import Wallet
 
@@ -21,7 +22,7 @@ from minwallet.wallet.service import Wallet
 def create_control_routes(wallet: Wallet, port: int, key: str) -> list[Route]:
     """`POST /control` on this port only, with `Authorization: Bearer KEY`.
 
-    200 `{"done": {…}}`, 409 `{"declined": [reason, …]}`, 422 for a request of the wrong shape, 503 for a fault.
+    200 `{"done": {…}}`, 409 with an OperationFailure as a document, 422 for an invalid request, 503 for a fault.
     """
 
     async def handle_control(request: Request) -> JSONResponse:
@@ -37,7 +38,7 @@ def create_control_routes(wallet: Wallet, port: int, key: str) -> list[Route]:
         except StoreError as fault:
             return JSONResponse({"failed": str(fault)}, 503)
         if isinstance(reply, OperationFailure):
-            return JSONResponse({"declined": reply.lines}, 409)
+            return JSONResponse(reply.to_document(), 409)
         return JSONResponse({"done": reply})
 
     return [Route("/control", handle_control, methods=["POST"])]
