@@ -34,10 +34,8 @@ from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 from minwallet.config import BindError, Settings, SettingsError, parse_duration
 from minwallet.operations.dispatch import execute
 from minwallet.operations.errors import OperationFailure
-from minwallet.operations.journal_pruning import run_pruning
-from minwallet.operations.maintenance import run_backups
+from minwallet.operations.maintenance import run_aggregation, run_backups, run_pruning
 from minwallet.operations.requests import AdminLink
-from minwallet.operations.totals_aggregation import run_aggregation
 from minwallet.protocols.registry import PROTOCOLS, load_protocol
 from minwallet.storage.file_lock import ControlEndpoint, DatabaseLock
 from minwallet.storage.sqlite import SqliteStore

@@ -20,6 +20,7 @@ from minwallet.ledger.money import MAX_ID, format_amount
 
 if TYPE_CHECKING:
     from minwallet.ledger.commands import MoneyCommand
+    from minwallet.ledger.entries import Entry
     from minwallet.operations.requests import Reply
     from minwallet.protocols.wire import Call
 
@@ -32,9 +33,6 @@ PROTOCOLS_BY_CALL = {
     "betwin": ("vela",),
 }
 """The protocols that have a call, by the name of the call. All of these calls move money."""
-
-OPEN_BET_LOOKBACK = 1_000
-"""The number of the player's newest entries in which an open bet is searched for."""
 
 SESSION_TTL_S = 60
 """The lifetime of a session that is opened for a single call."""
@@ -120,7 +118,7 @@ def replay(context: typer.Context, seq: SeqArgument, as_json: JsonOption = False
 
     Example: minwallet replay 6
     """
-    from minwallet.operations.dispatch import get_journaled_entry
+    from minwallet.operations.transactions import get_journaled_entry
     from minwallet.protocols.wire import REDACTED
     from minwallet.provider.manual_calls import rebuild_call
 
@@ -176,38 +174,30 @@ def _open_session(context: typer.Context, agent: str, player_id: str, currency: 
     return _CallSession(agent, player_id, session["currency"], session["token"])
 
 
-def _find_newest_open_bet(context: typer.Context, player: _CallSession, protocol: str) -> "Reply | None":
+def _find_newest_open_bet(context: typer.Context, player: _CallSession, protocol: str) -> "Entry | None":
     """Return the player's newest bet that is neither settled nor cancelled, or None."""
-    from minwallet.operations.requests import LedgerRead
+    from minwallet.operations.transactions import find_newest_open_bet
 
-    account = {"agent": player.agent, "player_id": player.player_id, "currency": player.currency}
-    entries = query(context, LedgerRead.model_validate({**account, "limit": OPEN_BET_LOOKBACK}))["entries"]
-    protocol_entries = [entry for entry in entries if entry["protocol"] == protocol]
-    ended = {entry["id"] for entry in protocol_entries if entry["kind"] == "cancel"}
-    ended_rounds = {entry["round"] for entry in protocol_entries if entry["kind"] == "win"}
-    for entry in protocol_entries:
-        is_bet = entry["kind"] == "bet" and entry["state"] == "applied"
-        if is_bet and entry["id"] not in ended and entry["round"] not in ended_rounds:
-            return dict(entry)
-    return None
+    agent, player_id, currency, _ = player
+    return run_with_store(context, lambda store: find_newest_open_bet(store, agent, player_id, currency, protocol))
 
 
 def _build_command(
-    operation: str, call_id: str | None, bet: "Reply | None", game: str, paid: int, won: int
+    operation: str, call_id: str | None, bet: "Entry | None", game: str, paid: int, won: int
 ) -> "MoneyCommand":
     """Return the command of the call. Without `call_id`, it refers to the open bet `bet`, or has a new id."""
     from minwallet.ledger.commands import Bet, BetWin, Cancel, Settle, Win
 
     # Ids from the clock are new, as long as no other caller uses the same range.
     new = call_id or str(time.time_ns() // 1000)
-    known = str(int(call_id)) if call_id is not None else bet["id"] if bet else new
+    known = str(int(call_id)) if call_id is not None else bet.id if bet else new
     match operation:
         case "bet":
             return Bet(new, paid, new, game)
         case "win":
-            return Win(new, paid, bet["round"] if bet else None, bet["game"] if bet else game)
+            return Win(new, paid, bet.round if bet else None, bet.game if bet else game)
         case "result":
-            return Settle(known, paid, bet["game"] if bet else game)
+            return Settle(known, paid, bet.game if bet else game)
         case "betwin":
             return BetWin(new, paid, won, game)
         case _:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 import typer
 
+from minwallet.cli.hints import format_failure
 from minwallet.cli.output import CommandRefused
 from minwallet.operations.errors import OperationFailure
 from minwallet.storage.errors import DatabaseUnusable, StoreError
@@ -149,6 +150,8 @@ def _send_to_server(endpoint: ControlEndpoint, request: "OperationRequest") -> "
     if response.status_code == 200:
         done: Reply = document["done"]
         return done
+    if "code" in document:
+        raise CommandRefused(format_failure(OperationFailure.from_document(document)))
     if "declined" in document:
         raise CommandRefused(document["declined"])
     if "failed" in document:
@@ -166,5 +169,5 @@ def _current_actor() -> str:
 
 def _raise_if_failed(reply: "Reply | OperationFailure") -> "Reply":
     if isinstance(reply, OperationFailure):
-        raise CommandRefused(reply.lines)
+        raise CommandRefused(format_failure(reply))
     return reply

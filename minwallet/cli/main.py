@@ -40,6 +40,7 @@ from minwallet.cli import (
     transfer_commands,
     verify_command,
 )
+from minwallet.cli.hints import TIMEOUT_HINT, format_failure
 from minwallet.cli.output import (
     EXIT_REFUSED,
     EXIT_UNUSABLE,
@@ -139,19 +140,21 @@ def _describe_error(error: Exception) -> tuple[int, Sequence[str]]:
     from minwallet.config import BindError, SettingsError
     from minwallet.conformance.runner import SetupError, WalletUnreachable
     from minwallet.operations.errors import OperationError
-    from minwallet.operations.requests import format_validation_error
-    from minwallet.provider.service_client import ProviderFailed
+    from minwallet.operations.field_help import format_validation_error
+    from minwallet.provider.service_client import ProviderFailed, ProviderTimedOut
     from minwallet.storage.errors import StoreError
 
     match error:
         case OperationError():
-            return EXIT_REFUSED, error.failure.lines
+            return EXIT_REFUSED, format_failure(error.failure)
         case CommandRefused() | SetupError():
             return EXIT_REFUSED, error.args
         case ValidationError():
             return EXIT_USAGE, [format_validation_error(error)]
         case UsageError() | SettingsError():
             return EXIT_USAGE, [str(error)]
+        case ProviderTimedOut():
+            return EXIT_UNUSABLE, [f"{error}{TIMEOUT_HINT}"]
         case StoreError() | BindError() | ProviderFailed() | WalletUnreachable() | LoadFailed() | OutputError():
             return EXIT_UNUSABLE, [str(error)]
         case _:

@@ -116,7 +116,8 @@ def _parse_row(number: int, fields: dict[str, str]) -> "SeedRow":
     """Return the player of one line. Raise ValueError, with the reason, if the line is invalid."""
     from pydantic import ValidationError
 
-    from minwallet.operations.requests import SeedRow, format_validation_error
+    from minwallet.operations.field_help import format_validation_error
+    from minwallet.operations.requests import SeedRow
 
     if "" in fields:
         raise ValueError(f"{fields['']} columns; must have as many as the first line")

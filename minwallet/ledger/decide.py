@@ -44,7 +44,7 @@ from minwallet.ledger.commands import (
     Win,
     Withdraw,
 )
-from minwallet.ledger.entries import Entry, Kind, Refusal, State, chain_entry
+from minwallet.ledger.entries import Entry, Kind, Refusal, State, chain_entry, is_open_bet
 from minwallet.ledger.limits import UNRESTRICTED, LimitKind, PlayerRestrictions
 from minwallet.ledger.money import MAX_CENTS
 from minwallet.ledger.outcomes import Applied, BalanceShown, Outcome, Refused, Replayed
@@ -284,9 +284,7 @@ def _has_open_bet(history: TransactionHistory, account_id: int) -> bool:
     return (
         bet is not None
         and bet.account_id == account_id
-        and bet.kind is Kind.BET
-        and bet.state is State.APPLIED
-        and history.cancellation is None
+        and is_open_bet(bet, is_cancelled=history.cancellation is not None)
     )
 
 

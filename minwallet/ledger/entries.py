@@ -111,6 +111,32 @@ class Entry(NamedTuple):
     hash: bytes
 
 
+def is_open_bet(entry: Entry, *, is_cancelled: bool, last_win_seq: int = 0) -> bool:
+    """Return True if the entry is a bet that took money and is neither cancelled nor settled.
+
+    `last_win_seq` is the newest win in the bet's round and account, 0 if there is none. A win settles the bets before
+    it; a later bet opens the round again. A bet and win in one step is never open.
+    """
+    return entry.kind is Kind.BET and entry.state is State.APPLIED and not is_cancelled and entry.seq > last_win_seq
+
+
+def find_open_bets(entries: Sequence[Entry]) -> list[Entry]:
+    """Return the open bets among entries of one account and one protocol, in the order given.
+
+    Entries after a bet must be included, as they settle and cancel it; earlier ones may be missing.
+    """
+    cancelled_ids = {entry.id for entry in entries if entry.kind is Kind.CANCEL}
+    last_win_seqs: dict[str | None, int] = {}
+    for entry in entries:
+        if entry.kind is Kind.WIN:
+            last_win_seqs[entry.round] = max(entry.seq, last_win_seqs.get(entry.round, 0))
+    return [
+        entry
+        for entry in entries
+        if is_open_bet(entry, is_cancelled=entry.id in cancelled_ids, last_win_seq=last_win_seqs.get(entry.round, 0))
+    ]
+
+
 def compute_genesis_hash(agent: str, player_id: str, currency: str) -> bytes:
     """Return the head of an account without entries, a hash that names the account."""
     return hashlib.sha256(json.dumps([agent, player_id, currency]).encode()).digest()

@@ -1,1 +1,1 @@
-"""What an operator asks of the wallet: requests, their shapes, and the services that carry them out."""
+"""The operator's use cases: requests, replies, and the services that execute them, for CLI, pages and admin API."""

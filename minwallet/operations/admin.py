@@ -1,11 +1,11 @@
-"""What the operator's desk does about the back office itself: keys, links, and the record of who did what."""
+"""Operations on access to the wallet: API keys, admins, and their sign-in links."""
 
 from typing import assert_never
 
 from minwallet.operations import schemas
 from minwallet.operations.agents import get_agent
 from minwallet.operations.credentials import LOGIN_LINK_TTL_S, generate_api_key, generate_secret, hash_secret
-from minwallet.operations.errors import ErrorCode, OperationError
+from minwallet.operations.errors import ErrorCode, OperationError, Subject
 from minwallet.operations.requests import (
     AdminLink,
     AdminList,
@@ -22,7 +22,7 @@ from minwallet.wallet.service import Wallet
 
 
 async def handle_admin(wallet: Wallet, request: AdminRequest) -> Reply:
-    """Carry the request out, or raise OperationError. May raise StoreError."""
+    """Execute the request and return the reply. Raise OperationError or StoreError."""
     match request:
         case KeyAdd():
             return await _add_key(wallet, request)
@@ -30,9 +30,7 @@ async def handle_admin(wallet: Wallet, request: AdminRequest) -> Reply:
             return {"keys": [schemas.build_api_key_response(key) for key in await wallet.store.list_keys()]}
         case KeyRevoke():
             if not await wallet.store.revoke_key(request.name, wallet.clock_ms()):
-                raise OperationError(
-                    f"there is no key {request.name}", code=ErrorCode.NOT_FOUND, hint="see: minwallet key list"
-                )
+                raise OperationError(f"unknown key '{request.name}'", code=ErrorCode.NOT_FOUND, subject=Subject.KEY)
             return {"revoked": True}
         case AdminLink():
             return await _create_login_link(wallet, request.name)
@@ -49,12 +47,14 @@ async def _add_key(wallet: Wallet, request: KeyAdd) -> Reply:
     key = generate_api_key()
     new = NewApiKey(hash_secret(key), f"{key[:7]}…", request.name, request.scope, agent_id)
     if not await wallet.store.add_key(new, wallet.clock_ms()):
-        raise OperationError(f"there is, or was, a key {request.name}; choose another name", code=ErrorCode.TAKEN)
+        # The name of a revoked key stays taken: the audit log refers to keys by their names.
+        reason = f"key name '{request.name}' is already used, if only by a revoked key; choose another"
+        raise OperationError(reason, code=ErrorCode.TAKEN)
     return {"key": key, "name": request.name, "scope": request.scope, "agent": request.agent}
 
 
 async def _create_login_link(wallet: Wallet, name: str) -> Reply:
-    """A link for an admin who may be new."""
+    """Create a sign-in link, and the admin if there is none with this name."""
     store, now_ms, token = wallet.store, wallet.clock_ms(), generate_secret()
     if name not in [admin.name for admin in await store.list_admins()]:
         await store.upsert_admin(Admin(name, None), now_ms)
@@ -66,7 +66,7 @@ async def _create_login_link(wallet: Wallet, name: str) -> Reply:
 async def _reset_admin(wallet: Wallet, name: str) -> Reply:
     store = wallet.store
     if name not in [admin.name for admin in await store.list_admins()]:
-        raise OperationError(f"there is no admin {name}", code=ErrorCode.NOT_FOUND, hint="see: minwallet admin list")
+        raise OperationError(f"unknown admin '{name}'", code=ErrorCode.NOT_FOUND, subject=Subject.ADMIN)
     await store.upsert_admin(Admin(name, None), wallet.clock_ms())
     await store.delete_admin_sessions(name)
     return schemas.AdminResponse(name=name, has_password=False)

@@ -1,6 +1,24 @@
-"""Signing in to the back office: by a link that is good once, or by name and password; and out again.
+"""Signing in to the back office, by a one-time link or by name and password, and signing out.
 
-Of links and cookies only hashes are kept, and what anybody did about them is on record.
+Theory of operation.
+
+Stored secrets. A link and a cookie are random, so the store has their SHA-256. A password has a slow, salted hash
+(`credentials.hash_password`, scrypt): 32 MiB of memory and some tenths of a second per attempt. It is computed in a
+thread, so provider calls are answered meanwhile.
+
+Timing. An unknown name, and an admin without a password, are verified against DUMMY_PASSWORD_HASH. The answer takes as
+long as for a wrong password, so it does not reveal which names exist.
+
+Throttling. Password attempts run one at a time, and at most MAX_WAITING_ATTEMPTS wait; any further one gets
+TooManyAttempts immediately. So guessing costs the server a bounded amount of memory and CPU, however many clients try.
+The limit is global. A limit per address is the web layer's task (`web/auth.py`). Changing a password takes the same
+lock, so a password that is being replaced cannot be used to sign in.
+
+Audit. Every sign-in and sign-out is written to the audit log. Failures are counted and written together, at most one
+row per FAILURE_AUDIT_INTERVAL_MS and before every successful sign-in, so an attack cannot fill the log. A failure
+contains a name only if an admin has it, because people type passwords into the wrong field.
+
+Sessions. Setting a password ends all sessions and links of the admin, and starts a new session.
 """
 
 import asyncio
@@ -25,21 +43,21 @@ from minwallet.wallet.service import Wallet
 MAX_PASSWORD_LENGTH = 1000
 
 MAX_WAITING_ATTEMPTS = 8
-"""How many tries may wait for their turn: each takes some tenths of a second and 32 MiB."""
+"""How many password attempts may run or wait: each takes some tenths of a second and 32 MiB."""
 
 FAILURE_AUDIT_INTERVAL_MS = 60_000
-"""Failed tries are put on record together, one row in this time at the most; and before somebody signs in."""
+"""The minimum time between two audit rows about failed attempts, unless a sign-in succeeds."""
 
 
 class Login(NamedTuple):
-    """Somebody who has just signed in; `cookie` is told to the browser only."""
+    """A successful sign-in. `cookie` is sent to the browser and stored only as a hash."""
 
     admin: str
     cookie: str
 
 
 class _FailedAttempts(NamedTuple):
-    """The last of so many failed tries that are not on record yet."""
+    """The latest failed attempt, and how many failed since the last audit row."""
 
     method: str
     admin: str | None
@@ -48,11 +66,11 @@ class _FailedAttempts(NamedTuple):
 
 
 class TooManyAttempts(Exception):
-    """Too many people are trying to sign in at once; try again in some seconds."""
+    """Too many password attempts are waiting; try again in some seconds."""
 
 
 class AdminAuth:
-    """Everything about signing in. Every method may raise StoreError."""
+    """Sign-in, sign-out and passwords of admins. Every method may raise StoreError."""
 
     def __init__(self, wallet: Wallet) -> None:
         self._wallet = wallet
@@ -62,14 +80,14 @@ class AdminAuth:
         self._audited_at_ms = 0
 
     async def find_by_cookie(self, cookie: str) -> str | None:
-        """Who has this cookie, as long as it is good."""
+        """Return the admin of the session with this cookie. Return None if it is unknown or expired."""
         if not cookie:
             return None
         found = await self._wallet.store.find_admin_session(hash_secret(cookie), self._wallet.clock_ms())
         return found.admin if found else None
 
     async def sign_in_with_link(self, token: str, address: str) -> Login | None:
-        """Use a link up; None for one that is used, expired, or never was."""
+        """Consume the link. Return None if it is unknown, expired or already used."""
         admin = await self._wallet.store.consume_login_link(hash_secret(token), self._wallet.clock_ms())
         if admin is None:
             await self._record_failure("link", None, address)
@@ -77,7 +95,7 @@ class AdminAuth:
         return await self._complete_login(admin, "link", address)
 
     async def sign_in_with_password(self, name: str, password: str, address: str) -> Login | None:
-        """None where name or password is wrong, after the same time in either case. Busy where too many wait."""
+        """Return None if name or password is wrong, after the same time in either case. Raise TooManyAttempts."""
         async with self._serialize_attempts():
             found = await self._find_admin(name)
             if await self._verify_password(password, found) and found:
@@ -86,25 +104,25 @@ class AdminAuth:
             return None
 
     async def sign_out(self, admin: str, cookie: str) -> None:
-        """End the sign-in of this cookie."""
+        """End the session with this cookie."""
         await self._wallet.store.delete_admin_session(hash_secret(cookie))
         await write_audit_event(self._wallet, f"admin {admin}", "sign_out", admin)
 
     async def set_password(self, admin: str, old: str, new: str, address: str) -> Login:
-        """Set or change the password, end all of the admin's sign-ins and links, and begin a new one.
+        """Set or change the password, end all sessions and links of the admin, and start a new session.
 
-        Declines where `old` is not the password there is, or `new` will not do. Busy where too many wait.
+        Raise OperationError if `old` is not the current password or `new` is too short or too long. Raise
+        TooManyAttempts if too many attempts wait.
         """
         if not MIN_PASSWORD_LENGTH <= len(new) <= MAX_PASSWORD_LENGTH:
-            raise OperationError(
-                f"a password has at least {MIN_PASSWORD_LENGTH} symbols; several words are easy to remember"
-            )
+            length = f"{MIN_PASSWORD_LENGTH} to {MAX_PASSWORD_LENGTH} characters"
+            raise OperationError(f"a password must have {length}; several words are easy to remember")
         store = self._wallet.store
         async with self._serialize_attempts():
             found = await self._find_admin(admin)
             if found and found.password and not await self._verify_password(old, found):
                 await self._record_failure("password", admin, address)
-                raise OperationError("this is not your current password; nothing was changed")
+                raise OperationError("wrong current password; nothing was changed")
             hashed = await asyncio.to_thread(hash_password, new)
             await store.upsert_admin(Admin(admin, hashed), self._wallet.clock_ms())
             await store.delete_admin_sessions(admin)
@@ -127,13 +145,13 @@ class AdminAuth:
         return next((admin for admin in await self._wallet.store.list_admins() if admin.name == name), None)
 
     async def _verify_password(self, password: str, admin: Admin | None) -> bool:
-        """Takes as long for nobody, or for somebody without a password, as for everybody else."""
+        """Return True if the password is the admin's. Take as long for an unknown admin or one without a password."""
         hashed = (admin and admin.password) or DUMMY_PASSWORD_HASH
         return await asyncio.to_thread(verify_password, password, hashed)
 
     @asynccontextmanager
     async def _serialize_attempts(self) -> AsyncIterator[None]:
-        """So that guesses cost the wallet little, and nobody signs in with a password that is just being changed."""
+        """Run the block when no other attempt runs. Raise TooManyAttempts if MAX_WAITING_ATTEMPTS are waiting."""
         if self._waiting_count >= MAX_WAITING_ATTEMPTS:
             raise TooManyAttempts
         self._waiting_count += 1
@@ -144,7 +162,7 @@ class AdminAuth:
             self._waiting_count -= 1
 
     async def _record_failure(self, method: str, admin: str | None, address: str) -> None:
-        """The name is put on record only where it is an admin's: people type passwords there, too."""
+        """Count a failed attempt, and write the audit row if one is due. `admin` is None for an unknown name."""
         self._unaudited_failures = _FailedAttempts(
             method, admin, address, self._unaudited_failures.attempts + 1 if self._unaudited_failures else 1
         )

@@ -1,11 +1,11 @@
-"""What the operator's desk does about agents, and for each about its provider: settings, game list, report."""
+"""Operations on agents: settings, and what was fetched from an agent's provider (game list and report)."""
 
 from typing import assert_never
 
 from pydantic_core import to_json
 
 from minwallet.operations import schemas
-from minwallet.operations.errors import ErrorCode, OperationError
+from minwallet.operations.errors import ErrorCode, OperationError, Subject
 from minwallet.operations.requests import (
     AgentAdd,
     AgentList,
@@ -20,11 +20,9 @@ from minwallet.storage.models import Agent, GameList, default_wallet_token
 from minwallet.storage.store import Store
 from minwallet.wallet.service import Wallet
 
-LIST_AGENTS_HINT = "see: minwallet agent list"
-
 
 async def handle_agents(wallet: Wallet, request: AgentRequest) -> Reply:
-    """Carry the request out, or raise OperationError. May raise StoreError."""
+    """Execute the request and return the reply. Raise OperationError or StoreError."""
     store = wallet.store
     match request:
         case AgentAdd():
@@ -47,22 +45,22 @@ async def handle_agents(wallet: Wallet, request: AgentRequest) -> Reply:
 
 
 async def get_agent(store: Store, name: str) -> Agent:
-    """The agent of this name; declines for a name that nobody has."""
+    """Return the agent with this name. Raise OperationError if there is none."""
     for agent in await store.list_agents():
         if agent.name == name:
             return agent
-    raise OperationError(f"there is no agent {name}", code=ErrorCode.NOT_FOUND, hint=LIST_AGENTS_HINT)
+    raise OperationError(f"unknown agent '{name}'", code=ErrorCode.NOT_FOUND, subject=Subject.AGENT)
 
 
 async def _add_agent(wallet: Wallet, request: AgentAdd) -> Reply:
     wallet_token = request.wallet_token or default_wallet_token(request.name)
     agent = await wallet.store.add_agent(request.name, wallet_token, request.host_id, wallet.clock_ms())
     if agent is None:
+        or_host_id = f" or the host id '{request.host_id}'" if request.host_id else ""
         raise OperationError(
-            f"another agent has the name {request.name}, the wallet token {wallet_token}"
-            f"{f' or the host id {request.host_id}' if request.host_id else ''}",
+            f"another agent already has the name '{request.name}', the wallet token '{wallet_token}'{or_host_id}",
             code=ErrorCode.TAKEN,
-            hint=LIST_AGENTS_HINT,
+            subject=Subject.AGENT,
         )
     return schemas.build_agent_summary(agent)
 
@@ -75,8 +73,9 @@ async def _update_agent(wallet: Wallet, request: AgentSet) -> Reply:
     changed = await wallet.store.change_agent(agent.agent_id, {name: value or None for name, value in changes.items()})
     if changed is None:
         raise OperationError(
-            "another agent has this wallet token or host id", code=ErrorCode.TAKEN, hint=LIST_AGENTS_HINT
+            "another agent already has this wallet token or host id", code=ErrorCode.TAKEN, subject=Subject.AGENT
         )
+    # A cached session holder contains the wallet token.
     wallet.clear_session_cache()
     return schemas.build_agent_response(changed)
 
@@ -84,5 +83,5 @@ async def _update_agent(wallet: Wallet, request: AgentSet) -> Reply:
 async def _save_report(store: Store, request: ReportSave) -> Reply:
     agent = await get_agent(store, request.agent)
     if not await store.save_report(agent.agent_id, request.sheet):
-        raise OperationError(f"another command is pulling the report of agent {agent.name}; wait for it, or pull again")
+        raise OperationError(f"the report of agent '{agent.name}' is already being pulled; try again later")
     return {"kept": len(request.sheet.rows)}

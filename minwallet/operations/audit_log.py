@@ -1,4 +1,4 @@
-"""The audit log: every change that an operator asked for, by whom, and the ledger row that it made."""
+"""The audit log: every change by an operator, who made it, and the ledger entry that it wrote."""
 
 import json
 
@@ -28,18 +28,21 @@ AUDITED = (
     *(AgentAdd, AgentSet, PlayerAdd, PlayerSetStatus, LimitSet, PlayerExclude, Transfer, Seed),
     *(SessionOpen, SessionRevoke, SessionEnd, KeyAdd, KeyRevoke, AdminLink, AdminReset),
 )
-"""What is put on record. What is pulled from a provider is none of anybody's doing."""
+"""The requests that are audited: all that change something, but those that only store what a provider sent."""
 
 
 EXCLUDED_FIELDS = {"operation", "agent", "player_id", "name", "token", "wallet_token", "rows"}
-"""What the record has in a column of its own, or must not have."""
+"""Fields that are left out of the detail: they have a column of their own, or are secret, or too long."""
 
 
 async def audit_request(wallet: Wallet, request: OperationRequest, reply: Reply, actor: str) -> None:
-    """Put on record what was done, by whom. What moved money has that in the ledger, too."""
+    """Write the executed request to the audit log. Do nothing if it is not in AUDITED.
+
+    A transfer's ledger entry contains the actor too.
+    """
     if not isinstance(request, AUDITED):
         return
-    # To ask for nothing is what some requests are about.
+    # In these requests null is a value: it ends a limit or an exclusion.
     is_null_meaningful = isinstance(request, LimitSet | PlayerExclude)
     event = AuditEvent(
         wallet.clock_ms(),
@@ -56,5 +59,5 @@ async def audit_request(wallet: Wallet, request: OperationRequest, reply: Reply,
 
 
 async def write_audit_event(wallet: Wallet, actor: str, action: str, subject: str | None, **detail: object) -> None:
-    """Put on record what is no request: that somebody signed in, say, or failed to."""
+    """Write an event that is not an OperationRequest, such as a sign-in, to the audit log."""
     await wallet.store.add_audit_event(AuditEvent(wallet.clock_ms(), actor, action, None, subject, json.dumps(detail)))

@@ -1,7 +1,7 @@
-"""Secrets of the back office: keys of the admin API, links and cookies. Only their hashes are kept, but for passwords.
+"""Secrets: API keys, sign-in links, cookies and passwords. Only hashes of them are stored.
 
-A key, a link and a cookie are 160 random bits, so a plain hash does for them; a password is a person's, so its hash is
-slow and salted (RFC 7914).
+A key, a link and a cookie are 160 random bits, so a fast hash (SHA-256) is safe: they cannot be guessed. A password is
+chosen by a person, so its hash is slow and salted (scrypt, RFC 7914).
 """
 
 import base64
@@ -14,19 +14,19 @@ LOGIN_LINK_TTL_S, COOKIE_TTL_S = 3600, 12 * 3600
 MIN_PASSWORD_LENGTH = 12
 
 SCRYPT_N, SCRYPT_R, SCRYPT_P = 2**15, 8, 3
-"""As OWASP recommends for scrypt: 32 MiB and some tenths of a second a try."""
+"""The parameters that OWASP recommends for scrypt: 32 MiB of memory and some tenths of a second per attempt."""
 
 DUMMY_PASSWORD_HASH = f"scrypt${base64.b64encode(bytes(16)).decode()}${base64.b64encode(bytes(32)).decode()}"
-"""What a try is held against where there is nobody of that name: it is as slow, and no password is it."""
+"""Verified when the admin is unknown, so that the answer takes as long. No password has this hash."""
 
 
 def generate_api_key() -> str:
-    """A key of the admin API. Its beginning tells a secret scanner what it is."""
+    """Return a new API key. Secret scanners recognise its prefix."""
     return f"mw_{secrets.token_hex(20)}"
 
 
 def generate_secret() -> str:
-    """What a link or a cookie carries."""
+    """Return a new secret for a link or a cookie."""
     return secrets.token_urlsafe(20)
 
 
@@ -35,18 +35,18 @@ def hash_secret(secret: str) -> bytes:
 
 
 def derive_csrf_token(cookie: str) -> str:
-    """What a form of whoever has this cookie carries; another site can neither read nor guess it."""
+    """Return the CSRF token for the forms of this session. Another site can neither read nor guess it."""
     return hmac.digest(cookie.encode(), b"csrf", "sha256").hex()
 
 
 def hash_password(password: str) -> str:
-    """As `scrypt$SALT$HASH`; takes some tenths of a second."""
+    """Return `scrypt$SALT$HASH`. This takes some tenths of a second."""
     salt = secrets.token_bytes(16)
     return "$".join(["scrypt", _encode_base64(salt), _encode_base64(_compute_scrypt(password, salt))])
 
 
 def verify_password(password: str, hashed: str) -> bool:
-    """Whether this is it; takes as long."""
+    """Return True if the password has this hash. This takes as long as `hash_password`."""
     _, salt, expected = hashed.split("$")
     return hmac.compare_digest(_encode_base64(_compute_scrypt(password, base64.b64decode(salt))), expected)
 

@@ -1,4 +1,4 @@
-"""What the operator's desk does to protect players: limits of deposits and losses, and exclusion."""
+"""Operations for responsible gaming: limits on deposits and losses, and exclusion."""
 
 from typing import assert_never
 
@@ -35,14 +35,14 @@ async def handle_limits(wallet: Wallet, request: LimitRequest) -> Reply:
 
 
 async def read_player_limits(wallet: Wallet, player: Player) -> schemas.PlayerLimitsResponse:
-    """What protects the player, in these accounts."""
+    """Return the exclusion of the player, and the limits of the accounts that `player` lists."""
     now_ms = wallet.clock_ms()
     restrictions = [await wallet.store.find_restrictions(account[0], now_ms) for account in player.accounts]
     return schemas.build_player_limits(player, restrictions, now_ms)
 
 
 def describe_exclusion(reply: Reply) -> list[str]:
-    """Until when the player is excluded, and whether that will change."""
+    """Return one or two sentences: the end of the exclusion, and its pending change."""
     until, next_until = reply["excluded_until"], reply["next_excluded_until"]
     sentences = [f"{reply['player_id']} is {f'excluded until {iso_to_minute(until)}' if until else 'not excluded'}"]
     if reply["next_at"]:
@@ -56,18 +56,18 @@ def describe_exclusion(reply: Reply) -> list[str]:
 def explain_deposit_refusal(
     player_id: str, currency: str, restrictions: PlayerRestrictions, cents: int, now_ms: int
 ) -> OperationError:
-    """What a player may not be given, why, and what to do instead."""
+    """Return the error for a refused deposit: why it is refused, and what is possible instead."""
     if until_ms := restrictions.exclusion.resolve_exclusion(now_ms).value:
-        reason = f"{player_id} is excluded until {format_minute(until_ms)}; no deposits before then"
-        return OperationError(reason, code=ErrorCode.EXCLUDED, hint="money can be withdrawn")
+        reason = f"{player_id} is excluded until {format_minute(until_ms)}: only withdrawals are possible"
+        return OperationError(reason, code=ErrorCode.EXCLUDED)
     usages = restrictions.usages(LimitKind.DEPOSIT, now_ms)
     if not usages:
-        return OperationError("the limit has just ended; try again", code=ErrorCode.LIMIT_REACHED)
+        return OperationError("the limit has ended meanwhile; try again", code=ErrorCode.LIMIT_REACHED)
     per, limit, used = usage = min(usages, key=lambda each: each.cents - each.used)
     day = restrictions.find_first_allowed_day(LimitKind.DEPOSIT, cents, now_ms)
     choices = [f"deposit at most {format_amount(usage.remaining)} now"] if usage.remaining else []
     choices += [f"try again from {format_date(day)} on (UTC)"] if day is not None else []
-    advice = ", or ".join(choices) or "a higher limit holds 24 hours after it was asked for"
+    advice = ", or ".join(choices) or "a higher limit takes effect 24 hours after it is requested"
     allowed = f"{player_id} may deposit {format_amount(limit)} {currency} {PERIOD_LABELS[per]}"
     status = f"{allowed}, {format_amount(used)} of it is used"
     return OperationError(f"{status}; {advice}", code=ErrorCode.LIMIT_REACHED)
@@ -78,7 +78,7 @@ def _parse_exclusion_end(request: PlayerExclude, now_ms: int) -> int | None:
         return None
     until_ms = parse_timestamp(request.until)
     if until_ms <= now_ms:
-        raise OperationError(f"{request.until} is over; nobody is excluded until then")
+        raise OperationError(f"invalid until '{request.until}': expected a time in the future")
     if until_ms > now_ms + MAX_TTL_S * 1000:
-        raise OperationError("an exclusion ends within 100 years")
+        raise OperationError(f"invalid until '{request.until}': expected a time within 100 years")
     return until_ms

@@ -1,60 +1,69 @@
-"""While it is served, the wallet file is copied from time to time, and the newest copies are kept."""
+"""Maintenance while the server runs: automatic backups, pruning of the journal and aggregation of the totals.
+
+Each runs in small steps between the provider's calls. A step that fails is logged and repeated later: a store that has
+failed reports that to the calls that move money.
+"""
 
 import asyncio
-import logging
 import re
 import threading
-import time
-from calendar import timegm
 from collections.abc import Callable
 from pathlib import Path
 
+from minwallet.ledger.limits import DAY_MS
+from minwallet.operations.timestamps import FILE_TIME_PATTERN, format_file_time, parse_file_time_s
 from minwallet.storage.database_files import temp_files
-from minwallet.storage.errors import StoreError
-
-logger = logging.getLogger("minwallet")
+from minwallet.storage.store import Store
+from minwallet.wallet.periodic import run_periodically
 
 MakeBackup = Callable[[Path, Callable[[int, int], None]], None]
-"""Makes the copy with this name; told how far it is, a listener that raises ends it."""
-
-FILE_TIME_FORMAT = "%Y%m%dT%H%M%SZ"
-
-FILE_TIME_PATTERN = r"\d{4}(?:0[1-9]|1[0-2])(?:0[1-9]|[12]\d|3[01])T(?:[01]\d|2[0-3])[0-5]\d[0-5]\dZ"
-"""What AT makes of a moment."""
+"""Makes the backup with this path, and calls the callback with the pages done and the pages in total. An exception
+from the callback ends the backup."""
 
 AUTO_PREFIX = "auto-"
-"""What tells a server's own copies from those that people make, which are left alone."""
+"""Distinguishes the server's own backups from those that people make, which are never removed."""
 
 RETRY_INTERVAL_S = 60
-"""When a copy that failed is tried again, if not earlier."""
+"""The pause after a failed backup, unless the interval between backups is shorter."""
+
+PRUNE_BATCH_SIZE = 1_000
+"""How many journal records one transaction deletes: it takes a few ms, for which a bet may have to wait."""
+
+PRUNE_PAUSE_S, PRUNE_INTERVAL_S = 0.1, 3600
+
+AGGREGATION_BATCH_SIZE = 10_000
+"""How many rows one step adds to the totals. It takes some tens of ms, and no bet waits for it."""
+
+AGGREGATION_PAUSE_S, AGGREGATION_INTERVAL_S = 0.02, 1.0
+
+MAX_AGGREGATION_BATCHES = 20
+"""How many batches a reader of the totals waits for. A file whose totals are further behind catches up later."""
 
 
 class _BackupCancelled(Exception):
-    """Nobody wants the copy any more."""
-
-
-def format_backup_name(stem: str, now_ms: int, label: str = "") -> str:
-    """What a copy is called: names in order of time, in UTC."""
-    return f"{stem}-{label}{time.strftime(FILE_TIME_FORMAT, time.gmtime(now_ms // 1000))}.db"
+    """The end of a backup that was cancelled, raised by its progress callback."""
 
 
 async def run_backups(
     make_backup: MakeBackup, folder: Path, stem: str, *, interval_s: int, keep: int, clock_ms: Callable[[], int]
 ) -> None:
-    """For ever: when the newest copy is so old, make another, and remove those beyond the newest `keep`."""
-    while True:
-        try:
-            backups = await asyncio.to_thread(find_backups, folder, stem, clock_ms())
-            age_s = clock_ms() // 1000 - parse_backup_time_s(backups[-1]) if backups else interval_s
-            if 0 <= age_s < interval_s:
-                await asyncio.sleep(interval_s - age_s)
-                continue
-            await asyncio.to_thread(_remove_temp_files, folder, stem)
-            await _make_backup(make_backup, folder / format_backup_name(stem, clock_ms(), AUTO_PREFIX))
-            await asyncio.to_thread(_remove_old_backups, folder, stem, keep, clock_ms())
-        except (StoreError, OSError) as fault:
-            logger.error("the backup failed: %s", fault)
-            await asyncio.sleep(min(interval_s, RETRY_INTERVAL_S))
+    """Back up whenever the newest backup is `interval_s` old, and keep the newest `keep`, until cancelled.
+
+    The age is read from the backup's name, so a restarted server does not make another backup too early.
+    """
+
+    async def back_up_if_due() -> float:
+        backups = await asyncio.to_thread(find_backups, folder, stem, clock_ms())
+        age_s = clock_ms() // 1000 - parse_backup_time_s(backups[-1]) if backups else interval_s
+        if 0 <= age_s < interval_s:
+            return interval_s - age_s
+        await asyncio.to_thread(_remove_temp_files, folder, stem)
+        await _make_backup(make_backup, folder / format_backup_name(stem, clock_ms(), AUTO_PREFIX))
+        await asyncio.to_thread(_remove_old_backups, folder, stem, keep, clock_ms())
+        # The next call computes the pause from the new backup's name.
+        return 0
+
+    await run_periodically("the backup", back_up_if_due, interval_s, retry_s=min(interval_s, RETRY_INTERVAL_S))
 
 
 async def _make_backup(make_backup: MakeBackup, path: Path) -> None:
@@ -68,11 +77,22 @@ async def _make_backup(make_backup: MakeBackup, path: Path) -> None:
     try:
         await asyncio.to_thread(make_backup, path, report_progress)
     finally:
+        # A thread cannot be cancelled: the backup ends with its next call of report_progress.
         stopped.set()
 
 
+def format_backup_name(stem: str, now_ms: int, label: str = "") -> str:
+    """Return the file name of a backup made now. Names sort in order of time, in UTC."""
+    return f"{stem}-{label}{format_file_time(now_ms)}.db"
+
+
+def parse_backup_time_s(path: Path) -> int:
+    """Return when the backup was made, in seconds since 1970 UTC, according to its name."""
+    return parse_file_time_s(path.stem[-16:])
+
+
 def find_backups(folder: Path, stem: str, now_ms: int) -> list[Path]:
-    """The copies that a server made, the oldest first. What has another name, or one of the future, is no such copy."""
+    """Return the backups that a server made, the oldest first. Ignore files with other names, or from the future."""
     newest = folder / format_backup_name(stem, now_ms, AUTO_PREFIX)
     pattern = re.compile(rf"{re.escape(stem)}-{AUTO_PREFIX}{FILE_TIME_PATTERN}\.db")
     return sorted(
@@ -80,23 +100,8 @@ def find_backups(folder: Path, stem: str, now_ms: int) -> list[Path]:
     )
 
 
-def parse_backup_time_s(path: Path) -> int:
-    """When the copy was made, in seconds since 1970, as its name has it."""
-    timestamp = path.stem[-16:]
-    return timegm(
-        (
-            int(timestamp[:4]),
-            int(timestamp[4:6]),
-            int(timestamp[6:8]),
-            int(timestamp[9:11]),
-            int(timestamp[11:13]),
-            int(timestamp[13:15]),
-        )
-    )
-
-
 def _remove_temp_files(folder: Path, stem: str) -> None:
-    """What a server that was killed has left of a copy, and nobody else makes."""
+    """Delete the unfinished backups of a server that was killed. Only the server makes files with these names."""
     for path in temp_files(folder, f"{stem}-{AUTO_PREFIX}"):
         path.unlink(missing_ok=True)
 
@@ -104,3 +109,33 @@ def _remove_temp_files(folder: Path, stem: str) -> None:
 def _remove_old_backups(folder: Path, stem: str, keep: int, now_ms: int) -> None:
     for path in find_backups(folder, stem, now_ms)[:-keep]:
         path.unlink(missing_ok=True)
+
+
+async def run_pruning(store: Store, days: int, clock_ms: Callable[[], int]) -> None:
+    """Delete journal records older than `days`, immediately and then every hour, until cancelled.
+
+    The journal is bounded: it forgets the calls' texts after some days. The ledger is never pruned.
+    """
+
+    async def prune() -> float:
+        pruned = await store.prune_journal(clock_ms() - days * DAY_MS, PRUNE_BATCH_SIZE)
+        return PRUNE_PAUSE_S if pruned == PRUNE_BATCH_SIZE else PRUNE_INTERVAL_S
+
+    await run_periodically("pruning the journal", prune, PRUNE_INTERVAL_S)
+
+
+async def run_aggregation(store: Store) -> None:
+    """Add new rows to the totals, a batch at a time, until cancelled."""
+
+    async def aggregate() -> float:
+        done = await store.aggregate_totals(AGGREGATION_BATCH_SIZE)
+        return AGGREGATION_PAUSE_S if done == AGGREGATION_BATCH_SIZE else AGGREGATION_INTERVAL_S
+
+    await run_periodically("adding up the totals", aggregate, AGGREGATION_INTERVAL_S)
+
+
+async def aggregate_newest(store: Store) -> None:
+    """Add the newest rows to the totals, so that a reader sees what has just happened."""
+    for _ in range(MAX_AGGREGATION_BATCHES):
+        if await store.aggregate_totals(AGGREGATION_BATCH_SIZE) < AGGREGATION_BATCH_SIZE:
+            return

@@ -1,11 +1,11 @@
-"""What the operator's desk does about players, their accounts and their sessions."""
+"""Operations on players, their accounts and their sessions."""
 
 from typing import assert_never
 
 from minwallet.ledger.money import MAX_CENTS, format_amount
 from minwallet.operations import schemas
 from minwallet.operations.agents import get_agent
-from minwallet.operations.errors import ErrorCode, OperationError
+from minwallet.operations.errors import ErrorCode, OperationError, Subject
 from minwallet.operations.requests import (
     PlayerAdd,
     PlayerList,
@@ -27,9 +27,11 @@ from minwallet.storage.store import Store
 from minwallet.wallet.service import Wallet
 from minwallet.wallet.sessions import build_new_session, generate_token, hash_token
 
+BALANCE_TOO_LARGE = f"balance plus bonus exceeds {format_amount(MAX_CENTS)}"
+
 
 async def handle_players(wallet: Wallet, request: PlayerRequest) -> Reply:
-    """Carry the request out, or raise OperationError. May raise StoreError."""
+    """Execute the request and return the reply. Raise OperationError or StoreError."""
     store = wallet.store
     match request:
         case PlayerAdd():
@@ -60,7 +62,7 @@ async def handle_players(wallet: Wallet, request: PlayerRequest) -> Reply:
             }
         case SessionRevoke():
             if not await store.revoke_session(hash_token(request.token), wallet.clock_ms()):
-                reason = "nobody has this session token; it is shown in full only when it is opened"
+                reason = "unknown session token; only opening a session shows the whole token"
                 raise OperationError(reason, code=ErrorCode.NOT_FOUND)
             return {"revoked": True}
         case SessionEnd():
@@ -75,29 +77,32 @@ async def handle_players(wallet: Wallet, request: PlayerRequest) -> Reply:
 
 
 async def _add_player(wallet: Wallet, request: PlayerAdd) -> Reply:
+    if request.balance + request.bonus > MAX_CENTS:
+        raise OperationError(BALANCE_TOO_LARGE)
     if request.balance + request.bonus:
         await _refuse_if_excluded(wallet, request)
     new_account = _build_new_account(request, request.balance, None)
     created = await _create_accounts(wallet, [new_account])
     if created.problems:
-        raise OperationError(created.problems[0][1])
+        raise OperationError(f"unknown agent '{request.agent}'", subject=Subject.AGENT, agent=request.agent)
     if not created.accounts:
-        reason = f"{request.player_id} already has {request.currency}"
-        raise OperationError(reason, code=ErrorCode.TAKEN, hint="add money with: minwallet deposit")
+        reason = f"{request.player_id} already has an account in {request.currency}"
+        raise OperationError(reason, code=ErrorCode.TAKEN, subject=Subject.ACCOUNT)
     return schemas.build_player_response(await get_player(wallet.store, request.agent, request.player_id))
 
 
 async def _refuse_if_excluded(wallet: Wallet, request: PlayerAdd) -> None:
-    """Another account is no way round an exclusion."""
+    """Raise OperationError if the player is excluded: a new account must not bypass the exclusion."""
     player, now_ms = await wallet.store.find_player(request.agent, request.player_id), wallet.clock_ms()
     if player and (await wallet.store.find_restrictions(player.accounts[0][0], now_ms)).is_excluded(now_ms):
-        reason = f"{request.player_id} is excluded, so nothing is deposited; add {request.currency} without money"
+        reason = f"{request.player_id} is excluded and cannot deposit; add {request.currency} with balance 0"
         raise OperationError(reason, code=ErrorCode.EXCLUDED)
 
 
 async def _search_players(store: Store, request: PlayerSearch) -> Reply:
-    """One more is looked for than is shown, to know whether there are more."""
+    """Return one page of players, and the id to continue after."""
     await get_agent(store, request.agent)
+    # One row more than the page holds tells if there is a next page.
     found = await store.search_players(request.agent, request.text, request.after, request.limit + 1)
     page = found[: request.limit]
     next_after = page[-1].player_id if len(found) > len(page) else None
@@ -132,7 +137,7 @@ async def _seed_accounts(wallet: Wallet, request: Seed) -> Reply:
 
 async def _create_accounts(wallet: Wallet, new_accounts: list[NewAccount]) -> AccountsCreated:
     problems = [
-        (index, f"balance and bonus together pass {format_amount(MAX_CENTS)}")
+        (index, BALANCE_TOO_LARGE)
         for index, new_account in enumerate(new_accounts)
         if new_account.cash + new_account.bonus > MAX_CENTS
     ]
@@ -144,25 +149,25 @@ async def _create_accounts(wallet: Wallet, new_accounts: list[NewAccount]) -> Ac
 
 
 async def get_player(store: Store, agent: str, player_id: str) -> Player:
-    """The player; declines where there is none."""
+    """Return the player. Raise OperationError if the player or the agent is unknown."""
     player = await store.find_player(agent, player_id)
     if player is None:
         await get_agent(store, agent)
-        reason, hint = f"there is no player {player_id} at agent {agent}", f"see: minwallet player list --agent {agent}"
-        raise OperationError(reason, code=ErrorCode.NOT_FOUND, hint=hint)
+        reason = f"player '{player_id}' not found (agent {agent})"
+        raise OperationError(reason, code=ErrorCode.NOT_FOUND, subject=Subject.PLAYER, agent=agent)
     return player
 
 
 def choose_account(player: Player, currency: str | None) -> tuple[int, str, int, int]:
+    """Return the account in this currency, or without one the player's only account. Raise OperationError otherwise."""
     found = [account for account in player.accounts if currency in (None, account[1])]
     if len(found) == 1:
         return found[0]
     names = ", ".join(account[1] for account in player.accounts)
     if currency is None:
-        raise OperationError(
-            f"{player.player_id} has several currencies ({names}), so one must be named", hint="use --currency"
-        )
-    raise OperationError(f"{player.player_id} has no {currency}, but {names}")
+        reason = f"{player.player_id} has several currencies; choose one of {names}"
+        raise OperationError(reason, subject=Subject.CURRENCY)
+    raise OperationError(f"{player.player_id} has no account in {currency}; accounts: {names}")
 
 
 def _build_new_account(row: PlayerAdd | SeedRow, cash: int, session: NewSession | None) -> NewAccount:

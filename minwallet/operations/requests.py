@@ -1,12 +1,14 @@
-"""What an operator can ask for, and the shapes of it: checked once, for the command line and the server alike."""
+"""The requests of operators as pydantic models, which the CLI, the back office and the admin API validate alike.
+
+The docstrings of some models are shown in the documentation of the admin API.
+"""
 
 import re
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, WithJsonSchema
-from pydantic_core import ErrorDetails
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, WithJsonSchema
 
 from minwallet.ledger.limits import LimitKind, LimitPeriod
 from minwallet.ledger.money import MAX_CENTS
@@ -19,9 +21,9 @@ from minwallet.wallet.sessions import TOKEN_PATTERN
 
 
 def _reject_only_dots(name: str) -> str:
-    """One that an address can end with: there, dots alone mean another place."""
+    """Raise ValueError for a name of only dots: as the last part of a URL path it would mean another path."""
     if not name.strip("."):
-        raise ValueError("a name is more than dots")
+        raise ValueError("a name must not consist of dots only")
     return name
 
 
@@ -29,7 +31,6 @@ Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]{1,40}$")]
 NewName = Annotated[Name, AfterValidator(_reject_only_dots)]
 PlayerId = Annotated[str, Field(pattern=r"^[A-Za-z0-9_.@-]{1,40}$")]
 Currency = Annotated[str, Field(pattern=r"^[A-Z0-9]{3,10}$")]
-OptionalCurrency = Annotated[Currency | None, Field(description="needed where the player has several")]
 Token = Annotated[str, Field(pattern=rf"^{TOKEN_PATTERN.pattern}$")]
 Cents = Annotated[int, Field(ge=0, le=MAX_CENTS)]
 Reason = Annotated[str, Field(pattern=r"^[^\x00-\x1f\x7f]{0,200}$")]
@@ -37,7 +38,7 @@ Reference = Annotated[str, Field(pattern=r"^[!-~](?:[ -~]{0,62}[!-~])?$")]
 
 
 ENTRY_SOURCES = (*PROTOCOLS, OPERATOR_PROTOCOL, OPENING_PROTOCOL)
-"""Where an entry can come from: the provider protocols, and the operator's own two."""
+"""The values of an entry's `protocol`: the provider protocols, and the operator's own two."""
 
 MAX_URL_LENGTH = 500
 
@@ -49,17 +50,17 @@ TtlSeconds = Annotated[int, Field(gt=0, le=MAX_TTL_S)]
 
 
 def _validate_url(url: str) -> str:
-    """An http or https address, or none at all."""
+    """Return the http or https address, or "". Raise ValueError for anything else."""
     parts = urlsplit(url)
     is_url = re.fullmatch(r"https?://[^\s/?#]+[^\s#]*", url) and parts.hostname and parts.port != 0
     if url and (not is_url or len(url) > MAX_URL_LENGTH):
-        raise ValueError("an address begins with http:// or https:// and a host")
+        raise ValueError("an address must begin with http:// or https:// and a host")
     return url
 
 
 def _reject_query(url: str) -> str:
     if "?" in url:
-        raise ValueError("this address has no query")
+        raise ValueError("this address must not have a query")
     return url
 
 
@@ -71,7 +72,7 @@ HttpUrlOrEmpty = Annotated[
 
 
 class _BaseRequest(BaseModel):
-    # A command builds the check of what it asks alone.
+    # Building the validators of all models takes longer than most commands: each builds only those that it uses.
     model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
 
@@ -83,7 +84,7 @@ class AgentAdd(_BaseRequest):
 
 
 class AgentSet(_BaseRequest):
-    """What is not given stays as it is; an empty text takes a setting away."""
+    """Fields that are not given stay unchanged; an empty string removes a setting."""
 
     operation: Literal["agent_set"] = "agent_set"
     name: Name
@@ -118,7 +119,7 @@ class PlayerList(_BaseRequest):
 
 
 class PlayerSearch(_BaseRequest):
-    """Players whose id has `text` in it, in order, after the id `after`."""
+    """Players whose id contains `text`, in order, starting after the id `after`."""
 
     operation: Literal["player_search"] = "player_search"
     agent: Name
@@ -141,7 +142,7 @@ class PlayerSetStatus(_BaseRequest):
 
 
 class LimitList(_BaseRequest):
-    """In force and asked for, and how much is used; `excluded_until` if the player is excluded."""
+    """Limits in force and pending, with the amount used; `excluded_until` if the player is excluded."""
 
     operation: Literal["limit_list"] = "limit_list"
     agent: Name
@@ -150,39 +151,39 @@ class LimitList(_BaseRequest):
 
 
 class LimitSet(_BaseRequest):
-    """Days are days of UTC: a week is today and the six days before, a month today and the 29 before. A first limit,
-    and a lower one, holds at once; a higher one, and none, 24 hours after it was asked for.
+    """Days are UTC days. A week is today and the 6 days before, a month is today and the 29 days before. A first or
+    lower limit takes effect immediately; a higher one, or its removal, 24 hours after the request.
     """
 
     operation: Literal["limit_set"] = "limit_set"
     agent: Name
     player_id: PlayerId
-    currency: OptionalCurrency = None
+    currency: Currency | None = None
     kind: LimitKind
     per: LimitPeriod
-    amount: Annotated[Cents | None, Field(description="in cents; null for no limit")]
+    amount: Cents | None
 
 
 class PlayerExclude(_BaseRequest):
-    """Until then the player's bets and deposits are refused. A longer exclusion holds at once; a shorter one, and its
-    end, 24 hours after it was asked for.
+    """Until then the player's bets and deposits are refused. A longer exclusion takes effect immediately; a shorter
+    one, or its end, 24 hours after the request.
     """
 
     operation: Literal["player_exclude"] = "player_exclude"
     agent: Name
     player_id: PlayerId
-    until: Annotated[Timestamp | None, Field(description="such as 2027-01-31T00:00:00Z; null to end it")]
+    until: Timestamp | None
 
 
 class Transfer(_BaseRequest):
-    """Cash or bonus. The same reference again changes nothing; one that was refused may be asked for again."""
+    """Cash or bonus. Repeating a reference changes nothing; a refused transfer may be repeated with its reference."""
 
     operation: Literal["deposit", "withdraw"]
     agent: Name
     player_id: PlayerId
-    currency: OptionalCurrency = None
+    currency: Currency | None = None
     amount: Annotated[int, Field(gt=0, le=MAX_CENTS)]
-    bonus: Annotated[bool, Field(description="of bonus instead of cash")] = False
+    bonus: bool = False
     reference: Reference
     reason: Reason = ""
 
@@ -191,12 +192,12 @@ class SessionOpen(_BaseRequest):
     operation: Literal["session_open"] = "session_open"
     agent: Name
     player_id: PlayerId
-    currency: OptionalCurrency = None
+    currency: Currency | None = None
     ttl_s: TtlSeconds = DAY_S
 
 
 class SessionList(_BaseRequest):
-    """The player's newest sessions, or all of them; those before the session of a number."""
+    """The player's newest sessions, or those before the session number `before`; all of them without `limit`."""
 
     operation: Literal["session_list"] = "session_list"
     agent: Name
@@ -211,7 +212,7 @@ class SessionRevoke(_BaseRequest):
 
 
 class SessionEnd(_BaseRequest):
-    """Revoke the session of this number, as a list of the player's sessions has it."""
+    """Revoke the session with this number, as the list of the player's sessions shows it."""
 
     operation: Literal["session_end"] = "session_end"
     agent: Name
@@ -220,7 +221,7 @@ class SessionEnd(_BaseRequest):
 
 
 class SeedRow(_BaseRequest):
-    """One line of a seed file. A token given there does not expire."""
+    """One line of a seed file. A token in it does not expire."""
 
     line: int
     player_id: PlayerId
@@ -250,7 +251,7 @@ class TransactionShow(_BaseRequest):
 
 
 class GamesSave(_BaseRequest):
-    """The provider's game list, as it was fetched just now."""
+    """The provider's game list, fetched just now, to be stored."""
 
     operation: Literal["games_save"] = "games_save"
     agent: Name
@@ -258,7 +259,7 @@ class GamesSave(_BaseRequest):
 
 
 class ReportSave(_BaseRequest):
-    """A page of the provider's report."""
+    """A page of the provider's report, to be stored."""
 
     operation: Literal["report_save"] = "report_save"
     agent: Name
@@ -266,7 +267,7 @@ class ReportSave(_BaseRequest):
 
 
 class KeyAdd(_BaseRequest):
-    """A key of the admin API; without an agent it reaches all of them."""
+    """A new key of the admin API. Without an agent it covers all of them."""
 
     operation: Literal["key_add"] = "key_add"
     name: NewName
@@ -284,14 +285,14 @@ class KeyRevoke(_BaseRequest):
 
 
 class AdminLink(_BaseRequest):
-    """A link that signs somebody in to the back office, once."""
+    """A new one-time link that signs an admin in to the back office."""
 
     operation: Literal["admin_link"] = "admin_link"
     name: NewName = "admin"
 
 
 class AdminReset(_BaseRequest):
-    """Sign an admin out everywhere and take the password away: only a new link signs in then."""
+    """The end of all sessions and of the password of an admin, so that only a new link signs in."""
 
     operation: Literal["admin_reset"] = "admin_reset"
     name: Name
@@ -324,53 +325,13 @@ OperationRequest = AgentRequest | AdminRequest | PlayerRequest | LimitRequest | 
 
 
 Reply = Mapping[str, Any]
-"""What is answered, as JSON."""
+"""The reply to a request, as JSON."""
 
 
 class Envelope(BaseModel):
-    """How a request travels to the running server, and who asks."""
+    """A request on its way to the running server, with the actor on whose behalf it is executed."""
 
     model_config = ConfigDict(defer_build=True)
 
     actor: str
     request: Annotated[OperationRequest, Field(discriminator="operation")]
-
-
-FIELD_HELP = {
-    "agent": "1 to 40 of A-Z a-z 0-9 _ . -",
-    "name": "1 to 40 of A-Z a-z 0-9 _ . -, but not dots alone",
-    "player_id": "1 to 40 of A-Z a-z 0-9 _ . @ -",
-    "currency": "3 to 10 of A-Z 0-9, such as USD",
-    "token": "1 to 40 of A-Z a-z 0-9 _",
-    "wallet_token": "1 to 40 of A-Z a-z 0-9 _",
-    "host_id": "1 to 128 printable symbols without spaces",
-    "service_url": "an address such as https://api.example.com, without a query",
-    "game_url": "an address such as https://games.example.com/play",
-    "report_unit": "cents or units",
-    "status": "active or blocked",
-    "game": "1 to 64 printable symbols without spaces",
-    "lang": "a language, such as en or pt-BR",
-    "seq": "the number of an entry, as the ledger shows it",
-    "reference": "1 to 64 printable ASCII symbols, beginning and ending with none that is a space",
-    "reason": "at most 200 symbols on one line",
-    "scope": "read or write",
-    "session": "the number of a session, as the list of the player's sessions shows it",
-    "ttl_s": "between 1s and 100 years",
-    "limit": "between 1 and 1,000,000",
-    "amount": "more than 0 and at most 92233720368547758.07",
-}
-
-
-def error_message(error: ErrorDetails) -> str:
-    """What pydantic has against one field, for a person."""
-    words = error["msg"].removeprefix("Value error, ")
-    return words[:1].lower() + words[1:]
-
-
-def format_validation_error(error: ValidationError) -> str:
-    """A pydantic complaint in one line that a person can act on."""
-    first = error.errors(include_url=False)[0]
-    name = str(first["loc"][-1]) if first["loc"] else "request"
-    field_help = FIELD_HELP.get(name)
-    problem = f"{first['input']!r} will not do for {name.removesuffix('_s')}"
-    return f"{problem}: {f'it is {field_help}' if field_help else error_message(first)}"

@@ -1,6 +1,7 @@
-"""The JSON shapes that people and scripts rely on, the same from the command line and the admin API.
+"""The JSON replies, the same for the CLI's `--json` and the admin API.
 
-Amounts are cents, times ISO 8601 in UTC. None stands for what there is not.
+Amounts are in cents, times are ISO 8601 in UTC, null means that there is no value. The docstrings are shown in the
+documentation of the admin API.
 """
 
 from collections.abc import Sequence
@@ -31,7 +32,7 @@ class PlayerResponse(TypedDict):
 
 
 class SessionResponse(TypedDict):
-    """`session` numbers it, `token` is only the beginning; `status` is live, expired or revoked."""
+    """`session` is its number, `token` only the beginning of the token; `status` is live, expired or revoked."""
 
     session: int
     token: str
@@ -42,7 +43,7 @@ class SessionResponse(TypedDict):
 
 
 class NewSessionResponse(TypedDict):
-    """`token` is shown only this once; `session` numbers it from then on."""
+    """`token` is shown only once; `session` is the number that identifies the session later."""
 
     session: int
     token: str
@@ -52,8 +53,8 @@ class NewSessionResponse(TypedDict):
 
 
 class LimitResponse(TypedDict):
-    """`used` of `amount`, in cents; a loss is negative where more was won. Where `next_at` is a time, `next_amount`
-    holds from then on; null is no limit.
+    """`used` of `amount`, in cents; a loss is negative if the player won more. If `next_at` is a time, `next_amount` is
+    the limit from then on; null means no limit.
     """
 
     kind: LimitKind
@@ -70,7 +71,7 @@ class AccountLimitsResponse(TypedDict):
 
 
 class PlayerLimitsResponse(TypedDict):
-    """Where `next_at` is a time, the exclusion will end at `next_excluded_until` from then on; null is no longer."""
+    """If `next_at` is a time, the exclusion ends at `next_excluded_until` from then on; null means it is over."""
 
     player_id: str
     agent: str
@@ -81,7 +82,7 @@ class PlayerLimitsResponse(TypedDict):
 
 
 class TransferResult(TypedDict):
-    """What the account holds now, in cents, and the number of the transaction that the reference stands for."""
+    """The current balances of the account in cents, and the number of the transaction with this reference."""
 
     player_id: str
     currency: str
@@ -103,7 +104,7 @@ class AgentResponse(AgentSummary):
 
 
 class TransactionResponse(TypedDict):
-    """A row of the ledger. `amount` and `bonus_amount` are the signed changes, a bet's are negative."""
+    """A ledger entry. `amount` and `bonus_amount` are the signed changes; a bet's are negative."""
 
     seq: int
     at: str | None
@@ -121,14 +122,14 @@ class TransactionResponse(TypedDict):
 
 
 class OwnedTransactionResponse(TransactionResponse):
-    """A row of the ledger and whose it is. `amount` and `bonus_amount` are the signed changes, a bet's are negative."""
+    """A ledger entry and its owner. `amount` and `bonus_amount` are the signed changes; a bet's are negative."""
 
     agent: str
     player_id: str
 
 
 class TransactionDetail(OwnedTransactionResponse):
-    """`stake` and `payout` are what was asked for, `detail` what else was said, `hash` the row's place in the chain."""
+    """`stake` and `payout` are the requested amounts, `detail` other request data, `hash` the entry's chain hash."""
 
     stake: int
     payout: int
@@ -138,7 +139,7 @@ class TransactionDetail(OwnedTransactionResponse):
 
 
 class JournaledTransactionResponse(TypedDict):
-    """The row, and the provider's request and the reply word for word, as long as they are kept; no token in them."""
+    """The entry, with the provider's request and the reply while the journal keeps them; without the token."""
 
     entry: TransactionDetail
     request: str | None
@@ -146,7 +147,7 @@ class JournaledTransactionResponse(TypedDict):
 
 
 class TotalResponse(TypedDict):
-    """`ggr` is what was staked less what was paid and given back."""
+    """`ggr` is the gross gaming revenue: staked minus paid minus refunded."""
 
     day: str
     agent: str
@@ -165,7 +166,7 @@ class TotalResponse(TypedDict):
 
 
 class CurrencyBalanceResponse(TypedDict):
-    """What all players hold. `entries` is what all rows of the ledger come to; `ok` if that is the same."""
+    """The sum of all balances. `entries` is the sum of all ledger entries; `ok` is true if both agree."""
 
     currency: str
     accounts: int
@@ -176,7 +177,7 @@ class CurrencyBalanceResponse(TypedDict):
 
 
 class VerificationResult(TypedDict):
-    """What recomputing every balance and the hash chain found; `problems` in words."""
+    """The result of recomputing every balance and the hash chain; `problems` has one sentence each."""
 
     ok: bool
     accounts: int
@@ -185,7 +186,7 @@ class VerificationResult(TypedDict):
 
 
 class ApiKeyResponse(TypedDict):
-    """`key` is only the beginning of the key; `agent` is None where the key reaches all agents."""
+    """`key` is only the beginning of the key; `agent` is null if the key covers all agents."""
 
     name: str
     key: str
@@ -196,7 +197,7 @@ class ApiKeyResponse(TypedDict):
 
 
 class AdminResponse(TypedDict):
-    """Without a password only links sign in."""
+    """An admin without a password can sign in by link only."""
 
     name: str
     has_password: bool
@@ -221,7 +222,7 @@ def build_player_response(found: Player) -> PlayerResponse:
 
 
 def build_player_limits(found: Player, restrictions: Sequence[PlayerRestrictions], now_ms: int) -> PlayerLimitsResponse:
-    """What protects the player, where `restrictions` are those of the accounts."""
+    """Return the player's exclusion and limits. `restrictions` has one element per account, in the same order."""
     exclusion = restrictions[0].exclusion.resolve_exclusion(now_ms)
     accounts = zip(found.accounts, restrictions, strict=True)
     return PlayerLimitsResponse(
@@ -238,7 +239,7 @@ def build_player_limits(found: Player, restrictions: Sequence[PlayerRestrictions
 
 
 def _build_limits(restrictions: PlayerRestrictions, now_ms: int) -> list[LimitResponse]:
-    """Those that hold, deposits first and the shortest first; what waits is always for one that holds."""
+    """Return the limits in force, deposits first, shorter periods first. A pending limit always has one in force."""
     order = list(LimitPeriod)
     effective = [(kind, per, limit.resolve(now_ms)) for kind, per, limit in restrictions.limits]
     return [

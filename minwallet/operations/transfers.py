@@ -1,4 +1,4 @@
-"""Move money between the operator and a player: deposits and withdrawals."""
+"""Operations that move money between the operator and a player: deposits and withdrawals."""
 
 import json
 
@@ -10,10 +10,7 @@ from minwallet.operations import limits, schemas
 from minwallet.operations.audit_log import audit_request
 from minwallet.operations.errors import ErrorCode, OperationError
 from minwallet.operations.players import choose_account, get_player
-from minwallet.operations.requests import (
-    Reply,
-    Transfer,
-)
+from minwallet.operations.requests import Reply, Transfer
 from minwallet.storage.models import OPERATOR_PROTOCOL, AccountCommand
 from minwallet.storage.queries import Filter
 from minwallet.storage.store import Store
@@ -21,6 +18,10 @@ from minwallet.wallet.service import Wallet
 
 
 async def handle_transfer(wallet: Wallet, request: Transfer, actor: str) -> Reply:
+    """Execute a deposit or a withdrawal, and return the new balances. Raise OperationError or StoreError.
+
+    A repeated reference returns the same reply and moves nothing.
+    """
     player = await get_player(wallet.store, request.agent, request.player_id)
     currency = request.currency
     if currency is None and len(player.accounts) > 1:
@@ -28,7 +29,7 @@ async def handle_transfer(wallet: Wallet, request: Transfer, actor: str) -> Repl
     account_id, currency, *_ = choose_account(player, currency)
     cash, bonus = (0, request.amount) if request.bonus else (request.amount, 0)
     command_type = Deposit if request.operation == "deposit" else Withdraw
-    # Who and why stand in the row itself, which nobody can change afterwards.
+    # Actor and reason are part of the entry and its hash, so they cannot be changed later.
     detail = json.dumps({"by": actor} | ({"reason": request.reason} if request.reason else {}))
     account_command = AccountCommand(
         command_type(request.reference, cash, bonus, detail), OPERATOR_PROTOCOL, account_id
@@ -51,16 +52,19 @@ async def handle_transfer(wallet: Wallet, request: Transfer, actor: str) -> Repl
             restrictions = await wallet.store.find_restrictions(account_id, now_ms)
             raise limits.explain_deposit_refusal(player.player_id, currency, restrictions, request.amount, now_ms)
         case Refused(Refusal.ID_TAKEN):
-            reason = f"the reference {request.reference} was used for something else; choose another"
+            reason = f"reference '{request.reference}' is already used for another transfer; choose another"
             raise OperationError(reason, code=ErrorCode.TAKEN)
         case Refused(Refusal.OUT_OF_RANGE):
-            raise OperationError(f"no balance can pass {format_amount(MAX_CENTS)}", code=ErrorCode.OUT_OF_RANGE)
+            raise OperationError(f"the balance would exceed {format_amount(MAX_CENTS)}", code=ErrorCode.OUT_OF_RANGE)
         case _:
             raise AssertionError(outcome)
 
 
 async def _find_transfer_currency(store: Store, request: Transfer) -> str | None:
-    """That of the account which this reference moved before: the player may have got another since."""
+    """Return the currency of the earlier transfer with this reference. Return None without one.
+
+    A retry may omit the currency even if the player has got another account since.
+    """
     transfer_filter = Filter(request.agent, request.player_id, protocol=OPERATOR_PROTOCOL, id=request.reference)
     page = await store.read_page(transfer_filter, None, 1)
     return page.rows[0].owner.currency if page.rows else None

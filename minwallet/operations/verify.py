@@ -1,4 +1,4 @@
-"""Recompute every balance and the hash chain, and name what does not agree."""
+"""Verification of the ledger: recompute every balance and the hash chain, and list what does not agree."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
@@ -10,7 +10,7 @@ from minwallet.storage.models import ALL_ACCOUNTS, Partition
 from minwallet.storage.store import Store
 
 AUDIT_PAGE_SIZE = 5_000
-
+"""How many rows one read returns. Reading is the larger part of the time, and a page is some MB."""
 
 T = TypeVar("T")
 
@@ -23,10 +23,10 @@ async def verify_ledger(
     batch_size: int = AUDIT_PAGE_SIZE,
     pause_s: float = 0,
 ) -> schemas.VerificationResult:
-    """Recompute every balance and the hash chain, or those of a share of the accounts.
+    """Recompute the balances and the hash chains of the accounts in `partition`, by default of all.
 
-    Call `progress` (entries done, entries in all) after each page. Pause for `pause_s` after `batch_size` rows or
-    accounts, so that calls are answered meanwhile.
+    Call `progress` with the entries done and the entries in total after each page. Pause for `pause_s` after
+    `batch_size` rows or accounts, so that provider calls are answered meanwhile.
     """
     audit, total, seq, account = Audit(), await store.count_entries(), 0, 0
     accounts = None
@@ -47,9 +47,9 @@ async def verify_ledger(
 
 
 async def check_missing_entries(store: Store) -> list[str]:
-    """The problem that no account's chain shows: entries that were removed together with their account."""
+    """Return the problem that no account's chain reveals: entries that were removed together with their account."""
     missing = await store.count_missing_entries()
-    return [f"{missing} entries are missing: their numbers are not there any more"] if missing else []
+    return [f"{missing} entries are missing: gaps in the entry numbers"] if missing else []
 
 
 async def _iterate_batches(items: Sequence[T], batch_size: int, pause_s: float) -> AsyncIterator[Sequence[T]]:

@@ -1,4 +1,4 @@
-"""The operator's side towards a provider: launch URLs, the game list, the report and what it comes to.
+"""The operator's side towards a provider: launch URLs, game list, report, reconciliation and manual calls.
 
-What is fetched here is kept by the wallet's desk; nothing in this room writes.
+Nothing in this package writes to the store. What it fetches is stored by `operations`.
 """

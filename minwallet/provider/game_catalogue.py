@@ -1,13 +1,14 @@
-"""The provider's game list as it was kept, and the addresses that open games."""
+"""The stored game list of a provider, and the launch URLs of its games."""
 
 import json
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Annotated, NamedTuple
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from minwallet.operations.agents import get_agent
-from minwallet.operations.errors import OperationError
+from minwallet.operations.errors import OperationError, Subject
+from minwallet.operations.timestamps import to_datetime
 from minwallet.protocols.operator_service import Game
 from minwallet.protocols.registry import OPERATOR_SERVICES, PROTOCOLS, load_protocol
 from minwallet.protocols.wire import Launch
@@ -17,14 +18,14 @@ from minwallet.storage.store import Store
 
 
 def _validate_protocol(protocol: str) -> str:
-    """A protocol that there is."""
+    """Return the protocol. Raise ValueError if it is unknown."""
     if protocol not in PROTOCOLS:
-        raise ValueError(f"there are {' and '.join(PROTOCOLS)}")
+        raise ValueError(f"expected {' or '.join(PROTOCOLS)}")
     return protocol
 
 
 class LaunchOptions(BaseModel):
-    """The game that shall open, by which protocol and in which language. `game` is wallet-v2's gameID, vela's code."""
+    """The game to open, its protocol and its language. `game` is wallet-v2's gameID or vela's code."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -34,7 +35,7 @@ class LaunchOptions(BaseModel):
 
 
 class GameCatalogue(NamedTuple):
-    """An agent and the games of its last good list; `fetched_at` is None where there never was one."""
+    """An agent and its stored game list. `fetched_at` is None if no list was ever fetched."""
 
     agent: Agent
     fetched_at: datetime | None
@@ -42,20 +43,20 @@ class GameCatalogue(NamedTuple):
 
 
 async def read_game_catalogue(store: Store, agent_name: str) -> GameCatalogue:
-    """The agent's catalogue. Declines where there is no such agent."""
+    """Return the agent's game list. Raise OperationError if the agent is unknown."""
     agent = await get_agent(store, agent_name)
     kept = await store.find_games(agent.agent_id)
     if kept is None:
         return GameCatalogue(agent, None, [])
     games = [Game(**each) for each in json.loads(kept.games)]
-    return GameCatalogue(agent, datetime.fromtimestamp(kept.fetched_at_ms / 1000, UTC), games)
+    return GameCatalogue(agent, to_datetime(kept.fetched_at_ms), games)
 
 
 def build_launch_url(catalogue: GameCatalogue, protocol: str, game: str, lang: str, token: str | None) -> str:
-    """The address that opens the game for whom the token stands for, or with virtual credit where there is none.
+    """Return the URL that opens the game for the holder of the token, or with virtual credit without a token.
 
-    Declines where a setting or the game is missing. A protocol that has a game list launches from there: "The
-    Game URL is refer to game list response"; any other from the agent's own address of the games.
+    Raise OperationError if a setting or the game is missing. A protocol with a game list takes the base URL from the
+    list ("The Game URL is refer to game list response"); any other from the agent's `game_url`.
     """
     agent = catalogue.agent
     if protocol in OPERATOR_SERVICES:
@@ -70,8 +71,11 @@ def _find_game_url(catalogue: GameCatalogue, game: str) -> str:
     for each in catalogue.games:
         if each.code == game:
             return each.url
+    agent_name = catalogue.agent.name
     if catalogue.fetched_at is None:
-        raise OperationError("there is no game list yet", hint="fetch it with: minwallet games")
+        raise OperationError(
+            f"the game list of agent '{agent_name}' was never fetched", subject=Subject.GAME_LIST, agent=agent_name
+        )
     known = ", ".join(each.code for each in catalogue.games[:10])
-    reason = f"the game list has no {game}, but {known or 'nothing'}"
-    raise OperationError(reason, hint="fetch a new one with: minwallet games")
+    reason = f"unknown game '{game}'; the game list of agent '{agent_name}' has {known or 'no games'}"
+    raise OperationError(reason, subject=Subject.GAME, agent=agent_name)

@@ -1,4 +1,4 @@
-"""Provider calls that an operator makes by hand: to see what a wallet does, or that a repetition moves nothing."""
+"""Provider calls made by hand: to see how the wallet answers, or that a repeated call moves nothing."""
 
 import shlex
 from typing import NamedTuple
@@ -16,8 +16,9 @@ TIMEOUT_S = 30
 
 
 class CallResult(NamedTuple):
-    """A call that was made: the request without its token, the HTTP status and body that came back, and whether they
-    say that it succeeded.
+    """A finished call: the request without its token, the HTTP status and the body of the response.
+
+    `is_success` is true if the protocol's response reports success.
     """
 
     request: str
@@ -27,19 +28,21 @@ class CallResult(NamedTuple):
 
 
 def rebuild_call(entry: Entry, token: str) -> Call:
-    """The provider's call that made the entry, as the bearer of `token` would make it again. Declines for what the
-    operator did.
+    """Return the provider call that made the entry, with `token` as its session.
+
+    Raise OperationError for an entry of the operator, which no provider call made.
     """
     if entry.protocol not in PROTOCOLS:
         raise OperationError(
-            f"entry {entry.seq} is the operator's own {entry.kind}; only provider calls can be made again"
+            f"entry {entry.seq} is the operator's own {entry.kind}; only provider calls can be repeated"
         )
     return load_protocol(entry.protocol).rebuild(entry, token)
 
 
 def find_request(recorded: JournaledEntry) -> str | None:
-    """The request that made the entry: word for word, or one of the same content where that is no longer kept. None
-    for what the operator did.
+    """Return the text of the request that made the entry. Return None for an entry of the operator.
+
+    If the journal no longer has the original, return a rebuilt request with the same content.
     """
     entry, _, letters = recorded
     if letters:
@@ -50,12 +53,12 @@ def find_request(recorded: JournaledEntry) -> str | None:
 
 
 def format_call(protocol: str, call: Call, now_ms: int) -> str:
-    """The request as text, the token left out."""
+    """Return the request as text, with the token redacted."""
     return str(load_protocol(protocol).build_request(call._replace(token=REDACTED), now_ms))
 
 
 def make_call(url: str, protocol: str, call: Call, now_ms: int) -> CallResult:
-    """Make the call at the wallet whose provider endpoints are below `url`. StoreError where nothing is answered."""
+    """Send the call to the wallet with provider endpoints below `url`. Raise StoreError if no answer comes."""
     wire = load_protocol(protocol)
     exchange = wire.build_request(call, now_ms)
     try:
@@ -68,9 +71,7 @@ def make_call(url: str, protocol: str, call: Call, now_ms: int) -> CallResult:
         )
     except httpx2.HTTPError as error:
         reason = str(error) or type(error).__name__
-        raise StoreError(
-            f"no answer from {url}{exchange.path}: {reason}; the call may have been carried out"
-        ) from error
+        raise StoreError(f"no answer from {url}{exchange.path}: {reason}; the call may have been executed") from error
     try:
         is_success = response.status_code == 200 and wire.parse_response(response.content).code == 0
     except ValueError:
@@ -79,9 +80,9 @@ def make_call(url: str, protocol: str, call: Call, now_ms: int) -> CallResult:
 
 
 def format_curl(url: str, request: str) -> str:
-    """The shell command that makes a call again which was written down, once a token is put where it was left out."""
+    """Return the curl command that repeats the request. The redacted token has to be filled in."""
     method, _, rest = request.partition(" ")
-    # Without --globoff curl makes something of brackets, and without --data-raw of an @ at the beginning.
+    # Without --globoff curl interprets brackets in the URL, and without --data-raw an @ at the start of the body.
     if method == "GET":
         return f"curl --globoff {shlex.quote(url + rest)}"
     path, _, body = rest.partition(" ")

@@ -1,20 +1,23 @@
-"""Hold the report that was pulled against the ledger. Both are read in order of their tickets, a page at a time."""
+"""Reconciliation: compare the provider's report with the ledger.
+
+Both sides are read in order of ticket, a page at a time, and merged, so memory does not grow with the report.
+"""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
-from datetime import UTC, datetime
 from typing import TypeVar
 
+from minwallet.ledger.limits import DAY_MS
 from minwallet.ledger.reconciliation import CutOff, MatchStatus, Reconciliation, ReportedTicket, Ticket, TicketTotals
 from minwallet.operations.agents import get_agent
-from minwallet.operations.errors import OperationError
+from minwallet.operations.errors import OperationError, Subject
 from minwallet.operations.requests import Reply
-from minwallet.operations.timestamps import format_iso
+from minwallet.operations.timestamps import format_date, format_iso
 from minwallet.provider.service_client import SERVICE_PROTOCOL
 from minwallet.storage.store import Store
 
 PAGE_SIZE, BATCH_SIZE = 2_000, 100
-"""How many tickets are read at once, and how many are compared before a bet may come between: less than a ms."""
+"""How many tickets one read returns, and how many are compared before the event loop gets a turn (under 1 ms)."""
 
 T = TypeVar("T", Ticket, ReportedTicket)
 
@@ -29,13 +32,17 @@ async def reconcile(
     grace_s: int,
     max_kept: int | None = None,
 ) -> Reconciliation:
-    """What the two sides come to. A bet may stay open for `open_after_s`; what moved less than `grace_s` before the
-    pull is not due yet. Tells `progress` how many tickets are done. Declines where no pull has reached the end.
+    """Compare the agent's report with the ledger, and call `progress` with the number of tickets done.
+
+    A bet that is open for longer than `open_after_s` is a difference. A ticket that changed less than `grace_s` before
+    the pull is not due yet. `max_kept` limits the differences listed. Raise OperationError if no pull was completed.
     """
     agent = await get_agent(store, agent_name)
     cursor = await store.find_report_cursor(agent.agent_id)
     if cursor.pulled_at_ms is None:
-        raise OperationError("there is no whole report yet", hint=f"run: minwallet report pull --agent {agent.name}")
+        raise OperationError(
+            f"the report of agent '{agent.name}' was never pulled to its end", subject=Subject.REPORT, agent=agent.name
+        )
     cut_off = CutOff(cursor.pulled_at_ms, cursor.pulled_at_ms - grace_s * 1000, now_ms - open_after_s * 1000)
     reconciliation = Reconciliation(cut_off, max_kept)
     ours = _read_pages(lambda after: store.read_tickets(agent.agent_id, SERVICE_PROTOCOL, after, PAGE_SIZE))
@@ -61,7 +68,7 @@ async def _read_pages(read: Callable[[str], Awaitable[list[T]]]) -> AsyncIterato
 async def _pair_by_ticket(
     ours: AsyncIterator[Ticket], theirs: AsyncIterator[ReportedTicket]
 ) -> AsyncIterator[tuple[Ticket | None, ReportedTicket | None]]:
-    """Both sides side by side, in order of their tickets."""
+    """Yield both sides merged by ticket, in order. A side that does not have the ticket is None."""
     ticket, reported = await anext(ours, None), await anext(theirs, None)
     while ticket or reported:
         first = min(each.ticket for each in (ticket, reported) if each)
@@ -73,14 +80,14 @@ async def _pair_by_ticket(
 
 
 def _accounting_day(ours: Ticket | None, theirs: ReportedTicket | None) -> str:
-    """The ledger's day of the bet, or what the report calls its day where the ledger knows of none."""
+    """Return the UTC day of the bet in the ledger, or the report's own day if only the report has it."""
     if ours:
-        return datetime.fromtimestamp(ours.opened_at_ms / 1000, UTC).strftime("%Y-%m-%d")
+        return format_date(ours.opened_at_ms // DAY_MS)
     return theirs.reported_at[:10] if theirs else ""
 
 
 def to_document(reconciliation: Reconciliation) -> Reply:
-    """The reconciliation as JSON; amounts are cents."""
+    """Return the reconciliation as JSON, with amounts in cents."""
     no_totals = TicketTotals()
     totals = [
         {

@@ -1,7 +1,7 @@
-"""Pull the provider's report: from the kept key to the end, page after page.
+"""Pulling of the provider's report: page by page, from the stored key to the end.
 
-A page and the key that follows it are kept together, so a pull may be killed anywhere: the next one goes on where the
-last page was kept, and no row is lost or doubled.
+A page and the key that follows it are stored in one transaction. So a pull can be killed at any point: the next one
+continues after the last stored page, and no row is lost or doubled.
 """
 
 from collections.abc import Callable, Iterator
@@ -13,9 +13,10 @@ from minwallet.storage.models import ReportBatch
 def pull_batches(
     service: ServiceClient, key: str, clock_ms: Callable[[], int], *, restart: bool = False
 ) -> Iterator[ReportBatch]:
-    """The sheets from `key` on, or with `restart` from the very beginning; the last has no rows.
+    """Yield the pages of the report after `key`, or with `restart` from the beginning. The last one has no rows.
 
-    Each is to be kept before the next is asked for. Declines where the provider does; may raise ProviderFailed.
+    The caller must store each page before it takes the next. Raise OperationError if the provider refuses a request,
+    and ProviderFailed if it does not answer properly.
     """
     after = "" if restart else key
     seen = {after, service.first_key}
@@ -23,11 +24,13 @@ def pull_batches(
     while True:
         asked_at_ms = clock_ms()
         page = service.fetch_report_page(after)
-        # An empty page may still know a place further on, where the report goes on after a gap; but not twice in a row.
+        # An empty page with a new key means a gap, after which the report continues. Two empty pages are the end.
         is_last = not page.rows and (was_empty or not page.key or page.key in seen)
         if page.rows and page.key in seen:
-            # It would have us ask for ever.
-            raise ProviderFailed(f"the provider gives the key {page.key} again; ask it why, the page was not kept")
+            # Following a repeated key would never end.
+            raise ProviderFailed(
+                f"the provider repeated the report key '{page.key}', so the page was not stored; ask the provider"
+            )
         following = after if is_last else page.key
         yield ReportBatch(after, following, page.rows, asked_at_ms if is_last else None, restart)
         if is_last:

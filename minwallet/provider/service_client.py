@@ -1,4 +1,4 @@
-"""Ask a provider's service over HTTP. Every way in which that can fail is one line that an operator can act on."""
+"""The HTTP client of a provider's operator service. Every failure is one line that an operator can act on."""
 
 from collections.abc import Callable
 from time import monotonic
@@ -6,7 +6,7 @@ from typing import Self, TypeVar
 
 import httpx2
 
-from minwallet.operations.errors import OperationError
+from minwallet.operations.errors import OperationError, Subject
 from minwallet.protocols.operator_service import Game, ReportPage, ReportUnit, ServiceError
 from minwallet.protocols.registry import OPERATOR_SERVICES, load_operator_service
 from minwallet.protocols.wire import HttpRequest
@@ -15,18 +15,23 @@ from minwallet.storage.models import Agent
 T = TypeVar("T")
 
 SERVICE_PROTOCOL = next(iter(OPERATOR_SERVICES))
-"""The one protocol whose providers offer a service."""
+"""The only protocol with an operator service (game list and report)."""
 
 MAX_RESPONSE_BYTES = 32 * 1024 * 1024
 
 
 class ProviderFailed(Exception):
-    """No answer came, or none that makes sense."""
+    """The provider did not answer, or not in a form that the protocol defines."""
+
+
+class ProviderTimedOut(ProviderFailed):
+    """The provider did not answer in time."""
 
 
 class ServiceClient:
-    """One agent's provider, to be asked within a `with`. Every method declines where the provider does, and may raise
-    ProviderFailed.
+    """A client for one agent's provider, used in a `with` block.
+
+    Every method may raise OperationError if the provider refuses the request, and ProviderFailed.
     """
 
     def __init__(self, agent: Agent, timeout_s: float) -> None:
@@ -49,11 +54,11 @@ class ServiceClient:
         return self._protocol.first_key
 
     def fetch_games(self) -> list[Game]:
-        """The game list as it is now."""
+        """Fetch the current game list."""
         return self._request(self._protocol.build_games_request(self._host_id), self._protocol.parse_games)
 
     def fetch_report_page(self, key: str) -> ReportPage:
-        """The page of the report that follows this key."""
+        """Fetch the page of the report after this key."""
         exchange = self._protocol.build_report_request(self._host_id, key)
         return self._request(exchange, lambda body: self._protocol.parse_report(body, self._unit))
 
@@ -61,25 +66,26 @@ class ServiceClient:
         try:
             status, body = self._fetch(exchange)
         except httpx2.TimeoutException as error:
-            raise ProviderFailed(f"{self._url} did not answer in time; try again later, or with --timeout") from error
+            raise ProviderTimedOut(
+                f"{self._url} did not answer within {self._timeout_s:g} s; try again later"
+            ) from error
         except (httpx2.HTTPError, httpx2.InvalidURL, httpx2.StreamError) as error:
             reason = str(error) or type(error).__name__
-            raise ProviderFailed(f"cannot reach {self._url}: {reason}; is the service address right?") from error
+            raise ProviderFailed(f"cannot reach {self._url}: {reason}; check the service address") from error
         try:
             found = read(body)
         except ValueError as error:
             raise self._invalid_answer(status, str(error)) from error
         if isinstance(found, ServiceError):
-            message = found.message or "no, without a reason"
-            hint = f"see: minwallet agent show {self._agent}"
-            raise OperationError(f"the provider says: {message} (code {found.code})", hint=hint)
+            reason = f"the provider refused the request: {found.message or 'no reason given'} (code {found.code})"
+            raise OperationError(reason, subject=Subject.PROVIDER, agent=self._agent)
         if status != 200:
             raise self._invalid_answer(status, "")
         return found
 
     def _invalid_answer(self, status: int, problem: str) -> ProviderFailed:
-        reason = problem if status == 200 else f"HTTP {status} instead of an answer"
-        return ProviderFailed(f"{self._url} cannot be understood: {reason}; nothing was kept of it")
+        reason = problem if status == 200 else f"HTTP status {status}"
+        return ProviderFailed(f"invalid response from {self._url}: {reason}; nothing was stored")
 
     def _fetch(self, exchange: HttpRequest) -> tuple[int, bytes]:
         body, deadline = bytearray(), monotonic() + self._timeout_s
@@ -87,16 +93,16 @@ class ServiceClient:
             for piece in response.iter_bytes():
                 body += piece
                 if len(body) > MAX_RESPONSE_BYTES:
-                    raise httpx2.ReadError(f"the answer is longer than {MAX_RESPONSE_BYTES} bytes")
+                    raise httpx2.ReadError(f"the response is longer than {MAX_RESPONSE_BYTES} bytes")
+                # httpx2 limits the time of each read only: a server could send one byte at a time.
                 if monotonic() > deadline:
-                    raise httpx2.ReadTimeout("the answer takes its time")
+                    raise httpx2.ReadTimeout("the response takes too long")
         return response.status_code, bytes(body)
 
 
 def require_setting(agent: Agent, setting: str, value: str | None) -> str:
-    """The setting's value; declines where it was never set."""
+    """Return the setting's value. Raise OperationError if it is not set."""
     if not value:
-        option = f"--{setting.replace(' ', '-')}"
-        hint = f"set it with: minwallet agent set {agent.name} {option} …"
-        raise OperationError(f"agent {agent.name} has no {setting}", hint=hint)
+        reason = f"agent '{agent.name}' has no {setting}"
+        raise OperationError(reason, subject=Subject.SETTING, agent=agent.name, setting=setting.replace(" ", "-"))
     return value

@@ -1,1 +1,1 @@
-"""Executing commands: who asks, one at a time per player, many players to a commit."""
+"""The engine: executes commands, one at a time per player and many players per commit."""

@@ -1,25 +1,39 @@
-"""How many provider calls the wallet has in hand: so many in all, and so many of one player. Whoever comes on top of
-that is told at once to come again, so that neither memory nor anybody's waiting grows without end.
+"""Admission control: limits the provider calls in flight, in total and per player.
+
+Theory of operation. The wallet commits a bounded number of commands a second. If more calls arrive than that, a queue
+without a bound would use more and more memory, and every call would wait until its caller has given up. The provider
+then repeats the call, which makes the queue longer. So a call above a limit is rejected immediately with 503
+(`Unavailable`). A rejection is not a decision: nothing is written, and the same call may succeed later.
+
+There are two limits, because players are served one command at a time:
+
+- `MAX_IN_FLIGHT` bounds memory and the waiting time of all calls.
+- `MAX_PER_PLAYER` keeps one player's queue from filling the first limit, so other players are not affected.
+
+The total is counted before the session is looked up (`Wallet.execute`), as the lookup itself costs memory and time.
 """
 
 MAX_IN_FLIGHT = 2048
-"""In all: twice the connections that a large provider keeps, and half a second's bets of a small machine. Who waits
-longer than that has given up, and what he asked for would be done for nobody."""
+"""In total: twice the connections of a large provider, and half a second of bets on a small machine. A caller that
+waits longer has given up by then."""
 
 MAX_PER_PLAYER = 256
-"""Of one player, whose bets are committed one after the other: some tenths of a second, and an eighth of all, so that a
-game that has gone mad with one player takes nothing from the others."""
+"""Per player. Bets of one player are committed one after the other, so these take some tenths of a second. It is an
+eighth of the total: a faulty game that floods one player leaves room for the others."""
 
 
 class ConcurrencyLimiter:
-    """`try_acquire` a call, and later `release` for every one that was admitted."""
+    """Counts calls. Each successful `try_acquire` must be followed by one `release`.
+
+    The caller maintains `in_flight`, the total.
+    """
 
     def __init__(self) -> None:
         self.in_flight = 0
         self._per_player: dict[int, int] = {}
 
     def try_acquire(self, player_key: int) -> bool:
-        """Whether there is room for another call of this player."""
+        """Count a call of this player. Return False if the player has MAX_PER_PLAYER calls in flight."""
         count = self._per_player.get(player_key, 0)
         if count >= MAX_PER_PLAYER:
             return False
@@ -27,9 +41,10 @@ class ConcurrencyLimiter:
         return True
 
     def release(self, player_key: int) -> None:
-        """A call of the player is answered."""
+        """Count the end of a call of this player."""
         count = self._per_player[player_key] - 1
         if count:
             self._per_player[player_key] = count
         else:
+            # Players without a call must not stay in memory.
             del self._per_player[player_key]

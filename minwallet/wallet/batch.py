@@ -1,8 +1,25 @@
-"""Group commit: the orders that arrive while one transaction is being synced share the next one.
+"""Group commit: commands that arrive while one transaction is being synced share the next transaction.
 
-One task writes. It takes what is waiting, applies it as a batch, and only after the commit tells each waiter what came
-of its order; a waiter that has gone is not missed. A batch that the file refuses is applied again one order at a time,
-so that a neighbour never pays for another's fault.
+Theory of operation. A commit waits for the disk (fsync), which takes far longer than all statements of a batch. So one
+transaction carries the commands of many players, and the disk is waited for once.
+
+- One task writes. It exists only while commands are pending; `submit` starts it. It takes up to MAX_BATCH_SIZE pending
+  commands in order of arrival, applies them in one transaction, and repeats until none is pending.
+- A batch holds at most one command per player: `Wallet.submit` holds the player's lock until the command is decided.
+  Two players may still use the same transaction id. The store decides a batch in order, so the first one gets it.
+- Outcomes are set only after the commit. A provider never gets an answer that a crash could undo.
+- A waiter that was cancelled changes nothing: its command is applied, and `on_decided` is called in any case. That
+  callback releases the player's lock, so a lock outlives the request that took it.
+
+Idle ticks. A wave of calls arrives in one turn of the event loop or in a few. Without a pause, the first call would
+start a commit of its own and the rest of the wave would wait for the next: two commits instead of one. So before a
+commit the task waits until IDLE_TICKS turns in a row bring no new command. It does so only if the previous batch had
+company (more than one command, or others pending after it). A lone caller is committed immediately.
+
+Failures. A ConstraintViolation means that the file rejected one command of the batch, and the transaction is rolled
+back. The commands are then applied again one by one, so only the faulty one fails. Any other fault fails the whole
+batch: the outcome of its commands is unknown, and the provider has to repeat them. Every failure reaches the waiters as
+a StoreError.
 """
 
 import asyncio
@@ -15,25 +32,24 @@ from minwallet.storage.models import AccountCommand
 from minwallet.storage.store import Store
 
 MAX_BATCH_SIZE = 512
-"""The most orders in one transaction: the statements are cheapest together, but nobody should wait for thousands."""
+"""The maximum of commands in one transaction. Larger batches are cheaper per command but answer the first one later."""
 
 IDLE_TICKS = 4
-"""How many turns of the event loop without a new order start a commit: some ten microseconds, and a commit saved for
-every wave of calls that would otherwise have been two."""
+"""How many turns of the event loop without a new command start a commit. They take some ten microseconds."""
 
 
 _Pending = tuple[AccountCommand, "asyncio.Future[Outcome]", Callable[[], None]]
-"""An order, whom to tell of its outcome, and what to call once it is decided."""
+"""A command, the future of its outcome, and the callback for when it is decided."""
 
 
 OnCommit = Callable[[int, float], None]
-"""Is told of a commit: how many orders it had, and in how many seconds the store made them durable."""
+"""Called after a commit with the number of commands and the seconds that the store took."""
 
 
 class BatchWriter:
-    """`submit` an order, await its future. The caller sees to it that no player has two orders waiting at once.
+    """Collects commands into batches and writes them.
 
-    `on_commit` is called after every commit.
+    The caller ensures that a player has at most one undecided command. `on_commit` is called after every commit.
     """
 
     def __init__(self, store: Store, clock_ms: Callable[[], int], on_commit: OnCommit) -> None:
@@ -45,9 +61,9 @@ class BatchWriter:
         self._is_contended = False
 
     def submit(self, command: AccountCommand, on_decided: Callable[[], None]) -> "asyncio.Future[Outcome]":
-        """The future outcome; it fails with StoreError where the store does. Cancelling it does not stop the order.
+        """Return the future of the outcome, which fails with StoreError. Cancelling it does not stop the command.
 
-        `on_decided` is called once the order is decided, whether or not anybody still waits for the outcome.
+        `on_decided` is called when the command is decided or has failed, even if the future was cancelled.
         """
         future: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
         self._pending.append((command, future, on_decided))
@@ -67,13 +83,13 @@ class BatchWriter:
                     await self._wait_for_more()
                 batch, self._pending = self._pending[:MAX_BATCH_SIZE], self._pending[MAX_BATCH_SIZE:]
                 await self._write_batch(batch)
-                # Whoever had no company need not wait for any the next time.
+                # A command that was alone suggests low load, so the next one does not wait for others.
                 self._is_contended = len(batch) + len(self._pending) > 1
         finally:
             self._task = None
 
     async def _wait_for_more(self) -> None:
-        """Let the orders join that are on their way: wait until a few turns of the event loop in a row bring none."""
+        """Wait until IDLE_TICKS turns of the event loop in a row bring no new command, or the batch is full."""
         idle_ticks = 0
         while idle_ticks < IDLE_TICKS and len(self._pending) < MAX_BATCH_SIZE:
             before = len(self._pending)
@@ -86,6 +102,7 @@ class BatchWriter:
             outcomes = await self._store.apply([order for order, _, _ in batch], self._clock_ms())
         except ConstraintViolation as fault:
             if len(batch) > 1:
+                # The transaction was rolled back, so each command can be applied again.
                 for pending in batch:
                     await self._write_batch([pending])
             else:

@@ -1,7 +1,26 @@
-"""The live feed: what was committed, read from the file itself, so that it never shows what is not durable.
+"""The live feed of committed ledger entries.
 
-Whoever follows is told only that there is news, and looks for it; so a slow or a gone reader costs a bet nothing. In a
-server one task looks for all readers, some times a second, and each takes what it wants of that.
+Theory of operation. A commit only increments a version and wakes waiters (`CommitNotifier.notify`). Rows are read from
+the store afterwards. So the feed never shows a row that is not durable, and a slow or vanished subscriber costs a bet
+nothing.
+
+Notify or poll. In the process that writes, `CommitNotifier` ends a wait at the next commit. Another process, such as
+`minwallet tail` beside a server, cannot be notified; its `PollingNotifier` simply sleeps, and the loop reads again. A
+wait also ends after HEARTBEAT_S without a commit. The feed then yields an empty batch, which gives the caller the
+chance to see that its client has gone. A reader takes the version before it reads, so a commit during the read ends
+the next wait immediately and is not lost.
+
+One reader for all subscribers. In a server (`LedgerFeed`) one task reads the newest rows at most once per MIN_REFRESH_S
+and keeps them in a window. Each subscriber filters that window for itself. The task runs only while there are
+subscribers. It ends at a StoreError; its subscriptions then end too, and clients connect again.
+
+Order. Rows are delivered in order of `seq`, each at most once per subscription. `FeedBatch.seq` is the position: all
+rows up to it were delivered, filtered out or counted as missed. A client that reconnects passes it as `after`.
+
+Missed rows. Nothing is buffered per subscriber. If more than BATCH_SIZE rows are committed between two reads, only the
+newest BATCH_SIZE are read. A subscriber behind the window, or with more than `max_rows` new rows, gets only the newest.
+A subscriber that comes back gets at most the newest MAX_BACKLOG rows. In each case `FeedBatch.missed` has the number of
+rows passed over. Rows that were never looked at count too, although the filter might not match them.
 """
 
 import asyncio
@@ -15,18 +34,18 @@ from minwallet.storage.queries import Filter, OwnedEntry
 from minwallet.storage.store import Store
 
 BATCH_SIZE = 500
-"""How many rows are read at once. Of more, the newest are."""
+"""How many rows one read returns. If there are more, the newest are read."""
 
 NO_FILTER = Filter()
 
 MAX_BACKLOG = 20_000
-"""How far back somebody is shown what was committed meanwhile."""
+"""How many of the newest rows a returning subscriber can still get."""
 
 MIN_REFRESH_S, POLL_INTERVAL_S, HEARTBEAT_S = 0.25, 0.2, 2
 
 
 class CommitNotifier:
-    """Wakes whoever waits for the next commit of this process."""
+    """Wakes all tasks that wait for the next commit of this process."""
 
     def __init__(self) -> None:
         self.version = 0
@@ -34,19 +53,19 @@ class CommitNotifier:
         self._waiter: asyncio.Future[None] | None = None
 
     def notify(self) -> None:
-        """Something was committed. This costs next to nothing while nobody waits."""
+        """Increment the version and wake the waiters. This runs after every commit, so it does next to nothing."""
         self.version += 1
         if self._waiter is not None:
             self._waiter.set_result(None)
             self._waiter = None
 
     def close(self) -> None:
-        """There will be no more; whoever reads is let go."""
+        """End all feeds: a stopping server waits for its responses, and a feed never ends by itself."""
         self.is_closed = True
         self.notify()
 
     async def wait(self, version: int) -> None:
-        """Until something was committed since `version`, or nothing for a while."""
+        """Wait for a commit after `version`, up to HEARTBEAT_S."""
         if self.version == version and not self.is_closed:
             if self._waiter is None:
                 self._waiter = asyncio.get_running_loop().create_future()
@@ -54,7 +73,7 @@ class CommitNotifier:
 
 
 class PollingNotifier:
-    """The same for a process that only reads the file: it looks again and again."""
+    """The counterpart of CommitNotifier in a process that only reads: it waits for a fixed time."""
 
     version = 0
     is_closed = False
@@ -65,7 +84,7 @@ class PollingNotifier:
 
 
 class FeedBatch(NamedTuple):
-    """New rows, oldest first; `seq` is how far was looked, `missed` how many rows were passed over before them."""
+    """New rows, oldest first. `seq` is the position after them, `missed` the number of rows passed over before them."""
 
     rows: list[OwnedEntry]
     seq: int
@@ -73,8 +92,9 @@ class FeedBatch(NamedTuple):
 
 
 async def follow(store: Store, notifier: PollingNotifier, row_filter: Filter, after: int) -> AsyncIterator[FeedBatch]:
-    """All that is committed after the row `after`, until the news are over. Yields without rows too, now and then, so
-    that the caller can see whether anybody still listens.
+    """Yield all matching rows committed after row `after`, until the notifier is closed.
+
+    Yield empty batches too, so that the caller can check whether its client is still connected.
     """
     while not notifier.is_closed:
         version, newest = notifier.version, await store.count_entries()
@@ -89,9 +109,9 @@ async def follow(store: Store, notifier: PollingNotifier, row_filter: Filter, af
 
 
 class LedgerFeed:
-    """What a server's readers hear. The newest rows are read once, however many listen, and only while anybody does.
+    """The feed of a server: the newest rows are read once for all subscribers, and only while there are any.
 
-    `subscribers` counts those who listen, by who they are.
+    `subscribers` counts the subscriptions by name of the subscriber.
     """
 
     def __init__(self, store: Store, notifier: CommitNotifier) -> None:
@@ -107,10 +127,9 @@ class LedgerFeed:
     async def subscribe(
         self, row_filter: Filter, after: int, max_rows: int = BATCH_SIZE, subscriber: str = ""
     ) -> AsyncGenerator[FeedBatch, None]:
-        """What is committed after the row `after`, the newest `most` at a time, until the news are over.
+        """Yield matching rows committed after row `after`, up to `max_rows` per batch, until the notifier is closed.
 
-        Yields without rows too, now and then. Whoever falls behind, or comes back after very long, is told how many
-        rows of the ledger were passed over.
+        Yield empty batches too. A subscriber that is too slow, or comes back late, gets the number of missed rows.
         """
         self.subscribers[subscriber] += 1
         try:
@@ -130,7 +149,7 @@ class LedgerFeed:
             self.subscribers[subscriber] -= 1
 
     async def _ensure_reader_task(self, after: int) -> "asyncio.Task[None]":
-        """The task that reads, which the first reader starts."""
+        """Return the task that reads. The first subscriber starts it."""
         async with self._start_lock:
             if self._reader_task is None or self._reader_task.done():
                 self._rows, self._seq = [], max(after, await self._store.count_entries() - BATCH_SIZE)
@@ -138,7 +157,8 @@ class LedgerFeed:
             return self._reader_task
 
     def _select_rows_after(self, row_filter: Filter, after: int, max_rows: int) -> FeedBatch:
-        """What a reader has not heard of what was read. Its rows are as the ledger's, one number after another."""
+        """Return the rows of the window after row `after` that match, the newest `max_rows` of them."""
+        # The rows of the window have consecutive numbers, so the position in the list follows from the number.
         first = self._seq - len(self._rows) + 1
         rows = self._rows[max(0, after + 1 - first) :]
         if row_filter != NO_FILTER:
@@ -147,7 +167,7 @@ class LedgerFeed:
         return FeedBatch(rows[-max_rows:], max(self._seq, after), skipped + len(rows[:-max_rows]))
 
     async def _read_backlog(self, row_filter: Filter, after: int, max_rows: int) -> AsyncGenerator[FeedBatch, None]:
-        """What was committed while a reader was away, or before anybody listened."""
+        """Yield the rows between `after` and the window, in pages from the store."""
         until, position = self._seq, max(after, self._seq - MAX_BACKLOG)
         missed = position - after
         while position < until and not self._notifier.is_closed:
@@ -158,7 +178,7 @@ class LedgerFeed:
             missed = 0
 
     async def _run_reader(self) -> None:
-        """Read the newest rows again and again, and tell everybody; until nobody listens, or the file cannot be."""
+        """Read the newest rows into the window until there are no subscribers, or the store fails."""
         with suppress(StoreError):
             await self._poll_new_rows()
         self._batch_notifier.notify()
@@ -169,7 +189,8 @@ class LedgerFeed:
             if newest > self._seq:
                 page = await self._store.read_entries_after(NO_FILTER, max(self._seq, newest - BATCH_SIZE), BATCH_SIZE)
                 assert page.next_seq is not None
-                # A reader who is a little late shall find these as well, but not if rows between were passed over.
+                # Older rows stay for subscribers that are a little late. After a gap they must go, because the
+                # window has to be without gaps.
                 kept = self._rows if page.rows[0].entry.seq == self._seq + 1 else []
                 self._rows, self._seq = [*kept, *page.rows][-4 * BATCH_SIZE :], page.next_seq
                 self._batch_notifier.notify()

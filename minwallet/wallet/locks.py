@@ -1,4 +1,4 @@
-"""One asyncio lock per player, kept only as long as somebody holds it or waits for it."""
+"""Asyncio locks per player, which exist only while they are held or waited for."""
 
 import asyncio
 
@@ -8,9 +8,9 @@ class _CountedLock(asyncio.Lock):
 
 
 class PlayerLocks:
-    """`await acquire(player)`, later `release(player)`, by whomever: a lock may outlive the request that took it.
+    """A lock per player. Any task may release it, so a lock can outlive the request that acquired it.
 
-    Waiters are served in the order in which they came.
+    Waiters get the lock in order of arrival.
     """
 
     def __init__(self) -> None:
@@ -20,7 +20,7 @@ class PlayerLocks:
         return len(self._locks)
 
     async def acquire(self, player_key: int) -> None:
-        """Wait for the player's turn. A waiter that is cancelled leaves nothing behind."""
+        """Wait until the player's lock is free and take it. A cancelled waiter leaves nothing in memory."""
         lock = self._locks.get(player_key)
         if lock is None:
             lock = self._locks[player_key] = _CountedLock()
@@ -32,7 +32,7 @@ class PlayerLocks:
             raise
 
     def release(self, player_key: int) -> None:
-        """The next waiter's turn."""
+        """Release the player's lock to the next waiter."""
         lock = self._locks[player_key]
         lock.release()
         self._drop_user(player_key, lock)

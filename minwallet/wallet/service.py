@@ -1,9 +1,22 @@
-"""Execute a command: find who asks, wait for the player's lock, join a batch, answer after the commit.
+"""Execution of commands: admission, session, player's lock, batch, answer after the commit.
 
-The invariants that live here:
+Theory of operation. A provider call takes these steps, and each may end it:
 
-- the player's lock is held until the commit resolves, even if the request that took it is gone;
-- a batch holds at most one order per player, because each order is submitted under its player's lock.
+1. Admission: above the limit of calls in flight it is rejected (`Unavailable`).
+2. Session: the token identifies the account. An unknown token is an outcome, `SessionUnknown`.
+3. Disk: while free space is low, a new bet is rejected. A retry is still answered, by a dry run of the decision.
+4. Lock: the command waits for the earlier ones of its player.
+5. Batch: it joins the next transaction. The store reads the snapshot, decides and writes in that transaction, so no
+   decision depends on something read before.
+6. Answer: the outcome is returned after the commit.
+
+A query takes no lock and no batch. It is decided by a dry run on a committed state.
+
+Invariants kept here:
+
+- The player's lock is held until the commit resolves, even if the request that took it is gone.
+- A batch holds at most one command per player, because a command is submitted under its player's lock.
+- `drain` ends only when every submitted command is decided, so a stopping server leaves none undecided.
 """
 
 import asyncio
@@ -26,19 +39,19 @@ from minwallet.wallet.sessions import SessionCache
 
 
 def clock_ms() -> int:
-    """Now, in ms since 1970 UTC."""
+    """Return the current time in ms since 1970 UTC."""
     return time.time_ns() // 1_000_000
 
 
 class Unavailable(StoreError):
-    """The wallet takes no such call at the moment. Nothing of it is kept, and the same call may succeed later."""
+    """The call was rejected, nothing was written, and the same call may succeed later."""
 
 
 class Wallet:
-    """The one door to the money. Every method may raise StoreError: then nobody knows more than that it failed.
+    """The only way to move money. Every method may raise StoreError, which means that the outcome is unknown.
 
-    Within an `async with` it is open; in the end what was submitted is decided, and the store is closed. `on_commit` is
-    told of every commit.
+    Leaving its `async with` waits until all submitted commands are decided, and closes the store. `on_commit` is called
+    after every commit.
     """
 
     def __init__(
@@ -69,7 +82,7 @@ class Wallet:
 
     @property
     def calls_in_flight(self) -> int:
-        """How many providers' calls are begun and not yet answered."""
+        """The number of provider calls that have started and are not answered yet."""
         return self._limiter.in_flight
 
     async def execute(
@@ -82,14 +95,14 @@ class Wallet:
         wallet_token: str | None = None,
         journal: Callable[[Outcome], tuple[str, str]] | None = None,
     ) -> tuple[Outcome | SessionUnknown, SessionHolder | None]:
-        """What comes of a provider's command for the bearer of `token`, and who that is.
+        """Execute a provider's command for the holder of `token`. Return the outcome and the holder.
 
-        With `wallet_token`, only that agent's sessions are known. `journal` as in AccountCommand. Raise Unavailable
-        where too many calls are in flight, or for a new bet where the disk runs low.
+        With `wallet_token`, only that agent's sessions are known. `journal` is as in AccountCommand. Raise Unavailable
+        if too many calls are in flight, or for a new bet while disk space is low.
         """
         limiter = self._limiter
         if limiter.in_flight >= MAX_IN_FLIGHT:
-            raise Unavailable("too many calls at once")
+            raise Unavailable("too many calls in flight")
         limiter.in_flight += 1
         try:
             holder = await self._session_cache.find(token)
@@ -99,7 +112,7 @@ class Wallet:
                 command, protocol, holder.account_id, holder.session_id, ids_per_currency, journal
             )
             if not limiter.try_acquire(holder.player_key):
-                raise Unavailable("too many calls of one player at once")
+                raise Unavailable("too many calls in flight for one player")
             try:
                 return await self._execute_admitted(account_command, holder.player_key), holder
             finally:
@@ -122,7 +135,8 @@ class Wallet:
         return outcome
 
     async def submit(self, account_command: AccountCommand, player_key: int) -> Outcome:
-        """Apply one order of this player after those before it. The order goes on if the caller is cancelled."""
+        """Apply one command of this player after the earlier ones. Cancelling the caller does not stop it."""
+        # The lock is released by the batch writer once the command is decided, not by this coroutine.
         await self.locks.acquire(player_key)
         return await self._batch_writer.submit(account_command, partial(self.locks.release, player_key))
 
@@ -131,11 +145,11 @@ class Wallet:
         self._on_commit(commands, seconds)
 
     def clear_session_cache(self) -> None:
-        """To be called when an agent's wallet token has changed, which a remembered bearer has as it was."""
+        """Forget all cached session holders. Call this after a change of a wallet token, which holders contain."""
         self._session_cache.clear()
 
     async def drain(self) -> None:
-        """Wait until every order that was submitted, or waits for its player's lock, is decided."""
+        """Wait until every command that was submitted, or waits for its player's lock, is decided."""
         while len(self.locks):
             await self._batch_writer.drain()
             await asyncio.sleep(0)

@@ -1,4 +1,4 @@
-"""Session tokens: 160 random bits, of which only a hash is kept; whoever shows one is found by that hash."""
+"""Session tokens and the cache of their holders. A token is 160 random bits; only its hash is stored."""
 
 import hashlib
 import re
@@ -11,16 +11,16 @@ from minwallet.storage.store import Store
 TOKEN_PATTERN = re.compile(r"[A-Za-z0-9_]{1,40}", re.ASCII)
 
 CACHE_SIZE = 20_000
-"""How many bearers are kept in memory: a busy evening's players, at about half a kilobyte each."""
+"""How many session holders are cached: the players of a busy evening, at about half a kilobyte each."""
 
 
 def generate_token() -> str:
-    """160 random bits as 40 symbols."""
+    """Return 160 random bits as 40 characters."""
     return secrets.token_hex(20)
 
 
 def build_new_session(token: str, expires_at_ms: int | None) -> NewSession:
-    """How a token is written down: its hash, and a beginning to recognise it by."""
+    """Return what is stored of a token: its hash, and its beginning for recognition in lists."""
     hint = token[: min(6, len(token) // 4)]
     return NewSession(hash_token(token), f"{hint}…", expires_at_ms)
 
@@ -30,19 +30,22 @@ def hash_token(token: str) -> bytes:
 
 
 class SessionCache:
-    """Who stands behind a token. What a token stands for never changes, so it is remembered; whether it is still good
-    is not, that is read anew in each decision."""
+    """A cache from token to session holder, which drops the least recently used.
+
+    Only the identity is cached, as a token's holder never changes. Expiry and revocation are read again in the
+    transaction of each decision.
+    """
 
     def __init__(self, store: Store) -> None:
         self._store = store
         self._cache: OrderedDict[bytes, SessionHolder] = OrderedDict()
 
     def clear(self) -> None:
-        """Look everybody up anew."""
+        """Forget all holders."""
         self._cache.clear()
 
     async def find(self, token: str) -> SessionHolder | None:
-        """The bearer, of an expired or revoked session too; None for a token that never was one."""
+        """Return the holder, even of an expired or revoked session. Return None for an unknown token."""
         if not TOKEN_PATTERN.fullmatch(token):
             return None
         token_hash = hash_token(token)
@@ -50,6 +53,7 @@ class SessionCache:
             self._cache.move_to_end(token_hash)
             return holder
         holder = await self._store.find_session_holder(token_hash)
+        # Unknown tokens are not cached, or a stranger could evict the players.
         if holder is not None:
             self._cache[token_hash] = holder
             if len(self._cache) > CACHE_SIZE:

@@ -14,7 +14,8 @@ from starlette.routing import Route
 
 from minwallet.operations.dispatch import execute
 from minwallet.operations.errors import OperationFailure
-from minwallet.operations.requests import Envelope, format_validation_error
+from minwallet.operations.field_help import format_validation_error
+from minwallet.operations.requests import Envelope
 from minwallet.storage.errors import StoreError
 from minwallet.wallet.service import Wallet
 
@@ -22,8 +23,9 @@ from minwallet.wallet.service import Wallet
 def create_control_routes(wallet: Wallet, port: int, key: str) -> list[Route]:
     """Return the route of `POST /control`, which answers on `port` only and requires `Authorization: Bearer KEY`.
 
-    It answers 200 `{"done": {…}}`, 409 `{"declined": [reason, …]}`, 422 `{"declined": [reason]}` for an invalid
-    request, and 503 `{"failed": reason}` for a fault of the store. On another port or without the key it answers 404.
+    It answers 200 `{"done": {…}}`, 409 with an OperationFailure as a document, 422 `{"declined": [reason]}` for an
+    invalid request, and 503 `{"failed": reason}` for a fault of the store. On another port or without the key it
+    answers 404.
     """
 
     async def handle_control(request: Request) -> JSONResponse:
@@ -39,7 +41,7 @@ def create_control_routes(wallet: Wallet, port: int, key: str) -> list[Route]:
         except StoreError as fault:
             return JSONResponse({"failed": str(fault)}, 503)
         if isinstance(reply, OperationFailure):
-            return JSONResponse({"declined": reply.lines}, 409)
+            return JSONResponse(reply.to_document(), 409)
         return JSONResponse({"done": reply})
 
     return [Route("/control", handle_control, methods=["POST"])]

@@ -1,8 +1,8 @@
 """Formatting of values for pages: money, times, numbers, sizes, durations."""
 
-from datetime import UTC, datetime
-
 from markupsafe import Markup
+
+from minwallet.operations.timestamps import parse_timestamp, to_datetime
 
 
 def format_money(cents: int) -> str:
@@ -18,24 +18,19 @@ def format_signed_money(cents: int) -> str:
 
 def format_time(timestamp: int | str) -> Markup:
     """Format ms since 1970 UTC, or ISO 8601 text with a zone, as a `<time>` in UTC, to the second."""
-    at = (
-        datetime.fromtimestamp(timestamp / 1000, UTC)
-        if isinstance(timestamp, int)
-        else datetime.fromisoformat(timestamp)
-    )
-    at = at.astimezone(UTC)
+    at = to_datetime(timestamp if isinstance(timestamp, int) else parse_timestamp(timestamp))
     return Markup('<time datetime="{:%Y-%m-%dT%H:%M:%SZ}">{:%Y-%m-%d} {:%H:%M:%S}</time>').format(at, at, at)
 
 
 def format_clock(at_ms: int) -> Markup:
     """Format ms since 1970 UTC as a `<time>` that shows the time of day in UTC, to the second."""
-    at = datetime.fromtimestamp(at_ms / 1000, UTC)
+    at = to_datetime(at_ms)
     return Markup('<time datetime="{:%Y-%m-%dT%H:%M:%SZ}">{:%H:%M:%S}</time>').format(at, at)
 
 
 def format_day(at_ms: int) -> Markup:
     """Format ms since 1970 UTC as the `<time>` of a UTC day."""
-    at = datetime.fromtimestamp(at_ms / 1000, UTC)
+    at = to_datetime(at_ms)
     return Markup('<time datetime="{0:%Y-%m-%d}">{0:%Y-%m-%d}</time>').format(at)
 
 

@@ -96,7 +96,7 @@ def test_a_trigger_that_makes_no_sense(cli: InProcessCli) -> None:
         assert_error_line(cli.run("trigger", "bet", *known, "--id", number), 2, "invalid --id")
     assert_error_line(cli.run("trigger", "cancel", *known), 1, "no open bet in wallet-v2", "minwallet trigger bet")
     assert_error_line(cli.run("trigger", "result", *known), 1, "no open bet in vela")
-    assert_error_line(cli.run("trigger", "bet", "--player", "nobody"), 1, "no player nobody")
+    assert_error_line(cli.run("trigger", "bet", "--player", "nobody"), 1, "player 'nobody' not found")
     assert read_kinds(cli, player) == []
 
 
@@ -148,9 +148,9 @@ def test_only_provider_calls_are_replayed(cli: InProcessCli) -> None:
     player = cli.add_player()
     seq = cli.read_entries(player)[0]["seq"]
     assert_error_line(cli.run("replay", seq), 1, "the operator's own deposit")
-    assert_error_line(cli.run("replay", 10**6), 1, "no entry 1000000")
-    assert_error_line(cli.run("show", 10**6), 1, "no entry 1000000")
-    assert_error_line(cli.run("show", 0), 2, "will not do for seq")
+    assert_error_line(cli.run("replay", 10**6), 1, "unknown entry 1000000")
+    assert_error_line(cli.run("show", 10**6), 1, "unknown entry 1000000")
+    assert_error_line(cli.run("show", 0), 2, "invalid seq 0")
 
 
 def test_a_call_that_is_not_taken_is_no_replay(db: Path) -> None:

@@ -134,7 +134,7 @@ def test_a_running_server_is_asked(db: Path) -> None:
     with running_server(db, MINWALLET_MIN_FREE_MB="1000000000"):
         found = run_doctor(InProcessCli(db))
         assert found.failed == {"server"}
-        found.assert_has("fail", "server", "is not ready", "new bets are not taken")
+        found.assert_has("fail", "server", "is not ready", "new bets are rejected")
 
 
 def test_a_server_that_does_not_answer_is_told() -> None:

@@ -72,8 +72,8 @@ def test_a_setting_of_another_agent_is_refused(wallet: InProcessCli) -> None:
     wallet("agent", "add", "taken", "--wallet-token", "taken1", "--host-id", "taken2")
     assert_error_line(wallet.run("agent", "set", "default", "--wallet-token", "taken1"), 1, "another agent")
     assert_error_line(wallet.run("agent", "set", "default", "--host-id", "taken2"), 1, "another agent")
-    assert_error_line(wallet.run("agent", "set", "nobody", "--host-id", "x"), 1, "no agent nobody")
-    assert_error_line(wallet.run("agent", "show", "nobody"), 1, "no agent nobody")
+    assert_error_line(wallet.run("agent", "set", "nobody", "--host-id", "x"), 1, "unknown agent 'nobody'")
+    assert_error_line(wallet.run("agent", "show", "nobody"), 1, "unknown agent 'nobody'")
     assert_usage_error(wallet.run("agent", "set", "default", "--report-unit", "dollars"), "--report-unit")
 
 
@@ -152,7 +152,7 @@ def test_the_last_good_list_is_kept(
 def test_without_any_list_the_error_is_all_there_is(cli: InProcessCli, provider: StubProvider) -> None:
     """One line, no empty table."""
     provider.answer_always(b"nonsense")
-    assert_error_line(cli.run("games"), 3, "cannot be understood")
+    assert_error_line(cli.run("games"), 3, "invalid response")
     assert cli("games", "--cached") == {"agent": "default", "fetched_at": None, "games": []}
     assert cli.run("games", "--cached").out == "the game list is empty\n"
 
@@ -197,7 +197,9 @@ def test_vela_is_launched_where_the_game_list_says(cli: InProcessCli, provider: 
     guest = cli("launch", "--guest", "--protocol", "vela", "--game", "fish", "--lang", "zh")
     assert guest["url"] == "https://g.example/fish?skin=2&mode=singleplayer&lang=zh&allow_vertical=1"
     assert "token" not in guest
-    assert_error_line(cli.run("launch", "ann", "--protocol", "vela", "--game", "x"), 1, "has no x, but fish, slot")
+    assert_error_line(
+        cli.run("launch", "ann", "--protocol", "vela", "--game", "x"), 1, "unknown game 'x'", "fish, slot"
+    )
     assert len(cli("session", "list", "ann")["sessions"]) == 1
     assert json.dumps(provider.requested_paths).count("gamelist") == 1
 
@@ -218,13 +220,13 @@ def test_a_launch_that_cannot_be(wallet: InProcessCli) -> None:
     launch = ("launch", "ida", "--protocol", "wallet-v2", "--game", "1012")
     assert_error_line(wallet.run(*launch), 1, "no game url", "minwallet agent set default --game-url")
     wallet("agent", "set", "default", "--game-url", "https://g.example")
-    assert_error_line(wallet.run(*launch[:3], "v3", *launch[4:]), 2, "wallet-v2 and vela")
+    assert_error_line(wallet.run(*launch[:3], "v3", *launch[4:]), 2, "wallet-v2 or vela")
     assert_error_line(wallet.run(*launch, "--lang", "english!"), 2, "a language, such as en")
-    assert_error_line(wallet.run(*launch[:-1], "a b"), 2, "for game")
+    assert_error_line(wallet.run(*launch[:-1], "a b"), 2, "invalid game 'a b'")
     assert_error_line(wallet.run(*launch, "--ttl", "never"), 2, "invalid duration 'never'")
     assert_error_line(wallet.run("launch", *launch[2:]), 2, "add the player's id")
-    assert_error_line(wallet.run("launch", "nobody", *launch[2:]), 1, "no player nobody")
-    assert_error_line(wallet.run(*launch, "--agent", "nobody"), 1, "no agent nobody")
+    assert_error_line(wallet.run("launch", "nobody", *launch[2:]), 1, "player 'nobody' not found")
+    assert_error_line(wallet.run(*launch, "--agent", "nobody"), 1, "unknown agent 'nobody'")
     assert_usage_error(wallet.run("launch", "ida"), "--game")
     assert wallet("session", "list", "ida")["sessions"] == []
     wallet("agent", "set", "default", "--game-url", "")

@@ -47,7 +47,7 @@ def test_a_key_may_be_for_one_agent(wallet: InProcessCli, name: str) -> None:
     assert rows[0] == ["name", "key", "scope", "agent", "created", "revoked"]
     assert [row[3] for row in rows if row[0] == name] == ["first"]
     assert_error_line(
-        wallet.run("key", "add", f"{name}x", "--scope", "read", "--agent", "nobody"), 1, "no agent nobody"
+        wallet.run("key", "add", f"{name}x", "--scope", "read", "--agent", "nobody"), 1, "unknown agent 'nobody'"
     )
 
 
@@ -60,14 +60,14 @@ def test_a_key_is_revoked_by_its_name(wallet: InProcessCli, name: str) -> None:
     assert name in wallet.run("key", "revoke", name).out
     (again,) = [each["revoked_at"] for each in wallet("key", "list")["keys"] if each["name"] == name]
     assert again == first
-    assert_error_line(wallet.run("key", "add", name, "--scope", "read"), 1, name, "another name")
-    assert_error_line(wallet.run("key", "revoke", "nothing"), 1, "no key nothing", "minwallet key list")
+    assert_error_line(wallet.run("key", "add", name, "--scope", "read"), 1, name, "choose another")
+    assert_error_line(wallet.run("key", "revoke", "nothing"), 1, "unknown key 'nothing'", "minwallet key list")
 
 
 def test_a_key_that_will_not_do_is_refused(wallet: InProcessCli) -> None:
     """With what will."""
     assert_error_line(wallet.run("key", "add", "two words", "--scope", "read"), 2, "two words", "1 to 40")
-    assert_error_line(wallet.run("key", "add", "..", "--scope", "read"), 2, "'..'", "not dots alone")
+    assert_error_line(wallet.run("key", "add", "..", "--scope", "read"), 2, "'..'", "not only dots")
     assert_usage_error(wallet.run("key", "add", "x"), "--scope")
     assert_usage_error(wallet.run("key", "add", "x", "--scope", "all"), "'read', 'write'")
 

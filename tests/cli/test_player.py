@@ -41,7 +41,7 @@ def test_an_account_is_opened_once(wallet: InProcessCli) -> None:
     """The same player and currency again is refused, and gives no money."""
     player = wallet.add_player(balance="7")
     again = wallet.run("player", "add", player, "--currency", "USD", "--balance", "7")
-    assert_error_line(again, 1, player, "already has USD", "minwallet deposit")
+    assert_error_line(again, 1, player, "already has an account in USD", "minwallet deposit")
     assert wallet.read_balances(player) == (700, 0)
 
 

@@ -114,16 +114,16 @@ def test_two_pulls_at_once_do_not_mix(cli: InProcessCli, provider: StubProvider)
             codes.append(Cli(cli.db).run("report", "pull").code)
 
     provider.serve_report(ROWS, page_size=2, on_request=pull_too)
-    assert_error_line(cli.run("report", "pull"), 1, "another command is pulling")
+    assert_error_line(cli.run("report", "pull"), 1, "already being pulled")
     assert codes == [None, 0]
     assert pull_report(cli) == {"missing here": 7}
 
 
 INVALID_REPLIES = [
-    (SERVICE.render_report(ReportPage([ROWS[6]], "7")), 500, 3, "HTTP 500"),
-    (b'{"error":{"status_code":2,"message":"no\\u0007"}}', 200, 1, "no, without a reason (code 2)"),
-    (b"<html>busy</html>", 200, 3, "cannot be understood: the reply is not JSON"),
-    (b"<html>busy</html>", 502, 3, "HTTP 502"),
+    (SERVICE.render_report(ReportPage([ROWS[6]], "7")), 500, 3, "HTTP status 500"),
+    (b'{"error":{"status_code":2,"message":"no\\u0007"}}', 200, 1, "no reason given (code 2)"),
+    (b"<html>busy</html>", 200, 3, "the answer is not JSON; nothing was stored"),
+    (b"<html>busy</html>", 502, 3, "HTTP status 502"),
     (b"", 200, 3, "not JSON"),
     (b"[]", 200, 3, "neither data nor error"),
     (b'{"data":{"status_code":0}}', 200, 3, "has no report"),
@@ -153,7 +153,7 @@ def test_a_provider_s_error_is_one_line_and_changes_nothing(
 def test_a_provider_that_does_not_answer(cli: InProcessCli, provider: StubProvider) -> None:
     """Too late, or not there at all: a line each, and what to do."""
     provider.never_answer()
-    assert_error_line(cli.run("report", "pull", "--timeout", "1s"), 3, "did not answer in time", "--timeout")
+    assert_error_line(cli.run("report", "pull", "--timeout", "1s"), 3, "did not answer within 1 s", "--timeout")
     provider.released.set()
     cli("agent", "set", "default", "--service-url", "http://127.0.0.1:9")
     assert_error_line(cli.run("report", "pull"), 3, "cannot reach http://127.0.0.1:9", "refused")
@@ -168,7 +168,7 @@ def test_a_provider_that_goes_round_in_circles_is_left(cli: InProcessCli, provid
         200,
         SERVICE.render_report(ReportPage([ROWS[0]._replace(id=query["key"])], pages[query["key"]])),
     )
-    assert_error_line(cli.run("report", "pull"), 3, "gives the key 5 again")
+    assert_error_line(cli.run("report", "pull"), 3, "repeated the report key '5'")
 
 
 def test_a_report_goes_on_after_a_gap(cli: InProcessCli, provider: StubProvider) -> None:
@@ -196,7 +196,7 @@ def test_two_tickets_of_one_id_are_two(cli: InProcessCli, provider: StubProvider
 def test_a_page_that_trickles_in_is_not_waited_for(cli: InProcessCli, provider: StubProvider) -> None:
     """The time-out is for the whole of an answer."""
     provider.answer_slowly()
-    assert_error_line(cli.run("report", "pull", "--timeout", "1s"), 3, "did not answer in time")
+    assert_error_line(cli.run("report", "pull", "--timeout", "1s"), 3, "did not answer within 1 s")
 
 
 def test_many_tickets_are_held_together_quickly(cli: InProcessCli, provider: StubProvider) -> None:
@@ -214,9 +214,9 @@ def test_what_must_be_set_first(cli: InProcessCli) -> None:
     assert_error_line(cli.run("report", "pull"), 1, "no service url", "minwallet agent set default --service-url")
     cli("agent", "set", "default", "--service-url", "https://p.example")
     assert_error_line(cli.run("report", "pull"), 1, "no host id", "minwallet agent set default --host-id")
-    assert_error_line(cli.run("report", "pull", "--agent", "nobody"), 1, "no agent nobody")
+    assert_error_line(cli.run("report", "pull", "--agent", "nobody"), 1, "unknown agent 'nobody'")
     assert_error_line(cli.run("report", "pull", "--timeout", "soon"), 2, "invalid --timeout 'soon'")
-    assert_error_line(cli.run("reconcile"), 1, "no whole report yet", "minwallet report pull")
+    assert_error_line(cli.run("reconcile"), 1, "never pulled to its end", "minwallet report pull")
     assert_error_line(cli.run("reconcile", "--csv", "--json"), 2, "exclude each other")
     assert_error_line(cli.run("reconcile", "--open-after", "x"), 2, "invalid duration 'x'")
 

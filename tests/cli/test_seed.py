@@ -81,17 +81,17 @@ def test_every_bad_line_is_named_by_its_number(seed: RunSeed, cli: InProcessCli)
     lines = {
         2: ("ann,USD,10,,,", None),
         3: ("bob,USD,1.234,,,", "invalid amount '1.234'"),
-        4: ("cat,us,1,,,", "'us' will not do for currency"),
-        5: ("two words,USD,1,,,", "'two words' will not do for player_id"),
+        4: ("cat,us,1,,,", "invalid currency 'us'"),
+        5: ("two words,USD,1,,,", "invalid player_id 'two words'"),
         6: ("eve,USD,1", "3 columns"),
         7: ("fay,USD,1,,,,more", "7 columns"),
         8: ("ann,USD,5,,,", "line 2"),
-        9: ("gil,USD,1,,no-token,", "'no-token' will not do for token"),
+        9: ("gil,USD,1,,no-token,", "invalid token 'no-token'"),
         10: ('hal,USD,"1,000",,,', "invalid amount '1,000'"),
         11: ("ira,USD,1,-1,,", "invalid amount '-1'"),
         12: (",USD,1,,,", "player_id"),
         13: ("jon,USD,92233720368547758.08,,,", "the maximum is"),
-        14: ("kim,USD,1,,,two words", "'two words' will not do for agent"),
+        14: ("kim,USD,1,,,two words", "invalid agent 'two words'"),
         15: ("ann,EUR,10,,,", None),
     }
     done = seed(HEADER + "\n".join(line for line, _ in lines.values()))

@@ -98,7 +98,7 @@ def test_nonsense_is_refused(cli: InProcessCli) -> None:
     cli.add_player()
     for option, word in (("--kind", "betwin"), ("--state", "orphan"), ("--protocol", "vela")):
         assert_error_line(cli.run("tail", option, "nonsense"), 2, "nonsense", word)
-    assert_error_line(cli.run("tail", "--agent", "nobody"), 1, "no agent nobody", "minwallet agent list")
+    assert_error_line(cli.run("tail", "--agent", "nobody"), 1, "unknown agent 'nobody'", "minwallet agent list")
 
 
 def test_a_tail_keeps_nobody_from_the_file(cli: InProcessCli) -> None:

@@ -36,7 +36,7 @@ def _is_running(server: Server) -> bool:
         ready = server.http.get("/readyz").json()
     except httpx2.HTTPError:
         return False
-    return all("new bets are not taken" in reason for reason in ready["reasons"])
+    return all("new bets are rejected" in reason for reason in ready["reasons"])
 
 
 def check_start_end(file: Path) -> str:

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from minwallet.ledger.commands import Bet, Cancel, Deposit
+from minwallet.ledger.commands import Bet, BetWin, Cancel, Deposit, MoneyCommand, Win
 from minwallet.ledger.decide import decide
-from minwallet.ledger.entries import Entry, Kind, Refusal, State, chain_entry, compute_genesis_hash
+from minwallet.ledger.entries import Entry, Kind, Refusal, State, chain_entry, compute_genesis_hash, find_open_bets
 from tests.ledger.builders import HEAD, ME, NOW_MS, OTHER, snapshot, written_entry
 from tests.ledger.in_memory_ledger import InMemoryLedger
 
@@ -93,3 +93,25 @@ def test_an_accounts_entries_form_a_chain() -> None:
 def test_an_entry_has_time_number_and_protocol() -> None:
     """The time is the one given to `decide`, and the number is the next one of the store."""
     assert (ENTRY.seq, ENTRY.at_ms, ENTRY.account_id, ENTRY.protocol) == (100, NOW_MS, ME, "wallet-v2")
+
+
+@pytest.mark.parametrize(
+    ("commands", "open_ids"),
+    [
+        ([Bet("1", 1, "1"), Bet("2", 1, "2")], ["1", "2"]),
+        ([Bet("1", 1, "1"), Cancel("1"), Bet("2", 1, "1")], ["2"]),
+        ([Bet("1", 1, "1"), Win("2", 0, "1")], []),
+        ([Bet("1", 1, "1"), Win("2", 0, "1"), Bet("3", 1, "1")], ["3"]),
+        ([Bet("1", 1, "1"), Win("2", 0)], ["1"]),
+        ([Bet("1", 99, "1"), BetWin("2", 1, 1), Cancel("3")], []),
+    ],
+)
+def test_open_bets_are_applied_and_neither_settled_nor_cancelled(
+    commands: list[MoneyCommand], open_ids: list[str]
+) -> None:
+    """A win settles the bets of its round before it, whatever the order of the entries given."""
+    ledger = InMemoryLedger()
+    for command in [Deposit("d", 10), *commands]:
+        ledger.execute(command)
+    assert [entry.id for entry in find_open_bets(ledger.entries)] == open_ids
+    assert [entry.id for entry in find_open_bets(ledger.entries[::-1])] == open_ids[::-1]

@@ -74,7 +74,7 @@ def test_the_request_of_an_entry_comes_from_the_journal() -> None:
 
 def test_no_answer_raises_a_store_error() -> None:
     """Nobody knows what became of the call."""
-    with pytest.raises(StoreError, match="may have been carried out"):
+    with pytest.raises(StoreError, match="may have been executed"):
         manual_calls.make_call("http://127.0.0.1:9", "vela", Call("bet", "t", BET), 0)
 
 

@@ -59,7 +59,7 @@ async def test_new_bets_are_rejected_while_space_is_low(db: Path) -> None:
             ("vela", Bet("1", 10, "1")),
             ("vela", BetWin("2", 10, 20)),
         ):
-            with pytest.raises(Unavailable, match="new bets are not taken"):
+            with pytest.raises(Unavailable, match="new bets are rejected"):
                 await call(protocol, command)
         assert await store.count_entries() == rows
         store.simulated_free_bytes = MIN_FREE_BYTES
@@ -119,8 +119,8 @@ async def test_a_shortage_is_logged_once(db: Path, caplog: pytest.LogCaptureFixt
                     await call("wallet-v2", Bet("1", 10, "1"))
 
     said = [record.getMessage().partition(":")[0] for record in caplog.records]
-    short = "the disk of the wallet file has 0 MB left, and MINWALLET_MIN_FREE_MB wants 0"
-    assert said == [short, "there is room on the disk of the wallet file again; new bets are taken", short]
+    short = "the disk of the wallet file has 0 MB left, less than MINWALLET_MIN_FREE_MB (0)"
+    assert said == [short, "the disk of the wallet file has enough free space again; new bets are accepted", short]
 
 
 async def test_a_failed_write_stops_new_bets_immediately(db: Path) -> None:

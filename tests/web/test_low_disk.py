@@ -29,8 +29,8 @@ def test_new_bets_are_temporarily_unavailable(db: Path) -> None:
         ready = server.http.get("/readyz")
         assert ready.status_code == 503
         (reason,) = ready.json()["reasons"]
-        assert "MINWALLET_MIN_FREE_MB wants 900000000" in reason
-        reason = "MINWALLET_MIN_FREE_MB wants 900000000"  # how much there is changes while this is tried
+        assert "MINWALLET_MIN_FREE_MB (900000000)" in reason
+        reason = "MINWALLET_MIN_FREE_MB (900000000)"  # how much there is changes while this is tried
         (line,) = (line for line in server.log.read_text().splitlines() if reason in line)
         document = json.loads(line)
         assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", document.pop("at"))

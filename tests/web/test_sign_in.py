@@ -115,8 +115,8 @@ def test_changing_a_password_requires_the_current_one(server: Server) -> None:
     for old in ("", "wrong"):
         refused = rosa.set_password("another good password", old)
         assert refused.status_code == 422
-        assert "not your current password" in refused.text
-    assert "at least 12 symbols" in rosa.set_password("short", PASSWORD).text
+        assert "wrong current password" in refused.text
+    assert "must have 12 to 1000 characters" in rosa.set_password("short", PASSWORD).text
     assert rosa.set_password("another good password", PASSWORD).status_code == 303
     assert LoginClient(server).sign_in("ruth", PASSWORD).status_code == 403
     assert LoginClient(server).sign_in("ruth", "another good password").status_code == 303

@@ -1,7 +1,7 @@
-"""The admin API: what an operator's own website asks of the wallet, in JSON below `/admin/api/v1`.
+"""The admin API: the wallet's operations for an operator's own website, as JSON below `/admin/api/v1`.
 
-A request carries a key. What it may ask is a table (`table`); each operation is checked, described in the OpenAPI
-document and shown on the page about it from the same models.
+A request carries an API key. `routes` is the table of operations. The same models validate a request, describe it in
+the OpenAPI document (`openapi`) and on the documentation page (`docs_page`).
 """
 
 from collections.abc import Mapping, Sequence
@@ -19,7 +19,7 @@ from minwallet.web.templating import SecurityHeadersMiddleware
 
 
 def create_api_routes(api: ApiContext, public_url: str) -> list[BaseRoute]:
-    """Everything at and below `/admin/api/v1`; `public_url` is as `docs.create_docs_handler` has it."""
+    """Return all routes at and below `/admin/api/v1`. `public_url` is as in `create_docs_handler`."""
     documents = {
         f"{API_PREFIX}/openapi.json": send_openapi_document,
         f"{API_PREFIX}/docs": create_docs_handler(public_url),
@@ -36,7 +36,7 @@ def create_api_routes(api: ApiContext, public_url: str) -> list[BaseRoute]:
 
 
 def group_by_path() -> Mapping[str, Sequence[Operation]]:
-    """The operations of each path."""
+    """Return the operations by path."""
     found: dict[str, list[Operation]] = {}
     for operation in chain.from_iterable(OPERATIONS.values()):
         found.setdefault(operation.path, []).append(operation)

@@ -1,13 +1,15 @@
-"""What is asked of the admin API and answered by it, where the desk and the command line have no shape for it yet."""
+"""Requests and responses that only the admin API has; the others are in `operations.requests` and `.schemas`.
 
-import re
-from datetime import date
+The docstrings are shown in the documentation of the admin API.
+"""
+
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PlainValidator, WithJsonSchema
 from typing_extensions import TypedDict  # pydantic reads only this one's before Python 3.12
 
 from minwallet.ledger.entries import Kind, State
+from minwallet.ledger.limits import DAY_MS
 from minwallet.ledger.money import MAX_CENTS
 from minwallet.operations import schemas
 from minwallet.operations.requests import (
@@ -15,44 +17,32 @@ from minwallet.operations.requests import (
     ENTRY_SOURCES,
     Currency,
     Name,
-    OptionalCurrency,
     PlayerId,
     SessionList,
     TtlSeconds,
 )
-from minwallet.operations.timestamps import parse_timestamp
+from minwallet.operations.timestamps import parse_day, parse_timestamp
 from minwallet.provider.game_catalogue import LaunchOptions
 from minwallet.storage.queries import Filter
-
-EPOCH_DAY = date(1970, 1, 1)
-
-DAY_PATTERN = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
 
 MAX_DAYS_PER_PAGE = 92
 
 
 def _validate_source(source: str) -> str:
     if source not in ENTRY_SOURCES:
-        raise ValueError(f"there are {', '.join(ENTRY_SOURCES)}")
+        raise ValueError(f"expected one of {', '.join(ENTRY_SOURCES)}")
     return source
 
 
-def _parse_day(text: object) -> int:
-    """A day as the number of days since 1970."""
-    if not isinstance(text, str) or not DAY_PATTERN.fullmatch(text):
-        raise ValueError("a day is written like 2026-11-21")
-    return (date.fromisoformat(text) - EPOCH_DAY).days
-
-
 TimestampMs = Annotated[int, PlainValidator(parse_timestamp), WithJsonSchema({"type": "string", "format": "date-time"})]
-DayNumber = Annotated[int, PlainValidator(_parse_day), WithJsonSchema({"type": "string", "format": "date"})]
+DayNumber = Annotated[int, PlainValidator(parse_day), WithJsonSchema({"type": "string", "format": "date"})]
 Seq = Annotated[int, Field(ge=1, le=MAX_CENTS)]
-PageLimit = Annotated[int, Field(ge=1, le=1000, description="how many at the most")]
+PageLimit = Annotated[int, Field(ge=1, le=1000)]
 FilterText = Annotated[str, Field(min_length=1, max_length=64)]
 EntrySource = Annotated[
     str,
     AfterValidator(_validate_source),
-    Field(json_schema_extra={"enum": [*ENTRY_SOURCES]}, description="the last two are the operator's own"),
+    Field(json_schema_extra={"enum": [*ENTRY_SOURCES]}),
 ]
 
 
@@ -61,26 +51,26 @@ class _ApiParams(BaseModel):
 
 
 class NoParameters(_ApiParams):
-    """Nothing needs to be said."""
+    """A request without parameters."""
 
 
 class LaunchRequest(LaunchOptions):
-    """A game for a player, in a session that is opened for it and lives for so many seconds."""
+    """A game for a player, in a new session that expires after `ttl_s` seconds."""
 
     agent: Name
     player_id: PlayerId
-    currency: OptionalCurrency = None
+    currency: Currency | None = None
     ttl_s: TtlSeconds = DAY_S
 
 
 class DemoLaunchRequest(LaunchOptions):
-    """A game for anybody, with virtual credit."""
+    """A game with virtual credit, without a player."""
 
     agent: Name
 
 
 class TransactionFilter(_ApiParams):
-    """Which transactions are wanted: those that agree with everything that is given."""
+    """A filter for transactions: all given fields must match."""
 
     agent: Name | None = None
     player_id: PlayerId | None = None
@@ -91,16 +81,14 @@ class TransactionFilter(_ApiParams):
     game: FilterText | None = None
     round: FilterText | None = None
     id: FilterText | None = None
-    since: Annotated[TimestampMs | None, Field(description="the first moment, such as 2026-11-21T10:00:00Z")] = None
-    until: Annotated[TimestampMs | None, Field(description="the moment before which it was")] = None
+    since: TimestampMs | None = None
+    until: TimestampMs | None = None
 
     def to_filter(self) -> Filter:
         return Filter(**self.model_dump(include=set(Filter._fields)), since_ms=self.since, until_ms=self.until)
 
 
-PageCursor = Annotated[
-    int | None, Field(ge=1, le=MAX_CENTS, description="where to go on: the `next` of the page before")
-]
+PageCursor = Annotated[int | None, Field(ge=1, le=MAX_CENTS)]
 
 
 class SessionPageRequest(SessionList):
@@ -109,8 +97,8 @@ class SessionPageRequest(SessionList):
 
 
 class TransactionPageRequest(TransactionFilter):
-    """A page of transactions, the newest first. Looking for what is rare ends early, so a page may be short, or empty,
-    and still have a `next`.
+    """A page of transactions, newest first. The search for rare ones ends early: a page may be short or empty and still
+    have a `next`.
     """
 
     before: PageCursor = None
@@ -122,8 +110,8 @@ class TransactionRequest(_ApiParams):
 
 
 class OpenBetsRequest(_ApiParams):
-    """The bets that took money, and were neither won nor cancelled since; the newest first. A page may be short, or
-    empty, and still have a `next`.
+    """A page of bets that took money and are neither settled nor cancelled, newest first. A page may be short or empty
+    and still have a `next`.
     """
 
     agent: Name | None = None
@@ -132,19 +120,20 @@ class OpenBetsRequest(_ApiParams):
 
 
 class TotalsRequest(_ApiParams):
-    """What the days from `since` to before `until` add up to by day, agent, currency, protocol and game. They are days
-    of UTC, and it is the last 30 where nothing is said. Answers with the first 92 days, and with where to go on.
+    """Totals by day, agent, currency, protocol and game, from the day `since` to the day before `until`. Days are UTC
+    days; the default is the last 30. A response covers up to 92 days and has the `next` day to continue with.
     """
 
     agent: Name | None = None
-    since: Annotated[DayNumber | None, Field(description="the first day, such as 2026-11-01")] = None
-    until: Annotated[DayNumber | None, Field(description="the day after the last")] = None
+    since: DayNumber | None = None
+    until: DayNumber | None = None
 
     def resolve_days(self, now_ms: int) -> tuple[int, int, int | None]:
-        """The first day and the one after the last, since 1970, and the day to go on with. Nothing was before 1970, nor
-        is after today.
+        """Return the first day, the day after the last, and the day to continue with or None, in days since 1970.
+
+        The range is limited to the days from 1970 to today.
         """
-        tomorrow = now_ms // (DAY_S * 1000) + 1
+        tomorrow = now_ms // DAY_MS + 1
         until = tomorrow if self.until is None else min(self.until, tomorrow)
         since = until - 30 if self.since is None else max(self.since, 0)
         next_day = since + MAX_DAYS_PER_PAGE
@@ -152,8 +141,8 @@ class TotalsRequest(_ApiParams):
 
 
 class HealthResponse(TypedDict):
-    """`reasons` say why no money can be taken, if it cannot. `sqlite` is the version of what reads and writes the file,
-    `has_reset_bug` whether it can lose commits where another program writes too. A size is null where there is none.
+    """`reasons` says why the wallet is not ready. `sqlite` is the version of the SQLite library. `has_reset_bug`
+    is true if that version can lose commits when another program writes to the file too. A size is null if unknown.
     """
 
     ready: bool
@@ -172,7 +161,7 @@ class AgentsResponse(TypedDict):
 
 
 class PlayersResponse(TypedDict):
-    """`next` is what to ask `after` for more; null at the end."""
+    """`next` is the value of `after` for the next page; null at the end."""
 
     players: list[schemas.PlayerResponse]
     next: str | None
@@ -183,7 +172,7 @@ class AccountsResponse(TypedDict):
 
 
 class SessionsResponse(TypedDict):
-    """`next` is what to ask `before` for more; null at the end."""
+    """`next` is the value of `before` for the next page; null at the end."""
 
     sessions: list[schemas.SessionResponse]
     next: int | None
@@ -194,28 +183,28 @@ class RevokedResponse(TypedDict):
 
 
 class LaunchResponse(TypedDict):
-    """`url` opens the game; `session` is what its token stands for, null with virtual credit."""
+    """`url` opens the game; `session` is the new session, null with virtual credit."""
 
     url: str
     session: schemas.NewSessionResponse | None
 
 
 class TransactionsResponse(TypedDict):
-    """`next` is what to ask `before` for more; null at the end."""
+    """`next` is the value of `before` for the next page; null at the end."""
 
     transactions: list[schemas.OwnedTransactionResponse]
     next: int | None
 
 
 class OpenBetsResponse(TypedDict):
-    """`next` is what to ask `before` for more; null at the end."""
+    """`next` is the value of `before` for the next page; null at the end."""
 
     bets: list[schemas.OwnedTransactionResponse]
     next: int | None
 
 
 class TotalsResponse(TypedDict):
-    """`next` is what to ask `since` for more; null at the end."""
+    """`next` is the value of `since` for the next page; null at the end."""
 
     next: str | None
     totals: list[schemas.TotalResponse]

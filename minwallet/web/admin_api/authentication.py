@@ -1,4 +1,4 @@
-"""Whose key a request carries: `Authorization: Bearer KEY` (RFC 6750)."""
+"""Authentication of a request by its API key: `Authorization: Bearer KEY` (RFC 6750)."""
 
 from starlette.requests import Request
 
@@ -8,7 +8,7 @@ from minwallet.storage.store import Store
 
 
 async def find_api_key(store: Store, request: Request) -> ApiKey | None:
-    """The key, if there is one in the request and it is good. May raise StoreError."""
+    """Return the key of the request. Return None if there is none, or it is unknown or revoked. Raise StoreError."""
     scheme, _, secret = request.headers.get("authorization", "").partition(" ")
     if scheme.lower() != "bearer":
         return None

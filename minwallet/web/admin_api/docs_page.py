@@ -1,4 +1,4 @@
-"""The page about the admin API, made of its OpenAPI document: nothing is fetched from elsewhere to read it."""
+"""The documentation page of the admin API, rendered from its OpenAPI document without external resources."""
 
 import json
 import re
@@ -11,16 +11,17 @@ from pydantic_core import to_json
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
+from minwallet.operations.errors import ErrorCode
 from minwallet.web.admin_api.openapi import JsonObject, build_openapi_document
-from minwallet.web.admin_api.problems import API_PREFIX, ProblemType
+from minwallet.web.admin_api.problems import API_PREFIX
 from minwallet.web.templating import render_string
 
 EXAMPLE_FIELDS = {"currency", "game_url"}
-"""What an example of a request has, though it need not be given."""
+"""Optional fields that an example request contains."""
 
 
 class FieldRow(NamedTuple):
-    """A parameter, or a field: `types` is what it may be, each with the name of the shape if it is one of those."""
+    """A parameter or field. `types` lists its types, each with the name of its schema or ""."""
 
     name: str
     location: str
@@ -30,7 +31,7 @@ class FieldRow(NamedTuple):
 
 
 class OperationDoc(NamedTuple):
-    """An operation as the page shows it; `curl_options` and `curl_path` are of a curl command that asks for it."""
+    """An operation as the page shows it. `curl_options` and `curl_path` belong to its example curl command."""
 
     name: str
     method: str
@@ -47,13 +48,16 @@ class OperationDoc(NamedTuple):
 
 
 async def send_openapi_document(request: Request) -> Response:
-    """The OpenAPI document."""
+    """Send the OpenAPI document."""
     del request
     return Response(_render_openapi_document(), media_type="application/json")
 
 
 def create_docs_handler(public_url: str) -> Callable[[Request], Awaitable[Response]]:
-    """The same for people; `public_url` is where the world reaches this server, "" if that is as whoever asks."""
+    """Return the handler of the documentation page.
+
+    `public_url` is the public address of this server, "" to use the address of the request.
+    """
 
     async def send_docs_page(request: Request) -> Response:
         return HTMLResponse(_render_docs_page(public_url or str(request.base_url).rstrip("/")))
@@ -61,7 +65,7 @@ def create_docs_handler(public_url: str) -> Callable[[Request], Awaitable[Respon
     return send_docs_page
 
 
-# Whoever asks has no key, and nobody's call shall wait while the same is made again and again.
+# These two need no key, so anybody can request them often: building them each time would delay provider calls.
 @cache
 def _render_openapi_document() -> bytes:
     return to_json(build_openapi_document())
@@ -76,7 +80,7 @@ def _render_docs_page(server: str) -> str:
         server=server,
         about=_render_code_spans(build_openapi_document()["info"]["description"]),
         operations=_build_operation_docs(),
-        problem_types=list(ProblemType),
+        problem_codes=list(ErrorCode),
         render_code=_render_code_spans,
         schemas=_build_schema_docs(),
     )
@@ -84,7 +88,7 @@ def _render_docs_page(server: str) -> str:
 
 @cache
 def _build_operation_docs() -> Mapping[str, list[OperationDoc]]:
-    """By heading."""
+    """Return the operations by heading."""
     found: dict[str, list[OperationDoc]] = {}
     for path, methods in build_openapi_document()["paths"].items():
         for method, node in methods.items():
@@ -126,7 +130,7 @@ def _build_field_rows(schema: JsonObject, place: str = "") -> list[FieldRow]:
 
 @cache
 def _build_schema_docs() -> Mapping[str, tuple[Markup, list[FieldRow], list[str]]]:
-    """Each shape of the replies by its name: words, fields, or the values that there are."""
+    """Return each schema of the responses by name: its description, its fields, and the values of an enum."""
     return {
         name: (_render_code_spans(schema.get("description", "")), _build_field_rows(schema), schema.get("enum", []))
         for name, schema in sorted(build_openapi_document()["components"]["schemas"].items())
@@ -134,7 +138,7 @@ def _build_schema_docs() -> Mapping[str, tuple[Markup, list[FieldRow], list[str]
 
 
 def _list_types(schema: JsonObject) -> list[tuple[str, str]]:
-    """What a value may be, in words, and the shape that the words name."""
+    """Return the types of a value, each with the name of its schema or ""."""
     if reference := schema.get("$ref"):
         name = reference.rpartition("/")[2]
         return [(name, name)]
@@ -150,7 +154,7 @@ def _list_types(schema: JsonObject) -> list[tuple[str, str]]:
 
 
 def _describe_schema(schema: JsonObject) -> Markup:
-    """What there is to say beside the kind."""
+    """Return the description, the range and the default of a value."""
     parts: list[str] = [schema["description"]] if "description" in schema else []
     low, high = schema.get("minimum", schema.get("exclusiveMinimum")), schema.get("maximum")
     if high is not None and high < 2**31:
@@ -161,7 +165,7 @@ def _describe_schema(schema: JsonObject) -> Markup:
 
 
 def _build_curl_command(path: str, method: str, parameters: Iterable[JsonObject], body: JsonObject) -> tuple[str, str]:
-    """The options, and the address below the server's."""
+    """Return the options and the path of an example curl command."""
     samples = {each["name"]: _get_example(each["schema"]) for each in parameters if each["in"] == "path"}
     curl_path = re.sub(r"{(\w+)}", lambda name: str(samples[name[1]]), path)
     options = [] if method in {"GET", "POST"} else [f"-X {method}"]
@@ -178,6 +182,6 @@ def _get_example(schema: JsonObject) -> Any:  # noqa: ANN401 whatever JSON has
 
 
 def _render_code_spans(text: str) -> Markup:
-    """Text in which what stands between backticks is code."""
+    """Return the text with the parts between backticks as `<code>`."""
     parts = text.split("`")
     return Markup("").join(Markup("<code>{}</code>").format(part) if n % 2 else part for n, part in enumerate(parts))

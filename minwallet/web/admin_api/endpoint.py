@@ -1,4 +1,4 @@
-"""One address of the admin API: the key first, then what is asked, then whoever does it; a problem for what fails."""
+"""The ASGI endpoint of a path: authenticates, parses, calls the handler, and turns every failure into a problem."""
 
 import logging
 from collections.abc import Sequence
@@ -8,30 +8,30 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 from starlette.types import Receive, Scope, Send
 
-from minwallet.operations.errors import OperationError
+from minwallet.operations.errors import ErrorCode, OperationError
 from minwallet.storage import admin_store
 from minwallet.storage.errors import StoreError
 from minwallet.web.admin_api.authentication import find_api_key
 from minwallet.web.admin_api.operation import ApiContext, Caller, Operation
 from minwallet.web.admin_api.parsing import parse_request
-from minwallet.web.admin_api.problems import Problem, ProblemType
+from minwallet.web.admin_api.problems import Problem
 
 MAX_REQUEST_BYTES = 64 * 1024
 
 logger = logging.getLogger("minwallet")
 
 
-not_found = Problem(ProblemType.NOT_FOUND, "there is no such address").to_response()
-"""What every address answers that is none."""
+not_found = Problem(ErrorCode.NOT_FOUND, "unknown address").to_response()
+"""The response of an unknown address."""
 
 method_not_allowed = Problem(
-    ProblemType.METHOD_NOT_ALLOWED, "this address has GET", headers={"allow": "GET"}
+    ErrorCode.METHOD_NOT_ALLOWED, "this address only supports GET", headers={"allow": "GET"}
 ).to_response()
-"""What an address answers that has nothing but a document, to any other method."""
+"""The response of a document's address to any method but GET."""
 
 
 class ApiEndpoint:
-    """The operations of one path, as an ASGI application. No exception leaves it."""
+    """An ASGI application with the operations of one path. It handles all exceptions."""
 
     def __init__(self, api: ApiContext, operations: Sequence[Operation]) -> None:
         self._api = api
@@ -45,25 +45,25 @@ class ApiEndpoint:
             return
         except Problem as problem:
             response = problem.to_response()
-        except OperationError as decline:
-            response = Problem.from_failure(decline.failure).to_response()
+        except OperationError as error:
+            response = Problem.from_failure(error.failure).to_response()
         except StoreError as fault:
             logger.error("%s %s: %s", scope["method"], scope["path"], fault)
-            response = Problem(ProblemType.UNAVAILABLE).to_response()
+            response = Problem(ErrorCode.UNAVAILABLE).to_response()
         except Exception:
-            logger.exception("a request could not be answered; please report this as a bug")
-            response = Problem(ProblemType.BUG).to_response()
+            logger.exception("%s %s failed; please report this as a bug", scope["method"], scope["path"])
+            response = Problem(ErrorCode.BUG).to_response()
         await response(scope, receive, send)
 
     async def _handle_request(self, request: Request) -> Response:
         operation = self._operations.get(request.method)
         if operation is None:
             allow = ", ".join(self._operations)
-            raise Problem(ProblemType.METHOD_NOT_ALLOWED, f"this address has {allow}", headers={"allow": allow})
+            raise Problem(ErrorCode.METHOD_NOT_ALLOWED, f"this address only supports {allow}", headers={"allow": allow})
         key = await find_api_key(self._api.wallet.store, request)
         if key is None:
             bearer_error = ' error="invalid_token"' if "authorization" in request.headers else ""
-            raise Problem(ProblemType.UNAUTHORIZED, headers={"www-authenticate": f"Bearer{bearer_error}"})
+            raise Problem(ErrorCode.UNAUTHORIZED, headers={"www-authenticate": f"Bearer{bearer_error}"})
         authorize(key, operation)
         body = await _read_body(request) if operation.has_body else None
         params = parse_request(operation, request.path_params, request.query_params.multi_items(), body)
@@ -73,16 +73,17 @@ class ApiEndpoint:
 
 
 def authorize(key: admin_store.ApiKey, operation: Operation) -> None:
+    """Raise Problem if the key must not use this operation."""
     if operation.scope == admin_store.KeyScope.WRITE and key.scope != admin_store.KeyScope.WRITE:
-        raise Problem(ProblemType.FORBIDDEN, f"the key {key.name} may only read")
+        raise Problem(ErrorCode.FORBIDDEN, f"key '{key.name}' is read-only")
     if operation.all_agents_only and key.agent is not None:
         raise Problem(
-            ProblemType.FORBIDDEN, f"the key {key.name} reaches agent {key.agent} only, and this is about all"
+            ErrorCode.FORBIDDEN, f"key '{key.name}' covers agent {key.agent} only; this operation is about all agents"
         )
 
 
 def scope_to_agent(caller: Caller, params: BaseModel) -> BaseModel:
-    """The same, about nobody but the key's own agent if it has one."""
+    """Return the parameters limited to the key's agent. Raise Problem if they name another agent."""
     if "agent" not in type(params).model_fields or caller.key.agent is None:
         return params
     agent = params.model_dump(include={"agent"})["agent"]
@@ -97,5 +98,5 @@ async def _read_body(request: Request) -> bytes:
     async for piece in request.stream():
         body += piece
         if len(body) > MAX_REQUEST_BYTES:
-            raise Problem(ProblemType.TOO_LONG)
+            raise Problem(ErrorCode.TOO_LONG)
     return body

@@ -1,4 +1,4 @@
-"""What happened to the money, and whether it is all there."""
+"""Handlers for transactions, totals, the feed, verification and health."""
 
 import asyncio
 import json
@@ -6,7 +6,9 @@ import json
 from starlette.requests import ClientDisconnect
 from starlette.responses import Response, StreamingResponse
 
-from minwallet.operations import schemas, totals_aggregation
+from minwallet.operations import schemas
+from minwallet.operations.errors import ErrorCode
+from minwallet.operations.maintenance import aggregate_newest
 from minwallet.operations.requests import TransactionShow
 from minwallet.operations.timestamps import format_date
 from minwallet.operations.verify import verify_ledger
@@ -27,10 +29,10 @@ from minwallet.web.admin_api.api_schemas import (
 )
 from minwallet.web.admin_api.authentication import find_api_key
 from minwallet.web.admin_api.operation import Caller
-from minwallet.web.admin_api.problems import Problem, ProblemType
+from minwallet.web.admin_api.problems import Problem
 
 VERIFY_BATCH_SIZE, VERIFY_PAUSE_S = 100, 0.002
-"""How many rows are verified before calls have their turn, which is about a ms, and for how long they have it."""
+"""How many rows are verified before a pause (about 1 ms of work), and the length of the pause, for other calls."""
 
 DISCONNECT_CHECK_INTERVAL_S = 1
 
@@ -41,10 +43,10 @@ async def list_transactions(caller: Caller, params: TransactionPageRequest) -> T
 
 
 async def show_transaction(caller: Caller, params: TransactionRequest) -> schemas.JournaledTransactionResponse:
-    """With the provider's request and the reply word for word, as long as they are kept; no token in them."""
+    """With the provider's request and the reply while the journal keeps them; without the token."""
     shown = await caller.execute(TransactionShow(seq=params.seq), schemas.JournaledTransactionResponse)
     if caller.key.agent not in (None, shown["entry"]["agent"]):
-        raise Problem(ProblemType.NOT_FOUND, f"there is no entry {params.seq}")
+        raise Problem(ErrorCode.NOT_FOUND, f"unknown entry {params.seq}")
     return shown
 
 
@@ -55,7 +57,7 @@ async def list_open_rounds(caller: Caller, params: OpenBetsRequest) -> OpenBetsR
 
 async def show_totals(caller: Caller, params: TotalsRequest) -> TotalsResponse:
     wallet = caller.wallet
-    await totals_aggregation.aggregate_newest(wallet.store)
+    await aggregate_newest(wallet.store)
     since, until, next_day = params.resolve_days(wallet.clock_ms())
     totals_rows = await wallet.store.read_totals(since, until, params.agent)
     return TotalsResponse(
@@ -65,7 +67,7 @@ async def show_totals(caller: Caller, params: TotalsRequest) -> TotalsResponse:
 
 
 async def show_holdings(caller: Caller, params: NoParameters) -> HoldingsResponse:
-    """What all players hold, by currency, and whether all entries of the ledger come to the same."""
+    """The sum of all balances by currency, and whether the ledger entries add up to the same."""
     del params
     return HoldingsResponse(
         holdings=[schemas.build_currency_balance(held) for held in await caller.wallet.store.read_currency_balances()]
@@ -73,10 +75,10 @@ async def show_holdings(caller: Caller, params: NoParameters) -> HoldingsRespons
 
 
 async def verify(caller: Caller, params: NoParameters) -> schemas.VerificationResult:
-    """Recomputes every balance and the hash chain, which takes long for a long ledger. One caller at a time."""
+    """Recompute every balance and the hash chain. This takes long for a long ledger; one caller at a time."""
     del params
     if caller.api.verify_lock.locked():
-        raise Problem(ProblemType.BUSY, "the ledger is being verified for somebody else; ask again when that has ended")
+        raise Problem(ErrorCode.BUSY, "another verification is in progress; try again when it has ended")
     async with caller.api.verify_lock:
         work = asyncio.create_task(
             verify_ledger(caller.wallet.store, batch_size=VERIFY_BATCH_SIZE, pause_s=VERIFY_PAUSE_S)
@@ -86,7 +88,7 @@ async def verify(caller: Caller, params: NoParameters) -> schemas.VerificationRe
                 if await caller.http.is_disconnected():
                     raise ClientDisconnect
                 if caller.wallet.commit_notifier.is_closed:
-                    raise Problem(ProblemType.UNAVAILABLE, "the server is about to stop")
+                    raise Problem(ErrorCode.UNAVAILABLE, "the server is stopping")
                 await asyncio.wait({work}, timeout=DISCONNECT_CHECK_INTERVAL_S)
         finally:
             work.cancel()
@@ -94,7 +96,7 @@ async def verify(caller: Caller, params: NoParameters) -> schemas.VerificationRe
 
 
 async def show_health(caller: Caller, params: NoParameters) -> HealthResponse:
-    """Whether the wallet can take money, and how large things have become."""
+    """Whether the wallet is ready to move money, and the sizes of its files."""
     del params
     health = caller.api.build_health_report()
     return HealthResponse(
@@ -111,10 +113,10 @@ async def show_health(caller: Caller, params: NoParameters) -> HealthResponse:
 
 
 async def follow(caller: Caller, params: TransactionFilter) -> Response:
-    """Every transaction as an event `transaction` once it is committed, as in a page of transactions. A reader that
-    comes again with `Last-Event-ID` goes on where it was, among the newest 20,000 of the ledger. Whoever is too slow
-    for it, or comes later than that, gets an event `missed` with the number of transactions of the ledger that were
-    passed over, whosoever they were. A key may have ten readers, and all together fifty.
+    """Send every committed transaction as an event `transaction`, in the form of a page of transactions. A client that
+    reconnects with `Last-Event-ID` continues where it was, within the newest 20,000 transactions of the ledger. A
+    client that is too slow, or reconnects later, gets an event `missed` with the number of transactions passed over,
+    including those of other players. A key may have 10 subscriptions, all keys together 50.
     """
 
     async def is_key_valid() -> bool:
@@ -130,7 +132,7 @@ async def follow(caller: Caller, params: TransactionFilter) -> Response:
         is_allowed=is_key_valid,
     )
     if not isinstance(response, StreamingResponse):
-        raise Problem(ProblemType.TOO_MANY, headers={"retry-after": "10"})
+        raise Problem(ErrorCode.TOO_MANY, headers={"retry-after": "10"})
     return response
 
 

@@ -1,4 +1,4 @@
-"""The OpenAPI document of the admin API, made of the table of operations and the models that check and answer them."""
+"""The OpenAPI document of the admin API, built from the table of operations and their models."""
 
 from collections.abc import Mapping
 from functools import cache
@@ -9,10 +9,11 @@ from pydantic import TypeAdapter
 from pydantic.json_schema import JsonSchemaMode
 
 from minwallet import __version__
-from minwallet.operations.requests import FIELD_HELP
+from minwallet.operations.errors import ErrorCode
+from minwallet.operations.field_help import FIELD_HELP, find_meaning
 from minwallet.web.admin_api.operation import Operation
 from minwallet.web.admin_api.parsing import RequestField, UntitledJsonSchema, get_request_fields
-from minwallet.web.admin_api.problems import API_PREFIX, PROBLEM_MEDIA_TYPE, ProblemDetails, ProblemType
+from minwallet.web.admin_api.problems import API_PREFIX, PROBLEM_MEDIA_TYPE, ProblemDetails
 from minwallet.web.admin_api.routes import OPERATIONS
 
 JsonObject = dict[str, Any]
@@ -20,24 +21,24 @@ JsonObject = dict[str, Any]
 PROBLEM_KEY = "a problem"
 
 API_DESCRIPTION = """
-Amounts are integers of cents, times are ISO 8601 in UTC. A request carries a key, `Authorization: Bearer KEY`, which
-`minwallet key add` makes: with the scope `read` it may GET, with `write` everything; a key of one agent reaches that
-agent only. What a key changes is on record under its name. Whatever fails is answered with a problem (RFC 9457), whose
-`type` says what it was. A field or parameter that is not known here is refused.
+Amounts are integers in cents, times are ISO 8601 in UTC. A request carries a key, `Authorization: Bearer KEY`, which
+the operator creates in the back office or with `minwallet key add`. The scope `read` allows GET, `write` allows
+everything. A key of one agent covers that agent only. The audit log lists a key's changes under its name. A failed
+request gets a problem (RFC 9457) whose `type` is the error code. An unknown field or parameter is an error.
 """.strip()
 
 COMMON_PROBLEMS = (
-    ProblemType.UNAUTHORIZED,
-    ProblemType.FORBIDDEN,
-    ProblemType.INVALID,
-    ProblemType.BUG,
-    ProblemType.UNAVAILABLE,
+    ErrorCode.UNAUTHORIZED,
+    ErrorCode.FORBIDDEN,
+    ErrorCode.INVALID,
+    ErrorCode.BUG,
+    ErrorCode.UNAVAILABLE,
 )
 
 WRITE_PROBLEMS = (
-    *(ProblemType.MALFORMED, ProblemType.TOO_LONG),
-    *(ProblemType.TAKEN, ProblemType.INSUFFICIENT_FUNDS, ProblemType.OUT_OF_RANGE, ProblemType.NOT_POSSIBLE),
-    *(ProblemType.EXCLUDED, ProblemType.LIMIT_REACHED),
+    *(ErrorCode.MALFORMED, ErrorCode.TOO_LONG),
+    *(ErrorCode.TAKEN, ErrorCode.INSUFFICIENT_FUNDS, ErrorCode.OUT_OF_RANGE, ErrorCode.NOT_POSSIBLE),
+    *(ErrorCode.EXCLUDED, ErrorCode.LIMIT_REACHED),
 )
 
 FIELD_EXAMPLES: Mapping[str, object] = {
@@ -63,35 +64,12 @@ FIELD_EXAMPLES: Mapping[str, object] = {
     "set_limit.amount": 50_000,
     "exclude_player.until": "2099-01-31T00:00:00Z",
 }
-"""By field, or by operation and field where it is another."""
-
-FIELD_DESCRIPTIONS: Mapping[str, str] = {
-    "after": "where to go on: the `next` of the page before",
-    "agent": "the agent's name",
-    "amount": "in cents",
-    "balance": "cash to begin with, in cents",
-    "bonus": "bonus to begin with, in cents",
-    "game": "wallet-v2's gameID, or vela's game code",
-    "game_url": "where wallet-v2's games are launched",
-    "host_id": "vela's id of the agent, from the provider",
-    "id": "as the provider or the operator gave it",
-    "name": "the agent's name",
-    "reason": "is kept with the transaction",
-    "reference": "your own id of it; the same one again changes nothing",
-    "report_unit": "what an amount in the provider's report is",
-    "seq": "the transaction's number",
-    "service_url": "where the provider serves game list and report",
-    "session": "the session's number",
-    "text": "what the id has in it",
-    "ttl_s": "for how many seconds the session is good; 24 hours if not given",
-    "wallet_token": "wallet-v2's id of the agent",
-}
-"""What a field is about, where its name does not say it all."""
+"""By field, or by operation and field where an operation has another example."""
 
 
 @cache
 def build_openapi_document() -> JsonObject:
-    """As OpenAPI 3.1 has it."""
+    """Return the document in the format of OpenAPI 3.1."""
     response_types: dict[str, Any] = {
         each.name: each.response_type for each in _list_operations() if each.response_type is not None
     }
@@ -132,7 +110,7 @@ def _list_operations() -> list[Operation]:
 
 def _describe_operation(tag: str, operation: Operation, reply: JsonObject | None) -> JsonObject:
     fields = get_request_fields(operation)
-    scope_note = "Only for keys that reach all agents." if operation.all_agents_only else ""
+    scope_note = "Only for keys that cover all agents." if operation.all_agents_only else ""
     node: JsonObject = {
         "operationId": operation.name,
         "tags": [tag],
@@ -149,13 +127,13 @@ def _describe_operation(tag: str, operation: Operation, reply: JsonObject | None
             },
             **{
                 str(status): {"$ref": f"#/components/responses/Problem{status}"}
-                for status in sorted({cause.status for cause in _list_problem_types(operation, fields)})
+                for status in sorted({code.status for code in _list_problem_codes(operation, fields)})
             },
         },
     }
     if reply is None:
         last_seen = {"name": "Last-Event-ID", "in": "header", "required": False, "schema": {"type": "string"}}
-        node["parameters"].append({**last_seen, "description": "the `seq` to go on after"})
+        node["parameters"].append({**last_seen, "description": "the `seq` after which to continue"})
     if operation.has_body:
         node["requestBody"] = {
             "required": True,
@@ -168,13 +146,13 @@ def _describe_content(reply: JsonObject | None) -> JsonObject:
     return {"application/json": {"schema": reply}} if reply else {"text/event-stream": {"schema": {"type": "string"}}}
 
 
-def _list_problem_types(operation: Operation, fields: Mapping[str, RequestField]) -> list[ProblemType]:
-    """What can go wrong."""
+def _list_problem_codes(operation: Operation, fields: Mapping[str, RequestField]) -> list[ErrorCode]:
+    """Return the error codes of the operation."""
     is_named = any(field.location == "path" for field in fields.values())
     return [
         *COMMON_PROBLEMS,
         *(WRITE_PROBLEMS if operation.has_body else ()),
-        *((ProblemType.NOT_FOUND,) if is_named else ()),
+        *((ErrorCode.NOT_FOUND,) if is_named else ()),
         *operation.extra_problems,
     ]
 
@@ -182,7 +160,7 @@ def _list_problem_types(operation: Operation, fields: Mapping[str, RequestField]
 def _describe_parameter(operation: Operation, name: str, field: RequestField) -> JsonObject:
     schema = _add_description(operation, name, field.schema)
     if "anyOf" in schema:
-        # None is what is not given, and that cannot be written in an address.
+        # A parameter of a URL cannot be null, only absent.
         (one,) = [each for each in schema.pop("anyOf") if each != {"type": "null"}]
         schema = {**one, **{key: value for key, value in schema.items() if key != "default"}}
     parameter = {"name": name, "in": field.location, "required": field.is_required, "schema": schema}
@@ -202,10 +180,10 @@ def _describe_body(operation: Operation, fields: Mapping[str, RequestField]) -> 
 
 
 def _add_description(operation: Operation, name: str, schema: Mapping[str, Any]) -> JsonObject:
-    """With words, and an example."""
+    """Return the schema with its description and an example."""
     described = dict(schema)
     expected = FIELD_HELP.get(name) if "pattern" in str(schema) else None
-    if description := "; ".join(filter(None, [schema.get("description", FIELD_DESCRIPTIONS.get(name)), expected])):
+    if description := "; ".join(filter(None, [find_meaning(operation.params_type.__name__, name), expected])):
         described["description"] = description
     example = FIELD_EXAMPLES.get(f"{operation.name}.{name}", FIELD_EXAMPLES.get(name))
     if example is not None:
@@ -214,19 +192,17 @@ def _add_description(operation: Operation, name: str, schema: Mapping[str, Any])
 
 
 def _build_problem_responses(problem: JsonObject) -> JsonObject:
-    """The problems, by status."""
+    """Return one response per HTTP status, with the descriptions of its error codes."""
     responses: JsonObject = {}
-    for cause in ProblemType:
-        name = f"Problem{cause.status}"
+    for code in ErrorCode:
+        name = f"Problem{code.status}"
         response = responses.setdefault(name, {"description": "", "content": {PROBLEM_MEDIA_TYPE: {"schema": problem}}})
-        response["description"] = " ".join(
-            filter(None, [response["description"], f"`{cause.code}`: {cause.description}"])
-        )
+        response["description"] = " ".join(filter(None, [response["description"], f"`{code}`: {code.description}"]))
     responses["Problem401"]["headers"] = {
         "WWW-Authenticate": {
             "required": True,
             "schema": {"type": "string"},
-            "description": "`Bearer`, as RFC 6750 has it.",
+            "description": "`Bearer`, as RFC 6750 defines it.",
         }
     }
     return responses

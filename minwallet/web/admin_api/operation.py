@@ -1,4 +1,4 @@
-"""What an operation of the admin API is: what is asked, what is answered, and who does it."""
+"""An operation of the admin API: its route, its parameters, its response and its handler."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
@@ -11,19 +11,21 @@ from starlette.requests import Request as HttpRequest
 from starlette.responses import Response
 
 from minwallet.operations import dispatch
-from minwallet.operations.errors import OperationFailure
+from minwallet.operations.errors import ErrorCode, OperationFailure
 from minwallet.operations.requests import OperationRequest
 from minwallet.storage.admin_store import ApiKey, KeyScope
 from minwallet.wallet.service import Wallet
-from minwallet.web.admin_api.problems import Problem, ProblemType
+from minwallet.web.admin_api.problems import Problem
 from minwallet.web.health import HealthReport
 
 T = TypeVar("T")
 
 
 class ApiContext(NamedTuple):
-    """What all operations share. `build_health_report` returns the server's state. `verify_lock` is held while the
-    ledger is verified, so that one caller at a time can ask for it.
+    """The context that all operations share.
+
+    `build_health_report` returns the server's state. `verify_lock` is held during a verification of the ledger, so that
+    only one runs at a time.
     """
 
     wallet: Wallet
@@ -32,7 +34,7 @@ class ApiContext(NamedTuple):
 
 
 class Caller(NamedTuple):
-    """Who asks, and where."""
+    """The caller of an operation: its key and its HTTP request."""
 
     api: ApiContext
     key: ApiKey
@@ -43,19 +45,16 @@ class Caller(NamedTuple):
         return self.api.wallet
 
     async def execute(self, request: OperationRequest, response_type: type[T]) -> T:
-        """Have the desk carry this out, on record under the key's name, and answer in this shape, which is a TypedDict.
-
-        A Problem says why it was not done.
-        """
+        """Execute the request on behalf of the key. Return the reply as this TypedDict. Raise Problem if it fails."""
         reply = await dispatch.execute(self.wallet, request, f"key {self.key.name}")
         if isinstance(reply, OperationFailure):
             raise Problem.from_failure(reply)
         return cast(T, reply)
 
     def require_agent(self, agent: str) -> None:
-        """A Problem where the key does not reach this agent."""
+        """Raise Problem if the key does not cover this agent."""
         if self.key.agent not in (None, agent):
-            raise Problem(ProblemType.FORBIDDEN, f"the key {self.key.name} reaches agent {self.key.agent} only")
+            raise Problem(ErrorCode.FORBIDDEN, f"key '{self.key.name}' covers agent {self.key.agent} only")
 
 
 Handler = Callable[[Caller, Any], Awaitable[Mapping[str, Any] | Response]]
@@ -63,13 +62,15 @@ Handler = Callable[[Caller, Any], Awaitable[Mapping[str, Any] | Response]]
 
 @dataclass(frozen=True, eq=False)
 class Operation:
-    """One line of the table: its name, where it is, what is asked, what is answered, what it is for, and who does it.
+    """One line of the table of operations.
 
-    `route` is a method and a path. `asked` is the model of all that a caller gives: the fields that the path names are
-    there, the others in the query of a GET or a DELETE, or in the body of the others; what is `fixed`, nobody gives. A
-    field `agent` is whose data it is: a key of one agent reaches no other's, nor anything that is `for_all`.
-    `reply` is the shape of the answer, None for a stream of events. `extra_problems` names the
-    problems beyond those that every operation has.
+    - `route` is a method and a path, such as `GET /agents/{name}`.
+    - `params_type` is the model of all parameters. A field comes from the path if the path names it. Other fields come
+      from the query of a GET or DELETE, and from the body of other methods. `fixed` fields are set by the table.
+    - A field `agent` names the agent whose data it is: a key of one agent must not name another.
+    - An operation with `all_agents_only` requires a key that covers all agents.
+    - `response_type` is the type of the response, None for a stream of events.
+    - `extra_problems` lists error codes beyond those that every operation has.
     """
 
     name: str
@@ -82,7 +83,7 @@ class Operation:
     status: int = 200
     fixed: Mapping[str, str] = field(default_factory=dict)
     all_agents_only: bool = False
-    extra_problems: tuple[ProblemType, ...] = ()
+    extra_problems: tuple[ErrorCode, ...] = ()
 
     @property
     def method(self) -> str:
@@ -109,7 +110,7 @@ def passthrough(
     summary: str,
     **options: Any,  # noqa: ANN401 an Operation checks them
 ) -> Operation:
-    """What the operator's desk does as it is asked."""
+    """Return an operation that executes its parameters as an OperationRequest without a handler of its own."""
 
     async def handle(caller: Caller, request: OperationRequest) -> Mapping[str, Any]:
         return await caller.execute(request, dict[str, Any])
@@ -118,7 +119,10 @@ def passthrough(
 
 
 def from_handler(route: str, handler: Handler, summary: str, **options: Any) -> Operation:  # noqa: ANN401 an Operation checks them
-    """What a function does, whose name, types and docstring say the rest: `async def name(caller, asked) -> reply`."""
+    """Return the operation of a handler `async def name(caller, params) -> response`.
+
+    Its name, its types and its docstring become those of the operation.
+    """
     hints = get_type_hints(handler)
     params_type, return_type = hints["params"], hints["return"]
     description = _get_docstring(handler) or _get_docstring(params_type)
@@ -127,5 +131,5 @@ def from_handler(route: str, handler: Handler, summary: str, **options: Any) -> 
 
 
 def _get_docstring(documented: object) -> str:
-    """Its own docstring, and none that it has from a model it is made of."""
+    """Return the docstring of the object itself, without inheritance from a base class."""
     return cleandoc(documented.__doc__ or "")

@@ -1,4 +1,4 @@
-"""From an HTTP request to what an operation is asked: each field from its one place, strictly, and nothing else."""
+"""Parsing of an HTTP request into an operation's parameters, strictly: each field from its one place, and no others."""
 
 import json
 import re
@@ -10,20 +10,21 @@ from pydantic import BaseModel, ValidationError
 from pydantic.json_schema import GenerateJsonSchema
 from pydantic_core import ErrorDetails
 
-from minwallet.operations.requests import FIELD_HELP, error_message
+from minwallet.operations.errors import ErrorCode
+from minwallet.operations.field_help import FIELD_HELP, error_message
 from minwallet.web.admin_api.operation import Operation
-from minwallet.web.admin_api.problems import FieldError, Problem, ProblemType
+from minwallet.web.admin_api.problems import FieldError, Problem
 
 INTEGER_PATTERN = re.compile(r"-?(0|[1-9][0-9]{0,19})", re.ASCII)
 
 MAX_FIELD_ERRORS, MAX_NAME_LENGTH = 20, 64
-"""How much is repeated of what is wrong."""
+"""The maximum of errors in a response, and of characters of a field name in it."""
 
 FieldLocation = Literal["path", "query", "body"]
 
 
 class RequestField(NamedTuple):
-    """A field of what is asked: its place, its JSON schema, and whether it must be given."""
+    """A field of the parameters: its location, its JSON schema, and whether it is required."""
 
     location: FieldLocation
     schema: Mapping[str, Any]
@@ -31,7 +32,7 @@ class RequestField(NamedTuple):
 
 
 class UntitledJsonSchema(GenerateJsonSchema):
-    """JSON schemas without titles that only repeat the names."""
+    """A generator of JSON schemas without the titles, which would only repeat the names."""
 
     def field_title_should_be_set(self, schema: object) -> bool:
         del schema
@@ -40,7 +41,7 @@ class UntitledJsonSchema(GenerateJsonSchema):
 
 @cache
 def get_request_fields(operation: Operation) -> Mapping[str, RequestField]:
-    """What a caller may give, by name and in order of the model."""
+    """Return the fields that a caller may give, by name and in order of the model."""
     schema = operation.params_type.model_json_schema(schema_generator=UntitledJsonSchema)
     default_location: FieldLocation = "body" if operation.has_body else "query"
     in_path = set(re.findall(r"{(\w+)}", operation.path))
@@ -58,7 +59,7 @@ def get_request_fields(operation: Operation) -> Mapping[str, RequestField]:
 def parse_request(
     operation: Operation, path: Mapping[str, str], query: Sequence[tuple[str, str]], body: bytes | None
 ) -> BaseModel:
-    """What is asked. A Problem names everything that is wrong with it."""
+    """Return the parameters. Raise Problem with a list of all invalid fields."""
     fields = get_request_fields(operation)
     values: dict[str, Any] = dict(operation.fixed)
     errors: list[FieldError] = []
@@ -67,9 +68,9 @@ def parse_request(
         for name, value in pairs:
             known = fields.get(name)
             if known is None or known.location != where:
-                errors.append(FieldError(where=where, name=name[:MAX_NAME_LENGTH], detail="there is no such field"))
+                errors.append(FieldError(where=where, name=name[:MAX_NAME_LENGTH], detail="unknown field"))
             elif name in values:
-                errors.append(FieldError(where=where, name=name, detail="it is given twice"))
+                errors.append(FieldError(where=where, name=name, detail="given twice"))
             else:
                 values[name] = value if where == "body" else _coerce_number(value, known.schema)
 
@@ -86,38 +87,38 @@ def parse_request(
             return params
     names = ", ".join(dict.fromkeys(mistake["name"] for mistake in errors[:MAX_FIELD_ERRORS]))
     overflow = f", and {len(errors) - MAX_FIELD_ERRORS} more" if len(errors) > MAX_FIELD_ERRORS else ""
-    raise Problem(ProblemType.INVALID, f"this will not do: {names}{overflow}", errors[:MAX_FIELD_ERRORS])
+    raise Problem(ErrorCode.INVALID, f"invalid: {names}{overflow}", errors[:MAX_FIELD_ERRORS])
 
 
 def _parse_json_object(body: bytes) -> dict[str, Any]:
     try:
         document = json.loads(body, object_pairs_hook=_reject_duplicate_names, parse_constant=_reject_constant)
-        json.dumps(document, ensure_ascii=False).encode()  # half of a surrogate pair is no text
+        json.dumps(document, ensure_ascii=False).encode()  # a lone surrogate is not valid text
     except (ValueError, RecursionError) as error:
         reason = str(error) if isinstance(error, (_InvalidJson, json.JSONDecodeError)) else "not JSON"
-        raise Problem(ProblemType.MALFORMED, f"the body cannot be read: {reason}") from error
+        raise Problem(ErrorCode.MALFORMED, f"the body cannot be read: {reason}") from error
     if not isinstance(document, dict):
-        raise Problem(ProblemType.MALFORMED, "the body is not a JSON object")
+        raise Problem(ErrorCode.MALFORMED, "the body is not a JSON object")
     return document
 
 
 class _InvalidJson(ValueError):
-    """What Python reads, but is no JSON that everybody would read in the same way."""
+    """JSON that Python accepts, but that other parsers read differently or reject."""
 
 
 def _reject_duplicate_names(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
     document = dict(pairs)
     if len(document) < len(pairs):
-        raise _InvalidJson("a name is given twice")
+        raise _InvalidJson("a name occurs twice")
     return document
 
 
 def _reject_constant(constant: str) -> NoReturn:
-    raise _InvalidJson(f"{constant} is no number in JSON")
+    raise _InvalidJson(f"{constant} is not a JSON number")
 
 
 def _coerce_number(text: str, schema: Mapping[str, Any]) -> str | int:
-    """A parameter as it would be in JSON."""
+    """Return a parameter of the URL as JSON would have it: an int if the schema wants one, else the text."""
     is_number = "integer" in [each.get("type") for each in schema.get("anyOf", [schema])]
     return int(text) if is_number and INTEGER_PATTERN.fullmatch(text) else text
 
@@ -125,14 +126,14 @@ def _coerce_number(text: str, schema: Mapping[str, Any]) -> str | int:
 def _build_field_error(error: ErrorDetails, fields: Mapping[str, RequestField]) -> FieldError:
     name = str(error["loc"][0])
     expected = FIELD_HELP.get(name) if error["type"] == "string_pattern_mismatch" else None
-    detail = f"it is {expected}" if expected else error_message(error)
+    detail = f"expected {expected}" if expected else error_message(error)
     return FieldError(
-        where=fields[name].location, name=name, detail="it is missing" if error["type"] == "missing" else detail
+        where=fields[name].location, name=name, detail="required" if error["type"] == "missing" else detail
     )
 
 
 def _inline_references(schema: Mapping[str, Any], root: Mapping[str, Any]) -> Mapping[str, Any]:
-    """The schema of one field, with the definitions that it refers to put in their place, without their titles."""
+    """Return the schema of a field with its references replaced by the definitions, without their titles."""
     if reference := schema.get("$ref"):
         definition = root["$defs"][reference.rpartition("/")[2]]
         merged = {**_inline_references(definition, root), **schema}

@@ -1,5 +1,6 @@
-"""Agents, players and their games: what the desk does not do in one step."""
+"""Handlers for agents, players and launches that need more than one OperationRequest."""
 
+from minwallet.operations.errors import ErrorCode
 from minwallet.operations.players import get_player
 from minwallet.operations.requests import AgentList, AgentShow, PlayerAdd, PlayerShow, SessionOpen
 from minwallet.operations.schemas import AgentResponse, NewSessionResponse, PlayerResponse
@@ -14,50 +15,50 @@ from minwallet.web.admin_api.api_schemas import (
     SessionsResponse,
 )
 from minwallet.web.admin_api.operation import Caller
-from minwallet.web.admin_api.problems import Problem, ProblemType
+from minwallet.web.admin_api.problems import Problem
 
 
 async def list_agents(caller: Caller, params: AgentList) -> AgentsResponse:
-    """A key of one agent sees only that one."""
+    """A key of one agent sees only that agent."""
     agents = (await caller.execute(params, AgentsResponse))["agents"]
     return AgentsResponse(agents=[agent for agent in agents if caller.key.agent in (None, agent["name"])])
 
 
 async def show_agent(caller: Caller, params: AgentShow) -> AgentResponse:
-    """With what the provider gave it, and where the provider is."""
+    """With the settings for its provider."""
     caller.require_agent(params.name)
     return await caller.execute(params, AgentResponse)
 
 
 async def add_player(caller: Caller, params: PlayerAdd) -> PlayerResponse:
-    """With a first account. `balance` and `bonus` are cents to begin with."""
+    """With a first account. `balance` and `bonus` are the initial amounts in cents."""
     if await caller.wallet.store.find_player(params.agent, params.player_id):
-        raise Problem(ProblemType.TAKEN, f"there is a player {params.player_id} already; add an account instead")
+        raise Problem(ErrorCode.TAKEN, f"player '{params.player_id}' already exists; add an account instead")
     return await caller.execute(params, PlayerResponse)
 
 
 async def list_accounts(caller: Caller, params: PlayerShow) -> AccountsResponse:
-    """One for each currency."""
+    """One account per currency."""
     return AccountsResponse(accounts=(await caller.execute(params, PlayerResponse))["accounts"])
 
 
 async def add_account(caller: Caller, params: PlayerAdd) -> PlayerResponse:
-    """In another currency. `balance` and `bonus` are cents to begin with."""
+    """In another currency. `balance` and `bonus` are the initial amounts in cents."""
     await get_player(caller.wallet.store, params.agent, params.player_id)
     return await caller.execute(params, PlayerResponse)
 
 
 async def list_sessions(caller: Caller, params: SessionPageRequest) -> SessionsResponse:
-    """The newest first."""
+    """Newest first."""
     sessions = (await caller.execute(params, SessionsResponse))["sessions"]
     return SessionsResponse(sessions=sessions, next=sessions[-1]["session"] if len(sessions) == params.limit else None)
 
 
 async def launch(caller: Caller, params: LaunchRequest) -> LaunchResponse:
-    """The address that opens a game for the player, with a session that is opened for it."""
+    """Return the URL that opens a game for the player, in a new session."""
     catalogue = await read_game_catalogue(caller.wallet.store, params.agent)
     game = (params.protocol, params.game, params.lang)
-    # Whatever is wrong with the game or a setting is said before there is a session.
+    # Built once with a placeholder: an error in the game or a setting must not leave a session behind.
     build_launch_url(catalogue, *game, "token")
     session_request = SessionOpen(
         agent=params.agent, player_id=params.player_id, currency=params.currency, ttl_s=params.ttl_s
@@ -67,7 +68,7 @@ async def launch(caller: Caller, params: LaunchRequest) -> LaunchResponse:
 
 
 async def launch_demo(caller: Caller, params: DemoLaunchRequest) -> LaunchResponse:
-    """The address that opens a game with virtual credit, for anybody."""
+    """Return the URL that opens a game with virtual credit, without a player."""
     catalogue = await read_game_catalogue(caller.wallet.store, params.agent)
     return LaunchResponse(
         url=build_launch_url(catalogue, params.protocol, params.game, params.lang, None), session=None

@@ -1,7 +1,8 @@
-"""The operations of the admin API. Each is a line here, and a handler where the desk does not do it by itself."""
+"""The table of the admin API's operations. One that maps to a single OperationRequest needs no handler."""
 
 from collections.abc import Mapping, Sequence
 
+from minwallet.operations.errors import ErrorCode
 from minwallet.operations.requests import (
     AgentAdd,
     AgentSet,
@@ -26,7 +27,6 @@ from minwallet.operations.schemas import (
 from minwallet.web.admin_api import ledger_handlers, player_handlers
 from minwallet.web.admin_api.api_schemas import PlayersResponse, RevokedResponse
 from minwallet.web.admin_api.operation import Operation, from_handler, passthrough
-from minwallet.web.admin_api.problems import ProblemType
 
 AGENT_PATH = "/agents/{agent}"
 PLAYER_PATH = f"{AGENT_PATH}/players/{{player_id}}"
@@ -52,7 +52,7 @@ OPERATIONS: Mapping[str, Sequence[Operation]] = {
     ),
     "Players": (
         passthrough(
-            "list_players", f"GET {AGENT_PATH}/players", PlayerSearch, PlayersResponse, "List players, or look for some"
+            "list_players", f"GET {AGENT_PATH}/players", PlayerSearch, PlayersResponse, "List or search players"
         ),
         from_handler(f"POST {AGENT_PATH}/players", player_handlers.add_player, "Add a player", status=201),
         passthrough("show_player", f"GET {PLAYER_PATH}", PlayerShow, PlayerResponse, "Show a player"),
@@ -61,7 +61,7 @@ OPERATIONS: Mapping[str, Sequence[Operation]] = {
             f"PATCH {PLAYER_PATH}",
             PlayerSetStatus,
             PlayerResponse,
-            "Block a player, or let play again",
+            "Block or unblock a player",
         ),
         from_handler(f"GET {PLAYER_PATH}/accounts", player_handlers.list_accounts, "List a player's accounts"),
         from_handler(f"POST {PLAYER_PATH}/accounts", player_handlers.add_account, "Add an account", status=201),
@@ -72,7 +72,7 @@ OPERATIONS: Mapping[str, Sequence[Operation]] = {
             f"POST {PLAYER_PATH}/deposits",
             Transfer,
             TransferResult,
-            "Give a player money",
+            "Deposit money",
             fixed=DEPOSIT_FIELDS,
         ),
         passthrough(
@@ -80,7 +80,7 @@ OPERATIONS: Mapping[str, Sequence[Operation]] = {
             f"POST {PLAYER_PATH}/withdrawals",
             Transfer,
             TransferResult,
-            "Pay a player out",
+            "Withdraw money",
             fixed=WITHDRAW_FIELDS,
         ),
     ),
@@ -90,8 +90,8 @@ OPERATIONS: Mapping[str, Sequence[Operation]] = {
             f"GET {PLAYER_PATH}/limits",
             LimitList,
             PlayerLimitsResponse,
-            "Show what protects a player",
-            extra_problems=(ProblemType.NOT_POSSIBLE,),
+            "Show limits and exclusion",
+            extra_problems=(ErrorCode.NOT_POSSIBLE,),
         ),
         passthrough(
             "set_limit", f"PUT {PLAYER_PATH}/limits/{{kind}}/{{per}}", LimitSet, PlayerLimitsResponse, "Set a limit"
@@ -122,24 +122,24 @@ OPERATIONS: Mapping[str, Sequence[Operation]] = {
         from_handler(
             "GET /feed",
             ledger_handlers.follow,
-            "Follow transactions as they happen",
-            extra_problems=(ProblemType.TOO_MANY,),
+            "Follow transactions live",
+            extra_problems=(ErrorCode.TOO_MANY,),
         ),
         from_handler("GET /rounds/open", ledger_handlers.list_open_rounds, "List the bets of open rounds"),
     ),
     "The whole wallet": (
-        from_handler("GET /totals", ledger_handlers.show_totals, "Show what transactions add up to"),
+        from_handler("GET /totals", ledger_handlers.show_totals, "Show totals"),
         from_handler(
-            "GET /holdings", ledger_handlers.show_holdings, "Show what all players hold", all_agents_only=True
+            "GET /holdings", ledger_handlers.show_holdings, "Show the sum of all balances", all_agents_only=True
         ),
         from_handler(
             "GET /verify",
             ledger_handlers.verify,
             "Verify the ledger",
             all_agents_only=True,
-            extra_problems=(ProblemType.BUSY,),
+            extra_problems=(ErrorCode.BUSY,),
         ),
-        from_handler("GET /health", ledger_handlers.show_health, "Show how the wallet is doing"),
+        from_handler("GET /health", ledger_handlers.show_health, "Show the health of the wallet"),
     ),
 }
-"""By heading, in the order in which people read of them."""
+"""By heading, in the order of the documentation page."""

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import NamedTuple, assert_never
 
 from minwallet.ledger.audit import AccountRef
-from minwallet.ledger.entries import Entry, Kind, Refusal, State
+from minwallet.ledger.entries import Entry, Kind, Refusal, State, find_open_bets
 from minwallet.storage.models import OPENING_PROTOCOL
 from minwallet.web.formatting import format_money
 
@@ -70,8 +70,7 @@ def describe_round(entries: Sequence[Entry], owner: AccountRef) -> RoundStatus:
     wins = [entry for entry in entries if entry.kind is Kind.WIN]
     staked = _format_amount(sum(entry.stake for entry in open_or_settled), owner)
     paid = _format_amount(sum(entry.payout for entry in [*wins, *open_or_settled]), owner)
-    last_win = max((entry.seq for entry in wins), default=0)
-    if any(entry.kind is Kind.BET and entry.seq > last_win for entry in open_or_settled):
+    if find_open_bets(entries):
         won = f", and {paid} won so far" if wins else ""
         return RoundStatus("open", f"{staked} staked{won}; no result or cancel yet.")
     if open_or_settled:

@@ -6,7 +6,7 @@ from typing import NamedTuple
 from pydantic import ValidationError
 
 from minwallet.ledger.money import parse_amount
-from minwallet.operations.requests import FIELD_HELP, error_message
+from minwallet.operations.field_help import FIELD_HELP, error_message
 
 
 class Form(NamedTuple):

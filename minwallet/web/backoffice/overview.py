@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 from starlette.responses import Response
 from starlette.routing import Route
 
-from minwallet.operations import totals_aggregation
+from minwallet.operations.maintenance import aggregate_newest
 from minwallet.storage.queries import CurrencyBalance, DailyTotalKey, EntryPage, Filter, MinuteCount, OwnedEntry, Total
 from minwallet.storage.store import Store
 from minwallet.web.backoffice.charts import DAY_MS, build_bets_chart, build_revenue_chart
@@ -96,7 +96,7 @@ class _OverviewPages:
 
 async def read_overview_figures(store: Store, now_ms: int) -> OverviewFigures:
     """Read all data of the page, including the newest entries."""
-    await totals_aggregation.aggregate_newest(store)
+    await aggregate_newest(store)
     today, first_ms = now_ms // DAY_MS, (now_ms // MINUTE_MS - CHART_MINUTES + 1) * MINUTE_MS
     minutes_by_time = {minute.at_ms: minute for minute in await store.read_minute_counts(first_ms)}
     times = [first_ms + number * MINUTE_MS for number in range(CHART_MINUTES)]

@@ -21,7 +21,8 @@ from minwallet.operations import dispatch
 from minwallet.operations.admin_auth import AdminAuth
 from minwallet.operations.credentials import derive_csrf_token
 from minwallet.operations.errors import ErrorCode, OperationError, OperationFailure
-from minwallet.operations.requests import OperationRequest, Reply, format_validation_error
+from minwallet.operations.field_help import format_validation_error
+from minwallet.operations.requests import OperationRequest, Reply
 from minwallet.wallet.service import Wallet
 from minwallet.web import templating
 from minwallet.web.auth import COOKIE_NAME, HOME_PATH, SIGN_IN_PATH, is_same_origin, sanitize_redirect

@@ -9,7 +9,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from minwallet.ledger.entries import Entry, compute_genesis_hash
-from minwallet.operations.dispatch import get_journaled_entry
+from minwallet.operations.transactions import get_journaled_entry
 from minwallet.provider import manual_calls
 from minwallet.storage.models import JournaledEntry
 from minwallet.storage.queries import Filter, OwnedEntry

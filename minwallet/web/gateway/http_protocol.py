@@ -61,6 +61,8 @@ from uvicorn._types import ASGI3Application
 from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
+from minwallet.wallet.periodic import run_periodically
+
 MAX_HEAD_BYTES = 64 * 1024
 """Maximum size of the request line and headers. Providers and browsers send far less."""
 
@@ -300,11 +302,13 @@ class LimitedHttpProtocol(HttpToolsProtocol):
 
 async def sweep_timeouts(connections: Collection[object]) -> None:
     """Check the timeouts of all connections periodically. Runs until it is cancelled."""
-    while True:
-        await asyncio.sleep(SWEEP_INTERVAL_S)
+
+    async def sweep() -> None:
         for connection in list(connections):
             if isinstance(connection, LimitedHttpProtocol):
                 connection.check_timeout(SWEEP_INTERVAL_S)
+
+    await run_periodically("checking connection timeouts", sweep, SWEEP_INTERVAL_S, delay_first_run=True)
 
 
 def raise_connection_limit() -> int:

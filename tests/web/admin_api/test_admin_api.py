@@ -199,7 +199,7 @@ def test_a_game_is_launched(server: Server, api_client: ApiClient) -> None:
     demo = read_success(api_client.request("POST", f"{path}/launches", wanted), 201)
     assert demo == {"url": "https://g.example?mode=demo&gameID=1012&lang=de", "session": None}
     vela = {"protocol": "vela", "game": "fish"}
-    assert_problem(api_client.request("POST", f"{path}/launches", vela), 409, "not_possible", "no game list")
+    assert_problem(api_client.request("POST", f"{path}/launches", vela), 409, "not_possible", "game list")
     assert_problem(api_client.request("POST", f"{path}/players/nobody/launches", wanted), 404, "not_found", "nobody")
     assert len(api_client.get(f"{path}/players/lea/sessions")["sessions"]) == 1
 

@@ -144,7 +144,7 @@ def test_a_key_is_sent_as_a_bearer_token(api_keys: ApiKeys, header: str) -> None
 def test_a_read_key_cannot_write(api_keys: ApiKeys, name: str) -> None:
     """403, and nothing changes."""
     before = read_state(api_keys)
-    assert_problem(api_keys.request(api_keys.read_only, name), 403, "forbidden", "reader", "only read")
+    assert_problem(api_keys.request(api_keys.read_only, name), 403, "forbidden", "reader", "read-only")
     assert read_state(api_keys) == before
 
 

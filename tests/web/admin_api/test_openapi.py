@@ -5,14 +5,18 @@ import re
 import subprocess
 import sys
 from html import unescape
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
 import pytest
 from playwright.sync_api import Browser
 
+from minwallet.operations.errors import ErrorCode
+from minwallet.operations.field_help import FIELD_MEANINGS
 from minwallet.web.admin_api.openapi import build_openapi_document
-from minwallet.web.admin_api.problems import API_PREFIX, ProblemType
+from minwallet.web.admin_api.problems import API_PREFIX, problem_uri
+from minwallet.web.admin_api.routes import OPERATIONS
 from tests.support import ROOT, Server, clean_environment, running_server
 from tests.web.api_client import PLAYERS_PATH, ApiClient, create_key
 from tests.web.browser import DESKTOP, PHONE, Visitor, assert_accessible, assert_fits, measure_first_paint_bytes
@@ -109,10 +113,10 @@ def test_the_page_has_an_anchor_for_everything(prepared_server: Server) -> None:
     ]
     assert places >= {
         *operations,
-        *(cause.code for cause in ProblemType),
+        *ErrorCode,
         *build_openapi_document()["components"]["schemas"],
     }
-    assert {cause.uri for cause in ProblemType} <= {f"{API_PREFIX}/docs#{place}" for place in places}
+    assert {problem_uri(code) for code in ErrorCode} <= {f"{API_PREFIX}/docs#{place}" for place in places}
     assert set(re.findall(r'href="#([^"]+)"', text)) <= places
 
 
@@ -173,3 +177,12 @@ def test_the_document_names_no_library() -> None:
     words = json.dumps(build_openapi_document()).lower()
     assert "pydantic" not in words
     assert "usage documentation" not in words
+
+
+def test_every_meaning_belongs_to_a_field() -> None:
+    """A text for a field of one request names a request and a field of the admin API."""
+    params_types = {each.params_type.__name__: each.params_type for each in chain.from_iterable(OPERATIONS.values())}
+    for key in FIELD_MEANINGS:
+        request, _, field = key.rpartition(".")
+        candidates = [params_types[request]] if request else params_types.values()
+        assert any(field in params_type.model_fields for params_type in candidates), key

@@ -42,14 +42,14 @@ def test_invalid_key_fields_are_reported_and_kept(admin_client: AdminClient) -> 
     """Beside the field, or for the whole; what was typed stays."""
     wrong = admin_client.submit("/admin/access/keys", name="two words", scope="all", agent="")
     assert wrong.status_code == 422
-    assert "It must be 1 to 40 of A-Z a-z 0-9 _ . -, but not dots alone." in wrong.text
+    assert "It must be 1 to 40 of A-Z a-z 0-9 _ . -, but not only dots." in wrong.text
     assert "It must be read or write." in wrong.text
     assert read_field(wrong.text.partition('id="keys"')[2], "name") == "two words"
     admin_client.submit("/admin/access/keys", name="twice", scope="read", agent="")
     again = admin_client.submit("/admin/access/keys", name="twice", scope="read", agent="")
-    assert "there is, or was, a key twice" in read_flash(again.text)
+    assert "key name 'twice' is already used" in read_flash(again.text)
     unknown = admin_client.submit("/admin/access/keys", name="lost", scope="read", agent="nobody")
-    assert "there is no agent nobody" in read_flash(unknown.text)
+    assert "unknown agent 'nobody'" in read_flash(unknown.text)
 
 
 def test_an_admin_creates_and_resets_another_admin(server: Server, admin_client: AdminClient) -> None:

@@ -30,11 +30,11 @@ def test_invalid_agent_fields_are_reported_beside_them(admin_client: AdminClient
     """Nothing that was typed is lost."""
     answer = admin_client.submit("/admin/add-agent", name="no spaces", wallet_token="kept", host_id="")
     assert answer.status_code == 422
-    assert "It must be 1 to 40 of A-Z a-z 0-9 _ . -, but not dots alone." in answer.text
+    assert "It must be 1 to 40 of A-Z a-z 0-9 _ . -, but not only dots." in answer.text
     assert read_field(answer.text, "wallet_token") == "kept"
     again = admin_client.submit("/admin/add-agent", name="default", wallet_token="other", host_id="")
     assert again.status_code == 422
-    assert "another agent has the name default" in read_flash(again.text)
+    assert "another agent already has the name 'default'" in read_flash(again.text)
 
 
 def test_settings_are_changed_one_by_one(server: Server, admin_client: AdminClient) -> None:
@@ -53,7 +53,7 @@ def test_settings_are_changed_one_by_one(server: Server, admin_client: AdminClie
     strange = admin_client.submit(path, wallet_token="south", report_unit="gold", host_id="", **urls)
     assert "It must be cents or units." in strange.text
     taken = admin_client.submit(path, wallet_token="default", report_unit="cents", host_id="", **urls)
-    assert "another agent has this wallet token" in read_flash(taken.text)
+    assert "another agent already has this wallet token" in read_flash(taken.text)
     record = admin_client.get_page("/admin/access/audit-log")
     assert "host id S-1, service url https://api.example/, game url https://games.example/play" in record
 

@@ -62,7 +62,7 @@ def name(server: Server) -> str:
 def test_missing_report_is_reported(admin_client: AdminClient, name: str) -> None:
     """The page says what is missing; comparing says so, too."""
     assert "never completely" in admin_client.get_page(PATH)
-    assert "there is no whole report yet" in submit_and_read_flash(admin_client, f"{PATH}/compare", **OPTIONS)
+    assert "was never pulled to its end" in submit_and_read_flash(admin_client, f"{PATH}/compare", **OPTIONS)
     assert "has no service url" in submit_and_read_flash(admin_client, f"{PATH}/pull", agent="default")
     assert admin_client.http.get(f"{PATH}.csv?agent=default").status_code == 404
     assert name
@@ -122,11 +122,11 @@ def test_differences_are_paginated(admin_client: AdminClient, provider: StubProv
 def test_provider_errors_are_shown(admin_client: AdminClient, provider: StubProvider) -> None:
     """A refusal, nonsense, or nobody there: one line that says what to do."""
     provider.answer_always(SERVICE.render_error(ServiceError(7, "host is asleep")))
-    assert "the provider says: host is asleep (code 7)" in submit_and_read_flash(
+    assert "the provider refused the request: host is asleep (code 7)" in submit_and_read_flash(
         admin_client, f"{PATH}/games", agent="default"
     )
     provider.answer_always(b"<html>")
-    assert "cannot be understood" in submit_and_read_flash(admin_client, f"{PATH}/pull", agent="default")
+    assert "invalid response" in submit_and_read_flash(admin_client, f"{PATH}/pull", agent="default")
     assert 'role="alert"' in admin_client.get_page(PATH)
 
 

@@ -96,7 +96,7 @@ def test_the_same_form_twice_moves_money_once(server: Server, admin_client: Admi
     assert server.cli.read_balances(name) == (10_700, 500)
     refused = admin_client.submit(f"{player_path(name)}/money", **{**fields, "amount": "8"})
     assert refused.status_code == 422
-    assert "was used for something else" in read_flash(refused.text)
+    assert "already used for another transfer" in read_flash(refused.text)
     assert server.cli.read_balances(name) == (10_700, 500)
     assert read_field(admin_client.get_page(player_path(name)), "reference") != reference
 
@@ -133,11 +133,11 @@ def test_large_deposits_and_withdrawals_need_confirmation(
         ({"amount": ""}, "It must be more than 0"),
         ({"amount": "0"}, "It must be more than 0"),
         ({"reference": ""}, "It must be 1 to 64 printable"),
-        ({"reason": "x" * 201}, "It must be at most 200 symbols"),
+        ({"reason": "x" * 201}, "It must be up to 200 characters"),
         ({"currency": "EUR"}, "has no account in EUR"),
         ({"operation": "withdraw", "amount": "100.01", "sure": "yes"}, "has only 100.00 USD of cash"),
         ({"operation": "withdraw", "part": "bonus", "amount": "5.01", "sure": "yes"}, "has only 5.00 USD of bonus"),
-        ({"amount": "92233720368547758.07", "sure": "yes"}, "no balance can pass"),
+        ({"amount": "92233720368547758.07", "sure": "yes"}, "balance would exceed"),
     ],
 )
 def test_invalid_transfers_are_reported_and_kept_in_the_form(
@@ -169,8 +169,8 @@ def test_one_of_several_currencies_has_to_be_chosen(server: Server, admin_client
 
 def test_an_unknown_player_is_reported(admin_client: AdminClient) -> None:
     """Is said in words."""
-    assert "there is no player nobody at agent default" in admin_client.get_page(player_path("nobody"), 404)
-    assert "there is no agent nobody" in admin_client.get_page("/admin/players/nobody/ann", 404)
+    assert "player &#39;nobody&#39; not found (agent default)" in admin_client.get_page(player_path("nobody"), 404)
+    assert "unknown agent &#39;nobody&#39;" in admin_client.get_page("/admin/players/nobody/ann", 404)
 
 
 def test_a_forged_form_moves_no_money(server: Server, admin_client: AdminClient, name: str) -> None:

@@ -1,0 +1,33 @@
+"""The next command to run after a failed operation, by error code and subject."""
+
+from collections.abc import Mapping
+
+from minwallet.operations.errors import ErrorCode, OperationFailure, Subject
+
+HINTS: Mapping[tuple[ErrorCode, Subject], str] = {
+    (ErrorCode.NOT_FOUND, Subject.AGENT): "see: minwallet agent list",
+    (ErrorCode.TAKEN, Subject.AGENT): "see: minwallet agent list",
+    (ErrorCode.NOT_POSSIBLE, Subject.AGENT): "add it with: minwallet agent add {agent}",
+    (ErrorCode.NOT_FOUND, Subject.PLAYER): "see: minwallet player list --agent {agent}",
+    (ErrorCode.TAKEN, Subject.ACCOUNT): "add money with: minwallet deposit",
+    (ErrorCode.NOT_POSSIBLE, Subject.CURRENCY): "use --currency",
+    (ErrorCode.NOT_FOUND, Subject.ENTRY): "see: minwallet ledger ID",
+    (ErrorCode.NOT_FOUND, Subject.KEY): "see: minwallet key list",
+    (ErrorCode.NOT_FOUND, Subject.ADMIN): "see: minwallet admin list",
+    (ErrorCode.NOT_POSSIBLE, Subject.GAME_LIST): "fetch it with: minwallet games --agent {agent}",
+    (ErrorCode.NOT_POSSIBLE, Subject.GAME): "fetch a new list with: minwallet games --agent {agent}",
+    (ErrorCode.NOT_POSSIBLE, Subject.REPORT): "run: minwallet report pull --agent {agent}",
+    (ErrorCode.NOT_POSSIBLE, Subject.SETTING): "set it with: minwallet agent set {agent} --{setting} …",
+    (ErrorCode.NOT_POSSIBLE, Subject.PROVIDER): "see: minwallet agent show {agent}",
+}
+"""The placeholders are filled from the failure's data."""
+
+TIMEOUT_HINT = ", or wait longer with --timeout"
+"""What follows the message of a ProviderTimedOut."""
+
+
+def format_failure(failure: OperationFailure) -> list[str]:
+    """Return the lines for a terminal: one a reason, the last with the hint if there is one."""
+    *others, last = failure.reasons
+    hint = HINTS.get((failure.code, failure.subject)) if failure.subject else None
+    return [*others, f"{last}; {hint.format_map(failure.data)}" if hint else last]

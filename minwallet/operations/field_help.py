@@ -1,0 +1,93 @@
+"""The texts about the fields of requests: what a valid value looks like, and what the field means.
+
+The CLI, the back office, the admin API and its documentation take their texts from here.
+"""
+
+from collections.abc import Mapping
+
+from pydantic import ValidationError
+from pydantic_core import ErrorDetails
+
+FIELD_HELP: Mapping[str, str] = {
+    "agent": "1 to 40 of A-Z a-z 0-9 _ . -",
+    "name": "1 to 40 of A-Z a-z 0-9 _ . -, but not only dots",
+    "player_id": "1 to 40 of A-Z a-z 0-9 _ . @ -",
+    "currency": "3 to 10 of A-Z 0-9, such as USD",
+    "token": "1 to 40 of A-Z a-z 0-9 _",
+    "wallet_token": "1 to 40 of A-Z a-z 0-9 _",
+    "host_id": "1 to 128 printable ASCII characters without spaces",
+    "service_url": "an address such as https://api.example.com, without a query",
+    "game_url": "an address such as https://games.example.com/play",
+    "report_unit": "cents or units",
+    "status": "active or blocked",
+    "game": "1 to 64 printable ASCII characters without spaces",
+    "lang": "a language, such as en or pt-BR",
+    "seq": "the number of an entry, as the ledger shows it",
+    "reference": "1 to 64 printable ASCII characters, with no space at the start or the end",
+    "reason": "up to 200 characters on one line",
+    "scope": "read or write",
+    "session": "the number of a session, as the list of the player's sessions shows it",
+    "ttl_s": "between 1s and 100 years",
+    "limit": "between 1 and 1,000,000",
+    "amount": "more than 0 and at most 92233720368547758.07",
+}
+"""The valid form of a value, by field. Each completes the sentence "It is …"."""
+
+FIELD_MEANINGS: Mapping[str, str] = {
+    "after": "where to continue: the `next` of the previous page",
+    "agent": "the agent's name",
+    "amount": "in cents",
+    "balance": "initial cash, in cents",
+    "before": "where to continue: the `next` of the previous page",
+    "bonus": "initial bonus, in cents",
+    "game": "wallet-v2's gameID, or vela's game code",
+    "game_url": "where wallet-v2's games are launched",
+    "host_id": "vela's id of the agent, from the provider",
+    "id": "as the provider or the operator gave it",
+    "limit": "the maximum length of the page",
+    "name": "the agent's name",
+    "protocol": "the last two are the operator's own",
+    "reason": "is stored with the transaction",
+    "reference": "your own id of the transaction; a repeated one changes nothing",
+    "report_unit": "the unit of amounts in the provider's report",
+    "seq": "the transaction's number",
+    "service_url": "where the provider serves game list and report",
+    "session": "the session's number",
+    "since": "the earliest time, such as 2026-11-21T10:00:00Z",
+    "text": "a part of the player's id",
+    "ttl_s": "the session's lifetime in seconds; 24 hours by default",
+    "until": "the first time after the range",
+    "wallet_token": "wallet-v2's id of the agent",
+    "DemoLaunchRequest.protocol": "",
+    "LaunchRequest.currency": "required if the player has several currencies",
+    "LaunchRequest.protocol": "",
+    "LimitSet.amount": "in cents; null for no limit",
+    "LimitSet.currency": "required if the player has several currencies",
+    "PlayerExclude.until": "such as 2027-01-31T00:00:00Z; null to end the exclusion",
+    "SessionOpen.currency": "required if the player has several currencies",
+    "TotalsRequest.since": "the first day, such as 2026-11-01",
+    "TotalsRequest.until": "the day after the last",
+    "Transfer.bonus": "move bonus instead of cash",
+    "Transfer.currency": "required if the player has several currencies",
+}
+"""What a field is about, by field, or by request and field where a request differs."""
+
+
+def find_meaning(request: str, field: str) -> str:
+    """Return what the field of this request is about. Return "" if the name says it all."""
+    return FIELD_MEANINGS.get(f"{request}.{field}", FIELD_MEANINGS.get(field, ""))
+
+
+def error_message(error: ErrorDetails) -> str:
+    """Return pydantic's message about one field in the style of ours."""
+    words = error["msg"].removeprefix("Value error, ")
+    return words[:1].lower() + words[1:]
+
+
+def format_validation_error(error: ValidationError) -> str:
+    """Return one line about the first invalid field: its name, the value, and what was expected."""
+    first = error.errors(include_url=False)[0]
+    name = str(first["loc"][-1]) if first["loc"] else "request"
+    field_help = FIELD_HELP.get(name)
+    expected = f"expected {field_help}" if field_help else error_message(first)
+    return f"invalid {name.removesuffix('_s')} {first['input']!r}: {expected}"
