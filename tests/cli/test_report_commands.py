@@ -122,7 +122,7 @@ def test_two_pulls_at_once_do_not_mix(cli: InProcessCli, provider: StubProvider)
 INVALID_REPLIES = [
     (SERVICE.render_report(ReportPage([ROWS[6]], "7")), 500, 3, "HTTP status 500"),
     (b'{"error":{"status_code":2,"message":"no\\u0007"}}', 200, 1, "no reason given (code 2)"),
-    (b"<html>busy</html>", 200, 3, "the answer is not JSON; nothing was stored"),
+    (b"<html>busy</html>", 200, 3, "the reply is not JSON; nothing was stored"),
     (b"<html>busy</html>", 502, 3, "HTTP status 502"),
     (b"", 200, 3, "not JSON"),
     (b"[]", 200, 3, "neither data nor error"),
