@@ -1,4 +1,4 @@
-"""Who did what: whatever the operator changes is on record, and who moved money stands in the ledger as well."""
+"""The audit log: every change of the operator with its actor, who is in the ledger entry of a transfer too."""
 
 import asyncio
 import json
@@ -21,7 +21,7 @@ RequestT = TypeVar("RequestT", bound=BaseModel)
 
 
 def build_ann_request(request: type[RequestT], **fields: object) -> RequestT:
-    """The request, about ann of the default agent."""
+    """Return the request about ann of the default agent."""
     return request.model_validate({"agent": "default", "player_id": "ann", **fields})
 
 
@@ -48,7 +48,7 @@ AUDITED_REQUESTS: list[requests.OperationRequest] = [
 
 
 def execute_all(*operations: requests.OperationRequest) -> tuple[MemoryStore, list[AuditEvent]]:
-    """Have it all carried out by ann's boss; the store, and what is on record, oldest first."""
+    """Execute all requests as ann's boss. Return the store and the audit log, oldest first."""
     wallet = Wallet(store := MemoryStore(), lambda: 1000)
 
     async def scenario() -> list[AuditEvent]:
@@ -61,7 +61,7 @@ def execute_all(*operations: requests.OperationRequest) -> tuple[MemoryStore, li
 
 
 def test_every_change_is_audited_without_secrets() -> None:
-    """In the order in which it was made, with who made it."""
+    """Events are in order, with their actor."""
     store, actions = execute_all(*AUDITED_REQUESTS)
     assert [action.action for action in actions] == [request.operation for request in AUDITED_REQUESTS]
     assert {action.actor for action in actions} == {"admin boss"}
@@ -80,7 +80,7 @@ def test_every_change_is_audited_without_secrets() -> None:
 
 
 def test_a_removed_limit_is_audited() -> None:
-    """A limit that shall be none, and an exclusion that shall end, say so."""
+    """The removal of a limit and the end of an exclusion have an explicit null."""
     _, actions = execute_all(AUDITED_REQUESTS[2], *AUDITED_REQUESTS[-4:])
     assert [action.detail for action in actions[1:]] == [
         '{"currency":"USD","kind":"loss","per":"week","amount":null}',
@@ -91,7 +91,7 @@ def test_a_removed_limit_is_audited() -> None:
 
 
 def test_read_only_requests_are_not_audited() -> None:
-    """Every other request there is."""
+    """These are all other requests."""
     read_only = {
         requests.AgentShow,
         requests.AgentList,
@@ -120,7 +120,7 @@ def test_read_only_requests_are_not_audited() -> None:
 
 
 def test_the_ledger_stores_actor_and_reason_of_a_transfer() -> None:
-    """Under the chain of hashes, where nobody can change it; it is no part of the reference's content."""
+    """It is covered by the hash chain, and is not part of the content that a retry must repeat."""
     again = build_ann_request(requests.Transfer, operation="deposit", amount=100, reference="r1", reason="other words")
     store, _ = execute_all(AUDITED_REQUESTS[2], AUDITED_REQUESTS[4], AUDITED_REQUESTS[5], again)
     entries = asyncio.run(store.read_entries([1], 9))
@@ -129,13 +129,13 @@ def test_the_ledger_stores_actor_and_reason_of_a_transfer() -> None:
 
 
 def test_a_replayed_transfer_is_not_audited_again() -> None:
-    """The same reference moves money once, whoever sends it twice."""
+    """The same reference moves money once, whichever actor repeats it."""
     _, actions = execute_all(AUDITED_REQUESTS[2], AUDITED_REQUESTS[4], AUDITED_REQUESTS[4])
     assert [action.action for action in actions] == ["player_add", "deposit"]
 
 
 def test_a_failed_request_is_not_audited() -> None:
-    """It changed nothing; a program can tell why."""
+    """It changes nothing, and its code tells programs why."""
 
     async def scenario() -> None:
         wallet = Wallet(store := MemoryStore())

@@ -1,4 +1,4 @@
-"""When copies are made, and when they are given up."""
+"""Automatic backups: when they are made, removed and cancelled."""
 
 import asyncio
 import threading
@@ -21,7 +21,7 @@ async def _wait_until(condition: Callable[[], bool]) -> None:
 
 
 def test_a_backup_is_made_when_the_newest_is_old_enough(tmp_path: Path) -> None:
-    """Counted from its name, so a restart does not make another."""
+    """The age is read from its name, so a restart does not make another."""
 
     async def scenario() -> None:
         now_s = 1_000_000
@@ -47,7 +47,7 @@ def test_a_backup_is_made_when_the_newest_is_old_enough(tmp_path: Path) -> None:
 
 
 def test_files_not_made_by_the_server_are_ignored(tmp_path: Path) -> None:
-    """Those of the future, of people, of other wallets and of folders; but what a killed server left of a copy goes."""
+    """Files from the future, of people and of other wallets stay, and folders too; unfinished backups are deleted."""
     for name in ("w-auto-20991231T000000Z.db", "w-19700101T000000Z.db", "ww-auto-19700101T000000Z.db", "w-auto-9.db"):
         (tmp_path / name).write_text("")
     (tmp_path / "w-auto-19700101T000000Z.db").mkdir()
@@ -73,7 +73,7 @@ def test_files_not_made_by_the_server_are_ignored(tmp_path: Path) -> None:
 def test_a_failed_backup_is_retried(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """And said to have failed."""
+    """The failure is logged."""
     monkeypatch.setattr(maintenance, "RETRY_INTERVAL_S", 0.01)
 
     async def scenario() -> None:
@@ -95,7 +95,7 @@ def test_a_failed_backup_is_retried(
 
 
 def test_shutdown_does_not_wait_for_a_backup(tmp_path: Path) -> None:
-    """The copy is given up where it is."""
+    """The backup is cancelled."""
 
     async def scenario() -> None:
         begun, ended = threading.Event(), threading.Event()

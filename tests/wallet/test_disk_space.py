@@ -1,4 +1,4 @@
-"""A disk that runs low: new bets wait, everything else goes on."""
+"""Low disk space: new bets are rejected, all other commands are applied."""
 
 import asyncio
 import logging
@@ -23,7 +23,7 @@ ExecuteCommand = Callable[[str, Command], Awaitable[Outcome | SessionUnknown]]
 
 
 class LimitedDiskStore(SqliteStore):
-    """The real store on a disk that has as much room as a test says."""
+    """The real store, with simulated free space."""
 
     simulated_free_bytes: int | None = MIN_FREE_BYTES
 
@@ -32,7 +32,7 @@ class LimitedDiskStore(SqliteStore):
 
 
 def run_with_wallet(db: Path, scenario: Callable[[Wallet, LimitedDiskStore, ExecuteCommand], Awaitable[None]]) -> None:
-    """Play the story with a wallet in which ann has 1.00."""
+    """Run the scenario with a wallet in which ann has 1.00."""
 
     async def run() -> None:
         store = await LimitedDiskStore.open(db, create=True)
@@ -49,7 +49,7 @@ def run_with_wallet(db: Path, scenario: Callable[[Wallet, LimitedDiskStore, Exec
 
 
 def test_new_bets_are_rejected_while_space_is_low(db: Path) -> None:
-    """They are neither taken nor refused: nothing is written of them, and when there is room again they are taken."""
+    """Nothing is written of them, and they are accepted when there is space again."""
 
     async def scenario(wallet: Wallet, store: LimitedDiskStore, call: ExecuteCommand) -> None:
         store.simulated_free_bytes = MIN_FREE_BYTES - 1
@@ -72,7 +72,7 @@ def test_new_bets_are_rejected_while_space_is_low(db: Path) -> None:
 
 
 def test_all_other_commands_are_applied_while_space_is_low(db: Path) -> None:
-    """Questions, wins, results, cancels, refunds, and what the operator does."""
+    """Queries, wins, results, cancels, refunds and the operator's transfers."""
 
     async def scenario(wallet: Wallet, store: LimitedDiskStore, call: ExecuteCommand) -> None:
         await call("wallet-v2", Bet("1", 10, "1"))
@@ -96,7 +96,7 @@ def test_all_other_commands_are_applied_while_space_is_low(db: Path) -> None:
 
 
 def test_a_decided_bet_is_replayed_while_space_is_low(db: Path) -> None:
-    """A repeated bet succeeds, or is refused as it was; one that reuses an id is told so."""
+    """A repeated bet gets its first outcome; one that reuses an id is refused as ID_TAKEN."""
 
     async def scenario(wallet: Wallet, store: LimitedDiskStore, call: ExecuteCommand) -> None:
         await call("wallet-v2", Bet("1", 10, "1"))
@@ -118,7 +118,7 @@ def test_a_decided_bet_is_replayed_while_space_is_low(db: Path) -> None:
 
 
 def test_a_shortage_is_logged_once(db: Path, caplog: pytest.LogCaptureFixture) -> None:
-    """In the log: when it begins and when it ends, not for every call nor for every look."""
+    """The log has its begin and its end, not every call or check."""
 
     async def scenario(wallet: Wallet, store: LimitedDiskStore, call: ExecuteCommand) -> None:
         for free_bytes in (0, 1, 0, MIN_FREE_BYTES, None, MIN_FREE_BYTES, 2):
@@ -136,7 +136,7 @@ def test_a_shortage_is_logged_once(db: Path, caplog: pytest.LogCaptureFixture) -
 
 
 def test_a_failed_write_stops_new_bets_immediately(db: Path) -> None:
-    """Whatever was measured last; its batch is void, and bets wait until the next look finds room."""
+    """The last measurement does not matter: bets are rejected until the next check finds space."""
 
     async def scenario(wallet: Wallet, store: LimitedDiskStore, call: ExecuteCommand) -> None:
         writer = store._writer

@@ -1,4 +1,4 @@
-"""One lock per player, kept only while it is used."""
+"""Locks per player, which exist only while they are used."""
 
 import asyncio
 from contextlib import suppress
@@ -7,7 +7,7 @@ from minwallet.wallet.locks import PlayerLocks
 
 
 def test_waiters_are_served_in_the_order_they_came() -> None:
-    """Nobody overtakes, and another player's lock is not in the way."""
+    """Another player's lock does not block them."""
 
     async def run() -> None:
         locks, served = PlayerLocks(), list[int]()
@@ -29,7 +29,7 @@ def test_waiters_are_served_in_the_order_they_came() -> None:
 
 
 def test_an_idle_lock_is_forgotten() -> None:
-    """A million players who played once cost nothing."""
+    """Players who are no longer served use no memory."""
 
     async def run() -> None:
         locks = PlayerLocks()
@@ -44,7 +44,7 @@ def test_an_idle_lock_is_forgotten() -> None:
 
 
 def test_a_waiter_that_is_cancelled_leaves_no_trace() -> None:
-    """The one behind it gets the lock, and in the end it is forgotten."""
+    """The next waiter gets the lock, and afterwards the lock is removed."""
 
     async def run() -> None:
         locks = PlayerLocks()

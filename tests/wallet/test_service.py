@@ -1,4 +1,4 @@
-"""The wallet service over a real file: batches, gone callers, faults, drain."""
+"""The wallet service over a real file: batches, cancelled callers, faults, drain."""
 
 import asyncio
 import sqlite3
@@ -24,7 +24,7 @@ T = TypeVar("T")
 
 
 class InstrumentedStore(SqliteStore):
-    """The real store, which notes its batches, waits where a test says so, and may fail a commit."""
+    """The real store, which records its batches, can be paused, and can fail a commit."""
 
     def set_up(self) -> None:
         self.batches: list[list[int]] = []
@@ -47,7 +47,7 @@ class InstrumentedStore(SqliteStore):
 
 @asynccontextmanager
 async def open_wallet(db: Path) -> AsyncIterator[tuple[Wallet, InstrumentedStore]]:
-    """A wallet with 64 players of one account each, whose number is the player's; at the end it sums and chains up."""
+    """Yield a wallet with 64 players of one account each, and verify its ledger at the end."""
     store = await InstrumentedStore.open(db, create=True)
     store.set_up()
     await store.create_accounts([NewAccount("default", f"p{n}", "USD", 1000, 0) for n in range(PLAYERS)], 0)
@@ -68,7 +68,7 @@ def build_bet(player: int, id_: int, stake: int = 10) -> AccountCommand:
 
 
 def test_many_players_share_a_commit(db: Path) -> None:
-    """While one batch is written the next one gathers, and no batch holds two orders of one player."""
+    """The next batch collects while one is written, and no batch has two commands of one player."""
 
     async def run() -> None:
         async with open_wallet(db) as (wallet, store):
@@ -88,7 +88,7 @@ def test_many_players_share_a_commit(db: Path) -> None:
 
 
 def test_the_lock_is_held_until_the_commit_even_if_the_caller_has_gone(db: Path) -> None:
-    """A caller that is cancelled in the middle changes nothing: the order is applied, and only then the next begins."""
+    """Cancelling a caller changes nothing: its command is applied before the player's next one."""
 
     async def run() -> None:
         async with open_wallet(db) as (wallet, store):
@@ -109,7 +109,7 @@ def test_the_lock_is_held_until_the_commit_even_if_the_caller_has_gone(db: Path)
 
 
 def test_a_failed_command_does_not_fail_its_batch(db: Path) -> None:
-    """A batch that the file refuses is tried again one by one; only the order that the file refuses fails."""
+    """A batch that violates a constraint is applied one by one, and only the faulty command fails."""
 
     async def run() -> None:
         async with open_wallet(db) as (wallet, store):
@@ -130,19 +130,19 @@ def test_a_failed_command_does_not_fail_its_batch(db: Path) -> None:
 
 
 def test_an_unknown_outcome_stops_the_writer(db: Path) -> None:
-    """After a failed commit nothing more is written, every caller is told so, and whoever watches is told once."""
+    """After a failed commit nothing more is written, every caller gets the error, and on_failure is called once."""
 
     async def run() -> None:
         async with open_wallet(db) as (wallet, store):
-            told: list[str] = []
-            store.on_failure(lambda: told.append("stop"))
+            reported: list[str] = []
+            store.on_failure(lambda: reported.append("stop"))
             store.fault = OutcomeUnknown("the disk is gone")
             with pytest.raises(OutcomeUnknown):
                 await wallet.submit(build_bet(1, 1), 1)
             store.fault = None
             with pytest.raises(OutcomeUnknown):
                 await wallet.submit(build_bet(2, 2), 2)
-            assert told == ["stop"]
+            assert reported == ["stop"]
             assert str(store.failure) == "the disk is gone"
             assert len(wallet.locks) == 0
 
@@ -150,7 +150,7 @@ def test_an_unknown_outcome_stops_the_writer(db: Path) -> None:
 
 
 def test_an_unknown_outcome_of_the_operator_stops_the_writer_too(db: Path) -> None:
-    """Whoever's commit it was: the file may hold what nobody was told of, so nothing more is written."""
+    """The file may contain rows that no caller has an answer for, so nothing more is written."""
 
     async def run() -> None:
         async with open_wallet(db) as (wallet, store):
@@ -165,7 +165,7 @@ def test_an_unknown_outcome_of_the_operator_stops_the_writer_too(db: Path) -> No
 
 
 def test_an_error_before_the_commit_fails_only_its_batch(db: Path) -> None:
-    """A store that fails for a moment fails those callers; the next ones are served."""
+    """A store that fails once fails those callers; the next ones are served."""
 
     async def run() -> None:
         async with open_wallet(db) as (wallet, store):
@@ -180,7 +180,7 @@ def test_an_error_before_the_commit_fails_only_its_batch(db: Path) -> None:
 
 
 def test_drain_waits_for_every_submitted_command(db: Path) -> None:
-    """A server that stops decides all it has taken, also what still waits for a player's lock."""
+    """A stopping server decides every submitted command, including those that wait for a player's lock."""
 
     async def run() -> None:
         async with open_wallet(db) as (wallet, store):
