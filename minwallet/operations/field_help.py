@@ -70,11 +70,11 @@ FIELD_MEANINGS: Mapping[str, str] = {
     "Transfer.bonus": "move bonus instead of cash",
     "Transfer.currency": "required if the player has several currencies",
 }
-"""What a field is about, by field, or by request and field where a request differs."""
+"""The meaning of a field, by field, or by request and field where a request differs."""
 
 
 def find_meaning(request: str, field: str) -> str:
-    """Return what the field of this request is about. Return "" if the name says it all."""
+    """Return the meaning of the field of this request. Return "" if the name says it all."""
     return FIELD_MEANINGS.get(f"{request}.{field}", FIELD_MEANINGS.get(field, ""))
 
 

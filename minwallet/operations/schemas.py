@@ -1,6 +1,6 @@
 """The JSON replies, the same for the CLI's `--json` and the admin API.
 
-Amounts are in cents, times are ISO 8601 in UTC, null means that there is no value. The docstrings are shown in the
+Amounts are in cents, times are ISO 8601 in UTC, null stands for no value. The docstrings are shown in the
 documentation of the admin API.
 """
 

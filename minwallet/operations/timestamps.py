@@ -85,4 +85,4 @@ def _validate_timestamp(text: str) -> str:
 Timestamp = Annotated[
     str, AfterValidator(_validate_timestamp), WithJsonSchema({"type": "string", "format": "date-time"})
 ]
-"""A validated time that stays as it was written, so that the audit log shows what was asked for."""
+"""A validated time that stays as it was written, so that the audit log shows the original text."""

@@ -13,7 +13,7 @@ from tests.support import InProcessCli, running_server
 
 @pytest.fixture(scope="module")
 def cli(tmp_path_factory: pytest.TempPathFactory) -> InProcessCli:
-    """A wallet with a player who has two currencies."""
+    """Create a wallet with a player who has two currencies."""
     cli = InProcessCli(tmp_path_factory.mktemp("hints") / "w.db")
     cli("player", "add", "ann", "--currency", "USD")
     cli("player", "add", "ann", "--currency", "EUR")

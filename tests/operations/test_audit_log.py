@@ -1,4 +1,4 @@
-"""Who did what: whatever the operator changes is on record, and who moved money stands in the ledger as well."""
+"""The audit log: every change of the operator with its actor, who is in the ledger entry of a transfer too."""
 
 import json
 from typing import TypeVar, get_args
@@ -23,7 +23,7 @@ RequestT = TypeVar("RequestT", bound=BaseModel)
 
 
 def build_ann_request(request: type[RequestT], **fields: object) -> RequestT:
-    """The request, about ann of the default agent."""
+    """Return the request about ann of the default agent."""
     return request.model_validate({"agent": "default", "player_id": "ann", **fields})
 
 
@@ -50,7 +50,7 @@ AUDITED_REQUESTS: list[requests.OperationRequest] = [
 
 
 async def execute_all(*operations: requests.OperationRequest) -> tuple[MemoryStore, list[AuditEvent]]:
-    """Have it all carried out by ann's boss; the store, and what is on record, oldest first."""
+    """Execute all requests as ann's boss. Return the store and the audit log, oldest first."""
     wallet = Wallet(store := MemoryStore(), lambda: 1000)
     for request in operations:
         reply = await execute(wallet, request, "admin boss")
@@ -59,7 +59,7 @@ async def execute_all(*operations: requests.OperationRequest) -> tuple[MemorySto
 
 
 async def test_every_change_is_audited_without_secrets() -> None:
-    """In the order in which it was made, with who made it."""
+    """Events are in order, with their actor."""
     store, actions = await execute_all(*AUDITED_REQUESTS)
     assert [action.action for action in actions] == [request.operation for request in AUDITED_REQUESTS]
     assert {action.actor for action in actions} == {"admin boss"}
@@ -78,7 +78,7 @@ async def test_every_change_is_audited_without_secrets() -> None:
 
 
 async def test_a_removed_limit_is_audited() -> None:
-    """A limit that shall be none, and an exclusion that shall end, say so."""
+    """The removal of a limit and the end of an exclusion have an explicit null."""
     _, actions = await execute_all(AUDITED_REQUESTS[2], *AUDITED_REQUESTS[-4:])
     assert [action.detail for action in actions[1:]] == [
         '{"currency":"USD","kind":"loss","per":"week","amount":null}',
@@ -89,7 +89,7 @@ async def test_a_removed_limit_is_audited() -> None:
 
 
 async def test_read_only_requests_are_not_audited() -> None:
-    """Every other request there is."""
+    """These are all other requests."""
     read_only = {
         requests.AgentShow,
         requests.AgentList,
@@ -118,7 +118,7 @@ async def test_read_only_requests_are_not_audited() -> None:
 
 
 async def test_the_ledger_stores_actor_and_reason_of_a_transfer() -> None:
-    """Under the chain of hashes, where nobody can change it; it is no part of the reference's content."""
+    """It is covered by the hash chain, and is not part of the content that a retry must repeat."""
     again = build_ann_request(requests.Transfer, operation="deposit", amount=100, reference="r1", reason="other words")
     store, _ = await execute_all(AUDITED_REQUESTS[2], AUDITED_REQUESTS[4], AUDITED_REQUESTS[5], again)
     entries = await store.read_entries([1], 9)
@@ -127,13 +127,13 @@ async def test_the_ledger_stores_actor_and_reason_of_a_transfer() -> None:
 
 
 async def test_a_replayed_transfer_is_not_audited_again() -> None:
-    """The same reference moves money once, whoever sends it twice."""
+    """The same reference moves money once, whichever actor repeats it."""
     _, actions = await execute_all(AUDITED_REQUESTS[2], AUDITED_REQUESTS[4], AUDITED_REQUESTS[4])
     assert [action.action for action in actions] == ["player_add", "deposit"]
 
 
 async def test_a_failed_request_is_not_audited() -> None:
-    """It changed nothing; a program can tell why."""
+    """It changes nothing, and its code tells programs why."""
     wallet = Wallet(store := MemoryStore())
     cases: dict[requests.OperationRequest, ErrorCode] = {
         build_ann_request(requests.PlayerSetStatus, status=PlayerStatus.BLOCKED): ErrorCode.NOT_FOUND,

@@ -1,4 +1,4 @@
-"""When copies are made, and when they are given up."""
+"""Automatic backups: when they are made, removed and cancelled."""
 
 import asyncio
 import threading
@@ -32,7 +32,7 @@ async def _stop(task: "asyncio.Task[None]") -> None:
 
 
 async def test_a_backup_is_made_when_the_newest_is_old_enough(tmp_path: Path) -> None:
-    """Counted from its name, so a restart does not make another."""
+    """The age is read from its name, so a restart does not make another."""
     now_s = 1_000_000
     made: list[str] = []
 
@@ -52,7 +52,7 @@ async def test_a_backup_is_made_when_the_newest_is_old_enough(tmp_path: Path) ->
 
 
 async def test_files_not_made_by_the_server_are_ignored(tmp_path: Path) -> None:
-    """Those of the future, of people, of other wallets and of folders; but what a killed server left of a copy goes."""
+    """Files from the future, of people and of other wallets stay, and folders too; unfinished backups are deleted."""
     for name in ("w-auto-20991231T000000Z.db", "w-19700101T000000Z.db", "ww-auto-19700101T000000Z.db", "w-auto-9.db"):
         (tmp_path / name).write_text("")
     (tmp_path / "w-auto-19700101T000000Z.db").mkdir()
@@ -73,7 +73,7 @@ async def test_files_not_made_by_the_server_are_ignored(tmp_path: Path) -> None:
 async def test_a_failed_backup_is_retried(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """And said to have failed."""
+    """The failure is logged."""
     monkeypatch.setattr(maintenance, "RETRY_INTERVAL_S", 0.01)
     tried: list[Path] = []
 
@@ -91,7 +91,7 @@ async def test_a_failed_backup_is_retried(
 
 
 async def test_shutdown_does_not_wait_for_a_backup(tmp_path: Path) -> None:
-    """The copy is given up where it is."""
+    """The backup is cancelled."""
     begun, ended = threading.Event(), threading.Event()
 
     def make(copy: Path, tell: ProgressCallback) -> None:

@@ -1,4 +1,4 @@
-"""A provider over real HTTP that answers as it is told, for what a good provider would never say."""
+"""A provider over real HTTP with scripted responses, for those that a good provider never sends."""
 
 import threading
 from collections.abc import Callable, Iterator
@@ -16,7 +16,7 @@ HttpReply = tuple[int, bytes]
 
 
 class StubProvider(ThreadingHTTPServer):
-    """Calls `answer(path, query)` for each request; what that returns is the status and the body."""
+    """A server that answers each request with the status and body that `answer(path, query)` returns."""
 
     daemon_threads = True
 
@@ -32,11 +32,11 @@ class StubProvider(ThreadingHTTPServer):
         return f"http://127.0.0.1:{self.server_address[1]}"
 
     def answer_always(self, body: bytes, status: int = 200) -> None:
-        """The same answer to everything."""
+        """Give the same response to every request."""
         self.answer = lambda _path, _query: (status, body)
 
     def never_answer(self) -> None:
-        """Keep every caller waiting until the test is over."""
+        """Let every caller wait until the test ends."""
 
         def wait(_path: str, _query: dict[str, str]) -> HttpReply:
             self.released.wait()
@@ -45,14 +45,14 @@ class StubProvider(ThreadingHTTPServer):
         self.answer = wait
 
     def answer_slowly(self) -> None:
-        """An answer that comes a byte at a time, and never ends before the test does."""
+        """Send a response one byte at a time until the test ends."""
         self.is_trickling = True
         self.answer_always(b"{" * 10_000)
 
     def serve_report(
         self, rows: list[ReportRow], page_size: int, on_request: Callable[[str], None] = lambda _key: None
     ) -> None:
-        """A report of these rows, whose ids are 1, 2, 3 …; `on_request` is called with the key of each request."""
+        """Serve a report of these rows with ids 1, 2, 3 … Call `on_request` with the key of each request."""
 
         def answer(_path: str, query: dict[str, str]) -> HttpReply:
             on_request(query["key"])
@@ -84,12 +84,12 @@ class _Handler(BaseHTTPRequestHandler):
                     return
 
     def log_message(self, *_: object) -> None:
-        """Quietly."""
+        """Log nothing."""
 
 
 @contextmanager
 def run_stub_provider() -> Iterator[StubProvider]:
-    """A provider that ends with the block."""
+    """Yield a provider that is stopped when the block ends."""
     with StubProvider() as provider:
         thread = threading.Thread(target=provider.serve_forever)
         thread.start()

@@ -1,4 +1,4 @@
-"""Calls by hand: as text, as a shell command, and made."""
+"""Manual calls: as text, as a shell command, and sent."""
 
 import json
 import shlex
@@ -23,7 +23,7 @@ BET = Bet("7", 250, "7", "it's", None)
 
 
 def test_a_formatted_call_has_no_token() -> None:
-    """Method, path, and what else there is."""
+    """The text has the method, the path and the query or body."""
     post = manual_calls.format_call("wallet-v2", Call("bet", "secrettoken", BET), 0)
     get = manual_calls.format_call("vela", Call("bet", "secrettoken", BET), 0)
     assert post.startswith('POST /wallet {"bet":250,"code":"TOKEN"')
@@ -32,7 +32,7 @@ def test_a_formatted_call_has_no_token() -> None:
 
 @pytest.mark.parametrize("protocol", PROTOCOLS)
 def test_the_shell_command_makes_the_same_call(server: Server, protocol: str) -> None:
-    """Whatever quotes are in it: what curl would send is what was written down."""
+    """Quotes are escaped: curl sends exactly the request."""
     written = manual_calls.format_call(protocol, Call("bet", "t", BET), clock_ms())
     _, target, *body = written.split(" ", 2)
     words = shlex.split(manual_calls.format_curl(server.url, written))
@@ -43,7 +43,7 @@ def test_the_shell_command_makes_the_same_call(server: Server, protocol: str) ->
 
 @pytest.mark.parametrize("protocol", PROTOCOLS)
 def test_a_call_is_made(server: Server, protocol: str) -> None:
-    """And what came back is told: the status, the words, and whether they are a success."""
+    """The result has the status, the body and whether they are a success."""
     cli = InProcessCli(server.db)
     token = cli.open_session(cli.add_player(balance="3.00"))
     made = manual_calls.make_call(
@@ -60,7 +60,7 @@ def test_a_call_is_made(server: Server, protocol: str) -> None:
 
 
 def test_the_request_of_an_entry_comes_from_the_journal() -> None:
-    """Or one of the same content, once it is no longer kept; the operator's own entries have none."""
+    """After pruning it is rebuilt with the same content; the operator's own entries have none."""
     bet = written_entry(decide(snapshot(), BET, NOW_MS))
     owner = AccountRef("default", "alice", "USD")
     assert (
@@ -73,13 +73,13 @@ def test_the_request_of_an_entry_comes_from_the_journal() -> None:
 
 
 def test_no_answer_raises_a_store_error() -> None:
-    """Nobody knows what became of the call."""
+    """The outcome of the call is unknown."""
     with pytest.raises(StoreError, match="may have been executed"):
         manual_calls.make_call("http://127.0.0.1:9", "vela", Call("bet", "t", BET), 0)
 
 
 def test_only_a_providers_call_can_be_made_again() -> None:
-    """What the operator moved has none."""
+    """An entry of the operator has no provider call."""
     bet = written_entry(decide(snapshot(), BET, NOW_MS))._replace(protocol="vela")
     assert manual_calls.rebuild_call(bet, "t") == Call("bet", "t", BET)
     with pytest.raises(OperationError, match="operator's own deposit"):

@@ -1,4 +1,4 @@
-"""More calls than the wallet can take in hand: whoever is too many is told at once."""
+"""Admission control: calls above a limit are rejected immediately."""
 
 import asyncio
 from collections import Counter
@@ -22,7 +22,7 @@ PLAYERS = 3 + MAX_IN_FLIGHT // MAX_PER_PLAYER
 
 
 class GatedStore(SqliteStore):
-    """The real store, which begins to write when a test says so."""
+    """The real store, which starts to write when the test allows it."""
 
     gate: asyncio.Event
 
@@ -33,7 +33,7 @@ class GatedStore(SqliteStore):
 
 @asynccontextmanager
 async def open_wallet(db: Path) -> AsyncIterator[tuple[Wallet, GatedStore]]:
-    """A wallet that knows its players."""
+    """Yield a wallet with some players."""
     store = await GatedStore.open(db, create=True)
     store.gate = asyncio.Event()
     session = [build_new_session(f"token{number}", None) for number in range(PLAYERS)]
@@ -69,7 +69,7 @@ async def count_outcomes(tasks: Sequence["asyncio.Task[Outcome | SessionUnknown]
 
 
 async def test_one_player_cannot_use_up_the_capacity_of_others(db: Path) -> None:
-    """A player's calls beyond a number are unavailable at once, while others bet and ask; then all goes on."""
+    """A player's calls above MAX_PER_PLAYER are rejected immediately; other players are served. Later all are."""
     async with open_wallet(db) as (wallet, store):
         store.gate.clear()
         tasks = start_bets(wallet, 0, MAX_PER_PLAYER + 50)
@@ -88,7 +88,7 @@ async def test_one_player_cannot_use_up_the_capacity_of_others(db: Path) -> None
 
 
 async def test_calls_above_the_total_limit_are_rejected(db: Path) -> None:
-    """Beyond that everybody's are unavailable at once; what the operator does is not counted."""
+    """Calls of any player above MAX_IN_FLIGHT are rejected immediately; operations are not counted."""
     async with open_wallet(db) as (wallet, store):
         store.gate.clear()
         tasks = [task for player in range(PLAYERS) for task in start_bets(wallet, player, MAX_PER_PLAYER)]

@@ -1,4 +1,4 @@
-"""A disk that runs low: new bets wait, everything else goes on."""
+"""Low disk space: new bets are rejected, all other commands are applied."""
 
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -25,7 +25,7 @@ ExecuteCommand = Callable[[str, Command], Awaitable[Outcome | SessionUnknown]]
 
 
 class LimitedDiskStore(SqliteStore):
-    """The real store on a disk that has as much room as a test says."""
+    """The real store, with simulated free space."""
 
     simulated_free_bytes: int | None = MIN_FREE_BYTES
 
@@ -48,7 +48,7 @@ async def open_wallet(db: Path) -> AsyncIterator[tuple[Wallet, LimitedDiskStore,
 
 
 async def test_new_bets_are_rejected_while_space_is_low(db: Path) -> None:
-    """They are neither taken nor refused: nothing is written of them, and when there is room again they are taken."""
+    """Nothing is written of them, and they are accepted when there is space again."""
     async with open_wallet(db) as (wallet, store, call):
         store.simulated_free_bytes = MIN_FREE_BYTES - 1
         await wallet.disk_space.check()
@@ -68,7 +68,7 @@ async def test_new_bets_are_rejected_while_space_is_low(db: Path) -> None:
 
 
 async def test_all_other_commands_are_applied_while_space_is_low(db: Path) -> None:
-    """Questions, wins, results, cancels, refunds, and what the operator does."""
+    """Queries, wins, results, cancels, refunds and the operator's transfers."""
     async with open_wallet(db) as (wallet, store, call):
         await call("wallet-v2", Bet("1", 10, "1"))
         await call("wallet-v2", Bet("2", 10, "2"))
@@ -89,7 +89,7 @@ async def test_all_other_commands_are_applied_while_space_is_low(db: Path) -> No
 
 
 async def test_a_decided_bet_is_replayed_while_space_is_low(db: Path) -> None:
-    """A repeated bet succeeds, or is refused as it was; one that reuses an id is told so."""
+    """A repeated bet gets its first outcome; one that reuses an id is refused as ID_TAKEN."""
     async with open_wallet(db) as (wallet, store, call):
         await call("wallet-v2", Bet("1", 10, "1"))
         await call("wallet-v2", Bet("2", 1000, "2"))
@@ -108,7 +108,7 @@ async def test_a_decided_bet_is_replayed_while_space_is_low(db: Path) -> None:
 
 
 async def test_a_shortage_is_logged_once(db: Path, caplog: pytest.LogCaptureFixture) -> None:
-    """In the log: when it begins and when it ends, not for every call nor for every look."""
+    """The log has its begin and its end, not every call or check."""
     caplog.set_level(logging.WARNING)
     async with open_wallet(db) as (wallet, store, call):
         for free_bytes in (0, 1, 0, MIN_FREE_BYTES, None, MIN_FREE_BYTES, 2):
@@ -124,7 +124,7 @@ async def test_a_shortage_is_logged_once(db: Path, caplog: pytest.LogCaptureFixt
 
 
 async def test_a_failed_write_stops_new_bets_immediately(db: Path) -> None:
-    """Whatever was measured last; its batch is void, and bets wait until the next look finds room."""
+    """The last measurement does not matter: bets are rejected until the next check finds space."""
     async with open_wallet(db) as (wallet, store, call):
         writer = store._writer
         assert writer

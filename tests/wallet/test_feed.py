@@ -1,4 +1,4 @@
-"""The live feed: everything that is committed, once and in order, and nobody waits for who reads it."""
+"""The live feed: every committed row once and in order, and subscribers never delay a commit."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -38,7 +38,7 @@ async def bet(wallet: Wallet, id_: int) -> None:
 
 
 async def collect_ids(batches: AsyncIterator[FeedBatch], rows: int) -> list[str]:
-    """The ids of the first so many rows that a reader hears of."""
+    """Return the ids of the first `rows` rows that a subscriber gets."""
     ids: list[str] = []
     async for batch in batches:
         assert batch.missed == 0
@@ -49,7 +49,7 @@ async def collect_ids(batches: AsyncIterator[FeedBatch], rows: int) -> list[str]
 
 
 async def test_a_subscriber_misses_nothing(tmp_path: Path) -> None:
-    """However the commits fall; the one that waits for news and the one that looks again and again."""
+    """This holds for notified and for polling subscribers, however the rows are batched."""
     async with open_wallet(tmp_path / "wallet.db") as wallet, asyncio.timeout(TIMEOUT_S):
         readers = [
             asyncio.create_task(collect_ids(wallet.feed.subscribe(Filter(), 0), 300)),
@@ -66,7 +66,7 @@ async def test_a_subscriber_misses_nothing(tmp_path: Path) -> None:
 
 
 async def test_a_commit_between_reading_and_waiting_is_noticed_immediately(tmp_path: Path) -> None:
-    """A reader need not wait until the silence is over."""
+    """A commit ends the wait before the heartbeat."""
     async with open_wallet(tmp_path / "wallet.db") as wallet, asyncio.timeout(feed.HEARTBEAT_S / 2):
         told = wallet.commit_notifier.version
         await bet(wallet, 1)
@@ -74,7 +74,7 @@ async def test_a_commit_between_reading_and_waiting_is_noticed_immediately(tmp_p
 
 
 async def test_a_returning_subscriber_misses_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Of what is wanted, however much else came; who was away for very long is told how many rows that cost."""
+    """Only matching rows count. A subscriber that comes back late gets the number of missed rows."""
     async with open_wallet(tmp_path / "wallet.db") as wallet, asyncio.timeout(TIMEOUT_S):
         for start in range(0, feed.BATCH_SIZE + 20, 4):
             await asyncio.gather(*(bet(wallet, start + number) for number in range(4)))
@@ -102,7 +102,7 @@ async def test_a_returning_subscriber_misses_nothing(tmp_path: Path, monkeypatch
 
 
 async def test_the_file_is_read_once_for_all_subscribers(tmp_path: Path) -> None:
-    """Fifty readers cost hardly more reading than one; and none, no reading."""
+    """50 subscribers cause hardly more reads than one; without subscribers nothing is read."""
     async with open_wallet(tmp_path / "wallet.db") as wallet, asyncio.timeout(TIMEOUT_S):
         reads = 0
         read_entries_after = wallet.store.read_entries_after
@@ -133,7 +133,7 @@ async def test_the_file_is_read_once_for_all_subscribers(tmp_path: Path) -> None
 
 
 async def test_subscribers_end_when_the_notifier_is_closed(tmp_path: Path) -> None:
-    """Those who wait and those who come later."""
+    """This ends waiting and later subscriptions."""
     async with open_wallet(tmp_path / "wallet.db") as wallet, asyncio.timeout(feed.HEARTBEAT_S / 2):
         has_heard = asyncio.Event()
 

@@ -1,4 +1,4 @@
-"""One lock per player, kept only while it is used."""
+"""Locks per player, which exist only while they are used."""
 
 import asyncio
 from contextlib import suppress
@@ -11,7 +11,7 @@ pytestmark = pytest.mark.anyio
 
 
 async def test_waiters_are_served_in_the_order_they_came() -> None:
-    """Nobody overtakes, and another player's lock is not in the way."""
+    """Another player's lock does not block them."""
     locks, served = PlayerLocks(), list[int]()
 
     async def take_turn(number: int) -> None:

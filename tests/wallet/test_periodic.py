@@ -57,7 +57,7 @@ def test_the_first_run_is_immediate_unless_delayed(monkeypatch: pytest.MonkeyPat
 def test_a_fault_does_not_end_the_loop(
     fault: Exception, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """It is logged, with a traceback if it is a bug, and the work runs again after `retry_s`."""
+    """A fault is logged, a bug with its traceback, and the work runs again after `retry_s`."""
     results: list[Exception | None] = [fault, None]
 
     async def work() -> None:

@@ -1,4 +1,4 @@
-"""The wallet service over a real file: batches, gone callers, faults, drain."""
+"""The wallet service over a real file: batches, cancelled callers, faults, drain."""
 
 import asyncio
 import sqlite3
@@ -26,7 +26,7 @@ T = TypeVar("T")
 
 
 class InstrumentedStore(SqliteStore):
-    """The real store, which notes its batches, waits where a test says so, and may fail a commit."""
+    """The real store, which records its batches, can be paused, and can fail a commit."""
 
     def set_up(self) -> None:
         self.batches: list[list[int]] = []
@@ -49,7 +49,7 @@ class InstrumentedStore(SqliteStore):
 
 @asynccontextmanager
 async def open_wallet(db: Path) -> AsyncIterator[tuple[Wallet, InstrumentedStore]]:
-    """A wallet with 64 players of one account each, whose number is the player's; at the end it sums and chains up."""
+    """Yield a wallet with 64 players of one account each, and verify its ledger at the end."""
     store = await InstrumentedStore.open(db, create=True)
     store.set_up()
     await store.create_accounts([NewAccount("default", f"p{n}", "USD", 1000, 0) for n in range(PLAYERS)], 0)
@@ -70,7 +70,7 @@ def build_bet(player: int, id_: int, stake: int = 10) -> AccountCommand:
 
 
 async def test_many_players_share_a_commit(db: Path) -> None:
-    """While one batch is written the next one gathers, and no batch holds two orders of one player."""
+    """The next batch collects while one is written, and no batch has two commands of one player."""
     async with open_wallet(db) as (wallet, store):
         moves = [
             wallet.submit(build_bet(player, player * 10 + turn), player)
@@ -120,7 +120,7 @@ async def test_a_failed_command_does_not_fail_its_batch(db: Path) -> None:
 
 
 async def test_an_unknown_outcome_stops_the_writer(db: Path) -> None:
-    """After a failed commit nothing more is written, every caller is told so, and whoever watches is told once."""
+    """After a failed commit nothing more is written, every caller gets the error, and on_failure is called once."""
     async with open_wallet(db) as (wallet, store):
         told: list[str] = []
         store.on_failure(lambda: told.append("stop"))
@@ -136,7 +136,7 @@ async def test_an_unknown_outcome_stops_the_writer(db: Path) -> None:
 
 
 async def test_an_unknown_outcome_of_the_operator_stops_the_writer_too(db: Path) -> None:
-    """Whoever's commit it was: the file may hold what nobody was told of, so nothing more is written."""
+    """The file may contain rows that no caller has an answer for, so nothing more is written."""
     async with open_wallet(db) as (wallet, store):
         store.fault = OutcomeUnknown("the disk is gone")
         with pytest.raises(OutcomeUnknown):
@@ -147,7 +147,7 @@ async def test_an_unknown_outcome_of_the_operator_stops_the_writer_too(db: Path)
 
 
 async def test_an_error_before_the_commit_fails_only_its_batch(db: Path) -> None:
-    """A store that fails for a moment fails those callers; the next ones are served."""
+    """A store that fails once fails those callers; the next ones are served."""
     async with open_wallet(db) as (wallet, store):
         store.fault = StoreError("no room")
         with pytest.raises(StoreError, match="no room"):
@@ -158,7 +158,7 @@ async def test_an_error_before_the_commit_fails_only_its_batch(db: Path) -> None
 
 
 async def test_drain_waits_for_every_submitted_command(db: Path) -> None:
-    """A server that stops decides all it has taken, also what still waits for a player's lock."""
+    """A stopping server decides every submitted command, including those that wait for a player's lock."""
     async with open_wallet(db) as (wallet, store):
         store.gate.clear()
         moves = [asyncio.ensure_future(wallet.submit(build_bet(1, n), 1)) for n in range(5)]

@@ -1,4 +1,4 @@
-"""The rules of `machine`, held against a wallet in this process: all between the wire's bytes and the file is real."""
+"""The state machine run against a wallet in this process: everything from the wire's bytes to the file is real."""
 
 import asyncio
 import tempfile
@@ -22,7 +22,7 @@ pytestmark = pytest.mark.long
 
 
 class InProcessWallet(WalletStateMachine):
-    """Each history has a file of its own; its wallet is stopped and started as often as chance has it."""
+    """Each history has its own file; its wallet is restarted at random."""
 
     agent = "here"
 
@@ -66,7 +66,7 @@ class InProcessWallet(WalletStateMachine):
 
     @rule()
     def advance_month(self) -> None:
-        """A month passes."""
+        """Advance the clock by a month."""
         self.now_ms += 30 * DAY_MS
         for account in self.accounts:
             account.apply_elapsed_month()

@@ -1,11 +1,11 @@
-"""A wallet as naive as can be: what the contract's tables say, row by row, over plain dictionaries."""
+"""A naive model of the wallet: the contract's tables, row by row, over plain dictionaries."""
 
 from dataclasses import dataclass, field
 
 MAX_CENTS = 2**63 - 1
 
 ExpectedAnswer = tuple[int, int | None, int | None]
-"""(code, 0 for success; what wallet-v2 calls credit, or vela's balance; vela's balance2)."""
+"""The code (0 for success), wallet-v2's credit or vela's balance, and vela's balance2."""
 
 
 @dataclass
@@ -19,13 +19,13 @@ class ModelAccount:
     blocked: bool = False
     excluded: bool = False
     limits: dict[str, int] = field(default_factory=dict)
-    """Of one day, as no other is near: by "deposit" and "loss"."""
+    """The usage of one day by "deposit" and "loss", as no other day is near."""
     pending_limits: dict[str, int | None] = field(default_factory=dict)
-    """The limits that wait."""
+    """The pending limits."""
     deposited: int = 0
-    """Cash that was deposited."""
+    """The deposited cash."""
     cash_without_play: int = 0
-    """What cash there would be without any game."""
+    """The cash without any game."""
 
     @property
     def credit(self) -> int:
@@ -40,7 +40,7 @@ class ModelAccount:
         return not self.excluded and (cash == 0 or self.deposited + cash <= self.limits.get("deposit", 2 * MAX_CENTS))
 
     def set_limit(self, kind: str, cents: int | None) -> None:
-        """A lower limit holds, another one waits."""
+        """Apply a lower limit immediately, and keep a higher one pending."""
         if kind in self.limits and (cents is None or cents > self.limits[kind]):
             self.pending_limits[kind] = cents
         else:
@@ -48,7 +48,7 @@ class ModelAccount:
             self.limits |= {} if cents is None else {kind: cents}
 
     def apply_elapsed_month(self) -> None:
-        """So long that what waits holds, nobody is excluded any more, and all that was played is long ago."""
+        """Apply pending limits, end exclusions and reset usage, as after a month."""
         next_limits = {**self.limits, **self.pending_limits}
         self.limits = {kind: cents for kind, cents in next_limits.items() if cents is not None}
         self.pending_limits, self.excluded, self.deposited, self.cash_without_play = {}, False, 0, self.cash
@@ -56,7 +56,7 @@ class ModelAccount:
 
 @dataclass
 class ModelTransaction:
-    """A transaction id's story."""
+    """The history of a transaction id."""
 
     kind: str
     account: ModelAccount
@@ -161,7 +161,7 @@ class WalletModel:
     def vela_bet(
         self, account: ModelAccount, session_state: str, ticket: int, stake: int, win: int | None
     ) -> ExpectedAnswer:
-        """A bet, or a betwin where `win` is a number."""
+        """Decide a bet, or a betwin if `win` is a number."""
         content = ("bet" if win is None else "betwin", account.player, account.currency, stake, win)
         existing = self.vela.get(ticket)
         if existing:
@@ -225,7 +225,7 @@ def _is_accepted_bet(bet: ModelTransaction) -> bool:
 
 
 def _debit(account: ModelAccount, stake: int) -> tuple[int, int]:
-    """Cash first, then bonus."""
+    """Take cash first, then bonus."""
     cash = min(stake, account.cash)
     account.cash -= cash
     account.bonus -= stake - cash

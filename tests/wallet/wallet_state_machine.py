@@ -1,6 +1,6 @@
 """Random histories of both protocols (retries, reorderings, cancels before bets, restarts) against a naive model.
 
-The rules are here; how the wallet is reached, a subclass says.
+The rules are here; a subclass connects them to a wallet.
 """
 
 import json
@@ -30,7 +30,7 @@ from minwallet.wallet.sessions import build_new_session
 from tests.wallet.wallet_model import MAX_CENTS, ExpectedAnswer, ModelAccount, WalletModel
 
 START_MS = 1_700_000_000_000
-"""When the accounts are opened."""
+"""The time at which the accounts are opened."""
 
 DAY_MS = 24 * 3600 * 1000
 
@@ -50,9 +50,7 @@ session_states = st.sampled_from(["yes"] * 8 + ["expired", "revoked"])
 
 
 async def populate(store: SqliteStore, agents: Sequence[str]) -> None:
-    """Accounts for a history of each of these agents, with a session that lasts, one to be revoked and one that is
-    over.
-    """
+    """Create the accounts for a history of each agent, with a session that lasts, one to be revoked, one expired."""
     for agent in agents:
         await store.add_agent(agent, agent, None, START_MS)
     new_accounts = [
@@ -78,7 +76,7 @@ def initial_token(agent: str, account_index: int, session_state: str) -> str:
 
 class WalletStateMachine(RuleBasedStateMachine):
     """The players of one agent. A subclass implements `set_up_wallet`, `send_call`, `execute_request`, `maybe_restart`
-    and `check_and_stop`, and says what time it is.
+    and `check_and_stop`, and sets `now_ms`.
     """
 
     agent: str
@@ -89,19 +87,19 @@ class WalletStateMachine(RuleBasedStateMachine):
         raise NotImplementedError
 
     def send_call(self, account_index: int, protocol: str, operation: str, raw: bytes) -> bytes:
-        """The wallet's answer to these bytes."""
+        """Return the wallet's response to these bytes."""
         raise NotImplementedError
 
     def execute_request(self, request: OperationRequest) -> Reply | None:
-        """The desk's reply, None where it declines."""
+        """Return the reply. Return None if the operation fails."""
         raise NotImplementedError
 
     def maybe_restart(self, roll: int, is_graceful: bool) -> None:
-        """Stop and start the wallet, softly or not, or go on if the dice say so."""
+        """Restart the wallet, cleanly or not, or do nothing, at random."""
         raise NotImplementedError
 
     def check_and_stop(self) -> None:
-        """Stop, and look whether everything is in order."""
+        """Stop, and verify the ledger."""
         raise NotImplementedError
 
     @initialize()
@@ -126,7 +124,7 @@ class WalletStateMachine(RuleBasedStateMachine):
             assert self.execute_request(SessionRevoke(token=self.tokens[place, "revoked"]))
 
     def pick_id(self, protocol: str, offset: int) -> int:
-        """An id that was new so many ids ago; 0 makes a new one."""
+        """Return the id created `offset` ids ago, or a new one for 0."""
         if not offset:
             self.newest_ids[protocol] += 1
         return self.newest_ids[protocol] - max(offset - 1, 0)
@@ -227,7 +225,7 @@ class WalletStateMachine(RuleBasedStateMachine):
         cents=st.sampled_from(LIMIT_AMOUNTS),
     )
     def set_limit(self, seat: int, kind: LimitKind, per: LimitPeriod, cents: int | None) -> None:
-        """An account has one limit of a kind, per day, week or month: all that counts happens on one day."""
+        """Set an account's only limit of a kind, per day, week or month: all usage is on one day."""
         per = self.limit_periods.setdefault((seat, kind), per)
         self.accounts[seat].set_limit(kind, cents)
         player, currency = ACCOUNTS[seat]
@@ -236,7 +234,7 @@ class WalletStateMachine(RuleBasedStateMachine):
 
     @rule(player=st.sampled_from(["ann", "ben"]), days=st.sampled_from([None, None, None, 1, 30]))
     def exclude(self, player: str, days: int | None) -> None:
-        """An exclusion cannot be ended on the day on which it is asked for."""
+        """Exclude a player: the end of an exclusion takes effect a day after the request."""
         for account in self.accounts:
             if account.player == player:
                 account.excluded |= days is not None
@@ -254,7 +252,7 @@ class WalletStateMachine(RuleBasedStateMachine):
 
     @rule(seat=account_indexes)
     def replace_session(self, seat: int) -> None:
-        """The session that lasted is the revoked one now, and the player gets another."""
+        """Revoke the player's live session, and open another."""
         player, currency = ACCOUNTS[seat]
         opened = self.execute_request(
             SessionOpen(agent=self.agent, player_id=player, currency=currency, ttl_s=LONG_TTL_S)

@@ -43,7 +43,7 @@ async def list_transactions(caller: Caller, params: TransactionPageRequest) -> T
 
 
 async def show_transaction(caller: Caller, params: TransactionRequest) -> schemas.JournaledTransactionResponse:
-    """With the provider's request and the reply while the journal keeps them; without the token."""
+    """Return the entry, with the provider's request and the reply while the journal keeps them, without the token."""
     shown = await caller.execute(TransactionShow(seq=params.seq), schemas.JournaledTransactionResponse)
     if caller.key.agent not in (None, shown["entry"]["agent"]):
         raise Problem(ErrorCode.NOT_FOUND, f"unknown entry {params.seq}")
@@ -67,7 +67,7 @@ async def show_totals(caller: Caller, params: TotalsRequest) -> TotalsResponse:
 
 
 async def show_holdings(caller: Caller, params: NoParameters) -> HoldingsResponse:
-    """The sum of all balances by currency, and whether the ledger entries add up to the same."""
+    """Return the sum of all balances by currency, and whether the ledger entries add up to the same."""
     del params
     return HoldingsResponse(
         holdings=[schemas.build_currency_balance(held) for held in await caller.wallet.store.read_currency_balances()]
@@ -96,7 +96,7 @@ async def verify(caller: Caller, params: NoParameters) -> schemas.VerificationRe
 
 
 async def show_health(caller: Caller, params: NoParameters) -> HealthResponse:
-    """Whether the wallet is ready to move money, and the sizes of its files."""
+    """Return the readiness of the wallet to move money, and the sizes of its files."""
     del params
     health = caller.api.build_health_report()
     return HealthResponse(

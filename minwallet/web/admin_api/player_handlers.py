@@ -19,37 +19,37 @@ from minwallet.web.admin_api.problems import Problem
 
 
 async def list_agents(caller: Caller, params: AgentList) -> AgentsResponse:
-    """A key of one agent sees only that agent."""
+    """Return all agents, or only its own to a key of one agent."""
     agents = (await caller.execute(params, AgentsResponse))["agents"]
     return AgentsResponse(agents=[agent for agent in agents if caller.key.agent in (None, agent["name"])])
 
 
 async def show_agent(caller: Caller, params: AgentShow) -> AgentResponse:
-    """With the settings for its provider."""
+    """Return the agent with the settings for its provider."""
     caller.require_agent(params.name)
     return await caller.execute(params, AgentResponse)
 
 
 async def add_player(caller: Caller, params: PlayerAdd) -> PlayerResponse:
-    """With a first account. `balance` and `bonus` are the initial amounts in cents."""
+    """Add a player with a first account. `balance` and `bonus` are the initial amounts in cents."""
     if await caller.wallet.store.find_player(params.agent, params.player_id):
         raise Problem(ErrorCode.TAKEN, f"player '{params.player_id}' already exists; add an account instead")
     return await caller.execute(params, PlayerResponse)
 
 
 async def list_accounts(caller: Caller, params: PlayerShow) -> AccountsResponse:
-    """One account per currency."""
+    """Return the accounts, one per currency."""
     return AccountsResponse(accounts=(await caller.execute(params, PlayerResponse))["accounts"])
 
 
 async def add_account(caller: Caller, params: PlayerAdd) -> PlayerResponse:
-    """In another currency. `balance` and `bonus` are the initial amounts in cents."""
+    """Add an account in another currency. `balance` and `bonus` are the initial amounts in cents."""
     await get_player(caller.wallet.store, params.agent, params.player_id)
     return await caller.execute(params, PlayerResponse)
 
 
 async def list_sessions(caller: Caller, params: SessionPageRequest) -> SessionsResponse:
-    """Newest first."""
+    """Return the sessions, newest first."""
     sessions = (await caller.execute(params, SessionsResponse))["sessions"]
     return SessionsResponse(sessions=sessions, next=sessions[-1]["session"] if len(sessions) == params.limit else None)
 

@@ -1,4 +1,4 @@
-"""The admin API: what an operator's website asks of the wallet, over real HTTP."""
+"""The admin API over real HTTP, as an operator's website uses it."""
 
 import json
 import re
@@ -15,18 +15,18 @@ from tests.web.api_client import PLAYERS_PATH, ApiClient, assert_problem, create
 
 @pytest.fixture(scope="module")
 def api_client(server: Server) -> ApiClient:
-    """Somebody who may do everything."""
+    """Return a client with a key for everything."""
     return ApiClient(server, create_key(server, "everything"))
 
 
 @pytest.fixture
 def player(server: Server) -> str:
-    """A player with 100.00 USD."""
+    """Add a player with 100.00 USD, and return the id."""
     return server.cli.add_player()
 
 
 def test_agents_are_added_shown_changed_and_listed(api_client: ApiClient) -> None:
-    """As `minwallet agent` does it; null leaves a setting as it is, an empty text takes it away."""
+    """The results equal those of `minwallet agent`; null keeps a setting, an empty string removes it."""
     added = read_success(api_client.request("POST", "/agents", {"name": "north", "host_id": "h1"}), 201)
     assert added == {"name": "north", "wallet_token": "north", "host_id": "h1"}
     assert added in api_client.get("/agents")["agents"]
@@ -42,7 +42,7 @@ def test_agents_are_added_shown_changed_and_listed(api_client: ApiClient) -> Non
 
 
 def test_a_player_is_added_once(api_client: ApiClient) -> None:
-    """With an account; more accounts are added to the player, one for each currency."""
+    """The player starts with an account; more are added, one per currency."""
     body = {"player_id": "ann", "currency": "EUR", "balance": 1000, "bonus": 50}
     added = read_success(api_client.request("POST", PLAYERS_PATH, body), 201)
     euros = {"currency": "EUR", "cash": 1000, "bonus": 50}
@@ -61,7 +61,7 @@ def test_a_player_is_added_once(api_client: ApiClient) -> None:
 
 
 def test_players_come_in_pages(api_client: ApiClient) -> None:
-    """In order of their ids; whoever goes on after `next` sees each once. A text looks for ids that have it in them."""
+    """Players are in order of id, and following `next` returns each once. `text` finds ids that contain it."""
     api_client.post("/agents", name="crowd")
     path = "/agents/crowd/players"
     names = [f"p{number:02}" for number in range(23)]
@@ -101,7 +101,7 @@ def test_a_player_is_blocked_and_unblocked(server: Server, api_client: ApiClient
 
 
 def test_money_is_moved_once_for_a_reference(server: Server, api_client: ApiClient, player: str) -> None:
-    """The same again answers the same and changes nothing; the reference with other content is taken."""
+    """A repeated transfer gets the same response and changes nothing; other content is a conflict."""
     deposits, withdrawals = f"{PLAYERS_PATH}/{player}/deposits", f"{PLAYERS_PATH}/{player}/withdrawals"
     body = {"amount": 2500, "reference": f"{player}-1", "reason": "card"}
     first = api_client.post(deposits, **body)
@@ -123,7 +123,7 @@ def test_money_is_moved_once_for_a_reference(server: Server, api_client: ApiClie
 
 
 def test_a_currency_is_named_where_there_are_several(api_client: ApiClient, player: str) -> None:
-    """And it is one that the player has."""
+    """The currency must be one of the player's."""
     api_client.post(f"{PLAYERS_PATH}/{player}/accounts", currency="EUR")
     path, body = f"{PLAYERS_PATH}/{player}/deposits", {"amount": 1, "reference": f"{player}-1"}
     assert_problem(api_client.request("POST", path, body), 409, "not_possible", "EUR, USD")
@@ -132,7 +132,7 @@ def test_a_currency_is_named_where_there_are_several(api_client: ApiClient, play
 
 
 def test_a_retry_returns_the_first_result_after_an_account_is_added(api_client: ApiClient, player: str) -> None:
-    """Another currency makes no other transfer of it; and what was refused may be asked for again."""
+    """The retry may omit the currency; a refused transfer may be repeated with its reference."""
     deposits, withdrawals = f"{PLAYERS_PATH}/{player}/deposits", f"{PLAYERS_PATH}/{player}/withdrawals"
     body = {"amount": 100, "reference": f"{player}-1"}
     first = api_client.post(deposits, **body)
@@ -149,7 +149,7 @@ def test_a_retry_returns_the_first_result_after_an_account_is_added(api_client: 
 def test_concurrent_requests_with_one_reference_move_money_once(
     server: Server, api_client: ApiClient, player: str
 ) -> None:
-    """Whoever hears nothing asks again, and nobody is paid twice."""
+    """A client without a response repeats its request, and the money moves once."""
     path, body = f"{PLAYERS_PATH}/{player}/deposits", {"amount": 100, "reference": f"{player}-once"}
     with ThreadPoolExecutor(16) as pool:
         replies = list(pool.map(lambda _: api_client.post(path, **body), range(48)))
@@ -159,7 +159,7 @@ def test_concurrent_requests_with_one_reference_move_money_once(
 
 
 def test_a_session_is_opened_listed_and_revoked(server: Server, api_client: ApiClient, player: str) -> None:
-    """Its token plays until its number is revoked; the list shows only the token's beginning."""
+    """Its token is valid until the session is revoked; the list shows only the token's beginning."""
     path = f"{PLAYERS_PATH}/{player}/sessions"
     opened = read_success(api_client.request("POST", path, {"ttl_s": 60}), 201)
     lives = datetime.fromisoformat(opened["expires_at"]) - datetime.now(UTC)
@@ -184,7 +184,7 @@ def test_a_session_is_opened_listed_and_revoked(server: Server, api_client: ApiC
 
 
 def test_a_game_is_launched(server: Server, api_client: ApiClient) -> None:
-    """For a player with a session that can bet, or with virtual credit for anybody; what is missing opens none."""
+    """A launch opens a session for the player, or none with virtual credit; a failed one opens none."""
     api_client.post("/agents", name="launching")
     path = "/agents/launching"
     api_client.post(f"{path}/players", player_id="lea", currency="USD", balance=100)
@@ -206,7 +206,7 @@ def test_a_game_is_launched(server: Server, api_client: ApiClient) -> None:
 
 @pytest.fixture(scope="module")
 def player_with_rounds(server: Server) -> str:
-    """A player of an agent of its own with twelve rounds in wallet-v2, of which three are open, and one bet in vela."""
+    """Add an agent and a player with 12 rounds in wallet-v2, 3 of them open, and one bet in vela."""
     server.cli("agent", "add", "played")
     server.cli("player", "add", "max", "--currency", "USD", "--balance", "100", "--agent", "played")
     token = server.cli.open_session("max", "--agent", "played")
@@ -220,7 +220,7 @@ def player_with_rounds(server: Server) -> str:
 
 
 def test_transactions_come_in_pages(api_client: ApiClient, player_with_rounds: str) -> None:
-    """The newest first; whoever goes on before `next` sees each once."""
+    """Transactions are newest first, and following `next` returns each once."""
     seen: list[int] = []
     before: dict[str, int] = {}
     while True:
@@ -255,13 +255,13 @@ def test_transactions_come_in_pages(api_client: ApiClient, player_with_rounds: s
 def test_transactions_are_filtered(
     api_client: ApiClient, player_with_rounds: str, query: dict[str, str], count: int
 ) -> None:
-    """By everything that a row says; and by time, from `since` to before `until`."""
+    """Filters cover all fields of a row, and the time from `since` to before `until`."""
     del player_with_rounds
     assert len(api_client.get("/transactions", agent="played", limit=100, **query)["transactions"]) == count
 
 
 def test_transaction_times_work_as_filter_bounds(api_client: ApiClient, player_with_rounds: str) -> None:
-    """`since` is the first moment, and `until` the one after the last."""
+    """`since` is the first time of the range, and `until` the first one after it."""
     del player_with_rounds
     (newest,) = api_client.get("/transactions", agent="played", limit=1)["transactions"]
     since = api_client.get("/transactions", agent="played", since=newest["at"])["transactions"]
@@ -271,7 +271,7 @@ def test_transaction_times_work_as_filter_bounds(api_client: ApiClient, player_w
 
 
 def test_a_transaction_shows_request_and_reply(api_client: ApiClient, player_with_rounds: str) -> None:
-    """Request and reply word for word, without the token."""
+    """Request and reply are unchanged but for the token."""
     del player_with_rounds
     (row,) = api_client.get("/transactions", agent="played", id="100")["transactions"]
     shown = api_client.get(f"/transactions/{row['seq']}")
@@ -283,7 +283,7 @@ def test_a_transaction_shows_request_and_reply(api_client: ApiClient, player_wit
 
 
 def test_the_bets_of_open_rounds_are_listed(api_client: ApiClient, player_with_rounds: str) -> None:
-    """Those without a win or a cancel, in pages."""
+    """Bets without a win or a cancel are listed in pages."""
     del player_with_rounds
     page = api_client.get("/rounds/open", agent="played", limit=2)
     assert [bet["id"] for bet in page["bets"]] == ["111", "110"]
@@ -292,7 +292,7 @@ def test_the_bets_of_open_rounds_are_listed(api_client: ApiClient, player_with_r
 
 
 def test_totals_add_up(api_client: ApiClient, player_with_rounds: str) -> None:
-    """By day, currency, protocol and game; what comes after 92 days is told by `next`."""
+    """Totals are by day, currency, protocol and game; `next` continues after 92 days."""
     del player_with_rounds
     newest = api_client.get("/transactions", agent="played", limit=1)["transactions"][0]
     today = datetime.fromisoformat(newest["at"]).date()
@@ -313,19 +313,19 @@ def test_totals_add_up(api_client: ApiClient, player_with_rounds: str) -> None:
 
 
 def test_holdings_equal_the_sum_of_entries(server: Server, api_client: ApiClient) -> None:
-    """In each currency, over all players."""
+    """This holds in each currency, over all players."""
     server.cli.add_player("CHF", "12.50", "1")
     (francs,) = [held for held in api_client.get("/holdings")["holdings"] if held["currency"] == "CHF"]
     assert francs == {"currency": "CHF", "accounts": 1, "cash": 1250, "bonus": 100, "entries": 1350, "ok": True}
 
 
 def test_the_ledger_is_verified(server: Server, api_client: ApiClient) -> None:
-    """As `minwallet verify` does it."""
+    """The result equals that of `minwallet verify`."""
     assert api_client.get("/verify") == server.cli("verify")
 
 
 def test_health_is_reported(api_client: ApiClient) -> None:
-    """Whether money can be taken, by what, and how much room there is."""
+    """The report has readiness, versions and sizes."""
     health = api_client.get("/health")
     assert (health["ready"], health["reasons"], health["version"]) == (True, [], __version__)
     assert re.fullmatch(r"3(\.\d+){2}", health["sqlite"])

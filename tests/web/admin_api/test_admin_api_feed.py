@@ -1,4 +1,4 @@
-"""The live feed of the admin API: what is committed, to whoever listens."""
+"""The live feed of the admin API."""
 
 import json
 from collections.abc import Generator
@@ -16,20 +16,20 @@ from tests.web.api_client import ApiClient, assert_problem, create_key
 
 @pytest.fixture(scope="module")
 def api_client(server: Server) -> ApiClient:
-    """Somebody who may do everything."""
+    """Return a client with a key for everything."""
     return ApiClient(server, create_key(server, "everything"))
 
 
 @pytest.fixture
 def player(server: Server) -> str:
-    """Somebody new."""
+    """Add a player, and return the id."""
     return server.cli.add_player()
 
 
 def read_events(
     caller: ApiClient, last_seen: int | None = None, **query: str
 ) -> Generator[tuple[int, dict[str, object]]]:
-    """What the feed tells, with the ids."""
+    """Yield the ids and the data of the feed's events."""
     headers = caller.headers | ({} if last_seen is None else {"last-event-id": str(last_seen)})
     with caller.http.stream("GET", f"{API_PREFIX}/feed", headers=headers, params=query, timeout=TIMEOUT_S) as feed:
         assert feed.status_code == 200
@@ -46,51 +46,51 @@ def read_events(
 
 
 def test_the_feed_sends_committed_transactions(server: Server, api_client: ApiClient, player: str) -> None:
-    """In the shape of a page of transactions, to whoever listens; and only what was asked for."""
+    """Events have the form of a page of transactions, and match the filter."""
     token = server.cli.open_session(player)
-    told = read_events(api_client, player_id=player, kind="win")
-    assert next(told) == (0, {})
+    events = read_events(api_client, player_id=player, kind="win")
+    assert next(events) == (0, {})
     server.wallet_v2(code=token, type="bet", bet=1, id=5001, game=1)
     server.wallet_v2(code=token, type="win", win=7, id=5002, round_id=5001, game=1)
-    seq, row = next(told)
-    told.close()
+    seq, row = next(events)
+    events.close()
     assert [row] == api_client.get("/transactions", player_id=player, kind="win")["transactions"]
     assert (row["seq"], row["id"], row["amount"]) == (seq, "5002", 7)
 
 
 def test_the_feed_resumes_after_the_last_event_id(server: Server, api_client: ApiClient, player: str) -> None:
-    """With `Last-Event-ID`, as browsers send it."""
+    """It uses the header `Last-Event-ID`, as browsers send it."""
     for amount in (1, 2, 3):
         server.cli("deposit", player, amount)
     rows = api_client.get("/transactions", player_id=player, limit=3)["transactions"][::-1]
-    told = read_events(api_client, rows[0]["seq"], player_id=player)
-    assert next(told) == (0, {})
-    assert [next(told)[1] for _ in range(2)] == rows[1:]
-    told.close()
+    events = read_events(api_client, rows[0]["seq"], player_id=player)
+    assert next(events) == (0, {})
+    assert [next(events)[1] for _ in range(2)] == rows[1:]
+    events.close()
 
 
 def test_streams_are_limited_per_key(server: Server, api_client: ApiClient) -> None:
-    """A key has so many readers and no more, and another key still has its own."""
+    """A key has up to MAX_STREAMS_PER_SUBSCRIBER streams; another key is not affected."""
     greedy = ApiClient(server, create_key(server, "greedy", "read"))
     reading = [read_events(greedy) for _ in range(MAX_STREAMS_PER_SUBSCRIBER)]
-    assert [next(told) for told in reading] == [(0, {})] * MAX_STREAMS_PER_SUBSCRIBER
+    assert [next(events) for events in reading] == [(0, {})] * MAX_STREAMS_PER_SUBSCRIBER
     assert_problem(greedy.request("GET", "/feed"), 429, "too_many", "try again later")
     modest = read_events(api_client)
     assert next(modest) == (0, {})
-    for told in [*reading, modest]:
-        told.close()
+    for events in [*reading, modest]:
+        events.close()
 
 
 def test_the_feed_ends_when_the_key_is_revoked(server: Server, player: str) -> None:
-    """What a revoked key began does not go on."""
+    """A stream of a revoked key ends."""
     caller = ApiClient(server, create_key(server, "short-lived", "read"))
-    told = read_events(caller, player_id=player)
-    assert next(told) == (0, {})
+    events = read_events(caller, player_id=player)
+    assert next(events) == (0, {})
     server.cli("key", "revoke", "short-lived")
     deadline = datetime.now(UTC) + timedelta(seconds=TIMEOUT_S)
     references = (f"{player}-{number}" for number in range(10_000))
     with ThreadPoolExecutor(1) as pool:
-        ended = pool.submit(lambda: [seq for seq, _ in told])
+        ended = pool.submit(lambda: [seq for seq, _ in events])
         while not ended.done():
             assert datetime.now(UTC) < deadline
             server.cli("deposit", player, "0.01", "--reference", next(references))
@@ -99,11 +99,11 @@ def test_the_feed_ends_when_the_key_is_revoked(server: Server, player: str) -> N
 def test_a_stopping_server_ends_the_feed(tmp_path: Path) -> None:
     """The feed ends with the server, and the server does not wait for it."""
     with running_server(tmp_path / "wallet.db") as server:
-        told = read_events(ApiClient(server, create_key(server, "reader", "read")))
-        assert next(told) == (0, {})
+        events = read_events(ApiClient(server, create_key(server, "reader", "read")))
+        assert next(events) == (0, {})
         begun = datetime.now(UTC)
         with ThreadPoolExecutor(1) as pool:
-            ended = pool.submit(lambda: list(told))
+            ended = pool.submit(lambda: list(events))
             server.process.terminate()
             assert server.process.wait(TIMEOUT_S) == 0
             ended.result()

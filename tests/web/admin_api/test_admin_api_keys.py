@@ -1,4 +1,4 @@
-"""Who may ask what of the admin API: every operation, with no key, a bad one, one that may only read, and another's."""
+"""Authorization in the admin API: every operation without a key and with an invalid, a read-only and a foreign key."""
 
 from collections.abc import Iterator
 from itertools import chain
@@ -47,7 +47,7 @@ REQUESTS: dict[str, tuple[str, object]] = {
     "verify": ("/verify", None),
     "show_health": ("/health", None),
 }
-"""One good request for each operation, about the agent `default` where it is about one."""
+"""A valid request for each operation; the agent is `default` if there is one."""
 
 METHODS = {operation.name: operation.method for operation in chain(*OPERATIONS.values())}
 
@@ -76,7 +76,7 @@ class ApiKeys(NamedTuple):
 
 @pytest.fixture(scope="module")
 def api_keys(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ApiKeys]:
-    """Two agents, each with a player called alice, whose money moved."""
+    """Create two agents, each with a player alice who has transactions."""
     with running_server(tmp_path_factory.mktemp("keys") / "wallet.db") as server:
         cli = server.cli
         for agent in ("default", "north"):
@@ -99,7 +99,7 @@ def api_keys(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ApiKeys]:
 
 
 def read_state(ring: ApiKeys) -> list[Any]:
-    """All that a request could change."""
+    """Return all state that a request could change."""
     caller = ApiClient(ring.server, ring.full)
     agents = [caller.get(f"/agents/{each['name']}") for each in caller.get("/agents")["agents"]]
     people = [caller.get(f"/agents/{each['name']}/players") for each in agents]
@@ -111,13 +111,13 @@ def read_state(ring: ApiKeys) -> list[Any]:
 
 
 def test_every_operation_has_a_request() -> None:
-    """An operation that is added is tried here, too."""
+    """A new operation must be added to these tests."""
     assert set(REQUESTS) == set(METHODS)
 
 
 @pytest.mark.parametrize("name", REQUESTS)
 def test_requests_without_a_valid_key_are_401(api_keys: ApiKeys, name: str) -> None:
-    """401 with `WWW-Authenticate: Bearer`, before anything else is looked at; and nothing changes."""
+    """They get `WWW-Authenticate: Bearer` before any other check, and nothing changes."""
     before = read_state(api_keys)
     for key in (None, "", "mw_" + "0" * 40, api_keys.revoked, api_keys.full[:-1], api_keys.full.upper()):
         refused = api_keys.request(key, name)
@@ -132,7 +132,7 @@ def test_requests_without_a_valid_key_are_401(api_keys: ApiKeys, name: str) -> N
 
 @pytest.mark.parametrize("header", ["Basic {}", "{}", "Bearer", "Bearer {} x", "Token {}", "Bearer {}, Bearer {}"])
 def test_a_key_is_sent_as_a_bearer_token(api_keys: ApiKeys, header: str) -> None:
-    """And in no other way; but however the word is spelt."""
+    """Other schemes are rejected; the case of `Bearer` does not matter."""
     headers = {"authorization": header.replace("{}", api_keys.full)}
     assert_problem(api_keys.server.http.get(f"{API_PREFIX}/health", headers=headers), 401, "unauthorized")
     assert_problem(api_keys.server.http.get(f"{API_PREFIX}/health", params={"key": api_keys.full}), 401, "unauthorized")
@@ -142,7 +142,7 @@ def test_a_key_is_sent_as_a_bearer_token(api_keys: ApiKeys, header: str) -> None
 
 @pytest.mark.parametrize("name", CHANGES)
 def test_a_read_key_cannot_write(api_keys: ApiKeys, name: str) -> None:
-    """403, and nothing changes."""
+    """It gets 403, and nothing changes."""
     before = read_state(api_keys)
     assert_problem(api_keys.request(api_keys.read_only, name), 403, "forbidden", "reader", "read-only")
     assert read_state(api_keys) == before
@@ -150,7 +150,7 @@ def test_a_read_key_cannot_write(api_keys: ApiKeys, name: str) -> None:
 
 @pytest.mark.parametrize("name", READS)
 def test_a_read_key_reads_everything(api_keys: ApiKeys, name: str) -> None:
-    """The same as a key that writes."""
+    """It gets the same responses as a write key."""
     answers = [api_keys.request(key, name) for key in (api_keys.read_only, api_keys.full)]
     assert [answer.status_code for answer in answers] == [200, 200]
     documents = [answer.json() for answer in answers]
@@ -161,7 +161,7 @@ def test_a_read_key_reads_everything(api_keys: ApiKeys, name: str) -> None:
 
 @pytest.mark.parametrize("name", [*SINGLE_AGENT, *ALL_AGENTS_ONLY])
 def test_an_agent_key_reaches_only_its_agent(api_keys: ApiKeys, name: str) -> None:
-    """403, before it is said whether what was asked about is there; and nothing changes."""
+    """Other agents are 403, whether or not the resource exists, and nothing changes."""
     before = read_state(api_keys)
     assert_problem(api_keys.request(api_keys.north_agent, name), 403, "forbidden", "agent north only")
     assert read_state(api_keys) == before
@@ -173,7 +173,7 @@ def test_an_agent_key_reaches_only_its_agent(api_keys: ApiKeys, name: str) -> No
 
 @pytest.mark.parametrize("name", sorted(set(REQUESTS) - set(SINGLE_AGENT) - set(ALL_AGENTS_ONLY)))
 def test_every_other_operation_is_filtered_by_agent(name: str) -> None:
-    """What is neither of one agent nor of all shows a key its own agent's part: the tests below say which."""
+    """An operation about neither one agent nor all is filtered by the key's agent: see the tests below."""
     assert name in {
         *("list_agents", "list_transactions", "show_transaction", "follow"),
         *("list_open_rounds", "show_totals", "show_health"),
@@ -181,7 +181,7 @@ def test_every_other_operation_is_filtered_by_agent(name: str) -> None:
 
 
 def test_an_agent_key_lists_only_its_agent(api_keys: ApiKeys) -> None:
-    """Whether it names its agent or not; and it cannot name another."""
+    """This holds whether or not it names its agent; it cannot name another."""
     caller = ApiClient(api_keys.server, api_keys.north_agent)
     assert [agent["name"] for agent in caller.get("/agents")["agents"]] == ["north"]
     for path, rows in (("/transactions", "transactions"), ("/rounds/open", "bets"), ("/totals", "totals")):
@@ -195,7 +195,7 @@ def test_an_agent_key_lists_only_its_agent(api_keys: ApiKeys) -> None:
 
 
 def test_an_agent_key_sees_only_its_transactions(api_keys: ApiKeys) -> None:
-    """The others are not there for it, as if they never were."""
+    """Other agents' transactions are unknown to it."""
     caller = ApiClient(api_keys.server, api_keys.north_agent)
     for row in ApiClient(api_keys.server, api_keys.full).get("/transactions")["transactions"]:
         answer = caller.request("GET", f"/transactions/{row['seq']}")
@@ -208,7 +208,7 @@ def test_an_agent_key_sees_only_its_transactions(api_keys: ApiKeys) -> None:
 
 
 def test_an_agent_key_follows_only_its_feed(api_keys: ApiKeys) -> None:
-    """From the first row on there are two agents' transactions, of which it is told one's."""
+    """The ledger has two agents' transactions; the feed sends those of one."""
     headers = {"authorization": f"Bearer {api_keys.north_agent}", "last-event-id": "0"}
     agents = []
     with api_keys.server.http.stream("GET", f"{API_PREFIX}/feed", headers=headers) as feed:
@@ -225,13 +225,13 @@ def test_an_agent_key_follows_only_its_feed(api_keys: ApiKeys) -> None:
 
 @pytest.mark.parametrize("name", SINGLE_AGENT)
 def test_an_agent_key_may_do_everything_for_its_agent(api_keys: ApiKeys, name: str) -> None:
-    """What another's may not."""
+    """The same request with another agent's key fails."""
     answer = api_keys.request(api_keys.default_agent, name)
     assert answer.is_success, answer.text
 
 
 def test_a_revoked_key_is_rejected_immediately(api_keys: ApiKeys) -> None:
-    """A key that was good a moment ago."""
+    """A key that was used before gets 401."""
     caller = ApiClient(api_keys.server, create_key(api_keys.server, "brief"))
     assert caller.get("/health")["ready"]
     api_keys.server.cli("key", "revoke", "brief")
@@ -278,7 +278,7 @@ async def test_changes_are_in_the_audit_log(db: Path) -> None:
 
 
 async def read_audit_log(db: Path) -> list[AuditEvent]:
-    """The record in the file, the oldest first."""
+    """Return the audit log in the file, oldest first."""
     store = await SqliteStore.open_read_only(db)
     try:
         return [action for _, action in await store.list_audit_records(None, 1000)][::-1]

@@ -1,4 +1,4 @@
-"""What protects players, over the admin API."""
+"""Limits and exclusion over the admin API."""
 
 from typing import Any
 
@@ -12,13 +12,13 @@ UNTIL = "2099-01-31T00:00:00.000Z"
 
 @pytest.fixture(scope="module")
 def api_client(server: Server) -> ApiClient:
-    """A website that may do everything."""
+    """Return a client with a key for everything."""
     return ApiClient(server, create_key(server, "limits"))
 
 
 @pytest.fixture
 def player(server: Server) -> str:
-    """Somebody with 100.00 USD."""
+    """Add a player with 100.00 USD, and return the id."""
     return server.cli.add_player()
 
 
@@ -27,7 +27,7 @@ def put_player(caller: ApiClient, player: str, what: str, **body: object) -> Any
 
 
 def test_limits_equal_those_of_the_command_line(server: Server, api_client: ApiClient, player: str) -> None:
-    """Set, made lower, and asked to be none; whoever sets one is answered with all of them."""
+    """Limits are set, lowered and removed; each response has all limits."""
     assert api_client.get(f"{PLAYERS_PATH}/{player}/limits")["accounts"] == [{"currency": "USD", "limits": []}]
     put_player(api_client, player, "limits/deposit/day", amount=20_000)
     put_player(api_client, player, "limits/deposit/day", amount=15_000, currency="USD")
@@ -45,7 +45,7 @@ def test_limits_equal_those_of_the_command_line(server: Server, api_client: ApiC
 
 
 def test_a_deposit_beyond_a_limit_is_limit_reached(server: Server, api_client: ApiClient, player: str) -> None:
-    """Sent again with less, or another day, it may succeed; what was done before is answered as before."""
+    """A smaller deposit may succeed; a retry of an earlier deposit gets its first response."""
     deposits = f"{PLAYERS_PATH}/{player}/deposits"
     put_player(api_client, player, "limits/deposit/week", amount=12_000)
     body = {"amount": 2_001, "reference": f"{player}-1"}
@@ -62,7 +62,7 @@ def test_a_deposit_beyond_a_limit_is_limit_reached(server: Server, api_client: A
 
 
 def test_ending_an_exclusion_takes_a_day(server: Server, api_client: ApiClient, player: str) -> None:
-    """And is made longer at once; providers are told as of a blocked player."""
+    """A longer exclusion takes effect immediately; providers get the error of a blocked player."""
     assert put_player(api_client, player, "exclusion", until=None)["excluded_until"] is None
     put_player(api_client, player, "exclusion", until="2098-01-31T00:00:00+01:00")
     shown = put_player(api_client, player, "exclusion", until="2099-01-31T00:00:00Z")
@@ -94,14 +94,14 @@ def test_ending_an_exclusion_takes_a_day(server: Server, api_client: ApiClient, 
 def test_invalid_fields_are_named(
     api_client: ApiClient, player: str, what: str, body: dict[str, object], wrong: tuple[str, str]
 ) -> None:
-    """And changes nothing."""
+    """They change nothing."""
     problem = assert_problem(api_client.request("PUT", f"{PLAYERS_PATH}/{player}/{what}", body), 422, "invalid")
     assert wrong in get_error_locations(problem)
     assert api_client.get(f"{PLAYERS_PATH}/{player}/limits")["accounts"] == [{"currency": "USD", "limits": []}]
 
 
 def test_impossible_changes_are_problems(api_client: ApiClient, player: str) -> None:
-    """An exclusion that is over, or for ever; somebody who is not there."""
+    """These are an exclusion in the past or beyond 100 years, an unknown player and an unknown account."""
     path = f"{PLAYERS_PATH}/{player}/exclusion"
     for until in ("2020-01-31T00:00:00Z", "0001-01-01T00:00:00+23:59"):
         assert_problem(api_client.request("PUT", path, {"until": until}), 409, "not_possible", "in the future")

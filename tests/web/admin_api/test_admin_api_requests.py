@@ -1,4 +1,4 @@
-"""How the admin API takes what it is asked: strictly; and how it says what is wrong."""
+"""Requests to the admin API: strict parsing, and problems as responses."""
 
 import asyncio
 import json
@@ -34,13 +34,13 @@ DEPOSITS = f"{PLAYERS_PATH}/alice/deposits"
 
 @pytest.fixture(scope="module")
 def api_client(server: Server) -> ApiClient:
-    """Somebody who may do everything; and a player."""
+    """Return a client with a key for everything, and add a player."""
     server.cli("player", "add", "alice", "--currency", "USD", "--balance", "100")
     return ApiClient(server, create_key(server, "everything"))
 
 
 def send_body(caller: ApiClient, body: bytes | Iterator[bytes], path: str = DEPOSITS) -> httpx2.Response:
-    """The answer to a body that is sent as it is."""
+    """Send a raw body, and return the response."""
     return caller.http.post(API_PREFIX + path, headers=caller.headers, content=body)
 
 
@@ -65,7 +65,7 @@ def send_body(caller: ApiClient, body: bytes | Iterator[bytes], path: str = DEPO
     ],
 )
 def test_a_body_is_one_json_object(api_client: ApiClient, body: bytes) -> None:
-    """In UTF-8, with no name twice, and no numbers that JSON has not; else 400."""
+    """Other encodings, repeated names and non-JSON numbers are 400."""
     assert_problem(send_body(api_client, body), 400, "malformed", "the body")
 
 
@@ -99,7 +99,7 @@ def test_a_body_is_one_json_object(api_client: ApiClient, body: bytes) -> None:
     ],
 )
 def test_body_fields_are_strict(api_client: ApiClient, change: dict[str, object], name: str) -> None:
-    """No text for a number, no 1.0 for 1, no true for 1; nor a field that is not known. 422 names it."""
+    """A string, 1.0 or true instead of 1, and an unknown field are 422 with the field's name."""
     before = api_client.get("/transactions", limit=1)
     body = json.dumps({"amount": 1, "reference": "strict"} | change).replace("Infinity", "1e400")
     problem = assert_problem(send_body(api_client, body.encode()), 422, "invalid", name)
@@ -108,7 +108,7 @@ def test_body_fields_are_strict(api_client: ApiClient, change: dict[str, object]
 
 
 def test_field_errors_are_limited(api_client: ApiClient) -> None:
-    """Of very much that is wrong some is told, and how much more there is."""
+    """The response lists the first errors and the number of the others."""
     answer = api_client.request("POST", DEPOSITS, {f"{'x' * 100}{number}": 1 for number in range(500)})
     problem = assert_problem(answer, 422, "invalid", "more")
     assert len(problem["errors"]) == MAX_FIELD_ERRORS
@@ -116,17 +116,17 @@ def test_field_errors_are_limited(api_client: ApiClient) -> None:
 
 
 def test_all_field_errors_are_reported_together(api_client: ApiClient) -> None:
-    """Where it was given, and what would do."""
+    """Each has its location and the expected form."""
     answer = api_client.request("POST", "/agents/two words/players/a b/deposits", {"amount": "x", "more": 1}, page=1)
     problem = assert_problem(answer, 422, "invalid")
     assert get_error_locations(problem) == {
         *(("path", "agent"), ("path", "player_id"), ("query", "page")),
         *(("body", "amount"), ("body", "more"), ("body", "reference")),
     }
-    told = {each["name"]: each["detail"] for each in problem["errors"]}
-    assert told["reference"] == "required"
-    assert told["agent"] == "expected 1 to 40 of A-Z a-z 0-9 _ . -"
-    assert told["page"] == "unknown field"
+    details = {each["name"]: each["detail"] for each in problem["errors"]}
+    assert details["reference"] == "required"
+    assert details["agent"] == "expected 1 to 40 of A-Z a-z 0-9 _ . -"
+    assert details["page"] == "unknown field"
 
 
 @pytest.mark.parametrize(
@@ -162,19 +162,19 @@ def test_all_field_errors_are_reported_together(api_client: ApiClient) -> None:
     ],
 )
 def test_query_parameters_are_strict(api_client: ApiClient, path: str, name: str) -> None:
-    """422 names it, as in a body."""
+    """Invalid parameters are 422 with their names, as in a body."""
     problem = assert_problem(api_client.request("GET", path), 422, "invalid", name)
     assert get_error_locations(problem) == {("query", name)}
 
 
 @pytest.mark.parametrize("path", ["/transactions/0", "/transactions/x", "/transactions/9223372036854775808"])
 def test_path_numbers_are_strict(api_client: ApiClient, path: str) -> None:
-    """Else 422."""
+    """Other numbers are 422."""
     assert get_error_locations(assert_problem(api_client.request("GET", path), 422, "invalid")) == {("path", "seq")}
 
 
 def test_a_body_has_up_to_64_kib(api_client: ApiClient) -> None:
-    """One byte more is 413, also where the length is not told before."""
+    """One byte more is 413, even without a Content-Length."""
     body = json.dumps({"amount": 1, "reference": "long"}).encode().ljust(MAX_REQUEST_BYTES)
     assert read_success(send_body(api_client, body))["cash"] == 10_001
     assert_problem(send_body(api_client, body + b" "), 413, "too_long")
@@ -184,7 +184,7 @@ def test_a_body_has_up_to_64_kib(api_client: ApiClient) -> None:
 @pytest.mark.parametrize("path", ["", "/", "/nothing", "/agents/", "/players", f"{DEPOSITS}/1", "/docs/", "/AGENTS"])
 @pytest.mark.parametrize("method", ["GET", "POST", "DELETE"])
 def test_unknown_paths_are_404(server: Server, method: str, path: str) -> None:
-    """404, in the shape of every problem; with a key or without."""
+    """The response is a problem, with a key or without."""
     assert_problem(ApiClient(server).request(method, path), 404, "not_found", "unknown address")
 
 
@@ -203,7 +203,7 @@ def test_unknown_paths_are_404(server: Server, method: str, path: str) -> None:
     ],
 )
 def test_other_methods_are_405(server: Server, path: str, allowed: str) -> None:
-    """Any other, HEAD and OPTIONS included, is 405 and says which."""
+    """Other methods, HEAD and OPTIONS included, get 405 with the header `Allow`."""
     documents = {"/openapi.json", "/docs"}
     for method in {"GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE"} - set(allowed.split(", ")):
         answer = ApiClient(server).request(method, path)
@@ -214,7 +214,7 @@ def test_other_methods_are_405(server: Server, path: str, allowed: str) -> None:
 
 
 def test_responses_are_not_cacheable(api_client: ApiClient) -> None:
-    """No cache keeps an answer, whatever it says."""
+    """Every response has `Cache-Control: no-store`."""
     answers = [
         api_client.request("GET", "/agents"),
         api_client.request("GET", "/nothing"),
@@ -226,7 +226,7 @@ def test_responses_are_not_cacheable(api_client: ApiClient) -> None:
 
 
 def test_a_store_error_is_503(db: Path) -> None:
-    """Never a refusal: the change may have been made. The same reference again finds the truth."""
+    """It is never a refusal, as the change may have been made. A retry with the same reference finds out."""
     cli = InProcessCli(db)
     cli("player", "add", "alice", "--currency", "USD")
     key = cli("key", "add", "website", "--scope", "write")["key"]
@@ -258,7 +258,7 @@ async def raise_bug(caller: operation.Caller, params: NoParameters) -> HealthRes
 
 @pytest.mark.anyio
 async def test_a_bug_is_500_without_details(db: Path, caplog: pytest.LogCaptureFixture) -> None:
-    """The log says what broke; the caller gets a problem without a word of it, and the server goes on."""
+    """The log has the traceback, the response has no details, and the server continues."""
     async with Wallet(await SqliteStore.open(db, create=True)) as wallet:
         key = read_new_key(await execute(wallet, KeyAdd(name="k", scope=KeyScope.READ), "test"))
         api = ApiContext(wallet, lambda: build_health_report(wallet, load_settings(db=db), "3", 0), asyncio.Lock())
@@ -275,7 +275,7 @@ async def test_a_bug_is_500_without_details(db: Path, caplog: pytest.LogCaptureF
 
 @pytest.fixture(scope="module")
 def large_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """A server with 10,000 players, who have money."""
+    """Start a server with 10,000 players with balances."""
     folder = tmp_path_factory.mktemp("crowd")
     seed = folder / "players.csv"
     rows = [f"p{number},USD,100" for number in range(10_000)]
@@ -286,7 +286,7 @@ def large_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 
 
 def test_only_one_verification_runs_at_a_time(large_server: Server) -> None:
-    """Whoever asks meanwhile is told so, and calls are answered as ever."""
+    """A second request gets `busy`, and provider calls are answered meanwhile."""
     caller = ApiClient(large_server, create_key(large_server, "auditor", "read"))
     token = large_server.cli.open_session("p1")
     with ThreadPoolExecutor(4) as pool:
@@ -308,14 +308,14 @@ def test_only_one_verification_runs_at_a_time(large_server: Server) -> None:
 
 
 def test_a_verification_ends_when_its_client_disconnects(large_server: Server) -> None:
-    """The next one may begin."""
+    """The next verification can start."""
     key = create_key(large_server, "impatient", "read")
     asked = f"GET {API_PREFIX}/verify HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {key}\r\n\r\n".encode()
     caller = ApiClient(large_server, key)
     with large_server.connect() as connection:
         connection.sendall(asked)
         while (answer := caller.request("GET", "/verify")).status_code == 200:
-            connection.sendall(asked)  # this one came first, and the other was told to come again
+            connection.sendall(asked)  # this one came first, and the other got `busy`
         assert_problem(answer, 409, "busy")
     while (answer := caller.request("GET", "/verify")).status_code == 409:
         pass

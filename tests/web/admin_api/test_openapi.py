@@ -1,4 +1,4 @@
-"""The OpenAPI document of the admin API and the page about it: they say what the code does."""
+"""The OpenAPI document of the admin API and its documentation page."""
 
 import json
 import re
@@ -28,7 +28,7 @@ MAX_PAGE_BYTES = 100_000
 
 @pytest.fixture(scope="module")
 def openapi_document(server: Server) -> Any:  # noqa: ANN401 the document
-    """As anybody gets it, without a key."""
+    """Fetch the document without a key."""
     answer = server.http.get(f"{API_PREFIX}/openapi.json")
     assert answer.headers["content-type"] == "application/json"
     return answer.json()
@@ -36,14 +36,14 @@ def openapi_document(server: Server) -> Any:  # noqa: ANN401 the document
 
 @pytest.fixture(scope="module")
 def prepared_server(server: Server) -> Server:
-    """A server on which there is what the examples of the document speak of."""
+    """Return a server with the data that the document's examples use."""
     server.cli("player", "add", "alice", "--currency", "USD", "--balance", "100")
     server.cli.open_session("alice")
     return server
 
 
 def test_the_document_is_openapi(openapi_document: dict[str, Any]) -> None:
-    """Of version 3.1, and valid."""
+    """It is valid OpenAPI 3.1."""
     import schemathesis  # noqa: PLC0415 it takes seconds to load, which the other tests need not wait for
 
     schemathesis.openapi.from_dict(openapi_document).validate()
@@ -51,7 +51,7 @@ def test_the_document_is_openapi(openapi_document: dict[str, Any]) -> None:
 
 
 def test_the_document_lists_every_operation(server: Server, openapi_document: dict[str, Any]) -> None:
-    """Each address with exactly its methods; and everything has a name, words, and every problem that it may answer."""
+    """Each path has exactly its methods, with name, description and all problems."""
     names = []
     for path, methods in openapi_document["paths"].items():
         allowed = server.http.options(API_PREFIX + path.replace("{seq}", "1").replace("{", "").replace("}", ""))
@@ -65,16 +65,16 @@ def test_the_document_lists_every_operation(server: Server, openapi_document: di
 
 
 def test_every_reference_resolves(openapi_document: dict[str, Any]) -> None:
-    """And every shape is referred to."""
+    """Every schema is used."""
     references = set(re.findall(r'"\$ref": "#/components/([^"]+)"', json.dumps(openapi_document)))
     components = openapi_document["components"]
-    told = {f"{kind}/{name}" for kind in ("schemas", "responses") for name in components[kind]}
-    assert references <= told
-    assert told - references == {"responses/Problem405"}
+    defined = {f"{kind}/{name}" for kind in ("schemas", "responses") for name in components[kind]}
+    assert references <= defined
+    assert defined - references == {"responses/Problem405"}
 
 
 def test_responses_match_their_schemas(prepared_server: Server, openapi_document: dict[str, Any]) -> None:
-    """An answer has exactly the fields that its shape has."""
+    """A response has exactly the fields of its schema."""
     caller = ApiClient(prepared_server, create_key(prepared_server, "looking", "read"))
     shapes = openapi_document["components"]["schemas"]
     for path, shape in (
@@ -88,7 +88,7 @@ def test_responses_match_their_schemas(prepared_server: Server, openapi_document
 
 
 def test_the_page_is_read_without_a_key(visitor: Visitor, prepared_server: Server) -> None:
-    """On a desk and on a phone, with nothing from elsewhere, and by whoever cannot see it."""
+    """It fits desktop and phone, loads nothing from other sites, and is accessible."""
     page = visitor.open(PHONE)
     page.goto(f"{prepared_server.url}{API_PREFIX}/docs")
     assert_fits(page)
@@ -98,14 +98,14 @@ def test_the_page_is_read_without_a_key(visitor: Visitor, prepared_server: Serve
 
 
 def test_the_page_is_small(chromium: Browser, prepared_server: Server) -> None:
-    """All of it is there after less than 100 KB."""
+    """It needs less than 100 KB."""
     page = chromium.new_page()
     assert measure_first_paint_bytes(page, f"{prepared_server.url}{API_PREFIX}/docs") < MAX_PAGE_BYTES
     page.close()
 
 
 def test_the_page_has_an_anchor_for_everything(prepared_server: Server) -> None:
-    """For each operation, each problem, where its `type` leads, and each shape; and no link on it leads nowhere."""
+    """Operations, problems (the targets of `type`) and schemas have one, and every link resolves."""
     text = prepared_server.http.get(f"{API_PREFIX}/docs").text
     places = set(re.findall(r'id="([^"]+)"', text))
     operations = [
@@ -121,7 +121,7 @@ def test_the_page_has_an_anchor_for_everything(prepared_server: Server) -> None:
 
 
 def test_the_examples_on_the_page_work(prepared_server: Server) -> None:
-    """From the first to the last, as they stand there, given a key."""
+    """They run in order, unchanged but for the key."""
     text = unescape(prepared_server.http.get(f"{API_PREFIX}/docs").text)
     commands = re.findall(
         r'curl -H "Authorization: Bearer \$KEY"(?: -X (\w+))?(?: -d \'([^\']+)\')? (\S+)</code>', text
@@ -139,7 +139,7 @@ def test_the_examples_on_the_page_work(prepared_server: Server) -> None:
 
 
 def test_the_page_shows_the_public_url(tmp_path: Path) -> None:
-    """Behind a proxy that is another address than the one that was asked."""
+    """Behind a proxy it differs from the address of the request."""
     with running_server(tmp_path / "wallet.db", MINWALLET_PUBLIC_URL="https://wallet.example.com") as server:
         text = server.http.get(f"{API_PREFIX}/docs").text
         assert f"https://wallet.example.com{API_PREFIX}/agents" in text
@@ -173,7 +173,7 @@ def test_schemathesis_finds_no_violation(db: Path) -> None:
 
 
 def test_the_document_names_no_library() -> None:
-    """No words of the libraries that models are made of."""
+    """It has no texts of the libraries behind the models."""
     words = json.dumps(build_openapi_document()).lower()
     assert "pydantic" not in words
     assert "usage documentation" not in words
