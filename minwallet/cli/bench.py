@@ -28,7 +28,7 @@ SATURATED_SHARE = 0.9
 ConnectionsOption = Annotated[
     int, typer.Option("--connections", min=1, max=2000, help="Number of connections that bet in parallel.")
 ]
-SecondsOption = Annotated[int, typer.Option("--seconds", min=1, max=3600, help="Length of the measurement in seconds.")]
+SecondsOption = Annotated[int, typer.Option("--seconds", min=1, max=3600, help="Duration of the load, in seconds.")]
 PlayersOption = Annotated[
     int, typer.Option("--players", min=1, max=100_000, help="Number of players, who bet in turn.")
 ]
