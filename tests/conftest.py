@@ -1,4 +1,4 @@
-"""Fixtures that start the real program; and property tests measure rules, not machines, so none has a deadline."""
+"""Shared fixtures, and settings of property tests: they have no deadline, because they test rules and not speed."""
 
 import sys
 from collections.abc import Iterator
@@ -15,7 +15,7 @@ settings.load_profile("calm")
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The files of long tests come first: nobody waits in the end for one that was begun late."""
+    """Run long tests first, so that none of them starts last."""
     items.sort(key=lambda item: item.get_closest_marker("long") is None)
 
 
@@ -27,18 +27,18 @@ def anyio_backend() -> tuple[str, dict[str, bool]]:
 
 @pytest.fixture
 def db(tmp_path: Path) -> Path:
-    """Where a wallet file may be made."""
+    """Return a path for a new wallet file."""
     return tmp_path / "wallet.db"
 
 
 @pytest.fixture
 def cli(db: Path) -> InProcessCli:
-    """The quick command line, on a file without a server."""
+    """Return the in-process command line, on a file without a server."""
     return InProcessCli(db)
 
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """A running server that the tests of a module share; each test makes players of its own."""
+    """Run a server for the tests of a module; each test adds its own players."""
     with running_server(tmp_path_factory.mktemp("server") / "wallet.db") as running:
         yield running

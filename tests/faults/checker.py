@@ -1,11 +1,11 @@
-"""Holds a wallet file against what was said: an examiner that shares no code with the wallet.
+"""An independent checker that compares a wallet file with the recorded calls. It shares no code with the wallet. It
+knows the tables of the file, the rules of the contract and the hash of a row, and reads the file with SQLite alone.
 
-It knows the file's tables, the contract's rules and how a row is hashed, and reads the file with SQLite alone. For n
-rows and attempts it takes O(n log n): every question about an account's rows is a binary search.
+For n rows and attempts it takes O(n log n): every query about an account's rows is a binary search.
 
-An account's k-th state is what it holds after k rows. An answer that tells what an account holds must tell a state from
-between two bounds: all that had been acknowledged before the call was sent was there already, and nothing that was not
-even asked for when the answer came was there yet.
+An account's k-th state is its balances after k rows. An answer with a balance must match a state between two bounds:
+every row acknowledged before the call was sent is included, and no row whose call was sent after the answer arrived
+is included.
 """
 
 import hashlib
@@ -40,24 +40,24 @@ READ_ID_SCOPES = """
 """
 
 OPERATION_ROLES = {"bet": 0, "betwin": 0, "win": 0, "result": 1, "cancel": 2, "refund": 2, "deposit": 0, "withdraw": 0}
-"""Which of an id's rows an operation makes."""
+"""The role of an operation's row among the rows of its id."""
 
 ENTRY_KINDS = {"result": "win", "refund": "cancel"}
 
 PERMANENT_REFUSAL_CODES = {"wallet-v2": {104, 105}, "vela": {3}}
-"""The codes of refusals that are recorded; vela's 1 is one only where the player is blocked."""
+"""The codes of refusals that are written to the ledger; vela's 1 is written only for a blocked player."""
 
 SESSION_ERROR_CODES = {"wallet-v2": {100, 101, 102, 103}, "vela": {1, 2001}}
-"""The codes of refusals that come before anybody has looked at the id."""
+"""The codes of refusals that are decided before the id is read."""
 
 RETRYABLE_REFUSAL_CODES = {"wallet-v2": {109, 110}, "vela": {2}}
-"""The codes of refusals after which the same call may be taken: a bet that it needs was not there, or money was not."""
+"""The codes of refusals after which the same call may succeed: its bet or the money was missing."""
 
 OPERATOR, OPENING = "operator", "opening"
 
 
 class LedgerRow(NamedTuple):
-    """A row of the ledger as it is in the file."""
+    """A row of the ledger, as it is in the file."""
 
     seq: int
     at_ms: int
@@ -87,14 +87,14 @@ class LedgerRow(NamedTuple):
 
 
 class CheckReport(NamedTuple):
-    """What is wrong, in words, and what there was to look at."""
+    """The problems, as text, and counts of what was checked."""
 
     problems: list[str]
     counts: Counter[str]
 
 
 class AccountTimeline:
-    """An account's rows in their order, and which of its states an answer may tell."""
+    """An account's rows in order, and the states that an answer may match."""
 
     def __init__(self, agent: str, player: str, currency: str, end: tuple[int, int, bytes, int]) -> None:
         self.name = (agent, player, currency)
@@ -109,7 +109,8 @@ class AccountTimeline:
         return "/".join(self.name)
 
     def set_bounds(self, sent: dict[int, float], acknowledged: dict[int, float]) -> None:
-        """Learn when each row, by its seq, was first asked for and first acknowledged; an opening was always there."""
+        """Set when each row, by its seq, was first requested and first acknowledged. An opening row was always
+        there."""
         asked = sorted((sent.get(row.seq, 0.0), place) for place, row in enumerate(self.rows, 1))
         told = sorted(
             (acknowledged[row.seq], place) for place, row in enumerate(self.rows, 1) if row.seq in acknowledged
@@ -121,19 +122,19 @@ class AccountTimeline:
             self._sums[sum(held)].append(place)
 
     def last_acknowledged_before(self, moment: float) -> int:
-        """The last row that had been acknowledged before this moment."""
+        """Return the last row that was acknowledged before this moment."""
         times, places = self._lower
         found = bisect_left(times, moment)
         return places[found - 1] if found else 0
 
     def last_sent_by(self, moment: float) -> int:
-        """The last row that had been asked for by this moment."""
+        """Return the last row that was requested by this moment."""
         times, places = self._upper
         found = bisect_right(times, moment)
         return places[found - 1] if found else 0
 
     def allows_balance(self, attempt: Attempt, at_least: int = 0) -> bool:
-        """Whether the answer's balances were the account's at some time between sending and answer."""
+        """Return whether the account had the answer's balances at some time between request and answer."""
         if attempt.protocol == "wallet-v2":
             places: Sequence[int] = self._sums.get(attempt.balance or 0, ())
         else:
@@ -144,7 +145,7 @@ class AccountTimeline:
 
 
 class Checker:
-    """`check_file` makes one for each file."""
+    """The check of one file; `check_file` creates one for each file."""
 
     def __init__(self, history: Iterable[Attempt]) -> None:
         self.history = list(history)
@@ -180,7 +181,8 @@ class Checker:
         self.counts.update(rows=len(self.row_positions), accounts=len(self.accounts))
 
     def check_chains(self) -> None:
-        """Each account's rows sum to its balance and chain up without a gap, and no balance is ever negative."""
+        """Check that each account's rows sum to its balance, that they chain up without a gap, and that no balance
+        is negative."""
         for account in self.accounts.values():
             cash = bonus = last_seq = 0
             head = hashlib.sha256(json.dumps(account.name).encode()).digest()
@@ -201,7 +203,8 @@ class Checker:
                 )
 
     def check_moves(self) -> None:
-        """Each row moves what its kind may move, once, and only together with the rows of its id it depends on."""
+        """Check that each row moves what its kind may move, once, and only after the rows of its id on which it
+        depends."""
         for (space, id_, _), row in self.rows.items():
             first, settled = self.rows.get((space, id_, 0)), self.rows.get((space, id_, 1))
             if row[12:14] != _expected_amounts(row, first):
@@ -209,23 +212,22 @@ class Checker:
             if row.role and first and first.account_id != row.account_id:
                 self.add_problem(f"row {row.seq} settles or cancels another account's {first.kind}")
             if row.role == 1 and (first is None or first.state != "applied" or first.seq > row.seq):
-                self.add_problem(f"row {row.seq} settles what was never taken")
+                self.add_problem(f"row {row.seq} settles a bet that was not applied")
             if row.role == 2 and row.state == "applied" and (first is None or settled):
-                self.add_problem(f"row {row.seq} gives back what was not taken, or was settled")
+                self.add_problem(f"row {row.seq} returns a bet that was not applied, or was settled")
             cancelled = self.rows.get((space, id_, 2))
             if cancelled and row.role < 2 and row.seq > cancelled.seq:
                 self.add_problem(f"row {row.seq}: the id {id_} was closed before")
 
     def find_row(self, said: Attempt) -> LedgerRow | None:
-        """The row that the call would have made."""
+        """Return the row that the call would have made, or None."""
         money = said.currency if said.protocol == "wallet-v2" else ""
         space = self.id_scopes.get((said.agent, said.protocol, money), 0)
         return self.rows.get((space, said.id, OPERATION_ROLES.get(said.operation, -1)))
 
     def date_rows(self) -> None:
-        """When each row was first asked for, and first acknowledged, or could have been made at all by a call that was
-        not refused; rows that nobody asked for are invented.
-        """
+        """Set when each row was first requested and first acknowledged, or when a call that was not refused could
+        have made it first. Report rows without a call."""
         sent: dict[int, float] = {}
         answered: dict[int, float] = {}
         for said in self.history:
@@ -247,10 +249,10 @@ class Checker:
                             f"row {row.seq} of {account} stands before what was acknowledged before its call"
                         )
                 elif row.protocol != OPENING or row.previous_seq:
-                    self.add_problem(f"row {row.seq} of {account} is nobody's: {row.kind} {row.id}")
+                    self.add_problem(f"row {row.seq} of {account} has no call: {row.kind} {row.id}")
 
     def is_row_of(self, row: LedgerRow, said: Attempt) -> bool:
-        """Whether the row says what the call asked for."""
+        """Return whether the row has the content of the call."""
         account = self.accounts[row.account_id]
         if account.name != (said.agent, said.player, said.currency):
             return False
@@ -265,7 +267,8 @@ class Checker:
         return (row.kind, row.stake, row.payout, row.game, row.round, row.detail) == (*asked, said.detail)
 
     def check_answers(self) -> None:
-        """What was acknowledged is in the ledger with the balance that was told, and what was refused is not."""
+        """Check that acknowledged calls are in the ledger with the balance of the answer, and that refused calls are
+        not."""
         for said in self.history:
             self.counts["attempts"] += 1
             if said.code is None:
@@ -274,22 +277,22 @@ class Checker:
             self.counts["acknowledged" if said.code == SUCCESS else "refused"] += 1
             account = self.by_name.get((said.agent, said.player, said.currency))
             if account is None:
-                self.add_problem(f"{_describe_attempt(said)}: there is no such account")
+                self.add_problem(f"{_describe_attempt(said)}: the account does not exist")
             elif why := self.find_objection(said, account):
                 self.add_problem(f"{_describe_attempt(said)}: {why}")
 
     def find_objection(self, said: Attempt, account: AccountTimeline) -> str:
-        """What the ledger has against this answer, if anything."""
+        """Return the contradiction between this answer and the ledger, or None."""
         row = self.find_row(said)
         place = (
             self.row_positions[row.seq] if row and row.account_id in self.accounts and self.is_row_of(row, said) else 0
         )
         if said.code != SUCCESS:
             if said.code in PERMANENT_REFUSAL_CODES.get(said.protocol, ()) and not (place and row and row.refusal):
-                return "it was refused for ever, but that is not on record"
+                return "it was refused permanently, but the ledger has no entry of that"
             is_final = said.code not in SESSION_ERROR_CODES.get(said.protocol, ())
             if row and said.code in RETRYABLE_REFUSAL_CODES.get(said.protocol, ()):
-                # It is no lie if the attempt that made the row came after it, or went on beside it.
+                # Both are true if the attempt that made the row came later, or at the same time.
                 is_final = self.first_applied_at.get(row.seq, 0.0) <= said.sent_at
             if is_final and place and row and row.state in ("applied", "orphan") and not self.was_closed_later(row):
                 return f"it was refused, but row {row.seq} has it"
@@ -303,12 +306,12 @@ class Checker:
         return "" if account.allows_balance(said, place) else f"the account never held that from row {row.seq} on"
 
     def was_closed_later(self, row: LedgerRow) -> bool:
-        """Whether a later row of its id explains that a repeated call was refused."""
+        """Return whether a later row of the id explains the refusal of a repeated call."""
         return row.role < 2 and any((row.scope_id, row.id, role) in self.rows for role in (1, 2) if role > row.role)
 
 
 def check_file(file: Path, history: Iterable[Attempt]) -> CheckReport:
-    """What is wrong with a wallet file that nobody has open, given all that was ever said to it."""
+    """Check a wallet file that is not open, against the history of all calls to it."""
     checker = Checker(history)
     with closing(sqlite3.connect(f"{file.absolute().as_uri()}?mode=rw", uri=True)) as db:
         checker.read(db)
@@ -318,7 +321,7 @@ def check_file(file: Path, history: Iterable[Attempt]) -> CheckReport:
 
 
 def _expected_amounts(row: LedgerRow, first: LedgerRow | None) -> tuple[int, int]:
-    """What a row of its kind and state has to move, by what the account held before."""
+    """Return the amounts that a row of its kind and state must move, given the balances before it."""
     cash = row.cash_after - row.amount
     if row.state in ("refused", "closed"):
         return (0, 0)

@@ -1,7 +1,7 @@
-"""Files that were cut, flipped, or put together from parts of different times, and files of other schemas.
+"""Damaged files: truncated, altered, or combined from different times, and files of other schemas.
 
-A damaged copy is opened as a server opens it, and everybody's balance is asked for. Either the file is said to be
-damaged, or all is as it was before; and where what people look at is not as it was, `verify` says so.
+A damaged copy is opened as a server opens it, and all balances are read. Either the file is reported as damaged, or
+all balances are as before. If data that people read is different, `verify` reports it.
 """
 
 import asyncio
@@ -33,7 +33,7 @@ HEAD_BYTES, FRAME_BYTES = 32, 24 + PAGE_BYTES
 
 
 class WalletState(NamedTuple):
-    """What a file says: the balance of every account, and every row of the ledger."""
+    """The contents of a file: the balances of all accounts, and all rows of the ledger."""
 
     balances: dict[int, tuple[int, int]]
     rows: list[tuple[object, ...]]
@@ -47,14 +47,14 @@ class WalletFiles(NamedTuple):
     killed: Path
 
     def read_state(self, file: Path) -> WalletState:
-        """What the undamaged file says."""
+        """Return the contents of the undamaged file."""
         found = asyncio.run(_read_state(copy_wallet_file(file, file.parent / "looked-at.db")))
         assert isinstance(found, WalletState), found
         return found
 
 
 def make_wallet_files(folder: Path) -> WalletFiles:
-    """A wallet with some thousand rows, and what is needed to damage it."""
+    """Create a wallet with some thousand rows, and the other files needed to damage it."""
     file, earlier, killed = (folder / f"{name}.db" for name in ("wallet", "earlier", "killed"))
     fleet = LoadClients(create_players(InProcessCli(file), PLAYERS), seed=1, clients=PLAYERS)
     with running_server(file) as server:
@@ -71,7 +71,7 @@ def make_wallet_files(folder: Path) -> WalletFiles:
 
 
 def torture(size: int, seed: int, folder: Path) -> Counter[str]:
-    """`size` files, each damaged in one place."""
+    """Check `size` files, each damaged in one place."""
     counts: Counter[str] = Counter()
     victim, chance = make_wallet_files(folder), random.Random(seed)
     truth = victim.read_state(victim.closed)
@@ -87,23 +87,24 @@ def torture(size: int, seed: int, folder: Path) -> Counter[str]:
 
 
 def classify_damage(file: Path, expected: WalletState, description: str) -> str:
-    """How the damage was met, in a word; AssertionError where a wrong balance was told, or nobody noticed."""
+    """Return how the damage was handled, as one word. Raise AssertionError if a wrong balance was returned or no
+    check found the damage."""
     found = asyncio.run(_read_state(file))
     if isinstance(found, StoreError):
         is_named = "damaged" in str(found) or isinstance(found, DatabaseUnusable)
-        assert is_named, f"{description}: the words do not say that the file is damaged: {found}"
+        assert is_named, f"{description}: the message does not say that the file is damaged: {found}"
         return "refused"
     wrong = {account: held for account, held in found.balances.items() if held != expected.balances.get(account)}
     if found.rows == expected.rows and not wrong and len(found.balances) == len(expected.balances):
         return "harmless"
     is_known = asyncio.run(_has_problems(file))
-    assert is_known, f"{description}: nobody noticed"
-    assert not wrong, f"{description}: a wrong balance was told: {wrong}"
+    assert is_known, f"{description}: no check found the damage"
+    assert not wrong, f"{description}: a wrong balance was returned: {wrong}"
     return "named by verify"
 
 
 async def _read_state(file: Path) -> WalletState | StoreError:
-    """Serve the file, as far as it can be, and ask for everybody's balance; or what was said instead."""
+    """Serve the file as far as possible and return all balances, or return the error."""
     try:
         store = await SqliteStore.open(file, create=False, check=True)
     except StoreError as fault:
@@ -127,12 +128,12 @@ async def _read_balances(store: SqliteStore, file: Path) -> WalletState:
         assert isinstance(shown, BalanceShown)
         balances[account_id] = (shown.cash, shown.bonus)
     with closing(sqlite3.connect(f"{file.as_uri()}?mode=ro", uri=True)) as db:
-        db.text_factory = bytes  # damaged text may be none
+        db.text_factory = bytes  # damaged text may not be UTF-8
         return WalletState(balances, db.execute("SELECT * FROM transactions ORDER BY seq").fetchall())
 
 
 async def _has_problems(file: Path) -> bool:
-    """Whether `verify` names a problem."""
+    """Return whether `verify` reports a problem."""
     store = await SqliteStore.open(file, create=False)
     try:
         return not (await verify_ledger(store))["ok"]
@@ -143,14 +144,14 @@ async def _has_problems(file: Path) -> bool:
 
 
 Damage = Callable[[Path, WalletFiles, random.Random], str]
-"""Damages the file at this path by chance, and says how."""
+"""Damages the file at this path at random, and returns a description."""
 
 
 def _truncate(file: Path, victim: WalletFiles, chance: random.Random) -> str:
     size = file.stat().st_size
     pages = size // PAGE_BYTES
     left = chance.choice((chance.randrange(size), chance.randrange(pages) * PAGE_BYTES, chance.randrange(600)))
-    # Of a file that was cut to nothing, only its log tells that it was none to begin with.
+    # Only the log of a file that was truncated to nothing shows that it was not a new file.
     left = left if left or _wal_path(file).exists() else 1
     with file.open("r+b") as opened:
         opened.truncate(left)
@@ -172,13 +173,13 @@ def _zero_page(file: Path, victim: WalletFiles, chance: random.Random) -> str:
 
 
 def _restore_stale_page(file: Path, victim: WalletFiles, chance: random.Random) -> str:
-    """A page as it was once."""
+    """Replace a page by an earlier version of it."""
     earlier = victim.earlier.read_bytes()
     return _replace_page(file, chance, lambda page: earlier[page * PAGE_BYTES :][:PAGE_BYTES])
 
 
 def _swap_page(file: Path, victim: WalletFiles, chance: random.Random) -> str:
-    """A page where another one belongs."""
+    """Replace a page by another page."""
     pages, data = file.stat().st_size // PAGE_BYTES, file.read_bytes()
     other = chance.randrange(pages)
     return _replace_page(file, chance, lambda _: data[other * PAGE_BYTES :][:PAGE_BYTES])

@@ -1,6 +1,5 @@
-"""Clients that leave: in the midst of a request, after it, while they wait, in the midst of the answer, with several
-calls under way; and they go by closing, by a reset, or by ending only their own half of the connection.
-"""
+"""Clients that disconnect: during a request, after it, while they wait, during the answer, and with several calls in
+flight. They close the connection, reset it, or shut down only their own half."""
 
 import asyncio
 import random
@@ -30,7 +29,7 @@ PLAYERS, CLIENTS = 24, 16
 TIMEOUT_S = 5.0
 
 MAX_WAIT_S = 0.004
-"""About as long as a call takes when some others are under way."""
+"""About the duration of a call while some others are in flight."""
 
 DISCONNECT_POINTS = ("in_request", "in_request", "after_request", "while_waiting", "in_answer")
 
@@ -40,7 +39,7 @@ RESET_ON_CLOSE = struct.pack("ii", 1, 0)
 
 
 def run_disconnects(size: int, seed: int, file: Path) -> Counter[str]:
-    """`size` departures from one server, and as many calls of clients who stay."""
+    """Run `size` disconnects on one server, with as many calls of clients that stay."""
     fleet = DisconnectingClients(create_players(InProcessCli(file), PLAYERS), seed, clients=CLIENTS)
     fleet.disconnects_left = size
     with running_server(file) as server:
@@ -56,24 +55,26 @@ def run_disconnects(size: int, seed: int, file: Path) -> Counter[str]:
     assert not fleet.complaints, fleet.complaints[:5]
     for way in DISCONNECT_WAYS:
         for point in set(DISCONNECT_POINTS):
-            assert fleet.counts[f"{way}_{point}"] >= size // 50, f"hardly anybody {way} {point}"
+            assert fleet.counts[f"{way}_{point}"] >= size // 50, f"too few clients {way} {point}"
     return fleet.counts + assert_nothing_lost(file, fleet.history)
 
 
 def count_open_files(server: Server) -> int:
-    """How many files and connections the server has open."""
+    """Return the number of files and connections that the server has open."""
     return sum(1 for _ in Path(f"/proc/{server.process.pid}/fd").iterdir())
 
 
 def _assert_no_file_leak(server: Server, before: int) -> None:
     deadline = time.monotonic() + TIMEOUT_S
     while (now := count_open_files(server)) > before:
-        assert time.monotonic() < deadline, f"all clients have gone, but {now} handles are open instead of {before}"
+        assert time.monotonic() < deadline, (
+            f"all clients have disconnected, but {now} handles are open instead of {before}"
+        )
         time.sleep(0.02)
 
 
 class DisconnectingClients(LoadClients):
-    """Clients of whom each leaves every other call behind; `problems` are what nobody may meet with."""
+    """Clients that disconnect in every second call. `problems` are observations that must not occur."""
 
     disconnects_left = 0
 
@@ -87,14 +88,14 @@ class DisconnectingClients(LoadClients):
 
 
 class DisconnectingClient(LoadClient):
-    """Leaves, and comes back for the same players."""
+    """A client that disconnects, and returns for the same players."""
 
     def __init__(self, fleet: DisconnectingClients, chance: random.Random, number: int) -> None:
         super().__init__(fleet, chance, number)
         self._group = fleet
 
     async def send_call(self, line: HttpConnection, asked: PlannedCall) -> None:
-        """Stay for the answer, which has to come soon whoever has left, or leave."""
+        """Wait for the answer, which must come soon despite the disconnects of others, or disconnect."""
         if self._group.disconnects_left and self._chance.random() < 0.5:
             self._group.disconnects_left -= 1
             if not self._group.disconnects_left:
@@ -108,7 +109,8 @@ class DisconnectingClient(LoadClient):
             self._group.complaints.append(f"{asked} had no answer in {TIMEOUT_S} s: {error!r}")
 
     async def disconnect(self, url: str, asked: PlannedCall) -> None:
-        """What was sent whole may have been carried out, and is written down; the rest must have had no effect."""
+        """Disconnect during a call. A call that was sent completely may have been executed, and is recorded; any
+        other must have no effect."""
         chance = self._chance
         way, point = chance.choice(DISCONNECT_WAYS), chance.choice(DISCONNECT_POINTS)
         calls = [asked, *(self.choose_call() for _ in range(chance.choice((0, 0, 0, 1, 3))))]
@@ -138,7 +140,7 @@ class DisconnectingClient(LoadClient):
         self._record_attempts(calls, whole, answers, sent_at)
 
     async def _send(self, request: bytes, writer: asyncio.StreamWriter) -> None:
-        """In one piece, or in two."""
+        """Send the bytes in one or two pieces."""
         middle = self._chance.randrange(len(request) + 1) if self._chance.random() < 0.3 else 0
         writer.write(request[:middle])
         await asyncio.sleep(0)
@@ -152,7 +154,7 @@ class DisconnectingClient(LoadClient):
     async def _disconnect(
         self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, way: str, received: bytes
     ) -> list[tuple[int, bytes]]:
-        """Who only ends the own half still reads whatever comes, until the server ends the other."""
+        """Close the connection. If only the own half is shut down, read until the server closes the other half."""
         if way == "closed":
             writer.close()
             await writer.wait_closed()

@@ -1,8 +1,9 @@
-"""The nth write, sync or truncation of the wallet file, or of one beside it, fails; once, or from then on.
+"""Failing I/O: the nth write, sync or truncation of the wallet file or of a companion file fails, once or
+permanently.
 
-It does so under load, while a file is made, while one is recovered, started on and closed, in a checkpoint, and in
-commands without a server. Whatever cannot be written is answered 503 and never told as done; a server that does not
-know what is in the file stops and says so once; and when the disk is well again, whoever asks again finds the truth.
+It fails under load, while a file is created, recovered, opened or closed, in a checkpoint, and in commands without a
+server. A call that cannot be written gets 503 and is not acknowledged. A server that does not know the contents of
+the file stops and reports that once. When the disk works again, a retry gets the true outcome.
 """
 
 import asyncio
@@ -30,28 +31,28 @@ from tests.support import (
 )
 
 SHORT_RUN = 40
-"""Up to this size one failure is tried for each n, in turn; in a longer torture all of them are."""
+"""Up to this size each n has one failure, in turn; in a longer run it has all of them."""
 
 PLAYERS, CLIENTS = 8, 6
 
 MANY_PLAYERS = 600
-"""So many that a checkpoint has some dozens of pages to copy."""
+"""Enough players for a checkpoint of some dozen pages."""
 
 CASES_PER_FILE = 25
-"""After so many failures a new file is begun, so that looking at it takes no longer and longer."""
+"""A new file is created after this number of failures, because the check of a file takes longer as it grows."""
 
 CALLS_AFTER_FAILURE = 20
-"""How many calls are made after a call has failed."""
+"""The number of calls after a failed call."""
 
 CHECKPOINT_WAL_PAGES = 8_100
-"""A log of so many pages is copied into the file by the next commit."""
+"""A log of this number of pages is checkpointed by the next commit."""
 
 Phase = Callable[[IoFailure, int], bool]
-"""Try the nth call; whether there was one, and it failed."""
+"""Runs a phase with a failure in the nth call, and returns whether a call failed."""
 
 
 def torture(size: int, seed: int, folder: Path) -> Counter[str]:
-    """Every n up to `size` in every phase, as long as the phase makes so many calls."""
+    """Run every n up to `size` in every phase, as long as the phase makes that many calls."""
     assert not preload_unavailable_reason(), preload_unavailable_reason()
     trial = FailingIoRun(folder, random.Random(seed))
     try:
@@ -63,7 +64,7 @@ def torture(size: int, seed: int, folder: Path) -> Counter[str]:
 
 
 class StoppingClients(LoadClients):
-    """A fleet that is told to stop soon after something has failed."""
+    """Load clients that stop soon after a failure."""
 
     def record(self, said: Attempt) -> None:
         super().record(said)
@@ -78,7 +79,7 @@ class StoppingClients(LoadClients):
 
 
 class ServerUnderTest:
-    """A wallet file, a server on it that obeys orders to fail, and clients."""
+    """A wallet file, a server on it whose calls fail on command, and clients."""
 
     def __init__(self, file: Path, seed: int, seats: Sequence[SeededPlayer]) -> None:
         self.file = file
@@ -87,7 +88,7 @@ class ServerUnderTest:
         self.server: Server | None = None
 
     def ensure_running(self) -> Server:
-        """A server in good health."""
+        """Return a server that works."""
         if self.server is None:
             begun = time.monotonic()
             self.server = start_faulty_server(self.file)
@@ -95,7 +96,7 @@ class ServerUnderTest:
         return self.server
 
     def fail_nth_call(self, failure: IoFailure, nth: int, *, from_start: bool = False) -> str:
-        """What became of the server when the nth call under load failed: "" if none did."""
+        """Let the nth call under load fail, and return what happened to the server, or "" if no call failed."""
         if from_start:
             get_preload().arm(self.file, failure, nth)
         server = self.ensure_running()
@@ -115,10 +116,10 @@ class ServerUnderTest:
         return end
 
     def recover(self) -> None:
-        """With a disk that is well again, everything that was not answered is, and nothing is lost."""
+        """Check with a working disk that all unanswered calls are answered on retry, and that nothing is lost."""
         server = self.ensure_running()
         if server.http.get("/readyz").status_code == 503:
-            # It believes in a full disk for some seconds more; a new one does not.
+            # It assumes a full disk for some seconds more; a new server does not.
             self.stop_and_check()
             server = self.ensure_running()
         self.restored_bets += self.count_restored_bets()
@@ -126,7 +127,7 @@ class ServerUnderTest:
         assert server.http.get("/readyz").status_code == 200
 
     def count_restored_bets(self) -> int:
-        """How many bets are in the file of which nobody was told so: their commit failed and is valid all the same."""
+        """Return the number of bets in the file without an acknowledgement: their commit failed but became valid."""
         told = {said.id for said in self.clients.history.answered()}
         with closing(sqlite3.connect(f"{self.file.as_uri()}?mode=ro", uri=True)) as db:
             there = {id_ for (id_,) in db.execute("SELECT id FROM transactions WHERE kind = 'bet'")}
@@ -145,7 +146,7 @@ class ServerUnderTest:
 
 
 class FailingIoRun:
-    """The phases, and what was counted in them."""
+    """The phases, and their counts."""
 
     def __init__(self, folder: Path, chance: random.Random) -> None:
         self.folder = folder
@@ -172,7 +173,7 @@ class FailingIoRun:
             for nth in range(1, size + 1):
                 for failure in [*left]:
                     left.remove(failure)
-                    # What is never met at this place is not met further on either.
+                    # A phase without an nth call of this kind has no later one either.
                     if self.run_phase(phase, failure, nth):
                         left.append(failure)
                         if size <= SHORT_RUN:
@@ -205,27 +206,27 @@ class FailingIoRun:
             return False
         self.count_failure("under load", end)
         assert end == "stopped" or "EIO" not in failure.description, (
-            "the server goes on where nobody knows what is written"
+            "the server continues although the contents of the file are unknown"
         )
         self.server_under_test.recover()
         return True
 
     def fail_in_creation(self, failure: IoFailure, nth: int) -> bool:
-        """A server that makes its file, and is stopped."""
+        """Let a call fail in a server that creates its file and is stopped."""
         file = self.new_file()
         get_preload().arm(file, failure, nth)
         end = check_start_end(file)
         return self.check_recovery("in making a file", end, file, History())
 
     def fail_in_recovery(self, failure: IoFailure, nth: int) -> bool:
-        """A server that recovers a file which a killed one left behind, and is stopped."""
+        """Let a call fail in a server that recovers the file of a killed server and is stopped."""
         file = self.copy(self.crashed_file)
         get_preload().arm(file, failure, nth)
         end = check_start_end(file)
         return self.check_recovery("in a life", end, file, self.crashed_history)
 
     def fail_in_checkpoint(self, failure: IoFailure, nth: int) -> bool:
-        """Calls are answered as if nothing had happened: what was not copied into the file is in its log."""
+        """Check that calls are answered normally: data that could not be copied to the file is in its log."""
         victim = ServerUnderTest(self.copy(self.long_wal_file), self.chance.randrange(10**9), self.players)
         try:
             if end := victim.fail_nth_call(failure, nth, from_start=True):
@@ -250,7 +251,7 @@ class FailingIoRun:
         return struck
 
     def fail_in_seed(self, failure: IoFailure, nth: int) -> bool:
-        """All or nothing, also where the seed has to make the file."""
+        """Check that a seed is applied completely or not at all, also if it creates the file."""
         file = self.new_file()
         table = file.with_suffix(".csv")
         table.write_text("player_id,currency,balance\n" + "".join(f"ann{each},USD,5.00\n" for each in range(9)))
@@ -264,7 +265,7 @@ class FailingIoRun:
         return self.check_recovery("in a seed", end, file, History(), was_struck=struck)
 
     def check_recovery(self, phase: str, end: str, file: Path, said: History, *, was_struck: bool = False) -> bool:
-        """Nothing is lost in the file as it was left, and the next one to come can use it."""
+        """Check that nothing is lost in the file, and that the next process can use it."""
         if not (get_preload().failure_count or was_struck):
             return False
         get_preload().disarm()
@@ -284,7 +285,7 @@ class FailingIoRun:
         self.counts[f"failures of a {get_preload().first_failure}"] += 1
 
     def make_crashed_file(self) -> tuple[Path, History]:
-        """A file with a log that nobody has emptied, and what was said."""
+        """Create a file with a log that was not checkpointed, and return it with the history."""
         victim = self.new_server_under_test()
         server = victim.ensure_running()
         asyncio.run(victim.clients.play(server.url, 10))
@@ -292,7 +293,7 @@ class FailingIoRun:
         return victim.file, victim.clients.history
 
     def make_long_wal_file(self) -> Path:
-        """A file with a log so long that the next commit copies it into the file."""
+        """Create a file with a log so long that the next commit starts a checkpoint."""
         file, kept = self.new_file(), self.new_file()
         self.players = create_players(InProcessCli(file), MANY_PLAYERS)
         with closing(sqlite3.connect(file, isolation_level=None)) as db:
@@ -318,7 +319,7 @@ class FailingIoRun:
 
 
 class DepositCommands:
-    """An account that is changed by command alone; what was not done is asked for again with the same reference."""
+    """An account that changes by commands only. A failed command is repeated with the same reference."""
 
     def __init__(self, file: Path) -> None:
         self.file = file

@@ -1,6 +1,6 @@
-"""A network between provider and wallet, as bad as networks get: it delays, resets, cuts, drops, repeats and reorders.
+"""A proxy between provider and wallet that delays, resets, truncates, drops, repeats and reorders calls.
 
-What becomes of a request depends on the seed, on its bytes and on how often they came by, not on when they did.
+The fault of a request depends on the seed, on its bytes and on the number of its deliveries, not on time.
 """
 
 import asyncio
@@ -27,12 +27,12 @@ DELIVERY_FAULTS = {
     "reply_cut": 2,
     "silent": 1,
 }
-"""What can become of a request, and how often it does, in parts of a whole."""
+"""The faults of a request, with their shares."""
 
 MAX_DELAY_S, MAX_OVERTAKING_S = 0.02, 0.05
 
 MAX_REQUESTS_BEFORE_LATE = 2_000
-"""How many others at most come by before a late request does."""
+"""The maximum number of other requests before a late one is delivered."""
 
 MAX_HALF_OPEN = 16
 
@@ -42,7 +42,7 @@ class ClientReset(Exception):
 
 
 class ClientStream(NamedTuple):
-    """Who called."""
+    """The connection to the client."""
 
     reader: asyncio.StreamReader
     writer: asyncio.StreamWriter
@@ -54,7 +54,7 @@ class ClientStream(NamedTuple):
 
 
 class FaultyProxy:
-    """Takes calls at `url` while it is entered, and counts what becomes of them."""
+    """A proxy that accepts calls at `url` inside its context, and counts its faults."""
 
     def __init__(self, upstream: str, seed: int) -> None:
         self.counts: Counter[str] = Counter()
@@ -84,14 +84,14 @@ class FaultyProxy:
             line.close()
 
     async def deliver_late(self, requests: int | None = None) -> None:
-        """Let so many of the late requests arrive, or all of them."""
+        """Deliver this number of the late requests, or all of them."""
         await asyncio.gather(*self._tasks)
         for _ in range(len(self._late) if requests is None else requests):
             await self._deliver(heapq.heappop(self._late)[-1])
 
     @property
     def late_count(self) -> int:
-        """How many late requests are on their way."""
+        """Return the number of undelivered late requests."""
         return len(self._late)
 
     def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -133,7 +133,7 @@ class FaultyProxy:
             heapq.heappop(self._passing)[-1].set()
 
     async def _deliver(self, request: bytes) -> None:
-        """To nobody's answer."""
+        """Deliver the request, and drop the answer."""
         await self._forward(request)
         self.counts["arrived_late"] += 1
 
@@ -153,7 +153,7 @@ class FaultyProxy:
         client.send(reply)
 
     async def _in_pieces(self, request: bytes, client: ClientStream, chance: random.Random) -> None:
-        """The request arrives in pieces, and so does its answer."""
+        """Deliver the request and its answer in pieces."""
         reader, upstream = await connect(self._upstream)
         try:
             await _send_in_pieces(request, upstream.write, chance)
@@ -163,7 +163,7 @@ class FaultyProxy:
         await _send_in_pieces(head + body, client.send, chance)
 
     async def _overtaken(self, request: bytes, client: ClientStream, chance: random.Random) -> None:
-        """Others that came later arrive first."""
+        """Deliver the request after later ones."""
         passed = asyncio.Event()
         heapq.heappush(self._passing, (self._request_count + chance.randint(1, 12), next(self._numbers), passed))
         try:
@@ -174,7 +174,7 @@ class FaultyProxy:
         client.send(await self._forward(request))
 
     async def _doubled(self, request: bytes, client: ClientStream, chance: random.Random) -> None:
-        """The request arrives twice at once, and either answer is the one that gets through."""
+        """Deliver the request twice concurrently, and return one of the answers."""
         client.send(chance.choice(await asyncio.gather(self._forward(request), self._forward(request))))
 
     async def _repeated_late(self, request: bytes, client: ClientStream, chance: random.Random) -> None:
@@ -182,7 +182,7 @@ class FaultyProxy:
         client.send(await self._forward(request))
 
     async def _held_until_late(self, request: bytes, _: ClientStream, chance: random.Random) -> None:
-        """The client is told that its connection broke, and long afterwards the request arrives after all."""
+        """Reset the client's connection, and deliver the request much later."""
         self._hold_back(request, chance)
         raise ClientReset
 
@@ -194,7 +194,7 @@ class FaultyProxy:
         raise ClientReset
 
     async def _cut(self, request: bytes, _: ClientStream, chance: random.Random) -> None:
-        """Half of the request arrives, and then the connection ends, one way or the other, or is left as it is."""
+        """Deliver half of the request, then end or abandon the connection in one of several ways."""
         upstream = (await connect(self._upstream))[1]
         upstream.write(request[: chance.randrange(len(request))])
         match chance.randrange(3):
@@ -221,7 +221,7 @@ class FaultyProxy:
         raise ClientReset
 
     async def _silent(self, request: bytes, client: ClientStream, chance: random.Random) -> None:
-        """The connection stays, and nothing comes of it: the request arrived, or it did not."""
+        """Keep the connection open without an answer, with or without delivery of the request."""
         if chance.random() < 0.5:
             await self._forward(request)
         await client.reader.read()

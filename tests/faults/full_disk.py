@@ -1,8 +1,10 @@
-"""The disk of a loaded server fills up, or its files may not grow any more; and then there is room again.
+"""A full disk under a loaded server, or a limit on the size of its files; later there is space again.
 
-The disk is a small one in memory, which only root can have; without it, files are limited in their size. Now and then
-the server's log is on it, too. Whatever finds no room is answered 503, and either the server goes on and takes money
-again when there is room, or it has stopped and said why, and the next one finds the truth.
+The disk is a small one in memory, which requires root; without root, the size of files is limited. Sometimes the
+server's log is on the same disk.
+
+A call without space gets 503. Either the server continues and applies calls when there is space again, or it stops
+and reports why, and a retry at the next server gets the true outcome.
 """
 
 import asyncio
@@ -29,11 +31,12 @@ PLAYERS, CLIENTS, CALLS = 12, 12, 25
 
 DISK_BYTES = 6_000_000
 MAX_FREE_BYTES, MAX_PLAYS = 250_000, 20
-"""How much is left for the load at most: some hundred calls, and so many times as many do not fit."""
+"""The maximum space for the load, which is enough for some hundred calls, and the number of plays, of which most do
+not fit."""
 
 
 def torture(size: int, seed: int, folder: Path) -> Counter[str]:
-    """So many times each: a full disk where there can be one, and files that may not grow."""
+    """Run the scenario `size` times with a full disk, if possible, and as often with limited files."""
     counts: Counter[str] = Counter()
     chance = random.Random(seed)
     for number in range(size):
@@ -47,7 +50,7 @@ def torture(size: int, seed: int, folder: Path) -> Counter[str]:
 
 
 class DiskFullScenario:
-    """A wallet, its clients, and what happened to them."""
+    """A wallet, its clients, and counts of what happened."""
 
     def __init__(self, disk: Path, folder: Path, chance: random.Random, counts: Counter[str]) -> None:
         self.file = disk / "wallet.db"
@@ -68,7 +71,7 @@ class DiskFullScenario:
             end = check_server_end(server)
             self.counts[f"a full disk: {end}"] += 1
             if end == "goes on" and self.chance.random() < 0.5:
-                # The new one does not find the disk any better.
+                # The next server starts on the same full disk.
                 assert server.stop() == 0
                 self.start_while_full()
                 self.run_commands_while_full("without a server")
@@ -88,7 +91,7 @@ class DiskFullScenario:
             log = self.file.with_name("wallet.db-wal")
             limit_file_size(server, log.stat().st_size + self.chance.randrange(MAX_FREE_BYTES))
             self.play_while_full(server)
-            # The system calls this an error of the file, after which nobody knows what is in it.
+            # This is an I/O error of the file, after which its contents are unknown.
             assert check_server_end(server) == "stopped"
             self.counts["stopped at a limit"] += 1
             self.examine()
@@ -96,7 +99,7 @@ class DiskFullScenario:
 
     @contextmanager
     def running_server(self) -> Iterator[Server]:
-        # As if nobody had asked it to keep some room.
+        # Switch off the check for low disk space.
         server = Server(self.file, log_dir=self.logs, MINWALLET_MIN_FREE_MB="0")
         try:
             yield server
@@ -105,7 +108,7 @@ class DiskFullScenario:
                 server.stop(signal.SIGKILL)
 
     def play(self, server: Server) -> None:
-        """While there is room, everything is answered."""
+        """Play with enough space, so that every call is answered."""
         before = len(self.clients.history)
         asyncio.run(self.clients.play(server.url, CALLS))
         assert all(said.code is not None for said in self.clients.history[before:])
@@ -122,7 +125,7 @@ class DiskFullScenario:
         return any(said.code is None for said in self.clients.history[since:])
 
     def start_while_full(self) -> None:
-        """It starts, or says why it does not."""
+        """Start a server, or check that it reports why it does not start."""
         self.logs = self.folder
         try:
             with self.running_server() as server:
@@ -132,7 +135,7 @@ class DiskFullScenario:
         self.counts[f"a start on a full disk: {end}"] += 1
 
     def run_commands_while_full(self, how: str) -> None:
-        """A command is carried out, or ends with one line that says why not; reading needs no room beside a server."""
+        """Check that a command is executed, or fails with a one-line reason; reads need no space beside a server."""
         table = self.folder / "more.csv"
         table.write_text("player_id,currency,balance\n" + "".join(f"more{each},USD,5.00\n" for each in range(500)))
         for command in (("player", "list"), ("verify",), ("seed", table), ("session", "open", "player1")):
@@ -161,26 +164,26 @@ class DiskFullScenario:
             self.settle_and_stop(server)
 
     def settle_and_stop(self, server: Server) -> None:
-        """There is room: what was not answered is, and nothing is lost."""
+        """Check with enough space that all unanswered calls are answered on retry, and that nothing is lost."""
         asyncio.run(self.clients.settle(server.url))
         assert self.deposit().code == 0
         assert server.stop() == 0
         self.counts += self.examine()
 
     def examine(self) -> Counter[str]:
-        """On another disk, as this one may be full."""
+        """Check the file on another disk, because this one may be full."""
         (copy := self.folder / "copy").mkdir(exist_ok=True)
         return assert_nothing_lost(copy_wallet_file(self.file, copy / "wallet.db", "-wal"), self.clients.history)
 
 
 def fill_disk(ballast: Path, room: int) -> None:
-    """Leave so many bytes of the disk, to the page."""
+    """Fill the disk except for this number of free bytes, rounded to pages."""
     free = shutil.disk_usage(ballast.parent).free
     ballast.write_bytes(bytes(max(0, free - room)))
 
 
 def limit_file_size(server: Server, size: int) -> None:
-    """How long a file of the server's may become, from now on."""
+    """Set the maximum size of a file that the server writes."""
     resource.prlimit(server.process.pid, resource.RLIMIT_FSIZE, (size, resource.RLIM_INFINITY))
 
 
@@ -197,7 +200,7 @@ def mount_small_disk(place: Path) -> Iterator[Path]:
 
 @cache
 def small_disk_unavailable_reason() -> str:
-    """Why there can be no small disk here, or ""."""
+    """Return why a small disk cannot be mounted here, or ""."""
     with tempfile.TemporaryDirectory() as folder:
         try:
             with mount_small_disk(Path(folder) / "disk"):

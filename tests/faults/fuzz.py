@@ -1,6 +1,5 @@
-"""Hostile bytes for every reader: the specifications' examples, changed by chance and, in a torture, by a fuzzer that
-watches which parts of the readers it has come to.
-"""
+"""Hostile bytes for every parser: examples of the specifications, mutated at random and, in a long run, by a fuzzer
+that is guided by coverage."""
 
 import random
 import subprocess
@@ -20,21 +19,21 @@ DICTIONARY = [
 ]
 
 PARALLEL_FUZZERS = 2
-"""How many readers are tried at the same time."""
+"""The number of parsers that are fuzzed at the same time."""
 
 MAX_READ_S = 0.05
-"""A reader that takes longer for a few kilobytes would hold up everybody else's calls."""
+"""The maximum duration for a few kilobytes; a slower parser would delay all other calls."""
 
 
 def torture(size: int, seed: int, folder: Path) -> Counter[str]:
-    """`size` seconds of each reader under a fuzzer that is guided by coverage."""
+    """Run a coverage-guided fuzzer for `size` seconds on each parser."""
     with ThreadPoolExecutor(PARALLEL_FUZZERS) as pool:
         inputs = pool.map(lambda name: _run_fuzzer(name, size, seed, folder), FUZZ_TARGETS)
         return Counter({f"inputs of {name}": number for name, number in zip(FUZZ_TARGETS, inputs, strict=True)})
 
 
 def run_mutations(name: str, times: int, seed: int) -> None:
-    """The reader's corpus as it is, and so many changes of it by chance."""
+    """Run the parser on its corpus, and on this number of random mutations of it."""
     chance, known = random.Random(f"{name}/{seed}"), list(seed_corpus(name))
     for number in range(len(known) + times):
         data = known[number] if number < len(known) else _mutate(chance, known)
@@ -64,7 +63,7 @@ def _mutate(chance: random.Random, samples: Sequence[bytes]) -> bytes:
 
 
 def _run_fuzzer(name: str, seconds: int, seed: int, folder: Path) -> int:
-    """How many inputs there were. The fuzzer ends its process at the first failure, so it has one of its own."""
+    """Run the fuzzer in its own process, because it exits at the first failure, and return the number of inputs."""
     place = folder / name.replace(" ", "-")
     place.mkdir()
     for number, data in enumerate(seed_corpus(name)):

@@ -1,7 +1,7 @@
-"""Everything that reads bytes of strangers, with what must be true of it whatever the bytes are.
+"""All parsers of untrusted bytes, with the properties that hold for any input.
 
-A target takes bytes and raises AssertionError, or whatever a reader did not expect. Of the two wire protocols a naive
-reading, of its own and slow, has to come to the same end: the same fields, or the same refusal.
+A target takes bytes and raises AssertionError or any unexpected error. For both wire protocols, a separate simple
+and slow parser must give the same result: the same fields or the same error.
 """
 
 import json
@@ -36,7 +36,7 @@ NOW_MS = 1_700_000_000_000
 MAX_INPUT_BYTES = 8 * 1024
 
 DISTINCTIVE_TOKEN = re.compile(r"[A-Za-z0-9_]{16,40}", re.ASCII)
-"""A token that is not found in a request by chance."""
+"""A token that does not occur in a request by chance."""
 
 OUTCOMES: tuple[Outcome | SessionUnknown, ...] = (
     APPLIED,
@@ -50,7 +50,7 @@ WALLET_V2, VELA = load_protocol("wallet-v2"), load_protocol("vela")
 
 
 def fuzz_wallet_v2(data: bytes) -> None:
-    """A request of wallet-v2."""
+    """Parse a request of wallet-v2."""
     call = WALLET_V2.parse("", data)
     expected = _naive_wallet_v2(data)
     if expected is not None:
@@ -60,7 +60,7 @@ def fuzz_wallet_v2(data: bytes) -> None:
 
 
 def fuzz_vela(data: bytes) -> None:
-    """A request of vela; the first byte chooses the operation."""
+    """Parse a request of vela; the first byte selects the operation."""
     operation = sorted(set(VELA.routes.values()))[data[0] % 5] if data else "bet"
     query = data[1:]
     call = VELA.parse(operation, query)
@@ -71,7 +71,7 @@ def fuzz_vela(data: bytes) -> None:
 
 
 def fuzz_answers(data: bytes) -> None:
-    """A wallet's answer, as a provider reads it; a provider's answer, as an operator reads it; a launch URL."""
+    """Parse a wallet's reply as a provider, a provider's reply as an operator, and a launch URL."""
     for protocol in (WALLET_V2, VELA):
         with suppress(ValueError):
             protocol.parse_response(data)
@@ -85,7 +85,7 @@ def fuzz_answers(data: bytes) -> None:
 
 
 def fuzz_seed(data: bytes) -> None:
-    """A file of players; every line is a player of the right shape, or is refused in words."""
+    """Parse a file of players; each line is a valid player, or is rejected with a message."""
     with TemporaryDirectory(dir="/dev/shm") as folder:
         file = Path(folder) / "players.csv"
         file.write_bytes(data)
@@ -99,7 +99,7 @@ def fuzz_seed(data: bytes) -> None:
 
 
 def fuzz_lock_file(data: bytes) -> None:
-    """What stands beside the wallet file: where a server can be asked, or nothing of the kind."""
+    """Parse a lock file, which gives a control endpoint or None."""
     with TemporaryDirectory(dir="/dev/shm") as folder:
         database = Path(folder) / "wallet.db"
         lock_file_path(database).write_bytes(data)
@@ -108,7 +108,7 @@ def fuzz_lock_file(data: bytes) -> None:
 
 
 def fuzz_settings(data: bytes) -> None:
-    """The environment, a setting a line; those that cannot be used are named in one line."""
+    """Parse an environment with a setting on each line; invalid settings are named in one line."""
     names = [f"MINWALLET_{name.upper()}" for name in Settings.model_fields]
     values = [line.replace("\0", "") for line in data.decode("utf-8", "surrogateescape").splitlines()]
     with patch.dict(os.environ, dict(zip(names, values, strict=False)), clear=True), suppress(SettingsError):
@@ -126,7 +126,7 @@ FUZZ_TARGETS: dict[str, FuzzTarget] = {
 
 
 def seed_corpus(reader: str) -> Iterator[bytes]:
-    """What makes sense, or nearly: the specifications' own examples first."""
+    """Return valid and nearly valid inputs, first the examples of the specifications."""
     golden = list(load_golden_pairs())
     match reader:
         case "wallet-v2":
@@ -160,7 +160,7 @@ def seed_corpus(reader: str) -> Iterator[bytes]:
 
 
 def _check_invariants(name: str, call: Call | Malformed, data: bytes) -> None:
-    """What is true of every request of every protocol."""
+    """Check the properties of every request of every protocol."""
     assert name in PROTOCOLS
     protocol = load_protocol(name)
     if isinstance(call, Malformed):
@@ -184,11 +184,11 @@ def _call_fields(call: Call) -> dict[str, object]:
 
 
 class _NaiveRefusal(Exception):
-    """Carries the protocol's code."""
+    """An error with the protocol's code."""
 
 
 def _naive_wallet_v2(data: bytes) -> object:
-    """The fields of a request or the code it is refused with; None for what Python's own reader cannot nest so deep."""
+    """Return the fields of a request or the code of its error, or None if Python's own parser cannot nest so deep."""
     try:
         pairs = json.loads(data.decode(), object_pairs_hook=list, parse_constant=lambda _: 1 / 0)
     except (ValueError, ZeroDivisionError):
@@ -240,7 +240,7 @@ def _naive_fields(pairs: list[tuple[str, Any]]) -> dict[str, object]:
 
 
 def _naive_vela(operation: str, query: bytes) -> object:
-    """The fields of a request or the code it is refused with."""
+    """Return the fields of a request or the code of its error."""
     given: dict[str, list[str]] = {}
     for part in query.split(b"&"):
         if part:
@@ -289,7 +289,7 @@ def _naive_vela(operation: str, query: bytes) -> object:
 
 
 def _unquote(piece: bytes) -> str:
-    """Text where every byte stands for itself, but for runs of escapes, which are UTF-8."""
+    """Return the text in which each byte is one character, except for runs of escapes, which are UTF-8."""
     text = piece.decode("ascii", "surrogateescape").replace("+", " ")
     escapes = re.compile("(?:%[0-9a-fA-F]{2})+")
     return escapes.sub(lambda run: bytes.fromhex(run[0].replace("%", "")).decode("utf-8", "surrogateescape"), text)

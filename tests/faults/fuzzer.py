@@ -1,11 +1,11 @@
-"""A process that fuzzes one reader, until it fails: `python -m tests.faults.fuzzer READER CORPUS [OPTIONS]`."""
+"""A process that fuzzes one parser until it fails: `python -m tests.faults.fuzzer READER CORPUS [OPTIONS]`."""
 
 import sys
 import time
 
 import atheris  # type: ignore[import-untyped]  # it has no types
 
-# What is to be watched has to be loaded under its eyes.
+# The fuzzer instruments modules while they are imported.
 with atheris.instrument_imports(include=["minwallet"], enable_loader_override=False):
     from tests.faults.fuzz import MAX_READ_S
     from tests.faults.fuzz_targets import FUZZ_TARGETS
@@ -14,7 +14,7 @@ target = FUZZ_TARGETS[sys.argv[1]]
 
 
 def run_input(data: bytes) -> None:
-    """Read the bytes; a failure shows them, and so does a reader that takes long."""
+    """Run the parser on the bytes. Print them if it fails or takes long."""
     begun = time.process_time()
     try:
         target(data)
@@ -22,7 +22,7 @@ def run_input(data: bytes) -> None:
         error.add_note(f"it was given {data!r}")
         raise
     took = time.process_time() - begun
-    # Being watched takes its time too, and now and then memory is tidied up.
+    # Instrumentation and garbage collection take time too.
     assert took < MAX_READ_S * 20, f"{took:.2f} s for {data!r}"
 
 

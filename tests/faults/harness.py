@@ -1,4 +1,4 @@
-"""What all faults have in common: a seat for every player, a verdict that is printed, and how to repeat it."""
+"""The common parts of all faults: players, results, and the command that repeats a failure."""
 
 import csv
 import tempfile
@@ -15,14 +15,14 @@ from tests.faults.load_clients import SeededPlayer
 from tests.support import InProcessCli, Server, copy_wallet_file
 
 SEED = 1
-"""What `make test` begins with: the same every time, so that whoever sees it fail sees it fail again."""
+"""The seed of `make test`: it is fixed, so that a failure can be repeated."""
 
 READY_WITHIN_S = 5.0
 
 
 class TortureSpec(NamedTuple):
-    """A way to break things. `module` has `torture(size, seed, folder)`, which returns what was counted and raises
-    AssertionError for whatever is lost; `long` is the size that a whole torture has, in `unit`."""
+    """A fault. `module` has `torture(size, seed, folder)`, which returns counts and raises AssertionError if
+    anything is lost. `full_size` is the size of a long run, in `unit`."""
 
     module: str
     description: str
@@ -31,24 +31,24 @@ class TortureSpec(NamedTuple):
 
 
 FAULTS = {
-    "kill": TortureSpec("kill", "kill -9 under the load of 32 clients and of changes by command", 2_000, "cycles"),
-    "power": TortureSpec("power_loss", "power loss, with what was not synced there, gone or torn", 500_000, "images"),
-    "io": TortureSpec("failing_io", "the Nth write, sync or truncation fails, once or for ever", 400, "calls in turn"),
-    "disk": TortureSpec(
-        "full_disk", "the disk fills up, or the file may not grow, and then there is room again", 50, "times"
+    "kill": TortureSpec("kill", "kill -9 under the load of 32 clients and of parallel commands", 2_000, "cycles"),
+    "power": TortureSpec("power_loss", "power loss, with unsynced writes present, missing or torn", 500_000, "images"),
+    "io": TortureSpec(
+        "failing_io", "the nth write, sync or truncation fails, once or permanently", 400, "calls of each kind"
     ),
+    "disk": TortureSpec("full_disk", "the disk fills up, or files may not grow; later it has space again", 50, "times"),
     "model": TortureSpec(
-        "model_check", "random histories and restarts, held against a naive model", 20_000, "histories"
+        "model_check", "random histories with restarts and kills, compared with a simple model", 20_000, "histories"
     ),
-    "leaving": TortureSpec("shutdowns", "clients and servers that go at any point", 50_000, "calls"),
-    "network": TortureSpec("network", "a network that delays, resets, drops, repeats and reorders", 500_000, "calls"),
-    "fuzz": TortureSpec("fuzz", "hostile bytes for every reader, guided by coverage", 3_600, "seconds a reader"),
-    "requests": TortureSpec(
-        "hostile_requests", "hostile requests on every route, and calls that were tampered with", 3_600, "seconds"
+    "leaving": TortureSpec("shutdowns", "clients that disconnect and servers that stop at any point", 50_000, "calls"),
+    "network": TortureSpec(
+        "network", "a proxy that delays, resets, drops, repeats and reorders calls", 500_000, "calls"
     ),
-    "slow": TortureSpec("slow_clients", "500 slow heads beside good clients", 200, "comparisons"),
-    "files": TortureSpec("damaged_files", "cut, flipped and stale files", 100_000, "files"),
-    "soak": TortureSpec("soak", "an evening's load on one server", 3_600, "seconds"),
+    "fuzz": TortureSpec("fuzz", "hostile bytes for every parser, guided by coverage", 3_600, "seconds for each parser"),
+    "requests": TortureSpec("hostile_requests", "every method on every route, and altered calls", 3_600, "seconds"),
+    "slow": TortureSpec("slow_clients", "500 slow request heads beside normal clients", 200, "comparisons"),
+    "files": TortureSpec("damaged_files", "truncated, altered and stale files", 100_000, "files"),
+    "soak": TortureSpec("soak", "an hour of load on one server", 3_600, "seconds"),
 }
 
 
@@ -69,7 +69,7 @@ class TortureResult(NamedTuple):
 
 
 def run_torture(name: str, size: int, folder: Path, seed: int = SEED) -> TortureResult:
-    """Try one fault so often and print what there was to count; a failure tells how to repeat it."""
+    """Run one fault at this size and print its counts. A failure names the command that repeats it."""
     work: Callable[[int, int, Path], Counter[str]] = import_module(f"tests.faults.{FAULTS[name].module}").torture
     begun = time.monotonic()
     try:
@@ -85,7 +85,7 @@ def run_torture(name: str, size: int, folder: Path, seed: int = SEED) -> Torture
 def create_players(
     cli: InProcessCli, number: int, *, cash: str = "1000000", bonus: str = "50", agent: str = "default"
 ) -> list[SeededPlayer]:
-    """Players with money and a session that lasts, made with one seed file."""
+    """Add players with money and a session without an expiry, from one seed file."""
     file = cli.db.with_name(f"{agent}.csv")
     players = write_player_csv(file, number, cash=cash, bonus=bonus, agent=agent)
     cli("seed", file)
@@ -93,7 +93,7 @@ def create_players(
 
 
 def write_player_csv(file: Path, number: int, *, cash: str, bonus: str, agent: str = "default") -> list[SeededPlayer]:
-    """The players that the command `seed` makes of this file."""
+    """Write a file for the command `seed`, and return its players."""
     players = [SeededPlayer(f"player{each}", f"token_{agent}_{each}", agent=agent) for each in range(number)]
     with file.open("w", newline="") as opened:
         rows = csv.writer(opened)
@@ -103,9 +103,9 @@ def write_player_csv(file: Path, number: int, *, cash: str, bonus: str, agent: s
 
 
 def assert_nothing_lost(file: Path, history: History) -> Counter[str]:
-    """The examiner has no complaint about the file, which nobody has open; what it counted.
+    """Check the file, which is not open, with the independent checker, and return its counts.
 
-    It looks at a copy, so that whoever opens the file next has to recover it anew.
+    The checker reads a copy, so that the next process still has to recover the file.
     """
     with tempfile.TemporaryDirectory(dir=file.parent) as folder:
         verdict = check_file(copy_wallet_file(file, Path(folder) / file.name, "-wal"), history)
@@ -114,7 +114,7 @@ def assert_nothing_lost(file: Path, history: History) -> Counter[str]:
 
 
 def assert_ready_soon(server: Server, begun: float) -> None:
-    """A server that was started then can take money by now."""
+    """Check that a server that was started at `begun` is ready now, and in time."""
     assert server.http.get("/readyz").status_code == 200
     took = time.monotonic() - begun
     assert took < READY_WITHIN_S, f"ready only after {took:.1f} s"

@@ -1,19 +1,20 @@
-"""What was said over the wire while something was broken: every attempt of every call, answered or not."""
+"""The history of all calls during a fault: every attempt of every call, answered or not."""
 
 import time
 from collections.abc import Iterator
 from typing import NamedTuple
 
 UNANSWERED = None
-"""The code of an attempt that had no answer, or one that leaves open what happened (HTTP 503)."""
+"""The code of an attempt without an answer, or with one that leaves the outcome open (HTTP 503)."""
 
 
 class Attempt(NamedTuple):
-    """One attempt. Times are seconds of the monotonic clock, which all processes of a machine share; amounts cents.
+    """One attempt of a call. Times are seconds of the monotonic clock, which all processes of a machine share.
+    Amounts are in cents.
 
-    `code` is the protocol's own, 0 for success. `balance` and `balance2` are as the protocol has them: wallet-v2's
-    credit and nothing, vela's cash and bonus; for the operator's changes cash and bonus, too. `detail` is
-    what else of a provider's call is content, and `is_bonus` says that a change of the operator's is one of bonus.
+    `code` is the protocol's code, 0 for success. `balance` and `balance2` are as in the protocol: credit and nothing
+    in wallet-v2, cash and bonus in vela and in the operator's transfers. `detail` is the other content of a
+    provider's call, and `is_bonus` marks a transfer of bonus.
     """
 
     sent_at: float
@@ -36,12 +37,12 @@ class Attempt(NamedTuple):
 
 
 class History(list[Attempt]):
-    """Grows as calls are made."""
+    """All attempts so far."""
 
     def answered(self) -> Iterator[Attempt]:
         return (each for each in self if each.code is not UNANSWERED)
 
 
 def monotonic_s() -> float:
-    """The clock of all histories."""
+    """Return the time on the clock of all histories, in seconds."""
     return time.monotonic()

@@ -1,7 +1,7 @@
-"""Hostile requests: every method on every route, and calls whose bytes were tampered with, over raw sockets.
+"""Hostile requests over raw sockets: every method on every route, and calls with altered bytes.
 
-Each tampered call is a bet of its own. Whatever comes back is a well-formed answer with a status that has a meaning, or
-nothing; and the ledger tells whether it was true: what was acknowledged is there, what was refused is not.
+Each altered call is a new bet. The answer is well-formed with an expected status, or there is none. The ledger must
+agree: acknowledged bets are in it, refused ones are not.
 """
 
 import io
@@ -37,7 +37,7 @@ METHODS = (
 )
 
 STATUSES = {100, 200, 303, 400, 401, 403, 404, 405, 409, 413, 414, 422, 429, 503}
-"""What may be answered to whoever is nobody; 500 is not among them."""
+"""The statuses that a caller without a key or a session may get; 500 is not one of them."""
 
 RESPONSE_HEAD = re.compile(rb"HTTP/1\.1 (\d{3}) [ -~]*\r\n((?:[!-9;-~]+: [ -~]*\r\n)*)\r\n", re.ASCII)
 
@@ -76,7 +76,7 @@ TIMEOUT_S = 15
 
 
 def torture(size: int, seed: int, folder: Path) -> Counter[str]:
-    """`size` seconds of tampered calls, after every method has been tried on every route."""
+    """Send altered calls for `size` seconds, after every method on every route."""
     file = folder / "wallet.db"
     (player,) = create_players(InProcessCli(file), 1, cash="90000000000")
     with running_server(file) as server:
@@ -90,7 +90,7 @@ def torture(size: int, seed: int, folder: Path) -> Counter[str]:
 
 
 def try_all_methods(server: Server) -> Counter[str]:
-    """Nothing that anybody can reach without a key or a session moves anything, or breaks."""
+    """Send every method to every route without a key or a session. Check that nothing moves and nothing fails."""
     counts: Counter[str] = Counter()
     for path in list_paths():
         for method in METHODS:
@@ -103,7 +103,7 @@ def try_all_methods(server: Server) -> Counter[str]:
 
 
 def list_paths() -> Iterator[str]:
-    """Every address of the server, with something in the place of its parameters."""
+    """Return all paths of the server, with values for their parameters."""
     wallet, settings = Wallet(MemoryStore()), Settings(_env_file=None)  # type: ignore[call-arg]  # pydantic's own
     app = create_app(wallet, settings, 0, "", io.StringIO(), metrics=Metrics("3"))
     assert isinstance(app, StaticRouter)
@@ -116,18 +116,18 @@ def list_paths() -> Iterator[str]:
         *app._static_endpoints
     }
     assert len(found) > 40
-    # A stream of news goes on for as long as somebody listens.
+    # A stream does not end while the client is connected.
     yield from sorted(path for path in found if not path.endswith(("/feed", "/news")))
 
 
 def send_tampered_bets(server: Server, player: SeededPlayer, chance: random.Random, calls: int) -> Counter[str]:
-    """So many bets of 0.01, each in a request that somebody has had a hand in."""
+    """Send this number of bets of 0.01 with altered bytes, and check their answers with the ledger."""
     counts: Counter[str] = Counter()
     before = _read_entry_ids(server, player)
     answers_by_id: dict[str, set[bool]] = {}
     sent: dict[str, bytes] = {}
     for _ in range(calls):
-        # Of so many digits that a hand in one id does not make another that is tried here.
+        # Ids are so long that an altered id is not equal to another one of this run.
         id_, protocol = str(chance.randrange(10**14, 10**15)), chance.choice(("wallet-v2", "vela"))
         call = Call("bet", player.token, Bet(id_, 1, id_, "1012"))
         request = _tamper_bytes(encode_request(load_protocol(protocol).build_request(call, 0)), chance)
@@ -142,10 +142,10 @@ def send_tampered_bets(server: Server, player: SeededPlayer, chance: random.Rand
     assert server.http.get("/readyz").status_code == 200
     made = _read_entry_ids(server, player) - before
     refused = [sent[id_] for id_, told in answers_by_id.items() if told == {False} and id_ in made]
-    assert not refused, f"bets were refused, and are in the ledger: {refused}"
+    assert not refused, f"refused bets are in the ledger: {refused}"
     acknowledged = sum(True in told for told in answers_by_id.values())
     assert len(made) >= acknowledged, f"{acknowledged} bets were acknowledged, and {len(made)} are in the ledger"
-    return counts + Counter({"taken all the same": len(made)})
+    return counts + Counter({"accepted calls": len(made)})
 
 
 def _read_entry_ids(server: Server, player: SeededPlayer) -> set[str]:
@@ -172,13 +172,14 @@ def _tamper_bytes(request: bytes, chance: random.Random) -> bytes:
 
 
 def _split_request(request: bytes, chance: random.Random) -> list[bytes]:
-    """In one packet, mostly."""
+    """Return the packets of the request, mostly one."""
     place = chance.randrange(len(request) + 1) if chance.random() < 0.2 else 0
     return [part for part in (request[:place], request[place:]) if part]
 
 
 def _send_and_receive(server: Server, parts: Sequence[bytes]) -> bytes:
-    """All that comes back until the server ends the connection, which it has to do once this side has."""
+    """Send the request, and return all bytes until the server closes the connection, which it must do after this
+    side has."""
     received = b""
     with server.connect() as connection:
         connection.settimeout(TIMEOUT_S)
@@ -189,17 +190,17 @@ def _send_and_receive(server: Server, parts: Sequence[bytes]) -> bytes:
             while some := connection.recv(1 << 16):
                 received += some
         except TimeoutError:
-            raise AssertionError(f"the server keeps a connection on which nothing will come: {parts}") from None
+            raise AssertionError(f"the server keeps a connection that its client has closed: {parts}") from None
         except OSError:
-            pass  # the server has ended it already
+            pass  # the server has closed it already
     return received
 
 
 def _parse_responses(received: bytes, method: str) -> Iterator[tuple[int, bytes]]:
-    """Each answer's status and body. One that is cut off has none, as nobody could make anything of it."""
+    """Return the status and body of each answer. Skip a truncated answer, which no client could use."""
     while received:
         found = RESPONSE_HEAD.match(received)
-        assert found is not None, f"this is no answer: {received[:200]!r}"
+        assert found is not None, f"invalid answer: {received[:200]!r}"
         length = CONTENT_LENGTH.search(found[2])
         size = int(length[1]) if length and method != "HEAD" else 0
         if len(received) < found.end() + size:

@@ -1,6 +1,5 @@
-"""kill -9 under load: clients play in both protocols, the operator deposits and withdraws by command beside them, and
-the server is killed in the midst of it, and now and then the next one while it still recovers the file.
-"""
+"""`kill -9` under load: clients play in both protocols, and the operator deposits and withdraws by commands. The
+server is killed, and sometimes the next one is killed during recovery."""
 
 import asyncio
 import random
@@ -17,13 +16,13 @@ from tests.faults.load_clients import LoadClients, SeededPlayer
 from tests.support import InProcessCli, Server, clean_environment, running_server
 
 CYCLES_PER_FILE = 25
-"""After so many cycles a new file is begun, so that looking at a file takes no longer and longer."""
+"""A new file is created after this number of cycles, because the check of a file takes longer as it grows."""
 
 PLAYERS, MAX_ANSWERS = 24, 500
 
 
 def torture(size: int, seed: int, folder: Path) -> Counter[str]:
-    """`size` cycles of start, load and kill; nothing that was acknowledged is lost in any of them."""
+    """Run `size` cycles of start, load and kill. Nothing acknowledged is lost in any cycle."""
     counts: Counter[str] = Counter()
     for first in range(0, size, CYCLES_PER_FILE):
         victim = KillTarget(folder / f"{first}.db", random.Random(f"{seed}/{first}"))
@@ -31,7 +30,7 @@ def torture(size: int, seed: int, folder: Path) -> Counter[str]:
             victim.run_until_killed()
             counts["kills"] += 1
         counts += victim.counts
-    assert counts["unanswered"] >= counts["kills"], "hardly a call was under way when the servers were killed"
+    assert counts["unanswered"] >= counts["kills"], "too few calls were in flight when the servers were killed"
     return counts
 
 
@@ -49,7 +48,7 @@ class KillTarget:
         self.counts: Counter[str] = Counter()
 
     def run_until_killed(self) -> None:
-        """A server's life; the file it leaves is examined, then the next one has to recover it."""
+        """Run a server until it is killed, and check the file; the next server has to recover it."""
         if self.chance.random() < 0.2:
             self.kill_at_start()
         begun = time.monotonic()
@@ -61,7 +60,7 @@ class KillTarget:
         self.counts = self.examine()
 
     def kill_at_start(self) -> None:
-        """A server that is killed as soon as it owns the file, or a little later."""
+        """Kill a server when it has locked the file, or a little later."""
         command = [sys.executable, "-m", "minwallet", "--db", str(self.file), "serve", "--port", "0"]
         with subprocess.Popen(command, stderr=subprocess.DEVNULL, env=clean_environment()) as process:
             while not self.file.with_name(f"{self.file.name}.owner").exists():
@@ -72,7 +71,7 @@ class KillTarget:
         self.kills_at_start += 1
 
     async def play(self, server: Server) -> None:
-        """Until the server is killed: after some answers, however long they take."""
+        """Play until the server is killed after some answers, however long they take."""
         beside = [self.chance.choice(self.players) for _ in range(2)]
         async with asyncio.TaskGroup() as group:
             group.create_task(self.clients.play(server.url))
@@ -81,7 +80,7 @@ class KillTarget:
             server.process.send_signal(signal.SIGKILL)
 
     def run_transfers(self, beside: list[SeededPlayer]) -> None:
-        """Deposits and withdrawals by command; one without an answer is asked for again, as an operator would."""
+        """Deposit and withdraw by commands, and repeat commands without an answer, as an operator would."""
         for seat in beside:
             self.commands += 1
             amount = self.chance.randint(1, 900)
@@ -90,7 +89,7 @@ class KillTarget:
                 pass
 
     def run_transfer(self, seat: SeededPlayer, operation: str, reference: str, cents: int) -> bool:
-        """Whether the command said that it is done."""
+        """Run one transfer, and return whether the command reports success."""
         said = Attempt(monotonic_s(), 0, "operator", operation, seat.agent, seat.player, seat.currency, reference)
         said = said._replace(payout=cents) if operation == "deposit" else said._replace(stake=cents)
         options = ("--reference", reference, "--json")

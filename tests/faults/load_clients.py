@@ -1,7 +1,7 @@
-"""Providers that play on, whatever becomes of the wallet: what was not answered is asked again, or called off.
+"""Providers that continue whatever happens to the wallet: calls without an answer are repeated or cancelled.
 
-Each client has one call under way at a time and a handful of players that it shares with the next client, so that
-players, rounds and ids meet. Everything said is kept in one history, from which a checker can tell whether it was true.
+Each client has one call in flight at a time, and a few players that it shares with the next client, so that players,
+rounds and ids collide. All calls are in one history, which a checker compares with the file.
 """
 
 import asyncio
@@ -25,11 +25,11 @@ GAME = "1012"
 
 
 class NoResponse(Exception):
-    """The connection ended, or could not be made, before an answer was whole."""
+    """The connection failed or ended before the answer was complete."""
 
 
 class SeededPlayer(NamedTuple):
-    """A player in one currency, and the token of a session that lasts."""
+    """A player in one currency, with the token of a session without an expiry."""
 
     player: str
     token: str
@@ -38,9 +38,8 @@ class SeededPlayer(NamedTuple):
 
 
 class HttpConnection:
-    """One kept connection to a server, made when it is needed; `port` is this end's, of the last one. It waits for an
-    answer no longer than its patience lasts, and for ever if it has none given.
-    """
+    """A persistent connection to a server, opened when needed. `port` is the local port of the newest connection. It
+    waits for an answer up to `timeout_s`, or without a limit."""
 
     def __init__(self, url: str, timeout_s: float | None = None) -> None:
         self.url = url
@@ -49,12 +48,13 @@ class HttpConnection:
         self.port = 0
 
     async def request(self, exchange: HttpRequest) -> tuple[int, bytes]:
-        """Status and body; NoAnswer. The next call makes a new connection then."""
+        """Send a request, and return status and body. Raise NoResponse if there is no answer; the next call then
+        opens a new connection."""
         head, body = await self.send_raw(encode_request(exchange))
         return int(head[9:12]), body
 
     async def send_raw(self, request: bytes) -> tuple[bytes, bytes]:
-        """The head and the body of the answer to these bytes; NoAnswer."""
+        """Send these bytes, and return the head and the body of the answer. Raise NoResponse if there is none."""
         try:
             async with asyncio.timeout(self._timeout_s):
                 if self._streams is None:
@@ -66,7 +66,7 @@ class HttpConnection:
             self.close()
             raise NoResponse(str(error)) from error
         except BaseException:
-            # Whoever asks next must not get the answer to this.
+            # The next call must not get the answer to this one.
             self.close()
             raise
         if b"\r\nconnection: close" in head.lower():
@@ -80,20 +80,20 @@ class HttpConnection:
 
 
 async def connect(url: str) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-    """A new connection to the server there."""
+    """Open a new connection to the server."""
     address = urlsplit(url)
     return await asyncio.open_connection(address.hostname, address.port)
 
 
 async def read_message(reader: asyncio.StreamReader) -> tuple[bytes, bytes]:
-    """The head and the body of a request or an answer; IncompleteReadError where the stream ends before."""
+    """Return the head and the body of a request or an answer. Raise IncompleteReadError if the stream ends before."""
     head = await reader.readuntil(b"\r\n\r\n")
     length = CONTENT_LENGTH.search(head)
     return head, await reader.readexactly(int(length[1])) if length else b""
 
 
 def encode_request(exchange: HttpRequest) -> bytes:
-    """The request, as it goes over the wire."""
+    """Return the bytes of the request."""
     head = f"{exchange.method} {exchange.target} HTTP/1.1\r\nhost: wallet\r\n"
     if exchange.body:
         head += f"content-type: application/json\r\ncontent-length: {len(exchange.body)}\r\n"
@@ -101,7 +101,7 @@ def encode_request(exchange: HttpRequest) -> bytes:
 
 
 class PlannedCall(NamedTuple):
-    """A call, and who makes it in which protocol."""
+    """A call with its player and protocol."""
 
     player: SeededPlayer
     protocol: str
@@ -114,7 +114,7 @@ class PlannedCall(NamedTuple):
         return load_protocol(self.protocol).build_request(call, 0)
 
     def to_attempt(self, sent_at: float, status: int = 0, body: bytes = b"") -> Attempt:
-        """The attempt, and what became of it; a status of 0 is no answer, and 503 is none that says anything."""
+        """Return the attempt with its result. Status 0 is no answer, and 503 leaves the outcome open."""
         of = self.command._asdict()
         said = Attempt(
             sent_at,
@@ -139,9 +139,8 @@ class PlannedCall(NamedTuple):
 
 
 class LoadClients:
-    """Many clients, whose plays depend on the seed and on the answers alone. `history` grows from run to run, and with
-    it `ports`: from which port each attempt was made. Between two calls each client rests for `pause_s`.
-    """
+    """Many clients whose calls depend on the seed and on the answers alone. `history` grows from run to run, and so
+    does `ports`, the local port of each attempt. Each client waits `pause_s` between two calls."""
 
     def __init__(
         self, seats: Sequence[SeededPlayer], seed: int, *, clients: int = 32, protocols: Sequence[str] = ()
@@ -161,39 +160,37 @@ class LoadClients:
         return LoadClient(self, chance, number)
 
     async def play(self, url: str, calls: int | None = None, timeout_s: float | None = None) -> None:
-        """Until every client got no answer, `stop` was called, or each made so many calls.
-
-        With `timeout_s` no client waits longer for an answer, and each goes on without one.
-        """
+        """Play until every client got no answer, `stop` was called, or each made this number of calls. With
+        `timeout_s` a client waits no longer for an answer, and continues without it."""
         self.is_stopped = False
         async with asyncio.TaskGroup() as group:
             for client in self.clients:
                 group.create_task(client.play(url, calls, timeout_s))
 
     async def settle(self, url: str) -> None:
-        """Ask everything once more that was never answered; nothing is left open then."""
+        """Repeat all calls without an answer until none is left."""
         for client in self.clients:
             await client.settle(url)
 
     def stop(self) -> None:
-        """Every client ends after the call it is in."""
+        """Stop every client after its current call."""
         self.is_stopped = True
 
     async def wait_for_attempts(self, attempts: int) -> None:
-        """Wait until so many more attempts have come to an end."""
+        """Wait until this number of further attempts has ended."""
         self._enough = len(self.history) + attempts
         self._has_enough = asyncio.Event()
         await self._has_enough.wait()
 
     def record(self, said: Attempt) -> None:
-        """An attempt has come to an end."""
+        """Record an attempt that has ended."""
         self.history.append(said)
         if len(self.history) >= self._enough:
             self._has_enough.set()
 
 
 class LoadClient:
-    """Bets, settles, calls off, repeats and asks, as chance has it."""
+    """A client that bets, settles, cancels, repeats and queries at random."""
 
     def __init__(self, fleet: LoadClients, chance: random.Random, number: int) -> None:
         self._clients = fleet
@@ -224,14 +221,14 @@ class LoadClient:
         line.close()
 
     async def send_call(self, line: HttpConnection, asked: PlannedCall) -> None:
-        """Make the call and write down what came of it, whatever that was."""
+        """Send the call, and record its result, whatever it is."""
         sent_at = monotonic_s()
         said = asked.to_attempt(sent_at)
         try:
             status, body = await line.request(asked.exchange)
             said = asked.to_attempt(sent_at, status, body)
         finally:
-            # Also when this client is cancelled: the call may have been carried out.
+            # Record it also if this client is cancelled: the call may have been executed.
             self._clients.ports.append(line.port)
             self._clients.record(said._replace(answered_at=monotonic_s()))
             if said.code is None:
@@ -239,13 +236,13 @@ class LoadClient:
         self.remember_result(asked, said)
 
     def remember_result(self, asked: PlannedCall, said: Attempt) -> None:
-        """What the answer was: a bet that was taken will be settled, or called off."""
+        """Remember the answer: an applied bet is to be settled or cancelled."""
         self._sent_calls.append(asked)
         if said.code == 0 and isinstance(asked.command, Bet):
             self._open_bets.append(asked)
 
     def choose_call(self) -> PlannedCall:
-        """The next call. What had no answer comes first: it is repeated, or called off, or forgotten for now."""
+        """Return the next call. A call without an answer comes first: it is repeated, cancelled, or postponed."""
         chance = self._chance
         if self._unanswered and chance.random() < 0.9:
             lost = self._unanswered.pop(chance.randrange(len(self._unanswered)))
@@ -268,7 +265,7 @@ class LoadClient:
             chance.choice(self._clients.protocols),
             str(next(self._clients.ids)),
         )
-        # Now and then more than there is.
+        # Sometimes the stake is above the balance.
         stake = chance.choice((0, 1, 5, 20, 100, 10**12 if chance.random() < 0.2 else 7))
         if protocol == "vela" and chance.random() < 0.3:
             return PlannedCall(seat, protocol, "betwin", BetWin(id_, stake, chance.choice((0, 3, 50)), GAME))

@@ -1,6 +1,5 @@
-"""Random histories over real HTTP, both protocols and the operator's desk, held against a naive model, with servers
-that are stopped or killed and started again between two steps. Each history has an agent of its own in a file of many.
-"""
+"""Random histories over real HTTP, in both protocols and at the control endpoint, compared with a simple model.
+Servers are stopped or killed between two steps. Each history has its own agent in a file of many."""
 
 import asyncio
 import json
@@ -32,14 +31,14 @@ HISTORIES_PER_FILE = 50
 SHORT_RUN = 200
 
 SHORT_STEPS, LONG_STEPS = 50, 100
-"""How many steps a history has: the short one where few are tried."""
+"""The number of steps of a history, in a short run and in a long one."""
 
 RESTART_ROLL = 7
-"""One roll of 40 restarts the server: so many histories share one that the most of the time goes into steps."""
+"""One roll of 40 restarts the server, so that most of the time is spent on steps."""
 
 
 def torture(size: int, seed: int, folder: Path) -> Counter[str]:
-    """`size` histories; each answer is the model's, and in the end the file is what the examiner expects."""
+    """Run `size` histories. Each answer is that of the model, and at the end the checker accepts the file."""
     counts: Counter[str] = Counter()
     steps = SHORT_STEPS if size <= SHORT_RUN else LONG_STEPS
     for first in range(0, size, HISTORIES_PER_FILE):
@@ -51,7 +50,7 @@ def torture(size: int, seed: int, folder: Path) -> Counter[str]:
             finally:
                 model_wallet.server.stop()
             counts += model_wallet.counts + assert_nothing_lost(model_wallet.file, model_wallet.history)
-    assert counts["restarts"] >= size // 100, "the server was hardly ever started again"
+    assert counts["restarts"] >= size // 100, "the server was restarted too rarely"
     return counts
 
 
@@ -83,7 +82,7 @@ class ModelWallet:
         self.start()
 
     def add_agents(self) -> None:
-        """Agents for the next histories; nobody serves the file meanwhile."""
+        """Add agents for the next histories, while no server runs on the file."""
 
         async def work() -> None:
             store = await SqliteStore.open(self.file, create=True)
@@ -97,11 +96,11 @@ class ModelWallet:
         self._unused_agents = iter(agents)
 
     def take_agent(self) -> str:
-        """An agent that no history had before."""
+        """Return an agent that no history has used."""
         self.counts["histories"] += 1
         agent = next(self._unused_agents, None)
         if agent is None:
-            # So many are needed only where a failure is being made smaller.
+            # More are needed only while Hypothesis shrinks a failure.
             self.stop(signal.SIGTERM)
             self.add_agents()
             self.start()
@@ -127,7 +126,7 @@ class ModelWallet:
 
 
 class HttpStateMachine(WalletStateMachine):
-    """Asks the server that runs on the house's file."""
+    """The state machine of histories, on the running server."""
 
     model_wallet: ModelWallet
 
@@ -175,7 +174,7 @@ class HttpStateMachine(WalletStateMachine):
             assert self.model_wallet.server.http.get("/readyz").status_code == 200
 
     def check_and_stop(self) -> None:
-        """The file is examined when all histories are in it."""
+        """Check the file after all histories, and stop the server."""
 
 
 def _transfer_attempt(request: Transfer, reply: Reply | None, sent_at: float) -> Attempt:

@@ -1,8 +1,6 @@
-"""A bad network between provider and wallet: providers play on through it, repeat, and call off what was not answered.
-
-In the end everything is settled over a good line. Part of what the network still held back arrives before that, and
-part of it after.
-"""
+"""A bad network between provider and wallet: providers play through a faulty proxy, repeat, and cancel calls without
+an answer. At the end everything is settled over a good connection. Some late requests arrive before that, and some
+after it."""
 
 import asyncio
 from collections import Counter
@@ -16,24 +14,25 @@ from tests.faults.load_clients import LoadClients
 from tests.support import InProcessCli, running_server
 
 CALLS_PER_FILE = 50_000
-"""After so many calls a new file is begun, so that looking at a file needs no more memory than a small machine has."""
+"""A new file is created after this number of calls, so that the check of a file fits in the memory of a small
+machine."""
 
 PLAYERS, CLIENTS = 32, 48
 
 TIMEOUT_S = 0.25
-"""How long a client waits for an answer: longer than anything on the way is held back, unless for ever."""
+"""The timeout of a client: longer than every delay on the way, except an endless one."""
 
 
 def torture(size: int, seed: int, folder: Path) -> Counter[str]:
-    """`size` calls through the proxy; nothing that anybody was told is lost, and nothing is done twice."""
+    """Send `size` calls through the proxy. Nothing acknowledged is lost, and nothing is applied twice."""
     counts: Counter[str] = Counter()
     for first in range(0, size, CALLS_PER_FILE):
         counts += _play_file(folder / f"{first}.db", min(CALLS_PER_FILE, size - first), seed + first)
     for fate, parts in DELIVERY_FAULTS.items():
         due = size * parts // sum(DELIVERY_FAULTS.values())
         assert counts[fate] >= due // 4, f"{counts[fate]} calls were {fate} where {due} were due"
-    assert counts["unanswered"] >= size // 20, "hardly a call was without an answer"
-    assert counts["arrived_late"] >= size // 40, "hardly a request arrived late"
+    assert counts["unanswered"] >= size // 20, "too few calls were without an answer"
+    assert counts["arrived_late"] >= size // 40, "too few requests arrived late"
     return counts
 
 

@@ -1,11 +1,11 @@
-"""Power loss: whenever the power goes, and whatever of what was not synced is on the disk then, no reply was a lie.
+"""Power loss: at any moment, and with any subset of unsynced writes on the disk, each acknowledged reply stays true.
 
-A wallet's life is recorded call by call, and disks are made up as they may be found after a loss of power at any place
-in it. From each the wallet has to recover. What it recovers to is one of its own commits, so each such state is looked
-at thoroughly once by the wallet itself and, with what had been said by the first and by the last place that led to it,
-by the examiner; in between it knows nothing that it does not know at the one or the other.
+A wallet's calls are recorded, and disks are built as they may be after a power loss at any place of the recording.
+The wallet has to recover from each of them. It recovers to one of its own commits. Each such state is therefore
+opened and verified once by the wallet itself. The checker examines it twice: with the history up to the first place
+that led to it, and up to the last one.
 
-The method is tried itself, too: with syncs left out it has to find acknowledged replies lost, and damaged files.
+The method itself is tested too: without syncs it must find lost replies and damaged files.
 """
 
 import asyncio
@@ -33,20 +33,21 @@ from tests.support import InProcessCli, running_server
 IMAGES_PER_RECORDING = 5_000
 
 PLAYERS, CLIENTS, CALLS = 5, 10, 10
-"""Each client makes so many calls in each of a server's lives."""
+"""The number of calls of each client in each run of a server."""
 
 FREQUENT_CHECKPOINTS = {"wal_autocheckpoint": 25, "journal_size_limit": 60_000}
-"""The log is copied into the file, begun anew and cut every some commits instead of every some thousand."""
+"""Pragmas with which the log is checkpointed, restarted and truncated every few commits instead of every few
+thousand."""
 
 WEAK_IMAGES = 150
 
 LONG_CALLS, LONG_FROM, LONG_SHARE = 600, 25_000, 0.005
-"""So many calls of each client make the log so long that the program as it is copies it, which is tried from so many
-images on with this share of them: each takes a hundred times as long."""
+"""The calls of each client that make the log long enough for a checkpoint with the program's own pragmas. A long
+recording is used from this number of images on, for this share of them, because each takes a hundred times as long."""
 
 
 class RecoveredState:
-    """What the wallet recovers to after a loss of power at some places, from the first to the last."""
+    """The state to which the wallet recovers after a power loss, with the first and the last place that lead to it."""
 
     def __init__(self, file: Path, place: int, problems: list[str]) -> None:
         self.file = file
@@ -55,7 +56,7 @@ class RecoveredState:
 
 
 class PowerLossExplorer:
-    """Makes disks up, and has the wallet recover from them. `broken` tells of those from which it cannot."""
+    """Builds disks, and lets the wallet recover from them. `broken` lists those from which it cannot."""
 
     def __init__(self, recording: Recording, folder: Path) -> None:
         self.recording = recording
@@ -65,7 +66,7 @@ class PowerLossExplorer:
         self.counts: Counter[str] = Counter()
 
     def explore(self, size: int, chance: random.Random, since: int = 0) -> None:
-        """So many losses of power, at places all over the recording, or the rest of it."""
+        """Build this number of disks at places all over the recording, or over the rest of it."""
         steps = deque(sorted(self.recording.calls, key=lambda call: call.effect_at))
         replies = [said.answered_at for said in self.recording.history if said.answered_at < NEVER]
         moments = [*(call.effect_at for call in steps), *replies, max(0, self.recording.seeded_at)]
@@ -79,7 +80,7 @@ class PowerLossExplorer:
             self.recover(platter.after_power_loss(chance, kind), int(place))
 
     def recover(self, files: dict[str, bytes], place: int) -> None:
-        """See what the wallet recovers to; what it has never recovered to before it opens and verifies itself."""
+        """Recover the wallet from a disk. Open and verify each state that has not occurred before."""
         image = self.folder / "image"
         _write_files(image, files)
         try:
@@ -102,7 +103,7 @@ class PowerLossExplorer:
         self.states[state] = RecoveredState(kept / DB_NAME, place, problems)
 
     def examine(self) -> list[str]:
-        """What is wrong with each state, by what had been said."""
+        """Return the problems of each state, given the history."""
         problems: list[str] = []
         for state in self.states.values():
             found = state.problems
@@ -110,22 +111,22 @@ class PowerLossExplorer:
                 verdict = check_file(state.file, history_until(self.recording.history, place))
                 found += verdict.problems
                 if place >= self.recording.seeded_at and verdict.counts["accounts"] < PLAYERS:
-                    found.append("players are gone that the command had told of")
+                    found.append("players are lost that the command had reported")
             if found:
                 problems.append(f"{found[0]} (power lost at {state.first} to {state.last}, {state.file})")
             self.counts["states"] += 1
         return problems
 
     def assert_nothing_lost(self) -> Counter[str]:
-        """What was counted; AssertionError for whatever is wrong."""
+        """Return the counts. Raise AssertionError for any problem."""
         problems = self.broken + self.examine()
-        assert not problems, "\n".join([f"{len(problems)} disks told of a loss", *problems[:10]])
+        assert not problems, "\n".join([f"{len(problems)} disks have a loss", *problems[:10]])
         return self.counts + self.recording.counts
 
 
 def torture(size: int, seed: int, folder: Path) -> Counter[str]:
-    """So many losses of power in the lives of honest wallets, and some in those of wallets that do not sync."""
-    assert can_trace(), "power loss is tried with strace; install it"
+    """Test `size` power losses in recordings of correct wallets, and some in recordings of wallets that do not sync."""
+    assert can_trace(), "power loss is tested with strace; install it"
     chance, counts = random.Random(seed), Counter[str]()
     for number, tried in enumerate(range(0, size, IMAGES_PER_RECORDING), 1):
         place = _make_folder(folder, f"life{number}")
@@ -148,16 +149,17 @@ def torture(size: int, seed: int, folder: Path) -> Counter[str]:
         )
         life.explore(WEAK_IMAGES, chance)
         lost, broken = len(life.examine()), len(life.broken)
-        assert lost, f"without its syncs ({name}) the wallet would lose replies, and this test did not find any lost"
-        assert broken or synchronous, "with no sync at all files would break, and this test did not find any broken"
+        assert lost, f"without its syncs ({name}) the wallet would lose replies, and this test found none"
+        assert broken or synchronous, "without any sync files would be damaged, and this test found none"
         counts += Counter({f"states lost with {name}": lost, f"disks broken with {name}": broken})
     return counts
 
 
 def _explore_long_recording(size: int, seed: int, folder: Path, chance: random.Random) -> Counter[str]:
-    """The program with its own pragmas, from where its log has become so long that it is copied and begun anew."""
+    """Test the program with its own pragmas, from the point where its log is long enough to be checkpointed and
+    restarted."""
     recording = _record_single_run(folder, seed, LONG_CALLS, {})
-    assert recording.counts["logs begun"] > 1, "the log has not become long enough"
+    assert recording.counts["logs begun"] > 1, "the log is not long enough"
     life = PowerLossExplorer(recording, folder)
     copied = next(call.effect_at for call in recording.calls if (call.target, call.name) == (DB_NAME, "pwrite64"))
     life.explore(size, chance, since=copied)
@@ -166,14 +168,14 @@ def _explore_long_recording(size: int, seed: int, folder: Path, chance: random.R
 
 
 def _explore_without_folder_syncs(recording: Recording, folder: Path, chance: random.Random) -> Counter[str]:
-    """The same life, had the folder never been synced: whole files are gone, and this test has to notice."""
+    """Test the same recording without syncs of the folder: whole files are lost, and this test must notice."""
     calls = recording.calls
     recording.calls = [call for call in calls if call.target != FOLDER]
     life = PowerLossExplorer(recording, folder)
     life.explore(WEAK_IMAGES, chance)
     recording.calls = calls
     lost = len(life.examine()) + len(life.broken)
-    assert lost, "without a sync of the folder files would be gone, and this test did not find any gone"
+    assert lost, "without a sync of the folder files would be lost, and this test found none"
     return Counter({"states lost without the folder's sync": lost})
 
 
@@ -183,7 +185,7 @@ def _make_folder(folder: Path, name: str) -> Path:
 
 
 def _record_whole_life(folder: Path, seed: int) -> Recording:
-    """From the making of the file over a stop, a death and a recovery to the last stop, under load."""
+    """Record a wallet under load: creation of the file, a stop, a kill, a recovery and the last stop."""
     recording = Recording(folder)
     players = write_player_csv(folder / "players.csv", PLAYERS, cash="100000", bonus="50")
     recording.seed(folder / "players.csv")
@@ -191,12 +193,12 @@ def _record_whole_life(folder: Path, seed: int) -> Recording:
     recording.serve(fleet, CALLS, {})
     recording.serve(fleet, CALLS, FREQUENT_CHECKPOINTS, dies_at=random.Random(seed).randint(40, 150))
     recording.serve(fleet, CALLS, FREQUENT_CHECKPOINTS)
-    assert recording.counts["logs begun"] > 4, "the log was hardly ever begun anew"
+    assert recording.counts["logs begun"] > 4, "the log was restarted too rarely"
     return recording
 
 
 def _record_single_run(folder: Path, seed: int, calls: int, pragmas: Mapping[str, int]) -> Recording:
-    """One server's life on a file that is there for certain."""
+    """Record one server's run on a file that is already durable."""
     players = create_players(InProcessCli(folder / DB_NAME), PLAYERS)
     recording = Recording(folder)
     recording.serve(LoadClients(players, seed, clients=CLIENTS), calls, pragmas)
@@ -204,7 +206,7 @@ def _record_single_run(folder: Path, seed: int, calls: int, pragmas: Mapping[str
 
 
 def _write_files(folder: Path, files: dict[str, bytes]) -> None:
-    """These, and nothing of what was there."""
+    """Write these files, and remove all others."""
     folder.mkdir(exist_ok=True)
     for old in folder.iterdir():
         old.unlink()
@@ -213,7 +215,7 @@ def _write_files(folder: Path, files: dict[str, bytes]) -> None:
 
 
 def _recover_bytes(file: Path) -> bytes:
-    """All that SQLite finds in the file, its log and its journal. DatabaseError where that is nothing sensible."""
+    """Return all data that SQLite finds in the file, its log and its journal. Raise DatabaseError if it is invalid."""
     with closing(sqlite3.connect(file, isolation_level=None)) as db:
         db.execute("PRAGMA synchronous = 0")
         db.execute("BEGIN")
@@ -222,7 +224,8 @@ def _recover_bytes(file: Path) -> bytes:
 
 
 async def _open_and_verify(file: Path) -> list[str]:
-    """What the wallet itself finds wrong. DatabaseUnusable, StoreError."""
+    """Return the problems that the wallet itself finds. Raise DatabaseUnusable or StoreError if it cannot open the
+    file."""
     store = await SqliteStore.open(file, create=True, check=True)
     try:
         await store.finish_check()

@@ -1,6 +1,8 @@
-"""Processes whose writes fail when they are told to: a small library goes before C's and obeys a file in memory.
+"""Processes whose writes fail on command: a small library is loaded before the C library, and reads its orders from
+shared memory.
 
-`failing.c` is the library; a C compiler makes it. One order holds for all processes of this one, for one wallet file.
+`failing.c` is the library, which requires a C compiler. One order applies to all child processes of this one, for
+one wallet file.
 """
 
 import ctypes
@@ -26,7 +28,7 @@ DATABASE = FILE | WAL | JOURNAL | SHM
 
 
 class IoFailure(NamedTuple):
-    """What fails, and how. A short write does half of its work, and then its second half fails."""
+    """The call that fails, and how. A short write writes its first half, and then its second half fails."""
 
     description: str
     calls: int
@@ -37,7 +39,7 @@ class IoFailure(NamedTuple):
 
     @property
     def as_permanent(self) -> "IoFailure":
-        return self._replace(description=f"{self.description} for ever", is_permanent=True)
+        return self._replace(description=f"{self.description} permanently", is_permanent=True)
 
 
 SINGLE_FAILURES = (
@@ -54,7 +56,7 @@ FAILURES = (*SINGLE_FAILURES, *(each.as_permanent for each in SINGLE_FAILURES))
 
 
 class FailureOrder(ctypes.Structure):
-    """What is to fail, and what has: `struct order` of the library."""
+    """The ordered failure, and the failures so far: `struct order` of the library."""
 
     _fields_ = (
         ("file", ctypes.c_char * 1024),
@@ -68,7 +70,7 @@ class FailureOrder(ctypes.Structure):
 
 
 class Preload:
-    """`settings` are those of a process that obeys."""
+    """The library and its order. `settings` is the environment of a process that obeys it."""
 
     def __init__(self, folder: Path) -> None:
         library, order = folder / "failing.so", folder / "order"
@@ -79,7 +81,7 @@ class Preload:
             self._order = FailureOrder.from_buffer(mmap.mmap(opened.fileno(), ctypes.sizeof(FailureOrder)))
 
     def arm(self, file: Path, failure: IoFailure, nth: int) -> None:
-        """From now on the nth such call on the wallet file, or beside it, fails."""
+        """Let the nth such call from now on fail, on the wallet file or a companion file."""
         self.disarm()
         order = self._order
         order.file = os.fsencode(file.resolve())
@@ -93,17 +95,17 @@ class Preload:
 
     @property
     def failure_count(self) -> int:
-        """How often a call has failed since the last order."""
+        """Return the number of failed calls since the last order."""
         return int(self._order.struck)
 
     @property
     def first_failure(self) -> str:
-        """The first call that failed."""
+        """Return the first call that failed."""
         return f"{CALL_NAMES[self._order.struck_call]} of {FILE_NAMES[self._order.struck_part]}"
 
 
 def preload_unavailable_reason() -> str:
-    """Why writes cannot be made to fail here, or "" if they can."""
+    """Return why writes cannot fail on command here, or "" if they can."""
     if sys.platform != "linux":
         return "only on Linux a library is put before C's like this"
     return "" if _find_compiler() else "no C compiler (cc) to make the failing library with"
@@ -111,7 +113,7 @@ def preload_unavailable_reason() -> str:
 
 @cache
 def get_preload() -> Preload:
-    """The one of this process."""
+    """Return the library of this process."""
     folder = tempfile.TemporaryDirectory(prefix="minwallet-failing-")
     made = Preload(Path(folder.name))
     made.__dict__["_folder"] = folder

@@ -1,4 +1,4 @@
-"""How servers and commands may end while the disk fails: what their exit codes and messages have to say."""
+"""The allowed ends of servers and commands while the disk fails: their exit codes and messages."""
 
 from pathlib import Path
 
@@ -15,7 +15,7 @@ from tests.support import (
 
 
 def check_server_end(server: Server) -> str:
-    """ "goes on", or "stopped" if it did so by itself: in order, and with one line that says why."""
+    """Return "goes on", or "stopped" if the server stopped with the right exit code and a one-line reason."""
     goes_on = _is_running(server)
     code = None if goes_on else server.process.wait(TIMEOUT_S)
     if not goes_on:
@@ -31,7 +31,7 @@ def check_server_end(server: Server) -> str:
 
 
 def _is_running(server: Server) -> bool:
-    """A disk that is merely full stops nothing."""
+    """Return whether the server runs. A disk that is only full stops no server."""
     try:
         ready = server.http.get("/readyz").json()
     except httpx2.HTTPError:
@@ -40,7 +40,7 @@ def _is_running(server: Server) -> bool:
 
 
 def check_start_end(file: Path) -> str:
-    """The same of a server that is started and, if it serves, told to stop; or "did not start"."""
+    """Check the end of a server that is started and, if it serves, stopped. Return "did not start" or the end."""
     try:
         server = start_faulty_server(file)
     except ServerDidNotStart as fault:
@@ -53,7 +53,7 @@ def check_start_end(file: Path) -> str:
 
 
 def check_command_end(result: CommandResult) -> str:
-    """ "done" or, with one line that says why, "refused"."""
+    """Return "done", or "refused" if the command failed with a one-line reason."""
     assert result.code in (0, 3), result
     if result.code == 0:
         return "done"
@@ -64,5 +64,5 @@ def check_command_end(result: CommandResult) -> str:
 
 
 def start_faulty_server(file: Path) -> Server:
-    """A server whose calls fail when they are told to."""
+    """Start a server whose calls fail on command."""
     return Server(file, log_dir=None, **get_preload().settings)

@@ -1,7 +1,7 @@
-"""A wallet's life, recorded: every call to the file system and every reply, all in one order.
+"""A recording of a wallet: all file system calls and all replies, in one order.
 
-What the clients said of their calls is dated anew by that order: a call is sent where the server reads it, and answered
-where the server begins to write the reply. Whoever lets the power go at a place then knows what had been acknowledged.
+The calls of clients are dated by that order: a call is sent where the server reads it, and answered where the server
+starts to write the reply. So the acknowledged calls are known for a power loss at any place.
 """
 
 import asyncio
@@ -23,7 +23,8 @@ DB_NAME = "wallet.db"
 WAL_NAME = f"{DB_NAME}-wal"
 
 DURABLE_FILES = (DB_NAME, WAL_NAME, f"{DB_NAME}-journal")
-"""What outlives the power: of the others one is made anew at every start, and one means nothing without its owner."""
+"""The files that outlive a power loss. The others are created at every start, or have no meaning without their
+process."""
 
 FOLDER = "."
 
@@ -31,7 +32,7 @@ STDOUT = "1"
 
 
 class Recording:
-    """Grows lap by lap. `calls` are those that count, `history` is dated by their places."""
+    """A recording that grows run by run. `calls` are the relevant calls, and `history` is dated by their places."""
 
     def __init__(self, folder: Path) -> None:
         self.db = folder / DB_NAME
@@ -44,7 +45,7 @@ class Recording:
         self._disk = SimulatedDisk(self.initial_files)
 
     def seed(self, file: Path) -> None:
-        """The command that makes the file, and players in it: it says when it is done."""
+        """Record the command that creates the file with its players; its report of success is the acknowledgement."""
         log = self._new_log_path()
         seed = strace_command(log, self.db, "seed", str(file))
         subprocess.run(seed, check=True, capture_output=True, env=clean_environment(), timeout=TIMEOUT_S)
@@ -54,8 +55,8 @@ class Recording:
         self._read_lap(log)
 
     def serve(self, fleet: LoadClients, calls: int, pragmas: Mapping[str, int], *, dies_at: int = 0) -> None:
-        """A server's life under the fleet's load, to its end in peace, or in the midst of a write. Its pragmas are its
-        own apart from these."""
+        """Record a server under the clients' load until it stops, or is killed during a write. It uses its own
+        pragmas except these."""
         log, since = self._new_log_path(), len(fleet.history)
         with traced_server(log, self.db, pragmas=json.dumps(pragmas) if pragmas else "", dies_at=dies_at) as url:
             asyncio.run(fleet.play(url, calls))
@@ -68,7 +69,7 @@ class Recording:
         return {name: file.read_bytes() for name in DURABLE_FILES if (file := self.db.with_name(name)).exists()}
 
     def _read_lap(self, log: Path, attempts: list[tuple[int, Attempt]] | None = None) -> None:
-        """Read a lap's log, see that it tells of every byte that is in the files now, and date what was said."""
+        """Read the log of a run, check that it explains every byte of the files, and date the history."""
         lap = [self._shift(call) for call in read_calls(log)]
         changed = re.compile(rf"{re.escape(str(self.db))}(-wal|-journal)?[^-.\w]")
         for call in lap:
@@ -79,7 +80,9 @@ class Recording:
                 self.counts["checkpoints"] += (name, call.name) == (DB_NAME, "fdatasync")
                 apply_syscall(self._disk, self.calls[-1])
         there = self._read_files()
-        assert {name: self._disk[name].read_all() for name in self._disk.names} == there, "the log does not tell all"
+        assert {name: self._disk[name].read_all() for name in self._disk.names} == there, (
+            "the log does not explain all bytes of the files"
+        )
         self.history += _date_attempts(lap, attempts or [])
         self._end = 1 + max(max(call.begun, call.ended if call.ended < NEVER else 0) for call in lap)
         log.unlink()
@@ -89,14 +92,14 @@ class Recording:
         return call._replace(begun=call.begun + self._end, ended=ended)
 
     def _durable_name(self, call: Syscall) -> str:
-        """The name of the file that the call is about, or of the folder; "" for what does not outlive the power."""
+        """Return the name of the file or the folder of the call, or "" if it does not outlive a power loss."""
         folder, _, name = call.target.rpartition("/")
         if call.target == str(self.db.parent):
             return FOLDER
         return name if folder == str(self.db.parent) and name in DURABLE_FILES else ""
 
     def _has_happened(self, call: Syscall) -> bool:
-        """Whether a call that a killed process was in has changed the file, which nobody has changed since."""
+        """Return whether the last call of a killed process changed the file, which has not changed since."""
         file = Path(call.target)
         match call.name:
             case "pwrite64":
@@ -113,7 +116,7 @@ class Recording:
 
 
 def apply_syscall(disk: SimulatedDisk, call: Syscall) -> None:
-    """Do to the platter what the call did."""
+    """Apply the call to the simulated disk."""
     name = call.target
     match call.name:
         case "pwrite64":
@@ -135,7 +138,7 @@ def apply_syscall(disk: SimulatedDisk, call: Syscall) -> None:
 
 
 def _date_attempts(lap: list[Syscall], attempts: list[tuple[int, Attempt]]) -> Iterator[Attempt]:
-    """The attempts that reached the server, by where it read and answered them."""
+    """Return the attempts that reached the server, dated by its reads and writes."""
     read: defaultdict[int, list[int]] = defaultdict(list)
     told: defaultdict[int, list[int]] = defaultdict(list)
     for call in lap:
@@ -151,14 +154,14 @@ def _date_attempts(lap: list[Syscall], attempts: list[tuple[int, Attempt]]) -> I
     for port, said in attempts:
         number = seen[port]
         seen[port] += 1
-        assert said.code is None or number < len(told[port]), f"no reply of the server is on record for {said}"
+        assert said.code is None or number < len(told[port]), f"the recording has no reply of the server for {said}"
         if port and number < len(read[port]):
             answered_at = told[port][number] if number < len(told[port]) else NEVER
             yield said._replace(sent_at=read[port][number], answered_at=answered_at)
 
 
 def history_until(history: History, place: int) -> History:
-    """What had been said by then; what was not yet answered counts as unanswered."""
+    """Return the history up to this place; calls without an answer by then count as unanswered."""
     return History(
         said if said.answered_at <= place else said._replace(code=None, balance=None, balance2=None)
         for said in history

@@ -1,6 +1,5 @@
-"""Whoever leaves: clients at every point of a call, servers that are told to stop in mid-batch, servers that find
-another one on their file, and a server that dies under the operator's commands.
-"""
+"""Disconnects and shutdowns: clients at every point of a call, servers that stop in mid-batch, servers that start on
+one file, and a server that dies during the operator's commands."""
 
 import asyncio
 import os
@@ -30,7 +29,8 @@ MAX_ANSWERS = 400
 
 
 def torture(size: int, seed: int, folder: Path) -> Counter[str]:
-    """`size` clients leave; for each few hundred of them a server is stopped, and for each thousand dies or races."""
+    """Let `size` clients disconnect. For each few hundred of them a server is stopped, and for each thousand one
+    dies or several start together."""
     counts: Counter[str] = Counter()
     chance = random.Random(seed)
     for first in range(0, size, DISCONNECTS_PER_FILE):
@@ -40,12 +40,12 @@ def torture(size: int, seed: int, folder: Path) -> Counter[str]:
     for number in range(max(1, size // 1000)):
         counts += kill_under_commands(chance, folder / f"died{number}.db")
         counts += race_starts(chance, folder / f"raced{number}.db")
-    assert counts["deposits_in_doubt"] >= size // 2000, "servers died, but hardly under a command"
+    assert counts["deposits_in_doubt"] >= size // 2000, "too few servers died during a command"
     return counts
 
 
 def stop_under_load(times: int, chance: random.Random, file: Path) -> Counter[str]:
-    """Each server is told to stop under load: it answers what it has begun, and ends as if nothing had been."""
+    """Stop each server under load. It answers the calls it has started, and exits normally."""
     counts: Counter[str] = Counter()
     clients = LoadClients(create_players(InProcessCli(file), 24), chance.randrange(10**9))
     for number in range(times):
@@ -79,7 +79,7 @@ async def _play_until_signal(
 
 
 class RetryingOperator:
-    """Makes deposits, each with a reference of its own, and again as long as a command does not say that it is done."""
+    """An operator who deposits, each time with a new reference, and repeats a command until it reports success."""
 
     def __init__(self, name: str, seat: SeededPlayer, chance: random.Random, file: Path) -> None:
         self._name = name
@@ -98,7 +98,7 @@ class RetryingOperator:
                 pass
 
     def _deposit(self, reference: str, cents: int) -> bool:
-        """Whether there is nothing more to be done about it."""
+        """Run the command once, and return whether it is finished."""
         seat = self._player
         said = Attempt(
             monotonic_s(), 0, "operator", "deposit", seat.agent, seat.player, seat.currency, reference, payout=cents
@@ -114,9 +114,8 @@ class RetryingOperator:
 
 
 def kill_under_commands(chance: random.Random, file: Path) -> Counter[str]:
-    """Servers come and go while operators deposit: 0 means that it is there, 3 that it may be, and asking again with
-    the same reference makes it once.
-    """
+    """Start and stop servers while operators deposit. Exit code 0 means applied, 3 means possibly applied; a retry
+    with the same reference applies it once."""
     chosen = create_players(InProcessCli(file), OPERATORS)
     operators = [
         RetryingOperator(f"operator{number}", seat, random.Random(chance.random()), file)
@@ -148,7 +147,8 @@ def kill_under_commands(chance: random.Random, file: Path) -> Counter[str]:
 
 
 def _choose_signal(server: Server, chance: random.Random) -> signal.Signals:
-    """How to end it. It may have stood still before, so that commands wait for it when it ends."""
+    """Return the signal to stop the server. It may have been paused before, so that commands wait for it when it
+    ends."""
     if chance.random() < 0.5:
         return chance.choice((signal.SIGKILL, signal.SIGTERM))
     server.process.send_signal(signal.SIGSTOP)
@@ -157,9 +157,8 @@ def _choose_signal(server: Server, chance: random.Random) -> signal.Signals:
 
 
 def race_starts(chance: random.Random, file: Path) -> Counter[str]:
-    """Many servers on one file, under its own name and another: one serves, the others say in a line that they cannot.
-    Then it is killed, and what it leaves beside the file keeps nobody from starting.
-    """
+    """Start many servers on one file, under its own name and another one. One serves, the others report in one line
+    that they cannot. Then it is killed, and its remaining files prevent no start."""
     cli = InProcessCli(file)
     other = file.with_name(f"also-{file.name}")
     other.symlink_to(file.name)
@@ -180,7 +179,7 @@ def race_starts(chance: random.Random, file: Path) -> Counter[str]:
     for each in refused:
         result = each.result()
         assert (result.code, result.err.count("\n")) == (3, 1), result
-    assert read_control_endpoint(file) == desk, "the dead server's side file should be there"
+    assert read_control_endpoint(file) == desk, "the dead server's lock file should be there"
     begun = time.monotonic()
     with running_server(other) as server:
         assert_ready_soon(server, begun)
@@ -196,11 +195,11 @@ def _wait_for_control_endpoint(file: Path) -> ControlEndpoint:
         if desk := read_control_endpoint(file):
             return desk
         time.sleep(0.02)
-    raise AssertionError("nobody serves the file")
+    raise AssertionError("no server runs on the file")
 
 
 def _wait_for_refused_starts(starts: "set[Future[CommandResult]]") -> "set[Future[CommandResult]]":
-    """Those that have ended, once only one has not."""
+    """Wait until only one server runs, and return the others."""
     ended: set[Future[CommandResult]] = set()
     while len(starts) - len(ended) > 1:
         done, _ = wait(starts - ended, TIMEOUT_S, FIRST_COMPLETED)

@@ -1,9 +1,8 @@
-"""What a disk may hold after the power went, given the calls that a program had made by then.
+"""The possible contents of a disk after a power loss, given the calls of a program up to then.
 
-What was synced is there. Of what was not, anything may be: each write, each truncation, each change of a file's size
-and each name in the folder for itself, in any order; and of a write any of its sectors. A file's name is there for
-certain only once its folder has been synced. Where a file grew without what was written there, the disk has zeros,
-noise, or what an older file left.
+Synced data is there. Unsynced data may be there or not, independently and in any order: each write, each truncation,
+each change of a file's size, each name in the folder, and each sector of a write. A file's name is certain only
+after a sync of its folder. Where a file grew without its data, the disk has zeros, noise, or data of an older file.
 """
 
 import random
@@ -14,18 +13,18 @@ from typing import NamedTuple
 SECTOR_BYTES = 512
 
 NONE, ALL, SOME, TORN = "none", "all", "some", "torn"
-"""Of what was not synced: nothing, everything, some whole writes, some sectors of some writes."""
+"""Of the unsynced data: nothing, everything, some whole writes, some sectors of some writes."""
 
 LOSS_KINDS, LOSS_WEIGHTS = (NONE, ALL, SOME, TORN), (1, 1, 4, 4)
 
 WRITE_PROBABILITIES = (0.03, 0.3, 0.5, 0.7, 0.97)
-"""How likely a write, or a sector of it, reached the disk in time."""
+"""The probability that a write, or a sector of it, is on the disk."""
 
 NOISE = random.Random(0).randbytes(1 << 20)
 
 
 class PendingWrite(NamedTuple):
-    """Bytes at an offset, or where there are none a truncation to it."""
+    """Bytes at an offset, or a truncation to it if there are none."""
 
     position: int
     offset: int
@@ -33,7 +32,7 @@ class PendingWrite(NamedTuple):
 
     @property
     def sectors(self) -> Iterator[tuple[int, bytes]]:
-        """What falls into each sector."""
+        """Return the parts of the write by sector."""
         assert self.data is not None
         begin, end = self.offset, self.offset + len(self.data)
         while begin < end:
@@ -43,7 +42,7 @@ class PendingWrite(NamedTuple):
 
 
 class SimulatedFile:
-    """What of a file is on the disk for certain, and what came since."""
+    """The durable contents of a file, and the pending writes."""
 
     def __init__(self, content: bytes = b"", stale: bytes = b"") -> None:
         self.durable = bytearray(content)
@@ -51,21 +50,21 @@ class SimulatedFile:
         self.pending: list[PendingWrite] = []
 
     def sync(self, position: int) -> None:
-        """All that was begun before this place is there for certain now."""
+        """Make everything durable that started before this place."""
         for change in self.pending:
             if change.position < position:
                 _apply_write(self.durable, change.offset, change.data)
         self.pending = [change for change in self.pending if change.position >= position]
 
     def read_all(self) -> bytes:
-        """As a program that reads it sees it."""
+        """Return the contents as a program reads them."""
         content = bytearray(self.durable)
         for change in self.pending:
             _apply_write(content, change.offset, change.data)
         return bytes(content)
 
     def after_power_loss(self, chance: random.Random, kind: str) -> bytes:
-        """As it may be found after the power went."""
+        """Return possible contents after a power loss."""
         if kind == NONE:
             return bytes(self.durable)
         if kind == ALL:
@@ -98,7 +97,7 @@ class SimulatedFile:
 
 
 class SimulatedDisk:
-    """A folder's files, as calls change them one after the other."""
+    """The files of a folder, changed by one call after the other."""
 
     def __init__(self, files: dict[str, bytes]) -> None:
         self._durable: dict[str, SimulatedFile | None] = {
@@ -130,7 +129,7 @@ class SimulatedDisk:
         self._pending_names[name].append((place, None))
 
     def sync_folder(self, place: int) -> None:
-        """Names that were made or removed before this place are so for certain."""
+        """Make all names durable that were created or removed before this place."""
         for name, coming in self._pending_names.items():
             done = [file for since, file in coming if since < place]
             if done:
@@ -138,11 +137,11 @@ class SimulatedDisk:
             del coming[: len(done)]
 
     def has_unsynced(self) -> bool:
-        """Whether the power's loss could lose anything just now."""
+        """Return whether a power loss could lose anything now."""
         return any(self._pending_names.values()) or any(file.pending for file in self._durable.values() if file)
 
     def after_power_loss(self, chance: random.Random, kind: str) -> dict[str, bytes]:
-        """The files and their contents, as they may be found after the power went."""
+        """Return possible files and contents after a power loss."""
         found: dict[str, bytes] = {}
         for name in sorted({*self._durable, *self._pending_names}):
             certain, coming = self._durable.get(name), [file for _, file in self._pending_names[name]]
@@ -157,7 +156,7 @@ class SimulatedDisk:
 
 
 def _apply_write(content: bytearray, offset: int, data: bytes | None, filler: bytes = b"") -> None:
-    """Write, or cut or lengthen where there is no data; a gap is filled."""
+    """Write the data, or change the size if there is none; a gap is filled."""
     if offset > (size := len(content)):
         content += filler[size:offset].ljust(offset - size, b"\0")
     if data is None:

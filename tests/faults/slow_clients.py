@@ -1,4 +1,5 @@
-"""Slow heads: many connections that have begun a request and send a byte now and then, and good clients beside them."""
+"""Slow request heads: many connections that have started a request and send a byte now and then, beside normal
+clients."""
 
 import asyncio
 from collections import Counter
@@ -16,13 +17,13 @@ SLOW_CONNECTIONS, GOOD_CLIENTS, CALLS_PER_CLIENT = 500, 8, 120
 MIN_TURNS, MAX_TURNS = 3, 12
 
 MIN_P99_S = 0.005
-"""Below this a p99 says more of the machine than of the server."""
+"""A p99 below this depends more on the machine than on the server."""
 
 PARTIAL_HEAD = b"POST /wallet HTTP/1.1\r\nhost: x\r\nx-slow: "
 
 
 def torture(size: int, seed: int, folder: Path) -> Counter[str]:
-    """So many times `MIN_TURNS` or more: slow heads never take the p99 of good clients to twice what it is without."""
+    """Compare `size` times, each with `MIN_TURNS` or more turns. Slow heads never double the p99 of normal clients."""
     file = folder / "wallet.db"
     fleet = LoadClients(create_players(InProcessCli(file), GOOD_CLIENTS), seed, clients=GOOD_CLIENTS)
     counts: Counter[str] = Counter()
@@ -38,9 +39,8 @@ def torture(size: int, seed: int, folder: Path) -> Counter[str]:
 
 
 async def _compare_p99(server: Server, fleet: LoadClients) -> tuple[float, float, int]:
-    """The best p99 of some turns without slow heads, and with them, and how many turns it took. What else the machine
-    does can only make a turn worse, so where it looks too bad, there are more turns.
-    """
+    """Return the best p99 of several turns without and with slow heads, and the number of turns. Other load of the
+    machine can only make a turn slower, so bad results get more turns."""
     alone: list[float] = []
     beside: list[float] = []
     while len(beside) < MIN_TURNS or (len(beside) < MAX_TURNS and not _is_acceptable(min(alone), min(beside))):
@@ -70,7 +70,7 @@ async def _open_slow_connections(server: Server) -> AsyncIterator[None]:
 
 
 async def _send_byte_by_byte(writers: list[asyncio.StreamWriter]) -> None:
-    """A byte for one of them after the other, for ever."""
+    """Send a byte on one connection after the other, without end."""
     while True:
         for writer in writers:
             with suppress(OSError):
@@ -79,7 +79,7 @@ async def _send_byte_by_byte(writers: list[asyncio.StreamWriter]) -> None:
 
 
 async def _measure_p99(server: Server, fleet: LoadClients) -> float:
-    """In seconds, of calls that had an answer."""
+    """Return the p99 of answered calls, in seconds."""
     before = len(fleet.history)
     await fleet.play(server.url, CALLS_PER_CLIENT)
     took = sorted(said.answered_at - said.sent_at for said in fleet.history[before:])

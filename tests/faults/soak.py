@@ -1,4 +1,4 @@
-"""An evening's load on one server: what it uses does not grow with what it has done."""
+"""An hour of load on one server: its use of resources does not grow with the number of calls."""
 
 import asyncio
 import random
@@ -14,14 +14,15 @@ from tests.support import InProcessCli, Server, running_server
 PLAYERS, SAMPLES = 200, 40
 
 PAUSE_S = 0.05
-"""Between two calls of a client: some 600 calls a second, of which an examiner can remember an hour."""
+"""The pause between two calls of a client. It gives some 600 calls a second, of which the checker can remember an
+hour."""
 
 MAX_RSS_MB, MAX_WAL_MB = 130, 80
-"""The write-ahead log gives back what is over 64 MB, and gets over it by what comes in before a checkpoint ends."""
+"""The write-ahead log is truncated to 64 MB, and exceeds that by the writes during a checkpoint."""
 
 
 class ResourceSample(NamedTuple):
-    """What the server uses at a moment."""
+    """The resources that the server uses at a moment."""
 
     rss_mb: float
     open_files: int
@@ -29,7 +30,7 @@ class ResourceSample(NamedTuple):
 
 
 def torture(size: int, seed: int, folder: Path) -> Counter[str]:
-    """`size` seconds of load; memory, file handles and the write-ahead log stay what they are."""
+    """Run the load for `size` seconds. Memory, file handles and the write-ahead log do not grow."""
     file = folder / "wallet.db"
     fleet = LoadClients(create_players(InProcessCli(file), PLAYERS), random.Random(seed).randrange(10**9))
     fleet.pause_s = PAUSE_S

@@ -1,7 +1,7 @@
-"""What a program asked of the file system and said over its connections, in the order in which it did: strace's log.
+"""The file system calls of a program and the data on its connections, in order: the log of strace.
 
-The log is written while the program stands still, so whatever stands earlier in it happened earlier, also between
-threads. A call that another thread's comes in between of begins and ends at two places.
+The log is written while the program is stopped, so an earlier line happened earlier, also between threads. A call
+that is interrupted by one of another thread starts and ends at two places.
 """
 
 import os
@@ -20,7 +20,7 @@ from minwallet.storage.file_lock import read_control_endpoint
 from tests.support import TIMEOUT_S, clean_environment
 
 NEVER = sys.maxsize
-"""Where a call ends that did not come back."""
+"""The place of the end of a call that did not return."""
 
 WRITE_CALLS = ("pwrite64", "write", "ftruncate", "fdatasync", "fsync", "openat", "unlink")
 
@@ -40,14 +40,14 @@ UNMODELLED_CALLS = (
     ),
     *("pwritev", "pwritev2", "fallocate", "sync_file_range", "msync", "sendfile", "copy_file_range", "splice", "mmap"),
 )
-"""Ways to change a file that SQLite does not go; one that it goes after all may not go unnoticed."""
+"""Calls that change a file in ways that SQLite does not use; if one occurs, the test fails."""
 
 SOCKET_CALLS = ("read", "readv", "recvfrom", "recvmsg", "writev", "sendto", "sendmsg")
 
 HEX_ESCAPES = re.compile(r"(?:\\x[0-9a-f]{2})+")
 
 STRACE_LINE = re.compile(r'(\w+)\((?:([\w-]+)<((?:->|[^>])*)>)?(?:,\s*)?(?:"([^"]*)")?(.*)\) += (\?|-?\d+)', re.DOTALL)
-"""A call's name, its descriptor and what that is open on, its bytes or path, all else, and what it returned."""
+"""A call's name, its descriptor and what that is open on, its bytes or path, all other arguments, and its result."""
 
 PATCHED_PROGRAM = """
 import json, sys
@@ -56,12 +56,12 @@ connection.PRAGMAS = tuple({**dict(connection.PRAGMAS), **json.loads(sys.argv.po
 from minwallet.__main__ import main
 main()
 """
-"""The program with other pragmas than its own, which it has no option for."""
+"""The program with other pragmas than its own, for which it has no option."""
 
 
 class Syscall(NamedTuple):
-    """One system call. `target` is a path or a connection's addresses, `data` what was written or read. Of an
-    unexpected call `words` is everything."""
+    """One system call. `target` is a path or a connection's addresses, `data` the bytes written or read. `words` is
+    the complete line of an unexpected call."""
 
     begun: int
     ended: int
@@ -74,24 +74,23 @@ class Syscall(NamedTuple):
 
     @property
     def effect_at(self) -> int:
-        """When it may have had its effect: a sync has it in the end, and all else may have it at once."""
+        """Return the place at which the call may take effect: a sync at its end, all others at their start."""
         return self.ended if self.name in ("fsync", "fdatasync") else self.begun
 
 
 def can_trace() -> bool:
-    """Whether there is a strace, and it may do its work here."""
+    """Return whether strace is installed and may trace here."""
     if shutil.which("strace") is None:
         return False
     return subprocess.run(["strace", "-f", "-o", os.devnull, "true"], check=False, capture_output=True).returncode == 0
 
 
 def strace_command(log: Path, db: Path, *arguments: str, pragmas: str = "", dies_at: int = 0) -> list[str]:
-    """The program under strace, with its own pragmas, or with these in JSON in place of some; `dies_at` is the number
-    of one thread's write to a file at which it is killed, if it is.
-    """
+    """Return the command that runs the program under strace, with its own pragmas, or with some of them replaced by
+    these in JSON. If `dies_at` is set, the process is killed at that write to a file by one thread."""
     trace = ",".join((*WRITE_CALLS, *(f"?{each}" for each in UNMODELLED_CALLS), *SOCKET_CALLS))
     strace = f"strace -f -yy -xx -s 100000 -e signal=none -e trace={trace}".split()
-    # With its filter in the kernel strace is quicker, but kills nobody.
+    # strace is faster with a filter in the kernel, but then it cannot kill the process.
     death = ["-e", f"inject=pwrite64:signal=KILL:when={dies_at}"] if dies_at else ["--seccomp-bpf"]
     program = ["-c", PATCHED_PROGRAM, pragmas] if pragmas else ["-m", "minwallet"]
     return [*strace, *death, "-o", str(log), sys.executable, *program, "--db", str(db), *arguments]
@@ -99,7 +98,8 @@ def strace_command(log: Path, db: Path, *arguments: str, pragmas: str = "", dies
 
 @contextmanager
 def traced_server(log: Path, db: Path, *, pragmas: str, dies_at: int) -> Iterator[str]:
-    """`minwallet serve` under strace; its address. It ends with the block, in peace or as it was to die."""
+    """Run `minwallet serve` under strace until the end of the block, and yield its URL. It stops normally, or dies
+    as ordered."""
     said = log.with_suffix(".err")
     arguments = strace_command(log, db, "serve", "--port", "0", pragmas=pragmas, dies_at=dies_at)
     nothing = subprocess.DEVNULL
@@ -129,7 +129,7 @@ def _wait_for_url(strace: subprocess.Popen[bytes], said: Path) -> str:
 
 
 def read_calls(log: Path) -> Iterator[Syscall]:
-    """The calls in the order in which they ended; last those that never did."""
+    """Return the calls in the order of their ends; calls without an end come last."""
     begun: dict[str, tuple[int, str]] = {}
     place = 0
     with log.open() as lines:
@@ -150,11 +150,11 @@ def read_calls(log: Path) -> Iterator[Syscall]:
 
 
 def _read_call(text: str, begun: int, ended: int) -> Syscall | None:
-    """Nothing where it failed, or read a file."""
+    """Return the call, or None if it failed or read a file."""
     if text.startswith(("+++", "---")) or (text.startswith("read(") and "<TCP:" not in text[:16]):
         return None
     found = STRACE_LINE.match(text)
-    assert found, f"strace wrote what nobody understands: {text[:200]}"
+    assert found, f"unknown line of strace: {text[:200]}"
     name, descriptor, on, data, rest, returned = found.groups()
     if returned.startswith("-"):
         return None

@@ -1,4 +1,4 @@
-"""The examiner itself: it has nothing against the truth, and notices every kind of lie."""
+"""The independent checker: it accepts a true history, and reports every kind of false one."""
 
 import asyncio
 import shutil
@@ -28,7 +28,7 @@ class RecordedRun(NamedTuple):
 
 @pytest.fixture(scope="module")
 def recorded_run(tmp_path_factory: pytest.TempPathFactory) -> RecordedRun:
-    """A wallet file, and all that was said to it in peace."""
+    """Return a wallet file, and the history of all calls to it, without a fault."""
     folder = tmp_path_factory.mktemp("played")
     file = folder / "wallet.db"
     fleet = LoadClients(create_players(InProcessCli(file), 6), seed=1, clients=12)
@@ -38,7 +38,7 @@ def recorded_run(tmp_path_factory: pytest.TempPathFactory) -> RecordedRun:
 
 
 def alter_answer(history: History, lie: AlterAttempt, *, protocol: str, operation: str) -> History:
-    """The history with one acknowledged answer that was never given."""
+    """Return the history with one acknowledged answer that was never given."""
     told = list(history)
     place = max(
         place
@@ -50,7 +50,7 @@ def alter_answer(history: History, lie: AlterAttempt, *, protocol: str, operatio
 
 
 def tampered_copy(recorded_run: RecordedRun, folder: Path, *statements: str) -> Path:
-    """A copy of the file on which somebody has laid hands, past the triggers."""
+    """Return a copy of the file that was changed by these statements, without its triggers."""
     file = Path(shutil.copy(recorded_run.file, folder / "doctored.db"))
     with closing(sqlite3.connect(file, isolation_level=None)) as db:
         db.execute("PRAGMA ignore_check_constraints = 1")
@@ -61,8 +61,8 @@ def tampered_copy(recorded_run: RecordedRun, folder: Path, *statements: str) -> 
     return file
 
 
-def test_the_truth_is_believed(recorded_run: RecordedRun) -> None:
-    """An honest wallet under an honest load gets no complaint, and everything is looked at."""
+def test_a_true_history_has_no_problems(recorded_run: RecordedRun) -> None:
+    """A correct wallet under normal load has no problem, and every attempt is checked."""
     verdict = check_file(recorded_run.file, recorded_run.history)
     assert verdict.problems == []
     assert verdict.counts["attempts"] == len(recorded_run.history) == 12 * 60
@@ -84,32 +84,32 @@ def test_the_truth_is_believed(recorded_run: RecordedRun) -> None:
         pytest.param(lambda said: said._replace(code={"vela": 2, "wallet-v2": 106}[said.protocol]), id="another one"),
     ],
 )
-def test_an_answer_that_is_not_in_the_ledger_is_noticed(
+def test_an_acknowledged_call_that_is_not_in_the_ledger_is_reported(
     recorded_run: RecordedRun, protocol: str, lie: AlterAttempt
 ) -> None:
-    """Whatever the wallet is said to have acknowledged must stand in the ledger, with the same balance."""
+    """Each acknowledged call must be in the ledger with the same content and balance."""
     lies = alter_answer(recorded_run.history, lie, protocol=protocol, operation="bet")
     assert check_file(recorded_run.file, lies).problems
 
 
 @pytest.mark.parametrize("operation", ["credit", "authenticate"])
-def test_a_balance_from_another_time_is_noticed(recorded_run: RecordedRun, operation: str) -> None:
-    """A question's answer tells what there was between asking and answering, not what there was once."""
+def test_a_balance_from_another_time_is_reported(recorded_run: RecordedRun, operation: str) -> None:
+    """The answer to a query must have a balance from between request and answer."""
     asked = max(place for place, said in enumerate(recorded_run.history) if said.operation == operation)
     early = History(recorded_run.history)
     early[asked] = early[asked]._replace(sent_at=0.0, answered_at=0.001)
     assert any("never held that" in problem for problem in check_file(recorded_run.file, early).problems)
 
 
-def test_a_row_that_nobody_asked_for_is_noticed(recorded_run: RecordedRun) -> None:
-    """A bet that no client ever made is an invention."""
+def test_a_row_without_a_call_is_reported(recorded_run: RecordedRun) -> None:
+    """A bet that no client made must not be in the ledger."""
     bet = max(said for said in recorded_run.history if (said.operation, said.code) == ("bet", 0))
     without = History(said for said in recorded_run.history if bet.id not in (said.id, said.round))
-    assert any("is nobody's" in problem for problem in check_file(recorded_run.file, without).problems)
+    assert any("has no call" in problem for problem in check_file(recorded_run.file, without).problems)
 
 
-def test_a_refusal_may_be_for_now(tmp_path: Path) -> None:
-    """A result that came before its bet is refused, and taken afterwards; but what was taken is never refused later."""
+def test_a_refusal_may_be_temporary(tmp_path: Path) -> None:
+    """A result before its bet is refused, and succeeds after it. An applied call is never refused later."""
     file, history, clock = tmp_path / "wallet.db", History(), count(1)
     (seat,) = create_players(InProcessCli(file), 1, cash="1", bonus="0")
     asked = {
@@ -128,8 +128,8 @@ def test_a_refusal_may_be_for_now(tmp_path: Path) -> None:
     assert any("it was refused, but" in problem for problem in check_file(file, [*history, late]).problems)
 
 
-def test_a_row_out_of_its_order_is_noticed(recorded_run: RecordedRun) -> None:
-    """What was acknowledged before a call was sent stands before the call's row."""
+def test_a_row_out_of_order_is_reported(recorded_run: RecordedRun) -> None:
+    """A row acknowledged before another call was sent comes before that call's row."""
     place = min(place for place, said in enumerate(recorded_run.history) if (said.operation, said.code) == ("bet", 0))
     late = History(recorded_run.history)
     late[place] = late[place]._replace(sent_at=10.0**9, answered_at=10.0**9)
@@ -148,16 +148,14 @@ def test_a_row_out_of_its_order_is_noticed(recorded_run: RecordedRun) -> None:
         ("UPDATE transactions SET previous_seq = 0 WHERE seq = 50", "breaks the chain"),
     ],
 )
-def test_a_hand_in_the_file_is_noticed(
-    recorded_run: RecordedRun, tmp_path: Path, statement: str, complaint: str
-) -> None:
-    """Rows and balances that were changed, removed or made to fit."""
+def test_a_changed_file_is_reported(recorded_run: RecordedRun, tmp_path: Path, statement: str, complaint: str) -> None:
+    """Rows and balances that were changed, removed or adjusted are reported."""
     problems = check_file(tampered_copy(recorded_run, tmp_path, statement), recorded_run.history).problems
     assert any(complaint in problem for problem in problems), problems
 
 
-def test_money_that_a_row_may_not_move_is_noticed(recorded_run: RecordedRun, tmp_path: Path) -> None:
-    """A cancel that gives more back than its bet took, with balances that add up."""
+def test_a_wrong_amount_of_a_row_is_reported(recorded_run: RecordedRun, tmp_path: Path) -> None:
+    """A cancel that returns more than its bet took is reported, even if the balances sum up."""
     with closing(sqlite3.connect(recorded_run.file)) as db:
         (seq, account_id) = db.execute(
             "SELECT max(seq), account_id FROM transactions WHERE kind = 'cancel' AND state = 'applied' AND amount > 0"

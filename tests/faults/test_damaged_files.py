@@ -1,4 +1,4 @@
-"""Files of other schemas, and damaged ones."""
+"""Files of other schemas, and damaged files."""
 
 import random
 import shutil
@@ -24,15 +24,15 @@ def wallet_files(tmp_path_factory: pytest.TempPathFactory) -> WalletFiles:
 
 @pytest.mark.long
 def test_damage_is_noticed_and_never_served(tmp_path: Path) -> None:
-    """A file that was cut, flipped, zeroed, or put together from parts is refused, or no wrong balance comes of it."""
+    """A truncated, altered, zeroed or combined file is refused, or no wrong balance comes from it."""
     counts = run_torture("files", 300, tmp_path).counts
     tried = {how.partition(":")[0] for how in counts}
     assert tried == set(DAMAGES)
 
 
 @pytest.mark.parametrize("version", range(1, len(SCRIPTS)))
-def test_an_older_file_is_brought_up_to_date(wallet_files: WalletFiles, tmp_path: Path, version: int) -> None:
-    """Whatever schema it has, it is served, and everybody holds what they held; and it can be played with."""
+def test_an_older_file_is_migrated(wallet_files: WalletFiles, tmp_path: Path, version: int) -> None:
+    """A file of any older schema is served with the same balances, and accepts calls."""
     file, now = tmp_path / f"schema{version}.db", InProcessCli(wallet_files.closed)
     copy_to_older_schema(wallet_files.closed, file, version)
     with running_server(file) as server:
@@ -44,8 +44,8 @@ def test_an_older_file_is_brought_up_to_date(wallet_files: WalletFiles, tmp_path
 
 
 @pytest.mark.parametrize("command", ["serve --port 0", "player list", "verify", "deposit player0 1"])
-def test_a_newer_file_is_refused_and_left_alone(wallet_files: WalletFiles, tmp_path: Path, command: str) -> None:
-    """By whatever command, in one line that says what to do."""
+def test_a_newer_file_is_refused_and_unchanged(wallet_files: WalletFiles, tmp_path: Path, command: str) -> None:
+    """Each command fails with one line that says what to do."""
     file = Path(shutil.copy(wallet_files.closed, tmp_path / "newer.db"))
     with closing(sqlite3.connect(file)) as db:
         db.execute(f"PRAGMA user_version = {len(SCRIPTS) + 1}")
@@ -58,8 +58,8 @@ def test_a_newer_file_is_refused_and_left_alone(wallet_files: WalletFiles, tmp_p
 
 
 @pytest.mark.parametrize("name", ["cut", "flipped log"])
-def test_a_server_says_in_one_line_what_is_damaged(wallet_files: WalletFiles, tmp_path: Path, name: str) -> None:
-    """And what to do; and the damaged file stays as it is for whoever wants to look at it."""
+def test_a_damaged_file_is_refused_and_unchanged(wallet_files: WalletFiles, tmp_path: Path, name: str) -> None:
+    """The server exits with code 3 and one line that says what to do."""
     file = copy_wallet_file(
         wallet_files.killed if "log" in name else wallet_files.closed, tmp_path / "damaged.db", "-wal"
     )
@@ -76,14 +76,14 @@ def test_a_server_says_in_one_line_what_is_damaged(wallet_files: WalletFiles, tm
 
 
 def find_commit_frames(file: Path) -> list[int]:
-    """Which frames of the file's log end a commit."""
+    """Return the frames of the file's log that end a commit."""
     log = file.with_name(f"{file.name}-wal").read_bytes()
     frames = range((len(log) - HEAD_BYTES) // FRAME_BYTES)
     return [frame for frame in frames if any(log[HEAD_BYTES + frame * FRAME_BYTES :][4:8])]
 
 
 def lose_power(file: Path, copy: Path, after: int) -> None:
-    """The file as it is now, but that the frame after the commit of this number has not reached the disk."""
+    """Copy the file as after a power loss: the frame after the commit with this number is not on the disk."""
     copy_wallet_file(file, copy, "-wal")
     with copy.with_name(f"{copy.name}-wal").open("r+b") as log:
         log.seek(HEAD_BYTES + (find_commit_frames(file)[after] + 1) * FRAME_BYTES)
@@ -91,8 +91,8 @@ def lose_power(file: Path, copy: Path, after: int) -> None:
 
 
 @pytest.mark.anyio
-async def test_two_losses_of_power_leave_a_sound_wallet(db: Path, tmp_path: Path) -> None:
-    """Each in the midst of a commit that nobody was told of: the remains of both in the log are no lost commits."""
+async def test_a_wallet_recovers_from_two_power_losses(db: Path, tmp_path: Path) -> None:
+    """Each power loss interrupts an unacknowledged commit; the remains of both in the log are not lost commits."""
     first, second = tmp_path / "first.db", tmp_path / "second.db"
     store = await SqliteStore.open(db, create=True)
     await store.create_accounts([make_new_account("ann", 1000)], NOW)
@@ -112,7 +112,8 @@ async def test_two_losses_of_power_leave_a_sound_wallet(db: Path, tmp_path: Path
 
 
 def test_a_wrong_balance_stops_the_server(wallet_files: WalletFiles, tmp_path: Path) -> None:
-    """One that changes behind its back is never told: the call has no outcome, and the server says why it stops."""
+    """A balance that was changed outside the server is never returned: the call has no outcome, and the server
+    reports why it stops."""
     file = Path(shutil.copy(wallet_files.closed, tmp_path / "flipped.db"))
     with running_server(file) as server:
         with closing(sqlite3.connect(file, isolation_level=None)) as db:
@@ -129,8 +130,8 @@ BALANCE_COMMANDS = ["player list", "player show ann", "export players -", "sessi
 
 @pytest.mark.parametrize("is_served", [False, True])
 @pytest.mark.parametrize("command", BALANCE_COMMANDS)
-def test_no_command_tells_a_balance_that_nobody_wrote(db: Path, command: str, *, is_served: bool) -> None:
-    """Nor acts on it: code 3, and what to do."""
+def test_no_command_uses_a_wrong_balance(db: Path, command: str, *, is_served: bool) -> None:
+    """A command neither prints nor changes such a balance; it exits with code 3 and says what to do."""
     cli = InProcessCli(db)
     cli("player", "add", "ann", "--currency", "USD", "--balance", "10")
     with running_server(db) if is_served else nullcontext():
@@ -143,8 +144,8 @@ def test_no_command_tells_a_balance_that_nobody_wrote(db: Path, command: str, *,
 
 
 @pytest.mark.parametrize("command", ["serve", "verify", "deposit ann 1"])
-def test_a_garbled_index_is_refused_by_all_that_check_and_write(db: Path, command: str) -> None:
-    """Even one that no balance depends on."""
+def test_a_damaged_index_is_refused_by_checks_and_writes(db: Path, command: str) -> None:
+    """This holds even for an index that no balance depends on."""
     cli = InProcessCli(db)
     cli("player", "add", "ann", "--currency", "USD", "--balance", "10")
     with closing(sqlite3.connect(db)) as raw:

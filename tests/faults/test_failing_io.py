@@ -15,7 +15,7 @@ from tests.faults.preload import preload_unavailable_reason
     reason=preload_unavailable_reason() or "it can be tried",
 )
 def test_a_failing_disk_loses_nothing(tmp_path: Path) -> None:
-    """Whichever of its calls fails, nothing is told as done that is not in the file, and a retry finds the truth."""
+    """Whichever call fails, every acknowledged call is in the file, and a retry gets the true outcome."""
     counts = run_torture("io", 40, tmp_path).counts
     for phase in ("under load", "in making a file", "in a life", "in a deposit", "in a seed", "in a checkpoint"):
         assert counts[f"failures {phase}"] >= 12, phase

@@ -1,4 +1,4 @@
-"""A disk that is full."""
+"""A full disk."""
 
 import sys
 from pathlib import Path
@@ -16,7 +16,7 @@ pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="only Linux limi
 
 @pytest.mark.long
 def test_a_full_disk_loses_nothing(tmp_path: Path) -> None:
-    """Whatever finds no room is answered 503, and done when there is room again; everything that was said holds."""
+    """A call without space gets 503 and succeeds later; every acknowledged call is in the file."""
     counts = run_torture("disk", 1, tmp_path).counts
     assert counts["acknowledged"] > 300
     assert counts["stopped at a limit"] == 1
@@ -25,8 +25,8 @@ def test_a_full_disk_loses_nothing(tmp_path: Path) -> None:
 
 
 @pytest.mark.anyio
-async def test_what_does_not_fit_is_not_there_in_part(tmp_path: Path) -> None:
-    """A disk that is full in the middle of a change voids all of it: no later statement is kept by itself."""
+async def test_a_change_that_does_not_fit_is_rolled_back_completely(tmp_path: Path) -> None:
+    """If the disk becomes full during a change, the whole change is void: no later statement takes effect alone."""
     if why := small_disk_unavailable_reason():
         pytest.skip(why)
     openings = [NewAccount("default", f"player{number}", "USD", 100, 0, None) for number in range(3_000)]
@@ -37,13 +37,13 @@ async def test_what_does_not_fit_is_not_there_in_part(tmp_path: Path) -> None:
             await store.create_accounts([NewAccount("default", "first", "USD", 100, 0, None)], 0)
             assert store._writer
             statements: list[str] = []
-            # What does not fit into memory is written before the commit, as it is of a very large change.
+            # A small cache makes SQLite write before the commit, as it does in a very large change.
             await store._writer.run(lambda db: db.execute("PRAGMA cache_size = 10"))
             await store._writer.run(lambda db: db.set_trace_callback(statements.append))
             fill_disk(ballast := file.with_name("ballast"), 300_000)
             with pytest.raises(DiskFull):
                 await store.create_accounts(openings, 0)
-            assert not {"COMMIT", "ROLLBACK"} & set(statements), "it was not full in the middle"
+            assert not {"COMMIT", "ROLLBACK"} & set(statements), "the disk was not full in the middle of the change"
             assert not await store._writer.run(lambda db: db.in_transaction)
             assert [player.player_id for player in await store.list_players("default")] == ["first"]
             ballast.unlink()

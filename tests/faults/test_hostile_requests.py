@@ -19,14 +19,14 @@ def file(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def player(file: Path) -> SeededPlayer:
-    """Somebody with much money, and a session that lasts."""
+    """Return a player with enough money, and a session without an expiry."""
     (seat,) = create_players(InProcessCli(file), 1, cash="90000000000")
     return seat
 
 
 @pytest.fixture(scope="module")
 def server(file: Path, player: SeededPlayer) -> Iterator[Server]:
-    del player  # who is there before the server is
+    del player  # the player must exist before the server starts
     with running_server(file) as running:
         yield running
         assert running.stop() == 0
@@ -34,12 +34,12 @@ def server(file: Path, player: SeededPlayer) -> Iterator[Server]:
 
 
 def test_every_method_on_every_route_is_answered(server: Server) -> None:
-    """With an answer that has a meaning, and never with a fault of the server's."""
+    """Each answer has an expected status, and never 500."""
     assert try_all_methods(server)["methods on routes"] > 500
 
 
-def test_a_tampered_call_is_answered_truly(server: Server, player: SeededPlayer) -> None:
-    """What is acknowledged is in the ledger, and what is refused is not, whatever was done to the request's bytes."""
+def test_the_answer_to_an_altered_call_agrees_with_the_ledger(server: Server, player: SeededPlayer) -> None:
+    """Acknowledged bets are in the ledger and refused ones are not, whatever bytes were altered."""
     counts = send_tampered_bets(server, player, random.Random(SEED), 1_500)
     assert counts["tampered calls"] == 1_500
-    assert 100 < counts["taken all the same"] < 1_400
+    assert 100 < counts["accepted calls"] < 1_400

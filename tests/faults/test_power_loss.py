@@ -1,4 +1,4 @@
-"""The power goes, at any moment, and the disk keeps of what was not synced whatever it likes."""
+"""Power loss at any moment, with any subset of unsynced writes on the disk."""
 
 import os
 from pathlib import Path
@@ -13,7 +13,7 @@ pytestmark = pytest.mark.long
 
 @pytest.fixture(autouse=True)
 def _strace() -> None:
-    """Without strace there is nothing to go by: skipped, or failed where `STRACE_REQUIRED` is set."""
+    """Skip the test without strace, or fail it if `STRACE_REQUIRED` is set."""
     if not can_trace():
         reason = "no strace, or it may not trace: install it (apt install strace)"
         if os.environ.get("STRACE_REQUIRED"):
@@ -21,8 +21,8 @@ def _strace() -> None:
         pytest.skip(reason)
 
 
-def test_no_loss_of_power_makes_a_reply_a_lie(tmp_path: Path) -> None:
-    """Wherever the power goes, the wallet recovers to a ledger that has all that was acknowledged, and is whole."""
+def test_a_power_loss_loses_no_acknowledged_call(tmp_path: Path) -> None:
+    """After a power loss at any place, the wallet recovers to a valid ledger with all acknowledged calls."""
     counts = run_torture("power", 2_000, tmp_path).counts
     assert counts["states"] > 50
     assert counts["at stake"] > 1_000

@@ -1,4 +1,4 @@
-"""Clients that leave, servers that are stopped, and who may serve a file."""
+"""Clients that disconnect, servers that stop, and servers that start on one file."""
 
 import json
 import signal
@@ -17,16 +17,17 @@ from tests.support import TIMEOUT_S, Server, running_server
 
 
 @pytest.mark.long
-def test_whoever_leaves_takes_nothing_along(tmp_path: Path) -> None:
-    """A client that goes at any point leaves its call done wholly or not at all and nobody waiting; a server that is
-    told to stop answers what it has begun; a command whose server died can be repeated; and one server has the file.
-    """
+def test_disconnects_and_shutdowns_lose_nothing(tmp_path: Path) -> None:
+    """A call whose client disconnects is applied completely or not at all, and blocks no other. A server that is
+    stopped answers the calls it has started. A command whose server died can be repeated. One server at a time has
+    the file."""
     run_torture("leaving", 500, tmp_path)
 
 
 @contextmanager
 def lose_replies(server: Server, *, after_commit: bool) -> Iterator[None]:
-    """The way to the server's desk leads over a line that breaks before the request, or the reply, has arrived."""
+    """Put a faulty connection in front of the control endpoint, which breaks before the request or the reply
+    arrives."""
     lock_file = lock_file_path(server.db)
     endpoint = read_control_endpoint(server.db)
     assert endpoint is not None
@@ -61,7 +62,7 @@ def _lose_reply(listening: socket.socket, endpoint: ControlEndpoint, after_commi
 
 @pytest.mark.parametrize("after_commit", [True, False], ids=["done", "not done"])
 def test_a_command_without_an_answer_can_be_repeated(db: Path, after_commit: bool) -> None:
-    """It says with code 3 that it may have been carried out; with the same reference it is made once, whatever was."""
+    """It exits with code 3, because it may have been applied; with the same reference it is applied once."""
     with running_server(db) as server:
         player = server.cli.add_player()
         with lose_replies(server, after_commit=after_commit):
@@ -75,8 +76,8 @@ def test_a_command_without_an_answer_can_be_repeated(db: Path, after_commit: boo
         assert server.cli.read_balances(player) == (10_500, 0)
 
 
-def test_a_dead_servers_side_file_means_nothing(db: Path) -> None:
-    """Whatever a killed server left beside the file, commands and the next server go on at once, under any name."""
+def test_the_lock_file_of_a_dead_server_is_ignored(db: Path) -> None:
+    """Commands and the next server start immediately, whatever a killed server left, and under any name of the file."""
     with running_server(db) as server:
         player = server.cli.add_player()
         server.process.send_signal(signal.SIGKILL)

@@ -1,4 +1,4 @@
-"""The made-up disk: what is certain is there, and everything else may or may not be."""
+"""The simulated disk: synced data is there, and unsynced data may be there."""
 
 import random
 
@@ -8,13 +8,13 @@ OLD, NEW = b"o" * 1024, b"n" * 1024
 
 
 def simulate_losses(platter: SimulatedDisk, kind: str, times: int = 300) -> list[dict[str, bytes]]:
-    """What was there after so many losses of power."""
+    """Return the contents after this number of power losses."""
     chance = random.Random(1)
     return [platter.after_power_loss(chance, kind) for _ in range(times)]
 
 
-def test_what_was_synced_is_there() -> None:
-    """A write is certain once its file's sync, begun after it, has ended; a new name once its folder's has."""
+def test_synced_data_is_durable() -> None:
+    """A write is durable after a sync of its file that started after it; a new name after a sync of its folder."""
     platter = SimulatedDisk({"a": OLD})
     platter["a"].pending.append(PendingWrite(1, 0, NEW))
     platter["a"].sync(2)
@@ -28,8 +28,8 @@ def test_what_was_synced_is_there() -> None:
         assert all(disk == {"a": NEW, "b": NEW} for disk in simulate_losses(platter, kind))
 
 
-def test_what_was_not_synced_may_be_there() -> None:
-    """Nothing of it, all of it, some writes, and some sectors of a write that spans several."""
+def test_unsynced_data_may_be_there() -> None:
+    """The disk has none of it, all of it, some writes, or some sectors of a long write."""
     platter = SimulatedDisk({"a": OLD})
     platter["a"].pending += [PendingWrite(1, 0, NEW), PendingWrite(2, 1000, b"x" * 24)]
     assert {disk["a"] for disk in simulate_losses(platter, NONE)} == {OLD}
@@ -41,8 +41,8 @@ def test_what_was_not_synced_may_be_there() -> None:
     assert {OLD[:512] + NEW[:512], NEW[:512] + OLD[:512]} <= torn
 
 
-def test_a_size_may_be_there_without_its_bytes() -> None:
-    """A file that grew may have its old size, or its new one with anything in the gap; a cut one may be whole."""
+def test_a_size_may_be_durable_without_its_data() -> None:
+    """A file that grew may have its old size, or its new size with any bytes; a truncated one may be complete."""
     platter = SimulatedDisk({"a": OLD, "b": OLD})
     platter["a"].pending.append(PendingWrite(1, 2048, NEW))
     platter["b"].pending.append(PendingWrite(2, 100, None))
@@ -52,8 +52,8 @@ def test_a_size_may_be_there_without_its_bytes() -> None:
     assert len({disk["a"][1024:2048] for disk in disks if len(disk["a"]) > 2048}) > 1
 
 
-def test_a_file_that_was_removed_may_be_back() -> None:
-    """With all that was in it, until the folder is synced; so may its bytes, where a new file took its place."""
+def test_a_removed_file_may_be_back() -> None:
+    """It may be there with all its data until the folder is synced; its data may also be in a new file."""
     platter = SimulatedDisk({"a": OLD})
     platter.remove(1, "a")
     assert "a" not in platter

@@ -1,4 +1,4 @@
-"""Slow heads."""
+"""Slow request heads."""
 
 from pathlib import Path
 
@@ -8,6 +8,6 @@ from tests.faults.harness import run_torture
 
 
 @pytest.mark.long
-def test_slow_heads_are_in_nobodys_way(tmp_path: Path) -> None:
-    """With 500 connections that hardly send anything, a good client's p99 stays below twice its own."""
+def test_slow_heads_do_not_delay_normal_clients(tmp_path: Path) -> None:
+    """With 500 connections that hardly send anything, the p99 of a normal client stays below twice its value."""
     assert run_torture("slow", 1, tmp_path).counts["slow heads"] >= 1_500

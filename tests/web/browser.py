@@ -1,7 +1,7 @@
 """A real browser for the tests of pages: Chromium, through Playwright's synchronous interface.
 
-A test's pages may not complain: an error on the console, an exception in a script, a breach of the content policy, or a
-request to another origin fails the test that opened them.
+A test fails if one of its pages reports a console error, a script exception, a violation of the content policy, or a
+request to another origin.
 """
 
 import os
@@ -39,9 +39,8 @@ addEventListener("securitypolicyviolation", (event) =>
 
 
 def find_chromium() -> str:
-    """Where Chromium is: `CHROMIUM`, or one of `BROWSER_NAMES` on the path. Without any the test is skipped, or
-    fails where `BROWSER_REQUIRED` is set.
-    """
+    """Return the path of Chromium: `CHROMIUM`, or one of `BROWSER_NAMES` on the path. Skip the test if there is
+    none, or fail it if `BROWSER_REQUIRED` is set."""
     found = os.environ.get("CHROMIUM") or next(filter(None, map(shutil.which, BROWSER_NAMES)), None)
     if found is None:
         reason = f"no browser: install Chromium ({', '.join(BROWSER_NAMES)} on the path), or name it in CHROMIUM"
@@ -53,7 +52,8 @@ def find_chromium() -> str:
 
 @contextmanager
 def launch_chromium() -> Iterator[Browser]:
-    """A browser that ends with the block. While it runs this thread has a running event loop, which is Playwright's."""
+    """Run a browser until the end of the block. Meanwhile this thread has a running event loop, which is
+    Playwright's."""
     path = find_chromium()
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=path, args=BROWSER_ARGUMENTS)
@@ -62,7 +62,7 @@ def launch_chromium() -> Iterator[Browser]:
 
 
 class Visitor:
-    """Opens pages as one person with one set of cookies, and keeps what they complain of."""
+    """A user with one set of cookies who opens pages and collects their errors."""
 
     def __init__(self, browser: Browser) -> None:
         self._browser = browser
@@ -71,7 +71,7 @@ class Visitor:
         self.page_errors: list[str] = []
 
     def open(self, size: tuple[int, int] = DESKTOP, *, scripts: bool = True) -> Page:
-        """An empty page of a fresh browser, with cookies of its own."""
+        """Open an empty page in a new browser context, with its own cookies."""
         context = self._browser.new_context(
             viewport={"width": size[0], "height": size[1]},
             color_scheme="light",
@@ -102,11 +102,11 @@ class Visitor:
         return context.new_page()
 
     def allow(self, pattern: str) -> None:
-        """Let complaints that match stand; a refused form, say, is one: `status of 422`."""
+        """Ignore errors that match the pattern, such as `status of 422` of a rejected form."""
         self._allowed_errors.append(pattern)
 
     def close(self) -> None:
-        """Close everything, and see that nothing was amiss."""
+        """Close all pages, and check that there were no errors."""
         for context in self._contexts:
             context.close()
         unexpected = [
@@ -116,14 +116,15 @@ class Visitor:
 
 
 AXE_OPTIONS = {"resultTypes": ["violations"], "preload": False}
-"""Without its preloading, which asks for style sheets once more, and for some at the wrong address."""
+"""Without preloading, which requests style sheets again, some of them at the wrong URL."""
 
 AXE_CONTEXT = {"exclude": [["tbody > tr:nth-child(n + 13)"], ["#ledger > li:nth-child(n + 13)"]]}
-"""Of a long list the first dozen is looked at: to weigh every row's contrasts takes seconds, and they are alike."""
+"""The first dozen items of a long list: the contrast of every row takes seconds to check, and all rows are alike."""
 
 
 def assert_accessible(page: Page) -> None:
-    """axe finds nothing serious or critical on the page as it is now, by day, nor a contrast too weak at night."""
+    """Check with axe that the page has no serious or critical violation in light mode, and no weak contrast in dark
+    mode."""
     found = Axe().run(page, AXE_CONTEXT, AXE_OPTIONS).response["violations"]
     page.emulate_media(color_scheme="dark")
     contrasts = {**AXE_OPTIONS, "runOnly": ["color-contrast"]}
@@ -139,13 +140,13 @@ def assert_accessible(page: Page) -> None:
 
 
 def assert_fits(page: Page) -> None:
-    """Nobody has to scroll sideways to see the page."""
+    """Check that the page needs no horizontal scrolling."""
     excess = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
     assert excess <= 0, f"{excess} pixels too wide"
 
 
 def measure_first_paint_bytes(page: Page, url: str) -> int:
-    """How many bytes come over the wire until the page, with all it loads, is there; `page` is a fresh one."""
+    """Return the number of bytes on the wire until the page and all it loads is complete. `page` is a new one."""
     session = page.context.new_cdp_session(page)
     total = 0
 

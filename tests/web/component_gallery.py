@@ -1,4 +1,4 @@
-"""One page with every part that pages are made of, and a small site that shows it."""
+"""One page with all components of the pages, and a small site that serves it."""
 
 import asyncio
 import random
@@ -27,7 +27,7 @@ NOON_MS = 1_795_262_400_000
 
 
 def make_row(seq: int, kind: Kind, change: int, state: State, cash_after: int) -> dict[str, Any]:
-    """What storage lists: an entry and whose it is."""
+    """Return a row as storage lists it: an entry and its owner."""
     entry = Entry(
         seq=seq,
         at_ms=NOON_MS + seq * 7_123,
@@ -53,7 +53,7 @@ def make_row(seq: int, kind: Kind, change: int, state: State, cash_after: int) -
 
 
 def make_rows() -> list[dict[str, Any]]:
-    """A row of each kind and state, newest first."""
+    """Return a row of each kind and state, newest first."""
     return [
         make_row(8, Kind.WITHDRAW, -2_500, State.APPLIED, 10_650),
         make_row(7, Kind.WIN, 450, State.ORPHAN, 13_150),
@@ -67,7 +67,7 @@ def make_rows() -> list[dict[str, Any]]:
 
 
 def make_charts() -> tuple[templating.Chart, templating.Chart]:
-    """A line that wanders, and bars of both signs."""
+    """Return a line chart, and bars of both signs."""
     rng = random.Random(4)
     balance, at = [], 10_000
     for _ in range(60):
@@ -93,7 +93,7 @@ def make_charts() -> tuple[templating.Chart, templating.Chart]:
 
 
 class ComponentGallery:
-    """The site: the page, a feed that tells what it is told to, and pages that fail."""
+    """The site: the page, a feed with given messages, and pages that fail."""
 
     def __init__(self) -> None:
         self._queues: set[asyncio.Queue[str | None]] = set()
@@ -108,7 +108,7 @@ class ComponentGallery:
         )
 
     def send_message(self, html: str | None) -> None:
-        """Send a message to whoever reads the feed; None ends it."""
+        """Send a message to the readers of the feed. None ends the feed."""
         for reader in list(self._queues):
             assert self._loop is not None
             self._loop.call_soon_threadsafe(reader.put_nowait, html)
@@ -144,7 +144,7 @@ class ComponentGallery:
 
 @contextmanager
 def serve_gallery() -> Iterator[tuple[ComponentGallery, str]]:
-    """The gallery, served; and its address."""
+    """Serve the gallery, and yield it with its URL."""
     gallery = ComponentGallery()
     config = uvicorn.Config(gallery.app, log_config=None, lifespan="off", ws="none", timeout_graceful_shutdown=1)
     server = uvicorn.Server(config)

@@ -16,7 +16,8 @@ GATEWAY_TEST_MODULES = ("test_concurrency", "test_http", "test_journal", "test_p
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """What providers meet is tried on every Python; pages and the admin API would say nothing new there."""
+    """Mark the tests of pages and of the admin API as long, so that they run on one Python only. Provider calls are
+    tested on each Python."""
     for item in items:
         if item.path.is_relative_to(WEB_TESTS) and item.path.stem not in GATEWAY_TEST_MODULES:
             item.add_marker("long")
@@ -24,14 +25,14 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(scope="module")
 def chromium() -> Iterator[Browser]:
-    """A browser for the tests of a module."""
+    """Yield a browser for the tests of a module."""
     with launch_chromium() as browser:
         yield browser
 
 
 @pytest.fixture
 def visitor(chromium: Browser) -> Iterator[Visitor]:
-    """Somebody whose pages may not complain."""
+    """Yield a user whose pages must not have errors."""
     visitor = Visitor(chromium)
     yield visitor
     visitor.close()
@@ -39,12 +40,12 @@ def visitor(chromium: Browser) -> Iterator[Visitor]:
 
 @pytest.fixture
 def page(visitor: Visitor) -> Page:
-    """One page on a desk, by day."""
+    """Return a page of desktop size in light mode."""
     return visitor.open()
 
 
 @pytest.fixture
 def login_client(server: Server) -> Iterator[LoginClient]:
-    """Somebody at a door whom the server does not know; they and all others have hung up in the end."""
+    """Yield a client that is not signed in. Close all such clients at the end."""
     yield LoginClient(server)
     close_clients()

@@ -1,4 +1,4 @@
-"""Somebody at a door of the back office, without a browser: links, passwords, and forms that may be refused."""
+"""A client of the sign-in pages without a browser: links, passwords, and forms that may be rejected."""
 
 import re
 from itertools import count
@@ -15,13 +15,13 @@ _clients: list[httpx2.Client] = []
 
 
 def close_clients() -> None:
-    """Every caller is gone."""
+    """Close all clients."""
     while _clients:
         _clients.pop().close()
 
 
 class LoginClient(httpx2.Client):
-    """A browser with no cookies yet, at an address of its own, whose forms come from the server's own pages."""
+    """A client without cookies, at its own address, that sends the forms of the server's pages."""
 
     def __init__(self, server: Server, address: str = "") -> None:
         forwarded = address or f"203.0.113.{next(_address_numbers)}"
@@ -30,14 +30,14 @@ class LoginClient(httpx2.Client):
         _clients.append(self)
 
     def use_link(self, url: str) -> httpx2.Response:
-        """Use a link."""
+        """Sign in with a link."""
         return self.post("/admin/enter", data={"token": extract_token(url)})
 
     def sign_in(self, name: str, password: str, next_path: str = "") -> httpx2.Response:
         return self.post("/admin/sign-in", data={"name": name, "password": password, "next": next_path})
 
     def submit(self, path: str, **fields: str) -> httpx2.Response:
-        """A form of somebody who is signed in."""
+        """Send a form of a signed-in admin."""
         return self.post(path, data={"csrf": extract_csrf(self.get("/admin/access").text), **fields})
 
     def set_password(self, new: str, old: str = "") -> httpx2.Response:
@@ -64,7 +64,7 @@ def extract_csrf(page: str) -> str:
 
 
 def sign_in_by_link(server: Server, name: str) -> LoginClient:
-    """Somebody who has just used a link."""
+    """Return a client that has signed in with a link."""
     client = LoginClient(server)
     assert client.use_link(create_login_link(server, name)).status_code == 303
     return client

@@ -1,4 +1,4 @@
-"""nginx and Caddy as processes, with the files of sample_data as they are but for ports, places and networks."""
+"""nginx and Caddy as processes, with the files of sample_data. Only ports, paths and networks are replaced."""
 
 import os
 import re
@@ -29,7 +29,7 @@ http {{
 
 
 class Proxy:
-    """A running proxy, which whoever trusts its certificate can ask; `folder` has all its logs."""
+    """A running proxy with a certificate for clients to trust; `folder` has all its logs."""
 
     def __init__(self, folder: Path, port: int) -> None:
         self.folder = folder
@@ -41,7 +41,7 @@ class Proxy:
         return self.tls_context.wrap_socket(plain, server_hostname=name)
 
     def send(self, method: str, target: str, body: str = "", **headers: str) -> tuple[int, str]:
-        """Status, and everything that was answered."""
+        """Send a request, and return the status and all bytes of the answer."""
         with self.connect() as line:
             line.sendall(build_request(method, target, body, connection="close", **headers))
             answer = b"".join(iter(lambda: line.recv(65536), b"")).decode()
@@ -60,7 +60,7 @@ def build_request(method: str, target: str, body: str = "", **headers: str) -> b
 
 @contextmanager
 def running_proxy(kind: str, folder: Path, upstream: int, *, operators: str = OPERATOR_NETWORK) -> Iterator[Proxy]:
-    """One of that kind before the server at this port, for as long as the block lasts."""
+    """Run a proxy of this kind in front of the server at this port until the end of the block."""
     require_programs("PROXIES_REQUIRED", "nginx-light caddy openssl", kind, "openssl")
     folder.mkdir()
     _create_certificate(folder)
@@ -83,7 +83,7 @@ def running_proxy(kind: str, folder: Path, upstream: int, *, operators: str = OP
                 time.sleep(0.02)
         yield running
     finally:
-        # Caddy would wait for feeds that nobody reads any more; its log is written line by line.
+        # Caddy would wait for feeds whose clients have gone; its log is written line by line.
         process.kill()
         process.wait(TIMEOUT_S)
 
@@ -95,7 +95,7 @@ def _create_certificate(folder: Path) -> None:
 
 
 def run_checked(command: list[str]) -> None:
-    """The command succeeds."""
+    """Run the command, and check that it succeeds."""
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
 

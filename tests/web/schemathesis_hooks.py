@@ -1,4 +1,4 @@
-"""What schemathesis has to be told about the admin API; it imports this module by name."""
+"""The hooks of schemathesis for the admin API; it imports this module by name."""
 
 import schemathesis
 from hypothesis import strategies as st
@@ -9,7 +9,8 @@ schemathesis.openapi.format("uri", st.sampled_from(["https://a.example", "http:/
 
 @schemathesis.hook
 def map_body(context: HookContext, body: object) -> object:
-    """To JSON Schema 1.0 is as good an integer as 1; to this API it is not, as an amount is never a fraction."""
+    """Replace floats such as 1.0, which JSON Schema accepts as integers. This API rejects them, because an amount is
+    never a fraction."""
     del context
     if not isinstance(body, dict):
         return body

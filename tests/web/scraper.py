@@ -1,4 +1,4 @@
-"""Somebody who collects a server's numbers, as Prometheus does."""
+"""A client that scrapes a server's metrics, as Prometheus does."""
 
 from collections.abc import Mapping
 from typing import NamedTuple
@@ -13,17 +13,17 @@ Samples = Mapping[tuple[str, frozenset[tuple[str, str]]], float]
 
 
 class Scrape(NamedTuple):
-    """What was told at one moment: the text, and each number by its name and labels."""
+    """The metrics at one moment: the text, and each value by its name and labels."""
 
     text: str
     samples: Samples
 
     def __call__(self, name: str, **labels: str) -> float:
-        """The number of this name and these labels, 0 where nothing was counted yet."""
+        """Return the value with this name and these labels, or 0 if there is none."""
         return self.samples.get((f"minwallet_{name}", frozenset(labels.items())), 0)
 
     def get_label_values(self, name: str) -> set[str]:
-        """Which values the labels of this number have."""
+        """Return the values of the labels of this metric."""
         return {value for known, labels in self.samples if known == f"minwallet_{name}" for _, value in labels}
 
     @property
@@ -32,7 +32,7 @@ class Scrape(NamedTuple):
 
 
 class Scraper:
-    """Has a key that reads for all agents."""
+    """A client with a key that reads for all agents."""
 
     def __init__(self, server: Server) -> None:
         self._http = server.http

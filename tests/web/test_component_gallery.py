@@ -1,4 +1,4 @@
-"""The parts of pages, in a real browser: they work, they fit, everybody can use them, and nothing complains."""
+"""The components of pages in a real browser: they work, fit, are accessible, and cause no errors."""
 
 import re
 from collections.abc import Iterator
@@ -29,7 +29,8 @@ def address(gallery: tuple[ComponentGallery, str]) -> str:
 
 @pytest.mark.parametrize("size", [DESKTOP, PHONE], ids=["desktop", "phone"])
 def test_the_page_fits_and_is_accessible(visitor: Visitor, address: str, size: tuple[int, int]) -> None:
-    """On a desk and on a phone, by day and by night: axe has nothing serious to say, and nobody scrolls sideways."""
+    """On a desktop and a phone, in light and dark mode, axe finds no serious violation, and there is no horizontal
+    scrolling."""
     page = visitor.open(size)
     page.goto(f"{address}/admin")
     expect(page.locator(".uplot")).to_have_count(2)
@@ -37,13 +38,13 @@ def test_the_page_fits_and_is_accessible(visitor: Visitor, address: str, size: t
     assert_accessible(page)
 
 
-def test_the_first_paint_is_light(page: Page, address: str) -> None:
-    """A page with charts, live feed and everything else comes in less than 100 KB."""
+def test_the_first_paint_is_below_the_byte_limit(page: Page, address: str) -> None:
+    """A page with charts, feed and all other components loads less than 100 KB."""
     assert 20_000 < measure_first_paint_bytes(page, f"{address}/admin") < MAX_PAGE_BYTES
 
 
 def test_feed_rows_are_inserted(page: Page, gallery: tuple[ComponentGallery, str]) -> None:
-    """A row that the feed sends stands on top of the table, once."""
+    """A row of the feed is inserted at the top of the table, once."""
     shown, address = gallery
     page.goto(f"{address}/admin")
     expect(page.locator(".live .on")).to_be_visible()
@@ -56,7 +57,7 @@ def test_feed_rows_are_inserted(page: Page, gallery: tuple[ComponentGallery, str
 
 
 def test_the_feed_connects_after_a_slow_script(page: Page, address: str) -> None:
-    """The feed connects however late its script arrives."""
+    """The feed connects even if its script loads late."""
 
     def wait(route: Route) -> None:
         page.wait_for_timeout(400)
@@ -67,8 +68,8 @@ def test_the_feed_connects_after_a_slow_script(page: Page, address: str) -> None
     expect(page.locator(".live .on")).to_be_visible()
 
 
-def test_leaving_a_live_page_is_no_error(page: Page, address: str) -> None:
-    """A feed that ends because its reader goes elsewhere complains of nothing, and the next page has its own."""
+def test_leaving_a_live_page_causes_no_error(page: Page, address: str) -> None:
+    """A feed ends without an error when its page is left, and the next page has its own feed."""
     page.goto(f"{address}/admin")
     expect(page.locator(".live .on")).to_be_visible()
     page.get_by_role("link", name="Newest").click()
@@ -84,8 +85,8 @@ WAIT_FOR_REDRAW = """async before => {
 }"""
 
 
-def test_a_chart_follows_the_light(page: Page, address: str) -> None:
-    """A chart is drawn anew, once, when day turns to night, and when the window gets narrow."""
+def test_a_chart_follows_the_color_scheme(page: Page, address: str) -> None:
+    """A chart is drawn again, once, when the color scheme or the width of the window changes."""
     page.goto(f"{address}/admin")
     canvas = page.locator(".uplot canvas").first
     by_day = canvas.evaluate("canvas => canvas.toDataURL()")
@@ -98,7 +99,7 @@ def test_a_chart_follows_the_light(page: Page, address: str) -> None:
 
 
 def test_the_numbers_of_a_chart_can_be_read(page: Page, address: str) -> None:
-    """Whoever cannot see a chart opens its numbers as a table."""
+    """The numbers of a chart are also in a table."""
     page.goto(f"{address}/admin")
     chart = page.locator("figure.chart").nth(1)
     expect(chart.get_by_role("img")).to_have_accessible_name(re.compile("Gross gaming revenue by day: two weeks"))
@@ -107,7 +108,7 @@ def test_the_numbers_of_a_chart_can_be_read(page: Page, address: str) -> None:
 
 
 def test_a_confirmation_can_be_cancelled(page: Page, address: str) -> None:
-    """What cannot be taken back asks first; Escape leaves it, by keyboard alone."""
+    """An irreversible action needs a confirmation, which Escape cancels; the keyboard is sufficient."""
     page.goto(f"{address}/admin")
     page.get_by_role("button", name="Block…").focus()
     page.keyboard.press("Enter")
@@ -121,7 +122,7 @@ def test_a_confirmation_can_be_cancelled(page: Page, address: str) -> None:
 
 
 def test_the_first_tab_skips_the_navigation(page: Page, address: str) -> None:
-    """By keyboard the content is two keys away."""
+    """The content can be reached with two keys."""
     page.goto(f"{address}/admin")
     page.keyboard.press("Tab")
     expect(page.get_by_role("link", name="Skip to content")).to_be_focused()
@@ -130,7 +131,7 @@ def test_the_first_tab_skips_the_navigation(page: Page, address: str) -> None:
 
 
 def test_a_phone_has_a_menu(visitor: Visitor, address: str) -> None:
-    """Where there is no room for it the navigation opens at a touch, and says which page this is."""
+    """On a small screen the navigation is a menu that shows the current page."""
     page = visitor.open(PHONE)
     page.goto(f"{address}/admin")
     players = page.get_by_role("link", name="Players")
@@ -143,7 +144,7 @@ def test_a_phone_has_a_menu(visitor: Visitor, address: str) -> None:
 
 
 def test_a_failed_request_is_shown(visitor: Visitor, address: str) -> None:
-    """Where a part of a page cannot be had the page stays as it is, and says so."""
+    """If a part of a page cannot be loaded, the page stays and shows an error."""
     visitor.allow("status of 503")
     page = visitor.open()
     page.goto(f"{address}/admin")
@@ -153,7 +154,7 @@ def test_a_failed_request_is_shown(visitor: Visitor, address: str) -> None:
 
 
 def test_copyable_text_is_copied(visitor: Visitor, address: str) -> None:
-    """A button copies what stands beside it, and says that it did."""
+    """A button copies the text beside it, and confirms that."""
     page = visitor.open()
     page.context.grant_permissions(["clipboard-read", "clipboard-write"])
     page.goto(f"{address}/admin")
@@ -164,7 +165,7 @@ def test_copyable_text_is_copied(visitor: Visitor, address: str) -> None:
 
 @pytest.mark.parametrize(("path", "status"), [("/admin/nothing", 404), ("/admin/done", 405), ("/admin/broken", 503)])
 def test_an_error_is_a_page_too(visitor: Visitor, address: str, path: str, status: int) -> None:
-    """What goes wrong is told in the same look, and leads back."""
+    """An error page has the same layout, and a link back."""
     visitor.allow(f"status of {status}")
     page = visitor.open(PHONE)
     answer = page.goto(f"{address}{path}")
@@ -176,7 +177,8 @@ def test_an_error_is_a_page_too(visitor: Visitor, address: str, path: str, statu
 
 
 def test_pages_are_not_cached_and_assets_are(address: str) -> None:
-    """Pages are stored nowhere; static files under their present hash always, under another never unasked."""
+    """Pages are never stored. Static files with their current hash are stored permanently, and with another hash
+    they are revalidated."""
     with httpx2.Client(base_url=address, trust_env=False) as http:
         page = http.get("/admin")
         assert page.headers["cache-control"] == "no-store"

@@ -1,4 +1,4 @@
-"""How pages write money and moments."""
+"""Formatting of money and times on pages."""
 
 import pytest
 from jinja2 import UndefinedError
@@ -19,13 +19,13 @@ MINUS = "\N{MINUS SIGN}"
     ],
 )
 def test_money_is_grouped_and_signed(cents: int, amount: str, change: str) -> None:
-    """Thousands are set apart, and a change that came in has a plus."""
+    """Thousands are grouped, and a positive change has a plus sign."""
     assert formatting.format_money(cents) == amount
     assert formatting.format_signed_money(cents) == change
 
 
 def test_times_are_utc_to_the_second() -> None:
-    """However a moment is given, people and programs read the same one."""
+    """Text and machine-readable time are the same moment, whatever the input."""
     shown = '<time datetime="2026-11-21T12:00:05Z">2026-11-21 12:00:05</time>'
     assert formatting.format_time(1_795_262_405_999) == shown
     assert formatting.format_time("2026-11-21T13:00:05.999+01:00") == shown
@@ -33,13 +33,13 @@ def test_times_are_utc_to_the_second() -> None:
 
 
 def test_user_text_is_escaped() -> None:
-    """A name with markup in it is shown, and does nothing."""
+    """Markup in a name is shown as text."""
     page = templating.render_string("error.html", title="<b>x</b>", text='"><script src=/y>', code=404)
     assert "&lt;b&gt;x&lt;/b&gt;" in page
     assert "<script src=/y>" not in page
 
 
 def test_an_undefined_template_variable_is_an_error() -> None:
-    """A page with a hole in it is never shown."""
+    """A page with a missing value is never shown."""
     with pytest.raises(UndefinedError):
         templating.render_string("error.html", title="x", text="y")

@@ -1,4 +1,4 @@
-"""What the doors of the back office keep out: guessing, other sites, and whoever is not signed in."""
+"""Security of the back office's sign-in: guessing, other sites, and requests without a session."""
 
 import re
 from pathlib import Path
@@ -24,7 +24,7 @@ SIGN_IN_PATHS = {"/admin/enter", "/admin/sign-in"}
 
 
 def test_failed_sign_ins_are_indistinguishable(server: Server) -> None:
-    """A wrong password, a name without one and a name that nobody has are answered with the same words."""
+    """A wrong password, a name without a password and an unknown name get the same message."""
     sign_in_by_link(server, "peter").set_password(PASSWORD)
     sign_in_by_link(server, "paul")
     pages = set()
@@ -37,7 +37,7 @@ def test_failed_sign_ins_are_indistinguishable(server: Server) -> None:
 
 
 def test_guessing_is_slowed_down_for_an_address(server: Server, login_client: LoginClient) -> None:
-    """After some tries the page says when the next may be; a link still lets its owner in from there."""
+    """After some attempts the page shows when the next one is allowed; a valid link still works from there."""
     for number in range(FREE_ATTEMPTS):
         assert login_client.sign_in(f"guess{number}", "wrong").status_code == 403
     answer = login_client.sign_in("guess", "wrong")
@@ -48,7 +48,7 @@ def test_guessing_is_slowed_down_for_an_address(server: Server, login_client: Lo
 
 
 def test_guessing_is_slowed_down_for_a_name(server: Server) -> None:
-    """From many addresses it is no faster, and the right password has to wait as well."""
+    """The limit holds across addresses, and applies to the right password too."""
     sign_in_by_link(server, "uma").set_password(PASSWORD)
     for _ in range(FREE_ATTEMPTS):
         assert LoginClient(server).sign_in("uma", "wrong").status_code == 403
@@ -57,7 +57,7 @@ def test_guessing_is_slowed_down_for_a_name(server: Server) -> None:
 
 
 def test_guesses_from_other_addresses_do_not_lock_an_admin_out(server: Server) -> None:
-    """Who signed in from an address before need not wait there because others guess; and may not guess there either."""
+    """An address from which the admin has signed in is not affected by guesses from others, but has its own limit."""
     sign_in_by_link(server, "xena").set_password(PASSWORD)
     home = "198.51.100.7"
     assert LoginClient(server, home).sign_in("xena", PASSWORD).status_code == 303
@@ -71,7 +71,7 @@ def test_guesses_from_other_addresses_do_not_lock_an_admin_out(server: Server) -
 
 
 def test_guessing_links_is_limited(server: Server, login_client: LoginClient) -> None:
-    """Made-up links are slowed down in the same way."""
+    """Invalid links have the same limit."""
     for _ in range(FREE_ATTEMPTS):
         assert login_client.use_link("?token=made-up").status_code == 403
     assert login_client.use_link("?token=made-up").status_code == 429
@@ -85,12 +85,12 @@ def test_guessing_links_is_limited(server: Server, login_client: LoginClient) ->
     ],
 )
 def test_foreign_redirect_targets_are_rejected(path: str) -> None:
-    """What is not plainly a page of the back office leads to the overview."""
+    """A target that is not clearly a page of the back office is replaced by the overview."""
     assert sanitize_redirect(path) == "/admin"
 
 
 def list_routes() -> list[tuple[str, str]]:
-    """Every method and path of the back office, with something in the place of its parameters."""
+    """Return all methods and paths of the back office, with values for their parameters."""
     routes = backoffice.routes(Wallet(MemoryStore()), load_settings(), "3.50.7")
     return sorted(
         (method, re.sub(r"\{\w+\}", "x", getattr(route, "path", "")))
@@ -103,7 +103,8 @@ POST_PATHS = [path for method, path in list_routes() if method == "POST"]
 
 
 def test_every_page_requires_sign_in(server: Server, login_client: LoginClient) -> None:
-    """Every page sends them to the form, and tells nothing; a part of a page has the whole loaded anew."""
+    """Each page redirects to the sign-in form without any content; a part of a page makes the browser load the whole
+    page again."""
     seen = [path for method, path in list_routes() if method == "GET" and path not in SIGN_IN_PATHS]
     assert len(seen) > 10
     for path in seen:
@@ -116,7 +117,7 @@ def test_every_page_requires_sign_in(server: Server, login_client: LoginClient) 
 
 @pytest.mark.parametrize("path", POST_PATHS)
 def test_a_form_needs_cookie_csrf_token_and_origin(server: Server, path: str) -> None:
-    """Without any one of them nothing is done: the cookie, the hidden word, and having come from here."""
+    """Without one of them nothing happens: the cookie, the hidden token, and the right origin."""
     xena = sign_in_by_link(server, "xena")
     csrf = extract_csrf(xena.get("/admin/access").text)
     stranger = LoginClient(server)
@@ -141,7 +142,7 @@ def test_a_form_needs_cookie_csrf_token_and_origin(server: Server, path: str) ->
 
 
 def test_the_public_address_is_this_server_too(db: Path) -> None:
-    """Behind a proxy that hides the name it was called by, forms from the public address are taken."""
+    """Behind a proxy that hides the host name, forms from the public URL are accepted."""
     with running_server(db, MINWALLET_PUBLIC_URL="https://wallet.example.com") as server:
         caller = LoginClient(server)
         caller.headers["origin"] = "https://wallet.example.com"
@@ -149,7 +150,7 @@ def test_the_public_address_is_this_server_too(db: Path) -> None:
 
 
 def test_every_attempt_counts_and_delays_grow() -> None:
-    """Some are free, then the wait doubles up to its longest; a good one forgives, and time forgets."""
+    """Some attempts are free, then the delay doubles up to a maximum. A success or enough time resets it."""
     now = [1000.0]
     throttle = AttemptLimiter(clock_s=lambda: now[0])
     waits = []
@@ -171,7 +172,7 @@ def test_every_attempt_counts_and_delays_grow() -> None:
 
 
 def test_tracked_keys_are_bounded() -> None:
-    """Of very many keys those that tried last are remembered."""
+    """The most recent keys are kept."""
     throttle = AttemptLimiter()
     for number in range(MAX_TRACKED_KEYS + 10):
         for _ in range(FREE_ATTEMPTS + 3):
@@ -194,5 +195,5 @@ def test_tracked_keys_are_bounded() -> None:
     ],
 )
 def test_malformed_form_bodies_are_rejected(login_client: LoginClient, body: bytes, kind: str, status: int) -> None:
-    """Fields given twice, what is no text, too much, and other kinds of content."""
+    """Repeated fields, invalid text, too long bodies and other content types are rejected."""
     assert login_client.post("/admin/enter", content=body, headers={"content-type": kind}).status_code == status

@@ -1,4 +1,4 @@
-"""A server whose disk runs low, seen from outside."""
+"""A server whose disk space is low, seen from outside."""
 
 import json
 import re
@@ -10,7 +10,8 @@ from tests.web.backoffice.admin_client import AdminClient
 
 
 def test_new_bets_are_temporarily_unavailable(db: Path) -> None:
-    """503 in the protocol's own shape, while wins and cancels are taken; `/readyz`, log and back office say why."""
+    """New bets get 503 in the form of the protocol, while wins and cancels are applied; `/readyz`, log and back
+    office give the reason."""
     cli = InProcessCli(db)
     player = cli.add_player()
     token = cli.open_session(player)
@@ -30,7 +31,7 @@ def test_new_bets_are_temporarily_unavailable(db: Path) -> None:
         assert ready.status_code == 503
         (reason,) = ready.json()["reasons"]
         assert "MINWALLET_MIN_FREE_MB (900000000)" in reason
-        reason = "MINWALLET_MIN_FREE_MB (900000000)"  # how much there is changes while this is tried
+        reason = "MINWALLET_MIN_FREE_MB (900000000)"  # the free space changes during the test
         (line,) = (line for line in server.log.read_text().splitlines() if reason in line)
         document = json.loads(line)
         assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", document.pop("at"))

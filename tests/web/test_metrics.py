@@ -1,4 +1,4 @@
-"""The numbers at /metrics, collected from a real server."""
+"""The metrics at /metrics, from a real server."""
 
 import asyncio
 from collections import Counter
@@ -26,8 +26,9 @@ def scraper(server: Server) -> Scraper:
     return Scraper(server)
 
 
-def test_a_call_is_counted_once_by_how_it_ended(server: Server, scraper: Scraper) -> None:
-    """A bet, its retry, one that is refused, one of nobody, one that makes no sense, and one with the wrong method."""
+def test_a_call_is_counted_once_by_its_outcome(server: Server, scraper: Scraper) -> None:
+    """The calls are a bet, its retry, a refused one, one of an unknown session, a malformed one, an unknown type,
+    and a wrong method."""
     token = server.cli.open_session(server.cli.add_player(balance="10"))
     before = scraper.scrape()
     bet: dict[str, Any] = {"type": "bet", "bet": 100, "id": 1, "game": 1}
@@ -56,7 +57,7 @@ def test_a_call_is_counted_once_by_how_it_ended(server: Server, scraper: Scraper
 
 
 def test_calls_and_commits_are_timed(server: Server, scraper: Scraper) -> None:
-    """Each call is in the histogram of its operation, each commit in those of commits; a question commits nothing."""
+    """Each call is in the histogram of its operation, and each commit in that of commits; a query commits nothing."""
     token = server.cli.open_session(server.cli.add_player())
     before = scraper.scrape()
     for id_ in range(10, 13):
@@ -76,7 +77,8 @@ def test_calls_and_commits_are_timed(server: Server, scraper: Scraper) -> None:
 
 
 def test_held_cents_is_the_sum_of_accounts(db: Path) -> None:
-    """Of all agents, by currency, cash and bonus apart; with the rounds that are open, and the sizes of the files."""
+    """The sums cover all agents by currency, with separate cash and bonus. There are also the open rounds and the
+    sizes of the files."""
     cli = InProcessCli(db)
     cli("agent", "add", "other")
     cli("player", "add", "eve", "--agent", "other", "--currency", "USD", "--balance", "7.50")
@@ -110,7 +112,8 @@ def test_held_cents_is_the_sum_of_accounts(db: Path) -> None:
 
 
 def test_metrics_require_a_key_for_all_agents(server: Server, scraper: Scraper) -> None:
-    """No key, a wrong one and a revoked one are 401, one of a single agent 403, each a problem as in the admin API."""
+    """No key, a wrong one and a revoked one get 401, and a key of one agent 403, each as a problem document like in
+    the admin API."""
     assert server.http.get("/metrics").headers["www-authenticate"] == "Bearer"
     assert_problem(server.http.get("/metrics"), 401, "unauthorized")
     assert_problem(scraper.request("wrong"), 401, "unauthorized")
@@ -123,7 +126,7 @@ def test_metrics_require_a_key_for_all_agents(server: Server, scraper: Scraper) 
 
 
 def test_metrics_contain_no_player_token_or_key(server: Server, scraper: Scraper) -> None:
-    """Neither players nor tokens nor keys, also where a call has them in the wrong place."""
+    """This holds even if a call has them in the wrong place."""
     player = server.cli.add_player()
     token = server.cli.open_session(player)
     server.wallet_v2(code=token, type="credit")
@@ -140,7 +143,7 @@ def test_metrics_contain_no_player_token_or_key(server: Server, scraper: Scraper
 
 @pytest.mark.anyio
 async def test_scrapes_succeed_under_load(server: Server, scraper: Scraper) -> None:
-    """Every scrape beside many bets succeeds, what is counted never falls, and in the end every bet is in it."""
+    """Every scrape beside many bets succeeds, counters never decrease, and at the end all bets are counted."""
     player = server.cli.add_player()
     token = server.cli.open_session(player)
     applied = {"protocol": "wallet-v2", "operation": "bet", "outcome": "applied"}
@@ -163,14 +166,14 @@ async def test_scrapes_succeed_under_load(server: Server, scraper: Scraper) -> N
 
 
 def test_a_server_that_is_not_ready_reports_0(db: Path) -> None:
-    """As /readyz does: 0 where the disk runs low, and the scrape itself is answered."""
+    """Like /readyz, the metric is 0 if disk space is low, and the scrape succeeds."""
     with running_server(db, MINWALLET_MIN_FREE_MB="900000000") as server:
         assert Scraper(server).scrape()("ready") == 0
         assert server.http.get("/readyz").status_code == 503
 
 
 def test_a_server_that_stops_is_not_ready() -> None:
-    """Whoever still gets through is told so."""
+    """A request during the shutdown gets the reason."""
     wallet = Wallet(MemoryStore())
     assert check_readiness(wallet, "3")["ready"]
     wallet.commit_notifier.close()
@@ -178,7 +181,7 @@ def test_a_server_that_stops_is_not_ready() -> None:
 
 
 def test_two_servers_in_one_process_count_separately() -> None:
-    """What one is told, the other knows nothing of."""
+    """A commit counts in the metrics of its own server only."""
     first, second = Metrics("3"), Metrics("3")
     first.record_commit(5, 0.01)
     assert first.render().count(b"minwallet_batch_commands_sum 5.0") == 1

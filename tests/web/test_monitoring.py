@@ -1,4 +1,4 @@
-"""The samples for Prometheus and Grafana, and the page about them, held against what a real server tells."""
+"""The samples for Prometheus and Grafana and their page, compared with the metrics of a real server."""
 
 import json
 import re
@@ -24,20 +24,20 @@ METRIC_TYPE = re.compile(r"^# TYPE (minwallet_\w+) (\w+)$", re.MULTILINE)
 
 @pytest.fixture(scope="module")
 def scrape(server: Server) -> Scrape:
-    """What a server tells that has seen calls."""
+    """Return the metrics of a server that has served calls."""
     server.wallet_v2(code=server.cli.open_session(server.cli.add_player()), type="bet", bet=1, id=1, game=1)
     return Scraper(server).scrape()
 
 
 @pytest.fixture
 def promtool() -> str:
-    """Prometheus's own examiner."""
+    """Return the path of promtool."""
     require_programs("PROMTOOL_REQUIRED", "prometheus", "promtool")
     return "promtool"
 
 
 def test_the_dashboard_shows_every_metric(scrape: Scrape) -> None:
-    """Each panel asks for metrics that a server tells, and all of ours are shown."""
+    """Each panel uses existing metrics, and each metric of minwallet is in a panel."""
     board = json.loads((SAMPLES / "grafana.json").read_text("utf-8"))
     asked = [METRIC_NAME.findall(target["expr"]) for panel in board["panels"] for target in panel["targets"]]
     assert all(asked)
@@ -49,7 +49,7 @@ def test_the_dashboard_shows_every_metric(scrape: Scrape) -> None:
 
 
 def test_the_alerts_use_existing_metrics(scrape: Scrape) -> None:
-    """Each names metrics that a server tells, and says what to do; and the page has them all."""
+    """Each alert uses existing metrics and has a remedy, and the page lists all alerts."""
     assert set(METRIC_NAME.findall(ALERTS)) - scrape.names == set()
     alerts = re.findall(r"- alert: (\w+)", ALERTS)
     assert len(alerts) == ALERTS.count("summary: ") == ALERTS.count("expr: ")
@@ -57,7 +57,7 @@ def test_the_alerts_use_existing_metrics(scrape: Scrape) -> None:
 
 
 def test_the_page_has_each_metric(scrape: Scrape) -> None:
-    """With its kind and its labels."""
+    """The page lists the type and the labels of each metric."""
     rows = {
         name: (kind, {part for part in labels.strip().split(", ") if part})
         for name, kind, labels in METRIC_ROW.findall(MONITOR_PAGE)
@@ -70,7 +70,7 @@ def test_the_page_has_each_metric(scrape: Scrape) -> None:
 
 
 def test_promtool_accepts_the_metrics(scrape: Scrape, promtool: str) -> None:
-    """Its own examiner has nothing to say against the text, names and help included."""
+    """promtool finds no problem in the text, names and help included."""
     found = subprocess.run(
         [promtool, "check", "metrics"], input=scrape.text, capture_output=True, text=True, check=False
     )
@@ -78,7 +78,7 @@ def test_promtool_accepts_the_metrics(scrape: Scrape, promtool: str) -> None:
 
 
 def test_promtool_accepts_the_configuration(promtool: str, tmp_path: Path) -> None:
-    """With the alerts and a key beside it, as the page says; without the key it would complain."""
+    """The configuration needs the alerts and a key beside it, as the page says."""
     for name in ("prometheus.yml", "alerts.yml"):
         shutil.copy(SAMPLES / name, tmp_path)
     command = [promtool, "check", "config", str(tmp_path / "prometheus.yml")]
@@ -90,7 +90,7 @@ def test_promtool_accepts_the_configuration(promtool: str, tmp_path: Path) -> No
 
 
 def test_alerts_fire_when_they_should(promtool: str) -> None:
-    """None for a server that is well, each for one that is not."""
+    """No alert fires for a healthy server, and each fires for its problem."""
     rules = Path(__file__).with_name("alerts.yml")
     found = subprocess.run([promtool, "test", "rules", str(rules)], capture_output=True, text=True, check=False)
     assert found.returncode == 0, found.stdout + found.stderr

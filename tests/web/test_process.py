@@ -1,4 +1,4 @@
-"""The server as a process: starting, stopping, being killed, and who owns the file."""
+"""The server as a process: start, shutdown, kill, and the lock of the file."""
 
 import asyncio
 import json
@@ -24,7 +24,7 @@ CLIENTS = 16
 
 
 def test_serve_creates_the_database_and_cleans_up(db: Path) -> None:
-    """`serve` makes the file, for its owner only; a stopped server leaves no companions and no side file."""
+    """`serve` creates the file with mode 0600; a stopped server leaves no companion files and no lock file."""
     with running_server(db, **FRESH_PROCESS) as server:
         assert db.stat().st_mode & 0o777 == 0o600
         assert db.with_name("wallet.db.owner").stat().st_mode & 0o777 == 0o600
@@ -34,7 +34,7 @@ def test_serve_creates_the_database_and_cleans_up(db: Path) -> None:
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux lets a thread choose its processor")
 def test_call_threads_share_a_cpu(db: Path) -> None:
-    """The event loop and two of the threads do, for writing and for questions; what people look at may run anywhere."""
+    """The event loop, the writer and the reader of calls share a CPU; the reader of pages may run on any."""
     allowed = len(os.sched_getaffinity(0))
     with running_server(db, **FRESH_PROCESS) as server:
         tasks = Path(f"/proc/{server.process.pid}/task").iterdir()
@@ -47,7 +47,7 @@ def test_call_threads_share_a_cpu(db: Path) -> None:
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_signal_stops_the_server(db: Path, number: signal.Signals) -> None:
-    """SIGTERM and Ctrl-C end it with 0 and without a word of complaint."""
+    """After SIGTERM or Ctrl-C the exit code is 0, and no traceback is printed."""
     with running_server(db, **FRESH_PROCESS) as server:
         server.http.get("/healthz")
         assert server.stop(number) == 0
@@ -55,7 +55,7 @@ def test_a_signal_stops_the_server(db: Path, number: signal.Signals) -> None:
 
 
 def test_shutdown_does_not_wait_for_an_incomplete_request(db: Path) -> None:
-    """A body that never ends cannot keep a stopping server up, nor does it leave a complaint."""
+    """An endless body does not delay a shutdown, and nothing is logged about it."""
     with running_server(db) as server, server.connect() as connection:
         connection.sendall(b"POST /wallet HTTP/1.1\r\nhost: x\r\ncontent-length: 100\r\n\r\n{")
         assert server.http.get("/healthz").status_code == 200
@@ -67,7 +67,7 @@ def test_shutdown_does_not_wait_for_an_incomplete_request(db: Path) -> None:
 
 @contextmanager
 def sending_without_reading(server: Server) -> Iterator[None]:
-    """A client that sends call after call, as long as the server takes them, and never reads an answer."""
+    """Run a client that sends calls as long as the server accepts them, and never reads an answer."""
     calls, sent = b"GET /api/bet HTTP/1.1\r\nhost: x\r\n\r\n" * 1000, 0
     with socket.socket() as connection:
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
@@ -80,7 +80,7 @@ def sending_without_reading(server: Server) -> Iterator[None]:
 
 
 def test_shutdown_does_not_wait_for_a_client_that_does_not_read(db: Path) -> None:
-    """Who asks and asks, and never reads an answer, cannot keep a stopping server up, nor leave a complaint."""
+    """A client that never reads its answers does not delay a shutdown, and nothing is logged about it."""
     with running_server(db) as server, sending_without_reading(server):
         assert server.http.get("/healthz").status_code == 200
         begun = time.monotonic()
@@ -91,7 +91,7 @@ def test_shutdown_does_not_wait_for_a_client_that_does_not_read(db: Path) -> Non
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells a process's memory in a file")
 def test_pipelined_calls_apply_backpressure(server: Server) -> None:
-    """Who sends quicker than can be answered has to wait, and does not fill the memory; and may break off."""
+    """A client that sends faster than the server answers must wait, so memory does not grow; it may also disconnect."""
     status = Path(f"/proc/{server.process.pid}/status")
 
     def memory_kib() -> int:
@@ -106,7 +106,7 @@ def test_pipelined_calls_apply_backpressure(server: Server) -> None:
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_signal_during_startup_stops_the_server(db: Path, number: signal.Signals) -> None:
-    """A signal that comes before it is ready is not lost."""
+    """A signal before the server is ready is not lost."""
     lock_file = db.with_name("wallet.db.owner")
     command = [sys.executable, "-m", "minwallet", "--db", str(db), "serve", "--port", "0"]
     with subprocess.Popen(
@@ -123,7 +123,7 @@ def test_a_signal_during_startup_stops_the_server(db: Path, number: signal.Signa
 
 
 def test_a_second_server_names_the_lock_holder(db: Path) -> None:
-    """Two servers on one file: the second says who holds it, and stops."""
+    """The second of two servers on one file reports the first one, and stops."""
     with running_server(db) as server:
         result = server.cli.run("serve", "--port", 0)
         assert result.code == 3
@@ -133,7 +133,7 @@ def test_a_second_server_names_the_lock_holder(db: Path) -> None:
 
 
 def test_a_change_by_command_goes_through_the_server(db: Path) -> None:
-    """A deposit made while a server runs is seen by the next call, and the commands need not know."""
+    """A deposit during a server's run is visible in the next call, and the command has no option for that."""
     with running_server(db) as server:
         player = server.cli.add_player()
         token = server.cli.open_session(player)
@@ -147,7 +147,7 @@ def test_a_change_by_command_goes_through_the_server(db: Path) -> None:
 
 
 def test_the_control_endpoint_requires_its_key(db: Path) -> None:
-    """The address in the side file answers only whoever has the key, and only on loopback's own port."""
+    """The URL in the lock file requires the key, and has its own port on loopback."""
     with running_server(db) as server:
         desk = json.loads(db.with_name("wallet.db.owner").read_text())
         request = {"actor": "a test", "request": {"operation": "agent_list"}}
@@ -164,8 +164,8 @@ def test_the_control_endpoint_requires_its_key(db: Path) -> None:
 @pytest.mark.anyio
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux sets limits of a running process")
 async def test_a_commit_that_fails_stops_the_server(db: Path) -> None:
-    """Whoever waits or comes then gets 503, never a refusal. It ends by itself and says why, once; after a restart the
-    same call finds the truth."""
+    """Waiting and later calls get 503, never a refusal. The server stops and reports why, once. After a restart the
+    same call gets its true outcome."""
     cli = InProcessCli(db)
     tokens = [cli.open_session(cli.add_player()) for _ in range(8)]
     with running_server(db) as server:
@@ -187,7 +187,7 @@ async def test_a_commit_that_fails_stops_the_server(db: Path) -> None:
 
 
 async def _bet_concurrently(server: Server, tokens: list[str]) -> list[httpx2.Response]:
-    """The answers to bets that come together, as far as there were any."""
+    """Send bets concurrently, and return the answers that arrive."""
     async with httpx2.AsyncClient(base_url=server.url, trust_env=False) as client:
         calls = [
             client.post("/wallet", json={"code": token, "type": "bet", "bet": 2, "id": 100 + number, "game": 1})
@@ -200,7 +200,7 @@ async def _bet_concurrently(server: Server, tokens: list[str]) -> list[httpx2.Re
 @pytest.mark.anyio
 @pytest.mark.long
 async def test_a_killed_server_has_lost_nothing_it_answered(db: Path) -> None:
-    """After kill -9 under load every acknowledged bet is in the ledger, each once, and it sums and chains up."""
+    """After kill -9 under load each acknowledged bet is in the ledger once, and the ledger verifies."""
     cli = InProcessCli(db)
     players = [cli.add_player(balance="1000000") for _ in range(4)]
     tokens = [cli.open_session(player) for player in players]

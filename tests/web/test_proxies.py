@@ -1,4 +1,4 @@
-"""The proxies of sample_data, before a real server and before one that fails."""
+"""The proxies of sample_data, in front of a real server and of one that fails."""
 
 import json
 import socket
@@ -32,8 +32,8 @@ def get_port(server: Server) -> int:
 
 @PROXY_KINDS
 def test_bets_pass_and_no_token_is_logged(server: Server, tmp_path: Path, kind: str) -> None:
-    """Over TLS, in both protocols, for the one name; what is the operators' is not the world's; and the logs have
-    neither a token nor a key, also where the server has gone."""
+    """Calls of both protocols pass over TLS for one host name. Operators' pages are not public. No log has a token
+    or a key, even if the server is gone."""
     token = server.cli.open_session(server.cli.add_player())
     number = 1 if kind == "nginx" else 2
     bet = json.dumps({"type": "bet", "bet": 5, "id": number, "game": 1, "code": token})
@@ -45,7 +45,7 @@ def test_bets_pass_and_no_token_is_logged(server: Server, tmp_path: Path, kind: 
         assert status == 200
         status, answer = front.send("GET", query)
         assert (status, '"balance":9988' in answer) == (200, True), answer
-        # Caddy 2.6 says 502, and may close before all of it was sent.
+        # Caddy 2.6 answers 502, and may close before the complete request was sent.
         with suppress(ssl.SSLEOFError, ConnectionError):
             assert front.send("POST", f"/{KEY}/wallet", "x" * 100_000)[0] in (413, 502)
         assert front.send("GET", f"/admin/enter?token={token}")[0] == 403
@@ -65,8 +65,8 @@ def test_bets_pass_and_no_token_is_logged(server: Server, tmp_path: Path, kind: 
 
 
 @PROXY_KINDS
-def test_a_committed_bet_is_in_the_feed_at_once(server: Server, tmp_path: Path, kind: str) -> None:
-    """Server-sent events are not gathered on their way."""
+def test_a_committed_bet_is_in_the_feed_immediately(server: Server, tmp_path: Path, kind: str) -> None:
+    """The proxy does not buffer server-sent events."""
     key = server.cli("key", "add", f"feed-{kind}", "--scope", "read")["key"]
     player = server.cli.add_player()
     with (
@@ -90,7 +90,8 @@ def test_a_committed_bet_is_in_the_feed_at_once(server: Server, tmp_path: Path, 
 
 @contextmanager
 def closing_upstream(answers_first: bool) -> Iterator[tuple[int, list[bytes]]]:
-    """Reads calls and closes; the first one may get an answer, so that the connection could be kept. What it got."""
+    """Run a server that reads calls and closes connections, and yield the calls. The first call may be answered, so
+    that its connection is kept."""
     heard: list[bytes] = []
 
     def listen(listener: socket.socket) -> None:
@@ -118,10 +119,10 @@ def closing_upstream(answers_first: bool) -> Iterator[tuple[int, list[bytes]]]:
 
 
 @PROXY_KINDS
-@pytest.mark.parametrize("answers_first", [False, True], ids=["anew", "kept"])
-def test_a_get_that_fails_is_not_made_again(tmp_path: Path, kind: str, *, answers_first: bool) -> None:
-    """Where the server closes after it has read a GET it got it once, also after an earlier call; and what a stranger
-    says of where he comes from is not passed on."""
+@pytest.mark.parametrize("answers_first", [False, True], ids=["new connection", "used connection"])
+def test_a_failed_get_is_not_retried(tmp_path: Path, kind: str, *, answers_first: bool) -> None:
+    """If the server closes after it has read a GET, it gets that GET once, also on a used connection. A client's own
+    forwarding header is not passed on."""
     with closing_upstream(answers_first) as (port, heard), running_proxy(kind, tmp_path / kind, port) as front:
         if answers_first:
             assert front.send("GET", "/api/bet?first=1")[0] == 200

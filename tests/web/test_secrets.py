@@ -1,4 +1,4 @@
-"""Nothing secret is found where it does not belong: log, answers, process list, and the files."""
+"""Secrets appear only where they belong: not in logs, answers, the process list, or files."""
 
 import json
 import resource
@@ -20,7 +20,7 @@ JSON_CONTENT_TYPE = {"content-type": "application/json"}
 
 
 class Secrets:
-    """What may be found nowhere, by what it is."""
+    """The secrets, by their kind."""
 
     def __init__(self, **values: str) -> None:
         self.values = values
@@ -42,7 +42,7 @@ def server(db: Path, tmp_path: Path) -> Iterator[Server]:
 
 
 def send_provider_calls(http: httpx2.Client, token: str) -> Iterator[httpx2.Response]:
-    """Good calls and bad ones of both protocols, each with the token where it belongs or where it does not."""
+    """Send valid and invalid calls of both protocols, with the token in right and wrong places."""
     wallet, api = f"/{CALLBACK_KEY}/wallet", f"/{CALLBACK_KEY}/api"
     for fields in (
         {"type": "credit"},
@@ -79,7 +79,7 @@ def send_provider_calls(http: httpx2.Client, token: str) -> Iterator[httpx2.Resp
 
 
 def send_page_calls(caller: LoginClient, key: str, token: str, used_link: str) -> Iterator[httpx2.Response]:
-    """Visits to the back office and the API that go wrong, with secrets in hand."""
+    """Send failing requests with secrets to the back office and the API."""
     bearer = {"authorization": f"Bearer {key}"}
     yield caller.get("/admin/api/v1/nothing", headers=bearer)
     yield caller.get("/admin/api/v1/players/nobody", headers=bearer)
@@ -96,7 +96,7 @@ def send_page_calls(caller: LoginClient, key: str, token: str, used_link: str) -
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux shows processes as files")
 def test_no_secret_leaks(server: Server, db: Path) -> None:
-    """Neither after good calls nor after bad ones, nor when the disk fails in the end."""
+    """This holds after valid and invalid calls, and when the disk fails at the end."""
     cli = server.cli
     token, key = cli.open_session(cli.add_player()), cli("key", "add", "robot", "--scope", "write")["key"]
     used_link, unused_link = create_login_link(server, "boss"), create_login_link(server, "boss")
@@ -146,7 +146,7 @@ def test_no_secret_leaks(server: Server, db: Path) -> None:
 
 
 def check_files(db: Path, secrets: Secrets) -> str:
-    """What is in the side file, once no file has a secret in it that may not be there."""
+    """Check that no file has a secret that it may not have, and return the contents of the lock file."""
     allowed = ""
     for file in db.parent.glob("wallet.db*"):
         if file.suffix == ".owner":

@@ -1,4 +1,4 @@
-"""Signing in by a link or a password, and out again."""
+"""Signing in by a link or a password, and signing out."""
 
 import json
 import re
@@ -11,7 +11,7 @@ from tests.web.login_client import PASSWORD, LoginClient, create_login_link, ext
 
 
 def test_a_link_signs_in_once(server: Server, login_client: LoginClient) -> None:
-    """Looking at it changes nothing, so previews and scanners do no harm; its button works once."""
+    """Opening a link changes nothing, so link previews and scanners do no harm; its button works once."""
     url = create_login_link(server)
     for _ in range(2):
         page = login_client.get(url)
@@ -27,7 +27,7 @@ def test_a_link_signs_in_once(server: Server, login_client: LoginClient) -> None
 
 
 def test_the_cookie_is_for_the_back_office_alone(server: Server, login_client: LoginClient) -> None:
-    """No script reads it, no other site's request carries it, and it lasts half a day."""
+    """Scripts and other sites' requests cannot use the cookie, and it is valid for half a day."""
     cookie = login_client.use_link(create_login_link(server)).headers["set-cookie"]
     assert cookie.startswith("minwallet_admin=")
     assert {"HttpOnly", "Path=/admin", "SameSite=strict", "Max-Age=43200"} < set(cookie.split("; "))
@@ -35,7 +35,7 @@ def test_the_cookie_is_for_the_back_office_alone(server: Server, login_client: L
 
 
 def test_over_tls_the_cookie_is_secure(db: Path) -> None:
-    """Whether it came over TLS is believed from a proxy that is known, and from nobody else."""
+    """Only a trusted proxy can report that a request came over TLS."""
     for proxies, expected in (("127.0.0.1", True), ("203.0.113.7", False)):
         with running_server(db, MINWALLET_FORWARDED_ALLOW=proxies) as server:
             caller = LoginClient(server)
@@ -47,7 +47,7 @@ def test_over_tls_the_cookie_is_secure(db: Path) -> None:
 
 
 def test_a_login_link_is_not_leaked(server: Server, login_client: LoginClient) -> None:
-    """It is in no log and in no Referer."""
+    """It is neither in the log nor in a Referer header."""
     url = create_login_link(server)
     assert login_client.get(url).headers["referrer-policy"] == "strict-origin"
     login_client.use_link(url)
@@ -55,8 +55,8 @@ def test_a_login_link_is_not_leaked(server: Server, login_client: LoginClient) -
     assert extract_token(url) not in login_client.get("/admin/access/audit-log").text
 
 
-def test_serve_prints_a_link_as_long_as_nobody_can_sign_in(db: Path) -> None:
-    """The first start shows the way in; once there is a password, a start prints no secrets."""
+def test_serve_prints_a_link_until_an_admin_has_a_password(db: Path) -> None:
+    """The first start prints a login link; once there is a password, a start prints no secret."""
     with running_server(db) as server:
         caller = LoginClient(server)
         found = re.search(r"back office \(one-time link, valid for 1 hour\): (\S+)\n", server.log.read_text())
@@ -68,8 +68,8 @@ def test_serve_prints_a_link_as_long_as_nobody_can_sign_in(db: Path) -> None:
         assert "token" not in server.log.read_text()
 
 
-def test_admin_link_prints_a_whole_address(db: Path, server: Server) -> None:
-    """That of the running server, or the public one; without a server it says what to start."""
+def test_admin_link_prints_a_complete_url(db: Path, server: Server) -> None:
+    """It is the URL of the running server, or the public URL; without a server the command says what to start."""
     shown = server.cli.run("admin", "link")
     assert shown.out.startswith(f"{server.url}/admin/enter?token=")
     public = server.cli.run("admin", "link", "--json", MINWALLET_PUBLIC_URL="https://wallet.example.com/").json
@@ -82,7 +82,7 @@ def test_admin_link_prints_a_whole_address(db: Path, server: Server) -> None:
 
 
 def test_a_password_signs_in_too(server: Server, login_client: LoginClient) -> None:
-    """It is asked for by name and password, in words that password managers know."""
+    """The form has a name and a password, in fields that password managers recognize."""
     assert sign_in_by_link(server, "olga").set_password(PASSWORD).status_code == 303
     form = login_client.get("/admin/sign-in").text
     assert 'autocomplete="username"' in form
@@ -93,7 +93,7 @@ def test_a_password_signs_in_too(server: Server, login_client: LoginClient) -> N
 
 
 def test_a_new_password_ends_every_other_sign_in(server: Server) -> None:
-    """Whoever changes it stays signed in, with another cookie; other browsers and links do not."""
+    """The admin who changes it stays signed in with a new cookie; other sessions and links end."""
     first, second, unused = (
         sign_in_by_link(server, "rosa"),
         sign_in_by_link(server, "rosa"),
@@ -109,7 +109,7 @@ def test_a_new_password_ends_every_other_sign_in(server: Server) -> None:
 
 
 def test_changing_a_password_requires_the_current_one(server: Server) -> None:
-    """Whoever finds a browser that is signed in cannot lock its owner out, nor guess for long."""
+    """A person at an unattended browser cannot lock its admin out, and has few attempts to guess."""
     rosa = sign_in_by_link(server, "ruth")
     rosa.set_password(PASSWORD)
     for old in ("", "wrong"):
@@ -126,7 +126,7 @@ def test_changing_a_password_requires_the_current_one(server: Server) -> None:
 
 
 def test_a_reset_leaves_only_new_links(server: Server) -> None:
-    """Who has left, or forgotten the password, is signed out everywhere, and the password is nothing any more."""
+    """A reset ends all sessions of an admin and deletes the password."""
     sven = sign_in_by_link(server, "sven")
     sven.set_password(PASSWORD)
     server.cli("admin", "reset", "sven")
@@ -136,8 +136,8 @@ def test_a_reset_leaves_only_new_links(server: Server) -> None:
     assert server.cli.run("admin", "reset", "nobody").code == 1
 
 
-def test_signing_out_ends_the_sign_in_itself(server: Server) -> None:
-    """Whoever kept the cookie has nothing."""
+def test_signing_out_ends_the_session(server: Server) -> None:
+    """A copy of the cookie is useless afterwards."""
     tina = sign_in_by_link(server, "tina")
     cookie = tina.cookies["minwallet_admin"]
     answer = tina.submit("/admin/sign-out")
@@ -149,7 +149,7 @@ def test_signing_out_ends_the_sign_in_itself(server: Server) -> None:
 
 
 def test_a_reset_ends_the_live_feed(server: Server) -> None:
-    """A page that is still open somewhere hears nothing more."""
+    """An open page gets no further events."""
     uwe = sign_in_by_link(server, "uwe")
     with uwe.stream("GET", "/admin/feed") as feed, ThreadPoolExecutor() as pool:
         lines = feed.iter_lines()
@@ -164,7 +164,7 @@ def test_a_reset_ends_the_live_feed(server: Server) -> None:
 
 
 def test_sign_in_returns_to_the_requested_page(server: Server, login_client: LoginClient) -> None:
-    """A page that wants somebody signed in comes back afterwards, and nothing but a page of the back office does."""
+    """After the sign-in the requested page opens, but only if it is a page of the back office."""
     sign_in_by_link(server, "walt").set_password(PASSWORD)
     sent = login_client.get("/admin/access/audit-log?before=7")
     assert sent.headers["location"] == "/admin/sign-in?next=/admin/access/audit-log%3Fbefore%3D7"
@@ -176,7 +176,8 @@ def test_sign_in_returns_to_the_requested_page(server: Server, login_client: Log
 
 
 def test_sign_ins_are_in_the_audit_log(db: Path) -> None:
-    """Signing in and out and a new password are; failed tries are counted together, and what was typed is not kept."""
+    """Sign-ins, sign-outs and new passwords are audited. Failed attempts are counted together, without the entered
+    text."""
     with running_server(db) as server:
         yara = sign_in_by_link(server, "yara")
         yara.set_password(PASSWORD)
@@ -196,7 +197,7 @@ def test_sign_ins_are_in_the_audit_log(db: Path) -> None:
 
 
 def test_a_reset_is_in_the_audit_log(server: Server) -> None:
-    """Commands are on record as their user's."""
+    """The actor of a command is its user."""
     sign_in_by_link(server, "abe")
     server.cli("admin", "reset", "abe")
     page = sign_in_by_link(server, "eva").get("/admin/access/audit-log").text
@@ -206,7 +207,7 @@ def test_a_reset_is_in_the_audit_log(server: Server) -> None:
 
 
 def test_forged_addresses_do_not_evade_the_limit(server: Server) -> None:
-    """What is written to the left of the address that the proxy saw counts for nothing."""
+    """Addresses to the left of the one that the proxy added are ignored."""
     answers = [LoginClient(server, f"10.9.8.{n}, 198.51.100.77").sign_in(f"guess{n}", "wrong") for n in range(6)]
     assert [answer.status_code for answer in answers] == [403] * 5 + [429]
     assert LoginClient(server, "198.51.100.77, 198.51.100.78").sign_in("guess7", "wrong").status_code == 403

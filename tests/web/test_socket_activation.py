@@ -1,4 +1,4 @@
-"""A listening socket that systemd hands over: the server changes, and no caller notices."""
+"""A listening socket from systemd: the server is replaced without any effect on callers."""
 
 import asyncio
 import os
@@ -27,13 +27,13 @@ os.set_inheritable(3, True)
 os.environ.update(LISTEN_PID=str(os.getpid()), LISTEN_FDS=count)
 os.execv(sys.executable, [sys.executable, "-m", "minwallet", *sys.argv[3:]])
 """
-"""What systemd does between fork and exec."""
+"""The program that does what systemd does between fork and exec."""
 
 CLIENTS, RESTARTS = 8, 2
 
 
 def start_with_socket(passed: socket.socket, db: Path, count: int = 1, **settings: str) -> "subprocess.Popen[str]":
-    """A server that got this socket."""
+    """Start a server with this socket."""
     options = ["--db", str(db), "serve", "--host", "192.0.2.1"]
     return subprocess.Popen(
         [sys.executable, "-c", PASS_SOCKET, str(passed.fileno()), str(count), *options],
@@ -54,15 +54,15 @@ def stop(server: "subprocess.Popen[str]") -> CommandResult:
 
 @contextmanager
 def open_socket(host: str = "127.0.0.1") -> Iterator[socket.socket]:
-    """The parent's socket, which stays open while servers come and go."""
+    """Open the parent's socket, which stays open while servers change."""
     with socket.create_server((host, 0), backlog=2048) as held:
         yield held
 
 
 @pytest.mark.anyio
 async def test_a_restart_refuses_and_loses_no_call(db: Path) -> None:
-    """Under load, each call on a connection of its own: whatever is asked meanwhile waits for the next server, and
-    every bet is answered, and taken once."""
+    """Under load, with and without new connections, calls during a restart wait for the next server. Each bet is
+    answered, and applied once."""
     cli = InProcessCli(db)
     players = [cli.add_player(balance="1000000") for _ in range(CLIENTS)]
     tokens = [cli.open_session(player) for player in players]
@@ -74,7 +74,7 @@ async def test_a_restart_refuses_and_loses_no_call(db: Path) -> None:
 
 
 async def _restart_under_load(held: socket.socket, db: Path, tokens: list[str]) -> int:
-    """How many bets were answered; each of them has to be."""
+    """Restart the server under load, and return the number of answered bets. Each bet must be answered."""
     url = f"http://127.0.0.1:{held.getsockname()[1]}"
     answered, is_over, more = 0, False, asyncio.Condition()
     last_id = 0
@@ -115,7 +115,7 @@ async def _restart_under_load(held: socket.socket, db: Path, tokens: list[str]) 
 
 
 def test_a_passed_socket_determines_the_address(db: Path) -> None:
-    """Not `--host`: a passed address of the world's needs the same protection as one that is set."""
+    """`--host` is ignored: a public address of the socket requires the same protection as a configured one."""
     with open_socket("0.0.0.0") as held:
         server = start_with_socket(held, db)
         _, err = server.communicate(timeout=TIMEOUT_S)
@@ -129,7 +129,7 @@ def test_a_passed_socket_determines_the_address(db: Path) -> None:
 
 
 def test_sockets_that_do_not_listen_are_rejected(db: Path, tmp_path: Path) -> None:
-    """One that is connected or local, and more than one."""
+    """Connected sockets, local sockets, and more than one socket are rejected."""
     one, other = socket.socketpair()
     with one, other, open_socket() as held, socket.socket() as unbound, socket.socket(socket.AF_UNIX) as local:
         local.bind(os.fspath(tmp_path / "s"))
@@ -140,7 +140,7 @@ def test_sockets_that_do_not_listen_are_rejected(db: Path, tmp_path: Path) -> No
             assert_error_line(CommandResult(server.returncode, "", err), 3, word, "ListenStream=")
 
 
-def test_sockets_of_another_process_are_left_alone(cli: InProcessCli) -> None:
-    """What was meant for somebody else, whose child this is, is not taken."""
+def test_sockets_of_another_process_are_ignored(cli: InProcessCli) -> None:
+    """Sockets for a parent process are not used."""
     refused = cli.run("serve", "--host", "192.0.2.1", LISTEN_PID="1", LISTEN_FDS="1", MINWALLET_CALLBACK_KEY="k")
     assert_error_line(refused, 3, "192.0.2.1")

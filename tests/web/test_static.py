@@ -1,4 +1,5 @@
-"""What the pages load: unchanged copies with their licences, our own files, and nothing from elsewhere."""
+"""Static files of the pages: unchanged third-party files with their licences, our own files, and nothing from other
+hosts."""
 
 import re
 import subprocess
@@ -28,21 +29,21 @@ OWN_FILES = {
 
 
 @pytest.mark.parametrize("file", VENDORED, ids=lambda file: str(file["name"]))
-def test_a_vendored_file_is_what_its_package_has(file: dict[str, str]) -> None:
-    """A copy has the hash that is written down for it, and its licence beside it."""
+def test_a_vendored_file_is_unchanged(file: dict[str, str]) -> None:
+    """It has the recorded hash, and its licence beside it."""
     assert sha256((STATIC_DIR / file["name"]).read_bytes()).hexdigest() == file["sha256"]
     assert "permission" in (STATIC_DIR / file["text"]).read_text("utf-8").lower()
     assert all(file[name] for name in ("package", "version", "path", "licence"))
 
 
 def test_every_static_file_is_accounted_for() -> None:
-    """A file is ours, or written down as a copy, or the licence of one."""
+    """A file is ours, or is listed as a vendored file, or is a licence."""
     known = {file["name"] for file in VENDORED} | {file["text"] for file in VENDORED} | {"VENDORED.toml"}
     assert {path.name for path in STATIC_DIR.iterdir()} == known | OWN_FILES
 
 
 def test_addresses_in_style_sheets_are_current() -> None:
-    """A file that a style sheet loads is named with its present hash, so that it may be kept for ever."""
+    """Files in style sheets are named with their current hash, so that they may be cached permanently."""
     found = re.findall(r"url\(\"?([^)\"]+)\"?\)", (STATIC_DIR / "minwallet.css").read_text("utf-8"))
     assert found
     for address in found:
@@ -51,14 +52,14 @@ def test_addresses_in_style_sheets_are_current() -> None:
 
 
 def test_our_files_name_no_other_host() -> None:
-    """Neither templates nor our own scripts and styles point to anywhere else."""
+    """Neither templates nor our scripts and styles refer to another host."""
     for path in [*TEMPLATES_DIR.rglob("*.html"), *(STATIC_DIR / name for name in OWN_FILES)]:
         text = path.read_text("utf-8").replace("http://www.w3.org/2000/svg", "")
         assert not re.search(r"(https?:)?//\w+\.\w+", text), path.name
 
 
 def test_templates_hold_no_code() -> None:
-    """No page has script or style in it: the content policy would forbid it, silently for the reader."""
+    """No page has inline scripts or styles, which the content policy would block silently."""
     for path in TEMPLATES_DIR.rglob("*.html"):
         text = path.read_text("utf-8")
         assert not re.search(r"<style|\sstyle=|\son[a-z]+=|hx-on|js:|<script(?![^>]+src=)", text), path.name
@@ -66,7 +67,7 @@ def test_templates_hold_no_code() -> None:
 
 @pytest.mark.long
 def test_the_wheel_contains_static_files_and_templates(tmp_path: Path) -> None:
-    """Whoever installs the package gets its pages."""
+    """An installed package has its pages."""
     command = [sys.executable, "-m", "uv", "build", "--wheel", "--quiet", "--out-dir", str(tmp_path), str(ROOT)]
     subprocess.run(command, check=True)
     (wheel,) = tmp_path.glob("*.whl")

@@ -1,4 +1,4 @@
-"""What takes a while to read is not read more often than it must be."""
+"""The cache of slow reads."""
 
 import asyncio
 from itertools import count
@@ -11,7 +11,7 @@ from minwallet.web.ttl_cache import AsyncTTLCache
 
 @pytest.mark.anyio
 async def test_a_value_is_loaded_once_per_ttl(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Those who ask together wait for one reading, and it serves until it is too old; one that failed serves nobody."""
+    """Concurrent callers share one read. Its value is used until it expires, and a failed read is not cached."""
     now_s, numbers = 1000.0, count(1)
     monkeypatch.setattr(ttl_cache, "monotonic", lambda: now_s)
 

@@ -1,4 +1,4 @@
-"""Somebody who is signed in to the back office: in a browser, or sending its forms without one."""
+"""A signed-in admin of the back office: in a browser, or sending its forms without one."""
 
 import html
 import re
@@ -20,26 +20,26 @@ _counter = count(1)
 
 
 def create_login_link(server: Server) -> str:
-    """An address that signs in once."""
+    """Return a URL that signs in once."""
     path: str = execute_on_file(server.db, AdminLink())["path"]
     return server.url + path
 
 
 def create_player(server: Server) -> str:
-    """A new player with 100.00 USD. The command line has its own way to make one, but none beside a browser."""
+    """Add a new player with 100.00 USD. The in-process command line cannot be used beside a browser."""
     name = f"visitor{next(_counter)}"
     execute_on_file(server.db, PlayerAdd(agent="default", player_id=name, currency="USD", balance=100_00))
     return name
 
 
 def open_session(server: Server, name: str) -> str:
-    """A token of the player's."""
+    """Open a session of the player, and return its token."""
     token: str = execute_on_file(server.db, SessionOpen(agent="default", player_id=name, ttl_s=3600))["token"]
     return token
 
 
 def deposit(server: Server, name: str, cents: int) -> None:
-    """Cash, from somewhere else than the back office."""
+    """Deposit cash outside the back office."""
     reference = f"{name} {next(_counter)}"
     execute_on_file(
         server.db, Transfer(operation="deposit", agent="default", player_id=name, amount=cents, reference=reference)
@@ -47,7 +47,7 @@ def deposit(server: Server, name: str, cents: int) -> None:
 
 
 def sign_in(page: Page, server: Server) -> None:
-    """Sign this browser in, so that the next page it opens is as an admin sees it."""
+    """Sign this browser in, so that the next page is shown to an admin."""
     client = AdminClient(server)
     address = urlsplit(server.url)
     assert address.hostname
@@ -59,7 +59,7 @@ def sign_in(page: Page, server: Server) -> None:
 
 
 class AdminClient:
-    """Reads pages, and sends forms as those pages have them."""
+    """A client that reads pages and sends their forms."""
 
     def __init__(self, server: Server) -> None:
         headers = {"origin": server.url}
@@ -71,37 +71,37 @@ class AdminClient:
         self.csrf = found[1]
 
     def get_page(self, path: str, status: int = 200) -> str:
-        """A page's text."""
+        """Return the text of a page."""
         response = self.http.get(path)
         assert response.status_code == status, response.text
         return response.text
 
     def submit(self, path: str, **fields: object) -> httpx2.Response:
-        """What comes of a form."""
+        """Send a form, and return the response."""
         return self.http.post(path, data={"csrf": self.csrf, **fields})
 
     def flash_after(self, path: str, **fields: object) -> str:
-        """What the next page tells of a form that was carried out."""
+        """Send a form that must succeed, and return the message on the next page."""
         response = self.submit(path, **fields)
         assert response.status_code == 303, response.text
         return read_flash(self.get_page(response.headers["location"]))
 
 
 def read_flash(page: str) -> str:
-    """What a page tells."""
+    """Return the message on a page."""
     match = re.search(r'<p class="flash [^>]*>([^<]*)', page)
     return html.unescape(match[1]).strip() if match else ""
 
 
 def read_field(page: str, name: str) -> str:
-    """What a page has typed into a field."""
+    """Return the value of a field on a page."""
     match = re.search(rf'<input[^>]* name="{name}" value="([^"]*)"', page)
     assert match is not None, name
     return html.unescape(match[1])
 
 
 def read_table_rows(page: str) -> list[list[str]]:
-    """The rows of a page's tables, as text."""
+    """Return the rows of a page's tables, as text."""
     rows = re.findall(r"<tr[ >].*?</tr>", page, re.DOTALL)
     texts = [[_strip_markup(cell) for cell in re.findall(r"<td.*?</td>", row, re.DOTALL)] for row in rows]
     return [row for row in texts if row]

@@ -10,7 +10,7 @@ from tests.web.backoffice.admin_client import AdminClient
 
 @pytest.fixture(scope="module")
 def admin_client(server: Server) -> Iterator[AdminClient]:
-    """Somebody signed in, without a browser."""
+    """Return a signed-in client without a browser."""
     admin_client = AdminClient(server)
     yield admin_client
     admin_client.http.close()

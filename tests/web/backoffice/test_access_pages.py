@@ -1,4 +1,4 @@
-"""Access: API keys, who signs in, and the record of who did what."""
+"""Access: API keys, admins, and the audit log."""
 
 import html
 import re
@@ -12,14 +12,14 @@ from tests.web.backoffice.admin_client import AdminClient, read_field, read_flas
 
 
 def read_copyable(page: str) -> str:
-    """The first thing that the page has to hand over."""
+    """Return the first copyable text of the page."""
     found = re.search(r'data-copy="([^"]*)"', page)
     assert found is not None
     return html.unescape(found[1])
 
 
 def test_a_key_is_shown_once(admin_client: AdminClient) -> None:
-    """On the page that made it; the list has only its beginning, and a revoked one is refused and stays in it."""
+    """It is on the page that created it. The list has only its start, and keeps it after its revocation."""
     made = admin_client.submit("/admin/access/keys", name="shop", scope="write", agent="default")
     key = read_copyable(made.text)
     assert re.fullmatch(r"mw_[0-9a-f]{40}", key)
@@ -39,7 +39,7 @@ def test_a_key_is_shown_once(admin_client: AdminClient) -> None:
 
 
 def test_invalid_key_fields_are_reported_and_kept(admin_client: AdminClient) -> None:
-    """Beside the field, or for the whole; what was typed stays."""
+    """Errors are beside the field or above the form, and the entered values stay."""
     wrong = admin_client.submit("/admin/access/keys", name="two words", scope="all", agent="")
     assert wrong.status_code == 422
     assert "It must be 1 to 40 of A-Z a-z 0-9 _ . -, but not only dots." in wrong.text
@@ -53,7 +53,7 @@ def test_invalid_key_fields_are_reported_and_kept(admin_client: AdminClient) -> 
 
 
 def test_an_admin_creates_and_resets_another_admin(server: Server, admin_client: AdminClient) -> None:
-    """A link signs somebody new in, once; a reset signs them out everywhere."""
+    """A link signs a new admin in once; a reset ends all sessions of an admin."""
     url = read_copyable(admin_client.submit("/admin/access/admins", name="nina").text)
     assert url.startswith(f"{server.url}/admin/enter?token=")
     headers = {"origin": server.url}
@@ -68,7 +68,7 @@ def test_an_admin_creates_and_resets_another_admin(server: Server, admin_client:
 
 
 def test_the_two_new_passwords_must_agree(admin_client: AdminClient) -> None:
-    """A slip of the finger locks nobody out, and no password comes back in a page."""
+    """A typing error locks no admin out, and no page contains a password."""
     answer = admin_client.submit(
         "/admin/access/password", old="", new="a good long password", again="a god long password"
     )
@@ -78,7 +78,7 @@ def test_the_two_new_passwords_must_agree(admin_client: AdminClient) -> None:
 
 
 def test_the_audit_log_is_paginated(server: Server, admin_client: AdminClient) -> None:
-    """Newest first, each row once, with links to what it is about."""
+    """Events are newest first, each once, with links to their subjects."""
     names = [server.cli.add_player(balance="1") for _ in range(60)]
     server.cli("deposit", names[-1], "12.50", "--reference", "r1")
     first = admin_client.get_page("/admin/access/audit-log")
@@ -98,7 +98,7 @@ def test_the_audit_log_is_paginated(server: Server, admin_client: AdminClient) -
 
 
 def test_an_audit_row_is_described_in_words() -> None:
-    """Amounts are decimals, lengths of time are words, and what says nothing is left out."""
+    """Amounts are decimals, durations are in words, and empty fields are omitted."""
 
     def describe(action: str, detail: str, **more: str) -> tuple[str, str, str]:
         row = describe_audit_record(

@@ -1,4 +1,4 @@
-"""Agents: added, changed, and connected to a provider by addresses that work."""
+"""Agents: added, changed, and connected to a provider."""
 
 import html
 import json
@@ -13,12 +13,12 @@ from tests.web.backoffice.admin_client import AdminClient, read_field, read_flas
 
 
 def read_copyables(page: str) -> list[str]:
-    """What the page has to hand over."""
+    """Return the copyable texts of the page."""
     return [html.unescape(found) for found in re.findall(r'data-copy="([^"]*)"', page)]
 
 
 def test_an_agent_is_added_and_found(server: Server, admin_client: AdminClient) -> None:
-    """With the wallet token that it is given, or one made of its name."""
+    """The wallet token is the given one, or one derived from the name."""
     flash_text = admin_client.flash_after("/admin/add-agent", name="north-1", wallet_token="", host_id="H1")
     assert "Agent north-1 added" in flash_text
     assert server.cli("agent", "show", "north-1")["wallet_token"] == "north_1"
@@ -27,7 +27,7 @@ def test_an_agent_is_added_and_found(server: Server, admin_client: AdminClient) 
 
 
 def test_invalid_agent_fields_are_reported_beside_them(admin_client: AdminClient) -> None:
-    """Nothing that was typed is lost."""
+    """The entered values stay."""
     answer = admin_client.submit("/admin/add-agent", name="no spaces", wallet_token="kept", host_id="")
     assert answer.status_code == 422
     assert "It must be 1 to 40 of A-Z a-z 0-9 _ . -, but not only dots." in answer.text
@@ -38,7 +38,7 @@ def test_invalid_agent_fields_are_reported_beside_them(admin_client: AdminClient
 
 
 def test_settings_are_changed_one_by_one(server: Server, admin_client: AdminClient) -> None:
-    """Only what differs is changed and on record; an empty field takes a setting away."""
+    """Only changed settings are written and audited; an empty field removes a setting."""
     admin_client.flash_after("/admin/add-agent", name="south", wallet_token="", host_id="")
     path, same = "/admin/agents/south", {"wallet_token": "south", "report_unit": "cents"}
     urls = {"service_url": "https://api.example/", "game_url": "https://games.example/play"}
@@ -59,7 +59,8 @@ def test_settings_are_changed_one_by_one(server: Server, admin_client: AdminClie
 
 
 def test_the_offered_endpoints_answer(db: Path) -> None:
-    """Below the callback key, for each protocol; the curl commands ask for a balance once a token is put in."""
+    """The endpoints of each protocol are below the callback key; the curl commands return a balance once they
+    contain a token."""
     with running_server(db, MINWALLET_CALLBACK_KEY="k3y") as server:
         admin_client, token = AdminClient(server), server.cli.open_session(server.cli.add_player())
         offered = read_copyables(admin_client.get_page("/admin/agents/default"))
@@ -83,7 +84,7 @@ def test_the_offered_endpoints_answer(db: Path) -> None:
 
 
 def test_the_page_shows_how_callbacks_are_protected(server: Server, admin_client: AdminClient, db: Path) -> None:
-    """Without key and list it warns; with a public address that is what is handed over."""
+    """It warns if there is neither a key nor an allow list, and uses the public URL if there is one."""
     page = admin_client.get_page("/admin/agents/default")
     assert "These addresses are not protected" in page
     assert "MINWALLET_PUBLIC_URL" in page
@@ -98,7 +99,7 @@ def test_the_page_shows_how_callbacks_are_protected(server: Server, admin_client
 
 
 def test_the_launch_url_uses_the_provider_settings(server: Server, admin_client: AdminClient) -> None:
-    """Made-up parts stand for what is missing, and the page says what that is."""
+    """Missing settings are replaced by examples, and the page names them."""
     admin_client.flash_after("/admin/add-agent", name="west", wallet_token="", host_id="")
     page = admin_client.get_page("/admin/agents/west")
     assert "host id, service address, game list" in page

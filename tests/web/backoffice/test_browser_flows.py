@@ -10,7 +10,7 @@ from tests.web.browser import Visitor, assert_accessible
 
 
 def test_no_request_leaks_the_link_token(page: Page, server: Server) -> None:
-    """No request that the page makes, and none that follows it, tells the link in its Referer."""
+    """Neither requests of the page nor later ones have the link in their Referer header."""
     requests: list[Request] = []
 
     def record_request(request: Request) -> None:
@@ -28,7 +28,7 @@ def test_no_request_leaks_the_link_token(page: Page, server: Server) -> None:
 
 
 def test_a_keyboard_is_enough_to_sign_in(page: Page, server: Server) -> None:
-    """The button of a link has the focus; so has the form's first field; Tab and Enter do the rest."""
+    """The button of a link and the first field of the form have the focus; Tab and Enter suffice."""
     page.goto(create_login_link(server))
     expect(page.get_by_role("button", name="Sign in")).to_be_focused()
     page.keyboard.press("Enter")
@@ -49,7 +49,7 @@ def test_a_keyboard_is_enough_to_sign_in(page: Page, server: Server) -> None:
 
 
 def test_the_first_tab_offers_the_skip_link(page: Page, server: Server) -> None:
-    """The first Tab offers to skip to the content, and does."""
+    """The first Tab focuses the link to the content, which works."""
     sign_in(page, server)
     page.goto(f"{server.url}/admin")
     page.keyboard.press("Tab")
@@ -59,7 +59,7 @@ def test_the_first_tab_offers_the_skip_link(page: Page, server: Server) -> None:
 
 
 def test_a_key_is_created_and_revoked_after_confirmation(visitor: Visitor, page: Page, server: Server) -> None:
-    """It can be copied from the page that shows it once, and revoking asks first."""
+    """The key can be copied from the page that shows it once, and a revocation needs a confirmation."""
     page.context.grant_permissions(["clipboard-read", "clipboard-write"])
     sign_in(page, server)
     page.goto(f"{server.url}/admin/access")
@@ -79,7 +79,7 @@ def test_a_key_is_created_and_revoked_after_confirmation(visitor: Visitor, page:
 
 
 def test_it_works_without_scripts(visitor: Visitor, server: Server) -> None:
-    """Signing in, looking and changing need none."""
+    """Signing in, reading and changing need no script."""
     page = visitor.open(scripts=False)
     sign_in(page, server)
     page.goto(f"{server.url}/admin/agents/default")
@@ -89,7 +89,7 @@ def test_it_works_without_scripts(visitor: Visitor, server: Server) -> None:
 
 
 def test_a_stopped_server_is_reported_once(visitor: Visitor, tmp_path: Path) -> None:
-    """A page that cannot refresh itself says so, and does not say it again and again."""
+    """A page that cannot refresh itself reports that once."""
     visitor.allow("Failed to (load|fetch)|network error")
     with running_server(tmp_path / "wallet.db") as server:
         page = visitor.open()

@@ -1,4 +1,4 @@
-"""What pages say of an entry, and of a round."""
+"""Descriptions of entries and rounds on pages."""
 
 import pytest
 
@@ -14,8 +14,8 @@ ANN_ACCOUNT = AccountRef("default", "ann", "USD")
 INITIAL_DEPOSIT = Deposit("start", 10_00, 5_00, '{"by": "admin eve", "reason": "a gift"}')
 
 
-def build_book(*commands: MoneyCommand) -> InMemoryLedger:
-    """A book of ann's with 10.00 of cash and 5.00 of bonus, and these commands."""
+def build_ledger(*commands: MoneyCommand) -> InMemoryLedger:
+    """Return a ledger in which ann has 10.00 of cash and 5.00 of bonus, after these commands."""
     book = InMemoryLedger()
     for command in (INITIAL_DEPOSIT, *commands):
         book.execute(command)
@@ -54,25 +54,25 @@ def build_book(*commands: MoneyCommand) -> InMemoryLedger:
     ],
 )
 def test_an_entry_is_described(commands: list[MoneyCommand], text: str) -> None:
-    """What moved, of which kind, and why nothing did."""
-    assert describe_entry(build_book(*commands).entries[-1], ANN_ACCOUNT) == text
+    """The text has the kind, the amounts, or the reason of a refusal."""
+    assert describe_entry(build_ledger(*commands).entries[-1], ANN_ACCOUNT) == text
 
 
 def test_an_opening_balance_is_not_a_deposit() -> None:
-    """What an account began with is told as that."""
-    entry = build_book().entries[0]._replace(protocol=OPENING_PROTOCOL, detail=None)
+    """It is described as an opening balance."""
+    entry = build_ledger().entries[0]._replace(protocol=OPENING_PROTOCOL, detail=None)
     assert describe_entry(entry, ANN_ACCOUNT) == "ann's account started with 15.00 USD (10.00 cash, 5.00 bonus)."
     assert parse_actor_and_reason(entry) == ("", "")
 
 
 def test_actor_and_reason_are_parsed() -> None:
-    """As far as anybody said; a game's own words are neither."""
-    book = build_book(Bet("1", 3_00, "1", None, '{"by":"a game"}'), Withdraw("w", 1))
+    """Each is optional; a provider's details have neither."""
+    book = build_ledger(Bet("1", 3_00, "1", None, '{"by":"a game"}'), Withdraw("w", 1))
     assert [parse_actor_and_reason(entry) for entry in book.entries] == [("admin eve", "a gift"), ("", ""), ("", "")]
 
 
 def test_every_refusal_has_a_text() -> None:
-    """So a new one cannot be forgotten."""
+    """A new refusal without a text fails this test."""
     assert set(REFUSAL_TEXTS) == set(Refusal)
 
 
@@ -99,5 +99,5 @@ def test_every_refusal_has_a_text() -> None:
     ],
 )
 def test_a_round_is_described_by_its_status(commands: list[MoneyCommand], word: str, text: str) -> None:
-    """Staked and won is what stands; what was called off is not counted."""
-    assert describe_round(build_book(*commands).entries[1:], ANN_ACCOUNT) == (word, text)
+    """Stake and payout are without cancelled bets."""
+    assert describe_round(build_ledger(*commands).entries[1:], ANN_ACCOUNT) == (word, text)

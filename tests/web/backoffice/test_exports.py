@@ -1,4 +1,4 @@
-"""The ledger as a file: what is parsed back is what the ledger says."""
+"""Exports of the ledger: their rows equal those of the ledger."""
 
 import csv
 import io
@@ -15,7 +15,7 @@ AMOUNT_COLUMNS = {"amount", "bonus_amount", "cash_after", "bonus_after", "stake"
 
 @pytest.fixture(scope="module")
 def player_with_entries(server: Server, admin_client: AdminClient) -> str:
-    """A player whose ledger has a bit of everything."""
+    """Return a player with entries of several kinds."""
     name = server.cli.add_player(balance="100", bonus="5")
     token = server.cli.open_session(name)
     server.wallet_v2(type="bet", bet=10_300, id=2**64 - 1, game="=1+1", code=token)
@@ -29,7 +29,7 @@ def player_with_entries(server: Server, admin_client: AdminClient) -> str:
 
 
 def test_csv_equals_the_ledger(server: Server, admin_client: AdminClient, player_with_entries: str) -> None:
-    """Row by row, the newest first; amounts are numbers, and what would run in a spreadsheet has an apostrophe."""
+    """Rows are newest first, amounts are numbers, and formulas are escaped with an apostrophe."""
     response = admin_client.http.get("/admin/transactions.csv", params={"player": player_with_entries})
     assert response.headers["content-type"].startswith("text/csv")
     assert 'filename="transactions-' in response.headers["content-disposition"]
@@ -50,7 +50,7 @@ def test_csv_equals_the_ledger(server: Server, admin_client: AdminClient, player
 
 
 def test_json_equals_the_ledger_in_cents(server: Server, admin_client: AdminClient, player_with_entries: str) -> None:
-    """In the shape of the command line and the API, with whose it is."""
+    """The fields are those of the command line and the API, with the owner."""
     entries = admin_client.http.get(
         "/admin/transactions.json", params={"player": player_with_entries, "kind": "bet"}
     ).json()["entries"]
@@ -63,7 +63,7 @@ def test_json_equals_the_ledger_in_cents(server: Server, admin_client: AdminClie
 
 
 def test_a_long_export_is_read_in_pages(server: Server, admin_client: AdminClient) -> None:
-    """All of it comes once, however many pages it takes; whoever leaves early leaves nothing behind."""
+    """Each row is there once, and a client that disconnects leaves no open page behind."""
     name = server.cli.add_player(balance="100")
     token = server.cli.open_session(name)
     for number in range(1, 2_101):
@@ -79,7 +79,7 @@ def test_a_long_export_is_read_in_pages(server: Server, admin_client: AdminClien
 
 
 def test_an_empty_result_is_an_empty_file(admin_client: AdminClient) -> None:
-    """The header alone, or an empty list."""
+    """It is a header, or an empty list."""
     assert len(admin_client.http.get("/admin/transactions.csv?player=nobody").text.splitlines()) == 1
     assert admin_client.http.get("/admin/transactions.json?player=nobody").json() == {"entries": []}
     assert admin_client.http.get("/admin/transactions.csv?kind=nonsense").status_code == 400
@@ -87,7 +87,7 @@ def test_an_empty_result_is_an_empty_file(admin_client: AdminClient) -> None:
 
 @pytest.mark.parametrize("text", [f"{sign}1" for sign in "=+-@\uff1d\uff0b\uff0d\uff20\t\r\n"])
 def test_a_formula_is_escaped(text: str) -> None:
-    """Text of outsiders that begins as a formula does gets an apostrophe."""
+    """Foreign text that starts like a formula gets an apostrophe."""
     assert escape_formula(text) == f"'{text}"
     assert escape_formula(f"a{text}") == f"a{text}"
     assert escape_formula(None) == escape_formula("") == ""

@@ -1,4 +1,4 @@
-"""What an address asks to see of the ledger."""
+"""Filters of the ledger in a URL."""
 
 from urllib.parse import parse_qsl
 
@@ -9,7 +9,7 @@ from minwallet.web.backoffice.filters import parse_filter, parse_number
 
 
 def test_every_filter_field_is_parsed() -> None:
-    """Under the names that the form has; spaces around a value are nobody's."""
+    """The names are those of the form; spaces around a value are ignored."""
     query = {
         "agent": "a",
         "player": " bob ",
@@ -34,12 +34,12 @@ def test_every_filter_field_is_parsed() -> None:
 
 
 def test_an_empty_query_matches_everything() -> None:
-    """Empty fields say nothing."""
+    """Empty fields are ignored."""
     assert parse_filter({"player": "", "from": " "}) == (Filter(), {}, {})
 
 
 def test_a_time_may_name_its_zone_or_only_a_day() -> None:
-    """And is then told in UTC, as the form has it."""
+    """The filter shows it in UTC, in the format of the form."""
     asked = parse_filter({"from": "2026-11-21T10:00+02:00", "to": "2026-11-22"})
     assert asked.values == {"from": "2026-11-21T08:00:00", "to": "2026-11-22T00:00:00"}
 
@@ -56,7 +56,7 @@ def test_a_time_may_name_its_zone_or_only_a_day() -> None:
     ],
 )
 def test_invalid_values_are_reported(field: str, value: str) -> None:
-    """Nothing is looked for then, and nothing that was typed is lost."""
+    """Nothing is queried then, and the entered values stay."""
     asked = parse_filter({field: value, "player": "ann"})
     assert asked.ledger_filter is None
     assert asked.values == {field: value, "player": "ann"}
@@ -64,13 +64,13 @@ def test_invalid_values_are_reported(field: str, value: str) -> None:
 
 
 def test_a_player_filter_implies_the_only_agent() -> None:
-    """Then the player's own chain of entries is read, and not the whole ledger."""
+    """The query then reads the player's own entries, and not the whole ledger."""
     assert parse_filter({"player": "ann"}, ["default"]).ledger_filter == Filter("default", "ann")
     assert parse_filter({"player": "ann"}, ["default", "two"]).ledger_filter == Filter(None, "ann")
 
 
 def test_only_plain_decimal_numbers_are_parsed() -> None:
-    """Anything else is none, however Python would read it."""
+    """Other notations that Python accepts are rejected."""
     assert [parse_number(text) for text in ("7", "0")] == [7, 0]
     for text in (None, "", "-1", "1_0", "\N{FULLWIDTH DIGIT ONE}", "7.0", str(2**63), "9" * 30):
         assert parse_number(text) is None

@@ -1,4 +1,4 @@
-"""The stream of rows: who may read it, from where on, and until when."""
+"""The stream of entries: its readers, its start, and its end."""
 
 import re
 
@@ -14,7 +14,7 @@ def name(server: Server) -> str:
 
 
 def read_rows(admin_client: AdminClient, address: str, number: int) -> str:
-    """The stream until it has brought so many rows."""
+    """Read the stream until it has this number of rows."""
     text = ""
     with admin_client.http.stream("GET", address) as response:
         assert response.status_code == 200
@@ -27,7 +27,7 @@ def read_rows(admin_client: AdminClient, address: str, number: int) -> str:
 
 
 def test_a_stream_starts_after_the_given_entry(server: Server, admin_client: AdminClient, name: str) -> None:
-    """After the row that is named, oldest first; each row has its number for whoever comes again."""
+    """Entries are oldest first, and each has its number for a reconnection."""
     seqs = [server.cli("deposit", name, f"{number}.00")["seq"] for number in (1, 2, 3)]
     text = read_rows(admin_client, f"/admin/feed?player={name}&after={seqs[0]}", 2)
     assert re.findall(r"^id: (\d+)$", text, re.MULTILINE) == [str(seq) for seq in seqs[1:]]
@@ -38,7 +38,7 @@ def test_a_stream_starts_after_the_given_entry(server: Server, admin_client: Adm
 
 
 def test_last_event_id_overrides_after(server: Server, admin_client: AdminClient, name: str) -> None:
-    """A connection that was lost goes on after the last row that came."""
+    """A reconnection continues after the last received entry."""
     seqs = [server.cli("deposit", name, f"{number}.00")["seq"] for number in (4, 5)]
     admin_client.http.headers["last-event-id"] = str(seqs[0])
     try:
@@ -49,7 +49,7 @@ def test_last_event_id_overrides_after(server: Server, admin_client: AdminClient
 
 
 def test_signing_out_ends_the_stream(server: Server, name: str) -> None:
-    """A stream that is open when its reader signs out ends by itself, with the next row or soon after."""
+    """An open stream ends with the next entry, or soon after."""
     admin_client = AdminClient(server)
     with admin_client.http.stream("GET", f"/admin/feed?player={name}") as response:
         pieces = response.iter_text()

@@ -1,4 +1,4 @@
-"""Limits are set and players excluded on the player's page, where both are seen."""
+"""Limits and exclusions on the player's page."""
 
 import re
 from datetime import UTC, datetime, timedelta
@@ -29,7 +29,8 @@ def date_in_days(days: int) -> str:
 
 
 def test_a_limit_is_set_and_shown(server: Server, admin_client: AdminClient) -> None:
-    """With what is used of it, and what takes its place when; the first one holds at once, more waits for a day."""
+    """The page shows its usage and its next value. The first limit takes effect immediately, a higher one after a
+    day."""
     name = server.cli.add_player()
     path = player_path(name)
     assert "Maximum</th>" not in admin_client.get_page(path)
@@ -62,7 +63,7 @@ def test_a_limit_is_set_and_shown(server: Server, admin_client: AdminClient) -> 
 
 
 def test_a_deposit_beyond_the_limit_is_refused_in_words(server: Server, admin_client: AdminClient) -> None:
-    """And nothing that was typed is lost."""
+    """The entered values stay."""
     name = server.cli.add_player()
     server.cli("limit", "set", name, "deposit", "week", "101")
     fields = {"operation": "deposit", "part": "cash", "amount": "1.01", "currency": "USD", "reference": f"{name} much"}
@@ -77,7 +78,7 @@ def test_a_deposit_beyond_the_limit_is_refused_in_words(server: Server, admin_cl
 
 
 def test_a_player_is_excluded_until_a_day(server: Server, admin_client: AdminClient) -> None:
-    """It is seen at once, and ends in a day where that is asked for."""
+    """The exclusion is shown immediately, and its early end takes effect after a day."""
     name, day = server.cli.add_player(), date_in_days(30)
     path = player_path(name)
     assert ">excluded<" not in admin_client.get_page(path)
@@ -109,7 +110,7 @@ def test_a_player_is_excluded_until_a_day(server: Server, admin_client: AdminCli
 def test_invalid_limits_are_reported_and_change_nothing(
     server: Server, admin_client: AdminClient, form: str, typed: dict[str, str], said: str
 ) -> None:
-    """The page comes back with what was typed."""
+    """The page shows the entered values."""
     name = server.cli.add_player()
     before = server.cli("limit", "list", name)
     fields = {"kind": "loss", "per": "day", "currency": "USD"} if form == "limits" else {}
@@ -121,7 +122,7 @@ def test_invalid_limits_are_reported_and_change_nothing(
 
 
 def test_forged_fields_change_nothing(server: Server, admin_client: AdminClient) -> None:
-    """Another kind of limit, or a form of another site."""
+    """Examples are an unknown kind of limit, and a form of another site."""
     name = server.cli.add_player()
     fields = {"kind": "loss", "per": "day", "currency": "USD", "amount": "1"}
     for odd in ({"kind": "win"}, {"per": "year"}):
@@ -139,7 +140,8 @@ def test_forged_fields_change_nothing(server: Server, admin_client: AdminClient)
 
 
 def test_limits_in_a_browser(server: Server, page: Page) -> None:
-    """Set with the form; what is used follows the bets on its own; ending an exclusion asks first."""
+    """The form sets a limit, its usage follows the bets without a reload, and the end of an exclusion needs a
+    confirmation."""
     name = create_player(server)
     token = open_session(server, name)
     sign_in(page, server)

@@ -1,4 +1,4 @@
-"""Tables of the ledger grow by themselves, and keep still for whoever reads them."""
+"""Live tables of the ledger: they grow by themselves, and do not move while they are read."""
 
 import pytest
 from playwright.sync_api import Locator, Page, Route, expect
@@ -11,7 +11,7 @@ MINUS = "\N{MINUS SIGN}"
 
 
 class LivePage:
-    """A player, and a page that shows what happens to the player's money."""
+    """A player, and a page that shows the player's entries."""
 
     def __init__(self, server: Server, page: Page) -> None:
         self.server = server
@@ -26,14 +26,14 @@ class LivePage:
         expect(self.page.locator("[data-feed=on]")).to_be_attached()
 
     def bet(self, cents: int) -> None:
-        """Money moves."""
+        """Place a bet."""
         self.bet_count += 1
         number = int(self.name.removeprefix("visitor")) * 10_000 + self.bet_count
         assert self.server.wallet_v2(type="bet", bet=cents, id=number, game=1012, code=self.token)["result"] == 1
 
     @property
     def changes(self) -> list[str]:
-        """The column of changes, as far as there are rows."""
+        """Return the column of changes, as far as there are rows."""
         return self.page.locator("tbody td.sum").all_inner_texts()
 
     @property
@@ -47,7 +47,7 @@ class LivePage:
 
 @pytest.fixture
 def live_page(server: Server, page: Page) -> LivePage:
-    """Somebody who watches a player."""
+    """Return a live page of a player."""
     return LivePage(server, page)
 
 
@@ -55,7 +55,7 @@ def live_page(server: Server, page: Page) -> LivePage:
     "path", ["/admin/players/default/{}", "/admin/transactions?player={}&kind=bet", "/admin/transactions"]
 )
 def test_a_bet_is_seen_within_a_second(live_page: LivePage, path: str) -> None:
-    """On every page that shows the ledger, whatever it filters by."""
+    """This holds on every page with a ledger, whatever its filter."""
     live_page.open_page(path)
     live_page.bet(1_23)
     expect(live_page.rows.first).to_contain_text(f"{MINUS}1.23", timeout=1000)
@@ -64,7 +64,7 @@ def test_a_bet_is_seen_within_a_second(live_page: LivePage, path: str) -> None:
 
 
 def test_a_deposit_in_one_page_is_seen_in_another(live_page: LivePage, visitor: Visitor) -> None:
-    """With what the player then holds."""
+    """The row has the new balance."""
     live_page.open_page("/admin/players/default/{}")
     other = visitor.open()
     sign_in(other, live_page.server)
@@ -77,7 +77,7 @@ def test_a_deposit_in_one_page_is_seen_in_another(live_page: LivePage, visitor: 
 
 
 def test_rows_outside_the_filter_are_not_shown(live_page: LivePage) -> None:
-    """Only what the page asks for."""
+    """The feed applies the filter of the page."""
     live_page.open_page("/admin/transactions?player={}&kind=deposit")
     live_page.bet(1_00)
     deposit(live_page.server, live_page.name, 2_00)
@@ -86,7 +86,7 @@ def test_rows_outside_the_filter_are_not_shown(live_page: LivePage) -> None:
 
 
 def test_a_paused_table_does_not_change(live_page: LivePage) -> None:
-    """What comes meanwhile waits behind a button, and is shown in order when it is wanted."""
+    """New rows wait behind a button, which inserts them in order."""
     live_page.open_page("/admin/transactions?player={}")
     pause = live_page.page.get_by_role("button", name="Pause")
     pause.click()
@@ -107,7 +107,7 @@ def test_a_paused_table_does_not_change(live_page: LivePage) -> None:
 
 
 def test_a_row_does_not_move_away_from_under_a_pointer(live_page: LivePage) -> None:
-    """Nor from whoever has the keyboard in it."""
+    """It does not move while it has the keyboard focus either."""
     live_page.open_page("/admin/transactions?player={}")
     live_page.rows.first.hover()
     live_page.bet(1_00)
@@ -122,7 +122,7 @@ def test_a_row_does_not_move_away_from_under_a_pointer(live_page: LivePage) -> N
 
 
 def test_older_entries_stay(live_page: LivePage) -> None:
-    """Whoever has looked for older rows keeps them; what is new waits."""
+    """After loading older rows they stay, and new rows wait."""
     for cents in range(40):
         live_page.bet(cents)
     live_page.open_page("/admin/players/default/{}")
@@ -139,7 +139,7 @@ def test_older_entries_stay(live_page: LivePage) -> None:
 
 
 def test_entries_committed_before_the_stream_began_are_shown(live_page: LivePage) -> None:
-    """A page that was loaded goes on from its own newest row, however late its stream begins."""
+    """A page continues after its own newest row, even if its stream starts late."""
     stalled: list[Route] = []
     live_page.page.route("**/admin/feed?*", lambda route: stalled.append(route))  # noqa: PLW0108 it marks what it is given
     live_page.page.goto(f"{live_page.server.url}/admin/transactions?player={live_page.name}")

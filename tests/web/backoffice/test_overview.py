@@ -1,4 +1,4 @@
-"""The overview: what it says is what the ledger says, and it says it by itself."""
+"""The overview: its figures equal the ledger, and it refreshes by itself."""
 
 import re
 import sqlite3
@@ -14,13 +14,13 @@ from tests.web.browser import Visitor
 
 
 def read_tiles(page: str) -> dict[str, str]:
-    """The figures on top, by their labels."""
+    """Return the figures at the top, by their labels."""
     found = re.findall(r'class="label">(.*?)</span>\s*<span class="figure">(.*?)</span>\s*<span', page, re.DOTALL)
     return {strip_markup(label): strip_markup(figure) for label, figure in found}
 
 
 def read_game_rows(page: str) -> dict[str, list[str]]:
-    """The rows of the table of games: today, 7 days, 30 days, bets."""
+    """Return the rows of the table of games: today, 7 days, 30 days, bets."""
     rows = re.findall(r'<tr><th scope="row">(.*?)</th>(.*?)</tr>', page, re.DOTALL)
     return {game: [strip_markup(cell) for cell in re.findall(r"<td.*?</td>", rest, re.DOTALL)] for game, rest in rows}
 
@@ -31,7 +31,7 @@ def strip_markup(markup: str) -> str:
 
 @pytest.fixture
 def wallet_with_rounds(db: Path) -> Path:
-    """A file with two currencies: 3 bets in USD of which one was won and one is open, one in EUR which was lost."""
+    """Return a file with 3 bets in USD, of which one has won and one is open, and a lost bet in EUR."""
     with running_server(db) as server:
         ann, ben = server.cli.add_player(balance="100", bonus="5"), server.cli.add_player("EUR", "20")
         dollars, euros = server.cli.open_session(ann), server.cli.open_session(ben)
@@ -46,7 +46,7 @@ def wallet_with_rounds(db: Path) -> Path:
 
 
 def test_the_figures_equal_the_ledger(wallet_with_rounds: Path) -> None:
-    """What players hold, what the games brought, what is open; each currency by itself, never added up."""
+    """Balances, results of games and open bets are listed by currency, and never added up."""
     with running_server(wallet_with_rounds) as server:
         admin_client = AdminClient(server)
         page = admin_client.get_page("/admin")
@@ -71,7 +71,7 @@ def test_the_figures_equal_the_ledger(wallet_with_rounds: Path) -> None:
 
 
 def test_an_empty_wallet_has_an_overview(db: Path) -> None:
-    """Before there is anything to show, the page says so."""
+    """The page says that there is no data yet."""
     with running_server(db) as server:
         admin_client = AdminClient(server)
         page = admin_client.get_page("/admin")
@@ -83,7 +83,7 @@ def test_an_empty_wallet_has_an_overview(db: Path) -> None:
 
 
 def test_unexplained_balances_are_reported(wallet_with_rounds: Path) -> None:
-    """Where balances are not what the rows add up to, the badge says so, and the page what to do."""
+    """If balances do not equal the sums of entries, the badge shows it, and the page says what to do."""
     with running_server(wallet_with_rounds) as server:
         with closing(sqlite3.connect(wallet_with_rounds, isolation_level=None)) as file:
             file.execute("UPDATE accounts SET cash = cash + 1 WHERE currency = 'EUR'")
@@ -95,7 +95,7 @@ def test_unexplained_balances_are_reported(wallet_with_rounds: Path) -> None:
 
 
 def test_it_updates_by_itself(page: Page, wallet_with_rounds: Path) -> None:
-    """What another program does is seen without loading the page again; what is unfolded or in focus stays so."""
+    """Changes by other programs appear without a reload; open sections and the focus stay."""
     with running_server(wallet_with_rounds) as server:
         sign_in(page, server)
         page.goto(f"{server.url}/admin")
@@ -112,7 +112,7 @@ def test_it_updates_by_itself(page: Page, wallet_with_rounds: Path) -> None:
 
 
 def test_an_ended_session_redirects_the_open_page(visitor: Visitor, page: Page, server: Server) -> None:
-    """A page that refreshes itself leads to the form once its reader is signed out."""
+    """A page that refreshes itself redirects to the sign-in form."""
     visitor.allow("status of 401")
     sign_in(page, server)
     page.goto(f"{server.url}/admin")

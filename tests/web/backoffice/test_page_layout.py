@@ -1,4 +1,4 @@
-"""Every page in a browser: quiet, light, readable by everybody by day and by night, and no wider than a phone."""
+"""Every page in a browser: without errors, small, accessible in light and dark mode, and no wider than a phone."""
 
 from collections.abc import Iterator
 
@@ -37,7 +37,7 @@ MAX_PAGE_BYTES = 100_000
 
 @pytest.fixture(scope="module")
 def long_values_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """A server with long names, long numbers, and more rows than a page has."""
+    """Run a server with long names, long numbers, and more rows than a page has."""
     with running_server(tmp_path_factory.mktemp("busy") / "wallet.db", MINWALLET_CALLBACK_KEY="k3y") as server:
         server.cli("agent", "set", "default", "--game-url", f"https://games.example/{'long/' * 40}")
         server.cli("player", "add", LONG_PLAYER_ID, "--currency", "USDTTRC200", "--balance", "92233720368547758.07")
@@ -59,7 +59,7 @@ def long_values_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ser
 
 
 def test_every_page_is_accessible_and_fits_a_phone(long_values_server: Server, visitor: Visitor) -> None:
-    """On a phone, which hides more: nobody scrolls sideways, and neither the browser nor axe complains of anything."""
+    """On a phone there is no horizontal scrolling, and neither the browser nor axe finds a problem."""
     page = visitor.open(PHONE)
     for path in ("/admin/sign-in", create_login_link(long_values_server).removeprefix(long_values_server.url)):
         page.goto(long_values_server.url + path)
@@ -75,9 +75,7 @@ def test_every_page_is_accessible_and_fits_a_phone(long_values_server: Server, v
 
 
 def test_every_page_loads_less_than_the_byte_limit(long_values_server: Server, page: Page) -> None:
-    """Less than 100 KB come over the wire until it is there, for somebody at a desk who has nothing of it yet. Nobody
-    scrolls sideways there either.
-    """
+    """With an empty cache a desktop page loads less than 100 KB, and has no horizontal scrolling."""
     for path in ("/admin/sign-in", create_login_link(long_values_server).removeprefix(long_values_server.url)):
         page.goto(long_values_server.url + path)
         assert_fits(page)
@@ -92,7 +90,7 @@ def test_every_page_loads_less_than_the_byte_limit(long_values_server: Server, p
 
 
 def test_confirmation_and_refused_form_fit_a_phone(long_values_server: Server, visitor: Visitor) -> None:
-    """On a phone, too; and so can a form that was refused."""
+    """This holds for a confirmation and for a rejected form."""
     page = visitor.open(PHONE)
     visitor.allow("status of 422")
     sign_in(page, long_values_server)

@@ -1,4 +1,4 @@
-"""Players are found, added, blocked, and given sessions."""
+"""Players: search, new players, blocks, and sessions."""
 
 import re
 
@@ -23,7 +23,7 @@ from tests.web.browser import Visitor
 
 @pytest.fixture(scope="module")
 def many_players(server: Server) -> list[str]:
-    """More players than a page has, in order."""
+    """Add more players than a page has, and return them in order."""
     names = [f"crowd{number:03}" for number in range(60)]
     path = server.db.with_name("crowd.csv")
     rows = [f"{name},USD,{number}.00,0.05" for number, name in enumerate(names)]
@@ -33,7 +33,7 @@ def many_players(server: Server) -> list[str]:
 
 
 def test_the_player_list_is_paginated(admin_client: AdminClient, many_players: list[str]) -> None:
-    """In order of their ids, each once."""
+    """Players are in order of their ids, each once."""
     page = admin_client.get_page("/admin/players?q=crowd")
     assert "50 players with “crowd” in the id, and more" in page
     assert [row[0] for row in read_table_rows(page)] == many_players[:50]
@@ -44,7 +44,7 @@ def test_the_player_list_is_paginated(admin_client: AdminClient, many_players: l
 
 
 def test_a_player_is_found_by_a_part_of_the_id(admin_client: AdminClient, many_players: list[str]) -> None:
-    """Whatever the case; all currencies are shown."""
+    """Case is ignored, and all currencies are shown."""
     assert [row[0] for row in read_table_rows(admin_client.get_page("/admin/players?q=OWD00"))] == many_players[:10]
     assert read_table_rows(admin_client.get_page("/admin/players?q=crowd007")) == [
         ["crowd007", "active", "3.00 EUR 7.00 USD", "0.00 EUR 0.05 USD"]
@@ -54,7 +54,7 @@ def test_a_player_is_found_by_a_part_of_the_id(admin_client: AdminClient, many_p
 
 
 def test_agents_keep_their_players_apart(server: Server, admin_client: AdminClient, many_players: list[str]) -> None:
-    """Where there are several agents, one is chosen."""
+    """If there are several agents, one is selected."""
     server.cli("agent", "add", "other")
     assert (
         admin_client.flash_after("/admin/players/new", agent="other", player_id="crowd001", currency="USD")
@@ -68,7 +68,7 @@ def test_agents_keep_their_players_apart(server: Server, admin_client: AdminClie
 
 
 def test_a_player_is_added_with_money(server: Server, admin_client: AdminClient) -> None:
-    """And another currency of the same player later."""
+    """A second currency of the same player can be added later."""
     told = admin_client.flash_after(
         "/admin/players/new", agent="default", player_id="zoe@x", currency="USD", balance="12.5", bonus=""
     )
@@ -93,7 +93,7 @@ def test_a_player_is_added_with_money(server: Server, admin_client: AdminClient)
 def test_invalid_players_are_reported_and_kept_in_the_form(
     server: Server, admin_client: AdminClient, fields: dict[str, str], said: str
 ) -> None:
-    """The page comes back as it was, with a sentence."""
+    """The page shows the entered values and an error."""
     typed = {"player_id": "yan", "currency": "USD", "balance": "1.00", "bonus": "2.00"} | fields
     response = admin_client.submit("/admin/players/new", agent="default", **typed)
     assert response.status_code == 422
@@ -103,7 +103,7 @@ def test_invalid_players_are_reported_and_kept_in_the_form(
 
 
 def test_an_existing_player_is_not_added_again(admin_client: AdminClient, many_players: list[str]) -> None:
-    """Money is deposited, not added with the player a second time."""
+    """Money is added by a deposit, not by adding the player a second time."""
     response = admin_client.submit(
         "/admin/players/new", agent="default", player_id=many_players[0], currency="USD", balance="5"
     )
@@ -112,7 +112,7 @@ def test_an_existing_player_is_not_added_again(admin_client: AdminClient, many_p
 
 
 def test_a_player_is_blocked_and_unblocked(server: Server, admin_client: AdminClient) -> None:
-    """Both are one button, and on record."""
+    """Each is one button, and audited."""
     name = server.cli.add_player()
     path = f"/admin/players/default/{name}"
     assert admin_client.flash_after(f"{path}/status", status="blocked") == f"{name} is blocked."
@@ -123,7 +123,7 @@ def test_a_player_is_blocked_and_unblocked(server: Server, admin_client: AdminCl
 
 
 def test_a_token_is_shown_once(server: Server, admin_client: AdminClient) -> None:
-    """On the page that opened the session, and on no other; then it can be revoked."""
+    """It is on the page that opened the session and on no other; the session can be revoked."""
     name = server.cli.add_player()
     path = f"/admin/players/default/{name}"
     shown = admin_client.submit(f"{path}/sessions", currency="USD", ttl_s="900")
@@ -137,7 +137,7 @@ def test_a_token_is_shown_once(server: Server, admin_client: AdminClient) -> Non
 
 
 def test_a_session_of_another_player_cannot_be_revoked(server: Server, admin_client: AdminClient) -> None:
-    """The address names both."""
+    """The URL names player and session."""
     ann, bob = server.cli.add_player(), server.cli.add_player()
     token = server.cli.open_session(ann)
     (session,) = server.cli("session", "list", ann)["sessions"]
@@ -146,7 +146,7 @@ def test_a_session_of_another_player_cannot_be_revoked(server: Server, admin_cli
 
 
 def test_a_launch_link_is_made_for_either_protocol(server: Server, admin_client: AdminClient) -> None:
-    """With a session in it; what is missing is said before there is one."""
+    """It contains a session. Missing settings are reported before a session is opened."""
     name = server.cli.add_player()
     path = f"/admin/players/default/{name}/launch"
     fields = {"currency": "USD", "ttl_s": "3600", "lang": "en", "game": "1012"}
@@ -177,7 +177,7 @@ def test_a_launch_link_is_made_for_either_protocol(server: Server, admin_client:
 
 
 def test_a_long_game_list_is_truncated(server: Server, admin_client: AdminClient) -> None:
-    """Some of it is offered where a game is typed, and every game can be launched."""
+    """Some games are suggested while a game is entered, and each one can be launched."""
     titles = {"en": "A game"}
     games = tuple(Game(f"game{number}", titles, f"https://games.example/{number}") for number in range(2_000))
     server.cli("agent", "add", "estate", "--host-id", "c1")
@@ -190,7 +190,7 @@ def test_a_long_game_list_is_truncated(server: Server, admin_client: AdminClient
 
 
 def test_search_as_you_type(server: Server, many_players: list[str], page: Page) -> None:
-    """The list follows, and so does the address, which can be shared."""
+    """The list and the URL follow the entered text, so the URL can be shared."""
     sign_in(page, server)
     page.goto(f"{server.url}/admin/players")
     page.get_by_label("Part of the id").fill("crowd05")
@@ -202,7 +202,7 @@ def test_search_as_you_type(server: Server, many_players: list[str], page: Page)
 
 
 def test_search_without_scripts(server: Server, many_players: list[str], visitor: Visitor) -> None:
-    """Enter searches, too."""
+    """Enter searches too."""
     page = visitor.open(scripts=False)
     sign_in(page, server)
     page.goto(f"{server.url}/admin/players")
@@ -212,7 +212,7 @@ def test_search_without_scripts(server: Server, many_players: list[str], visitor
 
 
 def test_a_session_is_copied(server: Server, page: Page) -> None:
-    """By a button, as it has to go somewhere else."""
+    """A button copies the token."""
     name = create_player(server)
     sign_in(page, server)
     page.context.grant_permissions(["clipboard-read", "clipboard-write"])

@@ -1,4 +1,4 @@
-"""The provider's report is pulled and held against the ledger."""
+"""Reconciliation: the provider's report is fetched and compared with the ledger."""
 
 import csv
 import io
@@ -22,7 +22,7 @@ OPTIONS = {"agent": "default", "open_after": "24 hours", "grace": "none"}
 
 
 def build_report_rows(player: str, *stakes: int) -> list[ReportRow]:
-    """A report of tickets 101, 102 … with these stakes."""
+    """Return a report of tickets 101, 102 … with these stakes."""
     return [
         ReportRow(str(number), str(100 + number), "fish", player, stake, 0, reported_at="2026-01-02 03:04:05")
         for number, stake in enumerate(stakes, 1)
@@ -30,7 +30,7 @@ def build_report_rows(player: str, *stakes: int) -> list[ReportRow]:
 
 
 def submit_and_read_flash(admin_client: AdminClient, path: str, **fields: str) -> str:
-    """What the page tells when what was begun has ended."""
+    """Send the form, and return the page's message after the job has ended."""
     page, deadline = (
         admin_client.get_page(admin_client.submit(path, **fields).headers["location"]),
         time.monotonic() + TIMEOUT_S,
@@ -43,7 +43,7 @@ def submit_and_read_flash(admin_client: AdminClient, path: str, **fields: str) -
 
 @pytest.fixture
 def provider(server: Server) -> Iterator[StubProvider]:
-    """A provider that the agent knows."""
+    """Return a provider that is connected to the agent."""
     with run_stub_provider() as running:
         server.cli("agent", "set", "default", "--host-id", "h1", "--service-url", running.url)
         yield running
@@ -51,7 +51,7 @@ def provider(server: Server) -> Iterator[StubProvider]:
 
 @pytest.fixture(scope="module")
 def name(server: Server) -> str:
-    """Somebody who has lost 2.00 in ticket 101, and as much in 102."""
+    """Return a player who has lost 2.00 in each of the tickets 101 and 102."""
     name = server.cli.add_player()
     token = server.cli.open_session(name)
     for ticket in (101, 102):
@@ -60,7 +60,7 @@ def name(server: Server) -> str:
 
 
 def test_missing_report_is_reported(admin_client: AdminClient, name: str) -> None:
-    """The page says what is missing; comparing says so, too."""
+    """The page names what is missing, also after a comparison."""
     assert "never completely" in admin_client.get_page(PATH)
     assert "was never pulled to its end" in submit_and_read_flash(admin_client, f"{PATH}/compare", **OPTIONS)
     assert "has no service url" in submit_and_read_flash(admin_client, f"{PATH}/pull", agent="default")
@@ -69,7 +69,7 @@ def test_missing_report_is_reported(admin_client: AdminClient, name: str) -> Non
 
 
 def test_a_report_is_pulled_and_compared(admin_client: AdminClient, provider: StubProvider, name: str) -> None:
-    """What differs is listed with what it means, and may be taken away as a file."""
+    """Differences are listed with their meaning, and can be exported."""
     provider.serve_report(build_report_rows(name, 200, 150, 500), page_size=2)
     assert (
         submit_and_read_flash(admin_client, f"{PATH}/pull", agent="default")
@@ -93,7 +93,7 @@ def test_a_report_is_pulled_and_compared(admin_client: AdminClient, provider: St
 
 
 def test_pull_fetches_new_rows_or_everything(admin_client: AdminClient, provider: StubProvider, name: str) -> None:
-    """As with the command."""
+    """The two buttons do what the command does."""
     provider.serve_report(build_report_rows(name, 200, 200), page_size=9)
     submit_and_read_flash(admin_client, f"{PATH}/pull", agent="default", full="yes")
     assert (
@@ -108,7 +108,7 @@ def test_pull_fetches_new_rows_or_everything(admin_client: AdminClient, provider
 
 
 def test_differences_are_paginated(admin_client: AdminClient, provider: StubProvider, name: str) -> None:
-    """Fifty at a time."""
+    """A page has fifty differences."""
     provider.serve_report(build_report_rows(name, 200, 200, *[1] * 60), page_size=99)
     submit_and_read_flash(admin_client, f"{PATH}/pull", agent="default", full="yes")
     submit_and_read_flash(admin_client, f"{PATH}/compare", **OPTIONS)
@@ -120,7 +120,7 @@ def test_differences_are_paginated(admin_client: AdminClient, provider: StubProv
 
 
 def test_provider_errors_are_shown(admin_client: AdminClient, provider: StubProvider) -> None:
-    """A refusal, nonsense, or nobody there: one line that says what to do."""
+    """An error, an invalid answer and a closed port each give one line that says what to do."""
     provider.answer_always(SERVICE.render_error(ServiceError(7, "host is asleep")))
     assert "the provider refused the request: host is asleep (code 7)" in submit_and_read_flash(
         admin_client, f"{PATH}/games", agent="default"
@@ -131,7 +131,7 @@ def test_provider_errors_are_shown(admin_client: AdminClient, provider: StubProv
 
 
 def test_games_are_fetched(admin_client: AdminClient, provider: StubProvider, name: str) -> None:
-    """And can be chosen when a game is launched."""
+    """They are suggested when a game is launched."""
     games = [Game("7", {"en": "Seven"}, "https://g.example/7"), Game("8", {"de": "Acht"}, "https://g.example/8")]
     provider.answer_always(SERVICE.render_games(games))
     assert (
@@ -144,7 +144,7 @@ def test_games_are_fetched(admin_client: AdminClient, provider: StubProvider, na
 
 
 def test_a_long_pull_runs_in_the_background(server: Server, provider: StubProvider, name: str, page: Page) -> None:
-    """The page says how far it is and that it is done; meanwhile nothing else can begin for this agent."""
+    """The page shows its progress and its end; no other job of this agent can start meanwhile."""
     provider.never_answer()
     sign_in(page, server)
     page.goto(server.url + PATH)
@@ -162,7 +162,7 @@ def test_a_long_pull_runs_in_the_background(server: Server, provider: StubProvid
 def test_stopping_does_not_wait_for_the_provider(
     server: Server, admin_client: AdminClient, provider: StubProvider
 ) -> None:
-    """Whatever is asked of a provider that does not answer."""
+    """This holds for each request to a provider that does not answer."""
     provider.never_answer()
     assert read_flash(
         admin_client.get_page(admin_client.submit(f"{PATH}/pull", agent="default").headers["location"])

@@ -1,4 +1,4 @@
-"""Settings and health: everything that is set, nothing that is secret, and what needs care."""
+"""Settings and health: all settings, no secrets, and warnings."""
 
 from pathlib import Path
 
@@ -12,7 +12,7 @@ from tests.web.backoffice.admin_client import AdminClient, read_table_rows
 
 
 def test_every_setting_is_shown(db: Path) -> None:
-    """With where it comes from and what it does; a secret only says that it is there."""
+    """The page shows its source and its purpose; of a secret it shows only that it is set."""
     with running_server(db, MINWALLET_CALLBACK_KEY="s3cr3t_w0rd", MINWALLET_JOURNAL_DAYS="7") as server:
         admin_client = AdminClient(server)
         page = admin_client.get_page("/admin/settings")
@@ -27,7 +27,7 @@ def test_every_setting_is_shown(db: Path) -> None:
 
 
 def test_empty_settings_are_shown_empty() -> None:
-    """A setting that is empty has no value to show, and a list is a line."""
+    """An empty setting has no value, and a list is one line."""
     shown = {each.variable: each.value for each in load_settings(callback_allow="10.0.0.0/8, ::1/128").list_settings()}
     assert shown["MINWALLET_CALLBACK_KEY"] == ""
     assert shown["MINWALLET_CALLBACK_ALLOW"] == "10.0.0.0/8, ::1/128"
@@ -41,7 +41,7 @@ def test_empty_settings_are_shown_empty() -> None:
     ],
 )
 def test_sqlite_versions_with_the_reset_bug(version: str, affected: bool) -> None:
-    """Those that can lose commits where two connections write or checkpoint."""
+    """These versions can lose commits if two connections write or checkpoint."""
     assert has_wal_reset_bug(version) is affected
 
 
@@ -56,7 +56,7 @@ def test_sqlite_versions_with_the_reset_bug(version: str, affected: bool) -> Non
     ],
 )
 def test_a_public_url_loses_its_trailing_slash(url: str, kept: str) -> None:
-    """So that a path can be put behind it."""
+    """Then a path can be appended."""
     assert load_settings(public_url=url).public_url == kept
 
 
@@ -73,14 +73,14 @@ def test_a_public_url_loses_its_trailing_slash(url: str, kept: str) -> None:
         "a b",
     ],
 )
-def test_an_invalid_public_url_is_refused(url: str) -> None:
-    """It is said at the start, and not by a provider."""
+def test_an_invalid_public_url_is_rejected(url: str) -> None:
+    """The start fails, before a provider finds the mistake."""
     with pytest.raises(SettingsError, match=r"https://wallet\.example\.com"):
         load_settings(public_url=url)
 
 
 def test_sizes_and_durations_are_formatted() -> None:
-    """Numbers that one can read at a glance."""
+    """Units are chosen so that numbers are short."""
     assert [formatting.format_size(size) for size in (0, 999, 1000, 152_480, 83_100_000_000, 10**16)] == [
         "0 bytes",
         "999 bytes",

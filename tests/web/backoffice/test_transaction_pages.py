@@ -1,4 +1,4 @@
-"""Transactions are looked for, and each is explained."""
+"""Transactions: search, and the page of one transaction."""
 
 import html
 import json
@@ -26,7 +26,7 @@ PATH = "/admin/transactions"
 
 @pytest.fixture(scope="module")
 def played_seqs(server: Server) -> dict[str, int]:
-    """A round that was won, one called off, a bet refused and a tombstone; and the seqs of them."""
+    """Return the seqs of a won round, a cancelled one, a refused bet and a tombstone."""
     name = server.cli.add_player(balance="100", bonus="5")
     token = server.cli.open_session(name)
     server.wallet_v2(type="bet", bet=10_300, id=501, game=1012, code=token)
@@ -40,7 +40,7 @@ def played_seqs(server: Server) -> dict[str, int]:
 
 
 def test_pages_continue_and_keep_the_filter(server: Server, admin_client: AdminClient) -> None:
-    """Newest first, each entry once, and the filter is kept."""
+    """Entries are newest first, each once, and all pages have the filter."""
     name = server.cli.add_player()
     token = server.cli.open_session(name)
     for number in range(60):
@@ -56,14 +56,14 @@ def test_pages_continue_and_keep_the_filter(server: Server, admin_client: AdminC
 
 
 def test_empty_fields_are_removed_from_the_url(admin_client: AdminClient) -> None:
-    """A form sends its empty fields, too; they are left out of what is shared."""
+    """A form sends its empty fields too, but the URL does not contain them."""
     response = admin_client.http.get(f"{PATH}?player=ann&kind=&id=&from=&to=2026-11-21")
     assert response.status_code == 303
     assert response.headers["location"] == f"{PATH}?player=ann&to=2026-11-21T00%3A00%3A00"
 
 
 def test_invalid_filters_are_reported_and_kept(admin_client: AdminClient) -> None:
-    """Beside the field; the others stay as they were."""
+    """Errors are beside the field, and the other fields keep their values."""
     page = admin_client.get_page(f"{PATH}?player=ann&from=yesterday&kind=bet", 422)
     assert "a date and time in UTC" in page
     assert read_field(page, "player") == "ann"
@@ -71,7 +71,7 @@ def test_invalid_filters_are_reported_and_kept(admin_client: AdminClient) -> Non
 
 
 def test_a_search_for_rare_entries_can_continue(db: Path) -> None:
-    """A page looks at so many entries, says how far it came, and where to go on."""
+    """A page reads a limited number of entries, shows how far it came, and has a link to continue."""
     rows = [f"seeded{number},USD,1.00" for number in range(10_100)]
     db.with_suffix(".csv").write_text("\n".join(["player_id,currency,balance", *rows]))
     with running_server(db) as server:
@@ -88,7 +88,7 @@ def test_a_search_for_rare_entries_can_continue(db: Path) -> None:
 
 
 def test_a_filter_is_typed_into_a_form(server: Server, played_seqs: dict[str, int], page: Page) -> None:
-    """And its address says what was typed."""
+    """The URL contains the entered values."""
     sign_in(page, server)
     page.goto(f"{server.url}{PATH}")
     page.locator("summary").click()
@@ -106,7 +106,7 @@ def test_a_filter_is_typed_into_a_form(server: Server, played_seqs: dict[str, in
 
 
 def test_an_entry_is_described(admin_client: AdminClient, played_seqs: dict[str, int]) -> None:
-    """In words, with what there was before, and what belongs to it."""
+    """The page has a description, the balance before, and the related entries."""
     page = admin_client.get_page(f"{PATH}/{played_seqs['bet']}")
     assert "bet 103.00 USD (100.00 cash, 3.00 bonus)." in page
     minus = "\N{MINUS SIGN}"
@@ -124,7 +124,7 @@ def test_an_entry_is_described(admin_client: AdminClient, played_seqs: dict[str,
 def test_an_entry_shows_its_place_in_the_chain(
     server: Server, admin_client: AdminClient, played_seqs: dict[str, int]
 ) -> None:
-    """Its hash, and that of the entry before it."""
+    """It has its hash, and the hash of the previous entry."""
     before = server.cli("show", played_seqs["bet"])["entry"]["hash"]
     page = admin_client.get_page(f"{PATH}/{played_seqs['win']}")
     assert before in page
@@ -135,7 +135,7 @@ def test_an_entry_shows_its_place_in_the_chain(
 
 @pytest.mark.parametrize("which", ["bet", "win", "vela_bet", "refund", "refused", "closed"])
 def test_the_curl_command_repeats_the_call(server: Server, played_seqs: dict[str, int], page: Page, which: str) -> None:
-    """The command that is copied runs in a shell as it is, and moves no money twice."""
+    """The copied command runs in a shell, and moves no money a second time."""
     sign_in(page, server)
     page.context.grant_permissions(["clipboard-read", "clipboard-write"])
     page.goto(f"{server.url}{PATH}/{played_seqs[which]}")
@@ -153,7 +153,7 @@ def test_the_curl_command_repeats_the_call(server: Server, played_seqs: dict[str
 
 
 def test_a_pruned_call_has_an_equivalent_curl_command(db: Path) -> None:
-    """Of a call that is no longer kept there is one of the same content."""
+    """If the call is no longer stored, the command has the same content."""
     with running_server(db, MINWALLET_JOURNAL_DAYS="0", MINWALLET_PUBLIC_URL="https://wallet.example.com") as server:
         name = server.cli.add_player()
         token = server.cli.open_session(name)
@@ -167,7 +167,7 @@ def test_a_pruned_call_has_an_equivalent_curl_command(db: Path) -> None:
 
 
 def test_request_and_reply_are_copied_verbatim(server: Server, page: Page) -> None:
-    """However they are laid out for reading."""
+    """The copy is verbatim, although the page formats them."""
     name = create_player(server)
     token = open_session(server, name)
     body = '{ "type":"bet","bet": 5,  "id":777, "game":"<b>","code":"' + token + '"}'
@@ -187,12 +187,12 @@ def test_request_and_reply_are_copied_verbatim(server: Server, page: Page) -> No
 
 @pytest.mark.parametrize("seq", ["0", "x", "999999999", str(2**63), "9" * 30])
 def test_an_unknown_entry_is_404(admin_client: AdminClient, seq: str) -> None:
-    """Is said to be none."""
+    """The page says that there is no such entry."""
     admin_client.get_page(f"{PATH}/{seq}", 404)
 
 
 def test_every_page_and_stream_needs_a_session(server: Server, admin_client: AdminClient) -> None:
-    """Every page, file and stream is for whoever is signed in."""
+    """This holds for every page, file and stream."""
     for path in (PATH, f"{PATH}.csv", f"{PATH}.json", f"{PATH}/1", "/admin/feed", "/admin/players", "/admin/rounds"):
         response = server.http.get(path)
         assert response.status_code == 303

@@ -1,4 +1,4 @@
-"""Deposits and withdrawals: every one is asked for once, moves money once, and says who did it and why."""
+"""Deposits and withdrawals: each moves money once, and has an actor and a reason."""
 
 import re
 
@@ -11,7 +11,7 @@ from tests.web.backoffice.admin_client import AdminClient, create_player, read_f
 
 @pytest.fixture
 def name(server: Server) -> str:
-    """A player with 100.00 and 5.00 of bonus."""
+    """Return a player with 100.00 of cash and 5.00 of bonus."""
     return server.cli.add_player(bonus="5")
 
 
@@ -20,7 +20,7 @@ def player_path(name: str) -> str:
 
 
 def test_a_deposit_records_actor_and_reason(server: Server, admin_client: AdminClient, name: str) -> None:
-    """In the ledger's own row."""
+    """They are in the ledger's entry."""
     fields = {
         "operation": "deposit",
         "part": "cash",
@@ -42,7 +42,7 @@ def test_a_deposit_records_actor_and_reason(server: Server, admin_client: AdminC
 
 
 def test_bonus_and_cash_are_separate(server: Server, admin_client: AdminClient, name: str) -> None:
-    """Deposited and withdrawn by itself."""
+    """Each is deposited and withdrawn separately."""
     fields = {"operation": "deposit", "part": "bonus", "amount": "1", "currency": "USD", "reference": f"{name} in"}
     admin_client.flash_after(f"{player_path(name)}/money", **fields)
     assert server.cli.read_balances(name) == (10_000, 600)
@@ -63,7 +63,7 @@ def test_bonus_and_cash_are_separate(server: Server, admin_client: AdminClient, 
 def test_forged_fields_move_no_money(
     server: Server, admin_client: AdminClient, name: str, odd: dict[str, str], status: int
 ) -> None:
-    """Nobody guesses what was meant."""
+    """No value is guessed."""
     fields = {
         "operation": "deposit",
         "part": "cash",
@@ -79,7 +79,7 @@ def test_forged_fields_move_no_money(
 
 
 def test_the_same_form_twice_moves_money_once(server: Server, admin_client: AdminClient, name: str) -> None:
-    """A double click is no second deposit; another amount under the same reference is refused."""
+    """A double click causes no second deposit; another amount with the same reference is refused."""
     reference = read_field(admin_client.get_page(player_path(name)), "reference")
     fields = {
         "operation": "deposit",
@@ -105,7 +105,7 @@ def test_the_same_form_twice_moves_money_once(server: Server, admin_client: Admi
 def test_large_deposits_and_withdrawals_need_confirmation(
     server: Server, admin_client: AdminClient, name: str, operation: str, amount: str
 ) -> None:
-    """The question shows what there is and what there will be, and changes nothing."""
+    """The confirmation shows the balances before and after, and changes nothing."""
     fields = {
         "operation": operation,
         "part": "cash",
@@ -143,7 +143,7 @@ def test_large_deposits_and_withdrawals_need_confirmation(
 def test_invalid_transfers_are_reported_and_kept_in_the_form(
     server: Server, admin_client: AdminClient, name: str, fields: dict[str, str], said: str
 ) -> None:
-    """The page comes back with the form as it was, a sentence, and no money moved."""
+    """The page shows the entered values and an error, and no money moves."""
     typed = {"amount": "1", "reason": "because & so", "reference": f"{name} odd"} | fields
     response = admin_client.submit(
         f"{player_path(name)}/money", **{"operation": "deposit", "part": "cash", "currency": "USD", **typed}
@@ -157,7 +157,7 @@ def test_invalid_transfers_are_reported_and_kept_in_the_form(
 
 
 def test_one_of_several_currencies_has_to_be_chosen(server: Server, admin_client: AdminClient, name: str) -> None:
-    """Nobody gets money in the wrong one for want of a choice."""
+    """Otherwise the money could go to the wrong account."""
     server.cli("player", "add", name, "--currency", "EUR")
     fields = {"operation": "deposit", "part": "cash", "amount": "1", "currency": "", "reference": f"{name} which"}
     for path, more in (("money", fields), ("sessions", {"ttl_s": "900"}), ("launch", {"game": "1", "lang": "en"})):
@@ -168,13 +168,13 @@ def test_one_of_several_currencies_has_to_be_chosen(server: Server, admin_client
 
 
 def test_an_unknown_player_is_reported(admin_client: AdminClient) -> None:
-    """Is said in words."""
+    """The page has an error message."""
     assert "player &#39;nobody&#39; not found (agent default)" in admin_client.get_page(player_path("nobody"), 404)
     assert "unknown agent &#39;nobody&#39;" in admin_client.get_page("/admin/players/nobody/ann", 404)
 
 
 def test_a_forged_form_moves_no_money(server: Server, admin_client: AdminClient, name: str) -> None:
-    """Without this browser's own word, or from another site."""
+    """The form has a wrong token or comes from another site."""
     fields = {"operation": "deposit", "amount": "1", "currency": "USD", "reference": f"{name} forged"}
     assert admin_client.http.post(f"{player_path(name)}/money", data={**fields, "csrf": "0" * 64}).status_code == 403
     foreign = {"origin": "https://evil.example"}
@@ -188,7 +188,7 @@ def test_a_forged_form_moves_no_money(server: Server, admin_client: AdminClient,
 
 
 def test_a_deposit_by_keyboard_alone(server: Server, page: Page) -> None:
-    """From the search to the money, without a mouse."""
+    """From the search to the deposit no mouse is needed."""
     name = create_player(server)
     sign_in(page, server)
     page.goto(f"{server.url}/admin/players")

@@ -1,4 +1,4 @@
-"""The page of `minwallet demo`, in a real browser."""
+"""The page of `minwallet demo` in a real browser."""
 
 import re
 import time
@@ -29,7 +29,7 @@ PLAYER_CURRENCIES = {"alice": "USD", "bob": "USD", "carol": "EUR"}
 
 @pytest.fixture(scope="module")
 def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DemoProcess]:
-    """A running demo, whose ledger is sound at the end too."""
+    """Run a demo, and verify its ledger at the end."""
     with run_demo(tmp_path_factory.mktemp("demo"), "--rounds", 2, "--seed", 7) as running:
         running.wait_until_ready()
         yield running
@@ -38,7 +38,7 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DemoProcess]:
 
 @pytest.fixture
 def demo_page(demo: DemoProcess, page: Page) -> Page:
-    """The page, once its feed is connected."""
+    """Open the page, and wait until its feed is connected."""
     return open_demo_page(demo, page)
 
 
@@ -49,14 +49,14 @@ def open_demo_page(demo: DemoProcess, page: Page) -> Page:
 
 
 def choose_game(page: Page, protocol: str, game: str) -> None:
-    """As a person does, by clicking the words."""
+    """Choose a game by clicking its label, as a person does."""
     page.locator(f"label:has(#protocol-{protocol})").click()
     page.locator(f"label:has(#game-{game})").click()
     expect(page.locator({"slot": ".reels", "fish": ".sea", "zodiac": ".ring"}[game])).to_be_visible()
 
 
 def play_round(page: Page, button: str = "#spin") -> None:
-    """Press it, and wait for what comes of it."""
+    """Press the button, and wait for the result."""
     with page.expect_response("**/demo/play") as answered:
         page.locator(button).click()
     answered.value.finished()
@@ -64,7 +64,7 @@ def play_round(page: Page, button: str = "#spin") -> None:
 
 
 def wait_for_ledger(page: Page) -> None:
-    """Until what the story tells of is in the live ledger, so that nothing moves any more."""
+    """Wait until all entries of the report are in the live ledger, so that nothing moves any more."""
     told = page.locator("#story a[href^='#entry-']").last.get_attribute("href")
     expect(page.locator(f"{told}")).to_be_visible()
 
@@ -87,7 +87,7 @@ def read_newest_seq(cli: InProcessCli, player: str = "alice") -> int:
 
 
 def test_a_round_is_in_the_live_ledger_within_a_second(demo: DemoProcess, demo_page: Page) -> None:
-    """Without loading anything again; the balance follows, and both are what the wallet has."""
+    """The page is not reloaded. The balance follows, and both agree with the wallet."""
     fresh = demo_page.locator("#ledger > li.fresh")
     expect(fresh).to_have_count(0)
     started = time.monotonic()
@@ -103,7 +103,7 @@ def test_a_round_is_in_the_live_ledger_within_a_second(demo: DemoProcess, demo_p
 
 @pytest.mark.parametrize(("protocol", "game"), GAMES_BY_PROTOCOL)
 def test_every_game_is_played_in_both_protocols(demo: DemoProcess, demo_page: Page, protocol: str, game: str) -> None:
-    """The provider speaks what the switch says, the stake is what was typed, and what came of it is announced."""
+    """The provider uses the chosen protocol, the stake is the entered one, and the result is announced."""
     before = read_newest_seq(demo.cli)
     choose_game(demo_page, protocol, game)
     demo_page.get_by_label("Stake", exact=True).fill("2.50")
@@ -120,7 +120,7 @@ def test_every_game_is_played_in_both_protocols(demo: DemoProcess, demo_page: Pa
 
 
 def test_a_bet_on_the_zodiac_table_is_the_one_that_was_chosen(demo: DemoProcess, demo_page: Page) -> None:
-    """It stays chosen for the next round."""
+    """The choice stays for the next round."""
     choose_game(demo_page, "vela", "zodiac")
     demo_page.locator("label:has(#choice-z5)").click()
     play_round(demo_page)
@@ -131,7 +131,7 @@ def test_a_bet_on_the_zodiac_table_is_the_one_that_was_chosen(demo: DemoProcess,
 
 
 def test_the_stake_goes_up_and_down_in_steps(demo_page: Page) -> None:
-    """Within bounds, also from an amount of one's own; what is no amount is told."""
+    """The stake stays in range, also from an entered amount; an invalid amount is reported."""
     stake = demo_page.get_by_label("Stake", exact=True)
     for button, start, expected in (("Higher", "1.00", "2.00"), ("Lower", "0.10", "0.10"), ("Lower", "7.30", "5.00")):
         stake.fill(start)
@@ -147,7 +147,7 @@ def test_the_stake_goes_up_and_down_in_steps(demo_page: Page) -> None:
 
 @pytest.mark.parametrize("trick", FAULT_SCENARIOS)
 def test_balances_are_right_despite_provider_faults(demo: DemoProcess, demo_page: Page, trick: str) -> None:
-    """In every game and both protocols. What the page tells is what the ledger says, seen from outside."""
+    """In every game and both protocols, the page agrees with the ledger as seen from outside."""
     cli = demo.cli
     for protocol, game in GAMES_BY_PROTOCOL:
         choose_game(demo_page, protocol, game)
@@ -181,7 +181,8 @@ def test_balances_are_right_despite_provider_faults(demo: DemoProcess, demo_page
 
 
 def test_an_entry_opens_and_its_replay_moves_nothing(demo: DemoProcess, demo_page: Page) -> None:
-    """Request and reply as they were, the call as curl without the token, and a real call that changes nothing."""
+    """An entry shows request and reply verbatim and the call as curl without the token. Its replay is a real call
+    that changes nothing."""
     choose_game(demo_page, "wallet-v2", "slot")
     play_round(demo_page)
     cli, before = demo.cli, read_newest_seq(demo.cli)
@@ -201,7 +202,7 @@ def test_an_entry_opens_and_its_replay_moves_nothing(demo: DemoProcess, demo_pag
 
 
 def test_operator_deposits_appear(demo: DemoProcess, demo_page: Page) -> None:
-    """A deposit from the command line arrives by itself; no provider called for it, so there is nothing to replay."""
+    """A deposit by command appears without a reload. It has no provider's call, so it cannot be replayed."""
     cli = demo.cli
     seq = cli("deposit", "alice", "12.34")["seq"]
     entry = demo_page.locator(f"#entry-{seq}")
@@ -213,7 +214,7 @@ def test_operator_deposits_appear(demo: DemoProcess, demo_page: Page) -> None:
 
 
 def test_another_player_has_another_ledger(demo: DemoProcess, demo_page: Page) -> None:
-    """With the money, the currency and the feed."""
+    """Balance, currency and feed are those of the other player."""
     cli = demo.cli
     demo_page.get_by_label("Player").select_option("carol")
     expect(demo_page.locator("#purse")).to_have_text(f"{format_cents(read_total(cli, 'carol'))} EUR")
@@ -228,7 +229,7 @@ def test_another_player_has_another_ledger(demo: DemoProcess, demo_page: Page) -
 
 
 def test_a_refused_player_sees_the_reason(demo: DemoProcess, demo_page: Page) -> None:
-    """In the wallet's words, which the provider passes on."""
+    """The reason is the wallet's message, which the provider passes on."""
     demo_page.get_by_label("Player").select_option("bob")
     demo_page.locator("label:has(#protocol-vela)").click()
     demo.cli("player", "block", "bob")
@@ -244,7 +245,7 @@ def test_a_refused_player_sees_the_reason(demo: DemoProcess, demo_page: Page) ->
 
 
 def test_it_can_be_played_with_the_keyboard_alone(demo: DemoProcess, demo_page: Page) -> None:
-    """Game, protocol and bet with the arrows, the rounds with Enter; the focus stays where it was."""
+    """Arrow keys choose game, protocol and bet, Enter plays a round, and the focus stays."""
     before = read_newest_seq(demo.cli)
 
     def go_to(selector: str) -> None:
@@ -278,8 +279,7 @@ def test_it_can_be_played_with_the_keyboard_alone(demo: DemoProcess, demo_page: 
 
 
 def test_it_fits_a_phone(demo: DemoProcess, visitor: Visitor) -> None:
-    """Nothing is cut off in any of the games, with an entry opened and a story told; and nothing is wrong for whoever
-    cannot see it."""
+    """In all games, with an open entry and a report, nothing is cut off, and axe finds no violation."""
     phone = open_demo_page(demo, visitor.open(PHONE))
     for _, game in GAMES_BY_PROTOCOL[:3]:
         choose_game(phone, "vela", game)
@@ -296,7 +296,7 @@ def test_it_fits_a_phone(demo: DemoProcess, visitor: Visitor) -> None:
 
 
 def test_the_page_is_accessible(demo: DemoProcess, visitor: Visitor) -> None:
-    """On a desk, by day and by night, in every game."""
+    """This holds on a desktop, in light and dark mode, in every game."""
     desk = open_demo_page(demo, visitor.open())
     assert_accessible(desk)
     for protocol, game in GAMES_BY_PROTOCOL[:3]:
@@ -313,12 +313,12 @@ def test_the_page_is_accessible(demo: DemoProcess, visitor: Visitor) -> None:
 
 
 def test_the_page_is_small(demo: DemoProcess, page: Page) -> None:
-    """Less than 100 KB before it is there."""
+    """The page loads less than 100 KB."""
     assert measure_first_paint_bytes(page, demo.page_url) < 100_000
 
 
 def test_a_reconnected_feed_misses_nothing(demo: DemoProcess, demo_page: Page) -> None:
-    """What happened meanwhile is there when it is back."""
+    """Entries from during the interruption appear after it."""
     demo_page.context.set_offline(True)
     seq = demo.cli("deposit", "alice", "1.00")["seq"]
     demo_page.context.set_offline(False)
@@ -326,7 +326,7 @@ def test_a_reconnected_feed_misses_nothing(demo: DemoProcess, demo_page: Page) -
 
 
 def test_foreign_hosts_and_origins_are_rejected(demo: DemoProcess) -> None:
-    """A name that somebody else let lead here, and another site's form, are turned away."""
+    """A foreign host name that leads here, and a form of another site, are rejected."""
     for host, status in (("evil.example", 403), ("127.0.0.1.evil.example:80", 403), ("localhost:8000", 200)):
         assert httpx2.get(demo.page_url, headers={"host": host}, trust_env=False).status_code == status
     wanted = {"player": "alice", "game": "slot", "protocol": "vela", "stake": "1.00"}
@@ -350,17 +350,17 @@ def test_foreign_hosts_and_origins_are_rejected(demo: DemoProcess) -> None:
     ],
 )
 def test_unknown_paths_are_404(demo: DemoProcess, path: str) -> None:
-    """Nor is what belongs to players who are not the page's."""
+    """Paths of players that are not the page's are 404 too."""
     assert httpx2.get(demo.page_url + path, trust_env=False).status_code == 404
 
 
 def test_entries_of_others_are_not_shown(demo: DemoProcess) -> None:
-    """Those of the testers are for the command line."""
+    """Entries of other players are visible in the command line only."""
     seq = demo.cli("deposit", "lisa", "1.00", "--agent", "lab")["seq"]
     assert httpx2.get(f"{demo.page_url}/entries/{seq}", trust_env=False).status_code == 404
     assert httpx2.post(f"{demo.page_url}/entries/{seq}/replay", trust_env=False).status_code == 404
 
 
 def test_only_the_demo_serves_the_page(server: Server) -> None:
-    """A wallet that serves players has no page to play on."""
+    """A wallet for real players has no demo page."""
     assert server.http.get("/demo").status_code == 404

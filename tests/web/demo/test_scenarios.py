@@ -1,4 +1,4 @@
-"""What the demo page tells of a round: composed from what happened, and never more than that."""
+"""The demo page's report of a round: it is built from what happened, and contains nothing else."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -25,7 +25,7 @@ def caller() -> InProcessClient:
 
 @pytest.fixture
 def provider(caller: InProcessClient) -> Iterator[TestClient]:
-    """It waits for no call for long."""
+    """Return a provider with a short timeout."""
     with run_provider_app(caller) as client:
         yield client
 
@@ -41,7 +41,7 @@ def play_demo_round(
 
 
 def play_scenario(provider: TestClient, name: str, protocol: str = "wallet-v2", *, stake: int = 100) -> RoundResponse:
-    """A round played as one of the page's buttons does."""
+    """Play a round as one of the page's buttons does."""
     chosen = FAULT_SCENARIOS[name]
     plan: dict[str, Any] = {
         "faults": dict(chosen.faults),
@@ -52,7 +52,7 @@ def play_scenario(provider: TestClient, name: str, protocol: str = "wallet-v2", 
 
 
 def read_entries(provider: TestClient, caller: InProcessClient) -> list[Entry]:
-    """The player's entries, the oldest first, without the opening one."""
+    """Return the player's entries, oldest first, without the opening entry."""
     assert provider.portal is not None
     page = provider.portal.call(caller.store.read_page, Filter(player_id="player.t"), None, 1000)
     return [row.entry for row in reversed(page.rows)][1:]
@@ -63,7 +63,7 @@ def summarize_steps(story: ScenarioReport) -> list[tuple[str, bool, int]]:
 
 
 def test_a_round_is_reported_call_by_call(provider: TestClient, caller: InProcessClient) -> None:
-    """Each with the entry that it made and what that moved, and how the balance came about."""
+    """Each call has its entry and the amount moved, and the balance is explained."""
     round_ = play_demo_round(provider, stake=500, lucky=True)
     entries = read_entries(provider, caller)
     story = build_scenario_report(round_, entries, CASH + BONUS)
@@ -75,7 +75,7 @@ def test_a_round_is_reported_call_by_call(provider: TestClient, caller: InProces
 
 
 def test_other_rounds_are_counted_but_not_reported(provider: TestClient, caller: InProcessClient) -> None:
-    """Two people may play as the same player at once."""
+    """Two people may play as the same player at the same time."""
     play_demo_round(provider, "vela")
     round_ = play_demo_round(provider)
     story = build_scenario_report(round_, read_entries(provider, caller), CASH + BONUS)
@@ -86,7 +86,7 @@ def test_other_rounds_are_counted_but_not_reported(provider: TestClient, caller:
 
 @pytest.mark.parametrize("protocol", PROTOCOLS)
 def test_a_repeated_call_is_reported_as_a_replay(provider: TestClient, caller: InProcessClient, protocol: str) -> None:
-    """It points to the entry from which it was answered, and moved nothing."""
+    """The report names the entry from which the call was answered, and no amount."""
     for name in ("win-twice", "lost-reply"):
         before = len(read_entries(provider, caller))
         round_ = play_scenario(provider, name, protocol)
@@ -99,7 +99,7 @@ def test_a_repeated_call_is_reported_as_a_replay(provider: TestClient, caller: I
 
 
 def test_a_slow_reply_is_reported_with_the_wallets_time(provider: TestClient, caller: InProcessClient) -> None:
-    """The wallet was quick, and the provider did not wait."""
+    """The wallet answered quickly, but the provider did not wait."""
     story = build_scenario_report(play_scenario(provider, "slow-reply"), read_entries(provider, caller), CASH + BONUS)
     bet, cancel = story.steps
     assert "replied after 1 ms" in bet.provider_view
@@ -111,7 +111,7 @@ def test_a_slow_reply_is_reported_with_the_wallets_time(provider: TestClient, ca
 def test_a_closed_id_and_a_refusal_are_reported_with_protocol_codes(
     provider: TestClient, caller: InProcessClient
 ) -> None:
-    """With the code that the wallet answered."""
+    """The code is the one of the wallet's answer."""
     story = build_scenario_report(
         play_scenario(provider, "cancel-first", "vela"), read_entries(provider, caller), CASH + BONUS
     )
@@ -131,7 +131,7 @@ def test_a_closed_id_and_a_refusal_are_reported_with_protocol_codes(
 
 
 def test_a_scenario_that_did_not_occur_is_reported(provider: TestClient, caller: InProcessClient) -> None:
-    """Where the bet was refused there is no win to lose the reply of; the page has other words for that."""
+    """If the bet is refused, there is no win whose reply can be lost, and the page says so."""
     round_ = play_scenario(provider, "lost-reply", stake=CASH * 2)
     story = build_scenario_report(round_, read_entries(provider, caller), CASH + BONUS)
     assert not has_occurred("lost-reply", story)
@@ -142,7 +142,7 @@ def test_a_scenario_that_did_not_occur_is_reported(provider: TestClient, caller:
 
 
 def test_a_missing_reply_is_reported(provider: TestClient, caller: InProcessClient) -> None:
-    """Nothing is made up about a call without an answer."""
+    """The report says nothing about the effect of a call without an answer."""
     play_demo_round(provider)
     before = len(read_entries(provider, caller))
     caller.unanswered_operations = {"win"}
@@ -153,9 +153,9 @@ def test_a_missing_reply_is_reported(provider: TestClient, caller: InProcessClie
 
 
 def test_a_late_answer_is_reported(provider: TestClient, caller: InProcessClient) -> None:
-    """A call that was held back arrives late, and the wallet has answered it long since."""
+    """A call that was held back arrives late, after the wallet has answered its copy."""
     said: list[str] = []
-    for _ in range(10):  # whether the call or a copy of it is held back is chance
+    for _ in range(10):  # it is random whether the call or a copy of it is held back
         play_demo_round(provider, faults={"reorder": 1}, at="closing")
         before = len(read_entries(provider, caller))
         late = build_scenario_report(play_demo_round(provider), read_entries(provider, caller)[before:], 0)
@@ -165,7 +165,8 @@ def test_a_late_answer_is_reported(provider: TestClient, caller: InProcessClient
 
 @pytest.mark.parametrize("flaw", ["an amount", "a balance", "twice", "the book"])
 def test_inconsistent_rounds_are_reported_as_bugs(provider: TestClient, caller: InProcessClient, flaw: str) -> None:
-    """Amounts that do not explain the balance, two entries for one id, a book that says otherwise."""
+    """Examples are amounts that do not explain the balance, two entries for one id, and a different net change at
+    the provider."""
     round_, entries = play_scenario(provider, "win-twice"), read_entries(provider, caller)
     match flaw:
         case "an amount":
@@ -183,7 +184,7 @@ def test_inconsistent_rounds_are_reported_as_bugs(provider: TestClient, caller: 
 
 
 def test_the_game_view_shows_the_round(provider: TestClient) -> None:
-    """Symbols, fish and signs, and the same in words."""
+    """It shows reels, fish and signs, and describes them in words."""
     slot = play_demo_round(provider, "vela", "slot", lucky=True)
     reels = game_view.build_reels(slot.play)
     assert [game_view.SYMBOL_NAMES[each] for each in slot.play.shown] == [reel.symbols[0] for reel in reels]
@@ -203,7 +204,7 @@ def test_the_game_view_shows_the_round(provider: TestClient) -> None:
 
 
 def test_two_hearts_pay_and_the_third_reel_does_not() -> None:
-    """So only what pays is lit."""
+    """Only the reels that pay are highlighted."""
     play = {"stake": 100, "payout": 100, "shown": ("♥", "7", "♥"), "choice": "", "used": None}
     told = RoundResponse.model_validate(
         {"id": "1", "protocol": "vela", "game": "slot", "player_id": "a", "currency": "USD", "play": play}
@@ -217,7 +218,7 @@ def test_two_hearts_pay_and_the_third_reel_does_not() -> None:
     ("url", "words"), [("http://127.0.0.1:9", "does not answer"), ("SERVER", "the provider's reply cannot be parsed")]
 )
 async def test_a_provider_that_cannot_play_says_why(url: str, words: str, server: Server) -> None:
-    """In words that a person reads on the page."""
+    """The page shows the reason."""
     wanted = PlayRequest("vela", "slot", "t", 100, "", {}, None, lucky=False)
     with pytest.raises(PlayFailed, match=words):
         await play_round(server.url if url == "SERVER" else url, wanted)

@@ -1,4 +1,4 @@
-"""Many calls at once, over real HTTP from one client with many connections."""
+"""Many concurrent calls over real HTTP, from one client with many connections."""
 
 import asyncio
 from collections.abc import Sequence
@@ -24,7 +24,7 @@ async def send_concurrently(server: Server, calls: Sequence[Call]) -> list[dict[
 
 
 async def test_fifty_concurrent_copies_of_a_bet_are_one_debit(server: Server) -> None:
-    """Fifty copies of one bet get fifty equal answers and take the money once."""
+    """Fifty copies of one bet get fifty equal answers, and take the money once."""
     player = server.cli.add_player()
     bet: Call = {"code": server.cli.open_session(player), "type": "bet", "bet": 700, "id": 8_000_001, "game": 1}
     answers = await send_concurrently(server, [bet] * 50)
@@ -33,8 +33,8 @@ async def test_fifty_concurrent_copies_of_a_bet_are_one_debit(server: Server) ->
     server.cli.assert_ledger_valid()
 
 
-async def test_sixty_four_players_at_once(server: Server, tmp_path: Path) -> None:
-    """Each of 64 players who bet at the same moment is debited the own stakes."""
+async def test_sixty_four_players_bet_concurrently(server: Server, tmp_path: Path) -> None:
+    """Each player is debited exactly their own stakes."""
     numbers = range(64)
     csv = tmp_path / "players.csv"
     csv.write_text("player_id,currency,balance,token\n" + "".join(f"crowd{n},USD,100,crowd_{n}\n" for n in numbers))
@@ -50,8 +50,8 @@ async def test_sixty_four_players_at_once(server: Server, tmp_path: Path) -> Non
     server.cli.assert_ledger_valid()
 
 
-async def test_two_hundred_bets_of_one_player_at_once(server: Server) -> None:
-    """They are applied one after the other: each answer is the balance after one of them, and they add up."""
+async def test_two_hundred_concurrent_bets_of_one_player_are_serialized(server: Server) -> None:
+    """Each answer is the balance after one of the bets, and they add up."""
     player = server.cli.add_player()
     token = server.cli.open_session(player)
     calls: list[Call] = [
@@ -66,7 +66,7 @@ async def test_two_hundred_bets_of_one_player_at_once(server: Server) -> None:
 
 
 async def test_a_concurrent_bet_and_cancel_leave_the_balance(server: Server) -> None:
-    """Whichever of the two is first, the player has lost nothing, and the id is closed."""
+    """In either order, the player has lost nothing, and the id is closed."""
     player = server.cli.add_player()
     token = server.cli.open_session(player)
     calls: list[Call] = []
@@ -82,8 +82,8 @@ async def test_a_concurrent_bet_and_cancel_leave_the_balance(server: Server) -> 
     assert {answer["err_code"] for answer in await send_concurrently(server, calls[:40])} == {107}
 
 
-async def test_two_players_with_one_id(server: Server) -> None:
-    """An id belongs to whoever used it first in its currency, even when both come at the same moment."""
+async def test_a_concurrent_id_belongs_to_one_player(server: Server) -> None:
+    """An id belongs to the player who used it first in its currency; the other one is refused."""
     first, second = server.cli.add_player(), server.cli.add_player()
     tokens = [server.cli.open_session(first), server.cli.open_session(second)]
     for id_ in range(8_400_000, 8_400_010):

@@ -1,4 +1,4 @@
-"""What a server says of faults: enough to know, never a flood."""
+"""Logging of faults: enough information, without a flood."""
 
 import io
 import logging
@@ -17,7 +17,8 @@ from tests.storage.reference_engine.memory_store import MemoryStore
 
 
 def test_a_fault_is_logged_once_a_minute(caplog: pytest.LogCaptureFixture) -> None:
-    """However many calls meet it; another one is said at once, and what is said elsewhere is not said here."""
+    """A fault is logged once, however many calls it affects. Another fault is logged immediately. A full disk is
+    logged elsewhere."""
     now_ms = 10**6
     wallet = Wallet(MemoryStore(), lambda: now_ms)
     log = AccessLog(io.StringIO(), "vela")

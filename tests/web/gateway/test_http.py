@@ -1,4 +1,4 @@
-"""What both protocols promise about HTTP, over real HTTP."""
+"""HTTP rules of both protocols, over real HTTP."""
 
 import json
 import socket
@@ -14,8 +14,8 @@ WALLET_CALL = json.dumps({"code": "nobody", "type": "credit"}).encode()
 
 
 @pytest.mark.parametrize("method", ["GET", "HEAD", "PUT", "PATCH", "DELETE", "OPTIONS"])
-def test_wallet_v2_takes_post_only(server: Server, method: str) -> None:
-    """Any method but POST gets 405 and moves no money."""
+def test_wallet_v2_accepts_post_only(server: Server, method: str) -> None:
+    """Any other method gets 405 and moves no money."""
     player = server.cli.add_player()
     token = server.cli.open_session(player)
     bet = json.dumps({"code": token, "type": "bet", "bet": 100, "id": 7_000_001, "game": 1})
@@ -25,8 +25,8 @@ def test_wallet_v2_takes_post_only(server: Server, method: str) -> None:
 
 
 @pytest.mark.parametrize("method", ["POST", "HEAD", "PUT", "PATCH", "DELETE", "OPTIONS"])
-def test_vela_takes_get_only(server: Server, method: str) -> None:
-    """Any method but GET, HEAD included, gets 405 and moves no money."""
+def test_vela_accepts_get_only(server: Server, method: str) -> None:
+    """Any other method, HEAD included, gets 405 and moves no money."""
     player = server.cli.add_player()
     token = server.cli.open_session(player)
     url = f"/api/bet?access_token={token}&ticket_id=7000001&total_bet=100"
@@ -36,7 +36,7 @@ def test_vela_takes_get_only(server: Server, method: str) -> None:
 
 
 def test_every_answer_forbids_storing(server: Server) -> None:
-    """No cache may keep an answer, whatever it says."""
+    """No cache may store an answer, whatever its status."""
     answers = [
         server.http.post("/wallet", content=WALLET_CALL),
         server.http.post("/wallet", content=b"nonsense"),
@@ -54,7 +54,7 @@ def test_every_answer_forbids_storing(server: Server) -> None:
 
 
 def test_a_body_over_8_kib_is_413(server: Server) -> None:
-    """Too long a body is refused in the protocol's own shape, and one of just 8 KiB is read."""
+    """The error has the form of the protocol; a body of exactly 8 KiB is read."""
     padding = 8 * 1024 - len(json.dumps({"code": "nobody", "type": "credit", "pad": ""}))
     longest = json.dumps({"code": "nobody", "type": "credit", "pad": "x" * padding})
     assert server.http.post("/wallet", content=longest).json()["err_code"] == 102
@@ -62,20 +62,20 @@ def test_a_body_over_8_kib_is_413(server: Server) -> None:
     assert (response.status_code, response.json()["result"], response.json()["err_code"]) == (413, 0, 100)
 
 
-def test_a_body_that_never_says_its_length_is_413(server: Server) -> None:
-    """A chunked body is counted as it comes."""
+def test_a_chunked_body_over_8_kib_is_413(server: Server) -> None:
+    """A chunked body is counted as it arrives."""
     response = server.http.post("/wallet", content=(b"x" * 1024 for _ in range(9)))
     assert response.status_code == 413
 
 
 def test_a_query_over_2_kib_is_414(server: Server) -> None:
-    """Too long a query is refused in the protocol's own shape."""
+    """The error has the form of the protocol."""
     query = "access_token=nobody&ticket_id=1&total_bet=1&pad="
     longest = f"/api/bet?{query}{'x' * (2048 - len(query))}"
     assert server.http.get(longest).json()["status_code"] == 1
     response = server.http.get(f"{longest}x")
     assert (response.status_code, response.json()["status_code"]) == (414, 2001)
-    # The parser reads no address of more than 64 KiB.
+    # The parser rejects a path of more than 64 KiB.
     answer = exchange(server, b"GET /api/bet?access_token=" + b"a" * 70_000 + b" HTTP/1.1\r\nconnection: close\r\n\r\n")
     assert answer.startswith(b"HTTP/1.1 414")
     assert b'"status_code":2001' in answer
@@ -91,7 +91,7 @@ def test_a_query_over_2_kib_is_414(server: Server) -> None:
     ],
 )
 def test_an_invalid_request_is_400_and_forbids_storing(server: Server, request_: bytes) -> None:
-    """It has no protocol's shape, as nobody knows what it was about."""
+    """The error has no protocol's form, because the protocol is unknown."""
     answer = exchange(server, request_)
     assert answer.startswith(b"HTTP/1.1 400")
     assert b"\r\ncache-control: no-store\r\n" in answer
@@ -100,14 +100,14 @@ def test_an_invalid_request_is_400_and_forbids_storing(server: Server, request_:
 
 @pytest.mark.parametrize("token", ["%FF", "%ED%A0%80", "%C3"])
 def test_a_token_that_is_not_utf8_is_unknown(server: Server, token: str) -> None:
-    """It is a bad token like any other."""
+    """It gets the reply of any unknown token."""
     answer = server.http.get(f"/api/bet?access_token={token}&ticket_id=1&total_bet=1").json()
     assert answer == {"status_code": 1, "message": "Invalid Token"}
 
 
 @pytest.mark.parametrize("head", [b"GET /", b"GET / HTTP/1.1\r\nx: ", b"GET / HTTP/1.1\r\nx: y\r\n"])
 def test_a_head_without_an_end_is_cut_off(server: Server, head: bytes) -> None:
-    """Nobody keeps the server busy with an address or with headers that never end."""
+    """An endless path or header does not keep the server busy."""
     more = b"x: y\r\n" * 1024 if head.endswith(b"\n") else b"a" * 8192
     with server.connect() as connection, suppress(ConnectionError):
         connection.sendall(head + more * 64)
@@ -118,7 +118,7 @@ def test_a_head_without_an_end_is_cut_off(server: Server, head: bytes) -> None:
 
 @pytest.mark.parametrize("path", ["/wallet/", "/wallets", "/api/bet/", "/api/betwins", "/wallet/a/b", "/control", "/"])
 def test_other_paths_are_404(server: Server, path: str) -> None:
-    """A path that is not the protocols' is not found; there are no redirects, and the desk is not reachable here."""
+    """Other paths are not found and not redirected, and the control endpoint is not reachable on this port."""
     assert server.http.post(path, content=WALLET_CALL).status_code == 404
     assert server.http.get(path).status_code in (404, 405)
 
@@ -134,7 +134,7 @@ def test_a_wallet_token_admits_only_its_own_agent(server: Server) -> None:
 
 
 def test_health_and_readiness(server: Server) -> None:
-    """`/healthz` says that it runs, `/readyz` that it can take money, with the SQLite it runs on."""
+    """`/healthz` reports that the server runs, `/readyz` that it can apply calls, with its SQLite version."""
     assert server.http.get("/healthz").json() == {"status": "ok"}
     ready = server.http.get("/readyz")
     assert ready.status_code == 200
@@ -143,7 +143,7 @@ def test_health_and_readiness(server: Server) -> None:
 
 
 def test_a_callback_key_moves_the_endpoints(db: Path) -> None:
-    """With a callback key the provider's paths exist only below it, and the key never reaches the log."""
+    """With a callback key the provider's paths exist only below it, and the key is never in the log."""
     with running_server(db, MINWALLET_CALLBACK_KEY="a-long-random-word") as server:
         assert server.http.post("/wallet", content=WALLET_CALL).status_code == 404
         assert server.http.get("/api/bet").status_code == 404
@@ -157,7 +157,7 @@ def test_a_callback_key_moves_the_endpoints(db: Path) -> None:
 
 
 def test_an_allow_list_keeps_others_out(db: Path) -> None:
-    """Only listed networks may call; a trusted proxy's word for the caller counts, and nobody else's."""
+    """Only listed networks may call. The forwarding header of a trusted proxy counts, and no other."""
     with running_server(db, MINWALLET_CALLBACK_ALLOW="203.0.113.0/24, 2001:db8::/32") as server:
 
         def call(forwarded_for: str | None) -> httpx2.Response:
@@ -184,8 +184,8 @@ def test_an_allow_list_keeps_others_out(db: Path) -> None:
         assert call("203.0.113.9").status_code == 403
 
 
-def test_the_log_has_a_line_a_call_and_never_a_token(server: Server) -> None:
-    """A line says protocol, operation, player, id, outcome and milliseconds; no token of any call is in the log."""
+def test_the_log_has_one_line_for_each_call_and_no_token(server: Server) -> None:
+    """A line has protocol, operation, player, id, outcome and milliseconds; no call's token is in the log."""
     player = server.cli.add_player()
     token = server.cli.open_session(player)
     server.wallet_v2(code=token, type="bet", bet=100, id=7_100_001, game=1)
@@ -204,8 +204,8 @@ def test_the_log_has_a_line_a_call_and_never_a_token(server: Server) -> None:
     assert token[:-1] not in server.log.read_text()
 
 
-def test_a_client_that_leaves_in_the_middle_leaves_nothing_half_done(server: Server) -> None:
-    """A request cut off in its body moves nothing; one cut off before its answer is applied whole."""
+def test_a_call_of_a_disconnected_client_is_applied_completely_or_not_at_all(server: Server) -> None:
+    """A request that ends in its body moves nothing; one that ends before its answer is applied completely."""
     player = server.cli.add_player()
     token = server.cli.open_session(player)
     body = json.dumps({"code": token, "type": "bet", "bet": 100, "id": 7_200_001, "game": 1}).encode()
@@ -222,7 +222,7 @@ def test_a_client_that_leaves_in_the_middle_leaves_nothing_half_done(server: Ser
 
 
 def exchange(server: Server, *parts: bytes) -> bytes:
-    """The answers to these parts, each sent when the one before must have arrived: two, or as many as come."""
+    """Send these parts, each after the previous one has arrived, and return the answers."""
     received = b""
     with server.connect() as connection, suppress(OSError):
         for part in parts:
@@ -236,7 +236,7 @@ def exchange(server: Server, *parts: bytes) -> bytes:
 @pytest.mark.parametrize("name", [b"Upgrade", b"upgrade", b"UPGRADE"])
 @pytest.mark.parametrize("what", [b"h2c", b"websocket"])
 def test_an_offer_of_another_protocol_is_ignored(server: Server, name: bytes, what: bytes) -> None:
-    """As HTTP asks; some clients make it with every call."""
+    """HTTP requires this; some clients send an Upgrade header with every call."""
     offer = b"host: x\r\nConnection: Upgrade, HTTP2-Settings\r\n%s: %s\r\nHTTP2-Settings: AAM\r\n" % (name, what)
     head = b"POST /wallet HTTP/1.1\r\n%scontent-length: %d\r\n\r\n" % (offer, len(WALLET_CALL))
     for parts in ([head, WALLET_CALL], [head + WALLET_CALL]):
@@ -252,14 +252,14 @@ def test_an_offer_of_another_protocol_is_ignored(server: Server, name: bytes, wh
     ],
     ids=["an offer in pieces", "CONNECT"],
 )
-def test_a_body_is_never_taken_for_a_request(server: Server, head: list[bytes]) -> None:
-    """Where the parser cannot tell what follows, nothing that follows is read."""
+def test_a_body_is_never_parsed_as_a_request(server: Server, head: list[bytes]) -> None:
+    """If the parser cannot tell where a request ends, nothing after it is read."""
     player = server.cli.add_player()
     bet = f"/api/bet?access_token={server.cli.open_session(player)}&ticket_id=7400001&total_bet=100"
     inner = f"GET {bet} HTTP/1.1\r\nhost: x\r\n\r\n".encode()
     received = exchange(server, *head[:-1], head[-1] % len(inner), inner)
     assert b"status_code" not in received
-    # A call whose body was not read gets no answer, as nobody knows what it was.
+    # A call whose body was not read gets no answer, because its operation is unknown.
     assert b"err_code" not in received
     assert server.cli.read_balances(player) == (10_000, 0)
 
@@ -272,7 +272,7 @@ GARBAGE = [
 
 @pytest.mark.parametrize(("garbage", "is_answered"), GARBAGE)
 def test_garbage_does_not_refuse_the_preceding_call(server: Server, garbage: bytes, is_answered: bool) -> None:
-    """A call that was carried out is answered as that, or not at all; never with a 400, which would be a refusal."""
+    """An applied call gets its own answer or none, never a 400, which would mean a refusal."""
     token = server.cli.open_session(server.cli.add_player())
     body = json.dumps({"code": token, "type": "bet", "bet": 1, "id": 5, "game": 1}).encode()
     with server.connect() as connection:
@@ -285,7 +285,7 @@ def test_garbage_does_not_refuse_the_preceding_call(server: Server, garbage: byt
 
 
 def test_pipelined_calls_are_answered_in_order(server: Server) -> None:
-    """Two calls on one connection, sent at once, get their answers in order."""
+    """Two calls sent together on one connection get their answers in order."""
     player = server.cli.add_player()
     token = server.cli.open_session(player)
     target = f"/api/bet?access_token={token}&total_bet=100&ticket_id="
@@ -303,7 +303,7 @@ def test_pipelined_calls_are_answered_in_order(server: Server) -> None:
 
 
 def test_many_pipelined_calls_are_all_answered(server: Server) -> None:
-    """However they are cut into packets: only the head of a single request has a limit."""
+    """The limit of a request's head holds for each request alone, however the calls are split into packets."""
     player = server.cli.add_player()
     token = server.cli.open_session(player)
     calls = [
@@ -324,7 +324,8 @@ def test_many_pipelined_calls_are_all_answered(server: Server) -> None:
 
 @pytest.mark.parametrize("number", [1, 3])
 def test_a_half_closed_connection_gets_its_answers(server: Server, number: int) -> None:
-    """A client may end its half of the connection after its last call; the server ends the other after its answer."""
+    """A client may shut down its half of the connection after its last call; the server closes the other half after
+    its answer."""
     token = server.cli.open_session(server.cli.add_player())
     head = f"GET /api/bet?access_token={token}&total_bet=1&ticket_id=74{number}000"
     calls = "".join(f"{head}{each} HTTP/1.1\r\nhost: x\r\n\r\n" for each in range(number))

@@ -1,4 +1,4 @@
-"""The journal: what was said on the wire, word for word, for some days, and never a token."""
+"""The journal: requests and replies verbatim for some days, without tokens."""
 
 import sqlite3
 import time
@@ -19,8 +19,8 @@ def read_journal(cli: InProcessCli, seq: int) -> tuple[str | None, str | None]:
     return shown["request"], shown["reply"]
 
 
-def test_request_and_reply_are_kept_verbatim(server: Server) -> None:
-    """Beside the row they made, as they were but for the token: spaces, order, unknown fields and all."""
+def test_request_and_reply_are_stored_verbatim(server: Server) -> None:
+    """They belong to their entry and differ from the wire only by the token: spaces, order and unknown fields stay."""
     cli = server.cli
     player = cli.add_player("USD", "10")
     token = cli.open_session(player)
@@ -34,7 +34,7 @@ def test_request_and_reply_are_kept_verbatim(server: Server) -> None:
 
 
 def test_a_retry_adds_nothing_and_changes_nothing(server: Server) -> None:
-    """What is kept is what was said when the money moved; a lasting refusal is kept, any other leaves no row."""
+    """The journal has the call that moved the money. A permanent refusal is stored; any other leaves no entry."""
     cli = server.cli
     player = cli.add_player("USD", "10")
     token = cli.open_session(player)
@@ -50,7 +50,7 @@ def test_a_retry_adds_nothing_and_changes_nothing(server: Server) -> None:
 
 
 def test_no_token_is_in_the_file(db: Path) -> None:
-    """However a provider writes it; nor is the callback key."""
+    """This holds for every encoding of the token, and for the callback key."""
     with running_server(db, MINWALLET_CALLBACK_KEY="very_secret") as server:
         player = server.cli.add_player("USD", "10")
         token = server.cli.open_session(player)
@@ -73,8 +73,8 @@ def test_no_token_is_in_the_file(db: Path) -> None:
     assert dump.count("TOKEN") == 5
 
 
-def test_no_journal_is_kept_with_zero_days(db: Path) -> None:
-    """With 0 days; the money moves all the same."""
+def test_no_journal_is_stored_with_zero_days(db: Path) -> None:
+    """Calls are applied as usual."""
     with running_server(db, MINWALLET_JOURNAL_DAYS="0") as server:
         player = server.cli.add_player("USD", "10")
         server.wallet_v2(type="bet", bet=1, id=1, game=1, code=server.cli.open_session(player))
@@ -101,7 +101,7 @@ async def file_with_old_journal(db: Path, anyio_backend: object) -> Path:
 
 
 def test_old_journal_records_are_pruned(file_with_old_journal: Path) -> None:
-    """In the background, more than one slice of it; the rows stay and verify, and what is young is kept."""
+    """Pruning runs in the background in several batches. Entries stay and verify, and newer journal records stay."""
     with running_server(file_with_old_journal) as server:
         deadline = time.monotonic() + TIMEOUT_S
         while read_journal(server.cli, 1501) != (None, None):

@@ -1,4 +1,4 @@
-"""Callers that are too many, too slow, or only there to be in the way."""
+"""Load shedding: too many connections, and slow or idle ones."""
 
 import asyncio
 import re
@@ -32,7 +32,7 @@ HEAD = b"POST /wallet HTTP/1.1\r\nhost: x\r\n"
 
 @contextmanager
 def limited_server(db: Path) -> Iterator[tuple[str, int]]:
-    """A server that may open so few files that it takes 40 connections."""
+    """Run a server whose limit of open files allows 40 connections."""
     log = db.with_name("small.log")
     limits = f'ulimit -n {RESERVED_FILES + CONNECTION_LIMIT}; exec "$@"'
     command = ["sh", "-c", limits, "sh", sys.executable, "-m", "minwallet", "--db", str(db), "serve", "--port", "0"]
@@ -56,7 +56,7 @@ def build_bet(token: str, id_: int) -> bytes:
 
 
 def exchange_once(connection: socket.socket, payload: bytes) -> bytes:
-    """The beginning of the answer, b"" where there is none."""
+    """Send the bytes, and return the start of the answer, or b"" if there is none."""
     try:
         connection.sendall(payload)
         return connection.recv(65536)
@@ -65,8 +65,8 @@ def exchange_once(connection: socket.socket, payload: bytes) -> bytes:
 
 
 def test_connections_are_bounded(db: Path) -> None:
-    """Whoever has one keeps it; the next are told 503 in the protocol's shape, and more are closed. The operator's
-    commands still get through, and when the crowd has gone everybody does."""
+    """Accepted connections stay. The next ones get 503 in the form of the protocol, and more are closed. Operator's
+    commands still work, and afterwards new connections are accepted again."""
     cli = InProcessCli(db)
     player = cli.add_player()
     token = cli.open_session(player)
@@ -127,7 +127,8 @@ async def open_timed_connection() -> AsyncIterator[tuple[StreamReader, StreamWri
 
 
 async def wait_for_arrival() -> None:
-    """What was sent on loopback is read by the server in the next turns of the loop they share."""
+    """Wait until the server has read the sent bytes: on loopback it does so in the next turns of the shared event
+    loop."""
     for _ in range(20):
         await asyncio.sleep(0.001)
 
@@ -136,7 +137,7 @@ async def wait_for_arrival() -> None:
 @pytest.mark.parametrize("begun", [HEAD, HEAD + b"content-length: 100\r\n\r\n{", b"POST /"])
 @pytest.mark.parametrize("is_first", [True, False])
 async def test_an_incomplete_request_times_out(begun: bytes, is_first: bool) -> None:
-    """Head or body, the first of a connection or a later one, however many bytes at a time."""
+    """This holds for head and body, for the first and later requests of a connection, and for slow bytes."""
     async with open_timed_connection() as (reader, writer, grow_older):
         if not is_first:
             writer.write(b"GET / HTTP/1.1\r\nhost: x\r\n\r\n")
@@ -151,12 +152,12 @@ async def test_an_incomplete_request_times_out(begun: bytes, is_first: bool) -> 
         grow_older(1)
         with suppress(ConnectionError):
             while piece := await reader.read(65536):
-                assert b"hello" in piece  # this answer waits for no body
+                assert b"hello" in piece  # the app answers without waiting for the body
 
 
 @pytest.mark.anyio
 async def test_an_idle_connection_is_kept() -> None:
-    """As long as uvicorn keeps it; and each request has its own time to arrive."""
+    """It is kept as long as uvicorn allows, and each request has its own timeout."""
     async with open_timed_connection() as (reader, writer, grow_older):
         grow_older(4)
         for _ in range(3):

@@ -1,4 +1,4 @@
-"""Unknown tokens are counted by address, whoever says where a call came from is not believed for the asking."""
+"""The limit of unknown tokens by address. An address is taken from trusted proxies only."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,14 +17,14 @@ from tests.support import InProcessCli, Server, running_server
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """One that believes a proxy on this machine, and one at 10.0.0.1."""
+    """Run a server that trusts a proxy on this machine, and one at 10.0.0.1."""
     db = tmp_path_factory.mktemp("strangers") / "wallet.db"
     with running_server(db, MINWALLET_FORWARDED_ALLOW="127.0.0.1,10.0.0.1") as server:
         yield server
 
 
 def send_call(server: Server, address: str, **fields: object) -> httpx2.Response:
-    """A call of wallet-v2 that the proxy says to come from there."""
+    """Send a wallet-v2 call that the proxy reports from this address."""
     return server.http.post("/wallet", json=fields, headers={"x-forwarded-for": address})
 
 
@@ -36,7 +36,7 @@ def send_unknown_tokens(server: Server, address: str, times: int = MAX_BURST) ->
 
 
 def test_too_many_unknown_tokens_limit_an_address(server: Server) -> None:
-    """It is told to come again, in the protocol's shape, and no other address is."""
+    """The address gets 429 in the form of the protocol, and no other address does."""
     send_unknown_tokens(server, "203.0.113.1")
     for fields in ({"type": "credit"}, {"type": "cancel", "id": 1}, {"type": "bet", "bet": 1, "id": 1, "game": 1}):
         answer = send_call(server, "203.0.113.1", code="nobody", **fields)
@@ -49,7 +49,7 @@ def test_too_many_unknown_tokens_limit_an_address(server: Server) -> None:
 
 
 def test_known_sessions_are_served_from_a_limited_address(server: Server) -> None:
-    """Sessions that exist are served from an address that is held up: it is the provider's, and everybody's."""
+    """The address may be that of the provider, so calls of existing sessions are served."""
     player = server.cli.add_player()
     token, address = server.cli.open_session(player), "203.0.113.4"
     send_unknown_tokens(server, address)
@@ -62,7 +62,7 @@ def test_known_sessions_are_served_from_a_limited_address(server: Server) -> Non
 
 
 def test_settlements_are_served_from_a_limited_address(server: Server) -> None:
-    """A win, cancel, result or refund of a session that exists is carried out from an address that is held up."""
+    """A win, cancel, result or refund of an existing session is applied from a limited address."""
     player = server.cli.add_player()
     token, address = server.cli.open_session(player), "203.0.113.3"
     for number in (1, 2):
@@ -94,19 +94,20 @@ def test_settlements_are_served_from_a_limited_address(server: Server) -> None:
     ],
 )
 async def test_the_client_is_what_the_last_trusted_proxy_saw(chain: str, caller: str) -> None:
-    """Not what the caller wrote to the left of it; of IPv6 it is the network. All garbage is one caller."""
+    """Entries to the left of it are ignored. An IPv6 address is limited by its network, and all invalid addresses
+    count as one."""
     assert await _resolve_key("127.0.0.1", chain.encode()) == caller
 
 
 @pytest.mark.anyio
 async def test_two_headers_are_one_chain() -> None:
-    """A proxy may add a line of its own, and what the caller wrote in the first line counts for nothing."""
+    """A proxy may add its own header line, and the caller's first line is ignored."""
     assert await _resolve_key("127.0.0.1", b"198.51.100.1", b"203.0.113.50") == "203.0.113.50"
 
 
 @pytest.mark.anyio
 async def test_an_untrusted_proxy_is_ignored() -> None:
-    """Only a proxy that is named has a say in where a call came from."""
+    """Only a trusted proxy determines the address of a call."""
     assert await _resolve_key("203.0.113.9", b"198.51.100.1") == "203.0.113.9"
 
 
@@ -117,7 +118,7 @@ async def _resolve_key(client: str, *forwarded: bytes) -> str:
 
 
 def test_one_unknown_token_per_second_is_refilled() -> None:
-    """Whoever was held up gets one more try a second; after a while it is as if nothing had been."""
+    """A limited address gets one more attempt each second, and after a while the full burst again."""
     now_s = 1000.0
     strangers = UnknownTokenLimiter("", lambda: now_s)
     for _ in range(MAX_BURST):
@@ -137,7 +138,7 @@ def test_one_unknown_token_per_second_is_refilled() -> None:
 
 
 def test_tracked_addresses_are_bounded() -> None:
-    """However many addresses fail, the oldest are forgotten first."""
+    """The oldest addresses are forgotten first."""
     strangers = UnknownTokenLimiter("", lambda: 0.0)
     for number in range(MAX_TRACKED_ADDRESSES + 10):
         strangers.record(f"{number}")
@@ -147,7 +148,7 @@ def test_tracked_addresses_are_bounded() -> None:
 
 
 def test_occasional_unknown_tokens_are_not_limited(db: Path) -> None:
-    """With known tokens beside them, fewer unknown ones than the burst change nothing."""
+    """Fewer unknown tokens than the burst have no effect, beside known tokens."""
     cli = InProcessCli(db)
     token = cli.open_session(cli.add_player())
     with running_server(db) as server:
