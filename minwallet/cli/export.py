@@ -55,7 +55,7 @@ def export(
     """Write the ledger or the players to a file. Amounts are cents; empty stands for what there is not."""
 
     async def work(store: Store) -> None:
-        total = await store.count_entries() if subject is ExportSubject.LEDGER else None
+        total = await store.ledger.count_entries() if subject is ExportSubject.LEDGER else None
         names, pages = (
             (LEDGER_COLUMNS, _read_ledger_pages(store))
             if subject is ExportSubject.LEDGER
@@ -82,7 +82,7 @@ async def _read_ledger_pages(store: Store) -> AsyncIterator[Rows]:
     owners: dict[int, AccountRef] = {}
     seq = account = 0
     while True:
-        page = await store.read_audit_page(seq, PAGE_SIZE, account)
+        page = await store.ledger.read_audit_page(seq, PAGE_SIZE, account)
         owners |= page.owners
         if page.rows:
             yield [(*owners[row[2]], *row[:2], *row[3:-1], row[-1].hex()) for row in page.rows]
@@ -95,7 +95,7 @@ async def _read_ledger_pages(store: Store) -> AsyncIterator[Rows]:
 async def _read_player_pages(store: Store) -> AsyncIterator[Rows]:
     """All accounts with their players, in the order in which they were made."""
     account = 0
-    while rows := await store.read_accounts(account, PAGE_SIZE):
+    while rows := await store.accounts.read_accounts(account, PAGE_SIZE):
         yield [(*row[1:-2], row.head.hex(), row.last_seq) for row in rows]
         account = rows[-1].account_id
 

@@ -67,7 +67,7 @@ async def _verify_ledger(store: Store, path: Path, report_progress: ProgressCall
     """What is wrong with the rows and balances, found by as many processes as are worth it."""
     from minwallet.operations.verify import check_missing_entries, verify_ledger
 
-    total = await store.count_entries()
+    total = await store.ledger.count_entries()
     processes = min(available_cpus(), MAX_PROCESSES)
     if total < PARALLEL_MIN_ENTRIES or processes == 1:
         return await verify_ledger(store, report_progress)

@@ -27,9 +27,9 @@ async def handle_admin(wallet: Wallet, request: AdminRequest) -> Reply:
         case KeyAdd():
             return await _add_key(wallet, request)
         case KeyList():
-            return {"keys": [schemas.build_api_key_response(key) for key in await wallet.store.list_keys()]}
+            return {"keys": [schemas.build_api_key_response(key) for key in await wallet.store.admin.list_keys()]}
         case KeyRevoke():
-            if not await wallet.store.revoke_key(request.name, wallet.clock_ms()):
+            if not await wallet.store.admin.revoke_key(request.name, wallet.clock_ms()):
                 raise OperationError(
                     f"there is no key {request.name}", code=ErrorCode.NOT_FOUND, hint="see: minwallet key list"
                 )
@@ -39,7 +39,7 @@ async def handle_admin(wallet: Wallet, request: AdminRequest) -> Reply:
         case AdminReset():
             return await _reset_admin(wallet, request.name)
         case AdminList():
-            return {"admins": [schemas.build_admin_response(admin) for admin in await wallet.store.list_admins()]}
+            return {"admins": [schemas.build_admin_response(admin) for admin in await wallet.store.admin.list_admins()]}
         case _:
             assert_never(request)
 
@@ -48,7 +48,7 @@ async def _add_key(wallet: Wallet, request: KeyAdd) -> Reply:
     agent_id = (await get_agent(wallet.store, request.agent)).agent_id if request.agent else None
     key = generate_api_key()
     new = NewApiKey(hash_secret(key), f"{key[:7]}…", request.name, request.scope, agent_id)
-    if not await wallet.store.add_key(new, wallet.clock_ms()):
+    if not await wallet.store.admin.add_key(new, wallet.clock_ms()):
         raise OperationError(f"there is, or was, a key {request.name}; choose another name", code=ErrorCode.TAKEN)
     return {"key": key, "name": request.name, "scope": request.scope, "agent": request.agent}
 
@@ -56,17 +56,19 @@ async def _add_key(wallet: Wallet, request: KeyAdd) -> Reply:
 async def _create_login_link(wallet: Wallet, name: str) -> Reply:
     """A link for an admin who may be new."""
     store, now_ms, token = wallet.store, wallet.clock_ms(), generate_secret()
-    if name not in [admin.name for admin in await store.list_admins()]:
-        await store.upsert_admin(Admin(name, None), now_ms)
+    if name not in [admin.name for admin in await store.admin.list_admins()]:
+        await store.admin.upsert_admin(Admin(name, None), now_ms)
     expires_at_ms = now_ms + LOGIN_LINK_TTL_S * 1000
-    await store.add_admin_session(hash_secret(token), AdminSession(name, expires_at_ms), is_link=True, now_ms=now_ms)
+    await store.admin.add_admin_session(
+        hash_secret(token), AdminSession(name, expires_at_ms), is_link=True, now_ms=now_ms
+    )
     return {"admin": name, "path": f"/admin/enter?token={token}", "expires_at": format_iso(expires_at_ms)}
 
 
 async def _reset_admin(wallet: Wallet, name: str) -> Reply:
     store = wallet.store
-    if name not in [admin.name for admin in await store.list_admins()]:
+    if name not in [admin.name for admin in await store.admin.list_admins()]:
         raise OperationError(f"there is no admin {name}", code=ErrorCode.NOT_FOUND, hint="see: minwallet admin list")
-    await store.upsert_admin(Admin(name, None), wallet.clock_ms())
-    await store.delete_admin_sessions(name)
+    await store.admin.upsert_admin(Admin(name, None), wallet.clock_ms())
+    await store.admin.delete_admin_sessions(name)
     return schemas.AdminResponse(name=name, has_password=False)

@@ -34,11 +34,11 @@ async def handle_agents(wallet: Wallet, request: AgentRequest) -> Reply:
         case AgentShow():
             return schemas.build_agent_response(await get_agent(store, request.name))
         case AgentList():
-            return {"agents": [schemas.build_agent_summary(agent) for agent in await store.list_agents()]}
+            return {"agents": [schemas.build_agent_summary(agent) for agent in await store.accounts.list_agents()]}
         case GamesSave():
             agent = await get_agent(store, request.agent)
             games = to_json([game._asdict() for game in request.games]).decode()
-            await store.save_games(agent.agent_id, GameList(wallet.clock_ms(), games))
+            await store.reports.save_games(agent.agent_id, GameList(wallet.clock_ms(), games))
             return {"kept": len(request.games)}
         case ReportSave():
             return await _save_report(store, request)
@@ -48,7 +48,7 @@ async def handle_agents(wallet: Wallet, request: AgentRequest) -> Reply:
 
 async def get_agent(store: Store, name: str) -> Agent:
     """The agent of this name; declines for a name that nobody has."""
-    for agent in await store.list_agents():
+    for agent in await store.accounts.list_agents():
         if agent.name == name:
             return agent
     raise OperationError(f"there is no agent {name}", code=ErrorCode.NOT_FOUND, hint=LIST_AGENTS_HINT)
@@ -56,7 +56,7 @@ async def get_agent(store: Store, name: str) -> Agent:
 
 async def _add_agent(wallet: Wallet, request: AgentAdd) -> Reply:
     wallet_token = request.wallet_token or default_wallet_token(request.name)
-    agent = await wallet.store.add_agent(request.name, wallet_token, request.host_id, wallet.clock_ms())
+    agent = await wallet.store.accounts.add_agent(request.name, wallet_token, request.host_id, wallet.clock_ms())
     if agent is None:
         raise OperationError(
             f"another agent has the name {request.name}, the wallet token {wallet_token}"
@@ -72,7 +72,9 @@ async def _update_agent(wallet: Wallet, request: AgentSet) -> Reply:
     changes = request.model_dump(exclude={"operation", "name"}, exclude_none=True)
     if not changes:
         return schemas.build_agent_response(agent)
-    changed = await wallet.store.change_agent(agent.agent_id, {name: value or None for name, value in changes.items()})
+    changed = await wallet.store.accounts.change_agent(
+        agent.agent_id, {name: value or None for name, value in changes.items()}
+    )
     if changed is None:
         raise OperationError(
             "another agent has this wallet token or host id", code=ErrorCode.TAKEN, hint=LIST_AGENTS_HINT
@@ -83,6 +85,6 @@ async def _update_agent(wallet: Wallet, request: AgentSet) -> Reply:
 
 async def _save_report(store: Store, request: ReportSave) -> Reply:
     agent = await get_agent(store, request.agent)
-    if not await store.save_report(agent.agent_id, request.sheet):
+    if not await store.reports.save_report(agent.agent_id, request.sheet):
         raise OperationError(f"another command is pulling the report of agent {agent.name}; wait for it, or pull again")
     return {"kept": len(request.sheet.rows)}

@@ -52,9 +52,11 @@ async def audit_request(wallet: Wallet, request: OperationRequest, reply: Reply,
         ),
         reply.get("seq"),
     )
-    await wallet.store.add_audit_event(event)
+    await wallet.store.admin.add_audit_event(event)
 
 
 async def write_audit_event(wallet: Wallet, actor: str, action: str, subject: str | None, **detail: object) -> None:
     """Put on record what is no request: that somebody signed in, say, or failed to."""
-    await wallet.store.add_audit_event(AuditEvent(wallet.clock_ms(), actor, action, None, subject, json.dumps(detail)))
+    await wallet.store.admin.add_audit_event(
+        AuditEvent(wallet.clock_ms(), actor, action, None, subject, json.dumps(detail))
+    )

@@ -81,14 +81,14 @@ async def _dispatch(wallet: Wallet, request: OperationRequest, actor: str) -> Re
 async def _read_ledger(store: Store, request: LedgerRead) -> Reply:
     player = await get_player(store, request.agent, request.player_id)
     accounts = [choose_account(player, request.currency)] if request.currency else player.accounts
-    entries = await store.read_entries([account[0] for account in accounts], request.limit)
+    entries = await store.ledger.read_entries([account[0] for account in accounts], request.limit)
     currencies = {account_id: currency for account_id, currency, *_ in accounts}
     return {"entries": [schemas.build_transaction_response(entry, currencies[entry.account_id]) for entry in entries]}
 
 
 async def get_journaled_entry(store: Store, seq: int) -> JournaledEntry:
     """The entry of this number; declines where there is none."""
-    entry = await store.find_journaled_entry(seq)
+    entry = await store.ledger.find_journaled_entry(seq)
     if entry is None:
         raise OperationError(f"there is no entry {seq}", code=ErrorCode.NOT_FOUND, hint="see: minwallet ledger ID")
     return entry

@@ -20,5 +20,5 @@ async def run_pruning(store: Store, days: int, clock_ms: Callable[[], int]) -> N
     while True:
         pruned = 0
         with suppress(StoreError):
-            pruned = await store.prune_journal(clock_ms() - days * DAY_MS, PRUNE_BATCH_SIZE)
+            pruned = await store.ledger.prune_journal(clock_ms() - days * DAY_MS, PRUNE_BATCH_SIZE)
         await asyncio.sleep(PRUNE_PAUSE_S if pruned == PRUNE_BATCH_SIZE else PRUNE_INTERVAL_S)

@@ -26,9 +26,9 @@ async def handle_limits(wallet: Wallet, request: LimitRequest) -> Reply:
                 player = player._replace(accounts=(choose_account(player, request.currency),))
         case LimitSet():
             account_id, *_ = choose_account(player, request.currency)
-            await store.request_limit(LimitChange(account_id, request.kind, request.per, request.amount), now_ms)
+            await store.limits.request_limit(LimitChange(account_id, request.kind, request.per, request.amount), now_ms)
         case PlayerExclude():
-            await store.request_exclusion(player.player_key, _parse_exclusion_end(request, now_ms), now_ms)
+            await store.limits.request_exclusion(player.player_key, _parse_exclusion_end(request, now_ms), now_ms)
         case _:
             assert_never(request)
     return await read_player_limits(wallet, player)
@@ -37,7 +37,7 @@ async def handle_limits(wallet: Wallet, request: LimitRequest) -> Reply:
 async def read_player_limits(wallet: Wallet, player: Player) -> schemas.PlayerLimitsResponse:
     """What protects the player, in these accounts."""
     now_ms = wallet.clock_ms()
-    restrictions = [await wallet.store.find_restrictions(account[0], now_ms) for account in player.accounts]
+    restrictions = [await wallet.store.limits.find_restrictions(account[0], now_ms) for account in player.accounts]
     return schemas.build_player_limits(player, restrictions, now_ms)
 
 

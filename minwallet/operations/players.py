@@ -37,7 +37,9 @@ async def handle_players(wallet: Wallet, request: PlayerRequest) -> Reply:
         case PlayerList():
             await get_agent(store, request.agent)
             return {
-                "players": [schemas.build_player_response(player) for player in await store.list_players(request.agent)]
+                "players": [
+                    schemas.build_player_response(player) for player in await store.accounts.list_players(request.agent)
+                ]
             }
         case PlayerSearch():
             return await _search_players(store, request)
@@ -45,7 +47,7 @@ async def handle_players(wallet: Wallet, request: PlayerRequest) -> Reply:
             return schemas.build_player_response(await get_player(store, request.agent, request.player_id))
         case PlayerSetStatus():
             player = await get_player(store, request.agent, request.player_id)
-            await store.set_player_status(player.player_key, request.status)
+            await store.accounts.set_player_status(player.player_key, request.status)
             return schemas.build_player_response(player._replace(status=request.status))
         case SessionOpen():
             return await _open_session(wallet, request)
@@ -55,17 +57,17 @@ async def handle_players(wallet: Wallet, request: PlayerRequest) -> Reply:
             return {
                 "sessions": [
                     schemas.build_session_response(row, now_ms)
-                    for row in await store.list_sessions(player.player_key, request.limit, request.before)
+                    for row in await store.sessions.list_sessions(player.player_key, request.limit, request.before)
                 ]
             }
         case SessionRevoke():
-            if not await store.revoke_session(hash_token(request.token), wallet.clock_ms()):
+            if not await store.sessions.revoke_session(hash_token(request.token), wallet.clock_ms()):
                 reason = "nobody has this session token; it is shown in full only when it is opened"
                 raise OperationError(reason, code=ErrorCode.NOT_FOUND)
             return {"revoked": True}
         case SessionEnd():
             player = await get_player(store, request.agent, request.player_id)
-            if not await store.revoke_player_session(player.player_key, request.session, wallet.clock_ms()):
+            if not await store.sessions.revoke_player_session(player.player_key, request.session, wallet.clock_ms()):
                 raise OperationError(f"{player.player_id} has no session {request.session}", code=ErrorCode.NOT_FOUND)
             return {"revoked": True}
         case Seed():
@@ -89,8 +91,8 @@ async def _add_player(wallet: Wallet, request: PlayerAdd) -> Reply:
 
 async def _refuse_if_excluded(wallet: Wallet, request: PlayerAdd) -> None:
     """Another account is no way round an exclusion."""
-    player, now_ms = await wallet.store.find_player(request.agent, request.player_id), wallet.clock_ms()
-    if player and (await wallet.store.find_restrictions(player.accounts[0][0], now_ms)).is_excluded(now_ms):
+    player, now_ms = await wallet.store.accounts.find_player(request.agent, request.player_id), wallet.clock_ms()
+    if player and (await wallet.store.limits.find_restrictions(player.accounts[0][0], now_ms)).is_excluded(now_ms):
         reason = f"{request.player_id} is excluded, so nothing is deposited; add {request.currency} without money"
         raise OperationError(reason, code=ErrorCode.EXCLUDED)
 
@@ -98,7 +100,7 @@ async def _refuse_if_excluded(wallet: Wallet, request: PlayerAdd) -> None:
 async def _search_players(store: Store, request: PlayerSearch) -> Reply:
     """One more is looked for than is shown, to know whether there are more."""
     await get_agent(store, request.agent)
-    found = await store.search_players(request.agent, request.text, request.after, request.limit + 1)
+    found = await store.accounts.search_players(request.agent, request.text, request.after, request.limit + 1)
     page = found[: request.limit]
     next_after = page[-1].player_id if len(found) > len(page) else None
     return {"players": [schemas.build_player_response(player) for player in page], "next": next_after}
@@ -109,7 +111,7 @@ async def _open_session(wallet: Wallet, request: SessionOpen) -> Reply:
     account_id, currency, *_ = choose_account(player, request.currency)
     now_ms, token = wallet.clock_ms(), generate_token()
     session = build_new_session(token, now_ms + request.ttl_s * 1000)
-    number = await wallet.store.add_session(account_id, session, now_ms)
+    number = await wallet.store.sessions.add_session(account_id, session, now_ms)
     return schemas.NewSessionResponse(
         session=number,
         token=token,
@@ -138,14 +140,14 @@ async def _create_accounts(wallet: Wallet, new_accounts: list[NewAccount]) -> Ac
     ]
     if problems:
         return AccountsCreated(problems=tuple(problems))
-    created = await wallet.store.create_accounts(new_accounts, wallet.clock_ms())
+    created = await wallet.store.accounts.create_accounts(new_accounts, wallet.clock_ms())
     wallet.commit_notifier.notify()
     return created
 
 
 async def get_player(store: Store, agent: str, player_id: str) -> Player:
     """The player; declines where there is none."""
-    player = await store.find_player(agent, player_id)
+    player = await store.accounts.find_player(agent, player_id)
     if player is None:
         await get_agent(store, agent)
         reason, hint = f"there is no player {player_id} at agent {agent}", f"see: minwallet player list --agent {agent}"

@@ -18,7 +18,7 @@ MAX_AGGREGATION_BATCHES = 20
 async def aggregate_newest(store: Store) -> None:
     """Have the newest rows added up, so that sums are of what has just happened."""
     for _ in range(MAX_AGGREGATION_BATCHES):
-        if await store.aggregate_totals(AGGREGATION_BATCH_SIZE) < AGGREGATION_BATCH_SIZE:
+        if await store.totals.aggregate_totals(AGGREGATION_BATCH_SIZE) < AGGREGATION_BATCH_SIZE:
             return
 
 
@@ -27,5 +27,5 @@ async def run_aggregation(store: Store) -> None:
     while True:
         done = 0
         with suppress(StoreError):
-            done = await store.aggregate_totals(AGGREGATION_BATCH_SIZE)
+            done = await store.totals.aggregate_totals(AGGREGATION_BATCH_SIZE)
         await asyncio.sleep(AGGREGATION_PAUSE_S if done == AGGREGATION_BATCH_SIZE else AGGREGATION_INTERVAL_S)

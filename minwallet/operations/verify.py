@@ -28,10 +28,10 @@ async def verify_ledger(
     Call `progress` (entries done, entries in all) after each page. Pause for `pause_s` after `batch_size` rows or
     accounts, so that calls are answered meanwhile.
     """
-    audit, total, seq, account = Audit(), await store.count_entries(), 0, 0
+    audit, total, seq, account = Audit(), await store.ledger.count_entries(), 0, 0
     accounts = None
     while accounts is None:
-        rows, owners, accounts = await store.read_audit_page(seq, batch_size, account, partition)
+        rows, owners, accounts = await store.ledger.read_audit_page(seq, batch_size, account, partition)
         async for batch in _iterate_batches([*owners.items()], batch_size, pause_s):
             audit.register(dict(batch))
         audit.add(rows)
@@ -48,7 +48,7 @@ async def verify_ledger(
 
 async def check_missing_entries(store: Store) -> list[str]:
     """The problem that no account's chain shows: entries that were removed together with their account."""
-    missing = await store.count_missing_entries()
+    missing = await store.ledger.count_missing_entries()
     return [f"{missing} entries are missing: their numbers are not there any more"] if missing else []
 
 

@@ -33,19 +33,19 @@ async def reconcile(
     pull is not due yet. Tells `progress` how many tickets are done. Declines where no pull has reached the end.
     """
     agent = await get_agent(store, agent_name)
-    cursor = await store.find_report_cursor(agent.agent_id)
+    cursor = await store.reports.find_report_cursor(agent.agent_id)
     if cursor.pulled_at_ms is None:
         raise OperationError("there is no whole report yet", hint=f"run: minwallet report pull --agent {agent.name}")
     cut_off = CutOff(cursor.pulled_at_ms, cursor.pulled_at_ms - grace_s * 1000, now_ms - open_after_s * 1000)
     reconciliation = Reconciliation(cut_off, max_kept)
-    ours = _read_pages(lambda after: store.read_tickets(agent.agent_id, SERVICE_PROTOCOL, after, PAGE_SIZE))
-    theirs = _read_pages(lambda after: store.read_reported_tickets(agent.agent_id, after, PAGE_SIZE))
+    ours = _read_pages(lambda after: store.reports.read_tickets(agent.agent_id, SERVICE_PROTOCOL, after, PAGE_SIZE))
+    theirs = _read_pages(lambda after: store.reports.read_reported_tickets(agent.agent_id, after, PAGE_SIZE))
     async for ticket, reported in _pair_by_ticket(ours, theirs):
         reconciliation.add_pair(ticket, reported, _accounting_day(ticket, reported))
         if (done := reconciliation.counts.total()) % BATCH_SIZE == 0:
             progress(done)
             await asyncio.sleep(0)
-    for orphan in await store.read_orphans(agent.agent_id):
+    for orphan in await store.reports.read_orphans(agent.agent_id):
         reconciliation.add(MatchStatus.ORPHAN_WIN, orphan, None)
     return reconciliation
 

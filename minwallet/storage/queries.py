@@ -1,11 +1,6 @@
-"""What people look at: pages of the ledger, what it adds up to, and players by name. Nothing here moves money.
+"""The filter of a query on the ledger, and the values that such queries return: pages, totals and balances."""
 
-The totals of the ledger are kept in a table that follows it (`aggregate_totals`): rows are never changed, so what was
-added up once stays right, and it can always be added up anew.
-"""
-
-from collections.abc import Sequence
-from typing import NamedTuple, Protocol, Self, assert_never
+from typing import NamedTuple, Self, assert_never
 
 from minwallet.ledger.audit import AccountRef
 from minwallet.ledger.entries import Entry, Kind, State
@@ -131,36 +126,3 @@ class MinuteCount(NamedTuple):
 
     at_ms: int
     bets: int
-
-
-class LedgerQueries(Protocol):
-    """What a store shows. Every method may raise StoreError."""
-
-    async def count_missing_entries(self) -> int:
-        """How many numbers up to the newest entry's have no entry: none, unless somebody removed some."""
-
-    async def read_page(self, entry_filter: Filter, before: int | None, limit: int) -> EntryPage:
-        """The rows that are wanted, newest first, from before the row `before` or from the newest on."""
-
-    async def read_entries_after(self, entry_filter: Filter, after: int, limit: int) -> EntryPage:
-        """Return the matching rows after the row `after`, oldest first. `next_seq` is the last row searched."""
-
-    async def read_open_bets(self, agent: str | None, before: int | None, limit: int) -> EntryPage:
-        """Bets that took money, were not called off, and whose round was not won since; newest first."""
-
-    async def count_open_rounds(self, newest_rows: int) -> int:
-        """How many rounds have such bets among the newest so many rows."""
-
-    async def aggregate_totals(self, limit: int) -> int:
-        """Add up the next rows, so many at the most; how many it were."""
-
-    async def read_totals(
-        self, since_day: int, until_day: int, agent: str | None
-    ) -> Sequence[tuple[DailyTotalKey, Total]]:
-        """What was added up, for the days from `since_day` to before `until_day`, in order of the heading."""
-
-    async def read_minute_counts(self, since_ms: int) -> list[MinuteCount]:
-        """The minutes since then in which anything happened, as far as it was added up, in order of time."""
-
-    async def read_currency_balances(self) -> list[CurrencyBalance]:
-        """What there is in each currency, at this moment."""

@@ -97,9 +97,9 @@ def test_two_losses_of_power_leave_a_sound_wallet(db: Path, tmp_path: Path) -> N
 
     async def live() -> list[str]:
         store = await SqliteStore.open(db, create=True)
-        await store.create_accounts([make_new_account("ann", 1000)], NOW)
+        await store.accounts.create_accounts([make_new_account("ann", 1000)], NOW)
         known = len(find_commit_frames(db))
-        await store.create_accounts([make_new_account(f"player{number}", 1) for number in range(400)], NOW)
+        await store.accounts.create_accounts([make_new_account(f"player{number}", 1) for number in range(400)], NOW)
         lose_power(db, first, known - 1)
         await store.close()
         store = await SqliteStore.open(first, create=True, check=True)
@@ -108,7 +108,7 @@ def test_two_losses_of_power_leave_a_sound_wallet(db: Path, tmp_path: Path) -> N
         lose_power(first, second, known)
         await store.close()
         store = await SqliteStore.open(second, create=True, check=True)
-        found = [entry.id for entry in await store.read_entries([1], 9)]
+        found = [entry.id for entry in await store.ledger.read_entries([1], 9)]
         await store.close()
         return found
 

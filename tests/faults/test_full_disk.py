@@ -34,7 +34,7 @@ def test_what_does_not_fit_is_not_there_in_part(tmp_path: Path) -> None:
     async def story(file: Path) -> None:
         store = await SqliteStore.open(file, create=True)
         try:
-            await store.create_accounts([NewAccount("default", "first", "USD", 100, 0, None)], 0)
+            await store.accounts.create_accounts([NewAccount("default", "first", "USD", 100, 0, None)], 0)
             assert store._writer
             statements: list[str] = []
             # What does not fit into memory is written before the commit, as it is of a very large change.
@@ -42,13 +42,13 @@ def test_what_does_not_fit_is_not_there_in_part(tmp_path: Path) -> None:
             await store._writer.run(lambda db: db.set_trace_callback(statements.append))
             fill_disk(ballast := file.with_name("ballast"), 300_000)
             with pytest.raises(DiskFull):
-                await store.create_accounts(openings, 0)
+                await store.accounts.create_accounts(openings, 0)
             assert not {"COMMIT", "ROLLBACK"} & set(statements), "it was not full in the middle"
             assert not await store._writer.run(lambda db: db.in_transaction)
-            assert [player.player_id for player in await store.list_players("default")] == ["first"]
+            assert [player.player_id for player in await store.accounts.list_players("default")] == ["first"]
             ballast.unlink()
-            assert not (await store.create_accounts(openings, 0)).problems
-            assert await store.count_entries() == 3_001
+            assert not (await store.accounts.create_accounts(openings, 0)).problems
+            assert await store.ledger.count_entries() == 3_001
         finally:
             await store.close()
 

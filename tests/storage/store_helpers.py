@@ -54,9 +54,9 @@ def make_operator_command(command: MoneyCommand, account_id: int) -> AccountComm
 
 async def create_players(store: Store, *new_accounts: NewAccount) -> list[Player]:
     """The players of these openings, once they are made."""
-    created = await store.create_accounts(new_accounts, NOW)
+    created = await store.accounts.create_accounts(new_accounts, NOW)
     assert created.problems == ()
-    found = [await store.find_player(each.agent, each.player_id) for each in new_accounts]
+    found = [await store.accounts.find_player(each.agent, each.player_id) for each in new_accounts]
     return [player for player in found if player]
 
 

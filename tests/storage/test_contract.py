@@ -31,7 +31,7 @@ def test_a_command_changes_its_account(store: Store, run: Run) -> None:
     assert (entry.seq, entry.previous_seq, entry.at_ms, entry.account_id) == (2, 1, NOW + 5, 1)
     assert (entry.kind, entry.id, entry.round, entry.game, entry.stake) == (Kind.BET, "7", "7", "1012", 1200)
     assert (entry.amount, entry.bonus_amount, outcome.cash, outcome.bonus) == (-1000, -200, 0, 300)
-    found = run(store.find_player("default", "ann"))
+    found = run(store.accounts.find_player("default", "ann"))
     assert found
     assert found.accounts == ((1, "USD", 0, 300),)
 
@@ -54,7 +54,7 @@ def test_two_players_with_one_id_in_one_batch(store: Store, run: Run) -> None:
     outcomes = run(store.apply([make_command(Bet("1", 10, "1"), 2), make_command(Bet("1", 10, "1"), 1)], NOW))
     assert outcome_names(outcomes) == ["Applied", "Refused"]
     assert outcomes[1] == Refused(Refusal.ID_TAKEN, 100, 0)
-    assert run(store.count_entries()) == 3
+    assert run(store.ledger.count_entries()) == 3
 
 
 def test_a_cancel_and_another_players_bet_in_one_batch(store: Store, run: Run) -> None:
@@ -68,7 +68,7 @@ def test_a_cancel_and_another_players_bet_in_one_batch(store: Store, run: Run) -
 
 def test_an_id_is_unique_where_its_protocol_says(store: Store, run: Run) -> None:
     """Per agent and currency in wallet-v2, per agent in vela, and apart from each other and from the operator's."""
-    run(store.add_agent("other", "other", None, NOW))
+    run(store.accounts.add_agent("other", "other", None, NOW))
     run(
         create_players(
             store,
@@ -101,14 +101,14 @@ def test_a_retry_has_the_same_outcome(store: Store, run: Run) -> None:
     ]
     first = [run(store.apply([each], NOW))[0] for each in orders]
     assert outcome_names(first) == ["Applied"] * len(orders)
-    rows = run(store.count_entries())
+    rows = run(store.ledger.count_entries())
     for before, again in zip(first, [run(store.apply([each], NOW + 9))[0] for each in orders], strict=True):
         # The bet that was cancelled is the one that its retry must not bring back.
         if again == Refused(Refusal.CANCELLED, first[-1].cash, first[-1].bonus):
             continue
         assert isinstance(before, Applied)
         assert again == Replayed(before.entry, first[-1].cash, first[-1].bonus)
-    assert run(store.count_entries()) == rows
+    assert run(store.ledger.count_entries()) == rows
 
 
 def test_a_refusal_lasts(store: Store, run: Run) -> None:
@@ -153,11 +153,11 @@ def test_a_round_is_known_by_its_bets(store: Store, run: Run) -> None:
 def test_a_query_changes_nothing(store: Store, run: Run) -> None:
     """It is answered with what there is, unless the session has ended."""
     (ann,) = run(create_players(store, make_new_account("ann", 100, 50)))
-    run(store.add_session(ann.accounts[0][0], build_new_session("token", NOW + 10), NOW))
+    run(store.sessions.add_session(ann.accounts[0][0], build_new_session("token", NOW + 10), NOW))
     question = make_command(Bet("1", 1, "1"), 1, session_id=1)._replace(command=Balance())
     assert run(store.dry_run(question, NOW)) == BalanceShown(100, 50)
     assert run(store.dry_run(question, NOW + 10)) == Refused(Refusal.SESSION_EXPIRED, 100, 50)
-    assert run(store.count_entries()) == 1
+    assert run(store.ledger.count_entries()) == 1
 
 
 def test_a_dry_run_predicts_the_outcome(store: Store, run: Run) -> None:
@@ -166,7 +166,7 @@ def test_a_dry_run_predicts_the_outcome(store: Store, run: Run) -> None:
     for bet in (make_command(Bet("1", 10, "1"), 1), make_command(BetWin("1", 10, 5), 1, VELA)):
         would = run(store.dry_run(bet, NOW))
         assert isinstance(would, Applied)
-        assert run(store.count_entries()) == would.entry.seq - 1
+        assert run(store.ledger.count_entries()) == would.entry.seq - 1
         assert run(store.apply([bet], NOW)) == [would]
         assert run(store.dry_run(bet, NOW)) == run(store.apply([bet], NOW))[0] == Replayed(*would)
     dear = make_command(Bet("2", 500, "2"), 1)
@@ -180,7 +180,7 @@ def test_a_dry_run_predicts_the_outcome(store: Store, run: Run) -> None:
 def test_a_session_is_read_anew_for_each_order(store: Store, run: Run) -> None:
     """Expiry, revocation and blocking hold for new bets from that moment on; money in flight still settles."""
     (ann,) = run(create_players(store, make_new_account("ann", 100, token="live")))
-    run(store.add_session(1, build_new_session("brief", NOW + 10), NOW))
+    run(store.sessions.add_session(1, build_new_session("brief", NOW + 10), NOW))
 
     def bet(number: int, session_id: int, at: int = NOW) -> object:
         outcome = run(store.apply([make_command(Bet(str(number), 1, str(number)), 1, session_id=session_id)], at))[0]
@@ -188,13 +188,13 @@ def test_a_session_is_read_anew_for_each_order(store: Store, run: Run) -> None:
 
     assert (bet(1, 1), bet(2, 2)) == (Applied, Applied)
     assert bet(3, 2, NOW + 10) is Refusal.SESSION_EXPIRED
-    assert run(store.revoke_session(hash_token("live"), NOW)) is True
+    assert run(store.sessions.revoke_session(hash_token("live"), NOW)) is True
     assert bet(4, 1) is Refusal.SESSION_REVOKED
-    run(store.set_player_status(ann.player_key, PlayerStatus.BLOCKED))
+    run(store.accounts.set_player_status(ann.player_key, PlayerStatus.BLOCKED))
     assert bet(5, 2) is Refusal.PLAYER_BLOCKED
     assert bet(2, 2, NOW + 99) is Replayed
     assert outcome_names(run(store.apply([make_command(Win("6", 5, "1"), 1, session_id=1)], NOW + 99))) == ["Applied"]
-    run(store.set_player_status(ann.player_key, PlayerStatus.ACTIVE))
+    run(store.accounts.set_player_status(ann.player_key, PlayerStatus.ACTIVE))
     assert bet(7, 2) is Applied
 
 
@@ -210,13 +210,13 @@ def test_the_newest_entries_come_first(store: Store, run: Run) -> None:
         )
 
     def read(accounts: list[int], limit: int) -> list[tuple[int, str]]:
-        return [(entry.account_id, entry.id) for entry in run(store.read_entries(accounts, limit))]
+        return [(entry.account_id, entry.id) for entry in run(store.ledger.read_entries(accounts, limit))]
 
     assert read([1, 3], 5) == [(3, "3-3"), (1, "3-1"), (3, "2-3"), (1, "2-1"), (3, "1-3")]
     assert read([2], 2) == [(2, "3-2"), (2, "2-2")]
     assert len(read([1, 2, 3], 100)) == 15
     assert read([], 5) == read([99], 5) == []
-    seqs = [entry.seq for entry in run(store.read_entries([1, 2, 3], 100))]
+    seqs = [entry.seq for entry in run(store.ledger.read_entries([1, 2, 3], 100))]
     assert seqs == sorted(seqs, reverse=True)
 
 
@@ -226,7 +226,7 @@ def test_an_audit_reads_everything_in_pages(store: Store, run: Run) -> None:
     run(store.apply([make_command(Bet("1", 3, "1"), 1), make_command(Win("2", 4), 2)], NOW))
     for limit in (1, 2, 3, 4, 5, 100):
         audit, found, seq = Audit(), list[EntryRow](), 0
-        while (page := run(store.read_audit_page(seq, limit))).accounts is None:
+        while (page := run(store.ledger.read_audit_page(seq, limit))).accounts is None:
             assert len(page.rows) == limit
             audit.register(page.owners)
             audit.add(page.rows)
@@ -240,18 +240,18 @@ def test_an_audit_reads_everything_in_pages(store: Store, run: Run) -> None:
         assert [row[0] for row in found] == [1, 2, 3, 4]
         assert [(account.cash, account.last_seq) for account in page.accounts] == [(7, 3), (14, 4), (0, 0)]
         assert str(page.owners[3]) == "poor USD of agent default"
-    assert run(store.count_entries()) == 4
+    assert run(store.ledger.count_entries()) == 4
 
 
 def test_accounts_are_partitioned_for_the_audit(store: Store, run: Run) -> None:
     """Each account is in one share, with its owner and all of its rows; owners are told once."""
     run(create_players(store, *(make_new_account(name, 10) for name in ("ann", "bob", "cat"))))
     run(store.apply([make_command(Bet(str(number), 1, str(number)), number) for number in (1, 2, 3)], NOW))
-    shares = [run(store.read_audit_page(0, 9, 0, Partition(number, 2))) for number in (0, 1)]
+    shares = [run(store.ledger.read_audit_page(0, 9, 0, Partition(number, 2))) for number in (0, 1)]
     assert [[row[0] for row in page.rows] for page in shares] == [[2, 5], [1, 3, 4, 6]]
     assert [[owner.player_id for owner in page.owners.values()] for page in shares] == [["bob"], ["ann", "cat"]]
     assert [[each.account_id for each in page.accounts or ()] for page in shares] == [[2], [1, 3]]
-    assert [*run(store.read_audit_page(0, 9, 2)).owners] == [3]
+    assert [*run(store.ledger.read_audit_page(0, 9, 2)).owners] == [3]
 
 
 def test_protocols_do_not_mix_in_the_entries(store: Store, run: Run) -> None:
@@ -259,4 +259,4 @@ def test_protocols_do_not_mix_in_the_entries(store: Store, run: Run) -> None:
     run(create_players(store, make_new_account("ann", 10)))
     run(store.apply([make_command(Bet("1", 1, "1"), 1)], NOW))
     run(store.apply([make_command(Bet("1", 1, "1"), 1, VELA)], NOW))
-    assert [entry.protocol for entry in run(store.read_entries([1], 9))] == [VELA, WALLET_V2, "opening"]
+    assert [entry.protocol for entry in run(store.ledger.read_entries([1], 9))] == [VELA, WALLET_V2, "opening"]

@@ -137,7 +137,7 @@ def test_an_empty_file_becomes_a_wallet(db: Path, run: Run) -> None:
     db.touch()
     for _ in range(2):
         store = run(SqliteStore.open(db, create=False, check=True))
-        assert [agent.name for agent in run(store.list_agents())] == ["default"]
+        assert [agent.name for agent in run(store.accounts.list_agents())] == ["default"]
         run(store.close())
 
 
@@ -147,7 +147,7 @@ def test_an_empty_file_stays_empty_when_it_is_only_read(db: Path, run: Run) -> N
     async def read() -> None:
         store = await SqliteStore.open_read_only(db)
         try:
-            await store.list_agents()
+            await store.accounts.list_agents()
         finally:
             await store.close()
 

@@ -57,10 +57,10 @@ class LimitedAccount:
         self.now_ms = NOW
 
     def request_limit(self, kind: LimitKind, per: LimitPeriod, cents: int | None) -> None:
-        self.run(self.store.request_limit(LimitChange(self.account_id, kind, per, cents), self.now_ms))
+        self.run(self.store.limits.request_limit(LimitChange(self.account_id, kind, per, cents), self.now_ms))
 
     def request_exclusion(self, until_ms: int | None, player_key: int = 1) -> None:
-        self.run(self.store.request_exclusion(player_key, until_ms, self.now_ms))
+        self.run(self.store.limits.request_exclusion(player_key, until_ms, self.now_ms))
 
     def apply(self, command: MoneyCommand, protocol: str = WALLET_V2) -> object:
         """Applied, Replayed or the refusal."""
@@ -78,7 +78,7 @@ class LimitedAccount:
 
     @property
     def restrictions(self) -> PlayerRestrictions:
-        return self.run(self.store.find_restrictions(self.account_id, self.now_ms))
+        return self.run(self.store.limits.find_restrictions(self.account_id, self.now_ms))
 
 
 @pytest.fixture

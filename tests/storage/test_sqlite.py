@@ -67,7 +67,7 @@ def test_closing_leaves_one_file(db: Path, run: Run) -> None:
     run(store.close())
     assert [file.name for file in db.parent.iterdir()] == ["wallet.db"]
     again = run(SqliteStore.open(db, create=False))
-    assert run(again.count_entries()) == 1
+    assert run(again.ledger.count_entries()) == 1
     run(again.close())
 
 
@@ -97,24 +97,27 @@ def test_two_commands_of_one_account_in_a_batch_are_refused(store: SqliteStore, 
     batch = [make_command(Bet("1", 1, "1"), 2), make_command(Bet("2", 1, "2"), 1), make_command(Bet("3", 1, "3"), 1)]
     with pytest.raises(ConstraintViolation, match="follow the last row"):
         run(store.apply(batch, NOW))
-    assert run(store.count_entries()) == 2
-    assert [account[2] for player in run(store.list_players("default")) for account in player.accounts] == [100, 100]
+    assert run(store.ledger.count_entries()) == 2
+    assert [account[2] for player in run(store.accounts.list_players("default")) for account in player.accounts] == [
+        100,
+        100,
+    ]
 
 
 def test_a_refused_batch_is_forgotten(store: SqliteStore, run: Run) -> None:
     """Its ids may be used by the next one, which succeeds."""
     with pytest.raises(ConstraintViolation, match="refused the change"):
         run(store.apply([make_command(Bet("1", 1, "1"), 1), make_command(Bet("2", -1, "2"), 2)], NOW))
-    assert run(store.count_entries()) == 2
+    assert run(store.ledger.count_entries()) == 2
     outcomes = run(store.apply([make_command(Bet("1", 1, "1"), 1), make_command(Bet("2", 1, "2"), 2)], NOW))
     assert [outcome.cash for outcome in outcomes] == [99, 99]
 
 
 def test_session_tokens_are_unique(store: SqliteStore, run: Run) -> None:
     """A second session with the same token is refused by the file."""
-    run(store.add_session(1, build_new_session("token", None), NOW))
+    run(store.sessions.add_session(1, build_new_session("token", None), NOW))
     with pytest.raises(ConstraintViolation):
-        run(store.add_session(2, build_new_session("token", None), NOW))
+        run(store.sessions.add_session(2, build_new_session("token", None), NOW))
 
 
 def test_one_player_is_found_without_looking_at_the_others(store: SqliteStore, run: Run) -> None:
@@ -141,8 +144,8 @@ def test_a_bug_in_the_middle_of_a_transaction_leaves_nothing(store: SqliteStore,
         raise ZeroDivisionError
 
     with pytest.raises(ZeroDivisionError):
-        run(store._write(work))
-    assert {player.status for player in run(store.list_players("default"))} == {"active"}
+        run(store.write(work))
+    assert {player.status for player in run(store.accounts.list_players("default"))} == {"active"}
     assert isinstance(run(store.apply([make_operator_command(Deposit("r", 1), 1)], NOW))[0], Applied)
 
 
@@ -154,7 +157,7 @@ def test_a_full_disk_voids_the_batch_alone(store: SqliteStore, run: Run, orders:
     store.on_disk_full(lambda: noticed.append("full"))
     run(create_players(store, *(make_new_account(f"p{number}", 100) for number in range(orders))))
     run(store._writer.run(lambda db: db.execute("PRAGMA max_page_count = 1").fetchone()))
-    kept, statements, failed, batch = run(store.count_entries()), list[str](), 0, list[AccountCommand]()
+    kept, statements, failed, batch = run(store.ledger.count_entries()), list[str](), 0, list[AccountCommand]()
     for turn in range(10 + 240 // orders):
         batch = [
             make_command(Win(str(turn), 0, game="x" * 64), 3 + number, protocol=str(number)) for number in range(orders)
@@ -168,7 +171,7 @@ def test_a_full_disk_voids_the_batch_alone(store: SqliteStore, run: Run, orders:
         else:
             kept += orders
         statements.clear()
-        assert run(store.count_entries()) == kept
+        assert run(store.ledger.count_entries()) == kept
     assert failed == len(noticed) > 0
     assert store.failure is None
     run(store._writer.run(lambda db: db.execute("PRAGMA max_page_count = 100000").fetchone()))
@@ -187,8 +190,8 @@ def test_nothing_is_written_after_an_unknown_outcome(store: SqliteStore, db: Pat
     assert isinstance(faults[0], OutcomeUnknown)
     assert faults[0] is faults[1] is store.failure
     with pytest.raises(OutcomeUnknown):
-        run(store.set_player_status(1, PlayerStatus.BLOCKED))
-    assert run(store.count_entries()) == 2
+        run(store.accounts.set_player_status(1, PlayerStatus.BLOCKED))
+    assert run(store.ledger.count_entries()) == 2
     # Nor is a balance told that a restart may find to be another.
     with pytest.raises(OutcomeUnknown):
         run(store.dry_run(make_command(Bet("3", 1, "3"), 1), NOW))
@@ -207,7 +210,7 @@ def test_a_failed_rollback_stops_all_writes(store: SqliteStore, run: Run) -> Non
         run(store.apply([make_command(Bet("1", 1, "1"), 1), make_command(Bet("2", -1, "2"), 2)], NOW))
     with pytest.raises(OutcomeUnknown, match="could not be taken back"):
         run(store.apply([make_operator_command(Deposit("r", 1), 1)], NOW))
-    assert run(store.count_entries()) == 2
+    assert run(store.ledger.count_entries()) == 2
 
 
 def test_a_commit_that_fails_has_an_unknown_outcome(store: SqliteStore, db: Path, run: Run) -> None:
@@ -221,12 +224,12 @@ def test_a_commit_that_fails_has_an_unknown_outcome(store: SqliteStore, db: Path
         run(store.apply([bet], NOW))
     run(store.close())
     again = run(SqliteStore.open(db, create=False, check=True))
-    ann = run(again.find_player("default", "ann"))
+    ann = run(again.accounts.find_player("default", "ann"))
     assert ann
-    assert (ann.accounts[0][2], run(again.count_entries())) in {(100, 2), (90, 3)}
+    assert (ann.accounts[0][2], run(again.ledger.count_entries())) in {(100, 2), (90, 3)}
     (outcome,) = run(again.apply([bet], NOW))
     assert outcome.cash == 90
-    assert run(again.count_entries()) == 3
+    assert run(again.ledger.count_entries()) == 3
     run(again.close())
 
 
@@ -235,7 +238,7 @@ def test_a_read_only_store_sees_each_commit(store: SqliteStore, db: Path, run: R
     beside = run(SqliteStore.open_read_only(db))
     for cash in (110, 120):
         run(store.apply([make_operator_command(Deposit(f"to {cash}", 10), 1)], NOW))
-        ann = run(beside.find_player("default", "ann"))
+        ann = run(beside.accounts.find_player("default", "ann"))
         assert ann
         assert ann.accounts[0][2] == cash
     with pytest.raises(StoreError, match="only reads"):
@@ -258,11 +261,11 @@ def test_opening_a_missing_file_is_refused(db: Path, run: Run) -> None:
 def test_an_audit_page_is_of_one_moment(store: SqliteStore, run: Run) -> None:
     """A reader that has begun does not see what is committed meanwhile, and the writer does not wait for it."""
     run(store._ui_reader.run(lambda db: db.execute("BEGIN")))
-    assert run(store.count_entries()) == 2
+    assert run(store.ledger.count_entries()) == 2
     run(store.apply([make_operator_command(Deposit("r", 1), 1)], NOW))
-    assert run(store.count_entries()) == 2
+    assert run(store.ledger.count_entries()) == 2
     run(store._ui_reader.run(lambda db: db.execute("COMMIT")))
-    assert run(store.count_entries()) == 3
+    assert run(store.ledger.count_entries()) == 3
 
 
 def test_a_file_that_is_refused_leaves_no_thread(db: Path, run: Run) -> None:

@@ -36,7 +36,9 @@ def run_with_wallet(db: Path, scenario: Callable[[Wallet, LimitedDiskStore, Exec
 
     async def run() -> None:
         store = await LimitedDiskStore.open(db, create=True)
-        await store.create_accounts([NewAccount("default", "ann", "USD", 100, 0, build_new_session(TOKEN, None))], 0)
+        await store.accounts.create_accounts(
+            [NewAccount("default", "ann", "USD", 100, 0, build_new_session(TOKEN, None))], 0
+        )
         async with Wallet(store, min_free_bytes=MIN_FREE_BYTES) as wallet:
 
             async def call(protocol: str, command: Command) -> Outcome | SessionUnknown:
@@ -54,7 +56,7 @@ def test_new_bets_are_rejected_while_space_is_low(db: Path) -> None:
     async def scenario(wallet: Wallet, store: LimitedDiskStore, call: ExecuteCommand) -> None:
         store.simulated_free_bytes = MIN_FREE_BYTES - 1
         await wallet.disk_space.check()
-        rows = await store.count_entries()
+        rows = await store.ledger.count_entries()
         for protocol, command in (
             ("wallet-v2", Bet("1", 10, "1")),
             ("wallet-v2", Bet("2", 1000, "2")),
@@ -63,7 +65,7 @@ def test_new_bets_are_rejected_while_space_is_low(db: Path) -> None:
         ):
             with pytest.raises(Unavailable, match="new bets are not taken"):
                 await call(protocol, command)
-        assert await store.count_entries() == rows
+        assert await store.ledger.count_entries() == rows
         store.simulated_free_bytes = MIN_FREE_BYTES
         await wallet.disk_space.check()
         assert isinstance(await call("wallet-v2", Bet("1", 10, "1")), Applied)

@@ -54,7 +54,7 @@ async def populate(store: SqliteStore, agents: Sequence[str]) -> None:
     over.
     """
     for agent in agents:
-        await store.add_agent(agent, agent, None, START_MS)
+        await store.accounts.add_agent(agent, agent, None, START_MS)
     new_accounts = [
         NewAccount(
             agent,
@@ -68,7 +68,7 @@ async def populate(store: SqliteStore, agents: Sequence[str]) -> None:
         for account_index, (player, currency) in enumerate(ACCOUNTS)
         for session_state, expires_at_ms in (("yes", None), ("expired", START_MS), ("revoked", None))
     ]
-    created = await store.create_accounts(new_accounts, START_MS)
+    created = await store.accounts.create_accounts(new_accounts, START_MS)
     assert created.players == 2 * len(agents), created
 
 

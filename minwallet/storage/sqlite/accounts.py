@@ -1,30 +1,15 @@
-"""Agents, players, accounts and sessions, and pages of the ledger: plain functions over a connection."""
+"""The SQL of agents, players and accounts."""
 
-import json
 import re
 import sqlite3
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from itertools import groupby
 from typing import Any
 
-from minwallet.ledger.audit import AccountRef
-from minwallet.ledger.decide import Account
-from minwallet.ledger.entries import Entry
 from minwallet.storage.errors import DatabaseCorrupt
-from minwallet.storage.models import (
-    AccountRow,
-    Agent,
-    AuditPage,
-    JournaledEntry,
-    JournalRecord,
-    NewSession,
-    Partition,
-    Player,
-    PlayerStatus,
-    SessionHolder,
-    SessionRow,
-)
-from minwallet.storage.sqlite import batch
+from minwallet.storage.models import AccountRow, AccountsCreated, Agent, NewAccount, Player, PlayerStatus
+from minwallet.storage.sqlite import batch, bulk_create
+from minwallet.storage.sqlite.subject import Subject, reads, writes
 
 AGENT_COLUMNS = ", ".join(Agent._fields)
 
@@ -38,72 +23,12 @@ READ_PLAYERS = f"""
      ORDER BY p.player_id, a.currency
 """  # noqa: S608 made of constants
 
-# Whatever number somebody has forged, it is in one of the shares.
-IN_PARTITION = "({account_id} % :total + :total) % :total = :number"
-
-READ_AUDIT_ROWS = f"""
-    SELECT {batch.ENTRY_SELECT_LIST.replace("hex(t.hash)", "t.hash")}
-      FROM transactions AS t JOIN id_scopes AS p USING (scope_id)
-     WHERE t.seq > :after AND {IN_PARTITION.format(account_id="t.account_id")} ORDER BY t.seq LIMIT :limit
-"""  # noqa: S608 made of constants
-
-READ_NEW_OWNERS = f"""
-    SELECT a.account_id, g.name, p.player_id, a.currency
-      FROM accounts AS a JOIN players AS p USING (player_key) JOIN agents AS g USING (agent_id)
-     WHERE a.account_id > :after AND {IN_PARTITION.format(account_id="a.account_id")}
-"""  # noqa: S608 made of constants
-
-READ_BALANCES = f"""
-    SELECT account_id, cash, bonus, head, last_seq FROM accounts WHERE {IN_PARTITION.format(account_id="account_id")}
-"""  # noqa: S608 made of constants
-
 READ_ACCOUNTS = f"""
     SELECT a.account_id, g.name, p.player_id, a.currency, p.status, p.created_at_ms,
            a.cash, a.bonus, a.head, a.last_seq, {batch.BALANCE_MATCHES_LAST_ENTRY}
       FROM accounts AS a CROSS JOIN players AS p USING (player_key) CROSS JOIN agents AS g USING (agent_id)
      WHERE a.account_id > :after ORDER BY a.account_id LIMIT :limit
 """  # noqa: S608 made of constants
-
-# The recursion's ORDER BY takes the newest row of all the accounts' chains first.
-READ_NEWEST_ENTRIES = f"""
-    WITH RECURSIVE chain (seq, previous_seq) AS (
-        SELECT t.seq, t.previous_seq FROM accounts AS a JOIN transactions AS t ON t.seq = a.last_seq
-         WHERE a.account_id IN (SELECT value FROM json_each(?))
-        UNION ALL
-        SELECT t.seq, t.previous_seq FROM chain JOIN transactions AS t ON t.seq = chain.previous_seq
-         ORDER BY 1 DESC LIMIT ?
-    )
-    SELECT {batch.ENTRY_SELECT_LIST} FROM chain JOIN transactions AS t USING (seq) JOIN id_scopes AS p USING (scope_id)
-     ORDER BY t.seq DESC
-"""  # noqa: S608 the columns are a constant
-
-READ_JOURNALED_ENTRY = f"""
-    SELECT {batch.ENTRY_SELECT_LIST}, j.request, j.reply
-      FROM transactions AS t JOIN id_scopes AS p USING (scope_id) LEFT JOIN journal AS j USING (seq) WHERE t.seq = ?
-"""  # noqa: S608 the columns are a constant
-
-PRUNE_JOURNAL = """
-    DELETE FROM journal WHERE seq IN (
-        SELECT j.seq FROM (SELECT seq FROM journal ORDER BY seq LIMIT ?) AS j JOIN transactions AS t USING (seq)
-         WHERE t.at_ms < ?
-    )
-"""
-
-READ_OWNERS = """
-    SELECT a.account_id, g.name, p.player_id, a.currency
-      FROM accounts AS a JOIN players AS p USING (player_key) JOIN agents AS g USING (agent_id)
-     WHERE a.account_id IN (SELECT value FROM json_each(?))
-"""
-
-
-def find_session_holder(db: sqlite3.Connection, token_hash: bytes) -> SessionHolder | None:
-    row = db.execute(
-        "SELECT s.session_id, s.account_id, p.player_key, p.player_id, a.currency, g.wallet_token"
-        "  FROM sessions AS s JOIN accounts AS a USING (account_id) JOIN players AS p USING (player_key)"
-        "  JOIN agents AS g USING (agent_id) WHERE s.token_hash = ?",
-        (token_hash,),
-    ).fetchone()
-    return SessionHolder(*row) if row else None
 
 
 def add_agent(db: sqlite3.Connection, name: str, wallet_token: str, host_id: str | None, now_ms: int) -> Agent | None:
@@ -145,6 +70,15 @@ def read_players(db: sqlite3.Connection, agent: str, player_id: str | None = Non
     ]
 
 
+def list_players(db: sqlite3.Connection, agent: str) -> list[Player]:
+    return read_players(db, agent)
+
+
+def find_player(db: sqlite3.Connection, agent: str, player_id: str) -> Player | None:
+    found = read_players(db, agent, player_id)
+    return found[0] if found else None
+
+
 def search_players(db: sqlite3.Connection, agent: str, text: str, after: str, limit: int) -> list[Player]:
     escaped_text = re.sub("[%_!]", r"!\g<0>", text)
     found = db.execute(
@@ -173,93 +107,20 @@ def set_player_status(db: sqlite3.Connection, player_key: int, status: PlayerSta
     db.execute("UPDATE players SET status = ? WHERE player_key = ?", (status, player_key))
 
 
-def add_session(db: sqlite3.Connection, account_id: int, session: NewSession, now_ms: int) -> int:
-    ((session_id,),) = db.execute(
-        "INSERT INTO sessions (token_hash, hint, account_id, created_at_ms, expires_at_ms) VALUES (?, ?, ?, ?, ?)"
-        " RETURNING session_id",
-        (session.token_hash, session.hint, account_id, now_ms, session.expires_at_ms),
-    )
-    return int(session_id)
+class SqliteAccountStore(Subject):
+    """The `AccountStore` over SQLite."""
 
+    add_agent = writes(add_agent)
+    change_agent = writes(change_agent)
+    list_agents = reads(list_agents)
+    list_players = reads(list_players)
+    search_players = reads(search_players)
+    find_player = reads(find_player)
+    read_accounts = reads(read_accounts)
+    set_player_status = writes(set_player_status)
 
-def list_sessions(db: sqlite3.Connection, player_key: int, limit: int | None, before: int | None) -> list[SessionRow]:
-    return [
-        SessionRow(*row)
-        for row in db.execute(
-            "SELECT s.session_id, s.hint, a.currency, s.created_at_ms, s.expires_at_ms, s.revoked_at_ms"
-            "  FROM sessions AS s JOIN accounts AS a USING (account_id)"
-            " WHERE a.player_key = ? AND s.session_id < coalesce(?, 1 << 62)"
-            " ORDER BY s.session_id DESC LIMIT coalesce(?, -1)",
-            (player_key, before, limit),
-        )
-    ]
-
-
-def revoke_session(db: sqlite3.Connection, token_hash: bytes, now_ms: int) -> bool:
-    return bool(
-        db.execute(
-            "UPDATE sessions SET revoked_at_ms = coalesce(revoked_at_ms, ?) WHERE token_hash = ?", (now_ms, token_hash)
-        ).rowcount
-    )
-
-
-def revoke_player_session(db: sqlite3.Connection, player_key: int, session_id: int, now_ms: int) -> bool:
-    return bool(
-        db.execute(
-            "UPDATE sessions SET revoked_at_ms = coalesce(revoked_at_ms, ?) WHERE session_id = ?"
-            " AND account_id IN (SELECT account_id FROM accounts WHERE player_key = ?)",
-            (now_ms, session_id, player_key),
-        ).rowcount
-    )
-
-
-def read_entries(db: sqlite3.Connection, account_ids: Sequence[int], limit: int) -> list[Entry]:
-    rows = db.execute(READ_NEWEST_ENTRIES, (json.dumps(list(account_ids)), limit))
-    return [batch.make_entry(row) for row in rows]
-
-
-def count_entries(db: sqlite3.Connection) -> int:
-    """The newest row's number, which is how many there are."""
-    (last,) = db.execute("SELECT coalesce(max(seq), 0) FROM transactions").fetchone()
-    return int(last)
-
-
-def count_missing_entries(db: sqlite3.Connection) -> int:
-    (missing,) = db.execute("SELECT coalesce(max(seq), 0) - count(*) FROM transactions").fetchone()
-    return int(missing)
-
-
-def find_journaled_entry(db: sqlite3.Connection, seq: int) -> JournaledEntry | None:
-    row = db.execute(READ_JOURNALED_ENTRY, (seq,)).fetchone()
-    if row is None:
-        return None
-    *columns, request, reply = row
-    entry = batch.make_entry(columns)
-    journal_record = None if request is None else JournalRecord(request, reply)
-    return JournaledEntry(entry, _read_owners(db, [entry.account_id])[entry.account_id], journal_record)
-
-
-def prune_journal(db: sqlite3.Connection, before_ms: int, limit: int) -> int:
-    return db.execute(PRUNE_JOURNAL, (limit, before_ms)).rowcount
-
-
-def read_audit_page(
-    db: sqlite3.Connection, after_seq: int, limit: int, after_account: int, partition: Partition
-) -> AuditPage:
-    """One read transaction, so that the last page and the accounts are of the same moment."""
-    db.execute("BEGIN")
-    try:
-        rows = db.execute(READ_AUDIT_ROWS, {"after": after_seq, "limit": limit, **partition._asdict()}).fetchall()
-        owners = {
-            row[0]: AccountRef(*row[1:])
-            for row in db.execute(READ_NEW_OWNERS, {"after": after_account, **partition._asdict()})
-        }
-        if len(rows) == limit:
-            return AuditPage(rows, owners, None)
-        return AuditPage(rows, owners, [Account(*row) for row in db.execute(READ_BALANCES, partition._asdict())])
-    finally:
-        db.execute("COMMIT")
-
-
-def _read_owners(db: sqlite3.Connection, account_ids: Iterable[int]) -> dict[int, AccountRef]:
-    return {row[0]: AccountRef(*row[1:]) for row in db.execute(READ_OWNERS, (json.dumps(list(account_ids)),))}
+    async def create_accounts(self, new_accounts: Sequence[NewAccount], now_ms: int) -> AccountsCreated:
+        try:
+            return await self._executor.write(lambda db: bulk_create.create_accounts(db, new_accounts, now_ms))
+        except bulk_create.AccountsRejected as rejected:
+            return AccountsCreated(problems=rejected.problems)

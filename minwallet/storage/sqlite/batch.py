@@ -18,7 +18,7 @@ from minwallet.ledger.entries import Entry, Kind, Refusal, State
 from minwallet.ledger.outcomes import Applied, Outcome, Refused
 from minwallet.storage.errors import DatabaseCorrupt
 from minwallet.storage.models import AccountCommand
-from minwallet.storage.sqlite import restrictions
+from minwallet.storage.sqlite import limits
 
 ENTRY_SELECT_LIST = """
     t.seq, t.at_ms, t.account_id, t.previous_seq, p.protocol, t.kind, t.id, t.round, t.game, t.detail,
@@ -37,7 +37,7 @@ BALANCE_MATCHES_LAST_ENTRY = """
 READ_ACCOUNT_STATES = f"""
     SELECT json_group_array(json_array(
                a.account_id, a.cash, a.bonus, hex(a.head), a.last_seq, p.status = 'blocked',
-               s.session_id, s.expires_at_ms, s.revoked_at_ms, {restrictions.RESTRICTIONS},
+               s.session_id, s.expires_at_ms, s.revoked_at_ms, {limits.RESTRICTIONS},
                {BALANCE_MATCHES_LAST_ENTRY}, i.scope_id,
                (SELECT json_group_array(json_array(t.role, {ENTRY_SELECT_LIST.replace("p.protocol", "i.protocol")}))
                   FROM transactions AS t WHERE t.scope_id = i.scope_id AND t.id = asked.value ->> 4)
@@ -165,7 +165,7 @@ def _select_account_states(
         (each.account_id, each.session_id, each.protocol, each.ids_per_currency, _transaction_id(each))
         for each in account_commands
     ]
-    parameters = {"asked": to_json(rows).decode(), "since": restrictions.first_counted_day(now_ms)}
+    parameters = {"asked": to_json(rows).decode(), "since": limits.first_counted_day(now_ms)}
     found, seq = db.execute(READ_ACCOUNT_STATES, parameters).fetchone()
     states: list[JsonRow] = from_json(found, cache_strings="none")
     for state in states:
@@ -180,8 +180,8 @@ def _make_snapshot(
     account_id, cash, bonus, head, last_seq, is_blocked, session_id, expires_at_ms, revoked_at_ms = state[:9]
     account = Account(account_id, cash, bonus, bytes.fromhex(head), last_seq)
     session = Session(expires_at_ms, revoked_at_ms) if session_id is not None else None
-    held = restrictions.make_restrictions(state[9])
-    return Snapshot(account_command.protocol, account, bool(is_blocked), session, history, round_, seq, held)
+    restrictions = limits.make_restrictions(state[9])
+    return Snapshot(account_command.protocol, account, bool(is_blocked), session, history, round_, seq, restrictions)
 
 
 def _make_history(rows: Sequence[JsonRow]) -> TransactionHistory:

@@ -45,12 +45,21 @@ ADD_ID_SCOPE = """
 ENTRIES_PER_STATEMENT = 256
 """How many rows are added by one statement."""
 
+
+class AccountsRejected(Exception):
+    """The reasons why no account was created, as (index of the new account, reason)."""
+
+    def __init__(self, problems: tuple[tuple[int, str], ...]) -> None:
+        super().__init__(*problems)
+        self.problems = problems
+
+
 AccountKey = tuple[int, str, str]
 """Whose account: agent_id, player_id, currency."""
 
 
 def create_accounts(db: sqlite3.Connection, new_accounts: Sequence[NewAccount], now_ms: int) -> AccountsCreated:
-    """Make what is missing. The caller holds the write transaction, and gives it up where there are problems."""
+    """Create what is missing. Raise AccountsRejected, so that the transaction is rolled back, if there are problems."""
     agents: dict[str, int] = dict(db.execute("SELECT name, agent_id FROM agents"))
     problems = [
         (index, f"no agent {opening.agent}; add it with: minwallet agent add {opening.agent}")
@@ -66,7 +75,7 @@ def create_accounts(db: sqlite3.Connection, new_accounts: Sequence[NewAccount], 
     accounts = db.executemany(ADD_ACCOUNT, rows).rowcount
     problems += _add_sessions(db, known, keys, now_ms)
     if problems:
-        return AccountsCreated(problems=tuple(sorted(problems)))
+        raise AccountsRejected(tuple(sorted(problems)))
     first_by_key = dict(zip(reversed(keys), reversed(new_accounts), strict=True))
     entries = _make_opening_entries(db, first_by_key, last_account, now_ms)
     while chunk := [*islice(entries, ENTRIES_PER_STATEMENT)]:

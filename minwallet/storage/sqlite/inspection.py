@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from minwallet.storage.database_files import WAL_SUFFIXES, companion_path
 from minwallet.storage.models import Agent
-from minwallet.storage.sqlite import accounts
+from minwallet.storage.sqlite import accounts, ledger
 from minwallet.storage.sqlite.connection import PRAGMAS, check_exists, check_path, connect, translate_errors
 from minwallet.storage.sqlite.integrity import check_with_timeout
 from minwallet.storage.sqlite.wal import check_wal
@@ -46,9 +46,7 @@ def _inspect(db: sqlite3.Connection) -> FileInspection:
     (newest,) = db.execute(READ_NEWEST_TIME).fetchone() or (None,)
     found = {name: db.execute(f"PRAGMA {name}").fetchone()[0] for name, _ in PRAGMAS}
     wrong = {name: found[name] for name, wanted in PRAGMAS if found[name] != wanted}
-    return FileInspection(
-        schema, accounts.list_agents(db), accounts.count_entries(db), newest, wrong, is_complete=False
-    )
+    return FileInspection(schema, accounts.list_agents(db), ledger.count_entries(db), newest, wrong, is_complete=False)
 
 
 @contextmanager

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from minwallet.storage.database_files import companion_path
 from minwallet.storage.errors import DatabaseCorrupt, StoreError
-from minwallet.storage.sqlite import accounts
+from minwallet.storage.sqlite import ledger
 from minwallet.storage.sqlite.connection import Connection, translate_errors
 
 STARTUP_CHECK_TIMEOUT_S = 0.1
@@ -91,7 +91,7 @@ async def check_in_batches(connection: Connection, path: Path) -> None:
 def check_backup(db: sqlite3.Connection, path: Path, report_progress: Callable[[int, int], None]) -> None:
     """Look at everything in a file that nobody writes; DatabaseUnusable where something is damaged."""
     _check_pages(db, path, pragma_argument="1")
-    newest = accounts.count_entries(db)
+    newest = ledger.count_entries(db)
     for seq_range in _split_into_ranges(newest):
         report_progress(seq_range[0], newest)
         _check_rows(db, path, seq_range)
@@ -104,7 +104,7 @@ def _split_into_ranges(newest: int) -> Iterator[tuple[int, int]]:
 
 async def _prepare_row_checks(connection: Connection, path: Path) -> AsyncIterator[Callable[[], Awaitable[None]]]:
     """The rows that there are now, so many at once: how to check them."""
-    newest = await connection.run(translate_errors(accounts.count_entries, path))
+    newest = await connection.run(translate_errors(ledger.count_entries, path))
     for seq_range in _split_into_ranges(newest):
         yield partial(connection.run, translate_errors(partial(_check_rows, path=path, seq_range=seq_range), path))
 

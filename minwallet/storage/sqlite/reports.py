@@ -8,6 +8,7 @@ from typing import Any
 from minwallet.ledger.reconciliation import ReportedTicket, ReportRow, Ticket, merge_rows
 from minwallet.storage.models import GameList, ReportBatch, ReportCursor
 from minwallet.storage.sqlite import batch
+from minwallet.storage.sqlite.subject import Subject, reads, writes
 
 UPSERT_REPORT_ROWS = """
     INSERT INTO report_rows (agent_id, id, ticket, game, player_id, stake, payout, cancelled, rejected, status,
@@ -116,3 +117,15 @@ def read_orphans(db: sqlite3.Connection, agent_id: int) -> list[Ticket]:
 
 def _make_ticket(row: Sequence[Any]) -> Ticket:
     return Ticket(*row[:6], *map(bool, row[6:9]), *row[9:])
+
+
+class SqliteReportStore(Subject):
+    """The `ReportStore` over SQLite."""
+
+    save_games = writes(save_games)
+    find_games = reads(find_games)
+    save_report = writes(save_report)
+    find_report_cursor = reads(find_report_cursor)
+    read_reported_tickets = reads(read_reported_tickets)
+    read_tickets = reads(read_tickets)
+    read_orphans = reads(read_orphans)

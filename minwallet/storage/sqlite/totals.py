@@ -10,6 +10,7 @@ from typing import NamedTuple
 from minwallet.ledger.entries import Kind, State
 from minwallet.storage.queries import CurrencyBalance, DailyTotalKey, MinuteCount, Total
 from minwallet.storage.sqlite.ledger_pages import MINUTE_MS
+from minwallet.storage.sqlite.subject import Subject, reads
 
 DAY_MS = 24 * 3600 * 1000
 
@@ -158,3 +159,18 @@ def _read_currency_balance(db: sqlite3.Connection, currency: str, moved: int) ->
     return CurrencyBalance(
         currency, accounts, _join_halves(cash_high, cash_low), _join_halves(bonus_high, bonus_low), moved
     )
+
+
+class SqliteTotalsStore(Subject):
+    """The `TotalsStore` over SQLite."""
+
+    read_totals = reads(read_totals)
+    read_minute_counts = reads(read_minute_counts)
+    read_currency_balances = reads(read_currency_balances)
+
+    async def aggregate_totals(self, limit: int) -> int:
+        # Summing needs no write transaction, as entries never change. So no bet waits for it.
+        delta = await self._executor.read(lambda db: aggregate_rows(db, limit))
+        if delta.last_seq > delta.after_seq:
+            await self._executor.write(lambda db: save_totals(db, delta))
+        return delta.last_seq - delta.after_seq

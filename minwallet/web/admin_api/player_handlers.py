@@ -31,7 +31,7 @@ async def show_agent(caller: Caller, params: AgentShow) -> AgentResponse:
 
 async def add_player(caller: Caller, params: PlayerAdd) -> PlayerResponse:
     """With a first account. `balance` and `bonus` are cents to begin with."""
-    if await caller.wallet.store.find_player(params.agent, params.player_id):
+    if await caller.wallet.store.accounts.find_player(params.agent, params.player_id):
         raise Problem(ProblemType.TAKEN, f"there is a player {params.player_id} already; add an account instead")
     return await caller.execute(params, PlayerResponse)
 

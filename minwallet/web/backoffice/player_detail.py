@@ -72,11 +72,11 @@ async def render_player(context: PageContext, player: Player, forms: PlayerForms
     query = context.request.query_params
     ledger_filter = Filter(agent=player.agent, player_id=player.player_id)
     before = parse_number(query.get("before"))
-    known_seq = await store.count_entries()
-    page = await store.read_page(ledger_filter, before, PAGE_SIZE)
+    known_seq = await store.ledger.count_entries()
+    page = await store.ledger.read_page(ledger_filter, before, PAGE_SIZE)
     catalogue = await read_game_catalogue(store, player.agent)
     now_ms = context.wallet.clock_ms()
-    sessions = await store.list_sessions(player.player_key, SESSIONS_SHOWN + 1)
+    sessions = await store.sessions.list_sessions(player.player_key, SESSIONS_SHOWN + 1)
     money = forms.money if forms.money.values else Form({"reference": generate_reference(now_ms)}, {})
     status = max(form.status for form in forms)
     return context.render(
@@ -122,7 +122,7 @@ async def _render_player_page(context: PageContext) -> Response:
     """The page, or only the older rows that it asks for."""
     player, before = await load_player(context), parse_number(context.request.query_params.get("before"))
     if context.is_htmx_request and before is not None:
-        page = await context.wallet.store.read_page(Filter(player.agent, player.player_id), before, PAGE_SIZE)
+        page = await context.wallet.store.ledger.read_page(Filter(player.agent, player.player_id), before, PAGE_SIZE)
         return context.render(
             "backoffice/player_older_rows.html", page=page, player_url=player_page_url(player.agent, player.player_id)
         )
@@ -141,7 +141,7 @@ async def _render_player_summary(context: PageContext) -> Response:
 
 async def _build_charts(context: PageContext, player: Player) -> Sequence[ChartView]:
     """A drawing for each account that has moved."""
-    read = context.wallet.store.read_entries
+    read = context.wallet.store.ledger.read_entries
     charts = [build_balance_chart(await read([account[0]], CHART_ENTRIES), account[1]) for account in player.accounts]
     return [chart for chart in charts if chart]
 
@@ -159,7 +159,7 @@ async def _transfer_money(context: PageContext) -> Response:
         return await render_player(context, player, PlayerForms(money=form))
     if (request.operation == "withdraw" or amount >= CONFIRM_ABOVE_CENTS) and fields.get("sure") != "yes":
         return _render_transfer_confirmation(context, player, request)
-    newest = await context.wallet.store.count_entries()
+    newest = await context.wallet.store.ledger.count_entries()
     try:
         result = await context.execute(request)
     except OperationError as decline:

@@ -283,7 +283,7 @@ def read_audit_log(db: Path) -> list[AuditEvent]:
     async def read() -> list[AuditEvent]:
         store = await SqliteStore.open_read_only(db)
         try:
-            return [action for _, action in await store.list_audit_records(None, 1000)][::-1]
+            return [action for _, action in await store.admin.list_audit_records(None, 1000)][::-1]
         finally:
             await store.close()
 

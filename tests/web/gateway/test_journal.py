@@ -88,7 +88,7 @@ def test_old_journal_records_are_pruned(db: Path) -> None:
 
     async def write() -> None:
         store = await SqliteStore.open(db, create=True)
-        await store.create_accounts([NewAccount("default", "ann", "USD", 10_000, 0)], now_ms)
+        await store.accounts.create_accounts([NewAccount("default", "ann", "USD", 10_000, 0)], now_ms)
         for age, numbers in ((31, range(1500)), (29, range(1500, 1600))):
             for number in numbers:
                 bet = AccountCommand(

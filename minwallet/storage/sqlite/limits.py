@@ -19,6 +19,7 @@ from minwallet.ledger.limits import (
     PlayerRestrictions,
 )
 from minwallet.storage.limit_store import LimitChange
+from minwallet.storage.sqlite.subject import Subject, reads, writes
 
 # Of the account `a`, where `:since` is the first day that may count. NULL for most, at the price of two looks.
 RESTRICTIONS = """
@@ -96,3 +97,11 @@ def request_exclusion(db: sqlite3.Connection, player_key: int, until_ms: int | N
     found = db.execute(FIND_EXCLUSION, (player_key,)).fetchone()
     bound = (EffectiveValue(*found) if found else UNSET).request_exclusion(until_ms, now_ms)
     db.execute("INSERT OR REPLACE INTO exclusions VALUES (?, ?, ?, ?)", (player_key, *bound))
+
+
+class SqliteLimitStore(Subject):
+    """The `LimitStore` over SQLite."""
+
+    request_limit = writes(request_limit)
+    request_exclusion = writes(request_exclusion)
+    find_restrictions = reads(find_restrictions)
