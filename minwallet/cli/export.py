@@ -85,8 +85,11 @@ async def _read_ledger_pages(store: Store) -> AsyncIterator[Rows]:
         page = await store.ledger.read_audit_page(seq, PAGE_SIZE, account)
         owners |= page.owners
         if page.rows:
-            yield [(*owners[row[2]], *row[:2], *row[3:-1], row[-1].hex()) for row in page.rows]
-            seq = page.rows[-1][0]
+            yield [
+                (*owners[account_id], seq, at_ms, *fields, hash_.hex())
+                for seq, at_ms, account_id, *fields, hash_ in page.rows
+            ]
+            seq = page.last_seq
         if page.accounts is not None:
             return
         account = max(page.owners, default=account)

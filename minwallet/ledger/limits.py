@@ -8,7 +8,7 @@ six days before.
 from enum import StrEnum
 from typing import NamedTuple
 
-DAY_MS = 24 * 3600 * 1000
+from minwallet.ledger.time_units import DAY_MS
 
 COOLING_OFF_MS = DAY_MS
 """How long a change waits that protects less."""

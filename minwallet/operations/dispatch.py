@@ -81,7 +81,7 @@ async def _dispatch(wallet: Wallet, request: OperationRequest, actor: str) -> Re
 async def _read_ledger(store: Store, request: LedgerRead) -> Reply:
     player = await get_player(store, request.agent, request.player_id)
     accounts = [choose_account(player, request.currency)] if request.currency else player.accounts
-    entries = await store.ledger.read_entries([account[0] for account in accounts], request.limit)
+    entries = await store.ledger.read_entries([account.account_id for account in accounts], request.limit)
     currencies = {account_id: currency for account_id, currency, *_ in accounts}
     return {"entries": [schemas.build_transaction_response(entry, currencies[entry.account_id]) for entry in entries]}
 

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Callable
 from contextlib import suppress
 
+from minwallet.ledger.time_units import DAY_MS
 from minwallet.storage.errors import StoreError
 from minwallet.storage.store import Store
 
@@ -11,8 +12,6 @@ PRUNE_BATCH_SIZE = 1_000
 """How many letters are forgotten in one transaction: a few ms, which a bet may have to wait."""
 
 PRUNE_PAUSE_S, PRUNE_INTERVAL_S = 0.1, 3600
-
-DAY_MS = 24 * 3600 * 1000
 
 
 async def run_pruning(store: Store, days: int, clock_ms: Callable[[], int]) -> None:

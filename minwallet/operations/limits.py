@@ -37,7 +37,9 @@ async def handle_limits(wallet: Wallet, request: LimitRequest) -> Reply:
 async def read_player_limits(wallet: Wallet, player: Player) -> schemas.PlayerLimitsResponse:
     """What protects the player, in these accounts."""
     now_ms = wallet.clock_ms()
-    restrictions = [await wallet.store.limits.find_restrictions(account[0], now_ms) for account in player.accounts]
+    restrictions = [
+        await wallet.store.limits.find_restrictions(account.account_id, now_ms) for account in player.accounts
+    ]
     return schemas.build_player_limits(player, restrictions, now_ms)
 
 

@@ -22,7 +22,7 @@ from minwallet.operations.requests import (
     SessionRevoke,
 )
 from minwallet.operations.timestamps import format_iso
-from minwallet.storage.models import AccountsCreated, NewAccount, NewSession, Player
+from minwallet.storage.models import AccountBalance, AccountProblem, AccountsCreated, NewAccount, NewSession, Player
 from minwallet.storage.store import Store
 from minwallet.wallet.service import Wallet
 from minwallet.wallet.sessions import build_new_session, generate_token, hash_token
@@ -82,7 +82,7 @@ async def _add_player(wallet: Wallet, request: PlayerAdd) -> Reply:
     new_account = _build_new_account(request, request.balance, None)
     created = await _create_accounts(wallet, [new_account])
     if created.problems:
-        raise OperationError(created.problems[0][1])
+        raise OperationError(created.problems[0].reason)
     if not created.accounts:
         reason = f"{request.player_id} already has {request.currency}"
         raise OperationError(reason, code=ErrorCode.TAKEN, hint="add money with: minwallet deposit")
@@ -92,7 +92,9 @@ async def _add_player(wallet: Wallet, request: PlayerAdd) -> Reply:
 async def _refuse_if_excluded(wallet: Wallet, request: PlayerAdd) -> None:
     """Another account is no way round an exclusion."""
     player, now_ms = await wallet.store.accounts.find_player(request.agent, request.player_id), wallet.clock_ms()
-    if player and (await wallet.store.limits.find_restrictions(player.accounts[0][0], now_ms)).is_excluded(now_ms):
+    if player and (await wallet.store.limits.find_restrictions(player.accounts[0].account_id, now_ms)).is_excluded(
+        now_ms
+    ):
         reason = f"{request.player_id} is excluded, so nothing is deposited; add {request.currency} without money"
         raise OperationError(reason, code=ErrorCode.EXCLUDED)
 
@@ -134,7 +136,7 @@ async def _seed_accounts(wallet: Wallet, request: Seed) -> Reply:
 
 async def _create_accounts(wallet: Wallet, new_accounts: list[NewAccount]) -> AccountsCreated:
     problems = [
-        (index, f"balance and bonus together pass {format_amount(MAX_CENTS)}")
+        AccountProblem(index, f"balance and bonus together pass {format_amount(MAX_CENTS)}")
         for index, new_account in enumerate(new_accounts)
         if new_account.cash + new_account.bonus > MAX_CENTS
     ]
@@ -155,11 +157,11 @@ async def get_player(store: Store, agent: str, player_id: str) -> Player:
     return player
 
 
-def choose_account(player: Player, currency: str | None) -> tuple[int, str, int, int]:
-    found = [account for account in player.accounts if currency in (None, account[1])]
+def choose_account(player: Player, currency: str | None) -> AccountBalance:
+    found = [account for account in player.accounts if currency in (None, account.currency)]
     if len(found) == 1:
         return found[0]
-    names = ", ".join(account[1] for account in player.accounts)
+    names = ", ".join(account.currency for account in player.accounts)
     if currency is None:
         raise OperationError(
             f"{player.player_id} has several currencies ({names}), so one must be named", hint="use --currency"

@@ -31,11 +31,11 @@ async def verify_ledger(
     audit, total, seq, account = Audit(), await store.ledger.count_entries(), 0, 0
     accounts = None
     while accounts is None:
-        rows, owners, accounts = await store.ledger.read_audit_page(seq, batch_size, account, partition)
-        async for batch in _iterate_batches([*owners.items()], batch_size, pause_s):
+        page = await store.ledger.read_audit_page(seq, batch_size, account, partition)
+        async for batch in _iterate_batches([*page.owners.items()], batch_size, pause_s):
             audit.register(dict(batch))
-        audit.add(rows)
-        seq, account = rows[-1][0] if rows else seq, max(owners, default=account)
+        audit.add(page.rows)
+        seq, account, accounts = page.last_seq, max(page.owners, default=account), page.accounts
         progress(audit.entry_count, max(total, audit.entry_count))
         await asyncio.sleep(pause_s)
     async for balance in _iterate_batches(accounts, batch_size, pause_s):

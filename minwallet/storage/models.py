@@ -93,14 +93,21 @@ class JournaledEntry(NamedTuple):
     journal_record: JournalRecord | None
 
 
+class AccountBalance(NamedTuple):
+    account_id: int
+    currency: str
+    cash: int
+    bonus: int
+
+
 class Player(NamedTuple):
-    """A player with the accounts, as (account_id, currency, cash, bonus), in order of currency."""
+    """A player with the accounts in order of currency."""
 
     player_key: int
     agent: str
     player_id: str
     status: PlayerStatus
-    accounts: tuple[tuple[int, str, int, int], ...]
+    accounts: tuple[AccountBalance, ...]
 
 
 class AccountRow(NamedTuple):
@@ -158,12 +165,19 @@ class NewAccount(NamedTuple):
     session: NewSession | None = None
 
 
+class AccountProblem(NamedTuple):
+    """The reason why the new account at this position cannot be created."""
+
+    position: int
+    reason: str
+
+
 class AccountsCreated(NamedTuple):
-    """How many players and accounts were made, or what stood in the way: (index of the opening, reason)."""
+    """The numbers of players and accounts that were created. With `problems` none were."""
 
     players: int = 0
     accounts: int = 0
-    problems: tuple[tuple[int, str], ...] = ()
+    problems: tuple[AccountProblem, ...] = ()
 
 
 class Partition(NamedTuple):
@@ -177,9 +191,11 @@ ALL_ACCOUNTS = Partition(0, 1)
 
 
 class AuditPage(NamedTuple):
-    """Rows in order of `seq`, the owners of accounts, and with the last page the accounts as of its rows."""
+    """Rows in order of `seq`, and the owners of accounts. The last page also has the accounts as of its rows."""
 
     rows: Sequence[EntryRow]
+    last_seq: int
+    """The `seq` of the last row, after which the next page begins."""
     owners: dict[int, AccountRef]
     accounts: Sequence[Account] | None
 

@@ -8,6 +8,7 @@ so that a neighbour never pays for another's fault.
 import asyncio
 from collections.abc import Callable, Sequence
 from time import perf_counter
+from typing import NamedTuple
 
 from minwallet.ledger.outcomes import Outcome
 from minwallet.storage.errors import ConstraintViolation, StoreError
@@ -22,8 +23,12 @@ IDLE_TICKS = 4
 every wave of calls that would otherwise have been two."""
 
 
-_Pending = tuple[AccountCommand, "asyncio.Future[Outcome]", Callable[[], None]]
-"""An order, whom to tell of its outcome, and what to call once it is decided."""
+class _Pending(NamedTuple):
+    """A command whose outcome is not known yet."""
+
+    command: AccountCommand
+    future: "asyncio.Future[Outcome]"
+    on_decided: Callable[[], None]
 
 
 OnCommit = Callable[[int, float], None]
@@ -50,7 +55,7 @@ class BatchWriter:
         `on_decided` is called once the order is decided, whether or not anybody still waits for the outcome.
         """
         future: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
-        self._pending.append((command, future, on_decided))
+        self._pending.append(_Pending(command, future, on_decided))
         if self._task is None:
             self._task = asyncio.create_task(self._write_pending())
         return future
@@ -83,7 +88,7 @@ class BatchWriter:
     async def _write_batch(self, batch: Sequence[_Pending]) -> None:
         started = perf_counter()
         try:
-            outcomes = await self._store.apply([order for order, _, _ in batch], self._clock_ms())
+            outcomes = await self._store.apply([pending.command for pending in batch], self._clock_ms())
         except ConstraintViolation as fault:
             if len(batch) > 1:
                 for pending in batch:
@@ -94,14 +99,14 @@ class BatchWriter:
             _fail_batch(batch, fault)
         else:
             self._on_commit(len(batch), perf_counter() - started)
-            for (_, future, on_decided), outcome in zip(batch, outcomes, strict=True):
-                on_decided()
-                if not future.done():
-                    future.set_result(outcome)
+            for pending, outcome in zip(batch, outcomes, strict=True):
+                pending.on_decided()
+                if not pending.future.done():
+                    pending.future.set_result(outcome)
 
 
 def _fail_batch(batch: Sequence[_Pending], fault: Exception) -> None:
-    for _, future, on_decided in batch:
-        on_decided()
-        if not future.done():
-            future.set_exception(fault if isinstance(fault, StoreError) else StoreError(repr(fault)))
+    for pending in batch:
+        pending.on_decided()
+        if not pending.future.done():
+            pending.future.set_exception(fault if isinstance(fault, StoreError) else StoreError(repr(fault)))

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from minwallet.ledger.time_units import DAY_MS
 from minwallet.storage.admin_store import Admin, AdminSession, ApiKey, AuditEvent, AuditRecord, NewApiKey
 from minwallet.storage.errors import StoreError
 from minwallet.storage.sqlite import SqliteStore
@@ -11,8 +12,6 @@ from minwallet.storage.store import Store
 from tests.storage.store_helpers import NOW, Run
 
 KEY, OTHER = b"k" * 32, b"o" * 32
-
-DAY_MS = 24 * 3600 * 1000
 
 
 def test_a_key_is_found_by_its_hash(store: Store, run: Run) -> None:

@@ -153,7 +153,7 @@ def test_a_round_is_known_by_its_bets(store: Store, run: Run) -> None:
 def test_a_query_changes_nothing(store: Store, run: Run) -> None:
     """It is answered with what there is, unless the session has ended."""
     (ann,) = run(create_players(store, make_new_account("ann", 100, 50)))
-    run(store.sessions.add_session(ann.accounts[0][0], build_new_session("token", NOW + 10), NOW))
+    run(store.sessions.add_session(ann.accounts[0].account_id, build_new_session("token", NOW + 10), NOW))
     question = make_command(Bet("1", 1, "1"), 1, session_id=1)._replace(command=Balance())
     assert run(store.dry_run(question, NOW)) == BalanceShown(100, 50)
     assert run(store.dry_run(question, NOW + 10)) == Refused(Refusal.SESSION_EXPIRED, 100, 50)
@@ -231,7 +231,7 @@ def test_an_audit_reads_everything_in_pages(store: Store, run: Run) -> None:
             audit.register(page.owners)
             audit.add(page.rows)
             found += page.rows
-            seq = page.rows[-1][0]
+            seq = page.last_seq
         audit.register(page.owners)
         audit.add(page.rows)
         found += page.rows

@@ -23,8 +23,9 @@ from minwallet.ledger.commands import (
     Win,
     Withdraw,
 )
-from minwallet.ledger.limits import DAY_MS, LimitKind, LimitPeriod
+from minwallet.ledger.limits import LimitKind, LimitPeriod
 from minwallet.ledger.money import MAX_CENTS
+from minwallet.ledger.time_units import DAY_MS
 from minwallet.storage.limit_store import LimitChange
 from minwallet.storage.models import AccountCommand, NewAccount, PlayerStatus
 from minwallet.storage.queries import Filter
@@ -241,7 +242,7 @@ async def _read_ledger(store: Store) -> list[object]:
         pages.append((page.rows, page.accounts))
         if page.accounts is not None:
             break
-        seq = page.rows[-1][0]
+        seq = page.last_seq
     audit.finish(page.accounts)
     assert audit.problems == []
     return [pages, await store.ledger.read_entries([1, 2, 4], 11), await store.ledger.count_entries()]

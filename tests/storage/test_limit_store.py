@@ -19,7 +19,6 @@ from minwallet.ledger.commands import (
 from minwallet.ledger.entries import Refusal
 from minwallet.ledger.limits import (
     COOLING_OFF_MS,
-    DAY_MS,
     UNRESTRICTED,
     DailyUsage,
     EffectiveValue,
@@ -30,6 +29,7 @@ from minwallet.ledger.limits import (
 )
 from minwallet.ledger.money import MAX_CENTS
 from minwallet.ledger.outcomes import Applied, BalanceShown, Refused, Replayed
+from minwallet.ledger.time_units import DAY_MS
 from minwallet.storage.limit_store import LimitChange
 from minwallet.storage.models import OPERATOR_PROTOCOL, AccountCommand
 from minwallet.storage.sqlite import SqliteStore

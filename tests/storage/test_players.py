@@ -86,8 +86,8 @@ def test_accounts_are_opened_all_or_none(store: Store, run: Run) -> None:
     opened = run(store.accounts.create_accounts(openings, NOW))
     assert (opened.players, opened.accounts) == (0, 0)
     assert [index for index, _ in opened.problems] == [1, 2, 3, 4]
-    assert "ghost" in opened.problems[0][1]
-    assert "token" in opened.problems[1][1]
+    assert "ghost" in opened.problems[0].reason
+    assert "token" in opened.problems[1].reason
     assert run(store.accounts.list_players("default")) == [ann]
     assert run(store.find_session_holder(hash_token("t2"))) is None
     assert run(store.ledger.count_entries()) == 1
@@ -101,7 +101,7 @@ def test_opening_many_is_one_step(store: Store, run: Run) -> None:
     assert run(store.ledger.count_entries()) == 1200
     found = run(store.accounts.find_player("default", "p1200"))
     assert found
-    assert found.accounts[0][2] == 1200
+    assert found.accounts[0].cash == 1200
 
 
 def test_a_deposit_cannot_take_another_players_opening_id(store: Store, run: Run) -> None:

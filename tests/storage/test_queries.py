@@ -7,6 +7,7 @@ import pytest
 
 from minwallet.ledger.commands import Bet, BetWin, Cancel, Deposit, MoneyCommand, Settle, Win, Withdraw
 from minwallet.ledger.money import MAX_CENTS
+from minwallet.ledger.time_units import MINUTE_MS
 from minwallet.storage.models import AccountCommand
 from minwallet.storage.queries import CurrencyBalance, DailyTotalKey, EntryPage, Filter, MinuteCount, Total
 from minwallet.storage.sqlite import ledger_pages
@@ -23,7 +24,6 @@ from tests.storage.store_helpers import (
 )
 
 DAY = NOW // (24 * 3600 * 1000)
-MINUTE_MS = 60_000
 
 
 def apply(store: Store, run: Run, *moves: tuple[int, str, MoneyCommand], now_ms: int = NOW) -> None:

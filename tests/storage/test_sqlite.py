@@ -98,7 +98,7 @@ def test_two_commands_of_one_account_in_a_batch_are_refused(store: SqliteStore, 
     with pytest.raises(ConstraintViolation, match="follow the last row"):
         run(store.apply(batch, NOW))
     assert run(store.ledger.count_entries()) == 2
-    assert [account[2] for player in run(store.accounts.list_players("default")) for account in player.accounts] == [
+    assert [account.cash for player in run(store.accounts.list_players("default")) for account in player.accounts] == [
         100,
         100,
     ]
@@ -126,7 +126,7 @@ def test_one_player_is_found_without_looking_at_the_others(store: SqliteStore, r
 
     def count(db: sqlite3.Connection) -> None:
         db.set_progress_handler(lambda: steps.append(1), 1)
-        assert len(accounts.read_players(db, "default", "bob")) == 1
+        assert accounts.find_player(db, "default", "bob")
         db.set_progress_handler(None, 1)
 
     run(store._ui_reader.run(count))
@@ -226,7 +226,7 @@ def test_a_commit_that_fails_has_an_unknown_outcome(store: SqliteStore, db: Path
     again = run(SqliteStore.open(db, create=False, check=True))
     ann = run(again.accounts.find_player("default", "ann"))
     assert ann
-    assert (ann.accounts[0][2], run(again.ledger.count_entries())) in {(100, 2), (90, 3)}
+    assert (ann.accounts[0].cash, run(again.ledger.count_entries())) in {(100, 2), (90, 3)}
     (outcome,) = run(again.apply([bet], NOW))
     assert outcome.cash == 90
     assert run(again.ledger.count_entries()) == 3
@@ -240,7 +240,7 @@ def test_a_read_only_store_sees_each_commit(store: SqliteStore, db: Path, run: R
         run(store.apply([make_operator_command(Deposit(f"to {cash}", 10), 1)], NOW))
         ann = run(beside.accounts.find_player("default", "ann"))
         assert ann
-        assert ann.accounts[0][2] == cash
+        assert ann.accounts[0].cash == cash
     with pytest.raises(StoreError, match="only reads"):
         run(beside.apply([make_operator_command(Deposit("r", 1), 1)], NOW))
     for statement in ("UPDATE accounts SET cash = 5", "DELETE FROM sessions", "PRAGMA user_version = 7"):

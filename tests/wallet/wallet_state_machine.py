@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from minwallet.ledger.limits import LimitKind, LimitPeriod
+from minwallet.ledger.time_units import DAY_MS
 from minwallet.operations.requests import (
     LimitSet,
     OperationRequest,
@@ -32,7 +33,6 @@ from tests.wallet.wallet_model import MAX_CENTS, ExpectedAnswer, ModelAccount, W
 START_MS = 1_700_000_000_000
 """When the accounts are opened."""
 
-DAY_MS = 24 * 3600 * 1000
 
 ACCOUNTS = (("ann", "USD"), ("ann", "EUR"), ("ben", "USD"))
 """Two players, one of them with two currencies."""

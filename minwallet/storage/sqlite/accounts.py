@@ -3,11 +3,17 @@
 import re
 import sqlite3
 from collections.abc import Mapping, Sequence
-from itertools import groupby
-from typing import Any
 
 from minwallet.storage.errors import DatabaseCorrupt
-from minwallet.storage.models import AccountRow, AccountsCreated, Agent, NewAccount, Player, PlayerStatus
+from minwallet.storage.models import (
+    AccountBalance,
+    AccountRow,
+    AccountsCreated,
+    Agent,
+    NewAccount,
+    Player,
+    PlayerStatus,
+)
 from minwallet.storage.sqlite import batch, bulk_create
 from minwallet.storage.sqlite.subject import Subject, reads, writes
 
@@ -54,29 +60,30 @@ def change_agent(db: sqlite3.Connection, agent_id: int, changes: Mapping[str, st
     return Agent(*found[0]) if found else None
 
 
-def read_players(db: sqlite3.Connection, agent: str, player_id: str | None = None) -> list[Player]:
-    # One condition for both would read all players to find one.
-    condition = "" if player_id is None else "AND p.player_id = :player_id"
-    rows = db.execute(READ_PLAYERS.format(condition=condition), {"agent": agent, "player_id": player_id})
-    return [
-        Player._make(
-            (
-                *name,
-                PlayerStatus(status),
-                tuple(_require_consistent_balance(row)[4:] for row in accounts if row[4] is not None),
-            )
-        )
-        for (*name, status), accounts in groupby(rows, key=lambda row: row[:4])
-    ]
-
-
 def list_players(db: sqlite3.Connection, agent: str) -> list[Player]:
-    return read_players(db, agent)
+    return _read_players(db, agent)
 
 
 def find_player(db: sqlite3.Connection, agent: str, player_id: str) -> Player | None:
-    found = read_players(db, agent, player_id)
+    found = _read_players(db, agent, player_id)
     return found[0] if found else None
+
+
+def _read_players(db: sqlite3.Connection, agent: str, player_id: str | None = None) -> list[Player]:
+    """Return the players of the agent, or the one with this id."""
+    # One statement with an optional condition would scan all players to find one.
+    statement = READ_PLAYERS.format(condition="" if player_id is None else "AND p.player_id = :player_id")
+    players: dict[tuple[int, str, str, str], list[AccountBalance]] = {}
+    rows = db.execute(statement, {"agent": agent, "player_id": player_id})
+    for player_key, name, id_, status, account_id, currency, cash, bonus, is_consistent in rows:
+        balances = players.setdefault((player_key, name, id_, status), [])
+        if account_id is not None:
+            _require_consistent_balance(id_, is_consistent)
+            balances.append(AccountBalance(account_id, currency, cash, bonus))
+    return [
+        Player(player_key, name, id_, PlayerStatus(status), tuple(balances))
+        for (player_key, name, id_, status), balances in players.items()
+    ]
 
 
 def search_players(db: sqlite3.Connection, agent: str, text: str, after: str, limit: int) -> list[Player]:
@@ -86,21 +93,23 @@ def search_players(db: sqlite3.Connection, agent: str, text: str, after: str, li
         " WHERE g.name = ? AND p.player_id > ? AND p.player_id LIKE ? ESCAPE '!' ORDER BY 1 LIMIT ?",
         (agent, after, f"%{escaped_text}%", limit),
     ).fetchall()
-    return [player for (player_id,) in found for player in read_players(db, agent, player_id)]
+    return [player for (player_id,) in found for player in _read_players(db, agent, player_id)]
 
 
 def read_accounts(db: sqlite3.Connection, after: int, limit: int) -> list[AccountRow]:
-    rows = db.execute(READ_ACCOUNTS, {"after": after, "limit": limit})
-    return [
-        AccountRow._make((*row[:4], PlayerStatus(row[4]), *row[5:])) for row in map(_require_consistent_balance, rows)
-    ]
+    rows = []
+    for account_id, agent, player_id, currency, status, *values, is_consistent in db.execute(
+        READ_ACCOUNTS, {"after": after, "limit": limit}
+    ):
+        _require_consistent_balance(player_id, is_consistent)
+        rows.append(AccountRow(account_id, agent, player_id, currency, PlayerStatus(status), *values))
+    return rows
 
 
-def _require_consistent_balance(row: tuple[Any, ...]) -> tuple[Any, ...]:
-    """The row without its last column, which says that the account's balances are those of its last entry."""
-    if not row[-1]:
-        raise DatabaseCorrupt("the wallet file", f"a balance of player {row[2]} is not as its last entry left it")
-    return row[:-1]
+def _require_consistent_balance(player_id: str, is_consistent: int) -> None:
+    """Raise DatabaseCorrupt if the account's balances are not those of its last entry."""
+    if not is_consistent:
+        raise DatabaseCorrupt("the wallet file", f"a balance of player {player_id} is not as its last entry left it")
 
 
 def set_player_status(db: sqlite3.Connection, player_key: int, status: PlayerStatus) -> None:

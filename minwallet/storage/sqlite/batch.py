@@ -8,7 +8,7 @@ import sqlite3
 from collections import defaultdict
 from collections.abc import Sequence
 from functools import cache, reduce
-from typing import Any
+from typing import Any, NamedTuple
 
 from pydantic_core import from_json, to_json
 
@@ -34,7 +34,7 @@ BALANCE_MATCHES_LAST_ENTRY = """
 
 # One row of JSON for the whole batch, rather than rows: between two rows the interpreter's lock changes hands, and that
 # costs more than the row.
-READ_ACCOUNT_STATES = f"""
+READ_COMMAND_STATES = f"""
     SELECT json_group_array(json_array(
                a.account_id, a.cash, a.bonus, hex(a.head), a.last_seq, p.status = 'blocked',
                s.session_id, s.expires_at_ms, s.revoked_at_ms, {limits.RESTRICTIONS},
@@ -99,23 +99,48 @@ _REFUSALS: dict[str | None, Refusal | None] = {None: None, **{str(refusal): refu
 
 NO_HISTORY, NO_ROUND = TransactionHistory(), Round()
 
-JsonRow = Sequence[Any]
-"""What READ_ACCOUNT_STATES finds of an order's subject: account, session, guard, whether it is sound, id space,
-and the rows of its id."""
+EntryColumns = Sequence[Any]
+"""The columns of ENTRY_SELECT_LIST."""
+
+
+class RoundKey(NamedTuple):
+    """An account's entries of a round."""
+
+    account_id: int
+    scope_id: int
+    round: str
+
+
+class _CommandState(NamedTuple):
+    """The facts that a command is decided on, as READ_COMMAND_STATES selects them."""
+
+    account_id: int
+    cash: int
+    bonus: int
+    head: str
+    last_seq: int
+    is_blocked: int
+    session_id: int | None
+    expires_at_ms: int | None
+    revoked_at_ms: int | None
+    restrictions: Sequence[Any] | None
+    is_consistent: int
+    scope_id: int | None
+    entries: Sequence[EntryColumns]
+    """The entries of the command's transaction id, each preceded by its role."""
 
 
 def apply(db: sqlite3.Connection, account_commands: Sequence[AccountCommand], now_ms: int) -> list[Outcome]:
     """Decide the orders in turn and write the entries they make. The caller holds the write transaction."""
-    states, seq = _load_account_states(db, account_commands, now_ms)
+    states, seq = _load_states(db, account_commands, now_ms)
     rounds = _read_command_rounds(db, account_commands, states)
     outcomes: list[Outcome] = []
     entry_values: list[Any] = []
     journal_values: list[Any] = []
-    new_entries: defaultdict[tuple[int, str | None], list[Entry]] = defaultdict(list)
+    new_entries: defaultdict[tuple[int | None, str | None], list[Entry]] = defaultdict(list)
     for index, (account_command, state) in enumerate(zip(account_commands, states, strict=True)):
-        scope_id, rows = state[-2:]
-        key = scope_id, _transaction_id(account_command)
-        history = reduce(TransactionHistory.append, new_entries.get(key, ()), _make_history(rows))
+        key = state.scope_id, _transaction_id(account_command)
+        history = reduce(TransactionHistory.append, new_entries.get(key, ()), _make_history(state.entries))
         outcome = decide(
             _make_snapshot(account_command, state, history, rounds.get(index, NO_ROUND), seq),
             account_command.command,
@@ -123,8 +148,9 @@ def apply(db: sqlite3.Connection, account_commands: Sequence[AccountCommand], no
         )
         outcomes.append(outcome)
         if isinstance(outcome, (Applied, Refused)) and (entry := outcome.entry):
+            assert state.scope_id is not None
             new_entries[key].append(entry)
-            entry_values += make_entry_values(entry, scope_id, _choose_role(history, entry))
+            entry_values += make_entry_values(entry, state.scope_id, _choose_role(history, entry))
             if account_command.journal:
                 journal_values += entry.seq, *account_command.journal(outcome)
             seq += 1
@@ -135,9 +161,11 @@ def apply(db: sqlite3.Connection, account_commands: Sequence[AccountCommand], no
 
 def dry_run(db: sqlite3.Connection, account_command: AccountCommand, now_ms: int) -> Outcome:
     """The outcome of a question, or what that of a bet would be: nothing that looks at a round."""
-    ((state,), seq) = _select_account_states(db, [account_command], now_ms)
+    ((state,), seq) = _select_states(db, [account_command], now_ms)
     return decide(
-        _make_snapshot(account_command, state, _make_history(state[-1]), NO_ROUND, seq), account_command.command, now_ms
+        _make_snapshot(account_command, state, _make_history(state.entries), NO_ROUND, seq),
+        account_command.command,
+        now_ms,
     )
 
 
@@ -145,46 +173,47 @@ def _transaction_id(account_command: AccountCommand) -> str | None:
     return None if isinstance(account_command.command, Query) else account_command.command.id
 
 
-def _load_account_states(
+def _load_states(
     db: sqlite3.Connection, account_commands: Sequence[AccountCommand], now_ms: int
-) -> tuple[list[JsonRow], int]:
+) -> tuple[list[_CommandState], int]:
     """The subjects of the orders, and the next entry's `seq`."""
-    states, seq = _select_account_states(db, account_commands, now_ms)
+    states, seq = _select_states(db, account_commands, now_ms)
     for account_command, state in zip(account_commands, states, strict=True):
-        if state[-2] is None and _transaction_id(account_command) is not None:
+        if state.scope_id is None and _transaction_id(account_command) is not None:
             # The first order ever in this id space makes it, and then it is there to be read.
             db.execute(ADD_ID_SCOPE, account_command._asdict())
-            return _load_account_states(db, account_commands, now_ms)
+            return _load_states(db, account_commands, now_ms)
     return states, seq
 
 
-def _select_account_states(
+def _select_states(
     db: sqlite3.Connection, account_commands: Sequence[AccountCommand], now_ms: int
-) -> tuple[list[JsonRow], int]:
+) -> tuple[list[_CommandState], int]:
     rows = [
         (each.account_id, each.session_id, each.protocol, each.ids_per_currency, _transaction_id(each))
         for each in account_commands
     ]
     parameters = {"asked": to_json(rows).decode(), "since": limits.first_counted_day(now_ms)}
-    found, seq = db.execute(READ_ACCOUNT_STATES, parameters).fetchone()
-    states: list[JsonRow] = from_json(found, cache_strings="none")
+    found, seq = db.execute(READ_COMMAND_STATES, parameters).fetchone()
+    states = [_CommandState._make(row) for row in from_json(found, cache_strings="none")]
     for state in states:
-        if not state[10]:
-            raise DatabaseCorrupt("the wallet file", f"account {state[0]} is not as its last entry left it")
+        if not state.is_consistent:
+            raise DatabaseCorrupt("the wallet file", f"account {state.account_id} is not as its last entry left it")
     return states, seq
 
 
 def _make_snapshot(
-    account_command: AccountCommand, state: JsonRow, history: TransactionHistory, round_: Round, seq: int
+    account_command: AccountCommand, state: _CommandState, history: TransactionHistory, round_: Round, seq: int
 ) -> Snapshot:
-    account_id, cash, bonus, head, last_seq, is_blocked, session_id, expires_at_ms, revoked_at_ms = state[:9]
-    account = Account(account_id, cash, bonus, bytes.fromhex(head), last_seq)
-    session = Session(expires_at_ms, revoked_at_ms) if session_id is not None else None
-    restrictions = limits.make_restrictions(state[9])
-    return Snapshot(account_command.protocol, account, bool(is_blocked), session, history, round_, seq, restrictions)
+    account = Account(state.account_id, state.cash, state.bonus, bytes.fromhex(state.head), state.last_seq)
+    session = Session(state.expires_at_ms, state.revoked_at_ms) if state.session_id is not None else None
+    restrictions = limits.make_restrictions(state.restrictions)
+    return Snapshot(
+        account_command.protocol, account, bool(state.is_blocked), session, history, round_, seq, restrictions
+    )
 
 
-def _make_history(rows: Sequence[JsonRow]) -> TransactionHistory:
+def _make_history(rows: Sequence[EntryColumns]) -> TransactionHistory:
     return (
         NO_HISTORY._replace(**{TransactionHistory._fields[part]: make_entry(row) for part, *row in rows})
         if rows
@@ -192,10 +221,10 @@ def _make_history(rows: Sequence[JsonRow]) -> TransactionHistory:
     )
 
 
-def make_entry(row: JsonRow) -> Entry:
-    """An entry of the columns of ENTRY."""
-    kind, state, refusal, hash_ = _KINDS[row[5]], _STATES[row[16]], _REFUSALS[row[17]], bytes.fromhex(row[18])
-    return Entry._make((*row[:5], kind, *row[6:16], state, refusal, hash_))
+def make_entry(columns: EntryColumns) -> Entry:
+    seq, at_ms, account_id, previous_seq, protocol, kind, *texts_and_amounts, state, refusal, hash_ = columns
+    values = _KINDS[kind], *texts_and_amounts, _STATES[state], _REFUSALS[refusal], bytes.fromhex(hash_)
+    return Entry._make((seq, at_ms, account_id, previous_seq, protocol, *values))
 
 
 def make_entry_values(entry: Entry, scope_id: int, role: int) -> tuple[Any, ...]:
@@ -223,27 +252,27 @@ def _expand_values(statement: str, columns: int, rows: int) -> str:
 
 
 def _read_command_rounds(
-    db: sqlite3.Connection, account_commands: Sequence[AccountCommand], states: Sequence[JsonRow]
+    db: sqlite3.Connection, account_commands: Sequence[AccountCommand], states: Sequence[_CommandState]
 ) -> dict[int, Round]:
     """What is known of the rounds that decisions will ask about, by the order's place in the batch."""
-    keys: dict[int, tuple[int, int, str]] = {}
+    keys: dict[int, RoundKey] = {}
     for index, (account_command, state) in enumerate(zip(account_commands, states, strict=True)):
-        scope_id, rows = state[-2:]
-        round_id = _find_round_id(account_command.command, rows)
+        round_id = _find_round_id(account_command.command, state.entries)
         if round_id is not None:
-            keys[index] = (account_command.account_id, scope_id, round_id)
+            assert state.scope_id is not None
+            keys[index] = RoundKey(account_command.account_id, state.scope_id, round_id)
     return dict(zip(keys, read_rounds(db, list(keys.values())), strict=True))
 
 
-def read_rounds(db: sqlite3.Connection, keys: Sequence[tuple[int, int, str]]) -> list[Round]:
-    """What is known of these rounds, each as (account_id, scope_id, round)."""
+def read_rounds(db: sqlite3.Connection, keys: Sequence[RoundKey]) -> list[Round]:
+    """What is known of these rounds."""
     if not keys:
         return []
     found = db.execute(READ_ROUNDS, (to_json(keys).decode(),))
     return [Round(bool(standing), bool(cancelled), last_win) for standing, cancelled, last_win in found]
 
 
-def _find_round_id(command: Command, rows: Sequence[JsonRow]) -> str | None:
+def _find_round_id(command: Command, rows: Sequence[EntryColumns]) -> str | None:
     if isinstance(command, Win):
         return command.round
     if isinstance(command, Cancel) and (first := _make_history(rows).original):

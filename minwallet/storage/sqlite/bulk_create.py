@@ -3,12 +3,12 @@
 import sqlite3
 from collections.abc import Iterator, Sequence
 from itertools import chain, islice
-from typing import Any
+from typing import Any, NamedTuple
 
 from minwallet.ledger.decide import Account, Round, Snapshot, TransactionHistory, decide
 from minwallet.ledger.entries import Entry, compute_genesis_hash
 from minwallet.ledger.outcomes import Applied
-from minwallet.storage.models import OPENING_PROTOCOL, AccountsCreated, NewAccount, make_opening_deposit
+from minwallet.storage.models import OPENING_PROTOCOL, AccountProblem, AccountsCreated, NewAccount, make_opening_deposit
 from minwallet.storage.sqlite import batch
 
 ADD_PLAYER = "INSERT INTO players (agent_id, player_id, created_at_ms) VALUES (?, ?, ?) ON CONFLICT DO NOTHING"
@@ -49,29 +49,31 @@ ENTRIES_PER_STATEMENT = 256
 class AccountsRejected(Exception):
     """The reasons why no account was created, as (index of the new account, reason)."""
 
-    def __init__(self, problems: tuple[tuple[int, str], ...]) -> None:
+    def __init__(self, problems: tuple[AccountProblem, ...]) -> None:
         super().__init__(*problems)
         self.problems = problems
 
 
-AccountKey = tuple[int, str, str]
-"""Whose account: agent_id, player_id, currency."""
+class AccountKey(NamedTuple):
+    agent_id: int
+    player_id: str
+    currency: str
 
 
 def create_accounts(db: sqlite3.Connection, new_accounts: Sequence[NewAccount], now_ms: int) -> AccountsCreated:
     """Create what is missing. Raise AccountsRejected, so that the transaction is rolled back, if there are problems."""
     agents: dict[str, int] = dict(db.execute("SELECT name, agent_id FROM agents"))
     problems = [
-        (index, f"no agent {opening.agent}; add it with: minwallet agent add {opening.agent}")
+        AccountProblem(index, f"no agent {opening.agent}; add it with: minwallet agent add {opening.agent}")
         for index, opening in enumerate(new_accounts)
         if opening.agent not in agents
     ]
     known = [(index, opening) for index, opening in enumerate(new_accounts) if opening.agent in agents]
-    keys = [(agents[opening.agent], opening.player_id, opening.currency) for _, opening in known]
+    keys = [AccountKey(agents[opening.agent], opening.player_id, opening.currency) for _, opening in known]
     (last_account,) = db.execute("SELECT coalesce(max(account_id), 0) FROM accounts").fetchone()
-    players = db.executemany(ADD_PLAYER, [(*name[:2], now_ms) for name in keys]).rowcount
+    players = db.executemany(ADD_PLAYER, [(key.agent_id, key.player_id, now_ms) for key in keys]).rowcount
     heads = [compute_genesis_hash(opening.agent, opening.player_id, opening.currency) for _, opening in known]
-    rows = [(name[2], head, *name[:2]) for name, head in zip(keys, heads, strict=True)]
+    rows = [(key.currency, head, key.agent_id, key.player_id) for key, head in zip(keys, heads, strict=True)]
     accounts = db.executemany(ADD_ACCOUNT, rows).rowcount
     problems += _add_sessions(db, known, keys, now_ms)
     if problems:
@@ -85,22 +87,18 @@ def create_accounts(db: sqlite3.Connection, new_accounts: Sequence[NewAccount], 
 
 def _add_sessions(
     db: sqlite3.Connection, known: Sequence[tuple[int, NewAccount]], keys: Sequence[AccountKey], now_ms: int
-) -> Iterator[tuple[int, str]]:
+) -> Iterator[AccountProblem]:
     """The openings whose token stands for another account, as it did before or through an earlier opening."""
     new_sessions = [
-        (index, name, session)
-        for (index, opening), name in zip(known, keys, strict=True)
-        if (session := opening.session)
+        (index, key, session) for (index, opening), key in zip(known, keys, strict=True) if (session := opening.session)
     ]
-    rows = [
-        (*name, session.token_hash, session.hint, now_ms, session.expires_at_ms) for _, name, session in new_sessions
-    ]
+    rows = [(*key, session.token_hash, session.hint, now_ms, session.expires_at_ms) for _, key, session in new_sessions]
     if db.executemany(ADD_SESSION, rows).rowcount == len(rows):
         return
-    for index, name, session in new_sessions:
-        ((is_token_taken,),) = db.execute(IS_TOKEN_TAKEN, (*name, session.token_hash))
+    for index, key, session in new_sessions:
+        ((is_token_taken,),) = db.execute(IS_TOKEN_TAKEN, (*key, session.token_hash))
         if is_token_taken:
-            yield index, "its token stands for another player or currency; choose another token"
+            yield AccountProblem(index, "its token stands for another player or currency; choose another token")
 
 
 def _make_opening_entries(
@@ -110,7 +108,7 @@ def _make_opening_entries(
     scopes: dict[int, int] = {}
     (seq,) = db.execute("SELECT coalesce(max(seq), 0) FROM transactions").fetchone()
     for *account, agent_id, player_id, currency in db.execute(READ_NEW_ACCOUNTS, (last_account,)).fetchall():
-        new_account = new_accounts[agent_id, player_id, currency]
+        new_account = new_accounts[AccountKey(agent_id, player_id, currency)]
         if new_account.cash + new_account.bonus == 0:
             continue
         if agent_id not in scopes:

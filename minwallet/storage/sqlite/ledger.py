@@ -104,9 +104,11 @@ def read_audit_page(
             row[0]: AccountRef(*row[1:])
             for row in db.execute(READ_NEW_OWNERS, {"after": after_account, **partition._asdict()})
         }
+        last_seq = rows[-1][0] if rows else after_seq
         if len(rows) == limit:
-            return AuditPage(rows, owners, None)
-        return AuditPage(rows, owners, [Account(*row) for row in db.execute(READ_BALANCES, partition._asdict())])
+            return AuditPage(rows, last_seq, owners, None)
+        accounts = [Account(*row) for row in db.execute(READ_BALANCES, partition._asdict())]
+        return AuditPage(rows, last_seq, owners, accounts)
     finally:
         db.execute("COMMIT")
 

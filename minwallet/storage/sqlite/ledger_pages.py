@@ -6,10 +6,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from minwallet.ledger.audit import AccountRef
+from minwallet.ledger.time_units import MINUTE_MS
 from minwallet.storage.queries import EntryPage, Filter, OwnedEntry
 from minwallet.storage.sqlite import batch
-
-MINUTE_MS = 60_000
 
 MAX_SCANNED_ROWS = 10_000
 """In how many rows a page looks for what is wanted: some 20 ms, as whose they are is read from all over the file."""
@@ -190,7 +189,8 @@ def _select_entries(
 
 
 def _make_owned_entry(row: Sequence[Any]) -> OwnedEntry:
-    return OwnedEntry(batch.make_entry(row), AccountRef._make(row[-3:]))
+    *columns, agent, player_id, currency = row
+    return OwnedEntry(batch.make_entry(columns), AccountRef(agent, player_id, currency))
 
 
 def _find_last_seq(db: sqlite3.Connection, before: int | None) -> int:

@@ -7,7 +7,6 @@ from typing import Any
 from pydantic_core import from_json
 
 from minwallet.ledger.limits import (
-    DAY_MS,
     MAX_PERIOD_DAYS,
     UNRESTRICTED,
     UNSET,
@@ -18,6 +17,7 @@ from minwallet.ledger.limits import (
     LimitPeriod,
     PlayerRestrictions,
 )
+from minwallet.ledger.time_units import DAY_MS
 from minwallet.storage.limit_store import LimitChange
 from minwallet.storage.sqlite.subject import Subject, reads, writes
 

@@ -56,7 +56,7 @@ READ_TICKETS = """
 """
 
 READ_ORPHANS = """
-    SELECT t.scope_id, t.account_id, t.round, t.id, coalesce(t.game, ''), p.player_id, a.currency,
+    SELECT t.account_id, t.scope_id, t.round, t.id, coalesce(t.game, ''), p.player_id, a.currency,
            0, t.payout, 1, 0, 0, t.at_ms, t.at_ms
       FROM transactions AS t JOIN accounts AS a USING (account_id) JOIN players AS p USING (player_key)
      WHERE p.agent_id = ? AND t.state = 'orphan' ORDER BY t.seq
@@ -111,12 +111,19 @@ def read_tickets(db: sqlite3.Connection, agent_id: int, protocol: str, after: st
 
 def read_orphans(db: sqlite3.Connection, agent_id: int) -> list[Ticket]:
     found = db.execute(READ_ORPHANS, (agent_id,)).fetchall()
-    rounds = batch.read_rounds(db, [(account_id, scope_id, round_) for scope_id, account_id, round_, *_ in found])
-    return [_make_ticket(row[3:]) for row, round_ in zip(found, rounds, strict=True) if not round_.has_standing_bet]
+    keys = [batch.RoundKey(account_id, scope_id, round_id) for account_id, scope_id, round_id, *_ in found]
+    rounds = batch.read_rounds(db, keys)
+    return [
+        _make_ticket(ticket)
+        for (_, _, _, *ticket), round_ in zip(found, rounds, strict=True)
+        if not round_.has_standing_bet
+    ]
 
 
 def _make_ticket(row: Sequence[Any]) -> Ticket:
-    return Ticket(*row[:6], *map(bool, row[6:9]), *row[9:])
+    *values, took_money, is_open, is_cancelled, opened_at_ms, moved_at_ms = row
+    flags = bool(took_money), bool(is_open), bool(is_cancelled)
+    return Ticket._make((*values, *flags, opened_at_ms, moved_at_ms))
 
 
 class SqliteReportStore(Subject):

@@ -8,11 +8,9 @@ import sqlite3
 from typing import NamedTuple
 
 from minwallet.ledger.entries import Kind, State
+from minwallet.ledger.time_units import DAY_MS, MINUTE_MS
 from minwallet.storage.queries import CurrencyBalance, DailyTotalKey, MinuteCount, Total
-from minwallet.storage.sqlite.ledger_pages import MINUTE_MS
 from minwallet.storage.sqlite.subject import Subject, reads
-
-DAY_MS = 24 * 3600 * 1000
 
 
 def _sum_halves(cents: str) -> str:
@@ -74,8 +72,15 @@ SUM_NEWER_ROWS = f"""
      WHERE t.seq > (SELECT last_seq FROM totals_progress) GROUP BY 1
 """  # noqa: S608 made of constants
 
-TotalRowKey = tuple[int, int, str, str, str]
-"""Where a total is kept: day, agent_id, currency, protocol, game."""
+
+class _TotalRowKey(NamedTuple):
+    """The key of a row in `totals`."""
+
+    day: int
+    agent_id: int
+    currency: str
+    protocol: str
+    game: str
 
 
 class TotalsDelta(NamedTuple):
@@ -83,7 +88,7 @@ class TotalsDelta(NamedTuple):
 
     after_seq: int
     last_seq: int
-    totals: dict[TotalRowKey, Total]
+    totals: dict[_TotalRowKey, Total]
     minutes: list[tuple[int, int, int, int]]
 
 
@@ -94,11 +99,11 @@ def aggregate_rows(db: sqlite3.Connection, limit: int) -> TotalsDelta:
     ).fetchone()
     span = (after + 1, last := min(after + limit, newest))
     scopes = {row[0]: row[1:] for row in db.execute("SELECT scope_id, agent_id, protocol FROM id_scopes")}
-    totals: dict[TotalRowKey, Total] = {}
+    totals: dict[_TotalRowKey, Total] = {}
     for day, scope_id, currency, game, kind, state, rows, s1, s2, p1, p2, m1, m2 in db.execute(AGGREGATE_ROWS, span):
         agent_id, protocol = scopes[scope_id]
         sums = {"stake": _join_halves(s1, s2), "payout": _join_halves(p1, p2), "moved": _join_halves(m1, m2)}
-        key = (day, agent_id, currency, protocol, game or "")
+        key = _TotalRowKey(day, agent_id, currency, protocol, game or "")
         totals[key] = totals.get(key, Total()).plus(Total.from_rows(Kind(kind), State(state), rows=rows, **sums))
     return TotalsDelta(after, last, totals, db.execute(COUNT_MINUTES, span).fetchall())
 
@@ -111,13 +116,13 @@ def save_totals(db: sqlite3.Connection, delta: TotalsDelta) -> None:
         db.executemany(SAVE_MINUTE_COUNT, delta.minutes)
 
 
-def _add_totals(db: sqlite3.Connection, new: dict[TotalRowKey, Total]) -> None:
+def _add_totals(db: sqlite3.Connection, new: dict[_TotalRowKey, Total]) -> None:
     moved: dict[str, int] = {}
     for key, total in new.items():
         known = db.execute(FIND_TOTAL, key).fetchone()
         whole = total.plus(Total(*map(int, known))) if known else total
         db.execute(SAVE_TOTAL, (*key, *map(str, whole)))
-        moved[key[2]] = moved.get(key[2], 0) + total.moved
+        moved[key.currency] = moved.get(key.currency, 0) + total.moved
     for currency, cents in _read_currency_totals(db).items():
         moved[currency] = moved.get(currency, 0) + cents
     rows = [(currency, str(cents)) for currency, cents in moved.items()]

@@ -6,16 +6,16 @@ from typing import Any, NamedTuple
 from starlette.responses import Response
 from starlette.routing import Route
 
+from minwallet.ledger.time_units import DAY_MS, MINUTE_MS
 from minwallet.operations import totals_aggregation
 from minwallet.storage.queries import CurrencyBalance, DailyTotalKey, EntryPage, Filter, MinuteCount, OwnedEntry, Total
 from minwallet.storage.store import Store
-from minwallet.web.backoffice.charts import DAY_MS, build_bets_chart, build_revenue_chart
+from minwallet.web.backoffice.charts import build_bets_chart, build_revenue_chart
 from minwallet.web.backoffice.page import PageContext, PageRouter
 from minwallet.web.ttl_cache import AsyncTTLCache
 
 PATH = "/admin"
 
-MINUTE_MS = 60_000
 
 CHART_MINUTES, CHART_DAYS, REVENUE_DAYS = 60, 14, 30
 

@@ -112,7 +112,7 @@ def generate_reference(now_ms: int) -> str:
 
 def require_currency(form: Form, player: Player) -> Form:
     """Where there are several, nobody shall get money in the wrong one for want of a choice."""
-    currency, currencies = form.values.get("currency"), [account[1] for account in player.accounts]
+    currency, currencies = form.values.get("currency"), [account.currency for account in player.accounts]
     if currency in currencies or (not currency and len(currencies) == 1):
         return form
     return form.with_errors(currency=f"{player.player_id} has no {currency}." if currency else "Choose one.")
@@ -142,7 +142,10 @@ async def _render_player_summary(context: PageContext) -> Response:
 async def _build_charts(context: PageContext, player: Player) -> Sequence[ChartView]:
     """A drawing for each account that has moved."""
     read = context.wallet.store.ledger.read_entries
-    charts = [build_balance_chart(await read([account[0]], CHART_ENTRIES), account[1]) for account in player.accounts]
+    charts = [
+        build_balance_chart(await read([account.account_id], CHART_ENTRIES), account.currency)
+        for account in player.accounts
+    ]
     return [chart for chart in charts if chart]
 
 
@@ -192,8 +195,8 @@ def _parse_transfer(player: Player, typed: Mapping[str, str], amount: int) -> Tr
 
 def _render_transfer_confirmation(context: PageContext, player: Player, request: Transfer) -> Response:
     """Show what is about to happen, and have it said once more."""
-    account = next((each for each in player.accounts if each[1] == request.currency), player.accounts[0])
-    balance = account[3] if request.bonus else account[2]
+    account = next((each for each in player.accounts if each.currency == request.currency), player.accounts[0])
+    balance = account.bonus if request.bonus else account.cash
     change = request.amount if request.operation == "deposit" else -request.amount
     return context.render(
         "backoffice/transfer_confirm.html",
@@ -201,8 +204,8 @@ def _render_transfer_confirmation(context: PageContext, player: Player, request:
         player_url=player_page_url(player.agent, player.player_id),
         request=request,
         amount=format_amount(request.amount),
-        amount_text=_describe_amount(request, account[1]),
-        currency=account[1],
+        amount_text=_describe_amount(request, account.currency),
+        currency=account.currency,
         balance=balance,
         balance_after=balance + change,
     )

@@ -15,6 +15,7 @@ from starlette.types import Receive, Scope, Send
 from minwallet.config import Settings
 from minwallet.ledger.commands import Query
 from minwallet.ledger.outcomes import Applied, BalanceShown, Outcome, Refused, Replayed, SessionUnknown
+from minwallet.ledger.time_units import MINUTE_MS
 from minwallet.protocols.wire import AccountHolder, Call, Malformed, WireProtocol
 from minwallet.storage.errors import DiskFull, StoreError
 from minwallet.wallet.service import Unavailable, Wallet
@@ -26,7 +27,6 @@ from minwallet.web.metrics import CallRecorder
 
 MAX_BODY_BYTES, MAX_QUERY_BYTES = 8 * 1024, 2 * 1024
 
-MINUTE_MS = 60_000
 
 JSON_HEADERS = [(b"content-type", b"application/json"), (b"cache-control", b"no-store")]
 

@@ -5,7 +5,9 @@ from collections.abc import Mapping, Sequence
 from minwallet.ledger.decide import Account
 from minwallet.ledger.entries import compute_genesis_hash
 from minwallet.storage.models import (
+    AccountBalance,
     AccountCommand,
+    AccountProblem,
     AccountRow,
     AccountsCreated,
     Agent,
@@ -49,7 +51,7 @@ class MemoryAccountStore:
     async def create_accounts(self, new_accounts: Sequence[NewAccount], now_ms: int) -> AccountsCreated:
         agents = {agent.name: agent for agent in self._state.agents}
         problems = [
-            (index, f"no agent {new_account.agent}; add it with: minwallet agent add {new_account.agent}")
+            AccountProblem(index, f"no agent {new_account.agent}; add it with: minwallet agent add {new_account.agent}")
             for index, new_account in enumerate(new_accounts)
             if new_account.agent not in agents
         ]
@@ -66,7 +68,9 @@ class MemoryAccountStore:
                 if holder is None:
                     self._state.sessions.append(SessionState(session, account_id, now_ms))
                 elif holder.account_id != account_id:
-                    problems.append((index, "its token stands for another player or currency; choose another token"))
+                    problems.append(
+                        AccountProblem(index, "its token stands for another player or currency; choose another token")
+                    )
         if problems:
             del self._state.players[before[0] :], self._state.accounts[before[1] :], self._state.sessions[before[2] :]
             return AccountsCreated(problems=tuple(sorted(problems)))
@@ -96,7 +100,9 @@ class MemoryAccountStore:
                 player.player_id,
                 player.status,
                 tuple(
-                    (account.account.account_id, account.currency, account.account.cash, account.account.bonus)
+                    AccountBalance(
+                        account.account.account_id, account.currency, account.account.cash, account.account.bonus
+                    )
                     for account in sorted(self._state.accounts, key=lambda account: account.currency)
                     if account.player_key == player_key
                 ),

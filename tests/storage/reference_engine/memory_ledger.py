@@ -72,7 +72,7 @@ class MemoryLedgerStore:
             for each in accounts
             if each.account_id > after_account
         }
-        return AuditPage(rows, owners, accounts if len(rows) < limit else None)
+        return AuditPage(rows, rows[-1].seq if rows else after_seq, owners, accounts if len(rows) < limit else None)
 
     async def prune_journal(self, before_ms: int, limit: int) -> int:
         old = [seq for seq in sorted(self._state.journal)[:limit] if self._state.entries[seq - 1].at_ms < before_ms]

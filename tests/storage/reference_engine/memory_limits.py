@@ -2,7 +2,6 @@
 
 from minwallet.ledger.entries import Kind
 from minwallet.ledger.limits import (
-    DAY_MS,
     MAX_PERIOD_DAYS,
     UNRESTRICTED,
     UNSET,
@@ -10,6 +9,7 @@ from minwallet.ledger.limits import (
     Limit,
     PlayerRestrictions,
 )
+from minwallet.ledger.time_units import DAY_MS
 from minwallet.storage.limit_store import LimitChange
 from tests.storage.reference_engine.memory_state import MemoryState
 

@@ -5,12 +5,10 @@ from collections.abc import Sequence
 
 from minwallet.ledger.audit import AccountRef
 from minwallet.ledger.entries import Entry, Kind, State
+from minwallet.ledger.time_units import DAY_MS, MINUTE_MS
 from minwallet.storage.queries import CurrencyBalance, DailyTotalKey, MinuteCount, Total
 from tests.storage.reference_engine.memory_ledger import find_id_scope
 from tests.storage.reference_engine.memory_state import MemoryState
-
-MINUTE_MS = 60_000
-DAY_MS = 24 * 3600 * 1000
 
 
 class MemoryTotalsStore:

@@ -6,11 +6,10 @@ import time
 from pathlib import Path
 
 from minwallet.ledger.commands import Bet
+from minwallet.ledger.time_units import DAY_MS
 from minwallet.storage.models import AccountCommand, JournalRecord, NewAccount
 from minwallet.storage.sqlite import SqliteStore
 from tests.support import TIMEOUT_S, InProcessCli, Server, running_server
-
-DAY_MS = 24 * 3600 * 1000
 
 
 def read_journal(cli: InProcessCli, seq: int) -> tuple[str | None, str | None]:
