@@ -140,5 +140,5 @@ def test_a_file_that_was_cut_off_beside_its_log_is_never_served(intact_db: Path,
     assert _finish_check(copy, run) == (None, [])
     with killed.open("r+b") as file:
         file.truncate(killed.stat().st_size * 3 // 4)
-    with pytest.raises(DatabaseUnusable, match="its end is missing"):
+    with pytest.raises(DatabaseUnusable, match="the end of the file is missing"):
         run(SqliteStore.open(killed, create=False, check=True))

@@ -206,9 +206,9 @@ def test_a_failed_rollback_stops_all_writes(store: SqliteStore, run: Run) -> Non
 
     assert store._writer
     run(store._writer.run(lambda db: db.set_authorizer(allow)))
-    with pytest.raises(OutcomeUnknown, match="could not be taken back"):
+    with pytest.raises(OutcomeUnknown, match="could not be rolled back"):
         run(store.apply([make_command(Bet("1", 1, "1"), 1), make_command(Bet("2", -1, "2"), 2)], NOW))
-    with pytest.raises(OutcomeUnknown, match="could not be taken back"):
+    with pytest.raises(OutcomeUnknown, match="could not be rolled back"):
         run(store.apply([make_operator_command(Deposit("r", 1), 1)], NOW))
     assert run(store.ledger.count_entries()) == 2
 
