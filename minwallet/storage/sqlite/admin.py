@@ -1,4 +1,4 @@
-"""Keys, sign-ins and the record of who did what: plain functions over a connection."""
+"""The SQL of API keys, admins, their sessions, and the audit log."""
 
 import sqlite3
 

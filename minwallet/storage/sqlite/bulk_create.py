@@ -1,4 +1,4 @@
-"""Accounts are opened by the hundred thousand: a few statements, each over all of them, rather than a few for each."""
+"""The creation of many accounts: a few statements over all of them, as a file may seed several hundred thousand."""
 
 import sqlite3
 from collections.abc import Iterator, Sequence
@@ -43,7 +43,7 @@ ADD_ID_SCOPE = """
 """
 
 ENTRIES_PER_STATEMENT = 256
-"""How many rows are added by one statement."""
+"""The number of entries that one statement inserts."""
 
 
 class AccountsRejected(Exception):
@@ -64,15 +64,19 @@ def create_accounts(db: sqlite3.Connection, new_accounts: Sequence[NewAccount], 
     """Create what is missing. Raise AccountsRejected, so that the transaction is rolled back, if there are problems."""
     agents: dict[str, int] = dict(db.execute("SELECT name, agent_id FROM agents"))
     problems = [
-        AccountProblem(index, f"no agent {opening.agent}; add it with: minwallet agent add {opening.agent}")
-        for index, opening in enumerate(new_accounts)
-        if opening.agent not in agents
+        AccountProblem(index, f"no agent {new_account.agent}; add it with: minwallet agent add {new_account.agent}")
+        for index, new_account in enumerate(new_accounts)
+        if new_account.agent not in agents
     ]
-    known = [(index, opening) for index, opening in enumerate(new_accounts) if opening.agent in agents]
-    keys = [AccountKey(agents[opening.agent], opening.player_id, opening.currency) for _, opening in known]
+    known = [(index, new_account) for index, new_account in enumerate(new_accounts) if new_account.agent in agents]
+    keys = [
+        AccountKey(agents[new_account.agent], new_account.player_id, new_account.currency) for _, new_account in known
+    ]
     (last_account,) = db.execute("SELECT coalesce(max(account_id), 0) FROM accounts").fetchone()
     players = db.executemany(ADD_PLAYER, [(key.agent_id, key.player_id, now_ms) for key in keys]).rowcount
-    heads = [compute_genesis_hash(opening.agent, opening.player_id, opening.currency) for _, opening in known]
+    heads = [
+        compute_genesis_hash(new_account.agent, new_account.player_id, new_account.currency) for _, new_account in known
+    ]
     rows = [(key.currency, head, key.agent_id, key.player_id) for key, head in zip(keys, heads, strict=True)]
     accounts = db.executemany(ADD_ACCOUNT, rows).rowcount
     problems += _add_sessions(db, known, keys, now_ms)
@@ -88,9 +92,11 @@ def create_accounts(db: sqlite3.Connection, new_accounts: Sequence[NewAccount], 
 def _add_sessions(
     db: sqlite3.Connection, known: Sequence[tuple[int, NewAccount]], keys: Sequence[AccountKey], now_ms: int
 ) -> Iterator[AccountProblem]:
-    """The openings whose token stands for another account, as it did before or through an earlier opening."""
+    """Add the sessions. Yield a problem for each token that belongs to another account already."""
     new_sessions = [
-        (index, key, session) for (index, opening), key in zip(known, keys, strict=True) if (session := opening.session)
+        (index, key, session)
+        for (index, new_account), key in zip(known, keys, strict=True)
+        if (session := new_account.session)
     ]
     rows = [(*key, session.token_hash, session.hint, now_ms, session.expires_at_ms) for _, key, session in new_sessions]
     if db.executemany(ADD_SESSION, rows).rowcount == len(rows):
@@ -104,7 +110,7 @@ def _add_sessions(
 def _make_opening_entries(
     db: sqlite3.Connection, new_accounts: dict[AccountKey, NewAccount], last_account: int, now_ms: int
 ) -> Iterator[tuple[Any, ...]]:
-    """The rows with which the new accounts begin, where they do not begin empty."""
+    """Yield the values of the first entries of the new accounts that have money."""
     scopes: dict[int, int] = {}
     (seq,) = db.execute("SELECT coalesce(max(seq), 0) FROM transactions").fetchone()
     for *account, agent_id, player_id, currency in db.execute(READ_NEW_ACCOUNTS, (last_account,)).fetchall():
@@ -115,12 +121,12 @@ def _make_opening_entries(
             ((scopes[agent_id],),) = db.execute(ADD_ID_SCOPE, (agent_id, OPENING_PROTOCOL))
         seq += 1
         entry = _decide_opening_deposit(Account._make(account), new_account, seq, now_ms)
-        # The id is new, as the account is.
+        # Role 0: the id is new, as the account is.
         yield batch.make_entry_values(entry, scopes[agent_id], 0)
 
 
 def _decide_opening_deposit(account: Account, new_account: NewAccount, seq: int, now_ms: int) -> Entry:
-    # Nothing has to be looked up: of an account that this transaction has made, nothing else is known.
+    # This transaction has created the account, so it has no history, session, round or restriction to read.
     snapshot = Snapshot(OPENING_PROTOCOL, account, False, None, TransactionHistory(), Round(), seq)
     outcome = decide(snapshot, make_opening_deposit(new_account, account.account_id).command, now_ms)
     assert isinstance(outcome, Applied), outcome

@@ -1,6 +1,6 @@
-"""The store over one SQLite file: a connection that writes and checkpoints, and two that only read.
+"""The store over one SQLite file: one connection writes and checkpoints, two only read.
 
-Providers' questions are read on one, what people look at on the other, so that no page makes a game wait.
+The calls of providers read on one of the readers, people and commands on the other. So no page delays a call.
 """
 
 import asyncio
@@ -45,12 +45,12 @@ from minwallet.storage.totals_store import TotalsStore
 T = TypeVar("T")
 
 WRITER_CACHE_KIB, READER_CACHE_KIB, UI_READER_CACHE_KIB = 20 * 1024, 6 * 1024, 2 * 1024
-"""How much of the file each connection keeps in memory. What the bets of 100,000 players are decided on fits into the
-writer's, wherever in the file it is; what people look at is hardly ever looked at twice."""
+"""The page caches. The writer's holds all pages that the bets of 100,000 players are decided on. Pages that people read
+are rarely read twice."""
 
 
 class SqliteStore:
-    """The `Store` of `storage.base`, durable. Make one with `open`; `open_read_only` is for beside a running server."""
+    """The `Store` over SQLite. Create it with `open`, or with `open_read_only` beside a running server."""
 
     sqlite_version = sqlite3.sqlite_version
 
@@ -73,9 +73,10 @@ class SqliteStore:
 
     @classmethod
     async def open(cls, path: Path, *, create: bool, check: bool = False) -> Self:
-        """The one writer's store. The caller owns the file (`storage.owner`). DatabaseUnusable says why it cannot be.
+        """Open the file for writing. The caller holds its lock (`storage.file_lock`).
 
-        With `check` it is looked through for damage as far as that is quick; `finish_check` does the rest.
+        With `check`, check it for damage for a short time; `finish_check` completes that. Raise DatabaseUnusable if the
+        file cannot be used.
         """
         check_path(path)
         if create:
@@ -101,21 +102,21 @@ class SqliteStore:
 
     @classmethod
     async def open_read_only(cls, path: Path) -> Self:
-        """A store that only reads, for a process that does not own the file."""
+        """Open the file for reading, in a process that does not own it. Raise DatabaseUnusable if it cannot be used."""
         check_path(path)
         check_exists(path)
         reader = await connect(path, read_only=True)
         return cls(path, reader, reader, None)
 
     async def close(self) -> None:
-        """The writer last: whoever closes last empties the write-ahead log."""
+        """Close all connections. The writer is last, as the last connection to close empties the WAL."""
         for reader in {self._reader, self._ui_reader}:
             await reader.close()
         if self._writer:
             await self._writer.close()
 
     async def finish_check(self) -> None:
-        """Look for the damage that `open` had no time to look for; where there is any, the store is broken."""
+        """Complete the check that `open` had no time for. If there is damage, set `failure`."""
         if self._unchecked_path is None:
             return
         connection = await connect(self._unchecked_path, read_only=True)
@@ -128,11 +129,11 @@ class SqliteStore:
             await connection.close()
 
     async def check_integrity(self) -> None:
-        """Look at all pages, indexes and rows; DatabaseUnusable where something is damaged."""
+        """Check all pages, indexes and rows. Raise DatabaseUnusable if something is damaged."""
         await check_in_batches(self._ui_reader, self._path)
 
     async def run_on_call_threads(self, work: Callable[[], object]) -> None:
-        """Do this in the threads that providers' calls wait for."""
+        """Call `work` in each thread that the calls of providers wait for."""
         for connection in (self._reader, self._writer):
             if connection:
                 await connection.run(lambda _: work())
@@ -144,7 +145,7 @@ class SqliteStore:
         self._disk_full_callback = callback
 
     async def read_free_bytes(self) -> int | None:
-        # The folder is asked, never the file: opening that would break SQLite's locks.
+        # Use the folder, never the file: opening and closing the file would release SQLite's locks on it.
         try:
             return (await asyncio.to_thread(shutil.disk_usage, self._path.absolute().parent)).free
         except OSError:
@@ -154,7 +155,7 @@ class SqliteStore:
         return await self.write(lambda db: batch.apply(db, account_commands, now_ms))
 
     async def dry_run(self, account_command: AccountCommand, now_ms: int) -> Outcome:
-        # What it would find lacks a change that a restart may bring back.
+        # After OutcomeUnknown the file lacks a change that a restart may bring back.
         self._raise_if_failed()
         return await self._report_failure(self._reader.run(lambda db: batch.dry_run(db, account_command, now_ms)))
 
@@ -168,18 +169,18 @@ class SqliteStore:
         ids_per_currency: frozenset[str],
         now_ms: int,
     ) -> None:
-        """Fill the empty wallet with these accounts and rows, all or none. Raise ImportRejected."""
+        """Add these accounts and entries to an empty wallet, all or none. Raise ImportRejected if they are invalid."""
         await self.write(lambda db: ledger_import.import_ledger(db, accounts, pages, ids_per_currency, now_ms))
 
     async def read(self, query: Callable[[sqlite3.Connection], T]) -> T:
-        """Return what `query` returns for the connection that reads for people."""
+        """Return what `query` returns. It runs on the connection that reads for people and commands."""
         return await self._ui_reader.run(query)
 
     async def write(self, change: Callable[[sqlite3.Connection], T]) -> T:
-        """Return what `change` returns, once its transaction is committed."""
+        """Return what `change` returns, after its transaction is committed."""
 
         def in_transaction(db: sqlite3.Connection) -> T:
-            # Asked on the thread that writes: this may have been queued before anybody knew.
+            # Checked on the writer's thread, as this change may have been queued before the failure.
             self._raise_if_failed()
             try:
                 with transaction(db):
@@ -189,12 +190,12 @@ class SqliteStore:
                 raise
 
         if self._writer is None:
-            raise StoreError("this store only reads; ask the process that owns the file")
+            raise StoreError("this store only reads; send the change to the process that owns the file")
         self._raise_if_failed()
         return await self._report_failure(self._run(self._writer, in_transaction))
 
     async def _report_failure(self, work: Awaitable[T]) -> T:
-        """The same, where what fails concerns more than this work."""
+        """Await `work`, and call the callbacks if it fails in a way that concerns all calls."""
         try:
             return await work
         except (OutcomeUnknown, DatabaseCorrupt) as fault:

@@ -12,7 +12,7 @@ from minwallet.storage.sqlite import batch
 from minwallet.storage.sqlite.ledger_pages import count_open_rounds, read_entries_after, read_open_bets, read_page
 from minwallet.storage.sqlite.subject import Subject, reads, writes
 
-# Whatever number somebody has forged, it is in one of the shares.
+# Every number is in one of the partitions, also a negative one in a damaged file.
 IN_PARTITION = "({account_id} % :total + :total) % :total = :number"
 
 READ_AUDIT_ROWS = f"""
@@ -31,7 +31,8 @@ READ_BALANCES = f"""
     SELECT account_id, cash, bonus, head, last_seq FROM accounts WHERE {IN_PARTITION.format(account_id="account_id")}
 """  # noqa: S608 made of constants
 
-# The recursion's ORDER BY takes the newest row of all the accounts' chains first.
+# Entries have no index by account. Those of an account are a chain from `last_seq` through `previous_seq`. ORDER BY in
+# the recursion takes the newest row of all chains first, so that LIMIT stops it early.
 READ_NEWEST_ENTRIES = f"""
     WITH RECURSIVE chain (seq, previous_seq) AS (
         SELECT t.seq, t.previous_seq FROM accounts AS a JOIN transactions AS t ON t.seq = a.last_seq
@@ -49,6 +50,7 @@ READ_JOURNALED_ENTRY = f"""
       FROM transactions AS t JOIN id_scopes AS p USING (scope_id) LEFT JOIN journal AS j USING (seq) WHERE t.seq = ?
 """  # noqa: S608 the columns are a constant
 
+# The inner LIMIT bounds the work. The oldest records are first, so few of them are too new.
 PRUNE_JOURNAL = """
     DELETE FROM journal WHERE seq IN (
         SELECT j.seq FROM (SELECT seq FROM journal ORDER BY seq LIMIT ?) AS j JOIN transactions AS t USING (seq)
@@ -69,7 +71,7 @@ def read_entries(db: sqlite3.Connection, account_ids: Sequence[int], limit: int)
 
 
 def count_entries(db: sqlite3.Connection) -> int:
-    """The newest row's number, which is how many there are."""
+    """Return the newest `seq`. It equals the number of entries, as they are numbered without gaps and never deleted."""
     (last,) = db.execute("SELECT coalesce(max(seq), 0) FROM transactions").fetchone()
     return int(last)
 
@@ -96,7 +98,7 @@ def prune_journal(db: sqlite3.Connection, before_ms: int, limit: int) -> int:
 def read_audit_page(
     db: sqlite3.Connection, after_seq: int, limit: int, after_account: int = 0, partition: Partition = ALL_ACCOUNTS
 ) -> AuditPage:
-    """One read transaction, so that the last page and the accounts are of the same moment."""
+    """Return the page. One read transaction, so that the last page and the accounts are of the same moment."""
     db.execute("BEGIN")
     try:
         rows = db.execute(READ_AUDIT_ROWS, {"after": after_seq, "limit": limit, **partition._asdict()}).fetchall()

@@ -1,4 +1,4 @@
-"""What a provider said, and the ledger as its report would have it: plain functions over a connection."""
+"""The SQL of game lists, of provider reports, and of the ledger's tickets as a report would show them."""
 
 import sqlite3
 from collections.abc import Sequence
@@ -20,6 +20,7 @@ UPSERT_REPORT_ROWS = """
         status = excluded.status, reported_at = excluded.reported_at
 """
 
+# A report has no currency. It is the player's, if the player has only one account.
 READ_REPORT_ROWS = """
     WITH asked AS (
         SELECT DISTINCT ticket FROM report_rows WHERE agent_id = :agent_id AND ticket > :after ORDER BY 1 LIMIT :limit
@@ -31,6 +32,7 @@ READ_REPORT_ROWS = """
      ORDER BY r.ticket, r.id
 """
 
+# b is the entry that claimed the id (role 0), s the one that settled it, c the one that cancelled it.
 READ_TICKETS = """
     WITH space AS (
         SELECT scope_id FROM id_scopes WHERE agent_id = :agent_id AND protocol = :protocol AND currency = ''
@@ -75,7 +77,7 @@ def find_games(db: sqlite3.Connection, agent_id: int) -> GameList | None:
 
 
 def save_report(db: sqlite3.Connection, agent_id: int, report_batch: ReportBatch) -> bool:
-    """Rows and key together. The caller holds the write transaction."""
+    """Store the rows and the key. The caller holds the write transaction."""
     cursor = ReportCursor() if report_batch.restart else find_report_cursor(db, agent_id)
     if report_batch.after != cursor.key:
         return False

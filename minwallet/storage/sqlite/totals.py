@@ -1,7 +1,10 @@
-"""What the ledger adds up to: plain functions over a connection.
+"""The SQL of totals.
 
-SQLite adds up rows of one kind, in two halves of 32 bits that are put together where numbers have no end, as a sum over
-many players may pass what it can count to.
+`aggregate_totals` reads a batch of new entries, sums them, and stores the sums in a transaction of its own. The update
+of `totals_progress` is conditional on its old value, so a batch is never added twice.
+
+A sum over many players can exceed 64 bits. So SQLite sums the high and the low 32 bits separately, Python joins them,
+and the tables store totals as text.
 """
 
 import sqlite3
@@ -21,7 +24,7 @@ def _join_halves(high: int, low: int) -> int:
     return (high << 32) + low
 
 
-# A result need not name the game, which then is that of its bet.
+# A result without a game has the game of its bet.
 AGGREGATE_ROWS = f"""
     SELECT t.at_ms / {DAY_MS}, t.scope_id, a.currency,
            iif(t.game IS NULL AND t.role = 1, (SELECT b.game FROM transactions AS b
@@ -61,7 +64,7 @@ READ_TOTALS = f"""
      ORDER BY 1, 2, 3, 4, 5
 """  # noqa: S608 the columns are a constant
 
-# One currency after the other: sorting all accounts by currency takes longer than looking at them once for each.
+# Run once per currency. GROUP BY would sort all accounts, which takes longer than one scan for each currency.
 SUM_BALANCES = f"""
     SELECT count(*), {_sum_halves("cash")}, {_sum_halves("bonus")} FROM accounts WHERE currency = ?
 """  # noqa: S608 made of constants
@@ -84,7 +87,7 @@ class _TotalRowKey(NamedTuple):
 
 
 class TotalsDelta(NamedTuple):
-    """What the rows after `after_seq`, as far as `last_seq`, come to."""
+    """The sums over the rows after `after_seq`, up to `last_seq`."""
 
     after_seq: int
     last_seq: int
@@ -93,7 +96,7 @@ class TotalsDelta(NamedTuple):
 
 
 def aggregate_rows(db: sqlite3.Connection, limit: int) -> TotalsDelta:
-    """Add up the next rows. They never change, so this needs no write transaction, and no bet waits for it."""
+    """Return the sums over up to `limit` further rows."""
     after, newest = db.execute(
         "SELECT last_seq, (SELECT coalesce(max(seq), 0) FROM transactions) FROM totals_progress"
     ).fetchone()
@@ -109,7 +112,7 @@ def aggregate_rows(db: sqlite3.Connection, limit: int) -> TotalsDelta:
 
 
 def save_totals(db: sqlite3.Connection, delta: TotalsDelta) -> None:
-    """Keep the sums, unless another has kept those of the same rows. The caller holds the write transaction."""
+    """Store the sums, unless these rows are stored already. The caller holds the write transaction."""
     update = db.execute("UPDATE totals_progress SET last_seq = ? WHERE last_seq = ?", (delta.last_seq, delta.after_seq))
     if update.rowcount:
         _add_totals(db, delta.totals)
@@ -147,7 +150,7 @@ def read_minute_counts(db: sqlite3.Connection, since_ms: int) -> list[MinuteCoun
 
 
 def read_currency_balances(db: sqlite3.Connection) -> list[CurrencyBalance]:
-    """One read transaction, so that rows and balances are of the same moment."""
+    """Return the balances. One read transaction, so that entries and balances are of the same moment."""
     db.execute("BEGIN")
     try:
         moved = _read_currency_totals(db)
@@ -174,7 +177,7 @@ class SqliteTotalsStore(Subject):
     read_currency_balances = reads(read_currency_balances)
 
     async def aggregate_totals(self, limit: int) -> int:
-        # Summing needs no write transaction, as entries never change. So no bet waits for it.
+        # Entries never change, so summing them needs no write transaction, and no bet waits for it.
         delta = await self._executor.read(lambda db: aggregate_rows(db, limit))
         if delta.last_seq > delta.after_seq:
             await self._executor.write(lambda db: save_totals(db, delta))
