@@ -1,4 +1,4 @@
-"""Keys, sign-ins and the record of who did what, in every engine."""
+"""Tests of API keys, admins, their sessions and the audit log, with every engine."""
 
 from pathlib import Path
 
@@ -15,7 +15,7 @@ KEY, OTHER = b"k" * 32, b"o" * 32
 
 
 def test_a_key_is_found_by_its_hash(store: Store, run: Run) -> None:
-    """With whom it reaches; a name is given once, even after the key was revoked."""
+    """The key has its agent. A name is used once, even after its key was revoked."""
     run(store.accounts.add_agent("two", "two", None, NOW))
     assert run(store.admin.add_key(NewApiKey(KEY, "mw_a…", "site", "write", None), NOW))
     assert run(store.admin.add_key(NewApiKey(OTHER, "mw_b…", "partner", "read", 2), NOW + 1))
@@ -30,7 +30,7 @@ def test_a_key_is_found_by_its_hash(store: Store, run: Run) -> None:
 
 
 def test_a_key_is_revoked_once(store: Store, run: Run) -> None:
-    """The first time counts; a key that nobody has is not revoked."""
+    """The first revocation counts. An unknown key cannot be revoked."""
     run(store.admin.add_key(NewApiKey(KEY, "mw_a…", "site", "write", None), NOW))
     assert [run(store.admin.revoke_key("site", NOW + later)) for later in (1, 2)] == [True, True]
     assert run(store.admin.revoke_key("other", NOW)) is False
@@ -38,7 +38,7 @@ def test_a_key_is_revoked_once(store: Store, run: Run) -> None:
 
 
 def test_a_login_link_works_once(store: Store, run: Run) -> None:
-    """And not after it has expired; it is no cookie, and a cookie is no link."""
+    """An expired link does not work. A link is not valid as a cookie, and a cookie not as a link."""
     run(store.admin.upsert_admin(Admin("ann", None), NOW))
     run(store.admin.add_admin_session(KEY, AdminSession("ann", NOW + 10), is_link=True, now_ms=NOW))
     run(store.admin.add_admin_session(OTHER, AdminSession("ann", NOW + 10), is_link=False, now_ms=NOW))
@@ -50,7 +50,7 @@ def test_a_login_link_works_once(store: Store, run: Run) -> None:
 
 
 def test_an_admin_session_lasts_until_it_expires_or_is_deleted(store: Store, run: Run) -> None:
-    """One by one, or all that an admin has, links too."""
+    """Sessions are deleted one by one, or all of an admin's with the links."""
     for name in ("ann", "bob"):
         run(store.admin.upsert_admin(Admin(name, None), NOW))
     sign_ins = {bytes([number]) * 32: name for number, name in enumerate(["ann", "ann", "ann", "bob"])}
@@ -71,7 +71,7 @@ def test_an_admin_session_lasts_until_it_expires_or_is_deleted(store: Store, run
 
 
 def test_credentials_are_an_admin_session_or_a_password(store: Store, run: Run) -> None:
-    """A link that nobody used is no sign of anybody."""
+    """An unused login link is not a credential."""
     assert run(store.admin.has_credentials()) is False
     run(store.admin.upsert_admin(Admin("ann", None), NOW))
     run(store.admin.add_admin_session(KEY, AdminSession("ann", NOW + 10), is_link=True, now_ms=NOW))
@@ -86,7 +86,7 @@ def test_credentials_are_an_admin_session_or_a_password(store: Store, run: Run) 
 
 
 def test_audit_records_are_listed_newest_first(store: Store, run: Run) -> None:
-    """Page by page."""
+    """Records are read page by page."""
     actions = [AuditEvent(NOW + number, "ann", "deposit", "default", "bob", "{}", number) for number in range(1, 4)]
     for action in actions:
         run(store.admin.add_audit_event(action))
@@ -98,7 +98,7 @@ def test_audit_records_are_listed_newest_first(store: Store, run: Run) -> None:
 
 @pytest.mark.parametrize("statement", ["UPDATE audit_log SET actor = 'bob'", "DELETE FROM audit_log"])
 def test_the_audit_log_is_append_only(statement: str, tmp_path: Path, run: Run) -> None:
-    """The file itself refuses to change or remove an action."""
+    """The schema rejects a change or a deletion of an event."""
     store = run(SqliteStore.open(tmp_path / "wallet.db", create=True))
     run(store.admin.add_audit_event(AuditEvent(NOW, "ann", "deposit", None, None, "{}")))
     with pytest.raises(StoreError, match="never"):

@@ -1,4 +1,4 @@
-"""What every store promises, tried with every engine."""
+"""Tests of the promises of `Store`, with every engine."""
 
 from minwallet.ledger.audit import Audit, EntryRow
 from minwallet.ledger.commands import Balance, Bet, BetWin, Cancel, Deposit, Settle, Win, Withdraw
@@ -23,7 +23,7 @@ LARGEST = 2**64 - 1
 
 
 def test_a_command_changes_its_account(store: Store, run: Run) -> None:
-    """The outcome says what there is now, and the player is found with it."""
+    """The outcome has the new balances, and the player is found with them."""
     run(create_players(store, make_new_account("ann", 1000, 500)))
     (outcome,) = run(store.apply([make_command(Bet("7", 1200, "7", "1012"), 1)], NOW + 5))
     assert isinstance(outcome, Applied)
@@ -37,7 +37,7 @@ def test_a_command_changes_its_account(store: Store, run: Run) -> None:
 
 
 def test_commands_of_a_batch_are_decided_in_order(store: Store, run: Run) -> None:
-    """One outcome an order, in the orders' own order, with rising numbers."""
+    """Each command has one outcome, in the order of the commands, and `seq` increases."""
     run(create_players(store, make_new_account("ann", 100), make_new_account("bob", 100), make_new_account("cat", 100)))
     batch = [make_command(Bet("3", 10, "3"), 3), make_command(Bet("1", 500, "1"), 1), make_command(Win("2", 7), 2)]
     outcomes = run(store.apply(batch, NOW))
@@ -49,7 +49,7 @@ def test_commands_of_a_batch_are_decided_in_order(store: Store, run: Run) -> Non
 
 
 def test_two_players_with_one_id_in_one_batch(store: Store, run: Run) -> None:
-    """The first has it, the second is refused."""
+    """The first player's bet is applied, the second one's is refused."""
     run(create_players(store, make_new_account("ann", 100), make_new_account("bob", 100)))
     outcomes = run(store.apply([make_command(Bet("1", 10, "1"), 2), make_command(Bet("1", 10, "1"), 1)], NOW))
     assert outcome_names(outcomes) == ["Applied", "Refused"]
@@ -58,7 +58,7 @@ def test_two_players_with_one_id_in_one_batch(store: Store, run: Run) -> None:
 
 
 def test_a_cancel_and_another_players_bet_in_one_batch(store: Store, run: Run) -> None:
-    """An id that is closed in a batch is closed for what comes later in it."""
+    """An id that a cancel closes is closed for later commands of the batch."""
     run(create_players(store, make_new_account("ann", 100), make_new_account("bob", 100)))
     outcomes = run(store.apply([make_command(Cancel("1"), 1), make_command(Bet("1", 10, "1"), 2)], NOW))
     assert outcome_names(outcomes) == ["Applied", "Refused"]
@@ -67,7 +67,7 @@ def test_a_cancel_and_another_players_bet_in_one_batch(store: Store, run: Run) -
 
 
 def test_an_id_is_unique_where_its_protocol_says(store: Store, run: Run) -> None:
-    """Per agent and currency in wallet-v2, per agent in vela, and apart from each other and from the operator's."""
+    """Ids are unique per agent and currency in wallet-v2, and per agent in vela. Protocols do not share ids."""
     run(store.accounts.add_agent("other", "other", None, NOW))
     run(
         create_players(
@@ -86,9 +86,9 @@ def test_an_id_is_unique_where_its_protocol_says(store: Store, run: Run) -> None
 
 
 def test_a_retry_has_the_same_outcome(store: Store, run: Run) -> None:
-    """For every kind of order: the first one's entry, the money as it is, and no new row."""
+    """For every kind of command a retry returns the first entry and the current balances, and adds no entry."""
     run(create_players(store, make_new_account("ann", 1000), make_new_account("bob", 0)))
-    orders = [
+    commands = [
         make_command(Bet("1", 100, "1", "game", '{"key":"k"}'), 1, VELA),
         make_command(Settle("1", 30), 1, VELA),
         make_command(BetWin("2", 10, 20), 1, VELA),
@@ -99,11 +99,11 @@ def test_a_retry_has_the_same_outcome(store: Store, run: Run) -> None:
         make_operator_command(Deposit("ref", 1, 2), 1),
         make_operator_command(Withdraw("out", 0, 1), 1),
     ]
-    first = [run(store.apply([each], NOW))[0] for each in orders]
-    assert outcome_names(first) == ["Applied"] * len(orders)
+    first = [run(store.apply([each], NOW))[0] for each in commands]
+    assert outcome_names(first) == ["Applied"] * len(commands)
     rows = run(store.ledger.count_entries())
-    for before, again in zip(first, [run(store.apply([each], NOW + 9))[0] for each in orders], strict=True):
-        # The bet that was cancelled is the one that its retry must not bring back.
+    for before, again in zip(first, [run(store.apply([each], NOW + 9))[0] for each in commands], strict=True):
+        # A retry must not apply a cancelled bet again.
         if again == Refused(Refusal.CANCELLED, first[-1].cash, first[-1].bonus):
             continue
         assert isinstance(before, Applied)
@@ -112,7 +112,7 @@ def test_a_retry_has_the_same_outcome(store: Store, run: Run) -> None:
 
 
 def test_a_refusal_lasts(store: Store, run: Run) -> None:
-    """A bet refused for want of money stays refused when there is money."""
+    """A bet that was refused for insufficient funds stays refused after a deposit."""
     run(create_players(store, make_new_account("ann", 5)))
     bet = make_command(Bet("1", 10, "1"), 1)
     (first,) = run(store.apply([bet], NOW))
@@ -124,7 +124,7 @@ def test_a_refusal_lasts(store: Store, run: Run) -> None:
 
 
 def test_a_tombstone_lasts(store: Store, run: Run) -> None:
-    """A bet that comes after its cancel is refused, and takes nothing."""
+    """A bet that arrives after its cancel is refused and takes nothing."""
     run(create_players(store, make_new_account("ann", 5)))
     (closed,) = run(store.apply([make_command(Cancel("1"), 1)], NOW))
     assert isinstance(closed, Applied)
@@ -133,8 +133,8 @@ def test_a_tombstone_lasts(store: Store, run: Run) -> None:
 
 
 def test_a_round_is_known_by_its_bets(store: Store, run: Run) -> None:
-    """A win of it is an orphan before there is one, plain while one stands and refused when all are called off; a bet
-    before a win is settled, a bet after it is not."""
+    """A win without a bet is an orphan, a win with a standing bet is applied, and a win is refused if all bets are
+    cancelled. A win settles the bets before it, not those after it."""
     run(create_players(store, make_new_account("ann", 100), make_new_account("bob", 100)))
 
     def apply(*commands: Bet | Win | Cancel, account: int = 1) -> list[object]:
@@ -151,7 +151,7 @@ def test_a_round_is_known_by_its_bets(store: Store, run: Run) -> None:
 
 
 def test_a_query_changes_nothing(store: Store, run: Run) -> None:
-    """It is answered with what there is, unless the session has ended."""
+    """A query returns the balances, unless the session has ended."""
     (ann,) = run(create_players(store, make_new_account("ann", 100, 50)))
     run(store.sessions.add_session(ann.accounts[0].account_id, build_new_session("token", NOW + 10), NOW))
     question = make_command(Bet("1", 1, "1"), 1, session_id=1)._replace(command=Balance())
@@ -161,7 +161,7 @@ def test_a_query_changes_nothing(store: Store, run: Run) -> None:
 
 
 def test_a_dry_run_predicts_the_outcome(store: Store, run: Run) -> None:
-    """The outcome is what it would be right now, of the first order in an id space too, and nothing is written."""
+    """A dry run returns the outcome of `apply`, also for the first command of a scope, and writes nothing."""
     run(create_players(store, make_new_account("ann", 100)))
     for bet in (make_command(Bet("1", 10, "1"), 1), make_command(BetWin("1", 10, 5), 1, VELA)):
         would = run(store.dry_run(bet, NOW))
@@ -177,8 +177,8 @@ def test_a_dry_run_predicts_the_outcome(store: Store, run: Run) -> None:
     assert run(store.dry_run(dear, NOW)) == would._replace(entry=None)
 
 
-def test_a_session_is_read_anew_for_each_order(store: Store, run: Run) -> None:
-    """Expiry, revocation and blocking hold for new bets from that moment on; money in flight still settles."""
+def test_a_session_is_read_again_for_each_command(store: Store, run: Run) -> None:
+    """Expiry, revocation and blocking apply to new bets immediately. Open bets can still be settled."""
     (ann,) = run(create_players(store, make_new_account("ann", 100, token="live")))
     run(store.sessions.add_session(1, build_new_session("brief", NOW + 10), NOW))
 
@@ -199,7 +199,7 @@ def test_a_session_is_read_anew_for_each_order(store: Store, run: Run) -> None:
 
 
 def test_the_newest_entries_come_first(store: Store, run: Run) -> None:
-    """Of all the accounts asked for, and no others; as many as the limit."""
+    """Entries of the given accounts only, up to the limit."""
     run(create_players(store, make_new_account("ann", 1), make_new_account("bob", 1), make_new_account("cat", 1)))
     for number in range(4):
         run(
@@ -221,7 +221,7 @@ def test_the_newest_entries_come_first(store: Store, run: Run) -> None:
 
 
 def test_an_audit_reads_everything_in_pages(store: Store, run: Run) -> None:
-    """In order, each row once, owners with them, and with the last page the accounts; whatever the size of a page."""
+    """For any page size, each row comes once and in order, with the owners; the last page has the accounts."""
     run(create_players(store, make_new_account("ann", 10), make_new_account("bob", 10), make_new_account("poor")))
     run(store.apply([make_command(Bet("1", 3, "1"), 1), make_command(Win("2", 4), 2)], NOW))
     for limit in (1, 2, 3, 4, 5, 100):
@@ -244,7 +244,7 @@ def test_an_audit_reads_everything_in_pages(store: Store, run: Run) -> None:
 
 
 def test_accounts_are_partitioned_for_the_audit(store: Store, run: Run) -> None:
-    """Each account is in one share, with its owner and all of its rows; owners are told once."""
+    """Each account is in one partition, with its owner and all of its rows. Each owner is returned once."""
     run(create_players(store, *(make_new_account(name, 10) for name in ("ann", "bob", "cat"))))
     run(store.apply([make_command(Bet(str(number), 1, str(number)), number) for number in (1, 2, 3)], NOW))
     shares = [run(store.ledger.read_audit_page(0, 9, 0, Partition(number, 2))) for number in (0, 1)]
@@ -255,7 +255,7 @@ def test_accounts_are_partitioned_for_the_audit(store: Store, run: Run) -> None:
 
 
 def test_protocols_do_not_mix_in_the_entries(store: Store, run: Run) -> None:
-    """Each entry says where it came from."""
+    """Each entry has its protocol."""
     run(create_players(store, make_new_account("ann", 10)))
     run(store.apply([make_command(Bet("1", 1, "1"), 1)], NOW))
     run(store.apply([make_command(Bet("1", 1, "1"), 1, VELA)], NOW))

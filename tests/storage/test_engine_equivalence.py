@@ -1,4 +1,4 @@
-"""Two engines, one history: whatever is asked of both, they answer alike and write the same rows, hashes included."""
+"""Two engines with one history: they return the same results and write the same rows, including hashes."""
 
 import asyncio
 import tempfile
@@ -36,7 +36,7 @@ from tests.storage.store_helpers import NOW, VELA, WALLET_V2, make_command, make
 T = TypeVar("T")
 
 ACCOUNTS_BY_PLAYER = {1: (1, 2), 2: (3,), 3: (4,)}
-"""Which accounts each player has: the first one two currencies, the last one another agent."""
+"""The accounts of each player. The first player has two currencies, the last one another agent."""
 
 ids = st.sampled_from(["0", "1", "2", "3", str(2**64 - 1)])
 rounds = st.none() | ids
@@ -63,7 +63,7 @@ operator_commands = st.one_of(
 
 @st.composite
 def batches(draw: st.DrawFn) -> list[AccountCommand]:
-    """At most one order a player, in any order, in one of their sessions or none."""
+    """Draw a batch: up to one command of each player, in any order, with or without a session."""
     batch = []
     for player in draw(
         st.permutations(sorted(ACCOUNTS_BY_PLAYER)).flatmap(lambda all_: st.integers(1, 3).map(lambda n: all_[:n]))
@@ -79,7 +79,7 @@ def batches(draw: st.DrawFn) -> list[AccountCommand]:
 
 
 def filters(now_ms: int) -> st.SearchStrategy[Filter]:
-    """Everything that can be asked for, mostly one or two things at once."""
+    """Draw a filter, mostly with one or two conditions."""
     times = st.none() | st.integers(NOW - 1, now_ms + 1)
     choices = {
         "agent": ["default", "two", "nobody"],
@@ -97,7 +97,7 @@ def filters(now_ms: int) -> st.SearchStrategy[Filter]:
 
 
 class EngineEquivalence(RuleBasedStateMachine):
-    """Each rule does one thing to both stores and compares what comes of it."""
+    """A state machine. Each rule does the same to both stores and compares the results."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -113,10 +113,10 @@ class EngineEquivalence(RuleBasedStateMachine):
     def create_accounts(self, cash: int, bonus: int) -> None:
         names = [("default", "ann", "USD"), ("default", "ann", "EUR"), ("default", "bob", "USD"), ("two", "ann", "USD")]
         sessions = [build_new_session(f"token{number}", NOW + 40 if number % 2 else None) for number in range(4)]
-        openings = [NewAccount(*name, cash, bonus, session) for name, session in zip(names, sessions, strict=True)]
+        new_accounts = [NewAccount(*name, cash, bonus, session) for name, session in zip(names, sessions, strict=True)]
         for store in self.stores:
             self._run(store.accounts.add_agent("two", "two", None, NOW))
-            assert self._run(store.accounts.create_accounts(openings, NOW)).accounts == 4
+            assert self._run(store.accounts.create_accounts(new_accounts, NOW)).accounts == 4
 
     @rule(batch=batches(), pause_ms=st.integers(0, 5))
     def apply(self, batch: list[AccountCommand], pause_ms: int) -> None:
@@ -170,7 +170,7 @@ class EngineEquivalence(RuleBasedStateMachine):
 
     @rule(data=st.data(), limit=st.integers(1, 4), before=st.none() | st.integers(1, 20))
     def read_pages(self, data: st.DataObject, limit: int, before: int | None) -> None:
-        """A page is the same whatever way the engine has to it; only where nothing is left may a `next` differ."""
+        """A page is the same for any filter."""
         wanted = data.draw(filters(self.now_ms))
         after = before or 0
         by_memory, by_sqlite = (self._run(store.ledger.read_page(wanted, before, limit)) for store in self.stores)
@@ -187,14 +187,14 @@ class EngineEquivalence(RuleBasedStateMachine):
 
     @invariant()
     def balances_match_ledger(self) -> None:
-        """And every engine says so, however much of the ledger is added up yet."""
+        """The balances equal the ledger, however many entries are aggregated."""
         by_memory, by_sqlite = (self._run(store.totals.read_currency_balances()) for store in self.stores)
         assert by_sqlite == by_memory
         assert all(holding.is_consistent for holding in by_sqlite)
 
     @invariant()
     def restrictions_are_equal(self) -> None:
-        """What one engine adds up row by row, the other adds up anew."""
+        """Usages that SQLite counts row by row equal those that the reference engine computes from all rows."""
         for account in (1, 2, 3, 4):
             by_memory, by_sqlite = (
                 self._run(store.limits.find_restrictions(account, self.now_ms)) for store in self.stores
@@ -233,7 +233,7 @@ async def _read_totals(store: Store) -> list[object]:
 
 
 async def _read_ledger(store: Store) -> list[object]:
-    """All rows in pages, the newest ones, and the accounts; and the whole of it must sum and chain up."""
+    """Return all rows and accounts, and the newest entries. Assert that an audit finds no problem."""
     audit, pages, seq = Audit(), [], 0
     while True:
         page = await store.ledger.read_audit_page(seq, 7)

@@ -1,4 +1,4 @@
-"""What providers said, and what was said to them, in every engine."""
+"""Tests of game lists, reports, tickets and the journal, with every engine."""
 
 from minwallet.ledger.commands import Bet, BetWin, Cancel, Deposit, MoneyCommand, Settle, Win
 from minwallet.ledger.outcomes import Applied, Outcome
@@ -25,7 +25,7 @@ def make_report_batch(
 
 
 def test_an_agent_s_settings_are_changed_one_by_one(store: Store, run: Run) -> None:
-    """What is not named stays; what another agent has is refused, and then nothing changes."""
+    """Other settings stay. A value of another agent is refused, and nothing changes."""
     other = run(store.accounts.add_agent("other", "t2", "h2", NOW))
     assert other
     changed = run(store.accounts.change_agent(1, {"service_url": "https://p.example", "host_id": "h1"}))
@@ -40,7 +40,7 @@ def test_an_agent_s_settings_are_changed_one_by_one(store: Store, run: Run) -> N
 
 
 def test_a_session_holder_has_the_agents_new_wallet_token(store: Store, run: Run) -> None:
-    """Whoever asks anew."""
+    """A session that is read again has the agent's new wallet token."""
     run(create_players(store, make_new_account("ann", token="t1")))
     run(store.accounts.change_agent(1, {"wallet_token": "changed"}))
     run(store.accounts.add_agent("default2", "default", None, NOW))
@@ -49,7 +49,7 @@ def test_a_session_holder_has_the_agents_new_wallet_token(store: Store, run: Run
 
 
 def test_the_last_game_list_is_kept(store: Store, run: Run) -> None:
-    """One an agent."""
+    """Each agent has one game list."""
     run(store.accounts.add_agent("other", "other", None, NOW))
     assert run(store.reports.find_games(1)) is None
     run(store.reports.save_games(1, GameList(NOW, "[1]")))
@@ -59,7 +59,7 @@ def test_the_last_game_list_is_kept(store: Store, run: Run) -> None:
 
 
 def test_a_report_batch_and_its_key_are_saved_together(store: Store, run: Run) -> None:
-    """A sheet that does not follow the last one changes nothing."""
+    """A batch that does not continue the last one changes nothing."""
     run(store.accounts.add_agent("other", "other", None, NOW))
     assert run(store.reports.find_report_cursor(1)) == ReportCursor("", None)
     assert run(store.reports.save_report(1, make_report_batch("", "1", LOST_ROW)))
@@ -76,7 +76,7 @@ def test_a_report_batch_and_its_key_are_saved_together(store: Store, run: Run) -
 
 
 def test_a_repeated_report_row_is_replaced(store: Store, run: Run) -> None:
-    """The provider's newest word on it counts."""
+    """A row with a known ticket and id replaces the stored one."""
     run(store.reports.save_report(1, make_report_batch("", "1", LOST_ROW)))
     run(store.reports.save_report(1, make_report_batch("1", "2", LOST_ROW._replace(payout=90))))
     (found,) = run(store.reports.read_reported_tickets(1, "", 10))
@@ -84,7 +84,7 @@ def test_a_repeated_report_row_is_replaced(store: Store, run: Run) -> None:
 
 
 def test_a_report_can_be_restarted(store: Store, run: Run) -> None:
-    """All that was kept goes with the first new sheet, another agent's stays."""
+    """The first batch of a restart deletes the agent's rows, but not another agent's."""
     run(store.accounts.add_agent("other", "other", None, NOW))
     run(store.reports.save_report(1, make_report_batch("", "1", LOST_ROW, LOST_ROW._replace(id="2", ticket="8"))))
     run(store.reports.save_report(1, make_report_batch("1", "1", ended_at_ms=NOW)))
@@ -96,7 +96,7 @@ def test_a_report_can_be_restarted(store: Store, run: Run) -> None:
 
 
 def test_reported_tickets_are_read_in_order_and_whole(store: Store, run: Run) -> None:
-    """A ticket's rows are one ticket wherever a page ends; its currency is known where the player has only one."""
+    """The rows of a ticket are on one page. The currency is known if the player has only one."""
     run(
         create_players(store, make_new_account("ann"), make_new_account("bob"), make_new_account("bob", currency="EUR"))
     )
@@ -117,7 +117,7 @@ def test_reported_tickets_are_read_in_order_and_whole(store: Store, run: Run) ->
 
 
 def test_tickets_of_the_ledger(store: Store, run: Run) -> None:
-    """What became of each, in order of their text; another protocol's and another agent's are not among them."""
+    """Tickets have their state and are in order of their text, without other protocols' and agents' tickets."""
     run(store.accounts.add_agent("other", "other", None, NOW))
     run(create_players(store, make_new_account("ann", 1000), make_new_account("bob", 1000, agent="other")))
     moves: list[MoneyCommand] = [
@@ -163,7 +163,7 @@ def test_tickets_of_the_ledger(store: Store, run: Run) -> None:
 
 
 def test_orphans_are_wins_of_rounds_without_a_bet(store: Store, run: Run) -> None:
-    """Once the bet arrives, or another of its round, the win is no orphan any more; if all are called off it is."""
+    """A win stops being an orphan when a bet of its round arrives, and is one again if all are cancelled."""
     run(store.accounts.add_agent("other", "other", None, NOW))
     run(create_players(store, make_new_account("ann", 1000), make_new_account("bob", 1000, agent="other")))
     moves: list[MoneyCommand] = [
@@ -195,7 +195,7 @@ def with_journal(an_order: AccountCommand) -> AccountCommand:
 
 
 def test_a_journal_record_is_stored_with_its_entry(store: Store, run: Run) -> None:
-    """A retry, which makes no row, leaves none; a refusal that lasts does."""
+    """A retry has no entry, so it has no record. A permanent refusal has one."""
     run(create_players(store, make_new_account("ann", 100)))
     bet = with_journal(make_command(Bet("1", 10, "1"), 1))
     for each in [
@@ -220,7 +220,7 @@ def test_a_journal_record_is_stored_with_its_entry(store: Store, run: Run) -> No
 
 
 def test_old_journal_records_are_pruned_entries_never(store: Store, run: Run) -> None:
-    """The oldest first, a slice at a time, and none that is young."""
+    """Records are deleted oldest first, in batches, and recent ones stay."""
     run(create_players(store, make_new_account("ann", 100)))
     for number in range(5):
         outcomes = run(store.apply([with_journal(make_command(Bet(str(number), 1, str(number)), 1))], NOW + number))

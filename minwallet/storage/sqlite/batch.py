@@ -11,7 +11,7 @@ Rules
 
 Theory of operation
 
-The costs of a batch are thread hops, statements and the sync, in this order. So:
+A batch costs a sync, hops between threads, and statements. All commands share one sync, and the others are few:
 
 - The whole batch is one function that runs on the writer's thread: one hop for a batch of any size, instead of one for
   each statement (about 60 us each).

@@ -87,7 +87,7 @@ def _make_page(rows: Sequence[OwnedEntry], before: int | None, limit: int) -> En
 
 
 def _is_open_bet(bet: OwnedEntry, rows: Sequence[OwnedEntry]) -> bool:
-    """Whether no later row has called the bet off, or won its round."""
+    """Return True if no later row cancels the bet or wins its round."""
     entry, owner = bet
     later_entries = [
         other
@@ -105,5 +105,5 @@ def _is_open_bet(bet: OwnedEntry, rows: Sequence[OwnedEntry]) -> bool:
 
 
 def find_id_scope(entry: Entry, owner: AccountRef) -> IdScope:
-    """At least as narrow as where ids are unique; more makes no difference for one account's bets."""
+    """Return a scope that is as narrow as the entry's or narrower. For one account's bets this makes no difference."""
     return owner.agent, entry.protocol, owner.currency

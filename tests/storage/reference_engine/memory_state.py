@@ -20,7 +20,7 @@ from minwallet.storage.models import (
 from minwallet.storage.queries import OwnedEntry
 
 IdScope = tuple[str, str, str]
-"""Where transaction ids are unique: (agent, protocol, currency or "")."""
+"""The scope in which transaction ids are unique: (agent, protocol, currency or "")."""
 
 TransactionKey = tuple[IdScope, str]
 """A transaction id in its scope."""
@@ -51,7 +51,7 @@ class SessionState:
 
 @dataclass
 class MemoryState:
-    """Everything that the subjects of the reference engine share."""
+    """The state that the subjects of the reference engine share."""
 
     agents: list[Agent] = field(default_factory=lambda: [Agent(1, "default", "default", None)])
     players: list[PlayerState] = field(default_factory=list)

@@ -18,7 +18,7 @@ class MemoryTotalsStore:
         self._state = state
 
     async def aggregate_totals(self, limit: int) -> int:
-        """Nothing is kept that could lag behind."""
+        """Do nothing, as no totals are stored."""
         del limit
         return 0
 
@@ -35,13 +35,13 @@ class MemoryTotalsStore:
             )
             found[key] = found.get(key, Total()).plus(total)
         return [
-            (heading, total)
-            for heading, total in sorted(found.items())
-            if since_day <= heading.day < until_day and agent in (None, heading.agent)
+            (key, total)
+            for key, total in sorted(found.items())
+            if since_day <= key.day < until_day and agent in (None, key.agent)
         ]
 
     def _find_bet_game(self, entry: Entry, owner: AccountRef) -> str | None:
-        """A result need not name the game, which then is that of its bet."""
+        """Return the game of a result's bet, for a result without a game."""
         bets = (
             bet.game
             for bet, whose in self._state.list_owned_entries()
