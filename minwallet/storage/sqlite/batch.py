@@ -225,7 +225,7 @@ def _select_states(
     ]
     parameters = {"asked": to_json(rows).decode(), "since": limits.first_counted_day(now_ms)}
     found, seq = db.execute(READ_COMMAND_STATES, parameters).fetchone()
-    states = [_CommandState._make(row) for row in from_json(found, cache_strings="none")]
+    states = [_CommandState(*row) for row in from_json(found, cache_strings="none")]
     for state in states:
         if not state.is_consistent:
             raise DatabaseCorrupt("the wallet file", f"account {state.account_id} is not as its last entry left it")
@@ -303,7 +303,8 @@ def read_rounds(db: sqlite3.Connection, keys: Sequence[RoundKey]) -> list[Round]
     """Return the state of each of these rounds."""
     if not keys:
         return []
-    found = db.execute(READ_ROUNDS, (to_json(keys).decode(),))
+    # `to_json` takes ten times as long for named tuples as for plain ones.
+    found = db.execute(READ_ROUNDS, (to_json([tuple(key) for key in keys]).decode(),))
     return [Round(bool(standing), bool(cancelled), last_win) for standing, cancelled, last_win in found]
 
 
