@@ -196,7 +196,7 @@ async def _run_server(
             ControlEndpoint(os.getpid(), f"http://127.0.0.1:{private_port}", key, base_url, provider_url)
         )
         on_ready(base_url)
-        if on_first_login_link and not await store.has_credentials():
+        if on_first_login_link and not await store.admin.has_credentials():
             on_first_login_link(settings.browser_url(base_url) + await _create_first_login_link(wallet))
         background_tasks = [asyncio.create_task(work) for work in _background_work(settings, store, wallet, server)]
         serving = await start_server(server, sockets)

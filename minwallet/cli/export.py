@@ -60,7 +60,7 @@ def export(
     """
 
     async def work(store: Store) -> None:
-        total = await store.count_entries() if subject is ExportSubject.LEDGER else None
+        total = await store.ledger.count_entries() if subject is ExportSubject.LEDGER else None
         names, pages = (
             (LEDGER_COLUMNS, _read_ledger_pages(store))
             if subject is ExportSubject.LEDGER
@@ -87,11 +87,14 @@ async def _read_ledger_pages(store: Store) -> AsyncIterator[Rows]:
     owners: dict[int, AccountRef] = {}
     seq = account = 0
     while True:
-        page = await store.read_audit_page(seq, PAGE_SIZE, account)
+        page = await store.ledger.read_audit_page(seq, PAGE_SIZE, account)
         owners |= page.owners
         if page.rows:
-            yield [(*owners[row[2]], *row[:2], *row[3:-1], row[-1].hex()) for row in page.rows]
-            seq = page.rows[-1][0]
+            yield [
+                (*owners[account_id], seq, at_ms, *fields, hash_.hex())
+                for seq, at_ms, account_id, *fields, hash_ in page.rows
+            ]
+            seq = page.last_seq
         if page.accounts is not None:
             return
         account = max(page.owners, default=account)
@@ -100,7 +103,7 @@ async def _read_ledger_pages(store: Store) -> AsyncIterator[Rows]:
 async def _read_player_pages(store: Store) -> AsyncIterator[Rows]:
     """Yield all accounts with their players in pages, in order of creation."""
     account = 0
-    while rows := await store.read_accounts(account, PAGE_SIZE):
+    while rows := await store.accounts.read_accounts(account, PAGE_SIZE):
         yield [(*row[1:-2], row.head.hex(), row.last_seq) for row in rows]
         account = rows[-1].account_id
 

@@ -57,7 +57,7 @@ def import_(
                 report_progress(entry_count, None)
 
         accounts = list(_read_file(players, PLAYER_COLUMNS, _parse_account))
-        if len({each[1:4] for each in accounts}) < len(accounts):
+        if len({(each.agent, each.player_id, each.currency) for each in accounts}) < len(accounts):
             raise CommandRefused([f"'{players}' has an account twice", "nothing was imported"])
         if not accounts:
             raise CommandRefused([f"'{players}' has no players", "nothing was imported"])

@@ -73,7 +73,7 @@ def pull_report(
 
     async def load_cursor(store: "Store") -> "tuple[Agent, ReportCursor]":
         found = await get_agent(store, agent)
-        return found, await store.find_report_cursor(found.agent_id)
+        return found, await store.reports.find_report_cursor(found.agent_id)
 
     agent_record, cursor = run_with_store_at(path, load_cursor)
     rows = pages = 0

@@ -60,8 +60,8 @@ async def _follow_entries(context: typer.Context, entry_filter: Filter, lines: i
     try:
         if entry_filter.agent is not None:
             await get_agent(store, entry_filter.agent)
-        newest = await store.count_entries()
-        rows = (await store.read_page(entry_filter, None, lines)).rows if lines else []
+        newest = await store.ledger.count_entries()
+        rows = (await store.ledger.read_page(entry_filter, None, lines)).rows if lines else []
         if not all(print_entry(row) for row in reversed(rows)):
             return
         async for batch in follow(store, PollingNotifier(), entry_filter, newest):

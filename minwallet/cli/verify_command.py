@@ -73,7 +73,7 @@ async def _verify_ledger(store: Store, path: Path, report_progress: ProgressCall
     """Return the problems of all rows and balances. Use several processes if the ledger is long enough."""
     from minwallet.operations.verify import check_missing_entries, verify_ledger
 
-    total = await store.count_entries()
+    total = await store.ledger.count_entries()
     processes = min(available_cpus(), MAX_PROCESSES)
     if total < PARALLEL_MIN_ENTRIES or processes == 1:
         return await verify_ledger(store, report_progress)

@@ -27,7 +27,7 @@ the time in ms divided by DAY_MS, so no calendar and no time zone is involved.
 from enum import StrEnum
 from typing import NamedTuple
 
-DAY_MS = 24 * 3600 * 1000
+from minwallet.ledger.time_units import DAY_MS
 
 COOLING_OFF_MS = DAY_MS
 """The time until a change applies that protects less."""

@@ -83,12 +83,12 @@ class AdminAuth:
         """Return the admin of the session with this cookie. Return None if it is unknown or expired."""
         if not cookie:
             return None
-        found = await self._wallet.store.find_admin_session(hash_secret(cookie), self._wallet.clock_ms())
+        found = await self._wallet.store.admin.find_admin_session(hash_secret(cookie), self._wallet.clock_ms())
         return found.admin if found else None
 
     async def sign_in_with_link(self, token: str, address: str) -> Login | None:
         """Consume the link. Return None if it is unknown, expired or already used."""
-        admin = await self._wallet.store.consume_login_link(hash_secret(token), self._wallet.clock_ms())
+        admin = await self._wallet.store.admin.consume_login_link(hash_secret(token), self._wallet.clock_ms())
         if admin is None:
             await self._record_failure("link", None, address)
             return None
@@ -105,7 +105,7 @@ class AdminAuth:
 
     async def sign_out(self, admin: str, cookie: str) -> None:
         """End the session with this cookie."""
-        await self._wallet.store.delete_admin_session(hash_secret(cookie))
+        await self._wallet.store.admin.delete_admin_session(hash_secret(cookie))
         await write_audit_event(self._wallet, f"admin {admin}", "sign_out", admin)
 
     async def set_password(self, admin: str, old: str, new: str, address: str) -> Login:
@@ -124,8 +124,8 @@ class AdminAuth:
                 await self._record_failure("password", admin, address)
                 raise OperationError("wrong current password; nothing was changed")
             hashed = await asyncio.to_thread(hash_password, new)
-            await store.upsert_admin(Admin(admin, hashed), self._wallet.clock_ms())
-            await store.delete_admin_sessions(admin)
+            await store.admin.upsert_admin(Admin(admin, hashed), self._wallet.clock_ms())
+            await store.admin.delete_admin_sessions(admin)
             await write_audit_event(self._wallet, f"admin {admin}", "password_set", admin)
             return Login(admin, await self._create_session(admin))
 
@@ -138,11 +138,11 @@ class AdminAuth:
     async def _create_session(self, admin: str) -> str:
         cookie, now_ms = generate_secret(), self._wallet.clock_ms()
         session = AdminSession(admin, now_ms + COOKIE_TTL_S * 1000)
-        await self._wallet.store.add_admin_session(hash_secret(cookie), session, is_link=False, now_ms=now_ms)
+        await self._wallet.store.admin.add_admin_session(hash_secret(cookie), session, is_link=False, now_ms=now_ms)
         return cookie
 
     async def _find_admin(self, name: str) -> Admin | None:
-        return next((admin for admin in await self._wallet.store.list_admins() if admin.name == name), None)
+        return next((admin for admin in await self._wallet.store.admin.list_admins() if admin.name == name), None)
 
     async def _verify_password(self, password: str, admin: Admin | None) -> bool:
         """Return True if the password is the admin's. Take as long for an unknown admin or one without a password."""

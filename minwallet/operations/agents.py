@@ -32,11 +32,11 @@ async def handle_agents(wallet: Wallet, request: AgentRequest) -> Reply:
         case AgentShow():
             return schemas.build_agent_response(await get_agent(store, request.name))
         case AgentList():
-            return {"agents": [schemas.build_agent_summary(agent) for agent in await store.list_agents()]}
+            return {"agents": [schemas.build_agent_summary(agent) for agent in await store.accounts.list_agents()]}
         case GamesSave():
             agent = await get_agent(store, request.agent)
             games = to_json([game._asdict() for game in request.games]).decode()
-            await store.save_games(agent.agent_id, GameList(wallet.clock_ms(), games))
+            await store.reports.save_games(agent.agent_id, GameList(wallet.clock_ms(), games))
             return {"kept": len(request.games)}
         case ReportSave():
             return await _save_report(store, request)
@@ -46,7 +46,7 @@ async def handle_agents(wallet: Wallet, request: AgentRequest) -> Reply:
 
 async def get_agent(store: Store, name: str) -> Agent:
     """Return the agent with this name. Raise OperationError if there is none."""
-    for agent in await store.list_agents():
+    for agent in await store.accounts.list_agents():
         if agent.name == name:
             return agent
     raise OperationError(f"unknown agent '{name}'", code=ErrorCode.NOT_FOUND, subject=Subject.AGENT)
@@ -54,7 +54,7 @@ async def get_agent(store: Store, name: str) -> Agent:
 
 async def _add_agent(wallet: Wallet, request: AgentAdd) -> Reply:
     wallet_token = request.wallet_token or default_wallet_token(request.name)
-    agent = await wallet.store.add_agent(request.name, wallet_token, request.host_id, wallet.clock_ms())
+    agent = await wallet.store.accounts.add_agent(request.name, wallet_token, request.host_id, wallet.clock_ms())
     if agent is None:
         or_host_id = f" or the host id '{request.host_id}'" if request.host_id else ""
         raise OperationError(
@@ -70,7 +70,9 @@ async def _update_agent(wallet: Wallet, request: AgentSet) -> Reply:
     changes = request.model_dump(exclude={"operation", "name"}, exclude_none=True)
     if not changes:
         return schemas.build_agent_response(agent)
-    changed = await wallet.store.change_agent(agent.agent_id, {name: value or None for name, value in changes.items()})
+    changed = await wallet.store.accounts.change_agent(
+        agent.agent_id, {name: value or None for name, value in changes.items()}
+    )
     if changed is None:
         raise OperationError(
             "another agent already has this wallet token or host id", code=ErrorCode.TAKEN, subject=Subject.AGENT
@@ -82,6 +84,6 @@ async def _update_agent(wallet: Wallet, request: AgentSet) -> Reply:
 
 async def _save_report(store: Store, request: ReportSave) -> Reply:
     agent = await get_agent(store, request.agent)
-    if not await store.save_report(agent.agent_id, request.sheet):
+    if not await store.reports.save_report(agent.agent_id, request.sheet):
         raise OperationError(f"the report of agent '{agent.name}' is already being pulled; try again later")
     return {"kept": len(request.sheet.rows)}

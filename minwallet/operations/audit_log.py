@@ -55,9 +55,11 @@ async def audit_request(wallet: Wallet, request: OperationRequest, reply: Reply,
         ),
         reply.get("seq"),
     )
-    await wallet.store.add_audit_event(event)
+    await wallet.store.admin.add_audit_event(event)
 
 
 async def write_audit_event(wallet: Wallet, actor: str, action: str, subject: str | None, **detail: object) -> None:
     """Write an event that is not an OperationRequest, such as a sign-in, to the audit log."""
-    await wallet.store.add_audit_event(AuditEvent(wallet.clock_ms(), actor, action, None, subject, json.dumps(detail)))
+    await wallet.store.admin.add_audit_event(
+        AuditEvent(wallet.clock_ms(), actor, action, None, subject, json.dumps(detail))
+    )

@@ -25,10 +25,10 @@ async def handle_limits(wallet: Wallet, request: LimitRequest) -> Reply:
             if request.currency:
                 player = player._replace(accounts=(choose_account(player, request.currency),))
         case LimitSet():
-            account_id, *_ = choose_account(player, request.currency)
-            await store.request_limit(LimitChange(account_id, request.kind, request.per, request.amount), now_ms)
+            account_id = choose_account(player, request.currency).account_id
+            await store.limits.request_limit(LimitChange(account_id, request.kind, request.per, request.amount), now_ms)
         case PlayerExclude():
-            await store.request_exclusion(player.player_key, _parse_exclusion_end(request, now_ms), now_ms)
+            await store.limits.request_exclusion(player.player_key, _parse_exclusion_end(request, now_ms), now_ms)
         case _:
             assert_never(request)
     return await read_player_limits(wallet, player)
@@ -37,7 +37,9 @@ async def handle_limits(wallet: Wallet, request: LimitRequest) -> Reply:
 async def read_player_limits(wallet: Wallet, player: Player) -> schemas.PlayerLimitsResponse:
     """Return the exclusion of the player, and the limits of the accounts that `player` lists."""
     now_ms = wallet.clock_ms()
-    restrictions = [await wallet.store.find_restrictions(account[0], now_ms) for account in player.accounts]
+    restrictions = [
+        await wallet.store.limits.find_restrictions(account.account_id, now_ms) for account in player.accounts
+    ]
     return schemas.build_player_limits(player, restrictions, now_ms)
 
 

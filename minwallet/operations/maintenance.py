@@ -10,7 +10,7 @@ import threading
 from collections.abc import Callable
 from pathlib import Path
 
-from minwallet.ledger.limits import DAY_MS
+from minwallet.ledger.time_units import DAY_MS
 from minwallet.operations.timestamps import FILE_TIME_PATTERN, format_file_time, parse_file_time_s
 from minwallet.storage.database_files import temp_files
 from minwallet.storage.store import Store
@@ -118,7 +118,7 @@ async def run_pruning(store: Store, days: int, clock_ms: Callable[[], int]) -> N
     """
 
     async def prune() -> float:
-        pruned = await store.prune_journal(clock_ms() - days * DAY_MS, PRUNE_BATCH_SIZE)
+        pruned = await store.ledger.prune_journal(clock_ms() - days * DAY_MS, PRUNE_BATCH_SIZE)
         return PRUNE_PAUSE_S if pruned == PRUNE_BATCH_SIZE else PRUNE_INTERVAL_S
 
     await run_periodically("pruning the journal", prune, PRUNE_INTERVAL_S)
@@ -128,7 +128,7 @@ async def run_aggregation(store: Store) -> None:
     """Add new rows to the totals, a batch at a time, until cancelled."""
 
     async def aggregate() -> float:
-        done = await store.aggregate_totals(AGGREGATION_BATCH_SIZE)
+        done = await store.totals.aggregate_totals(AGGREGATION_BATCH_SIZE)
         return AGGREGATION_PAUSE_S if done == AGGREGATION_BATCH_SIZE else AGGREGATION_INTERVAL_S
 
     await run_periodically("adding up the totals", aggregate, AGGREGATION_INTERVAL_S)
@@ -137,5 +137,5 @@ async def run_aggregation(store: Store) -> None:
 async def aggregate_newest(store: Store) -> None:
     """Add the newest rows to the totals, so that a reader sees what has just happened."""
     for _ in range(MAX_AGGREGATION_BATCHES):
-        if await store.aggregate_totals(AGGREGATION_BATCH_SIZE) < AGGREGATION_BATCH_SIZE:
+        if await store.totals.aggregate_totals(AGGREGATION_BATCH_SIZE) < AGGREGATION_BATCH_SIZE:
             return

@@ -22,7 +22,7 @@ from minwallet.operations.requests import (
     SessionRevoke,
 )
 from minwallet.operations.timestamps import format_iso
-from minwallet.storage.models import AccountsCreated, NewAccount, NewSession, Player
+from minwallet.storage.models import AccountBalance, AccountProblem, AccountsCreated, NewAccount, NewSession, Player
 from minwallet.storage.store import Store
 from minwallet.wallet.service import Wallet
 from minwallet.wallet.sessions import build_new_session, generate_token, hash_token
@@ -39,7 +39,9 @@ async def handle_players(wallet: Wallet, request: PlayerRequest) -> Reply:
         case PlayerList():
             await get_agent(store, request.agent)
             return {
-                "players": [schemas.build_player_response(player) for player in await store.list_players(request.agent)]
+                "players": [
+                    schemas.build_player_response(player) for player in await store.accounts.list_players(request.agent)
+                ]
             }
         case PlayerSearch():
             return await _search_players(store, request)
@@ -47,7 +49,7 @@ async def handle_players(wallet: Wallet, request: PlayerRequest) -> Reply:
             return schemas.build_player_response(await get_player(store, request.agent, request.player_id))
         case PlayerSetStatus():
             player = await get_player(store, request.agent, request.player_id)
-            await store.set_player_status(player.player_key, request.status)
+            await store.accounts.set_player_status(player.player_key, request.status)
             return schemas.build_player_response(player._replace(status=request.status))
         case SessionOpen():
             return await _open_session(wallet, request)
@@ -57,17 +59,17 @@ async def handle_players(wallet: Wallet, request: PlayerRequest) -> Reply:
             return {
                 "sessions": [
                     schemas.build_session_response(row, now_ms)
-                    for row in await store.list_sessions(player.player_key, request.limit, request.before)
+                    for row in await store.sessions.list_sessions(player.player_key, request.limit, request.before)
                 ]
             }
         case SessionRevoke():
-            if not await store.revoke_session(hash_token(request.token), wallet.clock_ms()):
+            if not await store.sessions.revoke_session(hash_token(request.token), wallet.clock_ms()):
                 reason = "unknown session token; only opening a session shows the whole token"
                 raise OperationError(reason, code=ErrorCode.NOT_FOUND)
             return {"revoked": True}
         case SessionEnd():
             player = await get_player(store, request.agent, request.player_id)
-            if not await store.revoke_player_session(player.player_key, request.session, wallet.clock_ms()):
+            if not await store.sessions.revoke_player_session(player.player_key, request.session, wallet.clock_ms()):
                 raise OperationError(f"{player.player_id} has no session {request.session}", code=ErrorCode.NOT_FOUND)
             return {"revoked": True}
         case Seed():
@@ -93,8 +95,11 @@ async def _add_player(wallet: Wallet, request: PlayerAdd) -> Reply:
 
 async def _refuse_if_excluded(wallet: Wallet, request: PlayerAdd) -> None:
     """Raise OperationError if the player is excluded: a new account must not bypass the exclusion."""
-    player, now_ms = await wallet.store.find_player(request.agent, request.player_id), wallet.clock_ms()
-    if player and (await wallet.store.find_restrictions(player.accounts[0][0], now_ms)).is_excluded(now_ms):
+    player, now_ms = await wallet.store.accounts.find_player(request.agent, request.player_id), wallet.clock_ms()
+    if player is None:
+        return
+    restrictions = await wallet.store.limits.find_restrictions(player.accounts[0].account_id, now_ms)
+    if restrictions.is_excluded(now_ms):
         reason = f"{request.player_id} is excluded and cannot deposit; add {request.currency} with balance 0"
         raise OperationError(reason, code=ErrorCode.EXCLUDED)
 
@@ -103,7 +108,7 @@ async def _search_players(store: Store, request: PlayerSearch) -> Reply:
     """Return one page of players, and the id to continue after."""
     await get_agent(store, request.agent)
     # One row more than the page holds tells if there is a next page.
-    found = await store.search_players(request.agent, request.text, request.after, request.limit + 1)
+    found = await store.accounts.search_players(request.agent, request.text, request.after, request.limit + 1)
     page = found[: request.limit]
     next_after = page[-1].player_id if len(found) > len(page) else None
     return {"players": [schemas.build_player_response(player) for player in page], "next": next_after}
@@ -114,7 +119,7 @@ async def _open_session(wallet: Wallet, request: SessionOpen) -> Reply:
     account_id, currency, *_ = choose_account(player, request.currency)
     now_ms, token = wallet.clock_ms(), generate_token()
     session = build_new_session(token, now_ms + request.ttl_s * 1000)
-    number = await wallet.store.add_session(account_id, session, now_ms)
+    number = await wallet.store.sessions.add_session(account_id, session, now_ms)
     return schemas.NewSessionResponse(
         session=number,
         token=token,
@@ -137,20 +142,20 @@ async def _seed_accounts(wallet: Wallet, request: Seed) -> Reply:
 
 async def _create_accounts(wallet: Wallet, new_accounts: list[NewAccount]) -> AccountsCreated:
     problems = [
-        (index, BALANCE_TOO_LARGE)
+        AccountProblem(index, BALANCE_TOO_LARGE)
         for index, new_account in enumerate(new_accounts)
         if new_account.cash + new_account.bonus > MAX_CENTS
     ]
     if problems:
         return AccountsCreated(problems=tuple(problems))
-    created = await wallet.store.create_accounts(new_accounts, wallet.clock_ms())
+    created = await wallet.store.accounts.create_accounts(new_accounts, wallet.clock_ms())
     wallet.commit_notifier.notify()
     return created
 
 
 async def get_player(store: Store, agent: str, player_id: str) -> Player:
     """Return the player. Raise OperationError if the player or the agent is unknown."""
-    player = await store.find_player(agent, player_id)
+    player = await store.accounts.find_player(agent, player_id)
     if player is None:
         await get_agent(store, agent)
         reason = f"player '{player_id}' not found (agent {agent})"
@@ -158,12 +163,12 @@ async def get_player(store: Store, agent: str, player_id: str) -> Player:
     return player
 
 
-def choose_account(player: Player, currency: str | None) -> tuple[int, str, int, int]:
+def choose_account(player: Player, currency: str | None) -> AccountBalance:
     """Return the account in this currency, or without one the player's only account. Raise OperationError otherwise."""
-    found = [account for account in player.accounts if currency in (None, account[1])]
+    found = [account for account in player.accounts if currency in (None, account.currency)]
     if len(found) == 1:
         return found[0]
-    names = ", ".join(account[1] for account in player.accounts)
+    names = ", ".join(account.currency for account in player.accounts)
     if currency is None:
         reason = f"{player.player_id} has several currencies; choose one of {names}"
         raise OperationError(reason, subject=Subject.CURRENCY)

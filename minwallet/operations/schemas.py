@@ -232,7 +232,7 @@ def build_player_limits(found: Player, restrictions: Sequence[PlayerRestrictions
         next_excluded_until=format_iso(exclusion.next),
         next_at=format_iso(exclusion.next_at_ms),
         accounts=[
-            AccountLimitsResponse(currency=account[1], limits=_build_limits(account_restrictions, now_ms))
+            AccountLimitsResponse(currency=account.currency, limits=_build_limits(account_restrictions, now_ms))
             for account, account_restrictions in accounts
         ],
     )

@@ -10,7 +10,7 @@ from typing import Annotated
 
 from pydantic import AfterValidator, WithJsonSchema
 
-from minwallet.ledger.limits import DAY_MS
+from minwallet.ledger.time_units import DAY_MS
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 

@@ -18,7 +18,7 @@ async def read_ledger(wallet: Wallet, request: LedgerRead) -> Reply:
     store = wallet.store
     player = await get_player(store, request.agent, request.player_id)
     accounts = [choose_account(player, request.currency)] if request.currency else player.accounts
-    entries = await store.read_entries([account[0] for account in accounts], request.limit)
+    entries = await store.ledger.read_entries([account.account_id for account in accounts], request.limit)
     currencies = {account_id: currency for account_id, currency, *_ in accounts}
     return {"entries": [schemas.build_transaction_response(entry, currencies[entry.account_id]) for entry in entries]}
 
@@ -30,7 +30,7 @@ async def show_transaction(wallet: Wallet, request: TransactionShow) -> Reply:
 
 async def get_journaled_entry(store: Store, seq: int) -> JournaledEntry:
     """Return the entry with this number. Raise OperationError if there is none."""
-    entry = await store.find_journaled_entry(seq)
+    entry = await store.ledger.find_journaled_entry(seq)
     if entry is None:
         raise OperationError(f"unknown entry {seq}", code=ErrorCode.NOT_FOUND, subject=Subject.ENTRY)
     return entry
@@ -42,5 +42,5 @@ async def find_newest_open_bet(store: Store, agent: str, player_id: str, currenc
     Only the account's newest OPEN_BET_LOOKBACK entries are searched.
     """
     account_id, *_ = choose_account(await get_player(store, agent, player_id), currency)
-    entries = await store.read_entries([account_id], OPEN_BET_LOOKBACK)
+    entries = await store.ledger.read_entries([account_id], OPEN_BET_LOOKBACK)
     return next(iter(find_open_bets([entry for entry in entries if entry.protocol == protocol])), None)

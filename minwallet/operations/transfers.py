@@ -49,7 +49,7 @@ async def handle_transfer(wallet: Wallet, request: Transfer, actor: str) -> Repl
             raise OperationError(reason, code=ErrorCode.INSUFFICIENT_FUNDS)
         case Refused(Refusal.PLAYER_EXCLUDED | Refusal.DEPOSIT_LIMIT):
             now_ms = wallet.clock_ms()
-            restrictions = await wallet.store.find_restrictions(account_id, now_ms)
+            restrictions = await wallet.store.limits.find_restrictions(account_id, now_ms)
             raise limits.explain_deposit_refusal(player.player_id, currency, restrictions, request.amount, now_ms)
         case Refused(Refusal.ID_TAKEN):
             reason = f"reference '{request.reference}' is already used for another transfer; choose another"
@@ -66,5 +66,5 @@ async def _find_transfer_currency(store: Store, request: Transfer) -> str | None
     A retry may omit the currency even if the player has got another account since.
     """
     transfer_filter = Filter(request.agent, request.player_id, protocol=OPERATOR_PROTOCOL, id=request.reference)
-    page = await store.read_page(transfer_filter, None, 1)
+    page = await store.ledger.read_page(transfer_filter, None, 1)
     return page.rows[0].owner.currency if page.rows else None

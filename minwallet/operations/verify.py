@@ -28,14 +28,14 @@ async def verify_ledger(
     Call `progress` with the entries done and the entries in total after each page. Pause for `pause_s` after
     `batch_size` rows or accounts, so that provider calls are answered meanwhile.
     """
-    audit, total, seq, account = Audit(), await store.count_entries(), 0, 0
+    audit, total, seq, account = Audit(), await store.ledger.count_entries(), 0, 0
     accounts = None
     while accounts is None:
-        rows, owners, accounts = await store.read_audit_page(seq, batch_size, account, partition)
-        async for batch in _iterate_batches([*owners.items()], batch_size, pause_s):
+        page = await store.ledger.read_audit_page(seq, batch_size, account, partition)
+        async for batch in _iterate_batches([*page.owners.items()], batch_size, pause_s):
             audit.register(dict(batch))
-        audit.add(rows)
-        seq, account = rows[-1][0] if rows else seq, max(owners, default=account)
+        audit.add(page.rows)
+        seq, account, accounts = page.last_seq, max(page.owners, default=account), page.accounts
         progress(audit.entry_count, max(total, audit.entry_count))
         await asyncio.sleep(pause_s)
     async for balance in _iterate_batches(accounts, batch_size, pause_s):
@@ -48,7 +48,7 @@ async def verify_ledger(
 
 async def check_missing_entries(store: Store) -> list[str]:
     """Return the problem that no account's chain reveals: entries that were removed together with their account."""
-    missing = await store.count_missing_entries()
+    missing = await store.ledger.count_missing_entries()
     return [f"{missing} entries are missing: gaps in the entry numbers"] if missing else []
 
 

@@ -45,7 +45,7 @@ class GameCatalogue(NamedTuple):
 async def read_game_catalogue(store: Store, agent_name: str) -> GameCatalogue:
     """Return the agent's game list. Raise OperationError if the agent is unknown."""
     agent = await get_agent(store, agent_name)
-    kept = await store.find_games(agent.agent_id)
+    kept = await store.reports.find_games(agent.agent_id)
     if kept is None:
         return GameCatalogue(agent, None, [])
     games = [Game(**each) for each in json.loads(kept.games)]

@@ -7,8 +7,8 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import TypeVar
 
-from minwallet.ledger.limits import DAY_MS
 from minwallet.ledger.reconciliation import CutOff, MatchStatus, Reconciliation, ReportedTicket, Ticket, TicketTotals
+from minwallet.ledger.time_units import DAY_MS
 from minwallet.operations.agents import get_agent
 from minwallet.operations.errors import OperationError, Subject
 from minwallet.operations.requests import Reply
@@ -38,21 +38,21 @@ async def reconcile(
     the pull is not due yet. `max_kept` limits the differences listed. Raise OperationError if no pull was completed.
     """
     agent = await get_agent(store, agent_name)
-    cursor = await store.find_report_cursor(agent.agent_id)
+    cursor = await store.reports.find_report_cursor(agent.agent_id)
     if cursor.pulled_at_ms is None:
         raise OperationError(
             f"the report of agent '{agent.name}' was never pulled to its end", subject=Subject.REPORT, agent=agent.name
         )
     cut_off = CutOff(cursor.pulled_at_ms, cursor.pulled_at_ms - grace_s * 1000, now_ms - open_after_s * 1000)
     reconciliation = Reconciliation(cut_off, max_kept)
-    ours = _read_pages(lambda after: store.read_tickets(agent.agent_id, SERVICE_PROTOCOL, after, PAGE_SIZE))
-    theirs = _read_pages(lambda after: store.read_reported_tickets(agent.agent_id, after, PAGE_SIZE))
+    ours = _read_pages(lambda after: store.reports.read_tickets(agent.agent_id, SERVICE_PROTOCOL, after, PAGE_SIZE))
+    theirs = _read_pages(lambda after: store.reports.read_reported_tickets(agent.agent_id, after, PAGE_SIZE))
     async for ticket, reported in _pair_by_ticket(ours, theirs):
         reconciliation.add_pair(ticket, reported, _accounting_day(ticket, reported))
         if (done := reconciliation.counts.total()) % BATCH_SIZE == 0:
             progress(done)
             await asyncio.sleep(0)
-    for orphan in await store.read_orphans(agent.agent_id):
+    for orphan in await store.reports.read_orphans(agent.agent_id):
         reconciliation.add(MatchStatus.ORPHAN_WIN, orphan, None)
     return reconciliation
 

@@ -1,1 +1,1 @@
-"""Where the money is kept. `base` says what a store does; an engine says how; no business rule lives here."""
+"""Durable storage of the wallet. `store` has the interface, `sqlite` the engine. No business rule lives here."""

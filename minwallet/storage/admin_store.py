@@ -1,18 +1,18 @@
-"""What the back office keeps: keys of the admin API, who may sign in, and who did what."""
+"""The interface to API keys, admins, their sessions, and the audit log."""
 
 from enum import StrEnum
 from typing import NamedTuple, Protocol
 
 
 class KeyScope(StrEnum):
-    """What a key may do: look, or change things too."""
+    """The permission of a key: read only, or read and write."""
 
     READ = "read"
     WRITE = "write"
 
 
 class NewApiKey(NamedTuple):
-    """A key to add: its hash, and a beginning to recognise it by. `agent_id` None reaches all agents."""
+    """A key to add. `hint` is the beginning of the key. With `agent_id` None the key is valid for all agents."""
 
     key_hash: bytes
     hint: str
@@ -22,7 +22,7 @@ class NewApiKey(NamedTuple):
 
 
 class ApiKey(NamedTuple):
-    """A key as it is listed; the key itself is kept nowhere."""
+    """A listed key. The key itself is not stored."""
 
     name: str
     hint: str
@@ -33,21 +33,21 @@ class ApiKey(NamedTuple):
 
 
 class Admin(NamedTuple):
-    """Somebody who signs in. `password` is a salted hash, None as long as only links sign in."""
+    """An admin who can sign in. `password` is a salted hash, or None if the admin signs in by links only."""
 
     name: str
     password: str | None
 
 
 class AdminSession(NamedTuple):
-    """What a cookie, or a link that nobody used yet, stands for."""
+    """The admin of a cookie, or of an unused login link."""
 
     admin: str
     expires_at_ms: int
 
 
 class AuditEvent(NamedTuple):
-    """Who changed what. `detail` is JSON; `seq` the row of the ledger that it made, if it moved money."""
+    """A change and its actor. `detail` is JSON. `seq` is the ledger entry of the change, if it moved money."""
 
     at_ms: int
     actor: str
@@ -59,48 +59,50 @@ class AuditEvent(NamedTuple):
 
 
 class AuditRecord(NamedTuple):
+    """An event in the audit log, with its number."""
+
     number: int
     event: AuditEvent
 
 
 class AdminStore(Protocol):
-    """What a store keeps for the back office. Every method may raise StoreError. Tokens and keys come as hashes."""
+    """The data of the back office. Every method may raise StoreError. Tokens and keys are passed as hashes."""
 
     async def add_key(self, key: NewApiKey, now_ms: int) -> bool:
-        """False where another key has, or had, the name."""
+        """Add a key. Return False if another key, perhaps a revoked one, has the name."""
 
     async def find_key(self, key_hash: bytes) -> ApiKey | None: ...
 
     async def list_keys(self) -> list[ApiKey]:
-        """In order of their names."""
+        """Return all keys in order of their names."""
 
     async def revoke_key(self, name: str, now_ms: int) -> bool:
-        """False where there is no such key; revoking twice changes nothing."""
+        """Revoke the key. Return False if it is unknown. Revoking it again changes nothing."""
 
     async def upsert_admin(self, admin: Admin, now_ms: int) -> None:
-        """Add the admin, or change the password."""
+        """Add the admin, or change the password of an existing one."""
 
     async def list_admins(self) -> list[Admin]:
-        """In order of their names."""
+        """Return all admins in order of their names."""
 
     async def add_admin_session(self, token_hash: bytes, session: AdminSession, *, is_link: bool, now_ms: int) -> None:
-        """A link or a cookie for an admin that there is. Those that have expired are forgotten."""
+        """Add a login link or a cookie for an existing admin. Delete the expired ones."""
 
     async def find_admin_session(self, token_hash: bytes, now_ms: int) -> AdminSession | None:
-        """What this cookie stands for, if it has not expired."""
+        """Return the session of this cookie. Return None if it is unknown or expired."""
 
     async def consume_login_link(self, token_hash: bytes, now_ms: int) -> str | None:
-        """Use a link up: the admin it was made for, once and before it expires."""
+        """Delete the login link and return its admin. Return None if it is unknown, used or expired."""
 
     async def delete_admin_session(self, token_hash: bytes) -> None: ...
 
     async def delete_admin_sessions(self, admin: str) -> None:
-        """All links and cookies of this admin."""
+        """Delete all login links and cookies of this admin."""
 
     async def has_credentials(self) -> bool:
-        """Whether anybody has a cookie or a password."""
+        """Return True if any admin has a cookie or a password. Unused login links do not count."""
 
     async def add_audit_event(self, event: AuditEvent) -> None: ...
 
     async def list_audit_records(self, before: int | None, limit: int) -> list[AuditRecord]:
-        """The newest first, those before this number."""
+        """Return up to `limit` records with a number below `before`, newest first."""

@@ -1,4 +1,4 @@
-"""What belongs to a wallet file, and what makes a file's bytes and its name durable."""
+"""The names of the files that belong to a wallet file, and the sync that makes bytes and names durable."""
 
 import glob
 import os
@@ -10,24 +10,24 @@ WAL_SUFFIXES = ("-wal", "-shm")
 LOCK_SUFFIX = ".owner"
 
 COMPANION_SUFFIXES = (*WAL_SUFFIXES, "-journal", LOCK_SUFFIX)
-"""What the names of a wallet file's companions end with: SQLite's, and the owner's side file."""
+"""The suffixes of a wallet file's companions: SQLite's files, and the lock file."""
 
 TEMP_SUFFIX = ".part"
-"""What the name of a copy ends with that is not whole."""
+"""The suffix of an unfinished backup."""
 
 
 def companion_path(database: Path, suffix: str) -> Path:
-    """The companion with this ending."""
+    """Return the path of the companion with this suffix."""
     return database.with_name(f"{database.name}{suffix}")
 
 
 def temp_files(folder: Path, prefix: str) -> Iterator[Path]:
-    """What is left of unfinished copies whose names begin so, with the companions they may have."""
+    """Yield the unfinished backups whose names begin with `prefix`, and their companions."""
     return folder.glob(f".{glob.escape(prefix)}*{TEMP_SUFFIX}*")
 
 
 def fsync_path(path: Path) -> None:
-    """Have a file's bytes, or a folder's names, on the disk."""
+    """Sync the bytes of a file, or the names in a folder, to the disk."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)

@@ -1,35 +1,35 @@
-"""Faults of a store: each says whether what was asked for may have happened."""
+"""The errors of a store. The class of an error says whether the change may have happened."""
 
 
 class StoreError(Exception):
-    """The store failed, and what it was asked for did not happen."""
+    """The store failed, and the change did not happen."""
 
     is_logged = False
-    """Whether it has been told, as many calls may share one fault."""
+    """True once the error is logged. Many calls may share one error."""
 
 
 class ConstraintViolation(StoreError):
-    """A rule of the file itself refused the batch; another batch may well succeed."""
+    """A constraint of the schema rejected the batch. Another batch may succeed."""
 
 
 class DiskFull(StoreError):
-    """The disk is full. The batch is void, and another one may well find room."""
+    """The disk is full. The batch is void, and another batch may find space."""
 
 
 class OutcomeUnknown(StoreError):
-    """The commit failed: it may or may not be in the file. Only a restart, which recovers the file, finds out."""
+    """The commit failed, and its changes may or may not be in the file. Only the recovery at a restart finds out."""
 
 
 class DatabaseUnusable(StoreError):
-    """The file cannot be opened as a wallet; the message says why and what to do."""
+    """The file cannot be opened as a wallet. The message says why and what to do."""
 
 
 class SchemaTooOld(DatabaseUnusable):
-    """The file is of an older schema, and only its owner may bring it up to date."""
+    """The file has an older schema, and only the process that owns it may migrate it."""
 
 
 class DatabaseCorrupt(DatabaseUnusable):
-    """The file has something in it that was never written, or lacks something that was."""
+    """The file contains data that was never written, or lacks data that was."""
 
     def __init__(self, file: object, reason: str) -> None:
         super().__init__(f"{file} is damaged ({reason}); restore it from a backup")

@@ -1,4 +1,4 @@
-"""How a store keeps what protects players. What a change comes to is the ledger's business (`ledger.limits`)."""
+"""The interface to the limits and exclusions of players. `ledger.limits` decides what a change comes to."""
 
 from typing import NamedTuple, Protocol
 
@@ -6,7 +6,7 @@ from minwallet.ledger.limits import LimitKind, LimitPeriod, PlayerRestrictions
 
 
 class LimitChange(NamedTuple):
-    """A limit of an account that is asked for, in cents; None for no limit."""
+    """A requested limit of an account, in cents. None removes the limit."""
 
     account_id: int
     kind: LimitKind
@@ -15,13 +15,13 @@ class LimitChange(NamedTuple):
 
 
 class LimitStore(Protocol):
-    """Every method may raise StoreError."""
+    """The limits and exclusions of players. Every method may raise StoreError."""
 
     async def request_limit(self, change: LimitChange, now_ms: int) -> None:
-        """Change the limit, at once or in time."""
+        """Change the limit, immediately or after the cooling-off time."""
 
     async def request_exclusion(self, player_key: int, until_ms: int | None, now_ms: int) -> None:
-        """Exclude the player until then, at once or in time; None for no longer."""
+        """Exclude the player until `until_ms`. None ends the exclusion, immediately or after the cooling-off time."""
 
     async def find_restrictions(self, account_id: int, now_ms: int) -> PlayerRestrictions:
-        """What protects the account, as a decision at this time would find it."""
+        """Return the restrictions of the account that a decision at this time would apply."""

@@ -1,4 +1,4 @@
-"""The rows and values that a store returns or takes. Times are ms since 1970 UTC, amounts cents."""
+"""The values that a store takes or returns. Times are in ms since 1970 UTC, amounts in cents."""
 
 from collections.abc import Callable, Sequence
 from enum import StrEnum
@@ -12,33 +12,31 @@ from minwallet.ledger.outcomes import Outcome
 from minwallet.ledger.reconciliation import ReportRow
 
 OPERATOR_PROTOCOL = "operator"
-"""The protocol name of what the operator moves without a provider: deposits and withdrawals."""
+"""The protocol of the operator's own deposits and withdrawals."""
 
 
 OPENING_PROTOCOL = "opening"
-"""The protocol name of what accounts begin with, whose ids no reference of the operator's can collide with."""
+"""The protocol of the first deposit into a new account. Its ids cannot collide with references of the operator."""
 
 
 class JournalRecord(NamedTuple):
-    """What was said on the wire when a row was made: the request without its token, and the reply."""
+    """The provider's request, without its token, and the reply to it."""
 
     request: str
     reply: str
 
 
 class AccountCommand(NamedTuple):
-    """A command and the account it is for. `session_id` is None where the operator acts without one.
-
-    Where it makes a row, `journal` is asked for request and reply of this outcome, which are kept beside the row.
-    """
+    """A command for an account. `session_id` is None if the operator acts without a session."""
 
     command: Command
     protocol: str
     account_id: int
     session_id: int | None = None
     ids_per_currency: bool = False
-    """Whether the protocol's ids are unique per agent and currency, rather than per agent."""
+    """True if the protocol's ids are unique per agent and currency. False if they are unique per agent."""
     journal: Callable[[Outcome], tuple[str, str]] | None = None
+    """Returns the request and the reply to store in the journal. Called if the outcome has an entry."""
 
 
 class PlayerStatus(StrEnum):
@@ -52,59 +50,70 @@ class Agent(NamedTuple):
     wallet_token: str
     host_id: str | None
     service_url: str | None = None
-    """Where the provider answers the operator: the base of the game list and the report."""
+    """The base URL of the provider's game list and report."""
     game_url: str | None = None
-    """Where wallet-v2's games are launched; vela's are in the game list."""
+    """The base URL of wallet-v2's games. The URLs of vela's games are in the game list."""
     report_unit: str = "cents"
+    """The unit of the report's amounts: cents or units."""
 
 
 class GameList(NamedTuple):
-    """The last good list, as whoever kept it wrote it down."""
+    """The last valid game list of a provider. `games` is JSON."""
 
     fetched_at_ms: int
     games: str
 
 
 class ReportCursor(NamedTuple):
-    """The key to ask with next, "" at first, and when the last pull that reached the end asked for its last page."""
+    """The position in the provider's report up to which rows are stored."""
 
     key: str = ""
+    """The key of the next request, "" for the first."""
     pulled_at_ms: int | None = None
+    """When the last page was requested by the last pull that reached the end."""
 
 
 class ReportBatch(NamedTuple):
-    """A page of the report to keep, asked for with the key `after`. `ended_at_ms` if it is the last: when it was asked.
-
-    With `restart` all that was kept before is forgotten.
-    """
+    """A page of the report to store."""
 
     after: str
+    """The key that the page was requested with."""
     key: str
+    """The key of the next request."""
     rows: Sequence[ReportRow]
     ended_at_ms: int | None = None
+    """When the page was requested, if it is the last one."""
     restart: bool = False
+    """Delete all stored rows first."""
 
 
 class JournaledEntry(NamedTuple):
-    """A row of the ledger, whose it is, and what was said when it was made, as long as that is kept."""
+    """An entry, its owner, and its journal record until that is pruned."""
 
     entry: Entry
     owner: AccountRef
     journal_record: JournalRecord | None
 
 
+class AccountBalance(NamedTuple):
+    account_id: int
+    currency: str
+    cash: int
+    bonus: int
+
+
 class Player(NamedTuple):
-    """A player with the accounts, as (account_id, currency, cash, bonus), in order of currency."""
+    """A player with the accounts in order of currency."""
 
     player_key: int
     agent: str
     player_id: str
     status: PlayerStatus
-    accounts: tuple[tuple[int, str, int, int], ...]
+    accounts: tuple[AccountBalance, ...]
 
 
 class AccountRow(NamedTuple):
-    """An account as it stands, with its player and the end of its hash chain."""
+    """An account with its player, its current balances and the head of its hash chain."""
 
     account_id: int
     agent: str
@@ -112,7 +121,7 @@ class AccountRow(NamedTuple):
     currency: str
     status: PlayerStatus
     created_at_ms: int
-    """Since when there is the player."""
+    """When the player was created."""
     cash: int
     bonus: int
     head: bytes
@@ -120,7 +129,7 @@ class AccountRow(NamedTuple):
 
 
 class SessionHolder(NamedTuple):
-    """What a session token stands for. It may be remembered until an agent's `wallet_token` is changed."""
+    """A session and its owner. It may be cached until the `wallet_token` of an agent changes."""
 
     session_id: int
     account_id: int
@@ -131,7 +140,7 @@ class SessionHolder(NamedTuple):
 
 
 class SessionRow(NamedTuple):
-    """A session as the operator sees it; `hint` is the beginning of the token, the token itself is kept nowhere."""
+    """A session as an operator sees it. `hint` is the beginning of the token. The token itself is not stored."""
 
     session_id: int
     hint: str
@@ -148,7 +157,7 @@ class NewSession(NamedTuple):
 
 
 class NewAccount(NamedTuple):
-    """An account to open for a player who may be new, with what it holds at first and perhaps a session."""
+    """An account to create, with its first balances. The player may be new or exist already."""
 
     agent: str
     player_id: str
@@ -158,16 +167,23 @@ class NewAccount(NamedTuple):
     session: NewSession | None = None
 
 
+class AccountProblem(NamedTuple):
+    """The reason why the new account at this position cannot be created."""
+
+    position: int
+    reason: str
+
+
 class AccountsCreated(NamedTuple):
-    """How many players and accounts were made, or what stood in the way: (index of the opening, reason)."""
+    """The numbers of players and accounts that were created. With `problems` none were."""
 
     players: int = 0
     accounts: int = 0
-    problems: tuple[tuple[int, str], ...] = ()
+    problems: tuple[AccountProblem, ...] = ()
 
 
 class Partition(NamedTuple):
-    """One of so many shares of the accounts, of about the same size."""
+    """One of `total` disjoint sets of accounts, all of about the same size. `number` counts from 0."""
 
     number: int
     total: int
@@ -177,19 +193,21 @@ ALL_ACCOUNTS = Partition(0, 1)
 
 
 class AuditPage(NamedTuple):
-    """Rows in order of `seq`, the owners of accounts, and with the last page the accounts as of its rows."""
+    """Rows in order of `seq`, and the owners of accounts. The last page also has the accounts as of its rows."""
 
     rows: Sequence[EntryRow]
+    last_seq: int
+    """The `seq` of the last row, after which the next page begins."""
     owners: dict[int, AccountRef]
     accounts: Sequence[Account] | None
 
 
 def default_wallet_token(agent: str) -> str:
-    """The wallet token of an agent for whom nobody has chosen one."""
+    """Return the wallet token of an agent without a configured one."""
     return agent.replace(".", "_").replace("-", "_")
 
 
 def make_opening_deposit(new_account: NewAccount, account_id: int) -> AccountCommand:
-    """The first row of an account that does not start empty."""
+    """Return the command for the first entry of an account with balances."""
     deposit = Deposit(f"{new_account.player_id}:{new_account.currency}", new_account.cash, new_account.bonus)
     return AccountCommand(deposit, OPENING_PROTOCOL, account_id)

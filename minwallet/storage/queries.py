@@ -1,18 +1,13 @@
-"""What people look at: pages of the ledger, what it adds up to, and players by name. Nothing here moves money.
+"""The filter of a query on the ledger, and the values that such queries return: pages, totals and balances."""
 
-The totals of the ledger are kept in a table that follows it (`aggregate_totals`): rows are never changed, so what was
-added up once stays right, and it can always be added up anew.
-"""
-
-from collections.abc import Sequence
-from typing import NamedTuple, Protocol, Self, assert_never
+from typing import NamedTuple, Self, assert_never
 
 from minwallet.ledger.audit import AccountRef
 from minwallet.ledger.entries import Entry, Kind, State
 
 
 class Filter(NamedTuple):
-    """Which rows are wanted: those that agree with everything that is not None; `since_ms` ≤ time < `until_ms`."""
+    """The conditions on entries. None matches every entry. Times match if `since_ms` <= time < `until_ms`."""
 
     agent: str | None = None
     player_id: str | None = None
@@ -27,27 +22,28 @@ class Filter(NamedTuple):
     until_ms: int | None = None
 
     def matches(self, entry: Entry, owner: AccountRef) -> bool:
-        """Whether this row is wanted."""
+        """Return True if the entry meets all conditions."""
         values = (*owner, entry.protocol, entry.kind, entry.state, entry.game, entry.round, entry.id)
-        criteria = (self.agent, self.player_id, self.currency, *self[3:9])
+        *criteria, since_ms, until_ms = self
         return (
             all(want in (None, value) for want, value in zip(criteria, values, strict=True))
-            and (self.since_ms is None or entry.at_ms >= self.since_ms)
-            and (self.until_ms is None or entry.at_ms < self.until_ms)
+            and (since_ms is None or entry.at_ms >= since_ms)
+            and (until_ms is None or entry.at_ms < until_ms)
         )
 
 
 class OwnedEntry(NamedTuple):
-    """A row of the ledger, and whose it is."""
+    """An entry and its owner."""
 
     entry: Entry
     owner: AccountRef
 
 
 class EntryPage(NamedTuple):
-    """Some rows, and the `seq` to go on from; None where there are no more.
+    """A page of entries, and the `seq` at which the next page begins; None for the last page.
 
-    Looking for what is rare ends after so many rows, so a page may be short, or empty, and still have a `next_seq`.
+    A search for rare entries stops after a fixed number of rows. So a page may be short or empty and still have a
+    `next_seq`.
     """
 
     rows: list[OwnedEntry]
@@ -55,7 +51,7 @@ class EntryPage(NamedTuple):
 
 
 class DailyTotalKey(NamedTuple):
-    """What a sum is of. `day` counts days since 1970 UTC; `game` is "" where there is none."""
+    """The key of a total. `day` counts days since 1970 UTC. `game` is "" for entries without a game."""
 
     day: int
     agent: str
@@ -65,10 +61,9 @@ class DailyTotalKey(NamedTuple):
 
 
 class Total(NamedTuple):
-    """What the rows under one heading add up to, in cents but for the three counts.
+    """The sums over the entries of one key. `bets`, `wins` and `refunds` are counts, all others are in cents.
 
-    Bets and what they staked, wins and what they paid, cancels and what they gave back, what the operator moved in and
-    out; `moved` is by how much all of the rows changed balances.
+    `moved` is the sum of all changes of balances.
     """
 
     bets: int = 0
@@ -86,7 +81,7 @@ class Total(NamedTuple):
 
     @classmethod
     def from_rows(cls, kind: Kind, state: State, *, rows: int, stake: int, payout: int, moved: int) -> Self:
-        """What so many rows of one kind and state add up to, whose stakes, payouts and changes add up to these."""
+        """Return the total of `rows` entries of one kind and state. The other arguments are sums over these entries."""
         if state in (State.REFUSED, State.CLOSED):
             return cls()
         match kind:
@@ -107,12 +102,12 @@ class Total(NamedTuple):
 
     @property
     def ggr(self) -> int:
-        """Gross gaming revenue: what players staked, less what they won and got back."""
+        """The gross gaming revenue: stakes less payouts and refunds."""
         return self.staked - self.paid - self.refunded
 
 
 class CurrencyBalance(NamedTuple):
-    """What all players hold in one currency, and what all rows of the ledger in it add up to, at the same moment."""
+    """The balances of all players in one currency, and the sum of its entries, at the same moment."""
 
     currency: str
     accounts: int
@@ -122,45 +117,12 @@ class CurrencyBalance(NamedTuple):
 
     @property
     def is_consistent(self) -> bool:
-        """No money was made or lost: the balances are what the rows say."""
+        """True if the balances equal the sum of the entries, so that no money was created or lost."""
         return self.cash + self.bonus == self.ledger_total
 
 
 class MinuteCount(NamedTuple):
-    """How many bets were taken in the minute that began at `at_ms`."""
+    """The number of accepted bets in the minute that began at `at_ms`."""
 
     at_ms: int
     bets: int
-
-
-class LedgerQueries(Protocol):
-    """What a store shows. Every method may raise StoreError."""
-
-    async def count_missing_entries(self) -> int:
-        """How many numbers up to the newest entry's have no entry: none, unless somebody removed some."""
-
-    async def read_page(self, entry_filter: Filter, before: int | None, limit: int) -> EntryPage:
-        """The rows that are wanted, newest first, from before the row `before` or from the newest on."""
-
-    async def read_entries_after(self, entry_filter: Filter, after: int, limit: int) -> EntryPage:
-        """Return the matching rows after the row `after`, oldest first. `next_seq` is the last row searched."""
-
-    async def read_open_bets(self, agent: str | None, before: int | None, limit: int) -> EntryPage:
-        """Bets that took money, were not called off, and whose round was not won since; newest first."""
-
-    async def count_open_rounds(self, newest_rows: int) -> int:
-        """How many rounds have such bets among the newest so many rows."""
-
-    async def aggregate_totals(self, limit: int) -> int:
-        """Add up the next rows, so many at the most; how many it were."""
-
-    async def read_totals(
-        self, since_day: int, until_day: int, agent: str | None
-    ) -> Sequence[tuple[DailyTotalKey, Total]]:
-        """What was added up, for the days from `since_day` to before `until_day`, in order of the heading."""
-
-    async def read_minute_counts(self, since_ms: int) -> list[MinuteCount]:
-        """The minutes since then in which anything happened, as far as it was added up, in order of time."""
-
-    async def read_currency_balances(self) -> list[CurrencyBalance]:
-        """What there is in each currency, at this moment."""

@@ -1,12 +1,13 @@
-"""Which SQLite will do, and which needs care."""
+"""The supported SQLite versions, and the versions with the WAL-reset bug."""
 
 MIN_VERSION = (3, 38)
-"""It knows what is asked of it."""
+"""The first version with the operators and functions that the engine uses, such as `->>`."""
 
 RESET_BUG_SINCE, RESET_BUG_UNTIL = (3, 7, 0), (3, 51, 3)
+"""The first version with the bug, and the first one without it."""
 
 BACKPORTS = {(3, 44): 6, (3, 50): 7}
-"""The releases of older series from which on the bug is gone, too."""
+"""The first patch release with the fix, by older release series."""
 
 
 def is_too_old(sqlite_version: str) -> bool:
@@ -14,7 +15,10 @@ def is_too_old(sqlite_version: str) -> bool:
 
 
 def has_wal_reset_bug(sqlite_version: str) -> bool:
-    """Whether this SQLite may lose commits where two connections write or checkpoint at once."""
+    """Return True if this SQLite may lose commits when two connections write or checkpoint at the same time.
+
+    The engine is not affected: it writes and checkpoints on one connection. Other programs that open the file may be.
+    """
     version = _parse_version(sqlite_version)
     if not RESET_BUG_SINCE <= version < RESET_BUG_UNTIL:
         return False

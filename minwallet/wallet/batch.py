@@ -25,6 +25,7 @@ a StoreError.
 import asyncio
 from collections.abc import Callable, Sequence
 from time import perf_counter
+from typing import NamedTuple
 
 from minwallet.ledger.outcomes import Outcome
 from minwallet.storage.errors import ConstraintViolation, StoreError
@@ -38,8 +39,12 @@ IDLE_TICKS = 4
 """How many turns of the event loop without a new command start a commit. They take some ten microseconds."""
 
 
-_Pending = tuple[AccountCommand, "asyncio.Future[Outcome]", Callable[[], None]]
-"""A command, the future of its outcome, and the callback for when it is decided."""
+class _Pending(NamedTuple):
+    """A command, the future of its outcome, and the callback for when it is decided."""
+
+    command: AccountCommand
+    future: "asyncio.Future[Outcome]"
+    on_decided: Callable[[], None]
 
 
 OnCommit = Callable[[int, float], None]
@@ -66,7 +71,7 @@ class BatchWriter:
         `on_decided` is called when the command is decided or has failed, even if the future was cancelled.
         """
         future: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
-        self._pending.append((command, future, on_decided))
+        self._pending.append(_Pending(command, future, on_decided))
         if self._task is None:
             self._task = asyncio.create_task(self._write_pending())
         return future
@@ -99,7 +104,7 @@ class BatchWriter:
     async def _write_batch(self, batch: Sequence[_Pending]) -> None:
         started = perf_counter()
         try:
-            outcomes = await self._store.apply([order for order, _, _ in batch], self._clock_ms())
+            outcomes = await self._store.apply([pending.command for pending in batch], self._clock_ms())
         except ConstraintViolation as fault:
             if len(batch) > 1:
                 # The transaction was rolled back, so each command can be applied again.
@@ -111,14 +116,14 @@ class BatchWriter:
             _fail_batch(batch, fault)
         else:
             self._on_commit(len(batch), perf_counter() - started)
-            for (_, future, on_decided), outcome in zip(batch, outcomes, strict=True):
-                on_decided()
-                if not future.done():
-                    future.set_result(outcome)
+            for pending, outcome in zip(batch, outcomes, strict=True):
+                pending.on_decided()
+                if not pending.future.done():
+                    pending.future.set_result(outcome)
 
 
 def _fail_batch(batch: Sequence[_Pending], fault: Exception) -> None:
-    for _, future, on_decided in batch:
-        on_decided()
-        if not future.done():
-            future.set_exception(fault if isinstance(fault, StoreError) else StoreError(repr(fault)))
+    for pending in batch:
+        pending.on_decided()
+        if not pending.future.done():
+            pending.future.set_exception(fault if isinstance(fault, StoreError) else StoreError(repr(fault)))

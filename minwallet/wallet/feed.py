@@ -97,9 +97,9 @@ async def follow(store: Store, notifier: PollingNotifier, row_filter: Filter, af
     Yield empty batches too, so that the caller can check whether its client is still connected.
     """
     while not notifier.is_closed:
-        version, newest = notifier.version, await store.count_entries()
+        version, newest = notifier.version, await store.ledger.count_entries()
         if newest > after:
-            page = await store.read_entries_after(row_filter, after, BATCH_SIZE)
+            page = await store.ledger.read_entries_after(row_filter, after, BATCH_SIZE)
             assert page.next_seq is not None
             after = page.next_seq
             yield FeedBatch(page.rows, after)
@@ -152,7 +152,7 @@ class LedgerFeed:
         """Return the task that reads. The first subscriber starts it."""
         async with self._start_lock:
             if self._reader_task is None or self._reader_task.done():
-                self._rows, self._seq = [], max(after, await self._store.count_entries() - BATCH_SIZE)
+                self._rows, self._seq = [], max(after, await self._store.ledger.count_entries() - BATCH_SIZE)
                 self._reader_task = asyncio.create_task(self._run_reader())
             return self._reader_task
 
@@ -171,7 +171,7 @@ class LedgerFeed:
         until, position = self._seq, max(after, self._seq - MAX_BACKLOG)
         missed = position - after
         while position < until and not self._notifier.is_closed:
-            page = await self._store.read_entries_after(row_filter, position, BATCH_SIZE)
+            page = await self._store.ledger.read_entries_after(row_filter, position, BATCH_SIZE)
             assert page.next_seq is not None
             position = page.next_seq
             yield FeedBatch(page.rows[-max_rows:], position, missed + len(page.rows[:-max_rows]))
@@ -185,9 +185,11 @@ class LedgerFeed:
 
     async def _poll_new_rows(self) -> None:
         while self.subscribers.total() and not self._notifier.is_closed:
-            version, newest = self._notifier.version, await self._store.count_entries()
+            version, newest = self._notifier.version, await self._store.ledger.count_entries()
             if newest > self._seq:
-                page = await self._store.read_entries_after(NO_FILTER, max(self._seq, newest - BATCH_SIZE), BATCH_SIZE)
+                page = await self._store.ledger.read_entries_after(
+                    NO_FILTER, max(self._seq, newest - BATCH_SIZE), BATCH_SIZE
+                )
                 assert page.next_seq is not None
                 # Older rows stay for subscribers that are a little late. After a gap they must go, because the
                 # window has to be without gaps.

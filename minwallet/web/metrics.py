@@ -189,4 +189,6 @@ class Metrics:
 
 
 async def _read_ledger_gauges(store: Store) -> LedgerGauges:
-    return LedgerGauges(await store.read_currency_balances(), await store.count_open_rounds(OPEN_ROUNDS_WINDOW))
+    return LedgerGauges(
+        await store.totals.read_currency_balances(), await store.ledger.count_open_rounds(OPEN_ROUNDS_WINDOW)
+    )

@@ -62,7 +62,7 @@ async def stream_entries(
     subscribers = wallet.feed.subscribers
     if subscribers.total() >= MAX_STREAMS or subscribers[subscriber] >= MAX_STREAMS_PER_SUBSCRIBER:
         return Response("too many open feeds; close one or try again later", 429, {"retry-after": "10"})
-    newest = await wallet.store.count_entries()
+    newest = await wallet.store.ledger.count_entries()
     last_event_id = request.headers.get("last-event-id", "")
     if last_event_id.isascii() and last_event_id.isdigit() and len(last_event_id) < 20:
         after = int(last_event_id)

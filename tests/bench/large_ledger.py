@@ -67,7 +67,7 @@ async def create_accounts(file: Path, players: int, at_ms: int) -> None:
     ]
     store = await SqliteStore.open(file, create=True)
     try:
-        opened = await store.create_accounts(new_accounts, at_ms)
+        opened = await store.accounts.create_accounts(new_accounts, at_ms)
         assert opened.accounts == players, opened
     finally:
         await store.close()
@@ -106,7 +106,7 @@ async def aggregate_totals(file: Path, progress: Callable[[int], None]) -> None:
     store = await SqliteStore.open(file, create=False)
     try:
         done = 0
-        while step := await store.aggregate_totals(BATCH_SIZE):
+        while step := await store.totals.aggregate_totals(BATCH_SIZE):
             done += step
             progress(done)
     finally:

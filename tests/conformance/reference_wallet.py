@@ -119,12 +119,12 @@ async def populate(wallet: Wallet) -> None:
         ("blocked", "eve", "USD", None),
     ]:
         session = build_new_session(TOKENS[name], expires_at_ms)
-        await store.create_accounts([NewAccount("default", player, currency, CASH, BONUS, session)], 0)
+        await store.accounts.create_accounts([NewAccount("default", player, currency, CASH, BONUS, session)], 0)
         if name == "revoked":
-            await store.revoke_session(session.token_hash, 1)
-    eve = await store.find_player("default", "eve")
+            await store.sessions.revoke_session(session.token_hash, 1)
+    eve = await store.accounts.find_player("default", "eve")
     assert eve
-    await store.set_player_status(eve.player_key, PlayerStatus.BLOCKED)
+    await store.accounts.set_player_status(eve.player_key, PlayerStatus.BLOCKED)
 
 
 @contextmanager

@@ -72,7 +72,7 @@ class InProcessClient:
         if token not in self._players and not token.startswith("no"):
             self._players.append(token)
             opening = NewAccount("default", f"player.{token}", "USD", CASH, BONUS, build_new_session(token, None))
-            assert (await self.store.create_accounts([opening], 0)).problems == ()
+            assert (await self.store.accounts.create_accounts([opening], 0)).problems == ()
 
 
 def list_operations(calls: Sequence[Call]) -> list[str]:

@@ -121,7 +121,9 @@ async def _read_state(file: Path) -> WalletState | StoreError:
 
 
 async def _read_balances(store: SqliteStore, file: Path) -> WalletState:
-    accounts = [account_id for player in await store.list_players("default") for account_id, *_ in player.accounts]
+    accounts = [
+        account_id for player in await store.accounts.list_players("default") for account_id, *_ in player.accounts
+    ]
     balances = {}
     for account_id in accounts:
         shown = await store.dry_run(AccountCommand(Balance(), "wallet-v2", account_id, ids_per_currency=True), 0)

@@ -95,9 +95,9 @@ async def test_a_wallet_recovers_from_two_power_losses(db: Path, tmp_path: Path)
     """Each power loss interrupts an unacknowledged commit; the remains of both in the log are not lost commits."""
     first, second = tmp_path / "first.db", tmp_path / "second.db"
     store = await SqliteStore.open(db, create=True)
-    await store.create_accounts([make_new_account("ann", 1000)], NOW)
+    await store.accounts.create_accounts([make_new_account("ann", 1000)], NOW)
     known = len(find_commit_frames(db))
-    await store.create_accounts([make_new_account(f"player{number}", 1) for number in range(400)], NOW)
+    await store.accounts.create_accounts([make_new_account(f"player{number}", 1) for number in range(400)], NOW)
     lose_power(db, first, known - 1)
     await store.close()
     store = await SqliteStore.open(first, create=True, check=True)
@@ -106,7 +106,7 @@ async def test_a_wallet_recovers_from_two_power_losses(db: Path, tmp_path: Path)
     lose_power(first, second, known)
     await store.close()
     store = await SqliteStore.open(second, create=True, check=True)
-    found = [entry.id for entry in await store.read_entries([1], 9)]
+    found = [entry.id for entry in await store.ledger.read_entries([1], 9)]
     await store.close()
     assert found == ["1", "ann:USD"]
 

@@ -34,7 +34,7 @@ async def test_a_change_that_does_not_fit_is_rolled_back_completely(tmp_path: Pa
         file = disk / "wallet.db"
         store = await SqliteStore.open(file, create=True)
         try:
-            await store.create_accounts([NewAccount("default", "first", "USD", 100, 0, None)], 0)
+            await store.accounts.create_accounts([NewAccount("default", "first", "USD", 100, 0, None)], 0)
             assert store._writer
             statements: list[str] = []
             # A small cache makes SQLite write before the commit, as it does in a very large change.
@@ -42,12 +42,12 @@ async def test_a_change_that_does_not_fit_is_rolled_back_completely(tmp_path: Pa
             await store._writer.run(lambda db: db.set_trace_callback(statements.append))
             fill_disk(ballast := file.with_name("ballast"), 300_000)
             with pytest.raises(DiskFull):
-                await store.create_accounts(openings, 0)
+                await store.accounts.create_accounts(openings, 0)
             assert not {"COMMIT", "ROLLBACK"} & set(statements), "the disk was not full in the middle of the change"
             assert not await store._writer.run(lambda db: db.in_transaction)
-            assert [player.player_id for player in await store.list_players("default")] == ["first"]
+            assert [player.player_id for player in await store.accounts.list_players("default")] == ["first"]
             ballast.unlink()
-            assert not (await store.create_accounts(openings, 0)).problems
-            assert await store.count_entries() == 3_001
+            assert not (await store.accounts.create_accounts(openings, 0)).problems
+            assert await store.ledger.count_entries() == 3_001
         finally:
             await store.close()

@@ -7,7 +7,6 @@ from minwallet.ledger.commands import Command
 from minwallet.ledger.decide import Account, Round, Session, Snapshot, TransactionHistory, decide
 from minwallet.ledger.entries import Entry, compute_genesis_hash
 from minwallet.ledger.limits import (
-    DAY_MS,
     UNRESTRICTED,
     DailyUsage,
     EffectiveValue,
@@ -17,6 +16,7 @@ from minwallet.ledger.limits import (
     PlayerRestrictions,
 )
 from minwallet.ledger.outcomes import Applied, BalanceShown, Outcome, Refused, Replayed
+from minwallet.ledger.time_units import DAY_MS
 
 NOW_MS = 1_700_000_000_000
 CASH, BONUS = 1000, 200

@@ -3,8 +3,9 @@
 from minwallet.ledger.commands import Bet, Command, MoneyCommand, Win
 from minwallet.ledger.decide import Account, Round, Session, Snapshot, TransactionHistory, decide
 from minwallet.ledger.entries import Entry, Kind, State, compute_genesis_hash
-from minwallet.ledger.limits import DAY_MS, UNRESTRICTED, DailyUsage, Limit, PlayerRestrictions
+from minwallet.ledger.limits import UNRESTRICTED, DailyUsage, Limit, PlayerRestrictions
 from minwallet.ledger.outcomes import Applied, Outcome, Refused
+from minwallet.ledger.time_units import DAY_MS
 from tests.ledger.builders import LIVE, ME, NO_HISTORY, NOW_MS, OTHER
 
 

@@ -6,7 +6,6 @@ from hypothesis import strategies as st
 
 from minwallet.ledger.limits import (
     COOLING_OFF_MS,
-    DAY_MS,
     MAX_PERIOD_DAYS,
     UNRESTRICTED,
     UNSET,
@@ -18,6 +17,7 @@ from minwallet.ledger.limits import (
     LimitUsage,
     PlayerRestrictions,
 )
+from minwallet.ledger.time_units import DAY_MS
 from tests.ledger.builders import NOW_MS, TODAY
 
 LATER = NOW_MS + COOLING_OFF_MS

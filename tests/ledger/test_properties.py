@@ -7,9 +7,10 @@ from minwallet.ledger.audit import AccountRef, Audit
 from minwallet.ledger.commands import Bet, BetWin, Cancel, Deposit, MoneyCommand, Settle, Win, Withdraw
 from minwallet.ledger.decide import Session, decide
 from minwallet.ledger.entries import Kind, State
-from minwallet.ledger.limits import DAY_MS, EffectiveValue, Limit, LimitKind, LimitPeriod
+from minwallet.ledger.limits import EffectiveValue, Limit, LimitKind, LimitPeriod
 from minwallet.ledger.money import MAX_CENTS
 from minwallet.ledger.outcomes import Applied, Outcome, Refused, Replayed
+from minwallet.ledger.time_units import DAY_MS
 from tests.ledger.builders import (
     EXPIRED,
     LIVE,

@@ -55,7 +55,7 @@ async def execute_all(*operations: requests.OperationRequest) -> tuple[MemorySto
     for request in operations:
         reply = await execute(wallet, request, "admin boss")
         assert not isinstance(reply, OperationFailure), reply
-    return store, [each.event for each in await store.list_audit_records(None, 99)][::-1]
+    return store, [each.event for each in await store.admin.list_audit_records(None, 99)][::-1]
 
 
 async def test_every_change_is_audited_without_secrets() -> None:
@@ -64,7 +64,7 @@ async def test_every_change_is_audited_without_secrets() -> None:
     assert [action.action for action in actions] == [request.operation for request in AUDITED_REQUESTS]
     assert {action.actor for action in actions} == {"admin boss"}
     assert {type(request) for request in AUDITED_REQUESTS} == set(AUDITED)
-    kept = json.dumps(actions) + str(store._keys) + str(store._login_links)
+    kept = json.dumps(actions) + str(store.state.keys) + str(store.state.login_links)
     assert TOKEN not in kept
     assert actions[4] == AuditEvent(
         1000,
@@ -121,7 +121,7 @@ async def test_the_ledger_stores_actor_and_reason_of_a_transfer() -> None:
     """It is covered by the hash chain, and is not part of the content that a retry must repeat."""
     again = build_ann_request(requests.Transfer, operation="deposit", amount=100, reference="r1", reason="other words")
     store, _ = await execute_all(AUDITED_REQUESTS[2], AUDITED_REQUESTS[4], AUDITED_REQUESTS[5], again)
-    entries = await store.read_entries([1], 9)
+    entries = await store.ledger.read_entries([1], 9)
     details = [json.loads(entry.detail or "null") for entry in entries]
     assert details == [{"by": "admin boss"}, {"by": "admin boss", "reason": "won a raffle"}, None]
 
@@ -145,4 +145,4 @@ async def test_a_failed_request_is_not_audited() -> None:
         reply = await execute(wallet, request, "admin boss")
         assert isinstance(reply, OperationFailure)
         assert reply.code is why
-    assert await store.list_audit_records(None, 9) == []
+    assert await store.admin.list_audit_records(None, 9) == []

@@ -12,14 +12,14 @@ from tests.storage.store_helpers import Run, open_store
 
 @pytest.fixture
 def run() -> Iterator[Run]:
-    """One event loop for the whole test, as a store wants it."""
+    """Yield a function that runs coroutines on one event loop, as a store is bound to its loop."""
     with asyncio.Runner() as runner:
         yield runner.run
 
 
 @pytest.fixture(params=["memory", "sqlite"])
 def store(request: pytest.FixtureRequest, run: Run, tmp_path: Path) -> Iterator[Store]:
-    """A fresh store of each engine."""
+    """Yield a new store, once for each engine."""
     opened = run(open_store(request.param, tmp_path))
     yield opened
     run(opened.close())

@@ -1,4 +1,4 @@
-"""Files of older schemas, with the rows of a file of today."""
+"""Files with older schemas and the rows of a current file."""
 
 import sqlite3
 from contextlib import closing
@@ -10,13 +10,13 @@ from minwallet.storage.sqlite.connection import APPLICATION_ID, _split_statement
 SCRIPTS = sorted((resources.files("minwallet.storage") / "schema").iterdir(), key=lambda file: file.name)
 
 OLD_NAMES = {"id_scopes": "id_spaces", "role": "part", "scope_id": "space_id"}
-"""Tables and columns that step 5 of the schema renamed, with their former names."""
+"""The former names of the tables and columns that migration 5 renamed."""
 
 NEW_NAMES = {old: new for new, old in OLD_NAMES.items()}
 
 
 def copy_to_older_schema(source: Path, target: Path, version: int) -> None:
-    """Make `target` a wallet of that schema version with the players and entries of `source`, which nobody writes."""
+    """Make `target` a wallet of that schema version with the players and entries of `source`, which must be closed."""
     with closing(sqlite3.connect(target, isolation_level=None)) as db:
         for script in SCRIPTS[:version]:
             for statement in _split_statements(script.read_text("utf-8")):

@@ -1,4 +1,4 @@
-"""What the stores' tests share: running their coroutines, and orders in a few words."""
+"""Helpers of the stores' tests: opening a store, and short ways to build accounts and commands."""
 
 from collections.abc import Coroutine, Sequence
 from pathlib import Path
@@ -15,19 +15,19 @@ from tests.storage.reference_engine.memory_store import MemoryStore
 T = TypeVar("T")
 
 NOW = 1_700_000_000_000
-"""A moment in ms since 1970; stores are told the time."""
+"""A fixed time in ms since 1970 UTC. Callers pass the time to a store."""
 
 WALLET_V2, VELA = "wallet-v2", "vela"
 
 
 class Run(Protocol):
-    """Runs a coroutine to its end."""
+    """A function that runs a coroutine to its end."""
 
     def __call__(self, work: Coroutine[Any, Any, T], /) -> T: ...
 
 
 async def open_store(engine: str, folder: Path) -> Store:
-    """A fresh store of this engine."""
+    """Open a new store of this engine."""
     if engine == "memory":
         return MemoryStore()
     return await SqliteStore.open(folder / "wallet.db", create=True)
@@ -36,7 +36,7 @@ async def open_store(engine: str, folder: Path) -> Store:
 def make_new_account(
     player_id: str, cash: int = 0, bonus: int = 0, *, currency: str = "USD", **options: str
 ) -> NewAccount:
-    """An account to open; `agent` and `token` if not the default ones."""
+    """Return an account to create. `options` are `agent` (default: default) and `token` (default: no session)."""
     session: NewSession | None = build_new_session(options["token"], None) if "token" in options else None
     return NewAccount(options.get("agent", "default"), player_id, currency, cash, bonus, session)
 
@@ -44,7 +44,7 @@ def make_new_account(
 def make_command(
     command: MoneyCommand, account_id: int, protocol: str = WALLET_V2, session_id: int | None = None
 ) -> AccountCommand:
-    """An order as the protocol of this name gives it."""
+    """Return a command as the protocol of this name builds it."""
     return AccountCommand(command, protocol, account_id, session_id, ids_per_currency=protocol == WALLET_V2)
 
 
@@ -53,10 +53,10 @@ def make_operator_command(command: MoneyCommand, account_id: int) -> AccountComm
 
 
 async def create_players(store: Store, *new_accounts: NewAccount) -> list[Player]:
-    """The players of these openings, once they are made."""
-    created = await store.create_accounts(new_accounts, NOW)
+    """Create the accounts, and return their players."""
+    created = await store.accounts.create_accounts(new_accounts, NOW)
     assert created.problems == ()
-    found = [await store.find_player(each.agent, each.player_id) for each in new_accounts]
+    found = [await store.accounts.find_player(each.agent, each.player_id) for each in new_accounts]
     return [player for player in found if player]
 
 

@@ -1,4 +1,4 @@
-"""What every store promises, tried with every engine."""
+"""Tests of the promises of `Store`, with every engine."""
 
 from minwallet.ledger.audit import Audit, EntryRow
 from minwallet.ledger.commands import Balance, Bet, BetWin, Cancel, Deposit, Settle, Win, Withdraw
@@ -23,7 +23,7 @@ LARGEST = 2**64 - 1
 
 
 def test_a_command_changes_its_account(store: Store, run: Run) -> None:
-    """The outcome says what there is now, and the player is found with it."""
+    """The outcome has the new balances, and the player is found with them."""
     run(create_players(store, make_new_account("ann", 1000, 500)))
     (outcome,) = run(store.apply([make_command(Bet("7", 1200, "7", "1012"), 1)], NOW + 5))
     assert isinstance(outcome, Applied)
@@ -31,13 +31,13 @@ def test_a_command_changes_its_account(store: Store, run: Run) -> None:
     assert (entry.seq, entry.previous_seq, entry.at_ms, entry.account_id) == (2, 1, NOW + 5, 1)
     assert (entry.kind, entry.id, entry.round, entry.game, entry.stake) == (Kind.BET, "7", "7", "1012", 1200)
     assert (entry.amount, entry.bonus_amount, outcome.cash, outcome.bonus) == (-1000, -200, 0, 300)
-    found = run(store.find_player("default", "ann"))
+    found = run(store.accounts.find_player("default", "ann"))
     assert found
     assert found.accounts == ((1, "USD", 0, 300),)
 
 
 def test_commands_of_a_batch_are_decided_in_order(store: Store, run: Run) -> None:
-    """One outcome an order, in the orders' own order, with rising numbers."""
+    """Each command has one outcome, in the order of the commands, and `seq` increases."""
     run(create_players(store, make_new_account("ann", 100), make_new_account("bob", 100), make_new_account("cat", 100)))
     batch = [make_command(Bet("3", 10, "3"), 3), make_command(Bet("1", 500, "1"), 1), make_command(Win("2", 7), 2)]
     outcomes = run(store.apply(batch, NOW))
@@ -49,16 +49,16 @@ def test_commands_of_a_batch_are_decided_in_order(store: Store, run: Run) -> Non
 
 
 def test_two_players_with_one_id_in_one_batch(store: Store, run: Run) -> None:
-    """The first has it, the second is refused."""
+    """The first player's bet is applied, the second one's is refused."""
     run(create_players(store, make_new_account("ann", 100), make_new_account("bob", 100)))
     outcomes = run(store.apply([make_command(Bet("1", 10, "1"), 2), make_command(Bet("1", 10, "1"), 1)], NOW))
     assert outcome_names(outcomes) == ["Applied", "Refused"]
     assert outcomes[1] == Refused(Refusal.ID_TAKEN, 100, 0)
-    assert run(store.count_entries()) == 3
+    assert run(store.ledger.count_entries()) == 3
 
 
 def test_a_cancel_and_another_players_bet_in_one_batch(store: Store, run: Run) -> None:
-    """An id that is closed in a batch is closed for what comes later in it."""
+    """An id that a cancel closes is closed for later commands of the batch."""
     run(create_players(store, make_new_account("ann", 100), make_new_account("bob", 100)))
     outcomes = run(store.apply([make_command(Cancel("1"), 1), make_command(Bet("1", 10, "1"), 2)], NOW))
     assert outcome_names(outcomes) == ["Applied", "Refused"]
@@ -67,8 +67,8 @@ def test_a_cancel_and_another_players_bet_in_one_batch(store: Store, run: Run) -
 
 
 def test_an_id_is_unique_where_its_protocol_says(store: Store, run: Run) -> None:
-    """Per agent and currency in wallet-v2, per agent in vela, and apart from each other and from the operator's."""
-    run(store.add_agent("other", "other", None, NOW))
+    """Ids are unique per agent and currency in wallet-v2, and per agent in vela. Protocols do not share ids."""
+    run(store.accounts.add_agent("other", "other", None, NOW))
     run(
         create_players(
             store,
@@ -86,9 +86,9 @@ def test_an_id_is_unique_where_its_protocol_says(store: Store, run: Run) -> None
 
 
 def test_a_retry_has_the_same_outcome(store: Store, run: Run) -> None:
-    """For every kind of order: the first one's entry, the money as it is, and no new row."""
+    """For every kind of command a retry returns the first entry and the current balances, and adds no entry."""
     run(create_players(store, make_new_account("ann", 1000), make_new_account("bob", 0)))
-    orders = [
+    commands = [
         make_command(Bet("1", 100, "1", "game", '{"key":"k"}'), 1, VELA),
         make_command(Settle("1", 30), 1, VELA),
         make_command(BetWin("2", 10, 20), 1, VELA),
@@ -99,20 +99,20 @@ def test_a_retry_has_the_same_outcome(store: Store, run: Run) -> None:
         make_operator_command(Deposit("ref", 1, 2), 1),
         make_operator_command(Withdraw("out", 0, 1), 1),
     ]
-    first = [run(store.apply([each], NOW))[0] for each in orders]
-    assert outcome_names(first) == ["Applied"] * len(orders)
-    rows = run(store.count_entries())
-    for before, again in zip(first, [run(store.apply([each], NOW + 9))[0] for each in orders], strict=True):
-        # The bet that was cancelled is the one that its retry must not bring back.
+    first = [run(store.apply([each], NOW))[0] for each in commands]
+    assert outcome_names(first) == ["Applied"] * len(commands)
+    rows = run(store.ledger.count_entries())
+    for before, again in zip(first, [run(store.apply([each], NOW + 9))[0] for each in commands], strict=True):
+        # A retry must not apply a cancelled bet again.
         if again == Refused(Refusal.CANCELLED, first[-1].cash, first[-1].bonus):
             continue
         assert isinstance(before, Applied)
         assert again == Replayed(before.entry, first[-1].cash, first[-1].bonus)
-    assert run(store.count_entries()) == rows
+    assert run(store.ledger.count_entries()) == rows
 
 
 def test_a_refusal_lasts(store: Store, run: Run) -> None:
-    """A bet refused for want of money stays refused when there is money."""
+    """A bet that was refused for insufficient funds stays refused after a deposit."""
     run(create_players(store, make_new_account("ann", 5)))
     bet = make_command(Bet("1", 10, "1"), 1)
     (first,) = run(store.apply([bet], NOW))
@@ -124,7 +124,7 @@ def test_a_refusal_lasts(store: Store, run: Run) -> None:
 
 
 def test_a_tombstone_lasts(store: Store, run: Run) -> None:
-    """A bet that comes after its cancel is refused, and takes nothing."""
+    """A bet that arrives after its cancel is refused and takes nothing."""
     run(create_players(store, make_new_account("ann", 5)))
     (closed,) = run(store.apply([make_command(Cancel("1"), 1)], NOW))
     assert isinstance(closed, Applied)
@@ -133,8 +133,8 @@ def test_a_tombstone_lasts(store: Store, run: Run) -> None:
 
 
 def test_a_round_is_known_by_its_bets(store: Store, run: Run) -> None:
-    """A win of it is an orphan before there is one, plain while one stands and refused when all are called off; a bet
-    before a win is settled, a bet after it is not."""
+    """A win without a bet is an orphan, a win with a standing bet is applied, and a win is refused if all bets are
+    cancelled. A win settles the bets before it, not those after it."""
     run(create_players(store, make_new_account("ann", 100), make_new_account("bob", 100)))
 
     def apply(*commands: Bet | Win | Cancel, account: int = 1) -> list[object]:
@@ -151,22 +151,22 @@ def test_a_round_is_known_by_its_bets(store: Store, run: Run) -> None:
 
 
 def test_a_query_changes_nothing(store: Store, run: Run) -> None:
-    """It is answered with what there is, unless the session has ended."""
+    """A query returns the balances, unless the session has ended."""
     (ann,) = run(create_players(store, make_new_account("ann", 100, 50)))
-    run(store.add_session(ann.accounts[0][0], build_new_session("token", NOW + 10), NOW))
+    run(store.sessions.add_session(ann.accounts[0].account_id, build_new_session("token", NOW + 10), NOW))
     question = make_command(Bet("1", 1, "1"), 1, session_id=1)._replace(command=Balance())
     assert run(store.dry_run(question, NOW)) == BalanceShown(100, 50)
     assert run(store.dry_run(question, NOW + 10)) == Refused(Refusal.SESSION_EXPIRED, 100, 50)
-    assert run(store.count_entries()) == 1
+    assert run(store.ledger.count_entries()) == 1
 
 
 def test_a_dry_run_predicts_the_outcome(store: Store, run: Run) -> None:
-    """The outcome is what it would be right now, of the first order in an id space too, and nothing is written."""
+    """A dry run returns the outcome of `apply`, also for the first command of a scope, and writes nothing."""
     run(create_players(store, make_new_account("ann", 100)))
     for bet in (make_command(Bet("1", 10, "1"), 1), make_command(BetWin("1", 10, 5), 1, VELA)):
         would = run(store.dry_run(bet, NOW))
         assert isinstance(would, Applied)
-        assert run(store.count_entries()) == would.entry.seq - 1
+        assert run(store.ledger.count_entries()) == would.entry.seq - 1
         assert run(store.apply([bet], NOW)) == [would]
         assert run(store.dry_run(bet, NOW)) == run(store.apply([bet], NOW))[0] == Replayed(*would)
     dear = make_command(Bet("2", 500, "2"), 1)
@@ -177,10 +177,10 @@ def test_a_dry_run_predicts_the_outcome(store: Store, run: Run) -> None:
     assert run(store.dry_run(dear, NOW)) == would._replace(entry=None)
 
 
-def test_a_session_is_read_anew_for_each_order(store: Store, run: Run) -> None:
-    """Expiry, revocation and blocking hold for new bets from that moment on; money in flight still settles."""
+def test_a_session_is_read_again_for_each_command(store: Store, run: Run) -> None:
+    """Expiry, revocation and blocking apply to new bets immediately. Open bets can still be settled."""
     (ann,) = run(create_players(store, make_new_account("ann", 100, token="live")))
-    run(store.add_session(1, build_new_session("brief", NOW + 10), NOW))
+    run(store.sessions.add_session(1, build_new_session("brief", NOW + 10), NOW))
 
     def bet(number: int, session_id: int, at: int = NOW) -> object:
         outcome = run(store.apply([make_command(Bet(str(number), 1, str(number)), 1, session_id=session_id)], at))[0]
@@ -188,18 +188,18 @@ def test_a_session_is_read_anew_for_each_order(store: Store, run: Run) -> None:
 
     assert (bet(1, 1), bet(2, 2)) == (Applied, Applied)
     assert bet(3, 2, NOW + 10) is Refusal.SESSION_EXPIRED
-    assert run(store.revoke_session(hash_token("live"), NOW)) is True
+    assert run(store.sessions.revoke_session(hash_token("live"), NOW)) is True
     assert bet(4, 1) is Refusal.SESSION_REVOKED
-    run(store.set_player_status(ann.player_key, PlayerStatus.BLOCKED))
+    run(store.accounts.set_player_status(ann.player_key, PlayerStatus.BLOCKED))
     assert bet(5, 2) is Refusal.PLAYER_BLOCKED
     assert bet(2, 2, NOW + 99) is Replayed
     assert outcome_names(run(store.apply([make_command(Win("6", 5, "1"), 1, session_id=1)], NOW + 99))) == ["Applied"]
-    run(store.set_player_status(ann.player_key, PlayerStatus.ACTIVE))
+    run(store.accounts.set_player_status(ann.player_key, PlayerStatus.ACTIVE))
     assert bet(7, 2) is Applied
 
 
 def test_the_newest_entries_come_first(store: Store, run: Run) -> None:
-    """Of all the accounts asked for, and no others; as many as the limit."""
+    """Entries of the given accounts only, up to the limit."""
     run(create_players(store, make_new_account("ann", 1), make_new_account("bob", 1), make_new_account("cat", 1)))
     for number in range(4):
         run(
@@ -210,28 +210,28 @@ def test_the_newest_entries_come_first(store: Store, run: Run) -> None:
         )
 
     def read(accounts: list[int], limit: int) -> list[tuple[int, str]]:
-        return [(entry.account_id, entry.id) for entry in run(store.read_entries(accounts, limit))]
+        return [(entry.account_id, entry.id) for entry in run(store.ledger.read_entries(accounts, limit))]
 
     assert read([1, 3], 5) == [(3, "3-3"), (1, "3-1"), (3, "2-3"), (1, "2-1"), (3, "1-3")]
     assert read([2], 2) == [(2, "3-2"), (2, "2-2")]
     assert len(read([1, 2, 3], 100)) == 15
     assert read([], 5) == read([99], 5) == []
-    seqs = [entry.seq for entry in run(store.read_entries([1, 2, 3], 100))]
+    seqs = [entry.seq for entry in run(store.ledger.read_entries([1, 2, 3], 100))]
     assert seqs == sorted(seqs, reverse=True)
 
 
 def test_an_audit_reads_everything_in_pages(store: Store, run: Run) -> None:
-    """In order, each row once, owners with them, and with the last page the accounts; whatever the size of a page."""
+    """For any page size, each row comes once and in order, with the owners; the last page has the accounts."""
     run(create_players(store, make_new_account("ann", 10), make_new_account("bob", 10), make_new_account("poor")))
     run(store.apply([make_command(Bet("1", 3, "1"), 1), make_command(Win("2", 4), 2)], NOW))
     for limit in (1, 2, 3, 4, 5, 100):
         audit, found, seq = Audit(), list[EntryRow](), 0
-        while (page := run(store.read_audit_page(seq, limit))).accounts is None:
+        while (page := run(store.ledger.read_audit_page(seq, limit))).accounts is None:
             assert len(page.rows) == limit
             audit.register(page.owners)
             audit.add(page.rows)
             found += page.rows
-            seq = page.rows[-1][0]
+            seq = page.last_seq
         audit.register(page.owners)
         audit.add(page.rows)
         found += page.rows
@@ -240,23 +240,23 @@ def test_an_audit_reads_everything_in_pages(store: Store, run: Run) -> None:
         assert [row[0] for row in found] == [1, 2, 3, 4]
         assert [(account.cash, account.last_seq) for account in page.accounts] == [(7, 3), (14, 4), (0, 0)]
         assert str(page.owners[3]) == "poor USD of agent default"
-    assert run(store.count_entries()) == 4
+    assert run(store.ledger.count_entries()) == 4
 
 
 def test_accounts_are_partitioned_for_the_audit(store: Store, run: Run) -> None:
-    """Each account is in one share, with its owner and all of its rows; owners are told once."""
+    """Each account is in one partition, with its owner and all of its rows. Each owner is returned once."""
     run(create_players(store, *(make_new_account(name, 10) for name in ("ann", "bob", "cat"))))
     run(store.apply([make_command(Bet(str(number), 1, str(number)), number) for number in (1, 2, 3)], NOW))
-    shares = [run(store.read_audit_page(0, 9, 0, Partition(number, 2))) for number in (0, 1)]
+    shares = [run(store.ledger.read_audit_page(0, 9, 0, Partition(number, 2))) for number in (0, 1)]
     assert [[row[0] for row in page.rows] for page in shares] == [[2, 5], [1, 3, 4, 6]]
     assert [[owner.player_id for owner in page.owners.values()] for page in shares] == [["bob"], ["ann", "cat"]]
     assert [[each.account_id for each in page.accounts or ()] for page in shares] == [[2], [1, 3]]
-    assert [*run(store.read_audit_page(0, 9, 2)).owners] == [3]
+    assert [*run(store.ledger.read_audit_page(0, 9, 2)).owners] == [3]
 
 
 def test_protocols_do_not_mix_in_the_entries(store: Store, run: Run) -> None:
-    """Each entry says where it came from."""
+    """Each entry has its protocol."""
     run(create_players(store, make_new_account("ann", 10)))
     run(store.apply([make_command(Bet("1", 1, "1"), 1)], NOW))
     run(store.apply([make_command(Bet("1", 1, "1"), 1, VELA)], NOW))
-    assert [entry.protocol for entry in run(store.read_entries([1], 9))] == [VELA, WALLET_V2, "opening"]
+    assert [entry.protocol for entry in run(store.ledger.read_entries([1], 9))] == [VELA, WALLET_V2, "opening"]

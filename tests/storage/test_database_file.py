@@ -1,4 +1,4 @@
-"""The file itself: whose it is, what it refuses, and what is no wallet file at all."""
+"""Tests of the file: its schema and constraints, and the files that are refused."""
 
 import sqlite3
 from collections.abc import Iterator
@@ -22,7 +22,7 @@ TABLES = {
 
 @pytest.fixture
 def raw_connection(db: Path, run: Run) -> Iterator[sqlite3.Connection]:
-    """A plain connection, as another program would open it, to a closed wallet with one bet of ann's."""
+    """Yield a plain sqlite3 connection to a closed wallet with one bet of ann's."""
     store = run(SqliteStore.open(db, create=True))
     run(create_players(store, make_new_account("ann", 100), make_new_account("bob", 100)))
     run(store.apply([make_command(Bet("1", 10, "1"), 1)], NOW))
@@ -32,7 +32,7 @@ def raw_connection(db: Path, run: Run) -> Iterator[sqlite3.Connection]:
 
 
 def test_the_file_carries_application_id_and_schema_version(raw_connection: sqlite3.Connection) -> None:
-    """`application_id` spells minw, and `user_version` counts the schema's steps."""
+    """`application_id` spells minw, and `user_version` is the number of migrations."""
     (application_id,) = raw_connection.execute("PRAGMA application_id").fetchone()
     assert application_id.to_bytes(4, "big") == b"minw"
     steps = list((Path(connection.__file__).parent.parent / "schema").glob("*.sql"))
@@ -41,7 +41,7 @@ def test_the_file_carries_application_id_and_schema_version(raw_connection: sqli
 
 
 def test_every_table_is_strict(raw_connection: sqlite3.Connection) -> None:
-    """No column takes what it was not made for."""
+    """No column accepts a value of another type."""
     found = raw_connection.execute(
         "SELECT name, strict FROM pragma_table_list WHERE schema = 'main' AND type = 'table'"
     )
@@ -63,7 +63,7 @@ def test_every_table_is_strict(raw_connection: sqlite3.Connection) -> None:
     ],
 )
 def test_a_balance_is_never_out_of_range(raw_connection: sqlite3.Connection, statement: str) -> None:
-    """The file refuses what the rules should never let through."""
+    """The schema rejects balances that the rules never produce."""
     with pytest.raises(sqlite3.IntegrityError):
         raw_connection.execute(statement)
 
@@ -81,7 +81,7 @@ def test_a_balance_is_never_out_of_range(raw_connection: sqlite3.Connection, sta
     ],
 )
 def test_a_ledger_row_is_never_changed_or_removed(raw_connection: sqlite3.Connection, statement: str) -> None:
-    """By any program."""
+    """The schema rejects changes and deletions by any program."""
     before = raw_connection.execute("SELECT * FROM transactions").fetchall()
     with pytest.raises(sqlite3.IntegrityError):
         raw_connection.execute(statement)
@@ -98,7 +98,7 @@ NEXT_ROW = {"seq": 4, "account_id": 1, "previous_seq": 3, "id": "'9'", "role": 0
 
 
 def test_a_ledger_row_moves_its_account(raw_connection: sqlite3.Connection) -> None:
-    """The balance is what the account's last row says, by the file's own hand."""
+    """A trigger sets the account's balances to those of its last row."""
     raw_connection.execute("BEGIN")
     raw_connection.execute(INSERT_COPY.format(**NEXT_ROW))
     row = raw_connection.execute("SELECT cash, bonus, last_seq FROM accounts WHERE account_id = 1").fetchone()
@@ -125,7 +125,7 @@ def test_a_ledger_row_moves_its_account(raw_connection: sqlite3.Connection) -> N
 def test_a_ledger_row_follows_its_accounts_last_row(
     raw_connection: sqlite3.Connection, difference: dict[str, object]
 ) -> None:
-    """Anything else is refused: another account's, an older one, none, or a second row for one id."""
+    """A row after another account's row, an older row or no row is rejected, and so is a second row for one id."""
     with pytest.raises(sqlite3.IntegrityError):
         raw_connection.execute(INSERT_COPY.format(**NEXT_ROW | difference))
     assert raw_connection.execute("SELECT count(*) FROM transactions").fetchone() == (3,)
@@ -133,21 +133,21 @@ def test_a_ledger_row_follows_its_accounts_last_row(
 
 
 def test_an_empty_file_becomes_a_wallet(db: Path, run: Run) -> None:
-    """A file of no bytes is brought up to date when it is opened, and opened again as it is."""
+    """A file of 0 bytes is migrated when it is opened, and can be opened again."""
     db.touch()
     for _ in range(2):
         store = run(SqliteStore.open(db, create=False, check=True))
-        assert [agent.name for agent in run(store.list_agents())] == ["default"]
+        assert [agent.name for agent in run(store.accounts.list_agents())] == ["default"]
         run(store.close())
 
 
 def test_an_empty_file_stays_empty_when_it_is_only_read(db: Path, run: Run) -> None:
-    """Who does not own the file does not make its tables; there is nothing to be read in it."""
+    """A read-only store does not create tables. Reading fails."""
 
     async def read() -> None:
         store = await SqliteStore.open_read_only(db)
         try:
-            await store.list_agents()
+            await store.accounts.list_agents()
         finally:
             await store.close()
 
@@ -158,14 +158,14 @@ def test_an_empty_file_stays_empty_when_it_is_only_read(db: Path, run: Run) -> N
 
 
 def test_opening_twice_keeps_what_there_is(raw_connection: sqlite3.Connection, db: Path, run: Run) -> None:
-    """`create` makes a file only where there is none."""
+    """`create` creates a file only if there is none."""
     before = raw_connection.execute("SELECT * FROM transactions").fetchall()
     run(run(SqliteStore.open(db, create=True)).close())
     assert raw_connection.execute("SELECT * FROM transactions").fetchall() == before
 
 
 def _assert_open_refused(db: Path, run: Run, message: str) -> None:
-    """Every way to open the file is refused with these words."""
+    """Assert that every way to open the file is refused with this message."""
     for open_ in (
         SqliteStore.open(db, create=True, check=True),
         SqliteStore.open(db, create=False, check=True),
@@ -176,14 +176,14 @@ def _assert_open_refused(db: Path, run: Run, message: str) -> None:
 
 
 def test_a_newer_file_is_refused(raw_connection: sqlite3.Connection, db: Path, run: Run) -> None:
-    """With its schema's number and this program's."""
+    """The message has the schema versions of the file and of this program."""
     raw_connection.execute("PRAGMA user_version = 41")
     raw_connection.close()
     _assert_open_refused(db, run, r"newer minwallet \(schema 41, this one knows \d+\); upgrade minwallet")
 
 
 def test_another_programs_database_is_left_as_it_is(db: Path, run: Run) -> None:
-    """It is refused before a single byte of it is changed."""
+    """The file is refused before any byte of it is changed."""
     with closing(sqlite3.connect(db)) as other, other:
         other.execute("CREATE TABLE notes (text)")
     before = db.read_bytes()
@@ -193,7 +193,7 @@ def test_another_programs_database_is_left_as_it_is(db: Path, run: Run) -> None:
 
 
 def test_an_empty_database_with_a_strange_mark_is_refused(db: Path, run: Run) -> None:
-    """No table yet, but somebody's application_id or user_version."""
+    """A file without tables, but with another application_id or user_version, is refused."""
     for pragma in ("application_id = 77", "user_version = 1"):
         with closing(sqlite3.connect(db)) as other:
             other.execute(f"PRAGMA {pragma}")
@@ -203,7 +203,7 @@ def test_an_empty_database_with_a_strange_mark_is_refused(db: Path, run: Run) ->
 
 
 def test_a_network_file_system_is_refused(db: Path, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    """SQLite can lose money there."""
+    """SQLite can lose commits on a network file system."""
     kind = connection.detect_file_system(db.parent)
     assert kind
     monkeypatch.setattr(connection, "NETWORK_FILE_SYSTEMS", {kind})

@@ -1,4 +1,4 @@
-"""Two engines, one history: whatever is asked of both, they answer alike and write the same rows, hashes included."""
+"""Two engines with one history: they return the same results and write the same rows, including hashes."""
 
 import asyncio
 import tempfile
@@ -23,8 +23,9 @@ from minwallet.ledger.commands import (
     Win,
     Withdraw,
 )
-from minwallet.ledger.limits import DAY_MS, LimitKind, LimitPeriod
+from minwallet.ledger.limits import LimitKind, LimitPeriod
 from minwallet.ledger.money import MAX_CENTS
+from minwallet.ledger.time_units import DAY_MS
 from minwallet.storage.limit_store import LimitChange
 from minwallet.storage.models import AccountCommand, NewAccount, PlayerStatus
 from minwallet.storage.queries import Filter
@@ -35,7 +36,7 @@ from tests.storage.store_helpers import NOW, VELA, WALLET_V2, make_command, make
 T = TypeVar("T")
 
 ACCOUNTS_BY_PLAYER = {1: (1, 2), 2: (3,), 3: (4,)}
-"""Which accounts each player has: the first one two currencies, the last one another agent."""
+"""The accounts of each player. The first player has two currencies, the last one another agent."""
 
 ids = st.sampled_from(["0", "1", "2", "3", str(2**64 - 1)])
 rounds = st.none() | ids
@@ -62,7 +63,7 @@ operator_commands = st.one_of(
 
 @st.composite
 def batches(draw: st.DrawFn) -> list[AccountCommand]:
-    """At most one order a player, in any order, in one of their sessions or none."""
+    """Draw a batch: up to one command of each player, in any order, with or without a session."""
     batch = []
     for player in draw(
         st.permutations(sorted(ACCOUNTS_BY_PLAYER)).flatmap(lambda all_: st.integers(1, 3).map(lambda n: all_[:n]))
@@ -78,7 +79,7 @@ def batches(draw: st.DrawFn) -> list[AccountCommand]:
 
 
 def filters(now_ms: int) -> st.SearchStrategy[Filter]:
-    """Everything that can be asked for, mostly one or two things at once."""
+    """Draw a filter, mostly with one or two conditions."""
     times = st.none() | st.integers(NOW - 1, now_ms + 1)
     choices = {
         "agent": ["default", "two", "nobody"],
@@ -96,7 +97,7 @@ def filters(now_ms: int) -> st.SearchStrategy[Filter]:
 
 
 class EngineEquivalence(RuleBasedStateMachine):
-    """Each rule does one thing to both stores and compares what comes of it."""
+    """A state machine. Each rule does the same to both stores and compares the results."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -112,10 +113,10 @@ class EngineEquivalence(RuleBasedStateMachine):
     def create_accounts(self, cash: int, bonus: int) -> None:
         names = [("default", "ann", "USD"), ("default", "ann", "EUR"), ("default", "bob", "USD"), ("two", "ann", "USD")]
         sessions = [build_new_session(f"token{number}", NOW + 40 if number % 2 else None) for number in range(4)]
-        openings = [NewAccount(*name, cash, bonus, session) for name, session in zip(names, sessions, strict=True)]
+        new_accounts = [NewAccount(*name, cash, bonus, session) for name, session in zip(names, sessions, strict=True)]
         for store in self.stores:
-            self._run(store.add_agent("two", "two", None, NOW))
-            assert self._run(store.create_accounts(openings, NOW)).accounts == 4
+            self._run(store.accounts.add_agent("two", "two", None, NOW))
+            assert self._run(store.accounts.create_accounts(new_accounts, NOW)).accounts == 4
 
     @rule(batch=batches(), pause_ms=st.integers(0, 5))
     def apply(self, batch: list[AccountCommand], pause_ms: int) -> None:
@@ -132,7 +133,7 @@ class EngineEquivalence(RuleBasedStateMachine):
     @rule(player=st.integers(1, 3), status=st.sampled_from(PlayerStatus))
     def set_status(self, player: int, status: PlayerStatus) -> None:
         for store in self.stores:
-            self._run(store.set_player_status(player, status))
+            self._run(store.accounts.set_player_status(player, status))
 
     @rule(
         account=st.integers(1, 4),
@@ -142,12 +143,12 @@ class EngineEquivalence(RuleBasedStateMachine):
     )
     def request_limit(self, account: int, kind: LimitKind, per: LimitPeriod, limit: int | None) -> None:
         for store in self.stores:
-            self._run(store.request_limit(LimitChange(account, kind, per, limit), self.now_ms))
+            self._run(store.limits.request_limit(LimitChange(account, kind, per, limit), self.now_ms))
 
     @rule(player=st.integers(1, 3), span_ms=st.none() | st.sampled_from([3, DAY_MS, 3 * DAY_MS]))
     def request_exclusion(self, player: int, span_ms: int | None) -> None:
         for store in self.stores:
-            self._run(store.request_exclusion(player, span_ms and self.now_ms + span_ms, self.now_ms))
+            self._run(store.limits.request_exclusion(player, span_ms and self.now_ms + span_ms, self.now_ms))
 
     @precondition(lambda self: self.now_ms > NOW + 10)
     @rule(days=st.sampled_from([1, 7]))
@@ -158,40 +159,46 @@ class EngineEquivalence(RuleBasedStateMachine):
     @rule(number=st.integers(0, 4))
     def revoke(self, number: int) -> None:
         token_hash = hash_token(f"token{number}")
-        assert [self._run(store.revoke_session(token_hash, self.now_ms)) for store in self.stores] == [number < 4] * 2
+        assert [self._run(store.sessions.revoke_session(token_hash, self.now_ms)) for store in self.stores] == [
+            number < 4
+        ] * 2
 
     @rule(limit=st.integers(1, 5))
     def aggregate_totals(self, limit: int) -> None:
         for store in self.stores:
-            self._run(store.aggregate_totals(limit))
+            self._run(store.totals.aggregate_totals(limit))
 
     @rule(data=st.data(), limit=st.integers(1, 4), before=st.none() | st.integers(1, 20))
     def read_pages(self, data: st.DataObject, limit: int, before: int | None) -> None:
-        """A page is the same whatever way the engine has to it; only where nothing is left may a `next` differ."""
+        """A page is the same for any filter."""
         wanted = data.draw(filters(self.now_ms))
         after = before or 0
-        by_memory, by_sqlite = (self._run(store.read_page(wanted, before, limit)) for store in self.stores)
+        by_memory, by_sqlite = (self._run(store.ledger.read_page(wanted, before, limit)) for store in self.stores)
         assert by_sqlite == by_memory
-        by_memory, by_sqlite = (self._run(store.read_entries_after(wanted, after, limit)) for store in self.stores)
+        by_memory, by_sqlite = (
+            self._run(store.ledger.read_entries_after(wanted, after, limit)) for store in self.stores
+        )
         assert by_sqlite == by_memory
         agent = wanted.agent
-        by_memory, by_sqlite = (self._run(store.read_open_bets(agent, before, limit)) for store in self.stores)
+        by_memory, by_sqlite = (self._run(store.ledger.read_open_bets(agent, before, limit)) for store in self.stores)
         assert by_sqlite == by_memory
-        rounds_by_memory, rounds_by_sqlite = (self._run(store.count_open_rounds(limit)) for store in self.stores)
+        rounds_by_memory, rounds_by_sqlite = (self._run(store.ledger.count_open_rounds(limit)) for store in self.stores)
         assert rounds_by_sqlite == rounds_by_memory
 
     @invariant()
     def balances_match_ledger(self) -> None:
-        """And every engine says so, however much of the ledger is added up yet."""
-        by_memory, by_sqlite = (self._run(store.read_currency_balances()) for store in self.stores)
+        """The balances equal the ledger, however many entries are aggregated."""
+        by_memory, by_sqlite = (self._run(store.totals.read_currency_balances()) for store in self.stores)
         assert by_sqlite == by_memory
         assert all(holding.is_consistent for holding in by_sqlite)
 
     @invariant()
     def restrictions_are_equal(self) -> None:
-        """What one engine adds up row by row, the other adds up anew."""
+        """Usages that SQLite counts row by row equal those that the reference engine computes from all rows."""
         for account in (1, 2, 3, 4):
-            by_memory, by_sqlite = (self._run(store.find_restrictions(account, self.now_ms)) for store in self.stores)
+            by_memory, by_sqlite = (
+                self._run(store.limits.find_restrictions(account, self.now_ms)) for store in self.stores
+            )
             assert by_sqlite == by_memory
 
     @invariant()
@@ -213,32 +220,32 @@ class EngineEquivalence(RuleBasedStateMachine):
 
 
 async def _read_players(store: Store) -> list[object]:
-    sessions = [await store.list_sessions(player) for player in ACCOUNTS_BY_PLAYER]
-    return [await store.list_players("default"), await store.list_players("two"), sessions]
+    sessions = [await store.sessions.list_sessions(player) for player in ACCOUNTS_BY_PLAYER]
+    return [await store.accounts.list_players("default"), await store.accounts.list_players("two"), sessions]
 
 
 async def _read_totals(store: Store) -> list[object]:
-    while await store.aggregate_totals(7):
+    while await store.totals.aggregate_totals(7):
         continue
-    return [await store.read_totals(0, 30_000, agent) for agent in (None, "default")] + [
-        await store.read_minute_counts(0)
+    return [await store.totals.read_totals(0, 30_000, agent) for agent in (None, "default")] + [
+        await store.totals.read_minute_counts(0)
     ]
 
 
 async def _read_ledger(store: Store) -> list[object]:
-    """All rows in pages, the newest ones, and the accounts; and the whole of it must sum and chain up."""
+    """Return all rows and accounts, and the newest entries. Assert that an audit finds no problem."""
     audit, pages, seq = Audit(), [], 0
     while True:
-        page = await store.read_audit_page(seq, 7)
+        page = await store.ledger.read_audit_page(seq, 7)
         audit.register(page.owners)
         audit.add(page.rows)
         pages.append((page.rows, page.accounts))
         if page.accounts is not None:
             break
-        seq = page.rows[-1][0]
+        seq = page.last_seq
     audit.finish(page.accounts)
     assert audit.problems == []
-    return [pages, await store.read_entries([1, 2, 4], 11), await store.count_entries()]
+    return [pages, await store.ledger.read_entries([1, 2, 4], 11), await store.ledger.count_entries()]
 
 
 TestEngineEquivalence = EngineEquivalence.TestCase

@@ -1,4 +1,4 @@
-"""One process owns the wallet file, and says where it can be asked."""
+"""Tests of the lock on a wallet file and of the published endpoint."""
 
 import json
 import os
@@ -24,7 +24,7 @@ def _acquire(db: Path) -> DatabaseLock:
 
 
 def test_the_lock_has_one_holder(db: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whoever comes second waits, and is told in the end that the file is in use."""
+    """A second holder waits, and then fails because the file is in use."""
     monkeypatch.setattr(file_lock, "LOCK_TIMEOUT_S", 0.1)
     first = _acquire(db)
     with pytest.raises(DatabaseUnusable, match="another minwallet command"):
@@ -33,7 +33,7 @@ def test_the_lock_has_one_holder(db: Path, monkeypatch: pytest.MonkeyPatch) -> N
 
 
 def test_another_process_is_kept_out_too(db: Path) -> None:
-    """The lock is the system's, not this process's."""
+    """The lock is effective between processes."""
     first = _acquire(db)
     first.publish_endpoint(ENDPOINT)
     code = (
@@ -46,21 +46,21 @@ def test_another_process_is_kept_out_too(db: Path) -> None:
 
 
 def test_release_lets_the_next_one_in(db: Path) -> None:
-    """And leaves nothing behind."""
+    """Release deletes the lock file."""
     for _ in range(3):
         _acquire(db).release()
     assert list(db.parent.iterdir()) == []
 
 
 def test_two_files_have_two_locks(tmp_path: Path) -> None:
-    """Owning one says nothing about the other."""
+    """A lock on one file does not lock another."""
     first, second = _acquire(tmp_path / "a.db"), _acquire(tmp_path / "b.db")
     second.release()
     first.release()
 
 
 def test_a_server_is_found_by_its_published_endpoint(db: Path) -> None:
-    """From then on whoever comes second gets its address at once; before, there is nobody to ask."""
+    """After the publication a second process gets the endpoint immediately. Before, there is none."""
     first = _acquire(db)
     assert read_control_endpoint(db) is None
     first.publish_endpoint(ENDPOINT)
@@ -71,7 +71,7 @@ def test_a_server_is_found_by_its_published_endpoint(db: Path) -> None:
 
 
 def test_a_stale_lock_file_is_ignored(db: Path) -> None:
-    """A killed server leaves one; the next owner takes it over, and nobody is sent to the dead one's address."""
+    """A killed server leaves a lock file. The next owner takes it over, and the old endpoint is gone."""
     lock_file_path(db).write_text(json.dumps(ENDPOINT._asdict()))
     assert read_control_endpoint(db)
     following = _acquire(db)
@@ -86,14 +86,14 @@ def test_a_stale_lock_file_is_ignored(db: Path) -> None:
     "content", [b"", b"{", b"[]", b"null", b'"text"', b'{"pid": 1}', b"\xff\xfe", b'{"strange": 1}']
 )
 def test_an_invalid_lock_file_names_no_server(db: Path, content: bytes) -> None:
-    """Half-written or damaged, it is as good as none."""
+    """A partly written or damaged lock file is treated as missing."""
     lock_file_path(db).write_bytes(content)
     assert read_control_endpoint(db) is None
     _acquire(db).release()
 
 
 def test_killing_the_holder_releases_the_lock(db: Path) -> None:
-    """The lock dies with its process."""
+    """The kernel releases the lock of a killed process."""
     code = (
         "import sys, pathlib, time; from minwallet.storage.file_lock import DatabaseLock;"
         "lock = DatabaseLock.acquire(pathlib.Path(sys.argv[1])); print('mine', flush=True); time.sleep(60)"
@@ -108,7 +108,7 @@ def test_killing_the_holder_releases_the_lock(db: Path) -> None:
 
 
 def test_the_lock_file_is_private(db: Path) -> None:
-    """It holds the key to the server."""
+    """The file has mode 0600, as it contains the server's key."""
     before = os.umask(0)
     try:
         first = _acquire(db)
@@ -119,7 +119,7 @@ def test_the_lock_file_is_private(db: Path) -> None:
 
 
 def test_a_place_that_cannot_be_written_is_refused(tmp_path: Path) -> None:
-    """With the reason and what to do."""
+    """The message has the reason and the action."""
     for place in (Path("/proc/wallet.db"), tmp_path / "missing" / "wallet.db"):
         with pytest.raises(DatabaseUnusable, match="--db"):
             DatabaseLock.acquire(place)

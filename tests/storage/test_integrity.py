@@ -1,4 +1,4 @@
-"""Damage in the file is found: before anything is served where that is quick, soon after where it is not."""
+"""Tests of the search for damage: before a small file is served, and soon after a large one is."""
 
 import shutil
 import sqlite3
@@ -18,7 +18,7 @@ ROUNDS = 100
 
 
 async def _create_wallet(db: Path) -> None:
-    """A wallet in which every table of the ledger and both indexes have several pages."""
+    """Create a wallet in which every table of the ledger and both indexes have several pages."""
     store = await SqliteStore.open(db, create=True)
     await create_players(store, make_new_account("ann", 1_000_000, token="t"))
     for number in range(ROUNDS):
@@ -36,7 +36,7 @@ def intact_db(db: Path, run: Run) -> Path:
 
 @pytest.fixture
 def corrupt_copies(intact_db: Path, tmp_path: Path) -> Iterator[Path]:
-    """A copy for each page but the first, with garbage in its place."""
+    """Yield a copy for each page but the first, with garbage in that page."""
     return _corrupt_each_page(intact_db, tmp_path)
 
 
@@ -54,7 +54,7 @@ def _corrupt_each_page(sound: Path, folder: Path) -> Iterator[Path]:
 
 @pytest.fixture
 def startup_check_skipped(monkeypatch: pytest.MonkeyPatch) -> None:
-    """As if the file were so large that a start has no time for it."""
+    """Make every start run out of time for its check."""
     monkeypatch.setattr(integrity, "STARTUP_CHECK_TIMEOUT_S", 0)
     monkeypatch.setattr(integrity, "BATCH_SIZE", 7)
 
@@ -65,7 +65,7 @@ def startup_check_unhurried(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def _finish_check(db: Path, run: Run) -> tuple[StoreError | None, list[str]]:
-    """What is found in a file that was opened all the same, and who was told."""
+    """Return the failure that `finish_check` finds in an opened file, and the calls of its callback."""
     stopped: list[str] = []
     store = run(SqliteStore.open(db, create=False, check=True))
     store.on_failure(lambda: stopped.append("stop"))
@@ -76,7 +76,7 @@ def _finish_check(db: Path, run: Run) -> tuple[StoreError | None, list[str]]:
 
 @pytest.mark.usefixtures("startup_check_unhurried")
 def test_a_small_file_is_checked_before_it_is_served(corrupt_copies: Iterator[Path], run: Run) -> None:
-    """One page of garbage anywhere, and it is refused."""
+    """A file with garbage in any one page is refused."""
     for file in corrupt_copies:
         with pytest.raises(DatabaseUnusable, match=r"damaged\.db is damaged .*restore it from a backup"):
             run(SqliteStore.open(file, create=False, check=True))
@@ -84,7 +84,7 @@ def test_a_small_file_is_checked_before_it_is_served(corrupt_copies: Iterator[Pa
 
 @pytest.mark.usefixtures("startup_check_skipped")
 def test_a_large_file_is_checked_while_it_is_served(corrupt_copies: Iterator[Path], run: Run) -> None:
-    """One page of garbage anywhere, and the store says so and stops, if it could be opened at all."""
+    """Garbage in any one page stops the store, if it can be opened at all."""
     later = 0
     for file in corrupt_copies:
         try:
@@ -101,7 +101,7 @@ def test_a_large_file_is_checked_while_it_is_served(corrupt_copies: Iterator[Pat
 
 @pytest.mark.usefixtures("startup_check_skipped")
 def test_a_corrupt_store_stops_writing(intact_db: Path, run: Run) -> None:
-    """Whoever still asks is told why."""
+    """Further changes fail with the reason."""
     with closing(sqlite3.connect(intact_db, isolation_level=None)) as raw:
         raw.execute("DROP TRIGGER transactions_are_never_removed")
         raw.execute("DELETE FROM transactions WHERE seq = 50")
@@ -114,14 +114,14 @@ def test_a_corrupt_store_stops_writing(intact_db: Path, run: Run) -> None:
 
 @pytest.mark.usefixtures("startup_check_skipped")
 def test_an_intact_file_stays_served(intact_db: Path, run: Run) -> None:
-    """Nothing is found where nothing is wrong."""
+    """No damage is found in an intact file."""
     assert _finish_check(intact_db, run) == (None, [])
 
 
 @pytest.mark.parametrize("bytes_left", [0.3, 0.9])
 @pytest.mark.usefixtures("startup_check_skipped")
 def test_a_file_that_was_cut_off_is_never_served(intact_db: Path, run: Run, bytes_left: float) -> None:
-    """Its size tells at once, however large it is."""
+    """The size shows the truncation immediately, also of a large file."""
     with intact_db.open("r+b") as file:
         file.truncate(int(intact_db.stat().st_size * bytes_left))
     with pytest.raises(DatabaseUnusable, match="damaged"):
@@ -130,7 +130,7 @@ def test_a_file_that_was_cut_off_is_never_served(intact_db: Path, run: Run, byte
 
 @pytest.mark.usefixtures("startup_check_skipped")
 def test_a_file_that_was_cut_off_beside_its_log_is_never_served(intact_db: Path, tmp_path: Path, run: Run) -> None:
-    """The log of a server that was killed may have what the file lacks, but not more than it is long."""
+    """The WAL of a killed server may contain missing pages, but only as many as it has bytes for."""
     killed = tmp_path / "killed.db"
     store = run(SqliteStore.open(intact_db, create=False))
     run(store.apply([make_command(Bet("new", 1, "new"), 1)], NOW))
@@ -140,5 +140,5 @@ def test_a_file_that_was_cut_off_beside_its_log_is_never_served(intact_db: Path,
     assert _finish_check(copy, run) == (None, [])
     with killed.open("r+b") as file:
         file.truncate(killed.stat().st_size * 3 // 4)
-    with pytest.raises(DatabaseUnusable, match="its end is missing"):
+    with pytest.raises(DatabaseUnusable, match="the end of the file is missing"):
         run(SqliteStore.open(killed, create=False, check=True))

@@ -1,4 +1,4 @@
-"""What protects players is kept, counted and heeded by every engine, and by a file from before limits, too."""
+"""Tests of limits and exclusions, with every engine, and with a file from before limits."""
 
 from pathlib import Path
 
@@ -19,7 +19,6 @@ from minwallet.ledger.commands import (
 from minwallet.ledger.entries import Refusal
 from minwallet.ledger.limits import (
     COOLING_OFF_MS,
-    DAY_MS,
     UNRESTRICTED,
     DailyUsage,
     EffectiveValue,
@@ -30,6 +29,7 @@ from minwallet.ledger.limits import (
 )
 from minwallet.ledger.money import MAX_CENTS
 from minwallet.ledger.outcomes import Applied, BalanceShown, Refused, Replayed
+from minwallet.ledger.time_units import DAY_MS
 from minwallet.storage.limit_store import LimitChange
 from minwallet.storage.models import OPERATOR_PROTOCOL, AccountCommand
 from minwallet.storage.sqlite import SqliteStore
@@ -50,20 +50,20 @@ TODAY = NOW // DAY_MS
 
 
 class LimitedAccount:
-    """One account of a store that has it, and what happens to it."""
+    """One account in a store, with short methods for its commands."""
 
     def __init__(self, store: Store, run: Run, account_id: int = 1) -> None:
         self.store, self.run, self.account_id = store, run, account_id
         self.now_ms = NOW
 
     def request_limit(self, kind: LimitKind, per: LimitPeriod, cents: int | None) -> None:
-        self.run(self.store.request_limit(LimitChange(self.account_id, kind, per, cents), self.now_ms))
+        self.run(self.store.limits.request_limit(LimitChange(self.account_id, kind, per, cents), self.now_ms))
 
     def request_exclusion(self, until_ms: int | None, player_key: int = 1) -> None:
-        self.run(self.store.request_exclusion(player_key, until_ms, self.now_ms))
+        self.run(self.store.limits.request_exclusion(player_key, until_ms, self.now_ms))
 
     def apply(self, command: MoneyCommand, protocol: str = WALLET_V2) -> object:
-        """Applied, Replayed or the refusal."""
+        """Apply the command. Return Applied, Replayed or the refusal."""
         is_operators = protocol == OPERATOR_PROTOCOL
         asked = (
             make_operator_command(command, self.account_id)
@@ -78,12 +78,12 @@ class LimitedAccount:
 
     @property
     def restrictions(self) -> PlayerRestrictions:
-        return self.run(self.store.find_restrictions(self.account_id, self.now_ms))
+        return self.run(self.store.limits.find_restrictions(self.account_id, self.now_ms))
 
 
 @pytest.fixture
 def ann(store: Store, run: Run) -> LimitedAccount:
-    """Ann has 100 in one currency and nothing in another; bob is somebody else."""
+    """Return the account of ann, who has 100 in one currency and nothing in another. Bob has one account."""
     run(
         create_players(
             store,
@@ -95,14 +95,14 @@ def ann(store: Store, run: Run) -> LimitedAccount:
     return LimitedAccount(store, run)
 
 
-def test_nobody_is_limited_unless_asked(ann: LimitedAccount) -> None:
-    """And nothing is counted."""
+def test_an_account_without_limits_is_not_limited(ann: LimitedAccount) -> None:
+    """An account without limits has no counted usage."""
     ann.apply(Bet("1", 10, "1"))
     assert ann.restrictions == UNRESTRICTED
 
 
 def test_a_limit_counts_what_was_before_it(ann: LimitedAccount) -> None:
-    """By the day: deposits, with what the account began with; and cash that was lost, less what came back."""
+    """Usage is counted per day: deposits with the first one, and lost cash less payouts and refunds."""
     ann.now_ms = NOW - DAY_MS
     ann.deposit("r1", 7)
     ann.apply(Bet("1", 30, "1"))
@@ -125,7 +125,7 @@ def test_a_limit_counts_what_was_before_it(ann: LimitedAccount) -> None:
 
 
 def test_what_was_long_before_is_forgotten(ann: LimitedAccount) -> None:
-    """A month is thirty days, whether a limit was there all the time or is new."""
+    """A month is 30 days, for an old limit and for a new one."""
     ann.request_limit(LimitKind.DEPOSIT, LimitPeriod.MONTH, 100)
     assert ann.deposit("r1", 1) is Refusal.DEPOSIT_LIMIT
     ann.now_ms = (TODAY + 30) * DAY_MS - 1
@@ -141,7 +141,7 @@ def test_what_was_long_before_is_forgotten(ann: LimitedAccount) -> None:
 
 
 def test_limits_are_of_one_account(ann: LimitedAccount) -> None:
-    """Neither of the player's other currency nor of another player."""
+    """A limit applies neither to the player's other currency nor to another player."""
     ann.request_limit(LimitKind.DEPOSIT, LimitPeriod.DAY, 0)
     ann.request_limit(LimitKind.LOSS, LimitPeriod.DAY, 0)
     for number in (2, 3):
@@ -152,7 +152,7 @@ def test_limits_are_of_one_account(ann: LimitedAccount) -> None:
 
 
 def test_a_higher_limit_holds_after_a_day(ann: LimitedAccount) -> None:
-    """And what was refused for the lower one stays refused if it was a bet, but not if it was a deposit."""
+    """A bet that the lower limit refused stays refused. A deposit does not."""
     ann.request_limit(LimitKind.LOSS, LimitPeriod.DAY, 10)
     ann.request_limit(LimitKind.DEPOSIT, LimitPeriod.DAY, 150)
     ann.request_limit(LimitKind.LOSS, LimitPeriod.DAY, None)
@@ -168,7 +168,7 @@ def test_a_higher_limit_holds_after_a_day(ann: LimitedAccount) -> None:
 
 
 def test_an_excluded_player_neither_bets_nor_is_given_money(ann: LimitedAccount) -> None:
-    """In any currency, until the time has come; the balance is told, wins are paid and money can be taken out."""
+    """The exclusion covers all currencies until its end. Queries, wins and withdrawals still work."""
     assert ann.apply(Bet("1", 10, "1")) is Applied
     ann.request_exclusion(NOW + 10)
     ann.request_exclusion(None)
@@ -190,7 +190,7 @@ def test_an_excluded_player_neither_bets_nor_is_given_money(ann: LimitedAccount)
 
 
 def test_an_account_begins_with_what_it_is_given(ann: LimitedAccount) -> None:
-    """What it is opened with is no deposit that could be refused, but counts as one."""
+    """The first deposit of an account is never refused, but it counts as a deposit."""
     ann.request_exclusion(NOW + DAY_MS)
     ann.run(create_players(ann.store, make_new_account("ann", 70, currency="FUN")))
     new = LimitedAccount(ann.store, ann.run, 4)
@@ -199,7 +199,7 @@ def test_an_account_begins_with_what_it_is_given(ann: LimitedAccount) -> None:
 
 
 def test_no_sum_is_too_large_for_a_win(ann: LimitedAccount) -> None:
-    """Money may pass through an account again and again: what was deposited and lost is counted all the same."""
+    """Turnover beyond 64 bits is counted correctly, and a win does not fail."""
     ann.request_limit(LimitKind.LOSS, LimitPeriod.DAY, MAX_CENTS)
     ann.apply(Withdraw("all", 100, 50), OPERATOR_PROTOCOL)
     for number in range(3):
@@ -217,7 +217,7 @@ def test_no_sum_is_too_large_for_a_win(ann: LimitedAccount) -> None:
 
 
 def test_sums_of_what_was_before_may_be_as_large(ann: LimitedAccount) -> None:
-    """When a limit is new, too."""
+    """The backfill of a new limit counts turnover beyond 64 bits correctly, too."""
     ann.apply(Withdraw("all", 100, 50), OPERATOR_PROTOCOL)
     for number in range(3):
         assert ann.deposit(f"d{number}", MAX_CENTS) is Applied
@@ -227,7 +227,7 @@ def test_sums_of_what_was_before_may_be_as_large(ann: LimitedAccount) -> None:
 
 
 def test_a_file_from_before_limits_gets_them(db: Path, run: Run) -> None:
-    """When it is opened, with all that was played before."""
+    """A file from before limits gets them when it is opened, with the usage of its entries."""
     store = run(SqliteStore.open(db, create=True))
     run(create_players(store, make_new_account("ann", 100)))
     run(store.apply([make_command(Bet("1", 30, "1"), 1)], NOW))

@@ -1,4 +1,4 @@
-"""Pages of the ledger and what it adds up to, in every engine."""
+"""Tests of pages of the ledger and of totals, with every engine."""
 
 import asyncio
 from collections.abc import Sequence
@@ -7,6 +7,7 @@ import pytest
 
 from minwallet.ledger.commands import Bet, BetWin, Cancel, Deposit, MoneyCommand, Settle, Win, Withdraw
 from minwallet.ledger.money import MAX_CENTS
+from minwallet.ledger.time_units import MINUTE_MS
 from minwallet.storage.models import AccountCommand
 from minwallet.storage.queries import CurrencyBalance, DailyTotalKey, EntryPage, Filter, MinuteCount, Total
 from minwallet.storage.sqlite import ledger_pages
@@ -23,11 +24,10 @@ from tests.storage.store_helpers import (
 )
 
 DAY = NOW // (24 * 3600 * 1000)
-MINUTE_MS = 60_000
 
 
 def apply(store: Store, run: Run, *moves: tuple[int, str, MoneyCommand], now_ms: int = NOW) -> None:
-    """Each as (account_id, protocol, command), one after another."""
+    """Apply commands, given as (account_id, protocol, command), one after another."""
     for account_id, protocol, command in moves:
         made = (
             make_operator_command(command, account_id)
@@ -38,7 +38,7 @@ def apply(store: Store, run: Run, *moves: tuple[int, str, MoneyCommand], now_ms:
 
 
 def aggregate_all(store: Store, run: Run) -> None:
-    while run(store.aggregate_totals(3)):
+    while run(store.totals.aggregate_totals(3)):
         continue
 
 
@@ -47,7 +47,7 @@ def seqs(page: EntryPage) -> list[int]:
 
 
 def test_a_page_goes_on_where_the_last_one_ended(store: Store, run: Run) -> None:
-    """Newest first, whatever is asked for; all of it is seen once."""
+    """For every filter, all matching entries come once, newest first."""
     run(create_players(store, make_new_account("ann"), make_new_account("bob")))
     for number in range(1, 8):
         apply(store, run, (1 + number % 2, WALLET_V2, Bet(str(number), 0, str(number), "1012")))
@@ -64,7 +64,7 @@ def test_a_page_goes_on_where_the_last_one_ended(store: Store, run: Run) -> None
         found: list[int] = []
         before = None
         while True:
-            page = run(store.read_page(wanted, before, 2))
+            page = run(store.ledger.read_page(wanted, before, 2))
             found += seqs(page)
             before = page.next_seq
             if before is None:
@@ -73,50 +73,50 @@ def test_a_page_goes_on_where_the_last_one_ended(store: Store, run: Run) -> None
 
 
 def test_a_page_far_beyond_the_end_is_the_newest(store: Store, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Rather than one of very many empty ones, of the ledger and of its open bets."""
+    """A page far beyond the end starts at the newest entry, for the ledger and for open bets."""
     monkeypatch.setattr("minwallet.storage.sqlite.ledger_pages.MAX_SCANNED_ROWS", 5)
     monkeypatch.setattr("minwallet.storage.sqlite.ledger_pages.MAX_SCANNED_OPEN_ROWS", 5)
     run(create_players(store, make_new_account("ann")))
     for number in range(1, 4):
         apply(store, run, (1, WALLET_V2, Bet(str(number), 0, str(number), "1012")))
-    for read in (store.read_page(Filter(), 2**63 - 1, 10), store.read_open_bets(None, 2**63 - 1, 10)):
+    for read in (store.ledger.read_page(Filter(), 2**63 - 1, 10), store.ledger.read_open_bets(None, 2**63 - 1, 10)):
         page = run(read)
         assert (seqs(page), page.next_seq) == ([3, 2, 1], None)
 
 
 def test_a_time_is_found_whatever_the_clock_did(store: Store, run: Run) -> None:
-    """Rows are in order of their writing, and a clock may be set back; added up or not, none is missed."""
+    """Rows are in the order of writing, and a clock may be set back. No row is missed, aggregated or not."""
     run(create_players(store, make_new_account("ann")))
     times = [NOW, NOW + 10 * MINUTE_MS, NOW + 5 * MINUTE_MS, NOW + 20 * MINUTE_MS, NOW + 6 * MINUTE_MS]
     for number, now_ms in enumerate(times, 1):
         apply(store, run, (1, WALLET_V2, Bet(str(number), 0, str(number))), now_ms=now_ms)
-        assert run(store.aggregate_totals(2)) <= 2
+        assert run(store.totals.aggregate_totals(2)) <= 2
     for _ in range(2):
         for since, until in [(0, 60), (5, 7), (6, 20), (10, 10), (20, 21), (21, 60)]:
             wanted = Filter(since_ms=NOW + since * MINUTE_MS, until_ms=NOW + until * MINUTE_MS)
             expected = [number for number, at in enumerate(times, 1) if since <= (at - NOW) / MINUTE_MS < until]
-            assert seqs(run(store.read_page(wanted, None, 9))) == expected[::-1]
+            assert seqs(run(store.ledger.read_page(wanted, None, 9))) == expected[::-1]
         apply(store, run, (1, WALLET_V2, Bet("late", 0, "late")), now_ms=NOW - MINUTE_MS)
 
 
 def test_a_rare_match_is_found_page_by_page(store: Store, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A page looks at so many rows at the most, and says where to go on; so none takes long."""
+    """A page searches a bounded number of rows and returns where the next one begins."""
     monkeypatch.setattr(ledger_pages, "MAX_SCANNED_ROWS", 3)
     run(create_players(store, make_new_account("ann"), make_new_account("bob")))
     for number in range(1, 9):
         apply(store, run, (1, WALLET_V2, Bet(str(number), 0, str(number), "rare" if number == 2 else "1012")))
     for wanted in (Filter(game="rare"), Filter(agent="default", player_id="ann", game="rare")):
         found: list[int] = []
-        page = run(store.read_page(wanted, None, 5))
+        page = run(store.ledger.read_page(wanted, None, 5))
         while True:
             found += seqs(page)
             if page.next_seq is None:
                 break
-            page = run(store.read_page(wanted, page.next_seq, 5))
+            page = run(store.ledger.read_page(wanted, page.next_seq, 5))
         assert found == [2]
     after, found = 0, []
     while after < 8:
-        page = run(store.read_entries_after(Filter(game="rare"), after, 5))
+        page = run(store.ledger.read_entries_after(Filter(game="rare"), after, 5))
         assert page.next_seq is not None
         assert page.next_seq > after
         found, after = found + seqs(page), page.next_seq
@@ -124,21 +124,21 @@ def test_a_rare_match_is_found_page_by_page(store: Store, run: Run, monkeypatch:
 
 
 def test_entries_after_come_once_and_in_order(store: Store, run: Run) -> None:
-    """Whoever goes on from `next` misses nothing."""
+    """A reader that continues at `next_seq` misses nothing."""
     run(create_players(store, make_new_account("ann"), make_new_account("bob")))
-    assert run(store.read_entries_after(Filter(), 0, 9)) == EntryPage([], 0)
+    assert run(store.ledger.read_entries_after(Filter(), 0, 9)) == EntryPage([], 0)
     for number in range(1, 6):
         apply(store, run, (1 + number % 2, WALLET_V2, Bet(str(number), 0, str(number))))
-    page = run(store.read_entries_after(Filter(), 2, 2))
+    page = run(store.ledger.read_entries_after(Filter(), 2, 2))
     assert (seqs(page), page.next_seq) == ([3, 4], 4)
-    page = run(store.read_entries_after(Filter(player_id="ann"), 2, 9))
+    page = run(store.ledger.read_entries_after(Filter(player_id="ann"), 2, 9))
     assert (seqs(page), page.next_seq) == ([4], 5)
-    assert run(store.read_entries_after(Filter(), 5, 9)) == EntryPage([], 5)
+    assert run(store.ledger.read_entries_after(Filter(), 5, 9)) == EntryPage([], 5)
 
 
 def test_an_open_bet_is_one_that_nothing_has_ended(store: Store, run: Run) -> None:
-    """Not refused, not called off, and its round not won since; a later bet of the round is open again."""
-    run(store.add_agent("two", "two", None, NOW))
+    """An open bet is not refused, not cancelled, and no win of its round follows it. A bet after that win is open."""
+    run(store.accounts.add_agent("two", "two", None, NOW))
     run(create_players(store, make_new_account("ann", 500), make_new_account("bob", 500, agent="two")))
     apply(
         store,
@@ -157,23 +157,23 @@ def test_an_open_bet_is_one_that_nothing_has_ended(store: Store, run: Run) -> No
         (2, WALLET_V2, Bet("1", 1, "1")),
         (2, WALLET_V2, Win("3", 0, "other")),
     )
-    page = run(store.read_open_bets(None, None, 9))
+    page = run(store.ledger.read_open_bets(None, None, 9))
     assert [(row.owner.player_id, row.entry.id) for row in page.rows] == [("bob", "1"), ("ann", "8"), ("ann", "4")]
-    page = run(store.read_open_bets("default", None, 1))
+    page = run(store.ledger.read_open_bets("default", None, 1))
     assert [row.entry.id for row in page.rows] == ["8"]
-    assert [row.entry.id for row in run(store.read_open_bets("default", page.next_seq, 9)).rows] == ["4"]
-    assert run(store.count_open_rounds(100)) == 3
+    assert [row.entry.id for row in run(store.ledger.read_open_bets("default", page.next_seq, 9)).rows] == ["4"]
+    assert run(store.ledger.count_open_rounds(100)) == 3
 
 
 def test_an_open_round_is_counted_once(store: Store, run: Run) -> None:
-    """However many of its bets are open; of those whose bets are among the newest rows."""
+    """A round counts once, whatever the number of its open bets, if one is among the newest rows."""
     run(create_players(store, make_new_account("ann", 500)))
     apply(store, run, *((1, WALLET_V2, Bet(id_, 1, of)) for id_, of in (("1", "1"), ("2", "2"), ("3", "2"))))
-    assert [run(store.count_open_rounds(among)) for among in (1, 2, 3, 100)] == [1, 1, 2, 2]
+    assert [run(store.ledger.count_open_rounds(among)) for among in (1, 2, 3, 100)] == [1, 1, 2, 2]
 
 
 def test_totals_are_of_a_day_an_agent_a_currency_and_a_game(store: Store, run: Run) -> None:
-    """Bets less wins less what was given back is the gross gaming revenue; what took no money counts for nothing."""
+    """The gross gaming revenue is stakes less payouts and refunds. Refused bets do not count."""
     run(create_players(store, make_new_account("ann", 1000, 50)))
     apply(
         store,
@@ -200,23 +200,23 @@ def test_totals_are_of_a_day_an_agent_a_currency_and_a_game(store: Store, run: R
         (DailyTotalKey(DAY, "default", "USD", WALLET_V2, ""), Total()),
         (DailyTotalKey(DAY, "default", "USD", WALLET_V2, "1012"), v2),
     ]
-    assert run(store.read_totals(DAY, DAY + 1, None)) == today
+    assert run(store.totals.read_totals(DAY, DAY + 1, None)) == today
     assert v2.ggr == 193
-    assert [heading.day for heading, _ in run(store.read_totals(DAY + 1, DAY + 9, "default"))] == [DAY + 1]
-    assert run(store.read_totals(DAY, DAY + 9, "nobody")) == []
+    assert [key.day for key, _ in run(store.totals.read_totals(DAY + 1, DAY + 9, "default"))] == [DAY + 1]
+    assert run(store.totals.read_totals(DAY, DAY + 9, "nobody")) == []
 
 
 def test_a_result_counts_for_the_game_of_its_bet(store: Store, run: Run) -> None:
-    """Also where it does not name one."""
+    """A result counts for its bet's game, also if it names no game."""
     run(create_players(store, make_new_account("ann", 1000)))
     apply(store, run, (1, VELA, Bet("7", 100, "7", "fish")), (1, VELA, Settle("7", 30)), (1, VELA, Bet("8", 1, "8")))
     aggregate_all(store, run)
-    games = {heading.game: total.ggr for heading, total in run(store.read_totals(DAY, DAY + 1, None))}
+    games = {key.game: total.ggr for key, total in run(store.totals.read_totals(DAY, DAY + 1, None))}
     assert games == {"": 1, "fish": 70}
 
 
 def test_sums_are_right_however_much_is_added_up(store: Store, run: Run) -> None:
-    """Two players can hold more than a 63-bit number together; one can stake and win it again and again."""
+    """Sums are correct beyond 63 bits, of two players' balances and of one player's turnover."""
     run(
         create_players(
             store,
@@ -225,7 +225,7 @@ def test_sums_are_right_however_much_is_added_up(store: Store, run: Run) -> None
             make_new_account("carl", 0, 5, currency="EUR"),
         )
     )
-    assert run(store.read_currency_balances()) == [
+    assert run(store.totals.read_currency_balances()) == [
         CurrencyBalance("EUR", 1, 0, 5, 5),
         CurrencyBalance("USD", 2, 2 * MAX_CENTS, 0, 2 * MAX_CENTS),
     ]
@@ -237,15 +237,15 @@ def test_sums_are_right_however_much_is_added_up(store: Store, run: Run) -> None
         ]
         apply(store, run, *moves)
         aggregate_all(store, run)
-    totals = {heading.protocol: total for heading, total in run(store.read_totals(DAY, DAY + 1, None))}
+    totals = {key.protocol: total for key, total in run(store.totals.read_totals(DAY, DAY + 1, None))}
     assert totals[VELA] == Total(3, 3 * MAX_CENTS, 3, 3 * MAX_CENTS)
     assert totals[WALLET_V2] == Total(bets=3, staked=3 * MAX_CENTS, refunds=3, refunded=3 * MAX_CENTS)
     assert totals["opening"] == Total(deposited=2 * MAX_CENTS, moved=2 * MAX_CENTS)
-    assert all(holding.is_consistent for holding in run(store.read_currency_balances()))
+    assert all(holding.is_consistent for holding in run(store.totals.read_currency_balances()))
 
 
 def test_minutes_count_bets_that_took_money(store: Store, run: Run) -> None:
-    """From a time on."""
+    """Minutes are returned from a given time on."""
     run(create_players(store, make_new_account("ann", 100)))
     minute = NOW // MINUTE_MS * MINUTE_MS
     for later in (0, 59_999, MINUTE_MS, 3 * MINUTE_MS):
@@ -254,28 +254,28 @@ def test_minutes_count_bets_that_took_money(store: Store, run: Run) -> None:
     apply(store, run, (1, VELA, BetWin("9", 1000, 0)), now_ms=minute + 3 * MINUTE_MS)
     aggregate_all(store, run)
     counted = [MinuteCount(minute, 2), MinuteCount(minute + MINUTE_MS, 1), MinuteCount(minute + 3 * MINUTE_MS, 1)]
-    assert run(store.read_minute_counts(minute)) == counted
-    assert run(store.read_minute_counts(minute + 2 * MINUTE_MS)) == counted[2:]
+    assert run(store.totals.read_minute_counts(minute)) == counted
+    assert run(store.totals.read_minute_counts(minute + 2 * MINUTE_MS)) == counted[2:]
 
 
 def test_rows_are_added_up_once_whoever_asks(store: Store, run: Run) -> None:
-    """A page and the background may do it at the same moment."""
+    """Two concurrent aggregations add each row once."""
     run(create_players(store, make_new_account("ann", 100)))
     for number in range(9):
         apply(store, run, (1, WALLET_V2, Bet(str(number), 1, str(number))))
 
     async def at_once() -> None:
-        while any(await asyncio.gather(*(store.aggregate_totals(2) for _ in range(3)))):
+        while any(await asyncio.gather(*(store.totals.aggregate_totals(2) for _ in range(3)))):
             continue
 
     run(at_once())
-    assert sum(total.bets for _, total in run(store.read_totals(DAY, DAY + 1, None))) == 9
-    assert sum(minute.bets for minute in run(store.read_minute_counts(0))) == 9
-    assert all(holding.is_consistent for holding in run(store.read_currency_balances()))
+    assert sum(total.bets for _, total in run(store.totals.read_totals(DAY, DAY + 1, None))) == 9
+    assert sum(minute.bets for minute in run(store.totals.read_minute_counts(0))) == 9
+    assert all(holding.is_consistent for holding in run(store.totals.read_currency_balances()))
 
 
 def test_a_batch_that_comes_between_is_added_up_next(store: Store, run: Run) -> None:
-    """Adding up ends where the ledger ended, and goes on there."""
+    """An aggregation ends with the ledger's newest row, and the next one continues there."""
     run(create_players(store, make_new_account("ann", 100)))
     first = [
         AccountCommand(Bet(str(number), 1, str(number)), WALLET_V2, 1, None, ids_per_currency=True) for number in (1, 2)
@@ -286,5 +286,5 @@ def test_a_batch_that_comes_between_is_added_up_next(store: Store, run: Run) -> 
     apply(store, run, (1, WALLET_V2, Bet("3", 1, "3")))
     aggregate_all(store, run)
     aggregate_all(store, run)
-    ((_, opened), (_, bets)) = run(store.read_totals(DAY, DAY + 1, None))
+    ((_, opened), (_, bets)) = run(store.totals.read_totals(DAY, DAY + 1, None))
     assert (opened.moved, bets.bets, bets.staked) == (100, 3, 3)

@@ -1,4 +1,4 @@
-"""What providers said, and what was said to them, in every engine."""
+"""Tests of game lists, reports, tickets and the journal, with every engine."""
 
 from minwallet.ledger.commands import Bet, BetWin, Cancel, Deposit, MoneyCommand, Settle, Win
 from minwallet.ledger.outcomes import Applied, Outcome
@@ -25,78 +25,78 @@ def make_report_batch(
 
 
 def test_an_agent_s_settings_are_changed_one_by_one(store: Store, run: Run) -> None:
-    """What is not named stays; what another agent has is refused, and then nothing changes."""
-    other = run(store.add_agent("other", "t2", "h2", NOW))
+    """Other settings stay. A value of another agent is refused, and nothing changes."""
+    other = run(store.accounts.add_agent("other", "t2", "h2", NOW))
     assert other
-    changed = run(store.change_agent(1, {"service_url": "https://p.example", "host_id": "h1"}))
+    changed = run(store.accounts.change_agent(1, {"service_url": "https://p.example", "host_id": "h1"}))
     assert changed == Agent(1, "default", "default", "h1", "https://p.example")
-    assert run(store.change_agent(1, {"service_url": None, "report_unit": "units"})) == Agent(
+    assert run(store.accounts.change_agent(1, {"service_url": None, "report_unit": "units"})) == Agent(
         1, "default", "default", "h1", None, None, "units"
     )
-    assert run(store.change_agent(2, {"wallet_token": "default", "game_url": "https://g.example"})) is None
-    assert run(store.change_agent(2, {"host_id": "h1"})) is None
-    assert run(store.change_agent(2, {"host_id": "h2"})) == other
-    assert run(store.list_agents())[1] == other
+    assert run(store.accounts.change_agent(2, {"wallet_token": "default", "game_url": "https://g.example"})) is None
+    assert run(store.accounts.change_agent(2, {"host_id": "h1"})) is None
+    assert run(store.accounts.change_agent(2, {"host_id": "h2"})) == other
+    assert run(store.accounts.list_agents())[1] == other
 
 
 def test_a_session_holder_has_the_agents_new_wallet_token(store: Store, run: Run) -> None:
-    """Whoever asks anew."""
+    """A session that is read again has the agent's new wallet token."""
     run(create_players(store, make_new_account("ann", token="t1")))
-    run(store.change_agent(1, {"wallet_token": "changed"}))
-    run(store.add_agent("default2", "default", None, NOW))
-    (found,) = [agent for agent in run(store.list_agents()) if agent.name == "default"]
+    run(store.accounts.change_agent(1, {"wallet_token": "changed"}))
+    run(store.accounts.add_agent("default2", "default", None, NOW))
+    (found,) = [agent for agent in run(store.accounts.list_agents()) if agent.name == "default"]
     assert found.wallet_token == "changed"
 
 
 def test_the_last_game_list_is_kept(store: Store, run: Run) -> None:
-    """One an agent."""
-    run(store.add_agent("other", "other", None, NOW))
-    assert run(store.find_games(1)) is None
-    run(store.save_games(1, GameList(NOW, "[1]")))
-    run(store.save_games(1, GameList(NOW + 1, "[2]")))
-    assert run(store.find_games(1)) == GameList(NOW + 1, "[2]")
-    assert run(store.find_games(2)) is None
+    """Each agent has one game list."""
+    run(store.accounts.add_agent("other", "other", None, NOW))
+    assert run(store.reports.find_games(1)) is None
+    run(store.reports.save_games(1, GameList(NOW, "[1]")))
+    run(store.reports.save_games(1, GameList(NOW + 1, "[2]")))
+    assert run(store.reports.find_games(1)) == GameList(NOW + 1, "[2]")
+    assert run(store.reports.find_games(2)) is None
 
 
 def test_a_report_batch_and_its_key_are_saved_together(store: Store, run: Run) -> None:
-    """A sheet that does not follow the last one changes nothing."""
-    run(store.add_agent("other", "other", None, NOW))
-    assert run(store.find_report_cursor(1)) == ReportCursor("", None)
-    assert run(store.save_report(1, make_report_batch("", "1", LOST_ROW)))
-    assert run(store.find_report_cursor(1)) == ReportCursor("1", None)
-    assert not run(store.save_report(1, make_report_batch("", "2", LOST_ROW._replace(id="2", ticket="8"))))
-    assert run(store.find_report_cursor(1)) == ReportCursor("1", None)
-    assert run(store.save_report(1, make_report_batch("1", "1", ended_at_ms=NOW)))
-    assert run(store.find_report_cursor(1)) == ReportCursor("1", NOW)
-    assert run(store.save_report(1, make_report_batch("1", "2", LOST_ROW._replace(id="2", ticket="8"))))
-    assert run(store.find_report_cursor(1)) == ReportCursor("2", NOW)
-    assert [each.ticket for each in run(store.read_reported_tickets(1, "", 10))] == ["7", "8"]
-    assert run(store.read_reported_tickets(2, "", 10)) == []
-    assert run(store.find_report_cursor(2)) == ReportCursor()
+    """A batch that does not continue the last one changes nothing."""
+    run(store.accounts.add_agent("other", "other", None, NOW))
+    assert run(store.reports.find_report_cursor(1)) == ReportCursor("", None)
+    assert run(store.reports.save_report(1, make_report_batch("", "1", LOST_ROW)))
+    assert run(store.reports.find_report_cursor(1)) == ReportCursor("1", None)
+    assert not run(store.reports.save_report(1, make_report_batch("", "2", LOST_ROW._replace(id="2", ticket="8"))))
+    assert run(store.reports.find_report_cursor(1)) == ReportCursor("1", None)
+    assert run(store.reports.save_report(1, make_report_batch("1", "1", ended_at_ms=NOW)))
+    assert run(store.reports.find_report_cursor(1)) == ReportCursor("1", NOW)
+    assert run(store.reports.save_report(1, make_report_batch("1", "2", LOST_ROW._replace(id="2", ticket="8"))))
+    assert run(store.reports.find_report_cursor(1)) == ReportCursor("2", NOW)
+    assert [each.ticket for each in run(store.reports.read_reported_tickets(1, "", 10))] == ["7", "8"]
+    assert run(store.reports.read_reported_tickets(2, "", 10)) == []
+    assert run(store.reports.find_report_cursor(2)) == ReportCursor()
 
 
 def test_a_repeated_report_row_is_replaced(store: Store, run: Run) -> None:
-    """The provider's newest word on it counts."""
-    run(store.save_report(1, make_report_batch("", "1", LOST_ROW)))
-    run(store.save_report(1, make_report_batch("1", "2", LOST_ROW._replace(payout=90))))
-    (found,) = run(store.read_reported_tickets(1, "", 10))
+    """A row with a known ticket and id replaces the stored one."""
+    run(store.reports.save_report(1, make_report_batch("", "1", LOST_ROW)))
+    run(store.reports.save_report(1, make_report_batch("1", "2", LOST_ROW._replace(payout=90))))
+    (found,) = run(store.reports.read_reported_tickets(1, "", 10))
     assert (found.stake, found.payout) == (200, 90)
 
 
 def test_a_report_can_be_restarted(store: Store, run: Run) -> None:
-    """All that was kept goes with the first new sheet, another agent's stays."""
-    run(store.add_agent("other", "other", None, NOW))
-    run(store.save_report(1, make_report_batch("", "1", LOST_ROW, LOST_ROW._replace(id="2", ticket="8"))))
-    run(store.save_report(1, make_report_batch("1", "1", ended_at_ms=NOW)))
-    run(store.save_report(2, make_report_batch("", "1", LOST_ROW)))
-    assert run(store.save_report(1, make_report_batch("", "1", LOST_ROW, restart=True)))
-    assert run(store.find_report_cursor(1)) == ReportCursor("1", None)
-    assert [each.ticket for each in run(store.read_reported_tickets(1, "", 10))] == ["7"]
-    assert len(run(store.read_reported_tickets(2, "", 10))) == 1
+    """The first batch of a restart deletes the agent's rows, but not another agent's."""
+    run(store.accounts.add_agent("other", "other", None, NOW))
+    run(store.reports.save_report(1, make_report_batch("", "1", LOST_ROW, LOST_ROW._replace(id="2", ticket="8"))))
+    run(store.reports.save_report(1, make_report_batch("1", "1", ended_at_ms=NOW)))
+    run(store.reports.save_report(2, make_report_batch("", "1", LOST_ROW)))
+    assert run(store.reports.save_report(1, make_report_batch("", "1", LOST_ROW, restart=True)))
+    assert run(store.reports.find_report_cursor(1)) == ReportCursor("1", None)
+    assert [each.ticket for each in run(store.reports.read_reported_tickets(1, "", 10))] == ["7"]
+    assert len(run(store.reports.read_reported_tickets(2, "", 10))) == 1
 
 
 def test_reported_tickets_are_read_in_order_and_whole(store: Store, run: Run) -> None:
-    """A ticket's rows are one ticket wherever a page ends; its currency is known where the player has only one."""
+    """The rows of a ticket are on one page. The currency is known if the player has only one."""
     run(
         create_players(store, make_new_account("ann"), make_new_account("bob"), make_new_account("bob", currency="EUR"))
     )
@@ -107,18 +107,18 @@ def test_reported_tickets_are_read_in_order_and_whole(store: Store, run: Run) ->
         LOST_ROW._replace(id="4", ticket="9", player_id="bob"),
         LOST_ROW._replace(id="5", ticket="8", player_id="nobody"),
     ]
-    run(store.save_report(1, make_report_batch("", "5", *rows)))
-    first = run(store.read_reported_tickets(1, "", 2))
+    run(store.reports.save_report(1, make_report_batch("", "5", *rows)))
+    first = run(store.reports.read_reported_tickets(1, "", 2))
     assert [each.ticket for each in first] == ["10", "7"]
     assert first[1] == ReportedTicket("7", "fish", "ann", "USD", 230, 5, "2026-01-02 03:04:05")
-    rest = run(store.read_reported_tickets(1, "7", 2))
+    rest = run(store.reports.read_reported_tickets(1, "7", 2))
     assert [(each.ticket, each.currency) for each in rest] == [("8", ""), ("9", "")]
-    assert run(store.read_reported_tickets(1, "9", 2)) == []
+    assert run(store.reports.read_reported_tickets(1, "9", 2)) == []
 
 
 def test_tickets_of_the_ledger(store: Store, run: Run) -> None:
-    """What became of each, in order of their text; another protocol's and another agent's are not among them."""
-    run(store.add_agent("other", "other", None, NOW))
+    """Tickets have their state and are in order of their text, without other protocols' and agents' tickets."""
+    run(store.accounts.add_agent("other", "other", None, NOW))
     run(create_players(store, make_new_account("ann", 1000), make_new_account("bob", 1000, agent="other")))
     moves: list[MoneyCommand] = [
         Bet("1", 100, "1", "fish"),
@@ -156,15 +156,15 @@ def test_tickets_of_the_ledger(store: Store, run: Run) -> None:
         ticket(6, "fish", (10**6, 0), (8, 8))._replace(has_taken_money=False),
         ticket(7, "", (0, 0), (9, 9))._replace(has_taken_money=False),
     ]
-    assert run(store.read_tickets(1, VELA, "", 100)) == expected
-    assert run(store.read_tickets(1, VELA, "10", 2)) == expected[2:4]
-    assert run(store.read_tickets(1, "unheard of", "", 100)) == []
-    assert [each.player_id for each in run(store.read_tickets(2, VELA, "", 100))] == ["bob"]
+    assert run(store.reports.read_tickets(1, VELA, "", 100)) == expected
+    assert run(store.reports.read_tickets(1, VELA, "10", 2)) == expected[2:4]
+    assert run(store.reports.read_tickets(1, "unheard of", "", 100)) == []
+    assert [each.player_id for each in run(store.reports.read_tickets(2, VELA, "", 100))] == ["bob"]
 
 
 def test_orphans_are_wins_of_rounds_without_a_bet(store: Store, run: Run) -> None:
-    """Once the bet arrives, or another of its round, the win is no orphan any more; if all are called off it is."""
-    run(store.add_agent("other", "other", None, NOW))
+    """A win stops being an orphan when a bet of its round arrives, and is one again if all are cancelled."""
+    run(store.accounts.add_agent("other", "other", None, NOW))
     run(create_players(store, make_new_account("ann", 1000), make_new_account("bob", 1000, agent="other")))
     moves: list[MoneyCommand] = [
         Win("1", 5, "91", "1012"),
@@ -181,9 +181,9 @@ def test_orphans_are_wins_of_rounds_without_a_bet(store: Store, run: Run) -> Non
         run(store.apply([make_command(move, 1)], NOW + number))
     run(store.apply([make_command(Win("1", 5, "91"), 2)], NOW))
     orphan = Ticket("1", "1012", "ann", "USD", 0, 5, True, False, False, NOW, NOW)
-    assert run(store.read_orphans(1))[0] == orphan
-    assert [each.ticket for each in run(store.read_orphans(1))] == ["1", "5"]
-    assert [each.player_id for each in run(store.read_orphans(2))] == ["bob"]
+    assert run(store.reports.read_orphans(1))[0] == orphan
+    assert [each.ticket for each in run(store.reports.read_orphans(1))] == ["1", "5"]
+    assert [each.player_id for each in run(store.reports.read_orphans(2))] == ["bob"]
 
 
 def make_journal_record(outcome: Outcome) -> JournalRecord:
@@ -195,7 +195,7 @@ def with_journal(an_order: AccountCommand) -> AccountCommand:
 
 
 def test_a_journal_record_is_stored_with_its_entry(store: Store, run: Run) -> None:
-    """A retry, which makes no row, leaves none; a refusal that lasts does."""
+    """A retry has no entry, so it has no record. A permanent refusal has one."""
     run(create_players(store, make_new_account("ann", 100)))
     bet = with_journal(make_command(Bet("1", 10, "1"), 1))
     for each in [
@@ -205,7 +205,7 @@ def test_a_journal_record_is_stored_with_its_entry(store: Store, run: Run) -> No
         make_operator_command(Deposit("r", 1), 1),
     ]:
         run(store.apply([each], NOW))
-    found = [run(store.find_journaled_entry(seq)) for seq in range(6)]
+    found = [run(store.ledger.find_journaled_entry(seq)) for seq in range(6)]
     assert [recorded and recorded.journal_record for recorded in found] == [
         None,
         None,
@@ -220,14 +220,14 @@ def test_a_journal_record_is_stored_with_its_entry(store: Store, run: Run) -> No
 
 
 def test_old_journal_records_are_pruned_entries_never(store: Store, run: Run) -> None:
-    """The oldest first, a slice at a time, and none that is young."""
+    """Records are deleted oldest first, in batches, and recent ones stay."""
     run(create_players(store, make_new_account("ann", 100)))
     for number in range(5):
         outcomes = run(store.apply([with_journal(make_command(Bet(str(number), 1, str(number)), 1))], NOW + number))
         assert isinstance(outcomes[0], Applied)
-    assert run(store.prune_journal(NOW + 3, 2)) == 2
-    assert run(store.prune_journal(NOW + 3, 2)) == 1
-    assert run(store.prune_journal(NOW + 3, 2)) == 0
-    found = [run(store.find_journaled_entry(seq)) for seq in range(2, 7)]
+    assert run(store.ledger.prune_journal(NOW + 3, 2)) == 2
+    assert run(store.ledger.prune_journal(NOW + 3, 2)) == 1
+    assert run(store.ledger.prune_journal(NOW + 3, 2)) == 0
+    found = [run(store.ledger.find_journaled_entry(seq)) for seq in range(2, 7)]
     assert [bool(recorded and recorded.journal_record) for recorded in found] == [False, False, False, True, True]
-    assert run(store.count_entries()) == 6
+    assert run(store.ledger.count_entries()) == 6

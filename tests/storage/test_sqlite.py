@@ -1,4 +1,4 @@
-"""The SQLite engine's own promises: faults, readers, and a file that is safe."""
+"""Tests of the SQLite engine: errors, readers, and the safety of the file."""
 
 import asyncio
 import os
@@ -25,7 +25,7 @@ FILES = ["wallet.db", "wallet.db-shm", "wallet.db-wal"]
 
 @pytest.fixture
 def store(db: Path, run: Run) -> Iterator[SqliteStore]:
-    """A fresh store with ann and bob, who have 1.00 each."""
+    """Yield a new store with ann and bob, who have 1.00 each."""
     opened = run(SqliteStore.open(db, create=True))
     run(create_players(opened, make_new_account("ann", 100), make_new_account("bob", 100)))
     yield opened
@@ -34,7 +34,7 @@ def store(db: Path, run: Run) -> Iterator[SqliteStore]:
 
 @contextmanager
 def limit_file_size(max_bytes: int) -> Iterator[None]:
-    """The system refuses every write past this many bytes of a file, as a full disk would."""
+    """Make every write beyond `max_bytes` of a file fail, as on a full disk."""
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (max_bytes, hard))
     try:
@@ -47,8 +47,8 @@ def _execute(db: sqlite3.Connection, sql: str) -> object:
     return db.execute(sql).fetchone()
 
 
-def test_nobody_else_may_read_the_files(db: Path, run: Run) -> None:
-    """The database and its companions are 0600 while it is open, whatever the umask."""
+def test_the_files_are_readable_by_their_owner_only(db: Path, run: Run) -> None:
+    """The database and its companions have mode 0600 while it is open, for any umask."""
     before = os.umask(0)
     try:
         store = run(SqliteStore.open(db, create=True))
@@ -61,69 +61,72 @@ def test_nobody_else_may_read_the_files(db: Path, run: Run) -> None:
 
 
 def test_closing_leaves_one_file(db: Path, run: Run) -> None:
-    """The write-ahead log is emptied into it."""
+    """Closing copies the WAL into the file and deletes it."""
     store = run(SqliteStore.open(db, create=True))
     run(create_players(store, make_new_account("ann", 1)))
     run(store.close())
     assert [file.name for file in db.parent.iterdir()] == ["wallet.db"]
     again = run(SqliteStore.open(db, create=False))
-    assert run(again.count_entries()) == 1
+    assert run(again.ledger.count_entries()) == 1
     run(again.close())
 
 
 @pytest.mark.parametrize(("pragma", "value"), connection.PRAGMAS)
 def test_a_pragma_is_in_force(store: SqliteStore, run: Run, pragma: str, value: object) -> None:
-    """On the writer and on the reader, as SQLite reads it back."""
+    """Reading the pragma back returns its value, on the writer and on the reader."""
     assert store._writer
     for each in (store._writer, store._reader):
         assert run(each.run(lambda db: db.execute(f"PRAGMA {pragma}").fetchone())) == (value,)
 
 
 def test_a_reply_is_durable() -> None:
-    """The write-ahead log is synced at every commit, and constraints between tables hold."""
+    """The WAL is synced at every commit, and foreign keys are enforced."""
     wanted = dict(connection.PRAGMAS)
     assert (wanted["journal_mode"], wanted["synchronous"], wanted["foreign_keys"]) == ("wal", 2, 1)
 
 
 def test_the_reader_only_reads(store: SqliteStore, run: Run) -> None:
-    """Whatever is run on it."""
+    """A write on the reader's connection fails."""
     with pytest.raises(StoreError, match="readonly"):
         run(store._ui_reader.run(lambda db: db.execute("UPDATE accounts SET cash = 5")))
     assert run(store._ui_reader.run(lambda db: db.execute("PRAGMA query_only").fetchone())) == (1,)
 
 
 def test_two_commands_of_one_account_in_a_batch_are_refused(store: SqliteStore, run: Run) -> None:
-    """The file itself refuses them, and nothing of the batch is left."""
+    """A trigger rejects them, and nothing of the batch stays."""
     batch = [make_command(Bet("1", 1, "1"), 2), make_command(Bet("2", 1, "2"), 1), make_command(Bet("3", 1, "3"), 1)]
     with pytest.raises(ConstraintViolation, match="follow the last row"):
         run(store.apply(batch, NOW))
-    assert run(store.count_entries()) == 2
-    assert [account[2] for player in run(store.list_players("default")) for account in player.accounts] == [100, 100]
+    assert run(store.ledger.count_entries()) == 2
+    assert [account.cash for player in run(store.accounts.list_players("default")) for account in player.accounts] == [
+        100,
+        100,
+    ]
 
 
-def test_a_refused_batch_is_forgotten(store: SqliteStore, run: Run) -> None:
-    """Its ids may be used by the next one, which succeeds."""
+def test_a_rejected_batch_leaves_nothing(store: SqliteStore, run: Run) -> None:
+    """The next batch may use the ids of a rejected one."""
     with pytest.raises(ConstraintViolation, match="refused the change"):
         run(store.apply([make_command(Bet("1", 1, "1"), 1), make_command(Bet("2", -1, "2"), 2)], NOW))
-    assert run(store.count_entries()) == 2
+    assert run(store.ledger.count_entries()) == 2
     outcomes = run(store.apply([make_command(Bet("1", 1, "1"), 1), make_command(Bet("2", 1, "2"), 2)], NOW))
     assert [outcome.cash for outcome in outcomes] == [99, 99]
 
 
 def test_session_tokens_are_unique(store: SqliteStore, run: Run) -> None:
-    """A second session with the same token is refused by the file."""
-    run(store.add_session(1, build_new_session("token", None), NOW))
+    """The schema rejects a second session with the same token."""
+    run(store.sessions.add_session(1, build_new_session("token", None), NOW))
     with pytest.raises(ConstraintViolation):
-        run(store.add_session(2, build_new_session("token", None), NOW))
+        run(store.sessions.add_session(2, build_new_session("token", None), NOW))
 
 
-def test_one_player_is_found_without_looking_at_the_others(store: SqliteStore, run: Run) -> None:
-    """However many there are: the work is the same for two and for two thousand."""
+def test_one_player_is_found_without_a_scan_of_the_others(store: SqliteStore, run: Run) -> None:
+    """Finding one of 2,000 players takes as many steps as finding one of two."""
     steps: list[int] = []
 
     def count(db: sqlite3.Connection) -> None:
         db.set_progress_handler(lambda: steps.append(1), 1)
-        assert len(accounts.read_players(db, "default", "bob")) == 1
+        assert accounts.find_player(db, "default", "bob")
         db.set_progress_handler(None, 1)
 
     run(store._ui_reader.run(count))
@@ -134,30 +137,31 @@ def test_one_player_is_found_without_looking_at_the_others(store: SqliteStore, r
 
 
 def test_a_bug_in_the_middle_of_a_transaction_leaves_nothing(store: SqliteStore, run: Run) -> None:
-    """Any exception at all rolls back."""
+    """Every exception rolls the transaction back."""
 
     def work(db: sqlite3.Connection) -> None:
         db.execute("UPDATE players SET status = 'blocked'")
         raise ZeroDivisionError
 
     with pytest.raises(ZeroDivisionError):
-        run(store._write(work))
-    assert {player.status for player in run(store.list_players("default"))} == {"active"}
+        run(store.write(work))
+    assert {player.status for player in run(store.accounts.list_players("default"))} == {"active"}
     assert isinstance(run(store.apply([make_operator_command(Deposit("r", 1), 1)], NOW))[0], Applied)
 
 
-@pytest.mark.parametrize("orders", [1, 60])
-def test_a_full_disk_voids_the_batch_alone(store: SqliteStore, run: Run, orders: int) -> None:
-    """Wherever in the batch room runs out, no statement of it stays and none follows; then the store goes on."""
+@pytest.mark.parametrize("commands", [1, 60])
+def test_a_full_disk_voids_the_batch_alone(store: SqliteStore, run: Run, commands: int) -> None:
+    """If the disk fills up anywhere in a batch, nothing of it stays, no statement follows, and the store goes on."""
     assert store._writer
     noticed: list[str] = []
     store.on_disk_full(lambda: noticed.append("full"))
-    run(create_players(store, *(make_new_account(f"p{number}", 100) for number in range(orders))))
+    run(create_players(store, *(make_new_account(f"p{number}", 100) for number in range(commands))))
     run(store._writer.run(lambda db: db.execute("PRAGMA max_page_count = 1").fetchone()))
-    kept, statements, failed, batch = run(store.count_entries()), list[str](), 0, list[AccountCommand]()
-    for turn in range(10 + 240 // orders):
+    kept, statements, failed, batch = run(store.ledger.count_entries()), list[str](), 0, list[AccountCommand]()
+    for turn in range(10 + 240 // commands):
         batch = [
-            make_command(Win(str(turn), 0, game="x" * 64), 3 + number, protocol=str(number)) for number in range(orders)
+            make_command(Win(str(turn), 0, game="x" * 64), 3 + number, protocol=str(number))
+            for number in range(commands)
         ]
         run(store._writer.run(lambda db: db.set_trace_callback(statements.append)))
         try:
@@ -166,9 +170,9 @@ def test_a_full_disk_voids_the_batch_alone(store: SqliteStore, run: Run, orders:
             failed += 1
             assert "COMMIT" not in statements
         else:
-            kept += orders
+            kept += commands
         statements.clear()
-        assert run(store.count_entries()) == kept
+        assert run(store.ledger.count_entries()) == kept
     assert failed == len(noticed) > 0
     assert store.failure is None
     run(store._writer.run(lambda db: db.execute("PRAGMA max_page_count = 100000").fetchone()))
@@ -176,26 +180,26 @@ def test_a_full_disk_voids_the_batch_alone(store: SqliteStore, run: Run, orders:
 
 
 def test_nothing_is_written_after_an_unknown_outcome(store: SqliteStore, db: Path, run: Run) -> None:
-    """Not even what was already on its way to the thread that writes."""
+    """A change that was queued before the failure is not written either."""
 
     async def both() -> list[object]:
-        orders = [[make_command(Bet(str(number), 10, str(number)), number)] for number in (1, 2)]
-        return await asyncio.gather(*(store.apply(each, NOW) for each in orders), return_exceptions=True)
+        commands = [[make_command(Bet(str(number), 10, str(number)), number)] for number in (1, 2)]
+        return await asyncio.gather(*(store.apply(each, NOW) for each in commands), return_exceptions=True)
 
     with limit_file_size(db.with_name("wallet.db-wal").stat().st_size):
         faults = run(both())
     assert isinstance(faults[0], OutcomeUnknown)
     assert faults[0] is faults[1] is store.failure
     with pytest.raises(OutcomeUnknown):
-        run(store.set_player_status(1, PlayerStatus.BLOCKED))
-    assert run(store.count_entries()) == 2
-    # Nor is a balance told that a restart may find to be another.
+        run(store.accounts.set_player_status(1, PlayerStatus.BLOCKED))
+    assert run(store.ledger.count_entries()) == 2
+    # A restart may find another balance, so no balance is returned.
     with pytest.raises(OutcomeUnknown):
         run(store.dry_run(make_command(Bet("3", 1, "3"), 1), NOW))
 
 
 def test_a_failed_rollback_stops_all_writes(store: SqliteStore, run: Run) -> None:
-    """Where even ROLLBACK fails nothing more is written, and a restart is what takes the change back."""
+    """If ROLLBACK fails, nothing more is written. A restart rolls the change back."""
 
     def allow(action: int, what: str | None, *_: object) -> int:
         is_rollback = action == sqlite3.SQLITE_TRANSACTION and what == "ROLLBACK"
@@ -203,16 +207,16 @@ def test_a_failed_rollback_stops_all_writes(store: SqliteStore, run: Run) -> Non
 
     assert store._writer
     run(store._writer.run(lambda db: db.set_authorizer(allow)))
-    with pytest.raises(OutcomeUnknown, match="could not be taken back"):
+    with pytest.raises(OutcomeUnknown, match="could not be rolled back"):
         run(store.apply([make_command(Bet("1", 1, "1"), 1), make_command(Bet("2", -1, "2"), 2)], NOW))
-    with pytest.raises(OutcomeUnknown, match="could not be taken back"):
+    with pytest.raises(OutcomeUnknown, match="could not be rolled back"):
         run(store.apply([make_operator_command(Deposit("r", 1), 1)], NOW))
-    assert run(store.count_entries()) == 2
+    assert run(store.ledger.count_entries()) == 2
 
 
 def test_a_commit_that_fails_has_an_unknown_outcome(store: SqliteStore, db: Path, run: Run) -> None:
-    """It is never told as done or as refused. Where the disk takes nothing, the file stays whole, and a retry after a
-    restart finds the truth."""
+    """It is neither reported as applied nor as refused. If the disk accepts no more, the file stays intact, and a retry
+    after a restart finds the outcome."""
     bet = make_command(Bet("1", 10, "1"), 1)
     with (
         limit_file_size(db.with_name("wallet.db-wal").stat().st_size),
@@ -221,23 +225,23 @@ def test_a_commit_that_fails_has_an_unknown_outcome(store: SqliteStore, db: Path
         run(store.apply([bet], NOW))
     run(store.close())
     again = run(SqliteStore.open(db, create=False, check=True))
-    ann = run(again.find_player("default", "ann"))
+    ann = run(again.accounts.find_player("default", "ann"))
     assert ann
-    assert (ann.accounts[0][2], run(again.count_entries())) in {(100, 2), (90, 3)}
+    assert (ann.accounts[0].cash, run(again.ledger.count_entries())) in {(100, 2), (90, 3)}
     (outcome,) = run(again.apply([bet], NOW))
     assert outcome.cash == 90
-    assert run(again.count_entries()) == 3
+    assert run(again.ledger.count_entries()) == 3
     run(again.close())
 
 
 def test_a_read_only_store_sees_each_commit(store: SqliteStore, db: Path, run: Run) -> None:
-    """At once, and cannot change anything."""
+    """A read-only store sees a commit immediately, and cannot change anything."""
     beside = run(SqliteStore.open_read_only(db))
     for cash in (110, 120):
         run(store.apply([make_operator_command(Deposit(f"to {cash}", 10), 1)], NOW))
-        ann = run(beside.find_player("default", "ann"))
+        ann = run(beside.accounts.find_player("default", "ann"))
         assert ann
-        assert ann.accounts[0][2] == cash
+        assert ann.accounts[0].cash == cash
     with pytest.raises(StoreError, match="only reads"):
         run(beside.apply([make_operator_command(Deposit("r", 1), 1)], NOW))
     for statement in ("UPDATE accounts SET cash = 5", "DELETE FROM sessions", "PRAGMA user_version = 7"):
@@ -248,7 +252,7 @@ def test_a_read_only_store_sees_each_commit(store: SqliteStore, db: Path, run: R
 
 
 def test_opening_a_missing_file_is_refused(db: Path, run: Run) -> None:
-    """Neither it nor `open` without `create` makes one."""
+    """Neither `open_read_only` nor `open` without `create` creates a file."""
     for opening_ in (SqliteStore.open_read_only(db), SqliteStore.open(db, create=False)):
         with pytest.raises(DatabaseUnusable, match="no wallet file"):
             run(opening_)
@@ -256,17 +260,17 @@ def test_opening_a_missing_file_is_refused(db: Path, run: Run) -> None:
 
 
 def test_an_audit_page_is_of_one_moment(store: SqliteStore, run: Run) -> None:
-    """A reader that has begun does not see what is committed meanwhile, and the writer does not wait for it."""
+    """A begun read does not see later commits, and the writer does not wait for it."""
     run(store._ui_reader.run(lambda db: db.execute("BEGIN")))
-    assert run(store.count_entries()) == 2
+    assert run(store.ledger.count_entries()) == 2
     run(store.apply([make_operator_command(Deposit("r", 1), 1)], NOW))
-    assert run(store.count_entries()) == 2
+    assert run(store.ledger.count_entries()) == 2
     run(store._ui_reader.run(lambda db: db.execute("COMMIT")))
-    assert run(store.count_entries()) == 3
+    assert run(store.ledger.count_entries()) == 3
 
 
 def test_a_file_that_is_refused_leaves_no_thread(db: Path, run: Run) -> None:
-    """When `open` has failed nothing of it goes on, so that a command can end at once and in peace."""
+    """A failed `open` leaves no thread, so that a command can exit."""
     db.write_text("this is not a database " * 99)
     for open_ in (partial(SqliteStore.open, db, create=False), partial(SqliteStore.open_read_only, db)):
         before = set(threading.enumerate())

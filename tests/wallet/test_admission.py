@@ -37,7 +37,7 @@ async def open_wallet(db: Path) -> AsyncIterator[tuple[Wallet, GatedStore]]:
     store = await GatedStore.open(db, create=True)
     store.gate = asyncio.Event()
     session = [build_new_session(f"token{number}", None) for number in range(PLAYERS)]
-    await store.create_accounts(
+    await store.accounts.create_accounts(
         [NewAccount("default", f"p{n}", "USD", 10_000, 0, session[n]) for n in range(PLAYERS)], 0
     )
     store.gate.set()

@@ -37,7 +37,8 @@ class LimitedDiskStore(SqliteStore):
 async def open_wallet(db: Path) -> AsyncIterator[tuple[Wallet, LimitedDiskStore, ExecuteCommand]]:
     """A wallet in which ann has 1.00, its store, and her calls."""
     store = await LimitedDiskStore.open(db, create=True)
-    await store.create_accounts([NewAccount("default", "ann", "USD", 100, 0, build_new_session(TOKEN, None))], 0)
+    session = build_new_session(TOKEN, None)
+    await store.accounts.create_accounts([NewAccount("default", "ann", "USD", 100, 0, session)], 0)
     async with Wallet(store, min_free_bytes=MIN_FREE_BYTES) as wallet:
 
         async def call(protocol: str, command: Command) -> Outcome | SessionUnknown:
@@ -52,7 +53,7 @@ async def test_new_bets_are_rejected_while_space_is_low(db: Path) -> None:
     async with open_wallet(db) as (wallet, store, call):
         store.simulated_free_bytes = MIN_FREE_BYTES - 1
         await wallet.disk_space.check()
-        rows = await store.count_entries()
+        rows = await store.ledger.count_entries()
         for protocol, command in (
             ("wallet-v2", Bet("1", 10, "1")),
             ("wallet-v2", Bet("2", 1000, "2")),
@@ -61,7 +62,7 @@ async def test_new_bets_are_rejected_while_space_is_low(db: Path) -> None:
         ):
             with pytest.raises(Unavailable, match="new bets are rejected"):
                 await call(protocol, command)
-        assert await store.count_entries() == rows
+        assert await store.ledger.count_entries() == rows
         store.simulated_free_bytes = MIN_FREE_BYTES
         await wallet.disk_space.check()
         assert isinstance(await call("wallet-v2", Bet("1", 10, "1")), Applied)

@@ -26,7 +26,7 @@ TIMEOUT_S = 20
 async def open_wallet(path: Path) -> AsyncIterator[Wallet]:
     async with Wallet(await SqliteStore.open(path, create=True)) as wallet:
         openings = [NewAccount("default", f"p{number}", "USD", 0, 0) for number in range(PLAYERS)]
-        await wallet.store.create_accounts(openings, 0)
+        await wallet.store.accounts.create_accounts(openings, 0)
         yield wallet
 
 
@@ -105,14 +105,14 @@ async def test_the_file_is_read_once_for_all_subscribers(tmp_path: Path) -> None
     """50 subscribers cause hardly more reads than one; without subscribers nothing is read."""
     async with open_wallet(tmp_path / "wallet.db") as wallet, asyncio.timeout(TIMEOUT_S):
         reads = 0
-        read_entries_after = wallet.store.read_entries_after
+        read_entries_after = wallet.store.ledger.read_entries_after
 
         async def counted(entry_filter: Filter, after: int, limit: int) -> EntryPage:
             nonlocal reads
             reads += 1
             return await read_entries_after(entry_filter, after, limit)
 
-        wallet.store.read_entries_after = counted  # type: ignore[method-assign]  # to count them
+        wallet.store.ledger.read_entries_after = counted  # type: ignore[method-assign]  # to count them
         readers = [wallet.feed.subscribe(Filter(), 0) for _ in range(50)]
         await bet(wallet, 0)
         await asyncio.gather(*(collect_ids(reader, 1) for reader in readers))

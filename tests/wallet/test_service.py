@@ -52,7 +52,7 @@ async def open_wallet(db: Path) -> AsyncIterator[tuple[Wallet, InstrumentedStore
     """Yield a wallet with 64 players of one account each, and verify its ledger at the end."""
     store = await InstrumentedStore.open(db, create=True)
     store.set_up()
-    await store.create_accounts([NewAccount("default", f"p{n}", "USD", 1000, 0) for n in range(PLAYERS)], 0)
+    await store.accounts.create_accounts([NewAccount("default", f"p{n}", "USD", 1000, 0) for n in range(PLAYERS)], 0)
     wallet = Wallet(store)
     try:
         yield wallet, store
@@ -140,7 +140,7 @@ async def test_an_unknown_outcome_of_the_operator_stops_the_writer_too(db: Path)
     async with open_wallet(db) as (wallet, store):
         store.fault = OutcomeUnknown("the disk is gone")
         with pytest.raises(OutcomeUnknown):
-            await store.create_accounts([NewAccount("default", "ghost", "USD", 500, 0)], 0)
+            await store.accounts.create_accounts([NewAccount("default", "ghost", "USD", 500, 0)], 0)
         store.fault = None
         with pytest.raises(OutcomeUnknown):
             await wallet.submit(build_bet(1, 1), 1)

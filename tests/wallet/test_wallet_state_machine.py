@@ -9,6 +9,7 @@ import pytest
 from hypothesis import settings
 from hypothesis.stateful import rule
 
+from minwallet.ledger.time_units import DAY_MS
 from minwallet.operations.dispatch import execute
 from minwallet.operations.errors import OperationFailure
 from minwallet.operations.requests import OperationRequest, Reply
@@ -16,7 +17,7 @@ from minwallet.operations.verify import verify_ledger
 from minwallet.protocols.wire import AccountHolder, Call
 from minwallet.storage.sqlite import SqliteStore
 from minwallet.wallet.service import Wallet
-from tests.wallet.wallet_state_machine import DAY_MS, START_MS, WalletStateMachine, populate
+from tests.wallet.wallet_state_machine import START_MS, WalletStateMachine, populate
 
 pytestmark = pytest.mark.long
 

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from minwallet.ledger.limits import LimitKind, LimitPeriod
+from minwallet.ledger.time_units import DAY_MS
 from minwallet.operations.requests import (
     LimitSet,
     OperationRequest,
@@ -32,7 +33,6 @@ from tests.wallet.wallet_model import MAX_CENTS, ExpectedAnswer, ModelAccount, W
 START_MS = 1_700_000_000_000
 """The time at which the accounts are opened."""
 
-DAY_MS = 24 * 3600 * 1000
 
 ACCOUNTS = (("ann", "USD"), ("ann", "EUR"), ("ben", "USD"))
 """Two players, one of them with two currencies."""
@@ -52,7 +52,7 @@ session_states = st.sampled_from(["yes"] * 8 + ["expired", "revoked"])
 async def populate(store: SqliteStore, agents: Sequence[str]) -> None:
     """Create the accounts for a history of each agent, with a session that lasts, one to be revoked, one expired."""
     for agent in agents:
-        await store.add_agent(agent, agent, None, START_MS)
+        await store.accounts.add_agent(agent, agent, None, START_MS)
     new_accounts = [
         NewAccount(
             agent,
@@ -66,7 +66,7 @@ async def populate(store: SqliteStore, agents: Sequence[str]) -> None:
         for account_index, (player, currency) in enumerate(ACCOUNTS)
         for session_state, expires_at_ms in (("yes", None), ("expired", START_MS), ("revoked", None))
     ]
-    created = await store.create_accounts(new_accounts, START_MS)
+    created = await store.accounts.create_accounts(new_accounts, START_MS)
     assert created.players == 2 * len(agents), created
 
 

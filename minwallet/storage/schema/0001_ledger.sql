@@ -43,7 +43,8 @@ CREATE TABLE sessions (
 
 CREATE INDEX sessions_of_account ON sessions (account_id);
 
--- Where a transaction id is unique: an agent's ids in one protocol, and in one currency where the protocol says so.
+-- The scope in which a transaction id is unique: an agent, a protocol and, if the protocol says so, a currency. Otherwise
+-- the currency is ''.
 CREATE TABLE id_spaces (
     space_id      INTEGER PRIMARY KEY,
     agent_id      INTEGER NOT NULL REFERENCES agents,
@@ -52,9 +53,9 @@ CREATE TABLE id_spaces (
     UNIQUE (agent_id, protocol, currency)
 ) STRICT;
 
--- An account's rows are linked, from accounts.last_seq through previous_seq (0 ends the chain), rather than indexed by
--- account: an index by account would make every bet dirty a page of its own.
--- part: 0 the row that claimed the id, 1 the one that settled it, 2 the one that cancelled it.
+-- An account's rows are a chain, from accounts.last_seq through previous_seq; 0 ends it. They have no index by account:
+-- such an index would make every bet change one more page.
+-- part: 0 is the row that claimed the id, 1 the one that settled it, 2 the one that cancelled it.
 CREATE TABLE transactions (
     seq           INTEGER PRIMARY KEY,
     at_ms         INTEGER NOT NULL,
@@ -80,10 +81,11 @@ CREATE TABLE transactions (
 ) STRICT;
 
 CREATE UNIQUE INDEX transactions_by_id ON transactions (space_id, id, part);
--- The row that a round is named after is found by its id; ids and rounds mostly grow, so both indexes grow at one end.
+-- The row whose id names the round is found by its id. Ids and rounds mostly increase, so both indexes grow at one end.
 CREATE INDEX transactions_of_round ON transactions (space_id, round) WHERE round <> id;
 
--- A row moves its account, so that no balance can differ from what the rows say.
+-- A row updates its account, so that no balance can differ from the rows. The condition on last_seq rejects a second row
+-- of one account in a batch.
 CREATE TRIGGER transactions_move_their_account AFTER INSERT ON transactions
 BEGIN
     UPDATE accounts SET cash = new.cash_after, bonus = new.bonus_after, head = new.hash, last_seq = new.seq

@@ -1,16 +1,16 @@
--- What an agent needs to know of its provider: where the service answers, where the games are, what its amounts are in.
+-- An agent's provider: the URLs of its service and games, and the unit of the amounts in its report.
 ALTER TABLE agents ADD COLUMN service_url TEXT;
 ALTER TABLE agents ADD COLUMN game_url TEXT;
 ALTER TABLE agents ADD COLUMN report_unit TEXT NOT NULL DEFAULT 'cents' CHECK (report_unit IN ('cents', 'units'));
 
--- The last good game list, as JSON.
+-- The last valid game list, as JSON.
 CREATE TABLE game_lists (
     agent_id      INTEGER PRIMARY KEY REFERENCES agents,
     fetched_at_ms INTEGER NOT NULL,
     games         TEXT NOT NULL
 ) STRICT;
 
--- How far the report has been pulled: the key to ask with next, and when the last pull that reached the end asked.
+-- The position in the report: the key of the next request, and when the last pull that reached the end requested it.
 CREATE TABLE report_marks (
     agent_id      INTEGER PRIMARY KEY REFERENCES agents,
     key           TEXT NOT NULL,
@@ -29,12 +29,12 @@ CREATE TABLE report_rows (
     rejected      INTEGER NOT NULL CHECK (rejected BETWEEN 0 AND stake - cancelled),
     status        TEXT NOT NULL,
     reported_at   TEXT NOT NULL,
-    -- In the order in which they are held against the ledger.
+    -- The order of the comparison with the ledger.
     PRIMARY KEY (agent_id, ticket, id)
 ) STRICT, WITHOUT ROWID;
 
--- What was said on the wire when a row of the ledger was made, without the token. It may be forgotten, the row never.
--- seq names the row; it is written with it, and declaring that would have every bet look its own row up again.
+-- The request, without its token, and the reply of a ledger row. Journal rows may be deleted, ledger rows never.
+-- seq is the ledger row. It is not declared as a foreign key, as every bet would then look up its own row again.
 CREATE TABLE journal (
     seq           INTEGER PRIMARY KEY,
     request       TEXT NOT NULL,

@@ -1,4 +1,4 @@
--- Keys of the admin API. Only their hashes are kept; one without an agent reaches all of them.
+-- Keys of the admin API. Only their hashes are stored. A key without an agent is valid for all agents.
 CREATE TABLE api_keys (
     name          TEXT PRIMARY KEY,
     key_hash      BLOB NOT NULL UNIQUE CHECK (length(key_hash) = 32),
@@ -9,14 +9,14 @@ CREATE TABLE api_keys (
     revoked_at_ms INTEGER
 ) STRICT, WITHOUT ROWID;
 
--- Who may sign in to the back office.
+-- The admins of the back office.
 CREATE TABLE admins (
     name          TEXT PRIMARY KEY,
     password      TEXT,
     created_at_ms INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
 
--- Cookies, and links that have not been used yet.
+-- Cookies, and unused login links.
 CREATE TABLE sign_ins (
     token_hash    BLOB PRIMARY KEY CHECK (length(token_hash) = 32),
     admin         TEXT NOT NULL REFERENCES admins,
@@ -46,8 +46,8 @@ BEGIN
     SELECT RAISE(ABORT, 'what was done is never removed');
 END;
 
--- What the ledger adds up to, as far as its row `last_seq`; rows are added up some time after they were written, so that
--- no bet waits for it. Sums of money over many players may be longer than a column of numbers holds, hence the text.
+-- The totals include the ledger rows up to `last_seq`. Rows are added some time after they were written, so that no bet
+-- waits for it. Sums over many players can exceed 64 bits, so they are text.
 CREATE TABLE summed_up (
     last_seq      INTEGER NOT NULL
 ) STRICT;
@@ -72,13 +72,13 @@ CREATE TABLE totals (
     PRIMARY KEY (day, agent_id, currency, protocol, game)
 ) STRICT, WITHOUT ROWID;
 
--- By how much all rows have changed the balances of a currency.
+-- The sum of all changes of balances in a currency.
 CREATE TABLE moved (
     currency      TEXT PRIMARY KEY,
     cents         TEXT NOT NULL
 ) STRICT, WITHOUT ROWID;
 
--- Which rows a minute has, so that a time is found without an index of all rows; and how many bets were taken in it.
+-- The rows of each minute, so that a time is found without an index of all rows; and the number of accepted bets.
 CREATE TABLE minutes (
     minute        INTEGER PRIMARY KEY,
     first_seq     INTEGER NOT NULL,

@@ -1,5 +1,5 @@
--- What an operator owes its players. A NULL limit, or exclusion, is none; where `next_at_ms` is one, what is `next`
--- holds from then on. Whoever had a limit once keeps the row.
+-- Limits and exclusions of players. NULL means none. If `next_at_ms` is set, the value in `next_…` holds from then on.
+-- A removed limit keeps its row.
 CREATE TABLE limits (
     account_id      INTEGER NOT NULL REFERENCES accounts,
     kind            TEXT NOT NULL CHECK (kind IN ('deposit', 'loss')),
@@ -17,9 +17,8 @@ CREATE TABLE exclusions (
     next_at_ms      INTEGER
 ) STRICT;
 
--- What was deposited, and lost by playing, on a day; only of accounts with limits, whose last 30 days are added up when
--- they get the first one. In halves of 32 bits, as money may pass through an account more often than it fits into a
--- column, and a win must not fail for that.
+-- The deposits and losses of a day, only for accounts with limits. The first limit of an account backfills 30 days. Sums
+-- are stored in halves of 32 bits: turnover can exceed 64 bits, and a win must not fail for that.
 CREATE TABLE spent (
     account_id      INTEGER NOT NULL REFERENCES accounts,
     day             INTEGER NOT NULL,

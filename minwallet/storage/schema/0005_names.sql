@@ -1,4 +1,4 @@
--- Tables and columns get the names that the program uses for them. No row changes.
+-- Rename tables and columns to the names that the program uses. No row changes.
 ALTER TABLE id_spaces RENAME TO id_scopes;
 ALTER TABLE id_scopes RENAME COLUMN space_id TO scope_id;
 ALTER TABLE transactions RENAME COLUMN space_id TO scope_id;
@@ -9,7 +9,7 @@ ALTER TABLE report_marks RENAME TO report_cursors;
 ALTER TABLE summed_up RENAME TO totals_progress;
 ALTER TABLE moved RENAME TO currency_totals;
 
--- SQLite 3.40 rewrites `excluded` in a trigger's upsert when it renames the table, so the trigger is made again.
+-- SQLite 3.40 rewrites `excluded` in a trigger's upsert when it renames the table, so the trigger is created again.
 DROP TRIGGER transactions_count_against_limits;
 ALTER TABLE spent RENAME TO limit_usage;
 

@@ -1,4 +1,4 @@
-"""The SQLite engine: the only room that knows SQL, sqlite3 and aiosqlite."""
+"""The SQLite engine: the only package that uses SQL, sqlite3 and aiosqlite."""
 
 from minwallet.storage.sqlite.engine import SqliteStore
 

@@ -1,8 +1,9 @@
-"""Keys, sign-ins and the record of who did what: plain functions over a connection."""
+"""The SQL of API keys, admins, their sessions, and the audit log."""
 
 import sqlite3
 
 from minwallet.storage.admin_store import Admin, AdminSession, ApiKey, AuditEvent, AuditRecord, NewApiKey
+from minwallet.storage.sqlite.subject import Subject, reads, writes
 
 READ_KEYS = """
     SELECT k.name, k.hint, k.scope, g.name, k.created_at_ms, k.revoked_at_ms
@@ -102,3 +103,22 @@ def list_audit_records(db: sqlite3.Connection, before: int | None, limit: int) -
         (before, limit),
     )
     return [AuditRecord(number, AuditEvent(*row)) for number, *row in rows]
+
+
+class SqliteAdminStore(Subject):
+    """The `AdminStore` over SQLite."""
+
+    add_key = writes(add_key)
+    find_key = reads(find_key)
+    list_keys = reads(list_keys)
+    revoke_key = writes(revoke_key)
+    upsert_admin = writes(upsert_admin)
+    list_admins = reads(list_admins)
+    add_admin_session = writes(add_admin_session)
+    find_admin_session = reads(find_admin_session)
+    consume_login_link = writes(consume_login_link)
+    delete_admin_session = writes(delete_admin_session)
+    delete_admin_sessions = writes(delete_admin_sessions)
+    has_credentials = reads(has_credentials)
+    add_audit_event = writes(add_audit_event)
+    list_audit_records = reads(list_audit_records)

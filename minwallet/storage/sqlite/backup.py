@@ -1,7 +1,31 @@
-"""Copies of a wallet file, and a copy in the place of one.
+"""Backups of a wallet file, and the replacement of a wallet file by a backup.
 
-A copy is of one moment, whatever is written meanwhile: it is made inside one read transaction. It is looked through, on
-the disk, and there under its name with all of it or not at all. It has no companions: what was in the log is in it.
+Rules
+
+1. A backup has the state of one moment, whatever is written meanwhile.
+2. A file with the name of a backup is complete, checked and durable. Unfinished ones have a name with TEMP_SUFFIX.
+3. A backup is one file. It has no WAL, so it can be read where nothing may be written.
+4. A restore can stop at any point, and be repeated. It never loses the replaced file.
+
+Theory of operation: backup
+
+1. Create the temporary file in the target's folder, as a rename works only within a file system. Its mode is 0600.
+2. Begin a read transaction, and read once: only the first read fixes the snapshot. Check the free space.
+3. Copy all pages inside that transaction, in steps that report progress.
+4. Set `journal_mode = DELETE` in the temporary file, so that it needs no companions.
+5. Check the temporary file, not the original: this detects damage of either.
+6. Sync the file, rename it, sync the folder. Without the first sync, a power loss could leave the new name with old
+   bytes; without the second, it could lose the name.
+
+Theory of operation: restore (`replace_database`)
+
+1. Sync the backup's copy, which lies beside the wallet file.
+2. Give the old file and its WAL a second name (hard links), and sync the folder. From here on nothing can be lost.
+3. Delete the companions under the first name. An old WAL beside a new file would be applied to it.
+4. Rename the copy over the first name, and sync the folder.
+
+A wallet file with two names is an unfinished restore. `connection.check_path` refuses to open it, so that no process
+uses the old file without its WAL. The second name stays as the copy of the replaced file.
 """
 
 import os
@@ -19,15 +43,15 @@ from minwallet.storage.sqlite.integrity import check_backup
 from minwallet.storage.sqlite.wal import check_wal
 
 ProgressCallback = Callable[[int, int], None]
-"""Told how much is done, of how much; what it raises ends the work, and nothing is left behind."""
+"""Called with (done, total). An exception that it raises ends the work, and the temporary file is deleted."""
 
 PAGES_PER_STEP = 1024
 
 
 def back_up(path: Path, target: Path, report_progress: ProgressCallback, *, is_served: bool) -> None:
-    """Copy the wallet file to the new file `copy`. DatabaseUnusable says what is wrong with either.
+    """Copy the wallet file to the new file `target`. Raise DatabaseUnusable if either cannot be used.
 
-    `is_served` says that a server has it; otherwise the caller owns it (`storage.owner`).
+    With `is_served` a server owns the file. Otherwise the caller owns it (`storage.file_lock`).
     """
     check_path(path)
     check_exists(path)
@@ -44,19 +68,18 @@ def back_up(path: Path, target: Path, report_progress: ProgressCallback, *, is_s
 
 
 def _check_backup_name(target: Path) -> None:
-    """A copy must not become a part of another wallet, nor another wallet's log a part of it."""
+    """Raise DatabaseUnusable if the target would be a companion of another wallet file, or has companions itself."""
     if target.name.endswith(COMPANION_SUFFIXES):
-        raise DatabaseUnusable(f"{target} would belong to another wallet file; choose a name such as copy.db")
+        raise DatabaseUnusable(f"{target} would belong to another wallet file; choose a name such as backup.db")
     for companion in ("", *COMPANION_SUFFIXES):
         if (existing := companion_path(target, companion)).exists():
             raise DatabaseUnusable(f"{existing} exists already; name a new file, or a folder")
 
 
 def replace_database(backup: Path, path: Path, replaced: Path) -> bool:
-    """Put the copy, which is whole, in the wallet file's place; what was there, if anything, is named
-    `replaced`.
+    """Put the complete backup in the wallet file's place, and give the old file, if any, the name `replaced`.
 
-    The caller owns the file. As long as it has two names nobody serves it, so this may end anywhere and be done again.
+    Return True if there was an old file. The caller owns the wallet file.
     """
     has_replaced = False
     try:
@@ -72,15 +95,16 @@ def replace_database(backup: Path, path: Path, replaced: Path) -> bool:
         fsync_path(path.absolute().parent)
     except OSError as error:
         raise DatabaseUnusable(
-            f"cannot replace {path}: {error.strerror}; see to its folder, and restore again"
+            f"cannot replace {path}: {error.strerror}; check its folder, and restore again"
         ) from error
     return has_replaced
 
 
 @contextmanager
 def copy_database(path: Path, destination: Path, report_progress: ProgressCallback, *, mode: str) -> Iterator[Path]:
-    """A whole copy of the file, in the folder of `copy` and for its owner's eyes only. In the end it is gone, unless it
-    has been synced and renamed.
+    """Yield a complete and checked copy of the file, in the folder of `destination` and with mode 0600.
+
+    The caller syncs and renames it. Otherwise it is deleted at the end of the block.
     """
     uri = f"{path.absolute().as_uri()}?mode={mode}"
     with _create_temp_file(destination) as temp_file:
@@ -117,13 +141,15 @@ def _copy_pages(
         raise DatabaseUnusable(f"{path} is empty; there is nothing to copy")
     db.execute("PRAGMA query_only = 1")
     db.execute("BEGIN")
-    db.execute("SELECT count(*) FROM sqlite_schema").fetchone()
+    db.execute("SELECT count(*) FROM sqlite_schema").fetchone()  # BEGIN alone takes no snapshot.
     ((size,),) = db.execute("SELECT page_count * page_size FROM pragma_page_count, pragma_page_size")
     if size > shutil.disk_usage(temp_file.parent).free:
-        raise DatabaseUnusable(f"there is no room for {size:,} bytes in {temp_file.parent}; choose another place")
+        raise DatabaseUnusable(
+            f"not enough space in {temp_file.parent}: the backup has {size:,} bytes; choose another folder"
+        )
     db.backup(target, pages=PAGES_PER_STEP, progress=lambda _, left, total: report_progress(total - left, total))
     db.execute("COMMIT")
-    # One file, without companions, which can be looked at where nothing may be written.
+    # The copy of a WAL database would create companions when it is read, even where nothing may be written.
     target.execute("PRAGMA journal_mode = DELETE")
 
 

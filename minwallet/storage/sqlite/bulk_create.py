@@ -1,14 +1,14 @@
-"""Accounts are opened by the hundred thousand: a few statements, each over all of them, rather than a few for each."""
+"""The creation of many accounts: a few statements over all of them, as a file may seed several hundred thousand."""
 
 import sqlite3
 from collections.abc import Iterator, Sequence
 from itertools import chain, islice
-from typing import Any
+from typing import Any, NamedTuple
 
 from minwallet.ledger.decide import Account, Round, Snapshot, TransactionHistory, decide
 from minwallet.ledger.entries import Entry, compute_genesis_hash
 from minwallet.ledger.outcomes import Applied
-from minwallet.storage.models import OPENING_PROTOCOL, AccountsCreated, NewAccount, make_opening_deposit
+from minwallet.storage.models import OPENING_PROTOCOL, AccountProblem, AccountsCreated, NewAccount, make_opening_deposit
 from minwallet.storage.sqlite import batch
 
 ADD_PLAYER = "INSERT INTO players (agent_id, player_id, created_at_ms) VALUES (?, ?, ?) ON CONFLICT DO NOTHING"
@@ -43,30 +43,45 @@ ADD_ID_SCOPE = """
 """
 
 ENTRIES_PER_STATEMENT = 256
-"""How many rows are added by one statement."""
+"""The number of entries that one statement inserts."""
 
-AccountKey = tuple[int, str, str]
-"""Whose account: agent_id, player_id, currency."""
+
+class AccountsRejected(Exception):
+    """The reasons why no account was created, as (index of the new account, reason)."""
+
+    def __init__(self, problems: tuple[AccountProblem, ...]) -> None:
+        super().__init__(*problems)
+        self.problems = problems
+
+
+class AccountKey(NamedTuple):
+    agent_id: int
+    player_id: str
+    currency: str
 
 
 def create_accounts(db: sqlite3.Connection, new_accounts: Sequence[NewAccount], now_ms: int) -> AccountsCreated:
-    """Make what is missing. The caller holds the write transaction, and gives it up where there are problems."""
+    """Create what is missing. Raise AccountsRejected, so that the transaction is rolled back, if there are problems."""
     agents: dict[str, int] = dict(db.execute("SELECT name, agent_id FROM agents"))
     problems = [
-        (index, f"no agent {opening.agent}; add it with: minwallet agent add {opening.agent}")
-        for index, opening in enumerate(new_accounts)
-        if opening.agent not in agents
+        AccountProblem(index, f"no agent {new_account.agent}; add it with: minwallet agent add {new_account.agent}")
+        for index, new_account in enumerate(new_accounts)
+        if new_account.agent not in agents
     ]
-    known = [(index, opening) for index, opening in enumerate(new_accounts) if opening.agent in agents]
-    keys = [(agents[opening.agent], opening.player_id, opening.currency) for _, opening in known]
+    known = [(index, new_account) for index, new_account in enumerate(new_accounts) if new_account.agent in agents]
+    keys = [
+        AccountKey(agents[new_account.agent], new_account.player_id, new_account.currency) for _, new_account in known
+    ]
     (last_account,) = db.execute("SELECT coalesce(max(account_id), 0) FROM accounts").fetchone()
-    players = db.executemany(ADD_PLAYER, [(*name[:2], now_ms) for name in keys]).rowcount
-    heads = [compute_genesis_hash(opening.agent, opening.player_id, opening.currency) for _, opening in known]
-    rows = [(name[2], head, *name[:2]) for name, head in zip(keys, heads, strict=True)]
+    players = db.executemany(ADD_PLAYER, [(key.agent_id, key.player_id, now_ms) for key in keys]).rowcount
+    heads = [
+        compute_genesis_hash(new_account.agent, new_account.player_id, new_account.currency) for _, new_account in known
+    ]
+    rows = [(key.currency, head, key.agent_id, key.player_id) for key, head in zip(keys, heads, strict=True)]
     accounts = db.executemany(ADD_ACCOUNT, rows).rowcount
     problems += _add_sessions(db, known, keys, now_ms)
     if problems:
-        return AccountsCreated(problems=tuple(sorted(problems)))
+        raise AccountsRejected(tuple(sorted(problems)))
     first_by_key = dict(zip(reversed(keys), reversed(new_accounts), strict=True))
     entries = _make_opening_entries(db, first_by_key, last_account, now_ms)
     while chunk := [*islice(entries, ENTRIES_PER_STATEMENT)]:
@@ -76,44 +91,42 @@ def create_accounts(db: sqlite3.Connection, new_accounts: Sequence[NewAccount], 
 
 def _add_sessions(
     db: sqlite3.Connection, known: Sequence[tuple[int, NewAccount]], keys: Sequence[AccountKey], now_ms: int
-) -> Iterator[tuple[int, str]]:
-    """The openings whose token stands for another account, as it did before or through an earlier opening."""
+) -> Iterator[AccountProblem]:
+    """Add the sessions. Yield a problem for each token that belongs to another account already."""
     new_sessions = [
-        (index, name, session)
-        for (index, opening), name in zip(known, keys, strict=True)
-        if (session := opening.session)
+        (index, key, session)
+        for (index, new_account), key in zip(known, keys, strict=True)
+        if (session := new_account.session)
     ]
-    rows = [
-        (*name, session.token_hash, session.hint, now_ms, session.expires_at_ms) for _, name, session in new_sessions
-    ]
+    rows = [(*key, session.token_hash, session.hint, now_ms, session.expires_at_ms) for _, key, session in new_sessions]
     if db.executemany(ADD_SESSION, rows).rowcount == len(rows):
         return
-    for index, name, session in new_sessions:
-        ((is_token_taken,),) = db.execute(IS_TOKEN_TAKEN, (*name, session.token_hash))
+    for index, key, session in new_sessions:
+        ((is_token_taken,),) = db.execute(IS_TOKEN_TAKEN, (*key, session.token_hash))
         if is_token_taken:
-            yield index, "its token stands for another player or currency; choose another token"
+            yield AccountProblem(index, "its token stands for another player or currency; choose another token")
 
 
 def _make_opening_entries(
     db: sqlite3.Connection, new_accounts: dict[AccountKey, NewAccount], last_account: int, now_ms: int
 ) -> Iterator[tuple[Any, ...]]:
-    """The rows with which the new accounts begin, where they do not begin empty."""
+    """Yield the values of the first entries of the new accounts that have money."""
     scopes: dict[int, int] = {}
     (seq,) = db.execute("SELECT coalesce(max(seq), 0) FROM transactions").fetchone()
     for *account, agent_id, player_id, currency in db.execute(READ_NEW_ACCOUNTS, (last_account,)).fetchall():
-        new_account = new_accounts[agent_id, player_id, currency]
+        new_account = new_accounts[AccountKey(agent_id, player_id, currency)]
         if new_account.cash + new_account.bonus == 0:
             continue
         if agent_id not in scopes:
             ((scopes[agent_id],),) = db.execute(ADD_ID_SCOPE, (agent_id, OPENING_PROTOCOL))
         seq += 1
         entry = _decide_opening_deposit(Account._make(account), new_account, seq, now_ms)
-        # The id is new, as the account is.
+        # Role 0: the id is new, as the account is.
         yield batch.make_entry_values(entry, scopes[agent_id], 0)
 
 
 def _decide_opening_deposit(account: Account, new_account: NewAccount, seq: int, now_ms: int) -> Entry:
-    # Nothing has to be looked up: of an account that this transaction has made, nothing else is known.
+    # This transaction has created the account, so it has no history, session, round or restriction to read.
     snapshot = Snapshot(OPENING_PROTOCOL, account, False, None, TransactionHistory(), Round(), seq)
     outcome = decide(snapshot, make_opening_deposit(new_account, account.account_id).command, now_ms)
     assert isinstance(outcome, Applied), outcome

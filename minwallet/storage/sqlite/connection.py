@@ -1,8 +1,24 @@
-"""Open the file safely, bring its schema up to date, and run work on the one thread that may touch a connection.
+"""Connections to a wallet file: checks before it is opened, pragmas, migrations, transactions, and errors.
 
-Requests never touch a connection themselves: aiosqlite queues their work for the connection's own thread, where a
-cancelled request cannot stop it half-way. The work is a plain function over `sqlite3.Connection`, one hop for a whole
-transaction.
+Rules
+
+1. A connection is used by one thread only, its own. Requests pass it functions over `sqlite3.Connection`
+   (`Connection.run`), and aiosqlite queues them. A whole transaction is one function, so it is one hop between threads,
+   and a cancelled request cannot leave it half done.
+2. Every transaction begins with BEGIN IMMEDIATE, and no other code begins or ends one. `isolation_level=None` keeps
+   sqlite3 from doing it implicitly. A deferred transaction that reads and then writes could fail with
+   SQLITE_BUSY_SNAPSHOT, which no timeout helps.
+3. No statement follows a failed one inside a transaction. If the disk is full, SQLite may have rolled back by itself. A
+   further statement would then run outside of any transaction, and would be committed alone.
+4. For the same reason, ROLLBACK is sent only if `in_transaction` is true: after SQLite's own rollback it is an error.
+5. If COMMIT fails, the outcome is unknown: the transaction is rolled back for open connections, but a recovery after a
+   restart may bring it back. The exception is a full disk: the frame that ends the commit is the last one written, so
+   it is not in the WAL.
+6. A file is checked before anything is set in it: another program's database stays unchanged.
+
+Errors of sqlite3 become errors of the store here, and nowhere else. `Connection.run` translates errors of a running
+store (StoreError). `translate_errors` does so where a file is opened or checked: there every error is a reason why the
+file cannot be used (DatabaseUnusable).
 """
 
 import glob
@@ -34,48 +50,48 @@ T = TypeVar("T")
 APPLICATION_ID = int.from_bytes(b"minw", "big")
 
 PRAGMAS = (
-    # Readers never wait for the writer, and a commit is one sequential write.
+    # Readers do not wait for the writer, and a commit is one sequential write and one sync.
     ("journal_mode", "wal"),
-    # FULL: a reply is sent after its commit has been synced. NORMAL loses acknowledged bets with the power.
+    # FULL: each commit is synced before its replies are sent. NORMAL loses acknowledged bets at a power loss.
     ("synchronous", 2),
-    # On macOS fsync alone does not reach the disk; elsewhere these two change nothing.
+    # On macOS fsync does not reach the disk, F_FULLFSYNC does. Elsewhere these two change nothing.
     ("fullfsync", 1),
     ("checkpoint_fullfsync", 1),
-    # A row that names no account must not get in, whatever the bug.
+    # No bug can add a row without its account.
     ("foreign_keys", 1),
-    # REPLACE removes rows silently unless its removals fire triggers too.
+    # With it, the deletions of REPLACE fire triggers. So REPLACE cannot remove an entry of the ledger.
     ("recursive_triggers", 1),
-    # A doctored schema shall not run functions, and a damaged page is found when it is read.
+    # A manipulated schema cannot run functions with side effects. Damaged pages are detected when they are read.
     ("trusted_schema", 0),
     ("cell_size_check", 1),
-    # Pages that many bets change, such as the balances, are copied into the file once for all of them.
+    # Checkpoint after 8,000 pages instead of 1,000. Pages that many bets change are then copied into the file once.
     ("wal_autocheckpoint", 8000),
-    # After a burst the write-ahead log gives its space back.
+    # The WAL is truncated to this size after a burst.
     ("journal_size_limit", 64 * 1024 * 1024),
-    # Sorting never leaves temporary files beside the money.
+    # Sort in memory. No copies of rows in temporary files.
     ("temp_store", 2),
-    # A reader may meet the moment in which the log is reset; it waits instead of failing.
+    # A reader that meets a reset of the WAL waits, in ms, instead of failing.
     ("busy_timeout", 5000),
 )
 
-INVALID_UTF8 = "where text should be, there is none"
-"""What Python makes of text in a schema that is not UTF-8: it cannot even read SQLite's own complaint."""
+INVALID_UTF8 = "text is not valid UTF-8"
+"""The reason of a UnicodeDecodeError. sqlite3 raises it for damaged text, even in SQLite's own error messages."""
 
 SQLITE_MAGIC = b"SQLite format 3\0"
 
 MIN_FILE_BYTES = 512
-"""SQLite takes a shorter file for a new one; but a new one is empty, and what is shorter is what is left of another."""
+"""The smallest SQLite file. SQLite treats a shorter file as new, but a new file has 0 bytes."""
 
 NETWORK_FILE_SYSTEMS = {"9p", "afs", "ceph", "cifs", "fuse.sshfs", "glusterfs", "nfs", "nfs4", "smb3", "smbfs"}
 
 
 class Connection(aiosqlite.Connection):
-    """An aiosqlite connection that runs a whole function on its thread, and speaks the store's own faults."""
+    """An aiosqlite connection that runs a whole function on its thread and raises the store's errors."""
 
     async def run(self, work: Callable[[sqlite3.Connection], T]) -> T:
-        """What `work` returns; StoreError where the database or the disk fails."""
+        """Return what `work` returns. Raise StoreError if the database or the disk fails."""
         try:
-            # The library runs any function on its thread, but says so only to subclasses.
+            # aiosqlite can run any function on its thread, but only as a protected method.
             result: T = await self._execute(work, self._conn)  # type: ignore[no-untyped-call]  # it has no types
         except sqlite3.IntegrityError as error:
             raise ConstraintViolation(f"the file refused the change: {error}") from error
@@ -90,7 +106,7 @@ class Connection(aiosqlite.Connection):
         return result
 
     async def prepare(self, path: Path, work: Callable[[sqlite3.Connection], object]) -> None:
-        """Run `work`, and close again where it fails: DatabaseUnusable says why this file at `path` cannot be used."""
+        """Run `work`. If it fails, close the connection and raise DatabaseUnusable for the file at `path`."""
         try:
             await self.run(translate_errors(work, path))
         except BaseException:
@@ -98,7 +114,7 @@ class Connection(aiosqlite.Connection):
             raise
 
     def __await__(self) -> Generator[Any, None, aiosqlite.Connection]:
-        """Connect; where that fails, wait for the thread to end, as it speaks to an event loop that may end too."""
+        """Connect. If that fails, wait for the thread to end, as it still calls back into the event loop."""
         try:
             return (yield from super().__await__())
         except BaseException:
@@ -106,18 +122,14 @@ class Connection(aiosqlite.Connection):
             raise
 
     async def close(self) -> None:
-        """Close, and wait for the thread's last breath."""
+        """Close the connection and wait for its thread to end."""
         await super().close()
         self._thread.join()
 
 
 @contextmanager
 def transaction(db: sqlite3.Connection) -> Iterator[None]:
-    """Commit the block, or nothing of it. OutcomeUnknown where nobody knows which it was.
-
-    An exception leaves the block, so no statement follows one that failed: SQLite may have rolled back by itself, and
-    the next statement would then be committed alone.
-    """
+    """Commit the block, or roll it back if it raises. Raise OutcomeUnknown if a commit or a rollback fails."""
     db.execute("BEGIN IMMEDIATE")
     try:
         yield
@@ -128,32 +140,32 @@ def transaction(db: sqlite3.Connection) -> Iterator[None]:
         db.execute("COMMIT")
     except sqlite3.Error as error:
         if _is_disk_full(error):
-            # Some page did not fit into the log, and the one that says "committed" is the last to be written.
+            # A frame did not fit into the WAL. The one that ends the commit is written last, so nothing is committed.
             _roll_back(db)
             raise
         raise OutcomeUnknown(
-            f"a commit failed ({error}); only a restart finds out whether it happened: see to the disk, start again"
+            f"a commit failed ({error}); only a restart finds out whether it happened: check the disk, then restart"
         ) from error
 
 
 def _roll_back(db: sqlite3.Connection) -> None:
-    """A full disk, for one, makes SQLite roll back by itself, and a second ROLLBACK would be an error."""
+    """Roll back, unless SQLite has done so by itself, as it does if the disk is full."""
     if db.in_transaction:
         try:
             db.execute("ROLLBACK")
         except sqlite3.Error as error:
             raise OutcomeUnknown(
-                f"a change could not be taken back ({error}); a restart does so: see to the disk, start again"
+                f"a change could not be rolled back ({error}); a restart does so: check the disk, then restart"
             ) from error
 
 
 def _is_disk_full(error: sqlite3.Error) -> bool:
-    # The library's own errors, such as for a connection that is closed, have no code.
+    # Errors of sqlite3 itself, such as the use of a closed connection, have no code.
     return getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_FULL
 
 
 def translate_errors(work: Callable[[sqlite3.Connection], T], path: Path) -> Callable[[sqlite3.Connection], T]:
-    """The same work; where SQLite fails in it, DatabaseUnusable says why the file at `path` cannot be used."""
+    """Return `work` with its errors translated: it raises DatabaseUnusable if the file at `path` cannot be used."""
 
     def translating(db: sqlite3.Connection) -> T:
         try:
@@ -167,14 +179,14 @@ def translate_errors(work: Callable[[sqlite3.Connection], T], path: Path) -> Cal
 
 
 async def connect(path: Path, *, read_only: bool = False, cache_kib: int = 2048) -> Connection:
-    """A connection to an existing wallet file, which keeps so many pages of it in memory.
+    """Return a connection to an existing wallet file, with a page cache of `cache_kib`.
 
-    A read-only one neither writes nor checkpoints.
+    A read-only connection neither writes nor checkpoints.
     """
 
     def open_file() -> sqlite3.Connection:
         uri = f"{path.absolute().as_uri()}?mode={'ro' if read_only else 'rw'}"
-        # Transactions are begun and ended by name, and only this connection's own thread ever uses it.
+        # `transaction` begins and ends transactions. Only the connection's thread uses it, except for `interrupt`.
         return sqlite3.connect(uri, uri=True, isolation_level=None, check_same_thread=False)
 
     connection = Connection(open_file, iter_chunk_size=64)
@@ -187,7 +199,7 @@ async def connect(path: Path, *, read_only: bool = False, cache_kib: int = 2048)
 
 
 def _initialize(db: sqlite3.Connection, path: Path, *, read_only: bool, cache_kib: int) -> None:
-    version = check_schema(db, path)  # before anything is set, as another program's file shall stay as it is
+    version = check_schema(db, path)  # Before the pragmas, as another program's file must stay unchanged.
     if read_only and version < (known := len(_read_migrations())):
         raise SchemaTooOld(
             f"{path} is served by an older minwallet (schema {version}, this one knows {known}); restart that server"
@@ -197,7 +209,7 @@ def _initialize(db: sqlite3.Connection, path: Path, *, read_only: bool, cache_ki
 
 
 def create_file(path: Path) -> None:
-    """An empty file, for its owner's eyes only, before SQLite makes companions with the same mode."""
+    """Create an empty file with mode 0600, unless there is one. SQLite gives its companions the same mode."""
     try:
         if not path.exists():
             os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
@@ -213,7 +225,7 @@ def check_exists(path: Path) -> None:
 
 
 def check_path(path: Path) -> None:
-    """Refuse what could never be a safe wallet file, in words."""
+    """Raise DatabaseUnusable if the file can never be a safe wallet file."""
     if is_too_old(sqlite3.sqlite_version):
         raise DatabaseUnusable(
             f"this Python has SQLite {sqlite3.sqlite_version}; minwallet needs 3.38 or newer, so use a newer Python"
@@ -221,14 +233,14 @@ def check_path(path: Path) -> None:
     if path.is_dir():
         raise DatabaseUnusable(f"{path} is a folder; name a file in it with --db, such as {path / 'minwallet.db'}")
     if path.exists() and not path.is_file():
-        raise DatabaseUnusable(f"{path} is not a file but a device or the like; choose a file with --db")
+        raise DatabaseUnusable(f"{path} is not a regular file; choose a file with --db")
     if path.exists() and 0 < path.stat().st_size < MIN_FILE_BYTES:
         if path.read_bytes()[: len(SQLITE_MAGIC)] != SQLITE_MAGIC[: path.stat().st_size]:
             raise DatabaseUnusable(f"{path} is not a wallet file; choose another with --db")
         raise DatabaseCorrupt(path, f"only {path.stat().st_size} bytes of it are left")
     if path.exists() and (replaced := find_unfinished_restore(path)):
         raise DatabaseUnusable(
-            f"{path} is half replaced: a restore was not finished; do it again, with the same copy, and keep {replaced}"
+            f"a restore of {path} was not finished; repeat it with the same backup, and keep {replaced}"
         )
     if path.exists() and path.stat().st_nlink > 1:
         raise DatabaseUnusable(
@@ -242,13 +254,13 @@ def check_path(path: Path) -> None:
 
 
 def find_unfinished_restore(path: Path) -> Path | None:
-    """The second name that a restore gave the file, and that the file loses when the restore is done."""
+    """Return the second name that an unfinished restore has given the file, or None."""
     names = path.absolute().parent.glob(f"{glob.escape(path.stem)}-before-*.db") if path.stat().st_nlink > 1 else []
     return next((name for name in names if name.samefile(path)), None)
 
 
 def migrate(db: sqlite3.Connection, path: Path) -> None:
-    """Bring the schema up to date, each numbered step with its number in a transaction of its own."""
+    """Migrate the schema. Each step is one transaction, which also stores the step's number."""
     version, steps = check_schema(db, path), _read_migrations()
     for number, script in enumerate(steps[version:], version + 1):
         with transaction(db):
@@ -259,7 +271,10 @@ def migrate(db: sqlite3.Connection, path: Path) -> None:
 
 
 def check_schema(db: sqlite3.Connection, path: Path) -> int:
-    """The version of the file's schema, 0 for a new one; refuses what is not ours, and what is newer than we are."""
+    """Return the version of the file's schema, 0 for a new file.
+
+    Raise DatabaseUnusable if the file is another program's or has a newer schema.
+    """
     application_id, version, tables = db.execute(
         "SELECT (SELECT application_id FROM pragma_application_id), (SELECT user_version FROM pragma_user_version),"
         " (SELECT count(*) FROM sqlite_schema)"
@@ -279,7 +294,7 @@ def _set_pragmas(db: sqlite3.Connection, *, read_only: bool) -> None:
         if read_only and name == "journal_mode":
             continue
         db.execute(f"PRAGMA {name} = {value}")
-        (found,) = db.execute(f"PRAGMA {name}").fetchone()
+        (found,) = db.execute(f"PRAGMA {name}").fetchone()  # SQLite ignores unknown pragmas silently.
         if found != value:
             raise sqlite3.OperationalError(f"PRAGMA {name} is {found!r} where {value!r} was set")
     if read_only:
@@ -293,7 +308,7 @@ def _read_migrations() -> list[str]:
 
 
 def _split_statements(script: str) -> Iterator[str]:
-    """The script's statements, one by one; a trigger's inner semicolons do not end it."""
+    """Yield the statements of the script. The semicolons inside a trigger do not end it."""
     statement = ""
     for line in script.splitlines(keepends=True):
         statement += line
@@ -303,8 +318,9 @@ def _split_statements(script: str) -> Iterator[str]:
 
 
 def _is_corruption(error: sqlite3.Error) -> bool:
-    """Whether SQLite has found in the file what nobody wrote: our own statements are in order, so where it cannot make
-    sense of one, the schema is not ours any more.
+    """Return True if the error proves that the file is damaged.
+
+    SQLITE_ERROR is such a proof, too: the statements of this package are valid, so the schema was changed.
     """
     code = getattr(error, "sqlite_errorcode", None)
     return code == sqlite3.SQLITE_ERROR or (code or 0) & 0xFF == sqlite3.SQLITE_CORRUPT or "decode" in str(error)
@@ -321,7 +337,7 @@ def _translate_error(path: Path, error: sqlite3.Error) -> DatabaseUnusable:
 
 
 def detect_file_system(directory: Path) -> str:
-    """The kind of file system that holds the folder, or "" where the system does not tell."""
+    """Return the type of the folder's file system, or "" if the system does not provide it."""
     mounts = Path("/proc/self/mounts")
     if not mounts.exists():
         return ""

@@ -1,4 +1,4 @@
-"""What a person wants to know of a wallet file before relying on it. The file and its companions stay as they are."""
+"""The inspection of a wallet file for `doctor`. The file and its companions stay unchanged."""
 
 import sqlite3
 from collections.abc import Iterator
@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from minwallet.storage.database_files import WAL_SUFFIXES, companion_path
 from minwallet.storage.models import Agent
-from minwallet.storage.sqlite import accounts
+from minwallet.storage.sqlite import accounts, ledger
 from minwallet.storage.sqlite.connection import PRAGMAS, check_exists, check_path, connect, translate_errors
 from minwallet.storage.sqlite.integrity import check_with_timeout
 from minwallet.storage.sqlite.wal import check_wal
@@ -17,8 +17,9 @@ READ_NEWEST_TIME = "SELECT at_ms FROM transactions ORDER BY seq DESC LIMIT 1"
 
 
 class FileInspection(NamedTuple):
-    """`pragmas` are those in force that are not as they should be; `newest_at_ms` is when the newest entry was made,
-    None where there is none. `is_complete` says whether there was time to look at everything.
+    """The findings. `pragmas` are the ones with wrong values. `newest_at_ms` is the time of the newest entry, or None.
+
+    `is_complete` is false if the time was too short to check everything.
     """
 
     schema_version: int
@@ -46,17 +47,15 @@ def _inspect(db: sqlite3.Connection) -> FileInspection:
     (newest,) = db.execute(READ_NEWEST_TIME).fetchone() or (None,)
     found = {name: db.execute(f"PRAGMA {name}").fetchone()[0] for name, _ in PRAGMAS}
     wrong = {name: found[name] for name, wanted in PRAGMAS if found[name] != wanted}
-    return FileInspection(
-        schema, accounts.list_agents(db), accounts.count_entries(db), newest, wrong, is_complete=False
-    )
+    return FileInspection(schema, accounts.list_agents(db), ledger.count_entries(db), newest, wrong, is_complete=False)
 
 
 @contextmanager
 def preserve_wal(path: Path) -> Iterator[None]:
-    """Within the block the file may be read, by its owner alone. DatabaseCorrupt, where its log has lost commits.
+    """Allow the owner to read the file within the block. Raise DatabaseCorrupt if the WAL has lost commits.
 
-    To read, SQLite makes a log and its index where there are none, or that index anew; which would hide from the next
-    start what it tells of lost commits. So both are put back as they were.
+    Reading creates the WAL and its index, or rebuilds the index. The next start needs the old index to detect lost
+    commits. So both are restored at the end of the block.
     """
     wal, index = (companion_path(path, companion) for companion in WAL_SUFFIXES)
     had_wal, index_content = wal.exists(), index.read_bytes() if index.exists() else None

@@ -1,7 +1,23 @@
-"""Look for damage in the file: in all of it at once where it is small, else in steps while calls are answered.
+"""The search for damage in a wallet file: damaged pages, indexes that disagree with their table, inconsistent entries.
 
-Each step is a read of its own, since a long one would keep the write-ahead log from being used anew. Whether the rows
-say what they were written to say is another question, which the hash chain answers (`ledger.audit`).
+Rules
+
+1. A served file is checked in batches. Each batch is a read of its own, as a long read keeps SQLite from reusing the
+   WAL, which then grows without limit.
+2. A start waits for the check only as long as STARTUP_CHECK_TIMEOUT_S. A larger file is served meanwhile, and
+   `SqliteStore.finish_check` does the whole check in a thread of low priority.
+3. An interrupted check proves nothing, so its findings are ignored.
+
+Theory of operation
+
+- `_check_size` detects a truncated file. SQLite detects that itself, except if there is a WAL.
+- `PRAGMA integrity_check` checks all pages and indexes, but of a whole table at once. `transactions` and `journal` grow
+  with every bet, so only the other tables are checked with it in a served file.
+- `_check_rows` replaces it for these two, by ranges of `seq`. Each entry must be found through both indexes, must
+  continue the entry before it in its account, and must agree with the account if it is the account's last entry.
+
+This does not recompute hashes: whether entries were changed by somebody who kept them consistent is checked by the
+audit of the hash chain (`ledger.audit`).
 """
 
 import asyncio
@@ -14,22 +30,23 @@ from pathlib import Path
 
 from minwallet.storage.database_files import companion_path
 from minwallet.storage.errors import DatabaseCorrupt, StoreError
-from minwallet.storage.sqlite import accounts
+from minwallet.storage.sqlite import ledger
 from minwallet.storage.sqlite.connection import Connection, translate_errors
 
 STARTUP_CHECK_TIMEOUT_S = 0.1
-"""How long a start may look at a file: enough for some ten thousand bets."""
+"""The longest check at a start. It is enough for about 10,000 bets."""
 
 BATCH_SIZE = 10_000
-"""How many rows are looked at in a step: some 50 ms."""
+"""The number of rows in a batch, about 50 ms."""
 
+# At import, as `app` pins the process to one processor later.
 INITIAL_CPUS = os.sched_getaffinity(0) if sys.platform == "linux" else {0}
 
 APPEND_ONLY_TABLES = {"transactions", "journal"}
-"""The tables that every bet makes longer, and that are looked at by ranges of `seq`; the others are short enough."""
+"""The tables that grow with every bet. They are checked by ranges of `seq`, all others as a whole."""
 
-# A row that is there is also found by its id and by its round, each through its index; all are read to their ends. It
-# follows the one before it, and its account is as the last of its rows left it: not as it was once.
+# INDEXED BY makes SQLite find each row through both indexes. Selecting the hash, the last column, reads the whole row.
+# An entry continues the entry before it, and the account is as its last entry left it, not as an earlier one did.
 COUNT_CONSISTENT_ROWS = """
     SELECT count(t.hash) FROM transactions AS t
       CROSS JOIN transactions AS i INDEXED BY transactions_by_id
@@ -52,8 +69,9 @@ READ_JOURNAL_LENGTH = "SELECT sum(length(request) + length(reply)) FROM journal 
 
 
 async def check_with_timeout(connection: Connection, path: Path, timeout_s: float | None = None) -> bool:
-    """Whether there was time to look at everything, if not more than a start has; DatabaseUnusable where something is
-    damaged.
+    """Check the whole file. Return False if `timeout_s` (default: STARTUP_CHECK_TIMEOUT_S) passed before the end.
+
+    Raise DatabaseUnusable if damage was found.
     """
     await connection.run(translate_errors(partial(_check_size, path=path), path))
     is_timed_out = False
@@ -72,7 +90,7 @@ async def check_with_timeout(connection: Connection, path: Path, timeout_s: floa
                 break
             await check_batch()
     except StoreError:
-        # What is interrupted finds pages that it has not come to.
+        # An interrupted `integrity_check` reports pages that it has not reached as unused.
         if not is_timed_out:
             raise
     finally:
@@ -81,7 +99,7 @@ async def check_with_timeout(connection: Connection, path: Path, timeout_s: floa
 
 
 async def check_in_batches(connection: Connection, path: Path) -> None:
-    """Look at everything that is in the file now; DatabaseUnusable where something is damaged."""
+    """Check everything that is in the file now, in batches. Raise DatabaseUnusable if something is damaged."""
     for table in await connection.run(translate_errors(_list_other_tables, path)):
         await connection.run(translate_errors(partial(_check_pages, path=path, pragma_argument=f"'{table}'"), path))
     async for check_batch in _prepare_row_checks(connection, path):
@@ -89,41 +107,43 @@ async def check_in_batches(connection: Connection, path: Path) -> None:
 
 
 def check_backup(db: sqlite3.Connection, path: Path, report_progress: Callable[[int, int], None]) -> None:
-    """Look at everything in a file that nobody writes; DatabaseUnusable where something is damaged."""
+    """Check everything in a file without a writer. Raise DatabaseUnusable if something is damaged."""
     _check_pages(db, path, pragma_argument="1")
-    newest = accounts.count_entries(db)
+    newest = ledger.count_entries(db)
     for seq_range in _split_into_ranges(newest):
         report_progress(seq_range[0], newest)
         _check_rows(db, path, seq_range)
 
 
 def _split_into_ranges(newest: int) -> Iterator[tuple[int, int]]:
-    """First and last of so many rows at once, of all that there are."""
+    """Yield the first and the last `seq` of each batch."""
     return ((first, min(first + BATCH_SIZE - 1, newest)) for first in range(1, newest + 1, BATCH_SIZE))
 
 
 async def _prepare_row_checks(connection: Connection, path: Path) -> AsyncIterator[Callable[[], Awaitable[None]]]:
-    """The rows that there are now, so many at once: how to check them."""
-    newest = await connection.run(translate_errors(accounts.count_entries, path))
+    """Yield a function for each batch of the current rows that checks it."""
+    newest = await connection.run(translate_errors(ledger.count_entries, path))
     for seq_range in _split_into_ranges(newest):
         yield partial(connection.run, translate_errors(partial(_check_rows, path=path, seq_range=seq_range), path))
 
 
 def _check_size(db: sqlite3.Connection, path: Path) -> None:
-    # Without a log SQLite sees by itself that a file was cut off; with one, what is missing must be in the log.
+    # SQLite detects a truncated file itself, unless there is a WAL. With a WAL, the missing pages must be in it.
     ((pages, size),) = db.execute("SELECT page_count, page_size FROM pragma_page_count, pragma_page_size")
     wal = companion_path(path, "-wal")
     if pages * size > path.stat().st_size + (wal.stat().st_size if wal.exists() else 0):
-        raise DatabaseCorrupt(path, "its end is missing")
+        raise DatabaseCorrupt(path, "the end of the file is missing")
 
 
 def _check_pages(db: sqlite3.Connection, path: Path, pragma_argument: str) -> None:
+    """Check all pages, or one table. `pragma_argument` is the maximum number of reports, or a quoted table name."""
     ((found,), *_) = db.execute(f"PRAGMA integrity_check({pragma_argument})")
     if found != "ok":
         raise DatabaseCorrupt(path, found.splitlines()[-1])
 
 
 def _check_rows(db: sqlite3.Connection, path: Path, seq_range: tuple[int, int]) -> None:
+    """Check the entries of this range, and read their journal records to the end."""
     first, last = seq_range
     (consistent,) = db.execute(COUNT_CONSISTENT_ROWS, seq_range).fetchone()
     if consistent != last - first + 1:
@@ -140,9 +160,9 @@ def _list_other_tables(db: sqlite3.Connection) -> list[str]:
 
 
 def lower_priority(db: sqlite3.Connection) -> None:
-    """Let calls go first while this thread looks."""
+    """Give calls precedence over this thread."""
     del db
     if sys.platform == "linux":
-        # Both are this thread's alone there: after everybody else, and on whatever processor the process began with.
+        # On Linux both apply to the calling thread only. It may use all processors again, with the lowest priority.
         os.setpriority(os.PRIO_PROCESS, 0, 19)
         os.sched_setaffinity(0, INITIAL_CPUS)

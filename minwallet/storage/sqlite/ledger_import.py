@@ -1,4 +1,4 @@
-"""An exported ledger becomes a wallet again: the same rows, under the same hashes."""
+"""The import of an exported ledger into an empty wallet. Entries keep their numbers and hashes, and are audited."""
 
 import sqlite3
 from collections.abc import Iterable, Sequence
@@ -34,7 +34,7 @@ ADD_ID_SCOPE = """
     RETURNING scope_id
 """
 
-# A cancel is the third part of what an id stands for; of other rows the first claims the id, and the next settles it.
+# The role is not exported. A cancel has role 2. Of other entries the first with an id has role 0, the next role 1.
 ADD_ENTRY = """
     INSERT INTO transactions (seq, at_ms, account_id, previous_seq, kind, id, round, game, detail, stake, payout,
                               amount, bonus_amount, cash_after, bonus_after, state, refusal, hash, scope_id, role)
@@ -48,7 +48,7 @@ READ_BALANCES = "SELECT account_id, cash, bonus, head, last_seq FROM accounts OR
 
 
 class ImportRejected(Exception):
-    """What was to be imported does not make a wallet, or not this one; the problems are told in words."""
+    """The data is not a valid ledger, or this wallet is not empty. `problems` are sentences for people."""
 
     def __init__(self, problems: Sequence[str]) -> None:
         super().__init__(*problems)
@@ -62,10 +62,10 @@ def import_ledger(
     ids_per_currency: frozenset[str],
     now_ms: int,
 ) -> None:
-    """Add the accounts as they were when they were new, and then the ledger's rows in their order, whose `account_id`
-    is not looked at. Unfit says why the wallet must stay empty; the caller gives the transaction up then.
+    """Add the accounts without money, and then the entries in their order. The entries' `account_id` is ignored.
 
-    `ids_per_currency` are the protocols whose ids are unique per agent and currency, rather than per agent.
+    `ids_per_currency` are the protocols whose ids are unique per agent and currency, rather than per agent. Raise
+    ImportRejected if the data is invalid. The caller then rolls the transaction back.
     """
     ((has_players,),) = db.execute(HAS_PLAYERS)
     if has_players:
@@ -92,7 +92,7 @@ def import_ledger(
     found = {account.account_id: account for account in map(Account._make, db.execute(READ_BALANCES))}
     audit.finish(found.values())
     problems = audit.problems or [
-        f"{owner}: the entries do not end where the player's account does; export both anew, while nothing happens"
+        f"{owner}: the entries do not end where the player's account does; export both again, while no calls arrive"
         for owner, end in expected.items()
         if found[account_ids[owner]][1:] != end
     ]
@@ -103,7 +103,7 @@ def import_ledger(
 def _add_accounts(
     db: sqlite3.Connection, accounts: Iterable[AccountRow], now_ms: int
 ) -> tuple[dict[AccountRef, int], dict[AccountRef, tuple[Any, ...]]]:
-    """The accounts' numbers, and how each of them should end."""
+    """Add the accounts. Return their ids, and the (cash, bonus, head, last_seq) that each should end with."""
     account_ids: dict[AccountRef, int] = {}
     expected: dict[AccountRef, tuple[Any, ...]] = {}
     for each in accounts:

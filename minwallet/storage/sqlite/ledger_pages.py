@@ -1,4 +1,9 @@
-"""Pages of the ledger: plain functions over a connection. Each looks at a bounded number of rows, whatever is asked."""
+"""The SQL of filtered pages of the ledger.
+
+A page searches a bounded number of rows, whatever the filter, so no page takes long. The source of the rows depends on
+the filter: an id or a round uses its index, a player the chains of the accounts, and everything else a range of `seq`.
+Times are translated into such a range by the table `minutes`, so that entries need no index by time.
+"""
 
 import json
 import sqlite3
@@ -6,18 +11,18 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from minwallet.ledger.audit import AccountRef
+from minwallet.ledger.time_units import MINUTE_MS
 from minwallet.storage.queries import EntryPage, Filter, OwnedEntry
 from minwallet.storage.sqlite import batch
 
-MINUTE_MS = 60_000
-
 MAX_SCANNED_ROWS = 10_000
-"""In how many rows a page looks for what is wanted: some 20 ms, as whose they are is read from all over the file."""
+"""The number of rows that a page searches, about 20 ms: the owners of the rows are spread all over the file."""
 
 MAX_SCANNED_OPEN_ROWS = 5_000
-"""The same, where each row has to be held against others."""
+"""The same for open bets, where each row is compared with others."""
 
-# Every source names its rows by `seq`; their order of joining is fixed, so that a filter never makes a scan of it.
+# Every source yields rows of `transactions` as `t`. CROSS JOIN fixes the order of the loops, so that no filter makes
+# SQLite scan another table.
 READ_ENTRIES = f"""
     SELECT {batch.ENTRY_SELECT_LIST}, g.name, w.player_id, a.currency
       FROM {{source}}
@@ -49,6 +54,7 @@ FROM_ID = """
     CROSS JOIN transactions AS t ON t.seq = found.seq
 """
 
+# The entry whose id names the round is found by its id, all others by the index of rounds.
 FROM_ROUND = """
     (SELECT u.seq FROM id_scopes AS i CROSS JOIN transactions AS u
          ON u.scope_id = i.scope_id AND u.id = :round AND u.round = u.id
@@ -76,6 +82,7 @@ READ_PLAYER_SEQS = """
     SELECT seq FROM chain WHERE seq BETWEEN :first AND :last LIMIT :looked_at
 """
 
+# No cancel of the bet, and no later win in its round. Three subqueries, as each can use an index.
 IS_OPEN_BET = """
     t.kind = 'bet' AND t.state = 'applied'
     AND NOT EXISTS (SELECT 1 FROM transactions AS c WHERE c.scope_id = t.scope_id AND c.id = t.id AND c.role = 2)
@@ -95,6 +102,7 @@ COUNT_OPEN_ROUNDS = f"""
     )
 """  # noqa: S608 made of constants
 
+# `minutes` covers the entries up to `totals_progress.last_seq`. The few newer ones are searched themselves.
 FIND_FIRST_SEQ_SINCE = """
     SELECT coalesce((SELECT min(first_seq) FROM minutes WHERE minute >= ?), s.last_seq + 1) FROM totals_progress AS s
 """
@@ -107,7 +115,7 @@ FIND_LAST_SEQ_UNTIL = """
 
 
 class _SeqRange(NamedTuple):
-    """The rows from `first` to `last_seq`."""
+    """The rows from `first` to `last`, both included."""
 
     first: int
     last: int
@@ -151,7 +159,7 @@ def _read_newest_first(
     max_rows: int,
     condition: str = "TRUE",
 ) -> EntryPage:
-    """The newest rows of the span that are wanted, or those among the newest so many."""
+    """Return the newest matching rows of the range, searching its newest `max_rows` rows."""
     window = _SeqRange(max(seq_range.first, seq_range.last - max_rows + 1), seq_range.last)
     rows = _select_entries(db, FROM_ALL, entry_filter, window, limit, condition=condition)
     if len(rows) == limit:
@@ -160,7 +168,7 @@ def _read_newest_first(
 
 
 def _read_player_page(db: sqlite3.Connection, entry_filter: Filter, before: int | None, limit: int) -> EntryPage:
-    """A player's rows, of one agent or of all, are found from the accounts' last ones backwards."""
+    """Return the rows of a player id, at one agent or all, by following the chains of the accounts backwards."""
     seq_range = _find_seq_range(db, entry_filter, before)
     player = {"agent": entry_filter.agent, "player_id": entry_filter.player_id, "currency": entry_filter.currency}
     found = db.execute(READ_PLAYER_SEQS, {**player, **seq_range._asdict(), "looked_at": MAX_SCANNED_ROWS})
@@ -190,17 +198,18 @@ def _select_entries(
 
 
 def _make_owned_entry(row: Sequence[Any]) -> OwnedEntry:
-    return OwnedEntry(batch.make_entry(row), AccountRef._make(row[-3:]))
+    *columns, agent, player_id, currency = row
+    return OwnedEntry(batch.make_entry(columns), AccountRef(agent, player_id, currency))
 
 
 def _find_last_seq(db: sqlite3.Connection, before: int | None) -> int:
-    """The row that is looked at first: the one before `before`, or the newest."""
+    """Return the `seq` of the row before `before`. None returns the newest."""
     (newest,) = db.execute("SELECT coalesce(max(seq), 0) FROM transactions").fetchone()
     return int(newest if before is None else min(before - 1, newest))
 
 
 def _find_seq_range(db: sqlite3.Connection, entry_filter: Filter, before: int | None) -> _SeqRange:
-    """Among which rows those of the wanted time are: by the minutes, and those not added up yet by themselves."""
+    """Return the rows that can have the filter's times. It may be wider than the times, but never narrower."""
     first, last = 1, _find_last_seq(db, before)
     if entry_filter.since_ms is not None:
         (first,) = db.execute(FIND_FIRST_SEQ_SINCE, (entry_filter.since_ms // MINUTE_MS,)).fetchone()

@@ -1,4 +1,4 @@
-"""What a provider said, and the ledger as its report would have it: plain functions over a connection."""
+"""The SQL of game lists, of provider reports, and of the ledger's tickets as a report would show them."""
 
 import sqlite3
 from collections.abc import Sequence
@@ -8,6 +8,7 @@ from typing import Any
 from minwallet.ledger.reconciliation import ReportedTicket, ReportRow, Ticket, merge_rows
 from minwallet.storage.models import GameList, ReportBatch, ReportCursor
 from minwallet.storage.sqlite import batch
+from minwallet.storage.sqlite.subject import Subject, reads, writes
 
 UPSERT_REPORT_ROWS = """
     INSERT INTO report_rows (agent_id, id, ticket, game, player_id, stake, payout, cancelled, rejected, status,
@@ -19,6 +20,7 @@ UPSERT_REPORT_ROWS = """
         status = excluded.status, reported_at = excluded.reported_at
 """
 
+# A report has no currency. It is the player's, if the player has only one account.
 READ_REPORT_ROWS = """
     WITH asked AS (
         SELECT DISTINCT ticket FROM report_rows WHERE agent_id = :agent_id AND ticket > :after ORDER BY 1 LIMIT :limit
@@ -30,6 +32,7 @@ READ_REPORT_ROWS = """
      ORDER BY r.ticket, r.id
 """
 
+# b is the entry that claimed the id (role 0), s the one that settled it, c the one that cancelled it.
 READ_TICKETS = """
     WITH space AS (
         SELECT scope_id FROM id_scopes WHERE agent_id = :agent_id AND protocol = :protocol AND currency = ''
@@ -55,7 +58,7 @@ READ_TICKETS = """
 """
 
 READ_ORPHANS = """
-    SELECT t.scope_id, t.account_id, t.round, t.id, coalesce(t.game, ''), p.player_id, a.currency,
+    SELECT t.account_id, t.scope_id, t.round, t.id, coalesce(t.game, ''), p.player_id, a.currency,
            0, t.payout, 1, 0, 0, t.at_ms, t.at_ms
       FROM transactions AS t JOIN accounts AS a USING (account_id) JOIN players AS p USING (player_key)
      WHERE p.agent_id = ? AND t.state = 'orphan' ORDER BY t.seq
@@ -74,7 +77,7 @@ def find_games(db: sqlite3.Connection, agent_id: int) -> GameList | None:
 
 
 def save_report(db: sqlite3.Connection, agent_id: int, report_batch: ReportBatch) -> bool:
-    """Rows and key together. The caller holds the write transaction."""
+    """Store the rows and the key. The caller holds the write transaction."""
     cursor = ReportCursor() if report_batch.restart else find_report_cursor(db, agent_id)
     if report_batch.after != cursor.key:
         return False
@@ -110,9 +113,28 @@ def read_tickets(db: sqlite3.Connection, agent_id: int, protocol: str, after: st
 
 def read_orphans(db: sqlite3.Connection, agent_id: int) -> list[Ticket]:
     found = db.execute(READ_ORPHANS, (agent_id,)).fetchall()
-    rounds = batch.read_rounds(db, [(account_id, scope_id, round_) for scope_id, account_id, round_, *_ in found])
-    return [_make_ticket(row[3:]) for row, round_ in zip(found, rounds, strict=True) if not round_.has_standing_bet]
+    keys = [batch.RoundKey(account_id, scope_id, round_id) for account_id, scope_id, round_id, *_ in found]
+    rounds = batch.read_rounds(db, keys)
+    return [
+        _make_ticket(ticket)
+        for (_, _, _, *ticket), round_ in zip(found, rounds, strict=True)
+        if not round_.has_standing_bet
+    ]
 
 
 def _make_ticket(row: Sequence[Any]) -> Ticket:
-    return Ticket(*row[:6], *map(bool, row[6:9]), *row[9:])
+    *values, took_money, is_open, is_cancelled, opened_at_ms, moved_at_ms = row
+    flags = bool(took_money), bool(is_open), bool(is_cancelled)
+    return Ticket._make((*values, *flags, opened_at_ms, moved_at_ms))
+
+
+class SqliteReportStore(Subject):
+    """The `ReportStore` over SQLite."""
+
+    save_games = writes(save_games)
+    find_games = reads(find_games)
+    save_report = writes(save_report)
+    find_report_cursor = reads(find_report_cursor)
+    read_reported_tickets = reads(read_reported_tickets)
+    read_tickets = reads(read_tickets)
+    read_orphans = reads(read_orphans)

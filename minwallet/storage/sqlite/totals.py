@@ -1,17 +1,19 @@
-"""What the ledger adds up to: plain functions over a connection.
+"""The SQL of totals.
 
-SQLite adds up rows of one kind, in two halves of 32 bits that are put together where numbers have no end, as a sum over
-many players may pass what it can count to.
+`aggregate_totals` reads a batch of new entries, sums them, and stores the sums in a transaction of its own. The update
+of `totals_progress` is conditional on its old value, so a batch is never added twice.
+
+A sum over many players can exceed 64 bits. So SQLite sums the high and the low 32 bits separately, Python joins them,
+and the tables store totals as text.
 """
 
 import sqlite3
 from typing import NamedTuple
 
 from minwallet.ledger.entries import Kind, State
+from minwallet.ledger.time_units import DAY_MS, MINUTE_MS
 from minwallet.storage.queries import CurrencyBalance, DailyTotalKey, MinuteCount, Total
-from minwallet.storage.sqlite.ledger_pages import MINUTE_MS
-
-DAY_MS = 24 * 3600 * 1000
+from minwallet.storage.sqlite.subject import Subject, reads
 
 
 def _sum_halves(cents: str) -> str:
@@ -22,7 +24,7 @@ def _join_halves(high: int, low: int) -> int:
     return (high << 32) + low
 
 
-# A result need not name the game, which then is that of its bet.
+# A result without a game has the game of its bet.
 AGGREGATE_ROWS = f"""
     SELECT t.at_ms / {DAY_MS}, t.scope_id, a.currency,
            iif(t.game IS NULL AND t.role = 1, (SELECT b.game FROM transactions AS b
@@ -62,7 +64,7 @@ READ_TOTALS = f"""
      ORDER BY 1, 2, 3, 4, 5
 """  # noqa: S608 the columns are a constant
 
-# One currency after the other: sorting all accounts by currency takes longer than looking at them once for each.
+# Run once per currency. GROUP BY would sort all accounts, which takes longer than one scan for each currency.
 SUM_BALANCES = f"""
     SELECT count(*), {_sum_halves("cash")}, {_sum_halves("bonus")} FROM accounts WHERE currency = ?
 """  # noqa: S608 made of constants
@@ -73,50 +75,57 @@ SUM_NEWER_ROWS = f"""
      WHERE t.seq > (SELECT last_seq FROM totals_progress) GROUP BY 1
 """  # noqa: S608 made of constants
 
-TotalRowKey = tuple[int, int, str, str, str]
-"""Where a total is kept: day, agent_id, currency, protocol, game."""
+
+class _TotalRowKey(NamedTuple):
+    """The key of a row in `totals`."""
+
+    day: int
+    agent_id: int
+    currency: str
+    protocol: str
+    game: str
 
 
 class TotalsDelta(NamedTuple):
-    """What the rows after `after_seq`, as far as `last_seq`, come to."""
+    """The sums over the rows after `after_seq`, up to `last_seq`."""
 
     after_seq: int
     last_seq: int
-    totals: dict[TotalRowKey, Total]
+    totals: dict[_TotalRowKey, Total]
     minutes: list[tuple[int, int, int, int]]
 
 
 def aggregate_rows(db: sqlite3.Connection, limit: int) -> TotalsDelta:
-    """Add up the next rows. They never change, so this needs no write transaction, and no bet waits for it."""
+    """Return the sums over up to `limit` further rows."""
     after, newest = db.execute(
         "SELECT last_seq, (SELECT coalesce(max(seq), 0) FROM transactions) FROM totals_progress"
     ).fetchone()
     span = (after + 1, last := min(after + limit, newest))
     scopes = {row[0]: row[1:] for row in db.execute("SELECT scope_id, agent_id, protocol FROM id_scopes")}
-    totals: dict[TotalRowKey, Total] = {}
+    totals: dict[_TotalRowKey, Total] = {}
     for day, scope_id, currency, game, kind, state, rows, s1, s2, p1, p2, m1, m2 in db.execute(AGGREGATE_ROWS, span):
         agent_id, protocol = scopes[scope_id]
         sums = {"stake": _join_halves(s1, s2), "payout": _join_halves(p1, p2), "moved": _join_halves(m1, m2)}
-        key = (day, agent_id, currency, protocol, game or "")
+        key = _TotalRowKey(day, agent_id, currency, protocol, game or "")
         totals[key] = totals.get(key, Total()).plus(Total.from_rows(Kind(kind), State(state), rows=rows, **sums))
     return TotalsDelta(after, last, totals, db.execute(COUNT_MINUTES, span).fetchall())
 
 
 def save_totals(db: sqlite3.Connection, delta: TotalsDelta) -> None:
-    """Keep the sums, unless another has kept those of the same rows. The caller holds the write transaction."""
+    """Store the sums, unless these rows are stored already. The caller holds the write transaction."""
     update = db.execute("UPDATE totals_progress SET last_seq = ? WHERE last_seq = ?", (delta.last_seq, delta.after_seq))
     if update.rowcount:
         _add_totals(db, delta.totals)
         db.executemany(SAVE_MINUTE_COUNT, delta.minutes)
 
 
-def _add_totals(db: sqlite3.Connection, new: dict[TotalRowKey, Total]) -> None:
+def _add_totals(db: sqlite3.Connection, new: dict[_TotalRowKey, Total]) -> None:
     moved: dict[str, int] = {}
     for key, total in new.items():
         known = db.execute(FIND_TOTAL, key).fetchone()
         whole = total.plus(Total(*map(int, known))) if known else total
         db.execute(SAVE_TOTAL, (*key, *map(str, whole)))
-        moved[key[2]] = moved.get(key[2], 0) + total.moved
+        moved[key.currency] = moved.get(key.currency, 0) + total.moved
     for currency, cents in _read_currency_totals(db).items():
         moved[currency] = moved.get(currency, 0) + cents
     rows = [(currency, str(cents)) for currency, cents in moved.items()]
@@ -141,7 +150,7 @@ def read_minute_counts(db: sqlite3.Connection, since_ms: int) -> list[MinuteCoun
 
 
 def read_currency_balances(db: sqlite3.Connection) -> list[CurrencyBalance]:
-    """One read transaction, so that rows and balances are of the same moment."""
+    """Return the balances. One read transaction, so that entries and balances are of the same moment."""
     db.execute("BEGIN")
     try:
         moved = _read_currency_totals(db)
@@ -158,3 +167,18 @@ def _read_currency_balance(db: sqlite3.Connection, currency: str, moved: int) ->
     return CurrencyBalance(
         currency, accounts, _join_halves(cash_high, cash_low), _join_halves(bonus_high, bonus_low), moved
     )
+
+
+class SqliteTotalsStore(Subject):
+    """The `TotalsStore` over SQLite."""
+
+    read_totals = reads(read_totals)
+    read_minute_counts = reads(read_minute_counts)
+    read_currency_balances = reads(read_currency_balances)
+
+    async def aggregate_totals(self, limit: int) -> int:
+        # Entries never change, so summing them needs no write transaction, and no bet waits for it.
+        delta = await self._executor.read(lambda db: aggregate_rows(db, limit))
+        if delta.last_seq > delta.after_seq:
+            await self._executor.write(lambda db: save_totals(db, delta))
+        return delta.last_seq - delta.after_seq

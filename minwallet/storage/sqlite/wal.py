@@ -1,9 +1,32 @@
-"""Whether the write-ahead log that a killed process left has lost more than its end.
+"""The check of a write-ahead log (WAL) for lost commits, before the file is opened.
 
-SQLite takes a log up to the first frame that does not check out, which is right after a loss of power: the last commit
-may be there in part. But each commit was synced before the next one began, so at most one can be lost that way. Where
-more commits follow what does not check out, they had been acknowledged; and so had those that the log's index tells of,
-which a killed process leaves behind and which is written after the sync.
+Rules
+
+1. The file and the WAL are not changed. SQLite may rebuild the index; `inspection.preserve_wal` restores it.
+2. A WAL that only lost its last, unfinished commit is accepted. Any other loss raises DatabaseCorrupt.
+3. No process may have the file open.
+
+Theory of operation
+
+SQLite recovers a WAL up to the first frame whose checksum is wrong, and silently ignores everything behind it. That is
+correct after a power loss: the last commit may be there in part, and it was never acknowledged. But it hides damage in
+the middle of a WAL, which drops commits that were acknowledged. Two facts tell these cases apart:
+
+- Each commit is synced before the next one begins (`synchronous = FULL`). So a power loss can damage the last commit
+  only. A complete commit after the end of another, behind the frame where SQLite stopped, proves the loss.
+- The index (`-shm`) survives a killed process, and SQLite writes it after the sync. So commits that it counts were
+  acknowledged. If SQLite recovers fewer, the end of the WAL was lost.
+
+The format is documented at https://sqlite.org/fileformat2.html#the_write_ahead_log and
+https://sqlite.org/walformat.html:
+
+    WAL    header of 32 bytes: magic (4), version (4), page size (4), sequence (4), salts (8), checksum (8)
+           frames, each with a header of 24 bytes: page number (4), pages in the file if the frame ends a commit, else 0
+           (4), salts (8), checksum (8); then the page
+    index  two equal copies of a header of 48 bytes, with the number of committed frames at 16 and the salts at 32
+
+A checksum covers the frame and, through its start value, all frames before it. Frames of an earlier use of the WAL have
+other salts.
 """
 
 import sqlite3
@@ -19,49 +42,49 @@ from minwallet.storage.errors import DatabaseCorrupt
 HEADER_BYTES, FRAME_HEADER_BYTES = 32, 24
 
 BYTE_ORDER_BY_MAGIC: dict[int, Literal["little", "big"]] = {0x377F0682: "little", 0x377F0683: "big"}
-"""How a log begins, and the order of bytes in which its sums are made."""
+"""The byte order of the checksums, by the magic number of the WAL. All other numbers of a WAL are big-endian."""
 
 INDEX_HEADER_BYTES, FRAME_COUNT_FIELD, SALT_FIELD = 48, slice(16, 20), slice(32, 40)
-"""The index begins with the same head twice, which says, in the order of this machine's bytes, how many frames of which
-log are committed."""
+"""The fields of the index header. Its numbers are in this machine's byte order."""
 
 
 def check_wal(path: Path) -> None:
-    """DatabaseCorrupt, where acknowledged commits are missing. Nobody has the file open yet, and it stays as it is."""
+    """Raise DatabaseCorrupt if acknowledged commits are missing. No process may have the file open."""
     wal, index = (companion_path(path, companion) for companion in WAL_SUFFIXES)
     if not wal.exists():
         return
     if wal.stat().st_size <= HEADER_BYTES:
         if _read_committed_frames(index):
-            raise DatabaseCorrupt(path, "its log is missing")
+            raise DatabaseCorrupt(path, "its write-ahead log is missing")
         return
     if path.stat().st_size == 0:
-        # SQLite would take it for a new file, and throw the log away; but the first page was synced before any log.
-        raise DatabaseCorrupt(path, "it is empty, and its log is not")
+        # SQLite would treat it as a new file and delete the WAL. But the first page is synced before any WAL exists.
+        raise DatabaseCorrupt(path, "it is empty, but its write-ahead log is not")
     with wal.open("rb") as wal_file:
         header = wal_file.read(HEADER_BYTES)
     if not any(header):
-        return  # a new log, whose beginning the power did not leave time for
+        return  # A power loss before the header of a new WAL was written. No commit can have been acknowledged.
     if not _is_valid_header(header):
-        raise DatabaseCorrupt(path, "its log begins with what nobody wrote")
+        raise DatabaseCorrupt(path, "the header of its write-ahead log is invalid")
     indexed_frames = _read_committed_frames(index, header)
     try:
-        # A connection that only reads makes the index anew, and neither empties nor removes the log.
+        # SQLite recovers the WAL and rebuilds the index. A read-only connection neither empties nor deletes the WAL.
         with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as db:
             db.execute("SELECT count(*) FROM sqlite_schema").fetchone()
     except (sqlite3.Error, UnicodeDecodeError):
-        return  # what is wrong with the file, whoever opens it for good will say
+        return  # The file itself is damaged. Opening it for use reports that.
     recovered_frames = _read_committed_frames(index, header)
     if recovered_frames < indexed_frames:
-        raise DatabaseCorrupt(path, "the end of its log is missing")
+        raise DatabaseCorrupt(path, "the end of its write-ahead log is missing")
     if _has_later_commits(wal, header, recovered_frames):
-        raise DatabaseCorrupt(path, "commits of its log cannot be read")
+        raise DatabaseCorrupt(path, "commits in its write-ahead log cannot be read")
 
 
 def _has_later_commits(wal: Path, header: bytes, recovered_frames: int) -> bool:
-    """Whether behind the frames that were taken there is a whole commit after the end of another.
+    """Return True if a complete commit follows the end of another one behind the recovered frames.
 
-    What several losses of power left has ends of commits, too; but none adds up after another.
+    One end of a commit proves nothing: several power losses can leave some. But then no commit behind it has correct
+    checksums.
     """
     order, salts, page_bytes = (
         BYTE_ORDER_BY_MAGIC[int.from_bytes(header[:4], "big")],
@@ -72,7 +95,7 @@ def _has_later_commits(wal: Path, header: bytes, recovered_frames: int) -> bool:
     with wal.open("rb") as wal_file:
         wal_file.seek(HEADER_BYTES + recovered_frames * (FRAME_HEADER_BYTES + page_bytes))
         while len(frame := wal_file.read(FRAME_HEADER_BYTES + page_bytes)) == FRAME_HEADER_BYTES + page_bytes:
-            # Frames of an earlier use of the log have other salts, and only those that end a commit tell a size.
+            # Frames of an earlier use of the WAL have other salts. Only the last frame of a commit has a size.
             is_ours, ends_commit = frame[8:16] == salts, any(frame[4:8])
             if is_after_commit:
                 checksum = _compute_checksum(
@@ -87,7 +110,7 @@ def _has_later_commits(wal: Path, header: bytes, recovered_frames: int) -> bool:
 
 
 def _read_committed_frames(index: Path, header: bytes | None = None) -> int:
-    """How many frames are committed, as the index has it; 0 where that is of another log than that of this head."""
+    """Return the number of committed frames in the index. Return 0 if it belongs to a WAL with another header."""
     found = index.read_bytes()[: 2 * INDEX_HEADER_BYTES] if index.exists() else b""
     one, two = found[:INDEX_HEADER_BYTES], found[INDEX_HEADER_BYTES:]
     return (
@@ -98,13 +121,13 @@ def _read_committed_frames(index: Path, header: bytes | None = None) -> int:
 
 
 def _is_valid_header(header: bytes) -> bool:
-    """Whether the log's head has the sum that it says it has."""
+    """Return True if the header of the WAL has a correct checksum."""
     order = BYTE_ORDER_BY_MAGIC.get(int.from_bytes(header[:4], "big"))
     return order is not None and _compute_checksum(header[:24], order, bytes(8)) == header[24:32]
 
 
 def _compute_checksum(data: bytes, order: Literal["little", "big"], initial: bytes) -> bytes:
-    """SQLite's sum over the data, after what came before it."""
+    """Return SQLite's checksum of the data, continued from the checksum `initial`."""
     first, second = int.from_bytes(initial[:4], "big"), int.from_bytes(initial[4:], "big")
     words = iter(struct.unpack(f"{'<' if order == 'little' else '>'}{len(data) // 4}I", data))
     for one, two in zip(words, words, strict=True):

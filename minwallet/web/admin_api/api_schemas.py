@@ -9,8 +9,8 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PlainValidato
 from typing_extensions import TypedDict  # pydantic reads only this one's before Python 3.12
 
 from minwallet.ledger.entries import Kind, State
-from minwallet.ledger.limits import DAY_MS
 from minwallet.ledger.money import MAX_CENTS
+from minwallet.ledger.time_units import DAY_MS
 from minwallet.operations import schemas
 from minwallet.operations.requests import (
     DAY_S,

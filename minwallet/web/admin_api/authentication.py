@@ -12,5 +12,5 @@ async def find_api_key(store: Store, request: Request) -> ApiKey | None:
     scheme, _, secret = request.headers.get("authorization", "").partition(" ")
     if scheme.lower() != "bearer":
         return None
-    key = await store.find_key(hash_secret(secret.strip()))
+    key = await store.admin.find_key(hash_secret(secret.strip()))
     return key if key and key.revoked_at_ms is None else None

@@ -38,7 +38,7 @@ DISCONNECT_CHECK_INTERVAL_S = 1
 
 
 async def list_transactions(caller: Caller, params: TransactionPageRequest) -> TransactionsResponse:
-    page = await caller.wallet.store.read_page(params.to_filter(), params.before, params.limit)
+    page = await caller.wallet.store.ledger.read_page(params.to_filter(), params.before, params.limit)
     return TransactionsResponse(transactions=_render_transactions(page), next=page.next_seq)
 
 
@@ -51,7 +51,7 @@ async def show_transaction(caller: Caller, params: TransactionRequest) -> schema
 
 
 async def list_open_rounds(caller: Caller, params: OpenBetsRequest) -> OpenBetsResponse:
-    page = await caller.wallet.store.read_open_bets(params.agent, params.before, params.limit)
+    page = await caller.wallet.store.ledger.read_open_bets(params.agent, params.before, params.limit)
     return OpenBetsResponse(bets=_render_transactions(page), next=page.next_seq)
 
 
@@ -59,7 +59,7 @@ async def show_totals(caller: Caller, params: TotalsRequest) -> TotalsResponse:
     wallet = caller.wallet
     await aggregate_newest(wallet.store)
     since, until, next_day = params.resolve_days(wallet.clock_ms())
-    totals_rows = await wallet.store.read_totals(since, until, params.agent)
+    totals_rows = await wallet.store.totals.read_totals(since, until, params.agent)
     return TotalsResponse(
         totals=[schemas.build_total_response(heading, total) for heading, total in totals_rows],
         next=None if next_day is None else format_date(next_day),
@@ -70,7 +70,9 @@ async def show_holdings(caller: Caller, params: NoParameters) -> HoldingsRespons
     """Return the sum of all balances by currency, and whether the ledger entries add up to the same."""
     del params
     return HoldingsResponse(
-        holdings=[schemas.build_currency_balance(held) for held in await caller.wallet.store.read_currency_balances()]
+        holdings=[
+            schemas.build_currency_balance(held) for held in await caller.wallet.store.totals.read_currency_balances()
+        ]
     )
 
 

@@ -32,7 +32,7 @@ async def show_agent(caller: Caller, params: AgentShow) -> AgentResponse:
 
 async def add_player(caller: Caller, params: PlayerAdd) -> PlayerResponse:
     """Add a player with a first account. `balance` and `bonus` are the initial amounts in cents."""
-    if await caller.wallet.store.find_player(params.agent, params.player_id):
+    if await caller.wallet.store.accounts.find_player(params.agent, params.player_id):
         raise Problem(ErrorCode.TAKEN, f"player '{params.player_id}' already exists; add an account instead")
     return await caller.execute(params, PlayerResponse)
 

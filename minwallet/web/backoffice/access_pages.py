@@ -54,24 +54,24 @@ async def _render_access(context: PageContext) -> Response:
 
 async def _render_access_forms(context: PageContext, forms: AccessForms) -> Response:
     store = context.wallet.store
-    admins = await store.list_admins()
+    admins = await store.admin.list_admins()
     return context.render(
         "backoffice/access.html",
         max(form.status for form in forms),
         forms=forms,
         agents=await list_agent_names(context),
-        keys=await store.list_keys(),
+        keys=await store.admin.list_keys(),
         admins=admins,
         has_password=any(each.password for each in admins if each.name == context.admin),
         min_password_length=MIN_PASSWORD_LENGTH,
-        rows=[describe_audit_record(each) for each in await store.list_audit_records(None, RECENT_ROWS)],
+        rows=[describe_audit_record(each) for each in await store.admin.list_audit_records(None, RECENT_ROWS)],
         quote=lambda name: quote(name, safe=""),
     )
 
 
 async def _render_audit_log(context: PageContext) -> Response:
     before = parse_number(context.request.query_params.get("before"))
-    records = await context.wallet.store.list_audit_records(before, PAGE_SIZE + 1)
+    records = await context.wallet.store.admin.list_audit_records(before, PAGE_SIZE + 1)
     return context.render(
         "backoffice/audit_log.html",
         rows=[describe_audit_record(each) for each in records[:PAGE_SIZE]],

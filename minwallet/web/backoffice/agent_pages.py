@@ -38,7 +38,7 @@ def agent_page_url(name: str) -> str:
 
 async def _render_agent_list(context: PageContext) -> Response:
     store = context.wallet.store
-    catalogues = [(await read_game_catalogue(store, agent.name)) for agent in await store.list_agents()]
+    catalogues = [(await read_game_catalogue(store, agent.name)) for agent in await store.accounts.list_agents()]
     return context.render("backoffice/agents.html", catalogues=catalogues, agent_page_url=agent_page_url)
 
 
@@ -94,7 +94,7 @@ async def _render_agent_page(context: PageContext, catalogue: GameCatalogue, for
         form.status,
         agent=agent,
         catalogue=catalogue,
-        report_cursor=await context.wallet.store.find_report_cursor(agent.agent_id),
+        report_cursor=await context.wallet.store.reports.find_report_cursor(agent.agent_id),
         integrations=build_integrations(
             catalogue, context.base_url + settings.callback_prefix, context.wallet.clock_ms()
         ),

@@ -4,11 +4,10 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from minwallet.ledger.entries import Entry
+from minwallet.ledger.time_units import DAY_MS
 from minwallet.storage.queries import MinuteCount
 from minwallet.web.formatting import format_money
 from minwallet.web.templating import Chart, Series
-
-DAY_MS = 24 * 3600 * 1000
 
 
 class ChartView(NamedTuple):

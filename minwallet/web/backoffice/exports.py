@@ -69,7 +69,7 @@ def escape_formula(value: str | None) -> str:
 async def _read_pages(store: Store, ledger_filter: Filter) -> AsyncIterator[list[OwnedEntry]]:
     before: int | None = None
     while True:
-        page = await store.read_page(ledger_filter, before, PAGE_SIZE)
+        page = await store.ledger.read_page(ledger_filter, before, PAGE_SIZE)
         if page.rows:
             yield page.rows
         before = page.next_seq

@@ -41,7 +41,7 @@ async def _set_limit(context: PageContext) -> Response:
 
 def _parse_limit(player: Player, values: Mapping[str, str], amount: int | None) -> LimitSet:
     """Return the request of the form. Raise HTTPException 400 for values that our page never sends."""
-    currency = values.get("currency") or player.accounts[0][1]
+    currency = values.get("currency") or player.accounts[0].currency
     fields = {"kind": values.get("kind"), "per": values.get("per"), "currency": currency, "amount": amount}
     try:
         return LimitSet.model_validate({"agent": player.agent, "player_id": player.player_id, **fields})

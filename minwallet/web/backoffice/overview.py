@@ -6,16 +6,16 @@ from typing import Any, NamedTuple
 from starlette.responses import Response
 from starlette.routing import Route
 
+from minwallet.ledger.time_units import DAY_MS, MINUTE_MS
 from minwallet.operations.maintenance import aggregate_newest
 from minwallet.storage.queries import CurrencyBalance, DailyTotalKey, EntryPage, Filter, MinuteCount, OwnedEntry, Total
 from minwallet.storage.store import Store
-from minwallet.web.backoffice.charts import DAY_MS, build_bets_chart, build_revenue_chart
+from minwallet.web.backoffice.charts import build_bets_chart, build_revenue_chart
 from minwallet.web.backoffice.page import PageContext, PageRouter
 from minwallet.web.ttl_cache import AsyncTTLCache
 
 PATH = "/admin"
 
-MINUTE_MS = 60_000
 
 CHART_MINUTES, CHART_DAYS, REVENUE_DAYS = 60, 14, 30
 
@@ -60,8 +60,8 @@ class _OverviewPages:
 
     async def render_overview(self, context: PageContext) -> Response:
         store = context.wallet.store
-        newest = await store.count_entries()
-        rows = (await store.read_page(Filter(), newest + 1, RECENT_ROWS)).rows
+        newest = await store.ledger.count_entries()
+        rows = (await store.ledger.read_page(Filter(), newest + 1, RECENT_ROWS)).rows
         variables = await self._build_context(context)
         return context.render(
             "backoffice/overview.html", rows=rows, feed_url=f"/admin/feed?after={newest}", **variables
@@ -98,15 +98,15 @@ async def read_overview_figures(store: Store, now_ms: int) -> OverviewFigures:
     """Read all data of the page, including the newest entries."""
     await aggregate_newest(store)
     today, first_ms = now_ms // DAY_MS, (now_ms // MINUTE_MS - CHART_MINUTES + 1) * MINUTE_MS
-    minutes_by_time = {minute.at_ms: minute for minute in await store.read_minute_counts(first_ms)}
+    minutes_by_time = {minute.at_ms: minute for minute in await store.totals.read_minute_counts(first_ms)}
     times = [first_ms + number * MINUTE_MS for number in range(CHART_MINUTES)]
     return OverviewFigures(
         today=today,
         now_ms=now_ms,
-        holdings=await store.read_currency_balances(),
-        totals=await store.read_totals(today - REVENUE_DAYS + 1, today + 1, None),
+        holdings=await store.totals.read_currency_balances(),
+        totals=await store.totals.read_totals(today - REVENUE_DAYS + 1, today + 1, None),
         minutes=[minutes_by_time.get(at_ms, MinuteCount(at_ms, 0)) for at_ms in times],
-        open_bets=await store.read_open_bets(None, None, MAX_OPEN_BETS),
+        open_bets=await store.ledger.read_open_bets(None, None, MAX_OPEN_BETS),
     )
 
 

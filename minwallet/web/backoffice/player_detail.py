@@ -72,11 +72,11 @@ async def render_player(context: PageContext, player: Player, forms: PlayerForms
     query = context.request.query_params
     ledger_filter = Filter(agent=player.agent, player_id=player.player_id)
     before = parse_number(query.get("before"))
-    known_seq = await store.count_entries()
-    page = await store.read_page(ledger_filter, before, PAGE_SIZE)
+    known_seq = await store.ledger.count_entries()
+    page = await store.ledger.read_page(ledger_filter, before, PAGE_SIZE)
     catalogue = await read_game_catalogue(store, player.agent)
     now_ms = context.wallet.clock_ms()
-    sessions = await store.list_sessions(player.player_key, SESSIONS_SHOWN + 1)
+    sessions = await store.sessions.list_sessions(player.player_key, SESSIONS_SHOWN + 1)
     money = forms.money if forms.money.values else Form({"reference": generate_reference(now_ms)}, {})
     status = max(form.status for form in forms)
     return context.render(
@@ -116,7 +116,7 @@ def generate_reference(now_ms: int) -> str:
 
 def require_currency(form: Form, player: Player) -> Form:
     """Return the form, with an error if its currency is missing. A default could move money in the wrong currency."""
-    currency, currencies = form.values.get("currency"), [account[1] for account in player.accounts]
+    currency, currencies = form.values.get("currency"), [account.currency for account in player.accounts]
     if currency in currencies or (not currency and len(currencies) == 1):
         return form
     return form.with_errors(
@@ -128,7 +128,7 @@ async def _render_player_page(context: PageContext) -> Response:
     """Return the page, or only older rows if the page requests them."""
     player, before = await load_player(context), parse_number(context.request.query_params.get("before"))
     if context.is_htmx_request and before is not None:
-        page = await context.wallet.store.read_page(Filter(player.agent, player.player_id), before, PAGE_SIZE)
+        page = await context.wallet.store.ledger.read_page(Filter(player.agent, player.player_id), before, PAGE_SIZE)
         return context.render(
             "backoffice/player_older_rows.html", page=page, player_url=player_page_url(player.agent, player.player_id)
         )
@@ -147,8 +147,11 @@ async def _render_player_summary(context: PageContext) -> Response:
 
 async def _build_charts(context: PageContext, player: Player) -> Sequence[ChartView]:
     """Return a chart for each account with enough entries."""
-    read = context.wallet.store.read_entries
-    charts = [build_balance_chart(await read([account[0]], CHART_ENTRIES), account[1]) for account in player.accounts]
+    read = context.wallet.store.ledger.read_entries
+    charts = [
+        build_balance_chart(await read([account.account_id], CHART_ENTRIES), account.currency)
+        for account in player.accounts
+    ]
     return [chart for chart in charts if chart]
 
 
@@ -166,7 +169,7 @@ async def _transfer_money(context: PageContext) -> Response:
     if (request.operation == "withdraw" or amount >= CONFIRM_ABOVE_CENTS) and fields.get("sure") != "yes":
         return _render_transfer_confirmation(context, player, request)
     # An older entry in the result means that the reference was used before.
-    newest = await context.wallet.store.count_entries()
+    newest = await context.wallet.store.ledger.count_entries()
     try:
         result = await context.execute(request)
     except OperationError as failure:
@@ -199,8 +202,8 @@ def _parse_transfer(player: Player, typed: Mapping[str, str], amount: int) -> Tr
 
 def _render_transfer_confirmation(context: PageContext, player: Player, request: Transfer) -> Response:
     """Return the page that shows the transfer and asks for a confirmation."""
-    account = next((each for each in player.accounts if each[1] == request.currency), player.accounts[0])
-    balance = account[3] if request.bonus else account[2]
+    account = next((each for each in player.accounts if each.currency == request.currency), player.accounts[0])
+    balance = account.bonus if request.bonus else account.cash
     change = request.amount if request.operation == "deposit" else -request.amount
     return context.render(
         "backoffice/transfer_confirm.html",
@@ -208,8 +211,8 @@ def _render_transfer_confirmation(context: PageContext, player: Player, request:
         player_url=player_page_url(player.agent, player.player_id),
         request=request,
         amount=format_amount(request.amount),
-        amount_text=_describe_amount(request, account[1]),
-        currency=account[1],
+        amount_text=_describe_amount(request, account.currency),
+        currency=account.currency,
         balance=balance,
         balance_after=balance + change,
     )

@@ -32,7 +32,7 @@ def player_page_url(agent: str, player_id: str) -> str:
 
 async def list_agent_names(context: PageContext) -> Sequence[str]:
     """Return the names of all agents; the first is the default of a page."""
-    return [agent.name for agent in await context.wallet.store.list_agents()]
+    return [agent.name for agent in await context.wallet.store.accounts.list_agents()]
 
 
 def choose_agent(context: PageContext, agents: Sequence[str]) -> str:
@@ -46,7 +46,7 @@ async def _render_player_list(context: PageContext) -> Response:
     text, after = (query.get(name, "").strip()[:MAX_ID_LENGTH] for name in ("q", "after"))
     agents = await list_agent_names(context)
     agent = choose_agent(context, agents)
-    players = await context.wallet.store.search_players(agent, text, after, PAGE_SIZE + 1)
+    players = await context.wallet.store.accounts.search_players(agent, text, after, PAGE_SIZE + 1)
     shown = players[:PAGE_SIZE]
     search = {"agent": agent, "q": text}
     next_query = urlencode({**search, "after": shown[-1].player_id}) if len(players) > PAGE_SIZE else ""

@@ -63,7 +63,7 @@ class _ReconciliationPages:
             "backoffice/reconciliation.html",
             agents=agents,
             agent=agent,
-            report_cursor=await store.find_report_cursor(agent.agent_id),
+            report_cursor=await store.reports.find_report_cursor(agent.agent_id),
             catalogue=await read_game_catalogue(store, agent.name),
             job=self._jobs.find(agent.name),
             comparison=comparison,
@@ -91,7 +91,7 @@ class _ReconciliationPages:
         is_full = (await context.read_form()).get("full") == "yes"
 
         async def work(report_progress: ReportProgress) -> str:
-            cursor = await context.wallet.store.find_report_cursor(agent.agent_id)
+            cursor = await context.wallet.store.reports.find_report_cursor(agent.agent_id)
             rows = 0
             with ServiceClient(agent, PROVIDER_TIMEOUT_S) as service:
                 batches = report_pull.pull_batches(service, cursor.key, context.wallet.clock_ms, restart=is_full)

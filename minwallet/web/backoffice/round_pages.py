@@ -46,7 +46,7 @@ async def _render_rounds(context: PageContext) -> Response:
     before = parse_number(query.get("before"))
     if before is None and age in AGE_CHOICES:
         before = await _find_first_seq_since(store, now_ms - AGE_CHOICES[age][1] * 1000)
-    page = await store.read_open_bets(agent, before, PAGE_SIZE)
+    page = await store.ledger.read_open_bets(agent, before, PAGE_SIZE)
     query_fields = {"agent": agent, "age": age if age in AGE_CHOICES else None}
     return context.render(
         "backoffice/rounds.html",
@@ -65,7 +65,9 @@ async def _render_rounds(context: PageContext) -> Response:
 
 async def _render_round(context: PageContext, query: Mapping[str, str], agents: Sequence[str]) -> Response:
     parsed_filter = parse_filter({name: query.get(name, "") for name in ("agent", "round")}, agents)
-    page = await context.wallet.store.read_page(parsed_filter.ledger_filter or Filter(round=""), None, MAX_ROUND_ROWS)
+    page = await context.wallet.store.ledger.read_page(
+        parsed_filter.ledger_filter or Filter(round=""), None, MAX_ROUND_ROWS
+    )
     return context.render(
         "backoffice/round.html",
         parsed_filter=parsed_filter,
@@ -94,7 +96,7 @@ def _group_by_account(rows: Sequence[OwnedEntry]) -> list[AccountRound]:
 
 async def _find_first_seq_since(store: Store, since_ms: int) -> int:
     """Return the `seq` below which all entries are older than `since_ms`."""
-    page = await store.read_page(Filter(until_ms=since_ms), None, 1)
+    page = await store.ledger.read_page(Filter(until_ms=since_ms), None, 1)
     return page.rows[0].entry.seq + 1 if page.rows else 1
 
 

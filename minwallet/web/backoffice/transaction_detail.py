@@ -40,7 +40,7 @@ async def _render_transaction(context: PageContext) -> Response:
     store = context.wallet.store
     journaled_entry = await get_journaled_entry(store, seq)
     entry, owner, journal_record = journaled_entry
-    previous = await store.find_journaled_entry(entry.previous_seq) if entry.previous_seq else None
+    previous = await store.ledger.find_journaled_entry(entry.previous_seq) if entry.previous_seq else None
     actor, reason = parse_actor_and_reason(entry)
     request = manual_calls.find_request(journaled_entry)
     return context.render(
@@ -72,7 +72,7 @@ async def _read_related_entries(context: PageContext, journaled_entry: Journaled
     account_filter = Filter(owner.agent, owner.player_id, owner.currency, entry.protocol)
     found: dict[int, OwnedEntry] = {}
     for ledger_filter in (account_filter._replace(round=entry.round), account_filter._replace(id=entry.id)):
-        page = await context.wallet.store.read_page(ledger_filter, None, MAX_RELATED_ENTRIES)
+        page = await context.wallet.store.ledger.read_page(ledger_filter, None, MAX_RELATED_ENTRIES)
         found |= {row.entry.seq: row for row in page.rows}
     return [found[number] for number in sorted(found)]
 

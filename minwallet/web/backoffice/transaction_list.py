@@ -34,9 +34,11 @@ async def _render_transactions(context: PageContext) -> Response:
         # A form sends its empty fields too. Redirect to an address without them, which is better to share.
         return RedirectResponse(_transactions_url(parsed_filter.values), 303)
     store, before = context.wallet.store, parse_number(query.get("before"))
-    known_seq = await store.count_entries()
+    known_seq = await store.ledger.count_entries()
     page = (
-        await store.read_page(parsed_filter.ledger_filter, before, PAGE_SIZE) if parsed_filter.ledger_filter else None
+        await store.ledger.read_page(parsed_filter.ledger_filter, before, PAGE_SIZE)
+        if parsed_filter.ledger_filter
+        else None
     )
     newest = max([known_seq, *(row.entry.seq for row in page.rows[:1])]) if page else known_seq
     return context.render(

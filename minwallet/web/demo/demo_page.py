@@ -201,7 +201,7 @@ class _DemoPages:
     async def _find_entry(self, request: Request) -> JournaledEntry:
         """Return the row in the path. Raise 404 unless it belongs to a player of the page."""
         seq = request.path_params["seq"]
-        journaled_entry = await self._wallet.store.find_journaled_entry(seq) if seq <= MAX_CENTS else None
+        journaled_entry = await self._wallet.store.ledger.find_journaled_entry(seq) if seq <= MAX_CENTS else None
         if (
             journaled_entry is None
             or journaled_entry.owner.agent != DEMO_AGENT
@@ -218,22 +218,22 @@ class _DemoPages:
     async def _read_entries_after(self, player: DemoPlayer, seq: int) -> list[Entry]:
         """Return the player's entries after this one, the oldest first."""
         entries: list[Entry] = []
-        newest = await self._wallet.store.count_entries()
+        newest = await self._wallet.store.ledger.count_entries()
         while seq < newest:
-            page = await self._wallet.store.read_entries_after(_build_account_filter(player), seq, BATCH_SIZE)
+            page = await self._wallet.store.ledger.read_entries_after(_build_account_filter(player), seq, BATCH_SIZE)
             assert page.next_seq is not None
             entries += [row.entry for row in page.rows]
             seq = page.next_seq
         return entries
 
     async def _read_latest_balance(self, player: DemoPlayer) -> "_LatestBalance":
-        page = await self._wallet.store.read_page(_build_account_filter(player), None, 1)
+        page = await self._wallet.store.ledger.read_page(_build_account_filter(player), None, 1)
         return _get_latest_balance([row.entry for row in page.rows])
 
     async def _build_account_context(self, player: DemoPlayer) -> dict[str, object]:
         rows = [
             row.entry
-            for row in (await self._wallet.store.read_page(_build_account_filter(player), None, CHART_ROWS)).rows
+            for row in (await self._wallet.store.ledger.read_page(_build_account_filter(player), None, CHART_ROWS)).rows
         ]
         points = [[entry.seq, entry.at_ms, entry.cash_after + entry.bonus_after] for entry in reversed(rows)]
         return {"player": player, "rows": rows[:LISTED_ROWS], "latest": _get_latest_balance(rows), "points": points}

@@ -49,6 +49,7 @@ from starlette.types import Receive, Scope, Send
 from minwallet.config import Settings
 from minwallet.ledger.commands import Query
 from minwallet.ledger.outcomes import Applied, BalanceShown, Outcome, Refused, Replayed, SessionUnknown
+from minwallet.ledger.time_units import MINUTE_MS
 from minwallet.protocols.wire import AccountHolder, Call, Malformed, WireProtocol
 from minwallet.storage.errors import DiskFull, StoreError
 from minwallet.wallet.service import Unavailable, Wallet
@@ -60,7 +61,7 @@ from minwallet.web.metrics import CallRecorder
 
 MAX_BODY_BYTES, MAX_QUERY_BYTES = 8 * 1024, 2 * 1024
 
-MINUTE_MS = 60_000
+FAULT_LOG_INTERVAL_MS = MINUTE_MS
 """Minimum time between two log lines about the same fault."""
 
 JSON_HEADERS = [(b"content-type", b"application/json"), (b"cache-control", b"no-store")]
@@ -189,7 +190,7 @@ class Gateway:
             return
         fault.is_logged = True
         message, now_ms = str(fault), self.wallet.clock_ms()
-        if message != self._last_fault or now_ms - self._last_fault_at_ms > MINUTE_MS:
+        if message != self._last_fault or now_ms - self._last_fault_at_ms > FAULT_LOG_INTERVAL_MS:
             self._last_fault, self._last_fault_at_ms = message, now_ms
             logger.error("%s", message)
 

@@ -1,1 +1,1 @@
-"""A second engine, in memory and written to be read: the SQLite store has to agree with it."""
+"""A second engine, in memory and written for clarity: the SQLite engine must agree with it."""

@@ -1,35 +1,89 @@
-"""The reference engine's half of what providers tell: game lists and reports."""
+"""The game lists, reports and tickets of the reference engine."""
 
-from dataclasses import dataclass, field
-
-from minwallet.ledger.reconciliation import ReportRow
+from minwallet.ledger.decide import TransactionHistory
+from minwallet.ledger.entries import Kind, State
+from minwallet.ledger.reconciliation import ReportedTicket, Ticket, merge_rows
 from minwallet.storage.models import GameList, ReportBatch, ReportCursor
+from tests.storage.reference_engine.memory_decisions import find_round
+from tests.storage.reference_engine.memory_state import MemoryState
 
 
-@dataclass
 class MemoryReportStore:
-    """What the `Store` of `storage.base` keeps of each agent's provider, forgotten at the end."""
+    """The `ReportStore` in memory."""
 
-    _games: dict[int, GameList] = field(default_factory=dict)
-    _cursors: dict[int, ReportCursor] = field(default_factory=dict)
-    _report_rows: dict[tuple[int, str, str], ReportRow] = field(default_factory=dict)
+    def __init__(self, state: MemoryState) -> None:
+        self._state = state
 
     async def save_games(self, agent_id: int, games: GameList) -> None:
-        self._games[agent_id] = games
+        self._state.games[agent_id] = games
 
     async def find_games(self, agent_id: int) -> GameList | None:
-        return self._games.get(agent_id)
+        return self._state.games.get(agent_id)
 
     async def save_report(self, agent_id: int, report_batch: ReportBatch) -> bool:
         cursor = ReportCursor() if report_batch.restart else await self.find_report_cursor(agent_id)
         if report_batch.after != cursor.key:
             return False
         if report_batch.restart:
-            self._report_rows = {key: row for key, row in self._report_rows.items() if key[0] != agent_id}
-        self._report_rows |= {(agent_id, row.ticket, row.id): row for row in report_batch.rows}
+            self._state.report_rows = {key: row for key, row in self._state.report_rows.items() if key[0] != agent_id}
+        self._state.report_rows |= {(agent_id, row.ticket, row.id): row for row in report_batch.rows}
         pulled_at_ms = cursor.pulled_at_ms if report_batch.ended_at_ms is None else report_batch.ended_at_ms
-        self._cursors[agent_id] = ReportCursor(report_batch.key, pulled_at_ms)
+        self._state.cursors[agent_id] = ReportCursor(report_batch.key, pulled_at_ms)
         return True
 
     async def find_report_cursor(self, agent_id: int) -> ReportCursor:
-        return self._cursors.get(agent_id, ReportCursor())
+        return self._state.cursors.get(agent_id, ReportCursor())
+
+    async def read_reported_tickets(self, agent_id: int, after: str, limit: int) -> list[ReportedTicket]:
+        rows = [row for key, row in sorted(self._state.report_rows.items()) if key[0] == agent_id]
+        found = []
+        for ticket in sorted({row.ticket for row in rows if row.ticket > after})[:limit]:
+            ticket_rows = [row for row in rows if row.ticket == ticket]
+            found.append(merge_rows(ticket_rows, [self._find_currency(agent_id, row.player_id) for row in ticket_rows]))
+        return found
+
+    def _find_currency(self, agent_id: int, player_id: str) -> str:
+        owners = [self._state.find_owner(number) for number in range(1, len(self._state.accounts) + 1)]
+        name = self._state.agents[agent_id - 1].name
+        found = [owner.currency for owner in owners if (owner.agent, owner.player_id) == (name, player_id)]
+        return found[0] if len(found) == 1 else ""
+
+    async def read_tickets(self, agent_id: int, protocol: str, after: str, limit: int) -> list[Ticket]:
+        scope = (self._state.agents[agent_id - 1].name, protocol, "")
+        histories = {
+            id_: history
+            for (its_scope, id_), history in self._state.histories.items()
+            if its_scope == scope and id_ > after
+        }
+        return [self._make_ticket(id_, histories[id_]) for id_ in sorted(histories)[:limit]]
+
+    def _make_ticket(self, id_: str, history: TransactionHistory) -> Ticket:
+        bet, settled, cancelled = history
+        rows = [row for row in history if row]
+        owner = self._state.find_owner(rows[0].account_id)
+        took_money = bet is not None and bet.state is State.APPLIED
+        return Ticket(
+            id_,
+            next((row.game for row in (bet, settled) if row and row.game), ""),
+            owner.player_id,
+            owner.currency,
+            bet.stake if bet else 0,
+            settled.payout if settled else bet.payout if bet else 0,
+            took_money,
+            bet is not None and took_money and bet.kind is Kind.BET and not settled and not cancelled,
+            took_money and cancelled is not None,
+            rows[0].at_ms,
+            rows[-1].at_ms,
+        )
+
+    async def read_orphans(self, agent_id: int) -> list[Ticket]:
+        found = []
+        for (scope, _), history in self._state.histories.items():
+            win = history.original
+            if win is None or win.state is not State.ORPHAN or scope[0] != self._state.agents[agent_id - 1].name:
+                continue
+            owner = self._state.find_owner(win.account_id)
+            if not find_round(self._state, scope, win.account_id, win.round).has_standing_bet:
+                times = (win.at_ms, win.at_ms)
+                found.append(Ticket(win.id, win.game or "", *owner[1:], 0, win.payout, True, False, False, *times))
+        return found

@@ -1,13 +1,29 @@
-"""What the reference engine remembers of players, accounts and sessions."""
+"""The state of the reference engine. Numbers such as `account_id` are positions in lists, counted from 1."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
-from minwallet.ledger.decide import Account
+from minwallet.ledger.audit import AccountRef
+from minwallet.ledger.decide import Account, TransactionHistory
+from minwallet.ledger.entries import Entry
+from minwallet.ledger.limits import EffectiveValue, LimitKind, LimitPeriod
+from minwallet.ledger.reconciliation import ReportRow
+from minwallet.storage.admin_store import Admin, AdminSession, ApiKey, AuditEvent
 from minwallet.storage.models import (
     Agent,
+    GameList,
+    JournalRecord,
     NewSession,
     PlayerStatus,
+    ReportCursor,
+    SessionHolder,
 )
+from minwallet.storage.queries import OwnedEntry
+
+IdScope = tuple[str, str, str]
+"""The scope in which transaction ids are unique: (agent, protocol, currency or "")."""
+
+TransactionKey = tuple[IdScope, str]
+"""A transaction id in its scope."""
 
 
 @dataclass
@@ -31,3 +47,53 @@ class SessionState:
     account_id: int
     created_at_ms: int
     revoked_at_ms: int | None = None
+
+
+@dataclass
+class MemoryState:
+    """The state that the subjects of the reference engine share."""
+
+    agents: list[Agent] = field(default_factory=lambda: [Agent(1, "default", "default", None)])
+    players: list[PlayerState] = field(default_factory=list)
+    accounts: list[AccountState] = field(default_factory=list)
+    sessions: list[SessionState] = field(default_factory=list)
+
+    entries: list[Entry] = field(default_factory=list)
+    histories: dict[TransactionKey, TransactionHistory] = field(default_factory=dict)
+    journal: dict[int, JournalRecord] = field(default_factory=dict)
+
+    limits: dict[tuple[int, LimitKind, LimitPeriod], EffectiveValue] = field(default_factory=dict)
+    exclusions: dict[int, EffectiveValue] = field(default_factory=dict)
+
+    games: dict[int, GameList] = field(default_factory=dict)
+    cursors: dict[int, ReportCursor] = field(default_factory=dict)
+    report_rows: dict[tuple[int, str, str], ReportRow] = field(default_factory=dict)
+
+    keys: dict[bytes, ApiKey] = field(default_factory=dict)
+    admins: dict[str, Admin] = field(default_factory=dict)
+    login_links: dict[bytes, AdminSession] = field(default_factory=dict)
+    admin_sessions: dict[bytes, AdminSession] = field(default_factory=dict)
+    audit_log: list[AuditEvent] = field(default_factory=list)
+
+    def find_owner(self, account_id: int) -> AccountRef:
+        account = self.accounts[account_id - 1]
+        player = self.players[account.player_key - 1]
+        return AccountRef(player.agent.name, player.player_id, account.currency)
+
+    def find_session_holder(self, token_hash: bytes) -> SessionHolder | None:
+        for session_id, session in enumerate(self.sessions, 1):
+            if session.new.token_hash == token_hash:
+                account = self.accounts[session.account_id - 1]
+                player = self.players[account.player_key - 1]
+                return SessionHolder(
+                    session_id,
+                    session.account_id,
+                    account.player_key,
+                    player.player_id,
+                    account.currency,
+                    player.agent.wallet_token,
+                )
+        return None
+
+    def list_owned_entries(self) -> list[OwnedEntry]:
+        return [OwnedEntry(entry, self.find_owner(entry.account_id)) for entry in self.entries]

@@ -281,6 +281,6 @@ async def read_audit_log(db: Path) -> list[AuditEvent]:
     """Return the audit log in the file, oldest first."""
     store = await SqliteStore.open_read_only(db)
     try:
-        return [action for _, action in await store.list_audit_records(None, 1000)][::-1]
+        return [action for _, action in await store.admin.list_audit_records(None, 1000)][::-1]
     finally:
         await store.close()

@@ -54,7 +54,7 @@ def play_scenario(provider: TestClient, name: str, protocol: str = "wallet-v2", 
 def read_entries(provider: TestClient, caller: InProcessClient) -> list[Entry]:
     """Return the player's entries, oldest first, without the opening entry."""
     assert provider.portal is not None
-    page = provider.portal.call(caller.store.read_page, Filter(player_id="player.t"), None, 1000)
+    page = provider.portal.call(caller.store.ledger.read_page, Filter(player_id="player.t"), None, 1000)
     return [row.entry for row in reversed(page.rows)][1:]
 
 

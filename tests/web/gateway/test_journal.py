@@ -7,11 +7,10 @@ from pathlib import Path
 import pytest
 
 from minwallet.ledger.commands import Bet
+from minwallet.ledger.time_units import DAY_MS
 from minwallet.storage.models import AccountCommand, JournalRecord, NewAccount
 from minwallet.storage.sqlite import SqliteStore
 from tests.support import TIMEOUT_S, InProcessCli, Server, running_server
-
-DAY_MS = 24 * 3600 * 1000
 
 
 def read_journal(cli: InProcessCli, seq: int) -> tuple[str | None, str | None]:
@@ -89,7 +88,7 @@ async def file_with_old_journal(db: Path, anyio_backend: object) -> Path:
     del anyio_backend
     now_ms = int(time.time() * 1000)
     store = await SqliteStore.open(db, create=True)
-    await store.create_accounts([NewAccount("default", "ann", "USD", 10_000, 0)], now_ms)
+    await store.accounts.create_accounts([NewAccount("default", "ann", "USD", 10_000, 0)], now_ms)
     for age, numbers in ((31, range(1500)), (29, range(1500, 1600))):
         for number in numbers:
             bet = AccountCommand(

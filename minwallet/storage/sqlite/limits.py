@@ -1,4 +1,8 @@
-"""What protects players: plain functions over a connection, and the columns that decisions read."""
+"""The SQL of limits and exclusions, and the columns that `batch` reads for decisions.
+
+Triggers of the schema count the usage of an account, but only once it has a limit. So accounts without limits cost
+nothing, and the first limit backfills the usage from the ledger.
+"""
 
 import sqlite3
 from collections.abc import Sequence
@@ -7,7 +11,6 @@ from typing import Any
 from pydantic_core import from_json
 
 from minwallet.ledger.limits import (
-    DAY_MS,
     MAX_PERIOD_DAYS,
     UNRESTRICTED,
     UNSET,
@@ -18,9 +21,11 @@ from minwallet.ledger.limits import (
     LimitPeriod,
     PlayerRestrictions,
 )
+from minwallet.ledger.time_units import DAY_MS
 from minwallet.storage.limit_store import LimitChange
+from minwallet.storage.sqlite.subject import Subject, reads, writes
 
-# Of the account `a`, where `:since` is the first day that may count. NULL for most, at the price of two looks.
+# The restrictions of the account `a`, from the day `:since` on. NULL for most accounts, after two lookups.
 RESTRICTIONS = """
     json(CASE WHEN EXISTS (SELECT 1 FROM limits WHERE account_id = a.account_id)
                 OR EXISTS (SELECT 1 FROM exclusions WHERE player_key = a.player_key) THEN json_array(
@@ -39,7 +44,7 @@ FIND_LIMIT = "SELECT cents, next_cents, next_at_ms FROM limits WHERE account_id 
 
 FIND_EXCLUSION = "SELECT until_ms, next_until_ms, next_at_ms FROM exclusions WHERE player_key = ?"
 
-# From the account's last row backwards, for an account that gets its first limit.
+# From the account's last entry backwards, if the account has no limit yet. Sums are split into halves of 32 bits.
 BACKFILL_USAGE = """
     WITH RECURSIVE chain (at_ms, kind, amount, previous_seq) AS (
         SELECT t.at_ms, t.kind, t.amount, t.previous_seq
@@ -62,12 +67,12 @@ _PERIODS = {str(per): per for per in LimitPeriod}
 
 
 def first_counted_day(now_ms: int) -> int:
-    """The first day that may count."""
+    """Return the first day, counted from 1970 UTC, that any limit still covers."""
     return now_ms // DAY_MS - MAX_PERIOD_DAYS + 1
 
 
 def make_restrictions(found: Sequence[Any] | None) -> PlayerRestrictions:
-    """What protects an account, of what GUARD is."""
+    """Return the restrictions from the value of the column RESTRICTIONS."""
     if found is None:
         return UNRESTRICTED
     exclusion, limits, spent = found
@@ -84,7 +89,7 @@ def find_restrictions(db: sqlite3.Connection, account_id: int, now_ms: int) -> P
 
 
 def request_limit(db: sqlite3.Connection, change: LimitChange, now_ms: int) -> None:
-    """Where it is the account's first, what was spent is added up before the schema goes on counting."""
+    """Change the limit. The first limit of an account backfills its usage, before the triggers go on counting."""
     account_id, kind, per, cents = change
     db.execute(BACKFILL_USAGE, {"account_id": account_id, "since_ms": first_counted_day(now_ms) * DAY_MS})
     found = db.execute(FIND_LIMIT, (account_id, kind, per)).fetchone()
@@ -96,3 +101,11 @@ def request_exclusion(db: sqlite3.Connection, player_key: int, until_ms: int | N
     found = db.execute(FIND_EXCLUSION, (player_key,)).fetchone()
     bound = (EffectiveValue(*found) if found else UNSET).request_exclusion(until_ms, now_ms)
     db.execute("INSERT OR REPLACE INTO exclusions VALUES (?, ?, ?, ?)", (player_key, *bound))
+
+
+class SqliteLimitStore(Subject):
+    """The `LimitStore` over SQLite."""
+
+    request_limit = writes(request_limit)
+    request_exclusion = writes(request_exclusion)
+    find_restrictions = reads(find_restrictions)

@@ -1,0 +1,138 @@
+"""The agents, players and accounts of the reference engine."""
+
+from collections.abc import Mapping, Sequence
+
+from minwallet.ledger.decide import Account
+from minwallet.ledger.entries import compute_genesis_hash
+from minwallet.storage.models import (
+    AccountBalance,
+    AccountCommand,
+    AccountProblem,
+    AccountRow,
+    AccountsCreated,
+    Agent,
+    NewAccount,
+    Player,
+    PlayerStatus,
+    make_opening_deposit,
+)
+from tests.storage.reference_engine.memory_decisions import apply_command
+from tests.storage.reference_engine.memory_state import AccountState, MemoryState, PlayerState, SessionState
+
+
+class MemoryAccountStore:
+    """The `AccountStore` in memory."""
+
+    def __init__(self, state: MemoryState) -> None:
+        self._state = state
+
+    async def add_agent(self, name: str, wallet_token: str, host_id: str | None, now_ms: int) -> Agent | None:
+        del now_ms
+        for agent in self._state.agents:
+            if name == agent.name or wallet_token == agent.wallet_token or (host_id and host_id == agent.host_id):
+                return None
+        self._state.agents.append(Agent(len(self._state.agents) + 1, name, wallet_token, host_id))
+        return self._state.agents[-1]
+
+    async def change_agent(self, agent_id: int, changes: Mapping[str, str | None]) -> Agent | None:
+        changed = Agent(**{**self._state.agents[agent_id - 1]._asdict(), **changes})
+        for agent in self._state.agents:
+            is_taken = agent.wallet_token == changed.wallet_token or (
+                agent.host_id and agent.host_id == changed.host_id
+            )
+            if agent.agent_id != agent_id and is_taken:
+                return None
+        self._state.agents[agent_id - 1] = changed
+        return changed
+
+    async def list_agents(self) -> list[Agent]:
+        return sorted(self._state.agents, key=lambda agent: agent.name)
+
+    async def create_accounts(self, new_accounts: Sequence[NewAccount], now_ms: int) -> AccountsCreated:
+        agents = {agent.name: agent for agent in self._state.agents}
+        problems = [
+            AccountProblem(index, f"no agent {new_account.agent}; add it with: minwallet agent add {new_account.agent}")
+            for index, new_account in enumerate(new_accounts)
+            if new_account.agent not in agents
+        ]
+        before = (len(self._state.players), len(self._state.accounts), len(self._state.sessions))
+        deposits: list[AccountCommand] = []
+        for index, new_account in enumerate(new_accounts):
+            if new_account.agent not in agents:
+                continue
+            account_id = self._create_account(agents[new_account.agent], new_account, now_ms)
+            if account_id > before[1] and new_account.cash + new_account.bonus:
+                deposits.append(make_opening_deposit(new_account, account_id))
+            if session := new_account.session:
+                holder = self._state.find_session_holder(session.token_hash)
+                if holder is None:
+                    self._state.sessions.append(SessionState(session, account_id, now_ms))
+                elif holder.account_id != account_id:
+                    problems.append(
+                        AccountProblem(index, "its token stands for another player or currency; choose another token")
+                    )
+        if problems:
+            del self._state.players[before[0] :], self._state.accounts[before[1] :], self._state.sessions[before[2] :]
+            return AccountsCreated(problems=tuple(sorted(problems)))
+        for deposit in deposits:
+            apply_command(self._state, deposit, now_ms)
+        return AccountsCreated(len(self._state.players) - before[0], len(self._state.accounts) - before[1])
+
+    def _create_account(self, agent: Agent, new_account: NewAccount, now_ms: int) -> int:
+        names = [(player.agent.name, player.player_id) for player in self._state.players]
+        if (new_account.agent, new_account.player_id) not in names:
+            self._state.players.append(PlayerState(agent, new_account.player_id, now_ms))
+            names.append((new_account.agent, new_account.player_id))
+        player_key = names.index((new_account.agent, new_account.player_id)) + 1
+        for account_id, account in enumerate(self._state.accounts, 1):
+            if (account.player_key, account.currency) == (player_key, new_account.currency):
+                return account_id
+        account_id = len(self._state.accounts) + 1
+        head = compute_genesis_hash(new_account.agent, new_account.player_id, new_account.currency)
+        self._state.accounts.append(AccountState(player_key, new_account.currency, Account(account_id, 0, 0, head)))
+        return account_id
+
+    async def list_players(self, agent: str) -> list[Player]:
+        found = [
+            Player(
+                player_key,
+                agent,
+                player.player_id,
+                player.status,
+                tuple(
+                    AccountBalance(
+                        account.account.account_id, account.currency, account.account.cash, account.account.bonus
+                    )
+                    for account in sorted(self._state.accounts, key=lambda account: account.currency)
+                    if account.player_key == player_key
+                ),
+            )
+            for player_key, player in enumerate(self._state.players, 1)
+            if player.agent.name == agent
+        ]
+        return sorted(found, key=lambda player: player.player_id)
+
+    async def search_players(self, agent: str, text: str, after: str, limit: int) -> list[Player]:
+        found = await self.list_players(agent)
+        return [player for player in found if player.player_id > after and text.lower() in player.player_id.lower()][
+            :limit
+        ]
+
+    async def find_player(self, agent: str, player_id: str) -> Player | None:
+        found = [player for player in await self.list_players(agent) if player.player_id == player_id]
+        return found[0] if found else None
+
+    async def read_accounts(self, after: int, limit: int) -> list[AccountRow]:
+        rows = []
+        for player, (number, *balance) in [
+            (self._state.players[each.player_key - 1], each.account) for each in self._state.accounts
+        ]:
+            rows.append(
+                AccountRow._make(
+                    (number, *self._state.find_owner(number), player.status, player.created_at_ms, *balance)
+                )
+            )
+        return rows[after : after + limit]
+
+    async def set_player_status(self, player_key: int, status: PlayerStatus) -> None:
+        self._state.players[player_key - 1].status = status
