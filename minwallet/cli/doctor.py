@@ -8,7 +8,7 @@ from minwallet.cli.options import JsonOption, TimeoutOption, parse_timeout_optio
 from minwallet.cli.output import EXIT_REFUSED, color_text, print_json, print_line
 
 if TYPE_CHECKING:
-    from minwallet.doctor import Finding
+    from minwallet.doctor import Diagnosis
 
 LEVEL_COLORS = {"ok": "green", "warn": "yellow", "fail": "red"}
 
@@ -39,5 +39,5 @@ def doctor(context: typer.Context, timeout: TimeoutOption = "5s", as_json: JsonO
         raise typer.Exit(EXIT_REFUSED)
 
 
-def _format_finding(finding: "Finding") -> str:
+def _format_finding(finding: "Diagnosis") -> str:
     return f"{color_text(f'{finding.level:4}', LEVEL_COLORS[finding.level])}  {finding.subject:12}  {finding.words}"

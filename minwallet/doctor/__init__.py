@@ -8,18 +8,18 @@ from collections.abc import Iterator
 
 from minwallet.config import Settings
 from minwallet.doctor.backups import check_backups
+from minwallet.doctor.diagnosis import Diagnosis, Level, ok
 from minwallet.doctor.exposure import check_agent_tokens, check_exposure
 from minwallet.doctor.file_permissions import check_files, check_settings_files
 from minwallet.doctor.filesystem import check_disk, find_unusable_path
-from minwallet.doctor.finding import Finding, Level, ok
 from minwallet.doctor.host import check_host
 from minwallet.doctor.providers import check_providers
 from minwallet.doctor.wallet_file import check_wallet
 
-__all__ = ["Finding", "Level", "run_checks"]
+__all__ = ["Diagnosis", "Level", "run_checks"]
 
 
-def run_checks(settings: Settings, sqlite_version: str, now_ms: int, timeout_s: float) -> Iterator[Finding]:
+def run_checks(settings: Settings, sqlite_version: str, now_ms: int, timeout_s: float) -> Iterator[Diagnosis]:
     """Run all checks and yield their findings. Wait up to `timeout_s` for each provider."""
     yield from check_host(sqlite_version, now_ms)
     yield from check_settings_files()

@@ -4,14 +4,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from minwallet.config import Settings, parse_duration
-from minwallet.doctor.finding import Finding, fail, ok, warn
+from minwallet.doctor.diagnosis import Diagnosis, fail, ok, warn
 from minwallet.operations.maintenance import find_backups, parse_backup_time_s
 
 OVERDUE_INTERVALS = 2
 """The age of the newest backup, in intervals, from which it is overdue. A restarted server needs time to catch up."""
 
 
-def check_backups(settings: Settings, now_ms: int) -> Iterator[Finding]:
+def check_backups(settings: Settings, now_ms: int) -> Iterator[Diagnosis]:
     """Check that there are backups, and that the newest is not overdue."""
     folder = settings.backup_to
     if not folder:

@@ -3,18 +3,18 @@
 from collections.abc import Iterator, Sequence
 
 from minwallet.config import Settings, SettingsError
-from minwallet.doctor.finding import Finding, fail, ok, warn
+from minwallet.doctor.diagnosis import Diagnosis, fail, ok, warn
 from minwallet.storage.models import Agent
 
 MIN_KEY_LENGTH = 16
 """The shortest callback key that counts as unguessable, in characters."""
 
 
-def check_exposure(settings: Settings) -> Iterator[Finding]:
+def check_exposure(settings: Settings) -> Iterator[Diagnosis]:
     yield from [*_find_exposure_problems(settings)] or [ok("protection", _describe_protection(settings))]
 
 
-def _find_exposure_problems(settings: Settings) -> Iterator[Finding]:
+def _find_exposure_problems(settings: Settings) -> Iterator[Diagnosis]:
     key, is_listed = settings.callback_key, bool(settings.callback_allow)
     try:
         settings.require_protection()
@@ -57,7 +57,7 @@ def _describe_protection(settings: Settings) -> str:
     )
 
 
-def check_agent_tokens(settings: Settings, agents: Sequence[Agent]) -> Iterator[Finding]:
+def check_agent_tokens(settings: Settings, agents: Sequence[Agent]) -> Iterator[Diagnosis]:
     """Yield a warning for each agent with the default wallet token, if other machines can reach the wallet."""
     for agent in agents:
         if settings.is_exposed and agent.wallet_token == "default":  # noqa: S105 a default that everyone knows

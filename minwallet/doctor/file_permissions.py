@@ -8,7 +8,7 @@ from pathlib import Path
 from stat import S_IRWXG, S_IRWXO, S_IWGRP, S_IWOTH
 
 from minwallet.config import ENV_FILE, SECRET_SETTINGS, TOML_FILE
-from minwallet.doctor.finding import Finding, fail, ok, warn
+from minwallet.doctor.diagnosis import Diagnosis, fail, ok, warn
 from minwallet.storage.database_files import COMPANION_SUFFIXES, companion_path
 from minwallet.storage.sqlite.connection import find_unfinished_restore
 from minwallet.wallet.disk_space import BYTES_PER_MB
@@ -16,7 +16,7 @@ from minwallet.wallet.disk_space import BYTES_PER_MB
 LARGE_WAL_MB = 500
 
 
-def check_files(db: Path) -> Iterator[Finding]:
+def check_files(db: Path) -> Iterator[Diagnosis]:
     """Check the wallet file and its companions without opening them.
 
     Closing any descriptor of a file would release the POSIX locks that SQLite holds on it in this process.
@@ -26,7 +26,7 @@ def check_files(db: Path) -> Iterator[Finding]:
     yield check_wal_size(_size_mb(companion_path(db, "-wal")))
 
 
-def _find_permission_problems(db: Path) -> Iterator[Finding]:
+def _find_permission_problems(db: Path) -> Iterator[Diagnosis]:
     for file in (companion_path(db, companion) for companion in ("", *COMPANION_SUFFIXES)):
         if not file.exists():
             continue
@@ -50,7 +50,7 @@ def _find_permission_problems(db: Path) -> Iterator[Finding]:
         yield warn("file", f"other users can write in the folder {folder}; run: chmod go-w {_quote_path(folder)}")
 
 
-def check_wal_size(size_mb: int) -> Finding:
+def check_wal_size(size_mb: int) -> Diagnosis:
     """Check the size of the write-ahead log. It stays small, unless one reader keeps a transaction open."""
     if size_mb > LARGE_WAL_MB:
         return warn(
@@ -60,7 +60,7 @@ def check_wal_size(size_mb: int) -> Finding:
     return ok("log", f"the write-ahead log has {size_mb} MB")
 
 
-def check_settings_files() -> Iterator[Finding]:
+def check_settings_files() -> Iterator[Diagnosis]:
     """Yield a warning for each settings file with a secret that other users can read."""
     for file in (Path(ENV_FILE), Path(TOML_FILE)):
         if file.is_file() and file.stat().st_mode & (S_IRWXG | S_IRWXO) and _has_secret(file):

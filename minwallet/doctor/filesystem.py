@@ -8,7 +8,7 @@ from stat import S_ISDIR
 
 from minwallet.bench.disk import measure_sync_ms
 from minwallet.config import Settings
-from minwallet.doctor.finding import Finding, fail, ok, warn
+from minwallet.doctor.diagnosis import Diagnosis, fail, ok, warn
 from minwallet.storage.sqlite.connection import NETWORK_FILE_SYSTEMS, detect_file_system
 from minwallet.wallet.disk_space import BYTES_PER_MB
 
@@ -24,14 +24,14 @@ SYNC_PROBE_S = 0.3
 SLOW_SYNC_MS, IMPLAUSIBLE_SYNC_MS = 10, 0.05
 
 
-def check_disk(settings: Settings) -> Iterator[Finding]:
+def check_disk(settings: Settings) -> Iterator[Diagnosis]:
     folder = settings.db.parent
     yield check_file_system(detect_file_system(folder))
     yield check_free_space(shutil.disk_usage(folder).free // BYTES_PER_MB, settings.min_free_mb)
     yield check_sync(folder)
 
 
-def find_unusable_path(db: Path) -> Finding | None:
+def find_unusable_path(db: Path) -> Diagnosis | None:
     """Return a failure if nothing at the path can be checked, otherwise None."""
     folder = db.parent
     if not os.access(folder, os.F_OK):
@@ -49,7 +49,7 @@ def find_unusable_path(db: Path) -> Finding | None:
     return None
 
 
-def check_file_system(kind: str) -> Finding:
+def check_file_system(kind: str) -> Diagnosis:
     """Check the kind of the file system, by the system's name for it, or "" if unknown."""
     if kind in NETWORK_FILE_SYSTEMS:
         return fail("file system", f"{kind} is a network file system, on which SQLite can lose data; use a local disk")
@@ -58,7 +58,7 @@ def check_file_system(kind: str) -> Finding:
     return ok("file system", kind or "unknown; the system does not report its kind")
 
 
-def check_free_space(free_mb: int, min_free_mb: int) -> Finding:
+def check_free_space(free_mb: int, min_free_mb: int) -> Diagnosis:
     if free_mb < min_free_mb:
         return fail(
             "free space",
@@ -69,7 +69,7 @@ def check_free_space(free_mb: int, min_free_mb: int) -> Finding:
     return ok("free space", f"{free_mb} MB")
 
 
-def check_sync(folder: Path) -> Finding:
+def check_sync(folder: Path) -> Diagnosis:
     """Check the time of a synced write, which every bet waits for. Measure it with a file without a name."""
     try:
         ms = measure_sync_ms(folder, max_duration_s=SYNC_PROBE_S)

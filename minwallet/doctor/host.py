@@ -5,7 +5,7 @@ import resource
 from collections.abc import Iterator
 from pathlib import Path
 
-from minwallet.doctor.finding import Finding, fail, ok, warn
+from minwallet.doctor.diagnosis import Diagnosis, fail, ok, warn
 from minwallet.operations.timestamps import format_minute
 from minwallet.storage.sqlite_versions import MIN_VERSION, has_wal_reset_bug, is_too_old
 from minwallet.web.gateway.http_protocol import DESIRED_OPEN_FILES, RESERVED_FILES
@@ -16,14 +16,14 @@ EARLIEST_VALID_MS = 1_767_225_600_000
 TIMESYNC_DIR = Path("/run/systemd/timesync")
 
 
-def check_host(sqlite_version: str, now_ms: int) -> Iterator[Finding]:
+def check_host(sqlite_version: str, now_ms: int) -> Iterator[Diagnosis]:
     yield ok("python", platform.python_version())
     yield check_sqlite(sqlite_version)
     yield check_open_files(resource.getrlimit(resource.RLIMIT_NOFILE)[1])
     yield check_clock(now_ms, TIMESYNC_DIR)
 
 
-def check_sqlite(version: str) -> Finding:
+def check_sqlite(version: str) -> Diagnosis:
     if is_too_old(version):
         oldest = ".".join(map(str, MIN_VERSION))
         return fail("sqlite", f"{version} is too old; minwallet needs {oldest} or newer, so use a newer Python")
@@ -36,7 +36,7 @@ def check_sqlite(version: str) -> Finding:
     return ok("sqlite", version)
 
 
-def check_open_files(hard_limit: int) -> Finding:
+def check_open_files(hard_limit: int) -> Diagnosis:
     """Check the hard limit of open files, which limits the number of connections."""
     if hard_limit == resource.RLIM_INFINITY or hard_limit >= DESIRED_OPEN_FILES:
         return ok("open files", "the limit is high enough for all connections")
@@ -47,7 +47,7 @@ def check_open_files(hard_limit: int) -> Finding:
     )
 
 
-def check_clock(now_ms: int, timesync: Path) -> Finding:
+def check_clock(now_ms: int, timesync: Path) -> Diagnosis:
     """Check the clock. `timesync` is systemd's folder with the file `synchronized`, if a time server set the clock."""
     if now_ms < EARLIEST_VALID_MS:
         return fail("clock", f"{format_minute(now_ms)} is wrong; set the clock before you start the server")

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import httpx2
 
-from minwallet.doctor.finding import Finding, fail, ok, warn
+from minwallet.doctor.diagnosis import Diagnosis, fail, ok, warn
 from minwallet.operations.timestamps import format_minute
 from minwallet.storage.errors import DatabaseCorrupt, SchemaTooOld, StoreError
 from minwallet.storage.file_lock import ControlEndpoint, DatabaseLock
@@ -25,7 +25,7 @@ MAX_CLOCK_SKEW_MS = 60_000
 class WalletCheck(NamedTuple):
     """The findings about the file, and its agents, or none if the file cannot be read."""
 
-    findings: list[Finding]
+    findings: list[Diagnosis]
     agents: list[Agent]
 
 
@@ -46,7 +46,7 @@ def check_wallet(path: Path, now_ms: int) -> WalletCheck:
     return WalletCheck([server, *findings], agents)
 
 
-def check_server(endpoint: ControlEndpoint) -> Finding:
+def check_server(endpoint: ControlEndpoint) -> Diagnosis:
     """Check that the server is ready, by its `/readyz`."""
     server = f"the server at {endpoint.serves} (process {endpoint.pid})"
     try:
@@ -92,18 +92,18 @@ def _check_contents(path: Path, now_ms: int, *, is_served: bool) -> WalletCheck:
     return WalletCheck(findings, inspection.agents)
 
 
-def _store_error_finding(fault: StoreError) -> Finding:
+def _store_error_finding(fault: StoreError) -> Diagnosis:
     return fail("damage" if isinstance(fault, DatabaseCorrupt) else "wallet", str(fault))
 
 
-def check_pragmas(inspection: FileInspection) -> Finding:
+def check_pragmas(inspection: FileInspection) -> Diagnosis:
     if not inspection.pragmas:
         return ok("durability", "each commit is synced before its reply (WAL, synchronous FULL)")
     wrong = ", ".join(f"{name} is {value}" for name, value in inspection.pragmas.items())
     return warn("durability", f"{wrong}, set by another program; restart the server, which corrects it")
 
 
-def check_damage(inspection: FileInspection, path: Path) -> Finding:
+def check_damage(inspection: FileInspection, path: Path) -> Diagnosis:
     if inspection.is_complete:
         return ok(
             "damage", f"none in {inspection.entries} entries; to recompute all hashes: minwallet --db {path} verify"
@@ -114,7 +114,7 @@ def check_damage(inspection: FileInspection, path: Path) -> Finding:
     )
 
 
-def check_newest(newest_at_ms: int, now_ms: int) -> Finding:
+def check_newest(newest_at_ms: int, now_ms: int) -> Diagnosis:
     if newest_at_ms > now_ms + MAX_CLOCK_SKEW_MS:
         return fail(
             "newest entry",

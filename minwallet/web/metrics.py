@@ -54,7 +54,7 @@ from minwallet.wallet.batch import MAX_BATCH_SIZE
 from minwallet.wallet.service import Wallet
 from minwallet.web.admin_api.api_schemas import NoParameters
 from minwallet.web.admin_api.endpoint import ApiEndpoint
-from minwallet.web.admin_api.operation import ApiContext, Caller, from_handler
+from minwallet.web.admin_api.operation import ApiCaller, ApiContext, from_handler
 from minwallet.web.health import HealthReport
 from minwallet.web.ttl_cache import AsyncTTLCache
 
@@ -157,7 +157,7 @@ class Metrics:
         """Return the route of `GET /metrics`, which requires an API key for all agents: the metrics show all money."""
         ledger_cache = AsyncTTLCache(lambda: _read_ledger_gauges(api.wallet.store), LEDGER_TTL_S)
 
-        async def show_metrics(caller: Caller, params: NoParameters) -> Response:
+        async def show_metrics(caller: ApiCaller, params: NoParameters) -> Response:
             del params
             self._update_gauges(caller.wallet, caller.api.build_health_report(), await ledger_cache.get())
             # Rendering takes some ms. On a thread it shares the interpreter with the calls instead of stopping them.

@@ -15,7 +15,7 @@ from minwallet.storage.models import (
     PlayerStatus,
 )
 from minwallet.storage.sqlite import batch, bulk_create
-from minwallet.storage.sqlite.subject import Subject, reads, writes
+from minwallet.storage.sqlite.subject import SqliteSubject, reads, writes
 
 AGENT_COLUMNS = ", ".join(Agent._fields)
 
@@ -116,7 +116,7 @@ def set_player_status(db: sqlite3.Connection, player_key: int, status: PlayerSta
     db.execute("UPDATE players SET status = ? WHERE player_key = ?", (status, player_key))
 
 
-class SqliteAccountStore(Subject):
+class SqliteAccountStore(SqliteSubject):
     """The `AccountStore` over SQLite."""
 
     add_agent = writes(add_agent)

@@ -3,7 +3,7 @@
 import sqlite3
 
 from minwallet.storage.admin_store import Admin, AdminSession, ApiKey, AuditEvent, AuditRecord, NewApiKey
-from minwallet.storage.sqlite.subject import Subject, reads, writes
+from minwallet.storage.sqlite.subject import SqliteSubject, reads, writes
 
 READ_KEYS = """
     SELECT k.name, k.hint, k.scope, g.name, k.created_at_ms, k.revoked_at_ms
@@ -105,7 +105,7 @@ def list_audit_records(db: sqlite3.Connection, before: int | None, limit: int) -
     return [AuditRecord(number, AuditEvent(*row)) for number, *row in rows]
 
 
-class SqliteAdminStore(Subject):
+class SqliteAdminStore(SqliteSubject):
     """The `AdminStore` over SQLite."""
 
     add_key = writes(add_key)

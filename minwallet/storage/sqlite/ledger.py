@@ -10,7 +10,7 @@ from minwallet.ledger.entries import Entry
 from minwallet.storage.models import ALL_ACCOUNTS, AuditPage, JournaledEntry, JournalRecord, Partition
 from minwallet.storage.sqlite import batch
 from minwallet.storage.sqlite.ledger_pages import count_open_rounds, read_entries_after, read_open_bets, read_page
-from minwallet.storage.sqlite.subject import Subject, reads, writes
+from minwallet.storage.sqlite.subject import SqliteSubject, reads, writes
 
 # Every number is in one of the partitions, also a negative one in a damaged file.
 IN_PARTITION = "({account_id} % :total + :total) % :total = :number"
@@ -119,7 +119,7 @@ def _read_owners(db: sqlite3.Connection, account_ids: Iterable[int]) -> dict[int
     return {row[0]: AccountRef(*row[1:]) for row in db.execute(READ_OWNERS, (json.dumps(list(account_ids)),))}
 
 
-class SqliteLedgerStore(Subject):
+class SqliteLedgerStore(SqliteSubject):
     """The `LedgerStore` over SQLite."""
 
     count_entries = reads(count_entries)

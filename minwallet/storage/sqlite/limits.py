@@ -23,7 +23,7 @@ from minwallet.ledger.limits import (
 )
 from minwallet.ledger.time_units import DAY_MS
 from minwallet.storage.limit_store import LimitChange
-from minwallet.storage.sqlite.subject import Subject, reads, writes
+from minwallet.storage.sqlite.subject import SqliteSubject, reads, writes
 
 # The restrictions of the account `a`, from the day `:since` on. NULL for most accounts, after two lookups.
 RESTRICTIONS = """
@@ -103,7 +103,7 @@ def request_exclusion(db: sqlite3.Connection, player_key: int, until_ms: int | N
     db.execute("INSERT OR REPLACE INTO exclusions VALUES (?, ?, ?, ?)", (player_key, *bound))
 
 
-class SqliteLimitStore(Subject):
+class SqliteLimitStore(SqliteSubject):
     """The `LimitStore` over SQLite."""
 
     request_limit = writes(request_limit)

@@ -8,7 +8,7 @@ from typing import Any
 from minwallet.ledger.reconciliation import ReportedTicket, ReportRow, Ticket, merge_rows
 from minwallet.storage.models import GameList, ReportBatch, ReportCursor
 from minwallet.storage.sqlite import batch
-from minwallet.storage.sqlite.subject import Subject, reads, writes
+from minwallet.storage.sqlite.subject import SqliteSubject, reads, writes
 
 UPSERT_REPORT_ROWS = """
     INSERT INTO report_rows (agent_id, id, ticket, game, player_id, stake, payout, cancelled, rejected, status,
@@ -128,7 +128,7 @@ def _make_ticket(row: Sequence[Any]) -> Ticket:
     return Ticket._make((*values, *flags, opened_at_ms, moved_at_ms))
 
 
-class SqliteReportStore(Subject):
+class SqliteReportStore(SqliteSubject):
     """The `ReportStore` over SQLite."""
 
     save_games = writes(save_games)

@@ -3,7 +3,7 @@
 import sqlite3
 
 from minwallet.storage.models import NewSession, SessionHolder, SessionRow
-from minwallet.storage.sqlite.subject import Subject, reads, writes
+from minwallet.storage.sqlite.subject import SqliteSubject, reads, writes
 
 
 def find_session_holder(db: sqlite3.Connection, token_hash: bytes) -> SessionHolder | None:
@@ -58,7 +58,7 @@ def revoke_player_session(db: sqlite3.Connection, player_key: int, session_id: i
     )
 
 
-class SqliteSessionStore(Subject):
+class SqliteSessionStore(SqliteSubject):
     """The `SessionStore` over SQLite."""
 
     add_session = writes(add_session)

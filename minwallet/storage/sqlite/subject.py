@@ -27,7 +27,7 @@ class Executor(Protocol):
     async def write(self, change: Callable[[sqlite3.Connection], T]) -> T: ...
 
 
-class Subject:
+class SqliteSubject:
     """The base of the classes that offer one subject of the store."""
 
     def __init__(self, executor: Executor) -> None:
@@ -36,10 +36,10 @@ class Subject:
 
 def reads(
     query: Callable[Concatenate[sqlite3.Connection, P], T],
-) -> Callable[Concatenate[Subject, P], Coroutine[Any, Any, T]]:
+) -> Callable[Concatenate[SqliteSubject, P], Coroutine[Any, Any, T]]:
     """Return a method that runs `query` on the connection that reads for people."""
 
-    async def method(self: Subject, /, *args: P.args, **kwargs: P.kwargs) -> T:
+    async def method(self: SqliteSubject, /, *args: P.args, **kwargs: P.kwargs) -> T:
         return await self._executor.read(lambda db: query(db, *args, **kwargs))
 
     return method
@@ -47,10 +47,10 @@ def reads(
 
 def writes(
     change: Callable[Concatenate[sqlite3.Connection, P], T],
-) -> Callable[Concatenate[Subject, P], Coroutine[Any, Any, T]]:
+) -> Callable[Concatenate[SqliteSubject, P], Coroutine[Any, Any, T]]:
     """Return a method that runs `change` in a transaction of its own on the connection that writes."""
 
-    async def method(self: Subject, /, *args: P.args, **kwargs: P.kwargs) -> T:
+    async def method(self: SqliteSubject, /, *args: P.args, **kwargs: P.kwargs) -> T:
         return await self._executor.write(lambda db: change(db, *args, **kwargs))
 
     return method

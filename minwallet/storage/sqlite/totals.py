@@ -13,7 +13,7 @@ from typing import NamedTuple
 from minwallet.ledger.entries import Kind, State
 from minwallet.ledger.time_units import DAY_MS, MINUTE_MS
 from minwallet.storage.queries import CurrencyBalance, DailyTotalKey, MinuteCount, Total
-from minwallet.storage.sqlite.subject import Subject, reads
+from minwallet.storage.sqlite.subject import SqliteSubject, reads
 
 
 def _sum_halves(cents: str) -> str:
@@ -169,7 +169,7 @@ def _read_currency_balance(db: sqlite3.Connection, currency: str, moved: int) ->
     )
 
 
-class SqliteTotalsStore(Subject):
+class SqliteTotalsStore(SqliteSubject):
     """The `TotalsStore` over SQLite."""
 
     read_totals = reads(read_totals)

@@ -12,7 +12,7 @@ from minwallet.operations.errors import ErrorCode, OperationError
 from minwallet.storage import admin_store
 from minwallet.storage.errors import StoreError
 from minwallet.web.admin_api.authentication import find_api_key
-from minwallet.web.admin_api.operation import ApiContext, Caller, Operation
+from minwallet.web.admin_api.operation import ApiCaller, ApiContext, Operation
 from minwallet.web.admin_api.parsing import parse_request
 from minwallet.web.admin_api.problems import Problem
 
@@ -67,7 +67,7 @@ class ApiEndpoint:
         authorize(key, operation)
         body = await _read_body(request) if operation.has_body else None
         params = parse_request(operation, request.path_params, request.query_params.multi_items(), body)
-        caller = Caller(self._api, key, request)
+        caller = ApiCaller(self._api, key, request)
         reply = await operation.handler(caller, scope_to_agent(caller, params))
         return reply if isinstance(reply, Response) else JSONResponse(reply, operation.status)
 
@@ -82,7 +82,7 @@ def authorize(key: admin_store.ApiKey, operation: Operation) -> None:
         )
 
 
-def scope_to_agent(caller: Caller, params: BaseModel) -> BaseModel:
+def scope_to_agent(caller: ApiCaller, params: BaseModel) -> BaseModel:
     """Return the parameters limited to the key's agent. Raise Problem if they name another agent."""
     if "agent" not in type(params).model_fields or caller.key.agent is None:
         return params

@@ -28,7 +28,7 @@ from minwallet.web.admin_api.api_schemas import (
     TransactionsResponse,
 )
 from minwallet.web.admin_api.authentication import find_api_key
-from minwallet.web.admin_api.operation import Caller
+from minwallet.web.admin_api.operation import ApiCaller
 from minwallet.web.admin_api.problems import Problem
 
 VERIFY_BATCH_SIZE, VERIFY_PAUSE_S = 100, 0.002
@@ -37,12 +37,12 @@ VERIFY_BATCH_SIZE, VERIFY_PAUSE_S = 100, 0.002
 DISCONNECT_CHECK_INTERVAL_S = 1
 
 
-async def list_transactions(caller: Caller, params: TransactionPageRequest) -> TransactionsResponse:
+async def list_transactions(caller: ApiCaller, params: TransactionPageRequest) -> TransactionsResponse:
     page = await caller.wallet.store.ledger.read_page(params.to_filter(), params.before, params.limit)
     return TransactionsResponse(transactions=_render_transactions(page), next=page.next_seq)
 
 
-async def show_transaction(caller: Caller, params: TransactionRequest) -> schemas.JournaledTransactionResponse:
+async def show_transaction(caller: ApiCaller, params: TransactionRequest) -> schemas.JournaledTransactionResponse:
     """Return the entry, with the provider's request and the reply while the journal keeps them, without the token."""
     shown = await caller.execute(TransactionShow(seq=params.seq), schemas.JournaledTransactionResponse)
     if caller.key.agent not in (None, shown["entry"]["agent"]):
@@ -50,12 +50,12 @@ async def show_transaction(caller: Caller, params: TransactionRequest) -> schema
     return shown
 
 
-async def list_open_rounds(caller: Caller, params: OpenBetsRequest) -> OpenBetsResponse:
+async def list_open_rounds(caller: ApiCaller, params: OpenBetsRequest) -> OpenBetsResponse:
     page = await caller.wallet.store.ledger.read_open_bets(params.agent, params.before, params.limit)
     return OpenBetsResponse(bets=_render_transactions(page), next=page.next_seq)
 
 
-async def show_totals(caller: Caller, params: TotalsRequest) -> TotalsResponse:
+async def show_totals(caller: ApiCaller, params: TotalsRequest) -> TotalsResponse:
     wallet = caller.wallet
     await aggregate_newest(wallet.store)
     since, until, next_day = params.resolve_days(wallet.clock_ms())
@@ -66,7 +66,7 @@ async def show_totals(caller: Caller, params: TotalsRequest) -> TotalsResponse:
     )
 
 
-async def show_holdings(caller: Caller, params: NoParameters) -> HoldingsResponse:
+async def show_holdings(caller: ApiCaller, params: NoParameters) -> HoldingsResponse:
     """Return the sum of all balances by currency, and whether the ledger entries add up to the same."""
     del params
     return HoldingsResponse(
@@ -76,7 +76,7 @@ async def show_holdings(caller: Caller, params: NoParameters) -> HoldingsRespons
     )
 
 
-async def verify(caller: Caller, params: NoParameters) -> schemas.VerificationResult:
+async def verify(caller: ApiCaller, params: NoParameters) -> schemas.VerificationResult:
     """Recompute every balance and the hash chain. This takes long for a long ledger; one caller at a time."""
     del params
     if caller.api.verify_lock.locked():
@@ -97,7 +97,7 @@ async def verify(caller: Caller, params: NoParameters) -> schemas.VerificationRe
         return work.result()
 
 
-async def show_health(caller: Caller, params: NoParameters) -> HealthResponse:
+async def show_health(caller: ApiCaller, params: NoParameters) -> HealthResponse:
     """Return the readiness of the wallet to move money, and the sizes of its files."""
     del params
     health = caller.api.build_health_report()
@@ -114,7 +114,7 @@ async def show_health(caller: Caller, params: NoParameters) -> HealthResponse:
     )
 
 
-async def follow(caller: Caller, params: TransactionFilter) -> Response:
+async def follow(caller: ApiCaller, params: TransactionFilter) -> Response:
     """Send every committed transaction as an event `transaction`, in the form of a page of transactions. A client that
     reconnects with `Last-Event-ID` continues where it was, within the newest 20,000 transactions of the ledger. A
     client that is too slow, or reconnects later, gets an event `missed` with the number of transactions passed over,

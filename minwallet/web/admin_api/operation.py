@@ -33,7 +33,7 @@ class ApiContext(NamedTuple):
     verify_lock: asyncio.Lock
 
 
-class Caller(NamedTuple):
+class ApiCaller(NamedTuple):
     """The caller of an operation: its key and its HTTP request."""
 
     api: ApiContext
@@ -57,7 +57,7 @@ class Caller(NamedTuple):
             raise Problem(ErrorCode.FORBIDDEN, f"key '{self.key.name}' covers agent {self.key.agent} only")
 
 
-Handler = Callable[[Caller, Any], Awaitable[Mapping[str, Any] | Response]]
+Handler = Callable[[ApiCaller, Any], Awaitable[Mapping[str, Any] | Response]]
 
 
 @dataclass(frozen=True, eq=False)
@@ -112,7 +112,7 @@ def passthrough(
 ) -> Operation:
     """Return an operation that executes its parameters as an OperationRequest without a handler of its own."""
 
-    async def handle(caller: Caller, request: OperationRequest) -> Mapping[str, Any]:
+    async def handle(caller: ApiCaller, request: OperationRequest) -> Mapping[str, Any]:
         return await caller.execute(request, dict[str, Any])
 
     return Operation(name, route, params_type, response_type, summary, _get_docstring(params_type), handle, **options)

@@ -252,7 +252,7 @@ def read_new_key(reply: Reply | OperationFailure) -> str:
     return str(reply["key"])
 
 
-async def raise_bug(caller: operation.Caller, params: NoParameters) -> HealthResponse:
+async def raise_bug(caller: operation.ApiCaller, params: NoParameters) -> HealthResponse:
     raise ZeroDivisionError(caller, params)
 
 

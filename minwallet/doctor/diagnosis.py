@@ -12,7 +12,7 @@ class Level(StrEnum):
     FAIL = "fail"
 
 
-class Finding(NamedTuple):
+class Diagnosis(NamedTuple):
     """A result with its level. `words` state the result, and for a problem what to do."""
 
     level: Level
@@ -20,13 +20,13 @@ class Finding(NamedTuple):
     words: str
 
 
-def ok(subject: str, words: str) -> Finding:
-    return Finding(Level.OK, subject, words)
+def ok(subject: str, words: str) -> Diagnosis:
+    return Diagnosis(Level.OK, subject, words)
 
 
-def warn(subject: str, words: str) -> Finding:
-    return Finding(Level.WARN, subject, words)
+def warn(subject: str, words: str) -> Diagnosis:
+    return Diagnosis(Level.WARN, subject, words)
 
 
-def fail(subject: str, words: str) -> Finding:
-    return Finding(Level.FAIL, subject, words)
+def fail(subject: str, words: str) -> Diagnosis:
+    return Diagnosis(Level.FAIL, subject, words)
