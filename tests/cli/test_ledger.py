@@ -227,7 +227,7 @@ def test_an_account_that_is_gone_with_its_entries_is_noticed(
     removal = [f"DELETE FROM {table} WHERE account_id = 2" for table in ("transactions", "accounts")]
     code, report = _verify_tampered(valid_db, db, *removal)
     assert (code, report["ok"]) == (1, False)
-    assert report["problems"] == ["1 entries are missing: their numbers are not there any more"]
+    assert report["problems"] == ["1 entries are missing: gaps in the entry numbers"]
 
 
 def test_people_are_told_each_problem_in_a_line(valid_db: Path, db: Path) -> None:
