@@ -22,6 +22,12 @@ HINTS: Mapping[tuple[ErrorCode, Subject], str] = {
 }
 """The placeholders are filled from the failure's data."""
 
+NEW_WALLET_HINT = "create one with: minwallet --db {path} serve"
+"""What follows the message of a DatabaseNotFound."""
+
+NEW_AGENT_HINT = "first run: minwallet agent add {agent} --wallet-token TOKEN"
+"""What follows the message of an ImportRejected that names an agent."""
+
 TIMEOUT_HINT = ", or wait longer with --timeout"
 """What follows the message of a ProviderTimedOut."""
 

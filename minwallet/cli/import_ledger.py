@@ -13,6 +13,7 @@ import typer
 
 from minwallet.cli.dispatch import database_path
 from minwallet.cli.export import LEDGER_COLUMNS, PAGE_SIZE, PLAYER_COLUMNS
+from minwallet.cli.hints import NEW_AGENT_HINT
 from minwallet.cli.options import JsonOption
 from minwallet.cli.output import CommandRefused, UsageError, print_json, print_line, progress_bar, truncate
 from minwallet.ledger.audit import AccountRef, EntryRow
@@ -63,8 +64,11 @@ def import_(
             raise CommandRefused([f"'{players}' has no players", "nothing was imported"])
         try:
             _import_or_remove(path, accounts, pages())
-        except ImportRejected as unfit:
-            raise CommandRefused([*truncate(unfit.problems), "nothing was imported"]) from unfit
+        except ImportRejected as error:
+            problems = truncate(error.problems)
+            if error.missing_agent:
+                problems = [*problems, NEW_AGENT_HINT.format(agent=error.missing_agent)]
+            raise CommandRefused([*problems, "nothing was imported"]) from error
     if as_json:
         print_json({"file": str(path), "entries": entry_count, "accounts": len(accounts)})
     else:

@@ -40,7 +40,7 @@ from minwallet.cli import (
     transfer_commands,
     verify_command,
 )
-from minwallet.cli.hints import TIMEOUT_HINT, format_failure
+from minwallet.cli.hints import NEW_WALLET_HINT, TIMEOUT_HINT, format_failure
 from minwallet.cli.output import (
     EXIT_REFUSED,
     EXIT_UNUSABLE,
@@ -142,7 +142,7 @@ def _describe_error(error: Exception) -> tuple[int, Sequence[str]]:
     from minwallet.operations.errors import OperationError
     from minwallet.operations.field_help import format_validation_error
     from minwallet.provider.service_client import ProviderFailed, ProviderTimedOut
-    from minwallet.storage.errors import StoreError
+    from minwallet.storage.errors import DatabaseNotFound, StoreError
 
     match error:
         case OperationError():
@@ -153,6 +153,8 @@ def _describe_error(error: Exception) -> tuple[int, Sequence[str]]:
             return EXIT_USAGE, [format_validation_error(error)]
         case UsageError() | SettingsError():
             return EXIT_USAGE, [str(error)]
+        case DatabaseNotFound():
+            return EXIT_UNUSABLE, [f"{error}; {NEW_WALLET_HINT.format(path=error.path)}"]
         case ProviderTimedOut():
             return EXIT_UNUSABLE, [f"{error}{TIMEOUT_HINT}"]
         case StoreError() | BindError() | ProviderFailed() | WalletUnreachable() | LoadFailed() | OutputError():

@@ -86,7 +86,7 @@ async def _add_player(wallet: Wallet, request: PlayerAdd) -> Reply:
     new_account = _build_new_account(request, request.balance, None)
     created = await _create_accounts(wallet, [new_account])
     if created.problems:
-        raise OperationError(f"unknown agent '{request.agent}'", subject=Subject.AGENT, agent=request.agent)
+        raise _reject_accounts([created.problems[0].reason], created.problems[0])
     if not created.accounts:
         reason = f"{request.player_id} already has an account in {request.currency}"
         raise OperationError(reason, code=ErrorCode.TAKEN, subject=Subject.ACCOUNT)
@@ -136,7 +136,8 @@ async def _seed_accounts(wallet: Wallet, request: Seed) -> Reply:
     ]
     created = await _create_accounts(wallet, new_accounts)
     if created.problems:
-        raise OperationError(*(f"line {request.rows[index].line}: {reason}" for index, reason in created.problems))
+        reasons = [f"line {request.rows[each.position].line}: {each.reason}" for each in created.problems]
+        raise _reject_accounts(reasons, created.problems[-1])
     return {"rows": len(new_accounts), "players_added": created.players, "accounts_added": created.accounts}
 
 
@@ -151,6 +152,12 @@ async def _create_accounts(wallet: Wallet, new_accounts: list[NewAccount]) -> Ac
     created = await wallet.store.accounts.create_accounts(new_accounts, wallet.clock_ms())
     wallet.commit_notifier.notify()
     return created
+
+
+def _reject_accounts(reasons: list[str], last: AccountProblem) -> OperationError:
+    if last.unknown_agent is None:
+        return OperationError(*reasons)
+    return OperationError(*reasons, subject=Subject.AGENT, agent=last.unknown_agent)
 
 
 async def get_player(store: Store, agent: str, player_id: str) -> Player:

@@ -24,6 +24,14 @@ class DatabaseUnusable(StoreError):
     """The file cannot be opened as a wallet. The message says why and what to do."""
 
 
+class DatabaseNotFound(DatabaseUnusable):
+    """There is no file at this path."""
+
+    def __init__(self, path: object) -> None:
+        super().__init__(f"there is no wallet file at {path}")
+        self.path = path
+
+
 class SchemaTooOld(DatabaseUnusable):
     """The file has an older schema, and only the process that owns it may migrate it."""
 

@@ -168,10 +168,11 @@ class NewAccount(NamedTuple):
 
 
 class AccountProblem(NamedTuple):
-    """The reason why the new account at this position cannot be created."""
+    """The reason why the new account at this position cannot be created; `unknown_agent` is the agent to add first."""
 
     position: int
     reason: str
+    unknown_agent: str | None = None
 
 
 class AccountsCreated(NamedTuple):

@@ -85,7 +85,7 @@ def test_accounts_are_opened_all_or_none(store: Store, run: Run) -> None:
     ]
     created = run(store.accounts.create_accounts(new_accounts, NOW))
     assert (created.players, created.accounts) == (0, 0)
-    assert [index for index, _ in created.problems] == [1, 2, 3, 4]
+    assert [problem.position for problem in created.problems] == [1, 2, 3, 4]
     assert "ghost" in created.problems[0].reason
     assert "token" in created.problems[1].reason
     assert run(store.accounts.list_players("default")) == [ann]

@@ -64,7 +64,7 @@ def create_accounts(db: sqlite3.Connection, new_accounts: Sequence[NewAccount], 
     """Create what is missing. Raise AccountsRejected, so that the transaction is rolled back, if there are problems."""
     agents: dict[str, int] = dict(db.execute("SELECT name, agent_id FROM agents"))
     problems = [
-        AccountProblem(index, f"no agent {new_account.agent}; add it with: minwallet agent add {new_account.agent}")
+        AccountProblem(index, f"unknown agent '{new_account.agent}'", new_account.agent)
         for index, new_account in enumerate(new_accounts)
         if new_account.agent not in agents
     ]

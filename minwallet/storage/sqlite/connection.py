@@ -37,6 +37,7 @@ import aiosqlite
 from minwallet.storage.errors import (
     ConstraintViolation,
     DatabaseCorrupt,
+    DatabaseNotFound,
     DatabaseUnusable,
     DiskFull,
     OutcomeUnknown,
@@ -221,7 +222,7 @@ def create_file(path: Path) -> None:
 
 def check_exists(path: Path) -> None:
     if not path.exists():
-        raise DatabaseUnusable(f"there is no wallet file at {path}; make one with: minwallet --db {path} serve")
+        raise DatabaseNotFound(path)
 
 
 def check_path(path: Path) -> None:

@@ -48,11 +48,15 @@ READ_BALANCES = "SELECT account_id, cash, bonus, head, last_seq FROM accounts OR
 
 
 class ImportRejected(Exception):
-    """The data is not a valid ledger, or this wallet is not empty. `problems` are sentences for people."""
+    """The data is not a valid ledger, or this wallet is not empty. `problems` are sentences for people.
 
-    def __init__(self, problems: Sequence[str]) -> None:
+    `missing_agent` is the agent to add before the next attempt, with a wallet token of its own.
+    """
+
+    def __init__(self, problems: Sequence[str], missing_agent: str | None = None) -> None:
         super().__init__(*problems)
         self.problems = problems
+        self.missing_agent = missing_agent
 
 
 def import_ledger(
@@ -112,12 +116,8 @@ def _add_accounts(
         db.execute(ADD_AGENT, {"name": each.agent, "token": token, "at_ms": now_ms})
         ((has_agent,),) = db.execute(HAS_AGENT, (each.agent,))
         if not has_agent:
-            raise ImportRejected(
-                [
-                    f"another agent has the wallet token {token}; before, run: minwallet agent add {each.agent}"
-                    " --wallet-token …, with one of its own"
-                ]
-            )
+            reason = f"agent '{each.agent}' needs another wallet token, because an agent already has '{token}'"
+            raise ImportRejected([reason], each.agent)
         fields = each._asdict() | {"status": str(each.status), "head": compute_genesis_hash(*owner)}
         db.execute(ADD_PLAYER, fields)
         ((account_ids[owner],),) = db.execute(ADD_ACCOUNT, fields).fetchall()

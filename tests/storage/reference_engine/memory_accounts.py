@@ -51,7 +51,7 @@ class MemoryAccountStore:
     async def create_accounts(self, new_accounts: Sequence[NewAccount], now_ms: int) -> AccountsCreated:
         agents = {agent.name: agent for agent in self._state.agents}
         problems = [
-            AccountProblem(index, f"no agent {new_account.agent}; add it with: minwallet agent add {new_account.agent}")
+            AccountProblem(index, f"unknown agent '{new_account.agent}'", new_account.agent)
             for index, new_account in enumerate(new_accounts)
             if new_account.agent not in agents
         ]
