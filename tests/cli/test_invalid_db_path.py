@@ -78,7 +78,7 @@ INVALID_PATHS: dict[str, tuple[Callable[[Path], Path], list[str]]] = {
     "another program's database": (_make_foreign_database, ["another program's database", "--db"]),
     "a folder of the system": (lambda _: Path("/proc/x.db"), ["/proc/x.db", "--db"]),
     "another folder of the system": (lambda _: Path("/sys/x.db"), ["/sys/x.db", "--db"]),
-    "no file": (_make_pipe, ["not a file", "--db"]),
+    "no file": (_make_pipe, ["not a regular file", "--db"]),
     "a file with two names": (_make_hard_linked_wallet, ["second name", "copy"]),
     "a name too long": (lambda path: path.with_name("x" * 300), ["too long", "--db"]),
 }
