@@ -252,7 +252,7 @@ def test_a_restore_that_ends_half_way_is_done_again(
     with pytest.raises(ServerDidNotStart) as refused:
         Server(cli.db)
     assert "was not finished" in refused.value.result.err
-    assert "do it again" in cli.run("doctor").out
+    assert "repeat it" in cli.run("doctor").out
     monkeypatch.setattr("minwallet.wallet.service.clock_ms", lambda: 0)
     cli("restore", tmp_path / "copy.db")
     assert cli.read_balances(name) == (100, 0)
