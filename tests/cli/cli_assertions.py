@@ -11,7 +11,7 @@ MINWALLET_SCRIPT = Path(sys.executable).with_name("minwallet")
 
 
 def assert_error_line(result: CommandResult, code: int, *words: str) -> None:
-    """Check that the command ended with this code, printed nothing on stdout, and one line with these words on stderr."""
+    """Check for this code, an empty stdout, and one line on stderr with these words."""
     assert result.code == code, result
     assert result.out == ""
     assert "Traceback" not in result.err

@@ -182,7 +182,7 @@ def test_invalid_limits_are_refused(wallet: InProcessCli) -> None:
 
 
 def test_providers_get_the_refusal_of_a_blocked_player(server: Server) -> None:
-    """This holds for a loss limit and an exclusion in both protocols. Wins, results, cancels and balances still work."""
+    """This holds for a loss limit and an exclusion in both protocols. Wins, results and cancels still work."""
     cli = server.cli
     player = cli.add_player(balance="100", bonus="1")
     token = cli.open_session(player)
