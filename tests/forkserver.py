@@ -1,10 +1,12 @@
-"""Starts the program as real processes, quickly: one that has loaded the program forks another for each command.
+"""A fast way to start the program as real processes: one process loads the program and forks another for each command.
 
-What starts so has a number, signals, streams and an exit code of its own and is a child of whoever asked, as if Python
-had been started; only the loading, half a second's work, is done once. What it cannot show is that a command loads what
-it needs, and how it is while it loads. Python is started after all where the environment differs in more than the
-program's own settings, which may mean Python itself or a library; AFRESH asks for it so. And where this is not Linux.
-For libraries that go before C's (LD_PRELOAD) another process is kept, which has loaded the program behind them.
+A forked process has a number, signals, streams and an exit code of its own, and is a child of the requester, as if
+Python had been started. Only the import, about half a second, is done once. It cannot show that a command imports what
+it needs, or how it behaves during the import.
+
+Python itself is started if the environment differs in more than the program's own settings, because that can change
+Python or a library. AFRESH requests this too, and so does another system than Linux. For libraries that precede the C
+library (LD_PRELOAD) a second process is kept, which loaded the program after them.
 """
 
 import atexit
@@ -58,7 +60,7 @@ def start_minwallet(
     env: Mapping[str, str],
     cwd: Path | None = None,
 ) -> subprocess.Popen[str]:
-    """`run_minwallet` with these arguments as a process."""
+    """Start `run_minwallet` with these arguments as a process."""
     kind = _ForkedProcess if _may_fork(env) else subprocess.Popen
     command = [sys.executable, "-m", "minwallet", *map(str, arguments)]
     return kind(command, stdin=stdin, stdout=stdout, stderr=stderr, env=env, cwd=cwd, text=True)
@@ -81,7 +83,7 @@ def _preload_variables(env: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
 
 
 class _ForkedProcess(subprocess.Popen[str]):
-    """A process like any other, that Python did not start but the loaded one forked."""
+    """A process that the loaded process forked, with the interface of subprocess."""
 
     def _execute_child(self, args: list[str], *rest: Any) -> None:  # noqa: ANN401 as the standard library calls it
         _executable, _preexec, _close_fds, _pass_fds, cwd, env = rest[:6]
@@ -106,7 +108,7 @@ def _request_fork(request: Mapping[str, Any], streams: list[int]) -> int:
 
 @cache
 def _template_connection(preloaded: tuple[tuple[str, str], ...]) -> socket.socket:
-    """The way to the process that has loaded the program, behind these; it ends with this one."""
+    """Return the connection to the process that loaded the program, with these libraries. It ends with this process."""
     # What the forked process's parent leaves behind becomes this process's child, to be waited for like its own.
     assert ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) == 0
     local_end, remote_end = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
@@ -129,7 +131,7 @@ def _template_connection(preloaded: tuple[tuple[str, str], ...]) -> socket.socke
 
 
 def _load_all_modules() -> None:
-    """Everything of the program, with what it would load in passing."""
+    """Import all modules of the program, and what they import later."""
     import minwallet  # noqa: PLC0415 only this process loads all of it
 
     for module in pkgutil.walk_packages(minwallet.__path__, "minwallet."):
@@ -140,7 +142,7 @@ def _load_all_modules() -> None:
 
 
 def _serve_fork_requests(orders: socket.socket) -> dict[str, Any] | None:
-    """Fork a process for each order; in such a process, the order."""
+    """Fork a process for each request, and execute the request in it."""
     while True:
         asked, streams, _, _ = socket.recv_fds(orders, MAX_REQUEST_BYTES, 3)
         if not asked:
@@ -165,7 +167,7 @@ def _serve_fork_requests(orders: socket.socket) -> dict[str, Any] | None:
 
 
 def _run_request(order: dict[str, Any]) -> None:
-    """What `python -m minwallet` does."""
+    """Do the same as `python -m minwallet`."""
     signal.signal(signal.SIGINT, signal.default_int_handler)
     os.environ.clear()
     os.environ.update(order["env"])

@@ -1,7 +1,7 @@
-"""Print version and path of each supported Python that there is, one of each version and the newest first.
+"""Print version and path of each supported Python on this machine, one of each version, newest first.
 
-With `--other`, without this one's version. Builds without the interpreter's lock are left out: not all libraries have
-wheels for them.
+With `--other`, leave out this one's version. Free-threaded builds are left out, because not all libraries have wheels
+for them.
 """
 
 import shutil
@@ -29,7 +29,7 @@ def find_candidates() -> Iterator[str]:
 
 
 def probe(python: str) -> tuple[tuple[int, int], str] | None:
-    """Its version and its own path, or nothing for one that does not run or cannot make environments."""
+    """Return the version and the path of the Python, or None if it does not run or cannot create environments."""
     done = subprocess.run([python, "-c", PROBE_SCRIPT], check=False, capture_output=True, text=True)
     if done.returncode != 0 or not done.stdout:
         return None
@@ -38,7 +38,7 @@ def probe(python: str) -> tuple[tuple[int, int], str] | None:
 
 
 def find_supported() -> dict[tuple[int, int], str]:
-    """The path of the first of each version, the newest version first."""
+    """Return the path of the first Python of each version, newest version first."""
     paths: dict[tuple[int, int], str] = {}
     for version, path in filter(None, map(probe, find_candidates())):
         if OLDEST <= version <= NEWEST:

@@ -1,4 +1,4 @@
-"""`make screenshots`: the pictures of the README, taken from the running program."""
+"""`make screenshots`: the README's pictures, taken from the running program."""
 
 import tempfile
 from pathlib import Path
@@ -15,7 +15,7 @@ SIZE = (1280, 1000)
 
 
 def main() -> None:
-    """Play a little, look around, and take the pictures."""
+    """Play some rounds, visit the pages, and take the pictures."""
     with tempfile.TemporaryDirectory() as folder, run_demo(Path(folder), "--seed", 11, "--rounds", 8) as demo:
         demo.wait_until_ready()
         with launch_chromium() as chromium:
@@ -28,7 +28,7 @@ def main() -> None:
 
 
 def _play_rounds(page: Page, demo: DemoProcess) -> Page:
-    """Some rounds, the last of which goes wrong on its way."""
+    """Play some rounds. The last one fails in transit."""
     page.goto(demo.page_url)
     expect(page.locator(".live .on")).to_be_visible()
     for button in ("#spin", "#spin", "#spin", "#trick-lost-reply"):

@@ -1,4 +1,4 @@
-"""What the tests share: the real program as processes, and callers that speak to it over real HTTP."""
+"""Shared helpers: the real program as processes, and clients that call it over real HTTP."""
 
 import asyncio
 import io
@@ -33,7 +33,7 @@ _numbers = count(1)
 
 
 class CommandResult(NamedTuple):
-    """How a command ended."""
+    """The exit code and the output of a command."""
 
     code: int
     out: str
@@ -45,13 +45,13 @@ class CommandResult(NamedTuple):
 
 
 def clean_environment(**settings: str) -> dict[str, str]:
-    """This environment without anybody's own settings, and with these."""
+    """Return this environment without minwallet's settings, plus the given ones."""
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("MINWALLET_")}
     return {**inherited, "NO_COLOR": "1", **settings}
 
 
 def run_minwallet(*arguments: object, cwd: Path | None = None, **settings: str) -> CommandResult:
-    """Run the command line as a process of its own."""
+    """Run the command line as a process."""
     env = clean_environment(**settings)
     with start_minwallet(arguments, stdout=PIPE, stderr=PIPE, env=env, cwd=cwd) as process:
         try:
@@ -63,7 +63,7 @@ def run_minwallet(*arguments: object, cwd: Path | None = None, **settings: str) 
 
 
 class Cli:
-    """The command line on one wallet file; a command that fails fails the test, unless it is `run`."""
+    """The command line on one wallet file. A failing command fails the test, unless it is called by `run`."""
 
     def __init__(self, db: Path) -> None:
         self.db = db
@@ -77,7 +77,7 @@ class Cli:
         return result.json
 
     def add_player(self, currency: str = "USD", balance: str = "100", bonus: str = "0") -> str:
-        """A new player with money."""
+        """Add a player with money. Return the id."""
         name = f"player{next(_numbers)}"
         self("player", "add", name, "--currency", currency, "--balance", balance, "--bonus", bonus)
         return name
@@ -87,25 +87,25 @@ class Cli:
         return token
 
     def read_balances(self, player_id: str, currency: str = "USD") -> tuple[int, int]:
-        """Cash and bonus, in cents."""
+        """Return cash and bonus in cents."""
         accounts = self("player", "show", player_id)["accounts"]
         (found,) = [each for each in accounts if each["currency"] == currency]
         return found["cash"], found["bonus"]
 
     def read_entries(self, player_id: str) -> list[dict[str, Any]]:
-        """The player's ledger, the oldest first."""
+        """Return the player's ledger, oldest first."""
         found: list[dict[str, Any]] = self("ledger", player_id, "--limit", 10_000)["entries"]
         return found[::-1]
 
     def assert_ledger_valid(self) -> None:
-        """The ledger sums and chains up."""
+        """Check that the ledger verifies."""
         result = self.run("verify", "--json")
         assert result.code == 0, result
         assert result.json["ok"] is True
 
 
 class InProcessCli(Cli):
-    """The same command line without a process of its own, for what many commands need to be tried for."""
+    """The same command line without a process, for tests with many commands."""
 
     def run(self, *arguments: object, **settings: str) -> CommandResult:
         out, err = (io.TextIOWrapper(io.BytesIO(), encoding="utf-8", write_through=True) for _ in range(2))
@@ -121,7 +121,7 @@ class InProcessCli(Cli):
 
 
 class ServerDidNotStart(AssertionError):
-    """A server that ended before it served; `result` is how."""
+    """A server that ended before it served. `result` is its exit code and output."""
 
     def __init__(self, result: CommandResult) -> None:
         super().__init__(f"the server did not start: {result.err}")
@@ -152,14 +152,14 @@ class Server:
         raise ServerDidNotStart(CommandResult(self.process.wait(), "", self.log.read_text()))
 
     def connect(self) -> socket.socket:
-        """A connection for what no client library would send."""
+        """Open a connection for requests that no client library would send."""
         url = urlsplit(self.url)
         connection = socket.create_connection((url.hostname, url.port), TIMEOUT_S)
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, True)
         return connection
 
     def wallet_v2(self, path: str = "/wallet", **fields: object) -> dict[str, Any]:
-        """A call of wallet-v2, and what the answer says apart from the time."""
+        """Make a call of wallet-v2. Return the reply without its time."""
         response = self.http.post(path, content=json.dumps(fields))
         assert response.status_code == 200, response.text
         answer: dict[str, Any] = response.json()
@@ -167,7 +167,7 @@ class Server:
         return answer
 
     def vela(self, operation: str, **parameters: object) -> dict[str, Any]:
-        """A call of vela."""
+        """Make a call of vela. Return the reply."""
         group = "user/" if operation == "authenticate" else ""
         response = self.http.get(f"/api/{group}{operation}?{urlencode(parameters)}")
         assert response.status_code == 200, response.text
@@ -175,7 +175,7 @@ class Server:
         return answer
 
     def stop(self, number: signal.Signals = signal.SIGTERM) -> int:
-        """End it, and its exit code."""
+        """Stop the server. Return its exit code."""
         if self.process.poll() is None:
             self.process.send_signal(number)
         self.http.close()
@@ -184,7 +184,7 @@ class Server:
 
 @contextmanager
 def running_server(db: Path, *options: object, **settings: str) -> Iterator[Server]:
-    """A server that ends with the block."""
+    """Yield a server that stops at the end of the block."""
     server = Server(db, *options, log_dir=None, **settings)
     try:
         yield server
@@ -193,7 +193,7 @@ def running_server(db: Path, *options: object, **settings: str) -> Iterator[Serv
 
 
 def require_programs(variable: str, package: str, *programs: str) -> None:
-    """Without these programs of Debian's the test is skipped; or it fails, where this variable is set."""
+    """Skip the test if one of these Debian programs is missing. Fail instead if the environment variable is set."""
     missing = [each for each in programs if shutil.which(each) is None]
     if missing:
         reason = f"no {' and no '.join(missing)}: apt install {package}"
@@ -203,7 +203,7 @@ def require_programs(variable: str, package: str, *programs: str) -> None:
 
 
 def read_log_messages(log: str) -> Iterator[str]:
-    """What a server's log says beside its calls, without the time. What a full disk has cut off is left out."""
+    """Return the messages of a server's log without its calls and times. Ignore a line that a full disk cut off."""
     for line in log.splitlines():
         if not line.startswith("{"):
             yield line
@@ -215,7 +215,7 @@ def read_log_messages(log: str) -> Iterator[str]:
 
 
 def copy_wallet_file(file: Path, copy: Path, *companions: str) -> Path:
-    """A copy of a wallet file with those of its companions that there are, in the place of what was there before."""
+    """Copy a wallet file with its existing companions, and replace an older copy."""
     for suffix in ("", "-wal", "-shm"):
         (part := copy.with_name(f"{copy.name}{suffix}")).unlink(missing_ok=True)
         if suffix in ("", *companions) and (whole := file.with_name(f"{file.name}{suffix}")).exists():

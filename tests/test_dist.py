@@ -1,5 +1,6 @@
-"""`make dist`: the program as one file, which wants a Python and nothing else. It is run alone in a folder, with an
-environment of its own and a Python that has none of our libraries.
+"""`make dist`: the program as one file that needs only a Python.
+
+It runs alone in a folder, with a clean environment and a Python without our libraries.
 """
 
 import re
@@ -33,7 +34,7 @@ ROUNDS = 4
 
 
 class PexProgram(NamedTuple):
-    """The file, and the environment it is run in."""
+    """The file, and the environment in which it runs."""
 
     path: Path
     environment: dict[str, str]
@@ -48,7 +49,7 @@ class PexProgram(NamedTuple):
 
     @contextmanager
     def running(self, *arguments: object) -> Iterator[IO[str]]:
-        """What it says, as long as it runs; Ctrl-C ends it."""
+        """Yield the output while the program runs. Stop it with Ctrl-C."""
         command = [str(self.path), *map(str, arguments)]
         with subprocess.Popen(
             command,
@@ -68,7 +69,7 @@ class PexProgram(NamedTuple):
 
 @pytest.fixture(scope="module")
 def builds(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
-    """Two of them, built in different places by people with different habits."""
+    """Return two builds, from different folders and with different environments."""
     making = [_begin_build(tmp_path_factory.mktemp("clone"), umask) for umask in (0o022, 0o077)]
     for _, process in making:
         out, _ = process.communicate(timeout=TIMEOUT_S * 10)
@@ -78,7 +79,7 @@ def builds(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
 
 
 def _begin_build(clone: Path, umask: int) -> tuple[Path, "subprocess.Popen[str]"]:
-    """`make dist` in a copy of the sources, with the tools of this environment."""
+    """Start `make dist` in a copy of the sources, with the tools of this environment."""
     for name in FOLDERS:
         shutil.copytree(ROOT / name, clone / name, ignore=shutil.ignore_patterns("__pycache__"))
     (clone / "tests").mkdir()
@@ -99,7 +100,7 @@ def _begin_build(clone: Path, umask: int) -> tuple[Path, "subprocess.Popen[str]"
 
 @pytest.fixture(scope="module")
 def program(builds: list[Path], tmp_path_factory: pytest.TempPathFactory) -> PexProgram:
-    """The file alone in a folder, unpacked by a first run."""
+    """Return the file alone in a folder, unpacked by a first run."""
     folder, home, programs = map(tmp_path_factory.mktemp, ("alone", "home", "programs"))
     # The base of this environment, so none of its libraries.
     python = Path(sys.executable).resolve()
@@ -112,7 +113,7 @@ def program(builds: list[Path], tmp_path_factory: pytest.TempPathFactory) -> Pex
 
 @pytest.fixture
 def served(program: PexProgram) -> Iterator[httpx2.Client]:
-    """A client of its server, on a new file."""
+    """Yield a client of its server on a new file."""
     with program.running("--db", "served.db", "serve", "--port", 0) as said, _open_client(_read_address(said)) as http:
         yield http
 
@@ -127,7 +128,7 @@ def _open_client(url: str) -> httpx2.Client:
 
 
 def assert_page_complete(http: httpx2.Client, path: str, words: str) -> None:
-    """The page is there, and all that it is made of."""
+    """Check that the page and all files that it refers to exist."""
     page = http.get(path)
     assert page.status_code == 200
     assert words in page.text
@@ -137,13 +138,13 @@ def assert_page_complete(http: httpx2.Client, path: str, words: str) -> None:
 
 
 def test_the_same_sources_make_the_same_bytes(builds: list[Path]) -> None:
-    """Wherever, and by whomever: so anybody can see that a file comes from these sources."""
+    """The build does not depend on the folder or the user, so anyone can check the origin of a file."""
     first, second = (build.read_bytes() for build in builds)
     assert first == second
 
 
 def test_it_has_the_libraries_for_each_python(program: PexProgram) -> None:
-    """PEX_PYTHON says which Python is meant."""
+    """PEX_PYTHON selects the Python."""
     for version, python in find_supported().items():
         if version == sys.version_info[:2]:
             continue  # it is the one of all other tests
@@ -151,13 +152,13 @@ def test_it_has_the_libraries_for_each_python(program: PexProgram) -> None:
 
 
 def test_the_server_has_all_that_its_pages_need(served: httpx2.Client) -> None:
-    """Templates and static files come along."""
+    """The file contains templates and static files."""
     assert served.get("/readyz").status_code == 200
     assert_page_complete(served, "/admin", "Sign in")
 
 
 def test_the_demo_runs(program: PexProgram) -> None:
-    """The wallet, the provider and the page."""
+    """The wallet, the provider and the page work."""
     demo = ("demo", "--no-browser", "--port", 0, "--provider-port", 0, "--rounds", 1)
     with program.running(*demo) as said:
         page = next(found for line in said if (found := re.search(r"page +(http://[^/]+)(\S+)", line)))
@@ -166,7 +167,7 @@ def test_the_demo_runs(program: PexProgram) -> None:
 
 
 def test_a_sample_is_seeded_and_verified(program: PexProgram) -> None:
-    """The files that come along are those of the sources."""
+    """The contained example files equal those of the sources."""
     players = program.run("sample", "players.csv").out
     assert players == (ROOT / "sample_data/players.csv").read_text()
     (program.path.parent / "players.csv").write_text(players)
@@ -175,20 +176,20 @@ def test_a_sample_is_seeded_and_verified(program: PexProgram) -> None:
 
 
 def test_it_measures_with_a_server_of_its_own(program: PexProgram) -> None:
-    """What starts the program anew finds it."""
+    """`bench` starts the program again from the file."""
     result = program.run("bench", "--seconds", 1, "--players", 10, "--json")
     assert result.json["bets"] > 0
 
 
-def test_without_a_python_it_says_which_it_wants(program: PexProgram, tmp_path: Path) -> None:
-    """The names that it has looked for, and where."""
+def test_without_a_python_the_error_names_the_supported_ones(program: PexProgram, tmp_path: Path) -> None:
+    """The error has the names and the folders that were searched."""
     result = program.run("--version", PATH=str(tmp_path), PEX_ROOT=str(tmp_path / "empty"))
     assert result.code == 1
     assert "Failed to find any of these python binaries on the PATH" in result.err
 
 
 def test_it_starts_quickly(program: PexProgram) -> None:
-    """Once it has been unpacked. What else a machine does can only make a start slower, so the quickest counts."""
+    """The fastest of several starts counts, because other work on the machine only slows a start down."""
     helps, starts = [], []
     for _ in range(ROUNDS):
         began = time.monotonic()
@@ -206,7 +207,7 @@ def test_it_starts_quickly(program: PexProgram) -> None:
 
 
 @pytest.mark.skipif(not can_run_pages, reason="the pages are typed in bash, with curl")
-def test_the_tutorial_is_told_of_it(program: PexProgram, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """From its first line to its last."""
+def test_the_tutorial_works_with_it(program: PexProgram, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The tutorial runs from its first line to its last."""
     monkeypatch.setenv("PEX_ROOT", f"{program.environment['HOME']}/.cache/pex")
     assert run_page(ROOT / "docs/tutorial.md", tmp_path, program.path) > 5

@@ -1,4 +1,4 @@
-"""The house is in order: sizes, reasons, help texts, and documents that say what the code does."""
+"""The rules of the project: sizes, reasons for exceptions, help texts, and documents that match the code."""
 
 import ast
 import re
@@ -56,7 +56,7 @@ def parse_command_line(arguments: list[str], group: TyperGroup = ROOT_GROUP, *pa
 
 @pytest.mark.parametrize("module", MODULES, ids=lambda path: str(path.relative_to(ROOT)))
 def test_a_module_is_not_too_long(module: Path) -> None:
-    """A module over 400 lines, or a function over 60, is a design question."""
+    """A module has at most 400 lines, and a function at most 60."""
     text = module.read_text("utf-8")
     assert text.count("\n") <= MAX_MODULE_LINES
     for node in ast.walk(ast.parse(text)):
@@ -66,7 +66,7 @@ def test_a_module_is_not_too_long(module: Path) -> None:
 
 @pytest.mark.parametrize("module", MODULES, ids=lambda path: str(path.relative_to(ROOT)))
 def test_an_exception_from_a_rule_has_its_reason(module: Path) -> None:
-    """Whoever silences a tool says why, beside it."""
+    """A comment that silences a tool states the reason."""
     for line in module.read_text("utf-8").splitlines():
         found = re.search(r"#\s*(?:noqa: [A-Z0-9, ]+|type: ignore\[[\w, -]+\]|pragma: no cover)(.*)", line)
         if found and "re.search" not in line:
@@ -74,8 +74,8 @@ def test_an_exception_from_a_rule_has_its_reason(module: Path) -> None:
 
 
 @pytest.mark.parametrize("room", PACKAGES, ids=lambda path: str(path.relative_to(ROOT)))
-def test_a_room_and_its_files_say_what_they_are(room: Path) -> None:
-    """Each module of the package opens with a docstring."""
+def test_each_module_has_a_docstring(room: Path) -> None:
+    """Each module of the package begins with a docstring."""
     for module in room.glob("*.py"):
         assert ast.get_docstring(ast.parse(module.read_text("utf-8"))), module
 
@@ -115,7 +115,7 @@ def test_the_readme_stays_short() -> None:
 
 
 def test_the_readme_begins_with_two_commands() -> None:
-    """A newcomer needs `make demo` and `make test`, and finds both targets."""
+    """The README begins with `make demo` and `make test`, and both targets exist."""
     makefile = (ROOT / "Makefile").read_text("utf-8")
     first_block = README.split("```")[1]
     targets = re.findall(r"^make (\w+)", first_block, re.MULTILINE)
@@ -123,8 +123,8 @@ def test_the_readme_begins_with_two_commands() -> None:
     assert all(f"\n{target}:" in makefile for target in targets)
 
 
-def test_what_is_claimed_of_security_names_its_tests() -> None:
-    """Each claim of SECURITY.md names tests that there are, or says that it has none."""
+def test_each_claim_of_security_names_its_tests() -> None:
+    """Each claim of SECURITY.md names existing tests, or says that it is not tested."""
     claims = re.findall(r"^\| (?!against|---)(.+) \|$", (ROOT / "SECURITY.md").read_text("utf-8"), re.MULTILINE)
     assert len(claims) > 10
     for claim in claims:
@@ -142,7 +142,7 @@ def test_the_changelog_begins_with_the_newest_version() -> None:
 
 
 def test_each_dependency_has_its_reason() -> None:
-    """A library that nobody can defend does not stay."""
+    """A comment beside each dependency states why it is needed."""
     text = (ROOT / "pyproject.toml").read_text("utf-8")
     for requirement in tomllib.loads(text)["project"]["dependencies"]:
         line = next(line for line in text.splitlines() if f'"{requirement}"' in line)

@@ -1,4 +1,4 @@
-"""What the command line's tests share: how a complaint has to look, and what has to stay as it was."""
+"""Assertions shared by the tests of the command line: the form of an error, and unchanged files."""
 
 import sys
 from collections.abc import Iterator
@@ -11,7 +11,7 @@ MINWALLET_SCRIPT = Path(sys.executable).with_name("minwallet")
 
 
 def assert_error_line(result: CommandResult, code: int, *words: str) -> None:
-    """The command ended with this code and one line on stderr that has these words, and said nothing on stdout."""
+    """Check for this code, an empty stdout, and one line on stderr with these words."""
     assert result.code == code, result
     assert result.out == ""
     assert "Traceback" not in result.err
@@ -22,7 +22,7 @@ def assert_error_line(result: CommandResult, code: int, *words: str) -> None:
 
 
 def assert_usage_error(result: CommandResult, *words: str) -> None:
-    """The command made no sense: code 2, and stderr says how it is used."""
+    """Check that the command ended with code 2 and explained its usage on stderr."""
     assert result.code == 2, result
     assert result.out == ""
     assert "Traceback" not in result.err
@@ -32,13 +32,13 @@ def assert_usage_error(result: CommandResult, *words: str) -> None:
 
 
 def split_cells(line: str) -> list[str]:
-    """A table's row, as the words between two or more spaces."""
+    """Return the cells of a table's row, which two or more spaces separate."""
     return [cell.strip() for cell in line.split("  ") if cell.strip()]
 
 
 @contextmanager
 def assert_unchanged(folder: Path) -> Iterator[None]:
-    """Nothing in the folder is made, removed or written by the block."""
+    """Check that the block creates, removes and writes nothing in the folder."""
     before = _read_contents(folder)
     yield
     assert _read_contents(folder) == before

@@ -13,7 +13,7 @@ RUN_ON_EVERY_PYTHON = ("test_ledger", "test_command_contract", "test_seed", "tes
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Processes, signals and files are tried on every Python; what commands say would be nothing new there."""
+    """Mark tests of plain messages as long. Processes, signals and files are tested on every Python."""
     for item in items:
         if item.path.is_relative_to(CLI_TESTS) and item.path.stem not in RUN_ON_EVERY_PYTHON:
             item.add_marker("long")
@@ -21,9 +21,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(scope="session", params=["alone", "served"])
 def wallet(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[InProcessCli]:
-    """A wallet file, once with nobody else on it and once with a running server: the user notices no difference.
+    """Return the command line on a wallet file, once without and once with a running server. Results are the same.
 
-    All tests share it; each makes players of its own.
+    All tests share the file, and each adds players of its own.
     """
     cli = InProcessCli(tmp_path_factory.mktemp("wallet") / "wallet.db")
     if request.param == "alone":

@@ -1,4 +1,4 @@
-"""`minwallet backup` and `minwallet restore`, and the copies that a server makes by itself."""
+"""`minwallet backup` and `minwallet restore`, and the automatic backups of a server."""
 
 import sqlite3
 import threading
@@ -15,7 +15,7 @@ from tests.support import TIMEOUT_S, Cli, InProcessCli, Server, ServerDidNotStar
 
 @pytest.fixture
 def cli(tmp_path: Path) -> InProcessCli:
-    """A wallet of its own."""
+    """Return the command line on a wallet of its own."""
     return InProcessCli(tmp_path / "minwallet.db")
 
 
@@ -24,7 +24,7 @@ def _list_names(folder: Path) -> list[str]:
 
 
 def _wait_for_backups(folder: Path, count: int) -> list[Path]:
-    """The copies, once there are so many and none is being made."""
+    """Return the backups when there are `count` and none is being written."""
     deadline = time.monotonic() + TIMEOUT_S
     while time.monotonic() < deadline:
         found = sorted(folder.iterdir()) if folder.exists() else []
@@ -43,8 +43,8 @@ def _deposit_and_kill(cli: InProcessCli, name: str) -> None:
     server.http.close()
 
 
-def test_a_copy_has_all_that_was_there(cli: InProcessCli, tmp_path: Path) -> None:
-    """It is one file, its owner's alone, and a wallet like the first."""
+def test_a_backup_is_complete(cli: InProcessCli, tmp_path: Path) -> None:
+    """A backup is one file, readable by its owner only, and a complete wallet."""
     name = cli.add_player(balance="12.34")
     made = cli("backup", tmp_path / "copy.db")
     copy = tmp_path / "copy.db"
@@ -55,8 +55,8 @@ def test_a_copy_has_all_that_was_there(cli: InProcessCli, tmp_path: Path) -> Non
     InProcessCli(copy).assert_ledger_valid()
 
 
-def test_in_a_folder_a_copy_is_named_by_the_time(cli: InProcessCli, tmp_path: Path) -> None:
-    """In UTC, so that names are in order of time."""
+def test_a_backup_in_a_folder_is_named_after_the_time(cli: InProcessCli, tmp_path: Path) -> None:
+    """The time is in UTC, so the names sort by time."""
     cli.add_player()
     (folder := tmp_path / "copies").mkdir()
     result = cli.run("backup", folder)
@@ -67,8 +67,8 @@ def test_in_a_folder_a_copy_is_named_by_the_time(cli: InProcessCli, tmp_path: Pa
     assert format_backup_name("minwallet", 0) == "minwallet-19700101T000000Z.db"
 
 
-def test_a_served_wallet_is_copied_while_bets_come(cli: InProcessCli, tmp_path: Path) -> None:
-    """The copy is of one moment: it has each bet that was answered before, and adds up."""
+def test_a_backup_during_bets_is_consistent(cli: InProcessCli, tmp_path: Path) -> None:
+    """The backup has each bet that was confirmed before it began, and verifies."""
     name = cli.add_player(balance="1000")
     token = cli.open_session(name)
     with running_server(cli.db) as server:
@@ -97,7 +97,7 @@ def test_a_served_wallet_is_copied_while_bets_come(cli: InProcessCli, tmp_path: 
 
 
 def test_nothing_is_overwritten(cli: InProcessCli, tmp_path: Path) -> None:
-    """Neither another file, nor the wallet, nor what belongs to it."""
+    """`backup` never overwrites a file, the wallet file, or one of its companions."""
     cli.add_player()
     (tmp_path / "other").write_text("mine")
     with assert_unchanged(tmp_path):
@@ -106,8 +106,8 @@ def test_nothing_is_overwritten(cli: InProcessCli, tmp_path: Path) -> None:
         assert_error_line(cli.run("backup", tmp_path / "no" / "copy.db"), 3, "cannot write", "choose another place")
 
 
-def test_a_copy_is_nobodys_companion(cli: InProcessCli, tmp_path: Path) -> None:
-    """Beside another wallet's log it would be taken for what it is not, and under a log's name for that log."""
+def test_a_backup_never_becomes_a_companion(cli: InProcessCli, tmp_path: Path) -> None:
+    """A backup beside another wallet's log, or under the name of a log, would become part of that wallet."""
     cli.add_player()
     (tmp_path / "copy.db-wal").write_text("left by another")
     with assert_unchanged(tmp_path):
@@ -117,8 +117,8 @@ def test_a_copy_is_nobodys_companion(cli: InProcessCli, tmp_path: Path) -> None:
         assert_error_line(cli.run("backup", tmp_path / ("a" * 300)), 3, "File name too long", "choose another place")
 
 
-def test_without_a_wallet_there_is_nothing_to_copy(cli: InProcessCli, tmp_path: Path) -> None:
-    """And no wallet is made."""
+def test_a_backup_without_a_wallet_fails(cli: InProcessCli, tmp_path: Path) -> None:
+    """No wallet file is created."""
     with assert_unchanged(tmp_path):
         assert_error_line(cli.run("backup", tmp_path / "copy.db"), 3, "there is no wallet file")
     cli.db.write_bytes(b"")
@@ -128,8 +128,8 @@ def test_without_a_wallet_there_is_nothing_to_copy(cli: InProcessCli, tmp_path: 
         assert_error_line(cli.run("backup", tmp_path / "copy.db"), 3, "is not a wallet file")
 
 
-def test_a_damaged_wallet_is_not_copied(cli: InProcessCli, tmp_path: Path) -> None:
-    """A copy that nobody could use must not look like one."""
+def test_a_damaged_wallet_gets_no_backup(cli: InProcessCli, tmp_path: Path) -> None:
+    """An unusable backup must not look like a good one."""
     cli.add_player()
     cli("player", "list")
     with closing(sqlite3.connect(cli.db)) as db:
@@ -142,8 +142,8 @@ def test_a_damaged_wallet_is_not_copied(cli: InProcessCli, tmp_path: Path) -> No
     assert _list_names(tmp_path) == before
 
 
-def test_a_copy_takes_the_place_of_the_wallet(cli: InProcessCli, tmp_path: Path) -> None:
-    """Once it is verified; what was there is kept and can be looked at."""
+def test_restore_replaces_the_wallet(cli: InProcessCli, tmp_path: Path) -> None:
+    """The backup is verified first, and the previous file is kept and readable."""
     name = cli.add_player(balance="1")
     cli("backup", tmp_path / "copy.db")
     cli("deposit", name, "2")
@@ -158,8 +158,8 @@ def test_a_copy_takes_the_place_of_the_wallet(cli: InProcessCli, tmp_path: Path)
     cli.assert_ledger_valid()
 
 
-def test_a_copy_may_be_restored_where_there_is_nothing(cli: InProcessCli, tmp_path: Path) -> None:
-    """As on a new machine."""
+def test_restore_works_without_a_wallet_file(cli: InProcessCli, tmp_path: Path) -> None:
+    """This is the case of a new machine."""
     name = cli.add_player(balance="1")
     cli("backup", tmp_path / "copy.db")
     (tmp_path / "new").mkdir()
@@ -171,7 +171,7 @@ def test_a_copy_may_be_restored_where_there_is_nothing(cli: InProcessCli, tmp_pa
 
 
 def test_a_log_without_its_file_is_kept_too(cli: InProcessCli, tmp_path: Path) -> None:
-    """Whoever has lost the file only may find somebody who can read it."""
+    """A log can still be readable by an expert if only the main file is lost."""
     name = cli.add_player(balance="1")
     cli("backup", tmp_path / "copy.db")
     _deposit_and_kill(cli, name)
@@ -183,7 +183,7 @@ def test_a_log_without_its_file_is_kept_too(cli: InProcessCli, tmp_path: Path) -
 
 
 def test_what_a_killed_server_left_in_its_log_is_kept(cli: InProcessCli, tmp_path: Path) -> None:
-    """The file that was there keeps its newest commits, which are in its log; and the copy is not mixed with them."""
+    """The previous file keeps the newest commits from its log, and the backup does not get them."""
     name = cli.add_player(balance="1")
     cli("backup", tmp_path / "copy.db")
     _deposit_and_kill(cli, name)
@@ -194,7 +194,7 @@ def test_what_a_killed_server_left_in_its_log_is_kept(cli: InProcessCli, tmp_pat
 
 
 def test_a_served_wallet_is_not_replaced(cli: InProcessCli, tmp_path: Path) -> None:
-    """The server would go on in the old file."""
+    """The server would continue in the old file."""
     cli.add_player()
     cli("backup", tmp_path / "copy.db")
     with running_server(cli.db):
@@ -202,8 +202,8 @@ def test_a_served_wallet_is_not_replaced(cli: InProcessCli, tmp_path: Path) -> N
     assert not list(tmp_path.glob("*before*"))
 
 
-def test_what_does_not_add_up_is_not_restored(cli: InProcessCli, tmp_path: Path) -> None:
-    """All of it is recomputed first, and then nothing is changed."""
+def test_an_inconsistent_backup_is_not_restored(cli: InProcessCli, tmp_path: Path) -> None:
+    """The whole backup is verified first, and then nothing is changed."""
     cli.add_player(balance="1")
     cli("backup", tmp_path / "copy.db")
     with closing(sqlite3.connect(tmp_path / "copy.db", isolation_level=None)) as db:
@@ -216,8 +216,8 @@ def test_what_does_not_add_up_is_not_restored(cli: InProcessCli, tmp_path: Path)
     assert "nothing was changed" in result.err
 
 
-def test_what_is_no_copy_is_not_restored(cli: InProcessCli, tmp_path: Path) -> None:
-    """It is told what is wrong with it."""
+def test_an_invalid_backup_is_not_restored(cli: InProcessCli, tmp_path: Path) -> None:
+    """The error states the reason."""
     cli.add_player()
     (tmp_path / "text").write_text("something else" * 100)
     (tmp_path / "empty").write_bytes(b"")
@@ -230,10 +230,10 @@ def test_what_is_no_copy_is_not_restored(cli: InProcessCli, tmp_path: Path) -> N
 
 
 @pytest.mark.parametrize("step", ["hardlink_to", "unlink", "replace"])
-def test_a_restore_that_ends_half_way_is_done_again(
+def test_an_interrupted_restore_can_be_repeated(
     cli: InProcessCli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: str
 ) -> None:
-    """Until then nobody takes the wallet for what it is not: it is whole, or refused."""
+    """Until then the wallet is either complete or refused."""
     name = cli.add_player(balance="1")
     cli("backup", tmp_path / "copy.db")
     _deposit_and_kill(cli, name)
@@ -258,8 +258,10 @@ def test_a_restore_that_ends_half_way_is_done_again(
     assert cli.read_balances(name) == (100, 0)
 
 
-def test_a_server_makes_copies_by_itself(cli: InProcessCli, tmp_path: Path) -> None:
-    """At once where there is none or the newest is old; so many are kept, and no other file is touched."""
+def test_a_server_makes_backups(cli: InProcessCli, tmp_path: Path) -> None:
+    """It makes one immediately if there is none or the newest is old, keeps the configured number, and leaves other
+    files alone.
+    """
     name = cli.add_player(balance="1")
     (folder := tmp_path / "copies").mkdir()
     for each in ("auto-20200101T000000Z", "auto-20200102T000000Z", "20200101T000000Z"):
@@ -276,8 +278,8 @@ def test_a_server_makes_copies_by_itself(cli: InProcessCli, tmp_path: Path) -> N
     assert _list_names(folder) == [first, second, newest]
 
 
-def test_the_folder_of_copies_is_made(cli: InProcessCli, tmp_path: Path) -> None:
-    """For its owner alone, if there is none."""
+def test_the_backup_folder_is_created(cli: InProcessCli, tmp_path: Path) -> None:
+    """Only its owner can read it."""
     cli.add_player()
     folder = tmp_path / "a" / "b"
     with running_server(cli.db, MINWALLET_BACKUP_TO=str(folder), MINWALLET_BACKUP_EVERY="10s"):
@@ -285,8 +287,8 @@ def test_the_folder_of_copies_is_made(cli: InProcessCli, tmp_path: Path) -> None
     assert folder.stat().st_mode & 0o077 == 0
 
 
-def test_a_folder_that_cannot_be_had_is_told_at_the_start(cli: InProcessCli, tmp_path: Path) -> None:
-    """And not when a copy is needed."""
+def test_a_bad_backup_setting_fails_at_the_start(cli: InProcessCli, tmp_path: Path) -> None:
+    """The server does not wait until it needs a backup."""
     (tmp_path / "file").write_text("")
     for name, value, words in (
         ("MINWALLET_BACKUP_TO", str(tmp_path / "file"), "cannot create the folder"),

@@ -1,4 +1,4 @@
-"""`minwallet bench`: on a real server and disk, and nothing of it stays."""
+"""`minwallet bench`, on a real server and disk. It leaves nothing behind."""
 
 import os
 import resource
@@ -26,7 +26,7 @@ KEYS = """protocol connections players seconds bets bets_per_second p50_ms p99_m
 
 @pytest.mark.parametrize("protocol", PROTOCOLS)
 def test_a_machine_is_measured(cli: InProcessCli, tmp_path: Path, protocol: str) -> None:
-    """Rates, latencies and the disk, as JSON; no file is made that stays, not even the wallet's."""
+    """The JSON has rates, latencies and the sync time. No file stays, not even a wallet file."""
     told = cli("bench", *SHORT_OPTIONS, "--protocol", protocol)
     assert list(told) == KEYS.split()
     assert (told["protocol"], told["connections"], told["players"]) == (protocol, 4, 10)
@@ -36,8 +36,8 @@ def test_a_machine_is_measured(cli: InProcessCli, tmp_path: Path, protocol: str)
     assert list(tmp_path.iterdir()) == []
 
 
-def test_people_get_a_table_and_what_it_means(cli: InProcessCli) -> None:
-    """The figures, and in sentences what they are of."""
+def test_the_table_comes_with_an_explanation(cli: InProcessCli) -> None:
+    """Sentences below the table explain the numbers."""
     told = cli.run("bench", *SHORT_OPTIONS)
     assert (told.code, told.err) == (0, "")
     head, figures, *sentences = told.out.splitlines()
@@ -48,8 +48,8 @@ def test_people_get_a_table_and_what_it_means(cli: InProcessCli) -> None:
         assert words in text
 
 
-def test_the_wallet_itself_is_left_alone(cli: InProcessCli, tmp_path: Path) -> None:
-    """Also while a server runs on it, and whatever callers that one is told to admit."""
+def test_the_wallet_file_stays_unchanged(cli: InProcessCli, tmp_path: Path) -> None:
+    """This holds with a running server, and with an allow list that excludes this machine."""
     settings = {"MINWALLET_CALLBACK_KEY": "secret", "MINWALLET_CALLBACK_ALLOW": "192.0.2.0/24"}
     cli.add_player()
     with running_server(cli.db, **settings):
@@ -59,8 +59,8 @@ def test_the_wallet_itself_is_left_alone(cli: InProcessCli, tmp_path: Path) -> N
         assert (cli("verify"), {each.name for each in tmp_path.iterdir()}) == before
 
 
-def test_the_load_says_when_it_is_the_limit() -> None:
-    """And when it shares its only processor with the server; JSON has the same words."""
+def test_a_saturated_load_generator_is_reported() -> None:
+    """A single shared processor is reported too. JSON has the same sentences."""
     assert [len(describe_caveats(busy, processors)) for busy, processors in ((0.2, 2), (0.95, 2), (0.95, 1))] == [
         1,
         2,
@@ -73,7 +73,7 @@ def test_the_load_says_when_it_is_the_limit() -> None:
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_an_interrupted_bench_leaves_nothing_behind(cli: InProcessCli, tmp_path: Path, number: signal.Signals) -> None:
-    """Neither files nor a server, and says nothing."""
+    """There are no files, no server, and no output."""
     command = [sys.executable, "-m", "minwallet", "--db", str(cli.db), "bench", "--seconds", "60", "--players", "10"]
     with subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=clean_environment()
@@ -94,8 +94,8 @@ def test_an_interrupted_bench_leaves_nothing_behind(cli: InProcessCli, tmp_path:
         os.kill(desks[0].pid, 0)
 
 
-def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:
-    """Or that is none: one line, with code 3."""
+def test_an_unusable_folder_is_an_error(tmp_path: Path) -> None:
+    """The error is one line with code 3."""
     assert_error_line(InProcessCli(tmp_path / "none/wallet.db").run("bench"), 3, str(tmp_path / "none"), "--db")
     (tmp_path / "file").write_text("not a folder")
     with assert_unchanged(tmp_path):
@@ -103,8 +103,8 @@ def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("most_bytes", [1_000_000, 6_000_000], ids=["at once", "while bets are made"])
-def test_no_room_on_the_disk_is_said_in_a_line(cli: InProcessCli, tmp_path: Path, most_bytes: int) -> None:
-    """Whether the disk is full from the beginning or the wallet grows beyond it; and what was written is removed."""
+def test_a_full_disk_is_an_error(cli: InProcessCli, tmp_path: Path, most_bytes: int) -> None:
+    """The error is one line, and the written files are removed, whenever the disk gets full."""
 
     def limit() -> None:
         resource.setrlimit(resource.RLIMIT_FSIZE, (most_bytes, most_bytes))
@@ -114,7 +114,7 @@ def test_no_room_on_the_disk_is_said_in_a_line(cli: InProcessCli, tmp_path: Path
 
 
 def test_too_many_connections_are_refused(cli: InProcessCli) -> None:
-    """Where the system does not allow so many open files."""
+    """The system's limit of open files limits the connections."""
 
     def limit() -> None:
         resource.setrlimit(resource.RLIMIT_NOFILE, (200, 200))
@@ -122,8 +122,8 @@ def test_too_many_connections_are_refused(cli: InProcessCli) -> None:
     assert_error_line(_run_limited(cli, limit, "--connections", "150"), 3, "250 open files", "200")
 
 
-def test_a_server_with_fewer_files_gets_more(cli: InProcessCli) -> None:
-    """The usual limit is raised as far as the system allows."""
+def test_the_soft_limit_of_files_is_raised(cli: InProcessCli) -> None:
+    """The usual soft limit is raised to the hard limit."""
 
     def limit() -> None:
         resource.setrlimit(resource.RLIMIT_NOFILE, (64, 1000))
@@ -131,8 +131,8 @@ def test_a_server_with_fewer_files_gets_more(cli: InProcessCli) -> None:
     assert _run_limited(cli, limit, "--connections", "100").code == 0
 
 
-def test_what_makes_no_sense_is_wrong_usage(cli: InProcessCli) -> None:
-    """An unknown protocol, and numbers that are too small or too large."""
+def test_invalid_options_are_usage_errors(cli: InProcessCli) -> None:
+    """This holds for an unknown protocol and for numbers out of range."""
     assert_error_line(cli.run("bench", "--protocol", "soap"), 2, "'soap'", "wallet-v2 or vela")
     assert_usage_error(cli.run("bench", "--connections", "0"), "--connections")
     assert_usage_error(cli.run("bench", "--seconds", "0"), "--seconds")
@@ -140,7 +140,7 @@ def test_what_makes_no_sense_is_wrong_usage(cli: InProcessCli) -> None:
 
 
 def _run_limited(cli: InProcessCli, limit: Callable[[], None], *options: str) -> CommandResult:
-    """A bench as a process that is limited in this way."""
+    """Run the benchmark in a process with this limit."""
     command = [sys.executable, "-m", "minwallet", "--db", str(cli.db), "bench", *SHORT_OPTIONS, *options]
     done = subprocess.run(
         command,

@@ -1,4 +1,4 @@
-"""`minwallet demo` opens its page for a person at a terminal, in a browser that has windows of its own."""
+"""`minwallet demo` opens its page for a person at a terminal, in a graphical browser."""
 
 import os
 import pty
@@ -18,7 +18,9 @@ pytestmark = pytest.mark.long
 
 
 class DemoTerminal:
-    """`minwallet demo` on a terminal. `browser` is for `BROWSER`; SCRIPT stands for one that notes what it opens."""
+    """`minwallet demo` on a terminal. `browser` is the value of `BROWSER`; SCRIPT stands for a script that records what
+    it opens.
+    """
 
     def __init__(self, folder: Path, browser: str, *options: str) -> None:
         self.opened = folder / "opened.txt"
@@ -32,7 +34,7 @@ class DemoTerminal:
         os.close(follower)
 
     def read(self) -> str:
-        """What it says until it is ready."""
+        """Return the output up to the end of the start."""
         said = b""
         while b"Ctrl-C" not in said:
             said += os.read(self._leader, 4096)
@@ -59,7 +61,7 @@ def open_demo_terminal(folder: Path, browser: str, *options: str) -> Iterator[De
 
 
 def test_the_page_opens(tmp_path: Path) -> None:
-    """The address is the first thing that is printed, and the one that is opened."""
+    """The opened URL is the first one that the command prints."""
     with open_demo_terminal(tmp_path, "SCRIPT %s &") as terminal:
         address = re.search(r"http://\S+", terminal.read())
         assert address
@@ -73,14 +75,14 @@ def test_the_page_opens(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(("browser", "options"), [("SCRIPT %s &", ["--no-browser"]), ("SCRIPT %s", []), ("SCRIPT", [])])
 def test_no_browser_opens(tmp_path: Path, browser: str, options: list[str]) -> None:
-    """Where nobody wants it, or where it would take the terminal over."""
+    """The option, or a browser that would take over the terminal, prevents it."""
     with open_demo_terminal(tmp_path, browser, *options) as terminal:
         assert "/demo" in terminal.read()
     assert not terminal.opened.exists()
 
 
 def test_a_script_gets_no_browser(tmp_path: Path) -> None:
-    """Where the output goes elsewhere nobody is looking."""
+    """Without a terminal, no page opens."""
     opened = tmp_path / "opened.txt"
     own = clean_environment(TMPDIR=str(tmp_path), BROWSER=f"touch {opened} %s &")
     command = [sys.executable, "-m", "minwallet", "demo", "--port", "0", "--provider-port", "0", "--rounds", "0"]

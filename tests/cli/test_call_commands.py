@@ -1,4 +1,4 @@
-"""`trigger`, `replay` and `show`: provider calls by hand, and what is kept of them."""
+"""`trigger`, `replay` and `show`: provider calls by hand, and their journal."""
 
 import json
 from collections.abc import Iterator
@@ -14,7 +14,7 @@ from tests.support import InProcessCli, Server, running_server
 
 @pytest.fixture(scope="module")
 def served_wallet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[InProcessCli, Server]]:
-    """A server below a callback key, and the command line beside it."""
+    """Return the command line of a wallet with a running server below a callback key."""
     db = tmp_path_factory.mktemp("served") / "wallet.db"
     with running_server(db, MINWALLET_CALLBACK_KEY="very_secret") as server:
         yield InProcessCli(db), server
@@ -31,7 +31,7 @@ def read_kinds(cli: InProcessCli, player: str) -> list[tuple[str, str, int]]:
 
 
 def test_every_call_can_be_triggered(cli: InProcessCli) -> None:
-    """One real call each, in the protocol that has it; what is not named is about the newest open bet."""
+    """Each call works in its protocol. Without an id it is about the newest open bet."""
     player = cli.add_player("MYR", "100")
     for words in ["bet", "win --amount 2.50", "bet --amount 3", "cancel"]:
         cli("trigger", *words.split(), "--player", player)
@@ -59,7 +59,7 @@ def test_every_call_can_be_triggered(cli: InProcessCli) -> None:
 
 
 def test_a_triggered_call_shows_request_and_reply(cli: InProcessCli) -> None:
-    """As they were on the wire, without the token; and the account before and after."""
+    """Both are as on the wire, without the token. The account before and after is shown too."""
     player = cli.add_player("USD", "10", "5")
     made = cli("trigger", "bet", "--player", player, "--amount", "12", "--id", "77", "--game", "fish")
     assert made["http_status"] == 200
@@ -74,7 +74,7 @@ def test_a_triggered_call_shows_request_and_reply(cli: InProcessCli) -> None:
 
 
 def test_a_refused_call_ends_with_code_1(cli: InProcessCli) -> None:
-    """What the wallet said is shown all the same."""
+    """The wallet's reply is still shown."""
     player = cli.add_player("USD", "1")
     result = cli.run("trigger", "bet", "--player", player, "--amount", "2")
     assert result.code == 1
@@ -82,8 +82,8 @@ def test_a_refused_call_ends_with_code_1(cli: InProcessCli) -> None:
     assert "(unchanged)" in result.out
 
 
-def test_a_trigger_that_makes_no_sense(cli: InProcessCli) -> None:
-    """A line each, and no call."""
+def test_an_invalid_trigger_is_an_error(cli: InProcessCli) -> None:
+    """The error is one line, and no call is made."""
     player = cli.add_player("USD", "1")
     known = ("--player", player)
     assert_error_line(cli.run("trigger", "spin", *known), 2, "bet, win, cancel, result, refund, betwin")
@@ -100,8 +100,8 @@ def test_a_trigger_that_makes_no_sense(cli: InProcessCli) -> None:
     assert read_kinds(cli, player) == []
 
 
-def test_what_needs_a_server_says_so(db: Path) -> None:
-    """And how to start one."""
+def test_a_missing_server_is_an_error(db: Path) -> None:
+    """The error tells how to start one."""
     cli = InProcessCli(db)
     player = cli.add_player()
     assert_error_line(cli.run("trigger", "bet", "--player", player), 3, "no server runs", "serve")
@@ -109,7 +109,7 @@ def test_what_needs_a_server_says_so(db: Path) -> None:
 
 
 def test_an_entry_of_each_kind_can_be_replayed(served_wallet: tuple[InProcessCli, Server]) -> None:
-    """The call is made once more, gets an answer, and no money moves; refusals and closed ids too."""
+    """A replay gets a reply and moves no money. This holds for refusals and closed ids too."""
     cli, server = served_wallet
     player = cli.add_player("USD", "100", "50")
     token = cli.open_session(player)
@@ -144,7 +144,7 @@ def test_an_entry_of_each_kind_can_be_replayed(served_wallet: tuple[InProcessCli
 
 
 def test_only_provider_calls_are_replayed(cli: InProcessCli) -> None:
-    """A deposit is the operator's; an entry must be there."""
+    """A deposit, and an entry that does not exist, cannot be replayed."""
     player = cli.add_player()
     seq = cli.read_entries(player)[0]["seq"]
     assert_error_line(cli.run("replay", seq), 1, "the operator's own deposit")
@@ -153,8 +153,8 @@ def test_only_provider_calls_are_replayed(cli: InProcessCli) -> None:
     assert_error_line(cli.run("show", 0), 2, "invalid seq 0")
 
 
-def test_a_call_that_is_not_taken_is_no_replay(db: Path) -> None:
-    """Where this address may not call, nothing was shown, and the exit code says so."""
+def test_a_rejected_replay_is_an_error(db: Path) -> None:
+    """If the server does not accept calls from this address, the exit code is 1."""
     cli = InProcessCli(db)
     with running_server(db) as server:
         player = cli.add_player()
@@ -168,8 +168,8 @@ def test_a_call_that_is_not_taken_is_no_replay(db: Path) -> None:
     )
 
 
-def test_an_entry_is_shown_with_what_was_said(cli: InProcessCli) -> None:
-    """All fields of the row, and request and reply to the letter."""
+def test_an_entry_is_shown_with_its_call(cli: InProcessCli) -> None:
+    """All fields of the row are shown, with the exact request and reply."""
     player = cli.add_player("USD", "10")
     made = cli("trigger", "bet", "--player", player, "--protocol", "vela", "--game", "fish")
     entry = cli.read_entries(player)[1]

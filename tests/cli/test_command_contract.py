@@ -1,4 +1,4 @@
-"""Every command, with and without a running server, and some as processes of their own."""
+"""The contract of all commands, with and without a running server; some run as processes."""
 
 import subprocess
 import sys
@@ -31,8 +31,8 @@ COMMANDS = {
 
 
 @pytest.mark.parametrize("words", COMMANDS)
-def test_a_command_prints_one_json_document_and_ends(wallet: InProcessCli, tmp_path: Path, words: str) -> None:
-    """With `--json` stdout is the document and nothing else, stderr is empty and the code is 0."""
+def test_json_output_is_one_document(wallet: InProcessCli, tmp_path: Path, words: str) -> None:
+    """With `--json`, stdout is one document and nothing else, stderr is empty, and the code is 0."""
     player = wallet.add_player()
     file = tmp_path / "players.csv"
     file.write_text("player_id,currency,balance\nseeded,USD,10\n")
@@ -42,8 +42,8 @@ def test_a_command_prints_one_json_document_and_ends(wallet: InProcessCli, tmp_p
     assert list(done.json) == COMMANDS[words]
 
 
-def test_a_process_does_the_same(wallet: InProcessCli) -> None:
-    """One that changes something, and one that only looks."""
+def test_a_process_prints_the_same_json(wallet: InProcessCli) -> None:
+    """One command changes something, and one only reads."""
     done = Cli(wallet.db).run("deposit", wallet.add_player(), "1.50", "--json")
     assert (done.code, done.err, done.json["cash"]) == (0, "", 10_150)
     looked = Cli(wallet.db).run("verify", "--json")
@@ -51,7 +51,7 @@ def test_a_process_does_the_same(wallet: InProcessCli) -> None:
 
 
 def test_a_refusal_leaves_stdout_empty(wallet: InProcessCli) -> None:
-    """As a process too: code 1, and one line on stderr."""
+    """A refusal is code 1 and one line on stderr, in a process too."""
     refused = Cli(wallet.db).run("player", "show", "nobody", "--json")
     assert (refused.code, refused.out) == (1, "")
     assert refused.err == (
@@ -60,14 +60,14 @@ def test_a_refusal_leaves_stdout_empty(wallet: InProcessCli) -> None:
 
 
 def test_the_version_is_printed(tmp_path: Path) -> None:
-    """By `python -m minwallet` and by the installed command, wherever one stands."""
+    """`python -m minwallet` and the installed command print it, in any folder."""
     assert run_minwallet("--version", cwd=tmp_path, **FRESH_PROCESS) == (0, f"minwallet {__version__}\n", "")
     assert MINWALLET_SCRIPT.exists()
     assert list(tmp_path.iterdir()) == []
 
 
 def test_the_wallet_file_is_the_option_then_the_setting_then_the_folder(tmp_path: Path) -> None:
-    """`--db`, then MINWALLET_DB, then ./minwallet.db."""
+    """The order is `--db`, MINWALLET_DB, ./minwallet.db."""
     add = ("agent", "add", "x")
     assert run_minwallet(*add, cwd=tmp_path, **FRESH_PROCESS).code == 0
     assert run_minwallet(*add, cwd=tmp_path, MINWALLET_DB="set.db").code == 0
@@ -75,8 +75,8 @@ def test_the_wallet_file_is_the_option_then_the_setting_then_the_folder(tmp_path
     assert sorted(file.name for file in tmp_path.iterdir()) == ["minwallet.db", "named.db", "set.db"]
 
 
-def test_what_only_some_commands_need_is_loaded_by_them() -> None:
-    """So that the others, and `--help`, start quickly."""
+def test_heavy_libraries_are_not_loaded_at_the_start() -> None:
+    """Only the commands that need a library import it, so `--help` starts quickly."""
     heavy = {
         "aiosqlite",
         "httpx2",

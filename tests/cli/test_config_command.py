@@ -1,4 +1,4 @@
-"""`minwallet config show`, and the order in which settings are looked for."""
+"""`minwallet config show`, and the order of the settings' sources."""
 
 from pathlib import Path
 
@@ -12,7 +12,7 @@ pytestmark = pytest.mark.usefixtures("folder")
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Where the command runs, and looks for its files."""
+    """Change into an empty folder, where the command looks for its files."""
     monkeypatch.chdir(tmp_path)
     return tmp_path
 
@@ -23,8 +23,8 @@ def _read_origins(cli: InProcessCli, **settings: str) -> dict[str, tuple[str, st
     return {each["variable"]: (each["value"], each["origin"]) for each in result.json["settings"]}
 
 
-def test_each_setting_tells_where_it_comes_from(folder: Path) -> None:
-    """An option comes before the environment, that before .env, that before minwallet.toml."""
+def test_each_setting_has_a_source(folder: Path) -> None:
+    """The order is option, environment, .env, minwallet.toml, default."""
     (folder / "minwallet.toml").write_text(
         'host = "127.0.0.9"\nport = 1\njournal_days = 1\ncallback_allow = ["10.0.0.0/8"]'
     )
@@ -39,22 +39,22 @@ def test_each_setting_tells_where_it_comes_from(folder: Path) -> None:
 
 
 def test_a_secret_is_not_shown() -> None:
-    """Only how long it is, in the table and in JSON."""
+    """The table and the JSON show only its length."""
     for options in ([], ["--json"]):
         result = InProcessCli(Path("x.db")).run("config", "show", *options, MINWALLET_CALLBACK_KEY="s3cr3t_w0rd")
         assert "s3cr3t_w0rd" not in result.out
         assert "a secret of 11 characters" in result.out
 
 
-def test_people_get_a_table(folder: Path) -> None:
-    """A line a setting, its value and where it is from."""
+def test_the_table_has_value_and_source(folder: Path) -> None:
+    """The table has one line per setting."""
     lines = [split_cells(line) for line in InProcessCli(Path("x.db")).run("config", "show").out.splitlines()]
     assert lines[:2] == [["setting", "value", "source"], ["MINWALLET_DB", "x.db", "--db"]]
     assert not list(folder.iterdir())
 
 
-def test_a_misspelt_name_in_env_is_told(folder: Path) -> None:
-    """Else an allow list would be missing in silence; what belongs to other programs is none of ours."""
+def test_an_unknown_name_in_env_is_an_error(folder: Path) -> None:
+    """Otherwise an allow list could be missing unnoticed. Variables of other programs are ignored."""
     (folder / ".env").write_text("OTHER_THING=1\nMINWALLET_CALLBACK_ALOW=10.0.0.0/8\n")
     assert_error_line(
         InProcessCli(Path("x.db")).run("config", "show"), 2, "unknown setting 'MINWALLET_CALLBACK_ALOW' in .env"
@@ -76,8 +76,8 @@ def test_a_misspelt_name_in_env_is_told(folder: Path) -> None:
         (b'host = "\xff"', "cannot read minwallet.toml: not UTF-8 text"),
     ],
 )
-def test_a_file_of_settings_that_makes_no_sense_is_told(folder: Path, text: bytes, words: str) -> None:
-    """By every command, in one line that names the file."""
+def test_an_invalid_settings_file_is_an_error(folder: Path, text: bytes, words: str) -> None:
+    """Every command reports it in one line that names the file."""
     (folder / "minwallet.toml").write_bytes(text)
     for command in (["config", "show"], ["player", "list"]):
         assert_error_line(InProcessCli(Path("x.db")).run(*command), 2, words)

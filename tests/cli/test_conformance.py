@@ -1,4 +1,4 @@
-"""`minwallet conformance`: the real server tried by the real command, wrong wallets, and what a person sees."""
+"""`minwallet conformance` with the real server, with wrong wallets, and its output."""
 
 import json
 from pathlib import Path
@@ -17,7 +17,7 @@ WALLET_V2 = ["--protocol", "wallet-v2", "--token", TOKENS["token"]]
 
 
 class ConformanceActors:
-    """Players of a real server, and all the tokens that the command can be given."""
+    """Players of a real server, with a token for each option of the command."""
 
     def __init__(self, server: Server) -> None:
         self.cli = cli = InProcessCli(server.db)
@@ -55,7 +55,7 @@ def actors(server: Server) -> ConformanceActors:
 
 @pytest.mark.parametrize("protocol", PROTOCOLS)
 def test_minwallet_itself_passes(server: Server, actors: ConformanceActors, protocol: str, tmp_path: Path) -> None:
-    """With every token given nothing fails, is advised or skipped; the money is as it was, and the ledger clean."""
+    """With all tokens, no case fails, is advice or is skipped. The balances are unchanged, and the ledger verifies."""
     before, file = actors.accounts(), tmp_path / "result.xml"
     command = ["conformance", server.url, "--protocol", protocol, *actors.options, "--junit", file, "--json"]
     result = run_minwallet(*command)
@@ -73,8 +73,8 @@ def test_minwallet_itself_passes(server: Server, actors: ConformanceActors, prot
         assert token not in result.out + file.read_text()
 
 
-def test_a_callback_key_is_part_of_the_address(tmp_path: Path) -> None:
-    """The paths of a protocol are looked for below whatever is given."""
+def test_a_callback_key_is_part_of_the_url(tmp_path: Path) -> None:
+    """The paths of the protocol are below the given URL."""
     with running_server(tmp_path / "wallet.db", MINWALLET_CALLBACK_KEY="a_secret_key") as server:
         cli = InProcessCli(server.db)
         options = ["--protocol", "vela", "--token", cli.open_session(cli.add_player()), "--json"]
@@ -85,7 +85,7 @@ def test_a_callback_key_is_part_of_the_address(tmp_path: Path) -> None:
 
 
 def run_conformance(double: ReferenceWallet, *options: object) -> CommandResult:
-    """The command against a double, with all its tokens."""
+    """Run the command with all tokens against a test wallet."""
     tokens = [
         word for name, token in TOKENS.items() for word in (f"--{name}-token" if name != "token" else "--token", token)
     ]
@@ -96,7 +96,7 @@ def run_conformance(double: ReferenceWallet, *options: object) -> CommandResult:
 
 
 def test_a_wrong_wallet_is_a_failure_with_its_reason(tmp_path: Path) -> None:
-    """Exit code 1; the case, the sentence behind it, what was sent and what came; and what is left."""
+    """The exit code is 1. The output has the case, the quoted rule, the calls, the result, and the leftovers."""
     file = tmp_path / "result.xml"
     result = run_conformance(flaws.DebitsRetriedBets("wallet-v2"), "--first-id", 5000, "--junit", file)
     assert (result.code, result.err) == (1, "")
@@ -120,8 +120,8 @@ def test_a_wrong_wallet_is_a_failure_with_its_reason(tmp_path: Path) -> None:
     assert not any(token in result.out + file.read_text() for token in TOKENS.values() if token != "default")
 
 
-def test_a_wallet_with_ways_of_its_own_gets_advice() -> None:
-    """What only minwallet's contract fixes is no failure: exit code 0."""
+def test_a_broken_rule_of_the_contract_is_advice() -> None:
+    """A rule that only minwallet's contract has is not a failure: the exit code is 0."""
     result = run_conformance(flaws.NonstandardCodes("wallet-v2"), "--json")
     assert (result.code, result.json["ok"]) == (0, True)
     advised = {each["name"]: each for each in result.json["cases"] if each["verdict"] == "advice"}
@@ -130,8 +130,8 @@ def test_a_wallet_with_ways_of_its_own_gets_advice() -> None:
     assert advised["bet-over-credit/code"]["came"] == "code 999"
 
 
-def test_cases_that_lack_a_token_say_what_to_give(cli: InProcessCli) -> None:
-    """They are skipped, and the last line counts them. No wallet file of one's own is needed, nor made."""
+def test_cases_without_a_token_are_skipped(cli: InProcessCli) -> None:
+    """The table names the missing option, and the last lines count them. No wallet file is needed or created."""
     with run_app(ReferenceWallet("vela")) as url:
         result = cli.run("conformance", url, *VELA)
     assert result.code == 0
@@ -157,27 +157,27 @@ def test_cases_that_lack_a_token_say_what_to_give(cli: InProcessCli) -> None:
         (["http://127.0.0.1:1", "--protocol", "vela", "--token", ""], "invalid --token '': must not be empty"),
     ],
 )  # fmt: skip  # a table of mistakes
-def test_what_makes_no_sense_is_wrong_usage(cli: InProcessCli, words: list[str], complaint: str) -> None:
-    """One line, code 2, before anything is sent."""
+def test_invalid_values_are_usage_errors(cli: InProcessCli, words: list[str], complaint: str) -> None:
+    """The error is one line with code 2, before any call."""
     assert_error_line(cli.run("conformance", *words), 2, complaint)
 
 
-def test_what_has_to_be_said(cli: InProcessCli) -> None:
-    """The address, the protocol and a token."""
+def test_required_arguments_are_named(cli: InProcessCli) -> None:
+    """The URL, the protocol and a token are required."""
     assert_usage_error(cli.run("conformance"), "URL")
     assert_usage_error(cli.run("conformance", "http://127.0.0.1:1", "--token", "t"), "--protocol")
     assert_usage_error(cli.run("conformance", "http://127.0.0.1:1", "--protocol", "vela"), "--token")
 
 
-def test_nobody_there_is_code_3(cli: InProcessCli) -> None:
-    """In one line that asks for the address."""
+def test_an_unreachable_wallet_is_code_3(cli: InProcessCli) -> None:
+    """The error is one line that asks for the URL."""
     with run_app(ReferenceWallet("vela")) as url:
         pass
     assert_error_line(cli.run("conformance", url, *VELA), 3, url, "is that the wallet's address?")
 
 
 def test_an_unknown_token_is_code_1(cli: InProcessCli) -> None:
-    """Nothing can be tried without a balance; the line has the wallet's answer, and not the token."""
+    """Without a balance no case can run. The error has the wallet's reply, without the token."""
     with run_app(ReferenceWallet("wallet-v2")) as url:
         result = cli.run("conformance", url, "--protocol", "wallet-v2", "--token", "a_mistyped_token")
     assert_error_line(result, 1, "no balance for --token, no case was run", '"err_code":102')
@@ -185,7 +185,7 @@ def test_an_unknown_token_is_code_1(cli: InProcessCli) -> None:
 
 
 def test_a_result_that_cannot_be_written_is_code_3(cli: InProcessCli, tmp_path: Path) -> None:
-    """What was found is printed all the same."""
+    """The result is still printed."""
     with run_app(ReferenceWallet("wallet-v2")) as url:
         result = cli.run("conformance", url, *WALLET_V2, "--junit", tmp_path, "--json")
     assert result.code == 3

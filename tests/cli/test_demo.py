@@ -1,4 +1,4 @@
-"""`minwallet demo`: the first minute."""
+"""`minwallet demo`: the first minute of a new user."""
 
 import re
 import shutil
@@ -20,7 +20,7 @@ pytestmark = pytest.mark.long
 
 
 def find_only(pattern: str, text: str) -> str:
-    """The one thing that the pattern finds."""
+    """Return the only match of the pattern."""
     found = re.findall(pattern, text)
     assert len(found) == 1, text
     return str(found[0])
@@ -28,14 +28,14 @@ def find_only(pattern: str, text: str) -> str:
 
 @pytest.fixture(scope="module")
 def demo_output(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[InProcessCli, str]]:
-    """A running demo's command line, and what it said at the start."""
+    """Yield the command line of a running demo, and its output at the start."""
     with run_demo(tmp_path_factory.mktemp("demo"), "--rounds", 3, "--seed", 7) as demo:
         said = demo.wait_until_ready()
         yield InProcessCli(Path(find_only(r"export MINWALLET_DB=(\S+)", said))), said
 
 
 def test_players_have_played(demo_output: tuple[InProcessCli, str]) -> None:
-    """Every game in both protocols, and the money is right."""
+    """The players played every game in both protocols, and the ledger verifies."""
     cli, said = demo_output
     assert find_only(r"(\d+) rounds played", said) == "54"
     entries = cli.read_entries("alice")
@@ -47,7 +47,7 @@ def test_players_have_played(demo_output: tuple[InProcessCli, str]) -> None:
 
 
 def test_the_printed_reconciliation(demo_output: tuple[InProcessCli, str]) -> None:
-    """Clean at first, and after a row was taken out of the report it is found by its ticket."""
+    """It matches at first. It finds the ticket of a row that was removed from the report."""
     cli, said = demo_output
     assert cli("reconcile")["counts"] == {"matched": 27}
     address = find_only(r"curl -sX DELETE (\S+)", said)
@@ -60,7 +60,7 @@ def test_the_printed_reconciliation(demo_output: tuple[InProcessCli, str]) -> No
 
 
 def test_the_printed_games_open(demo_output: tuple[InProcessCli, str]) -> None:
-    """Both launch addresses lead to a game that plays with alice's money; new ones can be made."""
+    """Both launch URLs open a game with alice's money, and `launch` can make new ones."""
     cli, said = demo_output
     printed = re.findall(r"http://\S+/play\S+token=\S+", said)
     assert len(printed) == 2
@@ -77,7 +77,7 @@ def test_the_printed_games_open(demo_output: tuple[InProcessCli, str]) -> None:
 
 @pytest.mark.parametrize("protocol", ["wallet-v2", "vela"])
 def test_the_printed_conformance(demo_output: tuple[InProcessCli, str], protocol: str) -> None:
-    """The wallet passes, and what was tried is not missed in the provider's report."""
+    """The wallet passes, and the provider's report lacks nothing afterwards."""
     cli, said = demo_output
     (line,) = re.findall(rf"minwallet (conformance \S+ --protocol {protocol} .*)", said)
     result = cli.run(*line.split(), "--json")
@@ -87,7 +87,7 @@ def test_the_printed_conformance(demo_output: tuple[InProcessCli, str], protocol
 
 
 def test_a_printed_call_is_made(demo_output: tuple[InProcessCli, str]) -> None:
-    """A bet by hand, in the server that runs."""
+    """The printed `trigger` command works with the running server."""
     cli, said = demo_output
     (line,) = re.findall(r"minwallet (trigger bet .*)", said)
     made = cli(*line.split())
@@ -95,8 +95,8 @@ def test_a_printed_call_is_made(demo_output: tuple[InProcessCli, str]) -> None:
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_nothing_is_left_of_it(tmp_path: Path, number: signal.Signals) -> None:
-    """Stopped, it ends well and takes its throw-away file along."""
+def test_a_stopped_demo_leaves_nothing_behind(tmp_path: Path, number: signal.Signals) -> None:
+    """It exits with code 0 and removes its temporary file."""
     with run_demo(tmp_path, "--rounds", 1) as demo:
         said = demo.wait_until_ready()
         folder = Path(find_only(r"export MINWALLET_DB=(\S+)", said)).parent
@@ -106,8 +106,8 @@ def test_nothing_is_left_of_it(tmp_path: Path, number: signal.Signals) -> None:
         assert "Traceback" not in demo.err.read_text()
 
 
-def test_an_open_page_does_not_hold_it_up(tmp_path: Path) -> None:
-    """Its feed would never end by itself."""
+def test_an_open_page_does_not_block_the_shutdown(tmp_path: Path) -> None:
+    """The page's feed would otherwise never end."""
     with (
         run_demo(tmp_path, "--rounds", 0) as demo,
         httpx2.stream("GET", f"{demo.page_url}/feed?player=alice", trust_env=False) as feed,
@@ -121,7 +121,7 @@ def test_an_open_page_does_not_hold_it_up(tmp_path: Path) -> None:
 
 
 def test_it_may_be_stopped_before_it_is_ready(tmp_path: Path) -> None:
-    """In the middle of its first rounds."""
+    """It stops in the middle of the first rounds."""
     with run_demo(tmp_path, "--rounds", 10_000, db=tmp_path / "kept.db") as demo:
         cli = InProcessCli(tmp_path / "kept.db")
         deadline = time.monotonic() + TIMEOUT_S
@@ -137,8 +137,8 @@ def test_it_may_be_stopped_before_it_is_ready(tmp_path: Path) -> None:
         cli.assert_ledger_valid()
 
 
-def test_a_kept_file_is_shown_again(tmp_path: Path) -> None:
-    """With `--db` the players go on where they were, and the reports of both runs count."""
+def test_a_demo_continues_on_a_kept_file(tmp_path: Path) -> None:
+    """With `--db` the players continue, and the reports of both runs count."""
     db = tmp_path / "kept.db"
     for run in (1, 2):
         with run_demo(tmp_path, "--rounds", 2, "--faults", "all", db=db) as demo:
@@ -151,8 +151,8 @@ def test_a_kept_file_is_shown_again(tmp_path: Path) -> None:
         cli.assert_ledger_valid()
 
 
-def test_somebody_else_s_file_is_left_alone(cli: InProcessCli, tmp_path: Path) -> None:
-    """A wallet with players of its own is no place for a demo."""
+def test_a_real_wallet_is_not_used_for_a_demo(cli: InProcessCli, tmp_path: Path) -> None:
+    """A wallet with other players is refused and stays unchanged."""
     cli.add_player()
     assert_error_line(
         cli.run("demo", "--port", "0", "--provider-port", "0"), 1, "players that are not of a demo", "--db"
@@ -164,15 +164,15 @@ def test_somebody_else_s_file_is_left_alone(cli: InProcessCli, tmp_path: Path) -
 
 
 def test_a_running_demo_is_left_alone(demo_output: tuple[InProcessCli, str]) -> None:
-    """A second one on its file changes nothing there."""
+    """A second demo on the same file changes nothing."""
     cli, _ = demo_output
     before = cli("agent", "show")
     assert_error_line(cli.run("demo", "--port", "0", "--provider-port", "0"), 3, "is served by process")
     assert cli("agent", "show") == before
 
 
-def test_a_wallet_that_cannot_be_played_with(cli: InProcessCli, tmp_path: Path) -> None:
-    """A reason in one line, and no traceback."""
+def test_an_unusable_wallet_is_an_error(cli: InProcessCli, tmp_path: Path) -> None:
+    """The error is one line, not a traceback."""
     with run_demo(tmp_path, "--rounds", 0, db=cli.db) as demo:
         demo.wait_until_ready()
     cli("player", "block", "alice")
@@ -183,8 +183,8 @@ def test_a_wallet_that_cannot_be_played_with(cli: InProcessCli, tmp_path: Path) 
     assert "Player blocked" in line
 
 
-def test_a_port_that_is_taken(tmp_path: Path) -> None:
-    """Is named, with the option that chooses another."""
+def test_a_port_in_use_is_an_error(tmp_path: Path) -> None:
+    """The error names the port and the option for another."""
     cli = InProcessCli(tmp_path / "new.db")
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
@@ -195,12 +195,12 @@ def test_a_port_that_is_taken(tmp_path: Path) -> None:
 
 @pytest.fixture
 def cli(db: Path) -> InProcessCli:
-    """The quick command line, on a file without a server."""
+    """Return the in-process command line on a file without a server."""
     return InProcessCli(db)
 
 
 def test_the_command_is_on_the_path_it_prints(demo_output: tuple[InProcessCli, str]) -> None:
-    """What is pasted into another terminal finds the program."""
+    """The printed PATH leads to the program in another terminal."""
     _, said = demo_output
     if found := re.search(r" PATH=(\S+):\$PATH", said):
         assert shutil.which("minwallet", path=found[1])

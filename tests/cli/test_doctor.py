@@ -1,4 +1,4 @@
-"""`minwallet doctor`: what is well, what is not and what to do; real files with real faults, which stay as they are."""
+"""`minwallet doctor`, with real files and real faults, which it does not change."""
 
 import os
 import resource
@@ -29,7 +29,7 @@ LONG_KEY = "k" * 48
 
 
 class DoctorResult(NamedTuple):
-    """How the command ended, and the words of what it found, by level and subject."""
+    """The exit code, and the words of the findings by level and subject."""
 
     code: int
     words: dict[tuple[str, str], list[str]]
@@ -47,7 +47,7 @@ class DoctorResult(NamedTuple):
 
 @pytest.fixture(autouse=True)
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Where the command runs; syncs are measured for no longer than it takes to see that they are."""
+    """Change into an empty folder. Measure syncs only briefly."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(filesystem, "SYNC_PROBE_S", 0.0)
     return tmp_path
@@ -55,7 +55,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture(scope="module")
 def template_db(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A wallet that nobody uses, to be copied."""
+    """Create a wallet file that tests copy."""
     cli = InProcessCli(tmp_path_factory.mktemp("sound") / "sound.db")
     cli.add_player()
     return cli.db
@@ -63,19 +63,19 @@ def template_db(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def wallet_cli(template_db: Path, db: Path) -> InProcessCli:
-    """A wallet file with a player's money."""
+    """Return the command line on a wallet file with a player's money."""
     shutil.copy(template_db, db)
     return InProcessCli(db)
 
 
 def run_doctor_unchanged(cli: InProcessCli, *options: str, **settings: str) -> DoctorResult:
-    """What the doctor says, while nothing in the folder changes."""
+    """Run the doctor, and check that nothing in the folder changes."""
     with assert_unchanged(Path.cwd()):
         return run_doctor(cli, *options, **settings)
 
 
 def run_doctor(cli: InProcessCli, *options: str, **settings: str) -> DoctorResult:
-    """The same beside a server, which has a file of its own to change."""
+    """Run the doctor beside a server, whose files may change."""
     result = cli.run("doctor", "--json", *options, **settings)
     found: dict[tuple[str, str], list[str]] = {}
     for each in result.json["findings"]:
@@ -85,8 +85,8 @@ def run_doctor(cli: InProcessCli, *options: str, **settings: str) -> DoctorResul
     return DoctorResult(result.code, found)
 
 
-def test_a_good_installation_is_well(wallet_cli: InProcessCli) -> None:
-    """Every look is taken, and nothing fails."""
+def test_a_good_installation_has_no_failure(wallet_cli: InProcessCli) -> None:
+    """All checks run, and none fails."""
     found = run_doctor_unchanged(wallet_cli)
     assert found.code == 0
     for subject in ("python", "protection", "free space", "sync", "file", "log", "server", "schema", "durability"):
@@ -95,16 +95,16 @@ def test_a_good_installation_is_well(wallet_cli: InProcessCli) -> None:
     found.assert_has("ok", "newest entry", "UTC")
 
 
-def test_people_get_a_line_a_finding(wallet_cli: InProcessCli) -> None:
-    """With the level first, and the words in one column."""
+def test_a_finding_is_one_line(wallet_cli: InProcessCli) -> None:
+    """The line begins with the level, and the words are in one column."""
     lines = wallet_cli.run("doctor").out.splitlines()
     assert len(lines) > 10
     assert {line[:6] for line in lines} <= {"ok    ", "warn  ", "fail  "}
     assert {line[18:20] for line in lines} == {"  "}
 
 
-def test_a_wallet_that_is_not_there_yet_is_not_made(folder: Path, cli: InProcessCli) -> None:
-    """That is no fault; a folder that is not there is one."""
+def test_a_missing_wallet_is_ok_and_not_created(folder: Path, cli: InProcessCli) -> None:
+    """A missing folder is a failure."""
     found = run_doctor_unchanged(cli)
     assert found.code == 0
     found.assert_has("ok", "wallet", "the first start creates it")
@@ -112,8 +112,8 @@ def test_a_wallet_that_is_not_there_yet_is_not_made(folder: Path, cli: InProcess
     assert list(folder.iterdir()) == []
 
 
-def test_what_can_be_no_wallet_file_is_told(folder: Path) -> None:
-    """A folder, a pipe, a name that no file can have."""
+def test_an_impossible_wallet_file_fails(folder: Path) -> None:
+    """This holds for a folder, a pipe, and an invalid file name."""
     (folder / "sub").mkdir()
     os.mkfifo(folder / "pipe")
     places = (("sub", "is a folder"), ("pipe", "not a file"), ("x" * 300, "too long"), ("/", "is a folder"))
@@ -125,7 +125,7 @@ def test_what_can_be_no_wallet_file_is_told(folder: Path) -> None:
 
 
 def test_a_running_server_is_asked(db: Path) -> None:
-    """It says whether it is ready, and the file is read beside it."""
+    """Its readiness is a finding, and the file is read while it runs."""
     with running_server(db, MINWALLET_MIN_FREE_MB="1"):
         InProcessCli(db).add_player()
         found = run_doctor(InProcessCli(db))
@@ -137,8 +137,8 @@ def test_a_running_server_is_asked(db: Path) -> None:
         found.assert_has("fail", "server", "is not ready", "new bets are rejected")
 
 
-def test_a_server_that_does_not_answer_is_told() -> None:
-    """By its process and address."""
+def test_a_server_without_an_answer_fails() -> None:
+    """The finding names its process and URL."""
     with socket.create_server(("127.0.0.1", 0)) as closed:
         port = closed.getsockname()[1]
     desk = ControlEndpoint(77, f"http://127.0.0.1:{port}", "key", "http://127.0.0.1:8000", "")
@@ -149,7 +149,7 @@ def test_a_server_that_does_not_answer_is_told() -> None:
 
 
 def test_what_a_killed_server_left_is_read_and_kept(db: Path) -> None:
-    """Its log and the log's index are left as they are for the next start."""
+    """The log and its index stay as they are for the next start."""
     with running_server(db) as server:
         InProcessCli(db).add_player()
         server.process.kill()
@@ -165,8 +165,8 @@ def test_what_a_killed_server_left_is_read_and_kept(db: Path) -> None:
         run_doctor_unchanged(InProcessCli(db)).assert_has("fail", "damage", "log is missing")
 
 
-def test_files_that_others_can_use_are_named(wallet_cli: InProcessCli, folder: Path) -> None:
-    """With the command that closes them."""
+def test_open_permissions_fail(wallet_cli: InProcessCli, folder: Path) -> None:
+    """The finding has the command that closes them."""
     wallet_cli.db.chmod(0o640)
     folder.chmod(0o777)
     (folder / ".env").write_text(f"MINWALLET_CALLBACK_KEY={LONG_KEY}\n")
@@ -181,8 +181,8 @@ def test_files_that_others_can_use_are_named(wallet_cli: InProcessCli, folder: P
     assert ("warn", "settings") not in run_doctor_unchanged(wallet_cli).words
 
 
-def test_a_second_name_is_told(wallet_cli: InProcessCli, folder: Path) -> None:
-    """As two names have two logs."""
+def test_a_hard_link_fails(wallet_cli: InProcessCli, folder: Path) -> None:
+    """Two names would have two logs."""
     (folder / "second.db").hardlink_to(wallet_cli.db)
     found = run_doctor_unchanged(wallet_cli)
     found.assert_has("fail", "file", "hard link")
@@ -190,14 +190,14 @@ def test_a_second_name_is_told(wallet_cli: InProcessCli, folder: Path) -> None:
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a file away")
-def test_a_file_of_another_user_is_told(wallet_cli: InProcessCli) -> None:
-    """minwallet should run as its owner."""
+def test_a_file_of_another_user_is_a_warning(wallet_cli: InProcessCli) -> None:
+    """minwallet should run as the file's owner."""
     os.chown(wallet_cli.db, 1, -1)
     run_doctor_unchanged(wallet_cli).assert_has("warn", "file", "belongs to user", "as this user")
 
 
-def test_a_foreign_file_is_told(cli: InProcessCli) -> None:
-    """And all the rest is looked at, too."""
+def test_a_file_of_another_program_fails(cli: InProcessCli) -> None:
+    """All other checks still run."""
     with closing(sqlite3.connect(cli.db)) as other, other:
         other.execute("CREATE TABLE notes (text)")
     cli.db.chmod(0o600)
@@ -209,7 +209,7 @@ def test_a_foreign_file_is_told(cli: InProcessCli) -> None:
 
 
 def test_damage_is_found(wallet_cli: InProcessCli) -> None:
-    """Garbage in one page; and where a file is too long to be looked through, that is said."""
+    """A page with garbage is a failure."""
     with closing(sqlite3.connect(wallet_cli.db)) as raw:
         (page,) = raw.execute("SELECT rootpage FROM sqlite_schema WHERE name = 'transactions_by_id'").fetchone()
         (size,) = raw.execute("PRAGMA page_size").fetchone()
@@ -221,17 +221,15 @@ def test_damage_is_found(wallet_cli: InProcessCli) -> None:
     run_doctor_unchanged(wallet_cli).assert_has("ok", "schema", "the next start upgrades")
 
 
-def test_a_file_too_long_for_a_quick_look_is_left_to_verify(
-    wallet_cli: InProcessCli, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """What was not looked at is not said to be sound."""
+def test_a_partial_check_says_so(wallet_cli: InProcessCli, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A part that was not read is not reported as sound."""
     monkeypatch.setattr(wallet_file, "SCAN_TIMEOUT_S", 0.0)
     monkeypatch.setattr(integrity, "BATCH_SIZE", 1)
     run_doctor_unchanged(wallet_cli).assert_has("ok", "damage", "the part read in", "verify")
 
 
-def test_the_schema_is_held_against_the_program(wallet_cli: InProcessCli, template_db: Path) -> None:
-    """An older one is brought up to date by a start; a newer one wants a newer program."""
+def test_the_schema_is_compared_with_the_program(wallet_cli: InProcessCli, template_db: Path) -> None:
+    """The next start upgrades an older schema. A newer schema needs a newer program."""
     for version, level, subject, words in ((41, "fail", "wallet", "upgrade"), (1, "ok", "schema", "next start")):
         copy_wallet_file(template_db, wallet_cli.db)
         with closing(sqlite3.connect(wallet_cli.db)) as raw:
@@ -239,15 +237,15 @@ def test_the_schema_is_held_against_the_program(wallet_cli: InProcessCli, templa
         run_doctor_unchanged(wallet_cli).assert_has(level, subject, words)
 
 
-def test_a_log_that_another_program_has_switched_off_is_told(wallet_cli: InProcessCli) -> None:
+def test_a_switched_off_log_is_a_warning(wallet_cli: InProcessCli) -> None:
     """The next start switches it on again."""
     with closing(sqlite3.connect(wallet_cli.db)) as raw:
         raw.execute("PRAGMA journal_mode = delete")
     run_doctor_unchanged(wallet_cli).assert_has("warn", "durability", "journal_mode is delete")
 
 
-def test_an_entry_from_the_future_is_told(wallet_cli: InProcessCli, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The clock is slow now, or was fast then; and a year in which there was no minwallet is no year."""
+def test_an_entry_from_the_future_fails(wallet_cli: InProcessCli, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The clock is slow now or was fast before. A year before minwallet existed is a failure too."""
     hour_ago = time.time() - 3600
     monkeypatch.setattr("minwallet.wallet.service.clock_ms", lambda: int(hour_ago * 1000))
     found = run_doctor_unchanged(wallet_cli)
@@ -257,8 +255,8 @@ def test_an_entry_from_the_future_is_told(wallet_cli: InProcessCli, monkeypatch:
     run_doctor_unchanged(wallet_cli).assert_has("fail", "clock", "1970")
 
 
-def test_a_clock_that_nobody_sets_is_told(tmp_path: Path) -> None:
-    """Where systemd knows."""
+def test_an_unsynchronized_clock_is_a_warning(tmp_path: Path) -> None:
+    """The check uses systemd's file."""
     now_ms = int(time.time() * 1000)
     assert host.check_clock(now_ms, tmp_path / "no").level == "ok"
     assert host.check_clock(now_ms, tmp_path).level == "warn"
@@ -266,8 +264,8 @@ def test_a_clock_that_nobody_sets_is_told(tmp_path: Path) -> None:
     assert host.check_clock(now_ms, tmp_path).level == "ok"
 
 
-def test_room_on_the_disk(wallet_cli: InProcessCli) -> None:
-    """Too little for bets fails, little warns."""
+def test_free_disk_space_is_checked(wallet_cli: InProcessCli) -> None:
+    """Too little for bets is a failure, and little is a warning."""
     free_mb = shutil.disk_usage(wallet_cli.db.parent).free // 1_000_000
     found = run_doctor_unchanged(wallet_cli, MINWALLET_MIN_FREE_MB="1000000000")
     assert found.failed == {"free space"}
@@ -289,8 +287,8 @@ def test_room_on_the_disk(wallet_cli: InProcessCli) -> None:
         ({"callback_key": LONG_KEY, "callback_allow": "10.0.0.0/8"}, "ok", "a callback key and an allow list"),
     ],
 )
-def test_protection_is_looked_at(wallet_cli: InProcessCli, settings: dict[str, str], level: str, words: str) -> None:
-    """What `serve` would refuse fails, and what is weak is told; no secret is."""
+def test_protection_is_checked(wallet_cli: InProcessCli, settings: dict[str, str], level: str, words: str) -> None:
+    """Settings that `serve` refuses are failures, and weak ones warnings. No secret is printed."""
     found = run_doctor_unchanged(wallet_cli, **{f"MINWALLET_{name.upper()}": value for name, value in settings.items()})
     found.assert_has(level, "protection", words)
     assert found.code == (1 if level == "fail" else 0)
@@ -298,7 +296,7 @@ def test_protection_is_looked_at(wallet_cli: InProcessCli, settings: dict[str, s
 
 
 def test_providers_are_asked_for_their_games(wallet_cli: InProcessCli) -> None:
-    """One that lists games is well; whoever cannot be reached, or makes no sense, is told by its agent."""
+    """A provider with a game list is ok. One that is unreachable or replies with nonsense is a warning."""
     fish = Game("fish", {"en": "Blue Ocean"}, "https://g.example/fish")
     with socket.create_server(("127.0.0.1", 0)) as closed:
         nobody = f"http://127.0.0.1:{closed.getsockname()[1]}"
@@ -315,41 +313,41 @@ def test_providers_are_asked_for_their_games(wallet_cli: InProcessCli) -> None:
 
 
 @pytest.mark.parametrize(("kind", "level"), [("nfs4", "fail"), ("tmpfs", "warn"), ("overlay", "warn"), ("ext4", "ok")])
-def test_file_systems_that_lose_money_are_told(kind: str, level: str) -> None:
-    """Over a network SQLite may lose it, and in memory the power does."""
+def test_file_systems_that_lose_data_are_reported(kind: str, level: str) -> None:
+    """SQLite can lose data on a network file system, and memory loses it without power."""
     assert filesystem.check_file_system(kind).level == level
 
 
 @pytest.mark.parametrize(
     ("version", "level"), [("3.37.2", "fail"), ("3.38.0", "warn"), ("3.44.6", "ok"), ("3.51.3", "ok")]
 )
-def test_sqlite_is_looked_at(version: str, level: str) -> None:
-    """Too old a one fails, and one with the bug of the log is told."""
+def test_the_sqlite_version_is_checked(version: str, level: str) -> None:
+    """A version that is too old fails, and one with the WAL-reset bug is a warning."""
     assert host.check_sqlite(version).level == level
 
 
 @pytest.mark.parametrize(
     ("ms", "level", "words"), [(0.01, "ok", "as fast as memory"), (1, "ok", "1.00"), (40, "warn", "faster disk")]
 )
-def test_a_slow_disk_is_told(
+def test_the_sync_time_is_checked(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, ms: float, level: str, words: str
 ) -> None:
-    """And one that is too quick to be true."""
+    """A slow disk is a warning, and an implausibly fast one is mentioned."""
     monkeypatch.setattr(filesystem, "measure_sync_ms", lambda *_, **__: ms)
     found = filesystem.check_sync(tmp_path)
     assert found.level == level
     assert words in found.words
 
 
-def test_few_open_files_are_told() -> None:
-    """As connections need them."""
+def test_a_low_limit_of_open_files_is_a_warning() -> None:
+    """Connections need open files."""
     assert host.check_open_files(resource.RLIM_INFINITY).level == "ok"
     assert host.check_open_files(DESIRED_OPEN_FILES).level == "ok"
     assert "only 896 connections" in host.check_open_files(1024).words
 
 
-def test_copies_should_be_there_and_not_old(wallet_cli: InProcessCli, folder: Path) -> None:
-    """A wallet without any is asked about, and so is one whose server has stopped to make them."""
+def test_missing_and_old_backups_are_warnings(wallet_cli: InProcessCli, folder: Path) -> None:
+    """This holds for a wallet without backups, and for a server that stopped making them."""
     run_doctor_unchanged(wallet_cli).assert_has("warn", "backups", "MINWALLET_BACKUP_TO")
     (copies := folder / "copies").mkdir()
     settings = {"MINWALLET_BACKUP_TO": str(copies)}

@@ -28,7 +28,7 @@ def small_pages(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def _read_export(cli: InProcessCli, what: str, form: str) -> list[dict[str, Any]]:
-    """What the command writes to its standard output, with numbers as numbers and None for what there is not."""
+    """Return the rows of an export to stdout, with integers, and None for missing values."""
     result = cli.run("export", what, "-", "--format", form)
     assert (result.code, result.err) == (0, "")
     if form == "jsonl":
@@ -44,7 +44,7 @@ def _list_names(folder: Path) -> list[str]:
 
 
 def _move_money(cli: InProcessCli) -> str:
-    """A player with two accounts and what happens to them: more rows than a page has."""
+    """Make entries of a player with two accounts, more than one page."""
     name = cli.add_player(balance="100", bonus="5")
     cli("player", "add", name, "--currency", "EUR", "--balance", "7")
     for number in range(1, 6):
@@ -55,7 +55,7 @@ def _move_money(cli: InProcessCli) -> str:
 
 @pytest.mark.parametrize("form", ["csv", "jsonl"])
 def test_the_ledger_can_be_rebuilt_from_its_export(wallet: InProcessCli, form: str) -> None:
-    """Every row, in order, with all that its hash is made of; the players' export has where the chains end."""
+    """Each row has all fields of its hash, in order. The players' export has the heads of the chains."""
     name = _move_money(wallet)
     rows, accounts = _read_export(wallet, "ledger", form), _read_export(wallet, "players", form)
     assert [row["seq"] for row in rows] == [*range(1, len(rows) + 1)]
@@ -75,7 +75,7 @@ def test_the_ledger_can_be_rebuilt_from_its_export(wallet: InProcessCli, form: s
 
 
 def test_a_file_is_written_whole(wallet: InProcessCli, tmp_path: Path) -> None:
-    """It is as on the standard output, takes an older one's place, and is its owner's alone."""
+    """The file equals the output on stdout, replaces an older one, and only its owner can read it."""
     _move_money(wallet)
     for what in ("ledger", "players"):
         file = tmp_path / f"{what}.csv"
@@ -88,7 +88,7 @@ def test_a_file_is_written_whole(wallet: InProcessCli, tmp_path: Path) -> None:
 
 
 def test_an_empty_wallet_is_a_header(cli: InProcessCli) -> None:
-    """Or no line at all."""
+    """In CSV it is a header, and in JSON lines nothing."""
     cli("agent", "add", "first")
     assert cli.run("export", "ledger", "-").out.startswith("agent,player_id,currency,seq,at_ms,")
     assert cli.run("export", "players", "-").out.count("\n") == 1
@@ -98,7 +98,7 @@ def test_an_empty_wallet_is_a_header(cli: InProcessCli) -> None:
 def test_an_export_that_fails_leaves_nothing(
     cli: InProcessCli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What was there before stays as it was."""
+    """A previous file stays unchanged."""
     _move_money(cli)
     file = tmp_path / "ledger.csv"
     file.write_text("old")
@@ -117,7 +117,7 @@ def test_an_export_that_fails_leaves_nothing(
 def test_an_export_that_is_ended_leaves_nothing(
     cli: InProcessCli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: signal.Signals
 ) -> None:
-    """Neither by Ctrl-C nor by whoever ends processes."""
+    """This holds for Ctrl-C and for SIGTERM."""
     _move_money(cli)
     before = _list_names(tmp_path)
 
@@ -130,15 +130,15 @@ def test_an_export_that_is_ended_leaves_nothing(
     assert _list_names(tmp_path) == before
 
 
-def test_what_can_be_exported_is_named(cli: InProcessCli) -> None:
-    """Anything else is wrong usage, and so is a form that there is not."""
+def test_an_unknown_subject_or_format_is_a_usage_error(cli: InProcessCli) -> None:
+    """The error names the valid values."""
     assert_usage_error(cli.run("export", "money", "-"), "ledger", "players")
     assert_usage_error(cli.run("export", "ledger", "-", "--format", "xml"), "csv", "jsonl")
 
 
 @pytest.mark.parametrize("end", ["", "-wal", "-shm", ".owner"])
-def test_the_wallet_itself_is_never_written_over(cli: InProcessCli, tmp_path: Path, end: str) -> None:
-    """Nor what belongs to it, however its name is written."""
+def test_an_export_never_overwrites_the_wallet(cli: InProcessCli, tmp_path: Path, end: str) -> None:
+    """This holds for its companions, and for every spelling of the path."""
     _move_money(cli)
     link = tmp_path / "link"
     link.symlink_to(cli.db.with_name(f"{cli.db.name}{end}"))
@@ -148,7 +148,7 @@ def test_the_wallet_itself_is_never_written_over(cli: InProcessCli, tmp_path: Pa
 
 
 def test_a_link_stays_a_link_and_a_pipe_a_pipe(cli: InProcessCli, tmp_path: Path) -> None:
-    """What they lead to gets the lines."""
+    """The target of a link, or the reader of a pipe, gets the lines."""
     _move_money(cli)
     told = cli.run("export", "ledger", "-").out
     file, link, pipe = (tmp_path / name for name in ("file", "link", "pipe"))

@@ -1,4 +1,4 @@
-"""`agent set`, `agent show`, `games` and `launch`: what an operator needs to send a player into a game."""
+"""`agent set`, `agent show`, `games` and `launch`: the way of a player into a game."""
 
 import json
 from collections.abc import Iterator
@@ -17,7 +17,7 @@ SLOT = Game("slot", {"en": "Fruits", "de": "Früchte"}, "https://g.example/slot"
 
 
 def test_settings_are_set_and_shown(wallet: InProcessCli) -> None:
-    """Each on its own; an empty text takes one away; without options nothing changes."""
+    """Each setting changes alone. An empty text removes one, and no option changes nothing."""
     wallet("agent", "add", "ops", "--wallet-token", "ops1")
     fresh = {
         "name": "ops",
@@ -60,15 +60,15 @@ def test_settings_are_set_and_shown(wallet: InProcessCli) -> None:
         ("--game-url", "https://g example", "game_url"),
     ],
 )
-def test_a_setting_that_cannot_be_is_named(wallet: InProcessCli, option: str, value: str, words: str) -> None:
-    """And nothing changes."""
+def test_an_invalid_setting_is_refused(wallet: InProcessCli, option: str, value: str, words: str) -> None:
+    """Nothing changes."""
     before = wallet("agent", "show")
     assert_error_line(wallet.run("agent", "set", "default", option, value), 2, words)
     assert wallet("agent", "show") == before
 
 
 def test_a_setting_of_another_agent_is_refused(wallet: InProcessCli) -> None:
-    """Wallet token and host id say who an agent is; an agent that is not there has no settings."""
+    """Wallet token and host id identify an agent. An unknown agent has no settings."""
     wallet("agent", "add", "taken", "--wallet-token", "taken1", "--host-id", "taken2")
     assert_error_line(wallet.run("agent", "set", "default", "--wallet-token", "taken1"), 1, "another agent")
     assert_error_line(wallet.run("agent", "set", "default", "--host-id", "taken2"), 1, "another agent")
@@ -77,8 +77,8 @@ def test_a_setting_of_another_agent_is_refused(wallet: InProcessCli) -> None:
     assert_usage_error(wallet.run("agent", "set", "default", "--report-unit", "dollars"), "--report-unit")
 
 
-def test_a_changed_wallet_token_holds_at_once(server: Server) -> None:
-    """Also for sessions that the running server has seen before."""
+def test_a_changed_wallet_token_takes_effect_immediately(server: Server) -> None:
+    """This holds for sessions that the running server has cached."""
     cli = server.cli
     cli("agent", "add", "moving", "--wallet-token", "before")
     cli("player", "add", "mia", "--currency", "USD", "--agent", "moving")
@@ -91,7 +91,7 @@ def test_a_changed_wallet_token_holds_at_once(server: Server) -> None:
 
 @pytest.fixture
 def provider(cli: InProcessCli) -> Iterator[StubProvider]:
-    """A provider with two games, that the default agent knows."""
+    """Yield a provider with two games that the default agent uses."""
     with run_stub_provider() as running:
         cli("player", "add", "ann", "--currency", "MYR", "--balance", "10")
         cli("agent", "add", "first")
@@ -102,14 +102,14 @@ def provider(cli: InProcessCli) -> Iterator[StubProvider]:
 
 @pytest.fixture
 def cli(db: Path) -> InProcessCli:
-    """The command line, on a file that exists."""
+    """Return the command line on an existing file."""
     found = InProcessCli(db)
     found("agent", "add", "second")
     return found
 
 
 def test_the_game_list_is_fetched_and_shown(cli: InProcessCli, provider: StubProvider) -> None:
-    """With the titles in every language that the provider has."""
+    """It has the titles in all languages of the provider."""
     listed = cli("games")
     assert provider.requested_paths == ["/api/user/gamelist?host_id=h1"]
     assert listed["agent"] == "default"
@@ -133,10 +133,10 @@ def test_the_game_list_is_fetched_and_shown(cli: InProcessCli, provider: StubPro
         (b'{"data":{"status_code":0,"list":[{}]}}', 3, "game 1"),
     ],
 )
-def test_the_last_good_list_is_kept(
+def test_the_stored_list_is_shown_after_a_failure(
     cli: InProcessCli, provider: StubProvider, body: bytes, code: int, words: str
 ) -> None:
-    """Where the provider fails it is shown, with what went wrong in a line and in the exit code."""
+    """One line and the exit code tell the failure of the provider."""
     kept = cli("games")
     provider.answer_always(body)
     result = cli.run("games", "--json")
@@ -149,8 +149,8 @@ def test_the_last_good_list_is_kept(
     assert len(provider.requested_paths) == asked
 
 
-def test_without_any_list_the_error_is_all_there_is(cli: InProcessCli, provider: StubProvider) -> None:
-    """One line, no empty table."""
+def test_a_failure_without_a_stored_list_is_an_error(cli: InProcessCli, provider: StubProvider) -> None:
+    """The output is one line, without an empty table."""
     provider.answer_always(b"nonsense")
     assert_error_line(cli.run("games"), 3, "invalid response")
     assert cli("games", "--cached") == {"agent": "default", "fetched_at": None, "games": []}
@@ -187,7 +187,9 @@ def test_wallet_v2_in_demo_mode(wallet: InProcessCli) -> None:
 
 
 def test_vela_is_launched_where_the_game_list_says(cli: InProcessCli, provider: StubProvider) -> None:
-    """`GAME_URL?host_id=H&access_token=T&mode=singleplayer&lang=en&allow_vertical=1`; a guest has neither."""
+    """`GAME_URL?host_id=H&access_token=T&mode=singleplayer&lang=en&allow_vertical=1`; a guest's URL lacks host_id and
+    access_token.
+    """
     assert_error_line(cli.run("launch", "ann", "--protocol", "vela", "--game", "fish"), 1, "minwallet games")
     cli("games")
     shown = cli("launch", "ann", "--protocol", "vela", "--game", "slot")
@@ -205,7 +207,7 @@ def test_vela_is_launched_where_the_game_list_says(cli: InProcessCli, provider: 
 
 
 def test_a_launched_game_can_bet(db: Path) -> None:
-    """The token of the address is the one that a provider calls with."""
+    """The provider can call the wallet with the token in the URL."""
     with running_server(db) as server:
         player = server.cli.add_player("USD", "10")
         server.cli("agent", "set", "default", "--game-url", "https://g.example")
@@ -214,8 +216,8 @@ def test_a_launched_game_can_bet(db: Path) -> None:
         assert server.wallet_v2(type="bet", bet=1000, id=1, game=1012, code=token)["credit"] == 0
 
 
-def test_a_launch_that_cannot_be(wallet: InProcessCli) -> None:
-    """Each mistake in a line; no session is opened for any of them."""
+def test_an_invalid_launch_is_an_error(wallet: InProcessCli) -> None:
+    """Each error is one line, and no session is opened."""
     wallet("player", "add", "ida", "--currency", "EUR")
     launch = ("launch", "ida", "--protocol", "wallet-v2", "--game", "1012")
     assert_error_line(wallet.run(*launch), 1, "no game url", "minwallet agent set default --game-url")

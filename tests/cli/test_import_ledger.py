@@ -19,7 +19,7 @@ def small_pages(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(scope="module")
 def cli(tmp_path_factory: pytest.TempPathFactory) -> InProcessCli:
-    """A wallet in which everything has happened that a ledger can tell of, in both protocols."""
+    """Return the command line on a wallet with entries of every kind in both protocols."""
     cli = InProcessCli(tmp_path_factory.mktemp("old") / "old.db")
     name = cli.add_player(balance="100", bonus="5")
     cli("player", "add", name, "--currency", "EUR", "--balance", "7")
@@ -60,8 +60,8 @@ def _assert_refused(result: CommandResult, *words: str) -> None:
 
 
 @pytest.mark.parametrize("form", ["csv", "jsonl"])
-def test_what_was_exported_becomes_a_wallet_again(cli: InProcessCli, tmp_path: Path, form: str) -> None:
-    """With the same rows, balances and ends of the chains: its own export is the same, byte for byte."""
+def test_an_import_restores_an_export(cli: InProcessCli, tmp_path: Path, form: str) -> None:
+    """Rows, balances and heads are the same, so a second export is equal byte for byte."""
     files = _export_files(cli, tmp_path, form)
     new = InProcessCli(tmp_path / "new.db")
     done = new("import", *files)
@@ -71,8 +71,8 @@ def test_what_was_exported_becomes_a_wallet_again(cli: InProcessCli, tmp_path: P
         assert old.read_bytes() == again.read_bytes()
 
 
-def test_ids_mean_what_they_meant(cli: InProcessCli, tmp_path: Path) -> None:
-    """A bet that comes once more is a retry, a bet that was called off stays so, and a new one is taken."""
+def test_imported_ids_keep_their_meaning(cli: InProcessCli, tmp_path: Path) -> None:
+    """A repeated bet is a retry, a cancelled bet stays cancelled, and a new bet is accepted."""
     (name,) = (each["player_id"] for each in cli("player", "list")["players"] if each["agent"] == "default")
     new = InProcessCli(tmp_path / "new.db")
     new("import", *_export_files(cli, tmp_path))
@@ -96,7 +96,7 @@ def test_ids_mean_what_they_meant(cli: InProcessCli, tmp_path: Path) -> None:
     ("field", "value"), [("amount", 1), ("at_ms", 1), ("hash", "00" * 32), ("id", "x"), ("seq", 99)]
 )
 def test_a_ledger_that_was_changed_is_refused(cli: InProcessCli, tmp_path: Path, field: str, value: object) -> None:
-    """The entry is named, and nothing is imported."""
+    """The error names the entry, and nothing is imported."""
     ledger, players = _export_files(cli, tmp_path, "jsonl")
     lines = ledger.read_text().splitlines()
     lines[4] = json.dumps(json.loads(lines[4]) | {field: value})
@@ -107,7 +107,7 @@ def test_a_ledger_that_was_changed_is_refused(cli: InProcessCli, tmp_path: Path,
 
 
 def test_a_ledger_without_its_end_is_refused(cli: InProcessCli, tmp_path: Path) -> None:
-    """The players tell where it should end; and where they lack one, his entries tell."""
+    """The heads of the players show the missing end, and the entries show a missing player."""
     ledger, players = _export_files(cli, tmp_path, "jsonl")
     whole, everybody = ledger.read_text(), players.read_text()
     ledger.write_text("\n".join(whole.splitlines()[:-1]))
@@ -121,7 +121,7 @@ def test_a_ledger_without_its_end_is_refused(cli: InProcessCli, tmp_path: Path) 
 
 
 def test_only_an_empty_wallet_is_filled(cli: InProcessCli, tmp_path: Path) -> None:
-    """Agents that were added before are kept as they are, so their tokens and addresses can be."""
+    """Agents that exist keep their tokens and URLs."""
     files = _export_files(cli, tmp_path)
     _assert_refused(cli.run("import", *files), "has players already", "--db")
     new = InProcessCli(tmp_path / "new.db")
@@ -133,7 +133,7 @@ def test_only_an_empty_wallet_is_filled(cli: InProcessCli, tmp_path: Path) -> No
 
 
 def test_agents_whose_tokens_would_be_the_same_are_named(tmp_path: Path) -> None:
-    """What to do about it is told."""
+    """The error says what to do."""
     old, new = InProcessCli(tmp_path / "old.db"), InProcessCli(tmp_path / "new.db")
     for agent, token in (("a-b.c", "one"), ("a_b_c", "two")):
         old("agent", "add", agent, "--wallet-token", token)
@@ -162,8 +162,8 @@ def test_agents_whose_tokens_would_be_the_same_are_named(tmp_path: Path) -> None
         (f"{','.join(export.LEDGER_COLUMNS)}\nx\n", "line 2: 1 fields; the first line names"),
     ],
 )
-def test_what_is_no_export_is_told(cli: InProcessCli, tmp_path: Path, text: str, words: str) -> None:
-    """With the line, and no wallet is made."""
+def test_an_invalid_export_is_refused(cli: InProcessCli, tmp_path: Path, text: str, words: str) -> None:
+    """The error names the line, and no wallet file is created."""
     ledger, players = _export_files(cli, tmp_path)
     ledger, players = (ledger, players) if text else (players, ledger)
     if text:

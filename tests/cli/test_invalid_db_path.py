@@ -1,4 +1,4 @@
-"""`--db` with what is no wallet file: refused in one line with code 3, and left as it was."""
+"""`--db` with an invalid path is refused in one line with code 3, and nothing is changed."""
 
 import os
 import sqlite3
@@ -86,7 +86,7 @@ INVALID_PATHS: dict[str, tuple[Callable[[Path], Path], list[str]]] = {
 
 @pytest.mark.parametrize("place", INVALID_PATHS)
 def test_a_wrong_place_is_refused(tmp_path: Path, db: Path, place: str) -> None:
-    """By commands that read, that write and that make a file where there is none."""
+    """This holds for commands that read, that write, and that create a file."""
     make, words = INVALID_PATHS[place]
     path = make(db)
     with assert_unchanged(tmp_path):
@@ -96,7 +96,7 @@ def test_a_wrong_place_is_refused(tmp_path: Path, db: Path, place: str) -> None:
 
 @pytest.mark.parametrize("place", ["a folder that is missing", "a text file", "a file cut in half", "a newer wallet"])
 def test_a_server_does_not_start_in_a_wrong_place(tmp_path: Path, db: Path, place: str) -> None:
-    """It says why instead."""
+    """It prints the reason."""
     make, words = INVALID_PATHS[place]
     path = make(db)
     with assert_unchanged(tmp_path):
@@ -104,7 +104,7 @@ def test_a_server_does_not_start_in_a_wrong_place(tmp_path: Path, db: Path, plac
 
 
 def test_a_process_that_was_refused_ends_quietly(db: Path) -> None:
-    """Every time, not just mostly: nothing is printed after the reason."""
+    """It prints nothing after the reason, every time."""
     _make_text_file(db)
     for _ in range(3):
         assert_error_line(Cli(db).run("player", "list"), 3, "not a wallet file")
@@ -112,28 +112,28 @@ def test_a_process_that_was_refused_ends_quietly(db: Path) -> None:
 
 @pytest.mark.parametrize("name", ["", ".", "/", "..", "some/.."])
 def test_a_path_without_a_name_is_a_folder(name: str) -> None:
-    """And is refused like one."""
+    """It is refused like a folder."""
     for command in COMMANDS:
         result = InProcessCli(Path()).run("--db", name, *command.split())
         assert_error_line(result, 3, "--db")
 
 
 @pytest.mark.parametrize("command", ["player list", "player show ann", "deposit ann 1", "session list ann", "verify"])
-def test_only_adding_makes_a_file(cli: InProcessCli, tmp_path: Path, command: str) -> None:
-    """Anything else says that there is none, and how to make one."""
+def test_only_commands_that_add_create_a_file(cli: InProcessCli, tmp_path: Path, command: str) -> None:
+    """Other commands report the missing file and how to create it."""
     with assert_unchanged(tmp_path):
         assert_error_line(cli.run(*command.split()), 3, str(cli.db), "there is no wallet file", "serve")
 
 
 def test_an_empty_file_becomes_a_wallet(cli: InProcessCli) -> None:
-    """As `touch` leaves it."""
+    """`touch` makes such a file."""
     cli.db.touch()
     assert cli("player", "list") == {"players": []}
     assert cli.read_balances(cli.add_player()) == (10_000, 0)
 
 
-def test_any_name_that_a_file_can_have_will_do(tmp_path: Path) -> None:
-    """Spaces, letters of any script, and what means something in a URI."""
+def test_any_valid_file_name_works(tmp_path: Path) -> None:
+    """This holds for spaces, letters of any script, and special characters of URIs."""
     cli = InProcessCli(tmp_path / "ein Bücher?mode=ro#100%25.db")
     player = cli.add_player()
     with running_server(cli.db) as server:
@@ -141,8 +141,8 @@ def test_any_name_that_a_file_can_have_will_do(tmp_path: Path) -> None:
     assert sorted(file.suffix for file in tmp_path.iterdir()) == [".db", ".log"]
 
 
-def test_a_link_is_the_file_that_it_names(tmp_path: Path, db: Path) -> None:
-    """Whoever comes by another name meets the same wallet and its server; a link to nothing is where one is made."""
+def test_a_symbolic_link_is_its_target(tmp_path: Path, db: Path) -> None:
+    """Both names lead to the same wallet and server. A link without a target is where a file is created."""
     link = tmp_path / "link.db"
     link.symlink_to(db)
     player = InProcessCli(link).add_player()
@@ -154,15 +154,15 @@ def test_a_link_is_the_file_that_it_names(tmp_path: Path, db: Path) -> None:
     assert not db.is_symlink()
 
 
-def test_a_link_that_leads_nowhere_is_refused(db: Path) -> None:
-    """Round in a circle."""
+def test_a_circular_link_is_refused(db: Path) -> None:
+    """A link must not lead to itself."""
     db.symlink_to(db.name)
     for command in COMMANDS:
         assert_error_line(InProcessCli(db).run(*command.split()), 3, str(db), "--db")
 
 
-def test_nobody_else_may_read_the_file(cli: InProcessCli) -> None:
-    """It is made for its owner's eyes only."""
+def test_only_the_owner_can_read_the_file(cli: InProcessCli) -> None:
+    """A new file has mode 0600."""
     cli.add_player()
     assert cli.db.stat().st_mode & 0o777 == 0o600
     assert [file.name for file in cli.db.parent.iterdir()] == [cli.db.name]

@@ -13,13 +13,13 @@ _numbers = count(1)
 
 @pytest.fixture
 def name(wallet: InProcessCli) -> str:
-    """A name that no key of this file has."""
+    """Return a name that no key of this file has."""
     del wallet
     return f"key{next(_numbers)}"
 
 
-def test_a_key_is_shown_only_when_it_is_made(wallet: InProcessCli, name: str) -> None:
-    """It begins with `mw_` and nobody can guess it; the list has only the beginning."""
+def test_a_key_is_shown_only_when_it_is_created(wallet: InProcessCli, name: str) -> None:
+    """It is unguessable and begins with `mw_`. The list shows only its first characters."""
     made = wallet("key", "add", name, "--scope", "write")
     assert list(made) == ["key", "name", "scope", "agent"]
     assert re.fullmatch(r"mw_[0-9a-f]{40}", made["key"])
@@ -33,14 +33,14 @@ def test_a_key_is_shown_only_when_it_is_made(wallet: InProcessCli, name: str) ->
 
 
 def test_the_key_alone_goes_to_stdout(wallet: InProcessCli, name: str) -> None:
-    """So `KEY=$(minwallet key add …)` works; what it may do is said on stderr."""
+    """`KEY=$(minwallet key add …)` works. The scope is printed on stderr."""
     made = wallet.run("key", "add", name, "--scope", "read")
     assert re.fullmatch(r"mw_[0-9a-f]{40}\n", made.out)
     assert "read for all agents" in made.err
 
 
-def test_a_key_may_be_for_one_agent(wallet: InProcessCli, name: str) -> None:
-    """Which has to be there."""
+def test_a_key_can_be_restricted_to_one_agent(wallet: InProcessCli, name: str) -> None:
+    """The agent must exist."""
     made = wallet.run("key", "add", name, "--scope", "write", "--agent", "first")
     assert "write for agent first" in made.err
     rows = [split_cells(line) for line in wallet.run("key", "list").out.splitlines()]
@@ -52,7 +52,7 @@ def test_a_key_may_be_for_one_agent(wallet: InProcessCli, name: str) -> None:
 
 
 def test_a_key_is_revoked_by_its_name(wallet: InProcessCli, name: str) -> None:
-    """It stays in the list, and nobody gets its name, so that the record of who did what stays true."""
+    """It stays in the list, and its name stays taken, so that the audit log stays unambiguous."""
     wallet("key", "add", name, "--scope", "read")
     assert wallet("key", "revoke", name) == {"revoked": True}
     (first,) = [each["revoked_at"] for each in wallet("key", "list")["keys"] if each["name"] == name]
@@ -64,23 +64,23 @@ def test_a_key_is_revoked_by_its_name(wallet: InProcessCli, name: str) -> None:
     assert_error_line(wallet.run("key", "revoke", "nothing"), 1, "unknown key 'nothing'", "minwallet key list")
 
 
-def test_a_key_that_will_not_do_is_refused(wallet: InProcessCli) -> None:
-    """With what will."""
+def test_an_invalid_key_is_refused(wallet: InProcessCli) -> None:
+    """The error states the valid values."""
     assert_error_line(wallet.run("key", "add", "two words", "--scope", "read"), 2, "two words", "1 to 40")
     assert_error_line(wallet.run("key", "add", "..", "--scope", "read"), 2, "'..'", "not only dots")
     assert_usage_error(wallet.run("key", "add", "x"), "--scope")
     assert_usage_error(wallet.run("key", "add", "x", "--scope", "all"), "'read', 'write'")
 
 
-def test_a_file_without_keys_says_how_to_make_one(cli: InProcessCli) -> None:
-    """An empty list is empty JSON for scripts and a hint for people."""
+def test_an_empty_list_of_keys_has_a_hint(cli: InProcessCli) -> None:
+    """Scripts get an empty JSON list, and people a command to create a key."""
     cli("agent", "add", "first")
     assert cli("key", "list") == {"keys": []}
     assert "minwallet key add" in cli.run("key", "list").out
 
 
-def test_a_key_made_by_command_is_good_at_once(server: Server) -> None:
-    """And useless at once when it is revoked."""
+def test_a_new_key_works_immediately(server: Server) -> None:
+    """A revoked key fails immediately."""
     key = server.cli("key", "add", "fresh", "--scope", "read")["key"]
     headers = {"authorization": f"Bearer {key}"}
     assert server.http.get("/admin/api/v1/health", headers=headers).status_code == 200

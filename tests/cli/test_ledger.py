@@ -29,7 +29,7 @@ FIELDS = [
 
 
 def test_an_entry_has_these_fields(wallet: InProcessCli) -> None:
-    """In this order; changes are signed, amounts are cents, the time is UTC and the id a string."""
+    """The order is fixed. Changes are signed, amounts are in cents, the time is in UTC, and the id is a string."""
     player = wallet.add_player(balance="10", bonus="5")
     wallet("withdraw", player, "2.50", "--reference", "order 1")
     newest, oldest = wallet("ledger", player)["entries"]
@@ -54,7 +54,7 @@ def test_an_entry_has_these_fields(wallet: InProcessCli) -> None:
 
 
 def test_the_newest_come_first(wallet: InProcessCli) -> None:
-    """As many as the limit says, of all currencies or of one."""
+    """`--limit` limits the number, and `--currency` selects one currency."""
     player = wallet.add_player(balance="1")
     wallet("player", "add", player, "--currency", "EUR", "--balance", "2")
     wallet("deposit", player, "3", "--currency", "USD")
@@ -71,7 +71,7 @@ def test_the_newest_come_first(wallet: InProcessCli) -> None:
 
 
 def test_the_limit_is_a_number_above_0(wallet: InProcessCli) -> None:
-    """Anything else is wrong usage."""
+    """Anything else is a usage error."""
     player = wallet.add_player()
     assert_error_line(wallet.run("ledger", player, "--limit", 0), 2, "limit", "between 1 and")
     assert_error_line(wallet.run("ledger", player, "--limit", -1), 2, "limit")
@@ -79,7 +79,7 @@ def test_the_limit_is_a_number_above_0(wallet: InProcessCli) -> None:
 
 
 def test_an_empty_ledger_says_so(wallet: InProcessCli) -> None:
-    """Empty JSON for scripts, a sentence for people; a player nobody knows is refused."""
+    """Scripts get empty JSON, and people a sentence. An unknown player is refused."""
     player = wallet.add_player(balance="0")
     assert wallet("ledger", player) == {"entries": []}
     assert wallet.run("ledger", player).out == "no entries yet\n"
@@ -87,7 +87,7 @@ def test_an_empty_ledger_says_so(wallet: InProcessCli) -> None:
 
 
 def test_people_see_decimals(wallet: InProcessCli) -> None:
-    """With signs."""
+    """Changes have signs."""
     player = wallet.add_player(balance="10", bonus="0.05")
     wallet("withdraw", player, "2.5", "--reference", "r1")
     header, newest, _ = map(split_cells, wallet.run("ledger", player).out.splitlines())
@@ -95,8 +95,8 @@ def test_people_see_decimals(wallet: InProcessCli) -> None:
     assert newest[2:] == ["withdraw", "applied", "-2.50", "7.50", "0.00", "0.05", "r1", "operator"]
 
 
-def test_a_table_that_is_no_terminals_loses_nothing(db: Path) -> None:
-    """The longest reference, game, round and amounts stand there whole, one line an entry."""
+def test_a_table_in_a_file_is_complete(db: Path) -> None:
+    """The longest reference, game, round and amounts are shown in full, one line per entry."""
     most, reference, game = "92233720368547758.07", "r" * 64, "g" * 64
     with running_server(db) as server:
         cli = InProcessCli(db)
@@ -112,7 +112,7 @@ def test_a_table_that_is_no_terminals_loses_nothing(db: Path) -> None:
 
 
 def test_a_providers_calls_read_the_same_with_and_without_a_server(db: Path) -> None:
-    """Bets, refusals, wins, orphans and cancels, with ids of 64 bits kept whole."""
+    """This holds for bets, refusals, wins, orphans and cancels, with 64-bit ids."""
     cli, largest = InProcessCli(db), 2**64 - 1
     with running_server(db) as server:
         player = cli.add_player(balance="10", bonus="5")
@@ -137,8 +137,8 @@ def test_a_providers_calls_read_the_same_with_and_without_a_server(db: Path) -> 
     cli.assert_ledger_valid()
 
 
-def test_verify_says_what_it_has_recomputed(wallet: InProcessCli) -> None:
-    """All is well: code 0, and how many entries and accounts there are."""
+def test_verify_reports_entries_and_accounts(wallet: InProcessCli) -> None:
+    """The code is 0 if all are correct."""
     wallet.add_player()
     report = wallet("verify")
     assert list(report) == ["ok", "accounts", "entries", "problems"]
@@ -150,7 +150,7 @@ def test_verify_says_what_it_has_recomputed(wallet: InProcessCli) -> None:
 
 @pytest.fixture(scope="module")
 def valid_db(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A closed wallet file with three entries of two accounts."""
+    """Return a closed wallet file with three entries of two accounts."""
     cli = InProcessCli(tmp_path_factory.mktemp("honest") / "wallet.db")
     cli("player", "add", "ann", "--currency", "USD", "--balance", "10")
     cli("player", "add", "bob", "--currency", "USD", "--balance", "20")
@@ -159,7 +159,7 @@ def valid_db(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def _verify_tampered(valid_db: Path, db: Path, *statements: str) -> tuple[int, dict[str, Any]]:
-    """What `verify` says of a copy in which someone has run these statements, with the triggers out of the way."""
+    """Return the output of `verify` for a copy that these statements changed, without the triggers."""
     shutil.copy(valid_db, db)
     with closing(sqlite3.connect(db)) as connection, connection:
         triggers = connection.execute("SELECT name FROM sqlite_schema WHERE type = 'trigger'").fetchall()
@@ -186,8 +186,8 @@ def _verify_tampered(valid_db: Path, db: Path, *statements: str) -> tuple[int, d
         ("UPDATE players SET player_id = 'eve' WHERE player_id = 'bob'", ["entry 2 (eve USD", "hash chain"]),
     ],
 )
-def test_verify_names_what_was_tampered_with(valid_db: Path, db: Path, statement: str, words: list[str]) -> None:
-    """Code 1, and the entry or account with whose it is."""
+def test_verify_names_the_changed_entry(valid_db: Path, db: Path, statement: str, words: list[str]) -> None:
+    """The code is 1, and the problem names the entry or account and its owner."""
     code, report = _verify_tampered(valid_db, db, statement)
     assert (code, report["ok"], report["accounts"]) == (1, False, 2)
     problems = "\n".join(report["problems"])
@@ -196,7 +196,7 @@ def test_verify_names_what_was_tampered_with(valid_db: Path, db: Path, statement
 
 
 def test_several_processes_find_what_one_finds(valid_db: Path, db: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A long ledger is verified by all processors, and none of its rows is left out."""
+    """Several processes verify a long ledger, and no row is left out."""
     tampering = [
         "UPDATE transactions SET amount = amount + 1 WHERE seq = 1",
         "UPDATE transactions SET account_id = -7 WHERE seq = 2",
@@ -215,10 +215,8 @@ def test_several_processes_find_what_one_finds(valid_db: Path, db: Path, monkeyp
 
 
 @pytest.mark.parametrize("is_long", [False, True])
-def test_an_account_that_is_gone_with_its_entries_is_noticed(
-    valid_db: Path, db: Path, monkeypatch: pytest.MonkeyPatch, is_long: bool
-) -> None:
-    """No chain is broken then, but the entries' numbers have gaps."""
+def test_a_deleted_account_is_found(valid_db: Path, db: Path, monkeypatch: pytest.MonkeyPatch, is_long: bool) -> None:
+    """No chain is broken, but the entries' numbers have gaps."""
     if is_long:
         monkeypatch.setattr("minwallet.cli.verify_command.PARALLEL_MIN_ENTRIES", 1)
         monkeypatch.setattr("minwallet.cli.verify_command.available_cpus", lambda: 2)
@@ -228,8 +226,8 @@ def test_an_account_that_is_gone_with_its_entries_is_noticed(
     assert report["problems"] == ["1 entries are missing: gaps in the entry numbers"]
 
 
-def test_people_are_told_each_problem_in_a_line(valid_db: Path, db: Path) -> None:
-    """And how many there are, at the end."""
+def test_each_problem_is_one_line(valid_db: Path, db: Path) -> None:
+    """The last line has their number."""
     _, report = _verify_tampered(valid_db, db, "UPDATE transactions SET amount = 1, cash_after = 1 WHERE seq = 2")
     told = InProcessCli(db).run("verify")
     *lines, last = told.out.splitlines()

@@ -1,4 +1,4 @@
-"""`minwallet limit` and `minwallet player exclude`, and what comes of them."""
+"""`minwallet limit` and `minwallet player exclude`, and their effects."""
 
 import re
 from datetime import UTC, datetime, timedelta
@@ -21,8 +21,8 @@ def hours_until(text: str) -> float:
     return (datetime.fromisoformat(text) - datetime.now(UTC)) / timedelta(hours=1)
 
 
-def test_nobody_has_limits_at_first(wallet: InProcessCli) -> None:
-    """Which is said to people with how to set one."""
+def test_a_new_player_has_no_limits(wallet: InProcessCli) -> None:
+    """The table's text says how to set one."""
     player = wallet.add_player()
     assert wallet("limit", "list", player) == {
         "player_id": player,
@@ -35,8 +35,8 @@ def test_nobody_has_limits_at_first(wallet: InProcessCli) -> None:
     assert f"minwallet limit set {player} " in wallet.run("limit", "list", player).out
 
 
-def test_a_limit_holds_at_once(wallet: InProcessCli) -> None:
-    """The first one, and a lower one; what is used of it has been used before, what the account began with, too."""
+def test_a_first_or_lower_limit_takes_effect_immediately(wallet: InProcessCli) -> None:
+    """Earlier use counts, and so does the initial balance."""
     player = wallet.add_player(balance="100")
     shown = {"kind": "deposit", "per": "day", "amount": 15_000, "used": 10_000, "next_amount": None, "next_at": None}
     set_ = wallet("limit", "set", player, "deposit", "day", "150.00")
@@ -53,8 +53,10 @@ def test_a_limit_holds_at_once(wallet: InProcessCli) -> None:
 
 
 @pytest.mark.parametrize(("amount", "cents"), [("150.01", 15_001), ("none", None)])
-def test_less_protection_holds_after_24_hours(wallet: InProcessCli, amount: str, cents: int | None) -> None:
-    """Until then the old limit does; asking again does not make it later, and asking for the old one calls it off."""
+def test_less_protection_takes_effect_after_24_hours(wallet: InProcessCli, amount: str, cents: int | None) -> None:
+    """Until then the old limit applies. A repeated request does not delay it, and a request for the old limit cancels
+    it.
+    """
     player = wallet.add_player(balance="0")
     wallet("limit", "set", player, "deposit", "day", "150")
     (first,) = wallet("limit", "set", player, "deposit", "day", amount)["accounts"][0]["limits"]
@@ -67,8 +69,8 @@ def test_less_protection_holds_after_24_hours(wallet: InProcessCli, amount: str,
     assert read_limits(wallet, player) == [{**first, "next_amount": None, "next_at": None}]
 
 
-def test_a_deposit_beyond_a_limit_says_what_is_left_and_when(wallet: InProcessCli) -> None:
-    """In one line, and moves nothing; the same reference may be used for what is allowed."""
+def test_a_deposit_beyond_a_limit_states_what_is_left(wallet: InProcessCli) -> None:
+    """The error is one line, no money moves, and the reference stays free."""
     player = wallet.add_player(balance="10")
     wallet("limit", "set", player, "deposit", "day", "100")
     order = ("deposit", player, "90.01", "--reference", f"pay {player}")
@@ -87,8 +89,8 @@ def test_a_deposit_beyond_a_limit_says_what_is_left_and_when(wallet: InProcessCl
     assert_error_line(wallet.run("deposit", player, "10"), 1, "50.00 USD in 30 days")
 
 
-def test_an_excluded_player_is_given_nothing(wallet: InProcessCli) -> None:
-    """In no currency, until the day that was said; money can still be withdrawn."""
+def test_an_excluded_player_gets_no_deposit(wallet: InProcessCli) -> None:
+    """This holds for all currencies until the end. Withdrawals are allowed."""
     player = wallet.add_player()
     wallet("player", "add", player, "--currency", "EUR")
     until = (datetime.now(UTC) + timedelta(days=40)).date()
@@ -105,8 +107,8 @@ def test_an_excluded_player_is_given_nothing(wallet: InProcessCli) -> None:
     assert len(wallet(*another)["accounts"]) == 3
 
 
-def test_an_exclusion_is_made_longer_at_once_and_shorter_after_24_hours(wallet: InProcessCli) -> None:
-    """And ended, too; how long is as good as until when."""
+def test_an_exclusion_extends_immediately_and_shortens_after_24_hours(wallet: InProcessCli) -> None:
+    """Its end takes 24 hours too. A duration works like a date."""
     player = wallet.add_player()
     assert "is not excluded" in wallet.run("player", "exclude", player, "--until", "none").out
     wallet("player", "exclude", player, "--until", "7d")
@@ -122,8 +124,8 @@ def test_an_exclusion_is_made_longer_at_once_and_shorter_after_24_hours(wallet: 
     assert (again["next_excluded_until"], again["next_at"]) == (None, None)
 
 
-def test_people_are_told_in_words(wallet: InProcessCli) -> None:
-    """A table of limits with what will take their place, and a sentence or two about the exclusion."""
+def test_limits_are_a_table_and_an_exclusion_sentences(wallet: InProcessCli) -> None:
+    """The table has the scheduled limits."""
     player = wallet.add_player(balance="0")
     wallet("limit", "set", player, "deposit", "day", "100")
     wallet("limit", "set", player, "loss", "month", "50")
@@ -147,7 +149,7 @@ def test_people_are_told_in_words(wallet: InProcessCli) -> None:
 
 
 def test_one_of_several_currencies_is_named(wallet: InProcessCli) -> None:
-    """Each has limits of its own."""
+    """Each currency has limits of its own."""
     player = wallet.add_player()
     wallet("player", "add", player, "--currency", "EUR", "--balance", "3")
     assert_error_line(wallet.run("limit", "set", player, "loss", "day", "1"), 1, "EUR, USD", "--currency")
@@ -160,8 +162,8 @@ def test_one_of_several_currencies_is_named(wallet: InProcessCli) -> None:
     assert_error_line(wallet.run("limit", "list", player, "--currency", "FUN"), 1, "no account in FUN")
 
 
-def test_what_will_not_do_is_said(wallet: InProcessCli) -> None:
-    """And nothing is changed."""
+def test_invalid_limits_are_refused(wallet: InProcessCli) -> None:
+    """Nothing is changed."""
     player = wallet.add_player()
     assert_usage_error(wallet.run("limit", "set", player, "loss", "year", "1"), "day", "week", "month")
     assert_usage_error(wallet.run("limit", "set", player, "win", "day", "1"), "deposit", "loss")
@@ -179,8 +181,8 @@ def test_what_will_not_do_is_said(wallet: InProcessCli) -> None:
     assert read_limits(wallet, player) == []
 
 
-def test_providers_are_told_as_for_a_blocked_player(server: Server) -> None:
-    """In both protocols, of a loss limit and of an exclusion; wins, results, cancels and the balance go on."""
+def test_providers_get_the_refusal_of_a_blocked_player(server: Server) -> None:
+    """This holds for a loss limit and an exclusion in both protocols. Wins, results and cancels still work."""
     cli = server.cli
     player = cli.add_player(balance="100", bonus="1")
     token = cli.open_session(player)

@@ -9,7 +9,7 @@ HEADER = ["player", "agent", "status", "currency", "cash", "bonus"]
 
 
 def test_a_player_is_added_with_money(wallet: InProcessCli) -> None:
-    """The answer is the player as `player show` has it: cash and bonus in cents."""
+    """The reply is the player as `player show` prints it, with cash and bonus in cents."""
     added = wallet("player", "add", "ann", "--currency", "USD", "--balance", "100.00", "--bonus", "5.5")
     assert added == {
         "player_id": "ann",
@@ -20,15 +20,15 @@ def test_a_player_is_added_with_money(wallet: InProcessCli) -> None:
     assert wallet("player", "show", "ann") == added
 
 
-def test_a_player_begins_with_nothing_unless_told(wallet: InProcessCli) -> None:
-    """An account without money has no ledger entry either."""
+def test_a_player_begins_without_money_by_default(wallet: InProcessCli) -> None:
+    """An account without money has no ledger entry."""
     wallet("player", "add", "poor", "--currency", "FUN")
     assert wallet.read_balances("poor", "FUN") == (0, 0)
     assert wallet("ledger", "poor") == {"entries": []}
 
 
 def test_a_player_may_have_several_currencies(wallet: InProcessCli) -> None:
-    """Adding the player again with another currency opens another account; they are shown in order of currency."""
+    """Adding the player with another currency opens an account. They are in order of currency."""
     wallet("player", "add", "multi", "--currency", "USD", "--balance", "1")
     shown = wallet("player", "add", "multi", "--currency", "EUR", "--balance", "2", "--bonus", "3")
     assert shown["accounts"] == [
@@ -38,7 +38,7 @@ def test_a_player_may_have_several_currencies(wallet: InProcessCli) -> None:
 
 
 def test_an_account_is_opened_once(wallet: InProcessCli) -> None:
-    """The same player and currency again is refused, and gives no money."""
+    """A repeated player and currency is refused, and no money moves."""
     player = wallet.add_player(balance="7")
     again = wallet.run("player", "add", player, "--currency", "USD", "--balance", "7")
     assert_error_line(again, 1, player, "already has an account in USD", "minwallet deposit")
@@ -46,7 +46,7 @@ def test_an_account_is_opened_once(wallet: InProcessCli) -> None:
 
 
 def test_a_player_belongs_to_one_agent(wallet: InProcessCli) -> None:
-    """Two agents may have players of the same name, who have nothing in common."""
+    """Two agents can have different players of the same name."""
     wallet("agent", "add", "elsewhere")
     wallet("player", "add", "same", "--currency", "USD", "--balance", "1")
     wallet("player", "add", "same", "--currency", "USD", "--balance", "2", "--agent", "elsewhere")
@@ -58,7 +58,7 @@ def test_a_player_belongs_to_one_agent(wallet: InProcessCli) -> None:
 
 
 def test_players_are_listed_in_order_of_name(wallet: InProcessCli) -> None:
-    """All of one agent's, each as `player show` has it."""
+    """The list has all players of one agent, as `player show` prints them."""
     for name in ("list-b", "list-a"):
         wallet("player", "add", name, "--currency", "USD")
     players = wallet("player", "list")["players"]
@@ -67,15 +67,15 @@ def test_players_are_listed_in_order_of_name(wallet: InProcessCli) -> None:
     assert wallet("player", "show", "list-a") in players
 
 
-def test_an_agent_without_players_says_how_to_add_one(wallet: InProcessCli) -> None:
-    """An empty list is empty JSON for scripts and a hint for people."""
+def test_an_empty_list_of_players_has_a_hint(wallet: InProcessCli) -> None:
+    """Scripts get an empty JSON list, and people a command to add a player."""
     wallet("agent", "add", "lonely")
     assert wallet("player", "list", "--agent", "lonely") == {"players": []}
     assert "minwallet player add" in wallet.run("player", "list", "--agent", "lonely").out
 
 
 def test_blocking_and_unblocking_show_the_player(wallet: InProcessCli) -> None:
-    """Each may be repeated; the money stays."""
+    """Both can be repeated, and the balance is unchanged."""
     player = wallet.add_player(balance="3")
     blocked = wallet("player", "block", player)
     assert blocked == {
@@ -91,7 +91,7 @@ def test_blocking_and_unblocking_show_the_player(wallet: InProcessCli) -> None:
 
 
 def test_players_are_a_table_for_people(wallet: InProcessCli) -> None:
-    """One line an account, amounts as decimals, and the longest of everything is shown whole."""
+    """The table has one line per account with decimals, and shows the longest values in full."""
     name, most = "p" * 40, "92233720368547758.07"
     rows = [[name, "default", "active", currency, most, "0.00"] for currency in ("CURRENCY10", "USD")]
     wallet("player", "add", name, "--currency", "USD", "--balance", most)
@@ -108,12 +108,12 @@ def test_players_are_a_table_for_people(wallet: InProcessCli) -> None:
 
 @pytest.mark.parametrize("command", ["show", "block", "unblock"])
 def test_an_unknown_player_is_refused(wallet: InProcessCli, command: str) -> None:
-    """With where to look for those that there are."""
+    """The error says how to list the players."""
     assert_error_line(wallet.run("player", command, "nobody", "--json"), 1, "nobody", "default", "player list")
 
 
 def test_an_unknown_agent_is_refused(wallet: InProcessCli) -> None:
-    """By every command that takes one."""
+    """This holds for every command with `--agent`."""
     wallet("player", "add", "known", "--currency", "USD")
     added = wallet.run("player", "add", "x", "--currency", "USD", "--agent", "ghost")
     assert_error_line(added, 1, "ghost", "agent")
@@ -131,33 +131,34 @@ def test_an_unknown_agent_is_refused(wallet: InProcessCli) -> None:
 
 
 @pytest.mark.parametrize("name", ["", "two words", "x" * 41, "ünï", "a/b", "\u0661"])
-def test_a_player_id_that_will_not_do_is_named(wallet: InProcessCli, name: str) -> None:
-    """A player id is 1 to 40 of A-Z a-z 0-9 _ . @ -."""
+def test_an_invalid_player_id_is_refused(wallet: InProcessCli, name: str) -> None:
+    """A player id has 1 to 40 of A-Z a-z 0-9 _ . @ -."""
     assert_error_line(wallet.run("player", "add", name, "--currency", "USD"), 2, name, "player_id", "1 to 40")
 
 
 @pytest.mark.parametrize("currency", ["", "US", "usd", "ELEVENCHARS", "US D", "€UR"])
-def test_a_currency_that_will_not_do_is_named(wallet: InProcessCli, currency: str) -> None:
-    """A currency is 3 to 10 of A-Z 0-9."""
+def test_an_invalid_currency_is_refused(wallet: InProcessCli, currency: str) -> None:
+    """A currency has 3 to 10 of A-Z 0-9."""
     assert_error_line(wallet.run("player", "add", "x", "--currency", currency), 2, currency, "currency", "3 to 10")
 
 
 def test_a_player_needs_a_currency(wallet: InProcessCli) -> None:
-    """There is no currency that would be right for everyone."""
+    """The currency has no default."""
     assert_usage_error(wallet.run("player", "add", "x"), "--currency")
 
 
 def test_cash_and_bonus_together_stay_a_63_bit_number(wallet: InProcessCli) -> None:
-    """More than that is refused, and no player is added."""
+    """A larger sum is refused, and no player is added."""
     most = "92233720368547758.07"
     too_much = wallet.run("player", "add", "rich", "--currency", "USD", "--balance", most, "--bonus", "0.01")
     assert_error_line(too_much, 1, most)
     assert_error_line(wallet.run("player", "show", "rich"), 1, "rich")
 
 
-def test_an_opening_reference_used_by_a_deposit_does_not_keep_a_player_out(wallet: InProcessCli) -> None:
-    """Whatever reference a deposit was given, the player it happens to name can still be added with money, or the
-    deposit is refused; neither ends in a traceback."""
+def test_an_opening_reference_used_by_a_deposit_does_not_block_a_player(wallet: InProcessCli) -> None:
+    """A deposit's reference can look like an opening entry. Then the player can still be added, or the deposit is
+    refused.
+    """
     player = wallet.add_player()
     deposited = wallet.run("deposit", player, "1", "--reference", "opening:late:USD")
     added = wallet.run("player", "add", "late", "--currency", "USD", "--balance", "5", "--json")

@@ -1,4 +1,4 @@
-"""`report pull` and `reconcile`: from a provider's report to what it comes to."""
+"""`report pull` and `reconcile`: from a provider's report to the differences."""
 
 import csv
 import io
@@ -26,7 +26,7 @@ ROWS = [
 
 @pytest.fixture
 def provider(cli: InProcessCli) -> Iterator[StubProvider]:
-    """A provider that the agent knows."""
+    """Yield a provider that the default agent uses."""
     with run_stub_provider() as running:
         cli("agent", "set", "default", "--host-id", "h1", "--service-url", running.url)
         cli("player", "add", "ann", "--currency", "MYR", "--balance", "1000")
@@ -35,21 +35,21 @@ def provider(cli: InProcessCli) -> Iterator[StubProvider]:
 
 @pytest.fixture
 def cli(db: Path) -> InProcessCli:
-    """The command line, on a file that exists."""
+    """Return the command line on an existing file."""
     found = InProcessCli(db)
     found("agent", "add", "first")
     return found
 
 
 def pull_report(cli: InProcessCli) -> dict[str, int]:
-    """How the report's tickets compare with an empty ledger: every one that was pulled is missing here."""
+    """Return the result of comparing the report with an empty ledger: every pulled ticket is missing here."""
     result = cli.run("reconcile", "--json")
     counts: dict[str, int] = result.json["counts"]
     return counts
 
 
 def test_a_report_is_pulled_to_its_end(cli: InProcessCli, provider: StubProvider) -> None:
-    """Page after page, from the beginning the first time and from where it ended the next."""
+    """The first pull begins at the start, and the next one at the last key."""
     provider.serve_report(ROWS[:5], page_size=2)
     assert cli("report", "pull") == {"agent": "default", "rows": 5, "pages": 3, "key": "5"}
     assert [each.partition("key=")[2] for each in provider.requested_paths] == ["0", "2", "4", "5"]
@@ -61,8 +61,8 @@ def test_a_report_is_pulled_to_its_end(cli: InProcessCli, provider: StubProvider
     assert cli.run("report", "pull").out == "fetched 0 rows; the report is complete up to key 7\n"
 
 
-def test_a_report_may_be_pulled_anew(cli: InProcessCli, provider: StubProvider) -> None:
-    """What the provider has taken out of it since is gone here too."""
+def test_a_full_pull_replaces_the_report(cli: InProcessCli, provider: StubProvider) -> None:
+    """Rows that the provider removed are removed here."""
     provider.serve_report(ROWS, page_size=3)
     cli("report", "pull")
     provider.serve_report(ROWS[:2] + ROWS[3:], page_size=3)
@@ -79,7 +79,7 @@ def test_a_report_may_be_pulled_anew(cli: InProcessCli, provider: StubProvider) 
 def test_a_pull_killed_at_any_page_loses_and_doubles_nothing(
     cli: InProcessCli, provider: StubProvider, is_served: bool
 ) -> None:
-    """Killed while it asks for each page in turn; the next pull goes on where the last page was kept."""
+    """The next pull continues after the last stored page."""
     server = Server(cli.db) if is_served else None
     rows = ROWS[:4]
     for key in ["0", *(row.id for row in rows)]:
@@ -104,8 +104,8 @@ def test_a_pull_killed_at_any_page_loses_and_doubles_nothing(
         server.stop()
 
 
-def test_two_pulls_at_once_do_not_mix(cli: InProcessCli, provider: StubProvider) -> None:
-    """Whoever comes second with a page is told so, and nothing is doubled."""
+def test_concurrent_pulls_do_not_mix(cli: InProcessCli, provider: StubProvider) -> None:
+    """The second store of a page is refused, and no row is doubled."""
     codes: list[int | None] = []
 
     def pull_too(key: str) -> None:
@@ -139,7 +139,7 @@ INVALID_REPLIES = [
 def test_a_provider_s_error_is_one_line_and_changes_nothing(
     cli: InProcessCli, provider: StubProvider, answer: tuple[bytes, int, int, str]
 ) -> None:
-    """The key stays where it was, so the next pull goes on from there."""
+    """The key is unchanged, so the next pull continues from it."""
     body, status, code, words = answer
     provider.serve_report(ROWS[:2], page_size=2)
     cli("report", "pull")
@@ -151,7 +151,7 @@ def test_a_provider_s_error_is_one_line_and_changes_nothing(
 
 
 def test_a_provider_that_does_not_answer(cli: InProcessCli, provider: StubProvider) -> None:
-    """Too late, or not there at all: a line each, and what to do."""
+    """A timeout and a refused connection are each one line with advice."""
     provider.never_answer()
     assert_error_line(cli.run("report", "pull", "--timeout", "1s"), 3, "did not answer within 1 s", "--timeout")
     provider.released.set()
@@ -161,8 +161,8 @@ def test_a_provider_that_does_not_answer(cli: InProcessCli, provider: StubProvid
     assert_error_line(cli.run("report", "pull"), 3, "cannot reach http://nowhere.invalid")
 
 
-def test_a_provider_that_goes_round_in_circles_is_left(cli: InProcessCli, provider: StubProvider) -> None:
-    """A key that was given before would be asked with for ever."""
+def test_a_repeated_key_ends_the_pull(cli: InProcessCli, provider: StubProvider) -> None:
+    """Otherwise the pull would never end."""
     pages = {"0": "5", "5": "6", "6": "5"}
     provider.answer = lambda _path, query: (
         200,
@@ -172,7 +172,7 @@ def test_a_provider_that_goes_round_in_circles_is_left(cli: InProcessCli, provid
 
 
 def test_a_report_goes_on_after_a_gap(cli: InProcessCli, provider: StubProvider) -> None:
-    """An empty page with a key further on is not its end; a second one in a row is."""
+    """One empty page with a new key is not the end, and a second one is."""
     pages = {
         "0": ReportPage([], "5"),
         "5": ReportPage([ROWS[5]], "6"),
@@ -184,8 +184,8 @@ def test_a_report_goes_on_after_a_gap(cli: InProcessCli, provider: StubProvider)
     assert [each.partition("key=")[2] for each in provider.requested_paths] == ["0", "5", "6", "7"]
 
 
-def test_two_tickets_of_one_id_are_two(cli: InProcessCli, provider: StubProvider) -> None:
-    """Whatever a provider counts by its ids, no ticket is lost for it."""
+def test_a_repeated_row_id_loses_no_ticket(cli: InProcessCli, provider: StubProvider) -> None:
+    """Two tickets with the same row id are both stored."""
     rows = [ROWS[0], ROWS[0]._replace(ticket="555")]
     pages = {"0": ReportPage(rows, "1"), "1": ReportPage([], "1")}
     provider.answer = lambda _path, query: (200, SERVICE.render_report(pages[query["key"]]))
@@ -193,14 +193,14 @@ def test_two_tickets_of_one_id_are_two(cli: InProcessCli, provider: StubProvider
     assert pull_report(cli) == {"missing here": 2}
 
 
-def test_a_page_that_trickles_in_is_not_waited_for(cli: InProcessCli, provider: StubProvider) -> None:
-    """The time-out is for the whole of an answer."""
+def test_a_slow_page_times_out(cli: InProcessCli, provider: StubProvider) -> None:
+    """The timeout limits the whole reply."""
     provider.answer_slowly()
     assert_error_line(cli.run("report", "pull", "--timeout", "1s"), 3, "did not answer within 1 s")
 
 
-def test_many_tickets_are_held_together_quickly(cli: InProcessCli, provider: StubProvider) -> None:
-    """Each side is read once, in order, however long it is."""
+def test_many_tickets_are_compared_quickly(cli: InProcessCli, provider: StubProvider) -> None:
+    """Each side is read once and in order."""
     many = [ROWS[0]._replace(id=str(number), ticket=str(10**6 + number)) for number in range(1, 20_001)]
     provider.serve_report(many, page_size=10_000)
     cli("report", "pull")
@@ -209,8 +209,8 @@ def test_many_tickets_are_held_together_quickly(cli: InProcessCli, provider: Stu
     assert time.monotonic() - started < TIMEOUT_S
 
 
-def test_what_must_be_set_first(cli: InProcessCli) -> None:
-    """Each missing setting is named with the command that sets it."""
+def test_missing_settings_are_named(cli: InProcessCli) -> None:
+    """The error has the command that sets them."""
     assert_error_line(cli.run("report", "pull"), 1, "no service url", "minwallet agent set default --service-url")
     cli("agent", "set", "default", "--service-url", "https://p.example")
     assert_error_line(cli.run("report", "pull"), 1, "no host id", "minwallet agent set default --host-id")
@@ -223,7 +223,7 @@ def test_what_must_be_set_first(cli: InProcessCli) -> None:
 
 @pytest.fixture
 def reconciled_wallet(cli: InProcessCli, provider: StubProvider) -> Iterator[InProcessCli]:
-    """A ledger with a ticket of every kind, and a report that agrees with the first two of them only."""
+    """Return a wallet with a ticket of every kind, and a report that matches only the first two."""
     with running_server(cli.db) as server:
         token = cli.open_session("ann")
         cli("player", "add", "bob", "--currency", "MYR", "--balance", "5")
@@ -250,8 +250,8 @@ def reconciled_wallet(cli: InProcessCli, provider: StubProvider) -> Iterator[InP
         yield cli
 
 
-def test_what_a_reconciliation_finds(reconciled_wallet: InProcessCli) -> None:
-    """Each difference by its name, with both sides' amounts; totals of both sides; exit code 1."""
+def test_a_reconciliation_finds_each_difference(reconciled_wallet: InProcessCli) -> None:
+    """Each difference has a name and both amounts. The totals cover both sides, and the exit code is 1."""
     result = reconciled_wallet.run("reconcile", "--json")
     assert (result.code, result.err) == (1, "")
     document = result.json
@@ -290,7 +290,7 @@ def test_what_a_reconciliation_finds(reconciled_wallet: InProcessCli) -> None:
 
 
 def test_a_bet_that_stays_open_is_found(reconciled_wallet: InProcessCli) -> None:
-    """Once it is older than the limit; and what moved shortly before the pull can be given time."""
+    """A bet is a difference when it is older than the limit. `--grace` excuses transactions shortly before the pull."""
     assert reconciled_wallet.run("reconcile", "--json", "--open-after", "0s").json["counts"]["open bet"] == 1
     counts = reconciled_wallet.run("reconcile", "--json", "--grace", "1h").json["counts"]
     assert counts["not due"] == 4
@@ -299,7 +299,7 @@ def test_a_bet_that_stays_open_is_found(reconciled_wallet: InProcessCli) -> None
 
 
 def test_a_reconciliation_for_people_and_for_spreadsheets(reconciled_wallet: InProcessCli) -> None:
-    """Tables and a last line; CSV of the differences."""
+    """People get tables and a result line, and spreadsheets get CSV."""
     result = reconciled_wallet.run("reconcile")
     assert result.code == 1
     lines = [split_cells(line) for line in result.out.splitlines()]
@@ -316,7 +316,7 @@ def test_a_reconciliation_for_people_and_for_spreadsheets(reconciled_wallet: InP
 
 
 def test_a_clean_reconciliation(cli: InProcessCli, provider: StubProvider) -> None:
-    """Exit code 0, and a line that says ok; amounts may be in whole units."""
+    """The exit code is 0 and the line says ok. The report's amounts can be in whole units."""
     provider.serve_report([], page_size=2)
     cli("report", "pull")
     assert cli("reconcile")["ok"] is True

@@ -1,4 +1,4 @@
-"""`minwallet sample`: the files that come with the program."""
+"""`minwallet sample`: the example files."""
 
 import pytest
 
@@ -7,8 +7,8 @@ from tests.cli.cli_assertions import assert_error_line, split_cells
 from tests.support import ROOT, InProcessCli
 
 
-def test_every_file_is_listed_with_what_it_is(cli: InProcessCli) -> None:
-    """All that lie in sample_data, where the wheel takes them from."""
+def test_every_file_is_listed_with_its_purpose(cli: InProcessCli) -> None:
+    """The list has all files of sample_data, which the wheel contains."""
     files = {each.name for each in (ROOT / "sample_data").iterdir() if each.is_file()}
     assert {each["name"] for each in cli("sample")["samples"]} == files
     head, *rows = cli.run("sample").out.splitlines()
@@ -18,7 +18,7 @@ def test_every_file_is_listed_with_what_it_is(cli: InProcessCli) -> None:
 
 @pytest.mark.parametrize("name", SAMPLES)
 def test_a_file_is_printed_as_it_is(name: str, cli: InProcessCli) -> None:
-    """To be written where it is wanted, and nothing else."""
+    """The output is the file and nothing else."""
     text = (ROOT / "sample_data" / name).read_text("utf-8")
     assert cli.run("sample", name) == (0, text, "")
     assert cli("sample", name) == {"name": name, "text": text}
@@ -31,6 +31,6 @@ def test_the_players_can_be_seeded(cli: InProcessCli) -> None:
     assert cli("seed", players)["rows"] == len(players.read_text("utf-8").splitlines()) - 1
 
 
-def test_an_unknown_file_is_answered_with_those_there_are(cli: InProcessCli) -> None:
-    """So that the next try is right."""
+def test_an_unknown_file_is_an_error(cli: InProcessCli) -> None:
+    """The error lists the existing files."""
     assert_error_line(cli.run("sample", "secrets.csv"), 2, "'secrets.csv'", *SAMPLES)

@@ -18,7 +18,7 @@ _numbers = count(1)
 
 @pytest.fixture
 def seed(cli: InProcessCli, tmp_path: Path) -> RunSeed:
-    """Seeds a fresh wallet with a file of this content; the result of the command."""
+    """Seed a new wallet with a file of this content. Return the result of the command."""
 
     def run(content: str | bytes) -> CommandResult:
         file = tmp_path / "players.csv"
@@ -29,7 +29,7 @@ def seed(cli: InProcessCli, tmp_path: Path) -> RunSeed:
 
 
 def test_a_file_of_players_is_seeded_once(wallet: InProcessCli, tmp_path: Path) -> None:
-    """Running it twice changes nothing; a token given there does not expire, and lies in wait for its player."""
+    """A second run changes nothing. A token in the file does not expire."""
     name, file = f"seeded{next(_numbers)}", tmp_path / "players.csv"
     file.write_text(f"{HEADER}{name},USD,100.50,5,token_{name},\n{name},EUR,0,,,\n{name}-b,USD,1,,,first\n")
     assert wallet("seed", file) == {"rows": 3, "players_added": 2, "accounts_added": 3}
@@ -49,8 +49,8 @@ def test_a_file_of_players_is_seeded_once(wallet: InProcessCli, tmp_path: Path) 
     assert (token["currency"], token["status"], token["expires_at"]) == ("USD", "live", None)
 
 
-def test_people_are_told_what_was_added(wallet: InProcessCli, tmp_path: Path) -> None:
-    """And what was there already."""
+def test_the_added_players_are_counted(wallet: InProcessCli, tmp_path: Path) -> None:
+    """Players that existed already are counted too."""
     name, file = f"told{next(_numbers)}", tmp_path / "players.csv"
     file.write_text(f"player_id,currency,balance\n{name},USD,1\n{name},EUR,1\n")
     first, again = wallet.run("seed", file), wallet.run("seed", file)
@@ -58,26 +58,26 @@ def test_people_are_told_what_was_added(wallet: InProcessCli, tmp_path: Path) ->
     assert (again.code, again.out) == (0, "0 players and 0 accounts added; 2 existed already\n")
 
 
-def test_the_last_three_columns_may_lack(seed: RunSeed, cli: InProcessCli) -> None:
-    """And the columns may come in any order."""
+def test_the_last_three_columns_are_optional(seed: RunSeed, cli: InProcessCli) -> None:
+    """The order of the columns is free."""
     assert seed("currency,balance,player_id\nUSD,2,ann\n").json["players_added"] == 1
     assert cli.read_balances("ann") == (200, 0)
 
 
-def test_spreadsheets_write_files_that_can_be_read(seed: RunSeed, cli: InProcessCli) -> None:
-    """A byte order mark, quoted fields, spaces around them, CRLF, blank lines and no newline at the end."""
+def test_files_of_spreadsheets_are_valid(seed: RunSeed, cli: InProcessCli) -> None:
+    """This holds for a byte order mark, quoted fields, spaces, CRLF, blank lines and a missing last newline."""
     done = seed(b'\xef\xbb\xbf"player_id", currency ,"balance"\r\n"ann","USD","10.50"\r\n\r\nbob, USD ,1')
     assert done.json == {"rows": 2, "players_added": 2, "accounts_added": 2}
     assert (cli.read_balances("ann"), cli.read_balances("bob")) == ((1050, 0), (100, 0))
 
 
-def test_a_header_alone_adds_nobody(seed: RunSeed) -> None:
-    """A list of no players is a list too."""
+def test_a_header_alone_adds_no_player(seed: RunSeed) -> None:
+    """A file without players is valid."""
     assert seed(HEADER).json == {"rows": 0, "players_added": 0, "accounts_added": 0}
 
 
-def test_every_bad_line_is_named_by_its_number(seed: RunSeed, cli: InProcessCli) -> None:
-    """All at once, with what is wrong; none of the good ones is added, and no file is made."""
+def test_every_invalid_line_is_named_by_its_number(seed: RunSeed, cli: InProcessCli) -> None:
+    """All are reported together. No valid line is added, and no file is created."""
     lines = {
         2: ("ann,USD,10,,,", None),
         3: ("bob,USD,1.234,,,", "invalid amount '1.234'"),
@@ -105,8 +105,8 @@ def test_every_bad_line_is_named_by_its_number(seed: RunSeed, cli: InProcessCli)
     assert not cli.db.exists()
 
 
-def test_many_bad_lines_are_not_all_told(seed: RunSeed) -> None:
-    """The first ones are, and how many there are besides."""
+def test_the_number_of_reported_lines_is_limited(seed: RunSeed) -> None:
+    """The first lines are reported, and the number of the others."""
     done = seed(HEADER + "bad,USD,x,,,\n" * 100)
     assert done.code == 1
     assert "line 21:" in done.err
@@ -114,8 +114,8 @@ def test_many_bad_lines_are_not_all_told(seed: RunSeed) -> None:
     assert "80 more" in done.err
 
 
-def test_what_the_wallet_knows_better_is_named_by_line_too(cli: InProcessCli, seed: RunSeed) -> None:
-    """An unknown agent, a token of another player, more money than a balance can hold: all or nothing."""
+def test_conflicts_with_the_wallet_are_named_by_line(cli: InProcessCli, seed: RunSeed) -> None:
+    """This holds for an unknown agent, a token of another player, and a balance out of range. Nothing is added."""
     cli("player", "add", "old", "--currency", "USD")
     assert seed(HEADER + "first,USD,1,,token_1,\n").code == 0
     before = cli("player", "list")
@@ -139,7 +139,7 @@ def test_what_the_wallet_knows_better_is_named_by_line_too(cli: InProcessCli, se
 
 
 def test_an_existing_player_may_get_a_token(cli: InProcessCli, seed: RunSeed) -> None:
-    """A token that is new to a player who is not opens a session and moves no money."""
+    """A new token opens a session and moves no money."""
     seed(HEADER + "ann,USD,1,,,\n")
     assert seed(HEADER + "ann,USD,99,,token_1,\n").json["accounts_added"] == 0
     assert cli.read_balances("ann") == (100, 0)
@@ -152,7 +152,7 @@ def test_an_existing_player_may_get_a_token(cli: InProcessCli, seed: RunSeed) ->
     ids=["empty file", "empty line", "column missing", "semicolons", "strange column", "no header"],
 )
 def test_the_first_line_names_the_columns(seed: RunSeed, tmp_path: Path, header: str) -> None:
-    """A file where it does not is refused, with what should stand there."""
+    """Another first line is refused with the valid columns."""
     assert_error_line(
         seed(header), 2, "players.csv", "first line", "player_id, currency, balance", "bonus, token, agent"
     )
@@ -169,13 +169,13 @@ def test_the_first_line_names_the_columns(seed: RunSeed, tmp_path: Path, header:
     ],
     ids=["Latin-1", "UTF-16", "open quote", "endless field"],
 )
-def test_a_file_that_is_no_csv_in_utf_8_is_refused(seed: RunSeed, content: bytes, words: str) -> None:
-    """In words, not with a traceback."""
+def test_a_file_that_is_not_csv_in_utf_8_is_refused(seed: RunSeed, content: bytes, words: str) -> None:
+    """The error is a sentence, not a traceback."""
     assert_error_line(seed(content), 2, "players.csv", words)
 
 
 def test_a_file_that_cannot_be_read_is_refused(cli: InProcessCli, tmp_path: Path) -> None:
-    """A missing one, or a folder; no wallet file is made."""
+    """This holds for a missing file and a folder. No wallet file is created."""
     with assert_unchanged(tmp_path):
         assert_error_line(cli.run("seed", tmp_path / "none.csv"), 2, "none.csv", "No such file")
         assert_error_line(cli.run("seed", tmp_path), 2, str(tmp_path), "directory")

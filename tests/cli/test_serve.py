@@ -1,4 +1,4 @@
-"""`minwallet serve`, and the command line beside one that runs, that is gone or that may not start."""
+"""`minwallet serve`, and commands while a server runs, after it was killed, or before it may start."""
 
 import signal
 import socket
@@ -16,7 +16,7 @@ from tests.support import TIMEOUT_S, Cli, InProcessCli, Server, clean_environmen
 
 
 def test_two_servers_never_share_a_file(db: Path) -> None:
-    """The second says who has it, and the first serves on."""
+    """The second one names the first, and the first continues."""
     with running_server(db) as server:
         refused = Cli(db).run("serve", "--port", 0)
         assert_error_line(refused, 3, str(db), f"process {server.process.pid}", server.url)
@@ -31,16 +31,16 @@ def test_a_port_in_use_is_named(tmp_path: Path, db: Path) -> None:
         assert_error_line(Cli(db).run("serve", "--port", port), 3, str(port), "in use", "--port")
 
 
-def test_an_address_of_somebody_else_is_named(db: Path) -> None:
-    """One that this machine does not have, or a name that nobody has."""
+def test_an_unavailable_address_is_named(db: Path) -> None:
+    """This holds for an address of another machine and for an unknown name."""
     for host in ("192.0.2.1", "nobody.invalid"):
         refused = run_minwallet("--db", db, "serve", "--port", 0, "--host", host, MINWALLET_CALLBACK_KEY="k")
         assert_error_line(refused, 3, host)
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "::"])
-def test_a_server_for_the_world_needs_protection(tmp_path: Path, db: Path, host: str) -> None:
-    """Without any it does not start, and says what to set."""
+def test_a_public_server_needs_protection(tmp_path: Path, db: Path, host: str) -> None:
+    """Without protection it does not start, and says what to set."""
     with assert_unchanged(tmp_path):
         refused = Cli(db).run("serve", "--host", host, "--port", 0)
         assert_error_line(refused, 2, host, "MINWALLET_CALLBACK_KEY", "MINWALLET_CALLBACK_ALLOW")
@@ -50,8 +50,8 @@ def test_a_server_for_the_world_needs_protection(tmp_path: Path, db: Path, host:
     "settings",
     [{"MINWALLET_CALLBACK_KEY": "long-random-word"}, {"MINWALLET_CALLBACK_ALLOW": "203.0.113.0/24, ::1/128"}],
 )
-def test_a_protected_server_may_serve_the_world(db: Path, settings: dict[str, str]) -> None:
-    """Either protection will do."""
+def test_a_protected_server_can_listen_publicly(db: Path, settings: dict[str, str]) -> None:
+    """Either protection is sufficient."""
     with running_server(db, "--host", "0.0.0.0", **settings) as server:
         assert server.http.get(f"http://127.0.0.1:{server.http.base_url.port}/readyz").status_code == 200
         assert server.stop() == 0
@@ -76,20 +76,19 @@ def test_a_protected_server_may_serve_the_world(db: Path, settings: dict[str, st
     ],
 )
 def test_a_bad_setting_is_named(db: Path, settings: dict[str, str], words: list[str]) -> None:
-    """Code 2, the setting and what is wrong with it; no server starts."""
+    """The code is 2, the error names the setting and the reason, and no server starts."""
     assert_error_line(InProcessCli(db).run("serve", **settings), 2, *words)
     assert not db.exists()
 
 
-def test_a_bad_port_is_wrong_usage(cli: InProcessCli) -> None:
-    """On the command line as in the settings."""
+def test_a_bad_port_is_a_usage_error(cli: InProcessCli) -> None:
+    """The option is checked like the setting."""
     assert_usage_error(cli.run("serve", "--port", "http"), "--port")
     assert_error_line(cli.run("serve", "--port", 70_000), 2, "65535")
 
 
-def test_a_killed_server_is_not_missed(db: Path) -> None:
-    """What it leaves beside the file keeps nobody out: the command line goes on with what was committed, and so does
-    the next server."""
+def test_commands_work_after_a_server_was_killed(db: Path) -> None:
+    """Its files block no one: commands and the next server continue with all commits."""
     server, cli = Server(db), InProcessCli(db)
     player = cli.add_player(balance="10")
     token = cli.open_session(player)
@@ -104,8 +103,8 @@ def test_a_killed_server_is_not_missed(db: Path) -> None:
         assert cli("deposit", player, "1")["cash"] == 1100
 
 
-def test_the_side_file_is_its_owners_alone(db: Path) -> None:
-    """It holds the key to the server, and goes when the server stops."""
+def test_only_the_owner_can_read_the_lock_file(db: Path) -> None:
+    """It has the key of the control endpoint, and is removed when the server stops."""
     side_file = db.with_name("wallet.db.owner")
     with running_server(db) as server:
         assert side_file.stat().st_mode & 0o777 == 0o600
@@ -114,7 +113,7 @@ def test_the_side_file_is_its_owners_alone(db: Path) -> None:
 
 
 def test_changes_go_through_the_server(db: Path) -> None:
-    """A player blocked from outside cannot bet from that moment on, and a revoked session is gone."""
+    """A blocked player cannot bet from then on, and a revoked session is invalid."""
     cli = InProcessCli(db)
     with running_server(db) as server:
         player = cli.add_player(balance="10")
@@ -131,7 +130,7 @@ def test_changes_go_through_the_server(db: Path) -> None:
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux has a file that is always full")
 def test_a_server_needs_no_log(db: Path) -> None:
-    """Where its log is on a full disk it serves all the same; and it ends with the code that says how it ended."""
+    """With its log on a full disk, the server works and ends with the right exit code."""
     with Path("/dev/full").open("w") as full:
         with start_minwallet(["--db", db, "serve", "--port", 0], stderr=full, env=clean_environment()) as server:
             while (desk := read_control_endpoint(db)) is None:

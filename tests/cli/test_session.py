@@ -10,7 +10,7 @@ from tests.support import InProcessCli
 
 
 def test_a_session_is_opened_with_a_token(wallet: InProcessCli) -> None:
-    """The token is 40 symbols nobody can guess, and good for a day."""
+    """The token has 40 unguessable characters and is valid for a day."""
     player = wallet.add_player()
     opened = wallet("session", "open", player)
     assert list(opened) == ["token", "player_id", "currency", "expires_at"]
@@ -31,8 +31,8 @@ def test_a_session_is_opened_with_a_token(wallet: InProcessCli) -> None:
         ("36500d", timedelta(days=36_500)),
     ],
 )
-def test_a_session_lasts_as_long_as_it_is_told(cli: InProcessCli, ttl: str, length: timedelta) -> None:
-    """Seconds, minutes, hours or days."""
+def test_a_session_lasts_for_its_ttl(cli: InProcessCli, ttl: str, length: timedelta) -> None:
+    """The unit is seconds, minutes, hours or days."""
     opened = cli("session", "open", cli.add_player(), "--ttl", ttl)
     (row,) = cli("session", "list", opened["player_id"])["sessions"]
     assert row["expires_at"] == opened["expires_at"]
@@ -40,14 +40,14 @@ def test_a_session_lasts_as_long_as_it_is_told(cli: InProcessCli, ttl: str, leng
 
 
 @pytest.mark.parametrize("ttl", ["", "0s", "24", "h", "1.5h", "-1h", "1w", "24H", "99999999999d", "36501d", "\uff11h"])
-def test_a_length_of_time_that_will_not_do_is_refused(cli: InProcessCli, ttl: str) -> None:
-    """With examples of what will do, or the shortest and the longest."""
+def test_an_invalid_duration_is_refused(cli: InProcessCli, ttl: str) -> None:
+    """The error has examples, or the minimum and the maximum."""
     refused = cli.run("session", "open", cli.add_player(), f"--ttl={ttl}")
     assert_error_line(refused, 2, "24h" if not re.fullmatch(r"(0s|36501d)", ttl) else "between 1s and 100 years")
 
 
 def test_the_token_alone_goes_to_stdout(wallet: InProcessCli) -> None:
-    """So `TOKEN=$(minwallet session open …)` works; how long it lasts is said on stderr."""
+    """`TOKEN=$(minwallet session open …)` works. The end of the session is printed on stderr."""
     player = wallet.add_player()
     opened = wallet.run("session", "open", player, "--ttl", "30m")
     assert opened.code == 0
@@ -57,7 +57,7 @@ def test_the_token_alone_goes_to_stdout(wallet: InProcessCli) -> None:
 
 
 def test_a_session_is_in_one_currency(wallet: InProcessCli) -> None:
-    """Which has to be named where the player has several."""
+    """The option is required if the player has several."""
     player = wallet.add_player()
     wallet("player", "add", player, "--currency", "EUR")
     assert_error_line(wallet.run("session", "open", player), 1, "EUR, USD", "--currency")
@@ -67,7 +67,7 @@ def test_a_session_is_in_one_currency(wallet: InProcessCli) -> None:
 
 
 def test_sessions_are_listed_with_shortened_tokens(wallet: InProcessCli) -> None:
-    """The newest first, of this player only; a whole token is shown only when it is opened."""
+    """The newest of this player come first. A complete token is shown only when it is opened."""
     player = wallet.add_player()
     wallet.open_session(wallet.add_player())
     first, second = wallet.open_session(player, "--ttl", "1h"), wallet.open_session(player)
@@ -83,15 +83,15 @@ def test_sessions_are_listed_with_shortened_tokens(wallet: InProcessCli) -> None
         assert [row[:3] for row in rows] == [[f"{token[:6]}…", "USD", "live"] for token in (second, first)]
 
 
-def test_a_player_without_sessions_says_how_to_open_one(wallet: InProcessCli) -> None:
-    """An empty list is empty JSON for scripts and a hint for people."""
+def test_an_empty_list_of_sessions_has_a_hint(wallet: InProcessCli) -> None:
+    """Scripts get an empty JSON list, and people a command to open a session."""
     player = wallet.add_player()
     assert wallet("session", "list", player) == {"sessions": []}
     assert f"minwallet session open {player}" in wallet.run("session", "list", player).out
 
 
 def test_a_session_is_revoked_by_its_token(wallet: InProcessCli) -> None:
-    """Others stay; revoking it again changes nothing."""
+    """Other sessions stay valid. Revoking it again changes nothing."""
     player = wallet.add_player()
     first, second = wallet.open_session(player), wallet.open_session(player)
     assert wallet("session", "revoke", first) == {"revoked": True}
@@ -101,8 +101,8 @@ def test_a_session_is_revoked_by_its_token(wallet: InProcessCli) -> None:
     assert "revoked" in wallet.run("session", "revoke", second).out
 
 
-def test_a_session_ends_by_itself(cli: InProcessCli) -> None:
-    """The list says that it has expired."""
+def test_a_session_expires(cli: InProcessCli) -> None:
+    """The list shows it as expired."""
     player = cli.add_player()
     cli.open_session(player, "--ttl", "1s")
     while (found := cli("session", "list", player)["sessions"][0])["status"] == "live":
@@ -112,7 +112,7 @@ def test_a_session_ends_by_itself(cli: InProcessCli) -> None:
 
 
 def test_an_unknown_player_or_token_is_refused(wallet: InProcessCli) -> None:
-    """A shortened token too: the whole one is needed."""
+    """A shortened token is refused too."""
     token = wallet.open_session(wallet.add_player())
     assert_error_line(wallet.run("session", "open", "nobody", "--json"), 1, "nobody", "player list")
     assert_error_line(wallet.run("session", "list", "nobody", "--json"), 1, "nobody", "player list")

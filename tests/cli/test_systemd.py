@@ -1,4 +1,4 @@
-"""`minwallet systemd`: units that systemd itself takes, and that name this installation."""
+"""`minwallet systemd`: units that systemd accepts and that name this installation."""
 
 import os
 import pwd
@@ -21,7 +21,7 @@ MAX_EXPOSURE = 2.5
 
 @pytest.fixture
 def analyze() -> str:
-    """What examines units."""
+    """Return the path of the program that checks units."""
     require_programs("SYSTEMD_REQUIRED", "systemd", "systemd-analyze")
     return "systemd-analyze"
 
@@ -37,8 +37,8 @@ def unit_values(unit: str, name: str) -> list[str]:
     return re.findall(rf"^{name}=(.*)$", unit, re.MULTILINE)
 
 
-def test_systemd_takes_the_units(tmp_path: Path, analyze: str) -> None:
-    """Whatever the folder is called: nothing in them is unknown or wrong, and the server has few rights."""
+def test_systemd_accepts_the_units(tmp_path: Path, analyze: str) -> None:
+    """In a folder of any name, the units have no unknown or wrong line, and the server has few rights."""
     folder = tmp_path / """50% of "my" wallet's"""
     folder.mkdir()
     program = tmp_path / "100% sure" / "minwallet"
@@ -58,7 +58,7 @@ def test_systemd_takes_the_units(tmp_path: Path, analyze: str) -> None:
 
 
 def test_the_service_is_of_this_installation(cli: InProcessCli, tmp_path: Path) -> None:
-    """Program, file, folder and user are named in full; it writes in the folder alone, and stops as the server does."""
+    """Program, file, folder and user are absolute. The service writes in the folder only, and stops like the server."""
     (tmp_path / "money").mkdir()
     unit = run_script(
         MINWALLET_SCRIPT, "--db", "money/../money/wallet.db", "systemd", "--user", "daemon", cwd=tmp_path
@@ -74,7 +74,7 @@ def test_the_service_is_of_this_installation(cli: InProcessCli, tmp_path: Path) 
 
 
 def test_one_file_has_a_cache_of_its_own(cli: InProcessCli, tmp_path: Path) -> None:
-    """A pex names itself in PEX, and unpacks itself where the service may write."""
+    """A pex has its path in PEX, and unpacks itself into a folder that the service can write."""
     unit = cli.run("systemd", PEX=str(tmp_path / "minwallet.pex")).out
     assert unit_values(unit, "ExecStart")[0].startswith(f":{tmp_path}/minwallet.pex --db ")
     assert unit_values(unit, "CacheDirectory") == ["minwallet"]
@@ -82,7 +82,7 @@ def test_one_file_has_a_cache_of_its_own(cli: InProcessCli, tmp_path: Path) -> N
 
 
 def test_what_is_needed_is_not_hidden(cli: InProcessCli) -> None:
-    """Home folders are hidden from the server unless something of it lies in one."""
+    """Home folders are hidden, unless the server needs a file in one."""
     assert unit_values(cli.run("systemd", PEX="/root/minwallet").out, "ProtectHome") == []
 
 
@@ -91,13 +91,13 @@ def test_what_is_needed_is_not_hidden(cli: InProcessCli) -> None:
     [("127.0.0.1", "8000", "127.0.0.1:8000"), ("::1", "81", "[::1]:81"), ("localhost", "80", "127.0.0.1:80")],
 )
 def test_the_socket_is_where_the_server_would_listen(cli: InProcessCli, host: str, port: str, address: str) -> None:
-    """The settings say where."""
+    """The address comes from the settings."""
     unit = cli.run("systemd", "--socket", MINWALLET_HOST=host, MINWALLET_PORT=port).out
     assert unit_values(unit, "ListenStream") == [address]
 
 
-def test_copies_may_be_written_elsewhere(tmp_path: Path) -> None:
-    """The folder for them is the other one in which the service writes, and has to be there."""
+def test_the_service_can_write_to_the_backup_folder(tmp_path: Path) -> None:
+    """The backup folder must exist."""
     (tmp_path / "money").mkdir()
     cli = InProcessCli(tmp_path / "money" / "wallet.db")
     copies = tmp_path / "copies"
@@ -111,8 +111,8 @@ def test_copies_may_be_written_elsewhere(tmp_path: Path) -> None:
     assert unit_values(unit, "ReadWritePaths") == [f"{cli.db.parent} {copies}"]
 
 
-def test_what_no_unit_can_say_is_refused(cli: InProcessCli, db: Path) -> None:
-    """A user or folder that is not there, a name for an address, a port that changes, an address without protection."""
+def test_invalid_values_of_a_unit_are_refused(cli: InProcessCli, db: Path) -> None:
+    """This holds for an unknown user or folder, a host name, port 0, and a public address without protection."""
     assert_error_line(cli.run("systemd", "--user", "nobody-here"), 2, "nobody-here", "--user")
     assert_error_line(InProcessCli(db.parent / "none" / "wallet.db").run("systemd"), 2, "none", "--db")
     assert_error_line(InProcessCli(db.parent / "a\nb.db").run("systemd"), 2, "control characters")

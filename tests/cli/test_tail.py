@@ -1,4 +1,4 @@
-"""`minwallet tail`: what is committed, as it is committed, by whoever."""
+"""`minwallet tail`: transactions as they are committed by any process."""
 
 import json
 import signal
@@ -15,7 +15,7 @@ from tests.support import TIMEOUT_S, InProcessCli, clean_environment, run_minwal
 
 @contextmanager
 def running_tail(db: Path, *options: object) -> Iterator["Popen[str]"]:
-    """The command as a process that is told to end, as by Ctrl-C, when the block is over."""
+    """Yield the command as a process, and stop it with Ctrl-C at the end of the block."""
     process = start_minwallet(["--db", db, "tail", *options], stdout=PIPE, stderr=PIPE, env=clean_environment())
     try:
         yield process
@@ -37,7 +37,7 @@ def read_json(process: "Popen[str]") -> dict[str, Any]:
 
 
 def test_the_tail_begins_with_the_newest_and_goes_on(cli: InProcessCli) -> None:
-    """Oldest first, a document a line, whoever commits: a running server or another command."""
+    """It prints one document per line, oldest first, for commits of a server or another command."""
     name = cli.add_player()
     cli("deposit", name, "1")
     cli("deposit", name, "2")
@@ -52,8 +52,8 @@ def test_the_tail_begins_with_the_newest_and_goes_on(cli: InProcessCli) -> None:
     assert (bet["kind"], bet["player_id"], bet["agent"], bet["cash_after"]) == ("bet", name, "default", 10_595)
 
 
-def test_the_tail_shows_only_what_was_asked_for(cli: InProcessCli) -> None:
-    """By player, kind, state, game, protocol, currency and agent."""
+def test_the_tail_filters(cli: InProcessCli) -> None:
+    """The filters are player, kind, state, game, protocol, currency and agent."""
     ann, bob = cli.add_player(), cli.add_player(currency="EUR")
     cli("withdraw", bob, "1")
     with running_tail(cli.db, "--player", bob, "--kind", "withdraw", "--currency", "EUR", "--json") as process:
@@ -65,16 +65,16 @@ def test_the_tail_shows_only_what_was_asked_for(cli: InProcessCli) -> None:
         assert found["player_id"] == bob
 
 
-def test_a_person_gets_a_line(cli: InProcessCli) -> None:
-    """With the player, what it was, by how much and to how much."""
+def test_a_transaction_is_one_line(cli: InProcessCli) -> None:
+    """The line has the player, the event, the change and the balance."""
     name = cli.add_player(bonus="2.50")
     with running_tail(cli.db) as process:
         line = read_line(process).split()
     assert line[1:7] == ["1", name, "deposit", "+102.50", "→", "102.50"]
 
 
-def test_the_tail_ends_when_nobody_reads_it(cli: InProcessCli) -> None:
-    """As in `minwallet tail | head -1`."""
+def test_the_tail_ends_with_its_reader(cli: InProcessCli) -> None:
+    """This is the case of `minwallet tail | head -1`."""
     name = cli.add_player()
     with running_tail(cli.db, "-n", "1") as process:
         assert read_line(process)
@@ -85,24 +85,24 @@ def test_the_tail_ends_when_nobody_reads_it(cli: InProcessCli) -> None:
         process.stdout = None
 
 
-def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
-    """In one line."""
+def test_a_missing_file_is_an_error(tmp_path: Path) -> None:
+    """The error is one line."""
     result = run_minwallet("--db", tmp_path / "none.db", "tail")
     assert result.code == 3
     assert "none.db" in result.err
     assert len(result.err.splitlines()) == 1
 
 
-def test_nonsense_is_refused(cli: InProcessCli) -> None:
-    """With what there is, rather than waited for in vain."""
+def test_an_invalid_filter_is_an_error(cli: InProcessCli) -> None:
+    """The error names the valid values."""
     cli.add_player()
     for option, word in (("--kind", "betwin"), ("--state", "orphan"), ("--protocol", "vela")):
         assert_error_line(cli.run("tail", option, "nonsense"), 2, "nonsense", word)
     assert_error_line(cli.run("tail", "--agent", "nobody"), 1, "unknown agent 'nobody'", "minwallet agent list")
 
 
-def test_a_tail_keeps_nobody_from_the_file(cli: InProcessCli) -> None:
-    """A server starts while it runs, and stops again; verify is clean."""
+def test_a_tail_does_not_lock_the_file(cli: InProcessCli) -> None:
+    """A server can start and stop meanwhile, and the ledger verifies."""
     name = cli.add_player()
     with running_tail(cli.db, "-n", "1", "--json") as process:
         assert read_json(process)["amount"] == 10_000

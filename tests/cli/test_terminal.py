@@ -1,4 +1,4 @@
-"""What people see: help, completion, pipes, terminals."""
+"""The output for people: help, completion, pipes and terminals."""
 
 import os
 import pty
@@ -24,14 +24,14 @@ COMMAND = [sys.executable, "-m", "minwallet"]
 
 
 def _list_commands(command: object, *words: str) -> list[tuple[str, ...]]:
-    """The command and every command below it, as words."""
+    """Yield the words of the command and of every command below it."""
     below = getattr(command, "commands", {})
     return [words, *(found for name, each in below.items() for found in _list_commands(each, *words, name))]
 
 
 @pytest.mark.parametrize("words", _list_commands(typer.main.get_command(app)), ids=" ".join)
 def test_every_command_explains_itself(cli: InProcessCli, words: tuple[str, ...]) -> None:
-    """`--help` shows the usage, a sentence, and each option with words of its own."""
+    """`--help` shows the usage, a sentence, and a text for each option."""
     shown = cli.run(*words, "--help")
     assert (shown.code, shown.err) == (0, "")
     usage, _, sentence, *rest = shown.out.splitlines()
@@ -43,7 +43,7 @@ def test_every_command_explains_itself(cli: InProcessCli, words: tuple[str, ...]
 
 
 def test_help_is_the_same_for_the_module(tmp_path: Path) -> None:
-    """`python -m minwallet` is `minwallet`."""
+    """`python -m minwallet` prints the same help as `minwallet`."""
     by_module = run_minwallet("--help", cwd=tmp_path, **FRESH_PROCESS)
     by_script = subprocess.run(
         [MINWALLET_SCRIPT, "--help"], check=True, capture_output=True, text=True, env=clean_environment()
@@ -51,8 +51,8 @@ def test_help_is_the_same_for_the_module(tmp_path: Path) -> None:
     assert by_module == (0, by_script.stdout.replace("Usage: ", "Usage: python -m "), "")
 
 
-def test_an_unknown_command_or_option_is_wrong_usage(cli: InProcessCli) -> None:
-    """Code 2, on stderr."""
+def test_an_unknown_command_or_option_is_a_usage_error(cli: InProcessCli) -> None:
+    """The code is 2, and the error is on stderr."""
     for words in (["nonsense"], ["player", "nonsense"], ["verify", "--nonsense"], ["verify", "more"], ["deposit", "x"]):
         result = cli.run(*words)
         assert (result.code, result.out) == (2, "")
@@ -61,7 +61,7 @@ def test_an_unknown_command_or_option_is_wrong_usage(cli: InProcessCli) -> None:
 
 
 def test_the_shell_completes_commands() -> None:
-    """`--show-completion` prints a script for the shell that asks, and the script's question is answered."""
+    """`--show-completion` prints a script for the shell, and the script's requests are answered."""
     show = ["bash", "-c", f"'{MINWALLET_SCRIPT}' --show-completion; exit $?"]
     shown = subprocess.run(show, check=True, capture_output=True, text=True, env=clean_environment())
     assert "complete" in shown.stdout
@@ -73,7 +73,7 @@ def test_the_shell_completes_commands() -> None:
 
 @pytest.fixture(scope="module")
 def many_players(tmp_path_factory: pytest.TempPathFactory) -> InProcessCli:
-    """A wallet with more players than a pipe holds."""
+    """Return a wallet with more players than the buffer of a pipe holds."""
     folder = tmp_path_factory.mktemp("crowded")
     rows = "".join(f"player{number:04},USD,{number}.00\n" for number in range(3000))
     (folder / "players.csv").write_text(f"player_id,currency,balance\n{rows}")
@@ -84,7 +84,7 @@ def many_players(tmp_path_factory: pytest.TempPathFactory) -> InProcessCli:
 
 @pytest.mark.parametrize("options", [[], ["--json"]])
 def test_a_reader_may_stop_reading(many_players: InProcessCli, options: list[str]) -> None:
-    """`| head -1` gets its line, and the command ends quietly and well."""
+    """`| head -1` gets its line, and the command ends silently with code 0."""
     command = [*COMMAND, "--db", str(many_players.db), "player", "list", *options]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=clean_environment()) as process:
         assert process.stdout
@@ -95,8 +95,8 @@ def test_a_reader_may_stop_reading(many_players: InProcessCli, options: list[str
 
 
 @pytest.mark.parametrize("words", ["player show player0001", "verify", "session open player0001"])
-def test_a_reader_may_be_gone_before_anything_is_said(many_players: InProcessCli, words: str) -> None:
-    """The command does its work all the same, without complaint."""
+def test_a_reader_may_be_gone_before_the_first_line(many_players: InProcessCli, words: str) -> None:
+    """The command still does its work, without an error."""
     reading, writing = os.pipe()
     os.close(reading)
     command = [*COMMAND, "--db", str(many_players.db), *words.split()]
@@ -109,8 +109,8 @@ def test_a_reader_may_be_gone_before_anything_is_said(many_players: InProcessCli
     assert done.returncode == 0
 
 
-def test_a_full_disk_for_the_output_is_no_traceback(many_players: InProcessCli) -> None:
-    """The reason is said in a line."""
+def test_output_on_a_full_disk_is_an_error(many_players: InProcessCli) -> None:
+    """The reason is one line, not a traceback."""
     command = [*COMMAND, "--db", str(many_players.db), "player", "list"]
     with Path("/dev/full").open("w") as full:
         done = subprocess.run(
@@ -121,8 +121,8 @@ def test_a_full_disk_for_the_output_is_no_traceback(many_players: InProcessCli) 
     assert done.returncode != 0
 
 
-def test_a_closed_output_is_no_traceback(many_players: InProcessCli) -> None:
-    """As with `>&-` in a shell."""
+def test_a_closed_output_is_allowed(many_players: InProcessCli) -> None:
+    """This is the case of `>&-` in a shell."""
     command = [
         "bash",
         "-c",
@@ -140,8 +140,8 @@ def test_a_closed_output_is_no_traceback(many_players: InProcessCli) -> None:
 
 
 @pytest.mark.parametrize("options", [[], ["--json"]])
-def test_an_output_that_knows_only_ascii_is_enough(many_players: InProcessCli, options: list[str]) -> None:
-    """Where a symbol cannot be shown, something else is, and no traceback."""
+def test_an_ascii_output_is_allowed(many_players: InProcessCli, options: list[str]) -> None:
+    """Other characters are replaced, without a traceback."""
     many_players.open_session("player0002")
     listed = run_minwallet("--db", many_players.db, "session", "list", "player0002", *options, PYTHONIOENCODING="ascii")
     assert "Traceback" not in listed.err
@@ -150,7 +150,7 @@ def test_an_output_that_knows_only_ascii_is_enough(many_players: InProcessCli, o
 
 
 def _run_in_terminal(columns: int, *arguments: object) -> tuple[int, str]:
-    """The exit code and all that the command writes to a terminal of this width."""
+    """Return the exit code and the output of the command on a terminal of this width."""
     leader, follower = pty.openpty()
     ioctl(follower, termios.TIOCSWINSZ, struct.pack("HHHH", 40, columns, 0, 0))
     settings = {
@@ -170,7 +170,7 @@ def _run_in_terminal(columns: int, *arguments: object) -> tuple[int, str]:
 
 
 def _render_screen(written: str) -> list[str]:
-    """The lines that stay on the screen: knows the few control sequences that a progress bar needs, and no others."""
+    """Return the lines that stay on the screen. Handle only the control sequences of a progress bar."""
     lines, row, column = [""], 0, 0
     for control, text in re.findall(r"(\x1b\[[0-9;?]*[A-Za-z]|\r|\n)|([^\x1b\r\n]+)", written):
         if text:
@@ -191,7 +191,7 @@ def _render_screen(written: str) -> list[str]:
 
 
 def test_seeding_shows_progress_and_clears_it_away(many_players: InProcessCli, tmp_path: Path) -> None:
-    """In a terminal there is a bar while it works, one line when it is done, and the cursor is back."""
+    """On a terminal there is a progress bar, then one line, and a visible cursor."""
     file = many_players.db.with_name("players.csv")
     code, written = _run_in_terminal(80, "--db", tmp_path / "new.db", "seed", file)
     assert code == 0
@@ -202,7 +202,7 @@ def test_seeding_shows_progress_and_clears_it_away(many_players: InProcessCli, t
 
 
 def test_a_table_in_a_terminal(many_players: InProcessCli) -> None:
-    """Is the same as elsewhere, with a header that stands out."""
+    """It equals the table elsewhere, with a bold header."""
     code, written = _run_in_terminal(80, "--db", many_players.db, "player", "show", "player0007")
     assert code == 0
     assert "\x1b[1m" in written
@@ -213,7 +213,7 @@ def test_a_table_in_a_terminal(many_players: InProcessCli) -> None:
 
 
 def test_a_ledger_in_a_narrow_terminal_can_be_read(many_players: InProcessCli) -> None:
-    """Whatever does not fit is left out or wrapped, but not the numbers and what they are."""
+    """Columns that do not fit are left out, but numbers and their headings stay complete."""
     code, written = _run_in_terminal(80, "--db", many_players.db, "ledger", "player0007")
     assert code == 0
     shown = " ".join(_render_screen(written))

@@ -11,8 +11,8 @@ from tests.support import InProcessCli, clean_environment
 MAX_AMOUNT = "92233720368547758.07"
 
 
-def test_a_deposit_shows_what_there_is_now(wallet: InProcessCli) -> None:
-    """Integers of cents, and the number of the ledger entry."""
+def test_a_deposit_shows_the_new_balance(wallet: InProcessCli) -> None:
+    """The balances are in cents, with the number of the ledger entry."""
     player = wallet.add_player(balance="100")
     done = wallet("deposit", player, "12.50")
     (newest,) = wallet("ledger", player, "--limit", 1)["entries"]
@@ -21,7 +21,7 @@ def test_a_deposit_shows_what_there_is_now(wallet: InProcessCli) -> None:
 
 
 def test_a_withdrawal_takes_cash(wallet: InProcessCli) -> None:
-    """Down to the last cent, and its change in the ledger is negative."""
+    """The last cent can be withdrawn, and the change in the ledger is negative."""
     player = wallet.add_player(balance="10")
     done = wallet("withdraw", player, "10.00")
     (newest,) = wallet("ledger", player, "--limit", 1)["entries"]
@@ -29,7 +29,7 @@ def test_a_withdrawal_takes_cash(wallet: InProcessCli) -> None:
     assert (newest["kind"], newest["amount"]) == ("withdraw", -1000)
 
 
-def test_people_are_told_in_a_sentence(wallet: InProcessCli) -> None:
+def test_the_new_balance_is_one_sentence(wallet: InProcessCli) -> None:
     """Amounts are decimals there."""
     player = wallet.add_player(balance="10", bonus="2.5")
     assert wallet.run("deposit", player, "0.05").out.startswith(f"{player} now has 10.05 USD and 2.50 bonus")
@@ -37,7 +37,7 @@ def test_people_are_told_in_a_sentence(wallet: InProcessCli) -> None:
 
 
 def test_bonus_is_moved_apart_from_cash(wallet: InProcessCli) -> None:
-    """`--bonus` gives and takes bonus only."""
+    """`--bonus` deposits and withdraws bonus only."""
     player = wallet.add_player(balance="10", bonus="5")
     given = wallet("deposit", player, "1", "--bonus")
     assert (given["cash"], given["bonus"]) == (1000, 600)
@@ -46,7 +46,7 @@ def test_bonus_is_moved_apart_from_cash(wallet: InProcessCli) -> None:
 
 
 def test_a_withdrawal_never_touches_bonus(wallet: InProcessCli) -> None:
-    """Too little cash is refused however much bonus there is, and the other way round."""
+    """Too little cash is refused whatever the bonus, and the reverse."""
     player = wallet.add_player(balance="10", bonus="50")
     assert_error_line(wallet.run("withdraw", player, "10.01", "--json"), 1, "10.00 USD", "cash")
     assert_error_line(wallet.run("withdraw", player, "50.01", "--bonus"), 1, "50.00 USD", "bonus")
@@ -55,7 +55,7 @@ def test_a_withdrawal_never_touches_bonus(wallet: InProcessCli) -> None:
 
 @pytest.mark.parametrize("command", ["deposit", "withdraw"])
 def test_the_same_reference_again_changes_nothing(wallet: InProcessCli, command: str) -> None:
-    """It answers as it did at first, however often it is asked."""
+    """A repeated request gets the first reply."""
     player = wallet.add_player(balance="10")
     order = (command, player, "4", "--reference", f"invoice 1 of {player}")
     first = wallet(*order)
@@ -64,8 +64,8 @@ def test_the_same_reference_again_changes_nothing(wallet: InProcessCli, command:
     assert len(wallet.read_entries(player)) == 2
 
 
-def test_a_reference_means_one_movement(wallet: InProcessCli) -> None:
-    """Another amount, purse, kind, currency or player under the same reference is refused; another agent's is free."""
+def test_a_reference_means_one_transfer(wallet: InProcessCli) -> None:
+    """A changed amount, kind, currency, player or bonus is refused. Another agent can use the reference."""
     player, other = wallet.add_player(bonus="10"), wallet.add_player()
     again = ("--reference", f"order of {player}")
     wallet("deposit", player, "1", *again)
@@ -81,14 +81,14 @@ def test_a_reference_means_one_movement(wallet: InProcessCli) -> None:
     assert wallet("deposit", player, "1", "--agent", f"of-{player}", *again)["cash"] == 100
 
 
-def test_without_a_reference_each_call_is_a_movement_of_its_own(wallet: InProcessCli) -> None:
+def test_without_a_reference_each_call_is_a_transfer(wallet: InProcessCli) -> None:
     """Two equal deposits are two deposits."""
     player = wallet.add_player(balance="0")
     assert [wallet("deposit", player, "1")["cash"] for _ in range(3)] == [100, 200, 300]
 
 
-def test_a_player_with_several_currencies_needs_one_named(wallet: InProcessCli) -> None:
-    """Nothing is guessed where money is meant."""
+def test_a_player_with_several_currencies_needs_the_option(wallet: InProcessCli) -> None:
+    """The wallet never guesses an account."""
     player = wallet.add_player(balance="1")
     wallet("player", "add", player, "--currency", "EUR", "--balance", "2")
     assert_error_line(wallet.run("deposit", player, "1"), 1, "EUR, USD", "--currency")
@@ -98,8 +98,8 @@ def test_a_player_with_several_currencies_needs_one_named(wallet: InProcessCli) 
     assert_error_line(wallet.run("deposit", player, "1", "--currency", "GBP"), 1, "GBP", "EUR, USD")
 
 
-def test_an_unknown_player_has_no_money(wallet: InProcessCli) -> None:
-    """A deposit makes no player."""
+def test_an_unknown_player_is_refused(wallet: InProcessCli) -> None:
+    """A deposit does not create a player."""
     for command in ("deposit", "withdraw"):
         assert_error_line(wallet.run(command, "nobody", "1", "--json"), 1, "nobody", "player list")
 
@@ -107,8 +107,8 @@ def test_an_unknown_player_has_no_money(wallet: InProcessCli) -> None:
 @pytest.mark.parametrize(
     "amount", ["1.234", "abc", "1e5", "0", "", "1,50", "+1", " 1", "1_000", "\uff11\uff12", ".5", "1.", "inf"]
 )
-def test_an_amount_that_will_not_do_is_refused(wallet: InProcessCli, amount: str) -> None:
-    """An amount is a decimal above 0 with at most two places, in plain digits."""
+def test_an_invalid_amount_is_refused(wallet: InProcessCli, amount: str) -> None:
+    """An amount is a decimal above 0 with at most two places and ASCII digits."""
     player = wallet.add_player(balance="1")
     for command in ("deposit", "withdraw"):
         assert_error_line(wallet.run(command, player, amount), 2, "amount")
@@ -116,7 +116,7 @@ def test_an_amount_that_will_not_do_is_refused(wallet: InProcessCli, amount: str
 
 
 def test_a_negative_amount_is_refused(wallet: InProcessCli) -> None:
-    """Whether it looks like an option or not."""
+    """This holds whether or not it looks like an option."""
     player = wallet.add_player(balance="1")
     for arguments in (("deposit", player, "-1"), ("deposit", player, "--", "-1"), ("withdraw", player, "--", "-0.01")):
         refused = wallet.run(*arguments)
@@ -136,13 +136,13 @@ def test_an_amount_too_large_is_refused(wallet: InProcessCli) -> None:
 
 @pytest.mark.parametrize("reference", ["", " x", "x ", "a\nb", "é", "x" * 65])
 def test_a_reference_is_printable_ascii(cli: InProcessCli, reference: str) -> None:
-    """1 to 64 of it; an empty one is refused, so that a script's unset variable moves no money twice."""
+    """It has 1 to 64 characters. An empty one is refused, so a script's unset variable moves no money twice."""
     player = cli.add_player()
     assert_error_line(cli.run("deposit", player, "1", "--reference", reference), 2, "reference", "1 to 64")
 
 
-def test_commands_at_the_same_moment_take_turns(cli: InProcessCli) -> None:
-    """With no server running, the one that comes second waits for the first."""
+def test_concurrent_commands_take_turns(cli: InProcessCli) -> None:
+    """Without a server, the second command waits for the first."""
     player = cli.add_player(balance="0")
     command = ["--db", cli.db, "deposit", player, "1"]
     started = [start_minwallet(command, stderr=PIPE, env=clean_environment()) for _ in range(4)]

@@ -1,9 +1,11 @@
-"""The pages of the documentation, as what their blocks tell a reader to type and to expect.
+"""The pages of the documentation, parsed into the commands to type and the output to expect.
 
-A ```console block is what a terminal shows: a line with `$ ` begins a command, lines with `> ` go on with it, and what
-follows is what it prints, `…` standing for anything (a line of nothing else, for any lines). `^C` stops the newest
-program that still runs in another terminal. A ```sh block is commands whose output is not shown. Where the last command
-of a console block is one that runs until it is stopped, the block is another terminal.
+A ```console block is the text of a terminal. A line with `$ ` begins a command, and lines with `> ` continue it. The
+following lines are its output. `…` stands for any text, and a line of only `…` for any lines. `^C` stops the newest
+program that still runs in another terminal.
+
+A ```sh block has commands whose output is not shown. If the last command of a console block runs until it is stopped,
+the block is another terminal.
 """
 
 import re
@@ -35,7 +37,7 @@ FENCE = re.compile(r"^( *)```(\w*)[^\n]*\n(.*?)^\1```$", re.MULTILINE | re.DOTAL
 
 
 class DocCommand(NamedTuple):
-    """What is typed, in which line of the page, and the lines that it prints; None where the page does not say."""
+    """A command, its line in the page, and the expected output, or None if the page does not show it."""
 
     line: int
     text: str
@@ -47,20 +49,20 @@ class DocCommand(NamedTuple):
 
 
 class DocBlock(NamedTuple):
-    """A block, in which line it begins, and the commands in it; those of SKIPPED_LINES are left out."""
+    """A block with its line in the page and its commands, without those of SKIPPED_LINES."""
 
     line: int
     commands: Sequence[DocCommand]
 
     @property
     def background_command(self) -> DocCommand | None:
-        """The command that runs until it is stopped, if the block is another terminal."""
+        """Return the command that runs until it is stopped, if the block is another terminal."""
         typed = [command for command in self.commands if command.text != CTRL_C]
         return typed[-1] if typed and typed[-1].is_long_running else None
 
 
 def parse_blocks(text: str) -> list[DocBlock]:
-    """All blocks of a page that tell what to type. ValueError for one that nobody can run or compare."""
+    """Return all blocks of a page with commands. Raise ValueError for a block that cannot be run or compared."""
     blocks = []
     for found in FENCE.finditer(text):
         indent, language, content = found.groups()
@@ -76,7 +78,7 @@ def parse_blocks(text: str) -> list[DocBlock]:
 
 
 def _parse_console(line: int, lines: Sequence[str]) -> Iterator[DocCommand]:
-    """The commands of a console block that begins at `line`."""
+    """Return the commands of a console block that begins at `line`."""
     typed: list[tuple[int, str, list[str]]] = []
     for number, each in enumerate(lines, line + 1):
         if each == CTRL_C:
@@ -96,7 +98,7 @@ def _parse_console(line: int, lines: Sequence[str]) -> Iterator[DocCommand]:
 
 
 def _parse_script(line: int, lines: Sequence[str]) -> Iterator[DocCommand]:
-    """The commands of a sh block, as one."""
+    """Return the commands of a sh block as one command."""
     run = [each for each in lines if not each.startswith(tuple(SKIPPED_LINES))]
     if any(LONG_RUNNING.match(each) for each in run):
         raise ValueError(f"line {line}: what runs until it is stopped stands in a console block, with what it prints")
@@ -105,5 +107,5 @@ def _parse_script(line: int, lines: Sequence[str]) -> Iterator[DocCommand]:
 
 
 def display_path(page: Path) -> str:
-    """The page's path as people write it."""
+    """Return the page's path for messages."""
     return str(page.relative_to(ROOT)) if page.is_relative_to(ROOT) else page.name

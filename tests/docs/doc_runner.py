@@ -1,4 +1,4 @@
-"""Somebody who types a page, with everything around: an empty folder, a home, and programs on PATH."""
+"""The run of one page: an empty folder, a home, programs on PATH, and all commands of the page in order."""
 
 import os
 import re
@@ -20,7 +20,7 @@ STUB_PROGRAMS = ROOT / "tests/docs/bin"
 
 @contextmanager
 def _install_program(folder: Path, program: str | Path | None) -> Iterator[None]:
-    """Put a `minwallet` there: this program, or else ours, started quickly."""
+    """Put a `minwallet` into the folder: the given program, or a fast one with the same behaviour."""
     if program:
         (folder / "minwallet").symlink_to(Path(program).absolute())
         yield
@@ -33,9 +33,10 @@ PORT_SETTING = re.compile(r"MINWALLET_PORT|^ *port *=", re.MULTILINE)
 
 
 def run_page(page: Path, folder: Path, program: str | Path | None = None) -> int:
-    """Type all of a page in a new folder; how many blocks were typed. AssertionError tells the file and the line.
+    """Type all commands of a page in a new folder. Return the number of blocks.
 
-    `minwallet` is the program that is given here, or named in MINWALLET_PROGRAM, as the one file that is built.
+    Raise AssertionError, with file and line, if the output differs. `minwallet` is the given program, or the one in
+    MINWALLET_PROGRAM, such as the built pex file.
     """
     home, work_dir, programs = folder / "home", folder / "here", folder / "programs"
     for each in (home, work_dir, programs):

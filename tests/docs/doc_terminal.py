@@ -1,5 +1,7 @@
-"""A bash in which the commands of one page are typed, and the terminals beside it. Nothing sleeps: a command has ended
-when the marker behind it comes, and a program that runs until it is stopped is awaited by what it prints.
+"""A bash that runs the commands of one page, and the terminals beside it.
+
+Nothing sleeps: a command has ended when the marker after it appears, and a program that runs until it is stopped is
+awaited by its expected output.
 """
 
 import os
@@ -34,11 +36,11 @@ DEFAULT_PORTS = (
 
 
 class DocMismatch(AssertionError):
-    """A command that did not do what its page says."""
+    """A command whose output differs from its page."""
 
 
 class _OutputReader:
-    """What comes out of a pipe, read as it comes."""
+    """A reader of a pipe, in a thread of its own."""
 
     def __init__(self, source: int) -> None:
         self._text, self._ended, self._news = "", False, Condition()
@@ -47,14 +49,14 @@ class _OutputReader:
         self._reader.start()
 
     def wait_for(self, found: Callable[[str], object]) -> tuple[str, bool]:
-        """All that came, once `found` finds something in it or no more can come; and whether no more can."""
+        """Return all output as soon as `found` matches it or it has ended, and whether it has ended."""
         with self._news:
             if not self._news.wait_for(lambda: self._ended or found(self._text), TIMEOUT_S):
                 raise TimeoutError
             return self._text, self._ended
 
     def discard(self, length: int) -> None:
-        """Forget the beginning."""
+        """Forget the output so far."""
         with self._news:
             self._text = self._text[length:]
 
@@ -83,7 +85,7 @@ class _BackgroundProgram(NamedTuple):
 
 
 class BashSession:
-    """One bash in an empty folder, as long as one page is read."""
+    """One bash in an empty folder, for one page."""
 
     def __init__(self, folder: Path, environment: Mapping[str, str], *, sets_port: bool) -> None:
         self.folder = folder
@@ -110,7 +112,9 @@ class BashSession:
         self._bash.stdout.close()
 
     def run(self, command: DocCommand, *, in_background: bool) -> None:
-        """Type a command and hold what it prints against the page; `beside` is in another terminal. Wrong."""
+        """Type a command and compare its output with the page. `beside` is in another terminal. Raise DocMismatch if it
+        differs.
+        """
         text = command.text
         for wanted, spelled in DEFAULT_PORTS:
             text = wanted.sub(spelled, text)
@@ -128,12 +132,12 @@ class BashSession:
             self._run_and_compare(command)
 
     def interrupt_all(self) -> None:
-        """Stop what still runs, the newest first."""
+        """Stop all running programs, newest first."""
         while self._background_programs:
             self._interrupt_newest()
 
     def close(self) -> None:
-        """Leave nothing running."""
+        """Stop all programs and the bash."""
         for other in self._background_programs:
             with suppress(ProcessLookupError):
                 os.killpg(other.group, signal.SIGKILL)
@@ -188,7 +192,7 @@ class BashSession:
             raise DocMismatch(_describe_mismatch(command, ["an end after Ctrl-C, in order"], came))
 
     def _execute(self, text: str) -> str:
-        """What the bash prints until it has done this. What is typed next finds the exit code of this."""
+        """Return bash's output for the text. The next text can read the exit code of this one."""
         mark = f"\n{self._mark}\n"
         self._stdin.write(f"{text}\nlast=$?; echo; echo {self._mark}; (exit $last)\n")
         self._stdin.flush()
@@ -213,8 +217,8 @@ class BashSession:
 
 @contextmanager
 def open_session(folder: Path, environment: Mapping[str, str], *, sets_port: bool = False) -> Iterator[BashSession]:
-    """A terminal that leaves nothing running; what runs at the end of the block is stopped with Ctrl-C. `sets_port`
-    where the page itself says on which port the server is.
+    """Yield a terminal, and stop all its programs with Ctrl-C at the end of the block. `sets_port` is true if the page
+    itself sets the server's port.
     """
     terminal = BashSession(folder, environment, sets_port=sets_port)
     try:
@@ -228,7 +232,7 @@ FAILURE_MARKER = "failed: "
 
 
 def _fail_on_error(command: DocCommand) -> str:
-    """A script of which every command has to succeed, and that says which did not."""
+    """Return the script, changed so that each command must succeed and a failure is named."""
     return f"trap 'echo \"{FAILURE_MARKER}$BASH_COMMAND\"' ERR; eval {shlex.quote(command.text)}; trap - ERR"
 
 
@@ -241,7 +245,7 @@ def _describe_mismatch(command: DocCommand, expected: Sequence[str], came: str) 
 
 
 def _find_free_port() -> int:
-    """Below those that the system itself hands out, so that no connection of anybody's takes it meanwhile."""
+    """Return a free port below the system's ephemeral ones, so that no connection takes it meanwhile."""
     while True:
         port = SystemRandom().randrange(20_000, 32_000)
         with socket.socket() as tried, suppress(OSError):

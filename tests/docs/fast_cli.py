@@ -1,7 +1,7 @@
-"""`minwallet` on the PATH of a page, quickly: a small program that has the real one started by tests/forkserver.py.
+"""`minwallet` on the PATH of a page, started quickly by tests/forkserver.py.
 
-It hands over its arguments, environment, folder and streams, passes signals on, and ends as the real one does. Where it
-is killed, so is the real one.
+The small program hands over its arguments, environment, folder and streams, passes signals on, and ends like the real
+one. If it is killed, the real one is killed too.
 """
 
 import json
@@ -37,7 +37,7 @@ os._exit(code)
 
 @contextmanager
 def fast_program(folder: Path) -> Iterator[Path]:
-    """The path of such a program in this folder, as long as the block lasts."""
+    """Yield the path of such a program in this folder, for the duration of the block."""
     code, address, program = folder / "small.py", folder / "starter", folder / "minwallet"
     code.write_text(CLIENT_PROGRAM)
     program.write_text(f'#!/bin/sh\nexec {shlex.quote(sys.executable)} -IS {code} {address} "$@"\n')
@@ -60,7 +60,7 @@ def _accept_clients(listener: socket.socket) -> None:
 
 
 def _serve_client(caller: socket.socket) -> None:
-    """Start what is asked for, and tell its number and its end."""
+    """Start the requested process, and report its number and its end."""
     with caller:
         request, streams, _, _ = socket.recv_fds(caller, MAX_REQUEST_BYTES, 3)
         arguments, environment, folder = json.loads(request)
@@ -78,7 +78,7 @@ def _serve_client(caller: socket.socket) -> None:
 
 
 def _kill_when_abandoned(caller: socket.socket, process: "Popen[str]") -> None:
-    """Kill the process when whoever asked for it has gone."""
+    """Kill the process when its requester is gone."""
     with caller:
         if not caller.recv(1) and process.poll() is None:
             process.kill()

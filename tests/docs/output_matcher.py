@@ -1,7 +1,7 @@
-"""What a command printed, held against what a page says it prints.
+"""The comparison of a command's output with a page.
 
-Moments, dates, tokens and the version differ from day to day, so any of the same shape will do; so will any run of
-spaces, since columns are as wide as what is in them.
+Times, dates, tokens and the version differ from day to day, so any value of the same form matches. Any run of spaces
+matches another, because the width of a column depends on its content.
 """
 
 import re
@@ -21,12 +21,12 @@ VARIABLE_PATTERNS = (
 
 
 def matches_output(expected: Sequence[str], output: str) -> bool:
-    """Whether these lines, and no others, say what came."""
+    """Return True if the lines match the whole output."""
     return _compile_pattern(expected).fullmatch(_normalize(output)) is not None
 
 
 def is_output_prefix(expected: Sequence[str], output: str) -> bool:
-    """Whether what came so far begins with these lines."""
+    """Return True if the lines match the output so far."""
     return _compile_pattern(expected).match(_normalize(output)) is not None
 
 
@@ -41,7 +41,7 @@ def _line_pattern(line: str) -> str:
 
 
 def _normalize(text: str) -> str:
-    """Lines without what differs from day to day, and without blank lines around them."""
+    """Return the lines without variable values, and without blank lines at both ends."""
     for shape, name in VARIABLE_PATTERNS:
         text = re.sub(shape, name, text)
     lines = [line.strip() for line in text.strip().splitlines()]

@@ -1,4 +1,4 @@
-"""`make reference`: docs/reference.md, written from the commands and the settings themselves."""
+"""`make reference`: docs/reference.md, generated from the commands and the settings."""
 
 from collections.abc import Iterator
 
@@ -43,7 +43,7 @@ An unknown name in a file is an error. `minwallet config show` prints each setti
 
 
 def render_reference() -> str:
-    """The whole page."""
+    """Return the whole page."""
     group = typer.main.get_group(main.app)
     pieces = [INTRODUCTION, *_render_exit_codes(), "\n## Settings\n", *_render_settings(), "\n## Commands\n"]
     for name, command in sorted(_iter_commands(group, "minwallet")):
@@ -52,7 +52,7 @@ def render_reference() -> str:
 
 
 def _render_exit_codes() -> Iterator[str]:
-    """From the sentence with which the root of the command line begins."""
+    """Yield the table's rows, from the docstring of the command line's root."""
     sentence = (main.__doc__ or "").strip().rpartition("\n\n")[2]
     for each in sentence.rstrip(".").replace("\n", " ").split(", "):
         code, _, meaning = each.partition(" ")

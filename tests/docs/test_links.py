@@ -1,4 +1,4 @@
-"""Links between the pages lead somewhere, and so do those to a heading."""
+"""Links between pages lead to existing files and headings."""
 
 import re
 from pathlib import Path
@@ -18,7 +18,7 @@ CODE_BLOCK = re.compile(r"^ *```.*?^ *```$", re.MULTILINE | re.DOTALL)
 
 
 def _find_anchors(page: Path) -> set[str]:
-    """What a link can name of a page: its headings, as they are spelled in an address."""
+    """Return the anchors of a page: its headings, as links spell them."""
     headings = re.findall(r"^#+ (.+)$", CODE_BLOCK.sub("", page.read_text("utf-8")), re.MULTILINE)
     return {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
 
@@ -35,7 +35,7 @@ def _is_valid_target(target: Path, anchor: str) -> bool:
 
 @pytest.mark.parametrize("page", CHECKED_FILES, ids=display_path)
 def test_a_link_leads_somewhere(page: Path) -> None:
-    """To a file that there is, and to one of its headings where it names one."""
+    """A link leads to an existing file, and to one of its headings if it names one."""
     assert _find_broken_links(page) == []
 
 
@@ -44,7 +44,7 @@ INDEXES = sorted(ROOT.glob("docs/**/README.md"))
 
 @pytest.mark.parametrize("index", INDEXES, ids=display_path)
 def test_an_index_links_each_page_of_its_folder(index: Path) -> None:
-    """The README of a folder of the documentation links every page beside it."""
+    """The README of a documentation folder links every page in it."""
     pages = {page.name for page in index.parent.glob("*.md")} - {"README.md"}
     text = index.read_text("utf-8")
     assert [page for page in sorted(pages) if f"]({page})" not in text] == []

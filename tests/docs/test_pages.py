@@ -1,4 +1,4 @@
-"""The documentation does what it says: each page is read from its first line to its last by somebody who types it."""
+"""The documentation is correct: each page is typed from its first line to its last."""
 
 import re
 from pathlib import Path
@@ -18,15 +18,15 @@ pytestmark = [
 
 @pytest.mark.parametrize("page", [page for page in PAGES if page != THIRD_PROTOCOL], ids=display_path)
 def test_a_page_does_what_it_says(page: Path, tmp_path: Path) -> None:
-    """Every block is typed, in order, and each command prints what the page shows."""
+    """All commands run in order, and each prints what the page shows."""
     blocks = re.findall(r"^ *```(?:console|sh)$", page.read_text("utf-8"), re.MULTILINE)
     # A service is handed a socket, which only the real program takes.
     program = MINWALLET_SCRIPT if page.name == "operate.md" else None
     assert run_page(page, tmp_path, program) == len(blocks)
 
 
-def test_what_is_not_run_stands_in_the_readme() -> None:
-    """The list of what no page can run has nothing on it that has gone."""
+def test_each_skipped_line_is_in_the_readme() -> None:
+    """The list of skipped lines has no outdated line."""
     readme = (ROOT / "README.md").read_text("utf-8")
     assert [line for line in SKIPPED_LINES if f"\n{line}" not in readme] == []
 
@@ -47,8 +47,8 @@ WRONG_BLOCKS = [
 
 
 @pytest.mark.parametrize(("block", "words"), WRONG_BLOCKS, ids=[block for block, _ in WRONG_BLOCKS])
-def test_a_page_that_is_wrong_says_where(block: str, words: str, tmp_path: Path) -> None:
-    """Line, command, what was expected and what came."""
+def test_a_mismatch_names_its_place(block: str, words: str, tmp_path: Path) -> None:
+    """The error has the line, the command, the expected and the real output."""
     page = tmp_path / "page.md"
     page.write_text(f"```console\n{block}\n```\n", "utf-8")
     with pytest.raises(AssertionError, match=r"(?s)^page\.md: .*" + re.escape(words)):
@@ -56,7 +56,7 @@ def test_a_page_that_is_wrong_says_where(block: str, words: str, tmp_path: Path)
 
 
 def test_ctrl_c_stops_what_runs_in_another_terminal(tmp_path: Path) -> None:
-    """The newest first, in the block where it was started or later; what runs at the end is stopped as well."""
+    """It stops the newest program first. The end of the page stops all."""
     page = tmp_path / "page.md"
     begin = "```console\n$ echo one > log\n$ echo two > other\n$ tail -f log\none\n```\n"
     page.write_text(f"{begin}```console\n$ tail -f other\ntwo\n^C\n```\n```console\n^C\n^C\n```\n", "utf-8")
@@ -65,7 +65,7 @@ def test_ctrl_c_stops_what_runs_in_another_terminal(tmp_path: Path) -> None:
 
 
 def test_each_command_of_a_script_has_to_succeed(tmp_path: Path) -> None:
-    """Also one that is not the last; the page's name and the command are told."""
+    """This holds for each command, not only the last. The error names the page and the command."""
     page = tmp_path / "page.md"
     page.write_text("```sh\ntrue || false\nls nowhere\necho on\n```\n", "utf-8")
     with pytest.raises(AssertionError, match=r"(?s)page\.md: line 2: .*failed: ls nowhere"):
@@ -73,7 +73,7 @@ def test_each_command_of_a_script_has_to_succeed(tmp_path: Path) -> None:
 
 
 def test_commands_stand_in_blocks_that_are_read(tmp_path: Path) -> None:
-    """A block of commands under another name would never be tried."""
+    """A block of commands with another name would never be run."""
     page = tmp_path / "page.md"
     for fence in ("bash\nls", "\n$ ls"):
         page.write_text(f"```{fence}\n```\n", "utf-8")

@@ -1,4 +1,4 @@
-"""What the explanation of the money rules quotes is what the specifications say."""
+"""The quotations in the explanation of the money rules equal the specifications."""
 
 import re
 from types import ModuleType
@@ -14,12 +14,12 @@ QUOTED = re.compile(r"^> “(.+)” \((wallet-v2|vela) specification, .+\)$", re
 
 
 def _quoted_rules(dialect: ModuleType) -> set[str]:
-    """The sentences of a specification, as the conformance kit keeps them for its cases."""
+    """Return the sentences of a specification that the conformance kit's cases quote."""
     return {text for name, text in vars(dialect).items() if name.isupper() and isinstance(text, str)}
 
 
-def test_what_is_quoted_is_what_is_written() -> None:
-    """Each quotation is, word for word, a sentence that the conformance kit holds wallets to."""
+def test_each_quotation_is_in_the_specification() -> None:
+    """Each quotation equals, word for word, a sentence that the conformance kit tests."""
     page = (ROOT / "docs/money.md").read_text("utf-8")
     quoted = QUOTED.findall(page)
     kept = {"wallet-v2": _quoted_rules(wallet_v2_cases), "vela": _quoted_rules(vela_cases)}

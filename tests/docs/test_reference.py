@@ -1,4 +1,4 @@
-"""The reference is what the program says of itself."""
+"""The reference equals the program's help."""
 
 import pytest
 
@@ -9,5 +9,5 @@ pytestmark = pytest.mark.long
 
 
 def test_the_reference_is_current() -> None:
-    """Where this fails, `make reference` mends it."""
+    """If this fails, run `make reference`."""
     assert (ROOT / "docs/reference.md").read_text("utf-8") == render_reference()

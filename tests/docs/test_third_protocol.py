@@ -1,4 +1,4 @@
-"""A third protocol is the one file and the one line that the page shows, and nothing else."""
+"""A third protocol is the one file and the one line that the page shows."""
 
 import re
 import shlex
@@ -20,7 +20,7 @@ REGISTRY_START = "PROTOCOLS = {\n"
 
 @pytest.fixture(scope="module")
 def clone(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A copy of the package with what the page says to put into it."""
+    """Return a copy of the package with the page's file and line."""
     clone = tmp_path_factory.mktemp("clone")
     shutil.copytree(ROOT / "minwallet", clone / "minwallet")
     module, line = re.findall(r"^```python\n(.*?)^```$", THIRD_PROTOCOL.read_text("utf-8"), re.MULTILINE | re.DOTALL)
@@ -33,7 +33,7 @@ def clone(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_the_protocol_of_the_page_moves_money(clone: Path, tmp_path: Path) -> None:
-    """The page's bets, retries, wins, cancels and refusals at a server that has learnt its protocol."""
+    """The page's bets, retries, wins, cancels and refusals work at a server with the protocol."""
     program = clone / "program"
     program.write_text(f'#!/bin/sh\nPYTHONPATH={clone} exec {shlex.quote(sys.executable)} -m minwallet "$@"\n')
     program.chmod(0o755)
@@ -41,7 +41,7 @@ def test_the_protocol_of_the_page_moves_money(clone: Path, tmp_path: Path) -> No
 
 
 def test_the_protocol_of_the_page_is_in_order(clone: Path) -> None:
-    """Its style, its types, and who may import whom."""
+    """Style, types and imports are valid."""
     shutil.copy(ROOT / "pyproject.toml", clone)
     module = clone / "minwallet/protocols/pico.py"
     for tool in (["ruff", "check", module], ["ruff", "format", "--check", module], ["lint-imports"]):

@@ -18,7 +18,11 @@ def test_every_setting_is_shown(db: Path) -> None:
         page = admin_client.get_page("/admin/settings")
         rows = [row for row in read_table_rows(page) if len(row) == 3]
         assert len(rows) == len(Settings.model_fields)
-        assert ["a secret of 11 symbols", "environment", "moves the provider endpoints below /KEY/"] in rows
+        assert [
+            "a secret of 11 characters",
+            "environment",
+            "a secret word; the provider endpoints move below /KEY/",
+        ] in rows
         assert ["127.0.0.1", "default", "the address to listen on"] in rows
         assert "s3cr3t_w0rd" not in page
         assert all(f"MINWALLET_{name.upper()}" in page for name in Settings.model_fields)
