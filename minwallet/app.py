@@ -5,7 +5,8 @@ Rules of the start, in this order:
 1. The settings are checked, protection included, before the wallet file or a port is touched.
 2. The lock file is taken before the database is opened: only one process may write to it.
 3. The sockets listen before the database is opened, so that calls of a restart wait in the queue of the socket.
-4. The control endpoint is published in the lock file when the application can answer it.
+4. The control endpoint is published in the lock file when the wallet is open. A call that comes before the first
+   accept waits in the queue of the socket.
 
 The shutdown is the reverse: end the feeds, answer the calls in flight, close the wallet, release the lock.
 """

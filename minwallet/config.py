@@ -79,7 +79,7 @@ class Settings(BaseSettings):
         200,
         ge=0,
         le=1_000_000_000,
-        description="the free disk space in MB below which the server refuses new bets; 0 turns the check off",
+        description="the free disk space in MB below which new bets get 503; 0 turns the check off",
     )
 
     backup_to: str = Field("", description="the folder for automatic backups; empty turns them off")

@@ -48,7 +48,7 @@ async def _add_key(wallet: Wallet, request: KeyAdd) -> Reply:
     new = NewApiKey(hash_secret(key), f"{key[:7]}…", request.name, request.scope, agent_id)
     if not await wallet.store.admin.add_key(new, wallet.clock_ms()):
         # The name of a revoked key stays taken: the audit log refers to keys by their names.
-        reason = f"key name '{request.name}' is already used, if only by a revoked key; choose another"
+        reason = f"key name '{request.name}' is already used, perhaps by a revoked key; choose another"
         raise OperationError(reason, code=ErrorCode.TAKEN)
     return {"key": key, "name": request.name, "scope": request.scope, "agent": request.agent}
 

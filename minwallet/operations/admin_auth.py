@@ -9,7 +9,7 @@ thread, so provider calls are answered meanwhile.
 Timing. An unknown name, and an admin without a password, are verified against DUMMY_PASSWORD_HASH. The answer takes as
 long as for a wrong password, so it does not reveal which names exist.
 
-Throttling. Password attempts run one at a time, and at most MAX_WAITING_ATTEMPTS wait; any further one gets
+Throttling. Password attempts run one at a time, and up to MAX_WAITING_ATTEMPTS run or wait. Any further one gets
 TooManyAttempts immediately. So guessing costs the server a bounded amount of memory and CPU, however many clients try.
 The limit is global. A limit per address is the web layer's task (`web/auth.py`). Changing a password takes the same
 lock, so a password that is being replaced cannot be used to sign in.
@@ -66,7 +66,7 @@ class _FailedAttempts(NamedTuple):
 
 
 class TooManyAttempts(Exception):
-    """Too many password attempts are waiting; try again in some seconds."""
+    """MAX_WAITING_ATTEMPTS password attempts run or wait; try again in some seconds."""
 
 
 class AdminAuth:
@@ -151,7 +151,7 @@ class AdminAuth:
 
     @asynccontextmanager
     async def _serialize_attempts(self) -> AsyncIterator[None]:
-        """Run the block when no other attempt runs. Raise TooManyAttempts if MAX_WAITING_ATTEMPTS are waiting."""
+        """Run the block when no other attempt runs. Raise TooManyAttempts if too many run or wait."""
         if self._waiting_count >= MAX_WAITING_ATTEMPTS:
             raise TooManyAttempts
         self._waiting_count += 1

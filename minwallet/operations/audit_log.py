@@ -28,7 +28,7 @@ AUDITED = (
     *(AgentAdd, AgentSet, PlayerAdd, PlayerSetStatus, LimitSet, PlayerExclude, Transfer, Seed),
     *(SessionOpen, SessionRevoke, SessionEnd, KeyAdd, KeyRevoke, AdminLink, AdminReset),
 )
-"""The requests that are audited: all that change something, but those that only store what a provider sent."""
+"""The audited requests: all that change something, except those that only store a provider's data."""
 
 
 EXCLUDED_FIELDS = {"operation", "agent", "player_id", "name", "token", "wallet_token", "rows"}

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple, Self
 class ErrorCode(StrEnum):
     """Why a request failed, for programs. `status` is the HTTP status, `heading` and `description` are for people.
 
-    Operations use those that any front end can meet: NOT_FOUND and the 409s but BUSY. The admin API uses all.
+    Operations raise NOT_FOUND and the codes with status 409, except BUSY. The admin API uses all.
     """
 
     status: int
@@ -68,7 +68,7 @@ class ErrorCode(StrEnum):
         "too_many",
         429,
         "Too many subscribers",
-        "The feed has its maximum of subscribers, in total or for this key; try again later.",
+        "The feed has reached its maximum of subscribers, in total or for this key; try again later.",
     )
     BUG = (
         "bug",

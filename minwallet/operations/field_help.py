@@ -31,7 +31,7 @@ FIELD_HELP: Mapping[str, str] = {
     "limit": "between 1 and 1,000,000",
     "amount": "more than 0 and at most 92233720368547758.07",
 }
-"""The valid form of a value, by field. Each completes the sentence "It is …"."""
+"""The valid form of a value, by field. Each text completes "expected …" and "It must be …"."""
 
 FIELD_MEANINGS: Mapping[str, str] = {
     "after": "where to continue: the `next` of the previous page",
@@ -79,7 +79,7 @@ def find_meaning(request: str, field: str) -> str:
 
 
 def error_message(error: ErrorDetails) -> str:
-    """Return pydantic's message about one field in the style of ours."""
+    """Return pydantic's message about one field in our style: without its prefix, and starting in lower case."""
     words = error["msg"].removeprefix("Value error, ")
     return words[:1].lower() + words[1:]
 

@@ -41,7 +41,7 @@ async def reconcile(
     cursor = await store.reports.find_report_cursor(agent.agent_id)
     if cursor.pulled_at_ms is None:
         raise OperationError(
-            f"the report of agent '{agent.name}' was never pulled to its end", subject=Subject.REPORT, agent=agent.name
+            f"the report of agent '{agent.name}' was never fetched completely", subject=Subject.REPORT, agent=agent.name
         )
     cut_off = CutOff(cursor.pulled_at_ms, cursor.pulled_at_ms - grace_s * 1000, now_ms - open_after_s * 1000)
     reconciliation = Reconciliation(cut_off, max_kept)

@@ -1,8 +1,8 @@
 """Admission control: limits the provider calls in flight, in total and per player.
 
-Theory of operation. The wallet commits a bounded number of commands a second. If more calls arrive than that, a queue
-without a bound would use more and more memory, and every call would wait until its caller has given up. The provider
-then repeats the call, which makes the queue longer. So a call above a limit is rejected immediately with 503
+Theory of operation. The wallet commits a bounded number of commands a second. If more calls arrive, a queue
+without a bound uses more and more memory. Every call then waits until its caller has given up. The provider repeats the
+call, which makes the queue longer. So a call above a limit is rejected immediately with 503
 (`Unavailable`). A rejection is not a decision: nothing is written, and the same call may succeed later.
 
 There are two limits, because players are served one command at a time:

@@ -34,7 +34,8 @@ async def run_periodically(
     `name` names the work in the log. After a fault the next run follows in `retry_s`, which defaults to `interval_s`.
     With `delay_first_run` the first run starts after one interval, otherwise immediately.
     """
-    last_fault, logged_at_s = "", 0.0
+    last_fault: str | None = None
+    logged_at_s = 0.0
     if delay_first_run:
         await asyncio.sleep(interval_s)
     while True:
@@ -48,5 +49,5 @@ async def run_periodically(
                 is_expected = isinstance(fault, (StoreError, OSError))
                 logger.error("%s failed: %s", name, fault, exc_info=None if is_expected else fault)
         else:
-            last_fault = ""
+            last_fault = None
         await asyncio.sleep(interval_s if pause_s is None else pause_s)

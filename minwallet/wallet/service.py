@@ -48,7 +48,9 @@ class Unavailable(StoreError):
 
 
 class Wallet:
-    """The only way to move money. Every method may raise StoreError, which means that the outcome is unknown.
+    """The only way to move money.
+
+    Every method may raise StoreError. The outcome is then unknown, except after Unavailable, which writes nothing.
 
     Leaving its `async with` waits until all submitted commands are decided, and closes the store. `on_commit` is called
     after every commit.
@@ -60,7 +62,7 @@ class Wallet:
         clock_ms: Callable[[], int] = clock_ms,
         *,
         min_free_bytes: int = 0,
-        on_commit: OnCommit = lambda orders, seconds: None,
+        on_commit: OnCommit = lambda commands, seconds: None,
     ) -> None:
         self.store = store
         self.clock_ms = clock_ms

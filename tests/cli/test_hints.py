@@ -35,7 +35,7 @@ CASES = {
         "set it with: minwallet agent set default --game-url …",
     ),
     "launch --demo --protocol vela --game g": ("never fetched", "minwallet games --agent default"),
-    "reconcile": ("never pulled to its end", "run: minwallet report pull --agent default"),
+    "reconcile": ("never fetched completely", "run: minwallet report pull --agent default"),
 }
 
 

@@ -216,7 +216,7 @@ def test_missing_settings_are_named(cli: InProcessCli) -> None:
     assert_error_line(cli.run("report", "pull"), 1, "no host id", "minwallet agent set default --host-id")
     assert_error_line(cli.run("report", "pull", "--agent", "nobody"), 1, "unknown agent 'nobody'")
     assert_error_line(cli.run("report", "pull", "--timeout", "soon"), 2, "invalid --timeout 'soon'")
-    assert_error_line(cli.run("reconcile"), 1, "never pulled to its end", "minwallet report pull")
+    assert_error_line(cli.run("reconcile"), 1, "never fetched completely", "minwallet report pull")
     assert_error_line(cli.run("reconcile", "--csv", "--json"), 2, "exclude each other")
     assert_error_line(cli.run("reconcile", "--open-after", "x"), 2, "invalid duration 'x'")
 

@@ -1,4 +1,4 @@
-"""The page Access: admins, the own password, API keys and the audit log."""
+"""The page Access: admins, the admin's own password, API keys and the audit log."""
 
 from typing import NamedTuple
 from urllib.parse import quote
@@ -121,7 +121,7 @@ async def _reset_admin(context: PageContext) -> Response:
 
 
 class _PasswordForm:
-    """The form that changes the own password.
+    """The form that changes the admin's own password.
 
     It limits the attempts per admin. Otherwise a person at a signed-in browser could use it to guess the old password.
     """

@@ -43,7 +43,7 @@ Shutdown
 
 uvicorn calls `shutdown` once for each connection, and then waits for the connections to close.
 
-1. A connection without a call in progress stays open for `SHUTDOWN_GRACE_S`, because a call may be on its way.
+1. A connection without a call in progress stays open for `IDLE_GRACE_S`, because a call may be on its way.
 2. Calls in progress are answered, and their last answer closes the connection. An incomplete request is dropped.
 3. A client that does not read its answers is reset after `DRAIN_TIMEOUT_S` without progress.
 
@@ -72,7 +72,7 @@ MAX_URL_BYTES = 16 * 1024
 DRAIN_TIMEOUT_S = 1
 """Time after which a stopping server resets a connection whose client reads no more of its answers."""
 
-SHUTDOWN_GRACE_S = 0.3
+IDLE_GRACE_S = 0.3
 """Time for which a stopping server still reads from an idle connection. A call may be on its way."""
 
 MAX_CONNECTIONS = 10_000
@@ -250,8 +250,8 @@ class LimitedHttpProtocol(HttpToolsProtocol):
         newest: RequestResponseCycle | None = self.cycle
         has_pending_response = self._active_cycle is not None and not self._active_cycle.response_complete
         if newest is not None and newest.more_body and newest is not self._active_cycle and has_pending_response:
-            # The body of a pipelined call is invalid. A 400 now would arrive as the answer of the call in progress, and
-            # the newest cycle, which is incomplete, cannot close the connection in order. So it closes immediately.
+            # The body of a pipelined call is invalid. A 400 now would arrive as the answer of the call in progress. The
+            # newest cycle is incomplete and cannot close the connection in order. So it closes immediately.
             self.transport.close()
         elif not self._close_after_responses():
             headers = (*self.server_state.default_headers, *BAD_REQUEST_HEADERS, (b"content-length", b"%d" % len(msg)))
@@ -283,7 +283,7 @@ class LimitedHttpProtocol(HttpToolsProtocol):
         cycle: RequestResponseCycle | None = self.cycle
         if not self._is_stopping and (cycle is None or cycle.response_complete):
             self._is_stopping = True
-            self.loop.call_later(SHUTDOWN_GRACE_S, self.shutdown)
+            self.loop.call_later(IDLE_GRACE_S, self.shutdown)
             return
         super().shutdown()
         if not self.transport.is_closing() and self.cycle.more_body and not self.pipeline:

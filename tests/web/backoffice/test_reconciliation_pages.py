@@ -62,7 +62,7 @@ def name(server: Server) -> str:
 def test_missing_report_is_reported(admin_client: AdminClient, name: str) -> None:
     """The page names what is missing, also after a comparison."""
     assert "never completely" in admin_client.get_page(PATH)
-    assert "was never pulled to its end" in submit_and_read_flash(admin_client, f"{PATH}/compare", **OPTIONS)
+    assert "was never fetched completely" in submit_and_read_flash(admin_client, f"{PATH}/compare", **OPTIONS)
     assert "has no service url" in submit_and_read_flash(admin_client, f"{PATH}/pull", agent="default")
     assert admin_client.http.get(f"{PATH}.csv?agent=default").status_code == 404
     assert name
