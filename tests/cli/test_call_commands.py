@@ -91,7 +91,7 @@ def test_an_invalid_trigger_is_an_error(cli: InProcessCli) -> None:
         cli.run("trigger", "win", *known, "--protocol", "vela"), 2, "no call 'win'", "--protocol wallet-v2"
     )
     assert_error_line(cli.run("trigger", "bet", *known, "--protocol", "v3"), 2, "'v3' has no call 'bet'")
-    assert_error_line(cli.run("trigger", "bet", *known, "--amount", "1.234"), 2, "not an amount")
+    assert_error_line(cli.run("trigger", "bet", *known, "--amount", "1.234"), 2, "invalid amount")
     for number in ["-1", "x", "18446744073709551616", "9" * 50, "१"]:
         assert_error_line(cli.run("trigger", "bet", *known, "--id", number), 2, "invalid --id")
     assert_error_line(cli.run("trigger", "cancel", *known), 1, "no open bet in wallet-v2", "minwallet trigger bet")

@@ -116,7 +116,7 @@ def test_an_impossible_wallet_file_fails(folder: Path) -> None:
     """This holds for a folder, a pipe, and an invalid file name."""
     (folder / "sub").mkdir()
     os.mkfifo(folder / "pipe")
-    places = (("sub", "is a folder"), ("pipe", "not a file"), ("x" * 300, "too long"), ("/", "is a folder"))
+    places = (("sub", "is a folder"), ("pipe", "not a regular file"), ("x" * 300, "too long"), ("/", "is a folder"))
     for name, words in places:
         result = InProcessCli(Path(name)).run("doctor", "--json")
         (found,) = [each for each in result.json["findings"] if each["level"] == "fail"]
