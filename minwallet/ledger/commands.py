@@ -1,5 +1,4 @@
-"""The commands that one account can get. Amounts are cents; ids and rounds are a u64 as decimal text without leading
-zeros.
+"""The commands for an account. Amounts are cents; ids and rounds are a u64 as decimal text without leading zeros.
 
 The content of a command is its kind, its account and its fields. The same id with the same content is a retry; with
 other content it is an error of the caller. Two kinds of command differ:

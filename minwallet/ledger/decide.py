@@ -8,7 +8,7 @@ Rules
    bet must succeed, even if the session has expired, the player was blocked or the money is gone since.
 3. Only queries, bets and betwins check the session, and only they and deposits check the player or a limit. Wins,
    results and cancels settle a stake that was taken while all of this was valid, so they must not fail for it now.
-4. A bet refused for the player, a limit or the money is refused permanently: the refusal is an entry. The game
+4. A bet refused for the player, a limit or insufficient funds is refused permanently: the refusal is an entry. The game
    continues without that bet, so a late duplicate must not take money. All other refusals write nothing.
 5. A cancel of an id that took no money writes a tombstone, an entry of state `closed`. The cancelled bet may still be
    on its way, and the tombstone makes sure that it takes no money later.
@@ -274,7 +274,7 @@ def _eligibility_refusal(s: Snapshot, now_ms: int) -> Refusal | None:
 
 
 def _exceeds_max_balance(s: Snapshot, cents: int) -> bool:
-    """Check if the sum of cash and bonus would exceed MAX_CENTS, because wallet-v2 reports the sum as one number."""
+    """Check if the sum of cash and bonus would exceed MAX_CENTS: the sum must be a signed 64-bit number, too."""
     return s.account.cash + s.account.bonus + cents > MAX_CENTS
 
 

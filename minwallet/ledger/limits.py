@@ -82,7 +82,7 @@ class EffectiveValue(NamedTuple):
         return current if current.value is not None and current.value > now_ms else UNSET
 
     def request_exclusion(self, until_ms: int | None, now_ms: int) -> "EffectiveValue":
-        """Return the exclusion after a request for the end `until_ms`, None to end it now: apply or schedule it."""
+        """Return the exclusion after a request for the end `until_ms`, None to end it: apply or schedule it."""
         current = self.resolve_exclusion(now_ms)
         if current.value is None or (until_ms is not None and until_ms >= current.value):
             return EffectiveValue(until_ms)

@@ -48,8 +48,8 @@ class ReportRow(NamedTuple):
 class ReportedTicket(NamedTuple):
     """A ticket of the report: the sum of its rows, `stake` without the cancelled and rejected parts.
 
-    The report has no currency. `currency` is the one of the wallet's player with this name, or "" if there is no such
-    player, or if the player has several currencies.
+    The report has no currency. `currency` is that of the wallet's player with this name. It is "" if the player is
+    unknown or has several currencies.
     """
 
     ticket: str

@@ -45,7 +45,6 @@ from minwallet.protocols.wire import (
 )
 
 SUCCESS, INVALID_TOKEN, INVALID_TRANSACTION, INSUFFICIENT_FUNDS, UNAVAILABLE, INVALID_FIELD = 0, 1, 2, 3, 500, 2001
-
 """The status codes of the specification, except two. UNAVAILABLE is a fault of the wallet. INVALID_FIELD is "Required
 field cannot be empty", which the specification has for the game list only."""
 

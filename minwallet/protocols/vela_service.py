@@ -185,7 +185,7 @@ def _require_name(location: str, fields: dict[str, Any], name: str, max_length: 
 
 
 def _get_optional_text(fields: dict[str, Any], name: str) -> str:
-    # Such a text is shown only, so an invalid one is dropped instead of refusing the whole report.
+    # Such a text takes no part in the comparison, so an invalid one is dropped instead of refusing the whole report.
     value = fields.get(name)
     return value if isinstance(value, str) and is_printable_text(value, MAX_NAME_LENGTH) else ""
 

@@ -277,7 +277,8 @@ def _parse_object(raw: bytes) -> dict[str, Any]:
 def _parse_with_duplicates(raw: bytes) -> object:
     """Return the JSON document that the fast parser refused. Raise _InvalidField if it is not JSON.
 
-    The fast parser refuses every field given twice. But a field that this protocol ignores may be given twice.
+    The fast parser refuses more than JSON requires, such as every field given twice. But a field that this protocol
+    ignores may be given twice.
     """
     try:
         return json.loads(
@@ -299,7 +300,7 @@ def _nullify_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def _parse_bounded_int(digits: str) -> int:
-    """Return a number, or MAX_ID + 1 for more than 20 digits: int() would need seconds for a very long one."""
+    """Return a number, or MAX_ID + 1 for more than 20 digits: too large all the same, without a slow conversion."""
     return int(digits) if len(digits) <= 20 else MAX_ID + 1
 
 

@@ -106,7 +106,7 @@ class WireProtocol(Protocol):
         """
 
     def render(self, call: Call, outcome: Outcome | SessionUnknown, holder: AccountHolder | None, now_ms: int) -> bytes:
-        """Return the reply's body for a call, after the commit of everything it reports.
+        """Return the reply's body for a call. It is called after the commit of everything that the reply states.
 
         `holder` is required for the answer to a query and may be None otherwise. `now_ms` is the time in ms since 1970
         UTC.

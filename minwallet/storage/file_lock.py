@@ -15,8 +15,8 @@ Theory of operation
 - Between opening and locking the file, its owner may delete it. Then the lock would be on a file without a name, and a
   second process could lock a new one. So the inode is compared after locking.
 - A server publishes its control endpoint (loopback address and random key) in the lock file. A command that does not
-  get the lock sends its change there. A command that holds the lock publishes nothing, and others wait LOCK_TIMEOUT_S
-  for it.
+  get the lock sends its change there. A command that holds the lock publishes nothing, and others wait up to
+  LOCK_TIMEOUT_S for it.
 - A lock file is truncated after locking, so the endpoint of a killed server disappears. Until then a command may find
   it, and its request fails.
 """
@@ -105,7 +105,7 @@ class DatabaseLock:
         return cls(lock_file, descriptor)
 
     def publish_endpoint(self, endpoint: ControlEndpoint) -> None:
-        """Write the endpoint into the lock file. Raise DatabaseUnusable if the disk is full."""
+        """Write the endpoint into the lock file. Raise DatabaseUnusable if that fails, as on a full disk."""
         text = json.dumps(endpoint._asdict()).encode()
         try:
             written = 0

@@ -26,7 +26,10 @@ class LedgerStore(Protocol):
         """Return up to `limit` matching entries before the entry `before`, newest first. None starts at the newest."""
 
     async def read_entries_after(self, entry_filter: Filter, after: int, limit: int) -> EntryPage:
-        """Return the matching entries after the entry `after`, oldest first. `next_seq` is the last row searched."""
+        """Return up to `limit` matching entries after the entry `after`, oldest first.
+
+        `next_seq` is the last row searched, and never None: continue after it.
+        """
 
     async def read_open_bets(self, agent: str | None, before: int | None, limit: int) -> EntryPage:
         """Return bets that took money, were not cancelled, and whose round has not been won since; newest first."""

@@ -47,7 +47,7 @@ ENTRIES_PER_STATEMENT = 256
 
 
 class AccountsRejected(Exception):
-    """The reasons why no account was created, as (index of the new account, reason)."""
+    """The new accounts have problems, so none was created."""
 
     def __init__(self, problems: tuple[AccountProblem, ...]) -> None:
         super().__init__(*problems)

@@ -5,9 +5,9 @@ Rules
 1. A connection is used by one thread only, its own. Requests pass it functions over `sqlite3.Connection`
    (`Connection.run`), and aiosqlite queues them. A whole transaction is one function, so it is one hop between threads,
    and a cancelled request cannot leave it half done.
-2. Every transaction begins with BEGIN IMMEDIATE, and no other code begins or ends one. `isolation_level=None` keeps
-   sqlite3 from doing it implicitly. A deferred transaction that reads and then writes could fail with
-   SQLITE_BUSY_SNAPSHOT, which no timeout helps.
+2. Every transaction that writes is one of `transaction`, and begins with BEGIN IMMEDIATE. `isolation_level=None` keeps
+   sqlite3 from beginning one implicitly. A deferred transaction that reads and then writes could fail with
+   SQLITE_BUSY_SNAPSHOT, and no timeout helps against that. A plain BEGIN is for several reads of one moment only.
 3. No statement follows a failed one inside a transaction. If the disk is full, SQLite may have rolled back by itself. A
    further statement would then run outside of any transaction, and would be committed alone.
 4. For the same reason, ROLLBACK is sent only if `in_transaction` is true: after SQLite's own rollback it is an error.
@@ -71,7 +71,7 @@ PRAGMAS = (
     ("journal_size_limit", 64 * 1024 * 1024),
     # Sort in memory. No copies of rows in temporary files.
     ("temp_store", 2),
-    # A reader that meets a reset of the WAL waits, in ms, instead of failing.
+    # In ms: a reader that meets a reset of the WAL waits up to this long instead of failing.
     ("busy_timeout", 5000),
 )
 

@@ -13,11 +13,11 @@ Theory of operation
 - `_check_size` detects a truncated file. SQLite detects that itself, except if there is a WAL.
 - `PRAGMA integrity_check` checks all pages and indexes, but of a whole table at once. `transactions` and `journal` grow
   with every bet, so only the other tables are checked with it in a served file.
-- `_check_rows` replaces it for these two, by ranges of `seq`. Each entry must be found through both indexes, must
-  continue the entry before it in its account, and must agree with the account if it is the account's last entry.
+- `_check_rows` replaces it for these two, by ranges of `seq`. Each entry must be found through both indexes, and must
+  continue the entry before it in its account. The account's last entry must agree with the account.
 
-This does not recompute hashes: whether entries were changed by somebody who kept them consistent is checked by the
-audit of the hash chain (`ledger.audit`).
+This does not recompute hashes. Entries that were changed consistently are found by the audit of the hash chain
+(`ledger.audit`).
 """
 
 import asyncio

@@ -50,7 +50,7 @@ READ_JOURNALED_ENTRY = f"""
       FROM transactions AS t JOIN id_scopes AS p USING (scope_id) LEFT JOIN journal AS j USING (seq) WHERE t.seq = ?
 """  # noqa: S608 the columns are a constant
 
-# The inner LIMIT bounds the work. The oldest records are first, so few of them are too new.
+# The inner LIMIT bounds the work: it selects the oldest records. Those that are too new stay.
 PRUNE_JOURNAL = """
     DELETE FROM journal WHERE seq IN (
         SELECT j.seq FROM (SELECT seq FROM journal ORDER BY seq LIMIT ?) AS j JOIN transactions AS t USING (seq)

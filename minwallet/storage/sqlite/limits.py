@@ -1,7 +1,7 @@
 """The SQL of limits and exclusions, and the columns that `batch` reads for decisions.
 
-Triggers of the schema count the usage of an account, but only once it has a limit. So accounts without limits cost
-nothing, and the first limit backfills the usage from the ledger.
+A trigger of the schema counts the usage of an account, but only once it has a limit. So a bet of an account without
+limits costs one lookup. The first limit backfills the usage from the ledger.
 """
 
 import sqlite3

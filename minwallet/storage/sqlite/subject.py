@@ -4,7 +4,7 @@ The SQL of a subject (accounts, ledger, totals, …) is a module of plain functi
 function can be called inside a larger transaction, and a test can call it directly. At the end of the module a class
 lists the functions that the store offers, and where each of them runs:
 
-    class SqliteAdminStore(Subject):
+    class SqliteAdminStore(SqliteSubject):
         add_key = writes(add_key)
         list_keys = reads(list_keys)
 
