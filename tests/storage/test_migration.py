@@ -1,0 +1,100 @@
+"""Tests of the migration from schema 4, which renamed tables and columns."""
+
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from minwallet.ledger.commands import Bet
+from minwallet.ledger.entries import Refusal
+from minwallet.ledger.limits import DailyUsage, EffectiveValue, LimitKind
+from minwallet.ledger.outcomes import Applied, Refused
+from minwallet.ledger.time_units import DAY_MS
+from minwallet.storage.admin_store import AdminSession
+from minwallet.storage.models import ReportCursor
+from minwallet.storage.sqlite import SqliteStore
+from tests.storage.older_schema import copy_to_older_schema
+from tests.storage.store_helpers import NOW, Run, create_players, make_command, make_new_account
+
+TODAY = NOW // DAY_MS
+
+COOKIE = bytes(32)
+
+
+@pytest.fixture
+def older_file(db: Path, run: Run) -> Path:
+    """Return a file of schema 4 with rows in every renamed table; ann has lost 30 of a loss limit of 40."""
+    store = run(SqliteStore.open(db, create=True))
+    run(create_players(store, make_new_account("ann", 100)))
+    run(store.apply([make_command(Bet("1", 30, "1"), 1)], NOW))
+    run(store.close())
+    older = db.with_name("older.db")
+    copy_to_older_schema(db, older, version=4)
+    with closing(sqlite3.connect(older, isolation_level=None)) as file:
+        file.execute("INSERT INTO limits VALUES (1, 'loss', 'day', 40, NULL, NULL)")
+        file.execute("INSERT INTO spent VALUES (1, ?, 0, 100, 0, 30)", (TODAY,))
+        file.execute("INSERT INTO admins VALUES ('eve', NULL, ?)", (NOW,))
+        file.execute("INSERT INTO sign_ins VALUES (?, 'eve', 0, ?, ?)", (COOKIE, NOW, NOW + 1))
+        file.execute("INSERT INTO actions (at_ms, actor, action, detail) VALUES (?, 'eve', 'limit_set', '{}')", (NOW,))
+        file.execute("INSERT INTO report_marks VALUES (1, 'key', ?)", (NOW,))
+        file.execute("UPDATE summed_up SET last_seq = 2")
+        file.execute("INSERT INTO moved VALUES ('USD', '70')")
+    return older
+
+
+def test_rows_of_renamed_tables_stay(older_file: Path, run: Run) -> None:
+    """The renamed tables have the rows that they had before."""
+    store = run(SqliteStore.open(older_file, create=False, check=True))
+    restrictions = run(store.limits.find_restrictions(1, NOW))
+    assert [(each.kind, each.amount) for each in restrictions.limits] == [(LimitKind.LOSS, EffectiveValue(40))]
+    assert restrictions.daily_usage == (DailyUsage(TODAY, 100, 30),)
+    assert run(store.admin.find_admin_session(COOKIE, NOW)) == AdminSession("eve", NOW + 1)
+    assert [record.event.actor for record in run(store.admin.list_audit_records(None, 10))] == ["eve"]
+    assert run(store.reports.find_report_cursor(1)) == ReportCursor("key", NOW)
+    assert run(store.totals.aggregate_totals(10)) == 0
+    assert [balance.is_consistent for balance in run(store.totals.read_currency_balances())] == [True]
+    run(store.close())
+
+
+def test_triggers_of_renamed_tables_work(older_file: Path, run: Run) -> None:
+    """Bets count against a limit set before the migration, and the audit log stays append-only."""
+    store = run(SqliteStore.open(older_file, create=False))
+    (first,) = run(store.apply([make_command(Bet("2", 10, "2"), 1)], NOW))
+    (second,) = run(store.apply([make_command(Bet("3", 1, "3"), 1)], NOW))
+    assert isinstance(first, Applied)
+    assert isinstance(second, Refused)
+    assert second.refusal is Refusal.LOSS_LIMIT
+    assert run(store.limits.find_restrictions(1, NOW)).daily_usage == (DailyUsage(TODAY, 100, 40),)
+    run(store.close())
+    with closing(sqlite3.connect(older_file, isolation_level=None)) as file:
+        for statement in ("UPDATE audit_log SET actor = 'bob'", "DELETE FROM audit_log"):
+            with pytest.raises(sqlite3.IntegrityError, match="the audit log is never"):
+                file.execute(statement)
+
+
+def test_a_migrated_file_has_the_schema_of_a_new_one(older_file: Path, db: Path, run: Run) -> None:
+    """Tables, indexes and triggers are equal, whether the renamed tables had rows or not."""
+    run(run(SqliteStore.open(older_file, create=False)).close())
+    schemas = []
+    for path in (older_file, db):
+        with closing(sqlite3.connect(path)) as file:
+            schemas.append(file.execute("SELECT type, name, tbl_name, sql FROM sqlite_schema ORDER BY name").fetchall())
+    assert schemas[0] == schemas[1]
+
+
+def test_constraints_of_renamed_tables_stay(older_file: Path, run: Run) -> None:
+    """Foreign keys from and to the renamed tables hold."""
+    run(run(SqliteStore.open(older_file, create=False)).close())
+    with closing(sqlite3.connect(older_file, isolation_level=None)) as file:
+        file.execute("PRAGMA foreign_keys = 1")
+        assert file.execute("PRAGMA foreign_key_check").fetchall() == []
+        for statement in (
+            "INSERT INTO id_scopes (agent_id, protocol, currency) VALUES (9, 'vela', '')",
+            "INSERT INTO admin_sessions VALUES (randomblob(32), 'bob', 0, 1, 2)",
+            "INSERT INTO limit_usage VALUES (9, 1, 0, 0, 0, 0)",
+            "INSERT INTO report_cursors VALUES (9, '', NULL)",
+            "DELETE FROM id_scopes",
+        ):
+            with pytest.raises(sqlite3.IntegrityError, match="FOREIGN KEY"):
+                file.execute(statement)
