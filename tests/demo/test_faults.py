@@ -169,7 +169,8 @@ async def test_a_slow_reply_times_out() -> None:
     clock = asyncio.get_running_loop().time
     started = clock()
     heard = await deliver_call(V2.opening, DeliveryPlan(is_lost=True, is_slow=True), ask, [], timeout_s=0.05)
-    assert clock() - started >= 0.05
+    # The clock of uvloop counts whole milliseconds.
+    assert clock() - started >= 0.049
     assert (heard, list_operations(arrived)) == (None, ["bet"])
 
 

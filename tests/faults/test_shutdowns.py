@@ -68,7 +68,7 @@ def test_a_command_without_an_answer_can_be_repeated(db: Path, after_commit: boo
         with lose_replies(server, after_commit=after_commit):
             lost = server.cli.run("deposit", player, "5", "--reference", "once")
         assert lost.code == 3
-        assert "may have been made" in lost.err
+        assert "may have made the change" in lost.err
         assert lost.err.count("\n") == 1
         assert server.cli.read_balances(player) == (10_500 if after_commit else 10_000, 0)
         for _ in range(2):

@@ -166,7 +166,7 @@ def test_a_launch_link_is_made_for_either_protocol(server: Server, admin_client:
     for wrong, said in (
         ({"game": "no such"}, "It must be 1 to 64 printable ASCII characters without spaces."),
         ({"lang": "?"}, "It must be a language, such as en or pt-BR."),
-        ({"protocol": "http"}, "Use wallet-v2 or vela."),
+        ({"protocol": "http"}, "Expected wallet-v2 or vela."),
         ({"ttl_s": "0"}, "It must be between 1s and 100 years."),
         ({"currency": "EUR"}, "has no EUR."),
     ):
