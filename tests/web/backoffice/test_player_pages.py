@@ -168,7 +168,7 @@ def test_a_launch_link_is_made_for_either_protocol(server: Server, admin_client:
         ({"lang": "?"}, "It must be a language, such as en or pt-BR."),
         ({"protocol": "http"}, "Expected wallet-v2 or vela."),
         ({"ttl_s": "0"}, "It must be between 1s and 100 years."),
-        ({"currency": "EUR"}, "has no EUR."),
+        ({"currency": "EUR"}, "has no account in EUR"),
     ):
         refused = admin_client.submit(path, **{"protocol": "wallet-v2", **fields, **wrong})
         assert refused.status_code == 422
