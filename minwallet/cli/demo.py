@@ -230,12 +230,12 @@ def _print_welcome(path: Path, urls: _DemoUrls, ended_rounds: "Collection[RoundR
     tickets = [each.id for each in ended_rounds if each.protocol == "vela" and each.ending is RoundEnding.DONE]
     removal = f"""
   curl -sX DELETE {urls.provider}/demo/report/{tickets[-1] if tickets else ""}
-  minwallet report pull --full; minwallet reconcile   # now the report lacks a bet"""
+  minwallet report pull --full; minwallet reconcile   # now a bet is missing"""
     print_line(f"""
-  page         {urls.page}   play, inject faults, and watch the ledger
+  page         {urls.page}   play and inject faults
   back office  {urls.backoffice}   one-time link, valid for 1 hour
   wallet       {urls.wallet}   in {path}
-  provider     {urls.provider}   three games; open it in a browser and play as a guest
+  provider     {urls.provider}   three games to play as a guest
   players      {players}; {len(ended_rounds)} rounds played
 
 Play with alice's money (in a browser):
@@ -249,7 +249,7 @@ Inspect the wallet (in another terminal):
   minwallet player list
   minwallet ledger alice
   minwallet verify
-  minwallet reconcile                                 # the report matches the ledger{removal if tickets else ""}
+  minwallet reconcile                                 # the report matches{removal if tickets else ""}
 
 Send a provider call, or test this wallet against all protocol rules:
 

@@ -102,7 +102,10 @@ def launch(
     ] = None,
     lang: Annotated[str, typer.Option("--lang", help="The language of the game.")] = "en",
     demo: Annotated[
-        bool, typer.Option("--demo", "--guest", help="Play with virtual credit, without player and session.")
+        bool,
+        typer.Option(
+            "--demo", "--guest", help="Play as a guest with virtual credit. No player and no session are needed."
+        ),
     ] = False,
     ttl: Annotated[str, typer.Option("--ttl", help="How long the session is valid: 30s, 15m, 24h, 7d.")] = "24h",
     currency: CurrencyOption = None,

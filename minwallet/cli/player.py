@@ -113,7 +113,7 @@ def exclude(
 ) -> None:
     """Exclude a player: refuse bets and deposits until a date.
 
-    A longer exclusion takes effect immediately. A shorter one, and its end, takes effect after 24 hours.
+    A longer exclusion takes effect immediately. A shorter one, or none, takes effect after 24 hours.
 
     Example: minwallet player exclude alice --until 7d
     """

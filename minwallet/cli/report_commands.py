@@ -101,7 +101,7 @@ def reconcile(
 ) -> None:
     """Compare the provider's report with the ledger.
 
-    The command compares each ticket in the report as last pulled. The exit code is 1 if there are differences.
+    The command compares each ticket of the last pulled report. The exit code is 1 if it finds a difference.
 
     Example: minwallet reconcile --open-after 12h
     """

@@ -30,7 +30,7 @@ def seed(
 ) -> None:
     """Add the players of a CSV file.
 
-    The command adds all players or none. Players that exist stay unchanged. A token in the file does not expire.
+    The command adds all players or none. Existing players stay unchanged. A token in the file does not expire.
 
     Example: minwallet seed players.csv
     """

@@ -103,7 +103,8 @@ Environment=PEX_ROOT=%C/minwallet
 def systemd(
     context: typer.Context,
     user: Annotated[
-        str | None, typer.Option("--user", metavar="NAME", help="The user that runs the server.  [default: you]")
+        str | None,
+        typer.Option("--user", metavar="NAME", help="The user that runs the server.  [default: the current user]"),
     ] = None,
     socket: Annotated[bool, typer.Option("--socket", help="Print the socket unit instead of the service.")] = False,
 ) -> None:
