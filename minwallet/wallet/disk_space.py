@@ -1,7 +1,7 @@
 """Monitoring of free disk space: when it runs low, new bets are rejected, so that wins and cancels still fit.
 
 A rejected bet is not refused: nothing is written, and the provider repeats or cancels it. A retry of a bet that was
-decided before gets its original answer.
+decided before gets its original answer. `wallet/service.py` (`_replay_only`) decides this.
 """
 
 import logging
