@@ -12,6 +12,7 @@ from minwallet.cli.dispatch import database_path
 from minwallet.cli.options import JsonOption
 from minwallet.cli.output import CommandRefused, OutputError, UsageError, print_json, print_line, progress_bar
 from minwallet.cli.signals import handle_termination
+from minwallet.storage.errors import DatabaseCorrupt, DatabaseUnusable, NotAWallet
 from minwallet.storage.file_lock import ControlEndpoint, DatabaseLock
 
 if TYPE_CHECKING:
@@ -86,6 +87,7 @@ def _restore_backup(path: Path, source: Path, *, as_json: bool) -> None:
         with (
             handle_termination(),
             progress_bar("restoring") as report_progress,
+            _explain_unusable_backup(source),
             copy_database(source, path, report_progress, mode="ro") as copy,
         ):
             verification = asyncio.run(_verify_backup(copy, report_progress))
@@ -120,6 +122,17 @@ def _explain_os_errors(path: Path) -> Iterator[None]:
         yield
     except OSError as error:
         raise OutputError(f"cannot use '{path}': {error.strerror}; choose another place") from error
+
+
+@contextmanager
+def _explain_unusable_backup(source: Path) -> Iterator[None]:
+    """Replace advice about the wallet file, which does not help if the backup itself is unusable."""
+    try:
+        yield
+    except NotAWallet as error:
+        raise DatabaseUnusable(f"{source} is {error.reason}; name a backup that `minwallet backup` wrote") from error
+    except DatabaseCorrupt as error:
+        raise DatabaseUnusable(f"the backup {source} is damaged ({error.reason}); restore another backup") from error
 
 
 async def _verify_backup(copy: Path, report_progress: "ProgressCallback") -> "VerificationResult":

@@ -139,6 +139,8 @@ def _read_file(file: Path, names: Sequence[str], parse: Callable[[dict[str, Any]
                 yield parsed
     except OSError as error:
         raise UsageError(f"cannot read '{file}': {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise UsageError(f"cannot read '{file}': not UTF-8 text; name a file that `minwallet export` wrote") from error
 
 
 def _iter_json_lines(stream: TextIO) -> Iterator[tuple[int, Any]]:

@@ -120,7 +120,7 @@ def _parse_row(number: int, fields: dict[str, str]) -> "SeedRow":
     from minwallet.operations.requests import SeedRow
 
     if "" in fields:
-        raise ValueError(f"{fields['']} columns; must have as many as the first line")
+        raise ValueError(f"expected as many columns as in the first line, found {fields['']}")
     try:
         return SeedRow(
             line=number,

@@ -157,7 +157,7 @@ class Runner:
             if not observed.status:
                 raise WalletUnreachable(f"{self.client.url}: {observed.summary}; is that the wallet's address?")
             if observed.outcome != "accepted" or observed.balance is None or observed.fields is None:
-                raise SetupError(f"no balance for --{option_name(name)}, no case was run: {observed.text}")
+                raise SetupError(f"no balance for --{option_name(name)}, so no case was run: {observed.text}")
             holders[name], balances[name] = self.client.suite.get_player(observed.fields), sum(observed.balance)
             if balances[name] < MIN_BALANCE_CENTS:
                 available, required = format_amount(balances[name]), format_amount(MIN_BALANCE_CENTS)

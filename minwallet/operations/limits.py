@@ -82,5 +82,5 @@ def _parse_exclusion_end(request: PlayerExclude, now_ms: int) -> int | None:
     if until_ms <= now_ms:
         raise OperationError(f"invalid until '{request.until}': expected a time in the future")
     if until_ms > now_ms + MAX_TTL_S * 1000:
-        raise OperationError(f"invalid until '{request.until}': expected a time within 100 years")
+        raise OperationError(f"invalid until '{request.until}': expected a time within 100 years (36,500 days)")
     return until_ms

@@ -36,8 +36,17 @@ class SchemaTooOld(DatabaseUnusable):
     """The file has an older schema, and only the process that owns it may migrate it."""
 
 
+class NotAWallet(DatabaseUnusable):
+    """The file is not a wallet. `reason` says what it is instead."""
+
+    def __init__(self, file: object, reason: str) -> None:
+        super().__init__(f"{file} is {reason}; choose another file with --db")
+        self.reason = reason
+
+
 class DatabaseCorrupt(DatabaseUnusable):
-    """The file contains data that was never written, or lacks data that was."""
+    """The file contains data that was never written, or lacks data that was. `reason` says which."""
 
     def __init__(self, file: object, reason: str) -> None:
         super().__init__(f"{file} is damaged ({reason}); restore it from a backup")
+        self.reason = reason

@@ -120,7 +120,7 @@ def test_a_backup_never_becomes_a_companion(cli: InProcessCli, tmp_path: Path) -
 def test_a_backup_without_a_wallet_fails(cli: InProcessCli, tmp_path: Path) -> None:
     """No wallet file is created."""
     with assert_unchanged(tmp_path):
-        assert_error_line(cli.run("backup", tmp_path / "copy.db"), 3, "there is no wallet file")
+        assert_error_line(cli.run("backup", tmp_path / "copy.db"), 3, "no wallet file")
     cli.db.write_bytes(b"")
     assert_error_line(cli.run("backup", tmp_path / "copy.db"), 3, "is empty")
     cli.db.write_bytes(b"something else" * 100)
@@ -216,14 +216,17 @@ def test_an_inconsistent_backup_is_not_restored(cli: InProcessCli, tmp_path: Pat
     assert "nothing was changed" in result.err
 
 
-def test_an_invalid_backup_is_not_restored(cli: InProcessCli, tmp_path: Path) -> None:
-    """The error states the reason."""
+def test_a_file_that_is_not_a_backup_is_not_restored(cli: InProcessCli, tmp_path: Path) -> None:
+    """The error names the given file, and its advice is about that file, not about the wallet file."""
     cli.add_player()
     (tmp_path / "text").write_text("something else" * 100)
     (tmp_path / "empty").write_bytes(b"")
+    cli("backup", tmp_path / "whole")
+    (tmp_path / "half").write_bytes((tmp_path / "whole").read_bytes()[:70_000])
     with assert_unchanged(tmp_path):
-        assert_error_line(cli.run("restore", tmp_path / "text"), 3, "text is not a wallet file")
+        assert_error_line(cli.run("restore", tmp_path / "text"), 3, "text is not a wallet file; name a backup")
         assert_error_line(cli.run("restore", tmp_path / "empty"), 3, "empty is empty")
+        assert_error_line(cli.run("restore", tmp_path / "half"), 3, "the backup", "half is damaged", "another backup")
         assert_error_line(cli.run("restore", tmp_path / "nothing"), 2, "no such file")
         assert_error_line(cli.run("restore", cli.db), 2, "is the wallet file itself")
         assert_usage_error(cli.run("restore"))

@@ -180,7 +180,7 @@ def test_an_unknown_token_is_code_1(cli: InProcessCli) -> None:
     """Without a balance no case can run. The error has the wallet's reply, without the token."""
     with run_app(ReferenceWallet("wallet-v2")) as url:
         result = cli.run("conformance", url, "--protocol", "wallet-v2", "--token", "a_mistyped_token")
-    assert_error_line(result, 1, "no balance for --token, no case was run", '"err_code":102')
+    assert_error_line(result, 1, "no balance for --token, so no case was run", '"err_code":102')
     assert "a_mistyped_token" not in result.err
 
 

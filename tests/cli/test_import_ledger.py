@@ -172,3 +172,11 @@ def test_an_invalid_export_is_refused(cli: InProcessCli, tmp_path: Path, text: s
     with assert_unchanged(tmp_path):
         assert_error_line(new.run("import", ledger, players), 2, words)
         assert_error_line(new.run("import", tmp_path / "none", players), 2, "cannot read" if text else words)
+
+
+def test_a_binary_file_is_not_reported_as_a_damaged_wallet(cli: InProcessCli, tmp_path: Path) -> None:
+    """The error names the file that cannot be read."""
+    ledger, players = _export_files(cli, tmp_path)
+    ledger.write_bytes(b"\xff\xfe\x00")
+    result = InProcessCli(tmp_path / "new.db").run("import", ledger, players)
+    assert_error_line(result, 2, f"cannot read '{ledger}': not UTF-8 text")

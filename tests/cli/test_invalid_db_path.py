@@ -122,7 +122,7 @@ def test_a_path_without_a_name_is_a_folder(name: str) -> None:
 def test_only_commands_that_add_create_a_file(cli: InProcessCli, tmp_path: Path, command: str) -> None:
     """Other commands report the missing file and how to create it."""
     with assert_unchanged(tmp_path):
-        assert_error_line(cli.run(*command.split()), 3, str(cli.db), "there is no wallet file", "serve")
+        assert_error_line(cli.run(*command.split()), 3, str(cli.db), "no wallet file", "--db", "serve")
 
 
 def test_an_empty_file_becomes_a_wallet(cli: InProcessCli) -> None:

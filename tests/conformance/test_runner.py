@@ -135,8 +135,8 @@ def test_an_unreadable_balance_fails_the_case() -> None:
 @pytest.mark.parametrize(
     ("double", "tokens", "words"),
     [
-        (flaws.AlwaysFails("vela"), {}, "no balance for --token, no case was run: HTTP 500 Internal Server Error"),
-        (ReferenceWallet("vela"), {"token": "nobody_at_all"}, "no balance for --token, no case was run: HTTP 200"),
+        (flaws.AlwaysFails("vela"), {}, "no balance for --token, so no case was run: HTTP 500 Internal Server Error"),
+        (ReferenceWallet("vela"), {"token": "nobody_at_all"}, "no balance for --token, so no case was run: HTTP 200"),
         (ReferenceWallet("vela"), {"second": "alices_session"}, "--second-token must belong to another player"),
         (ReferenceWallet("vela"), {"second": "alices_euro_session"}, "--second-token must belong to another player"),
         (

@@ -40,6 +40,7 @@ from minwallet.storage.errors import (
     DatabaseNotFound,
     DatabaseUnusable,
     DiskFull,
+    NotAWallet,
     OutcomeUnknown,
     SchemaTooOld,
     StoreError,
@@ -237,7 +238,7 @@ def check_path(path: Path) -> None:
         raise DatabaseUnusable(f"{path} is not a regular file; choose a file with --db")
     if path.exists() and 0 < path.stat().st_size < MIN_FILE_BYTES:
         if path.read_bytes()[: len(SQLITE_MAGIC)] != SQLITE_MAGIC[: path.stat().st_size]:
-            raise DatabaseUnusable(f"{path} is not a wallet file; choose another with --db")
+            raise NotAWallet(path, "not a wallet file")
         raise DatabaseCorrupt(path, f"only {path.stat().st_size} bytes of it are left")
     if path.exists() and (replaced := find_unfinished_restore(path)):
         raise DatabaseUnusable(
@@ -282,7 +283,7 @@ def check_schema(db: sqlite3.Connection, path: Path) -> int:
     ).fetchone()
     is_new = (application_id, version, tables) == (0, 0, 0)
     if not is_new and application_id != APPLICATION_ID:
-        raise DatabaseUnusable(f"{path} is another program's database; choose another file with --db")
+        raise NotAWallet(path, "another program's database")
     if version > (known := len(_read_migrations())):
         raise DatabaseUnusable(
             f"{path} was written by a newer minwallet (schema {version}, this one knows {known}); upgrade minwallet"
@@ -329,7 +330,7 @@ def _is_corruption(error: sqlite3.Error) -> bool:
 
 def _translate_error(path: Path, error: sqlite3.Error) -> DatabaseUnusable:
     if "not a database" in str(error):
-        return DatabaseUnusable(f"{path} is not a wallet file; choose another with --db")
+        return NotAWallet(path, "not a wallet file")
     if _is_corruption(error):
         return DatabaseCorrupt(path, str(error))
     return DatabaseUnusable(

@@ -149,7 +149,7 @@ def _check_rows(db: sqlite3.Connection, path: Path, seq_range: tuple[int, int]) 
     if consistent != last - first + 1:
         raise DatabaseCorrupt(
             path,
-            f"only {consistent} of the entries {first} to {last} agree with accounts, each other and indexes",
+            f"only {consistent} of the entries {first} to {last} match their accounts, each other and the indexes",
         )
     db.execute(READ_JOURNAL_LENGTH, seq_range).fetchone()
 
