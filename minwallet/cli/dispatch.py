@@ -150,10 +150,11 @@ def _send_to_server(endpoint: ControlEndpoint, request: "OperationRequest") -> "
     if response.status_code == 200:
         done: Reply = document["done"]
         return done
+    if response.status_code == 422:
+        # The request was valid here, so the server has other requests: it was started before an update.
+        raise StoreError(f"the server (process {endpoint.pid}) runs another version of minwallet; restart it")
     if "code" in document:
         raise CommandRefused(format_failure(OperationFailure.from_document(document)))
-    if "declined" in document:
-        raise CommandRefused(document["declined"])
     if "failed" in document:
         raise StoreError(document["failed"])
     return None

@@ -85,9 +85,13 @@ def error_message(error: ErrorDetails) -> str:
 
 
 def format_validation_error(error: ValidationError) -> str:
-    """Return one line about the first invalid field: its name, the value, and what was expected."""
+    """Return one line about the first invalid field: its name, the value, and what was expected.
+
+    A value of several parts is left out: it is long, and may contain tokens.
+    """
     first = error.errors(include_url=False)[0]
     name = str(first["loc"][-1]) if first["loc"] else "request"
     field_help = FIELD_HELP.get(name)
     expected = f"expected {field_help}" if field_help else error_message(first)
-    return f"invalid {name.removesuffix('_s')} {first['input']!r}: {expected}"
+    value = "" if isinstance(first["input"], dict | list) else f" {first['input']!r}"
+    return f"invalid {name.removesuffix('_s')}{value}: {expected}"

@@ -7,6 +7,7 @@ import pytest
 
 from minwallet.cli.hints import HINTS, format_failure
 from minwallet.operations.errors import ErrorCode, OperationError, OperationFailure, Subject
+from minwallet.operations.requests import Envelope
 from tests.cli.cli_assertions import assert_error_line
 from tests.support import InProcessCli, running_server
 
@@ -50,6 +51,17 @@ def test_a_server_s_failure_has_the_same_hint(tmp_path: Path) -> None:
     with running_server(cli.db):
         assert_error_line(cli.run("key", "revoke", "x"), 1, "unknown key 'x'; see: minwallet key list")
         assert_error_line(cli.run("deposit", "x", "1"), 1, "(agent default); see: minwallet player list")
+
+
+def test_a_server_of_another_version_must_be_restarted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its requests differ, so it refuses the command; the error names the process and shows no token."""
+    cli = InProcessCli(tmp_path / "w.db")
+    with running_server(cli.db) as server:
+        earlier = '{"actor":"cli","request":{"do":"session_revoke","token":"secret"}}'
+        monkeypatch.setattr(Envelope, "model_dump_json", lambda _: earlier)
+        result = cli.run("session", "revoke", "secret")
+    assert_error_line(result, 3, f"process {server.process.pid}", "runs another version of minwallet; restart it")
+    assert "secret" not in result.err
 
 
 def test_every_hint_is_filled_from_the_failure_s_data() -> None:

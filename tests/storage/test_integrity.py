@@ -107,7 +107,7 @@ def test_a_corrupt_store_stops_writing(intact_db: Path, run: Run) -> None:
         raw.execute("DELETE FROM transactions WHERE seq = 50")
     store = run(SqliteStore.open(intact_db, create=False, check=True))
     run(store.finish_check())
-    with pytest.raises(DatabaseUnusable, match="only 5 of the entries 50 to 56 agree"):
+    with pytest.raises(DatabaseUnusable, match="only 5 of the entries 50 to 56 match"):
         run(store.apply([make_command(Bet("new", 1, "new"), 1)], NOW))
     run(store.close())
 
