@@ -22,7 +22,7 @@ HINTS: Mapping[tuple[ErrorCode, Subject], str] = {
 }
 """The placeholders are filled from the failure's data."""
 
-NEW_WALLET_HINT = "create one with: minwallet --db {path} serve"
+NEW_WALLET_HINT = "choose another with --db, or create one with: minwallet --db {path} serve"
 """What follows the message of a DatabaseNotFound."""
 
 NEW_AGENT_HINT = "first run: minwallet agent add {agent} --wallet-token TOKEN"

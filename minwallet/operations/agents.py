@@ -56,9 +56,13 @@ async def _add_agent(wallet: Wallet, request: AgentAdd) -> Reply:
     wallet_token = request.wallet_token or default_wallet_token(request.name)
     agent = await wallet.store.accounts.add_agent(request.name, wallet_token, request.host_id, wallet.clock_ms())
     if agent is None:
-        or_host_id = f", or the host id '{request.host_id}'" if request.host_id else ""
+        *ids, last_id = [
+            f"the name '{request.name}'",
+            f"the wallet token '{wallet_token}'",
+            *([f"the host id '{request.host_id}'"] if request.host_id else []),
+        ]
         raise OperationError(
-            f"another agent already has the name '{request.name}' or the wallet token '{wallet_token}'{or_host_id}",
+            f"another agent already has {', '.join(ids)} or {last_id}",
             code=ErrorCode.TAKEN,
             subject=Subject.AGENT,
         )

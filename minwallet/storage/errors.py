@@ -28,7 +28,7 @@ class DatabaseNotFound(DatabaseUnusable):
     """There is no file at this path."""
 
     def __init__(self, path: object) -> None:
-        super().__init__(f"there is no wallet file at {path}")
+        super().__init__(f"no wallet file at {path}")
         self.path = path
 
 

@@ -10,6 +10,7 @@ import pytest
 
 from minwallet.operations.maintenance import format_backup_name
 from tests.cli.cli_assertions import assert_error_line, assert_unchanged, assert_usage_error
+from tests.storage.older_schema import SCRIPTS, copy_to_older_schema
 from tests.support import TIMEOUT_S, Cli, InProcessCli, Server, ServerDidNotStart, copy_wallet_file, running_server
 
 
@@ -214,6 +215,21 @@ def test_an_inconsistent_backup_is_not_restored(cli: InProcessCli, tmp_path: Pat
     assert result.code == 1
     assert "the hash chain breaks here" in result.err
     assert "nothing was changed" in result.err
+
+
+@pytest.mark.parametrize("version", range(1, len(SCRIPTS)))
+def test_a_wallet_of_an_older_version_is_backed_up_and_restored(
+    cli: InProcessCli, tmp_path: Path, version: int
+) -> None:
+    """The backup keeps its schema, so that the older version can open it. A restore migrates it."""
+    name = cli.add_player(balance="1")
+    copy_to_older_schema(cli.db, tmp_path / "older.db", version)
+    InProcessCli(tmp_path / "older.db")("backup", tmp_path / "backup.db")
+    with closing(sqlite3.connect(tmp_path / "backup.db")) as db:
+        assert db.execute("PRAGMA user_version").fetchone() == (version,)
+    restored = InProcessCli(tmp_path / "restored.db")
+    restored("restore", tmp_path / "backup.db")
+    assert restored.read_balances(name) == (100, 0)
 
 
 def test_a_file_that_is_not_a_backup_is_not_restored(cli: InProcessCli, tmp_path: Path) -> None:

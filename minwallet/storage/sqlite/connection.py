@@ -266,10 +266,27 @@ def migrate(db: sqlite3.Connection, path: Path) -> None:
     version, steps = check_schema(db, path), _read_migrations()
     for number, script in enumerate(steps[version:], version + 1):
         with transaction(db):
-            for statement in _split_statements(script):
-                db.execute(statement)
+            _run_script(db, script)
             db.execute(f"PRAGMA application_id = {APPLICATION_ID}")
             db.execute(f"PRAGMA user_version = {number}")
+
+
+@contextmanager
+def current_schema(db: sqlite3.Connection, path: Path) -> Iterator[None]:
+    """Give the file the current schema for the block, in a transaction that is rolled back at the end.
+
+    The queries of this package need the current names. A backup must keep its schema: the older version may need it.
+    """
+    version, steps = check_schema(db, path), _read_migrations()
+    db.execute("BEGIN")
+    try:
+        for script in steps[version:]:
+            _run_script(db, script)
+        yield
+    finally:
+        # SQLite itself has already rolled back after some errors.
+        if db.in_transaction:
+            db.execute("ROLLBACK")
 
 
 def check_schema(db: sqlite3.Connection, path: Path) -> int:
@@ -307,6 +324,11 @@ def _read_migrations() -> list[str]:
     folder = resources.files("minwallet.storage") / "schema"
     names = sorted(file.name for file in folder.iterdir() if re.fullmatch(r"\d{4}_\w+\.sql", file.name))
     return [(folder / name).read_text("utf-8") for name in names]
+
+
+def _run_script(db: sqlite3.Connection, script: str) -> None:
+    for statement in _split_statements(script):
+        db.execute(statement)
 
 
 def _split_statements(script: str) -> Iterator[str]:

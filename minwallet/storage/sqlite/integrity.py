@@ -31,7 +31,7 @@ from pathlib import Path
 from minwallet.storage.database_files import companion_path
 from minwallet.storage.errors import DatabaseCorrupt, StoreError
 from minwallet.storage.sqlite import ledger
-from minwallet.storage.sqlite.connection import Connection, translate_errors
+from minwallet.storage.sqlite.connection import Connection, current_schema, translate_errors
 
 STARTUP_CHECK_TIMEOUT_S = 0.1
 """The longest check at a start. It is enough for about 10,000 bets."""
@@ -110,9 +110,10 @@ def check_backup(db: sqlite3.Connection, path: Path, report_progress: Callable[[
     """Check everything in a file without a writer. Raise DatabaseUnusable if something is damaged."""
     _check_pages(db, path, pragma_argument="1")
     newest = ledger.count_entries(db)
-    for seq_range in _split_into_ranges(newest):
-        report_progress(seq_range[0], newest)
-        _check_rows(db, path, seq_range)
+    with current_schema(db, path):
+        for seq_range in _split_into_ranges(newest):
+            report_progress(seq_range[0], newest)
+            _check_rows(db, path, seq_range)
 
 
 def _split_into_ranges(newest: int) -> Iterator[tuple[int, int]]:
