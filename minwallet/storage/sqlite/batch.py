@@ -225,7 +225,8 @@ def _select_states(
     ]
     parameters = {"asked": to_json(rows).decode(), "since": limits.first_counted_day(now_ms)}
     found, seq = db.execute(READ_COMMAND_STATES, parameters).fetchone()
-    states = [_CommandState(*row) for row in from_json(found, cache_strings="none")]
+    # `_make` of one list is faster than a call with 13 arguments.
+    states = [_CommandState._make(row) for row in from_json(found, cache_strings="none")]
     for state in states:
         if not state.is_consistent:
             raise DatabaseCorrupt("the wallet file", f"account {state.account_id} is not as its last entry left it")
