@@ -102,6 +102,7 @@ def test_an_entry_has_time_number_and_protocol() -> None:
         ([Bet("1", 1, "1"), Cancel("1"), Bet("2", 1, "1")], ["2"]),
         ([Bet("1", 1, "1"), Win("2", 0, "1")], []),
         ([Bet("1", 1, "1"), Win("2", 0, "1"), Bet("3", 1, "1")], ["3"]),
+        ([Bet("1", 1, "1"), Win("2", 0, "1"), Bet("3", 1, "1"), Win("4", 0, "1")], []),
         ([Bet("1", 1, "1"), Win("2", 0)], ["1"]),
         ([Bet("1", 99, "1"), BetWin("2", 1, 1), Cancel("3")], []),
     ],
@@ -115,3 +116,11 @@ def test_open_bets_are_applied_and_neither_settled_nor_cancelled(
         ledger.execute(command)
     assert [entry.id for entry in find_open_bets(ledger.entries)] == open_ids
     assert [entry.id for entry in find_open_bets(ledger.entries[::-1])] == open_ids[::-1]
+
+
+def test_the_first_entry_of_a_ledger_can_be_an_open_bet() -> None:
+    """A bet of 0 needs no deposit before it, so its number may be 1."""
+    ledger = InMemoryLedger()
+    ledger.execute(Bet("1", 0, "1"))
+    (entry,) = find_open_bets(ledger.entries)
+    assert entry.seq == 1
