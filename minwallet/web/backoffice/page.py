@@ -20,7 +20,7 @@ from minwallet.config import Settings
 from minwallet.operations import dispatch
 from minwallet.operations.admin_auth import AdminAuth
 from minwallet.operations.credentials import derive_csrf_token
-from minwallet.operations.errors import ErrorCode, OperationError, OperationFailure
+from minwallet.operations.errors import OperationError, OperationFailure
 from minwallet.operations.field_help import format_validation_error
 from minwallet.operations.requests import OperationRequest, Reply
 from minwallet.wallet.service import Wallet
@@ -31,9 +31,6 @@ from minwallet.web.health import HealthReport, build_health_report
 MAX_FORM_BYTES, MAX_FORM_FIELDS = 64 * 1024, 100
 
 MAX_FLASHES = 200
-
-STATUS_BY_ERROR_CODE = {ErrorCode.NOT_FOUND: 404}
-"""The HTTP status of a failed operation; every other error code is 409."""
 
 FlashLevel = Literal["ok", "note", "error"]
 
@@ -177,7 +174,7 @@ async def _run_handler(context: PageContext, handler: Handler) -> Response:
     try:
         return await handler(context)
     except OperationError as failure:
-        return _render_failure(context, STATUS_BY_ERROR_CODE.get(failure.code, 409), list(failure.args))
+        return _render_failure(context, failure.code.status, list(failure.args))
     except ValidationError as error:
         return _render_failure(context, 400, [format_validation_error(error)])
 
