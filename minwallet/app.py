@@ -32,12 +32,13 @@ from starlette.routing import Route
 from starlette.types import ASGIApp
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
-from minwallet.config import BindError, Settings, SettingsError, parse_duration
+from minwallet.config import BindError, Settings, parse_duration
 from minwallet.operations.dispatch import execute
 from minwallet.operations.errors import OperationFailure
 from minwallet.operations.maintenance import run_aggregation, run_backups, run_pruning
 from minwallet.operations.requests import AdminLink
 from minwallet.protocols.registry import PROTOCOLS, load_protocol
+from minwallet.setting_sources import SettingsError
 from minwallet.storage.file_lock import ControlEndpoint, DatabaseLock
 from minwallet.storage.sqlite import SqliteStore
 from minwallet.storage.sqlite.backup import back_up

@@ -1,35 +1,23 @@
 """The settings: one frozen object.
 
-No other module reads the environment (`MINWALLET_…`) or the files `.env` and `minwallet.toml`. Both files are in the
-folder where the command runs. The sources in order of precedence: command options, environment, `.env`,
-`minwallet.toml`, defaults.
+They come from the environment (`MINWALLET_…`) and the files `.env` and `minwallet.toml`, which only `setting_sources`
+reads. Both files are in the folder where the command runs. The sources in order of precedence: command options,
+environment, `.env`, `minwallet.toml`, defaults.
 """
 
 import re
-import tomllib
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from pathlib import Path
-from typing import Annotated, Any, NamedTuple, Self
+from typing import NamedTuple, Self
 from urllib.parse import urlsplit
 
-from pydantic import Field, PrivateAttr, ValidationError, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, ValidationError, field_validator, model_validator
 from pydantic_core import ErrorDetails
-from pydantic_settings import (
-    BaseSettings,
-    DotEnvSettingsSource,
-    EnvSettingsSource,
-    NoDecode,
-    PydanticBaseSettingsSource,
-    SettingsConfigDict,
-    TomlConfigSettingsSource,
-)
+
+from minwallet.setting_sources import TOML_FILE, SettingsError, read_sources, variable_name
 
 Network = IPv4Network | IPv6Network
-
-ENV_PREFIX = "MINWALLET_"
-
-ENV_FILE, TOML_FILE = ".env", "minwallet.toml"
 
 SECRET_SETTINGS = {"callback_key"}
 
@@ -39,20 +27,14 @@ MIN_BACKUP_INTERVAL_S = 10
 """The shortest interval of backups. Each backup reads and writes the whole file."""
 
 
-class SettingsError(ValueError):
-    """An invalid setting. The message names it and says what to set."""
-
-
 class BindError(Exception):
     """A failure to listen on the configured address. The message says why and what to do."""
 
 
-class Settings(BaseSettings):
+class Settings(BaseModel):
     """All settings. Every field has a default that works on a local machine."""
 
-    model_config = SettingsConfigDict(
-        env_prefix=ENV_PREFIX, env_file=ENV_FILE, toml_file=TOML_FILE, extra="ignore", frozen=True
-    )
+    model_config = ConfigDict(extra="forbid", frozen=True)
 
     db: Path = Field(Path("minwallet.db"), description="the wallet file")
     host: str = Field("127.0.0.1", description="the address to listen on")
@@ -60,7 +42,11 @@ class Settings(BaseSettings):
     callback_key: str = Field(
         "", pattern=r"^[A-Za-z0-9_-]{0,128}$", description="a secret word; the provider endpoints move below /KEY/"
     )
-    callback_allow: Annotated[tuple[Network, ...], NoDecode] = Field(
+    require_wallet_token: bool = Field(
+        False,
+        description="true closes /wallet without a wallet token, except below an agent's callback key",
+    )
+    callback_allow: tuple[Network, ...] = Field(
         (),
         description="the networks that may call the provider endpoints, such as 203.0.113.0/24, separated by commas;"
         " empty allows all",
@@ -85,19 +71,6 @@ class Settings(BaseSettings):
     backup_to: str = Field("", description="the folder for automatic backups; empty turns them off")
     backup_every: str = Field("1h", description="the interval of automatic backups: 15m, 1h, 7d")
     backup_keep: int = Field(48, ge=1, le=1_000_000, description="the number of automatic backups to keep")
-
-    @classmethod
-    def settings_customise_sources(
-        cls,
-        settings_cls: type[BaseSettings],
-        init_settings: PydanticBaseSettingsSource,
-        env_settings: PydanticBaseSettingsSource,
-        dotenv_settings: PydanticBaseSettingsSource,
-        file_secret_settings: PydanticBaseSettingsSource,
-    ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Return the sources in order of precedence. Files of secrets are not a source."""
-        del file_secret_settings
-        return init_settings, env_settings, dotenv_settings, TomlConfigSettingsSource(settings_cls)
 
     @field_validator("callback_allow", mode="before")
     @classmethod
@@ -158,7 +131,7 @@ class Settings(BaseSettings):
         """Return all settings with their sources, in order of declaration."""
         return [
             Setting(
-                _variable_name(name),
+                variable_name(name),
                 _format_value(name, getattr(self, name)),
                 self._origins[name],
                 field.description or "",
@@ -221,22 +194,19 @@ def load_settings(**overrides: object) -> Settings:
 
     Raise SettingsError, with a message of one line, if a setting is invalid.
     """
+    known = Settings.model_fields
+    origins = dict.fromkeys(known, "default")
+    values: dict[str, object] = {}
+    for source in reversed(read_sources(known)):
+        values |= source.values
+        origins |= dict.fromkeys(source.values, source.origin)
     given = {name: value for name, value in overrides.items() if value is not None}
-    try:
-        return _build_settings(given, _find_origins(given))
-    except tomllib.TOMLDecodeError as error:
-        raise SettingsError(f"invalid TOML in {TOML_FILE}: {error}; write lines like: port = 8000") from error
-    except UnicodeDecodeError as error:
-        raise SettingsError(f"cannot read {_find_undecodable_file()}: not UTF-8 text; save it as UTF-8") from error
-    except UnicodeEncodeError as error:
-        raise SettingsError("a MINWALLET_ variable in the environment is not UTF-8 text; set it again") from error
-    except OSError as error:
-        raise SettingsError(f"cannot read the settings file '{error.filename}': {error.strerror}") from error
+    return _build_settings(values | given, origins | {name: f"--{name}" for name in given})
 
 
-def _build_settings(given: Mapping[str, object], origins: Mapping[str, str]) -> Settings:
+def _build_settings(values: Mapping[str, object], origins: Mapping[str, str]) -> Settings:
     try:
-        settings = Settings(**given)  # type: ignore[arg-type]  # pydantic checks what mypy cannot
+        settings = Settings.model_validate(values)
     except ValidationError as error:
         first = error.errors()[0]
         field = str(first["loc"][0]) if first["loc"] else ""
@@ -253,6 +223,8 @@ def _describe_problem(field: str, problem: ErrorDetails) -> str:
     match problem["type"]:
         case "int_parsing" | "int_from_float" | "int_type":
             return f"invalid number {value}: must be an integer"
+        case "bool_parsing" | "bool_type":
+            return f"invalid value {value}: must be true or false"
         case "greater_than_equal":
             return f"invalid number {value}: must be at least {limits['ge']}"
         case "less_than_equal":
@@ -276,55 +248,11 @@ def _format_value(name: str, value: object) -> str:
     return ", ".join(map(str, value)) if isinstance(value, tuple) else str(value)
 
 
-def _find_origins(given: Mapping[str, object]) -> dict[str, str]:
-    """Return the source of each setting: the first source that has it.
-
-    Raise SettingsError for an unknown name in a file. A misspelt name of a protection would otherwise go unnoticed.
-    """
-    known = Settings.model_fields
-    in_env_file = _setting_names(DotEnvSettingsSource(Settings).env_vars)
-    for name in in_env_file:
-        if name not in known:
-            variables = ", ".join(map(_variable_name, known))
-            raise SettingsError(f"unknown setting {_variable_name(name)!r} in {ENV_FILE}; use one of {variables}")
-    in_toml = [*_read_toml()]
-    for name in in_toml:
-        if name not in known:
-            raise SettingsError(f"unknown setting {name!r} in {TOML_FILE}; use one of {', '.join(known)}")
-    in_environment = _setting_names(EnvSettingsSource(Settings).env_vars)
-    origins = dict.fromkeys(known, "default")
-    for origin, names in ((TOML_FILE, in_toml), (ENV_FILE, in_env_file), ("environment", in_environment)):
-        origins |= dict.fromkeys(known.keys() & set(names), origin)
-    return origins | {name: f"--{name}" for name in given}
-
-
-def _setting_names(variables: Iterable[str]) -> list[str]:
-    """Return the names of the settings among the variables. Ignore variables of other programs."""
-    lower = [variable.lower() for variable in variables]
-    return [variable.removeprefix(ENV_PREFIX.lower()) for variable in lower if variable.startswith(ENV_PREFIX.lower())]
-
-
 def _describe_origin(name: str, origin: str) -> str:
     """Return the setting's name as it is written in its source."""
     if origin == TOML_FILE:
         return f"{TOML_FILE}: {name}"
-    return origin if origin.startswith("--") else _variable_name(name)
-
-
-def _variable_name(name: str) -> str:
-    return f"{ENV_PREFIX}{name.upper()}"
-
-
-def _read_toml() -> dict[str, Any]:
-    return TomlConfigSettingsSource(Settings).toml_data
-
-
-def _find_undecodable_file() -> str:
-    try:
-        _read_toml()
-    except UnicodeDecodeError:
-        return TOML_FILE
-    return ENV_FILE
+    return origin if origin.startswith("--") else variable_name(name)
 
 
 def _split_list(text: str) -> list[str]:

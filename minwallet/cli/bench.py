@@ -97,6 +97,7 @@ def _run_benchmark(
     from minwallet.bench import load
     from minwallet.bench.disk import measure_sync_ms
     from minwallet.bench.server_process import raise_file_limit, run_server
+    from minwallet.config import load_settings
 
     raise_file_limit(connections)
     tokens = [f"bench_{number}" for number in range(players)]
@@ -108,8 +109,12 @@ def _run_benchmark(
         show(description=f"adding {players:,} players")
         _create_players(path, tokens)
         show(description="starting a server")
-        # The load comes from this machine, which an allow list may not include. All other settings stay in force.
-        with run_server(path, path.with_name("server.log"), MINWALLET_CALLBACK_ALLOW="") as server:
+        # The load comes from this machine, which an allow list may not include, and its calls have no wallet token.
+        # All other settings stay in force.
+        settings = {"MINWALLET_REQUIRE_WALLET_TOKEN": "false"}
+        if load_settings().callback_allow:
+            settings["MINWALLET_CALLBACK_ALLOW"] = "127.0.0.0/8"
+        with run_server(path, path.with_name("server.log"), **settings) as server:
             show(description="betting", total=seconds)
             figures = load.run_load(
                 server.calls,

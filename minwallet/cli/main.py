@@ -137,11 +137,12 @@ def _describe_error(error: Exception) -> tuple[int, Sequence[str]]:
     from pydantic import ValidationError
 
     from minwallet.bench.load import LoadFailed
-    from minwallet.config import BindError, SettingsError
+    from minwallet.config import BindError
     from minwallet.conformance.runner import SetupError, WalletUnreachable
     from minwallet.operations.errors import OperationError
     from minwallet.operations.field_help import format_validation_error
     from minwallet.provider.service_client import ProviderFailed, ProviderTimedOut
+    from minwallet.setting_sources import SettingsError
     from minwallet.storage.errors import DatabaseNotFound, StoreError
 
     match error:

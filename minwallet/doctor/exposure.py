@@ -2,8 +2,9 @@
 
 from collections.abc import Iterator, Sequence
 
-from minwallet.config import Settings, SettingsError
+from minwallet.config import Settings
 from minwallet.doctor.diagnosis import Diagnosis, fail, ok, warn
+from minwallet.setting_sources import SettingsError
 from minwallet.storage.models import Agent
 
 MIN_KEY_LENGTH = 16

@@ -7,8 +7,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from stat import S_IRWXG, S_IRWXO, S_IWGRP, S_IWOTH
 
-from minwallet.config import ENV_FILE, SECRET_SETTINGS, TOML_FILE
+from minwallet.config import SECRET_SETTINGS
 from minwallet.doctor.diagnosis import Diagnosis, fail, ok, warn
+from minwallet.setting_sources import ENV_FILE, TOML_FILE
 from minwallet.storage.database_files import COMPANION_SUFFIXES, companion_path
 from minwallet.storage.sqlite.connection import find_unfinished_restore
 from minwallet.wallet.disk_space import BYTES_PER_MB

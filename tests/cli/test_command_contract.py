@@ -79,10 +79,10 @@ def test_heavy_libraries_are_not_loaded_at_the_start() -> None:
     """Only the commands that need a library import it, so `--help` starts quickly."""
     heavy = {
         "aiosqlite",
+        "dotenv",
         "httpx2",
         "jinja2",
         "pydantic",
-        "pydantic_settings",
         "rich",
         "sqlite3",
         "starlette",

@@ -8,7 +8,7 @@ import json
 import os
 import re
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import chdir, suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -16,7 +16,7 @@ from unittest.mock import patch
 
 from minwallet.cli.output import UsageError
 from minwallet.cli.seed import SEED_COLUMNS, _parse_row, _read_lines
-from minwallet.config import Settings, SettingsError, load_settings
+from minwallet.config import Settings, load_settings
 from minwallet.ledger.commands import Query
 from minwallet.ledger.entries import Refusal
 from minwallet.ledger.money import MAX_CENTS, MAX_ID
@@ -25,6 +25,7 @@ from minwallet.operations.requests import SeedRow
 from minwallet.protocols.operator_service import ReportUnit
 from minwallet.protocols.registry import OPERATOR_SERVICES, PROTOCOLS, load_operator_service, load_protocol
 from minwallet.protocols.wire import REDACTED, Call, Launch, Malformed
+from minwallet.setting_sources import SettingsError
 from minwallet.storage.file_lock import ControlEndpoint, lock_file_path, read_control_endpoint
 from tests.protocols.golden_pairs import encode_request, load_golden_pairs
 from tests.protocols.sample_outcomes import APPLIED, CLOSED, HOLDER, REPLAYED, SHOWN, make_refused
@@ -115,6 +116,17 @@ def fuzz_settings(data: bytes) -> None:
         load_settings().require_protection()
 
 
+def fuzz_settings_files(data: bytes) -> None:
+    """Read settings files. A file gives settings, or an error in one line."""
+    for file in (".env", "minwallet.toml"):
+        with TemporaryDirectory(dir="/dev/shm") as folder, chdir(folder), patch.dict(os.environ, clear=True):
+            Path(file).write_bytes(data)
+            try:
+                load_settings()
+            except SettingsError as error:
+                assert len(str(error).splitlines()) == 1, error
+
+
 FUZZ_TARGETS: dict[str, FuzzTarget] = {
     "wallet-v2": fuzz_wallet_v2,
     "vela": fuzz_vela,
@@ -122,6 +134,7 @@ FUZZ_TARGETS: dict[str, FuzzTarget] = {
     "seed": fuzz_seed,
     "lock file": fuzz_lock_file,
     "settings": fuzz_settings,
+    "settings files": fuzz_settings_files,
 }
 
 
@@ -153,10 +166,14 @@ def seed_corpus(reader: str) -> Iterator[bytes]:
         case "lock file":
             yield json.dumps(ControlEndpoint(1, "http://127.0.0.1:1", "k", "s", "c")._asdict()).encode()
             yield b"[" * 5000
+        case "settings files":
+            yield b'export MINWALLET_PORT=1 # one\nMINWALLET_CALLBACK_KEY="a\\"b"\n\nOTHER=${HOME:-x}'
+            yield b"MINWALLET_HOST='a\nMINWALLET_PORT=2\nMINWALET_DB=${X}\nB\xe9='\r\n=3"
+            yield b'port = 1\nhost = "::1"\ncallback_allow = ["::/0"]\nrequire_wallet_token = true\n[server]'
         case _:
-            yield b"w.db\n::1\n80\nkey\n10.0.0.0/8,::/0\n*\nhttps://x.example\n30"
-            yield b"w.db\n\n\n\n0.0.0.0/0\n\xff*"
-            yield b"\n0.0.0.0\n-1\n/\nx\n,\nhttp://[::1\n1e9"
+            yield b"w.db\n::1\n80\nkey\ntrue\n10.0.0.0/8,::/0\n*\nhttps://x.example\n30"
+            yield b"w.db\n\n\n\nno\n0.0.0.0/0\n\xff*"
+            yield b"\n0.0.0.0\n-1\n/\n2\nx\n,\nhttp://[::1\n1e9"
 
 
 def _check_invariants(name: str, call: Call | Malformed, data: bytes) -> None:

@@ -104,7 +104,7 @@ def try_all_methods(server: Server) -> Counter[str]:
 
 def list_paths() -> Iterator[str]:
     """Return all paths of the server, with values for their parameters."""
-    wallet, settings = Wallet(MemoryStore()), Settings(_env_file=None)  # type: ignore[call-arg]  # pydantic's own
+    wallet, settings = Wallet(MemoryStore()), Settings.model_validate({})
     app = create_app(wallet, settings, 0, "", io.StringIO(), metrics=Metrics("3"))
     assert isinstance(app, StaticRouter)
     known = [

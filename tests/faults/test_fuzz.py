@@ -8,7 +8,7 @@ from tests.faults.fuzz import MAX_READ_S, run_mutations
 from tests.faults.fuzz_targets import FUZZ_TARGETS, MAX_INPUT_BYTES
 from tests.faults.harness import SEED
 
-FILE_TARGETS = {"seed", "lock file", "settings"}
+FILE_TARGETS = {"seed", "lock file", "settings", "settings files"}
 """Parsers of files that only the operator can write. Each input is a file or an environment, which takes longer."""
 
 

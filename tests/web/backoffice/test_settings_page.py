@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from minwallet.config import Settings, SettingsError, load_settings
+from minwallet.config import Settings, load_settings
+from minwallet.setting_sources import SettingsError
 from minwallet.storage.sqlite_versions import has_wal_reset_bug
 from minwallet.web import formatting
 from tests.support import running_server
