@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Protocol
 
-from minwallet.storage.models import AccountRow, AccountsCreated, Agent, NewAccount, Player, PlayerStatus
+from minwallet.storage.models import AccountRow, AccountsCreated, Agent, CallbackKey, NewAccount, Player, PlayerStatus
 
 
 class AccountStore(Protocol):
@@ -17,6 +17,17 @@ class AccountStore(Protocol):
 
     async def list_agents(self) -> list[Agent]:
         """Return all agents in order of their names."""
+
+    async def add_callback_key(self, agent_id: int, key: CallbackKey) -> None: ...
+
+    async def list_callback_keys(self, agent_id: int) -> list[CallbackKey]:
+        """Return the agent's callback keys, revoked ones included, oldest first."""
+
+    async def revoke_callback_key(self, key_hash: bytes, now_ms: int) -> None:
+        """Revoke the key. Revoking it again changes nothing."""
+
+    async def read_live_callback_keys(self) -> dict[bytes, int]:
+        """Return the `agent_id` of each callback key that is not revoked, by the key's hash."""
 
     async def create_accounts(self, new_accounts: Sequence[NewAccount], now_ms: int) -> AccountsCreated:
         """Create the missing players, accounts and sessions: all of them or none. Existing ones stay unchanged."""

@@ -136,7 +136,18 @@ class SessionHolder(NamedTuple):
     player_key: int
     player_id: str
     currency: str
+    agent_id: int
     wallet_token: str
+
+
+class CallbackKey(NamedTuple):
+    """A callback key of an agent. `hint` is the beginning of the key. The key itself is not stored."""
+
+    key_hash: bytes
+    hint: str
+    created_at_ms: int
+    created_by: str
+    revoked_at_ms: int | None
 
 
 class SessionRow(NamedTuple):

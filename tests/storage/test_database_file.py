@@ -13,7 +13,7 @@ from minwallet.storage.sqlite import SqliteStore, connection
 from tests.storage.store_helpers import NOW, Run, create_players, make_command, make_new_account
 
 TABLES = {
-    *("accounts", "agents", "id_scopes", "players", "sessions", "transactions"),
+    *("accounts", "agents", "callback_keys", "id_scopes", "players", "sessions", "transactions"),
     *("exclusions", "limit_usage", "limits"),
     *("game_lists", "journal", "report_cursors", "report_rows"),
     *("admin_sessions", "admins", "api_keys", "audit_log", "currency_totals", "minutes", "totals", "totals_progress"),

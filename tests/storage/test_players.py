@@ -118,11 +118,11 @@ def test_a_token_stands_for_one_account(store: Store, run: Run) -> None:
     """A session is found by the hash of its token, with the values that never change."""
     ann, _ = run(create_players(store, make_new_account("ann", token="t1"), make_new_account("ann", currency="EUR")))
     assert run(store.find_session_holder(hash_token("t1"))) == SessionHolder(
-        1, 1, ann.player_key, "ann", "USD", "default"
+        1, 1, ann.player_key, "ann", "USD", 1, "default"
     )
     run(store.sessions.add_session(2, build_new_session("t2", NOW), NOW))
     assert run(store.find_session_holder(hash_token("t2"))) == SessionHolder(
-        2, 2, ann.player_key, "ann", "EUR", "default"
+        2, 2, ann.player_key, "ann", "EUR", 1, "default"
     )
     assert run(store.find_session_holder(hash_token("t3"))) is None
 

@@ -10,6 +10,7 @@ from minwallet.storage.models import (
     AccountRow,
     AccountsCreated,
     Agent,
+    CallbackKey,
     NewAccount,
     Player,
     PlayerStatus,
@@ -58,6 +59,33 @@ def change_agent(db: sqlite3.Connection, agent_id: int, changes: Mapping[str, st
         {**changes, "id": agent_id},
     ).fetchall()
     return Agent(*found[0]) if found else None
+
+
+def add_callback_key(db: sqlite3.Connection, agent_id: int, key: CallbackKey) -> None:
+    db.execute(
+        "INSERT INTO callback_keys (key_hash, hint, created_at_ms, created_by, revoked_at_ms, agent_id)"
+        " VALUES (?, ?, ?, ?, ?, ?)",
+        (*key, agent_id),
+    )
+
+
+def list_callback_keys(db: sqlite3.Connection, agent_id: int) -> list[CallbackKey]:
+    rows = db.execute(
+        "SELECT key_hash, hint, created_at_ms, created_by, revoked_at_ms FROM callback_keys"
+        " WHERE agent_id = ? ORDER BY created_at_ms, hint",
+        (agent_id,),
+    )
+    return [CallbackKey(*row) for row in rows]
+
+
+def revoke_callback_key(db: sqlite3.Connection, key_hash: bytes, now_ms: int) -> None:
+    db.execute(
+        "UPDATE callback_keys SET revoked_at_ms = coalesce(revoked_at_ms, ?) WHERE key_hash = ?", (now_ms, key_hash)
+    )
+
+
+def read_live_callback_keys(db: sqlite3.Connection) -> dict[bytes, int]:
+    return dict(db.execute("SELECT key_hash, agent_id FROM callback_keys WHERE revoked_at_ms IS NULL"))
 
 
 def list_players(db: sqlite3.Connection, agent: str) -> list[Player]:
@@ -122,6 +150,10 @@ class SqliteAccountStore(SqliteSubject):
     add_agent = writes(add_agent)
     change_agent = writes(change_agent)
     list_agents = reads(list_agents)
+    add_callback_key = writes(add_callback_key)
+    list_callback_keys = reads(list_callback_keys)
+    revoke_callback_key = writes(revoke_callback_key)
+    read_live_callback_keys = reads(read_live_callback_keys)
     list_players = reads(list_players)
     search_players = reads(search_players)
     find_player = reads(find_player)

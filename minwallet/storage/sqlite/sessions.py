@@ -8,7 +8,7 @@ from minwallet.storage.sqlite.subject import SqliteSubject, reads, writes
 
 def find_session_holder(db: sqlite3.Connection, token_hash: bytes) -> SessionHolder | None:
     row = db.execute(
-        "SELECT s.session_id, s.account_id, p.player_key, p.player_id, a.currency, g.wallet_token"
+        "SELECT s.session_id, s.account_id, p.player_key, p.player_id, a.currency, g.agent_id, g.wallet_token"
         "  FROM sessions AS s JOIN accounts AS a USING (account_id) JOIN players AS p USING (player_key)"
         "  JOIN agents AS g USING (agent_id) WHERE s.token_hash = ?",
         (token_hash,),

@@ -11,6 +11,7 @@ from minwallet.storage.models import (
     AccountRow,
     AccountsCreated,
     Agent,
+    CallbackKey,
     NewAccount,
     Player,
     PlayerStatus,
@@ -47,6 +48,23 @@ class MemoryAccountStore:
 
     async def list_agents(self) -> list[Agent]:
         return sorted(self._state.agents, key=lambda agent: agent.name)
+
+    async def add_callback_key(self, agent_id: int, key: CallbackKey) -> None:
+        assert key.key_hash not in self._state.callback_keys
+        self._state.callback_keys[key.key_hash] = (agent_id, key)
+
+    async def list_callback_keys(self, agent_id: int) -> list[CallbackKey]:
+        keys = [key for owner_id, key in self._state.callback_keys.values() if owner_id == agent_id]
+        return sorted(keys, key=lambda key: (key.created_at_ms, key.hint))
+
+    async def revoke_callback_key(self, key_hash: bytes, now_ms: int) -> None:
+        agent_id, key = self._state.callback_keys[key_hash]
+        revoked = key._replace(revoked_at_ms=key.revoked_at_ms or now_ms)
+        self._state.callback_keys[key_hash] = (agent_id, revoked)
+
+    async def read_live_callback_keys(self) -> dict[bytes, int]:
+        keys = self._state.callback_keys.items()
+        return {key_hash: agent_id for key_hash, (agent_id, key) in keys if key.revoked_at_ms is None}
 
     async def create_accounts(self, new_accounts: Sequence[NewAccount], now_ms: int) -> AccountsCreated:
         agents = {agent.name: agent for agent in self._state.agents}

@@ -10,6 +10,7 @@ from minwallet.ledger.reconciliation import ReportRow
 from minwallet.storage.admin_store import Admin, AdminSession, ApiKey, AuditEvent
 from minwallet.storage.models import (
     Agent,
+    CallbackKey,
     GameList,
     JournalRecord,
     NewSession,
@@ -69,6 +70,7 @@ class MemoryState:
     cursors: dict[int, ReportCursor] = field(default_factory=dict)
     report_rows: dict[tuple[int, str, str], ReportRow] = field(default_factory=dict)
 
+    callback_keys: dict[bytes, tuple[int, CallbackKey]] = field(default_factory=dict)
     keys: dict[bytes, ApiKey] = field(default_factory=dict)
     admins: dict[str, Admin] = field(default_factory=dict)
     login_links: dict[bytes, AdminSession] = field(default_factory=dict)
@@ -91,6 +93,7 @@ class MemoryState:
                     account.player_key,
                     player.player_id,
                     account.currency,
+                    player.agent.agent_id,
                     player.agent.wallet_token,
                 )
         return None
