@@ -82,12 +82,16 @@ def create_app(
 ) -> ASGIApp:
     """Return the ASGI application: provider endpoints, admin API, back office, health, metrics, and `pages`."""
     provider: list[Route] = []
+    below_agent_keys: list[Route] = []
     token_limiter, version = UnknownTokenLimiter(settings.forwarded_allow), SqliteStore.sqlite_version
     for name in PROTOCOLS:
         access_log, call_recorder = AccessLog(log, name), metrics.call_recorder(name)
-        provider += Gateway(
+        gateway = Gateway(
             load_protocol(name), wallet, settings, token_limiter, access_log=access_log, call_recorder=call_recorder
-        ).routes()
+        )
+        provider += gateway.routes(settings.callback_prefix, require_wallet_token=settings.require_wallet_token)
+        # There the key names the agent, so no wallet token is required.
+        below_agent_keys += gateway.routes("", require_wallet_token=False)
     api = ApiContext(wallet, partial(build_health_report, wallet, settings, version, wallet.clock_ms()), asyncio.Lock())
     operator = [
         *health.create_health_routes(wallet, version),
@@ -106,7 +110,13 @@ def create_app(
     app = Starlette(routes=routes)
     # A provider that adds a slash gets a plain 404. It could follow a redirect with another method.
     app.router.redirect_slashes = False
-    return StaticRouter(app, provider, settings.callback_prefix)
+    return StaticRouter(
+        app,
+        provider,
+        settings.callback_prefix,
+        agent_routes=below_agent_keys,
+        find_agent=wallet.callback_keys.find_agent,
+    )
 
 
 Companion = Callable[[], AbstractAsyncContextManager[None]]
@@ -183,6 +193,7 @@ async def _run_server(
         store, min_free_bytes=settings.min_free_mb * BYTES_PER_MB, on_commit=metrics.record_commit
     ) as wallet:
         await wallet.disk_space.check()
+        await wallet.callback_keys.refresh()
         provider_url = base_url + settings.callback_prefix
         extra_pages = pages(wallet, provider_url)
         config.app = create_app(wallet, settings, private_port, key, log, metrics=metrics, pages=extra_pages)
@@ -220,6 +231,7 @@ def _background_work(
     """Yield the maintenance tasks that run as long as the server."""
     yield run_pruning(store, settings.journal_days, wallet.clock_ms)
     yield run_aggregation(store)
+    yield wallet.callback_keys.run()
     yield store.finish_check()
     yield wallet.disk_space.run()
     yield sweep_timeouts(server.server_state.connections)

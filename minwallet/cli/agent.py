@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from minwallet.cli import callback_key
 from minwallet.cli.dispatch import execute, query
 from minwallet.cli.options import JsonOption
 from minwallet.cli.output import print_json, print_table
@@ -13,6 +14,8 @@ if TYPE_CHECKING:
     from minwallet.operations.requests import Reply
 
 app = typer.Typer(help="Manage agents, the operators served by this wallet.", no_args_is_help=True)
+
+app.add_typer(callback_key.app, name="callback-key")
 
 AgentNameArgument = Annotated[str, typer.Argument(metavar="NAME", help="The agent.")]
 HostIdOption = Annotated[

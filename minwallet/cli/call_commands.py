@@ -205,11 +205,14 @@ def _build_command(
 
 
 def _make_call(context: typer.Context, url: str, protocol: str, call: "Call", player: _CallSession) -> _CallOutcome:
+    from minwallet.operations.requests import AgentShow
     from minwallet.provider.manual_calls import make_call
     from minwallet.wallet.service import clock_ms
 
+    wallet_token = query(context, AgentShow(name=player.agent))["wallet_token"]
     before = _read_account(context, player)
-    return _CallOutcome(*make_call(url, protocol, call, clock_ms()), before, _read_account(context, player))
+    result = make_call(url, protocol, call, clock_ms(), wallet_token)
+    return _CallOutcome(*result, before, _read_account(context, player))
 
 
 def _read_account(context: typer.Context, player: _CallSession) -> "Reply":

@@ -99,8 +99,11 @@ def _run_demo(path: Path, demo_options: _DemoOptions) -> None:
     from minwallet.demo.simulator import SessionRejected
     from minwallet.demo.wallet_client import NoAnswer
 
-    # Demo data needs no backup, and its backups must not replace older ones of real data.
-    settings = load_settings(db=path, host="127.0.0.1", port=demo_options.port, backup_to="")
+    # Demo data needs no backup, and its backups must not replace older ones of real data. The demo provider's calls
+    # have no wallet token.
+    settings = load_settings(
+        db=path, host="127.0.0.1", port=demo_options.port, backup_to="", require_wallet_token=False
+    )
     muted_stderr, is_new = MutedStderr(), not path.exists()
     addresses: list[str] = []
     login_links: list[str] = []

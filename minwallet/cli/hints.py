@@ -13,6 +13,7 @@ HINTS: Mapping[tuple[ErrorCode, Subject], str] = {
     (ErrorCode.NOT_POSSIBLE, Subject.CURRENCY): "use --currency",
     (ErrorCode.NOT_FOUND, Subject.ENTRY): "see: minwallet ledger ID",
     (ErrorCode.NOT_FOUND, Subject.KEY): "see: minwallet key list",
+    (ErrorCode.NOT_FOUND, Subject.CALLBACK_KEY): "see: minwallet agent callback-key list {agent}",
     (ErrorCode.NOT_FOUND, Subject.ADMIN): "see: minwallet admin list",
     (ErrorCode.NOT_POSSIBLE, Subject.GAME_LIST): "fetch it with: minwallet games --agent {agent}",
     (ErrorCode.NOT_POSSIBLE, Subject.GAME): "fetch a new list with: minwallet games --agent {agent}",

@@ -7,6 +7,8 @@ from minwallet.operations.requests import (
     AdminReset,
     AgentAdd,
     AgentSet,
+    CallbackKeyAdd,
+    CallbackKeyRevoke,
     KeyAdd,
     KeyRevoke,
     LimitSet,
@@ -22,16 +24,18 @@ from minwallet.operations.requests import (
     Transfer,
 )
 from minwallet.storage.admin_store import AuditEvent
+from minwallet.wallet.callback_keys import build_key_hint
 from minwallet.wallet.service import Wallet
 
 AUDITED = (
     *(AgentAdd, AgentSet, PlayerAdd, PlayerSetStatus, LimitSet, PlayerExclude, Transfer, Seed),
     *(SessionOpen, SessionRevoke, SessionEnd, KeyAdd, KeyRevoke, AdminLink, AdminReset),
+    *(CallbackKeyAdd, CallbackKeyRevoke),
 )
 """The audited requests: all that change something, except those that only store a provider's data."""
 
 
-EXCLUDED_FIELDS = {"operation", "agent", "player_id", "name", "token", "wallet_token", "rows"}
+EXCLUDED_FIELDS = {"operation", "agent", "player_id", "name", "token", "wallet_token", "rows", "key_prefix"}
 """Fields that are left out of the detail: they have a column of their own, or are secret, or too long."""
 
 
@@ -49,13 +53,19 @@ async def audit_request(wallet: Wallet, request: OperationRequest, reply: Reply,
         actor,
         request.operation,
         getattr(request, "agent", None),
-        getattr(request, "player_id", None) or getattr(request, "name", None),
+        _find_subject(request, reply),
         request.model_dump_json(
             exclude=EXCLUDED_FIELDS, exclude_none=not is_null_meaningful, exclude_defaults=is_null_meaningful
         ),
         reply.get("seq"),
     )
     await wallet.store.admin.add_audit_event(event)
+
+
+def _find_subject(request: OperationRequest, reply: Reply) -> str | None:
+    if isinstance(request, CallbackKeyAdd | CallbackKeyRevoke):
+        return build_key_hint(reply["callback_key"])
+    return getattr(request, "player_id", None) or getattr(request, "name", None)
 
 
 async def write_audit_event(wallet: Wallet, actor: str, action: str, subject: str | None, **detail: object) -> None:

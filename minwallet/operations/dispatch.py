@@ -5,12 +5,13 @@ The CLI, the back office and the admin API all call `execute`. Replies have the 
 
 from typing import assert_never
 
-from minwallet.operations import admin, agents, limits, players, transactions, transfers
+from minwallet.operations import admin, agents, callback_keys, limits, players, transactions, transfers
 from minwallet.operations.audit_log import audit_request
 from minwallet.operations.errors import OperationError, OperationFailure
 from minwallet.operations.requests import (
     AdminRequest,
     AgentRequest,
+    CallbackKeyRequest,
     LedgerRead,
     LimitRequest,
     OperationRequest,
@@ -40,6 +41,8 @@ async def execute(wallet: Wallet, request: OperationRequest, actor: str) -> Repl
 async def _dispatch(wallet: Wallet, request: OperationRequest, actor: str) -> Reply:
     if isinstance(request, AgentRequest):
         return await agents.handle_agents(wallet, request)
+    if isinstance(request, CallbackKeyRequest):
+        return await callback_keys.handle_callback_keys(wallet, request, actor)
     if isinstance(request, AdminRequest):
         return await admin.handle_admin(wallet, request)
     if isinstance(request, PlayerRequest):

@@ -99,6 +99,7 @@ class Subject(StrEnum):
     CURRENCY = "currency"
     ENTRY = "entry"
     KEY = "key"
+    CALLBACK_KEY = "callback_key"
     ADMIN = "admin"
     GAME_LIST = "game_list"
     GAME = "game"

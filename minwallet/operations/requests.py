@@ -284,6 +284,28 @@ class KeyRevoke(_BaseRequest):
     name: Name
 
 
+class CallbackKeyAdd(_BaseRequest):
+    """A new callback key of the agent. The reply contains it, and only the reply."""
+
+    operation: Literal["callback_key_add"] = "callback_key_add"
+    agent: Name
+
+
+class CallbackKeyList(_BaseRequest):
+    """The agent's callback keys, revoked ones included. Of each key only the beginning is known."""
+
+    operation: Literal["callback_key_list"] = "callback_key_list"
+    agent: Name
+
+
+class CallbackKeyRevoke(_BaseRequest):
+    """Revoke a callback key immediately and permanently. No other live key of the agent may begin like this."""
+
+    operation: Literal["callback_key_revoke"] = "callback_key_revoke"
+    agent: Name
+    key_prefix: Annotated[str, Field(pattern=r"^[A-Za-z0-9_]{1,44}…?$")]
+
+
 class AdminLink(_BaseRequest):
     """A new one-time link that signs an admin in to the back office."""
 
@@ -304,6 +326,8 @@ class AdminList(_BaseRequest):
 
 AdminRequest = KeyAdd | KeyList | KeyRevoke | AdminLink | AdminReset | AdminList
 
+CallbackKeyRequest = CallbackKeyAdd | CallbackKeyList | CallbackKeyRevoke
+
 AgentRequest = AgentAdd | AgentSet | AgentShow | AgentList | GamesSave | ReportSave
 
 LimitRequest = LimitList | LimitSet | PlayerExclude
@@ -321,7 +345,16 @@ PlayerRequest = (
     | Seed
 )
 
-OperationRequest = AgentRequest | AdminRequest | PlayerRequest | LimitRequest | Transfer | LedgerRead | TransactionShow
+OperationRequest = (
+    AgentRequest
+    | CallbackKeyRequest
+    | AdminRequest
+    | PlayerRequest
+    | LimitRequest
+    | Transfer
+    | LedgerRead
+    | TransactionShow
+)
 
 
 Reply = Mapping[str, Any]

@@ -196,6 +196,23 @@ class ApiKeyResponse(TypedDict):
     revoked_at: str | None
 
 
+class NewCallbackKeyResponse(TypedDict):
+    """`callback_key` is the whole key; it is shown only now."""
+
+    agent: str
+    callback_key: str
+
+
+class CallbackKeyResponse(TypedDict):
+    """`callback_key` is only the beginning of the key; `created_by` is the author as in the audit log."""
+
+    agent: str
+    callback_key: str
+    created_at: str | None
+    created_by: str
+    revoked_at: str | None
+
+
 class AdminResponse(TypedDict):
     """An admin without a password can sign in by link only."""
 

@@ -175,6 +175,15 @@ def contains_token(token: str, text: str) -> bool:
     return token in text
 
 
+def list_routes(protocol: WireProtocol, *, require_wallet_token: bool) -> Mapping[str, str]:
+    """Return the protocol's paths with their operations.
+
+    With `require_wallet_token`, omit the paths without a wallet token, unless the protocol has only such paths.
+    """
+    with_token = {path: operation for path, operation in protocol.routes.items() if "{wallet_token}" in path}
+    return with_token if require_wallet_token and with_token else protocol.routes
+
+
 def reject_json_constants(name: str) -> None:
     """Raise ValueError for NaN and Infinity: the `parse_constant` of `json.loads`, which accepts them otherwise."""
     raise ValueError(f"{name} is not JSON")

@@ -52,15 +52,18 @@ def find_request(recorded: JournaledEntry) -> str | None:
     )
 
 
-def format_call(protocol: str, call: Call, now_ms: int) -> str:
+def format_call(protocol: str, call: Call, now_ms: int, wallet_token: str | None = None) -> str:
     """Return the request as text, with the token redacted."""
-    return str(load_protocol(protocol).build_request(call._replace(token=REDACTED), now_ms))
+    return str(load_protocol(protocol).build_request(call._replace(token=REDACTED), now_ms, wallet_token))
 
 
-def make_call(url: str, protocol: str, call: Call, now_ms: int) -> CallResult:
-    """Send the call to the wallet with provider endpoints below `url`. Raise StoreError if no answer comes."""
+def make_call(url: str, protocol: str, call: Call, now_ms: int, wallet_token: str | None = None) -> CallResult:
+    """Send the call to the wallet with provider endpoints below `url`. Raise StoreError if no answer comes.
+
+    `wallet_token` adds the agent to the path, if the protocol has such a path. A wallet may require it.
+    """
     wire = load_protocol(protocol)
-    exchange = wire.build_request(call, now_ms)
+    exchange = wire.build_request(call, now_ms, wallet_token)
     try:
         response = httpx2.request(
             exchange.method,
@@ -76,7 +79,9 @@ def make_call(url: str, protocol: str, call: Call, now_ms: int) -> CallResult:
         is_success = response.status_code == 200 and wire.parse_response(response.content).code == 0
     except ValueError:
         is_success = False
-    return CallResult(format_call(protocol, call, now_ms), response.status_code, response.text, is_success)
+    return CallResult(
+        format_call(protocol, call, now_ms, wallet_token), response.status_code, response.text, is_success
+    )
 
 
 def format_curl(url: str, request: str) -> str:

@@ -32,6 +32,7 @@ from minwallet.storage.models import AccountCommand, SessionHolder
 from minwallet.storage.store import Store
 from minwallet.wallet.admission import MAX_IN_FLIGHT, ConcurrencyLimiter
 from minwallet.wallet.batch import BatchWriter, OnCommit
+from minwallet.wallet.callback_keys import CallbackKeys
 from minwallet.wallet.disk_space import DiskSpaceMonitor
 from minwallet.wallet.feed import CommitNotifier, LedgerFeed
 from minwallet.wallet.locks import PlayerLocks
@@ -70,6 +71,7 @@ class Wallet:
         self._limiter = ConcurrencyLimiter()
         self.disk_space = DiskSpaceMonitor(store, min_free_bytes)
         self._session_cache = SessionCache(store)
+        self.callback_keys = CallbackKeys(store)
         self.commit_notifier = CommitNotifier()
         self.feed = LedgerFeed(store, self.commit_notifier)
         self._on_commit = on_commit
@@ -95,12 +97,13 @@ class Wallet:
         *,
         ids_per_currency: bool,
         wallet_token: str | None = None,
+        agent_id: int | None = None,
         journal: Callable[[Outcome], tuple[str, str]] | None = None,
     ) -> tuple[Outcome | SessionUnknown, SessionHolder | None]:
         """Execute a provider's command for the holder of `token`. Return the outcome and the holder.
 
-        With `wallet_token`, only that agent's sessions are known. `journal` is as in AccountCommand. Raise Unavailable
-        if too many calls are in flight, or for a new bet while disk space is low.
+        With `wallet_token` or `agent_id`, only that agent's sessions are known. `journal` is as in AccountCommand.
+        Raise Unavailable if too many calls are in flight, or for a new bet while disk space is low.
         """
         limiter = self._limiter
         if limiter.in_flight >= MAX_IN_FLIGHT:
@@ -108,7 +111,11 @@ class Wallet:
         limiter.in_flight += 1
         try:
             holder = await self._session_cache.find(token)
-            if holder is None or wallet_token not in (None, holder.wallet_token):
+            if (
+                holder is None
+                or wallet_token not in (None, holder.wallet_token)
+                or agent_id not in (None, holder.agent_id)
+            ):
                 return SessionUnknown(), None
             account_command = AccountCommand(
                 command, protocol, holder.account_id, holder.session_id, ids_per_currency, journal

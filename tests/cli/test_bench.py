@@ -50,7 +50,11 @@ def test_the_table_comes_with_an_explanation(cli: InProcessCli) -> None:
 
 def test_the_wallet_file_stays_unchanged(cli: InProcessCli, tmp_path: Path) -> None:
     """This holds with a running server, and with an allow list that excludes this machine."""
-    settings = {"MINWALLET_CALLBACK_KEY": "secret", "MINWALLET_CALLBACK_ALLOW": "192.0.2.0/24"}
+    settings = {
+        "MINWALLET_CALLBACK_KEY": "secret",
+        "MINWALLET_CALLBACK_ALLOW": "192.0.2.0/24",
+        "MINWALLET_REQUIRE_WALLET_TOKEN": "1",
+    }
     cli.add_player()
     with running_server(cli.db, **settings):
         before = (cli("verify"), {each.name for each in tmp_path.iterdir()})

@@ -11,7 +11,7 @@ The fast paths apply only if `receive` and `send` are methods of uvicorn's own c
 Under any other server or a middleware, the standard ASGI way is used.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from secrets import compare_digest
 
 from starlette.datastructures import MutableHeaders
@@ -19,30 +19,52 @@ from starlette.routing import Route, Router
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, RequestResponseCycle
 
+from minwallet.wallet.callback_keys import CALLBACK_KEY_LENGTH, CALLBACK_KEY_PATTERN, CALLBACK_KEY_PREFIX
 from minwallet.web.gateway.http_protocol import OVER_CAPACITY
+
+AGENT_ID = "minwallet.agent_id"
+"""The key in the scope of a call below an agent's callback key. Its value is the `agent_id`."""
+
+AGENT_KEY_START, AGENT_KEY_END = f"/{CALLBACK_KEY_PREFIX}", 1 + CALLBACK_KEY_LENGTH
 
 
 class StaticRouter:
     """ASGI application that dispatches to the provider endpoints and to `app`.
 
     - A path without parameters is found in a dict.
+    - A path below an agent's callback key leads to one of `agent_routes`. These have the paths without the key, so no
+      code behind this router sees it. `find_agent` returns the agent of a key, None for an unknown key.
     - A path below `prefix` with parameters (`/wallet/{wallet_token}`) goes to a Starlette router.
     - All others go to `app`.
 
-    The last two add `Cache-Control: no-store` to answers without a Cache-Control header; endpoints send their own.
+    All but the first add `Cache-Control: no-store` to answers without a Cache-Control header; endpoints send their own.
     """
 
-    def __init__(self, app: ASGIApp, routes: Iterable[Route], prefix: str = "") -> None:
-        routes = list(routes)
+    def __init__(
+        self,
+        app: ASGIApp,
+        routes: Iterable[Route],
+        prefix: str = "",
+        *,
+        agent_routes: Iterable[Route] = (),
+        find_agent: Callable[[str], int | None] = lambda key: None,
+    ) -> None:
+        routes, agent_routes = list(routes), list(agent_routes)
         self._app = app
         self._prefix = prefix.encode()
         self._static_endpoints = {route.path: route.app for route in routes if not route.param_convertors}
         self._dynamic_router = Router([route for route in routes if route.param_convertors], False, app)
+        self._find_agent = find_agent
+        self._static_agent_endpoints = {route.path: route.app for route in agent_routes if not route.param_convertors}
+        self._dynamic_agent_router = Router([route for route in agent_routes if route.param_convertors], False)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        # `prefix` is a secret. A dict finds a path by its hash, and compare_digest takes constant time. So response
-        # times do not reveal how much of a guessed prefix is correct.
+        # `prefix` and the agents' keys are secrets. A dict finds a path or a key by its hash, and compare_digest takes
+        # constant time. So response times do not reveal how much of a guessed secret is correct.
         endpoint = self._static_endpoints.get(scope["path"]) if scope["type"] == "http" else None
+        is_agent_call = endpoint is None and self._enter_agent_path(scope)
+        if is_agent_call:
+            endpoint = self._static_agent_endpoints.get(scope["path"])
         if endpoint is not None:
             scope["path_params"] = {}
             await endpoint(scope, receive, send)
@@ -50,10 +72,24 @@ class StaticRouter:
             await send_response(
                 send, 503, [(b"content-type", b"text/plain"), (b"cache-control", b"no-store")], b"busy\n"
             )
+        elif is_agent_call:
+            await self._dynamic_agent_router(scope, receive, _add_no_store(send))
         elif compare_digest(scope["path"].encode()[: len(self._prefix)], self._prefix):
             await self._dynamic_router(scope, receive, _add_no_store(send))
         else:
             await self._app(scope, receive, _add_no_store(send))
+
+    def _enter_agent_path(self, scope: Scope) -> bool:
+        """Return True if the path is below an agent's callback key. Then note the agent, and remove the key."""
+        path: str = scope.get("path", "")
+        if not path.startswith(AGENT_KEY_START) or path[AGENT_KEY_END : AGENT_KEY_END + 1] != "/":
+            return False
+        key = path[1:AGENT_KEY_END]
+        agent_id = self._find_agent(key) if CALLBACK_KEY_PATTERN.fullmatch(key) else None
+        if agent_id is None:
+            return False
+        scope[AGENT_ID], scope["path"] = agent_id, path[AGENT_KEY_END:]
+        return True
 
 
 def _add_no_store(send: Send) -> Send:

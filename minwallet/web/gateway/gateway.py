@@ -50,11 +50,11 @@ from minwallet.config import Settings
 from minwallet.ledger.commands import Query
 from minwallet.ledger.outcomes import Applied, BalanceShown, Outcome, Refused, Replayed, SessionUnknown
 from minwallet.ledger.time_units import MINUTE_MS
-from minwallet.protocols.wire import AccountHolder, Call, Malformed, WireProtocol
+from minwallet.protocols.wire import AccountHolder, Call, Malformed, WireProtocol, list_routes
 from minwallet.storage.errors import DiskFull, StoreError
 from minwallet.wallet.service import Unavailable, Wallet
 from minwallet.web.gateway.access_log import AccessLog
-from minwallet.web.gateway.asgi import ClientDisconnected, read_body, send_response
+from minwallet.web.gateway.asgi import AGENT_ID, ClientDisconnected, read_body, send_response
 from minwallet.web.gateway.http_protocol import OVER_CAPACITY
 from minwallet.web.gateway.unknown_token_limit import RETRY_AFTER_HEADER, UnknownTokenLimiter
 from minwallet.web.metrics import CallRecorder
@@ -94,11 +94,11 @@ class Gateway:
         self.call_recorder = call_recorder
         self._last_fault, self._last_fault_at_ms = "", 0
 
-    def routes(self) -> list[Route]:
-        """Return a route for each path of the protocol, below the callback key if one is set."""
+    def routes(self, prefix: str, *, require_wallet_token: bool) -> list[Route]:
+        """Return a route for each path of the protocol below `prefix`; see `list_routes` for the other argument."""
         return [
-            Route(self.prefix + path, ProviderEndpoint(self, operation), name=f"{self.protocol.name} {path}")
-            for path, operation in self.protocol.routes.items()
+            Route(prefix + path, ProviderEndpoint(self, operation), name=f"{self.protocol.name} {path}")
+            for path, operation in list_routes(self.protocol, require_wallet_token=require_wallet_token).items()
         ]
 
     async def read_call(self, scope: Scope, receive: Receive) -> bytes | None:
@@ -122,9 +122,9 @@ class Gateway:
             return 200, protocol.render_error(call, wallet.clock_ms())
         journal_writer = None
         if self.is_journal_enabled and not isinstance(call.command, Query):
-            journal_writer = JournalWriter(
-                protocol, scope["path"].removeprefix(self.prefix), call, raw, wallet.clock_ms
-            )
+            # Below an agent's callback key, the router has removed the key.
+            path = scope["path"] if AGENT_ID in scope else scope["path"].removeprefix(self.prefix)
+            journal_writer = JournalWriter(protocol, path, call, raw, wallet.clock_ms)
         try:
             outcome, session_holder = await wallet.execute(
                 call.token,
@@ -132,6 +132,7 @@ class Gateway:
                 protocol.name,
                 ids_per_currency=protocol.ids_per_currency,
                 wallet_token=scope["path_params"].get("wallet_token"),
+                agent_id=scope.get(AGENT_ID),
                 journal=journal_writer,
             )
         except StoreError as fault:
