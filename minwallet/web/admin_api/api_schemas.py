@@ -160,6 +160,10 @@ class AgentsResponse(TypedDict):
     agents: list[schemas.AgentSummary]
 
 
+class CallbackKeysResponse(TypedDict):
+    callback_keys: list[schemas.CallbackKeyResponse]
+
+
 class PlayersResponse(TypedDict):
     """`next` is the value of `after` for the next page; null at the end."""
 

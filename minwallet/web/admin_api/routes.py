@@ -6,6 +6,9 @@ from minwallet.operations.errors import ErrorCode
 from minwallet.operations.requests import (
     AgentAdd,
     AgentSet,
+    CallbackKeyAdd,
+    CallbackKeyList,
+    CallbackKeyRevoke,
     LimitList,
     LimitSet,
     PlayerExclude,
@@ -19,13 +22,15 @@ from minwallet.operations.requests import (
 from minwallet.operations.schemas import (
     AgentResponse,
     AgentSummary,
+    CallbackKeyResponse,
+    NewCallbackKeyResponse,
     NewSessionResponse,
     PlayerLimitsResponse,
     PlayerResponse,
     TransferResult,
 )
 from minwallet.web.admin_api import ledger_handlers, player_handlers
-from minwallet.web.admin_api.api_schemas import PlayersResponse, RevokedResponse
+from minwallet.web.admin_api.api_schemas import CallbackKeysResponse, PlayersResponse, RevokedResponse
 from minwallet.web.admin_api.operation import Operation, from_handler, passthrough
 
 AGENT_PATH = "/agents/{agent}"
@@ -47,6 +52,32 @@ OPERATIONS: Mapping[str, Sequence[Operation]] = {
             AgentSet,
             AgentResponse,
             "Change an agent's settings",
+            all_agents_only=True,
+        ),
+    ),
+    "Callback keys": (
+        passthrough(
+            "list_callback_keys",
+            f"GET {AGENT_PATH}/callback-keys",
+            CallbackKeyList,
+            CallbackKeysResponse,
+            "List an agent's callback keys",
+        ),
+        passthrough(
+            "add_callback_key",
+            f"POST {AGENT_PATH}/callback-keys",
+            CallbackKeyAdd,
+            NewCallbackKeyResponse,
+            "Create a callback key",
+            status=201,
+            all_agents_only=True,
+        ),
+        passthrough(
+            "revoke_callback_key",
+            f"DELETE {AGENT_PATH}/callback-keys/{{key_prefix}}",
+            CallbackKeyRevoke,
+            CallbackKeyResponse,
+            "Revoke a callback key",
             all_agents_only=True,
         ),
     ),

@@ -8,12 +8,12 @@ from starlette.routing import Route
 
 from minwallet.operations.agents import get_agent
 from minwallet.operations.errors import OperationError
-from minwallet.operations.requests import AgentAdd, AgentSet
+from minwallet.operations.requests import AgentAdd, AgentSet, CallbackKeyAdd, CallbackKeyRevoke
 from minwallet.protocols.operator_service import ReportUnit
 from minwallet.provider.game_catalogue import GameCatalogue, read_game_catalogue
 from minwallet.storage.models import Agent
 from minwallet.web.backoffice.forms import Form
-from minwallet.web.backoffice.integration import build_integrations
+from minwallet.web.backoffice.integration import build_callback_addresses, build_integrations
 from minwallet.web.backoffice.page import PageContext, PageRouter
 
 PATH, ADD_PATH = "/admin/agents", "/admin/add-agent"
@@ -28,6 +28,8 @@ def routes(router: PageRouter) -> list[Route]:
         router.post(ADD_PATH, _add_agent),
         router.get(f"{PATH}/{{agent}}", _render_agent),
         router.post(f"{PATH}/{{agent}}", _update_agent),
+        router.post(f"{PATH}/{{agent}}/callback-keys", _add_callback_key),
+        router.post(f"{PATH}/{{agent}}/callback-keys/{{key}}/revoke", _revoke_callback_key),
     ]
 
 
@@ -96,13 +98,35 @@ async def _render_agent_page(context: PageContext, catalogue: GameCatalogue, for
         catalogue=catalogue,
         report_cursor=await context.wallet.store.reports.find_report_cursor(agent.agent_id),
         integrations=build_integrations(
-            catalogue, context.base_url + settings.callback_prefix, context.wallet.clock_ms()
+            catalogue,
+            context.base_url + settings.callback_prefix,
+            context.wallet.clock_ms(),
+            require_wallet_token=settings.require_wallet_token,
         ),
+        callback_keys=await context.wallet.store.accounts.list_callback_keys(agent.agent_id),
         settings=settings,
         units=[str(unit) for unit in ReportUnit],
         form=form,
         page_url=agent_page_url(agent.name),
     )
+
+
+async def _add_callback_key(context: PageContext) -> Response:
+    agent = await get_agent(context.wallet.store, context.request.path_params["agent"])
+    key = (await context.execute(CallbackKeyAdd(agent=agent.name)))["callback_key"]
+    return context.render(
+        "backoffice/callback_key_created.html",
+        agent=agent,
+        callback_key=key,
+        addresses=build_callback_addresses(f"{context.base_url}/{key}"),
+        page_url=agent_page_url(agent.name),
+    )
+
+
+async def _revoke_callback_key(context: PageContext) -> Response:
+    agent = await get_agent(context.wallet.store, context.request.path_params["agent"])
+    revoked = await context.execute(CallbackKeyRevoke(agent=agent.name, key_prefix=context.request.path_params["key"]))
+    return context.redirect(agent_page_url(agent.name), f"Callback key {revoked['callback_key']} revoked.")
 
 
 def _get_submitted(form: Form, name: str) -> str | None:

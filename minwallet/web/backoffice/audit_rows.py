@@ -13,6 +13,8 @@ ACTION_TEXTS = {
     "admin_reset": "reset the sign-in of",
     "agent_add": "added agent",
     "agent_set": "changed agent",
+    "callback_key_add": "created callback key",
+    "callback_key_revoke": "revoked callback key",
     "deposit": "deposited for",
     "key_add": "created API key",
     "key_revoke": "revoked API key",

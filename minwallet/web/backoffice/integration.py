@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from minwallet.ledger.commands import Authenticate, Balance
 from minwallet.protocols.registry import OPERATOR_SERVICES, PROTOCOLS, load_protocol
-from minwallet.protocols.wire import REDACTED, Call, Launch, WireProtocol
+from minwallet.protocols.wire import REDACTED, Call, Launch, WireProtocol, list_routes
 from minwallet.provider.game_catalogue import GameCatalogue
 from minwallet.provider.manual_calls import format_curl
 from minwallet.storage.models import Agent
@@ -21,6 +21,7 @@ class ProtocolIntegration(NamedTuple):
     - `endpoints`: operation and address of each call; the operation is "" if the calls name it themselves.
     - `missing_settings`: the settings that the provider still has to give.
     - `launch_url`: the address of a game, with placeholders for missing settings.
+    - `conformance_command`: "" if the wallet requires a wallet token, because the kit's calls have none.
     """
 
     protocol: str
@@ -37,18 +38,38 @@ class ProtocolIntegration(NamedTuple):
         return not any(operation for operation, _ in self.endpoints)
 
 
-def build_integrations(catalogue: GameCatalogue, calls_url: str, now_ms: int) -> list[ProtocolIntegration]:
-    """Return the connection over each protocol; `calls_url` is the public address with the callback key."""
-    return [_build_integration(load_protocol(name), catalogue, calls_url, now_ms) for name in PROTOCOLS]
+def build_integrations(
+    catalogue: GameCatalogue, calls_url: str, now_ms: int, *, require_wallet_token: bool
+) -> list[ProtocolIntegration]:
+    """Return the connection over each protocol.
+
+    `calls_url` is the public address with the callback key; see `list_routes` for `require_wallet_token`.
+    """
+    return [
+        _build_integration(load_protocol(name), catalogue, calls_url, now_ms, require_wallet_token=require_wallet_token)
+        for name in PROTOCOLS
+    ]
+
+
+def build_callback_addresses(calls_url: str) -> list[tuple[str, str]]:
+    """Return each protocol with the address to give to its provider. `calls_url` contains an agent's callback key."""
+    addresses = []
+    for name in PROTOCOLS:
+        paths = [path for path, operation in load_protocol(name).routes.items() if not operation]
+        addresses.append((name, calls_url + (paths[0] if paths else "")))
+    return addresses
 
 
 def _build_integration(
-    protocol: WireProtocol, catalogue: GameCatalogue, calls_url: str, now_ms: int
+    protocol: WireProtocol, catalogue: GameCatalogue, calls_url: str, now_ms: int, *, require_wallet_token: bool
 ) -> ProtocolIntegration:
     agent = catalogue.agent
+    routes = list_routes(protocol, require_wallet_token=require_wallet_token)
+    # The kit's calls have no wallet token.
+    is_kit_accepted = len(routes) == len(protocol.routes)
     paths = [
         (operation, path.format(wallet_token=agent.wallet_token))
-        for path, operation in sorted(protocol.routes.items(), key=lambda item: "{" not in item[0])
+        for path, operation in sorted(routes.items(), key=lambda item: "{" not in item[0])
     ]
     operation, query = ("authenticate", Authenticate()) if paths[0][0] else ("credit", Balance())
     call = Call(operation, REDACTED, query)
@@ -60,7 +81,7 @@ def _build_integration(
         missing_settings=_find_missing_settings(protocol, agent, catalogue),
         launch_url=_build_launch_url(protocol, catalogue),
         curl_command=format_curl(calls_url, str(protocol.build_request(call, now_ms, agent.wallet_token))),
-        conformance_command=shlex.join(command),
+        conformance_command=shlex.join(command) if is_kit_accepted else "",
     )
 
 

@@ -22,6 +22,9 @@ REQUESTS: dict[str, tuple[str, object]] = {
     "add_agent": ("/agents", {"name": "new"}),
     "show_agent": ("/agents/default", None),
     "change_agent": ("/agents/default", {"host_id": "h2"}),
+    "list_callback_keys": ("/agents/default/callback-keys", None),
+    "add_callback_key": ("/agents/default/callback-keys", {}),
+    "revoke_callback_key": ("/agents/default/callback-keys/mwc_", None),
     "list_players": (PLAYERS_PATH, None),
     "add_player": (PLAYERS_PATH, {"player_id": "new", "currency": "USD"}),
     "show_player": (ALICE_PATH, None),
@@ -53,7 +56,7 @@ METHODS = {operation.name: operation.method for operation in chain(*OPERATIONS.v
 
 READS = [name for name, method in METHODS.items() if method == "GET" and name != "follow"]
 CHANGES = [name for name, method in METHODS.items() if method != "GET"]
-ALL_AGENTS_ONLY = ["add_agent", "change_agent", "show_holdings", "verify"]
+ALL_AGENTS_ONLY = ["add_agent", "change_agent", "add_callback_key", "revoke_callback_key", "show_holdings", "verify"]
 SINGLE_AGENT = [
     name for name, (path, _) in REQUESTS.items() if path.startswith("/agents/") and name not in ALL_AGENTS_ONLY
 ]
@@ -256,10 +259,13 @@ async def test_changes_are_in_the_audit_log(db: Path) -> None:
             done[name] = answer.json()
         caller.request("POST", f"{ALICE_PATH}/withdrawals", {"amount": 10**9, "reference": "too much"})
         actions = [each for each in await read_audit_log(db) if each.actor == "key website"]
+    callback_key = done["add_callback_key"]["callback_key"]
     told = [(each.action, each.agent, each.subject, each.seq) for each in actions]
     assert told == [
         ("agent_add", None, "new", None),
         ("agent_set", None, "default", None),
+        ("callback_key_add", "default", f"{callback_key[:12]}…", None),
+        ("callback_key_revoke", "default", f"{callback_key[:12]}…", None),
         ("player_add", "default", "new", None),
         ("player_set_status", "default", "alice", None),
         ("player_add", "default", "alice", None),
@@ -273,7 +279,7 @@ async def test_changes_are_in_the_audit_log(db: Path) -> None:
     ]
     details = "".join(each.detail for each in actions)
     assert '"amount":1' in details
-    for secret in (token, done["open_session"]["token"], done["launch"]["session"]["token"]):
+    for secret in (token, callback_key, done["open_session"]["token"], done["launch"]["session"]["token"]):
         assert secret not in details
 
 

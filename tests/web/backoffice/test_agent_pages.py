@@ -83,6 +83,44 @@ def test_the_offered_endpoints_answer(db: Path) -> None:
         admin_client.http.close()
 
 
+def test_callback_keys_are_created_and_revoked(server: Server, admin_client: AdminClient) -> None:
+    """The addresses with the new key are shown once. A revoked key stays in the list of its agent."""
+    admin_client.flash_after("/admin/add-agent", name="keyed", wallet_token="", host_id="")
+    path = "/admin/agents/keyed"
+    assert "No callback keys yet" in admin_client.get_page(path)
+    created = admin_client.submit(f"{path}/callback-keys")
+    assert created.status_code == 200
+    key, wallet_url, vela_url = read_copyables(created.text)
+    assert (wallet_url, vela_url) == (f"{server.url}/{key}/wallet", f"{server.url}/{key}")
+    credit = {"type": "credit", "code": "nobody"}
+    assert httpx2.post(wallet_url, json=credit, trust_env=False).json()["err_code"] == 102
+    page = admin_client.get_page(path)
+    assert key not in page
+    assert f"Revoke {key[:12]}…?" in page
+    (action,) = re.findall(rf'action="({path}/callback-keys/[^"]*)"', page)
+    assert admin_client.flash_after(action) == f"Callback key {key[:12]}… revoked."
+    assert httpx2.post(wallet_url, json=credit, trust_env=False).status_code == 404
+    assert "Revoke mwc_" not in admin_client.get_page(path)
+    assert admin_client.submit(action).status_code == 404
+    record = admin_client.get_page("/admin/access/audit-log")
+    assert "created callback key" in record
+    assert f"{key[:12]}…" in record
+    assert key not in record
+    assert admin_client.submit("/admin/agents/nobody/callback-keys").status_code == 404
+
+
+def test_a_required_wallet_token_is_part_of_every_address(db: Path) -> None:
+    """The page does not offer what the server refuses."""
+    with running_server(db, MINWALLET_REQUIRE_WALLET_TOKEN="true") as server:
+        admin_client = AdminClient(server)
+        page = admin_client.get_page("/admin/agents/default")
+        offered = read_copyables(page)
+        assert f"{server.url}/wallet/default" in offered
+        assert f"{server.url}/wallet" not in offered
+        assert "conformance --protocol wallet-v2" not in page
+        admin_client.http.close()
+
+
 def test_the_page_shows_how_callbacks_are_protected(server: Server, admin_client: AdminClient, db: Path) -> None:
     """It warns if there is neither a key nor an allow list, and uses the public URL if there is one."""
     page = admin_client.get_page("/admin/agents/default")
