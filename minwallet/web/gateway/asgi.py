@@ -19,7 +19,7 @@ from starlette.routing import Route, Router
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, RequestResponseCycle
 
-from minwallet.wallet.callback_keys import CALLBACK_KEY_LENGTH, CALLBACK_KEY_PATTERN, CALLBACK_KEY_PREFIX
+from minwallet.wallet.callback_keys import CALLBACK_KEY_LENGTH, CALLBACK_KEY_PREFIX
 from minwallet.web.gateway.http_protocol import OVER_CAPACITY
 
 AGENT_ID = "minwallet.agent_id"
@@ -84,8 +84,7 @@ class StaticRouter:
         path: str = scope.get("path", "")
         if not path.startswith(AGENT_KEY_START) or path[AGENT_KEY_END : AGENT_KEY_END + 1] != "/":
             return False
-        key = path[1:AGENT_KEY_END]
-        agent_id = self._find_agent(key) if CALLBACK_KEY_PATTERN.fullmatch(key) else None
+        agent_id = self._find_agent(path[1:AGENT_KEY_END])
         if agent_id is None:
             return False
         scope[AGENT_ID], scope["path"] = agent_id, path[AGENT_KEY_END:]

@@ -40,6 +40,8 @@ def long_values_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ser
     """Run a server with long names, long numbers, and more rows than a page has."""
     with running_server(tmp_path_factory.mktemp("busy") / "wallet.db", MINWALLET_CALLBACK_KEY="k3y") as server:
         server.cli("agent", "set", "default", "--game-url", f"https://games.example/{'long/' * 40}")
+        keys = [server.cli("agent", "callback-key", "add", "default")["callback_key"] for _ in range(2)]
+        server.cli("agent", "callback-key", "revoke", "default", keys[0])
         server.cli("player", "add", LONG_PLAYER_ID, "--currency", "USDTTRC200", "--balance", "92233720368547758.07")
         server.cli("player", "add", LONG_PLAYER_ID, "--currency", "USD", "--bonus", "5")
         token = server.cli.open_session(LONG_PLAYER_ID, "--currency", "USDTTRC200")
