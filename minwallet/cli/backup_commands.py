@@ -75,6 +75,7 @@ def restore(
 def _restore_backup(path: Path, source: Path, *, as_json: bool) -> None:
     from minwallet.operations.maintenance import format_backup_name
     from minwallet.storage.sqlite.backup import copy_database, replace_database
+    from minwallet.storage.sqlite.path_checks import check_place
     from minwallet.wallet.service import clock_ms
 
     if not source.is_file():
@@ -83,6 +84,7 @@ def _restore_backup(path: Path, source: Path, *, as_json: bool) -> None:
         raise UsageError(f"'{source}' is the wallet file itself; name a backup of it")
     owner = DatabaseLock.acquire_or_fail(path)
     try:
+        check_place(path)
         previous_path = path.with_name(format_backup_name(path.stem, clock_ms(), "before-"))
         with (
             handle_termination(),

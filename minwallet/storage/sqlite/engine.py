@@ -24,18 +24,11 @@ from minwallet.storage.session_store import SessionStore
 from minwallet.storage.sqlite import batch, ledger_import, sessions
 from minwallet.storage.sqlite.accounts import SqliteAccountStore
 from minwallet.storage.sqlite.admin import SqliteAdminStore
-from minwallet.storage.sqlite.connection import (
-    Connection,
-    check_exists,
-    check_path,
-    connect,
-    create_file,
-    migrate,
-    transaction,
-)
+from minwallet.storage.sqlite.connection import Connection, connect, migrate, transaction
 from minwallet.storage.sqlite.integrity import check_in_batches, check_with_timeout, lower_priority
 from minwallet.storage.sqlite.ledger import SqliteLedgerStore
 from minwallet.storage.sqlite.limits import SqliteLimitStore
+from minwallet.storage.sqlite.path_checks import check_exists, check_path, create_file, restrict_permissions
 from minwallet.storage.sqlite.reports import SqliteReportStore
 from minwallet.storage.sqlite.sessions import SqliteSessionStore
 from minwallet.storage.sqlite.totals import SqliteTotalsStore
@@ -85,6 +78,8 @@ class SqliteStore:
             check_exists(path)
         check_wal(path)
         writer = await connect(path, cache_kib=WRITER_CACHE_KIB)
+        # After `connect`, which leaves another program's database unchanged.
+        await writer.prepare(path, lambda _: restrict_permissions(path))
         await writer.prepare(path, partial(migrate, path=path))
         opened = [writer]
         try:

@@ -9,8 +9,9 @@ from typing import NamedTuple
 from minwallet.storage.database_files import WAL_SUFFIXES, companion_path
 from minwallet.storage.models import Agent
 from minwallet.storage.sqlite import accounts, ledger
-from minwallet.storage.sqlite.connection import PRAGMAS, check_exists, check_path, connect, translate_errors
+from minwallet.storage.sqlite.connection import PRAGMAS, connect, translate_errors
 from minwallet.storage.sqlite.integrity import check_with_timeout
+from minwallet.storage.sqlite.path_checks import check_exists, check_path
 from minwallet.storage.sqlite.wal import check_wal
 
 READ_NEWEST_TIME = "SELECT at_ms FROM transactions ORDER BY seq DESC LIMIT 1"
@@ -52,11 +53,12 @@ def _inspect(db: sqlite3.Connection) -> FileInspection:
 
 @contextmanager
 def preserve_wal(path: Path) -> Iterator[None]:
-    """Allow the owner to read the file within the block. Raise DatabaseCorrupt if the WAL has lost commits.
+    """Allow the owner to read the file within the block. Raise DatabaseUnusable if it is unsafe or damaged.
 
     Reading creates the WAL and its index, or rebuilds the index. The next start needs the old index to detect lost
     commits. So both are restored at the end of the block.
     """
+    check_path(path)
     wal, index = (companion_path(path, companion) for companion in WAL_SUFFIXES)
     had_wal, index_content = wal.exists(), index.read_bytes() if index.exists() else None
     try:
