@@ -12,7 +12,7 @@ from minwallet.cli.dispatch import database_path
 from minwallet.cli.options import JsonOption
 from minwallet.cli.output import CommandRefused, OutputError, UsageError, print_json, print_line, progress_bar
 from minwallet.cli.signals import handle_termination
-from minwallet.storage.errors import DatabaseCorrupt, DatabaseUnusable, NotAWallet
+from minwallet.storage.errors import DatabaseCorrupt, DatabaseUnusable, NotAWallet, SchemaChanged
 from minwallet.storage.file_lock import ControlEndpoint, DatabaseLock
 
 if TYPE_CHECKING:
@@ -131,6 +131,10 @@ def _explain_unusable_backup(source: Path) -> Iterator[None]:
     """Replace advice about the wallet file, which does not help if the backup itself is unusable."""
     try:
         yield
+    except SchemaChanged as error:
+        raise CommandRefused(
+            [*error.changes, f"the schema of '{source}' was changed by another program; nothing was changed here"]
+        ) from error
     except NotAWallet as error:
         raise DatabaseUnusable(f"{source} is {error.reason}; name a backup that `minwallet backup` wrote") from error
     except DatabaseCorrupt as error:

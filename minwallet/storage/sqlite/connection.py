@@ -192,7 +192,7 @@ async def connect(path: Path, *, read_only: bool = False, cache_kib: int = 2048)
 
 def _initialize(db: sqlite3.Connection, path: Path, *, read_only: bool, cache_kib: int) -> None:
     version = check_schema(db, path)  # Before the pragmas, as another program's file must stay unchanged.
-    if read_only and version < (known := len(_read_migrations())):
+    if read_only and version < (known := len(read_migrations())):
         raise SchemaTooOld(
             f"{path} is served by an older minwallet (schema {version}, this one knows {known}); restart that server"
         )
@@ -202,10 +202,10 @@ def _initialize(db: sqlite3.Connection, path: Path, *, read_only: bool, cache_ki
 
 def migrate(db: sqlite3.Connection, path: Path) -> None:
     """Migrate the schema. Each step is one transaction, which also stores the step's number."""
-    version, steps = check_schema(db, path), _read_migrations()
+    version, steps = check_schema(db, path), read_migrations()
     for number, script in enumerate(steps[version:], version + 1):
         with transaction(db):
-            _run_script(db, script)
+            run_script(db, script)
             db.execute(f"PRAGMA application_id = {APPLICATION_ID}")
             db.execute(f"PRAGMA user_version = {number}")
 
@@ -216,11 +216,11 @@ def current_schema(db: sqlite3.Connection, path: Path) -> Iterator[None]:
 
     The queries of this package need the current names. A backup must keep its schema: the older version may need it.
     """
-    version, steps = check_schema(db, path), _read_migrations()
+    version, steps = check_schema(db, path), read_migrations()
     db.execute("BEGIN")
     try:
         for script in steps[version:]:
-            _run_script(db, script)
+            run_script(db, script)
         yield
     finally:
         # SQLite itself has already rolled back after some errors.
@@ -240,7 +240,7 @@ def check_schema(db: sqlite3.Connection, path: Path) -> int:
     is_new = (application_id, version, tables) == (0, 0, 0)
     if not is_new and application_id != APPLICATION_ID:
         raise NotAWallet(path, "another program's database")
-    if version > (known := len(_read_migrations())):
+    if version > (known := len(read_migrations())):
         raise DatabaseUnusable(
             f"{path} was written by a newer minwallet (schema {version}, this one knows {known}); upgrade minwallet"
         )
@@ -259,13 +259,13 @@ def _set_pragmas(db: sqlite3.Connection, *, read_only: bool) -> None:
         db.execute("PRAGMA query_only = 1")
 
 
-def _read_migrations() -> list[str]:
+def read_migrations() -> list[str]:
     folder = resources.files("minwallet.storage") / "schema"
     names = sorted(file.name for file in folder.iterdir() if re.fullmatch(r"\d{4}_\w+\.sql", file.name))
     return [(folder / name).read_text("utf-8") for name in names]
 
 
-def _run_script(db: sqlite3.Connection, script: str) -> None:
+def run_script(db: sqlite3.Connection, script: str) -> None:
     for statement in _split_statements(script):
         db.execute(statement)
 
