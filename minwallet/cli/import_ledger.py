@@ -55,7 +55,9 @@ def import_(
             nonlocal last_seq
             last_seq += 1
             if fields["seq"] != last_seq:
-                raise ValueError(f"invalid seq {fields['seq']}: expected {last_seq}, as the entries are numbered 1, 2, 3 …")
+                raise ValueError(
+                    f"invalid seq {fields['seq']}: expected {last_seq}, as the entries are numbered 1, 2, 3 …"
+                )
             return _parse_entry(fields)
 
         def pages() -> Iterator[Sequence[tuple[AccountRef, EntryRow]]]:

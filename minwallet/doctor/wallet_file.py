@@ -12,6 +12,7 @@ from minwallet.storage.errors import DatabaseCorrupt, SchemaChanged, SchemaTooOl
 from minwallet.storage.file_lock import ControlEndpoint, DatabaseLock
 from minwallet.storage.models import Agent
 from minwallet.storage.sqlite.inspection import FileInspection, inspect_file, preserve_wal
+from minwallet.storage.sqlite.path_checks import check_path
 
 SCAN_TIMEOUT_S = 2.0
 """The maximum time to hold the file. A server that starts meanwhile waits longer than this for the lock."""
@@ -61,6 +62,7 @@ def check_server(endpoint: ControlEndpoint) -> Diagnosis:
 
 def _check_unserved(path: Path, now_ms: int) -> WalletCheck:
     try:
+        check_path(path)
         with preserve_wal(path):
             return _check_contents(path, now_ms, is_served=False)
     except StoreError as fault:

@@ -1,4 +1,4 @@
-"""The shapes of exported accounts and entries: the import accepts only what the API and the protocols could have created.
+"""The shapes of exported accounts and entries: the import accepts only what a request could have created.
 
 A row that no request could have created can make a wallet unusable: a time that no calendar has, a refusal that no
 protocol can render, or a name that no command accepts.
@@ -31,7 +31,8 @@ SignedCents = Annotated[int, Field(ge=-MAX_CENTS, le=MAX_CENTS)]
 EntryNumber = Annotated[int, Field(ge=1, le=MAX_CENTS)]
 Hash = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
-_HELP = FIELD_HELP | {
+_HELP = {
+    **FIELD_HELP,
     "hash": "64 hexadecimal digits",
     "head": "64 hexadecimal digits",
     "at_ms": "ms since 1970 UTC, up to the year 9999",

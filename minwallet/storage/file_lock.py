@@ -151,8 +151,8 @@ def _open_lock_file(database: Path, flags: int) -> int:
             reason = f"{lock_file} is a symbolic link, so it cannot be a lock file; remove it"
         else:
             reason = (
-                f"cannot open the lock file {lock_file}: {error.strerror}; run minwallet as the wallet file's owner, and"
-                " remove this file if no minwallet command is running"
+                f"cannot open the lock file {lock_file}: {error.strerror}; run minwallet as the wallet file's owner,"
+                " and remove this file if no minwallet command is running"
             )
         raise DatabaseUnusable(reason) from error
     if problem := _find_lock_file_problem(database, lock_file, descriptor):

@@ -44,9 +44,7 @@ def _change(file: Path, statements: str) -> None:
 
 
 @pytest.mark.parametrize(("statements", "change"), CHANGES)
-def test_a_changed_schema_is_named_and_refused(
-    cli: InProcessCli, tmp_path: Path, statements: str, change: str
-) -> None:
+def test_a_changed_schema_is_named_and_refused(cli: InProcessCli, tmp_path: Path, statements: str, change: str) -> None:
     """A backup is not restored, a wallet not used, and `verify` and `doctor` report each change."""
     assert cli.run("backup", tmp_path / "backup.db").code == 0
     _change(tmp_path / "backup.db", statements)
@@ -102,6 +100,6 @@ def test_doctor_lists_who_has_access(cli: InProcessCli) -> None:
     cli("key", "add", "reports", "--scope", "read")
     cli("key", "add", "old", "--scope", "read")
     cli("key", "revoke", "old")
-    cli("admin", "link", "eve")
+    _change(cli.db, "INSERT INTO admins (name, created_at_ms) VALUES ('eve', 1)")
     found = cli.run("doctor").out
     assert "admins: eve; live API keys: reports;" in found

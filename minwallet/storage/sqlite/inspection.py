@@ -68,12 +68,11 @@ def _inspect(db: sqlite3.Connection) -> FileInspection:
 
 @contextmanager
 def preserve_wal(path: Path) -> Iterator[None]:
-    """Allow the owner to read the file within the block. Raise DatabaseUnusable if it is unsafe or damaged.
+    """Allow the owner to read the file within the block. Raise DatabaseCorrupt if the WAL has lost commits.
 
     Reading creates the WAL and its index, or rebuilds the index. The next start needs the old index to detect lost
     commits. So both are restored at the end of the block.
     """
-    check_path(path)
     wal, index = (companion_path(path, companion) for companion in WAL_SUFFIXES)
     had_wal, index_content = wal.exists(), index.read_bytes() if index.exists() else None
     try:

@@ -66,7 +66,9 @@ def check_place(path: Path) -> None:
         raise DatabaseUnusable(f"the folder {path.parent} does not exist; create it first, or choose another with --db")
     if not path.parent.samefile(real_folder := os.path.realpath(path.parent)):
         # A path below /proc/PID/root, for example. SQLite opens the real path, and the lock file would be elsewhere.
-        raise DatabaseUnusable(f"{path.parent} is a folder of another mount namespace, not {real_folder}; use its own path")
+        raise DatabaseUnusable(
+            f"{path.parent} is a folder of another mount namespace, not {real_folder}; use its own path"
+        )
     if (kind := detect_file_system(path.parent)) in NETWORK_FILE_SYSTEMS:
         raise DatabaseUnusable(
             f"{path} is on a network file system ({kind}), where SQLite can lose money; use a local disk"

@@ -2,15 +2,15 @@
 
 Rules
 
-1. A file with another schema is not used: without its triggers the ledger is not append-only, and a trigger that another
-   program added could change money at any time.
+1. A file with another schema is not used: without its triggers the ledger is not append-only, and a trigger that
+   another program added could change money at any time.
 2. The check runs before anything is written, as writing would run the triggers that were added.
 
 Theory of operation
 
-The migrations up to the file's version run in a new database in memory. Then `sqlite_schema` has the same texts in both,
-also in a file that was migrated step by step: SQLite 3.40, 3.46 and 3.51 rewrite a renamed table in the same way. So the
-texts are compared as they are.
+The migrations up to the file's version run in a new database in memory. Then `sqlite_schema` has the same texts in
+both, also if the file was migrated step by step: SQLite 3.40, 3.46 and 3.51 rewrite a renamed table in the same way. So
+the texts are compared as they are.
 """
 
 import sqlite3
@@ -21,7 +21,7 @@ from pathlib import Path
 from minwallet.storage.errors import SchemaChanged
 from minwallet.storage.sqlite.connection import check_schema, read_migrations, run_script
 
-# ANALYZE of any program adds these tables. Without a trigger, which SQLite allows for no system table, they are harmless.
+# ANALYZE of any program adds these tables. They are harmless: SQLite allows no trigger on them.
 READ_SCHEMA = """
     SELECT type, name, tbl_name, sql FROM sqlite_schema
      WHERE NOT (type = 'table' AND name IN ('sqlite_stat1', 'sqlite_stat4'))
