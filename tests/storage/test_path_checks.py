@@ -10,7 +10,7 @@ import pytest
 
 from minwallet.storage.errors import DatabaseUnusable, NotAWallet
 from minwallet.storage.mounts import Mount, find_mount_point, parse_mountinfo
-from minwallet.storage.sqlite import SqliteStore, path_checks
+from minwallet.storage.sqlite import SqliteStore
 from tests.cli.cli_assertions import assert_error_line
 from tests.storage.store_helpers import Run
 from tests.support import InProcessCli
@@ -110,7 +110,7 @@ def test_a_folder_of_another_mount_namespace_is_refused(
     cli: InProcessCli, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, run: Run
 ) -> None:
     """Below /proc/PID/root of a container, SQLite and the lock would use two different folders."""
-    monkeypatch.setattr(path_checks.os.path, "realpath", lambda path: str(tmp_path))
+    monkeypatch.setattr("os.path.realpath", lambda path: str(tmp_path))
     with pytest.raises(DatabaseUnusable, match="another mount namespace"):
         run(SqliteStore.open(cli.db, create=False))
 
