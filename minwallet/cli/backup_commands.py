@@ -10,14 +10,15 @@ import typer
 
 from minwallet.cli.dispatch import database_path
 from minwallet.cli.options import JsonOption
-from minwallet.cli.output import CommandRefused, OutputError, UsageError, print_json, print_line, progress_bar
+from minwallet.cli.output import CommandRefused, OutputError, UsageError, print_json, print_line, progress_bar, truncate
 from minwallet.cli.signals import handle_termination
-from minwallet.storage.errors import DatabaseCorrupt, DatabaseUnusable, NotAWallet
+from minwallet.storage.errors import DatabaseCorrupt, DatabaseUnusable, NotAWallet, SchemaChanged
 from minwallet.storage.file_lock import ControlEndpoint, DatabaseLock
 
 if TYPE_CHECKING:
     from minwallet.operations.schemas import VerificationResult
     from minwallet.storage.sqlite.backup import ProgressCallback
+    from minwallet.storage.sqlite.carry_over import Restored
 
 
 def backup(
@@ -60,21 +61,29 @@ def _write_backup(path: Path, dest: Path, *, as_json: bool) -> None:
 def restore(
     context: typer.Context,
     source: Annotated[Path, typer.Argument(metavar="SRC", help="A backup that `minwallet backup` wrote.")],
+    as_it_was: Annotated[
+        bool,
+        typer.Option("--as-it-was", help="Carry nothing over from the replaced file, and keep all admin sessions."),
+    ] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Replace the wallet file with a backup.
 
     Stop the server first. The command verifies the whole backup, and keeps the previous wallet file under another name.
+    Keys, sessions and passwords that were revoked or changed after the backup, and blocks, exclusions, limits and
+    wallet tokens of agents are carried over. All admin sessions and sign-in links end.
 
     Example: minwallet restore wallet-backup.db
     """
     with _explain_os_errors(source):
-        _restore_backup(database_path(context), source, as_json=as_json)
+        _restore_backup(database_path(context), source, as_it_was=as_it_was, as_json=as_json)
 
 
-def _restore_backup(path: Path, source: Path, *, as_json: bool) -> None:
+def _restore_backup(path: Path, source: Path, *, as_it_was: bool, as_json: bool) -> None:
     from minwallet.operations.maintenance import format_backup_name
     from minwallet.storage.sqlite.backup import copy_database, replace_database
+    from minwallet.storage.sqlite.carry_over import finish_restore
+    from minwallet.storage.sqlite.path_checks import check_place
     from minwallet.wallet.service import clock_ms
 
     if not source.is_file():
@@ -83,6 +92,7 @@ def _restore_backup(path: Path, source: Path, *, as_json: bool) -> None:
         raise UsageError(f"'{source}' is the wallet file itself; name a backup of it")
     owner = DatabaseLock.acquire_or_fail(path)
     try:
+        check_place(path)
         previous_path = path.with_name(format_backup_name(path.stem, clock_ms(), "before-"))
         with (
             handle_termination(),
@@ -95,6 +105,7 @@ def _restore_backup(path: Path, source: Path, *, as_json: bool) -> None:
                 raise CommandRefused(
                     [*verification["problems"], f"verification of '{source}' failed; nothing was changed"]
                 )
+            restored = finish_restore(copy, path, clock_ms(), as_it_was=as_it_was)
             has_previous = replace_database(copy, path, previous_path)
     finally:
         owner.release()
@@ -106,14 +117,28 @@ def _restore_backup(path: Path, source: Path, *, as_json: bool) -> None:
                 "entries": entries,
                 "accounts": accounts,
                 "kept": str(previous_path) if has_previous else None,
+                **restored._asdict(),
             }
         )
-    else:
-        print_line(
-            f"restored {path}: verified {verification['entries']} entries of {verification['accounts']} accounts"
-        )
-        if has_previous:
-            print_line(f"previous wallet file kept: {previous_path}")
+        return
+    print_line(f"restored {path}: verified {verification['entries']} entries of {verification['accounts']} accounts")
+    if has_previous:
+        print_line(f"previous wallet file kept: {previous_path}")
+    for line in _describe_access(restored):
+        print_line(line)
+
+
+def _describe_access(restored: "Restored") -> Iterator[str]:
+    """Yield what a restore did to keys, sessions, restrictions and admins, and who has access now."""
+    for name, texts in restored.carried_over.items():
+        yield f"carried over from the previous file: {name}: {', '.join(truncate(texts))}"
+    for name, texts in restored.dropped.items():
+        yield f"only in the previous file, and not carried over: {name}: {', '.join(truncate(texts))}"
+    if restored.problem:
+        yield f"nothing was carried over from the previous file: {restored.problem}"
+        yield "check keys, admins, sessions, blocks, exclusions, limits and wallet tokens before you start the server"
+    yield f"live API keys: {', '.join(restored.api_keys) or 'none'}"
+    yield f"admins: {', '.join(restored.admins) or 'none'}"
 
 
 @contextmanager
@@ -129,6 +154,10 @@ def _explain_unusable_backup(source: Path) -> Iterator[None]:
     """Replace advice about the wallet file, which does not help if the backup itself is unusable."""
     try:
         yield
+    except SchemaChanged as error:
+        raise CommandRefused(
+            [*error.changes, f"the schema of '{source}' was changed by another program; nothing was changed here"]
+        ) from error
     except NotAWallet as error:
         raise DatabaseUnusable(f"{source} is {error.reason}; name a backup that `minwallet backup` wrote") from error
     except DatabaseCorrupt as error:

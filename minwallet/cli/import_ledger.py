@@ -17,6 +17,7 @@ from minwallet.cli.hints import NEW_AGENT_HINT
 from minwallet.cli.options import JsonOption
 from minwallet.cli.output import CommandRefused, UsageError, print_json, print_line, progress_bar, truncate
 from minwallet.ledger.audit import AccountRef, EntryRow
+from minwallet.operations.exported_rows import check_account, check_entry
 from minwallet.protocols.registry import PROTOCOLS, load_protocol
 from minwallet.storage.file_lock import DatabaseLock
 from minwallet.storage.models import OPENING_PROTOCOL, OPERATOR_PROTOCOL, AccountRow, PlayerStatus
@@ -47,12 +48,21 @@ def import_(
     from minwallet.storage.sqlite.ledger_import import ImportRejected
 
     path = database_path(context)
-    entry_count = 0
+    entry_count = last_seq = 0
     with progress_bar("reading") as report_progress:
+
+        def parse_next_entry(fields: dict[str, Any]) -> tuple[AccountRef, EntryRow]:
+            nonlocal last_seq
+            last_seq += 1
+            if fields["seq"] != last_seq:
+                raise ValueError(
+                    f"invalid seq {fields['seq']}: expected {last_seq}, as the entries are numbered 1, 2, 3 …"
+                )
+            return _parse_entry(fields)
 
         def pages() -> Iterator[Sequence[tuple[AccountRef, EntryRow]]]:
             nonlocal entry_count
-            for page in _batch_rows(_read_file(ledger, LEDGER_COLUMNS, _parse_entry)):
+            for page in _batch_rows(_read_file(ledger, LEDGER_COLUMNS, parse_next_entry)):
                 yield page
                 entry_count += len(page)
                 report_progress(entry_count, None)
@@ -108,11 +118,13 @@ def _parse_entry(fields: dict[str, Any]) -> tuple[AccountRef, EntryRow]:
     if (protocol := fields["protocol"]) not in (*PROTOCOLS, OPENING_PROTOCOL, OPERATOR_PROTOCOL):
         # Without the protocol it is unknown whether its ids are unique per agent, or per agent and currency.
         raise ValueError(f"unknown protocol {protocol!r}; install the package of this protocol first")
+    check_entry(fields)
     agent, player_id, currency, seq, at_ms, *others, hash_ = fields.values()
     return AccountRef(agent, player_id, currency), (seq, at_ms, 0, *others, bytes.fromhex(hash_))
 
 
 def _parse_account(fields: dict[str, Any]) -> AccountRow:
+    check_account(fields)
     fields |= {"status": PlayerStatus(fields["status"]), "head": bytes.fromhex(fields["head"])}
     return AccountRow(0, **fields)
 

@@ -2,7 +2,7 @@
 
 import asyncio
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from multiprocessing import get_context
@@ -15,7 +15,7 @@ from minwallet.cli.cpu import available_cpus
 from minwallet.cli.dispatch import database_path, run_with_store_at
 from minwallet.cli.options import JsonOption
 from minwallet.cli.output import EXIT_REFUSED, print_json, print_line, progress_bar
-from minwallet.storage.errors import StoreError
+from minwallet.storage.errors import SchemaChanged, StoreError
 from minwallet.storage.models import Partition
 from minwallet.storage.store import Store
 
@@ -48,13 +48,18 @@ def verify(context: typer.Context, as_json: JsonOption = False) -> None:
     with progress_bar("verifying") as report_progress:
 
         async def work(store: "SqliteStore") -> "VerificationResult":
+            if changes := await store.find_schema_changes():
+                return _report_schema_changes(changes)
             found = await _verify_ledger(store, path, report_progress)
             if found["ok"]:
                 # Parts that no balance depends on can be damaged too, such as an index.
                 await store.check_integrity()
             return found
 
-        result = run_with_store_at(path, work)
+        try:
+            result = run_with_store_at(path, work)
+        except SchemaChanged as error:
+            result = _report_schema_changes(error.changes)
     if as_json:
         print_json(result)
     elif result["ok"]:
@@ -67,6 +72,12 @@ def verify(context: typer.Context, as_json: JsonOption = False) -> None:
         )
     if not result["ok"]:
         raise typer.Exit(EXIT_REFUSED)
+
+
+def _report_schema_changes(changes: Sequence[str]) -> "VerificationResult":
+    """Return the result for a file that another program changed. Its entries are not read, as they prove nothing."""
+    problems = [f"the schema was changed by another program: {change}; restore a backup" for change in changes]
+    return {"ok": False, "accounts": 0, "entries": 0, "problems": problems}
 
 
 async def _verify_ledger(store: Store, path: Path, report_progress: ProgressCallback) -> "VerificationResult":

@@ -1,7 +1,9 @@
 """Checks of the automatic backups."""
 
+import shlex
 from collections.abc import Iterator
 from pathlib import Path
+from stat import S_IRWXG, S_IRWXO, S_IWGRP, S_IWOTH
 
 from minwallet.config import Settings, parse_duration
 from minwallet.doctor.diagnosis import Diagnosis, fail, ok, warn
@@ -30,3 +32,11 @@ def check_backups(settings: Settings, now_ms: int) -> Iterator[Diagnosis]:
         yield warn("backups", f"the newest, {backups[-1]}, is {age_s // 60} minutes old; check the server's log")
     else:
         yield ok("backups", f"{len(backups)}, the newest is {backups[-1]}")
+    if Path(folder).stat().st_mode & (S_IWGRP | S_IWOTH):
+        yield warn("backups", f"other users can replace the backups in {folder}; run: chmod go-w {shlex.quote(folder)}")
+    if readable := [backup for backup in backups if backup.stat().st_mode & (S_IRWXG | S_IRWXO)]:
+        yield warn(
+            "backups",
+            f"other users can read {len(readable)} backups such as {readable[-1]}, which contain all balances;"
+            f" run: chmod 600 {shlex.quote(str(readable[-1]))}",
+        )

@@ -11,7 +11,8 @@ from minwallet.config import SECRET_SETTINGS
 from minwallet.doctor.diagnosis import Diagnosis, fail, ok, warn
 from minwallet.setting_sources import ENV_FILE, TOML_FILE
 from minwallet.storage.database_files import COMPANION_SUFFIXES, companion_path
-from minwallet.storage.sqlite.connection import find_unfinished_restore
+from minwallet.storage.mounts import find_mount_point
+from minwallet.storage.sqlite.path_checks import find_unfinished_restore
 from minwallet.wallet.disk_space import BYTES_PER_MB
 
 LARGE_WAL_MB = 500
@@ -28,7 +29,14 @@ def check_files(db: Path) -> Iterator[Diagnosis]:
 
 
 def _find_permission_problems(db: Path) -> Iterator[Diagnosis]:
-    for file in (companion_path(db, companion) for companion in ("", *COMPANION_SUFFIXES)):
+    files = [companion_path(db, companion) for companion in ("", *COMPANION_SUFFIXES)]
+    if mounted := find_mount_point(files):
+        yield fail(
+            "file",
+            f"{mounted} is mounted as a single file, and changes under its other name would be lost; mount its folder"
+            " instead",
+        )
+    for file in files:
         if not file.exists():
             continue
         status = file.stat()

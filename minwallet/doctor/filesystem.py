@@ -9,7 +9,8 @@ from stat import S_ISDIR
 from minwallet.bench.disk import measure_sync_ms
 from minwallet.config import Settings
 from minwallet.doctor.diagnosis import Diagnosis, fail, ok, warn
-from minwallet.storage.sqlite.connection import NETWORK_FILE_SYSTEMS, detect_file_system
+from minwallet.storage.mounts import detect_file_system
+from minwallet.storage.sqlite.path_checks import NETWORK_FILE_SYSTEMS
 from minwallet.wallet.disk_space import BYTES_PER_MB
 
 VOLATILE_FILE_SYSTEMS = {

@@ -8,10 +8,11 @@ import httpx2
 
 from minwallet.doctor.diagnosis import Diagnosis, fail, ok, warn
 from minwallet.operations.timestamps import format_minute
-from minwallet.storage.errors import DatabaseCorrupt, SchemaTooOld, StoreError
+from minwallet.storage.errors import DatabaseCorrupt, SchemaChanged, SchemaTooOld, StoreError
 from minwallet.storage.file_lock import ControlEndpoint, DatabaseLock
 from minwallet.storage.models import Agent
 from minwallet.storage.sqlite.inspection import FileInspection, inspect_file, preserve_wal
+from minwallet.storage.sqlite.path_checks import check_path
 
 SCAN_TIMEOUT_S = 2.0
 """The maximum time to hold the file. A server that starts meanwhile waits longer than this for the lock."""
@@ -61,6 +62,7 @@ def check_server(endpoint: ControlEndpoint) -> Diagnosis:
 
 def _check_unserved(path: Path, now_ms: int) -> WalletCheck:
     try:
+        check_path(path)
         with preserve_wal(path):
             return _check_contents(path, now_ms, is_served=False)
     except StoreError as fault:
@@ -80,20 +82,33 @@ def _check_contents(path: Path, now_ms: int, *, is_served: bool) -> WalletCheck:
         return WalletCheck(
             [ok("schema", "an older version, which the next start upgrades; run this command again after that")], []
         )
+    except SchemaChanged as fault:
+        return WalletCheck([_schema_change_finding(path, change) for change in fault.changes], [])
     except StoreError as fault:
         return WalletCheck([_store_error_finding(fault)], [])
     findings = [
-        ok("schema", f"version {inspection.schema_version}, the current one"),
+        ok("schema", f"version {inspection.schema_version}, the current one, as minwallet created it"),
         check_pragmas(inspection),
         check_damage(inspection, path),
     ]
     if inspection.newest_at_ms is not None:
         findings.append(check_newest(inspection.newest_at_ms, now_ms))
+    findings.append(list_credentials(inspection))
     return WalletCheck(findings, inspection.agents)
+
+
+def _schema_change_finding(path: Path, change: str) -> Diagnosis:
+    return fail("schema", f"another program changed {path}: {change}; restore it from a backup")
 
 
 def _store_error_finding(fault: StoreError) -> Diagnosis:
     return fail("damage" if isinstance(fault, DatabaseCorrupt) else "wallet", str(fault))
+
+
+def list_credentials(inspection: FileInspection) -> Diagnosis:
+    """List who has access. Only a person can know whether a key or an admin was added to the file secretly."""
+    keys, admins = ", ".join(inspection.api_keys) or "none", ", ".join(inspection.admins) or "none"
+    return ok("access", f"admins: {admins}; live API keys: {keys}; revoke what you do not know")
 
 
 def check_pragmas(inspection: FileInspection) -> Diagnosis:

@@ -1,15 +1,18 @@
-"""The names of the files that belong to a wallet file, and the sync that makes bytes and names durable."""
+"""The names of the files that belong to a wallet file, their owner, and the sync that makes bytes and names durable."""
 
 import glob
 import os
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 WAL_SUFFIXES = ("-wal", "-shm")
 
 LOCK_SUFFIX = ".owner"
 
-COMPANION_SUFFIXES = (*WAL_SUFFIXES, "-journal", LOCK_SUFFIX)
+SQLITE_SUFFIXES = (*WAL_SUFFIXES, "-journal")
+
+COMPANION_SUFFIXES = (*SQLITE_SUFFIXES, LOCK_SUFFIX)
 """The suffixes of a wallet file's companions: SQLite's files, and the lock file."""
 
 TEMP_SUFFIX = ".part"
@@ -24,6 +27,18 @@ def companion_path(database: Path, suffix: str) -> Path:
 def temp_files(folder: Path, prefix: str) -> Iterator[Path]:
     """Yield the unfinished backups whose names begin with `prefix`, and their companions."""
     return folder.glob(f".{glob.escape(prefix)}*{TEMP_SUFFIX}*")
+
+
+def copy_owner(model: Path, file: Path | int) -> None:
+    """Give a file or descriptor the owner and group of `model`, if this process is root.
+
+    A service that runs as another user could not open what root made. The file stays root's on a file system without
+    that owner.
+    """
+    if os.geteuid() == 0:
+        with suppress(OSError):
+            status = model.stat()
+            os.chown(file, status.st_uid, status.st_gid)
 
 
 def fsync_path(path: Path) -> None:

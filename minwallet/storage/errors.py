@@ -1,5 +1,7 @@
 """The errors of a store. The class of an error says whether the change may have happened."""
 
+from collections.abc import Sequence
+
 
 class StoreError(Exception):
     """The store failed, and the change did not happen."""
@@ -50,3 +52,13 @@ class DatabaseCorrupt(DatabaseUnusable):
     def __init__(self, file: object, reason: str) -> None:
         super().__init__(f"{file} is damaged ({reason}); restore it from a backup")
         self.reason = reason
+
+
+class SchemaChanged(DatabaseUnusable):
+    """Another program changed the schema of the file. `changes` name the tables, indexes, triggers and views."""
+
+    def __init__(self, file: object, changes: Sequence[str]) -> None:
+        super().__init__(
+            f"the schema of {file} was changed by another program ({'; '.join(changes)}); restore it from a backup"
+        )
+        self.changes = changes

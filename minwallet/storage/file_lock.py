@@ -10,8 +10,12 @@ Rules
 
 Theory of operation
 
-- The lock file is created with mode 0600, as a server writes a key into it. It is deleted on release, while the lock is
-  held: deleting it later could delete the file of the next owner.
+- The lock file is deleted on release, while the lock is held: deleting it later could delete the file of the next
+  owner.
+- A server writes a key into the lock file. So it must be a regular file of mode 0600 with one name, and belong to this
+  user or to the wallet file's owner. A left-over with other permissions is deleted, not corrected: another user may
+  have it open. Anything else at its path is refused.
+- What root creates is given to the wallet file's owner, whose service could not use the lock file otherwise.
 - Between opening and locking the file, its owner may delete it. Then the lock would be on a file without a name, and a
   second process could lock a new one. So the inode is compared after locking.
 - A server publishes its control endpoint (loopback address and random key) in the lock file. A command that does not
@@ -26,10 +30,12 @@ import json
 import os
 import time
 from pathlib import Path
+from stat import S_IRWXG, S_IRWXO, S_ISREG, S_IWGRP, S_IWOTH
 from typing import NamedTuple, Self
 
-from minwallet.storage.database_files import LOCK_SUFFIX, companion_path
-from minwallet.storage.errors import DatabaseUnusable
+from minwallet.storage.database_files import LOCK_SUFFIX, companion_path, copy_owner
+from minwallet.storage.errors import DatabaseUnusable, StoreError
+from minwallet.storage.mounts import find_mount_point
 
 LOCK_TIMEOUT_S = 5.0
 """How long to wait for a command that holds the lock."""
@@ -84,18 +90,18 @@ class DatabaseLock:
     def _try_acquire(cls, database: Path) -> Self | None:
         """Return the lock, or None if another process holds it."""
         lock_file = lock_file_path(database)
-        try:
-            descriptor = os.open(lock_file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        except OSError as error:
-            raise DatabaseUnusable(
-                f"cannot write beside {database}: {error.strerror}; choose another place with --db"
-            ) from error
+        descriptor = _open_lock_file(database, os.O_RDWR | os.O_CREAT)
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            status = os.fstat(descriptor)
             # The last owner may have deleted the file after this process opened it.
-            if os.fstat(descriptor).st_ino != lock_file.stat().st_ino:
+            if status.st_ino != lock_file.stat().st_ino:
+                raise BlockingIOError
+            if status.st_mode & (S_IRWXG | S_IRWXO):
+                lock_file.unlink()
                 raise BlockingIOError
             os.ftruncate(descriptor, 0)
+            copy_owner(_owner_model(database), descriptor)
         except (BlockingIOError, FileNotFoundError):
             os.close(descriptor)
             return None
@@ -132,9 +138,54 @@ def _make_write_error(lock_file: Path, error: OSError) -> DatabaseUnusable:
     return DatabaseUnusable(f"cannot write {lock_file}: {error.strerror}; check the disk and its free space")
 
 
+def _open_lock_file(database: Path, flags: int) -> int:
+    """Return a descriptor of the lock file. Raise DatabaseUnusable if it cannot be opened, or cannot be trusted."""
+    lock_file = lock_file_path(database)
+    try:
+        # O_NONBLOCK: opening a FIFO must not wait for its other end.
+        descriptor = os.open(lock_file, flags | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        if not os.path.lexists(lock_file):
+            reason = f"cannot write beside {database}: {error.strerror}; choose another place with --db"
+        elif lock_file.is_symlink():
+            reason = f"{lock_file} is a symbolic link, so it cannot be a lock file; remove it"
+        else:
+            reason = (
+                f"cannot open the lock file {lock_file}: {error.strerror}; run minwallet as the wallet file's owner,"
+                " and remove this file if no minwallet command is running"
+            )
+        raise DatabaseUnusable(reason) from error
+    if problem := _find_lock_file_problem(database, lock_file, descriptor):
+        os.close(descriptor)
+        raise DatabaseUnusable(f"{lock_file} {problem}")
+    return descriptor
+
+
+def _find_lock_file_problem(database: Path, lock_file: Path, descriptor: int) -> str | None:
+    """Return the reason why no key may be written into this file, or read from it. Return None if there is none."""
+    status = os.fstat(descriptor)
+    if not S_ISREG(status.st_mode):
+        return "is not a regular file, so it cannot be a lock file; remove it"
+    if status.st_uid not in (os.geteuid(), _owner_model(database).stat().st_uid):
+        return f"belongs to another user (uid {status.st_uid}), so it cannot be a lock file; remove it"
+    if status.st_nlink > 1:
+        return "has a second name (a hard link), so it cannot be a lock file; remove it"
+    if find_mount_point([lock_file]):
+        return "is mounted as a single file, so it cannot be a lock file; mount its folder instead"
+    return None
+
+
+def _owner_model(database: Path) -> Path:
+    """Return the path whose owner also owns the lock file: the wallet file, or its folder before there is one."""
+    return database if database.exists() else database.absolute().parent
+
+
 def read_control_endpoint(database: Path) -> ControlEndpoint | None:
     """Return the endpoint in the lock file, or None. Its server may have ended: only the lock is reliable."""
     try:
-        return ControlEndpoint(**json.loads(lock_file_path(database).read_bytes()))
-    except (OSError, ValueError, TypeError, RecursionError):
+        with open(_open_lock_file(database, os.O_RDONLY), "rb") as lock_stream:
+            if os.fstat(lock_stream.fileno()).st_mode & (S_IWGRP | S_IWOTH):
+                return None  # Another user may have written it.
+            return ControlEndpoint(**json.loads(lock_stream.read()))
+    except (StoreError, OSError, ValueError, TypeError, RecursionError):
         return None

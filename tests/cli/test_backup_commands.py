@@ -11,6 +11,7 @@ import pytest
 from minwallet.operations.maintenance import format_backup_name
 from tests.cli.cli_assertions import assert_error_line, assert_unchanged, assert_usage_error
 from tests.storage.older_schema import SCRIPTS, copy_to_older_schema
+from tests.storage.tampering import open_without_triggers
 from tests.support import TIMEOUT_S, Cli, InProcessCli, Server, ServerDidNotStart, copy_wallet_file, running_server
 
 
@@ -207,8 +208,7 @@ def test_an_inconsistent_backup_is_not_restored(cli: InProcessCli, tmp_path: Pat
     """The whole backup is verified first, and then nothing is changed."""
     cli.add_player(balance="1")
     cli("backup", tmp_path / "copy.db")
-    with closing(sqlite3.connect(tmp_path / "copy.db", isolation_level=None)) as db:
-        db.execute("DROP TRIGGER transactions_are_never_changed")
+    with open_without_triggers(tmp_path / "copy.db") as db:
         db.execute("UPDATE transactions SET at_ms = at_ms + 1")
     with assert_unchanged(tmp_path):
         result = cli.run("restore", tmp_path / "copy.db")

@@ -357,3 +357,14 @@ def test_missing_and_old_backups_are_warnings(wallet_cli: InProcessCli, folder: 
     (copies / format_backup_name(wallet_cli.db.stem, time.time_ns() // 1_000_000, "auto-")).write_text("")
     run_doctor_unchanged(wallet_cli, **settings).assert_has("ok", "backups", "2, the newest is")
     run_doctor_unchanged(wallet_cli, MINWALLET_BACKUP_TO="gone").assert_has("fail", "backups", "cannot read gone")
+
+
+def test_backups_that_others_can_read_are_a_warning(wallet_cli: InProcessCli, folder: Path) -> None:
+    """A backup contains all balances, and a replaced one would be restored."""
+    (copies := folder / "open").mkdir()
+    copies.chmod(0o777)
+    backup = copies / format_backup_name(wallet_cli.db.stem, time.time_ns() // 1_000_000, "auto-")
+    backup.touch(0o644)
+    found = run_doctor_unchanged(wallet_cli, MINWALLET_BACKUP_TO=str(copies))
+    found.assert_has("warn", "backups", "can replace the backups", "chmod go-w")
+    found.assert_has("warn", "backups", "can read 1 backups", "chmod 600")

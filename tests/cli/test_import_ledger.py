@@ -1,15 +1,83 @@
 """`minwallet import`."""
 
 import json
+import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from minwallet.cli import export
+from minwallet.ledger.audit import AccountRef
+from minwallet.ledger.entries import Entry, compute_genesis_hash, hash_entry
 from tests.cli.cli_assertions import assert_error_line, assert_unchanged
 from tests.support import CommandResult, InProcessCli, running_server
 
 pytestmark = pytest.mark.long
+
+
+INVALID_ENTRY_FIELDS: list[tuple[str, object]] = [
+    ("agent", "a b"),
+    ("agent", "."),
+    ("player_id", "ann bob"),
+    ("player_id", "x" * 41),
+    ("currency", "usd"),
+    ("seq", -1),
+    ("at_ms", 9_000_000_000_000_000_000),
+    ("at_ms", 253_402_300_800_000),
+    ("at_ms", -1),
+    ("previous_seq", -1),
+    ("kind", "gift"),
+    ("kind", "deposit"),
+    ("id", "-1"),
+    ("id", "007"),
+    ("id", str(2**64)),
+    ("id", "\N{ARABIC-INDIC DIGIT ONE}"),
+    ("round", "1.0"),
+    ("game", "x" * 65),
+    ("game", "a\nb"),
+    ("game", ""),
+    ("detail", "no JSON"),
+    ("detail", "[]"),
+    ("detail", '{"a": {}}'),
+    ("stake", -1),
+    ("stake", 2**63),
+    ("payout", 2**63),
+    ("amount", -(2**63)),
+    ("bonus_amount", 2**63),
+    ("cash_after", -1),
+    ("bonus_after", 2**63 - 1),
+    ("state", "gone"),
+    ("refusal", "because"),
+    ("refusal", "insufficient_funds"),
+    ("hash", "zz"),
+]
+"""Values that the first bet of the exported ledger cannot have."""
+
+INVALID_ACCOUNT_FIELDS: list[tuple[str, object]] = [
+    ("agent", ""),
+    ("player_id", "\u00e4"),
+    ("currency", "US"),
+    ("status", "gone"),
+    ("created_at_ms", 253_402_300_800_000),
+    ("cash", -1),
+    ("bonus", 2**63 - 1),
+    ("head", "00"),
+    ("last_seq", -1),
+]
+
+
+def rehash(lines: list[dict[str, Any]]) -> None:
+    """Give the exported entries correct hashes, as somebody could who writes a ledger."""
+    heads: dict[AccountRef, bytes] = {}
+    for line in lines:
+        owner = AccountRef(line["agent"], line["player_id"], line["currency"])
+        names = [name for name in Entry._fields if name not in ("account_id", "hash")]
+        fields = [line[name] for name in names]
+        fields.insert(2, 0)
+        heads[owner] = hash_entry(fields, heads.get(owner, compute_genesis_hash(*owner)))
+        if len(line["hash"]) == 64:
+            line["hash"] = heads[owner].hex()
 
 
 @pytest.fixture(autouse=True)
@@ -43,6 +111,12 @@ def cli(tmp_path_factory: pytest.TempPathFactory) -> InProcessCli:
         server.http.get(f"/api/refund?access_token={usd}&ticket_id=10")
     cli("player", "block", name)
     return cli
+
+
+@pytest.fixture(scope="module")
+def exported(cli: InProcessCli, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """Return the files of the exported ledger and its players."""
+    return _export_files(cli, tmp_path_factory.mktemp("exported"), "jsonl")
 
 
 def _export_files(cli: InProcessCli, folder: Path, form: str = "csv") -> tuple[Path, Path]:
@@ -93,7 +167,7 @@ def test_imported_ids_keep_their_meaning(cli: InProcessCli, tmp_path: Path) -> N
 
 
 @pytest.mark.parametrize(
-    ("field", "value"), [("amount", 1), ("at_ms", 1), ("hash", "00" * 32), ("id", "x"), ("seq", 99)]
+    ("field", "value"), [("amount", 1), ("at_ms", 1), ("hash", "00" * 32), ("id", "99"), ("previous_seq", 99)]
 )
 def test_a_ledger_that_was_changed_is_refused(cli: InProcessCli, tmp_path: Path, field: str, value: object) -> None:
     """The error names the entry, and nothing is imported."""
@@ -146,6 +220,45 @@ def test_agents_whose_tokens_would_be_the_same_are_named(tmp_path: Path) -> None
     assert new("import", *files)["accounts"] == 2
     files[1].write_text(players.splitlines()[0])
     _assert_refused(InProcessCli(tmp_path / "empty.db").run("import", *files), "has no players")
+
+
+@pytest.mark.parametrize(
+    ("subject", "field", "value"),
+    [
+        *(("ledger", name, value) for name, value in INVALID_ENTRY_FIELDS),
+        *(("players", name, value) for name, value in INVALID_ACCOUNT_FIELDS),
+    ],
+)
+def test_a_field_that_no_request_could_have_created_is_refused(
+    exported: tuple[Path, Path], tmp_path: Path, subject: str, field: str, value: object
+) -> None:
+    """The error names the line and the field. The hashes are correct, so only the shapes can be wrong."""
+    files = [Path(shutil.copy(file, tmp_path)) for file in exported]
+    file = files[0] if subject == "ledger" else files[1]
+    lines = [json.loads(line) for line in file.read_text().splitlines()]
+    number = 5 if subject == "ledger" else 1
+    lines[number - 1][field] = value
+    if subject == "ledger":
+        rehash(lines)
+    file.write_text("\n".join(map(json.dumps, lines)))
+    new = InProcessCli(tmp_path / "new.db")
+    assert_error_line(new.run("import", *files), 2, f"line {number}: invalid {field}")
+    assert not new.db.exists()
+
+
+@pytest.mark.parametrize("seqs", [[1, 2, 4], [2], [1, 1], [1, 3, 2]])
+def test_entries_are_numbered_without_gaps(cli: InProcessCli, tmp_path: Path, seqs: list[int]) -> None:
+    """A wallet with a gap in the numbers would not start, even if all hashes are correct."""
+    ledger, players = _export_files(cli, tmp_path, "jsonl")
+    lines = [json.loads(line) for line in ledger.read_text().splitlines()]
+    for line, seq in zip(lines, seqs, strict=False):
+        line["seq"] = seq
+    rehash(lines)
+    ledger.write_text("\n".join(map(json.dumps, lines)))
+    new = InProcessCli(tmp_path / "new.db")
+    first_wrong = next(number for number, seq in enumerate(seqs, 1) if seq != number)
+    assert_error_line(new.run("import", ledger, players), 2, f"line {first_wrong}: invalid seq {seqs[first_wrong - 1]}")
+    assert not new.db.exists()
 
 
 @pytest.mark.parametrize(

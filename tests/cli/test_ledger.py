@@ -1,8 +1,6 @@
 """`minwallet ledger` and `minwallet verify`."""
 
 import shutil
-import sqlite3
-from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -10,6 +8,7 @@ from typing import Any
 import pytest
 
 from tests.cli.cli_assertions import assert_error_line, assert_usage_error, split_cells
+from tests.storage.tampering import open_without_triggers
 from tests.support import InProcessCli, running_server
 
 FIELDS = [
@@ -161,10 +160,7 @@ def valid_db(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def _verify_tampered(valid_db: Path, db: Path, *statements: str) -> tuple[int, dict[str, Any]]:
     """Return the output of `verify` for a copy that these statements changed, without the triggers."""
     shutil.copy(valid_db, db)
-    with closing(sqlite3.connect(db)) as connection, connection:
-        triggers = connection.execute("SELECT name FROM sqlite_schema WHERE type = 'trigger'").fetchall()
-        for (name,) in triggers:
-            connection.execute(f"DROP TRIGGER {name}")
+    with open_without_triggers(db) as connection:
         for statement in statements:
             connection.execute(statement)
     result = InProcessCli(db).run("verify", "--json")

@@ -16,6 +16,7 @@ from tests.faults.checker import check_file
 from tests.faults.harness import create_players
 from tests.faults.history import Attempt, History
 from tests.faults.load_clients import LoadClients, PlannedCall
+from tests.storage.tampering import open_without_triggers
 from tests.support import InProcessCli, running_server
 
 AlterAttempt = Callable[[Attempt], Attempt]
@@ -52,10 +53,8 @@ def alter_answer(history: History, lie: AlterAttempt, *, protocol: str, operatio
 def tampered_copy(recorded_run: RecordedRun, folder: Path, *statements: str) -> Path:
     """Return a copy of the file that was changed by these statements, without its triggers."""
     file = Path(shutil.copy(recorded_run.file, folder / "doctored.db"))
-    with closing(sqlite3.connect(file, isolation_level=None)) as db:
+    with open_without_triggers(file) as db:
         db.execute("PRAGMA ignore_check_constraints = 1")
-        for (name,) in db.execute("SELECT name FROM sqlite_schema WHERE type = 'trigger'").fetchall():
-            db.execute(f"DROP TRIGGER {name}")
         for statement in statements:
             assert db.execute(statement).rowcount == 1, statement
     return file

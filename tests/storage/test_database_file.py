@@ -9,7 +9,8 @@ import pytest
 
 from minwallet.ledger.commands import Bet
 from minwallet.storage.errors import DatabaseUnusable, StoreError
-from minwallet.storage.sqlite import SqliteStore, connection
+from minwallet.storage.mounts import detect_file_system
+from minwallet.storage.sqlite import SqliteStore, connection, path_checks
 from tests.storage.store_helpers import NOW, Run, create_players, make_command, make_new_account
 
 TABLES = {
@@ -204,8 +205,8 @@ def test_an_empty_database_with_a_strange_mark_is_refused(db: Path, run: Run) ->
 
 def test_a_network_file_system_is_refused(db: Path, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     """SQLite can lose commits on a network file system."""
-    kind = connection.detect_file_system(db.parent)
+    kind = detect_file_system(db.parent)
     assert kind
-    monkeypatch.setattr(connection, "NETWORK_FILE_SYSTEMS", {kind})
+    monkeypatch.setattr(path_checks, "NETWORK_FILE_SYSTEMS", {kind})
     _assert_open_refused(db, run, "network file system")
     assert not db.exists()

@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -123,3 +124,71 @@ def test_a_place_that_cannot_be_written_is_refused(tmp_path: Path) -> None:
     for place in (Path("/proc/wallet.db"), tmp_path / "missing" / "wallet.db"):
         with pytest.raises(DatabaseUnusable, match="--db"):
             DatabaseLock.acquire(place)
+
+
+def _assert_lock_file_refused(db: Path, words: str) -> None:
+    """Check that neither the lock nor an endpoint is taken from the lock file, immediately."""
+    started = time.monotonic()
+    with pytest.raises(DatabaseUnusable, match=words):
+        DatabaseLock.acquire(db)
+    assert read_control_endpoint(db) is None
+    assert time.monotonic() - started < 2
+
+
+def test_a_key_is_written_into_a_private_file_only(db: Path) -> None:
+    """A left-over that others can read, and may have open, is replaced by a new file of mode 0600."""
+    lock_file_path(db).write_text("")
+    lock_file_path(db).chmod(0o644)
+    with lock_file_path(db).open() as reader:
+        lock = _acquire(db)
+        lock.publish_endpoint(ENDPOINT)
+        assert reader.read() == ""
+    assert lock_file_path(db).stat().st_mode & 0o777 == 0o600
+    lock.release()
+
+
+def test_a_lock_file_that_is_a_link_is_refused(db: Path, tmp_path: Path) -> None:
+    """Neither the target of a symbolic link nor a file with a second name is truncated or written."""
+    target = tmp_path / "target"
+    target.write_text(json.dumps(ENDPOINT._asdict()))
+    lock_file_path(db).symlink_to(target)
+    _assert_lock_file_refused(db, "symbolic link")
+    lock_file_path(db).unlink()
+    lock_file_path(db).symlink_to(tmp_path / "missing")
+    _assert_lock_file_refused(db, "symbolic link")
+    lock_file_path(db).unlink()
+    lock_file_path(db).hardlink_to(target)
+    _assert_lock_file_refused(db, "second name")
+    assert target.read_text() == json.dumps(ENDPOINT._asdict())
+
+
+def test_a_lock_file_that_is_not_a_file_is_refused(db: Path) -> None:
+    """A FIFO does not block, and a folder is no reason for a traceback."""
+    os.mkfifo(lock_file_path(db))
+    _assert_lock_file_refused(db, "not a regular file")
+    lock_file_path(db).unlink()
+    lock_file_path(db).mkdir()
+    _assert_lock_file_refused(db, "Is a directory")
+
+
+def test_an_endpoint_that_others_can_write_is_ignored(db: Path) -> None:
+    """Otherwise another user could receive an admin's commands."""
+    lock_file_path(db).write_text(json.dumps(ENDPOINT._asdict()))
+    lock_file_path(db).chmod(0o620)
+    assert read_control_endpoint(db) is None
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a file to another user")
+def test_a_lock_file_of_another_user_is_refused(db: Path) -> None:
+    """A lock file belongs to this user, or to the owner of the wallet file, whose server root may stop or ask."""
+    lock_file_path(db).write_text(json.dumps(ENDPOINT._asdict()))
+    os.chown(lock_file_path(db), 12345, 12345)
+    _assert_lock_file_refused(db, "another user")
+    db.touch()
+    os.chown(db, 12345, 12345)
+    assert read_control_endpoint(db) == ENDPOINT
+    lock_file_path(db).unlink()
+    lock = _acquire(db)
+    status = lock_file_path(db).stat()
+    assert (status.st_uid, status.st_gid, status.st_mode & 0o777) == (12345, 12345, 0o600)
+    lock.release()

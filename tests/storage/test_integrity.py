@@ -12,6 +12,7 @@ from minwallet.ledger.commands import Bet, Win
 from minwallet.storage.errors import DatabaseUnusable, StoreError
 from minwallet.storage.sqlite import SqliteStore, integrity
 from tests.storage.store_helpers import NOW, Run, create_players, make_command, make_new_account
+from tests.storage.tampering import open_without_triggers
 from tests.support import copy_wallet_file
 
 ROUNDS = 100
@@ -102,8 +103,7 @@ def test_a_large_file_is_checked_while_it_is_served(corrupt_copies: Iterator[Pat
 @pytest.mark.usefixtures("startup_check_skipped")
 def test_a_corrupt_store_stops_writing(intact_db: Path, run: Run) -> None:
     """Further changes fail with the reason."""
-    with closing(sqlite3.connect(intact_db, isolation_level=None)) as raw:
-        raw.execute("DROP TRIGGER transactions_are_never_removed")
+    with open_without_triggers(intact_db) as raw:
         raw.execute("DELETE FROM transactions WHERE seq = 50")
     store = run(SqliteStore.open(intact_db, create=False, check=True))
     run(store.finish_check())

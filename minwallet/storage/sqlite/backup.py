@@ -24,7 +24,7 @@ Theory of operation: restore (`replace_database`)
 3. Delete the companions under the first name. An old WAL beside a new file would be applied to it.
 4. Rename the copy over the first name, and sync the folder.
 
-A wallet file with two names is an unfinished restore. `connection.check_path` refuses to open it, so that no process
+A wallet file with two names is an unfinished restore. `path_checks.check_path` refuses to open it, so that no process
 uses the old file without its WAL. The second name stays as the copy of the replaced file.
 """
 
@@ -36,10 +36,18 @@ from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 
-from minwallet.storage.database_files import COMPANION_SUFFIXES, TEMP_SUFFIX, WAL_SUFFIXES, companion_path, fsync_path
+from minwallet.storage.database_files import (
+    COMPANION_SUFFIXES,
+    TEMP_SUFFIX,
+    WAL_SUFFIXES,
+    companion_path,
+    copy_owner,
+    fsync_path,
+)
 from minwallet.storage.errors import DatabaseUnusable
-from minwallet.storage.sqlite.connection import check_exists, check_path, check_schema, translate_errors
+from minwallet.storage.sqlite.connection import check_schema, translate_errors
 from minwallet.storage.sqlite.integrity import check_backup
+from minwallet.storage.sqlite.path_checks import check_exists, check_path
 from minwallet.storage.sqlite.wal import check_wal
 
 ProgressCallback = Callable[[int, int], None]
@@ -59,6 +67,7 @@ def back_up(path: Path, target: Path, report_progress: ProgressCallback, *, is_s
         check_wal(path)
     _check_backup_name(target)
     with copy_database(path, target, report_progress, mode="ro" if is_served else "rw") as temp_file:
+        copy_owner(path, temp_file)
         try:
             fsync_path(temp_file)
             temp_file.rename(target)
@@ -79,10 +88,12 @@ def _check_backup_name(target: Path) -> None:
 def replace_database(backup: Path, path: Path, replaced: Path) -> bool:
     """Put the complete backup in the wallet file's place, and give the old file, if any, the name `replaced`.
 
-    Return True if there was an old file. The caller owns the wallet file.
+    The new file has the owner and group of the old one, or else of the folder. Return True if there was an old file.
+    The caller owns the wallet file, and has checked its place (`path_checks.check_place`).
     """
     has_replaced = False
     try:
+        copy_owner(path if path.exists() else path.absolute().parent, backup)
         fsync_path(backup)
         for companion in ("", *WAL_SUFFIXES):
             if (old := companion_path(path, companion)).exists():

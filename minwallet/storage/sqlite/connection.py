@@ -1,4 +1,4 @@
-"""Connections to a wallet file: checks before it is opened, pragmas, migrations, transactions, and errors.
+"""Connections to a wallet file: pragmas, schema, migrations, transactions, and errors.
 
 Rules
 
@@ -14,15 +14,14 @@ Rules
 5. If COMMIT fails, the outcome is unknown: the transaction is rolled back for open connections, but a recovery after a
    restart may bring it back. The exception is a full disk: the frame that ends the commit is the last one written, so
    it is not in the WAL.
-6. A file is checked before anything is set in it: another program's database stays unchanged.
+6. A file is checked before anything is set in it: another program's database stays unchanged. `path_checks` checks its
+   path before.
 
 Errors of sqlite3 become errors of the store here, and nowhere else. `Connection.run` translates errors of a running
 store (StoreError). `translate_errors` does so where a file is opened or checked: there every error is a reason why the
 file cannot be used (DatabaseUnusable).
 """
 
-import glob
-import os
 import re
 import sqlite3
 from collections.abc import Callable, Generator, Iterator
@@ -37,7 +36,6 @@ import aiosqlite
 from minwallet.storage.errors import (
     ConstraintViolation,
     DatabaseCorrupt,
-    DatabaseNotFound,
     DatabaseUnusable,
     DiskFull,
     NotAWallet,
@@ -45,7 +43,6 @@ from minwallet.storage.errors import (
     SchemaTooOld,
     StoreError,
 )
-from minwallet.storage.sqlite_versions import is_too_old
 
 T = TypeVar("T")
 
@@ -78,13 +75,6 @@ PRAGMAS = (
 
 INVALID_UTF8 = "text is not valid UTF-8"
 """The reason of a UnicodeDecodeError. sqlite3 raises it for damaged text, even in SQLite's own error messages."""
-
-SQLITE_MAGIC = b"SQLite format 3\0"
-
-MIN_FILE_BYTES = 512
-"""The smallest SQLite file. SQLite treats a shorter file as new, but a new file has 0 bytes."""
-
-NETWORK_FILE_SYSTEMS = {"9p", "afs", "ceph", "cifs", "fuse.sshfs", "glusterfs", "nfs", "nfs4", "smb3", "smbfs"}
 
 
 class Connection(aiosqlite.Connection):
@@ -202,7 +192,7 @@ async def connect(path: Path, *, read_only: bool = False, cache_kib: int = 2048)
 
 def _initialize(db: sqlite3.Connection, path: Path, *, read_only: bool, cache_kib: int) -> None:
     version = check_schema(db, path)  # Before the pragmas, as another program's file must stay unchanged.
-    if read_only and version < (known := len(_read_migrations())):
+    if read_only and version < (known := len(read_migrations())):
         raise SchemaTooOld(
             f"{path} is served by an older minwallet (schema {version}, this one knows {known}); restart that server"
         )
@@ -210,63 +200,12 @@ def _initialize(db: sqlite3.Connection, path: Path, *, read_only: bool, cache_ki
     db.execute(f"PRAGMA cache_size = {-cache_kib}")
 
 
-def create_file(path: Path) -> None:
-    """Create an empty file with mode 0600, unless there is one. SQLite gives its companions the same mode."""
-    try:
-        if not path.exists():
-            os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
-        elif path.stat().st_size == 0:
-            path.chmod(0o600)
-    except OSError as error:
-        raise DatabaseUnusable(f"cannot create {path}: {error.strerror}; choose another place with --db") from error
-
-
-def check_exists(path: Path) -> None:
-    if not path.exists():
-        raise DatabaseNotFound(path)
-
-
-def check_path(path: Path) -> None:
-    """Raise DatabaseUnusable if the file can never be a safe wallet file."""
-    if is_too_old(sqlite3.sqlite_version):
-        raise DatabaseUnusable(
-            f"this Python has SQLite {sqlite3.sqlite_version}; minwallet needs 3.38 or newer, so use a newer Python"
-        )
-    if path.is_dir():
-        raise DatabaseUnusable(f"{path} is a folder; name a file in it with --db, such as {path / 'minwallet.db'}")
-    if path.exists() and not path.is_file():
-        raise DatabaseUnusable(f"{path} is not a regular file; choose a file with --db")
-    if path.exists() and 0 < path.stat().st_size < MIN_FILE_BYTES:
-        if path.read_bytes()[: len(SQLITE_MAGIC)] != SQLITE_MAGIC[: path.stat().st_size]:
-            raise NotAWallet(path, "not a wallet file")
-        raise DatabaseCorrupt(path, f"only {path.stat().st_size} bytes of it are left")
-    if path.exists() and (replaced := find_unfinished_restore(path)):
-        raise DatabaseUnusable(
-            f"a restore of {path} was not finished; repeat it with the same backup, and keep {replaced}"
-        )
-    if path.exists() and path.stat().st_nlink > 1:
-        raise DatabaseUnusable(
-            f"{path} has a second name (a hard link), and changes made under one would be lost under the other;"
-            " remove the other name, or work on a copy"
-        )
-    if not path.parent.is_dir():
-        raise DatabaseUnusable(f"the folder {path.parent} does not exist; create it first, or choose another with --db")
-    if detect_file_system(path.parent) in NETWORK_FILE_SYSTEMS:
-        raise DatabaseUnusable(f"{path} is on a network file system, where SQLite can lose money; use a local disk")
-
-
-def find_unfinished_restore(path: Path) -> Path | None:
-    """Return the second name that an unfinished restore has given the file, or None."""
-    names = path.absolute().parent.glob(f"{glob.escape(path.stem)}-before-*.db") if path.stat().st_nlink > 1 else []
-    return next((name for name in names if name.samefile(path)), None)
-
-
 def migrate(db: sqlite3.Connection, path: Path) -> None:
     """Migrate the schema. Each step is one transaction, which also stores the step's number."""
-    version, steps = check_schema(db, path), _read_migrations()
+    version, steps = check_schema(db, path), read_migrations()
     for number, script in enumerate(steps[version:], version + 1):
         with transaction(db):
-            _run_script(db, script)
+            run_script(db, script)
             db.execute(f"PRAGMA application_id = {APPLICATION_ID}")
             db.execute(f"PRAGMA user_version = {number}")
 
@@ -277,11 +216,11 @@ def current_schema(db: sqlite3.Connection, path: Path) -> Iterator[None]:
 
     The queries of this package need the current names. A backup must keep its schema: the older version may need it.
     """
-    version, steps = check_schema(db, path), _read_migrations()
+    version, steps = check_schema(db, path), read_migrations()
     db.execute("BEGIN")
     try:
         for script in steps[version:]:
-            _run_script(db, script)
+            run_script(db, script)
         yield
     finally:
         # SQLite itself has already rolled back after some errors.
@@ -301,7 +240,7 @@ def check_schema(db: sqlite3.Connection, path: Path) -> int:
     is_new = (application_id, version, tables) == (0, 0, 0)
     if not is_new and application_id != APPLICATION_ID:
         raise NotAWallet(path, "another program's database")
-    if version > (known := len(_read_migrations())):
+    if version > (known := len(read_migrations())):
         raise DatabaseUnusable(
             f"{path} was written by a newer minwallet (schema {version}, this one knows {known}); upgrade minwallet"
         )
@@ -320,13 +259,13 @@ def _set_pragmas(db: sqlite3.Connection, *, read_only: bool) -> None:
         db.execute("PRAGMA query_only = 1")
 
 
-def _read_migrations() -> list[str]:
+def read_migrations() -> list[str]:
     folder = resources.files("minwallet.storage") / "schema"
     names = sorted(file.name for file in folder.iterdir() if re.fullmatch(r"\d{4}_\w+\.sql", file.name))
     return [(folder / name).read_text("utf-8") for name in names]
 
 
-def _run_script(db: sqlite3.Connection, script: str) -> None:
+def run_script(db: sqlite3.Connection, script: str) -> None:
     for statement in _split_statements(script):
         db.execute(statement)
 
@@ -358,25 +297,3 @@ def _translate_error(path: Path, error: sqlite3.Error) -> DatabaseUnusable:
     return DatabaseUnusable(
         f"cannot use {path}: {error}; check the permissions of the file and its folder, and the free space"
     )
-
-
-def detect_file_system(directory: Path) -> str:
-    """Return the type of the folder's file system, or "" if the system does not provide it."""
-    mounts = Path("/proc/self/mounts")
-    if not mounts.exists():
-        return ""
-    device = directory.stat().st_dev
-    kind = ""
-    for line in mounts.read_text("utf-8").splitlines():
-        _, mount_point, mounted_kind, *_ = line.split(" ")
-        mount_path = Path(mount_point.encode().decode("unicode_escape"))
-        if mount_path in (directory.resolve(), *directory.resolve().parents) and _read_device(mount_path) == device:
-            kind = mounted_kind
-    return kind
-
-
-def _read_device(path: Path) -> int | None:
-    try:
-        return path.stat().st_dev
-    except OSError:
-        return None

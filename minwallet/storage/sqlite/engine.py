@@ -24,19 +24,13 @@ from minwallet.storage.session_store import SessionStore
 from minwallet.storage.sqlite import batch, ledger_import, sessions
 from minwallet.storage.sqlite.accounts import SqliteAccountStore
 from minwallet.storage.sqlite.admin import SqliteAdminStore
-from minwallet.storage.sqlite.connection import (
-    Connection,
-    check_exists,
-    check_path,
-    connect,
-    create_file,
-    migrate,
-    transaction,
-)
+from minwallet.storage.sqlite.connection import Connection, connect, migrate, transaction, translate_errors
 from minwallet.storage.sqlite.integrity import check_in_batches, check_with_timeout, lower_priority
 from minwallet.storage.sqlite.ledger import SqliteLedgerStore
 from minwallet.storage.sqlite.limits import SqliteLimitStore
+from minwallet.storage.sqlite.path_checks import check_exists, check_path, create_file, restrict_permissions
 from minwallet.storage.sqlite.reports import SqliteReportStore
+from minwallet.storage.sqlite.schema_check import check_unchanged, find_changes
 from minwallet.storage.sqlite.sessions import SqliteSessionStore
 from minwallet.storage.sqlite.totals import SqliteTotalsStore
 from minwallet.storage.sqlite.wal import check_wal
@@ -85,6 +79,9 @@ class SqliteStore:
             check_exists(path)
         check_wal(path)
         writer = await connect(path, cache_kib=WRITER_CACHE_KIB)
+        # After `connect`, which leaves another program's database unchanged.
+        await writer.prepare(path, lambda _: restrict_permissions(path))
+        await writer.prepare(path, partial(check_unchanged, path=path))
         await writer.prepare(path, partial(migrate, path=path))
         opened = [writer]
         try:
@@ -131,6 +128,10 @@ class SqliteStore:
     async def check_integrity(self) -> None:
         """Check all pages, indexes and rows. Raise DatabaseUnusable if something is damaged."""
         await check_in_batches(self._ui_reader, self._path)
+
+    async def find_schema_changes(self) -> list[str]:
+        """Return one text for each part of the schema that another program changed, as while a server runs."""
+        return await self._ui_reader.run(translate_errors(partial(find_changes, path=self._path), self._path))
 
     async def run_on_call_threads(self, work: Callable[[], object]) -> None:
         """Call `work` in each thread that the calls of providers wait for."""

@@ -3,14 +3,17 @@
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
 from minwallet.storage.database_files import WAL_SUFFIXES, companion_path
 from minwallet.storage.models import Agent
-from minwallet.storage.sqlite import accounts, ledger
-from minwallet.storage.sqlite.connection import PRAGMAS, check_exists, check_path, connect, translate_errors
+from minwallet.storage.sqlite import accounts, admin, ledger
+from minwallet.storage.sqlite.connection import PRAGMAS, connect, translate_errors
 from minwallet.storage.sqlite.integrity import check_with_timeout
+from minwallet.storage.sqlite.path_checks import check_exists, check_path
+from minwallet.storage.sqlite.schema_check import check_unchanged
 from minwallet.storage.sqlite.wal import check_wal
 
 READ_NEWEST_TIME = "SELECT at_ms FROM transactions ORDER BY seq DESC LIMIT 1"
@@ -19,6 +22,7 @@ READ_NEWEST_TIME = "SELECT at_ms FROM transactions ORDER BY seq DESC LIMIT 1"
 class FileInspection(NamedTuple):
     """The findings. `pragmas` are the ones with wrong values. `newest_at_ms` is the time of the newest entry, or None.
 
+    `api_keys` are the keys that are not revoked.
     `is_complete` is false if the time was too short to check everything.
     """
 
@@ -28,14 +32,17 @@ class FileInspection(NamedTuple):
     newest_at_ms: int | None
     pragmas: dict[str, object]
     is_complete: bool
+    api_keys: list[str]
+    admins: list[str]
 
 
 async def inspect_file(path: Path, timeout_s: float) -> FileInspection:
-    """Inspect the file, within a limited time. Raise SchemaTooOld, DatabaseCorrupt or DatabaseUnusable."""
+    """Inspect the file, within a limited time. Raise SchemaTooOld, SchemaChanged or DatabaseUnusable."""
     check_path(path)
     check_exists(path)
     connection = await connect(path, read_only=True)
     try:
+        await connection.run(translate_errors(partial(check_unchanged, path=path), path))
         is_complete = await check_with_timeout(connection, path, timeout_s)
         return (await connection.run(translate_errors(_inspect, path)))._replace(is_complete=is_complete)
     finally:
@@ -47,7 +54,16 @@ def _inspect(db: sqlite3.Connection) -> FileInspection:
     (newest,) = db.execute(READ_NEWEST_TIME).fetchone() or (None,)
     found = {name: db.execute(f"PRAGMA {name}").fetchone()[0] for name, _ in PRAGMAS}
     wrong = {name: found[name] for name, wanted in PRAGMAS if found[name] != wanted}
-    return FileInspection(schema, accounts.list_agents(db), ledger.count_entries(db), newest, wrong, is_complete=False)
+    return FileInspection(
+        schema_version=schema,
+        agents=accounts.list_agents(db),
+        entries=ledger.count_entries(db),
+        newest_at_ms=newest,
+        pragmas=wrong,
+        is_complete=False,
+        api_keys=[key.name for key in admin.list_keys(db) if key.revoked_at_ms is None],
+        admins=[each.name for each in admin.list_admins(db)],
+    )
 
 
 @contextmanager

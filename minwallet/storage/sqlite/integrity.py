@@ -32,6 +32,7 @@ from minwallet.storage.database_files import companion_path
 from minwallet.storage.errors import DatabaseCorrupt, StoreError
 from minwallet.storage.sqlite import ledger
 from minwallet.storage.sqlite.connection import Connection, current_schema, translate_errors
+from minwallet.storage.sqlite.schema_check import check_unchanged
 
 STARTUP_CHECK_TIMEOUT_S = 0.1
 """The longest check at a start. It is enough for about 10,000 bets."""
@@ -107,7 +108,8 @@ async def check_in_batches(connection: Connection, path: Path) -> None:
 
 
 def check_backup(db: sqlite3.Connection, path: Path, report_progress: Callable[[int, int], None]) -> None:
-    """Check everything in a file without a writer. Raise DatabaseUnusable if something is damaged."""
+    """Check everything in a file without a writer. Raise DatabaseUnusable if something is damaged or changed."""
+    check_unchanged(db, path)  # First, as `current_schema` writes, which could run a trigger that was added.
     _check_pages(db, path, pragma_argument="1")
     newest = ledger.count_entries(db)
     with current_schema(db, path):

@@ -88,10 +88,15 @@ def find_restrictions(db: sqlite3.Connection, account_id: int, now_ms: int) -> P
     return make_restrictions(from_json(found) if found else None)
 
 
+def backfill_usage(db: sqlite3.Connection, account_id: int, now_ms: int) -> None:
+    """Read the account's usage from the ledger. Change nothing if the account has a limit, as then it is counted."""
+    db.execute(BACKFILL_USAGE, {"account_id": account_id, "since_ms": first_counted_day(now_ms) * DAY_MS})
+
+
 def request_limit(db: sqlite3.Connection, change: LimitChange, now_ms: int) -> None:
     """Change the limit. The first limit of an account backfills its usage, before the triggers go on counting."""
     account_id, kind, per, cents = change
-    db.execute(BACKFILL_USAGE, {"account_id": account_id, "since_ms": first_counted_day(now_ms) * DAY_MS})
+    backfill_usage(db, account_id, now_ms)
     found = db.execute(FIND_LIMIT, (account_id, kind, per)).fetchone()
     bound = (EffectiveValue(*found) if found else UNSET).request_limit(cents, now_ms)
     db.execute("INSERT OR REPLACE INTO limits VALUES (?, ?, ?, ?, ?, ?)", (account_id, kind, per, *bound))

@@ -1,0 +1,165 @@
+"""The shapes of exported accounts and entries: the import accepts only what a request could have created.
+
+A row that no request could have created can make a wallet unusable: a time that no calendar has, a refusal that no
+protocol can render, or a name that no command accepts.
+"""
+
+import json
+import re
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Annotated, Any, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+
+from minwallet.ledger.entries import Kind, Refusal, State
+from minwallet.ledger.money import MAX_CENTS, MAX_ID
+from minwallet.operations.field_help import FIELD_HELP, error_message
+from minwallet.operations.requests import Cents, Currency, NewName, PlayerId, Reference
+from minwallet.protocols.registry import PROTOCOLS
+from minwallet.protocols.wire import is_printable_text
+from minwallet.storage.models import OPENING_PROTOCOL, PlayerStatus
+
+MAX_TIME_MS = int(datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC).timestamp()) * 1000 + 999
+
+MAX_GAME_LENGTH, MAX_DETAIL_LENGTH = 64, 4000
+
+PROVIDER_KINDS = {Kind.BET, Kind.WIN, Kind.CANCEL, Kind.BETWIN}
+
+TimeMs = Annotated[int, Field(ge=0, le=MAX_TIME_MS)]
+SignedCents = Annotated[int, Field(ge=-MAX_CENTS, le=MAX_CENTS)]
+EntryNumber = Annotated[int, Field(ge=1, le=MAX_CENTS)]
+Hash = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+
+_HELP = {
+    **FIELD_HELP,
+    "hash": "64 hexadecimal digits",
+    "head": "64 hexadecimal digits",
+    "at_ms": "ms since 1970 UTC, up to the year 9999",
+    "created_at_ms": "ms since 1970 UTC, up to the year 9999",
+}
+
+Shape = TypeVar("Shape", bound=BaseModel)
+
+_REFERENCE: TypeAdapter[str] = TypeAdapter(Reference)
+
+
+class _AccountShape(BaseModel):
+    model_config = ConfigDict(extra="forbid", defer_build=True)
+
+    agent: NewName
+    player_id: PlayerId
+    currency: Currency
+    status: PlayerStatus
+    created_at_ms: TimeMs
+    cash: Cents
+    bonus: Cents
+    head: Hash
+    last_seq: Annotated[int, Field(ge=0, le=MAX_CENTS)]
+
+
+class _EntryShape(BaseModel):
+    model_config = ConfigDict(extra="forbid", defer_build=True)
+
+    agent: NewName
+    player_id: PlayerId
+    currency: Currency
+    seq: EntryNumber
+    at_ms: TimeMs
+    previous_seq: Annotated[int, Field(ge=0, le=MAX_CENTS)]
+    protocol: str
+    kind: Kind
+    id: str
+    round: str | None
+    game: str | None
+    detail: str | None
+    stake: Cents
+    payout: Cents
+    amount: SignedCents
+    bonus_amount: SignedCents
+    cash_after: Cents
+    bonus_after: Cents
+    state: State
+    refusal: Refusal | None
+    hash: Hash
+
+
+def check_account(fields: Mapping[str, Any]) -> None:
+    """Raise ValueError if a field of the exported account is invalid. The message names the field."""
+    _validate(_AccountShape, fields)
+    _require(fields["cash"] + fields["bonus"] <= MAX_CENTS, fields, "bonus", "too large together with cash")
+
+
+def check_entry(fields: Mapping[str, Any]) -> None:
+    """Raise ValueError if a field of the exported entry is invalid. The message names the field."""
+    entry = _validate(_EntryShape, fields)
+    is_provider_call = entry.protocol in PROTOCOLS
+    _require(
+        entry.kind in PROVIDER_KINDS if is_provider_call else entry.kind not in PROVIDER_KINDS,
+        fields,
+        "kind",
+        f"not an entry of protocol '{entry.protocol}'",
+    )
+    if is_provider_call:
+        _require(_is_u64(entry.id), fields, "id", "must be a whole number without leading zeros, up to 64 bits")
+    elif entry.protocol == OPENING_PROTOCOL:
+        _require(entry.id == f"{entry.player_id}:{entry.currency}", fields, "id", "must be PLAYER_ID:CURRENCY")
+    else:
+        _require(_is_reference(entry.id), fields, "id", f"must be {FIELD_HELP['reference']}")
+    _require(
+        entry.round is None or (is_provider_call and _is_u64(entry.round)),
+        fields,
+        "round",
+        "must be a whole number without leading zeros, up to 64 bits, of a provider's call",
+    )
+    _require(
+        entry.game is None or (entry.game != "" and is_printable_text(entry.game, MAX_GAME_LENGTH)),
+        fields,
+        "game",
+        f"must be 1 to {MAX_GAME_LENGTH} printable characters",
+    )
+    _require(entry.detail is None or _is_detail(entry.detail), fields, "detail", "must be a JSON object of texts")
+    is_refused = entry.state is State.REFUSED
+    _require((entry.refusal is not None) == is_refused, fields, "refusal", "only an entry in state refused has one")
+    if is_refused or entry.state is State.CLOSED:
+        _require(entry.amount == 0, fields, "amount", f"must be 0 in state {entry.state}")
+        _require(entry.bonus_amount == 0, fields, "bonus_amount", f"must be 0 in state {entry.state}")
+    _require(entry.cash_after + entry.bonus_after <= MAX_CENTS, fields, "bonus_after", "too large together with cash")
+
+
+def _validate(shape: type[Shape], fields: Mapping[str, Any]) -> Shape:
+    try:
+        return shape.model_validate(fields)
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = str(first["loc"][0])
+        expected = f"must be {_HELP[name]}" if name in _HELP else error_message(first)
+        raise ValueError(f"invalid {name} {fields[name]!r:.60}: {expected}") from error
+
+
+def _require(condition: bool, fields: Mapping[str, Any], name: str, expected: str) -> None:
+    if not condition:
+        raise ValueError(f"invalid {name} {fields[name]!r:.60}: {expected}")
+
+
+def _is_u64(text: str) -> bool:
+    return bool(re.fullmatch(r"0|[1-9][0-9]{0,19}", text, re.ASCII)) and int(text) <= MAX_ID
+
+
+def _is_reference(text: str) -> bool:
+    try:
+        _REFERENCE.validate_python(text)
+    except ValidationError:
+        return False
+    return True
+
+
+def _is_detail(text: str) -> bool:
+    """Return True if the text is what a protocol or an operation stores: a small JSON object of texts and numbers."""
+    if not is_printable_text(text, MAX_DETAIL_LENGTH):
+        return False
+    try:
+        values = json.loads(text)
+    except (ValueError, RecursionError):
+        return False
+    return isinstance(values, dict) and all(type(value) in (str, int) for value in values.values())
