@@ -1,5 +1,6 @@
 """`minwallet trigger`, `minwallet replay` and `minwallet show`: provider calls made by hand, and stored ones."""
 
+import asyncio
 import time
 from typing import TYPE_CHECKING, Annotated, NamedTuple
 
@@ -209,7 +210,8 @@ def _make_call(context: typer.Context, url: str, protocol: str, call: "Call", pl
     from minwallet.wallet.service import clock_ms
 
     before = _read_account(context, player)
-    return _CallOutcome(*make_call(url, protocol, call, clock_ms()), before, _read_account(context, player))
+    made = asyncio.run(make_call(url, protocol, call, clock_ms()))
+    return _CallOutcome(*made, before, _read_account(context, player))
 
 
 def _read_account(context: typer.Context, player: _CallSession) -> "Reply":
