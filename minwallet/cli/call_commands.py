@@ -1,5 +1,6 @@
 """`minwallet trigger`, `minwallet replay` and `minwallet show`: provider calls made by hand, and stored ones."""
 
+import asyncio
 import time
 from typing import TYPE_CHECKING, Annotated, NamedTuple
 
@@ -211,8 +212,8 @@ def _make_call(context: typer.Context, url: str, protocol: str, call: "Call", pl
 
     wallet_token = query(context, AgentShow(name=player.agent))["wallet_token"]
     before = _read_account(context, player)
-    result = make_call(url, protocol, call, clock_ms(), wallet_token)
-    return _CallOutcome(*result, before, _read_account(context, player))
+    made = asyncio.run(make_call(url, protocol, call, clock_ms(), wallet_token))
+    return _CallOutcome(*made, before, _read_account(context, player))
 
 
 def _read_account(context: typer.Context, player: _CallSession) -> "Reply":

@@ -206,7 +206,7 @@ async def _play_rounds(runner: "RoundRunner", rounds: int) -> None:
 def _fetch_games_and_report(path: Path, agent: Agent) -> None:
     """Fetch the game list and the report, as an operator would do."""
     fetch_games(path, agent, TIMEOUT_S)
-    pull_report(path, agent.name, lambda _: None, TIMEOUT_S)
+    pull_report(path, agent.name, lambda _: None, TIMEOUT_S, max_pages=1)
 
 
 class _DemoUrls(NamedTuple):

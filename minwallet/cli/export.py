@@ -54,7 +54,9 @@ def export(
 ) -> None:
     """Write the complete ledger or all players to a file.
 
-    Amounts are in cents. A missing value is an empty field in CSV, and null in JSON.
+    Amounts are in cents. A missing value is an empty field in CSV, and null in JSON. Every value is exact, so that
+    `minwallet import` can read it. An id from outside may therefore be a formula: for a spreadsheet, use the back
+    office's export.
 
     Example: minwallet export ledger ledger.csv
     """

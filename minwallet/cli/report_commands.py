@@ -1,7 +1,5 @@
 """`minwallet report pull` and `minwallet reconcile`: the provider's report, and its comparison with the ledger."""
 
-import csv
-import io
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,7 +15,7 @@ from minwallet.cli.options import (
     parse_duration_option,
     parse_timeout_option,
 )
-from minwallet.cli.output import EXIT_REFUSED, UsageError, print_json, print_line, print_table
+from minwallet.cli.output import EXIT_REFUSED, UsageError, print_error, print_json, print_line, print_table
 from minwallet.ledger.money import format_amount
 
 if TYPE_CHECKING:
@@ -41,29 +39,52 @@ def pull(
     context: typer.Context,
     full: Annotated[bool, typer.Option("--full", help="Discard all stored rows and fetch the full report.")] = False,
     timeout: TimeoutOption = "30s",
+    max_pages: Annotated[
+        int, typer.Option("--max-pages", min=1, help="Stop after this number of pages, and exit with 1.")
+    ] = 1_000,
     agent: ProviderAgentOption = "default",
     as_json: JsonOption = False,
 ) -> None:
     """Fetch the new rows of the provider's report.
 
-    You can stop the command at any time. The next pull continues where it stopped.
+    You can stop the command at any time. The next pull continues where it stopped. The exit code is 1 if the report has
+    more pages than --max-pages.
 
     Example: minwallet report pull --agent brand2
     """
     with _status_line("fetching the report") as report_progress:
-        reply = pull_report(database_path(context), agent, report_progress, parse_timeout_option(timeout), full=full)
+        reply = pull_report(
+            database_path(context),
+            agent,
+            report_progress,
+            parse_timeout_option(timeout),
+            full=full,
+            max_pages=max_pages,
+        )
     if as_json:
         print_json(reply)
-    else:
+    elif reply["complete"]:
         print_line(f"fetched {reply['rows']} rows; the report is complete up to key {reply['key'] or '0'}")
+    else:
+        print_line(f"fetched {reply['rows']} rows; stopped after {max_pages} pages at key {reply['key'] or '0'}")
+        print_error("minwallet: the report has more pages; to go on, run the command again, without --full")
+    if not reply["complete"]:
+        raise typer.Exit(EXIT_REFUSED)
 
 
 def pull_report(
-    path: Path, agent: str, report_progress: Callable[[str], None], timeout_s: float, *, full: bool = False
+    path: Path,
+    agent: str,
+    report_progress: Callable[[str], None],
+    timeout_s: float,
+    *,
+    full: bool = False,
+    max_pages: int,
 ) -> "Reply":
-    """Fetch all new pages of the report and store each one, through the server if one runs.
+    """Fetch up to `max_pages` new pages of the report and store each one, through the server if one runs.
 
-    Call `report_progress` with a text after each page. Return the numbers of rows and pages, and the last key.
+    Call `report_progress` with a text after each page. Return the numbers of rows and pages, the last key, and if the
+    report is complete.
     """
     from minwallet.operations.agents import get_agent
     from minwallet.operations.requests import ReportSave
@@ -77,13 +98,14 @@ def pull_report(
 
     agent_record, cursor = run_with_store_at(path, load_cursor)
     rows = pages = 0
-    key = cursor.key
+    key, is_complete = cursor.key, False
     with ServiceClient(agent_record, timeout_s) as service:
-        for batch in report_pull.pull_batches(service, cursor.key, clock_ms, restart=full):
+        for batch in report_pull.pull_batches(service, cursor.key, clock_ms, restart=full, max_pages=max_pages):
             execute_on_file(path, ReportSave(agent=agent, sheet=batch))
-            rows, pages, key = rows + len(batch.rows), pages + bool(batch.rows), batch.key
+            rows, key, is_complete = rows + len(batch.rows), batch.key, batch.ended_at_ms is not None
+            pages += bool(batch.rows) and batch.key != batch.after
             report_progress(f"{rows} rows, {pages} pages")
-    return {"agent": agent, "rows": rows, "pages": pages, "key": key}
+    return {"agent": agent, "rows": rows, "pages": pages, "key": key, "complete": is_complete}
 
 
 def reconcile(
@@ -144,11 +166,10 @@ def _status_line(words: str) -> Iterator[Callable[[str], None]]:
 
 
 def _format_csv(document: "Reply") -> str:
-    stream = io.StringIO()
-    writer = csv.DictWriter(stream, DIFFERENCE_COLUMNS, lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(document["differences"])
-    return stream.getvalue().removesuffix("\n")
+    from minwallet.operations.spreadsheet import format_csv
+
+    rows = [[each[name] for name in DIFFERENCE_COLUMNS] for each in document["differences"]]
+    return format_csv([DIFFERENCE_COLUMNS, *rows], line_end="\n").removesuffix("\n")
 
 
 def _print_reconciliation(document: "Reply") -> None:

@@ -1,10 +1,10 @@
 """The HTTP client of the conformance kit. It reads any reply, and removes tokens from all that is shown."""
 
+import asyncio
 import json
 import re
 import time
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from types import TracebackType
 from typing import Any, Self
 from urllib.parse import parse_qsl, quote_plus, urlencode, urlsplit
@@ -12,6 +12,7 @@ from urllib.parse import parse_qsl, quote_plus, urlencode, urlsplit
 import httpx2
 
 from minwallet.conformance.dsl import ABSENT, Bindings, Observed, ProtocolSuite, RequestSpec, ResponseOutcome
+from minwallet.protocols.bounded_http import HttpReply, describe_error, exchange, open_client
 from minwallet.protocols.wire import Call, HttpRequest
 
 MAX_CONCURRENT_REQUESTS = 8
@@ -49,15 +50,16 @@ class Client:
         }
         # The longest is replaced first, because a shorter token may be a part of it.
         self._token_spellings = sorted(spellings.items(), key=lambda each: -len(each[0]))
-        self._http = httpx2.Client(timeout=timeout_s, trust_env=False)
-        self._threads = ThreadPoolExecutor(MAX_CONCURRENT_REQUESTS)
+        self._http = open_client()
+        self._slots = asyncio.Semaphore(MAX_CONCURRENT_REQUESTS)
+        self._runner = asyncio.Runner()
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        self._threads.shutdown()
-        self._http.close()
+        self._runner.run(self._http.aclose())
+        self._runner.close()
 
     def build(self, spec: RequestSpec, bindings: Bindings) -> HttpRequest:
         """Return the HTTP request."""
@@ -84,31 +86,31 @@ class Client:
 
     def send(self, exchanges: Sequence[HttpRequest]) -> list[Observed]:
         """Send the requests concurrently and return the replies in the same order."""
-        if len(exchanges) == 1:
-            return [self._send_one(exchanges[0])]
-        return list(self._threads.map(self._send_one, exchanges))
+        return self._runner.run(self._send_all(exchanges))
 
-    def _send_one(self, exchange: HttpRequest) -> Observed:
-        url = self.url + exchange.target
-        headers = {"content-type": "application/json"} if exchange.body else {}
-        body, deadline = bytearray(), time.monotonic() + self._timeout_s
+    async def _send_all(self, exchanges: Sequence[HttpRequest]) -> list[Observed]:
+        return await asyncio.gather(*map(self._send_one, exchanges))
+
+    async def _send_one(self, request: HttpRequest) -> Observed:
         try:
-            with self._http.stream(exchange.method, url, content=exchange.body or None, headers=headers) as response:
-                for piece in response.iter_bytes():
-                    body += piece
-                    if len(body) > MAX_RESPONSE_BYTES:
-                        return _no_response(f"a reply of more than {MAX_RESPONSE_BYTES} bytes")
-                    # The timeout of httpx2 applies to each read. This one also stops a reply that trickles in.
-                    if time.monotonic() > deadline:
-                        return _no_response(f"no complete reply within {self._timeout_s:g} s")
+            async with self._slots:
+                reply = await exchange(
+                    self._http,
+                    request.method,
+                    self.url + request.target,
+                    content=request.body or None,
+                    headers={"content-type": "application/json"} if request.body else {},
+                    timeout_s=self._timeout_s,
+                    max_bytes=MAX_RESPONSE_BYTES,
+                )
         except httpx2.TimeoutException:
-            return _no_response(f"no reply within {self._timeout_s:g} s")
+            return _no_response(f"no complete reply within {self._timeout_s:g} s")
         except (httpx2.HTTPError, httpx2.InvalidURL) as error:
-            return _no_response(self.sanitize(f"no reply: {str(error) or type(error).__name__}"))
-        return self._parse_response(response, bytes(body))
+            return _no_response(self.sanitize(f"no reply: {describe_error(error)}"))
+        return self._parse_response(reply)
 
-    def _parse_response(self, response: httpx2.Response, body: bytes) -> Observed:
-        status, fields = response.status_code, _parse_json_object(body)
+    def _parse_response(self, reply: HttpReply) -> Observed:
+        status, body, fields = reply.status, reply.body, _parse_json_object(reply.body)
         success = self.suite.is_success(fields) if fields is not None else None
         code = self.suite.get_code(fields) if fields is not None and success is False else None
         # A refusal may be a field of the reply or an HTTP error of the client. A server error leaves the outcome open.
@@ -124,7 +126,7 @@ class Client:
             summary = outcome if code is None else f"{outcome} ({self.sanitize(str(code))[:20]})"
         text = self.sanitize(f"HTTP {status} {body.decode(errors='replace')}")
         balance = self.suite.get_balance(fields) if fields is not None else None
-        return Observed(status, response.headers, fields, outcome, code, balance, summary, text)
+        return Observed(status, reply.headers, fields, outcome, code, balance, summary, text)
 
 
 def _no_response(summary: str) -> Observed:

@@ -8,8 +8,12 @@ from typing import NamedTuple
 import httpx2
 
 from minwallet.demo.faults import DeliveryPlan, Fault
+from minwallet.protocols.bounded_http import HttpReply, exchange, open_client
 from minwallet.protocols.registry import load_protocol
 from minwallet.protocols.wire import REDACTED, Call, WalletResponse
+
+MAX_REPLY_BYTES = 64 * 1024
+"""The limit of a reply. A wallet's replies have a few hundred bytes, and the provider keeps each one."""
 
 SendCall = Callable[[Call], Awaitable[WalletResponse | None]]
 
@@ -59,8 +63,8 @@ class WalletClient:
     def __init__(self, wallet_url: str, wallet_token: str | None, timeout_s: float) -> None:
         self._url = wallet_url.rstrip("/")
         self._wallet_token = wallet_token
-        limits = httpx2.Limits(max_connections=None, max_keepalive_connections=100)
-        self._http = httpx2.AsyncClient(timeout=timeout_s, trust_env=False, limits=limits)
+        self._timeout_s = timeout_s
+        self._http = open_client(max_connections=None)
 
     async def request_answer(self, protocol: str, call: Call) -> WalletResponse:
         """Return the wallet's response. Raise NoAnswer if there is no usable one."""
@@ -72,31 +76,35 @@ class WalletClient:
     async def send(self, protocol: str, call: Call) -> CallRecord:
         """Make the call and return its record. A failure becomes the record's `error`."""
         wire, at_ms, started = load_protocol(protocol), time.time_ns() // 1_000_000, time.perf_counter()
-        exchange = wire.build_request(call, at_ms, self._wallet_token)
+        built = wire.build_request(call, at_ms, self._wallet_token)
         request = str(wire.build_request(call._replace(token=REDACTED), at_ms, self._wallet_token))
         try:
-            response = await self._http.request(
-                exchange.method, self._url + exchange.target, content=exchange.body or None
-            )
+            reply = await self._exchange(built.method, self._url + built.target, built.body or None)
         except Exception as error:
             # Any exception counts, also one that the library does not document, such as that of a connection which
             # breaks while it is made. The call may have arrived, so the round must continue until its outcome is known.
             message = f"the wallet does not answer ({_describe_error(error)})"
             return CallRecord(call, at_ms, request, None, None, _elapsed_ms(started), None, message)
-        sent = CallRecord(call, at_ms, request, response.status_code, response.text, _elapsed_ms(started), None)
-        if response.status_code != 200:
-            return sent._replace(error=f"the wallet replied with HTTP status {response.status_code} instead of 200")
+        text = reply.body.decode(errors="replace")
+        sent = CallRecord(call, at_ms, request, reply.status, text, _elapsed_ms(started), None)
+        if reply.status != 200:
+            return sent._replace(error=f"the wallet replied with HTTP status {reply.status} instead of 200")
         try:
-            return sent._replace(answer=wire.parse_response(response.content))
+            return sent._replace(answer=wire.parse_response(reply.body))
         except ValueError as error:
             return sent._replace(error=f"the wallet's reply cannot be parsed: {error}")
 
     async def ping(self) -> None:
         """Raise NoAnswer unless a server answers at the address, with any reply."""
         try:
-            await self._http.get(self._url)
+            await self._exchange("GET", self._url)
         except Exception as error:
             raise NoAnswer(f"no wallet answers ({_describe_error(error)})") from error
+
+    async def _exchange(self, method: str, url: str, content: bytes | None = None) -> HttpReply:
+        return await exchange(
+            self._http, method, url, content=content, timeout_s=self._timeout_s, max_bytes=MAX_REPLY_BYTES
+        )
 
     async def close(self) -> None:
         await self._http.aclose()

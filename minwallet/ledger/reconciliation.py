@@ -8,7 +8,9 @@ Rules
 3. A refunded ticket counts 0 on both sides. If the report names it, it must say that the stake was cancelled.
 4. A ticket that moved after `CutOff.due_before_ms` is not due: the provider may not have reported it yet.
 5. An open bet is not due until `CutOff.overdue_before_ms`; an older one is a difference of its own.
-6. Player names match if the report's name contains ours. Providers add a prefix or a suffix of their own.
+6. Player names match if the report's name contains ours, because providers add a prefix or a suffix of their own. Case
+   does not matter. A name that is exactly another player of ours, or contains a longer name of ours around this one,
+   differs: with players `1` and `12`, neither `12` nor `op_12` is player `1`.
 
 Theory of operation
 
@@ -21,9 +23,11 @@ money.
 """
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from enum import StrEnum
 from typing import NamedTuple
+
+MAX_PLAYER_ID_LENGTH = 40
 
 
 class ReportRow(NamedTuple):
@@ -48,8 +52,8 @@ class ReportRow(NamedTuple):
 class ReportedTicket(NamedTuple):
     """A ticket of the report: the sum of its rows, `stake` without the cancelled and rejected parts.
 
-    The report has no currency. `currency` is that of the wallet's player with this name. It is "" if the player is
-    unknown or has several currencies.
+    The report has no currency. `currency` is that of the wallet's player with this name; if no name is equal, that of
+    the player whose name differs in case only. It is "" if the player is unknown or has several currencies.
     """
 
     ticket: str
@@ -113,8 +117,35 @@ class CutOff(NamedTuple):
     overdue_before_ms: int
 
 
-def compare_ticket(ours: Ticket | None, theirs: ReportedTicket | None, cut_off: CutOff) -> MatchStatus:
-    """Return the status of a ticket that at least one side knows."""
+def list_rival_names(ours: str, reported: str) -> list[str]:
+    """Return the names, in lower case, by which the report could mean another player than `ours` (rule 6).
+
+    They are the parts of the reported name that contain ours. The list is empty if the names are equal, or if the
+    report's name does not contain ours.
+    """
+    if ours == reported:
+        return []
+    part, whole = ours.lower(), reported.lower()
+    pieces = {
+        whole[start : start + length]
+        for length in range(len(part), MAX_PLAYER_ID_LENGTH + 1)
+        for start in range(len(whole) - length + 1)
+    }
+    return sorted(piece for piece in pieces if part in piece)
+
+
+def is_same_player(ours: str, reported: str, players: Collection[str]) -> bool:
+    """Return True if the report's name means our player; `players` has the ids of ours among `list_rival_names`."""
+    if ours == reported:
+        return True
+    is_another = any(each == reported or len(each) > len(ours) for each in players)
+    return ours.lower() in reported.lower() and not is_another
+
+
+def compare_ticket(
+    ours: Ticket | None, theirs: ReportedTicket | None, cut_off: CutOff, players: Collection[str] = ()
+) -> MatchStatus:
+    """Return the status of a ticket that at least one side knows; `players` as in `is_same_player`."""
     reported_money = (theirs.stake, theirs.payout) if theirs else (0, 0)
     if (
         ours is None
@@ -127,7 +158,8 @@ def compare_ticket(ours: Ticket | None, theirs: ReportedTicket | None, cut_off: 
     # Rule 3: a refunded ticket counts nothing here, whatever stake and payout the ledger has for it.
     if theirs and reported_money == ((0, 0) if ours.is_refunded else (ours.stake, ours.payout)):
         # Rule 6.
-        return MatchStatus.MATCHED if ours.player_id in theirs.player_id else MatchStatus.PLAYER_DIFFERS
+        is_same = is_same_player(ours.player_id, theirs.player_id, players)
+        return MatchStatus.MATCHED if is_same else MatchStatus.PLAYER_DIFFERS
     if ours.updated_at_ms >= cut_off.due_before_ms or (ours.is_open and theirs is None):
         return MatchStatus.NOT_DUE
     if ours.is_refunded:
@@ -192,9 +224,14 @@ class Reconciliation:
         """Return the keys of all totals of both sides, sorted."""
         return sorted(self.ours.keys() | self.theirs.keys())
 
-    def add_pair(self, ours: Ticket | None, theirs: ReportedTicket | None, day: str) -> None:
-        """Compare and count a ticket that at least one side knows; `day` is the day of its totals."""
-        self.add(compare_ticket(ours, theirs, self.cut_off), ours, theirs)
+    def add_pair(
+        self, ours: Ticket | None, theirs: ReportedTicket | None, day: str, players: Collection[str] = ()
+    ) -> None:
+        """Compare and count a ticket that at least one side knows.
+
+        `day` is the day of its totals, and `players` is that of `is_same_player`.
+        """
+        self.add(compare_ticket(ours, theirs, self.cut_off, players), ours, theirs)
         # The ledger's game and currency are certain. The report's serve only for a ticket that moved no money here.
         ticket = theirs if theirs and not (ours and ours.has_taken_money) else ours
         assert ticket is not None

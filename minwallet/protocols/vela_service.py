@@ -7,6 +7,7 @@ whole units.
 
 import json
 import re
+from collections import Counter
 from decimal import Decimal, DecimalException
 from typing import Any
 from urllib.parse import urlencode
@@ -21,8 +22,11 @@ from minwallet.protocols.wire import HttpRequest, is_printable_text, reject_json
 INVALID_HOST_ID, REQUIRED_FIELD = 2, 2001
 """The codes "Invalid Host ID" and "Required field cannot be empty"."""
 
-MAX_NAME_LENGTH, MAX_KEY_LENGTH, MAX_URL_LENGTH = 64, 64, 1024
+MAX_NAME_LENGTH, MAX_KEY_LENGTH, MAX_URL_LENGTH, MAX_TITLE_LENGTH, MAX_LANGUAGE_LENGTH = 64, 64, 1024, 200, 35
 """The longest texts accepted of a provider, in characters; the specification sets no limits."""
+
+MAX_GAMES, MAX_LANGUAGES, MAX_ROWS = 5_000, 50, 5_000
+"""How many games, titles of a game, and rows of a report page are accepted; the specification sets no limits."""
 
 _DIGITS = re.compile(r"[0-9]{1,20}", re.ASCII)
 _URL = re.compile(r"https?://[^\s/?#]+[^\s#]*")
@@ -56,14 +60,15 @@ class VelaService:
         data = _unwrap_data(body)
         if isinstance(data, ServiceError):
             return data
-        return [_parse_game(number, each) for number, each in enumerate(_require_list(data, "list"), 1)]
+        return [_parse_game(number, each) for number, each in enumerate(_require_list(data, "list", MAX_GAMES), 1)]
 
     def parse_report(self, body: bytes, unit: ReportUnit) -> ReportPage | ServiceError:
         """Return a page of "the games report from Game Server", with its amounts in cents."""
         data = _unwrap_data(body)
         if isinstance(data, ServiceError):
             return data
-        rows = [_parse_row(number, each, unit) for number, each in enumerate(_require_list(data, "report"), 1)]
+        listed = _require_list(data, "report", MAX_ROWS)
+        rows = [_parse_row(number, each, unit) for number, each in enumerate(listed, 1)]
         if not rows and not data.get("key"):
             # Without new rows there is no new key, and some providers leave it out.
             return ReportPage([], "")
@@ -116,9 +121,21 @@ def _render_row(row: ReportRow) -> dict[str, object]:
 def _unwrap_data(body: bytes) -> dict[str, Any] | ServiceError:
     """Return the object in `data`, or the refusal. Raise ValueError if the reply has neither."""
     try:
-        document = json.loads(body.decode(), parse_float=Decimal, parse_constant=reject_json_constants)
-    except (ValueError, RecursionError, DecimalException):  # DecimalException: a number with too long an exponent
+        document = json.loads(
+            body.decode(),
+            parse_float=Decimal,
+            parse_constant=reject_json_constants,
+            object_pairs_hook=_reject_duplicate_names,
+        )
+    except _DuplicateNameError as error:
+        raise ValueError(f"the reply has the field '{error}' twice in an object") from None
+    except RecursionError:
+        raise ValueError("the reply is nested too deeply") from None
+    except (json.JSONDecodeError, UnicodeDecodeError):
         raise ValueError("the reply is not JSON") from None
+    except (ValueError, DecimalException):
+        # NaN, a number of more digits than Python converts, or one with too long an exponent.
+        raise ValueError("the reply has an invalid number") from None
     envelope = document if isinstance(document, dict) else {}
     for name in ("error", "data"):
         content = envelope.get(name)
@@ -129,10 +146,24 @@ def _unwrap_data(body: bytes) -> dict[str, Any] | ServiceError:
     raise ValueError("the reply has neither data nor error with a status_code")
 
 
-def _require_list(data: dict[str, Any], name: str) -> list[Any]:
+class _DuplicateNameError(Exception):
+    """An object of the reply has a field twice. Which one counts would depend on the parser."""
+
+
+def _reject_duplicate_names(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    fields = dict(pairs)
+    if len(fields) != len(pairs):
+        ((name, _),) = Counter(name for name, _ in pairs).most_common(1)
+        raise _DuplicateNameError(name if is_printable_text(name, MAX_NAME_LENGTH) else "…")
+    return fields
+
+
+def _require_list(data: dict[str, Any], name: str, max_length: int) -> list[Any]:
     value = data.get(name)
     if not isinstance(value, list):
         raise ValueError(f"the reply has no {name}: expected an array")
+    if len(value) > max_length:
+        raise ValueError(f"the {name} has {len(value)} items: expected up to {max_length}")
     return value
 
 
@@ -141,8 +172,13 @@ def _parse_game(position: int, fields: object) -> Game:
     if not isinstance(fields, dict):
         raise ValueError(f"{location} is not an object")
     titles = fields.get("title")
-    if not isinstance(titles, dict) or not all(is_printable_text(text, 200) for text in titles.values()):
-        raise ValueError(f"{location}: title must be an object of language and text")
+    if (
+        not isinstance(titles, dict)
+        or len(titles) > MAX_LANGUAGES
+        or not all(is_printable_text(text, MAX_TITLE_LENGTH) for text in titles.values())
+        or not all(is_printable_text(language, MAX_LANGUAGE_LENGTH) for language in titles)
+    ):
+        raise ValueError(f"{location}: title must be an object of up to {MAX_LANGUAGES} languages, each with a text")
     url = fields.get("url")
     if not isinstance(url, str) or len(url) > MAX_URL_LENGTH or not _URL.fullmatch(url):
         raise ValueError(f"{location}: url must be an http or https address")

@@ -1,7 +1,9 @@
 """The stored game list of a provider, and the launch URLs of its games."""
 
 import json
+from collections.abc import Sequence
 from datetime import datetime
+from functools import lru_cache
 from typing import Annotated, NamedTuple
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
@@ -15,6 +17,9 @@ from minwallet.protocols.wire import Launch
 from minwallet.provider.service_client import require_setting
 from minwallet.storage.models import Agent
 from minwallet.storage.store import Store
+
+MAX_LISTS_IN_MEMORY = 32
+"""How many agents' game lists stay parsed. A launch reads the list, and parsing a long one stops the event loop."""
 
 
 def _validate_protocol(protocol: str) -> str:
@@ -39,7 +44,7 @@ class GameCatalogue(NamedTuple):
 
     agent: Agent
     fetched_at: datetime | None
-    games: list[Game]
+    games: Sequence[Game]
 
 
 async def read_game_catalogue(store: Store, agent_name: str) -> GameCatalogue:
@@ -47,9 +52,14 @@ async def read_game_catalogue(store: Store, agent_name: str) -> GameCatalogue:
     agent = await get_agent(store, agent_name)
     kept = await store.reports.find_games(agent.agent_id)
     if kept is None:
-        return GameCatalogue(agent, None, [])
-    games = [Game(**each) for each in json.loads(kept.games)]
-    return GameCatalogue(agent, to_datetime(kept.fetched_at_ms), games)
+        return GameCatalogue(agent, None, ())
+    return GameCatalogue(agent, to_datetime(kept.fetched_at_ms), _parse_games(kept.games))
+
+
+@lru_cache(maxsize=MAX_LISTS_IN_MEMORY)
+def _parse_games(text: str) -> Sequence[Game]:
+    """Return the games of a stored list. The text is the key of the cache, so a new list is parsed when it is read."""
+    return tuple(Game(**each) for each in json.loads(text))
 
 
 def build_launch_url(catalogue: GameCatalogue, protocol: str, game: str, lang: str, token: str | None) -> str:

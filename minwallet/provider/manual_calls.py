@@ -7,12 +7,13 @@ import httpx2
 
 from minwallet.ledger.entries import Entry
 from minwallet.operations.errors import OperationError
+from minwallet.protocols.bounded_http import describe_error, exchange, open_client
 from minwallet.protocols.registry import PROTOCOLS, load_protocol
 from minwallet.protocols.wire import REDACTED, Call
 from minwallet.storage.errors import StoreError
 from minwallet.storage.models import JournaledEntry
 
-TIMEOUT_S = 30
+TIMEOUT_S, MAX_REPLY_BYTES = 30, 1024 * 1024
 
 
 class CallResult(NamedTuple):
@@ -57,31 +58,32 @@ def format_call(protocol: str, call: Call, now_ms: int, wallet_token: str | None
     return str(load_protocol(protocol).build_request(call._replace(token=REDACTED), now_ms, wallet_token))
 
 
-def make_call(url: str, protocol: str, call: Call, now_ms: int, wallet_token: str | None = None) -> CallResult:
+async def make_call(url: str, protocol: str, call: Call, now_ms: int, wallet_token: str | None = None) -> CallResult:
     """Send the call to the wallet with provider endpoints below `url`. Raise StoreError if no answer comes.
 
     `wallet_token` adds the agent to the path, if the protocol has such a path. A wallet may require it.
     """
     wire = load_protocol(protocol)
-    exchange = wire.build_request(call, now_ms, wallet_token)
+    request = wire.build_request(call, now_ms, wallet_token)
     try:
-        response = httpx2.request(
-            exchange.method,
-            url + exchange.target,
-            content=exchange.body or None,
-            timeout=TIMEOUT_S,
-            trust_env=False,
-        )
+        async with open_client() as http:
+            reply = await exchange(
+                http,
+                request.method,
+                url + request.target,
+                content=request.body or None,
+                timeout_s=TIMEOUT_S,
+                max_bytes=MAX_REPLY_BYTES,
+            )
     except httpx2.HTTPError as error:
-        reason = str(error) or type(error).__name__
-        raise StoreError(f"no answer from {url}{exchange.path}: {reason}; the call may have been executed") from error
+        reason = describe_error(error)
+        raise StoreError(f"no answer from {url}{request.path}: {reason}; the call may have been executed") from error
     try:
-        is_success = response.status_code == 200 and wire.parse_response(response.content).code == 0
+        is_success = reply.status == 200 and wire.parse_response(reply.body).code == 0
     except ValueError:
         is_success = False
-    return CallResult(
-        format_call(protocol, call, now_ms, wallet_token), response.status_code, response.text, is_success
-    )
+    text = reply.body.decode(errors="replace")
+    return CallResult(format_call(protocol, call, now_ms, wallet_token), reply.status, text, is_success)
 
 
 def format_curl(url: str, request: str) -> str:

@@ -4,10 +4,18 @@ Both sides are read in order of ticket, a page at a time, and merged, so memory 
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection
 from typing import TypeVar
 
-from minwallet.ledger.reconciliation import CutOff, MatchStatus, Reconciliation, ReportedTicket, Ticket, TicketTotals
+from minwallet.ledger.reconciliation import (
+    CutOff,
+    MatchStatus,
+    Reconciliation,
+    ReportedTicket,
+    Ticket,
+    TicketTotals,
+    list_rival_names,
+)
 from minwallet.ledger.time_units import DAY_MS
 from minwallet.operations.agents import get_agent
 from minwallet.operations.errors import OperationError, Subject
@@ -18,6 +26,8 @@ from minwallet.storage.store import Store
 
 PAGE_SIZE, BATCH_SIZE = 2_000, 100
 """How many tickets one read returns, and how many are compared before the event loop gets a turn (under 1 ms)."""
+
+MAX_REMEMBERED_NAMES = 10_000
 
 T = TypeVar("T", Ticket, ReportedTicket)
 
@@ -47,14 +57,38 @@ async def reconcile(
     reconciliation = Reconciliation(cut_off, max_kept)
     ours = _read_pages(lambda after: store.reports.read_tickets(agent.agent_id, SERVICE_PROTOCOL, after, PAGE_SIZE))
     theirs = _read_pages(lambda after: store.reports.read_reported_tickets(agent.agent_id, after, PAGE_SIZE))
+    rivals = _RivalFinder(store, agent.agent_id)
     async for ticket, reported in _pair_by_ticket(ours, theirs):
-        reconciliation.add_pair(ticket, reported, _accounting_day(ticket, reported))
+        players = await rivals.find(ticket, reported)
+        reconciliation.add_pair(ticket, reported, _accounting_day(ticket, reported), players)
         if (done := reconciliation.counts.total()) % BATCH_SIZE == 0:
             progress(done)
             await asyncio.sleep(0)
     for orphan in await store.reports.read_orphans(agent.agent_id):
         reconciliation.add(MatchStatus.ORPHAN_WIN, orphan, None)
     return reconciliation
+
+
+class _RivalFinder:
+    """The search for another player whom the report could mean. It asks the store only for names that are not equal."""
+
+    def __init__(self, store: Store, agent_id: int) -> None:
+        self._store = store
+        self._agent_id = agent_id
+        self._found: dict[tuple[str, str], Collection[str]] = {}
+
+    async def find(self, ours: Ticket | None, theirs: ReportedTicket | None) -> Collection[str]:
+        """Return the ids of the players whom `theirs` could name as well as the player of `ours`."""
+        if ours is None or theirs is None:
+            return ()
+        key = ours.player_id, theirs.player_id
+        if key not in self._found:
+            # A player has many tickets, so each pair of names is looked up once, as long as there is room.
+            if len(self._found) >= MAX_REMEMBERED_NAMES:
+                self._found.clear()
+            names = list_rival_names(*key)
+            self._found[key] = await self._store.reports.find_players(self._agent_id, names) if names else ()
+        return self._found[key]
 
 
 async def _read_pages(read: Callable[[str], Awaitable[list[T]]]) -> AsyncIterator[T]:

@@ -1,23 +1,25 @@
-"""The HTTP client of a provider's operator service. Every failure is one line that an operator can act on."""
+"""The client of a provider's operator service. Every failure is one line that an operator can act on.
 
-from collections.abc import Callable
-from time import monotonic
-from typing import Self, TypeVar
+The requests are made in a process of their own, see `fetch_process`. All methods block, so a server calls them in a
+thread.
+"""
 
-import httpx2
+import json
+import os
+import signal
+import subprocess
+import sys
+from contextlib import suppress
+from typing import Any, Self
 
+from minwallet.ledger.reconciliation import ReportRow
 from minwallet.operations.errors import OperationError, Subject
-from minwallet.protocols.operator_service import Game, ReportPage, ReportUnit, ServiceError
+from minwallet.protocols.operator_service import Game, ReportPage
 from minwallet.protocols.registry import OPERATOR_SERVICES, load_operator_service
-from minwallet.protocols.wire import HttpRequest
 from minwallet.storage.models import Agent
-
-T = TypeVar("T")
 
 SERVICE_PROTOCOL = next(iter(OPERATOR_SERVICES))
 """The only protocol with an operator service (game list and report)."""
-
-MAX_RESPONSE_BYTES = 32 * 1024 * 1024
 
 
 class ProviderFailed(Exception):
@@ -37,67 +39,99 @@ class ServiceClient:
     def __init__(self, agent: Agent, timeout_s: float) -> None:
         self._agent = agent.name
         self._url = require_setting(agent, "service url", agent.service_url).rstrip("/")
-        self._host_id = require_setting(agent, "host id", agent.host_id)
-        self._unit = ReportUnit(agent.report_unit)
-        self._protocol = load_operator_service(SERVICE_PROTOCOL)
         self._timeout_s = timeout_s
-        self._http = httpx2.Client(timeout=timeout_s, trust_env=False)
+        self._is_stopped = self._is_ready = False
+        host_id = require_setting(agent, "host id", agent.host_id)
+        self._process = _start_process()
+        self._write_line([SERVICE_PROTOCOL, self._url, host_id, agent.report_unit, timeout_s])
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._http.close()
+        self.stop()
+        # The pipe may contain a request that the process did not read.
+        with suppress(OSError):
+            self._process.communicate()
+
+    def stop(self) -> None:
+        """End the process. A request that runs in another thread raises ProviderFailed."""
+        self._is_stopped = True
+        self._process.kill()
 
     @property
     def first_key(self) -> str:
-        return self._protocol.first_key
+        return load_operator_service(SERVICE_PROTOCOL).first_key
 
     def fetch_games(self) -> list[Game]:
         """Fetch the current game list."""
-        return self._request(self._protocol.build_games_request(self._host_id), self._protocol.parse_games)
+        items, _ = self._request(None)
+        return [Game(*each) for each in items]
 
     def fetch_report_page(self, key: str) -> ReportPage:
         """Fetch the page of the report after this key."""
-        exchange = self._protocol.build_report_request(self._host_id, key)
-        return self._request(exchange, lambda body: self._protocol.parse_report(body, self._unit))
+        items, following = self._request(key)
+        return ReportPage([ReportRow(*each) for each in items], following)
 
-    def _request(self, exchange: HttpRequest, read: Callable[[bytes], T | ServiceError]) -> T:
+    def _request(self, key: str | None) -> tuple[list[Any], str]:
+        if not self._is_ready:
+            self._read_line()
+            self._is_ready = True
+        self._write_line(key)
+        items: list[Any] = []
+        while True:
+            match self._read_line():
+                case {"items": piece}:
+                    items += piece
+                case {"key": following}:
+                    return items, following
+                case {"refused": [code, message]}:
+                    reason = f"the provider refused the request: {message or 'no reason given'} (code {code})"
+                    raise OperationError(reason, subject=Subject.PROVIDER, agent=self._agent)
+                case {"unreachable": reason}:
+                    raise ProviderFailed(f"cannot reach {self._url}: {reason}; check the service address")
+                case {"invalid": reason}:
+                    raise ProviderFailed(f"invalid response from {self._url}: {reason}; nothing was stored")
+                case _:
+                    raise ProviderTimedOut(f"{self._url} did not answer within {self._timeout_s:g} s; try again later")
+
+    def _write_line(self, line: object) -> None:
+        assert self._process.stdin is not None
         try:
-            status, body = self._fetch(exchange)
-        except httpx2.TimeoutException as error:
-            raise ProviderTimedOut(
-                f"{self._url} did not answer within {self._timeout_s:g} s; try again later"
-            ) from error
-        except (httpx2.HTTPError, httpx2.InvalidURL, httpx2.StreamError) as error:
-            reason = str(error) or type(error).__name__
-            raise ProviderFailed(f"cannot reach {self._url}: {reason}; check the service address") from error
-        try:
-            found = read(body)
-        except ValueError as error:
-            raise self._invalid_answer(status, str(error)) from error
-        if isinstance(found, ServiceError):
-            reason = f"the provider refused the request: {found.message or 'no reason given'} (code {found.code})"
-            raise OperationError(reason, subject=Subject.PROVIDER, agent=self._agent)
-        if status != 200:
-            raise self._invalid_answer(status, "")
+            self._process.stdin.write(f"{json.dumps(line)}\n")
+            self._process.stdin.flush()
+        except OSError as error:
+            raise self._explain_end() from error
+
+    def _read_line(self) -> dict[str, Any]:
+        assert self._process.stdout is not None
+        line = self._process.stdout.readline()
+        if not line.endswith("\n"):
+            raise self._explain_end()
+        found: dict[str, Any] = json.loads(line)
         return found
 
-    def _invalid_answer(self, status: int, problem: str) -> ProviderFailed:
-        reason = problem if status == 200 else f"HTTP status {status}"
-        return ProviderFailed(f"invalid response from {self._url}: {reason}; nothing was stored")
+    def _explain_end(self) -> ProviderFailed:
+        """Return the error for a process that has ended before its answer."""
+        if self._is_stopped:
+            return ProviderFailed(f"the request to {self._url} was stopped")
+        if self._process.wait() == -signal.SIGALRM:
+            return ProviderFailed(f"the response of {self._url} takes too long to read; nothing was stored")
+        return ProviderFailed(
+            f"the process that fetches from {self._url} ended with code {self._process.returncode}; try again"
+        )
 
-    def _fetch(self, exchange: HttpRequest) -> tuple[int, bytes]:
-        body, deadline = bytearray(), monotonic() + self._timeout_s
-        with self._http.stream(exchange.method, self._url + exchange.target) as response:
-            for piece in response.iter_bytes():
-                body += piece
-                if len(body) > MAX_RESPONSE_BYTES:
-                    raise httpx2.ReadError(f"the response is longer than {MAX_RESPONSE_BYTES} bytes")
-                # httpx2 limits the time of each read only: a server could send one byte at a time.
-                if monotonic() > deadline:
-                    raise httpx2.ReadTimeout("the response takes too long")
-        return response.status_code, bytes(body)
+
+def _start_process() -> "subprocess.Popen[str]":
+    """Start `fetch_process` with the same modules as this program. It gets no setting of the wallet."""
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("MINWALLET_")}
+    return subprocess.Popen(
+        [sys.executable, "-P", "-m", "minwallet.provider.fetch_process"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        encoding="utf-8",
+        env={**environment, "PYTHONPATH": os.pathsep.join(filter(None, sys.path)), "PYTHONIOENCODING": "utf-8"},
+    )
 
 
 def require_setting(agent: Agent, setting: str, value: str | None) -> str:

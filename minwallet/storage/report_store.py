@@ -1,5 +1,6 @@
 """The interface to data from a provider (game list, report) and to the ledger's tickets that are compared with it."""
 
+from collections.abc import Sequence
 from typing import Protocol
 
 from minwallet.ledger.reconciliation import ReportedTicket, Ticket
@@ -24,6 +25,9 @@ class ReportStore(Protocol):
 
     async def read_reported_tickets(self, agent_id: int, after: str, limit: int) -> list[ReportedTicket]:
         """Return up to `limit` tickets of the report after the ticket `after`, in order of their text."""
+
+    async def find_players(self, agent_id: int, names: Sequence[str]) -> list[str]:
+        """Return the ids of the agent's players with one of these names, in any case, sorted."""
 
     async def read_tickets(self, agent_id: int, protocol: str, after: str, limit: int) -> list[Ticket]:
         """Return up to `limit` tickets of a protocol whose ids are unique per agent, in order of their text."""

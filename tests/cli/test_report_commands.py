@@ -51,11 +51,11 @@ def pull_report(cli: InProcessCli) -> dict[str, int]:
 def test_a_report_is_pulled_to_its_end(cli: InProcessCli, provider: StubProvider) -> None:
     """The first pull begins at the start, and the next one at the last key."""
     provider.serve_report(ROWS[:5], page_size=2)
-    assert cli("report", "pull") == {"agent": "default", "rows": 5, "pages": 3, "key": "5"}
+    assert cli("report", "pull") == {"agent": "default", "rows": 5, "pages": 3, "key": "5", "complete": True}
     assert [each.partition("key=")[2] for each in provider.requested_paths] == ["0", "2", "4", "5"]
-    assert cli("report", "pull") == {"agent": "default", "rows": 0, "pages": 0, "key": "5"}
+    assert cli("report", "pull") == {"agent": "default", "rows": 0, "pages": 0, "key": "5", "complete": True}
     provider.serve_report(ROWS, page_size=2)
-    assert cli("report", "pull") == {"agent": "default", "rows": 2, "pages": 1, "key": "7"}
+    assert cli("report", "pull") == {"agent": "default", "rows": 2, "pages": 1, "key": "7", "complete": True}
     assert all("host_id=h1" in each for each in provider.requested_paths)
     assert pull_report(cli) == {"missing here": 7}
     assert cli.run("report", "pull").out == "fetched 0 rows; the report is complete up to key 7\n"
@@ -68,10 +68,10 @@ def test_a_full_pull_replaces_the_report(cli: InProcessCli, provider: StubProvid
     provider.serve_report(ROWS[:2] + ROWS[3:], page_size=3)
     assert cli("report", "pull")["rows"] == 0
     assert pull_report(cli) == {"missing here": 7}
-    assert cli("report", "pull", "--full") == {"agent": "default", "rows": 6, "pages": 2, "key": "7"}
+    assert cli("report", "pull", "--full") == {"agent": "default", "rows": 6, "pages": 2, "key": "7", "complete": True}
     assert pull_report(cli) == {"missing here": 6}
     provider.serve_report([], page_size=3)
-    assert cli("report", "pull", "--full") == {"agent": "default", "rows": 0, "pages": 0, "key": ""}
+    assert cli("report", "pull", "--full") == {"agent": "default", "rows": 0, "pages": 0, "key": "", "complete": True}
     assert pull_report(cli) == {}
 
 
@@ -147,7 +147,7 @@ def test_a_provider_s_error_is_one_line_and_changes_nothing(
     assert_error_line(cli.run("report", "pull"), code, words)
     assert_error_line(cli.run("report", "pull", "--full"), code, words)
     provider.serve_report(ROWS, page_size=9)
-    assert cli("report", "pull") == {"agent": "default", "rows": 5, "pages": 1, "key": "7"}
+    assert cli("report", "pull") == {"agent": "default", "rows": 5, "pages": 1, "key": "7", "complete": True}
 
 
 def test_a_provider_that_does_not_answer(cli: InProcessCli, provider: StubProvider) -> None:
@@ -180,7 +180,7 @@ def test_a_report_goes_on_after_a_gap(cli: InProcessCli, provider: StubProvider)
         "7": ReportPage([], "8"),
     }
     provider.answer = lambda _path, query: (200, SERVICE.render_report(pages[query["key"]]))
-    assert cli("report", "pull") == {"agent": "default", "rows": 1, "pages": 1, "key": "7"}
+    assert cli("report", "pull") == {"agent": "default", "rows": 1, "pages": 1, "key": "7", "complete": True}
     assert [each.partition("key=")[2] for each in provider.requested_paths] == ["0", "5", "6", "7"]
 
 
@@ -313,6 +313,41 @@ def test_a_reconciliation_for_people_and_for_spreadsheets(reconciled_wallet: InP
     assert [row["ticket"] for row in rows] == ["103", "104", "107", "999", "1"]
     assert rows[0]["report_payout"] == "901"
     assert rows[1]["report_stake"] == ""
+
+
+def test_another_player_s_bet_is_a_difference(cli: InProcessCli, provider: StubProvider) -> None:
+    """The provider may decorate names, in any case, but a name of another player of this agent is not decoration."""
+    reported = {"201": "12", "202": "op_12", "203": "OP_1", "204": "1", "205": "14"}
+    cli("player", "add", "12", "--currency", "MYR")
+    cli("agent", "add", "other")
+    cli("player", "add", "14", "--currency", "MYR", "--agent", "other")
+    with running_server(cli.db) as server:
+        cli("player", "add", "1", "--currency", "MYR", "--balance", "50.00")
+        token = cli.open_session("1")
+        for ticket in reported:
+            server.vela("betwin", access_token=token, ticket_id=ticket, total_bet=100, total_win=0, game_code="fish")
+    rows = [ROWS[0]._replace(id=ticket, ticket=ticket, player_id=name, stake=100) for ticket, name in reported.items()]
+    provider.serve_report(rows, page_size=9)
+    cli("report", "pull")
+    document = cli.run("reconcile", "--json").json
+    assert [(each["ticket"], each["finding"]) for each in document["differences"]] == [
+        ("201", "player differs"),
+        ("202", "player differs"),
+    ]
+    assert document["counts"] == {"player differs": 2, "matched": 3}
+
+
+def test_the_csv_of_a_reconciliation_has_no_formulas(cli: InProcessCli, provider: StubProvider) -> None:
+    """The provider chooses players and games, and a spreadsheet may split cells at a semicolon."""
+    rows = [
+        ROWS[0]._replace(game="=1+1", player_id="ann;@SUM(1)", reported_at="-1+1"),
+        ROWS[1]._replace(game="-5"),
+    ]
+    provider.serve_report(rows, page_size=2)
+    cli("report", "pull")
+    found = list(csv.DictReader(io.StringIO(cli.run("reconcile", "--csv").out)))
+    assert [found[0][name] for name in ("game", "player_id", "at")] == ["'=1+1", "ann;'@SUM(1)", "'-1+1"]
+    assert [found[1][name] for name in ("game", "player_id", "report_stake")] == ["-5", "ann", "200"]
 
 
 def test_a_clean_reconciliation(cli: InProcessCli, provider: StubProvider) -> None:

@@ -117,7 +117,7 @@ def test_a_wallet_that_does_not_answer_in_time_fails() -> None:
     with connect_client(flaws.NeverAnswersBets("wallet-v2"), timeout_s=0.2) as asker:
         trial = Runner(asker, FIRST_ID)
         (finding,) = trial.run([find_case("wallet-v2", "bet")])
-        assert (finding.verdict, finding.came) == ("fail", "no reply within 0.2 s, balance -0.05")
+        assert (finding.verdict, finding.came) == ("fail", "no complete reply within 0.2 s, balance -0.05")
         assert trial.collect_leftovers().balance_changes == {"token": 0}
 
 

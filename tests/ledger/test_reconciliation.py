@@ -3,6 +3,7 @@
 import pytest
 
 from minwallet.ledger.reconciliation import (
+    MAX_PLAYER_ID_LENGTH,
     NOT_DIFFERENCES,
     CutOff,
     Discrepancy,
@@ -14,6 +15,8 @@ from minwallet.ledger.reconciliation import (
     TicketTotals,
     TotalsKey,
     compare_ticket,
+    is_same_player,
+    list_rival_names,
     merge_rows,
 )
 
@@ -40,6 +43,37 @@ REFUSED = TICKET._replace(payout=0, has_taken_money=False)
 REPORTED = ReportedTicket("7", "fish", "ann", "MYR", stake=200, payout=50, reported_at="2026-01-02 03:04:05")
 IN_PLAY = REPORTED._replace(payout=0)
 CALLED_OFF = REPORTED._replace(stake=0, payout=0)
+
+
+@pytest.mark.parametrize(
+    ("ours", "reported", "players", "is_same"),
+    [
+        ("1", "1", ["1", "12"], True),
+        ("1", "12", ["1"], True),
+        ("1", "12", ["1", "12"], False),
+        ("1", "op_12", ["1", "12"], False),
+        ("1", "op_12_usd", ["1", "12", "2"], False),
+        ("12", "op_12_usd", ["1", "12", "2"], True),
+        ("12", "op_12_usd", ["OP_12"], False),
+        ("ann", "OP_ANN", ["ann", "bob"], True),
+        ("ann", "ANN", ["ann"], True),
+        ("ann", "ANN", ["ann", "Ann"], True),
+        ("ann", "Ann", ["ann", "Ann"], False),
+        ("ann", "OP_JOANN", ["ann", "JoAnn"], False),
+        ("ann", "bob", ["ann", "bob"], False),
+        ("ann", "an", ["ann", "an"], False),
+    ],
+)
+def test_a_report_s_name_means_one_player(ours: str, reported: str, players: list[str], is_same: bool) -> None:
+    """A name with a prefix or suffix is ours, unless it is, or contains, the longer name of another player of ours."""
+    names = list_rival_names(ours, reported)
+    assert is_same_player(ours, reported, [each for each in players if each.lower() in names]) is is_same
+
+
+def test_a_long_name_has_a_limited_number_of_rivals() -> None:
+    """The provider chooses the name, and each rival is a search."""
+    assert len(list_rival_names("a", "a1" * 32)) <= 64 * MAX_PLAYER_ID_LENGTH
+    assert max(map(len, list_rival_names("a", "a1" * 32))) == MAX_PLAYER_ID_LENGTH
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 """Manual calls: as text, as a shell command, and sent."""
 
+import asyncio
 import json
 import shlex
 
@@ -46,16 +47,20 @@ def test_a_call_is_made(server: Server, protocol: str) -> None:
     """The result has the status, the body and whether they are a success."""
     cli = InProcessCli(server.db)
     token = cli.open_session(cli.add_player(balance="3.00"))
-    made = manual_calls.make_call(
-        server.url, protocol, Call("bet", token, BET._replace(id=f"8{len(protocol)}")), clock_ms()
+    made = asyncio.run(
+        manual_calls.make_call(
+            server.url, protocol, Call("bet", token, BET._replace(id=f"8{len(protocol)}")), clock_ms()
+        )
     )
     assert (made.http_status, made.is_success) == (200, True)
     assert token not in made.request
-    more = manual_calls.make_call(
-        server.url, protocol, Call("bet", token, BET._replace(id=f"9{len(protocol)}")), clock_ms()
+    more = asyncio.run(
+        manual_calls.make_call(
+            server.url, protocol, Call("bet", token, BET._replace(id=f"9{len(protocol)}")), clock_ms()
+        )
     )
     assert (more.http_status, more.is_success, "nsufficient" in more.reply.lower()) == (200, False, True)
-    lost = manual_calls.make_call(f"{server.url}/elsewhere", protocol, Call("bet", token, BET), clock_ms())
+    lost = asyncio.run(manual_calls.make_call(f"{server.url}/elsewhere", protocol, Call("bet", token, BET), clock_ms()))
     assert (lost.http_status, lost.is_success) == (404, False)
 
 
@@ -75,7 +80,7 @@ def test_the_request_of_an_entry_comes_from_the_journal() -> None:
 def test_no_answer_raises_a_store_error() -> None:
     """The outcome of the call is unknown."""
     with pytest.raises(StoreError, match="may have been executed"):
-        manual_calls.make_call("http://127.0.0.1:9", "vela", Call("bet", "t", BET), 0)
+        asyncio.run(manual_calls.make_call("http://127.0.0.1:9", "vela", Call("bet", "t", BET), 0))
 
 
 def test_only_a_providers_call_can_be_made_again() -> None:

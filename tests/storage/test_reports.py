@@ -95,6 +95,32 @@ def test_a_report_can_be_restarted(store: Store, run: Run) -> None:
     assert len(run(store.reports.read_reported_tickets(2, "", 10))) == 1
 
 
+def test_players_are_found_by_name_in_any_case(store: Store, run: Run) -> None:
+    """Only players of the agent are found."""
+    run(store.accounts.add_agent("other", "other", None, NOW))
+    names = ["ann", "Ann", "bob", "x-1"]
+    run(create_players(store, *map(make_new_account, names), make_new_account("cy", agent="other")))
+    assert run(store.reports.find_players(1, ["ANN", "x-1", "cy", "o", "\u212a", "'"])) == ["Ann", "ann", "x-1"]
+    assert run(store.reports.find_players(1, [])) == []
+
+
+def test_a_reported_player_s_currency_is_found_in_any_case(store: Store, run: Run) -> None:
+    """An equal name counts before one that differs in case."""
+    run(
+        create_players(
+            store,
+            make_new_account("ann"),
+            make_new_account("Ann", currency="EUR"),
+            make_new_account("bob", currency="MYR"),
+        )
+    )
+    names = ["ann", "Ann", "ANN", "BOB"]
+    rows = [LOST_ROW._replace(id=str(at), ticket=str(at), player_id=name) for at, name in enumerate(names)]
+    run(store.reports.save_report(1, make_report_batch("", "5", *rows)))
+    found = run(store.reports.read_reported_tickets(1, "", 9))
+    assert [each.currency for each in found] == ["USD", "EUR", "", "MYR"]
+
+
 def test_reported_tickets_are_read_in_order_and_whole(store: Store, run: Run) -> None:
     """The rows of a ticket are on one page. The currency is known if the player has only one."""
     run(

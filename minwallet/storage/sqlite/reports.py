@@ -1,5 +1,6 @@
 """The SQL of game lists, of provider reports, and of the ledger's tickets as a report would show them."""
 
+import json
 import sqlite3
 from collections.abc import Sequence
 from itertools import groupby
@@ -25,11 +26,22 @@ READ_REPORT_ROWS = """
     WITH asked AS (
         SELECT DISTINCT ticket FROM report_rows WHERE agent_id = :agent_id AND ticket > :after ORDER BY 1 LIMIT :limit
     )
-    SELECT (SELECT iif(count(*) = 1, a.currency, '') FROM players AS p JOIN accounts AS a USING (player_key)
-             WHERE p.agent_id = r.agent_id AND p.player_id = r.player_id),
+    SELECT coalesce(
+               (SELECT CASE count(*) WHEN 0 THEN NULL WHEN 1 THEN a.currency ELSE '' END
+                  FROM players AS p JOIN accounts AS a USING (player_key)
+                 WHERE p.agent_id = r.agent_id AND p.player_id = r.player_id),
+               (SELECT iif(count(*) = 1, a.currency, '') FROM players AS p JOIN accounts AS a USING (player_key)
+                 WHERE p.agent_id = r.agent_id AND p.player_id = r.player_id COLLATE NOCASE)),
            r.id, r.ticket, r.game, r.player_id, r.stake, r.payout, r.cancelled, r.rejected, r.status, r.reported_at
       FROM asked CROSS JOIN report_rows AS r ON r.agent_id = :agent_id AND r.ticket = asked.ticket
      ORDER BY r.ticket, r.id
+"""
+
+FIND_PLAYERS = """
+    SELECT DISTINCT p.player_id
+      FROM json_each(:names) AS n CROSS JOIN players AS p
+           ON p.agent_id = :agent_id AND p.player_id = n.value COLLATE NOCASE
+     ORDER BY 1
 """
 
 # b is the entry that claimed the id (role 0), s the one that settled it, c the one that cancelled it.
@@ -105,6 +117,11 @@ def read_reported_tickets(db: sqlite3.Connection, agent_id: int, after: str, lim
     ]
 
 
+def find_players(db: sqlite3.Connection, agent_id: int, names: Sequence[str]) -> list[str]:
+    found = db.execute(FIND_PLAYERS, {"agent_id": agent_id, "names": json.dumps(names)})
+    return [player_id for (player_id,) in found]
+
+
 def read_tickets(db: sqlite3.Connection, agent_id: int, protocol: str, after: str, limit: int) -> list[Ticket]:
     parameters = {"agent_id": agent_id, "protocol": protocol, "after": after, "limit": limit}
     found = db.execute(READ_TICKETS, parameters)
@@ -136,5 +153,6 @@ class SqliteReportStore(SqliteSubject):
     save_report = writes(save_report)
     find_report_cursor = reads(find_report_cursor)
     read_reported_tickets = reads(read_reported_tickets)
+    find_players = reads(find_players)
     read_tickets = reads(read_tickets)
     read_orphans = reads(read_orphans)

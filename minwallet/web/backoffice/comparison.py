@@ -12,8 +12,8 @@ from minwallet.ledger.reconciliation import (
     TicketTotals,
     TotalsKey,
 )
+from minwallet.operations.spreadsheet import format_csv
 from minwallet.operations.timestamps import format_iso
-from minwallet.web.backoffice.exports import escape_formula, format_csv
 
 STATUS_MEANINGS: Mapping[MatchStatus, str] = {
     MatchStatus.MATCHED: "Both sides agree.",
@@ -66,7 +66,7 @@ class ComparisonResult(NamedTuple):
         return format_csv([CSV_COLUMNS, *map(_build_difference_row, self.reconciliation.discrepancies)])
 
 
-def _build_difference_row(difference: Discrepancy) -> list[str]:
+def _build_difference_row(difference: Discrepancy) -> list[str | None]:
     status, ledger_ticket, reported_ticket = difference
     ticket = ledger_ticket or reported_ticket
     assert ticket is not None
@@ -85,4 +85,4 @@ def _build_difference_row(difference: Discrepancy) -> list[str]:
         reported_ticket.payout if reported_ticket else None,
     ]
     cells = ["" if cents is None else format_amount(cents) for cents in amounts]
-    return [str(status), *map(escape_formula, texts), *cells, STATUS_MEANINGS[status]]
+    return [str(status), *texts, *cells, STATUS_MEANINGS[status]]

@@ -3,15 +3,14 @@
 An export is read page by page and sent as it is read, so its length does not matter for memory.
 """
 
-import csv
-import io
 import json
-from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping
 
 from starlette.responses import StreamingResponse
 
 from minwallet.ledger.money import format_amount
 from minwallet.operations import schemas
+from minwallet.operations.spreadsheet import format_csv
 from minwallet.storage.queries import Filter, OwnedEntry
 from minwallet.storage.store import Store
 
@@ -23,9 +22,6 @@ COLUMNS = (
 )
 
 AMOUNT_COLUMNS = frozenset({"amount", "bonus_amount", "cash_after", "bonus_after", "stake", "payout"})
-
-FORMULA_PREFIXES = ("=", "+", "-", "@", "\uff1d", "\uff0b", "\uff0d", "\uff20", "\t", "\r", "\n")
-"""The first characters of a formula in a spreadsheet; some accept the full-width signs of East Asia too."""
 
 
 def send_file(chunks: AsyncIterator[str], name: str, media_type: str) -> StreamingResponse:
@@ -49,21 +45,6 @@ async def stream_ledger_json(store: Store, ledger_filter: Filter) -> AsyncIterat
         yield separator + ",".join(json.dumps(_build_document(listed), separators=(",", ":")) for listed in rows)
         separator = ","
     yield "]}\n"
-
-
-def format_csv(rows: Iterable[Sequence[object]]) -> str:
-    """Return the rows as CSV (RFC 4180)."""
-    stream = io.StringIO()
-    csv.writer(stream).writerows(rows)
-    return stream.getvalue()
-
-
-def escape_formula(value: str | None) -> str:
-    """Return text that a spreadsheet shows and never runs: a formula gets an apostrophe.
-
-    Ids and game codes come from outside, so any of them may be a formula.
-    """
-    return f"'{value}" if value and value.startswith(FORMULA_PREFIXES) else value or ""
 
 
 async def _read_pages(store: Store, ledger_filter: Filter) -> AsyncIterator[list[OwnedEntry]]:
@@ -90,7 +71,4 @@ def _build_csv_row(listed: OwnedEntry) -> list[object]:
 
 
 def _format_cell(name: str, value: object) -> object:
-    if isinstance(value, int):
-        return format_amount(value) if name in AMOUNT_COLUMNS else value
-    assert value is None or isinstance(value, str)
-    return escape_formula(value)
+    return format_amount(value) if isinstance(value, int) and name in AMOUNT_COLUMNS else value

@@ -14,13 +14,18 @@ from minwallet.wallet.service import Wallet
 
 T = TypeVar("T")
 
-ReportProgress = Callable[[str], None]
-
 logger = logging.getLogger("minwallet")
 
 
+class JobStopped(Exception):
+    """An admin has stopped the job."""
+
+
 class Job:
-    """A job. `message` is its progress, and at the end its result; `error` is the reason if it failed."""
+    """A job. `message` is its progress, and at the end its result; `error` is the reason if it failed.
+
+    `on_stop` interrupts a wait of the job. A job without one stops when it next reports its progress.
+    """
 
     def __init__(self, title: str, started_at_ms: int) -> None:
         self.title = title
@@ -28,10 +33,19 @@ class Job:
         self.ended_at_ms: int | None = None
         self.message = ""
         self.error = ""
+        self.is_stopped = False
+        self.task: asyncio.Task[None]
+        self.on_stop: Callable[[], None] = lambda: None
 
     @property
     def is_running(self) -> bool:
         return self.ended_at_ms is None
+
+    def report_progress(self, message: str) -> None:
+        """Show the message. Raise JobStopped if the job is to stop."""
+        if self.is_stopped:
+            raise JobStopped
+        self.message = message
 
 
 class JobRunner:
@@ -40,33 +54,41 @@ class JobRunner:
     def __init__(self, wallet: Wallet) -> None:
         self._wallet = wallet
         self._jobs: dict[str, Job] = {}
-        self._tasks: set[asyncio.Task[None]] = set()
 
     def find(self, agent: str) -> Job | None:
         return self._jobs.get(agent)
 
-    async def start(
-        self, agent: str, title: str, work: Callable[[ReportProgress], Awaitable[str]], wait_s: float
-    ) -> bool:
+    async def start(self, agent: str, title: str, work: Callable[[Job], Awaitable[str]], wait_s: float) -> bool:
         """Start a job and wait up to `wait_s` for its end. Return False if a job of this agent is still running.
 
-        `work` gets a function for its progress messages, and returns the result's message.
+        `work` gets its job to report the progress, and returns the result's message.
         """
         job = self._jobs.get(agent)
         if job is not None and job.is_running:
             return False
         self._jobs[agent] = job = Job(title, self._wallet.clock_ms())
-        task = asyncio.create_task(self._run(job, work))
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-        await asyncio.wait({task}, timeout=wait_s)
+        # The job keeps its task, because the event loop has only a weak reference.
+        job.task = asyncio.create_task(self._run(job, work))
+        await asyncio.wait({job.task}, timeout=wait_s)
         return True
 
-    async def _run(self, job: Job, work: Callable[[ReportProgress], Awaitable[str]]) -> None:
+    async def stop(self, agent: str, wait_s: float) -> None:
+        """Stop the agent's job if one is running, and wait up to `wait_s` for its end."""
+        job = self._jobs.get(agent)
+        if job is None or not job.is_running:
+            return
+        job.is_stopped = True
+        job.on_stop()
+        await asyncio.wait({job.task}, timeout=wait_s)
+
+    async def _run(self, job: Job, work: Callable[[Job], Awaitable[str]]) -> None:
         try:
-            job.message = await work(lambda text: setattr(job, "message", text))
+            job.message = await work(job)
+        except JobStopped:
+            pass
         except (OperationError, ProviderFailed, StoreError) as error:
-            job.error = "; ".join(map(str, error.args))
+            if not job.is_stopped:
+                job.error = "; ".join(map(str, error.args))
         except Exception:
             # A stopping server closes the store while jobs are running. Their errors are then no bugs.
             if not self._wallet.commit_notifier.is_closed:

@@ -17,7 +17,7 @@ from minwallet.provider.service_client import ServiceClient
 from minwallet.storage.models import Agent
 from minwallet.web.backoffice.comparison import STATUS_MEANINGS, ComparisonResult
 from minwallet.web.backoffice.filters import parse_number
-from minwallet.web.backoffice.jobs import JobRunner, ReportProgress, run_in_thread
+from minwallet.web.backoffice.jobs import Job, JobRunner, run_in_thread
 from minwallet.web.backoffice.page import PageContext, PageRouter
 from minwallet.web.backoffice.player_list import choose_agent, list_agent_names
 
@@ -44,6 +44,7 @@ def routes(router: PageRouter) -> list[Route]:
         router.post(f"{PATH}/pull", pages.pull_report),
         router.post(f"{PATH}/games", pages.fetch_games),
         router.post(f"{PATH}/compare", pages.compare_report),
+        router.post(f"{PATH}/stop", pages.stop_job),
     ]
 
 
@@ -90,25 +91,29 @@ class _ReconciliationPages:
         agent = await _load_agent(context)
         is_full = (await context.read_form()).get("full") == "yes"
 
-        async def work(report_progress: ReportProgress) -> str:
+        async def work(job: Job) -> str:
             cursor = await context.wallet.store.reports.find_report_cursor(agent.agent_id)
-            rows = 0
+            rows, is_complete = 0, False
             with ServiceClient(agent, PROVIDER_TIMEOUT_S) as service:
+                job.on_stop = service.stop
                 batches = report_pull.pull_batches(service, cursor.key, context.wallet.clock_ms, restart=is_full)
                 while batch := await run_in_thread(lambda: next(batches, None)):
                     await context.execute(ReportSave(agent=agent.name, sheet=batch))
-                    rows += len(batch.rows)
-                    report_progress(f"{rows:,} rows so far")
-            return f"{rows:,} new {'row' if rows == 1 else 'rows'}; the report is complete"
+                    rows, is_complete = rows + len(batch.rows), batch.ended_at_ms is not None
+                    job.report_progress(f"{rows:,} rows so far")
+            limit = f"stopped after {report_pull.MAX_PAGES:,} pages, fetch again to go on"
+            state = "the report is complete" if is_complete else limit
+            return f"{rows:,} new {'row' if rows == 1 else 'rows'}; {state}"
 
         return await self._start_job(context, agent, "Fetching the report", work)
 
     async def fetch_games(self, context: PageContext) -> Response:
         agent = await _load_agent(context)
 
-        async def work(report_progress: ReportProgress) -> str:
-            report_progress("waiting for the provider")
+        async def work(job: Job) -> str:
+            job.report_progress("waiting for the provider")
             with ServiceClient(agent, PROVIDER_TIMEOUT_S) as service:
+                job.on_stop = service.stop
                 games = await run_in_thread(service.fetch_games)
             await context.execute(GamesSave(agent=agent.name, games=tuple(games)))
             return f"{len(games):,} games"
@@ -121,11 +126,11 @@ class _ReconciliationPages:
         if open_after not in OPEN_AFTER_CHOICES or grace not in GRACE_CHOICES:
             raise HTTPException(400)
 
-        async def work(report_progress: ReportProgress) -> str:
+        async def work(job: Job) -> str:
             result = await reconcile(
                 context.wallet.store,
                 agent.name,
-                lambda done: report_progress(f"{done:,} tickets so far"),
+                lambda done: job.report_progress(f"{done:,} tickets so far"),
                 now_ms=(now_ms := context.wallet.clock_ms()),
                 open_after_s=OPEN_AFTER_CHOICES[open_after],
                 grace_s=GRACE_CHOICES[grace],
@@ -136,8 +141,13 @@ class _ReconciliationPages:
 
         return await self._start_job(context, agent, "Comparing report and ledger", work)
 
+    async def stop_job(self, context: PageContext) -> Response:
+        agent = await _load_agent(context)
+        await self._jobs.stop(agent.name, JOB_WAIT_S)
+        return context.redirect(_reconciliation_url(agent.name))
+
     async def _start_job(
-        self, context: PageContext, agent: Agent, title: str, work: Callable[[ReportProgress], Awaitable[str]]
+        self, context: PageContext, agent: Agent, title: str, work: Callable[[Job], Awaitable[str]]
     ) -> Response:
         if await self._jobs.start(agent.name, title, work, JOB_WAIT_S):
             return context.redirect(_reconciliation_url(agent.name))

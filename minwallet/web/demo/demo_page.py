@@ -1,6 +1,5 @@
 """The demo page and its parts: the game, the live ledger, and each row's request, reply and replay."""
 
-import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import NamedTuple
 from urllib.parse import parse_qsl
@@ -180,9 +179,7 @@ class _DemoPages:
         except OperationError as error:
             raise HTTPException(404) from error
         before = await self._read_latest_balance(player)
-        call_result = await asyncio.to_thread(
-            manual_calls.make_call, self._calls_url, entry.protocol, call, self._wallet.clock_ms()
-        )
+        call_result = await manual_calls.make_call(self._calls_url, entry.protocol, call, self._wallet.clock_ms())
         new_entries = await self._read_entries_after(player, before.seq)
         same = (entry.protocol, entry.kind, entry.id)
         repeated_seqs = [each.seq for each in new_entries if (each.protocol, each.kind, each.id) == same]

@@ -1,12 +1,15 @@
 """The page's client of the demo provider: it plays one round and parses the reply."""
 
+import json
 from collections.abc import Mapping
 from typing import NamedTuple
 
 import httpx2
 from pydantic import BaseModel, ValidationError
 
-TIMEOUT_S = 20
+from minwallet.protocols.bounded_http import exchange, open_client
+
+TIMEOUT_S, MAX_REPLY_BYTES = 20, 1024 * 1024
 
 MAX_STAKE_CENTS = 100_00
 """The maximum stake on the page, in cents."""
@@ -79,11 +82,19 @@ async def play_round(provider_url: str, request: PlayRequest) -> RoundResponse:
     """Let the provider play one round and return it. Raise PlayFailed if it does not."""
     fields = {name: value for name, value in request._asdict().items() if value not in (None, "")}
     try:
-        async with httpx2.AsyncClient(timeout=TIMEOUT_S, trust_env=False) as http:
-            response = await http.post(f"{provider_url}/demo/play", json=fields)
-        if response.status_code != 200:
-            raise PlayFailed(response.json()["error"])
-        return _PlayReply.model_validate_json(response.content).played[-1]
+        async with open_client() as http:
+            reply = await exchange(
+                http,
+                "POST",
+                f"{provider_url}/demo/play",
+                content=json.dumps(fields).encode(),
+                headers={"content-type": "application/json"},
+                timeout_s=TIMEOUT_S,
+                max_bytes=MAX_REPLY_BYTES,
+            )
+        if reply.status != 200:
+            raise PlayFailed(json.loads(reply.body)["error"])
+        return _PlayReply.model_validate_json(reply.body).played[-1]
     except httpx2.HTTPError as error:
         raise PlayFailed(f"the provider does not answer ({type(error).__name__})") from error
     except (ValidationError, ValueError, KeyError, IndexError) as error:

@@ -1,5 +1,7 @@
 """The game lists, reports and tickets of the reference engine."""
 
+from collections.abc import Sequence
+
 from minwallet.ledger.decide import TransactionHistory
 from minwallet.ledger.entries import Kind, State
 from minwallet.ledger.reconciliation import ReportedTicket, Ticket, merge_rows
@@ -45,8 +47,20 @@ class MemoryReportStore:
     def _find_currency(self, agent_id: int, player_id: str) -> str:
         owners = [self._state.find_owner(number) for number in range(1, len(self._state.accounts) + 1)]
         name = self._state.agents[agent_id - 1].name
-        found = [owner.currency for owner in owners if (owner.agent, owner.player_id) == (name, player_id)]
+        equal = [owner.currency for owner in owners if (owner.agent, owner.player_id) == (name, player_id)]
+        similar = [
+            owner.currency for owner in owners if (owner.agent, owner.player_id.lower()) == (name, player_id.lower())
+        ]
+        found = equal or similar
         return found[0] if len(found) == 1 else ""
+
+    async def find_players(self, agent_id: int, names: Sequence[str]) -> list[str]:
+        wanted = {name.lower() for name in names}
+        return sorted(
+            player.player_id
+            for player in self._state.players
+            if player.agent.agent_id == agent_id and player.player_id.lower() in wanted
+        )
 
     async def read_tickets(self, agent_id: int, protocol: str, after: str, limit: int) -> list[Ticket]:
         scope = (self._state.agents[agent_id - 1].name, protocol, "")

@@ -10,7 +10,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from minwallet.ledger.reconciliation import MatchStatus, ReportRow
-from minwallet.protocols.operator_service import Game, ServiceError
+from minwallet.protocols.operator_service import Game, ReportPage, ServiceError
 from minwallet.web.backoffice.comparison import STATUS_MEANINGS
 from tests.provider.stub_provider import SERVICE, StubProvider, run_stub_provider
 from tests.support import TIMEOUT_S, Server
@@ -157,6 +157,41 @@ def test_a_long_pull_runs_in_the_background(server: Server, provider: StubProvid
     provider.released.set()
     expect(status).to_contain_text("failed")
     expect(page.locator("#work")).not_to_have_attribute("hx-get", re.compile("."))
+
+
+def test_a_pull_is_stopped(admin_client: AdminClient, provider: StubProvider, name: str) -> None:
+    """A pull stops while it waits for the provider, and while pages arrive. Then another job can start."""
+    provider.never_answer()
+    page = admin_client.get_page(admin_client.submit(f"{PATH}/pull", agent="default", full="yes").headers["location"])
+    assert f'action="{PATH}/stop"' in page
+    assert submit_and_read_flash(admin_client, f"{PATH}/stop", agent="default") == "Fetching the report: stopped."
+    assert f'action="{PATH}/stop"' not in admin_client.get_page(PATH)
+    row = build_report_rows(name, 200)
+    provider.answer = lambda _path, query: (
+        200,
+        SERVICE.render_report(ReportPage(row, str(int(query["key"]) + 1))),
+    )
+    asked = len(provider.requested_paths)
+    admin_client.submit(f"{PATH}/pull", agent="default")
+    deadline = time.monotonic() + TIMEOUT_S
+    while len(provider.requested_paths) < asked + 3:
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    assert re.match(
+        r"Fetching the report: stopped, [0-9]+ rows so far\.",
+        submit_and_read_flash(admin_client, f"{PATH}/stop", agent="default"),
+    )
+    asked = len(provider.requested_paths)
+    provider.answer_always(SERVICE.render_games([]))
+    assert submit_and_read_flash(admin_client, f"{PATH}/games", agent="default").endswith("done, 0 games.")
+    assert len(provider.requested_paths) == asked + 1
+
+
+def test_stopping_without_a_job_changes_nothing(admin_client: AdminClient, provider: StubProvider) -> None:
+    """The job may have ended while the admin looked at the page."""
+    before = read_flash(admin_client.get_page(PATH))
+    assert submit_and_read_flash(admin_client, f"{PATH}/stop", agent="default") == before
+    assert provider.requested_paths == []
 
 
 def test_stopping_does_not_wait_for_the_provider(

@@ -1,0 +1,139 @@
+"""The process that fetches and parses a provider's responses, apart from the wallet that bets wait for.
+
+A provider chooses what it sends. A response that takes long to parse would stop the event loop of the server, and a
+thread would share the interpreter with it. So one process per download fetches, parses and checks, and the wallet
+reads checked values only. `ServiceClient` starts it and ends it.
+
+Both sides write JSON lines. The first line on stdin is a `Connection`, and the process answers with an empty object
+when it is ready. Then each line on stdin is a request: the key of a report page, or null for the game list. The process
+answers with lines of up to PIECE_SIZE `items`, and a last line with one of these:
+
+- `key`: the response is complete; the key is that of the next report page, "" for a game list.
+- `refused`: the provider's refusal, as `[code, message]`.
+- `timed_out`: true.
+- `unreachable` or `invalid`: the reason.
+"""
+
+import asyncio
+import json
+import os
+import queue
+import signal
+import sys
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from typing import Any, NamedTuple
+
+import httpx2
+
+from minwallet.protocols.bounded_http import HttpReply, describe_error, exchange, open_client
+from minwallet.protocols.operator_service import OperatorServiceProtocol, ReportUnit, ServiceError
+from minwallet.protocols.registry import load_operator_service
+
+MAX_RESPONSE_BYTES = 2 * 1024 * 1024
+
+PIECE_SIZE = 500
+"""How many games or rows one line has. The wallet parses such a line in about 1 ms."""
+
+MAX_PARSE_S = 5.0
+"""After the deadline of the exchange and this time, the kernel ends the process."""
+
+NICENESS = 10
+
+Line = dict[str, Any]
+
+
+class Connection(NamedTuple):
+    """The provider's service: its protocol and address, our id there, the unit of its report, the deadline."""
+
+    protocol: str
+    url: str
+    host_id: str
+    unit: str
+    timeout_s: float
+
+
+def main() -> None:
+    """Answer requests until stdin ends."""
+    # Ctrl-C reaches both processes, and the wallet's one decides.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    with suppress(OSError):
+        os.nice(NICENESS)
+    requests: queue.SimpleQueue[str] = queue.SimpleQueue()
+    threading.Thread(target=_read_requests, args=(requests,), daemon=True).start()
+    connection = Connection(*json.loads(requests.get()))
+    service = load_operator_service(connection.protocol)
+    _write_line({})
+    http = open_client()
+    with asyncio.Runner() as runner:
+        while True:
+            key = json.loads(requests.get())
+            signal.setitimer(signal.ITIMER_REAL, connection.timeout_s + MAX_PARSE_S)
+            lines = runner.run(_answer(http, service, connection, key))
+            signal.setitimer(signal.ITIMER_REAL, 0)
+            for line in lines:
+                _write_line(line)
+
+
+def _read_requests(requests: "queue.SimpleQueue[str]") -> None:
+    """Put each line of stdin into the queue. End the process if the wallet's process is gone, also in an exchange."""
+    for line in sys.stdin:
+        requests.put(line)
+    os._exit(0)
+
+
+def _write_line(line: Line) -> None:
+    sys.stdout.write(f"{json.dumps(line, separators=(',', ':'))}\n")
+    sys.stdout.flush()
+
+
+async def _answer(
+    http: httpx2.AsyncClient, service: OperatorServiceProtocol, connection: Connection, key: str | None
+) -> list[Line]:
+    is_report = key is not None
+    request = (
+        service.build_report_request(connection.host_id, key)
+        if key is not None
+        else service.build_games_request(connection.host_id)
+    )
+    try:
+        reply = await exchange(
+            http,
+            request.method,
+            connection.url + request.target,
+            timeout_s=connection.timeout_s,
+            max_bytes=MAX_RESPONSE_BYTES,
+        )
+    except httpx2.TimeoutException:
+        return [{"timed_out": True}]
+    except (httpx2.HTTPError, httpx2.InvalidURL, httpx2.StreamError) as error:
+        return [{"unreachable": describe_error(error)}]
+    return list(_parse(service, ReportUnit(connection.unit) if is_report else None, reply))
+
+
+def _parse(service: OperatorServiceProtocol, unit: ReportUnit | None, reply: HttpReply) -> Iterator[Line]:
+    """Yield the lines that answer the request: a report with amounts in `unit`, or the game list without a unit."""
+    try:
+        found = service.parse_games(reply.body) if unit is None else service.parse_report(reply.body, unit)
+    except ValueError as error:
+        yield {"invalid": str(error) if reply.status == 200 else f"HTTP status {reply.status}"}
+        return
+    if isinstance(found, ServiceError):
+        yield {"refused": [found.code, found.message]}
+        return
+    if reply.status != 200:
+        yield {"invalid": f"HTTP status {reply.status}"}
+        return
+    items, key = (found, "") if isinstance(found, list) else (found.rows, found.key)
+    yield from _split(items)
+    yield {"key": key}
+
+
+def _split(items: Sequence[object]) -> Iterator[Line]:
+    for start in range(0, len(items), PIECE_SIZE):
+        yield {"items": items[start : start + PIECE_SIZE]}
+
+
+if __name__ == "__main__":
+    main()
