@@ -135,10 +135,12 @@ async def test_an_exception_of_one_command_does_not_fail_its_batch(db: Path, cap
     assert record.exc_info
 
 
-async def test_a_bug_after_the_commit_costs_nothing(db: Path, caplog: pytest.LogCaptureFixture) -> None:
+async def test_a_bug_after_the_commit_costs_nothing(
+    db: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
     """An exception in a callback of the batch is logged, and all callers get their outcomes."""
     async with open_wallet(db) as (wallet, _):
-        wallet.commit_notifier.notify = Mock(side_effect=KeyError("no feed"))  # type: ignore[method-assign]
+        monkeypatch.setattr(wallet.commit_notifier, "notify", Mock(side_effect=KeyError("no feed")))
         writer = wallet._batch_writer
         moves = [writer.submit(build_bet(n, n), Mock(side_effect=KeyError("no lock"))) for n in range(1, 4)]
         outcomes = await asyncio.wait_for(asyncio.gather(*moves), 30)

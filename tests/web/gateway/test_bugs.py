@@ -6,7 +6,7 @@ import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 import httpx2
 import pytest
@@ -26,7 +26,7 @@ PLAYERS, TURNS, REPEATS = 40, 12, 3
 def broken_server(db: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
     """Yield a server with the bugs, a player for each of them, and 40 other players, each with 100.00."""
 
-    def start_broken(arguments: Sequence[object], *, stderr: Any, env: Mapping[str, str]) -> subprocess.Popen[str]:  # noqa: ANN401 a stream
+    def start_broken(arguments: Sequence[object], *, stderr: TextIO, env: Mapping[str, str]) -> subprocess.Popen[str]:
         command = [sys.executable, "-m", "tests.web.gateway.broken_server", *map(str, arguments)]
         return subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=stderr, env=dict(env), text=True)
 
