@@ -60,6 +60,7 @@ from minwallet.web.gateway.unknown_token_limit import UnknownTokenLimiter
 from minwallet.web.health import build_health_report
 from minwallet.web.log_setup import configure_logging
 from minwallet.web.metrics import Metrics
+from minwallet.web.request_log import RequestLog
 from minwallet.web.templating import create_pages_app
 
 SHUTDOWN_GRACE_S = 10
@@ -99,19 +100,19 @@ def create_app(
         *control_endpoint.create_control_routes(wallet, control_port, control_key),
     ]
     site = create_pages_app([*backoffice.routes(wallet, settings, version), *pages])
-    # Sign-in depends on the caller's address and on TLS, so these pages always evaluate a proxy's headers.
-    proxied: Any = ProxyHeadersMiddleware(cast(Any, site), settings.forwarded_allow)
-    proxied_paths = ("/admin", "/admin/{rest:path}", "/demo", "/demo/{rest:path}")
+    site_paths = ("/admin", "/admin/{rest:path}", "/demo", "/demo/{rest:path}")
     routes = [
         *operator,
         *admin_api.create_api_routes(api, settings.public_url),
-        *(Route(path, proxied) for path in proxied_paths),
+        *(Route(path, site) for path in site_paths),
     ]
     app = Starlette(routes=routes)
     # A provider that adds a slash gets a plain 404. It could follow a redirect with another method.
     app.router.redirect_slashes = False
+    # Sign-in and log depend on the caller's address and on TLS, so here a proxy's headers are always evaluated.
+    proxied: Any = ProxyHeadersMiddleware(cast(Any, RequestLog(log, app)), settings.forwarded_allow)
     return StaticRouter(
-        app,
+        proxied,
         provider,
         settings.callback_prefix,
         agent_routes=below_agent_keys,

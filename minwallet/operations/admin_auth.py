@@ -86,6 +86,11 @@ class AdminAuth:
         found = await self._wallet.store.admin.find_admin_session(hash_secret(cookie), self._wallet.clock_ms())
         return found.admin if found else None
 
+    async def find_admin_name(self, name: str) -> str | None:
+        """Return `name` if an admin has it, otherwise None."""
+        admin = await self._find_admin(name)
+        return admin.name if admin else None
+
     async def sign_in_with_link(self, token: str, address: str) -> Login | None:
         """Consume the link. Return None if it is unknown, expired or already used."""
         admin = await self._wallet.store.admin.consume_login_link(hash_secret(token), self._wallet.clock_ms())

@@ -80,6 +80,7 @@ class Vela:
     name = "vela"
     method = "GET"
     routes = {path: operation for operation, path in _PATHS.items()} | {"/api/users/authenticate": "authenticate"}
+    operations = tuple(_PATHS)
     ids_per_currency = False
 
     def parse(self, operation: str, raw: bytes) -> Call | Malformed:

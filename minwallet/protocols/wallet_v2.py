@@ -57,6 +57,7 @@ class WalletV2:
     name = "wallet-v2"
     method = "POST"
     routes = {"/wallet": "", "/wallet/{wallet_token}": ""}  # noqa: RUF012 the protocol's own, never changed
+    operations: tuple[str, ...] = ("credit", "bet", "win", "cancel")
     ids_per_currency = True
 
     def parse(self, operation: str, raw: bytes) -> Call | Malformed:
@@ -67,7 +68,7 @@ class WalletV2:
         try:
             fields = _parse_object(raw)
             operation = _require_text(fields, "type", None)
-            if operation not in ("credit", "bet", "win", "cancel"):
+            if operation not in self.operations:
                 return Malformed("", UNKNOWN_TYPE, "type: must be credit, bet, win or cancel")
             token = _require_text(fields, "code", None)
             if "time" in fields:

@@ -1,7 +1,7 @@
 """The stable interface of a wire protocol, and the values between its bytes and the ledger's commands."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import NamedTuple, Protocol
 from urllib.parse import parse_qsl, quote, unquote_plus, urlencode
 
@@ -96,6 +96,8 @@ class WireProtocol(Protocol):
     """The only HTTP method, "GET" or "POST"; every other one gets 405."""
     routes: Mapping[str, str]
     """Maps each path to the operation it names, or to "" if the body names it."""
+    operations: Collection[str]
+    """All operations by the protocol's own names. Another one in a Call or Malformed is logged as `unknown`."""
     ids_per_currency: bool
     """True if a transaction id is unique per agent and currency, False if per agent."""
 

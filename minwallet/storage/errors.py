@@ -10,8 +10,12 @@ class StoreError(Exception):
     """True once the error is logged. Many calls may share one error."""
 
 
-class ConstraintViolation(StoreError):
-    """A constraint of the schema rejected the batch. Another batch may succeed."""
+class CommandFault(StoreError):
+    """One command of the batch caused a fault, and the batch did not happen. It may succeed without that command."""
+
+
+class ConstraintViolation(CommandFault):
+    """A constraint of the schema rejected a value of the batch, or SQLite cannot store it."""
 
 
 class DiskFull(StoreError):

@@ -36,7 +36,8 @@ class AccountCommand(NamedTuple):
     ids_per_currency: bool = False
     """True if the protocol's ids are unique per agent and currency. False if they are unique per agent."""
     journal: Callable[[Outcome], tuple[str, str]] | None = None
-    """Returns the request and the reply to store in the journal. Called if the outcome has an entry."""
+    """Returns the request and the reply to store in the journal. Called if the outcome has an entry, inside the
+    transaction: an exception in it fails this command."""
 
 
 class PlayerStatus(StrEnum):

@@ -4,6 +4,7 @@ A store keeps these promises:
 
 - a batch is one transaction: when `apply` returns, all of it is durable; if `apply` raises, nothing of it happened or,
   with OutcomeUnknown, a restart finds out;
+- a bug while one command is decided, in its `journal` callback too, raises CommandFault, whatever exception it was;
 - everything that a decision reads is read inside the transaction that writes it; nothing is decided from a cache;
 - one connection of one process writes; an entry is never changed or removed.
 

@@ -18,6 +18,7 @@ from minwallet.operations.field_help import format_validation_error
 from minwallet.operations.requests import Envelope
 from minwallet.storage.errors import StoreError
 from minwallet.wallet.service import Wallet
+from minwallet.web.request_log import ACTOR
 
 
 def create_control_routes(wallet: Wallet, port: int, key: str) -> list[Route]:
@@ -35,6 +36,7 @@ def create_control_routes(wallet: Wallet, port: int, key: str) -> list[Route]:
             return JSONResponse({"detail": "Not Found"}, 404)
         try:
             envelope = Envelope.model_validate_json(await request.body())
+            request.scope[ACTOR] = envelope.actor
             reply = await execute(wallet, envelope.request, envelope.actor)
         except ValidationError as error:
             return JSONResponse({"declined": [format_validation_error(error)]}, 422)

@@ -1,13 +1,58 @@
 """Set-up of the server's log: plain lines on a terminal, one JSON document per line elsewhere.
 
-The access log (`web.gateway.access_log`) writes to the same stream. Its lines have no `level`.
+The access logs (`web.gateway.access_log`, `web.request_log`) write to the same stream. Their lines have no `level`.
+
+A message can contain the text of a stranger. JSON escapes its control characters; the terminal's formatter does so too.
+So no message can pretend to be a second line.
 """
 
 import json
 import logging
 import time
 
-from minwallet.web.gateway.access_log import LogStream
+from minwallet.web.gateway.access_log import LogStream, to_printable
+
+TRACEBACK_INTERVAL_S = 60
+"""Minimum time between two tracebacks of the same line of code. A provider may repeat a failing call many times."""
+
+
+class _RepeatedTracebackFilter(logging.Filter):
+    """Filter that removes a traceback which was logged within the last minute. Its message stays."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._logged_at_s: dict[tuple[object, ...], float] = {}
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Return True: every message is logged."""
+        if record.exc_info and (error := record.exc_info[1]):
+            # The size of this dictionary is bounded by the lines of code that can fail.
+            place, now_s = _get_origin(error), time.monotonic()
+            if now_s - self._logged_at_s.get(place, -TRACEBACK_INTERVAL_S) < TRACEBACK_INTERVAL_S:
+                record.exc_info = None
+            else:
+                self._logged_at_s[place] = now_s
+        return True
+
+
+def _get_origin(error: BaseException) -> tuple[object, ...]:
+    """Return the type of the first exception that led to this one, with the file and line that raised it."""
+    while error.__cause__:
+        error = error.__cause__
+    origin = error.__traceback__
+    while origin and origin.tb_next:
+        origin = origin.tb_next
+    return (type(error), origin.tb_frame.f_code.co_filename, origin.tb_lineno) if origin else (type(error),)
+
+
+class _TextFormatter(logging.Formatter):
+    """Formatter for lines on a terminal."""
+
+    def __init__(self) -> None:
+        super().__init__("%(asctime)s  %(message)s", "%H:%M:%S")
+
+    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 the name in the standard library
+        return to_printable(super().formatMessage(record))
 
 
 class _JsonFormatter(logging.Formatter):
@@ -30,7 +75,6 @@ def configure_logging(stream: LogStream) -> None:
     `basicConfig` does nothing if a handler is already set, such as pytest's.
     """
     handler = logging.StreamHandler(stream)
-    handler.setFormatter(
-        logging.Formatter("%(asctime)s  %(message)s", "%H:%M:%S") if stream.isatty() else _JsonFormatter()
-    )
+    handler.setFormatter(_TextFormatter() if stream.isatty() else _JsonFormatter())
+    handler.addFilter(_RepeatedTracebackFilter())
     logging.basicConfig(handlers=[handler])

@@ -18,7 +18,7 @@ Each combination of labels is a series that stays in memory. So no label may hav
 label       values
 ==========  ==========================================================================================
 protocol    the protocols of the registry
-operation   the operations of a protocol; `unknown` for a call without a readable one
+operation   the `operations` that a protocol declares; `unknown` for every other one
 outcome     the states and refusals of the ledger, and `shown`, `replayed`, `malformed`, `http STATUS`
 currency    the currencies of existing accounts, which the operator creates
 kind        `cash`, `bonus`
@@ -71,7 +71,7 @@ LEDGER_TTL_S = 10.0
 """Lifetime of the cached sums, for any number of scrapers. To add up 100,000 accounts takes a tenth of a second."""
 
 UNKNOWN_OPERATION = "unknown"
-"""Operation of a call without a readable one. To Prometheus an empty label means no label."""
+"""Operation of a call that names none of the protocol's. To Prometheus an empty label means no label."""
 
 CallRecorder = Callable[[str, str, float], None]
 """Function that counts a call of one protocol: its operation, its outcome as in the access log, its seconds."""
@@ -142,9 +142,8 @@ class Metrics:
         # `labels` takes longer than all the rest, so each series is looked up once. The cache is bounded by the labels.
         @cache
         def get_series(operation: str, outcome: str) -> tuple[Callable[[], None], Callable[[float], None]]:
-            operation_label = operation or UNKNOWN_OPERATION
-            counter = self._calls.labels(protocol, operation_label, outcome)
-            return counter.inc, self._call_seconds.labels(protocol, operation_label).observe
+            counter = self._calls.labels(protocol, operation, outcome)
+            return counter.inc, self._call_seconds.labels(protocol, operation).observe
 
         def record_call(operation: str, outcome: str, seconds: float) -> None:
             count, observe = get_series(operation, outcome)

@@ -219,7 +219,7 @@ async def _send_asset(request: Request) -> Response:
 async def _render_error_page(request: Request, error: Exception) -> Response:
     """Render the error page. Log a StoreError; uvicorn logs the exception of a bug."""
     if isinstance(error, StoreError):
-        logger.error("%s: %s", request.url.path, error)
+        logger.error("%s: %s", request.scope["route"].path, error)
     status = error.status_code if isinstance(error, HTTPException) else 503 if isinstance(error, StoreError) else 500
     headers = error.headers if isinstance(error, HTTPException) else None
     title, text = ERROR_PAGES.get(status, ("Invalid request", "The server cannot process this request."))

@@ -1,5 +1,7 @@
 """The registry of protocols: names, paths, methods and id spaces."""
 
+import re
+
 import pytest
 
 from minwallet.protocols.registry import PROTOCOLS, load_protocol
@@ -11,6 +13,14 @@ def test_a_protocol_is_found_by_its_own_name(name: str) -> None:
     protocol = load_protocol(name)
     assert protocol.name == name
     assert protocol.routes
+
+
+@pytest.mark.parametrize("name", PROTOCOLS)
+def test_a_protocol_declares_its_operations(name: str) -> None:
+    """The operations of the paths are among them. Other words never become a label of a metric."""
+    protocol = load_protocol(name)
+    assert set(protocol.routes.values()) - {""} <= set(protocol.operations)
+    assert all(re.fullmatch("[a-z]+", operation) for operation in protocol.operations)
 
 
 def test_an_unknown_protocol_is_a_key_error() -> None:

@@ -1,9 +1,14 @@
 """Tests of the promises of `Store`, with every engine."""
 
+import asyncio
+
+import pytest
+
 from minwallet.ledger.audit import Audit, EntryRow
 from minwallet.ledger.commands import Balance, Bet, BetWin, Cancel, Deposit, Settle, Win, Withdraw
 from minwallet.ledger.entries import Kind, Refusal, State
-from minwallet.ledger.outcomes import Applied, BalanceShown, Refused, Replayed
+from minwallet.ledger.outcomes import Applied, BalanceShown, Outcome, Refused, Replayed
+from minwallet.storage.errors import CommandFault
 from minwallet.storage.models import Partition, PlayerStatus
 from minwallet.storage.store import Store
 from minwallet.wallet.sessions import build_new_session, hash_token
@@ -46,6 +51,25 @@ def test_commands_of_a_batch_are_decided_in_order(store: Store, run: Run) -> Non
     assert [(entry.account_id, entry.id) for entry in entries] == [(3, "3"), (1, "1"), (2, "2")]
     assert [entry.seq for entry in entries] == [4, 5, 6]
     assert run(store.apply([], NOW)) == []
+
+
+@pytest.mark.parametrize(
+    "bug", [KeyError("x"), StopIteration(), UnicodeDecodeError("utf-8", b"x", 0, 1, "x"), asyncio.CancelledError()]
+)
+def test_a_bug_of_one_command_fails_its_batch_with_a_command_fault(store: Store, run: Run, bug: BaseException) -> None:
+    """Nothing of the batch happened, whatever exception it was, and the next batch is applied."""
+    run(create_players(store, make_new_account("ann", 100), make_new_account("bob", 100)))
+
+    def fail(outcome: Outcome) -> tuple[str, str]:
+        raise bug
+
+    batch = [make_command(Bet("1", 10, "1"), 1), make_command(Bet("2", 10, "2"), 2)._replace(journal=fail)]
+    with pytest.raises(CommandFault) as caught:
+        run(asyncio.wait_for(store.apply(batch, NOW), 10))
+    assert caught.value.__cause__ is bug
+    assert store.failure is None
+    assert run(store.ledger.count_entries()) == 2
+    assert outcome_names(run(store.apply(batch[:1], NOW))) == ["Applied"]
 
 
 def test_two_players_with_one_id_in_one_batch(store: Store, run: Run) -> None:

@@ -5,14 +5,15 @@ import sqlite3
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import TypeVar
+from typing import TypeVar, cast
+from unittest.mock import Mock
 
 import pytest
 
 from minwallet.ledger.commands import Bet, MoneyCommand
 from minwallet.ledger.outcomes import Applied, Outcome
 from minwallet.operations.verify import verify_ledger
-from minwallet.storage.errors import ConstraintViolation, OutcomeUnknown, StoreError
+from minwallet.storage.errors import CommandFault, ConstraintViolation, OutcomeUnknown, StoreError
 from minwallet.storage.models import AccountCommand, NewAccount
 from minwallet.storage.sqlite import SqliteStore
 from minwallet.storage.sqlite.connection import Connection
@@ -103,7 +104,7 @@ async def test_the_lock_is_held_until_the_commit_even_if_the_caller_has_gone(db:
 
 
 async def test_a_failed_command_does_not_fail_its_batch(db: Path) -> None:
-    """A batch that the file refuses is tried again one by one; only the order that the file refuses fails."""
+    """A batch that the file refuses is tried again in halves; only the order that the file refuses fails."""
     async with open_wallet(db) as (wallet, store):
         with sqlite3.connect(db, isolation_level=None) as other:
             other.execute(
@@ -117,6 +118,52 @@ async def test_a_failed_command_does_not_fail_its_batch(db: Path) -> None:
         assert all(isinstance(outcome, Applied) for n, outcome in enumerate(outcomes, 1) if n != 3)
         assert store.batches[0] == list(range(1, 9))
         assert len(wallet.locks) == 0
+
+
+async def test_an_exception_of_one_command_does_not_fail_its_batch(db: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """The batch is halved until the faulty command is alone, which is logged with its traceback."""
+    async with open_wallet(db) as (wallet, store):
+        faulty = build_command(5, cast(MoneyCommand, object()))
+        moves = [wallet.submit(faulty if n == 5 else build_bet(n, n), n) for n in range(1, PLAYERS + 1)]
+        outcomes = await asyncio.wait_for(asyncio.gather(*moves, return_exceptions=True), 30)
+        assert [n for n, outcome in enumerate(outcomes, 1) if not isinstance(outcome, Applied)] == [5]
+        assert isinstance(outcomes[4], CommandFault)
+        assert len(store.batches) == 1 + 2 * 6, "64 commands are halved six times"
+        assert len(wallet.locks) == 0
+    (record,) = caplog.records
+    assert "please report this traceback" in record.message
+    assert record.exc_info
+
+
+async def test_a_bug_after_the_commit_costs_nothing(
+    db: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """An exception in a callback of the batch is logged, and all callers get their outcomes."""
+    async with open_wallet(db) as (wallet, _):
+        monkeypatch.setattr(wallet.commit_notifier, "notify", Mock(side_effect=KeyError("no feed")))
+        writer = wallet._batch_writer
+        moves = [writer.submit(build_bet(n, n), Mock(side_effect=KeyError("no lock"))) for n in range(1, 4)]
+        outcomes = await asyncio.wait_for(asyncio.gather(*moves), 30)
+        assert all(isinstance(outcome, Applied) for outcome in outcomes)
+    assert len(caplog.records) == 4
+
+
+async def test_a_cancelled_writer_leaves_no_waiter_and_no_lock(db: Path) -> None:
+    """The outcome of the batch that is being written is unknown; commands that wait behind it fail."""
+    async with open_wallet(db) as (wallet, store):
+        store.gate.clear()
+        moves = [asyncio.ensure_future(wallet.submit(build_bet(1, 1), 1))]
+        await store.apply_started.wait()
+        moves.append(asyncio.ensure_future(wallet.submit(build_bet(2, 2), 2)))
+        await asyncio.sleep(0)
+        assert wallet._batch_writer._task
+        wallet._batch_writer._task.cancel()
+        written, waiting = await asyncio.wait_for(asyncio.gather(*moves, return_exceptions=True), 30)
+        assert isinstance(written, OutcomeUnknown)
+        assert isinstance(waiting, StoreError)
+        assert len(wallet.locks) == 0
+        store.gate.set()
+        assert isinstance(await wallet.submit(build_bet(2, 2), 2), Applied)
 
 
 async def test_an_unknown_outcome_stops_the_writer(db: Path) -> None:

@@ -8,6 +8,8 @@ Rules
    entries that earlier commands of this batch have decided. A player has at most one command in a batch, so balances
    need no such care; if a caller breaks this rule, a trigger of the schema rejects the batch.
 4. An account whose balances differ from its last entry stops the store. It is never decided on.
+5. A bug while one command is decided raises CommandFault, and the transaction is rolled back. The caller can then apply
+   the other commands again.
 
 Theory of operation
 
@@ -30,7 +32,8 @@ The caller holds the write transaction (`connection.transaction`), which syncs t
 
 import sqlite3
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from functools import cache, reduce
 from typing import Any, NamedTuple
 
@@ -40,7 +43,7 @@ from minwallet.ledger.commands import Cancel, Command, Query, Win
 from minwallet.ledger.decide import Account, Round, Session, Snapshot, TransactionHistory, decide
 from minwallet.ledger.entries import Entry, Kind, Refusal, State
 from minwallet.ledger.outcomes import Applied, Outcome, Refused
-from minwallet.storage.errors import DatabaseCorrupt
+from minwallet.storage.errors import CommandFault, DatabaseCorrupt
 from minwallet.storage.models import AccountCommand
 from minwallet.storage.sqlite import limits
 
@@ -160,7 +163,7 @@ class _CommandState(NamedTuple):
 def apply(db: sqlite3.Connection, account_commands: Sequence[AccountCommand], now_ms: int) -> list[Outcome]:
     """Decide the commands in turn, and write their entries and journal records. The caller holds the write transaction.
 
-    `journal` of a command is called here, inside the transaction: an exception in it fails the whole batch.
+    Raise CommandFault if a bug prevents the decision of a command, also for an exception in its `journal`.
     """
     states, seq = _load_states(db, account_commands, now_ms)
     rounds = _read_command_rounds(db, account_commands, states)
@@ -168,22 +171,23 @@ def apply(db: sqlite3.Connection, account_commands: Sequence[AccountCommand], no
     entry_values: list[Any] = []
     journal_values: list[Any] = []
     new_entries: defaultdict[tuple[int | None, str | None], list[Entry]] = defaultdict(list)
-    for index, (account_command, state) in enumerate(zip(account_commands, states, strict=True)):
-        key = state.scope_id, _transaction_id(account_command)
-        history = reduce(TransactionHistory.append, new_entries.get(key, ()), _make_history(state.entries))
-        outcome = decide(
-            _make_snapshot(account_command, state, history, rounds.get(index, NO_ROUND), seq),
-            account_command.command,
-            now_ms,
-        )
-        outcomes.append(outcome)
-        if isinstance(outcome, (Applied, Refused)) and (entry := outcome.entry):
-            assert state.scope_id is not None
-            new_entries[key].append(entry)
-            entry_values += make_entry_values(entry, state.scope_id, _choose_role(history, entry))
-            if account_command.journal:
-                journal_values += entry.seq, *account_command.journal(outcome)
-            seq += 1
+    with _faults_of_commands():
+        for index, (account_command, state) in enumerate(zip(account_commands, states, strict=True)):
+            key = state.scope_id, _transaction_id(account_command)
+            history = reduce(TransactionHistory.append, new_entries.get(key, ()), _make_history(state.entries))
+            outcome = decide(
+                _make_snapshot(account_command, state, history, rounds.get(index, NO_ROUND), seq),
+                account_command.command,
+                now_ms,
+            )
+            outcomes.append(outcome)
+            if isinstance(outcome, (Applied, Refused)) and (entry := outcome.entry):
+                assert state.scope_id is not None
+                new_entries[key].append(entry)
+                entry_values += make_entry_values(entry, state.scope_id, _choose_role(history, entry))
+                if account_command.journal:
+                    journal_values += entry.seq, *account_command.journal(outcome)
+                seq += 1
     add_entries(db, entry_values)
     _insert_rows(db, ADD_JOURNAL_RECORDS, JOURNAL_COLUMN_COUNT, journal_values)
     return outcomes
@@ -192,11 +196,25 @@ def apply(db: sqlite3.Connection, account_commands: Sequence[AccountCommand], no
 def dry_run(db: sqlite3.Connection, account_command: AccountCommand, now_ms: int) -> Outcome:
     """Return the outcome that a query, a bet or a betwin would have now. Rounds are not read, so no other commands."""
     ((state,), seq) = _select_states(db, [account_command], now_ms)
-    return decide(
-        _make_snapshot(account_command, state, _make_history(state.entries), NO_ROUND, seq),
-        account_command.command,
-        now_ms,
-    )
+    with _faults_of_commands():
+        return decide(
+            _make_snapshot(account_command, state, _make_history(state.entries), NO_ROUND, seq),
+            account_command.command,
+            now_ms,
+        )
+
+
+@contextmanager
+def _faults_of_commands() -> Iterator[None]:
+    """Raise CommandFault for any exception of the block. The block runs no SQL, so the file is not the cause.
+
+    BaseException is included: no signal raises on the writer's thread, and a future cannot carry a StopIteration or a
+    CancelledError of a protocol. A UnicodeDecodeError of a protocol must not be taken for a damaged file.
+    """
+    try:
+        yield
+    except BaseException as error:
+        raise CommandFault("a command could not be decided because of a bug") from error
 
 
 def _transaction_id(account_command: AccountCommand) -> str | None:

@@ -85,7 +85,8 @@ class Connection(aiosqlite.Connection):
         try:
             # aiosqlite can run any function on its thread, but only as a protected method.
             result: T = await self._execute(work, self._conn)  # type: ignore[no-untyped-call]  # it has no types
-        except sqlite3.IntegrityError as error:
+        except (sqlite3.IntegrityError, sqlite3.DataError, sqlite3.InterfaceError, sqlite3.ProgrammingError) as error:
+            # The first is about a constraint. The others are about values: too long, or of a type unknown to SQLite.
             raise ConstraintViolation(f"the file refused the change: {error}") from error
         except sqlite3.Error as error:
             if _is_disk_full(error):
@@ -130,7 +131,7 @@ def transaction(db: sqlite3.Connection) -> Iterator[None]:
         raise
     try:
         db.execute("COMMIT")
-    except sqlite3.Error as error:
+    except Exception as error:  # sqlite3 reports a lack of memory as MemoryError
         if _is_disk_full(error):
             # A frame did not fit into the WAL. The one that ends the commit is written last, so nothing is committed.
             _roll_back(db)
@@ -145,13 +146,13 @@ def _roll_back(db: sqlite3.Connection) -> None:
     if db.in_transaction:
         try:
             db.execute("ROLLBACK")
-        except sqlite3.Error as error:
+        except Exception as error:
             raise OutcomeUnknown(
                 f"a change could not be rolled back ({error}); a restart does so: check the disk, then restart"
             ) from error
 
 
-def _is_disk_full(error: sqlite3.Error) -> bool:
+def _is_disk_full(error: Exception) -> bool:
     # Errors of sqlite3 itself, such as the use of a closed connection, have no code.
     return getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_FULL
 

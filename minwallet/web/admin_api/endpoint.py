@@ -48,10 +48,10 @@ class ApiEndpoint:
         except OperationError as error:
             response = Problem.from_failure(error.failure).to_response()
         except StoreError as fault:
-            logger.error("%s %s: %s", scope["method"], scope["path"], fault)
+            logger.error("%s %s: %s", scope["method"], scope["route"].path, fault)
             response = Problem(ErrorCode.UNAVAILABLE).to_response()
         except Exception:
-            logger.exception("%s %s failed; please report this as a bug", scope["method"], scope["path"])
+            logger.exception("%s %s failed; please report this as a bug", scope["method"], scope["route"].path)
             response = Problem(ErrorCode.BUG).to_response()
         await response(scope, receive, send)
 

@@ -19,6 +19,7 @@ from minwallet.web.auth import (
     set_cookie,
 )
 from minwallet.web.backoffice.page import PageContext, PageRouter, read_form
+from minwallet.web.request_log import ACTOR
 
 MAX_NAME_WAIT_S = 60
 """The longest wait per name. Someone who guesses passwords of a name delays its owner too, so it is short."""
@@ -82,6 +83,7 @@ class LoginPages:
                 "backoffice/login_link.html", 403, ORIGIN_ONLY_REFERRER, token="", error=error
             )
         self._link_attempts.reset(address)
+        request.scope[ACTOR] = f"admin {login.admin}"
         return _redirect_signed_in(request, login.cookie, HOME_PATH)
 
     async def render_form(self, request: Request) -> Response:
@@ -110,6 +112,9 @@ class LoginPages:
             login = await self._admin_auth.sign_in_with_password(name, form.get("password", ""), address)
         except TooManyAttempts:
             return _render_too_many_attempts(BUSY_RETRY_AFTER_S)
+        # The log gets the name of an admin only, because people type passwords into the wrong field.
+        if admin := login.admin if login else await self._admin_auth.find_admin_name(name):
+            request.scope[ACTOR] = f"admin {admin}"
         if login is None:
             error = "Wrong name or password."
             return templating.render_response(

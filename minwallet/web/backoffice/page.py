@@ -27,6 +27,7 @@ from minwallet.wallet.service import Wallet
 from minwallet.web import templating
 from minwallet.web.auth import COOKIE_NAME, HOME_PATH, SIGN_IN_PATH, is_same_origin, sanitize_redirect
 from minwallet.web.health import HealthReport, build_health_report
+from minwallet.web.request_log import ACTOR
 
 MAX_FORM_BYTES, MAX_FORM_FIELDS = 64 * 1024, 100
 
@@ -145,7 +146,10 @@ class PageRouter:
     async def _authenticate(self, request: Request) -> PageContext | None:
         cookie = request.cookies.get(COOKIE_NAME, "")
         admin = await self.admin_auth.find_by_cookie(cookie)
-        return PageContext(self, request, admin, cookie) if admin else None
+        if admin is None:
+            return None
+        request.scope[ACTOR] = f"admin {admin}"
+        return PageContext(self, request, admin, cookie)
 
 
 async def read_form(request: Request) -> dict[str, str]:

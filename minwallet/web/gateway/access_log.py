@@ -2,7 +2,7 @@
 
 uvicorn's own access log is off, because it prints the query string, and vela's tokens are in it. A line contains
 only parsed values: operation, player, transaction id, outcome and duration. It contains no URL, header or body, so a
-token in an unexpected place cannot reach the log.
+token in an unexpected place cannot reach the log. `web.request_log` writes the lines of all other requests.
 
 The lines of one turn of the event loop are written together, because calls of one batch end together. A failing log
 never fails a call.
@@ -12,7 +12,11 @@ import asyncio
 import time
 from contextlib import suppress
 from functools import lru_cache
+from json.encoder import encode_basestring_ascii
 from typing import Protocol
+
+to_json_text = encode_basestring_ascii
+"""Return a text as JSON, in quotes. `json.dumps` ends here too, and takes ten times as long."""
 
 
 class LogStream(Protocol):
@@ -25,32 +29,19 @@ class LogStream(Protocol):
     def isatty(self) -> bool: ...
 
 
-class AccessLog:
-    """The log of one protocol: aligned text on a terminal, one JSON document per line elsewhere."""
+class LineLog:
+    """Lines with the current time. Those of one turn of the event loop are written to the stream together."""
 
-    def __init__(self, stream: LogStream, protocol: str) -> None:
+    def __init__(self, stream: LogStream) -> None:
         self._stream = stream
-        self._protocol = protocol
         self._is_terminal = stream.isatty()
         self._lines: list[str] = []
         self._timestamp = ""
 
-    def write(self, operation: str, player: str, transaction: str, outcome: str, seconds: float) -> None:
-        """Add a line with the current time.
-
-        No value needs JSON escaping: operations and outcomes are fixed words, a player id and a transaction id have
-        restricted characters. So the hot path does without `json.dumps`.
-        """
-        if not self._lines:
-            asyncio.get_running_loop().call_soon(self._flush)
-            self._timestamp = (_format_local_time if self._is_terminal else _format_utc_time)(int(time.time()))
-        at, ms = self._timestamp, seconds * 1000
-        self._lines.append(
-            f"{at}  {self._protocol:9} {operation:12} {player:16} {transaction:20} {outcome:18} {ms:8.2f} ms\n"
-            if self._is_terminal
-            else f'{{"at":"{at}","protocol":"{self._protocol}","operation":"{operation}","player":"{player}",'
-            f'"id":"{transaction}","outcome":"{outcome}","ms":{ms:.2f}}}\n'
-        )
+    def _begin_turn(self) -> None:
+        """Take the time, and write the lines of this turn at its end. Call this before the first one is added."""
+        asyncio.get_running_loop().call_soon(self._flush)
+        self._timestamp = (_format_local_time if self._is_terminal else _format_utc_time)(int(time.time()))
 
     def _flush(self) -> None:
         text = "".join(self._lines)
@@ -59,6 +50,36 @@ class AccessLog:
         with suppress(OSError, ValueError):
             self._stream.write(text)
             self._stream.flush()
+
+
+class AccessLog(LineLog):
+    """The log of one protocol: aligned text on a terminal, one JSON document per line elsewhere."""
+
+    def __init__(self, stream: LogStream, protocol: str) -> None:
+        super().__init__(stream)
+        self._protocol = protocol
+        self._head = ""
+
+    def write(self, operation: str, player: str, transaction: str, outcome: str, seconds: float) -> None:
+        """Add a line with the current time.
+
+        Operations and outcomes are fixed words, so only the ids of the player and of the transaction are escaped.
+        """
+        if not self._lines:
+            self._begin_turn()
+            self._head = f'{{"at":"{self._timestamp}","protocol":"{self._protocol}","operation":"'
+        self._lines.append(
+            f"{self._timestamp}  {self._protocol:9} {operation:12} {to_printable(player):16}"
+            f" {to_printable(transaction):20} {outcome:18} {seconds * 1000:8.2f} ms\n"
+            if self._is_terminal
+            else f'{self._head}{operation}","player":{to_json_text(player)},"id":{to_json_text(transaction)},'
+            f'"outcome":"{outcome}","ms":{seconds * 1000:.2f}}}\n'
+        )
+
+
+def to_printable(text: str) -> str:
+    """Return the text with escapes in place of control characters, which could move the cursor of a terminal."""
+    return text if text.isprintable() else text.encode("unicode_escape").decode()
 
 
 # Thousands of lines have the same second, so it is formatted once.

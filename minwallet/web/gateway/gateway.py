@@ -36,6 +36,10 @@ The journal
 If the journal is on, a call that writes a ledger row also stores its redacted request and its reply, in the same
 transaction. `JournalWriter` renders that reply inside the transaction, and the endpoint sends exactly these bytes. A
 retry writes no row, so its reply is rendered afterwards and is not stored.
+
+The transaction has the commands of many players, so no exception of a protocol may leave it. If `render` or `redact`
+fails, the row is written with the journal record UNRECORDED, and the reply is rendered after the commit. Only if that
+fails too, the call gets 503.
 """
 
 import logging
@@ -57,7 +61,7 @@ from minwallet.web.gateway.access_log import AccessLog
 from minwallet.web.gateway.asgi import AGENT_ID, ClientDisconnected, read_body, send_response
 from minwallet.web.gateway.http_protocol import OVER_CAPACITY
 from minwallet.web.gateway.unknown_token_limit import RETRY_AFTER_HEADER, UnknownTokenLimiter
-from minwallet.web.metrics import CallRecorder
+from minwallet.web.metrics import UNKNOWN_OPERATION, CallRecorder
 
 MAX_BODY_BYTES, MAX_QUERY_BYTES = 8 * 1024, 2 * 1024
 
@@ -65,6 +69,11 @@ FAULT_LOG_INTERVAL_MS = MINUTE_MS
 """Minimum time between two log lines about the same fault."""
 
 JSON_HEADERS = [(b"content-type", b"application/json"), (b"cache-control", b"no-store")]
+
+UNRECORDED = "not recorded: the protocol failed; the traceback is in the server's log"
+"""Request and reply in the journal if a bug of the protocol prevented the record."""
+
+BUG_REPORT = "a provider call failed because of a bug; please report this traceback"
 
 RATE_LIMITED = "temporarily unavailable: too many unknown tokens came from this address"
 
@@ -85,6 +94,7 @@ class Gateway:
         call_recorder: CallRecorder,
     ) -> None:
         self.protocol = protocol
+        self.operations = frozenset(protocol.operations)
         self.wallet = wallet
         self.allowed_networks = settings.callback_allow
         self.is_journal_enabled = settings.journal_days > 0
@@ -149,6 +159,9 @@ class Gateway:
                 AccountHolder(session_holder.player_id, session_holder.currency) if session_holder else None
             )
             body = protocol.render(call, outcome, account_holder, wallet.clock_ms())
+            assert isinstance(body, bytes), f"{protocol.name} rendered {type(body)}"
+            if journal_writer and journal_writer.fault:
+                logger.error("a call was not recorded in the journal because of a bug", exc_info=journal_writer.fault)
         player = session_holder.player_id if session_holder else ""
         self._record_call(call.operation, _get_outcome_label(outcome), started, player, _get_transaction_id(call))
         return 200, body
@@ -178,8 +191,12 @@ class Gateway:
     def render_failure(self, operation: str, status: int, message: str, started: float) -> tuple[int, bytes]:
         """Record a call that gets an HTTP error; return the status and the body in the protocol's shape."""
         self._record_call(operation, f"http {status}", started)
-        malformed = Malformed(operation, self.protocol.error_code_for_status(status), message)
-        return status, self.protocol.render_error(malformed, self.wallet.clock_ms())
+        try:
+            malformed = Malformed(operation, self.protocol.error_code_for_status(status), message)
+            return status, self.protocol.render_error(malformed, self.wallet.clock_ms())
+        except Exception:
+            logger.exception(BUG_REPORT)
+            return status, b"{}"
 
     def _log_fault(self, fault: StoreError) -> None:
         """Log a fault of the store, up to once a minute for the same message.
@@ -199,6 +216,9 @@ class Gateway:
         self, operation: str, outcome: str, started: float, player: str = "", transaction: str = ""
     ) -> None:
         seconds = perf_counter() - started
+        # Where the body names the operation, the caller can choose it. A log line and a label must not have its text.
+        if operation not in self.operations:
+            operation = UNKNOWN_OPERATION
         self.access_log.write(operation, player, transaction, outcome, seconds)
         self.call_recorder(operation, outcome, seconds)
 
@@ -206,11 +226,11 @@ class Gateway:
 class JournalWriter:
     """Callback that makes the journal's request and reply of one call, inside the transaction that writes its row.
 
-    `outcome` and `reply` remember what was stored, so that the same reply is sent. An exception here fails the whole
-    batch, so `render` and `redact` of a protocol must accept every call that its `parse` returns.
+    `outcome` and `reply` remember what was stored, so that the same reply is sent. `fault` is the exception of the
+    protocol that prevented the record. It does not leave the transaction.
     """
 
-    __slots__ = ("_call", "_clock_ms", "_path", "_protocol", "_raw", "outcome", "reply")
+    __slots__ = ("_call", "_clock_ms", "_path", "_protocol", "_raw", "fault", "outcome", "reply")
 
     def __init__(self, protocol: WireProtocol, path: str, call: Call, raw: bytes, clock_ms: Callable[[], int]) -> None:
         self._protocol = protocol
@@ -220,15 +240,23 @@ class JournalWriter:
         self._clock_ms = clock_ms
         self.outcome: Outcome | None = None
         self.reply = b""
+        self.fault: BaseException | None = None
 
     def __call__(self, outcome: Outcome) -> tuple[str, str]:
         """Return the request without its token, as one line, and the reply."""
         protocol, now_ms = self._protocol, self._clock_ms()
-        self.outcome = outcome
-        self.reply = reply = protocol.render(self._call, outcome, None, now_ms)
-        redacted = protocol.redact(self._call, self._raw, now_ms)
-        separator = "?" if protocol.method == "GET" else " "
-        return f"{protocol.method} {self._path}{separator}{redacted}", reply.decode()
+        self.fault = self.outcome = None  # a batch may be applied again
+        try:
+            reply = protocol.render(self._call, outcome, None, now_ms)
+            redacted = protocol.redact(self._call, self._raw, now_ms)
+            separator = "?" if protocol.method == "GET" else " "
+            record = f"{protocol.method} {self._path}{separator}{redacted}", reply.decode()
+            record[0].encode()  # SQLite cannot store a lone surrogate
+        except BaseException as fault:  # on the writer's thread no signal raises, only the protocol
+            self.fault = fault
+            return UNRECORDED, UNRECORDED
+        self.outcome, self.reply = outcome, reply
+        return record
 
 
 class ProviderEndpoint:
@@ -253,7 +281,7 @@ class ProviderEndpoint:
             return
         except Exception:
             # The money may have moved before the bug, so the answer is 503 and not a refusal.
-            logger.exception("a provider call failed because of a bug; please report this traceback")
+            logger.exception(BUG_REPORT)
             status, body = gateway.render_failure(operation, 503, "temporarily unavailable", started)
         headers = JSON_HEADERS
         if status == 405:

@@ -1,11 +1,12 @@
 """The store in plain Python. The tests compare the real engine with it. Nothing is stored."""
 
 from collections.abc import Callable, Sequence
+from copy import deepcopy
 
 from minwallet.ledger.outcomes import Outcome
 from minwallet.storage.account_store import AccountStore
 from minwallet.storage.admin_store import AdminStore
-from minwallet.storage.errors import StoreError
+from minwallet.storage.errors import CommandFault, StoreError
 from minwallet.storage.ledger_store import LedgerStore
 from minwallet.storage.limit_store import LimitStore
 from minwallet.storage.models import AccountCommand, SessionHolder
@@ -44,7 +45,13 @@ class MemoryStore:
         return dry_run(self.state, account_command, now_ms)
 
     async def apply(self, account_commands: Sequence[AccountCommand], now_ms: int) -> list[Outcome]:
-        return [apply_command(self.state, each, now_ms) for each in account_commands]
+        before = deepcopy(vars(self.state))
+        try:
+            return [apply_command(self.state, each, now_ms) for each in account_commands]
+        except BaseException as error:
+            # The subjects share the state object, so it gets its old content back.
+            vars(self.state).update(before)
+            raise CommandFault("a command could not be decided because of a bug") from error
 
     def on_failure(self, callback: Callable[[], None]) -> None:
         """Ignore the callback."""
