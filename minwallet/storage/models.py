@@ -10,6 +10,7 @@ from minwallet.ledger.decide import Account
 from minwallet.ledger.entries import Entry
 from minwallet.ledger.outcomes import Outcome
 from minwallet.ledger.reconciliation import ReportRow
+from minwallet.storage.admin_store import AuditEvent
 
 OPERATOR_PROTOCOL = "operator"
 """The protocol of the operator's own deposits and withdrawals."""
@@ -37,6 +38,8 @@ class AccountCommand(NamedTuple):
     """True if the protocol's ids are unique per agent and currency. False if they are unique per agent."""
     journal: Callable[[Outcome], tuple[str, str]] | None = None
     """Returns the request and the reply to store in the journal. Called if the outcome has an entry."""
+    audit: AuditEvent | None = None
+    """Added to the audit log with the entry's `seq` and time, in the same transaction, if the command is applied."""
 
 
 class PlayerStatus(StrEnum):
@@ -154,6 +157,8 @@ class NewSession(NamedTuple):
     token_hash: bytes
     hint: str
     expires_at_ms: int | None
+    opened_by_admin: str | None = None
+    """The admin who opened it in the back office. Resetting the admin revokes it."""
 
 
 class NewAccount(NamedTuple):

@@ -29,6 +29,7 @@ def test_a_key_is_shown_only_when_it_is_created(wallet: InProcessCli, name: str)
     (row,) = [each for each in listed.json["keys"] if each["name"] == name]
     assert made["key"].startswith(row.pop("key").rstrip("…"))
     assert row.pop("created_at")
+    assert row.pop("created_by").startswith("command line")
     assert row == {"name": name, "scope": "write", "agent": None, "revoked_at": None}
 
 
@@ -44,7 +45,7 @@ def test_a_key_can_be_restricted_to_one_agent(wallet: InProcessCli, name: str) -
     made = wallet.run("key", "add", name, "--scope", "write", "--agent", "first")
     assert "write for agent first" in made.err
     rows = [split_cells(line) for line in wallet.run("key", "list").out.splitlines()]
-    assert rows[0] == ["name", "key", "scope", "agent", "created", "revoked"]
+    assert rows[0] == ["name", "key", "scope", "agent", "created", "made by", "revoked"]
     assert [row[3] for row in rows if row[0] == name] == ["first"]
     assert_error_line(
         wallet.run("key", "add", f"{name}x", "--scope", "read", "--agent", "nobody"), 1, "unknown agent 'nobody'"

@@ -91,7 +91,7 @@ def test_constraints_of_renamed_tables_stay(older_file: Path, run: Run) -> None:
         assert file.execute("PRAGMA foreign_key_check").fetchall() == []
         for statement in (
             "INSERT INTO id_scopes (agent_id, protocol, currency) VALUES (9, 'vela', '')",
-            "INSERT INTO admin_sessions VALUES (randomblob(32), 'bob', 0, 1, 2)",
+            "INSERT INTO admin_sessions VALUES (randomblob(32), 'bob', 0, 1, 2, NULL)",
             "INSERT INTO limit_usage VALUES (9, 1, 0, 0, 0, 0)",
             "INSERT INTO report_cursors VALUES (9, '', NULL)",
             "DELETE FROM id_scopes",
