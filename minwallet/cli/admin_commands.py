@@ -62,9 +62,9 @@ def reset(
     ] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Sign an admin out everywhere, remove the password, and end what the admin made.
+    """Sign an admin out everywhere and remove the password.
 
-    API keys, sign-in links and player sessions that the admin made are ended too. After that, only a new link signs the
+    The API keys, sign-in links and player sessions that the admin made end too. After that, only a new link signs the
     admin in. Admins whom the admin invited are listed and stay.
 
     Example: minwallet admin reset eve

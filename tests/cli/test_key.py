@@ -1,6 +1,8 @@
 """`minwallet key`."""
 
 import re
+import sqlite3
+from contextlib import closing
 from itertools import count
 
 import pytest
@@ -63,6 +65,20 @@ def test_a_key_is_revoked_by_its_name(wallet: InProcessCli, name: str) -> None:
     assert again == first
     assert_error_line(wallet.run("key", "add", name, "--scope", "read"), 1, name, "choose another")
     assert_error_line(wallet.run("key", "revoke", "nothing"), 1, "unknown key 'nothing'", "minwallet key list")
+
+
+def test_a_key_without_a_recorded_maker_is_named(cli: InProcessCli) -> None:
+    """The list says that the maker is not recorded. A reset names the key, and does not revoke it."""
+    cli("key", "add", "old", "--scope", "read")
+    with closing(sqlite3.connect(cli.db, isolation_level=None)) as file:
+        file.execute("UPDATE api_keys SET created_by = NULL")
+        file.execute("INSERT INTO admins (name, created_at_ms) VALUES ('eve', 1)")
+    assert "(not recorded)" in cli.run("key", "list").out
+    assert cli.run("admin", "reset", "eve").out.splitlines()[1:] == [
+        "API keys without a recorded maker still work: old",
+    ]
+    (key,) = cli("key", "list")["keys"]
+    assert (key["created_by"], key["revoked_at"]) == (None, None)
 
 
 def test_an_invalid_key_is_refused(wallet: InProcessCli) -> None:
