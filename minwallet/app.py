@@ -39,6 +39,7 @@ from minwallet.operations.maintenance import run_aggregation, run_backups, run_p
 from minwallet.operations.requests import AdminLink
 from minwallet.protocols.registry import PROTOCOLS, load_protocol
 from minwallet.setting_sources import SettingsError
+from minwallet.storage.actors import SERVER_START
 from minwallet.storage.file_lock import ControlEndpoint, DatabaseLock
 from minwallet.storage.sqlite import SqliteStore
 from minwallet.storage.sqlite.backup import back_up
@@ -259,7 +260,7 @@ def _create_backup_dir(settings: Settings) -> None:
 
 
 async def _create_first_login_link(wallet: Wallet) -> str:
-    link = await execute(wallet, AdminLink(), "server start")
+    link = await execute(wallet, AdminLink(), SERVER_START)
     assert not isinstance(link, OperationFailure)
     return str(link["path"])
 

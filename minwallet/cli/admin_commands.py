@@ -1,12 +1,15 @@
 """`minwallet admin`."""
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from minwallet.cli.dispatch import execute, query, require_running_server
 from minwallet.cli.options import JsonOption
 from minwallet.cli.output import print_json, print_line, print_table
+
+if TYPE_CHECKING:
+    from minwallet.operations.requests import Reply
 
 app = typer.Typer(help="Manage who can sign in to the back office.", no_args_is_help=True)
 
@@ -54,15 +57,38 @@ def list_(context: typer.Context, as_json: JsonOption = False) -> None:
 def reset(
     context: typer.Context,
     name: Annotated[str, typer.Argument(metavar="NAME", help="The admin.")],
+    keep_keys: Annotated[
+        bool, typer.Option("--keep-keys", help="Keep the API keys and the player sessions that the admin made.")
+    ] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Sign an admin out everywhere and remove the password.
 
-    After that, only a new link signs the admin in.
+    The API keys, sign-in links and player sessions that the admin made end too. After that, only a new link signs the
+    admin in. Admins whom the admin invited are listed and stay.
 
     Example: minwallet admin reset eve
     """
     from minwallet.operations.requests import AdminReset
 
-    reply = execute(context, AdminReset(name=name))
-    print_json(reply) if as_json else print_line(f"admin {name} is signed out and has no password")
+    reply = execute(context, AdminReset(name=name, keep_keys=keep_keys))
+    if as_json:
+        print_json(reply)
+        return
+    print_line(f"admin {name} is signed out and has no password")
+    for line in _describe_reset(reply, keep_keys=keep_keys):
+        print_line(line)
+
+
+def _describe_reset(reply: "Reply", *, keep_keys: bool) -> list[str]:
+    """Return a line for each kind of access that was ended, or that a person has to judge."""
+    sessions, player_sessions = reply["sessions_ended"], reply["player_sessions_revoked"]
+    counts = [f"{sessions} of the admin", *([f"{player_sessions} of players"] if player_sessions else [])]
+    lines = [f"sessions ended: {', '.join(counts)}"] if sessions or player_sessions else []
+    lists = {
+        "sign-in links ended, for": reply["links_ended"],
+        "API keys revoked": reply["keys_revoked"],
+        "admins that {name} invited can still sign in": reply["admins_invited"],
+        "API keys without a recorded maker still work": [] if keep_keys else reply["keys_without_maker"],
+    }
+    return lines + [f"{text.format(name=reply['name'])}: {', '.join(names)}" for text, names in lists.items() if names]

@@ -17,6 +17,7 @@ import typer
 from minwallet.cli.hints import format_failure
 from minwallet.cli.output import CommandRefused
 from minwallet.operations.errors import OperationFailure
+from minwallet.storage.actors import COMMAND_LINE
 from minwallet.storage.errors import DatabaseUnusable, StoreError
 from minwallet.storage.file_lock import LOCK_TIMEOUT_S, ControlEndpoint, DatabaseLock
 from minwallet.storage.store import Store
@@ -163,9 +164,9 @@ def _send_to_server(endpoint: ControlEndpoint, request: "OperationRequest") -> "
 def _current_actor() -> str:
     """Return the author of a change for the audit log: the command line and the user of the machine."""
     try:
-        return f"command line ({getpass.getuser()})"
+        return f"{COMMAND_LINE} ({getpass.getuser()})"
     except (KeyError, OSError):
-        return "command line"
+        return COMMAND_LINE
 
 
 def _raise_if_failed(reply: "Reply | OperationFailure") -> "Reply":

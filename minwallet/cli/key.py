@@ -47,7 +47,7 @@ def add(
 def list_(context: typer.Context, as_json: JsonOption = False) -> None:
     """List the keys, revoked ones included.
 
-    The list shows only the first characters of each key.
+    The list shows only the first characters of each key, and who made it. The maker of an old key may not be recorded.
 
     Example: minwallet key list
     """
@@ -58,11 +58,14 @@ def list_(context: typer.Context, as_json: JsonOption = False) -> None:
         print_json(reply)
         return
     rows = [
-        (each["name"], each["key"], each["scope"], each["agent"] or "(all)", each["created_at"], each["revoked_at"])
+        (
+            *(each["name"], each["key"], each["scope"], each["agent"] or "(all)"),
+            *(each["created_at"], each["created_by"] or "(not recorded)", each["revoked_at"]),
+        )
         for each in reply["keys"]
     ]
     empty = "no keys yet; create one with: minwallet key add NAME --scope read"
-    print_table(["name", "key", "scope", "agent", "created", "revoked"], rows, empty)
+    print_table(["name", "key", "scope", "agent", "created", "made by", "revoked"], rows, empty)
 
 
 @app.command("revoke")

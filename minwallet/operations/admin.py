@@ -17,58 +17,64 @@ from minwallet.operations.requests import (
     Reply,
 )
 from minwallet.operations.timestamps import format_iso
-from minwallet.storage.admin_store import Admin, AdminSession, NewApiKey
+from minwallet.storage.actors import find_admin, is_owner
+from minwallet.storage.admin_store import AdminSession, AuditEvent, NewApiKey
 from minwallet.wallet.service import Wallet
 
 
-async def handle_admin(wallet: Wallet, request: AdminRequest) -> Reply:
-    """Execute the request and return the reply. Raise OperationError or StoreError."""
+async def handle_admin(wallet: Wallet, request: AdminRequest, actor: str, audit: AuditEvent | None) -> Reply:
+    """Execute the request and return the reply. A change adds `audit`. Raise OperationError or StoreError."""
     match request:
         case KeyAdd():
-            return await _add_key(wallet, request)
+            return await _add_key(wallet, request, actor, audit)
         case KeyList():
             return {"keys": [schemas.build_api_key_response(key) for key in await wallet.store.admin.list_keys()]}
         case KeyRevoke():
-            if not await wallet.store.admin.revoke_key(request.name, wallet.clock_ms()):
+            if not await wallet.store.admin.revoke_key(request.name, wallet.clock_ms(), audit=audit):
                 raise OperationError(f"unknown key '{request.name}'", code=ErrorCode.NOT_FOUND, subject=Subject.KEY)
             return {"revoked": True}
         case AdminLink():
-            return await _create_login_link(wallet, request.name)
+            return await _create_login_link(wallet, request.name, actor, audit)
         case AdminReset():
-            return await _reset_admin(wallet, request.name)
+            return await _reset_admin(wallet, request, audit)
         case AdminList():
             return {"admins": [schemas.build_admin_response(admin) for admin in await wallet.store.admin.list_admins()]}
         case _:
             assert_never(request)
 
 
-async def _add_key(wallet: Wallet, request: KeyAdd) -> Reply:
+async def _add_key(wallet: Wallet, request: KeyAdd, actor: str, audit: AuditEvent | None) -> Reply:
     agent_id = (await get_agent(wallet.store, request.agent)).agent_id if request.agent else None
     key = generate_api_key()
-    new = NewApiKey(hash_secret(key), f"{key[:7]}…", request.name, request.scope, agent_id)
-    if not await wallet.store.admin.add_key(new, wallet.clock_ms()):
+    new = NewApiKey(hash_secret(key), f"{key[:7]}…", request.name, request.scope, agent_id, actor)
+    if not await wallet.store.admin.add_key(new, wallet.clock_ms(), audit=audit):
         # The name of a revoked key stays taken: the audit log refers to keys by their names.
         reason = f"key name '{request.name}' is already used, perhaps by a revoked key; choose another"
         raise OperationError(reason, code=ErrorCode.TAKEN)
     return {"key": key, "name": request.name, "scope": request.scope, "agent": request.agent}
 
 
-async def _create_login_link(wallet: Wallet, name: str) -> Reply:
-    """Create a sign-in link, and the admin if there is none with this name."""
-    store, now_ms, token = wallet.store, wallet.clock_ms(), generate_secret()
-    if name not in [admin.name for admin in await store.admin.list_admins()]:
-        await store.admin.upsert_admin(Admin(name, None), now_ms)
-    expires_at_ms = now_ms + LOGIN_LINK_TTL_S * 1000
-    await store.admin.add_admin_session(
-        hash_secret(token), AdminSession(name, expires_at_ms), is_link=True, now_ms=now_ms
+async def _create_login_link(wallet: Wallet, name: str, actor: str, audit: AuditEvent | None) -> Reply:
+    """Create a sign-in link, and the admin if there is none with this name.
+
+    A link for another admin would let its maker act under that admin's name. So from outside a link is made only for a
+    new name, or for oneself.
+    """
+    now_ms, token = wallet.clock_ms(), generate_secret()
+    link = AdminSession(name, now_ms + LOGIN_LINK_TTL_S * 1000)
+    only_new = not is_owner(actor) and find_admin(actor) != name
+    if not await wallet.store.admin.add_login_link(
+        hash_secret(token), link, now_ms, audit=audit, created_by=actor, only_new=only_new
+    ):
+        reason = f"admin '{name}' exists; only the command line makes links for other admins"
+        raise OperationError(reason, code=ErrorCode.TAKEN)
+    return {"admin": name, "path": f"/admin/enter?token={token}", "expires_at": format_iso(link.expires_at_ms)}
+
+
+async def _reset_admin(wallet: Wallet, request: AdminReset, audit: AuditEvent | None) -> Reply:
+    ended = await wallet.store.admin.reset_admin(
+        request.name, wallet.clock_ms(), audit=audit, keep_keys=request.keep_keys
     )
-    return {"admin": name, "path": f"/admin/enter?token={token}", "expires_at": format_iso(expires_at_ms)}
-
-
-async def _reset_admin(wallet: Wallet, name: str) -> Reply:
-    store = wallet.store
-    if name not in [admin.name for admin in await store.admin.list_admins()]:
-        raise OperationError(f"unknown admin '{name}'", code=ErrorCode.NOT_FOUND, subject=Subject.ADMIN)
-    await store.admin.upsert_admin(Admin(name, None), wallet.clock_ms())
-    await store.admin.delete_admin_sessions(name)
-    return schemas.AdminResponse(name=name, has_password=False)
+    if ended is None:
+        raise OperationError(f"unknown admin '{request.name}'", code=ErrorCode.NOT_FOUND, subject=Subject.ADMIN)
+    return schemas.build_admin_reset_response(request.name, ended)

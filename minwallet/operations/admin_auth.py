@@ -12,21 +12,24 @@ long as for a wrong password, so it does not reveal which names exist.
 Throttling. Password attempts run one at a time, and up to MAX_WAITING_ATTEMPTS run or wait. Any further one gets
 TooManyAttempts immediately. So guessing costs the server a bounded amount of memory and CPU, however many clients try.
 The limit is global. A limit per address is the web layer's task (`web/auth.py`). Changing a password takes the same
-lock, so a password that is being replaced cannot be used to sign in.
+lock, so a password that is being replaced cannot be used to sign in. A reset takes no lock: the store checks in the
+transaction that the verified password, or the cookie that sets a new one, is still valid.
 
-Audit. Every sign-in and sign-out is written to the audit log. Failures are counted and written together, at most one
-row per FAILURE_AUDIT_INTERVAL_MS and before every successful sign-in, so an attack cannot fill the log. A failure
-contains a name only if an admin has it, because people type passwords into the wrong field.
+Audit. Every sign-in and sign-out is written to the audit log, in the same transaction. Failures are counted and written
+together, at most one row per FAILURE_AUDIT_INTERVAL_MS and before every successful sign-in, so an attack cannot fill
+the log. If that row cannot be written, the count stays and nobody signs in. A failure contains a name only if an admin
+has it, because people type passwords into the wrong field.
 
 Sessions. Setting a password ends all sessions and links of the admin, and starts a new session.
 """
 
 import asyncio
+import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import NamedTuple
 
-from minwallet.operations.audit_log import write_audit_event
+from minwallet.operations.audit_log import build_admin_event
 from minwallet.operations.credentials import (
     COOKIE_TTL_S,
     DUMMY_PASSWORD_HASH,
@@ -37,7 +40,8 @@ from minwallet.operations.credentials import (
     verify_password,
 )
 from minwallet.operations.errors import OperationError
-from minwallet.storage.admin_store import Admin, AdminSession
+from minwallet.storage.admin_store import Admin, AdminSession, AuditEvent
+from minwallet.storage.errors import StoreError
 from minwallet.wallet.service import Wallet
 
 MAX_PASSWORD_LENGTH = 1000
@@ -93,58 +97,70 @@ class AdminAuth:
 
     async def sign_in_with_link(self, token: str, address: str) -> Login | None:
         """Consume the link. Return None if it is unknown, expired or already used."""
-        admin = await self._wallet.store.admin.consume_login_link(hash_secret(token), self._wallet.clock_ms())
+        store, now_ms, link_hash = self._wallet.store, self._wallet.clock_ms(), hash_secret(token)
+        admin = await store.admin.find_login_link(link_hash, now_ms)
         if admin is None:
             await self._record_failure("link", None, address)
             return None
-        return await self._complete_login(admin, "link", address)
+        await self._audit_failures()
+        cookie, session = self._build_session(admin)
+        audit = build_admin_event(self._wallet, "sign_in", admin, by="link", address=address)
+        if not await store.admin.exchange_login_link(link_hash, hash_secret(cookie), session, now_ms, audit=audit):
+            await self._record_failure("link", None, address)
+            return None
+        return Login(admin, cookie)
 
     async def sign_in_with_password(self, name: str, password: str, address: str) -> Login | None:
         """Return None if name or password is wrong, after the same time in either case. Raise TooManyAttempts."""
         async with self._serialize_attempts():
             found = await self._find_admin(name)
-            if await self._verify_password(password, found) and found:
-                return await self._complete_login(found.name, "password", address)
+            if await self._verify_password(password, found) and found and found.password:
+                await self._audit_failures()
+                cookie, session = self._build_session(found.name)
+                audit = build_admin_event(self._wallet, "sign_in", found.name, by="password", address=address)
+                now_ms = self._wallet.clock_ms()
+                if await self._wallet.store.admin.add_admin_session(
+                    hash_secret(cookie), session, now_ms, audit=audit, password=found.password
+                ):
+                    return Login(found.name, cookie)
             await self._record_failure("password", found.name if found else None, address)
             return None
 
     async def sign_out(self, admin: str, cookie: str) -> None:
         """End the session with this cookie."""
-        await self._wallet.store.admin.delete_admin_session(hash_secret(cookie))
-        await write_audit_event(self._wallet, f"admin {admin}", "sign_out", admin)
+        audit = build_admin_event(self._wallet, "sign_out", admin)
+        await self._wallet.store.admin.delete_admin_session(hash_secret(cookie), audit=audit)
 
-    async def set_password(self, admin: str, old: str, new: str, address: str) -> Login:
+    async def set_password(self, admin: str, cookie: str, old: str, new: str, address: str) -> Login:
         """Set or change the password, end all sessions and links of the admin, and start a new session.
 
-        Raise OperationError if `old` is not the current password or `new` is too short or too long. Raise
-        TooManyAttempts if too many attempts wait.
+        Raise OperationError if `old` is not the current password, `new` is too short or too long, or the session with
+        this cookie ends meanwhile. Raise TooManyAttempts if too many attempts wait.
         """
         if not MIN_PASSWORD_LENGTH <= len(new) <= MAX_PASSWORD_LENGTH:
             length = f"{MIN_PASSWORD_LENGTH} to {MAX_PASSWORD_LENGTH} characters"
             raise OperationError(f"a password must have {length}; several words are easy to remember")
-        store = self._wallet.store
         async with self._serialize_attempts():
             found = await self._find_admin(admin)
             if found and found.password and not await self._verify_password(old, found):
                 await self._record_failure("password", admin, address)
                 raise OperationError("wrong current password; nothing was changed")
             hashed = await asyncio.to_thread(hash_password, new)
-            await store.admin.upsert_admin(Admin(admin, hashed), self._wallet.clock_ms())
-            await store.admin.delete_admin_sessions(admin)
-            await write_audit_event(self._wallet, f"admin {admin}", "password_set", admin)
-            return Login(admin, await self._create_session(admin))
+            new_cookie, session = self._build_session(admin)
+            if not await self._wallet.store.admin.set_password(
+                Admin(admin, hashed),
+                hash_secret(new_cookie),
+                session,
+                self._wallet.clock_ms(),
+                old_token_hash=hash_secret(cookie),
+                audit=build_admin_event(self._wallet, "password_set", admin),
+            ):
+                raise OperationError("this sign-in has ended; nothing was changed")
+            return Login(admin, new_cookie)
 
-    async def _complete_login(self, admin: str, method: str, address: str) -> Login:
-        cookie = await self._create_session(admin)
-        await self._audit_failures()
-        await write_audit_event(self._wallet, f"admin {admin}", "sign_in", admin, by=method, address=address)
-        return Login(admin, cookie)
-
-    async def _create_session(self, admin: str) -> str:
-        cookie, now_ms = generate_secret(), self._wallet.clock_ms()
-        session = AdminSession(admin, now_ms + COOKIE_TTL_S * 1000)
-        await self._wallet.store.admin.add_admin_session(hash_secret(cookie), session, is_link=False, now_ms=now_ms)
-        return cookie
+    def _build_session(self, admin: str) -> tuple[str, AdminSession]:
+        """Return a new cookie and its session."""
+        return generate_secret(), AdminSession(admin, self._wallet.clock_ms() + COOKIE_TTL_S * 1000)
 
     async def _find_admin(self, name: str) -> Admin | None:
         return next((admin for admin in await self._wallet.store.admin.list_admins() if admin.name == name), None)
@@ -168,17 +184,26 @@ class AdminAuth:
 
     async def _record_failure(self, method: str, admin: str | None, address: str) -> None:
         """Count a failed attempt, and write the audit row if one is due. `admin` is None for an unknown name."""
-        self._unaudited_failures = _FailedAttempts(
-            method, admin, address, self._unaudited_failures.attempts + 1 if self._unaudited_failures else 1
-        )
+        self._add_failures(_FailedAttempts(method, admin, address, 1))
         if self._wallet.clock_ms() - self._audited_at_ms >= FAILURE_AUDIT_INTERVAL_MS:
             await self._audit_failures()
 
+    def _add_failures(self, latest: _FailedAttempts) -> None:
+        pending = self._unaudited_failures.attempts if self._unaudited_failures else 0
+        self._unaudited_failures = latest._replace(attempts=pending + latest.attempts)
+
     async def _audit_failures(self) -> None:
         failures, self._unaudited_failures = self._unaudited_failures, None
-        if failures:
-            self._audited_at_ms = self._wallet.clock_ms()
-            by, admin, address, tries = failures
-            await write_audit_event(
-                self._wallet, "nobody", "sign_in_failed", admin, by=by, address=address, tries=tries
-            )
+        if failures is None:
+            return
+        now_ms = self._wallet.clock_ms()
+        by, admin, address, tries = failures
+        detail = json.dumps({"by": by, "address": address, "tries": tries})
+        event = AuditEvent(now_ms, "nobody", "sign_in_failed", None, admin, detail)
+        audited_before_ms, self._audited_at_ms = self._audited_at_ms, now_ms
+        try:
+            await self._wallet.store.admin.add_audit_event(event)
+        except StoreError:
+            self._add_failures(failures)
+            self._audited_at_ms = audited_before_ms
+            raise

@@ -16,19 +16,20 @@ from minwallet.operations.requests import (
     Reply,
     ReportSave,
 )
+from minwallet.storage.admin_store import AuditEvent
 from minwallet.storage.models import Agent, GameList, default_wallet_token
 from minwallet.storage.store import Store
 from minwallet.wallet.service import Wallet
 
 
-async def handle_agents(wallet: Wallet, request: AgentRequest) -> Reply:
-    """Execute the request and return the reply. Raise OperationError or StoreError."""
+async def handle_agents(wallet: Wallet, request: AgentRequest, audit: AuditEvent | None) -> Reply:
+    """Execute the request and return the reply. A change adds `audit`. Raise OperationError or StoreError."""
     store = wallet.store
     match request:
         case AgentAdd():
-            return await _add_agent(wallet, request)
+            return await _add_agent(wallet, request, audit)
         case AgentSet():
-            return await _update_agent(wallet, request)
+            return await _update_agent(wallet, request, audit)
         case AgentShow():
             return schemas.build_agent_response(await get_agent(store, request.name))
         case AgentList():
@@ -52,9 +53,11 @@ async def get_agent(store: Store, name: str) -> Agent:
     raise OperationError(f"unknown agent '{name}'", code=ErrorCode.NOT_FOUND, subject=Subject.AGENT)
 
 
-async def _add_agent(wallet: Wallet, request: AgentAdd) -> Reply:
+async def _add_agent(wallet: Wallet, request: AgentAdd, audit: AuditEvent | None) -> Reply:
     wallet_token = request.wallet_token or default_wallet_token(request.name)
-    agent = await wallet.store.accounts.add_agent(request.name, wallet_token, request.host_id, wallet.clock_ms())
+    agent = await wallet.store.accounts.add_agent(
+        request.name, wallet_token, request.host_id, wallet.clock_ms(), audit=audit
+    )
     if agent is None:
         *ids, last_id = [
             f"the name '{request.name}'",
@@ -69,13 +72,13 @@ async def _add_agent(wallet: Wallet, request: AgentAdd) -> Reply:
     return schemas.build_agent_summary(agent)
 
 
-async def _update_agent(wallet: Wallet, request: AgentSet) -> Reply:
+async def _update_agent(wallet: Wallet, request: AgentSet, audit: AuditEvent | None) -> Reply:
     agent = await get_agent(wallet.store, request.name)
     changes = request.model_dump(exclude={"operation", "name"}, exclude_none=True)
     if not changes:
         return schemas.build_agent_response(agent)
     changed = await wallet.store.accounts.change_agent(
-        agent.agent_id, {name: value or None for name, value in changes.items()}
+        agent.agent_id, {name: value or None for name, value in changes.items()}, audit=audit
     )
     if changed is None:
         raise OperationError(

@@ -16,15 +16,14 @@ from minwallet.operations.requests import (
     PlayerAdd,
     PlayerExclude,
     PlayerSetStatus,
-    Reply,
     Seed,
     SessionEnd,
     SessionOpen,
     SessionRevoke,
     Transfer,
 )
+from minwallet.storage.actors import name_admin
 from minwallet.storage.admin_store import AuditEvent
-from minwallet.wallet.callback_keys import build_key_hint
 from minwallet.wallet.service import Wallet
 
 AUDITED = (
@@ -39,16 +38,17 @@ EXCLUDED_FIELDS = {"operation", "agent", "player_id", "name", "token", "wallet_t
 """Fields that are left out of the detail: they have a column of their own, or are secret, or too long."""
 
 
-async def audit_request(wallet: Wallet, request: OperationRequest, reply: Reply, actor: str) -> None:
-    """Write the executed request to the audit log. Do nothing if it is not in AUDITED.
+def build_audit_event(wallet: Wallet, request: OperationRequest, actor: str) -> AuditEvent | None:
+    """Return the event of this request. Return None if it is not in AUDITED.
 
-    A transfer's ledger entry contains the actor too.
+    The store adds it in the transaction of the change, and only if something changes. So a change and its event exist
+    together or not at all. A transfer's event gets the `seq` of its ledger entry there; the entry has the actor too.
     """
     if not isinstance(request, AUDITED):
-        return
+        return None
     # In these requests null is a value: it ends a limit or an exclusion.
     is_null_meaningful = isinstance(request, LimitSet | PlayerExclude)
-    event = AuditEvent(
+    return AuditEvent(
         wallet.clock_ms(),
         actor,
         request.operation,
@@ -57,19 +57,9 @@ async def audit_request(wallet: Wallet, request: OperationRequest, reply: Reply,
         request.model_dump_json(
             exclude=EXCLUDED_FIELDS, exclude_none=not is_null_meaningful, exclude_defaults=is_null_meaningful
         ),
-        reply.get("seq"),
     )
-    await wallet.store.admin.add_audit_event(event)
 
 
-def _find_subject(request: OperationRequest, reply: Reply) -> str | None:
-    if isinstance(request, CallbackKeyAdd | CallbackKeyRevoke):
-        return build_key_hint(reply["callback_key"])
-    return getattr(request, "player_id", None) or getattr(request, "name", None)
-
-
-async def write_audit_event(wallet: Wallet, actor: str, action: str, subject: str | None, **detail: object) -> None:
-    """Write an event that is not an OperationRequest, such as a sign-in, to the audit log."""
-    await wallet.store.admin.add_audit_event(
-        AuditEvent(wallet.clock_ms(), actor, action, None, subject, json.dumps(detail))
-    )
+def build_admin_event(wallet: Wallet, action: str, admin: str, **detail: object) -> AuditEvent:
+    """Return the event of an admin that is not an OperationRequest, such as a sign-in."""
+    return AuditEvent(wallet.clock_ms(), name_admin(admin), action, None, admin, json.dumps(detail))

@@ -13,42 +13,52 @@ from minwallet.operations.requests import (
 )
 from minwallet.operations.schemas import CallbackKeyResponse
 from minwallet.operations.timestamps import format_iso
+from minwallet.storage.admin_store import AuditEvent
 from minwallet.storage.models import Agent, CallbackKey
 from minwallet.wallet.callback_keys import HINT_LENGTH, build_key_hint, generate_callback_key
 from minwallet.wallet.service import Wallet
 from minwallet.wallet.sessions import hash_token
 
 
-async def handle_callback_keys(wallet: Wallet, request: CallbackKeyRequest, actor: str) -> Reply:
-    """Execute the request of `actor` and return the reply. Raise OperationError or StoreError."""
+async def handle_callback_keys(
+    wallet: Wallet, request: CallbackKeyRequest, actor: str, audit: AuditEvent | None
+) -> Reply:
+    """Execute the request of `actor` and return the reply. A change adds `audit`. Raise OperationError or StoreError."""
     agent = await get_agent(wallet.store, request.agent)
     match request:
         case CallbackKeyAdd():
-            return await _add_key(wallet, agent, actor)
+            return await _add_key(wallet, agent, actor, audit)
         case CallbackKeyList():
             keys = await wallet.store.accounts.list_callback_keys(agent.agent_id)
             return {"callback_keys": [_build_response(agent, key) for key in keys]}
         case CallbackKeyRevoke():
-            return await _revoke_key(wallet, agent, request.key_prefix)
+            return await _revoke_key(wallet, agent, request.key_prefix, audit)
         case _:
             assert_never(request)
 
 
-async def _add_key(wallet: Wallet, agent: Agent, actor: str) -> Reply:
+async def _add_key(wallet: Wallet, agent: Agent, actor: str, audit: AuditEvent | None) -> Reply:
     secret = generate_callback_key()
     key = CallbackKey(hash_token(secret), build_key_hint(secret), wallet.clock_ms(), actor, None)
-    await wallet.store.accounts.add_callback_key(agent.agent_id, key)
+    await wallet.store.accounts.add_callback_key(agent.agent_id, key, audit=_about(audit, key))
     await wallet.callback_keys.refresh()
     return {"agent": agent.name, "callback_key": secret}
 
 
-async def _revoke_key(wallet: Wallet, agent: Agent, prefix: str) -> Reply:
+async def _revoke_key(wallet: Wallet, agent: Agent, prefix: str, audit: AuditEvent | None) -> Reply:
     keys = await wallet.store.accounts.list_callback_keys(agent.agent_id)
     key = _find_live_key(agent, keys, prefix.rstrip("…"))
     revoked = key._replace(revoked_at_ms=wallet.clock_ms())
-    await wallet.store.accounts.revoke_callback_key(revoked.key_hash, wallet.clock_ms())
+    await wallet.store.accounts.revoke_callback_key(
+        revoked.key_hash, wallet.clock_ms(), audit=_about(audit, key)
+    )
     await wallet.callback_keys.refresh()
     return _build_response(agent, revoked)
+
+
+def _about(audit: AuditEvent | None, key: CallbackKey) -> AuditEvent | None:
+    """Return the event with the key's hint as its subject: the request does not have it."""
+    return audit and audit._replace(subject=key.hint)
 
 
 def _find_live_key(agent: Agent, keys: list[CallbackKey], prefix: str) -> CallbackKey:

@@ -9,6 +9,7 @@ from minwallet.operations.errors import ErrorCode, OperationError
 from minwallet.operations.players import choose_account, get_player
 from minwallet.operations.requests import MAX_TTL_S, LimitList, LimitRequest, LimitSet, PlayerExclude, Reply
 from minwallet.operations.timestamps import format_date, format_minute, iso_to_minute, parse_timestamp
+from minwallet.storage.admin_store import AuditEvent
 from minwallet.storage.limit_store import LimitChange
 from minwallet.storage.models import Player
 from minwallet.wallet.service import Wallet
@@ -16,8 +17,11 @@ from minwallet.wallet.service import Wallet
 PERIOD_LABELS = {LimitPeriod.DAY: "a day", LimitPeriod.WEEK: "in 7 days", LimitPeriod.MONTH: "in 30 days"}
 
 
-async def handle_limits(wallet: Wallet, request: LimitRequest) -> Reply:
-    """Execute the request and return all the player's restrictions. Raise OperationError or StoreError."""
+async def handle_limits(wallet: Wallet, request: LimitRequest, audit: AuditEvent | None) -> Reply:
+    """Execute the request and return all the player's restrictions. A change adds `audit`.
+
+    Raise OperationError or StoreError.
+    """
     store, now_ms = wallet.store, wallet.clock_ms()
     player = await get_player(store, request.agent, request.player_id)
     match request:
@@ -26,9 +30,11 @@ async def handle_limits(wallet: Wallet, request: LimitRequest) -> Reply:
                 player = player._replace(accounts=(choose_account(player, request.currency),))
         case LimitSet():
             account_id = choose_account(player, request.currency).account_id
-            await store.limits.request_limit(LimitChange(account_id, request.kind, request.per, request.amount), now_ms)
+            change = LimitChange(account_id, request.kind, request.per, request.amount)
+            await store.limits.request_limit(change, now_ms, audit=audit)
         case PlayerExclude():
-            await store.limits.request_exclusion(player.player_key, _parse_exclusion_end(request, now_ms), now_ms)
+            until_ms = _parse_exclusion_end(request, now_ms)
+            await store.limits.request_exclusion(player.player_key, until_ms, now_ms, audit=audit)
         case _:
             assert_never(request)
     return await read_player_limits(wallet, player)

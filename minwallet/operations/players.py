@@ -22,6 +22,8 @@ from minwallet.operations.requests import (
     SessionRevoke,
 )
 from minwallet.operations.timestamps import format_iso
+from minwallet.storage.actors import find_admin
+from minwallet.storage.admin_store import AuditEvent
 from minwallet.storage.models import AccountBalance, AccountProblem, AccountsCreated, NewAccount, NewSession, Player
 from minwallet.storage.store import Store
 from minwallet.wallet.service import Wallet
@@ -30,12 +32,12 @@ from minwallet.wallet.sessions import build_new_session, generate_token, hash_to
 BALANCE_TOO_LARGE = f"balance plus bonus exceeds {format_amount(MAX_CENTS)}"
 
 
-async def handle_players(wallet: Wallet, request: PlayerRequest) -> Reply:
-    """Execute the request and return the reply. Raise OperationError or StoreError."""
+async def handle_players(wallet: Wallet, request: PlayerRequest, actor: str, audit: AuditEvent | None) -> Reply:
+    """Execute the request and return the reply. A change adds `audit`. Raise OperationError or StoreError."""
     store = wallet.store
     match request:
         case PlayerAdd():
-            return await _add_player(wallet, request)
+            return await _add_player(wallet, request, audit)
         case PlayerList():
             await get_agent(store, request.agent)
             return {
@@ -49,10 +51,10 @@ async def handle_players(wallet: Wallet, request: PlayerRequest) -> Reply:
             return schemas.build_player_response(await get_player(store, request.agent, request.player_id))
         case PlayerSetStatus():
             player = await get_player(store, request.agent, request.player_id)
-            await store.accounts.set_player_status(player.player_key, request.status)
+            await store.accounts.set_player_status(player.player_key, request.status, audit=audit)
             return schemas.build_player_response(player._replace(status=request.status))
         case SessionOpen():
-            return await _open_session(wallet, request)
+            return await _open_session(wallet, request, actor, audit)
         case SessionList():
             player = await get_player(store, request.agent, request.player_id)
             now_ms = wallet.clock_ms()
@@ -63,28 +65,30 @@ async def handle_players(wallet: Wallet, request: PlayerRequest) -> Reply:
                 ]
             }
         case SessionRevoke():
-            if not await store.sessions.revoke_session(hash_token(request.token), wallet.clock_ms()):
+            if not await store.sessions.revoke_session(hash_token(request.token), wallet.clock_ms(), audit=audit):
                 reason = "unknown session token; only opening a session shows the whole token"
                 raise OperationError(reason, code=ErrorCode.NOT_FOUND)
             return {"revoked": True}
         case SessionEnd():
             player = await get_player(store, request.agent, request.player_id)
-            if not await store.sessions.revoke_player_session(player.player_key, request.session, wallet.clock_ms()):
+            if not await store.sessions.revoke_player_session(
+                player.player_key, request.session, wallet.clock_ms(), audit=audit
+            ):
                 raise OperationError(f"{player.player_id} has no session {request.session}", code=ErrorCode.NOT_FOUND)
             return {"revoked": True}
         case Seed():
-            return await _seed_accounts(wallet, request)
+            return await _seed_accounts(wallet, request, audit)
         case _:
             assert_never(request)
 
 
-async def _add_player(wallet: Wallet, request: PlayerAdd) -> Reply:
+async def _add_player(wallet: Wallet, request: PlayerAdd, audit: AuditEvent | None) -> Reply:
     if request.balance + request.bonus > MAX_CENTS:
         raise OperationError(BALANCE_TOO_LARGE)
     if request.balance + request.bonus:
         await _refuse_if_excluded(wallet, request)
     new_account = _build_new_account(request, request.balance, None)
-    created = await _create_accounts(wallet, [new_account])
+    created = await _create_accounts(wallet, [new_account], audit)
     if created.problems:
         raise _reject_accounts([created.problems[0].reason], created.problems[0])
     if not created.accounts:
@@ -114,12 +118,12 @@ async def _search_players(store: Store, request: PlayerSearch) -> Reply:
     return {"players": [schemas.build_player_response(player) for player in page], "next": next_after}
 
 
-async def _open_session(wallet: Wallet, request: SessionOpen) -> Reply:
+async def _open_session(wallet: Wallet, request: SessionOpen, actor: str, audit: AuditEvent | None) -> Reply:
     player = await get_player(wallet.store, request.agent, request.player_id)
     account_id, currency, *_ = choose_account(player, request.currency)
     now_ms, token = wallet.clock_ms(), generate_token()
-    session = build_new_session(token, now_ms + request.ttl_s * 1000)
-    number = await wallet.store.sessions.add_session(account_id, session, now_ms)
+    session = build_new_session(token, now_ms + request.ttl_s * 1000)._replace(opened_by_admin=find_admin(actor))
+    number = await wallet.store.sessions.add_session(account_id, session, now_ms, audit=audit)
     return schemas.NewSessionResponse(
         session=number,
         token=token,
@@ -129,19 +133,19 @@ async def _open_session(wallet: Wallet, request: SessionOpen) -> Reply:
     )
 
 
-async def _seed_accounts(wallet: Wallet, request: Seed) -> Reply:
+async def _seed_accounts(wallet: Wallet, request: Seed, audit: AuditEvent | None) -> Reply:
     new_accounts = [
         _build_new_account(row, row.balance, build_new_session(row.token, None) if row.token else None)
         for row in request.rows
     ]
-    created = await _create_accounts(wallet, new_accounts)
+    created = await _create_accounts(wallet, new_accounts, audit)
     if created.problems:
         reasons = [f"line {request.rows[each.position].line}: {each.reason}" for each in created.problems]
         raise _reject_accounts(reasons, created.problems[-1])
     return {"rows": len(new_accounts), "players_added": created.players, "accounts_added": created.accounts}
 
 
-async def _create_accounts(wallet: Wallet, new_accounts: list[NewAccount]) -> AccountsCreated:
+async def _create_accounts(wallet: Wallet, new_accounts: list[NewAccount], audit: AuditEvent | None) -> AccountsCreated:
     problems = [
         AccountProblem(index, BALANCE_TOO_LARGE)
         for index, new_account in enumerate(new_accounts)
@@ -149,7 +153,7 @@ async def _create_accounts(wallet: Wallet, new_accounts: list[NewAccount]) -> Ac
     ]
     if problems:
         return AccountsCreated(problems=tuple(problems))
-    created = await wallet.store.accounts.create_accounts(new_accounts, wallet.clock_ms())
+    created = await wallet.store.accounts.create_accounts(new_accounts, wallet.clock_ms(), audit=audit)
     wallet.commit_notifier.notify()
     return created
 

@@ -314,10 +314,14 @@ class AdminLink(_BaseRequest):
 
 
 class AdminReset(_BaseRequest):
-    """The end of all sessions and of the password of an admin, so that only a new link signs in."""
+    """The end of an admin's sessions, links and password, and of the access that the admin gave to others.
+
+    With `keep_keys` the API keys and the sessions of players stay.
+    """
 
     operation: Literal["admin_reset"] = "admin_reset"
     name: Name
+    keep_keys: bool = False
 
 
 class AdminList(_BaseRequest):

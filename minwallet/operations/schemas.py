@@ -13,7 +13,7 @@ from minwallet.ledger.entries import Entry, Kind, Refusal, State
 from minwallet.ledger.limits import LimitKind, LimitPeriod, PlayerRestrictions
 from minwallet.operations.timestamps import format_date, format_iso
 from minwallet.protocols.operator_service import ReportUnit
-from minwallet.storage.admin_store import Admin, ApiKey, AuditRecord
+from minwallet.storage.admin_store import Admin, ApiKey, EndedAccess
 from minwallet.storage.models import Agent, JournaledEntry, Player, PlayerStatus, SessionRow
 from minwallet.storage.queries import CurrencyBalance, DailyTotalKey, OwnedEntry, Total
 
@@ -186,13 +186,16 @@ class VerificationResult(TypedDict):
 
 
 class ApiKeyResponse(TypedDict):
-    """`key` is only the beginning of the key; `agent` is null if the key covers all agents."""
+    """`key` is only the beginning of the key; `agent` is null if the key covers all agents. `created_by` is the actor
+    who made the key, null if it was made before makers were recorded.
+    """
 
     name: str
     key: str
     scope: str
     agent: str | None
     created_at: str | None
+    created_by: str | None
     revoked_at: str | None
 
 
@@ -220,15 +223,18 @@ class AdminResponse(TypedDict):
     has_password: bool
 
 
-class AuditEventResponse(TypedDict):
-    number: int
-    at: str | None
-    actor: str
-    action: str
-    agent: str | None
-    subject: str | None
-    detail: str
-    seq: int | None
+class AdminResetResponse(AdminResponse):
+    """What the reset ended: the admin's sessions, the links of and by the admin (as the names of their admins), the API
+    keys that the admin made, and the sessions of players that the admin opened. It did not end the admins in
+    `admins_invited`, nor the keys in `keys_without_maker`, which were made before makers were recorded.
+    """
+
+    sessions_ended: int
+    links_ended: list[str]
+    keys_revoked: list[str]
+    player_sessions_revoked: int
+    admins_invited: list[str]
+    keys_without_maker: list[str]
 
 
 def build_player_response(found: Player) -> PlayerResponse:
@@ -374,6 +380,7 @@ def build_api_key_response(found: ApiKey) -> ApiKeyResponse:
         scope=found.scope,
         agent=found.agent,
         created_at=format_iso(found.created_at_ms),
+        created_by=found.created_by,
         revoked_at=format_iso(found.revoked_at_ms),
     )
 
@@ -382,15 +389,14 @@ def build_admin_response(found: Admin) -> AdminResponse:
     return AdminResponse(name=found.name, has_password=found.password is not None)
 
 
-def build_audit_event_response(record: AuditRecord) -> AuditEventResponse:
-    number, (at_ms, actor, event, agent_name, subject, detail, seq) = record
-    return AuditEventResponse(
-        number=number,
-        at=format_iso(at_ms),
-        actor=actor,
-        action=event,
-        agent=agent_name,
-        subject=subject,
-        detail=detail,
-        seq=seq,
+def build_admin_reset_response(name: str, ended: EndedAccess) -> AdminResetResponse:
+    return AdminResetResponse(
+        name=name,
+        has_password=False,
+        sessions_ended=ended.sessions,
+        links_ended=list(ended.links),
+        keys_revoked=list(ended.keys),
+        player_sessions_revoked=ended.player_sessions,
+        admins_invited=list(ended.invited),
+        keys_without_maker=list(ended.keys_without_maker),
     )

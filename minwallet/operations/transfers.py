@@ -7,20 +7,20 @@ from minwallet.ledger.entries import Refusal
 from minwallet.ledger.money import MAX_CENTS, format_amount
 from minwallet.ledger.outcomes import Applied, Refused, Replayed
 from minwallet.operations import limits, schemas
-from minwallet.operations.audit_log import audit_request
 from minwallet.operations.errors import ErrorCode, OperationError
 from minwallet.operations.players import choose_account, get_player
 from minwallet.operations.requests import Reply, Transfer
+from minwallet.storage.admin_store import AuditEvent
 from minwallet.storage.models import OPERATOR_PROTOCOL, AccountCommand
 from minwallet.storage.queries import Filter
 from minwallet.storage.store import Store
 from minwallet.wallet.service import Wallet
 
 
-async def handle_transfer(wallet: Wallet, request: Transfer, actor: str) -> Reply:
+async def handle_transfer(wallet: Wallet, request: Transfer, actor: str, audit: AuditEvent | None) -> Reply:
     """Execute a deposit or a withdrawal, and return the new balances. Raise OperationError or StoreError.
 
-    A repeated reference returns the same reply and moves nothing.
+    A repeated reference returns the same reply, moves nothing, and does not add `audit` again.
     """
     player = await get_player(wallet.store, request.agent, request.player_id)
     currency = request.currency
@@ -32,17 +32,14 @@ async def handle_transfer(wallet: Wallet, request: Transfer, actor: str) -> Repl
     # Actor and reason are part of the entry and its hash, so they cannot be changed later.
     detail = json.dumps({"by": actor} | ({"reason": request.reason} if request.reason else {}))
     account_command = AccountCommand(
-        command_type(request.reference, cash, bonus, detail), OPERATOR_PROTOCOL, account_id
+        command_type(request.reference, cash, bonus, detail), OPERATOR_PROTOCOL, account_id, audit=audit
     )
     outcome = await wallet.submit(account_command, player.player_key)
     match outcome:
         case Applied(entry, cash, bonus) | Replayed(entry, cash, bonus):
-            reply = schemas.TransferResult(
+            return schemas.TransferResult(
                 player_id=player.player_id, currency=currency, cash=cash, bonus=bonus, seq=entry.seq
             )
-            if isinstance(outcome, Applied):
-                await audit_request(wallet, request, reply, actor)
-            return reply
         case Refused(Refusal.INSUFFICIENT_FUNDS, cash, bonus):
             kind, held = ("bonus", bonus) if request.bonus else ("cash", cash)
             reason = f"{player.player_id} has only {format_amount(held)} {currency} of {kind}"

@@ -3,33 +3,43 @@
 from collections.abc import Mapping, Sequence
 from typing import Protocol
 
+from minwallet.storage.admin_store import AuditEvent
 from minwallet.storage.models import AccountRow, AccountsCreated, Agent, CallbackKey, NewAccount, Player, PlayerStatus
 
 
 class AccountStore(Protocol):
-    """The agents with their players and accounts. Every method may raise StoreError."""
+    """The agents with their players and accounts. Every method may raise StoreError.
 
-    async def add_agent(self, name: str, wallet_token: str, host_id: str | None, now_ms: int) -> Agent | None:
+    A change and its event in the audit log are one transaction. A call that changes nothing adds no event.
+    """
+
+    async def add_agent(
+        self, name: str, wallet_token: str, host_id: str | None, now_ms: int, *, audit: AuditEvent | None = None
+    ) -> Agent | None:
         """Add an agent. Return None if the name, the wallet token or the host id is taken."""
 
-    async def change_agent(self, agent_id: int, changes: Mapping[str, str | None]) -> Agent | None:
+    async def change_agent(
+        self, agent_id: int, changes: Mapping[str, str | None], *, audit: AuditEvent | None = None
+    ) -> Agent | None:
         """Change some of the agent's fields. Return None if the wallet token or the host id is taken."""
 
     async def list_agents(self) -> list[Agent]:
         """Return all agents in order of their names."""
 
-    async def add_callback_key(self, agent_id: int, key: CallbackKey) -> None: ...
+    async def add_callback_key(self, agent_id: int, key: CallbackKey, *, audit: AuditEvent | None = None) -> None: ...
 
     async def list_callback_keys(self, agent_id: int) -> list[CallbackKey]:
         """Return the agent's callback keys, revoked ones included, oldest first."""
 
-    async def revoke_callback_key(self, key_hash: bytes, now_ms: int) -> None:
+    async def revoke_callback_key(self, key_hash: bytes, now_ms: int, *, audit: AuditEvent | None = None) -> None:
         """Revoke the key. Revoking it again changes nothing."""
 
     async def read_live_callback_keys(self) -> dict[bytes, int]:
         """Return the `agent_id` of each callback key that is not revoked, by the key's hash."""
 
-    async def create_accounts(self, new_accounts: Sequence[NewAccount], now_ms: int) -> AccountsCreated:
+    async def create_accounts(
+        self, new_accounts: Sequence[NewAccount], now_ms: int, *, audit: AuditEvent | None = None
+    ) -> AccountsCreated:
         """Create the missing players, accounts and sessions: all of them or none. Existing ones stay unchanged."""
 
     async def list_players(self, agent: str) -> list[Player]:
@@ -43,4 +53,6 @@ class AccountStore(Protocol):
     async def read_accounts(self, after: int, limit: int) -> list[AccountRow]:
         """Return up to `limit` accounts of all agents, in order of `account_id` and after `after`."""
 
-    async def set_player_status(self, player_key: int, status: PlayerStatus) -> None: ...
+    async def set_player_status(
+        self, player_key: int, status: PlayerStatus, *, audit: AuditEvent | None = None
+    ) -> None: ...

@@ -1,7 +1,11 @@
 """The interface to API keys, admins, their sessions, and the audit log."""
 
+import json
+from collections.abc import Mapping
 from enum import StrEnum
 from typing import NamedTuple, Protocol
+
+from minwallet.storage.actors import name_admin
 
 
 class KeyScope(StrEnum):
@@ -19,6 +23,8 @@ class NewApiKey(NamedTuple):
     name: str
     scope: str
     agent_id: int | None
+    created_by: str | None = None
+    """The actor who made it."""
 
 
 class ApiKey(NamedTuple):
@@ -30,6 +36,8 @@ class ApiKey(NamedTuple):
     agent: str | None
     created_at_ms: int
     revoked_at_ms: int | None
+    created_by: str | None = None
+    """The actor who made it. None if it was made before makers were recorded."""
 
 
 class Admin(NamedTuple):
@@ -44,6 +52,37 @@ class AdminSession(NamedTuple):
 
     admin: str
     expires_at_ms: int
+
+
+class EndedAccess(NamedTuple):
+    """What the reset of an admin has ended, and what remains to be judged by a person."""
+
+    sessions: int
+    """The admin's own sessions."""
+    links: tuple[str, ...]
+    """The admins of the ended login links: the admin's own ones, and those that the admin made."""
+    keys: tuple[str, ...]
+    """The API keys that the admin made."""
+    player_sessions: int
+    """The sessions of players that the admin opened."""
+    invited: tuple[str, ...] = ()
+    """The admins whose first link the admin made, and those whom they invited in turn. They can still sign in."""
+    keys_without_maker: tuple[str, ...] = ()
+    """The valid keys that were made before makers were recorded. They are not revoked."""
+
+    def describe(self) -> str:
+        """Return what was ended, as the detail of the audit event."""
+        ended = {"sessions": self.sessions, "links": self.links, "keys": self.keys}
+        return json.dumps(ended | {"player_sessions": self.player_sessions})
+
+
+def find_invited(makers: Mapping[str, str | None], name: str) -> tuple[str, ...]:
+    """Return the admins that this admin invited, directly or through others. `makers` has the maker of each admin."""
+    found, makers_found = {name}, {name_admin(name)}
+    while new := {admin for admin, maker in makers.items() if maker in makers_found} - found:
+        found |= new
+        makers_found |= {name_admin(admin) for admin in new}
+    return tuple(sorted(found - {name}))
 
 
 class AuditEvent(NamedTuple):
@@ -66,9 +105,12 @@ class AuditRecord(NamedTuple):
 
 
 class AdminStore(Protocol):
-    """The data of the back office. Every method may raise StoreError. Tokens and keys are passed as hashes."""
+    """The data of the back office. Every method may raise StoreError. Tokens and keys are passed as hashes.
 
-    async def add_key(self, key: NewApiKey, now_ms: int) -> bool:
+    A change and its event in the audit log are one transaction. A call that changes nothing adds no event.
+    """
+
+    async def add_key(self, key: NewApiKey, now_ms: int, *, audit: AuditEvent | None = None) -> bool:
         """Add a key. Return False if another key, perhaps a revoked one, has the name."""
 
     async def find_key(self, key_hash: bytes) -> ApiKey | None: ...
@@ -76,33 +118,82 @@ class AdminStore(Protocol):
     async def list_keys(self) -> list[ApiKey]:
         """Return all keys in order of their names."""
 
-    async def revoke_key(self, name: str, now_ms: int) -> bool:
+    async def revoke_key(self, name: str, now_ms: int, *, audit: AuditEvent | None = None) -> bool:
         """Revoke the key. Return False if it is unknown. Revoking it again changes nothing."""
-
-    async def upsert_admin(self, admin: Admin, now_ms: int) -> None:
-        """Add the admin, or change the password of an existing one."""
 
     async def list_admins(self) -> list[Admin]:
         """Return all admins in order of their names."""
 
-    async def add_admin_session(self, token_hash: bytes, session: AdminSession, *, is_link: bool, now_ms: int) -> None:
-        """Add a login link or a cookie for an existing admin. Delete the expired ones."""
+    async def add_login_link(
+        self,
+        token_hash: bytes,
+        link: AdminSession,
+        now_ms: int,
+        *,
+        audit: AuditEvent | None = None,
+        created_by: str,
+        only_new: bool = False,
+    ) -> bool:
+        """Add a login link, and the admin if the name is new. With `only_new` return False for an existing admin."""
+
+    async def find_login_link(self, token_hash: bytes, now_ms: int) -> str | None:
+        """Return the admin of this login link. Return None if it is unknown, used or expired."""
+
+    async def exchange_login_link(
+        self,
+        link_hash: bytes,
+        token_hash: bytes,
+        session: AdminSession,
+        now_ms: int,
+        *,
+        audit: AuditEvent | None = None,
+    ) -> bool:
+        """Replace the login link of this admin by a cookie. Return False if the link is unknown, used or expired."""
+
+    async def add_admin_session(
+        self,
+        token_hash: bytes,
+        session: AdminSession,
+        now_ms: int,
+        *,
+        audit: AuditEvent | None = None,
+        password: str,
+    ) -> bool:
+        """Add a cookie after a sign-in by password. Return False if `password` is no longer the admin's hash."""
+
+    async def set_password(
+        self,
+        admin: Admin,
+        token_hash: bytes,
+        session: AdminSession,
+        now_ms: int,
+        *,
+        old_token_hash: bytes,
+        audit: AuditEvent | None = None,
+    ) -> bool:
+        """Set the password, and replace all login links and cookies of the admin by one new cookie.
+
+        Return False if the old cookie has ended meanwhile.
+        """
 
     async def find_admin_session(self, token_hash: bytes, now_ms: int) -> AdminSession | None:
         """Return the session of this cookie. Return None if it is unknown or expired."""
 
-    async def consume_login_link(self, token_hash: bytes, now_ms: int) -> str | None:
-        """Delete the login link and return its admin. Return None if it is unknown, used or expired."""
+    async def delete_admin_session(self, token_hash: bytes, *, audit: AuditEvent | None = None) -> None: ...
 
-    async def delete_admin_session(self, token_hash: bytes) -> None: ...
+    async def reset_admin(
+        self, name: str, now_ms: int, *, audit: AuditEvent | None = None, keep_keys: bool = False
+    ) -> EndedAccess | None:
+        """Remove the password, and end all access of this admin and all that the admin made. Return None if unknown.
 
-    async def delete_admin_sessions(self, admin: str) -> None:
-        """Delete all login links and cookies of this admin."""
+        With `keep_keys` the keys and the sessions of players stay. The event gets `EndedAccess.describe` as its detail.
+        """
 
     async def has_credentials(self) -> bool:
         """Return True if any admin has a cookie or a password. Unused login links do not count."""
 
-    async def add_audit_event(self, event: AuditEvent) -> None: ...
+    async def add_audit_event(self, event: AuditEvent) -> None:
+        """Add an event that changes nothing else, such as a failed sign-in."""
 
     async def list_audit_records(self, before: int | None, limit: int) -> list[AuditRecord]:
         """Return up to `limit` records with a number below `before`, newest first."""

@@ -3,6 +3,7 @@
 from typing import NamedTuple, Protocol
 
 from minwallet.ledger.limits import LimitKind, LimitPeriod, PlayerRestrictions
+from minwallet.storage.admin_store import AuditEvent
 
 
 class LimitChange(NamedTuple):
@@ -15,12 +16,18 @@ class LimitChange(NamedTuple):
 
 
 class LimitStore(Protocol):
-    """The limits and exclusions of players. Every method may raise StoreError."""
+    """The limits and exclusions of players. Every method may raise StoreError.
 
-    async def request_limit(self, change: LimitChange, now_ms: int) -> None:
+    A request and its event in the audit log are one transaction. The event is added at the request, even if the change
+    takes effect later.
+    """
+
+    async def request_limit(self, change: LimitChange, now_ms: int, *, audit: AuditEvent | None = None) -> None:
         """Change the limit, immediately or after the cooling-off time."""
 
-    async def request_exclusion(self, player_key: int, until_ms: int | None, now_ms: int) -> None:
+    async def request_exclusion(
+        self, player_key: int, until_ms: int | None, now_ms: int, *, audit: AuditEvent | None = None
+    ) -> None:
         """Exclude the player until `until_ms`. None ends the exclusion, immediately or after the cooling-off time."""
 
     async def find_restrictions(self, account_id: int, now_ms: int) -> PlayerRestrictions:

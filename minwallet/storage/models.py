@@ -10,6 +10,7 @@ from minwallet.ledger.decide import Account
 from minwallet.ledger.entries import Entry
 from minwallet.ledger.outcomes import Outcome
 from minwallet.ledger.reconciliation import ReportRow
+from minwallet.storage.admin_store import AuditEvent
 
 OPERATOR_PROTOCOL = "operator"
 """The protocol of the operator's own deposits and withdrawals."""
@@ -38,6 +39,8 @@ class AccountCommand(NamedTuple):
     journal: Callable[[Outcome], tuple[str, str]] | None = None
     """Returns the request and the reply to store in the journal. Called if the outcome has an entry, inside the
     transaction: an exception in it fails this command."""
+    audit: AuditEvent | None = None
+    """Added to the audit log with the entry's `seq` and time, in the same transaction, if the command is applied."""
 
 
 class PlayerStatus(StrEnum):
@@ -166,6 +169,8 @@ class NewSession(NamedTuple):
     token_hash: bytes
     hint: str
     expires_at_ms: int | None
+    opened_by_admin: str | None = None
+    """The admin who opened it in the back office. Resetting the admin revokes it."""
 
 
 class NewAccount(NamedTuple):

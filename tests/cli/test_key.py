@@ -1,6 +1,8 @@
 """`minwallet key`."""
 
 import re
+import sqlite3
+from contextlib import closing
 from itertools import count
 
 import pytest
@@ -29,6 +31,7 @@ def test_a_key_is_shown_only_when_it_is_created(wallet: InProcessCli, name: str)
     (row,) = [each for each in listed.json["keys"] if each["name"] == name]
     assert made["key"].startswith(row.pop("key").rstrip("…"))
     assert row.pop("created_at")
+    assert row.pop("created_by").startswith("command line")
     assert row == {"name": name, "scope": "write", "agent": None, "revoked_at": None}
 
 
@@ -44,7 +47,7 @@ def test_a_key_can_be_restricted_to_one_agent(wallet: InProcessCli, name: str) -
     made = wallet.run("key", "add", name, "--scope", "write", "--agent", "first")
     assert "write for agent first" in made.err
     rows = [split_cells(line) for line in wallet.run("key", "list").out.splitlines()]
-    assert rows[0] == ["name", "key", "scope", "agent", "created", "revoked"]
+    assert rows[0] == ["name", "key", "scope", "agent", "created", "made by", "revoked"]
     assert [row[3] for row in rows if row[0] == name] == ["first"]
     assert_error_line(
         wallet.run("key", "add", f"{name}x", "--scope", "read", "--agent", "nobody"), 1, "unknown agent 'nobody'"
@@ -62,6 +65,20 @@ def test_a_key_is_revoked_by_its_name(wallet: InProcessCli, name: str) -> None:
     assert again == first
     assert_error_line(wallet.run("key", "add", name, "--scope", "read"), 1, name, "choose another")
     assert_error_line(wallet.run("key", "revoke", "nothing"), 1, "unknown key 'nothing'", "minwallet key list")
+
+
+def test_a_key_without_a_recorded_maker_is_named(cli: InProcessCli) -> None:
+    """The list says that the maker is not recorded. A reset names the key, and does not revoke it."""
+    cli("key", "add", "old", "--scope", "read")
+    with closing(sqlite3.connect(cli.db, isolation_level=None)) as file:
+        file.execute("UPDATE api_keys SET created_by = NULL")
+        file.execute("INSERT INTO admins (name, created_at_ms) VALUES ('eve', 1)")
+    assert "(not recorded)" in cli.run("key", "list").out
+    assert cli.run("admin", "reset", "eve").out.splitlines()[1:] == [
+        "API keys without a recorded maker still work: old",
+    ]
+    (key,) = cli("key", "list")["keys"]
+    assert (key["created_by"], key["revoked_at"]) == (None, None)
 
 
 def test_an_invalid_key_is_refused(wallet: InProcessCli) -> None:

@@ -12,6 +12,9 @@ SCRIPTS = sorted((resources.files("minwallet.storage") / "schema").iterdir(), ke
 OLD_NAMES = {"id_scopes": "id_spaces", "role": "part", "scope_id": "space_id"}
 """The former names of the tables and columns that migration 5 renamed."""
 
+RENAMED_IN = 5
+"""The schema version that has the new names."""
+
 NEW_NAMES = {old: new for new, old in OLD_NAMES.items()}
 
 
@@ -27,7 +30,7 @@ def copy_to_older_schema(source: Path, target: Path, version: int) -> None:
         db.execute("DELETE FROM agents")
         db.execute("DROP TRIGGER transactions_move_their_account")
         for table in ("agents", "players", "accounts", "sessions", "id_scopes", "transactions"):
-            old_table = OLD_NAMES.get(table, table)
+            old_table = OLD_NAMES.get(table, table) if version < RENAMED_IN else table
             columns = [row[1] for row in db.execute(f"PRAGMA main.table_info({old_table})")]
             values = ", ".join(NEW_NAMES.get(column, column) for column in columns)
             db.execute(f"INSERT INTO main.{old_table} ({', '.join(columns)}) SELECT {values} FROM current.{table}")

@@ -1,15 +1,24 @@
 """Tests of API keys, admins, their sessions and the audit log, with every engine."""
 
+import json
 from pathlib import Path
 
 import pytest
 
-from minwallet.ledger.time_units import DAY_MS
-from minwallet.storage.admin_store import Admin, AdminSession, ApiKey, AuditEvent, AuditRecord, NewApiKey
+from minwallet.storage.admin_store import (
+    Admin,
+    AdminSession,
+    ApiKey,
+    AuditEvent,
+    AuditRecord,
+    EndedAccess,
+    NewApiKey,
+)
 from minwallet.storage.errors import StoreError
 from minwallet.storage.sqlite import SqliteStore
 from minwallet.storage.store import Store
-from tests.storage.store_helpers import NOW, Run
+from minwallet.wallet.sessions import build_new_session, hash_token
+from tests.storage.store_helpers import NOW, Run, create_players, make_new_account
 
 KEY, OTHER = b"k" * 32, b"o" * 32
 
@@ -37,26 +46,52 @@ def test_a_key_is_revoked_once(store: Store, run: Run) -> None:
     assert [key.revoked_at_ms for key in run(store.admin.list_keys())] == [NOW + 1]
 
 
+def add_link(
+    store: Store, run: Run, admin: str, token_hash: bytes, *, by: str = "command line", only_new: bool = False
+) -> bool:
+    """Add a login link that is valid for 10 ms."""
+    link = AdminSession(admin, NOW + 10)
+    return run(store.admin.add_login_link(token_hash, link, NOW, created_by=by, only_new=only_new))
+
+
+def sign_in(store: Store, run: Run, admin: str, cookie: bytes) -> None:
+    """Sign the admin in for 10 ms, by a link."""
+    link_hash = bytes(31) + cookie[:1]
+    add_link(store, run, admin, link_hash)
+    assert run(store.admin.exchange_login_link(link_hash, cookie, AdminSession(admin, NOW + 10), NOW))
+
+
 def test_a_login_link_works_once(store: Store, run: Run) -> None:
     """An expired link does not work. A link is not valid as a cookie, and a cookie not as a link."""
-    run(store.admin.upsert_admin(Admin("ann", None), NOW))
-    run(store.admin.add_admin_session(KEY, AdminSession("ann", NOW + 10), is_link=True, now_ms=NOW))
-    run(store.admin.add_admin_session(OTHER, AdminSession("ann", NOW + 10), is_link=False, now_ms=NOW))
+    session = AdminSession("ann", NOW + 100)
+    add_link(store, run, "ann", KEY)
     assert run(store.admin.find_admin_session(KEY, NOW)) is None
-    assert run(store.admin.consume_login_link(OTHER, NOW)) is None
-    assert run(store.admin.consume_login_link(KEY, NOW + 10)) is None
-    assert run(store.admin.consume_login_link(KEY, NOW + 9)) == "ann"
-    assert run(store.admin.consume_login_link(KEY, NOW + 9)) is None
+    assert run(store.admin.find_login_link(KEY, NOW + 9)) == "ann"
+    assert run(store.admin.find_login_link(KEY, NOW + 10)) is None
+    assert run(store.admin.exchange_login_link(KEY, OTHER, session, NOW + 10)) is False
+    assert run(store.admin.exchange_login_link(KEY, OTHER, session._replace(admin="bob"), NOW)) is False
+    assert run(store.admin.exchange_login_link(KEY, OTHER, session, NOW + 9)) is True
+    assert run(store.admin.exchange_login_link(KEY, b"n" * 32, session, NOW + 9)) is False
+    assert run(store.admin.find_login_link(KEY, NOW)) is None
+    assert run(store.admin.find_login_link(OTHER, NOW)) is None
+    assert run(store.admin.find_admin_session(OTHER, NOW + 99)) == session
+
+
+def test_a_link_for_new_names_only_does_not_sign_others_in(store: Store, run: Run) -> None:
+    """The admin is created with the first link, and stays when the link has expired."""
+    assert add_link(store, run, "ann", KEY, only_new=True) is True
+    assert add_link(store, run, "ann", OTHER, only_new=True) is False
+    assert run(store.admin.find_login_link(OTHER, NOW)) is None
+    assert add_link(store, run, "ann", OTHER) is True
+    assert run(store.admin.list_admins()) == [Admin("ann", None)]
 
 
 def test_an_admin_session_lasts_until_it_expires_or_is_deleted(store: Store, run: Run) -> None:
     """Sessions are deleted one by one, or all of an admin's with the links."""
-    for name in ("ann", "bob"):
-        run(store.admin.upsert_admin(Admin(name, None), NOW))
-    sign_ins = {bytes([number]) * 32: name for number, name in enumerate(["ann", "ann", "ann", "bob"])}
-    for number, (token_hash, name) in enumerate(sign_ins.items()):
-        run(store.admin.add_admin_session(token_hash, AdminSession(name, NOW + 10), is_link=number == 2, now_ms=NOW))
-    first, second, link, bobs = sign_ins
+    first, second, bobs, link = (bytes([number]) * 32 for number in range(1, 5))
+    for name, cookie in (("ann", first), ("ann", second), ("bob", bobs)):
+        sign_in(store, run, name, cookie)
+    add_link(store, run, "ann", link)
     assert run(store.admin.find_admin_session(first, NOW + 9)) == AdminSession("ann", NOW + 10)
     assert run(store.admin.find_admin_session(first, NOW + 10)) is None
     run(store.admin.delete_admin_session(first))
@@ -65,24 +100,84 @@ def test_an_admin_session_lasts_until_it_expires_or_is_deleted(store: Store, run
         True,
         True,
     ]
-    run(store.admin.delete_admin_sessions("ann"))
+    assert run(store.admin.reset_admin("ann", NOW)) == EndedAccess(1, ("ann",), (), 0)
     assert [run(store.admin.find_admin_session(each, NOW)) is not None for each in (second, bobs)] == [False, True]
-    assert run(store.admin.consume_login_link(link, NOW)) is None
+    assert run(store.admin.find_login_link(link, NOW)) is None
+    assert run(store.admin.reset_admin("nobody", NOW)) is None
+
+
+def test_a_password_is_set_by_a_valid_session_only(store: Store, run: Run) -> None:
+    """It ends all other sessions and links of the admin. A session that has ended meanwhile sets nothing."""
+    new, session = b"n" * 32, AdminSession("ann", NOW + 10)
+    sign_in(store, run, "bob", OTHER)
+    sign_in(store, run, "ann", KEY)
+    add_link(store, run, "ann", b"l" * 32)
+    set_password = store.admin.set_password
+    assert run(set_password(Admin("ann", "salted"), new, session, NOW, old_token_hash=OTHER)) is False
+    assert run(set_password(Admin("ann", "salted"), new, session, NOW + 10, old_token_hash=KEY)) is False
+    assert run(store.admin.list_admins()) == [Admin("ann", None), Admin("bob", None)]
+    assert run(set_password(Admin("ann", "salted"), new, session, NOW, old_token_hash=KEY)) is True
+    assert run(store.admin.list_admins()) == [Admin("ann", "salted"), Admin("bob", None)]
+    assert run(store.admin.find_admin_session(new, NOW)) == session
+    assert run(store.admin.find_admin_session(KEY, NOW)) is None
+    assert run(store.admin.find_login_link(b"l" * 32, NOW)) is None
+    assert run(store.admin.find_admin_session(OTHER, NOW)) is not None
+
+
+def test_only_the_current_password_signs_in(store: Store, run: Run) -> None:
+    """A password that was replaced or removed since it was verified adds no session."""
+    sign_in(store, run, "ann", KEY)
+    session = AdminSession("ann", NOW + 10)
+    run(store.admin.set_password(Admin("ann", "salted"), b"n" * 32, session, NOW, old_token_hash=KEY))
+    assert run(store.admin.add_admin_session(OTHER, session, NOW, password="other")) is False
+    assert run(store.admin.add_admin_session(OTHER, session, NOW, password="salted")) is True
+    run(store.admin.reset_admin("ann", NOW))
+    assert run(store.admin.add_admin_session(OTHER, session, NOW, password="salted")) is False
+    assert run(store.admin.find_admin_session(OTHER, NOW)) is None
 
 
 def test_credentials_are_an_admin_session_or_a_password(store: Store, run: Run) -> None:
     """An unused login link is not a credential."""
     assert run(store.admin.has_credentials()) is False
-    run(store.admin.upsert_admin(Admin("ann", None), NOW))
-    run(store.admin.add_admin_session(KEY, AdminSession("ann", NOW + 10), is_link=True, now_ms=NOW))
+    add_link(store, run, "ann", b"l" * 32)
     assert run(store.admin.has_credentials()) is False
-    run(store.admin.upsert_admin(Admin("ann", "salted"), NOW + 1))
+    sign_in(store, run, "ann", KEY)
     assert run(store.admin.has_credentials()) is True
-    assert run(store.admin.list_admins()) == [Admin("ann", "salted")]
-    run(store.admin.upsert_admin(Admin("ann", None), NOW + 2))
+    session = AdminSession("ann", NOW + 10)
+    run(store.admin.set_password(Admin("ann", "salted"), OTHER, session, NOW, old_token_hash=KEY))
+    run(store.admin.delete_admin_session(OTHER))
+    assert run(store.admin.has_credentials()) is True
+    run(store.admin.reset_admin("ann", NOW))
     assert run(store.admin.has_credentials()) is False
-    run(store.admin.add_admin_session(OTHER, AdminSession("ann", NOW + DAY_MS), is_link=False, now_ms=NOW))
-    assert run(store.admin.has_credentials()) is True
+
+
+def test_a_reset_ends_what_the_admin_made(store: Store, run: Run) -> None:
+    """Keys, links and sessions of players end. Invited admins, and keys without a maker, are listed and stay."""
+    (player,) = run(create_players(store, make_new_account("pat")))
+    token = build_new_session("token", None)._replace(opened_by_admin="eve")
+    eves, colleagues = "admin eve", {"uma": "admin eve", "vic": "admin uma", "wim": "admin bob"}
+    for admin, maker in {"eve": "command line", **colleagues}.items():
+        add_link(store, run, admin, hash_token(admin), by=maker)
+    makers: dict[str, str | None] = {"a": eves, "b": "admin bob", "c": None, "d": eves}
+    for name, key_maker in makers.items():
+        run(store.admin.add_key(NewApiKey(hash_token(name), "mw_a…", name, "write", None, key_maker), NOW))
+    run(store.admin.revoke_key("d", NOW))
+    run(store.sessions.add_session(player.accounts[0].account_id, token, NOW))
+    event = AuditEvent(NOW, "admin bob", "admin_reset", None, "eve", "{}")
+    kept = run(store.admin.reset_admin("eve", NOW + 1, audit=event, keep_keys=True))
+    invited, without_maker = ("uma", "vic"), ("c",)
+    assert kept == EndedAccess(0, ("eve", "uma"), (), 0, invited, without_maker)
+    ended = run(store.admin.reset_admin("eve", NOW + 2, audit=event))
+    assert ended == EndedAccess(0, (), ("a",), 1, invited, without_maker)
+    revoked = {key.name: key.revoked_at_ms for key in run(store.admin.list_keys())}
+    assert revoked == {"a": NOW + 2, "b": None, "c": None, "d": NOW}
+    assert [each.revoked_at_ms for each in run(store.sessions.list_sessions(player.player_key))] == [NOW + 2]
+    assert run(store.admin.find_login_link(hash_token("wim"), NOW)) == "wim"
+    details = [json.loads(record.event.detail) for record in run(store.admin.list_audit_records(None, 9))]
+    assert details == [
+        {"sessions": 0, "links": [], "keys": ["a"], "player_sessions": 1},
+        {"sessions": 0, "links": ["eve", "uma"], "keys": [], "player_sessions": 0},
+    ]
 
 
 def test_audit_records_are_listed_newest_first(store: Store, run: Run) -> None:

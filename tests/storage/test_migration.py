@@ -11,7 +11,7 @@ from minwallet.ledger.entries import Refusal
 from minwallet.ledger.limits import DailyUsage, EffectiveValue, LimitKind
 from minwallet.ledger.outcomes import Applied, Refused
 from minwallet.ledger.time_units import DAY_MS
-from minwallet.storage.admin_store import AdminSession
+from minwallet.storage.admin_store import AdminSession, EndedAccess
 from minwallet.storage.models import ReportCursor
 from minwallet.storage.sqlite import SqliteStore
 from tests.storage.older_schema import copy_to_older_schema
@@ -91,10 +91,35 @@ def test_constraints_of_renamed_tables_stay(older_file: Path, run: Run) -> None:
         assert file.execute("PRAGMA foreign_key_check").fetchall() == []
         for statement in (
             "INSERT INTO id_scopes (agent_id, protocol, currency) VALUES (9, 'vela', '')",
-            "INSERT INTO admin_sessions VALUES (randomblob(32), 'bob', 0, 1, 2)",
+            "INSERT INTO admin_sessions VALUES (randomblob(32), 'bob', 0, 1, 2, NULL)",
             "INSERT INTO limit_usage VALUES (9, 1, 0, 0, 0, 0)",
             "INSERT INTO report_cursors VALUES (9, '', NULL)",
             "DELETE FROM id_scopes",
         ):
             with pytest.raises(sqlite3.IntegrityError, match="FOREIGN KEY"):
                 file.execute(statement)
+
+
+def test_makers_of_older_keys_come_from_the_audit_log(db: Path, run: Run) -> None:
+    """A key and an admin get the actor of their row. Without a row the maker stays unknown."""
+    older = db.with_name("older.db")
+    run(run(SqliteStore.open(db, create=True)).close())
+    copy_to_older_schema(db, older, version=5)
+    with closing(sqlite3.connect(older, isolation_level=None)) as file:
+        for name in ("known", "lost"):
+            file.execute("INSERT INTO api_keys VALUES (?, randomblob(32), '', 'read', NULL, ?, NULL)", (name, NOW))
+        file.executemany("INSERT INTO admins VALUES (?, NULL, ?)", [("eve", NOW), ("uma", NOW)])
+        for actor, action, subject in (
+            ("admin eve", "key_add", "known"),
+            ("admin uma", "key_revoke", "lost"),
+            ("admin eve", "admin_link", "uma"),
+            ("command line", "admin_link", "uma"),
+        ):
+            file.execute(
+                "INSERT INTO audit_log (at_ms, actor, action, subject, detail) VALUES (?, ?, ?, ?, '{}')",
+                (NOW, actor, action, subject),
+            )
+    store = run(SqliteStore.open(older, create=False))
+    assert {key.name: key.created_by for key in run(store.admin.list_keys())} == {"known": "admin eve", "lost": None}
+    assert run(store.admin.reset_admin("eve", NOW)) == EndedAccess(0, (), ("known",), 0, ("uma",), ("lost",))
+    run(store.close())

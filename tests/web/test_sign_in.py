@@ -4,10 +4,18 @@ import json
 import re
 from concurrent.futures import ThreadPoolExecutor, wait
 from pathlib import Path
+from urllib.parse import urlencode, urlsplit
 
 from minwallet.web.auth import FREE_ATTEMPTS
 from tests.support import TIMEOUT_S, Server, run_minwallet, running_server
-from tests.web.login_client import PASSWORD, LoginClient, create_login_link, extract_token, sign_in_by_link
+from tests.web.login_client import (
+    PASSWORD,
+    LoginClient,
+    create_login_link,
+    extract_csrf,
+    extract_token,
+    sign_in_by_link,
+)
 
 
 def test_a_link_signs_in_once(server: Server, login_client: LoginClient) -> None:
@@ -134,6 +142,67 @@ def test_a_reset_leaves_only_new_links(server: Server) -> None:
     assert LoginClient(server).sign_in("sven", PASSWORD).status_code == 403
     assert sign_in_by_link(server, "sven").set_password(PASSWORD).status_code == 303
     assert server.cli.run("admin", "reset", "nobody").code == 1
+
+
+def test_a_reset_lists_what_it_ended(server: Server) -> None:
+    """The command prints it, and names invited admins and keys of unknown makers, which stay."""
+    uma = sign_in_by_link(server, "uma")
+    for name in ("umas", "second"):
+        uma.submit("/admin/access/keys", name=name, scope="read", agent="")
+    uma.submit("/admin/access/admins", name="vic")
+    server.cli("key", "add", "own", "--scope", "read")
+    kept = server.cli("admin", "reset", "uma", "--keep-keys")
+    assert kept == {
+        "name": "uma",
+        "has_password": False,
+        "sessions_ended": 1,
+        "links_ended": ["vic"],
+        "keys_revoked": [],
+        "player_sessions_revoked": 0,
+        "admins_invited": ["vic"],
+        "keys_without_maker": [],
+    }
+    sign_in_by_link(server, "uma")
+    assert server.cli.run("admin", "reset", "uma").out.splitlines() == [
+        "admin uma is signed out and has no password",
+        "sessions ended: 1 of the admin",
+        "API keys revoked: second, umas",
+        "admins that uma invited can still sign in: vic",
+    ]
+    revoked = {key["name"]: key["revoked_at"] is not None for key in server.cli("key", "list")["keys"]}
+    assert revoked == {"own": False, "second": True, "umas": True}
+
+
+def test_a_request_that_began_before_a_reset_changes_nothing(server: Server) -> None:
+    """A form or an API request whose body arrives after its sender has lost access is refused."""
+    zoe = sign_in_by_link(server, "zoe")
+    player = server.cli.add_player()
+    key = server.cli("key", "add", "slow", "--scope", "write")["key"]
+    form = urlencode(
+        {"csrf": extract_csrf(zoe.get("/admin/access").text), "name": "late", "scope": "read", "agent": ""}
+    )
+    deposit = json.dumps({"amount": 1, "reference": "slow"})
+    form_head = f"origin: {server.url}\r\ncookie: minwallet_admin={zoe.cookies['minwallet_admin']}"
+    form_head += "\r\ncontent-type: application/x-www-form-urlencoded"
+    requests = [
+        ("/admin/access/keys", form_head, form),
+        (f"/admin/api/v1/agents/default/players/{player}/deposits", f"authorization: Bearer {key}", deposit),
+    ]
+    connections, host = [], urlsplit(server.url).netloc
+    for path, head, body in requests:
+        connections.append(connection := server.connect())
+        lines = f"POST {path} HTTP/1.1\r\nhost: {host}\r\n{head}\r\ncontent-length: {len(body)}\r\n\r\n"
+        connection.sendall((lines + body[:-1]).encode())
+    # Answered after the requests above have begun, because the server reads connections in order.
+    assert zoe.is_signed_in
+    server.cli("admin", "reset", "zoe")
+    server.cli("key", "revoke", "slow")
+    for connection, (_, _, body) in zip(connections, requests, strict=True):
+        connection.sendall(body[-1:].encode())
+        assert b" 401 " in connection.recv(100)
+        connection.close()
+    assert "late" not in [each["name"] for each in server.cli("key", "list")["keys"]]
+    assert server.cli.read_balances(player) == (10_000, 0)
 
 
 def test_signing_out_ends_the_session(server: Server) -> None:

@@ -4,6 +4,7 @@ import re
 import sqlite3
 from collections.abc import Mapping, Sequence
 
+from minwallet.storage.admin_store import AuditEvent
 from minwallet.storage.errors import DatabaseCorrupt
 from minwallet.storage.models import (
     AccountBalance,
@@ -16,6 +17,7 @@ from minwallet.storage.models import (
     PlayerStatus,
 )
 from minwallet.storage.sqlite import batch, bulk_create
+from minwallet.storage.sqlite.audit_log import add_audit_event
 from minwallet.storage.sqlite.subject import SqliteSubject, reads, writes
 
 AGENT_COLUMNS = ", ".join(Agent._fields)
@@ -38,35 +40,54 @@ READ_ACCOUNTS = f"""
 """  # noqa: S608 made of constants
 
 
-def add_agent(db: sqlite3.Connection, name: str, wallet_token: str, host_id: str | None, now_ms: int) -> Agent | None:
-    row = db.execute(
+def add_agent(
+    db: sqlite3.Connection,
+    name: str,
+    wallet_token: str,
+    host_id: str | None,
+    now_ms: int,
+    *,
+    audit: AuditEvent | None = None,
+) -> Agent | None:
+    found = db.execute(
         "INSERT INTO agents (name, wallet_token, host_id, created_at_ms) VALUES (?, ?, ?, ?)"
         " ON CONFLICT DO NOTHING RETURNING agent_id, name, wallet_token, host_id",
         (name, wallet_token, host_id, now_ms),
-    ).fetchone()
-    return Agent(*row) if row else None
+    ).fetchall()
+    if not found:
+        return None
+    add_audit_event(db, audit)
+    return Agent(*found[0])
 
 
 def list_agents(db: sqlite3.Connection) -> list[Agent]:
     return [Agent(*row) for row in db.execute(f"SELECT {AGENT_COLUMNS} FROM agents ORDER BY name")]  # noqa: S608 the columns are a constant
 
 
-def change_agent(db: sqlite3.Connection, agent_id: int, changes: Mapping[str, str | None]) -> Agent | None:
+def change_agent(
+    db: sqlite3.Connection, agent_id: int, changes: Mapping[str, str | None], *, audit: AuditEvent | None = None
+) -> Agent | None:
     assert changes.keys() <= set(Agent._fields)
     settings = ", ".join(f"{name} = :{name}" for name in changes)
     found = db.execute(
         f"UPDATE OR IGNORE agents SET {settings} WHERE agent_id = :id RETURNING {AGENT_COLUMNS}",  # noqa: S608 the names are those of fields
         {**changes, "id": agent_id},
     ).fetchall()
-    return Agent(*found[0]) if found else None
+    if not found:
+        return None
+    add_audit_event(db, audit)
+    return Agent(*found[0])
 
 
-def add_callback_key(db: sqlite3.Connection, agent_id: int, key: CallbackKey) -> None:
+def add_callback_key(
+    db: sqlite3.Connection, agent_id: int, key: CallbackKey, *, audit: AuditEvent | None = None
+) -> None:
     db.execute(
         "INSERT INTO callback_keys (key_hash, hint, created_at_ms, created_by, revoked_at_ms, agent_id)"
         " VALUES (?, ?, ?, ?, ?, ?)",
         (*key, agent_id),
     )
+    add_audit_event(db, audit)
 
 
 def list_callback_keys(db: sqlite3.Connection, agent_id: int) -> list[CallbackKey]:
@@ -78,10 +99,14 @@ def list_callback_keys(db: sqlite3.Connection, agent_id: int) -> list[CallbackKe
     return [CallbackKey(*row) for row in rows]
 
 
-def revoke_callback_key(db: sqlite3.Connection, key_hash: bytes, now_ms: int) -> None:
-    db.execute(
-        "UPDATE callback_keys SET revoked_at_ms = coalesce(revoked_at_ms, ?) WHERE key_hash = ?", (now_ms, key_hash)
+def revoke_callback_key(
+    db: sqlite3.Connection, key_hash: bytes, now_ms: int, *, audit: AuditEvent | None = None
+) -> None:
+    revoked = db.execute(
+        "UPDATE callback_keys SET revoked_at_ms = ? WHERE key_hash = ? AND revoked_at_ms IS NULL", (now_ms, key_hash)
     )
+    if revoked.rowcount:
+        add_audit_event(db, audit)
 
 
 def read_live_callback_keys(db: sqlite3.Connection) -> dict[bytes, int]:
@@ -140,8 +165,15 @@ def _require_consistent_balance(player_id: str, is_consistent: int) -> None:
         raise DatabaseCorrupt("the wallet file", f"a balance of player {player_id} is not as its last entry left it")
 
 
-def set_player_status(db: sqlite3.Connection, player_key: int, status: PlayerStatus) -> None:
-    db.execute("UPDATE players SET status = ? WHERE player_key = ?", (status, player_key))
+def set_player_status(
+    db: sqlite3.Connection, player_key: int, status: PlayerStatus, *, audit: AuditEvent | None = None
+) -> None:
+    changed = db.execute(
+        "UPDATE players SET status = :status WHERE player_key = :key AND status <> :status",
+        {"status": status, "key": player_key},
+    )
+    if changed.rowcount:
+        add_audit_event(db, audit)
 
 
 class SqliteAccountStore(SqliteSubject):
@@ -160,8 +192,12 @@ class SqliteAccountStore(SqliteSubject):
     read_accounts = reads(read_accounts)
     set_player_status = writes(set_player_status)
 
-    async def create_accounts(self, new_accounts: Sequence[NewAccount], now_ms: int) -> AccountsCreated:
+    async def create_accounts(
+        self, new_accounts: Sequence[NewAccount], now_ms: int, *, audit: AuditEvent | None = None
+    ) -> AccountsCreated:
         try:
-            return await self._executor.write(lambda db: bulk_create.create_accounts(db, new_accounts, now_ms))
+            return await self._executor.write(
+                lambda db: bulk_create.create_accounts(db, new_accounts, now_ms, audit=audit)
+            )
         except bulk_create.AccountsRejected as rejected:
             return AccountsCreated(problems=rejected.problems)

@@ -1,25 +1,45 @@
-"""The SQL of API keys, admins, their sessions, and the audit log."""
+"""The SQL of API keys, admins and their sessions."""
 
 import sqlite3
 
-from minwallet.storage.admin_store import Admin, AdminSession, ApiKey, AuditEvent, AuditRecord, NewApiKey
+from minwallet.storage.actors import name_admin
+from minwallet.storage.admin_store import (
+    Admin,
+    AdminSession,
+    ApiKey,
+    AuditEvent,
+    EndedAccess,
+    NewApiKey,
+    find_invited,
+)
+from minwallet.storage.sqlite.audit_log import add_audit_event, list_audit_records
 from minwallet.storage.sqlite.subject import SqliteSubject, reads, writes
 
 READ_KEYS = """
-    SELECT k.name, k.hint, k.scope, g.name, k.created_at_ms, k.revoked_at_ms
+    SELECT k.name, k.hint, k.scope, g.name, k.created_at_ms, k.revoked_at_ms, k.created_by
       FROM api_keys AS k LEFT JOIN agents AS g USING (agent_id)
 """
 
-AUDIT_EVENT_COLUMNS = ", ".join(AuditEvent._fields)
+ADD_ADMIN = """
+    INSERT INTO admins (name, created_at_ms, created_by) VALUES (?, ?, ?) ON CONFLICT DO NOTHING
+"""
+
+ADD_ADMIN_SESSION = """
+    INSERT INTO admin_sessions (token_hash, admin, is_link, created_at_ms, expires_at_ms, created_by)
+    VALUES (?, ?, ?, ?, ?, ?)
+"""
 
 
-def add_key(db: sqlite3.Connection, key: NewApiKey, now_ms: int) -> bool:
+def add_key(db: sqlite3.Connection, key: NewApiKey, now_ms: int, *, audit: AuditEvent | None = None) -> bool:
     added = db.execute(
-        "INSERT INTO api_keys (key_hash, hint, name, scope, agent_id, created_at_ms) VALUES (?, ?, ?, ?, ?, ?)"
-        " ON CONFLICT (name) DO NOTHING",
+        "INSERT INTO api_keys (key_hash, hint, name, scope, agent_id, created_by, created_at_ms)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (name) DO NOTHING",
         (*key, now_ms),
     )
-    return added.rowcount == 1
+    if added.rowcount == 0:
+        return False
+    add_audit_event(db, audit)
+    return True
 
 
 def find_key(db: sqlite3.Connection, key_hash: bytes) -> ApiKey | None:
@@ -31,33 +51,111 @@ def list_keys(db: sqlite3.Connection) -> list[ApiKey]:
     return [ApiKey(*row) for row in db.execute(f"{READ_KEYS} ORDER BY k.name")]
 
 
-def revoke_key(db: sqlite3.Connection, name: str, now_ms: int) -> bool:
+def revoke_key(db: sqlite3.Connection, name: str, now_ms: int, *, audit: AuditEvent | None = None) -> bool:
     revoked = db.execute(
-        "UPDATE api_keys SET revoked_at_ms = coalesce(revoked_at_ms, ?) WHERE name = ?", (now_ms, name)
+        "UPDATE api_keys SET revoked_at_ms = ? WHERE name = ? AND revoked_at_ms IS NULL", (now_ms, name)
     )
-    return revoked.rowcount == 1
-
-
-def upsert_admin(db: sqlite3.Connection, admin: Admin, now_ms: int) -> None:
-    db.execute(
-        "INSERT INTO admins (name, password, created_at_ms) VALUES (?, ?, ?)"
-        " ON CONFLICT (name) DO UPDATE SET password = excluded.password",
-        (*admin, now_ms),
-    )
+    if revoked.rowcount:
+        add_audit_event(db, audit)
+        return True
+    return db.execute("SELECT 1 FROM api_keys WHERE name = ?", (name,)).fetchone() is not None
 
 
 def list_admins(db: sqlite3.Connection) -> list[Admin]:
     return [Admin(*row) for row in db.execute("SELECT name, password FROM admins ORDER BY name")]
 
 
-def add_admin_session(
-    db: sqlite3.Connection, token_hash: bytes, session: AdminSession, *, is_link: bool, now_ms: int
-) -> None:
-    db.execute("DELETE FROM admin_sessions WHERE expires_at_ms <= ?", (now_ms,))
-    db.execute(
-        "INSERT INTO admin_sessions (token_hash, admin, is_link, created_at_ms, expires_at_ms) VALUES (?, ?, ?, ?, ?)",
-        (token_hash, session.admin, is_link, now_ms, session.expires_at_ms),
+def add_login_link(
+    db: sqlite3.Connection,
+    token_hash: bytes,
+    link: AdminSession,
+    now_ms: int,
+    *,
+    audit: AuditEvent | None = None,
+    created_by: str,
+    only_new: bool = False,
+) -> bool:
+    is_new = db.execute(ADD_ADMIN, (link.admin, now_ms, created_by)).rowcount == 1
+    if only_new and not is_new:
+        return False
+    _delete_expired_sessions(db, now_ms)
+    db.execute(ADD_ADMIN_SESSION, (token_hash, link.admin, 1, now_ms, link.expires_at_ms, created_by))
+    add_audit_event(db, audit)
+    return True
+
+
+def find_login_link(db: sqlite3.Connection, token_hash: bytes, now_ms: int) -> str | None:
+    row = db.execute(
+        "SELECT admin FROM admin_sessions WHERE token_hash = ? AND is_link AND expires_at_ms > ?", (token_hash, now_ms)
+    ).fetchone()
+    return row[0] if row else None
+
+
+def exchange_login_link(
+    db: sqlite3.Connection,
+    link_hash: bytes,
+    token_hash: bytes,
+    session: AdminSession,
+    now_ms: int,
+    *,
+    audit: AuditEvent | None = None,
+) -> bool:
+    used = db.execute(
+        "DELETE FROM admin_sessions WHERE token_hash = ? AND admin = ? AND is_link AND expires_at_ms > ?",
+        (link_hash, session.admin, now_ms),
     )
+    if used.rowcount == 0:
+        return False
+    _add_session(db, token_hash, session, now_ms, audit)
+    return True
+
+
+def add_admin_session(
+    db: sqlite3.Connection,
+    token_hash: bytes,
+    session: AdminSession,
+    now_ms: int,
+    *,
+    audit: AuditEvent | None = None,
+    password: str,
+) -> bool:
+    if not db.execute("SELECT 1 FROM admins WHERE name = ? AND password = ?", (session.admin, password)).fetchone():
+        return False
+    _add_session(db, token_hash, session, now_ms, audit)
+    return True
+
+
+def set_password(
+    db: sqlite3.Connection,
+    admin: Admin,
+    token_hash: bytes,
+    session: AdminSession,
+    now_ms: int,
+    *,
+    old_token_hash: bytes,
+    audit: AuditEvent | None = None,
+) -> bool:
+    found = find_admin_session(db, old_token_hash, now_ms)
+    if found is None or found.admin != admin.name:
+        return False
+    db.execute("UPDATE admins SET password = ? WHERE name = ?", (admin.password, admin.name))
+    db.execute("DELETE FROM admin_sessions WHERE admin = ?", (admin.name,))
+    _add_session(db, token_hash, session, now_ms, audit)
+    return True
+
+
+def _add_session(
+    db: sqlite3.Connection, token_hash: bytes, session: AdminSession, now_ms: int, audit: AuditEvent | None
+) -> None:
+    """Add a cookie and the event. The cookie's maker is the admin."""
+    _delete_expired_sessions(db, now_ms)
+    values = (token_hash, session.admin, 0, now_ms, session.expires_at_ms, name_admin(session.admin))
+    db.execute(ADD_ADMIN_SESSION, values)
+    add_audit_event(db, audit)
+
+
+def _delete_expired_sessions(db: sqlite3.Connection, now_ms: int) -> None:
+    db.execute("DELETE FROM admin_sessions WHERE expires_at_ms <= ?", (now_ms,))
 
 
 def find_admin_session(db: sqlite3.Connection, token_hash: bytes, now_ms: int) -> AdminSession | None:
@@ -68,20 +166,46 @@ def find_admin_session(db: sqlite3.Connection, token_hash: bytes, now_ms: int) -
     return AdminSession(*row) if row else None
 
 
-def consume_login_link(db: sqlite3.Connection, token_hash: bytes, now_ms: int) -> str | None:
-    taken = db.execute(
-        "DELETE FROM admin_sessions WHERE token_hash = ? AND is_link AND expires_at_ms > ? RETURNING admin",
-        (token_hash, now_ms),
+def delete_admin_session(db: sqlite3.Connection, token_hash: bytes, *, audit: AuditEvent | None = None) -> None:
+    if db.execute("DELETE FROM admin_sessions WHERE token_hash = ?", (token_hash,)).rowcount:
+        add_audit_event(db, audit)
+
+
+def reset_admin(
+    db: sqlite3.Connection, name: str, now_ms: int, *, audit: AuditEvent | None = None, keep_keys: bool = False
+) -> EndedAccess | None:
+    makers = dict(db.execute("SELECT name, created_by FROM admins"))
+    if name not in makers:
+        return None
+    _delete_expired_sessions(db, now_ms)
+    db.execute("UPDATE admins SET password = NULL WHERE name = ?", (name,))
+    deleted = db.execute(
+        "DELETE FROM admin_sessions WHERE admin = ? OR (is_link AND created_by = ?) RETURNING admin, is_link",
+        (name, name_admin(name)),
     ).fetchall()
-    return taken[0][0] if taken else None
-
-
-def delete_admin_session(db: sqlite3.Connection, token_hash: bytes) -> None:
-    db.execute("DELETE FROM admin_sessions WHERE token_hash = ?", (token_hash,))
-
-
-def delete_admin_sessions(db: sqlite3.Connection, admin: str) -> None:
-    db.execute("DELETE FROM admin_sessions WHERE admin = ?", (admin,))
+    keys: list[tuple[str]] = []
+    player_sessions = 0
+    if not keep_keys:
+        keys = db.execute(
+            "UPDATE api_keys SET revoked_at_ms = ? WHERE created_by = ? AND revoked_at_ms IS NULL RETURNING name",
+            (now_ms, name_admin(name)),
+        ).fetchall()
+        player_sessions = db.execute(
+            "UPDATE sessions SET revoked_at_ms = :now WHERE opened_by_admin = :name AND revoked_at_ms IS NULL"
+            " AND (expires_at_ms IS NULL OR expires_at_ms > :now)",
+            {"now": now_ms, "name": name},
+        ).rowcount
+    unknown = db.execute("SELECT name FROM api_keys WHERE created_by IS NULL AND revoked_at_ms IS NULL ORDER BY name")
+    ended = EndedAccess(
+        sessions=sum(not is_link for _, is_link in deleted),
+        links=tuple(sorted(admin for admin, is_link in deleted if is_link)),
+        keys=tuple(sorted(key for (key,) in keys)),
+        player_sessions=player_sessions,
+        invited=find_invited(makers, name),
+        keys_without_maker=tuple(key for (key,) in unknown),
+    )
+    add_audit_event(db, audit and audit._replace(detail=ended.describe()))
+    return ended
 
 
 def has_credentials(db: sqlite3.Connection) -> bool:
@@ -92,19 +216,6 @@ def has_credentials(db: sqlite3.Connection) -> bool:
     return bool(found)
 
 
-def add_audit_event(db: sqlite3.Connection, event: AuditEvent) -> None:
-    db.execute(f"INSERT INTO audit_log ({AUDIT_EVENT_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?)", event)  # noqa: S608 the columns are a constant
-
-
-def list_audit_records(db: sqlite3.Connection, before: int | None, limit: int) -> list[AuditRecord]:
-    rows = db.execute(
-        f"SELECT number, {AUDIT_EVENT_COLUMNS} FROM audit_log"  # noqa: S608 the columns are a constant
-        " WHERE number < coalesce(?, 1 << 62) ORDER BY number DESC LIMIT ?",
-        (before, limit),
-    )
-    return [AuditRecord(number, AuditEvent(*row)) for number, *row in rows]
-
-
 class SqliteAdminStore(SqliteSubject):
     """The `AdminStore` over SQLite."""
 
@@ -112,13 +223,15 @@ class SqliteAdminStore(SqliteSubject):
     find_key = reads(find_key)
     list_keys = reads(list_keys)
     revoke_key = writes(revoke_key)
-    upsert_admin = writes(upsert_admin)
     list_admins = reads(list_admins)
+    add_login_link = writes(add_login_link)
+    find_login_link = reads(find_login_link)
+    exchange_login_link = writes(exchange_login_link)
     add_admin_session = writes(add_admin_session)
+    set_password = writes(set_password)
     find_admin_session = reads(find_admin_session)
-    consume_login_link = writes(consume_login_link)
     delete_admin_session = writes(delete_admin_session)
-    delete_admin_sessions = writes(delete_admin_sessions)
+    reset_admin = writes(reset_admin)
     has_credentials = reads(has_credentials)
     add_audit_event = writes(add_audit_event)
     list_audit_records = reads(list_audit_records)

@@ -19,7 +19,8 @@ A batch costs a sync, hops between threads, and statements. All commands share o
   each statement (about 60 us each).
 - The number of statements does not depend on the size of the batch. A batch of bets takes three: READ_COMMAND_STATES
   and ADD_ENTRIES, and ADD_JOURNAL_RECORDS if requests are recorded. Wins and cancels add READ_ROUNDS. ADD_ID_SCOPE runs
-  once in the life of a scope, and READ_COMMAND_STATES is repeated then.
+  once in the life of a scope, and READ_COMMAND_STATES is repeated then. A transfer by the operator adds its row of the
+  audit log; a provider's command has none.
 - The keys of a batch are passed as one JSON array (`json_each`), and its states are returned as one JSON text. Between
   two rows of a result, sqlite3 releases and takes the interpreter's lock; that costs more than the row.
 - READ_COMMAND_STATES reads account, player, session, restrictions, id scope, and the entries of the transaction id. It
@@ -43,9 +44,11 @@ from minwallet.ledger.commands import Cancel, Command, Query, Win
 from minwallet.ledger.decide import Account, Round, Session, Snapshot, TransactionHistory, decide
 from minwallet.ledger.entries import Entry, Kind, Refusal, State
 from minwallet.ledger.outcomes import Applied, Outcome, Refused
+from minwallet.storage.admin_store import AuditEvent
 from minwallet.storage.errors import CommandFault, DatabaseCorrupt
 from minwallet.storage.models import AccountCommand
 from minwallet.storage.sqlite import limits
+from minwallet.storage.sqlite.audit_log import add_audit_event
 
 ENTRY_SELECT_LIST = """
     t.seq, t.at_ms, t.account_id, t.previous_seq, p.protocol, t.kind, t.id, t.round, t.game, t.detail,
@@ -170,6 +173,7 @@ def apply(db: sqlite3.Connection, account_commands: Sequence[AccountCommand], no
     outcomes: list[Outcome] = []
     entry_values: list[Any] = []
     journal_values: list[Any] = []
+    audit_events: list[AuditEvent] = []
     new_entries: defaultdict[tuple[int | None, str | None], list[Entry]] = defaultdict(list)
     with _faults_of_commands():
         for index, (account_command, state) in enumerate(zip(account_commands, states, strict=True)):
@@ -187,9 +191,13 @@ def apply(db: sqlite3.Connection, account_commands: Sequence[AccountCommand], no
                 entry_values += make_entry_values(entry, state.scope_id, _choose_role(history, entry))
                 if account_command.journal:
                     journal_values += entry.seq, *account_command.journal(outcome)
+                if account_command.audit and isinstance(outcome, Applied):
+                    audit_events.append(account_command.audit._replace(at_ms=now_ms, seq=entry.seq))
                 seq += 1
     add_entries(db, entry_values)
     _insert_rows(db, ADD_JOURNAL_RECORDS, JOURNAL_COLUMN_COUNT, journal_values)
+    for event in audit_events:
+        add_audit_event(db, event)
     return outcomes
 
 

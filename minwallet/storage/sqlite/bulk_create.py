@@ -8,8 +8,10 @@ from typing import Any, NamedTuple
 from minwallet.ledger.decide import Account, Round, Snapshot, TransactionHistory, decide
 from minwallet.ledger.entries import Entry, compute_genesis_hash
 from minwallet.ledger.outcomes import Applied
+from minwallet.storage.admin_store import AuditEvent
 from minwallet.storage.models import OPENING_PROTOCOL, AccountProblem, AccountsCreated, NewAccount, make_opening_deposit
 from minwallet.storage.sqlite import batch
+from minwallet.storage.sqlite.audit_log import add_audit_event
 
 ADD_PLAYER = "INSERT INTO players (agent_id, player_id, created_at_ms) VALUES (?, ?, ?) ON CONFLICT DO NOTHING"
 
@@ -60,8 +62,14 @@ class AccountKey(NamedTuple):
     currency: str
 
 
-def create_accounts(db: sqlite3.Connection, new_accounts: Sequence[NewAccount], now_ms: int) -> AccountsCreated:
-    """Create what is missing. Raise AccountsRejected, so that the transaction is rolled back, if there are problems."""
+def create_accounts(
+    db: sqlite3.Connection, new_accounts: Sequence[NewAccount], now_ms: int, *, audit: AuditEvent | None = None
+) -> AccountsCreated:
+    """Create what is missing. Raise AccountsRejected, so that the transaction is rolled back, if there are problems.
+
+    The event is added if anything was missing: a player, an account or a session.
+    """
+    changes_before = db.total_changes
     agents: dict[str, int] = dict(db.execute("SELECT name, agent_id FROM agents"))
     problems = [
         AccountProblem(index, f"unknown agent '{new_account.agent}'", new_account.agent)
@@ -86,6 +94,8 @@ def create_accounts(db: sqlite3.Connection, new_accounts: Sequence[NewAccount], 
     entries = _make_opening_entries(db, first_by_key, last_account, now_ms)
     while chunk := [*islice(entries, ENTRIES_PER_STATEMENT)]:
         batch.add_entries(db, [*chain.from_iterable(chunk)])
+    if db.total_changes > changes_before:
+        add_audit_event(db, audit)
     return AccountsCreated(max(players, 0), max(accounts, 0))
 
 

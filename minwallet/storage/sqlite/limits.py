@@ -22,7 +22,9 @@ from minwallet.ledger.limits import (
     PlayerRestrictions,
 )
 from minwallet.ledger.time_units import DAY_MS
+from minwallet.storage.admin_store import AuditEvent
 from minwallet.storage.limit_store import LimitChange
+from minwallet.storage.sqlite.audit_log import add_audit_event
 from minwallet.storage.sqlite.subject import SqliteSubject, reads, writes
 
 # The restrictions of the account `a`, from the day `:since` on. NULL for most accounts, after two lookups.
@@ -93,19 +95,23 @@ def backfill_usage(db: sqlite3.Connection, account_id: int, now_ms: int) -> None
     db.execute(BACKFILL_USAGE, {"account_id": account_id, "since_ms": first_counted_day(now_ms) * DAY_MS})
 
 
-def request_limit(db: sqlite3.Connection, change: LimitChange, now_ms: int) -> None:
+def request_limit(db: sqlite3.Connection, change: LimitChange, now_ms: int, *, audit: AuditEvent | None = None) -> None:
     """Change the limit. The first limit of an account backfills its usage, before the triggers go on counting."""
     account_id, kind, per, cents = change
     backfill_usage(db, account_id, now_ms)
     found = db.execute(FIND_LIMIT, (account_id, kind, per)).fetchone()
     bound = (EffectiveValue(*found) if found else UNSET).request_limit(cents, now_ms)
     db.execute("INSERT OR REPLACE INTO limits VALUES (?, ?, ?, ?, ?, ?)", (account_id, kind, per, *bound))
+    add_audit_event(db, audit)
 
 
-def request_exclusion(db: sqlite3.Connection, player_key: int, until_ms: int | None, now_ms: int) -> None:
+def request_exclusion(
+    db: sqlite3.Connection, player_key: int, until_ms: int | None, now_ms: int, *, audit: AuditEvent | None = None
+) -> None:
     found = db.execute(FIND_EXCLUSION, (player_key,)).fetchone()
     bound = (EffectiveValue(*found) if found else UNSET).request_exclusion(until_ms, now_ms)
     db.execute("INSERT OR REPLACE INTO exclusions VALUES (?, ?, ?, ?)", (player_key, *bound))
+    add_audit_event(db, audit)
 
 
 class SqliteLimitStore(SqliteSubject):

@@ -2,7 +2,9 @@
 
 import sqlite3
 
+from minwallet.storage.admin_store import AuditEvent
 from minwallet.storage.models import NewSession, SessionHolder, SessionRow
+from minwallet.storage.sqlite.audit_log import add_audit_event
 from minwallet.storage.sqlite.subject import SqliteSubject, reads, writes
 
 
@@ -16,12 +18,15 @@ def find_session_holder(db: sqlite3.Connection, token_hash: bytes) -> SessionHol
     return SessionHolder(*row) if row else None
 
 
-def add_session(db: sqlite3.Connection, account_id: int, session: NewSession, now_ms: int) -> int:
+def add_session(
+    db: sqlite3.Connection, account_id: int, session: NewSession, now_ms: int, *, audit: AuditEvent | None = None
+) -> int:
     ((session_id,),) = db.execute(
-        "INSERT INTO sessions (token_hash, hint, account_id, created_at_ms, expires_at_ms) VALUES (?, ?, ?, ?, ?)"
-        " RETURNING session_id",
-        (session.token_hash, session.hint, account_id, now_ms, session.expires_at_ms),
+        "INSERT INTO sessions (token_hash, hint, expires_at_ms, opened_by_admin, account_id, created_at_ms)"
+        " VALUES (?, ?, ?, ?, ?, ?) RETURNING session_id",
+        (*session, account_id, now_ms),
     )
+    add_audit_event(db, audit)
     return int(session_id)
 
 
@@ -40,22 +45,34 @@ def list_sessions(
     ]
 
 
-def revoke_session(db: sqlite3.Connection, token_hash: bytes, now_ms: int) -> bool:
-    return bool(
-        db.execute(
-            "UPDATE sessions SET revoked_at_ms = coalesce(revoked_at_ms, ?) WHERE token_hash = ?", (now_ms, token_hash)
-        ).rowcount
-    )
+def revoke_session(db: sqlite3.Connection, token_hash: bytes, now_ms: int, *, audit: AuditEvent | None = None) -> bool:
+    found = db.execute("SELECT session_id FROM sessions WHERE token_hash = ?", (token_hash,)).fetchone()
+    if found is None:
+        return False
+    _revoke(db, found[0], now_ms, audit)
+    return True
 
 
-def revoke_player_session(db: sqlite3.Connection, player_key: int, session_id: int, now_ms: int) -> bool:
-    return bool(
-        db.execute(
-            "UPDATE sessions SET revoked_at_ms = coalesce(revoked_at_ms, ?) WHERE session_id = ?"
-            " AND account_id IN (SELECT account_id FROM accounts WHERE player_key = ?)",
-            (now_ms, session_id, player_key),
-        ).rowcount
+def revoke_player_session(
+    db: sqlite3.Connection, player_key: int, session_id: int, now_ms: int, *, audit: AuditEvent | None = None
+) -> bool:
+    found = db.execute(
+        "SELECT 1 FROM sessions JOIN accounts USING (account_id) WHERE session_id = ? AND player_key = ?",
+        (session_id, player_key),
+    ).fetchone()
+    if found is None:
+        return False
+    _revoke(db, session_id, now_ms, audit)
+    return True
+
+
+def _revoke(db: sqlite3.Connection, session_id: int, now_ms: int, audit: AuditEvent | None) -> None:
+    """Revoke the session and add the event, unless it is revoked already: the first revocation counts."""
+    revoked = db.execute(
+        "UPDATE sessions SET revoked_at_ms = ? WHERE session_id = ? AND revoked_at_ms IS NULL", (now_ms, session_id)
     )
+    if revoked.rowcount:
+        add_audit_event(db, audit)
 
 
 class SqliteSessionStore(SqliteSubject):

@@ -60,16 +60,25 @@ class ApiEndpoint:
         if operation is None:
             allow = ", ".join(self._operations)
             raise Problem(ErrorCode.METHOD_NOT_ALLOWED, f"this address only supports {allow}", headers={"allow": allow})
-        key = await find_api_key(self._api.wallet.store, request)
-        if key is None:
-            bearer_error = ' error="invalid_token"' if "authorization" in request.headers else ""
-            raise Problem(ErrorCode.UNAUTHORIZED, headers={"www-authenticate": f"Bearer{bearer_error}"})
+        key = await self._require_key(request)
         authorize(key, operation)
-        body = await _read_body(request) if operation.has_body else None
+        body = None
+        if operation.has_body:
+            body = await _read_body(request)
+            # A body may arrive slowly, and the key may have been revoked meanwhile.
+            await self._require_key(request)
         params = parse_request(operation, request.path_params, request.query_params.multi_items(), body)
         caller = ApiCaller(self._api, key, request)
         reply = await operation.handler(caller, scope_to_agent(caller, params))
         return reply if isinstance(reply, Response) else JSONResponse(reply, operation.status)
+
+    async def _require_key(self, request: Request) -> admin_store.ApiKey:
+        """Return the key of the request. Raise Problem if there is none, or it is unknown or revoked."""
+        key = await find_api_key(self._api.wallet.store, request)
+        if key is None:
+            bearer_error = ' error="invalid_token"' if "authorization" in request.headers else ""
+            raise Problem(ErrorCode.UNAUTHORIZED, headers={"www-authenticate": f"Bearer{bearer_error}"})
+        return key
 
 
 def authorize(key: admin_store.ApiKey, operation: Operation) -> None:

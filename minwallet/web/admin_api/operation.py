@@ -13,6 +13,7 @@ from starlette.responses import Response
 from minwallet.operations import dispatch
 from minwallet.operations.errors import ErrorCode, OperationFailure
 from minwallet.operations.requests import OperationRequest
+from minwallet.storage.actors import name_key
 from minwallet.storage.admin_store import ApiKey, KeyScope
 from minwallet.wallet.service import Wallet
 from minwallet.web.admin_api.problems import Problem
@@ -46,7 +47,7 @@ class ApiCaller(NamedTuple):
 
     async def execute(self, request: OperationRequest, response_type: type[T]) -> T:
         """Execute the request on behalf of the key. Return the reply as this TypedDict. Raise Problem if it fails."""
-        reply = await dispatch.execute(self.wallet, request, f"key {self.key.name}")
+        reply = await dispatch.execute(self.wallet, request, name_key(self.key.name))
         if isinstance(reply, OperationFailure):
             raise Problem.from_failure(reply)
         return cast(T, reply)

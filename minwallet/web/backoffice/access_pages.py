@@ -10,7 +10,7 @@ from starlette.routing import Route
 from minwallet.operations.admin_auth import TooManyAttempts
 from minwallet.operations.credentials import MIN_PASSWORD_LENGTH, derive_csrf_token
 from minwallet.operations.errors import OperationError
-from minwallet.operations.requests import AdminLink, AdminReset, KeyAdd, KeyRevoke
+from minwallet.operations.requests import AdminLink, AdminReset, KeyAdd, KeyRevoke, Reply
 from minwallet.storage.admin_store import KeyScope
 from minwallet.web.auth import AttemptLimiter, get_attempt_key, set_cookie
 from minwallet.web.backoffice.audit_rows import describe_audit_record
@@ -111,13 +111,30 @@ async def _create_login_link(context: PageContext) -> Response:
         link = await context.execute(AdminLink(name=form.values.get("name", "").strip()))
     except ValidationError as error:
         return await _render_access_forms(context, AccessForms(link=form.with_validation_error(error)))
+    except OperationError as failure:
+        return await _render_access_forms(context, AccessForms(link=form.with_failure(*failure.args)))
     return context.render("backoffice/login_link_created.html", link=link, url=context.base_url + link["path"])
 
 
 async def _reset_admin(context: PageContext) -> Response:
     name = context.request.path_params["name"]
-    await context.execute(AdminReset(name=name))
-    return context.redirect(PATH, f"{name} is signed out and needs a new sign-in link.")
+    reply = await context.execute(AdminReset(name=name))
+    return context.redirect(
+        PATH, " ".join([f"{name} is signed out and needs a new sign-in link.", *_list_ended(reply)])
+    )
+
+
+def _list_ended(reply: Reply) -> list[str]:
+    """Return a sentence for each kind of access that a reset ended, or that a person has to judge."""
+    player_sessions = reply["player_sessions_revoked"]
+    lists = {
+        "Links ended, for": reply["links_ended"],
+        "API keys revoked": reply["keys_revoked"],
+        "Sessions of players revoked": [str(player_sessions)] if player_sessions else [],
+        f"Admins that {reply['name']} invited can still sign in": reply["admins_invited"],
+        "API keys without a recorded maker still work": reply["keys_without_maker"],
+    }
+    return [f"{text}: {', '.join(names)}." for text, names in lists.items() if names]
 
 
 class _PasswordForm:
@@ -145,7 +162,11 @@ class _PasswordForm:
         self._attempts.record(context.admin)
         try:
             login = await self._admin_auth.set_password(
-                context.admin, fields.get("old", ""), fields.get("new", ""), get_attempt_key(context.request)
+                context.admin,
+                context.cookie,
+                fields.get("old", ""),
+                fields.get("new", ""),
+                get_attempt_key(context.request),
             )
         except TooManyAttempts:
             return await _render_access_forms(

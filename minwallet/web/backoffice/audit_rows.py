@@ -83,7 +83,7 @@ def _describe_details(detail: str) -> str:
     parts = [
         f"{name.removesuffix('_s').replace('_', ' ')} {_format_value(name, value)}" for name, value in fields.items()
     ]
-    is_empty = [value in ("", False, 0) and name != "amount" for name, value in fields.items()]
+    is_empty = [value in ("", False, 0, []) and name != "amount" for name, value in fields.items()]
     shown_parts = [part for part, is_nothing in zip(parts, is_empty, strict=True) if not is_nothing]
     return ", ".join(shown_parts)
 
@@ -93,6 +93,8 @@ def _format_value(name: str, value: object) -> str:
         return "yes"
     if value is None:
         return "none"
+    if isinstance(value, list):
+        return " ".join(map(str, value))
     if isinstance(value, int) and name in AMOUNT_FIELDS:
         return format_money(value)
     if isinstance(value, int) and name == "ttl_s":

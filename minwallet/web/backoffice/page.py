@@ -23,6 +23,7 @@ from minwallet.operations.credentials import derive_csrf_token
 from minwallet.operations.errors import OperationError, OperationFailure
 from minwallet.operations.field_help import format_validation_error
 from minwallet.operations.requests import OperationRequest, Reply
+from minwallet.storage.actors import name_admin
 from minwallet.wallet.service import Wallet
 from minwallet.web import templating
 from minwallet.web.auth import COOKIE_NAME, HOME_PATH, SIGN_IN_PATH, is_same_origin, sanitize_redirect
@@ -75,7 +76,7 @@ class PageContext:
 
     async def execute(self, operation: OperationRequest) -> Reply:
         """Execute an operation in the name of this admin. Raise OperationError, which `_run_handler` shows."""
-        reply = await dispatch.execute(self.wallet, operation, f"admin {self.admin}")
+        reply = await dispatch.execute(self.wallet, operation, name_admin(self.admin))
         if isinstance(reply, OperationFailure):
             raise OperationError(*reply.reasons, code=reply.code)
         return reply
@@ -119,6 +120,9 @@ class PageRouter:
             if context is None:
                 raise HTTPException(401)
             csrf_token = (await context.read_form()).get("csrf", "")
+            # A body may arrive slowly, and the session may have ended meanwhile.
+            if await self._authenticate(request) is None:
+                raise HTTPException(401)
             if not hmac.compare_digest(csrf_token.encode(), context.csrf.encode()):
                 raise HTTPException(403)
             return await _run_handler(context, handler)

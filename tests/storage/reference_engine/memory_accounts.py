@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 
 from minwallet.ledger.decide import Account
 from minwallet.ledger.entries import compute_genesis_hash
+from minwallet.storage.admin_store import AuditEvent
 from minwallet.storage.models import (
     AccountBalance,
     AccountCommand,
@@ -27,15 +28,20 @@ class MemoryAccountStore:
     def __init__(self, state: MemoryState) -> None:
         self._state = state
 
-    async def add_agent(self, name: str, wallet_token: str, host_id: str | None, now_ms: int) -> Agent | None:
+    async def add_agent(
+        self, name: str, wallet_token: str, host_id: str | None, now_ms: int, *, audit: AuditEvent | None = None
+    ) -> Agent | None:
         del now_ms
         for agent in self._state.agents:
             if name == agent.name or wallet_token == agent.wallet_token or (host_id and host_id == agent.host_id):
                 return None
         self._state.agents.append(Agent(len(self._state.agents) + 1, name, wallet_token, host_id))
+        self._state.add_audit_event(audit)
         return self._state.agents[-1]
 
-    async def change_agent(self, agent_id: int, changes: Mapping[str, str | None]) -> Agent | None:
+    async def change_agent(
+        self, agent_id: int, changes: Mapping[str, str | None], *, audit: AuditEvent | None = None
+    ) -> Agent | None:
         changed = Agent(**{**self._state.agents[agent_id - 1]._asdict(), **changes})
         for agent in self._state.agents:
             is_taken = agent.wallet_token == changed.wallet_token or (
@@ -44,29 +50,34 @@ class MemoryAccountStore:
             if agent.agent_id != agent_id and is_taken:
                 return None
         self._state.agents[agent_id - 1] = changed
+        self._state.add_audit_event(audit)
         return changed
 
     async def list_agents(self) -> list[Agent]:
         return sorted(self._state.agents, key=lambda agent: agent.name)
 
-    async def add_callback_key(self, agent_id: int, key: CallbackKey) -> None:
+    async def add_callback_key(self, agent_id: int, key: CallbackKey, *, audit: AuditEvent | None = None) -> None:
         assert key.key_hash not in self._state.callback_keys
         self._state.callback_keys[key.key_hash] = (agent_id, key)
+        self._state.add_audit_event(audit)
 
     async def list_callback_keys(self, agent_id: int) -> list[CallbackKey]:
         keys = [key for owner_id, key in self._state.callback_keys.values() if owner_id == agent_id]
         return sorted(keys, key=lambda key: (key.created_at_ms, key.hint))
 
-    async def revoke_callback_key(self, key_hash: bytes, now_ms: int) -> None:
+    async def revoke_callback_key(self, key_hash: bytes, now_ms: int, *, audit: AuditEvent | None = None) -> None:
         agent_id, key = self._state.callback_keys[key_hash]
-        revoked = key._replace(revoked_at_ms=key.revoked_at_ms or now_ms)
-        self._state.callback_keys[key_hash] = (agent_id, revoked)
+        if key.revoked_at_ms is None:
+            self._state.callback_keys[key_hash] = (agent_id, key._replace(revoked_at_ms=now_ms))
+            self._state.add_audit_event(audit)
 
     async def read_live_callback_keys(self) -> dict[bytes, int]:
         keys = self._state.callback_keys.items()
         return {key_hash: agent_id for key_hash, (agent_id, key) in keys if key.revoked_at_ms is None}
 
-    async def create_accounts(self, new_accounts: Sequence[NewAccount], now_ms: int) -> AccountsCreated:
+    async def create_accounts(
+        self, new_accounts: Sequence[NewAccount], now_ms: int, *, audit: AuditEvent | None = None
+    ) -> AccountsCreated:
         agents = {agent.name: agent for agent in self._state.agents}
         problems = [
             AccountProblem(index, f"unknown agent '{new_account.agent}'", new_account.agent)
@@ -92,6 +103,8 @@ class MemoryAccountStore:
         if problems:
             del self._state.players[before[0] :], self._state.accounts[before[1] :], self._state.sessions[before[2] :]
             return AccountsCreated(problems=tuple(sorted(problems)))
+        if (len(self._state.players), len(self._state.accounts), len(self._state.sessions)) != before:
+            self._state.add_audit_event(audit)
         for deposit in deposits:
             apply_command(self._state, deposit, now_ms)
         return AccountsCreated(len(self._state.players) - before[0], len(self._state.accounts) - before[1])
@@ -152,5 +165,10 @@ class MemoryAccountStore:
             )
         return rows[after : after + limit]
 
-    async def set_player_status(self, player_key: int, status: PlayerStatus) -> None:
-        self._state.players[player_key - 1].status = status
+    async def set_player_status(
+        self, player_key: int, status: PlayerStatus, *, audit: AuditEvent | None = None
+    ) -> None:
+        player = self._state.players[player_key - 1]
+        if player.status != status:
+            player.status = status
+            self._state.add_audit_event(audit)

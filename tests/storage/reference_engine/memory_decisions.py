@@ -26,6 +26,8 @@ def apply_command(state: MemoryState, account_command: AccountCommand, now_ms: i
             state.journal[entry.seq] = JournalRecord(*account_command.journal(outcome))
         after = Account(entry.account_id, entry.cash_after, entry.bonus_after, entry.hash, entry.seq)
         state.accounts[account_command.account_id - 1].account = after
+        if account_command.audit and isinstance(outcome, Applied):
+            state.add_audit_event(account_command.audit._replace(at_ms=now_ms, seq=entry.seq))
     return outcome
 
 

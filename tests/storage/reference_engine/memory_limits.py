@@ -10,6 +10,7 @@ from minwallet.ledger.limits import (
     PlayerRestrictions,
 )
 from minwallet.ledger.time_units import DAY_MS
+from minwallet.storage.admin_store import AuditEvent
 from minwallet.storage.limit_store import LimitChange
 from tests.storage.reference_engine.memory_state import MemoryState
 
@@ -20,13 +21,17 @@ class MemoryLimitStore:
     def __init__(self, state: MemoryState) -> None:
         self._state = state
 
-    async def request_limit(self, change: LimitChange, now_ms: int) -> None:
+    async def request_limit(self, change: LimitChange, now_ms: int, *, audit: AuditEvent | None = None) -> None:
         key = change[:3]
         self._state.limits[key] = self._state.limits.get(key, UNSET).request_limit(change.cents, now_ms)
+        self._state.add_audit_event(audit)
 
-    async def request_exclusion(self, player_key: int, until_ms: int | None, now_ms: int) -> None:
+    async def request_exclusion(
+        self, player_key: int, until_ms: int | None, now_ms: int, *, audit: AuditEvent | None = None
+    ) -> None:
         held = self._state.exclusions.get(player_key, UNSET)
         self._state.exclusions[player_key] = held.request_exclusion(until_ms, now_ms)
+        self._state.add_audit_event(audit)
 
     async def find_restrictions(self, account_id: int, now_ms: int) -> PlayerRestrictions:
         return compute_restrictions(self._state, account_id, now_ms)

@@ -75,7 +75,13 @@ class MemoryState:
     admins: dict[str, Admin] = field(default_factory=dict)
     login_links: dict[bytes, AdminSession] = field(default_factory=dict)
     admin_sessions: dict[bytes, AdminSession] = field(default_factory=dict)
+    admin_makers: dict[str, str | None] = field(default_factory=dict)
+    link_makers: dict[bytes, str] = field(default_factory=dict)
     audit_log: list[AuditEvent] = field(default_factory=list)
+
+    def add_audit_event(self, event: AuditEvent | None) -> None:
+        if event:
+            self.audit_log.append(event)
 
     def find_owner(self, account_id: int) -> AccountRef:
         account = self.accounts[account_id - 1]

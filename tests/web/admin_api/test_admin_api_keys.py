@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import httpx2
 import pytest
 
+from minwallet.operations.requests import AdminLink, AdminReset, KeyAdd, KeyRevoke
 from minwallet.storage.admin_store import AuditEvent
 from minwallet.storage.sqlite import SqliteStore
 from minwallet.web.admin_api.problems import API_PREFIX
@@ -116,6 +117,13 @@ def read_state(ring: ApiKeys) -> list[Any]:
 def test_every_operation_has_a_request() -> None:
     """A new operation must be added to these tests."""
     assert set(REQUESTS) == set(METHODS)
+
+
+def test_no_operation_makes_keys_or_links() -> None:
+    """A stolen key gives no access that would outlive its revocation, except for sessions of players."""
+    operations = chain.from_iterable(OPERATIONS.values())
+    makers = {KeyAdd, KeyRevoke, AdminLink, AdminReset}
+    assert not [operation.name for operation in operations if operation.params_type in makers]
 
 
 @pytest.mark.parametrize("name", REQUESTS)

@@ -9,6 +9,7 @@ from minwallet.storage.admin_store import AuditEvent, AuditRecord
 from minwallet.web.backoffice.audit_rows import describe_audit_record
 from tests.support import TIMEOUT_S, Server
 from tests.web.backoffice.admin_client import AdminClient, read_field, read_flash, read_table_rows
+from tests.web.login_client import LoginClient, create_login_link, extract_csrf, sign_in_by_link
 
 
 def read_copyable(page: str) -> str:
@@ -65,6 +66,45 @@ def test_an_admin_creates_and_resets_another_admin(server: Server, admin_client:
         assert nina.get("/admin/access").status_code == 303
     assert admin_client.submit("/admin/access/admins", name="two words").status_code == 422
     assert admin_client.submit("/admin/access/admins/nobody/reset").status_code == 404
+
+
+def test_an_admin_makes_no_link_for_another_admin(server: Server, admin_client: AdminClient) -> None:
+    """Its maker could act under that name. For oneself and for a new name a link is made, and at the command line."""
+    other = sign_in_by_link(server, "otto")
+    refused = admin_client.submit("/admin/access/admins", name="otto")
+    assert refused.status_code == 422
+    assert read_flash(refused.text) == "admin 'otto' exists; only the command line makes links for other admins"
+    assert "token=" not in refused.text
+    own = read_copyable(admin_client.submit("/admin/access/admins", name="admin").text)
+    assert LoginClient(server).use_link(own).status_code == 303
+    other.post("/admin/sign-out", data={"csrf": extract_csrf(other.get("/admin/access").text)})
+    assert admin_client.submit("/admin/access/admins", name="otto").status_code == 422
+    assert LoginClient(server).use_link(create_login_link(server, "otto")).status_code == 303
+
+
+def test_a_reset_ends_what_the_admin_made(server: Server, admin_client: AdminClient) -> None:
+    """Keys, links and sessions of players end with their maker, who was invited in the back office or not."""
+    player = server.cli.add_player()
+    mia = sign_in_by_link(server, "mia")
+    key = read_copyable(mia.submit("/admin/access/keys", name="mias", scope="write", agent="").text)
+    headers = {"authorization": f"Bearer {key}"}
+    link = read_copyable(mia.submit("/admin/access/admins", name="max").text)
+    page = mia.submit(f"/admin/players/default/{player}/sessions", ttl_s="3600", currency="USD").text
+    token = read_copyable(page)
+    assert server.wallet_v2(code=token, type="credit")["result"] == 1
+    (row,) = (row for row in read_table_rows(admin_client.get_page("/admin/access")) if row[0] == "mias")
+    assert row[5] == "admin mia"
+    message = admin_client.flash_after("/admin/access/admins/mia/reset")
+    assert message.startswith("mia is signed out")
+    for text in ("Links ended, for: max.", "API keys revoked: mias.", "Sessions of players revoked: 1."):
+        assert text in message
+    assert "Admins that mia invited can still sign in: max." in message
+    assert server.http.get("/admin/api/v1/health", headers=headers).status_code == 401
+    assert LoginClient(server).use_link(link).status_code == 403
+    assert server.wallet_v2(code=token, type="credit")["err_code"] == 102
+    assert not mia.is_signed_in
+    (row,) = (row for row in read_table_rows(admin_client.get_page("/admin/access")) if row[1:2] == ["admin admin"])
+    assert "keys mias" in row[-1]
 
 
 def test_the_two_new_passwords_must_agree(admin_client: AdminClient) -> None:
