@@ -12,7 +12,7 @@ from minwallet.ledger.outcomes import Outcome
 from minwallet.ledger.reconciliation import ReportRow
 
 OPERATOR_PROTOCOL = "operator"
-"""The protocol of the operator's own deposits and withdrawals."""
+"""The protocol of the operator's own deposits, withdrawals and adjustments."""
 
 
 OPENING_PROTOCOL = "opening"
