@@ -3,6 +3,7 @@
 import json
 
 from minwallet.operations.requests import (
+    Adjustment,
     AdminLink,
     AdminReset,
     AgentAdd,
@@ -25,7 +26,7 @@ from minwallet.storage.admin_store import AuditEvent
 from minwallet.wallet.service import Wallet
 
 AUDITED = (
-    *(AgentAdd, AgentSet, PlayerAdd, PlayerSetStatus, LimitSet, PlayerExclude, Transfer, Seed),
+    *(AgentAdd, AgentSet, PlayerAdd, PlayerSetStatus, LimitSet, PlayerExclude, Transfer, Adjustment, Seed),
     *(SessionOpen, SessionRevoke, SessionEnd, KeyAdd, KeyRevoke, AdminLink, AdminReset),
 )
 """The audited requests: all that change something, except those that only store a provider's data."""

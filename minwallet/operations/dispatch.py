@@ -17,7 +17,7 @@ from minwallet.operations.requests import (
     PlayerRequest,
     Reply,
     TransactionShow,
-    Transfer,
+    TransferRequest,
 )
 from minwallet.wallet.service import Wallet
 
@@ -32,7 +32,7 @@ async def execute(wallet: Wallet, request: OperationRequest, actor: str) -> Repl
     except OperationError as error:
         return error.failure
     # A transfer writes its own audit event, because a repeated reference changes nothing and is not audited.
-    if not isinstance(request, Transfer):
+    if not isinstance(request, TransferRequest):
         await audit_request(wallet, request, reply, actor)
     return reply
 
@@ -46,7 +46,7 @@ async def _dispatch(wallet: Wallet, request: OperationRequest, actor: str) -> Re
         return await players.handle_players(wallet, request)
     if isinstance(request, LimitRequest):
         return await limits.handle_limits(wallet, request)
-    if isinstance(request, Transfer):
+    if isinstance(request, TransferRequest):
         return await transfers.handle_transfer(wallet, request, actor)
     if isinstance(request, LedgerRead):
         return await transactions.read_ledger(wallet, request)
