@@ -69,6 +69,8 @@ app.add_typer(agent.app, name="agent")
 app.add_typer(player.app, name="player")
 app.command("deposit")(transfer_commands.deposit)
 app.command("withdraw")(transfer_commands.withdraw)
+# Without this, click takes the amount -5.00 for an option.
+app.command("adjust", context_settings={"ignore_unknown_options": True})(transfer_commands.adjust)
 app.add_typer(limit.app, name="limit")
 app.add_typer(session.app, name="session")
 app.add_typer(key.app, name="key")

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from minwallet.cli.output import UsageError
-from minwallet.ledger.money import parse_amount
+from minwallet.ledger.money import parse_amount, parse_signed_amount
 
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document, for scripts.")]
 AgentOption = Annotated[str, typer.Option("--agent", help="The player's agent.")]
@@ -23,6 +23,14 @@ def parse_amount_option(amount: str) -> int:
     """Parse a decimal amount such as 12.50. Return it in cents. Raise UsageError if it is not an amount."""
     try:
         return parse_amount(amount)
+    except ValueError as error:
+        raise UsageError(str(error)) from error
+
+
+def parse_signed_amount_option(amount: str) -> int:
+    """Parse a decimal amount such as -12.50. Return it in cents. Raise UsageError if it is not an amount."""
+    try:
+        return parse_signed_amount(amount)
     except ValueError as error:
         raise UsageError(str(error)) from error
 

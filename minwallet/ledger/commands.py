@@ -4,7 +4,7 @@ The content of a command is its kind, its account and its fields. The same id wi
 other content it is an error of the caller. Two kinds of command differ:
 
 - The content of a `Cancel` is its id and its player only.
-- The `detail` of a `Deposit` or `Withdraw` is not part of the content.
+- The `detail` of a `Deposit`, `Withdraw` or `Adjust` is not part of the content.
 """
 
 from typing import NamedTuple
@@ -90,6 +90,18 @@ class Withdraw(NamedTuple):
     detail: str | None = None
 
 
+class Adjust(NamedTuple):
+    """A correction of the balances by the operator. `cash` and `bonus` are signed; `id` and `detail` as in Deposit.
+
+    It is neither a deposit nor a loss: limits, exclusion and a block do not apply.
+    """
+
+    id: str
+    cash: int
+    bonus: int = 0
+    detail: str | None = None
+
+
 Query = Balance | Authenticate
-MoneyCommand = Bet | Win | Settle | BetWin | Cancel | Deposit | Withdraw
+MoneyCommand = Bet | Win | Settle | BetWin | Cancel | Deposit | Withdraw | Adjust
 Command = Query | MoneyCommand

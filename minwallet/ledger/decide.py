@@ -32,6 +32,7 @@ Two commands of one transaction may have the same id. Then the caller appends th
 from typing import NamedTuple, assert_never
 
 from minwallet.ledger.commands import (
+    Adjust,
     Authenticate,
     Balance,
     Bet,
@@ -73,7 +74,7 @@ class Session(NamedTuple):
 class TransactionHistory(NamedTuple):
     """The entries that share one transaction id, at most one of each part.
 
-    - `original`: the entry that claimed the id (bet, betwin, win, deposit, withdrawal), applied or refused.
+    - `original`: the entry that claimed the id (bet, betwin, win, deposit, withdrawal, adjustment), applied or refused.
     - `settlement`: the result of the original. Only `Settle` makes one, under the id of its bet.
     - `cancellation`: the cancel of the original, or the tombstone of an id that took no money.
     """
@@ -134,7 +135,7 @@ def decide(snapshot: Snapshot, command: Command, now_ms: int) -> Outcome:
             return _decide_settle(snapshot, command, now_ms)
         case Cancel():
             return _decide_cancel(snapshot, command, now_ms)
-        case Deposit() | Withdraw():
+        case Deposit() | Withdraw() | Adjust():
             return _decide_transfer(snapshot, command, now_ms)
         case _:
             assert_never(command)
@@ -226,24 +227,25 @@ def _decide_cancel(s: Snapshot, command: Cancel, now_ms: int) -> Outcome:
     return _apply(s, command, now_ms, cash=-original.amount, bonus=-original.bonus_amount)
 
 
-def _decide_transfer(s: Snapshot, command: Deposit | Withdraw, now_ms: int) -> Outcome:
-    sign = 1 if isinstance(command, Deposit) else -1
+def _decide_transfer(s: Snapshot, command: Deposit | Withdraw | Adjust, now_ms: int) -> Outcome:
+    sign = -1 if isinstance(command, Withdraw) else 1
     # Unlike a bet, a withdrawal never takes bonus in place of cash: bonus is not the player's own money.
     cash, bonus = sign * command.cash, sign * command.bonus
     if original := s.history.original:
         # Not `_decide_retry`: `detail` is not content here, and the entry has its amounts in other fields.
-        kind = Kind.DEPOSIT if sign > 0 else Kind.WITHDRAW
-        is_same = (kind, s.account.account_id, cash, bonus) == (
+        is_same = (_build_content(s, command)[0], s.account.account_id, cash, bonus) == (
             original.kind,
             original.account_id,
             original.amount,
             original.bonus_amount,
         )
         return Replayed(original, s.account.cash, s.account.bonus) if is_same else _refuse(s, Refusal.ID_TAKEN)
-    # Only new money is restricted. None of these refusals is stored: the operator can try the reference again.
-    if sign > 0 and s.restrictions.is_excluded(now_ms):
+    # Only new money is restricted; an adjustment corrects what the player already had or was owed. None of these
+    # refusals is stored: the operator can try the reference again.
+    is_deposit = isinstance(command, Deposit)
+    if is_deposit and s.restrictions.is_excluded(now_ms):
         return _refuse(s, Refusal.PLAYER_EXCLUDED)
-    if sign > 0 and not s.restrictions.allows(LimitKind.DEPOSIT, cash, now_ms):
+    if is_deposit and not s.restrictions.allows(LimitKind.DEPOSIT, cash, now_ms):
         return _refuse(s, Refusal.DEPOSIT_LIMIT)
     if s.account.cash + cash < 0 or s.account.bonus + bonus < 0:
         return _refuse(s, Refusal.INSUFFICIENT_FUNDS)
@@ -352,5 +354,7 @@ def _build_content(
             return (Kind.DEPOSIT, id, None, None, detail, 0, 0)
         case Withdraw(id, _, _, detail):
             return (Kind.WITHDRAW, id, None, None, detail, 0, 0)
+        case Adjust(id, _, _, detail):
+            return (Kind.ADJUSTMENT, id, None, None, detail, 0, 0)
         case _:
             assert_never(command)

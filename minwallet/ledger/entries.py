@@ -44,6 +44,8 @@ class Kind(StrEnum):
     BETWIN = "betwin"
     DEPOSIT = "deposit"
     WITHDRAW = "withdraw"
+    ADJUSTMENT = "adjustment"
+    """A correction of the balances by the operator, up or down."""
 
 
 class State(StrEnum):

@@ -3,9 +3,10 @@
 Rules
 
 1. A limit belongs to one account, so to one player in one currency. An exclusion belongs to the player.
-2. A deposit limit counts the cash that the operator deposits. Bonus does not count.
+2. A deposit limit counts the cash that the operator deposits. Bonus does not count, and neither does an adjustment.
 3. A loss limit counts the cash part of bets, minus wins and returned stakes. It is negative if the player won more.
-   Bonus does not count, so a bet paid entirely from bonus never exceeds a limit.
+   Bonus does not count, so a bet paid entirely from bonus never exceeds a limit. Withdrawals and adjustments do not
+   count either.
 4. Limits count whole days in UTC. A day is today, a week is today and the 6 days before, a month is today and the 29
    days before.
 5. More protection applies immediately: a first limit, a lower limit, a longer exclusion.

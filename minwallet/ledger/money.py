@@ -27,6 +27,12 @@ def parse_amount(text: str) -> int:
     return cents
 
 
+def parse_signed_amount(text: str) -> int:
+    """Return the cents of a decimal with or without a sign, such as `-12.50`. Raise ValueError as `parse_amount`."""
+    cents = parse_amount(text[1:] if text[:1] in ("+", "-") else text)
+    return -cents if text.startswith("-") else cents
+
+
 def format_amount(cents: int) -> str:
     """Return the cents as a decimal: `1250` as `12.50`, `-5` as `-0.05`."""
     sign = "-" if cents < 0 else ""

@@ -3,6 +3,7 @@
 import json
 
 from minwallet.operations.requests import (
+    Adjustment,
     AdminLink,
     AdminReset,
     AgentAdd,
@@ -27,7 +28,7 @@ from minwallet.storage.admin_store import AuditEvent
 from minwallet.wallet.service import Wallet
 
 AUDITED = (
-    *(AgentAdd, AgentSet, PlayerAdd, PlayerSetStatus, LimitSet, PlayerExclude, Transfer, Seed),
+    *(AgentAdd, AgentSet, PlayerAdd, PlayerSetStatus, LimitSet, PlayerExclude, Transfer, Adjustment, Seed),
     *(SessionOpen, SessionRevoke, SessionEnd, KeyAdd, KeyRevoke, AdminLink, AdminReset),
     *(CallbackKeyAdd, CallbackKeyRevoke),
 )
@@ -53,7 +54,7 @@ def build_audit_event(wallet: Wallet, request: OperationRequest, actor: str) -> 
         actor,
         request.operation,
         getattr(request, "agent", None),
-        _find_subject(request, reply),
+        getattr(request, "player_id", None) or getattr(request, "name", None),
         request.model_dump_json(
             exclude=EXCLUDED_FIELDS, exclude_none=not is_null_meaningful, exclude_defaults=is_null_meaningful
         ),

@@ -23,7 +23,7 @@ from minwallet.wallet.sessions import hash_token
 async def handle_callback_keys(
     wallet: Wallet, request: CallbackKeyRequest, actor: str, audit: AuditEvent | None
 ) -> Reply:
-    """Execute the request of `actor` and return the reply. A change adds `audit`. Raise OperationError or StoreError."""
+    """Execute the request and return the reply. A change adds `audit`. Raise OperationError or StoreError."""
     agent = await get_agent(wallet.store, request.agent)
     match request:
         case CallbackKeyAdd():
@@ -49,9 +49,7 @@ async def _revoke_key(wallet: Wallet, agent: Agent, prefix: str, audit: AuditEve
     keys = await wallet.store.accounts.list_callback_keys(agent.agent_id)
     key = _find_live_key(agent, keys, prefix.rstrip("…"))
     revoked = key._replace(revoked_at_ms=wallet.clock_ms())
-    await wallet.store.accounts.revoke_callback_key(
-        revoked.key_hash, wallet.clock_ms(), audit=_about(audit, key)
-    )
+    await wallet.store.accounts.revoke_callback_key(revoked.key_hash, wallet.clock_ms(), audit=_about(audit, key))
     await wallet.callback_keys.refresh()
     return _build_response(agent, revoked)
 

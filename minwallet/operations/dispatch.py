@@ -18,7 +18,7 @@ from minwallet.operations.requests import (
     PlayerRequest,
     Reply,
     TransactionShow,
-    Transfer,
+    TransferRequest,
 )
 from minwallet.storage.admin_store import AuditEvent
 from minwallet.wallet.service import Wallet
@@ -46,7 +46,7 @@ async def _dispatch(wallet: Wallet, request: OperationRequest, actor: str, audit
         return await players.handle_players(wallet, request, actor, audit)
     if isinstance(request, LimitRequest):
         return await limits.handle_limits(wallet, request, audit)
-    if isinstance(request, Transfer):
+    if isinstance(request, TransferRequest):
         return await transfers.handle_transfer(wallet, request, actor, audit)
     if isinstance(request, LedgerRead):
         return await transactions.read_ledger(wallet, request)

@@ -31,8 +31,13 @@ FIELD_HELP: Mapping[str, str] = {
     "ttl_s": "between 1s and 100 years",
     "limit": "between 1 and 1,000,000",
     "amount": "more than 0 and at most 92233720368547758.07",
+    "Adjustment.amount": "between -92233720368547758.07 and 92233720368547758.07, and not 0",
+    "Adjustment.reason": "1 to 200 characters on one line, not only spaces",
 }
-"""The valid form of a value, by field. Each text completes "expected …" and "It must be …"."""
+"""The valid form of a value, by field, or by request and field where a request differs.
+
+Each text completes "expected …" and "It must be …".
+"""
 
 FIELD_MEANINGS: Mapping[str, str] = {
     "after": "where to continue: the `next` of the previous page",
@@ -60,6 +65,9 @@ FIELD_MEANINGS: Mapping[str, str] = {
     "ttl_s": "the session's lifetime in seconds; 24 hours by default",
     "until": "the first time after the range",
     "wallet_token": "wallet-v2's id of the agent",
+    "Adjustment.amount": "in cents; negative to take money",
+    "Adjustment.bonus": "adjust bonus instead of cash",
+    "Adjustment.currency": "required if the player has several currencies",
     "DemoLaunchRequest.protocol": "",
     "LaunchRequest.currency": "required if the player has several currencies",
     "LaunchRequest.protocol": "",
@@ -73,6 +81,11 @@ FIELD_MEANINGS: Mapping[str, str] = {
     "Transfer.currency": "required if the player has several currencies",
 }
 """The meaning of a field, by field, or by request and field where a request differs."""
+
+
+def find_help(request: str, field: str) -> str | None:
+    """Return the valid form of the field of this request, None if there is no text about it."""
+    return FIELD_HELP.get(f"{request}.{field}", FIELD_HELP.get(field))
 
 
 def find_meaning(request: str, field: str) -> str:
@@ -93,7 +106,7 @@ def format_validation_error(error: ValidationError) -> str:
     """
     first = error.errors(include_url=False)[0]
     name = str(first["loc"][-1]) if first["loc"] else "request"
-    field_help = FIELD_HELP.get(name)
+    field_help = find_help(error.title, name)
     expected = f"expected {field_help}" if field_help else error_message(first)
     value = "" if isinstance(first["input"], dict | list) else f" {first['input']!r}"
     return f"invalid {name.removesuffix('_s')}{value}: {expected}"

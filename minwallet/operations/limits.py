@@ -66,7 +66,9 @@ def explain_deposit_refusal(
 ) -> OperationError:
     """Return the error for a refused deposit: why it is refused, and what is possible instead."""
     if until_ms := restrictions.exclusion.resolve_exclusion(now_ms).value:
-        reason = f"{player_id} is excluded until {format_minute(until_ms)}: only withdrawals are possible"
+        reason = (
+            f"{player_id} is excluded until {format_minute(until_ms)}: only withdrawals and adjustments are possible"
+        )
         return OperationError(reason, code=ErrorCode.EXCLUDED)
     usages = restrictions.usages(LimitKind.DEPOSIT, now_ms)
     if not usages:

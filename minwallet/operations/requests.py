@@ -34,6 +34,9 @@ Currency = Annotated[str, Field(pattern=r"^[A-Z0-9]{3,10}$")]
 Token = Annotated[str, Field(pattern=rf"^{TOKEN_PATTERN.pattern}$")]
 Cents = Annotated[int, Field(ge=0, le=MAX_CENTS)]
 Reason = Annotated[str, Field(pattern=r"^[^\x00-\x1f\x7f]{0,200}$")]
+RequiredReason = Annotated[
+    str, Field(pattern=r"^[^\x00-\x1f\x7f]*[^\s\x00-\x1f\x7f][^\x00-\x1f\x7f]*$", max_length=200)
+]
 Reference = Annotated[str, Field(pattern=r"^[!-~](?:[ -~]{0,62}[!-~])?$")]
 
 
@@ -186,6 +189,32 @@ class Transfer(_BaseRequest):
     bonus: bool = False
     reference: Reference
     reason: Reason = ""
+
+
+def _reject_zero(cents: int) -> int:
+    if cents == 0:
+        raise ValueError("must not be 0")
+    return cents
+
+
+class Adjustment(_BaseRequest):
+    """A correction of a balance, up or down, with a reason. It is neither a deposit nor a loss: limits, exclusion and a
+    block do not apply. Repeating a reference changes nothing.
+    """
+
+    operation: Literal["adjust"] = "adjust"
+    agent: Name
+    player_id: PlayerId
+    currency: Currency | None = None
+    amount: Annotated[
+        int, Field(ge=-MAX_CENTS, le=MAX_CENTS, json_schema_extra={"not": {"const": 0}}), AfterValidator(_reject_zero)
+    ]
+    bonus: bool = False
+    reference: Reference
+    reason: RequiredReason
+
+
+TransferRequest = Transfer | Adjustment
 
 
 class SessionOpen(_BaseRequest):
@@ -355,7 +384,7 @@ OperationRequest = (
     | AdminRequest
     | PlayerRequest
     | LimitRequest
-    | Transfer
+    | TransferRequest
     | LedgerRead
     | TransactionShow
 )

@@ -147,7 +147,9 @@ class JournaledTransactionResponse(TypedDict):
 
 
 class TotalResponse(TypedDict):
-    """`ggr` is the gross gaming revenue: staked minus paid minus refunded."""
+    """`ggr` is the gross gaming revenue: staked minus paid minus refunded. `adjusted` is the sum of all adjustments, up
+    and down.
+    """
 
     day: str
     agent: str
@@ -163,6 +165,7 @@ class TotalResponse(TypedDict):
     ggr: int
     deposited: int
     withdrawn: int
+    adjusted: int
 
 
 class CurrencyBalanceResponse(TypedDict):
@@ -359,6 +362,7 @@ def build_total_response(totals_key: DailyTotalKey, totals: Total) -> TotalRespo
         ggr=totals.ggr,
         deposited=totals.deposited,
         withdrawn=totals.withdrawn,
+        adjusted=totals.adjusted,
     )
 
 

@@ -1,24 +1,31 @@
-"""Operations that move money between the operator and a player: deposits and withdrawals."""
+"""Operations that move money between the operator and a player: deposits, withdrawals and adjustments."""
 
 import json
+from collections.abc import Mapping
 
-from minwallet.ledger.commands import Deposit, Withdraw
+from minwallet.ledger.commands import Adjust, Deposit, Withdraw
 from minwallet.ledger.entries import Refusal
 from minwallet.ledger.money import MAX_CENTS, format_amount
 from minwallet.ledger.outcomes import Applied, Refused, Replayed
 from minwallet.operations import limits, schemas
 from minwallet.operations.errors import ErrorCode, OperationError
 from minwallet.operations.players import choose_account, get_player
-from minwallet.operations.requests import Reply, Transfer
+from minwallet.operations.requests import Reply, TransferRequest
 from minwallet.storage.admin_store import AuditEvent
 from minwallet.storage.models import OPERATOR_PROTOCOL, AccountCommand
 from minwallet.storage.queries import Filter
 from minwallet.storage.store import Store
 from minwallet.wallet.service import Wallet
 
+COMMAND_TYPES: Mapping[str, type[Deposit | Withdraw | Adjust]] = {
+    "deposit": Deposit,
+    "withdraw": Withdraw,
+    "adjust": Adjust,
+}
 
-async def handle_transfer(wallet: Wallet, request: Transfer, actor: str, audit: AuditEvent | None) -> Reply:
-    """Execute a deposit or a withdrawal, and return the new balances. Raise OperationError or StoreError.
+
+async def handle_transfer(wallet: Wallet, request: TransferRequest, actor: str, audit: AuditEvent | None) -> Reply:
+    """Execute a transfer or an adjustment, and return the new balances. Raise OperationError or StoreError.
 
     A repeated reference returns the same reply, moves nothing, and does not add `audit` again.
     """
@@ -28,12 +35,10 @@ async def handle_transfer(wallet: Wallet, request: Transfer, actor: str, audit: 
         currency = await _find_transfer_currency(wallet.store, request)
     account_id, currency, *_ = choose_account(player, currency)
     cash, bonus = (0, request.amount) if request.bonus else (request.amount, 0)
-    command_type = Deposit if request.operation == "deposit" else Withdraw
     # Actor and reason are part of the entry and its hash, so they cannot be changed later.
     detail = json.dumps({"by": actor} | ({"reason": request.reason} if request.reason else {}))
-    account_command = AccountCommand(
-        command_type(request.reference, cash, bonus, detail), OPERATOR_PROTOCOL, account_id, audit=audit
-    )
+    command = COMMAND_TYPES[request.operation](request.reference, cash, bonus, detail)
+    account_command = AccountCommand(command, OPERATOR_PROTOCOL, account_id, audit=audit)
     outcome = await wallet.submit(account_command, player.player_key)
     match outcome:
         case Applied(entry, cash, bonus) | Replayed(entry, cash, bonus):
@@ -57,7 +62,7 @@ async def handle_transfer(wallet: Wallet, request: Transfer, actor: str, audit: 
             raise AssertionError(outcome)
 
 
-async def _find_transfer_currency(store: Store, request: Transfer) -> str | None:
+async def _find_transfer_currency(store: Store, request: TransferRequest) -> str | None:
     """Return the currency of the earlier transfer with this reference. Return None without one.
 
     A retry may omit the currency even if the player has got another account since.

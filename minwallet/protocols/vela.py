@@ -16,6 +16,7 @@ from urllib.parse import parse_qsl, urlencode
 from pydantic_core import to_json
 
 from minwallet.ledger.commands import (
+    Adjust,
     Authenticate,
     Balance,
     Bet,
@@ -168,7 +169,7 @@ class Vela:
         )
 
     def rebuild(self, entry: Entry, token: str) -> Call:
-        """Return the call that created the entry. Raise ValueError for a deposit or withdrawal."""
+        """Return the call that created the entry. Raise ValueError for a deposit, withdrawal or adjustment."""
         match entry.kind:
             case Kind.BET:
                 return Call("bet", token, Bet(entry.id, entry.stake, entry.id, entry.game, entry.detail))
@@ -178,7 +179,7 @@ class Vela:
                 return Call("betwin", token, BetWin(entry.id, entry.stake, entry.payout, entry.game))
             case Kind.CANCEL:
                 return Call("refund", token, Cancel(entry.id))
-            case Kind.DEPOSIT | Kind.WITHDRAW:
+            case Kind.DEPOSIT | Kind.WITHDRAW | Kind.ADJUSTMENT:
                 raise ValueError(f"vela has no {entry.kind}")
             case _:
                 assert_never(entry.kind)
@@ -289,7 +290,7 @@ def _build_parameters(command: Command) -> dict[str, object]:
             return {"ticket_id": id, "total_bet": stake, "total_win": payout, **_build_optional_parameters(game, None)}
         case Cancel(id):
             return {"ticket_id": id}
-        case Balance() | Win() | Deposit() | Withdraw():
+        case Balance() | Win() | Deposit() | Withdraw() | Adjust():
             raise ValueError(f"vela has no {type(command).__name__}")
         case _:
             assert_never(command)

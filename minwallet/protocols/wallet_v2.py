@@ -18,7 +18,7 @@ from typing import Any, assert_never
 from jiter import from_json
 from pydantic_core import to_json
 
-from minwallet.ledger.commands import Authenticate, Balance, Bet, BetWin, Cancel, Deposit, Settle, Win, Withdraw
+from minwallet.ledger.commands import Adjust, Authenticate, Balance, Bet, BetWin, Cancel, Deposit, Settle, Win, Withdraw
 from minwallet.ledger.entries import Entry, Kind, Refusal
 from minwallet.ledger.money import MAX_CENTS, MAX_ID
 from minwallet.ledger.outcomes import Applied, BalanceShown, Outcome, Refused, Replayed, SessionUnknown
@@ -145,7 +145,7 @@ class WalletV2:
                 }
             case Cancel(id, round):
                 fields = {**common, "id": int(id), **_build_round_field(round)}
-            case Authenticate() | Settle() | BetWin() | Deposit() | Withdraw():
+            case Authenticate() | Settle() | BetWin() | Deposit() | Withdraw() | Adjust():
                 raise ValueError(f"wallet-v2 has no {type(call.command).__name__}")
             case _:
                 assert_never(call.command)
@@ -169,7 +169,7 @@ class WalletV2:
         return WalletResponse(code, fields.get("err_desc"), balance)
 
     def rebuild(self, entry: Entry, token: str) -> Call:
-        """Return the call that created the entry. Raise ValueError for a betwin, deposit or withdrawal."""
+        """Return the call that created the entry. Raise ValueError for a betwin, deposit, withdrawal or adjustment."""
         match entry.kind:
             case Kind.BET:
                 assert entry.round is not None
@@ -178,7 +178,7 @@ class WalletV2:
                 return Call("win", token, Win(entry.id, entry.payout, entry.round, entry.game))
             case Kind.CANCEL:
                 return Call("cancel", token, Cancel(entry.id, entry.round))
-            case Kind.BETWIN | Kind.DEPOSIT | Kind.WITHDRAW:
+            case Kind.BETWIN | Kind.DEPOSIT | Kind.WITHDRAW | Kind.ADJUSTMENT:
                 raise ValueError(f"wallet-v2 has no {entry.kind}")
             case _:
                 assert_never(entry.kind)

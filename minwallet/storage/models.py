@@ -13,7 +13,7 @@ from minwallet.ledger.reconciliation import ReportRow
 from minwallet.storage.admin_store import AuditEvent
 
 OPERATOR_PROTOCOL = "operator"
-"""The protocol of the operator's own deposits and withdrawals."""
+"""The protocol of the operator's own deposits, withdrawals and adjustments."""
 
 
 OPENING_PROTOCOL = "opening"

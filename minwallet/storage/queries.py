@@ -63,7 +63,7 @@ class DailyTotalKey(NamedTuple):
 class Total(NamedTuple):
     """The sums over the entries of one key. `bets`, `wins` and `refunds` are counts, all others are in cents.
 
-    `moved` is the sum of all changes of balances.
+    `adjusted` is the sum of signed corrections. `moved` is the sum of all changes of balances.
     """
 
     bets: int = 0
@@ -74,6 +74,7 @@ class Total(NamedTuple):
     refunded: int = 0
     deposited: int = 0
     withdrawn: int = 0
+    adjusted: int = 0
     moved: int = 0
 
     def plus(self, other: "Total") -> "Total":
@@ -97,6 +98,8 @@ class Total(NamedTuple):
                 return cls(deposited=moved, moved=moved)
             case Kind.WITHDRAW:
                 return cls(withdrawn=-moved, moved=moved)
+            case Kind.ADJUSTMENT:
+                return cls(adjusted=moved, moved=moved)
             case _:
                 assert_never(kind)
 

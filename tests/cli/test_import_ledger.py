@@ -94,6 +94,7 @@ def cli(tmp_path_factory: pytest.TempPathFactory) -> InProcessCli:
     cli("agent", "add", "second")
     cli("player", "add", "other", "--agent", "second", "--currency", "USD")
     cli("withdraw", name, "1", "--currency", "EUR", "--reference", 'a "reason", of sorts')
+    cli("adjust", name, "-0.50", "--currency", "EUR", "--reason", "a fee, of sorts")
     usd, eur = (cli.open_session(name, "--currency", each) for each in ("USD", "EUR"))
     with running_server(cli.db) as server:
         for code in (usd, eur):
@@ -139,7 +140,7 @@ def test_an_import_restores_an_export(cli: InProcessCli, tmp_path: Path, form: s
     files = _export_files(cli, tmp_path, form)
     new = InProcessCli(tmp_path / "new.db")
     done = new("import", *files)
-    assert done == {"file": str(new.db), "entries": 15, "accounts": 3}
+    assert done == {"file": str(new.db), "entries": 16, "accounts": 3}
     new.assert_ledger_valid()
     for old, again in zip(files, _export_files(new, tmp_path, form), strict=True):
         assert old.read_bytes() == again.read_bytes()
@@ -200,7 +201,7 @@ def test_only_an_empty_wallet_is_filled(cli: InProcessCli, tmp_path: Path) -> No
     _assert_refused(cli.run("import", *files), "has players already", "--db")
     new = InProcessCli(tmp_path / "new.db")
     new("agent", "add", "second", "--wallet-token", "mine")
-    assert "15 entries of 3 accounts" in new.run("import", *files).out
+    assert "16 entries of 3 accounts" in new.run("import", *files).out
     assert new("agent", "show", "second")["wallet_token"] == "mine"
     with running_server(new.db):
         assert_error_line(new.run("import", *files), 3, "is served by process")

@@ -1,5 +1,6 @@
-"""`minwallet deposit` and `minwallet withdraw`."""
+"""`minwallet deposit`, `minwallet withdraw` and `minwallet adjust`."""
 
+import json
 from subprocess import PIPE
 
 import pytest
@@ -139,6 +140,89 @@ def test_a_reference_is_printable_ascii(cli: InProcessCli, reference: str) -> No
     """It has 1 to 64 characters. An empty one is refused, so a script's unset variable moves no money twice."""
     player = cli.add_player()
     assert_error_line(cli.run("deposit", player, "1", "--reference", reference), 2, "reference", "1 to 64")
+
+
+def test_an_adjustment_corrects_the_balance(wallet: InProcessCli) -> None:
+    """A negative amount needs no `--`, at any place; actor and reason are in the entry."""
+    player = wallet.add_player(balance="10", bonus="5")
+    reason = ("--reason", "ticket 7 paid twice")
+    done = wallet("adjust", player, "-5.00", *reason)
+    (newest,) = wallet("ledger", player, "--limit", 1)["entries"]
+    assert done == {"player_id": player, "currency": "USD", "cash": 500, "bonus": 500, "seq": newest["seq"]}
+    assert (newest["kind"], newest["amount"], newest["protocol"]) == ("adjustment", -500, "operator")
+    assert wallet("adjust", *reason, player, "+0.05")["cash"] == 505
+    assert wallet("adjust", *reason, "--bonus", player, "-5")["bonus"] == 0
+    assert wallet.run("adjust", *reason, "--", player, "-5.05").out.startswith(f"{player} now has 0.00 USD")
+    shown = json.loads(wallet.run("show", newest["seq"], "--json").out)["entry"]
+    detail = json.loads(shown["detail"])
+    assert detail["reason"] == "ticket 7 paid twice"
+    assert detail["by"].startswith("command line")
+
+
+def test_what_is_owed_to_an_excluded_player_can_be_paid(wallet: InProcessCli) -> None:
+    """Limits, exclusion and a block do not apply to an adjustment, and it uses no limit."""
+    player = wallet.add_player(balance="10")
+    for kind in ("deposit", "loss"):
+        wallet("limit", "set", player, kind, "day", "10")
+    wallet("player", "block", player)
+    wallet("player", "exclude", player, "--until", "2099-01-01")
+    assert_error_line(wallet.run("deposit", player, "5"), 1, "only withdrawals and adjustments are possible")
+    used = [limit["used"] for limit in wallet("limit", "list", player)["accounts"][0]["limits"]]
+    assert wallet("adjust", player, "5", "--reason", "owed")["cash"] == 1500
+    assert wallet("adjust", player, "-1", "--reason", "too much")["cash"] == 1400
+    assert [limit["used"] for limit in wallet("limit", "list", player)["accounts"][0]["limits"]] == used
+
+
+def test_an_adjustment_never_leaves_the_range(wallet: InProcessCli) -> None:
+    """No balance is negative, and cash and bonus do not replace each other."""
+    player = wallet.add_player(balance="10", bonus="50")
+    reason = ("--reason", "too much")
+    assert_error_line(wallet.run("adjust", player, "-10.01", *reason), 1, "10.00 USD", "cash")
+    assert_error_line(wallet.run("adjust", player, "-50.01", "--bonus", *reason), 1, "50.00 USD", "bonus")
+    assert_error_line(wallet.run("adjust", player, MAX_AMOUNT, *reason), 1, MAX_AMOUNT)
+    assert wallet.read_balances(player) == (1000, 5000)
+
+
+def test_an_adjustment_has_a_reference_like_a_deposit(wallet: InProcessCli) -> None:
+    """The same again changes nothing; another amount, sign, part or kind is refused."""
+    player = wallet.add_player(balance="10")
+    again = ("--reason", "owed", "--reference", f"fix of {player}")
+    first = wallet("adjust", player, "4", *again)
+    assert wallet("adjust", player, "4.00", *again) == first
+    for command in (("adjust", player, "-4"), ("adjust", player, "5"), ("adjust", player, "4", "--bonus")):
+        assert_error_line(wallet.run(*command, *again), 1, "choose another")
+    for kind in ("deposit", "withdraw"):
+        assert_error_line(wallet.run(kind, player, "4", *again[2:]), 1, "choose another")
+    assert len(wallet.read_entries(player)) == 2
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["0", "--reason", "r"], "amount"),
+        (["-0.00", "--reason", "r"], "amount"),
+        (["1.234", "--reason", "r"], "amount"),
+        (["--5", "--reason", "r"], "amount"),
+        (["-92233720368547758.08", "--reason", "r"], "maximum"),
+        (["1", "--reason", ""], "reason"),
+        (["1", "--reason", " "], "reason"),
+        (["1", "--reason", "two\nlines"], "reason"),
+    ],
+)
+def test_an_invalid_adjustment_is_refused(wallet: InProcessCli, arguments: list[str], said: str) -> None:
+    """The amount is not 0, and the reason is not empty."""
+    player = wallet.add_player(balance="1")
+    assert_error_line(wallet.run("adjust", player, *arguments), 2, said)
+    assert wallet.read_balances(player) == (100, 0)
+
+
+@pytest.mark.parametrize("arguments", [["1"], ["1", "--reson", "r"], ["1", "--reason", "r", "--bonsu"], ["-x", "-1"]])
+def test_an_adjustment_with_a_mistyped_option_is_refused(wallet: InProcessCli, arguments: list[str]) -> None:
+    """Only an amount may begin with a minus."""
+    player = wallet.add_player(balance="1")
+    refused = wallet.run("adjust", player, *arguments)
+    assert (refused.code, refused.out) == (2, "")
+    assert wallet.read_balances(player) == (100, 0)
 
 
 def test_concurrent_commands_take_turns(cli: InProcessCli) -> None:

@@ -39,10 +39,20 @@ READ_ID_SCOPES = """
     SELECT s.scope_id, g.name, s.protocol, s.currency FROM id_scopes AS s JOIN agents AS g USING (agent_id)
 """
 
-OPERATION_ROLES = {"bet": 0, "betwin": 0, "win": 0, "result": 1, "cancel": 2, "refund": 2, "deposit": 0, "withdraw": 0}
+OPERATION_ROLES = {
+    "bet": 0,
+    "betwin": 0,
+    "win": 0,
+    "result": 1,
+    "cancel": 2,
+    "refund": 2,
+    "deposit": 0,
+    "withdraw": 0,
+    "adjust": 0,
+}
 """The role of an operation's row among the rows of its id."""
 
-ENTRY_KINDS = {"result": "win", "refund": "cancel"}
+ENTRY_KINDS = {"result": "win", "refund": "cancel", "adjust": "adjustment"}
 
 PERMANENT_REFUSAL_CODES = {"wallet-v2": {104, 105}, "vela": {3}}
 """The codes of refusals that are written to the ledger; vela's 1 is written only for a blocked player."""
@@ -256,12 +266,12 @@ class Checker:
         account = self.accounts[row.account_id]
         if account.name != (said.agent, said.player, said.currency):
             return False
-        if row.kind in ("deposit", "withdraw"):
-            moved = said.payout if row.kind == "deposit" else -said.stake
-            return row.kind == said.operation and row[12:14] == ((0, moved) if said.is_bonus else (moved, 0))
+        kind = ENTRY_KINDS.get(said.operation, said.operation)
+        if row.kind in ("deposit", "withdraw", "adjustment"):
+            moved = said.payout - said.stake
+            return row.kind == kind and row[12:14] == ((0, moved) if said.is_bonus else (moved, 0))
         if row.kind == "cancel":
             return True
-        kind = ENTRY_KINDS.get(said.operation, said.operation)
         round_ = said.round if said.protocol == "wallet-v2" else said.id
         asked = (kind, said.stake, said.payout, said.game, said.id if kind == "bet" and not round_ else round_)
         return (row.kind, row.stake, row.payout, row.game, row.round, row.detail) == (*asked, said.detail)

@@ -1,4 +1,4 @@
-"""`kill -9` under load: clients play in both protocols, and the operator deposits and withdraws by commands. The
+"""`kill -9` under load: clients play in both protocols, and the operator moves money by commands. The
 server is killed, and sometimes the next one is killed during recovery."""
 
 import asyncio
@@ -10,6 +10,7 @@ import time
 from collections import Counter
 from pathlib import Path
 
+from minwallet.ledger.money import format_amount
 from tests.faults.harness import assert_nothing_lost, assert_ready_soon, create_players
 from tests.faults.history import Attempt, monotonic_s
 from tests.faults.load_clients import LoadClients, SeededPlayer
@@ -80,20 +81,24 @@ class KillTarget:
             server.process.send_signal(signal.SIGKILL)
 
     def run_transfers(self, beside: list[SeededPlayer]) -> None:
-        """Deposit and withdraw by commands, and repeat commands without an answer, as an operator would."""
+        """Deposit, withdraw and adjust by commands, and repeat commands without an answer, as an operator would."""
         for seat in beside:
             self.commands += 1
             amount = self.chance.randint(1, 900)
-            operation = self.chance.choice(("deposit", "withdraw"))
-            while not self.run_transfer(seat, operation, f"{operation}{self.commands}", amount):
+            operation, sign = self.chance.choice((("deposit", 1), ("withdraw", -1), ("adjust", 1), ("adjust", -1)))
+            while not self.run_transfer(seat, operation, f"{operation}{self.commands}", sign * amount):
                 pass
 
-    def run_transfer(self, seat: SeededPlayer, operation: str, reference: str, cents: int) -> bool:
-        """Run one transfer, and return whether the command reports success."""
+    def run_transfer(self, seat: SeededPlayer, operation: str, reference: str, change: int) -> bool:
+        """Run one transfer of a signed amount, and return whether the command reports success."""
         said = Attempt(monotonic_s(), 0, "operator", operation, seat.agent, seat.player, seat.currency, reference)
-        said = said._replace(payout=cents) if operation == "deposit" else said._replace(stake=cents)
-        options = ("--reference", reference, "--json")
-        result = self.cli.run(operation, seat.player, f"{cents // 100}.{cents % 100:02}", *options)
+        said = said._replace(payout=change) if change > 0 else said._replace(stake=-change)
+        options = ["--reference", reference, "--json"]
+        amount = format_amount(abs(change))
+        if operation == "adjust":
+            amount = format_amount(change)
+            options += ["--reason", "a test"]
+        result = self.cli.run(operation, seat.player, amount, *options)
         assert result.code in (0, 3), result
         if result.code == 0:
             said = said._replace(code=0, balance=result.json["cash"], balance2=result.json["bonus"])

@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 from hypothesis import HealthCheck, seed, settings
 from hypothesis.stateful import run_state_machine_as_test
 
-from minwallet.operations.requests import Envelope, OperationRequest, Reply, Transfer
+from minwallet.operations.requests import Envelope, OperationRequest, Reply, TransferRequest
 from minwallet.protocols.wire import Call
 from minwallet.storage.file_lock import read_control_endpoint
 from minwallet.storage.sqlite import SqliteStore
@@ -162,7 +162,7 @@ class HttpStateMachine(WalletStateMachine):
         body = response.read()
         assert response.status in (200, 409), body
         reply: Reply | None = json.loads(body)["done"] if response.status == 200 else None
-        if isinstance(request, Transfer):
+        if isinstance(request, TransferRequest):
             self.model_wallet.history.append(_transfer_attempt(request, reply, sent_at))
         return reply
 
@@ -177,13 +177,12 @@ class HttpStateMachine(WalletStateMachine):
         """Check the file after all histories, and stop the server."""
 
 
-def _transfer_attempt(request: Transfer, reply: Reply | None, sent_at: float) -> Attempt:
+def _transfer_attempt(request: TransferRequest, reply: Reply | None, sent_at: float) -> Attempt:
     said = Attempt(
         sent_at, monotonic_s(), "operator", request.operation, request.agent, request.player_id, request.currency or ""
     )
     said = said._replace(id=request.reference, is_bonus=request.bonus, code=1)
     if reply:
         said = said._replace(code=0, balance=reply["cash"], balance2=reply["bonus"])
-    return (
-        said._replace(payout=request.amount) if request.operation == "deposit" else said._replace(stake=request.amount)
-    )
+    change = -request.amount if request.operation == "withdraw" else request.amount
+    return said._replace(payout=change) if change > 0 else said._replace(stake=-change)

@@ -50,7 +50,8 @@ class InMemoryLedger:
 
     def daily_usage(self, account_id: int) -> tuple[DailyUsage, ...]:
         """Return the usage of each entry on its day."""
-        rows = [each for each in self.entries if each.account_id == account_id and each.kind is not Kind.WITHDRAW]
+        uncounted = (Kind.WITHDRAW, Kind.ADJUSTMENT)
+        rows = [each for each in self.entries if each.account_id == account_id and each.kind not in uncounted]
         return tuple(
             DailyUsage(row.at_ms // DAY_MS, *((row.amount, 0) if row.kind is Kind.DEPOSIT else (0, -row.amount)))
             for row in rows

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from minwallet.ledger.audit import AccountRef, Audit
-from minwallet.ledger.commands import Bet, Cancel, Deposit, Win, Withdraw
+from minwallet.ledger.commands import Adjust, Bet, Cancel, Deposit, Win, Withdraw
 from minwallet.ledger.decide import Account
 from minwallet.ledger.entries import Entry, State, chain_entry
 from tests.ledger.builders import ME, OTHER
@@ -19,7 +19,7 @@ Entries = Sequence[Entry]
 
 
 def build_ledger() -> InMemoryLedger:
-    """Return a ledger with seven entries. Entries 1 and 3 to 6 belong to alice, who ends with 1000 cash and 130
+    """Return a ledger with eight entries. Entries 1 and 3 to 6 belong to alice, who ends with 1000 cash and 130
     bonus."""
     ledger = InMemoryLedger()
     ledger.execute(Deposit("r1", 1000, 200))
@@ -29,6 +29,7 @@ def build_ledger() -> InMemoryLedger:
     ledger.execute(Bet("5", 5000, "5"))
     ledger.execute(Deposit("r3", 100))
     ledger.execute(Withdraw("r4", 500), OTHER)
+    ledger.execute(Adjust("r5", 70, 7), OTHER)
     return ledger
 
 
@@ -55,7 +56,7 @@ def chain_break_at(seq: int, owner: str = ALICE) -> str:
 
 
 def test_a_clean_history_verifies() -> None:
-    """Bets, wins, refusals, deposits and withdrawals of two players have no problems."""
+    """Bets, wins, refusals, deposits, withdrawals and adjustments of two players have no problems."""
     book = build_ledger()
     assert book.accounts[ME][1:3] == (1000, 130)
     assert find_problems(book.entries, list(book.accounts.values())) == []

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from minwallet.ledger.commands import Bet, BetWin, Cancel, Command, Deposit, Settle, Win, Withdraw
+from minwallet.ledger.commands import Adjust, Bet, BetWin, Cancel, Command, Deposit, Settle, Win, Withdraw
 from minwallet.ledger.decide import Snapshot, TransactionHistory, decide
 from minwallet.ledger.entries import Entry, Kind, Refusal, State, compute_genesis_hash
 from tests.ledger.builders import HEAD, ME, NO_HISTORY, NOW_MS, history_of, snapshot, written_entry
@@ -70,6 +70,11 @@ TABLE: dict[str, tuple[Snapshot, Command, tuple[Any, ...]]] = {
         snapshot(),
         Withdraw("order-1", 30, 4, '{"by":"ann"}'),
         (Kind.WITHDRAW, "order-1", None, None, '{"by":"ann"}', 0, 0, -30, -4, 970, 196, *APPLIED),
+    ),
+    "an adjustment": (
+        snapshot(),
+        Adjust("order-1", -30, 4, '{"by":"ann"}'),
+        (Kind.ADJUSTMENT, "order-1", None, None, '{"by":"ann"}', 0, 0, -30, 4, 970, 204, *APPLIED),
     ),
 }
 

@@ -1,10 +1,12 @@
 """Properties of every history: any commands in any order."""
 
+import operator
+
 from hypothesis import given
 from hypothesis import strategies as st
 
 from minwallet.ledger.audit import AccountRef, Audit
-from minwallet.ledger.commands import Bet, BetWin, Cancel, Deposit, MoneyCommand, Settle, Win, Withdraw
+from minwallet.ledger.commands import Adjust, Bet, BetWin, Cancel, Deposit, MoneyCommand, Settle, Win, Withdraw
 from minwallet.ledger.decide import Session, decide
 from minwallet.ledger.entries import Kind, State
 from minwallet.ledger.limits import EffectiveValue, Limit, LimitKind, LimitPeriod
@@ -38,6 +40,7 @@ money_commands: st.SearchStrategy[MoneyCommand] = st.one_of(
     st.builds(Cancel, ids, st.none() | ids),
     st.builds(Deposit, ids.map("d{}".format), amounts, amounts),
     st.builds(Withdraw, ids.map("w{}".format), amounts, amounts),
+    st.builds(Adjust, ids.map("a{}".format), amounts | amounts.map(operator.neg), st.integers(-600, 600)),
 )
 
 LedgerStep = tuple[MoneyCommand, int, Session, bool]
@@ -143,7 +146,7 @@ pauses = st.sampled_from([0, 0, 0, 1, DAY_MS // 2, 7 * DAY_MS])
 @given(st.lists(st.tuples(steps, pauses), min_size=1, max_size=25), bounds)
 def test_no_bet_or_deposit_exceeds_a_limit(history: list[tuple[LedgerStep, int]], held: dict[LimitPeriod, int]) -> None:
     """No bet that takes cash leaves the losses of a period above a limit, before its own win. No deposit of cash
-    leaves the deposits above one. Earlier wins, refunds and withdrawals do not matter."""
+    leaves the deposits above one. Earlier wins, refunds, withdrawals and adjustments do not matter."""
     book = InMemoryLedger()
     book.limits = tuple(Limit(kind, per, EffectiveValue(cents)) for kind in LimitKind for per, cents in held.items())
     for step, pause_ms in history:
@@ -156,7 +159,7 @@ def test_no_bet_or_deposit_exceeds_a_limit(history: list[tuple[LedgerStep, int]]
             first_ms = (book.now_ms // DAY_MS - {"day": 0, "week": 6, "month": 29}[per]) * DAY_MS
             rows = [row for row in book.entries if row.account_id == last.account_id and row.at_ms >= first_ms]
             given = sum(row.amount for row in rows if row.kind is Kind.DEPOSIT)
-            lost = sum(-row.amount for row in rows if row.kind not in (Kind.DEPOSIT, Kind.WITHDRAW))
+            lost = sum(-row.amount for row in rows if row.kind in (Kind.BET, Kind.BETWIN, Kind.WIN, Kind.CANCEL))
             assert last.kind is not Kind.DEPOSIT or given <= cents
             assert last.kind is not Kind.BET or lost <= cents
             assert last.kind is not Kind.BETWIN or last.amount == last.payout or lost + last.payout <= cents

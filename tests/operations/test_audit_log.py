@@ -34,6 +34,7 @@ AUDITED_REQUESTS: list[requests.OperationRequest] = [
     build_ann_request(requests.PlayerSetStatus, status=PlayerStatus.BLOCKED),
     build_ann_request(requests.Transfer, operation="deposit", amount=100, reference="r1", reason="won a raffle"),
     build_ann_request(requests.Transfer, operation="withdraw", amount=50, reference="r2"),
+    build_ann_request(requests.Adjustment, amount=-50, reference="r3", reason="counted twice"),
     requests.Seed(rows=(requests.SeedRow(line=1, player_id="bob", currency="USD", balance=1, token=TOKEN),)),
     build_ann_request(requests.SessionOpen, ttl_s=60),
     requests.SessionRevoke(token=TOKEN),

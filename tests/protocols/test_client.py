@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from minwallet.ledger.commands import (
+    Adjust,
     Authenticate,
     Balance,
     Bet,
@@ -172,14 +173,14 @@ def test_the_wallet_token_of_an_agent_is_in_the_path_of_wallet_v2_only(protocol:
     assert build_request(protocol, call, "agent_1") == build_request(protocol, call)._replace(path=path)
 
 
+TRANSFERS = (Deposit("r", 1), Withdraw("r", 1), Adjust("r", -1))
+
+
 @pytest.mark.parametrize(
     ("protocol", "command"),
     [
-        *(
-            ("wallet-v2", command)
-            for command in (Authenticate(), Settle("3", 1), BetWin("3", 1, 1), Deposit("r", 1), Withdraw("r", 1))
-        ),
-        *(("vela", command) for command in (Balance(), Win("3", 1), Deposit("r", 1), Withdraw("r", 1))),
+        *(("wallet-v2", command) for command in (Authenticate(), Settle("3", 1), BetWin("3", 1, 1), *TRANSFERS)),
+        *(("vela", command) for command in (Balance(), Win("3", 1), *TRANSFERS)),
     ],
 )
 def test_a_command_that_the_protocol_lacks_is_rejected(protocol: str, command: Command) -> None:

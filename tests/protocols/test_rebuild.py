@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from minwallet.ledger.commands import Bet, BetWin, Cancel, Deposit, MoneyCommand, Settle, Win, Withdraw
+from minwallet.ledger.commands import Adjust, Bet, BetWin, Cancel, Deposit, MoneyCommand, Settle, Win, Withdraw
 from minwallet.ledger.decide import Account, Round, Session, Snapshot, TransactionHistory, decide
 from minwallet.ledger.entries import compute_genesis_hash
 from minwallet.ledger.outcomes import Applied
@@ -47,9 +47,9 @@ def test_rebuild_returns_the_original_call(protocol: str, operation: str, comman
 
 
 @pytest.mark.parametrize("protocol", ["wallet-v2", "vela"])
-@pytest.mark.parametrize("command", [Deposit("r", 5), Withdraw("r", 5)])
+@pytest.mark.parametrize("command", [Deposit("r", 5), Withdraw("r", 5), Adjust("r", -5)])
 def test_an_operators_entry_cannot_be_rebuilt(protocol: str, command: MoneyCommand) -> None:
-    """No protocol has a request for a deposit or a withdrawal."""
+    """No protocol has a request for a deposit, a withdrawal or an adjustment."""
     with pytest.raises(ValueError, match="has no"):
         load_protocol(protocol).rebuild(apply_command("operator", command).entry, "t")
 

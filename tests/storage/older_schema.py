@@ -12,11 +12,6 @@ SCRIPTS = sorted((resources.files("minwallet.storage") / "schema").iterdir(), ke
 OLD_NAMES = {"id_scopes": "id_spaces", "role": "part", "scope_id": "space_id"}
 """The former names of the tables and columns that migration 5 renamed."""
 
-RENAMED_IN = 5
-"""The schema version that has the new names."""
-
-NEW_NAMES = {old: new for new, old in OLD_NAMES.items()}
-
 
 def copy_to_older_schema(source: Path, target: Path, version: int) -> None:
     """Make `target` a wallet of that schema version with the players and entries of `source`, which must be closed."""
@@ -28,11 +23,13 @@ def copy_to_older_schema(source: Path, target: Path, version: int) -> None:
         db.execute(f"PRAGMA user_version = {version}")
         db.execute("ATTACH ? AS current", (str(source),))
         db.execute("DELETE FROM agents")
+        old_names = OLD_NAMES if version < 5 else {}
+        new_names = {old: new for new, old in old_names.items()}
         db.execute("DROP TRIGGER transactions_move_their_account")
         for table in ("agents", "players", "accounts", "sessions", "id_scopes", "transactions"):
-            old_table = OLD_NAMES.get(table, table) if version < RENAMED_IN else table
+            old_table = old_names.get(table, table)
             columns = [row[1] for row in db.execute(f"PRAGMA main.table_info({old_table})")]
-            values = ", ".join(NEW_NAMES.get(column, column) for column in columns)
+            values = ", ".join(new_names.get(column, column) for column in columns)
             db.execute(f"INSERT INTO main.{old_table} ({', '.join(columns)}) SELECT {values} FROM current.{table}")
         trigger = db.execute("SELECT sql FROM current.sqlite_schema WHERE name = 'transactions_move_their_account'")
         db.execute(trigger.fetchone()[0])

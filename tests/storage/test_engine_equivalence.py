@@ -1,6 +1,7 @@
 """Two engines with one history: they return the same results and write the same rows, including hashes."""
 
 import asyncio
+import operator
 import tempfile
 from collections.abc import Coroutine
 from pathlib import Path
@@ -12,6 +13,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from minwallet.ledger.audit import Audit
 from minwallet.ledger.commands import (
+    Adjust,
     Authenticate,
     Balance,
     Bet,
@@ -57,7 +59,9 @@ vela_commands = st.one_of(
 )
 references = st.sampled_from(["a", "b", "c"])
 operator_commands = st.one_of(
-    st.builds(Deposit, references, cents, st.integers(0, 9)), st.builds(Withdraw, references, cents, st.integers(0, 9))
+    st.builds(Deposit, references, cents, st.integers(0, 9)),
+    st.builds(Withdraw, references, cents, st.integers(0, 9)),
+    st.builds(Adjust, references, cents | cents.map(operator.neg), st.integers(-9, 9)),
 )
 
 
@@ -86,7 +90,7 @@ def filters(now_ms: int) -> st.SearchStrategy[Filter]:
         "player_id": ["ann", "bob"],
         "currency": ["USD", "EUR"],
         "protocol": [WALLET_V2, VELA, "operator", "opening"],
-        "kind": ["bet", "win", "cancel"],
+        "kind": ["bet", "win", "cancel", "adjustment"],
         "state": ["applied", "refused", "orphan"],
         "game": ["1012"],
         "round": ["1", "2"],

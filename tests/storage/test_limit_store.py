@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from minwallet.ledger.commands import (
+    Adjust,
     Authenticate,
     Balance,
     Bet,
@@ -187,6 +188,21 @@ def test_an_excluded_player_neither_bets_nor_is_given_money(ann: LimitedAccount)
     assert ann.apply(Bet("2", 0, "2")) is Refusal.PLAYER_EXCLUDED
     assert ann.apply(Bet("4", 1, "4")) is Applied
     assert ann.deposit("r2", 1) is Applied
+
+
+def test_an_adjustment_is_neither_a_deposit_nor_a_loss(ann: LimitedAccount) -> None:
+    """It counts neither in the backfill of a first limit nor after it, and no limit or exclusion refuses it."""
+    adjustments = [Adjust("a", 40), Adjust("b", -30, 5)]
+    for command in adjustments:
+        assert ann.apply(command, OPERATOR_PROTOCOL) is Applied
+    ann.request_limit(LimitKind.DEPOSIT, LimitPeriod.DAY, 100)
+    ann.request_limit(LimitKind.LOSS, LimitPeriod.DAY, 0)
+    ann.request_exclusion(NOW + DAY_MS)
+    assert ann.restrictions.daily_usage == (DailyUsage(TODAY, 100, 0),)
+    for command in adjustments:
+        assert ann.apply(command, OPERATOR_PROTOCOL) is Replayed
+        assert ann.apply(command._replace(id=f"{command.id}2"), OPERATOR_PROTOCOL) is Applied
+    assert ann.restrictions.daily_usage == (DailyUsage(TODAY, 100, 0),)
 
 
 def test_an_account_begins_with_what_it_is_given(ann: LimitedAccount) -> None:

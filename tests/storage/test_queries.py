@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from minwallet.ledger.commands import Bet, BetWin, Cancel, Deposit, MoneyCommand, Settle, Win, Withdraw
+from minwallet.ledger.commands import Adjust, Bet, BetWin, Cancel, Deposit, MoneyCommand, Settle, Win, Withdraw
 from minwallet.ledger.money import MAX_CENTS
 from minwallet.ledger.time_units import MINUTE_MS
 from minwallet.storage.models import AccountCommand
@@ -173,7 +173,7 @@ def test_an_open_round_is_counted_once(store: Store, run: Run) -> None:
 
 
 def test_totals_are_of_a_day_an_agent_a_currency_and_a_game(store: Store, run: Run) -> None:
-    """The gross gaming revenue is stakes less payouts and refunds. Refused bets do not count."""
+    """The gross gaming revenue is stakes less payouts and refunds. Refused bets do not count. Adjustments are apart."""
     run(create_players(store, make_new_account("ann", 1000, 50)))
     apply(
         store,
@@ -189,13 +189,15 @@ def test_totals_are_of_a_day_an_agent_a_currency_and_a_game(store: Store, run: R
         (1, VELA, Cancel("7")),
         (1, "operator", Deposit("a", 5, 6)),
         (1, "operator", Withdraw("b", 2)),
+        (1, "operator", Adjust("c", 8, 9)),
+        (1, "operator", Adjust("d", -20)),
     )
     apply(store, run, (1, VELA, BetWin("8", 10, 0, "slot")), now_ms=NOW + 24 * 3600 * 1000)
     aggregate_all(store, run)
     v2 = Total(bets=2, staked=340, wins=2, paid=107, refunds=1, refunded=40, moved=-193)
     today = [
         (DailyTotalKey(DAY, "default", "USD", "opening", ""), Total(deposited=1050, moved=1050)),
-        (DailyTotalKey(DAY, "default", "USD", "operator", ""), Total(deposited=11, withdrawn=2, moved=9)),
+        (DailyTotalKey(DAY, "default", "USD", "operator", ""), Total(deposited=11, withdrawn=2, adjusted=-3, moved=6)),
         (DailyTotalKey(DAY, "default", "USD", VELA, "slot"), Total(1, 10, 1, 30, 1, -20)),
         (DailyTotalKey(DAY, "default", "USD", WALLET_V2, ""), Total()),
         (DailyTotalKey(DAY, "default", "USD", WALLET_V2, "1012"), v2),

@@ -14,6 +14,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 from minwallet.ledger.limits import LimitKind, LimitPeriod
 from minwallet.ledger.time_units import DAY_MS
 from minwallet.operations.requests import (
+    Adjustment,
     LimitSet,
     OperationRequest,
     PlayerExclude,
@@ -217,6 +218,29 @@ class WalletStateMachine(RuleBasedStateMachine):
             account.cash, account.bonus = cash, bonus_left
             account.cash_without_play += 0 if bonus else change
             account.deposited += 0 if bonus or out else cents
+
+    @rule(seat=account_indexes, cents=st.sampled_from([1, 60, -1, -60, -500, MAX_CENTS]), bonus=st.booleans())
+    def adjust(self, seat: int, cents: int, bonus: bool) -> None:
+        """Correct a balance: limits, exclusion and a block do not matter, and usage stays the same."""
+        account = self.accounts[seat]
+        self.transfer_count += 1
+        reply = self.execute_request(
+            Adjustment(
+                agent=self.agent,
+                player_id=account.player,
+                currency=account.currency,
+                amount=cents,
+                bonus=bonus,
+                reference=f"{self.agent}-{self.transfer_count}",
+                reason="a test",
+            )
+        )
+        cash, bonus_left = account.cash + (0 if bonus else cents), account.bonus + (cents if bonus else 0)
+        assert (reply is not None) == (min(cash, bonus_left) >= 0 and cash + bonus_left <= MAX_CENTS)
+        if reply is not None:
+            assert (reply["cash"], reply["bonus"]) == (cash, bonus_left)
+            account.cash, account.bonus = cash, bonus_left
+            account.cash_without_play += 0 if bonus else cents
 
     @rule(
         seat=account_indexes,

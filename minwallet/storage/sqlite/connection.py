@@ -24,6 +24,7 @@ file cannot be used (DatabaseUnusable).
 
 import re
 import sqlite3
+import sys
 from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -267,6 +268,9 @@ def read_migrations() -> list[str]:
 
 
 def run_script(db: sqlite3.Connection, script: str) -> None:
+    # Apple's SQLite begins in the defensive mode, which forbids the edit of the schema in migration 6.
+    if sys.version_info >= (3, 12):
+        db.setconfig(sqlite3.SQLITE_DBCONFIG_DEFENSIVE, False)
     for statement in _split_statements(script):
         db.execute(statement)
 
@@ -293,6 +297,10 @@ def _is_corruption(error: sqlite3.Error) -> bool:
 def _translate_error(path: Path, error: sqlite3.Error) -> DatabaseUnusable:
     if "not a database" in str(error):
         return NotAWallet(path, "not a wallet file")
+    if "may not be modified" in str(error):
+        return DatabaseUnusable(
+            f"this Python's SQLite forbids the change of the schema that {path} needs; use Python 3.12 or newer"
+        )
     if _is_corruption(error):
         return DatabaseCorrupt(path, str(error))
     return DatabaseUnusable(

@@ -61,7 +61,7 @@ BACKFILL_USAGE = """
     SELECT :account_id, at_ms / 86400000,
            sum(iif(kind = 'deposit', amount >> 32, 0)), sum(iif(kind = 'deposit', amount & 4294967295, 0)),
            sum(iif(kind = 'deposit', 0, -amount >> 32)), sum(iif(kind = 'deposit', 0, -amount & 4294967295))
-      FROM chain WHERE amount <> 0 AND kind <> 'withdraw' GROUP BY 2
+      FROM chain WHERE amount <> 0 AND kind NOT IN ('withdraw', 'adjustment') GROUP BY 2
 """
 
 _KINDS = {str(kind): kind for kind in LimitKind}

@@ -50,7 +50,7 @@ FIND_TOTAL = f"""
 
 SAVE_TOTAL = f"""
     INSERT OR REPLACE INTO totals (day, agent_id, currency, protocol, game, {TOTAL_COLUMNS})
-    VALUES ({", ".join("?" * 14)})
+    VALUES (?, ?, ?, ?, ?, {", ".join("?" * len(Total._fields))})
 """  # noqa: S608 the columns are a constant
 
 SAVE_MINUTE_COUNT = """

@@ -10,7 +10,7 @@ from pydantic.json_schema import JsonSchemaMode
 
 from minwallet import __version__
 from minwallet.operations.errors import ErrorCode
-from minwallet.operations.field_help import FIELD_HELP, find_meaning
+from minwallet.operations.field_help import find_help, find_meaning
 from minwallet.web.admin_api.operation import Operation
 from minwallet.web.admin_api.parsing import RequestField, UntitledJsonSchema, get_request_fields
 from minwallet.web.admin_api.problems import API_PREFIX, PROBLEM_MEDIA_TYPE, ProblemDetails
@@ -59,6 +59,9 @@ FIELD_EXAMPLES: Mapping[str, object] = {
     "add_player.player_id": "bob",
     "add_account.currency": "EUR",
     "withdraw.reference": "payout-77",
+    "adjust.amount": -500,
+    "adjust.reference": "ticket-1004",
+    "adjust.reason": "won on ticket 1004, paid twice",
     "set_limit.kind": "deposit",
     "set_limit.per": "week",
     "set_limit.amount": 50_000,
@@ -182,8 +185,9 @@ def _describe_body(operation: Operation, fields: Mapping[str, RequestField]) -> 
 def _add_description(operation: Operation, name: str, schema: Mapping[str, Any]) -> JsonObject:
     """Return the schema with its description and an example."""
     described = dict(schema)
-    expected = FIELD_HELP.get(name) if "pattern" in str(schema) else None
-    if description := "; ".join(filter(None, [find_meaning(operation.params_type.__name__, name), expected])):
+    model = operation.params_type.__name__
+    expected = find_help(model, name) if "pattern" in str(schema) else None
+    if description := "; ".join(filter(None, [find_meaning(model, name), expected])):
         described["description"] = description
     example = FIELD_EXAMPLES.get(f"{operation.name}.{name}", FIELD_EXAMPLES.get(name))
     if example is not None:

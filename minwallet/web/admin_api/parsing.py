@@ -11,7 +11,7 @@ from pydantic.json_schema import GenerateJsonSchema
 from pydantic_core import ErrorDetails
 
 from minwallet.operations.errors import ErrorCode
-from minwallet.operations.field_help import FIELD_HELP, error_message
+from minwallet.operations.field_help import error_message, find_help
 from minwallet.web.admin_api.operation import Operation
 from minwallet.web.admin_api.problems import FieldError, Problem
 
@@ -81,7 +81,7 @@ def parse_request(
     try:
         params = operation.params_type.model_validate_json(json.dumps(values), strict=True)
     except ValidationError as error:
-        errors += [_build_field_error(each, fields) for each in error.errors(include_url=False)]
+        errors += [_build_field_error(each, error.title, fields) for each in error.errors(include_url=False)]
     else:
         if not errors:
             return params
@@ -123,9 +123,9 @@ def _coerce_number(text: str, schema: Mapping[str, Any]) -> str | int:
     return int(text) if is_number and INTEGER_PATTERN.fullmatch(text) else text
 
 
-def _build_field_error(error: ErrorDetails, fields: Mapping[str, RequestField]) -> FieldError:
+def _build_field_error(error: ErrorDetails, model: str, fields: Mapping[str, RequestField]) -> FieldError:
     name = str(error["loc"][0])
-    expected = FIELD_HELP.get(name) if error["type"] == "string_pattern_mismatch" else None
+    expected = find_help(model, name) if error["type"] == "string_pattern_mismatch" else None
     detail = f"expected {expected}" if expected else error_message(error)
     return FieldError(
         where=fields[name].location, name=name, detail="required" if error["type"] == "missing" else detail

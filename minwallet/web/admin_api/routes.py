@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 
 from minwallet.operations.errors import ErrorCode
 from minwallet.operations.requests import (
+    Adjustment,
     AgentAdd,
     AgentSet,
     CallbackKeyAdd,
@@ -114,6 +115,7 @@ OPERATIONS: Mapping[str, Sequence[Operation]] = {
             "Withdraw money",
             fixed=WITHDRAW_FIELDS,
         ),
+        passthrough("adjust", f"POST {PLAYER_PATH}/adjustments", Adjustment, TransferResult, "Adjust a balance"),
     ),
     "Limits": (
         passthrough(

@@ -9,6 +9,7 @@ from minwallet.web.backoffice.player_list import player_page_url as path_of_play
 from minwallet.web.formatting import format_duration, format_money
 
 ACTION_TEXTS = {
+    "adjust": "adjusted the balance of",
     "admin_link": "created a sign-in link for",
     "admin_reset": "reset the sign-in of",
     "agent_add": "added agent",
@@ -34,7 +35,7 @@ ACTION_TEXTS = {
 }
 
 PLAYER_ACTIONS = {
-    *("deposit", "withdraw", "player_add", "player_set_status", "session_end", "session_open"),
+    *("deposit", "withdraw", "adjust", "player_add", "player_set_status", "session_end", "session_open"),
     *("limit_set", "player_exclude"),
 }
 

@@ -50,8 +50,9 @@ def describe_entry(entry: Entry, owner: AccountRef) -> str:
 
 
 def parse_actor_and_reason(entry: Entry) -> tuple[str, str]:
-    """Return the author and the reason of a deposit or withdrawal, "" if the entry has none."""
-    detail = json.loads(entry.detail) if entry.detail and entry.kind in (Kind.DEPOSIT, Kind.WITHDRAW) else {}
+    """Return the author and the reason of a deposit, withdrawal or adjustment, "" if the entry has none."""
+    is_transfer = entry.kind in (Kind.DEPOSIT, Kind.WITHDRAW, Kind.ADJUSTMENT)
+    detail = json.loads(entry.detail) if entry.detail and is_transfer else {}
     return str(detail.get("by", "")), str(detail.get("reason", ""))
 
 
@@ -116,6 +117,10 @@ def _describe_movement(entry: Entry, owner: AccountRef) -> str:
             return f"{_format_by_balance(entry.amount, entry.bonus_amount, owner)} was deposited for {player_id}."
         case Kind.WITHDRAW:
             return f"{_format_by_balance(-entry.amount, -entry.bonus_amount, owner)} was withdrawn from {player_id}."
+        case Kind.ADJUSTMENT:
+            amounts = _format_by_balance(abs(entry.amount), abs(entry.bonus_amount), owner)
+            change = "added to" if entry.amount + entry.bonus_amount > 0 else "taken from"
+            return f"{amounts} was {change} {player_id}'s account as an adjustment."
         case _:
             assert_never(entry.kind)
 

@@ -1,12 +1,12 @@
 """The values of a submitted form and its errors; a refused form is shown again with both."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 from pydantic import ValidationError
 
 from minwallet.ledger.money import parse_amount
-from minwallet.operations.field_help import FIELD_HELP, error_message
+from minwallet.operations.field_help import error_message, find_help
 
 
 class Form(NamedTuple):
@@ -32,16 +32,17 @@ class Form(NamedTuple):
         errors: dict[str, str] = {}
         for each in error.errors(include_url=False):
             name = str(each["loc"][-1]) if each["loc"] else ""
-            message = f"it must be {FIELD_HELP[name]}" if name in FIELD_HELP else error_message(each)
+            field_help = find_help(error.title, name)
+            message = f"it must be {field_help}" if field_help else error_message(each)
             errors.setdefault(name, f"{message[:1].upper()}{message[1:]}.")
         return Form(self.values, {**self.errors, **errors})
 
 
-def parse_amount_field(form: Form, name: str) -> tuple[int, Form]:
+def parse_amount_field(form: Form, name: str, parse: Callable[[str], int] = parse_amount) -> tuple[int, Form]:
     """Return the cents of a decimal field, 0 if it is empty or invalid; and the form, with an error if invalid."""
     text = form.values.get(name, "").strip()
     try:
-        return (parse_amount(text) if text else 0), form
+        return (parse(text) if text else 0), form
     except ValueError as error:
         message = str(error)
         return 0, form.with_errors(**{name: f"{message[:1].upper()}{message[1:]}."})

@@ -11,11 +11,11 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 from starlette.routing import Route
 
-from minwallet.ledger.money import format_amount
+from minwallet.ledger.money import format_amount, parse_amount, parse_signed_amount
 from minwallet.operations import limits, schemas
 from minwallet.operations.errors import OperationError
 from minwallet.operations.players import get_player
-from minwallet.operations.requests import PlayerSetStatus, Transfer
+from minwallet.operations.requests import Adjustment, PlayerSetStatus, Transfer, TransferRequest
 from minwallet.protocols.registry import PROTOCOLS
 from minwallet.provider.game_catalogue import read_game_catalogue
 from minwallet.storage.models import Player, PlayerStatus
@@ -25,14 +25,16 @@ from minwallet.web.backoffice.filters import parse_number
 from minwallet.web.backoffice.forms import Form, parse_amount_field
 from minwallet.web.backoffice.page import PageContext, PageRouter
 from minwallet.web.backoffice.player_list import player_page_url
-from minwallet.web.formatting import format_money
+from minwallet.web.formatting import format_money, format_signed_money
 
 PATH = "/admin/players/{agent}/{player_id}"
 
 PAGE_SIZE, SESSIONS_SHOWN, CHART_ENTRIES = 25, 20, 200
 
 CONFIRM_ABOVE_CENTS = 1_000_00
-"""Deposits from this amount on need a confirmation, in cents; withdrawals always do."""
+"""Deposits from this amount on need a confirmation, in cents; withdrawals and adjustments always do."""
+
+DONE_TEXTS = {"deposit": "Deposited", "withdraw": "Withdrew", "adjust": "Adjusted by"}
 
 EMPTY_FORM = Form({}, {})
 
@@ -53,6 +55,7 @@ class PlayerForms(NamedTuple):
     """The forms of the page, as they were submitted."""
 
     money: Form = EMPTY_FORM
+    adjustment: Form = EMPTY_FORM
     session: Form = EMPTY_FORM
     launch: Form = EMPTY_FORM
     limit: Form = EMPTY_FORM
@@ -77,7 +80,11 @@ async def render_player(context: PageContext, player: Player, forms: PlayerForms
     catalogue = await read_game_catalogue(store, player.agent)
     now_ms = context.wallet.clock_ms()
     sessions = await store.sessions.list_sessions(player.player_key, SESSIONS_SHOWN + 1)
-    money = forms.money if forms.money.values else Form({"reference": generate_reference(now_ms)}, {})
+    new_forms = {
+        name: Form({"reference": generate_reference(now_ms)}, {})
+        for name in ("money", "adjustment")
+        if not getattr(forms, name).values
+    }
     status = max(form.status for form in forms)
     return context.render(
         "backoffice/player.html",
@@ -92,7 +99,7 @@ async def render_player(context: PageContext, player: Player, forms: PlayerForms
         feed_url=build_feed_url(ledger_filter, page, known_seq),
         sessions=[schemas.build_session_response(row, now_ms) for row in sessions[:SESSIONS_SHOWN]],
         has_more_sessions=len(sessions) > SESSIONS_SHOWN,
-        forms=forms._replace(money=money),
+        forms=forms._replace(**new_forms),
         protocols=tuple(PROTOCOLS),
         games=catalogue.games[:MAX_GAMES],
     )
@@ -157,35 +164,41 @@ async def _build_charts(context: PageContext, player: Player) -> Sequence[ChartV
 
 async def _transfer_money(context: PageContext) -> Response:
     player, fields = await load_player(context), await context.read_form()
-    amount, form = parse_amount_field(require_currency(Form(fields, {}), player), "amount")
+    is_adjustment = fields.get("operation") == "adjust"
+    parse = parse_signed_amount if is_adjustment else parse_amount
+    amount, form = parse_amount_field(require_currency(Form(fields, {}), player), "amount", parse)
+
+    async def show_errors(form: Form) -> Response:
+        forms = PlayerForms(adjustment=form) if is_adjustment else PlayerForms(money=form)
+        return await render_player(context, player, forms)
+
     try:
         request = _parse_transfer(player, fields, amount)
         if form.errors:
-            return await render_player(context, player, PlayerForms(money=form))
+            return await show_errors(form)
     except ValidationError as error:
         # An invalid amount is read as 0, which is invalid too. The first error is more exact, so it wins.
-        form = Form(fields, {**form.with_validation_error(error).errors, **form.errors})
-        return await render_player(context, player, PlayerForms(money=form))
-    if (request.operation == "withdraw" or amount >= CONFIRM_ABOVE_CENTS) and fields.get("sure") != "yes":
+        return await show_errors(Form(fields, {**form.with_validation_error(error).errors, **form.errors}))
+    if (request.operation != "deposit" or amount >= CONFIRM_ABOVE_CENTS) and fields.get("sure") != "yes":
         return _render_transfer_confirmation(context, player, request)
     # An older entry in the result means that the reference was used before.
     newest = await context.wallet.store.ledger.count_entries()
     try:
         result = await context.execute(request)
     except OperationError as failure:
-        return await render_player(context, player, PlayerForms(money=form.with_failure(*failure.args)))
+        return await show_errors(form.with_failure(*failure.args))
     if result["seq"] <= newest:
         message = f"This reference was already used by entry {result['seq']}. No money was moved now."
         return context.redirect(player_page_url(player.agent, player.player_id), message, "note")
-    verb = "Deposited" if request.operation == "deposit" else "Withdrew"
-    message = f"{verb} {_describe_amount(request, result['currency'])} (entry {result['seq']})."
+    amount_text = _describe_amount(request, result["currency"])
+    message = f"{DONE_TEXTS[request.operation]} {amount_text} (entry {result['seq']})."
     return context.redirect(player_page_url(player.agent, player.player_id), message)
 
 
-def _parse_transfer(player: Player, typed: Mapping[str, str], amount: int) -> Transfer:
+def _parse_transfer(player: Player, typed: Mapping[str, str], amount: int) -> TransferRequest:
     """Return the request of the form. Raise ValidationError, or HTTPException 400 for values our page never sends."""
     operation, part = typed.get("operation"), typed.get("part")
-    if operation not in ("deposit", "withdraw") or part not in ("cash", "bonus"):
+    if operation not in DONE_TEXTS or part not in ("cash", "bonus"):
         raise HTTPException(400)
     fields = {
         "operation": operation,
@@ -197,14 +210,14 @@ def _parse_transfer(player: Player, typed: Mapping[str, str], amount: int) -> Tr
         "reference": typed.get("reference", "").strip(),
         "reason": typed.get("reason", "").strip(),
     }
-    return Transfer.model_validate(fields)
+    return (Adjustment if operation == "adjust" else Transfer).model_validate(fields)
 
 
-def _render_transfer_confirmation(context: PageContext, player: Player, request: Transfer) -> Response:
+def _render_transfer_confirmation(context: PageContext, player: Player, request: TransferRequest) -> Response:
     """Return the page that shows the transfer and asks for a confirmation."""
     account = next((each for each in player.accounts if each.currency == request.currency), player.accounts[0])
     balance = account.bonus if request.bonus else account.cash
-    change = request.amount if request.operation == "deposit" else -request.amount
+    change = -request.amount if request.operation == "withdraw" else request.amount
     return context.render(
         "backoffice/transfer_confirm.html",
         player=player,
@@ -218,8 +231,9 @@ def _render_transfer_confirmation(context: PageContext, player: Player, request:
     )
 
 
-def _describe_amount(request: Transfer, currency: str) -> str:
-    return f"{format_money(request.amount)} {currency} of {'bonus' if request.bonus else 'cash'}"
+def _describe_amount(request: TransferRequest, currency: str) -> str:
+    format_cents = format_signed_money if request.operation == "adjust" else format_money
+    return f"{format_cents(request.amount)} {currency} of {'bonus' if request.bonus else 'cash'}"
 
 
 async def _set_status(context: PageContext) -> Response:

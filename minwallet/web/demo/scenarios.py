@@ -221,7 +221,7 @@ def _describe_movement(entry: Entry) -> str:
             return f"Took {format_money(entry.stake)} and paid {format_money(entry.payout)} in one step."
         case Kind.CANCEL:
             return f"Paid {change} back."
-        case Kind.DEPOSIT | Kind.WITHDRAW:
+        case Kind.DEPOSIT | Kind.WITHDRAW | Kind.ADJUSTMENT:
             raise AssertionError(entry.kind)
         case _:
             assert_never(entry.kind)

@@ -46,7 +46,8 @@ def compute_restrictions(state: MemoryState, account_id: int, now_ms: int) -> Pl
     usages: dict[int, DailyUsage] = {}
     for entry in [each for each in state.entries if each.account_id == account_id]:
         day = entry.at_ms // DAY_MS
-        if entry.amount and entry.kind is not Kind.WITHDRAW and day > now_ms // DAY_MS - MAX_PERIOD_DAYS:
+        is_counted = entry.amount and entry.kind not in (Kind.WITHDRAW, Kind.ADJUSTMENT)
+        if is_counted and day > now_ms // DAY_MS - MAX_PERIOD_DAYS:
             deposited, lost = (entry.amount, 0) if entry.kind is Kind.DEPOSIT else (0, -entry.amount)
             before = usages.get(day, DailyUsage(day, 0, 0))
             usages[day] = DailyUsage(day, before.deposited + deposited, before.lost + lost)

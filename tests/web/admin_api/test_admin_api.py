@@ -122,6 +122,31 @@ def test_money_is_moved_once_for_a_reference(server: Server, api_client: ApiClie
     assert server.cli.read_balances(player) == (12_000, 300)
 
 
+def test_an_adjustment_reaches_an_excluded_player(server: Server, api_client: ApiClient, player: str) -> None:
+    """It is signed, needs a reason, and is apart from deposits in the totals."""
+    path, reference = f"{PLAYERS_PATH}/{player}/adjustments", f"{player}-1"
+    until = {"until": "2099-01-31T00:00:00Z"}
+    assert api_client.request("PUT", f"{PLAYERS_PATH}/{player}/exclusion", until).is_success
+    before = sum(row["adjusted"] for row in api_client.get("/totals")["totals"])
+    body = {"amount": 2500, "reference": reference, "reason": "ticket 7 was not paid"}
+    first = api_client.post(path, **body)
+    assert first == {"player_id": player, "currency": "USD", "cash": 12_500, "bonus": 0, "seq": first["seq"]}
+    assert api_client.post(path, **body) == first
+    assert_problem(api_client.request("POST", path, body | {"amount": -2500}), 409, "taken", reference)
+    assert api_client.post(path, **body | {"amount": -12_500, "reference": f"{player}-2"})["cash"] == 0
+    too_much = body | {"amount": -1, "reference": f"{player}-3"}
+    assert_problem(api_client.request("POST", path, too_much), 409, "insufficient_funds")
+    for wrong in ({"amount": 0}, {"reason": ""}, {"reason": "  "}, {"amount": -(2**63)}, {"amount": "1"}):
+        assert_problem(api_client.request("POST", path, too_much | wrong), 422, "invalid", *wrong)
+    shown = api_client.get(f"/transactions/{first['seq']}")["entry"]
+    assert (shown["kind"], shown["amount"]) == ("adjustment", 2500)
+    assert json.loads(shown["detail"]) == {"by": "key everything", "reason": "ticket 7 was not paid"}
+    kept = api_client.get("/transactions", kind="adjustment", player_id=player)["transactions"]
+    assert [row["amount"] for row in kept] == [-12_500, 2500]
+    assert sum(row["adjusted"] for row in api_client.get("/totals")["totals"]) == before - 10_000
+    assert server.cli.read_balances(player) == (0, 0)
+
+
 def test_a_currency_is_named_where_there_are_several(api_client: ApiClient, player: str) -> None:
     """The currency must be one of the player's."""
     api_client.post(f"{PLAYERS_PATH}/{player}/accounts", currency="EUR")

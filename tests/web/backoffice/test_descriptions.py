@@ -3,7 +3,7 @@
 import pytest
 
 from minwallet.ledger.audit import AccountRef
-from minwallet.ledger.commands import Bet, BetWin, Cancel, Deposit, MoneyCommand, Settle, Win, Withdraw
+from minwallet.ledger.commands import Adjust, Bet, BetWin, Cancel, Deposit, MoneyCommand, Settle, Win, Withdraw
 from minwallet.ledger.entries import Refusal
 from minwallet.storage.models import OPENING_PROTOCOL
 from minwallet.web.backoffice.descriptions import REFUSAL_TEXTS, describe_entry, describe_round, parse_actor_and_reason
@@ -27,6 +27,8 @@ def build_ledger(*commands: MoneyCommand) -> InMemoryLedger:
     [
         ([], "10.00 USD of cash and 5.00 USD of bonus was deposited for ann."),
         ([Withdraw("w", 2_00)], "2.00 USD of cash was withdrawn from ann."),
+        ([Adjust("a", 2_00)], "2.00 USD of cash was added to ann's account as an adjustment."),
+        ([Adjust("a", 0, -2_00)], "2.00 USD of bonus was taken from ann's account as an adjustment."),
         ([Bet("1", 3_00, "1")], "ann bet 3.00 USD."),
         ([Bet("1", 12_00, "1")], "ann bet 12.00 USD (10.00 cash, 2.00 bonus)."),
         (
@@ -68,7 +70,9 @@ def test_an_opening_balance_is_not_a_deposit() -> None:
 def test_actor_and_reason_are_parsed() -> None:
     """Each is optional; a provider's details have neither."""
     book = build_ledger(Bet("1", 3_00, "1", None, '{"by":"a game"}'), Withdraw("w", 1))
-    assert [parse_actor_and_reason(entry) for entry in book.entries] == [("admin eve", "a gift"), ("", ""), ("", "")]
+    book.execute(Adjust("a", 1, 0, INITIAL_DEPOSIT.detail))
+    known, unknown = ("admin eve", "a gift"), ("", "")
+    assert [parse_actor_and_reason(entry) for entry in book.entries] == [known, unknown, unknown, known]
 
 
 def test_every_refusal_has_a_text() -> None:

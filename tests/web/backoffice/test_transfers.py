@@ -1,4 +1,4 @@
-"""Deposits and withdrawals: each moves money once, and has an actor and a reason."""
+"""Deposits, withdrawals and adjustments: each moves money once, and has an actor and a reason."""
 
 import re
 
@@ -153,6 +153,54 @@ def test_invalid_transfers_are_reported_and_kept_in_the_form(
     assert 'role="alert"' in response.text
     for each in ("amount", "reason", "reference"):
         assert read_field(response.text, each) == typed[each]
+    assert server.cli.read_balances(name) == (10_000, 500)
+
+
+def test_an_adjustment_needs_confirmation_and_a_reason(server: Server, admin_client: AdminClient, name: str) -> None:
+    """It corrects the balance of an excluded and blocked player, up or down, and is shown with its reason."""
+    server.cli("player", "exclude", name, "--until", "2099-01-01")
+    server.cli("player", "block", name)
+    fields = {"operation": "adjust", "part": "cash", "amount": "-12.5", "currency": "USD", "reference": f"{name} fix"}
+    fields |= {"reason": "paid <twice>"}
+    question = admin_client.submit(f"{player_path(name)}/money", **fields)
+    assert f"Adjust the balance of {name}?" in question.text
+    assert "\N{MINUS SIGN}12.50" in question.text
+    assert "87.50" in question.text
+    assert server.cli.read_balances(name) == (10_000, 500)
+    again = {field: read_field(question.text, field) for field in (*fields, "sure")}
+    flash = admin_client.flash_after(f"{player_path(name)}/money", **again)
+    assert re.fullmatch(r"Adjusted by \N{MINUS SIGN}12.50 USD of cash \(entry \d+\).", flash)
+    assert server.cli.read_balances(name) == (8_750, 500)
+    entry = server.cli.read_entries(name)[-1]
+    page = admin_client.get_page(f"/admin/transactions/{entry['seq']}")
+    assert "paid &lt;twice&gt;" in page
+    assert "12.50 USD of cash was taken from" in page
+    assert "adjusted the balance of" in admin_client.get_page("/admin/access")
+
+
+@pytest.mark.parametrize(
+    ("fields", "said"),
+    [
+        ({"amount": "0"}, "It must be between -92233720368547758.07 and"),
+        ({"amount": "1.234"}, "Invalid amount"),
+        ({"reason": ""}, "It must be 1 to 200 characters"),
+        ({"reason": " "}, "It must be 1 to 200 characters"),
+        ({"amount": "-100.01", "sure": "yes"}, "has only 100.00 USD of cash"),
+        ({"part": "bonus", "amount": "-5.01", "sure": "yes"}, "has only 5.00 USD of bonus"),
+        ({"amount": "+92233720368547758.07", "sure": "yes"}, "balance would exceed"),
+    ],
+)
+def test_invalid_adjustments_are_reported_in_their_own_form(
+    server: Server, admin_client: AdminClient, name: str, fields: dict[str, str], said: str
+) -> None:
+    """The form is open and has the entered values, and no money moves."""
+    typed = {"part": "cash", "amount": "-1", "currency": "USD", "reason": "because", "reference": f"{name} odd"}
+    typed |= fields
+    response = admin_client.submit(f"{player_path(name)}/money", operation="adjust", **typed)
+    assert response.status_code == 422
+    _, form = response.text.split("<details open>")
+    assert said in response.text
+    assert read_field(form, "amount") == typed["amount"]
     assert server.cli.read_balances(name) == (10_000, 500)
 
 
