@@ -130,7 +130,7 @@ def _parse_until(until: str) -> str | None:
     Return None for `none`. Raise UsageError for anything else.
     """
     from minwallet.config import parse_duration
-    from minwallet.operations.requests import MAX_TTL_S
+    from minwallet.operations.field_types import MAX_TTL_S
     from minwallet.operations.timestamps import format_iso
     from minwallet.wallet.service import clock_ms
 

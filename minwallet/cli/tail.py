@@ -37,7 +37,7 @@ def tail(
 
     Example: minwallet tail --player alice --kind bet
     """
-    from minwallet.operations.requests import ENTRY_SOURCES
+    from minwallet.operations.field_types import ENTRY_SOURCES
 
     for option, value, known in (("kind", kind, Kind), ("state", state, State), ("protocol", protocol, ENTRY_SOURCES)):
         if value is not None and value not in list(known):

@@ -2,7 +2,11 @@
 
 from typing import assert_never
 
-from minwallet.operations import schemas
+from minwallet.operations.access_schemas import (
+    build_admin_reset_response,
+    build_admin_response,
+    build_api_key_response,
+)
 from minwallet.operations.agents import get_agent
 from minwallet.operations.credentials import LOGIN_LINK_TTL_S, generate_api_key, generate_secret, hash_secret
 from minwallet.operations.errors import ErrorCode, OperationError, Subject
@@ -28,7 +32,7 @@ async def handle_admin(wallet: Wallet, request: AdminRequest, actor: str, audit:
         case KeyAdd():
             return await _add_key(wallet, request, actor, audit)
         case KeyList():
-            return {"keys": [schemas.build_api_key_response(key) for key in await wallet.store.admin.list_keys()]}
+            return {"keys": [build_api_key_response(key) for key in await wallet.store.admin.list_keys()]}
         case KeyRevoke():
             if not await wallet.store.admin.revoke_key(request.name, wallet.clock_ms(), audit=audit):
                 raise OperationError(f"unknown key '{request.name}'", code=ErrorCode.NOT_FOUND, subject=Subject.KEY)
@@ -38,7 +42,7 @@ async def handle_admin(wallet: Wallet, request: AdminRequest, actor: str, audit:
         case AdminReset():
             return await _reset_admin(wallet, request, audit)
         case AdminList():
-            return {"admins": [schemas.build_admin_response(admin) for admin in await wallet.store.admin.list_admins()]}
+            return {"admins": [build_admin_response(admin) for admin in await wallet.store.admin.list_admins()]}
         case _:
             assert_never(request)
 
@@ -77,4 +81,4 @@ async def _reset_admin(wallet: Wallet, request: AdminReset, audit: AuditEvent | 
     )
     if ended is None:
         raise OperationError(f"unknown admin '{request.name}'", code=ErrorCode.NOT_FOUND, subject=Subject.ADMIN)
-    return schemas.build_admin_reset_response(request.name, ended)
+    return build_admin_reset_response(request.name, ended)

@@ -2,6 +2,7 @@
 
 from typing import assert_never
 
+from minwallet.operations.access_schemas import CallbackKeyResponse
 from minwallet.operations.agents import get_agent
 from minwallet.operations.errors import ErrorCode, OperationError, Subject
 from minwallet.operations.requests import (
@@ -11,7 +12,6 @@ from minwallet.operations.requests import (
     CallbackKeyRevoke,
     Reply,
 )
-from minwallet.operations.schemas import CallbackKeyResponse
 from minwallet.operations.timestamps import format_iso
 from minwallet.storage.admin_store import AuditEvent
 from minwallet.storage.models import Agent, CallbackKey

@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 from minwallet.ledger.entries import Kind, Refusal, State
 from minwallet.ledger.money import MAX_CENTS, MAX_ID
 from minwallet.operations.field_help import FIELD_HELP, error_message
-from minwallet.operations.requests import Cents, Currency, NewName, PlayerId, Reference
+from minwallet.operations.field_types import Cents, Currency, NewName, PlayerId, Reference
 from minwallet.protocols.registry import PROTOCOLS
 from minwallet.protocols.wire import is_printable_text
 from minwallet.storage.models import OPENING_PROTOCOL, PlayerStatus

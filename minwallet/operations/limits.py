@@ -6,8 +6,9 @@ from minwallet.ledger.limits import LimitKind, LimitPeriod, PlayerRestrictions
 from minwallet.ledger.money import format_amount
 from minwallet.operations import schemas
 from minwallet.operations.errors import ErrorCode, OperationError
+from minwallet.operations.field_types import MAX_TTL_S
 from minwallet.operations.players import choose_account, get_player
-from minwallet.operations.requests import MAX_TTL_S, LimitList, LimitRequest, LimitSet, PlayerExclude, Reply
+from minwallet.operations.requests import LimitList, LimitRequest, LimitSet, PlayerExclude, Reply
 from minwallet.operations.timestamps import format_date, format_minute, iso_to_minute, parse_timestamp
 from minwallet.storage.admin_store import AuditEvent
 from minwallet.storage.limit_store import LimitChange

@@ -3,75 +3,32 @@
 The docstrings of some models are shown in the documentation of the admin API.
 """
 
-import re
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
-from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, WithJsonSchema
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from minwallet.ledger.limits import LimitKind, LimitPeriod
 from minwallet.ledger.money import MAX_CENTS
+from minwallet.operations.field_types import (
+    DAY_S,
+    Cents,
+    Currency,
+    HttpUrlOrEmpty,
+    HttpUrlWithoutQuery,
+    Name,
+    NewName,
+    PlayerId,
+    Reason,
+    Reference,
+    RequiredReason,
+    Token,
+    TtlSeconds,
+)
 from minwallet.operations.timestamps import Timestamp
 from minwallet.protocols.operator_service import Game, ReportUnit
-from minwallet.protocols.registry import PROTOCOLS
 from minwallet.storage.admin_store import KeyScope
-from minwallet.storage.models import OPENING_PROTOCOL, OPERATOR_PROTOCOL, PlayerStatus, ReportBatch
-from minwallet.wallet.sessions import TOKEN_PATTERN
-
-
-def _reject_only_dots(name: str) -> str:
-    """Raise ValueError for a name of only dots: as the last part of a URL path it would mean another path."""
-    if not name.strip("."):
-        raise ValueError("a name must not consist of dots only")
-    return name
-
-
-Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]{1,40}$")]
-NewName = Annotated[Name, AfterValidator(_reject_only_dots)]
-PlayerId = Annotated[str, Field(pattern=r"^[A-Za-z0-9_.@-]{1,40}$")]
-Currency = Annotated[str, Field(pattern=r"^[A-Z0-9]{3,10}$")]
-Token = Annotated[str, Field(pattern=rf"^{TOKEN_PATTERN.pattern}$")]
-Cents = Annotated[int, Field(ge=0, le=MAX_CENTS)]
-Reason = Annotated[str, Field(pattern=r"^[^\x00-\x1f\x7f]{0,200}$")]
-RequiredReason = Annotated[
-    str, Field(pattern=r"^[^\x00-\x1f\x7f]*[^\s\x00-\x1f\x7f][^\x00-\x1f\x7f]*$", max_length=200)
-]
-Reference = Annotated[str, Field(pattern=r"^[!-~](?:[ -~]{0,62}[!-~])?$")]
-
-
-ENTRY_SOURCES = (*PROTOCOLS, OPERATOR_PROTOCOL, OPENING_PROTOCOL)
-"""The values of an entry's `protocol`: the provider protocols, and the operator's own two."""
-
-MAX_URL_LENGTH = 500
-
-DAY_S = 24 * 3600
-
-MAX_TTL_S = 100 * 365 * DAY_S
-
-TtlSeconds = Annotated[int, Field(gt=0, le=MAX_TTL_S)]
-
-
-def _validate_url(url: str) -> str:
-    """Return the http or https address, or "". Raise ValueError for anything else."""
-    parts = urlsplit(url)
-    is_url = re.fullmatch(r"https?://[^\s/?#]+[^\s#]*", url) and parts.hostname and parts.port != 0
-    if url and (not is_url or len(url) > MAX_URL_LENGTH):
-        raise ValueError("an address must begin with http:// or https:// and a host")
-    return url
-
-
-def _reject_query(url: str) -> str:
-    if "?" in url:
-        raise ValueError("this address must not have a query")
-    return url
-
-
-HttpUrlOrEmpty = Annotated[
-    str,
-    AfterValidator(_validate_url),
-    WithJsonSchema({"anyOf": [{"type": "string", "format": "uri"}, {"const": ""}]}),
-]
+from minwallet.storage.models import PlayerStatus, ReportBatch
 
 
 class _BaseRequest(BaseModel):
@@ -93,7 +50,7 @@ class AgentSet(_BaseRequest):
     name: Name
     wallet_token: Token | None = None
     host_id: Annotated[str, Field(pattern=r"^[!-~]{0,128}$")] | None = None
-    service_url: Annotated[HttpUrlOrEmpty, AfterValidator(_reject_query)] | None = None
+    service_url: HttpUrlWithoutQuery | None = None
     game_url: HttpUrlOrEmpty | None = None
     report_unit: ReportUnit | None = None
 

@@ -11,16 +11,9 @@ from typing_extensions import TypedDict  # pydantic reads only this one's before
 from minwallet.ledger.entries import Kind, State
 from minwallet.ledger.money import MAX_CENTS
 from minwallet.ledger.time_units import DAY_MS
-from minwallet.operations import schemas
-from minwallet.operations.requests import (
-    DAY_S,
-    ENTRY_SOURCES,
-    Currency,
-    Name,
-    PlayerId,
-    SessionList,
-    TtlSeconds,
-)
+from minwallet.operations import access_schemas, schemas
+from minwallet.operations.field_types import DAY_S, ENTRY_SOURCES, Currency, Name, PlayerId, TtlSeconds
+from minwallet.operations.requests import SessionList
 from minwallet.operations.timestamps import parse_day, parse_timestamp
 from minwallet.provider.game_catalogue import LaunchOptions
 from minwallet.storage.queries import Filter
@@ -161,7 +154,7 @@ class AgentsResponse(TypedDict):
 
 
 class CallbackKeysResponse(TypedDict):
-    callback_keys: list[schemas.CallbackKeyResponse]
+    callback_keys: list[access_schemas.CallbackKeyResponse]
 
 
 class PlayersResponse(TypedDict):

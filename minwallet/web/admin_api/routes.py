@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
+from minwallet.operations.access_schemas import CallbackKeyResponse, NewCallbackKeyResponse
 from minwallet.operations.errors import ErrorCode
 from minwallet.operations.requests import (
     Adjustment,
@@ -23,8 +24,6 @@ from minwallet.operations.requests import (
 from minwallet.operations.schemas import (
     AgentResponse,
     AgentSummary,
-    CallbackKeyResponse,
-    NewCallbackKeyResponse,
     NewSessionResponse,
     PlayerLimitsResponse,
     PlayerResponse,

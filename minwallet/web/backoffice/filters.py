@@ -6,7 +6,7 @@ from typing import NamedTuple
 from urllib.parse import urlencode
 
 from minwallet.ledger.entries import Kind, State
-from minwallet.operations.requests import ENTRY_SOURCES
+from minwallet.operations.field_types import ENTRY_SOURCES
 from minwallet.storage.queries import Filter
 
 CHOICES: Mapping[str, Sequence[str]] = {
