@@ -63,7 +63,7 @@ def test_a_triggered_call_shows_request_and_reply(cli: InProcessCli) -> None:
     player = cli.add_player("USD", "10", "5")
     made = cli("trigger", "bet", "--player", player, "--amount", "12", "--id", "77", "--game", "fish")
     assert made["http_status"] == 200
-    assert made["request"].startswith('POST /wallet {"bet":1200,"code":"TOKEN"')
+    assert made["request"].startswith('POST /wallet/default {"bet":1200,"code":"TOKEN"')
     assert json.loads(made["reply"])["credit"] == 300
     assert made["before"] == {"currency": "USD", "cash": 1000, "bonus": 500}
     assert made["after"] == {"currency": "USD", "cash": 0, "bonus": 300}
