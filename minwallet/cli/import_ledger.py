@@ -17,7 +17,6 @@ from minwallet.cli.hints import NEW_AGENT_HINT
 from minwallet.cli.options import JsonOption
 from minwallet.cli.output import CommandRefused, UsageError, print_json, print_line, progress_bar, truncate
 from minwallet.ledger.audit import AccountRef, EntryRow
-from minwallet.operations.exported_rows import check_account, check_entry
 from minwallet.protocols.registry import PROTOCOLS, load_protocol
 from minwallet.storage.file_lock import DatabaseLock
 from minwallet.storage.models import OPENING_PROTOCOL, OPERATOR_PROTOCOL, AccountRow, PlayerStatus
@@ -115,6 +114,8 @@ async def _import_into_store(
 
 
 def _parse_entry(fields: dict[str, Any]) -> tuple[AccountRef, EntryRow]:
+    from minwallet.operations.exported_rows import check_entry
+
     if (protocol := fields["protocol"]) not in (*PROTOCOLS, OPENING_PROTOCOL, OPERATOR_PROTOCOL):
         # Without the protocol it is unknown whether its ids are unique per agent, or per agent and currency.
         raise ValueError(f"unknown protocol {protocol!r}; install the package of this protocol first")
@@ -124,6 +125,8 @@ def _parse_entry(fields: dict[str, Any]) -> tuple[AccountRef, EntryRow]:
 
 
 def _parse_account(fields: dict[str, Any]) -> AccountRow:
+    from minwallet.operations.exported_rows import check_account
+
     check_account(fields)
     fields |= {"status": PlayerStatus(fields["status"]), "head": bytes.fromhex(fields["head"])}
     return AccountRow(0, **fields)

@@ -151,7 +151,7 @@ def test_restore_replaces_the_wallet(cli: InProcessCli, tmp_path: Path) -> None:
     cli("deposit", name, "2")
     done = cli("restore", tmp_path / "copy.db")
     kept = Path(done.pop("kept"))
-    assert done == {"file": str(cli.db), "entries": 1, "accounts": 1}
+    assert done.items() >= {"file": str(cli.db), "entries": 1, "accounts": 1}.items()
     assert cli.read_balances(name) == (100, 0)
     assert InProcessCli(kept).read_balances(name) == (300, 0)
     assert kept.name.startswith("minwallet-before-")
