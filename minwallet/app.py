@@ -44,19 +44,18 @@ from minwallet.storage.sqlite.backup import back_up
 from minwallet.wallet.disk_space import BYTES_PER_MB
 from minwallet.wallet.feed import CommitNotifier
 from minwallet.wallet.service import Wallet
-from minwallet.web import admin_api, backoffice, control_endpoint, health
+from minwallet.web import admin_api, backoffice, health
 from minwallet.web.admin_api.operation import ApiContext
+from minwallet.web.control_endpoint import create_control_app
 from minwallet.web.gateway.access_log import AccessLog, LogStream
 from minwallet.web.gateway.asgi import StaticRouter
+from minwallet.web.gateway.bounded_reads import BoundedReadProtocol
+from minwallet.web.gateway.connection_budget import ControlPort, LimitedServerConfig, raise_connection_limit
 from minwallet.web.gateway.gateway import Gateway
-from minwallet.web.gateway.http_protocol import (
-    LimitedHttpProtocol,
-    LimitedServerConfig,
-    raise_connection_limit,
-    sweep_timeouts,
-)
+from minwallet.web.gateway.http_protocol import sweep_timeouts
 from minwallet.web.gateway.unknown_token_limit import UnknownTokenLimiter
 from minwallet.web.health import build_health_report
+from minwallet.web.host_check import HostCheck
 from minwallet.web.log_setup import configure_logging
 from minwallet.web.metrics import Metrics
 from minwallet.web.templating import create_pages_app
@@ -72,8 +71,6 @@ PageFactory = Callable[[Wallet, str], Sequence[Route]]
 def create_app(
     wallet: Wallet,
     settings: Settings,
-    control_port: int,
-    control_key: str,
     log: LogStream,
     *,
     metrics: Metrics,
@@ -88,18 +85,15 @@ def create_app(
             load_protocol(name), wallet, settings, token_limiter, access_log=access_log, call_recorder=call_recorder
         ).routes()
     api = ApiContext(wallet, partial(build_health_report, wallet, settings, version, wallet.clock_ms()), asyncio.Lock())
-    operator = [
-        *health.create_health_routes(wallet, version),
-        *metrics.routes(api),
-        *control_endpoint.create_control_routes(wallet, control_port, control_key),
-    ]
+    operator = [*health.create_health_routes(wallet, version), *metrics.routes(api)]
     site = create_pages_app([*backoffice.routes(wallet, settings, version), *pages])
+    checked = HostCheck(site, settings.browser_hosts)
     # Sign-in depends on the caller's address and on TLS, so these pages always evaluate a proxy's headers.
-    proxied: Any = ProxyHeadersMiddleware(cast(Any, site), settings.forwarded_allow)
+    proxied: Any = ProxyHeadersMiddleware(cast(Any, checked), settings.forwarded_allow)
     proxied_paths = ("/admin", "/admin/{rest:path}", "/demo", "/demo/{rest:path}")
     routes = [
         *operator,
-        *admin_api.create_api_routes(api, settings.public_url),
+        *admin_api.create_api_routes(api, settings.browser_url(_format_url(settings)), settings.browser_hosts),
         *(Route(path, proxied) for path in proxied_paths),
     ]
     app = Starlette(routes=routes)
@@ -175,7 +169,8 @@ async def _run_server(
 ) -> None:
     key = secrets.token_urlsafe(32)
     public_port, private_port = (each.getsockname()[1] for each in sockets)
-    base_url = _format_url(settings.host, public_port)
+    settings = settings.model_copy(update={"port": public_port})  # 0 stood for any free port
+    base_url = _format_url(settings)
     store = await SqliteStore.open(settings.db, create=True, check=True)
     metrics = Metrics(store.sqlite_version)
     async with Wallet(
@@ -184,8 +179,9 @@ async def _run_server(
         await wallet.disk_space.check()
         provider_url = base_url + settings.callback_prefix
         extra_pages = pages(wallet, provider_url)
-        config.app = create_app(wallet, settings, private_port, key, log, metrics=metrics, pages=extra_pages)
-        config.control_port, config.max_connections = private_port, raise_connection_limit()
+        config.app = create_app(wallet, settings, log, metrics=metrics, pages=extra_pages)
+        config.control = ControlPort(private_port, create_control_app(wallet, key, store.sqlite_version))
+        config.max_connections = raise_connection_limit()
         server = _Server(config, wallet.commit_notifier)
         store.on_failure(lambda: setattr(server, "should_exit", True))
         _tune_gc()
@@ -302,7 +298,7 @@ def _build_uvicorn_config(settings: Settings) -> LimitedServerConfig:
     logging.getLogger("uvicorn").setLevel(logging.ERROR)
     return LimitedServerConfig(
         "",
-        http=LimitedHttpProtocol,
+        http=BoundedReadProtocol,
         log_config=None,
         access_log=False,
         lifespan="off",
@@ -357,5 +353,6 @@ def take_systemd_socket() -> socket.socket | None:
     return inherited
 
 
-def _format_url(host: str, port: int) -> str:
-    return f"http://{f'[{host}]' if ':' in host else host}:{port}"
+def _format_url(settings: Settings) -> str:
+    host = settings.host
+    return f"http://{f'[{host}]' if ':' in host else host}:{settings.port}"

@@ -18,7 +18,7 @@ from minwallet.protocols.operator_service import Game
 from minwallet.protocols.registry import load_operator_service
 from minwallet.storage.file_lock import ControlEndpoint
 from minwallet.storage.sqlite import integrity
-from minwallet.web.gateway.http_protocol import DESIRED_OPEN_FILES
+from minwallet.web.gateway.connection_budget import DESIRED_OPEN_FILES
 from tests.cli.cli_assertions import assert_unchanged
 from tests.provider.stub_provider import run_stub_provider
 from tests.support import InProcessCli, copy_wallet_file, running_server

@@ -105,7 +105,7 @@ def try_all_methods(server: Server) -> Counter[str]:
 def list_paths() -> Iterator[str]:
     """Return all paths of the server, with values for their parameters."""
     wallet, settings = Wallet(MemoryStore()), Settings(_env_file=None)  # type: ignore[call-arg]  # pydantic's own
-    app = create_app(wallet, settings, 0, "", io.StringIO(), metrics=Metrics("3"))
+    app = create_app(wallet, settings, io.StringIO(), metrics=Metrics("3"))
     assert isinstance(app, StaticRouter)
     known = [
         *app._dynamic_router.routes,
