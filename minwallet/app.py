@@ -136,6 +136,7 @@ def serve(
             inherited_socket or open_listener(settings.host, settings.port) as public,
             open_listener("127.0.0.1", 0) as private,
         ):
+            limit_unsent_bytes(public)
             config = _build_uvicorn_config(settings)
             with asyncio.Runner(loop_factory=config.get_loop_factory()) as runner:
                 sockets = [public, private]
@@ -322,6 +323,20 @@ def open_listener(host: str, port: int, options: str = "--host or --port") -> so
         number = error.errno if isinstance(error, OSError) else None
         reason = os.strerror(number) if number and number > 0 else str(error)
         raise BindError(f"cannot listen on {host} port {port}: {reason}; choose another with {options}") from error
+
+
+MAX_UNSENT_BYTES = 128 * 1024
+"""Maximum size of a connection's answers that the kernel stores before it can send them."""
+
+
+def limit_unsent_bytes(listener: socket.socket) -> None:
+    """Limit the kernel's memory for answers that a client does not read, for all connections of this listener.
+
+    Without the limit it is 4 MB on Linux, and some hundred connections slow down all TCP of the machine. What does not
+    fit stays in the server, where flow control limits it.
+    """
+    if hasattr(socket, "TCP_NOTSENT_LOWAT"):
+        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, MAX_UNSENT_BYTES)
 
 
 SD_LISTEN_FDS_START = 3

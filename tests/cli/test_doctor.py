@@ -343,7 +343,7 @@ def test_a_low_limit_of_open_files_is_a_warning() -> None:
     """Connections need open files."""
     assert host.check_open_files(resource.RLIM_INFINITY).level == "ok"
     assert host.check_open_files(DESIRED_OPEN_FILES).level == "ok"
-    assert "only 896 connections" in host.check_open_files(1024).words
+    assert "only 832 connections" in host.check_open_files(1024).words
 
 
 def test_missing_and_old_backups_are_warnings(wallet_cli: InProcessCli, folder: Path) -> None:

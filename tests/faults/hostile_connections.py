@@ -25,7 +25,7 @@ CONNECTIONS = 500
 
 DRIP_INTERVAL_S = 0.5
 
-REOPEN_PAUSE_S = 1.0
+REOPEN_PAUSE_S = 10.0
 """Time after which a closed connection is opened again. A faster client would only measure its own processor time."""
 
 MEASURED_CONNECTIONS, MAX_MEMORY_KB = 60, 200
