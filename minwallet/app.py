@@ -46,19 +46,18 @@ from minwallet.storage.sqlite.backup import back_up
 from minwallet.wallet.disk_space import BYTES_PER_MB
 from minwallet.wallet.feed import CommitNotifier
 from minwallet.wallet.service import Wallet
-from minwallet.web import admin_api, backoffice, control_endpoint, health
+from minwallet.web import admin_api, backoffice, health
 from minwallet.web.admin_api.operation import ApiContext
+from minwallet.web.control_endpoint import create_control_app
 from minwallet.web.gateway.access_log import AccessLog, LogStream
 from minwallet.web.gateway.asgi import StaticRouter
+from minwallet.web.gateway.bounded_reads import BoundedReadProtocol
+from minwallet.web.gateway.connection_budget import ControlPort, LimitedServerConfig, raise_connection_limit
 from minwallet.web.gateway.gateway import Gateway
-from minwallet.web.gateway.http_protocol import (
-    LimitedHttpProtocol,
-    LimitedServerConfig,
-    raise_connection_limit,
-    sweep_timeouts,
-)
+from minwallet.web.gateway.http_protocol import sweep_timeouts
 from minwallet.web.gateway.unknown_token_limit import UnknownTokenLimiter
 from minwallet.web.health import build_health_report
+from minwallet.web.host_check import HostCheck
 from minwallet.web.log_setup import configure_logging
 from minwallet.web.metrics import Metrics
 from minwallet.web.request_log import RequestLog
@@ -75,8 +74,6 @@ PageFactory = Callable[[Wallet, str], Sequence[Route]]
 def create_app(
     wallet: Wallet,
     settings: Settings,
-    control_port: int,
-    control_key: str,
     log: LogStream,
     *,
     metrics: Metrics,
@@ -95,17 +92,14 @@ def create_app(
         # There the key names the agent, so no wallet token is required.
         below_agent_keys += gateway.routes("", require_wallet_token=False)
     api = ApiContext(wallet, partial(build_health_report, wallet, settings, version, wallet.clock_ms()), asyncio.Lock())
-    operator = [
-        *health.create_health_routes(wallet, version),
-        *metrics.routes(api),
-        *control_endpoint.create_control_routes(wallet, control_port, control_key),
-    ]
+    operator = [*health.create_health_routes(wallet, version), *metrics.routes(api)]
     site = create_pages_app([*backoffice.routes(wallet, settings, version), *pages])
+    checked = HostCheck(site, settings.browser_hosts)
     site_paths = ("/admin", "/admin/{rest:path}", "/demo", "/demo/{rest:path}")
     routes = [
         *operator,
-        *admin_api.create_api_routes(api, settings.public_url),
-        *(Route(path, site) for path in site_paths),
+        *admin_api.create_api_routes(api, settings.browser_url(_format_url(settings)), settings.browser_hosts),
+        *(Route(path, checked) for path in site_paths),
     ]
     app = Starlette(routes=routes)
     # A provider that adds a slash gets a plain 404. It could follow a redirect with another method.
@@ -155,6 +149,7 @@ def serve(
             inherited_socket or open_listener(settings.host, settings.port) as public,
             open_listener("127.0.0.1", 0) as private,
         ):
+            limit_unsent_bytes(public)
             config = _build_uvicorn_config(settings)
             with asyncio.Runner(loop_factory=config.get_loop_factory()) as runner:
                 sockets = [public, private]
@@ -188,7 +183,8 @@ async def _run_server(
 ) -> None:
     key = secrets.token_urlsafe(32)
     public_port, private_port = (each.getsockname()[1] for each in sockets)
-    base_url = _format_url(settings.host, public_port)
+    settings = settings.model_copy(update={"port": public_port})  # 0 stood for any free port
+    base_url = _format_url(settings)
     store = await SqliteStore.open(settings.db, create=True, check=True)
     metrics = Metrics(store.sqlite_version)
     async with Wallet(
@@ -198,8 +194,11 @@ async def _run_server(
         await wallet.callback_keys.refresh()
         provider_url = base_url + settings.callback_prefix
         extra_pages = pages(wallet, provider_url)
-        config.app = create_app(wallet, settings, private_port, key, log, metrics=metrics, pages=extra_pages)
-        config.control_port, config.max_connections = private_port, raise_connection_limit()
+        config.app = create_app(wallet, settings, log, metrics=metrics, pages=extra_pages)
+        config.control = ControlPort(
+            private_port, RequestLog(log, create_control_app(wallet, key, store.sqlite_version))
+        )
+        config.max_connections = raise_connection_limit()
         server = _Server(config, wallet.commit_notifier)
         store.on_failure(lambda: setattr(server, "should_exit", True))
         _tune_gc()
@@ -317,7 +316,7 @@ def _build_uvicorn_config(settings: Settings) -> LimitedServerConfig:
     logging.getLogger("uvicorn").setLevel(logging.ERROR)
     return LimitedServerConfig(
         "",
-        http=LimitedHttpProtocol,
+        http=BoundedReadProtocol,
         log_config=None,
         access_log=False,
         lifespan="off",
@@ -341,6 +340,20 @@ def open_listener(host: str, port: int, options: str = "--host or --port") -> so
         number = error.errno if isinstance(error, OSError) else None
         reason = os.strerror(number) if number and number > 0 else str(error)
         raise BindError(f"cannot listen on {host} port {port}: {reason}; choose another with {options}") from error
+
+
+MAX_UNSENT_BYTES = 128 * 1024
+"""Maximum size of a connection's answers that the kernel stores before it can send them."""
+
+
+def limit_unsent_bytes(listener: socket.socket) -> None:
+    """Limit the kernel's memory for answers that a client does not read, for all connections of this listener.
+
+    Without the limit it is 4 MB on Linux, and some hundred connections slow down all TCP of the machine. What does not
+    fit stays in the server, where flow control limits it.
+    """
+    if hasattr(socket, "TCP_NOTSENT_LOWAT"):
+        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, MAX_UNSENT_BYTES)
 
 
 SD_LISTEN_FDS_START = 3
@@ -372,5 +385,6 @@ def take_systemd_socket() -> socket.socket | None:
     return inherited
 
 
-def _format_url(host: str, port: int) -> str:
-    return f"http://{f'[{host}]' if ':' in host else host}:{port}"
+def _format_url(settings: Settings) -> str:
+    host = settings.host
+    return f"http://{f'[{host}]' if ':' in host else host}:{settings.port}"
