@@ -37,6 +37,8 @@ class AccountCommand(NamedTuple):
     """True if the protocol's ids are unique per agent and currency. False if they are unique per agent."""
     journal: Callable[[Outcome], tuple[str, str]] | None = None
     """Returns the request and the reply to store in the journal. Called if the outcome has an entry."""
+    settle_ms: int = 0
+    """The time after the session's end in which a win without a standing bet is paid."""
 
 
 class PlayerStatus(StrEnum):

@@ -74,7 +74,8 @@ def batches(draw: st.DrawFn) -> list[AccountCommand]:
             batch.append(make_operator_command(draw(operator_commands), account))
         else:
             command: MoneyCommand = draw(wallet_v2_commands if protocol == WALLET_V2 else vela_commands)
-            batch.append(make_command(command, account, protocol, draw(st.sampled_from([None, account]))))
+            account_command = make_command(command, account, protocol, draw(st.sampled_from([None, account])))
+            batch.append(account_command._replace(settle_ms=draw(st.sampled_from([0, 30]))))
     return batch
 
 
