@@ -72,7 +72,7 @@ class Session(NamedTuple):
     revoked_at_ms: int | None
 
     def has_ended_for(self, duration_ms: int, now_ms: int) -> bool:
-        """Check if the session ended this long ago or earlier. Its end is its expiry or revocation, whichever is first."""
+        """Check if the session ended `duration_ms` ago or earlier, by its expiry or revocation, whichever is first."""
         ends = [end for end in self if end is not None]
         return bool(ends) and min(ends) + duration_ms <= now_ms
 
@@ -228,9 +228,9 @@ def _decide_cancel(s: Snapshot, command: Cancel, now_ms: int) -> Outcome:
     # Rule 5: the id took no money, so there is nothing to return, but a late bet must find it closed.
     if original is None or original.state is State.REFUSED:
         return _apply(s, command, now_ms, state=State.CLOSED)
-    # vela settles a bet by its ticket. In wallet-v2 a win names only the round, so it may belong to any earlier bet of it.
-    # While another bet stands, the win may be that bet's, and this stake of a bet that was never placed is returned. The
-    # bet itself is one of the standing ones.
+    # vela settles a bet by its ticket. In wallet-v2 a win names only the round, so it may belong to any earlier bet of
+    # it. While another bet stands, the win may be that bet's, and this bet may never have been placed. The bet itself
+    # is one of the standing ones.
     if s.history.settlement or (s.round.last_win_seq > original.seq and s.round.standing_bets <= 1):
         return _refuse(s, Refusal.ROUND_SETTLED)
     # A betwin is reversed as one net movement of each balance. Only its net win can be missing from cash.

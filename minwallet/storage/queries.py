@@ -63,7 +63,8 @@ class DailyTotalKey(NamedTuple):
 class Total(NamedTuple):
     """The sums over the entries of one key. `bets`, `wins` and `refunds` are counts, all others are in cents.
 
-    `moved` is the sum of all changes of balances.
+    `moved` is the sum of all changes of balances. `orphan_wins` and `orphan_paid` are the wins without a bet, a part of
+    `wins` and `paid`.
     """
 
     bets: int = 0
@@ -75,6 +76,8 @@ class Total(NamedTuple):
     deposited: int = 0
     withdrawn: int = 0
     moved: int = 0
+    orphan_wins: int = 0
+    orphan_paid: int = 0
 
     def plus(self, other: "Total") -> "Total":
         return Total(*(mine + theirs for mine, theirs in zip(self, other, strict=True)))
@@ -87,6 +90,8 @@ class Total(NamedTuple):
         match kind:
             case Kind.BET:
                 return cls(bets=rows, staked=stake, moved=moved)
+            case Kind.WIN if state is State.ORPHAN:
+                return cls(wins=rows, paid=payout, moved=moved, orphan_wins=rows, orphan_paid=payout)
             case Kind.WIN:
                 return cls(wins=rows, paid=payout, moved=moved)
             case Kind.BETWIN:
@@ -119,6 +124,14 @@ class CurrencyBalance(NamedTuple):
     def is_consistent(self) -> bool:
         """True if the balances equal the sum of the entries, so that no money was created or lost."""
         return self.cash + self.bonus == self.ledger_total
+
+
+class OrphanWins(NamedTuple):
+    """The wins without a bet that were ever paid in one currency: their number, and their sum in cents."""
+
+    currency: str
+    wins: int
+    paid: int
 
 
 class MinuteCount(NamedTuple):

@@ -27,7 +27,7 @@ def copy_to_older_schema(source: Path, target: Path, version: int) -> None:
         db.execute("DELETE FROM agents")
         db.execute("DROP TRIGGER transactions_move_their_account")
         for table in ("agents", "players", "accounts", "sessions", "id_scopes", "transactions"):
-            old_table = OLD_NAMES.get(table, table)
+            old_table = OLD_NAMES.get(table, table) if version < 5 else table
             columns = [row[1] for row in db.execute(f"PRAGMA main.table_info({old_table})")]
             values = ", ".join(NEW_NAMES.get(column, column) for column in columns)
             db.execute(f"INSERT INTO main.{old_table} ({', '.join(columns)}) SELECT {values} FROM current.{table}")

@@ -226,10 +226,13 @@ async def _read_players(store: Store) -> list[object]:
 
 
 async def _read_totals(store: Store) -> list[object]:
+    orphan_wins = await store.totals.read_orphan_wins()
     while await store.totals.aggregate_totals(7):
         continue
+    assert await store.totals.read_orphan_wins() == orphan_wins
     return [await store.totals.read_totals(0, 30_000, agent) for agent in (None, "default")] + [
-        await store.totals.read_minute_counts(0)
+        await store.totals.read_minute_counts(0),
+        orphan_wins,
     ]
 
 

@@ -200,7 +200,7 @@ class WalletStateMachine(RuleBasedStateMachine):
 
     @rule(seat=account_indexes, lost=st.integers(0, 60), rest=st.sampled_from([0, 0, 1]), with_bonus=st.booleans())
     def spend_and_refund_betwin(self, seat: int, lost: int, rest: int, with_bonus: bool) -> None:
-        """Stake all on a betwin, bet most of the cash that is left, then refund the betwin: cash has less than its win."""
+        """Stake all on a betwin, bet most of the cash that is left, then refund the betwin: cash is below its win."""
         account = self.accounts[seat]
         stake = account.credit if with_bonus else account.cash
         self.vela_bet(seat, "yes", 0, stake, max(stake - lost, 0))
