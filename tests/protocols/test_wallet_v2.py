@@ -147,7 +147,7 @@ def test_an_unknown_type_is_101(type_: str) -> None:
     assert parse_malformed({"type": type_}) == (101, "type: must be credit, bet, win or cancel")
 
 
-INVALID_GAMES = [
+INVALID_GAMES: list[object] = [
     *(None, True, 1.5, -1, MAX_ID + 1, [], {}, "", "g" * 65),
     *("a\nb", "\x00", "\x1f", "\x7f", "\x80", "\x85", "\x9f", "\ud800", "a\udfff"),
 ]

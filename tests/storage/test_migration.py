@@ -64,7 +64,7 @@ def test_wins_without_a_bet_of_an_older_file_are_counted(db: Path, run: Run) -> 
     store = run(SqliteStore.open(db, create=True))
     run(create_players(store, make_new_account("ann", 100), make_new_account("bob", currency="EUR")))
     late = NOW + DAY_MS
-    for command, account_id, now_ms in [
+    entries: list[tuple[Bet | Win, int, int]] = [
         (Win("1", 7, "x", "fish"), 1, NOW),
         (Win("2", 8, "x"), 1, NOW),
         (Win("3", 9, "x"), 1, NOW),
@@ -75,7 +75,8 @@ def test_wins_without_a_bet_of_an_older_file_are_counted(db: Path, run: Run) -> 
         (Win("8", MAX_CENTS, "x"), 2, NOW),
         (Win("9", 10, "x"), 1, late),
         (Win("10", 11, "x"), 1, late),
-    ]:
+    ]
+    for command, account_id, now_ms in entries:
         run(store.apply([make_command(command, account_id)], now_ms))
     newest = run(store.ledger.count_entries())
     run(store.totals.aggregate_totals(newest - 1))
