@@ -33,6 +33,7 @@ from starlette.types import ASGIApp
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 from minwallet.config import BindError, Settings, parse_duration
+from minwallet.ledger.time_units import HOUR_MS
 from minwallet.operations.dispatch import execute
 from minwallet.operations.errors import OperationFailure
 from minwallet.operations.maintenance import run_aggregation, run_backups, run_pruning
@@ -188,7 +189,10 @@ async def _run_server(
     store = await SqliteStore.open(settings.db, create=True, check=True)
     metrics = Metrics(store.sqlite_version)
     async with Wallet(
-        store, min_free_bytes=settings.min_free_mb * BYTES_PER_MB, on_commit=metrics.record_commit
+        store,
+        min_free_bytes=settings.min_free_mb * BYTES_PER_MB,
+        settle_ms=settings.settle_hours * HOUR_MS,
+        on_commit=metrics.record_commit,
     ) as wallet:
         await wallet.disk_space.check()
         await wallet.callback_keys.refresh()

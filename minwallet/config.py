@@ -66,6 +66,12 @@ class Settings(BaseModel):
     journal_days: int = Field(
         30, ge=0, le=36_500, description="the number of days to keep the text of provider calls; 0 keeps none"
     )
+    settle_hours: int = Field(
+        24,
+        ge=0,
+        le=876_000,
+        description="the number of hours after a session's end in which a win without a bet is still paid; 0 pays none",
+    )
     min_free_mb: int = Field(
         200,
         ge=0,

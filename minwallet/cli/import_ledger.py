@@ -160,7 +160,7 @@ def _read_file(file: Path, names: Sequence[str], parse: Callable[[dict[str, Any]
 
 def _iter_json_lines(stream: TextIO) -> Iterator[tuple[int, Any]]:
     for number, line in enumerate(stream, 1):
-        yield number, json.loads(line)
+        yield number, json.loads(line, parse_int=_parse_integer)
 
 
 def _iter_csv_records(stream: TextIO) -> Iterator[tuple[int, dict[str, Any]]]:
@@ -173,9 +173,15 @@ def _iter_csv_records(stream: TextIO) -> Iterator[tuple[int, dict[str, Any]]]:
 
 
 def _parse_cell(name: str, value: str) -> str | int | None:
-    if name in INTEGER_COLUMNS and re.fullmatch(r"-?[0-9]{1,19}", value, re.ASCII):
+    # Only the spelling of an export: no leading zeros, and no -0.
+    if name in INTEGER_COLUMNS and re.fullmatch(r"0|-?[1-9][0-9]{0,18}", value, re.ASCII):
         return int(value)
     return None if name in NULLABLE_COLUMNS and not value else value
+
+
+def _parse_integer(text: str) -> int | str:
+    # An integer has no negative zero, and no export has one. As a text it is refused by the check of the fields.
+    return text if text == "-0" else int(text)
 
 
 def _validate_fields(fields: object, names: Sequence[str]) -> dict[str, Any]:

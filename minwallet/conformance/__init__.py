@@ -6,7 +6,8 @@ runner reads the balance after each step.
 - A *must* is a rule of the specification, and the case quotes its sentence. A wallet that breaks it fails.
 - A *should* is a rule of minwallet's own contract only. A wallet that differs gets advice, not a failure.
 
-`dsl` defines how cases are written. `wallet_v2_cases` and `vela_cases` are the cases. `client` sends requests,
+`dsl` defines how cases are written. `wallet_v2_cases` and `vela_cases` are the cases; the modules `…_requests` beside
+them have the requests and the quoted sentences. `client` sends requests,
 `runner` runs and judges the cases, and `junit` renders the results for build servers. A further protocol needs one
 module of cases and one line below.
 """

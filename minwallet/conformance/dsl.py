@@ -19,7 +19,8 @@ Further checks: `check` is what the reply must contain. `should` is what minwall
 has a result of its own, which is advice, with the name `CASE/CHECK`.
 
 Ids: a letter is a new id in each case, and the same letter is the same id. A capital letter is the small letter's id
-plus 2^63. Amounts: `ALL` is the player's whole balance; as a balance change, `EMPTY` means that it becomes 0.
+plus 2^63. Amounts: `ALL` is the player's whole balance; as a balance change, `EMPTY` means that it becomes 0, and
+`All(5)` that it becomes 5 cents.
 
 Specs are immutable. `by`, `with_fields` and the other modifiers return a changed copy with an extended description,
 which the table of results shows.
@@ -48,7 +49,7 @@ ResponseOutcome = Literal["accepted", "refused", "unclear"]
 
 
 class All(NamedTuple):
-    """The player's whole balance plus `plus` cents. As a balance change it means that the balance becomes 0."""
+    """The player's whole balance plus `plus` cents. As a balance change it means that the balance becomes `plus`."""
 
     plus: int = 0
 

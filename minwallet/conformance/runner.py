@@ -274,9 +274,7 @@ class CaseRun:
                 summary,
                 all(expectation.outcome in (None, each.outcome) for each in answers),
             ),
-            _compare_change(
-                self._total_loss() if isinstance(expectation.balance_change, All) else expectation.balance_change, money
-            ),
+            _compare_change(self._resolve_change(expectation.balance_change), money),
             *(
                 _compare_change(expectation.other_change, other, "other ")
                 for other in others
@@ -310,8 +308,8 @@ class CaseRun:
         self._has_money_moved = balances != self._initial_balances
         return [sum(balances[account]) - sum(start) for account, start in self._initial_balances.items()]
 
-    def _total_loss(self) -> int:
-        return -sum(self._initial_balances["token"])
+    def _resolve_change(self, change: AmountSpec) -> int:
+        return change.plus - sum(self._initial_balances["token"]) if isinstance(change, All) else change
 
     def _send(self, *specs: RequestSpec) -> list[Observed]:
         return self._client.send([self._client.build(spec, self) for spec in specs])

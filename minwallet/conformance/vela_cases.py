@@ -1,4 +1,4 @@
-"""The conformance cases of vela. The quotations are from "Vela Gaming: Common Wallet"."""
+"""The conformance cases of vela."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -9,15 +9,10 @@ from minwallet.conformance.dsl import (
     EMPTY,
     NO_STORE,
     All,
-    AmountSpec,
-    Case,
     ProtocolSuite,
     RequestSpec,
-    ResponseCheck,
     balance_change,
-    cite_contract,
     concurrently,
-    describe_amount,
     field_matches,
     http_status,
     is_nonempty_text,
@@ -26,104 +21,47 @@ from minwallet.conformance.dsl import (
     parse_whole_cents,
     should,
 )
-from minwallet.ledger.commands import Authenticate, Bet, BetWin, Cancel, Settle
+from minwallet.conformance.vela_requests import (
+    BALANCE,
+    BALANCE2,
+    BALANCE_ROW,
+    BET,
+    BETWIN,
+    CURRENCY,
+    ERROR,
+    FUNDS,
+    GET,
+    INVALID_TICKET,
+    INVALID_TOKEN,
+    LOST_BET,
+    MEMBER,
+    POINTS,
+    REFUND,
+    RESULT,
+    REUSED_ID_ROW,
+    SAME_PARTS,
+    TICKET,
+    TOTAL_BET,
+    TOTAL_USED,
+    TOTAL_WIN,
+    authenticate,
+    bet,
+    betwin,
+    code,
+    fullwidth,
+    malformed,
+    negative,
+    refund,
+    result,
+    twice,
+)
 from minwallet.ledger.money import MAX_CENTS, MAX_ID
 from minwallet.protocols.registry import load_protocol
 
-GET = "All methods support uses HTTP GET verb in the system."
-BALANCE = "Current Balance of the player (in cents)"
-BALANCE2 = "Extra wallet Balance of the player (in cents) If don't have, just return zero."
-POINTS = "Current POINTS of the player (in cents)"
-MEMBER = "Unique ID of the player"
-CURRENCY = "Currency code"
-INVALID_TOKEN = "1 | Invalid Token"  # noqa: S105 the name of a status, not a token
-ERROR = '{ "status_code": 1, "message": "Invalid Token" }'
-TICKET = "ticket_id | uint64 | Unique ID of the transaction on the Operator side."
-INVALID_TICKET = "2 | Invalid Transaction ID"
-BET = "When the game places a bet, it will call Operator's API to deduct player's wallet."
-TOTAL_BET = "total_bet | uint64 | Total betting POINTS (in Cents)"
-FUNDS = "3 | Insufficient Funds"
-RESULT = "This API will be called despite a winning bet or losing bet."
-LOST_BET = "If it’s a losing bet, the total win is return as 0. Otherwise, the total win amount will be returned."  # noqa: RUF001 quoted as it is written
-TOTAL_WIN = "total_win | uint64 | Total winning POINTS (in Cents)"
-TOTAL_USED = (
-    "(Optional) This is an additional parameter that will only present in action games (i.e. Blue Ocean, Safari"
-    " Hunter, and Bird of Paradise)."
+BETWIN_REFUND_ROW = (
+    "refund, applied betwin: 0, the whole is reversed as one net movement; 2 and no change where cash would become"
+    " negative"
 )
-REFUND = "This API is to cancel the latest Bet call if system error occurred."
-BETWIN = "The game will call this Operator API to deduct or deposit their wallet."
-
-CODES = {1: "Invalid Token", 2: "Invalid Transaction ID", 3: "Insufficient Funds"}
-BAD_ROW = "a required parameter missing, empty, given twice, or not ASCII digits in range: 2001; a bad ticket_id: 2"
-BALANCE_ROW = "balance and balance2 too wherever the session is known"
-REUSED_ID_ROW = "same ticket, other content: 2"
-
-GAME = {"game_code": "fish"}
-
-authenticate = RequestSpec("authenticate", "authenticate", lambda _: Authenticate(), changes=GAME)
-
-
-def bet(id: str, stake: AmountSpec, key: str = "small", game: str = "fish") -> RequestSpec:
-    detail = f'{{"key":"{key}"}}'
-    changes = ("" if game == "fish" else f" game {game}") + ("" if key == "small" else f" key {key}")
-    return RequestSpec(
-        "bet",
-        f"bet {id} {describe_amount(stake)}{changes}",
-        lambda names: Bet(names.resolve_id(id), names.resolve_amount(stake), names.resolve_id(id), game, detail),
-    )
-
-
-def result(id: str, payout: int, used: int | None = None) -> RequestSpec:
-    detail = None if used is None else f'{{"total_used":{used}}}'
-    description = f"result {id} {describe_amount(payout)}" + ("" if used is None else f" used {describe_amount(used)}")
-    return RequestSpec("result", description, lambda names: Settle(names.resolve_id(id), payout, "fish", detail))
-
-
-def betwin(id: str, stake: AmountSpec, payout: AmountSpec) -> RequestSpec:
-    return RequestSpec(
-        "betwin",
-        f"betwin {id} {describe_amount(stake)} {describe_amount(payout)}",
-        lambda names: BetWin(names.resolve_id(id), names.resolve_amount(stake), names.resolve_amount(payout), "fish"),
-    )
-
-
-def refund(id: str) -> RequestSpec:
-    return RequestSpec("refund", f"refund {id}", lambda names: Cancel(names.resolve_id(id)), changes=GAME)
-
-
-def code(number: int, row: str = "") -> ResponseCheck:
-    because = cite_contract(row or f"{number} {CODES[number]}")
-    return ResponseCheck("code", f"code {number}", lambda came, _: f"code {came.code}", because)
-
-
-SAME_PARTS = ResponseCheck(
-    *("parts", "cash and bonus unchanged"),
-    lambda came, start: "cash and bonus unchanged" if came.balance == start else f"{came.balance} instead of {start}",
-    cite_contract("refund: 0, both parts returned"),
-)
-
-
-def malformed(name: str, ask: RequestSpec, spec: str = "", number: int = 2001) -> Case:
-    """Return the case of a malformed request. It is a must if `spec` quotes the specification, else advice."""
-    rule = "A malformed request is refused and moves no money."
-    placed, money = ([bet("a", 5).accepted(-5)], -5) if ask.operation == "result" else ([], 0)
-    if spec:
-        return must(name, rule, spec, *placed, ask.refused(money, should=code(number, BAD_ROW)))
-    return should(name, rule, BAD_ROW, *placed, ask.refused(money, check=code(number, BAD_ROW)))
-
-
-def twice(value: str) -> list[str]:
-    return [value, value]
-
-
-def fullwidth(digits: str) -> str:
-    """Return the digits as full-width Unicode digits of East Asian texts. Python's `int`, for example, accepts them."""
-    return "".join(chr(0xFF10 + int(digit)) for digit in digits)
-
-
-def negative(digits: str) -> str:
-    return f"-{digits}"
-
 
 # The cases are a table: name, rule and sentence, then the steps. `--json` and JUnit show the names, so they are stable.
 # fmt: off
@@ -252,10 +190,12 @@ BETWINS = (
          betwin("a", 5, 5).accepted(), bet("a", 5).refused(should=code(2, REUSED_ID_ROW))),
     must("result-of-betwin", "A result of a betwin is refused.", TICKET,
          betwin("a", 5, 5).accepted(), result("a", 5).refused(should=code(2, "result, ticket of a betwin: 2"))),
-    should("refund-of-betwin", "A refund of a betwin reverses all of it.", "refund, applied betwin: 0, all is reversed",
+    should("refund-of-betwin", "A refund of a betwin reverses all of it.", BETWIN_REFUND_ROW,
            betwin("a", 5, 8).accepted(3), refund("a").accepted()),
-    should("refund-of-spent-betwin", "A refund of a betwin is refused if its win is spent.",
-           "refund, applied betwin: 2 and no change where cash no longer covers the win",
+    should("refund-of-lost-betwin", "A refund of a betwin needs no cash if the betwin lost.", BETWIN_REFUND_ROW,
+           betwin("a", 5, 8).accepted(3), betwin("b", 5, 3).accepted(1), bet("c", All(1)).accepted(EMPTY),
+           refund("b").accepted(All(2)), refund("c").accepted(3)),
+    should("refund-of-spent-betwin", "A refund of a betwin is refused if its net win is spent.", BETWIN_REFUND_ROW,
            betwin("a", 1, 3).accepted(2), bet("b", All(2)).accepted(EMPTY), refund("a").refused(EMPTY, check=code(2)),
            refund("b").accepted(2)),
 )

@@ -8,11 +8,13 @@ Rules
    bet must succeed, even if the session has expired, the player was blocked or the money is gone since.
 3. Only queries, bets and betwins check the session, and only they and deposits check the player or a limit. Wins,
    results and cancels settle a stake that was taken while all of this was valid, so they must not fail for it now.
+   A win without a standing bet settles no known stake. After the session's end it is paid for `settle_ms` only, and
+   marked as an orphan. Otherwise a token once known could credit any amount permanently.
 4. A bet refused for the player, a limit or insufficient funds is refused permanently: the refusal is an entry. The game
    continues without that bet, so a late duplicate must not take money. All other refusals write nothing.
 5. A cancel of an id that took no money writes a tombstone, an entry of state `closed`. The cancelled bet may still be
    on its way, and the tombstone makes sure that it takes no money later.
-6. No balance becomes negative, and the sum of cash and bonus never exceeds MAX_CENTS.
+6. No balance becomes negative, neither cash nor bonus, and the sum of cash and bonus never exceeds MAX_CENTS.
 7. From here on it must succeed: after each comment with these words, no check follows and nothing can fail. So an
    outcome is complete or a refusal, never a part of both. `_apply` asserts rule 6 once more.
 
@@ -70,6 +72,11 @@ class Session(NamedTuple):
     expires_at_ms: int | None
     revoked_at_ms: int | None
 
+    def has_ended_for(self, duration_ms: int, now_ms: int) -> bool:
+        """Check if the session ended `duration_ms` ago or earlier, by its expiry or revocation, whichever is first."""
+        ends = [end for end in self if end is not None]
+        return bool(ends) and min(ends) + duration_ms <= now_ms
+
 
 class TransactionHistory(NamedTuple):
     """The entries that share one transaction id, at most one of each part.
@@ -95,12 +102,12 @@ class TransactionHistory(NamedTuple):
 class Round(NamedTuple):
     """A summary of the account's entries in one round.
 
-    - `has_standing_bet`: the round has an applied bet that is not cancelled.
+    - `standing_bets`: the number of its applied bets that are not cancelled.
     - `has_cancelled_bet`: the round has a cancel, which may be a tombstone.
     - `last_win_seq`: `seq` of the newest win, 0 if there is none.
     """
 
-    has_standing_bet: bool = False
+    standing_bets: int = 0
     has_cancelled_bet: bool = False
     last_win_seq: int = 0
 
@@ -109,6 +116,7 @@ class Snapshot(NamedTuple):
     """The data that a decision depends on, as read in the database transaction that writes the outcome.
 
     `session` is None for commands of the operator, which need no session. `next_seq` is the number of the next entry.
+    `settle_ms` is the time after a session's end in which a win without a standing bet is paid.
     """
 
     protocol: str
@@ -119,6 +127,7 @@ class Snapshot(NamedTuple):
     round: Round
     next_seq: int
     restrictions: PlayerRestrictions = UNRESTRICTED
+    settle_ms: int = 0
 
 
 def decide(snapshot: Snapshot, command: Command, now_ms: int) -> Outcome:
@@ -181,13 +190,18 @@ def _decide_win(s: Snapshot, command: Win, now_ms: int) -> Outcome:
     # A cancel closed the id for a bet, so a win with this id is another transaction.
     if s.history.cancellation:
         return _refuse(s, Refusal.ID_TAKEN)
-    if command.round and s.round.has_cancelled_bet and not s.round.has_standing_bet:
+    has_bet = command.round is not None and s.round.standing_bets > 0
+    session_refusal = None if has_bet else _session_refusal(s.session, now_ms)
+    if session_refusal and s.session and s.session.has_ended_for(s.settle_ms, now_ms):
+        return _refuse(s, session_refusal)
+    if command.round and s.round.has_cancelled_bet and not has_bet:
         return _refuse(s, Refusal.ROUND_CANCELLED)
     if _exceeds_max_balance(s, command.payout):
         return _refuse(s, Refusal.OUT_OF_RANGE)
     # From here on it must succeed: "a winning has to be taken" (wallet API v.2, win). The bet may be older than this
-    # wallet, or lost. So a win without a known bet is paid too, and only marked for the operator.
-    is_orphan = command.round is not None and not s.round.has_standing_bet
+    # wallet, or lost. So a win without a known bet is paid too, and only marked for the operator. A win without a round
+    # names no bet that could be missing. It is marked only if no live session vouches for it.
+    is_orphan = not has_bet and (command.round is not None or session_refusal is not None)
     state = State.ORPHAN if is_orphan else State.APPLIED
     return _apply(s, command, now_ms, cash=command.payout, state=state)
 
@@ -215,11 +229,13 @@ def _decide_cancel(s: Snapshot, command: Cancel, now_ms: int) -> Outcome:
     # Rule 5: the id took no money, so there is nothing to return, but a late bet must find it closed.
     if original is None or original.state is State.REFUSED:
         return _apply(s, command, now_ms, state=State.CLOSED)
-    # vela settles a bet by its ticket. In wallet-v2 a win names only the round, so it settles every earlier bet of it.
-    if s.history.settlement or s.round.last_win_seq > original.seq:
+    # vela settles a bet by its ticket. In wallet-v2 a win names only the round, so it may belong to any earlier bet of
+    # it. While another bet stands, the win may be that bet's, and this bet may never have been placed. The bet itself
+    # is one of the standing ones.
+    if s.history.settlement or (s.round.last_win_seq > original.seq and s.round.standing_bets <= 1):
         return _refuse(s, Refusal.ROUND_SETTLED)
-    # Of a betwin, the whole win must still be in cash, even where the returned stake would pay for a part of it.
-    if original.payout > s.account.cash:
+    # A betwin is reversed as one net movement of each balance. Only its net win can be missing from cash.
+    if original.amount > s.account.cash:
         return _refuse(s, Refusal.WIN_SPENT)
     if _exceeds_max_balance(s, -original.amount - original.bonus_amount):
         return _refuse(s, Refusal.OUT_OF_RANGE)

@@ -55,7 +55,7 @@ class State(StrEnum):
     CLOSED = "closed"
     """A tombstone: a cancel of an id that took no money; no bet can use the id any more."""
     ORPHAN = "orphan"
-    """A win, paid, in a round without a known bet."""
+    """A win, paid, although no bet of the account stood in its round."""
 
 
 class Refusal(StrEnum):

@@ -17,7 +17,7 @@ from minwallet.ledger.money import MAX_CENTS, MAX_ID
 from minwallet.operations.field_help import FIELD_HELP, error_message
 from minwallet.operations.field_types import Cents, Currency, NewName, PlayerId, Reference
 from minwallet.protocols.registry import PROTOCOLS
-from minwallet.protocols.wire import is_printable_text
+from minwallet.protocols.wire import is_plain_text
 from minwallet.storage.models import OPENING_PROTOCOL, PlayerStatus
 
 MAX_TIME_MS = int(datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC).timestamp()) * 1000 + 999
@@ -113,7 +113,7 @@ def check_entry(fields: Mapping[str, Any]) -> None:
         "must be a whole number without leading zeros, up to 64 bits, of a provider's call",
     )
     _require(
-        entry.game is None or (entry.game != "" and is_printable_text(entry.game, MAX_GAME_LENGTH)),
+        entry.game is None or (entry.game != "" and is_plain_text(entry.game, MAX_GAME_LENGTH)),
         fields,
         "game",
         f"must be 1 to {MAX_GAME_LENGTH} printable characters",
@@ -156,7 +156,7 @@ def _is_reference(text: str) -> bool:
 
 def _is_detail(text: str) -> bool:
     """Return True if the text is what a protocol or an operation stores: a small JSON object of texts and numbers."""
-    if not is_printable_text(text, MAX_DETAIL_LENGTH):
+    if not is_plain_text(text, MAX_DETAIL_LENGTH):
         return False
     try:
         values = json.loads(text)

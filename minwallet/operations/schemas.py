@@ -146,8 +146,8 @@ class JournaledTransactionResponse(TypedDict):
 
 
 class TotalResponse(TypedDict):
-    """`ggr` is the gross gaming revenue: staked minus paid minus refunded. `adjusted` is the sum of all adjustments, up
-    and down.
+    """`ggr` is the gross gaming revenue: staked minus paid minus refunded. `orphan_wins` and `orphan_paid` are the wins
+    without a bet, a part of `wins` and `paid`. `adjusted` is the sum of all adjustments, up and down.
     """
 
     day: str
@@ -159,6 +159,8 @@ class TotalResponse(TypedDict):
     staked: int
     wins: int
     paid: int
+    orphan_wins: int
+    orphan_paid: int
     refunds: int
     refunded: int
     ggr: int
@@ -304,6 +306,8 @@ def build_total_response(totals_key: DailyTotalKey, totals: Total) -> TotalRespo
         staked=totals.staked,
         wins=totals.wins,
         paid=totals.paid,
+        orphan_wins=totals.orphan_wins,
+        orphan_paid=totals.orphan_paid,
         refunds=totals.refunds,
         refunded=totals.refunded,
         ggr=totals.ggr,

@@ -41,7 +41,7 @@ from minwallet.protocols.wire import (
     WalletResponse,
     add_query,
     contains_token,
-    is_printable_text,
+    is_plain_text,
     split_query,
 )
 
@@ -212,7 +212,7 @@ class _QueryParameters:
 
     def __init__(self, query: bytes) -> None:
         self._values: dict[str, list[str]] = {}
-        # Bytes that are not UTF-8 become unprintable characters. So only the parameter that contains them is refused,
+        # Bytes that are not UTF-8 become surrogates. So only the parameter that contains them is refused,
         # and an unknown one is ignored.
         text = query.decode("ascii", "surrogateescape")
         for name, value in parse_qsl(text, keep_blank_values=True, errors="surrogateescape"):
@@ -245,11 +245,12 @@ class _QueryParameters:
         return self.require_number(name, MAX_CENTS)
 
     def get_text(self, name: str) -> str | None:
-        """Return an optional parameter, None if it is missing or empty. Raise _InvalidField for unprintable text."""
+        """Return an optional parameter, None if it is missing or empty. Raise _InvalidField for control characters."""
         values = self._values.get(name, [""])
-        if len(values) > 1 or not is_printable_text(values[0], MAX_TEXT_LENGTH):
+        if len(values) > 1 or not is_plain_text(values[0], MAX_TEXT_LENGTH):
             raise _InvalidField(
-                INVALID_FIELD, f"{name}: at most once, with up to {MAX_TEXT_LENGTH} printable characters"
+                INVALID_FIELD,
+                f"{name}: at most once, with up to {MAX_TEXT_LENGTH} characters, none a control character",
             )
         return values[0] or None
 

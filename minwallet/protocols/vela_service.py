@@ -17,7 +17,7 @@ from pydantic_core import to_json
 from minwallet.ledger.money import MAX_CENTS, MAX_ID
 from minwallet.ledger.reconciliation import ReportRow
 from minwallet.protocols.operator_service import Game, ReportPage, ReportUnit, ServiceError
-from minwallet.protocols.wire import HttpRequest, is_printable_text, reject_json_constants
+from minwallet.protocols.wire import HttpRequest, is_plain_text, reject_json_constants
 
 INVALID_HOST_ID, REQUIRED_FIELD = 2, 2001
 """The codes "Invalid Host ID" and "Required field cannot be empty"."""
@@ -154,7 +154,7 @@ def _reject_duplicate_names(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     fields = dict(pairs)
     if len(fields) != len(pairs):
         ((name, _),) = Counter(name for name, _ in pairs).most_common(1)
-        raise _DuplicateNameError(name if is_printable_text(name, MAX_NAME_LENGTH) else "…")
+        raise _DuplicateNameError(name if is_plain_text(name, MAX_NAME_LENGTH) else "…")
     return fields
 
 
@@ -175,8 +175,8 @@ def _parse_game(position: int, fields: object) -> Game:
     if (
         not isinstance(titles, dict)
         or len(titles) > MAX_LANGUAGES
-        or not all(is_printable_text(text, MAX_TITLE_LENGTH) for text in titles.values())
-        or not all(is_printable_text(language, MAX_LANGUAGE_LENGTH) for language in titles)
+        or not all(is_plain_text(text, MAX_TITLE_LENGTH) for text in titles.values())
+        or not all(is_plain_text(language, MAX_LANGUAGE_LENGTH) for language in titles)
     ):
         raise ValueError(f"{location}: title must be an object of up to {MAX_LANGUAGES} languages, each with a text")
     url = fields.get("url")
@@ -215,15 +215,17 @@ def _require_name(location: str, fields: dict[str, Any], name: str, max_length: 
     """Return a required text, or a number as text: the tables call `id` int, the samples quote it."""
     value = fields.get(name)
     text = str(value) if type(value) is int else value
-    if not isinstance(text, str) or not text or not is_printable_text(text, max_length):
-        raise ValueError(f"{location}: {name} must be text or a number of 1 to {max_length} printable characters")
+    if not isinstance(text, str) or not text or not is_plain_text(text, max_length):
+        raise ValueError(
+            f"{location}: {name} must be text or a number of 1 to {max_length} characters, none a control character"
+        )
     return text
 
 
 def _get_optional_text(fields: dict[str, Any], name: str) -> str:
     # Such a text takes no part in the comparison, so an invalid one is dropped instead of refusing the whole report.
     value = fields.get(name)
-    return value if isinstance(value, str) and is_printable_text(value, MAX_NAME_LENGTH) else ""
+    return value if isinstance(value, str) and is_plain_text(value, MAX_NAME_LENGTH) else ""
 
 
 def _parse_cents(location: str, fields: dict[str, Any], name: str, unit: ReportUnit, default: int | None = None) -> int:

@@ -10,6 +10,7 @@ The specification is "Wallet API v.2". The code quotes the sentence that it foll
 """
 
 import json
+import re
 import time
 from collections import Counter
 from functools import lru_cache
@@ -32,7 +33,7 @@ from minwallet.protocols.wire import (
     WalletResponse,
     add_query,
     contains_token,
-    is_printable_text,
+    is_plain_text,
     reject_json_constants,
     split_query,
 )
@@ -42,6 +43,13 @@ MALFORMED, UNKNOWN_TYPE, UNAVAILABLE = 100, 101, 500
 
 MAX_GAME_LENGTH, MAX_TIME_LENGTH = 64, 40
 """The longest `game` and `time`, in characters; the specification sets no limits."""
+
+
+_REPEATED = object()
+"""The value of a field that is given twice: of two values, the intended one is unknown. No check accepts it."""
+
+_NEGATIVE_ZERO = re.compile(rb"-0[],}\s]")
+"""Matches every body with the number -0, and a few others."""
 
 
 class _InvalidField(ValueError):
@@ -71,7 +79,7 @@ class WalletV2:
             if operation not in self.operations:
                 return Malformed("", UNKNOWN_TYPE, "type: must be credit, bet, win or cancel")
             token = _require_text(fields, "code", None)
-            if "time" in fields:
+            if fields.get("time") is not None:
                 _require_text(fields, "time", MAX_TIME_LENGTH)
             return Call(operation, token, _parse_command(operation, fields))
         except _InvalidField as error:
@@ -204,7 +212,7 @@ def _parse_command(operation: str, fields: dict[str, Any]) -> Balance | Bet | Wi
         return Balance()
     id_ = str(_require_number(fields, "id", MAX_ID))
     # "round_id - transaction number of the first bet": a bet without one is the first of its own round.
-    round_ = str(_require_number(fields, "round_id", MAX_ID)) if "round_id" in fields else None
+    round_ = None if fields.get("round_id") is None else str(_require_number(fields, "round_id", MAX_ID))
     match operation:
         case "bet":
             return Bet(id_, _require_cents(fields, "bet"), round_ or id_, _require_game(fields))
@@ -267,42 +275,52 @@ def _build_round_field(round_: str | None) -> dict[str, object]:
 
 def _parse_object(raw: bytes) -> dict[str, Any]:
     try:
-        fields = from_json(raw, allow_inf_nan=False, cache_mode="keys", catch_duplicate_keys=True)
+        # The fast parser returns 0 for -0.
+        fields = (
+            _parse_strictly(raw)
+            if _NEGATIVE_ZERO.search(raw)
+            else from_json(raw, allow_inf_nan=False, cache_mode="keys", catch_duplicate_keys=True)
+        )
     except ValueError:
-        fields = _parse_with_duplicates(raw)
+        fields = _parse_strictly(raw)
     if not isinstance(fields, dict):
         raise _InvalidField("the body is not a JSON object")
     return fields
 
 
-def _parse_with_duplicates(raw: bytes) -> object:
-    """Return the JSON document that the fast parser refused. Raise _InvalidField if it is not JSON.
+def _parse_strictly(raw: bytes) -> object:
+    """Return the JSON document that the fast parser refused or would misread. Raise _InvalidField if it is not JSON.
 
-    The fast parser refuses more than JSON requires, such as every field given twice. But a field that this protocol
-    ignores may be given twice.
+    The fast parser refuses more than this protocol does: a byte order mark, and every field given twice. But a field
+    that this protocol ignores may be given twice.
     """
     try:
         return json.loads(
-            raw.decode(),
-            object_pairs_hook=_nullify_duplicates,
+            raw.decode("utf-8-sig"),
+            object_pairs_hook=_mark_repeated_fields,
             parse_constant=reject_json_constants,
-            parse_int=_parse_bounded_int,
+            parse_int=_parse_unsigned,
         )
     except (ValueError, RecursionError):
         raise _InvalidField("the body is not JSON") from None
 
 
-def _nullify_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """Return the fields of an object, None for one given twice: of two values, the intended one is unknown."""
+def _mark_repeated_fields(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Return the fields of an object, _REPEATED for one given twice."""
     fields = dict(pairs)
     if len(fields) < len(pairs):
-        fields |= {name: None for name, times in Counter(name for name, _ in pairs).items() if times > 1}
+        fields |= {name: _REPEATED for name, times in Counter(name for name, _ in pairs).items() if times > 1}
     return fields
 
 
-def _parse_bounded_int(digits: str) -> int:
-    """Return a number, or MAX_ID + 1 for more than 20 digits: too large all the same, without a slow conversion."""
-    return int(digits) if len(digits) <= 20 else MAX_ID + 1
+def _parse_unsigned(text: str) -> int:
+    """Return a number from 0 to MAX_ID, -1 for any number with a sign, and MAX_ID + 1 for more than 20 digits.
+
+    No field accepts the last two. A number of thousands of digits would take long to convert.
+    """
+    if text.startswith("-"):
+        return -1
+    return int(text) if len(text) <= 20 else MAX_ID + 1
 
 
 def _require_text(fields: dict[str, Any], name: str, max_length: int | None) -> str:
@@ -327,6 +345,8 @@ def _require_game(fields: dict[str, Any]) -> str:
     value = fields.get("game")
     if type(value) is int and 0 <= value <= MAX_ID:
         return str(value)
-    if not value or not is_printable_text(value, MAX_GAME_LENGTH):
-        raise _InvalidField(f"game: must be a whole number, or text of 1 to {MAX_GAME_LENGTH} printable characters")
+    if not value or not is_plain_text(value, MAX_GAME_LENGTH):
+        raise _InvalidField(
+            f"game: must be a whole number, or text of 1 to {MAX_GAME_LENGTH} characters without control characters"
+        )
     return str(value)

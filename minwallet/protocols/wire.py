@@ -149,9 +149,21 @@ class WireProtocol(Protocol):
         """Return the content of a launch URL; a missing text is "", a missing token None."""
 
 
-def is_printable_text(value: object, max_length: int) -> bool:
-    """Check if `value` is text of up to `max_length` printable characters."""
-    return isinstance(value, str) and len(value) <= max_length and value.isprintable()
+_CONTROL_OR_SURROGATE = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
+"""The Unicode categories Cc and Cs, which are the same in every Unicode version."""
+
+
+def is_plain_text(value: object, max_length: int) -> bool:
+    """Check if `value` is text of up to `max_length` characters, none of them a control character or a surrogate.
+
+    `str.isprintable` alone refuses more, such as the joiners in some names, and depends on the Python version.
+    """
+    return (
+        isinstance(value, str)
+        and len(value) <= max_length
+        # Most texts are printable, and this check is the faster one.
+        and (value.isprintable() or not _CONTROL_OR_SURROGATE.search(value))
+    )
 
 
 def add_query(base: str, parameters: Mapping[str, str]) -> str:

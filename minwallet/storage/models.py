@@ -39,6 +39,8 @@ class AccountCommand(NamedTuple):
     journal: Callable[[Outcome], tuple[str, str]] | None = None
     """Returns the request and the reply to store in the journal. Called if the outcome has an entry, inside the
     transaction: an exception in it fails this command."""
+    settle_ms: int = 0
+    """The time after the session's end in which a win without a standing bet is paid."""
     audit: AuditEvent | None = None
     """Added to the audit log with the entry's `seq` and time, in the same transaction, if the command is applied."""
 

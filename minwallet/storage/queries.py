@@ -63,7 +63,8 @@ class DailyTotalKey(NamedTuple):
 class Total(NamedTuple):
     """The sums over the entries of one key. `bets`, `wins` and `refunds` are counts, all others are in cents.
 
-    `adjusted` is the sum of signed corrections. `moved` is the sum of all changes of balances.
+    `orphan_wins` and `orphan_paid` are the wins without a bet, a part of `wins` and `paid`. `adjusted` is the sum of
+    signed corrections. `moved` is the sum of all changes of balances.
     """
 
     bets: int = 0
@@ -76,6 +77,8 @@ class Total(NamedTuple):
     withdrawn: int = 0
     adjusted: int = 0
     moved: int = 0
+    orphan_wins: int = 0
+    orphan_paid: int = 0
 
     def plus(self, other: "Total") -> "Total":
         return Total(*(mine + theirs for mine, theirs in zip(self, other, strict=True)))
@@ -88,6 +91,8 @@ class Total(NamedTuple):
         match kind:
             case Kind.BET:
                 return cls(bets=rows, staked=stake, moved=moved)
+            case Kind.WIN if state is State.ORPHAN:
+                return cls(wins=rows, paid=payout, moved=moved, orphan_wins=rows, orphan_paid=payout)
             case Kind.WIN:
                 return cls(wins=rows, paid=payout, moved=moved)
             case Kind.BETWIN:
@@ -122,6 +127,14 @@ class CurrencyBalance(NamedTuple):
     def is_consistent(self) -> bool:
         """True if the balances equal the sum of the entries, so that no money was created or lost."""
         return self.cash + self.bonus == self.ledger_total
+
+
+class OrphanWins(NamedTuple):
+    """The wins without a bet that were ever paid in one currency: their number, and their sum in cents."""
+
+    currency: str
+    wins: int
+    paid: int
 
 
 class MinuteCount(NamedTuple):

@@ -7,7 +7,7 @@ it can always be computed again.
 from collections.abc import Sequence
 from typing import Protocol
 
-from minwallet.storage.queries import CurrencyBalance, DailyTotalKey, MinuteCount, Total
+from minwallet.storage.queries import CurrencyBalance, DailyTotalKey, MinuteCount, OrphanWins, Total
 
 
 class TotalsStore(Protocol):
@@ -23,6 +23,9 @@ class TotalsStore(Protocol):
 
     async def read_minute_counts(self, since_ms: int) -> list[MinuteCount]:
         """Return the aggregated minutes since then that have entries, in order of time."""
+
+    async def read_orphan_wins(self) -> list[OrphanWins]:
+        """Return the wins without a bet of each currency that has any, at this moment, in order of currency."""
 
     async def read_currency_balances(self) -> list[CurrencyBalance]:
         """Return the balances of each currency at this moment, in order of currency."""

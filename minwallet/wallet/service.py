@@ -54,7 +54,7 @@ class Wallet:
     Every method may raise StoreError. The outcome is then unknown, except after Unavailable, which writes nothing.
 
     Leaving its `async with` waits until all submitted commands are decided, and closes the store. `on_commit` is called
-    after every commit.
+    after every commit. `settle_ms` is the time after a session's end in which a win without a standing bet is paid.
     """
 
     def __init__(
@@ -63,12 +63,14 @@ class Wallet:
         clock_ms: Callable[[], int] = clock_ms,
         *,
         min_free_bytes: int = 0,
+        settle_ms: int = 0,
         on_commit: OnCommit = lambda commands, seconds: None,
     ) -> None:
         self.store = store
         self.clock_ms = clock_ms
         self.locks = PlayerLocks()
         self._limiter = ConcurrencyLimiter()
+        self._settle_ms = settle_ms
         self.disk_space = DiskSpaceMonitor(store, min_free_bytes)
         self._session_cache = SessionCache(store)
         self.callback_keys = CallbackKeys(store)
@@ -118,7 +120,7 @@ class Wallet:
             ):
                 return SessionUnknown(), None
             account_command = AccountCommand(
-                command, protocol, holder.account_id, holder.session_id, ids_per_currency, journal
+                command, protocol, holder.account_id, holder.session_id, ids_per_currency, journal, self._settle_ms
             )
             if not limiter.try_acquire(holder.player_key):
                 raise Unavailable("too many calls in flight for one player")

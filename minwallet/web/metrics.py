@@ -48,7 +48,7 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
 from minwallet import __version__
-from minwallet.storage.queries import CurrencyBalance
+from minwallet.storage.queries import CurrencyBalance, OrphanWins
 from minwallet.storage.store import Store
 from minwallet.wallet.batch import MAX_BATCH_SIZE
 from minwallet.wallet.service import Wallet
@@ -85,6 +85,7 @@ class LedgerGauges(NamedTuple):
 
     holdings: Sequence[CurrencyBalance]
     open_rounds: int
+    orphan_wins: Sequence[OrphanWins]
 
 
 class Metrics:
@@ -127,6 +128,10 @@ class Metrics:
             "open_rounds", f"Rounds without a win or cancel, among the newest {OPEN_ROUNDS_WINDOW:,} entries."
         )
         self._held_cents = create_gauge("held_cents", "Money of all players.", ("currency", "kind"))
+        self._orphan_wins = create_gauge(
+            "wins_without_a_bet", "Wins in the ledger that were paid without a bet.", ("currency",)
+        )
+        self._orphan_cents = create_gauge("wins_without_a_bet_cents", "Sum of these wins.", ("currency",))
         self._ready = create_gauge("ready", "1 if /readyz is ready, else 0.")
         Info("minwallet", "Versions.", registry=registry).info({"version": __version__, "sqlite": sqlite_version})
         ProcessCollector(registry=registry)
@@ -185,9 +190,17 @@ class Metrics:
         for holding in ledger.holdings:
             self._held_cents.labels(holding.currency, "cash").set(holding.cash)
             self._held_cents.labels(holding.currency, "bonus").set(holding.bonus)
+            # A currency without such wins has a series too. An alert on a change would miss the first win otherwise.
+            self._orphan_wins.labels(holding.currency)
+            self._orphan_cents.labels(holding.currency)
+        for currency, wins, paid in ledger.orphan_wins:
+            self._orphan_wins.labels(currency).set(wins)
+            self._orphan_cents.labels(currency).set(paid)
 
 
 async def _read_ledger_gauges(store: Store) -> LedgerGauges:
     return LedgerGauges(
-        await store.totals.read_currency_balances(), await store.ledger.count_open_rounds(OPEN_ROUNDS_WINDOW)
+        await store.totals.read_currency_balances(),
+        await store.ledger.count_open_rounds(OPEN_ROUNDS_WINDOW),
+        await store.totals.read_orphan_wins(),
     )

@@ -288,6 +288,24 @@ def test_an_invalid_export_is_refused(cli: InProcessCli, tmp_path: Path, text: s
         assert_error_line(new.run("import", tmp_path / "none", players), 2, "cannot read" if text else words)
 
 
+@pytest.mark.parametrize("form", ["csv", "jsonl"])
+def test_a_negative_zero_is_refused(cli: InProcessCli, tmp_path: Path, form: str) -> None:
+    """The error names the line and the field. No export has such a number."""
+    ledger, players = _export_files(cli, tmp_path, form)
+    lines = ledger.read_text().splitlines()
+    if form == "csv":
+        position = list(export.LEDGER_COLUMNS).index("payout")
+        cells = lines[1].split(",")
+        assert cells[position] == "0"
+        lines[1] = ",".join([*cells[:position], "-0", *cells[position + 1 :]])
+    else:
+        lines[1] = lines[1].replace('"payout": 0', '"payout": -0').replace('"payout":0', '"payout":-0')
+    ledger.write_text("\n".join(lines))
+    new = InProcessCli(tmp_path / "new.db")
+    assert_error_line(new.run("import", ledger, players), 2, "line 2: invalid payout '-0': must be an integer")
+    assert not new.db.exists()
+
+
 def test_a_binary_file_is_not_reported_as_a_damaged_wallet(cli: InProcessCli, tmp_path: Path) -> None:
     """The error names the file that cannot be read."""
     ledger, players = _export_files(cli, tmp_path)

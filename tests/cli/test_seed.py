@@ -88,7 +88,7 @@ def test_every_invalid_line_is_named_by_its_number(seed: RunSeed, cli: InProcess
         8: ("ann,USD,5,,,", "line 2"),
         9: ("gil,USD,1,,no-token,", "invalid token 'no-token'"),
         10: ('hal,USD,"1,000",,,', "invalid amount '1,000'"),
-        11: ("ira,USD,1,-1,,", "invalid amount '-1'"),
+        11: ("ira,USD,1,-0,,", "invalid amount '-0'"),
         12: (",USD,1,,,", "player_id"),
         13: ("jon,USD,92233720368547758.08,,,", "the maximum is"),
         14: ("kim,USD,1,,,two words", "invalid agent 'two words'"),

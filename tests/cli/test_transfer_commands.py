@@ -119,7 +119,10 @@ def test_an_invalid_amount_is_refused(wallet: InProcessCli, amount: str) -> None
 def test_a_negative_amount_is_refused(wallet: InProcessCli) -> None:
     """This holds whether or not it looks like an option."""
     player = wallet.add_player(balance="1")
-    for arguments in (("deposit", player, "-1"), ("deposit", player, "--", "-1"), ("withdraw", player, "--", "-0.01")):
+    for arguments in (
+        *(("deposit", player, "-1"), ("deposit", player, "--", "-1"), ("withdraw", player, "--", "-0.01")),
+        *(("deposit", player, "--", "-0"), ("withdraw", player, "--", "-0.00"), ("deposit", player, "-0")),
+    ):
         refused = wallet.run(*arguments)
         assert (refused.code, refused.out) == (2, "")
         assert "Traceback" not in refused.err

@@ -77,7 +77,7 @@ def test_the_reference_wallet_passes(protocol: str) -> None:
          "refusal-tells-balance bet-refused-stays-refused betwin-of-its-own-win"),
         (flaws.PaysRefundedBets, VELA, "result-of-nothing-known result-of-refused-bet result-after-refund"
          " result-by-other-player result-of-betwin", ""),
-        (flaws.RefundsSettledBets, V2, "", "cancel-after-win"),
+        (flaws.RefundsSettledBets, V2, "", "cancel-after-win cancel-one-of-two-after-win"),
         (flaws.RefundsSettledBets, VELA, "refund-after-result", ""),
         (flaws.RefusesEndedSessions, V2, "win-expired win-revoked",
          "credit-expired bet-expired bet-retry-expired cancel-expired bet-retry-revoked cancel-revoked"),

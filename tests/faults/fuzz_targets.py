@@ -7,6 +7,7 @@ and slow parser must give the same result: the same fields or the same error.
 import json
 import os
 import re
+import unicodedata
 from collections.abc import Callable, Iterator
 from contextlib import chdir, suppress
 from pathlib import Path
@@ -209,12 +210,18 @@ class _NaiveRefusal(Exception):
 def _naive_wallet_v2(data: bytes) -> object:
     """Return the fields of a request or the code of its error, or None if Python's own parser cannot nest so deep."""
     try:
-        pairs = json.loads(data.decode(), object_pairs_hook=list, parse_constant=lambda _: 1 / 0)
+        text = data.decode().removeprefix("\ufeff")
+        pairs = json.loads(
+            text,
+            object_pairs_hook=list,
+            parse_constant=lambda _: 1 / 0,
+            parse_int=lambda digits: int(digits) or int(digits[0] == "-") * -1,
+        )
     except (ValueError, ZeroDivisionError):
         return 100
     except RecursionError:
         return None
-    if not isinstance(pairs, list) or not data.decode().strip().startswith("{"):
+    if not isinstance(pairs, list) or not text.strip().startswith("{"):
         return 100
     try:
         return _naive_fields(pairs)
@@ -232,30 +239,37 @@ def _naive_fields(pairs: list[tuple[str, Any]]) -> dict[str, object]:
             raise _NaiveRefusal(100)
         return value
 
-    kind, token, names = only("type"), only("code"), {key for key, _ in pairs}
+    def is_given(name: str) -> bool:
+        return [value for key, value in pairs if key == name] not in ([], [None])
+
+    kind, token = only("type"), only("code")
     if not isinstance(kind, str):
         raise _NaiveRefusal(100)
     if kind not in ("credit", "bet", "win", "cancel"):
         raise _NaiveRefusal(101)
     if not isinstance(token, str) or (
-        "time" in names and not (isinstance(only("time"), str) and len(only("time")) < 41)
+        is_given("time") and not (isinstance(time := only("time"), str) and len(time) < 41)
     ):
         raise _NaiveRefusal(100)
     fields: dict[str, object] = {"token": token, "operation": kind}
     if kind == "credit":
         return fields
     id_ = str(number("id", MAX_ID))
-    round_ = str(number("round_id", MAX_ID)) if "round_id" in names else None
+    round_ = str(number("round_id", MAX_ID)) if is_given("round_id") else None
     fields |= {"id": id_, "round": round_}
     if kind == "cancel":
         return fields
     amount, game = number(kind, MAX_CENTS), only("game")
-    is_name = isinstance(game, str) and 0 < len(game) <= 64 and game.isprintable()
+    is_name = isinstance(game, str) and 0 < len(game) <= 64 and _is_plain(game)
     if not is_name and not (type(game) is int and 0 <= game <= MAX_ID):
         raise _NaiveRefusal(100)
     if kind == "bet":
         return fields | {"stake": amount, "round": round_ or id_, "game": str(game), "detail": None}
     return fields | {"payout": amount, "game": str(game)}
+
+
+def _is_plain(text: str) -> bool:
+    return not any(unicodedata.category(each) in ("Cc", "Cs") for each in text)
 
 
 def _naive_vela(operation: str, query: bytes) -> object:
@@ -268,7 +282,7 @@ def _naive_vela(operation: str, query: bytes) -> object:
 
     def text(name: str) -> str | None:
         values = given.get(name, [])
-        if len(values) > 1 or any(len(value) > 64 or not value.isprintable() for value in values):
+        if len(values) > 1 or any(len(value) > 64 or not _is_plain(value) for value in values):
             raise _NaiveRefusal(2001)
         return values[0] if values and values[0] else None
 

@@ -73,10 +73,11 @@ def snapshot(
     head: bytes = HEAD,
     last_seq: int = 0,
     restrictions: PlayerRestrictions = UNRESTRICTED,
+    settle_ms: int = 0,
 ) -> Snapshot:
     """Return a snapshot of an active player in a live session, with money and no history."""
     account = Account(account_id, cash, bonus, head, last_seq)
-    return Snapshot("wallet-v2", account, is_blocked, session, history, round_, seq, restrictions)
+    return Snapshot("wallet-v2", account, is_blocked, session, history, round_, seq, restrictions, settle_ms)
 
 
 def daily_limit(kind: LimitKind, cents: int | None, used: int = 0) -> PlayerRestrictions:

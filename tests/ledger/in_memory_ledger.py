@@ -61,7 +61,7 @@ class InMemoryLedger:
         id_ = history.original.round if history.original else command.round if isinstance(command, Bet | Win) else None
         rows = [each for each in self.entries if id_ and each.round == id_ and each.account_id == account_id]
         return Round(
-            any(
+            sum(
                 each.kind is Kind.BET and each.state is State.APPLIED and not self._is_cancelled(each) for each in rows
             ),
             any(each.kind is Kind.CANCEL for each in rows),

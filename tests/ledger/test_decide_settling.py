@@ -3,7 +3,7 @@
 import pytest
 
 from minwallet.ledger.commands import Bet, BetWin, Cancel, Command, Settle, Win
-from minwallet.ledger.decide import Round, Snapshot, TransactionHistory, decide
+from minwallet.ledger.decide import Round, Session, Snapshot, TransactionHistory, decide
 from minwallet.ledger.entries import Kind
 from minwallet.ledger.limits import LimitKind
 from minwallet.ledger.money import MAX_CENTS
@@ -29,7 +29,7 @@ BETWIN = BetWin("3", 500, 700, "1012")
 WIN = Win("4", 700, "3", "1012")
 RESULT = Settle("3", 700, "1012", '{"total_used":10}')
 
-OPEN, CALLED_OFF = Round(has_standing_bet=True), Round(has_cancelled_bet=True)
+OPEN, CALLED_OFF = Round(standing_bets=1), Round(has_cancelled_bet=True)
 PAID = OutcomeSummary("applied", 1700, 200, is_written=True)
 REFUNDED = OutcomeSummary("applied", 1500, 200, is_written=True)
 FULL = MAX_CENTS - 200
@@ -60,8 +60,8 @@ WIN_TABLE = {
         OutcomeSummary("applied", FULL, is_written=True),
     ),
     "cash takes the win": (snapshot(round_=OPEN), PAID),
-    "a round is not over while one bet is not cancelled": (snapshot(round_=Round(True, True)), PAID),
-    "a round may win twice": (snapshot(round_=Round(True, False, 20)), PAID),
+    "a round is not over while one bet is not cancelled": (snapshot(round_=Round(1, True)), PAID),
+    "a round may win twice": (snapshot(round_=Round(1, False, 20)), PAID),
     "a win of an unknown round is paid and marked as an orphan": (snapshot(), PAID._replace(result="orphan")),
     "the player of an expired session is paid": (snapshot(session=EXPIRED, round_=OPEN), PAID),
     "the player of a revoked session is paid": (snapshot(session=REVOKED, round_=OPEN), PAID),
@@ -90,6 +90,59 @@ def test_an_orphan_win_is_replayed() -> None:
     outcome = decide(snapshot(history=history_of(WIN)), WIN, NOW_MS)
     assert isinstance(outcome, Replayed)
     assert outcome.entry.state == "orphan"
+
+
+HOURS = 3_600_000
+ENDED = Session(NOW_MS - 1000, None)
+
+LATE_WIN_TABLE = {
+    "within the time after the end it is paid": (ENDED, WIN, "orphan"),
+    "without a round too, and marked": (ENDED, WIN._replace(round=None), "orphan"),
+    "at the end of the time it is refused": (ENDED._replace(expires_at_ms=NOW_MS - HOURS), WIN, "session_expired"),
+    "before the end of the time it is paid": (ENDED._replace(expires_at_ms=NOW_MS - HOURS + 1), WIN, "orphan"),
+    "without a round it is refused too": (
+        ENDED._replace(expires_at_ms=NOW_MS - HOURS),
+        WIN._replace(round=None),
+        "session_expired",
+    ),
+    "a win of 0 is refused too": (
+        ENDED._replace(expires_at_ms=NOW_MS - HOURS),
+        WIN._replace(payout=0),
+        "session_expired",
+    ),
+    "a revocation ends a session": (Session(None, NOW_MS - HOURS), WIN, "session_revoked"),
+    "a revocation before the expiry counts": (Session(NOW_MS - 1, NOW_MS - HOURS), WIN, "session_revoked"),
+    "an expiry before the revocation counts": (Session(NOW_MS - HOURS, NOW_MS - 1), WIN, "session_revoked"),
+    "the time counts from the earlier end": (Session(NOW_MS - 1, NOW_MS - 2), WIN, "orphan"),
+    "a live session has no time limit": (Session(NOW_MS + 1, None), WIN, "orphan"),
+    "a session without an end has no time limit": (Session(None, None), WIN, "orphan"),
+}
+
+
+@pytest.mark.parametrize(("session", "win", "expected"), LATE_WIN_TABLE.values(), ids=LATE_WIN_TABLE)
+def test_a_win_without_a_bet_after_the_session_ended(session: Session, win: Win, expected: str) -> None:
+    """It is paid and marked for a limited time after the session's end, refused without an entry afterwards."""
+    outcome = summarize(decide(snapshot(session=session, settle_ms=HOURS), win, NOW_MS))
+    paid = PAID._replace(result="orphan")
+    assert outcome == (paid if expected == "orphan" else OutcomeSummary(expected))
+
+
+def test_a_win_with_a_bet_settles_long_after_the_session_ended() -> None:
+    """A standing bet in the round makes the win a settlement, without a time limit. A cancelled bet does not."""
+    for session in (Session(1, None), Session(None, 1)):
+        assert summarize(decide(snapshot(session=session, round_=OPEN), WIN, NOW_MS)) == PAID
+    long_ago = snapshot(session=Session(1, None), round_=CALLED_OFF)
+    assert summarize(decide(long_ago, WIN, NOW_MS)) == OutcomeSummary("session_expired")
+    recently = snapshot(session=ENDED, round_=CALLED_OFF, settle_ms=HOURS)
+    assert summarize(decide(recently, WIN, NOW_MS)) == OutcomeSummary("round_cancelled")
+
+
+def test_a_retry_of_a_win_succeeds_long_after_the_session_ended() -> None:
+    """The id is checked before the session."""
+    history = history_of(WIN)
+    assert summarize(decide(snapshot(session=Session(1, None), history=history), WIN, NOW_MS)).result == "replayed"
+    other = WIN._replace(payout=1)
+    assert summarize(decide(snapshot(session=Session(1, None), history=history), other, NOW_MS)).result == "id_taken"
 
 
 OTHER_WINS = {
@@ -230,16 +283,40 @@ CANCEL_TABLE = {
         OutcomeSummary("round_settled", 0),
     ),
     "a bet with a later win in its round cannot be cancelled": (
-        snapshot(FULL, round_=Round(True, False, 11), history=history_of(BET)),
+        snapshot(FULL, round_=Round(1, False, 11), history=history_of(BET)),
         OutcomeSummary("round_settled", FULL),
     ),
-    "a bet with an earlier win in its round can be cancelled": (
-        snapshot(round_=Round(True, False, 9), history=history_of(BET)),
+    "a bet with a later win can be cancelled while another bet of its round stands": (
+        snapshot(round_=Round(2, False, 11), history=history_of(BET)),
         REFUNDED,
     ),
-    "a betwin whose win is spent cannot be cancelled": (
-        snapshot(699, MAX_CENTS - 699, history=history_of(BETWIN)),
-        OutcomeSummary("win_spent", 699, MAX_CENTS - 699),
+    "a settled bet cannot be cancelled, whatever stands in its round": (
+        snapshot(0, round_=Round(2), history=history_of(BET, Settle("3", 0))),
+        OutcomeSummary("round_settled", 0),
+    ),
+    "a bet with an earlier win in its round can be cancelled": (
+        snapshot(round_=Round(1, False, 9), history=history_of(BET)),
+        REFUNDED,
+    ),
+    "a betwin whose net win is spent cannot be cancelled": (
+        snapshot(199, MAX_CENTS - 199, history=history_of(BETWIN)),
+        OutcomeSummary("win_spent", 199, MAX_CENTS - 199),
+    ),
+    "a betwin needs its net win only": (
+        snapshot(200, history=history_of(BETWIN)),
+        OutcomeSummary("applied", 0, 200, is_written=True),
+    ),
+    "a betwin that lost is reversed without any cash": (
+        snapshot(0, history=history_of(BETWIN._replace(payout=499))),
+        OutcomeSummary("applied", 1, 200, is_written=True),
+    ),
+    "a bonus stake does not pay for the win of a betwin": (
+        snapshot(699, 500, history=history_of(BETWIN, cash=0, bonus=500)),
+        OutcomeSummary("win_spent", 699, 500),
+    ),
+    "a bonus stake goes back to bonus when the win is taken from cash": (
+        snapshot(700, 0, history=history_of(BETWIN, cash=0, bonus=500)),
+        OutcomeSummary("applied", 0, 500, is_written=True),
     ),
     "a refund above the maximum balance is refused": (
         snapshot(FULL - 499, history=history_of(BET)),

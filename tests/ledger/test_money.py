@@ -61,6 +61,8 @@ def test_a_decimal_is_parsed(text: str, cents: int) -> None:
         "NaN",
         "inf",
         "twelve",
+        "-0",
+        "-0.00",
         "9" * 5000,
     ],
 )

@@ -139,6 +139,69 @@ def test_refunding_a_betwin_restores_both_parts(cash: int, bonus: int, data: st.
     assert summarize(decide(before, Cancel("3"), NOW_MS))[:3] == ("applied", cash, bonus)
 
 
+@given(money, money, st.data())
+def test_a_betwin_is_refunded_unless_cash_would_be_negative(cash: int, bonus: int, data: st.DataObject) -> None:
+    """After the player has spent a part of the balance, the refund is one net movement of each balance, or nothing."""
+    stake = data.draw(st.integers(0, cash + bonus))
+    payout = data.draw(st.integers(0, stake) | st.integers(0, MAX_CENTS - (cash + bonus - stake)))
+    betwin = written_entry(decide(snapshot(cash, bonus), BetWin("3", stake, payout), NOW_MS))
+    spent = data.draw(st.integers(0, betwin.cash_after) | st.just(betwin.cash_after))
+    cash_left, bonus_left = betwin.cash_after - spent, betwin.bonus_after
+    before = snapshot(cash_left, bonus_left, history=NO_HISTORY.append(betwin))
+    refunded = summarize(decide(before, Cancel("3"), NOW_MS))
+    if cash - spent >= 0:
+        assert refunded == ("applied", cash - spent, bonus, True)
+    else:
+        assert refunded == ("win_spent", cash_left, bonus_left, False)
+
+
+round_commands = st.one_of(
+    st.builds(Bet, ids, st.integers(0, 1500), st.just("1")),
+    st.builds(Win, ids.map("w{}".format), st.integers(0, 1500), st.just("1")),
+    st.builds(Cancel, ids),
+)
+
+
+@given(st.lists(round_commands, max_size=25))
+def test_a_win_keeps_the_last_standing_bet_before_it(history: list[MoneyCommand]) -> None:
+    """In one round, a cancel is refused exactly if a win came after the bet and no other bet stands. All others
+    return the stake, so what the account lacks is what the standing bets took."""
+    book = build_funded_ledger()
+    standing: dict[str, int] = {}
+    last_win_seq = paid = 0
+    for command in history:
+        outcome = book.execute(command, session=WITHOUT_EXPIRY)
+        if isinstance(command, Cancel) and command.id in standing:
+            is_kept = last_win_seq > standing[command.id] and len(standing) == 1
+            assert isinstance(outcome, Refused if is_kept else Applied)
+        if isinstance(outcome, Applied):
+            seq = outcome.entry.seq
+            match command:
+                case Bet():
+                    standing[command.id] = seq
+                case Win():
+                    last_win_seq, paid = seq, paid + command.payout
+                case _:
+                    standing.pop(command.id, None)
+        _, cash, bonus, *_ = book.accounts[ME]
+        assert cash + bonus == 5500 + paid - sum(book.entries[seq - 1].stake for seq in standing.values())
+
+
+@given(histories)
+def test_an_ended_session_pays_only_wins_of_standing_bets(history: list[LedgerStep]) -> None:
+    """Without time to settle, no call of an ended session credits more than its account has staked in that round."""
+    book = build_funded_ledger()
+    for step in history:
+        command, account_id, session, _ = step
+        rows = [row for row in book.entries if row.account_id == account_id]
+        outcome = execute_step(book, step)
+        if isinstance(command, Win) and isinstance(outcome, Applied) and session in (EXPIRED, REVOKED):
+            assert any(
+                row.kind is Kind.BET and row.state is State.APPLIED and row.round == command.round for row in rows
+            )
+            assert outcome.entry.state is State.APPLIED
+
+
 bounds = st.dictionaries(st.sampled_from(LimitPeriod), st.integers(0, 1500), min_size=1)
 pauses = st.sampled_from([0, 0, 0, 1, DAY_MS // 2, 7 * DAY_MS])
 

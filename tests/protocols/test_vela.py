@@ -1,5 +1,6 @@
 """Parsing of vela requests: accepted requests, and requests rejected as malformed."""
 
+import json
 from typing import Any
 from urllib.parse import quote, urlencode
 
@@ -11,6 +12,7 @@ from minwallet.ledger.commands import Authenticate, Bet, BetWin, Cancel, Settle
 from minwallet.ledger.money import MAX_CENTS, MAX_ID
 from minwallet.protocols.vela import Vela
 from minwallet.protocols.wire import Call, Malformed
+from tests.protocols.unusual_texts import UNUSUAL_TEXTS
 
 PROTOCOL = Vela()
 NOW_MS = 1_695_266_603_000
@@ -171,13 +173,22 @@ def test_an_optional_parameter_occurs_at_most_once(operation: str, name: str) ->
     assert message.startswith(f"{name}: at most once")
 
 
-@pytest.mark.parametrize("value", ["g" * 65, "a\nb", "\x00", "\u202e"])
+@pytest.mark.parametrize("value", ["g" * 65, "a\nb", "\x00", "\x1f", "\x7f", "\x80", "\x9f"])
 @pytest.mark.parametrize(("operation", "name"), [each for each in OPTIONAL if each[1] != "total_used"])
-def test_text_is_printable_and_short(operation: str, name: str, value: str) -> None:
-    """Text has up to 64 printable characters."""
+def test_text_is_short_and_without_control_characters(operation: str, name: str, value: str) -> None:
+    """Text has up to 64 characters, and none of category Cc."""
     code, message = parse_malformed(operation, REQUIRED[operation], **{name: value})
     assert code == 2001
-    assert message == f"{name}: at most once, with up to 64 printable characters"
+    assert message == f"{name}: at most once, with up to 64 characters, none a control character"
+
+
+@pytest.mark.parametrize("value", UNUSUAL_TEXTS)
+def test_text_may_have_any_other_character(value: str) -> None:
+    """Spaces, joiners, marks and unassigned characters are accepted and kept, whatever the version of Python."""
+    key = json.dumps({"key": value}, ensure_ascii=False, separators=(",", ":"))
+    given = parse("bet", REQUIRED["bet"], game_code=value, key=value)
+    assert given == Call("bet", "t", Bet("3", 500, "3", value, key))
+    assert PROTOCOL.parse("bet", PROTOCOL.build_request(given, NOW_MS).query) == given
 
 
 @pytest.mark.parametrize("bytes_", ["%FF", "%ED%A0%80", "%C3", "\xc3\xa9"])
@@ -190,7 +201,9 @@ def test_text_is_percent_encoded_utf_8(operation: str, bytes_: str) -> None:
         operation, good
     )
     malformed = PROTOCOL.parse(operation, good + f"&game_code={bytes_}".encode("latin-1"))
-    assert malformed == Malformed(operation, 2001, "game_code: at most once, with up to 64 printable characters")
+    assert malformed == Malformed(
+        operation, 2001, "game_code: at most once, with up to 64 characters, none a control character"
+    )
 
 
 operations = st.sampled_from(list(REQUIRED))

@@ -12,6 +12,7 @@ from minwallet.ledger.money import MAX_CENTS, MAX_ID
 from minwallet.protocols import wallet_v2
 from minwallet.protocols.wallet_v2 import WalletV2
 from minwallet.protocols.wire import Call, Malformed
+from tests.protocols.unusual_texts import UNUSUAL_TEXTS
 
 PROTOCOL = WalletV2()
 NOW_MS, NOW = 1_695_266_603_999, "21-09-2023 03:23:23"
@@ -44,6 +45,10 @@ def parse_malformed(body: object) -> tuple[int, str]:
     ("fields", "call"),
     [
         (CREDIT, Call("credit", "t", Balance())),
+        (CREDIT | {"time": None, "round_id": None}, Call("credit", "t", Balance())),
+        (BET | {"round_id": None, "time": None}, Call("bet", "t", Bet("3", 500, "3", "1012"))),
+        (WIN | {"round_id": None}, Call("win", "t", Win("4", 500, None, "1012"))),
+        (CANCEL | {"round_id": None}, Call("cancel", "t", Cancel("5"))),
         (BET, Call("bet", "t", Bet("3", 500, "3", "1012"))),
         (BET | {"round_id": 2}, Call("bet", "t", Bet("3", 500, "2", "1012"))),
         (BET | {"round_id": 0}, Call("bet", "t", Bet("3", 500, "0", "1012"))),
@@ -74,7 +79,10 @@ def test_the_time_may_be_any_text(time: str) -> None:
     assert parse(CREDIT | {"time": time}) == CALL
 
 
-INVALID_NUMBERS = ['"100"', '""', "true", "false", "null", "1.5", "1.0", "1e2", "-1", "-0.0", "[1]", "{}", "1" * 400]
+INVALID_NUMBERS = [
+    *('"100"', '""', "true", "false", "1.5", "1.0", "0.0", "1e2", "0e0", "-1", "[1]", "[-0]", "{}", "1" * 400),
+    *("-0", "-0 ", "\t-0\n", "-0.0", "-0e0", "-0e-0", "-" + "9" * 400),
+]
 NUMBERS = [(BET, "bet"), (BET, "id"), (BET, "round_id"), (WIN, "win"), (WIN, "id"), (WIN, "round_id"), (CANCEL, "id")]
 
 
@@ -111,7 +119,15 @@ def test_a_missing_field_is_named(name: str) -> None:
     assert message.startswith(f"{name}: ")
 
 
-@pytest.mark.parametrize("value", [None, 1, True, 1.5, [], {}])
+@pytest.mark.parametrize("name", ["code", "bet", "game", "id"])
+def test_a_required_field_may_not_be_null(name: str) -> None:
+    """`null` means absent, and a required field is named if it is absent."""
+    code, message = parse_malformed(BET | {name: None})
+    assert code == 100
+    assert message.startswith(f"{name}: ")
+
+
+@pytest.mark.parametrize("value", [1, True, 1.5, [], {}])
 @pytest.mark.parametrize("name", ["type", "code", "time"])
 def test_text_must_be_text(name: str, value: object) -> None:
     """Any other JSON type is rejected in a text field, and the message names the field."""
@@ -131,16 +147,55 @@ def test_an_unknown_type_is_101(type_: str) -> None:
     assert parse_malformed({"type": type_}) == (101, "type: must be credit, bet, win or cancel")
 
 
-@pytest.mark.parametrize("game", [None, True, 1.5, -1, MAX_ID + 1, [], {}, "", "g" * 65, "a\nb", "\x00", "\ud800"])
-def test_a_game_is_a_whole_number_or_printable_text(game: object) -> None:
-    """A game is a whole number in range, or text of up to 64 printable characters."""
+INVALID_GAMES: list[object] = [
+    *(None, True, 1.5, -1, MAX_ID + 1, [], {}, "", "g" * 65),
+    *("a\nb", "\x00", "\x1f", "\x7f", "\x80", "\x85", "\x9f", "\ud800", "a\udfff"),
+]
+
+
+@pytest.mark.parametrize("game", INVALID_GAMES)
+def test_a_game_is_a_whole_number_or_text(game: object) -> None:
+    """A game is a whole number in range, or text of up to 64 characters, none of category Cc or Cs."""
     code, message = parse_malformed(BET | {"game": game})
     assert code == 100
     assert message.startswith("game: ")
 
 
+@pytest.mark.parametrize("game", ["-0", "-0.0", "-0e1"])
+def test_a_game_has_no_sign(game: str) -> None:
+    """A negative zero is no more a game's number than any other negative number."""
+    code, message = parse_malformed(with_value(BET, "game", game))
+    assert code == 100
+    assert message.startswith("game: ")
+
+
+def test_text_about_negative_zero_is_text() -> None:
+    """Only numbers are checked for a sign, and fields that no operation defines may have one."""
+    assert parse(BET | {"time": "-0, -0}", "game": "-0,"}) == parse(BET | {"game": "-0,"})
+    assert parse(with_value(BET, "extra", "-0")) == parse(BET)
+    assert parse(with_value(BET, "extra", "[-0,-0.0]")) == parse(BET)
+
+
+@pytest.mark.parametrize("game", UNUSUAL_TEXTS)
+def test_a_game_may_have_any_other_character(game: str) -> None:
+    """Spaces, joiners, marks and unassigned characters are accepted, whatever the version of Python."""
+    assert parse(BET | {"game": game}) == Call("bet", "t", Bet("3", 500, "3", game))
+
+
+def test_a_byte_order_mark_is_ignored() -> None:
+    """One mark before the body is ignored; a second one, or one elsewhere, is not JSON."""
+    body = json.dumps(BET).encode()
+    assert parse(b"\xef\xbb\xbf" + body) == parse(b"\xef\xbb\xbf \r\n" + body) == parse(body)
+    for wrong in (b"\xef\xbb\xbf\xef\xbb\xbf" + body, body + b"\xef\xbb\xbf", b" \xef\xbb\xbf" + body):
+        assert parse_malformed(wrong) == (100, "the body is not JSON")
+    call = parse(b"\xef\xbb\xbf" + body)
+    assert isinstance(call, Call)
+    redacted = PROTOCOL.redact(call, b"\xef\xbb\xbf" + body, NOW_MS)
+    assert parse(redacted) == call._replace(token="TOKEN")
+
+
 @pytest.mark.parametrize(
-    "body", [b"", b" ", b"credit", b"{", b"\xef\xbb\xbf{}", b"\xff\xfe", b'{"type":"\xed\xa0\x80"}']
+    "body", [b"", b" ", b"credit", b"{", b"\xef\xbb\xbf", b"\xef\xbb{}", b"\xff\xfe", b'{"type":"\xed\xa0\x80"}']
 )
 def test_a_body_that_is_not_json_is_rejected(body: bytes) -> None:
     """JSON in another encoding than UTF-8, or with an encoded surrogate, is rejected too."""

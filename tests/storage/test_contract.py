@@ -10,6 +10,7 @@ from minwallet.ledger.entries import Kind, Refusal, State
 from minwallet.ledger.outcomes import Applied, BalanceShown, Outcome, Refused, Replayed
 from minwallet.storage.errors import CommandFault
 from minwallet.storage.models import Partition, PlayerStatus
+from minwallet.storage.queries import Filter
 from minwallet.storage.store import Store
 from minwallet.wallet.sessions import build_new_session, hash_token
 from tests.storage.store_helpers import (
@@ -158,20 +159,42 @@ def test_a_tombstone_lasts(store: Store, run: Run) -> None:
 
 def test_a_round_is_known_by_its_bets(store: Store, run: Run) -> None:
     """A win without a bet is an orphan, a win with a standing bet is applied, and a win is refused if all bets are
-    cancelled. A win settles the bets before it, not those after it."""
+    cancelled. A win settles the last standing bet before it, not one after it."""
     run(create_players(store, make_new_account("ann", 100), make_new_account("bob", 100)))
 
     def apply(*commands: Bet | Win | Cancel, account: int = 1) -> list[object]:
         outcomes = [run(store.apply([make_command(command, account)], NOW))[0] for command in commands]
-        return [each.entry.state if isinstance(each, Applied) else each[0] for each in outcomes]
+        return [
+            each.entry.state if isinstance(each, Applied) else each[0] if isinstance(each, Refused) else "replayed"
+            for each in outcomes
+        ]
 
     assert apply(Win("1", 5, "10")) == [State.ORPHAN]
     assert apply(Bet("10", 1, "10"), Bet("11", 1, "10"), Win("2", 5, "10")) == [State.APPLIED] * 3
-    assert apply(Cancel("10"), Cancel("11")) == [Refusal.ROUND_SETTLED] * 2
-    assert apply(Bet("12", 1, "10"), Cancel("12")) == [State.APPLIED] * 2
+    assert apply(Cancel("10"), Cancel("11"), Cancel("10")) == [State.APPLIED, Refusal.ROUND_SETTLED, "replayed"]
+    assert apply(Bet("12", 1, "10"), Cancel("12"), Cancel("11")) == [State.APPLIED] * 2 + [Refusal.ROUND_SETTLED]
+    assert apply(Bet("13", 1, "10"), Cancel("11"), Cancel("13")) == [State.APPLIED] * 3
     assert apply(Bet("20", 1, "20"), Bet("21", 1, "20"), Cancel("20")) == [State.APPLIED] * 3
     assert apply(Win("3", 5, "20"), Win("4", 5, "10"), account=2) == [State.ORPHAN] * 2
     assert apply(Cancel("21"), Win("5", 5, "20")) == [State.APPLIED, Refusal.ROUND_CANCELLED]
+
+
+def test_a_win_without_a_bet_depends_on_the_sessions_end(store: Store, run: Run) -> None:
+    """`settle_ms` counts from the session's end. A win with a standing bet needs none."""
+    run(create_players(store, make_new_account("ann", 100)))
+    run(store.sessions.add_session(1, build_new_session("token", NOW), NOW))
+
+    def apply(command: Bet | Win, now_ms: int, session_id: int | None = 1) -> object:
+        account_command = make_command(command, 1, session_id=session_id)._replace(settle_ms=10)
+        (outcome,) = run(store.apply([account_command], now_ms))
+        return outcome.entry.state if isinstance(outcome, Applied) else outcome[0]
+
+    assert apply(Win("1", 5, "7"), NOW + 9) == apply(Win("2", 5), NOW + 9) == State.ORPHAN
+    assert apply(Win("3", 5, "7"), NOW + 10) == apply(Win("4", 5), NOW + 10) == Refusal.SESSION_EXPIRED
+    assert apply(Bet("7", 5, "7"), NOW, session_id=None) == State.APPLIED
+    assert apply(Win("3", 5, "7"), NOW + 10**9) == State.APPLIED
+    rows = [each.entry.id for each in run(store.ledger.read_page(Filter(kind="win"), 99, 99)).rows]
+    assert rows == ["3", "2", "1"]
 
 
 def test_a_query_changes_nothing(store: Store, run: Run) -> None:

@@ -78,7 +78,8 @@ def batches(draw: st.DrawFn) -> list[AccountCommand]:
             batch.append(make_operator_command(draw(operator_commands), account))
         else:
             command: MoneyCommand = draw(wallet_v2_commands if protocol == WALLET_V2 else vela_commands)
-            batch.append(make_command(command, account, protocol, draw(st.sampled_from([None, account]))))
+            account_command = make_command(command, account, protocol, draw(st.sampled_from([None, account])))
+            batch.append(account_command._replace(settle_ms=draw(st.sampled_from([0, 30]))))
     return batch
 
 
@@ -229,10 +230,13 @@ async def _read_players(store: Store) -> list[object]:
 
 
 async def _read_totals(store: Store) -> list[object]:
+    orphan_wins = await store.totals.read_orphan_wins()
     while await store.totals.aggregate_totals(7):
         continue
+    assert await store.totals.read_orphan_wins() == orphan_wins
     return [await store.totals.read_totals(0, 30_000, agent) for agent in (None, "default")] + [
-        await store.totals.read_minute_counts(0)
+        await store.totals.read_minute_counts(0),
+        orphan_wins,
     ]
 
 

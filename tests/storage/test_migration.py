@@ -1,4 +1,4 @@
-"""Tests of the migration from schema 4, which renamed tables and columns."""
+"""Tests of the migrations: schema 5 renamed tables and columns, schema 6 added columns."""
 
 import sqlite3
 from contextlib import closing
@@ -6,13 +6,15 @@ from pathlib import Path
 
 import pytest
 
-from minwallet.ledger.commands import Bet
+from minwallet.ledger.commands import Bet, Win
 from minwallet.ledger.entries import Refusal
 from minwallet.ledger.limits import DailyUsage, EffectiveValue, LimitKind
+from minwallet.ledger.money import MAX_CENTS
 from minwallet.ledger.outcomes import Applied, Refused
 from minwallet.ledger.time_units import DAY_MS
 from minwallet.storage.admin_store import AdminSession, EndedAccess
 from minwallet.storage.models import ReportCursor
+from minwallet.storage.queries import OrphanWins
 from minwallet.storage.sqlite import SqliteStore
 from tests.storage.older_schema import copy_to_older_schema
 from tests.storage.store_helpers import NOW, Run, create_players, make_command, make_new_account
@@ -54,6 +56,43 @@ def test_rows_of_renamed_tables_stay(older_file: Path, run: Run) -> None:
     assert run(store.reports.find_report_cursor(1)) == ReportCursor("key", NOW)
     assert run(store.totals.aggregate_totals(10)) == 0
     assert [balance.is_consistent for balance in run(store.totals.read_currency_balances())] == [True]
+    run(store.close())
+
+
+def test_wins_without_a_bet_of_an_older_file_are_counted(db: Path, run: Run) -> None:
+    """The totals of entries that were aggregated before the migration get them, whatever their sum."""
+    store = run(SqliteStore.open(db, create=True))
+    run(create_players(store, make_new_account("ann", 100), make_new_account("bob", currency="EUR")))
+    late = NOW + DAY_MS
+    entries: list[tuple[Bet | Win, int, int]] = [
+        (Win("1", 7, "x", "fish"), 1, NOW),
+        (Win("2", 8, "x"), 1, NOW),
+        (Win("3", 9, "x"), 1, NOW),
+        (Bet("4", 1, "4"), 1, NOW),
+        (Win("5", 1, "4"), 1, NOW),
+        (Win("6", MAX_CENTS, "x"), 2, NOW),
+        (Bet("7", MAX_CENTS, "7"), 2, NOW),
+        (Win("8", MAX_CENTS, "x"), 2, NOW),
+        (Win("9", 10, "x"), 1, late),
+        (Win("10", 11, "x"), 1, late),
+    ]
+    for command, account_id, now_ms in entries:
+        run(store.apply([make_command(command, account_id)], now_ms))
+    newest = run(store.ledger.count_entries())
+    run(store.totals.aggregate_totals(newest - 1))
+    before = run(store.totals.read_totals(0, TODAY + 9, None))
+    run(store.close())
+    older = db.with_name("older.db")
+    copy_to_older_schema(db, older, version=5)
+    with closing(sqlite3.connect(older, isolation_level=None)) as file:
+        file.execute("ATTACH ? AS current", (str(db),))
+        columns = ", ".join(row[1] for row in file.execute("PRAGMA main.table_info(totals)"))
+        file.execute(f"INSERT INTO totals ({columns}) SELECT {columns} FROM current.totals")
+        file.execute("UPDATE totals_progress SET last_seq = ?", (newest - 1,))
+    store = run(SqliteStore.open(older, create=False, check=True))
+    assert run(store.totals.read_totals(0, TODAY + 9, None)) == before
+    assert run(store.totals.aggregate_totals(10)) == 1
+    assert run(store.totals.read_orphan_wins()) == [OrphanWins("EUR", 2, 2 * MAX_CENTS), OrphanWins("USD", 5, 45)]
     run(store.close())
 
 

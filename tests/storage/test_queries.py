@@ -9,7 +9,7 @@ from minwallet.ledger.commands import Adjust, Bet, BetWin, Cancel, Deposit, Mone
 from minwallet.ledger.money import MAX_CENTS
 from minwallet.ledger.time_units import MINUTE_MS
 from minwallet.storage.models import AccountCommand
-from minwallet.storage.queries import CurrencyBalance, DailyTotalKey, EntryPage, Filter, MinuteCount, Total
+from minwallet.storage.queries import CurrencyBalance, DailyTotalKey, EntryPage, Filter, MinuteCount, OrphanWins, Total
 from minwallet.storage.sqlite import ledger_pages
 from minwallet.storage.store import Store
 from tests.storage.store_helpers import (
@@ -194,7 +194,7 @@ def test_totals_are_of_a_day_an_agent_a_currency_and_a_game(store: Store, run: R
     )
     apply(store, run, (1, VELA, BetWin("8", 10, 0, "slot")), now_ms=NOW + 24 * 3600 * 1000)
     aggregate_all(store, run)
-    v2 = Total(bets=2, staked=340, wins=2, paid=107, refunds=1, refunded=40, moved=-193)
+    v2 = Total(bets=2, staked=340, wins=2, paid=107, refunds=1, refunded=40, moved=-193, orphan_wins=1, orphan_paid=7)
     today = [
         (DailyTotalKey(DAY, "default", "USD", "opening", ""), Total(deposited=1050, moved=1050)),
         (DailyTotalKey(DAY, "default", "USD", "operator", ""), Total(deposited=11, withdrawn=2, adjusted=-3, moved=6)),
@@ -244,6 +244,35 @@ def test_sums_are_right_however_much_is_added_up(store: Store, run: Run) -> None
     assert totals[WALLET_V2] == Total(bets=3, staked=3 * MAX_CENTS, refunds=3, refunded=3 * MAX_CENTS)
     assert totals["opening"] == Total(deposited=2 * MAX_CENTS, moved=2 * MAX_CENTS)
     assert all(holding.is_consistent for holding in run(store.totals.read_currency_balances()))
+
+
+def test_wins_without_a_bet_are_counted(store: Store, run: Run) -> None:
+    """They are counted by currency, aggregated or not, and no other win is. The sum has no limit."""
+    run(
+        create_players(
+            store,
+            make_new_account("ann", 10),
+            make_new_account("bob", currency="EUR"),
+            make_new_account("cat", currency="GBP"),
+        )
+    )
+    assert run(store.totals.read_orphan_wins()) == []
+    for number in range(3):
+        apply(
+            store,
+            run,
+            (1, WALLET_V2, Win(f"w{number}", 4, "unknown")),
+            (1, WALLET_V2, Bet(f"b{number}", 1, f"b{number}")),
+            (1, WALLET_V2, Win(f"v{number}", 1, f"b{number}")),
+            (2, WALLET_V2, Win(f"e{number}", MAX_CENTS - 5, "unknown")),
+            (2, WALLET_V2, Bet(f"f{number}", MAX_CENTS - 5, f"f{number}")),
+            (3, WALLET_V2, Win(f"g{number}", 5)),
+        )
+        counted = [OrphanWins("EUR", number + 1, (number + 1) * (MAX_CENTS - 5))]
+        counted += [OrphanWins("USD", number + 1, 4 * (number + 1))]
+        assert run(store.totals.read_orphan_wins()) == counted
+        run(store.totals.aggregate_totals(4))
+        assert run(store.totals.read_orphan_wins()) == counted
 
 
 def test_minutes_count_bets_that_took_money(store: Store, run: Run) -> None:

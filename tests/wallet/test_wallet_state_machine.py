@@ -17,7 +17,7 @@ from minwallet.operations.verify import verify_ledger
 from minwallet.protocols.wire import AccountHolder, Call
 from minwallet.storage.sqlite import SqliteStore
 from minwallet.wallet.service import Wallet
-from tests.wallet.wallet_state_machine import START_MS, WalletStateMachine, populate
+from tests.wallet.wallet_state_machine import SETTLE_MS, START_MS, WalletStateMachine, populate
 
 pytestmark = pytest.mark.long
 
@@ -44,7 +44,7 @@ class InProcessWallet(WalletStateMachine):
             return store
 
         self.store = self.runner.run(start())
-        self.wallet = Wallet(self.store, lambda: self.now_ms)
+        self.wallet = Wallet(self.store, lambda: self.now_ms, settle_ms=SETTLE_MS)
 
     def send_call(self, account_index: int, protocol: str, operation: str, raw: bytes) -> bytes:
         del account_index  # whose call it is, its token says

@@ -103,16 +103,25 @@ class WalletModel:
         bet.credit = account.credit
         return (0, bet.credit, None)
 
-    def win(self, account: ModelAccount, id_: int, payout: int, round_: int | None) -> ExpectedAnswer:
+    def win(
+        self,
+        account: ModelAccount,
+        session_state: str,
+        id_: int,
+        payout: int,
+        round_: int | None,
+        *,
+        is_settling: bool = False,
+    ) -> ExpectedAnswer:
+        """Decide a win. `is_settling` is true if the session ended so recently that wins without a bet are paid."""
         key, content = (account.currency, id_), ("win", account.player, payout, round_)
         if existing := self.v2.get(key):
             return self._replay_v2(account, existing, content)
         round_bets = [bet for bet in self._find_round(account, round_) if bet.kind in ("bet", "tomb")]
-        if (
-            round_ is not None
-            and any(bet.cancelled for bet in round_bets)
-            and not any(map(_is_accepted_bet, round_bets))
-        ):
+        has_bet = round_ is not None and any(map(_is_accepted_bet, round_bets))
+        if session_state != "yes" and not has_bet and not is_settling:
+            return (_INACTIVE_SESSION_CODES[session_state], account.credit, None)
+        if round_ is not None and any(bet.cancelled for bet in round_bets) and not has_bet:
             return (109, account.credit, None)
         if account.credit + payout > MAX_CENTS:
             return (110, account.credit, None)
@@ -133,12 +142,9 @@ class WalletModel:
         if existing and existing.cancelled:
             return (0, existing.credit_after_cancel, None)
         if existing and not existing.refusal_code:
-            later_wins = [
-                bet
-                for bet in self._find_round(account, existing.round)
-                if bet.kind == "win" and bet.number > existing.number
-            ]
-            if later_wins:
+            same_round = self._find_round(account, existing.round)
+            has_later_win = any(bet.kind == "win" and bet.number > existing.number for bet in same_round)
+            if has_later_win and not any(bet is not existing and _is_accepted_bet(bet) for bet in same_round):
                 return (108, account.credit, None)
             if account.credit + sum(existing.debited) > MAX_CENTS:
                 return (110, account.credit, None)
@@ -208,7 +214,7 @@ class WalletModel:
             code = 2
         elif bet.cancelled:
             code = 0
-        elif bet.win > account.cash or account.credit + sum(bet.debited) - bet.win > MAX_CENTS:
+        elif account.cash + bet.debited[0] - bet.win < 0 or account.credit + sum(bet.debited) - bet.win > MAX_CENTS:
             code = 2
         else:
             account.cash += bet.debited[0] - bet.win

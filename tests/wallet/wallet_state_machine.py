@@ -38,6 +38,9 @@ START_MS = 1_700_000_000_000
 ACCOUNTS = (("ann", "USD"), ("ann", "EUR"), ("ben", "USD"))
 """Two players, one of them with two currencies."""
 
+SETTLE_MS = DAY_MS
+"""The time after the end of a session in which wins without a bet are paid, as the settings have it."""
+
 LONG_TTL_S = 10 * 365 * 24 * 3600
 
 # How far back an id was new: histories must meet themselves again and again, and yet go on.
@@ -121,8 +124,10 @@ class WalletStateMachine(RuleBasedStateMachine):
             for place in range(len(ACCOUNTS))
             for live in ("yes", "expired", "revoked")
         }
+        self.session_ends = {(place, "expired"): START_MS for place in range(len(ACCOUNTS))}
         for place in range(len(ACCOUNTS)):
             assert self.execute_request(SessionRevoke(token=self.tokens[place, "revoked"]))
+            self.session_ends[place, "revoked"] = self.now_ms
 
     def pick_id(self, protocol: str, offset: int) -> int:
         """Return the id created `offset` ids ago, or a new one for 0."""
@@ -156,7 +161,8 @@ class WalletStateMachine(RuleBasedStateMachine):
     def win(self, seat: int, live: str, back: int, payout: int, in_round: int | None) -> None:
         round_ = in_round and self.pick_id("wallet-v2", in_round)
         id_ = self.pick_id("wallet-v2", back)
-        expected = self.model.win(self.accounts[seat], id_, payout, round_)
+        is_settling = self.now_ms < self.session_ends.get((seat, live), self.now_ms) + SETTLE_MS
+        expected = self.model.win(self.accounts[seat], live, id_, payout, round_, is_settling=is_settling)
         assert self.call_wallet_v2(seat, live, "win", id=id_, win=payout, round_id=round_) == expected
 
     @rule(seat=account_indexes, live=session_states, back=id_offsets)
@@ -192,6 +198,29 @@ class WalletStateMachine(RuleBasedStateMachine):
         ticket = self.pick_id("vela", back)
         expected = self.model.vela_refund(self.accounts[seat], ticket)
         assert self.call_vela(seat, live, "refund", ticket_id=ticket) == expected
+
+    @rule(seat=account_indexes, lost=st.integers(0, 60), rest=st.sampled_from([0, 0, 1]), with_bonus=st.booleans())
+    def spend_and_refund_betwin(self, seat: int, lost: int, rest: int, with_bonus: bool) -> None:
+        """Stake all on a betwin, bet most of the cash that is left, then refund the betwin: cash is below its win."""
+        account = self.accounts[seat]
+        stake = account.credit if with_bonus else account.cash
+        self.vela_bet(seat, "yes", 0, stake, max(stake - lost, 0))
+        betwin = self.newest_ids["vela"]
+        self.bet(seat, "yes", 0, max(account.cash - rest, 0), None)
+        expected = self.model.vela_refund(account, betwin)
+        assert self.call_vela(seat, "yes", "refund", ticket_id=betwin) == expected
+
+    @rule(seat=account_indexes, live=session_states, cancelled=st.permutations([0, 1, 2]))
+    def cancel_bets_of_a_won_round(self, seat: int, live: str, cancelled: list[int]) -> None:
+        """Place three bets in one round, win, then cancel all three: the last one stays."""
+        self.bet(seat, "yes", 0, 1, None)
+        round_ = self.newest_ids["wallet-v2"]
+        for offset in (2, 3):
+            self.bet(seat, "yes", 0, 1, offset)
+        self.win(seat, live, 0, 2, 3)
+        for place in cancelled:
+            expected = self.model.cancel(self.accounts[seat], round_ + place)
+            assert self.call_wallet_v2(seat, live, "cancel", id=round_ + place) == expected
 
     @rule(seat=account_indexes, cents=st.sampled_from([1, 60]), bonus=st.booleans(), out=st.booleans())
     def transfer(self, seat: int, cents: int, bonus: bool, out: bool) -> None:
@@ -284,6 +313,7 @@ class WalletStateMachine(RuleBasedStateMachine):
         assert opened
         assert self.execute_request(SessionRevoke(token=self.tokens[seat, "yes"]))
         self.tokens[seat, "revoked"], self.tokens[seat, "yes"] = self.tokens[seat, "yes"], opened["token"]
+        self.session_ends[seat, "revoked"] = self.now_ms
 
     @rule(dice=st.sampled_from(range(20)), softly=st.booleans())
     def restart(self, dice: int, softly: bool) -> None:

@@ -87,7 +87,7 @@ ADD_ID_SCOPE = """
       FROM accounts AS a JOIN players AS p USING (player_key) WHERE a.account_id = :account_id
 """
 
-# For each round: whether a bet stands, whether anything was cancelled, and the `seq` of the last win. The entry whose
+# For each round: how many bets stand, whether anything was cancelled, and the `seq` of the last win. The entry whose
 # id names the round is found by id, all others by round, so that each part of the UNION uses its index.
 READ_ROUNDS = """
     WITH asked AS (
@@ -101,7 +101,7 @@ READ_ROUNDS = """
             ON t.scope_id = asked.scope_id AND t.round = asked.round AND t.round <> t.id
          WHERE t.account_id = asked.account_id
     )
-    SELECT coalesce(max(m.kind = 'bet' AND m.state = 'applied' AND NOT EXISTS (
+    SELECT coalesce(sum(m.kind = 'bet' AND m.state = 'applied' AND NOT EXISTS (
                SELECT 1 FROM transactions AS c WHERE c.scope_id = m.scope_id AND c.id = m.id AND c.role = 2
            )), 0),
            coalesce(max(m.kind = 'cancel'), 0),
@@ -266,7 +266,15 @@ def _make_snapshot(
     session = Session(state.expires_at_ms, state.revoked_at_ms) if state.session_id is not None else None
     restrictions = limits.make_restrictions(state.restrictions)
     return Snapshot(
-        account_command.protocol, account, bool(state.is_blocked), session, history, round_, seq, restrictions
+        account_command.protocol,
+        account,
+        bool(state.is_blocked),
+        session,
+        history,
+        round_,
+        seq,
+        restrictions,
+        account_command.settle_ms,
     )
 
 
@@ -332,7 +340,7 @@ def read_rounds(db: sqlite3.Connection, keys: Sequence[RoundKey]) -> list[Round]
         return []
     # `to_json` takes ten times as long for named tuples as for plain ones.
     found = db.execute(READ_ROUNDS, (to_json([tuple(key) for key in keys]).decode(),))
-    return [Round(bool(standing), bool(cancelled), last_win) for standing, cancelled, last_win in found]
+    return [Round(standing, bool(cancelled), last_win) for standing, cancelled, last_win in found]
 
 
 def _find_round_id(command: Command, rows: Sequence[EntryColumns]) -> str | None:

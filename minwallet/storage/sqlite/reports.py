@@ -135,7 +135,7 @@ def read_orphans(db: sqlite3.Connection, agent_id: int) -> list[Ticket]:
     return [
         _make_ticket(ticket)
         for (_, _, _, *ticket), round_ in zip(found, rounds, strict=True)
-        if not round_.has_standing_bet
+        if not round_.standing_bets
     ]
 
 

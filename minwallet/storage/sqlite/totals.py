@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from minwallet.ledger.entries import Kind, State
 from minwallet.ledger.time_units import DAY_MS, MINUTE_MS
-from minwallet.storage.queries import CurrencyBalance, DailyTotalKey, MinuteCount, Total
+from minwallet.storage.queries import CurrencyBalance, DailyTotalKey, MinuteCount, OrphanWins, Total
 from minwallet.storage.sqlite.subject import SqliteSubject, reads
 
 
@@ -50,7 +50,7 @@ FIND_TOTAL = f"""
 
 SAVE_TOTAL = f"""
     INSERT OR REPLACE INTO totals (day, agent_id, currency, protocol, game, {TOTAL_COLUMNS})
-    VALUES (?, ?, ?, ?, ?, {", ".join("?" * len(Total._fields))})
+    VALUES ({", ".join("?" * (5 + len(Total._fields)))})
 """  # noqa: S608 the columns are a constant
 
 SAVE_MINUTE_COUNT = """
@@ -63,6 +63,14 @@ READ_TOTALS = f"""
      WHERE day >= :since AND day < :until AND (:agent IS NULL OR g.name = :agent)
      ORDER BY 1, 2, 3, 4, 5
 """  # noqa: S608 the columns are a constant
+
+READ_ORPHAN_WINS = """
+    SELECT currency, orphan_wins, orphan_paid FROM totals WHERE orphan_wins > 0
+     UNION ALL
+    SELECT a.currency, 1, t.payout FROM transactions AS t JOIN accounts AS a USING (account_id)
+     WHERE t.seq > (SELECT last_seq FROM totals_progress) AND t.state = 'orphan'
+     ORDER BY 1
+"""
 
 # Run once per currency. GROUP BY would sort all accounts, which takes longer than one scan for each currency.
 SUM_BALANCES = f"""
@@ -149,6 +157,14 @@ def read_minute_counts(db: sqlite3.Connection, since_ms: int) -> list[MinuteCoun
     return [MinuteCount(minute * MINUTE_MS, bets) for minute, bets in rows]
 
 
+def read_orphan_wins(db: sqlite3.Connection) -> list[OrphanWins]:
+    found: dict[str, OrphanWins] = {}
+    for currency, wins, paid in db.execute(READ_ORPHAN_WINS):
+        total = found.get(currency, OrphanWins(currency, 0, 0))
+        found[currency] = OrphanWins(currency, total.wins + wins, total.paid + int(paid))
+    return list(found.values())
+
+
 def read_currency_balances(db: sqlite3.Connection) -> list[CurrencyBalance]:
     """Return the balances. One read transaction, so that entries and balances are of the same moment."""
     db.execute("BEGIN")
@@ -174,6 +190,7 @@ class SqliteTotalsStore(SqliteSubject):
 
     read_totals = reads(read_totals)
     read_minute_counts = reads(read_minute_counts)
+    read_orphan_wins = reads(read_orphan_wins)
     read_currency_balances = reads(read_currency_balances)
 
     async def aggregate_totals(self, limit: int) -> int:

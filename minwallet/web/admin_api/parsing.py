@@ -15,7 +15,7 @@ from minwallet.operations.field_help import error_message, find_help
 from minwallet.web.admin_api.operation import Operation
 from minwallet.web.admin_api.problems import FieldError, Problem
 
-INTEGER_PATTERN = re.compile(r"-?(0|[1-9][0-9]{0,19})", re.ASCII)
+INTEGER_PATTERN = re.compile(r"0|-?[1-9][0-9]{0,19}", re.ASCII)
 
 MAX_FIELD_ERRORS, MAX_NAME_LENGTH = 20, 64
 """The maximum of errors in a response, and of characters of a field name in it."""
@@ -92,7 +92,12 @@ def parse_request(
 
 def _parse_json_object(body: bytes) -> dict[str, Any]:
     try:
-        document = json.loads(body, object_pairs_hook=_reject_duplicate_names, parse_constant=_reject_constant)
+        document = json.loads(
+            body,
+            object_pairs_hook=_reject_duplicate_names,
+            parse_constant=_reject_constant,
+            parse_int=_parse_integer,
+        )
         json.dumps(document, ensure_ascii=False).encode()  # a lone surrogate is not valid text
     except (ValueError, RecursionError) as error:
         reason = str(error) if isinstance(error, (_InvalidJson, json.JSONDecodeError)) else "not JSON"
@@ -115,6 +120,11 @@ def _reject_duplicate_names(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
 
 def _reject_constant(constant: str) -> NoReturn:
     raise _InvalidJson(f"{constant} is not a JSON number")
+
+
+def _parse_integer(text: str) -> int | float:
+    """Return a number of JSON. -0 is a float, as an int has no negative zero; no field accepts a float."""
+    return -0.0 if text == "-0" else int(text)
 
 
 def _coerce_number(text: str, schema: Mapping[str, Any]) -> str | int:

@@ -22,9 +22,9 @@ REFUSAL_TEXTS = {
     Refusal.LOSS_LIMIT: "it would have exceeded a loss limit",
     Refusal.DEPOSIT_LIMIT: "it would have exceeded a deposit limit",
     Refusal.ROUND_CANCELLED: "all bets of the round were cancelled",
-    Refusal.ROUND_SETTLED: "the round was already won",
+    Refusal.ROUND_SETTLED: "the round was already won, and no other bet of it stands",
     Refusal.INSUFFICIENT_FUNDS: "the balance was too low",
-    Refusal.WIN_SPENT: "the player had spent the win",
+    Refusal.WIN_SPENT: "the player had spent the net win",
     Refusal.OUT_OF_RANGE: "the balance would have exceeded its maximum",
 }
 
@@ -94,8 +94,8 @@ def _describe_movement(entry: Entry, owner: AccountRef) -> str:
             return f"{player_id} bet {_format_amount(entry.stake, owner)}{bonus}."
         case Kind.WIN if entry.state is State.ORPHAN:
             return (
-                f"{player_id} won {_format_amount(entry.payout, owner)} in a round without a known bet."
-                " The win was paid, because a win is always paid."
+                f"{player_id} won {_format_amount(entry.payout, owner)} without a known bet."
+                " The win was paid, because its bet may be older than this wallet, or lost."
             )
         case Kind.WIN:
             no_win = f"{player_id}'s round was settled without a win."

@@ -12,6 +12,7 @@ from minwallet.storage.queries import CurrencyBalance, DailyTotalKey, EntryPage,
 from minwallet.storage.store import Store
 from minwallet.web.backoffice.charts import build_bets_chart, build_revenue_chart
 from minwallet.web.backoffice.page import PageContext, PageRouter
+from minwallet.web.formatting import format_money
 from minwallet.web.ttl_cache import AsyncTTLCache
 
 PATH = "/admin"
@@ -85,6 +86,8 @@ class _OverviewPages:
             "currencies": currencies,
             "is_consistent": all(held.is_consistent for held in figures.holdings),
             "bets": bets,
+            "orphan_wins": sum(total.orphan_wins for _, total in figures.totals),
+            "orphan_paid": _format_orphan_payouts(figures.totals),
             "bets_chart": build_bets_chart(figures.minutes),
             "revenue_chart": build_revenue_chart(_sum_by_day(currency_totals, figures.today), currency),
             "max_games": GAMES_SHOWN,
@@ -108,6 +111,15 @@ async def read_overview_figures(store: Store, now_ms: int) -> OverviewFigures:
         minutes=[minutes_by_time.get(at_ms, MinuteCount(at_ms, 0)) for at_ms in times],
         open_bets=await store.ledger.read_open_bets(None, None, MAX_OPEN_BETS),
     )
+
+
+def _format_orphan_payouts(day_totals: Iterable[tuple[DailyTotalKey, Total]]) -> str:
+    """Return what was paid for wins without a bet by currency, "" if there were none."""
+    paid: dict[str, int] = {}
+    for heading, total in day_totals:
+        if total.orphan_wins:
+            paid[heading.currency] = paid.get(heading.currency, 0) + total.orphan_paid
+    return ", ".join(f"{format_money(cents)} {currency}" for currency, cents in sorted(paid.items()))
 
 
 def _find_busiest_currency(day_totals: Iterable[tuple[DailyTotalKey, Total]]) -> str:

@@ -49,7 +49,7 @@ def find_round(state: MemoryState, scope: IdScope, account_id: int, round_id: st
         if entry and round_id is not None and entry.round == round_id and entry.account_id == account_id
     ]
     return Round(
-        any(
+        sum(
             entry.kind is Kind.BET and entry.state is State.APPLIED and not history.cancellation
             for history, entry in rows
         ),
@@ -79,4 +79,5 @@ def _make_snapshot(
         UNRESTRICTED
         if account_command.protocol == OPENING_PROTOCOL
         else compute_restrictions(state, account_command.account_id, now_ms),
+        account_command.settle_ms,
     )

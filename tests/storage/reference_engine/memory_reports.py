@@ -97,7 +97,7 @@ class MemoryReportStore:
             if win is None or win.state is not State.ORPHAN or scope[0] != self._state.agents[agent_id - 1].name:
                 continue
             owner = self._state.find_owner(win.account_id)
-            if not find_round(self._state, scope, win.account_id, win.round).has_standing_bet:
+            if not find_round(self._state, scope, win.account_id, win.round).standing_bets:
                 times = (win.at_ms, win.at_ms)
                 found.append(Ticket(win.id, win.game or "", *owner[1:], 0, win.payout, True, False, False, *times))
         return found

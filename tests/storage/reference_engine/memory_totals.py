@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from minwallet.ledger.audit import AccountRef
 from minwallet.ledger.entries import Entry, Kind, State
 from minwallet.ledger.time_units import DAY_MS, MINUTE_MS
-from minwallet.storage.queries import CurrencyBalance, DailyTotalKey, MinuteCount, Total
+from minwallet.storage.queries import CurrencyBalance, DailyTotalKey, MinuteCount, OrphanWins, Total
 from tests.storage.reference_engine.memory_ledger import find_id_scope
 from tests.storage.reference_engine.memory_state import MemoryState
 
@@ -57,6 +57,13 @@ class MemoryTotalsStore:
         return [
             MinuteCount(minute * MINUTE_MS, bets[minute]) for minute in sorted(bets) if minute >= since_ms // MINUTE_MS
         ]
+
+    async def read_orphan_wins(self) -> list[OrphanWins]:
+        found: dict[str, list[int]] = {}
+        for entry, owner in self._state.list_owned_entries():
+            if entry.state is State.ORPHAN:
+                found.setdefault(owner.currency, []).append(entry.payout)
+        return [OrphanWins(currency, len(found[currency]), sum(found[currency])) for currency in sorted(found)]
 
     async def read_currency_balances(self) -> list[CurrencyBalance]:
         moved = Counter[str]()

@@ -107,6 +107,15 @@ def test_body_fields_are_strict(api_client: ApiClient, change: dict[str, object]
     assert api_client.get("/transactions", limit=1) == before
 
 
+@pytest.mark.parametrize("zero", ["-0", "-0.0", " -0 "])
+@pytest.mark.parametrize("name", ["amount", "reference", "currency", "bonus"])
+def test_a_negative_zero_is_refused(api_client: ApiClient, name: str, zero: str) -> None:
+    """It is 422 with the field's name, in a field of any type."""
+    body = json.dumps({"amount": 1, "reference": "zero"} | {name: "ZERO"}).replace('"ZERO"', zero)
+    problem = assert_problem(send_body(api_client, body.encode()), 422, "invalid", name)
+    assert get_error_locations(problem) == {("body", name)}
+
+
 def test_field_errors_are_limited(api_client: ApiClient) -> None:
     """The response lists the first errors and the number of the others."""
     answer = api_client.request("POST", DEPOSITS, {f"{'x' * 100}{number}": 1 for number in range(500)})
@@ -137,6 +146,7 @@ def test_all_field_errors_are_reported_together(api_client: ApiClient) -> None:
         ("/transactions?limit=1.0", "limit"),
         ("/transactions?limit=+1", "limit"),
         ("/transactions?limit=01", "limit"),
+        ("/transactions?limit=-0", "limit"),
         ("/transactions?limit=\uff11", "limit"),
         ("/transactions?limit=", "limit"),
         ("/transactions?limit=1&limit=1", "limit"),

@@ -56,6 +56,7 @@ def test_the_figures_equal_the_ledger(wallet_with_rounds: Path) -> None:
         assert shown["Ledger check"] == "ok"
         assert shown["Bets in the last hour"] == "4"
         assert shown["Open rounds"] == "1"
+        assert shown["Wins without a bet"] == "0"
         assert shown["Server"] == "ready"
         assert "5.00 bonus, 1 account" in page
         assert "Revenue by game, USD" in page
@@ -67,6 +68,24 @@ def test_the_figures_equal_the_ledger(wallet_with_rounds: Path) -> None:
         in_euros = admin_client.get_page("/admin?currency=EUR")
         assert read_game_rows(in_euros) == {"fish": ["5.00", "5.00", "5.00", "1"]}
         assert "Revenue by game, USD" in admin_client.get_page("/admin?currency=nonsense")
+        admin_client.http.close()
+
+
+def test_wins_without_a_bet_are_shown_and_listed(wallet_with_rounds: Path) -> None:
+    """The tile has their number and sums, and links to the list of exactly these wins."""
+    with running_server(wallet_with_rounds) as server:
+        for currency, amount in (("USD", 123), ("USD", 2), ("EUR", 4)):
+            token = server.cli.open_session(server.cli.add_player(currency))
+            win = {"type": "win", "win": amount, "id": 90 + amount, "round_id": 80, "game": 1012, "code": token}
+            assert server.wallet_v2(**win)["result"] == 1
+        admin_client = AdminClient(server)
+        page = admin_client.get_page("/admin")
+        assert read_tiles(page)["Wins without a bet"] == "3"
+        assert "0.04 EUR, 1.25 USD in 30 days" in page
+        assert 'href="/admin/transactions?state=orphan"' in page
+        listed = admin_client.get_page("/admin/transactions?state=orphan")
+        assert [f">{90 + amount}<" in listed for amount in (123, 2, 4)] == [True] * 3
+        assert ">2<" not in listed
         admin_client.http.close()
 
 

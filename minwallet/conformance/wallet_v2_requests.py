@@ -1,0 +1,103 @@
+"""The requests and checks of the conformance cases of wallet-v2. The quotations are from "Wallet API v.2"."""
+
+from minwallet.conformance.dsl import (
+    AmountSpec,
+    Case,
+    RequestSpec,
+    ResponseCheck,
+    cite_contract,
+    describe_amount,
+    must,
+    should,
+)
+from minwallet.ledger.commands import Balance, Bet, Cancel, Win
+
+POST = "The http POST method is used for all requests to the server."
+CREDIT = "credit — an integer number with an amount of credit in cents (kopecks)."
+PLAYER_ID = "player_id — unique player identifier (up to 40 characters)"
+CURRENCY = "currency — name of a currency"
+TIME = "time — a date and a time of response."
+NO_CODE = "result — in case of positive result =1, in case of error any other number (e.g. if a code does not exist)."
+ERRORS = 'And we record what we got in "err_code" and "err_desc" in the log.'
+ID = "id — ID of transaction, a 64 bit unsigned integer."
+UNIQUE_ID = (
+    "The “id” parameter is unique within one currency, only one player for the same currency can have a transaction,"
+    " for example - 123."
+)
+PER_CURRENCY = (
+    "But if there are several currencies, then the player can have the same transaction for UAH=123 and for USD=123."
+)
+BET = "bet — an integer number with an amount of bet in cents (kopecks)."
+BET_CREDIT = "credit — an integer number with amount of credit in cents (kopecks), after deducting the bet."
+BET_RESULT = (
+    "result — in case of positive result =1, in case of error any other number (e.g. if a bet exceeds current credit)."
+)
+WIN = "win — an integer number with amount of winning in cents (kopecks)"
+WIN_CREDIT = "credit — an integer number with amount of credit in cents (kopecks), after adding a winning."
+WIN_RESULT = (
+    "result — in case of positive result =1, in case of error any other number (a winning has to be taken because"
+    " operation of such an account will not be possible)."
+)
+CANCEL = "Request is sent if a game system was unable to place a confirmed bet."
+CANCEL_CREDIT = "credit — an integer number with amount of credit in cents (kopecks) after cancellation of a bet."
+CANCEL_RESULT = "result — if such transaction canceled or does not exist =1, any other number in case of error."
+
+CODES = {
+    100: "malformed request",
+    101: "unknown type",
+    102: "session not found",
+    103: "session expired",
+    104: "player blocked",
+    105: "insufficient funds",
+    106: "transaction id already used",
+    107: "transaction cancelled",
+    108: "round already settled",
+    109: "round cancelled",
+    110: "amount out of range",
+    111: "not a bet",
+}
+MALFORMED_ROW = "not JSON, not an object, a field missing or of the wrong type: 100"
+BALANCE_ROW = "credit too wherever the session is known"
+
+credit = RequestSpec("credit", "credit", lambda _: Balance())
+
+
+def bet(id: str, stake: AmountSpec, round: str | None = None, game: str = "1012") -> RequestSpec:
+    description = f"bet {id} {describe_amount(stake)}{f' in round {round}' if round else ''}"
+    return RequestSpec(
+        "bet",
+        description if game == "1012" else f"{description} in game {game}",
+        lambda names: Bet(names.resolve_id(id), names.resolve_amount(stake), names.resolve_id(round or id), game),
+    )
+
+
+def win(id: str, payout: AmountSpec, round: str | None = None) -> RequestSpec:
+    description = f"win {id} {describe_amount(payout)}" + (f" in round {round}" if round else "")
+    return RequestSpec(
+        "win",
+        description,
+        lambda names: Win(
+            names.resolve_id(id), names.resolve_amount(payout), names.resolve_id(round) if round else None, "1012"
+        ),
+    )
+
+
+def cancel(id: str) -> RequestSpec:
+    return RequestSpec("cancel", f"cancel {id}", lambda names: Cancel(names.resolve_id(id)))
+
+
+def code(number: int) -> ResponseCheck:
+    because = cite_contract(f"{number} {CODES[number]}")
+    return ResponseCheck("code", f"code {number}", lambda came, _: f"code {came.code}", because)
+
+
+def negative(number: int) -> int:
+    return -number
+
+
+def malformed(name: str, ask: RequestSpec, spec: str = "") -> Case:
+    """Return the case of a malformed request. It is a must if `spec` quotes the specification, else advice."""
+    rule = "A malformed request is refused and moves no money."
+    if spec:
+        return must(name, rule, spec, ask.refused(should=code(100)))
+    return should(name, rule, MALFORMED_ROW, ask.refused(check=code(100)))
