@@ -107,6 +107,8 @@ async def _answer(
         )
     except httpx2.TimeoutException:
         return [{"timed_out": True}]
+    except (httpx2.RemoteProtocolError, httpx2.DecodingError) as error:
+        return [{"invalid": str(error)}]
     except (httpx2.HTTPError, httpx2.InvalidURL, httpx2.StreamError) as error:
         return [{"unreachable": describe_error(error)}]
     return list(_parse(service, ReportUnit(connection.unit) if is_report else None, reply))

@@ -202,7 +202,7 @@ def test_a_slow_page_times_out(cli: InProcessCli, provider: StubProvider) -> Non
 def test_many_tickets_are_compared_quickly(cli: InProcessCli, provider: StubProvider) -> None:
     """Each side is read once and in order."""
     many = [ROWS[0]._replace(id=str(number), ticket=str(10**6 + number)) for number in range(1, 20_001)]
-    provider.serve_report(many, page_size=10_000)
+    provider.serve_report(many, page_size=4_000)
     cli("report", "pull")
     started = time.monotonic()
     assert pull_report(cli) == {"missing here": 20_000}
