@@ -32,7 +32,7 @@ class ErrorCode(StrEnum):
         "not_found",
         404,
         "Not found",
-        "The address, agent, player, account, session or transaction does not exist.",
+        "The address, agent, callback key, player, account, session or transaction does not exist.",
     )
     METHOD_NOT_ALLOWED = (
         "method_not_allowed",

@@ -50,6 +50,7 @@ FIELD_EXAMPLES: Mapping[str, object] = {
     "reference": "order-1042",
     "reason": "card payment",
     "status": "blocked",
+    "key_prefix": "mwc_",
     "session": 1,
     "seq": 1,
     "protocol": "wallet-v2",
