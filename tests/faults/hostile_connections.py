@@ -23,7 +23,8 @@ from tests.support import ROOT, InProcessCli, Server, running_server
 
 CONNECTIONS = 500
 
-DRIP_INTERVAL_S = 0.5
+OPENING_INTERVAL_S, DRIP_INTERVAL_S = 0.005, 0.5
+"""Time between two new connections, and between two pieces of one connection."""
 
 REOPEN_PAUSE_S = 10.0
 """Time after which a closed connection is opened again. A faster client would only measure its own processor time."""
@@ -135,6 +136,7 @@ async def _attack_forever(url: str, kind: HostileKind, number: int) -> None:
     async with asyncio.TaskGroup() as attack:
         for is_open in first_ones:
             attack.create_task(_attack(url, kind, is_open))
+            await asyncio.sleep(OPENING_INTERVAL_S)
         for is_open in first_ones:
             await is_open.wait()
         print("open", flush=True)

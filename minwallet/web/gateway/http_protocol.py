@@ -145,7 +145,6 @@ class LimitedHttpProtocol(HttpToolsProtocol):
     _is_reading_head = False
     _head_bytes = _header_count = _waiting_headers = _incomplete_bytes = 0
     _control: ControlPort | None = None
-    _is_public = False
     _is_over_capacity = False
     _is_stopping = False
     _idle_s = 0.0
@@ -165,7 +164,6 @@ class LimitedHttpProtocol(HttpToolsProtocol):
             self.app = self._control.app
             self._control.add(self)
             return
-        self._is_public = True
         control_connections = len(config.control.connections) if config.control else 0
         excess = len(self.connections) - control_connections - config.max_connections
         self._is_over_capacity = excess > 0
