@@ -97,7 +97,7 @@ class MatchStatus(StrEnum):
     REFUND_UNKNOWN = "refund unknown"
     """Refunded here, but not cancelled in the report."""
     ORPHAN_WIN = "orphan win"
-    """Paid here, in a round without a known bet."""
+    """Paid here, without a known bet."""
 
 
 NOT_DIFFERENCES = frozenset({MatchStatus.MATCHED, MatchStatus.NOT_DUE, MatchStatus.NO_MONEY})

@@ -5,6 +5,7 @@ from minwallet.ledger.outcomes import Applied, Outcome
 from minwallet.ledger.reconciliation import ReportedTicket, ReportRow, Ticket
 from minwallet.storage.models import AccountCommand, Agent, GameList, JournalRecord, ReportBatch, ReportCursor
 from minwallet.storage.store import Store
+from minwallet.wallet.sessions import build_new_session
 from tests.storage.store_helpers import (
     NOW,
     VELA,
@@ -206,9 +207,13 @@ def test_orphans_are_wins_of_rounds_without_a_bet(store: Store, run: Run) -> Non
     for number, move in enumerate(moves):
         run(store.apply([make_command(move, 1)], NOW + number))
     run(store.apply([make_command(Win("1", 5, "91"), 2)], NOW))
+    # A late win of an ended session is an orphan without a round too, and no bet can match it later.
+    run(store.sessions.add_session(1, build_new_session("ended", NOW), NOW))
+    late_win = make_command(Win("7", 9), 1, session_id=1)._replace(settle_ms=1)
+    run(store.apply([late_win], NOW))
     orphan = Ticket("1", "1012", "ann", "USD", 0, 5, True, False, False, NOW, NOW)
     assert run(store.reports.read_orphans(1))[0] == orphan
-    assert [each.ticket for each in run(store.reports.read_orphans(1))] == ["1", "5"]
+    assert [each.ticket for each in run(store.reports.read_orphans(1))] == ["1", "5", "7"]
     assert [each.player_id for each in run(store.reports.read_orphans(2))] == ["bob"]
 
 

@@ -25,7 +25,7 @@ STATUS_MEANINGS: Mapping[MatchStatus, str] = {
     MatchStatus.MISSING_THERE: "The ticket moved money in this wallet, but the report does not have it.",
     MatchStatus.OPEN_BET: "The bet has had no result or refund for too long.",
     MatchStatus.REFUND_UNKNOWN: "This wallet refunded the bet, but the report counts it.",
-    MatchStatus.ORPHAN_WIN: "This wallet paid a win in a round without a known bet.",
+    MatchStatus.ORPHAN_WIN: "This wallet paid a win without a known bet.",
 }
 
 CSV_COLUMNS = (

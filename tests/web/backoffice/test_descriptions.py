@@ -39,7 +39,8 @@ def build_ledger(*commands: MoneyCommand) -> InMemoryLedger:
         ([Bet("1", 3_00, "1"), Settle("1", 0)], "ann's round was settled without a win."),
         (
             [Win("2", 7_00, "1")],
-            "ann won 7.00 USD in a round without a known bet. The win was paid, because a win is always paid.",
+            "ann won 7.00 USD without a known bet."
+            " The win was paid, because its bet may be older than this wallet, or lost.",
         ),
         ([BetWin("1", 3_00, 7_00)], "ann bet 3.00 USD and won 7.00 USD in one step."),
         ([Bet("1", 3_00, "1"), Cancel("1")], "The bet was cancelled: 3.00 USD returned to ann."),
