@@ -62,15 +62,17 @@ BALANCE_MATCHES_LAST_ENTRY = """
         a.cash = 0 AND a.bonus = 0)
 """
 
-# The result is one row of JSON for the whole batch. CROSS JOIN fixes the order of the loops: SQLite must begin with the
-# commands, never with the accounts.
+# The result is one row of JSON for the whole batch. SQLite 3.54 passes the JSON of a subquery on as text; `json()` makes it
+# JSON again. CROSS JOIN fixes the order of the loops: SQLite must begin with the commands, never with the accounts.
 READ_COMMAND_STATES = f"""
     SELECT json_group_array(json_array(
                a.account_id, a.cash, a.bonus, hex(a.head), a.last_seq, p.status = 'blocked',
                s.session_id, s.expires_at_ms, s.revoked_at_ms, {limits.RESTRICTIONS},
                {BALANCE_MATCHES_LAST_ENTRY}, i.scope_id,
-               (SELECT json_group_array(json_array(t.role, {ENTRY_SELECT_LIST.replace("p.protocol", "i.protocol")}))
-                  FROM transactions AS t WHERE t.scope_id = i.scope_id AND t.id = asked.value ->> 4)
+               json((
+                   SELECT json_group_array(json_array(t.role, {ENTRY_SELECT_LIST.replace("p.protocol", "i.protocol")}))
+                     FROM transactions AS t WHERE t.scope_id = i.scope_id AND t.id = asked.value ->> 4
+               ))
            )),
            (SELECT coalesce(max(seq), 0) + 1 FROM transactions)
       FROM json_each(:asked) AS asked

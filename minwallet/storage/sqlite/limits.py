@@ -28,15 +28,16 @@ from minwallet.storage.sqlite.audit_log import add_audit_event
 from minwallet.storage.sqlite.subject import SqliteSubject, reads, writes
 
 # The restrictions of the account `a`, from the day `:since` on. NULL for most accounts, after two lookups.
+# SQLite 3.54 passes the JSON of a subquery on as text; `json()` makes it JSON again.
 RESTRICTIONS = """
     json(CASE WHEN EXISTS (SELECT 1 FROM limits WHERE account_id = a.account_id)
                 OR EXISTS (SELECT 1 FROM exclusions WHERE player_key = a.player_key) THEN json_array(
-        (SELECT json_array(e.until_ms, e.next_until_ms, e.next_at_ms)
-           FROM exclusions AS e WHERE e.player_key = a.player_key),
-        (SELECT json_group_array(json_array(l.kind, l.per, l.cents, l.next_cents, l.next_at_ms))
-           FROM limits AS l WHERE l.account_id = a.account_id),
-        (SELECT json_group_array(json_array(n.day, n.deposited_high, n.deposited_low, n.lost_high, n.lost_low))
-           FROM limit_usage AS n WHERE n.account_id = a.account_id AND n.day >= :since)
+        json((SELECT json_array(e.until_ms, e.next_until_ms, e.next_at_ms)
+           FROM exclusions AS e WHERE e.player_key = a.player_key)),
+        json((SELECT json_group_array(json_array(l.kind, l.per, l.cents, l.next_cents, l.next_at_ms))
+           FROM limits AS l WHERE l.account_id = a.account_id)),
+        json((SELECT json_group_array(json_array(n.day, n.deposited_high, n.deposited_low, n.lost_high, n.lost_low))
+           FROM limit_usage AS n WHERE n.account_id = a.account_id AND n.day >= :since))
     ) END)
 """
 
