@@ -79,6 +79,7 @@ OPERATIONS: Mapping[str, Sequence[Operation]] = {
             CallbackKeyResponse,
             "Revoke a callback key",
             all_agents_only=True,
+            extra_problems=(ErrorCode.NOT_POSSIBLE,),
         ),
     ),
     "Players": (
