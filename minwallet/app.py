@@ -44,17 +44,15 @@ from minwallet.storage.sqlite.backup import back_up
 from minwallet.wallet.disk_space import BYTES_PER_MB
 from minwallet.wallet.feed import CommitNotifier
 from minwallet.wallet.service import Wallet
-from minwallet.web import admin_api, backoffice, control_endpoint, health
+from minwallet.web import admin_api, backoffice, health
 from minwallet.web.admin_api.operation import ApiContext
+from minwallet.web.control_endpoint import create_control_app
 from minwallet.web.gateway.access_log import AccessLog, LogStream
 from minwallet.web.gateway.asgi import StaticRouter
+from minwallet.web.gateway.bounded_reads import BoundedReadProtocol
+from minwallet.web.gateway.connection_budget import ControlPort, LimitedServerConfig, raise_connection_limit
 from minwallet.web.gateway.gateway import Gateway
-from minwallet.web.gateway.http_protocol import (
-    LimitedHttpProtocol,
-    LimitedServerConfig,
-    raise_connection_limit,
-    sweep_timeouts,
-)
+from minwallet.web.gateway.http_protocol import sweep_timeouts
 from minwallet.web.gateway.unknown_token_limit import UnknownTokenLimiter
 from minwallet.web.health import build_health_report
 from minwallet.web.log_setup import configure_logging
@@ -72,8 +70,6 @@ PageFactory = Callable[[Wallet, str], Sequence[Route]]
 def create_app(
     wallet: Wallet,
     settings: Settings,
-    control_port: int,
-    control_key: str,
     log: LogStream,
     *,
     metrics: Metrics,
@@ -88,11 +84,7 @@ def create_app(
             load_protocol(name), wallet, settings, token_limiter, access_log=access_log, call_recorder=call_recorder
         ).routes()
     api = ApiContext(wallet, partial(build_health_report, wallet, settings, version, wallet.clock_ms()), asyncio.Lock())
-    operator = [
-        *health.create_health_routes(wallet, version),
-        *metrics.routes(api),
-        *control_endpoint.create_control_routes(wallet, control_port, control_key),
-    ]
+    operator = [*health.create_health_routes(wallet, version), *metrics.routes(api)]
     site = create_pages_app([*backoffice.routes(wallet, settings, version), *pages])
     # Sign-in depends on the caller's address and on TLS, so these pages always evaluate a proxy's headers.
     proxied: Any = ProxyHeadersMiddleware(cast(Any, site), settings.forwarded_allow)
@@ -142,6 +134,7 @@ def serve(
             inherited_socket or open_listener(settings.host, settings.port) as public,
             open_listener("127.0.0.1", 0) as private,
         ):
+            limit_unsent_bytes(public)
             config = _build_uvicorn_config(settings)
             with asyncio.Runner(loop_factory=config.get_loop_factory()) as runner:
                 sockets = [public, private]
@@ -184,8 +177,9 @@ async def _run_server(
         await wallet.disk_space.check()
         provider_url = base_url + settings.callback_prefix
         extra_pages = pages(wallet, provider_url)
-        config.app = create_app(wallet, settings, private_port, key, log, metrics=metrics, pages=extra_pages)
-        config.control_port, config.max_connections = private_port, raise_connection_limit()
+        config.app = create_app(wallet, settings, log, metrics=metrics, pages=extra_pages)
+        config.control = ControlPort(private_port, create_control_app(wallet, key, store.sqlite_version))
+        config.max_connections = raise_connection_limit()
         server = _Server(config, wallet.commit_notifier)
         store.on_failure(lambda: setattr(server, "should_exit", True))
         _tune_gc()
@@ -302,7 +296,7 @@ def _build_uvicorn_config(settings: Settings) -> LimitedServerConfig:
     logging.getLogger("uvicorn").setLevel(logging.ERROR)
     return LimitedServerConfig(
         "",
-        http=LimitedHttpProtocol,
+        http=BoundedReadProtocol,
         log_config=None,
         access_log=False,
         lifespan="off",
@@ -326,6 +320,20 @@ def open_listener(host: str, port: int, options: str = "--host or --port") -> so
         number = error.errno if isinstance(error, OSError) else None
         reason = os.strerror(number) if number and number > 0 else str(error)
         raise BindError(f"cannot listen on {host} port {port}: {reason}; choose another with {options}") from error
+
+
+MAX_UNSENT_BYTES = 128 * 1024
+"""Maximum size of a connection's answers that the kernel stores before it can send them."""
+
+
+def limit_unsent_bytes(listener: socket.socket) -> None:
+    """Limit the kernel's memory for answers that a client does not read, for all connections of this listener.
+
+    Without the limit it is 4 MB on Linux, and some hundred connections slow down all TCP of the machine. What does not
+    fit stays in the server, where flow control limits it.
+    """
+    if hasattr(socket, "TCP_NOTSENT_LOWAT"):
+        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, MAX_UNSENT_BYTES)
 
 
 SD_LISTEN_FDS_START = 3

@@ -142,7 +142,7 @@ def _load_service_settings(db_option: Path | None) -> "Settings":
 
 def _render_service_unit(db: Path, backup_to: str, user: str) -> str:
     from minwallet.app import SHUTDOWN_GRACE_S
-    from minwallet.web.gateway.http_protocol import MAX_CONNECTIONS, RESERVED_FILES
+    from minwallet.web.gateway.connection_budget import MAX_CONNECTIONS, RESERVED_FILES
 
     folder = db.parent
     backup_dir = folder / backup_to

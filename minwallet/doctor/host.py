@@ -8,7 +8,7 @@ from pathlib import Path
 from minwallet.doctor.diagnosis import Diagnosis, fail, ok, warn
 from minwallet.operations.timestamps import format_minute
 from minwallet.storage.sqlite_versions import MIN_VERSION, has_wal_reset_bug, is_too_old
-from minwallet.web.gateway.http_protocol import DESIRED_OPEN_FILES, RESERVED_FILES
+from minwallet.web.gateway.connection_budget import DESIRED_OPEN_FILES, RESERVED_FILES
 
 EARLIEST_VALID_MS = 1_767_225_600_000
 """The start of 2026, in ms since 1970 UTC. A clock before it is wrong: this program is younger."""

@@ -2,12 +2,13 @@
 
 Only the server writes to the file while it runs. The endpoint listens on a separate loopback port, so it is not
 reachable through the public address. It requires the random key from the lock file, which only the owner of the
-database can read.
+database can read. Any user of the machine can connect to the port; `connection_budget` says what such a stranger gets.
 """
 
 import secrets
 
 from pydantic import ValidationError
+from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.routing import Route
@@ -18,21 +19,22 @@ from minwallet.operations.field_help import format_validation_error
 from minwallet.operations.requests import Envelope
 from minwallet.storage.errors import StoreError
 from minwallet.wallet.service import Wallet
+from minwallet.web.gateway.connection_budget import HAS_CONTROL_KEY
+from minwallet.web.health import create_health_routes
 
 
-def create_control_routes(wallet: Wallet, port: int, key: str) -> list[Route]:
-    """Return the route of `POST /control`, which answers on `port` only and requires `Authorization: Bearer KEY`.
+def create_control_app(wallet: Wallet, key: str, sqlite_version: str) -> Starlette:
+    """Return the application of the control port: `POST /control` with `Authorization: Bearer KEY`, and `/readyz`.
 
-    It answers 200 `{"done": {…}}`, 409 with an OperationFailure as a document, 422 `{"declined": [reason]}` for an
-    invalid request, and 503 `{"failed": reason}` for a fault of the store. On another port or without the key it
-    answers 404.
+    `/control` answers 200 `{"done": {…}}`, 409 with an OperationFailure as a document, 422 `{"declined": [reason]}` for
+    an invalid request, and 503 `{"failed": reason}` for a fault of the store. Without the key it answers 404.
     """
 
     async def handle_control(request: Request) -> JSONResponse:
         authorization = request.headers.get("authorization", "").encode()
-        is_control_port = (request.scope.get("server") or ("", None))[1] == port
-        if not is_control_port or not secrets.compare_digest(authorization, f"Bearer {key}".encode()):
-            return JSONResponse({"detail": "Not Found"}, 404)
+        if not secrets.compare_digest(authorization, f"Bearer {key}".encode()):
+            return JSONResponse({"detail": "Not Found"}, 404, {"connection": "close"})
+        request.scope[HAS_CONTROL_KEY] = True
         try:
             envelope = Envelope.model_validate_json(await request.body())
             reply = await execute(wallet, envelope.request, envelope.actor)
@@ -44,4 +46,5 @@ def create_control_routes(wallet: Wallet, port: int, key: str) -> list[Route]:
             return JSONResponse(reply.to_document(), 409)
         return JSONResponse({"done": reply})
 
-    return [Route("/control", handle_control, methods=["POST"])]
+    route = Route("/control", handle_control, methods=["POST"])
+    return Starlette(routes=[route, *create_health_routes(wallet, sqlite_version)])

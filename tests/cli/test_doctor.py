@@ -18,7 +18,7 @@ from minwallet.protocols.operator_service import Game
 from minwallet.protocols.registry import load_operator_service
 from minwallet.storage.file_lock import ControlEndpoint
 from minwallet.storage.sqlite import integrity
-from minwallet.web.gateway.http_protocol import DESIRED_OPEN_FILES
+from minwallet.web.gateway.connection_budget import DESIRED_OPEN_FILES
 from tests.cli.cli_assertions import assert_unchanged
 from tests.provider.stub_provider import run_stub_provider
 from tests.support import InProcessCli, copy_wallet_file, running_server
@@ -343,7 +343,7 @@ def test_a_low_limit_of_open_files_is_a_warning() -> None:
     """Connections need open files."""
     assert host.check_open_files(resource.RLIM_INFINITY).level == "ok"
     assert host.check_open_files(DESIRED_OPEN_FILES).level == "ok"
-    assert "only 896 connections" in host.check_open_files(1024).words
+    assert "only 832 connections" in host.check_open_files(1024).words
 
 
 def test_missing_and_old_backups_are_warnings(wallet_cli: InProcessCli, folder: Path) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from minwallet.app import SHUTDOWN_GRACE_S
-from minwallet.web.gateway.http_protocol import MAX_CONNECTIONS
+from minwallet.web.gateway.connection_budget import MAX_CONNECTIONS
 from tests.cli.cli_assertions import MINWALLET_SCRIPT, assert_error_line
 from tests.support import CommandResult, InProcessCli, clean_environment, require_programs
 

@@ -47,6 +47,9 @@ FAULTS = {
     "fuzz": TortureSpec("fuzz", "hostile bytes for every parser, guided by coverage", 3_600, "seconds for each parser"),
     "requests": TortureSpec("hostile_requests", "every method on every route, and altered calls", 3_600, "seconds"),
     "slow": TortureSpec("slow_clients", "500 slow request heads beside normal clients", 200, "comparisons"),
+    "hostile": TortureSpec(
+        "hostile_connections", "500 hostile connections of each kind beside normal clients", 10, "comparisons"
+    ),
     "files": TortureSpec("damaged_files", "truncated, altered and stale files", 100_000, "files"),
     "soak": TortureSpec("soak", "an hour of load on one server", 3_600, "seconds"),
 }

@@ -17,6 +17,7 @@ from pathlib import Path
 import httpx2
 import pytest
 
+from minwallet.app import MAX_UNSENT_BYTES, limit_unsent_bytes
 from tests.forkserver import FRESH_PROCESS
 from tests.support import TIMEOUT_S, InProcessCli, Server, clean_environment, running_server
 
@@ -66,22 +67,23 @@ def test_shutdown_does_not_wait_for_an_incomplete_request(db: Path) -> None:
 
 
 @contextmanager
-def sending_without_reading(server: Server) -> Iterator[None]:
-    """Run a client that sends calls as long as the server accepts them, and never reads an answer."""
-    calls, sent = b"GET /api/bet HTTP/1.1\r\nhost: x\r\n\r\n" * 1000, 0
+def sending_without_reading(server: Server, calls: bytes, max_bytes: int) -> Iterator[None]:
+    """Run a client that sends these calls as long as the server accepts them, and never reads an answer."""
+    sent = 0
     with socket.socket() as connection:
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         connection.connect((server.http.base_url.host, server.http.base_url.port))
         connection.settimeout(1)
-        with suppress(TimeoutError):
-            while sent < 50_000_000:
+        with suppress(TimeoutError, ConnectionError):
+            while sent < max_bytes:
                 sent += connection.send(calls)
         yield
 
 
 def test_shutdown_does_not_wait_for_a_client_that_does_not_read(db: Path) -> None:
     """A client that never reads its answers does not delay a shutdown, and nothing is logged about it."""
-    with running_server(db) as server, sending_without_reading(server):
+    pages = b"GET /admin/api/v1/openapi.json HTTP/1.1\r\nhost: x\r\n\r\n" * 30
+    with running_server(db) as server, sending_without_reading(server, pages, len(pages)):
         assert server.http.get("/healthz").status_code == 200
         begun = time.monotonic()
         assert server.stop() == 0
@@ -90,18 +92,28 @@ def test_shutdown_does_not_wait_for_a_client_that_does_not_read(db: Path) -> Non
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells a process's memory in a file")
-def test_pipelined_calls_apply_backpressure(server: Server) -> None:
-    """A client that sends faster than the server answers must wait, so memory does not grow; it may also disconnect."""
+def test_pipelined_calls_do_not_fill_the_memory(server: Server) -> None:
+    """A client that sends faster than the server answers is reset, so memory does not grow."""
     status = Path(f"/proc/{server.process.pid}/status")
 
     def memory_kib() -> int:
         return int(status.read_text().partition("VmRSS:")[2].split()[0])
 
     before = memory_kib()
-    with sending_without_reading(server):
+    with sending_without_reading(server, b"GET /api/bet HTTP/1.1\r\nhost: x\r\n\r\n" * 1000, 50_000_000):
         assert memory_kib() - before < 50_000
     assert server.http.get("/healthz").status_code == 200
     assert "Traceback" not in server.log.read_text()
+
+
+@pytest.mark.skipif(not hasattr(socket, "TCP_NOTSENT_LOWAT"), reason="the system has no such limit")
+def test_unread_answers_do_not_fill_the_kernel() -> None:
+    """Accepted connections have the limit of their listener."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        limit_unsent_bytes(listener)
+        with socket.create_connection(listener.getsockname()), listener.accept()[0] as accepted:
+            limit = accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT)
+    assert limit == MAX_UNSENT_BYTES
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])

@@ -20,6 +20,8 @@ METHODS = {
         "eof_received": ["self"],
         "on_message_begin": ["self"],
         "on_url": ["self", "url"],
+        "on_header": ["self", "name", "value"],
+        "on_body": ["self", "body"],
         "on_headers_complete": ["self"],
         "_start_asgi_task": ["self", "cycle", "app"],
         "send_400_response": ["self", "msg"],
@@ -30,8 +32,8 @@ METHODS = {
 """The methods that the subclasses override, with their parameters."""
 
 PROTOCOL_ATTRIBUTES = {
-    "connections", "cycle", "flow", "loop", "parser", "pipeline", "scope", "server", "server_state",
-    "timeout_keep_alive", "transport", "url",
+    "app", "connections", "cycle", "flow", "loop", "parser", "pipeline", "scope", "server", "server_state",
+    "timeout_keep_alive", "timeout_keep_alive_task", "transport",
 }  # fmt: skip
 """The instance attributes that the subclass reads or sets."""
 

@@ -6,8 +6,8 @@ Rules
 1. A complete call is answered, or the connection closes without an answer. A call never gets the answer of another.
 2. A 400 never follows a complete call that is still unanswered. The client would read it as the refusal of that call.
 3. An incomplete request has moved nothing, so the server may drop it at any time.
-4. Every resource of a client has a limit. The limits of connections and time apply to the public port only, so the
-   command line, which uses the control port, works during an overload.
+4. Every resource of a client has a limit. The command line uses the control port, which has its own connections. Its
+   requests with the key have no limit of time, because a command may take long.
 
 Limits
 ======
@@ -15,21 +15,28 @@ Limits
 ==========================  ======================  ==============================================================
 resource                    limit                   an excess gets
 ==========================  ======================  ==============================================================
-connections                 `max_connections`       503 and a close; beyond `MAX_REJECTED` more, a reset
-request line and headers    `MAX_HEAD_BYTES`        a close; one read (up to 256 KB) may exceed the limit
-URL                         `MAX_URL_BYTES`         a shorter URL; the gateway answers 414
+connections                 `connection_budget`     503 and a close, or a reset
+one read                    `bounded_reads`         a pause; flow control acts between two reads only
+request line and headers    `MAX_HEAD_BYTES`        414 or 431, and a close
+headers, trailers included  `MAX_HEADERS`           431 and a close
+a part without an end       `MAX_HEAD_BYTES`        431 and a close: empty lines, a header, a chunk's extension …
+pipelined requests          `MAX_PIPELINED`         a reset
+headers of waiting ones     `MAX_WAITING_HEADERS`   a reset
 time of one request         `REQUEST_TIMEOUT_S`     a reset; the time runs from the first byte to the end of the body
 idle time before a request  uvicorn's keep-alive    a reset
-pipelined requests          one read                no more reads until each parsed request has started
+time without the key        `REQUEST_TIMEOUT_S`     a reset; on the control port only
+unread answers              `UNREAD_TIMEOUT_S`      a reset
 unread answers at shutdown  `DRAIN_TIMEOUT_S`       a reset
 ==========================  ======================  ==============================================================
 
 `asgi.read_body` limits the body. uvicorn itself stops reading at 64 KiB of body that the application has not taken.
+Rule 2 applies to 414 and 431 too. `tests/faults/test_hostile_connections.py` measures the memory of a connection.
 
 Theory of operation
 ===================
 
-uvicorn creates one protocol object per connection. The parser calls `on_message_begin`, `on_url`, `on_header`,
+uvicorn creates one protocol object per connection. uvloop reads up to 256 KB at once, and the parser does not stop
+within a read. So `bounded_reads` divides them. The parser calls `on_message_begin`, `on_url`, `on_header`,
 `on_headers_complete`, `on_body` and `on_message_complete` during `data_received`. Each request becomes a cycle.
 `self.cycle` is the newest cycle. Requests that arrive before the previous answer wait in `self.pipeline`; they start in
 order. uvicorn knows only the newest cycle, so this class also remembers the one in progress (`_active_cycle`).
@@ -53,21 +60,24 @@ allows one minor version.
 
 import asyncio
 import re
-import resource
 from collections.abc import Collection, Sized
+from typing import NoReturn
 
-import uvicorn
 from uvicorn._types import ASGI3Application
 from uvicorn.protocols.http.flow_control import FlowControl
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
 from minwallet.wallet.periodic import run_periodically
+from minwallet.web.gateway.connection_budget import HAS_CONTROL_KEY, MAX_REJECTED, ControlPort, LimitedServerConfig
 
-MAX_HEAD_BYTES = 64 * 1024
+MAX_HEAD_BYTES = 16 * 1024
 """Maximum size of the request line and headers. Providers and browsers send far less."""
 
-MAX_URL_BYTES = 16 * 1024
-"""Stored length of a URL. It exceeds every valid path and query, so a longer provider call still gets 404 or 414."""
+MAX_HEADERS = 100
+"""Maximum number of headers of a request. Each takes about 170 bytes of memory, however short it is."""
+
+MAX_PIPELINED, MAX_WAITING_HEADERS = 32, 512
+"""Maximum number of requests on a connection that are not answered, and of all headers of those that wait."""
 
 DRAIN_TIMEOUT_S = 1
 """Time after which a stopping server resets a connection whose client reads no more of its answers."""
@@ -75,21 +85,12 @@ DRAIN_TIMEOUT_S = 1
 IDLE_GRACE_S = 0.3
 """Time for which a stopping server still reads from an idle connection. A call may be on its way."""
 
-MAX_CONNECTIONS = 10_000
-"""Several times the connection pools of a large provider. One connection uses about 10 kB of memory."""
-
-MAX_REJECTED = 64
-"""Number of connections above the maximum that get 503. Further ones are reset without an answer."""
-
-RESERVED_FILES, MIN_CONNECTIONS = 2 * MAX_REJECTED, 8
-"""File descriptors for the wallet's own files and the connections that get 503, and the lowest connection limit."""
-
-DESIRED_OPEN_FILES = MAX_CONNECTIONS + RESERVED_FILES
-"""Number of file descriptors that the full connection limit needs."""
-
 REQUEST_TIMEOUT_S = 10
 """Maximum time for a request to arrive completely. A provider's call is one packet; a slow sender is an attacker or
 behind a broken link."""
+
+UNREAD_TIMEOUT_S = 30
+"""Maximum time without progress for a client to read its answers."""
 
 SWEEP_INTERVAL_S = 1.0
 """Time between two timeout checks of all connections. One task for all is cheaper than a timer for each request."""
@@ -99,7 +100,7 @@ BAD_REQUEST_HEADERS = (
     (b"cache-control", b"no-store"),
     (b"connection", b"close"),
 )
-"""Headers of the answer to invalid HTTP. The body is plain text, because the protocol of the call is unknown."""
+"""Headers of an answer to invalid HTTP. The body is plain text, because the protocol of the call is unknown."""
 
 OVER_CAPACITY = "minwallet.over_capacity"
 """ASGI scope key of a request on a connection above the limit. The application answers it with 503."""
@@ -111,14 +112,8 @@ OVER_CAPACITY = "minwallet.over_capacity"
 _UPGRADE_HEADER = re.compile(rb"\nupgrade:", re.IGNORECASE)
 
 
-class LimitedServerConfig(uvicorn.Config):
-    """uvicorn's configuration with a connection limit.
-
-    The limit does not apply to `control_port`, where the commands of the CLI arrive.
-    """
-
-    max_connections = MAX_CONNECTIONS
-    control_port = 0
+class _LimitExceeded(Exception):
+    """Stops the parser, which then calls `send_400_response`."""
 
 
 class _PipelineFlowControl(FlowControl):
@@ -148,70 +143,134 @@ class LimitedHttpProtocol(HttpToolsProtocol):
     """
 
     _is_reading_head = False
-    _head_bytes = 0
-    _is_public = False
+    _head_bytes = _header_count = _waiting_headers = _incomplete_bytes = 0
+    _control: ControlPort | None = None
     _is_over_capacity = False
     _is_stopping = False
     _idle_s = 0.0
+    _unread_bytes = 0
+    _error_status = 400
     _active_cycle: RequestResponseCycle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn's own
-        """Count the connection against the limit, and reset it if it is far above."""
+        """Count the connection against its budget."""
         super().connection_made(transport)
         self.flow = _PipelineFlowControl(transport, self.pipeline)
         config, port = self.config, self.server[1] if self.server else None
-        if isinstance(config, LimitedServerConfig) and port != config.control_port:
-            self._is_public = True
-            excess = len(self.connections) - config.max_connections
-            self._is_over_capacity = excess > 0
-            if excess > MAX_REJECTED:
-                transport.abort()
+        if not isinstance(config, LimitedServerConfig):
+            return
+        if config.control and port == config.control.port:
+            self._control = config.control
+            self.app = self._control.app
+            self._control.add(self)
+            return
+        control_connections = len(config.control.connections) if config.control else 0
+        excess = len(self.connections) - control_connections - config.max_connections
+        self._is_over_capacity = excess > 0
+        if excess > MAX_REJECTED:
+            self.abort()
+
+    @property
+    def has_control_key(self) -> bool:
+        """Return whether the newest request of this connection to the control port has the key."""
+        cycle: RequestResponseCycle | None = self.cycle
+        return cycle is not None and HAS_CONTROL_KEY in cycle.scope
+
+    def abort(self) -> None:
+        """Reset the connection."""
+        self.transport.abort()
 
     def check_timeout(self, elapsed_s: float) -> None:
-        """Add `elapsed_s` to the age of the current request or idle period; reset the connection after its timeout.
+        """Add `elapsed_s` to the time for which the server has waited for the client; reset it after the timeout."""
+        previous_unread, self._unread_bytes = self._unread_bytes, self.transport.get_write_buffer_size()
+        is_unread = self._unread_bytes > 0 and self._unread_bytes >= previous_unread
+        timeout_s = self._get_timeout_s(is_unread=is_unread)
+        self._idle_s = 0 if timeout_s is None else self._idle_s + elapsed_s
+        if timeout_s is not None and self._idle_s > timeout_s:
+            self.abort()
 
-        While a complete call is in progress, or uvicorn's keep-alive timer runs, no time is counted.
+    def _get_timeout_s(self, *, is_unread: bool) -> float | None:
+        """Return the timeout of the connection's state.
+
+        Return None while the server does not wait: a call is in progress, or uvicorn's keep-alive timer runs.
         """
         cycle: RequestResponseCycle | None = self.cycle
-        self._idle_s += elapsed_s
+        if self._control:
+            return None if self.has_control_key else REQUEST_TIMEOUT_S
         if self._is_reading_head or (cycle and cycle.more_body):
-            timeout_s = REQUEST_TIMEOUT_S
-        elif cycle is None:
-            # uvicorn starts its keep-alive timer after an answer only; this covers a connection without any request.
-            timeout_s = self.timeout_keep_alive
-        else:
-            self._idle_s = 0
-            return
-        if self._is_public and self._idle_s > timeout_s:
-            self.transport.abort()
+            return REQUEST_TIMEOUT_S
+        if is_unread:
+            return UNREAD_TIMEOUT_S
+        if cycle is None or (cycle.response_complete and self.timeout_keep_alive_task is None):
+            # uvicorn starts its timer after an answer, and any byte stops it. This covers a connection without a
+            # request, and one that has sent only empty lines since its last answer.
+            return self.timeout_keep_alive
+        return None
 
     def data_received(self, data: bytes) -> None:
-        """Parse the data, and close the connection if a head exceeds the limit.
+        """Parse the data, and reject it if a part of a request has no end.
 
-        `on_message_begin` sets the count to 0 during the parsing. So the read that contains a head's beginning does
-        not count: most of it may be earlier pipelined requests.
+        The callbacks set `_incomplete_bytes` to 0 during the parsing. So the read that contains the beginning of the
+        part does not count: most of it may be earlier pipelined requests.
         """
-        self._head_bytes += len(data)
+        self._incomplete_bytes += len(data)
         if b"\nupgrade:" in data.lower():
             data = _UPGRADE_HEADER.sub(b"\nignored:", data)
         super().data_received(data)
-        if self._is_reading_head and self._head_bytes > MAX_HEAD_BYTES:
-            self.transport.close()
+        if self._incomplete_bytes > MAX_HEAD_BYTES:
+            self._error_status = 431
+            self.send_400_response("a part of the request is too long")
 
     def on_message_begin(self) -> None:
         """Start the limits of a new request."""
         self._is_reading_head = True
-        self._head_bytes = 0
+        self._head_bytes = self._header_count = self._incomplete_bytes = 0
         self._idle_s = 0
+        if not self.pipeline:
+            self._waiting_headers = 0
         super().on_message_begin()
 
     def on_url(self, url: bytes) -> None:
-        """Append a piece of the URL, up to the limit. The parser itself accepts any length."""
-        self.url = (self.url + url)[:MAX_URL_BYTES]
+        """Append a piece of the URL, up to the limit."""
+        self._incomplete_bytes = 0
+        self._head_bytes += len(url)
+        if self._head_bytes > MAX_HEAD_BYTES:
+            self._reject(414)
+        super().on_url(url)
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Store a header, up to the limits. A trailer counts too, but is not stored: it is no header of the request."""
+        self._incomplete_bytes = 0
+        self._head_bytes += len(name) + len(value) + len(b": \r\n")
+        self._header_count += 1
+        if self._head_bytes > MAX_HEAD_BYTES or self._header_count > MAX_HEADERS:
+            self._reject(431)
+        if self.pipeline:
+            self._waiting_headers += 1
+            if self._waiting_headers > MAX_WAITING_HEADERS:
+                self._reject(None)
+        if self._is_reading_head:
+            super().on_header(name, value)
+
+    def on_body(self, body: bytes) -> None:
+        """Store a piece of the body."""
+        self._incomplete_bytes = 0
+        super().on_body(body)
+
+    def _reject(self, status: int | None) -> NoReturn:
+        """Stop the parser. Answer with the status if rule 2 permits it; None resets the connection."""
+        if status is None:
+            self.abort()
+        else:
+            self._error_status = status
+        raise _LimitExceeded
 
     def on_headers_complete(self) -> None:
         """Create the cycle, and mark it as the connection's last one where that is needed."""
         self._is_reading_head = False
+        if len(self.pipeline) + 1 >= MAX_PIPELINED:
+            # The request in progress and those in the pipeline are not answered, and this is one more.
+            self._reject(None)
         super().on_headers_complete()
         if self._is_stopping:
             self.cycle.keep_alive = False
@@ -233,9 +292,12 @@ class LimitedHttpProtocol(HttpToolsProtocol):
         super()._start_asgi_task(cycle, app)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Mark the call in progress as disconnected; uvicorn marks only the newest one."""
+        """Mark the call in progress as disconnected; uvicorn marks only the newest one. Forget those that wait."""
+        if self._control:
+            self._control.remove(self)
         if self._active_cycle is not None:
             self._active_cycle.disconnected = True
+        self.pipeline.clear()
         super().connection_lost(exc)
 
     def eof_received(self) -> bool:  # type: ignore[override]  # uvicorn's returns None, which closes the connection
@@ -243,20 +305,24 @@ class LimitedHttpProtocol(HttpToolsProtocol):
         return self._close_after_responses()
 
     def send_400_response(self, msg: str) -> None:
-        """Answer invalid HTTP with 400, unless a complete call still waits for its answer.
+        """Answer invalid or too large HTTP with `_error_status`, unless a complete call still waits for its answer.
 
         Such a call is answered first, and the invalid bytes get no answer of their own.
         """
+        if self.transport.is_closing():
+            return
         newest: RequestResponseCycle | None = self.cycle
         has_pending_response = self._active_cycle is not None and not self._active_cycle.response_complete
-        if newest is not None and newest.more_body and newest is not self._active_cycle and has_pending_response:
+        is_pipelined = newest is not self._active_cycle and has_pending_response
+        if newest is not None and newest.more_body and (is_pipelined or newest.response_complete):
             # The body of a pipelined call is invalid. A 400 now would arrive as the answer of the call in progress. The
-            # newest cycle is incomplete and cannot close the connection in order. So it closes immediately.
+            # newest cycle is incomplete and cannot close the connection in order. So it closes immediately. The same
+            # holds if the newest request already has its answer, which did not need the body.
             self.transport.close()
         elif not self._close_after_responses():
             headers = (*self.server_state.default_headers, *BAD_REQUEST_HEADERS, (b"content-length", b"%d" % len(msg)))
-            lines = [b"HTTP/1.1 400 Bad Request", *(name + b": " + value for name, value in headers)]
-            self.transport.write(b"\r\n".join([*lines, b"", msg.encode()]))
+            lines = b"".join(b"%b: %b\r\n" % header for header in headers)
+            self.transport.write(b"%b%b\r\n%b" % (STATUS_LINE[self._error_status], lines, msg.encode()))
             self.transport.close()
 
     def _close_after_responses(self) -> bool:
@@ -309,16 +375,3 @@ async def sweep_timeouts(connections: Collection[object]) -> None:
                 connection.check_timeout(SWEEP_INTERVAL_S)
 
     await run_periodically("checking connection timeouts", sweep, SWEEP_INTERVAL_S, delay_first_run=True)
-
-
-def raise_connection_limit() -> int:
-    """Raise the process's limit of open files as far as needed and permitted; return the connection limit.
-
-    RESERVED_FILES descriptors stay free for the wallet's own files and for connections that get 503.
-    """
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if soft != resource.RLIM_INFINITY and soft < DESIRED_OPEN_FILES:
-        soft = DESIRED_OPEN_FILES if hard == resource.RLIM_INFINITY else min(DESIRED_OPEN_FILES, hard)
-        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
-        return max(soft - RESERVED_FILES, MIN_CONNECTIONS)
-    return MAX_CONNECTIONS
