@@ -111,11 +111,12 @@ async def follow(store: Store, notifier: PollingNotifier, row_filter: Filter, af
 class LedgerFeed:
     """The feed of a server: the newest rows are read once for all subscribers, and only while there are any.
 
-    `subscribers` counts the subscriptions by name of the subscriber.
+    `open_streams` counts the streams by name of their subscriber, for the limit of `web/sse.py`.
     """
 
     def __init__(self, store: Store, notifier: CommitNotifier) -> None:
-        self.subscribers: Counter[str] = Counter()
+        self.open_streams: Counter[str] = Counter()
+        self._subscriptions = 0
         self._store = store
         self._notifier = notifier
         self._batch_notifier = CommitNotifier()
@@ -125,13 +126,13 @@ class LedgerFeed:
         self._reader_task: asyncio.Task[None] | None = None
 
     async def subscribe(
-        self, row_filter: Filter, after: int, max_rows: int = BATCH_SIZE, subscriber: str = ""
+        self, row_filter: Filter, after: int, max_rows: int = BATCH_SIZE
     ) -> AsyncGenerator[FeedBatch, None]:
         """Yield matching rows committed after row `after`, up to `max_rows` per batch, until the notifier is closed.
 
         Yield empty batches too. A subscriber that is too slow, or comes back late, gets the number of missed rows.
         """
-        self.subscribers[subscriber] += 1
+        self._subscriptions += 1
         try:
             reader_task = await self._ensure_reader_task(after)
             async with aclosing(self._read_backlog(row_filter, after, max_rows)) as backlog:
@@ -146,7 +147,7 @@ class LedgerFeed:
                 after = batch.seq
                 yield batch
         finally:
-            self.subscribers[subscriber] -= 1
+            self._subscriptions -= 1
 
     async def _ensure_reader_task(self, after: int) -> "asyncio.Task[None]":
         """Return the task that reads. The first subscriber starts it."""
@@ -184,7 +185,7 @@ class LedgerFeed:
         self._batch_notifier.notify()
 
     async def _poll_new_rows(self) -> None:
-        while self.subscribers.total() and not self._notifier.is_closed:
+        while self._subscriptions and not self._notifier.is_closed:
             version, newest = self._notifier.version, await self._store.ledger.count_entries()
             if newest > self._seq:
                 page = await self._store.ledger.read_entries_after(

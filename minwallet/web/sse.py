@@ -9,12 +9,14 @@ Rules
    were skipped. So a reader never delays the server, and always knows about a gap.
 4. A stream ends when its subscriber signs out or the key is revoked. This is checked with the first batch or heartbeat
    after REAUTHORIZE_INTERVAL_S. Heartbeats come every 2 s, so a stream ends within 4 s.
-5. Streams are bounded, in total and per admin or key. An excess gets 429.
+5. Streams are bounded, in total and per admin or key. An excess gets 429. A stream counts from the check of this limit
+   until its response ends, so that streams that open at the same time cannot pass the check together.
 6. A stopping server ends all streams. Otherwise it would wait for them.
 
 A comment line is the heartbeat. It keeps proxies from closing the connection, and shows the server that a client left.
 """
 
+from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import aclosing
 from functools import lru_cache
@@ -22,6 +24,7 @@ from time import monotonic
 
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
+from starlette.types import Receive, Scope, Send
 
 from minwallet.storage.queries import Filter, OwnedEntry
 from minwallet.wallet.feed import BATCH_SIZE
@@ -59,10 +62,15 @@ async def stream_entries(
     together, the newest `max_backlog` are sent. The stream ends when `is_allowed` returns False. Return 429 if there
     are too many streams, in total or of this `subscriber`.
     """
-    subscribers = wallet.feed.subscribers
-    if subscribers.total() >= MAX_STREAMS or subscribers[subscriber] >= MAX_STREAMS_PER_SUBSCRIBER:
+    open_streams = wallet.feed.open_streams
+    if open_streams.total() >= MAX_STREAMS or open_streams[subscriber] >= MAX_STREAMS_PER_SUBSCRIBER:
         return Response("too many open feeds; close one or try again later", 429, {"retry-after": "10"})
-    newest = await wallet.store.ledger.count_entries()
+    open_streams[subscriber] += 1
+    try:
+        newest = await wallet.store.ledger.count_entries()
+    except BaseException:
+        open_streams[subscriber] -= 1
+        raise
     last_event_id = request.headers.get("last-event-id", "")
     if last_event_id.isascii() and last_event_id.isdigit() and len(last_event_id) < 20:
         after = int(last_event_id)
@@ -72,7 +80,7 @@ async def stream_entries(
     async def events() -> AsyncIterator[str]:
         checked_at_s = monotonic()
         yield ": the feed begins\n\n"
-        async with aclosing(wallet.feed.subscribe(entry_filter, after, max_backlog, subscriber)) as batches:
+        async with aclosing(wallet.feed.subscribe(entry_filter, after, max_backlog)) as batches:
             async for batch in batches:
                 if monotonic() - checked_at_s > REAUTHORIZE_INTERVAL_S:
                     if not await is_allowed():
@@ -84,9 +92,24 @@ async def stream_entries(
                     or ": heartbeat\n\n"
                 )
 
-    # nginx buffers answers by default and would delay the events; this header turns it off.
-    headers = {"cache-control": "no-store", "x-accel-buffering": "no"}
-    return StreamingResponse(events(), media_type="text/event-stream", headers=headers)
+    return _FeedResponse(events(), open_streams, subscriber)
+
+
+class _FeedResponse(StreamingResponse):
+    """A counted stream. Its end is counted here, because the generator never runs if the client leaves before."""
+
+    def __init__(self, events: AsyncIterator[str], open_streams: Counter[str], subscriber: str) -> None:
+        # nginx buffers answers by default and would delay the events; this header turns it off.
+        headers = {"cache-control": "no-store", "x-accel-buffering": "no"}
+        super().__init__(events, media_type="text/event-stream", headers=headers)
+        self._open_streams = open_streams
+        self._subscriber = subscriber
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            await super().__call__(scope, receive, send)
+        finally:
+            self._open_streams[self._subscriber] -= 1
 
 
 # A row is formatted once per format, for any number of readers.

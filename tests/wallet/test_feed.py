@@ -129,7 +129,7 @@ async def test_the_file_is_read_once_for_all_subscribers(tmp_path: Path) -> None
             await wallet.commit_notifier.wait(wallet.commit_notifier.version)
         reads = 0
         await bet(wallet, 41)
-        assert (wallet.feed.subscribers.total(), reads) == (0, 0)
+        assert (wallet.feed._subscriptions, reads) == (0, 0)
 
 
 async def test_subscribers_end_when_the_notifier_is_closed(tmp_path: Path) -> None:

@@ -1,15 +1,26 @@
 """The live feed of the admin API."""
 
 import json
+import time
+from collections import Counter
 from collections.abc import Generator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from unittest.mock import patch
 
 import pytest
+from starlette.requests import ClientDisconnect, Request
+from starlette.types import Message
 
+from minwallet.storage.errors import StoreError
+from minwallet.storage.queries import Filter
+from minwallet.wallet.feed import HEARTBEAT_S
+from minwallet.wallet.service import Wallet
 from minwallet.web.admin_api.problems import API_PREFIX
-from minwallet.web.sse import MAX_STREAMS_PER_SUBSCRIBER
+from minwallet.web.sse import MAX_STREAMS_PER_SUBSCRIBER, stream_entries
+from tests.storage.reference_engine.memory_store import MemoryStore
 from tests.support import TIMEOUT_S, Server, running_server
 from tests.web.api_client import ApiClient, assert_problem, create_key
 
@@ -79,6 +90,46 @@ def test_streams_are_limited_per_key(server: Server, api_client: ApiClient) -> N
     assert next(modest) == (0, {})
     for events in [*reading, modest]:
         events.close()
+
+
+def test_feeds_that_open_at_the_same_time_are_limited(server: Server) -> None:
+    """The limit counts a feed when it is checked, and forgets it when it ends."""
+    caller = ApiClient(server, create_key(server, "hasty", "read"))
+    request = f"GET {API_PREFIX}/feed HTTP/1.1\r\nhost: x\r\nauthorization: {caller.headers['authorization']}\r\n\r\n"
+    for _ in range(2):
+        with ExitStack() as stack:
+            connections = [stack.enter_context(server.connect()) for _ in range(40)]
+            for connection in connections:
+                connection.sendall(request.encode())
+            statuses = Counter(connection.recv(4096)[9:12] for connection in connections)
+        assert statuses == {b"200": MAX_STREAMS_PER_SUBSCRIBER, b"429": 40 - MAX_STREAMS_PER_SUBSCRIBER}
+        # The server sees with the next heartbeats that the clients have gone.
+        time.sleep(2 * HEARTBEAT_S + 1)
+
+
+@pytest.mark.anyio
+async def test_a_feed_whose_client_leaves_early_is_not_counted() -> None:
+    """The client may leave, and the store may fail, before the first event."""
+    wallet = Wallet(MemoryStore())
+    scope = {"type": "http", "headers": []}
+
+    async def receive() -> Message:
+        return {"type": "http.disconnect"}
+
+    async def send(message: Message) -> None:
+        raise OSError(message["type"])
+
+    response = await stream_entries(wallet, Request(scope), Filter(), str, subscriber="key x")
+    assert wallet.feed.open_streams == {"key x": 1}
+    with suppress(OSError, ClientDisconnect):
+        await response(scope, receive, send)
+    assert wallet.feed.open_streams.total() == 0
+    with (
+        patch.object(wallet.store.ledger, "count_entries", side_effect=StoreError("broken")),
+        pytest.raises(StoreError),
+    ):
+        await stream_entries(wallet, Request(scope), Filter(), str, subscriber="key x")
+    assert wallet.feed.open_streams.total() == 0
 
 
 def test_the_feed_ends_when_the_key_is_revoked(server: Server, player: str) -> None:
