@@ -55,6 +55,7 @@ from minwallet.web.gateway.gateway import Gateway
 from minwallet.web.gateway.http_protocol import sweep_timeouts
 from minwallet.web.gateway.unknown_token_limit import UnknownTokenLimiter
 from minwallet.web.health import build_health_report
+from minwallet.web.host_check import HostCheck
 from minwallet.web.log_setup import configure_logging
 from minwallet.web.metrics import Metrics
 from minwallet.web.templating import create_pages_app
@@ -86,12 +87,13 @@ def create_app(
     api = ApiContext(wallet, partial(build_health_report, wallet, settings, version, wallet.clock_ms()), asyncio.Lock())
     operator = [*health.create_health_routes(wallet, version), *metrics.routes(api)]
     site = create_pages_app([*backoffice.routes(wallet, settings, version), *pages])
+    checked = HostCheck(site, settings.browser_hosts)
     # Sign-in depends on the caller's address and on TLS, so these pages always evaluate a proxy's headers.
-    proxied: Any = ProxyHeadersMiddleware(cast(Any, site), settings.forwarded_allow)
+    proxied: Any = ProxyHeadersMiddleware(cast(Any, checked), settings.forwarded_allow)
     proxied_paths = ("/admin", "/admin/{rest:path}", "/demo", "/demo/{rest:path}")
     routes = [
         *operator,
-        *admin_api.create_api_routes(api, settings.public_url),
+        *admin_api.create_api_routes(api, settings.browser_url(_format_url(settings)), settings.browser_hosts),
         *(Route(path, proxied) for path in proxied_paths),
     ]
     app = Starlette(routes=routes)
@@ -168,7 +170,8 @@ async def _run_server(
 ) -> None:
     key = secrets.token_urlsafe(32)
     public_port, private_port = (each.getsockname()[1] for each in sockets)
-    base_url = _format_url(settings.host, public_port)
+    settings = settings.model_copy(update={"port": public_port})  # 0 stood for any free port
+    base_url = _format_url(settings)
     store = await SqliteStore.open(settings.db, create=True, check=True)
     metrics = Metrics(store.sqlite_version)
     async with Wallet(
@@ -365,5 +368,6 @@ def take_systemd_socket() -> socket.socket | None:
     return inherited
 
 
-def _format_url(host: str, port: int) -> str:
-    return f"http://{f'[{host}]' if ':' in host else host}:{port}"
+def _format_url(settings: Settings) -> str:
+    host = settings.host
+    return f"http://{f'[{host}]' if ':' in host else host}:{settings.port}"

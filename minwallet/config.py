@@ -72,6 +72,11 @@ class Settings(BaseSettings):
     public_url: str = Field(
         "", description="the public URL of this server behind a proxy, such as https://wallet.example.com"
     )
+    hosts: Annotated[tuple[str, ...], NoDecode] = Field(
+        (),
+        description="more host names under which browsers may open this server, such as wallet.lan, separated by"
+        " commas; always allowed are loopback, IP addresses, and the names in MINWALLET_HOST and MINWALLET_PUBLIC_URL",
+    )
     journal_days: int = Field(
         30, ge=0, le=36_500, description="the number of days to keep the text of provider calls; 0 keeps none"
     )
@@ -105,6 +110,11 @@ class Settings(BaseSettings):
         if not isinstance(value, str):
             return value
         return tuple(map(_parse_network, _split_list(value)))
+
+    @field_validator("hosts", mode="before")
+    @classmethod
+    def _parse_hosts(cls, value: object) -> object:
+        return tuple(map(_parse_host_name, _split_list(value))) if isinstance(value, str) else value
 
     @field_validator("public_url")
     @classmethod
@@ -173,9 +183,14 @@ class Settings(BaseSettings):
         return serves.replace("//0.0.0.0:", "//127.0.0.1:").replace("//[::]:", "//[::1]:")
 
     @property
+    def browser_hosts(self) -> frozenset[str]:
+        """Return the host names under which browsers may open this server, in lower case."""
+        return frozenset({*self.hosts, self.host.lower(), urlsplit(self.public_url).hostname or ""} - {""})
+
+    @property
     def is_exposed(self) -> bool:
         """Return True if the settings let other machines reach the server."""
-        return not _is_loopback(self.host) or bool(self.public_url)
+        return not is_loopback(self.host) or bool(self.public_url)
 
     @property
     def trusts_any_proxy(self) -> bool:
@@ -189,7 +204,7 @@ class Settings(BaseSettings):
         money.
         """
         has_allow_list = self.callback_allow and all(network.prefixlen for network in self.callback_allow)
-        if self.callback_key or has_allow_list or _is_loopback(self.host):
+        if self.callback_key or has_allow_list or is_loopback(self.host):
             return
         raise SettingsError(
             f"refusing to listen on {self.host} without protection, because anyone could move money; set"
@@ -270,6 +285,12 @@ def _parse_network(text: str) -> Network:
         raise ValueError(f"invalid network {text!r}: {error}; write it like 203.0.113.0/24") from error
 
 
+def _parse_host_name(text: str) -> str:
+    if not re.fullmatch(r"[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*", text, re.ASCII):
+        raise ValueError(f"invalid host name {text!r:.60}: write it like wallet.lan, without scheme and port")
+    return text.lower()
+
+
 def _format_value(name: str, value: object) -> str:
     if name in SECRET_SETTINGS:
         return f"a secret of {len(str(value))} characters" if value else ""
@@ -338,7 +359,8 @@ def _matches_any_address(proxy: str) -> bool:
         return "*" in proxy
 
 
-def _is_loopback(host: str) -> bool:
+def is_loopback(host: str) -> bool:
+    """Return whether the address or host name always means this machine."""
     try:
         return ip_address(host).is_loopback
     except ValueError:

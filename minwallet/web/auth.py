@@ -7,7 +7,8 @@ A sign-in sets one cookie with 160 random bits. The file stores only its hash, a
 
 - `HttpOnly`: no script can read it.
 - `SameSite=Strict`: the browser never sends it with a request that another site causes.
-- `Secure` if the request came over TLS. A trusted proxy reports this with X-Forwarded-Proto.
+- `Secure` if the public URL is https, or the request came over TLS. A trusted proxy reports the latter with
+  X-Forwarded-Proto; a proxy that does not must not weaken the cookie.
 - `Path=/admin`: it is not sent to provider endpoints.
 
 Cross-site requests
@@ -38,11 +39,12 @@ from collections import OrderedDict
 from collections.abc import Callable
 from time import monotonic
 from typing import NamedTuple
-from urllib.parse import unquote
+from urllib.parse import unquote, urlsplit
 
 from starlette.requests import Request
 from starlette.responses import Response
 
+from minwallet.config import is_loopback
 from minwallet.operations.credentials import COOKIE_TTL_S
 from minwallet.web.gateway.unknown_token_limit import get_client_host, rate_limit_key
 
@@ -94,23 +96,36 @@ class AttemptLimiter:
         return found if found and is_current else _Attempts(0, 0)
 
 
-def set_cookie(response: Response, request: Request, cookie: str) -> None:
+def set_cookie(response: Response, request: Request, cookie: str, public_url: str) -> None:
     """Set the cookie that signs this browser in."""
     response.set_cookie(
         COOKIE_NAME,
         cookie,
         max_age=COOKIE_TTL_S,
         path=HOME_PATH,
-        secure=request.url.scheme == "https",
+        secure=_is_secure(request, public_url),
         httponly=True,
         samesite="strict",
     )
 
 
-def clear_cookie(response: Response, request: Request) -> None:
+def clear_cookie(response: Response, request: Request, public_url: str) -> None:
     """Delete the cookie in this browser. `AdminAuth.sign_out` makes a kept cookie useless."""
-    is_secure = request.url.scheme == "https"
+    is_secure = _is_secure(request, public_url)
     response.delete_cookie(COOKIE_NAME, path=HOME_PATH, secure=is_secure, httponly=True, samesite="strict")
+
+
+def _is_secure(request: Request, public_url: str) -> bool:
+    return request.url.scheme == "https" or public_url.startswith("https:")
+
+
+def would_drop_cookie(request: Request, public_url: str) -> bool:
+    """Return whether the browser would not store the cookie, because its page came over plain HTTP.
+
+    Browsers state this in Origin. They trust loopback without TLS.
+    """
+    page = urlsplit(request.headers.get("origin", ""))
+    return public_url.startswith("https:") and page.scheme == "http" and not is_loopback(page.hostname or "")
 
 
 def is_same_origin(request: Request, public_url: str) -> bool:

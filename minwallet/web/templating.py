@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from functools import cache
 from hashlib import sha256
 from pathlib import Path
+from types import MappingProxyType
 from typing import Literal, NamedTuple, TypedDict
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
@@ -80,7 +81,7 @@ ERROR_PAGES = {
 
 
 class Asset(NamedTuple):
-    """A static file, plain and compressed. `version` is the beginning of its SHA-256, for the URL."""
+    """A static file or document, plain and compressed. `version` is the beginning of its SHA-256, for the URL."""
 
     body: bytes
     gzip_body: bytes
@@ -115,9 +116,21 @@ def load_assets() -> Mapping[str, Asset]:
     assets = {}
     for path in sorted(STATIC_DIR.iterdir()):
         if media_type := MEDIA_TYPES.get(path.suffix):
-            body = path.read_bytes()
-            assets[path.name] = Asset(body, gzip.compress(body, mtime=0), media_type, sha256(body).hexdigest()[:12])
+            assets[path.name] = build_asset(path.read_bytes(), media_type)
     return assets
+
+
+def build_asset(body: bytes, media_type: str) -> Asset:
+    """Compress a body that is sent often."""
+    return Asset(body, gzip.compress(body, mtime=0), media_type, sha256(body).hexdigest()[:12])
+
+
+def build_asset_response(asset: Asset, request: Request, headers: Mapping[str, str] = MappingProxyType({})) -> Response:
+    """Return the response with the asset, compressed if the client accepts that."""
+    headers = {**headers, "vary": "accept-encoding"}
+    if "gzip" in request.headers.get("accept-encoding", ""):
+        return Response(asset.gzip_body, 200, {**headers, "content-encoding": "gzip"}, asset.media_type)
+    return Response(asset.body, 200, headers, asset.media_type)
 
 
 def asset_url(name: str) -> str:
@@ -207,13 +220,8 @@ async def _send_asset(request: Request) -> Response:
         raise HTTPException(404)
     # Only the current version may be cached for a year. An old URL gets the new content, so it must not be cached.
     is_current = request.query_params.get("v") == asset.version
-    headers = {
-        "cache-control": "public, max-age=31536000, immutable" if is_current else "no-cache",
-        "vary": "accept-encoding",
-    }
-    if "gzip" in request.headers.get("accept-encoding", ""):
-        return Response(asset.gzip_body, 200, {**headers, "content-encoding": "gzip"}, asset.media_type)
-    return Response(asset.body, 200, headers, asset.media_type)
+    cache_control = "public, max-age=31536000, immutable" if is_current else "no-cache"
+    return build_asset_response(asset, request, {"cache-control": cache_control})
 
 
 async def _render_error_page(request: Request, error: Exception) -> Response:

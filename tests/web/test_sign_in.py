@@ -46,6 +46,36 @@ def test_over_tls_the_cookie_is_secure(db: Path) -> None:
             assert ("Secure" in answer.headers["set-cookie"]) is expected
 
 
+def test_with_an_https_public_url_the_cookie_is_secure(db: Path) -> None:
+    """This holds for a proxy that does not report TLS too, for the sign-in and for its end."""
+    with running_server(db, MINWALLET_PUBLIC_URL="https://wallet.example.com") as server:
+        caller = LoginClient(server)
+        caller.headers |= {"host": "wallet.example.com", "origin": "https://wallet.example.com"}
+        answer = caller.use_link(create_login_link(server))
+        assert answer.status_code == 303
+        assert "Secure" in answer.headers["set-cookie"].split("; ")
+        caller.headers["cookie"] = answer.headers["set-cookie"].partition(";")[0]
+        assert caller.is_signed_in
+        changed = caller.set_password(PASSWORD)
+        caller.headers["cookie"] = changed.headers["set-cookie"].partition(";")[0]
+        for response in (changed, caller.submit("/admin/sign-out")):
+            assert "Secure" in response.headers["set-cookie"].split("; ")
+
+
+def test_a_browser_that_would_drop_the_cookie_is_told_why(db: Path) -> None:
+    """A page over plain HTTP cannot set a secure cookie, except on loopback. The link is not used up."""
+    with running_server(db, MINWALLET_PUBLIC_URL="https://wallet.example.com") as server:
+        caller, link = LoginClient(server), create_login_link(server)
+        for host in ("10.0.0.7:8000", "wallet.example.com"):
+            caller.headers |= {"host": host, "origin": f"http://{host}"}
+            for answer in (caller.use_link(link), caller.sign_in("admin", PASSWORD)):
+                assert answer.status_code == 403
+                assert "Sign in at https://wallet.example.com/admin/sign-in" in answer.text
+                assert "set-cookie" not in answer.headers
+        caller.headers |= {"host": "localhost:8000", "origin": "http://localhost:8000"}
+        assert caller.use_link(link).status_code == 303
+
+
 def test_a_login_link_is_not_leaked(server: Server, login_client: LoginClient) -> None:
     """It is neither in the log nor in a Referer header."""
     url = create_login_link(server)

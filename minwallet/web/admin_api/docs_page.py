@@ -1,20 +1,22 @@
 """The documentation page of the admin API, rendered from its OpenAPI document without external resources."""
 
+import asyncio
 import json
 import re
-from collections.abc import Awaitable, Callable, Iterable, Mapping
-from functools import cache, lru_cache
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple
 
 from markupsafe import Markup
 from pydantic_core import to_json
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, Response
+from starlette.responses import Response
 
 from minwallet.operations.errors import ErrorCode
 from minwallet.web.admin_api.openapi import JsonObject, build_openapi_document
 from minwallet.web.admin_api.problems import API_PREFIX
-from minwallet.web.templating import render_string
+from minwallet.web.templating import Asset, build_asset, build_asset_response, render_string
+
+DOCS_PATH = f"{API_PREFIX}/docs"
 
 EXAMPLE_FIELDS = {"currency", "game_url"}
 """Optional fields that an example request contains."""
@@ -47,37 +49,41 @@ class OperationDoc(NamedTuple):
     curl_path: str
 
 
-async def send_openapi_document(request: Request) -> Response:
-    """Send the OpenAPI document."""
-    del request
-    return Response(_render_openapi_document(), media_type="application/json")
+class Document:
+    """A document that needs no key, as the handler of its address.
 
-
-def create_docs_handler(public_url: str) -> Callable[[Request], Awaitable[Response]]:
-    """Return the handler of the documentation page.
-
-    `public_url` is the public address of this server, "" to use the address of the request.
+    Building and compressing it takes long, and anybody can request it. So it is built once, on a thread, and does not
+    depend on the request.
     """
 
-    async def send_docs_page(request: Request) -> Response:
-        return HTMLResponse(_render_docs_page(public_url or str(request.base_url).rstrip("/")))
+    def __init__(self, build: Callable[[], bytes], media_type: str) -> None:
+        self._build = build
+        self._media_type = media_type
+        self._lock = asyncio.Lock()
+        self._asset: Asset | None = None
 
-    return send_docs_page
+    async def __call__(self, request: Request) -> Response:
+        """Send the document."""
+        async with self._lock:
+            if self._asset is None:
+                self._asset = await asyncio.to_thread(lambda: build_asset(self._build(), self._media_type))
+        return build_asset_response(self._asset, request)
 
 
-# These two need no key, so anybody can request them often: building them each time would delay provider calls.
-@cache
-def _render_openapi_document() -> bytes:
-    return to_json(build_openapi_document())
+def create_documents(server_url: str) -> Mapping[str, Document]:
+    """Return the documents by path: the OpenAPI document, and the page that shows it with the URL of this server."""
+    return {
+        f"{API_PREFIX}/openapi.json": Document(lambda: to_json(build_openapi_document()), "application/json"),
+        DOCS_PATH: Document(lambda: _render_docs_page(server_url).encode(), "text/html"),
+    }
 
 
-@lru_cache(maxsize=8)
-def _render_docs_page(server: str) -> str:
+def _render_docs_page(server_url: str) -> str:
     return render_string(
         "api.html",
         title="Admin API",
         base=API_PREFIX,
-        server=server,
+        server=server_url,
         about=_render_code_spans(build_openapi_document()["info"]["description"]),
         operations=_build_operation_docs(),
         problem_codes=list(ErrorCode),
@@ -86,7 +92,6 @@ def _render_docs_page(server: str) -> str:
     )
 
 
-@cache
 def _build_operation_docs() -> Mapping[str, list[OperationDoc]]:
     """Return the operations by heading."""
     found: dict[str, list[OperationDoc]] = {}
@@ -128,7 +133,6 @@ def _build_field_rows(schema: JsonObject, place: str = "") -> list[FieldRow]:
     ]
 
 
-@cache
 def _build_schema_docs() -> Mapping[str, tuple[Markup, list[FieldRow], list[str]]]:
     """Return each schema of the responses by name: its description, its fields, and the values of an enum."""
     return {

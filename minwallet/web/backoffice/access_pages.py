@@ -159,7 +159,7 @@ class _PasswordForm:
         self._attempts.reset(context.admin)
         # The new password ended the old sign-in, so the message must wait under the CSRF token of the new cookie.
         response = context.redirect(PATH)
-        set_cookie(response, context.request, login.cookie)
+        set_cookie(response, context.request, login.cookie, context.settings.public_url)
         message = "Your password is set. All your other sign-ins have ended."
         context.router.set_flash(derive_csrf_token(login.cookie), "ok", message)
         return response

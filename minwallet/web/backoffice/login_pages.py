@@ -17,6 +17,7 @@ from minwallet.web.auth import (
     get_attempt_key,
     sanitize_redirect,
     set_cookie,
+    would_drop_cookie,
 )
 from minwallet.web.backoffice.page import PageContext, PageRouter, read_form
 
@@ -54,6 +55,7 @@ class LoginPages:
     def __init__(self, router: PageRouter) -> None:
         self._router = router
         self._admin_auth = router.admin_auth
+        self._public_url = router.settings.public_url
         self._attempts_by_address = AttemptLimiter()
         self._attempts_by_name = AttemptLimiter(MAX_NAME_WAIT_S)
         self._link_attempts = AttemptLimiter()
@@ -71,6 +73,8 @@ class LoginPages:
     async def consume_link(self, request: Request) -> Response:
         """Sign in with the link's token; return 403 if it is not valid any more, 429 after too many attempts."""
         self._router.require_same_origin(request)
+        if would_drop_cookie(request, self._public_url):
+            return self._render_https_required()
         address = get_attempt_key(request)
         if wait_s := self._link_attempts.retry_after_s(address):
             return _render_too_many_attempts(wait_s)
@@ -82,7 +86,7 @@ class LoginPages:
                 "backoffice/login_link.html", 403, ORIGIN_ONLY_REFERRER, token="", error=error
             )
         self._link_attempts.reset(address)
-        return _redirect_signed_in(request, login.cookie, HOME_PATH)
+        return self._redirect_signed_in(request, login.cookie, HOME_PATH)
 
     async def render_form(self, request: Request) -> Response:
         next_path = sanitize_redirect(request.query_params.get("next", HOME_PATH))
@@ -91,6 +95,8 @@ class LoginPages:
     async def check_password(self, request: Request) -> Response:
         """Sign in with name and password; return 403 if they are wrong, 429 after too many attempts."""
         self._router.require_same_origin(request)
+        if would_drop_cookie(request, self._public_url):
+            return self._render_https_required()
         form = await read_form(request)
         name, next_path = form.get("name", "").strip(), sanitize_redirect(form.get("next", ""))
         address, key = get_attempt_key(request), name[:MAX_NAME_LENGTH]
@@ -120,19 +126,22 @@ class LoginPages:
         self._known_logins[key, address] = None
         if len(self._known_logins) > MAX_KNOWN_LOGINS:
             self._known_logins.popitem(last=False)
-        return _redirect_signed_in(request, login.cookie, next_path)
+        return self._redirect_signed_in(request, login.cookie, next_path)
+
+    def _redirect_signed_in(self, request: Request, cookie: str, path: str) -> Response:
+        response = RedirectResponse(path, 303)
+        set_cookie(response, request, cookie, self._public_url)
+        return response
+
+    def _render_https_required(self) -> Response:
+        text = f"Over plain HTTP your browser would not keep the sign-in. Sign in at {self._public_url}{SIGN_IN_PATH}"
+        return templating.render_response("error.html", 403, title="HTTPS required", text=text, code=403)
 
 
 async def _sign_out(context: PageContext) -> Response:
     await context.router.admin_auth.sign_out(context.admin, context.cookie)
     response = RedirectResponse(f"{SIGN_IN_PATH}?out=1", 303)
-    clear_cookie(response, context.request)
-    return response
-
-
-def _redirect_signed_in(request: Request, cookie: str, path: str) -> Response:
-    response = RedirectResponse(path, 303)
-    set_cookie(response, request, cookie)
+    clear_cookie(response, context.request, context.settings.public_url)
     return response
 
 

@@ -1,19 +1,23 @@
 """The OpenAPI document of the admin API and its documentation page."""
 
+import asyncio
 import json
 import re
 import subprocess
 import sys
+import time
 from html import unescape
-from itertools import chain
+from itertools import chain, count
 from pathlib import Path
 from typing import Any
 
 import pytest
 from playwright.sync_api import Browser
+from starlette.requests import Request
 
 from minwallet.operations.errors import ErrorCode
 from minwallet.operations.field_help import FIELD_MEANINGS
+from minwallet.web.admin_api.docs_page import Document
 from minwallet.web.admin_api.openapi import build_openapi_document
 from minwallet.web.admin_api.problems import API_PREFIX, problem_uri
 from minwallet.web.admin_api.routes import OPERATIONS
@@ -186,3 +190,33 @@ def test_every_meaning_belongs_to_a_field() -> None:
         request, _, field = key.rpartition(".")
         candidates = [params_types[request]] if request else params_types.values()
         assert any(field in params_type.model_fields for params_type in candidates), key
+
+
+def test_the_documents_do_not_depend_on_the_request(prepared_server: Server) -> None:
+    """They need no key, so a stranger must not be able to have them built again with another host name."""
+    for path in (f"{API_PREFIX}/docs", f"{API_PREFIX}/openapi.json"):
+        for encoding in ("gzip", "identity"):
+            answers = [
+                prepared_server.http.get(path, headers={"host": host, "accept-encoding": encoding})
+                for host in ("localhost", "10.0.0.7:1", "10.0.0.8:2")
+            ]
+            assert len({answer.content for answer in answers}) == 1
+            assert {answer.headers.get("content-encoding", "identity") for answer in answers} == {encoding}
+            assert answers[0].headers["vary"] == "accept-encoding"
+    assert prepared_server.url in prepared_server.http.get(f"{API_PREFIX}/docs").text
+
+
+@pytest.mark.anyio
+async def test_a_document_is_built_once() -> None:
+    """Requests that arrive during the build wait for it."""
+    builds = count()
+
+    def build() -> bytes:
+        time.sleep(0.05)
+        return b"document %d" % next(builds)
+
+    document = Document(build, "text/plain")
+    request = Request({"type": "http", "headers": [(b"accept-encoding", b"gzip")]})
+    responses = await asyncio.gather(*(document(request) for _ in range(20)))
+    assert next(builds) == 1
+    assert len({bytes(response.body) for response in responses}) == 1

@@ -66,6 +66,8 @@ class AdminClient:
         self.http = httpx2.Client(base_url=server.url, headers=headers, timeout=TIMEOUT_S, trust_env=False)
         (token,) = parse_qs(urlsplit(create_login_link(server)).query)["token"]
         assert self.http.post("/admin/enter", data={"token": token}).status_code == 303
+        for cookie in self.http.cookies.jar:
+            cookie.secure = False  # a browser sends a secure cookie to loopback without TLS
         found = CSRF_PATTERN.search(self.get_page("/admin/players/new"))
         assert found is not None
         self.csrf = found[1]

@@ -327,7 +327,12 @@ def test_a_reconnected_feed_misses_nothing(demo: DemoProcess, demo_page: Page) -
 
 def test_foreign_hosts_and_origins_are_rejected(demo: DemoProcess) -> None:
     """A foreign host name that leads here, and a form of another site, are rejected."""
-    for host, status in (("evil.example", 403), ("127.0.0.1.evil.example:80", 403), ("localhost:8000", 200)):
+    for host, status in (
+        ("evil.example", 421),
+        ("127.0.0.1.evil.example:80", 421),
+        ("192.0.2.1", 403),
+        ("localhost:8000", 200),
+    ):
         assert httpx2.get(demo.page_url, headers={"host": host}, trust_env=False).status_code == status
     wanted = {"player": "alice", "game": "slot", "protocol": "vela", "stake": "1.00"}
     before = read_newest_seq(demo.cli)
