@@ -58,14 +58,14 @@ def reset(
     context: typer.Context,
     name: Annotated[str, typer.Argument(metavar="NAME", help="The admin.")],
     keep_keys: Annotated[
-        bool, typer.Option("--keep-keys", help="Keep the API keys and the player sessions that the admin made.")
+        bool, typer.Option("--keep-keys", help="Keep all keys and player sessions that the admin made.")
     ] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Sign an admin out everywhere and remove the password.
 
-    The API keys, sign-in links and player sessions that the admin made end too. After that, only a new link signs the
-    admin in. Admins whom the admin invited are listed and stay.
+    The API keys, callback keys, sign-in links and player sessions that the admin made end too. After that, only a new
+    link signs the admin in. Admins whom the admin invited are listed and stay.
 
     Example: minwallet admin reset eve
     """
@@ -88,6 +88,7 @@ def _describe_reset(reply: "Reply", *, keep_keys: bool) -> list[str]:
     lists = {
         "sign-in links ended, for": reply["links_ended"],
         "API keys revoked": reply["keys_revoked"],
+        "callback keys revoked": reply["callback_keys_revoked"],
         "admins that {name} invited can still sign in": reply["admins_invited"],
         "API keys without a recorded maker still work": [] if keep_keys else reply["keys_without_maker"],
     }

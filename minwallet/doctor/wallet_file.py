@@ -107,8 +107,13 @@ def _store_error_finding(fault: StoreError) -> Diagnosis:
 
 def list_credentials(inspection: FileInspection) -> Diagnosis:
     """List who has access. Only a person can know whether a key or an admin was added to the file secretly."""
-    keys, admins = ", ".join(inspection.api_keys) or "none", ", ".join(inspection.admins) or "none"
-    return ok("access", f"admins: {admins}; live API keys: {keys}; revoke what you do not know")
+    admins, keys, callback_keys = (
+        ", ".join(names) or "none" for names in (inspection.admins, inspection.api_keys, inspection.callback_keys)
+    )
+    return ok(
+        "access",
+        f"admins: {admins}; live API keys: {keys}; live callback keys: {callback_keys}; revoke what you do not know",
+    )
 
 
 def check_pragmas(inspection: FileInspection) -> Diagnosis:

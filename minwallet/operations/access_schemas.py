@@ -46,13 +46,15 @@ class AdminResponse(TypedDict):
 
 class AdminResetResponse(AdminResponse):
     """What the reset ended: the admin's sessions, the links of and by the admin (as the names of their admins), the API
-    keys that the admin made, and the sessions of players that the admin opened. It did not end the admins in
+    keys and callback keys that the admin made, and the sessions of players that the admin opened. A callback key is
+    written as its beginning and its agent, such as `mwc_9f3a61c2… of agent brand2`. The reset did not end the admins in
     `admins_invited`, nor the keys in `keys_without_maker`, which were made before makers were recorded.
     """
 
     sessions_ended: int
     links_ended: list[str]
     keys_revoked: list[str]
+    callback_keys_revoked: list[str]
     player_sessions_revoked: int
     admins_invited: list[str]
     keys_without_maker: list[str]
@@ -81,6 +83,7 @@ def build_admin_reset_response(name: str, ended: EndedAccess) -> AdminResetRespo
         sessions_ended=ended.sessions,
         links_ended=list(ended.links),
         keys_revoked=list(ended.keys),
+        callback_keys_revoked=list(ended.callback_keys),
         player_sessions_revoked=ended.player_sessions,
         admins_invited=list(ended.invited),
         keys_without_maker=list(ended.keys_without_maker),

@@ -81,4 +81,6 @@ async def _reset_admin(wallet: Wallet, request: AdminReset, audit: AuditEvent | 
     )
     if ended is None:
         raise OperationError(f"unknown admin '{request.name}'", code=ErrorCode.NOT_FOUND, subject=Subject.ADMIN)
+    if ended.callback_keys:
+        await wallet.callback_keys.refresh()
     return build_admin_reset_response(request.name, ended)

@@ -302,7 +302,7 @@ class AdminLink(_BaseRequest):
 class AdminReset(_BaseRequest):
     """The end of an admin's sessions, links and password, and of the access that the admin gave to others.
 
-    With `keep_keys` the API keys and the sessions of players stay.
+    With `keep_keys` the API keys, the callback keys and the sessions of players stay.
     """
 
     operation: Literal["admin_reset"] = "admin_reset"

@@ -63,6 +63,11 @@ class EndedAccess(NamedTuple):
     """The admins of the ended login links: the admin's own ones, and those that the admin made."""
     keys: tuple[str, ...]
     """The API keys that the admin made."""
+    callback_keys: tuple[str, ...]
+    """The callback keys that the admin made, or that a program made with one of the admin's API keys.
+
+    As `CallbackKey.describe` returns them.
+    """
     player_sessions: int
     """The sessions of players that the admin opened."""
     invited: tuple[str, ...] = ()
@@ -73,7 +78,8 @@ class EndedAccess(NamedTuple):
     def describe(self) -> str:
         """Return what was ended, as the detail of the audit event."""
         ended = {"sessions": self.sessions, "links": self.links, "keys": self.keys}
-        return json.dumps(ended | {"player_sessions": self.player_sessions})
+        ended |= {"callback_keys": self.callback_keys, "player_sessions": self.player_sessions}
+        return json.dumps(ended, ensure_ascii=False)
 
 
 def find_invited(makers: Mapping[str, str | None], name: str) -> tuple[str, ...]:
@@ -186,7 +192,7 @@ class AdminStore(Protocol):
     ) -> EndedAccess | None:
         """Remove the password, and end all access of this admin and all that the admin made. Return None if unknown.
 
-        With `keep_keys` the keys and the sessions of players stay. The event gets `EndedAccess.describe` as its detail.
+        With `keep_keys` all keys and the sessions of players stay. The event gets `EndedAccess.describe` as its detail.
         """
 
     async def has_credentials(self) -> bool:

@@ -155,6 +155,10 @@ class CallbackKey(NamedTuple):
     created_by: str
     revoked_at_ms: int | None
 
+    def describe(self, agent: str) -> str:
+        """Return the key and its agent, as lists of the keys of all agents have them."""
+        return f"{self.hint} of agent {agent}"
+
 
 class SessionRow(NamedTuple):
     """A session as an operator sees it. `hint` is the beginning of the token. The token itself is not stored."""

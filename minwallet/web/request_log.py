@@ -7,21 +7,26 @@ too: a wrong API key, a failed sign-in, an unknown path.
   request whose key, cookie or name is unknown: people type passwords into the wrong field.
 - The path of a successful request is logged as it is. Any other may contain what a stranger typed, such as a token. So
   the log has the pattern of its route instead, and `unknown` for a path without a route. A query is never logged.
+- A program may revoke a callback key by the whole key in the path. The log has its beginning.
 - Health checks, static files and the demo pages make no lines: they are frequent, and nobody signs in there.
 
 A stream makes its line at its end. A client that left before its answer gets the status 499, as in nginx.
 """
 
+import re
 from time import perf_counter
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from minwallet.wallet.callback_keys import CALLBACK_KEY_PREFIX, HINT_LENGTH
 from minwallet.web.gateway.access_log import LineLog, LogStream, to_json_text, to_printable
 
 ACTOR = "minwallet.actor"
 """The key of an ASGI scope for the request's actor."""
 
 UNKNOWN_PATH = "unknown"
+
+CALLBACK_KEY = re.compile(rf"({CALLBACK_KEY_PREFIX}\w{{{HINT_LENGTH - len(CALLBACK_KEY_PREFIX)}}})\w+")
 
 CLIENT_LEFT = 499
 
@@ -70,5 +75,7 @@ def describe_path(scope: Scope, status: int) -> str:
     route = scope.get("route")
     if route is None:
         return UNKNOWN_PATH
-    path: str = scope["path"] if status < 400 and scope.get(ACTOR) else route.path
+    if status < 400 and scope.get(ACTOR):
+        return CALLBACK_KEY.sub(r"\1…", scope["path"])
+    path: str = route.path
     return path

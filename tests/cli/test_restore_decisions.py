@@ -33,6 +33,8 @@ def cli(tmp_path: Path) -> InProcessCli:
     for name in ("leaked", "good"):
         cli("key", "add", name, "--scope", "read")
     cli("agent", "add", "brand2", "--wallet-token", "old_token")
+    for _ in range(2):
+        cli("agent", "callback-key", "add", "brand2")
     _execute(cli.db, ADD_ADMIN.format("boss"))
     _execute(cli.db, ADD_ADMIN_SESSION)
     cli("backup", tmp_path / "copy.db")
@@ -50,9 +52,14 @@ def _execute(file: Path, statement: str) -> list[Any]:
         return db.execute(statement).fetchall()
 
 
+def _list_callback_keys(cli: InProcessCli) -> list[str]:
+    return [each["callback_key"] for each in cli("agent", "callback-key", "list", "brand2")["callback_keys"]]
+
+
 def _decide(cli: InProcessCli) -> None:
     """Take back everything that can be taken back."""
     cli("key", "revoke", "leaked")
+    cli("agent", "callback-key", "revoke", "brand2", _list_callback_keys(cli)[0])
     cli("session", "revoke", "token_of_carl_which_is_long")
     cli("player", "block", "ann")
     cli("player", "exclude", "bob", "--until", "7d")
@@ -72,6 +79,7 @@ def _access(cli: InProcessCli) -> dict[str, Any]:
     """Return what the wallet grants and refuses."""
     return {
         "keys": [key["name"] for key in cli("key", "list")["keys"] if not key["revoked_at"]],
+        "callback keys": _execute(cli.db, "SELECT count(*) FROM callback_keys WHERE revoked_at_ms IS NULL"),
         "revoked": _execute(cli.db, "SELECT count(*) FROM sessions WHERE revoked_at_ms IS NOT NULL")[0][0],
         "ann": cli("player", "show", "ann")["status"],
         "bob": _execute(cli.db, "SELECT count(*) FROM exclusions")[0][0],
@@ -84,6 +92,7 @@ def _access(cli: InProcessCli) -> dict[str, Any]:
 
 AFTER_DECISIONS = {
     "keys": ["good"],
+    "callback keys": [(1,)],
     "revoked": 1,
     "ann": "blocked",
     "bob": 1,
@@ -97,11 +106,13 @@ AFTER_DECISIONS = {
 def test_decisions_after_the_backup_stay_in_force(cli: InProcessCli, tmp_path: Path) -> None:
     """Revocations, blocks, exclusions, limits, tokens and passwords are carried over; the backup stays unchanged."""
     _decide(cli)
+    revoked, live = _list_callback_keys(cli)
     with assert_unchanged(tmp_path):
         reply = _restore(cli, tmp_path / "copy.db")
     assert _access(cli) == AFTER_DECISIONS
     assert reply["carried_over"] == {
         "revoked API keys": ["leaked"],
+        "revoked callback keys": [f"{revoked} of agent brand2"],
         "revoked sessions": ["token_…"],
         "blocked players": ["ann of agent default"],
         "exclusions": ["bob of agent default"],
@@ -111,6 +122,7 @@ def test_decisions_after_the_backup_stay_in_force(cli: InProcessCli, tmp_path: P
     }
     assert (reply["dropped"], reply["problem"]) == ({}, None)
     assert (reply["api_keys"], reply["admins"]) == (["good"], ["boss"])
+    assert reply["callback_keys"] == [f"{live} of agent brand2"]
     again = _restore(cli, tmp_path / "copy.db")
     assert again["carried_over"] == reply["carried_over"]
 
@@ -159,6 +171,8 @@ def test_what_the_backup_lacks_is_named(cli: InProcessCli, tmp_path: Path) -> No
     cli("key", "add", "newer", "--scope", "write")
     _execute(cli.db, ADD_ADMIN.format("clerk"))
     cli("agent", "add", "brand3")
+    live = ", ".join(f"{hint} of agent brand2" for hint in sorted(_list_callback_keys(cli)))
+    newer = cli("agent", "callback-key", "add", "brand3")["callback_key"][:12]
     for name in ("new1", "new2", "new3"):
         cli("player", "add", name, "--currency", "USD")
     cli("player", "block", "new1")
@@ -168,8 +182,9 @@ def test_what_the_backup_lacks_is_named(cli: InProcessCli, tmp_path: Path) -> No
     cli("limit", "set", "ann", "deposit", "day", "5", "--currency", "EUR")
     result = cli.run("restore", tmp_path / "copy.db")
     assert "only in the previous file, and not carried over: API keys: newer\n" in result.out
-    assert "live API keys: good, leaked\nadmins: boss\n" in result.out
+    assert f"live API keys: good, leaked\nlive callback keys: {live}\nadmins: boss\n" in result.out
     for line in (
+        f"callback keys: {newer}… of agent brand3",
         "admins: clerk",
         "agents: brand3",
         "blocked players: new1 of agent default",
@@ -205,6 +220,7 @@ def test_another_wallets_file_changes_nothing(cli: InProcessCli, tmp_path: Path)
     _execute(cli.db, "UPDATE players SET created_at_ms = created_at_ms - 5000")
     _execute(cli.db, "UPDATE api_keys SET key_hash = randomblob(32)")
     _execute(cli.db, "UPDATE sessions SET token_hash = randomblob(32)")
+    _execute(cli.db, "UPDATE callback_keys SET key_hash = randomblob(32)")
     _execute(cli.db, "UPDATE admins SET created_at_ms = created_at_ms - 5000")
     reply = _restore(cli, tmp_path / "copy.db")
     assert reply["carried_over"] == {}

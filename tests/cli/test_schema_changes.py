@@ -100,6 +100,8 @@ def test_doctor_lists_who_has_access(cli: InProcessCli) -> None:
     cli("key", "add", "reports", "--scope", "read")
     cli("key", "add", "old", "--scope", "read")
     cli("key", "revoke", "old")
+    key, revoked = (cli("agent", "callback-key", "add", "default")["callback_key"] for _ in range(2))
+    cli("agent", "callback-key", "revoke", "default", revoked)
     _change(cli.db, "INSERT INTO admins (name, created_at_ms) VALUES ('eve', 1)")
     found = cli.run("doctor").out
-    assert "admins: eve; live API keys: reports;" in found
+    assert f"admins: eve; live API keys: reports; live callback keys: {key[:12]}… of agent default;" in found

@@ -15,6 +15,7 @@ from minwallet.storage.admin_store import (
     NewApiKey,
 )
 from minwallet.storage.errors import StoreError
+from minwallet.storage.models import CallbackKey
 from minwallet.storage.sqlite import SqliteStore
 from minwallet.storage.store import Store
 from minwallet.wallet.sessions import build_new_session, hash_token
@@ -100,7 +101,7 @@ def test_an_admin_session_lasts_until_it_expires_or_is_deleted(store: Store, run
         True,
         True,
     ]
-    assert run(store.admin.reset_admin("ann", NOW)) == EndedAccess(1, ("ann",), (), 0)
+    assert run(store.admin.reset_admin("ann", NOW)) == EndedAccess(1, ("ann",), (), (), 0)
     assert [run(store.admin.find_admin_session(each, NOW)) is not None for each in (second, bobs)] == [False, True]
     assert run(store.admin.find_login_link(link, NOW)) is None
     assert run(store.admin.reset_admin("nobody", NOW)) is None
@@ -163,20 +164,27 @@ def test_a_reset_ends_what_the_admin_made(store: Store, run: Run) -> None:
         run(store.admin.add_key(NewApiKey(hash_token(name), "mw_a…", name, "write", None, key_maker), NOW))
     run(store.admin.revoke_key("d", NOW))
     run(store.sessions.add_session(player.accounts[0].account_id, token, NOW))
+    run(store.accounts.add_agent("two", "two", None, NOW))
+    # A program made the third one with a key of eve, and the last one with a key of bob.
+    for number, (agent_id, by) in enumerate(((1, eves), (1, "admin bob"), (2, "key d"), (2, "key b"))):
+        key = CallbackKey(b"%d" % number * 32, f"mwc_{number}…", NOW, by, None)
+        run(store.accounts.add_callback_key(agent_id, key))
+    callback_keys = ("mwc_0… of agent default", "mwc_2… of agent two")
     event = AuditEvent(NOW, "admin bob", "admin_reset", None, "eve", "{}")
     kept = run(store.admin.reset_admin("eve", NOW + 1, audit=event, keep_keys=True))
     invited, without_maker = ("uma", "vic"), ("c",)
-    assert kept == EndedAccess(0, ("eve", "uma"), (), 0, invited, without_maker)
+    assert kept == EndedAccess(0, ("eve", "uma"), (), (), 0, invited, without_maker)
     ended = run(store.admin.reset_admin("eve", NOW + 2, audit=event))
-    assert ended == EndedAccess(0, (), ("a",), 1, invited, without_maker)
+    assert ended == EndedAccess(0, (), ("a",), callback_keys, 1, invited, without_maker)
     revoked = {key.name: key.revoked_at_ms for key in run(store.admin.list_keys())}
     assert revoked == {"a": NOW + 2, "b": None, "c": None, "d": NOW}
+    assert run(store.accounts.read_live_callback_keys()) == {b"1" * 32: 1, b"3" * 32: 2}
     assert [each.revoked_at_ms for each in run(store.sessions.list_sessions(player.player_key))] == [NOW + 2]
     assert run(store.admin.find_login_link(hash_token("wim"), NOW)) == "wim"
     details = [json.loads(record.event.detail) for record in run(store.admin.list_audit_records(None, 9))]
     assert details == [
-        {"sessions": 0, "links": [], "keys": ["a"], "player_sessions": 1},
-        {"sessions": 0, "links": ["eve", "uma"], "keys": [], "player_sessions": 0},
+        {"sessions": 0, "links": [], "keys": ["a"], "callback_keys": list(callback_keys), "player_sessions": 1},
+        {"sessions": 0, "links": ["eve", "uma"], "keys": [], "callback_keys": [], "player_sessions": 0},
     ]
 
 

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import httpx2
 import pytest
 from starlette.types import Message, Receive, Scope, Send
 
@@ -46,7 +47,8 @@ def test_admin_api_calls_are_logged_with_their_key(logged_server: Server) -> Non
     """A successful call has its path, a rejected one the pattern of its route. A key is named even if it is revoked."""
     server = logged_server
     player = server.cli.add_player()
-    ApiClient(server, create_key(server, "robot")).get(f"/agents/default/players/{player}")
+    robot = create_key(server, "robot")
+    ApiClient(server, robot).get(f"/agents/default/players/{player}")
     reader = ApiClient(server, create_key(server, "reader", "read"))
     reader.request("POST", f"/agents/default/players/{player}/deposits", {"amount": 1})
     reader.request("GET", f"/agents/default/players/{TYPED_PASSWORD}?token={TYPED_PASSWORD}")
@@ -55,6 +57,10 @@ def test_admin_api_calls_are_logged_with_their_key(logged_server: Server) -> Non
     ApiClient(server, "invented").request("GET", "/agents")
     ApiClient(server).request("GET", f"/{TYPED_PASSWORD}")
     server.http.get("/metrics")
+    callback_key = server.cli("agent", "callback-key", "add", "default")["callback_key"]
+    keys_path = "/agents/default/callback-keys"
+    for _ in range(2):
+        ApiClient(server, robot).request("DELETE", f"{keys_path}/{callback_key}")
     prefix = "/admin/api/v1"
     pattern = f"{prefix}/agents/{{agent}}/players/{{player_id}}"
     assert list_requests(server) == [
@@ -65,6 +71,8 @@ def test_admin_api_calls_are_logged_with_their_key(logged_server: Server) -> Non
         ("", "GET", f"{prefix}/agents", 401),
         ("", "GET", f"{prefix}/{{rest:path}}", 404),
         ("", "GET", "/metrics", 401),
+        ("key robot", "DELETE", f"{prefix}{keys_path}/{callback_key[:12]}…", 200),
+        ("key robot", "DELETE", f"{prefix}/agents/{{agent}}/callback-keys/{{key_prefix}}", 404),
     ]
     assert {each["address"] for each in read_requests(server)} == {"127.0.0.1"}
     assert all(each["ms"] > 0 for each in read_requests(server))
@@ -110,7 +118,8 @@ def test_commands_and_unknown_paths_are_logged_but_health_checks_are_not(logged_
     """A provider with a wrong path can be found by its address. Static files make no lines."""
     server = logged_server
     server.cli.add_player()
-    server.http.post("/control", json={})
+    control = json.loads(server.cli.db.with_name(f"{server.cli.db.name}.owner").read_text())["url"]
+    httpx2.post(f"{control}/control", json={}, trust_env=False)
     for path in ("/callback_key_0123456789/nothing", "/wallet", "/healthz", "/readyz", "/admin/static/minwallet.css"):
         server.http.get(path)
     documents = read_documents(server)

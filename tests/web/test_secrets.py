@@ -41,9 +41,9 @@ def server(db: Path, tmp_path: Path) -> Iterator[Server]:
     close_clients()
 
 
-def send_provider_calls(http: httpx2.Client, token: str) -> Iterator[httpx2.Response]:
+def send_provider_calls(http: httpx2.Client, callback_key: str, token: str) -> Iterator[httpx2.Response]:
     """Send valid and invalid calls of both protocols, with the token in right and wrong places."""
-    wallet, api = f"/{CALLBACK_KEY}/wallet", f"/{CALLBACK_KEY}/api"
+    wallet, api = f"/{callback_key}/wallet", f"/{callback_key}/api"
     for fields in (
         {"type": "credit"},
         {"type": "bet", "bet": 5, "id": 1, "game": 1},
@@ -78,7 +78,9 @@ def send_provider_calls(http: httpx2.Client, token: str) -> Iterator[httpx2.Resp
     yield http.request("BREW", f"{api}/bet?{query}")
 
 
-def send_page_calls(caller: LoginClient, key: str, token: str, used_link: str) -> Iterator[httpx2.Response]:
+def send_page_calls(
+    caller: LoginClient, key: str, agent_key: str, token: str, used_link: str
+) -> Iterator[httpx2.Response]:
     """Send failing requests with secrets to the back office and the API."""
     bearer = {"authorization": f"Bearer {key}"}
     yield caller.get("/admin/api/v1/nothing", headers=bearer)
@@ -86,6 +88,8 @@ def send_page_calls(caller: LoginClient, key: str, token: str, used_link: str) -
     yield caller.get("/admin/api/v1/players", headers={"authorization": f"Bearer {key}x"})
     yield caller.post("/admin/api/v1/players", content=f'{{"token":"{token}"', headers={**bearer, **JSON_CONTENT_TYPE})
     yield caller.post("/admin/api/v1/players", json={"agent": "default", "token": token}, headers=bearer)
+    for method, path in (("DELETE", agent_key), ("GET", agent_key), ("DELETE", f"{agent_key}0")):
+        yield caller.request(method, f"/admin/api/v1/agents/default/callback-keys/{path}", headers=bearer)
     yield caller.post("/control", json={"token": token}, headers=bearer)
     yield caller.sign_in("ann", PASSWORD)
     yield caller.sign_in("ann", PASSWORD, f"/admin/enter?token={used_link}")
@@ -99,6 +103,7 @@ def test_no_secret_leaks(server: Server, db: Path) -> None:
     """This holds after valid and invalid calls, and when the disk fails at the end."""
     cli = server.cli
     token, key = cli.open_session(cli.add_player()), cli("key", "add", "robot", "--scope", "write")["key"]
+    agent_key, revoked_agent_key = (cli("agent", "callback-key", "add", "default")["callback_key"] for _ in range(2))
     used_link, unused_link = create_login_link(server, "boss"), create_login_link(server, "boss")
     boss = LoginClient(server)
     assert boss.use_link(used_link).status_code == 303
@@ -106,6 +111,8 @@ def test_no_secret_leaks(server: Server, db: Path) -> None:
     desk = json.loads(db.with_name("wallet.db.owner").read_text())
     secrets = Secrets(
         callback_key=CALLBACK_KEY,
+        agent_key=agent_key,
+        revoked_agent_key=revoked_agent_key,
         seeded=SEEDED_TOKEN,
         session=token,
         api_key=key,
@@ -115,8 +122,11 @@ def test_no_secret_leaks(server: Server, db: Path) -> None:
         cookie=boss.cookies["minwallet_admin"],
         control_key=desk["key"],
     )
-    answers = [answer for each in (token, SEEDED_TOKEN) for answer in send_provider_calls(server.http, each)]
-    answers += send_page_calls(LoginClient(server), key, token, extract_token(used_link))
+    answers = [*send_provider_calls(server.http, CALLBACK_KEY, token)]
+    answers += send_provider_calls(server.http, agent_key, SEEDED_TOKEN)
+    cli("agent", "callback-key", "revoke", "default", revoked_agent_key)
+    answers += send_provider_calls(server.http, revoked_agent_key, token)
+    answers += send_page_calls(LoginClient(server), key, agent_key, token, extract_token(used_link))
     answers += [boss.get(path) for path in ("/admin", "/admin/access", "/admin/settings", "/admin/transactions")]
     assert {200, 400, 403, 404, 405, 413, 414} <= {answer.status_code for answer in answers}
     for answer in answers:

@@ -180,6 +180,7 @@ def test_a_reset_lists_what_it_ended(server: Server) -> None:
     for name in ("umas", "second"):
         uma.submit("/admin/access/keys", name=name, scope="read", agent="")
     uma.submit("/admin/access/admins", name="vic")
+    uma.submit("/admin/agents/default/callback-keys")
     server.cli("key", "add", "own", "--scope", "read")
     kept = server.cli("admin", "reset", "uma", "--keep-keys")
     assert kept == {
@@ -188,15 +189,19 @@ def test_a_reset_lists_what_it_ended(server: Server) -> None:
         "sessions_ended": 1,
         "links_ended": ["vic"],
         "keys_revoked": [],
+        "callback_keys_revoked": [],
         "player_sessions_revoked": 0,
         "admins_invited": ["vic"],
         "keys_without_maker": [],
     }
+    (callback_key,) = server.cli("agent", "callback-key", "list", "default")["callback_keys"]
+    assert (callback_key["created_by"], callback_key["revoked_at"]) == ("admin uma", None)
     sign_in_by_link(server, "uma")
     assert server.cli.run("admin", "reset", "uma").out.splitlines() == [
         "admin uma is signed out and has no password",
         "sessions ended: 1 of the admin",
         "API keys revoked: second, umas",
+        f"callback keys revoked: {callback_key['callback_key']} of agent default",
         "admins that uma invited can still sign in: vic",
     ]
     revoked = {key["name"]: key["revoked_at"] is not None for key in server.cli("key", "list")["keys"]}

@@ -109,6 +109,16 @@ def revoke_callback_key(
         add_audit_event(db, audit)
 
 
+def list_live_callback_keys(db: sqlite3.Connection) -> list[tuple[str, CallbackKey]]:
+    """Return the live callback keys of all agents, each after the name of its agent, in order of agents and keys."""
+    rows = db.execute(
+        "SELECT g.name, k.key_hash, k.hint, k.created_at_ms, k.created_by, k.revoked_at_ms"
+        " FROM callback_keys AS k JOIN agents AS g USING (agent_id) WHERE k.revoked_at_ms IS NULL"
+        " ORDER BY g.name, k.hint"
+    )
+    return [(agent, CallbackKey(*key)) for agent, *key in rows]
+
+
 def read_live_callback_keys(db: sqlite3.Connection) -> dict[bytes, int]:
     return dict(db.execute("SELECT key_hash, agent_id FROM callback_keys WHERE revoked_at_ms IS NULL"))
 

@@ -2,7 +2,7 @@
 
 import sqlite3
 
-from minwallet.storage.actors import name_admin
+from minwallet.storage.actors import name_admin, name_key
 from minwallet.storage.admin_store import (
     Admin,
     AdminSession,
@@ -12,6 +12,7 @@ from minwallet.storage.admin_store import (
     NewApiKey,
     find_invited,
 )
+from minwallet.storage.sqlite import accounts
 from minwallet.storage.sqlite.audit_log import add_audit_event, list_audit_records
 from minwallet.storage.sqlite.subject import SqliteSubject, reads, writes
 
@@ -184,8 +185,10 @@ def reset_admin(
         (name, name_admin(name)),
     ).fetchall()
     keys: list[tuple[str]] = []
+    callback_keys: list[str] = []
     player_sessions = 0
     if not keep_keys:
+        callback_keys = _revoke_callback_keys(db, name, now_ms)
         keys = db.execute(
             "UPDATE api_keys SET revoked_at_ms = ? WHERE created_by = ? AND revoked_at_ms IS NULL RETURNING name",
             (now_ms, name_admin(name)),
@@ -200,12 +203,24 @@ def reset_admin(
         sessions=sum(not is_link for _, is_link in deleted),
         links=tuple(sorted(admin for admin, is_link in deleted if is_link)),
         keys=tuple(sorted(key for (key,) in keys)),
+        callback_keys=tuple(callback_keys),
         player_sessions=player_sessions,
         invited=find_invited(makers, name),
         keys_without_maker=tuple(key for (key,) in unknown),
     )
     add_audit_event(db, audit and audit._replace(detail=ended.describe()))
     return ended
+
+
+def _revoke_callback_keys(db: sqlite3.Connection, admin: str, now_ms: int) -> list[str]:
+    """Revoke the callback keys that the admin made, also through API keys. Return their descriptions."""
+    # A revoked API key counts too: what it made still works.
+    keys = db.execute("SELECT name FROM api_keys WHERE created_by = ?", (name_admin(admin),))
+    makers = {name_admin(admin), *(name_key(key) for (key,) in keys)}
+    made = [(agent, key) for agent, key in accounts.list_live_callback_keys(db) if key.created_by in makers]
+    for _, key in made:
+        accounts.revoke_callback_key(db, key.key_hash, now_ms)
+    return [key.describe(agent) for agent, key in made]
 
 
 def has_credentials(db: sqlite3.Connection) -> bool:

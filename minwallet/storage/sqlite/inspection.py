@@ -22,7 +22,7 @@ READ_NEWEST_TIME = "SELECT at_ms FROM transactions ORDER BY seq DESC LIMIT 1"
 class FileInspection(NamedTuple):
     """The findings. `pragmas` are the ones with wrong values. `newest_at_ms` is the time of the newest entry, or None.
 
-    `api_keys` are the keys that are not revoked.
+    `api_keys` and `callback_keys` are the keys that are not revoked.
     `is_complete` is false if the time was too short to check everything.
     """
 
@@ -33,6 +33,7 @@ class FileInspection(NamedTuple):
     pragmas: dict[str, object]
     is_complete: bool
     api_keys: list[str]
+    callback_keys: list[str]
     admins: list[str]
 
 
@@ -62,6 +63,7 @@ def _inspect(db: sqlite3.Connection) -> FileInspection:
         pragmas=wrong,
         is_complete=False,
         api_keys=[key.name for key in admin.list_keys(db) if key.revoked_at_ms is None],
+        callback_keys=[key.describe(agent) for agent, key in accounts.list_live_callback_keys(db)],
         admins=[each.name for each in admin.list_admins(db)],
     )
 

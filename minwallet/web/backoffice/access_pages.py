@@ -130,6 +130,7 @@ def _list_ended(reply: Reply) -> list[str]:
     lists = {
         "Links ended, for": reply["links_ended"],
         "API keys revoked": reply["keys_revoked"],
+        "Callback keys revoked": reply["callback_keys_revoked"],
         "Sessions of players revoked": [str(player_sessions)] if player_sessions else [],
         f"Admins that {reply['name']} invited can still sign in": reply["admins_invited"],
         "API keys without a recorded maker still work": reply["keys_without_maker"],

@@ -1,6 +1,6 @@
 """The API keys, admins and audit log of the reference engine."""
 
-from minwallet.storage.actors import name_admin
+from minwallet.storage.actors import name_admin, name_key
 from minwallet.storage.admin_store import (
     Admin,
     AdminSession,
@@ -174,12 +174,27 @@ class MemoryAdminStore:
             len(cookies),
             tuple(sorted(links.values())),
             tuple(sorted(state.keys[each].name for each in keys)),
+            () if keep_keys else self._revoke_callback_keys(maker, now_ms),
             len(opened),
             find_invited(state.admin_makers, name),
             tuple(sorted(key.name for key in state.keys.values() if not (key.created_by or key.revoked_at_ms))),
         )
         state.add_audit_event(audit and audit._replace(detail=ended.describe()))
         return ended
+
+    def _revoke_callback_keys(self, maker: str, now_ms: int) -> tuple[str, ...]:
+        state = self._state
+        makers = {maker, *(name_key(key.name) for key in state.keys.values() if key.created_by == maker)}
+        agents = {agent.agent_id: agent.name for agent in state.agents}
+        made = [
+            (agents[agent_id], key)
+            for agent_id, key in state.callback_keys.values()
+            if key.created_by in makers and key.revoked_at_ms is None
+        ]
+        for agent_id, key in list(state.callback_keys.values()):
+            if (agents[agent_id], key) in made:
+                state.callback_keys[key.key_hash] = (agent_id, key._replace(revoked_at_ms=now_ms))
+        return tuple(key.describe(agent) for agent, key in sorted(made, key=lambda each: (each[0], each[1].hint)))
 
     async def has_credentials(self) -> bool:
         return bool(self._state.admin_sessions) or any(admin.password for admin in self._state.admins.values())

@@ -89,6 +89,11 @@ def test_a_reset_ends_what_the_admin_made(server: Server, admin_client: AdminCli
     key = read_copyable(mia.submit("/admin/access/keys", name="mias", scope="write", agent="").text)
     headers = {"authorization": f"Bearer {key}"}
     link = read_copyable(mia.submit("/admin/access/admins", name="max").text)
+    path = "/admin/api/v1/agents/default/callback-keys"
+    callback_keys = [read_copyable(mia.submit("/admin/agents/default/callback-keys").text)]
+    callback_keys.append(server.http.post(path, headers=headers, json={}).json()["callback_key"])
+    for callback_key in callback_keys:
+        assert server.wallet_v2(f"/{callback_key}/wallet", type="credit", code="nobody")["err_code"] == 102
     page = mia.submit(f"/admin/players/default/{player}/sessions", ttl_s="3600", currency="USD").text
     token = read_copyable(page)
     assert server.wallet_v2(code=token, type="credit")["result"] == 1
@@ -98,6 +103,10 @@ def test_a_reset_ends_what_the_admin_made(server: Server, admin_client: AdminCli
     assert message.startswith("mia is signed out")
     for text in ("Links ended, for: max.", "API keys revoked: mias.", "Sessions of players revoked: 1."):
         assert text in message
+    hints = sorted(f"{callback_key[:12]}… of agent default" for callback_key in callback_keys)
+    assert f"Callback keys revoked: {', '.join(hints)}." in message
+    for callback_key in callback_keys:
+        assert server.http.post(f"/{callback_key}/wallet", json={}).status_code == 404
     assert "Admins that mia invited can still sign in: max." in message
     assert server.http.get("/admin/api/v1/health", headers=headers).status_code == 401
     assert LoginClient(server).use_link(link).status_code == 403
