@@ -92,8 +92,13 @@ class Settings(BaseModel):
 
     @field_validator("hosts", mode="before")
     @classmethod
-    def _parse_hosts(cls, value: object) -> object:
-        return tuple(map(_parse_host_name, _split_list(value))) if isinstance(value, str) else value
+    def _split_hosts(cls, value: object) -> object:
+        return _split_list(value) if isinstance(value, str) else value
+
+    @field_validator("hosts")
+    @classmethod
+    def _normalize_hosts(cls, hosts: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(map(_normalize_host_name, hosts))
 
     @field_validator("public_url")
     @classmethod
@@ -263,7 +268,7 @@ def _parse_network(text: str) -> Network:
         raise ValueError(f"invalid network {text!r}: {error}; write it like 203.0.113.0/24") from error
 
 
-def _parse_host_name(text: str) -> str:
+def _normalize_host_name(text: str) -> str:
     if not re.fullmatch(r"[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*", text, re.ASCII):
         raise ValueError(f"invalid host name {text!r:.60}: write it like wallet.lan, without scheme and port")
     return text.lower()
@@ -272,6 +277,8 @@ def _parse_host_name(text: str) -> str:
 def _format_value(name: str, value: object) -> str:
     if name in SECRET_SETTINGS:
         return f"a secret of {len(str(value))} characters" if value else ""
+    if isinstance(value, bool):
+        return str(value).lower()
     return ", ".join(map(str, value)) if isinstance(value, tuple) else str(value)
 
 

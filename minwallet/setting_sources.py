@@ -28,9 +28,6 @@ ENV_PREFIX, PREFIX_LETTERS = "MINWALLET_", "MINWALLET"
 
 ENVIRONMENT, ENV_FILE, TOML_FILE = "environment", ".env", "minwallet.toml"
 
-OTHER_VARIABLES = {"MINWALLET_PROGRAM"}
-"""The variables with the prefix that are not settings: MINWALLET_PROGRAM names the program that `tests/docs` run."""
-
 PROTECTIONS = ("callback_key", "callback_allow")
 """The settings without which strangers can call the provider endpoints."""
 
@@ -168,7 +165,7 @@ def _parse_variable(variable: str, known: Collection[str], place: str) -> str | 
     name = variable[len(ENV_PREFIX) :].lower()
     if has_prefix and variable.isascii() and name in known:
         return name
-    if variable in OTHER_VARIABLES or not (has_prefix or _has_misspelt_prefix(variable, known)):
+    if not (has_prefix or _has_misspelt_prefix(variable, known)):
         return None
     raise _unknown_setting(variable, place, {each: variable_name(each) for each in known})
 

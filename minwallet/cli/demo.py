@@ -204,9 +204,11 @@ async def _play_rounds(runner: "RoundRunner", rounds: int) -> None:
 
 
 def _fetch_games_and_report(path: Path, agent: Agent) -> None:
-    """Fetch the game list and the report, as an operator would do."""
+    """Fetch the game list and the complete report, as an operator would do."""
+    from minwallet.provider.report_pull import MAX_PAGES
+
     fetch_games(path, agent, TIMEOUT_S)
-    pull_report(path, agent.name, lambda _: None, TIMEOUT_S, max_pages=1)
+    pull_report(path, agent.name, lambda _: None, TIMEOUT_S, max_pages=MAX_PAGES)
 
 
 class _DemoUrls(NamedTuple):

@@ -7,7 +7,7 @@ from stat import S_IRWXG, S_IRWXO, S_IWGRP, S_IWOTH
 
 from minwallet.config import Settings, parse_duration
 from minwallet.doctor.diagnosis import Diagnosis, fail, ok, warn
-from minwallet.operations.maintenance import find_backups, parse_backup_time_s
+from minwallet.operations.maintenance import AUTO_PREFIX, find_backups, parse_backup_time_s
 
 OVERDUE_INTERVALS = 2
 """The age of the newest backup, in intervals, from which it is overdue. A restarted server needs time to catch up."""
@@ -37,6 +37,6 @@ def check_backups(settings: Settings, now_ms: int) -> Iterator[Diagnosis]:
     if readable := [backup for backup in backups if backup.stat().st_mode & (S_IRWXG | S_IRWXO)]:
         yield warn(
             "backups",
-            f"other users can read {len(readable)} backups such as {readable[-1]}, which contain all balances;"
-            f" run: chmod 600 {shlex.quote(str(readable[-1]))}",
+            f"other users can read {len(readable)} of the backups, which contain all balances;"
+            f" run: chmod 600 {shlex.quote(f'{folder}/{settings.db.stem}-{AUTO_PREFIX}')}*.db",
         )

@@ -38,8 +38,8 @@ class HostCheck:
             await self._app(scope, receive, send)
             return
         problem = (
-            f"unknown host name {hosts[0]!r:.80}: these pages are served under the name of MINWALLET_PUBLIC_URL only;"
-            " add other names of this server to MINWALLET_HOSTS\n"
+            f"unknown host name {hosts[0]!r:.80}: if it is a name of this server, add it to MINWALLET_HOSTS, or set"
+            " MINWALLET_PUBLIC_URL\n"
         )
         headers = {"x-content-type-options": "nosniff"}
         await PlainTextResponse(problem, 421, headers)(scope, receive, send)

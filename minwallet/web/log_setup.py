@@ -15,6 +15,9 @@ from minwallet.web.gateway.access_log import LogStream, to_printable
 TRACEBACK_INTERVAL_S = 60
 """Minimum time between two tracebacks of the same line of code. A provider may repeat a failing call many times."""
 
+MAX_CAUSES = 10
+"""Maximum number of causes that are followed. `raise error from error` makes an exception its own cause."""
+
 
 class _RepeatedTracebackFilter(logging.Filter):
     """Filter that removes a traceback which was logged within the last minute. Its message stays."""
@@ -37,8 +40,8 @@ class _RepeatedTracebackFilter(logging.Filter):
 
 def _get_origin(error: BaseException) -> tuple[object, ...]:
     """Return the type of the first exception that led to this one, with the file and line that raised it."""
-    while error.__cause__:
-        error = error.__cause__
+    for _ in range(MAX_CAUSES):
+        error = error.__cause__ or error
     origin = error.__traceback__
     while origin and origin.tb_next:
         origin = origin.tb_next

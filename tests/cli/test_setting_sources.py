@@ -127,7 +127,7 @@ def test_an_unknown_key_in_toml_is_an_error(folder: Path, name: str, meant: str)
 def test_variables_of_other_programs_are_ignored(folder: Path) -> None:
     """Also those of the shell's completion, and those that have a setting's last word."""
     (folder / ".env").write_text("OTHER_PORT=1\nKEY='two\nlines'\nexport EMPTY=\n")
-    others = {"_MINWALLET_COMPLETE": "", "DB": "x", "WALLET_DB": "x", "MYWALLET_DB": "x", "MINWALLET_PROGRAM": "x"}
+    others = {"_MINWALLET_COMPLETE": "", "DB": "x", "WALLET_DB": "x", "MYWALLET_DB": "x"}
     assert _read_values(**others, PGHOST="x", MINWALLETS="x")["MINWALLET_PORT"] == "8000"
 
 
@@ -190,7 +190,7 @@ def test_a_reference_to_an_unset_variable_is_an_error(folder: Path) -> None:
 
 def test_a_truth_value_is_true_or_false(folder: Path) -> None:
     """Any other word is an error."""
-    assert _read_values(MINWALLET_REQUIRE_WALLET_TOKEN="true")["MINWALLET_REQUIRE_WALLET_TOKEN"] == "True"
+    assert _read_values(MINWALLET_REQUIRE_WALLET_TOKEN="true")["MINWALLET_REQUIRE_WALLET_TOKEN"] == "true"
     _assert_refused("invalid value 'perhaps': must be true or false", MINWALLET_REQUIRE_WALLET_TOKEN="perhaps")
     (folder / "minwallet.toml").write_text("require_wallet_token = true\n")
-    assert _read_values()["MINWALLET_REQUIRE_WALLET_TOKEN"] == "True"
+    assert _read_values()["MINWALLET_REQUIRE_WALLET_TOKEN"] == "true"

@@ -36,7 +36,7 @@ def run_page(page: Path, folder: Path, program: str | Path | None = None) -> int
     """Type all commands of a page in a new folder. Return the number of blocks.
 
     Raise AssertionError, with file and line, if the output differs. `minwallet` is the given program, or the one in
-    MINWALLET_PROGRAM, such as the built pex file.
+    the variable DOCS_PROGRAM, such as the built pex file.
     """
     home, work_dir, programs = folder / "home", folder / "here", folder / "programs"
     for each in (home, work_dir, programs):
@@ -44,7 +44,7 @@ def run_page(page: Path, folder: Path, program: str | Path | None = None) -> int
     (home / ".curlrc").write_text('no-progress-meter\nnoproxy = "*"\n')
     path = f"{STUB_PROGRAMS}:{programs}:{os.environ['PATH']}"
     settings = {"HOME": str(home), "PATH": path}
-    if program := program or os.environ.get("MINWALLET_PROGRAM"):
+    if program := program or os.environ.get("DOCS_PROGRAM"):
         # A program of one file is unpacked there when it first runs, which need not be anew for each page.
         settings["PEX_ROOT"] = os.environ.get("PEX_ROOT") or str(Path.home() / ".cache/pex")
     blocks_run = 0

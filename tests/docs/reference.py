@@ -63,7 +63,8 @@ def _render_settings() -> Iterator[str]:
     yield SETTINGS_INTRODUCTION
     yield "| setting | default | what it is |\n|---|---|---|\n"
     for name, field in Settings.model_fields.items():
-        default = f" `{field.default}`" if field.default not in ("", ()) else ""
+        value = str(field.default).lower() if isinstance(field.default, bool) else field.default
+        default = f" `{value}`" if value not in ("", ()) else ""
         yield f"| `MINWALLET_{name.upper()}` |{default} | {field.description} |\n"
 
 

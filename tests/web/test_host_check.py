@@ -96,3 +96,12 @@ def test_an_invalid_host_name_is_rejected_at_the_start(hosts: str) -> None:
     """The message shows how to write a name."""
     with pytest.raises(SettingsError, match=r"invalid host name .* without scheme and port"):
         load_settings(hosts=hosts)
+    with pytest.raises(SettingsError, match=r"invalid host name"):
+        load_settings(hosts=[hosts])
+
+
+def test_a_list_of_hosts_in_toml_ignores_case(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A list has the same rules as names separated by commas."""
+    monkeypatch.chdir(tmp_path)
+    Path("minwallet.toml").write_text('hosts = ["Wallet.LAN", "desk"]')
+    assert {"wallet.lan", "desk"} < load_settings().browser_hosts

@@ -115,7 +115,7 @@ def test_pages_are_logged_with_their_admin(logged_server: Server) -> None:
 
 
 def test_commands_and_unknown_paths_are_logged_but_health_checks_are_not(logged_server: Server) -> None:
-    """A provider with a wrong path can be found by its address. Static files make no lines."""
+    """A provider with a wrong path can be found by its address. The public port has no `/control`."""
     server = logged_server
     server.cli.add_player()
     control = json.loads(server.cli.db.with_name(f"{server.cli.db.name}.owner").read_text())["url"]
@@ -126,7 +126,7 @@ def test_commands_and_unknown_paths_are_logged_but_health_checks_are_not(logged_
     assert documents[0]["actor"].startswith("command line")
     assert [(each["path"], each["status"]) for each in documents] == [
         ("/control", 200),
-        ("/control", 404),
+        ("unknown", 404),
         ("unknown", 404),
         ("unknown", 404),
     ]
@@ -190,3 +190,16 @@ def test_a_traceback_is_logged_once_a_minute(is_terminal: bool, monkeypatch: pyt
     messages = [line for line in stream.getvalue().splitlines() if line[:1] == "{" or line[2:3] == ":"]
     assert len(messages) == 4
     assert "\x1b" not in stream.getvalue()
+
+
+def test_an_exception_that_is_its_own_cause_is_logged(monkeypatch: pytest.MonkeyPatch) -> None:
+    """`raise error from error` does not stop the server."""
+    root, stream = logging.Logger("root"), Stream(False)
+    monkeypatch.setattr(logging, "root", root)
+    configure_logging(stream)
+    error = ValueError("x")
+    try:
+        raise error from error
+    except ValueError:
+        root.exception("a")
+    assert stream.getvalue().count("Traceback") == 1

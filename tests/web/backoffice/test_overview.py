@@ -76,8 +76,8 @@ def test_wins_without_a_bet_are_shown_and_listed(wallet_with_rounds: Path) -> No
     with running_server(wallet_with_rounds) as server:
         for currency, amount in (("USD", 123), ("USD", 2), ("EUR", 4)):
             token = server.cli.open_session(server.cli.add_player(currency))
-            win = {"win": amount, "id": 90 + amount, "round_id": 80, "game": 1012, "code": token}
-            assert server.wallet_v2("/wallet", type="win", **win)["result"] == 1
+            won = server.wallet_v2(type="win", win=amount, id=90 + amount, round_id=80, game=1012, code=token)
+            assert won["result"] == 1
         admin_client = AdminClient(server)
         page = admin_client.get_page("/admin")
         assert read_tiles(page)["Wins without a bet"] == "3"
