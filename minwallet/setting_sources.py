@@ -90,22 +90,26 @@ def _read_env_file(known: Collection[str]) -> dict[str, str]:
     resolved = dotenv_values(stream=StringIO(text))
     values: dict[str, str] = {}
     lines: dict[str, int] = {}
+    # A reference sees the environment and the lines above it, as in a shell.
+    referable = {variable for variable, value in os.environ.items() if value}
     for binding, line in bindings:
         if binding.key is None or binding.value is None:
             continue  # a comment or an empty line
         place = f"in {ENV_FILE} line {line}"
         name = _parse_variable(binding.key, known, place)
-        if name is None:
-            continue
+        value = resolved[binding.key] or ""
         if name in lines:
             raise SettingsError(f"{variable_name(name)} is given twice in {ENV_FILE}: lines {lines[name]} and {line}")
-        for variable in REFERENCE.findall(binding.value):
-            if not (resolved.get(variable) or os.environ.get(variable)):
-                raise SettingsError(
-                    f"{binding.key} {place} refers to the variable {variable!r}, which is not set; set it, or write"
-                    " the value itself"
-                )
-        values[name], lines[name] = resolved[binding.key] or "", line
+        if name is not None:
+            for variable in REFERENCE.findall(binding.value):
+                if variable not in referable:
+                    raise SettingsError(
+                        f"{binding.key} {place} refers to the variable {variable!r}, which is not set above it; set it"
+                        " there, or write the value itself"
+                    )
+            values[name], lines[name] = value, line
+        if value:
+            referable.add(binding.key)
     return values
 
 

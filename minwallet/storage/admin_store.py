@@ -140,7 +140,10 @@ class AdminStore(Protocol):
         created_by: str,
         only_new: bool = False,
     ) -> bool:
-        """Add a login link, and the admin if the name is new. With `only_new` return False for an existing admin."""
+        """Add a login link, and the admin if the name is new. With `only_new` return False for an existing admin.
+
+        Names that differ in case only are the same name here.
+        """
 
     async def find_login_link(self, token_hash: bytes, now_ms: int) -> str | None:
         """Return the admin of this login link. Return None if it is unknown, used or expired."""

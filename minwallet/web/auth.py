@@ -159,4 +159,5 @@ def get_attempt_key(request: Request) -> str:
 
 
 def _get_origin(url: str) -> str:
-    return "/".join(url.split("/")[:3])
+    # Browsers send the name of the host in lower case.
+    return "/".join(url.split("/")[:3]).lower()

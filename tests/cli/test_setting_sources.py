@@ -181,11 +181,15 @@ def test_an_empty_protection_does_not_hide_another(folder: Path, name: str) -> N
 def test_a_reference_to_an_unset_variable_is_an_error(folder: Path) -> None:
     """It would be replaced by nothing."""
     (folder / ".env").write_text("MINWALLET_CALLBACK_KEY=${WALLET_SECRET}\n")
-    _assert_refused("MINWALLET_CALLBACK_KEY in .env line 1 refers to the variable 'WALLET_SECRET', which is not set")
+    _assert_refused(
+        "MINWALLET_CALLBACK_KEY in .env line 1 refers to the variable 'WALLET_SECRET', which is not set above"
+    )
     _assert_refused("WALLET_SECRET", WALLET_SECRET="")
     assert _read_values(WALLET_SECRET=KEY)["MINWALLET_CALLBACK_KEY"] == f"a secret of {len(KEY)} characters"
     (folder / ".env").write_text("PLACE=/tmp\nMINWALLET_BACKUP_TO=${PLACE}/backups${SUFFIX:-}\n")
     assert _read_values()["MINWALLET_BACKUP_TO"] == "/tmp/backups"
+    (folder / ".env").write_text(f"MINWALLET_CALLBACK_KEY=${{WALLET_SECRET}}\nWALLET_SECRET={KEY}\n")
+    _assert_refused("refers to the variable 'WALLET_SECRET', which is not set above it")
 
 
 def test_a_truth_value_is_true_or_false(folder: Path) -> None:

@@ -76,9 +76,10 @@ def add_login_link(
     created_by: str,
     only_new: bool = False,
 ) -> bool:
-    is_new = db.execute(ADD_ADMIN, (link.admin, now_ms, created_by)).rowcount == 1
-    if only_new and not is_new:
+    # "Eve" beside "eve" would be another admin, whom the audit log shows as the same one.
+    if only_new and db.execute("SELECT 1 FROM admins WHERE name = ? COLLATE NOCASE", (link.admin,)).fetchone():
         return False
+    db.execute(ADD_ADMIN, (link.admin, now_ms, created_by))
     _delete_expired_sessions(db, now_ms)
     db.execute(ADD_ADMIN_SESSION, (token_hash, link.admin, 1, now_ms, link.expires_at_ms, created_by))
     add_audit_event(db, audit)

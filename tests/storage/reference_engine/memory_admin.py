@@ -56,7 +56,7 @@ class MemoryAdminStore:
         created_by: str,
         only_new: bool = False,
     ) -> bool:
-        if link.admin in self._state.admins and only_new:
+        if only_new and link.admin.lower() in {name.lower() for name in self._state.admins}:
             return False
         if link.admin not in self._state.admins:
             self._state.admins[link.admin] = Admin(link.admin, None)

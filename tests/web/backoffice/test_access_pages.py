@@ -75,6 +75,7 @@ def test_an_admin_makes_no_link_for_another_admin(server: Server, admin_client: 
     assert refused.status_code == 422
     assert read_flash(refused.text) == "admin 'otto' exists; only the command line makes links for other admins"
     assert "token=" not in refused.text
+    assert admin_client.submit("/admin/access/admins", name="Otto").status_code == 422
     own = read_copyable(admin_client.submit("/admin/access/admins", name="admin").text)
     assert LoginClient(server).use_link(own).status_code == 303
     other.post("/admin/sign-out", data={"csrf": extract_csrf(other.get("/admin/access").text)})
