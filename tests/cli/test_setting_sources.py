@@ -181,7 +181,7 @@ def test_an_empty_protection_does_not_hide_another(folder: Path, name: str) -> N
 def test_a_reference_to_an_unset_variable_is_an_error(folder: Path) -> None:
     """It would be replaced by nothing."""
     (folder / ".env").write_text("MINWALLET_CALLBACK_KEY=${WALLET_SECRET}\n")
-    _assert_refused(
+    _assert_refused("MINWALLET_CALLBACK_KEY in .env line 1 refers to the variable 'WALLET_SECRET', which is not set")
         "MINWALLET_CALLBACK_KEY in .env line 1 refers to the variable 'WALLET_SECRET', which is not set above"
     )
     _assert_refused("WALLET_SECRET", WALLET_SECRET="")
