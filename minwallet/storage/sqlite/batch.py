@@ -62,9 +62,8 @@ BALANCE_MATCHES_LAST_ENTRY = """
         a.cash = 0 AND a.bonus = 0)
 """
 
-# The result is one row of JSON for the whole batch. SQLite 3.54 passes the JSON of a subquery on as text, and `json()`
-# makes it JSON again. CROSS JOIN fixes the order of the loops: SQLite must begin with the commands, never with the
-# accounts.
+# The result is one row of JSON for the whole batch. `json()` is for SQLite 3.54, which passes JSON of a subquery on as
+# text. CROSS JOIN fixes the order of the loops: SQLite must begin with the commands, never with the accounts.
 READ_COMMAND_STATES = f"""
     SELECT json_group_array(json_array(
                a.account_id, a.cash, a.bonus, hex(a.head), a.last_seq, p.status = 'blocked',
