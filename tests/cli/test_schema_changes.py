@@ -26,6 +26,8 @@ CHANGES = [
         " BEFORE DELETE ON transactions BEGIN SELECT 1; END",
         "trigger 'transactions_are_never_removed' is changed",
     ),
+    ("PRAGMA user_version = 0", "its version is 0"),
+    ("PRAGMA user_version = 5", "index 'players_by_name_in_any_case' is added"),
 ]
 
 

@@ -41,6 +41,7 @@ from minwallet.storage.errors import (
     DiskFull,
     NotAWallet,
     OutcomeUnknown,
+    SchemaChanged,
     SchemaTooOld,
     StoreError,
 )
@@ -233,7 +234,7 @@ def current_schema(db: sqlite3.Connection, path: Path) -> Iterator[None]:
 def check_schema(db: sqlite3.Connection, path: Path) -> int:
     """Return the version of the file's schema, 0 for a new file.
 
-    Raise DatabaseUnusable if the file is another program's or has a newer schema.
+    Raise DatabaseUnusable if the file is another program's or has a newer schema, or a version that cannot be its own.
     """
     application_id, version, tables = db.execute(
         "SELECT (SELECT application_id FROM pragma_application_id), (SELECT user_version FROM pragma_user_version),"
@@ -242,6 +243,9 @@ def check_schema(db: sqlite3.Connection, path: Path) -> int:
     is_new = (application_id, version, tables) == (0, 0, 0)
     if not is_new and application_id != APPLICATION_ID:
         raise NotAWallet(path, "another program's database")
+    if tables and version == 0:
+        # The first migration sets the version in the transaction that creates the tables.
+        raise SchemaChanged(path, ["its version is 0"])
     if version > (known := len(read_migrations())):
         raise DatabaseUnusable(
             f"{path} was written by a newer minwallet (schema {version}, this one knows {known}); upgrade minwallet"

@@ -2,12 +2,13 @@
 
 import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
 from minwallet.storage.database_files import WAL_SUFFIXES, companion_path
+from minwallet.storage.errors import SchemaTooOld
 from minwallet.storage.models import Agent
 from minwallet.storage.sqlite import accounts, admin, ledger
 from minwallet.storage.sqlite.connection import PRAGMAS, connect, translate_errors
@@ -41,13 +42,22 @@ async def inspect_file(path: Path, timeout_s: float) -> FileInspection:
     """Inspect the file, within a limited time. Raise SchemaTooOld, SchemaChanged or DatabaseUnusable."""
     check_path(path)
     check_exists(path)
-    connection = await connect(path, read_only=True)
+    try:
+        connection = await connect(path, read_only=True)
+    except SchemaTooOld:
+        _check_older(path)
+        raise
     try:
         await connection.run(translate_errors(partial(check_unchanged, path=path), path))
         is_complete = await check_with_timeout(connection, path, timeout_s)
         return (await connection.run(translate_errors(_inspect, path)))._replace(is_complete=is_complete)
     finally:
         await connection.close()
+
+
+def _check_older(path: Path) -> None:
+    with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as db:
+        translate_errors(partial(check_unchanged, path=path), path)(db)
 
 
 def _inspect(db: sqlite3.Connection) -> FileInspection:
