@@ -20,6 +20,7 @@ one read                    `bounded_reads`         a pause; flow control acts b
 request line and headers    `MAX_HEAD_BYTES`        414 or 431, and a close
 headers, trailers included  `MAX_HEADERS`           431 and a close
 a part without an end       `MAX_HEAD_BYTES`        431 and a close: empty lines, a header, a chunk's extension …
+pieces of a body            `MAX_BODY_PIECES`       a reset; a piece is a chunk, or the part of it in one read
 pipelined requests          `MAX_PIPELINED`         a reset
 headers of waiting ones     `MAX_WAITING_HEADERS`   a reset
 time of one request         `REQUEST_TIMEOUT_S`     a reset; the time runs from the first byte to the end of the body
@@ -75,6 +76,10 @@ MAX_HEAD_BYTES = 16 * 1024
 
 MAX_HEADERS = 100
 """Maximum number of headers of a request. Each takes about 170 bytes of memory, however short it is."""
+
+MAX_BODY_PIECES = 1024
+"""Maximum number of pieces of a body: 16 MB in whole reads. The parser calls back for each, also after an early answer
+such as 413, so a body in chunks of one byte would take much time."""
 
 MAX_PIPELINED, MAX_WAITING_HEADERS = 32, 512
 """Maximum number of requests on a connection that are not answered, and of all headers of those that wait."""
@@ -143,7 +148,7 @@ class LimitedHttpProtocol(HttpToolsProtocol):
     """
 
     _is_reading_head = False
-    _head_bytes = _header_count = _waiting_headers = _incomplete_bytes = 0
+    _head_bytes = _header_count = _body_pieces = _waiting_headers = _incomplete_bytes = 0
     _control: ControlPort | None = None
     _is_over_capacity = False
     _is_stopping = False
@@ -224,7 +229,7 @@ class LimitedHttpProtocol(HttpToolsProtocol):
     def on_message_begin(self) -> None:
         """Start the limits of a new request."""
         self._is_reading_head = True
-        self._head_bytes = self._header_count = self._incomplete_bytes = 0
+        self._head_bytes = self._header_count = self._body_pieces = self._incomplete_bytes = 0
         self._idle_s = 0
         if not self.pipeline:
             self._waiting_headers = 0
@@ -253,8 +258,11 @@ class LimitedHttpProtocol(HttpToolsProtocol):
             super().on_header(name, value)
 
     def on_body(self, body: bytes) -> None:
-        """Store a piece of the body."""
+        """Store a piece of the body, up to the limit. The requests of commands may be long."""
         self._incomplete_bytes = 0
+        self._body_pieces += 1
+        if self._body_pieces > MAX_BODY_PIECES and not self._control:
+            self._reject(None)
         super().on_body(body)
 
     def _reject(self, status: int | None) -> NoReturn:
