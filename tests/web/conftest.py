@@ -12,7 +12,14 @@ from tests.web.login_client import LoginClient, close_clients
 
 WEB_TESTS = Path(__file__).parent
 
-GATEWAY_TEST_MODULES = ("test_bugs", "test_concurrency", "test_http", "test_journal", "test_process")
+GATEWAY_TEST_MODULES = (
+    "test_bugs",
+    "test_concurrency",
+    "test_http",
+    "test_journal",
+    "test_process",
+    "test_request_limits",
+)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
