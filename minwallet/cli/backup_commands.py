@@ -138,6 +138,7 @@ def _describe_access(restored: "Restored") -> Iterator[str]:
         yield f"nothing was carried over from the previous file: {restored.problem}"
         yield "check keys, admins, sessions, blocks, exclusions, limits and wallet tokens before you start the server"
     yield f"live API keys: {', '.join(restored.api_keys) or 'none'}"
+    yield f"live callback keys: {', '.join(restored.callback_keys) or 'none'}"
     yield f"admins: {', '.join(restored.admins) or 'none'}"
 
 

@@ -18,6 +18,11 @@ ADD_ADMIN_SESSION = """
     VALUES (randomblob(32), 'boss', 0, 1, 9000000000000)
 """
 
+ADD_CALLBACK_KEY = """
+    INSERT INTO callback_keys (key_hash, agent_id, hint, created_at_ms, created_by)
+    SELECT randomblob(32), agent_id, 'mwc_0000000{number}…', {number}, 'command line' FROM agents WHERE name = 'brand2'
+"""
+
 NOTHING: dict[str, Any] = {"carried_over": {}, "dropped": {}, "problem": None}
 
 
@@ -33,6 +38,8 @@ def cli(tmp_path: Path) -> InProcessCli:
     for name in ("leaked", "good"):
         cli("key", "add", name, "--scope", "read")
     cli("agent", "add", "brand2", "--wallet-token", "old_token")
+    for number in (1, 2):
+        _execute(cli.db, ADD_CALLBACK_KEY.format(number=number))
     _execute(cli.db, ADD_ADMIN.format("boss"))
     _execute(cli.db, ADD_ADMIN_SESSION)
     cli("backup", tmp_path / "copy.db")
@@ -53,6 +60,7 @@ def _execute(file: Path, statement: str) -> list[Any]:
 def _decide(cli: InProcessCli) -> None:
     """Take back everything that can be taken back."""
     cli("key", "revoke", "leaked")
+    cli("agent", "callback-key", "revoke", "brand2", "mwc_00000001")
     cli("session", "revoke", "token_of_carl_which_is_long")
     cli("player", "block", "ann")
     cli("player", "exclude", "bob", "--until", "7d")
@@ -72,6 +80,7 @@ def _access(cli: InProcessCli) -> dict[str, Any]:
     """Return what the wallet grants and refuses."""
     return {
         "keys": [key["name"] for key in cli("key", "list")["keys"] if not key["revoked_at"]],
+        "callback keys": _execute(cli.db, "SELECT hint FROM callback_keys WHERE revoked_at_ms IS NULL ORDER BY 1"),
         "revoked": _execute(cli.db, "SELECT count(*) FROM sessions WHERE revoked_at_ms IS NOT NULL")[0][0],
         "ann": cli("player", "show", "ann")["status"],
         "bob": _execute(cli.db, "SELECT count(*) FROM exclusions")[0][0],
@@ -84,6 +93,7 @@ def _access(cli: InProcessCli) -> dict[str, Any]:
 
 AFTER_DECISIONS = {
     "keys": ["good"],
+    "callback keys": [("mwc_00000002…",)],
     "revoked": 1,
     "ann": "blocked",
     "bob": 1,
@@ -102,6 +112,7 @@ def test_decisions_after_the_backup_stay_in_force(cli: InProcessCli, tmp_path: P
     assert _access(cli) == AFTER_DECISIONS
     assert reply["carried_over"] == {
         "revoked API keys": ["leaked"],
+        "revoked callback keys": ["mwc_00000001…"],
         "revoked sessions": ["token_…"],
         "blocked players": ["ann of agent default"],
         "exclusions": ["bob of agent default"],
@@ -111,6 +122,7 @@ def test_decisions_after_the_backup_stay_in_force(cli: InProcessCli, tmp_path: P
     }
     assert (reply["dropped"], reply["problem"]) == ({}, None)
     assert (reply["api_keys"], reply["admins"]) == (["good"], ["boss"])
+    assert reply["callback_keys"] == ["mwc_00000002… of agent brand2"]
     again = _restore(cli, tmp_path / "copy.db")
     assert again["carried_over"] == reply["carried_over"]
 
@@ -157,6 +169,7 @@ def test_decisions_survive_an_interrupted_restore(cli: InProcessCli, tmp_path: P
 def test_what_the_backup_lacks_is_named(cli: InProcessCli, tmp_path: Path) -> None:
     """New keys, admins, agents and restricted players are listed, and not added."""
     cli("key", "add", "newer", "--scope", "write")
+    _execute(cli.db, ADD_CALLBACK_KEY.format(number=3))
     _execute(cli.db, ADD_ADMIN.format("clerk"))
     cli("agent", "add", "brand3")
     for name in ("new1", "new2", "new3"):
@@ -168,9 +181,11 @@ def test_what_the_backup_lacks_is_named(cli: InProcessCli, tmp_path: Path) -> No
     cli("limit", "set", "ann", "deposit", "day", "5", "--currency", "EUR")
     result = cli.run("restore", tmp_path / "copy.db")
     assert "only in the previous file, and not carried over: API keys: newer\n" in result.out
-    assert "live API keys: good, leaked\nadmins: boss\n" in result.out
+    keys = "mwc_00000001… of agent brand2, mwc_00000002… of agent brand2"
+    assert f"live API keys: good, leaked\nlive callback keys: {keys}\nadmins: boss\n" in result.out
     for line in (
         "admins: clerk",
+        "callback keys: mwc_00000003… of agent brand2",
         "agents: brand3",
         "blocked players: new1 of agent default",
         "excluded players: new2 of agent default",
@@ -204,6 +219,7 @@ def test_another_wallets_file_changes_nothing(cli: InProcessCli, tmp_path: Path)
     _execute(cli.db, "UPDATE agents SET created_at_ms = created_at_ms - 5000, wallet_token = wallet_token || 'x'")
     _execute(cli.db, "UPDATE players SET created_at_ms = created_at_ms - 5000")
     _execute(cli.db, "UPDATE api_keys SET key_hash = randomblob(32)")
+    _execute(cli.db, "UPDATE callback_keys SET key_hash = randomblob(32)")
     _execute(cli.db, "UPDATE sessions SET token_hash = randomblob(32)")
     _execute(cli.db, "UPDATE admins SET created_at_ms = created_at_ms - 5000")
     reply = _restore(cli, tmp_path / "copy.db")

@@ -39,13 +39,14 @@ class Restored(NamedTuple):
     - `carried_over` came from the replaced file.
     - `dropped` exists in the replaced file only.
     - `problem` is the reason why nothing was carried over from the replaced file, or None.
-    - `api_keys` and `admins` have access now.
+    - `api_keys`, `callback_keys` and `admins` have access now.
     """
 
     carried_over: Mapping[str, list[str]]
     dropped: Mapping[str, list[str]]
     problem: str | None
     api_keys: list[str]
+    callback_keys: list[str]
     admins: list[str]
 
 
@@ -98,6 +99,7 @@ def _revocations(name: str, table: str, key: str, label: str) -> _Subject:
 
 SUBJECTS = (
     _revocations("revoked API keys", "api_keys", "key_hash", "new.name"),
+    _revocations("revoked callback keys", "callback_keys", "key_hash", "new.hint"),
     _revocations("revoked sessions", "sessions", "token_hash", "new.hint"),
     _Subject(
         "blocked players",
@@ -156,6 +158,13 @@ DROPPED = (
         "SELECT name FROM replaced.api_keys WHERE revoked_at_ms IS NULL"
         " AND key_hash NOT IN (SELECT key_hash FROM main.api_keys)",
     ),
+    (
+        "callback keys",
+        "callback_keys",
+        "SELECT k.hint || ' of agent ' || g.name"
+        " FROM replaced.callback_keys AS k JOIN replaced.agents AS g USING (agent_id)"
+        " WHERE k.revoked_at_ms IS NULL AND k.key_hash NOT IN (SELECT key_hash FROM main.callback_keys)",
+    ),
     ("admins", "admins", "SELECT name FROM replaced.admins WHERE name NOT IN (SELECT name FROM main.admins)"),
     ("agents", "agents", "SELECT name FROM replaced.agents WHERE agent_id NOT IN (SELECT was FROM same_agents)"),
     *(
@@ -186,6 +195,11 @@ DROPPED = (
     ),
 )
 
+READ_LIVE_CALLBACK_KEYS = """
+    SELECT k.hint || ' of agent ' || g.name FROM main.callback_keys AS k JOIN main.agents AS g USING (agent_id)
+     WHERE k.revoked_at_ms IS NULL
+"""
+
 READ_NEWLY_LIMITED = """
     SELECT DISTINCT s.account_id FROM same_accounts AS s JOIN replaced.limits AS old ON old.account_id = s.was
 """
@@ -212,7 +226,14 @@ def finish_restore(copy: Path, path: Path, now_ms: int, *, as_it_was: bool) -> R
                 except (StoreError, OSError) as error:
                     problem = str(error)
         api_keys = [key.name for key in admin.list_keys(db) if key.revoked_at_ms is None]
-        return Restored(carried_over, dropped, problem, api_keys, [each.name for each in admin.list_admins(db)])
+        return Restored(
+            carried_over=carried_over,
+            dropped=dropped,
+            problem=problem,
+            api_keys=api_keys,
+            callback_keys=_list_texts(db, READ_LIVE_CALLBACK_KEYS),
+            admins=[each.name for each in admin.list_admins(db)],
+        )
 
 
 def _end_admin_sessions(db: sqlite3.Connection) -> None:
