@@ -13,7 +13,8 @@ from minwallet.ledger.commands import Adjust, Bet
 from minwallet.ledger.outcomes import Applied
 from minwallet.storage.errors import DatabaseCorrupt, DatabaseUnusable
 from minwallet.storage.sqlite import SqliteStore
-from minwallet.storage.sqlite.connection import current_schema, migrate, translate_errors
+from minwallet.storage.sqlite.connection import current_schema, migrate, read_migrations, translate_errors
+from minwallet.storage.sqlite.schema_check import NEWEST_DIGEST, build_schema, compute_digest, find_changes
 from tests.storage.older_schema import SCRIPTS, copy_to_older_schema
 from tests.storage.store_helpers import NOW, Run, create_players, make_command, make_new_account, make_operator_command
 
@@ -71,6 +72,20 @@ def test_a_migrated_file_has_the_schema_of_a_new_one(
     with closing(open_file(older)) as migrated, closing(open_file(db)) as new:
         assert migrated.execute(READ_SCHEMA).fetchall() == new.execute(READ_SCHEMA).fetchall()
         assert migrated.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
+
+
+def test_the_digest_is_that_of_the_newest_schema() -> None:
+    """Otherwise every command would run all migrations to compare the schema."""
+    assert compute_digest(build_schema(len(read_migrations()))) == NEWEST_DIGEST
+
+
+def test_the_newest_schema_with_an_older_number_is_a_change(db: Path, run: Run) -> None:
+    """The digest alone does not decide: the migrations would run again."""
+    run(run(SqliteStore.open(db, create=True)).close())
+    with closing(open_file(db)) as connection:
+        assert find_changes(connection, db) == []
+        connection.execute(f"PRAGMA user_version = {len(read_migrations()) - 1}")
+        assert "table 'callback_keys' is added" in find_changes(connection, db)
 
 
 @pytest.mark.parametrize("version", OLDER_VERSIONS)

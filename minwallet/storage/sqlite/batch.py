@@ -62,7 +62,7 @@ BALANCE_MATCHES_LAST_ENTRY = """
         a.cash = 0 AND a.bonus = 0)
 """
 
-# The result is one row of JSON for the whole batch. `json()` is for SQLite 3.54, which passes the JSON of a subquery on as
+# The result is one row of JSON for the whole batch. `json()` is for SQLite 3.54, which passes JSON of a subquery on as
 # text. CROSS JOIN fixes the order of the loops: SQLite must begin with the commands, never with the accounts.
 READ_COMMAND_STATES = f"""
     SELECT json_group_array(json_array(
