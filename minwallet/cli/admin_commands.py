@@ -65,7 +65,7 @@ def reset(
     """Sign an admin out everywhere and remove the password.
 
     The API keys, sign-in links and player sessions that the admin made end too. After that, only a new link signs the
-    admin in. Admins whom the admin invited are listed and stay.
+    admin in. Admins whom the admin invited, and callback keys that the admin made, are listed and stay.
 
     Example: minwallet admin reset eve
     """
@@ -90,5 +90,6 @@ def _describe_reset(reply: "Reply", *, keep_keys: bool) -> list[str]:
         "API keys revoked": reply["keys_revoked"],
         "admins that {name} invited can still sign in": reply["admins_invited"],
         "API keys without a recorded maker still work": [] if keep_keys else reply["keys_without_maker"],
+        "callback keys that {name} made still work": reply["callback_keys"],
     }
     return lines + [f"{text.format(name=reply['name'])}: {', '.join(names)}" for text, names in lists.items() if names]

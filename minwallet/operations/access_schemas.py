@@ -47,7 +47,8 @@ class AdminResponse(TypedDict):
 class AdminResetResponse(AdminResponse):
     """What the reset ended: the admin's sessions, the links of and by the admin (as the names of their admins), the API
     keys that the admin made, and the sessions of players that the admin opened. It did not end the admins in
-    `admins_invited`, nor the keys in `keys_without_maker`, which were made before makers were recorded.
+    `admins_invited`, nor the keys in `keys_without_maker`, which were made before makers were recorded, nor the
+    `callback_keys` that the admin made.
     """
 
     sessions_ended: int
@@ -56,6 +57,7 @@ class AdminResetResponse(AdminResponse):
     player_sessions_revoked: int
     admins_invited: list[str]
     keys_without_maker: list[str]
+    callback_keys: list[str]
 
 
 def build_api_key_response(found: ApiKey) -> ApiKeyResponse:
@@ -84,4 +86,5 @@ def build_admin_reset_response(name: str, ended: EndedAccess) -> AdminResetRespo
         player_sessions_revoked=ended.player_sessions,
         admins_invited=list(ended.invited),
         keys_without_maker=list(ended.keys_without_maker),
+        callback_keys=list(ended.callback_keys),
     )

@@ -69,6 +69,8 @@ class EndedAccess(NamedTuple):
     """The admins whose first link the admin made, and those whom they invited in turn. They can still sign in."""
     keys_without_maker: tuple[str, ...] = ()
     """The valid keys that were made before makers were recorded. They are not revoked."""
+    callback_keys: tuple[str, ...] = ()
+    """The valid callback keys that the admin made. They are not revoked, as that would stop the calls of a provider."""
 
     def describe(self) -> str:
         """Return what was ended, as the detail of the audit event."""

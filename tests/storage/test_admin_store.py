@@ -15,6 +15,7 @@ from minwallet.storage.admin_store import (
     NewApiKey,
 )
 from minwallet.storage.errors import StoreError
+from minwallet.storage.models import CallbackKey
 from minwallet.storage.sqlite import SqliteStore
 from minwallet.storage.store import Store
 from minwallet.wallet.sessions import build_new_session, hash_token
@@ -152,7 +153,7 @@ def test_credentials_are_an_admin_session_or_a_password(store: Store, run: Run) 
 
 
 def test_a_reset_ends_what_the_admin_made(store: Store, run: Run) -> None:
-    """Keys, links and sessions of players end. Invited admins, and keys without a maker, are listed and stay."""
+    """Keys, links and sessions of players end. Invited admins, keys without a maker and callback keys are listed."""
     (player,) = run(create_players(store, make_new_account("pat")))
     token = build_new_session("token", None)._replace(opened_by_admin="eve")
     eves, colleagues = "admin eve", {"uma": "admin eve", "vic": "admin uma", "wim": "admin bob"}
@@ -163,12 +164,20 @@ def test_a_reset_ends_what_the_admin_made(store: Store, run: Run) -> None:
         run(store.admin.add_key(NewApiKey(hash_token(name), "mw_a…", name, "write", None, key_maker), NOW))
     run(store.admin.revoke_key("d", NOW))
     run(store.sessions.add_session(player.accounts[0].account_id, token, NOW))
+    agent = run(store.accounts.list_agents())[0]
+    for hint, key_maker, revoked_at_ms in (
+        ("mwc_1…", eves, None),
+        ("mwc_2…", "admin bob", None),
+        ("mwc_3…", eves, NOW),
+    ):
+        callback_key = CallbackKey(hash_token(hint), hint, NOW, key_maker, revoked_at_ms)
+        run(store.accounts.add_callback_key(agent.agent_id, callback_key))
     event = AuditEvent(NOW, "admin bob", "admin_reset", None, "eve", "{}")
     kept = run(store.admin.reset_admin("eve", NOW + 1, audit=event, keep_keys=True))
-    invited, without_maker = ("uma", "vic"), ("c",)
-    assert kept == EndedAccess(0, ("eve", "uma"), (), 0, invited, without_maker)
+    remaining = ("uma", "vic"), ("c",), (f"mwc_1… of agent {agent.name}",)
+    assert kept == EndedAccess(0, ("eve", "uma"), (), 0, *remaining)
     ended = run(store.admin.reset_admin("eve", NOW + 2, audit=event))
-    assert ended == EndedAccess(0, (), ("a",), 1, invited, without_maker)
+    assert ended == EndedAccess(0, (), ("a",), 1, *remaining)
     revoked = {key.name: key.revoked_at_ms for key in run(store.admin.list_keys())}
     assert revoked == {"a": NOW + 2, "b": None, "c": None, "d": NOW}
     assert [each.revoked_at_ms for each in run(store.sessions.list_sessions(player.player_key))] == [NOW + 2]

@@ -191,6 +191,7 @@ def test_a_reset_lists_what_it_ended(server: Server) -> None:
         "player_sessions_revoked": 0,
         "admins_invited": ["vic"],
         "keys_without_maker": [],
+        "callback_keys": [],
     }
     sign_in_by_link(server, "uma")
     assert server.cli.run("admin", "reset", "uma").out.splitlines() == [

@@ -196,6 +196,11 @@ def reset_admin(
             {"now": now_ms, "name": name},
         ).rowcount
     unknown = db.execute("SELECT name FROM api_keys WHERE created_by IS NULL AND revoked_at_ms IS NULL ORDER BY name")
+    callback_keys = db.execute(
+        "SELECT k.hint || ' of agent ' || g.name FROM callback_keys AS k JOIN agents AS g USING (agent_id)"
+        " WHERE k.created_by = ? AND k.revoked_at_ms IS NULL ORDER BY 1",
+        (name_admin(name),),
+    )
     ended = EndedAccess(
         sessions=sum(not is_link for _, is_link in deleted),
         links=tuple(sorted(admin for admin, is_link in deleted if is_link)),
@@ -203,6 +208,7 @@ def reset_admin(
         player_sessions=player_sessions,
         invited=find_invited(makers, name),
         keys_without_maker=tuple(key for (key,) in unknown),
+        callback_keys=tuple(key for (key,) in callback_keys),
     )
     add_audit_event(db, audit and audit._replace(detail=ended.describe()))
     return ended

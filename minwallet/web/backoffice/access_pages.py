@@ -133,6 +133,7 @@ def _list_ended(reply: Reply) -> list[str]:
         "Sessions of players revoked": [str(player_sessions)] if player_sessions else [],
         f"Admins that {reply['name']} invited can still sign in": reply["admins_invited"],
         "API keys without a recorded maker still work": reply["keys_without_maker"],
+        f"Callback keys that {reply['name']} made still work": reply["callback_keys"],
     }
     return [f"{text}: {', '.join(names)}." for text, names in lists.items() if names]
 

@@ -177,6 +177,13 @@ class MemoryAdminStore:
             len(opened),
             find_invited(state.admin_makers, name),
             tuple(sorted(key.name for key in state.keys.values() if not (key.created_by or key.revoked_at_ms))),
+            tuple(
+                sorted(
+                    f"{key.hint} of agent {next(agent.name for agent in state.agents if agent.agent_id == agent_id)}"
+                    for agent_id, key in state.callback_keys.values()
+                    if key.created_by == maker and not key.revoked_at_ms
+                )
+            ),
         )
         state.add_audit_event(audit and audit._replace(detail=ended.describe()))
         return ended
