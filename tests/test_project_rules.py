@@ -100,7 +100,8 @@ def test_the_first_sentence_of_the_help_fits_into_the_list_of_commands(name: str
 def test_the_reference_lists_the_settings() -> None:
     """The table of settings in the reference matches the code, with its defaults."""
     for name, field in Settings.model_fields.items():
-        default = f"`{field.default}`" if field.default not in ("", ()) else ""
+        value = str(field.default).lower() if isinstance(field.default, bool) else field.default
+        default = f"`{value}`" if value not in ("", ()) else ""
         row = f"| `MINWALLET_{name.upper()}` | {default} |".replace("|  |", "| |")
         assert row in REFERENCE, row
     assert REFERENCE.count("| `MINWALLET_") == len(Settings.model_fields)

@@ -120,12 +120,14 @@ def test_commands_and_unknown_paths_are_logged_but_health_checks_are_not(logged_
     server.cli.add_player()
     control = json.loads(server.cli.db.with_name(f"{server.cli.db.name}.owner").read_text())["url"]
     httpx2.post(f"{control}/control", json={}, trust_env=False)
+    server.http.post("/control", json={})
     for path in ("/callback_key_0123456789/nothing", "/wallet", "/healthz", "/readyz", "/admin/static/minwallet.css"):
         server.http.get(path)
     documents = read_documents(server)
     assert documents[0]["actor"].startswith("command line")
     assert [(each["path"], each["status"]) for each in documents] == [
         ("/control", 200),
+        ("/control", 404),
         ("unknown", 404),
         ("unknown", 404),
         ("unknown", 404),
