@@ -153,7 +153,7 @@ def test_each_dependency_has_its_reason() -> None:
 def test_a_protocol_is_one_file_and_one_line() -> None:
     """Every protocol of the registry loads, under its own name."""
     assert {load_protocol(name).name for name in PROTOCOLS} == set(PROTOCOLS)
-    shared = {"__init__", "bounded_http", "operator_service", "registry", "wire"}
+    shared = {"__init__", "operator_service", "registry", "wire"}
     files = {path.stem for path in (ROOT / "minwallet/protocols").glob("*.py")} - shared
     targets = [*PROTOCOLS.values(), *OPERATOR_SERVICES.values()]
     assert files == {target.partition(":")[0].rpartition(".")[2] for target in targets}

@@ -11,8 +11,8 @@ from urllib.parse import parse_qsl, quote_plus, urlencode, urlsplit
 
 import httpx2
 
+from minwallet.bounded_http import HttpReply, describe_error, exchange, open_client
 from minwallet.conformance.dsl import ABSENT, Bindings, Observed, ProtocolSuite, RequestSpec, ResponseOutcome
-from minwallet.protocols.bounded_http import HttpReply, describe_error, exchange, open_client
 from minwallet.protocols.wire import Call, HttpRequest
 
 MAX_CONCURRENT_REQUESTS = 8

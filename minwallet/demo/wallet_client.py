@@ -7,8 +7,8 @@ from typing import NamedTuple
 
 import httpx2
 
+from minwallet.bounded_http import HttpReply, exchange, open_client
 from minwallet.demo.faults import DeliveryPlan, Fault
-from minwallet.protocols.bounded_http import HttpReply, exchange, open_client
 from minwallet.protocols.registry import load_protocol
 from minwallet.protocols.wire import REDACTED, Call, WalletResponse
 

@@ -29,8 +29,13 @@ def parse_amount(text: str) -> int:
 
 def parse_signed_amount(text: str) -> int:
     """Return the cents of a decimal with or without a sign, such as `-12.50`. Raise ValueError as `parse_amount`."""
-    cents = parse_amount(text[1:] if text[:1] in ("+", "-") else text)
-    return -cents if text.startswith("-") else cents
+    if text[:1] not in ("+", "-"):
+        return parse_amount(text)
+    try:
+        cents = parse_amount(text[1:])
+    except ValueError as error:
+        raise ValueError(str(error).replace("'", f"'{text[0]}", 1)) from None
+    return -cents if text[0] == "-" else cents
 
 
 def format_amount(cents: int) -> str:

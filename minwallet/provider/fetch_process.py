@@ -27,7 +27,7 @@ from typing import Any, NamedTuple
 
 import httpx2
 
-from minwallet.protocols.bounded_http import HttpReply, describe_error, exchange, open_client
+from minwallet.bounded_http import HttpReply, describe_error, exchange, open_client
 from minwallet.protocols.operator_service import OperatorServiceProtocol, ReportUnit, ServiceError
 from minwallet.protocols.registry import load_operator_service
 

@@ -5,9 +5,9 @@ from typing import NamedTuple
 
 import httpx2
 
+from minwallet.bounded_http import describe_error, exchange, open_client
 from minwallet.ledger.entries import Entry
 from minwallet.operations.errors import OperationError
-from minwallet.protocols.bounded_http import describe_error, exchange, open_client
 from minwallet.protocols.registry import PROTOCOLS, load_protocol
 from minwallet.protocols.wire import REDACTED, Call
 from minwallet.storage.errors import StoreError

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from minwallet.ledger.money import MAX_CENTS, MAX_ID, format_amount, parse_amount
+from minwallet.ledger.money import MAX_CENTS, MAX_ID, format_amount, parse_amount, parse_signed_amount
 
 
 @given(st.integers(0, MAX_CENTS))
@@ -115,3 +115,19 @@ def test_the_limits_are_those_of_signed_and_unsigned_64_bits() -> None:
     """A balance fits a signed column; an id is unsigned."""
     assert MAX_CENTS == 9_223_372_036_854_775_807
     assert MAX_ID == 18_446_744_073_709_551_615
+
+
+@pytest.mark.parametrize(
+    ("text", "cents"), [("12.50", 1250), ("+12.50", 1250), ("-12.50", -1250), ("-92233720368547758.07", -MAX_CENTS)]
+)
+def test_an_amount_may_have_one_sign(text: str, cents: int) -> None:
+    """A correction adds or takes."""
+    assert parse_signed_amount(text) == cents
+
+
+@pytest.mark.parametrize("text", ["-", "--5", "+-5", "- 5", "-1e3", "-92233720368547758.08"])
+def test_an_invalid_signed_amount_is_shown_with_its_sign(text: str) -> None:
+    """The message quotes what was typed."""
+    with pytest.raises(ValueError, match="invalid amount") as raised:
+        parse_signed_amount(text)
+    assert str(raised.value).startswith(f"invalid amount '{text}': ")

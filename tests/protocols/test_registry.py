@@ -5,6 +5,7 @@ import re
 import pytest
 
 from minwallet.protocols.registry import PROTOCOLS, load_protocol
+from minwallet.protocols.wire import list_routes
 
 
 @pytest.mark.parametrize("name", PROTOCOLS)
@@ -47,3 +48,11 @@ def test_methods_and_ids_are_those_of_the_specifications() -> None:
     wallet_v2, vela = load_protocol("wallet-v2"), load_protocol("vela")
     assert (wallet_v2.method, wallet_v2.ids_per_currency) == ("POST", True)
     assert (vela.method, vela.ids_per_currency) == ("GET", False)
+
+
+def test_a_required_wallet_token_omits_the_path_without_one() -> None:
+    """vela has no wallet token, so its paths stay."""
+    wallet_v2, vela = load_protocol("wallet-v2"), load_protocol("vela")
+    assert set(list_routes(wallet_v2, require_wallet_token=True)) == {"/wallet/{wallet_token}"}
+    assert list_routes(wallet_v2, require_wallet_token=False) == wallet_v2.routes
+    assert list_routes(vela, require_wallet_token=True) == vela.routes

@@ -189,6 +189,8 @@ def test_a_report_ends_with_an_empty_page() -> None:
         b"\xff",
         b"[" * 100_000,
         b'{"data":NaN}',
+        b'{"data":{"status_code":0,"status_code":0}}',
+        b'{"\\u0000":1,"\\u0000":2}',
     ],
 )
 def test_an_invalid_reply_is_a_value_error(body: bytes) -> None:
@@ -197,6 +199,17 @@ def test_an_invalid_reply_is_a_value_error(body: bytes) -> None:
         SERVICE.parse_games(body)
     with pytest.raises(ValueError, match=r"."):
         SERVICE.parse_report(body, ReportUnit.CENTS)
+
+
+def test_a_list_has_a_maximum_length() -> None:
+    """A longer one is refused as a whole, before its entries are read."""
+    for name, parse in (
+        ("list", SERVICE.parse_games),
+        ("report", lambda body: SERVICE.parse_report(body, ReportUnit.CENTS)),
+    ):
+        body = json.dumps({"data": {"status_code": 0, name: [None] * 5_001}}).encode()
+        with pytest.raises(ValueError, match="has 5001 items: expected up to 5000"):
+            parse(body)
 
 
 def test_a_page_with_rows_requires_a_key() -> None:

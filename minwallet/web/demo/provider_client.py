@@ -7,7 +7,7 @@ from typing import NamedTuple
 import httpx2
 from pydantic import BaseModel, ValidationError
 
-from minwallet.protocols.bounded_http import exchange, open_client
+from minwallet.bounded_http import exchange, open_client
 
 TIMEOUT_S, MAX_REPLY_BYTES = 20, 1024 * 1024
 
