@@ -80,7 +80,6 @@ def restore(
 
 
 def _restore_backup(path: Path, source: Path, *, as_it_was: bool, as_json: bool) -> None:
-    from minwallet.operations.maintenance import format_backup_name
     from minwallet.storage.sqlite.backup import copy_database, replace_database
     from minwallet.storage.sqlite.carry_over import finish_restore
     from minwallet.storage.sqlite.path_checks import check_place
@@ -93,7 +92,7 @@ def _restore_backup(path: Path, source: Path, *, as_it_was: bool, as_json: bool)
     owner = DatabaseLock.acquire_or_fail(path)
     try:
         check_place(path)
-        previous_path = path.with_name(format_backup_name(path.stem, clock_ms(), "before-"))
+        previous_path = _choose_previous_path(path)
         with (
             handle_termination(),
             progress_bar("restoring") as report_progress,
@@ -175,3 +174,14 @@ async def _verify_backup(copy: Path, report_progress: "ProgressCallback") -> "Ve
         return await verify_ledger(store, report_progress)
     finally:
         await store.close()
+
+
+def _choose_previous_path(path: Path) -> Path:
+    """Return a free name for the file that a restore replaces. Two restores may happen within the same second."""
+    from minwallet.operations.maintenance import format_backup_name
+    from minwallet.wallet.service import clock_ms
+
+    now_ms = clock_ms()
+    while (previous := path.with_name(format_backup_name(path.stem, now_ms, "before-"))).exists():
+        now_ms += 1000
+    return previous

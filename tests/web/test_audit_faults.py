@@ -16,7 +16,7 @@ PLAYER = "/admin/api/v1/agents/default/players/ann"
 
 
 def change_schema(db: Path, statement: str) -> None:
-    """Execute the statement in the file, which no process has open."""
+    """Execute the statement in the file. No other connection of this process may have it open."""
     with closing(sqlite3.connect(db, isolation_level=None)) as file:
         file.execute(statement)
 
@@ -31,9 +31,10 @@ def test_nothing_stands_that_was_answered_503(cli: Cli, db: Path) -> None:
     """The admin API and the sign-in answer 503, a command ends with code 3, and nothing has changed."""
     cli("player", "add", "ann", "--currency", "USD", "--balance", "10")
     headers = {"authorization": f"Bearer {cli('key', 'add', 'site', '--scope', 'write')['key']}"}
-    change_schema(db, NO_ROWS_ABOUT_ANN)
     deposit = {"amount": 100, "reference": "r1"}
     with running_server(db) as server:
+        # A server does not start on a changed schema.
+        change_schema(db, NO_ROWS_ABOUT_ANN)
         before = read_state(server)
         calls = [
             ("POST", f"{PLAYER}/deposits", deposit),

@@ -202,7 +202,9 @@ def test_no_key_is_stored_or_logged(db: Path) -> None:
         server.cli("agent", "callback-key", "revoke", "default", revoked)
         for each in (key, revoked):
             for path in ("/wallet", "/api/bet?ticket_id=x", "/nothing"):
-                server.http.request("BREW", f"/{each}{path}")
+                with server.connect() as connection:
+                    connection.sendall(f"BREW /{each}{path} HTTP/1.1\r\nhost: localhost\r\n\r\n".encode())
+                    assert each.encode() not in connection.recv(4096)
                 server.http.post(f"/{each}{path}", content=b"{")
         with server.connect() as connection:
             connection.sendall(f"GET /{key}/wallet HTTP/9\r\nx\r\n\r\n".encode())
