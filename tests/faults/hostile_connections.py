@@ -35,7 +35,7 @@ REOPEN_PAUSE_S = 10.0
 MEASURED_CONNECTIONS, MAX_MEMORY_KB = 60, 200
 """The number of connections whose memory is measured, and the memory that one of them may take."""
 
-HOLD_S = 2.0
+HOLD_S = 1.0
 """Time for which connections are held while their memory is measured."""
 
 LARGE_PAGE = b"GET /admin/api/v1/openapi.json HTTP/1.1\r\nhost: localhost\r\n\r\n"
