@@ -3,6 +3,7 @@
 from starlette.requests import Request
 
 from minwallet.operations.credentials import hash_secret
+from minwallet.storage.actors import name_key
 from minwallet.storage.admin_store import ApiKey
 from minwallet.storage.store import Store
 from minwallet.web.request_log import ACTOR
@@ -19,5 +20,5 @@ async def find_api_key(store: Store, request: Request) -> ApiKey | None:
     key = await store.admin.find_key(hash_secret(secret.strip()))
     if key is None:
         return None
-    request.scope[ACTOR] = f"key {key.name}"
+    request.scope[ACTOR] = name_key(key.name)
     return key if key.revoked_at_ms is None else None

@@ -12,6 +12,7 @@ from minwallet.operations.maintenance import aggregate_newest
 from minwallet.operations.requests import TransactionShow
 from minwallet.operations.timestamps import format_date
 from minwallet.operations.verify import verify_ledger
+from minwallet.storage.actors import name_key
 from minwallet.storage.queries import EntryPage, OwnedEntry
 from minwallet.web import sse
 from minwallet.web.admin_api.api_schemas import (
@@ -124,7 +125,7 @@ async def follow(caller: ApiCaller, params: TransactionFilter) -> Response:
     async def is_key_valid() -> bool:
         return await find_api_key(caller.wallet.store, caller.http) is not None
 
-    subscriber = f"key {caller.key.name}"
+    subscriber = name_key(caller.key.name)
     response = await sse.stream_entries(
         caller.wallet,
         caller.http,

@@ -4,6 +4,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 from starlette.routing import Route
 
+from minwallet.storage.actors import name_admin
 from minwallet.storage.queries import Filter, OwnedEntry
 from minwallet.web import sse, templating
 from minwallet.web.backoffice.filters import parse_filter, parse_number
@@ -41,7 +42,7 @@ async def _stream_feed(context: PageContext) -> Response:
         await parse_request_filter(context),
         render_row,
         event="",
-        subscriber=f"admin {context.admin}",
+        subscriber=name_admin(context.admin),
         after=parse_number(query.get("after")),
         max_backlog=MAX_ROWS,
         is_allowed=is_signed_in,

@@ -8,6 +8,7 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
 from minwallet.operations.admin_auth import TooManyAttempts
+from minwallet.storage.actors import name_admin
 from minwallet.web import templating
 from minwallet.web.auth import (
     HOME_PATH,
@@ -87,7 +88,7 @@ class LoginPages:
                 "backoffice/login_link.html", 403, ORIGIN_ONLY_REFERRER, token="", error=error
             )
         self._link_attempts.reset(address)
-        request.scope[ACTOR] = f"admin {login.admin}"
+        request.scope[ACTOR] = name_admin(login.admin)
         return self._redirect_signed_in(request, login.cookie, HOME_PATH)
 
     async def render_form(self, request: Request) -> Response:
@@ -120,7 +121,7 @@ class LoginPages:
             return _render_too_many_attempts(BUSY_RETRY_AFTER_S)
         # The log gets the name of an admin only, because people type passwords into the wrong field.
         if admin := login.admin if login else await self._admin_auth.find_admin_name(name):
-            request.scope[ACTOR] = f"admin {admin}"
+            request.scope[ACTOR] = name_admin(admin)
         if login is None:
             error = "Wrong name or password."
             return templating.render_response(

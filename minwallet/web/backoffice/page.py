@@ -152,7 +152,7 @@ class PageRouter:
         admin = await self.admin_auth.find_by_cookie(cookie)
         if admin is None:
             return None
-        request.scope[ACTOR] = f"admin {admin}"
+        request.scope[ACTOR] = name_admin(admin)
         return PageContext(self, request, admin, cookie)
 
 
