@@ -6,7 +6,7 @@ import typer
 
 from minwallet.cli import callback_key
 from minwallet.cli.dispatch import execute, query
-from minwallet.cli.options import JsonOption
+from minwallet.cli.options import AgentNameArgument, JsonOption
 from minwallet.cli.output import print_json, print_table
 from minwallet.protocols.operator_service import ReportUnit
 
@@ -17,7 +17,6 @@ app = typer.Typer(help="Manage agents, the operators served by this wallet.", no
 
 app.add_typer(callback_key.app, name="callback-key")
 
-AgentNameArgument = Annotated[str, typer.Argument(metavar="NAME", help="The agent.")]
 HostIdOption = Annotated[
     str | None, typer.Option("--host-id", help="The agent's id in vela, assigned by the provider.")
 ]

@@ -5,12 +5,10 @@ from typing import Annotated
 import typer
 
 from minwallet.cli.dispatch import execute, query
-from minwallet.cli.options import JsonOption
+from minwallet.cli.options import AgentNameArgument, JsonOption
 from minwallet.cli.output import print_json, print_line, print_table
 
 app = typer.Typer(help="Manage the callback keys of an agent.", no_args_is_help=True)
-
-AgentNameArgument = Annotated[str, typer.Argument(metavar="NAME", help="The agent.")]
 
 
 @app.command("add")

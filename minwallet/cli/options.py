@@ -17,6 +17,7 @@ CurrencyOption = Annotated[
 CurrencyFilterOption = Annotated[str | None, typer.Option("--currency", help="Show only this currency.")]
 TimeoutOption = Annotated[str, typer.Option("--timeout", help="Maximum time to wait for an answer: 500ms, 10s, 2m.")]
 PlayerIdArgument = Annotated[str, typer.Argument(metavar="ID", help="The player's id.")]
+AgentNameArgument = Annotated[str, typer.Argument(metavar="NAME", help="The agent.")]
 
 
 def parse_amount_option(amount: str) -> int:
