@@ -27,7 +27,7 @@ import sqlite3
 import sys
 from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
-from functools import partial
+from functools import cache, partial
 from importlib import resources
 from pathlib import Path
 from typing import Any, TypeVar
@@ -265,10 +265,11 @@ def _set_pragmas(db: sqlite3.Connection, *, read_only: bool) -> None:
         db.execute("PRAGMA query_only = 1")
 
 
-def read_migrations() -> list[str]:
+@cache
+def read_migrations() -> tuple[str, ...]:
     folder = resources.files("minwallet.storage") / "schema"
     names = sorted(file.name for file in folder.iterdir() if re.fullmatch(r"\d{4}_\w+\.sql", file.name))
-    return [(folder / name).read_text("utf-8") for name in names]
+    return tuple((folder / name).read_text("utf-8") for name in names)
 
 
 def run_script(db: sqlite3.Connection, script: str) -> None:
