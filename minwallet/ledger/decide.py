@@ -74,7 +74,7 @@ class Session(NamedTuple):
 
     def has_ended_for(self, duration_ms: int, now_ms: int) -> bool:
         """Check if the session ended `duration_ms` ago or earlier, by its expiry or revocation, whichever is first."""
-        ends = [end for end in self if end is not None]
+        ends = [end for end in (self.expires_at_ms, self.revoked_at_ms) if end is not None]
         return bool(ends) and min(ends) + duration_ms <= now_ms
 
 

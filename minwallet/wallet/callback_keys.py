@@ -63,7 +63,4 @@ class CallbackKeys:
 
     async def run(self) -> None:
         """Refresh the keys every REFRESH_INTERVAL_S, until cancelled."""
-        await run_periodically("reading the callback keys", self._refresh, REFRESH_INTERVAL_S, delay_first_run=True)
-
-    async def _refresh(self) -> None:
-        await self.refresh()
+        await run_periodically("reading the callback keys", self.refresh, REFRESH_INTERVAL_S, delay_first_run=True)
