@@ -30,7 +30,7 @@ class _RepeatedTracebackFilter(logging.Filter):
         """Return True: every message is logged."""
         if record.exc_info and (error := record.exc_info[1]):
             # The size of this dictionary is bounded by the lines of code that can fail.
-            place, now_s = _get_origin(error), time.monotonic()
+            place, now_s = _find_raise_site(error), time.monotonic()
             if now_s - self._logged_at_s.get(place, -TRACEBACK_INTERVAL_S) < TRACEBACK_INTERVAL_S:
                 record.exc_info = None
             else:
@@ -38,7 +38,7 @@ class _RepeatedTracebackFilter(logging.Filter):
         return True
 
 
-def _get_origin(error: BaseException) -> tuple[object, ...]:
+def _find_raise_site(error: BaseException) -> tuple[object, ...]:
     """Return the type of the first exception that led to this one, with the file and line that raised it."""
     for _ in range(MAX_CAUSES):
         error = error.__cause__ or error

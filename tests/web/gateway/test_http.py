@@ -68,15 +68,6 @@ def test_a_chunked_body_over_8_kib_is_413(server: Server) -> None:
     assert response.status_code == 413
 
 
-def test_the_pieces_of_a_body_are_bounded(server: Server) -> None:
-    """Each chunk takes time, also after the 413, so a body in very many chunks ends the connection."""
-    head, chunk = b"POST /wallet HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n", b"1\r\n \r\n"
-    for chunks, status in ((1024, b"200"), (1025, b"")):
-        with server.connect() as connection, suppress(ConnectionError):
-            connection.sendall(head + chunk * chunks + b"0\r\n\r\n")
-            assert connection.recv(4096)[9:12] == status
-
-
 def test_a_query_over_2_kib_is_414(server: Server) -> None:
     """The error has the form of the protocol."""
     query = "access_token=nobody&ticket_id=1&total_bet=1&pad="
