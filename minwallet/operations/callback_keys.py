@@ -48,10 +48,10 @@ async def _add_key(wallet: Wallet, agent: Agent, actor: str, audit: AuditEvent |
 async def _revoke_key(wallet: Wallet, agent: Agent, prefix: str, audit: AuditEvent | None) -> Reply:
     keys = await wallet.store.accounts.list_callback_keys(agent.agent_id)
     key = _find_live_key(agent, keys, prefix.rstrip("…"))
-    revoked = key._replace(revoked_at_ms=wallet.clock_ms())
-    await wallet.store.accounts.revoke_callback_key(revoked.key_hash, wallet.clock_ms(), audit=_about(audit, key))
+    now_ms = wallet.clock_ms()
+    await wallet.store.accounts.revoke_callback_key(key.key_hash, now_ms, audit=_about(audit, key))
     await wallet.callback_keys.refresh()
-    return _build_response(agent, revoked)
+    return _build_response(agent, key._replace(revoked_at_ms=now_ms))
 
 
 def _about(audit: AuditEvent | None, key: CallbackKey) -> AuditEvent | None:
