@@ -7,6 +7,7 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, Field, WithJsonSchema
 
 from minwallet.ledger.money import MAX_CENTS
+from minwallet.ledger.reconciliation import MAX_PLAYER_ID_LENGTH
 from minwallet.protocols.registry import PROTOCOLS
 from minwallet.storage.models import OPENING_PROTOCOL, OPERATOR_PROTOCOL
 from minwallet.wallet.sessions import TOKEN_PATTERN
@@ -21,7 +22,7 @@ def _reject_only_dots(name: str) -> str:
 
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]{1,40}$")]
 NewName = Annotated[Name, AfterValidator(_reject_only_dots)]
-PlayerId = Annotated[str, Field(pattern=r"^[A-Za-z0-9_.@-]{1,40}$")]
+PlayerId = Annotated[str, Field(pattern=rf"^[A-Za-z0-9_.@-]{{1,{MAX_PLAYER_ID_LENGTH}}}$")]
 Currency = Annotated[str, Field(pattern=r"^[A-Z0-9]{3,10}$")]
 Token = Annotated[str, Field(pattern=rf"^{TOKEN_PATTERN.pattern}$")]
 Cents = Annotated[int, Field(ge=0, le=MAX_CENTS)]
