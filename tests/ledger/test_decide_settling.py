@@ -326,6 +326,14 @@ CANCEL_TABLE = {
         snapshot(FULL - 500, history=history_of(BET)),
         OutcomeSummary("applied", FULL, is_written=True),
     ),
+    "a bonus stake counts towards the maximum balance": (
+        snapshot(FULL - 499, history=history_of(BET, cash=0, bonus=500)),
+        OutcomeSummary("out_of_range", FULL - 499),
+    ),
+    "the maximum balance may be reached with a bonus stake": (
+        snapshot(FULL - 500, history=history_of(BET, cash=0, bonus=500)),
+        OutcomeSummary("applied", FULL - 500, 700, is_written=True),
+    ),
     "cash goes back to cash": (snapshot(history=history_of(BET)), REFUNDED),
     "bonus goes back to bonus": (
         snapshot(0, 0, history=history_of(BET, cash=0, bonus=500)),
