@@ -4,6 +4,9 @@ from dataclasses import dataclass, field
 
 MAX_CENTS = 2**63 - 1
 
+NO_LIMIT = float("inf")
+"""Above each sum: the bets of a day may exceed MAX_CENTS several times."""
+
 ExpectedAnswer = tuple[int, int | None, int | None]
 """The code (0 for success), wallet-v2's credit or vela's balance, and vela's balance2."""
 
@@ -32,12 +35,12 @@ class ModelAccount:
         return self.cash + self.bonus
 
     def can_bet(self, stake: int) -> bool:
-        cash, loss_limit = min(stake, self.cash), self.limits.get("loss", 2 * MAX_CENTS)
+        cash, loss_limit = min(stake, self.cash), self.limits.get("loss", NO_LIMIT)
         lost = self.cash_without_play - self.cash
         return not self.blocked and not self.excluded and (cash == 0 or lost + cash <= loss_limit)
 
     def can_deposit(self, cash: int) -> bool:
-        return not self.excluded and (cash == 0 or self.deposited + cash <= self.limits.get("deposit", 2 * MAX_CENTS))
+        return not self.excluded and (cash == 0 or self.deposited + cash <= self.limits.get("deposit", NO_LIMIT))
 
     def set_limit(self, kind: str, cents: int | None) -> None:
         """Apply a lower limit immediately, and keep a higher one pending."""
