@@ -4,7 +4,7 @@ A provider chooses what it sends. A response that takes long to parse would stop
 thread would share the interpreter with it. So one process per download fetches, parses and checks, and the wallet
 reads checked values only. `ServiceClient` starts it and ends it.
 
-Both sides write JSON lines. The first line on stdin is a `Connection`, and the process answers with an empty object
+Both sides write JSON lines. The first line on stdin is a `ServiceTarget`, and the process answers with an empty object
 when it is ready. Then each line on stdin is a request: the key of a report page, or null for the game list. The process
 answers with lines of up to PIECE_SIZE `items`, and a last line with one of these:
 
@@ -44,7 +44,7 @@ NICENESS = 10
 Line = dict[str, Any]
 
 
-class Connection(NamedTuple):
+class ServiceTarget(NamedTuple):
     """The provider's service: its protocol and address, our id there, the unit of its report, the deadline."""
 
     protocol: str
@@ -62,15 +62,15 @@ def main() -> None:
         os.nice(NICENESS)
     requests: queue.SimpleQueue[str] = queue.SimpleQueue()
     threading.Thread(target=_read_requests, args=(requests,), daemon=True).start()
-    connection = Connection(*json.loads(requests.get()))
-    service = load_operator_service(connection.protocol)
+    target = ServiceTarget(*json.loads(requests.get()))
+    service = load_operator_service(target.protocol)
     _write_line({})
     http = open_client()
     with asyncio.Runner() as runner:
         while True:
             key = json.loads(requests.get())
-            signal.setitimer(signal.ITIMER_REAL, connection.timeout_s + MAX_PARSE_S)
-            lines = runner.run(_answer(http, service, connection, key))
+            signal.setitimer(signal.ITIMER_REAL, target.timeout_s + MAX_PARSE_S)
+            lines = runner.run(_answer(http, service, target, key))
             signal.setitimer(signal.ITIMER_REAL, 0)
             for line in lines:
                 _write_line(line)
@@ -89,20 +89,20 @@ def _write_line(line: Line) -> None:
 
 
 async def _answer(
-    http: httpx2.AsyncClient, service: OperatorServiceProtocol, connection: Connection, key: str | None
+    http: httpx2.AsyncClient, service: OperatorServiceProtocol, target: ServiceTarget, key: str | None
 ) -> list[Line]:
-    is_report = key is not None
+    unit = None if key is None else ReportUnit(target.unit)
     request = (
-        service.build_report_request(connection.host_id, key)
-        if key is not None
-        else service.build_games_request(connection.host_id)
+        service.build_games_request(target.host_id)
+        if key is None
+        else service.build_report_request(target.host_id, key)
     )
     try:
         reply = await exchange(
             http,
             request.method,
-            connection.url + request.target,
-            timeout_s=connection.timeout_s,
+            target.url + request.target,
+            timeout_s=target.timeout_s,
             max_bytes=MAX_RESPONSE_BYTES,
         )
     except httpx2.TimeoutException:
@@ -111,7 +111,7 @@ async def _answer(
         return [{"invalid": str(error)}]
     except (httpx2.HTTPError, httpx2.InvalidURL, httpx2.StreamError) as error:
         return [{"unreachable": describe_error(error)}]
-    return list(_parse(service, ReportUnit(connection.unit) if is_report else None, reply))
+    return list(_parse(service, unit, reply))
 
 
 def _parse(service: OperatorServiceProtocol, unit: ReportUnit | None, reply: HttpReply) -> Iterator[Line]:

@@ -17,18 +17,18 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def _show(**environment: str) -> CommandResult:
+def _show_config(**environment: str) -> CommandResult:
     return InProcessCli(Path("x.db")).run("config", "show", "--json", **environment)
 
 
 def _read_values(**environment: str) -> dict[str, str]:
-    result = _show(**environment)
+    result = _show_config(**environment)
     assert result.code == 0, result
     return {each["variable"]: each["value"] for each in result.json["settings"]}
 
 
 def _assert_refused(*words: str, **environment: str) -> None:
-    result = _show(**environment)
+    result = _show_config(**environment)
     assert_error_line(result, 2, *words)
     assert KEY not in result.err
 

@@ -33,7 +33,7 @@ class AuditedWallet(Wallet):
         self.sqlite = store
         self.now_ms = 1_700_000_000_000
 
-    async def carry_out(self, request: requests.OperationRequest) -> dict[str, Any]:
+    async def run(self, request: requests.OperationRequest) -> dict[str, Any]:
         """Execute the request, which must succeed."""
         reply = await execute(self, request, "command line")
         assert not isinstance(reply, OperationFailure), reply
@@ -70,13 +70,13 @@ def name_case(index: int) -> str:
 async def test_no_change_without_its_audit_row(wallet: AuditedWallet, index: int) -> None:
     """Each audited request fails as a whole, and succeeds when it is repeated: with one row, and with a change."""
     for request in AUDITED_REQUESTS[:index]:
-        await wallet.carry_out(request)
+        await wallet.run(request)
     request = AUDITED_REQUESTS[index]
     async with wallet.failing_audit():
         with pytest.raises(StoreError, match="no audit"):
             await execute(wallet, request, "admin boss")
     before, actions = await wallet.dump(), await wallet.list_actions()
-    await wallet.carry_out(request)
+    await wallet.run(request)
     assert await wallet.list_actions() == [*actions, request.operation]
     changed = {line.split('"')[1] for line in set(await wallet.dump()) ^ set(before)}
     assert "audit_log" in changed
@@ -98,15 +98,15 @@ NO_CHANGES: list[requests.OperationRequest] = [
 async def test_no_audit_row_without_a_change(wallet: AuditedWallet, request_: requests.OperationRequest) -> None:
     """A request that finds everything as it should be succeeds, and is not audited."""
     for each in AUDITED_REQUESTS:
-        await wallet.carry_out(each)
+        await wallet.run(each)
     before = await wallet.dump()
-    await wallet.carry_out(request_)
+    await wallet.run(request_)
     assert await wallet.dump() == before
 
 
 async def test_a_refused_transfer_is_not_audited(wallet: AuditedWallet) -> None:
     """It has no ledger entry either."""
-    await wallet.carry_out(AUDITED_REQUESTS[2])
+    await wallet.run(AUDITED_REQUESTS[2])
     before = await wallet.dump()
     withdrawal = build_ann_request(requests.Transfer, operation="withdraw", amount=501, reference="r9")
     assert isinstance(await execute(wallet, withdrawal, "admin boss"), OperationFailure)
@@ -117,8 +117,8 @@ async def test_a_refused_transfer_is_not_audited(wallet: AuditedWallet) -> None:
 
 async def test_a_transfer_and_its_audit_row_name_each_other(wallet: AuditedWallet) -> None:
     """The row has the number and the time of the ledger entry."""
-    await wallet.carry_out(AUDITED_REQUESTS[2])
-    reply = await wallet.carry_out(AUDITED_REQUESTS[4])
+    await wallet.run(AUDITED_REQUESTS[2])
+    reply = await wallet.run(AUDITED_REQUESTS[4])
     (entry,) = await wallet.store.ledger.read_entries([1], 1)
     (record,) = await wallet.store.admin.list_audit_records(None, 1)
     assert (record.event.seq, record.event.at_ms) == (entry.seq, entry.at_ms) == (reply["seq"], wallet.now_ms)
@@ -129,7 +129,7 @@ async def test_a_failing_audit_row_costs_its_own_transfer_only(wallet: AuditedWa
     names = ("ann", "bob", "eva")
     fields = {"operation": "deposit", "agent": "default", "amount": 1}
     for name in names:
-        await wallet.carry_out(requests.PlayerAdd(agent="default", player_id=name, currency="USD"))
+        await wallet.run(requests.PlayerAdd(agent="default", player_id=name, currency="USD"))
     for_bob = FAILING_AUDIT.replace("BEGIN", "WHEN new.subject = 'bob' BEGIN", 1)
     await wallet.sqlite.write(lambda db: db.execute(for_bob))
     deposits = [requests.Transfer.model_validate({"player_id": each, "reference": each, **fields}) for each in names]
@@ -142,7 +142,7 @@ async def test_a_failing_audit_row_costs_its_own_transfer_only(wallet: AuditedWa
 
 async def sign_in_by_link(wallet: AuditedWallet, auth: AdminAuth, name: str = "eve") -> str:
     """Return the cookie of an admin who signs in by a link."""
-    link = await wallet.carry_out(requests.AdminLink(name=name))
+    link = await wallet.run(requests.AdminLink(name=name))
     login = await auth.sign_in_with_link(link["path"].partition("=")[2], "::1")
     assert login
     return login.cookie
@@ -164,7 +164,7 @@ async def test_no_sign_in_without_its_audit_row(wallet: AuditedWallet, name: str
     auth = AdminAuth(wallet)
     cookie = await sign_in_by_link(wallet, auth)
     cookie = (await auth.set_password("eve", cookie, "", PASSWORD, "::1")).cookie
-    link = (await wallet.carry_out(requests.AdminLink(name="eve2")))["path"].partition("=")[2]
+    link = (await wallet.run(requests.AdminLink(name="eve2")))["path"].partition("=")[2]
     actions = await wallet.list_actions()
     async with wallet.failing_audit():
         with pytest.raises(StoreError, match="no audit"):
@@ -200,7 +200,7 @@ async def test_a_reset_beats_a_sign_in_that_has_begun(wallet: AuditedWallet, mon
         original = getattr(wallet.store.admin, method)
 
         async def late(*args: object, **options: object) -> object:
-            await wallet.carry_out(requests.AdminReset(name="eve"))
+            await wallet.run(requests.AdminReset(name="eve"))
             return await original(*args, **options)
 
         monkeypatch.setattr(wallet.store.admin, method, late)
