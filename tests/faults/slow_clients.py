@@ -3,8 +3,8 @@ clients."""
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager, suppress
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -24,18 +24,26 @@ PARTIAL_HEAD = b"POST /wallet HTTP/1.1\r\nhost: x\r\nx-slow: "
 
 def torture(size: int, seed: int, folder: Path) -> Counter[str]:
     """Compare `size` times, each with `MIN_TURNS` or more turns. Slow heads never double the p99 of normal clients."""
-    file = folder / "wallet.db"
-    fleet = LoadClients(create_players(InProcessCli(file), GOOD_CLIENTS), seed, clients=GOOD_CLIENTS)
     counts: Counter[str] = Counter()
-    with running_server(file) as server:
+    with server_with_clients(folder, seed, counts) as (server, fleet):
         for _ in range(size):
             alone, beside, turns = asyncio.run(compare_p99(server, fleet, lambda: _open_slow_connections(server)))
             words = f"p99 is {beside * 1000:.1f} ms beside slow heads, and {alone * 1000:.1f} ms without"
             assert _is_acceptable(alone, beside), words
             counts += Counter({"turns": turns, "slow heads": SLOW_CONNECTIONS * turns})
+    return counts
+
+
+@contextmanager
+def server_with_clients(folder: Path, seed: int, counts: Counter[str]) -> Iterator[tuple[Server, LoadClients]]:
+    """Run a server for the block, with normal clients. Afterwards nothing is lost; `counts` says what was checked."""
+    file = folder / "wallet.db"
+    fleet = LoadClients(create_players(InProcessCli(file), GOOD_CLIENTS), seed, clients=GOOD_CLIENTS)
+    with running_server(file) as server:
+        yield server, fleet
         assert server.stop() == 0
         assert "Traceback" not in server.log.read_text()
-    return counts + assert_nothing_lost(file, fleet.history)
+    counts += assert_nothing_lost(file, fleet.history)
 
 
 async def compare_p99(
