@@ -151,6 +151,14 @@ class Server:
             self.process.kill()
         raise ServerDidNotStart(CommandResult(self.process.wait(), "", self.log.read_text()))
 
+    def read_log(self) -> str:
+        """Return the log with the lines of all requests that were answered.
+
+        A line is written after its answer, at the end of the turn of the event loop. So the next request finds it.
+        """
+        self.http.get("/healthz")
+        return self.log.read_text()
+
     def connect(self) -> socket.socket:
         """Open a connection for requests that no client library would send."""
         url = urlsplit(self.url)

@@ -29,9 +29,7 @@ def logged_server(db: Path) -> Iterator[Server]:
 
 def read_documents(server: Server) -> list[dict[str, Any]]:
     """Return the lines of the log after the first two, which are for people."""
-    # A line is written after the answer. The next request finds it written.
-    server.http.get("/healthz")
-    return [json.loads(line) for line in server.log.read_text().splitlines()[2:]]
+    return [json.loads(line) for line in server.read_log().splitlines()[2:]]
 
 
 def read_requests(server: Server) -> list[dict[str, Any]]:

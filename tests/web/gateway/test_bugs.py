@@ -72,7 +72,7 @@ async def test_a_bug_costs_its_own_call_only(broken_server: Server) -> None:
         game: 10_000 - 100 * bug.moves_money for game, bug in BUGS.items()
     }
     assert server.http.get("/readyz").status_code == 200
-    documents = [json.loads(line) for line in server.log.read_text().splitlines() if line.startswith("{")]
+    documents = [json.loads(line) for line in server.read_log().splitlines() if line.startswith("{")]
     tracebacks = [document["traceback"] for document in documents if "traceback" in document]
     for name in (
         "KeyError: 'no such field'",
@@ -95,7 +95,7 @@ async def test_a_text_chosen_by_a_caller_is_no_label_and_no_part_of_a_log_line(b
     calls += [{"op": evil}, {"op": "bet", "id": evil, "token": "token_good_0"}]
     for call in calls:
         assert server.http.post("/chatty", json=call).status_code == 200
-    lines = [line for line in server.log.read_text().splitlines() if '"protocol":"chatty"' in line]
+    lines = [line for line in server.read_log().splitlines() if '"protocol":"chatty"' in line]
     documents = [json.loads(line) for line in lines]
     assert [document["operation"] for document in documents] == ["unknown"] * 51 + ["bet"]
     assert (documents[-1]["id"], documents[-1]["player"], documents[-1]["outcome"]) == (evil, "good_0", "applied")
