@@ -195,7 +195,8 @@ def test_the_log_has_one_line_for_each_call_and_no_token(server: Server) -> None
     server.vela("bet", access_token=token, ticket_id=7_100_002, total_bet=100)
     server.vela("bet", access_token=f"{token[:-1]}x", ticket_id=7_100_003, total_bet=100)
     server.http.get(f"/api/nothing?access_token={token}")
-    lines = [json.loads(line) for line in server.read_log().splitlines() if '"protocol"' in line]
+    log = server.read_log()
+    lines = [json.loads(line) for line in log.splitlines() if '"protocol"' in line]
     mine = [line for line in lines if line["id"].startswith("71000")]
     assert [(line["protocol"], line["operation"], line["player"], line["outcome"]) for line in mine] == [
         ("wallet-v2", "bet", player, "applied"),
@@ -203,7 +204,7 @@ def test_the_log_has_one_line_for_each_call_and_no_token(server: Server) -> None
         ("vela", "bet", "", "session_unknown"),
     ]
     assert all(line["ms"] > 0 for line in mine)
-    assert token[:-1] not in server.read_log()
+    assert token[:-1] not in log
 
 
 def test_a_call_of_a_disconnected_client_is_applied_completely_or_not_at_all(server: Server) -> None:
