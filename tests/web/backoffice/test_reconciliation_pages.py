@@ -181,6 +181,7 @@ def test_a_pull_is_stopped(admin_client: AdminClient, provider: StubProvider, na
         r"Fetching the report: stopped, [0-9]+ rows so far\.",
         submit_and_read_flash(admin_client, f"{PATH}/stop", agent="default"),
     )
+    provider.wait_for_sent_requests()
     asked = len(provider.requested_paths)
     provider.answer_always(SERVICE.render_games([]))
     assert submit_and_read_flash(admin_client, f"{PATH}/games", agent="default").endswith("done, 0 games.")
