@@ -21,6 +21,10 @@ from tests.support import InProcessCli, running_server
 
 AlterAttempt = Callable[[Attempt], Attempt]
 
+PLAYERS = 6
+
+ANOTHER_PLAYER = {f"player{each}": f"player{(each + 1) % PLAYERS}" for each in range(PLAYERS)}
+
 
 class RecordedRun(NamedTuple):
     file: Path
@@ -32,7 +36,7 @@ def recorded_run(tmp_path_factory: pytest.TempPathFactory) -> RecordedRun:
     """Return a wallet file, and the history of all calls to it, without a fault."""
     folder = tmp_path_factory.mktemp("played")
     file = folder / "wallet.db"
-    fleet = LoadClients(create_players(InProcessCli(file), 6), seed=1, clients=12)
+    fleet = LoadClients(create_players(InProcessCli(file), PLAYERS), seed=1, clients=12)
     with running_server(file) as server:
         asyncio.run(fleet.play(server.url, 60))
     return RecordedRun(file, fleet.history)
@@ -76,7 +80,7 @@ def test_a_true_history_has_no_problems(recorded_run: RecordedRun) -> None:
         pytest.param(lambda said: said._replace(balance=said.balance + 10**9), id="another balance"),
         pytest.param(lambda said: said._replace(id="999999"), id="an id that was never applied"),
         pytest.param(lambda said: said._replace(stake=said.stake + 1), id="another stake"),
-        pytest.param(lambda said: said._replace(player="player5"), id="another player"),
+        pytest.param(lambda said: said._replace(player=ANOTHER_PLAYER[said.player]), id="another player"),
         pytest.param(lambda said: said._replace(player="nobody"), id="nobody"),
         pytest.param(lambda said: said._replace(game="another"), id="another game"),
         pytest.param(lambda said: said._replace(code={"vela": 3, "wallet-v2": 105}[said.protocol]), id="a refusal"),
