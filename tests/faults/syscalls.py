@@ -150,8 +150,11 @@ def read_calls(log: Path) -> Iterator[Syscall]:
 
 
 def _read_call(text: str, begun: int, ended: int) -> Syscall | None:
-    """Return the call, or None if it failed or read a file."""
+    """Return the call, or None if it failed, read a file, or never began."""
     if text.startswith(("+++", "---")) or (text.startswith("read(") and "<TCP:" not in text[:16]):
+        return None
+    if text.startswith("???("):
+        # A thread was killed at the start of a call before strace could read which: Linux does not carry it out.
         return None
     found = STRACE_LINE.match(text)
     assert found, f"unknown line of strace: {text[:200]}"
