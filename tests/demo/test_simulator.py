@@ -72,8 +72,8 @@ async def test_players_play_concurrently() -> None:
     made, caller = create_runner(INSTANT_FAULT_RATES)
     tokens = ["a", "b", "c"]
     seats = [await made.open_session(protocol, token) for token in tokens for protocol in PROTOCOLS]
-    await asyncio.gather(*(made.play_rounds(seat, game, 100, None, 30) for seat in seats for game in GAMES))
-    assert len(made.store.completed) == 3 * 2 * 3 * 30
+    await asyncio.gather(*(made.play_rounds(seat, game, 100, None, 15) for seat in seats for game in GAMES))
+    assert len(made.store.completed) == 3 * 2 * 3 * 15
     assert {each.ending for each in made.store.completed} == set(RoundEnding)
     await assert_balances_agree(made, caller, *tokens)
 

@@ -11,4 +11,4 @@ from tests.faults.harness import run_torture
 def test_the_server_agrees_with_a_simple_model(tmp_path: Path) -> None:
     """In both protocols and at the control endpoint, each answer is that of the model, with stops and kills of the
     server in between. The file agrees with all answers."""
-    run_torture("model", 200, tmp_path)
+    run_torture("model", 120, tmp_path)

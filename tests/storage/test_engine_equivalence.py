@@ -257,4 +257,4 @@ async def _read_ledger(store: Store) -> list[object]:
 
 
 TestEngineEquivalence = EngineEquivalence.TestCase
-TestEngineEquivalence.settings = settings(max_examples=60, stateful_step_count=40, deadline=None, database=None)
+TestEngineEquivalence.settings = settings(max_examples=40, stateful_step_count=40, deadline=None, database=None)
