@@ -12,7 +12,7 @@ FIELD_HELP: Mapping[str, str] = {
     "agent": "1 to 40 of A-Z a-z 0-9 _ . -",
     "name": "1 to 40 of A-Z a-z 0-9 _ . -, but not only dots",
     "player_id": "1 to 40 of A-Z a-z 0-9 _ . @ -",
-    "currency": "3 to 10 letters or digits, such as USD",
+    "currency": "3 to 10 of A-Z 0-9, such as USD",
     "token": "1 to 40 of A-Z a-z 0-9 _",
     "wallet_token": "1 to 40 of A-Z a-z 0-9 _",
     "host_id": "1 to 128 printable ASCII characters without spaces",

@@ -24,6 +24,7 @@ Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]{1,40}$")]
 NewName = Annotated[Name, AfterValidator(_reject_only_dots)]
 PlayerId = Annotated[str, Field(pattern=rf"^[A-Za-z0-9_.@-]{{1,{MAX_PLAYER_ID_LENGTH}}}$")]
 NewPlayerId = Annotated[PlayerId, AfterValidator(_reject_only_dots)]
+StoredCurrency = Annotated[str, Field(pattern=r"^[A-Z0-9]{3,10}$")]
 # An operator may type usd. The wire and the ledger have upper case only.
 Currency = Annotated[str, Field(pattern=r"^[A-Za-z0-9]{3,10}$"), AfterValidator(str.upper)]
 Token = Annotated[str, Field(pattern=rf"^{TOKEN_PATTERN.pattern}$")]

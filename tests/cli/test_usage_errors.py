@@ -84,7 +84,7 @@ CASES = {
     "adjust ann -5 --reson x": "unknown option '--reson', did you mean --reason",
     "limit set ann deposit day -5": "invalid amount '-5': must not be negative",
     "limit set ann win day 5": "invalid KIND 'win': expected deposit or loss; see: minwallet limit set --help",
-    "player add bob --currency US": "invalid currency 'US': expected 3 to 10 letters or digits, such as USD",
+    "player add bob --currency US": "invalid currency 'US': expected 3 to 10 of A-Z 0-9, such as USD",
     "player add bob --currency USD --balance x": "invalid amount 'x': write it like 12 or 12.50",
     "ledger ann --limit 0": "invalid limit 0: expected between 1 and 1,000,000",
     "ledger ann --limit x": "invalid --limit 'x': must be a whole number; see: minwallet ledger --help",
