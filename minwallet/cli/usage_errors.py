@@ -40,7 +40,7 @@ class AmountCommand(TyperCommand):
             ctx.ignore_unknown_options = True
         return super().parse_args(ctx, args)
 
-    def _find_unknown_option(self, ctx: Any, args: list[str]) -> typer.TyperException | None:  # noqa: ANN401 as above
+    def _find_unknown_option(self, ctx: Any, args: list[str]) -> typer.TyperException | None:  # noqa: ANN401 typer does not export it
         """Return the error about an option that the command does not have, None for any other error."""
         try:
             self.make_parser(ctx).parse_args([*args])
