@@ -22,14 +22,18 @@ from urllib.parse import urlencode, urlsplit
 
 import httpx2
 import pytest
+from typer.main import get_command
 
-from minwallet.cli.main import main
+from minwallet.cli.main import app, main
 from tests.forkserver import start_minwallet
 
 ROOT = Path(__file__).parent.parent
 TIMEOUT_S = 30
 
 _numbers = count(1)
+
+BUILT_APP = get_command(app)
+"""The command line as typer builds it. A call of `app` builds it again, which takes longer than most commands."""
 
 
 class CommandResult(NamedTuple):
@@ -112,6 +116,7 @@ class InProcessCli(Cli):
         command = ["minwallet", "--db", str(self.db), *map(str, arguments)]
         with (
             patch.object(sys, "argv", command),
+            patch("minwallet.cli.main.app", BUILT_APP),
             patch.dict(os.environ, clean_environment(**settings), clear=True),
             redirect_stdout(out),
             redirect_stderr(err),

@@ -28,6 +28,7 @@ from minwallet.cli.output import (
 if TYPE_CHECKING:
     from minwallet.operations.requests import Reply
     from minwallet.provider.game_catalogue import GameCatalogue
+    from minwallet.provider.service_client import SkippedEntries
     from minwallet.storage.models import Agent
 
 
@@ -42,7 +43,8 @@ def games(
 ) -> None:
     """Fetch and show the provider's game list.
 
-    If the provider does not answer, the command shows the stored list, and the exit code is not 0.
+    An entry of the list that cannot be read is skipped, with a line on stderr. If the provider does not answer, the
+    command shows the stored list, and the exit code is not 0.
 
     Example: minwallet games --agent brand2
     """
@@ -52,7 +54,9 @@ def games(
     code, catalogue = 0, _load_catalogue(context, agent)
     if not cached:
         try:
-            fetch_games(database_path(context), catalogue.agent, parse_timeout_option(timeout))
+            skipped = fetch_games(database_path(context), catalogue.agent, parse_timeout_option(timeout))
+            for line in skipped.describe("games"):
+                print_error(f"minwallet: {line}")
             catalogue = _load_catalogue(context, agent)
         except (OperationError, ProviderFailed) as error:
             if not catalogue.games:
@@ -64,14 +68,15 @@ def games(
         raise typer.Exit(code)
 
 
-def fetch_games(path: Path, agent: "Agent", timeout_s: float) -> None:
-    """Fetch the agent's game list from the provider and store it."""
+def fetch_games(path: Path, agent: "Agent", timeout_s: float) -> "SkippedEntries":
+    """Fetch the agent's game list from the provider and store it. Return the entries that cannot be read."""
     from minwallet.operations.requests import GamesSave
     from minwallet.provider.service_client import ServiceClient
 
     with ServiceClient(agent, timeout_s) as service:
         games = service.fetch_games()
     execute_on_file(path, GamesSave(agent=agent.name, games=tuple(games)))
+    return service.skipped
 
 
 def _load_catalogue(context: typer.Context, agent: str) -> "GameCatalogue":

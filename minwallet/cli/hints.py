@@ -23,6 +23,11 @@ HINTS: Mapping[tuple[ErrorCode, Subject], str] = {
 }
 """The placeholders are filled from the failure's data."""
 
+OTHER_AGENT_HINT = "agent {other_agents} has one: add --agent {other_agents}"
+"""The hint for an unknown player whom another agent has, which `data` then names."""
+
+OTHER_AGENTS_HINT = "agents {other_agents} have one: add --agent with one of them"
+
 NEW_WALLET_HINT = "choose another with --db, or create one with: minwallet --db {path} serve"
 """What follows the message of a DatabaseNotFound."""
 
@@ -37,4 +42,7 @@ def format_failure(failure: OperationFailure) -> list[str]:
     """Return the lines for a terminal: one a reason, the last with the hint if there is one."""
     *others, last = failure.reasons
     hint = HINTS.get((failure.code, failure.subject)) if failure.subject else None
-    return [*others, f"{last}; {hint.format_map(failure.data)}" if hint else last]
+    if other_agents := failure.data.get("other_agents", "").split():
+        hint = OTHER_AGENT_HINT if len(other_agents) == 1 else OTHER_AGENTS_HINT
+    data = {**failure.data, "other_agents": ", ".join(other_agents)}
+    return [*others, f"{last}; {hint.format_map(data)}" if hint else last]

@@ -65,7 +65,7 @@ def list_(context: typer.Context, as_json: JsonOption = False) -> None:
         for each in reply["keys"]
     ]
     empty = "no keys yet; create one with: minwallet key add NAME --scope read"
-    print_table(["name", "key", "scope", "agent", "created", "made by", "revoked"], rows, empty)
+    print_table(["name", "key", "scope", "agent", "created", "created by", "revoked"], rows, empty)
 
 
 @app.command("revoke")

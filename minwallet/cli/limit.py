@@ -15,6 +15,7 @@ from minwallet.cli.options import (
     parse_amount_option,
 )
 from minwallet.cli.output import print_json, print_line, print_table
+from minwallet.cli.usage_errors import AmountCommand
 from minwallet.ledger.limits import LimitKind, LimitPeriod
 from minwallet.ledger.money import format_amount
 
@@ -41,7 +42,7 @@ def list_(
     _print_limits(query(context, LimitList(agent=agent, player_id=player_id, currency=currency)), as_json=as_json)
 
 
-@app.command("set")
+@app.command("set", cls=AmountCommand)
 def set_(
     context: typer.Context,
     player_id: PlayerIdArgument,

@@ -38,6 +38,7 @@ from minwallet.cli import (
     systemd,
     tail,
     transfer_commands,
+    usage_errors,
     verify_command,
 )
 from minwallet.cli.hints import NEW_WALLET_HINT, TIMEOUT_HINT, format_failure
@@ -67,10 +68,9 @@ app.command("systemd")(systemd.systemd)
 app.add_typer(admin_commands.app, name="admin")
 app.add_typer(agent.app, name="agent")
 app.add_typer(player.app, name="player")
-app.command("deposit")(transfer_commands.deposit)
-app.command("withdraw")(transfer_commands.withdraw)
-# Without this, click takes the amount -5.00 for an option.
-app.command("adjust", context_settings={"ignore_unknown_options": True})(transfer_commands.adjust)
+app.command("deposit", cls=usage_errors.AmountCommand)(transfer_commands.deposit)
+app.command("withdraw", cls=usage_errors.AmountCommand)(transfer_commands.withdraw)
+app.command("adjust", cls=usage_errors.AmountCommand)(transfer_commands.adjust)
 app.add_typer(limit.app, name="limit")
 app.add_typer(session.app, name="session")
 app.add_typer(key.app, name="key")
@@ -124,12 +124,17 @@ def main() -> None:
             # A terminal or file with a smaller character set gets a question mark instead of an exception.
             stream.reconfigure(errors="replace")
     try:
-        app()
+        code = app(standalone_mode=False)
     except Exception as error:
+        if isinstance(error, typer.TyperException) and usage_errors.is_help(error):
+            print_error(error.message)
+            raise SystemExit(EXIT_USAGE) from None
         code, lines = _describe_error(error)
         for line in lines:
             print_error(f"minwallet: {line}")
         raise SystemExit(code) from None
+    else:
+        raise SystemExit(code)
     finally:
         discard_stderr()
 
@@ -154,6 +159,8 @@ def _describe_error(error: Exception) -> tuple[int, Sequence[str]]:
             return EXIT_REFUSED, error.args
         case ValidationError():
             return EXIT_USAGE, [format_validation_error(error)]
+        case typer.TyperException():
+            return EXIT_USAGE, [usage_errors.describe_usage_error(error, sys.argv[1:])]
         case UsageError() | SettingsError():
             return EXIT_USAGE, [str(error)]
         case DatabaseNotFound():

@@ -47,8 +47,9 @@ def pull(
 ) -> None:
     """Fetch the new rows of the provider's report.
 
-    You can stop the command at any time. The next pull continues where it stopped. The exit code is 1 if the report has
-    more pages than --max-pages.
+    You can stop the command at any time. The next pull continues where it stopped. A row that cannot be read is
+    skipped, with a line on stderr. The exit code is 1 if no row can be read, or if the report has more pages than
+    --max-pages.
 
     Example: minwallet report pull --agent brand2
     """
@@ -68,7 +69,12 @@ def pull(
     else:
         print_line(f"fetched {reply['rows']} rows; stopped after {max_pages} pages at key {reply['key'] or '0'}")
         print_error("minwallet: the report has more pages; to go on, run the command again, without --full")
-    if not reply["complete"]:
+    for line in reply["skipped_lines"]:
+        print_error(f"minwallet: {line}")
+    if reply["skipped"]:
+        print_error("minwallet: if the provider corrects these rows, fetch them with: minwallet report pull --full")
+    # Rows that can be read are worth a comparison; without any, the setting of the unit may be wrong.
+    if not reply["complete"] or (reply["skipped"] and not reply["rows"]):
         raise typer.Exit(EXIT_REFUSED)
 
 
@@ -84,7 +90,7 @@ def pull_report(
     """Fetch up to `max_pages` new pages of the report and store each one, through the server if one runs.
 
     Call `report_progress` with a text after each page. Return the numbers of rows and pages, the last key, and if the
-    report is complete.
+    report is complete. Of the rows that cannot be read, return their number, and a line for each of the first ones.
     """
     from minwallet.operations.agents import get_agent
     from minwallet.operations.requests import ReportSave
@@ -105,7 +111,8 @@ def pull_report(
             rows, key, is_complete = rows + len(batch.rows), batch.key, batch.ended_at_ms is not None
             pages += bool(batch.rows) and batch.key != batch.after
             report_progress(f"{rows} rows, {pages} pages")
-    return {"agent": agent, "rows": rows, "pages": pages, "key": key, "complete": is_complete}
+    skipped = {"skipped": service.skipped.count, "skipped_lines": service.skipped.describe("rows")}
+    return {"agent": agent, "rows": rows, "pages": pages, "key": key, "complete": is_complete, **skipped}
 
 
 def reconcile(

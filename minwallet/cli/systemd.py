@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from minwallet.cli.output import UsageError, print_error, print_line
+from minwallet.protocols.wire import is_plain_text
 
 if TYPE_CHECKING:
     from minwallet.config import Settings
@@ -151,7 +152,7 @@ def _render_service_unit(db: Path, backup_to: str, user: str) -> str:
     program = _current_program()
     command = [*program, "--db", str(db), "serve"]
     for path in (*command, str(folder), str(backup_dir)):
-        if not path.isprintable():
+        if not is_plain_text(path, len(path)):
             raise UsageError(f"invalid path {path!r}: a unit must not contain control characters; use another path")
     if set(program[0]) & set("'\"\\"):
         raise UsageError(

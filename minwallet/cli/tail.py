@@ -42,7 +42,7 @@ def tail(
     for option, value, known in (("kind", kind, Kind), ("state", state, State), ("protocol", protocol, ENTRY_SOURCES)):
         if value is not None and value not in list(known):
             raise UsageError(f"unknown {option} {value!r}; use one of {', '.join(known)}")
-    entry_filter = Filter(agent, player, currency, protocol, kind, state, game)
+    entry_filter = Filter(agent, player, currency and currency.upper(), protocol, kind, state, game)
     try:
         asyncio.run(_follow_entries(context, entry_filter, lines, as_json=as_json))
     except KeyboardInterrupt:

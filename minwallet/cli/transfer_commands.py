@@ -14,7 +14,7 @@ from minwallet.cli.options import (
     parse_amount_option,
     parse_signed_amount_option,
 )
-from minwallet.cli.output import format_balance, print_json, print_line
+from minwallet.cli.output import UsageError, format_balance, print_json, print_line
 
 AmountArgument = Annotated[str, typer.Argument(metavar="AMOUNT", help="The amount, such as 12.50.")]
 ReferenceOption = Annotated[
@@ -38,7 +38,8 @@ def deposit(
     Example: minwallet deposit alice 12.50 --reference payment-1001
     """
     account = {"agent": agent, "player_id": player_id, "currency": currency}
-    _transfer(context, parse_amount_option(amount), reference, as_json, operation="deposit", bonus=bonus, **account)
+    cents = _parse_positive_amount(amount, "to take money, use withdraw or adjust")
+    _transfer(context, cents, reference, as_json, operation="deposit", bonus=bonus, **account)
 
 
 def withdraw(
@@ -58,7 +59,8 @@ def withdraw(
     Example: minwallet withdraw alice 12.50 --reference payout-1002
     """
     account = {"agent": agent, "player_id": player_id, "currency": currency}
-    _transfer(context, parse_amount_option(amount), reference, as_json, operation="withdraw", bonus=bonus, **account)
+    cents = _parse_positive_amount(amount, "to add money, use deposit or adjust")
+    _transfer(context, cents, reference, as_json, operation="withdraw", bonus=bonus, **account)
 
 
 def adjust(
@@ -82,6 +84,14 @@ def adjust(
     account = {"agent": agent, "player_id": player_id, "currency": currency}
     cents = parse_signed_amount_option(amount)
     _transfer(context, cents, reference, as_json, operation="adjust", bonus=bonus, reason=reason, **account)
+
+
+def _parse_positive_amount(amount: str, advice: str) -> int:
+    """Return the amount in cents. Raise UsageError if it is invalid, with the advice if it is negative."""
+    try:
+        return parse_amount_option(amount)
+    except UsageError as error:
+        raise UsageError(f"{error}; {advice}" if amount.startswith("-") else str(error)) from error
 
 
 def _transfer(

@@ -25,4 +25,7 @@ def check_provider(agent: Agent, timeout_s: float) -> Diagnosis:
             games = service.fetch_games()
     except (OperationError, ProviderFailed) as error:
         return warn("provider", f"agent {agent.name}: {error}")
-    return ok("provider", f"agent {agent.name}: {agent.service_url} lists {len(games)} games")
+    words = f"agent {agent.name}: {agent.service_url} lists {len(games)} games"
+    if service.skipped.count:
+        return warn("provider", "; ".join([words, *service.skipped.describe("games")]))
+    return ok("provider", words)

@@ -13,13 +13,20 @@ MAX_ECHOED_CHARACTERS = 50
 
 _AMOUNT = re.compile(r"([0-9]{1,40})(?:\.([0-9]{1,2}))?", re.ASCII)
 
+_ALMOST_AMOUNTS = (
+    (re.compile(r"-[0-9.]+", re.ASCII), "must not be negative"),
+    (re.compile(r"[0-9]+\.[0-9]{3,}", re.ASCII), "at most two decimals"),
+)
+"""The usual mistakes, each with the rule that it breaks."""
+
 
 def parse_amount(text: str) -> int:
     """Return the cents of a decimal such as `12.50`. Raise ValueError if it is not one, or exceeds MAX_CENTS."""
     match = _AMOUNT.fullmatch(text)
     if match is None:
         echoed = text if len(text) <= MAX_ECHOED_CHARACTERS else f"{text[:MAX_ECHOED_CHARACTERS]}…"
-        raise ValueError(f"invalid amount {echoed!r}: write it like 12 or 12.50")
+        rules = [rule for mistake, rule in _ALMOST_AMOUNTS if mistake.fullmatch(text)]
+        raise ValueError(f"invalid amount {echoed!r}: {rules[0] if rules else 'write it like 12 or 12.50'}")
     units, fraction = match.groups()
     cents = int(units) * 100 + int((fraction or "").ljust(2, "0"))
     if cents > MAX_CENTS:

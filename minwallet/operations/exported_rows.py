@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 from minwallet.ledger.entries import Kind, Refusal, State
 from minwallet.ledger.money import MAX_CENTS, MAX_ID
 from minwallet.operations.field_help import FIELD_HELP, error_message
-from minwallet.operations.field_types import Cents, Currency, NewName, PlayerId, Reference
+from minwallet.operations.field_types import Cents, NewName, PlayerId, Reference, StoredCurrency
 from minwallet.protocols.registry import PROTOCOLS
 from minwallet.protocols.wire import is_plain_text
 from minwallet.storage.models import OPENING_PROTOCOL, PlayerStatus
@@ -49,7 +49,7 @@ class _AccountShape(BaseModel):
 
     agent: NewName
     player_id: PlayerId
-    currency: Currency
+    currency: StoredCurrency
     status: PlayerStatus
     created_at_ms: TimeMs
     cash: Cents
@@ -63,7 +63,7 @@ class _EntryShape(BaseModel):
 
     agent: NewName
     player_id: PlayerId
-    currency: Currency
+    currency: StoredCurrency
     seq: EntryNumber
     at_ms: TimeMs
     previous_seq: Annotated[int, Field(ge=0, le=MAX_CENTS)]

@@ -31,6 +31,8 @@ FIELD_HELP: Mapping[str, str] = {
     "ttl_s": "between 1s and 100 years",
     "limit": "between 1 and 1,000,000",
     "amount": "more than 0 and at most 92233720368547758.07",
+    "PlayerAdd.player_id": "1 to 40 of A-Z a-z 0-9 _ . @ -, but not only dots",
+    "SeedRow.player_id": "1 to 40 of A-Z a-z 0-9 _ . @ -, but not only dots",
     "Adjustment.amount": "between -92233720368547758.07 and 92233720368547758.07, and not 0",
     "Adjustment.reason": "1 to 200 characters on one line, not only spaces",
 }
@@ -93,10 +95,52 @@ def find_meaning(request: str, field: str) -> str:
     return FIELD_MEANINGS.get(f"{request}.{field}", FIELD_MEANINGS.get(field, ""))
 
 
+_RULES: Mapping[str, str] = {
+    "missing": "required",
+    "extra_forbidden": "unknown field",
+    "int_type": "must be a whole number",
+    "int_parsing": "must be a whole number",
+    "int_parsing_size": "must be a whole number of at most 40 digits",
+    "int_from_float": "must be a whole number",
+    "float_type": "must be a number",
+    "float_parsing": "must be a number",
+    "finite_number": "must be a number",
+    "bool_type": "must be true or false",
+    "bool_parsing": "must be true or false",
+    "string_type": "must be text",
+    "string_unicode": "must be text in UTF-8",
+    "string_too_long": "must have at most {max_length} characters",
+    "string_too_short": "must have at least {min_length} characters",
+    "string_pattern_mismatch": "has characters that are not possible here",
+    "greater_than": "must be greater than {gt}",
+    "greater_than_equal": "must be at least {ge}",
+    "less_than": "must be less than {lt}",
+    "less_than_equal": "must be at most {le}",
+    "literal_error": "must be {expected}",
+    "enum": "must be {expected}",
+    "too_long": "must have at most {max_length} items",
+    "too_short": "must have at least {min_length} items",
+    "list_type": "must be an array",
+    "tuple_type": "must be an array",
+    "dict_type": "must be an object",
+    "model_type": "must be an object",
+    "json_invalid": "must be JSON",
+}
+"""Our words for pydantic's types of errors. The placeholders are filled from the error's context."""
+
+
 def error_message(error: ErrorDetails) -> str:
-    """Return pydantic's message about one field in our style: without its prefix, and starting in lower case."""
-    words = error["msg"].removeprefix("Value error, ")
-    return words[:1].lower() + words[1:]
+    """Return the rule that one value breaks, in our words, such as `must be at least 1`.
+
+    A rule of our own is the text of its ValueError, in lower case. A type of error without words here gets the general
+    `is not valid`, never the text of the library.
+    """
+    if error["type"] == "value_error":
+        words = str(error["ctx"]["error"]) if "ctx" in error else error["msg"].removeprefix("Value error, ")
+        return words[:1].lower() + words[1:]
+    rule = _RULES.get(error["type"], "is not valid")
+    # The names of choices are in quotes: 'active' or 'blocked'.
+    return rule.format_map(error.get("ctx", {})).replace("'", "")
 
 
 def format_validation_error(error: ValidationError) -> str:

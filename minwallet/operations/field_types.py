@@ -23,12 +23,15 @@ def _reject_only_dots(name: str) -> str:
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]{1,40}$")]
 NewName = Annotated[Name, AfterValidator(_reject_only_dots)]
 PlayerId = Annotated[str, Field(pattern=rf"^[A-Za-z0-9_.@-]{{1,{MAX_PLAYER_ID_LENGTH}}}$")]
-Currency = Annotated[str, Field(pattern=r"^[A-Z0-9]{3,10}$")]
+NewPlayerId = Annotated[PlayerId, AfterValidator(_reject_only_dots)]
+StoredCurrency = Annotated[str, Field(pattern=r"^[A-Z0-9]{3,10}$")]
+# An operator may type usd. The wire and the ledger have upper case only.
+Currency = Annotated[str, Field(pattern=r"^[A-Za-z0-9]{3,10}$"), AfterValidator(str.upper)]
 Token = Annotated[str, Field(pattern=rf"^{TOKEN_PATTERN.pattern}$")]
 Cents = Annotated[int, Field(ge=0, le=MAX_CENTS)]
-Reason = Annotated[str, Field(pattern=r"^[^\x00-\x1f\x7f]{0,200}$")]
+Reason = Annotated[str, Field(pattern=r"^[^\x00-\x1f\x7f-\x9f]{0,200}$")]
 RequiredReason = Annotated[
-    str, Field(pattern=r"^[^\x00-\x1f\x7f]*[^\s\x00-\x1f\x7f][^\x00-\x1f\x7f]*$", max_length=200)
+    str, Field(pattern=r"^[^\x00-\x1f\x7f-\x9f]*[^\s\x00-\x1f\x7f-\x9f][^\x00-\x1f\x7f-\x9f]*$", max_length=200)
 ]
 Reference = Annotated[str, Field(pattern=r"^[!-~](?:[ -~]{0,62}[!-~])?$")]
 

@@ -29,6 +29,8 @@ from minwallet.storage.store import Store
 from minwallet.wallet.service import Wallet
 from minwallet.wallet.sessions import build_new_session, generate_token, hash_token
 
+MAX_OTHER_AGENTS = 3
+
 BALANCE_TOO_LARGE = f"balance plus bonus exceeds {format_amount(MAX_CENTS)}"
 
 
@@ -165,12 +167,18 @@ def _reject_accounts(reasons: list[str], last: AccountProblem) -> OperationError
 
 
 async def get_player(store: Store, agent: str, player_id: str) -> Player:
-    """Return the player. Raise OperationError if the player or the agent is unknown."""
+    """Return the player. Raise OperationError if the player or the agent is unknown.
+
+    The error's data name other agents that have such a player, but not its reason: a key of the admin API may cover one
+    agent only.
+    """
     player = await store.accounts.find_player(agent, player_id)
     if player is None:
         await get_agent(store, agent)
-        reason = f"player '{player_id}' not found (agent {agent})"
-        raise OperationError(reason, code=ErrorCode.NOT_FOUND, subject=Subject.PLAYER, agent=agent)
+        others = await store.accounts.find_agents_of_player(player_id, MAX_OTHER_AGENTS)
+        data = {"agent": agent} | ({"other_agents": " ".join(others)} if others else {})
+        reason = f"unknown player '{player_id}' (agent {agent})"
+        raise OperationError(reason, code=ErrorCode.NOT_FOUND, subject=Subject.PLAYER, **data)
     return player
 
 

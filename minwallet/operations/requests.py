@@ -18,6 +18,7 @@ from minwallet.operations.field_types import (
     HttpUrlWithoutQuery,
     Name,
     NewName,
+    NewPlayerId,
     PlayerId,
     Reason,
     Reference,
@@ -67,7 +68,7 @@ class AgentList(_BaseRequest):
 class PlayerAdd(_BaseRequest):
     operation: Literal["player_add"] = "player_add"
     agent: Name
-    player_id: PlayerId
+    player_id: NewPlayerId
     currency: Currency
     balance: Cents = 0
     bonus: Cents = 0
@@ -210,7 +211,7 @@ class SeedRow(_BaseRequest):
     """One line of a seed file. A token in it does not expire."""
 
     line: int
-    player_id: PlayerId
+    player_id: NewPlayerId
     currency: Currency
     balance: Cents
     bonus: Cents = 0

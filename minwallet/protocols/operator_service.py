@@ -16,11 +16,22 @@ class Game(NamedTuple):
     url: str
 
 
+class FetchedGames(NamedTuple):
+    """The games of a reply. `skipped` has a line for each entry that is not a game: its position, and why."""
+
+    games: Sequence[Game]
+    skipped: Sequence[str] = ()
+
+
 class ReportPage(NamedTuple):
-    """One page of the report: rows, oldest first, and the key of the next request; "" if there is no new key."""
+    """One page of the report: rows, oldest first, and the key of the next request; "" if there is no new key.
+
+    `skipped` has a line for each row that cannot be read: its position and ticket, and why.
+    """
 
     rows: Sequence[ReportRow]
     key: str
+    skipped: Sequence[str] = ()
 
 
 class ServiceError(NamedTuple):
@@ -40,7 +51,7 @@ class ReportUnit(StrEnum):
 class OperatorServiceProtocol(Protocol):
     """Both halves of a provider's service: build and parse for the operator, render for the demo provider.
 
-    Each `parse_` method raises ValueError if the reply is malformed; the message names the row and the field.
+    Each `parse_` method raises ValueError if the reply as a whole is malformed. An invalid entry of a list is skipped.
     """
 
     routes: Mapping[str, str]
@@ -51,7 +62,7 @@ class OperatorServiceProtocol(Protocol):
     def build_games_request(self, host_id: str) -> HttpRequest:
         """Return the operator's request for the game list; `host_id` is the provider's id of the operator."""
 
-    def parse_games(self, body: bytes) -> list[Game] | ServiceError:
+    def parse_games(self, body: bytes) -> FetchedGames | ServiceError:
         """Return the games of a reply, or the provider's refusal."""
 
     def build_report_request(self, host_id: str, key: str) -> HttpRequest:

@@ -8,15 +8,17 @@ whole units.
 import json
 import re
 from collections import Counter
+from collections.abc import Callable, Sequence
 from decimal import Decimal, DecimalException
-from typing import Any
+from functools import partial
+from typing import Any, TypeVar
 from urllib.parse import urlencode
 
 from pydantic_core import to_json
 
 from minwallet.ledger.money import MAX_CENTS, MAX_ID
 from minwallet.ledger.reconciliation import ReportRow
-from minwallet.protocols.operator_service import Game, ReportPage, ReportUnit, ServiceError
+from minwallet.protocols.operator_service import FetchedGames, Game, ReportPage, ReportUnit, ServiceError
 from minwallet.protocols.wire import HttpRequest, is_plain_text, reject_json_constants
 
 INVALID_HOST_ID, REQUIRED_FIELD = 2, 2001
@@ -27,6 +29,11 @@ MAX_NAME_LENGTH, MAX_KEY_LENGTH, MAX_URL_LENGTH, MAX_TITLE_LENGTH, MAX_LANGUAGE_
 
 MAX_GAMES, MAX_LANGUAGES, MAX_ROWS = 5_000, 50, 5_000
 """How many games, titles of a game, and rows of a report page are accepted; the specification sets no limits."""
+
+MAX_DIGITS = 40
+"""The longest whole number that is converted, in digits. No field accepts one of more than 20."""
+
+T = TypeVar("T")
 
 _DIGITS = re.compile(r"[0-9]{1,20}", re.ASCII)
 _URL = re.compile(r"https?://[^\s/?#]+[^\s#]*")
@@ -55,12 +62,18 @@ class VelaService:
         """
         return HttpRequest("GET", "/api/report", urlencode({"host_id": host_id, "key": key or self.first_key}).encode())
 
-    def parse_games(self, body: bytes) -> list[Game] | ServiceError:
-        """Return the games of a reply: "This api will return game list to operator"."""
+    def parse_games(self, body: bytes) -> FetchedGames | ServiceError:
+        """Return the games of a reply: "This api will return game list to operator".
+
+        Raise ValueError if no entry is a game: then the reply has another format, and an earlier list is better.
+        """
         data = _unwrap_data(body)
         if isinstance(data, ServiceError):
             return data
-        return [_parse_game(number, each) for number, each in enumerate(_require_list(data, "list", MAX_GAMES), 1)]
+        games, skipped = _parse_entries(_parse_game, _require_list(data, "list", MAX_GAMES))
+        if skipped and not games:
+            raise ValueError(f"no entry of the list is a game: {skipped[0]}")
+        return FetchedGames(games, skipped)
 
     def parse_report(self, body: bytes, unit: ReportUnit) -> ReportPage | ServiceError:
         """Return a page of "the games report from Game Server", with its amounts in cents."""
@@ -68,11 +81,11 @@ class VelaService:
         if isinstance(data, ServiceError):
             return data
         listed = _require_list(data, "report", MAX_ROWS)
-        rows = [_parse_row(number, each, unit) for number, each in enumerate(listed, 1)]
-        if not rows and not data.get("key"):
+        if not listed and not data.get("key"):
             # Without new rows there is no new key, and some providers leave it out.
             return ReportPage([], "")
-        return ReportPage(rows, _require_name("the page", data, "key", MAX_KEY_LENGTH))
+        rows, skipped = _parse_entries(partial(_parse_row, unit=unit), listed)
+        return ReportPage(rows, _require_name("the page", data, "key", MAX_KEY_LENGTH), skipped)
 
     def render_games(self, games: list[Game]) -> bytes:
         """Return the reply with "A list of game list"."""
@@ -118,44 +131,80 @@ def _render_row(row: ReportRow) -> dict[str, object]:
     }
 
 
+def _parse_entries(parse: Callable[[int, object], T], entries: Sequence[object]) -> tuple[list[T], list[str]]:
+    """Return the valid entries, and the reasons of the others. A position begins at 1."""
+    parsed, skipped = [], []
+    for position, entry in enumerate(entries, 1):
+        try:
+            parsed.append(parse(position, entry))
+        except ValueError as error:
+            skipped.append(str(error))
+    return parsed, skipped
+
+
 def _unwrap_data(body: bytes) -> dict[str, Any] | ServiceError:
     """Return the object in `data`, or the refusal. Raise ValueError if the reply has neither."""
     try:
+        # Some servers put a byte order mark before their JSON.
         document = json.loads(
-            body.decode(),
-            parse_float=Decimal,
+            body.decode("utf-8-sig"),
+            parse_int=_parse_int,
+            parse_float=_parse_decimal,
             parse_constant=reject_json_constants,
-            object_pairs_hook=_reject_duplicate_names,
+            object_pairs_hook=_mark_duplicate_names,
         )
-    except _DuplicateNameError as error:
-        raise ValueError(f"the reply has the field '{error}' twice in an object") from None
     except RecursionError:
         raise ValueError("the reply is nested too deeply") from None
     except (json.JSONDecodeError, UnicodeDecodeError):
         raise ValueError("the reply is not JSON") from None
-    except (ValueError, DecimalException):
-        # NaN, a number of more digits than Python converts, or one with too long an exponent.
+    except ValueError:
         raise ValueError("the reply has an invalid number") from None
-    envelope = document if isinstance(document, dict) else {}
+    envelope = _require_object("the reply", document)
     for name in ("error", "data"):
         content = envelope.get(name)
         if isinstance(content, dict) and type(code := content.get("status_code")) is int:
+            _require_object(name, content)
             if name == "data" and code == 0:
                 return content
             return ServiceError(code, _get_optional_text(content, "message"))
     raise ValueError("the reply has neither data nor error with a status_code")
 
 
-class _DuplicateNameError(Exception):
-    """An object of the reply has a field twice. Which one counts would depend on the parser."""
+def _parse_int(digits: str) -> int | str:
+    """Return the number, or its text if it is too long for any field. Long ones take Python long, or fail."""
+    return int(digits) if len(digits) <= MAX_DIGITS else digits
 
 
-def _reject_duplicate_names(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+def _parse_decimal(digits: str) -> Decimal | str:
+    """Return the number, or its text if its exponent is out of range. The field that has it is then invalid."""
+    try:
+        return Decimal(digits)
+    except DecimalException:
+        return digits
+
+
+class _AmbiguousObject(dict[str, Any]):
+    """An object that has the field `repeated` twice. Which one counts would depend on the parser."""
+
+    repeated = ""
+
+
+def _mark_duplicate_names(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     fields = dict(pairs)
-    if len(fields) != len(pairs):
-        ((name, _),) = Counter(name for name, _ in pairs).most_common(1)
-        raise _DuplicateNameError(name if is_plain_text(name, MAX_NAME_LENGTH) else "…")
-    return fields
+    if len(fields) == len(pairs):
+        return fields
+    ((name, _),) = Counter(name for name, _ in pairs).most_common(1)
+    ambiguous = _AmbiguousObject(fields)
+    ambiguous.repeated = name if is_plain_text(name, MAX_NAME_LENGTH) else "…"
+    return ambiguous
+
+
+def _require_object(location: str, value: object) -> dict[str, Any]:
+    if not isinstance(value, dict):
+        raise ValueError(f"{location} is not an object")
+    if isinstance(value, _AmbiguousObject):
+        raise ValueError(f"{location} has the field '{value.repeated}' twice")
+    return value
 
 
 def _require_list(data: dict[str, Any], name: str, max_length: int) -> list[Any]:
@@ -167,31 +216,43 @@ def _require_list(data: dict[str, Any], name: str, max_length: int) -> list[Any]
     return value
 
 
-def _parse_game(position: int, fields: object) -> Game:
+def _parse_game(position: int, entry: object) -> Game:
     location = f"game {position}"
-    if not isinstance(fields, dict):
-        raise ValueError(f"{location} is not an object")
-    titles = fields.get("title")
-    if (
-        not isinstance(titles, dict)
-        or len(titles) > MAX_LANGUAGES
-        or not all(is_plain_text(text, MAX_TITLE_LENGTH) for text in titles.values())
-        or not all(is_plain_text(language, MAX_LANGUAGE_LENGTH) for language in titles)
-    ):
-        raise ValueError(f"{location}: title must be an object of up to {MAX_LANGUAGES} languages, each with a text")
+    fields = _require_object(location, entry)
+    code = _require_name(location, fields, "game_code", MAX_NAME_LENGTH)
+    location = f"{location} ({code})"
+    titles = _parse_titles(location, fields.get("title"))
     url = fields.get("url")
     if not isinstance(url, str) or len(url) > MAX_URL_LENGTH or not _URL.fullmatch(url):
         raise ValueError(f"{location}: url must be an http or https address")
-    return Game(_require_name(location, fields, "game_code", MAX_NAME_LENGTH), titles, url)
+    return Game(code, titles, url)
 
 
-def _parse_row(position: int, fields: object, unit: ReportUnit) -> ReportRow:
+def _parse_titles(location: str, value: object) -> dict[str, str]:
+    """Return the titles by language. A title, or the text of a language, that is null is absent."""
+    rule = f"{location}: title must be an object of up to {MAX_LANGUAGES} languages, each with a text"
+    if value is None:
+        return {}
+    if not isinstance(value, dict) or len(value) > MAX_LANGUAGES:
+        raise ValueError(rule)
+    titles = {
+        language: text for language, text in _require_object(f"{location}: title", value).items() if text is not None
+    }
+    if not all(
+        is_plain_text(language, MAX_LANGUAGE_LENGTH) and is_plain_text(text, MAX_TITLE_LENGTH)
+        for language, text in titles.items()
+    ):
+        raise ValueError(rule)
+    return titles
+
+
+def _parse_row(position: int, entry: object, unit: ReportUnit) -> ReportRow:
     location = f"row {position}"
-    if not isinstance(fields, dict):
-        raise ValueError(f"{location} is not an object")
+    fields = _require_object(location, entry)
     ticket = str(fields.get("ticket_id"))
     if not _DIGITS.fullmatch(ticket) or int(ticket) > MAX_ID:
         raise ValueError(f"{location}: ticket_id must be a whole number from 0 to {MAX_ID}")
+    location = f"{location} (ticket {int(ticket)})"
     stake = _parse_cents(location, fields, "bet_stake", unit)
     cancelled = _parse_cents(location, fields, "cancel_amount", unit, 0)
     rejected = _parse_cents(location, fields, "reject_amount", unit, 0)
@@ -238,5 +299,6 @@ def _parse_cents(location: str, fields: dict[str, Any], name: str, unit: ReportU
         if not 0 <= exact <= MAX_CENTS or abs(exact - (cents := round(exact))) > MAX_ROUNDING_ERROR:
             raise ValueError
     except (ValueError, DecimalException):
-        raise ValueError(f"{location}: invalid {name} '{value!s:.40}': must be an amount in {unit}") from None
+        rule = f"must be an amount in {unit}, 0 or more"
+        raise ValueError(f"{location}: invalid {name} '{value!s:.40}': {rule}") from None
     return cents

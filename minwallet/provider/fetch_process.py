@@ -6,7 +6,8 @@ reads checked values only. `ServiceClient` starts it and ends it.
 
 Both sides write JSON lines. The first line on stdin is a `ServiceTarget`, and the process answers with an empty object
 when it is ready. Then each line on stdin is a request: the key of a report page, or null for the game list. The process
-answers with lines of up to PIECE_SIZE `items`, and a last line with one of these:
+answers with lines of up to PIECE_SIZE `items`, or of `skipped` lines of text about entries that cannot be read, and a
+last line with one of these:
 
 - `key`: the response is complete; the key is that of the next report page, "" for a game list.
 - `refused`: the provider's refusal, as `[code, message]`.
@@ -28,7 +29,7 @@ from typing import Any, NamedTuple
 import httpx2
 
 from minwallet.bounded_http import HttpReply, describe_error, exchange, open_client
-from minwallet.protocols.operator_service import OperatorServiceProtocol, ReportUnit, ServiceError
+from minwallet.protocols.operator_service import FetchedGames, OperatorServiceProtocol, ReportUnit, ServiceError
 from minwallet.protocols.registry import load_operator_service
 
 MAX_RESPONSE_BYTES = 2 * 1024 * 1024
@@ -127,14 +128,15 @@ def _parse(service: OperatorServiceProtocol, unit: ReportUnit | None, reply: Htt
     if reply.status != 200:
         yield {"invalid": f"HTTP status {reply.status}"}
         return
-    items, key = (found, "") if isinstance(found, list) else (found.rows, found.key)
-    yield from _split(items)
+    items, key = (found.games, "") if isinstance(found, FetchedGames) else (found.rows, found.key)
+    yield from _split("items", items)
+    yield from _split("skipped", found.skipped)
     yield {"key": key}
 
 
-def _split(items: Sequence[object]) -> Iterator[Line]:
+def _split(name: str, items: Sequence[object]) -> Iterator[Line]:
     for start in range(0, len(items), PIECE_SIZE):
-        yield {"items": items[start : start + PIECE_SIZE]}
+        yield {name: items[start : start + PIECE_SIZE]}
 
 
 if __name__ == "__main__":

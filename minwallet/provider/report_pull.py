@@ -29,7 +29,8 @@ def pull_batches(
 
     The last piece of a page has another key than the ones before. The report is complete if the last batch has
     `ended_at_ms`; it has no rows. The caller must store each batch before it takes the next. Raise OperationError if
-    the provider refuses a request, and ProviderFailed if it does not answer properly.
+    the provider refuses a request, and ProviderFailed if it does not answer properly. A row that cannot be read is in
+    `service.skipped`; the pull goes on after it, because the provider would send the same row for ever.
     """
     after = "" if restart else key
     seen = {after, service.first_key}
@@ -37,9 +38,10 @@ def pull_batches(
     for _ in range(max_pages):
         asked_at_ms = clock_ms()
         page = service.fetch_report_page(after)
+        has_rows = bool(page.rows or page.skipped)
         # An empty page with a new key means a gap, after which the report continues. Two empty pages are the end.
-        is_last = not page.rows and (was_empty or not page.key or page.key in seen)
-        if page.rows and page.key in seen:
+        is_last = not has_rows and (was_empty or not page.key or page.key in seen)
+        if has_rows and page.key in seen:
             # Following a repeated key would never end.
             raise ProviderFailed(
                 f"the provider repeated the report key '{page.key}', so the page was not stored; ask the provider"
@@ -53,4 +55,4 @@ def pull_batches(
         if is_last:
             return
         seen.add(following)
-        after, restart, was_empty = following, False, not page.rows
+        after, restart, was_empty = following, False, not has_rows

@@ -9,6 +9,7 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any, Self
 
@@ -22,6 +23,9 @@ SERVICE_PROTOCOL = next(iter(OPERATOR_SERVICES))
 """The only protocol with an operator service (game list and report)."""
 
 
+MAX_SKIPPED_LINES = 20
+
+
 class ProviderFailed(Exception):
     """The provider did not answer, or not in a form that the protocol defines."""
 
@@ -30,10 +34,29 @@ class ProviderTimedOut(ProviderFailed):
     """The provider did not answer in time."""
 
 
+class SkippedEntries:
+    """The entries of a provider's lists that cannot be read: their number, and a line for each of the first ones."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        self.lines: list[str] = []
+
+    def add(self, lines: Sequence[str]) -> None:
+        """Count the entries, and keep the lines as long as there is room."""
+        self.count += len(lines)
+        self.lines += lines[: MAX_SKIPPED_LINES - len(self.lines)]
+
+    def describe(self, noun: str) -> list[str]:
+        """Return one line for each kept entry, and the number of the others, called `noun`."""
+        more = self.count - len(self.lines)
+        return [f"skipped {line}" for line in self.lines] + ([f"skipped {more} more {noun}"] if more else [])
+
+
 class ServiceClient:
     """A client for one agent's provider, used in a `with` block.
 
-    Every method may raise OperationError if the provider refuses the request, and ProviderFailed.
+    `skipped` has the entries of all answers that cannot be read. Every method may raise OperationError if the provider
+    refuses the request, and ProviderFailed.
     """
 
     def __init__(self, agent: Agent, timeout_s: float) -> None:
@@ -41,6 +64,7 @@ class ServiceClient:
         self._url = require_setting(agent, "service url", agent.service_url).rstrip("/")
         self._timeout_s = timeout_s
         self._is_stopped = self._is_ready = False
+        self.skipped = SkippedEntries()
         host_id = require_setting(agent, "host id", agent.host_id)
         self._process = _start_process()
         self._write_line([SERVICE_PROTOCOL, self._url, host_id, agent.report_unit, timeout_s])
@@ -65,26 +89,32 @@ class ServiceClient:
 
     def fetch_games(self) -> list[Game]:
         """Fetch the current game list."""
-        items, _ = self._request(None)
+        items, _, skipped = self._request(None)
+        self.skipped.add(skipped)
         return [Game(*each) for each in items]
 
     def fetch_report_page(self, key: str) -> ReportPage:
         """Fetch the page of the report after this key."""
-        items, following = self._request(key)
-        return ReportPage([ReportRow(*each) for each in items], following)
+        items, following, skipped = self._request(key)
+        skipped = [f"{line} (page after key {key or self.first_key})" for line in skipped]
+        self.skipped.add(skipped)
+        return ReportPage([ReportRow(*each) for each in items], following, skipped)
 
-    def _request(self, key: str | None) -> tuple[list[Any], str]:
+    def _request(self, key: str | None) -> tuple[list[Any], str, list[str]]:
         if not self._is_ready:
             self._read_line()
             self._is_ready = True
         self._write_line(key)
         items: list[Any] = []
+        skipped: list[str] = []
         while True:
             match self._read_line():
                 case {"items": piece}:
                     items += piece
+                case {"skipped": piece}:
+                    skipped += piece
                 case {"key": following}:
-                    return items, following
+                    return items, following, skipped
                 case {"refused": [code, message]}:
                     reason = f"the provider refused the request: {message or 'no reason given'} (code {code})"
                     raise OperationError(reason, subject=Subject.PROVIDER, agent=self._agent)

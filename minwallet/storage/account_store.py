@@ -50,6 +50,9 @@ class AccountStore(Protocol):
 
     async def find_player(self, agent: str, player_id: str) -> Player | None: ...
 
+    async def find_agents_of_player(self, player_id: str, limit: int) -> list[str]:
+        """Return the names of up to `limit` agents that have a player with this id, in order."""
+
     async def read_accounts(self, after: int, limit: int) -> list[AccountRow]:
         """Return up to `limit` accounts of all agents, in order of `account_id` and after `after`."""
 

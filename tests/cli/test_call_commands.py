@@ -96,7 +96,7 @@ def test_an_invalid_trigger_is_an_error(cli: InProcessCli) -> None:
         assert_error_line(cli.run("trigger", "bet", *known, "--id", number), 2, "invalid --id")
     assert_error_line(cli.run("trigger", "cancel", *known), 1, "no open bet in wallet-v2", "minwallet trigger bet")
     assert_error_line(cli.run("trigger", "result", *known), 1, "no open bet in vela")
-    assert_error_line(cli.run("trigger", "bet", "--player", "nobody"), 1, "player 'nobody' not found")
+    assert_error_line(cli.run("trigger", "bet", "--player", "nobody"), 1, "unknown player 'nobody'")
     assert read_kinds(cli, player) == []
 
 

@@ -55,7 +55,7 @@ def test_a_refusal_leaves_stdout_empty(wallet: InProcessCli) -> None:
     refused = Cli(wallet.db).run("player", "show", "nobody", "--json")
     assert (refused.code, refused.out) == (1, "")
     assert refused.err == (
-        "minwallet: player 'nobody' not found (agent default); see: minwallet player list --agent default\n"
+        "minwallet: unknown player 'nobody' (agent default); see: minwallet player list --agent default\n"
     )
 
 

@@ -125,6 +125,22 @@ def test_the_game_list_is_fetched_and_shown(cli: InProcessCli, provider: StubPro
     assert lines[2] == ["slot", "Fruits", "Früchte", "https://g.example/slot"]
 
 
+def test_a_game_that_cannot_be_read_is_skipped(cli: InProcessCli, provider: StubProvider) -> None:
+    """It is named with its reason, and the other games are stored. A title that is null is absent."""
+    games = [
+        {"game_code": "fish", "title": {"en": None}, "url": FISH.url},
+        {"game_code": "bad", "title": {"en": "a\u0007b"}, "url": FISH.url},
+        {"game_code": "slot", "title": None, "url": SLOT.url},
+    ]
+    provider.answer_always(json.dumps({"data": {"status_code": 0, "list": games}}).encode())
+    fetched = cli.run("games", "--json")
+    assert fetched.code == 0
+    assert [(each["game_code"], each["title"]) for each in fetched.json["games"]] == [("fish", {}), ("slot", {})]
+    rule = "title must be an object of up to 50 languages, each with a text"
+    assert fetched.err == f"minwallet: skipped game 2 (bad): {rule}\n"
+    assert cli("games", "--cached") == fetched.json
+
+
 @pytest.mark.parametrize(
     ("body", "code", "words"),
     [
@@ -227,7 +243,7 @@ def test_an_invalid_launch_is_an_error(wallet: InProcessCli) -> None:
     assert_error_line(wallet.run(*launch[:-1], "a b"), 2, "invalid game 'a b'")
     assert_error_line(wallet.run(*launch, "--ttl", "never"), 2, "invalid duration 'never'")
     assert_error_line(wallet.run("launch", *launch[2:]), 2, "add the player's id")
-    assert_error_line(wallet.run("launch", "nobody", *launch[2:]), 1, "player 'nobody' not found")
+    assert_error_line(wallet.run("launch", "nobody", *launch[2:]), 1, "unknown player 'nobody'")
     assert_error_line(wallet.run(*launch, "--agent", "nobody"), 1, "unknown agent 'nobody'")
     assert_usage_error(wallet.run("launch", "ida"), "--game")
     assert wallet("session", "list", "ida")["sessions"] == []

@@ -25,7 +25,7 @@ CASES = {
     "agent show x": ("unknown agent 'x'", "see: minwallet agent list"),
     "agent add default": ("another agent already has the name 'default'", "see: minwallet agent list"),
     "player add x --currency USD --agent y": ("unknown agent 'y'", "add it with: minwallet agent add y"),
-    "player show x": ("player 'x' not found (agent default)", "see: minwallet player list --agent default"),
+    "player show x": ("unknown player 'x' (agent default)", "see: minwallet player list --agent default"),
     "player add ann --currency USD": ("ann already has an account in USD", "minwallet deposit"),
     "deposit ann 1": ("several currencies; choose one of EUR, USD", "use --currency"),
     "show 9": ("unknown entry 9", "see: minwallet ledger ID"),

@@ -47,7 +47,7 @@ def test_a_key_can_be_restricted_to_one_agent(wallet: InProcessCli, name: str) -
     made = wallet.run("key", "add", name, "--scope", "write", "--agent", "first")
     assert "write for agent first" in made.err
     rows = [split_cells(line) for line in wallet.run("key", "list").out.splitlines()]
-    assert rows[0] == ["name", "key", "scope", "agent", "created", "made by", "revoked"]
+    assert rows[0] == ["name", "key", "scope", "agent", "created", "created by", "revoked"]
     assert [row[3] for row in rows if row[0] == name] == ["first"]
     assert_error_line(
         wallet.run("key", "add", f"{name}x", "--scope", "read", "--agent", "nobody"), 1, "unknown agent 'nobody'"
@@ -86,7 +86,7 @@ def test_an_invalid_key_is_refused(wallet: InProcessCli) -> None:
     assert_error_line(wallet.run("key", "add", "two words", "--scope", "read"), 2, "two words", "1 to 40")
     assert_error_line(wallet.run("key", "add", "..", "--scope", "read"), 2, "'..'", "not only dots")
     assert_usage_error(wallet.run("key", "add", "x"), "--scope")
-    assert_usage_error(wallet.run("key", "add", "x", "--scope", "all"), "'read', 'write'")
+    assert_usage_error(wallet.run("key", "add", "x", "--scope", "all"), "'all': expected read or write")
 
 
 def test_an_empty_list_of_keys_has_a_hint(cli: InProcessCli) -> None:

@@ -136,7 +136,7 @@ def test_an_invalid_player_id_is_refused(wallet: InProcessCli, name: str) -> Non
     assert_error_line(wallet.run("player", "add", name, "--currency", "USD"), 2, name, "player_id", "1 to 40")
 
 
-@pytest.mark.parametrize("currency", ["", "US", "usd", "ELEVENCHARS", "US D", "€UR"])
+@pytest.mark.parametrize("currency", ["", "US", "us$", "ELEVENCHARS", "US D", "€UR"])
 def test_an_invalid_currency_is_refused(wallet: InProcessCli, currency: str) -> None:
     """A currency has 3 to 10 of A-Z 0-9."""
     assert_error_line(wallet.run("player", "add", "x", "--currency", currency), 2, currency, "currency", "3 to 10")

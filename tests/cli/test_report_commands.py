@@ -23,6 +23,8 @@ ROWS = [
     for number in range(1, 8)
 ]
 
+COMPLETE: dict[str, object] = {"agent": "default", "complete": True, "skipped": 0, "skipped_lines": []}
+
 
 @pytest.fixture
 def provider(cli: InProcessCli) -> Iterator[StubProvider]:
@@ -51,11 +53,11 @@ def pull_report(cli: InProcessCli) -> dict[str, int]:
 def test_a_report_is_pulled_to_its_end(cli: InProcessCli, provider: StubProvider) -> None:
     """The first pull begins at the start, and the next one at the last key."""
     provider.serve_report(ROWS[:5], page_size=2)
-    assert cli("report", "pull") == {"agent": "default", "rows": 5, "pages": 3, "key": "5", "complete": True}
+    assert cli("report", "pull") == COMPLETE | {"rows": 5, "pages": 3, "key": "5"}
     assert [each.partition("key=")[2] for each in provider.requested_paths] == ["0", "2", "4", "5"]
-    assert cli("report", "pull") == {"agent": "default", "rows": 0, "pages": 0, "key": "5", "complete": True}
+    assert cli("report", "pull") == COMPLETE | {"rows": 0, "pages": 0, "key": "5"}
     provider.serve_report(ROWS, page_size=2)
-    assert cli("report", "pull") == {"agent": "default", "rows": 2, "pages": 1, "key": "7", "complete": True}
+    assert cli("report", "pull") == COMPLETE | {"rows": 2, "pages": 1, "key": "7"}
     assert all("host_id=h1" in each for each in provider.requested_paths)
     assert pull_report(cli) == {"missing here": 7}
     assert cli.run("report", "pull").out == "fetched 0 rows; the report is complete up to key 7\n"
@@ -68,10 +70,10 @@ def test_a_full_pull_replaces_the_report(cli: InProcessCli, provider: StubProvid
     provider.serve_report(ROWS[:2] + ROWS[3:], page_size=3)
     assert cli("report", "pull")["rows"] == 0
     assert pull_report(cli) == {"missing here": 7}
-    assert cli("report", "pull", "--full") == {"agent": "default", "rows": 6, "pages": 2, "key": "7", "complete": True}
+    assert cli("report", "pull", "--full") == COMPLETE | {"rows": 6, "pages": 2, "key": "7"}
     assert pull_report(cli) == {"missing here": 6}
     provider.serve_report([], page_size=3)
-    assert cli("report", "pull", "--full") == {"agent": "default", "rows": 0, "pages": 0, "key": "", "complete": True}
+    assert cli("report", "pull", "--full") == COMPLETE | {"rows": 0, "pages": 0, "key": ""}
     assert pull_report(cli) == {}
 
 
@@ -119,16 +121,44 @@ def test_concurrent_pulls_do_not_mix(cli: InProcessCli, provider: StubProvider) 
     assert pull_report(cli) == {"missing here": 7}
 
 
+def test_a_row_that_cannot_be_read_is_skipped(cli: InProcessCli, provider: StubProvider) -> None:
+    """It is named with its reason, the other rows are stored, and the next pull goes on behind it."""
+    pages: dict[str, tuple[list[ReportRow], str]] = {
+        "0": ([ROWS[0], ROWS[1]._replace(stake=-5), ROWS[2]], "3"),
+        "3": ([ROWS[3]._replace(payout=-1)], "4"),
+        "4": ([ROWS[4]._replace(payout=-1)], "5"),
+        "5": ([ROWS[5]], "6"),
+    }
+    provider.answer = lambda _path, query: (200, SERVICE.render_report(ReportPage(*pages.get(query["key"], ([], "6")))))
+    pulled = cli.run("report", "pull")
+    assert (pulled.code, pulled.out) == (0, "fetched 3 rows; the report is complete up to key 6\n")
+    rule = "must be an amount in cents, 0 or more"
+    assert pulled.err.splitlines() == [
+        f"minwallet: skipped row 2 (ticket {ROWS[1].ticket}): invalid bet_stake '-5': {rule} (page after key 0)",
+        f"minwallet: skipped row 1 (ticket {ROWS[3].ticket}): invalid payout_amount '-1': {rule} (page after key 3)",
+        f"minwallet: skipped row 1 (ticket {ROWS[4].ticket}): invalid payout_amount '-1': {rule} (page after key 4)",
+        "minwallet: if the provider corrects these rows, fetch them with: minwallet report pull --full",
+    ]
+    assert [cli("report", "pull", *full)["skipped"] for full in ((), ("--full",))] == [0, 3]
+    assert pull_report(cli) == {"missing here": 3}
+
+
+def test_a_report_without_a_readable_row_is_a_problem(cli: InProcessCli, provider: StubProvider) -> None:
+    """The setting of its unit may be wrong, so the exit code is 1. The first reasons are shown."""
+    provider.serve_report([ROWS[0]._replace(id=str(number), stake=-1) for number in range(1, 31)], page_size=12)
+    pulled = cli.run("report", "pull", "--json")
+    assert (pulled.code, pulled.json["rows"], pulled.json["skipped"]) == (1, 0, 30)
+    assert pulled.json["skipped_lines"][20:] == ["skipped 10 more rows"]
+
+
 INVALID_REPLIES = [
     (SERVICE.render_report(ReportPage([ROWS[6]], "7")), 500, 3, "HTTP status 500"),
     (b'{"error":{"status_code":2,"message":"no\\u0007"}}', 200, 1, "no reason given (code 2)"),
     (b"<html>busy</html>", 200, 3, "the reply is not JSON; nothing was stored"),
     (b"<html>busy</html>", 502, 3, "HTTP status 502"),
     (b"", 200, 3, "not JSON"),
-    (b"[]", 200, 3, "neither data nor error"),
+    (b"[]", 200, 3, "the reply is not an object"),
     (b'{"data":{"status_code":0}}', 200, 3, "has no report"),
-    (b'{"data":{"status_code":0,"report":[{}],"key":"9"}}', 200, 3, "row 1"),
-    (b'{"data":{"status_code":0,"report":[{"id":1}],"key":"9"}}', 200, 3, "row 1: ticket_id"),
     (SERVICE.render_error(ServiceError(2, "Invalid Host ID")), 200, 1, "Invalid Host ID (code 2)"),
     (SERVICE.render_error(ServiceError(2, "Invalid Host ID")), 400, 1, "Invalid Host ID (code 2)"),
     (SERVICE.render_error(ServiceError(2001, "Required field cannot be empty")), 200, 1, "(code 2001)"),
@@ -147,7 +177,7 @@ def test_a_provider_s_error_is_one_line_and_changes_nothing(
     assert_error_line(cli.run("report", "pull"), code, words)
     assert_error_line(cli.run("report", "pull", "--full"), code, words)
     provider.serve_report(ROWS, page_size=9)
-    assert cli("report", "pull") == {"agent": "default", "rows": 5, "pages": 1, "key": "7", "complete": True}
+    assert cli("report", "pull") == COMPLETE | {"rows": 5, "pages": 1, "key": "7"}
 
 
 def test_a_provider_that_does_not_answer(cli: InProcessCli, provider: StubProvider) -> None:
@@ -180,7 +210,7 @@ def test_a_report_goes_on_after_a_gap(cli: InProcessCli, provider: StubProvider)
         "7": ReportPage([], "8"),
     }
     provider.answer = lambda _path, query: (200, SERVICE.render_report(pages[query["key"]]))
-    assert cli("report", "pull") == {"agent": "default", "rows": 1, "pages": 1, "key": "7", "complete": True}
+    assert cli("report", "pull") == COMPLETE | {"rows": 1, "pages": 1, "key": "7"}
     assert [each.partition("key=")[2] for each in provider.requested_paths] == ["0", "5", "6", "7"]
 
 

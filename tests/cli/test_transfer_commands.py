@@ -205,7 +205,7 @@ def test_an_adjustment_has_a_reference_like_a_deposit(wallet: InProcessCli) -> N
         (["0", "--reason", "r"], "amount"),
         (["-0.00", "--reason", "r"], "amount"),
         (["1.234", "--reason", "r"], "amount"),
-        (["--5", "--reason", "r"], "amount"),
+        (["--5", "--reason", "r"], "unknown option '--5'"),
         (["-92233720368547758.08", "--reason", "r"], "maximum"),
         (["1", "--reason", ""], "reason"),
         (["1", "--reason", " "], "reason"),

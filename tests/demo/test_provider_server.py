@@ -11,7 +11,7 @@ from starlette.testclient import TestClient
 from minwallet.demo.game_rules import GAMES
 from minwallet.demo.provider_server import ProviderOptions, create_provider_app
 from minwallet.ledger.reconciliation import ReportRow
-from minwallet.protocols.operator_service import ReportPage, ReportUnit, ServiceError
+from minwallet.protocols.operator_service import FetchedGames, ReportPage, ReportUnit, ServiceError
 from minwallet.protocols.registry import PROTOCOLS, load_operator_service, load_protocol
 from minwallet.protocols.wire import Launch
 from tests.demo.in_process_client import ALL_OPERATIONS, InProcessClient, run_provider_app
@@ -59,10 +59,10 @@ def test_the_game_list_is_that_of_the_specification(provider: TestClient) -> Non
     expected = find_golden_reply("game list")
     assert shown.json()["data"].keys() == expected["data"].keys()
     assert [each.keys() for each in shown.json()["data"]["list"]] == [expected["data"]["list"][0].keys()] * len(GAMES)
-    games = SERVICE.parse_games(shown.content)
-    assert isinstance(games, list)
-    assert [(game.code, game.url) for game in games] == [(each.code, f"{URL}/play/{each.code}") for each in GAMES]
-    assert all({"en", "cn"} <= set(game.titles) for game in games)
+    found = SERVICE.parse_games(shown.content)
+    assert isinstance(found, FetchedGames)
+    assert [(game.code, game.url) for game in found.games] == [(each.code, f"{URL}/play/{each.code}") for each in GAMES]
+    assert all({"en", "cn"} <= set(game.titles) for game in found.games)
 
 
 @pytest.mark.parametrize(("path", "name"), [("user/gamelist", "game list"), ("report", "user report")])

@@ -40,7 +40,7 @@ WRONG_BLOCKS = [
     ("$ exit", "ended the shell"),
     ("$ if", "syntax error"),
     ("$ minwallet serve", "shows no line to wait for"),
-    ("$ minwallet serve --port no\nserves", "Invalid value for '--port'"),
+    ("$ minwallet serve --port no\nserves", "invalid --port 'no'"),
     ("^C", "nothing runs"),
     ("one", "line 2: a console block begins with a command"),
 ]

@@ -68,9 +68,20 @@ def test_a_decimal_is_parsed(text: str, cents: int) -> None:
 )
 def test_any_other_text_is_not_an_amount(text: str) -> None:
     """Signs, spaces, separators, exponents and digits of other scripts are rejected, and the message names the
-    format."""
-    with pytest.raises(ValueError, match=r"invalid amount .*: write it like 12 or 12\.50"):
+    format or the broken rule."""
+    rules = r"write it like 12 or 12\.50|at most two decimals|must not be negative"
+    with pytest.raises(ValueError, match=rf"invalid amount .*: ({rules})$"):
         parse_amount(text)
+
+
+def test_a_usual_mistake_is_named() -> None:
+    """A third decimal and a minus are mistakes of their own."""
+    with pytest.raises(ValueError, match=r"^invalid amount '12\.505': at most two decimals$"):
+        parse_amount("12.505")
+    with pytest.raises(ValueError, match=r"^invalid amount '-5': must not be negative$"):
+        parse_amount("-5")
+    with pytest.raises(ValueError, match=r"^invalid amount '-12\.505': at most two decimals$"):
+        parse_signed_amount("-12.505")
 
 
 @pytest.mark.parametrize(

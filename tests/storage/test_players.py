@@ -170,6 +170,9 @@ def test_players_are_found_by_a_part_of_their_id(store: Store, run: Run) -> None
     assert found("", limit=2) == ["Hanna", "an_a"]
     assert found("", after="an_a") == ["anna", "bob"]
     assert run(store.accounts.search_players("nobody", "", "", 9)) == []
+    assert run(store.accounts.find_agents_of_player("anna", 9)) == ["default", "other"]
+    assert run(store.accounts.find_agents_of_player("anna", 1)) == ["default"]
+    assert run(store.accounts.find_agents_of_player("Anna", 9)) == []
 
 
 def test_a_session_is_revoked_once(store: Store, run: Run) -> None:

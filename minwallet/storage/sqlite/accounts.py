@@ -132,6 +132,15 @@ def find_player(db: sqlite3.Connection, agent: str, player_id: str) -> Player | 
     return found[0] if found else None
 
 
+def find_agents_of_player(db: sqlite3.Connection, player_id: str, limit: int) -> list[str]:
+    # CROSS JOIN keeps the order of the tables: the index of the players begins with the agent.
+    statement = """
+        SELECT a.name FROM agents a CROSS JOIN players p ON p.agent_id = a.agent_id AND p.player_id = ?
+        ORDER BY a.name LIMIT ?
+    """
+    return [name for (name,) in db.execute(statement, (player_id, limit))]
+
+
 def _read_players(db: sqlite3.Connection, agent: str, player_id: str | None = None) -> list[Player]:
     """Return the players of the agent, or the one with this id."""
     # One statement with an optional condition would scan all players to find one.
@@ -199,6 +208,7 @@ class SqliteAccountStore(SqliteSubject):
     list_players = reads(list_players)
     search_players = reads(search_players)
     find_player = reads(find_player)
+    find_agents_of_player = reads(find_agents_of_player)
     read_accounts = reads(read_accounts)
     set_player_status = writes(set_player_status)
 

@@ -15,6 +15,7 @@ from minwallet.web.admin_api.authentication import find_api_key
 from minwallet.web.admin_api.operation import ApiCaller, ApiContext, Operation
 from minwallet.web.admin_api.parsing import parse_request
 from minwallet.web.admin_api.problems import Problem
+from minwallet.web.dot_names import unescape_dot_names
 
 MAX_REQUEST_BYTES = 64 * 1024
 
@@ -67,7 +68,8 @@ class ApiEndpoint:
             body = await _read_body(request)
             # A body may arrive slowly, and the key may have been revoked meanwhile.
             await self._require_key(request)
-        params = parse_request(operation, request.path_params, request.query_params.multi_items(), body)
+        path_params = unescape_dot_names(request.path_params)
+        params = parse_request(operation, path_params, request.query_params.multi_items(), body)
         caller = ApiCaller(self._api, key, request)
         reply = await operation.handler(caller, scope_to_agent(caller, params))
         return reply if isinstance(reply, Response) else JSONResponse(reply, operation.status)

@@ -99,8 +99,11 @@ def _parse_json_object(body: bytes) -> dict[str, Any]:
             parse_int=_parse_integer,
         )
         json.dumps(document, ensure_ascii=False).encode()  # a lone surrogate is not valid text
+    except json.JSONDecodeError as error:
+        place = f"not JSON at line {error.lineno}, column {error.colno}"
+        raise Problem(ErrorCode.MALFORMED, f"the body cannot be read: {place}") from error
     except (ValueError, RecursionError) as error:
-        reason = str(error) if isinstance(error, (_InvalidJson, json.JSONDecodeError)) else "not JSON"
+        reason = str(error) if isinstance(error, _InvalidJson) else "not JSON"
         raise Problem(ErrorCode.MALFORMED, f"the body cannot be read: {reason}") from error
     if not isinstance(document, dict):
         raise Problem(ErrorCode.MALFORMED, "the body is not a JSON object")

@@ -15,6 +15,7 @@ from minwallet.storage.models import Agent
 from minwallet.web.backoffice.forms import Form
 from minwallet.web.backoffice.integration import build_callback_addresses, build_integrations
 from minwallet.web.backoffice.page import PageContext, PageRouter
+from minwallet.web.dot_names import escape_dot_name
 
 PATH, ADD_PATH = "/admin/agents", "/admin/add-agent"
 
@@ -35,7 +36,7 @@ def routes(router: PageRouter) -> list[Route]:
 
 def agent_page_url(name: str) -> str:
     """Return the path of an agent's page."""
-    return f"{PATH}/{quote(name, safe='')}"
+    return f"{PATH}/{quote(escape_dot_name(name), safe='')}"
 
 
 async def _render_agent_list(context: PageContext) -> Response:

@@ -67,7 +67,7 @@ def parse_filter(query: Mapping[str, str], agents: Sequence[str] = ()) -> Parsed
                 fields[QUERY_FIELDS[name]] = round(time.timestamp() * 1000)
                 values[name] = time.replace(tzinfo=None).isoformat(timespec="auto")
         else:
-            fields[QUERY_FIELDS[name]] = value
+            fields[QUERY_FIELDS[name]] = value.upper() if name == "currency" else value
     if errors:
         return ParsedFilter(None, values, errors)
     ledger_filter = Filter(**fields)  # type: ignore[arg-type]  # QUERY_FIELDS names the fields, and each gets its type

@@ -27,6 +27,7 @@ from minwallet.storage.actors import name_admin
 from minwallet.wallet.service import Wallet
 from minwallet.web import templating
 from minwallet.web.auth import COOKIE_NAME, HOME_PATH, SIGN_IN_PATH, is_same_origin, sanitize_redirect
+from minwallet.web.dot_names import unescape_dot_names
 from minwallet.web.health import HealthReport, build_health_report
 from minwallet.web.request_log import ACTOR
 
@@ -179,6 +180,7 @@ async def read_form(request: Request) -> dict[str, str]:
 
 async def _run_handler(context: PageContext, handler: Handler) -> Response:
     """Return the handler's response, or a page with the reasons if the operation failed or the request is invalid."""
+    context.request.scope["path_params"] = unescape_dot_names(context.request.path_params)
     try:
         return await handler(context)
     except OperationError as failure:

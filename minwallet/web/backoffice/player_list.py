@@ -11,6 +11,7 @@ from minwallet.operations.errors import OperationError
 from minwallet.operations.requests import PlayerAdd
 from minwallet.web.backoffice.forms import Form, parse_amount_field
 from minwallet.web.backoffice.page import PageContext, PageRouter
+from minwallet.web.dot_names import escape_dot_name
 
 PAGE_SIZE = 50
 
@@ -27,7 +28,8 @@ def routes(router: PageRouter) -> list[Route]:
 
 def player_page_url(agent: str, player_id: str) -> str:
     """Return the path of a player's page."""
-    return f"/admin/players/{quote(agent, safe='')}/{quote(player_id, safe='')}"
+    segments = [quote(escape_dot_name(name), safe="") for name in (agent, player_id)]
+    return f"/admin/players/{'/'.join(segments)}"
 
 
 async def list_agent_names(context: PageContext) -> Sequence[str]:

@@ -103,7 +103,7 @@ class _ReconciliationPages:
                     job.report_progress(f"{rows:,} rows so far")
             limit = f"stopped after {report_pull.MAX_PAGES:,} pages, fetch again to go on"
             state = "the report is complete" if is_complete else limit
-            return f"{rows:,} new {'row' if rows == 1 else 'rows'}; {state}"
+            return f"{rows:,} new {'row' if rows == 1 else 'rows'}; {state}{_describe_skipped(service, 'rows')}"
 
         return await self._start_job(context, agent, "Fetching the report", work)
 
@@ -116,7 +116,7 @@ class _ReconciliationPages:
                 job.on_stop = service.stop
                 games = await run_in_thread(service.fetch_games)
             await context.execute(GamesSave(agent=agent.name, games=tuple(games)))
-            return f"{len(games):,} games"
+            return f"{len(games):,} games{_describe_skipped(service, 'games')}"
 
         return await self._start_job(context, agent, "Fetching the game list", work)
 
@@ -156,6 +156,11 @@ class _ReconciliationPages:
 
 async def _load_agent(context: PageContext) -> Agent:
     return await get_agent(context.wallet.store, (await context.read_form()).get("agent", ""))
+
+
+def _describe_skipped(service: ServiceClient, noun: str) -> str:
+    """Return the lines about the entries that cannot be read, as the rest of a sentence."""
+    return "".join(f"; {line}" for line in service.skipped.describe(noun))
 
 
 def _reconciliation_url(agent: str) -> str:

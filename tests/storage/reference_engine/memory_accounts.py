@@ -153,6 +153,9 @@ class MemoryAccountStore:
         found = [player for player in await self.list_players(agent) if player.player_id == player_id]
         return found[0] if found else None
 
+    async def find_agents_of_player(self, player_id: str, limit: int) -> list[str]:
+        return sorted(player.agent.name for player in self._state.players if player.player_id == player_id)[:limit]
+
     async def read_accounts(self, after: int, limit: int) -> list[AccountRow]:
         rows = []
         for player, (number, *balance) in [

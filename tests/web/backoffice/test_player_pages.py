@@ -84,7 +84,7 @@ def test_a_player_is_added_with_money(server: Server, admin_client: AdminClient)
     ("fields", "said"),
     [
         ({"player_id": "a b"}, "It must be 1 to 40 of"),
-        ({"currency": "usd"}, "It must be 3 to 10 of"),
+        ({"currency": "us$"}, "It must be 3 to 10 of"),
         ({"balance": "1,5"}, "Invalid amount &#39;1,5&#39;: write it like 12 or 12.50."),
         ({"balance": "9" * 20}, "the maximum is"),
         ({"balance": "92233720368547758.07", "bonus": "0.01"}, "balance plus bonus exceeds"),

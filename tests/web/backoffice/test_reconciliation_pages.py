@@ -143,6 +143,19 @@ def test_games_are_fetched(admin_client: AdminClient, provider: StubProvider, na
     assert '<option value="7">Seven</option><option value="8">Acht</option>' in page
 
 
+def test_a_skipped_entry_is_shown(admin_client: AdminClient, provider: StubProvider) -> None:
+    """The result of the job names it with its reason, and the job goes on."""
+    provider.answer_always(b'{"data":{"status_code":0,"list":[{"game_code":"7","url":"https://g.example"},{}]}}')
+    shown = submit_and_read_flash(admin_client, f"{PATH}/games", agent="default")
+    assert shown.startswith("Fetching the game list: done, 1 games; skipped game 2: game_code must be")
+    provider.answer = lambda _path, query: (
+        200,
+        b'{"data":{"status_code":0,"report":[%s],"key":"9"}}' % (b"" if query["key"] == "9" else b'{"ticket_id":5}'),
+    )
+    shown = submit_and_read_flash(admin_client, f"{PATH}/pull", agent="default", full="yes")
+    assert "0 new rows; the report is complete; skipped row 1 (ticket 5): invalid bet_stake" in shown
+
+
 def test_a_long_pull_runs_in_the_background(server: Server, provider: StubProvider, name: str, page: Page) -> None:
     """The page shows its progress and its end; no other job of this agent can start meanwhile."""
     provider.never_answer()

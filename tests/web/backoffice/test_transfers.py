@@ -217,7 +217,7 @@ def test_one_of_several_currencies_has_to_be_chosen(server: Server, admin_client
 
 def test_an_unknown_player_is_reported(admin_client: AdminClient) -> None:
     """The page has an error message."""
-    assert "player &#39;nobody&#39; not found (agent default)" in admin_client.get_page(player_path("nobody"), 404)
+    assert "unknown player &#39;nobody&#39; (agent default)" in admin_client.get_page(player_path("nobody"), 404)
     assert "unknown agent &#39;nobody&#39;" in admin_client.get_page("/admin/players/nobody/ann", 404)
 
 
