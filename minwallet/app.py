@@ -140,7 +140,7 @@ def serve(
     if inherited_socket:
         # The socket unit determines the address, whatever the settings say.
         host, port = inherited_socket.getsockname()[:2]
-        settings = settings.model_copy(update={"host": host, "port": port})
+        settings = settings.with_address("socket unit", host=host, port=port)
     settings.require_protection()
     configure_logging(log or sys.stderr)
     _create_backup_dir(settings)
@@ -184,7 +184,8 @@ async def _run_server(
 ) -> None:
     key = secrets.token_urlsafe(32)
     public_port, private_port = (each.getsockname()[1] for each in sockets)
-    settings = settings.model_copy(update={"port": public_port})  # 0 stood for any free port
+    if not settings.port:  # 0 stands for any free port
+        settings = settings.with_address("a free port", port=public_port)
     base_url = _format_url(settings)
     store = await SqliteStore.open(settings.db, create=True, check=True)
     metrics = Metrics(store.sqlite_version)
@@ -200,7 +201,7 @@ async def _run_server(
         extra_pages = pages(wallet, provider_url)
         config.app = create_app(wallet, settings, log, metrics=metrics, pages=extra_pages)
         config.control = ControlPort(
-            private_port, RequestLog(log, create_control_app(wallet, key, store.sqlite_version))
+            private_port, RequestLog(log, create_control_app(wallet, key, settings, store.sqlite_version))
         )
         config.max_connections = raise_connection_limit()
         server = _Server(config, wallet.commit_notifier)
