@@ -251,6 +251,7 @@ def _background_work(
             interval_s=parse_duration(settings.backup_every),
             keep=settings.backup_keep,
             clock_ms=wallet.clock_ms,
+            status=wallet.backup_status,
         )
 
 
