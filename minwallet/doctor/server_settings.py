@@ -98,18 +98,16 @@ def find_differences(running: ServerSettings, fresh: Settings) -> Iterator[Setti
         is_equal = has_same_key if in_force.variable == CALLBACK_KEY else in_force.value == new.value
         is_of_one_start = in_force.variable == "MINWALLET_DB" or in_force.origin.startswith(OWN_ORIGINS)
         if not is_equal and not is_of_one_start:
-            yield SettingDifference(in_force, new)
+            is_other_secret = in_force.value == new.value
+            value = f"another secret of {len(fresh.callback_key)} characters" if is_other_secret else new.value
+            yield SettingDifference(in_force, new._replace(value=value))
 
 
 def format_difference(difference: SettingDifference) -> str:
     """Return both values with their sources, in words."""
     in_force, new = difference
-    other = "another one, " if in_force.value == new.value else ""
-    return (
-        f"{in_force.variable} in force is {_describe(in_force)}; a newly started server would use"
-        f" {other}{_describe(new)}"
-    )
+    return f"{in_force.variable} in force: {_describe(in_force)}; in a newly started server: {_describe(new)}"
 
 
 def _describe(setting: Setting) -> str:
-    return f"{setting.value or 'nothing'} ({setting.origin})"
+    return f"{setting.value or 'not set'} ({setting.origin})"

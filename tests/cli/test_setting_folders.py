@@ -206,11 +206,10 @@ def test_the_settings_in_force_are_those_of_the_running_server(folders: Folders,
     assert table.out.count("a newly started server would use:") == 1
     first, key, days, free = _doctor_words(folders.cli, "settings")[-4:]
     assert first == f"ok in force in {place}"
-    assert "would use another one, a secret of 35 characters" in key
-    assert days.startswith(
-        "warn MINWALLET_JOURNAL_DAYS in force is 7 (environment); a newly started server would use 30"
-    )
-    assert "MINWALLET_MIN_FREE_MB in force is 200 (default)" in free
+    assert "in a newly started server: another secret of 35 characters" in key
+    assert "another secret of 35 characters" in table.out
+    assert days.startswith("warn MINWALLET_JOURNAL_DAYS in force: 7 (environment); in a newly started server: 30 (")
+    assert "MINWALLET_MIN_FREE_MB in force: 200 (default); in a newly started server: 300 (" in free
     (folders.wallet / ".env").unlink()
     assert _doctor_words(folders.cli, "protection") == ["ok provider endpoints behind a callback key"]
     log = server.read_log()
