@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from minwallet.cli.command_settings import load_command_settings
+from minwallet.cli.command_settings import ask_server, load_command_settings
 from minwallet.cli.dispatch import execute, query, require_running_server
 from minwallet.cli.options import JsonOption
 from minwallet.cli.output import print_json, print_line, print_table
@@ -29,7 +29,10 @@ def link(context: typer.Context, name: AdminNameOption = "admin", as_json: JsonO
 
     server = require_running_server(context)
     reply = execute(context, AdminLink(name=name))
-    url = load_command_settings(context).browser_url(server.serves) + reply["path"]
+    settings = load_command_settings(context)
+    if not settings.public_url and (running := ask_server(settings)):
+        settings = running.settings
+    url = settings.browser_url(server.serves) + reply["path"]
     if as_json:
         print_json({"admin": reply["admin"], "url": url, "expires_at": reply["expires_at"]})
     else:

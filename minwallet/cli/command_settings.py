@@ -8,6 +8,7 @@ from minwallet.cli.output import print_error
 
 if TYPE_CHECKING:
     from minwallet.config import Settings
+    from minwallet.doctor.server_settings import ServerSettings
 
 SHOWN_NOTICES = "minwallet.shown_notices"
 """The key of the notices that were printed, in the context of a command."""
@@ -27,3 +28,17 @@ def load_command_settings(context: typer.Context, **overrides: object) -> "Setti
             shown.add(notice)
             print_error(f"minwallet: {notice}")
     return settings
+
+
+def ask_server(settings: "Settings") -> "ServerSettings | None":
+    """Return what is in force in the server that runs on the wallet file of these settings, or None.
+
+    Print a line on stderr if the server does not report its settings.
+    """
+    from minwallet.doctor.server_settings import SettingsUnknown, read_server_settings
+
+    try:
+        return read_server_settings(settings.db)
+    except SettingsUnknown as error:
+        print_error(f"minwallet: {error}; the settings of a newly started server are used")
+        return None

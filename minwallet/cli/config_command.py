@@ -5,13 +5,12 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from minwallet.cli.command_settings import load_command_settings
+from minwallet.cli.command_settings import ask_server, load_command_settings
 from minwallet.cli.options import JsonOption
-from minwallet.cli.output import print_error, print_json, print_line, print_table
+from minwallet.cli.output import print_json, print_line, print_table
 
 if TYPE_CHECKING:
-    from minwallet.config import Setting, Settings
-    from minwallet.doctor.server_settings import ServerSettings
+    from minwallet.config import Setting
 
 app = typer.Typer(help="Show the settings and their sources.", no_args_is_help=True)
 
@@ -28,7 +27,7 @@ def show(context: typer.Context, as_json: JsonOption = False) -> None:
     from minwallet.doctor.server_settings import find_differences
 
     fresh = load_command_settings(context)
-    running = _ask_server(fresh)
+    running = ask_server(fresh)
     listed = running.listed if running else fresh.list_settings()
     changes = [each.at_next_start for each in find_differences(running, fresh)] if running else []
     if as_json:
@@ -42,16 +41,6 @@ def show(context: typer.Context, as_json: JsonOption = False) -> None:
     if changes:
         print_line("\na newly started server would use:\n")
         _print_settings(changes)
-
-
-def _ask_server(settings: "Settings") -> "ServerSettings | None":
-    from minwallet.doctor.server_settings import SettingsUnknown, read_server_settings
-
-    try:
-        return read_server_settings(settings.db)
-    except SettingsUnknown as error:
-        print_error(f"minwallet: {error}; these are the settings of a newly started server")
-        return None
 
 
 def _to_documents(settings: "Sequence[Setting]") -> list[dict[str, str]]:

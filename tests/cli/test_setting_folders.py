@@ -183,9 +183,10 @@ def test_a_server_does_not_start_without_a_file_that_it_may_not_read(
 
 @pytest.fixture
 def server(folders: Folders) -> Iterator[Server]:
-    """Yield a server whose key comes from the wallet's folder, and whose retention comes from its environment."""
+    """Yield a server with settings from the wallet's folder and from its environment."""
     (folders.wallet / ".env").write_text(f"MINWALLET_CALLBACK_KEY={KEY}\n")
-    with running_server(folders.cli.db, MINWALLET_JOURNAL_DAYS="7") as server:
+    settings = {"MINWALLET_JOURNAL_DAYS": "7", "MINWALLET_PUBLIC_URL": "https://w.example"}
+    with running_server(folders.cli.db, **settings) as server:
         yield server
 
 
@@ -200,18 +201,20 @@ def test_the_settings_in_force_are_those_of_the_running_server(folders: Folders,
     assert in_force["MINWALLET_MIN_FREE_MB"] == ("200", "default")
     assert in_force["MINWALLET_PORT"] == (server.url.rpartition(":")[2], "a free port")
     changed = [each["variable"] for each in shown.json["at_next_start"]]
-    assert changed == ["MINWALLET_CALLBACK_KEY", "MINWALLET_JOURNAL_DAYS", "MINWALLET_MIN_FREE_MB"]
+    assert changed == [f"MINWALLET_{name}" for name in ("CALLBACK_KEY", "PUBLIC_URL", "JOURNAL_DAYS", "MIN_FREE_MB")]
     table = folders.cli.run("config", "show")
     assert table.out.startswith(f"in force in {place}:\n")
     assert table.out.count("a newly started server would use:") == 1
-    first, key, days, free = _doctor_words(folders.cli, "settings")[-4:]
+    first, key, _, days, free = _doctor_words(folders.cli, "settings")[-5:]
     assert first == f"ok in force in {place}"
     assert "in a newly started server: another secret of 35 characters" in key
     assert "another secret of 35 characters" in table.out
     assert days.startswith("warn MINWALLET_JOURNAL_DAYS in force: 7 (environment); in a newly started server: 30 (")
     assert "MINWALLET_MIN_FREE_MB in force: 200 (default); in a newly started server: 300 (" in free
     (folders.wallet / ".env").unlink()
-    assert _doctor_words(folders.cli, "protection") == ["ok provider endpoints behind a callback key"]
+    protection = _doctor_words(folders.cli, "protection")
+    assert "ok provider endpoints behind a callback key" in protection
+    assert folders.cli("admin", "link")["url"].startswith("https://w.example/admin/enter?")
     log = server.read_log()
     assert '"actor":"command line","address":"127.0.0.1","method":"GET","path":"/settings","status":200' in log
     for secret in (KEY, OTHER_KEY):
