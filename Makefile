@@ -1,7 +1,6 @@
 # A fresh clone needs Python 3.11 or newer and make. Everything else is installed into .venv.
 PYTHON ?= python3
 BIN := .venv/bin
-PORT ?= 8000
 SYNC := --quiet --frozen --inexact --compile-bytecode
 
 # The tests start the program hundreds of times, so bytecode is cached even if the environment forbids it.
@@ -10,8 +9,9 @@ export PYTHONDONTWRITEBYTECODE :=
 .PHONY: demo test lint format test-unit test-other-python torture mutation-test audit-deps bench bench-large dist
 .PHONY: screenshots reference clean
 
+# PORT and PROVIDER_PORT choose the ports: make demo PORT=9000 PROVIDER_PORT=9100
 demo: .venv/bin/minwallet
-	@$(BIN)/minwallet demo --port $(PORT)
+	@$(BIN)/minwallet demo $(if $(PORT),--port $(PORT)) $(if $(PROVIDER_PORT),--provider-port $(PROVIDER_PORT))
 
 test: .venv/ready
 	$(MAKE) --no-print-directory lint test-unit test-other-python

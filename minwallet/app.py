@@ -32,7 +32,7 @@ from starlette.routing import Route
 from starlette.types import ASGIApp
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
-from minwallet.config import BindError, Settings, parse_duration
+from minwallet.config import Settings, parse_duration
 from minwallet.ledger.time_units import HOUR_MS
 from minwallet.operations.dispatch import execute
 from minwallet.operations.errors import OperationFailure
@@ -59,6 +59,7 @@ from minwallet.web.gateway.http_protocol import sweep_timeouts
 from minwallet.web.gateway.unknown_token_limit import UnknownTokenLimiter
 from minwallet.web.health import build_health_report
 from minwallet.web.host_check import HostCheck
+from minwallet.web.listeners import limit_unsent_bytes, open_listener, take_systemd_socket
 from minwallet.web.log_setup import configure_logging
 from minwallet.web.metrics import Metrics
 from minwallet.web.request_log import RequestLog
@@ -127,27 +128,28 @@ def serve(
     log: LogStream | None = None,
     companion: Companion = nullcontext,
     pages: PageFactory = lambda *_: (),
+    listener: socket.socket | None = None,
 ) -> None:
     """Run the server until SIGINT or SIGTERM.
 
     Call `on_ready` with the server's URL. Call `on_first_login_link` with a sign-in link for the back office, as long
     as no admin has credentials. Write the access log to `log`, by default stderr. Enter `companion` when the server
-    answers calls, and leave it after the last call. Serve additional `pages`.
+    answers calls, and leave it after the last call. Serve additional `pages`. Listen on `listener`, by default on a
+    socket of systemd or on the address of the settings.
 
     Raise SettingsError, BindError, DatabaseUnusable or StoreError.
     """
-    inherited_socket = take_systemd_socket()
-    if inherited_socket:
+    if listener is None and (listener := take_systemd_socket()):
         # The socket unit determines the address, whatever the settings say.
-        host, port = inherited_socket.getsockname()[:2]
-        settings = settings.model_copy(update={"host": host, "port": port})
+        host, port = listener.getsockname()[:2]
+        settings = settings.with_address("socket unit", host=host, port=port)
     settings.require_protection()
     configure_logging(log or sys.stderr)
     _create_backup_dir(settings)
     owner = DatabaseLock.acquire_or_fail(settings.db)
     try:
         with (
-            inherited_socket or open_listener(settings.host, settings.port) as public,
+            listener or open_listener(settings.host, settings.port) as public,
             open_listener("127.0.0.1", 0) as private,
         ):
             limit_unsent_bytes(public)
@@ -184,7 +186,8 @@ async def _run_server(
 ) -> None:
     key = secrets.token_urlsafe(32)
     public_port, private_port = (each.getsockname()[1] for each in sockets)
-    settings = settings.model_copy(update={"port": public_port})  # 0 stood for any free port
+    if not settings.port:  # 0 stands for any free port
+        settings = settings.with_address("a free port", port=public_port)
     base_url = _format_url(settings)
     store = await SqliteStore.open(settings.db, create=True, check=True)
     metrics = Metrics(store.sqlite_version)
@@ -200,7 +203,7 @@ async def _run_server(
         extra_pages = pages(wallet, provider_url)
         config.app = create_app(wallet, settings, log, metrics=metrics, pages=extra_pages)
         config.control = ControlPort(
-            private_port, RequestLog(log, create_control_app(wallet, key, store.sqlite_version))
+            private_port, RequestLog(log, create_control_app(wallet, key, settings, store.sqlite_version))
         )
         config.max_connections = raise_connection_limit()
         server = _Server(config, wallet.commit_notifier)
@@ -248,6 +251,7 @@ def _background_work(
             interval_s=parse_duration(settings.backup_every),
             keep=settings.backup_keep,
             clock_ms=wallet.clock_ms,
+            status=wallet.backup_status,
         )
 
 
@@ -333,60 +337,6 @@ def _build_uvicorn_config(settings: Settings) -> LimitedServerConfig:
         timeout_keep_alive=75,
         timeout_graceful_shutdown=SHUTDOWN_GRACE_S,
     )
-
-
-def open_listener(host: str, port: int, options: str = "--host or --port") -> socket.socket:
-    """Return a listening socket. Raise BindError, with advice to use `options`, if that fails."""
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    try:
-        return socket.create_server((host, port), family=family, backlog=2048)
-    except (OSError, TypeError, ValueError) as error:
-        number = error.errno if isinstance(error, OSError) else None
-        reason = os.strerror(number) if number and number > 0 else str(error)
-        raise BindError(f"cannot listen on {host} port {port}: {reason}; choose another with {options}") from error
-
-
-MAX_UNSENT_BYTES = 128 * 1024
-"""Maximum size of a connection's answers that the kernel stores before it can send them."""
-
-
-def limit_unsent_bytes(listener: socket.socket) -> None:
-    """Limit the kernel's memory for answers that a client does not read, for all connections of this listener.
-
-    Without the limit it is 4 MB on Linux, and some hundred connections slow down all TCP of the machine. What does not
-    fit stays in the server, where flow control limits it.
-    """
-    if hasattr(socket, "TCP_NOTSENT_LOWAT"):
-        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, MAX_UNSENT_BYTES)
-
-
-SD_LISTEN_FDS_START = 3
-"""The number of the first file descriptor that systemd passes. The standard streams are before it."""
-
-
-def take_systemd_socket() -> socket.socket | None:
-    """Return the listening socket that systemd passed to this process, or None. Raise BindError if it is unusable.
-
-    The protocol is sd_listen_fds(3). systemd keeps the socket open, so a call that arrives while no server runs waits
-    for the next server.
-    """
-    pid, number = os.environ.pop("LISTEN_PID", ""), os.environ.pop("LISTEN_FDS", "")
-    if pid != str(os.getpid()) or number in ("", "0"):
-        return None
-    if number != "1":
-        raise BindError(f"systemd passed {number} sockets; the socket unit must have exactly one ListenStream=")
-    try:
-        inherited = socket.socket(fileno=SD_LISTEN_FDS_START)
-        is_internet = inherited.family in (socket.AF_INET, socket.AF_INET6) and inherited.type == socket.SOCK_STREAM
-        if not is_internet or not inherited.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN):
-            raise OSError
-    except OSError as error:
-        raise BindError(
-            "systemd passed something other than a listening TCP socket; in the socket unit, use ListenStream= with an"
-            " address and a port, and Accept=no"
-        ) from error
-    inherited.set_inheritable(False)
-    return inherited
 
 
 def _format_url(settings: Settings) -> str:

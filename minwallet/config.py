@@ -1,12 +1,12 @@
 """The settings: one frozen object.
 
 They come from the environment (`MINWALLET_…`) and the files `.env` and `minwallet.toml`, which only `setting_sources`
-reads. Both files are in the folder where the command runs. The sources in order of precedence: command options,
-environment, `.env`, `minwallet.toml`, defaults.
+reads. Both files are in the wallet file's folder. The sources in order of precedence: command options, environment,
+`.env`, `minwallet.toml`, defaults.
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from pathlib import Path
 from typing import NamedTuple, Self
@@ -15,11 +15,21 @@ from urllib.parse import urlsplit
 from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, ValidationError, field_validator, model_validator
 from pydantic_core import ErrorDetails
 
-from minwallet.setting_sources import TOML_FILE, SettingsError, read_sources, variable_name
+from minwallet.setting_sources import (
+    TOML_FILE,
+    SettingsError,
+    SettingSources,
+    read_sources,
+    resolve_link,
+    variable_name,
+)
 
 Network = IPv4Network | IPv6Network
 
 SECRET_SETTINGS = {"callback_key"}
+
+HIDDEN_TEXT = "a secret of {} characters"
+"""The text that stands for a secret in a list of settings."""
 
 SECONDS_PER_UNIT = {"s": 1, "m": 60, "h": 3600, "d": 24 * 3600}
 
@@ -125,11 +135,17 @@ class Settings(BaseModel):
     def _resolve_db_path(cls, path: Path) -> Path:
         if "\0" in str(path):
             raise ValueError("invalid path: must not contain a zero byte")
+        # The lock file is beside the wallet file. Two names of one file must not have two locks.
+        return resolve_link(path)
+
+    @field_validator("backup_to")
+    @classmethod
+    def _resolve_backup_folder(cls, folder: str) -> str:
+        """Return the absolute path, which means the same to a server and to `doctor` in another folder."""
         try:
-            # The lock file is beside the wallet file. Two names of one file must not have two locks.
-            return path.resolve() if path.is_symlink() else path
-        except (OSError, RuntimeError):
-            return path  # opening the path fails later, with a better message
+            return str(Path(folder).absolute()) if folder else ""
+        except OSError:
+            return folder  # the current folder is deleted; creating the backup folder fails later
 
     @model_validator(mode="after")
     def _validate_proxy_trust(self) -> Self:
@@ -142,6 +158,23 @@ class Settings(BaseModel):
         return self
 
     _origins: dict[str, str] = PrivateAttr(default_factory=dict)
+    _found: SettingSources = PrivateAttr(SettingSources((), ()))
+
+    @property
+    def notices(self) -> Sequence[str]:
+        """Return what a user should know about the files of these settings, one line each."""
+        return self._found.notices
+
+    @property
+    def files(self) -> list[Path]:
+        """Return the settings files that were read."""
+        return [source.file for source in self._found.sources if source.file and source.is_readable]
+
+    def with_address(self, origin: str, **address: object) -> "Settings":
+        """Return these settings with the host or port on which a server listens, and the origin of this address."""
+        changed = self.model_copy(update=address)
+        changed._origins = changed._origins | dict.fromkeys(address, origin)  # noqa: SLF001 it is a copy of this object
+        return changed
 
     @property
     def callback_prefix(self) -> str:
@@ -185,8 +218,14 @@ class Settings(BaseModel):
         """Raise SettingsError if the server would listen on a public address without protection.
 
         The protocols do not sign requests. Without a callback key or an allow list, any caller with a token could move
-        money.
+        money. A settings file that this user may not read is an error too: it could contain the callback key.
         """
+        for source in self._found.sources:
+            if not source.is_readable:
+                raise SettingsError(
+                    f"cannot read the settings file '{source.origin}': permission denied, and it could contain the"
+                    " callback key; run the server as its owner, or correct its permissions"
+                )
         has_allow_list = self.callback_allow and all(network.prefixlen for network in self.callback_allow)
         if self.callback_key or has_allow_list or is_loopback(self.host):
             return
@@ -223,11 +262,29 @@ def load_settings(**overrides: object) -> Settings:
     known = Settings.model_fields
     origins = dict.fromkeys(known, "default")
     values: dict[str, object] = {}
-    for source in reversed(read_sources(known)):
+    given = {name: value for name, value in overrides.items() if value is not None}
+    found = read_sources(known, given.get("db"), known["db"].default)
+    for source in reversed(found.sources):
         values |= source.values
         origins |= dict.fromkeys(source.values, source.origin)
-    given = {name: value for name, value in overrides.items() if value is not None}
-    return _build_settings(values | given, origins | {name: f"--{name}" for name in given})
+    settings = _build_settings(values | given, origins | {name: f"--{name}" for name in given})
+    settings._found = found  # noqa: SLF001 pydantic requires the underscore for an attribute beside fields
+    return settings
+
+
+def restore_settings(listed: "Sequence[Setting]") -> Settings:
+    """Return the settings that `list_settings` of another process returned, each secret with its length only.
+
+    Raise SettingsError if the list is of another version.
+    """
+    names = {variable_name(name): name for name in Settings.model_fields}
+    if {each.variable for each in listed} != set(names):
+        raise SettingsError("it has other settings; restart it after an update")
+    values = {names[each.variable]: each.value for each in listed}
+    for name in SECRET_SETTINGS:
+        if length := re.fullmatch(HIDDEN_TEXT.format("([0-9]+)"), values[name]):
+            values[name] = "x" * int(length[1])
+    return _build_settings(values, {names[each.variable]: each.origin for each in listed})
 
 
 def _build_settings(values: Mapping[str, object], origins: Mapping[str, str]) -> Settings:
@@ -276,7 +333,7 @@ def _normalize_host_name(text: str) -> str:
 
 def _format_value(name: str, value: object) -> str:
     if name in SECRET_SETTINGS:
-        return f"a secret of {len(str(value))} characters" if value else ""
+        return HIDDEN_TEXT.format(len(str(value))) if value else ""
     if isinstance(value, bool):
         return str(value).lower()
     return ", ".join(map(str, value)) if isinstance(value, tuple) else str(value)
@@ -284,8 +341,8 @@ def _format_value(name: str, value: object) -> str:
 
 def _describe_origin(name: str, origin: str) -> str:
     """Return the setting's name as it is written in its source."""
-    if origin == TOML_FILE:
-        return f"{TOML_FILE}: {name}"
+    if origin.endswith(TOML_FILE):
+        return f"{origin}: {name}"
     return origin if origin.startswith("--") else variable_name(name)
 
 

@@ -59,10 +59,11 @@ def start_minwallet(
     stderr: Stream = subprocess.DEVNULL,
     env: Mapping[str, str],
     cwd: Path | None = None,
+    wrapper: Sequence[str] = (),
 ) -> subprocess.Popen[str]:
-    """Start `run_minwallet` with these arguments as a process."""
-    kind = _ForkedProcess if _may_fork(env) else subprocess.Popen
-    command = [sys.executable, "-m", "minwallet", *map(str, arguments)]
+    """Start `run_minwallet` with these arguments as a process. `wrapper` is a command that starts another one."""
+    kind = _ForkedProcess if _may_fork(env) and not wrapper else subprocess.Popen
+    command = [*wrapper, sys.executable, "-m", "minwallet", *map(str, arguments)]
     return kind(command, stdin=stdin, stdout=stdout, stderr=stderr, env=env, cwd=cwd, text=True)
 
 

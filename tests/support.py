@@ -10,7 +10,7 @@ import signal
 import socket
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, redirect_stderr, redirect_stdout, suppress
 from itertools import count
@@ -134,15 +134,20 @@ class ServerDidNotStart(AssertionError):
 
 
 class Server:
-    """`minwallet serve` as a process, on a free port. Its log is beside the file, or in another folder."""
+    """`minwallet serve` as a process, on a free port. Its log is beside the file, or in another folder.
 
-    def __init__(self, db: Path, *options: object, log_dir: Path | None = None, **settings: str) -> None:
+    `wrapper` is a command that starts the program, such as `unshare`.
+    """
+
+    def __init__(
+        self, db: Path, *options: object, log_dir: Path | None = None, wrapper: Sequence[str] = (), **settings: str
+    ) -> None:
         self.db = db
         self.cli = InProcessCli(db)
         self.log = (log_dir or db.parent) / f"{db.name}.{next(_numbers)}.log"
         command = ["--db", db, "serve", "--port", 0, *options]
         with self.log.open("w") as stderr:
-            self.process = start_minwallet(command, stderr=stderr, env=clean_environment(**settings))
+            self.process = start_minwallet(command, stderr=stderr, env=clean_environment(**settings), wrapper=wrapper)
         self.url = self._wait_for_url()
         self.http = httpx2.Client(base_url=self.url, timeout=TIMEOUT_S, trust_env=False)
 
@@ -196,9 +201,9 @@ class Server:
 
 
 @contextmanager
-def running_server(db: Path, *options: object, **settings: str) -> Iterator[Server]:
+def running_server(db: Path, *options: object, wrapper: Sequence[str] = (), **settings: str) -> Iterator[Server]:
     """Yield a server that stops at the end of the block."""
-    server = Server(db, *options, log_dir=None, **settings)
+    server = Server(db, *options, log_dir=None, wrapper=wrapper, **settings)
     try:
         yield server
     finally:

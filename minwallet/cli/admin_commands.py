@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from minwallet.cli.command_settings import ask_server, load_command_settings
 from minwallet.cli.dispatch import execute, query, require_running_server
 from minwallet.cli.options import JsonOption
 from minwallet.cli.output import print_json, print_line, print_table
@@ -24,12 +25,14 @@ def link(context: typer.Context, name: AdminNameOption = "admin", as_json: JsonO
 
     Example: minwallet admin link --name eve
     """
-    from minwallet.config import load_settings
     from minwallet.operations.requests import AdminLink
 
     server = require_running_server(context)
     reply = execute(context, AdminLink(name=name))
-    url = load_settings().browser_url(server.serves) + reply["path"]
+    settings = load_command_settings(context)
+    if not settings.public_url and (running := ask_server(settings)):
+        settings = running.settings
+    url = settings.browser_url(server.serves) + reply["path"]
     if as_json:
         print_json({"admin": reply["admin"], "url": url, "expires_at": reply["expires_at"]})
     else:

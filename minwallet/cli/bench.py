@@ -112,7 +112,7 @@ def _run_benchmark(
         # The load comes from this machine, which an allow list may not include, and its calls have no wallet token.
         # All other settings stay in force.
         settings = {"MINWALLET_REQUIRE_WALLET_TOKEN": "false"}
-        if load_settings().callback_allow:
+        if load_settings(db=path).callback_allow:
             settings["MINWALLET_CALLBACK_ALLOW"] = "127.0.0.0/8"
         with run_server(path, path.with_name("server.log"), **settings) as server:
             show(description="betting", total=seconds)

@@ -1,9 +1,16 @@
 """`minwallet config`."""
 
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
 import typer
 
+from minwallet.cli.command_settings import ask_server, load_command_settings
 from minwallet.cli.options import JsonOption
-from minwallet.cli.output import print_json, print_table
+from minwallet.cli.output import print_json, print_line, print_table
+
+if TYPE_CHECKING:
+    from minwallet.config import Setting
 
 app = typer.Typer(help="Show the settings and their sources.", no_args_is_help=True)
 
@@ -12,15 +19,33 @@ app = typer.Typer(help="Show the settings and their sources.", no_args_is_help=T
 def show(context: typer.Context, as_json: JsonOption = False) -> None:
     """Show every setting in force and its source.
 
-    For a secret, the command shows only its length.
+    While a server runs on the wallet file, the settings are those in force in the server. The command also shows which
+    of them would change with a newly started server. For a secret, it shows only the length.
 
     Example: minwallet config show
     """
-    from minwallet.config import load_settings
+    from minwallet.doctor.server_settings import find_differences
 
-    listed = load_settings(db=context.find_root().params["db"]).list_settings()
+    fresh = load_command_settings(context)
+    running = ask_server(fresh)
+    listed = running.listed if running else fresh.list_settings()
+    changes = [each.at_next_start for each in find_differences(running, fresh)] if running else []
     if as_json:
-        print_json({"settings": [each._asdict() for each in listed]})
+        server = {"pid": running.endpoint.pid, "url": running.endpoint.serves} if running else None
+        documents = {"settings": _to_documents(listed), "server": server, "at_next_start": _to_documents(changes)}
+        print_json(documents)
         return
-    rows = [(each.variable, each.value, each.origin) for each in listed]
-    print_table(["setting", "value", "source"], rows, "")
+    if running:
+        print_line(f"in force in {running.server}:\n")
+    _print_settings(listed)
+    if changes:
+        print_line("\na newly started server would use:\n")
+        _print_settings(changes)
+
+
+def _to_documents(settings: "Sequence[Setting]") -> list[dict[str, str]]:
+    return [each._asdict() for each in settings]
+
+
+def _print_settings(settings: "Sequence[Setting]") -> None:
+    print_table(["setting", "value", "source"], [(each.variable, each.value, each.origin) for each in settings], "")

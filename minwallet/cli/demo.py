@@ -2,6 +2,7 @@
 
 import asyncio
 import shlex
+import socket
 import sys
 import tempfile
 from collections.abc import AsyncIterator, Collection, Iterator
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from minwallet.demo.round_store import RoundRecord
     from minwallet.demo.simulator import RoundRunner
 
-HOST_ID = "demo"
+HOST, HOST_ID = "127.0.0.1", "demo"
 
 PLAYERS = (("alice", "USD", 100_000, 5_000), ("bob", "USD", 50_000, 0), ("carol", "EUR", 120_050, 2_500))
 """The provider's players: name, currency, cash and bonus in cents. The session of each is `demo_NAME`."""
@@ -34,6 +35,17 @@ LAB_AGENT, LAB_PLAYERS = "lab", ("lisa", "luke")
 """An agent and its players for manual tests. The provider's report does not contain their bets."""
 
 STAKE_CENTS = 100
+
+DEFAULT_PORT, DEFAULT_PROVIDER_PORT = 8000, 8100
+
+PortOption = Annotated[
+    int | None,
+    typer.Option("--port", min=0, max=65535, help="Port of the wallet.  [default: 8000, or a free one]"),
+]
+ProviderPortOption = Annotated[
+    int | None,
+    typer.Option("--provider-port", min=0, max=65535, help="Port of the provider.  [default: 8100, or a free one]"),
+]
 
 TIMEOUT_S = 30
 
@@ -56,8 +68,8 @@ class MutedStderr:
 class _DemoOptions(NamedTuple):
     """The values of the command's options."""
 
-    port: int
-    provider_port: int
+    port: int | None
+    provider_port: int | None
     rounds: int
     seed: int | None
     fault_rates: "FaultRates"
@@ -66,12 +78,8 @@ class _DemoOptions(NamedTuple):
 
 def demo(
     context: typer.Context,
-    port: Annotated[
-        int, typer.Option("--port", min=0, max=65535, help="Port of the wallet; 0 picks a free one.")
-    ] = 8000,
-    provider_port: Annotated[
-        int, typer.Option("--provider-port", min=0, max=65535, help="Port of the provider; 0 picks a free one.")
-    ] = 8100,
+    port: PortOption = None,
+    provider_port: ProviderPortOption = None,
     rounds: Annotated[
         int, typer.Option("--rounds", min=0, max=10_000, help="Number of rounds that each player plays of each game.")
     ] = 5,
@@ -101,9 +109,7 @@ def _run_demo(path: Path, demo_options: _DemoOptions) -> None:
 
     # Demo data needs no backup, and its backups must not replace older ones of real data. The demo provider's calls
     # have no wallet token.
-    settings = load_settings(
-        db=path, host="127.0.0.1", port=demo_options.port, backup_to="", require_wallet_token=False
-    )
+    settings = load_settings(db=path, host=HOST, backup_to="", require_wallet_token=False)
     muted_stderr, is_new = MutedStderr(), not path.exists()
     addresses: list[str] = []
     login_links: list[str] = []
@@ -132,18 +138,38 @@ def _run_demo(path: Path, demo_options: _DemoOptions) -> None:
             provider.should_exit = True
             await serving
 
-    with app.open_listener("127.0.0.1", demo_options.provider_port, "--provider-port") as listener:
-        provider_url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+    with (
+        _open_port(demo_options.port, DEFAULT_PORT, "--port") as public,
+        _open_port(demo_options.provider_port, DEFAULT_PROVIDER_PORT, "--provider-port") as listener,
+    ):
+        provider_url = f"http://{HOST}:{listener.getsockname()[1]}"
         agent = _prepare_wallet(path, provider_url)
         pages = _build_demo_pages(provider_url)
         app.serve(
-            settings,
+            settings.with_address("--port", port=public.getsockname()[1]),
             addresses.append,
             on_first_login_link=login_links.append,
             log=muted_stderr,
             companion=companion,
             pages=pages,
+            listener=public,
         )
+
+
+def _open_port(port: int | None, default: int, option: str) -> socket.socket:
+    """Return a listening socket on this port. Without a port, take the default one or, if it is in use, a free one.
+
+    Raise BindError, which names the option, if that fails.
+    """
+    from minwallet.config import BindError
+    from minwallet.web.listeners import open_listener
+
+    if port is None:
+        try:
+            return open_listener(HOST, default, option)
+        except BindError:
+            port = 0
+    return open_listener(HOST, port, option)
 
 
 @contextmanager

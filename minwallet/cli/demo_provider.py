@@ -40,8 +40,8 @@ def demo_provider(
 
     Example: minwallet demo-provider --wallet http://127.0.0.1:8000 --seed 7
     """
-    from minwallet.app import open_listener
     from minwallet.demo.provider_server import ProviderOptions, serve_provider
+    from minwallet.web.listeners import open_listener
 
     fault_rates = parse_fault_rates(faults)
     options = ProviderOptions(

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 import typer
 
+from minwallet.cli.command_settings import load_command_settings
 from minwallet.cli.hints import format_failure
 from minwallet.cli.output import CommandRefused
 from minwallet.operations.errors import OperationFailure
@@ -33,9 +34,7 @@ RESPONSE_TIMEOUT_S = 600
 
 def database_path(context: typer.Context) -> Path:
     """Return the path of the wallet file: the option `--db`, otherwise the setting."""
-    from minwallet.config import load_settings
-
-    return load_settings(db=context.find_root().params["db"]).db
+    return load_command_settings(context).db
 
 
 def execute(context: typer.Context, request: "OperationRequest", *, create: bool = False) -> "Reply":

@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
+from minwallet.cli.command_settings import load_command_settings
 from minwallet.cli.options import JsonOption, TimeoutOption, parse_timeout_option
 from minwallet.cli.output import EXIT_REFUSED, color_text, print_json, print_line
 
@@ -21,12 +22,11 @@ def doctor(context: typer.Context, timeout: TimeoutOption = "5s", as_json: JsonO
 
     Example: minwallet doctor
     """
-    from minwallet.config import load_settings
     from minwallet.doctor import run_checks
     from minwallet.storage.sqlite import SqliteStore
     from minwallet.wallet.service import clock_ms
 
-    settings = load_settings(db=context.find_root().params["db"])
+    settings = load_command_settings(context)
     findings = []
     for finding in run_checks(settings, SqliteStore.sqlite_version, clock_ms(), parse_timeout_option(timeout)):
         findings.append(finding)

@@ -4,6 +4,8 @@ from typing import Annotated
 
 import typer
 
+from minwallet.cli.command_settings import load_command_settings
+
 
 def serve(
     context: typer.Context,
@@ -26,9 +28,8 @@ def serve(
     """
     from minwallet import __version__, app
     from minwallet.cli.output import print_error
-    from minwallet.config import load_settings
 
-    settings = load_settings(db=context.find_root().params["db"], host=host, port=port)
+    settings = load_command_settings(context, host=host, port=port)
 
     def print_address(url: str) -> None:
         print_error(f"minwallet {__version__} serves {settings.db} at {url} (stop it with Ctrl-C)")

@@ -115,30 +115,34 @@ def systemd(
 
     Example: minwallet --db /srv/wallet/minwallet.db systemd --user wallet
     """
-    settings = _load_service_settings(context.find_root().params["db"])
+    here, settings = _load_service_settings(context.find_root().params["db"])
     if socket:
         settings.require_protection()
         text = SOCKET_UNIT.format(address=_format_listen_address(settings.host, settings.port))
     else:
         text = _render_service_unit(settings.db, settings.backup_to, _resolve_user(user))
     print_line(text.rstrip("\n"))
-    for each in settings.list_settings():
-        if each.origin == "environment":
+    for each, of_service in zip(here.list_settings(), settings.list_settings(), strict=True):
+        if each.origin != "default" and of_service.origin in ("environment", "default"):
+            place = "your environment" if each.origin == "environment" else str(Path(each.origin).absolute())
             print_error(
-                f"{each.variable} is set only in your environment; write it into {settings.db.parent}/.env"
-                " for the service"
+                f"{each.variable} is set only in {place}; write it into {settings.db.parent}/.env for the service"
             )
 
 
-def _load_service_settings(db_option: Path | None) -> "Settings":
-    """Return the settings that the service will read, from the wallet file's folder."""
+def _load_service_settings(db_option: Path | None) -> "tuple[Settings, Settings]":
+    """Return the settings in force here, and those that the service will read, from the wallet file's folder."""
     from minwallet.config import load_settings
 
-    db = _absolute_path(load_settings(db=db_option).db)
+    here = load_settings(db=db_option)
+    db = _absolute_path(here.db)
     if not db.parent.is_dir():
         raise UsageError(f"no such folder '{db.parent}'; create it first, or name another wallet file with --db")
-    with chdir(db.parent):
-        return load_settings(db=db)
+    try:
+        with chdir(db.parent):
+            return here, load_settings(db=db)
+    except PermissionError as error:
+        raise UsageError(f"cannot enter the folder '{db.parent}': permission denied; run this as its owner") from error
 
 
 def _render_service_unit(db: Path, backup_to: str, user: str) -> str:

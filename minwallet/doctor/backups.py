@@ -8,9 +8,7 @@ from stat import S_IRWXG, S_IRWXO, S_IWGRP, S_IWOTH
 from minwallet.config import Settings, parse_duration
 from minwallet.doctor.diagnosis import Diagnosis, fail, ok, warn
 from minwallet.operations.maintenance import AUTO_PREFIX, find_backups, parse_backup_time_s
-
-OVERDUE_INTERVALS = 2
-"""The age of the newest backup, in intervals, from which it is overdue. A restarted server needs time to catch up."""
+from minwallet.wallet.backup_status import OVERDUE_INTERVALS
 
 
 def check_backups(settings: Settings, now_ms: int) -> Iterator[Diagnosis]:

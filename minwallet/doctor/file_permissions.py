@@ -3,13 +3,12 @@
 import os
 import pwd
 import shlex
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from stat import S_IRWXG, S_IRWXO, S_IWGRP, S_IWOTH
 
 from minwallet.config import SECRET_SETTINGS
 from minwallet.doctor.diagnosis import Diagnosis, fail, ok, warn
-from minwallet.setting_sources import ENV_FILE, TOML_FILE
 from minwallet.storage.database_files import COMPANION_SUFFIXES, companion_path
 from minwallet.storage.mounts import find_mount_point
 from minwallet.storage.sqlite.path_checks import find_unfinished_restore
@@ -69,9 +68,9 @@ def check_wal_size(size_mb: int) -> Diagnosis:
     return ok("log", f"the write-ahead log has {size_mb} MB")
 
 
-def check_settings_files() -> Iterator[Diagnosis]:
+def check_settings_files(files: Iterable[Path]) -> Iterator[Diagnosis]:
     """Yield a warning for each settings file with a secret that other users can read."""
-    for file in (Path(ENV_FILE), Path(TOML_FILE)):
+    for file in files:
         if file.is_file() and file.stat().st_mode & (S_IRWXG | S_IRWXO) and _has_secret(file):
             yield warn(
                 "settings", f"other users can read {file}, which has a secret; run: chmod 600 {_quote_path(file)}"

@@ -57,6 +57,8 @@ def check_server(endpoint: ControlEndpoint) -> Diagnosis:
         return fail("server", f"{server} does not answer: {str(error) or type(error).__name__}; check its log")
     if response.status_code != 200:
         return fail("server", f"{server} is not ready: {'; '.join(reasons)}")
+    if reasons:
+        return warn("server", f"{server} is ready, but {'; '.join(reasons)}")
     return ok("server", f"{server} is ready")
 
 

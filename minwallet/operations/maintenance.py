@@ -14,6 +14,7 @@ from minwallet.ledger.time_units import DAY_MS
 from minwallet.operations.timestamps import FILE_TIME_PATTERN, format_file_time, parse_file_time_s
 from minwallet.storage.database_files import temp_files
 from minwallet.storage.store import Store
+from minwallet.wallet.backup_status import BackupStatus
 from minwallet.wallet.periodic import run_periodically
 
 MakeBackup = Callable[[Path, Callable[[int, int], None]], None]
@@ -45,16 +46,35 @@ class _BackupCancelled(Exception):
 
 
 async def run_backups(
-    make_backup: MakeBackup, folder: Path, stem: str, *, interval_s: int, keep: int, clock_ms: Callable[[], int]
+    make_backup: MakeBackup,
+    folder: Path,
+    stem: str,
+    *,
+    interval_s: int,
+    keep: int,
+    clock_ms: Callable[[], int],
+    status: BackupStatus,
 ) -> None:
     """Back up whenever the newest backup is `interval_s` old, and keep the newest `keep`, until cancelled.
 
-    The age is read from the backup's name, so a restarted server does not make another backup too early.
+    The age is read from the backup's name, so a restarted server does not make another backup too early. Record the
+    newest backup, and each failed attempt, in `status`.
     """
+    status.interval_s = interval_s
 
     async def back_up_if_due() -> float:
+        try:
+            pause_s = await back_up()
+        except Exception:
+            status.has_failed = True
+            raise
+        status.has_failed = False
+        return pause_s
+
+    async def back_up() -> float:
         backups = await asyncio.to_thread(find_backups, folder, stem, clock_ms())
-        age_s = clock_ms() // 1000 - parse_backup_time_s(backups[-1]) if backups else interval_s
+        status.newest_s = parse_backup_time_s(backups[-1]) if backups else None
+        age_s = interval_s if status.newest_s is None else clock_ms() // 1000 - status.newest_s
         if 0 <= age_s < interval_s:
             return interval_s - age_s
         await asyncio.to_thread(_remove_temp_files, folder, stem)

@@ -31,6 +31,7 @@ from minwallet.storage.errors import StoreError
 from minwallet.storage.models import AccountCommand, SessionHolder
 from minwallet.storage.store import Store
 from minwallet.wallet.admission import MAX_IN_FLIGHT, ConcurrencyLimiter
+from minwallet.wallet.backup_status import BackupStatus
 from minwallet.wallet.batch import BatchWriter, OnCommit
 from minwallet.wallet.callback_keys import CallbackKeys
 from minwallet.wallet.disk_space import DiskSpaceMonitor
@@ -72,6 +73,7 @@ class Wallet:
         self._limiter = ConcurrencyLimiter()
         self._settle_ms = settle_ms
         self.disk_space = DiskSpaceMonitor(store, min_free_bytes)
+        self.backup_status = BackupStatus(clock_ms)
         self._session_cache = SessionCache(store)
         self.callback_keys = CallbackKeys(store)
         self.commit_notifier = CommitNotifier()

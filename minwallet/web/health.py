@@ -19,10 +19,11 @@ from minwallet.wallet.service import Wallet
 class HealthReport(NamedTuple):
     """State of the server at one moment.
 
-    `reasons` say why the wallet cannot take new bets, and are empty while it can. Sizes are in bytes; None means that
-    the file does not exist or cannot be read.
+    `reasons` are as in Readiness. Sizes are in bytes; None means that the file does not exist or cannot be read.
+    `backup_age_s` and `backup_interval_s` are None without automatic backups; the age is as in BackupStatus.
     """
 
+    is_ready: bool
     reasons: tuple[str, ...]
     version: str
     sqlite_version: str
@@ -30,12 +31,10 @@ class HealthReport(NamedTuple):
     file_bytes: int | None
     wal_bytes: int | None
     free_bytes: int | None
+    backup_age_s: int | None
+    backup_interval_s: int | None
     journal_days: int
     uptime_s: int
-
-    @property
-    def is_ready(self) -> bool:
-        return not self.reasons
 
 
 def build_health_report(wallet: Wallet, settings: Settings, sqlite_version: str, started_at_ms: int) -> HealthReport:
@@ -43,14 +42,18 @@ def build_health_report(wallet: Wallet, settings: Settings, sqlite_version: str,
 
     Sizes come from `stat` only. To open and close the database file here would drop SQLite's POSIX locks on it.
     """
+    readiness = check_readiness(wallet, sqlite_version)
     return HealthReport(
-        reasons=tuple(check_readiness(wallet, sqlite_version)["reasons"]),
+        is_ready=readiness["ready"],
+        reasons=tuple(readiness["reasons"]),
         version=__version__,
         sqlite_version=sqlite_version,
         has_reset_bug=has_wal_reset_bug(sqlite_version),
         file_bytes=_read_file_bytes(settings.db),
         wal_bytes=_read_file_bytes(companion_path(settings.db, "-wal")),
         free_bytes=_read_free_bytes(settings.db),
+        backup_age_s=wallet.backup_status.age_s,
+        backup_interval_s=wallet.backup_status.interval_s or None,
         journal_days=settings.journal_days,
         uptime_s=max(wallet.clock_ms() - started_at_ms, 0) // 1000,
     )
@@ -71,7 +74,11 @@ def _read_free_bytes(path: Path) -> int | None:
 
 
 class Readiness(TypedDict):
-    """Answer of `/readyz`: `ready` is true if the wallet takes all calls, new bets too; `reasons` say why not."""
+    """Answer of `/readyz`: `ready` is true if the wallet takes all calls, new bets too.
+
+    `reasons` say why not. A wallet that is ready can have a reason too: its backups fail. The money is safe then, and a
+    proxy should not take the server out of service.
+    """
 
     ready: bool
     reasons: list[str]
@@ -79,11 +86,15 @@ class Readiness(TypedDict):
 
 
 def check_readiness(wallet: Wallet, sqlite_version: str) -> Readiness:
-    """Return whether the wallet takes all calls: its store works, the server is not stopping, the disk has space."""
+    """Return whether the wallet takes all calls: its store works, the server is not stopping, the disk has space.
+
+    Failing backups are a reason that leaves it ready.
+    """
     store_fault = str(wallet.store.failure or "")
     shutdown_reason = "the server is stopping" if wallet.commit_notifier.is_closed else ""
-    reasons = [reason for reason in (store_fault, shutdown_reason, wallet.disk_space.shortage) if reason]
-    return Readiness(ready=not reasons, reasons=reasons, sqlite=sqlite_version)
+    blocking = [reason for reason in (store_fault, shutdown_reason, wallet.disk_space.shortage) if reason]
+    reasons = [*blocking, *filter(None, [wallet.backup_status.problem])]
+    return Readiness(ready=not blocking, reasons=reasons, sqlite=sqlite_version)
 
 
 def create_health_routes(wallet: Wallet, sqlite_version: str) -> list[Route]:

@@ -28,9 +28,13 @@ Players, agents, games, addresses and tokens are never labels. They are unbounde
 """
 
 import asyncio
-from collections.abc import Callable, Sequence
+import resource
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from functools import cache
 from math import nan
+from pathlib import Path
 from typing import NamedTuple
 
 from prometheus_client import (
@@ -39,11 +43,13 @@ from prometheus_client import (
     Gauge,
     Histogram,
     Info,
-    ProcessCollector,
+    Metric,
     disable_created_metrics,
     generate_latest,
 )
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
+from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily
+from prometheus_client.registry import Collector
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
@@ -132,9 +138,13 @@ class Metrics:
             "wins_without_a_bet", "Wins in the ledger that were paid without a bet.", ("currency",)
         )
         self._orphan_cents = create_gauge("wins_without_a_bet_cents", "Sum of these wins.", ("currency",))
+        self._backup_age = create_gauge(
+            "backup_age_seconds", "Age of the newest automatic backup, or the server's uptime if there is none."
+        )
+        self._backup_interval = create_gauge("backup_interval_seconds", "Interval of the automatic backups.")
         self._ready = create_gauge("ready", "1 if /readyz is ready, else 0.")
         Info("minwallet", "Versions.", registry=registry).info({"version": __version__, "sqlite": sqlite_version})
-        ProcessCollector(registry=registry)
+        registry.register(_ProcessMetrics())
 
     def record_commit(self, commands: int, seconds: float) -> None:
         """Count a commit of `commands` commands that took `seconds`."""
@@ -179,13 +189,15 @@ class Metrics:
         """Set the gauges that are not counted when they change."""
         self._waiting_calls.set(wallet.calls_in_flight)
         self._ready.set(health.is_ready)
-        for gauge, size in (
+        for gauge, value in (
             (self._wal_bytes, health.wal_bytes),
             (self._file_bytes, health.file_bytes),
             (self._free_bytes, health.free_bytes),
+            (self._backup_age, health.backup_age_s),
+            (self._backup_interval, health.backup_interval_s),
         ):
             # NaN means "not known"; 0 would raise an alert about a full disk.
-            gauge.set(nan if size is None else size)
+            gauge.set(nan if value is None else value)
         self._open_rounds.set(ledger.open_rounds)
         for holding in ledger.holdings:
             self._held_cents.labels(holding.currency, "cash").set(holding.cash)
@@ -196,6 +208,32 @@ class Metrics:
         for currency, wins, paid in ledger.orphan_wins:
             self._orphan_wins.labels(currency).set(wins)
             self._orphan_cents.labels(currency).set(paid)
+
+
+class _ProcessMetrics(Collector):
+    """The standard metrics of a process, under their usual names.
+
+    The library's own collector reports nothing without `/proc/stat`, which a systemd unit with `ProcSubset=pid` hides.
+    This one reads only what a process may always see of itself.
+    """
+
+    def __init__(self) -> None:
+        self._started_s = time.time()
+
+    def collect(self) -> Iterator[Metric]:
+        yield GaugeMetricFamily(
+            "process_start_time_seconds", "Start of the server, in seconds since 1970 UTC.", self._started_s
+        )
+        yield CounterMetricFamily("process_cpu_seconds", "Processor time, of user and system.", time.process_time())
+        max_fds, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+        yield GaugeMetricFamily("process_max_fds", "Maximum number of open file descriptors.", max_fds)
+        with suppress(OSError):  # Only Linux has these files.
+            open_fds = sum(1 for _ in Path("/proc/self/fd").iterdir())
+            virtual, resident = map(int, Path("/proc/self/statm").read_text("ascii").split()[:2])
+            yield GaugeMetricFamily("process_open_fds", "Number of open file descriptors.", open_fds)
+            for name, pages in (("virtual", virtual), ("resident", resident)):
+                size = pages * resource.getpagesize()
+                yield GaugeMetricFamily(f"process_{name}_memory_bytes", f"Size of the {name} memory in bytes.", size)
 
 
 async def _read_ledger_gauges(store: Store) -> LedgerGauges:

@@ -4,8 +4,10 @@ import re
 import shutil
 import signal
 import socket
+import subprocess
 import time
 from collections.abc import Iterator
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
 import httpx2
@@ -14,7 +16,7 @@ import pytest
 from minwallet.app import SHUTDOWN_GRACE_S
 from tests.cli.cli_assertions import assert_error_line
 from tests.demo.demo_process import run_demo
-from tests.support import TIMEOUT_S, InProcessCli
+from tests.support import ROOT, TIMEOUT_S, InProcessCli, clean_environment
 
 pytestmark = pytest.mark.long
 
@@ -188,9 +190,41 @@ def test_a_port_in_use_is_an_error(tmp_path: Path) -> None:
     cli = InProcessCli(tmp_path / "new.db")
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-        assert_error_line(cli.run("demo", "--port", port, "--provider-port", "0"), 3, f"port {port}", "--port")
-        assert_error_line(cli.run("demo", "--port", "0", "--provider-port", port), 3, f"port {port}", "--provider-port")
+        for option, other in (("--port", "--provider-port"), ("--provider-port", "--port")):
+            refused = cli.run("demo", option, port, other, "0")
+            assert_error_line(refused, 3, f"port {port}", f"choose another with {option}")
+            assert refused.err.endswith(f"{option}\n")
+        assert not cli.db.exists()
     assert_error_line(cli.run("demo", "--faults", "nonsense"), 2, "--faults")
+
+
+def test_a_free_port_is_taken_if_none_was_asked_for(tmp_path: Path) -> None:
+    """The printed addresses are the real ones, of the wallet and of the provider."""
+    held = set()
+    with ExitStack() as stack:
+        for port in (8000, 8100):
+            with suppress(OSError):  # Another program uses it already.
+                stack.enter_context(socket.create_server(("127.0.0.1", port)))
+                held.add(port)
+        with run_demo(tmp_path, "--rounds", 0, "--no-browser", ports=()) as demo:
+            said = demo.wait_until_ready()
+            for address in re.findall(r"^  (?:page|provider) +(http://\S+)", said, re.MULTILINE):
+                assert httpx2.URL(address).port not in held
+                assert httpx2.get(address, trust_env=False, follow_redirects=True).status_code == 200
+
+
+def test_make_demo_passes_the_ports_on() -> None:
+    """Without them, the demo chooses them itself."""
+    for given, passed in (([], ""), (["PORT=9000", "PROVIDER_PORT=9100"], "--port 9000 --provider-port 9100")):
+        done = subprocess.run(
+            ["make", "--dry-run", "--always-make", "demo", *given],
+            cwd=ROOT,
+            env={name: value for name, value in clean_environment().items() if not name.endswith("PORT")},
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        assert done.stdout.splitlines()[-1].split() == [".venv/bin/minwallet", "demo", *passed.split()]
 
 
 @pytest.fixture

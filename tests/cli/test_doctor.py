@@ -134,7 +134,7 @@ def test_a_running_server_is_asked(db: Path) -> None:
         found.assert_has("ok", "damage", "none in 1 entries")
     with running_server(db, MINWALLET_MIN_FREE_MB="1000000000"):
         found = run_doctor(InProcessCli(db))
-        assert found.failed == {"server"}
+        assert found.failed == {"server", "free space"}
         found.assert_has("fail", "server", "is not ready", "new bets are rejected")
 
 
@@ -358,7 +358,9 @@ def test_missing_and_old_backups_are_warnings(wallet_cli: InProcessCli, folder: 
     run_doctor_unchanged(wallet_cli, **settings).assert_has("warn", "backups", "minutes old", "log")
     (copies / format_backup_name(wallet_cli.db.stem, time.time_ns() // 1_000_000, "auto-")).write_text("")
     run_doctor_unchanged(wallet_cli, **settings).assert_has("ok", "backups", "2, the newest is")
-    run_doctor_unchanged(wallet_cli, MINWALLET_BACKUP_TO="gone").assert_has("fail", "backups", "cannot read gone")
+    run_doctor_unchanged(wallet_cli, MINWALLET_BACKUP_TO="gone").assert_has(
+        "fail", "backups", f"cannot read {folder}/gone"
+    )
 
 
 def test_backups_that_others_can_read_are_a_warning(wallet_cli: InProcessCli, folder: Path) -> None:

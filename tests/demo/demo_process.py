@@ -3,22 +3,26 @@
 import re
 import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 from tests.forkserver import start_minwallet
 from tests.support import TIMEOUT_S, InProcessCli, clean_environment
 
+FREE_PORTS = ("--port", 0, "--provider-port", 0)
+
 
 class DemoProcess:
-    """`minwallet demo` as a process on free ports, with its output."""
+    """`minwallet demo` as a process, by default on free ports, with its output."""
 
-    def __init__(self, folder: Path, *options: object, db: Path | None = None) -> None:
+    def __init__(
+        self, folder: Path, *options: object, db: Path | None = None, ports: Sequence[object] = FREE_PORTS
+    ) -> None:
         self.folder = folder
         self.out, self.err = folder / "out.txt", folder / "err.txt"
         chosen = [] if db is None else ["--db", db]
-        command = [*chosen, "demo", "--port", 0, "--provider-port", 0, *options]
+        command = [*chosen, "demo", *ports, *options]
         with self.out.open("w") as stdout, self.err.open("w") as stderr:
             self.process = start_minwallet(
                 command, stdout=stdout, stderr=stderr, env=clean_environment(TMPDIR=str(folder))
@@ -54,9 +58,11 @@ class DemoProcess:
 
 
 @contextmanager
-def run_demo(folder: Path, *options: object, db: Path | None = None) -> Iterator[DemoProcess]:
+def run_demo(
+    folder: Path, *options: object, db: Path | None = None, ports: Sequence[object] = FREE_PORTS
+) -> Iterator[DemoProcess]:
     """Run a demo until the end of the block."""
-    demo = DemoProcess(folder, *options, db=db)
+    demo = DemoProcess(folder, *options, db=db, ports=ports)
     try:
         yield demo
     finally:

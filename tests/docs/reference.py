@@ -34,10 +34,18 @@ A first run needs no settings. Each setting has one of these sources, the first 
 
 1. an option of the command;
 2. the environment;
-3. a file `.env` in the folder where the command runs;
+3. a file `.env` in the folder of the wallet file;
 4. a file `minwallet.toml` in that folder, with the short name in lower case: `port = 8000`.
 
-An unknown name in a file is an error. `minwallet config show` prints each setting in force and its source.
+- If that folder has no settings, those of the current folder are used, and a line on stderr says so. If both have
+  settings, those of the current folder are ignored, and a line says so if one of them differs.
+- The current folder's files can name the wallet file: `MINWALLET_DB`, or `db` in `minwallet.toml`.
+- A relative path in a file is relative to that file's folder. A relative path in an option or in the environment is
+  relative to the current folder.
+- An unknown name in a file is an error.
+
+`minwallet config show` prints each setting in force and its source. While a server runs on the wallet file, these are
+the settings of the server.
 
 """
 

@@ -13,11 +13,11 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response, StreamingResponse
 from starlette.routing import Route
 
-from minwallet.app import open_listener
 from minwallet.ledger.audit import AccountRef
 from minwallet.ledger.entries import Entry, Kind, Refusal, State
 from minwallet.storage.errors import StoreError
 from minwallet.web import templating
+from minwallet.web.listeners import open_listener
 from tests.support import TIMEOUT_S
 
 GALLERY_TEMPLATE = (Path(__file__).parent / "component_gallery.html").read_text("utf-8")

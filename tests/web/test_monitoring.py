@@ -4,11 +4,17 @@ import json
 import re
 import shutil
 import subprocess
+import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.support import ROOT, Server, require_programs
+from minwallet.config import load_settings
+from minwallet.wallet.service import Wallet
+from minwallet.web.health import build_health_report
+from tests.storage.reference_engine.memory_store import MemoryStore
+from tests.support import ROOT, TIMEOUT_S, InProcessCli, Server, require_programs, running_server
 from tests.web.scraper import Scrape, Scraper
 
 pytestmark = pytest.mark.long
@@ -20,6 +26,32 @@ ALERTS = (SAMPLES / "alerts.yml").read_text("utf-8")
 METRIC_NAME = re.compile(r"\b(?:minwallet|process)_[a-z_]+")
 METRIC_ROW = re.compile(r"^\| `(minwallet_\w+)` \| (\w+) \| ([\w, ]*)\| ", re.MULTILINE)
 METRIC_TYPE = re.compile(r"^# TYPE (minwallet_\w+) (\w+)$", re.MULTILINE)
+
+
+PROC_OPTIONS = {"ProtectProc=invisible": "hidepid=invisible", "ProcSubset=pid": "subset=pid"}
+"""The options of a mount of /proc that have the effect of these lines of a unit."""
+
+
+@pytest.fixture(scope="module")
+def unit_wrapper(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
+    """Return a command that starts a program with the view of /proc that the shipped unit allows, or none."""
+    unit = InProcessCli(tmp_path_factory.mktemp("unit") / "wallet.db").run("systemd").out
+    lines = [line for line in unit.splitlines() if line.startswith(("ProtectProc=", "ProcSubset="))]
+    options = ",".join(PROC_OPTIONS[line] for line in lines) or "defaults"
+    wrapper = ["unshare", "--mount", "sh", "-c", f'mount -t proc -o {options} proc /proc && exec "$@"', "sh"]
+    try:
+        is_possible = subprocess.run([*wrapper, "true"], capture_output=True, check=False).returncode == 0
+    except OSError:
+        is_possible = False
+    return wrapper if is_possible else []
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory, unit_wrapper: list[str]) -> Iterator[Server]:
+    """Yield a server that runs as under the shipped unit. Its backups fail, because nothing can write in /proc."""
+    db = tmp_path_factory.mktemp("monitoring") / "wallet.db"
+    with running_server(db, wrapper=unit_wrapper, MINWALLET_BACKUP_TO="/proc") as server:
+        yield server
 
 
 @pytest.fixture(scope="module")
@@ -67,6 +99,41 @@ def test_the_page_has_each_metric(scrape: Scrape) -> None:
         own = re.sub(r"_(bucket|sum|count)$", "", name)
         if own.startswith("minwallet_"):
             assert {label for label, _ in labels} - {"le"} == rows[own][1], name
+
+
+def test_the_process_metrics_exist_under_the_restrictions_of_the_unit(scrape: Scrape, unit_wrapper: list[str]) -> None:
+    """Alerts and dashboard need them, and a unit hides most of /proc."""
+    if not unit_wrapper:
+        pytest.skip("mounting /proc needs root and unshare: apt install util-linux")
+    process = {name: value for (name, _), value in scrape.samples.items() if name.startswith("process_")}
+    assert abs(time.time() - process["process_start_time_seconds"]) < 3600
+    assert process["process_virtual_memory_bytes"] > process["process_resident_memory_bytes"] > 10e6
+    assert process["process_max_fds"] > process["process_open_fds"] > 3
+    assert process["process_cpu_seconds_total"] > 0
+
+
+def test_failing_backups_are_reported(server: Server) -> None:
+    """`/readyz` gives the reason and stays 200: the money is safe. The age in the metrics grows, and `doctor` warns."""
+    deadline = time.monotonic() + TIMEOUT_S
+    while not (ready := server.http.get("/readyz").json())["reasons"]:
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    reason = "automatic backups fail: there is none yet; the server's log has the cause"
+    assert server.http.get("/readyz").status_code == 200
+    assert (ready["ready"], ready["reasons"]) == (True, [reason])
+    assert "the backup failed: " in server.read_log()
+    doctor = server.cli.run("doctor", "--json").json["findings"]
+    assert any(each["level"] == "warn" and reason in each["words"] for each in doctor)
+
+
+def test_the_age_of_the_newest_backup_is_a_metric(scrape: Scrape, tmp_path: Path) -> None:
+    """It is unknown without automatic backups, so that no alert fires."""
+    assert scrape("ready") == 1
+    assert scrape("backup_age_seconds") >= 0
+    assert scrape("backup_interval_seconds") == 3600
+    wallet, settings = Wallet(MemoryStore()), load_settings(db=tmp_path / "wallet.db")
+    report = build_health_report(wallet, settings, "3", 0)
+    assert (report.backup_age_s, report.backup_interval_s) == (None, None)
 
 
 def test_promtool_accepts_the_metrics(scrape: Scrape, promtool: str) -> None:

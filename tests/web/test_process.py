@@ -17,7 +17,7 @@ from pathlib import Path
 import httpx2
 import pytest
 
-from minwallet.app import MAX_UNSENT_BYTES, limit_unsent_bytes
+from minwallet.web.listeners import MAX_UNSENT_BYTES, limit_unsent_bytes
 from tests.forkserver import FRESH_PROCESS
 from tests.support import TIMEOUT_S, InProcessCli, Server, clean_environment, running_server
 

@@ -134,8 +134,9 @@ class TotalsRequest(_ApiParams):
 
 
 class HealthResponse(TypedDict):
-    """`reasons` says why the wallet is not ready. `sqlite` is the version of the SQLite library. `has_reset_bug`
-    is true if that version can lose commits when another program writes to the file too. A size is null if unknown.
+    """`reasons` says why the wallet is not ready, or that its backups fail, which leaves it ready. `sqlite` is the
+    version of the SQLite library. `has_reset_bug` is true if that version can lose commits when another program writes
+    to the file too. A size is null if unknown.
     """
 
     ready: bool

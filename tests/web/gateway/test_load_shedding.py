@@ -18,7 +18,7 @@ from starlette.responses import PlainTextResponse
 from starlette.types import Receive, Scope, Send
 from uvicorn import Server
 
-from minwallet.app import open_listener, start_server
+from minwallet.app import start_server
 from minwallet.storage.file_lock import read_control_endpoint
 from minwallet.web.gateway.bounded_reads import BoundedReadProtocol
 from minwallet.web.gateway.connection_budget import (
@@ -30,6 +30,7 @@ from minwallet.web.gateway.connection_budget import (
     LimitedServerConfig,
 )
 from minwallet.web.gateway.http_protocol import REQUEST_TIMEOUT_S, UNREAD_TIMEOUT_S, LimitedHttpProtocol
+from minwallet.web.listeners import open_listener
 from tests.support import TIMEOUT_S, InProcessCli, clean_environment, running_server
 
 CONNECTION_LIMIT = 40
