@@ -42,8 +42,8 @@ SEED_COLUMNS = ("player_id", "currency", "balance", "bonus", "token", "agent")
 SEPARATORS = {",": "','", ";": "';'", "\t": "tab"}
 """The separators of columns, with their names. A spreadsheet with decimal commas writes `;` or a tab."""
 
-ROWS_PER_SLICE = 100
-"""The number of lines in one request to a server. A bet may have to wait for its transaction of about 10 ms."""
+ROWS_PER_SLICE = 200
+"""The number of lines in one request to a server. A bet may have to wait for its transaction of about 20 ms."""
 
 
 class SeedFile(NamedTuple):
@@ -154,7 +154,7 @@ def _add_to_server(context: typer.Context, rows: "Sequence[SeedRow]", file: Path
             part = rows[start : start + ROWS_PER_SLICE]
             done = f"the lines before line {part[0].line} are written; run the command again to add the others"
             try:
-                reply = execute(context, Seed(rows=tuple(part)))
+                reply = execute(context, Seed(rows=tuple(part), lines=f"{part[0].line} to {part[-1].line}"))
             except CommandRefused as refused:
                 if not start:
                     raise _build_refusal(refused.args, file) from refused

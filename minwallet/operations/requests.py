@@ -230,8 +230,11 @@ class SeedRow(_BaseRequest):
 
 
 class Seed(_BaseRequest):
+    """New players of a file, or of the part with these `lines`, which the audit log names."""
+
     operation: Literal["seed"] = "seed"
     rows: tuple[SeedRow, ...]
+    lines: Annotated[str, Field(max_length=50)] = ""
 
 
 class LedgerRead(_BaseRequest):

@@ -14,6 +14,7 @@ from unittest.mock import patch
 import pytest
 
 from minwallet.cli.dispatch import execute
+from minwallet.cli.seed import ROWS_PER_SLICE
 from tests.cli.cli_assertions import assert_error_line, assert_unchanged
 from tests.forkserver import start_minwallet
 from tests.support import CommandResult, InProcessCli, Server, clean_environment, running_server
@@ -276,7 +277,7 @@ def test_bets_are_committed_between_the_lines_of_a_seed(server: Server, tmp_path
 
     with ThreadPoolExecutor(1) as pool:
         bets = pool.submit(place_bets)
-        server.cli("seed", write_players(tmp_path, "slow", 1500))
+        server.cli("seed", write_players(tmp_path, "slow", 2000))
         stop.set()
         bets.result()
     assert server.cli.run("export", "ledger", tmp_path / "ledger.csv").code == 0
@@ -286,8 +287,8 @@ def test_bets_are_committed_between_the_lines_of_a_seed(server: Server, tmp_path
         if ",slow" in line or ",bet," in line
     ]
     during = kinds[kinds.index("seeded") : len(kinds) - kinds[::-1].index("seeded")]
-    assert during.count("seeded") == 1500
-    assert during.count("bet") >= 5
+    assert during.count("seeded") == 2000
+    assert during.count("bet") >= 3
 
 
 def test_a_killed_seed_is_finished_by_the_same_command(server: Server, tmp_path: Path) -> None:
@@ -320,8 +321,8 @@ def test_a_server_adds_nothing_if_the_last_line_is_bad(server: Server, tmp_path:
 
 def test_a_failing_slice_says_what_is_written(server: Server, tmp_path: Path) -> None:
     """A change of another command between the check and the write can make a line invalid."""
-    file, rival = write_players(tmp_path, "half", 150), tmp_path / "rival.csv"
-    rival.write_text(f"{HEADER}rival,USD,1,,t_half149,\n")
+    file, rival = write_players(tmp_path, "half", ROWS_PER_SLICE + 50), tmp_path / "rival.csv"
+    rival.write_text(f"{HEADER}rival,USD,1,,t_half{ROWS_PER_SLICE + 49},\n")
 
     def interfere(*arguments: object, **options: object) -> object:
         reply = execute(*arguments, **options)  # type: ignore[arg-type]
@@ -334,7 +335,7 @@ def test_a_failing_slice_says_what_is_written(server: Server, tmp_path: Path) ->
     refused = server.cli.run("seed", file)
     reason, advice = refused.err.splitlines()
     assert refused.code == 1
-    assert reason.startswith("minwallet: line 151: ")
-    assert "the lines before line 102 are written; run the command again" in advice
+    assert reason.startswith(f"minwallet: line {ROWS_PER_SLICE + 51}: ")
+    assert f"the lines before line {ROWS_PER_SLICE + 2} are written; run the command again" in advice
     assert "nothing was added" not in refused.err
-    assert len(server.cli("player", "list", "--search", "half")["players"]) == 100
+    assert len(server.cli("player", "list", "--search", "half")["players"]) == ROWS_PER_SLICE

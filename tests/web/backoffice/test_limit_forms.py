@@ -90,8 +90,8 @@ def test_a_player_is_excluded_until_a_day(server: Server, admin_client: AdminCli
     assert ">excluded<" not in admin_client.get_page(path)
     sure = {"until": read_field(asked.text, "until"), "sure": read_field(asked.text, "sure")}
     assert admin_client.flash_after(f"{path}/exclusion", **sure) == f"{name} is excluded until {day} 00:00 UTC."
-    ((_, status, *_),) = read_table_rows(admin_client.get_page(f"/admin/players?q={name}"))
-    assert status == f"excluded until {day} 00:00:00 UTC"
+    ((_, status, end, *_),) = read_table_rows(admin_client.get_page(f"/admin/players?q={name}"))
+    assert (status, end) == ("excluded", f"{day} 00:00:00 UTC")
     page = admin_client.get_page(path)
     assert re.search(r'<h1>.*<span class="badge blocked">excluded</span></h1>', page)
     assert server.vela("authenticate", access_token=server.cli.open_session(name))["message"] == "Player blocked"
