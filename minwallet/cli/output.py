@@ -107,6 +107,8 @@ class TablePrinter:
 
     def print_page(self, rows: Sequence[Sequence[object]]) -> bool:
         """Print the rows. Return False if stdout is closed."""
+        if not rows:
+            return True
         cells = [[_escape_control_characters("" if cell is None else str(cell)) for cell in row] for row in rows]
         self._widths = [
             max(width, *map(_measure, column))

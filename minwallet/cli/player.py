@@ -88,8 +88,7 @@ def list_(
         async for page in read_player_pages(Wallet(store), request):
             if not printer.print_page([row for player in page for row in _build_rows(player)]):
                 return
-        is_filtered = search or status
-        printer.finish("no players found" if is_filtered else NO_PLAYERS)
+        printer.finish("no players found" if search or status else NO_PLAYERS)
 
     run_with_store(context, work)
 
@@ -164,7 +163,7 @@ def exclude(
     from minwallet.operations.requests import PlayerExclude
 
     request = PlayerExclude(agent=agent, player_id=player_id, until=_parse_until(until))
-    if request.until and not yes and sys.stdin.isatty():
+    if request.until and not yes and sys.stdin and sys.stdin.isatty():
         _confirm_exclusion(request)
     reply = execute(context, request)
     print_json(reply) if as_json else print_exclusion(reply)
@@ -209,9 +208,9 @@ def _print_player(player: "Reply", *, wide: bool = False, as_json: bool) -> None
         print_table(PLAYER_COLUMNS, _build_rows(player), NO_PLAYERS, required=REQUIRED_COLUMNS, wide=wide)
 
 
-def _build_rows(player: "Mapping[str, Any]") -> Iterator[Sequence[object]]:
+def _build_rows(player: Mapping[str, Any]) -> Iterator[Sequence[object]]:
     """Yield one row of a table for each account."""
-    status = describe_status(player)
+    status = _describe_status(player)
     for account in player["accounts"]:
         yield (
             *(player["player_id"], player["agent"], status, account["currency"]),
@@ -219,7 +218,7 @@ def _build_rows(player: "Mapping[str, Any]") -> Iterator[Sequence[object]]:
         )
 
 
-def describe_status(player: "Mapping[str, Any]") -> str:
+def _describe_status(player: Mapping[str, Any]) -> str:
     """Return the status for people: active, blocked, or excluded with the end; a player may be both of these."""
     from minwallet.operations.timestamps import iso_to_minute
 

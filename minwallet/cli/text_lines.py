@@ -32,6 +32,8 @@ def iter_text_lines(file: Path) -> Iterator[str]:
     """
     try:
         if file == STDIN:
+            if sys.stdin is None:
+                raise UsageError("cannot read standard input: it is closed")
             yield from _decode_lines(sys.stdin.buffer, file)
         else:
             with file.open("rb") as stream:

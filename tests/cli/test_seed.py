@@ -12,9 +12,11 @@ from pathlib import Path
 from unittest.mock import patch
 
 import pytest
+import typer
 
 from minwallet.cli.dispatch import execute
 from minwallet.cli.seed import ROWS_PER_SLICE
+from minwallet.operations.requests import OperationRequest, Reply
 from tests.cli.cli_assertions import assert_error_line, assert_unchanged
 from tests.forkserver import start_minwallet
 from tests.support import CommandResult, InProcessCli, Server, clean_environment, running_server
@@ -324,8 +326,8 @@ def test_a_failing_slice_says_what_is_written(server: Server, tmp_path: Path) ->
     file, rival = write_players(tmp_path, "half", ROWS_PER_SLICE + 50), tmp_path / "rival.csv"
     rival.write_text(f"{HEADER}rival,USD,1,,t_half{ROWS_PER_SLICE + 49},\n")
 
-    def interfere(*arguments: object, **options: object) -> object:
-        reply = execute(*arguments, **options)  # type: ignore[arg-type]
+    def interfere(context: typer.Context, request: OperationRequest) -> Reply:
+        reply = execute(context, request)
         patched.stop()
         assert server.cli.run("seed", rival).code == 0
         return reply
