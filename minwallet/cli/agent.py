@@ -105,7 +105,9 @@ def _print_settings(settings: "Reply", *, as_json: bool) -> None:
     if as_json:
         print_json(settings)
     else:
-        print_table(["setting", "value"], [(name.replace("_", " "), settings[name]) for name in settings], "")
+        print_table(
+            ["setting", "value"], [(name.replace("_", " "), settings[name]) for name in settings], "", wide=True
+        )
 
 
 def _print_agents(agents: "list[Reply]", *, wide: bool = False) -> None:
