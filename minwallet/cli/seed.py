@@ -42,8 +42,8 @@ SEED_COLUMNS = ("player_id", "currency", "balance", "bonus", "token", "agent")
 SEPARATORS = {",": "','", ";": "';'", "\t": "tab"}
 """The separators of columns, with their names. A spreadsheet with decimal commas writes `;` or a tab."""
 
-ROWS_PER_SLICE = 200
-"""The number of lines in one request to a server. A bet may have to wait for its transaction of about 20 ms."""
+ROWS_PER_SLICE = 100
+"""The number of lines in one request to a server. A bet may have to wait for its transaction of about 10 ms."""
 
 
 class SeedFile(NamedTuple):

@@ -279,7 +279,7 @@ def test_bets_are_committed_between_the_lines_of_a_seed(server: Server, tmp_path
 
     with ThreadPoolExecutor(1) as pool:
         bets = pool.submit(place_bets)
-        server.cli("seed", write_players(tmp_path, "slow", 2000))
+        server.cli("seed", write_players(tmp_path, "slow", 1500))
         stop.set()
         bets.result()
     assert server.cli.run("export", "ledger", tmp_path / "ledger.csv").code == 0
@@ -289,7 +289,7 @@ def test_bets_are_committed_between_the_lines_of_a_seed(server: Server, tmp_path
         if ",slow" in line or ",bet," in line
     ]
     during = kinds[kinds.index("seeded") : len(kinds) - kinds[::-1].index("seeded")]
-    assert during.count("seeded") == 2000
+    assert during.count("seeded") == 1500
     assert during.count("bet") >= 3
 
 
