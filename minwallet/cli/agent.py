@@ -6,7 +6,7 @@ import typer
 
 from minwallet.cli import callback_key
 from minwallet.cli.dispatch import execute, query
-from minwallet.cli.options import AgentNameArgument, JsonOption
+from minwallet.cli.options import AgentNameArgument, JsonOption, WideOption
 from minwallet.cli.output import print_json, print_table
 from minwallet.protocols.operator_service import ReportUnit
 
@@ -90,7 +90,7 @@ def show(context: typer.Context, name: AgentNameArgument = "default", as_json: J
 
 
 @app.command("list")
-def list_(context: typer.Context, as_json: JsonOption = False) -> None:
+def list_(context: typer.Context, wide: WideOption = False, as_json: JsonOption = False) -> None:
     """List the agents.
 
     Example: minwallet agent list --json
@@ -98,16 +98,18 @@ def list_(context: typer.Context, as_json: JsonOption = False) -> None:
     from minwallet.operations.requests import AgentList
 
     reply = query(context, AgentList())
-    print_json(reply) if as_json else _print_agents(reply["agents"])
+    print_json(reply) if as_json else _print_agents(reply["agents"], wide=wide)
 
 
 def _print_settings(settings: "Reply", *, as_json: bool) -> None:
     if as_json:
         print_json(settings)
     else:
-        print_table(["setting", "value"], [(name.replace("_", " "), settings[name]) for name in settings], "")
+        print_table(
+            ["setting", "value"], [(name.replace("_", " "), settings[name]) for name in settings], "", wide=True
+        )
 
 
-def _print_agents(agents: "list[Reply]") -> None:
+def _print_agents(agents: "list[Reply]", *, wide: bool = False) -> None:
     rows = [(agent["name"], agent["wallet_token"], agent["host_id"]) for agent in agents]
-    print_table(["agent", "wallet token", "host id"], rows, "no agents")
+    print_table(["agent", "wallet token", "host id"], rows, "no agents", wide=wide)

@@ -155,7 +155,8 @@ def show(context: typer.Context, seq: SeqArgument, as_json: JsonOption = False) 
         for name, value in entry.items()
         if value is not None
     ]
-    print_table(["entry", f"{seq}"], rows[1:], "")
+    # Two columns, names and values: a long value continues on the next line of the terminal.
+    print_table(["entry", f"{seq}"], rows[1:], "", wide=True)
     if reply["request"]:
         print_line(f"\nrequest  {reply['request']}\nreply    {reply['reply']}")
     else:

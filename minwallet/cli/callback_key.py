@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from minwallet.cli.dispatch import execute, query
-from minwallet.cli.options import AgentNameArgument, JsonOption
+from minwallet.cli.options import AgentNameArgument, JsonOption, WideOption
 from minwallet.cli.output import print_json, print_line, print_table
 
 app = typer.Typer(help="Manage the callback keys of an agent.", no_args_is_help=True)
@@ -31,7 +31,12 @@ def add(context: typer.Context, name: AgentNameArgument, as_json: JsonOption = F
 
 
 @app.command("list")
-def list_(context: typer.Context, name: AgentNameArgument = "default", as_json: JsonOption = False) -> None:
+def list_(
+    context: typer.Context,
+    name: AgentNameArgument = "default",
+    wide: WideOption = False,
+    as_json: JsonOption = False,
+) -> None:
     """List an agent's callback keys, revoked ones included.
 
     The list shows only the first characters of each key.
@@ -49,7 +54,7 @@ def list_(context: typer.Context, name: AgentNameArgument = "default", as_json: 
         for each in reply["callback_keys"]
     ]
     empty = f"no callback keys yet; create one with: minwallet agent callback-key add {name}"
-    print_table(["callback key", "created", "created by", "revoked"], rows, empty)
+    print_table(["callback key", "created", "created by", "revoked"], rows, empty, wide=wide)
 
 
 @app.command("revoke")

@@ -4,10 +4,10 @@ import asyncio
 import csv
 import json
 import re
-from collections.abc import Callable, Iterator, Sequence
-from itertools import islice
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import chain, islice
 from pathlib import Path
-from typing import Annotated, Any, TextIO, TypeVar
+from typing import Annotated, Any, TypeVar
 
 import typer
 
@@ -16,6 +16,7 @@ from minwallet.cli.export import LEDGER_COLUMNS, PAGE_SIZE, PLAYER_COLUMNS
 from minwallet.cli.hints import NEW_AGENT_HINT
 from minwallet.cli.options import JsonOption
 from minwallet.cli.output import CommandRefused, UsageError, print_json, print_line, progress_bar, truncate
+from minwallet.cli.text_lines import iter_text_lines
 from minwallet.ledger.audit import AccountRef, EntryRow
 from minwallet.protocols.registry import PROTOCOLS, load_protocol
 from minwallet.storage.file_lock import DatabaseLock
@@ -134,37 +135,32 @@ def _parse_account(fields: dict[str, Any]) -> AccountRow:
 
 def _read_file(file: Path, names: Sequence[str], parse: Callable[[dict[str, Any]], T]) -> Iterator[T]:
     """Yield the parsed rows of a CSV or JSON lines file. Raise UsageError with the line number for an invalid one."""
-    try:
-        with file.open(encoding="utf-8-sig", newline="") as stream:
-            is_json = stream.read(1) == "{"
-            stream.seek(0)
-            # A CSV file starts with a line of names.
-            number = 0 if is_json else 1
-            lines = _iter_json_lines(stream) if is_json else _iter_csv_records(stream)
-            while True:
-                line = number + 1
-                try:
-                    number, fields = next(lines)
-                    line = number
-                    parsed = parse(_validate_fields(fields, names))
-                except StopIteration:
-                    return
-                except (ValueError, csv.Error, RecursionError) as error:
-                    raise UsageError(f"invalid row in '{file}', line {line}: {error}") from error
-                yield parsed
-    except OSError as error:
-        raise UsageError(f"cannot read '{file}': {error.strerror}") from error
-    except UnicodeDecodeError as error:
-        raise UsageError(f"cannot read '{file}': not UTF-8 text; name a file that `minwallet export` wrote") from error
+    text_lines = iter_text_lines(file)
+    first = next(text_lines, "")
+    is_json, text_lines = first.startswith("{"), chain([first], text_lines)
+    # A CSV file starts with a line of names.
+    number = 0 if is_json else 1
+    lines = _iter_json_lines(text_lines) if is_json else _iter_csv_records(text_lines)
+    while True:
+        line = number + 1
+        try:
+            number, fields = next(lines)
+            line = number
+            parsed = parse(_validate_fields(fields, names))
+        except StopIteration:
+            return
+        except (ValueError, csv.Error, RecursionError) as error:
+            raise UsageError(f"invalid row in '{file}', line {line}: {error}") from error
+        yield parsed
 
 
-def _iter_json_lines(stream: TextIO) -> Iterator[tuple[int, Any]]:
-    for number, line in enumerate(stream, 1):
+def _iter_json_lines(lines: Iterable[str]) -> Iterator[tuple[int, Any]]:
+    for number, line in enumerate(lines, 1):
         yield number, json.loads(line, parse_int=_parse_integer)
 
 
-def _iter_csv_records(stream: TextIO) -> Iterator[tuple[int, dict[str, Any]]]:
-    reader = csv.reader(stream, strict=True)
+def _iter_csv_records(lines: Iterable[str]) -> Iterator[tuple[int, dict[str, Any]]]:
+    reader = csv.reader(lines, strict=True)
     header = next(reader, [])
     for values in reader:
         if len(values) != len(header):

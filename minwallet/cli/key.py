@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from minwallet.cli.dispatch import execute, query
-from minwallet.cli.options import JsonOption
+from minwallet.cli.options import JsonOption, WideOption
 from minwallet.cli.output import print_json, print_line, print_table
 from minwallet.storage.admin_store import KeyScope
 
@@ -44,7 +44,7 @@ def add(
 
 
 @app.command("list")
-def list_(context: typer.Context, as_json: JsonOption = False) -> None:
+def list_(context: typer.Context, wide: WideOption = False, as_json: JsonOption = False) -> None:
     """List the keys, revoked ones included.
 
     The list shows only the first characters of each key, and who made it. The maker of an old key may not be recorded.
@@ -65,7 +65,7 @@ def list_(context: typer.Context, as_json: JsonOption = False) -> None:
         for each in reply["keys"]
     ]
     empty = "no keys yet; create one with: minwallet key add NAME --scope read"
-    print_table(["name", "key", "scope", "agent", "created", "created by", "revoked"], rows, empty)
+    print_table(["name", "key", "scope", "agent", "created", "created by", "revoked"], rows, empty, wide=wide)
 
 
 @app.command("revoke")

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from minwallet.cli.dispatch import query
-from minwallet.cli.options import AgentOption, CurrencyFilterOption, JsonOption, PlayerIdArgument
+from minwallet.cli.options import AgentOption, CurrencyFilterOption, JsonOption, PlayerIdArgument, WideOption
 from minwallet.cli.output import print_json, print_table
 from minwallet.ledger.money import format_amount
 
@@ -15,19 +15,21 @@ if TYPE_CHECKING:
 
 ENTRY_COLUMNS: dict[str, Callable[["Reply"], object]] = {
     "seq>": lambda entry: entry["seq"],
-    "at (UTC)": lambda entry: entry["at"].partition(".")[0].replace("T", " "),
     "kind": lambda entry: entry["kind"],
+    "id": lambda entry: entry["id"],
+    "game": lambda entry: entry["game"],
+    "round": lambda entry: entry["round"],
     "state": lambda entry: entry["state"],
     "currency": lambda entry: entry["currency"],
     "cash change>": lambda entry: format_amount(entry["amount"]),
     "cash>": lambda entry: format_amount(entry["cash_after"]),
     "bonus change>": lambda entry: format_amount(entry["bonus_amount"]),
     "bonus>": lambda entry: format_amount(entry["bonus_after"]),
-    "id": lambda entry: entry["id"],
-    "game": lambda entry: entry["game"],
-    "round": lambda entry: entry["round"],
+    "at (UTC)": lambda entry: entry["at"].partition(".")[0].replace("T", " "),
     "protocol": lambda entry: entry["protocol"],
 }
+
+OPTIONAL_IN_A_NARROW_TERMINAL = ("bonus change>", "bonus>", "at (UTC)", "protocol")
 
 
 def ledger(
@@ -36,6 +38,7 @@ def ledger(
     currency: CurrencyFilterOption = None,
     limit: Annotated[int, typer.Option("--limit", metavar="N", help="Maximum number of entries.")] = 50,
     agent: AgentOption = "default",
+    wide: WideOption = False,
     as_json: JsonOption = False,
 ) -> None:
     """Show a player's ledger entries, newest first.
@@ -58,4 +61,5 @@ def ledger(
     }
     columns = {name: cell for name, cell in ENTRY_COLUMNS.items() if optional.get(name, True)}
     rows = [[cell(entry) for cell in columns.values()] for entry in entries]
-    print_table(list(columns), rows, "no entries yet")
+    required = sum(name not in OPTIONAL_IN_A_NARROW_TERMINAL for name in columns)
+    print_table(list(columns), rows, "no entries yet", required=required, wide=wide)

@@ -12,6 +12,7 @@ from minwallet.cli.options import (
     CurrencyOption,
     JsonOption,
     PlayerIdArgument,
+    WideOption,
     parse_amount_option,
 )
 from minwallet.cli.output import print_json, print_line, print_table
@@ -31,6 +32,7 @@ def list_(
     player_id: PlayerIdArgument,
     currency: CurrencyFilterOption = None,
     agent: AgentOption = "default",
+    wide: WideOption = False,
     as_json: JsonOption = False,
 ) -> None:
     """Show a player's limits, their usage, and an exclusion.
@@ -39,7 +41,8 @@ def list_(
     """
     from minwallet.operations.requests import LimitList
 
-    _print_limits(query(context, LimitList(agent=agent, player_id=player_id, currency=currency)), as_json=as_json)
+    reply = query(context, LimitList(agent=agent, player_id=player_id, currency=currency))
+    _print_limits(reply, wide=wide, as_json=as_json)
 
 
 @app.command("set", cls=AmountCommand)
@@ -74,7 +77,7 @@ def print_exclusion(reply: "Reply") -> None:
         print_line(line)
 
 
-def _print_limits(reply: "Reply", *, as_json: bool) -> None:
+def _print_limits(reply: "Reply", *, wide: bool = False, as_json: bool) -> None:
     if as_json:
         print_json(reply)
         return
@@ -93,7 +96,7 @@ def _print_limits(reply: "Reply", *, as_json: bool) -> None:
         for limit in account["limits"]
     ]
     empty = f"no limits; set one with: minwallet limit set {reply['player_id']} deposit day 100"
-    print_table(["currency", "kind", "per", "limit>", "used>", "next limit"], rows, empty)
+    print_table(["currency", "kind", "per", "limit>", "used>", "next limit"], rows, empty, wide=wide)
 
 
 def _describe_next_limit(limit: Mapping[str, Any]) -> str:

@@ -9,6 +9,9 @@ from minwallet.cli.output import UsageError
 from minwallet.ledger.money import parse_amount, parse_signed_amount
 
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document, for scripts.")]
+WideOption = Annotated[
+    bool, typer.Option("--wide", help="Print all columns of the table, even if the terminal is narrow.")
+]
 AgentOption = Annotated[str, typer.Option("--agent", help="The player's agent.")]
 ProviderAgentOption = Annotated[str, typer.Option("--agent", help="The agent whose provider to use.")]
 CurrencyOption = Annotated[

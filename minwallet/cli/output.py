@@ -3,19 +3,17 @@
 import io
 import json
 import os
+import re
 import shutil
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from typing import TYPE_CHECKING, Any
+from itertools import islice
+from typing import Any
 
 import typer
 
 from minwallet.ledger.money import format_amount
-
-if TYPE_CHECKING:
-    from rich.table import Table
-    from rich.text import Text
 
 EXIT_REFUSED, EXIT_USAGE, EXIT_UNUSABLE = 1, 2, 3
 
@@ -23,6 +21,13 @@ UNLIMITED_WIDTH = 10_000
 """The width of tables in a file or a pipe, which must not lose a column."""
 
 MAX_REASONS = 20
+
+PAGE_ROWS = 1000
+"""The number of rows of a table that are measured together."""
+
+COLUMN_GAP = "  "
+
+CONTROL_CHARACTER = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 
 
 class CommandRefused(Exception):
@@ -66,29 +71,75 @@ def print_line(text: str) -> bool:
     return _write_stdout(text + "\n")
 
 
-def print_table(columns: Sequence[str], rows: Iterable[Sequence[object]], empty: str) -> None:
-    """Print the rows as a table, or the text `empty` if there are none. Right-align a column whose name ends in ">".
+def print_table(
+    columns: Sequence[str],
+    rows: Iterable[Sequence[object]],
+    empty: str,
+    *,
+    required: int | None = None,
+    wide: bool = False,
+) -> None:
+    """Print the rows as a table, or the text `empty` if there are none. See TablePrinter."""
+    printer, iterator = TablePrinter(columns, required=required, wide=wide), iter(rows)
+    while page := [*islice(iterator, PAGE_ROWS)]:
+        if not printer.print_page(page):
+            return
+    printer.finish(empty)
 
-    A terminal that is too narrow shows fewer columns, from the left, so the last ones should be the least important.
+
+class TablePrinter:
+    """A table that is printed page by page, so that a long one begins immediately and needs little memory.
+
+    A column whose name ends in ">" is right-aligned. Without `wide`, the first page chooses a form that fits into the
+    terminal: all columns, or as many from the left as fit, or one line per value if the first `required` columns do not
+    fit. By default all columns are required. A later page with longer values has wider columns.
     """
-    from rich.console import Console
-    from rich.text import Text
 
-    cells = [[Text("" if cell is None else str(cell)) for cell in row] for row in rows]
-    if not cells:
-        print_line(empty)
-        return
-    is_terminal = _is_terminal()
-    width = shutil.get_terminal_size().columns if is_terminal else UNLIMITED_WIDTH
-    console = Console(file=io.StringIO(), force_terminal=is_terminal, width=UNLIMITED_WIDTH)
-    shown = len(columns)
-    while shown > 1 and console.measure(_build_table(columns[:shown], cells)).maximum > width:
-        shown -= 1
-    with console.capture() as written:
-        console.print(_build_table(columns[:shown], cells))
-    _write_stdout(written.get())
-    if missing := [column.removesuffix(">") for column in columns[shown:]]:
-        print_line(f"(columns not shown: {', '.join(missing)}; widen the terminal, or use --json)")
+    def __init__(self, columns: Sequence[str], *, required: int | None = None, wide: bool = False) -> None:
+        self._names = [column.removesuffix(">") for column in columns]
+        self._is_right = [column.endswith(">") for column in columns]
+        self._required = len(columns) if required is None else required
+        self._terminal_width = UNLIMITED_WIDTH if wide or not _is_terminal() else shutil.get_terminal_size().columns
+        self._widths = [_measure(name) for name in self._names]
+        self._shown = 0
+        """The number of columns that are shown; 0 in the form of one value per line."""
+        self._has_rows = False
+
+    def print_page(self, rows: Sequence[Sequence[object]]) -> bool:
+        """Print the rows. Return False if stdout is closed."""
+        if not rows:
+            return True
+        cells = [[_escape_control_characters("" if cell is None else str(cell)) for cell in row] for row in rows]
+        self._widths = [
+            max(width, *map(_measure, column))
+            for width, column in zip(self._widths, zip(*cells, strict=True), strict=True)
+        ]
+        is_first, self._has_rows = not self._has_rows, True
+        if is_first:
+            fitting = [count for count in range(self._required, len(self._names) + 1) if self._fits(count)]
+            self._shown = max(fitting, default=0)
+        if not self._shown:
+            blocks = [self._format_block(row) for row in cells]
+            return _write_stdout("\n" * (not is_first) + "\n".join(blocks))
+        header = [color_text(self._format_line(self._names), "bold")] if is_first else []
+        return _write_stdout("".join(f"{line}\n" for line in [*header, *map(self._format_line, cells)]))
+
+    def finish(self, empty: str) -> None:
+        """Print the text `empty` if there were no rows, or the names of the columns that did not fit."""
+        if not self._has_rows:
+            print_line(empty)
+        elif self._shown and (hidden := self._names[self._shown :]):
+            print_line(f"(columns not shown: {', '.join(hidden)}; widen the terminal, or use --wide or --json)")
+
+    def _fits(self, count: int) -> bool:
+        return sum(self._widths[:count]) + len(COLUMN_GAP) * (count - 1) <= self._terminal_width
+
+    def _format_line(self, cells: Sequence[str]) -> str:
+        columns = zip(cells[: self._shown], self._widths, self._is_right, strict=False)
+        return COLUMN_GAP.join(_pad(cell, width, is_right=is_right) for cell, width, is_right in columns).rstrip()
+
+    def _format_block(self, cells: Sequence[str]) -> str:
+        return "".join(f"{name}: {cell}\n" for name, cell in zip(self._names, cells, strict=True) if cell)
 
 
 def truncate(reasons: Sequence[str], noun: str = "") -> list[str]:
@@ -112,15 +163,23 @@ def _is_terminal() -> bool:
     return sys.stdout is not None and sys.stdout.isatty()
 
 
-def _build_table(columns: Sequence[str], rows: "Sequence[Sequence[Text]]") -> "Table":
-    from rich.table import Table
+def _measure(text: str) -> int:
+    """Return the number of columns that the text takes in a terminal."""
+    if text.isascii():
+        return len(text)
+    from rich.cells import cell_len
 
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for column in columns:
-        table.add_column(column.removesuffix(">"), justify="right" if column.endswith(">") else "left", no_wrap=True)
-    for row in rows:
-        table.add_row(*row[: len(columns)])
-    return table
+    return cell_len(text)
+
+
+def _pad(text: str, width: int, *, is_right: bool) -> str:
+    blanks = " " * (width - _measure(text))
+    return blanks + text if is_right else text + blanks
+
+
+def _escape_control_characters(text: str) -> str:
+    """Return the text with visible control characters. A provider's text must not control the terminal."""
+    return CONTROL_CHARACTER.sub(lambda found: repr(found[0])[1:-1], text)
 
 
 def _write_stdout(text: str) -> bool:

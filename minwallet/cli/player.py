@@ -1,20 +1,30 @@
 """`minwallet player`."""
 
+import sys
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from datetime import date
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from minwallet.cli import limit
-from minwallet.cli.dispatch import execute, query
-from minwallet.cli.options import AgentOption, JsonOption, PlayerIdArgument, parse_amount_option
-from minwallet.cli.output import UsageError, print_json, print_table
+from minwallet.cli.dispatch import execute, query, run_with_store
+from minwallet.cli.limit import print_exclusion
+from minwallet.cli.options import AgentOption, JsonOption, PlayerIdArgument, WideOption, parse_amount_option
+from minwallet.cli.output import CommandRefused, TablePrinter, UsageError, print_json, print_table
 from minwallet.ledger.money import format_amount
-from minwallet.storage.models import PlayerStatus
+from minwallet.storage.models import PlayerStatus, StatusFilter
 
 if TYPE_CHECKING:
-    from minwallet.operations.requests import Reply
+    from minwallet.operations.requests import PlayerExclude, Reply
+    from minwallet.storage.sqlite import SqliteStore
+
+PLAYER_COLUMNS = ("player", "agent", "status", "currency", "cash>", "bonus>")
+
+REQUIRED_COLUMNS = 5
+"""All columns but the bonus."""
+
+NO_PLAYERS = "no players yet; add one with: minwallet player add ID --currency USD --balance 100.00"
 
 app = typer.Typer(help="Add, list, block and exclude players.", no_args_is_help=True)
 
@@ -46,20 +56,50 @@ def add(
 
 
 @app.command("list")
-def list_(context: typer.Context, agent: AgentOption = "default", as_json: JsonOption = False) -> None:
-    """List an agent's players.
+def list_(
+    context: typer.Context,
+    limit: Annotated[int | None, typer.Option("--limit", metavar="N", min=1, help="Maximum number of players.")] = None,
+    search: Annotated[str, typer.Option("--search", metavar="TEXT", help="A part of the id, in any case.")] = "",
+    status: Annotated[
+        StatusFilter | None,
+        typer.Option("--status", metavar="STATUS", help="Only active, blocked or excluded players."),
+    ] = None,
+    agent: Annotated[str | None, typer.Option("--agent", help="Only this agent's players.")] = None,
+    wide: WideOption = False,
+    as_json: JsonOption = False,
+) -> None:
+    """List the players of all agents, or search for some.
 
-    Example: minwallet player list --agent brand2
+    An active player is neither blocked nor excluded.
+
+    Example: minwallet player list --search ali --status active --limit 20
     """
+    from minwallet.operations.players import read_player_pages
     from minwallet.operations.requests import PlayerList
+    from minwallet.wallet.service import Wallet
 
-    reply = query(context, PlayerList(agent=agent))
-    print_json(reply) if as_json else _print_players(reply["players"])
+    request = PlayerList(agent=agent, text=search, status=status, limit=limit)
+    if as_json:
+        print_json(query(context, request))
+        return
+    printer = TablePrinter(PLAYER_COLUMNS, required=REQUIRED_COLUMNS, wide=wide)
+
+    async def work(store: "SqliteStore") -> None:
+        async for page in read_player_pages(Wallet(store), request):
+            if not printer.print_page([row for player in page for row in _build_rows(player)]):
+                return
+        printer.finish("no players found" if search or status else NO_PLAYERS)
+
+    run_with_store(context, work)
 
 
 @app.command("show")
 def show(
-    context: typer.Context, player_id: PlayerIdArgument, agent: AgentOption = "default", as_json: JsonOption = False
+    context: typer.Context,
+    player_id: PlayerIdArgument,
+    agent: AgentOption = "default",
+    wide: WideOption = False,
+    as_json: JsonOption = False,
 ) -> None:
     """Show a player's status and balances.
 
@@ -67,7 +107,7 @@ def show(
     """
     from minwallet.operations.requests import PlayerShow
 
-    _print_player(query(context, PlayerShow(agent=agent, player_id=player_id)), as_json=as_json)
+    _print_player(query(context, PlayerShow(agent=agent, player_id=player_id)), wide=wide, as_json=as_json)
 
 
 @app.command("block")
@@ -108,6 +148,9 @@ def exclude(
         str,
         typer.Option("--until", metavar="DATE|7d|none", help="Its end: a date (00:00 UTC), a duration, or none."),
     ],
+    yes: Annotated[
+        bool, typer.Option("--yes", help="Do not ask for a confirmation. Only a terminal is asked.")
+    ] = False,
     agent: AgentOption = "default",
     as_json: JsonOption = False,
 ) -> None:
@@ -120,8 +163,20 @@ def exclude(
     from minwallet.operations.requests import PlayerExclude
 
     request = PlayerExclude(agent=agent, player_id=player_id, until=_parse_until(until))
+    if request.until and not yes and sys.stdin and sys.stdin.isatty():
+        _confirm_exclusion(request)
     reply = execute(context, request)
-    print_json(reply) if as_json else limit.print_exclusion(reply)
+    print_json(reply) if as_json else print_exclusion(reply)
+
+
+def _confirm_exclusion(request: "PlayerExclude") -> None:
+    """Ask on the terminal. Raise CommandRefused unless the answer is yes."""
+    from minwallet.operations.limits import COOLING_OFF_TEXT
+    from minwallet.operations.timestamps import iso_to_minute
+
+    question = f"exclude {request.player_id} until {iso_to_minute(str(request.until))}? {COOLING_OFF_TEXT}"
+    if not typer.confirm(question, err=True):
+        raise CommandRefused(["nothing was changed"])
 
 
 def _parse_until(until: str) -> str | None:
@@ -146,22 +201,28 @@ def _parse_until(until: str) -> str | None:
     return format_iso(clock_ms() + min(duration_s, MAX_TTL_S + 60) * 1000)
 
 
-def _print_player(player: "Reply", *, as_json: bool) -> None:
-    print_json(player) if as_json else _print_players([player])
+def _print_player(player: "Reply", *, wide: bool = False, as_json: bool) -> None:
+    if as_json:
+        print_json(player)
+    else:
+        print_table(PLAYER_COLUMNS, _build_rows(player), NO_PLAYERS, required=REQUIRED_COLUMNS, wide=wide)
 
 
-def _print_players(players: "list[Reply]") -> None:
-    rows = [
-        (
-            player["player_id"],
-            player["agent"],
-            player["status"],
-            account["currency"],
-            format_amount(account["cash"]),
-            format_amount(account["bonus"]),
+def _build_rows(player: Mapping[str, Any]) -> Iterator[Sequence[object]]:
+    """Yield one row of a table for each account."""
+    status = _describe_status(player)
+    for account in player["accounts"]:
+        yield (
+            *(player["player_id"], player["agent"], status, account["currency"]),
+            *(format_amount(account["cash"]), format_amount(account["bonus"])),
         )
-        for player in players
-        for account in player["accounts"]
-    ]
-    empty = "no players yet; add one with: minwallet player add ID --currency USD --balance 100.00"
-    print_table(["player", "agent", "status", "currency", "cash>", "bonus>"], rows, empty)
+
+
+def _describe_status(player: Mapping[str, Any]) -> str:
+    """Return the status for people: active, blocked, or excluded with the end; a player may be both of these."""
+    from minwallet.operations.timestamps import iso_to_minute
+
+    if not player["excluded_until"]:
+        return str(player["status"])
+    excluded = f"excluded until {iso_to_minute(player['excluded_until'])}"
+    return f"blocked, {excluded}" if player["status"] == PlayerStatus.BLOCKED else excluded

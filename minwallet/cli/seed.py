@@ -1,96 +1,199 @@
-"""`minwallet seed`: all players of a CSV file, in one transaction."""
+"""`minwallet seed`: all players of a CSV file.
+
+Without a server, one transaction adds all players. A running server gets them in slices, because a long transaction
+would delay the bets that wait behind it. So that a bad line still stops everything, the whole file is checked before
+the first slice. A slice that fails leaves the earlier ones, and the same command again adds the rest.
+"""
 
 import csv
-from collections.abc import Iterator, Sequence
+import re
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import nullcontext
+from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import typer
 
-from minwallet.cli.dispatch import execute
+from minwallet.cli.dispatch import database_path, execute, run_with_store
+from minwallet.cli.hints import format_failure
 from minwallet.cli.options import JsonOption
-from minwallet.cli.output import CommandRefused, UsageError, print_json, print_line, truncate
+from minwallet.cli.output import (
+    CommandRefused,
+    UsageError,
+    print_error,
+    print_json,
+    print_line,
+    progress_bar,
+    truncate,
+)
+from minwallet.cli.text_lines import iter_text_lines, name_file
 from minwallet.ledger.money import parse_amount
+from minwallet.operations.errors import OperationError
+from minwallet.storage.errors import StoreError
+from minwallet.storage.file_lock import ControlEndpoint, DatabaseLock
 
 if TYPE_CHECKING:
-    import _csv
-
     from minwallet.operations.requests import SeedRow
+    from minwallet.storage.sqlite import SqliteStore
 
 SEED_COLUMNS = ("player_id", "currency", "balance", "bonus", "token", "agent")
+
+SEPARATORS = {",": "','", ";": "';'", "\t": "tab"}
+"""The separators of columns, with their names. A spreadsheet with decimal commas writes `;` or a tab."""
+
+ROWS_PER_SLICE = 100
+"""The number of lines in one request to a server. A bet may have to wait for its transaction of about 10 ms."""
+
+
+class SeedFile(NamedTuple):
+    """The records of a file, each with the number of its last line, and the separator of the columns."""
+
+    records: list[tuple[int, dict[str, str]]]
+    separator: str
 
 
 def seed(
     context: typer.Context,
     file: Annotated[
-        Path, typer.Argument(metavar="FILE.csv", help=f"A CSV file with the columns {','.join(SEED_COLUMNS)}.")
+        Path,
+        typer.Argument(
+            metavar="FILE.csv",
+            allow_dash=True,
+            help=f"A CSV file with the columns {','.join(SEED_COLUMNS)}; - reads standard input.",
+        ),
     ],
     as_json: JsonOption = False,
 ) -> None:
     """Add the players of a CSV file.
 
-    The command adds all players or none. Existing players stay unchanged. A token in the file does not expire.
+    If a line is invalid, nothing is added. Existing players stay unchanged, so an interrupted command can be repeated.
+    A token in the file does not expire. The separator may be a comma, or with decimal commas a semicolon or a tab.
 
     Example: minwallet seed players.csv
     """
+    rows = _read_rows(file)
+    players_added, accounts_added = (_add_to_server if _is_served(context) else _add_at_once)(context, rows, file)
+    if as_json:
+        print_json({"rows": len(rows), "players_added": players_added, "accounts_added": accounts_added})
+    else:
+        added = f"{_format_count(players_added, 'player')} and {_format_count(accounts_added, 'account')} added"
+        existing = len(rows) - accounts_added
+        print_line(f"{added}; {existing} existed already" if existing else added)
+
+
+def _read_rows(file: Path) -> "list[SeedRow]":
+    """Return the rows of the file. Raise CommandRefused, with a reason for each invalid line, if there are any."""
     from rich.console import Console
     from rich.progress import track
 
-    from minwallet.operations.requests import Seed
-
-    lines = _read_lines(file)
+    records, separator = _read_file(file)
+    if separator != ",":
+        print_error(f"minwallet: separator {SEPARATORS[separator]}, decimal comma")
     rows: list[SeedRow] = []
     reasons: list[str] = []
     seen: dict[tuple[str, str, str], int] = {}
+    tokens: dict[str, int] = {}
     # Only a terminal gets a progress bar. It would spoil a log.
     stderr = Console(stderr=True)
-    for number, fields in track(lines, "reading", console=stderr, transient=True, disable=not stderr.is_terminal):
+    for number, fields in track(records, "reading", console=stderr, transient=True, disable=not stderr.is_terminal):
         try:
-            row = _parse_row(number, fields)
+            row = _parse_row(number, fields, has_decimal_comma=separator != ",")
         except ValueError as error:
             reasons.append(f"line {number}: {error}")
             continue
         first = seen.setdefault((row.agent, row.player_id, row.currency), number)
         if first != number:
             reasons.append(f"line {number}: same player and currency as in line {first}")
+        elif row.token and (first := tokens.setdefault(row.token, number)) != number:
+            reasons.append(f"line {number}: same token as in line {first}")
         rows.append(row)
     if reasons:
         raise _build_refusal(truncate(reasons, "lines "), file)
-    try:
-        with stderr.status(f"writing {len(rows)} lines") if stderr.is_terminal else nullcontext():
+    return rows
+
+
+def _is_served(context: typer.Context) -> bool:
+    owner = DatabaseLock.acquire(database_path(context))
+    if isinstance(owner, ControlEndpoint):
+        return True
+    owner.release()
+    return False
+
+
+def _add_at_once(context: typer.Context, rows: "Sequence[SeedRow]", file: Path) -> tuple[int, int]:
+    """Add the rows in one transaction. Return the numbers of players and of accounts that were added."""
+    from rich.console import Console
+
+    from minwallet.operations.requests import Seed
+
+    stderr = Console(stderr=True)
+    with stderr.status(f"writing {len(rows)} lines") if stderr.is_terminal else nullcontext():
+        try:
             reply = execute(context, Seed(rows=tuple(rows)), create=True)
-    except CommandRefused as refused:
-        raise _build_refusal(refused.args, file) from refused
-    if as_json:
-        print_json(reply)
-    else:
-        players = _format_count(reply["players_added"], "player")
-        added = f"{players} and {_format_count(reply['accounts_added'], 'account')} added"
-        existing = reply["rows"] - reply["accounts_added"]
-        print_line(f"{added}; {existing} existed already" if existing else added)
+        except CommandRefused as refused:
+            raise _build_refusal(refused.args, file) from refused
+    return reply["players_added"], reply["accounts_added"]
+
+
+def _add_to_server(context: typer.Context, rows: "Sequence[SeedRow]", file: Path) -> tuple[int, int]:
+    """Check the rows, then send them in slices. Return the numbers of players and of accounts that were added."""
+    from minwallet.operations.players import check_seed
+    from minwallet.operations.requests import Seed
+
+    async def check(store: "SqliteStore") -> None:
+        await check_seed(store, rows)
+
+    try:
+        run_with_store(context, check)
+    except OperationError as error:
+        raise _build_refusal(format_failure(error.failure), file) from error
+    players = accounts = 0
+    with progress_bar(f"writing {len(rows)} lines") as report_progress:
+        for start in range(0, len(rows), ROWS_PER_SLICE):
+            part = rows[start : start + ROWS_PER_SLICE]
+            done = f"the lines before line {part[0].line} are written; run the command again to add the others"
+            try:
+                reply = execute(context, Seed(rows=tuple(part), lines=f"{part[0].line} to {part[-1].line}"))
+            except CommandRefused as refused:
+                if not start:
+                    raise _build_refusal(refused.args, file) from refused
+                raise CommandRefused(
+                    [*refused.args, f"{done}, after you have corrected {name_file(file)}"]
+                ) from refused
+            except StoreError as fault:
+                raise StoreError(f"{fault}; {done}" if start else str(fault)) from fault
+            players += reply["players_added"]
+            accounts += reply["accounts_added"]
+            report_progress(start + len(part), len(rows))
+    return players, accounts
 
 
 def _build_refusal(reasons: Sequence[str], file: Path) -> CommandRefused:
-    return CommandRefused([*reasons, f"nothing was added; correct '{file}' and try again"])
+    return CommandRefused([*reasons, f"nothing was added; correct {name_file(file)} and try again"])
 
 
 def _format_count(number: int, noun: str) -> str:
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
-def _read_lines(file: Path) -> list[tuple[int, dict[str, str]]]:
-    """Return each record with the number of its last line."""
+def _read_file(file: Path) -> SeedFile:
+    """Return the records of the file. Raise UsageError if it cannot be read, or is not CSV with these columns."""
+    lines = iter_text_lines(file)
+    header = next(lines, "")
+    separator = max(SEPARATORS, key=lambda each: len({*SEED_COLUMNS} & {*_split_header(header, each)}))
+    return SeedFile(list(_iter_records(chain([header], lines), separator, file)), separator)
+
+
+def _split_header(line: str, separator: str) -> list[str]:
     try:
-        with file.open(encoding="utf-8-sig", newline="") as stream:
-            return list(_iter_records(csv.reader(stream, strict=True), file))
-    except OSError as error:
-        raise UsageError(f"cannot read '{file}': {error.strerror}") from error
-    except UnicodeDecodeError as error:
-        raise UsageError(f"cannot read '{file}': not UTF-8 text; save it as CSV in UTF-8") from error
+        return [name.strip() for name in next(csv.reader([line], delimiter=separator), [])]
+    except csv.Error:
+        return []
 
 
-def _iter_records(reader: "_csv.Reader", file: Path) -> Iterator[tuple[int, dict[str, str]]]:
+def _iter_records(lines: Iterable[str], separator: str, file: Path) -> Iterator[tuple[int, dict[str, str]]]:
+    reader = csv.reader(lines, delimiter=separator, strict=True)
     try:
         header = [name.strip() for name in next(reader, [])]
         missing = [name for name in SEED_COLUMNS[:3] if name not in header]
@@ -102,17 +205,18 @@ def _iter_records(reader: "_csv.Reader", file: Path) -> Iterator[tuple[int, dict
                 wrong = f"unknown {', '.join(map(repr, unknown))}" if unknown else "a column is there twice"
             known = f"{', '.join(SEED_COLUMNS[:3])} and optionally {', '.join(SEED_COLUMNS[3:])}"
             raise UsageError(
-                f"invalid columns in the first line of '{file}': {wrong}; write {known}, separated by commas"
+                f"invalid columns in the first line of {name_file(file)}: {wrong}; write {known},"
+                " separated by commas, semicolons or tabs"
             )
         for values in reader:
             if values:
                 fields = dict(zip(header, map(str.strip, values), strict=False))
                 yield reader.line_num, fields if len(values) == len(header) else {"": str(len(values))}
     except csv.Error as error:
-        raise UsageError(f"invalid CSV in '{file}', line {reader.line_num}: {error}") from error
+        raise UsageError(f"invalid CSV in {name_file(file)}, line {reader.line_num}: {error}") from error
 
 
-def _parse_row(number: int, fields: dict[str, str]) -> "SeedRow":
+def _parse_row(number: int, fields: dict[str, str], *, has_decimal_comma: bool = False) -> "SeedRow":
     """Return the player of one line. Raise ValueError, with the reason, if the line is invalid."""
     from pydantic import ValidationError
 
@@ -126,10 +230,20 @@ def _parse_row(number: int, fields: dict[str, str]) -> "SeedRow":
             line=number,
             player_id=fields["player_id"],
             currency=fields["currency"],
-            balance=parse_amount(fields["balance"]),
-            bonus=parse_amount(bonus) if (bonus := fields.get("bonus")) else 0,
+            balance=_parse_amount(fields["balance"], has_decimal_comma=has_decimal_comma),
+            bonus=_parse_amount(bonus, has_decimal_comma=has_decimal_comma) if (bonus := fields.get("bonus")) else 0,
             token=fields.get("token") or None,
             agent=fields.get("agent") or "default",
         )
     except ValidationError as error:
         raise ValueError(format_validation_error(error)) from error
+
+
+def _parse_amount(text: str, *, has_decimal_comma: bool) -> int:
+    """Return the cents of the amount. Raise ValueError if it is not one, or has separators of thousands."""
+    if re.search("[0-9][.,' \u00a0\u202f][0-9]{3}(?![0-9])", text):
+        reason = "write it like 1234.50, without a separator of thousands and with at most two decimals"
+        raise ValueError(f"invalid amount {text!r:.60}: {reason}")
+    if has_decimal_comma and re.fullmatch("[0-9]+,[0-9]{1,2}", text, re.ASCII):
+        text = text.replace(",", ".")
+    return parse_amount(text)

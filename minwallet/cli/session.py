@@ -5,7 +5,14 @@ from typing import Annotated
 import typer
 
 from minwallet.cli.dispatch import execute, query
-from minwallet.cli.options import AgentOption, CurrencyOption, JsonOption, PlayerIdArgument, parse_duration_option
+from minwallet.cli.options import (
+    AgentOption,
+    CurrencyOption,
+    JsonOption,
+    PlayerIdArgument,
+    WideOption,
+    parse_duration_option,
+)
 from minwallet.cli.output import print_json, print_line, print_table
 
 app = typer.Typer(help="Open, list and revoke session tokens.", no_args_is_help=True)
@@ -39,7 +46,11 @@ def open_(
 
 @app.command("list")
 def list_(
-    context: typer.Context, player_id: PlayerIdArgument, agent: AgentOption = "default", as_json: JsonOption = False
+    context: typer.Context,
+    player_id: PlayerIdArgument,
+    agent: AgentOption = "default",
+    wide: WideOption = False,
+    as_json: JsonOption = False,
 ) -> None:
     """List a player's sessions, newest first.
 
@@ -58,7 +69,7 @@ def list_(
         for each in reply["sessions"]
     ]
     empty = f"no sessions yet; open one with: minwallet session open {player_id}"
-    print_table(["token", "currency", "status", "created", "expires"], rows, empty)
+    print_table(["token", "currency", "status", "created", "expires"], rows, empty, required=3, wide=wide)
 
 
 @app.command("revoke")

@@ -33,6 +33,8 @@ FIELD_HELP: Mapping[str, str] = {
     "amount": "more than 0 and at most 92233720368547758.07",
     "PlayerAdd.player_id": "1 to 40 of A-Z a-z 0-9 _ . @ -, but not only dots",
     "SeedRow.player_id": "1 to 40 of A-Z a-z 0-9 _ . @ -, but not only dots",
+    "PlayerList.status": "active, blocked or excluded",
+    "PlayerSearch.status": "active, blocked or excluded",
     "Adjustment.amount": "between -92233720368547758.07 and 92233720368547758.07, and not 0",
     "Adjustment.reason": "1 to 200 characters on one line, not only spaces",
 }
@@ -75,6 +77,7 @@ FIELD_MEANINGS: Mapping[str, str] = {
     "LaunchRequest.protocol": "",
     "LimitSet.amount": "in cents; null for no limit",
     "LimitSet.currency": "required if the player has several currencies",
+    "PlayerSearch.status": "active: neither blocked nor excluded",
     "PlayerExclude.until": "such as 2027-01-31T00:00:00Z; null to end the exclusion",
     "SessionOpen.currency": "required if the player has several currencies",
     "TotalsRequest.since": "the first day, such as 2026-11-01",

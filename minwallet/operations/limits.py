@@ -15,6 +15,8 @@ from minwallet.storage.limit_store import LimitChange
 from minwallet.storage.models import Player
 from minwallet.wallet.service import Wallet
 
+COOLING_OFF_TEXT = "Bets and deposits are refused until then, and this cannot be shortened for 24 hours."
+
 PERIOD_LABELS = {LimitPeriod.DAY: "a day", LimitPeriod.WEEK: "in 7 days", LimitPeriod.MONTH: "in 30 days"}
 
 
@@ -34,7 +36,7 @@ async def handle_limits(wallet: Wallet, request: LimitRequest, audit: AuditEvent
             change = LimitChange(account_id, request.kind, request.per, request.amount)
             await store.limits.request_limit(change, now_ms, audit=audit)
         case PlayerExclude():
-            until_ms = _parse_exclusion_end(request, now_ms)
+            until_ms = check_exclusion_end(request, now_ms)
             await store.limits.request_exclusion(player.player_key, until_ms, now_ms, audit=audit)
         case _:
             assert_never(request)
@@ -84,7 +86,8 @@ def explain_deposit_refusal(
     return OperationError(f"{status}; {advice}", code=ErrorCode.LIMIT_REACHED)
 
 
-def _parse_exclusion_end(request: PlayerExclude, now_ms: int) -> int | None:
+def check_exclusion_end(request: PlayerExclude, now_ms: int) -> int | None:
+    """Return the requested end in ms since 1970 UTC, or None. Raise OperationError if it is past or too far away."""
     if request.until is None:
         return None
     until_ms = parse_timestamp(request.until)

@@ -1,5 +1,7 @@
 """Operations on players, their accounts and their sessions."""
 
+import math
+from collections.abc import AsyncIterator, Sequence
 from typing import assert_never
 
 from minwallet.ledger.money import MAX_CENTS, format_amount
@@ -24,10 +26,21 @@ from minwallet.operations.requests import (
 from minwallet.operations.timestamps import format_iso
 from minwallet.storage.actors import find_admin
 from minwallet.storage.admin_store import AuditEvent
-from minwallet.storage.models import AccountBalance, AccountProblem, AccountsCreated, NewAccount, NewSession, Player
+from minwallet.storage.models import (
+    AccountBalance,
+    AccountProblem,
+    AccountsCreated,
+    NewAccount,
+    NewSession,
+    Player,
+    PlayerFilter,
+)
 from minwallet.storage.store import Store
 from minwallet.wallet.service import Wallet
 from minwallet.wallet.sessions import build_new_session, generate_token, hash_token
+
+PAGE_SIZE = 1000
+"""The number of players that one statement reads."""
 
 MAX_OTHER_AGENTS = 3
 
@@ -41,20 +54,15 @@ async def handle_players(wallet: Wallet, request: PlayerRequest, actor: str, aud
         case PlayerAdd():
             return await _add_player(wallet, request, audit)
         case PlayerList():
-            await get_agent(store, request.agent)
-            return {
-                "players": [
-                    schemas.build_player_response(player) for player in await store.accounts.list_players(request.agent)
-                ]
-            }
+            return {"players": [player async for page in read_player_pages(wallet, request) for player in page]}
         case PlayerSearch():
-            return await _search_players(store, request)
+            return await _search_players(wallet, request)
         case PlayerShow():
-            return schemas.build_player_response(await get_player(store, request.agent, request.player_id))
+            return await _show_player(wallet, request)
         case PlayerSetStatus():
             player = await get_player(store, request.agent, request.player_id)
             await store.accounts.set_player_status(player.player_key, request.status, audit=audit)
-            return schemas.build_player_response(player._replace(status=request.status))
+            return schemas.build_player_response(player._replace(status=request.status), wallet.clock_ms())
         case SessionOpen():
             return await _open_session(wallet, request, actor, audit)
         case SessionList():
@@ -96,7 +104,12 @@ async def _add_player(wallet: Wallet, request: PlayerAdd, audit: AuditEvent | No
     if not created.accounts:
         reason = f"{request.player_id} already has an account in {request.currency}"
         raise OperationError(reason, code=ErrorCode.TAKEN, subject=Subject.ACCOUNT)
-    return schemas.build_player_response(await get_player(wallet.store, request.agent, request.player_id))
+    return await _show_player(wallet, request)
+
+
+async def _show_player(wallet: Wallet, request: PlayerAdd | PlayerShow) -> schemas.PlayerResponse:
+    player = await get_player(wallet.store, request.agent, request.player_id)
+    return schemas.build_player_response(player, wallet.clock_ms())
 
 
 async def _refuse_if_excluded(wallet: Wallet, request: PlayerAdd) -> None:
@@ -110,14 +123,32 @@ async def _refuse_if_excluded(wallet: Wallet, request: PlayerAdd) -> None:
         raise OperationError(reason, code=ErrorCode.EXCLUDED)
 
 
-async def _search_players(store: Store, request: PlayerSearch) -> Reply:
+async def read_player_pages(wallet: Wallet, request: PlayerList) -> AsyncIterator[Sequence[schemas.PlayerResponse]]:
+    """Yield the players of the request in pages. Raise OperationError if the agent is unknown."""
+    accounts, now_ms = wallet.store.accounts, wallet.clock_ms()
+    agents = await accounts.list_agents() if request.agent is None else [await get_agent(wallet.store, request.agent)]
+    remaining = math.inf if request.limit is None else request.limit
+    for agent in agents:
+        player_filter = PlayerFilter(agent.name, request.text, request.status, now_ms)
+        after = ""
+        while remaining and (
+            page := await accounts.search_players(player_filter, after, int(min(remaining, PAGE_SIZE)))
+        ):
+            yield [schemas.build_player_response(player, now_ms) for player in page]
+            remaining -= len(page)
+            after = page[-1].player_id
+
+
+async def _search_players(wallet: Wallet, request: PlayerSearch) -> Reply:
     """Return one page of players, and the id to continue after."""
-    await get_agent(store, request.agent)
+    await get_agent(wallet.store, request.agent)
+    now_ms = wallet.clock_ms()
+    player_filter = PlayerFilter(request.agent, request.text, request.status, now_ms)
     # One row more than the page holds tells if there is a next page.
-    found = await store.accounts.search_players(request.agent, request.text, request.after, request.limit + 1)
+    found = await wallet.store.accounts.search_players(player_filter, request.after, request.limit + 1)
     page = found[: request.limit]
     next_after = page[-1].player_id if len(found) > len(page) else None
-    return {"players": [schemas.build_player_response(player) for player in page], "next": next_after}
+    return {"players": [schemas.build_player_response(player, now_ms) for player in page], "next": next_after}
 
 
 async def _open_session(wallet: Wallet, request: SessionOpen, actor: str, audit: AuditEvent | None) -> Reply:
@@ -136,28 +167,44 @@ async def _open_session(wallet: Wallet, request: SessionOpen, actor: str, audit:
 
 
 async def _seed_accounts(wallet: Wallet, request: Seed, audit: AuditEvent | None) -> Reply:
-    new_accounts = [
-        _build_new_account(row, row.balance, build_new_session(row.token, None) if row.token else None)
-        for row in request.rows
-    ]
-    created = await _create_accounts(wallet, new_accounts, audit)
+    created = await _create_accounts(wallet, _build_new_accounts(request.rows), audit)
     if created.problems:
-        reasons = [f"line {request.rows[each.position].line}: {each.reason}" for each in created.problems]
-        raise _reject_accounts(reasons, created.problems[-1])
-    return {"rows": len(new_accounts), "players_added": created.players, "accounts_added": created.accounts}
+        raise _reject_rows(request.rows, created.problems)
+    return {"rows": len(request.rows), "players_added": created.players, "accounts_added": created.accounts}
+
+
+async def check_seed(store: Store, rows: Sequence[SeedRow]) -> None:
+    """Raise OperationError, with a reason for each bad row, if the wallet cannot take all rows. Change nothing."""
+    new_accounts = _build_new_accounts(rows)
+    problems = _find_large_balances(new_accounts) or await store.accounts.find_account_problems(new_accounts)
+    if problems:
+        raise _reject_rows(rows, problems)
+
+
+def _build_new_accounts(rows: Sequence[SeedRow]) -> list[NewAccount]:
+    return [
+        _build_new_account(row, row.balance, build_new_session(row.token, None) if row.token else None) for row in rows
+    ]
+
+
+def _reject_rows(rows: Sequence[SeedRow], problems: Sequence[AccountProblem]) -> OperationError:
+    return _reject_accounts([f"line {rows[each.position].line}: {each.reason}" for each in problems], problems[-1])
 
 
 async def _create_accounts(wallet: Wallet, new_accounts: list[NewAccount], audit: AuditEvent | None) -> AccountsCreated:
-    problems = [
-        AccountProblem(index, BALANCE_TOO_LARGE)
-        for index, new_account in enumerate(new_accounts)
-        if new_account.cash + new_account.bonus > MAX_CENTS
-    ]
-    if problems:
+    if problems := _find_large_balances(new_accounts):
         return AccountsCreated(problems=tuple(problems))
     created = await wallet.store.accounts.create_accounts(new_accounts, wallet.clock_ms(), audit=audit)
     wallet.commit_notifier.notify()
     return created
+
+
+def _find_large_balances(new_accounts: Sequence[NewAccount]) -> list[AccountProblem]:
+    return [
+        AccountProblem(index, BALANCE_TOO_LARGE)
+        for index, new_account in enumerate(new_accounts)
+        if new_account.cash + new_account.bonus > MAX_CENTS
+    ]
 
 
 def _reject_accounts(reasons: list[str], last: AccountProblem) -> OperationError:

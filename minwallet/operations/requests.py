@@ -29,7 +29,7 @@ from minwallet.operations.field_types import (
 from minwallet.operations.timestamps import Timestamp
 from minwallet.protocols.operator_service import Game, ReportUnit
 from minwallet.storage.admin_store import KeyScope
-from minwallet.storage.models import PlayerStatus, ReportBatch
+from minwallet.storage.models import PlayerStatus, ReportBatch, StatusFilter
 
 
 class _BaseRequest(BaseModel):
@@ -74,18 +74,29 @@ class PlayerAdd(_BaseRequest):
     bonus: Cents = 0
 
 
+PlayerIdPart = Annotated[str, Field(max_length=40)]
+
+
 class PlayerList(_BaseRequest):
+    """All players whose id contains `text`, in order of agent and id, up to `limit` of them."""
+
     operation: Literal["player_list"] = "player_list"
-    agent: Name
+    agent: Name | None = None
+    text: PlayerIdPart = ""
+    status: StatusFilter | None = None
+    limit: Annotated[int, Field(ge=1, le=1_000_000)] | None = None
 
 
 class PlayerSearch(_BaseRequest):
-    """Players whose id contains `text`, in order, starting after the id `after`."""
+    """Players whose id contains `text`, in order, starting after the id `after`. With `status`, only those that are
+    neither blocked nor excluded (`active`), blocked, or excluded.
+    """
 
     operation: Literal["player_search"] = "player_search"
     agent: Name
-    text: Annotated[str, Field(max_length=40)] = ""
-    after: Annotated[str, Field(max_length=40)] = ""
+    text: PlayerIdPart = ""
+    status: StatusFilter | None = None
+    after: PlayerIdPart = ""
     limit: Annotated[int, Field(ge=1, le=1000)] = 50
 
 
@@ -220,8 +231,11 @@ class SeedRow(_BaseRequest):
 
 
 class Seed(_BaseRequest):
+    """New players of a file, or of the part with these `lines`, which the audit log names."""
+
     operation: Literal["seed"] = "seed"
     rows: tuple[SeedRow, ...]
+    lines: Annotated[str, Field(max_length=50)] = ""
 
 
 class LedgerRead(_BaseRequest):

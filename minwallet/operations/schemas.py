@@ -24,9 +24,12 @@ class AccountResponse(TypedDict):
 
 
 class PlayerResponse(TypedDict):
+    """A player and the accounts. `excluded_until` is the end of an exclusion in force; it does not change `status`."""
+
     player_id: str
     agent: str
     status: PlayerStatus
+    excluded_until: str | None
     accounts: list[AccountResponse]
 
 
@@ -189,11 +192,17 @@ class VerificationResult(TypedDict):
     problems: list[str]
 
 
-def build_player_response(found: Player) -> PlayerResponse:
+def build_player_response(found: Player, now_ms: int) -> PlayerResponse:
     accounts = [
         AccountResponse(currency=currency, cash=cash, bonus=bonus) for _, currency, cash, bonus in found.accounts
     ]
-    return PlayerResponse(player_id=found.player_id, agent=found.agent, status=found.status, accounts=accounts)
+    return PlayerResponse(
+        player_id=found.player_id,
+        agent=found.agent,
+        status=found.status,
+        excluded_until=format_iso(found.find_exclusion_end(now_ms)),
+        accounts=accounts,
+    )
 
 
 def build_player_limits(found: Player, restrictions: Sequence[PlayerRestrictions], now_ms: int) -> PlayerLimitsResponse:

@@ -4,7 +4,17 @@ from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 from minwallet.storage.admin_store import AuditEvent
-from minwallet.storage.models import AccountRow, AccountsCreated, Agent, CallbackKey, NewAccount, Player, PlayerStatus
+from minwallet.storage.models import (
+    AccountProblem,
+    AccountRow,
+    AccountsCreated,
+    Agent,
+    CallbackKey,
+    NewAccount,
+    Player,
+    PlayerFilter,
+    PlayerStatus,
+)
 
 
 class AccountStore(Protocol):
@@ -37,6 +47,12 @@ class AccountStore(Protocol):
     async def read_live_callback_keys(self) -> dict[bytes, int]:
         """Return the `agent_id` of each callback key that is not revoked, by the key's hash."""
 
+    async def find_account_problems(self, new_accounts: Sequence[NewAccount]) -> list[AccountProblem]:
+        """Return the reasons why some of the accounts cannot be created, in order of position. Change nothing.
+
+        A token that two of the new accounts share is no such reason. Only `create_accounts` finds that.
+        """
+
     async def create_accounts(
         self, new_accounts: Sequence[NewAccount], now_ms: int, *, audit: AuditEvent | None = None
     ) -> AccountsCreated:
@@ -45,8 +61,8 @@ class AccountStore(Protocol):
     async def list_players(self, agent: str) -> list[Player]:
         """Return all players of the agent in order of their ids."""
 
-    async def search_players(self, agent: str, text: str, after: str, limit: int) -> list[Player]:
-        """Return up to `limit` players whose id contains `text`, in order of their ids and after the id `after`."""
+    async def search_players(self, player_filter: PlayerFilter, after: str, limit: int) -> list[Player]:
+        """Return up to `limit` players of the filter, in order of their ids and after the id `after`."""
 
     async def find_player(self, agent: str, player_id: str) -> Player | None: ...
 

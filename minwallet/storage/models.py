@@ -8,6 +8,7 @@ from minwallet.ledger.audit import AccountRef, EntryRow
 from minwallet.ledger.commands import Command, Deposit
 from minwallet.ledger.decide import Account
 from minwallet.ledger.entries import Entry
+from minwallet.ledger.limits import UNSET, EffectiveValue
 from minwallet.ledger.outcomes import Outcome
 from minwallet.ledger.reconciliation import ReportRow
 from minwallet.storage.admin_store import AuditEvent
@@ -48,6 +49,14 @@ class AccountCommand(NamedTuple):
 class PlayerStatus(StrEnum):
     ACTIVE = "active"
     BLOCKED = "blocked"
+
+
+class StatusFilter(StrEnum):
+    """The players to search for: neither blocked nor excluded, blocked, or excluded. A player may be both of these."""
+
+    ACTIVE = "active"
+    BLOCKED = "blocked"
+    EXCLUDED = "excluded"
 
 
 class Agent(NamedTuple):
@@ -116,6 +125,21 @@ class Player(NamedTuple):
     player_id: str
     status: PlayerStatus
     accounts: tuple[AccountBalance, ...]
+    exclusion: EffectiveValue = UNSET
+    """As stored: `resolve_exclusion` returns the one in force."""
+
+    def find_exclusion_end(self, now_ms: int) -> int | None:
+        """Return the end of the exclusion in force, in ms since 1970 UTC. Return None if the player is not excluded."""
+        return self.exclusion.resolve_exclusion(now_ms).value
+
+
+class PlayerFilter(NamedTuple):
+    """Players of an agent whose id contains `text` in any case, with this status at `at_ms`; None means any."""
+
+    agent: str
+    text: str = ""
+    status: StatusFilter | None = None
+    at_ms: int = 0
 
 
 class AccountRow(NamedTuple):

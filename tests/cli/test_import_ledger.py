@@ -1,7 +1,9 @@
 """`minwallet import`."""
 
+import gzip
 import json
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -306,9 +308,25 @@ def test_a_negative_zero_is_refused(cli: InProcessCli, tmp_path: Path, form: str
     assert not new.db.exists()
 
 
-def test_a_binary_file_is_not_reported_as_a_damaged_wallet(cli: InProcessCli, tmp_path: Path) -> None:
-    """The error names the file that cannot be read."""
-    ledger, players = _export_files(cli, tmp_path)
-    ledger.write_bytes(b"\xff\xfe\x00")
-    result = InProcessCli(tmp_path / "new.db").run("import", ledger, players)
-    assert_error_line(result, 2, f"cannot read '{ledger}': not UTF-8 text")
+@pytest.mark.parametrize(
+    ("convert", "words"),
+    [
+        (lambda text: text.encode("utf-16"), ": the first bytes are those of UTF-16 text"),
+        (lambda text: text.encode("utf-16-be"), ", line 1, byte 1: NUL is not text"),
+        (lambda text: gzip.compress(text.encode()), ": the first bytes are those of a gzip file"),
+        (lambda text: text.encode() + b"\xe9", ", byte 1: 0xe9 is not UTF-8"),
+    ],
+    ids=["UTF-16", "UTF-16 without a mark", "gzip", "Windows-1252 in the last line"],
+)
+def test_a_file_that_is_not_utf_8_is_not_reported_as_a_damaged_wallet(
+    cli: InProcessCli, tmp_path: Path, convert: Callable[[str], bytes], words: str
+) -> None:
+    """One line names the file and the byte. No wallet file is created."""
+    files = _export_files(cli, tmp_path)
+    new = InProcessCli(tmp_path / "new.db")
+    for file in files:
+        content = file.read_text()
+        file.write_bytes(convert(content))
+        with assert_unchanged(tmp_path):
+            assert_error_line(new.run("import", *files), 2, f"cannot read '{file}'", words)
+        file.write_text(content)

@@ -90,8 +90,9 @@ def test_people_see_decimals(wallet: InProcessCli) -> None:
     player = wallet.add_player(balance="10", bonus="0.05")
     wallet("withdraw", player, "2.5", "--reference", "r1")
     header, newest, _ = map(split_cells, wallet.run("ledger", player).out.splitlines())
-    assert header[:4] == ["seq", "at (UTC)", "kind", "state"]
-    assert newest[2:] == ["withdraw", "applied", "-2.50", "7.50", "0.00", "0.05", "r1", "operator"]
+    assert header[:5] == ["seq", "kind", "id", "game", "round"]
+    assert newest[1:-2] == ["withdraw", "r1", "applied", "-2.50", "7.50", "0.00", "0.05"]
+    assert newest[-1] == "operator"
 
 
 def test_a_table_in_a_file_is_complete(db: Path) -> None:

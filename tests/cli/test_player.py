@@ -15,6 +15,7 @@ def test_a_player_is_added_with_money(wallet: InProcessCli) -> None:
         "player_id": "ann",
         "agent": "default",
         "status": "active",
+        "excluded_until": None,
         "accounts": [{"currency": "USD", "cash": 10_000, "bonus": 550}],
     }
     assert wallet("player", "show", "ann") == added
@@ -58,13 +59,60 @@ def test_a_player_belongs_to_one_agent(wallet: InProcessCli) -> None:
 
 
 def test_players_are_listed_in_order_of_name(wallet: InProcessCli) -> None:
-    """The list has all players of one agent, as `player show` prints them."""
-    for name in ("list-b", "list-a"):
-        wallet("player", "add", name, "--currency", "USD")
+    """The list has the players of all agents, as `player show` prints them, or those of one agent."""
+    wallet("agent", "add", "list-agent")
+    for name, agent in (("list-b", "default"), ("list-a", "default"), ("list-c", "list-agent")):
+        wallet("player", "add", name, "--currency", "USD", "--agent", agent)
     players = wallet("player", "list")["players"]
-    names = [player["player_id"] for player in players]
+    names = [(player["agent"], player["player_id"]) for player in players]
     assert names == sorted(names)
+    assert [name for name in names if name[1].startswith("list-")] == [
+        ("default", "list-a"),
+        ("default", "list-b"),
+        ("list-agent", "list-c"),
+    ]
     assert wallet("player", "show", "list-a") in players
+    shown = wallet("player", "show", "list-c", "--agent", "list-agent")
+    assert wallet("player", "list", "--agent", "list-agent")["players"] == [shown]
+
+
+def test_players_are_searched_by_id_and_status(wallet: InProcessCli) -> None:
+    """An active player is neither blocked nor excluded. `--limit` limits the number."""
+    for name in ("seek-1", "seek-2", "SEEK-3", "seek-4"):
+        wallet("player", "add", name, "--currency", "USD")
+    for name in ("seek-2", "seek-4"):
+        wallet("player", "block", name)
+    for name in ("SEEK-3", "seek-4"):
+        wallet("player", "exclude", name, "--until", "7d")
+
+    def found(*options: object) -> list[str]:
+        return [player["player_id"] for player in wallet("player", "list", "--search", "eek-", *options)["players"]]
+
+    assert found() == ["SEEK-3", "seek-1", "seek-2", "seek-4"]
+    assert found("--limit", 2) == ["SEEK-3", "seek-1"]
+    assert found("--status", "active") == ["seek-1"]
+    assert found("--status", "blocked") == ["seek-2", "seek-4"]
+    assert found("--status", "blocked", "--limit", 1) == ["seek-2"]
+    assert found("--status", "excluded") == ["SEEK-3", "seek-4"]
+    assert wallet.run("player", "list", "--search", "%").out == "no players found\n"
+    assert_usage_error(wallet.run("player", "list", "--limit", 0), "--limit")
+    assert_usage_error(wallet.run("player", "list", "--status", "gone"), "excluded")
+
+
+def test_an_exclusion_shows_in_the_status(wallet: InProcessCli) -> None:
+    """The JSON has its end beside the status. The table has both in one cell, until the exclusion is over."""
+    player = wallet.add_player()
+    end = wallet("player", "exclude", player, "--until", "2099-01-31")["excluded_until"]
+    shown = wallet("player", "show", player)
+    assert list(shown) == ["player_id", "agent", "status", "excluded_until", "accounts"]
+    assert (shown["status"], shown["excluded_until"], end) == ("active", end, "2099-01-31T00:00:00.000Z")
+    assert wallet("player", "list", "--search", player)["players"] == [shown]
+    text = "excluded until 2099-01-31 00:00 UTC"
+    for command in (("list", "--search"), ("show",)):
+        _, row = wallet.run("player", *command, player).out.splitlines()
+        assert split_cells(row)[2] == text
+    blocked = wallet.run("player", "block", player).out.splitlines()[1]
+    assert split_cells(blocked)[2] == f"blocked, {text}"
 
 
 def test_an_empty_list_of_players_has_a_hint(wallet: InProcessCli) -> None:
@@ -82,6 +130,7 @@ def test_blocking_and_unblocking_show_the_player(wallet: InProcessCli) -> None:
         "player_id": player,
         "agent": "default",
         "status": "blocked",
+        "excluded_until": None,
         "accounts": [{"currency": "USD", "cash": 300, "bonus": 0}],
     }
     assert wallet("player", "block", player) == blocked

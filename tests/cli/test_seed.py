@@ -1,13 +1,25 @@
 """`minwallet seed`."""
 
-from collections.abc import Callable
+import gzip
+import io
+import signal
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from itertools import count
 from pathlib import Path
+from unittest.mock import patch
 
 import pytest
+import typer
 
+from minwallet.cli.dispatch import execute
+from minwallet.cli.seed import ROWS_PER_SLICE
+from minwallet.operations.requests import OperationRequest, Reply
 from tests.cli.cli_assertions import assert_error_line, assert_unchanged
-from tests.support import CommandResult, InProcessCli
+from tests.forkserver import start_minwallet
+from tests.support import CommandResult, InProcessCli, Server, clean_environment, running_server
 
 HEADER = "player_id,currency,balance,bonus,token,agent\n"
 
@@ -37,6 +49,7 @@ def test_a_file_of_players_is_seeded_once(wallet: InProcessCli, tmp_path: Path) 
         "player_id": name,
         "agent": "default",
         "status": "active",
+        "excluded_until": None,
         "accounts": [{"currency": "EUR", "cash": 0, "bonus": 0}, {"currency": "USD", "cash": 10_050, "bonus": 500}],
     }
     assert wallet("player", "show", name) == player
@@ -148,8 +161,8 @@ def test_an_existing_player_may_get_a_token(cli: InProcessCli, seed: RunSeed) ->
 
 @pytest.mark.parametrize(
     "header",
-    ["", "\n", "player_id,balance\n", "player_id;currency;balance\n", HEADER.replace("\n", ",more\n"), "ann,USD,10\n"],
-    ids=["empty file", "empty line", "column missing", "semicolons", "strange column", "no header"],
+    ["", "\n", "player_id,balance\n", "player_id|currency|balance\n", HEADER.replace("\n", ",more\n"), "ann,USD,10\n"],
+    ids=["empty file", "empty line", "column missing", "bars", "strange column", "no header"],
 )
 def test_the_first_line_names_the_columns(seed: RunSeed, tmp_path: Path, header: str) -> None:
     """Another first line is refused with the valid columns."""
@@ -162,16 +175,32 @@ def test_the_first_line_names_the_columns(seed: RunSeed, tmp_path: Path, header:
 @pytest.mark.parametrize(
     ("content", "words"),
     [
-        (HEADER.encode() + b"\xff,USD,1,,,\n", "UTF-8"),
-        (HEADER.encode("utf-16"), "UTF-8"),
+        (HEADER.encode() + b"ann,USD,\xff1,,,\n", "line 2, byte 9: 0xff is not UTF-8"),
+        (b"\xef\xbb\xbfplayer_id,\xe9", "line 1, byte 14: 0xe9 is not UTF-8"),
+        (HEADER.encode("utf-16"), "first bytes are those of UTF-16 text"),
+        (HEADER.encode("utf-16-le"), "line 1, byte 2: NUL is not text"),
+        (gzip.compress(HEADER.encode()), "first bytes are those of a gzip file"),
+        (b"PK\x03\x04\x14", "save the sheet as CSV"),
         (HEADER.encode() + b'"ann,USD,1,,,\n', "line 2"),
         (HEADER.encode() + b"a" * 200_000 + b",USD,1,,,\n", "line 2"),
     ],
-    ids=["Latin-1", "UTF-16", "open quote", "endless field"],
+    ids=[
+        "Latin-1",
+        "Latin-1 after a mark",
+        "UTF-16",
+        "UTF-16 without a mark",
+        "gzip",
+        "workbook",
+        "open quote",
+        "endless field",
+    ],
 )
-def test_a_file_that_is_not_csv_in_utf_8_is_refused(seed: RunSeed, content: bytes, words: str) -> None:
-    """The error is a sentence, not a traceback."""
+def test_a_file_that_is_not_csv_in_utf_8_is_refused(
+    seed: RunSeed, cli: InProcessCli, content: bytes, words: str
+) -> None:
+    """The error is one line with the byte, not a traceback. No wallet file is created."""
     assert_error_line(seed(content), 2, "players.csv", words)
+    assert not cli.db.exists()
 
 
 def test_a_file_that_cannot_be_read_is_refused(cli: InProcessCli, tmp_path: Path) -> None:
@@ -179,3 +208,136 @@ def test_a_file_that_cannot_be_read_is_refused(cli: InProcessCli, tmp_path: Path
     with assert_unchanged(tmp_path):
         assert_error_line(cli.run("seed", tmp_path / "none.csv"), 2, "none.csv", "No such file")
         assert_error_line(cli.run("seed", tmp_path), 2, str(tmp_path), "directory")
+
+
+EUROPEAN = "player_id;currency;balance;bonus\r\nann;USD;1234,50;\r\nbob;USD;3;0,5\r\n"
+
+
+@pytest.mark.parametrize(("separator", "name"), [(";", "';'"), ("\t", "tab")])
+def test_a_european_spreadsheets_file_is_recognised(
+    seed: RunSeed, cli: InProcessCli, separator: str, name: str
+) -> None:
+    """The header shows the separator, a byte order mark is ignored, and stderr says how the file is read."""
+    done = seed("\ufeff" + EUROPEAN.replace(";", separator))
+    assert (done.code, done.json["players_added"]) == (0, 2)
+    assert done.err == f"minwallet: separator {name}, decimal comma\n"
+    assert (cli.read_balances("ann"), cli.read_balances("bob")) == ((123_450, 0), (300, 50))
+
+
+@pytest.mark.parametrize("amount", ["1.234,50", "1,234", "1'234.50", "1 234,50", "1\u00a0234,50"])
+def test_a_separator_of_thousands_is_refused(seed: RunSeed, amount: str) -> None:
+    """It could be taken for a decimal separator. The line is named."""
+    done = seed(f"player_id;currency;balance\nann;USD;1\nbob;USD;{amount}\n")
+    _, reason, _ = done.err.splitlines()
+    assert done.code == 1
+    assert reason.startswith(f"minwallet: line 3: invalid amount {amount!r}")
+    assert "without a separator of thousands" in reason
+
+
+def test_a_decimal_comma_needs_another_separator(seed: RunSeed) -> None:
+    """Between commas it is refused, even in quotation marks."""
+    done = seed('player_id,currency,balance\nann,USD,"12,50"\n')
+    assert done.code == 1
+    assert done.err.startswith("minwallet: line 2: invalid amount '12,50'")
+
+
+def test_a_dash_reads_standard_input(cli: InProcessCli) -> None:
+    """Errors name it, too."""
+
+    def run(content: str) -> CommandResult:
+        with patch.object(sys, "stdin", io.TextIOWrapper(io.BytesIO(content.encode()))):
+            return cli.run("seed", "-")
+
+    assert run("player_id,currency,balance\nann,USD,1\n").code == 0
+    assert cli.read_balances("ann") == (100, 0)
+    assert_error_line(run("player_id\n"), 2, "first line of standard input")
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    with running_server(tmp_path_factory.mktemp("served") / "wallet.db") as server:
+        yield server
+
+
+def write_players(folder: Path, prefix: str, number: int) -> Path:
+    """Write a seed file with this number of lines."""
+    file = folder / f"{prefix}.csv"
+    rows = "".join(f"{prefix}{each:05},USD,1,,t_{prefix}{each},\n" for each in range(number))
+    file.write_text(HEADER + rows)
+    return file
+
+
+def test_bets_are_committed_between_the_lines_of_a_seed(server: Server, tmp_path: Path) -> None:
+    """A server takes a long file in slices, so that no bet waits for the whole file."""
+    token, stop = server.cli.open_session(server.cli.add_player()), threading.Event()
+
+    def place_bets() -> None:
+        for number in count(1):
+            if stop.is_set():
+                return
+            assert server.wallet_v2(type="bet", bet=1, id=number, game=1, code=token)["result"] == 1
+
+    with ThreadPoolExecutor(1) as pool:
+        bets = pool.submit(place_bets)
+        server.cli("seed", write_players(tmp_path, "slow", 1500))
+        stop.set()
+        bets.result()
+    assert server.cli.run("export", "ledger", tmp_path / "ledger.csv").code == 0
+    kinds = [
+        "seeded" if ",slow" in line else "bet"
+        for line in (tmp_path / "ledger.csv").read_text().splitlines()[1:]
+        if ",slow" in line or ",bet," in line
+    ]
+    during = kinds[kinds.index("seeded") : len(kinds) - kinds[::-1].index("seeded")]
+    assert during.count("seeded") == 1500
+    assert during.count("bet") >= 3
+
+
+def test_a_killed_seed_is_finished_by_the_same_command(server: Server, tmp_path: Path) -> None:
+    """What was added before stays, and each player is added once."""
+    file = write_players(tmp_path, "kill", 1500)
+    with start_minwallet(["--db", server.db, "seed", file], env=clean_environment()) as process:
+        while process.poll() is None and not server.cli("player", "list", "--search", "kill", "--limit", 1)["players"]:
+            pass
+        process.send_signal(signal.SIGKILL)
+    added = len(server.cli("player", "list", "--search", "kill")["players"])
+    assert server.cli("seed", file) == {"rows": 1500, "players_added": 1500 - added, "accounts_added": 1500 - added}
+    assert server.cli("seed", file) == {"rows": 1500, "players_added": 0, "accounts_added": 0}
+    server.cli.assert_ledger_valid()
+
+
+def test_a_server_adds_nothing_if_the_last_line_is_bad(server: Server, tmp_path: Path) -> None:
+    """All lines are checked before the first one is written, also against the wallet."""
+    file = write_players(tmp_path, "none", 250)
+    server.cli("seed", write_players(tmp_path, "other", 1))
+    content = file.read_text()
+    for line in ("last,USD,1,,,ghost\n", "last,USD,1,,t_other0,\n", "last,USD,92233720368547758.07,1,,\n"):
+        file.write_text(content + line)
+        refused = server.cli.run("seed", file)
+        reason, *_, advice = refused.err.splitlines()
+        assert (refused.code, refused.out) == (1, "")
+        assert reason.startswith("minwallet: line 252: ")
+        assert advice.startswith("minwallet: nothing was added")
+    assert server.cli("player", "list", "--search", "none") == {"players": []}
+
+
+def test_a_failing_slice_says_what_is_written(server: Server, tmp_path: Path) -> None:
+    """A change of another command between the check and the write can make a line invalid."""
+    file, rival = write_players(tmp_path, "half", ROWS_PER_SLICE + 50), tmp_path / "rival.csv"
+    rival.write_text(f"{HEADER}rival,USD,1,,t_half{ROWS_PER_SLICE + 49},\n")
+
+    def interfere(context: typer.Context, request: OperationRequest) -> Reply:
+        reply = execute(context, request)
+        patched.stop()
+        assert server.cli.run("seed", rival).code == 0
+        return reply
+
+    patched = patch("minwallet.cli.seed.execute", interfere)
+    patched.start()
+    refused = server.cli.run("seed", file)
+    reason, advice = refused.err.splitlines()
+    assert refused.code == 1
+    assert reason.startswith(f"minwallet: line {ROWS_PER_SLICE + 51}: ")
+    assert f"the lines before line {ROWS_PER_SLICE + 2} are written; run the command again" in advice
+    assert "nothing was added" not in refused.err
+    assert len(server.cli("player", "list", "--search", "half")["players"]) == ROWS_PER_SLICE

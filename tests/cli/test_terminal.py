@@ -14,6 +14,7 @@ import pytest
 import typer
 
 from minwallet.cli.main import app
+from minwallet.cli.output import PAGE_ROWS, print_table
 from tests.cli.cli_assertions import MINWALLET_SCRIPT, split_cells
 from tests.forkserver import FRESH_PROCESS
 from tests.support import InProcessCli, clean_environment, run_minwallet
@@ -149,9 +150,10 @@ def test_an_ascii_output_is_allowed(many_players: InProcessCli, options: list[st
     assert "live" in listed.out
 
 
-def _run_in_terminal(columns: int, *arguments: object) -> tuple[int, str]:
-    """Return the exit code and the output of the command on a terminal of this width."""
+def _run_in_terminal(columns: int, *arguments: object, typed: str = "") -> tuple[int, str]:
+    """Return the exit code and the output of the command on a terminal of this width, where somebody types this."""
     leader, follower = pty.openpty()
+    os.write(leader, typed.encode())
     ioctl(follower, termios.TIOCSWINSZ, struct.pack("HHHH", 40, columns, 0, 0))
     settings = {
         name: value for name, value in clean_environment(TERM="xterm").items() if name not in {"COLUMNS", "NO_COLOR"}
@@ -212,10 +214,52 @@ def test_a_table_in_a_terminal(many_players: InProcessCli) -> None:
     ]
 
 
-def test_a_ledger_in_a_narrow_terminal_can_be_read(many_players: InProcessCli) -> None:
-    """Columns that do not fit are left out, but numbers and their headings stay complete."""
-    code, written = _run_in_terminal(80, "--db", many_players.db, "ledger", "player0007")
+def test_a_narrow_terminal_shows_the_columns_that_identify(many_players: InProcessCli) -> None:
+    """A ledger has the columns that fit, and then one line per value. `--wide` prints the complete table."""
+    ledger = ("--db", many_players.db, "ledger", "player0007")
+    code, written = _run_in_terminal(80, *ledger)
+    header, row, note = _render_screen(written)
     assert code == 0
-    shown = " ".join(_render_screen(written))
-    for words in ("deposit", "7.00", "applied"):
-        assert words in shown
+    assert split_cells(header) == ["seq", "kind", "id", "game", "round", "state", "cash change", "cash"]
+    assert split_cells(row)[1:] == ["deposit", "player0007:USD", "applied", "7.00", "7.00"]
+    assert note.startswith("(columns not shown: at (UTC), protocol; widen the terminal, or use --wide")
+    _, written = _run_in_terminal(40, *ledger)
+    lines = _render_screen(written)
+    assert [line.partition(": ")[0] for line in lines] == [
+        *("seq", "kind", "id", "state", "cash change", "cash", "at (UTC)", "protocol")
+    ]
+    assert "id: player0007:USD" in lines
+    _, written = _run_in_terminal(40, *ledger, "--wide")
+    header, row = _render_screen(written)
+    assert split_cells(header)[-2:] == ["at (UTC)", "protocol"]
+    assert split_cells(row)[-1] == "opening"
+
+
+@pytest.mark.parametrize(("typed", "options", "until"), [("n\n", (), None), ("", ("--yes",), "2099-01-31")])
+def test_an_exclusion_on_a_terminal_needs_a_confirmation(
+    many_players: InProcessCli, typed: str, options: tuple[str, ...], until: str | None
+) -> None:
+    """The question says that the exclusion cannot be shortened for 24 hours. `--yes` is for scripts."""
+    player = many_players.add_player()
+    exclude = ("player", "exclude", player, "--until", "2099-01-31", *options)
+    code, written = _run_in_terminal(200, "--db", many_players.db, *exclude, typed=typed)
+    question = f"exclude {player} until 2099-01-31 00:00 UTC?"
+    assert (code, question in written) == ((1, True) if until is None else (0, False))
+    assert ("cannot be shortened for 24 hours" in written) == (until is None)
+    excluded_until = many_players("player", "show", player)["excluded_until"]
+    assert excluded_until == (until and f"{until}T00:00:00.000Z")
+
+
+def test_a_long_table_is_printed_page_by_page(capsys: pytest.CaptureFixture[str]) -> None:
+    """A page with longer values has wider columns. Control characters of a provider's text are visible."""
+    rows = [("a", 1), ("\x1b[31mred\n", 22)] * (PAGE_ROWS // 2) + [("longer than before", 333)]
+    print_table(["name", "size>"], rows, "nothing")
+    header, first, second, *_, last = capsys.readouterr().out.splitlines()
+    assert (header, first, second) == (
+        "name           size",
+        "a                 1",
+        r"\x1b[31mred\n    22",
+    )
+    assert last == "longer than before   333"
+    print_table(["name"], [], "nothing")
+    assert capsys.readouterr().out == "nothing\n"

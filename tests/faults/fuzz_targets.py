@@ -16,7 +16,7 @@ from typing import Any
 from unittest.mock import patch
 
 from minwallet.cli.output import UsageError
-from minwallet.cli.seed import SEED_COLUMNS, _parse_row, _read_lines
+from minwallet.cli.seed import SEED_COLUMNS, _parse_row, _read_file
 from minwallet.config import Settings, load_settings
 from minwallet.ledger.commands import Query
 from minwallet.ledger.entries import Refusal
@@ -92,9 +92,10 @@ def fuzz_seed(data: bytes) -> None:
         file = Path(folder) / "players.csv"
         file.write_bytes(data)
         with suppress(UsageError):
-            for number, fields in _read_lines(file):
+            records, separator = _read_file(file)
+            for number, fields in records:
                 with suppress(ValueError):
-                    row = _parse_row(number, fields)
+                    row = _parse_row(number, fields, has_decimal_comma=separator != ",")
                     assert isinstance(row, SeedRow)
                     assert 0 <= row.balance <= MAX_CENTS
                     assert 0 <= row.bonus <= MAX_CENTS

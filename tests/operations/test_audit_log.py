@@ -80,6 +80,13 @@ async def test_every_change_is_audited_without_secrets() -> None:
     )
 
 
+async def test_a_part_of_a_seed_names_its_lines() -> None:
+    """Otherwise the audit log would have many equal rows for one file."""
+    row = requests.SeedRow(line=2, player_id="bob", currency="USD", balance=1)
+    _, (action,) = await execute_all(requests.Seed(rows=(row,), lines="2 to 201"))
+    assert action.detail == '{"lines":"2 to 201"}'
+
+
 async def test_a_removed_limit_is_audited() -> None:
     """The removal of a limit and the end of an exclusion have an explicit null."""
     _, actions = await execute_all(AUDITED_REQUESTS[2], *AUDITED_REQUESTS[-4:])

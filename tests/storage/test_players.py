@@ -2,7 +2,17 @@
 
 from minwallet.ledger.commands import Deposit
 from minwallet.ledger.entries import Kind
-from minwallet.storage.models import AccountsCreated, Agent, PlayerStatus, SessionHolder, SessionRow
+from minwallet.ledger.limits import COOLING_OFF_MS
+from minwallet.storage.models import (
+    AccountProblem,
+    AccountsCreated,
+    Agent,
+    PlayerFilter,
+    PlayerStatus,
+    SessionHolder,
+    SessionRow,
+    StatusFilter,
+)
 from minwallet.storage.store import Store
 from minwallet.wallet.sessions import build_new_session, hash_token
 from tests.storage.store_helpers import NOW, Run, create_players, make_new_account, make_operator_command
@@ -94,6 +104,46 @@ def test_accounts_are_opened_all_or_none(store: Store, run: Run) -> None:
     assert run(store.accounts.create_accounts([make_new_account("bob", 5, token="t2")], NOW)) == AccountsCreated(1, 1)
 
 
+def test_account_problems_are_found_without_a_change(store: Store, run: Run) -> None:
+    """An unknown agent and another account's token are problems. An existing player is none."""
+    (ann,) = run(create_players(store, make_new_account("ann", 1, token="t1")))
+    new_accounts = [
+        make_new_account("ann", 5, token="t1"),
+        make_new_account("ann", 5, currency="EUR", token="t1"),
+        make_new_account("bob", 5, token="t2"),
+        make_new_account("cat", agent="ghost", token="t1"),
+        make_new_account("dan", token="t1"),
+    ]
+    taken = "its token stands for another player or currency; choose another token"
+    assert run(store.accounts.find_account_problems(new_accounts)) == [
+        AccountProblem(1, taken),
+        AccountProblem(3, "unknown agent 'ghost'", "ghost"),
+        AccountProblem(4, taken),
+    ]
+    assert run(store.accounts.list_players("default")) == [ann]
+
+
+def test_players_are_found_by_their_status_at_a_time(store: Store, run: Run) -> None:
+    """A scheduled end of an exclusion counts from its time on. A player may be blocked and excluded."""
+    ann, bob, cat, _ = run(create_players(store, *(make_new_account(name) for name in ("ann", "bob", "cat", "dan"))))
+    run(store.accounts.set_player_status(cat.player_key, PlayerStatus.BLOCKED))
+    for player in (ann, bob, cat):
+        run(store.limits.request_exclusion(player.player_key, NOW + 9 * COOLING_OFF_MS, NOW))
+    run(store.limits.request_exclusion(bob.player_key, None, NOW))
+
+    def found(status: StatusFilter, at_ms: int) -> list[str]:
+        player_filter = PlayerFilter("default", "", status, at_ms)
+        return [player.player_id for player in run(store.accounts.search_players(player_filter, "", 9))]
+
+    for at_ms, excluded in ((NOW, ["ann", "bob", "cat"]), (NOW + COOLING_OFF_MS, ["ann", "cat"])):
+        assert found(StatusFilter.EXCLUDED, at_ms) == excluded
+        assert found(StatusFilter.BLOCKED, at_ms) == ["cat"]
+        assert found(StatusFilter.ACTIVE, at_ms) == [name for name in ("bob", "dan") if name not in excluded]
+    assert found(StatusFilter.EXCLUDED, NOW + 9 * COOLING_OFF_MS) == []
+    ends = [each.find_exclusion_end(NOW) for each in run(store.accounts.list_players("default"))]
+    assert ends == [NOW + 9 * COOLING_OFF_MS] * 3 + [None]
+
+
 def test_opening_many_is_one_step(store: Store, run: Run) -> None:
     """More accounts than one statement inserts are created in one transaction."""
     new_accounts = [make_new_account(f"p{number}", number) for number in range(1201)]
@@ -161,7 +211,8 @@ def test_players_are_found_by_a_part_of_their_id(store: Store, run: Run) -> None
     run(create_players(store, *(make_new_account(name) for name in names), make_new_account("anna", agent="other")))
 
     def found(text: str, after: str = "", limit: int = 9) -> list[str]:
-        return [player.player_id for player in run(store.accounts.search_players("default", text, after, limit))]
+        found = run(store.accounts.search_players(PlayerFilter("default", text), after, limit))
+        return [player.player_id for player in found]
 
     assert found("") == ["Hanna", "an_a", "anna", "bob"]
     assert found("ANN") == ["Hanna", "anna"]
@@ -169,7 +220,7 @@ def test_players_are_found_by_a_part_of_their_id(store: Store, run: Run) -> None
     assert found("%") == []
     assert found("", limit=2) == ["Hanna", "an_a"]
     assert found("", after="an_a") == ["anna", "bob"]
-    assert run(store.accounts.search_players("nobody", "", "", 9)) == []
+    assert run(store.accounts.search_players(PlayerFilter("nobody"), "", 9)) == []
     assert run(store.accounts.find_agents_of_player("anna", 9)) == ["default", "other"]
     assert run(store.accounts.find_agents_of_player("anna", 1)) == ["default"]
     assert run(store.accounts.find_agents_of_player("Anna", 9)) == []

@@ -3,7 +3,9 @@
 import re
 import sqlite3
 from collections.abc import Mapping, Sequence
+from typing import Any
 
+from minwallet.ledger.limits import EffectiveValue
 from minwallet.storage.admin_store import AuditEvent
 from minwallet.storage.errors import DatabaseCorrupt
 from minwallet.storage.models import (
@@ -14,7 +16,9 @@ from minwallet.storage.models import (
     CallbackKey,
     NewAccount,
     Player,
+    PlayerFilter,
     PlayerStatus,
+    StatusFilter,
 )
 from minwallet.storage.sqlite import batch, bulk_create
 from minwallet.storage.sqlite.audit_log import add_audit_event
@@ -22,15 +26,27 @@ from minwallet.storage.sqlite.subject import SqliteSubject, reads, writes
 
 AGENT_COLUMNS = ", ".join(Agent._fields)
 
+# The inner statement finds the players, so that its limit counts players and not accounts.
 READ_PLAYERS = f"""
-    SELECT p.player_key, g.name, p.player_id, p.status, a.account_id, a.currency, a.cash, a.bonus,
-           {batch.BALANCE_MATCHES_LAST_ENTRY}
-      FROM players AS p
-      JOIN agents AS g USING (agent_id)
+    SELECT p.player_key, p.name, p.player_id, p.status, p.until_ms, p.next_until_ms, p.next_at_ms,
+           a.account_id, a.currency, a.cash, a.bonus, {batch.BALANCE_MATCHES_LAST_ENTRY}
+      FROM (
+            SELECT p.player_key, g.name, p.player_id, p.status, e.until_ms, e.next_until_ms, e.next_at_ms
+              FROM agents AS g JOIN players AS p USING (agent_id) LEFT JOIN exclusions AS e USING (player_key)
+             WHERE g.name = :agent AND {{condition}} ORDER BY p.player_id LIMIT :limit
+           ) AS p
       LEFT JOIN accounts AS a USING (player_key)
-     WHERE g.name = :agent {{condition}}
      ORDER BY p.player_id, a.currency
 """  # noqa: S608 made of constants
+
+IS_EXCLUDED = "coalesce(iif(e.next_at_ms <= :at_ms, e.next_until_ms, e.until_ms), 0) > :at_ms"
+
+STATUS_CONDITIONS = {
+    None: "TRUE",
+    StatusFilter.ACTIVE: f"p.status = 'active' AND NOT {IS_EXCLUDED}",
+    StatusFilter.BLOCKED: "p.status = 'blocked'",
+    StatusFilter.EXCLUDED: IS_EXCLUDED,
+}
 
 READ_ACCOUNTS = f"""
     SELECT a.account_id, g.name, p.player_id, a.currency, p.status, p.created_at_ms,
@@ -124,11 +140,11 @@ def read_live_callback_keys(db: sqlite3.Connection) -> dict[bytes, int]:
 
 
 def list_players(db: sqlite3.Connection, agent: str) -> list[Player]:
-    return _read_players(db, agent)
+    return _read_players(db, "TRUE", {"agent": agent})
 
 
 def find_player(db: sqlite3.Connection, agent: str, player_id: str) -> Player | None:
-    found = _read_players(db, agent, player_id)
+    found = _read_players(db, "p.player_id = :player_id", {"agent": agent, "player_id": player_id})
     return found[0] if found else None
 
 
@@ -141,31 +157,30 @@ def find_agents_of_player(db: sqlite3.Connection, player_id: str, limit: int) ->
     return [name for (name,) in db.execute(statement, (player_id, limit))]
 
 
-def _read_players(db: sqlite3.Connection, agent: str, player_id: str | None = None) -> list[Player]:
-    """Return the players of the agent, or the one with this id."""
-    # One statement with an optional condition would scan all players to find one.
-    statement = READ_PLAYERS.format(condition="" if player_id is None else "AND p.player_id = :player_id")
-    players: dict[tuple[int, str, str, str], list[AccountBalance]] = {}
-    rows = db.execute(statement, {"agent": agent, "player_id": player_id})
-    for player_key, name, id_, status, account_id, currency, cash, bonus, is_consistent in rows:
-        balances = players.setdefault((player_key, name, id_, status), [])
+def search_players(db: sqlite3.Connection, player_filter: PlayerFilter, after: str, limit: int) -> list[Player]:
+    escaped_text = re.sub("[%_!]", r"!\g<0>", player_filter.text)
+    status = STATUS_CONDITIONS[player_filter.status]
+    condition = f"p.player_id > :after AND p.player_id LIKE :pattern ESCAPE '!' AND {status}"
+    values = {"agent": player_filter.agent, "at_ms": player_filter.at_ms, "pattern": f"%{escaped_text}%"}
+    return _read_players(db, condition, {**values, "after": after}, limit)
+
+
+def _read_players(
+    db: sqlite3.Connection, condition: str, values: Mapping[str, object], limit: int = -1
+) -> list[Player]:
+    """Return the players of an agent that meet the condition, up to `limit` of them; -1 means all."""
+    players: dict[int, tuple[list[Any], list[AccountBalance]]] = {}
+    for *row, account_id, currency, cash, bonus, is_consistent in db.execute(
+        READ_PLAYERS.format(condition=condition), {**values, "limit": limit}
+    ):
+        _, balances = players.setdefault(row[0], (row, []))
         if account_id is not None:
-            _require_consistent_balance(id_, is_consistent)
+            _require_consistent_balance(row[2], is_consistent)
             balances.append(AccountBalance(account_id, currency, cash, bonus))
     return [
-        Player(player_key, name, id_, PlayerStatus(status), tuple(balances))
-        for (player_key, name, id_, status), balances in players.items()
+        Player(player_key, agent, player_id, PlayerStatus(status), tuple(balances), EffectiveValue(*exclusion))
+        for (player_key, agent, player_id, status, *exclusion), balances in players.values()
     ]
-
-
-def search_players(db: sqlite3.Connection, agent: str, text: str, after: str, limit: int) -> list[Player]:
-    escaped_text = re.sub("[%_!]", r"!\g<0>", text)
-    found = db.execute(
-        "SELECT p.player_id FROM players AS p JOIN agents AS g USING (agent_id)"
-        " WHERE g.name = ? AND p.player_id > ? AND p.player_id LIKE ? ESCAPE '!' ORDER BY 1 LIMIT ?",
-        (agent, after, f"%{escaped_text}%", limit),
-    ).fetchall()
-    return [player for (player_id,) in found for player in _read_players(db, agent, player_id)]
 
 
 def read_accounts(db: sqlite3.Connection, after: int, limit: int) -> list[AccountRow]:
@@ -211,6 +226,8 @@ class SqliteAccountStore(SqliteSubject):
     find_agents_of_player = reads(find_agents_of_player)
     read_accounts = reads(read_accounts)
     set_player_status = writes(set_player_status)
+
+    find_account_problems = reads(bulk_create.find_account_problems)
 
     async def create_accounts(
         self, new_accounts: Sequence[NewAccount], now_ms: int, *, audit: AuditEvent | None = None

@@ -9,7 +9,14 @@ from minwallet.ledger.decide import Account, Round, Snapshot, TransactionHistory
 from minwallet.ledger.entries import Entry, compute_genesis_hash
 from minwallet.ledger.outcomes import Applied
 from minwallet.storage.admin_store import AuditEvent
-from minwallet.storage.models import OPENING_PROTOCOL, AccountProblem, AccountsCreated, NewAccount, make_opening_deposit
+from minwallet.storage.models import (
+    OPENING_PROTOCOL,
+    AccountProblem,
+    AccountsCreated,
+    NewAccount,
+    NewSession,
+    make_opening_deposit,
+)
 from minwallet.storage.sqlite import batch
 from minwallet.storage.sqlite.audit_log import add_audit_event
 
@@ -32,7 +39,8 @@ ADD_SESSION = f"""
     ON CONFLICT (token_hash) DO NOTHING
 """  # noqa: S608 made of constants
 
-IS_TOKEN_TAKEN = f"SELECT account_id <> ({FIND_ACCOUNT}) FROM sessions WHERE token_hash = ?"  # noqa: S608 made of constants
+# An account that does not exist yet is NULL.
+IS_TOKEN_TAKEN = f"SELECT account_id IS NOT ({FIND_ACCOUNT}) FROM sessions WHERE token_hash = ?"  # noqa: S608 made of constants
 
 READ_NEW_ACCOUNTS = """
     SELECT a.account_id, a.cash, a.bonus, a.head, a.last_seq, p.agent_id, p.player_id, a.currency
@@ -70,16 +78,7 @@ def create_accounts(
     The event is added if anything was missing: a player, an account or a session.
     """
     changes_before = db.total_changes
-    agents: dict[str, int] = dict(db.execute("SELECT name, agent_id FROM agents"))
-    problems = [
-        AccountProblem(index, f"unknown agent '{new_account.agent}'", new_account.agent)
-        for index, new_account in enumerate(new_accounts)
-        if new_account.agent not in agents
-    ]
-    known = [(index, new_account) for index, new_account in enumerate(new_accounts) if new_account.agent in agents]
-    keys = [
-        AccountKey(agents[new_account.agent], new_account.player_id, new_account.currency) for _, new_account in known
-    ]
+    problems, known, keys = _find_agents(db, new_accounts)
     (last_account,) = db.execute("SELECT coalesce(max(account_id), 0) FROM accounts").fetchone()
     players = db.executemany(ADD_PLAYER, [(key.agent_id, key.player_id, now_ms) for key in keys]).rowcount
     heads = [
@@ -87,7 +86,9 @@ def create_accounts(
     ]
     rows = [(key.currency, head, key.agent_id, key.player_id) for key, head in zip(keys, heads, strict=True)]
     accounts = db.executemany(ADD_ACCOUNT, rows).rowcount
-    problems += _add_sessions(db, known, keys, now_ms)
+    new_sessions = _select_sessions(known, keys)
+    if _add_sessions(db, new_sessions, now_ms) < len(new_sessions):
+        problems += _find_taken_tokens(db, new_sessions)
     if problems:
         raise AccountsRejected(tuple(sorted(problems)))
     first_by_key = dict(zip(reversed(keys), reversed(new_accounts), strict=True))
@@ -99,21 +100,53 @@ def create_accounts(
     return AccountsCreated(max(players, 0), max(accounts, 0))
 
 
-def _add_sessions(
-    db: sqlite3.Connection, known: Sequence[tuple[int, NewAccount]], keys: Sequence[AccountKey], now_ms: int
-) -> Iterator[AccountProblem]:
-    """Add the sessions. Yield a problem for each token that belongs to another account already."""
-    new_sessions = [
+def find_account_problems(db: sqlite3.Connection, new_accounts: Sequence[NewAccount]) -> list[AccountProblem]:
+    problems, known, keys = _find_agents(db, new_accounts)
+    return sorted([*problems, *_find_taken_tokens(db, _select_sessions(known, keys))])
+
+
+def _find_agents(
+    db: sqlite3.Connection, new_accounts: Sequence[NewAccount]
+) -> tuple[list[AccountProblem], list[tuple[int, NewAccount]], list[AccountKey]]:
+    """Return a problem for each unknown agent, and the accounts of known agents with their positions and their keys."""
+    agents: dict[str, int] = dict(db.execute("SELECT name, agent_id FROM agents"))
+    problems = [
+        AccountProblem(index, f"unknown agent '{new_account.agent}'", new_account.agent)
+        for index, new_account in enumerate(new_accounts)
+        if new_account.agent not in agents
+    ]
+    known = [(index, new_account) for index, new_account in enumerate(new_accounts) if new_account.agent in agents]
+    keys = [
+        AccountKey(agents[new_account.agent], new_account.player_id, new_account.currency) for _, new_account in known
+    ]
+    return problems, known, keys
+
+
+def _select_sessions(
+    known: Sequence[tuple[int, NewAccount]], keys: Sequence[AccountKey]
+) -> list[tuple[int, AccountKey, NewSession]]:
+    return [
         (index, key, session)
         for (index, new_account), key in zip(known, keys, strict=True)
         if (session := new_account.session)
     ]
+
+
+def _add_sessions(
+    db: sqlite3.Connection, new_sessions: Sequence[tuple[int, AccountKey, NewSession]], now_ms: int
+) -> int:
+    """Add the sessions whose tokens are new. Return their number."""
     rows = [(*key, session.token_hash, session.hint, now_ms, session.expires_at_ms) for _, key, session in new_sessions]
-    if db.executemany(ADD_SESSION, rows).rowcount == len(rows):
-        return
+    return max(db.executemany(ADD_SESSION, rows).rowcount, 0)
+
+
+def _find_taken_tokens(
+    db: sqlite3.Connection, new_sessions: Sequence[tuple[int, AccountKey, NewSession]]
+) -> Iterator[AccountProblem]:
+    """Yield a problem for each token that belongs to another account already."""
     for index, key, session in new_sessions:
-        ((is_token_taken,),) = db.execute(IS_TOKEN_TAKEN, (*key, session.token_hash))
-        if is_token_taken:
+        found = db.execute(IS_TOKEN_TAKEN, (*key, session.token_hash)).fetchone()
+        if found and found[0]:
             yield AccountProblem(index, "its token stands for another player or currency; choose another token")
 
 

@@ -9,9 +9,9 @@ from starlette.routing import Route
 
 from minwallet.ledger.limits import LimitKind
 from minwallet.operations.errors import OperationError
-from minwallet.operations.limits import PERIOD_LABELS, describe_exclusion
+from minwallet.operations.limits import COOLING_OFF_TEXT, PERIOD_LABELS, check_exclusion_end, describe_exclusion
 from minwallet.operations.requests import LimitSet, PlayerExclude, Reply
-from minwallet.operations.timestamps import iso_to_minute
+from minwallet.operations.timestamps import format_iso, iso_to_minute, parse_timestamp
 from minwallet.storage.models import Player
 from minwallet.web.backoffice.forms import Form, parse_amount_field
 from minwallet.web.backoffice.page import PageContext, PageRouter
@@ -71,12 +71,15 @@ def _describe_limit(request: LimitSet, reply: Reply) -> str:
 
 
 async def _exclude_player(context: PageContext) -> Response:
-    """Exclude the player until the start of a day, or end the exclusion: that button sends no day."""
+    """Exclude the player until the start of a day, after a confirmation. The button that ends it sends no day."""
     player, fields = await load_player(context), await context.read_form()
     form, day = Form(fields, {}), fields.get("until", "").strip()
     try:
         until = None if fields.get("end") == "yes" else f"{day}T00:00:00Z"
         request = PlayerExclude(agent=player.agent, player_id=player.player_id, until=until)
+        check_exclusion_end(request, context.wallet.clock_ms())
+        if until and fields.get("sure") != "yes":
+            return _render_exclusion_confirmation(context, player, day)
         reply = await context.execute(request)
     except ValidationError:
         return await render_player(
@@ -85,3 +88,18 @@ async def _exclude_player(context: PageContext) -> Response:
     except OperationError as failure:
         return await render_player(context, player, PlayerForms(exclusion=form.with_failure(*failure.args)))
     return context.redirect(player_page_url(player.agent, player.player_id), f"{'; '.join(describe_exclusion(reply))}.")
+
+
+def _render_exclusion_confirmation(context: PageContext, player: Player, day: str) -> Response:
+    """Return the page that shows the exclusion and asks for a confirmation."""
+    until, current_end_ms = f"{day}T00:00:00Z", player.find_exclusion_end(context.wallet.clock_ms())
+    return context.render(
+        "backoffice/exclusion_confirm.html",
+        player=player,
+        player_url=player_page_url(player.agent, player.player_id),
+        day=day,
+        until=until,
+        excluded_until=format_iso(current_end_ms),
+        is_shorter=current_end_ms is not None and parse_timestamp(until) < current_end_ms,
+        warning=COOLING_OFF_TEXT,
+    )

@@ -9,6 +9,8 @@ from starlette.routing import Route
 
 from minwallet.operations.errors import OperationError
 from minwallet.operations.requests import PlayerAdd
+from minwallet.operations.schemas import build_player_response
+from minwallet.storage.models import PlayerFilter
 from minwallet.web.backoffice.forms import Form, parse_amount_field
 from minwallet.web.backoffice.page import PageContext, PageRouter
 from minwallet.web.dot_names import escape_dot_name
@@ -48,7 +50,9 @@ async def _render_player_list(context: PageContext) -> Response:
     text, after = (query.get(name, "").strip()[:MAX_ID_LENGTH] for name in ("q", "after"))
     agents = await list_agent_names(context)
     agent = choose_agent(context, agents)
-    players = await context.wallet.store.accounts.search_players(agent, text, after, PAGE_SIZE + 1)
+    now_ms = context.wallet.clock_ms()
+    player_filter = PlayerFilter(agent, text)
+    players = await context.wallet.store.accounts.search_players(player_filter, after, PAGE_SIZE + 1)
     shown = players[:PAGE_SIZE]
     search = {"agent": agent, "q": text}
     next_query = urlencode({**search, "after": shown[-1].player_id}) if len(players) > PAGE_SIZE else ""
@@ -58,7 +62,7 @@ async def _render_player_list(context: PageContext) -> Response:
         agent=agent,
         search_text=text,
         after=after,
-        players=shown,
+        players=[build_player_response(player, now_ms) for player in shown],
         player_page_url=player_page_url,
         first_query=urlencode(search),
         next_query=next_query,

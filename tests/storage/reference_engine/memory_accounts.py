@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 
 from minwallet.ledger.decide import Account
 from minwallet.ledger.entries import compute_genesis_hash
+from minwallet.ledger.limits import UNSET
 from minwallet.storage.admin_store import AuditEvent
 from minwallet.storage.models import (
     AccountBalance,
@@ -15,11 +16,15 @@ from minwallet.storage.models import (
     CallbackKey,
     NewAccount,
     Player,
+    PlayerFilter,
     PlayerStatus,
+    StatusFilter,
     make_opening_deposit,
 )
 from tests.storage.reference_engine.memory_decisions import apply_command
 from tests.storage.reference_engine.memory_state import AccountState, MemoryState, PlayerState, SessionState
+
+TOKEN_TAKEN = "its token stands for another player or currency; choose another token"
 
 
 class MemoryAccountStore:
@@ -75,6 +80,19 @@ class MemoryAccountStore:
         keys = self._state.callback_keys.items()
         return {key_hash: agent_id for key_hash, (agent_id, key) in keys if key.revoked_at_ms is None}
 
+    async def find_account_problems(self, new_accounts: Sequence[NewAccount]) -> list[AccountProblem]:
+        agents = {agent.name for agent in self._state.agents}
+        problems = []
+        for index, new_account in enumerate(new_accounts):
+            if new_account.agent not in agents:
+                problems.append(AccountProblem(index, f"unknown agent '{new_account.agent}'", new_account.agent))
+            elif session := new_account.session:
+                holder = self._state.find_session_holder(session.token_hash)
+                owner = (new_account.agent, new_account.player_id, new_account.currency)
+                if holder and self._state.find_owner(holder.account_id) != owner:
+                    problems.append(AccountProblem(index, TOKEN_TAKEN))
+        return problems
+
     async def create_accounts(
         self, new_accounts: Sequence[NewAccount], now_ms: int, *, audit: AuditEvent | None = None
     ) -> AccountsCreated:
@@ -97,9 +115,7 @@ class MemoryAccountStore:
                 if holder is None:
                     self._state.sessions.append(SessionState(session, account_id, now_ms))
                 elif holder.account_id != account_id:
-                    problems.append(
-                        AccountProblem(index, "its token stands for another player or currency; choose another token")
-                    )
+                    problems.append(AccountProblem(index, TOKEN_TAKEN))
         if problems:
             del self._state.players[before[0] :], self._state.accounts[before[1] :], self._state.sessions[before[2] :]
             return AccountsCreated(problems=tuple(sorted(problems)))
@@ -137,17 +153,16 @@ class MemoryAccountStore:
                     for account in sorted(self._state.accounts, key=lambda account: account.currency)
                     if account.player_key == player_key
                 ),
+                self._state.exclusions.get(player_key, UNSET),
             )
             for player_key, player in enumerate(self._state.players, 1)
             if player.agent.name == agent
         ]
         return sorted(found, key=lambda player: player.player_id)
 
-    async def search_players(self, agent: str, text: str, after: str, limit: int) -> list[Player]:
-        found = await self.list_players(agent)
-        return [player for player in found if player.player_id > after and text.lower() in player.player_id.lower()][
-            :limit
-        ]
+    async def search_players(self, player_filter: PlayerFilter, after: str, limit: int) -> list[Player]:
+        found = await self.list_players(player_filter.agent)
+        return [each for each in found if each.player_id > after and _is_in_filter(each, player_filter)][:limit]
 
     async def find_player(self, agent: str, player_id: str) -> Player | None:
         found = [player for player in await self.list_players(agent) if player.player_id == player_id]
@@ -175,3 +190,15 @@ class MemoryAccountStore:
         if player.status != status:
             player.status = status
             self._state.add_audit_event(audit)
+
+
+def _is_in_filter(player: Player, player_filter: PlayerFilter) -> bool:
+    is_excluded = player.find_exclusion_end(player_filter.at_ms) is not None
+    is_blocked = player.status is PlayerStatus.BLOCKED
+    statuses = {
+        StatusFilter.ACTIVE: not is_blocked and not is_excluded,
+        StatusFilter.BLOCKED: is_blocked,
+        StatusFilter.EXCLUDED: is_excluded,
+    }
+    is_found = player_filter.text.lower() in player.player_id.lower()
+    return is_found and (player_filter.status is None or statuses[player_filter.status])

@@ -46,7 +46,13 @@ def test_a_player_is_added_once(api_client: ApiClient) -> None:
     body = {"player_id": "ann", "currency": "EUR", "balance": 1000, "bonus": 50}
     added = read_success(api_client.request("POST", PLAYERS_PATH, body), 201)
     euros = {"currency": "EUR", "cash": 1000, "bonus": 50}
-    assert added == {"player_id": "ann", "agent": "default", "status": "active", "accounts": [euros]}
+    assert added == {
+        "player_id": "ann",
+        "agent": "default",
+        "status": "active",
+        "excluded_until": None,
+        "accounts": [euros],
+    }
     assert api_client.get(f"{PLAYERS_PATH}/ann") == added
     assert_problem(api_client.request("POST", PLAYERS_PATH, body), 409, "taken", "ann")
     assert_problem(api_client.request("POST", PLAYERS_PATH, body | {"currency": "USD"}), 409, "taken", "ann")

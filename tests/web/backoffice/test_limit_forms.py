@@ -78,16 +78,26 @@ def test_a_deposit_beyond_the_limit_is_refused_in_words(server: Server, admin_cl
 
 
 def test_a_player_is_excluded_until_a_day(server: Server, admin_client: AdminClient) -> None:
-    """The exclusion is shown immediately, and its early end takes effect after a day."""
+    """A page asks for a confirmation first. The exclusion is shown immediately, and its early end takes effect after a
+    day."""
     name, day = server.cli.add_player(), date_in_days(30)
     path = player_path(name)
     assert ">excluded<" not in admin_client.get_page(path)
     assert "End the exclusion" not in admin_client.get_page(path)
-    assert admin_client.flash_after(f"{path}/exclusion", until=day) == f"{name} is excluded until {day} 00:00 UTC."
+    asked = admin_client.submit(f"{path}/exclusion", until=day)
+    assert asked.status_code == 200
+    assert "this cannot be shortened for 24 hours" in asked.text
+    assert ">excluded<" not in admin_client.get_page(path)
+    sure = {"until": read_field(asked.text, "until"), "sure": read_field(asked.text, "sure")}
+    assert admin_client.flash_after(f"{path}/exclusion", **sure) == f"{name} is excluded until {day} 00:00 UTC."
+    ((_, status, end, *_),) = read_table_rows(admin_client.get_page(f"/admin/players?q={name}"))
+    assert (status, end) == ("excluded", f"{day} 00:00:00 UTC")
     page = admin_client.get_page(path)
     assert re.search(r'<h1>.*<span class="badge blocked">excluded</span></h1>', page)
     assert server.vela("authenticate", access_token=server.cli.open_session(name))["message"] == "Player blocked"
-    told = admin_client.flash_after(f"{path}/exclusion", until=date_in_days(3))
+    asked = admin_client.submit(f"{path}/exclusion", until=date_in_days(3))
+    assert "it applies after 24 hours" in asked.text
+    told = admin_client.flash_after(f"{path}/exclusion", until=date_in_days(3), sure="yes")
     shorter = f"only until {date_in_days(3)} 00:00 UTC"
     assert re.fullmatch(f"{name} is excluded until {day} 00:00 UTC; from {TIME_PATTERN} on {shorter}.", told)
     told = admin_client.flash_after(f"{path}/exclusion", end="yes")
@@ -156,6 +166,7 @@ def test_limits_in_a_browser(server: Server, page: Page) -> None:
     server.wallet_v2(type="bet", bet=250, id=2**40, game=1, code=token)
     expect(used).to_contain_text("2.50")
     page.get_by_label("Until the start of").fill(date_in_days(20))
+    page.get_by_role("button", name="Exclude…").click()
     page.get_by_role("button", name="Exclude", exact=True).click()
     expect(page.get_by_role("heading", level=1)).to_contain_text("excluded")
     page.get_by_role("button", name="End the exclusion…").click()

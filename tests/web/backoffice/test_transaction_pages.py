@@ -11,7 +11,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.support import Server, running_server
+from tests.support import InProcessCli, Server, running_server
 from tests.web.backoffice.admin_client import (
     AdminClient,
     create_player,
@@ -74,8 +74,8 @@ def test_a_search_for_rare_entries_can_continue(db: Path) -> None:
     """A page reads a limited number of entries, shows how far it came, and has a link to continue."""
     rows = [f"seeded{number},USD,1.00" for number in range(10_100)]
     db.with_suffix(".csv").write_text("\n".join(["player_id,currency,balance", *rows]))
+    InProcessCli(db)("seed", db.with_suffix(".csv"))
     with running_server(db) as server:
-        server.cli("seed", db.with_suffix(".csv"))
         admin_client = AdminClient(server)
         page = admin_client.get_page(f"{PATH}?kind=bet")
         assert "No transactions found among the searched entries." in page
