@@ -80,7 +80,8 @@ class CaseRun:
         self._unit = unit
         self._ids: dict[str, int] = {}
         self._open_bets: dict[tuple[str, str], _OpenBet] = {}
-        self._has_money_moved = True
+        self._current_balances = dict(initial_balances)
+        """The balances since the last request. Empty after a request that may have changed them."""
 
     def resolve_id(self, letter: str) -> str:
         """Return the id of a letter in this case. Digits are returned unchanged."""
@@ -112,15 +113,14 @@ class CaseRun:
             (observed,) = self._send(self._client.suite.cancel_bet(id_, bet.spec.changes).by(account))
             if observed.outcome != "accepted":
                 self.uncancelled_bets.append(id_)
+        if self._open_bets:
+            self._current_balances = {}
         for account, start in self._initial_balances.items():
-            if self._open_bets or self._has_money_moved:
-                self._restore(account, start)
-            else:
-                self._watched.keep(account, start)
+            self._restore(account, start)
 
     def _restore(self, account: str, start: Balance) -> None:
         try:
-            balance = self._watched.read(account)
+            balance = self._current_balances.get(account) or self._watched.read(account)
         except BalanceUnreadable:
             return
         surplus = (sum(balance) - sum(start)) // self._unit
@@ -131,6 +131,7 @@ class CaseRun:
 
     def _run_step(self, step: CaseStep) -> CheckResult:
         """Send the step's requests. Check the outcomes, then the balances, then the further checks."""
+        self._current_balances = {}
         answers = self._send(*step.requests)
         requests = [self._client.describe_request(self._client.build(spec, self)) for spec in step.requests]
         self.exchanges += map(Exchange, requests, (each.text for each in answers))
@@ -168,9 +169,7 @@ class CaseRun:
 
     def _read_balance_changes(self) -> list[int]:
         """Return the balance changes since the start of the case, in cents, the first player's first."""
-        self._has_money_moved = True  # This stays if a balance cannot be read.
-        balances = {account: self._watched.read(account) for account in self._initial_balances}
-        self._has_money_moved = balances != self._initial_balances
+        self._current_balances = balances = {name: self._watched.read(name) for name in self._initial_balances}
         return [sum(balances[account]) - sum(start) for account, start in self._initial_balances.items()]
 
     def _resolve_change(self, change: AmountSpec) -> int:

@@ -86,7 +86,6 @@ def test_the_reference_wallet_passes(protocol: str) -> None:
         (flaws.RightMoneyOwnAnswers, V2, "cancel-retry",
          "win-of-unknown-round bet-after-cancel/code bet-retry-after-cancel/code cancel-of-refused-bet/code"
          " same-cancel-at-once/answer cancel-retry-tells-credit"),
-        (flaws.IdsAsFloats, VELA, "ticket-last-bit ticket-64-bit", ""),
     ],
 )  # fmt: skip  # a table of wallets and failed cases
 def test_a_faulty_wallet_fails_exactly_its_cases(

@@ -78,6 +78,14 @@ def test_ids_begin_at_first_id() -> None:
     assert ['"id":1000' in sent for sent in finding.sent] == [True, True]
 
 
+def test_a_wallet_whose_ids_are_floats_fails_the_case_of_large_ids() -> None:
+    """The ids of other cases are small, so the wallet passes them."""
+    with connect_client(flaws.IdsAsFloats("wallet-v2")) as asker:
+        names = ("bet-retry", "bets-at-once", "bet-id-last-bit")
+        findings = list(Runner(asker, FIRST_ID).run(find_case("wallet-v2", name) for name in names))
+    assert [each.name for each in findings if each.verdict != "pass"] == ["bet-id-last-bit"]
+
+
 def test_a_case_without_ids_uses_none() -> None:
     """The leftovers name no ids then."""
     with connect_client(ReferenceWallet("wallet-v2")) as asker:
