@@ -1,12 +1,14 @@
 """`minwallet conformance`: black-box tests of any wallet server."""
 
 import time
+from collections.abc import Sequence
+from difflib import get_close_matches
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import typer
 
-from minwallet.cli.options import JsonOption
+from minwallet.cli.options import JsonOption, parse_amount_option
 from minwallet.cli.output import (
     EXIT_REFUSED,
     OutputError,
@@ -19,24 +21,48 @@ from minwallet.ledger.money import format_amount
 from minwallet.protocols.registry import PROTOCOLS
 
 if TYPE_CHECKING:
+    from minwallet.conformance.dsl import Case, ProtocolSuite
     from minwallet.conformance.runner import CaseResult, Leftovers
 
 VERDICTS = ("pass", "fail", "advice", "skipped")
 
 MAX_FIRST_ID = 2**62
 
+MAX_UNIT_CENTS = 10**9
+
 COLUMN_WIDTHS = (8, 40, 36, 36, 40)
 """The maximum width of each column, so that the first three fit into a narrow terminal."""
 
 LIVE_SESSION = "A live session"
 
-UrlArgument = Annotated[str, typer.Argument(metavar="URL", help="The wallet's URL, without the protocol's paths.")]
+REQUIRED = "Required without --list."
+
+UrlArgument = Annotated[
+    str, typer.Argument(metavar="URL", help=f"The wallet's URL, without the protocol's paths. {REQUIRED}")
+]
 WireProtocolOption = Annotated[
-    str, typer.Option("--protocol", metavar="|".join(PROTOCOLS), help="The wallet's protocol.")
+    str, typer.Option("--protocol", metavar="|".join(PROTOCOLS), help=f"The wallet's protocol. {REQUIRED}")
 ]
 FirstTokenOption = Annotated[
-    str, typer.Option("--token", help=f"{LIVE_SESSION} of a player with a balance of at least 0.20.")
+    str,
+    typer.Option(
+        "--token", help=f"{LIVE_SESSION} of a player with a balance of at least 0.20, or 20 units. {REQUIRED}"
+    ),
 ]
+PathOption = Annotated[
+    str | None,
+    typer.Option(
+        "--path",
+        help="The path of the wallet, if it is not the protocol's. It replaces /wallet (wallet-v2) or /api (vela).",
+    ),
+]
+UnitOption = Annotated[
+    str, typer.Option("--unit", metavar="AMOUNT", help="The minimum stake; all amounts are multiples of it.")
+]
+OnlyOption = Annotated[
+    list[str] | None, typer.Option("--only", metavar="CASE", help="Run only this case. May be given several times.")
+]
+ListOption = Annotated[bool, typer.Option("--list", help="List the cases and their rules, without a wallet.")]
 SecondTokenOption = Annotated[
     str,
     typer.Option("--second-token", help=f"{LIVE_SESSION} of another player with 0.20, of the same agent and currency."),
@@ -58,7 +84,10 @@ WalletTokenOption = Annotated[
     str, typer.Option("--wallet-token", help="The agent's wallet token, for wallet-v2's /wallet/WALLET_TOKEN.")
 ]
 FirstIdOption = Annotated[
-    int | None, typer.Option("--first-id", metavar="N", help="The first id to use.  [default: from the clock]")
+    int | None,
+    typer.Option(
+        "--first-id", metavar="N", help="The first id to use; the next ones follow.  [default: from the clock]"
+    ),
 ]
 TimeoutSecondsOption = Annotated[
     float, typer.Option("--timeout", metavar="SECONDS", help="Maximum time to wait for an answer.")
@@ -69,30 +98,38 @@ JunitOption = Annotated[
 
 
 def conformance(
-    url: UrlArgument,
-    protocol: WireProtocolOption,
-    token: FirstTokenOption,
+    url: UrlArgument = "",
+    protocol: WireProtocolOption = "",
+    token: FirstTokenOption = "",
     second_token: SecondTokenOption = "",
     currency_token: CurrencyTokenOption = "",
     expired_token: ExpiredTokenOption = "",
     revoked_token: RevokedTokenOption = "",
     blocked_token: BlockedTokenOption = "",
     wallet_token: WalletTokenOption = "",
+    path: PathOption = None,
+    unit: UnitOption = "0.01",
+    only: OnlyOption = None,
     first_id: FirstIdOption = None,
     timeout_s: TimeoutSecondsOption = 5,
     junit: JunitOption = None,
+    list_cases: ListOption = False,
     as_json: JsonOption = False,
 ) -> None:
     """Test any wallet server against all protocol rules.
 
-    Each rule that is visible from outside is a case. Most cases bet a few cents, and some bet the first player's whole
-    balance, so use test players. The command cancels its bets, and reports each amount that it could not return.
+    Each rule that is visible from outside is a case. Most cases bet a few cents, and the last ones bet the first
+    player's whole balance, so use test players. The command cancels its bets, and reports each amount that it could not
+    return.
 
     A broken rule of the specification is a failure, and the exit code is 1. A broken rule of minwallet's own contract
     is advice.
 
     Example: minwallet conformance http://10.0.0.5 --protocol vela --token TOKEN
     """
+    if list_cases:
+        _print_cases(protocol, only or [], as_json=as_json)
+        return
     from minwallet.conformance.junit import render_junit
 
     tokens_given = {
@@ -105,7 +142,11 @@ def conformance(
         "wallet": wallet_token,
     }
     tokens = {name: value for name, value in tokens_given.items() if value}
-    findings, leftovers = _run_cases(url, protocol, tokens, time.time_ns() if first_id is None else first_id, timeout_s)
+    _require_target(url, protocol, tokens)
+    suite = _load_suite(protocol)
+    cases = _select_cases(suite.cases, only or [])
+    plan = _RunPlan(url, path, tokens, _parse_first_id(first_id), _parse_unit(unit), timeout_s)
+    findings, leftovers = _run_cases(suite, cases, plan)
     counts = {verdict: sum(each.verdict == verdict for each in findings) for verdict in VERDICTS}
     if as_json:
         _print_json_report(url, protocol, findings, counts, leftovers)
@@ -117,37 +158,115 @@ def conformance(
         raise typer.Exit(EXIT_REFUSED)
 
 
+class _RunPlan(NamedTuple):
+    """The values of the options that a run needs: the wallet, its tokens, the first id, and the unit in cents."""
+
+    url: str
+    path: str | None
+    tokens: dict[str, str]
+    first_id: int
+    unit: int
+    timeout_s: float
+
+
+def _require_target(url: str, protocol: str, tokens: dict[str, str]) -> None:
+    """Raise UsageError if a value is missing that only `--list` does not need."""
+    if not url:
+        raise UsageError("missing URL of the wallet: write it like http://127.0.0.1:8000; for more, add --help")
+    if not protocol:
+        raise UsageError(f"missing --protocol: use {' or '.join(PROTOCOLS)}")
+    if "token" not in tokens:
+        raise UsageError("missing --token: give a live session of a test player")
+
+
+def _load_suite(protocol: str) -> "ProtocolSuite":
+    from minwallet.conformance import NoCases, load_suite
+
+    if protocol not in PROTOCOLS:
+        raise UsageError(f"unknown protocol {protocol!r}; use {' or '.join(PROTOCOLS)}")
+    try:
+        return load_suite(protocol)
+    except NoCases as error:
+        raise UsageError(str(error)) from error
+
+
+def _select_cases(cases: "Sequence[Case]", only: Sequence[str]) -> "Sequence[Case]":
+    """Return the cases of these names, all without a name. The name of a case's advice stands for the case."""
+    names = [each.name for each in cases]
+    wanted = [name.partition("/")[0] for name in only]
+    for name in wanted:
+        if name not in names:
+            nearest = get_close_matches(name, names, 1)
+            hint = f"did you mean {nearest[0]}?" if nearest else "conformance --list shows all cases"
+            raise UsageError(f"unknown case {name!r}; {hint}")
+    return [each for each in cases if not only or each.name in wanted]
+
+
+def _parse_first_id(first_id: int | None) -> int:
+    """Return the first id. Ids of the clock are below 2^53, up to which a wallet in JavaScript reads them exactly."""
+    if first_id is None:
+        return time.time_ns() // 1000
+    if not 0 <= first_id <= MAX_FIRST_ID:
+        raise UsageError(f"invalid --first-id {first_id}: must be from 0 to {MAX_FIRST_ID}")
+    return first_id
+
+
+def _parse_unit(unit: str) -> int:
+    """Return the unit in cents."""
+    cents = parse_amount_option(unit)
+    if not 0 < cents <= MAX_UNIT_CENTS:
+        raise UsageError(f"invalid --unit {unit!r}: must be from 0.01 to {format_amount(MAX_UNIT_CENTS)}")
+    return cents
+
+
 def _run_cases(
-    url: str, protocol: str, tokens: dict[str, str], first_id: int, timeout_s: float
+    suite: "ProtocolSuite", cases: "Sequence[Case]", plan: _RunPlan
 ) -> tuple["list[CaseResult]", "Leftovers"]:
     from rich.console import Console
     from rich.progress import track
 
-    from minwallet.conformance import load_suite
     from minwallet.conformance.client import Client
     from minwallet.conformance.runner import Runner
 
-    if protocol not in PROTOCOLS:
-        raise UsageError(f"unknown protocol {protocol!r}; use {' or '.join(PROTOCOLS)}")
-    if not 0 <= first_id <= MAX_FIRST_ID:
-        raise UsageError(f"invalid --first-id {first_id}: must be from 0 to {MAX_FIRST_ID}")
     # This form also refuses nan.
-    if not timeout_s > 0:
-        raise UsageError(f"invalid --timeout {timeout_s:g}: must be more than 0")
-    if "token" not in tokens:
-        raise UsageError("invalid --token '': must not be empty")
-    suite = load_suite(protocol)
-    unknown_token = {"unknown": f"nobody_{first_id}"}
+    if not plan.timeout_s > 0:
+        raise UsageError(f"invalid --timeout {plan.timeout_s:g}: must be more than 0")
+    unknown_token = {"unknown": f"nobody_{plan.first_id}"}
     try:
-        client = Client(suite, url, tokens | unknown_token, timeout_s)
+        client = Client(suite, plan.url, plan.tokens | unknown_token, plan.timeout_s, plan.path)
     except ValueError as error:
         raise UsageError(str(error)) from error
     stderr = Console(stderr=True)
     with client:
-        runner = Runner(client, first_id)
-        cases = track(suite.cases, "testing", console=stderr, transient=True, disable=not stderr.is_terminal)
-        findings = list(runner.run(cases))
+        runner = Runner(client, plan.first_id, plan.unit)
+        tracked = track(cases, "testing", console=stderr, transient=True, disable=not stderr.is_terminal)
+        findings = list(runner.run(tracked))
         return findings, runner.collect_leftovers()
+
+
+def _print_cases(protocol: str, only: Sequence[str], *, as_json: bool) -> None:
+    """Print the cases of this protocol, or of all protocols that have cases."""
+    from minwallet.conformance import PROTOCOL_SUITES
+    from minwallet.conformance.report import describe_needs
+
+    suites = [_load_suite(name) for name in ([protocol] if protocol else PROTOCOL_SUITES)]
+    chosen = _select_cases([case for suite in suites for case in suite.cases], only)
+    cases = [(suite.protocol.name, case) for suite in suites for case in suite.cases if case in chosen]
+    if as_json:
+        rows = [
+            {"protocol": name, "name": case.name, "rule": case.rule, "spec": case.spec, "advice": case.is_advice,
+             "needs": describe_needs(case)}
+            for name, case in cases
+        ]  # fmt: skip  # one row
+        print_json({"cases": rows})
+        return
+    print_table(
+        ["protocol", "case", "rule", "needs"],
+        [(name, case.name, case.rule, describe_needs(case)) for name, case in cases],
+        "no cases",
+    )
+    for name in sorted(PROTOCOLS.keys() - PROTOCOL_SUITES.keys()) if not protocol else ():
+        print_line(f"{name} has no cases")
 
 
 def _print_json_report(
@@ -157,54 +276,33 @@ def _print_json_report(
     change = {
         name: None if cents is None else format_amount(cents) for name, cents in leftovers.balance_changes.items()
     }
-    ids = dict(zip(("first", "last"), map(str, leftovers.used_ids), strict=True))
+    faults = [{**each._asdict(), "change": format_amount(each.change)} for each in leftovers.faults]
+    ids = leftovers.used_ids and dict(zip(("first", "last"), map(str, leftovers.used_ids), strict=True))
     document = {"ok": not counts["fail"], "protocol": protocol, "url": url, "cases": cases, "counts": counts}
-    print_json({**document, "left": {"change": change, "open": leftovers.open_bets, "ids": ids}})
+    left = {"change": change, "faults": faults, "open": leftovers.open_bets, "ids": ids}
+    print_json({**document, "left": left})
 
 
 def _print_report(findings: "list[CaseResult]", counts: dict[str, int], leftovers: "Leftovers") -> None:
-    """Print the table of all cases, the details of the broken rules, and the counts."""
+    """Print the table of all cases, the reports of the broken rules, and the counts."""
+    from minwallet.conformance.report import describe_leftovers, describe_results, describe_skips, format_verdict
+    from minwallet.conformance.runner import NOT_CHECKED
+
     rows = [
-        map(_truncate_cell, (_format_verdict(each), each.name, each.came, each.expected, each.script), COLUMN_WIDTHS)
+        map(_truncate_cell, (format_verdict(each), each.name, each.came, each.expected, each.script), COLUMN_WIDTHS)
         for each in findings
+        if each.came != NOT_CHECKED
     ]
     print_table(["verdict", "case", "received", "expected", "sent"], [tuple(row) for row in rows], "no cases")
-    for each in findings:
-        if each.verdict in ("fail", "advice"):
-            print_line(_describe_failure(each))
+    for paragraph in describe_results(findings):
+        print_line(f"\n{paragraph}")
+    print_line("")
+    for line in describe_skips(findings):
+        print_line(line)
     others = f"{counts['fail']} failed, {counts['advice']} with advice, {counts['skipped']} skipped"
-    print_line(f"\n{counts['pass']} passed, {others}")
-    print_line(f"left behind: {_describe_leftovers(leftovers)}")
-
-
-def _describe_failure(finding: "CaseResult") -> str:
-    lines = [
-        f"\n{_format_verdict(finding)} {finding.name}: {finding.rule}",
-        f"  {finding.spec}",
-        *(f"  {'' if number else 'sent':8}  {sent}" for number, sent in enumerate(finding.sent)),
-        f"  expected  {finding.expected}",
-        f"  received  {finding.came}",
-        f"  answer    {finding.answer}",
-    ]
-    return "\n".join(lines)
-
-
-def _format_verdict(finding: "CaseResult") -> str:
-    return finding.verdict.replace("fail", "FAIL")
-
-
-def _describe_leftovers(leftovers: "Leftovers") -> str:
-    from minwallet.conformance.dsl import format_change
-    from minwallet.conformance.runner import option_name
-
-    changes = [
-        f"{'an unknown balance' if cents is None else format_change(cents)} for --{option_name(name)}"
-        for name, cents in leftovers.balance_changes.items()
-        if cents != 0
-    ]
-    open_bets = [f"bets that may be open: {', '.join(leftovers.open_bets)}"] if leftovers.open_bets else []
-    summary = "; ".join([*changes, *open_bets]) or "nothing, all balances are unchanged"
-    return f"{summary}; used ids {leftovers.used_ids[0]} to {leftovers.used_ids[1]}"
+    print_line(f"{counts['pass']} passed, {others}")
+    for line in describe_leftovers(leftovers):
+        print_line(line)
 
 
 def _truncate_cell(text: str, max_width: int) -> str:

@@ -145,7 +145,7 @@ def _describe_error(error: Exception) -> tuple[int, Sequence[str]]:
 
     from minwallet.bench.load import LoadFailed
     from minwallet.config import BindError
-    from minwallet.conformance.runner import SetupError, WalletUnreachable
+    from minwallet.conformance.balances import SetupError, WalletUnreachable
     from minwallet.operations.errors import OperationError
     from minwallet.operations.field_help import format_validation_error
     from minwallet.provider.service_client import ProviderFailed, ProviderTimedOut

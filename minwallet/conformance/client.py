@@ -5,6 +5,8 @@ import json
 import re
 import time
 from collections.abc import Mapping, Sequence
+from http import HTTPStatus
+from posixpath import commonpath
 from types import TracebackType
 from typing import Any, Self
 from urllib.parse import parse_qsl, quote_plus, urlencode, urlsplit
@@ -12,7 +14,8 @@ from urllib.parse import parse_qsl, quote_plus, urlencode, urlsplit
 import httpx2
 
 from minwallet.bounded_http import HttpReply, describe_error, exchange, open_client
-from minwallet.conformance.dsl import ABSENT, Bindings, Observed, ProtocolSuite, RequestSpec, ResponseOutcome
+from minwallet.conformance.checks import Observed, ResponseOutcome
+from minwallet.conformance.dsl import ABSENT, Bindings, ProtocolSuite, RequestSpec
 from minwallet.protocols.wire import Call, HttpRequest
 
 MAX_CONCURRENT_REQUESTS = 8
@@ -35,13 +38,27 @@ def parse_base_url(text: str) -> str:
     return text.rstrip("/")
 
 
-class Client:
-    """A client of one wallet server in one protocol. `tokens` has the tokens by name."""
+def parse_path(text: str) -> str:
+    """Return the path of a wallet. Raise ValueError if invalid."""
+    if not re.fullmatch(r"/[^\s?#]*", text):
+        raise ValueError(f"invalid --path {text!r}: write it like /api/wallet")
+    return text
 
-    def __init__(self, suite: ProtocolSuite, url: str, tokens: Mapping[str, str], timeout_s: float) -> None:
+
+class Client:
+    """A client of one wallet server in one protocol. `tokens` has the tokens by name.
+
+    `path` replaces the part that all paths of the protocol begin with: `/wallet` of wallet-v2, `/api` of vela.
+    """
+
+    def __init__(
+        self, suite: ProtocolSuite, url: str, tokens: Mapping[str, str], timeout_s: float, path: str | None = None
+    ) -> None:
         self.suite = suite
         self.tokens = tokens
         self.url = parse_base_url(url)
+        self._common_path = commonpath(suite.protocol.routes)
+        self._path = self._common_path if path is None else parse_path(path)
         self._timeout_s = timeout_s
         spellings = {
             spelling: name
@@ -67,10 +84,14 @@ class Client:
         exchange = _apply_changes(self.suite.protocol.build_request(call, time.time_ns() // 1_000_000), spec.changes)
         return HttpRequest(
             spec.method or exchange.method,
-            (spec.path or exchange.path).format_map(self.tokens),
+            self._relocate((spec.path or exchange.path).format_map(self.tokens)),
             exchange.query,
             exchange.body if spec.body is None else spec.body,
         )
+
+    def _relocate(self, path: str) -> str:
+        rest = path.removeprefix(self._common_path)
+        return (self._path.rstrip("/") if rest.startswith("/") else self._path) + rest
 
     def describe_request(self, exchange: HttpRequest) -> str:
         """Return the request in one line."""
@@ -114,10 +135,11 @@ class Client:
         success = self.suite.is_success(fields) if fields is not None else None
         code = self.suite.get_code(fields) if fields is not None and success is False else None
         # A refusal may be a field of the reply or an HTTP error of the client. A server error leaves the outcome open.
+        # The exception is 501, with which many servers refuse a method.
         outcome: ResponseOutcome = "unclear"
         if success and status < 300:
             outcome = "accepted"
-        elif (success is False and status < 300) or 400 <= status < 500:
+        elif (success is False and status < 300) or 400 <= status < 500 or status == HTTPStatus.NOT_IMPLEMENTED:
             outcome = "refused"
         summary = "not a JSON object" if fields is None else "neither success nor error"
         if status != 200:

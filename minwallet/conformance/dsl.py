@@ -8,32 +8,37 @@ A `Case` is a rule, the sentence of the specification behind it, and steps such 
     bet("a", 5).accepted(-5),
     bet("a", 5).moves(-5, should=ACCEPTED)
 
-1. `bet("a", 5)` is a `RequestSpec`: a request without concrete ids. The number is the stake in cents.
-2. `accepted`, `refused` or `moves` adds the `Expectation` and makes it a `CaseStep`. `moves` accepts any reply.
+1. `bet("a", 5)` is a `RequestSpec`: a request without concrete ids. The number is the stake in units. A unit is one
+   cent, or the amount of `--unit` for a wallet with a minimum stake.
+2. `accepted`, `refused`, `one_accepted` or `moves` adds the `Expectation` and makes it a `CaseStep`. `moves` accepts
+   any reply.
 3. The runner resolves the letters to ids, sends the request, and compares reply and balance with the expectation.
 
-Balance changes: the number in `accepted`, `refused` and `moves` is the change of the first player's balance, in cents.
+Balance changes: the number in `accepted`, `refused` and `moves` is the change of the first player's balance, in units.
 It counts from the start of the case, not from the previous step. The runner reads the balance through the protocol.
 
-Further checks: `check` is what the reply must contain. `should` is what minwallet's contract adds to a *must*; it
-has a result of its own, which is advice, with the name `CASE/CHECK`.
+Further checks: `check` is what the reply must contain. `should` is what minwallet's contract adds; it has a result of
+its own, which is advice, with the name `CASE/CHECK`.
 
 Ids: a letter is a new id in each case, and the same letter is the same id. A capital letter is the small letter's id
-plus 2^63. Amounts: `ALL` is the player's whole balance; as a balance change, `EMPTY` means that it becomes 0, and
-`All(5)` that it becomes 5 cents.
+plus 2^63. Amounts: `ALL` is the player's whole balance, in whole units; as a balance change, `EMPTY` means that it
+becomes 0, and `All(5)` that it becomes 5 units. Cases with `ALL` are the last of a suite: a wallet that loses the whole
+balance would fail all cases after them.
 
 Specs are immutable. `by`, `with_fields` and the other modifiers return a changed copy with an extended description,
 which the table of results shows.
 """
 
+import json
 import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal, NamedTuple, Protocol
 
+from minwallet.conformance.checks import ResponseCheck, cite_contract
 from minwallet.ledger.commands import Command
-from minwallet.ledger.money import format_amount
+from minwallet.ledger.money import MAX_CENTS, format_amount
 from minwallet.protocols.wire import WireProtocol
 
 ABSENT = object()
@@ -42,14 +47,24 @@ ABSENT = object()
 WATCHED_TOKENS = ("token", "second", "currency")
 """The tokens whose balances are compared."""
 
+TOKEN_WORDS = {
+    "second": "by the second player",
+    "currency": "in the second currency",
+    "expired": "with an expired session",
+    "revoked": "with a revoked session",
+    "unknown": "with an unknown session",
+    "blocked": "by a blocked player",
+}
+"""The tokens' names in the description of a request."""
+
 UNUSABLE_TOKENS = ("expired", "revoked", "unknown")
 """The tokens with which no bet should be possible. If a wallet takes one, the bet is the first player's."""
 
-ResponseOutcome = Literal["accepted", "refused", "unclear"]
+ExpectedOutcome = Literal["accepted", "refused", "exactly one accepted"]
 
 
 class All(NamedTuple):
-    """The player's whole balance plus `plus` cents. As a balance change it means that the balance becomes `plus`."""
+    """The player's whole balance plus `plus` units. As a balance change it means that the balance becomes `plus`."""
 
     plus: int = 0
 
@@ -60,48 +75,20 @@ AmountSpec = int | All
 
 
 class Bindings(Protocol):
-    """The ids and amounts of one run of a case."""
+    """The ids and amounts of one run of a case; amounts are resolved to cents."""
 
     def resolve_id(self, letter: str) -> str: ...
 
     def resolve_amount(self, amount: AmountSpec) -> int: ...
 
 
-class Observed(NamedTuple):
-    """A reply: its HTTP status and headers, its JSON fields (None if it is not an object), and their meaning.
-
-    Without a reply, `status` is 0 and `summary` says why. `balance` has the parts that the protocol reports, in cents.
-    """
-
-    status: int
-    headers: Mapping[str, str]
-    fields: Mapping[str, Any] | None
-    outcome: ResponseOutcome
-    code: object
-    balance: tuple[int, ...] | None
-    summary: str
-    text: str
-
-
-class ResponseCheck(NamedTuple):
-    """A further check of a reply. `describe` returns `expected` if the check passes, or what the reply has instead.
-
-    `describe` gets the reply and the balance at the start of the case. `spec` is the contract's row, for a `should`.
-    """
-
-    name: str
-    expected: str
-    describe: Callable[[Observed, tuple[int, ...]], str]
-    spec: str = ""
-
-
 class Expectation(NamedTuple):
     """The expected result of a step. `outcome` None means any reply, as long as the balances are right.
 
-    `other_change` is the balance change of the other account in the case, in cents.
+    `other_change` is the balance change of the other account in the case, in units.
     """
 
-    outcome: ResponseOutcome | None
+    outcome: ExpectedOutcome | None
     balance_change: AmountSpec
     other_change: int
     check: ResponseCheck | None
@@ -114,13 +101,20 @@ class CaseStep(NamedTuple):
     requests: tuple["RequestSpec", ...]
     expectation: Expectation
 
-    def __str__(self) -> str:
-        request, *more = self.requests
+    @property
+    def effect(self) -> tuple[object, ...]:
+        """Return what the step does and moves, without its further checks."""
+        outcome, change, other_change, _, _ = self.expectation
+        return (self.describe(1), outcome, change, other_change)
+
+    def describe(self, unit: int) -> str:
+        """Return the requests in words, with amounts in this unit, in cents."""
+        request, *more = [each.describe(unit) for each in self.requests]
         if not more:
-            return request.description
-        if {each.description for each in more} == {request.description}:
-            return f"{len(self.requests)} concurrent: {request.description}"
-        return "concurrent: " + ", ".join(each.description for each in self.requests)
+            return request
+        if {*more} == {request}:
+            return f"{len(self.requests)} concurrent: {request}"
+        return "concurrent: " + ", ".join([request, *more])
 
 
 class StepBuilder(ABC):
@@ -150,6 +144,10 @@ class StepBuilder(ABC):
     ) -> CaseStep:
         return CaseStep(self.requests, Expectation("refused", money, other, check, should))
 
+    def one_accepted(self, money: AmountSpec = 0) -> CaseStep:
+        """Expect that one of several concurrent requests is accepted and no other."""
+        return CaseStep(self.requests, Expectation("exactly one accepted", money, 0, None, None))
+
     def moves(
         self,
         money: AmountSpec,
@@ -164,11 +162,16 @@ class StepBuilder(ABC):
 
 @dataclass(frozen=True)
 class RequestSpec(StepBuilder):
-    """One request. `build_command` builds its command with the ids and amounts of a run."""
+    """One request. `build_command` builds its command with the ids and amounts of a run.
+
+    `label`, `amounts` and `details` describe it, such as `bet a`, 5 and `in round b`.
+    """
 
     operation: str
-    description: str
+    label: str
     build_command: Callable[[Bindings], Command]
+    amounts: tuple[AmountSpec, ...] = ()
+    details: tuple[str, ...] = ()
     token: str = "token"  # noqa: S105 the name of a token, not one
     changes: Mapping[str, object] = field(default_factory=dict)
     method: str | None = None
@@ -184,30 +187,34 @@ class RequestSpec(StepBuilder):
         """Return the names of the tokens that the request needs."""
         return {self.token, *re.findall(r"\{(\w+)\}", self.path or "")}
 
+    def describe(self, unit: int) -> str:
+        """Return the request in words, with amounts in this unit, in cents."""
+        return " ".join([self.label, *(describe_amount(each, unit) for each in self.amounts), *self.details])
+
     def by(self, token: str) -> "RequestSpec":
         """Return the request with the token of this name."""
-        return replace(self, token=token, description=f"{self.description} by {token}")
+        return replace(self, token=token, details=(*self.details, TOKEN_WORDS.get(token, f"by {token}")))
 
     def with_fields(self, **changes: object) -> "RequestSpec":
         """Return the request with other values of fields. A function gets the old value and returns the new one."""
-        shown = ", ".join(f"{name}={_describe_value(value)}" for name, value in changes.items())
-        return replace(self, changes={**self.changes, **changes}, description=f"{self.description} with {shown}")
+        shown = ", ".join(f"{name} {_describe_value(value)}" for name, value in changes.items())
+        return replace(self, changes={**self.changes, **changes}, details=(*self.details, f"with {shown}"))
 
     def without(self, name: str) -> "RequestSpec":
         """Return the request without this field."""
-        return replace(self, changes={**self.changes, name: ABSENT}, description=f"{self.description} without {name}")
+        return replace(self, changes={**self.changes, name: ABSENT}, details=(*self.details, f"without {name}"))
 
     def with_method(self, method: str) -> "RequestSpec":
         """Return the request with another HTTP method."""
-        return replace(self, method=method, description=f"{method} {self.description}")
+        return replace(self, method=method, label=f"{method} {self.label}")
 
     def to(self, path: str) -> "RequestSpec":
         """Return the request with another path. `{name}` in the path stands for the token of that name."""
-        return replace(self, path=path, description=f"{self.description} to {_truncate(path)}")
+        return replace(self, path=path, details=(*self.details, f"to {_truncate(path)}"))
 
     def with_body(self, body: bytes) -> "RequestSpec":
         """Return the request with these bytes as its body."""
-        return replace(self, body=body, description=f"body {_truncate(repr(body)[1:])}")
+        return replace(self, body=body, label=f"body {_truncate(repr(body)[1:])}")
 
 
 @dataclass(frozen=True)
@@ -240,12 +247,8 @@ class Case(NamedTuple):
 
     @property
     def advice_check(self) -> ResponseCheck | None:
-        """Return the `should` check of a *must*, which has a result of its own, or None."""
-        return (
-            None
-            if self.is_advice
-            else next((step.expectation.should for step in self.steps if step.expectation.should), None)
-        )
+        """Return the `should` check of the case, which has a result of its own, or None."""
+        return next((step.expectation.should for step in self.steps if step.expectation.should), None)
 
 
 def must(name: str, rule: str, spec: str, *steps: CaseStep) -> Case:
@@ -258,10 +261,6 @@ def should(name: str, rule: str, row: str, *steps: CaseStep) -> Case:
     return Case(name, rule, cite_contract(row), steps, is_advice=True)
 
 
-def cite_contract(row: str) -> str:
-    return f"minwallet's contract: {row}"
-
-
 @dataclass(frozen=True)
 class ProtocolSuite:
     """The cases of one protocol, and the requests and fields that the runner needs."""
@@ -272,7 +271,7 @@ class ProtocolSuite:
     cancel_bet: Callable[[str, Mapping[str, object]], RequestSpec]
     """Returns a request that cancels the bet of this id. The bet was sent with these changes."""
     drain: Callable[[str, int], Sequence[RequestSpec]]
-    """Returns requests that take an amount in cents from the player permanently, in a bet with this letter as id."""
+    """Returns requests that take an amount in units from the player permanently, in a bet with this letter as id."""
     is_success: Callable[[Mapping[str, Any]], bool | None]
     """Returns whether the reply's fields mean success, None if they do not say."""
     get_code: Callable[[Mapping[str, Any]], object]
@@ -292,73 +291,25 @@ def parse_whole_cents(value: object) -> int | None:
     return int(value) if isinstance(value, float) and value.is_integer() else None
 
 
-def format_change(cents: int) -> str:
-    """Return a change as `+0.05`, `-0.05` or `0.00`."""
-    return f"{'+' if cents > 0 else ''}{format_amount(cents)}"
+def scale_amount(units: int, unit: int) -> int:
+    """Return an amount in cents. The largest amount of all protocols stays the largest."""
+    return min(units * unit, MAX_CENTS)
 
 
-def describe_balance_change(cents: int) -> str:
-    """Return a balance change as `balance +0.05`, `balance -0.05` or `balance unchanged`."""
-    return f"balance {format_change(cents)}" if cents else "balance unchanged"
-
-
-def describe_amount(amount: AmountSpec) -> str:
-    """Return an amount as `0.05`, `all` or `all+0.01`."""
+def describe_amount(amount: AmountSpec, unit: int) -> str:
+    """Return an amount in this unit as `0.05`, `all` or `all+0.01`."""
     if isinstance(amount, All):
-        return f"all+{format_amount(amount.plus)}" if amount.plus else "all"
-    return format_amount(amount)
-
-
-ACCEPTED = ResponseCheck(
-    "answer", "accepted", lambda came, _: came.outcome, cite_contract("the same request again: the same success")
-)
-
-
-def http_status(status: int, row: str = "") -> ResponseCheck:
-    return ResponseCheck("http", f"HTTP {status}", lambda came, _: f"HTTP {came.status}", cite_contract(row))
-
-
-def balance_change(change: int) -> ResponseCheck:
-    """Return a check of the balance in the reply, as a change since the start of the case."""
-
-    def describe(came: Observed, start: tuple[int, ...]) -> str:
-        if came.balance is None:
-            return "no reported balance"
-        return f"reported {describe_balance_change(sum(came.balance) - sum(start))}"
-
-    return ResponseCheck("tells", f"reported {describe_balance_change(change)}", describe)
-
-
-def field_matches(name: str, predicate: Callable[[Any], bool], requirement: str) -> ResponseCheck:
-    """Return a check of one field of the reply. `requirement` is the predicate in words."""
-    expected = f"field {name} {requirement}"
-
-    def describe(came: Observed, _: tuple[int, ...]) -> str:
-        fields = came.fields or {}
-        if predicate(fields.get(name)):
-            return expected
-        return f"field {name} is {fields[name]!r}" if name in fields else f"no field {name}"
-
-    return ResponseCheck(name, expected, describe)
-
-
-def is_whole_cents(value: object) -> bool:
-    return type(value) is int and value >= 0
-
-
-def is_nonempty_text(value: object) -> bool:
-    return isinstance(value, str) and value != ""
-
-
-NO_STORE = ResponseCheck(
-    "no-store",
-    "no-store",
-    lambda came, _: "no-store" if "no-store" in came.headers.get("cache-control", "") else "cacheable",
-)
+        return f"all+{format_amount(amount.plus * unit)}" if amount.plus else "all"
+    return format_amount(scale_amount(amount, unit))
 
 
 def _describe_value(value: object) -> str:
-    return str(getattr(value, "__name__", None) or _truncate(repr(value)))
+    """Return a changed value in words: the JSON of a constant, such as `null`, or the name of a function."""
+    if not callable(value):
+        return _truncate(json.dumps(value, ensure_ascii=False))
+    words = {"str": "as text", "float": "as a decimal"}
+    name = str(getattr(value, "__name__", value))
+    return words.get(name) or name.replace("_", " ")
 
 
 def _truncate(text: str) -> str:

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from xml.etree import ElementTree
 
+from minwallet.conformance.report import describe_result
 from minwallet.conformance.runner import CaseResult
 
 
@@ -37,5 +38,4 @@ def _render_case(protocol: str, result: CaseResult) -> ElementTree.Element:
 
 
 def _describe_result(result: CaseResult) -> str:
-    lines = [result.rule, result.spec, *result.sent, f"expected: {result.expected}", f"received: {result.came}"]
-    return "\n".join([*lines, f"reply: {result.answer}"])
+    return "\n".join([result.rule, *describe_result(result)])

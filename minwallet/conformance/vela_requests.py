@@ -1,15 +1,7 @@
 """The requests and checks of the conformance cases of vela. The quotations are from "Vela Gaming: Common Wallet"."""
 
-from minwallet.conformance.dsl import (
-    AmountSpec,
-    Case,
-    RequestSpec,
-    ResponseCheck,
-    cite_contract,
-    describe_amount,
-    must,
-    should,
-)
+from minwallet.conformance.checks import ResponseCheck, cite_contract, refusal_code
+from minwallet.conformance.dsl import AmountSpec, Bindings, Case, RequestSpec, must, should
 from minwallet.ledger.commands import Authenticate, Bet, BetWin, Cancel, Settle
 
 GET = "All methods support uses HTTP GET verb in the system."
@@ -47,25 +39,30 @@ authenticate = RequestSpec("authenticate", "authenticate", lambda _: Authenticat
 
 def bet(id: str, stake: AmountSpec, key: str = "small", game: str = "fish") -> RequestSpec:
     detail = f'{{"key":"{key}"}}'
-    changes = ("" if game == "fish" else f" game {game}") + ("" if key == "small" else f" key {key}")
     return RequestSpec(
         "bet",
-        f"bet {id} {describe_amount(stake)}{changes}",
+        f"bet {id}",
         lambda names: Bet(names.resolve_id(id), names.resolve_amount(stake), names.resolve_id(id), game, detail),
+        (stake,),
+        (*([] if game == "fish" else [f"in game {game}"]), *([] if key == "small" else [f"with key {key}"])),
     )
 
 
-def result(id: str, payout: int, used: int | None = None) -> RequestSpec:
-    detail = None if used is None else f'{{"total_used":{used}}}'
-    description = f"result {id} {describe_amount(payout)}" + ("" if used is None else f" used {describe_amount(used)}")
-    return RequestSpec("result", description, lambda names: Settle(names.resolve_id(id), payout, "fish", detail))
+def result(id: str, payout: AmountSpec, used: int | None = None) -> RequestSpec:
+    def build(names: Bindings) -> Settle:
+        detail = None if used is None else f'{{"total_used":{names.resolve_amount(used)}}}'
+        return Settle(names.resolve_id(id), names.resolve_amount(payout), "fish", detail)
+
+    details = () if used is None else (f"with total_used {used}",)
+    return RequestSpec("result", f"result {id}", build, (payout,), details)
 
 
 def betwin(id: str, stake: AmountSpec, payout: AmountSpec) -> RequestSpec:
     return RequestSpec(
         "betwin",
-        f"betwin {id} {describe_amount(stake)} {describe_amount(payout)}",
+        f"betwin {id}",
         lambda names: BetWin(names.resolve_id(id), names.resolve_amount(stake), names.resolve_amount(payout), "fish"),
+        (stake, payout),
     )
 
 
@@ -74,8 +71,7 @@ def refund(id: str) -> RequestSpec:
 
 
 def code(number: int, row: str = "") -> ResponseCheck:
-    because = cite_contract(row or f"{number} {CODES[number]}")
-    return ResponseCheck("code", f"code {number}", lambda came, _: f"code {came.code}", because)
+    return refusal_code(number, row or f"{number} {CODES[number]}")
 
 
 SAME_PARTS = ResponseCheck(
@@ -85,13 +81,16 @@ SAME_PARTS = ResponseCheck(
 )
 
 
-def malformed(name: str, ask: RequestSpec, spec: str = "", number: int = 2001) -> Case:
-    """Return the case of a malformed request. It is a must if `spec` quotes the specification, else advice."""
-    rule = "A malformed request is refused and moves no money."
+def malformed(name: str, subject: str, ask: RequestSpec, spec: str = "", number: int = 2001) -> Case:
+    """Return the case of a malformed request. It is a must if `spec` quotes the specification, else advice.
+
+    `subject` begins the rule's sentence.
+    """
+    rule = f"{subject} is refused and moves no money."
     placed, money = ([bet("a", 5).accepted(-5)], -5) if ask.operation == "result" else ([], 0)
     if spec:
         return must(name, rule, spec, *placed, ask.refused(money, should=code(number, BAD_ROW)))
-    return should(name, rule, BAD_ROW, *placed, ask.refused(money, check=code(number, BAD_ROW)))
+    return should(name, rule, BAD_ROW, *placed, ask.refused(money, should=code(number, BAD_ROW)))
 
 
 def twice(value: str) -> list[str]:
@@ -105,3 +104,23 @@ def fullwidth(digits: str) -> str:
 
 def negative(digits: str) -> str:
     return f"-{digits}"
+
+
+def with_fraction(digits: str) -> str:
+    return f"{digits}.5"
+
+
+def with_plus(digits: str) -> str:
+    return f"+{digits}"
+
+
+def with_space(digits: str) -> str:
+    return f" {digits}"
+
+
+def with_underscore(digits: str) -> str:
+    return f"0_{digits}"
+
+
+def with_21_digits(digits: str) -> str:
+    return digits.zfill(21)

@@ -1,15 +1,7 @@
 """The requests and checks of the conformance cases of wallet-v2. The quotations are from "Wallet API v.2"."""
 
-from minwallet.conformance.dsl import (
-    AmountSpec,
-    Case,
-    RequestSpec,
-    ResponseCheck,
-    cite_contract,
-    describe_amount,
-    must,
-    should,
-)
+from minwallet.conformance.checks import ResponseCheck, refusal_code
+from minwallet.conformance.dsl import AmountSpec, Case, RequestSpec, must, should
 from minwallet.ledger.commands import Balance, Bet, Cancel, Win
 
 POST = "The http POST method is used for all requests to the server."
@@ -63,23 +55,29 @@ credit = RequestSpec("credit", "credit", lambda _: Balance())
 
 
 def bet(id: str, stake: AmountSpec, round: str | None = None, game: str = "1012") -> RequestSpec:
-    description = f"bet {id} {describe_amount(stake)}{f' in round {round}' if round else ''}"
     return RequestSpec(
         "bet",
-        description if game == "1012" else f"{description} in game {game}",
+        f"bet {id}",
         lambda names: Bet(names.resolve_id(id), names.resolve_amount(stake), names.resolve_id(round or id), game),
+        (stake,),
+        (*_in_round(round), *([] if game == "1012" else [f"in game {game}"])),
     )
 
 
 def win(id: str, payout: AmountSpec, round: str | None = None) -> RequestSpec:
-    description = f"win {id} {describe_amount(payout)}" + (f" in round {round}" if round else "")
     return RequestSpec(
         "win",
-        description,
+        f"win {id}",
         lambda names: Win(
             names.resolve_id(id), names.resolve_amount(payout), names.resolve_id(round) if round else None, "1012"
         ),
+        (payout,),
+        _in_round(round),
     )
+
+
+def _in_round(round: str | None) -> tuple[str, ...]:
+    return (f"in round {round}",) if round else ()
 
 
 def cancel(id: str) -> RequestSpec:
@@ -87,17 +85,24 @@ def cancel(id: str) -> RequestSpec:
 
 
 def code(number: int) -> ResponseCheck:
-    because = cite_contract(f"{number} {CODES[number]}")
-    return ResponseCheck("code", f"code {number}", lambda came, _: f"code {came.code}", because)
+    return refusal_code(number, f"{number} {CODES[number]}")
 
 
 def negative(number: int) -> int:
     return -number
 
 
-def malformed(name: str, ask: RequestSpec, spec: str = "") -> Case:
-    """Return the case of a malformed request. It is a must if `spec` quotes the specification, else advice."""
-    rule = "A malformed request is refused and moves no money."
+def with_fraction(number: int) -> float:
+    return number - 0.5
+
+
+def malformed(name: str, subject: str, ask: RequestSpec, spec: str = "") -> Case:
+    """Return the case of a malformed request. It is a must if `spec` quotes the specification, else advice.
+
+    `subject` begins the rule's sentence. A win follows its bet, because a wallet may refuse a win without a bet.
+    """
+    rule = f"{subject} is refused and moves no money."
+    placed, money = ([bet("a", 5).accepted(-5)], -5) if ask.operation == "win" else ([], 0)
     if spec:
-        return must(name, rule, spec, ask.refused(should=code(100)))
-    return should(name, rule, MALFORMED_ROW, ask.refused(check=code(100)))
+        return must(name, rule, spec, *placed, ask.refused(money, should=code(100)))
+    return should(name, rule, MALFORMED_ROW, *placed, ask.refused(money, should=code(100)))

@@ -1,13 +1,15 @@
 """`minwallet conformance` with the real server, with wrong wallets, and its output."""
 
 import json
+import re
 from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from minwallet.protocols.registry import PROTOCOLS
-from tests.cli.cli_assertions import assert_error_line, assert_usage_error, split_cells
+from tests.cli.cli_assertions import assert_error_line, split_cells
 from tests.conformance import flaws
 from tests.conformance.reference_wallet import TOKENS, ReferenceWallet, run_app
 from tests.support import TIMEOUT_S, CommandResult, InProcessCli, Server, run_minwallet, running_server
@@ -77,19 +79,29 @@ def test_a_callback_key_is_part_of_the_url(tmp_path: Path) -> None:
     """The paths of the protocol are below the given URL."""
     with running_server(tmp_path / "wallet.db", MINWALLET_CALLBACK_KEY="a_secret_key") as server:
         cli = InProcessCli(server.db)
-        options = ["--protocol", "vela", "--token", cli.open_session(cli.add_player()), "--json"]
+        token = cli.open_session(cli.add_player())
+        options = ["--protocol", "vela", "--token", token, *only("bet", "authenticate-of-users"), "--json"]
         there = cli.run("conformance", f"{server.url}/a_secret_key/", *options)
         assert (there.code, there.json["counts"]["fail"]) == (0, 0)
         elsewhere = cli.run("conformance", server.url, *options)
         assert_error_line(elsewhere, 1, "no balance for --token", "HTTP 404")
 
 
-def run_conformance(double: ReferenceWallet, *options: object) -> CommandResult:
-    """Run the command with all tokens against a test wallet."""
+DEBITING_CASES = ["bet-retry", "bet-retry-tells-credit", "same-bet-at-once", "bet-retry-expired", "bet-retry-revoked"]
+"""The cases that lose money in a wallet that debits each retry."""
+
+
+def only(*names: str) -> list[str]:
+    """Return the options that run these cases only."""
+    return [word for name in names for word in ("--only", name)]
+
+
+def run_conformance(double: ReferenceWallet, *options: object, app: ASGIApp | None = None) -> CommandResult:
+    """Run the command with all tokens against a test wallet, or against `app` in front of it."""
     tokens = [
         word for name, token in TOKENS.items() for word in (f"--{name}-token" if name != "token" else "--token", token)
     ]
-    with run_app(double) as url:
+    with run_app(app or double) as url:
         return InProcessCli(Path("none.db")).run(
             "conformance", url, "--protocol", double.protocol.name, *tokens, *options
         )
@@ -98,20 +110,42 @@ def run_conformance(double: ReferenceWallet, *options: object) -> CommandResult:
 def test_a_wrong_wallet_is_a_failure_with_its_reason(tmp_path: Path) -> None:
     """The exit code is 1. The output has the case, the quoted rule, the calls, the result, and the leftovers."""
     file = tmp_path / "result.xml"
-    result = run_conformance(flaws.DebitsRetriedBets("wallet-v2"), "--first-id", 5000, "--junit", file)
+    chosen = only(*DEBITING_CASES, "bet-blocked", "bet")
+    result = run_conformance(flaws.DebitsRetriedBets("wallet-v2"), "--first-id", 5000, "--junit", file, *chosen)
     assert (result.code, result.err) == (1, "")
     table, _, stories = result.out.partition("\n\n")
     lines = [split_cells(line) for line in table.splitlines()]
     assert lines[0] == ["verdict", "case", "received", "expected", "sent"]
-    row = ["FAIL", "bet-retry", "accepted, balance -0.10", "any reply, balance -0.05", "bet a 0.05; bet a 0.05"]
+    row = [
+        "FAIL",
+        "bet-retry",
+        "accepted, balance 0.10 lower",
+        "any reply, balance 0.05 lower",
+        "bet a 0.05; bet a 0.05",
+    ]
     assert row in lines
     story = next(each for each in stories.split("\n\n") if each.startswith("FAIL bet-retry:"))
-    for words in ("A retry of a bet deducts nothing more.", "“The “id” parameter is unique within one currency,",
-                  'POST /wallet {"bet":5,"code":"{token}"',
-                  "expected  any reply, balance -0.05", "received  accepted, balance -0.10",
-                  'answer    HTTP 200 {"credit":'):  # fmt: skip  # one line each
+    assert [line.split()[0] for line in story.splitlines()[1:]] == [
+        *("rule", "balance", "sent", "reply", "sent", "reply", "expected", "received")
+    ]
+    for words in ("A retry of a bet deducts nothing more.",
+                  "rule      specification: “The “id” parameter is unique within one currency,",
+                  'sent      POST /wallet {"bet":5,"code":"{token}"', 'reply     HTTP 200 {"credit":',
+                  "balance   100.50 before the case, then 100.45, 100.40",
+                  "expected  any reply, balance 0.05 lower", "received  accepted, balance 0.10 lower",
+                  ):  # fmt: skip  # one line each
         assert words in story
-    assert result.out.splitlines()[-1].startswith("left behind: -0.55 for --token; used ids 5000 to ")
+    concurrent = next(each for each in stories.split("\n\n") if each.startswith("FAIL same-bet-at-once:"))
+    assert "sent      8 times POST /wallet" in concurrent
+    assert "received  all 8 accepted, balance 0.40 lower" in concurrent
+    assert '- "balance 0.05 lower" compares the player\'s balance with the one before the case.' in stories
+    *_, left, ids = result.out.splitlines()
+    assert left == (
+        "left behind: --token has 0.55 less than before (-0.05 in bet-retry, -0.05 in bet-retry-tells-credit,"
+        " -0.35 in same-bet-at-once, -0.05 in bet-retry-expired, -0.05 in bet-retry-revoked)"
+    )
+    last = result_id(ids)
+    assert ids == f"used ids: 5000 to {last}; a next run on this wallet can begin with --first-id {last + 1}"
     suite = ElementTree.parse(file).find("testsuite")
     assert suite is not None
     assert [each.get("name") for each in suite if each.find("failure") is not None] == ["bet-retry", "same-bet-at-once"]
@@ -120,28 +154,116 @@ def test_a_wrong_wallet_is_a_failure_with_its_reason(tmp_path: Path) -> None:
     assert not any(token in result.out + file.read_text() for token in TOKENS.values() if token != "default")
 
 
+def result_id(line: str) -> int:
+    """Return the last used id in the last line of the output."""
+    return int(re.findall(r"\d+", line)[1])
+
+
+def mount(wallet: ReferenceWallet, path: str) -> ASGIApp:
+    """Return the wallet as an application whose protocol has this path in place of its own, and no other."""
+    own = {"wallet-v2": "/wallet", "vela": "/api"}[wallet.protocol.name]
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        asked = scope["path"]
+        known = own + asked.removeprefix(path) if asked.startswith(path) else "/"
+        await wallet({**scope, "path": known}, receive, send)
+
+    return app
+
+
+@pytest.mark.parametrize("protocol", PROTOCOLS)
+def test_another_path_and_a_minimum_stake_are_options(protocol: str) -> None:
+    """A wallet at a path of its own that takes only stakes of whole 1.00 passes all cases."""
+    wallet = flaws.MinimumStake(protocol)
+    result = run_conformance(
+        wallet, "--path", "/casino/v1", "--unit", "1.00", "--json", app=mount(wallet, "/casino/v1")
+    )
+    assert result.code == 0, result
+    assert [each for each in result.json["cases"] if each["verdict"] != "pass"] == []
+    (retry,) = (each for each in result.json["cases"] if each["name"] == "bet-retry")
+    assert retry["script"] == "bet a 5.00; bet a 5.00"
+    assert retry["expected"] == "any reply, balance 5.00 lower"
+    assert "/casino/v1" in retry["sent"][0]
+
+
+def test_a_wallet_at_another_path_is_told_the_option(cli: InProcessCli) -> None:
+    """The error of a wallet that answers with 404 names `--path`."""
+    wallet = flaws.NotFound("wallet-v2")
+    with run_app(wallet) as url:
+        result = cli.run("conformance", url, *WALLET_V2)
+    assert_error_line(result, 1, "no balance for --token", "HTTP 404", "if the wallet has another path, add --path")
+
+
+def test_only_the_named_cases_run(cli: InProcessCli) -> None:
+    """`--only` takes the names of cases and of their advice, and a second run with the same first id is the same."""
+    words = [*only("bet-retry/answer", "win"), "--first-id", 70]
+    outputs = []
+    for _ in range(2):
+        with run_app(ReferenceWallet("wallet-v2")) as url:
+            result = cli.run("conformance", url, *WALLET_V2, *words)
+        assert result.code == 0
+        outputs.append(result.out)
+    assert [split_cells(line)[1] for line in outputs[0].splitlines()[1:4]] == ["bet-retry", "bet-retry/answer", "win"]
+    assert outputs[0] == outputs[1]
+    assert outputs[0].splitlines()[-1].startswith("used ids: 70 to ")
+
+
+def test_the_cases_can_be_listed(cli: InProcessCli) -> None:
+    """`--list` needs no wallet. It shows each case with its rule and the options that it needs."""
+    lines = [split_cells(line) for line in cli.run("conformance", "--list").out.splitlines()]
+    assert lines[0] == ["protocol", "case", "rule", "needs"]
+    assert ["vela", "bet", "A bet deducts its stake."] in lines
+    rule = "A bet with the id of another player's bet is refused."
+    assert ["wallet-v2", "bet-id-of-other-player", rule, "--second-token"] in lines
+    (case,) = cli("conformance", "--list", "--protocol", "vela", "--only", "bet-token-unknown")["cases"]
+    assert (case["name"], case["protocol"], case["advice"]) == ("bet-token-unknown", "vela", False)
+
+
 def test_a_broken_rule_of_the_contract_is_advice() -> None:
     """A rule that only minwallet's contract has is not a failure: the exit code is 0."""
-    result = run_conformance(flaws.NonstandardCodes("wallet-v2"), "--json")
+    chosen = only("bet", "bet-over-credit", "bet-refused-stays-refused")
+    result = run_conformance(flaws.NonstandardCodes("wallet-v2"), *chosen, "--json")
     assert (result.code, result.json["ok"]) == (0, True)
     advised = {each["name"]: each for each in result.json["cases"] if each["verdict"] == "advice"}
-    assert set(advised) == {"bet-over-credit/code", "bet-refused-stays-refused"}
+    assert set(advised) == {"bet-over-credit/code", "bet-refused-stays-refused/code"}
     assert all(each["advice"] and each["spec"].startswith("minwallet's contract: ") for each in advised.values())
     assert advised["bet-over-credit/code"]["came"] == "code 999"
+
+
+def test_codes_of_its_own_are_one_paragraph() -> None:
+    """Codes that the specification leaves open are listed together, not as broken rules."""
+    result = run_conformance(flaws.NonstandardCodes("wallet-v2"), *only("bet-over-credit"))
+    assert result.code == 0
+    assert "How to read" not in result.out
+    title, code = result.out.split("\n\n")[1].splitlines()
+    assert title.startswith("advice on codes: the specification leaves the codes of these refusals open")
+    assert code == "  bet-over-credit: code 999, minwallet has code 105. A bet above the credit is refused."
+
+
+def test_a_refused_simple_bet_gives_the_hint_of_a_minimum_stake() -> None:
+    """One case fails, and the others that begin with a bet are not run."""
+    result = run_conformance(flaws.MinimumStake("wallet-v2"), *only("bet", "win", "bet-retry"))
+    assert result.code == 1
+    assert "hint: the wallet refuses a simple bet. If it has a minimum stake, give it with --unit" in result.out
+    assert "\n3 skipped: not run: it begins like the case bet, which failed\n" in result.out
+    assert "\n0 passed, 1 failed, 0 with advice, 3 skipped\n" in result.out
 
 
 def test_cases_without_a_token_are_skipped(cli: InProcessCli) -> None:
     """The table names the missing option, and the last lines count them. No wallet file is needed or created."""
     with run_app(ReferenceWallet("vela")) as url:
-        result = cli.run("conformance", url, *VELA)
+        result = cli.run("conformance", url, *VELA, *only("bet", "bet-ticket-of-other-player", "bet-expired"))
     assert result.code == 0
     assert not cli.db.exists()
     lines = [split_cells(line) for line in result.out.splitlines()]
-    row = ["skipped", "bet-ticket-of-other-player", "give --second-token", "bet a 0.05; bet a 0.05 by second"]
-    assert row in lines
-    *_, sums, left = result.out.splitlines()
+    script = "bet a 0.05; bet a 0.05 by the second player"
+    assert ["skipped", "bet-ticket-of-other-player", "give --second-token", script[:39] + "…"] in lines
+    *_, sums, left, ids = result.out.splitlines()
     assert " passed, 0 failed, 0 with advice, " in sums
-    assert left.startswith("left behind: nothing, all balances are unchanged; used ids ")
+    assert left == "left behind: nothing, all balances are unchanged"
+    assert ids.startswith("used ids: ")
+    skipped = [line for line in result.out.splitlines() if " skipped: give " in line]
+    assert any(line.endswith(" skipped: give --second-token") for line in skipped)
 
 
 @pytest.mark.parametrize(
@@ -154,19 +276,19 @@ def test_cases_without_a_token_are_skipped(cli: InProcessCli) -> None:
         (["http://127.0.0.1:1", *VELA, "--first-id", "-1"], "invalid --first-id -1: must be from 0 to"),
         (["http://127.0.0.1:1", *VELA, "--timeout", "0"], "invalid --timeout 0: must be more than 0"),
         (["http://127.0.0.1:1", *VELA, "--timeout", "nan"], "invalid --timeout nan: must be more than 0"),
-        (["http://127.0.0.1:1", "--protocol", "vela", "--token", ""], "invalid --token '': must not be empty"),
+        (["http://127.0.0.1:1", "--protocol", "vela", "--token", ""], "missing --token: give a live session"),
+        (["http://127.0.0.1:1", "--token", "t"], "missing --protocol: use wallet-v2 or vela"),
+        ([*VELA], "missing URL of the wallet: write it like http://127.0.0.1:8000"),
+        (["http://127.0.0.1:1", *VELA, "--path", "api"], "invalid --path 'api': write it like /api/wallet"),
+        (["http://127.0.0.1:1", *VELA, "--unit", "0"], "invalid --unit '0': must be from 0.01 to 10000000.00"),
+        (["http://127.0.0.1:1", *VELA, "--unit", "1,5"], "invalid amount '1,5'"),
+        (["http://127.0.0.1:1", *VELA, "--only", "bet-retyr"], "unknown case 'bet-retyr'; did you mean bet-retry?"),
+        (["http://127.0.0.1:1", *VELA, "--only", "zzz"], "unknown case 'zzz'; conformance --list shows all cases"),
     ],
 )  # fmt: skip  # a table of mistakes
 def test_invalid_values_are_usage_errors(cli: InProcessCli, words: list[str], complaint: str) -> None:
     """The error is one line with code 2, before any call."""
     assert_error_line(cli.run("conformance", *words), 2, complaint)
-
-
-def test_required_arguments_are_named(cli: InProcessCli) -> None:
-    """The URL, the protocol and a token are required."""
-    assert_usage_error(cli.run("conformance"), "URL")
-    assert_usage_error(cli.run("conformance", "http://127.0.0.1:1", "--token", "t"), "--protocol")
-    assert_usage_error(cli.run("conformance", "http://127.0.0.1:1", "--protocol", "vela"), "--token")
 
 
 def test_an_unreachable_wallet_is_code_3(cli: InProcessCli) -> None:
@@ -187,7 +309,7 @@ def test_an_unknown_token_is_code_1(cli: InProcessCli) -> None:
 def test_a_result_that_cannot_be_written_is_code_3(cli: InProcessCli, tmp_path: Path) -> None:
     """The result is still printed."""
     with run_app(ReferenceWallet("wallet-v2")) as url:
-        result = cli.run("conformance", url, *WALLET_V2, "--junit", tmp_path, "--json")
+        result = cli.run("conformance", url, *WALLET_V2, *only("bet"), "--junit", tmp_path, "--json")
     assert result.code == 3
     assert json.loads(result.out)["ok"] is True
     assert f"the test is complete, but '{tmp_path}' cannot be written" in result.err

@@ -5,7 +5,7 @@ import json
 from typing import Any
 from urllib.parse import parse_qsl, urlencode
 
-from minwallet.ledger.commands import Authenticate, Balance, Bet, Cancel, Query, Settle
+from minwallet.ledger.commands import Authenticate, Balance, Bet, BetWin, Cancel, Query, Settle, Win
 from minwallet.ledger.entries import Refusal, State
 from minwallet.ledger.outcomes import Applied, Outcome, Refused, Replayed, SessionUnknown
 from minwallet.protocols.wire import Call, Malformed
@@ -153,6 +153,89 @@ class AcceptsUnfundedBets(ReferenceWallet):
         return outcome, bearer
 
 
+class AcceptsBetsOfSpentMoney(ReferenceWallet):
+    """A wallet that compares concurrent bets with the same balance and accepts all, while the balance stops at 0."""
+
+    async def execute(self, call: Call, wallet_token: str | None = None) -> ExecutedCall:
+        outcome, bearer = await super().execute(call, wallet_token)
+        if (
+            isinstance(outcome, Refused)
+            and outcome.entry
+            and outcome.refusal is Refusal.INSUFFICIENT_FUNDS
+            and outcome.cash + outcome.bonus == 0
+        ):
+            return Applied(outcome.entry, outcome.cash, outcome.bonus), bearer
+        return outcome, bearer
+
+
+class CancelsReturnNothing(ReferenceWallet):
+    """A wallet that confirms the cancel of a bet and keeps the stake."""
+
+    async def execute(self, call: Call, wallet_token: str | None = None) -> ExecutedCall:
+        outcome, bearer = await super().execute(call, wallet_token)
+        if isinstance(outcome, Applied) and isinstance(call.command, Cancel) and outcome.entry.amount and bearer:
+            await self.move_money(bearer, -outcome.entry.amount)
+        return outcome, bearer
+
+
+class RefusesWinsWithoutBets(ReferenceWallet):
+    """A wallet that pays a win only if it knows a bet of the round, or any bet if the win has no round."""
+
+    def __init__(self, protocol: str) -> None:
+        super().__init__(protocol)
+        self.rounds: set[str | None] = set()
+
+    async def execute(self, call: Call, wallet_token: str | None = None) -> ExecutedCall:
+        if isinstance(call.command, Win) and call.command.round not in self.rounds:
+            return SessionUnknown(), None
+        if isinstance(call.command, Bet):
+            self.rounds |= {call.command.round, None}
+        return await super().execute(call, wallet_token)
+
+
+class ConfirmsCancelledBets(ReferenceWallet):
+    """A wallet that confirms a bet after its cancel and takes no money."""
+
+    async def execute(self, call: Call, wallet_token: str | None = None) -> ExecutedCall:
+        outcome, bearer = await super().execute(call, wallet_token)
+        if isinstance(outcome, Refused) and outcome.refusal is Refusal.CANCELLED:
+            return await super().execute(call._replace(command=Balance()))
+        return outcome, bearer
+
+
+class RefusesRepeatedCancels(ReferenceWallet):
+    """A wallet that confirms a cancel once and refuses its retries."""
+
+    async def execute(self, call: Call, wallet_token: str | None = None) -> ExecutedCall:
+        outcome, bearer = await super().execute(call, wallet_token)
+        if isinstance(outcome, Replayed) and isinstance(call.command, Cancel):
+            return Refused(Refusal.NOT_A_BET, outcome.cash, outcome.bonus), bearer
+        return outcome, bearer
+
+
+class RightMoneyOwnAnswers(RefusesWinsWithoutBets, ConfirmsCancelledBets, RefusesRepeatedCancels):
+    """A wallet whose money is right, and whose answers are its own where a provider can live with them."""
+
+
+class IdsAsFloats(ReferenceWallet):
+    """A wallet in a language whose numbers are floats, so an id above 2^53 loses its last bits."""
+
+    async def execute(self, call: Call, wallet_token: str | None = None) -> ExecutedCall:
+        command = call.command
+        if not isinstance(command, Query):
+            call = call._replace(command=command._replace(id=str(int(float(command.id)))))
+        return await super().execute(call, wallet_token)
+
+
+class MinimumStake(ReferenceWallet):
+    """A wallet that takes only stakes of whole 1.00."""
+
+    async def execute(self, call: Call, wallet_token: str | None = None) -> ExecutedCall:
+        if isinstance(call.command, Bet | BetWin) and call.command.stake % 100:
+            return SessionUnknown(), None
+        return await super().execute(call, wallet_token)
+
+
 class PaysRefundedBets(ReferenceWallet):
     """A wallet that pays a result whatever the state of its bet."""
 
@@ -242,5 +325,13 @@ class LeaksTokens(ReferenceWallet):
 class AlwaysFails(ReferenceWallet):
     """A wallet in which every call fails."""
 
+    status, body = 500, b"Internal Server Error"
+
     def render(self, call: Call, outcome: Outcome | SessionUnknown, bearer: SessionHolder | None) -> tuple[int, bytes]:
-        return 500, b"Internal Server Error"
+        return self.status, self.body
+
+
+class NotFound(AlwaysFails):
+    """A server that has nothing at the protocol's path."""
+
+    status, body = 404, b"Not Found"

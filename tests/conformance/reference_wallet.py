@@ -37,7 +37,8 @@ class ReferenceWallet:
     flaky_cases: frozenset[str] = frozenset()
     """The cases that may or may not find the flaw: concurrent requests arrive in any order."""
 
-    def __init__(self, protocol: str) -> None:
+    def __init__(self, protocol: str, cash: int = CASH) -> None:
+        self.cash = cash
         self.protocol = load_protocol(protocol)
         self.wallet = Wallet(MemoryStore())
         self.numbers = count(1)
@@ -73,7 +74,7 @@ class ReferenceWallet:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if not self.is_populated:
             self.is_populated = True
-            await populate(self.wallet)
+            await populate(self.wallet, self.cash)
         body = b""
         while True:
             message = await receive()
@@ -107,7 +108,7 @@ class ReferenceWallet:
         return self.render(call, outcome, bearer)
 
 
-async def populate(wallet: Wallet) -> None:
+async def populate(wallet: Wallet, cash: int) -> None:
     """Create the players of the tokens."""
     store = wallet.store
     for name, player, currency, expires_at_ms in [
@@ -119,7 +120,7 @@ async def populate(wallet: Wallet) -> None:
         ("blocked", "eve", "USD", None),
     ]:
         session = build_new_session(TOKENS[name], expires_at_ms)
-        await store.accounts.create_accounts([NewAccount("default", player, currency, CASH, BONUS, session)], 0)
+        await store.accounts.create_accounts([NewAccount("default", player, currency, cash, BONUS, session)], 0)
         if name == "revoked":
             await store.sessions.revoke_session(session.token_hash, 1)
     eve = await store.accounts.find_player("default", "eve")

@@ -8,9 +8,10 @@ import pytest
 from starlette.types import Receive, Scope, Send
 
 from minwallet.conformance import PROTOCOL_SUITES, load_suite
+from minwallet.conformance.balances import BalanceFault, SetupError, WalletUnreachable
 from minwallet.conformance.client import MAX_CONCURRENT_REQUESTS, Client, parse_base_url
-from minwallet.conformance.dsl import Case
-from minwallet.conformance.runner import Runner, SetupError, WalletUnreachable
+from minwallet.conformance.dsl import All, Case
+from minwallet.conformance.runner import Runner
 from minwallet.protocols.registry import PROTOCOLS
 from minwallet.protocols.wire import HttpRequest
 from tests.conformance import flaws
@@ -77,6 +78,22 @@ def test_ids_begin_at_first_id() -> None:
     assert ['"id":1000' in sent for sent in finding.sent] == [True, True]
 
 
+def test_a_wallet_whose_ids_are_floats_fails_the_case_of_large_ids() -> None:
+    """The ids of other cases are small, so the wallet passes them."""
+    with connect_client(flaws.IdsAsFloats("wallet-v2")) as asker:
+        names = ("bet-retry", "bets-at-once", "bet-id-last-bit")
+        findings = list(Runner(asker, FIRST_ID).run(find_case("wallet-v2", name) for name in names))
+    assert [each.name for each in findings if each.verdict != "pass"] == ["bet-id-last-bit"]
+
+
+def test_a_case_without_ids_uses_none() -> None:
+    """The leftovers name no ids then."""
+    with connect_client(ReferenceWallet("wallet-v2")) as asker:
+        trial = Runner(asker, FIRST_ID)
+        list(trial.run([find_case("wallet-v2", "credit-names-player")]))
+        assert trial.collect_leftovers().used_ids is None
+
+
 def test_tokens_are_redacted_in_results() -> None:
     """Neither requests nor answers in a result contain a token."""
     with connect_client(ReferenceWallet("wallet-v2"), "second") as asker:
@@ -101,7 +118,54 @@ def test_an_unrecoverable_balance_change_is_reported() -> None:
         list(trial.run([find_case("wallet-v2", "bet-retry")]))
         assert trial.collect_leftovers().balance_changes == {"token": -5}
         assert trial.collect_leftovers().open_bets == ()
-        assert sum(trial.read_balance("token")) == CASH + BONUS - 5
+        assert sum(trial.balances.read("token")) == CASH + BONUS - 5
+
+
+def test_a_case_whose_money_is_missing_is_not_run() -> None:
+    """It is skipped with the name of the case that lost the money."""
+    with connect_client(flaws.CancelsReturnNothing("wallet-v2", cash=24)) as asker:
+        trial = Runner(asker, FIRST_ID, unit=3)
+        findings = list(trial.run(find_case("wallet-v2", name) for name in ("bet", "bet-retry", "bet-over-credit")))
+        assert trial.collect_leftovers().faults == (BalanceFault("bet", "token", -15),)
+    assert [(each.name, each.verdict) for each in findings] == [
+        ("bet", "pass"),
+        ("bet-retry", "skipped"),
+        ("bet-retry/answer", "skipped"),
+        ("bet-over-credit", "skipped"),
+        ("bet-over-credit/code", "skipped"),
+    ]
+    reason = "not run: --token has 0.59 and the case needs 0.60; money is missing since the case bet"
+    assert {each.came for each in findings[1:]} == {reason}
+    assert not any(each.sent for each in findings[1:])
+
+
+def test_a_wallet_that_fails_fails_one_case() -> None:
+    """The first case without a balance fails, and the others are skipped with its name until the wallet answers."""
+    double = ReferenceWallet("wallet-v2")
+    with connect_client(double) as asker:
+        trial = Runner(asker, FIRST_ID)
+        double.__class__ = flaws.AlwaysFails
+        (first, *_), (second, *_) = ([*trial.run([find_case("wallet-v2", name)])] for name in ("bet", "bet-retry"))
+        assert (first.verdict, second.verdict) == ("fail", "skipped")
+        assert second.came == "not run: no balance can be read since the case bet"
+        double.__class__ = ReferenceWallet
+        assert [each.verdict for each in trial.run([find_case("wallet-v2", "bet")])] == ["pass"]
+
+
+@pytest.mark.parametrize("protocol", PROTOCOL_SUITES)
+def test_cases_with_the_whole_balance_are_the_last(protocol: str) -> None:
+    """A wallet that loses the whole balance fails no case that needs less."""
+    stakes = [
+        any(isinstance(amount, All) for step in case.steps for each in step.requests for amount in each.amounts)
+        for case in load_suite(protocol).cases
+    ]
+    *others, over_range, bet_fraction, win_fraction = load_suite(protocol).cases
+    assert [each.name.partition("-")[2] for each in (over_range, bet_fraction, win_fraction)] == [
+        *("over-range", "fraction", "fraction")
+    ]
+    first = stakes.index(True)
+    assert all(stakes[first : len(others)])
+    assert not any(stakes[len(others) :])
 
 
 def test_an_uncancelled_bet_is_reported() -> None:
@@ -117,7 +181,7 @@ def test_a_wallet_that_does_not_answer_in_time_fails() -> None:
     with connect_client(flaws.NeverAnswersBets("wallet-v2"), timeout_s=0.2) as asker:
         trial = Runner(asker, FIRST_ID)
         (finding,) = trial.run([find_case("wallet-v2", "bet")])
-        assert (finding.verdict, finding.came) == ("fail", "no complete reply within 0.2 s, balance -0.05")
+        assert (finding.verdict, finding.came) == ("fail", "no complete reply within 0.2 s, balance 0.05 lower")
         assert trial.collect_leftovers().balance_changes == {"token": 0}
 
 

@@ -1,0 +1,226 @@
+"""The run of one case: it sends the requests, judges the replies and the balances, and cleans up.
+
+Theory of operation
+-------------------
+
+1. The balances at the start are given. Each step's requests are sent, concurrently if the step has several. Then all
+   balances are read again.
+2. A step passes if all replies have the expected outcome, all balances have the expected change since the start of
+   the case, and the further checks pass. The case ends with its first failed step.
+3. `clean_up` cancels the open bets. If the player then has more than at the start, it loses the surplus in a bet. If
+   the player has less, the loss remains: to correct it would take a win that no player won. `Leftovers` lists it.
+
+Rules:
+
+- A bet without a clear refusal counts as open, so that an unclear reply never leaves a bet behind.
+- The balances that are read last are those of the next case's start, if nothing is sent after them.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from typing import NamedTuple
+
+from minwallet.conformance.balances import Balance, BalanceUnreadable, WatchedBalances
+from minwallet.conformance.checks import Observed, ResponseCheck, describe_balance_change
+from minwallet.conformance.client import Client
+from minwallet.conformance.dsl import UNUSABLE_TOKENS, All, AmountSpec, Case, CaseStep, RequestSpec, scale_amount
+from minwallet.ledger.commands import Bet, Cancel, Settle, Win
+
+CAPITAL_ID_OFFSET = 2**63
+"""The difference between the id of a capital letter and that of the small one."""
+
+
+class CheckResult(NamedTuple):
+    """The expected and the actual result of a check, and the text of the last reply."""
+
+    expected: str
+    actual: str
+    is_ok: bool
+    answer: str = ""
+
+
+class Exchange(NamedTuple):
+    """A request and its reply, both in one line without tokens."""
+
+    request: str
+    reply: str
+
+
+class _OpenBet(NamedTuple):
+    """An open bet, with its request and its round."""
+
+    spec: RequestSpec
+    round: str
+
+
+class CaseRun:
+    """The run of one case: its ids, its open bets and the balances at its start."""
+
+    def __init__(
+        self,
+        client: Client,
+        watched: WatchedBalances,
+        initial_balances: dict[str, Balance],
+        allocate_id: Callable[[], int],
+        unit: int,
+    ) -> None:
+        self.exchanges: list[Exchange] = []
+        self.balances: list[int] = [sum(initial_balances["token"])]
+        """The first player's balance before the case and after each step, in cents."""
+        self.advice_result: CheckResult | None = None
+        self.uncancelled_bets: list[str] = []
+        """The ids of the bets that could not be cancelled."""
+        self.failed_steps: tuple[CaseStep, ...] = ()
+        """The steps up to the one with another outcome or balance than expected. Empty without such a step."""
+        self._has_wrong_effect = False
+        self._client = client
+        self._watched = watched
+        self._initial_balances = initial_balances
+        self._allocate_id = allocate_id
+        self._unit = unit
+        self._ids: dict[str, int] = {}
+        self._open_bets: dict[tuple[str, str], _OpenBet] = {}
+        self._current_balances = dict(initial_balances)
+        """The balances since the last request. Empty after a request that may have changed them."""
+
+    def resolve_id(self, letter: str) -> str:
+        """Return the id of a letter in this case. Digits are returned unchanged."""
+        if letter.isdigit():
+            return letter
+        small = letter.lower()
+        if small not in self._ids:
+            self._ids[small] = self._allocate_id()
+        return str(self._ids[small] + (CAPITAL_ID_OFFSET if letter != small else 0))
+
+    def resolve_amount(self, amount: AmountSpec) -> int:
+        """Return the amount in cents. The whole balance is rounded down to units."""
+        units = self._count_units() + amount.plus if isinstance(amount, All) else amount
+        return scale_amount(units, self._unit)
+
+    def run(self, case: Case) -> CheckResult:
+        """Run the steps. Return the result of the first step that fails, or of the last step."""
+        check = CheckResult("", "", is_ok=True)
+        for number, step in enumerate(case.steps, 1):
+            check = self._run_step(step)
+            if not check.is_ok:
+                self.failed_steps = case.steps[:number] if self._has_wrong_effect else ()
+                break
+        return check
+
+    def clean_up(self) -> None:
+        """Cancel the open bets, and lose a surplus. A failure here appears in the leftovers."""
+        for (account, id_), bet in self._open_bets.items():
+            (observed,) = self._send(self._client.suite.cancel_bet(id_, bet.spec.changes).by(account))
+            if observed.outcome != "accepted":
+                self.uncancelled_bets.append(id_)
+        if self._open_bets:
+            self._current_balances = {}
+        for account, start in self._initial_balances.items():
+            self._restore(account, start)
+
+    def _restore(self, account: str, start: Balance) -> None:
+        try:
+            balance = self._current_balances.get(account) or self._watched.read(account)
+        except BalanceUnreadable:
+            return
+        surplus = (sum(balance) - sum(start)) // self._unit
+        for spec in self._client.suite.drain(f"lost by {account}", surplus) if surplus > 0 else ():
+            self._send(spec.by(account))
+        if surplus <= 0:
+            self._watched.keep(account, balance)
+
+    def _run_step(self, step: CaseStep) -> CheckResult:
+        """Send the step's requests. Check the outcomes, then the balances, then the further checks."""
+        self._current_balances = {}
+        answers = self._send(*step.requests)
+        requests = [self._client.describe_request(self._client.build(spec, self)) for spec in step.requests]
+        self.exchanges += map(Exchange, requests, (each.text for each in answers))
+        self._track_open_bets(zip(step.requests, answers, strict=True))
+        money, *others = self._read_balance_changes()
+        self.balances.append(self.balances[0] + money)
+        expectation, unit = step.expectation, self._unit
+        check, should = (each and each.scale(unit) for each in (expectation.check, expectation.should))
+        checks = [
+            _check_outcomes(expectation.outcome, answers),
+            _compare_change(self._resolve_change(expectation.balance_change), money),
+            *(
+                _compare_change(expectation.other_change * unit, other, "other ")
+                for other in others
+                if other or expectation.other_change
+            ),
+        ]
+        self._has_wrong_effect = not all(each.is_ok for each in checks)
+        if check:
+            checks.append(self._check_responses(check, answers))
+        result = CheckResult(
+            ", ".join(each.expected for each in checks),
+            ", ".join(each.actual for each in checks),
+            all(each.is_ok for each in checks),
+            answers[-1].text,
+        )
+        if should and result.is_ok and (self.advice_result is None or self.advice_result.is_ok):
+            self.advice_result = self._check_responses(should, answers)._replace(answer=result.answer)
+        return result
+
+    def _check_responses(self, check: ResponseCheck, answers: Sequence[Observed]) -> CheckResult:
+        """Check all replies. Each must pass."""
+        actual = [check.describe(each, self._initial_balances["token"]) for each in answers]
+        return CheckResult(check.expected, self._client.sanitize(_summarize(actual)), {*actual} == {check.expected})
+
+    def _read_balance_changes(self) -> list[int]:
+        """Return the balance changes since the start of the case, in cents, the first player's first."""
+        self._current_balances = balances = {name: self._watched.read(name) for name in self._initial_balances}
+        return [sum(balances[account]) - sum(start) for account, start in self._initial_balances.items()]
+
+    def _resolve_change(self, change: AmountSpec) -> int:
+        units = change.plus - self._count_units() if isinstance(change, All) else change
+        return units * self._unit
+
+    def _count_units(self) -> int:
+        """Return the first player's balance at the start of the case in whole units."""
+        return sum(self._initial_balances["token"]) // self._unit
+
+    def _send(self, *specs: RequestSpec) -> list[Observed]:
+        return self._client.send([self._client.build(spec, self) for spec in specs])
+
+    def _track_open_bets(self, answered: Iterable[tuple[RequestSpec, Observed]]) -> None:
+        """Update the open bets: bets without a clear refusal that are neither settled nor cancelled since."""
+        # Of concurrent requests, a bet may have been executed after its cancel. So the bets of a step are added last.
+        placed: dict[tuple[str, str], _OpenBet] = {}
+        for spec, observed in answered:
+            account = "token" if spec.token in UNUSABLE_TOKENS else spec.token
+            match spec.build_command(self):
+                case Bet(id, _, round) if observed.outcome != "refused":
+                    placed[account, id] = _OpenBet(spec, round)
+                case Win(round=round) | Settle(id=round) if observed.outcome == "accepted":
+                    settled = [key for key, bet in self._open_bets.items() if (key[0], bet.round) == (account, round)]
+                    for key in settled:
+                        del self._open_bets[key]
+                case Cancel(id) if observed.outcome == "accepted":
+                    self._open_bets.pop((account, id), None)
+        self._open_bets |= placed
+
+
+def _check_outcomes(expected: str | None, answers: Sequence[Observed]) -> CheckResult:
+    outcomes = [each.outcome for each in answers]
+    is_ok = (
+        expected is None
+        or (expected == "exactly one accepted" and outcomes.count("accepted") == 1)
+        or {*outcomes} == {expected}
+    )
+    return CheckResult(expected or "any reply", _summarize([each.summary for each in answers]), is_ok)
+
+
+def _compare_change(expected: int, actual: int, prefix: str = "") -> CheckResult:
+    return CheckResult(
+        f"{prefix}{describe_balance_change(expected)}",
+        f"{prefix}{describe_balance_change(actual)}",
+        expected == actual,
+    )
+
+
+def _summarize(texts: list[str]) -> str:
+    """Return texts as `accepted`, or as `1 accepted and 7 refused (106)` if they differ."""
+    if len({*texts}) == 1:
+        return texts[0] if len(texts) == 1 else f"all {len(texts)} {texts[0]}"
+    return " and ".join(f"{times} {each}" for each, times in sorted(Counter(texts).items()))
