@@ -10,7 +10,7 @@ import typer
 
 from minwallet.cli.dispatch import execute
 from minwallet.cli.options import JsonOption
-from minwallet.cli.output import CommandRefused, UsageError, print_json, print_line, truncate
+from minwallet.cli.output import CommandRefused, UsageError, format_count, print_json, print_line, truncate
 from minwallet.ledger.money import parse_amount
 
 if TYPE_CHECKING:
@@ -65,18 +65,14 @@ def seed(
     if as_json:
         print_json(reply)
     else:
-        players = _format_count(reply["players_added"], "player")
-        added = f"{players} and {_format_count(reply['accounts_added'], 'account')} added"
+        players = format_count(reply["players_added"], "player")
+        added = f"{players} and {format_count(reply['accounts_added'], 'account')} added"
         existing = reply["rows"] - reply["accounts_added"]
         print_line(f"{added}; {existing} existed already" if existing else added)
 
 
 def _build_refusal(reasons: Sequence[str], file: Path) -> CommandRefused:
     return CommandRefused([*reasons, f"nothing was added; correct '{file}' and try again"])
-
-
-def _format_count(number: int, noun: str) -> str:
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
 def _read_lines(file: Path) -> list[tuple[int, dict[str, str]]]:
