@@ -41,9 +41,11 @@ from minwallet.operations.requests import AdminLink
 from minwallet.protocols.registry import PROTOCOLS, load_protocol
 from minwallet.setting_sources import SettingsError
 from minwallet.storage.actors import SERVER_START
+from minwallet.storage.database_files import copy_owner
 from minwallet.storage.file_lock import ControlEndpoint, DatabaseLock
 from minwallet.storage.sqlite import SqliteStore
 from minwallet.storage.sqlite.backup import back_up
+from minwallet.storage.sqlite.connection import ReadAccess
 from minwallet.wallet.disk_space import BYTES_PER_MB
 from minwallet.wallet.feed import CommitNotifier
 from minwallet.wallet.service import Wallet
@@ -245,7 +247,7 @@ def _background_work(
     yield sweep_timeouts(server.server_state.connections)
     if settings.backup_to:
         yield run_backups(
-            lambda copy, tell: back_up(settings.db, copy, tell, is_served=True),
+            lambda copy, tell: back_up(settings.db, copy, tell, nullcontext(ReadAccess.SERVED)),
             Path(settings.backup_to),
             settings.db.stem,
             interval_s=parse_duration(settings.backup_every),
@@ -259,7 +261,10 @@ def _create_backup_dir(settings: Settings) -> None:
     """Create the backup folder. Raise SettingsError if that fails: at the start, not when a backup is needed."""
     if settings.backup_to:
         try:
-            Path(settings.backup_to).mkdir(mode=0o700, parents=True, exist_ok=True)
+            is_new = not (folder := Path(settings.backup_to)).exists()
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            if is_new:
+                copy_owner(settings.db if settings.db.exists() else settings.db.absolute().parent, folder)
         except (OSError, ValueError) as error:
             raise SettingsError(
                 f"MINWALLET_BACKUP_TO: cannot create the folder '{settings.backup_to}': {error}"

@@ -8,12 +8,21 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from minwallet.cli.dispatch import database_path
+from minwallet.cli.dispatch import announce_new_wallet, database_path, reading
 from minwallet.cli.options import JsonOption
-from minwallet.cli.output import CommandRefused, OutputError, UsageError, print_json, print_line, progress_bar, truncate
+from minwallet.cli.output import (
+    CommandRefused,
+    OutputError,
+    UsageError,
+    format_verified,
+    print_json,
+    print_line,
+    progress_bar,
+    truncate,
+)
 from minwallet.cli.signals import handle_termination
 from minwallet.storage.errors import DatabaseCorrupt, DatabaseUnusable, NotAWallet, SchemaChanged
-from minwallet.storage.file_lock import ControlEndpoint, DatabaseLock
+from minwallet.storage.file_lock import DatabaseLock
 
 if TYPE_CHECKING:
     from minwallet.operations.schemas import VerificationResult
@@ -44,13 +53,8 @@ def _write_backup(path: Path, dest: Path, *, as_json: bool) -> None:
     from minwallet.wallet.service import clock_ms
 
     backup_path = dest / format_backup_name(path.stem, clock_ms()) if dest.is_dir() else dest
-    owner = DatabaseLock.acquire(path)
-    try:
-        with handle_termination(), progress_bar("backing up") as report_progress:
-            back_up(path, backup_path, report_progress, is_served=isinstance(owner, ControlEndpoint))
-    finally:
-        if isinstance(owner, DatabaseLock):
-            owner.release()
+    with handle_termination(), progress_bar("backing up") as report_progress:
+        back_up(path, backup_path, report_progress, reading(path))
     size = backup_path.stat().st_size
     if as_json:
         print_json({"file": str(backup_path), "bytes": size})
@@ -97,7 +101,7 @@ def _restore_backup(path: Path, source: Path, *, as_it_was: bool, as_json: bool)
             handle_termination(),
             progress_bar("restoring") as report_progress,
             _explain_unusable_backup(source),
-            copy_database(source, path, report_progress, mode="ro") as copy,
+            copy_database(source, path, report_progress, reading(source, is_backup=True)) as copy,
         ):
             verification = asyncio.run(_verify_backup(copy, report_progress))
             if not verification["ok"]:
@@ -108,6 +112,8 @@ def _restore_backup(path: Path, source: Path, *, as_it_was: bool, as_json: bool)
             has_previous = replace_database(copy, path, previous_path)
     finally:
         owner.release()
+    if not has_previous:
+        announce_new_wallet(path)
     if as_json:
         entries, accounts = verification["entries"], verification["accounts"]
         print_json(
@@ -120,7 +126,7 @@ def _restore_backup(path: Path, source: Path, *, as_it_was: bool, as_json: bool)
             }
         )
         return
-    print_line(f"restored {path}: verified {verification['entries']} entries of {verification['accounts']} accounts")
+    print_line(f"restored {path}: verified {format_verified(verification['entries'], verification['accounts'])}")
     if has_previous:
         print_line(f"previous wallet file kept: {previous_path}")
     for line in _describe_access(restored):

@@ -22,7 +22,7 @@ def add(context: typer.Context, name: AgentNameArgument, as_json: JsonOption = F
     """
     from minwallet.operations.requests import CallbackKeyAdd
 
-    reply = execute(context, CallbackKeyAdd(agent=name), create=True)
+    reply = execute(context, CallbackKeyAdd(agent=name))
     if as_json:
         print_json(reply)
     else:

@@ -5,7 +5,7 @@ import shlex
 import socket
 import sys
 import tempfile
-from collections.abc import AsyncIterator, Collection, Iterator
+from collections.abc import AsyncIterator, Callable, Collection, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NamedTuple
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, NamedTuple
 import typer
 
 from minwallet.cli.demo_provider import FaultsOption, SeedOption, parse_fault_rates
-from minwallet.cli.dispatch import execute_on_file, query_file
+from minwallet.cli.dispatch import announce_new_wallet, execute_on_file, query_file
 from minwallet.cli.game_commands import fetch_games
 from minwallet.cli.output import CommandRefused, print_line
 from minwallet.cli.report_commands import pull_report
@@ -74,6 +74,7 @@ class _DemoOptions(NamedTuple):
     seed: int | None
     fault_rates: "FaultRates"
     opens_browser: bool
+    on_created: Callable[[Path], None]
 
 
 def demo(
@@ -93,8 +94,10 @@ def demo(
 
     Example: minwallet demo --rounds 20 --faults lost-reply,delay=0.1
     """
-    options = _DemoOptions(port, provider_port, rounds, seed, parse_fault_rates(faults), not no_browser)
-    with _demo_database(context.find_root().params["db"]) as path:
+    chosen = context.find_root().params["db"]
+    on_created = announce_new_wallet if chosen else lambda _: None
+    options = _DemoOptions(port, provider_port, rounds, seed, parse_fault_rates(faults), not no_browser, on_created)
+    with _demo_database(chosen) as path:
         _run_demo(path, options)
 
 
@@ -143,7 +146,7 @@ def _run_demo(path: Path, demo_options: _DemoOptions) -> None:
         _open_port(demo_options.provider_port, DEFAULT_PROVIDER_PORT, "--provider-port") as listener,
     ):
         provider_url = f"http://{HOST}:{listener.getsockname()[1]}"
-        agent = _prepare_wallet(path, provider_url)
+        agent = _prepare_wallet(path, provider_url, on_created=demo_options.on_created)
         pages = _build_demo_pages(provider_url)
         app.serve(
             settings.with_address("--port", port=public.getsockname()[1]),
@@ -182,7 +185,7 @@ def _demo_database(chosen: Path | None) -> Iterator[Path]:
         yield Path(folder) / "demo.db"
 
 
-def _prepare_wallet(path: Path, provider_url: str) -> Agent:
+def _prepare_wallet(path: Path, provider_url: str, on_created: Callable[[Path], None]) -> Agent:
     """Add the players and the provider's settings to the file. Return the provider's agent.
 
     Raise CommandRefused if the file has players but is not a demo's file.
@@ -193,7 +196,8 @@ def _prepare_wallet(path: Path, provider_url: str) -> Agent:
     is_ours = not path.exists() or query_file(path, AgentShow(name="default"))["host_id"] == HOST_ID
     if not is_ours and query_file(path, PlayerList(agent="default"))["players"]:
         raise CommandRefused([f"{path} has players that are not of a demo; name a new file with --db, or omit --db"])
-    if LAB_AGENT not in [agent["name"] for agent in execute_on_file(path, AgentList(), create=True)["agents"]]:
+    agents = execute_on_file(path, AgentList(), create=True, on_created=on_created)["agents"]
+    if LAB_AGENT not in [agent["name"] for agent in agents]:
         execute_on_file(path, AgentAdd(name=LAB_AGENT))
     players = [("default", *player) for player in PLAYERS] + [
         (LAB_AGENT, name, "USD", 100_000, 0) for name in LAB_PLAYERS

@@ -2,13 +2,14 @@
 
 Only one process writes to a wallet file: the owner of its lock. A command therefore first tries to take the lock. If a
 server has it, the command sends the request to the server's control endpoint. A query never changes the file, so this
-process answers it from the file itself, even while a server runs.
+process answers it from the file itself, even while a server runs, or where it cannot write.
 """
 
 import asyncio
 import getpass
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
@@ -16,16 +17,18 @@ import typer
 
 from minwallet.cli.command_settings import load_command_settings
 from minwallet.cli.hints import format_failure
-from minwallet.cli.output import CommandRefused
+from minwallet.cli.output import CommandRefused, print_error
 from minwallet.operations.errors import OperationFailure
 from minwallet.storage.actors import COMMAND_LINE
-from minwallet.storage.errors import DatabaseUnusable, StoreError
+from minwallet.storage.database_files import is_visible
+from minwallet.storage.errors import DatabaseNotFound, DatabaseUnusable, StoreError
 from minwallet.storage.file_lock import LOCK_TIMEOUT_S, ControlEndpoint, DatabaseLock
 from minwallet.storage.store import Store
 
 if TYPE_CHECKING:
     from minwallet.operations.requests import OperationRequest, Reply
     from minwallet.storage.sqlite import SqliteStore
+    from minwallet.storage.sqlite.connection import ReadAccess
 
 T = TypeVar("T")
 
@@ -38,11 +41,20 @@ def database_path(context: typer.Context) -> Path:
 
 
 def execute(context: typer.Context, request: "OperationRequest", *, create: bool = False) -> "Reply":
-    """Execute the request in the process that owns the wallet file. Create a missing file if `create` is true."""
-    return execute_on_file(database_path(context), request, create=create)
+    """Execute the request in the process that owns the wallet file.
+
+    If the file is missing and `create` is true, create it and say so.
+    """
+    return execute_on_file(database_path(context), request, create=create, on_created=announce_new_wallet)
 
 
-def execute_on_file(path: Path, request: "OperationRequest", *, create: bool = False) -> "Reply":
+def execute_on_file(
+    path: Path,
+    request: "OperationRequest",
+    *,
+    create: bool = False,
+    on_created: Callable[[Path], None] = lambda _: None,
+) -> "Reply":
     """Execute the request in the process that owns the file at this path. See `execute`."""
     deadline = time.monotonic() + LOCK_TIMEOUT_S
     while isinstance(owner := DatabaseLock.acquire(path), ControlEndpoint):
@@ -54,9 +66,14 @@ def execute_on_file(path: Path, request: "OperationRequest", *, create: bool = F
         # The server is starting or stopping. A retry finds its endpoint, or the lock free.
         time.sleep(0.05)
     try:
-        return asyncio.run(_execute_locally(path, request, create=create))
+        return asyncio.run(_execute_locally(path, request, create=create, on_created=on_created))
     finally:
         owner.release()
+
+
+def announce_new_wallet(path: Path) -> None:
+    """Say on stderr where a new wallet file is. In the wrong folder it is not the one that was meant."""
+    print_error(f"created new wallet {path.absolute()}")
 
 
 def query(context: typer.Context, request: "OperationRequest") -> "Reply":
@@ -77,11 +94,14 @@ def query_file(path: Path, request: "OperationRequest") -> "Reply":
 
 def require_running_server(context: typer.Context) -> ControlEndpoint:
     """Return the endpoint of the server that runs on the wallet file. Raise DatabaseUnusable if none does."""
-    path = database_path(context)
-    owner = DatabaseLock.acquire(path)
+    path = database_path(context).absolute()
+    owner = DatabaseLock.acquire_for_reading(path)
     if isinstance(owner, ControlEndpoint):
         return owner
-    owner.release()
+    if owner:
+        owner.release()
+    if not is_visible(path):
+        raise DatabaseNotFound(path)
     raise DatabaseUnusable(f"no server runs on {path}; start one in another terminal: minwallet --db {path} serve")
 
 
@@ -94,21 +114,80 @@ def run_with_store_at(path: Path, work: Callable[["SqliteStore"], Awaitable[T]])
     """Return the result of `work`, which only reads the file at this path. A server may be running on it."""
     from minwallet.storage.sqlite import SqliteStore
 
-    owner = DatabaseLock.acquire(path)
-    if isinstance(owner, ControlEndpoint):
-        return asyncio.run(_run_and_close(SqliteStore.open_read_only(path), work))
+    with reading(path) as access:
+        return asyncio.run(_run_and_close(SqliteStore.open_read_only(path, access), work))
+
+
+@contextmanager
+def reading(path: Path, *, is_backup: bool = False) -> "Iterator[ReadAccess]":
+    """Yield the way to read the file within the block, which changes nothing (`read_access`).
+
+    With `is_backup`, the file may be where no wallet file may be, such as on a network disk, and have several names.
+    Raise DatabaseUnusable if the file cannot be read.
+    """
+    from minwallet.storage.sqlite.path_checks import check_exists, check_path, check_permission
+    from minwallet.storage.sqlite.read_access import choose_access
+
+    owner = DatabaseLock.acquire_for_reading(path)
+    is_served, is_locked = isinstance(owner, ControlEndpoint), isinstance(owner, DatabaseLock)
     try:
-        return asyncio.run(_run_and_close(SqliteStore.open(path, create=False), work))
+        if not is_backup:
+            check_path(path)
+        check_exists(path)
+        check_permission(path)
+        with choose_access(path, is_served=is_served, is_locked=is_locked) as access:
+            yield access
+    finally:
+        if isinstance(owner, DatabaseLock):
+            owner.release()
+
+
+@contextmanager
+def following(path: Path) -> "Iterator[ReadAccess]":
+    """Yield the way to read the file for long, without the lock: a server may start and write within the block.
+
+    Where this user cannot write, the file is read as `reading` does.
+    """
+    from minwallet.storage.sqlite.connection import ReadAccess
+    from minwallet.storage.sqlite.path_checks import check_exists
+    from minwallet.storage.sqlite.read_access import remove_empty_wal
+    from minwallet.storage.sqlite.wal import check_wal
+
+    owner = DatabaseLock.acquire_for_reading(path)
+    if owner is None:
+        with reading(path) as access:
+            yield access
+        return
+    if isinstance(owner, ControlEndpoint):
+        yield ReadAccess.SERVED
+        return
+    try:
+        check_exists(path)
+        # SQLite rebuilds the index of a WAL with commits, which the next start needs to detect lost ones.
+        check_wal(path)
     finally:
         owner.release()
+    try:
+        yield ReadAccess.WITH_WAL
+    finally:
+        with suppress(DatabaseUnusable):  # Another command uses the file now, and its WAL too.
+            owner = DatabaseLock.acquire(path)
+            if isinstance(owner, DatabaseLock):
+                remove_empty_wal(path)
+                owner.release()
 
 
-async def _execute_locally(path: Path, request: "OperationRequest", *, create: bool) -> "Reply":
+async def _execute_locally(
+    path: Path, request: "OperationRequest", *, create: bool, on_created: Callable[[Path], None]
+) -> "Reply":
     from minwallet.operations.dispatch import execute
     from minwallet.storage.sqlite import SqliteStore
     from minwallet.wallet.service import Wallet
 
+    is_new = create and not is_visible(path)
     async with Wallet(await SqliteStore.open(path, create=create, check=True)) as wallet:
+        if is_new:
+            on_created(path)
         return _raise_if_failed(await execute(wallet, request, _current_actor()))
 
 

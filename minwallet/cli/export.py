@@ -18,7 +18,7 @@ from minwallet.cli.output import OutputError, UsageError, print_line, progress_b
 from minwallet.cli.signals import handle_termination
 from minwallet.ledger.audit import AccountRef
 from minwallet.ledger.entries import Entry
-from minwallet.storage.database_files import COMPANION_SUFFIXES, companion_path, fsync_path
+from minwallet.storage.database_files import COMPANION_SUFFIXES, companion_path, copy_owner, fsync_path
 from minwallet.storage.models import AccountRow
 from minwallet.storage.store import Store
 
@@ -150,12 +150,16 @@ def _open_destination(file: Path) -> Iterator[WriteText]:
 
 @contextmanager
 def _replace_atomically(file: Path) -> Iterator[TextIO]:
-    """Yield a temporary file that replaces `file` at the end, when it is complete and synced to the disk."""
+    """Yield a temporary file that replaces `file` at the end, when it is complete and synced to the disk.
+
+    What root writes belongs to the owner of the replaced file, or of the folder.
+    """
     descriptor, name = tempfile.mkstemp(prefix=f".{file.name}.", dir=file.parent)
     try:
         with os.fdopen(descriptor, "w", encoding="utf-8", newline="") as stream:
             yield stream
             stream.flush()
+            copy_owner(file if file.exists() else file.parent, stream.fileno())
             os.fsync(stream.fileno())
         Path(name).replace(file)
     except BaseException:

@@ -11,11 +11,19 @@ from typing import Annotated, Any, TypeVar
 
 import typer
 
-from minwallet.cli.dispatch import database_path
+from minwallet.cli.dispatch import announce_new_wallet, database_path
 from minwallet.cli.export import LEDGER_COLUMNS, PAGE_SIZE, PLAYER_COLUMNS
 from minwallet.cli.hints import NEW_AGENT_HINT
 from minwallet.cli.options import JsonOption
-from minwallet.cli.output import CommandRefused, UsageError, print_json, print_line, progress_bar, truncate
+from minwallet.cli.output import (
+    CommandRefused,
+    UsageError,
+    format_verified,
+    print_json,
+    print_line,
+    progress_bar,
+    truncate,
+)
 from minwallet.cli.text_lines import iter_text_lines
 from minwallet.ledger.audit import AccountRef, EntryRow
 from minwallet.protocols.registry import PROTOCOLS, load_protocol
@@ -82,7 +90,7 @@ def import_(
     if as_json:
         print_json({"file": str(path), "entries": entry_count, "accounts": len(accounts)})
     else:
-        print_line(f"imported into {path}: verified {entry_count} entries of {len(accounts)} accounts")
+        print_line(f"imported into {path}: verified {format_verified(entry_count, len(accounts))}")
 
 
 def _import_or_remove(
@@ -98,6 +106,8 @@ def _import_or_remove(
         raise
     finally:
         owner.release()
+    if is_new:
+        announce_new_wallet(path)
 
 
 async def _import_into_store(

@@ -32,7 +32,7 @@ def add(
     """
     from minwallet.operations.requests import KeyAdd
 
-    reply = execute(context, KeyAdd(name=name, scope=scope, agent=agent), create=True)
+    reply = execute(context, KeyAdd(name=name, scope=scope, agent=agent))
     if as_json:
         print_json(reply)
     else:

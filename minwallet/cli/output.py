@@ -214,6 +214,16 @@ def discard_stderr() -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stderr.fileno())
 
 
+def format_count(number: int, noun: str, plural: str | None = None) -> str:
+    """Return the number with its noun, such as `1 entry` or `2 entries`. The plural is `noun` with an s by default."""
+    return f"{number} {noun}" if number == 1 else f"{number} {plural or f'{noun}s'}"
+
+
+def format_verified(entries: int, accounts: int) -> str:
+    """Return what was verified, such as `2 entries of 1 account`."""
+    return f"{format_count(entries, 'entry', 'entries')} of {format_count(accounts, 'account')}"
+
+
 def format_balance(reply: Mapping[str, Any]) -> str:
     """Return the balance as text, such as `150.00 USD and 5.00 bonus`."""
     bonus = f" and {format_amount(reply['bonus'])} bonus" if reply["bonus"] else ""

@@ -21,6 +21,7 @@ from minwallet.cli.options import JsonOption
 from minwallet.cli.output import (
     CommandRefused,
     UsageError,
+    format_count,
     print_error,
     print_json,
     print_line,
@@ -77,7 +78,7 @@ def seed(
     if as_json:
         print_json({"rows": len(rows), "players_added": players_added, "accounts_added": accounts_added})
     else:
-        added = f"{_format_count(players_added, 'player')} and {_format_count(accounts_added, 'account')} added"
+        added = f"{format_count(players_added, 'player')} and {format_count(accounts_added, 'account')} added"
         existing = len(rows) - accounts_added
         print_line(f"{added}; {existing} existed already" if existing else added)
 
@@ -171,10 +172,6 @@ def _add_to_server(context: typer.Context, rows: "Sequence[SeedRow]", file: Path
 
 def _build_refusal(reasons: Sequence[str], file: Path) -> CommandRefused:
     return CommandRefused([*reasons, f"nothing was added; correct {name_file(file)} and try again"])
-
-
-def _format_count(number: int, noun: str) -> str:
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
 def _read_file(file: Path) -> SeedFile:

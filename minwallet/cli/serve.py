@@ -27,11 +27,16 @@ def serve(
     Example: minwallet serve --port 9000
     """
     from minwallet import __version__, app
+    from minwallet.cli.dispatch import announce_new_wallet
     from minwallet.cli.output import print_error
+    from minwallet.storage.database_files import is_visible
 
     settings = load_command_settings(context, host=host, port=port)
+    is_new = not is_visible(settings.db)
 
     def print_address(url: str) -> None:
+        if is_new:
+            announce_new_wallet(settings.db)
         print_error(f"minwallet {__version__} serves {settings.db} at {url} (stop it with Ctrl-C)")
 
     def print_login_link(url: str) -> None:

@@ -105,7 +105,11 @@ def systemd(
     context: typer.Context,
     user: Annotated[
         str | None,
-        typer.Option("--user", metavar="NAME", help="The user that runs the server.  [default: the current user]"),
+        typer.Option(
+            "--user",
+            metavar="NAME",
+            help="The user that runs the server.  [default: the current user; for root, the wallet file's owner]",
+        ),
     ] = None,
     socket: Annotated[bool, typer.Option("--socket", help="Print the socket unit instead of the service.")] = False,
 ) -> None:
@@ -116,11 +120,12 @@ def systemd(
     Example: minwallet --db /srv/wallet/minwallet.db systemd --user wallet
     """
     here, settings = _load_service_settings(context.find_root().params["db"])
+    name = _resolve_user(user, settings.db)
     if socket:
         settings.require_protection()
         text = SOCKET_UNIT.format(address=_format_listen_address(settings.host, settings.port))
     else:
-        text = _render_service_unit(settings.db, settings.backup_to, _resolve_user(user))
+        text = _render_service_unit(settings.db, settings.backup_to, name)
     print_line(text.rstrip("\n"))
     for each, of_service in zip(here.list_settings(), settings.list_settings(), strict=True):
         if each.origin != "default" and of_service.origin in ("environment", "default"):
@@ -128,6 +133,11 @@ def systemd(
             print_error(
                 f"{each.variable} is set only in {place}; write it into {settings.db.parent}/.env for the service"
             )
+    if name == "root" and not socket:
+        print_error(
+            f"the service would run as root; create a user for it, run: chown -R NAME {settings.db.parent}"
+            " and print the unit again, or name the user with --user NAME"
+        )
 
 
 def _load_service_settings(db_option: Path | None) -> "tuple[Settings, Settings]":
@@ -187,11 +197,15 @@ def _absolute_path(path: Path) -> Path:
     return path.parent.resolve() / path.name
 
 
-def _resolve_user(name: str | None) -> str:
+def _resolve_user(name: str | None, db: Path) -> str:
+    """Return the user that runs the server: the named one, the owner of root's wallet file, or the current user."""
+    uid = os.geteuid()
+    if uid == 0:
+        uid = (db if db.exists() else db.parent).stat().st_uid
     try:
-        return (pwd.getpwnam(name) if name else pwd.getpwuid(os.geteuid())).pw_name
+        return (pwd.getpwnam(name) if name else pwd.getpwuid(uid)).pw_name
     except KeyError:
-        missing = f"{name!r}" if name else f"with number {os.geteuid()}"
+        missing = f"{name!r}" if name else f"with number {uid}"
         raise UsageError(f"unknown user {missing}; name another with --user, or create one with useradd") from None
 
 

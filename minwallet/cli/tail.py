@@ -1,16 +1,20 @@
 """`minwallet tail`."""
 
 import asyncio
-from typing import Annotated
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from minwallet.cli.dispatch import database_path
+from minwallet.cli.dispatch import database_path, following
 from minwallet.cli.options import JsonOption
 from minwallet.cli.output import UsageError, print_json, print_line
 from minwallet.ledger.entries import Kind, State
 from minwallet.ledger.money import format_amount
 from minwallet.storage.queries import Filter, OwnedEntry
+
+if TYPE_CHECKING:
+    from minwallet.storage.sqlite.connection import ReadAccess
 
 
 def tail(
@@ -43,20 +47,22 @@ def tail(
         if value is not None and value not in list(known):
             raise UsageError(f"unknown {option} {value!r}; use one of {', '.join(known)}")
     entry_filter = Filter(agent, player, currency and currency.upper(), protocol, kind, state, game)
+    path = database_path(context)
     try:
-        asyncio.run(_follow_entries(context, entry_filter, lines, as_json=as_json))
+        with following(path) as access:
+            asyncio.run(_follow_entries(path, access, entry_filter, lines, as_json=as_json))
     except KeyboardInterrupt:
         return
 
 
-async def _follow_entries(context: typer.Context, entry_filter: Filter, lines: int, *, as_json: bool) -> None:
+async def _follow_entries(path: Path, access: "ReadAccess", entry_filter: Filter, lines: int, *, as_json: bool) -> None:
     """Print the filter's entries from the wallet file. Reading it does not block the server that writes it."""
     from minwallet.operations.agents import get_agent
     from minwallet.storage.sqlite import SqliteStore
     from minwallet.wallet.feed import PollingNotifier, follow
 
     print_entry = _print_entry_json if as_json else _print_entry
-    store = await SqliteStore.open_read_only(database_path(context))
+    store = await SqliteStore.open_read_only(path, access)
     try:
         if entry_filter.agent is not None:
             await get_agent(store, entry_filter.agent)

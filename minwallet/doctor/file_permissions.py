@@ -3,13 +3,14 @@
 import os
 import pwd
 import shlex
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from stat import S_IRWXG, S_IRWXO, S_IWGRP, S_IWOTH
+from stat import S_IRWXG, S_IRWXO, S_IWGRP, S_IWOTH, S_IWUSR
 
 from minwallet.config import SECRET_SETTINGS
 from minwallet.doctor.diagnosis import Diagnosis, fail, ok, warn
-from minwallet.storage.database_files import COMPANION_SUFFIXES, companion_path
+from minwallet.doctor.service_units import find_units
+from minwallet.storage.database_files import COMPANION_SUFFIXES, companion_path, user_name
 from minwallet.storage.mounts import find_mount_point
 from minwallet.storage.sqlite.path_checks import find_unfinished_restore
 from minwallet.wallet.disk_space import BYTES_PER_MB
@@ -41,8 +42,6 @@ def _find_permission_problems(db: Path) -> Iterator[Diagnosis]:
         status = file.stat()
         if status.st_mode & (S_IRWXG | S_IRWXO):
             yield fail("file", f"other users can read or change {file}; run: chmod 600 {_quote_path(file)}")
-        if status.st_uid != os.geteuid():
-            yield warn("file", f"{file} belongs to user {_user_name(status.st_uid)}; run minwallet as this user")
         if file == db and (kept := find_unfinished_restore(db)):
             yield fail(
                 "file", f"a restore of {db} was interrupted; repeat it with the same backup, and do not remove {kept}"
@@ -53,9 +52,51 @@ def _find_permission_problems(db: Path) -> Iterator[Diagnosis]:
                 f"{file} has a second name (a hard link), and changes under one name would be lost under the other;"
                 " remove the other name",
             )
+    yield from _find_owner_problems(db, [file for file in files[1:] if file.exists()])
     folder = db.absolute().parent
     if folder.stat().st_mode & (S_IWGRP | S_IWOTH):
         yield warn("file", f"other users can write in the folder {folder}; run: chmod go-w {_quote_path(folder)}")
+
+
+def _find_owner_problems(db: Path, companions: Sequence[Path]) -> Iterator[Diagnosis]:
+    """Yield the owners that differ. A service that runs as the wallet file's owner must be able to write everything."""
+    uid, folder = db.stat().st_uid, db.absolute().parent
+    owner = user_name(uid)
+    if uid != os.geteuid():
+        yield warn("file", f"{db} belongs to user {owner}; run minwallet as this user: sudo -u {owner} minwallet …")
+    for file in companions:
+        if (other := file.stat().st_uid) != uid:
+            yield fail(
+                "file",
+                f"{file} belongs to user {user_name(other)}, but the wallet file to {owner}, who cannot use it;"
+                f" run: sudo chown --reference={_quote_path(db)} {_quote_path(file)}",
+            )
+    if not _can_write(uid, folder.stat()):
+        yield fail(
+            "file",
+            f"the folder {folder} belongs to user {user_name(folder.stat().st_uid)}, but the wallet file to {owner},"
+            f" who cannot write in it; run: sudo chown {owner} {_quote_path(folder)}",
+        )
+    for unit in find_units(db):
+        if unit.user != owner:
+            yield fail(
+                "file",
+                f"{unit.file} runs minwallet as user {unit.user}, but {db} belongs to {owner};"
+                f" set User={owner} in the unit, or run: sudo chown -R {unit.user} {_quote_path(folder)}",
+            )
+
+
+def _can_write(uid: int, folder: os.stat_result) -> bool:
+    """Return True if this user may create files in the folder."""
+    if uid == 0 or folder.st_mode & S_IWOTH:
+        return True
+    if uid == folder.st_uid:
+        return bool(folder.st_mode & S_IWUSR)
+    try:
+        account = pwd.getpwuid(uid)
+    except KeyError:
+        return False
+    return bool(folder.st_mode & S_IWGRP) and folder.st_gid in os.getgrouplist(account.pw_name, account.pw_gid)
 
 
 def check_wal_size(size_mb: int) -> Diagnosis:
@@ -88,10 +129,3 @@ def _quote_path(file: Path) -> str:
 
 def _size_mb(file: Path) -> int:
     return file.stat().st_size // BYTES_PER_MB if file.exists() else 0
-
-
-def _user_name(uid: int) -> str:
-    try:
-        return pwd.getpwuid(uid).pw_name
-    except KeyError:
-        return str(uid)

@@ -9,6 +9,7 @@ from stat import S_ISDIR
 from minwallet.bench.disk import measure_sync_ms
 from minwallet.config import Settings
 from minwallet.doctor.diagnosis import Diagnosis, fail, ok, warn
+from minwallet.storage.database_files import advise_on_owner, has_access, is_visible
 from minwallet.storage.mounts import detect_file_system
 from minwallet.storage.sqlite.path_checks import NETWORK_FILE_SYSTEMS
 from minwallet.wallet.disk_space import BYTES_PER_MB
@@ -29,16 +30,18 @@ def check_disk(settings: Settings) -> Iterator[Diagnosis]:
     folder = settings.db.parent
     yield check_file_system(detect_file_system(folder))
     yield check_free_space(shutil.disk_usage(folder).free // BYTES_PER_MB, settings.min_free_mb)
-    yield check_sync(folder)
+    yield check_sync(folder) if has_access(folder, os.W_OK) else _warn_unwritable(folder)
 
 
 def find_unusable_path(db: Path) -> Diagnosis | None:
     """Return a failure if nothing at the path can be checked, otherwise None."""
     folder = db.parent
-    if not os.access(folder, os.F_OK):
+    if not has_access(folder, os.F_OK):
         return fail("folder", f"{folder} does not exist or is not accessible; create it, or choose another with --db")
-    if not folder.is_dir() or not os.access(folder, os.R_OK | os.W_OK | os.X_OK):
-        return fail("folder", f"you cannot write in {folder}; change its permissions, or choose another with --db")
+    if not folder.is_dir() or not has_access(folder, os.R_OK | os.X_OK):
+        return fail("folder", f"you cannot read {folder}; {advise_on_owner(folder)}, or choose another with --db")
+    if not has_access(folder, os.W_OK) and not is_visible(db):
+        return fail("folder", f"you cannot write in {folder}; {advise_on_owner(folder)}, or choose another with --db")
     try:
         is_folder = S_ISDIR(db.stat().st_mode)
     except FileNotFoundError:
@@ -48,6 +51,13 @@ def find_unusable_path(db: Path) -> Diagnosis | None:
     if is_folder:
         return fail("wallet", f"{db} is a folder; name a file in it with --db, such as {db / 'minwallet.db'}")
     return None
+
+
+def _warn_unwritable(folder: Path) -> Diagnosis:
+    return warn(
+        "folder",
+        f"you cannot write in {folder}, so this user can only read the wallet; to change it, {advise_on_owner(folder)}",
+    )
 
 
 def check_file_system(kind: str) -> Diagnosis:

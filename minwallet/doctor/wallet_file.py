@@ -11,8 +11,10 @@ from minwallet.operations.timestamps import format_minute
 from minwallet.storage.errors import DatabaseCorrupt, SchemaChanged, SchemaTooOld, StoreError
 from minwallet.storage.file_lock import ControlEndpoint, DatabaseLock
 from minwallet.storage.models import Agent
-from minwallet.storage.sqlite.inspection import FileInspection, inspect_file, preserve_wal
-from minwallet.storage.sqlite.path_checks import check_path
+from minwallet.storage.sqlite.connection import ReadAccess
+from minwallet.storage.sqlite.inspection import FileInspection, inspect_file
+from minwallet.storage.sqlite.path_checks import check_exists, check_path, check_permission
+from minwallet.storage.sqlite.read_access import choose_access
 
 SCAN_TIMEOUT_S = 2.0
 """The maximum time to hold the file. A server that starts meanwhile waits longer than this for the lock."""
@@ -32,18 +34,19 @@ class WalletCheck(NamedTuple):
 
 def check_wallet(path: Path, now_ms: int) -> WalletCheck:
     try:
-        owner = DatabaseLock.acquire(path)
+        owner = DatabaseLock.acquire_for_reading(path)
     except StoreError as fault:
         return WalletCheck([fail("wallet", str(fault))], [])
     if isinstance(owner, ControlEndpoint):
         server = check_server(owner)
-        findings, agents = _check_contents(path, now_ms, is_served=True)
+        findings, agents = _check_contents(path, now_ms, ReadAccess.SERVED)
     else:
         server = ok("server", "no server is running on this file")
         try:
-            findings, agents = _check_unserved(path, now_ms)
+            findings, agents = _check_unserved(path, now_ms, is_locked=owner is not None)
         finally:
-            owner.release()
+            if owner:
+                owner.release()
     return WalletCheck([server, *findings], agents)
 
 
@@ -62,11 +65,13 @@ def check_server(endpoint: ControlEndpoint) -> Diagnosis:
     return ok("server", f"{server} is ready")
 
 
-def _check_unserved(path: Path, now_ms: int) -> WalletCheck:
+def _check_unserved(path: Path, now_ms: int, *, is_locked: bool) -> WalletCheck:
     try:
         check_path(path)
-        with preserve_wal(path):
-            return _check_contents(path, now_ms, is_served=False)
+        check_exists(path)
+        check_permission(path)
+        with choose_access(path, is_served=False, is_locked=is_locked) as access:
+            return _check_contents(path, now_ms, access)
     except StoreError as fault:
         return WalletCheck([_store_error_finding(fault)], [])
     except OSError as error:
@@ -75,11 +80,11 @@ def _check_unserved(path: Path, now_ms: int) -> WalletCheck:
         )
 
 
-def _check_contents(path: Path, now_ms: int, *, is_served: bool) -> WalletCheck:
+def _check_contents(path: Path, now_ms: int, access: ReadAccess) -> WalletCheck:
     try:
-        inspection = asyncio.run(inspect_file(path, SCAN_TIMEOUT_S))
+        inspection = asyncio.run(inspect_file(path, SCAN_TIMEOUT_S, access))
     except SchemaTooOld as fault:
-        if is_served:
+        if access is ReadAccess.SERVED:
             return WalletCheck([warn("schema", str(fault))], [])
         return WalletCheck(
             [ok("schema", "an older version, which the next start upgrades; run this command again after that")], []

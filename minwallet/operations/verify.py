@@ -49,7 +49,8 @@ async def verify_ledger(
 async def check_missing_entries(store: Store) -> list[str]:
     """Return the problem that no account's chain reveals: entries that were removed together with their account."""
     missing = await store.ledger.count_missing_entries()
-    return [f"{missing} entries are missing: gaps in the entry numbers"] if missing else []
+    count = "1 entry is" if missing == 1 else f"{missing} entries are"
+    return [f"{count} missing: gaps in the entry numbers"] if missing else []
 
 
 async def _iterate_batches(items: Sequence[T], batch_size: int, pause_s: float) -> AsyncIterator[Sequence[T]]:

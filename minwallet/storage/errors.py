@@ -38,6 +38,10 @@ class DatabaseNotFound(DatabaseUnusable):
         self.path = path
 
 
+class LockUnavailable(DatabaseUnusable):
+    """This user cannot create a lock file beside the wallet file. A command that only reads needs none."""
+
+
 class SchemaTooOld(DatabaseUnusable):
     """The file has an older schema, and only the process that owns it may migrate it."""
 

@@ -21,10 +21,12 @@ Theory of operation
 - A server publishes its control endpoint (loopback address and random key) in the lock file. A command that does not
   get the lock sends its change there. A command that holds the lock publishes nothing, and others wait up to
   LOCK_TIMEOUT_S for it.
+- A command that only reads takes the lock too, if it can. In a folder that it cannot write, it only looks for an owner.
 - A lock file is truncated after locking, so the endpoint of a killed server disappears. Until then a command may find
   it, and its request fails.
 """
 
+import errno
 import fcntl
 import json
 import os
@@ -33,12 +35,22 @@ from pathlib import Path
 from stat import S_IRWXG, S_IRWXO, S_ISREG, S_IWGRP, S_IWOTH
 from typing import NamedTuple, Self
 
-from minwallet.storage.database_files import LOCK_SUFFIX, companion_path, copy_owner
-from minwallet.storage.errors import DatabaseUnusable, StoreError
+from minwallet.storage.database_files import (
+    LOCK_SUFFIX,
+    advise_on_owner,
+    companion_path,
+    copy_owner,
+    describe_denial,
+    is_visible,
+)
+from minwallet.storage.errors import DatabaseUnusable, LockUnavailable, StoreError
 from minwallet.storage.mounts import find_mount_point
 
 LOCK_TIMEOUT_S = 5.0
 """How long to wait for a command that holds the lock."""
+
+UNLOCKABLE = {errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP}
+"""The errors of a file system without locks."""
 
 
 class ControlEndpoint(NamedTuple):
@@ -72,9 +84,23 @@ class DatabaseLock:
                 return lock
             if endpoint := read_control_endpoint(database):
                 return endpoint
-            if time.monotonic() > deadline:
-                raise DatabaseUnusable(f"another minwallet command is still using {database}; wait for it or stop it")
-            time.sleep(0.02)
+            _wait_until(deadline, database)
+
+    @classmethod
+    def acquire_for_reading(cls, database: Path) -> "Self | ControlEndpoint | None":
+        """Return the lock, or the endpoint of the server that holds it, as `acquire` does.
+
+        Return None if this user can create no lock file, and no process holds one.
+        """
+        try:
+            return cls.acquire(database)
+        except LockUnavailable:
+            deadline = time.monotonic() + LOCK_TIMEOUT_S
+            while _is_held(database):
+                if endpoint := read_control_endpoint(database):
+                    return endpoint
+                _wait_until(deadline, database)
+            return None
 
     @classmethod
     def acquire_or_fail(cls, database: Path) -> Self:
@@ -107,6 +133,9 @@ class DatabaseLock:
             return None
         except OSError as error:
             os.close(descriptor)
+            if error.errno in UNLOCKABLE:
+                lock_file.unlink(missing_ok=True)
+                raise LockUnavailable(f"cannot lock {lock_file}: {error.strerror}; use a local disk") from error
             raise _make_write_error(lock_file, error) from error
         return cls(lock_file, descriptor)
 
@@ -134,6 +163,29 @@ def lock_file_path(database: Path) -> Path:
     return companion_path(database, LOCK_SUFFIX)
 
 
+def _wait_until(deadline: float, database: Path) -> None:
+    """Wait a moment for the command that holds the lock. Raise DatabaseUnusable after the deadline."""
+    if time.monotonic() > deadline:
+        raise DatabaseUnusable(f"another minwallet command is still using {database}; wait for it or stop it")
+    time.sleep(0.02)
+
+
+def _is_held(database: Path) -> bool:
+    """Return True if a process holds the lock. This works without the right to write."""
+    if not os.path.lexists(lock_file_path(database)):
+        return False
+    descriptor = _open_lock_file(database, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except OSError:
+        return False  # A file system without locks.
+    finally:
+        os.close(descriptor)
+    return False
+
+
 def _make_write_error(lock_file: Path, error: OSError) -> DatabaseUnusable:
     return DatabaseUnusable(f"cannot write {lock_file}: {error.strerror}; check the disk and its free space")
 
@@ -145,20 +197,28 @@ def _open_lock_file(database: Path, flags: int) -> int:
         # O_NONBLOCK: opening a FIFO must not wait for its other end.
         descriptor = os.open(lock_file, flags | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, 0o600)
     except OSError as error:
-        if not os.path.lexists(lock_file):
-            reason = f"cannot write beside {database}: {error.strerror}; choose another place with --db"
-        elif lock_file.is_symlink():
-            reason = f"{lock_file} is a symbolic link, so it cannot be a lock file; remove it"
-        else:
-            reason = (
-                f"cannot open the lock file {lock_file}: {error.strerror}; run minwallet as the wallet file's owner,"
-                " and remove this file if no minwallet command is running"
-            )
-        raise DatabaseUnusable(reason) from error
+        raise _describe_open_error(database, lock_file, error) from error
     if problem := _find_lock_file_problem(database, lock_file, descriptor):
         os.close(descriptor)
         raise DatabaseUnusable(f"{lock_file} {problem}")
     return descriptor
+
+
+def _describe_open_error(database: Path, lock_file: Path, error: OSError) -> DatabaseUnusable:
+    """Return the error for a lock file that cannot be opened. It is LockUnavailable if this user cannot create one."""
+    is_missing, is_denied = not os.path.lexists(lock_file), error.errno in (errno.EACCES, errno.EPERM)
+    if is_missing or error.errno == errno.EROFS:
+        reason = f"cannot write beside '{database.absolute()}': {error.strerror}; choose another place with --db"
+        if is_denied:
+            return LockUnavailable(f"{reason}, or {advise_on_owner(_owner_model(database))}")
+        return LockUnavailable(reason) if error.errno == errno.EROFS else DatabaseUnusable(reason)
+    if is_denied:
+        return DatabaseUnusable(describe_denial(lock_file))
+    if lock_file.is_symlink():
+        return DatabaseUnusable(f"{lock_file} is a symbolic link, so it cannot be a lock file; remove it")
+    return DatabaseUnusable(
+        f"cannot open the lock file {lock_file}: {error.strerror}; remove it if no minwallet command is running"
+    )
 
 
 def _find_lock_file_problem(database: Path, lock_file: Path, descriptor: int) -> str | None:
@@ -177,7 +237,7 @@ def _find_lock_file_problem(database: Path, lock_file: Path, descriptor: int) ->
 
 def _owner_model(database: Path) -> Path:
     """Return the path whose owner also owns the lock file: the wallet file, or its folder before there is one."""
-    return database if database.exists() else database.absolute().parent
+    return database if is_visible(database) else database.absolute().parent
 
 
 def read_control_endpoint(database: Path) -> ControlEndpoint | None:

@@ -1,5 +1,6 @@
 """Fixtures of the command line's tests."""
 
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -17,6 +18,16 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if item.path.is_relative_to(CLI_TESTS) and item.path.stem not in RUN_ON_EVERY_PYTHON:
             item.add_marker("long")
+
+
+@pytest.fixture
+def public_folder(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """Change into a folder that all users can reach. The folders of pytest are private."""
+    with tempfile.TemporaryDirectory(prefix="minwallet-test-") as name:
+        Path(name).chmod(0o777)
+        (folder := Path(name) / "here").mkdir()
+        monkeypatch.chdir(folder)
+        yield folder
 
 
 @pytest.fixture(scope="session", params=["alone", "served"])

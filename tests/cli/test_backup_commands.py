@@ -167,7 +167,7 @@ def test_restore_works_without_a_wallet_file(cli: InProcessCli, tmp_path: Path) 
     (tmp_path / "new").mkdir()
     there = InProcessCli(tmp_path / "new" / "wallet.db")
     result = there.run("restore", tmp_path / "copy.db")
-    assert "1 entries of 1 accounts" in result.out
+    assert "1 entry of 1 account" in result.out
     assert "kept" not in result.out
     assert there.read_balances(name) == (100, 0)
 

@@ -69,6 +69,7 @@ def test_a_key_is_revoked_by_its_name(wallet: InProcessCli, name: str) -> None:
 
 def test_a_key_without_a_recorded_maker_is_named(cli: InProcessCli) -> None:
     """The list says that the maker is not recorded. A reset names the key, and does not revoke it."""
+    cli("agent", "add", "brand2")
     cli("key", "add", "old", "--scope", "read")
     with closing(sqlite3.connect(cli.db, isolation_level=None)) as file:
         file.execute("UPDATE api_keys SET created_by = NULL")

@@ -220,7 +220,7 @@ def test_a_deleted_account_is_found(valid_db: Path, db: Path, monkeypatch: pytes
     removal = [f"DELETE FROM {table} WHERE account_id = 2" for table in ("transactions", "accounts")]
     code, report = _verify_tampered(valid_db, db, *removal)
     assert (code, report["ok"]) == (1, False)
-    assert report["problems"] == ["1 entries are missing: gaps in the entry numbers"]
+    assert report["problems"] == ["1 entry is missing: gaps in the entry numbers"]
 
 
 def test_each_problem_is_one_line(valid_db: Path, db: Path) -> None:

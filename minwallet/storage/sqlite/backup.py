@@ -33,7 +33,7 @@ import shutil
 import sqlite3
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import AbstractContextManager, closing, contextmanager
 from pathlib import Path
 
 from minwallet.storage.database_files import (
@@ -45,28 +45,28 @@ from minwallet.storage.database_files import (
     fsync_path,
 )
 from minwallet.storage.errors import DatabaseUnusable
-from minwallet.storage.sqlite.connection import check_schema, translate_errors
+from minwallet.storage.sqlite.connection import (
+    ReadAccess,
+    check_schema,
+    file_uri,
+    open_database,
+    translate_errors,
+)
 from minwallet.storage.sqlite.integrity import check_backup
-from minwallet.storage.sqlite.path_checks import check_exists, check_path
-from minwallet.storage.sqlite.wal import check_wal
 
 ProgressCallback = Callable[[int, int], None]
 """Called with (done, total). An exception that it raises ends the work, and the temporary file is deleted."""
 
 PAGES_PER_STEP = 1024
 
+Reading = AbstractContextManager[ReadAccess]
+"""The context in which a file can be read, and the way to do it (`read_access`)."""
 
-def back_up(path: Path, target: Path, report_progress: ProgressCallback, *, is_served: bool) -> None:
-    """Copy the wallet file to the new file `target`. Raise DatabaseUnusable if either cannot be used.
 
-    With `is_served` a server owns the file. Otherwise the caller owns it (`storage.file_lock`).
-    """
-    check_path(path)
-    check_exists(path)
-    if not is_served:
-        check_wal(path)
+def back_up(path: Path, target: Path, report_progress: ProgressCallback, reading: Reading) -> None:
+    """Copy the wallet file, which `reading` checks, to `target`. Raise DatabaseUnusable if either cannot be used."""
     _check_backup_name(target)
-    with copy_database(path, target, report_progress, mode="ro" if is_served else "rw") as temp_file:
+    with copy_database(path, target, report_progress, reading) as temp_file:
         copy_owner(path, temp_file)
         try:
             fsync_path(temp_file)
@@ -112,18 +112,15 @@ def replace_database(backup: Path, path: Path, replaced: Path) -> bool:
 
 
 @contextmanager
-def copy_database(path: Path, destination: Path, report_progress: ProgressCallback, *, mode: str) -> Iterator[Path]:
+def copy_database(path: Path, destination: Path, report_progress: ProgressCallback, reading: Reading) -> Iterator[Path]:
     """Yield a complete and checked copy of the file, in the folder of `destination` and with mode 0600.
 
     The caller syncs and renames it. Otherwise it is deleted at the end of the block.
     """
-    uri = f"{path.absolute().as_uri()}?mode={mode}"
     with _create_temp_file(destination) as temp_file:
-        with (
-            closing(sqlite3.connect(uri, uri=True, isolation_level=None)) as db,
-            closing(sqlite3.connect(temp_file, isolation_level=None)) as target,
-        ):
-            translate_errors(lambda db: _copy_pages(db, path, target, temp_file, report_progress), path)(db)
+        with closing(sqlite3.connect(temp_file, isolation_level=None)) as target:
+            with reading as access, closing(open_database(file_uri(path, access))) as db:
+                translate_errors(lambda db: _copy_pages(db, path, target, temp_file, report_progress), path)(db)
             translate_errors(lambda target: check_backup(target, path, report_progress), path)(target)
         yield temp_file
 

@@ -28,8 +28,8 @@ from minwallet.storage.database_files import companion_path
 from minwallet.storage.errors import StoreError
 from minwallet.storage.sqlite import accounts, admin, limits
 from minwallet.storage.sqlite.connection import transaction, translate_errors
-from minwallet.storage.sqlite.inspection import preserve_wal
 from minwallet.storage.sqlite.path_checks import find_unfinished_restore
+from minwallet.storage.sqlite.read_access import preserve_wal
 from minwallet.storage.sqlite.schema_check import check_unchanged
 
 

@@ -27,6 +27,7 @@ import sqlite3
 import sys
 from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
+from enum import Enum, auto
 from functools import cache, partial
 from importlib import resources
 from pathlib import Path
@@ -91,7 +92,7 @@ class Connection(aiosqlite.Connection):
             # The first is about a constraint. The others are about values: too long, or of a type unknown to SQLite.
             raise ConstraintViolation(f"the file refused the change: {error}") from error
         except sqlite3.Error as error:
-            if _is_disk_full(error):
+            if is_disk_full(error):
                 raise DiskFull("the disk of the wallet file is full") from error
             if _is_corruption(error):
                 raise DatabaseCorrupt("the wallet file", str(error)) from error
@@ -122,6 +123,17 @@ class Connection(aiosqlite.Connection):
         self._thread.join()
 
 
+class ReadAccess(Enum):
+    """The way to read a file without changing it. It depends on who may write the file meanwhile."""
+
+    SERVED = auto()
+    """Another process writes and checkpoints it."""
+    WITH_WAL = auto()
+    """No process writes it, and commits are in its WAL."""
+    IMMUTABLE = auto()
+    """No process writes it, and all commits are in the file itself. SQLite uses neither locks nor companions."""
+
+
 @contextmanager
 def transaction(db: sqlite3.Connection) -> Iterator[None]:
     """Commit the block, or roll it back if it raises. Raise OutcomeUnknown if a commit or a rollback fails."""
@@ -134,7 +146,7 @@ def transaction(db: sqlite3.Connection) -> Iterator[None]:
     try:
         db.execute("COMMIT")
     except Exception as error:  # sqlite3 reports a lack of memory as MemoryError
-        if _is_disk_full(error):
+        if is_disk_full(error):
             # A frame did not fit into the WAL. The one that ends the commit is written last, so nothing is committed.
             _roll_back(db)
             raise
@@ -154,7 +166,7 @@ def _roll_back(db: sqlite3.Connection) -> None:
             ) from error
 
 
-def _is_disk_full(error: Exception) -> bool:
+def is_disk_full(error: Exception) -> bool:
     # Errors of sqlite3 itself, such as the use of a closed connection, have no code.
     return getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_FULL
 
@@ -173,17 +185,19 @@ def translate_errors(work: Callable[[sqlite3.Connection], T], path: Path) -> Cal
     return translating
 
 
-async def connect(path: Path, *, read_only: bool = False, cache_kib: int = 2048) -> Connection:
+async def connect(path: Path, *, access: ReadAccess | None = None, cache_kib: int = 2048) -> Connection:
     """Return a connection to an existing wallet file, with a page cache of `cache_kib`.
 
-    A read-only connection neither writes nor checkpoints.
+    With an access, the connection neither writes nor checkpoints. Raise SchemaTooOld if the file needs a migration.
     """
+    open_file = partial(open_database, file_uri(path, access))
+    return await connect_with(open_file, path, read_only=access is not None, cache_kib=cache_kib)
 
-    def open_file() -> sqlite3.Connection:
-        uri = f"{path.absolute().as_uri()}?mode={'ro' if read_only else 'rw'}"
-        # `transaction` begins and ends transactions. Only the connection's thread uses it, except for `interrupt`.
-        return sqlite3.connect(uri, uri=True, isolation_level=None, check_same_thread=False)
 
+async def connect_with(
+    open_file: Callable[[], sqlite3.Connection], path: Path, *, read_only: bool, cache_kib: int = 2048
+) -> Connection:
+    """Return a connection to what `open_file` opens on the connection's thread. Errors name the file at `path`."""
     connection = Connection(open_file, iter_chunk_size=64)
     try:
         await connection
@@ -191,6 +205,17 @@ async def connect(path: Path, *, read_only: bool = False, cache_kib: int = 2048)
     except sqlite3.Error as error:
         raise _translate_error(path, error) from error
     return connection
+
+
+def open_database(uri: str) -> sqlite3.Connection:
+    # `transaction` begins and ends transactions. Only the connection's thread uses it, except for `interrupt`.
+    return sqlite3.connect(uri, uri=True, isolation_level=None, check_same_thread=False)
+
+
+def file_uri(path: Path, access: ReadAccess | None) -> str:
+    """Return the address with which SQLite opens the file for reading, or for writing if there is no access."""
+    options = "mode=ro&immutable=1" if access is ReadAccess.IMMUTABLE else "mode=ro" if access else "mode=rw"
+    return f"{path.absolute().as_uri()}?{options}"
 
 
 def _initialize(db: sqlite3.Connection, path: Path, *, read_only: bool, cache_kib: int) -> None:

@@ -15,7 +15,7 @@ from minwallet.ledger.audit import AccountRef, EntryRow
 from minwallet.ledger.outcomes import Outcome
 from minwallet.storage.account_store import AccountStore
 from minwallet.storage.admin_store import AdminStore
-from minwallet.storage.errors import DatabaseCorrupt, DiskFull, OutcomeUnknown, StoreError
+from minwallet.storage.errors import DatabaseCorrupt, DiskFull, OutcomeUnknown, SchemaTooOld, StoreError
 from minwallet.storage.ledger_store import LedgerStore
 from minwallet.storage.limit_store import LimitStore
 from minwallet.storage.models import AccountCommand, AccountRow, SessionHolder
@@ -24,11 +24,25 @@ from minwallet.storage.session_store import SessionStore
 from minwallet.storage.sqlite import batch, ledger_import, sessions
 from minwallet.storage.sqlite.accounts import SqliteAccountStore
 from minwallet.storage.sqlite.admin import SqliteAdminStore
-from minwallet.storage.sqlite.connection import Connection, connect, migrate, transaction, translate_errors
+from minwallet.storage.sqlite.connection import (
+    Connection,
+    ReadAccess,
+    connect,
+    migrate,
+    transaction,
+    translate_errors,
+)
 from minwallet.storage.sqlite.integrity import check_in_batches, check_with_timeout, lower_priority
 from minwallet.storage.sqlite.ledger import SqliteLedgerStore
 from minwallet.storage.sqlite.limits import SqliteLimitStore
-from minwallet.storage.sqlite.path_checks import check_exists, check_path, create_file, restrict_permissions
+from minwallet.storage.sqlite.path_checks import (
+    check_exists,
+    check_path,
+    check_permission,
+    create_file,
+    restrict_permissions,
+)
+from minwallet.storage.sqlite.read_access import connect_to_migrated_copy
 from minwallet.storage.sqlite.reports import SqliteReportStore
 from minwallet.storage.sqlite.schema_check import check_unchanged, find_changes
 from minwallet.storage.sqlite.sessions import SqliteSessionStore
@@ -44,7 +58,10 @@ are rarely read twice."""
 
 
 class SqliteStore:
-    """The `Store` over SQLite. Create it with `open`, or with `open_read_only` beside a running server."""
+    """The `Store` over SQLite. Create it with `open`, or with `open_read_only` to change nothing.
+
+    `is_migrated_copy` is true if it reads a temporary copy of an older file.
+    """
 
     sqlite_version = sqlite3.sqlite_version
 
@@ -60,6 +77,7 @@ class SqliteStore:
         self._reader = reader
         self._ui_reader = ui_reader
         self._writer = writer
+        self.is_migrated_copy = False
         self._unchecked_path: Path | None = None
         self.failure: StoreError | None = None
         self._failure_callback: Callable[[], None] = lambda: None
@@ -77,6 +95,7 @@ class SqliteStore:
             create_file(path)
         else:
             check_exists(path)
+        check_permission(path, writable=True)
         check_wal(path)
         writer = await connect(path, cache_kib=WRITER_CACHE_KIB)
         # After `connect`, which leaves another program's database unchanged.
@@ -98,12 +117,26 @@ class SqliteStore:
         return store
 
     @classmethod
-    async def open_read_only(cls, path: Path) -> Self:
-        """Open the file for reading, in a process that does not own it. Raise DatabaseUnusable if it cannot be used."""
+    async def open_read_only(cls, path: Path, access: ReadAccess = ReadAccess.SERVED) -> Self:
+        """Open the file for reading (`read_access`). Raise DatabaseUnusable if it cannot be used.
+
+        If it has an older schema, read a migrated copy. Raise SchemaTooOld if a server runs on such a file.
+        """
         check_path(path)
         check_exists(path)
-        reader = await connect(path, read_only=True)
-        return cls(path, reader, reader, None)
+        check_permission(path)
+        is_migrated_copy = False
+        try:
+            reader = await connect(path, access=access)
+            if access is not ReadAccess.SERVED:
+                await reader.prepare(path, partial(check_unchanged, path=path))
+        except SchemaTooOld:
+            if access is ReadAccess.SERVED:
+                raise
+            reader, is_migrated_copy = await connect_to_migrated_copy(path, access), True
+        store = cls(path, reader, reader, None)
+        store.is_migrated_copy = is_migrated_copy
+        return store
 
     async def close(self) -> None:
         """Close all connections. The writer is last, as the last connection to close empties the WAL."""
@@ -116,7 +149,7 @@ class SqliteStore:
         """Complete the check that `open` had no time for. If there is damage, set `failure`."""
         if self._unchecked_path is None:
             return
-        connection = await connect(self._unchecked_path, read_only=True)
+        connection = await connect(self._unchecked_path, access=ReadAccess.SERVED)
         try:
             await connection.run(lower_priority)
             await check_in_batches(connection, self._unchecked_path)

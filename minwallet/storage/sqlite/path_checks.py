@@ -15,7 +15,7 @@ import sqlite3
 from pathlib import Path
 from stat import S_IMODE, S_IRWXG, S_IRWXO, S_ISREG
 
-from minwallet.storage.database_files import SQLITE_SUFFIXES, companion_path, copy_owner
+from minwallet.storage.database_files import SQLITE_SUFFIXES, companion_path, copy_owner, describe_denial, has_access
 from minwallet.storage.errors import DatabaseCorrupt, DatabaseNotFound, DatabaseUnusable, NotAWallet
 from minwallet.storage.mounts import detect_file_system, find_mount_point
 from minwallet.storage.sqlite_versions import is_too_old
@@ -30,7 +30,15 @@ NETWORK_FILE_SYSTEMS = {"9p", "afs", "ceph", "cifs", "fuse.sshfs", "glusterfs", 
 
 def check_exists(path: Path) -> None:
     if not path.exists():
-        raise DatabaseNotFound(path)
+        raise DatabaseNotFound(path.absolute())
+
+
+def check_permission(path: Path, *, writable: bool = False) -> None:
+    """Raise DatabaseUnusable if this user may not read the existing file, or not write it. Name the user who may."""
+    if not has_access(path, os.R_OK):
+        raise DatabaseUnusable(describe_denial(path))
+    if writable and not has_access(path, os.W_OK):
+        raise DatabaseUnusable(describe_denial(path, "write"))
 
 
 def check_path(path: Path) -> None:
@@ -39,6 +47,12 @@ def check_path(path: Path) -> None:
         raise DatabaseUnusable(
             f"this Python has SQLite {sqlite3.sqlite_version}; minwallet needs 3.38 or newer, so use a newer Python"
         )
+    try:
+        path.lstat()
+    except PermissionError as error:
+        raise DatabaseUnusable(describe_denial(path)) from error
+    except OSError:
+        pass  # A missing file is a new wallet. The checks below find everything else.
     if path.is_dir():
         raise DatabaseUnusable(f"{path} is a folder; name a file in it with --db, such as {path / 'minwallet.db'}")
     if path.exists() and not path.is_file():
@@ -94,7 +108,10 @@ def find_unfinished_restore(path: Path) -> Path | None:
 
 
 def create_file(path: Path) -> None:
-    """Create an empty file with mode 0600, unless there is one. SQLite gives its companions the same mode and owner."""
+    """Create an empty file with mode 0600, unless there is one. SQLite gives its companions the same mode and owner.
+
+    A file that root creates belongs to the owner of the folder.
+    """
     try:
         if not path.exists():
             os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))

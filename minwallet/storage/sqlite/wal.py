@@ -2,7 +2,7 @@
 
 Rules
 
-1. The file and the WAL are not changed. SQLite may rebuild the index; `inspection.preserve_wal` restores it.
+1. The file and the WAL are not changed. SQLite may rebuild the index; `read_access.preserve_wal` restores it.
 2. A WAL that only lost its last, unfinished commit is accepted. Any other loss raises DatabaseCorrupt.
 3. No process may have the file open.
 
