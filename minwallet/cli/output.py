@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from minwallet.ledger.money import format_amount
+from minwallet.operations.line_text import to_printable
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -74,7 +75,7 @@ def print_table(columns: Sequence[str], rows: Iterable[Sequence[object]], empty:
     from rich.console import Console
     from rich.text import Text
 
-    cells = [[Text("" if cell is None else str(cell)) for cell in row] for row in rows]
+    cells = [[Text("" if cell is None else to_printable(str(cell))) for cell in row] for row in rows]
     if not cells:
         print_line(empty)
         return
