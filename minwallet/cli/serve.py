@@ -27,11 +27,14 @@ def serve(
     from minwallet import __version__, app
     from minwallet.cli.output import print_error
     from minwallet.config import load_settings
+    from minwallet.web.index import list_addresses
 
     settings = load_settings(db=context.find_root().params["db"], host=host, port=port)
 
     def print_address(url: str) -> None:
         print_error(f"minwallet {__version__} serves {settings.db} at {url} (stop it with Ctrl-C)")
+        for name, address in list_addresses(settings, settings.browser_url(url)):
+            print_error(f"  {name:11}  {address}")
 
     def print_login_link(url: str) -> None:
         print_error(f"sign in to the back office (one-time link, valid for 1 hour): {url}")
