@@ -88,7 +88,9 @@ def format_message(message: str) -> WireMessage:
     """Return the message with one line for each field of its JSON or its query."""
     head, brace, body = message.partition("{")
     try:
-        return WireMessage(message, f"{head.rstrip()}\n".lstrip() + json.dumps(json.loads(brace + body), indent=2))
+        return WireMessage(
+            message, f"{head.rstrip()}\n".lstrip() + json.dumps(json.loads(brace + body), indent=2, ensure_ascii=False)
+        )
     except (ValueError, RecursionError):
         path, mark, query = message.partition("?")
         fields = [f"  {name} = {value}" for name, value in parse_qsl(query, keep_blank_values=True)]
