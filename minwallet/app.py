@@ -38,7 +38,6 @@ from minwallet.operations.dispatch import execute
 from minwallet.operations.errors import OperationFailure
 from minwallet.operations.maintenance import run_aggregation, run_backups, run_pruning
 from minwallet.operations.requests import AdminLink
-from minwallet.protocols.registry import PROTOCOLS, load_protocol
 from minwallet.setting_sources import SettingsError
 from minwallet.storage.actors import SERVER_START
 from minwallet.storage.database_files import copy_owner
@@ -52,15 +51,15 @@ from minwallet.wallet.service import Wallet
 from minwallet.web import admin_api, backoffice, health
 from minwallet.web.admin_api.operation import ApiContext
 from minwallet.web.control_endpoint import create_control_app
-from minwallet.web.gateway.access_log import AccessLog, LogStream
-from minwallet.web.gateway.asgi import StaticRouter
+from minwallet.web.gateway.access_log import LogStream
 from minwallet.web.gateway.bounded_reads import BoundedReadProtocol
 from minwallet.web.gateway.connection_budget import ControlPort, LimitedServerConfig, raise_connection_limit
-from minwallet.web.gateway.gateway import Gateway
+from minwallet.web.gateway.endpoints import create_provider_router
 from minwallet.web.gateway.http_protocol import sweep_timeouts
-from minwallet.web.gateway.unknown_token_limit import UnknownTokenLimiter
+from minwallet.web.gateway.recent_calls import RecentCalls
 from minwallet.web.health import build_health_report
 from minwallet.web.host_check import HostCheck
+from minwallet.web.index import create_index_route
 from minwallet.web.listeners import limit_unsent_bytes, open_listener, take_systemd_socket
 from minwallet.web.log_setup import configure_logging
 from minwallet.web.metrics import Metrics
@@ -81,26 +80,19 @@ def create_app(
     log: LogStream,
     *,
     metrics: Metrics,
+    recent_calls: RecentCalls,
     pages: Sequence[Route] = (),
 ) -> ASGIApp:
     """Return the ASGI application: provider endpoints, admin API, back office, health, metrics, and `pages`."""
-    provider: list[Route] = []
-    below_agent_keys: list[Route] = []
-    token_limiter, version = UnknownTokenLimiter(settings.forwarded_allow), SqliteStore.sqlite_version
-    for name in PROTOCOLS:
-        access_log, call_recorder = AccessLog(log, name), metrics.call_recorder(name)
-        gateway = Gateway(
-            load_protocol(name), wallet, settings, token_limiter, access_log=access_log, call_recorder=call_recorder
-        )
-        provider += gateway.routes(settings.callback_prefix, require_wallet_token=settings.require_wallet_token)
-        # There the key names the agent, so no wallet token is required.
-        below_agent_keys += gateway.routes("", require_wallet_token=False)
-    api = ApiContext(wallet, partial(build_health_report, wallet, settings, version, wallet.clock_ms()), asyncio.Lock())
+    version = SqliteStore.sqlite_version
+    report_health = partial(build_health_report, wallet, settings, version, wallet.clock_ms())
+    api = ApiContext(wallet, report_health, asyncio.Lock(), recent_calls)
     operator = [*health.create_health_routes(wallet, version), *metrics.routes(api)]
-    site = create_pages_app([*backoffice.routes(wallet, settings, version), *pages])
+    site = create_pages_app([*backoffice.routes(wallet, settings, version, recent_calls), *pages])
     checked = HostCheck(site, settings.browser_hosts)
     site_paths = ("/admin", "/admin/{rest:path}", "/demo", "/demo/{rest:path}")
     routes = [
+        create_index_route(settings, has_demo=bool(pages)),
         *operator,
         *admin_api.create_api_routes(api, settings.browser_url(_format_url(settings)), settings.browser_hosts),
         *(Route(path, checked) for path in site_paths),
@@ -110,13 +102,7 @@ def create_app(
     app.router.redirect_slashes = False
     # Sign-in and log depend on the caller's address and on TLS, so here a proxy's headers are always evaluated.
     proxied: Any = ProxyHeadersMiddleware(cast(Any, RequestLog(log, app)), settings.forwarded_allow)
-    return StaticRouter(
-        proxied,
-        provider,
-        settings.callback_prefix,
-        agent_routes=below_agent_keys,
-        find_agent=wallet.callback_keys.find_agent,
-    )
+    return create_provider_router(proxied, wallet, settings, log, metrics=metrics, recent_calls=recent_calls)
 
 
 Companion = Callable[[], AbstractAsyncContextManager[None]]
@@ -192,7 +178,7 @@ async def _run_server(
         settings = settings.with_address("a free port", port=public_port)
     base_url = _format_url(settings)
     store = await SqliteStore.open(settings.db, create=True, check=True)
-    metrics = Metrics(store.sqlite_version)
+    metrics, recent_calls = Metrics(store.sqlite_version), RecentCalls()
     async with Wallet(
         store,
         min_free_bytes=settings.min_free_mb * BYTES_PER_MB,
@@ -203,10 +189,9 @@ async def _run_server(
         await wallet.callback_keys.refresh()
         provider_url = base_url + settings.callback_prefix
         extra_pages = pages(wallet, provider_url)
-        config.app = create_app(wallet, settings, log, metrics=metrics, pages=extra_pages)
-        config.control = ControlPort(
-            private_port, RequestLog(log, create_control_app(wallet, key, settings, store.sqlite_version))
-        )
+        config.app = create_app(wallet, settings, log, metrics=metrics, recent_calls=recent_calls, pages=extra_pages)
+        control_app = create_control_app(wallet, key, settings, store.sqlite_version, recent_calls)
+        config.control = ControlPort(private_port, RequestLog(log, control_app))
         config.max_connections = raise_connection_limit()
         server = _Server(config, wallet.commit_notifier)
         store.on_failure(lambda: setattr(server, "should_exit", True))

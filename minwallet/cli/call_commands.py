@@ -25,15 +25,8 @@ if TYPE_CHECKING:
     from minwallet.operations.requests import Reply
     from minwallet.protocols.wire import Call
 
-PROTOCOLS_BY_CALL = {
-    "bet": ("wallet-v2", "vela"),
-    "win": ("wallet-v2",),
-    "cancel": ("wallet-v2",),
-    "result": ("vela",),
-    "refund": ("vela",),
-    "betwin": ("vela",),
-}
-"""The protocols that have a call, by the name of the call. All of these calls move money."""
+MONEY_CALLS = ("bet", "win", "cancel", "result", "refund", "betwin")
+"""The calls that `trigger` can make, by the names that the protocols use. All of them move money."""
 
 SESSION_TTL_S = 60
 """The lifetime of a session that is opened for a single call."""
@@ -91,9 +84,7 @@ def trigger(
     """
     from minwallet.protocols.wire import Call
 
-    protocols = PROTOCOLS_BY_CALL.get(operation)
-    if protocols is None:
-        raise UsageError(f"unknown call {operation!r}; use one of {', '.join(PROTOCOLS_BY_CALL)}")
+    protocols = _list_protocols_with(operation)
     if protocol not in (None, *protocols):
         raise UsageError(f"protocol {protocol!r} has no call {operation!r}; use --protocol {' or '.join(protocols)}")
     if call_id is not None and not (call_id.isascii() and call_id.isdigit() and int(call_id[:40]) <= MAX_ID):
@@ -161,6 +152,15 @@ def show(context: typer.Context, seq: SeqArgument, as_json: JsonOption = False) 
         print_line(f"\nrequest  {reply['request']}\nreply    {reply['reply']}")
     else:
         print_line("\nthe journal has no provider call for this entry")
+
+
+def _list_protocols_with(operation: str) -> list[str]:
+    """Return the protocols that have this call. Raise UsageError if `trigger` does not know it."""
+    from minwallet.protocols.registry import PROTOCOLS, load_protocol
+
+    if operation not in MONEY_CALLS:
+        raise UsageError(f"unknown call {operation!r}; use one of {', '.join(MONEY_CALLS)}")
+    return [name for name in PROTOCOLS if operation in load_protocol(name).operations]
 
 
 def _provider_call_url(context: typer.Context) -> str:

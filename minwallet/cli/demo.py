@@ -220,12 +220,12 @@ def _build_demo_pages(provider_url: str) -> "PageFactory":
 
 
 async def _play_rounds(runner: "RoundRunner", rounds: int) -> None:
-    """Let every player play `rounds` rounds of each game in each protocol."""
+    """Let every player play `rounds` rounds of each game in each protocol that the provider plays."""
     from minwallet.demo.game_rules import GAMES
-    from minwallet.protocols.registry import PROTOCOLS
+    from minwallet.demo.round_policy import PLAYED_PROTOCOLS
 
     async def play_as(name: str) -> None:
-        for protocol in PROTOCOLS:
+        for protocol in PLAYED_PROTOCOLS:
             session = await runner.open_session(protocol, f"demo_{name}")
             for game in GAMES:
                 await runner.play_rounds(session, game, STAKE_CENTS, None, rounds)

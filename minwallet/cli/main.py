@@ -18,6 +18,7 @@ from minwallet.cli import (
     backup_commands,
     bench,
     call_commands,
+    calls,
     config_command,
     conformance,
     demo,
@@ -78,6 +79,7 @@ app.command("sample")(sample.sample)
 app.command("seed")(seed.seed)
 app.command("ledger")(ledger.ledger)
 app.command("tail")(tail.tail)
+app.command("calls")(calls.calls)
 app.command("show")(call_commands.show)
 app.command("trigger")(call_commands.trigger)
 app.command("replay")(call_commands.replay)

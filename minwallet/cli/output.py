@@ -3,7 +3,6 @@
 import io
 import json
 import os
-import re
 import shutil
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -14,6 +13,7 @@ from typing import Any
 import typer
 
 from minwallet.ledger.money import format_amount
+from minwallet.operations.line_text import to_printable
 
 EXIT_REFUSED, EXIT_USAGE, EXIT_UNUSABLE = 1, 2, 3
 
@@ -26,8 +26,6 @@ PAGE_ROWS = 1000
 """The number of rows of a table that are measured together."""
 
 COLUMN_GAP = "  "
-
-CONTROL_CHARACTER = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 
 
 class CommandRefused(Exception):
@@ -109,7 +107,7 @@ class TablePrinter:
         """Print the rows. Return False if stdout is closed."""
         if not rows:
             return True
-        cells = [[_escape_control_characters("" if cell is None else str(cell)) for cell in row] for row in rows]
+        cells = [[to_printable("" if cell is None else str(cell)) for cell in row] for row in rows]
         self._widths = [
             max(width, *map(_measure, column))
             for width, column in zip(self._widths, zip(*cells, strict=True), strict=True)
@@ -175,11 +173,6 @@ def _measure(text: str) -> int:
 def _pad(text: str, width: int, *, is_right: bool) -> str:
     blanks = " " * (width - _measure(text))
     return blanks + text if is_right else text + blanks
-
-
-def _escape_control_characters(text: str) -> str:
-    """Return the text with visible control characters. A provider's text must not control the terminal."""
-    return CONTROL_CHARACTER.sub(lambda found: repr(found[0])[1:-1], text)
 
 
 def _write_stdout(text: str) -> bool:

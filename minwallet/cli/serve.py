@@ -30,6 +30,7 @@ def serve(
     from minwallet.cli.dispatch import announce_new_wallet
     from minwallet.cli.output import print_error
     from minwallet.storage.database_files import is_visible
+    from minwallet.web.index import list_addresses
 
     settings = load_command_settings(context, host=host, port=port)
     is_new = not is_visible(settings.db)
@@ -38,6 +39,8 @@ def serve(
         if is_new:
             announce_new_wallet(settings.db)
         print_error(f"minwallet {__version__} serves {settings.db} at {url} (stop it with Ctrl-C)")
+        for name, address in list_addresses(settings, settings.browser_url(url)):
+            print_error(f"  {name:11}  {address}")
 
     def print_login_link(url: str) -> None:
         print_error(f"sign in to the back office (one-time link, valid for 1 hour): {url}")

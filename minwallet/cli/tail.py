@@ -11,6 +11,7 @@ from minwallet.cli.options import JsonOption
 from minwallet.cli.output import UsageError, print_json, print_line
 from minwallet.ledger.entries import Kind, State
 from minwallet.ledger.money import format_amount
+from minwallet.operations.line_text import to_column
 from minwallet.storage.queries import Filter, OwnedEntry
 
 if TYPE_CHECKING:
@@ -93,7 +94,9 @@ def _print_entry(row: OwnedEntry) -> bool:
     balance_cents = entry.cash_after + entry.bonus_after
     event = f"{entry.kind} {'' if entry.state == 'applied' else entry.refusal or entry.state}".strip()
     player = f"{owner.player_id} ({owner.agent})" if owner.agent != "default" else owner.player_id
-    reference = " ".join(filter(None, (entry.protocol, entry.game and f"game {entry.game}", f"id {entry.id}")))
+    reference = " ".join(
+        filter(None, (entry.protocol, entry.game and f"game {to_column(entry.game)}", f"id {to_column(entry.id)}"))
+    )
     change = f"{'+' * (change_cents > 0)}{format_amount(change_cents)}"
     money = f"{change:>12} → {format_amount(balance_cents):>12} {owner.currency:4}"
     return print_line(f"{at}  {entry.seq:>7}  {player:16}  {event:24}  {money}  {reference}")

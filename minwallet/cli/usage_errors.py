@@ -12,6 +12,8 @@ from typing import Any
 import typer
 from typer.core import TyperCommand
 
+from minwallet.operations.line_text import to_printable
+
 _NEGATIVE_NUMBER = re.compile(r"-[0-9.]", re.ASCII)
 
 _TEXTS: Sequence[tuple[re.Pattern[str], str]] = (
@@ -63,8 +65,10 @@ def describe_usage_error(error: typer.TyperException, arguments: Sequence[str]) 
         program = context.find_root().command_path
         rest = command.removeprefix(f"{program} ")
         more = " …" if hasattr(context.command, "commands") else ""
-        return _escape(f"put --db before the command: {program} --db {_find_value('--db', arguments)} {rest}{more}")
-    reason = _escape(_describe(error))
+        return to_printable(
+            f"put --db before the command: {program} --db {_find_value('--db', arguments)} {rest}{more}"
+        )
+    reason = to_printable(_describe(error))
     return f"{reason}{' see' if reason.endswith('?') else '; see'}: {command} --help"
 
 
@@ -126,8 +130,3 @@ def _find_value(option: str, arguments: Sequence[str]) -> str:
         if word.startswith(f"{option}="):
             return shlex.quote(word.partition("=")[2])
     return "PATH"
-
-
-def _escape(text: str) -> str:
-    """Return the text in one line: a typed line break or control character is escaped."""
-    return re.sub(r"[\x00-\x1f\x7f-\x9f]", lambda found: repr(found[0])[1:-1], text)

@@ -97,6 +97,9 @@ def _build_vela_round(token: str, game: DemoGame, play: GameResult, ids: Iterato
 
 _ROUND_BUILDERS = {"wallet-v2": _build_wallet_v2_round, "vela": _build_vela_round}
 
+PLAYED_PROTOCOLS = tuple(_ROUND_BUILDERS)
+"""The protocols that the demo provider plays. A third protocol of the registry is not among them."""
+
 
 def drive_round(round_: RoundCalls) -> CallScript:
     """Yield the calls of the round, by the rules above, and return its ending."""

@@ -10,11 +10,10 @@ from starlette.routing import Route
 
 from minwallet.demo.faults import FaultPlan, FaultTarget, validate_fault_rates
 from minwallet.demo.game_rules import GAMES, MAX_STAKE, DemoGame, find_game
-from minwallet.demo.round_policy import RoundEnding
+from minwallet.demo.round_policy import PLAYED_PROTOCOLS, RoundEnding
 from minwallet.demo.round_store import RoundRecord
 from minwallet.demo.simulator import PlayerSession, RoundRunner, SessionRejected
 from minwallet.demo.wallet_client import CallRecord, NoAnswer
-from minwallet.protocols.registry import PROTOCOLS
 
 MAX_ROUNDS = 10_000
 MAX_LISTED_ROUNDS = 100
@@ -31,7 +30,7 @@ def routes(runner: RoundRunner) -> list[Route]:
 
     async def play_rounds(request: Request) -> Response:
         fields = await _read_json_object(request)
-        protocol = _parse_choice(fields, "protocol", list(PROTOCOLS))
+        protocol = _parse_choice(fields, "protocol", list(PLAYED_PROTOCOLS))
         game = _parse_game(fields)
         stake, rounds = _parse_number(fields, "stake", 100, MAX_STAKE), _parse_number(fields, "rounds", 1, MAX_ROUNDS)
         token = fields.get("token")

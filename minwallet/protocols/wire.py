@@ -24,6 +24,7 @@ class Call(NamedTuple):
 class Malformed(NamedTuple):
     """A malformed request, with the protocol's error code and a message that names the field.
 
+    The message is logged, so it contains no value of the request: a wrong field may contain a token.
     `operation` is "" if the request names none that is known.
     """
 

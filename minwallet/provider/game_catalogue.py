@@ -14,6 +14,7 @@ from minwallet.operations.timestamps import to_datetime
 from minwallet.protocols.operator_service import Game
 from minwallet.protocols.registry import OPERATOR_SERVICES, PROTOCOLS, load_protocol
 from minwallet.protocols.wire import Launch
+from minwallet.provider.protocol_faults import explain_protocol_fault
 from minwallet.provider.service_client import require_setting
 from minwallet.storage.models import Agent
 from minwallet.storage.store import Store
@@ -65,8 +66,9 @@ def _parse_games(text: str) -> Sequence[Game]:
 def build_launch_url(catalogue: GameCatalogue, protocol: str, game: str, lang: str, token: str | None) -> str:
     """Return the URL that opens the game for the holder of the token, or with virtual credit without a token.
 
-    Raise OperationError if a setting or the game is missing. A protocol with a game list takes the base URL from the
-    list ("The Game URL is refer to game list response"); any other from the agent's `game_url`.
+    Raise OperationError if a setting or the game is missing, or the protocol cannot do it. A protocol with a game list
+    takes the base URL from the list ("The Game URL is refer to game list response"); any other from the agent's
+    `game_url`.
     """
     agent = catalogue.agent
     if protocol in OPERATOR_SERVICES:
@@ -74,7 +76,8 @@ def build_launch_url(catalogue: GameCatalogue, protocol: str, game: str, lang: s
         operator_name = require_setting(agent, "host id", agent.host_id) if token else ""
     else:
         base, operator_name = require_setting(agent, "game url", agent.game_url), agent.wallet_token
-    return load_protocol(protocol).build_launch_url(Launch(base, game, lang, token, operator_name))
+    with explain_protocol_fault(protocol, "build a launch URL"):
+        return load_protocol(protocol).build_launch_url(Launch(base, game, lang, token, operator_name))
 
 
 def _find_game_url(catalogue: GameCatalogue, game: str) -> str:

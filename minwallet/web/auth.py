@@ -46,7 +46,8 @@ from starlette.responses import Response
 
 from minwallet.config import is_loopback
 from minwallet.operations.credentials import COOKIE_TTL_S
-from minwallet.web.gateway.unknown_token_limit import get_client_host, rate_limit_key
+from minwallet.web.gateway.client_address import get_client_host
+from minwallet.web.gateway.unknown_token_limit import rate_limit_key
 
 COOKIE_NAME = "minwallet_admin"
 

@@ -10,7 +10,8 @@ import json
 import logging
 import time
 
-from minwallet.web.gateway.access_log import LogStream, to_printable
+from minwallet.operations.line_text import to_printable
+from minwallet.web.gateway.access_log import LogStream
 
 TRACEBACK_INTERVAL_S = 60
 """Minimum time between two tracebacks of the same line of code. A provider may repeat a failing call many times."""

@@ -18,8 +18,9 @@ from time import perf_counter
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from minwallet.operations.line_text import to_column, to_json_text, to_printable
 from minwallet.wallet.callback_keys import CALLBACK_KEY_PREFIX, HINT_LENGTH
-from minwallet.web.gateway.access_log import LineLog, LogStream, to_json_text, to_printable
+from minwallet.web.gateway.access_log import LineLog, LogStream
 
 ACTOR = "minwallet.actor"
 """The key of an ASGI scope for the request's actor."""
@@ -62,8 +63,8 @@ class RequestLog(LineLog):
         actor, address, path = scope.get(ACTOR, ""), (scope["client"] or ("",))[0], describe_path(scope, status)
         method, ms = scope["method"], f"{seconds * 1000:.2f}"
         self._lines.append(
-            f"{self._timestamp}  {to_printable(actor) or '-':20} {to_printable(address):15} {to_printable(method):6}"
-            f" {to_printable(path)} {status} {ms} ms\n"
+            f"{self._timestamp}  {to_printable(actor) or '-':20} {to_column(address):15} {to_column(method):6}"
+            f" {to_column(path)} {status} {ms} ms\n"
             if self._is_terminal
             else f'{{"at":"{self._timestamp}","actor":{to_json_text(actor)},"address":{to_json_text(address)},'
             f'"method":{to_json_text(method)},"path":{to_json_text(path)},"status":{status},"ms":{ms}}}\n'

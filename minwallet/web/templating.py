@@ -49,6 +49,7 @@ NAVIGATION = (
     ("players", "Players", "/admin/players"),
     ("transactions", "Transactions", "/admin/transactions"),
     ("rounds", "Rounds", "/admin/rounds"),
+    ("calls", "Calls", "/admin/calls"),
     ("reconciliation", "Reconciliation", "/admin/reconciliation"),
     ("agents", "Agents", "/admin/agents"),
     ("access", "Access", "/admin/access"),

@@ -3,15 +3,17 @@
 import re
 import shlex
 import shutil
+import signal
 import subprocess
 import sys
 from pathlib import Path
+from subprocess import PIPE
 
 import pytest
 
 from tests.docs.doc_pages import THIRD_PROTOCOL, parse_blocks
 from tests.docs.doc_runner import can_run_pages, run_page
-from tests.support import ROOT
+from tests.support import ROOT, clean_environment
 
 pytestmark = [pytest.mark.long, pytest.mark.skipif(not can_run_pages, reason="the pages are typed in bash, with curl")]
 
@@ -38,6 +40,23 @@ def test_the_protocol_of_the_page_moves_money(clone: Path, tmp_path: Path) -> No
     program.write_text(f'#!/bin/sh\nPYTHONPATH={clone} exec {shlex.quote(sys.executable)} -m minwallet "$@"\n')
     program.chmod(0o755)
     assert run_page(THIRD_PROTOCOL, tmp_path, program) == len(parse_blocks(THIRD_PROTOCOL.read_text("utf-8")))
+
+
+def test_the_demo_plays_the_protocols_of_its_provider(clone: Path, tmp_path: Path) -> None:
+    """A third protocol in the registry does not stop it."""
+    options = ["--port", "0", "--provider-port", "0", "--rounds", "1", "--no-browser"]
+    command = [sys.executable, "-m", "minwallet", "demo", *options]
+    env = clean_environment(PYTHONPATH=str(clone), PYTHONUNBUFFERED="1")
+    with subprocess.Popen(command, stdout=PIPE, stderr=subprocess.STDOUT, text=True, cwd=tmp_path, env=env) as demo:
+        assert demo.stdout
+        printed = []
+        for line in demo.stdout:
+            printed.append(line)
+            if "The log of provider calls follows" in line:
+                demo.send_signal(signal.SIGINT)
+                break
+        else:
+            pytest.fail("".join(printed))
 
 
 def test_the_protocol_of_the_page_is_in_order(clone: Path) -> None:

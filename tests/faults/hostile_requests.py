@@ -26,6 +26,7 @@ from minwallet.storage.sqlite import SqliteStore
 from minwallet.wallet.service import Wallet
 from minwallet.web import backoffice
 from minwallet.web.gateway.asgi import StaticRouter
+from minwallet.web.gateway.recent_calls import RecentCalls
 from minwallet.web.metrics import Metrics
 from tests.faults.harness import create_players
 from tests.faults.load_clients import SeededPlayer, encode_request
@@ -106,12 +107,12 @@ def try_all_methods(server: Server) -> Counter[str]:
 def list_paths() -> Iterator[str]:
     """Return all paths of the server, with values for their parameters."""
     wallet, settings = Wallet(MemoryStore()), Settings.model_validate({})
-    app = create_app(wallet, settings, io.StringIO(), metrics=Metrics("3"))
+    app = create_app(wallet, settings, io.StringIO(), metrics=Metrics("3"), recent_calls=RecentCalls())
     assert isinstance(app, StaticRouter)
     known = [
         *app._dynamic_router.routes,
         *_unwrap(app._app).routes,
-        *backoffice.routes(wallet, settings, SqliteStore.sqlite_version),
+        *backoffice.routes(wallet, settings, SqliteStore.sqlite_version, RecentCalls()),
     ]
     found = {re.sub(r"{[^}]*}", "1", route.path) for route in known if isinstance(route, Route)} | {
         *app._static_endpoints

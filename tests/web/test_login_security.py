@@ -16,6 +16,7 @@ from minwallet.web.auth import (
     AttemptLimiter,
     sanitize_redirect,
 )
+from minwallet.web.gateway.recent_calls import RecentCalls
 from tests.storage.reference_engine.memory_store import MemoryStore
 from tests.support import Server, running_server
 from tests.web.login_client import PASSWORD, LoginClient, create_login_link, extract_csrf, sign_in_by_link
@@ -91,7 +92,7 @@ def test_foreign_redirect_targets_are_rejected(path: str) -> None:
 
 def list_routes() -> list[tuple[str, str]]:
     """Return all methods and paths of the back office, with values for their parameters."""
-    routes = backoffice.routes(Wallet(MemoryStore()), load_settings(), "3.50.7")
+    routes = backoffice.routes(Wallet(MemoryStore()), load_settings(), "3.50.7", RecentCalls())
     return sorted(
         (method, re.sub(r"\{\w+\}", "x", getattr(route, "path", "")))
         for route in routes

@@ -17,6 +17,7 @@ from minwallet.operations.requests import SessionList
 from minwallet.operations.timestamps import parse_day, parse_timestamp
 from minwallet.provider.game_catalogue import LaunchOptions
 from minwallet.storage.queries import Filter
+from minwallet.web.gateway.recent_calls import ProviderCall
 
 MAX_DAYS_PER_PAGE = 92
 
@@ -112,6 +113,14 @@ class OpenBetsRequest(_ApiParams):
     limit: PageLimit = 50
 
 
+class CallsRequest(_ApiParams):
+    """The newest provider calls, newest first. With `failed`, only those that were refused or rejected."""
+
+    agent: Name | None = None
+    failed: bool = False
+    limit: PageLimit = 50
+
+
 class TotalsRequest(_ApiParams):
     """Totals by day, agent, currency, protocol and game, from the day `since` to the day before `until`. Days are UTC
     days; the default is the last 30. A response covers up to 92 days and has the `next` day to continue with.
@@ -199,6 +208,10 @@ class OpenBetsResponse(TypedDict):
 
     bets: list[schemas.OwnedTransactionResponse]
     next: int | None
+
+
+class CallsResponse(TypedDict):
+    calls: list[ProviderCall]
 
 
 class TotalsResponse(TypedDict):

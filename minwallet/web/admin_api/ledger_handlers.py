@@ -7,6 +7,7 @@ from starlette.requests import ClientDisconnect
 from starlette.responses import Response, StreamingResponse
 
 from minwallet.operations import schemas
+from minwallet.operations.agents import get_agent
 from minwallet.operations.errors import ErrorCode
 from minwallet.operations.maintenance import aggregate_newest
 from minwallet.operations.requests import TransactionShow
@@ -16,6 +17,8 @@ from minwallet.storage.actors import name_key
 from minwallet.storage.queries import EntryPage, OwnedEntry
 from minwallet.web import sse
 from minwallet.web.admin_api.api_schemas import (
+    CallsRequest,
+    CallsResponse,
     HealthResponse,
     HoldingsResponse,
     NoParameters,
@@ -31,6 +34,7 @@ from minwallet.web.admin_api.api_schemas import (
 from minwallet.web.admin_api.authentication import find_api_key
 from minwallet.web.admin_api.operation import ApiCaller
 from minwallet.web.admin_api.problems import Problem
+from minwallet.web.gateway.recent_calls import render_calls
 
 VERIFY_BATCH_SIZE, VERIFY_PAUSE_S = 100, 0.002
 """How many rows are verified before a pause (about 1 ms of work), and the length of the pause, for other calls."""
@@ -54,6 +58,16 @@ async def show_transaction(caller: ApiCaller, params: TransactionRequest) -> sch
 async def list_open_rounds(caller: ApiCaller, params: OpenBetsRequest) -> OpenBetsResponse:
     page = await caller.wallet.store.ledger.read_open_bets(params.agent, params.before, params.limit)
     return OpenBetsResponse(bets=_render_transactions(page), next=page.next_seq)
+
+
+async def list_calls(caller: ApiCaller, params: CallsRequest) -> CallsResponse:
+    """Return the newest provider calls that this server has in memory, newest first: the last 2,000 calls, and the last
+    500 with a wrong callback key, an unknown path or an address that is not allowed. They are lost when it stops. A key
+    of one agent gets the calls of its agent's sessions and callback keys.
+    """
+    agent_id = None if params.agent is None else (await get_agent(caller.wallet.store, params.agent)).agent_id
+    calls = caller.api.recent_calls.read(params.limit, only_failed=params.failed, agent_id=agent_id)
+    return CallsResponse(calls=await render_calls(calls))
 
 
 async def show_totals(caller: ApiCaller, params: TotalsRequest) -> TotalsResponse:

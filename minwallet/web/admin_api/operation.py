@@ -17,6 +17,7 @@ from minwallet.storage.actors import name_key
 from minwallet.storage.admin_store import ApiKey, KeyScope
 from minwallet.wallet.service import Wallet
 from minwallet.web.admin_api.problems import Problem
+from minwallet.web.gateway.recent_calls import RecentCalls
 from minwallet.web.health import HealthReport
 
 T = TypeVar("T")
@@ -26,12 +27,13 @@ class ApiContext(NamedTuple):
     """The context that all operations share.
 
     `build_health_report` returns the server's state. `verify_lock` is held during a verification of the ledger, so that
-    only one runs at a time.
+    only one runs at a time. `recent_calls` has the newest provider calls.
     """
 
     wallet: Wallet
     build_health_report: Callable[[], HealthReport]
     verify_lock: asyncio.Lock
+    recent_calls: RecentCalls
 
 
 class ApiCaller(NamedTuple):

@@ -72,7 +72,7 @@ def parse_request(
             elif name in values:
                 errors.append(FieldError(where=where, name=name, detail="given twice"))
             else:
-                values[name] = value if where == "body" else _coerce_number(value, known.schema)
+                values[name] = value if where == "body" else _coerce_text(value, known.schema)
 
     collect_fields("path", path.items())
     collect_fields("query", query)
@@ -130,10 +130,12 @@ def _parse_integer(text: str) -> int | float:
     return -0.0 if text == "-0" else int(text)
 
 
-def _coerce_number(text: str, schema: Mapping[str, Any]) -> str | int:
-    """Return a parameter of the URL as JSON would have it: an int if the schema wants one, else the text."""
-    is_number = "integer" in [each.get("type") for each in schema.get("anyOf", [schema])]
-    return int(text) if is_number and INTEGER_PATTERN.fullmatch(text) else text
+def _coerce_text(text: str, schema: Mapping[str, Any]) -> str | int | bool:
+    """Return a parameter of the URL as JSON would have it: an int or a bool if the schema wants one, else the text."""
+    types = [each.get("type") for each in schema.get("anyOf", [schema])]
+    if "boolean" in types and text in ("true", "false"):
+        return text == "true"
+    return int(text) if "integer" in types and INTEGER_PATTERN.fullmatch(text) else text
 
 
 def _build_field_error(error: ErrorDetails, model: str, fields: Mapping[str, RequestField]) -> FieldError:

@@ -160,6 +160,7 @@ OPERATIONS: Mapping[str, Sequence[Operation]] = {
         ),
         from_handler("GET /rounds/open", ledger_handlers.list_open_rounds, "List the bets of open rounds"),
     ),
+    "Provider calls": (from_handler("GET /calls", ledger_handlers.list_calls, "List provider calls"),),
     "The whole wallet": (
         from_handler("GET /totals", ledger_handlers.show_totals, "Show totals"),
         from_handler(

@@ -7,6 +7,7 @@ from minwallet.wallet.service import Wallet
 from minwallet.web.backoffice import (
     access_pages,
     agent_pages,
+    call_list,
     ledger_feed,
     limit_forms,
     login_pages,
@@ -21,11 +22,12 @@ from minwallet.web.backoffice import (
     transaction_list,
 )
 from minwallet.web.backoffice.page import PageRouter
+from minwallet.web.gateway.recent_calls import RecentCalls
 
 
-def routes(wallet: Wallet, app_settings: Settings, sqlite_version: str) -> list[BaseRoute]:
+def routes(wallet: Wallet, app_settings: Settings, sqlite_version: str, recent_calls: RecentCalls) -> list[BaseRoute]:
     """Return the routes of all pages, including sign-in."""
-    router = PageRouter(wallet, app_settings, sqlite_version)
+    router = PageRouter(wallet, app_settings, sqlite_version, recent_calls)
     ledger_pages = (
         player_list,
         player_detail,
@@ -35,6 +37,7 @@ def routes(wallet: Wallet, app_settings: Settings, sqlite_version: str) -> list[
         transaction_detail,
         ledger_feed,
         round_pages,
+        call_list,
         reconciliation_pages,
     )
     return [

@@ -5,28 +5,10 @@ from collections.abc import Sequence
 from typing import NamedTuple, assert_never
 
 from minwallet.ledger.audit import AccountRef
-from minwallet.ledger.entries import Entry, Kind, Refusal, State, find_open_bets
+from minwallet.ledger.entries import Entry, Kind, State, find_open_bets
 from minwallet.storage.models import OPENING_PROTOCOL
 from minwallet.web.formatting import format_money
-
-REFUSAL_TEXTS = {
-    Refusal.SESSION_UNKNOWN: "the session does not exist",
-    Refusal.CANCELLED: "the bet was cancelled before",
-    Refusal.ID_TAKEN: "the id was already used",
-    Refusal.NOT_A_BET: "the id belongs to a win",
-    Refusal.NO_OPEN_BET: "no open bet has this id",
-    Refusal.SESSION_REVOKED: "the session was revoked",
-    Refusal.SESSION_EXPIRED: "the session had expired",
-    Refusal.PLAYER_BLOCKED: "the player was blocked",
-    Refusal.PLAYER_EXCLUDED: "the player was excluded",
-    Refusal.LOSS_LIMIT: "it would have exceeded a loss limit",
-    Refusal.DEPOSIT_LIMIT: "it would have exceeded a deposit limit",
-    Refusal.ROUND_CANCELLED: "all bets of the round were cancelled",
-    Refusal.ROUND_SETTLED: "the round was already won, and no other bet of it stands",
-    Refusal.INSUFFICIENT_FUNDS: "the balance was too low",
-    Refusal.WIN_SPENT: "the player had spent the net win",
-    Refusal.OUT_OF_RANGE: "the balance would have exceeded its maximum",
-}
+from minwallet.web.refusal_texts import REFUSAL_TEXTS
 
 
 def describe_entry(entry: Entry, owner: AccountRef) -> str:

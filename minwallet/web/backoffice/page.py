@@ -28,6 +28,7 @@ from minwallet.wallet.service import Wallet
 from minwallet.web import templating
 from minwallet.web.auth import COOKIE_NAME, HOME_PATH, SIGN_IN_PATH, is_same_origin, sanitize_redirect
 from minwallet.web.dot_names import unescape_dot_names
+from minwallet.web.gateway.recent_calls import RecentCalls
 from minwallet.web.health import HealthReport, build_health_report
 from minwallet.web.request_log import ACTOR
 
@@ -95,9 +96,10 @@ Handler = Callable[[PageContext], Awaitable[Response]]
 class PageRouter:
     """The factory of page routes, with the state that all pages of one server share."""
 
-    def __init__(self, wallet: Wallet, settings: Settings, sqlite_version: str) -> None:
+    def __init__(self, wallet: Wallet, settings: Settings, sqlite_version: str, recent_calls: RecentCalls) -> None:
         self.wallet = wallet
         self.settings = settings
+        self.recent_calls = recent_calls
         self._sqlite_version = sqlite_version
         self._started_at_ms = wallet.clock_ms()
         self.admin_auth = AdminAuth(wallet)

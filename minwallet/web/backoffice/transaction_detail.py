@@ -13,10 +13,11 @@ from minwallet.operations.transactions import get_journaled_entry
 from minwallet.provider import manual_calls
 from minwallet.storage.models import JournaledEntry
 from minwallet.storage.queries import Filter, OwnedEntry
-from minwallet.web.backoffice.descriptions import REFUSAL_TEXTS, describe_entry, parse_actor_and_reason
+from minwallet.web.backoffice.descriptions import describe_entry, parse_actor_and_reason
 from minwallet.web.backoffice.filters import parse_number
 from minwallet.web.backoffice.page import PageContext, PageRouter
 from minwallet.web.backoffice.player_list import player_page_url
+from minwallet.web.refusal_texts import REFUSAL_TEXTS
 
 MAX_RELATED_ENTRIES = 50
 """The most related entries on the page."""
@@ -56,8 +57,8 @@ async def _render_transaction(context: PageContext) -> Response:
         related_entries=await _read_related_entries(context, journaled_entry),
         round_url=_round_url(entry, journaled_entry),
         previous_hash=(previous.entry.hash if previous else compute_genesis_hash(*owner)).hex(),
-        request=_format_message(journal_record.request) if journal_record else None,
-        reply=_format_message(journal_record.reply) if journal_record else None,
+        request=format_message(journal_record.request) if journal_record else None,
+        reply=format_message(journal_record.reply) if journal_record else None,
         curl_command=manual_calls.format_curl(context.base_url + context.settings.callback_prefix, request)
         if request
         else "",
@@ -83,11 +84,13 @@ def _round_url(entry: Entry, journaled_entry: JournaledEntry) -> str:
     return f"/admin/rounds?{urlencode({'agent': journaled_entry.owner.agent, 'round': entry.round})}"
 
 
-def _format_message(message: str) -> WireMessage:
+def format_message(message: str) -> WireMessage:
     """Return the message with one line for each field of its JSON or its query."""
     head, brace, body = message.partition("{")
     try:
-        return WireMessage(message, f"{head.rstrip()}\n".lstrip() + json.dumps(json.loads(brace + body), indent=2))
+        return WireMessage(
+            message, f"{head.rstrip()}\n".lstrip() + json.dumps(json.loads(brace + body), indent=2, ensure_ascii=False)
+        )
     except (ValueError, RecursionError):
         path, mark, query = message.partition("?")
         fields = [f"  {name} = {value}" for name, value in parse_qsl(query, keep_blank_values=True)]

@@ -10,10 +10,10 @@ from starlette.responses import HTMLResponse, Response
 from starlette.routing import Route
 
 from minwallet.demo.game_rules import GAMES, DemoGame, find_game
+from minwallet.demo.round_policy import PLAYED_PROTOCOLS
 from minwallet.ledger.entries import Entry
 from minwallet.ledger.money import MAX_CENTS, parse_amount
 from minwallet.operations.errors import OperationError
-from minwallet.protocols.registry import PROTOCOLS
 from minwallet.provider import manual_calls
 from minwallet.storage.models import JournaledEntry
 from minwallet.storage.queries import Filter, OwnedEntry
@@ -100,7 +100,7 @@ class _DemoPages:
             "demo/demo_page.html",
             players=list(self._players.values()),
             games=GAMES,
-            protocols=list(PROTOCOLS),
+            protocols=list(PLAYED_PROTOCOLS),
             protocol=protocol,
             scenarios=FAULT_SCENARIOS,
             **_build_game_context(game, None),
@@ -269,8 +269,8 @@ def _parse_game(fields: Mapping[str, str]) -> DemoGame:
 
 
 def _parse_protocol(fields: Mapping[str, str]) -> str:
-    protocol = fields.get("protocol", next(iter(PROTOCOLS)))
-    if protocol not in PROTOCOLS:
+    protocol = fields.get("protocol", PLAYED_PROTOCOLS[0])
+    if protocol not in PLAYED_PROTOCOLS:
         raise HTTPException(404)
     return protocol
 

@@ -1,8 +1,12 @@
 """Access log of provider calls: one line per call, without tokens.
 
 uvicorn's own access log is off, because it prints the query string, and vela's tokens are in it. A line contains
-only parsed values: operation, player, transaction id, outcome and duration. It contains no URL, header or body, so a
-token in an unexpected place cannot reach the log. `web.request_log` writes the lines of all other requests.
+only parsed values: operation, player, transaction id, outcome, duration, address, and the reason of a failure. It
+contains no URL, header or body, so a token in an unexpected place cannot reach the log. `web.request_log` writes the
+lines of all other requests.
+
+A transaction id is a number in both built-in protocols, and may be any text in another one. JSON escapes it. On a
+terminal a text with a space, a quote or a control character is in quotes and escaped, so that it stays one column.
 
 The lines of one turn of the event loop are written together, because calls of one batch end together. A failing log
 never fails a call.
@@ -12,11 +16,10 @@ import asyncio
 import time
 from contextlib import suppress
 from functools import lru_cache
-from json.encoder import encode_basestring_ascii
 from typing import Protocol
 
-to_json_text = encode_basestring_ascii
-"""Return a text as JSON, in quotes. `json.dumps` ends here too, and takes ten times as long."""
+from minwallet.operations.line_text import to_column, to_json_text, to_printable
+from minwallet.web.gateway.recent_calls import RecordedCall
 
 
 class LogStream(Protocol):
@@ -60,26 +63,25 @@ class AccessLog(LineLog):
         self._protocol = protocol
         self._head = ""
 
-    def write(self, operation: str, player: str, transaction: str, outcome: str, seconds: float) -> None:
+    def write(self, call: RecordedCall) -> None:
         """Add a line with the current time.
 
-        Operations and outcomes are fixed words, so only the ids of the player and of the transaction are escaped.
+        Operations and outcomes are fixed words, so only the other texts are escaped.
         """
         if not self._lines:
             self._begin_turn()
             self._head = f'{{"at":"{self._timestamp}","protocol":"{self._protocol}","operation":"'
         self._lines.append(
-            f"{self._timestamp}  {self._protocol:9} {operation:12} {to_printable(player):16}"
-            f" {to_printable(transaction):20} {outcome:18} {seconds * 1000:8.2f} ms\n"
+            f"{self._timestamp}  {self._protocol:9} {call.operation:12} {to_column(call.player):16}"
+            f" {to_column(call.transaction):20} {call.outcome:18} {call.seconds * 1000:8.2f} ms"
+            f"  {to_column(call.address):15}  {to_printable(call.reason)}".rstrip()
+            + "\n"
             if self._is_terminal
-            else f'{self._head}{operation}","player":{to_json_text(player)},"id":{to_json_text(transaction)},'
-            f'"outcome":"{outcome}","ms":{seconds * 1000:.2f}}}\n'
+            else f'{self._head}{call.operation}","player":{to_json_text(call.player)},'
+            f'"id":{to_json_text(call.transaction)},"outcome":"{call.outcome}","ms":{call.seconds * 1000:.2f},'
+            f'"address":{to_json_text(call.address)}'
+            + (f',"reason":{to_json_text(call.reason)}}}\n' if call.reason else "}\n")
         )
-
-
-def to_printable(text: str) -> str:
-    """Return the text with escapes in place of control characters, which could move the cursor of a terminal."""
-    return text if text.isprintable() else text.encode("unicode_escape").decode()
 
 
 # Thousands of lines have the same second, so it is formatted once.

@@ -27,6 +27,8 @@ AGENT_ID = "minwallet.agent_id"
 
 AGENT_KEY_START, AGENT_KEY_END = f"/{CALLBACK_KEY_PREFIX}", 1 + CALLBACK_KEY_LENGTH
 
+NOT_FOUND_HEADERS = ((b"content-type", b"text/plain; charset=utf-8"), (b"cache-control", b"no-store"))
+
 
 class StaticRouter:
     """ASGI application that dispatches to the provider endpoints and to `app`.
@@ -35,7 +37,8 @@ class StaticRouter:
     - A path below an agent's callback key leads to one of `agent_routes`. These have the paths without the key, so no
       code behind this router sees it. `find_agent` returns the agent of a key, None for an unknown key.
     - A path below `prefix` with parameters (`/wallet/{wallet_token}`) goes to a Starlette router.
-    - All others go to `app`.
+    - Of all others, `record_unknown_path` returns True for one that is meant for a provider endpoint. It gets 404.
+    - The rest goes to `app`.
 
     All but the first add `Cache-Control: no-store` to answers without a Cache-Control header; endpoints send their own.
     """
@@ -48,15 +51,18 @@ class StaticRouter:
         *,
         agent_routes: Iterable[Route] = (),
         find_agent: Callable[[str], int | None] = lambda key: None,
+        record_unknown_path: Callable[[Scope], bool] = lambda scope: False,
     ) -> None:
         routes, agent_routes = list(routes), list(agent_routes)
         self._app = app
         self._prefix = prefix.encode()
         self._static_endpoints = {route.path: route.app for route in routes if not route.param_convertors}
-        self._dynamic_router = Router([route for route in routes if route.param_convertors], False, app)
+        self._dynamic_router = Router([route for route in routes if route.param_convertors], False, self._answer_other)
         self._find_agent = find_agent
         self._static_agent_endpoints = {route.path: route.app for route in agent_routes if not route.param_convertors}
-        self._dynamic_agent_router = Router([route for route in agent_routes if route.param_convertors], False)
+        dynamic_agent_routes = [route for route in agent_routes if route.param_convertors]
+        self._dynamic_agent_router = Router(dynamic_agent_routes, False, self._answer_other)
+        self._record_unknown_path = record_unknown_path
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         # `prefix` and the agents' keys are secrets. A dict finds a path or a key by its hash, and compare_digest takes
@@ -77,7 +83,15 @@ class StaticRouter:
         elif compare_digest(scope["path"].encode()[: len(self._prefix)], self._prefix):
             await self._dynamic_router(scope, receive, _add_no_store(send))
         else:
-            await self._app(scope, receive, _add_no_store(send))
+            await self._answer_other(scope, receive, _add_no_store(send))
+
+    async def _answer_other(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a request whose path is not a provider endpoint."""
+        # Below an agent's key there is nothing else. The key is removed from the path, so no page may see it.
+        if (scope["type"] == "http" and self._record_unknown_path(scope)) or AGENT_ID in scope:
+            await send_response(send, 404, NOT_FOUND_HEADERS, b"Not Found")
+        else:
+            await self._app(scope, receive, send)
 
     def _enter_agent_path(self, scope: Scope) -> bool:
         """Return True if the path is below an agent's callback key. Then note the agent, and remove the key."""

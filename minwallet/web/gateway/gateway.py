@@ -13,8 +13,8 @@ The way of a call
    with a known session never get 429.
 6. `protocol.render` makes the body from the outcome.
 
-Each call that gets an answer makes one line in the access log and one count in the metrics, rejected calls too. A
-client that leaves before its request is complete makes neither.
+Each call that gets an answer makes one line in the access log, one of the recorded calls and one count in the metrics,
+rejected calls too. A client that leaves before its request is complete makes none of them.
 
 The 503 rules
 =============
@@ -46,6 +46,7 @@ import logging
 from collections.abc import Callable
 from ipaddress import IPv6Address, ip_address
 from time import perf_counter
+from typing import NamedTuple
 
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
@@ -56,12 +57,16 @@ from minwallet.ledger.outcomes import Applied, BalanceShown, Outcome, Refused, R
 from minwallet.ledger.time_units import MINUTE_MS
 from minwallet.protocols.wire import AccountHolder, Call, Malformed, WireProtocol, list_routes
 from minwallet.storage.errors import DiskFull, StoreError
+from minwallet.storage.models import SessionHolder
 from minwallet.wallet.service import Unavailable, Wallet
 from minwallet.web.gateway.access_log import AccessLog
 from minwallet.web.gateway.asgi import AGENT_ID, ClientDisconnected, read_body, send_response
+from minwallet.web.gateway.client_address import ClientAddresses
 from minwallet.web.gateway.http_protocol import OVER_CAPACITY
+from minwallet.web.gateway.recent_calls import RecentCalls, RecordedCall
 from minwallet.web.gateway.unknown_token_limit import RETRY_AFTER_HEADER, UnknownTokenLimiter
 from minwallet.web.metrics import UNKNOWN_OPERATION, CallRecorder
+from minwallet.web.refusal_texts import REFUSAL_TEXTS
 
 MAX_BODY_BYTES, MAX_QUERY_BYTES = 8 * 1024, 2 * 1024
 
@@ -75,9 +80,25 @@ UNRECORDED = "not recorded: the protocol failed; the traceback is in the server'
 
 BUG_REPORT = "a provider call failed because of a bug; please report this traceback"
 
+BUG_REASON = "a bug; the traceback is in the server's log"
+
+MAX_REASON_LENGTH = 300
+"""The longest reason, in characters. The text of a foreign protocol's error may be long."""
+
 RATE_LIMITED = "temporarily unavailable: too many unknown tokens came from this address"
 
 logger = logging.getLogger("minwallet")
+
+
+class Rejection(NamedTuple):
+    """An HTTP error for a call: the status, the message for the provider, and the reason for the operator.
+
+    The reason "" stands for the message.
+    """
+
+    status: int
+    message: str
+    reason: str = ""
 
 
 class Gateway:
@@ -92,6 +113,8 @@ class Gateway:
         *,
         access_log: AccessLog,
         call_recorder: CallRecorder,
+        recent_calls: RecentCalls,
+        addresses: ClientAddresses,
     ) -> None:
         self.protocol = protocol
         self.operations = frozenset(protocol.operations)
@@ -102,12 +125,14 @@ class Gateway:
         self.unknown_tokens = unknown_tokens
         self.access_log = access_log
         self.call_recorder = call_recorder
+        self.recent_calls = recent_calls
+        self.addresses = addresses
         self._last_fault, self._last_fault_at_ms = "", 0
 
     def routes(self, prefix: str, *, require_wallet_token: bool) -> list[Route]:
         """Return a route for each path of the protocol below `prefix`; see `list_routes` for the other argument."""
         return [
-            Route(prefix + path, ProviderEndpoint(self, operation), name=f"{self.protocol.name} {path}")
+            Route(prefix + path, ProviderEndpoint(self, path, operation), name=f"{self.protocol.name} {path}")
             for path, operation in list_routes(self.protocol, require_wallet_token=require_wallet_token).items()
         ]
 
@@ -123,18 +148,21 @@ class Gateway:
         query: bytes = scope["query_string"]
         return query
 
-    async def handle(self, operation: str, raw: bytes, scope: Scope, started: float) -> tuple[int, bytes]:
+    async def handle(self, arrival: "Arrival") -> tuple[int, bytes]:
         """Parse, execute and render a call; return the HTTP status and the body. All that they state is durable."""
-        protocol, wallet = self.protocol, self.wallet
-        call = protocol.parse(operation, raw)
+        protocol, wallet, scope, record = self.protocol, self.wallet, arrival.scope, arrival.record
+        call = protocol.parse(record.operation, record.raw)
+        record.operation = call.operation
         if isinstance(call, Malformed):
-            self._record_call(call.operation, "malformed", started)
-            return 200, protocol.render_error(call, wallet.clock_ms())
+            body = protocol.render_error(call, wallet.clock_ms())
+            self._record_call(arrival, "malformed", call.message[:MAX_REASON_LENGTH], body)
+            return 200, body
+        record.call = call
         journal_writer = None
         if self.is_journal_enabled and not isinstance(call.command, Query):
             # Below an agent's callback key, the router has removed the key.
             path = scope["path"] if AGENT_ID in scope else scope["path"].removeprefix(self.prefix)
-            journal_writer = JournalWriter(protocol, path, call, raw, wallet.clock_ms)
+            journal_writer = JournalWriter(protocol, path, call, record.raw, wallet.clock_ms)
         try:
             outcome, session_holder = await wallet.execute(
                 call.token,
@@ -148,9 +176,9 @@ class Gateway:
         except StoreError as fault:
             # This includes OutcomeUnknown and Unavailable. None of them may become a refusal.
             self._log_fault(fault)
-            return self.render_failure(call.operation, 503, "temporarily unavailable", started)
-        if isinstance(outcome, SessionUnknown) and await self.unknown_tokens.exceeds(scope):
-            return self.render_failure(call.operation, 429, RATE_LIMITED, started)
+            return self.render_failure(arrival, 503, "temporarily unavailable", str(fault)[:MAX_REASON_LENGTH])
+        if isinstance(outcome, SessionUnknown) and self.unknown_tokens.exceeds(self.addresses.resolve(scope)):
+            return self.render_failure(arrival, 429, RATE_LIMITED)
         if journal_writer and journal_writer.outcome is outcome:
             # Send the stored bytes. The identity check excludes a retry, whose outcome made no row.
             body = journal_writer.reply
@@ -162,20 +190,21 @@ class Gateway:
             assert isinstance(body, bytes), f"{protocol.name} rendered {type(body)}"
             if journal_writer and journal_writer.fault:
                 logger.error("a call was not recorded in the journal because of a bug", exc_info=journal_writer.fault)
-        player = session_holder.player_id if session_holder else ""
-        self._record_call(call.operation, _get_outcome_label(outcome), started, player, _get_transaction_id(call))
+        self._record_call(arrival, *_describe_outcome(outcome, scope), body, session_holder)
         return 200, body
 
-    def precheck(self, scope: Scope) -> tuple[int, str] | None:
-        """Return the HTTP status and message of a rejection from the head alone, or None if the call may proceed."""
+    def precheck(self, scope: Scope) -> Rejection | None:
+        """Return the rejection of a call by its head alone, or None if the call may proceed."""
         if OVER_CAPACITY in scope:
-            return 503, "temporarily unavailable"
+            return Rejection(503, "temporarily unavailable", "too many connections")
         if scope["method"] != self.protocol.method:
-            return 405, f"only {self.protocol.method} moves money here"
+            return Rejection(405, f"only {self.protocol.method} moves money here")
         if self.allowed_networks and not self._is_allowed(scope):
-            return 403, "this address may not call"
+            address = self.addresses.resolve(scope)
+            reason = f"this address is not in MINWALLET_CALLBACK_ALLOW; to allow it, add {address}"
+            return Rejection(403, "this address may not call", reason)
         if len(scope["query_string"]) > MAX_QUERY_BYTES:
-            return 414, f"the query is longer than {MAX_QUERY_BYTES} bytes"
+            return Rejection(414, f"the query is longer than {MAX_QUERY_BYTES} bytes")
         return None
 
     def _is_allowed(self, scope: Scope) -> bool:
@@ -188,15 +217,19 @@ class Gateway:
             address = address.ipv4_mapped
         return any(address in network for network in self.allowed_networks)
 
-    def render_failure(self, operation: str, status: int, message: str, started: float) -> tuple[int, bytes]:
-        """Record a call that gets an HTTP error; return the status and the body in the protocol's shape."""
-        self._record_call(operation, f"http {status}", started)
+    def render_failure(self, arrival: "Arrival", status: int, message: str, reason: str = "") -> tuple[int, bytes]:
+        """Record a call that gets an HTTP error; return the status and the body in the protocol's shape.
+
+        `reason` is for the operator, by default the provider's `message`.
+        """
         try:
-            malformed = Malformed(operation, self.protocol.error_code_for_status(status), message)
-            return status, self.protocol.render_error(malformed, self.wallet.clock_ms())
+            malformed = Malformed(arrival.record.operation, self.protocol.error_code_for_status(status), message)
+            body = self.protocol.render_error(malformed, self.wallet.clock_ms())
         except Exception:
             logger.exception(BUG_REPORT)
-            return status, b"{}"
+            body = b"{}"
+        self._record_call(arrival, f"http {status}", reason or message, body)
+        return status, body
 
     def _log_fault(self, fault: StoreError) -> None:
         """Log a fault of the store, up to once a minute for the same message.
@@ -213,14 +246,41 @@ class Gateway:
             logger.error("%s", message)
 
     def _record_call(
-        self, operation: str, outcome: str, started: float, player: str = "", transaction: str = ""
+        self, arrival: "Arrival", outcome: str, reason: str, reply: bytes, holder: SessionHolder | None = None
     ) -> None:
-        seconds = perf_counter() - started
+        """Add the call to the access log, to the recorded calls and to the metrics. `reason` is "" for a success."""
+        scope, record = arrival.scope, arrival.record
+        record.seconds = perf_counter() - arrival.started
+        record.outcome, record.reason, record.reply = outcome, reason, reply
+        record.at_ms, record.address = self.wallet.clock_ms(), self.addresses.resolve(scope)
         # Where the body names the operation, the caller can choose it. A log line and a label must not have its text.
-        if operation not in self.operations:
-            operation = UNKNOWN_OPERATION
-        self.access_log.write(operation, player, transaction, outcome, seconds)
-        self.call_recorder(operation, outcome, seconds)
+        if record.operation not in self.operations:
+            record.operation = UNKNOWN_OPERATION
+        call = record.call
+        record.transaction = "" if call is None or isinstance(call.command, Query) else call.command.id
+        # Without a session the wallet token in the path may be any text, such as a mistyped key.
+        if holder:
+            record.player, record.agent_id = holder.player_id, holder.agent_id
+            record.path = record.path.replace("{wallet_token}", holder.wallet_token)
+            is_turned_away = False
+        else:
+            record.agent_id = scope.get(AGENT_ID)
+            # A caller without an allowed address is a stranger, whatever the call was rejected for.
+            is_turned_away = bool(self.allowed_networks) and not self._is_allowed(scope)
+        self.access_log.write(record)
+        self.recent_calls.add(record, is_turned_away=is_turned_away)
+        self.call_recorder(record.operation, outcome, record.seconds)
+
+
+class Arrival:
+    """One call on its way, with what is recorded of it at the end."""
+
+    __slots__ = ("record", "scope", "started")
+
+    def __init__(self, scope: Scope, record: RecordedCall) -> None:
+        self.scope = scope
+        self.record = record
+        self.started = perf_counter()
 
 
 class JournalWriter:
@@ -262,27 +322,28 @@ class JournalWriter:
 class ProviderEndpoint:
     """One path of a protocol, as an ASGI application. It answers every complete request."""
 
-    def __init__(self, gateway: Gateway, operation: str) -> None:
+    def __init__(self, gateway: Gateway, path: str, operation: str) -> None:
         self._gateway = gateway
+        self._path = path
         self._operation = operation
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        gateway, operation, started = self._gateway, self._operation, perf_counter()
+        gateway = self._gateway
+        arrival = Arrival(scope, RecordedCall(gateway.protocol, scope["method"], self._path, self._operation))
         try:
             if rejection := gateway.precheck(scope):
-                status, body = gateway.render_failure(operation, *rejection, started)
+                status, body = gateway.render_failure(arrival, *rejection)
             elif (raw := await gateway.read_call(scope, receive)) is None:
-                status, body = gateway.render_failure(
-                    operation, 413, f"the body is longer than {MAX_BODY_BYTES} bytes", started
-                )
+                status, body = gateway.render_failure(arrival, 413, f"the body is longer than {MAX_BODY_BYTES} bytes")
             else:
-                status, body = await gateway.handle(operation, raw, scope, started)
+                arrival.record.raw = raw
+                status, body = await gateway.handle(arrival)
         except ClientDisconnected:
             return
         except Exception:
             # The money may have moved before the bug, so the answer is 503 and not a refusal.
             logger.exception(BUG_REPORT)
-            status, body = gateway.render_failure(operation, 503, "temporarily unavailable", started)
+            status, body = gateway.render_failure(arrival, 503, "temporarily unavailable", BUG_REASON)
         headers = JSON_HEADERS
         if status == 405:
             headers = [*JSON_HEADERS, (b"allow", gateway.protocol.method.encode())]
@@ -291,18 +352,18 @@ class ProviderEndpoint:
         await send_response(send, status, headers, body)
 
 
-def _get_transaction_id(call: Call) -> str:
-    return "" if isinstance(call.command, Query) else call.command.id
-
-
-def _get_outcome_label(outcome: Outcome | SessionUnknown) -> str:
-    """Return the outcome in one fixed word, for the access log and the label of the metrics."""
+def _describe_outcome(outcome: Outcome | SessionUnknown, scope: Scope) -> tuple[str, str]:
+    """Return the outcome in one fixed word, for the access log and the label of the metrics, and the reason of a
+    refusal, "" for a success."""
     match outcome:
         case Applied():
-            return str(outcome.entry.state)
+            return str(outcome.entry.state), ""
         case BalanceShown():
-            return "shown"
+            return "shown", ""
         case Replayed():
-            return "replayed"
-        case Refused(refusal) | SessionUnknown(refusal):
-            return str(refusal)
+            return "replayed", ""
+        case SessionUnknown(refusal):
+            is_of_agent = AGENT_ID in scope or "wallet_token" in scope["path_params"]
+            return str(refusal), f"no session {'of this agent ' if is_of_agent else ''}has this token"
+        case Refused(refusal):
+            return str(refusal), REFUSAL_TEXTS[refusal]

@@ -24,8 +24,6 @@ The limiter is a leaky bucket, stored as one number per address: the time at whi
 (`refilled_at_s`). A failure moves that time by one interval. The bucket is full if the time is more than
 `MAX_BURST` - 1 intervals away. The table is ordered by the last failure, so expired addresses are removed from the
 front.
-
-X-Forwarded-For is parsed only after a failure. The hot path pays nothing for the limit.
 """
 
 import math
@@ -33,10 +31,6 @@ from collections import OrderedDict
 from collections.abc import Callable
 from ipaddress import IPv6Address, ip_address, ip_network
 from time import monotonic
-from typing import Any
-
-from starlette.types import Scope
-from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 MAX_BURST, REFILL_INTERVAL_S = 100, 1.0
 """Number of unknown tokens that are free immediately, and the seconds until one more is free."""
@@ -53,24 +47,16 @@ class UnknownTokenLimiter:
     `refilled_at_s` maps an address to the time, on `clock_s`, at which all its unknown tokens are free again.
     """
 
-    def __init__(self, forwarded_allow: str, clock_s: Callable[[], float] = monotonic) -> None:
-        # uvicorn's own parser of X-Forwarded-For and its trusted proxies, used as a function on a copy of the scope.
-        self._resolve_forwarded: Any = ProxyHeadersMiddleware(_noop_app, forwarded_allow)
+    def __init__(self, clock_s: Callable[[], float] = monotonic) -> None:
         self._clock_s = clock_s
         self.refilled_at_s: OrderedDict[str, float] = OrderedDict()
 
-    async def exceeds(self, scope: Scope) -> bool:
-        """Count the unknown token of this call; return True if its address is over the limit."""
-        address = await self.resolve_key(scope)
+    def exceeds(self, host: str) -> bool:
+        """Count one unknown token of the caller at `host`; return True if its address is over the limit."""
+        address = rate_limit_key(host)
         is_limited = self.is_limited(address)
         self.record(address)
         return is_limited
-
-    async def resolve_key(self, scope: Scope) -> str:
-        """Return the key to count this call under; a trusted proxy's X-Forwarded-For is used."""
-        resolved_scope = dict(scope)
-        await self._resolve_forwarded(resolved_scope, None, None)
-        return rate_limit_key(get_client_host(resolved_scope))
 
     def record(self, address: str) -> None:
         """Count one unknown token of this address."""
@@ -90,10 +76,6 @@ class UnknownTokenLimiter:
         return refilled_at_s.get(address, 0) > now_s + (MAX_BURST - 1) * REFILL_INTERVAL_S
 
 
-async def _noop_app(*_: object) -> None:
-    """Do nothing. The middleware needs an application, and only its change of the scope is used."""
-
-
 def rate_limit_key(host: str) -> str:
     """Return the key of an address: itself for IPv4, its /64 network for IPv6, "unknown" if it is not an address."""
     try:
@@ -103,9 +85,3 @@ def rate_limit_key(host: str) -> str:
     if isinstance(address, IPv6Address):
         address = address.ipv4_mapped or address
     return str(ip_network(f"{address}/64", strict=False)) if isinstance(address, IPv6Address) else str(address)
-
-
-def get_client_host(scope: Scope) -> str:
-    """Return the client's address from the scope, or "" if it has none."""
-    client = scope.get("client")
-    return str(client[0]) if client else ""

@@ -46,6 +46,7 @@ REQUESTS: dict[str, tuple[str, object]] = {
     "list_transactions": ("/transactions", None),
     "show_transaction": ("/transactions/1", None),
     "follow": ("/feed", None),
+    "list_calls": ("/calls", None),
     "list_open_rounds": ("/rounds/open", None),
     "show_totals": ("/totals", None),
     "show_holdings": ("/holdings", None),
@@ -188,7 +189,7 @@ def test_every_other_operation_is_filtered_by_agent(name: str) -> None:
     """An operation about neither one agent nor all is filtered by the key's agent: see the tests below."""
     assert name in {
         *("list_agents", "list_transactions", "show_transaction", "follow"),
-        *("list_open_rounds", "show_totals", "show_health"),
+        *("list_open_rounds", "list_calls", "show_totals", "show_health"),
     }
 
 

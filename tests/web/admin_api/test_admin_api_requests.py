@@ -25,6 +25,7 @@ from minwallet.web.admin_api.endpoint import MAX_REQUEST_BYTES, ApiEndpoint
 from minwallet.web.admin_api.operation import ApiContext, from_handler
 from minwallet.web.admin_api.parsing import MAX_FIELD_ERRORS
 from minwallet.web.admin_api.problems import API_PREFIX
+from minwallet.web.gateway.recent_calls import RecentCalls
 from minwallet.web.health import build_health_report
 from tests.support import InProcessCli, Server, running_server
 from tests.web.api_client import PLAYERS_PATH, ApiClient, assert_problem, create_key, get_error_locations, read_success
@@ -271,7 +272,9 @@ async def test_a_bug_is_500_without_details(db: Path, caplog: pytest.LogCaptureF
     """The log has the traceback, the response has no details, and the server continues."""
     async with Wallet(await SqliteStore.open(db, create=True)) as wallet:
         key = read_new_key(await execute(wallet, KeyAdd(name="k", scope=KeyScope.READ), "test"))
-        api = ApiContext(wallet, lambda: build_health_report(wallet, load_settings(db=db), "3", 0), asyncio.Lock())
+        api = ApiContext(
+            wallet, lambda: build_health_report(wallet, load_settings(db=db), "3", 0), asyncio.Lock(), RecentCalls()
+        )
         endpoint = ApiEndpoint(api, [from_handler("GET /breaks", raise_bug, "Break")])
         app = Starlette(routes=[Route("/breaks", endpoint)])
         transport = httpx2.ASGITransport(app=app)

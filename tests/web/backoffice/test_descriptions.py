@@ -6,7 +6,8 @@ from minwallet.ledger.audit import AccountRef
 from minwallet.ledger.commands import Adjust, Bet, BetWin, Cancel, Deposit, MoneyCommand, Settle, Win, Withdraw
 from minwallet.ledger.entries import Refusal
 from minwallet.storage.models import OPENING_PROTOCOL
-from minwallet.web.backoffice.descriptions import REFUSAL_TEXTS, describe_entry, describe_round, parse_actor_and_reason
+from minwallet.web.backoffice.descriptions import describe_entry, describe_round, parse_actor_and_reason
+from minwallet.web.refusal_texts import REFUSAL_TEXTS
 from tests.ledger.in_memory_ledger import InMemoryLedger
 
 ANN_ACCOUNT = AccountRef("default", "ann", "USD")

@@ -22,6 +22,7 @@ PAGES = (
     "/admin/transactions/1",
     "/admin/transactions/3",
     "/admin/rounds",
+    "/admin/calls",
     f"/admin/rounds?round={2**64 - 1}",
     "/admin/reconciliation",
     "/admin/agents",

@@ -1,6 +1,6 @@
 """The real program with bugs: wallet-v2 and the decision fail for calls whose `game` is the name of a bug.
 
-It also has the protocol `chatty`.
+It also has the protocols `chatty`, and `bare`, which is without the methods that a caller uses.
 
 Run it as `python -m tests.web.gateway.broken_server`, with the arguments of `minwallet`.
 """
@@ -12,9 +12,10 @@ from typing import Any, NamedTuple
 
 from minwallet.cli.main import main
 from minwallet.ledger.commands import Bet
+from minwallet.ledger.entries import Entry
 from minwallet.protocols.registry import PROTOCOLS
 from minwallet.protocols.wallet_v2 import WalletV2
-from minwallet.protocols.wire import Call, Malformed
+from minwallet.protocols.wire import REDACTED, Call, HttpRequest, Launch, Malformed
 from minwallet.storage.sqlite import batch
 
 
@@ -70,6 +71,28 @@ class Chatty(WalletV2):
         return Call("bet", fields["token"], Bet(fields["id"], 100, fields["id"], "1"))
 
 
+class Bare(Chatty):
+    """A protocol that a wallet can serve, and that no caller can use yet."""
+
+    name = "bare"
+    routes = {"/bare/bet": "bet"}  # noqa: RUF012 a constant of the class
+
+    def build_request(self, call: Call, now_ms: int, wallet_token: str | None = None) -> HttpRequest:
+        raise NotImplementedError("no requests\nyet")
+
+    def rebuild(self, entry: Entry, token: str) -> Call:
+        raise KeyError(entry.id)
+
+    def build_launch_url(self, launch: Launch) -> str:
+        raise NotImplementedError
+
+    def redact(self, call: Call, raw: bytes, now_ms: int) -> str:
+        return raw.decode().replace(call.token, REDACTED)
+
+
+TEST_PROTOCOLS = {name: f"tests.web.gateway.broken_server:{name.title()}" for name in ("chatty", "bare")}
+
+
 def break_function(owner: object, name: str) -> None:
     """Replace the function by one with the bugs of this place."""
     original = getattr(owner, name)
@@ -85,7 +108,7 @@ def break_function(owner: object, name: str) -> None:
 
 
 if __name__ == "__main__":
-    PROTOCOLS["chatty"] = "tests.web.gateway.broken_server:Chatty"
+    PROTOCOLS.update(TEST_PROTOCOLS)
     for owner, name in ((WalletV2, "render"), (WalletV2, "redact"), (batch, "decide"), (batch, "make_entry_values")):
         break_function(owner, name)
     main()

@@ -11,10 +11,12 @@ from typing import Any, TextIO
 import httpx2
 import pytest
 
+from minwallet.protocols.registry import PROTOCOLS
 from minwallet.web.gateway.gateway import UNRECORDED
 from tests import support
 from tests.support import Server, running_server
-from tests.web.gateway.broken_server import BUGS
+from tests.web.backoffice.admin_client import AdminClient
+from tests.web.gateway.broken_server import BUGS, TEST_PROTOCOLS
 from tests.web.scraper import Scraper
 
 pytestmark = pytest.mark.anyio
@@ -102,6 +104,47 @@ async def test_a_text_chosen_by_a_caller_is_no_label_and_no_part_of_a_log_line(b
     metrics = Scraper(server).scrape()
     assert metrics("calls_total", protocol="chatty", operation="unknown", outcome="malformed") == 51
     assert "made_up" not in metrics.text
+
+
+def test_a_protocol_that_no_caller_can_use_is_told_in_a_sentence(
+    broken_server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Commands name the protocol and the fault. The pages show the rest, and the log has the fault. An id may be any
+    text, and stays on its line of every output."""
+    server, cli, evil = broken_server, broken_server.cli, 'a "b"\nc=d'
+    for name, target in TEST_PROTOCOLS.items():
+        monkeypatch.setitem(PROTOCOLS, name, target)
+    server.http.post("/bare/bet", json={"op": "bet", "id": evil, "token": "token_good_0"})
+    cli("agent", "set", "default", "--game-url", "https://games.example")
+    (*_, entry) = cli.read_entries("good_0")
+    cannot = "minwallet: protocol 'bare' cannot"
+    for command, error in (
+        (
+            "trigger bet --player good_0 --protocol bare",
+            f"{cannot} build the call 'bet': NotImplementedError: no requests",
+        ),
+        (f"replay {entry['seq']}", f"{cannot} rebuild the call of entry {entry['seq']}: KeyError: "),
+        ("launch good_0 --game 1 --protocol bare", f"{cannot} build a launch URL: NotImplementedError"),
+        (
+            "trigger win --player good_0 --protocol bare",
+            "minwallet: protocol 'bare' has no call 'win'; use --protocol ",
+        ),
+    ):
+        result = cli.run(*command.split())
+        assert (result.code, result.out) == (2 if "win" in command else 1, ""), result
+        assert result.err.startswith(error)
+        assert len(result.err.splitlines()) == 1
+    admin_client = AdminClient(server)
+    page = admin_client.get_page("/admin/agents/default")
+    assert "This protocol cannot build one." in page
+    assert "This protocol has no request of a balance." in page
+    admin_client.get_page(f"/admin/transactions/{entry['seq']}")
+    admin_client.get_page("/admin/calls")
+    assert "protocol 'bare' cannot build a launch URL" in server.read_log()
+    call_line = cli.run("calls", "--limit", 1).out.splitlines()
+    assert len(call_line) == 1
+    assert call_line[0].endswith(f"good_0 id {json.dumps(evil)}")
+    assert len(cli.run("ledger", "good_0", "--limit", 1).out.splitlines()) == 2
 
 
 async def test_a_retry_after_a_bug_finds_what_happened_to_the_money(

@@ -10,7 +10,9 @@ from minwallet.protocols.registry import load_protocol
 from minwallet.storage.errors import DiskFull, StoreError
 from minwallet.wallet.service import Wallet
 from minwallet.web.gateway.access_log import AccessLog
+from minwallet.web.gateway.client_address import ClientAddresses
 from minwallet.web.gateway.gateway import Gateway
+from minwallet.web.gateway.recent_calls import RecentCalls
 from minwallet.web.gateway.unknown_token_limit import UnknownTokenLimiter
 from minwallet.web.metrics import Metrics
 from tests.storage.reference_engine.memory_store import MemoryStore
@@ -24,7 +26,14 @@ def test_a_fault_is_logged_once_a_minute(caplog: pytest.LogCaptureFixture) -> No
     log = AccessLog(io.StringIO(), "vela")
     settings, meter = load_settings(db=None, host=None, port=None), Metrics("3").call_recorder("vela")
     gateway = Gateway(
-        load_protocol("vela"), wallet, settings, UnknownTokenLimiter("127.0.0.1"), access_log=log, call_recorder=meter
+        load_protocol("vela"),
+        wallet,
+        settings,
+        UnknownTokenLimiter(),
+        access_log=log,
+        call_recorder=meter,
+        recent_calls=RecentCalls(),
+        addresses=ClientAddresses("127.0.0.1"),
     )
     with caplog.at_level(logging.ERROR, "minwallet"):
         for words in ("dead", "dead", "dying", "dead"):

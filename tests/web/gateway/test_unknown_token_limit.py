@@ -6,6 +6,7 @@ from pathlib import Path
 import httpx2
 import pytest
 
+from minwallet.web.gateway.client_address import ClientAddresses
 from minwallet.web.gateway.unknown_token_limit import (
     MAX_BURST,
     MAX_TRACKED_ADDRESSES,
@@ -79,7 +80,6 @@ def test_settlements_are_served_from_a_limited_address(server: Server) -> None:
     assert send_call(server, address, code="nobody", type="cancel", id=74).status_code == 429
 
 
-@pytest.mark.anyio
 @pytest.mark.parametrize(
     ("chain", "caller"),
     [
@@ -93,34 +93,32 @@ def test_settlements_are_served_from_a_limited_address(server: Server) -> None:
         ("203.0.113.50, <script>", "unknown"),
     ],
 )
-async def test_the_client_is_what_the_last_trusted_proxy_saw(chain: str, caller: str) -> None:
+def test_the_client_is_what_the_last_trusted_proxy_saw(chain: str, caller: str) -> None:
     """Entries to the left of it are ignored. An IPv6 address is limited by its network, and all invalid addresses
     count as one."""
-    assert await _resolve_key("127.0.0.1", chain.encode()) == caller
+    assert _resolve_key("127.0.0.1", chain.encode()) == caller
 
 
-@pytest.mark.anyio
-async def test_two_headers_are_one_chain() -> None:
+def test_two_headers_are_one_chain() -> None:
     """A proxy may add its own header line, and the caller's first line is ignored."""
-    assert await _resolve_key("127.0.0.1", b"198.51.100.1", b"203.0.113.50") == "203.0.113.50"
+    assert _resolve_key("127.0.0.1", b"198.51.100.1", b"203.0.113.50") == "203.0.113.50"
 
 
-@pytest.mark.anyio
-async def test_an_untrusted_proxy_is_ignored() -> None:
+def test_an_untrusted_proxy_is_ignored() -> None:
     """Only a trusted proxy determines the address of a call."""
-    assert await _resolve_key("203.0.113.9", b"198.51.100.1") == "203.0.113.9"
+    assert _resolve_key("203.0.113.9", b"198.51.100.1") == "203.0.113.9"
 
 
-async def _resolve_key(client: str, *forwarded: bytes) -> str:
+def _resolve_key(client: str, *forwarded: bytes) -> str:
     headers = [(b"x-forwarded-for", each) for each in forwarded]
     scope = {"type": "http", "client": (client, 1), "scheme": "http", "headers": headers}
-    return await UnknownTokenLimiter("127.0.0.1,10.0.0.1").resolve_key(scope)
+    return rate_limit_key(ClientAddresses("127.0.0.1,10.0.0.1").resolve(scope))
 
 
 def test_one_unknown_token_per_second_is_refilled() -> None:
     """A limited address gets one more attempt each second, and after a while the full burst again."""
     now_s = 1000.0
-    strangers = UnknownTokenLimiter("", lambda: now_s)
+    strangers = UnknownTokenLimiter(lambda: now_s)
     for _ in range(MAX_BURST):
         assert not strangers.is_limited("a")
         strangers.record("a")
@@ -139,7 +137,7 @@ def test_one_unknown_token_per_second_is_refilled() -> None:
 
 def test_tracked_addresses_are_bounded() -> None:
     """The oldest addresses are forgotten first."""
-    strangers = UnknownTokenLimiter("", lambda: 0.0)
+    strangers = UnknownTokenLimiter(lambda: 0.0)
     for number in range(MAX_TRACKED_ADDRESSES + 10):
         strangers.record(f"{number}")
     assert len(strangers.refilled_at_s) == MAX_TRACKED_ADDRESSES
