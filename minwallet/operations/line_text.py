@@ -15,7 +15,7 @@ _ONE_COLUMN = re.compile(r"""[^\s"'\\]*""")
 
 
 def to_printable(text: str) -> str:
-    """Return the text with escapes for control characters and line breaks, which could move the cursor of a terminal."""
+    """Return the text with escapes for control characters, which could move the cursor of a terminal."""
     return _CONTROL_CHARACTER.sub(lambda found: repr(found[0])[1:-1], text)
 
 

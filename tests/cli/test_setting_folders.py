@@ -245,4 +245,4 @@ def test_the_service_uses_the_folder_of_the_wallet_file(folders: Folders) -> Non
         f"MINWALLET_CALLBACK_KEY is set only in {folders.current}/.env; {advice}",
     ]
     (folders.wallet / ".env").write_text(f"MINWALLET_CALLBACK_KEY={KEY}\n")
-    assert folders.cli.run("systemd").err == ""
+    assert folders.cli.run("systemd", "--user", "wallet").err == ""
