@@ -237,7 +237,7 @@ def test_settings_in_force_need_the_key_of_the_lock_file(folders: Folders, serve
 def test_the_service_uses_the_folder_of_the_wallet_file(folders: Folders) -> None:
     """`minwallet systemd` names each setting that the service would miss, and where it is set now."""
     (folders.current / ".env").write_text(f"MINWALLET_CALLBACK_KEY={KEY}\n")
-    printed = folders.cli.run("systemd", "--user", "wallet", MINWALLET_PORT="7")
+    printed = folders.cli.run("systemd", "--user", "daemon", MINWALLET_PORT="7")
     assert f"WorkingDirectory={folders.wallet}\n" in printed.out
     advice = f"write it into {folders.wallet}/.env for the service"
     assert printed.err.splitlines() == [
@@ -245,4 +245,4 @@ def test_the_service_uses_the_folder_of_the_wallet_file(folders: Folders) -> Non
         f"MINWALLET_CALLBACK_KEY is set only in {folders.current}/.env; {advice}",
     ]
     (folders.wallet / ".env").write_text(f"MINWALLET_CALLBACK_KEY={KEY}\n")
-    assert folders.cli.run("systemd", "--user", "wallet").err == ""
+    assert folders.cli.run("systemd", "--user", "daemon").err == ""
