@@ -254,6 +254,7 @@ def test_a_page_with_rows_requires_a_key() -> None:
     [
         "fish",
         {"game_code": "fish", "url": "http://g.example", "title": {"en": 5}},
+        {"game_code": "fish", "url": "http://g.example", "title": "Fish"},
         {"game_code": "fish", "title": {}, "url": "javascript:alert(1)"},
         {"game_code": "fish", "title": {}, "url": "http://g.example/\n"},
         {"game_code": "", "title": {}, "url": "http://g.example"},
