@@ -36,7 +36,7 @@ from minwallet.config import Settings, parse_duration
 from minwallet.ledger.time_units import HOUR_MS
 from minwallet.operations.dispatch import execute
 from minwallet.operations.errors import OperationFailure
-from minwallet.operations.maintenance import run_aggregation, run_backups, run_pruning
+from minwallet.operations.maintenance import check_not_lost, run_aggregation, run_backups, run_pruning
 from minwallet.operations.requests import AdminLink
 from minwallet.setting_sources import SettingsError
 from minwallet.storage.actors import SERVER_START
@@ -132,6 +132,7 @@ def serve(
         host, port = listener.getsockname()[:2]
         settings = settings.with_address("socket unit", host=host, port=port)
     settings.require_protection()
+    check_not_lost(settings.db, settings.backup_to)
     configure_logging(log or sys.stderr)
     _create_backup_dir(settings)
     owner = DatabaseLock.acquire_or_fail(settings.db)

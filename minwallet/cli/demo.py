@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, NamedTuple
 import typer
 
 from minwallet.cli.demo_provider import FaultsOption, SeedOption, parse_fault_rates
-from minwallet.cli.dispatch import announce_new_wallet, execute_on_file, query_file
+from minwallet.cli.dispatch import announce_new_wallet, execute_on_file, query_file, require_not_lost
 from minwallet.cli.game_commands import fetch_games
 from minwallet.cli.output import CommandRefused, print_line
 from minwallet.cli.report_commands import pull_report
@@ -97,6 +97,8 @@ def demo(
     chosen = context.find_root().params["db"]
     on_created = announce_new_wallet if chosen else lambda _: None
     options = _DemoOptions(port, provider_port, rounds, seed, parse_fault_rates(faults), not no_browser, on_created)
+    if chosen:
+        require_not_lost(context)
     with _demo_database(chosen) as path:
         _run_demo(path, options)
 

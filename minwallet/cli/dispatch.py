@@ -40,11 +40,21 @@ def database_path(context: typer.Context) -> Path:
     return load_command_settings(context).db
 
 
+def require_not_lost(context: typer.Context) -> None:
+    """Raise DatabaseLost if the wallet file is missing, but has automatic backups. See `check_not_lost`."""
+    from minwallet.operations.maintenance import check_not_lost
+
+    settings = load_command_settings(context)
+    check_not_lost(settings.db, settings.backup_to)
+
+
 def execute(context: typer.Context, request: "OperationRequest", *, create: bool = False) -> "Reply":
     """Execute the request in the process that owns the wallet file.
 
-    If the file is missing and `create` is true, create it and say so.
+    If the file is missing and `create` is true, create it and say so. Raise DatabaseLost if it has backups.
     """
+    if create:
+        require_not_lost(context)
     return execute_on_file(database_path(context), request, create=create, on_created=announce_new_wallet)
 
 

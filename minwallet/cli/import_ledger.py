@@ -11,7 +11,7 @@ from typing import Annotated, Any, TypeVar
 
 import typer
 
-from minwallet.cli.dispatch import announce_new_wallet, database_path
+from minwallet.cli.dispatch import announce_new_wallet, database_path, require_not_lost
 from minwallet.cli.export import LEDGER_COLUMNS, PAGE_SIZE, PLAYER_COLUMNS
 from minwallet.cli.hints import NEW_AGENT_HINT
 from minwallet.cli.options import JsonOption
@@ -56,6 +56,7 @@ def import_(
     from minwallet.storage.sqlite.ledger_import import ImportRejected
 
     path = database_path(context)
+    require_not_lost(context)
     entry_count = last_seq = 0
     with progress_bar("reading") as report_progress:
 

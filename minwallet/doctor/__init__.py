@@ -8,8 +8,8 @@ runs, the settings that are checked are those in force in the server.
 from collections.abc import Iterator
 
 from minwallet.config import Settings
-from minwallet.doctor.backups import check_backups
-from minwallet.doctor.diagnosis import Diagnosis, Level, ok
+from minwallet.doctor.backups import check_backups, check_missing_wallet
+from minwallet.doctor.diagnosis import Diagnosis, Level
 from minwallet.doctor.exposure import check_agent_tokens, check_exposure
 from minwallet.doctor.file_permissions import check_files, check_settings_files
 from minwallet.doctor.filesystem import check_disk, find_unusable_path
@@ -37,7 +37,7 @@ def run_checks(settings: Settings, sqlite_version: str, now_ms: int, timeout_s: 
     yield from check_disk(in_force)
     yield from check_backups(in_force, now_ms)
     if not settings.db.exists():
-        yield ok("wallet", f"{settings.db} does not exist yet; the first start creates it")
+        yield check_missing_wallet(settings)
         return
     if settings.db.is_file():
         yield from check_files(settings.db)

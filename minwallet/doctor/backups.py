@@ -7,8 +7,18 @@ from stat import S_IRWXG, S_IRWXO, S_IWGRP, S_IWOTH
 
 from minwallet.config import Settings, parse_duration
 from minwallet.doctor.diagnosis import Diagnosis, fail, ok, warn
-from minwallet.operations.maintenance import AUTO_PREFIX, find_backups, parse_backup_time_s
+from minwallet.operations.maintenance import AUTO_PREFIX, check_not_lost, find_backups, parse_backup_time_s
+from minwallet.storage.errors import DatabaseLost
 from minwallet.wallet.backup_status import OVERDUE_INTERVALS
+
+
+def check_missing_wallet(settings: Settings) -> Diagnosis:
+    """Check that the wallet file, which does not exist, is not lost."""
+    try:
+        check_not_lost(settings.db, settings.backup_to)
+    except DatabaseLost as lost:
+        return fail("wallet", str(lost))
+    return ok("wallet", f"{settings.db} does not exist yet; the first start creates it")
 
 
 def check_backups(settings: Settings, now_ms: int) -> Iterator[Diagnosis]:

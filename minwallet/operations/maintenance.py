@@ -8,11 +8,13 @@ import asyncio
 import re
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 from minwallet.ledger.time_units import DAY_MS
 from minwallet.operations.timestamps import FILE_TIME_PATTERN, format_file_time, parse_file_time_s
 from minwallet.storage.database_files import temp_files
+from minwallet.storage.errors import DatabaseLost
 from minwallet.storage.store import Store
 from minwallet.wallet.backup_status import BackupStatus
 from minwallet.wallet.periodic import run_periodically
@@ -114,10 +116,28 @@ def parse_backup_time_s(path: Path) -> int:
 def find_backups(folder: Path, stem: str, now_ms: int) -> list[Path]:
     """Return the backups that a server made, the oldest first. Ignore files with other names, or from the future."""
     newest = folder / format_backup_name(stem, now_ms, AUTO_PREFIX)
+    return [path for path in _list_backups(folder, stem) if path <= newest]
+
+
+def _list_backups(folder: Path, stem: str) -> list[Path]:
     pattern = re.compile(rf"{re.escape(stem)}-{AUTO_PREFIX}{FILE_TIME_PATTERN}\.db")
-    return sorted(
-        path for path in folder.iterdir() if pattern.fullmatch(path.name) and path <= newest and path.is_file()
-    )
+    return sorted(path for path in folder.iterdir() if pattern.fullmatch(path.name) and path.is_file())
+
+
+def check_not_lost(db: Path, backup_to: str) -> None:
+    """Raise DatabaseLost if the wallet file is missing, but the backup folder has automatic backups of it.
+
+    A new wallet under this name would push them out of the rotation, one with each new backup.
+    """
+    try:
+        db.stat()
+    except FileNotFoundError:
+        folder = Path(backup_to).absolute()
+        with suppress(OSError):  # A folder that cannot be read cannot be rotated either.
+            if backup_to and (backups := _list_backups(folder, db.stem)):
+                raise DatabaseLost(db.absolute(), backups[-1]) from None
+    except OSError:
+        pass  # The file may exist. Opening it finds the reason.
 
 
 def _remove_temp_files(folder: Path, stem: str) -> None:

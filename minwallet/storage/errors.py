@@ -1,6 +1,8 @@
 """The errors of a store. The class of an error says whether the change may have happened."""
 
+import shlex
 from collections.abc import Sequence
+from pathlib import Path
 
 
 class StoreError(Exception):
@@ -36,6 +38,17 @@ class DatabaseNotFound(DatabaseUnusable):
     def __init__(self, path: object) -> None:
         super().__init__(f"no wallet file at {path}")
         self.path = path
+
+
+class DatabaseLost(DatabaseUnusable):
+    """There is no file at this path, but there are automatic backups of it."""
+
+    def __init__(self, path: Path, newest_backup: Path) -> None:
+        command = f"minwallet --db {shlex.quote(str(path))} restore {shlex.quote(str(newest_backup))}"
+        super().__init__(
+            f"no wallet file at {path}, but automatic backups of it are in {newest_backup.parent}; restore the newest:"
+            f" {command} — or move them away to start a new wallet"
+        )
 
 
 class LockUnavailable(DatabaseUnusable):
