@@ -14,6 +14,7 @@ from minwallet.cli.output import (
     CommandRefused,
     OutputError,
     UsageError,
+    format_count,
     format_verified,
     print_json,
     print_line,
@@ -69,6 +70,9 @@ def restore(
         bool,
         typer.Option("--as-it-was", help="Carry nothing over from the replaced file, and keep all admin sessions."),
     ] = False,
+    other_wallet: Annotated[
+        bool, typer.Option("--other-wallet", help="Replace a wallet even with a backup of another one.")
+    ] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Replace the wallet file with a backup.
@@ -80,10 +84,10 @@ def restore(
     Example: minwallet restore wallet-backup.db
     """
     with _explain_os_errors(source):
-        _restore_backup(database_path(context), source, as_it_was=as_it_was, as_json=as_json)
+        _restore_backup(database_path(context), source, as_it_was=as_it_was, other_wallet=other_wallet, as_json=as_json)
 
 
-def _restore_backup(path: Path, source: Path, *, as_it_was: bool, as_json: bool) -> None:
+def _restore_backup(path: Path, source: Path, *, as_it_was: bool, other_wallet: bool, as_json: bool) -> None:
     from minwallet.storage.sqlite.backup import copy_database, replace_database
     from minwallet.storage.sqlite.carry_over import finish_restore
     from minwallet.storage.sqlite.path_checks import check_place
@@ -108,6 +112,8 @@ def _restore_backup(path: Path, source: Path, *, as_it_was: bool, as_json: bool)
                 raise CommandRefused(
                     [*verification["problems"], f"verification of '{source}' failed; nothing was changed"]
                 )
+            if not other_wallet:
+                _require_same_wallet(source, copy, path)
             restored = finish_restore(copy, path, clock_ms(), as_it_was=as_it_was)
             has_previous = replace_database(copy, path, previous_path)
     finally:
@@ -131,6 +137,20 @@ def _restore_backup(path: Path, source: Path, *, as_it_was: bool, as_json: bool)
         print_line(f"previous wallet file kept: {previous_path}")
     for line in _describe_access(restored):
         print_line(line)
+
+
+def _require_same_wallet(source: Path, copy: Path, path: Path) -> None:
+    """Raise CommandRefused if the copy of `source` is of another wallet than the file at `path`."""
+    from minwallet.storage.sqlite.carry_over import find_foreign_wallet
+
+    if counts := find_foreign_wallet(copy, path):
+        before, after = (format_count(each, "account") for each in counts)
+        raise CommandRefused(
+            [
+                f"'{source}' is a backup of another wallet: none of the ledger entries of {path} is in it"
+                f" ({before} in the wallet file, {after} in the backup); to replace the wallet, add --other-wallet"
+            ]
+        )
 
 
 def _describe_access(restored: "Restored") -> Iterator[str]:

@@ -17,6 +17,7 @@ from minwallet.cli.dispatch import announce_new_wallet, execute_on_file, query_f
 from minwallet.cli.game_commands import fetch_games
 from minwallet.cli.output import CommandRefused, print_line
 from minwallet.cli.report_commands import pull_report
+from minwallet.storage.database_files import is_visible
 from minwallet.storage.file_lock import DatabaseLock
 from minwallet.storage.models import Agent
 
@@ -115,7 +116,7 @@ def _run_demo(path: Path, demo_options: _DemoOptions) -> None:
     # Demo data needs no backup, and its backups must not replace older ones of real data. The demo provider's calls
     # have no wallet token.
     settings = load_settings(db=path, host=HOST, backup_to="", require_wallet_token=False)
-    muted_stderr, is_new = MutedStderr(), not path.exists()
+    muted_stderr, is_new = MutedStderr(), not is_visible(path)
     addresses: list[str] = []
     login_links: list[str] = []
 
@@ -195,7 +196,7 @@ def _prepare_wallet(path: Path, provider_url: str, on_created: Callable[[Path], 
     from minwallet.operations.requests import AgentAdd, AgentList, AgentSet, AgentShow, PlayerList, Seed, SeedRow
 
     DatabaseLock.acquire_or_fail(path).release()
-    is_ours = not path.exists() or query_file(path, AgentShow(name="default"))["host_id"] == HOST_ID
+    is_ours = not is_visible(path) or query_file(path, AgentShow(name="default"))["host_id"] == HOST_ID
     if not is_ours and query_file(path, PlayerList(agent="default"))["players"]:
         raise CommandRefused([f"{path} has players that are not of a demo; name a new file with --db, or omit --db"])
     agents = execute_on_file(path, AgentList(), create=True, on_created=on_created)["agents"]

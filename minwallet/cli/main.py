@@ -171,5 +171,16 @@ def _describe_error(error: Exception) -> tuple[int, Sequence[str]]:
             return EXIT_UNUSABLE, [f"{error}{TIMEOUT_HINT}"]
         case StoreError() | BindError() | ProviderFailed() | WalletUnreachable() | LoadFailed() | OutputError():
             return EXIT_UNUSABLE, [str(error)]
+        case FileNotFoundError() if not _has_current_folder():
+            return EXIT_UNUSABLE, ["the current folder was deleted; change to another folder and repeat the command"]
         case _:
             raise error
+
+
+def _has_current_folder() -> bool:
+    """Return False if the current folder was deleted. Every relative path then fails, wherever it is used."""
+    try:
+        Path.cwd()
+    except FileNotFoundError:
+        return False
+    return True

@@ -14,6 +14,7 @@ import typer
 
 from minwallet.cli.output import UsageError, print_error, print_line
 from minwallet.protocols.wire import is_plain_text
+from minwallet.storage.database_files import is_visible
 
 if TYPE_CHECKING:
     from minwallet.config import Settings
@@ -135,9 +136,16 @@ def systemd(
             )
     if name == "root" and not socket:
         print_error(
-            f"the service would run as root; create a user for it, run: chown -R NAME {settings.db.parent}"
-            " and print the unit again, or name the user with --user NAME"
+            f"the service would run as root; create a user for it, {_advise_on_folder(settings.db.parent)}, and print"
+            " the unit again, or name the user with --user NAME"
         )
+
+
+def _advise_on_folder(folder: Path) -> str:
+    """Return how the user of the service gets a folder. The root and a home keep their owner."""
+    if folder in (Path("/"), Path(pwd.getpwuid(0).pw_dir)) or folder.parent == Path("/home"):
+        return "move the wallet to a folder of its own, such as /var/lib/minwallet"
+    return f"run: chown -R NAME {folder}"
 
 
 def _load_service_settings(db_option: Path | None) -> "tuple[Settings, Settings]":
@@ -161,7 +169,14 @@ def _render_service_unit(db: Path, backup_to: str, user: str) -> str:
 
     folder = db.parent
     backup_dir = folder / backup_to
-    if not backup_dir.is_dir() and not backup_dir.is_relative_to(folder):
+    try:
+        is_usable = backup_dir.is_dir() or backup_dir.is_relative_to(folder)
+    except OSError as error:
+        raise UsageError(
+            f"cannot read the backup folder '{backup_dir}': {error.strerror}; run this as its owner, or change"
+            " MINWALLET_BACKUP_TO"
+        ) from error
+    if not is_usable:
         raise UsageError(f"no such backup folder '{backup_dir}'; create it first, or change MINWALLET_BACKUP_TO")
     program = _current_program()
     command = [*program, "--db", str(db), "serve"]
@@ -194,14 +209,19 @@ def _current_program() -> list[str]:
 
 def _absolute_path(path: Path) -> Path:
     """Return the absolute path without `..`. Keep a symbolic link, because an upgrade may replace its target."""
-    return path.parent.resolve() / path.name
+    try:
+        return path.parent.resolve() / path.name
+    except RuntimeError as error:  # Python before 3.13 raises RuntimeError for a circular link.
+        raise UsageError(
+            f"cannot find the folder '{path.parent}': a symbolic link leads to itself; use another path"
+        ) from error
 
 
 def _resolve_user(name: str | None, db: Path) -> str:
     """Return the user that runs the server: the named one, the owner of root's wallet file, or the current user."""
     uid = os.geteuid()
     if uid == 0:
-        uid = (db if db.exists() else db.parent).stat().st_uid
+        uid = (db if is_visible(db) else db.parent).stat().st_uid
     try:
         return (pwd.getpwnam(name) if name else pwd.getpwuid(uid)).pw_name
     except KeyError:

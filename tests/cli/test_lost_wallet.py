@@ -51,3 +51,18 @@ def test_a_lost_wallet_is_restored_or_given_up(cli: InProcessCli, newest: Path) 
     cli.db.unlink()
     newest.parent.rename("kept")
     cli("player", "add", "bob", "--currency", "USD")
+
+
+def test_a_wallet_is_not_replaced_by_another_one(cli: InProcessCli, tmp_path: Path) -> None:
+    """A backup without any ledger entry of the wallet file needs an option, and the error counts the accounts."""
+    cli.add_player()
+    cli.add_player()
+    other = InProcessCli(tmp_path / "other.db")
+    stranger = other.add_player()
+    other.run("backup", copy := tmp_path / "other-backup.db")
+    with assert_unchanged(tmp_path):
+        words = ("another wallet", "2 accounts in the wallet file, 1 account in the backup", "--other-wallet")
+        assert_error_line(cli.run("restore", copy), 1, *words)
+        assert_error_line(cli.run("restore", copy, "--as-it-was"), 1, *words)
+    cli("restore", copy, "--other-wallet")
+    assert cli.read_balances(stranger) == (10_000, 0)

@@ -231,6 +231,38 @@ def finish_restore(copy: Path, path: Path, now_ms: int, *, as_it_was: bool) -> R
         return Restored(carried_over, dropped, problem, api_keys, callback_keys, admins)
 
 
+def find_foreign_wallet(copy: Path, path: Path) -> tuple[int, int] | None:
+    """Return the numbers of accounts in the file at `path` and in the copy, if these are two different wallets.
+
+    They are if the file has ledger entries, and none of them is in the copy. Return None if not, or if the file cannot
+    be read. The caller owns the wallet file.
+    """
+    if not path.exists():
+        return None
+    replaced = _find_replaced_file(path)
+    try:
+        with preserve_wal(replaced), closing(sqlite3.connect(copy.absolute().as_uri(), uri=True)) as db:
+            db.execute("ATTACH ? AS replaced", (f"{replaced.absolute().as_uri()}?mode=ro",))
+            has_entries, has_same = db.execute(
+                "SELECT EXISTS (SELECT 1 FROM replaced.transactions),"
+                " EXISTS (SELECT 1 FROM replaced.transactions AS old JOIN main.transactions AS new ON new.seq = old.seq AND new.hash = old.hash)"
+            ).fetchone()
+            if not has_entries or has_same:
+                return None
+            before, after = db.execute(
+                "SELECT (SELECT count(*) FROM replaced.accounts), (SELECT count(*) FROM main.accounts)"
+            ).fetchone()
+            return before, after
+    except (StoreError, sqlite3.Error, OSError):
+        return None  # A damaged file is a reason for a restore.
+
+
+def _find_replaced_file(path: Path) -> Path:
+    """Return the file that has the replaced wallet's log: another name after an interrupted restore."""
+    kept = find_unfinished_restore(path)
+    return kept if kept and not companion_path(path, "-wal").exists() else path
+
+
 def _end_admin_sessions(db: sqlite3.Connection) -> None:
     """Delete the cookies and the unused login links: the backup does not know which of them were ended or used."""
     with transaction(db):
@@ -241,10 +273,7 @@ def _carry_over_from(
     db: sqlite3.Connection, path: Path, now_ms: int
 ) -> tuple[dict[str, list[str]], dict[str, list[str]]]:
     """Return what was carried over and what was dropped. Raise DatabaseUnusable if the replaced file is unusable."""
-    replaced = path
-    kept = find_unfinished_restore(path)
-    if kept and not companion_path(path, "-wal").exists():
-        replaced = kept  # The interrupted restore has already moved the log to the second name.
+    replaced = _find_replaced_file(path)
     uri = f"{replaced.absolute().as_uri()}?mode=ro"
     with preserve_wal(replaced):
         with closing(sqlite3.connect(uri, uri=True)) as replaced_db:
