@@ -65,7 +65,9 @@ def _write_backup(path: Path, dest: Path, *, as_json: bool) -> None:
 
 def restore(
     context: typer.Context,
-    source: Annotated[Path, typer.Argument(metavar="SRC", help="A backup that `minwallet backup` wrote.")],
+    source: Annotated[
+        Path, typer.Argument(metavar="SRC", readable=False, help="A backup that `minwallet backup` wrote.")
+    ],
     as_it_was: Annotated[
         bool,
         typer.Option("--as-it-was", help="Carry nothing over from the replaced file, and keep all admin sessions."),
@@ -93,6 +95,10 @@ def _restore_backup(path: Path, source: Path, *, as_it_was: bool, other_wallet: 
     from minwallet.storage.sqlite.path_checks import check_place
     from minwallet.wallet.service import clock_ms
 
+    if source.is_dir():
+        raise UsageError(f"'{source}' is a folder; name a file in it")
+    if source.exists() and not source.is_file():
+        raise UsageError(f"'{source}' is not a regular file; name a backup that `minwallet backup` wrote")
     if not source.is_file():
         raise UsageError(f"no such file '{source}'; name a backup that `minwallet backup` wrote")
     if path.exists() and source.samefile(path):

@@ -20,8 +20,8 @@ from minwallet.cli.hints import format_failure
 from minwallet.cli.output import CommandRefused, print_error
 from minwallet.operations.errors import OperationFailure
 from minwallet.storage.actors import COMMAND_LINE
-from minwallet.storage.database_files import is_visible
-from minwallet.storage.errors import DatabaseNotFound, DatabaseUnusable, StoreError
+from minwallet.storage.database_files import companion_path, is_visible
+from minwallet.storage.errors import DatabaseNotFound, DatabaseUnusable, NotAWallet, StoreError
 from minwallet.storage.file_lock import LOCK_TIMEOUT_S, ControlEndpoint, DatabaseLock
 from minwallet.storage.store import Store
 
@@ -145,6 +145,8 @@ def reading(path: Path, *, is_backup: bool = False) -> "Iterator[ReadAccess]":
             check_path(path)
         check_exists(path)
         check_permission(path)
+        if not is_served and path.stat().st_size == 0 and not companion_path(path, "-wal").exists():
+            raise NotAWallet(path, "empty: not a wallet file")
         with choose_access(path, is_served=is_served, is_locked=is_locked) as access:
             yield access
     finally:

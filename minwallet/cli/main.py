@@ -109,7 +109,12 @@ def _print_version(requested: bool) -> None:
 def root(
     db: Annotated[
         Path | None,
-        typer.Option("--db", metavar="PATH", help="The wallet file.  [env: MINWALLET_DB; default: ./minwallet.db]"),
+        typer.Option(
+            "--db",
+            metavar="PATH",
+            readable=False,
+            help="The wallet file.  [env: MINWALLET_DB; default: ./minwallet.db]",
+        ),
     ] = None,
     version: Annotated[
         bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit.")

@@ -29,8 +29,14 @@ def check_backups(settings: Settings, now_ms: int) -> Iterator[Diagnosis]:
         return
     try:
         backups = find_backups(Path(folder), settings.db.stem, now_ms)
+    except FileNotFoundError:
+        yield fail(
+            "backups",
+            f"the folder {folder} does not exist; create it, or restart the server, which does so at its start",
+        )
+        return
     except OSError as error:
-        yield fail("backups", f"cannot read {folder}: {error.strerror}; correct MINWALLET_BACKUP_TO")
+        yield fail("backups", f"cannot read {folder}: {error.strerror}; correct the folder's owner and permissions")
         return
     if not backups:
         yield warn("backups", f"none in {folder} yet; start a server, which makes the first one")

@@ -11,7 +11,6 @@ from minwallet.config import SECRET_SETTINGS
 from minwallet.doctor.diagnosis import Diagnosis, fail, ok, warn
 from minwallet.doctor.service_units import find_units
 from minwallet.storage.database_files import COMPANION_SUFFIXES, companion_path, user_name
-from minwallet.storage.mounts import find_mount_point
 from minwallet.storage.sqlite.path_checks import find_unfinished_restore
 from minwallet.wallet.disk_space import BYTES_PER_MB
 
@@ -30,12 +29,6 @@ def check_files(db: Path) -> Iterator[Diagnosis]:
 
 def _find_permission_problems(db: Path) -> Iterator[Diagnosis]:
     files = [companion_path(db, companion) for companion in ("", *COMPANION_SUFFIXES)]
-    if mounted := find_mount_point(files):
-        yield fail(
-            "file",
-            f"{mounted} is mounted as a single file, and changes under its other name would be lost; mount its folder"
-            " instead",
-        )
     for file in files:
         if not file.exists():
             continue
@@ -71,7 +64,9 @@ def _find_owner_problems(db: Path, companions: Sequence[Path]) -> Iterator[Diagn
                 f"{file} belongs to user {user_name(other)}, but the wallet file to {owner}, who cannot use it;"
                 f" run: sudo chown --reference={_quote_path(db)} {_quote_path(file)}",
             )
-    if not _can_write(uid, folder.stat()):
+    if folder.stat().st_uid == uid and not _can_write(uid, folder.stat()):
+        yield fail("file", f"the owner of {folder} cannot write in it; run: chmod u+w {_quote_path(folder)}")
+    elif not _can_write(uid, folder.stat()):
         yield fail(
             "file",
             f"the folder {folder} belongs to user {user_name(folder.stat().st_uid)}, but the wallet file to {owner},"

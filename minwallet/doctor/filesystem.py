@@ -1,6 +1,7 @@
 """Checks of the wallet file's place: folder, file system, free space and sync time."""
 
 import os
+import shlex
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -41,7 +42,9 @@ def find_unusable_path(db: Path) -> Diagnosis | None:
     if not folder.is_dir() or not has_access(folder, os.R_OK | os.X_OK):
         return fail("folder", f"you cannot read {folder}; {advise_on_owner(folder)}, or choose another with --db")
     if not has_access(folder, os.W_OK) and not is_visible(db):
-        return fail("folder", f"you cannot write in {folder}; {advise_on_owner(folder)}, or choose another with --db")
+        return fail(
+            "folder", f"you cannot write in {folder}; {_advise_on_writing(folder)}, or choose another with --db"
+        )
     try:
         is_folder = S_ISDIR(db.stat().st_mode)
     except FileNotFoundError:
@@ -53,10 +56,19 @@ def find_unusable_path(db: Path) -> Diagnosis | None:
     return None
 
 
+def _advise_on_writing(folder: Path) -> str:
+    if os.statvfs(folder).f_flag & os.ST_RDONLY:
+        return "mount its file system writable"
+    if folder.stat().st_uid == os.geteuid():
+        return f"run: chmod u+w {shlex.quote(str(folder))}"
+    return advise_on_owner(folder)
+
+
 def _warn_unwritable(folder: Path) -> Diagnosis:
     return warn(
         "folder",
-        f"you cannot write in {folder}, so this user can only read the wallet; to change it, {advise_on_owner(folder)}",
+        f"you cannot write in {folder}, so this user can only read the wallet; to change it,"
+        f" {_advise_on_writing(folder)}",
     )
 
 

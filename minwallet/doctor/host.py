@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from minwallet.doctor.diagnosis import Diagnosis, fail, ok, warn
-from minwallet.operations.timestamps import format_minute
+from minwallet.operations.timestamps import format_past_minute
 from minwallet.storage.sqlite_versions import MIN_VERSION, has_wal_reset_bug, is_too_old
 from minwallet.web.gateway.connection_budget import DESIRED_OPEN_FILES, RESERVED_FILES
 
@@ -50,7 +50,7 @@ def check_open_files(hard_limit: int) -> Diagnosis:
 def check_clock(now_ms: int, timesync: Path) -> Diagnosis:
     """Check the clock. `timesync` is systemd's folder with the file `synchronized`, if a time server set the clock."""
     if now_ms < EARLIEST_VALID_MS:
-        return fail("clock", f"{format_minute(now_ms)} is wrong; set the clock before you start the server")
+        return fail("clock", f"{format_past_minute(now_ms)} is wrong; set the clock before you start the server")
     if timesync.is_dir() and not (timesync / "synchronized").exists():
         return warn("clock", "not synchronized with a time server since the machine started; check: timedatectl")
-    return ok("clock", format_minute(now_ms))
+    return ok("clock", format_past_minute(now_ms))

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import httpx2
 
 from minwallet.doctor.diagnosis import Diagnosis, fail, ok, warn
-from minwallet.operations.timestamps import format_minute
+from minwallet.operations.timestamps import format_past_minute
 from minwallet.storage.errors import DatabaseCorrupt, SchemaChanged, SchemaTooOld, StoreError
 from minwallet.storage.file_lock import ControlEndpoint, DatabaseLock
 from minwallet.storage.models import Agent
@@ -95,7 +95,7 @@ def _check_contents(path: Path, now_ms: int, access: ReadAccess) -> WalletCheck:
         return WalletCheck([_store_error_finding(fault)], [])
     findings = [
         ok("schema", f"version {inspection.schema_version}, the current one, as minwallet created it"),
-        check_pragmas(inspection),
+        check_pragmas(inspection, is_served=access is ReadAccess.SERVED),
         check_damage(inspection, path),
     ]
     if inspection.newest_at_ms is not None:
@@ -123,17 +123,20 @@ def list_credentials(inspection: FileInspection) -> Diagnosis:
     )
 
 
-def check_pragmas(inspection: FileInspection) -> Diagnosis:
+def check_pragmas(inspection: FileInspection, *, is_served: bool = True) -> Diagnosis:
     if not inspection.pragmas:
         return ok("durability", "each commit is synced before its reply (WAL, synchronous FULL)")
+    if not is_served and inspection.pragmas == {"journal_mode": "delete"}:
+        return ok("durability", "a backup, or a file that no server has opened yet; a server sets WAL at its start")
     wrong = ", ".join(f"{name} is {value}" for name, value in inspection.pragmas.items())
     return warn("durability", f"{wrong}, set by another program; restart the server, which corrects it")
 
 
 def check_damage(inspection: FileInspection, path: Path) -> Diagnosis:
     if inspection.is_complete:
+        noun = "entry" if inspection.entries == 1 else "entries"
         return ok(
-            "damage", f"none in {inspection.entries} entries; to recompute all hashes: minwallet --db {path} verify"
+            "damage", f"none in {inspection.entries} {noun}; to recompute all hashes: minwallet --db {path} verify"
         )
     return ok(
         "damage",
@@ -145,7 +148,7 @@ def check_newest(newest_at_ms: int, now_ms: int) -> Diagnosis:
     if newest_at_ms > now_ms + MAX_CLOCK_SKEW_MS:
         return fail(
             "newest entry",
-            f"{format_minute(newest_at_ms)} is in the future: the clock is slow now, or was fast before; correct the"
-            " clock, because sessions, limits and reports depend on it",
+            f"{format_past_minute(newest_at_ms)} is in the future: the clock is slow now, or was fast before; correct"
+            " the clock, because sessions, limits and reports depend on it",
         )
-    return ok("newest entry", format_minute(newest_at_ms))
+    return ok("newest entry", format_past_minute(newest_at_ms))

@@ -62,6 +62,11 @@ def format_minute(ms: int) -> str:
     return f"{EPOCH + timedelta(minutes=-(-ms // 60_000)):%Y-%m-%d %H:%M} UTC"
 
 
+def format_past_minute(ms: int) -> str:
+    """Return the minute in which `ms` is, as `format_minute` does. Round down: it is not a time of the future."""
+    return format_minute(ms // 60_000 * 60_000)
+
+
 def iso_to_minute(text: str) -> str:
     """Return an ISO 8601 time as `2026-11-21 10:00 UTC`, for people."""
     return format_minute(parse_timestamp(text))

@@ -72,6 +72,8 @@ def advise_on_owner(file: Path) -> str:
     """Return the advice to run minwallet as the file's owner. Its permissions are wrong if this user is the owner."""
     if (uid := _find_owner(file)) == os.geteuid():
         return "check the permissions of the file and its folders"
+    if uid == 0 and not is_visible(file):
+        return "the folder belongs to root, so name a wallet file of your own with --db"
     owner = user_name(uid)
     return f"run as its owner: sudo -u {'#' * owner.isdigit()}{owner} minwallet …"
 

@@ -92,7 +92,7 @@ def test_a_good_installation_has_no_failure(wallet_cli: InProcessCli) -> None:
     assert found.code == 0
     for subject in ("python", "protection", "free space", "sync", "file", "log", "server", "schema", "durability"):
         found.assert_has("ok", subject)
-    found.assert_has("ok", "damage", "none in 1 entries")
+    found.assert_has("ok", "damage", "none in 1 entry;")
     found.assert_has("ok", "newest entry", "UTC")
 
 
@@ -131,7 +131,7 @@ def test_a_running_server_is_asked(db: Path) -> None:
         InProcessCli(db).add_player()
         found = run_doctor(InProcessCli(db))
         found.assert_has("ok", "server", "is ready")
-        found.assert_has("ok", "damage", "none in 1 entries")
+        found.assert_has("ok", "damage", "none in 1 entry;")
     with running_server(db, MINWALLET_MIN_FREE_MB="1000000000"):
         found = run_doctor(InProcessCli(db))
         assert found.failed == {"server", "free space"}
@@ -159,7 +159,7 @@ def test_what_a_killed_server_left_is_read_and_kept(db: Path) -> None:
     assert db.with_name("wallet.db-wal").stat().st_size > 0
     found = run_doctor_unchanged(InProcessCli(db))
     assert found.code == 0
-    found.assert_has("ok", "damage", "none in 1 entries")
+    found.assert_has("ok", "damage", "none in 1 entry;")
     with db.with_name("wallet.db-wal").open("r+b") as log:
         log.truncate(log.seek(0, os.SEEK_END) // 2)
     for _ in range(2):
@@ -239,11 +239,11 @@ def test_the_schema_is_compared_with_the_program(wallet_cli: InProcessCli, templ
     run_doctor_unchanged(wallet_cli).assert_has("ok", "schema", "next start")
 
 
-def test_a_switched_off_log_is_a_warning(wallet_cli: InProcessCli) -> None:
-    """The next start switches it on again."""
+def test_a_file_without_a_log_is_like_a_backup(wallet_cli: InProcessCli) -> None:
+    """No server uses it, and a start switches the log on."""
     with closing(sqlite3.connect(wallet_cli.db)) as raw:
         raw.execute("PRAGMA journal_mode = delete")
-    run_doctor_unchanged(wallet_cli).assert_has("warn", "durability", "journal_mode is delete")
+    run_doctor_unchanged(wallet_cli).assert_has("ok", "durability", "a backup, or a file that no server")
 
 
 def test_an_entry_from_the_future_fails(wallet_cli: InProcessCli, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -359,7 +359,7 @@ def test_missing_and_old_backups_are_warnings(wallet_cli: InProcessCli, folder: 
     (copies / format_backup_name(wallet_cli.db.stem, time.time_ns() // 1_000_000, "auto-")).write_text("")
     run_doctor_unchanged(wallet_cli, **settings).assert_has("ok", "backups", "2, the newest is")
     run_doctor_unchanged(wallet_cli, MINWALLET_BACKUP_TO="gone").assert_has(
-        "fail", "backups", f"cannot read {folder}/gone"
+        "fail", "backups", f"the folder {folder}/gone does not exist; create it"
     )
 
 

@@ -126,9 +126,10 @@ def test_only_commands_that_add_create_a_file(cli: InProcessCli, tmp_path: Path,
 
 
 def test_an_empty_file_becomes_a_wallet(cli: InProcessCli) -> None:
-    """`touch` makes such a file."""
+    """`touch` makes such a file. Until a command adds something, it is no wallet, and nothing verifies it."""
     cli.db.touch()
-    assert cli("player", "list") == {"players": []}
+    for command in ("player list", "verify", "backup copy.db"):
+        assert_error_line(cli.run(*command.split()), 3, "is empty: not a wallet file")
     assert cli.read_balances(cli.add_player()) == (10_000, 0)
 
 
@@ -158,7 +159,7 @@ def test_a_circular_link_is_refused(db: Path) -> None:
     """A link must not lead to itself."""
     db.symlink_to(db.name)
     for command in COMMANDS:
-        assert_error_line(InProcessCli(db).run(*command.split()), 3, str(db), "--db")
+        assert_error_line(InProcessCli(db).run(*command.split()), 3, str(db), "leads to itself", "--db")
 
 
 def test_only_the_owner_can_read_the_file(cli: InProcessCli) -> None:

@@ -59,3 +59,25 @@ def test_root_is_not_advised_to_give_its_home_away() -> None:
         result = InProcessCli(Path(folder) / "wallet.db").run("systemd")
         assert "/var/lib/minwallet" in result.err
         assert "chown" not in result.err
+
+
+def test_a_restore_needs_a_regular_file(cli: InProcessCli, tmp_path: Path) -> None:
+    """The error says what the source is instead."""
+    os.mkfifo(tmp_path / "pipe")
+    assert_error_line(cli.run("restore", tmp_path), 2, "is a folder; name a file in it")
+    assert_error_line(cli.run("restore", tmp_path / "pipe"), 2, "is not a regular file")
+
+
+@needs_root
+def test_an_unreadable_file_names_its_owner(public_folder: Path) -> None:
+    """This holds for the wallet file and for a backup that is restored."""
+    cli = InProcessCli(public_folder / "wallet.db")
+    cli.add_player()
+    public_folder.chmod(0o777)
+    os.seteuid(pwd.getpwnam("nobody").pw_uid)
+    try:
+        assert_error_line(cli.run("player", "list"), 3, "run as its owner: sudo -u root")
+        new = InProcessCli(public_folder / "new.db")
+        assert_error_line(new.run("restore", cli.db), 3, "cannot open", str(cli.db), "run as its owner")
+    finally:
+        os.seteuid(0)

@@ -9,6 +9,7 @@ Rules
 4. A check does not open the file: closing it would release the locks that SQLite holds on it in this process.
 """
 
+import errno
 import glob
 import os
 import sqlite3
@@ -53,6 +54,8 @@ def check_path(path: Path) -> None:
         raise DatabaseUnusable(describe_denial(path)) from error
     except OSError:
         pass  # A missing file is a new wallet. The checks below find everything else.
+    if _is_circular(path):
+        raise DatabaseUnusable(f"{path} is a symbolic link that leads to itself; choose a file with --db")
     if path.is_dir():
         raise DatabaseUnusable(f"{path} is a folder; name a file in it with --db, such as {path / 'minwallet.db'}")
     if path.exists() and not path.is_file():
@@ -72,6 +75,14 @@ def check_path(path: Path) -> None:
                 " remove the other name, or work on a copy"
             )
     check_place(path)
+
+
+def _is_circular(path: Path) -> bool:
+    try:
+        path.stat()
+    except OSError as error:
+        return error.errno == errno.ELOOP
+    return False
 
 
 def check_place(path: Path) -> None:
