@@ -352,14 +352,11 @@ def _drain(letter: str, amount: int) -> Sequence[RequestSpec]:
     return [bet(letter, amount), result(letter, 0)]
 
 
-def _cancel_bet(id: str, changes: Mapping[str, object]) -> RequestSpec:
-    return refund(id).with_fields(ticket_id=changes["ticket_id"]) if "ticket_id" in changes else refund(id)
-
-
 VELA = ProtocolSuite(
     load_protocol("vela"),
     balance_request=authenticate,
-    cancel_bet=_cancel_bet,
+    cancel_bet=refund,
+    id_field="ticket_id",
     drain=_drain,
     is_success=_is_success,
     get_code=lambda fields: fields.get("status_code"),

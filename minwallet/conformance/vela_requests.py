@@ -84,13 +84,13 @@ SAME_PARTS = ResponseCheck(
 def malformed(name: str, subject: str, ask: RequestSpec, spec: str = "", number: int = 2001) -> Case:
     """Return the case of a malformed request. It is a must if `spec` quotes the specification, else advice.
 
-    `subject` begins the rule's sentence.
+    `subject` begins the rule's sentence. A server error that moves no money is advice for each of these requests alike.
     """
-    rule = f"{subject} is refused and moves no money."
+    rule = f"{subject} is not accepted and moves no money."
     placed, money = ([bet("a", 5).accepted(-5)], -5) if ask.operation == "result" else ([], 0)
     if spec:
-        return must(name, rule, spec, *placed, ask.refused(money, should=code(number, BAD_ROW)))
-    return should(name, rule, BAD_ROW, *placed, ask.refused(money, should=code(number, BAD_ROW)))
+        return must(name, rule, spec, *placed, ask.not_accepted(money, should=code(number, BAD_ROW)))
+    return should(name, rule, BAD_ROW, *placed, ask.not_accepted(money, should=code(number, BAD_ROW)))
 
 
 def twice(value: str) -> list[str]:

@@ -340,10 +340,6 @@ def _get_balance(fields: Mapping[str, Any]) -> tuple[int, ...] | None:
     return None if cents is None else (cents,)
 
 
-def _cancel_bet(id: str, changes: Mapping[str, object]) -> RequestSpec:
-    return cancel(id).with_fields(id=changes["id"]) if "id" in changes else cancel(id)
-
-
 def _drain(letter: str, amount: int) -> Sequence[RequestSpec]:
     return [bet(letter, amount)]
 
@@ -351,7 +347,8 @@ def _drain(letter: str, amount: int) -> Sequence[RequestSpec]:
 WALLET_V2 = ProtocolSuite(
     load_protocol("wallet-v2"),
     balance_request=credit,
-    cancel_bet=_cancel_bet,
+    cancel_bet=cancel,
+    id_field="id",
     drain=_drain,
     is_success=_is_success,
     get_code=lambda fields: fields.get("err_code"),

@@ -99,10 +99,11 @@ def with_fraction(number: int) -> float:
 def malformed(name: str, subject: str, ask: RequestSpec, spec: str = "") -> Case:
     """Return the case of a malformed request. It is a must if `spec` quotes the specification, else advice.
 
-    `subject` begins the rule's sentence. A win follows its bet, because a wallet may refuse a win without a bet.
+    `subject` begins the rule's sentence. A server error that moves no money is advice for each of these requests alike.
+    A win follows its bet, because a wallet may refuse a win without a bet.
     """
-    rule = f"{subject} is refused and moves no money."
+    rule = f"{subject} is not accepted and moves no money."
     placed, money = ([bet("a", 5).accepted(-5)], -5) if ask.operation == "win" else ([], 0)
     if spec:
-        return must(name, rule, spec, *placed, ask.refused(money, should=code(100)))
-    return should(name, rule, MALFORMED_ROW, *placed, ask.refused(money, should=code(100)))
+        return must(name, rule, spec, *placed, ask.not_accepted(money, should=code(100)))
+    return should(name, rule, MALFORMED_ROW, *placed, ask.not_accepted(money, should=code(100)))

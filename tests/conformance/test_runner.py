@@ -10,8 +10,11 @@ from starlette.types import Receive, Scope, Send
 from minwallet.conformance import PROTOCOL_SUITES, load_suite
 from minwallet.conformance.balances import BalanceFault, SetupError, WalletUnreachable
 from minwallet.conformance.client import MAX_CONCURRENT_REQUESTS, Client, parse_base_url
-from minwallet.conformance.dsl import All, Case
-from minwallet.conformance.runner import Runner
+from minwallet.conformance.dsl import All, Case, must
+from minwallet.conformance.junit import render_junit
+from minwallet.conformance.report import describe_skips
+from minwallet.conformance.runner import OpenBet, Runner
+from minwallet.conformance.wallet_v2_requests import bet
 from minwallet.protocols.registry import PROTOCOLS
 from minwallet.protocols.wire import HttpRequest
 from tests.conformance import flaws
@@ -169,11 +172,11 @@ def test_cases_with_the_whole_balance_are_the_last(protocol: str) -> None:
 
 
 def test_an_uncancelled_bet_is_reported() -> None:
-    """Its id is in the leftovers."""
+    """Its case and its id are in the leftovers."""
     with connect_client(flaws.AcceptsUnfundedBets("vela")) as asker:
         trial = Runner(asker, FIRST_ID)
         list(trial.run([find_case("vela", "bet-over-balance")]))
-        assert trial.collect_leftovers().open_bets == (str(FIRST_ID),)
+        assert trial.collect_leftovers().open_bets == (OpenBet("bet-over-balance", str(FIRST_ID)),)
 
 
 def test_a_wallet_that_does_not_answer_in_time_fails() -> None:
@@ -203,6 +206,8 @@ def test_an_unreadable_balance_fails_the_case() -> None:
         (ReferenceWallet("vela"), {"token": "nobody_at_all"}, "no balance for --token, so no case was run: HTTP 200"),
         (ReferenceWallet("vela"), {"second": "alices_session"}, "--second-token must belong to another player"),
         (ReferenceWallet("vela"), {"second": "alices_euro_session"}, "--second-token must belong to another player"),
+        (ReferenceWallet("vela"), {"expired": "bobs_session"}, "--expired-token must belong to the player and the"),
+        (ReferenceWallet("vela"), {"revoked": "alices_euro_session"}, "--revoked-token must belong to the player"),
         (
             ReferenceWallet("wallet-v2"),
             {"currency": "alices_session"},
@@ -256,6 +261,96 @@ def test_a_base_url_must_be_http(text: str) -> None:
 def test_a_base_url_may_have_a_path() -> None:
     """A callback key is an example."""
     assert parse_base_url("https://wallet.example.com/key/") == "https://wallet.example.com/key"
+
+
+@pytest.mark.parametrize(
+    ("token", "text", "shown"),
+    [
+        ("t", "Connection refused for access_token=t&game=t_1", "Connection refused for access_token={token}&game=t_1"),
+        ("a+b", "code=a%2Bb or a+b", "code={token} or {token}"),
+        ("alices_session", "xalices_sessionx", "x{token}x"),
+    ],
+)
+def test_a_short_token_is_redacted_only_as_a_whole_word(token: str, text: str, shown: str) -> None:
+    """A long one is redacted inside of words too."""
+    with Client(load_suite("vela"), "http://127.0.0.1:1", {"token": token}, 5) as asker:
+        assert asker.sanitize(text) == shown
+
+
+def test_a_race_is_tried_several_times() -> None:
+    """Each try has new ids, and the first failure ends the case."""
+    with connect_client(flaws.DebitsThirdRace("wallet-v2")) as asker:
+        trial = Runner(asker, FIRST_ID)
+        (finding,) = trial.run([find_case("wallet-v2", "same-bet-at-once")])
+        assert (finding.verdict, finding.came) == ("fail", "all 8 accepted, balance 0.40 lower")
+        assert finding.labels[0] == "sent at once (1 of 8)"
+        assert trial.collect_leftovers().used_ids == (FIRST_ID, FIRST_ID + 2)
+
+
+def test_concurrent_requests_use_open_connections() -> None:
+    """Balance queries open the connections, so the requests arrive together."""
+    ports: list[int] = []
+    paths: list[str] = []
+    wallet = ReferenceWallet("vela")
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        ports.append(scope["client"][1])
+        paths.append(scope["path"])
+        await wallet(scope, receive, send)
+
+    with run_app(app) as url, Client(load_suite("vela"), url, TOKENS | {"unknown": "u"}, 5) as asker:
+        list(Runner(asker, FIRST_ID, race_delays_s=(0,)).run([find_case("vela", "bets-at-once")]))
+    first = paths.index("/api/bet")
+    assert len({*ports[first : first + MAX_CONCURRENT_REQUESTS]}) == MAX_CONCURRENT_REQUESTS
+    assert {*ports[first:]} <= {*ports[:first]}
+
+
+def test_a_bug_of_the_kit_loses_no_results() -> None:
+    """The case has the result `error` with the exception, and the next case runs."""
+    broken = must("broken", "A rule.", "A sentence.", bet("a", "five").accepted())  # type: ignore[arg-type]
+    with connect_client(ReferenceWallet("wallet-v2")) as asker:
+        first, second = Runner(asker, FIRST_ID).run([broken, find_case("wallet-v2", "bet")])
+    assert (first.verdict, second.verdict) == ("error", "pass")
+    assert first.came.startswith("TypeError(")
+    (line,) = describe_skips([first, second])
+    assert line.startswith("broken was not judged because of a bug in minwallet: TypeError(")
+    assert 'errors="1"' in render_junit("wallet-v2", [first, second]).decode()
+
+
+def test_a_request_after_a_server_error_has_a_new_connection() -> None:
+    """The server may be about to close the old one."""
+    ports: list[int] = []
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        ports.append(scope["client"][1])
+        await send({"type": "http.response.start", "status": 500 if len(ports) == 2 else 200, "headers": []})
+        await send({"type": "http.response.body", "body": b"{}"})
+
+    with run_app(app) as url, Client(load_suite("vela"), url, {}, 5) as asker:
+        for _ in range(3):
+            asker.send([HttpRequest("GET", "/api/bet")])
+    assert ports[0] == ports[1] != ports[2]
+
+
+def test_only_a_balance_query_is_repeated_after_a_lost_connection() -> None:
+    """It moves no money. A lost bet has no reply, and is not sent again."""
+    paths: list[str] = []
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        paths.append(scope["path"])
+        if len(paths) in (1, 3):
+            # A reply that ends too early: the server closes the connection.
+            await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"9")]})
+            return
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": b"{}"})
+
+    query, bet_request = HttpRequest("GET", "/api/user/authenticate"), HttpRequest("GET", "/api/bet")
+    with run_app(app) as url, Client(load_suite("vela"), url, {}, 5) as asker:
+        assert asker.query(query).status == 200
+        (lost,) = asker.send([bet_request])
+    assert lost.summary.startswith("no reply: ")
+    assert paths == [query.path, query.path, bet_request.path]
 
 
 def test_concurrent_requests_are_sent_together() -> None:
