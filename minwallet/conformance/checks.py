@@ -59,7 +59,7 @@ def format_difference(cents: int) -> str:
 
 
 ACCEPTED = ResponseCheck(
-    "answer", "accepted", lambda came, _: came.summary, cite_contract("the same request again: the same success")
+    "answer", "accepted", lambda came, _: came.summary, cite_contract("The same request again gets the same success.")
 )
 
 

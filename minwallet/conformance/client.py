@@ -23,7 +23,7 @@ import httpx2
 
 from minwallet.bounded_http import HttpReply, describe_error, exchange, open_client
 from minwallet.conformance.checks import Observed, ResponseOutcome
-from minwallet.conformance.dsl import ABSENT, Bindings, ProtocolSuite, RequestSpec
+from minwallet.conformance.dsl import ABSENT, Bindings, ProtocolSuite, RequestSpec, SameAs
 from minwallet.protocols.wire import Call, HttpRequest
 
 MAX_CONCURRENT_REQUESTS = 8
@@ -212,5 +212,11 @@ def _apply_changes(exchange: HttpRequest, changes: Mapping[str, object]) -> Http
 
 
 def _merge_changes(fields: dict[str, Any], changes: Mapping[str, object]) -> dict[str, Any]:
-    new = {name: value(fields[name]) if callable(value) else value for name, value in changes.items()}
+    new = {name: _resolve_change(fields, name, value) for name, value in changes.items()}
     return {name: value for name, value in (fields | new).items() if value is not ABSENT}
+
+
+def _resolve_change(fields: Mapping[str, Any], name: str, value: object) -> object:
+    if isinstance(value, SameAs):
+        return fields[value.field]
+    return value(fields[name]) if callable(value) else value

@@ -63,6 +63,12 @@ UNUSABLE_TOKENS = ("expired", "revoked", "unknown")
 ExpectedOutcome = Literal["accepted", "refused", "not accepted", "exactly one accepted"]
 
 
+class SameAs(NamedTuple):
+    """The value in `RequestSpec.changes` of a field that equals another field of the request."""
+
+    field: str
+
+
 class All(NamedTuple):
     """The player's whole balance plus `plus` units. As a balance change it means that the balance becomes `plus`."""
 
@@ -270,9 +276,9 @@ class Case(NamedTuple):
         return next((step.expectation.should for step in self.steps if step.expectation.should), None)
 
 
-def must(name: str, rule: str, spec: str, *steps: CaseStep) -> Case:
-    """Return a case for a rule of the specification. `spec` quotes the specification."""
-    return Case(name, rule, f"“{spec}”", steps, is_advice=False)
+def must(name: str, rule: str, spec: str, *steps: CaseStep, because: str = "") -> Case:
+    """Return a case for a rule of the specification. `spec` quotes it, and `because` is our conclusion from it."""
+    return Case(name, rule, f"“{spec}”{because and f' {because}'}", steps, is_advice=False)
 
 
 def should(name: str, rule: str, row: str, *steps: CaseStep) -> Case:
@@ -326,6 +332,8 @@ def describe_amount(amount: AmountSpec, unit: int) -> str:
 
 def _describe_value(value: object) -> str:
     """Return a changed value in words: the JSON of a constant, such as `null`, or the name of a function."""
+    if isinstance(value, SameAs):
+        return f"the same as {value.field}"
     if not callable(value):
         return _truncate(json.dumps(value, ensure_ascii=False))
     words = {"str": "as text", "float": "as a decimal"}
