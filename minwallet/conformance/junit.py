@@ -31,12 +31,12 @@ def _render_case(protocol: str, result: CaseResult) -> ElementTree.Element:
     case = ElementTree.Element("testcase", {"classname": f"conformance.{protocol}", "name": result.name})
     match result.verdict:
         case "fail":
-            message = {"message": f"expected: {result.expected}; received: {result.came}"}
+            message = {"message": f"expected: {result.expected}; received: {result.received}"}
             ElementTree.SubElement(case, "failure", message).text = _describe_result(result)
         case "skipped":
-            ElementTree.SubElement(case, "skipped", {"message": result.came})
+            ElementTree.SubElement(case, "skipped", {"message": result.received})
         case "error":
-            ElementTree.SubElement(case, "error", {"message": result.came})
+            ElementTree.SubElement(case, "error", {"message": result.received})
         case "advice":
             ElementTree.SubElement(case, "system-out").text = f"advice\n{_describe_result(result)}"
         case "pass":

@@ -45,7 +45,7 @@ def describe_result(result: CaseResult) -> list[str]:
         before, *after = result.other_balances
         lines.append(_label("other", f"{before} before the case, then {', '.join(after)}"))
     lines += _describe_exchanges(result)
-    lines += [_label("expected", result.expected), _label("received", result.came)]
+    lines += [_label("expected", result.expected), _label("received", result.received)]
     return [*lines, _label("note", result.note)] if result.note else lines
 
 
@@ -82,24 +82,24 @@ def describe_results(results: Sequence[CaseResult]) -> Iterator[str]:
 
 
 def _is_clear(code: CaseResult) -> bool:
-    return "code" in code.came or "accepted" in code.came
+    return "code" in code.received or "accepted" in code.received
 
 
 def _describe_rule(result: CaseResult) -> str:
     """Return the rule, or the difference if the result is an advice on a case that may have passed."""
-    return f"expected {result.expected}, received {result.came}" if "/" in result.name else result.rule
+    return f"expected {result.expected}, received {result.received}" if "/" in result.name else result.rule
 
 
 def _describe_code(result: CaseResult) -> str:
     case, call = result.name.removesuffix(CODE_ADVICE), result.script.rpartition("; ")[2]
-    accepted = result.came.endswith("accepted")
+    accepted = result.received.endswith("accepted")
     difference = f"refuses it with {result.expected}" if accepted else f"has {result.expected}"
-    return f"{case}: '{call}' gets {result.came}, minwallet {difference}"
+    return f"{case}: '{call}' gets {result.received}, minwallet {difference}"
 
 
 def _find_hint(results: Iterable[CaseResult]) -> str:
     """Return a hint if the wallet refuses even a simple bet, else "". A minimum stake is a common reason."""
-    if any(each.name == "bet" and each.verdict == "fail" and each.came.startswith("refused") for each in results):
+    if any(each.name == "bet" and each.verdict == "fail" and each.received.startswith("refused") for each in results):
         return (
             "hint: the wallet refuses a simple bet. If it has a minimum stake, give it with --unit. If it knows the ids"
             " of an earlier run, give a higher --first-id"
@@ -111,7 +111,7 @@ def _find_live_sessions(results: Iterable[CaseResult]) -> Iterator[str]:
     """Yield a hint for each ended session that can read the balance: its token may be a live one."""
     for session in ("expired", "revoked"):
         names = (f"credit-{session}", f"authenticate-{session}")
-        if any(each.name in names and each.came.startswith("accepted") for each in results):
+        if any(each.name in names and each.received.startswith("accepted") for each in results):
             yield f"hint: --{session}-token can read the balance. Check that its session is really {session}"
 
 
@@ -125,7 +125,7 @@ def summarize_broken(results: Iterable[CaseResult], max_width: int) -> Iterator[
     broken = [each for each in results if each.verdict not in ("pass", "skipped")]
     width = max((len(each.name) for each in broken), default=0)
     for each in broken:
-        line = f"{format_verdict(each):6}  {each.name:{width}}  {each.came}"
+        line = f"{format_verdict(each):6}  {each.name:{width}}  {each.received}"
         yield line if len(line) <= max_width else f"{line[: max_width - 1]}…"
 
 
@@ -135,12 +135,12 @@ def _label(name: str, text: str) -> str:
 
 def describe_skips(results: Sequence[CaseResult]) -> list[str]:
     """Return each reason why cases were skipped, with their number, and the cases that this program could not judge."""
-    reasons = Counter(result.came for result in results if result.verdict == "skipped")
+    reasons = Counter(result.received for result in results if result.verdict == "skipped")
     errors = [each for each in results if each.verdict == "error"]
     return [
         *(f"{count} skipped: {reason}" for reason, count in reasons.items()),
         *(
-            f"{each.name} was not judged because of a bug in minwallet: {each.came}; please report it"
+            f"{each.name} was not judged because of a bug in minwallet: {each.received}; please report it"
             for each in errors
         ),
     ]

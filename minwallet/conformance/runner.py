@@ -39,7 +39,7 @@ class CaseResult(NamedTuple):
     `script` has the steps in words; that of an advice ends with the step of the advice. `sent` has all requests up to
     the step that decided, `replies` their replies, and `labels` how each was sent (`sent`, or `sent at once (1 of 8)`).
     `balances` has the first player's balance before the case and after each step, as decimals, and `other_balances`
-    that of the second account, if the case uses one. `expected`, `came` (the actual result) and `answer` (the last
+    that of the second account, if the case uses one. `expected`, `received` (the actual result) and `answer` (the last
     reply) belong to the step that decided. `note` says when the result may be wrong, or is empty.
     """
 
@@ -54,7 +54,7 @@ class CaseResult(NamedTuple):
     balances: tuple[str, ...]
     other_balances: tuple[str, ...]
     expected: str
-    came: str
+    received: str
     answer: str
     verdict: Verdict
     note: str = ""
@@ -233,7 +233,7 @@ class Runner:
             balances=tuple(map(format_amount, case_run.balances if case_run else ())),
             other_balances=tuple(map(format_amount, case_run.other_balances if case_run else ())),
             expected=check.expected,
-            came=check.actual,
+            received=check.actual,
             answer=check.answer,
             verdict=verdict,
             note=_describe_doubt(case),
@@ -255,7 +255,7 @@ def _build_error(case: Case, error: Exception) -> CaseResult:
         balances=no_texts,
         other_balances=no_texts,
         expected="",
-        came=" ".join(repr(error).split()),
+        received=" ".join(repr(error).split()),
         answer="",
         verdict="error",
     )

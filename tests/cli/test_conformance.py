@@ -227,7 +227,7 @@ def test_a_broken_rule_of_the_contract_is_advice() -> None:
     advised = {each["name"]: each for each in result.json["cases"] if each["verdict"] == "advice"}
     assert set(advised) == {"bet-over-credit/code", "bet-refused-stays-refused/code"}
     assert all(each["advice"] and each["spec"].startswith("minwallet's contract: ") for each in advised.values())
-    assert advised["bet-over-credit/code"]["came"] == "code 999"
+    assert advised["bet-over-credit/code"]["received"] == "code 999"
 
 
 def test_codes_of_its_own_are_one_paragraph() -> None:

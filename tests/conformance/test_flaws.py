@@ -100,14 +100,14 @@ def test_a_faulty_wallet_fails_exactly_its_cases(
     assert {name for name, verdict in verdicts.items() if verdict == "advice"} == set(advised.split())
     # A case that begins with steps that failed before is skipped.
     reasons = {f"not run: it begins like the case {name}, which failed" for name in failed}
-    assert {each.came for each in findings if each.verdict == "skipped"} <= reasons
+    assert {each.received for each in findings if each.verdict == "skipped"} <= reasons
 
 
 @pytest.mark.parametrize(("flaw", "protocol"), [(flaws.FailsOnBets, V2), (flaws.AnswersBetsWithHtml, VELA)])
 def test_bets_without_a_proper_answer_fail(flaw: type[flaws.FailsOnBets], protocol: str) -> None:
     """The case `bet` fails and names the answer, and the cases that begin with a bet are not run. Others pass."""
     findings, left = run_all_cases(flaw(protocol))
-    came = {each.name: (each.verdict, each.came) for each in findings}
+    came = {each.name: (each.verdict, each.received) for each in findings}
     words = "HTTP 500" if flaw is flaws.FailsOnBets else "not a JSON object"
     assert came["bet"] == ("fail", f"{words}, balance 0.05 lower")
     assert {verdict for verdict, what in came.values() if what.startswith(words)} == {"fail"}
@@ -115,6 +115,6 @@ def test_bets_without_a_proper_answer_fail(flaw: type[flaws.FailsOnBets], protoc
     assert {came[name][0] for name in ("refusal-has-words", "no-store")} == {"pass"}
     assert set(left.balance_changes.values()) == {0}
     # A page of a foreign wallet is escaped before it reaches a terminal, and its tokens are redacted.
-    assert all(each.isprintable() for finding in findings for each in (finding.answer, finding.came))
+    assert all(each.isprintable() for finding in findings for each in (finding.answer, finding.received))
     assert ElementTree.fromstring(render_junit(protocol, findings)).find("testsuite") is not None
     assert not any("alices_session" in str(finding) for finding in findings)

@@ -66,8 +66,8 @@ def test_a_case_whose_token_is_missing_is_skipped(protocol: str) -> None:
         findings = list(Runner(asker, FIRST_ID).run(load_suite(protocol).cases))
     skipped = [finding for finding in findings if finding.verdict == "skipped"]
     assert {finding.verdict for finding in findings} == {"pass", "skipped"}
-    assert all(finding.came.startswith("give --") and not finding.sent for finding in skipped)
-    given = {finding.came for finding in skipped}
+    assert all(finding.received.startswith("give --") and not finding.sent for finding in skipped)
+    given = {finding.received for finding in skipped}
     expected = {f"give --{name}-token" for name in TOKENS if name != "token"}
     assert given == expected - ({"give --wallet-token"} if protocol == "vela" else set())
 
@@ -110,7 +110,7 @@ def test_tokens_echoed_by_the_wallet_are_redacted() -> None:
     with connect_client(flaws.LeaksTokens("vela")) as asker:
         (finding,) = Runner(asker, FIRST_ID).run([find_case("vela", "authenticate-names-member")])
     assert finding.verdict == "fail"
-    assert "['alice', '{token}']" in finding.came
+    assert "['alice', '{token}']" in finding.received
     assert TOKENS["token"] not in str(finding)
 
 
@@ -138,7 +138,7 @@ def test_a_case_whose_money_is_missing_is_not_run() -> None:
         ("bet-over-credit/code", "skipped"),
     ]
     reason = "not run: --token has 0.59 and the case needs 0.60; money is missing since the case bet"
-    assert {each.came for each in findings[1:]} == {reason}
+    assert {each.received for each in findings[1:]} == {reason}
     assert not any(each.sent for each in findings[1:])
 
 
@@ -150,7 +150,7 @@ def test_a_wallet_that_fails_fails_one_case() -> None:
         double.__class__ = flaws.AlwaysFails
         (first, *_), (second, *_) = ([*trial.run([find_case("wallet-v2", name)])] for name in ("bet", "bet-retry"))
         assert (first.verdict, second.verdict) == ("fail", "skipped")
-        assert second.came == "not run: no balance can be read since the case bet"
+        assert second.received == "not run: no balance can be read since the case bet"
         double.__class__ = ReferenceWallet
         assert [each.verdict for each in trial.run([find_case("wallet-v2", "bet")])] == ["pass"]
 
@@ -184,7 +184,7 @@ def test_a_wallet_that_does_not_answer_in_time_fails() -> None:
     with connect_client(flaws.NeverAnswersBets("wallet-v2"), timeout_s=0.2) as asker:
         trial = Runner(asker, FIRST_ID)
         (finding,) = trial.run([find_case("wallet-v2", "bet")])
-        assert (finding.verdict, finding.came) == ("fail", "no complete reply within 0.2 s, balance 0.05 lower")
+        assert (finding.verdict, finding.received) == ("fail", "no complete reply within 0.2 s, balance 0.05 lower")
         assert trial.collect_leftovers().balance_changes == {"token": 0}
 
 
@@ -195,7 +195,7 @@ def test_an_unreadable_balance_fails_the_case() -> None:
         trial = Runner(asker, FIRST_ID)
         double.__class__ = flaws.AlwaysFails
         (finding,) = trial.run([find_case("vela", "bet")])
-        assert (finding.verdict, finding.came) == ("fail", "no balance: HTTP 500")
+        assert (finding.verdict, finding.received) == ("fail", "no balance: HTTP 500")
         assert trial.collect_leftovers().balance_changes == {"token": None}
 
 
@@ -282,7 +282,7 @@ def test_a_race_is_tried_several_times() -> None:
     with connect_client(flaws.DebitsThirdRace("wallet-v2")) as asker:
         trial = Runner(asker, FIRST_ID)
         (finding,) = trial.run([find_case("wallet-v2", "same-bet-at-once")])
-        assert (finding.verdict, finding.came) == ("fail", "all 8 accepted, balance 0.40 lower")
+        assert (finding.verdict, finding.received) == ("fail", "all 8 accepted, balance 0.40 lower")
         assert finding.labels[0] == "sent at once (1 of 8)"
         assert trial.collect_leftovers().used_ids == (FIRST_ID, FIRST_ID + 2)
 
@@ -311,7 +311,7 @@ def test_a_bug_of_the_kit_loses_no_results() -> None:
     with connect_client(ReferenceWallet("wallet-v2")) as asker:
         first, second = Runner(asker, FIRST_ID).run([broken, find_case("wallet-v2", "bet")])
     assert (first.verdict, second.verdict) == ("error", "pass")
-    assert first.came.startswith("TypeError(")
+    assert first.received.startswith("TypeError(")
     (line,) = describe_skips([first, second])
     assert line.startswith("broken was not judged because of a bug in minwallet: TypeError(")
     assert 'errors="1"' in render_junit("wallet-v2", [first, second]).decode()
