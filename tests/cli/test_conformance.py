@@ -260,6 +260,22 @@ def test_a_live_token_given_as_an_ended_one_gives_a_hint(cli: InProcessCli) -> N
     assert "hint: --expired-token can read the balance. Check that its session is really expired" in live.out
 
 
+def test_a_failure_with_an_ended_session_has_a_note() -> None:
+    """The kit cannot see whose session it is."""
+    result = run_conformance(flaws.RefusesEndedSessions("wallet-v2"), *only("win-expired", "bet-id-per-currency"))
+    assert result.code == 1
+    assert result.out.count("\n  note      right only if --expired-token belongs to the player of --token") == 1
+
+
+def test_the_report_shows_both_balances() -> None:
+    """A case with two accounts has a line for each."""
+    result = run_conformance(flaws.IdsPerPlayer("wallet-v2"), *only("bet-id-of-other-player"))
+    report = result.out.split("\n\n")[2]
+    assert report.startswith("FAIL bet-id-of-other-player: ")
+    assert "\n  balance   100.50 before the case, then 100.45, 100.45\n" in report
+    assert "\n  other     100.50 before the case, then 100.50, 100.45\n" in report
+
+
 def test_server_errors_for_malformed_calls_are_one_paragraph() -> None:
     """They are advice for each call alike, because no money moves. No bet counts as open."""
     names = ("ticket-missing", "ticket-empty", "ticket-in-letters", "bet-in-letters", "bet-empty", "bet-missing")

@@ -14,7 +14,7 @@ from minwallet.conformance.dsl import All, Case, must
 from minwallet.conformance.junit import render_junit
 from minwallet.conformance.report import describe_skips
 from minwallet.conformance.runner import OpenBet, Runner
-from minwallet.conformance.wallet_v2_requests import bet
+from minwallet.conformance.wallet_v2_requests import bet, negative
 from minwallet.protocols.registry import PROTOCOLS
 from minwallet.protocols.wire import HttpRequest
 from tests.conformance import flaws
@@ -95,6 +95,13 @@ def test_a_case_without_ids_uses_none() -> None:
         trial = Runner(asker, FIRST_ID)
         list(trial.run([find_case("wallet-v2", "credit-names-player")]))
         assert trial.collect_leftovers().used_ids is None
+
+
+def test_a_field_can_repeat_another_one() -> None:
+    """A cancel with round_id names the round of its bet."""
+    with connect_client(ReferenceWallet("wallet-v2")) as asker:
+        (finding,) = Runner(asker, FIRST_ID).run([find_case("wallet-v2", "cancel-with-round")])
+    assert '"id": 1000, "round_id": 1000' in finding.sent[1]
 
 
 def test_tokens_are_redacted_in_results() -> None:
@@ -307,13 +314,13 @@ def test_concurrent_requests_use_open_connections() -> None:
 
 def test_a_bug_of_the_kit_loses_no_results() -> None:
     """The case has the result `error` with the exception, and the next case runs."""
-    broken = must("broken", "A rule.", "A sentence.", bet("a", "five").accepted())  # type: ignore[arg-type]
+    broken = must("broken", "A rule.", "A sentence.", bet("a", 5).with_fields(no_such_field=negative).accepted())
     with connect_client(ReferenceWallet("wallet-v2")) as asker:
         first, second = Runner(asker, FIRST_ID).run([broken, find_case("wallet-v2", "bet")])
     assert (first.verdict, second.verdict) == ("error", "pass")
-    assert first.received.startswith("TypeError(")
+    assert first.received == "KeyError('no_such_field')"
     (line,) = describe_skips([first, second])
-    assert line.startswith("broken was not judged because of a bug in minwallet: TypeError(")
+    assert line.startswith("broken was not judged because of a bug in minwallet: KeyError(")
     assert 'errors="1"' in render_junit("wallet-v2", [first, second]).decode()
 
 
