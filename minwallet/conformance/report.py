@@ -27,14 +27,15 @@ UNCLEAR_TITLE = (
 
 LEGEND = """\
 How to read the reports:
-- FAIL: the wallet breaks the quoted sentence of the specification.
+- FAIL: the wallet breaks the quoted sentence of the specification. A sentence after the quotation is our conclusion.
 - advice: the specification leaves this open, and the wallet differs from minwallet's own contract.
-- "balance 0.05 lower" compares the player's balance with the one before the case. Requests contain cents, so 5 is 0.05.
+- "balance 0.05 lower" compares the player's balance with the one before the case. "other" is the second account.
+- Requests and replies contain cents, so 5 is 0.05.
 - {token} is the session of --token. Other names in braces are those of the other options."""
 
 
 def describe_result(result: CaseResult) -> list[str]:
-    """Return the report of one result: the rule, what was sent, what was expected, and what came."""
+    """Return the report of one result: the rule, what was sent, what was expected and received."""
     source = result.spec if result.advice else f"specification: {result.spec}"
     lines = [_label("rule", source)]
     if result.balances:
