@@ -135,6 +135,9 @@ class Settings(BaseModel):
     def _resolve_db_path(cls, path: Path) -> Path:
         if "\0" in str(path):
             raise ValueError("invalid path: must not contain a zero byte")
+        if str(path).startswith(("postgres:", "postgresql:")):
+            # The address is not shown, because it may contain a password.
+            raise ValueError("a wallet on PostgreSQL is not supported yet; name a SQLite file")
         # The lock file is beside the wallet file. Two names of one file must not have two locks.
         return resolve_link(path)
 
