@@ -210,7 +210,8 @@ def _describe_open_error(database: Path, lock_file: Path, error: OSError) -> Dat
     if is_missing or error.errno == errno.EROFS:
         reason = f"cannot write beside '{database.absolute()}': {error.strerror}; choose another place with --db"
         if is_denied:
-            return LockUnavailable(f"{reason}, or {advise_on_owner(_owner_model(database))}")
+            is_roots_folder = not is_visible(database) and _owner_model(database).stat().st_uid == 0
+            return LockUnavailable(reason if is_roots_folder else f"{reason}, or {advise_on_owner(database)}")
         return LockUnavailable(reason) if error.errno == errno.EROFS else DatabaseUnusable(reason)
     if is_denied:
         return DatabaseUnusable(describe_denial(lock_file))

@@ -53,6 +53,19 @@ def test_private_folders_are_reported(public_folder: Path, monkeypatch: pytest.M
 
 
 @needs_root
+def test_nobody_is_advised_to_create_a_wallet_as_root(public_folder: Path) -> None:
+    """In root's folder, the error suggests another wallet file."""
+    public_folder.chmod(0o755)
+    os.seteuid(pwd.getpwnam("nobody").pw_uid)
+    try:
+        result = InProcessCli(public_folder / "wallet.db").run("player", "add", "ann", "--currency", "USD")
+    finally:
+        os.seteuid(0)
+    assert_error_line(result, 3, "choose another place with --db")
+    assert "sudo" not in result.err
+
+
+@needs_root
 def test_root_is_not_advised_to_give_its_home_away() -> None:
     """The wallet gets a folder of its own instead."""
     for folder in ("/", pwd.getpwuid(0).pw_dir):

@@ -244,8 +244,9 @@ def find_foreign_wallet(copy: Path, path: Path) -> tuple[int, int] | None:
         with preserve_wal(replaced), closing(sqlite3.connect(copy.absolute().as_uri(), uri=True)) as db:
             db.execute("ATTACH ? AS replaced", (f"{replaced.absolute().as_uri()}?mode=ro",))
             has_entries, has_same = db.execute(
-                "SELECT EXISTS (SELECT 1 FROM replaced.transactions), EXISTS (SELECT 1 FROM replaced.transactions AS old"
-                " JOIN main.transactions AS new ON new.seq = old.seq AND new.hash = old.hash)"
+                "SELECT EXISTS (SELECT 1 FROM replaced.transactions),"
+                " EXISTS (SELECT 1 FROM replaced.transactions AS old JOIN main.transactions AS new"
+                " ON new.seq = old.seq AND new.hash = old.hash)"
             ).fetchone()
             if not has_entries or has_same:
                 return None
