@@ -154,9 +154,9 @@ def _load_service_settings(db_option: Path | None) -> "tuple[Settings, Settings]
 
     here = load_settings(db=db_option)
     db = _absolute_path(here.db)
-    if not db.parent.is_dir():
-        raise UsageError(f"no such folder '{db.parent}'; create it first, or name another wallet file with --db")
     try:
+        if not db.parent.is_dir():
+            raise UsageError(f"no such folder '{db.parent}'; create it first, or name another wallet file with --db")
         with chdir(db.parent):
             return here, load_settings(db=db)
     except PermissionError as error:

@@ -1,5 +1,6 @@
 """Checks of the automatic backups."""
 
+import os
 import shlex
 from collections.abc import Iterator
 from pathlib import Path
@@ -7,7 +8,9 @@ from stat import S_IRWXG, S_IRWXO, S_IWGRP, S_IWOTH
 
 from minwallet.config import Settings, parse_duration
 from minwallet.doctor.diagnosis import Diagnosis, fail, ok, warn
+from minwallet.doctor.file_permissions import can_write
 from minwallet.operations.maintenance import AUTO_PREFIX, check_not_lost, find_backups, parse_backup_time_s
+from minwallet.storage.database_files import is_visible, user_name
 from minwallet.storage.errors import DatabaseLost
 from minwallet.wallet.backup_status import OVERDUE_INTERVALS
 
@@ -46,6 +49,13 @@ def check_backups(settings: Settings, now_ms: int) -> Iterator[Diagnosis]:
         yield warn("backups", f"the newest, {backups[-1]}, is {age_s // 60} minutes old; check the server's log")
     else:
         yield ok("backups", f"{len(backups)}, the newest is {backups[-1]}")
+    uid = settings.db.stat().st_uid if is_visible(settings.db) else os.geteuid()
+    if not can_write(uid, Path(folder).stat()):
+        yield fail(
+            "backups",
+            f"user {user_name(uid)}, the owner of the wallet, cannot write in {folder}; correct the folder's owner and"
+            " permissions",
+        )
     if Path(folder).stat().st_mode & (S_IWGRP | S_IWOTH):
         yield warn("backups", f"other users can replace the backups in {folder}; run: chmod go-w {shlex.quote(folder)}")
     if readable := [backup for backup in backups if backup.stat().st_mode & (S_IRWXG | S_IRWXO)]:

@@ -64,9 +64,9 @@ def _find_owner_problems(db: Path, companions: Sequence[Path]) -> Iterator[Diagn
                 f"{file} belongs to user {user_name(other)}, but the wallet file to {owner}, who cannot use it;"
                 f" run: sudo chown --reference={_quote_path(db)} {_quote_path(file)}",
             )
-    if folder.stat().st_uid == uid and not _can_write(uid, folder.stat()):
+    if folder.stat().st_uid == uid and not can_write(uid, folder.stat()):
         yield fail("file", f"the owner of {folder} cannot write in it; run: chmod u+w {_quote_path(folder)}")
-    elif not _can_write(uid, folder.stat()):
+    elif not can_write(uid, folder.stat()):
         yield fail(
             "file",
             f"the folder {folder} belongs to user {user_name(folder.stat().st_uid)}, but the wallet file to {owner},"
@@ -81,7 +81,7 @@ def _find_owner_problems(db: Path, companions: Sequence[Path]) -> Iterator[Diagn
             )
 
 
-def _can_write(uid: int, folder: os.stat_result) -> bool:
+def can_write(uid: int, folder: os.stat_result) -> bool:
     """Return True if this user may create files in the folder."""
     if uid == 0 or folder.st_mode & S_IWOTH:
         return True

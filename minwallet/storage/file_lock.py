@@ -156,6 +156,10 @@ class DatabaseLock:
 
 
 def lock_file_path(database: Path) -> Path:
+    if database == Path():
+        raise DatabaseUnusable(
+            "the name of the wallet file is empty or '.'; name a file with --db, such as minwallet.db"
+        )
     if not database.name:
         raise DatabaseUnusable(
             f"{database} is a folder; name a file in it with --db, such as {database / 'minwallet.db'}"

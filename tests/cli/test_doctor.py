@@ -1,6 +1,7 @@
 """`minwallet doctor`, with real files and real faults, which it does not change."""
 
 import os
+import pwd
 import resource
 import shutil
 import socket
@@ -358,6 +359,13 @@ def test_missing_and_old_backups_are_warnings(wallet_cli: InProcessCli, folder: 
     run_doctor_unchanged(wallet_cli, **settings).assert_has("warn", "backups", "minutes old", "log")
     (copies / format_backup_name(wallet_cli.db.stem, time.time_ns() // 1_000_000, "auto-")).write_text("")
     run_doctor_unchanged(wallet_cli, **settings).assert_has("ok", "backups", "2, the newest is")
+    if os.geteuid() == 0:
+        nobody = pwd.getpwnam("nobody").pw_uid
+        os.chown(wallet_cli.db, nobody, -1)
+        run_doctor_unchanged(wallet_cli, **settings).assert_has(
+            "fail", "backups", f"user nobody, the owner of the wallet, cannot write in {copies}"
+        )
+        os.chown(wallet_cli.db, 0, -1)
     run_doctor_unchanged(wallet_cli, MINWALLET_BACKUP_TO="gone").assert_has(
         "fail", "backups", f"the folder {folder}/gone does not exist; create it"
     )

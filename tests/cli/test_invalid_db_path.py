@@ -112,10 +112,10 @@ def test_a_process_that_was_refused_ends_quietly(db: Path) -> None:
 
 @pytest.mark.parametrize("name", ["", ".", "/", "..", "some/.."])
 def test_a_path_without_a_name_is_a_folder(name: str) -> None:
-    """It is refused like a folder."""
+    """It is refused like a folder. An empty name, which a variable without a value gives, is named as such."""
     for command in COMMANDS:
         result = InProcessCli(Path()).run("--db", name, *command.split())
-        assert_error_line(result, 3, "--db")
+        assert_error_line(result, 3, "--db", *(["the name of the wallet file is empty"] if not name else []))
 
 
 @pytest.mark.parametrize("command", ["player list", "player show ann", "deposit ann 1", "session list ann", "verify"])
