@@ -138,6 +138,9 @@ class Settings(BaseModel):
         if "\0" in str(path):
             raise ValueError("invalid path: must not contain a zero byte")
         _refuse_home_folder(str(path))
+        if str(path).startswith(("postgres:", "postgresql:")):
+            # The address is not shown, because it may contain a password.
+            raise ValueError("a wallet on PostgreSQL is not supported yet; name a SQLite file")
         # The lock file is beside the wallet file. Two names of one file must not have two locks.
         return resolve_link(path)
 

@@ -119,8 +119,7 @@ def served(program: PexProgram) -> Iterator[httpx2.Client]:
 
 
 def _read_address(said: IO[str]) -> str:
-    (found,) = re.findall(r" at (http://\S+)", said.readline())
-    return str(found)
+    return next(found[1] for line in said if (found := re.search(r" at (http://\S+)", line)))
 
 
 def _open_client(url: str) -> httpx2.Client:

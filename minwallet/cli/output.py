@@ -50,8 +50,9 @@ def describe_os_error(error: OSError) -> str:
             return "no such file or folder"
         case IsADirectoryError():
             return "it is a folder"
-    reason = error.strerror or str(error)
-    return reason[:1].lower() + reason[1:]
+        case _:
+            reason = error.strerror or str(error)
+            return reason[:1].lower() + reason[1:]
 
 
 @contextmanager

@@ -8,7 +8,7 @@ database can read. Any user of the machine can connect to the port; `connection_
 import asyncio
 import json
 import secrets
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 
 from pydantic import ValidationError
 from starlette.applications import Starlette
@@ -30,6 +30,8 @@ from minwallet.web.gateway.recent_calls import MAX_CALLS, RecentCalls, RecordedC
 from minwallet.web.health import create_health_routes
 from minwallet.web.request_log import ACTOR
 
+Handler = Callable[[Request], Awaitable[Response]]
+
 FOLLOW_INTERVAL_S, HEARTBEAT_S = 0.2, 2
 """The time between two looks for new calls, and between two empty lines, which show that the command has gone."""
 
@@ -49,22 +51,17 @@ def create_control_app(
     `failed=1` only those that failed. With `follow=1` later calls follow, and empty lines as heartbeats.
     """
 
-    def has_key(request: Request) -> bool:
-        authorization = request.headers.get("authorization", "").encode()
-        is_right = secrets.compare_digest(authorization, f"Bearer {key}".encode())
-        if is_right:
-            request.scope[HAS_CONTROL_KEY] = True
-        return is_right
+    def with_key(handle: Handler) -> Handler:
+        async def handle_with_key(request: Request) -> Response:
+            authorization = request.headers.get("authorization", "").encode()
+            if not secrets.compare_digest(authorization, f"Bearer {key}".encode()):
+                return JSONResponse({"detail": "Not Found"}, 404, {"connection": "close"})
+            request.scope[HAS_CONTROL_KEY], request.scope[ACTOR] = True, COMMAND_LINE
+            return await handle(request)
 
-    async def handle_settings(request: Request) -> JSONResponse:
-        if not has_key(request):
-            return _reject_stranger()
-        request.scope[ACTOR] = COMMAND_LINE
-        return JSONResponse({"settings": [each._asdict() for each in settings.list_settings()]})
+        return handle_with_key
 
-    async def handle_control(request: Request) -> JSONResponse:
-        if not has_key(request):
-            return _reject_stranger()
+    async def handle_control(request: Request) -> Response:
         try:
             envelope = Envelope.model_validate_json(await request.body())
             request.scope[ACTOR] = envelope.actor
@@ -77,10 +74,10 @@ def create_control_app(
             return JSONResponse(reply.to_document(), 409)
         return JSONResponse({"done": reply})
 
+    async def send_settings(_: Request) -> Response:
+        return JSONResponse({"settings": [each._asdict() for each in settings.list_settings()]})
+
     async def send_calls(request: Request) -> Response:
-        if not has_key(request):
-            return _reject_stranger()
-        request.scope[ACTOR] = COMMAND_LINE
         query = request.query_params
         lines = _stream_calls(
             recent_calls,
@@ -92,15 +89,11 @@ def create_control_app(
         return StreamingResponse(lines, media_type="application/x-ndjson")
 
     routes = [
-        Route("/control", handle_control, methods=["POST"]),
-        Route("/settings", handle_settings, methods=["GET"]),
-        Route("/calls", send_calls, methods=["GET"]),
+        Route("/control", with_key(handle_control), methods=["POST"]),
+        Route("/settings", with_key(send_settings), methods=["GET"]),
+        Route("/calls", with_key(send_calls), methods=["GET"]),
     ]
     return Starlette(routes=[*routes, *create_health_routes(wallet, sqlite_version)])
-
-
-def _reject_stranger() -> JSONResponse:
-    return JSONResponse({"detail": "Not Found"}, 404, {"connection": "close"})
 
 
 async def _stream_calls(

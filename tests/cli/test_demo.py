@@ -188,7 +188,6 @@ def test_an_unusable_wallet_is_an_error(cli: InProcessCli, tmp_path: Path) -> No
 def test_a_port_in_use_is_an_error(tmp_path: Path) -> None:
     """The error names the port and the option for another."""
     cli = InProcessCli(tmp_path / "new.db")
-    cli("agent", "add", "brand2")
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         for option, other in (("--port", "--provider-port"), ("--provider-port", "--port")):

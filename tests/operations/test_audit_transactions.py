@@ -29,9 +29,9 @@ class AuditedWallet(Wallet):
     """A wallet on a SQLite file, at a clock that the test moves."""
 
     def __init__(self, store: SqliteStore) -> None:
+        self.now_ms = 1_700_000_000_000
         super().__init__(store, lambda: self.now_ms)
         self.sqlite = store
-        self.now_ms = 1_700_000_000_000
 
     async def run(self, request: requests.OperationRequest) -> dict[str, Any]:
         """Execute the request, which must succeed."""

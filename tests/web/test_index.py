@@ -25,7 +25,7 @@ def test_the_start_prints_the_addresses_without_the_callback_key(db: Path) -> No
     with running_server(db, **settings) as server:
         assert server.http.get("/").json()["provider"]["wallet-v2"] == ["/KEY/wallet/{wallet_token}"]
         log, url = server.log.read_text(), server.url
-    assert log.splitlines()[1:5] == [
+    assert log.splitlines()[2:6] == [
         f"  back office  {url}/admin",
         f"  API docs     {url}/admin/api/v1/docs",
         f"  wallet-v2    {url}/KEY/wallet/{{wallet_token}}",

@@ -32,7 +32,7 @@ def test_new_bets_are_temporarily_unavailable(db: Path) -> None:
         (reason,) = ready.json()["reasons"]
         assert "MINWALLET_MIN_FREE_MB (900000000)" in reason
         reason = "MINWALLET_MIN_FREE_MB (900000000)"  # the free space changes during the test
-        (line,) = (line for line in server.log.read_text().splitlines() if reason in line)
+        (line,) = (line for line in server.log.read_text().splitlines() if '"message"' in line and reason in line)
         document = json.loads(line)
         assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", document.pop("at"))
         assert reason in document.pop("message")

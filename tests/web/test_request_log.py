@@ -94,6 +94,7 @@ def test_pages_are_logged_with_their_admin(logged_server: Server) -> None:
     client.get(f"/admin/{TYPED_PASSWORD}")
     LoginClient(server, "203.0.113.79").get("/admin/players/default/someone?next=x")
     assert list_requests(server) == [
+        ("command line", "GET", "/settings", 200),
         ("", "POST", "/admin/enter", 403),
         ("admin boss", "POST", "/admin/enter", 303),
         ("admin boss", "GET", "/admin/access", 200),
@@ -106,7 +107,7 @@ def test_pages_are_logged_with_their_admin(logged_server: Server) -> None:
         ("", "GET", "/admin/{rest:path}", 404),
         ("", "GET", "/admin/players/{agent}/{player_id}", 303),
     ]
-    assert read_requests(server)[0]["address"] == "203.0.113.77"
+    assert read_requests(server)[1]["address"] == "203.0.113.77"
     assert read_requests(server)[-1]["address"] == "203.0.113.79"
     log = server.log.read_text()
     assert not [secret for secret in (TYPED_PASSWORD, PASSWORD, "wrong", extract_token(link)) if secret in log]

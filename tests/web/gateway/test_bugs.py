@@ -28,8 +28,10 @@ PLAYERS, TURNS, REPEATS = 40, 12, 3
 def broken_server(db: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
     """Yield a server with the bugs, a player for each of them, and 40 other players, each with 100.00."""
 
-    def start_broken(arguments: Sequence[object], *, stderr: TextIO, env: Mapping[str, str]) -> subprocess.Popen[str]:
-        command = [sys.executable, "-m", "tests.web.gateway.broken_server", *map(str, arguments)]
+    def start_broken(
+        arguments: Sequence[object], *, stderr: TextIO, env: Mapping[str, str], wrapper: Sequence[str]
+    ) -> subprocess.Popen[str]:
+        command = [*wrapper, sys.executable, "-m", "tests.web.gateway.broken_server", *map(str, arguments)]
         return subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=stderr, env=dict(env), text=True)
 
     monkeypatch.setattr(support, "start_minwallet", start_broken)
