@@ -13,6 +13,7 @@ from minwallet.cli.output import (
     EXIT_REFUSED,
     OutputError,
     UsageError,
+    describe_os_error,
     print_json,
     print_line,
 )
@@ -92,7 +93,8 @@ TimeoutSecondsOption = Annotated[
     float, typer.Option("--timeout", metavar="SECONDS", help="Maximum time to wait for an answer.")
 ]
 JunitOption = Annotated[
-    Path | None, typer.Option("--junit", metavar="FILE", help="Also write the result to this file, as JUnit XML.")
+    Path | None,
+    typer.Option("--junit", metavar="FILE", readable=False, help="Also write the result to this file, as JUnit XML."),
 ]
 
 
@@ -311,4 +313,6 @@ def _write_junit(file: Path, document: bytes) -> None:
     try:
         file.write_bytes(document)
     except OSError as error:
-        raise OutputError(f"the test is complete, but '{file}' cannot be written: {error.strerror}") from error
+        raise OutputError(
+            f"the test is complete, but '{file}' cannot be written: {describe_os_error(error)}"
+        ) from error

@@ -39,6 +39,5 @@ class BackupStatus:
         if age_s is None or not (self.has_failed or age_s > OVERDUE_INTERVALS * self.interval_s):
             return ""
         state = "fail" if self.has_failed else "are overdue"
-        minutes = "1 minute" if age_s // 60 == 1 else f"{age_s // 60} minutes"
-        newest = "there is none yet" if self.newest_s is None else f"the newest is {minutes} old"
+        newest = "there is none yet" if self.newest_s is None else f"the newest is {age_s // 60} min old"
         return f"automatic backups {state}: {newest}; the server's log has the cause"

@@ -7,9 +7,8 @@ from pathlib import Path
 import pytest
 
 from tests.cli.cli_assertions import assert_error_line
+from tests.cli.permissions import needs_root
 from tests.support import InProcessCli
-
-needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
 
 
 @pytest.mark.parametrize("command", ["systemd", "player list"])
