@@ -21,6 +21,7 @@ from minwallet.cli.dispatch import (
     database_path,
     execute,
     execute_on_file,
+    require_not_lost,
     run_with_store,
 )
 from minwallet.cli.hints import format_failure
@@ -168,6 +169,7 @@ def _add_at_once(context: typer.Context, rows: "Sequence[SeedRow]", file: Path) 
 
     from minwallet.operations.requests import Seed
 
+    require_not_lost(context)
     stderr = Console(stderr=True)
     created: list[Path] = []
     try:
