@@ -327,8 +327,10 @@ def test_a_killed_seed_is_finished_by_the_same_command(server: Server, tmp_path:
         while process.poll() is None and not server.cli("player", "list", "--search", "kill", "--limit", 1)["players"]:
             pass
         process.send_signal(signal.SIGKILL)
-    added = len(server.cli("player", "list", "--search", "kill")["players"])
-    assert server.cli("seed", file) == {"rows": 1500, "players_added": 1500 - added, "accounts_added": 1500 - added}
+    # The server may still add the last lines that it was sent.
+    rest = server.cli("seed", file)
+    assert rest["players_added"] == rest["accounts_added"] < rest["rows"] == 1500
+    assert len(server.cli("player", "list", "--search", "kill")["players"]) == 1500
     assert server.cli("seed", file) == {"rows": 1500, "players_added": 0, "accounts_added": 0}
     server.cli.assert_ledger_valid()
 
