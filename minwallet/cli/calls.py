@@ -32,7 +32,7 @@ def calls(
     """Show the newest provider calls of the running server.
 
     The server keeps calls of all outcomes in memory until it stops: the last 2,000, and the last 500 with a wrong key,
-    an unknown path or an address that is not allowed. A failed call is shown with its reason, request and reply.
+    an unknown path, an address that is not allowed or too many unknown tokens. A failed call is shown with its reason, request and reply.
 
     The newest call is the last line. With --json it is the first of the list. With --json and --follow, each line is
     one JSON document. Press Ctrl-C to stop.

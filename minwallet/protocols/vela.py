@@ -41,6 +41,7 @@ from minwallet.protocols.wire import (
     WalletResponse,
     add_query,
     contains_token,
+    hide_token,
     is_plain_text,
     split_query,
 )
@@ -126,7 +127,8 @@ class Vela:
         redacted = query.replace(f"access_token={call.token}", f"access_token={REDACTED}")
         # The token may be percent-encoded, or stand in another parameter too. Then write the query from the call.
         if redacted == query or contains_token(call.token, redacted):
-            redacted = self.build_request(call._replace(token=REDACTED), now_ms).query.decode()
+            hidden = Call(call.operation, REDACTED, hide_token(call.token, call.command))
+            redacted = self.build_request(hidden, now_ms).query.decode()
         return redacted
 
     def render_error(self, malformed: Malformed, now_ms: int) -> bytes:

@@ -33,6 +33,7 @@ from minwallet.protocols.wire import (
     WalletResponse,
     add_query,
     contains_token,
+    hide_token,
     is_plain_text,
     reject_json_constants,
     split_query,
@@ -120,7 +121,8 @@ class WalletV2:
         redacted = text.replace(f'"{call.token}"', f'"{REDACTED}"')
         # The token may be spelled with JSON escapes, or stand in another field too. Then write the body from the call.
         if redacted == text or contains_token(call.token, redacted):
-            redacted = self.build_request(call._replace(token=REDACTED), now_ms).body.decode()
+            hidden = Call(call.operation, REDACTED, hide_token(call.token, call.command))
+            redacted = self.build_request(hidden, now_ms).body.decode()
         return redacted
 
     def render_error(self, malformed: Malformed, now_ms: int) -> bytes:

@@ -85,6 +85,8 @@ BUG_REASON = "a bug; the traceback is in the server's log"
 MAX_REASON_LENGTH = 300
 """The longest reason, in characters. The text of a foreign protocol's error may be long."""
 
+TOO_MANY_REQUESTS = 429
+
 RATE_LIMITED = "temporarily unavailable: too many unknown tokens came from this address"
 
 logger = logging.getLogger("minwallet")
@@ -178,7 +180,7 @@ class Gateway:
             self._log_fault(fault)
             return self.render_failure(arrival, 503, "temporarily unavailable", str(fault)[:MAX_REASON_LENGTH])
         if isinstance(outcome, SessionUnknown) and self.unknown_tokens.exceeds(self.addresses.resolve(scope)):
-            return self.render_failure(arrival, 429, RATE_LIMITED)
+            return self.render_failure(arrival, TOO_MANY_REQUESTS, RATE_LIMITED)
         if journal_writer and journal_writer.outcome is outcome:
             # Send the stored bytes. The identity check excludes a retry, whose outcome made no row.
             body = journal_writer.reply
@@ -258,15 +260,18 @@ class Gateway:
             record.operation = UNKNOWN_OPERATION
         call = record.call
         record.transaction = "" if call is None or isinstance(call.command, Query) else call.command.id
-        # Without a session the wallet token in the path may be any text, such as a mistyped key.
+        # Without a session the wallet token in the path may be any text, such as a mistyped key. The token of a session
+        # may be in any field then, not only where the protocol has it: without `call`, all texts are masked.
         if holder:
             record.player, record.agent_id = holder.player_id, holder.agent_id
             record.path = record.path.replace("{wallet_token}", holder.wallet_token)
             is_turned_away = False
         else:
-            record.agent_id = scope.get(AGENT_ID)
-            # A caller without an allowed address is a stranger, whatever the call was rejected for.
-            is_turned_away = bool(self.allowed_networks) and not self._is_allowed(scope)
+            record.agent_id, record.call = scope.get(AGENT_ID), None
+            # A caller without an allowed address is a stranger, whatever the call was rejected for. And whoever sends
+            # more unknown tokens than the limit permits would displace the calls of all others.
+            is_stranger = bool(self.allowed_networks) and not self._is_allowed(scope)
+            is_turned_away = is_stranger or outcome == f"http {TOO_MANY_REQUESTS}"
         self.access_log.write(record)
         self.recent_calls.add(record, is_turned_away=is_turned_away)
         self.call_recorder(record.operation, outcome, record.seconds)
@@ -347,7 +352,7 @@ class ProviderEndpoint:
         headers = JSON_HEADERS
         if status == 405:
             headers = [*JSON_HEADERS, (b"allow", gateway.protocol.method.encode())]
-        elif status == 429:
+        elif status == TOO_MANY_REQUESTS:
             headers = [*JSON_HEADERS, RETRY_AFTER_HEADER]
         await send_response(send, status, headers, body)
 

@@ -94,13 +94,38 @@ def test_calls_of_all_outcomes_have_an_address_and_failed_ones_a_reason(server: 
     texts = [call["request"] for call in reversed(shown)]
     assert texts[0] == 'POST /wallet {"type":"bet","code":"TOKEN","bet":100,"id":7,"game":1}'
     assert texts[3] == 'POST /wallet {"type":"bet","code":"…","bet":-1,"id":7,"game":1}'
-    assert texts[5:7] == ['POST /wallet/{wallet_token} {"type":"credit","code":"TOKEN"}', "GET /wallet"]
+    assert texts[5:7] == ['POST /wallet/{wallet_token} {"type":"credit","code":"…"}', "GET /wallet"]
     assert texts[9:] == ["GET /api/bet?access_token=…&ticket_id=5", "POST /…/wallet", "GET /api/bet", "POST /…"]
     assert json.loads(shown[-1]["reply"])["credit"] == 9900
     people = server.cli.run("calls", "--failed").out
     for text in (json.dumps(shown), server.log.read_text(), people):
         assert not [secret for secret in (token, CALLBACK_KEY, TYPED_SECRET) if secret in text]
     assert "          reason   wrong or revoked callback key\n          request  POST /…/wallet\n" in people
+
+
+def test_a_token_in_another_field_is_not_shown(server: Server) -> None:
+    """Neither beside an unknown token, nor beside itself in a call that the wallet accepts."""
+    name = server.cli.add_player()
+    token, wallet, vela = server.cli.open_session(name), f"/{CALLBACK_KEY}/wallet", f"/{CALLBACK_KEY}/api/bet"
+    bet = {"type": "bet", "code": "bob", "bet": 1, "id": 71, "game": 1}
+    for extra in ({"token": token}, {"game": token}, {"time": token[:40]}, {token: 1}, {"x": [token]}):
+        server.http.post(wallet, json=bet | extra)
+    accepted = {"code": token, "game": f"a{token[:40]}", "time": token[:40]}
+    server.http.post(wallet, json=bet | accepted | {"x": token, token: token, "game": f"a{token}"})
+    for access_token, id_ in (("bob", 72), (token, 73)):
+        for field in ("token", "game_code", "key"):
+            query = {"access_token": access_token, "ticket_id": f"{id_}{len(field)}", "total_bet": "1", field: token}
+            server.http.get(vela, params=query)
+    calls = server.cli("calls", "--limit", 12)["calls"]
+    assert [call["outcome"] for call in reversed(calls)] == [
+        *["session_unknown"] * 5,
+        "applied",
+        *["session_unknown"] * 3,
+        *["applied"] * 3,
+    ]
+    assert token not in json.dumps(calls)
+    assert "game_code=TOKEN" in calls[1]["request"]
+    assert "key=TOKEN" in calls[0]["request"]
 
 
 def test_a_key_of_one_agent_sees_the_calls_of_its_agent_only(server: Server, api: ApiClient) -> None:
@@ -182,6 +207,15 @@ async def test_long_requests_are_cut_off_without_their_token() -> None:
         assert "toke" not in document["request"].lower().replace('"token"', "")
     assert good["reply"].endswith(CUT_OFF)
     assert len(bad["id"]) <= 64
+
+
+@pytest.mark.anyio
+async def test_a_number_is_not_cut_in_two() -> None:
+    """A request without a session is cut off before it is masked, and a long number may be a token."""
+    calls, head = RecentCalls(), b'{"note":"' + b"x" * (MAX_TEXT_BYTES - 20) + b'","id":'
+    calls.add(build_call("", head + b"1" * 100 + b"}", reason="wrong"))
+    (document,) = await render_calls(calls.read(1))
+    assert document["request"] == 'POST /wallet {"note":"…","id":' + CUT_OFF
 
 
 @pytest.mark.anyio

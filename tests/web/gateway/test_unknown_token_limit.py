@@ -7,6 +7,7 @@ import httpx2
 import pytest
 
 from minwallet.web.gateway.client_address import ClientAddresses
+from minwallet.web.gateway.recent_calls import MAX_CALLS, MAX_TURNED_AWAY
 from minwallet.web.gateway.unknown_token_limit import (
     MAX_BURST,
     MAX_TRACKED_ADDRESSES,
@@ -47,6 +48,15 @@ def test_too_many_unknown_tokens_limit_an_address(server: Server) -> None:
     answer = server.http.get("/api/bet", params=vela, headers={"x-forwarded-for": "203.0.113.1"})
     assert (answer.status_code, answer.json()["status_code"]) == (429, 500)
     assert send_call(server, "203.0.113.2", code="nobody", type="credit").json()["err_code"] == 102
+
+
+def test_calls_over_the_limit_do_not_displace_others(server: Server) -> None:
+    """They are kept apart, with the calls that were turned away."""
+    send_unknown_tokens(server, "203.0.113.7")
+    for _ in range(MAX_TURNED_AWAY + 20):
+        send_call(server, "203.0.113.7", code="nobody", type="credit")
+    calls = server.cli("calls", "--limit", MAX_CALLS)["calls"]
+    assert sum(call["outcome"] == "http 429" for call in calls) == MAX_TURNED_AWAY
 
 
 def test_known_sessions_are_served_from_a_limited_address(server: Server) -> None:
