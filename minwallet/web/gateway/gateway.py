@@ -204,6 +204,8 @@ class Gateway:
         if self.allowed_networks and not self._is_allowed(scope):
             address = self.addresses.resolve(scope)
             reason = f"this address is not in MINWALLET_CALLBACK_ALLOW; to allow it, add {address}"
+            if self.addresses.has_invalid_header(scope):
+                reason = f"invalid X-Forwarded-For from the proxy {address}: expected an IP address"
             return Rejection(403, "this address may not call", reason)
         if len(scope["query_string"]) > MAX_QUERY_BYTES:
             return Rejection(414, f"the query is longer than {MAX_QUERY_BYTES} bytes")
@@ -211,8 +213,10 @@ class Gateway:
 
     def _is_allowed(self, scope: Scope) -> bool:
         try:
-            address = ip_address(scope["client"][0])
-        except (TypeError, ValueError):
+            address = ip_address(self.addresses.resolve(scope))
+        except ValueError:
+            return False
+        if self.addresses.has_invalid_header(scope):
             return False
         # A listener on `::` sees IPv4 clients as ::ffff:a.b.c.d, and the allow list names them as a.b.c.d.
         if isinstance(address, IPv6Address) and address.ipv4_mapped:

@@ -157,11 +157,16 @@ def test_a_rejected_address_is_named_with_the_setting(db: Path) -> None:
     with running_server(db, MINWALLET_CALLBACK_ALLOW="198.51.100.0/24") as server:
         answer = server.http.post("/wallet", json={}, headers=FORWARDED)
         assert answer.json()["err_desc"] == "this address may not call"
-        (line,) = read_call_lines(server)
-        (call,) = server.cli("calls")["calls"]
+        server.http.post("/wallet", json={}, headers={"x-forwarded-for": "203.0.113.9, secret\u2028x".encode()})
+        line, invalid = read_call_lines(server)
+        call = server.cli("calls")["calls"][1]
+        server.http.get("/metrics", headers={"x-forwarded-for": "secret"})
+        assert "secret" not in server.read_log()
     reason = "this address is not in MINWALLET_CALLBACK_ALLOW; to allow it, add 203.0.113.9"
     assert (line["outcome"], line["reason"], line["address"]) == ("http 403", reason, "203.0.113.9")
     assert (call["outcome"], call["reason"], call["request"]) == ("http 403", reason, "POST /wallet")
+    assert (invalid["outcome"], invalid["address"]) == ("http 403", "127.0.0.1")
+    assert invalid["reason"] == "invalid X-Forwarded-For from the proxy 127.0.0.1: expected an IP address"
 
 
 def build_call(transaction: str, raw: bytes = b"", *, reason: str = "", reply: bytes = b"{}") -> RecordedCall:

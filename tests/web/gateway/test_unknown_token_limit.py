@@ -99,13 +99,13 @@ def test_settlements_are_served_from_a_limited_address(server: Server) -> None:
         ("[2001:db8:1:2:3::4]:443", "2001:db8:1:2::/64"),
         ("2001:db8:1:2:ffff::1", "2001:db8:1:2::/64"),
         ("::ffff:203.0.113.50", "203.0.113.50"),
-        ("not an address", "unknown"),
+        ("not an address", "127.0.0.1"),
         ("203.0.113.50, <script>", "unknown"),
     ],
 )
 def test_the_client_is_what_the_last_trusted_proxy_saw(chain: str, caller: str) -> None:
-    """Entries to the left of it are ignored. An IPv6 address is limited by its network, and all invalid addresses
-    count as one."""
+    """Entries to the left of it are ignored. An IPv6 address is limited by its network. An invalid header counts as
+    the proxy itself."""
     assert _resolve_key("127.0.0.1", chain.encode()) == caller
 
 
