@@ -26,12 +26,14 @@ class Malformed(NamedTuple):
     """A malformed request, with the protocol's error code and a message that names the field.
 
     The message is logged, so it contains no value of the request: a wrong field may contain a token.
-    `operation` is "" if the request names none that is known.
+    `operation` is "" if the request names none that is known. `reason` is for the operator where the specification has
+    a message that says less, such as "Invalid Token"; "" stands for the message.
     """
 
     operation: str
     code: int
     message: str
+    reason: str = ""
 
 
 class AccountHolder(NamedTuple):

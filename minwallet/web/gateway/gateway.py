@@ -44,6 +44,7 @@ fails too, the call gets 503.
 
 import logging
 from collections.abc import Callable
+from contextlib import suppress
 from ipaddress import IPv6Address, ip_address
 from time import perf_counter
 from typing import NamedTuple
@@ -53,7 +54,7 @@ from starlette.types import Receive, Scope, Send
 
 from minwallet.config import Settings
 from minwallet.ledger.commands import Query
-from minwallet.ledger.outcomes import Applied, BalanceShown, Outcome, Refused, Replayed, SessionUnknown
+from minwallet.ledger.outcomes import Outcome, SessionUnknown
 from minwallet.ledger.time_units import MINUTE_MS
 from minwallet.protocols.wire import AccountHolder, Call, Malformed, WireProtocol, list_routes
 from minwallet.storage.errors import DiskFull, StoreError
@@ -63,10 +64,10 @@ from minwallet.web.gateway.access_log import AccessLog
 from minwallet.web.gateway.asgi import AGENT_ID, ClientDisconnected, read_body, send_response
 from minwallet.web.gateway.client_address import ClientAddresses
 from minwallet.web.gateway.http_protocol import OVER_CAPACITY
+from minwallet.web.gateway.outcome_texts import describe_outcome, find_compression
 from minwallet.web.gateway.recent_calls import RecentCalls, RecordedCall
 from minwallet.web.gateway.unknown_token_limit import RETRY_AFTER_HEADER, UnknownTokenLimiter
 from minwallet.web.metrics import UNKNOWN_OPERATION, CallRecorder
-from minwallet.web.refusal_texts import REFUSAL_TEXTS
 
 MAX_BODY_BYTES, MAX_QUERY_BYTES = 8 * 1024, 2 * 1024
 
@@ -157,7 +158,8 @@ class Gateway:
         record.operation = call.operation
         if isinstance(call, Malformed):
             body = protocol.render_error(call, wallet.clock_ms())
-            self._record_call(arrival, "malformed", call.message[:MAX_REASON_LENGTH], body)
+            reason = find_compression(scope) or call.reason or call.message
+            self._record_call(arrival, "malformed", reason[:MAX_REASON_LENGTH], body)
             return 200, body
         record.call = call
         journal_writer = None
@@ -192,8 +194,20 @@ class Gateway:
             assert isinstance(body, bytes), f"{protocol.name} rendered {type(body)}"
             if journal_writer and journal_writer.fault:
                 logger.error("a call was not recorded in the journal because of a bug", exc_info=journal_writer.fault)
-        self._record_call(arrival, *_describe_outcome(outcome, scope), body, session_holder)
+        word, reason = describe_outcome(outcome, scope)
+        if isinstance(outcome, SessionUnknown) and await self._is_unknown_wallet_token(scope):
+            reason = "no agent has this wallet token"
+        self._record_call(arrival, word, reason, body, session_holder)
         return 200, body
+
+    async def _is_unknown_wallet_token(self, scope: Scope) -> bool:
+        """Return whether the path has a wallet token that no agent has."""
+        wallet_token = scope["path_params"].get("wallet_token")
+        if wallet_token is None:
+            return False
+        with suppress(StoreError):  # the call is decided, and only its reason is less exact
+            return wallet_token not in {agent.wallet_token for agent in await self.wallet.store.accounts.list_agents()}
+        return False
 
     def precheck(self, scope: Scope) -> Rejection | None:
         """Return the rejection of a call by its head alone, or None if the call may proceed."""
@@ -359,20 +373,3 @@ class ProviderEndpoint:
         elif status == TOO_MANY_REQUESTS:
             headers = [*JSON_HEADERS, RETRY_AFTER_HEADER]
         await send_response(send, status, headers, body)
-
-
-def _describe_outcome(outcome: Outcome | SessionUnknown, scope: Scope) -> tuple[str, str]:
-    """Return the outcome in one fixed word, for the access log and the label of the metrics, and the reason of a
-    refusal, "" for a success."""
-    match outcome:
-        case Applied():
-            return str(outcome.entry.state), ""
-        case BalanceShown():
-            return "shown", ""
-        case Replayed():
-            return "replayed", ""
-        case SessionUnknown(refusal):
-            is_of_agent = AGENT_ID in scope or "wallet_token" in scope["path_params"]
-            return str(refusal), f"no session {'of this agent ' if is_of_agent else ''}has this token"
-        case Refused(refusal):
-            return str(refusal), REFUSAL_TEXTS[refusal]

@@ -51,7 +51,8 @@ class RecordedCall:
     """One provider call. The gateway fills it in on the way of the call, so that recording costs no second object.
 
     `protocol` is None for a path that no protocol has. `raw` is the request, b"" if it was not read. `call` is None if
-    the request was not parsed, or no session was found for it. `agent_id` is None if neither a session nor a key names the agent.
+    the request was not parsed, or no session was found for it. `agent_id` is None if neither a session nor a key names
+    the agent.
     """
 
     __slots__ = (
