@@ -5,8 +5,8 @@ The way of a call
 
 1. `precheck` looks at the connection and the head only: capacity (503), method (405), caller's address (403), length
    of the query (414). The method comes before everything that could move money. HEAD is not an alias of GET here.
-2. `read_call` reads the body (413 above 8 KiB). A vela call waits for its body's end too: until then the request is
-   incomplete, and may turn out to be invalid.
+2. `read_call` reads the body (413 above 8 KiB, also by the header Content-Length alone). A vela call waits for its
+   body's end too: until then the request is incomplete, and may turn out to be invalid.
 3. `protocol.parse` returns a Call or a Malformed. A malformed request gets the protocol's error with HTTP 200.
 4. `wallet.execute` admits and decides the call. It returns after the commit of what the call wrote.
 5. A call with an unknown token counts against the caller's address (429). This comes after the execution, so calls
@@ -145,7 +145,7 @@ class Gateway:
         A GET's body is read and ignored: before its end the request is incomplete, and may turn out to be invalid.
         Raise ClientDisconnected if the client leaves before the end of the body.
         """
-        body = await read_body(receive, MAX_BODY_BYTES)
+        body = await read_body(scope, receive, MAX_BODY_BYTES)
         if body is None or self.protocol.method == "POST":
             return body
         query: bytes = scope["query_string"]
