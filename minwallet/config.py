@@ -90,7 +90,9 @@ class Settings(BaseModel):
     )
 
     backup_to: str = Field("", description="the folder for automatic backups; empty turns them off")
-    backup_every: str = Field("1h", description="the interval of automatic backups: 15m, 1h, 7d")
+    backup_every: str = Field(
+        "1h", description=f"the interval of automatic backups: 15m, 1h, 7d; at least {MIN_BACKUP_INTERVAL_S}s"
+    )
     backup_keep: int = Field(48, ge=1, le=1_000_000, description="the number of automatic backups to keep")
 
     @field_validator("callback_allow", mode="before")
@@ -135,6 +137,10 @@ class Settings(BaseModel):
     def _resolve_db_path(cls, path: Path) -> Path:
         if "\0" in str(path):
             raise ValueError("invalid path: must not contain a zero byte")
+        _refuse_home_folder(str(path))
+        if str(path).startswith(("postgres:", "postgresql:")):
+            # The address is not shown, because it may contain a password.
+            raise ValueError("a wallet on PostgreSQL is not supported yet; name a SQLite file")
         # The lock file is beside the wallet file. Two names of one file must not have two locks.
         return resolve_link(path)
 
@@ -142,6 +148,7 @@ class Settings(BaseModel):
     @classmethod
     def _resolve_backup_folder(cls, folder: str) -> str:
         """Return the absolute path, which means the same to a server and to `doctor` in another folder."""
+        _refuse_home_folder(folder)
         try:
             return str(Path(folder).absolute()) if folder else ""
         except OSError:
@@ -214,18 +221,22 @@ class Settings(BaseModel):
         """Return True if every caller is trusted as a proxy."""
         return any(map(_matches_any_address, _split_list(self.forwarded_allow)))
 
-    def require_protection(self) -> None:
-        """Raise SettingsError if the server would listen on a public address without protection.
-
-        The protocols do not sign requests. Without a callback key or an allow list, any caller with a token could move
-        money. A settings file that this user may not read is an error too: it could contain the callback key.
-        """
+    def require_readable_files(self) -> None:
+        """Raise SettingsError if a settings file is one that this user may not read: it could set the callback key."""
         for source in self._found.sources:
             if not source.is_readable:
                 raise SettingsError(
                     f"cannot read the settings file '{source.origin}': permission denied, and it could contain the"
                     " callback key; run the server as its owner, or correct its permissions"
                 )
+
+    def require_protection(self) -> None:
+        """Raise SettingsError if the server would listen on a public address without protection.
+
+        The protocols do not sign requests. Without a callback key or an allow list, any caller with a token could move
+        money. See also `require_readable_files`.
+        """
+        self.require_readable_files()
         has_allow_list = self.callback_allow and all(network.prefixlen for network in self.callback_allow)
         if self.callback_key or has_allow_list or is_loopback(self.host):
             return
@@ -244,6 +255,12 @@ class Setting(NamedTuple):
     value: str
     origin: str
     description: str
+
+
+def _refuse_home_folder(path: str) -> None:
+    """Raise ValueError for a path that begins with `~`, which only a shell replaces: it would name a folder `~`."""
+    if re.match("~([^/]*/|$)", path):
+        raise ValueError(f"invalid path {path!r}: ~ is not replaced here; write the whole path")
 
 
 def parse_duration(text: str) -> int:

@@ -24,7 +24,7 @@ What is an error
 A setting that gets lost on its way could be the callback key, and the server would run without protection. So a source
 is either understood completely, or it is an error that names the source and the line:
 
-- a line of `.env` that cannot be parsed, or a reference to a variable that is not set
+- a line of `.env` that cannot be parsed, or a reference `${NAME}` to a variable that is not set
 - an unknown name, also one that misses the prefix MINWALLET_ by a typing mistake
 - a name given twice in one source, also in another case; the case of a variable's name does not matter
 - an empty protection that hides one that another source sets
@@ -98,14 +98,16 @@ def read_sources(known: Collection[str], db: object, default_db: Path) -> Settin
     environment = Source(ENVIRONMENT, _read_environment(known))
     current = _read_folder(Path(), known)
     named = [source for source in (environment, *current) if "db" in source.values]
+    pointer = None
     if db is None:
-        db = _anchor_paths(named[0]).values["db"] if named else default_db
+        pointer = named[0] if named else None
+        db = _anchor_paths(pointer).values["db"] if pointer else default_db
     used, ignored, notices = current, list[Source](), list[str]()
     if folder := _find_other_folder(db):
         own = _read_folder(folder, known)
         if any(source.has_settings for source in own):
             used, ignored = own, current
-        notices = _describe_folders(folder, used, ignored, current)
+        notices = _describe_folders(folder, used, ignored, current, pointer)
     for name in PROTECTIONS:
         _reject_hidden_protection(name, [each for each in (environment, *used) if name in each.values])
         _reject_lost_protection(name, (environment, *used), ignored)
@@ -139,9 +141,12 @@ def _find_other_folder(db: object) -> Path | None:
 
 
 def _describe_folders(
-    folder: Path, used: Sequence[Source], ignored: Sequence[Source], current: Sequence[Source]
+    folder: Path, used: Sequence[Source], ignored: Sequence[Source], current: Sequence[Source], pointer: Source | None
 ) -> list[str]:
-    """Return the notice about the settings of the current folder, if one makes a difference. `db` makes none."""
+    """Return the notice about the settings of the current folder, if one makes a difference. `db` makes none.
+
+    `pointer` is the source that named the wallet file, if one did.
+    """
     effective = {name: value for source in reversed(used) for name, value in source.values.items()}
     if ignored:
         differing = [
@@ -149,7 +154,8 @@ def _describe_folders(
             for each in ignored
             if any(str(effective.get(name)) != str(value) for name, value in each.values.items() if name != "db")
         ]
-        return [f"the settings in {_join(differing)} are ignored, because {folder} has its own"] if differing else []
+        subject = "the other settings" if pointer in differing else "the settings"
+        return [f"{subject} in {_join(differing)} are ignored, because {folder} has its own"] if differing else []
     set_here = [each for each in current if set(each.values) - {"db"}]
     return [f"settings are read from {_join(set_here)}, because {folder} has none"] if set_here else []
 
@@ -163,14 +169,14 @@ def _absolute(source: Source) -> str:
 
 
 def _anchor_paths(source: Source) -> Source:
-    """Return the source with absolute paths, if it is a file in another folder."""
+    """Return the source with absolute paths, if it is a file in another folder. A path with `~` is refused later."""
     if source.file is None or not source.file.is_absolute():
         return source
     folder = source.file.parent
     paths = {
         name: str(folder / value)
         for name in PATHS
-        if isinstance(value := source.values.get(name), str) and value and "\0" not in value
+        if isinstance(value := source.values.get(name), str) and value and "\0" not in value and value[0] != "~"
     }
     return source._replace(values={**source.values, **paths})
 

@@ -14,6 +14,7 @@ from minwallet.cli.output import (
     CommandRefused,
     OutputError,
     UsageError,
+    describe_os_error,
     format_verified,
     print_json,
     print_line,
@@ -33,7 +34,8 @@ if TYPE_CHECKING:
 def backup(
     context: typer.Context,
     dest: Annotated[
-        Path, typer.Argument(metavar="DEST", help="A new file, or a folder for a file named after the time.")
+        Path,
+        typer.Argument(metavar="DEST", readable=False, help="A new file, or a folder for a file named after the time."),
     ],
     as_json: JsonOption = False,
 ) -> None:
@@ -152,7 +154,7 @@ def _explain_os_errors(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise OutputError(f"cannot use '{path}': {error.strerror}; choose another place") from error
+        raise OutputError(f"cannot use '{path}': {describe_os_error(error)}; choose another place") from error
 
 
 @contextmanager

@@ -14,14 +14,17 @@ SHOWN_NOTICES = "minwallet.shown_notices"
 """The key of the notices that were printed, in the context of a command."""
 
 
-def load_command_settings(context: typer.Context, **overrides: object) -> "Settings":
+def load_command_settings(context: typer.Context, *, is_server: bool = False, **overrides: object) -> "Settings":
     """Return the settings of the wallet file that the command works on. Print their notices once, on stderr.
 
-    `overrides` are as in `load_settings`; `db` is the option `--db` by default.
+    `overrides` are as in `load_settings`; `db` is the option `--db` by default. With `is_server`, raise SettingsError
+    for a settings file that this user may not read. Other commands ignore it, and a notice says so.
     """
     from minwallet.config import load_settings
 
     settings = load_settings(**{"db": context.find_root().params["db"], **overrides})
+    if is_server:
+        settings.require_readable_files()
     shown = context.find_root().meta.setdefault(SHOWN_NOTICES, set())
     for notice in settings.notices:
         if notice not in shown:

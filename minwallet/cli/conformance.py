@@ -13,9 +13,9 @@ from minwallet.cli.output import (
     EXIT_REFUSED,
     OutputError,
     UsageError,
+    describe_os_error,
     print_json,
     print_line,
-    print_table,
 )
 from minwallet.ledger.money import format_amount
 from minwallet.protocols.registry import PROTOCOLS
@@ -24,14 +24,14 @@ if TYPE_CHECKING:
     from minwallet.conformance.dsl import Case, ProtocolSuite
     from minwallet.conformance.runner import CaseResult, Leftovers
 
-VERDICTS = ("pass", "fail", "advice", "skipped")
+VERDICTS = ("pass", "fail", "advice", "skipped", "error")
 
 MAX_FIRST_ID = 2**62
 
 MAX_UNIT_CENTS = 10**9
 
-COLUMN_WIDTHS = (8, 40, 36, 36, 40)
-"""The maximum width of each column, so that the first three fit into a narrow terminal."""
+MAX_LINE_CHARS = 79
+"""The maximum length of a line of the summary, so that it fits into a narrow terminal."""
 
 LIVE_SESSION = "A live session"
 
@@ -93,7 +93,8 @@ TimeoutSecondsOption = Annotated[
     float, typer.Option("--timeout", metavar="SECONDS", help="Maximum time to wait for an answer.")
 ]
 JunitOption = Annotated[
-    Path | None, typer.Option("--junit", metavar="FILE", help="Also write the result to this file, as JUnit XML.")
+    Path | None,
+    typer.Option("--junit", metavar="FILE", readable=False, help="Also write the result to this file, as JUnit XML."),
 ]
 
 
@@ -123,7 +124,7 @@ def conformance(
     return.
 
     A broken rule of the specification is a failure, and the exit code is 1. A broken rule of minwallet's own contract
-    is advice.
+    is advice. The output has no line for a case that passes; --json has all cases.
 
     Example: minwallet conformance http://10.0.0.5 --protocol vela --token TOKEN
     """
@@ -154,7 +155,7 @@ def conformance(
         _print_report(findings, counts, leftovers)
     if junit:
         _write_junit(junit, render_junit(protocol, findings))
-    if counts["fail"]:
+    if counts["fail"] or counts["error"]:
         raise typer.Exit(EXIT_REFUSED)
 
 
@@ -260,11 +261,10 @@ def _print_cases(protocol: str, only: Sequence[str], *, as_json: bool) -> None:
         ]  # fmt: skip  # one row
         print_json({"cases": rows})
         return
-    print_table(
-        ["protocol", "case", "rule", "needs"],
-        [(name, case.name, case.rule, describe_needs(case)) for name, case in cases],
-        "no cases",
-    )
+    width = max(len(case.name) for _, case in cases)
+    for name, case in cases:
+        needs = describe_needs(case)
+        print_line(f"{name:9}  {case.name:{width}}  {case.rule}{needs and f' (needs {needs})'}")
     for name in sorted(PROTOCOLS.keys() - PROTOCOL_SUITES.keys()) if not protocol else ():
         print_line(f"{name} has no cases")
 
@@ -278,25 +278,29 @@ def _print_json_report(
     }
     faults = [{**each._asdict(), "change": format_amount(each.change)} for each in leftovers.faults]
     ids = leftovers.used_ids and dict(zip(("first", "last"), map(str, leftovers.used_ids), strict=True))
-    document = {"ok": not counts["fail"], "protocol": protocol, "url": url, "cases": cases, "counts": counts}
-    left = {"change": change, "faults": faults, "open": leftovers.open_bets, "ids": ids}
+    document = {
+        "ok": not counts["fail"] + counts["error"],
+        "protocol": protocol,
+        "url": url,
+        "cases": cases,
+        "counts": counts,
+    }
+    open_bets = [each._asdict() for each in leftovers.open_bets]
+    left = {"change": change, "faults": faults, "open": open_bets, "ids": ids}
     print_json({**document, "left": left})
 
 
 def _print_report(findings: "list[CaseResult]", counts: dict[str, int], leftovers: "Leftovers") -> None:
-    """Print the table of all cases, the reports of the broken rules, and the counts."""
-    from minwallet.conformance.report import describe_leftovers, describe_results, describe_skips, format_verdict
-    from minwallet.conformance.runner import NOT_CHECKED
+    """Print a line for each broken rule, the reports, and the counts."""
+    from minwallet.conformance.report import describe_leftovers, describe_results, describe_skips, summarize_broken
 
-    rows = [
-        map(_truncate_cell, (format_verdict(each), each.name, each.came, each.expected, each.script), COLUMN_WIDTHS)
-        for each in findings
-        if each.came != NOT_CHECKED
-    ]
-    print_table(["verdict", "case", "received", "expected", "sent"], [tuple(row) for row in rows], "no cases")
+    summary = [*summarize_broken(findings, MAX_LINE_CHARS)]
+    for line in summary:
+        print_line(line)
     for paragraph in describe_results(findings):
         print_line(f"\n{paragraph}")
-    print_line("")
+    if summary:
+        print_line("")
     for line in describe_skips(findings):
         print_line(line)
     others = f"{counts['fail']} failed, {counts['advice']} with advice, {counts['skipped']} skipped"
@@ -305,12 +309,10 @@ def _print_report(findings: "list[CaseResult]", counts: dict[str, int], leftover
         print_line(line)
 
 
-def _truncate_cell(text: str, max_width: int) -> str:
-    return text if len(text) <= max_width else f"{text[: max_width - 1]}…"
-
-
 def _write_junit(file: Path, document: bytes) -> None:
     try:
         file.write_bytes(document)
     except OSError as error:
-        raise OutputError(f"the test is complete, but '{file}' cannot be written: {error.strerror}") from error
+        raise OutputError(
+            f"the test is complete, but '{file}' cannot be written: {describe_os_error(error)}"
+        ) from error

@@ -35,6 +35,14 @@ T = TypeVar("T")
 RESPONSE_TIMEOUT_S = 600
 
 
+class ServerDidNotAnswer(StoreError):
+    """No reply of the server to a request that it may have carried out. `reason` is the message without advice."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(f"{reason}; it may have made the change, so check before you repeat the command")
+        self.reason = reason
+
+
 def database_path(context: typer.Context) -> Path:
     """Return the path of the wallet file: the option `--db`, otherwise the setting."""
     return load_command_settings(context).db
@@ -218,10 +226,8 @@ def _send_to_server(endpoint: ControlEndpoint, request: "OperationRequest") -> "
     except httpx2.ConnectError:
         return None
     except httpx2.HTTPError as error:
-        raise StoreError(
-            f"the server (process {endpoint.pid}) did not answer: {str(error) or type(error).__name__};"
-            " it may have made the change, so check before you repeat the command"
-        ) from error
+        reason = f"the server (process {endpoint.pid}) did not answer: {str(error) or type(error).__name__}"
+        raise ServerDidNotAnswer(reason) from error
     try:
         document = response.json()
     except ValueError as error:

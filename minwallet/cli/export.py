@@ -14,7 +14,7 @@ from typing import Annotated, Any, TextIO
 import typer
 
 from minwallet.cli.dispatch import database_path, run_with_store
-from minwallet.cli.output import OutputError, UsageError, print_line, progress_bar
+from minwallet.cli.output import OutputError, UsageError, describe_os_error, print_line, progress_bar
 from minwallet.cli.signals import handle_termination
 from minwallet.ledger.audit import AccountRef
 from minwallet.ledger.entries import Entry
@@ -47,7 +47,7 @@ WriteText = Callable[[str], bool]
 def export(
     context: typer.Context,
     subject: Annotated[ExportSubject, typer.Argument(metavar="ledger|players", help="The data to export.")],
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="The file to write; - for stdout.")],
+    file: Annotated[Path, typer.Argument(metavar="FILE", readable=False, help="The file to write; - for stdout.")],
     file_format: Annotated[
         ExportFormat, typer.Option("--format", help="csv, or jsonl with one JSON document per line.")
     ] = ExportFormat.CSV,
@@ -145,7 +145,7 @@ def _open_destination(file: Path) -> Iterator[WriteText]:
         with handle_termination(), _replace_atomically(file.resolve()) as stream:
             yield lambda text: bool(stream.write(text))
     except OSError as error:
-        raise OutputError(f"cannot write '{file}': {error.strerror}") from error
+        raise OutputError(f"cannot write '{file}': {describe_os_error(error)}") from error
 
 
 @contextmanager

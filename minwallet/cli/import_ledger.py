@@ -43,8 +43,12 @@ NULLABLE_COLUMNS = {"round", "game", "detail", "refusal"}
 
 def import_(
     context: typer.Context,
-    ledger: Annotated[Path, typer.Argument(metavar="LEDGER", help="A file of `minwallet export ledger`.")],
-    players: Annotated[Path, typer.Argument(metavar="PLAYERS", help="A file of `minwallet export players`.")],
+    ledger: Annotated[
+        Path, typer.Argument(metavar="LEDGER", readable=False, help="A file of `minwallet export ledger`.")
+    ],
+    players: Annotated[
+        Path, typer.Argument(metavar="PLAYERS", readable=False, help="A file of `minwallet export players`.")
+    ],
     as_json: JsonOption = False,
 ) -> None:
     """Create a wallet from an exported ledger and its players.

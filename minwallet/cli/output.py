@@ -43,6 +43,18 @@ class OutputError(Exception):
     """A failure to write the command's output."""
 
 
+def describe_os_error(error: OSError) -> str:
+    """Return the reason in lower case, such as `permission denied`."""
+    match error:
+        case FileNotFoundError():
+            return "no such file or folder"
+        case IsADirectoryError():
+            return "it is a folder"
+        case _:
+            reason = error.strerror or str(error)
+            return reason[:1].lower() + reason[1:]
+
+
 @contextmanager
 def progress_bar(description: str) -> Iterator[Callable[[int, int | None], None]]:
     """Show a progress bar on stderr, if stderr is a terminal.

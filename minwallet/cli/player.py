@@ -11,7 +11,7 @@ import typer
 from minwallet.cli.dispatch import execute, query, run_with_store
 from minwallet.cli.limit import print_exclusion
 from minwallet.cli.options import AgentOption, JsonOption, PlayerIdArgument, WideOption, parse_amount_option
-from minwallet.cli.output import CommandRefused, TablePrinter, UsageError, print_json, print_table
+from minwallet.cli.output import CommandRefused, TablePrinter, UsageError, print_json, print_line, print_table
 from minwallet.ledger.money import format_amount
 from minwallet.storage.models import PlayerStatus, StatusFilter
 
@@ -70,7 +70,8 @@ def list_(
 ) -> None:
     """List the players of all agents, or search for some.
 
-    An active player is neither blocked nor excluded.
+    An active player is neither blocked nor excluded. With --json, `status` is active or blocked, and an excluded
+    player has an `excluded_until`.
 
     Example: minwallet player list --search ali --status active --limit 20
     """
@@ -83,12 +84,19 @@ def list_(
         print_json(query(context, request))
         return
     printer = TablePrinter(PLAYER_COLUMNS, required=REQUIRED_COLUMNS, wide=wide)
+    # One player more than the table shows tells if there are more.
+    request = request.model_copy(update={"limit": limit and limit + 1})
 
     async def work(store: "SqliteStore") -> None:
+        found = 0
         async for page in read_player_pages(Wallet(store), request):
-            if not printer.print_page([row for player in page for row in _build_rows(player)]):
+            shown = page if limit is None else page[: limit - found]
+            found += len(page)
+            if not printer.print_page([row for player in shown for row in _build_rows(player)]):
                 return
         printer.finish("no players found" if search or status else NO_PLAYERS)
+        if limit is not None and found > limit:
+            print_line("(more players exist; raise --limit to see them)")
 
     run_with_store(context, work)
 
@@ -165,7 +173,13 @@ def exclude(
     request = PlayerExclude(agent=agent, player_id=player_id, until=_parse_until(until))
     if request.until and not yes and sys.stdin and sys.stdin.isatty():
         _confirm_exclusion(request)
-    reply = execute(context, request)
+    try:
+        reply = execute(context, request)
+    except CommandRefused as refused:
+        reasons = [
+            reason.replace(f"invalid until '{request.until}'", f"invalid --until {until!r}") for reason in refused.args
+        ]
+        raise CommandRefused(reasons) from refused
     print_json(reply) if as_json else print_exclusion(reply)
 
 

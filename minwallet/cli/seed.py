@@ -9,13 +9,20 @@ import csv
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import nullcontext
-from itertools import chain
+from itertools import chain, pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import typer
 
-from minwallet.cli.dispatch import database_path, execute, run_with_store
+from minwallet.cli.dispatch import (
+    ServerDidNotAnswer,
+    announce_new_wallet,
+    database_path,
+    execute,
+    execute_on_file,
+    run_with_store,
+)
 from minwallet.cli.hints import format_failure
 from minwallet.cli.options import JsonOption
 from minwallet.cli.output import (
@@ -40,18 +47,40 @@ if TYPE_CHECKING:
 
 SEED_COLUMNS = ("player_id", "currency", "balance", "bonus", "token", "agent")
 
+AMOUNT_COLUMNS = ("balance", "bonus")
+
 SEPARATORS = {",": "','", ";": "';'", "\t": "tab"}
 """The separators of columns, with their names. A spreadsheet with decimal commas writes `;` or a tab."""
+
+SEPARATOR_LINE = re.compile('"?sep=(.)"?', re.IGNORECASE)
+"""A first line in which a spreadsheet names the separator. Excel reads and obeys it, and other programs write it."""
+
+DECIMAL_COMMA = re.compile("[0-9]+,[0-9]{1,2}", re.ASCII)
+
+NO_BREAK_SPACE = re.compile("[\u00a0\u202f]")
+"""The spaces that spreadsheets put between thousands. In a message they are shown as usual spaces."""
 
 ROWS_PER_SLICE = 100
 """The number of lines in one request to a server. A bet may have to wait for its transaction of about 10 ms."""
 
 
+REPEAT_ADVICE = "run the command again; it adds only what is missing"
+
+
 class SeedFile(NamedTuple):
-    """The records of a file, each with the number of its last line, and the separator of the columns."""
+    """The records of a file, each with the number of its last line, and the separator of the columns.
+
+    A record with too few or too many columns has only the field `""`, with the reason.
+    """
 
     records: list[tuple[int, dict[str, str]]]
     separator: str
+
+    @property
+    def has_decimal_comma(self) -> bool:
+        """Return True if an amount has a decimal comma."""
+        amounts = (fields.get(name, "") for _, fields in self.records for name in AMOUNT_COLUMNS)
+        return self.separator != "," and any(map(DECIMAL_COMMA.fullmatch, amounts))
 
 
 def seed(
@@ -61,6 +90,7 @@ def seed(
         typer.Argument(
             metavar="FILE.csv",
             allow_dash=True,
+            readable=False,
             help=f"A CSV file with the columns {','.join(SEED_COLUMNS)}; - reads standard input.",
         ),
     ],
@@ -70,6 +100,8 @@ def seed(
 
     If a line is invalid, nothing is added. Existing players stay unchanged, so an interrupted command can be repeated.
     A token in the file does not expire. The separator may be a comma, or with decimal commas a semicolon or a tab.
+    A first line `sep=;` names it too, and empty rows are skipped. With --json, `rows` minus `accounts_added` is the
+    number of accounts that existed already.
 
     Example: minwallet seed players.csv
     """
@@ -80,7 +112,13 @@ def seed(
     else:
         added = f"{format_count(players_added, 'player')} and {format_count(accounts_added, 'account')} added"
         existing = len(rows) - accounts_added
-        print_line(f"{added}; {existing} existed already" if existing else added)
+        print_line(f"{added}; {_describe_existing(existing)}" if existing else added)
+
+
+def _describe_existing(count: int) -> str:
+    if count == 1:
+        return "1 line names an account that exists already; its money was not changed"
+    return f"{count} lines name accounts that exist already; their money was not changed"
 
 
 def _read_rows(file: Path) -> "list[SeedRow]":
@@ -88,9 +126,11 @@ def _read_rows(file: Path) -> "list[SeedRow]":
     from rich.console import Console
     from rich.progress import track
 
-    records, separator = _read_file(file)
+    content = _read_file(file)
+    records, separator = content
     if separator != ",":
-        print_error(f"minwallet: separator {SEPARATORS[separator]}, decimal comma")
+        comma = ", decimal comma" if content.has_decimal_comma else ""
+        print_error(f"minwallet: separator {SEPARATORS[separator]}{comma}")
     rows: list[SeedRow] = []
     reasons: list[str] = []
     seen: dict[tuple[str, str, str], int] = {}
@@ -129,11 +169,18 @@ def _add_at_once(context: typer.Context, rows: "Sequence[SeedRow]", file: Path) 
     from minwallet.operations.requests import Seed
 
     stderr = Console(stderr=True)
-    with stderr.status(f"writing {len(rows)} lines") if stderr.is_terminal else nullcontext():
-        try:
-            reply = execute(context, Seed(rows=tuple(rows)), create=True)
-        except CommandRefused as refused:
-            raise _build_refusal(refused.args, file) from refused
+    created: list[Path] = []
+    try:
+        with stderr.status(f"writing {len(rows)} lines") if stderr.is_terminal else nullcontext():
+            reply = execute_on_file(
+                database_path(context), Seed(rows=tuple(rows)), create=True, on_created=created.append
+            )
+    except CommandRefused as refused:
+        raise _build_refusal(refused.args, file) from refused
+    finally:
+        # The line would be part of the moving one above, if it were printed before that one is cleared away.
+        for path in created:
+            announce_new_wallet(path)
     return reply["players_added"], reply["accounts_added"]
 
 
@@ -162,8 +209,10 @@ def _add_to_server(context: typer.Context, rows: "Sequence[SeedRow]", file: Path
                 raise CommandRefused(
                     [*refused.args, f"{done}, after you have corrected {name_file(file)}"]
                 ) from refused
+            except ServerDidNotAnswer as fault:
+                raise StoreError(f"{fault.reason}; {REPEAT_ADVICE}") from fault
             except StoreError as fault:
-                raise StoreError(f"{fault}; {done}" if start else str(fault)) from fault
+                raise StoreError(f"{fault}; then {REPEAT_ADVICE}") from fault
             players += reply["players_added"]
             accounts += reply["accounts_added"]
             report_progress(start + len(part), len(rows))
@@ -177,9 +226,20 @@ def _build_refusal(reasons: Sequence[str], file: Path) -> CommandRefused:
 def _read_file(file: Path) -> SeedFile:
     """Return the records of the file. Raise UsageError if it cannot be read, or is not CSV with these columns."""
     lines = iter_text_lines(file)
-    header = next(lines, "")
-    separator = max(SEPARATORS, key=lambda each: len({*SEED_COLUMNS} & {*_split_header(header, each)}))
-    return SeedFile(list(_iter_records(chain([header], lines), separator, file)), separator)
+    header, header_line = next(lines, ""), 1
+    if named := SEPARATOR_LINE.match(header):
+        if named[1] not in SEPARATORS:
+            raise UsageError(
+                f"invalid separator {named[1]!r} in the first line of {name_file(file)}; use a comma, a semicolon or a"
+                " tab"
+            )
+        header, header_line = next(lines, ""), 2
+    separator = named[1] if named else _guess_separator(header)
+    return SeedFile(list(_iter_records(chain([header], lines), separator, file, header_line)), separator)
+
+
+def _guess_separator(header: str) -> str:
+    return max(SEPARATORS, key=lambda each: len({*SEED_COLUMNS} & {*_split_header(header, each)}))
 
 
 def _split_header(line: str, separator: str) -> list[str]:
@@ -189,8 +249,11 @@ def _split_header(line: str, separator: str) -> list[str]:
         return []
 
 
-def _iter_records(lines: Iterable[str], separator: str, file: Path) -> Iterator[tuple[int, dict[str, str]]]:
-    reader = csv.reader(lines, delimiter=separator, strict=True)
+def _iter_records(
+    lines: Iterable[str], separator: str, file: Path, header_line: int
+) -> Iterator[tuple[int, dict[str, str]]]:
+    """Yield the records with the numbers of their last lines. Raise UsageError for a bad header or bad CSV."""
+    reader, skipped = csv.reader(lines, delimiter=separator, strict=True), header_line - 1
     try:
         header = [name.strip() for name in next(reader, [])]
         missing = [name for name in SEED_COLUMNS[:3] if name not in header]
@@ -202,15 +265,28 @@ def _iter_records(lines: Iterable[str], separator: str, file: Path) -> Iterator[
                 wrong = f"unknown {', '.join(map(repr, unknown))}" if unknown else "a column is there twice"
             known = f"{', '.join(SEED_COLUMNS[:3])} and optionally {', '.join(SEED_COLUMNS[3:])}"
             raise UsageError(
-                f"invalid columns in the first line of {name_file(file)}: {wrong}; write {known},"
+                f"invalid columns in the {'first' if header_line == 1 else 'second'} line of {name_file(file)}:"
+                f" {wrong}; write {known},"
                 " separated by commas, semicolons or tabs"
             )
         for values in reader:
-            if values:
-                fields = dict(zip(header, map(str.strip, values), strict=False))
-                yield reader.line_num, fields if len(values) == len(header) else {"": str(len(values))}
+            cells = [*map(str.strip, values)]
+            # Spreadsheets write rows of empty cells below the last one.
+            if any(cells):
+                is_complete = len(cells) == len(header)
+                fields = dict(zip(header, cells, strict=True)) if is_complete else None
+                yield reader.line_num + skipped, fields or {"": _explain_width(cells, header, separator)}
     except csv.Error as error:
-        raise UsageError(f"invalid CSV in {name_file(file)}, line {reader.line_num}: {error}") from error
+        raise UsageError(f"invalid CSV in {name_file(file)}, line {reader.line_num + skipped}: {error}") from error
+
+
+def _explain_width(cells: Sequence[str], header: Sequence[str], separator: str) -> str:
+    """Return the reason against a row with another number of columns than the header."""
+    reason = f"expected {format_count(len(header), 'column')}, as in the header, found {len(cells)}"
+    is_split = any(DECIMAL_COMMA.fullmatch(f"{units},{cents}") for units, cents in pairwise(cells))
+    if separator == "," and len(cells) > len(header) and is_split:
+        return f"{reason}; decimal commas need a semicolon or a tab as separator"
+    return reason
 
 
 def _parse_row(number: int, fields: dict[str, str], *, has_decimal_comma: bool = False) -> "SeedRow":
@@ -221,7 +297,7 @@ def _parse_row(number: int, fields: dict[str, str], *, has_decimal_comma: bool =
     from minwallet.operations.requests import SeedRow
 
     if "" in fields:
-        raise ValueError(f"expected as many columns as in the first line, found {fields['']}")
+        raise ValueError(fields[""])
     try:
         return SeedRow(
             line=number,
@@ -238,9 +314,11 @@ def _parse_row(number: int, fields: dict[str, str], *, has_decimal_comma: bool =
 
 def _parse_amount(text: str, *, has_decimal_comma: bool) -> int:
     """Return the cents of the amount. Raise ValueError if it is not one, or has separators of thousands."""
-    if re.search("[0-9][.,' \u00a0\u202f][0-9]{3}(?![0-9])", text):
-        reason = "write it like 1234.50, without a separator of thousands and with at most two decimals"
+    text = NO_BREAK_SPACE.sub(" ", text)
+    if re.search("[0-9][.,' ][0-9]{3}(?![0-9])", text):
+        example = "1234,50" if has_decimal_comma and "," in text else "1234.50"
+        reason = f"write it like {example}, without a separator of thousands and with at most two decimals"
         raise ValueError(f"invalid amount {text!r:.60}: {reason}")
-    if has_decimal_comma and re.fullmatch("[0-9]+,[0-9]{1,2}", text, re.ASCII):
+    if has_decimal_comma and DECIMAL_COMMA.fullmatch(text):
         text = text.replace(",", ".")
     return parse_amount(text)

@@ -32,7 +32,7 @@ def serve(
     from minwallet.storage.database_files import is_visible
     from minwallet.web.index import list_addresses
 
-    settings = load_command_settings(context, host=host, port=port)
+    settings = load_command_settings(context, is_server=True, host=host, port=port)
     is_new = not is_visible(settings.db)
 
     def print_address(url: str) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
-from minwallet.cli.output import UsageError
+from minwallet.cli.output import UsageError, describe_os_error
 
 STDIN = Path("-")
 
@@ -39,7 +39,7 @@ def iter_text_lines(file: Path) -> Iterator[str]:
             with file.open("rb") as stream:
                 yield from _decode_lines(stream, file)
     except OSError as error:
-        raise UsageError(f"cannot read {name_file(file)}: {error.strerror}") from error
+        raise UsageError(f"cannot read {name_file(file)}: {describe_os_error(error)}") from error
 
 
 def _decode_lines(stream: BinaryIO, file: Path) -> Iterator[str]:

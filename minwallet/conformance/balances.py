@@ -19,6 +19,7 @@ from minwallet.conformance.checks import Observed
 from minwallet.conformance.client import Client
 from minwallet.conformance.dsl import WATCHED_TOKENS, AmountSpec
 from minwallet.ledger.money import format_amount
+from minwallet.protocols.wire import HttpRequest
 
 MIN_BALANCE_UNITS = 20
 """The balance that a player needs for the stakes of the longest case, in units."""
@@ -83,6 +84,10 @@ class WatchedBalances:
             raise BalanceUnreadable(f"no balance in whole cents: {observed.text}")
         return observed.balance
 
+    def open_connections(self, count: int) -> None:
+        """Open connections with concurrent balance queries. The next concurrent requests are sent on them."""
+        self._client.query(self._build_query("token"), count)
+
     def begin_case(self, case: str, tokens: Iterable[str]) -> dict[str, Balance]:
         """Return the balances before a case, by token.
 
@@ -142,9 +147,10 @@ class WatchedBalances:
             )
 
     def _request(self, token: str) -> Observed:
-        client = self._client
-        (observed,) = client.send([client.build(client.suite.balance_request.by(token), _NoBindings())])
-        return observed
+        return self._client.query(self._build_query(token))
+
+    def _build_query(self, token: str) -> HttpRequest:
+        return self._client.build(self._client.suite.balance_request.by(token), _NoBindings())
 
     def _check_setup(self) -> dict[str, int]:
         """Return the balance behind each watched token, in cents.
@@ -158,7 +164,10 @@ class WatchedBalances:
             if not observed.status:
                 raise WalletUnreachable(f"{self._client.url}: {observed.summary}; is that the wallet's address?")
             if observed.outcome != "accepted" or observed.balance is None or observed.fields is None:
-                hint = "; if the wallet has another path, add --path" if observed.status in (404, 405) else ""
+                hint = ""
+                if observed.status in (404, 405):
+                    url = self._client.url + self._build_query(name).path
+                    hint = f"; the URL was {url}: if the wallet has another path, change the URL or add --path"
                 raise SetupError(f"no balance for --{option_name(name)}, so no case was run: {observed.text}{hint}")
             holders[name], balances[name] = self._client.suite.get_player(observed.fields), sum(observed.balance)
             if balances[name] < self._min_cents:
@@ -169,6 +178,13 @@ class WatchedBalances:
             raise SetupError("--second-token must belong to another player with the same currency")
         if "currency" in holders and (holders["currency"][0] != player or holders["currency"][1] == currency):
             raise SetupError("--currency-token must belong to the same player in another currency")
+        for name in (name for name in ("expired", "revoked") if name in self._client.tokens):
+            observed = self._request(name)
+            # Most wallets refuse such a session, and the kit cannot see its player.
+            if observed.outcome == "accepted" and observed.fields is not None:
+                holder = self._client.suite.get_player(observed.fields)
+                if holder != holders["token"]:
+                    raise SetupError(f"--{option_name(name)} must belong to the player and the currency of --token")
         return balances
 
 

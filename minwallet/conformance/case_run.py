@@ -13,6 +13,8 @@ Theory of operation
 Rules:
 
 - A bet without a clear refusal counts as open, so that an unclear reply never leaves a bet behind.
+- A bet that was sent without an id cannot be cancelled.
+- Concurrent requests are sent on connections that are open already, so that they arrive together.
 - The balances that are read last are those of the next case's start, if nothing is sent after them.
 """
 
@@ -23,7 +25,7 @@ from typing import NamedTuple
 from minwallet.conformance.balances import Balance, BalanceUnreadable, WatchedBalances
 from minwallet.conformance.checks import Observed, ResponseCheck, describe_balance_change
 from minwallet.conformance.client import Client
-from minwallet.conformance.dsl import UNUSABLE_TOKENS, All, AmountSpec, Case, CaseStep, RequestSpec, scale_amount
+from minwallet.conformance.dsl import All, AmountSpec, Case, CaseStep, RequestSpec, scale_amount
 from minwallet.ledger.commands import Bet, Cancel, Settle, Win
 
 CAPITAL_ID_OFFSET = 2**63
@@ -40,17 +42,24 @@ class CheckResult(NamedTuple):
 
 
 class Exchange(NamedTuple):
-    """A request and its reply, both in one line without tokens."""
+    """A request and its reply, both in one line without tokens. `label` says how the request was sent."""
 
     request: str
     reply: str
+    label: str
 
 
 class _OpenBet(NamedTuple):
-    """An open bet, with its request and its round."""
+    """A bet that may be open: its request, its id as sent (None without one), its round, and its replies so far.
+
+    `may_be_won` is True after a win without a round, which may belong to any bet.
+    """
 
     spec: RequestSpec
+    id: str | None
     round: str
+    is_accepted: bool
+    may_be_won: bool = False
 
 
 class CaseRun:
@@ -63,16 +72,23 @@ class CaseRun:
         initial_balances: dict[str, Balance],
         allocate_id: Callable[[], int],
         unit: int,
+        *,
+        delay_s: float,
     ) -> None:
         self.exchanges: list[Exchange] = []
         self.balances: list[int] = [sum(initial_balances["token"])]
         """The first player's balance before the case and after each step, in cents."""
+        self.other_balances: list[int] = [sum(each) for name, each in initial_balances.items() if name != "token"][:1]
+        """The same of the second account of the case, if there is one."""
         self.advice_result: CheckResult | None = None
         self.uncancelled_bets: list[str] = []
-        """The ids of the bets that could not be cancelled."""
+        """The ids, as sent, of the bets that could not be cancelled."""
         self.failed_steps: tuple[CaseStep, ...] = ()
         """The steps up to the one with another outcome or balance than expected. Empty without such a step."""
+        self.is_refused = False
+        """True if a step failed because the wallet did not accept a request."""
         self._has_wrong_effect = False
+        self._delay_s = delay_s
         self._client = client
         self._watched = watched
         self._initial_balances = initial_balances
@@ -109,35 +125,54 @@ class CaseRun:
 
     def clean_up(self) -> None:
         """Cancel the open bets, and lose a surplus. A failure here appears in the leftovers."""
-        for (account, id_), bet in self._open_bets.items():
-            (observed,) = self._send(self._client.suite.cancel_bet(id_, bet.spec.changes).by(account))
-            if observed.outcome != "accepted":
-                self.uncancelled_bets.append(id_)
+        remaining = [(account, bet) for (account, id_), bet in self._open_bets.items() if not self._cancel(id_, bet)]
         if self._open_bets:
             self._current_balances = {}
-        for account, start in self._initial_balances.items():
-            self._restore(account, start)
+        lacking = {account for account, start in self._initial_balances.items() if not self._restore(account, start)}
+        self.uncancelled_bets += [
+            bet.id
+            for account, bet in remaining
+            # A bet with an unclear reply that took no money is none, and a win settles its bet.
+            if bet.id is not None and ((bet.is_accepted and not bet.may_be_won) or account in lacking)
+        ]
 
-    def _restore(self, account: str, start: Balance) -> None:
+    def _cancel(self, id: str, bet: _OpenBet) -> bool:
+        """Return True if the wallet accepts the cancel."""
+        if bet.id is None:
+            return False
+        suite, changes = self._client.suite, bet.spec.changes
+        changed_id = {suite.id_field: changes[suite.id_field]} if suite.id_field in changes else {}
+        cancel = suite.cancel_bet(id).by(bet.spec.account)
+        (observed,) = self._send(cancel.with_fields(**changed_id) if changed_id else cancel)
+        return observed.outcome == "accepted"
+
+    def _restore(self, account: str, start: Balance) -> bool:
+        """Lose a surplus. Return False if the balance is lower than at the start, or cannot be read."""
         try:
             balance = self._current_balances.get(account) or self._watched.read(account)
         except BalanceUnreadable:
-            return
+            return False
         surplus = (sum(balance) - sum(start)) // self._unit
         for spec in self._client.suite.drain(f"lost by {account}", surplus) if surplus > 0 else ():
             self._send(spec.by(account))
         if surplus <= 0:
             self._watched.keep(account, balance)
+        return sum(balance) >= sum(start)
 
     def _run_step(self, step: CaseStep) -> CheckResult:
         """Send the step's requests. Check the outcomes, then the balances, then the further checks."""
         self._current_balances = {}
+        if len(step.requests) > 1:
+            self._watched.open_connections(len(step.requests))
         answers = self._send(*step.requests)
         requests = [self._client.describe_request(self._client.build(spec, self)) for spec in step.requests]
-        self.exchanges += map(Exchange, requests, (each.text for each in answers))
+        count = len(requests)
+        labels = [f"sent at once ({number} of {count})" for number in range(1, count + 1)] if count > 1 else ["sent"]
+        self.exchanges += map(Exchange, requests, (each.text for each in answers), labels)
         self._track_open_bets(zip(step.requests, answers, strict=True))
         money, *others = self._read_balance_changes()
         self.balances.append(self.balances[0] + money)
+        self.other_balances += [self.other_balances[0] + each for each in others[:1]]
         expectation, unit = step.expectation, self._unit
         check, should = (each and each.scale(unit) for each in (expectation.check, expectation.should))
         checks = [
@@ -150,11 +185,13 @@ class CaseRun:
             ),
         ]
         self._has_wrong_effect = not all(each.is_ok for each in checks)
+        self.is_refused = expectation.outcome == "accepted" and not checks[0].is_ok
         if check:
             checks.append(self._check_responses(check, answers))
         result = CheckResult(
             ", ".join(each.expected for each in checks),
-            ", ".join(each.actual for each in checks),
+            # A check of a refusal that did not come has the outcome again.
+            ", ".join(dict.fromkeys(each.actual for each in checks)),
             all(each.is_ok for each in checks),
             answers[-1].text,
         )
@@ -181,17 +218,26 @@ class CaseRun:
         return sum(self._initial_balances["token"]) // self._unit
 
     def _send(self, *specs: RequestSpec) -> list[Observed]:
-        return self._client.send([self._client.build(spec, self) for spec in specs])
+        return self._client.send([self._client.build(spec, self) for spec in specs], self._delay_s)
+
+    def _get_sent_id(self, spec: RequestSpec) -> str | None:
+        """Return the id with which a request was sent, None if it was sent without one."""
+        value = self._client.get_field(self._client.build(spec, self), self._client.suite.id_field)
+        return None if value in (None, "") else str(value)
 
     def _track_open_bets(self, answered: Iterable[tuple[RequestSpec, Observed]]) -> None:
         """Update the open bets: bets without a clear refusal that are neither settled nor cancelled since."""
         # Of concurrent requests, a bet may have been executed after its cancel. So the bets of a step are added last.
         placed: dict[tuple[str, str], _OpenBet] = {}
         for spec, observed in answered:
-            account = "token" if spec.token in UNUSABLE_TOKENS else spec.token
+            account = spec.account
             match spec.build_command(self):
                 case Bet(id, _, round) if observed.outcome != "refused":
-                    placed[account, id] = _OpenBet(spec, round)
+                    sent_id = self._get_sent_id(spec)
+                    placed[account, id] = _OpenBet(spec, sent_id, round, observed.outcome == "accepted")
+                case Win(round=None) if observed.outcome == "accepted":
+                    for key in [key for key in self._open_bets if key[0] == account]:
+                        self._open_bets[key] = self._open_bets[key]._replace(may_be_won=True)
                 case Win(round=round) | Settle(id=round) if observed.outcome == "accepted":
                     settled = [key for key, bet in self._open_bets.items() if (key[0], bet.round) == (account, round)]
                     for key in settled:
@@ -206,6 +252,7 @@ def _check_outcomes(expected: str | None, answers: Sequence[Observed]) -> CheckR
     is_ok = (
         expected is None
         or (expected == "exactly one accepted" and outcomes.count("accepted") == 1)
+        or (expected == "not accepted" and "accepted" not in outcomes)
         or {*outcomes} == {expected}
     )
     return CheckResult(expected or "any reply", _summarize([each.summary for each in answers]), is_ok)
@@ -222,5 +269,6 @@ def _compare_change(expected: int, actual: int, prefix: str = "") -> CheckResult
 def _summarize(texts: list[str]) -> str:
     """Return texts as `accepted`, or as `1 accepted and 7 refused (106)` if they differ."""
     if len({*texts}) == 1:
-        return texts[0] if len(texts) == 1 else f"all {len(texts)} {texts[0]}"
+        number = {1: "", 2: "both "}.get(len(texts), f"all {len(texts)} ")
+        return f"{number}{texts[0]}"
     return " and ".join(f"{times} {each}" for each, times in sorted(Counter(texts).items()))

@@ -11,7 +11,8 @@ ResponseOutcome = Literal["accepted", "refused", "unclear"]
 class Observed(NamedTuple):
     """A reply: its HTTP status and headers, its JSON fields (None if it is not an object), and their meaning.
 
-    Without a reply, `status` is 0 and `summary` says why. `balance` has the parts that the protocol reports, in cents.
+    Without a reply, `status` is 0, `summary` says why, and `is_interrupted` is True if there was no connection or it
+    broke. `balance` has the parts that the protocol reports, in cents.
     """
 
     status: int
@@ -22,6 +23,7 @@ class Observed(NamedTuple):
     balance: tuple[int, ...] | None
     summary: str
     text: str
+    is_interrupted: bool = False
 
 
 class ResponseCheck(NamedTuple):
@@ -57,7 +59,7 @@ def format_difference(cents: int) -> str:
 
 
 ACCEPTED = ResponseCheck(
-    "answer", "accepted", lambda came, _: came.summary, cite_contract("the same request again: the same success")
+    "answer", "accepted", lambda came, _: came.summary, cite_contract("The same request again gets the same success.")
 )
 
 

@@ -1,4 +1,12 @@
-"""The HTTP client of the conformance kit. It reads any reply, and removes tokens from all that is shown."""
+"""The HTTP client of the conformance kit. It reads any reply, and removes tokens from all that is shown.
+
+Rules for connections:
+
+- After an HTTP error or a missing reply, the next request opens a new connection. The server may be about to close the
+  old one, and a request on it would look lost.
+- Only a balance query is repeated, once, because it moves no money.
+- Concurrent requests of a case use connections that are already open, so that they arrive together.
+"""
 
 import asyncio
 import json
@@ -15,7 +23,7 @@ import httpx2
 
 from minwallet.bounded_http import HttpReply, describe_error, exchange, open_client
 from minwallet.conformance.checks import Observed, ResponseOutcome
-from minwallet.conformance.dsl import ABSENT, Bindings, ProtocolSuite, RequestSpec
+from minwallet.conformance.dsl import ABSENT, Bindings, ProtocolSuite, RequestSpec, SameAs
 from minwallet.protocols.wire import Call, HttpRequest
 
 MAX_CONCURRENT_REQUESTS = 8
@@ -24,6 +32,9 @@ MAX_RESPONSE_BYTES = 1024 * 1024
 
 MAX_SHOWN_CHARS = 300
 """The maximum length of a shown request or reply, in characters."""
+
+MIN_SECRET_CHARS = 8
+"""The length from which a token is removed inside of words too. A shorter one may be a part of any ordinary word."""
 
 
 def parse_base_url(text: str) -> str:
@@ -66,7 +77,8 @@ class Client:
             for spelling in (token, quote_plus(token), json.dumps(token)[1:-1])
         }
         # The longest is replaced first, because a shorter token may be a part of it.
-        self._token_spellings = sorted(spellings.items(), key=lambda each: -len(each[0]))
+        longest_first = sorted(spellings.items(), key=lambda each: -len(each[0]))
+        self._token_patterns = [(_compile_token(spelling), f"{{{name}}}") for spelling, name in longest_first]
         self._http = open_client()
         self._slots = asyncio.Semaphore(MAX_CONCURRENT_REQUESTS)
         self._runner = asyncio.Runner()
@@ -93,6 +105,11 @@ class Client:
         rest = path.removeprefix(self._common_path)
         return (self._path.rstrip("/") if rest.startswith("/") else self._path) + rest
 
+    def get_field(self, request: HttpRequest, name: str) -> object:
+        """Return the value of a field in the request's body or query, None without it or if it is empty."""
+        fields = json.loads(request.body) if request.body else dict(parse_qsl(request.query.decode()))
+        return fields.get(name)
+
     def describe_request(self, exchange: HttpRequest) -> str:
         """Return the request in one line."""
         content = exchange.body or exchange.query
@@ -100,19 +117,35 @@ class Client:
 
     def sanitize(self, text: str) -> str:
         """Return the text in one short line, without tokens and without control characters for a terminal."""
-        for spelling, name in self._token_spellings:
-            text = text.replace(spelling, f"{{{name}}}")
+        for pattern, placeholder in self._token_patterns:
+            text = pattern.sub(placeholder, text)
         printable = "".join(each if each.isprintable() else " " for each in text)
         return " ".join(printable.split())[:MAX_SHOWN_CHARS]
 
-    def send(self, exchanges: Sequence[HttpRequest]) -> list[Observed]:
-        """Send the requests concurrently and return the replies in the same order."""
-        return self._runner.run(self._send_all(exchanges))
+    def send(self, exchanges: Sequence[HttpRequest], delay_s: float = 0) -> list[Observed]:
+        """Send the requests concurrently, each `delay_s` after the one before. Return the replies in the same order."""
+        return self._runner.run(self._send_all(exchanges, delay_s))
 
-    async def _send_all(self, exchanges: Sequence[HttpRequest]) -> list[Observed]:
-        return await asyncio.gather(*map(self._send_one, exchanges))
+    def query(self, request: HttpRequest, copies: int = 1) -> Observed:
+        """Send copies of a request that moves no money, each on a connection of its own. Return the first reply.
 
-    async def _send_one(self, request: HttpRequest) -> Observed:
+        Repeat it once on a new connection if there is no reply, unless the wait for it was too long.
+        """
+        (first, *_) = self.send([request] * copies)
+        return self.send([request])[0] if first.is_interrupted else first
+
+    async def _send_all(self, exchanges: Sequence[HttpRequest], delay_s: float) -> list[Observed]:
+        replies = await asyncio.gather(
+            *(self._send_one(each, delay_s * number) for number, each in enumerate(exchanges))
+        )
+        if any(not 0 < each.status < HTTPStatus.BAD_REQUEST for each in replies):
+            await self._http.aclose()
+            self._http = open_client()
+        return replies
+
+    async def _send_one(self, request: HttpRequest, delay_s: float) -> Observed:
+        if delay_s:
+            await asyncio.sleep(delay_s)
         try:
             async with self._slots:
                 reply = await exchange(
@@ -127,7 +160,7 @@ class Client:
         except httpx2.TimeoutException:
             return _no_response(f"no complete reply within {self._timeout_s:g} s")
         except (httpx2.HTTPError, httpx2.InvalidURL) as error:
-            return _no_response(self.sanitize(f"no reply: {describe_error(error)}"))
+            return _no_response(self.sanitize(f"no reply: {describe_error(error)}"), is_interrupted=True)
         return self._parse_response(reply)
 
     def _parse_response(self, reply: HttpReply) -> Observed:
@@ -151,8 +184,13 @@ class Client:
         return Observed(status, reply.headers, fields, outcome, code, balance, summary, text)
 
 
-def _no_response(summary: str) -> Observed:
-    return Observed(0, {}, None, "unclear", None, None, summary, summary)
+def _no_response(summary: str, *, is_interrupted: bool = False) -> Observed:
+    return Observed(0, {}, None, "unclear", None, None, summary, summary, is_interrupted)
+
+
+def _compile_token(spelling: str) -> re.Pattern[str]:
+    pattern = re.escape(spelling)
+    return re.compile(pattern if len(spelling) >= MIN_SECRET_CHARS else rf"(?<!\w){pattern}(?!\w)")
 
 
 def _parse_json_object(body: bytes) -> Mapping[str, Any] | None:
@@ -174,5 +212,11 @@ def _apply_changes(exchange: HttpRequest, changes: Mapping[str, object]) -> Http
 
 
 def _merge_changes(fields: dict[str, Any], changes: Mapping[str, object]) -> dict[str, Any]:
-    new = {name: value(fields[name]) if callable(value) else value for name, value in changes.items()}
+    new = {name: _resolve_change(fields, name, value) for name, value in changes.items()}
     return {name: value for name, value in (fields | new).items() if value is not ABSENT}
+
+
+def _resolve_change(fields: Mapping[str, Any], name: str, value: object) -> object:
+    if isinstance(value, SameAs):
+        return fields[value.field]
+    return value(fields[name]) if callable(value) else value

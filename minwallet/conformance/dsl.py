@@ -60,7 +60,13 @@ TOKEN_WORDS = {
 UNUSABLE_TOKENS = ("expired", "revoked", "unknown")
 """The tokens with which no bet should be possible. If a wallet takes one, the bet is the first player's."""
 
-ExpectedOutcome = Literal["accepted", "refused", "exactly one accepted"]
+ExpectedOutcome = Literal["accepted", "refused", "not accepted", "exactly one accepted"]
+
+
+class SameAs(NamedTuple):
+    """The value in `RequestSpec.changes` of a field that equals another field of the request."""
+
+    field: str
 
 
 class All(NamedTuple):
@@ -144,6 +150,10 @@ class StepBuilder(ABC):
     ) -> CaseStep:
         return CaseStep(self.requests, Expectation("refused", money, other, check, should))
 
+    def not_accepted(self, money: AmountSpec = 0, *, should: ResponseCheck | None = None) -> CaseStep:
+        """Expect a refusal, or a reply without a clear result such as HTTP 500."""
+        return CaseStep(self.requests, Expectation("not accepted", money, 0, None, should))
+
     def one_accepted(self, money: AmountSpec = 0) -> CaseStep:
         """Expect that one of several concurrent requests is accepted and no other."""
         return CaseStep(self.requests, Expectation("exactly one accepted", money, 0, None, None))
@@ -181,6 +191,11 @@ class RequestSpec(StepBuilder):
     @property
     def requests(self) -> tuple["RequestSpec", ...]:
         return (self,)
+
+    @property
+    def account(self) -> str:
+        """Return the name of the token whose balance the request changes."""
+        return "token" if self.token in UNUSABLE_TOKENS else self.token
 
     @property
     def required_tokens(self) -> set[str]:
@@ -246,14 +261,24 @@ class Case(NamedTuple):
         return set().union(*(request.required_tokens for step in self.steps for request in step.requests))
 
     @property
+    def operations(self) -> set[str]:
+        """Return the operations of all requests."""
+        return {request.operation for step in self.steps for request in step.requests}
+
+    @property
+    def is_race(self) -> bool:
+        """Return True if requests are sent concurrently. One try of such a case proves little."""
+        return any(len(step.requests) > 1 for step in self.steps)
+
+    @property
     def advice_check(self) -> ResponseCheck | None:
         """Return the `should` check of the case, which has a result of its own, or None."""
         return next((step.expectation.should for step in self.steps if step.expectation.should), None)
 
 
-def must(name: str, rule: str, spec: str, *steps: CaseStep) -> Case:
-    """Return a case for a rule of the specification. `spec` quotes the specification."""
-    return Case(name, rule, f"“{spec}”", steps, is_advice=False)
+def must(name: str, rule: str, spec: str, *steps: CaseStep, because: str = "") -> Case:
+    """Return a case for a rule of the specification. `spec` quotes it, and `because` is our conclusion from it."""
+    return Case(name, rule, f"“{spec}”{because and f' {because}'}", steps, is_advice=False)
 
 
 def should(name: str, rule: str, row: str, *steps: CaseStep) -> Case:
@@ -268,8 +293,10 @@ class ProtocolSuite:
     protocol: WireProtocol
     balance_request: RequestSpec
     """A request that returns the balance and changes nothing."""
-    cancel_bet: Callable[[str, Mapping[str, object]], RequestSpec]
-    """Returns a request that cancels the bet of this id. The bet was sent with these changes."""
+    cancel_bet: Callable[[str], RequestSpec]
+    """Returns a request that cancels the bet of this id."""
+    id_field: str
+    """The name of the field with the id of a bet."""
     drain: Callable[[str, int], Sequence[RequestSpec]]
     """Returns requests that take an amount in units from the player permanently, in a bet with this letter as id."""
     is_success: Callable[[Mapping[str, Any]], bool | None]
@@ -305,6 +332,8 @@ def describe_amount(amount: AmountSpec, unit: int) -> str:
 
 def _describe_value(value: object) -> str:
     """Return a changed value in words: the JSON of a constant, such as `null`, or the name of a function."""
+    if isinstance(value, SameAs):
+        return f"the same as {value.field}"
     if not callable(value):
         return _truncate(json.dumps(value, ensure_ascii=False))
     words = {"str": "as text", "float": "as a decimal"}

@@ -31,12 +31,17 @@ from minwallet.conformance.vela_requests import (
     BETWIN,
     CURRENCY,
     ERROR,
+    FINISHED,
     FUNDS,
     GET,
+    GIVEN_UP,
     INVALID_TICKET,
     INVALID_TOKEN,
     LOST_BET,
     MEMBER,
+    NO_BET,
+    ONE_PLAYER,
+    ONE_TICKET,
     POINTS,
     REFUND,
     RESULT,
@@ -65,9 +70,11 @@ from minwallet.conformance.vela_requests import (
 from minwallet.ledger.money import MAX_CENTS, MAX_ID
 from minwallet.protocols.registry import load_protocol
 
+REFUNDED_ROW = "A bet that was refunded before or after its arrival is refused with code 2."
+
 BETWIN_REFUND_ROW = (
-    "refund, applied betwin: 0, the whole is reversed as one net movement; 2 and no change where cash would become"
-    " negative"
+    "A refund of a betwin reverses stake and win together, with status_code 0. It is refused with code 2 if the cash"
+    " would become negative."
 )
 
 # The cases are a table: name, rule and sentence, then the steps. `--json` and JUnit show the names, so they are stable.
@@ -82,12 +89,13 @@ ANSWERS = (
     must("authenticate-names-currency", "The reply to authenticate contains the currency.", CURRENCY,
          authenticate.accepted(check=field_matches("currency", is_nonempty_text, "is non-empty text"))),
     should("authenticate-of-users", "The second path of authenticate in the specification works too.",
-           "/api/user/authenticate and /api/users/authenticate", authenticate.to("/api/users/authenticate").accepted()),
+           "authenticate has the paths /api/user/authenticate and /api/users/authenticate.",
+           authenticate.to("/api/users/authenticate").accepted()),
     must("token-unknown", "An unknown token is refused with code 1.", INVALID_TOKEN,
          authenticate.by("unknown").refused(check=code(1))),
     must("refusal-has-words", "A refusal has a message.", ERROR,
          authenticate.by("unknown").refused(check=field_matches("message", bool, "is present"))),
-    should("refusal-is-http-200", "A refusal has HTTP status 200.", "HTTP 200",
+    should("refusal-is-http-200", "A refusal has HTTP status 200.", "A refusal has HTTP status 200.",
            authenticate.by("unknown").refused(check=http_status(200))),
 )
 
@@ -95,10 +103,12 @@ BETS = (
     must("bet", "A bet deducts its stake.", BET, bet("a", 5).accepted(-5)),
     must("bet-tells-balance", "The reply contains the balance after the bet.", POINTS,
          bet("a", 5).accepted(-5, check=balance_change(-5))),
-    should("bet-of-nothing", "A bet of 0 is accepted.", "new ticket, enough money: 0", bet("a", 0).accepted()),
+    should("bet-of-nothing", "A bet of 0 is accepted.", "A bet of 0 is legal and gets status_code 0.",
+           bet("a", 0).accepted()),
     must("bet-retry", "A retry of a bet deducts nothing more.", TICKET,
-         bet("a", 5).accepted(-5), bet("a", 5).moves(-5, should=ACCEPTED)),
-    should("bet-retry-tells-balance", "A retry returns the current balance.", "balances are always the current ones",
+         bet("a", 5).accepted(-5), bet("a", 5).moves(-5, should=ACCEPTED), because=ONE_TICKET),
+    should("bet-retry-tells-balance", "A retry returns the current balance.",
+           "A reply contains the current balances, that of a retry too.",
            bet("a", 5).accepted(-5), bet("b", 3).accepted(-8), bet("a", 5).accepted(-8, check=balance_change(-8))),
     must("bet-ticket-other-stake", "A bet with a used ticket and another stake is refused.", TICKET,
          bet("a", 5).accepted(-5), bet("a", 6).refused(-5, should=code(2, REUSED_ID_ROW))),
@@ -109,9 +119,10 @@ BETS = (
     must("bet-ticket-for-betwin", "A betwin with the ticket of a bet is refused.", TICKET,
          bet("a", 5).accepted(-5), betwin("a", 5, 5).refused(-5, should=code(2, REUSED_ID_ROW))),
     must("bet-ticket-of-other-player", "A bet with the ticket of another player's bet is refused.", TICKET,
-         bet("a", 5).accepted(-5), bet("a", 5).by("second").refused(-5, should=code(2, REUSED_ID_ROW))),
+         bet("a", 5).accepted(-5), bet("a", 5).by("second").refused(-5, should=code(2, REUSED_ID_ROW)),
+         because=ONE_PLAYER),
     should("bet-ticket-in-other-currency", "A ticket is unique across currencies: its second use is refused.",
-           "an id is unique per agent in vela",
+           "A ticket is unique per agent, across currencies.",
            bet("a", 5).accepted(-5), bet("a", 5).by("currency").refused(-5, should=code(2))),
     must("ticket-last-bit", "Tickets above 2^63 that differ only in their last bit are different.", TICKET,
          bet("A", 5).accepted(-5), bet("B", 5).accepted(-10), refund("B").accepted(-5)),
@@ -123,25 +134,31 @@ RESULTS = (
     must("result", "A result pays its win.", RESULT, bet("a", 5).accepted(-5), result("a", 8).accepted(3)),
     must("result-tells-balance", "The reply contains the balance after the result.", POINTS,
          bet("a", 5).accepted(-5), result("a", 8).accepted(3, check=balance_change(3))),
-    must("result-of-nothing", "A result of 0 is accepted and settles the bet.", LOST_BET,
+    must("result-of-nothing", "A result of 0 is accepted.", LOST_BET,
          bet("a", 5).accepted(-5), result("a", 8).accepted(3), bet("b", 3).accepted(), result("b", 0).accepted(),
-         result("b", 5).refused(should=code(2, "result, settled with other content: 2"))),
+         because="The first bet wins the stake that the second one loses."),
+    must("result-after-lost-bet", "A second result of a lost bet is refused.", TICKET,
+         bet("a", 5).accepted(-5), result("a", 8).accepted(3), bet("b", 3).accepted(), result("b", 0).accepted(),
+         result("b", 5).refused(should=code(2, "A second result with other content is refused with code 2.")),
+         because=f"{ONE_TICKET} The first bet wins the stake that the second one loses."),
     must("result-with-total-used", "A result with total_used, as action games send it, is accepted.", TOTAL_USED,
          bet("a", 5).accepted(-5), result("a", 5, used=4).accepted()),
     must("result-retry", "A retry of a result pays nothing more.", TICKET,
-         bet("a", 5).accepted(-5), result("a", 8).accepted(3), result("a", 8).moves(3, should=ACCEPTED)),
+         bet("a", 5).accepted(-5), result("a", 8).accepted(3), result("a", 8).moves(3, should=ACCEPTED),
+         because=ONE_TICKET),
     must("result-other-amount", "A second result with another amount is refused.", TICKET,
          bet("a", 5).accepted(-5), result("a", 5).accepted(),
-         result("a", 6).refused(should=code(2, "result, settled with other content: 2"))),
+         result("a", 6).refused(should=code(2, "A second result with other content is refused with code 2."))),
     should("result-other-total-used", "A second result with another total_used is refused.",
-           "result, settled with other content: 2",
+           "A second result with other content is refused with code 2.",
            bet("a", 5).accepted(-5), result("a", 5, used=4).accepted(), result("a", 5, used=3).refused(should=code(2))),
     must("result-of-nothing-known", "A result of an unknown ticket is refused with code 2.", INVALID_TICKET,
-         result("a", 5).refused(check=code(2))),
+         result("a", 5).refused(check=code(2)), because=NO_BET),
     must("result-after-refund", "A result of a refunded bet is refused.", INVALID_TICKET,
-         bet("a", 5).accepted(-5), refund("a").accepted(), result("a", 5).refused(should=code(2))),
+         bet("a", 5).accepted(-5), refund("a").accepted(), result("a", 5).refused(should=code(2)),
+         because=NO_BET),
     must("result-by-other-player", "A result of another player's bet is refused.", TICKET,
-         bet("a", 5).accepted(-5), result("a", 5).by("second").refused(-5, should=code(2))),
+         bet("a", 5).accepted(-5), result("a", 5).by("second").refused(-5, should=code(2)), because=ONE_PLAYER),
 )
 
 REFUNDS = (
@@ -149,19 +166,21 @@ REFUNDS = (
     must("refund-tells-balance", "The reply contains the balance after the refund.", POINTS,
          bet("a", 5).accepted(-5), refund("a").accepted(check=balance_change(0))),
     must("refund-retry", "A retry of a refund pays nothing more.", REFUND,
-         bet("a", 5).accepted(-5), refund("a").accepted(), refund("a").moves(0, should=ACCEPTED)),
+         bet("a", 5).accepted(-5), refund("a").accepted(), refund("a").moves(0, should=ACCEPTED),
+         because="A bet has one stake to return."),
     must("refund-of-nothing", "A refund of an unknown ticket is refused with code 2.", INVALID_TICKET,
-         refund("a").refused(check=code(2))),
+         refund("a").refused(check=code(2)), because=NO_BET),
     must("bet-after-refund", "A bet that arrives after its refund takes no money.", REFUND,
-         refund("a").moves(0), bet("a", 5).moves(0, should=code(2, "ticket refunded before or after it arrived: 2"))),
+         refund("a").moves(0), bet("a", 5).moves(0, should=code(2, REFUNDED_ROW)), because=GIVEN_UP),
     must("bet-retry-after-refund", "A retry of a refunded bet takes no money.", REFUND,
          bet("a", 5).accepted(-5), refund("a").accepted(),
-         bet("a", 5).moves(0, should=code(2, "ticket refunded before or after it arrived: 2"))),
+         bet("a", 5).moves(0, should=code(2, REFUNDED_ROW)), because=GIVEN_UP),
     must("refund-after-result", "A refund of a settled bet is refused.", REFUND,
          bet("a", 5).accepted(-5), result("a", 5).accepted(),
-         refund("a").refused(should=code(2, "refund, bet settled by a result: 2"))),
+         refund("a").refused(should=code(2, "A refund of a bet with a result is refused with code 2.")),
+         because=FINISHED),
     must("refund-by-other-player", "A refund of another player's bet pays nothing.", TICKET,
-         bet("a", 5).accepted(-5), refund("a").by("second").moves(-5, should=code(2))),
+         bet("a", 5).accepted(-5), refund("a").by("second").moves(-5, should=code(2)), because=ONE_PLAYER),
 )
 
 BETWINS = (
@@ -171,30 +190,32 @@ BETWINS = (
     must("betwin-lost", "A betwin with a win of 0 is accepted.", BETWIN,
          betwin("a", 5, 10).accepted(5), betwin("b", 5, 0).accepted()),
     must("betwin-retry", "A retry of a betwin moves no more money.", TICKET,
-         betwin("a", 5, 8).accepted(3), betwin("a", 5, 8).moves(3, should=ACCEPTED)),
+         betwin("a", 5, 8).accepted(3), betwin("a", 5, 8).moves(3, should=ACCEPTED), because=ONE_TICKET),
     must("betwin-ticket-other-win", "A betwin with a used ticket and another win is refused.", TICKET,
          betwin("a", 5, 5).accepted(), betwin("a", 5, 6).refused(should=code(2, REUSED_ID_ROW))),
     must("betwin-ticket-for-bet", "A bet with the ticket of a betwin is refused.", TICKET,
          betwin("a", 5, 5).accepted(), bet("a", 5).refused(should=code(2, REUSED_ID_ROW))),
     must("result-of-betwin", "A result of a betwin is refused.", TICKET,
-         betwin("a", 5, 5).accepted(), result("a", 5).refused(should=code(2, "result, ticket of a betwin: 2"))),
+         betwin("a", 5, 5).accepted(),
+         result("a", 5).refused(should=code(2, "A result with the ticket of a betwin is refused with code 2."))),
     should("refund-of-betwin", "A refund of a betwin reverses all of it.", BETWIN_REFUND_ROW,
            betwin("a", 5, 8).accepted(3), refund("a").accepted()),
 )
 
 CONCURRENCY = (
     must("same-bet-at-once", "Eight concurrent copies of a bet deduct its stake once.", TICKET,
-         concurrently(*[bet("a", 5)] * 8).moves(-5, should=ACCEPTED)),
+         concurrently(*[bet("a", 5)] * 8).moves(-5, should=ACCEPTED), because=ONE_TICKET),
     must("same-result-at-once", "Eight concurrent copies of a result pay once.", TICKET,
-         bet("a", 5).accepted(-5), concurrently(*[result("a", 8)] * 8).moves(3, should=ACCEPTED)),
+         bet("a", 5).accepted(-5), concurrently(*[result("a", 8)] * 8).moves(3, should=ACCEPTED),
+         because=ONE_TICKET),
     must("same-refund-at-once", "Eight concurrent copies of a refund pay once.", REFUND,
          bet("a", 5).accepted(-5), concurrently(*[refund("a")] * 8).moves(0, should=ACCEPTED)),
     must("same-betwin-at-once", "Eight concurrent copies of a betwin count once.", TICKET,
-         concurrently(*[betwin("a", 5, 8)] * 8).moves(3, should=ACCEPTED)),
+         concurrently(*[betwin("a", 5, 8)] * 8).moves(3, should=ACCEPTED), because=ONE_TICKET),
     must("bets-at-once", "Eight concurrent bets deduct eight stakes.", BET,
          concurrently(*[bet(letter, 1) for letter in "abcdefgh"]).accepted(-8)),
     must("bet-and-refund-at-once", "A bet and its concurrent refund leave the balance unchanged.", REFUND,
-         concurrently(bet("a", 5), refund("a")).moves(0)),
+         concurrently(bet("a", 5), refund("a")).moves(0), because=GIVEN_UP),
 )
 
 SESSIONS = (
@@ -205,7 +226,7 @@ SESSIONS = (
     ),
     *(
         should(f"{ask.operation}-{session}", f"The call {ask.operation} is refused if the session is {session}.",
-               f"authenticate, bet, betwin: access_token {session}: 1 Invalid Token",
+               f"authenticate, bet and betwin are refused with code 1 if the session is {session}.",
                ask.by(session).refused(should=code(1)))
         for session in ("expired", "revoked") for ask in (authenticate, bet("a", 5), betwin("a", 5, 8))
     ),
@@ -214,24 +235,27 @@ SESSIONS = (
         for session in ("expired", "revoked")
         for case in (
             should(f"bet-not-recorded-{session}", f"A refusal because the session is {session} is not stored.",
-                   "a bet refused for an expired session is not recorded",
+                   "A bet refused because its session has ended is not recorded.",
                    bet("a", 5).by(session).refused(), bet("a", 5).accepted(-5)),
             should(f"bet-retry-{session}", f"A retry of an applied bet succeeds even if the session is {session}.",
-                   "a retry of an applied bet still succeeds after the session has expired",
+                   "A retry of an applied bet succeeds after the end of its session.",
                    bet("a", 5).accepted(-5), bet("a", 5).by(session).accepted(-5)),
             should(f"result-{session}", f"A result is accepted even if the session is {session}.",
-                   "result of this player's applied, unsettled bet (expired session too): 0",
+                   "A result of an open bet gets status_code 0, after the end of the session too.",
                    bet("a", 5).accepted(-5), result("a", 5).by(session).accepted()),
             should(f"refund-{session}", f"A refund is accepted even if the session is {session}.",
-                   "for authenticate, bet, betwin also expired or revoked: 1 (so not for refund)",
+                   "A refund of an open bet gets status_code 0, after the end of the session too.",
                    bet("a", 5).accepted(-5), refund("a").by(session).accepted()),
         )
     ),
-    should("authenticate-blocked", "A blocked player cannot authenticate.", "authenticate, player blocked: 1",
+    should("authenticate-blocked", "A blocked player cannot authenticate.",
+           "A blocked player's authenticate is refused with code 1.",
            authenticate.by("blocked").refused(should=code(1))),
-    should("bet-blocked", "A blocked player's bet and its retry are refused.", "bet, player blocked: 1, recorded",
+    should("bet-blocked", "A blocked player's bet and its retry are refused.",
+           "A blocked player's bet is refused with code 1, and the refusal is recorded.",
            bet("a", 5).by("blocked").refused(should=code(1)), bet("a", 5).by("blocked").refused(should=code(1))),
-    should("betwin-blocked", "A blocked player's betwin is refused.", "bet, betwin, player blocked: 1",
+    should("betwin-blocked", "A blocked player's betwin is refused.",
+           "A blocked player's betwin is refused with code 1.",
            betwin("a", 5, 5).by("blocked").refused(should=code(1))),
 )
 
@@ -278,16 +302,17 @@ MALFORMED = (
     malformed("token-missing", "A bet without an access_token", bet("a", 5).without("access_token"), INVALID_TOKEN, 1),
     malformed("token-empty", "A bet whose access_token is empty",
               bet("a", 5).with_fields(access_token=""), INVALID_TOKEN, 1),
-    malformed("game-too-long", "A bet whose game_code has 65 characters", bet("a", 5).with_fields(game_code="g" * 65)),
-    should("extra-parameter", "Unknown parameters are ignored.", "unknown extra fields: ignored",
+    malformed("game-too-long", "A bet whose game_code has 65 characters", bet("a", 5).with_fields(game_code="g" * 65),
+              row="game_code has up to 64 characters."),
+    should("extra-parameter", "Unknown parameters are ignored.", "Unknown parameters are ignored.",
            bet("a", 5).with_fields(colour="red").accepted(-5)),
-    should("game-missing", "game_code is optional.", "game_code, key, total_used are optional",
+    should("game-missing", "game_code is optional.", "game_code, key and total_used are optional.",
            bet("a", 5).without("game_code").accepted(-5)),
-    should("key-missing", "key is optional.", "game_code, key, total_used are optional",
+    should("key-missing", "key is optional.", "game_code, key and total_used are optional.",
            bet("a", 5).without("key").accepted(-5)),
 )
 
-ONLY_GET = "GET only: any other method, HEAD included, gets 405 and moves no money"
+ONLY_GET = "Only GET is accepted. Any other method, HEAD included, gets HTTP 405."
 
 HTTP = (
     *(
@@ -295,9 +320,9 @@ HTTP = (
              bet("a", 5).with_method(method).moves(0, should=http_status(405, ONLY_GET)))
         for method in ("POST", "HEAD", "PUT", "PATCH", "DELETE")
     ),
-    should("no-store", "No reply may be cached.", "Cache-Control: no-store on every answer",
+    should("no-store", "No reply may be cached.", "Every reply has the header Cache-Control: no-store.",
            authenticate.accepted(check=NO_STORE), authenticate.by("unknown").refused(check=NO_STORE)),
-    should("query-too-long", "A query over 2 KiB is refused.", "query over 2 KiB: 414",
+    should("query-too-long", "A query over 2 KiB is refused.", "A query over 2 KiB gets HTTP 414.",
            bet("a", 5).with_fields(colour="r" * 2048).refused(check=http_status(414))),
 )
 # A wallet that breaks one of these rules may lose, multiply or split the whole balance, so they are the last.
@@ -309,14 +334,15 @@ WHOLE_BALANCE = (
     should("refusal-tells-balance", "A refusal contains the balances if the session is known.", BALANCE_ROW,
            bet("a", All(1)).refused(check=balance_change(0))),
     should("betwin-of-its-own-win", "The balance must cover the stake of a betwin without its win.",
-           "betwin: money must cover total_bet before the win counts, all or nothing: 3",
+           "The balance must cover the stake of a betwin before its win counts. Otherwise it is refused with code 3.",
            betwin("a", All(1), All(4)).refused(should=code(3))),
     must("result-of-refused-bet", "A result of a refused bet is refused.", INVALID_TICKET,
-         bet("a", All(1)).refused(), result("a", 5).refused(should=code(2))),
+         bet("a", All(1)).refused(), result("a", 5).refused(should=code(2)), because=NO_BET),
     must("refund-of-refused-bet", "A refund of a refused bet pays nothing.", REFUND,
-         bet("a", All(1)).refused(), refund("a").moves(0, should=code(2, "refund, a refused bet: 2"))),
+         bet("a", All(1)).refused(),
+         refund("a").moves(0, should=code(2, "A refund of a refused bet is refused with code 2."))),
     should("bet-refused-stays-refused", "A bet refused for insufficient funds stays refused when the balance suffices.",
-           "same ticket, same content, refused earlier: the same refusal",
+           "A repeated bet that was refused gets the same refusal.",
            bet("a", All(1)).refused(), betwin("b", 1, 2).accepted(1), bet("a", All(1)).refused(1, should=code(3))),
     should("refund-of-lost-betwin", "A refund of a betwin needs no cash if the betwin lost.", BETWIN_REFUND_ROW,
            betwin("a", 5, 8).accepted(3), betwin("b", 5, 3).accepted(1), bet("c", All(1)).accepted(EMPTY),
@@ -329,7 +355,7 @@ WHOLE_BALANCE = (
     must("all-twice-at-once", "Of two concurrent bets of the whole balance, exactly one is accepted.", FUNDS,
          concurrently(bet("a", ALL), bet("b", ALL)).one_accepted(EMPTY)),
     should("result-over-range", "A result above a 64-bit balance is refused, and the bet stays open.",
-           "balance would pass 2^63-1: 2",
+           "A result is refused with code 2 if the balance would exceed 2^63-1.",
            bet("a", 1).accepted(-1), result("a", MAX_CENTS).refused(-1, should=code(2)), refund("a").accepted()),
     malformed("bet-fraction", "A bet of a fraction of a cent",
               bet("a", 5).with_fields(total_bet=with_fraction), TOTAL_BET),
@@ -352,14 +378,11 @@ def _drain(letter: str, amount: int) -> Sequence[RequestSpec]:
     return [bet(letter, amount), result(letter, 0)]
 
 
-def _cancel_bet(id: str, changes: Mapping[str, object]) -> RequestSpec:
-    return refund(id).with_fields(ticket_id=changes["ticket_id"]) if "ticket_id" in changes else refund(id)
-
-
 VELA = ProtocolSuite(
     load_protocol("vela"),
     balance_request=authenticate,
-    cancel_bet=_cancel_bet,
+    cancel_bet=refund,
+    id_field="ticket_id",
     drain=_drain,
     is_success=_is_success,
     get_code=lambda fields: fields.get("status_code"),

@@ -28,9 +28,19 @@ REFUND = "This API is to cancel the latest Bet call if system error occurred."
 BETWIN = "The game will call this Operator API to deduct or deposit their wallet."
 
 CODES = {1: "Invalid Token", 2: "Invalid Transaction ID", 3: "Insufficient Funds"}
-BAD_ROW = "a required parameter missing, empty, given twice, or not ASCII digits in range: 2001; a bad ticket_id: 2"
-BALANCE_ROW = "balance and balance2 too wherever the session is known"
-REUSED_ID_ROW = "same ticket, other content: 2"
+BAD_ROW = (
+    "A required parameter that is missing, empty, given twice or not in ASCII digits is refused with code 2001, and a"
+    " malformed ticket_id with code 2."
+)
+BALANCE_ROW = "A refusal contains both balances if the session is known."
+REUSED_ID_ROW = "A used ticket with other content is refused with code 2."
+
+# Our conclusions from the quoted sentences, where these do not state the rule themselves.
+ONE_TICKET = "So a request with a used ticket is the same transaction, and moves money once."
+ONE_PLAYER = "So a ticket belongs to one player, and another player's request does not change it."
+GIVEN_UP = "The game has given the bet up, so no stake may remain deducted."
+NO_BET = "A ticket without an applied, open bet is invalid for this call."
+FINISHED = "A bet with a result is finished, and a refund would pay it twice."
 
 GAME = {"game_code": "fish"}
 
@@ -71,26 +81,29 @@ def refund(id: str) -> RequestSpec:
 
 
 def code(number: int, row: str = "") -> ResponseCheck:
-    return refusal_code(number, row or f"{number} {CODES[number]}")
+    return refusal_code(number, row or f"Code {number} means: {CODES[number]}.")
 
 
 SAME_PARTS = ResponseCheck(
     *("parts", "cash and bonus unchanged"),
     lambda came, start: "cash and bonus unchanged" if came.balance == start else f"{came.balance} instead of {start}",
-    cite_contract("refund: 0, both parts returned"),
+    cite_contract("A refund returns cash and bonus as they were."),
 )
 
 
-def malformed(name: str, subject: str, ask: RequestSpec, spec: str = "", number: int = 2001) -> Case:
-    """Return the case of a malformed request. It is a must if `spec` quotes the specification, else advice.
+def malformed(
+    name: str, subject: str, ask: RequestSpec, spec: str = "", number: int = 2001, *, row: str = BAD_ROW
+) -> Case:
+    """Return the case of a malformed request. It is a must if `spec` quotes the specification, else advice for this
+    row of the contract.
 
-    `subject` begins the rule's sentence.
+    `subject` begins the rule's sentence. A server error that moves no money is advice for each of these requests alike.
     """
-    rule = f"{subject} is refused and moves no money."
+    rule = f"{subject} is not accepted and moves no money."
     placed, money = ([bet("a", 5).accepted(-5)], -5) if ask.operation == "result" else ([], 0)
     if spec:
-        return must(name, rule, spec, *placed, ask.refused(money, should=code(number, BAD_ROW)))
-    return should(name, rule, BAD_ROW, *placed, ask.refused(money, should=code(number, BAD_ROW)))
+        return must(name, rule, spec, *placed, ask.not_accepted(money, should=code(number, BAD_ROW)))
+    return should(name, rule, row, *placed, ask.not_accepted(money, should=code(number, BAD_ROW)))
 
 
 def twice(value: str) -> list[str]:

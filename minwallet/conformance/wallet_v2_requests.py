@@ -48,8 +48,16 @@ CODES = {
     110: "amount out of range",
     111: "not a bet",
 }
-MALFORMED_ROW = "not JSON, not an object, a field missing or of the wrong type: 100"
-BALANCE_ROW = "credit too wherever the session is known"
+MALFORMED_ROW = (
+    "A request that is not a JSON object, or has a missing field or one of the wrong type, is refused with code 100."
+)
+BALANCE_ROW = "A refusal contains the credit if the session is known."
+REUSED_ID_ROW = "A used id with other content is refused with code 106."
+
+# Our conclusions from the quoted sentences, where these do not state the rule themselves.
+ONE_ID = "So a request with a used id is the same transaction, and moves money once."
+ONE_PLAYER = "So a transaction belongs to one player, and another player's request does not change it."
+GIVEN_UP = "The game has given the bet up, so no stake may remain deducted."
 
 credit = RequestSpec("credit", "credit", lambda _: Balance())
 
@@ -85,7 +93,7 @@ def cancel(id: str) -> RequestSpec:
 
 
 def code(number: int) -> ResponseCheck:
-    return refusal_code(number, f"{number} {CODES[number]}")
+    return refusal_code(number, f"Code {number} means: {CODES[number]}.")
 
 
 def negative(number: int) -> int:
@@ -96,13 +104,15 @@ def with_fraction(number: int) -> float:
     return number - 0.5
 
 
-def malformed(name: str, subject: str, ask: RequestSpec, spec: str = "") -> Case:
-    """Return the case of a malformed request. It is a must if `spec` quotes the specification, else advice.
+def malformed(name: str, subject: str, ask: RequestSpec, spec: str = "", row: str = MALFORMED_ROW) -> Case:
+    """Return the case of a malformed request. It is a must if `spec` quotes the specification, else advice for this
+    row of the contract.
 
-    `subject` begins the rule's sentence. A win follows its bet, because a wallet may refuse a win without a bet.
+    `subject` begins the rule's sentence. A server error that moves no money is advice for each of these requests alike.
+    A win follows its bet, because a wallet may refuse a win without a bet.
     """
-    rule = f"{subject} is refused and moves no money."
+    rule = f"{subject} is not accepted and moves no money."
     placed, money = ([bet("a", 5).accepted(-5)], -5) if ask.operation == "win" else ([], 0)
     if spec:
-        return must(name, rule, spec, *placed, ask.refused(money, should=code(100)))
-    return should(name, rule, MALFORMED_ROW, *placed, ask.refused(money, should=code(100)))
+        return must(name, rule, spec, *placed, ask.not_accepted(money, should=code(100)))
+    return should(name, rule, row, *placed, ask.not_accepted(money, should=code(100)))

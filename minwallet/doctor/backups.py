@@ -27,7 +27,7 @@ def check_backups(settings: Settings, now_ms: int) -> Iterator[Diagnosis]:
     elif (age_s := now_ms // 1000 - parse_backup_time_s(backups[-1])) > OVERDUE_INTERVALS * parse_duration(
         settings.backup_every
     ):
-        yield warn("backups", f"the newest, {backups[-1]}, is {age_s // 60} minutes old; check the server's log")
+        yield warn("backups", f"the newest, {backups[-1]}, is {age_s // 60} min old; check the server's log")
     else:
         yield ok("backups", f"{len(backups)}, the newest is {backups[-1]}")
     if Path(folder).stat().st_mode & (S_IWGRP | S_IWOTH):

@@ -39,5 +39,5 @@ class BackupStatus:
         if age_s is None or not (self.has_failed or age_s > OVERDUE_INTERVALS * self.interval_s):
             return ""
         state = "fail" if self.has_failed else "are overdue"
-        newest = "there is none yet" if self.newest_s is None else f"the newest is {age_s // 60} minutes old"
+        newest = "there is none yet" if self.newest_s is None else f"the newest is {age_s // 60} min old"
         return f"automatic backups {state}: {newest}; the server's log has the cause"

@@ -116,7 +116,7 @@ def test_a_backup_never_becomes_a_companion(cli: InProcessCli, tmp_path: Path) -
         assert_error_line(cli.run("backup", tmp_path / "copy.db"), 3, "copy.db-wal exists already")
         for end in ("-wal", "-shm", "-journal", ".owner"):
             assert_error_line(cli.run("backup", tmp_path / f"other.db{end}"), 3, "another wallet file")
-        assert_error_line(cli.run("backup", tmp_path / ("a" * 300)), 3, "File name too long", "choose another place")
+        assert_error_line(cli.run("backup", tmp_path / ("a" * 300)), 3, "file name too long", "choose another place")
 
 
 def test_a_backup_without_a_wallet_fails(cli: InProcessCli, tmp_path: Path) -> None:

@@ -69,6 +69,11 @@ def test_an_unknown_name_in_env_is_an_error(folder: Path) -> None:
         (b"port = ", "invalid TOML in minwallet.toml"),
         (b"prot = 8000", "unknown setting 'prot' in minwallet.toml"),
         (b'port = "many"', "minwallet.toml: port: invalid number 'many': must be an integer"),
+        (
+            b'backup_to = "~/bk"',
+            "minwallet.toml: backup_to: invalid path '~/bk': ~ is not replaced here; write",
+        ),
+        (b'backup_every = "9s"', "invalid interval '9s': must be 10s or more"),
         (b"port = 70000", "minwallet.toml: port: invalid number '70000': must be at most 65535"),
         (b"[server]\nport = 1", "unknown setting 'server' in minwallet.toml"),
         (b"callback_allow = 7", "minwallet.toml: callback_allow: "),

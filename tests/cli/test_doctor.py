@@ -355,7 +355,7 @@ def test_missing_and_old_backups_are_warnings(wallet_cli: InProcessCli, folder: 
     settings = {"MINWALLET_BACKUP_TO": str(copies)}
     run_doctor_unchanged(wallet_cli, **settings).assert_has("warn", "backups", "none in")
     (copies / f"{wallet_cli.db.stem}-auto-20260101T000000Z.db").write_text("")
-    run_doctor_unchanged(wallet_cli, **settings).assert_has("warn", "backups", "minutes old", "log")
+    run_doctor_unchanged(wallet_cli, **settings).assert_has("warn", "backups", "min old", "log")
     (copies / format_backup_name(wallet_cli.db.stem, time.time_ns() // 1_000_000, "auto-")).write_text("")
     run_doctor_unchanged(wallet_cli, **settings).assert_has("ok", "backups", "2, the newest is")
     run_doctor_unchanged(wallet_cli, MINWALLET_BACKUP_TO="gone").assert_has(

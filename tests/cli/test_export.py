@@ -109,9 +109,9 @@ def test_an_export_that_fails_leaves_nothing(
 
     before = _list_names(tmp_path)
     monkeypatch.setattr("os.fsync", full)
-    assert_error_line(cli.run("export", "ledger", file), 3, "ledger.csv", "No space left")
+    assert_error_line(cli.run("export", "ledger", file), 3, "ledger.csv", "no space left")
     assert (file.read_text(), _list_names(tmp_path)) == ("old", before)
-    assert_error_line(cli.run("export", "ledger", tmp_path / "none" / "x.csv"), 3, "x.csv", "No such file")
+    assert_error_line(cli.run("export", "ledger", tmp_path / "none" / "x.csv"), 3, "x.csv", "no such file")
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])

@@ -77,7 +77,7 @@ def test_players_are_listed_in_order_of_name(wallet: InProcessCli) -> None:
 
 
 def test_players_are_searched_by_id_and_status(wallet: InProcessCli) -> None:
-    """An active player is neither blocked nor excluded. `--limit` limits the number."""
+    """An active player is neither blocked nor excluded. The table says if `--limit` hides some."""
     for name in ("seek-1", "seek-2", "SEEK-3", "seek-4"):
         wallet("player", "add", name, "--currency", "USD")
     for name in ("seek-2", "seek-4"):
@@ -90,6 +90,9 @@ def test_players_are_searched_by_id_and_status(wallet: InProcessCli) -> None:
 
     assert found() == ["SEEK-3", "seek-1", "seek-2", "seek-4"]
     assert found("--limit", 2) == ["SEEK-3", "seek-1"]
+    for limit, has_more in ((2, True), (4, False)):
+        _, *rows = wallet.run("player", "list", "--search", "eek-", "--limit", limit).out.splitlines()
+        assert (len(rows), rows[-1].startswith("(more players exist; raise --limit")) == (limit + has_more, has_more)
     assert found("--status", "active") == ["seek-1"]
     assert found("--status", "blocked") == ["seek-2", "seek-4"]
     assert found("--status", "blocked", "--limit", 1) == ["seek-2"]

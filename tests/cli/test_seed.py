@@ -14,7 +14,7 @@ from unittest.mock import patch
 import pytest
 import typer
 
-from minwallet.cli.dispatch import execute
+from minwallet.cli.dispatch import ServerDidNotAnswer, execute
 from minwallet.cli.seed import ROWS_PER_SLICE
 from minwallet.operations.requests import OperationRequest, Reply
 from tests.cli.cli_assertions import assert_error_line, assert_unchanged
@@ -63,12 +63,13 @@ def test_a_file_of_players_is_seeded_once(wallet: InProcessCli, tmp_path: Path) 
 
 
 def test_the_added_players_are_counted(wallet: InProcessCli, tmp_path: Path) -> None:
-    """Players that existed already are counted too."""
+    """The lines of existing accounts are counted too, because a balance in them has no effect."""
     name, file = f"told{next(_numbers)}", tmp_path / "players.csv"
     file.write_text(f"player_id,currency,balance\n{name},USD,1\n{name},EUR,1\n")
     first, again = wallet.run("seed", file), wallet.run("seed", file)
     assert (first.code, first.out, first.err) == (0, "1 player and 2 accounts added\n", "")
-    assert (again.code, again.out) == (0, "0 players and 0 accounts added; 2 existed already\n")
+    existing = "2 lines name accounts that exist already; their money was not changed"
+    assert (again.code, again.out) == (0, f"0 players and 0 accounts added; {existing}\n")
 
 
 def test_the_last_three_columns_are_optional(seed: RunSeed, cli: InProcessCli) -> None:
@@ -206,8 +207,8 @@ def test_a_file_that_is_not_csv_in_utf_8_is_refused(
 def test_a_file_that_cannot_be_read_is_refused(cli: InProcessCli, tmp_path: Path) -> None:
     """This holds for a missing file and a folder. No wallet file is created."""
     with assert_unchanged(tmp_path):
-        assert_error_line(cli.run("seed", tmp_path / "none.csv"), 2, "none.csv", "No such file")
-        assert_error_line(cli.run("seed", tmp_path), 2, str(tmp_path), "directory")
+        assert_error_line(cli.run("seed", tmp_path / "none.csv"), 2, "none.csv", "no such file")
+        assert_error_line(cli.run("seed", tmp_path), 2, str(tmp_path), "it is a folder")
 
 
 EUROPEAN = "player_id;currency;balance;bonus\r\nann;USD;1234,50;\r\nbob;USD;3;0,5\r\n"
@@ -217,11 +218,32 @@ EUROPEAN = "player_id;currency;balance;bonus\r\nann;USD;1234,50;\r\nbob;USD;3;0,
 def test_a_european_spreadsheets_file_is_recognised(
     seed: RunSeed, cli: InProcessCli, separator: str, name: str
 ) -> None:
-    """The header shows the separator, a byte order mark is ignored, and stderr says how the file is read."""
+    """The header shows the separator, a byte order mark is ignored, and stderr says how the file is read.
+
+    A decimal comma is named only if there is one.
+    """
+    done = seed("player_id;currency;balance\ndan;USD;12.50\n".replace(";", separator))
+    assert done.err.splitlines()[0] == f"minwallet: separator {name}"
     done = seed("\ufeff" + EUROPEAN.replace(";", separator))
     assert (done.code, done.json["players_added"]) == (0, 2)
     assert done.err.splitlines()[0] == f"minwallet: separator {name}, decimal comma"
     assert (cli.read_balances("ann"), cli.read_balances("bob")) == ((123_450, 0), (300, 50))
+
+
+def test_a_first_line_may_name_the_separator(seed: RunSeed, cli: InProcessCli) -> None:
+    """Spreadsheets write it. The numbers of lines count it, and another separator is refused."""
+    assert seed("\ufeffsep=;\r\nplayer_id;currency;balance\r\nann;USD;1,5\r\n").code == 0
+    assert cli.read_balances("ann") == (150, 0)
+    assert seed('"sep=,"\nplayer_id,currency,balance\nbob,USD,x\n').err.startswith("minwallet: line 3: ")
+    assert_error_line(seed("sep=|\nplayer_id|currency|balance\n"), 2, "invalid separator '|'", "a semicolon or a tab")
+    assert_error_line(seed("sep=,\nplayer_id;currency\n"), 2, "second line of '", "players.csv")
+
+
+def test_rows_of_empty_cells_are_skipped(seed: RunSeed) -> None:
+    """Spreadsheets write them below the last row, also with another number of cells. Later lines keep their numbers."""
+    done = seed("player_id;currency;balance\n;;\nann;USD;1\n;;;;; \nbob;USD;x\n")
+    assert [line.partition(" invalid")[0] for line in done.err.splitlines()[1:-1]] == ["minwallet: line 5:"]
+    assert seed("player_id;currency;balance\n;;\nann;USD;1\n;;;;; \n").json["rows"] == 1
 
 
 @pytest.mark.parametrize("amount", ["1.234,50", "1,234", "1'234.50", "1 234,50", "1\u00a0234,50"])
@@ -230,12 +252,17 @@ def test_a_separator_of_thousands_is_refused(seed: RunSeed, amount: str) -> None
     done = seed(f"player_id;currency;balance\nann;USD;1\nbob;USD;{amount}\n")
     _, reason, _ = done.err.splitlines()
     assert done.code == 1
-    assert reason.startswith(f"minwallet: line 3: invalid amount {amount!r}")
-    assert "without a separator of thousands" in reason
+    readable = amount.replace("\u00a0", " ")
+    assert reason.startswith(f"minwallet: line 3: invalid amount {readable!r}")
+    assert f"write it like {'1234,50' if ',' in amount else '1234.50'}, without a separator of thousands" in reason
 
 
 def test_a_decimal_comma_needs_another_separator(seed: RunSeed) -> None:
-    """Between commas it is refused, even in quotation marks."""
+    """Between commas it is refused, even in quotation marks. Without these, the number of columns shows it."""
+    split = seed("player_id,currency,balance\nann,USD,12,5\n")
+    assert split.err.startswith(
+        "minwallet: line 2: expected 3 columns, as in the header, found 4; decimal commas need "
+    )
     done = seed('player_id,currency,balance\nann,USD,"12,50"\n')
     assert done.code == 1
     assert done.err.startswith("minwallet: line 2: invalid amount '12,50'")
@@ -341,3 +368,14 @@ def test_a_failing_slice_says_what_is_written(server: Server, tmp_path: Path) ->
     assert f"the lines before line {ROWS_PER_SLICE + 2} are written; run the command again" in advice
     assert "nothing was added" not in refused.err
     assert len(server.cli("player", "list", "--search", "half")["players"]) == ROWS_PER_SLICE
+
+
+def test_a_seed_whose_server_stops_answering_can_be_repeated(server: Server, tmp_path: Path) -> None:
+    """Whether the last part was added is unknown, and makes no difference: existing lines are not added again."""
+    file = write_players(tmp_path, "gone", ROWS_PER_SLICE + 50)
+    failing = ServerDidNotAnswer("the server (process 7) did not answer: ReadError")
+    for earlier in ([], [{"players_added": ROWS_PER_SLICE, "accounts_added": ROWS_PER_SLICE}]):
+        with patch("minwallet.cli.seed.execute", side_effect=[*earlier, failing]):
+            stopped = server.cli.run("seed", file)
+        assert_error_line(stopped, 3, "did not answer: ReadError; run the command again; it adds only what is missing")
+        assert "check before" not in stopped.err

@@ -1,10 +1,8 @@
 """Whose settings count: those of the wallet file's folder, and those in force in its server."""
 
-import ctypes
 import os
 import signal
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
@@ -14,6 +12,7 @@ import pytest
 from minwallet.doctor import filesystem
 from minwallet.storage.file_lock import read_control_endpoint
 from tests.cli.cli_assertions import assert_error_line
+from tests.cli.permissions import needs_root, permissions_apply
 from tests.support import CommandResult, InProcessCli, Server, run_minwallet, running_server
 
 KEY, OTHER_KEY = "0123456789abcdef_a_long_random_word", "0123456789abcdef_a_long_other__word"
@@ -98,6 +97,9 @@ def test_equal_settings_in_both_folders_need_no_line(folders: Folders) -> None:
     result = folders.cli.run("config", "show", "--json")
     assert result.err == ""
     assert _read_settings(result)["MINWALLET_BACKUP_TO"][0] == f"{folders.wallet}/backups"
+    (folders.current / "minwallet.toml").write_text('db = "../wallet/minwallet.db"\nport = 9000\n')
+    differs = run_minwallet("config", "show", "--json", cwd=folders.current)
+    assert differs.err.startswith(f"minwallet: the other settings in {folders.current}/minwallet.toml are ignored, ")
     (folders.current / "minwallet.toml").write_text('db = "../wallet/minwallet.db"\n')
     result = run_minwallet("config", "show", "--json", cwd=folders.current)
     assert result.err == ""
@@ -124,24 +126,6 @@ def test_a_protection_of_the_current_folder_is_not_lost(folders: Folders, name: 
     assert kept.code == 0, kept
     (folders.wallet / "minwallet.toml").write_text(f'{name} = "{other}"\n')
     assert "are ignored" in folders.cli.run("config", "show").err
-
-
-@contextmanager
-def permissions_apply() -> Iterator[None]:
-    """Take from this thread root's right to ignore permissions, see capabilities(7)."""
-    libc = ctypes.CDLL(None)
-    header, data = (ctypes.c_uint32 * 2)(0x20080522, 0), (ctypes.c_uint32 * 6)()
-    libc.capget(header, data)
-    data[0] &= ~0b1110  # CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH and CAP_FOWNER
-    libc.capset(header, data)
-    try:
-        yield
-    finally:
-        data[0] |= 0b1110
-        libc.capset(header, data)
-
-
-needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a file to another user")
 
 
 @needs_root
@@ -178,7 +162,7 @@ def test_a_server_does_not_start_without_a_file_that_it_may_not_read(
             monkeypatch.chdir(cwd)
             refused = folders.cli.run("serve", "--port", 0)
             assert refused.code == 2, refused
-            assert "could contain the callback key" in refused.err.splitlines()[-1]
+            assert_error_line(refused, 2, "could contain the callback key")
 
 
 @pytest.fixture

@@ -193,13 +193,16 @@ def _render_screen(written: str) -> list[str]:
 
 
 def test_seeding_shows_progress_and_clears_it_away(many_players: InProcessCli, tmp_path: Path) -> None:
-    """On a terminal there is a progress bar, then one line, and a visible cursor."""
+    """On a terminal there is a progress bar, then the lines about the result, and a visible cursor."""
     file = many_players.db.with_name("players.csv")
     code, written = _run_in_terminal(80, "--db", tmp_path / "new.db", "seed", file)
     assert code == 0
     assert "100%" in written
     assert "writing 3000 lines" in written
-    assert _render_screen(written) == ["3000 players and 3000 accounts added"]
+    assert _render_screen(written) == [
+        f"created new wallet {tmp_path}/new.db",
+        "3000 players and 3000 accounts added",
+    ]
     assert written.count("\x1b[?25h") == written.count("\x1b[?25l")
 
 

@@ -94,6 +94,8 @@ CASES = {
     "report pull --timeout x": "invalid --timeout 'x': write 500ms, 10s or 2m",
     "agent set default --service-url x": "invalid service_url 'x': expected an address such as https://",
     "seed none.csv": "none.csv",
+    "export X": "invalid argument 'X': expected ledger or players; see: minwallet export --help",
+    "--db postgresql://me:pw@host/w player list": "a wallet on PostgreSQL is not supported yet; name a SQLite file",
 }
 
 

@@ -298,6 +298,29 @@ class FailsOnBets(ReferenceWallet):
         return super().render(call, outcome, bearer)
 
 
+class FailsOnMalformedCalls(ReferenceWallet):
+    """A wallet that answers calls that it cannot read with an internal server error."""
+
+    def render_malformed(self, call: Malformed) -> tuple[int, bytes]:
+        return 500, b"Internal Server Error"
+
+
+class DebitsThirdRace(ReferenceWallet):
+    """A wallet that takes the retries of the third bet only."""
+
+    def __init__(self, protocol: str) -> None:
+        super().__init__(protocol)
+        self.bets: list[str] = []
+
+    async def execute(self, call: Call, wallet_token: str | None = None) -> ExecutedCall:
+        outcome, bearer = await super().execute(call, wallet_token)
+        if isinstance(call.command, Bet):
+            self.bets += [call.command.id] if isinstance(outcome, Applied) else []
+            if isinstance(outcome, Replayed) and bearer and [call.command.id] == self.bets[2:]:
+                await self.move_money(bearer, -call.command.stake)
+        return outcome, bearer
+
+
 class AnswersBetsWithHtml(FailsOnBets):
     """A wallet that answers bets with an HTML page that contains terminal control characters."""
 

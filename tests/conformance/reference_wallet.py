@@ -65,6 +65,9 @@ class ReferenceWallet:
         holder = AccountHolder(bearer.player_id, bearer.currency) if bearer else None
         return 200, self.protocol.render(call, outcome, holder, self.wallet.clock_ms())
 
+    def render_malformed(self, call: Malformed) -> tuple[int, bytes]:
+        return 200, self.protocol.render_error(call, self.wallet.clock_ms())
+
     async def move_money(self, bearer: SessionHolder, cents: int) -> None:
         """Move money without a decision of the ledger."""
         reference = f"flaw {next(self.numbers)}"
@@ -102,7 +105,7 @@ class ReferenceWallet:
             return status, protocol.render_error(complaint, self.wallet.clock_ms())
         call = self.parse(protocol.routes.get(scope["path"], ""), body if protocol.method == "POST" else query)
         if isinstance(call, Malformed):
-            return 200, protocol.render_error(call, self.wallet.clock_ms())
+            return self.render_malformed(call)
         wallet_token = scope["path"].removeprefix("/wallet").strip("/") if protocol.method == "POST" else ""
         outcome, bearer = await self.execute(call, wallet_token or None)
         return self.render(call, outcome, bearer)

@@ -10,8 +10,11 @@ from starlette.types import Receive, Scope, Send
 from minwallet.conformance import PROTOCOL_SUITES, load_suite
 from minwallet.conformance.balances import BalanceFault, SetupError, WalletUnreachable
 from minwallet.conformance.client import MAX_CONCURRENT_REQUESTS, Client, parse_base_url
-from minwallet.conformance.dsl import All, Case
-from minwallet.conformance.runner import Runner
+from minwallet.conformance.dsl import All, Case, must
+from minwallet.conformance.junit import render_junit
+from minwallet.conformance.report import describe_skips
+from minwallet.conformance.runner import OpenBet, Runner
+from minwallet.conformance.wallet_v2_requests import bet, negative
 from minwallet.protocols.registry import PROTOCOLS
 from minwallet.protocols.wire import HttpRequest
 from tests.conformance import flaws
@@ -60,11 +63,11 @@ def test_every_case_has_a_unique_name_a_rule_and_a_spec(protocol: str) -> None:
 def test_a_case_whose_token_is_missing_is_skipped(protocol: str) -> None:
     """A skipped case names the missing option, does not pass, and sends nothing."""
     with connect_client(ReferenceWallet(protocol)) as asker:
-        findings = list(Runner(asker, FIRST_ID).run(load_suite(protocol).cases))
+        findings = list(Runner(asker, FIRST_ID, race_delays_s=(0,)).run(load_suite(protocol).cases))
     skipped = [finding for finding in findings if finding.verdict == "skipped"]
     assert {finding.verdict for finding in findings} == {"pass", "skipped"}
-    assert all(finding.came.startswith("give --") and not finding.sent for finding in skipped)
-    given = {finding.came for finding in skipped}
+    assert all(finding.received.startswith("give --") and not finding.sent for finding in skipped)
+    given = {finding.received for finding in skipped}
     expected = {f"give --{name}-token" for name in TOKENS if name != "token"}
     assert given == expected - ({"give --wallet-token"} if protocol == "vela" else set())
 
@@ -94,6 +97,13 @@ def test_a_case_without_ids_uses_none() -> None:
         assert trial.collect_leftovers().used_ids is None
 
 
+def test_a_field_can_repeat_another_one() -> None:
+    """A cancel with round_id names the round of its bet."""
+    with connect_client(ReferenceWallet("wallet-v2")) as asker:
+        (finding,) = Runner(asker, FIRST_ID).run([find_case("wallet-v2", "cancel-with-round")])
+    assert '"id": 1000, "round_id": 1000' in finding.sent[1]
+
+
 def test_tokens_are_redacted_in_results() -> None:
     """Neither requests nor answers in a result contain a token."""
     with connect_client(ReferenceWallet("wallet-v2"), "second") as asker:
@@ -107,7 +117,7 @@ def test_tokens_echoed_by_the_wallet_are_redacted() -> None:
     with connect_client(flaws.LeaksTokens("vela")) as asker:
         (finding,) = Runner(asker, FIRST_ID).run([find_case("vela", "authenticate-names-member")])
     assert finding.verdict == "fail"
-    assert "['alice', '{token}']" in finding.came
+    assert "['alice', '{token}']" in finding.received
     assert TOKENS["token"] not in str(finding)
 
 
@@ -135,7 +145,7 @@ def test_a_case_whose_money_is_missing_is_not_run() -> None:
         ("bet-over-credit/code", "skipped"),
     ]
     reason = "not run: --token has 0.59 and the case needs 0.60; money is missing since the case bet"
-    assert {each.came for each in findings[1:]} == {reason}
+    assert {each.received for each in findings[1:]} == {reason}
     assert not any(each.sent for each in findings[1:])
 
 
@@ -147,7 +157,7 @@ def test_a_wallet_that_fails_fails_one_case() -> None:
         double.__class__ = flaws.AlwaysFails
         (first, *_), (second, *_) = ([*trial.run([find_case("wallet-v2", name)])] for name in ("bet", "bet-retry"))
         assert (first.verdict, second.verdict) == ("fail", "skipped")
-        assert second.came == "not run: no balance can be read since the case bet"
+        assert second.received == "not run: no balance can be read since the case bet"
         double.__class__ = ReferenceWallet
         assert [each.verdict for each in trial.run([find_case("wallet-v2", "bet")])] == ["pass"]
 
@@ -169,11 +179,11 @@ def test_cases_with_the_whole_balance_are_the_last(protocol: str) -> None:
 
 
 def test_an_uncancelled_bet_is_reported() -> None:
-    """Its id is in the leftovers."""
+    """Its case and its id are in the leftovers."""
     with connect_client(flaws.AcceptsUnfundedBets("vela")) as asker:
         trial = Runner(asker, FIRST_ID)
         list(trial.run([find_case("vela", "bet-over-balance")]))
-        assert trial.collect_leftovers().open_bets == (str(FIRST_ID),)
+        assert trial.collect_leftovers().open_bets == (OpenBet("bet-over-balance", str(FIRST_ID)),)
 
 
 def test_a_wallet_that_does_not_answer_in_time_fails() -> None:
@@ -181,7 +191,7 @@ def test_a_wallet_that_does_not_answer_in_time_fails() -> None:
     with connect_client(flaws.NeverAnswersBets("wallet-v2"), timeout_s=0.2) as asker:
         trial = Runner(asker, FIRST_ID)
         (finding,) = trial.run([find_case("wallet-v2", "bet")])
-        assert (finding.verdict, finding.came) == ("fail", "no complete reply within 0.2 s, balance 0.05 lower")
+        assert (finding.verdict, finding.received) == ("fail", "no complete reply within 0.2 s, balance 0.05 lower")
         assert trial.collect_leftovers().balance_changes == {"token": 0}
 
 
@@ -192,7 +202,7 @@ def test_an_unreadable_balance_fails_the_case() -> None:
         trial = Runner(asker, FIRST_ID)
         double.__class__ = flaws.AlwaysFails
         (finding,) = trial.run([find_case("vela", "bet")])
-        assert (finding.verdict, finding.came) == ("fail", "no balance: HTTP 500")
+        assert (finding.verdict, finding.received) == ("fail", "no balance: HTTP 500")
         assert trial.collect_leftovers().balance_changes == {"token": None}
 
 
@@ -203,6 +213,8 @@ def test_an_unreadable_balance_fails_the_case() -> None:
         (ReferenceWallet("vela"), {"token": "nobody_at_all"}, "no balance for --token, so no case was run: HTTP 200"),
         (ReferenceWallet("vela"), {"second": "alices_session"}, "--second-token must belong to another player"),
         (ReferenceWallet("vela"), {"second": "alices_euro_session"}, "--second-token must belong to another player"),
+        (ReferenceWallet("vela"), {"expired": "bobs_session"}, "--expired-token must belong to the player and the"),
+        (ReferenceWallet("vela"), {"revoked": "alices_euro_session"}, "--revoked-token must belong to the player"),
         (
             ReferenceWallet("wallet-v2"),
             {"currency": "alices_session"},
@@ -256,6 +268,96 @@ def test_a_base_url_must_be_http(text: str) -> None:
 def test_a_base_url_may_have_a_path() -> None:
     """A callback key is an example."""
     assert parse_base_url("https://wallet.example.com/key/") == "https://wallet.example.com/key"
+
+
+@pytest.mark.parametrize(
+    ("token", "text", "shown"),
+    [
+        ("t", "Connection refused for access_token=t&game=t_1", "Connection refused for access_token={token}&game=t_1"),
+        ("a+b", "code=a%2Bb or a+b", "code={token} or {token}"),
+        ("alices_session", "xalices_sessionx", "x{token}x"),
+    ],
+)
+def test_a_short_token_is_redacted_only_as_a_whole_word(token: str, text: str, shown: str) -> None:
+    """A long one is redacted inside of words too."""
+    with Client(load_suite("vela"), "http://127.0.0.1:1", {"token": token}, 5) as asker:
+        assert asker.sanitize(text) == shown
+
+
+def test_a_race_is_tried_several_times() -> None:
+    """Each try has new ids, and the first failure ends the case."""
+    with connect_client(flaws.DebitsThirdRace("wallet-v2")) as asker:
+        trial = Runner(asker, FIRST_ID)
+        (finding,) = trial.run([find_case("wallet-v2", "same-bet-at-once")])
+        assert (finding.verdict, finding.received) == ("fail", "all 8 accepted, balance 0.40 lower")
+        assert finding.labels[0] == "sent at once (1 of 8)"
+        assert trial.collect_leftovers().used_ids == (FIRST_ID, FIRST_ID + 2)
+
+
+def test_concurrent_requests_use_open_connections() -> None:
+    """Balance queries open the connections, so the requests arrive together."""
+    ports: list[int] = []
+    paths: list[str] = []
+    wallet = ReferenceWallet("vela")
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        ports.append(scope["client"][1])
+        paths.append(scope["path"])
+        await wallet(scope, receive, send)
+
+    with run_app(app) as url, Client(load_suite("vela"), url, TOKENS | {"unknown": "u"}, 5) as asker:
+        list(Runner(asker, FIRST_ID, race_delays_s=(0,)).run([find_case("vela", "bets-at-once")]))
+    first = paths.index("/api/bet")
+    assert len({*ports[first : first + MAX_CONCURRENT_REQUESTS]}) == MAX_CONCURRENT_REQUESTS
+    assert {*ports[first:]} <= {*ports[:first]}
+
+
+def test_a_bug_of_the_kit_loses_no_results() -> None:
+    """The case has the result `error` with the exception, and the next case runs."""
+    broken = must("broken", "A rule.", "A sentence.", bet("a", 5).with_fields(no_such_field=negative).accepted())
+    with connect_client(ReferenceWallet("wallet-v2")) as asker:
+        first, second = Runner(asker, FIRST_ID).run([broken, find_case("wallet-v2", "bet")])
+    assert (first.verdict, second.verdict) == ("error", "pass")
+    assert first.received == "KeyError('no_such_field')"
+    (line,) = describe_skips([first, second])
+    assert line.startswith("broken was not judged because of a bug in minwallet: KeyError(")
+    assert 'errors="1"' in render_junit("wallet-v2", [first, second]).decode()
+
+
+def test_a_request_after_a_server_error_has_a_new_connection() -> None:
+    """The server may be about to close the old one."""
+    ports: list[int] = []
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        ports.append(scope["client"][1])
+        await send({"type": "http.response.start", "status": 500 if len(ports) == 2 else 200, "headers": []})
+        await send({"type": "http.response.body", "body": b"{}"})
+
+    with run_app(app) as url, Client(load_suite("vela"), url, {}, 5) as asker:
+        for _ in range(3):
+            asker.send([HttpRequest("GET", "/api/bet")])
+    assert ports[0] == ports[1] != ports[2]
+
+
+def test_only_a_balance_query_is_repeated_after_a_lost_connection() -> None:
+    """It moves no money. A lost bet has no reply, and is not sent again."""
+    paths: list[str] = []
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        paths.append(scope["path"])
+        if len(paths) in (1, 3):
+            # A reply that ends too early: the server closes the connection.
+            await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"9")]})
+            return
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": b"{}"})
+
+    query, bet_request = HttpRequest("GET", "/api/user/authenticate"), HttpRequest("GET", "/api/bet")
+    with run_app(app) as url, Client(load_suite("vela"), url, {}, 5) as asker:
+        assert asker.query(query).status == 200
+        (lost,) = asker.send([bet_request])
+    assert lost.summary.startswith("no reply: ")
+    assert paths == [query.path, query.path, bet_request.path]
 
 
 def test_concurrent_requests_are_sent_together() -> None:

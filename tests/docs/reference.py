@@ -21,11 +21,20 @@ The [index](README.md) lists the how-tos.
 - Amounts are decimals on the command line (`12.50`) and integers in cents in JSON.
 - With `--json`, stdout contains one JSON document and nothing else. Errors go to stderr, one line each.
 - While a server runs on the wallet file, changes go through that server.
-- `seed` is one transaction. Bets wait for a few seconds while a server adds a very long file (100,000 players).
+- Without a server, `seed` is one transaction. Through a server it adds the lines in parts, and bets are placed in
+  between. An interrupted seed can be repeated.
 - `minwallet --install-completion` installs the completion for your shell.
 
 | exit code | |
 |---|---|
+"""
+
+EXIT_CODE_RULES = """
+- A bad value in an argument is 2, and so is a file to read that is missing, denied, or not a text in UTF-8.
+- A bad line in a file of `seed` is 1: nothing was added. A file that is not CSV, or has other columns, is 2. In a file
+  of `import` a bad row is 2, because an export has none, and a wrong hash or balance is 1: nothing was imported.
+- A change that the wallet refuses is 1, such as a withdrawal beyond the balance or an exclusion until a past date.
+- A wallet file that cannot be used is 3, and so is a file that the command cannot write.
 """
 
 
@@ -53,7 +62,14 @@ the settings of the server.
 def render_reference() -> str:
     """Return the whole page."""
     group = typer.main.get_group(main.app)
-    pieces = [INTRODUCTION, *_render_exit_codes(), "\n## Settings\n", *_render_settings(), "\n## Commands\n"]
+    pieces = [
+        INTRODUCTION,
+        *_render_exit_codes(),
+        EXIT_CODE_RULES,
+        "\n## Settings\n",
+        *_render_settings(),
+        "\n## Commands\n",
+    ]
     for name, command in sorted(_iter_commands(group, "minwallet")):
         pieces.append(f"\n### {name.removeprefix('minwallet ')}\n\n{_render_command(name, command)}")
     return "".join(pieces)

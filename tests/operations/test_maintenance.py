@@ -136,6 +136,6 @@ def test_the_age_of_the_newest_backup_grows_until_the_next() -> None:
     now_s += 1
     assert status.problem == "automatic backups are overdue: there is none yet; the server's log has the cause"
     status.newest_s = 940
-    assert (status.age_s, "the newest is 3 minutes old" in status.problem) == (181, True)
+    assert (status.age_s, "the newest is 3 min old" in status.problem) == (181, True)
     status.newest_s = now_s
     assert (status.age_s, status.problem) == (0, "")
