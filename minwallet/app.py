@@ -24,13 +24,11 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractAsyncContextManager, nullcontext
 from functools import partial
 from pathlib import Path
-from typing import Any, cast
 
 import uvicorn
 from starlette.applications import Starlette
 from starlette.routing import Route
 from starlette.types import ASGIApp
-from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 from minwallet.config import Settings, parse_duration
 from minwallet.ledger.time_units import HOUR_MS
@@ -53,6 +51,7 @@ from minwallet.web.admin_api.operation import ApiContext
 from minwallet.web.control_endpoint import create_control_app
 from minwallet.web.gateway.access_log import LogStream
 from minwallet.web.gateway.bounded_reads import BoundedReadProtocol
+from minwallet.web.gateway.client_address import ProxyHeaders
 from minwallet.web.gateway.connection_budget import ControlPort, LimitedServerConfig, raise_connection_limit
 from minwallet.web.gateway.endpoints import create_provider_router
 from minwallet.web.gateway.http_protocol import sweep_timeouts
@@ -101,7 +100,7 @@ def create_app(
     # A provider that adds a slash gets a plain 404. It could follow a redirect with another method.
     app.router.redirect_slashes = False
     # Sign-in and log depend on the caller's address and on TLS, so here a proxy's headers are always evaluated.
-    proxied: Any = ProxyHeadersMiddleware(cast(Any, RequestLog(log, app)), settings.forwarded_allow)
+    proxied = ProxyHeaders(RequestLog(log, app), settings.forwarded_allow)
     return create_provider_router(proxied, wallet, settings, log, metrics=metrics, recent_calls=recent_calls)
 
 
@@ -321,9 +320,8 @@ def _build_uvicorn_config(settings: Settings) -> LimitedServerConfig:
         lifespan="off",
         ws="none",
         server_header=False,
-        # Only an allow list needs the caller's address, so only then the headers of a proxy are evaluated.
-        proxy_headers=bool(settings.callback_allow),
-        forwarded_allow_ips=settings.forwarded_allow,
+        # `client_address` evaluates the headers of a proxy.
+        proxy_headers=False,
         # Longer than a proxy keeps its idle connections, so that it never writes to one that is being closed.
         timeout_keep_alive=75,
         timeout_graceful_shutdown=SHUTDOWN_GRACE_S,

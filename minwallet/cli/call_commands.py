@@ -18,6 +18,7 @@ from minwallet.cli.output import (
     print_table,
 )
 from minwallet.ledger.money import MAX_ID, format_amount
+from minwallet.operations.line_text import to_printable
 
 if TYPE_CHECKING:
     from minwallet.ledger.commands import MoneyCommand
@@ -149,7 +150,9 @@ def show(context: typer.Context, seq: SeqArgument, as_json: JsonOption = False) 
     # Two columns, names and values: a long value continues on the next line of the terminal.
     print_table(["entry", f"{seq}"], rows[1:], "", wide=True)
     if reply["request"]:
-        print_line(f"\nrequest  {reply['request']}\nreply    {reply['reply']}")
+        print_line("")
+        for name in ("request", "reply"):
+            print_line(f"{name:8} {to_printable(reply[name])}")
     else:
         print_line("\nthe journal has no provider call for this entry")
 
@@ -229,7 +232,7 @@ def _print_call(outcome: _CallOutcome, *, as_json: bool) -> None:
         print_json({name: value for name, value in outcome._asdict().items() if name != "is_success"})
         return
     status = "" if outcome.http_status == 200 else f"HTTP {outcome.http_status} "
-    print_line(f"request  {outcome.request}")
-    print_line(f"reply    {status}{outcome.reply}")
+    print_line(f"request  {to_printable(outcome.request)}")
+    print_line(f"reply    {status}{to_printable(outcome.reply)}")
     change = "unchanged" if outcome.before == outcome.after else f"before: {format_balance(outcome.before)}"
     print_line(f"balance  {format_balance(outcome.after)} ({change})")

@@ -26,13 +26,14 @@ def calls(
     context: typer.Context,
     failed: Annotated[bool, typer.Option("--failed", help="Show only calls that were refused or rejected.")] = False,
     follow: Annotated[bool, typer.Option("--follow", "-f", help="Show new calls as they arrive.")] = False,
-    limit: Annotated[int, typer.Option("--limit", min=0, max=MAX_LIMIT, help="Number of newest calls to show.")] = 20,
+    limit: Annotated[int, typer.Option("--limit", min=1, max=MAX_LIMIT, help="Number of newest calls to show.")] = 20,
     as_json: JsonOption = False,
 ) -> None:
     """Show the newest provider calls of the running server.
 
     The server keeps calls of all outcomes in memory until it stops: the last 2,000, and the last 500 with a wrong key,
-    an unknown path or an address that is not allowed. A failed call is shown with its reason, request and reply.
+    an unknown path, an address that is not allowed or too many unknown tokens. A failed call is shown with its reason,
+    request and reply.
 
     The newest call is the last line. With --json it is the first of the list. With --json and --follow, each line is
     one JSON document. Press Ctrl-C to stop.
@@ -77,7 +78,10 @@ def _read_calls(
                 if line:
                     yield json.loads(line)
             if is_following:
-                raise StoreError(f"the server (process {server.pid}) has stopped")
+                raise StoreError(f"the server (process {server.pid}) stopped")
+    except httpx2.RemoteProtocolError as error:
+        # The connection was open, and its end without the end of the answer is the end of the process.
+        raise StoreError(f"the server (process {server.pid}) stopped") from error
     except httpx2.HTTPError as error:
         reason = str(error) or type(error).__name__
         raise StoreError(f"the server (process {server.pid}) does not answer: {reason}") from error

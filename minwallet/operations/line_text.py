@@ -9,13 +9,14 @@ from json.encoder import encode_basestring_ascii
 to_json_text = encode_basestring_ascii
 """Return a text as JSON, in quotes. `json.dumps` ends here too, and takes ten times as long."""
 
-_CONTROL_CHARACTER = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
+_CONTROL_CHARACTER = re.compile(r"[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]")
+"""Control characters, line separators, and the characters that change the direction of the text after them."""
 
 _ONE_COLUMN = re.compile(r"""[^\s"'\\]*""")
 
 
 def to_printable(text: str) -> str:
-    """Return the text with escapes for control characters, which could move the cursor of a terminal."""
+    """Return the text with escapes for characters that could move the cursor of a terminal, or reorder a line."""
     return _CONTROL_CHARACTER.sub(lambda found: repr(found[0])[1:-1], text)
 
 

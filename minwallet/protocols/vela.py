@@ -41,6 +41,7 @@ from minwallet.protocols.wire import (
     WalletResponse,
     add_query,
     contains_token,
+    hide_token,
     is_plain_text,
     split_query,
 )
@@ -64,11 +65,12 @@ _PATHS = {
 
 
 class _InvalidField(ValueError):
-    """A parameter that is missing or invalid, and the status code that says so."""
+    """A parameter that is missing or invalid, the status code that says so, and the reason for the operator."""
 
-    def __init__(self, code: int, message: str) -> None:
+    def __init__(self, code: int, message: str, reason: str = "") -> None:
         super().__init__(message)
         self.code = code
+        self.reason = reason
 
 
 class Vela:
@@ -94,7 +96,7 @@ class Vela:
             token = fields.require("access_token", INVALID_TOKEN, "Invalid Token")
             return Call(operation, token, _parse_command(operation, fields))
         except _InvalidField as error:
-            return Malformed(operation, error.code, str(error))
+            return Malformed(operation, error.code, str(error), error.reason)
 
     def render(self, call: Call, outcome: Outcome | SessionUnknown, holder: AccountHolder | None, now_ms: int) -> bytes:
         """Return the reply: `status_code` 0 with the balances in cents, or a code with `message`.
@@ -126,7 +128,8 @@ class Vela:
         redacted = query.replace(f"access_token={call.token}", f"access_token={REDACTED}")
         # The token may be percent-encoded, or stand in another parameter too. Then write the query from the call.
         if redacted == query or contains_token(call.token, redacted):
-            redacted = self.build_request(call._replace(token=REDACTED), now_ms).query.decode()
+            hidden = Call(call.operation, REDACTED, hide_token(call.token, call.command))
+            redacted = self.build_request(hidden, now_ms).query.decode()
         return redacted
 
     def render_error(self, malformed: Malformed, now_ms: int) -> bytes:
@@ -222,7 +225,7 @@ class _QueryParameters:
         """Return a required parameter. Raise _InvalidField if it is missing, empty or given twice."""
         values = self._values.get(name, [""])
         if len(values) > 1 or not values[0]:
-            raise _InvalidField(code, message)
+            raise _InvalidField(code, message, f"{name}: {'given twice' if len(values) > 1 else 'missing'}")
         return values[0]
 
     def require_number(self, name: str, maximum: int, code: int = INVALID_FIELD, prefix: str = "") -> int:

@@ -33,6 +33,7 @@ from minwallet.protocols.wire import (
     WalletResponse,
     add_query,
     contains_token,
+    hide_token,
     is_plain_text,
     reject_json_constants,
     split_query,
@@ -120,7 +121,8 @@ class WalletV2:
         redacted = text.replace(f'"{call.token}"', f'"{REDACTED}"')
         # The token may be spelled with JSON escapes, or stand in another field too. Then write the body from the call.
         if redacted == text or contains_token(call.token, redacted):
-            redacted = self.build_request(call._replace(token=REDACTED), now_ms).body.decode()
+            hidden = Call(call.operation, REDACTED, hide_token(call.token, call.command))
+            redacted = self.build_request(hidden, now_ms).body.decode()
         return redacted
 
     def render_error(self, malformed: Malformed, now_ms: int) -> bytes:
@@ -323,15 +325,25 @@ def _parse_unsigned(text: str) -> int:
     return int(text) if len(text) <= 20 else MAX_ID + 1
 
 
-def _require_text(fields: dict[str, Any], name: str, max_length: int | None) -> str:
+def _require(fields: dict[str, Any], name: str) -> object:
+    """Return the value of a required field. Raise _InvalidField if it is missing, null or given twice."""
     value = fields.get(name)
+    if value is None:
+        raise _InvalidField(f"{name}: missing")
+    if value is _REPEATED:
+        raise _InvalidField(f"{name}: given twice")
+    return value
+
+
+def _require_text(fields: dict[str, Any], name: str, max_length: int | None) -> str:
+    value = _require(fields, name)
     if not isinstance(value, str) or (max_length is not None and len(value) > max_length):
         raise _InvalidField(f"{name}: must be text" + (f" of up to {max_length} characters" if max_length else ""))
     return value
 
 
 def _require_number(fields: dict[str, Any], name: str, maximum: int) -> int:
-    value = fields.get(name)
+    value = _require(fields, name)
     if type(value) is not int or not 0 <= value <= maximum:
         raise _InvalidField(f"{name}: must be a whole number from 0 to {maximum}")
     return value
@@ -342,11 +354,12 @@ def _require_cents(fields: dict[str, Any], name: str) -> int:
 
 
 def _require_game(fields: dict[str, Any]) -> str:
-    value = fields.get("game")
+    value = _require(fields, "game")
     if type(value) is int and 0 <= value <= MAX_ID:
         return str(value)
     if not value or not is_plain_text(value, MAX_GAME_LENGTH):
         raise _InvalidField(
-            f"game: must be a whole number, or text of 1 to {MAX_GAME_LENGTH} characters without control characters"
+            f"game: must be a whole number from 0 to {MAX_ID}, or text of 1 to {MAX_GAME_LENGTH} characters without"
+            " control characters"
         )
     return str(value)

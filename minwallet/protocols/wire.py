@@ -1,8 +1,9 @@
 """The stable interface of a wire protocol, and the values between its bytes and the ledger's commands."""
 
+import json
 import re
 from collections.abc import Collection, Mapping
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 from urllib.parse import parse_qsl, quote, unquote_plus, urlencode
 
 from minwallet.ledger.commands import Command
@@ -25,12 +26,14 @@ class Malformed(NamedTuple):
     """A malformed request, with the protocol's error code and a message that names the field.
 
     The message is logged, so it contains no value of the request: a wrong field may contain a token.
-    `operation` is "" if the request names none that is known.
+    `operation` is "" if the request names none that is known. `reason` is for the operator where the specification has
+    a message that says less, such as "Invalid Token"; "" stands for the message.
     """
 
     operation: str
     code: int
     message: str
+    reason: str = ""
 
 
 class AccountHolder(NamedTuple):
@@ -188,6 +191,19 @@ def contains_token(token: str, text: str) -> bool:
     if "%" in text or "\\" in text:
         text = f"{text} {unquote_plus(_JSON_ESCAPE.sub(lambda found: chr(int(found[1], 16)), text))}"
     return token in text
+
+
+def hide_token(token: str, command: Command) -> Command:
+    """Return the command with REDACTED in place of the token in its game and in the texts of its detail."""
+    game, detail = getattr(command, "game", None), getattr(command, "detail", None)
+    hidden: dict[str, Any] = {}
+    if token and game:
+        hidden["game"] = game.replace(token, REDACTED)
+    if token and detail:
+        values = json.loads(detail).items()
+        texts = {name: value.replace(token, REDACTED) if isinstance(value, str) else value for name, value in values}
+        hidden["detail"] = json.dumps(texts)
+    return command._replace(**hidden)
 
 
 def list_routes(protocol: WireProtocol, *, require_wallet_token: bool) -> Mapping[str, str]:

@@ -1,5 +1,6 @@
 """The root address `/`: the back office for a browser, an index of this server's addresses for a program."""
 
+import re
 from collections.abc import Mapping, Sequence
 from posixpath import commonpath
 
@@ -44,6 +45,15 @@ def _join_paths(paths: Sequence[str]) -> str:
     return shared if shared in paths else f"{shared.rstrip('/')}/…"
 
 
+def _accepts_html(accept: str) -> bool:
+    """Return whether a header Accept names text/html and does not exclude it with the weight 0 (RFC 9110, 12.5.1)."""
+    for each in accept.lower().split(","):
+        media_type, *parameters = (part.strip() for part in each.split(";"))
+        if media_type == "text/html":
+            return not any(re.fullmatch(r"q\s*=\s*0(\.0*)?", parameter) for parameter in parameters)
+    return False
+
+
 def create_index_route(settings: Settings, *, has_demo: bool) -> Route:
     """Return the route of `/`. It names only what this server has. `has_demo` is true if it has the page `/demo`."""
     index: Mapping[str, object] = {
@@ -58,7 +68,7 @@ def create_index_route(settings: Settings, *, has_demo: bool) -> Route:
 
     async def show_index(request: Request) -> Response:
         headers = {"vary": "accept"}
-        if "text/html" in request.headers.get("accept", ""):
+        if _accepts_html(request.headers.get("accept", "")):
             return RedirectResponse(HOME_PATH, 303, headers)
         return JSONResponse(index, headers=headers)
 

@@ -254,14 +254,14 @@ def test_an_exclusion_on_a_terminal_needs_a_confirmation(
 
 
 def test_a_long_table_is_printed_page_by_page(capsys: pytest.CaptureFixture[str]) -> None:
-    """A page with longer values has wider columns. Control characters of a provider's text are visible."""
-    rows = [("a", 1), ("\x1b[31mred\n", 22)] * (PAGE_ROWS // 2) + [("longer than before", 333)]
+    """A page with longer values has wider columns. Control characters in a provider's text are visible."""
+    rows = [("a", 1), ("\x1b\u202er\n", 22)] * (PAGE_ROWS // 2) + [("longer than before", 333)]
     print_table(["name", "size>"], rows, "nothing")
     header, first, second, *_, last = capsys.readouterr().out.splitlines()
     assert (header, first, second) == (
         "name           size",
         "a                 1",
-        r"\x1b[31mred\n    22",
+        r"\x1b\u202er\n    22",
     )
     assert last == "longer than before   333"
     print_table(["name"], [], "nothing")

@@ -73,6 +73,8 @@ def redact(protocol: str, operation: str, raw: str) -> str:
         ('{"type":"cancel","code":"abc_1","id":5,"x":"\\u0061bc_1"}', '"code":"TOKEN","type":"cancel"'),
         ('{"type":"cancel","code":"abc_1","id":5,"x":"http://h/?s=%61bc_1"}', '"code":"TOKEN","type":"cancel"'),
         ('{"type":"cancel","code":"5","id":5}', '"code":"TOKEN","type":"cancel"'),
+        ('{"type":"bet","code":"abc_1","bet":1,"id":5,"game":"abc_1"}', '"game":"TOKEN"'),
+        ('{"type":"bet","code":"abc_1","bet":1,"id":5,"game":"x\\u0061bc_1"}', '"game":"xTOKEN"'),
     ],
 )
 def test_a_wallet_v2_request_is_redacted(raw: str, kept: str) -> None:
@@ -95,6 +97,14 @@ def test_a_wallet_v2_request_is_redacted(raw: str, kept: str) -> None:
 def test_a_vela_request_is_redacted(raw: str, kept: str) -> None:
     """A query is stored verbatim but for its token, or rebuilt if the token is encoded or occurs twice."""
     assert redact("vela", "refund", raw) == kept
+
+
+def test_the_token_as_the_game_or_key_of_a_bet_is_redacted() -> None:
+    """Also within a longer text, and percent-encoded."""
+    redacted = redact("vela", "bet", "access_token=abc_1&ticket_id=5&total_bet=1&game_code=x%61bc_1&key=abc_1")
+    assert redacted == "access_token=TOKEN&ticket_id=5&total_bet=1&key=TOKEN&game_code=xTOKEN"
+    redacted = redact("vela", "result", "access_token=5&ticket_id=5&total_win=1&game_code=5&total_used=5")
+    assert redacted == "access_token=TOKEN&ticket_id=5&total_win=1&total_used=5&game_code=TOKEN"
 
 
 @given(st.sampled_from(CALLS), st.text("abc_12", min_size=1, max_size=40).map(lambda text: f"z{text}"))

@@ -114,17 +114,13 @@ def test_a_number_of_thousands_of_digits_is_rejected() -> None:
 @pytest.mark.parametrize("name", ["code", "bet", "game", "id"])
 def test_a_missing_field_is_named(name: str) -> None:
     """All fields of a bet are required, except time and round_id; the message names the missing field."""
-    code, message = parse_malformed({key: value for key, value in BET.items() if key != name})
-    assert code == 100
-    assert message.startswith(f"{name}: ")
+    assert parse_malformed({key: value for key, value in BET.items() if key != name}) == (100, f"{name}: missing")
 
 
 @pytest.mark.parametrize("name", ["code", "bet", "game", "id"])
 def test_a_required_field_may_not_be_null(name: str) -> None:
     """`null` means absent, and a required field is named if it is absent."""
-    code, message = parse_malformed(BET | {name: None})
-    assert code == 100
-    assert message.startswith(f"{name}: ")
+    assert parse_malformed(BET | {name: None}) == (100, f"{name}: missing")
 
 
 @pytest.mark.parametrize("value", [1, True, 1.5, [], {}])
@@ -138,7 +134,7 @@ def test_text_must_be_text(name: str, value: object) -> None:
 
 def test_a_missing_type_is_malformed() -> None:
     """A request without a type gets code 100."""
-    assert parse_malformed({"code": "t"}) == (100, "type: must be text")
+    assert parse_malformed({"code": "t"}) == (100, "type: missing")
 
 
 @pytest.mark.parametrize("type_", ["", "refund", "BET", "bet ", "b\u0435t", "\ud800"])
@@ -230,10 +226,8 @@ def test_deep_nesting_is_rejected(deep: str) -> None:
 def test_a_repeated_field_is_rejected(twice: str) -> None:
     """A repeated field is ambiguous, even if both values agree; the message names the field."""
     body = json.dumps(BET | {"time": "", "round_id": 3}).removesuffix("}") + f",{twice}}}"
-    code, message = parse_malformed(body)
-    assert code == 100
     (name,) = json.loads(f"{{{twice}}}")
-    assert message.startswith(f"{name}: must be ")
+    assert parse_malformed(body) == (100, f"{name}: given twice")
 
 
 @pytest.mark.parametrize("twice", ['"extra":1,"extra":2', '"extra":{"a":1,"a":2}', '"\\ud800":1,"\\ud800":2'])

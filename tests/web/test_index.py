@@ -9,6 +9,9 @@ def test_the_root_leads_a_browser_to_the_back_office(server: Server) -> None:
     """A program gets an index of what this server has."""
     answer = server.http.get("/", headers={"accept": "text/html,application/xhtml+xml,*/*;q=0.8"})
     assert (answer.status_code, answer.headers["location"]) == (303, "/admin")
+    assert server.http.get("/", headers={"accept": "Text/HTML"}).status_code == 303
+    for accept in ("text/html;q=0", "application/json, text/html ; q=0.0", "text/htmlx"):
+        assert server.http.get("/", headers={"accept": accept}).status_code == 200
     index = server.http.get("/").json()
     assert index["provider"]["wallet-v2"] == ["/wallet", "/wallet/{wallet_token}"]
     assert "/api/betwin" in index["provider"]["vela"]

@@ -17,7 +17,7 @@ from minwallet.operations.requests import SessionList
 from minwallet.operations.timestamps import parse_day, parse_timestamp
 from minwallet.provider.game_catalogue import LaunchOptions
 from minwallet.storage.queries import Filter
-from minwallet.web.gateway.recent_calls import ProviderCall
+from minwallet.web.gateway.recent_calls import MAX_CALLS, MAX_TURNED_AWAY, ProviderCall
 
 MAX_DAYS_PER_PAGE = 92
 
@@ -118,7 +118,7 @@ class CallsRequest(_ApiParams):
 
     agent: Name | None = None
     failed: bool = False
-    limit: PageLimit = 50
+    limit: Annotated[int, Field(ge=1, le=MAX_CALLS + MAX_TURNED_AWAY)] = 50
 
 
 class TotalsRequest(_ApiParams):

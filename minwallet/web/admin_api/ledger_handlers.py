@@ -62,8 +62,8 @@ async def list_open_rounds(caller: ApiCaller, params: OpenBetsRequest) -> OpenBe
 
 async def list_calls(caller: ApiCaller, params: CallsRequest) -> CallsResponse:
     """Return the newest provider calls that this server has in memory, newest first: the last 2,000 calls, and the last
-    500 with a wrong callback key, an unknown path or an address that is not allowed. They are lost when it stops. A key
-    of one agent gets the calls of its agent's sessions and callback keys.
+    500 with a wrong callback key, an unknown path, an address that is not allowed or too many unknown tokens. They are
+    lost when it stops. A key of one agent gets the calls of its agent's sessions and callback keys.
     """
     agent_id = None if params.agent is None else (await get_agent(caller.wallet.store, params.agent)).agent_id
     calls = caller.api.recent_calls.read(params.limit, only_failed=params.failed, agent_id=agent_id)

@@ -121,8 +121,8 @@ class ClientDisconnected(Exception):
     """The client disconnected before its request was complete, so no answer can be sent."""
 
 
-async def read_body(receive: Receive, max_bytes: int) -> bytes | None:
-    """Return the body of a request, or None if it exceeds `max_bytes`.
+async def read_body(scope: Scope, receive: Receive, max_bytes: int) -> bytes | None:
+    """Return the body of a request, or None if it exceeds `max_bytes`, also by its header Content-Length alone.
 
     Raise ClientDisconnected if the client leaves before the end of the body.
     """
@@ -130,6 +130,9 @@ async def read_body(receive: Receive, max_bytes: int) -> bytes | None:
     if isinstance(cycle, RequestResponseCycle) and not cycle.more_body:
         # Nearly every call arrives complete in one packet; its body is already here.
         return bytes(cycle.body) if len(cycle.body) <= max_bytes else None
+    # The parser has checked the header: it is one number.
+    if any(name == b"content-length" and int(value) > max_bytes for name, value in scope["headers"]):
+        return None
     body: bytes = b""
     while True:
         message = await receive()

@@ -5,8 +5,8 @@ The way of a call
 
 1. `precheck` looks at the connection and the head only: capacity (503), method (405), caller's address (403), length
    of the query (414). The method comes before everything that could move money. HEAD is not an alias of GET here.
-2. `read_call` reads the body (413 above 8 KiB). A vela call waits for its body's end too: until then the request is
-   incomplete, and may turn out to be invalid.
+2. `read_call` reads the body (413 above 8 KiB, also by the header Content-Length alone). A vela call waits for its
+   body's end too: until then the request is incomplete, and may turn out to be invalid.
 3. `protocol.parse` returns a Call or a Malformed. A malformed request gets the protocol's error with HTTP 200.
 4. `wallet.execute` admits and decides the call. It returns after the commit of what the call wrote.
 5. A call with an unknown token counts against the caller's address (429). This comes after the execution, so calls
@@ -44,6 +44,7 @@ fails too, the call gets 503.
 
 import logging
 from collections.abc import Callable
+from contextlib import suppress
 from ipaddress import IPv6Address, ip_address
 from time import perf_counter
 from typing import NamedTuple
@@ -53,7 +54,7 @@ from starlette.types import Receive, Scope, Send
 
 from minwallet.config import Settings
 from minwallet.ledger.commands import Query
-from minwallet.ledger.outcomes import Applied, BalanceShown, Outcome, Refused, Replayed, SessionUnknown
+from minwallet.ledger.outcomes import Outcome, SessionUnknown
 from minwallet.ledger.time_units import MINUTE_MS
 from minwallet.protocols.wire import AccountHolder, Call, Malformed, WireProtocol, list_routes
 from minwallet.storage.errors import DiskFull, StoreError
@@ -63,10 +64,10 @@ from minwallet.web.gateway.access_log import AccessLog
 from minwallet.web.gateway.asgi import AGENT_ID, ClientDisconnected, read_body, send_response
 from minwallet.web.gateway.client_address import ClientAddresses
 from minwallet.web.gateway.http_protocol import OVER_CAPACITY
+from minwallet.web.gateway.outcome_texts import describe_outcome, find_compression
 from minwallet.web.gateway.recent_calls import RecentCalls, RecordedCall
 from minwallet.web.gateway.unknown_token_limit import RETRY_AFTER_HEADER, UnknownTokenLimiter
 from minwallet.web.metrics import UNKNOWN_OPERATION, CallRecorder
-from minwallet.web.refusal_texts import REFUSAL_TEXTS
 
 MAX_BODY_BYTES, MAX_QUERY_BYTES = 8 * 1024, 2 * 1024
 
@@ -84,6 +85,8 @@ BUG_REASON = "a bug; the traceback is in the server's log"
 
 MAX_REASON_LENGTH = 300
 """The longest reason, in characters. The text of a foreign protocol's error may be long."""
+
+TOO_MANY_REQUESTS = 429
 
 RATE_LIMITED = "temporarily unavailable: too many unknown tokens came from this address"
 
@@ -142,7 +145,7 @@ class Gateway:
         A GET's body is read and ignored: before its end the request is incomplete, and may turn out to be invalid.
         Raise ClientDisconnected if the client leaves before the end of the body.
         """
-        body = await read_body(receive, MAX_BODY_BYTES)
+        body = await read_body(scope, receive, MAX_BODY_BYTES)
         if body is None or self.protocol.method == "POST":
             return body
         query: bytes = scope["query_string"]
@@ -155,7 +158,8 @@ class Gateway:
         record.operation = call.operation
         if isinstance(call, Malformed):
             body = protocol.render_error(call, wallet.clock_ms())
-            self._record_call(arrival, "malformed", call.message[:MAX_REASON_LENGTH], body)
+            reason = find_compression(scope) or call.reason or call.message
+            self._record_call(arrival, "malformed", reason[:MAX_REASON_LENGTH], body)
             return 200, body
         record.call = call
         journal_writer = None
@@ -178,7 +182,7 @@ class Gateway:
             self._log_fault(fault)
             return self.render_failure(arrival, 503, "temporarily unavailable", str(fault)[:MAX_REASON_LENGTH])
         if isinstance(outcome, SessionUnknown) and self.unknown_tokens.exceeds(self.addresses.resolve(scope)):
-            return self.render_failure(arrival, 429, RATE_LIMITED)
+            return self.render_failure(arrival, TOO_MANY_REQUESTS, RATE_LIMITED)
         if journal_writer and journal_writer.outcome is outcome:
             # Send the stored bytes. The identity check excludes a retry, whose outcome made no row.
             body = journal_writer.reply
@@ -190,8 +194,20 @@ class Gateway:
             assert isinstance(body, bytes), f"{protocol.name} rendered {type(body)}"
             if journal_writer and journal_writer.fault:
                 logger.error("a call was not recorded in the journal because of a bug", exc_info=journal_writer.fault)
-        self._record_call(arrival, *_describe_outcome(outcome, scope), body, session_holder)
+        word, reason = describe_outcome(outcome, scope)
+        if isinstance(outcome, SessionUnknown) and await self._is_unknown_wallet_token(scope):
+            reason = "no agent has this wallet token"
+        self._record_call(arrival, word, reason, body, session_holder)
         return 200, body
+
+    async def _is_unknown_wallet_token(self, scope: Scope) -> bool:
+        """Return whether the path has a wallet token that no agent has."""
+        wallet_token = scope["path_params"].get("wallet_token")
+        if wallet_token is None:
+            return False
+        with suppress(StoreError):  # the call is decided, and only its reason is less exact
+            return wallet_token not in {agent.wallet_token for agent in await self.wallet.store.accounts.list_agents()}
+        return False
 
     def precheck(self, scope: Scope) -> Rejection | None:
         """Return the rejection of a call by its head alone, or None if the call may proceed."""
@@ -202,6 +218,8 @@ class Gateway:
         if self.allowed_networks and not self._is_allowed(scope):
             address = self.addresses.resolve(scope)
             reason = f"this address is not in MINWALLET_CALLBACK_ALLOW; to allow it, add {address}"
+            if self.addresses.has_invalid_header(scope):
+                reason = f"invalid X-Forwarded-For from the proxy {address}: expected an IP address"
             return Rejection(403, "this address may not call", reason)
         if len(scope["query_string"]) > MAX_QUERY_BYTES:
             return Rejection(414, f"the query is longer than {MAX_QUERY_BYTES} bytes")
@@ -209,8 +227,10 @@ class Gateway:
 
     def _is_allowed(self, scope: Scope) -> bool:
         try:
-            address = ip_address(scope["client"][0])
-        except (TypeError, ValueError):
+            address = ip_address(self.addresses.resolve(scope))
+        except ValueError:
+            return False
+        if self.addresses.has_invalid_header(scope):
             return False
         # A listener on `::` sees IPv4 clients as ::ffff:a.b.c.d, and the allow list names them as a.b.c.d.
         if isinstance(address, IPv6Address) and address.ipv4_mapped:
@@ -258,15 +278,18 @@ class Gateway:
             record.operation = UNKNOWN_OPERATION
         call = record.call
         record.transaction = "" if call is None or isinstance(call.command, Query) else call.command.id
-        # Without a session the wallet token in the path may be any text, such as a mistyped key.
+        # Without a session the wallet token in the path may be any text, such as a mistyped key. The token of a session
+        # may be in any field then, not only where the protocol has it: without `call`, all texts are masked.
         if holder:
             record.player, record.agent_id = holder.player_id, holder.agent_id
             record.path = record.path.replace("{wallet_token}", holder.wallet_token)
             is_turned_away = False
         else:
-            record.agent_id = scope.get(AGENT_ID)
-            # A caller without an allowed address is a stranger, whatever the call was rejected for.
-            is_turned_away = bool(self.allowed_networks) and not self._is_allowed(scope)
+            record.agent_id, record.call = scope.get(AGENT_ID), None
+            # A caller without an allowed address is a stranger, whatever the call was rejected for. And whoever sends
+            # more unknown tokens than the limit permits would displace the calls of all others.
+            is_stranger = bool(self.allowed_networks) and not self._is_allowed(scope)
+            is_turned_away = is_stranger or outcome == f"http {TOO_MANY_REQUESTS}"
         self.access_log.write(record)
         self.recent_calls.add(record, is_turned_away=is_turned_away)
         self.call_recorder(record.operation, outcome, record.seconds)
@@ -347,23 +370,6 @@ class ProviderEndpoint:
         headers = JSON_HEADERS
         if status == 405:
             headers = [*JSON_HEADERS, (b"allow", gateway.protocol.method.encode())]
-        elif status == 429:
+        elif status == TOO_MANY_REQUESTS:
             headers = [*JSON_HEADERS, RETRY_AFTER_HEADER]
         await send_response(send, status, headers, body)
-
-
-def _describe_outcome(outcome: Outcome | SessionUnknown, scope: Scope) -> tuple[str, str]:
-    """Return the outcome in one fixed word, for the access log and the label of the metrics, and the reason of a
-    refusal, "" for a success."""
-    match outcome:
-        case Applied():
-            return str(outcome.entry.state), ""
-        case BalanceShown():
-            return "shown", ""
-        case Replayed():
-            return "replayed", ""
-        case SessionUnknown(refusal):
-            is_of_agent = AGENT_ID in scope or "wallet_token" in scope["path_params"]
-            return str(refusal), f"no session {'of this agent ' if is_of_agent else ''}has this token"
-        case Refused(refusal):
-            return str(refusal), REFUSAL_TEXTS[refusal]

@@ -7,13 +7,14 @@ Rules
 =====
 
 1. To record a call is one append. Request and reply are kept as bytes, and become texts when somebody reads them.
-2. No token and no key is in a text. `redact` of the protocol replaces the token of a parsed call. Of a request that was
-   not parsed, `mask_values` shows names and numbers only. A path shows words of the protocol only.
+2. No token and no key is in a text. `redact` of the protocol replaces the token of a call with a session. Of another
+   request, `mask_values` shows names and numbers only. A path shows words of the protocol only.
 3. Calls that were turned away at the door are in a list of their own: a wrong key, an unknown path, an address that is
-   not allowed. Anybody can make these, so they must not displace the calls of the provider. A caller behind the door
-   has the key or an allowed address, or neither is set.
+   not allowed, too many unknown tokens. Anybody can make these, so they must not displace the calls of the provider. A
+   caller behind the door has the key or an allowed address, or neither is set.
 4. The memory is bounded: MAX_CALLS and MAX_TURNED_AWAY calls, and MAX_TEXT_BYTES of each request and each reply. A
-   request that is longer becomes text immediately, because a token must not be cut in two before it is found.
+   longer request with a session becomes text immediately, because its token must not be cut in two before it is found.
+   Every other one is cut first, so that a stranger's long request costs nothing.
 """
 
 import asyncio
@@ -34,13 +35,14 @@ MAX_CALLS, MAX_TURNED_AWAY = 2000, 500
 MAX_TEXT_BYTES, MAX_ID_LENGTH = 2048, 64
 
 CUT_OFF = "… (cut off)"
+CUT_OFF_BYTES = CUT_OFF.encode()
 NOT_RENDERED = "(not shown: the protocol failed; the traceback is in the server's log)"
 
 SUCCESSFUL_OUTCOMES = frozenset({"applied", "replayed", "shown", "orphan", "closed"})
 """The outcomes of calls that did what the provider asked for."""
 
-RENDER_SLICE = 50
-"""How many calls are rendered before other tasks get a turn; about 0.5 ms."""
+RENDER_SLICE = 10
+"""How many calls are rendered before other tasks get a turn; about 0.1 ms, 10 ms for the slowest requests."""
 
 logger = logging.getLogger("minwallet")
 
@@ -49,7 +51,8 @@ class RecordedCall:
     """One provider call. The gateway fills it in on the way of the call, so that recording costs no second object.
 
     `protocol` is None for a path that no protocol has. `raw` is the request, b"" if it was not read. `call` is None if
-    the request was not parsed. `agent_id` is None if neither a session nor a key names the agent.
+    the request was not parsed, or no session was found for it. `agent_id` is None if neither a session nor a key names
+    the agent.
     """
 
     __slots__ = (
@@ -123,11 +126,15 @@ class RecentCalls:
     def add(self, call: RecordedCall, *, is_turned_away: bool = False) -> None:
         """Add a call. `is_turned_away` is true for one that anybody can make; see rule 3."""
         call.number = self.newest_number = self.newest_number + 1
-        if len(call.raw) > MAX_TEXT_BYTES or len(call.reply) > MAX_TEXT_BYTES:
+        call.transaction = call.transaction[:MAX_ID_LENGTH]
+        if len(call.reply) > MAX_TEXT_BYTES:
+            call.reply = _cut(call.reply.decode(errors="replace")).encode()
+        if len(call.raw) > MAX_TEXT_BYTES and call.call:
             call.request_text = _cut(_render_request(call))
             call.raw, call.call = b"", None
-            call.transaction = call.transaction[:MAX_ID_LENGTH]
-            call.reply = _cut(call.reply.decode(errors="replace")).encode()
+        elif len(call.raw) > MAX_TEXT_BYTES:
+            # Without the last number: it may be a part of one that is too long to be shown.
+            call.raw = call.raw[:MAX_TEXT_BYTES].rstrip(b"+-.0123456789") + CUT_OFF_BYTES
         (self._turned_away if is_turned_away else self._calls).append(call)
 
     def read(
@@ -180,7 +187,8 @@ def _render_request(call: RecordedCall) -> str:
     if call.protocol is None or not call.raw:
         return head
     if call.call is None:
-        content = mask_values(call.raw, call.protocol.operations)
+        raw = call.raw.removesuffix(CUT_OFF_BYTES)
+        content = mask_values(raw, call.protocol.operations) + (CUT_OFF if len(raw) < len(call.raw) else "")
     else:
         try:
             content = call.protocol.redact(call.call, call.raw, call.at_ms)

@@ -6,6 +6,7 @@ one. They show the known part of it, such as `/…/wallet`, and the reason.
 """
 
 from collections.abc import Callable, Iterable, Mapping
+from difflib import get_close_matches
 from secrets import compare_digest
 from time import perf_counter
 from typing import NamedTuple
@@ -23,6 +24,8 @@ from minwallet.web.metrics import UNKNOWN_OPERATION
 
 HIDDEN = "…"
 """The text in place of a part of the path that may be a secret."""
+
+MAX_COMPARED_LENGTH = 64
 
 UNKNOWN_PROTOCOL = "unknown"
 
@@ -72,10 +75,10 @@ class PathExplainer:
                 shown = f"/{HIDDEN}{pattern}" if before else pattern
                 return UnknownPath(protocol, operation, shown, reason, has_key)
         if has_key:
-            reason = f"unknown path below the callback key ({_count_segments(words)})"
+            reason = f"unknown path below the callback key ({_count_segments(words)}){self._suggest(words)}"
             return UnknownPath(None, "", f"/{HIDDEN}", reason, has_key)
         if words and words[0] in self._first_words:
-            reason = f"unknown path below '/{words[0]}' ({_count_segments(words)})"
+            reason = f"unknown path below '/{words[0]}' ({_count_segments(words)}){self._suggest(words)}"
             return UnknownPath(None, "", f"/{words[0]}/{HIDDEN}", reason, has_key)
         return None
 
@@ -93,6 +96,14 @@ class PathExplainer:
         if needs_key or before[0].startswith(CALLBACK_KEY_PREFIX):
             return "wrong or revoked callback key"
         return f"unknown word before '{pattern}': MINWALLET_CALLBACK_KEY is not set, and no agent has such a key"
+
+    def _suggest(self, words: list[str]) -> str:
+        """Return the path that was probably meant, for the end of a reason, "" if none is similar."""
+        path = f"/{'/'.join(words)}"
+        # Comparing long texts is slow, and no path of a provider is long.
+        known = [pattern for _, _, pattern, _ in self._patterns] if len(path) <= MAX_COMPARED_LENGTH else []
+        found = get_close_matches(path, known, n=1, cutoff=0.8)
+        return f"; did you mean '{found[0]}'?" if found else ""
 
     def _begins_with_callback_key(self, words: list[str]) -> bool:
         first = words[0] if words else ""

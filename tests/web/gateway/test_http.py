@@ -62,6 +62,15 @@ def test_a_body_over_8_kib_is_413(server: Server) -> None:
     assert (response.status_code, response.json()["result"], response.json()["err_code"]) == (413, 0, 100)
 
 
+def test_the_length_in_the_head_alone_is_413(server: Server) -> None:
+    """The answer does not wait for a body that will not be read."""
+    with server.connect() as connection:
+        connection.sendall(b"POST /wallet HTTP/1.1\r\nhost: x\r\ncontent-length: 8193\r\n\r\n{")
+        assert connection.recv(4096).startswith(b"HTTP/1.1 413 ")
+    call = server.cli("calls", "--limit", 1)["calls"][0]
+    assert (call["outcome"], call["reason"]) == ("http 413", "the body is longer than 8192 bytes")
+
+
 def test_a_chunked_body_over_8_kib_is_413(server: Server) -> None:
     """A chunked body is counted as it arrives."""
     response = server.http.post("/wallet", content=(b"x" * 1024 for _ in range(9)))

@@ -58,11 +58,11 @@ def test_calls_of_all_outcomes_have_an_address_and_failed_ones_a_reason(server: 
         ("wallet-v2", "bet", "insufficient_funds", "the balance was too low", name),
         ("wallet-v2", "bet", "malformed", "bet: must be a whole number from 0 to 9223372036854775807", ""),
         ("wallet-v2", "credit", "session_unknown", "no session has this token", ""),
-        ("wallet-v2", "credit", "session_unknown", "no session of this agent has this token", ""),
+        ("wallet-v2", "credit", "session_unknown", "no agent has this wallet token", ""),
         ("wallet-v2", "unknown", "http 405", "only POST moves money here", ""),
         ("wallet-v2", "unknown", "http 413", "the body is longer than 8192 bytes", ""),
         ("vela", "bet", "http 414", "the query is longer than 2048 bytes", ""),
-        ("vela", "bet", "malformed", "total_bet: required once, as digits, from 0 to 9223372036854775807", ""),
+        ("vela", "bet", "malformed", "total_bet: missing", ""),
         ("wallet-v2", "unknown", "http 404", "wrong or revoked callback key", ""),
         ("vela", "bet", "http 404", "the path has no callback key: expected '/KEY/api/bet'", ""),
         ("unknown", "unknown", "http 404", "unknown path below the callback key (1 segment)", ""),
@@ -94,13 +94,52 @@ def test_calls_of_all_outcomes_have_an_address_and_failed_ones_a_reason(server: 
     texts = [call["request"] for call in reversed(shown)]
     assert texts[0] == 'POST /wallet {"type":"bet","code":"TOKEN","bet":100,"id":7,"game":1}'
     assert texts[3] == 'POST /wallet {"type":"bet","code":"…","bet":-1,"id":7,"game":1}'
-    assert texts[5:7] == ['POST /wallet/{wallet_token} {"type":"credit","code":"TOKEN"}', "GET /wallet"]
+    assert texts[5:7] == ['POST /wallet/{wallet_token} {"type":"credit","code":"…"}', "GET /wallet"]
     assert texts[9:] == ["GET /api/bet?access_token=…&ticket_id=5", "POST /…/wallet", "GET /api/bet", "POST /…"]
     assert json.loads(shown[-1]["reply"])["credit"] == 9900
     people = server.cli.run("calls", "--failed").out
     for text in (json.dumps(shown), server.log.read_text(), people):
         assert not [secret for secret in (token, CALLBACK_KEY, TYPED_SECRET) if secret in text]
     assert "          reason   wrong or revoked callback key\n          request  POST /…/wallet\n" in people
+
+
+def test_a_token_in_another_field_is_not_shown(server: Server) -> None:
+    """Neither beside an unknown token, nor beside itself in a call that the wallet accepts."""
+    name = server.cli.add_player()
+    token, wallet, vela = server.cli.open_session(name), f"/{CALLBACK_KEY}/wallet", f"/{CALLBACK_KEY}/api/bet"
+    bet = {"type": "bet", "code": "bob", "bet": 1, "id": 71, "game": 1}
+    for extra in ({"token": token}, {"game": token}, {"time": token[:40]}, {token: 1}, {"x": [token]}):
+        server.http.post(wallet, json=bet | extra)
+    accepted = {"code": token, "game": f"a{token[:40]}", "time": token[:40]}
+    server.http.post(wallet, json=bet | accepted | {"x": token, token: token, "game": f"a{token}"})
+    for access_token, id_ in (("bob", 72), (token, 73)):
+        for field in ("token", "game_code", "key"):
+            query = {"access_token": access_token, "ticket_id": f"{id_}{len(field)}", "total_bet": "1", field: token}
+            server.http.get(vela, params=query)
+    calls = server.cli("calls", "--limit", 12)["calls"]
+    assert [call["outcome"] for call in reversed(calls)] == [
+        *["session_unknown"] * 5,
+        "applied",
+        *["session_unknown"] * 3,
+        *["applied"] * 3,
+    ]
+    assert token not in json.dumps(calls)
+    assert "game_code=TOKEN" in calls[1]["request"]
+    assert "key=TOKEN" in calls[0]["request"]
+
+
+def test_a_malformed_call_has_a_reason_for_the_operator(server: Server) -> None:
+    """It says more than the reply where the protocol's specification has a text of its own."""
+    key = f"/{CALLBACK_KEY}"
+    reply = server.http.get(f"{key}/api/bet?acces_token=t&ticket_id=1&total_bet=1").json()
+    assert reply == {"status_code": 1, "message": "Invalid Token"}
+    server.http.get(f"{key}/api/bet?access_token=a&access_token=b")
+    server.http.post(f"{key}/wallet", content=b"\x1f\x8b", headers={"content-encoding": "gzip"})
+    assert [call["reason"] for call in server.cli("calls", "--limit", 3)["calls"]] == [
+        "the body is compressed (Content-Encoding: gzip); the wallet reads plain JSON",
+        "access_token: given twice",
+        "access_token: missing",
+    ]
 
 
 def test_a_key_of_one_agent_sees_the_calls_of_its_agent_only(server: Server, api: ApiClient) -> None:
@@ -132,11 +171,16 @@ def test_a_rejected_address_is_named_with_the_setting(db: Path) -> None:
     with running_server(db, MINWALLET_CALLBACK_ALLOW="198.51.100.0/24") as server:
         answer = server.http.post("/wallet", json={}, headers=FORWARDED)
         assert answer.json()["err_desc"] == "this address may not call"
-        (line,) = read_call_lines(server)
-        (call,) = server.cli("calls")["calls"]
+        server.http.post("/wallet", json={}, headers={"x-forwarded-for": "203.0.113.9, secret"})
+        line, invalid = read_call_lines(server)
+        call = server.cli("calls")["calls"][1]
+        server.http.get("/metrics", headers={"x-forwarded-for": "secret"})
+        assert "secret" not in server.read_log()
     reason = "this address is not in MINWALLET_CALLBACK_ALLOW; to allow it, add 203.0.113.9"
     assert (line["outcome"], line["reason"], line["address"]) == ("http 403", reason, "203.0.113.9")
     assert (call["outcome"], call["reason"], call["request"]) == ("http 403", reason, "POST /wallet")
+    assert (invalid["outcome"], invalid["address"]) == ("http 403", "127.0.0.1")
+    assert invalid["reason"] == "invalid X-Forwarded-For from the proxy 127.0.0.1: expected an IP address"
 
 
 def build_call(transaction: str, raw: bytes = b"", *, reason: str = "", reply: bytes = b"{}") -> RecordedCall:
@@ -185,6 +229,15 @@ async def test_long_requests_are_cut_off_without_their_token() -> None:
 
 
 @pytest.mark.anyio
+async def test_a_number_is_not_cut_in_two() -> None:
+    """A request without a session is cut off before it is masked, and a long number may be a token."""
+    calls, head = RecentCalls(), b'{"note":"' + b"x" * (MAX_TEXT_BYTES - 20) + b'","id":'
+    calls.add(build_call("", head + b"1" * 100 + b"}", reason="wrong"))
+    (document,) = await render_calls(calls.read(1))
+    assert document["request"] == 'POST /wallet {"note":"…","id":' + CUT_OFF
+
+
+@pytest.mark.anyio
 async def test_a_protocol_that_cannot_redact_shows_nothing(caplog: pytest.LogCaptureFixture) -> None:
     """The request is replaced by a sentence, and the log has the traceback."""
     calls = RecentCalls()
@@ -219,7 +272,7 @@ def test_a_malformed_request_shows_names_and_numbers_only(raw: str, shown: str) 
     [
         ("", "/wallet/", "/wallet", "the path has a slash too many: expected '/wallet' at its end"),
         ("", "//api/bet", "/api/bet", "the path has a slash too many: expected '/api/bet' at its end"),
-        ("", "/api/bets", "/api/…", "unknown path below '/api' (2 segments)"),
+        ("", "/api/bets", "/api/…", "unknown path below '/api' (2 segments); did you mean '/api/bet'?"),
         ("", "/oops/wallet/w1", "/…/wallet/{wallet_token}", "unknown word before '/wallet/{wallet_token}': "),
         ("", "/mwc_oops/wallet", "/…/wallet", "wrong or revoked callback key"),
         ("k3y", "/wallet", "/wallet", "the path has no callback key: expected '/KEY/wallet'"),
@@ -227,6 +280,7 @@ def test_a_malformed_request_shows_names_and_numbers_only(raw: str, shown: str) 
         ("k3y", "/k3y/wallet", "/wallet", "the path lacks the agent's wallet token"),
         ("k3y", "/k3y/x/wallet", "/…/wallet", "unknown words before '/wallet' (1 segment)"),
         ("k3y", "/k3y/wallt", "/…", "unknown path below the callback key (1 segment)"),
+        ("k3y", "/k3y/api/bets", "/…", "unknown path below the callback key (2 segments); did you mean '/api/bet'?"),
         ("k3y", "/a/b/wallet", "/…/wallet", "unknown words before '/wallet' (2 segments)"),
     ],
 )

@@ -7,6 +7,7 @@ import httpx2
 import pytest
 
 from minwallet.web.gateway.client_address import ClientAddresses
+from minwallet.web.gateway.recent_calls import MAX_CALLS, MAX_TURNED_AWAY
 from minwallet.web.gateway.unknown_token_limit import (
     MAX_BURST,
     MAX_TRACKED_ADDRESSES,
@@ -49,6 +50,15 @@ def test_too_many_unknown_tokens_limit_an_address(server: Server) -> None:
     assert send_call(server, "203.0.113.2", code="nobody", type="credit").json()["err_code"] == 102
 
 
+def test_calls_over_the_limit_do_not_displace_others(server: Server) -> None:
+    """They are kept apart, with the calls that were turned away."""
+    send_unknown_tokens(server, "203.0.113.7")
+    for _ in range(MAX_TURNED_AWAY + 20):
+        send_call(server, "203.0.113.7", code="nobody", type="credit")
+    calls = server.cli("calls", "--limit", MAX_CALLS)["calls"]
+    assert sum(call["outcome"] == "http 429" for call in calls) == MAX_TURNED_AWAY
+
+
 def test_known_sessions_are_served_from_a_limited_address(server: Server) -> None:
     """The address may be that of the provider, so calls of existing sessions are served."""
     player = server.cli.add_player()
@@ -89,13 +99,13 @@ def test_settlements_are_served_from_a_limited_address(server: Server) -> None:
         ("[2001:db8:1:2:3::4]:443", "2001:db8:1:2::/64"),
         ("2001:db8:1:2:ffff::1", "2001:db8:1:2::/64"),
         ("::ffff:203.0.113.50", "203.0.113.50"),
-        ("not an address", "unknown"),
-        ("203.0.113.50, <script>", "unknown"),
+        ("not an address", "127.0.0.1"),
+        ("203.0.113.50, <script>", "127.0.0.1"),
     ],
 )
 def test_the_client_is_what_the_last_trusted_proxy_saw(chain: str, caller: str) -> None:
-    """Entries to the left of it are ignored. An IPv6 address is limited by its network, and all invalid addresses
-    count as one."""
+    """Entries to the left of it are ignored. An IPv6 address is limited by its network. An invalid header counts as
+    the proxy itself."""
     assert _resolve_key("127.0.0.1", chain.encode()) == caller
 
 
