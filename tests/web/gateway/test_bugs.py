@@ -5,6 +5,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -137,11 +138,12 @@ def test_a_protocol_that_no_caller_can_use_is_told_in_a_sentence(
         assert result.err.startswith(error)
         assert len(result.err.splitlines()) == 1
     admin_client = AdminClient(server)
-    page = admin_client.get_page("/admin/agents/default")
-    assert "This protocol cannot build one." in page
-    assert "This protocol has no request of a balance." in page
-    admin_client.get_page(f"/admin/transactions/{entry['seq']}")
-    admin_client.get_page("/admin/calls")
+    with closing(admin_client.http):
+        page = admin_client.get_page("/admin/agents/default")
+        assert "This protocol cannot build one." in page
+        assert "This protocol has no request of a balance." in page
+        admin_client.get_page(f"/admin/transactions/{entry['seq']}")
+        admin_client.get_page("/admin/calls")
     assert "protocol 'bare' cannot build a launch URL" in server.read_log()
     call_line = cli.run("calls", "--limit", 1).out.splitlines()
     assert len(call_line) == 1
