@@ -126,6 +126,7 @@ def _unwrap(app: object) -> Starlette:
     """Return the application inside its middleware."""
     while not isinstance(app, Starlette):
         app = getattr(app, "app", None) or getattr(app, "_app", None)
+        assert app is not None
     return app
 
 

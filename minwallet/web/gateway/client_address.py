@@ -66,13 +66,13 @@ class ProxyHeaders:
 
     def __init__(self, app: ASGIApp, forwarded_allow: str) -> None:
         self._addresses = ClientAddresses(forwarded_allow)
-        self._proxied: Any = ProxyHeadersMiddleware(cast(Any, app), forwarded_allow)
+        self._app: Any = ProxyHeadersMiddleware(cast(Any, app), forwarded_allow)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http" and self._addresses.has_invalid_header(scope):
             headers = [header for header in scope["headers"] if header[0] != b"x-forwarded-for"]
             scope = {**scope, "headers": headers}
-        await self._proxied(scope, receive, send)
+        await self._app(scope, receive, send)
 
 
 def _is_address(text: str) -> bool:
