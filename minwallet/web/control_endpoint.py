@@ -12,7 +12,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 
 from pydantic import ValidationError
 from starlette.applications import Starlette
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
@@ -51,16 +51,6 @@ def create_control_app(
     `failed=1` only those that failed. With `follow=1` later calls follow, and empty lines as heartbeats.
     """
 
-    def with_key(handle: Handler) -> Handler:
-        async def handle_with_key(request: Request) -> Response:
-            authorization = request.headers.get("authorization", "").encode()
-            if not secrets.compare_digest(authorization, f"Bearer {key}".encode()):
-                return JSONResponse({"detail": "Not Found"}, 404, {"connection": "close"})
-            request.scope[HAS_CONTROL_KEY], request.scope[ACTOR] = True, COMMAND_LINE
-            return await handle(request)
-
-        return handle_with_key
-
     async def handle_control(request: Request) -> Response:
         try:
             envelope = Envelope.model_validate_json(await request.body())
@@ -89,11 +79,28 @@ def create_control_app(
         return StreamingResponse(lines, media_type="application/x-ndjson")
 
     routes = [
-        Route("/control", with_key(handle_control), methods=["POST"]),
-        Route("/settings", with_key(send_settings), methods=["GET"]),
-        Route("/calls", with_key(send_calls), methods=["GET"]),
+        Route("/control", _require_key(key, handle_control), methods=["POST"]),
+        Route("/settings", _require_key(key, send_settings), methods=["GET"]),
+        Route("/calls", _require_key(key, send_calls), methods=["GET"]),
     ]
     return Starlette(routes=[*routes, *create_health_routes(wallet, sqlite_version)])
+
+
+def _require_key(key: str, handle: Handler) -> Handler:
+    """Return the handler for requests with this key. All others are answered with 404."""
+
+    async def handle_with_key(request: Request) -> Response:
+        authorization = request.headers.get("authorization", "").encode()
+        if not secrets.compare_digest(authorization, f"Bearer {key}".encode()):
+            return JSONResponse({"detail": "Not Found"}, 404, {"connection": "close"})
+        request.scope[HAS_CONTROL_KEY], request.scope[ACTOR] = True, COMMAND_LINE
+        try:
+            return await handle(request)
+        except ClientDisconnect:
+            # The command was stopped before it sent all of its request. Nobody receives this answer.
+            return Response(status_code=400)
+
+    return handle_with_key
 
 
 async def _stream_calls(

@@ -173,6 +173,20 @@ def test_the_control_endpoint_requires_its_key(db: Path) -> None:
         assert desk["key"] not in server.log.read_text()
 
 
+def test_a_command_that_is_stopped_within_its_request_is_no_fault(db: Path) -> None:
+    """The request is logged without a traceback."""
+    with running_server(db) as server:
+        endpoint = json.loads(db.with_name("wallet.db.owner").read_text())
+        port = int(endpoint["url"].rpartition(":")[2])
+        with socket.create_connection(("127.0.0.1", port), TIMEOUT_S) as command:
+            head = f"POST /control HTTP/1.1\r\nhost: 127.0.0.1\r\nauthorization: Bearer {endpoint['key']}\r\n"
+            command.sendall(f"{head}content-length: 100\r\n\r\n".encode())
+        deadline = time.monotonic() + TIMEOUT_S
+        while '"path":"/control","status":400' not in (log := server.read_log()):
+            assert time.monotonic() < deadline
+        assert "Traceback" not in log
+
+
 @pytest.mark.anyio
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux sets limits of a running process")
 async def test_a_commit_that_fails_stops_the_server(db: Path) -> None:
