@@ -65,11 +65,10 @@ def _read_calls(
     import httpx2
 
     query = {"limit": limit, "failed": int(only_failed), "follow": int(is_following)}
-    headers = {"authorization": f"Bearer {server.key}"}
     timeout = httpx2.Timeout(READ_TIMEOUT_S, connect=5)
     try:
         with httpx2.stream(
-            "GET", f"{server.url}/calls", params=query, headers=headers, timeout=timeout, trust_env=False
+            "GET", f"{server.url}/calls", params=query, timeout=timeout, **server.request_options
         ) as response:
             if response.status_code != 200:
                 raise StoreError(f"the server (process {server.pid}) runs another version of minwallet; restart it")

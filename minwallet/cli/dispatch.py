@@ -229,11 +229,8 @@ def _send_to_server(endpoint: ControlEndpoint, request: "OperationRequest") -> "
         response = httpx2.post(
             f"{endpoint.url}/control",
             content=Envelope(actor=_current_actor(), request=request).model_dump_json(),
-            headers={"authorization": f"Bearer {endpoint.key}"},
             timeout=httpx2.Timeout(RESPONSE_TIMEOUT_S, connect=5),
-            trust_env=False,
-            # The endpoint is plain HTTP on this machine. Preparing TLS would take longer than the request.
-            verify=False,
+            **endpoint.request_options,
         )
     except httpx2.ConnectError:
         return None

@@ -19,10 +19,9 @@ from minwallet.cli.dispatch import (
     ServerDidNotAnswer,
     announce_new_wallet,
     database_path,
-    execute,
     execute_on_file,
     require_not_lost,
-    run_with_store,
+    run_with_store_at,
 )
 from minwallet.cli.hints import format_failure
 from minwallet.cli.options import JsonOption
@@ -63,7 +62,6 @@ NO_BREAK_SPACE = re.compile("[\u00a0\u202f]")
 
 ROWS_PER_SLICE = 100
 """The number of lines in one request to a server. A bet may have to wait for its transaction of about 10 ms."""
-
 
 REPEAT_ADVICE = "run the command again; it adds only what is missing"
 
@@ -107,7 +105,12 @@ def seed(
     Example: minwallet seed players.csv
     """
     rows = _read_rows(file)
-    players_added, accounts_added = (_add_to_server if _is_served(context) else _add_at_once)(context, rows, file)
+    path = database_path(context)
+    if _is_served(path):
+        players_added, accounts_added = _add_to_server(path, rows, file)
+    else:
+        require_not_lost(context)
+        players_added, accounts_added = _add_at_once(path, rows, file)
     if as_json:
         print_json({"rows": len(rows), "players_added": players_added, "accounts_added": accounts_added})
     else:
@@ -155,38 +158,35 @@ def _read_rows(file: Path) -> "list[SeedRow]":
     return rows
 
 
-def _is_served(context: typer.Context) -> bool:
-    owner = DatabaseLock.acquire(database_path(context))
+def _is_served(path: Path) -> bool:
+    owner = DatabaseLock.acquire(path)
     if isinstance(owner, ControlEndpoint):
         return True
     owner.release()
     return False
 
 
-def _add_at_once(context: typer.Context, rows: "Sequence[SeedRow]", file: Path) -> tuple[int, int]:
+def _add_at_once(path: Path, rows: "Sequence[SeedRow]", file: Path) -> tuple[int, int]:
     """Add the rows in one transaction. Return the numbers of players and of accounts that were added."""
     from rich.console import Console
 
     from minwallet.operations.requests import Seed
 
-    require_not_lost(context)
     stderr = Console(stderr=True)
     created: list[Path] = []
     try:
         with stderr.status(f"writing {len(rows)} lines") if stderr.is_terminal else nullcontext():
-            reply = execute_on_file(
-                database_path(context), Seed(rows=tuple(rows)), create=True, on_created=created.append
-            )
+            reply = execute_on_file(path, Seed(rows=tuple(rows)), create=True, on_created=created.append)
     except CommandRefused as refused:
         raise _build_refusal(refused.args, file) from refused
     finally:
         # The line would be part of the moving one above, if it were printed before that one is cleared away.
-        for path in created:
-            announce_new_wallet(path)
+        for new_file in created:
+            announce_new_wallet(new_file)
     return reply["players_added"], reply["accounts_added"]
 
 
-def _add_to_server(context: typer.Context, rows: "Sequence[SeedRow]", file: Path) -> tuple[int, int]:
+def _add_to_server(path: Path, rows: "Sequence[SeedRow]", file: Path) -> tuple[int, int]:
     """Check the rows, then send them in slices. Return the numbers of players and of accounts that were added."""
     from minwallet.operations.players import check_seed
     from minwallet.operations.requests import Seed
@@ -195,22 +195,23 @@ def _add_to_server(context: typer.Context, rows: "Sequence[SeedRow]", file: Path
         await check_seed(store, rows)
 
     try:
-        run_with_store(context, check)
+        run_with_store_at(path, check)
     except OperationError as error:
         raise _build_refusal(format_failure(error.failure), file) from error
     players = accounts = 0
     with progress_bar(f"writing {len(rows)} lines") as report_progress:
         for start in range(0, len(rows), ROWS_PER_SLICE):
             part = rows[start : start + ROWS_PER_SLICE]
-            done = f"the lines before line {part[0].line} are written; run the command again to add the others"
             try:
-                reply = execute(context, Seed(rows=tuple(part), lines=f"{part[0].line} to {part[-1].line}"))
+                reply = execute_on_file(path, Seed(rows=tuple(part), lines=f"{part[0].line} to {part[-1].line}"))
             except CommandRefused as refused:
                 if not start:
                     raise _build_refusal(refused.args, file) from refused
-                raise CommandRefused(
-                    [*refused.args, f"{done}, after you have corrected {name_file(file)}"]
-                ) from refused
+                advice = (
+                    f"the lines before line {part[0].line} are written; run the command again to add the others, after"
+                    f" you have corrected {name_file(file)}"
+                )
+                raise CommandRefused([*refused.args, advice]) from refused
             except ServerDidNotAnswer as fault:
                 raise StoreError(f"{fault.reason}; {REPEAT_ADVICE}") from fault
             except StoreError as fault:

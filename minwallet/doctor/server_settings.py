@@ -50,12 +50,7 @@ def read_server_settings(db: Path) -> ServerSettings | None:
     if endpoint is None:
         return None
     try:
-        response = httpx2.get(
-            f"{endpoint.url}/settings",
-            headers={"authorization": f"Bearer {endpoint.key}"},
-            timeout=TIMEOUT_S,
-            trust_env=False,
-        )
+        response = httpx2.get(f"{endpoint.url}/settings", timeout=TIMEOUT_S, **endpoint.request_options)
         listed = [Setting(**each) for each in response.json()["settings"]]
         return ServerSettings(endpoint, listed, restore_settings(listed))
     except httpx2.ConnectError:

@@ -33,7 +33,7 @@ import os
 import time
 from pathlib import Path
 from stat import S_IRWXG, S_IRWXO, S_ISREG, S_IWGRP, S_IWOTH
-from typing import NamedTuple, Self
+from typing import Any, NamedTuple, Self
 
 from minwallet.storage.database_files import (
     LOCK_SUFFIX,
@@ -63,6 +63,14 @@ class ControlEndpoint(NamedTuple):
     """The configured address of the server, for messages."""
     calls: str
     """The URL that providers call, including the callback key."""
+
+    @property
+    def request_options(self) -> dict[str, Any]:
+        """Return the options of httpx2 for a request with the key: no proxy, and no TLS.
+
+        The endpoint is plain HTTP on this machine. Preparing TLS would take longer than the request.
+        """
+        return {"headers": {"authorization": f"Bearer {self.key}"}, "trust_env": False, "verify": False}
 
 
 class DatabaseLock:

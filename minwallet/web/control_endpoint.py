@@ -97,7 +97,7 @@ def _require_key(key: str, handle: Handler) -> Handler:
         try:
             return await handle(request)
         except ClientDisconnect:
-            # The command was stopped before it sent all of its request. Nobody receives this answer.
+            # The command was stopped before it sent all of its request. This answer is not received.
             return Response(status_code=400)
 
     return handle_with_key

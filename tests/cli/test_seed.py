@@ -12,9 +12,8 @@ from pathlib import Path
 from unittest.mock import patch
 
 import pytest
-import typer
 
-from minwallet.cli.dispatch import ServerDidNotAnswer, execute
+from minwallet.cli.dispatch import ServerDidNotAnswer, execute_on_file
 from minwallet.cli.seed import ROWS_PER_SLICE
 from minwallet.operations.requests import OperationRequest, Reply
 from tests.cli.cli_assertions import assert_error_line, assert_unchanged
@@ -355,13 +354,13 @@ def test_a_failing_slice_says_what_is_written(server: Server, tmp_path: Path) ->
     file, rival = write_players(tmp_path, "half", ROWS_PER_SLICE + 50), tmp_path / "rival.csv"
     rival.write_text(f"{HEADER}rival,USD,1,,t_half{ROWS_PER_SLICE + 49},\n")
 
-    def interfere(context: typer.Context, request: OperationRequest) -> Reply:
-        reply = execute(context, request)
+    def interfere(path: Path, request: OperationRequest) -> Reply:
+        reply = execute_on_file(path, request)
         patched.stop()
         assert server.cli.run("seed", rival).code == 0
         return reply
 
-    patched = patch("minwallet.cli.seed.execute", interfere)
+    patched = patch("minwallet.cli.seed.execute_on_file", interfere)
     patched.start()
     refused = server.cli.run("seed", file)
     reason, advice = refused.err.splitlines()
@@ -377,7 +376,7 @@ def test_a_seed_whose_server_stops_answering_can_be_repeated(server: Server, tmp
     file = write_players(tmp_path, "gone", ROWS_PER_SLICE + 50)
     failing = ServerDidNotAnswer("the server (process 7) did not answer: ReadError")
     for earlier in ([], [{"players_added": ROWS_PER_SLICE, "accounts_added": ROWS_PER_SLICE}]):
-        with patch("minwallet.cli.seed.execute", side_effect=[*earlier, failing]):
+        with patch("minwallet.cli.seed.execute_on_file", side_effect=[*earlier, failing]):
             stopped = server.cli.run("seed", file)
         assert_error_line(stopped, 3, "did not answer: ReadError; run the command again; it adds only what is missing")
         assert "check before" not in stopped.err

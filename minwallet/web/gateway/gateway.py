@@ -286,8 +286,8 @@ class Gateway:
             is_turned_away = False
         else:
             record.agent_id, record.call = scope.get(AGENT_ID), None
-            # A caller without an allowed address is a stranger, whatever the call was rejected for. And whoever sends
-            # more unknown tokens than the limit permits would displace the calls of all others.
+            # A caller without an allowed address is a stranger, whatever the call was rejected for. Calls with unknown
+            # tokens beyond the limit would displace those of all other callers.
             is_stranger = bool(self.allowed_networks) and not self._is_allowed(scope)
             is_turned_away = is_stranger or outcome == f"http {TOO_MANY_REQUESTS}"
         self.access_log.write(record)
