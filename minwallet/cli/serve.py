@@ -38,7 +38,7 @@ def serve(
     def print_address(url: str) -> None:
         if is_new:
             announce_new_wallet(settings.db)
-        print_error(f"minwallet {__version__} serves {settings.db} at {url} (stop it with Ctrl-C)")
+        print_error(f"minwallet {__version__} serves {settings.db.absolute()} at {url} (stop it with Ctrl-C)")
         for name, address in list_addresses(settings, settings.browser_url(url)):
             print_error(f"  {name:11}  {address}")
 
