@@ -7,9 +7,9 @@ rows: each account needs only its balances so far, its newest hash and the `seq`
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from minwallet.ledger.decide import Account
 from minwallet.ledger.entries import compute_genesis_hash, hash_entry
 from minwallet.ledger.money import format_amount
+from minwallet.ledger.snapshot import Account
 
 
 class AccountRef(NamedTuple):
@@ -64,7 +64,7 @@ class Audit:
     def _check_row(self, row: EntryRow) -> None:
         self.entry_count += 1
         seq, _, account_id, previous_seq = row[:4]
-        amount, bonus_amount, cash_after, bonus_after, _, _, hash_ = row[12:]
+        amount, bonus_amount, cash_after, bonus_after, _, _, _, hash_ = row[12:]
         account = self._accounts.get(account_id)
         if account is None:
             self.problems.append(f"entry {seq}: account {account_id} does not exist")

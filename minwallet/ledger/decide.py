@@ -7,31 +7,35 @@ Rules
    fails is the refusal. The id comes first because a provider without a reply repeats its call. A retry of an applied
    bet must succeed, even if the session has expired, the player was blocked or the money is gone since.
 3. Only queries, bets and betwins check the session, and only they and deposits check the player or a limit. Wins,
-   results and cancels settle a stake that was taken while all of this was valid, so they must not fail for it now.
-   A win without a standing bet settles no known stake. After the session's end it is paid for `settle_ms` only, and
-   marked as an orphan. Otherwise a token once known could credit any amount permanently.
+   results, cancels, rollbacks and ends settle a stake that was taken while all of this was valid, so they must not fail
+   for it now. A win without a standing bet settles no known stake. After the session's end it is paid for `settle_ms`
+   only, and marked as an orphan. Otherwise a token once known could credit any amount permanently. A win with a
+   category needs no bet, so it is an orphan only after the session's end.
 4. A bet refused for the player, a limit or insufficient funds is refused permanently: the refusal is an entry. The game
    continues without that bet, so a late duplicate must not take money. All other refusals write nothing.
-5. A cancel of an id that took no money writes a tombstone, an entry of state `closed`. The cancelled bet may still be
-   on its way, and the tombstone makes sure that it takes no money later.
+5. A cancel or rollback of an id that took no money writes a tombstone, an entry of state `closed`. The bet or win may
+   still be on its way, and the tombstone makes sure that it moves no money later. So does the rollback of a round for
+   its wins, and for its bets that check the round. `decide_reversal` has the rules of all reversals.
 6. No balance becomes negative, neither cash nor bonus, and the sum of cash and bonus never exceeds MAX_CENTS.
 7. From here on it must succeed: after each comment with these words, no check follows and nothing can fail. So an
-   outcome is complete or a refusal, never a part of both. `_apply` asserts rule 6 once more.
+   outcome is complete or a refusal, never a part of both. `apply` asserts rule 6 once more.
 
 Theory of operation
 
 The store reads a `Snapshot` for each command: the account with the head of its hash chain, the session, the entries
-with the command's id, and a summary of the command's round. `decide` returns an outcome, and the caller stores it:
+with the command's id, those that refer to it, and a summary of the round that `find_round_id` names. `decide` returns
+an outcome, and the caller stores it:
 
 - It writes the outcome's new entry, if there is one.
 - It sets the account to that entry's `cash_after`, `bonus_after`, `hash` and `seq`.
 
 Both happen in the database transaction that read the snapshot. No other command can change the account in between.
-Two commands of one transaction may have the same id. Then the caller appends the entry of the first to the
-`TransactionHistory` of the second before it decides the second.
+Two commands of one transaction may have the same id, or one may refer to the id of the other. Then the caller appends
+the entry of the first to the `TransactionHistory` of the second before it decides the second. The rounds of two such
+commands differ, as a round is one account's.
 """
 
-from typing import NamedTuple, assert_never
+from typing import assert_never
 
 from minwallet.ledger.commands import (
     Adjust,
@@ -42,96 +46,30 @@ from minwallet.ledger.commands import (
     Cancel,
     Command,
     Deposit,
-    MoneyCommand,
+    EndRound,
+    Group,
+    Rollback,
+    RollbackRound,
     Settle,
     Win,
     Withdraw,
 )
-from minwallet.ledger.entries import Entry, Kind, Refusal, State, chain_entry, is_open_bet
-from minwallet.ledger.limits import UNRESTRICTED, LimitKind, PlayerRestrictions
+from minwallet.ledger.decide_reversal import decide_cancel, decide_rollback, decide_round_rollback
+from minwallet.ledger.entries import Entry, Refusal, State, is_open_bet
+from minwallet.ledger.limits import UNRESTRICTED, LimitKind
 from minwallet.ledger.money import MAX_CENTS
-from minwallet.ledger.outcomes import Applied, BalanceShown, Outcome, Refused, Replayed
+from minwallet.ledger.outcome_builders import apply, build_content, exceeds_max_balance, refuse, refuse_permanently
+from minwallet.ledger.outcomes import BalanceShown, Outcome, Replayed
+from minwallet.ledger.snapshot import Account, Round, Session, Snapshot, TransactionHistory
 
-
-class Account(NamedTuple):
-    """One player's money in one currency, in cents.
-
-    `head` and `last_seq` are the hash and the number of its newest entry; the genesis hash and 0 if there is none.
-    """
-
-    account_id: int
-    cash: int
-    bonus: int
-    head: bytes
-    last_seq: int = 0
-
-
-class Session(NamedTuple):
-    """The end of a session, in ms since 1970 UTC. None in `expires_at_ms`: never; in `revoked_at_ms`: not revoked."""
-
-    expires_at_ms: int | None
-    revoked_at_ms: int | None
-
-    def has_ended_for(self, duration_ms: int, now_ms: int) -> bool:
-        """Check if the session ended `duration_ms` ago or earlier, by its expiry or revocation, whichever is first."""
-        ends = [end for end in (self.expires_at_ms, self.revoked_at_ms) if end is not None]
-        return bool(ends) and min(ends) + duration_ms <= now_ms
-
-
-class TransactionHistory(NamedTuple):
-    """The entries that share one transaction id, at most one of each part.
-
-    - `original`: the entry that claimed the id (bet, betwin, win, deposit, withdrawal, adjustment), applied or refused.
-    - `settlement`: the result of the original. Only `Settle` makes one, under the id of its bet.
-    - `cancellation`: the cancel of the original, or the tombstone of an id that took no money.
-    """
-
-    original: Entry | None = None
-    settlement: Entry | None = None
-    cancellation: Entry | None = None
-
-    def append(self, entry: Entry) -> "TransactionHistory":
-        """Return a new history with one more entry; this one stays as it is."""
-        if entry.kind is Kind.CANCEL:
-            return TransactionHistory(self.original, self.settlement, entry)
-        if self.original is not None:
-            return TransactionHistory(self.original, entry, self.cancellation)
-        return TransactionHistory(entry, None, self.cancellation)
-
-
-class Round(NamedTuple):
-    """A summary of the account's entries in one round.
-
-    - `standing_bets`: the number of its applied bets that are not cancelled.
-    - `has_cancelled_bet`: the round has a cancel, which may be a tombstone.
-    - `last_win_seq`: `seq` of the newest win, 0 if there is none.
-    """
-
-    standing_bets: int = 0
-    has_cancelled_bet: bool = False
-    last_win_seq: int = 0
-
-
-class Snapshot(NamedTuple):
-    """The data that a decision depends on, as read in the database transaction that writes the outcome.
-
-    `session` is None for commands of the operator, which need no session. `next_seq` is the number of the next entry.
-    `settle_ms` is the time after a session's end in which a win without a standing bet is paid.
-    """
-
-    protocol: str
-    account: Account
-    is_blocked: bool
-    session: Session | None
-    history: TransactionHistory
-    round: Round
-    next_seq: int
-    restrictions: PlayerRestrictions = UNRESTRICTED
-    settle_ms: int = 0
+__all__ = ["Account", "Round", "Session", "Snapshot", "TransactionHistory", "decide"]
 
 
 def decide(snapshot: Snapshot, command: Command, now_ms: int) -> Outcome:
-    """Return the outcome of `command` at the time `now_ms`, in ms since 1970 UTC; the caller stores it."""
+    """Return the outcome of `command` at the time `now_ms`, in ms since 1970 UTC; the caller stores it.
+
+    Raise ValueError for a Group, which has several snapshots: see `decide_group`.
+    """
     match command:
         # Bets first, then queries: a match tries its cases in order, and most calls are bets.
         case Bet() | BetWin():
@@ -143,104 +81,108 @@ def decide(snapshot: Snapshot, command: Command, now_ms: int) -> Outcome:
         case Settle():
             return _decide_settle(snapshot, command, now_ms)
         case Cancel():
-            return _decide_cancel(snapshot, command, now_ms)
+            return decide_cancel(snapshot, command, now_ms)
+        case Rollback():
+            return decide_rollback(snapshot, command, now_ms)
+        case RollbackRound():
+            return decide_round_rollback(snapshot, command, now_ms)
+        case EndRound():
+            return _decide_round_end(snapshot, command, now_ms)
         case Deposit() | Withdraw() | Adjust():
             return _decide_transfer(snapshot, command, now_ms)
+        case Group():
+            raise ValueError("a group is decided by decide_group")
         case _:
             assert_never(command)
 
 
 def _decide_query(s: Snapshot, command: Balance | Authenticate, now_ms: int) -> Outcome:
     if session_refusal := _session_refusal(s.session, now_ms):
-        return _refuse(s, session_refusal)
+        return refuse(s, session_refusal)
     if isinstance(command, Authenticate) and (refusal := _eligibility_refusal(s, now_ms)):
-        return _refuse(s, refusal)
+        return refuse(s, refusal)
     return BalanceShown(s.account.cash, s.account.bonus)
 
 
 def _decide_bet(s: Snapshot, command: Bet | BetWin, now_ms: int) -> Outcome:
-    cash, bonus = s.account.cash, s.account.bonus
-    # Before the retry: "applied" would be a false answer to a retry of a bet that was cancelled since.
-    if s.history.cancellation:
-        return _refuse(s, Refusal.CANCELLED)
-    if original := s.history.original:
+    cash, bonus, history = s.account.cash, s.account.bonus, s.history
+    # Before the retry: "applied" would be a false answer to a retry of a bet that was reversed since. Few ids have a
+    # rollback, and the test of the field saves the call for all others.
+    if history.cancellation or (history.rollbacks and history.is_rolled_back):
+        return refuse(s, Refusal.CANCELLED)
+    if original := history.original:
         return _decide_retry(s, command, original)
     if session_refusal := _session_refusal(s.session, now_ms):
-        return _refuse(s, session_refusal)
+        return refuse(s, session_refusal)
     if refusal := _eligibility_refusal(s, now_ms):
-        return _refuse_permanently(s, command, refusal, now_ms)
+        return refuse_permanently(s, command, refusal, now_ms)
     # Cash first, then bonus. Only cash counts as a loss, and the payout of a betwin does not count in advance.
     cash_part = min(command.stake, cash)
     # Most players have no restrictions. The test by identity saves a call for each of their bets.
     if s.restrictions is not UNRESTRICTED and not s.restrictions.allows(LimitKind.LOSS, cash_part, now_ms):
-        return _refuse_permanently(s, command, Refusal.LOSS_LIMIT, now_ms)
+        return refuse_permanently(s, command, Refusal.LOSS_LIMIT, now_ms)
+    # Not permanent: the entry of the rollback refuses the bet as long.
+    if command.checks_round and s.round.is_rolled_back:
+        return refuse(s, Refusal.ROUND_CANCELLED)
     if command.stake > cash + bonus:
-        return _refuse_permanently(s, command, Refusal.INSUFFICIENT_FUNDS, now_ms)
+        return refuse_permanently(s, command, Refusal.INSUFFICIENT_FUNDS, now_ms)
     # The payout joins the balance only after the check above, so that a win cannot pay for its own stake.
     payout = command.payout if isinstance(command, BetWin) else 0
     if cash + bonus - command.stake + payout > MAX_CENTS:
-        return _refuse(s, Refusal.OUT_OF_RANGE)
+        return refuse(s, Refusal.OUT_OF_RANGE)
     # From here on it must succeed.
-    return _apply(s, command, now_ms, cash=payout - cash_part, bonus=cash_part - command.stake)
+    return apply(s, command, now_ms, cash=payout - cash_part, bonus=cash_part - command.stake)
 
 
 def _decide_win(s: Snapshot, command: Win, now_ms: int) -> Outcome:
-    if original := s.history.original:
+    # Before the retry, as for a bet. A rollback may have closed the id for this win, before it arrived.
+    history = s.history
+    if history.rollbacks and history.is_rolled_back:
+        return refuse(s, Refusal.CANCELLED)
+    if original := history.original:
         return _decide_retry(s, command, original)
     # A cancel closed the id for a bet, so a win with this id is another transaction.
-    if s.history.cancellation:
-        return _refuse(s, Refusal.ID_TAKEN)
+    if history.cancellation:
+        return refuse(s, Refusal.ID_TAKEN)
     has_bet = command.round is not None and s.round.standing_bets > 0
     session_refusal = None if has_bet else _session_refusal(s.session, now_ms)
     if session_refusal and s.session and s.session.has_ended_for(s.settle_ms, now_ms):
-        return _refuse(s, session_refusal)
-    if command.round and s.round.has_cancelled_bet and not has_bet:
-        return _refuse(s, Refusal.ROUND_CANCELLED)
-    if _exceeds_max_balance(s, command.payout):
-        return _refuse(s, Refusal.OUT_OF_RANGE)
+        return refuse(s, session_refusal)
+    if s.round.is_rolled_back or (command.round and s.round.has_cancelled_bet and not has_bet):
+        return refuse(s, Refusal.ROUND_CANCELLED)
+    if exceeds_max_balance(s, command.payout):
+        return refuse(s, Refusal.OUT_OF_RANGE)
     # From here on it must succeed: "a winning has to be taken" (wallet API v.2, win). The bet may be older than this
     # wallet, or lost. So a win without a known bet is paid too, and only marked for the operator. A win without a round
-    # names no bet that could be missing. It is marked only if no live session vouches for it.
-    is_orphan = not has_bet and (command.round is not None or session_refusal is not None)
+    # names no bet that could be missing, and one with a category needs none. They are marked only if no live session
+    # vouches for them.
+    needs_bet = command.round is not None and command.category is None
+    is_orphan = not has_bet and (needs_bet or session_refusal is not None)
     state = State.ORPHAN if is_orphan else State.APPLIED
-    return _apply(s, command, now_ms, cash=command.payout, state=state)
+    return apply(s, command, now_ms, cash=command.payout, state=state)
 
 
 def _decide_settle(s: Snapshot, command: Settle, now_ms: int) -> Outcome:
     if s.history.settlement:
         return _decide_retry(s, command, s.history.settlement)
+    if command.checks_round and s.round.is_rolled_back:
+        return refuse(s, Refusal.ROUND_CANCELLED)
     # Only an open bet can have a result. Without one, no stake belongs to this payout.
     if not _has_open_bet(s.history, s.account.account_id):
-        return _refuse(s, Refusal.NO_OPEN_BET)
-    if _exceeds_max_balance(s, command.payout):
-        return _refuse(s, Refusal.OUT_OF_RANGE)
+        return refuse(s, Refusal.NO_OPEN_BET)
+    if exceeds_max_balance(s, command.payout):
+        return refuse(s, Refusal.OUT_OF_RANGE)
     # From here on it must succeed.
-    return _apply(s, command, now_ms, cash=command.payout)
+    return apply(s, command, now_ms, cash=command.payout)
 
 
-def _decide_cancel(s: Snapshot, command: Cancel, now_ms: int) -> Outcome:
-    original, cancellation = s.history.original, s.history.cancellation
-    if original and original.kind is Kind.WIN:
-        return _refuse(s, Refusal.NOT_A_BET)
-    if (earlier := original or cancellation) and earlier.account_id != s.account.account_id:
-        return _refuse(s, Refusal.ID_TAKEN)
-    if cancellation:
-        return Replayed(cancellation, s.account.cash, s.account.bonus)
-    # Rule 5: the id took no money, so there is nothing to return, but a late bet must find it closed.
-    if original is None or original.state is State.REFUSED:
-        return _apply(s, command, now_ms, state=State.CLOSED)
-    # vela settles a bet by its ticket. In wallet-v2 a win names only the round, so it may belong to any earlier bet of
-    # it. While another bet stands, the win may be that bet's, and this bet may never have been placed. The bet itself
-    # is one of the standing ones.
-    if s.history.settlement or (s.round.last_win_seq > original.seq and s.round.standing_bets <= 1):
-        return _refuse(s, Refusal.ROUND_SETTLED)
-    # A betwin is reversed as one net movement of each balance. Only its net win can be missing from cash.
-    if original.amount > s.account.cash:
-        return _refuse(s, Refusal.WIN_SPENT)
-    if _exceeds_max_balance(s, -original.amount - original.bonus_amount):
-        return _refuse(s, Refusal.OUT_OF_RANGE)
-    # From here on it must succeed.
-    return _apply(s, command, now_ms, cash=-original.amount, bonus=-original.bonus_amount)
+def _decide_round_end(s: Snapshot, command: EndRound, now_ms: int) -> Outcome:
+    if original := s.history.original:
+        return _decide_retry(s, command, original)
+    if s.history.is_closed:
+        return refuse(s, Refusal.CANCELLED)
+    # From here on it must succeed. An end moves no money, so it needs no session and may follow anything.
+    return apply(s, command, now_ms)
 
 
 def _decide_transfer(s: Snapshot, command: Deposit | Withdraw | Adjust, now_ms: int) -> Outcome:
@@ -249,26 +191,26 @@ def _decide_transfer(s: Snapshot, command: Deposit | Withdraw | Adjust, now_ms: 
     cash, bonus = sign * command.cash, sign * command.bonus
     if original := s.history.original:
         # Not `_decide_retry`: `detail` is not content here, and the entry has its amounts in other fields.
-        is_same = (_build_content(s, command)[0], s.account.account_id, cash, bonus) == (
+        is_same = (build_content(s, command)[0], s.account.account_id, cash, bonus) == (
             original.kind,
             original.account_id,
             original.amount,
             original.bonus_amount,
         )
-        return Replayed(original, s.account.cash, s.account.bonus) if is_same else _refuse(s, Refusal.ID_TAKEN)
+        return Replayed(original, s.account.cash, s.account.bonus) if is_same else refuse(s, Refusal.ID_TAKEN)
     # Only new money is restricted; an adjustment corrects what the player already had or was owed. None of these
     # refusals is stored: the operator can try the reference again.
     is_deposit = isinstance(command, Deposit)
     if is_deposit and s.restrictions.is_excluded(now_ms):
-        return _refuse(s, Refusal.PLAYER_EXCLUDED)
+        return refuse(s, Refusal.PLAYER_EXCLUDED)
     if is_deposit and not s.restrictions.allows(LimitKind.DEPOSIT, cash, now_ms):
-        return _refuse(s, Refusal.DEPOSIT_LIMIT)
+        return refuse(s, Refusal.DEPOSIT_LIMIT)
     if s.account.cash + cash < 0 or s.account.bonus + bonus < 0:
-        return _refuse(s, Refusal.INSUFFICIENT_FUNDS)
-    if _exceeds_max_balance(s, cash + bonus):
-        return _refuse(s, Refusal.OUT_OF_RANGE)
+        return refuse(s, Refusal.INSUFFICIENT_FUNDS)
+    if exceeds_max_balance(s, cash + bonus):
+        return refuse(s, Refusal.OUT_OF_RANGE)
     # From here on it must succeed.
-    return _apply(s, command, now_ms, cash=cash, bonus=bonus)
+    return apply(s, command, now_ms, cash=cash, bonus=bonus)
 
 
 def _session_refusal(session: Session | None, now_ms: int) -> Refusal | None:
@@ -291,86 +233,21 @@ def _eligibility_refusal(s: Snapshot, now_ms: int) -> Refusal | None:
     return None
 
 
-def _exceeds_max_balance(s: Snapshot, cents: int) -> bool:
-    """Check if the sum of cash and bonus would exceed MAX_CENTS: the sum must be a signed 64-bit number, too."""
-    return s.account.cash + s.account.bonus + cents > MAX_CENTS
-
-
 def _has_open_bet(history: TransactionHistory, account_id: int) -> bool:
-    """Check if the id's bet took money of this account and is not cancelled; the caller checks for a settlement."""
+    """Check if the id's bet took money of this account and is not reversed; the caller checks for a settlement."""
     bet = history.original
-    return (
-        bet is not None
-        and bet.account_id == account_id
-        and is_open_bet(bet, is_cancelled=history.cancellation is not None)
-    )
+    return bet is not None and bet.account_id == account_id and is_open_bet(bet, is_cancelled=history.is_closed)
 
 
-def _decide_retry(s: Snapshot, command: Bet | BetWin | Win | Settle, earlier: Entry) -> Outcome:
+def _decide_retry(s: Snapshot, command: Bet | BetWin | Win | Settle | EndRound, earlier: Entry) -> Outcome:
     """Return the outcome of a command whose id is known: the first outcome again, or ID_TAKEN for other content."""
     content = (earlier.kind, earlier.id, earlier.round, earlier.game, earlier.detail, earlier.stake, earlier.payout)
-    if earlier.account_id != s.account.account_id or content != _build_content(s, command):
-        return _refuse(s, Refusal.ID_TAKEN)
+    if earlier.account_id != s.account.account_id or content != build_content(s, command):
+        return refuse(s, Refusal.ID_TAKEN)
     # Rule 4: a permanent refusal, which holds even if the balance would be sufficient now.
     if earlier.refusal is not None:
-        return _refuse(s, earlier.refusal)
+        return refuse(s, earlier.refusal)
+    # "Applied" would be a false answer here too.
+    if s.round.is_rolled_back:
+        return refuse(s, Refusal.ROUND_CANCELLED)
     return Replayed(earlier, s.account.cash, s.account.bonus)
-
-
-def _refuse(s: Snapshot, refusal: Refusal) -> Refused:
-    return Refused(refusal, s.account.cash, s.account.bonus)
-
-
-def _refuse_permanently(s: Snapshot, command: Bet | BetWin, refusal: Refusal, now_ms: int) -> Refused:
-    cash, bonus = s.account.cash, s.account.bonus
-    entry = _build_entry(s, command, now_ms, (0, 0, cash, bonus, State.REFUSED, refusal))
-    return Refused(refusal, cash, bonus, entry)
-
-
-def _apply(
-    s: Snapshot, command: MoneyCommand, now_ms: int, *, cash: int = 0, bonus: int = 0, state: State = State.APPLIED
-) -> Applied:
-    cash_after, bonus_after = s.account.cash + cash, s.account.bonus + bonus
-    assert cash_after >= 0
-    assert bonus_after >= 0
-    assert cash_after + bonus_after <= MAX_CENTS
-    entry = _build_entry(s, command, now_ms, (cash, bonus, cash_after, bonus_after, state, None))
-    return Applied(entry, cash_after, bonus_after)
-
-
-def _build_entry(
-    s: Snapshot, command: MoneyCommand, now_ms: int, effect: tuple[int, int, int, int, State, Refusal | None]
-) -> Entry:
-    account_id, _, _, head, last_seq = s.account
-    return chain_entry(
-        (s.next_seq, now_ms, account_id, last_seq, s.protocol, *_build_content(s, command), *effect), head
-    )
-
-
-def _build_content(
-    s: Snapshot, command: MoneyCommand
-) -> tuple[Kind, str, str | None, str | None, str | None, int, int]:
-    """Return the content of the command as the entry's fields from `kind` to `payout`."""
-    match command:
-        case Bet():
-            # The hot path: unpacking the tuple is faster than the five attributes of a class pattern.
-            id, stake, round, game, detail = command
-            return (Kind.BET, id, round, game, detail, stake, 0)
-        case Win(id, payout, round, game):
-            return (Kind.WIN, id, round, game, None, 0, payout)
-        case Settle(id, payout, game, detail):
-            return (Kind.WIN, id, id, game, detail, 0, payout)
-        case BetWin(id, stake, payout, game):
-            return (Kind.BETWIN, id, id, game, None, stake, payout)
-        case Cancel(id, round):
-            # Round and game of the bet, if known: a cancel need not name them, and they are not its content.
-            bet = s.history.original
-            return (Kind.CANCEL, id, bet.round if bet else round or id, bet.game if bet else None, None, 0, 0)
-        case Deposit(id, _, _, detail):
-            return (Kind.DEPOSIT, id, None, None, detail, 0, 0)
-        case Withdraw(id, _, _, detail):
-            return (Kind.WITHDRAW, id, None, None, detail, 0, 0)
-        case Adjust(id, _, _, detail):
-            return (Kind.ADJUSTMENT, id, None, None, detail, 0, 0)
-        case _:
-            assert_never(command)

@@ -16,6 +16,8 @@ The hash of an entry is SHA-256(previous hash ‖ payload). The payload is a JSO
     [seq, at_ms, previous_seq, protocol, kind, id, round, game, detail,
      stake, payout, amount, bonus_amount, cash_after, bonus_after, state, refusal]
 
+An entry with a `reference` has it as one more element at the end.
+
 These are the fields of `Entry` in their order, with two left out:
 
 - `hash`, because it is the result.
@@ -31,7 +33,8 @@ check them in parallel.
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
 from enum import StrEnum
 from json.encoder import encode_basestring_ascii
 from typing import Any, NamedTuple
@@ -46,6 +49,10 @@ class Kind(StrEnum):
     WITHDRAW = "withdraw"
     ADJUSTMENT = "adjustment"
     """A correction of the balances by the operator, up or down."""
+    ROLLBACK = "rollback"
+    """A reversal, in whole or in part, of the entry that `reference` names."""
+    ROUND_ROLLBACK = "round_rollback"
+    ROUND_END = "round_end"
 
 
 class State(StrEnum):
@@ -53,7 +60,7 @@ class State(StrEnum):
     REFUSED = "refused"
     """A permanent refusal of a bet: a late duplicate must not take money, as the game continued without the bet."""
     CLOSED = "closed"
-    """A tombstone: a cancel of an id that took no money; no bet can use the id any more."""
+    """A tombstone: a cancel or rollback of an id or round that took no money; no bet can use it any more."""
     ORPHAN = "orphan"
     """A win, paid, although no bet of the account stood in its round."""
 
@@ -61,10 +68,36 @@ class State(StrEnum):
 class Refusal(StrEnum):
     """The reasons to refuse a well-formed request, in the order of the checks.
 
-    The groups are the unknown session, the id, the session, the player, the limits, the round and the money.
+    The groups are the unknown account, the id, the session, the player, the limits, the round and the money.
+
+    A refused call moved no money. A retry is the same call again, with the same id and content:
+
+    | refusal | a retry |
+    |---|---|
+    | insufficient_funds, loss_limit, player_blocked, player_excluded of a Bet or BetWin | stays refused: an entry |
+    | the same of any other command, deposit_limit | succeeds if money, status or limit allow it by then |
+    | cancelled | stays refused: the id, or the round of what it reverses, is closed permanently |
+    | id_taken, not_a_bet | stays refused: the id belongs to another transaction |
+    | player_mismatch | stays refused: a session belongs to one account |
+    | currency_mismatch | stays refused; without a session it succeeds if the account exists by then |
+    | session_unknown, player_unknown | succeeds if the session or the player exists by then |
+    | session_revoked, session_expired | stays refused, but a Win succeeds if a bet of its round stands by then |
+    | no_open_bet | succeeds if the bet has arrived by then; stays refused for a bet that is reversed |
+    | round_cancelled | stays refused if the round was rolled back, else succeeds if a bet of it stands by then |
+    | round_settled | stays refused for a bet with a result, else succeeds if its win is rolled back by then |
+    | win_spent | succeeds if the player has enough cash by then |
+    | out_of_range | succeeds if the balance has room by then; stays refused for more than is left to reverse |
+
+    A Group is refused with the first refusal of its commands. A permanent refusal is an entry of that command alone, so
+    the Group stays refused with it.
     """
 
     SESSION_UNKNOWN = "session_unknown"
+    PLAYER_UNKNOWN = "player_unknown"
+    PLAYER_MISMATCH = "player_mismatch"
+    """The request names another player than its session."""
+    CURRENCY_MISMATCH = "currency_mismatch"
+    """The request names another currency than its session. Without a session: the player has no account in it."""
     CANCELLED = "cancelled"
     ID_TAKEN = "id_taken"
     NOT_A_BET = "not_a_bet"
@@ -90,6 +123,7 @@ class Entry(NamedTuple):
     - `stake`, `payout`: the requested amounts. They are part of the content, so a refused bet has them too.
     - `amount`, `bonus_amount`: the signed changes of cash and bonus, 0 for a refusal.
     - `cash_after`, `bonus_after`: the balances after this entry.
+    - `reference`: the id that a rollback reverses, None for every other kind.
     """
 
     seq: int
@@ -110,16 +144,28 @@ class Entry(NamedTuple):
     bonus_after: int
     state: State
     refusal: Refusal | None
+    reference: str | None
     hash: bytes
 
 
-def is_open_bet(entry: Entry, *, is_cancelled: bool, last_win_seq: int = 0) -> bool:
-    """Return True if the entry is a bet that took money and is neither cancelled nor settled.
+def is_open_bet(entry: Entry, *, is_cancelled: bool, last_settled_seq: int = 0) -> bool:
+    """Return True if the entry is a bet that took money and is neither cancelled, wholly rolled back nor settled.
 
-    `last_win_seq` is the newest win in the bet's round and account, 0 if there is none. A win settles the bets before
-    it; a later bet opens the round again. A bet and win in one step is never open.
+    `last_settled_seq` is the newest entry that settles the bets before it in the bet's round and account, 0 if there is
+    none: a win that is not wholly rolled back, an end or a rollback of the round. A later bet opens the round again.
+    A bet and win in one step is never open.
     """
-    return entry.kind is Kind.BET and entry.state is State.APPLIED and not is_cancelled and entry.seq > last_win_seq
+    return entry.kind is Kind.BET and entry.state is State.APPLIED and not is_cancelled and entry.seq > last_settled_seq
+
+
+def is_wholly_rolled_back(entry: Entry, rollbacks: Iterable[Entry]) -> bool:
+    """Check if the rollbacks of a bet, betwin or win reverse all of it."""
+    return sum_rolled_back(rollbacks) >= (entry.payout if entry.kind is Kind.WIN else entry.stake)
+
+
+def sum_rolled_back(rollbacks: Iterable[Entry]) -> int:
+    """Return the cents that these rollbacks were to reverse. The amounts that they moved may be less, or a net."""
+    return sum(rollback.stake + rollback.payout for rollback in rollbacks)
 
 
 def find_open_bets(entries: Sequence[Entry]) -> list[Entry]:
@@ -127,15 +173,35 @@ def find_open_bets(entries: Sequence[Entry]) -> list[Entry]:
 
     Entries after a bet must be included, as they settle and cancel it; earlier ones may be missing.
     """
+    rollbacks: defaultdict[str | None, list[Entry]] = defaultdict(list)
+    last_settled_seqs: defaultdict[str | None, int] = defaultdict(int)
+    bet_ids = {entry.id for entry in entries if entry.kind is Kind.BET}
     cancelled_ids = {entry.id for entry in entries if entry.kind is Kind.CANCEL}
-    last_win_seqs: dict[str | None, int] = {}
     for entry in entries:
+        if entry.kind is Kind.ROLLBACK:
+            rollbacks[entry.reference].append(entry)
+
+    def is_reversed(entry: Entry) -> bool:
+        found = rollbacks.get(entry.id, [])
         if entry.kind is Kind.WIN:
-            last_win_seqs[entry.round] = max(entry.seq, last_win_seqs.get(entry.round, 0))
+            # A result has the id of its bet, and the rollbacks of that id are the bet's. The bet may be missing here.
+            # The rollbacks of a win follow it, and have a stake and no payout.
+            is_result = entry.id in bet_ids or any(each.payout or each.seq < entry.seq for each in found)
+            found = [] if is_result else found
+        return bool(found) and is_wholly_rolled_back(entry, found)
+
+    for entry in entries:
+        is_standing_win = entry.kind is Kind.WIN and not is_reversed(entry)
+        if is_standing_win or entry.kind in (Kind.ROUND_END, Kind.ROUND_ROLLBACK):
+            last_settled_seqs[entry.round] = max(entry.seq, last_settled_seqs[entry.round])
     return [
         entry
         for entry in entries
-        if is_open_bet(entry, is_cancelled=entry.id in cancelled_ids, last_win_seq=last_win_seqs.get(entry.round, 0))
+        if is_open_bet(
+            entry,
+            is_cancelled=entry.id in cancelled_ids or is_reversed(entry),
+            last_settled_seq=last_settled_seqs[entry.round],
+        )
     ]
 
 
@@ -155,12 +221,15 @@ def hash_entry(fields: Sequence[Any], head: bytes) -> bytes:
     `fields` are the fields of an Entry in their order. The hash itself may follow them and is ignored.
     """
     seq, at_ms, _, previous_seq, protocol, kind, id, round, game, detail = fields[:10]
-    stake, payout, amount, bonus_amount, cash_after, bonus_after, state, refusal = fields[10:18]
+    stake, payout, amount, bonus_amount, cash_after, bonus_after, state, refusal, reference = fields[10:19]
     # Every bet computes this, and a general JSON encoder takes twice the time. Only the texts that come from outside
     # need escapes: protocol, kind and state are names of this program.
+    reference_element = "" if reference is None else f",{_encode_json(reference)}"
     payload = (
-        f'[{seq},{at_ms},{previous_seq},"{protocol}","{kind}",{_encode_json(id)},{_encode_json(round)},{_encode_json(game)},{_encode_json(detail)},'
-        f'{stake},{payout},{amount},{bonus_amount},{cash_after},{bonus_after},"{state}",{_encode_json(refusal)}]'
+        f'[{seq},{at_ms},{previous_seq},"{protocol}","{kind}",'
+        f"{_encode_json(id)},{_encode_json(round)},{_encode_json(game)},{_encode_json(detail)},"
+        f"{stake},{payout},{amount},{bonus_amount},{cash_after},{bonus_after},"
+        f'"{state}",{_encode_json(refusal)}{reference_element}]'
     )
     return hashlib.sha256(head + payload.encode()).digest()
 

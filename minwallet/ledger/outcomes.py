@@ -32,7 +32,10 @@ class Replayed(NamedTuple):
 
 
 class Refused(NamedTuple):
-    """A refusal: no money moved. `entry` is the row that stores a permanent refusal, None for any other."""
+    """A refusal: no money moved. `entry` is the row that stores a permanent refusal, None for any other.
+
+    If one command of a Group is refused, the Group has this refusal, and `entry` is the only row that it writes.
+    """
 
     refusal: Refusal
     cash: int
@@ -40,13 +43,22 @@ class Refused(NamedTuple):
     entry: Entry | None = None
 
 
-class SessionUnknown(NamedTuple):
-    """A refusal of a token that does not exist, so there is no account and no balance.
+class GroupApplied(NamedTuple):
+    """All commands of a Group were applied now or earlier; `outcomes` are theirs, in order."""
 
-    Only the wallet service returns it, before a snapshot is read; `decide` never does.
+    outcomes: tuple[Applied | Replayed, ...]
+    cash: int
+    bonus: int
+
+
+class Unauthenticated(NamedTuple):
+    """A refusal of a call that identifies no account, so there is no balance.
+
+    The token does not exist, the player does not exist, or the request contradicts its session. Only the wallet service
+    returns it, before a snapshot is read; `decide` never does.
     """
 
     refusal: Refusal = Refusal.SESSION_UNKNOWN
 
 
-Outcome = BalanceShown | Applied | Replayed | Refused
+Outcome = BalanceShown | Applied | Replayed | Refused | GroupApplied

@@ -3,8 +3,8 @@ itself."""
 
 from typing import NamedTuple
 
-from minwallet.ledger.commands import Command
-from minwallet.ledger.decide import Account, Round, Session, Snapshot, TransactionHistory, decide
+from minwallet.ledger.commands import Command, Rollback
+from minwallet.ledger.decide import decide
 from minwallet.ledger.entries import Entry, compute_genesis_hash
 from minwallet.ledger.limits import (
     UNRESTRICTED,
@@ -15,7 +15,8 @@ from minwallet.ledger.limits import (
     LimitPeriod,
     PlayerRestrictions,
 )
-from minwallet.ledger.outcomes import Applied, BalanceShown, Outcome, Refused, Replayed
+from minwallet.ledger.outcomes import Applied, BalanceShown, GroupApplied, Outcome, Refused, Replayed
+from minwallet.ledger.snapshot import Account, Round, Session, Snapshot, TransactionHistory
 from minwallet.ledger.time_units import DAY_MS
 
 NOW_MS = 1_700_000_000_000
@@ -56,6 +57,8 @@ def summarize(outcome: Outcome) -> OutcomeSummary:
             return OutcomeSummary(str(entry.state), cash, bonus, is_written=True)
         case Replayed(_, cash, bonus):
             return OutcomeSummary("replayed", cash, bonus)
+        case GroupApplied(_, cash, bonus):
+            return OutcomeSummary("group", cash, bonus, is_written=True)
         case Refused(refusal, cash, bonus, entry):
             return OutcomeSummary(str(refusal), cash, bonus, is_written=entry is not None)
 
@@ -74,10 +77,13 @@ def snapshot(
     last_seq: int = 0,
     restrictions: PlayerRestrictions = UNRESTRICTED,
     settle_ms: int = 0,
+    referenced: TransactionHistory = NO_HISTORY,
 ) -> Snapshot:
     """Return a snapshot of an active player in a live session, with money and no history."""
     account = Account(account_id, cash, bonus, head, last_seq)
-    return Snapshot("wallet-v2", account, is_blocked, session, history, round_, seq, restrictions, settle_ms)
+    return Snapshot(
+        "wallet-v2", account, is_blocked, session, history, round_, seq, restrictions, settle_ms, referenced
+    )
 
 
 def daily_limit(kind: LimitKind, cents: int | None, used: int = 0) -> PlayerRestrictions:
@@ -104,18 +110,24 @@ def history_of(
     is_blocked: bool = False,
     restrictions: PlayerRestrictions = UNRESTRICTED,
 ) -> TransactionHistory:
-    """Return the history of one id after these commands, in an account that starts with `cash` and `bonus`."""
+    """Return the history of one id after these commands, in an account that starts with `cash` and `bonus`.
+
+    Each rollback refers to this id, and has an id of its own.
+    """
     history = NO_HISTORY
     for seq, command in enumerate(commands, 10):
+        is_rollback = isinstance(command, Rollback)
         before = snapshot(
             cash,
             bonus,
             account_id=account_id,
             is_blocked=is_blocked,
-            history=history,
+            history=NO_HISTORY if is_rollback else history,
+            referenced=history if is_rollback else NO_HISTORY,
             seq=seq,
             restrictions=restrictions,
         )
         entry = written_entry(decide(before, command, NOW_MS - 1000))
-        cash, bonus, history = entry.cash_after, entry.bonus_after, history.append(entry)
+        cash, bonus = entry.cash_after, entry.bonus_after
+        history = history.append_rollback(entry) if is_rollback else history.append(entry)
     return history

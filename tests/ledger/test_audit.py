@@ -7,8 +7,8 @@ import pytest
 
 from minwallet.ledger.audit import AccountRef, Audit
 from minwallet.ledger.commands import Adjust, Bet, Cancel, Deposit, Win, Withdraw
-from minwallet.ledger.decide import Account
 from minwallet.ledger.entries import Entry, State, chain_entry
+from minwallet.ledger.snapshot import Account
 from tests.ledger.builders import ME, OTHER
 from tests.ledger.in_memory_ledger import InMemoryLedger
 

@@ -8,7 +8,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from minwallet.ledger.commands import Bet, BetWin, Cancel, Deposit, MoneyCommand, Win
+from minwallet.ledger.commands import (
+    Bet,
+    BetWin,
+    Cancel,
+    Deposit,
+    EndRound,
+    MoneyCommand,
+    Rollback,
+    RollbackRound,
+    Settle,
+    Win,
+)
 from minwallet.ledger.decide import decide
 from minwallet.ledger.entries import Entry, Kind, Refusal, State, chain_entry, compute_genesis_hash, find_open_bets
 from tests.ledger.builders import HEAD, ME, NOW_MS, OTHER, snapshot, written_entry
@@ -34,6 +45,7 @@ CHANGES: dict[str, Any] = {
     "bonus_after": 201,
     "state": State.ORPHAN,
     "refusal": Refusal.CANCELLED,
+    "reference": "9",
 }
 
 
@@ -60,12 +72,16 @@ numbers, texts = st.integers(-(2**63), 2**63 - 1), st.none() | st.text()
 @given(
     st.tuples(*4 * [numbers], st.sampled_from(["wallet-v2", "vela"]), st.sampled_from(Kind)),
     st.tuples(*4 * [texts], *6 * [numbers]),
-    st.tuples(st.sampled_from(State), st.none() | st.sampled_from(Refusal)),
+    st.tuples(st.sampled_from(State), st.none() | st.sampled_from(Refusal), texts),
 )
 def test_the_hash_can_be_recomputed(who: tuple[Any, ...], what: tuple[Any, ...], how: tuple[Any, ...]) -> None:
-    """The hash is SHA-256 over the head and the fields as compact JSON, without the account's number."""
+    """The hash is SHA-256 over the head and the fields as compact JSON, without the account's number.
+
+    Only a rollback has a reference. The hash of any other entry is as it was before rollbacks existed.
+    """
     fields = (*who, *what, *how)
-    signed = json.dumps([*fields[:2], *fields[3:]], separators=(",", ":")).encode()
+    hashed = fields if fields[-1] is not None else fields[:-1]
+    signed = json.dumps([*hashed[:2], *hashed[3:]], separators=(",", ":")).encode()
     assert [*chain_entry(fields, HEAD)] == [*fields, hashlib.sha256(HEAD + signed).digest()]
 
 
@@ -105,12 +121,24 @@ def test_an_entry_has_time_number_and_protocol() -> None:
         ([Bet("1", 1, "1"), Win("2", 0, "1"), Bet("3", 1, "1"), Win("4", 0, "1")], []),
         ([Bet("1", 1, "1"), Win("2", 0)], ["1"]),
         ([Bet("1", 99, "1"), BetWin("2", 1, 1), Cancel("3")], []),
+        ([Bet("1", 4, "1"), Rollback("2", "1")], []),
+        ([Bet("1", 4, "1"), Rollback("2", "1", 3)], ["1"]),
+        ([Bet("1", 4, "1"), Rollback("2", "1", 3), Rollback("3", "1", 1)], []),
+        ([Bet("1", 4, "1"), Rollback("2", "1", 3), Settle("1", 2)], []),
+        ([Bet("1", 4, "1"), Rollback("2", "1", 3), Settle("1", 0)], []),
+        ([Bet("1", 4, "1"), Win("2", 3, "1"), Rollback("3", "2", 2)], []),
+        ([Bet("1", 4, "1"), Win("2", 3, "1"), Rollback("3", "2")], ["1"]),
+        ([Bet("1", 4, "1"), Win("2", 3, "1"), Win("3", 3, "1"), Rollback("4", "3")], []),
+        ([Bet("1", 4, "1"), Win("2", 3, "1"), Rollback("3", "1", even_if_settled=True)], []),
+        ([Bet("1", 4, "1"), Win("2", 3, "1"), Rollback("3", "1", 1, even_if_settled=True)], []),
+        ([Bet("1", 1, "1"), Bet("2", 1, "2"), EndRound("3", "1"), Bet("4", 1, "1")], ["2", "4"]),
+        ([Bet("1", 1, "1"), Bet("2", 1, "2"), RollbackRound("3", "1")], ["2"]),
     ],
 )
-def test_open_bets_are_applied_and_neither_settled_nor_cancelled(
+def test_open_bets_are_applied_and_neither_settled_nor_reversed(
     commands: list[MoneyCommand], open_ids: list[str]
 ) -> None:
-    """A win settles the bets of its round before it, whatever the order of the entries given."""
+    """A standing win, an end or a rollback of a round settles its bets before it, in any order of the entries given."""
     ledger = InMemoryLedger()
     for command in [Deposit("d", 10), *commands]:
         ledger.execute(command)
@@ -124,3 +152,23 @@ def test_the_first_entry_of_a_ledger_can_be_an_open_bet() -> None:
     ledger.execute(Bet("1", 0, "1"))
     (entry,) = find_open_bets(ledger.entries)
     assert entry.seq == 1
+
+
+@pytest.mark.parametrize(
+    "reversals",
+    [
+        [Rollback("3", "1", 3), Settle("1", 2)],
+        [Rollback("3", "1", 0), Settle("1", 0)],
+        [Settle("1", 2), Rollback("3", "1", 3, even_if_settled=True)],
+        [Settle("1", 2), Rollback("3", "1", even_if_settled=True)],
+    ],
+)
+def test_a_result_stays_whatever_is_refunded_of_its_bet(reversals: list[MoneyCommand]) -> None:
+    """The refunds of an id with a result are those of the bet, also if the bet is not among the entries."""
+    ledger = InMemoryLedger()
+    for command in [Deposit("d", 10), Bet("1", 4, "9"), Bet("2", 4, "9"), *reversals]:
+        ledger.execute(command)
+    later = [entry for entry in ledger.entries if entry.seq > 2]
+    assert find_open_bets(ledger.entries) == find_open_bets(later) == []
+    ledger.execute(Bet("4", 1, "9"))
+    assert [entry.id for entry in find_open_bets([*later, ledger.entries[-1]])] == ["4"]

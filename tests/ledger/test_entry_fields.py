@@ -5,16 +5,32 @@ from typing import Any
 
 import pytest
 
-from minwallet.ledger.commands import Adjust, Bet, BetWin, Cancel, Command, Deposit, Settle, Win, Withdraw
-from minwallet.ledger.decide import Snapshot, TransactionHistory, decide
+from minwallet.ledger.commands import (
+    Adjust,
+    Bet,
+    BetWin,
+    Cancel,
+    Command,
+    Deposit,
+    EndRound,
+    Rollback,
+    RollbackRound,
+    Settle,
+    Win,
+    WinCategory,
+    Withdraw,
+)
+from minwallet.ledger.decide import decide
 from minwallet.ledger.entries import Entry, Kind, Refusal, State, compute_genesis_hash
+from minwallet.ledger.snapshot import Round, Snapshot, TransactionHistory
 from tests.ledger.builders import HEAD, ME, NO_HISTORY, NOW_MS, history_of, snapshot, written_entry
 
 BET = Bet("3", 1100, "2", "1012", '{"key":"red"}')
 
 APPLIED, REFUSED = (State.APPLIED, None), State.REFUSED
 
-# kind, id, round, game, detail, stake, payout, amount, bonus_amount, cash_after, bonus_after, state, refusal
+# kind, id, round, game, detail, stake, payout, amount, bonus_amount, cash_after, bonus_after, state, refusal; and the
+# reference of a rollback
 TABLE: dict[str, tuple[Snapshot, Command, tuple[Any, ...]]] = {
     "a bet": (
         snapshot(),
@@ -39,7 +55,12 @@ TABLE: dict[str, tuple[Snapshot, Command, tuple[Any, ...]]] = {
     "a result": (
         snapshot(history=history_of(BET)),
         Settle("3", 70, "1012", '{"total_used":9}'),
-        (Kind.WIN, "3", "3", "1012", '{"total_used":9}', 0, 70, 70, 0, 1070, 200, *APPLIED),
+        (Kind.WIN, "3", "2", "1012", '{"total_used":9}', 0, 70, 70, 0, 1070, 200, *APPLIED),
+    ),
+    "a win with a category": (
+        snapshot(),
+        Win("4", 70, "3", "1012", WinCategory.FREE_ROUND),
+        (Kind.WIN, "4", "3", "1012", '{"category":"free_round"}', 0, 70, 70, 0, 1070, 200, *APPLIED),
     ),
     "a betwin": (
         snapshot(),
@@ -60,6 +81,51 @@ TABLE: dict[str, tuple[Snapshot, Command, tuple[Any, ...]]] = {
         snapshot(),
         Cancel("3"),
         (Kind.CANCEL, "3", "3", None, None, 0, 0, 0, 0, 1000, 200, State.CLOSED, None),
+    ),
+    "a rollback of a bet": (
+        snapshot(cash=0, bonus=100, referenced=history_of(BET)),
+        Rollback("5", "3"),
+        (Kind.ROLLBACK, "5", "2", "1012", None, 0, 1100, 1000, 100, 1000, 200, *APPLIED, "3"),
+    ),
+    "a partial refund": (
+        snapshot(cash=0, bonus=100, referenced=history_of(BET)),
+        Rollback("5", "3", 300),
+        (Kind.ROLLBACK, "5", "2", "1012", None, 0, 300, 200, 100, 200, 200, *APPLIED, "3"),
+    ),
+    "a rollback of a win": (
+        snapshot(referenced=history_of(Win("3", 70, "2", "1012"))),
+        Rollback("5", "3"),
+        (Kind.ROLLBACK, "5", "2", "1012", None, 70, 0, -70, 0, 930, 200, *APPLIED, "3"),
+    ),
+    "a clamped rollback of a win": (
+        snapshot(cash=50, referenced=history_of(Win("3", 70, "2", "1012"))),
+        Rollback("5", "3", clamp=True),
+        (Kind.ROLLBACK, "5", "2", "1012", None, 70, 0, -50, 0, 0, 200, *APPLIED, "3"),
+    ),
+    "a rollback of a betwin": (
+        snapshot(referenced=history_of(BetWin("3", 500, 70, "1012"))),
+        Rollback("5", "3"),
+        (Kind.ROLLBACK, "5", "3", "1012", None, 0, 500, 430, 0, 1430, 200, *APPLIED, "3"),
+    ),
+    "a rollback of an unknown id": (
+        snapshot(),
+        Rollback("5", "3", 70),
+        (Kind.ROLLBACK, "5", None, None, None, 0, 70, 0, 0, 1000, 200, State.CLOSED, None, "3"),
+    ),
+    "a rollback of a round": (
+        snapshot(round_=Round(1, False, 9, cash=70, bonus=-30)),
+        RollbackRound("5", "2"),
+        (Kind.ROUND_ROLLBACK, "5", "2", None, None, 0, 0, -70, 30, 930, 230, *APPLIED),
+    ),
+    "a rollback of an unknown round": (
+        snapshot(),
+        RollbackRound("5", "2"),
+        (Kind.ROUND_ROLLBACK, "5", "2", None, None, 0, 0, 0, 0, 1000, 200, State.CLOSED, None),
+    ),
+    "the end of a round": (
+        snapshot(),
+        EndRound("5", "2", "1012"),
+        (Kind.ROUND_END, "5", "2", "1012", None, 0, 0, 0, 0, 1000, 200, *APPLIED),
     ),
     "a deposit": (
         snapshot(),
@@ -83,7 +149,8 @@ TABLE: dict[str, tuple[Snapshot, Command, tuple[Any, ...]]] = {
 def test_an_entry_has_the_request_and_its_effect(before: Snapshot, command: Command, expected: tuple[Any, ...]) -> None:
     """An entry has number, time, account, previous entry and protocol, then the request, then amounts and balances."""
     entry = written_entry(decide(before._replace(account=before.account._replace(last_seq=99)), command, NOW_MS))
-    assert entry[:-1] == (100, NOW_MS, ME, 99, "wallet-v2", *expected)
+    reference = () if isinstance(command, Rollback) else (None,)
+    assert entry[:-1] == (100, NOW_MS, ME, 99, "wallet-v2", *expected, *reference)
 
 
 def make_entry_of(kind: Kind, seq: int) -> Entry:
