@@ -41,6 +41,13 @@ class ServiceError(NamedTuple):
     message: str
 
 
+class OperatorRequest(NamedTuple):
+    """A request of an operator as the provider reads it: who asks, and the key of the report's page, "" at first."""
+
+    host_id: str
+    key: str = ""
+
+
 class ReportUnit(StrEnum):
     """The unit of a report's amounts: cents, or whole units of the currency."""
 
@@ -49,15 +56,18 @@ class ReportUnit(StrEnum):
 
 
 class OperatorServiceProtocol(Protocol):
-    """Both halves of a provider's service: build and parse for the operator, render for the demo provider.
+    """Both halves of a provider's service: build and parse for the operator, the rest for the demo provider.
 
-    Each `parse_` method raises ValueError if the reply as a whole is malformed. An invalid entry of a list is skipped.
+    `parse_games` and `parse_report` raise ValueError if the reply as a whole is malformed. They skip invalid
+    entries of a list.
     """
 
     routes: Mapping[str, str]
     """Maps each path to "games" or "report"."""
     first_key: str
     """The key that requests the beginning of the report."""
+    unknown_operator: ServiceError
+    """The demo provider's refusal of an operator that it does not know."""
 
     def build_games_request(self, host_id: str) -> HttpRequest:
         """Return the operator's request for the game list; `host_id` is the provider's id of the operator."""
@@ -70,6 +80,12 @@ class OperatorServiceProtocol(Protocol):
 
     def parse_report(self, body: bytes, unit: ReportUnit) -> ReportPage | ServiceError:
         """Return the page of a reply with its amounts in cents, or the refusal; `unit` is that of the reply."""
+
+    def parse_request(self, request: HttpRequest) -> OperatorRequest | ServiceError:
+        """Return the content of an operator's request, or the refusal of one that is malformed.
+
+        The demo provider's keys are decimal numbers.
+        """
 
     def render_games(self, games: Sequence[Game]) -> bytes:
         """Return the reply that lists the games."""

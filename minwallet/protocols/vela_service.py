@@ -12,13 +12,20 @@ from collections.abc import Callable, Sequence
 from decimal import Decimal, DecimalException
 from functools import partial
 from typing import Any, TypeVar
-from urllib.parse import urlencode
+from urllib.parse import parse_qsl, urlencode
 
 from pydantic_core import to_json
 
 from minwallet.ledger.money import MAX_CENTS, MAX_ID
 from minwallet.ledger.reconciliation import ReportRow
-from minwallet.protocols.operator_service import FetchedGames, Game, ReportPage, ReportUnit, ServiceError
+from minwallet.protocols.operator_service import (
+    FetchedGames,
+    Game,
+    OperatorRequest,
+    ReportPage,
+    ReportUnit,
+    ServiceError,
+)
 from minwallet.protocols.wire import HttpRequest, is_plain_text, reject_json_constants
 
 INVALID_HOST_ID, REQUIRED_FIELD = 2, 2001
@@ -49,6 +56,7 @@ class VelaService:
 
     first_key = "0"
     """The specification: "For the first time to request log, key = 0"."""
+    unknown_operator = ServiceError(INVALID_HOST_ID, "Invalid Host ID")
     routes = {"/api/user/gamelist": "games", "/api/report": "report"}  # noqa: RUF012 the protocol's own, never changed
 
     def build_games_request(self, host_id: str) -> HttpRequest:
@@ -86,6 +94,19 @@ class VelaService:
             return ReportPage([], "")
         rows, skipped = _parse_entries(partial(_parse_row, unit=unit), listed)
         return ReportPage(rows, _require_name("the page", data, "key", MAX_KEY_LENGTH), skipped)
+
+    def parse_request(self, request: HttpRequest) -> OperatorRequest | ServiceError:
+        """Return the content of a request: "2001: Required field cannot be empty" without `host_id`.
+
+        An empty key starts at the first page, like `first_key`.
+        """
+        fields = dict(parse_qsl(request.query.decode("ascii", "replace")))
+        if not fields.get("host_id"):
+            return ServiceError(REQUIRED_FIELD, "Required field cannot be empty")
+        key = fields.get("key") or self.first_key
+        if not _DIGITS.fullmatch(key):
+            return ServiceError(REQUIRED_FIELD, f"invalid key {key!r:.40}: use a page's key or 0")
+        return OperatorRequest(fields["host_id"], key)
 
     def render_games(self, games: list[Game]) -> bytes:
         """Return the reply with "A list of game list"."""

@@ -14,23 +14,28 @@ import re
 import time
 from collections import Counter
 from functools import lru_cache
+from types import MappingProxyType
 from typing import Any, assert_never
 
 from jiter import from_json
 from pydantic_core import to_json
 
-from minwallet.ledger.commands import Adjust, Authenticate, Balance, Bet, BetWin, Cancel, Deposit, Settle, Win, Withdraw
+from minwallet.ledger.commands import Balance, Bet, Cancel, Win
 from minwallet.ledger.entries import Entry, Kind, Refusal
 from minwallet.ledger.money import MAX_CENTS, MAX_ID
-from minwallet.ledger.outcomes import Applied, BalanceShown, Outcome, Refused, Replayed, SessionUnknown
+from minwallet.ledger.outcomes import Applied, BalanceShown, GroupApplied, Outcome, Refused, Replayed, Unauthenticated
 from minwallet.protocols.wire import (
     REDACTED,
     AccountHolder,
     Call,
     HttpRequest,
+    HttpResponse,
     Launch,
     Malformed,
+    RetryBalance,
     WalletResponse,
+    WireProtocol,
+    WireRoute,
     add_query,
     contains_token,
     hide_token,
@@ -57,25 +62,27 @@ class _InvalidField(ValueError):
     """A field that is missing or invalid; the message names it and says what is expected."""
 
 
-class WalletV2:
+class WalletV2(WireProtocol):
     """The wallet-v2 protocol; the field `type` of the body names the operation: credit, bet, win or cancel.
 
     The second path limits a request to one agent: "WALLET_TOKEN — a unique ID of an agent (wallet)".
     """
 
     name = "wallet-v2"
-    method = "POST"
-    routes = {"/wallet": "", "/wallet/{wallet_token}": ""}  # noqa: RUF012 the protocol's own, never changed
-    operations: tuple[str, ...] = ("credit", "bet", "win", "cancel")
+    routes = (WireRoute("POST", "/wallet"), WireRoute("POST", "/wallet/{wallet_token}"))
+    operations = MappingProxyType({"credit": Balance, "bet": Bet, "win": Win, "cancel": Cancel})
     ids_per_currency = True
+    retry_balance = RetryBalance.FIRST
+    conformance = "minwallet.conformance.wallet_v2_cases:WALLET_V2"
+    dealer = "minwallet.demo.wallet_v2_dealer:WalletV2Dealer"
 
-    def parse(self, operation: str, raw: bytes) -> Call | Malformed:
-        """Return the call in the body `raw`, or Malformed with the code 100, or 101 for an unknown `type`.
+    def parse(self, request: HttpRequest, operation: str) -> Call | Malformed:
+        """Return the call in the body, or Malformed with the code 100, or 101 for an unknown `type`.
 
         "code — a unique ID of a player's game session": it is the token. "time" is checked, but has no effect.
         """
         try:
-            fields = _parse_object(raw)
+            fields = _parse_object(request.body)
             operation = _require_text(fields, "type", None)
             if operation not in self.operations:
                 return Malformed("", UNKNOWN_TYPE, "type: must be credit, bet, win or cancel")
@@ -86,7 +93,9 @@ class WalletV2:
         except _InvalidField as error:
             return Malformed(operation, MALFORMED, str(error))
 
-    def render(self, call: Call, outcome: Outcome | SessionUnknown, holder: AccountHolder | None, now_ms: int) -> bytes:
+    def render(
+        self, call: Call, outcome: Outcome | Unauthenticated, holder: AccountHolder | None, now_ms: int
+    ) -> HttpResponse:
         """Return the reply: `result` 1 with `credit` in cents, or `result` 0 with `err_code` and `err_desc`.
 
         "result — in case of positive result =1, in case of error any other number". A refusal has `credit` too if the
@@ -109,15 +118,17 @@ class WalletV2:
                 }
             case Refused(refusal, cash, bonus):
                 fields = {"credit": cash + bonus, **_build_failure(*_map_refusal(refusal), now_ms)}
-            case SessionUnknown(refusal):
+            case Unauthenticated(refusal):
                 fields = _build_failure(*_map_refusal(refusal), now_ms)
+            case GroupApplied():
+                raise ValueError("wallet-v2 has no call with several commands")
             case _:
                 assert_never(outcome)
-        return to_json(fields)
+        return HttpResponse(to_json(fields))
 
-    def redact(self, call: Call, raw: bytes, now_ms: int) -> str:
+    def redact(self, call: Call, request: HttpRequest, now_ms: int) -> str:
         """Return the body with REDACTED in place of the token, or an equivalent body if the token is hidden."""
-        text = raw.decode()
+        text = request.body.decode()
         redacted = text.replace(f'"{call.token}"', f'"{REDACTED}"')
         # The token may be spelled with JSON escapes, or stand in another field too. Then write the body from the call.
         if redacted == text or contains_token(call.token, redacted):
@@ -125,9 +136,9 @@ class WalletV2:
             redacted = self.build_request(hidden, now_ms).body.decode()
         return redacted
 
-    def render_error(self, malformed: Malformed, now_ms: int) -> bytes:
+    def render_error(self, malformed: Malformed, now_ms: int) -> HttpResponse:
         """Return the reply to a malformed request: "err_code — error code", "err_desc — error text"."""
-        return to_json(_build_failure(malformed.code, malformed.message, now_ms))
+        return HttpResponse(to_json(_build_failure(malformed.code, malformed.message, now_ms)))
 
     def error_code_for_status(self, http_status: int) -> int:
         """Return 500 if a retry may succeed later, otherwise 100; the specification has no codes for HTTP errors."""
@@ -155,19 +166,17 @@ class WalletV2:
                 }
             case Cancel(id, round):
                 fields = {**common, "id": int(id), **_build_round_field(round)}
-            case Authenticate() | Settle() | BetWin() | Deposit() | Withdraw() | Adjust():
-                raise ValueError(f"wallet-v2 has no {type(call.command).__name__}")
             case _:
-                assert_never(call.command)
+                raise ValueError(f"wallet-v2 has no {type(call.command).__name__}")
         path = "/wallet" if wallet_token is None else f"/wallet/{wallet_token}"
-        return HttpRequest(self.method, path, body=to_json(fields))
+        return HttpRequest("POST", path, body=to_json(fields))
 
-    def parse_response(self, body: bytes) -> WalletResponse:
+    def parse_response(self, response: HttpResponse) -> WalletResponse:
         """Return the content of a reply. Raise ValueError if it is not a JSON object with valid numbers.
 
         "If the "result": a number other than "1", the request is not processed and is counted as an error request."
         """
-        fields = _parse_object(body)
+        fields = _parse_object(response.body)
         if type(fields.get("result")) is int and fields["result"] == 1:
             return WalletResponse(
                 0, None, _require_cents(fields, "credit"), None, fields.get("player_id"), fields.get("currency")
@@ -188,10 +197,8 @@ class WalletV2:
                 return Call("win", token, Win(entry.id, entry.payout, entry.round, entry.game))
             case Kind.CANCEL:
                 return Call("cancel", token, Cancel(entry.id, entry.round))
-            case Kind.BETWIN | Kind.DEPOSIT | Kind.WITHDRAW | Kind.ADJUSTMENT:
-                raise ValueError(f"wallet-v2 has no {entry.kind}")
             case _:
-                assert_never(entry.kind)
+                raise ValueError(f"wallet-v2 has no {entry.kind}")
 
     def build_launch_url(self, launch: Launch) -> str:
         """Return the launch URL of the sections "Demo mode" and "Real mode": demo mode if there is no token."""
@@ -226,7 +233,13 @@ def _parse_command(operation: str, fields: dict[str, Any]) -> Balance | Bet | Wi
 
 def _map_refusal(refusal: Refusal) -> tuple[int, str]:
     match refusal:
-        case Refusal.SESSION_UNKNOWN | Refusal.SESSION_REVOKED:
+        case (
+            Refusal.SESSION_UNKNOWN
+            | Refusal.SESSION_REVOKED
+            | Refusal.PLAYER_UNKNOWN
+            | Refusal.PLAYER_MISMATCH
+            | Refusal.CURRENCY_MISMATCH
+        ):
             return 102, "session not found"
         case Refusal.SESSION_EXPIRED:
             return 103, "session expired"
@@ -250,7 +263,7 @@ def _map_refusal(refusal: Refusal) -> tuple[int, str]:
             assert_never(refusal)
 
 
-def _build_failure(code: int, description: str, now_ms: int) -> dict[str, object]:
+def _build_failure(code: int | str, description: str, now_ms: int) -> dict[str, object]:
     return {"result": 0, "err_code": code, "err_desc": description, "time": _format_time(now_ms)}
 
 

@@ -22,12 +22,13 @@ from minwallet.ledger.commands import (
     Withdraw,
 )
 from minwallet.ledger.money import MAX_CENTS, MAX_ID
-from minwallet.protocols.registry import PROTOCOLS, load_protocol
-from minwallet.protocols.wire import Call, HttpRequest, WalletResponse
+from minwallet.protocols.registry import load_protocol
+from minwallet.protocols.wire import Call, HttpRequest, HttpResponse, WalletResponse
+from tests.protocols.golden_pairs import BUILT_IN_PROTOCOLS, find_operation
 
 NOW_MS, NOW = 1_695_266_603_000, "21-09-2023 03:23:23"
 
-both_protocols = pytest.mark.parametrize("protocol", PROTOCOLS)
+both_protocols = pytest.mark.parametrize("protocol", BUILT_IN_PROTOCOLS)
 
 
 def build_request(protocol: str, call: Call, wallet_token: str | None = None) -> HttpRequest:
@@ -37,7 +38,7 @@ def build_request(protocol: str, call: Call, wallet_token: str | None = None) ->
 def parse_request(protocol: str, request: HttpRequest) -> object:
     """Return the call that the wallet parses from a request."""
     wire = load_protocol(protocol)
-    return wire.parse(wire.routes[request.path], request.query or request.body)
+    return wire.parse(request, find_operation(wire, request))
 
 
 def read_fields(request: HttpRequest) -> Any:  # noqa: ANN401 JSON, or the parameters of a query
@@ -51,12 +52,17 @@ def read_fields(request: HttpRequest) -> Any:  # noqa: ANN401 JSON, or the param
 
 def parse_response(protocol: str, body: object) -> WalletResponse:
     content = body if isinstance(body, bytes) else json.dumps(body).encode()
-    return load_protocol(protocol).parse_response(content)
+    return load_protocol(protocol).parse_response(HttpResponse(content))
 
 
 def encode_detail(name: str, value: object) -> str | None:
     """Return a parameter in the form in which the ledger stores it, or None if there is no value."""
     return None if value is None else json.dumps({name: value}, separators=(",", ":"), ensure_ascii=False)
+
+
+def make_call(operation: str, token: str, command: Command) -> Call:
+    """Return a call without player and currency, which both protocols lack."""
+    return Call(operation, token, command)
 
 
 ids = st.integers(0, MAX_ID).map(str)
@@ -71,13 +77,20 @@ texts = st.none() | st.text(min_size=1, max_size=64).filter(str.isprintable)
 
 CALLS = {
     "wallet-v2": st.one_of(
-        st.builds(Call, st.just("credit"), wallet_v2_tokens, st.just(Balance())),
-        st.builds(Call, st.just("bet"), wallet_v2_tokens, st.builds(Bet, ids, cents, ids, games, st.none())),
-        st.builds(Call, st.just("win"), wallet_v2_tokens, st.builds(Win, ids, cents, st.none() | ids, games)),
-        st.builds(Call, st.just("cancel"), wallet_v2_tokens, st.builds(Cancel, ids, st.none() | ids)),
+        st.builds(make_call, st.just("credit"), wallet_v2_tokens, st.just(Balance())),
+        st.builds(
+            make_call,
+            st.just("bet"),
+            wallet_v2_tokens,
+            st.builds(Bet, ids, cents, ids, games, st.none(), st.just(False)),
+        ),
+        st.builds(
+            make_call, st.just("win"), wallet_v2_tokens, st.builds(Win, ids, cents, st.none() | ids, games, st.none())
+        ),
+        st.builds(make_call, st.just("cancel"), wallet_v2_tokens, st.builds(Cancel, ids, st.none() | ids)),
     ),
     "vela": st.one_of(
-        st.builds(Call, st.just("authenticate"), vela_tokens, st.just(Authenticate())),
+        st.builds(make_call, st.just("authenticate"), vela_tokens, st.just(Authenticate())),
         st.builds(
             lambda token, id_, stake, game, key: Call(
                 "bet", token, Bet(id_, stake, id_, game, encode_detail("key", key))
@@ -90,8 +103,10 @@ CALLS = {
             ),
             *(vela_tokens, ids, cents, texts, st.none() | st.integers(0, MAX_ID)),
         ),
-        st.builds(Call, st.just("betwin"), vela_tokens, st.builds(BetWin, ids, cents, cents, texts)),
-        st.builds(Call, st.just("refund"), vela_tokens, st.builds(Cancel, ids, st.none())),
+        st.builds(
+            make_call, st.just("betwin"), vela_tokens, st.builds(BetWin, ids, cents, cents, texts, st.just(False))
+        ),
+        st.builds(make_call, st.just("refund"), vela_tokens, st.builds(Cancel, ids, st.none())),
     ),
 }
 

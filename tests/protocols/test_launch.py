@@ -8,8 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from minwallet.protocols.registry import PROTOCOLS, load_protocol
+from minwallet.protocols.registry import load_protocol
 from minwallet.protocols.wire import Launch
+from tests.protocols.golden_pairs import BUILT_IN_PROTOCOLS
 from tests.support import ROOT
 
 PLACEHOLDER_VALUES = {
@@ -28,7 +29,7 @@ bases = st.sampled_from(
 
 def load_examples() -> list[Any]:
     found = []
-    for name in PROTOCOLS:
+    for name in BUILT_IN_PROTOCOLS:
         document = json.loads((ROOT / "sample_data/wire" / f"{name}.json").read_text("utf-8"))
         found += [pytest.param(name, each, id=f"{name} {each['name']}") for each in document["launch"]]
     return found
@@ -81,7 +82,7 @@ def test_vela_launch_url_round_trip(game: str, token: str | None, agent: str) ->
 
 def test_a_url_without_parameters_is_a_launch_without_a_game() -> None:
     """Such a launch has no token, agent, language or game."""
-    for name in PROTOCOLS:
+    for name in BUILT_IN_PROTOCOLS:
         read = load_protocol(name).parse_launch_url("https://g.example/")
         assert (read.token, read.agent, read.lang) == (None, "", "")
         assert read.game == ""

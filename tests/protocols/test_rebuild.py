@@ -11,7 +11,7 @@ from minwallet.ledger.decide import Account, Round, Session, Snapshot, Transacti
 from minwallet.ledger.entries import compute_genesis_hash
 from minwallet.ledger.outcomes import Applied
 from minwallet.protocols.registry import load_protocol
-from minwallet.protocols.wire import Call, Malformed
+from minwallet.protocols.wire import Call, HttpRequest, Malformed
 
 NOW_MS = 1_695_266_603_000
 ACCOUNT = Account(1, 10_000, 500, compute_genesis_hash("default", "ann", "USD"))
@@ -56,9 +56,12 @@ def test_an_operators_entry_cannot_be_rebuilt(protocol: str, command: MoneyComma
 
 def redact(protocol: str, operation: str, raw: str) -> str:
     wire_protocol = load_protocol(protocol)
-    call = wire_protocol.parse(operation, raw.encode())
+    request = HttpRequest("POST", "/wallet", body=raw.encode())
+    if protocol == "vela":
+        request = HttpRequest("GET", "/api", raw.encode())
+    call = wire_protocol.parse(request, operation)
     assert not isinstance(call, Malformed)
-    return wire_protocol.redact(call, raw.encode(), NOW_MS)
+    return wire_protocol.redact(call, request, NOW_MS)
 
 
 @pytest.mark.parametrize(
@@ -113,7 +116,7 @@ def test_no_redacted_request_contains_the_token(sent: tuple[str, str, MoneyComma
     protocol, operation, command = sent
     wire_protocol = load_protocol(protocol)
     exchange = wire_protocol.build_request(Call(operation, token, command), NOW_MS)
-    redacted = wire_protocol.redact(Call(operation, token, command), exchange.query or exchange.body, NOW_MS)
+    redacted = wire_protocol.redact(Call(operation, token, command), exchange, NOW_MS)
     assert token not in redacted
     assert "TOKEN" in redacted
 

@@ -7,9 +7,10 @@ import pytest
 
 from minwallet.ledger.commands import Balance, Bet
 from minwallet.ledger.entries import Refusal
-from minwallet.ledger.outcomes import Outcome, SessionUnknown
-from minwallet.protocols.registry import PROTOCOLS, load_protocol
-from minwallet.protocols.wire import Call, Malformed
+from minwallet.ledger.outcomes import Outcome, Unauthenticated
+from minwallet.protocols.registry import load_protocol
+from minwallet.protocols.wire import Call, Malformed, RetryBalance
+from tests.protocols.golden_pairs import BUILT_IN_PROTOCOLS
 from tests.protocols.sample_outcomes import APPLIED, CLOSED, CLOSED_AGAIN, HOLDER, REPLAYED, SHOWN, make_refused
 
 NOW_MS, NOW = 1_695_266_603_999, "21-09-2023 03:23:23"
@@ -19,7 +20,7 @@ CALLS = {"wallet-v2": Call("credit", "t", Balance()), "vela": Call("bet", "t", B
 CANCEL_SUCCEEDED = {"result": 1, "time": NOW}
 REFUND_FAILED = {"status_code": 2, "message": "Invalid Transaction ID"}
 
-REPLIES: dict[str, tuple[Outcome | SessionUnknown, dict[str, object], dict[str, object]]] = {
+REPLIES: dict[str, tuple[Outcome | Unauthenticated, dict[str, object], dict[str, object]]] = {
     # wallet-v2 adds cash and bonus in `credit`; vela returns cash as `balance` and bonus as `balance2`.
     "balance": (
         SHOWN,
@@ -53,7 +54,7 @@ REPLIES: dict[str, tuple[Outcome | SessionUnknown, dict[str, object], dict[str, 
     ),
     # Without a session there is no balance.
     "unknown session": (
-        SessionUnknown(),
+        Unauthenticated(),
         {"result": 0, "err_code": 102, "err_desc": "session not found", "time": NOW},
         {"status_code": 1, "message": "Invalid Token"},
     ),
@@ -61,6 +62,9 @@ REPLIES: dict[str, tuple[Outcome | SessionUnknown, dict[str, object], dict[str, 
 
 REFUSALS = {
     Refusal.SESSION_UNKNOWN: ((102, "session not found"), (1, "Invalid Token")),
+    Refusal.PLAYER_UNKNOWN: ((102, "session not found"), (1, "Invalid Token")),
+    Refusal.PLAYER_MISMATCH: ((102, "session not found"), (1, "Invalid Token")),
+    Refusal.CURRENCY_MISMATCH: ((102, "session not found"), (1, "Invalid Token")),
     Refusal.SESSION_REVOKED: ((102, "session not found"), (1, "Invalid Token")),
     Refusal.SESSION_EXPIRED: ((103, "session expired"), (1, "Invalid Token")),
     Refusal.PLAYER_BLOCKED: ((104, "player blocked"), (1, "Player blocked")),
@@ -78,20 +82,31 @@ REFUSALS = {
     Refusal.NO_OPEN_BET: ((111, "not a bet"), (2, "Invalid Transaction ID")),
 }
 
-both_protocols = pytest.mark.parametrize("protocol", PROTOCOLS)
+both_protocols = pytest.mark.parametrize("protocol", BUILT_IN_PROTOCOLS)
 
 
-def render(protocol: str, outcome: Outcome | SessionUnknown) -> Any:  # noqa: ANN401 the reply's JSON
-    return json.loads(load_protocol(protocol).render(CALLS[protocol], outcome, HOLDER, NOW_MS))
+def render(protocol: str, outcome: Outcome | Unauthenticated) -> Any:  # noqa: ANN401 the reply's JSON
+    return json.loads(load_protocol(protocol).render(CALLS[protocol], outcome, HOLDER, NOW_MS).body)
 
 
 @both_protocols
 @pytest.mark.parametrize(("outcome", "wallet_v2", "vela"), REPLIES.values(), ids=REPLIES)
 def test_each_outcome_has_its_reply(
-    protocol: str, outcome: Outcome | SessionUnknown, wallet_v2: dict[str, object], vela: dict[str, object]
+    protocol: str, outcome: Outcome | Unauthenticated, wallet_v2: dict[str, object], vela: dict[str, object]
 ) -> None:
     """A reply has the fields of its protocol, with the balances after the call."""
     assert render(protocol, outcome) == {"wallet-v2": wallet_v2, "vela": vela}[protocol]
+
+
+@both_protocols
+def test_a_retry_has_the_balance_that_the_protocol_declares(protocol: str) -> None:
+    """`retry_balance` says if a Replayed outcome is rendered like the first one or with the present balances."""
+    balances = "credit" if protocol == "wallet-v2" else "balance2"
+    first, retry = render(protocol, APPLIED)[balances], render(protocol, REPLAYED)[balances]
+    current = {"wallet-v2": REPLAYED.cash + REPLAYED.bonus, "vela": REPLAYED.bonus}[protocol]
+    assert first != current
+    expected = {RetryBalance.FIRST: first, RetryBalance.CURRENT: current}
+    assert retry == expected[load_protocol(protocol).retry_balance]
 
 
 @both_protocols
@@ -125,7 +140,7 @@ def test_a_malformed_request_gets_an_error_that_names_the_field(
     protocol: str, malformed: Malformed, reply: dict[str, object]
 ) -> None:
     """The error has the fields of the protocol, and its message names the field of the request."""
-    assert json.loads(load_protocol(protocol).render_error(malformed, NOW_MS)) == reply
+    assert json.loads(load_protocol(protocol).render_error(malformed, NOW_MS).body) == reply
 
 
 @both_protocols

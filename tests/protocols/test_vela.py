@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from minwallet.ledger.commands import Authenticate, Bet, BetWin, Cancel, Settle
 from minwallet.ledger.money import MAX_CENTS, MAX_ID
 from minwallet.protocols.vela import Vela
-from minwallet.protocols.wire import Call, Malformed
+from minwallet.protocols.wire import Call, HttpRequest, Malformed
 from tests.protocols.unusual_texts import UNUSUAL_TEXTS
 
 PROTOCOL = Vela()
@@ -36,10 +36,14 @@ OPERATIONS_WITH_TICKET = [operation for operation, fields in REQUIRED.items() if
 
 def parse(operation: str, query: str | dict[str, str], **more: str) -> Call | Malformed:
     text = query if isinstance(query, str) else urlencode(query | more)
-    return PROTOCOL.parse(operation, text.encode())
+    return parse_query(operation, text.encode())
 
 
-def parse_malformed(operation: str, query: str | dict[str, str], **more: str) -> tuple[int, str]:
+def parse_query(operation: str, query: bytes) -> Call | Malformed:
+    return PROTOCOL.parse(HttpRequest("GET", "/", query), operation)
+
+
+def parse_malformed(operation: str, query: str | dict[str, str], **more: str) -> tuple[int | str, str]:
     """Return the status code and the message with which a query is rejected."""
     malformed = parse(operation, query, **more)
     assert isinstance(malformed, Malformed), malformed
@@ -188,7 +192,7 @@ def test_text_may_have_any_other_character(value: str) -> None:
     key = json.dumps({"key": value}, ensure_ascii=False, separators=(",", ":"))
     given = parse("bet", REQUIRED["bet"], game_code=value, key=value)
     assert given == Call("bet", "t", Bet("3", 500, "3", value, key))
-    assert PROTOCOL.parse("bet", PROTOCOL.build_request(given, NOW_MS).query) == given
+    assert PROTOCOL.parse(PROTOCOL.build_request(given, NOW_MS), "bet") == given
 
 
 @pytest.mark.parametrize("bytes_", ["%FF", "%ED%A0%80", "%C3", "\xc3\xa9"])
@@ -197,10 +201,9 @@ def test_text_is_percent_encoded_utf_8(operation: str, bytes_: str) -> None:
     """Other bytes, halves of surrogate pairs and raw bytes are rejected in known parameters, and ignored in unknown
     ones."""
     good = urlencode(REQUIRED[operation]).encode()
-    assert PROTOCOL.parse(operation, good + f"&x={bytes_}&{bytes_}".encode("latin-1")) == PROTOCOL.parse(
-        operation, good
-    )
-    malformed = PROTOCOL.parse(operation, good + f"&game_code={bytes_}".encode("latin-1"))
+    ignored = f"&x={bytes_}&{bytes_}".encode("latin-1")
+    assert parse_query(operation, good + ignored) == parse_query(operation, good)
+    malformed = parse_query(operation, good + f"&game_code={bytes_}".encode("latin-1"))
     assert malformed == Malformed(
         operation, 2001, "game_code: at most once, with up to 64 characters, none a control character"
     )
@@ -217,7 +220,7 @@ values = st.one_of(
 @given(operations, st.binary(max_size=200))
 def test_any_bytes_are_parsed_or_rejected(operation: str, query: bytes) -> None:
     """The parser raises no error, whatever a caller sends."""
-    assert isinstance(PROTOCOL.parse(operation, query), Call | Malformed)
+    assert isinstance(parse_query(operation, query), Call | Malformed)
 
 
 @given(operations, st.lists(st.tuples(names, values), max_size=8))

@@ -11,8 +11,16 @@ from hypothesis import strategies as st
 
 from minwallet.ledger.money import MAX_CENTS, MAX_ID
 from minwallet.ledger.reconciliation import ReportRow
-from minwallet.protocols.operator_service import FetchedGames, Game, ReportPage, ReportUnit, ServiceError
+from minwallet.protocols.operator_service import (
+    FetchedGames,
+    Game,
+    OperatorRequest,
+    ReportPage,
+    ReportUnit,
+    ServiceError,
+)
 from minwallet.protocols.registry import load_operator_service
+from minwallet.protocols.wire import HttpRequest
 from tests.support import ROOT
 
 SERVICE = load_operator_service("vela")
@@ -292,3 +300,18 @@ def test_an_error_may_come_in_either_envelope() -> None:
     """A code other than 0 is an error in `data` and in `error`, and its message is optional."""
     assert SERVICE.parse_games(b'{"data":{"status_code":2001,"message":"no"}}') == ServiceError(2001, "no")
     assert SERVICE.parse_games(b'{"error":{"status_code":2}}') == ServiceError(2, "")
+
+
+@pytest.mark.parametrize(
+    ("query", "expected"),
+    [
+        (b"host_id=h&key=7", OperatorRequest("h", "7")),
+        (b"host_id=h", OperatorRequest("h", "0")),
+        (b"host_id=h&key=", OperatorRequest("h", "0")),
+        (b"key=7", ServiceError(2001, "Required field cannot be empty")),
+        (b"host_id=h&key=seven", ServiceError(2001, "invalid key 'seven': use a page's key or 0")),
+    ],
+)
+def test_a_request_of_an_operator_is_parsed(query: bytes, expected: OperatorRequest | ServiceError) -> None:
+    """Without a key it starts at the first page. A host id is required."""
+    assert SERVICE.parse_request(HttpRequest("GET", "/api/report", query)) == expected

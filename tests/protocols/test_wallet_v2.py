@@ -11,7 +11,7 @@ from minwallet.ledger.commands import Balance, Bet, Cancel, Win
 from minwallet.ledger.money import MAX_CENTS, MAX_ID
 from minwallet.protocols import wallet_v2
 from minwallet.protocols.wallet_v2 import WalletV2
-from minwallet.protocols.wire import Call, Malformed
+from minwallet.protocols.wire import Call, HttpRequest, Malformed
 from tests.protocols.unusual_texts import UNUSUAL_TEXTS
 
 PROTOCOL = WalletV2()
@@ -26,7 +26,7 @@ CANCEL: dict[str, Any] = {"code": "t", "type": "cancel", "id": 5}
 
 def parse(body: object) -> Call | Malformed:
     raw = body if isinstance(body, bytes) else body.encode() if isinstance(body, str) else json.dumps(body).encode()
-    return PROTOCOL.parse("", raw)
+    return PROTOCOL.parse(HttpRequest("POST", "/wallet", body=raw), "")
 
 
 def with_value(fields: dict[str, Any], name: str, value: str) -> str:
@@ -34,7 +34,7 @@ def with_value(fields: dict[str, Any], name: str, value: str) -> str:
     return json.dumps(fields | {name: "VALUE"}).replace('"VALUE"', value)
 
 
-def parse_malformed(body: object) -> tuple[int, str]:
+def parse_malformed(body: object) -> tuple[int | str, str]:
     """Return the code and the message with which a body is rejected."""
     malformed = parse(body)
     assert isinstance(malformed, Malformed), malformed
@@ -186,7 +186,7 @@ def test_a_byte_order_mark_is_ignored() -> None:
         assert parse_malformed(wrong) == (100, "the body is not JSON")
     call = parse(b"\xef\xbb\xbf" + body)
     assert isinstance(call, Call)
-    redacted = PROTOCOL.redact(call, b"\xef\xbb\xbf" + body, NOW_MS)
+    redacted = PROTOCOL.redact(call, HttpRequest("POST", "/wallet", body=b"\xef\xbb\xbf" + body), NOW_MS)
     assert parse(redacted) == call._replace(token="TOKEN")
 
 
