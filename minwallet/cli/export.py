@@ -16,15 +16,22 @@ import typer
 from minwallet.cli.dispatch import database_path, run_with_store
 from minwallet.cli.output import OutputError, UsageError, describe_os_error, print_line, progress_bar
 from minwallet.cli.signals import handle_termination
-from minwallet.ledger.audit import AccountRef
+from minwallet.ledger.audit import AccountRef, EntryRow
 from minwallet.ledger.entries import Entry
 from minwallet.storage.database_files import COMPANION_SUFFIXES, companion_path, copy_owner, fsync_path
-from minwallet.storage.models import AccountRow
+from minwallet.storage.models import AccountRow, IdScope
 from minwallet.storage.store import Store
 
 PAGE_SIZE = 10_000
 
-LEDGER_COLUMNS: Sequence[str] = (*AccountRef._fields, *(name for name in Entry._fields if name != "account_id"))
+LEDGER_COLUMNS: Sequence[str] = (
+    *AccountRef._fields,
+    *(name for name in Entry._fields if name != "account_id"),
+    "id_scope",
+)
+
+OLDER_LEDGER_COLUMNS = tuple(name for name in LEDGER_COLUMNS if name not in ("reference", "id_scope"))
+"""The columns that older versions exported."""
 
 PLAYER_COLUMNS: Sequence[str] = AccountRow._fields[1:]
 
@@ -32,6 +39,16 @@ PLAYER_COLUMNS: Sequence[str] = AccountRow._fields[1:]
 class ExportSubject(StrEnum):
     LEDGER = "ledger"
     PLAYERS = "players"
+
+
+class IdScopeName(StrEnum):
+    """The values of `id_scope`: a transaction id is unique per agent, or per agent and currency.
+
+    The protocol says which. An export has it, so that an import knows it even if the protocol is not installed.
+    """
+
+    AGENT = "agent"
+    CURRENCY = "currency"
 
 
 class ExportFormat(StrEnum):
@@ -54,7 +71,8 @@ def export(
 ) -> None:
     """Write the complete ledger or all players to a file.
 
-    Amounts are in cents. A missing value is an empty field in CSV, and null in JSON. Every value is exact, so that
+    Amounts are in cents. A missing value is an empty field in CSV, and null in JSON. `id_scope` says where a
+    transaction id is unique: `agent`, or `currency` for an agent and a currency. Every value is exact, so that
     `minwallet import` can read it. An id from outside may therefore be a formula: for a spreadsheet, use the back
     office's export.
 
@@ -90,16 +108,23 @@ async def _read_ledger_pages(store: Store) -> AsyncIterator[Rows]:
     seq = account = 0
     while True:
         page = await store.ledger.read_audit_page(seq, PAGE_SIZE, account)
+        # After the page, as an entry's scope is created with the first entry.
+        scopes = frozenset(await store.ledger.list_id_scopes())
         owners |= page.owners
         if page.rows:
-            yield [
-                (*owners[account_id], seq, at_ms, *fields, hash_.hex())
-                for seq, at_ms, account_id, *fields, hash_ in page.rows
-            ]
+            yield [_build_ledger_row(owners[row[2]], row, scopes) for row in page.rows]
             seq = page.last_seq
         if page.accounts is not None:
             return
         account = max(page.owners, default=account)
+
+
+def _build_ledger_row(owner: AccountRef, row: EntryRow, scopes: frozenset[IdScope]) -> Sequence[Any]:
+    """Return the values of LEDGER_COLUMNS."""
+    seq, at_ms, _, previous_seq, protocol, *fields, hash_ = row
+    is_per_currency = IdScope(owner.agent, protocol, owner.currency) in scopes
+    id_scope = IdScopeName.CURRENCY if is_per_currency else IdScopeName.AGENT
+    return (*owner, seq, at_ms, previous_seq, protocol, *fields, hash_.hex(), str(id_scope))
 
 
 async def _read_player_pages(store: Store) -> AsyncIterator[Rows]:

@@ -12,7 +12,7 @@ from typing import Annotated, Any, TypeVar
 import typer
 
 from minwallet.cli.dispatch import announce_new_wallet, database_path, require_not_lost
-from minwallet.cli.export import LEDGER_COLUMNS, PAGE_SIZE, PLAYER_COLUMNS
+from minwallet.cli.export import LEDGER_COLUMNS, OLDER_LEDGER_COLUMNS, PAGE_SIZE, PLAYER_COLUMNS, IdScopeName
 from minwallet.cli.hints import NEW_AGENT_HINT
 from minwallet.cli.options import JsonOption
 from minwallet.cli.output import (
@@ -25,10 +25,10 @@ from minwallet.cli.output import (
     truncate,
 )
 from minwallet.cli.text_lines import iter_text_lines
-from minwallet.ledger.audit import AccountRef, EntryRow
-from minwallet.protocols.registry import PROTOCOLS, load_protocol
+from minwallet.ledger.audit import AccountRef
+from minwallet.protocols.registry import load_protocol
 from minwallet.storage.file_lock import DatabaseLock
-from minwallet.storage.models import OPENING_PROTOCOL, OPERATOR_PROTOCOL, AccountRow, PlayerStatus
+from minwallet.storage.models import OPENING_PROTOCOL, OPERATOR_PROTOCOL, AccountRow, ExportedEntry, PlayerStatus
 
 T = TypeVar("T")
 
@@ -37,7 +37,7 @@ INTEGER_COLUMNS = {
     *("created_at_ms", "cash", "bonus", "last_seq"),
 }
 
-NULLABLE_COLUMNS = {"round", "game", "detail", "refusal"}
+NULLABLE_COLUMNS = {"round", "game", "detail", "refusal", "reference"}
 """The fields that may be missing. In CSV a missing value is an empty field."""
 
 
@@ -53,7 +53,8 @@ def import_(
 ) -> None:
     """Create a wallet from an exported ledger and its players.
 
-    The command imports everything or nothing. All hashes stay the same.
+    The command imports everything or nothing. All hashes stay the same. The protocols of the entries need not be
+    installed.
 
     Example: minwallet --db new.db import ledger.csv players.csv
     """
@@ -64,7 +65,7 @@ def import_(
     entry_count = last_seq = 0
     with progress_bar("reading") as report_progress:
 
-        def parse_next_entry(fields: dict[str, Any]) -> tuple[AccountRef, EntryRow]:
+        def parse_next_entry(fields: dict[str, Any]) -> ExportedEntry:
             nonlocal last_seq
             last_seq += 1
             if fields["seq"] != last_seq:
@@ -73,14 +74,14 @@ def import_(
                 )
             return _parse_entry(fields)
 
-        def pages() -> Iterator[Sequence[tuple[AccountRef, EntryRow]]]:
+        def pages() -> Iterator[Sequence[ExportedEntry]]:
             nonlocal entry_count
-            for page in _batch_rows(_read_file(ledger, LEDGER_COLUMNS, parse_next_entry)):
+            for page in _batch_rows(_read_file(ledger, (LEDGER_COLUMNS, OLDER_LEDGER_COLUMNS), parse_next_entry)):
                 yield page
                 entry_count += len(page)
                 report_progress(entry_count, None)
 
-        accounts = list(_read_file(players, PLAYER_COLUMNS, _parse_account))
+        accounts = list(_read_file(players, (PLAYER_COLUMNS,), _parse_account))
         if len({(each.agent, each.player_id, each.currency) for each in accounts}) < len(accounts):
             raise CommandRefused([f"'{players}' has an account twice", "nothing was imported"])
         if not accounts:
@@ -98,9 +99,7 @@ def import_(
         print_line(f"imported into {path}: verified {format_verified(entry_count, len(accounts))}")
 
 
-def _import_or_remove(
-    path: Path, accounts: Sequence[AccountRow], pages: Iterator[Sequence[tuple[AccountRef, EntryRow]]]
-) -> None:
+def _import_or_remove(path: Path, accounts: Sequence[AccountRow], pages: Iterator[Sequence[ExportedEntry]]) -> None:
     owner = DatabaseLock.acquire_or_fail(path)
     is_new = not path.exists()
     try:
@@ -116,28 +115,45 @@ def _import_or_remove(
 
 
 async def _import_into_store(
-    path: Path, accounts: Sequence[AccountRow], pages: Iterator[Sequence[tuple[AccountRef, EntryRow]]]
+    path: Path, accounts: Sequence[AccountRow], pages: Iterator[Sequence[ExportedEntry]]
 ) -> None:
     from minwallet.storage.sqlite import SqliteStore
     from minwallet.wallet.service import clock_ms
 
     store = await SqliteStore.open(path, create=True, check=True)
     try:
-        per_currency = frozenset(name for name in PROTOCOLS if load_protocol(name).ids_per_currency)
-        await store.import_ledger(accounts, pages, per_currency, clock_ms())
+        await store.import_ledger(accounts, pages, clock_ms())
     finally:
         await store.close()
 
 
-def _parse_entry(fields: dict[str, Any]) -> tuple[AccountRef, EntryRow]:
+def _parse_entry(fields: dict[str, Any]) -> ExportedEntry:
     from minwallet.operations.exported_rows import check_entry
 
-    if (protocol := fields["protocol"]) not in (*PROTOCOLS, OPENING_PROTOCOL, OPERATOR_PROTOCOL):
-        # Without the protocol it is unknown whether its ids are unique per agent, or per agent and currency.
-        raise ValueError(f"unknown protocol {protocol!r}; install the package of this protocol first")
+    expected = _find_id_scope(fields["protocol"])
+    if "id_scope" not in fields:
+        if expected is None:
+            advice = "install its package first, or export again with this version"
+            raise ValueError(f"unknown protocol {fields['protocol']!r:.60}; {advice}")
+        hash_ = fields.pop("hash")
+        fields |= {"reference": None, "hash": hash_, "id_scope": expected}
     check_entry(fields)
-    agent, player_id, currency, seq, at_ms, *others, hash_ = fields.values()
-    return AccountRef(agent, player_id, currency), (seq, at_ms, 0, *others, bytes.fromhex(hash_))
+    agent, player_id, currency, seq, at_ms, *others, hash_, id_scope = fields.values()
+    if expected not in (None, id_scope):
+        # With the other one, a retry would not find its entry, and would move money again.
+        raise ValueError(f"invalid id_scope '{id_scope}': protocol '{fields['protocol']}' has '{expected}'")
+    row = (seq, at_ms, 0, *others, bytes.fromhex(hash_))
+    return ExportedEntry(AccountRef(agent, player_id, currency), row, id_scope == IdScopeName.CURRENCY)
+
+
+def _find_id_scope(protocol: str) -> IdScopeName | None:
+    """Return where the protocol's ids are unique. Return None if it is not installed."""
+    if protocol in (OPENING_PROTOCOL, OPERATOR_PROTOCOL):
+        return IdScopeName.AGENT
+    try:
+        return IdScopeName.CURRENCY if load_protocol(protocol).ids_per_currency else IdScopeName.AGENT
+    except KeyError:
+        return None
 
 
 def _parse_account(fields: dict[str, Any]) -> AccountRow:
@@ -148,8 +164,11 @@ def _parse_account(fields: dict[str, Any]) -> AccountRow:
     return AccountRow(0, **fields)
 
 
-def _read_file(file: Path, names: Sequence[str], parse: Callable[[dict[str, Any]], T]) -> Iterator[T]:
-    """Yield the parsed rows of a CSV or JSON lines file. Raise UsageError with the line number for an invalid one."""
+def _read_file(file: Path, columns: Sequence[Sequence[str]], parse: Callable[[dict[str, Any]], T]) -> Iterator[T]:
+    """Yield the parsed rows of a CSV or JSON lines file, which has one of these lists of columns.
+
+    Raise UsageError with the line number for an invalid row.
+    """
     text_lines = iter_text_lines(file)
     first = next(text_lines, "")
     is_json, text_lines = first.startswith("{"), chain([first], text_lines)
@@ -161,7 +180,7 @@ def _read_file(file: Path, names: Sequence[str], parse: Callable[[dict[str, Any]
         try:
             number, fields = next(lines)
             line = number
-            parsed = parse(_validate_fields(fields, names))
+            parsed = parse(_validate_fields(fields, columns))
         except StopIteration:
             return
         except (ValueError, csv.Error, RecursionError) as error:
@@ -195,9 +214,9 @@ def _parse_integer(text: str) -> int | str:
     return text if text == "-0" else int(text)
 
 
-def _validate_fields(fields: object, names: Sequence[str]) -> dict[str, Any]:
-    if not isinstance(fields, dict) or tuple(fields) != tuple(names):
-        raise ValueError(f"expected exactly the fields {', '.join(names)}")
+def _validate_fields(fields: object, columns: Sequence[Sequence[str]]) -> dict[str, Any]:
+    if not isinstance(fields, dict) or tuple(fields) not in [tuple(names) for names in columns]:
+        raise ValueError(f"expected exactly the fields {', '.join(columns[0])}")
     for name, value in fields.items():
         if name in INTEGER_COLUMNS:
             if type(value) is not int:

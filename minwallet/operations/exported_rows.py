@@ -8,23 +8,25 @@ import json
 import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from minwallet.ledger.entries import Kind, Refusal, State
-from minwallet.ledger.money import MAX_CENTS, MAX_ID
+from minwallet.ledger.money import MAX_CENTS
 from minwallet.operations.field_help import FIELD_HELP, error_message
 from minwallet.operations.field_types import Cents, NewName, PlayerId, Reference, StoredCurrency
-from minwallet.protocols.registry import PROTOCOLS
 from minwallet.protocols.wire import is_plain_text
-from minwallet.storage.models import OPENING_PROTOCOL, PlayerStatus
+from minwallet.storage.models import OPENING_PROTOCOL, OPERATOR_PROTOCOL, PlayerStatus
 
 MAX_TIME_MS = int(datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC).timestamp()) * 1000 + 999
 
 MAX_GAME_LENGTH, MAX_DETAIL_LENGTH = 64, 4000
 
-PROVIDER_KINDS = {Kind.BET, Kind.WIN, Kind.CANCEL, Kind.BETWIN}
+MAX_PROTOCOL_LENGTH, MAX_ID_LENGTH = 64, 255
+
+OPERATOR_KINDS = {Kind.DEPOSIT, Kind.WITHDRAW, Kind.ADJUSTMENT}
+"""The kinds of the operator's entries. All others are of providers."""
 
 TimeMs = Annotated[int, Field(ge=0, le=MAX_TIME_MS)]
 SignedCents = Annotated[int, Field(ge=-MAX_CENTS, le=MAX_CENTS)]
@@ -40,6 +42,8 @@ _HELP = {
 }
 
 Shape = TypeVar("Shape", bound=BaseModel)
+
+_ID_HELP = f"must be 1 to {MAX_ID_LENGTH} printable characters"
 
 _REFERENCE: TypeAdapter[str] = TypeAdapter(Reference)
 
@@ -81,7 +85,9 @@ class _EntryShape(BaseModel):
     bonus_after: Cents
     state: State
     refusal: Refusal | None
+    reference: str | None
     hash: Hash
+    id_scope: Literal["agent", "currency"]
 
 
 def check_account(fields: Mapping[str, Any]) -> None:
@@ -93,24 +99,39 @@ def check_account(fields: Mapping[str, Any]) -> None:
 def check_entry(fields: Mapping[str, Any]) -> None:
     """Raise ValueError if a field of the exported entry is invalid. The message names the field."""
     entry = _validate(_EntryShape, fields)
-    is_provider_call = entry.protocol in PROTOCOLS
+    # The name is in a hash as it is, so it has no quotes.
     _require(
-        entry.kind in PROVIDER_KINDS if is_provider_call else entry.kind not in PROVIDER_KINDS,
+        bool(re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", entry.protocol, re.ASCII))
+        and len(entry.protocol) <= MAX_PROTOCOL_LENGTH,
+        fields,
+        "protocol",
+        f"must be the name of a protocol, up to {MAX_PROTOCOL_LENGTH} characters",
+    )
+    # The protocol of a provider may not be installed any more.
+    is_provider_call = entry.protocol not in (OPENING_PROTOCOL, OPERATOR_PROTOCOL)
+    _require(
+        is_provider_call == (entry.kind not in OPERATOR_KINDS),
         fields,
         "kind",
         f"not an entry of protocol '{entry.protocol}'",
     )
     if is_provider_call:
-        _require(_is_u64(entry.id), fields, "id", "must be a whole number without leading zeros, up to 64 bits")
+        _require(_is_id(entry.id), fields, "id", _ID_HELP)
     elif entry.protocol == OPENING_PROTOCOL:
         _require(entry.id == f"{entry.player_id}:{entry.currency}", fields, "id", "must be PLAYER_ID:CURRENCY")
     else:
         _require(_is_reference(entry.id), fields, "id", f"must be {FIELD_HELP['reference']}")
     _require(
-        entry.round is None or (is_provider_call and _is_u64(entry.round)),
+        entry.round is None or (is_provider_call and _is_id(entry.round)),
         fields,
         "round",
-        "must be a whole number without leading zeros, up to 64 bits, of a provider's call",
+        f"{_ID_HELP}, of a provider's call",
+    )
+    _require(
+        _is_id(entry.reference) if entry.kind is Kind.ROLLBACK else entry.reference is None,
+        fields,
+        "reference",
+        f"{_ID_HELP}, of a rollback only",
     )
     _require(
         entry.game is None or (entry.game != "" and is_plain_text(entry.game, MAX_GAME_LENGTH)),
@@ -142,8 +163,8 @@ def _require(condition: bool, fields: Mapping[str, Any], name: str, expected: st
         raise ValueError(f"invalid {name} {fields[name]!r:.60}: {expected}")
 
 
-def _is_u64(text: str) -> bool:
-    return bool(re.fullmatch(r"0|[1-9][0-9]{0,19}", text, re.ASCII)) and int(text) <= MAX_ID
+def _is_id(text: str | None) -> bool:
+    return bool(text) and is_plain_text(text, MAX_ID_LENGTH)
 
 
 def _is_reference(text: str) -> bool:

@@ -131,12 +131,16 @@ class OwnedTransactionResponse(TransactionResponse):
 
 
 class TransactionDetail(OwnedTransactionResponse):
-    """`stake` and `payout` are the requested amounts, `detail` other request data, `hash` the entry's chain hash."""
+    """`stake` and `payout` are the requested amounts, `detail` other request data, `hash` the entry's chain hash.
+
+    `reference` is the id of the transaction that a rollback reverses.
+    """
 
     stake: int
     payout: int
     refusal: Refusal | None
     detail: str | None
+    reference: str | None
     hash: str
 
 
@@ -298,6 +302,7 @@ def build_journaled_transaction(journaled_entry: JournaledEntry) -> JournaledTra
         payout=entry.payout,
         refusal=entry.refusal,
         detail=entry.detail,
+        reference=entry.reference,
         hash=entry.hash.hex(),
     )
     request, reply = journal_record or (None, None)

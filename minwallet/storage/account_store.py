@@ -10,10 +10,12 @@ from minwallet.storage.models import (
     AccountsCreated,
     Agent,
     CallbackKey,
+    LiveSecret,
     NewAccount,
     Player,
     PlayerFilter,
     PlayerStatus,
+    ProtocolSecret,
 )
 
 
@@ -46,6 +48,25 @@ class AccountStore(Protocol):
 
     async def read_live_callback_keys(self) -> dict[bytes, int]:
         """Return the `agent_id` of each callback key that is not revoked, by the key's hash."""
+
+    async def add_protocol_secret(
+        self, agent_id: int, secret: ProtocolSecret, text: str, *, audit: AuditEvent | None = None
+    ) -> str | None:
+        """Add a secret, also one that was revoked before, and return None.
+
+        If it is a live secret for this protocol already, change nothing and return the name of the agent that has it.
+        """
+
+    async def list_protocol_secrets(self, agent_id: int) -> list[ProtocolSecret]:
+        """Return the agent's secrets, revoked ones included, in order of protocols, oldest first."""
+
+    async def revoke_protocol_secret(
+        self, agent_id: int, protocol: str, fingerprint: str, now_ms: int, *, audit: AuditEvent | None = None
+    ) -> None:
+        """Revoke the secret, and delete its text. Revoking it again changes nothing."""
+
+    async def read_live_protocol_secrets(self) -> dict[str, list[LiveSecret]]:
+        """Return the secrets of all agents that are not revoked, by protocol, newest first."""
 
     async def find_account_problems(self, new_accounts: Sequence[NewAccount]) -> list[AccountProblem]:
         """Return the reasons why some of the accounts cannot be created, in order of position. Change nothing.

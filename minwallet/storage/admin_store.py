@@ -68,6 +68,11 @@ class EndedAccess(NamedTuple):
 
     As `CallbackKey.describe` returns them.
     """
+    protocol_secrets: tuple[str, ...]
+    """The protocol secrets that the admin added, also by one of the admin's API keys.
+
+    As `ProtocolSecret.describe` returns them.
+    """
     player_sessions: int
     """The sessions of players that the admin opened."""
     invited: tuple[str, ...] = ()
@@ -78,7 +83,8 @@ class EndedAccess(NamedTuple):
     def describe(self) -> str:
         """Return what was ended, as the detail of the audit event."""
         ended = {"sessions": self.sessions, "links": self.links, "keys": self.keys}
-        ended |= {"callback_keys": self.callback_keys, "player_sessions": self.player_sessions}
+        ended |= {"callback_keys": self.callback_keys, "protocol_secrets": self.protocol_secrets}
+        ended |= {"player_sessions": self.player_sessions}
         return json.dumps(ended, ensure_ascii=False)
 
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from minwallet.ledger.entries import Entry
-from minwallet.storage.models import ALL_ACCOUNTS, AuditPage, JournaledEntry, Partition
+from minwallet.storage.models import ALL_ACCOUNTS, AuditPage, IdScope, JournaledEntry, Partition
 from minwallet.storage.queries import EntryPage, Filter
 
 
@@ -16,6 +16,9 @@ class LedgerStore(Protocol):
 
     async def count_missing_entries(self) -> int:
         """Return how many numbers up to the newest `seq` have no entry. Any but 0 means that entries were removed."""
+
+    async def list_sources(self, agent: str | None = None) -> list[str]:
+        """Return the protocols of all entries, or of one agent's, in order. The operator's own are among them."""
 
     async def read_entries(self, account_ids: Sequence[int], limit: int) -> list[Entry]:
         """Return up to `limit` entries of these accounts, newest first."""
@@ -41,6 +44,9 @@ class LedgerStore(Protocol):
         self, after_seq: int, limit: int, after_account: int = 0, partition: Partition = ALL_ACCOUNTS
     ) -> AuditPage:
         """Return the next entries of the partition's accounts, and the owners of its accounts after `after_account`."""
+
+    async def list_id_scopes(self) -> list[IdScope]:
+        """Return the scopes of all transaction ids. They are created with their first entry, and never removed."""
 
     async def prune_journal(self, before_ms: int, limit: int) -> int:
         """Delete up to `limit` journal records of entries older than `before_ms`, oldest first. Return their number."""

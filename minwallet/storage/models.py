@@ -6,11 +6,11 @@ from typing import NamedTuple
 
 from minwallet.ledger.audit import AccountRef, EntryRow
 from minwallet.ledger.commands import Command, Deposit
-from minwallet.ledger.decide import Account
 from minwallet.ledger.entries import Entry
 from minwallet.ledger.limits import UNSET, EffectiveValue
 from minwallet.ledger.outcomes import Outcome
 from minwallet.ledger.reconciliation import ReportRow
+from minwallet.ledger.snapshot import Account
 from minwallet.storage.admin_store import AuditEvent
 
 OPERATOR_PROTOCOL = "operator"
@@ -28,8 +28,20 @@ class JournalRecord(NamedTuple):
     reply: str
 
 
+class JournalRow(NamedTuple):
+    """The request, without its token, and the reply of the entry `seq`."""
+
+    seq: int
+    request: str
+    reply: str
+
+
+JournalRecorder = Callable[[], Sequence[JournalRow]]
+"""Returns the journal rows of one call. It is called on the store's thread, before a transaction, and never raises."""
+
+
 class AccountCommand(NamedTuple):
-    """A command for an account. `session_id` is None if the operator acts without a session."""
+    """A command for an account. `session_id` is None if the operator or a signed call acts without a session."""
 
     command: Command
     protocol: str
@@ -37,13 +49,12 @@ class AccountCommand(NamedTuple):
     session_id: int | None = None
     ids_per_currency: bool = False
     """True if the protocol's ids are unique per agent and currency. False if they are unique per agent."""
-    journal: Callable[[Outcome], tuple[str, str]] | None = None
-    """Returns the request and the reply to store in the journal. Called if the outcome has an entry, inside the
-    transaction: an exception in it fails this command."""
     settle_ms: int = 0
     """The time after the session's end in which a win without a standing bet is paid."""
     audit: AuditEvent | None = None
     """Added to the audit log with the entry's `seq` and time, in the same transaction, if the command is applied."""
+    on_committed: Callable[[Outcome], None] | None = None
+    """Called with the outcome after the commit, on the store's thread and before `apply` returns. It never raises."""
 
 
 class PlayerStatus(StrEnum):
@@ -161,7 +172,8 @@ class AccountRow(NamedTuple):
 class SessionHolder(NamedTuple):
     """A session and its owner. It may be cached until the `wallet_token` of an agent changes."""
 
-    session_id: int
+    session_id: int | None
+    """None for a signed call without a session."""
     account_id: int
     player_key: int
     player_id: str
@@ -182,6 +194,32 @@ class CallbackKey(NamedTuple):
     def describe(self, agent: str) -> str:
         """Return the key and its agent, as lists of the keys of all agents have them."""
         return f"{self.hint} of agent {agent}"
+
+
+class ProtocolSecret(NamedTuple):
+    """A secret of an agent, without its text. `fingerprint` identifies it; see `wallet.protocol_secrets`."""
+
+    protocol: str
+    fingerprint: str
+    created_at_ms: int
+    created_by: str
+    """The author, as in the audit log."""
+    revoked_at_ms: int | None = None
+
+    def describe(self, agent: str) -> str:
+        """Return the secret's protocol and fingerprint, and the name of its agent."""
+        return f"{self.protocol} {self.fingerprint} of agent {agent}"
+
+
+class LiveSecret(NamedTuple):
+    """A secret that is valid now, and its agent."""
+
+    agent_id: int
+    secret: str
+
+    def __repr__(self) -> str:
+        # A failed assertion or a message of an exception would contain the secret.
+        return f"LiveSecret(agent_id={self.agent_id})"
 
 
 class SessionRow(NamedTuple):
@@ -238,6 +276,23 @@ class Partition(NamedTuple):
 
 
 ALL_ACCOUNTS = Partition(0, 1)
+
+
+class IdScope(NamedTuple):
+    """The scope in which a protocol's transaction ids are unique. `currency` is "" if they are unique per agent."""
+
+    agent: str
+    protocol: str
+    currency: str
+
+
+class ExportedEntry(NamedTuple):
+    """A row of an exported ledger, with its owner. The `account_id` of the row is ignored."""
+
+    owner: AccountRef
+    row: EntryRow
+    ids_per_currency: bool
+    """True if the id is unique per agent and currency. False if it is unique per agent."""
 
 
 class AuditPage(NamedTuple):

@@ -65,6 +65,9 @@ class Total(NamedTuple):
 
     `orphan_wins` and `orphan_paid` are the wins without a bet, a part of `wins` and `paid`. `adjusted` is the sum of
     signed corrections. `moved` is the sum of all changes of balances.
+
+    A refund is a cancel, a rollback of a bet or betwin, or a rollback of a round. A rollback of a win reduces `paid`,
+    and not `wins`. A rollback of a round adds its stakes to `refunded` and takes its wins from `paid`.
     """
 
     bets: int = 0
@@ -84,8 +87,23 @@ class Total(NamedTuple):
         return Total(*(mine + theirs for mine, theirs in zip(self, other, strict=True)))
 
     @classmethod
-    def from_rows(cls, kind: Kind, state: State, *, rows: int, stake: int, payout: int, moved: int) -> Self:
-        """Return the total of `rows` entries of one kind and state. The other arguments are sums over these entries."""
+    def from_rows(
+        cls,
+        kind: Kind,
+        state: State,
+        *,
+        rows: int,
+        stake: int,
+        payout: int,
+        moved: int,
+        taken_back: int | None = None,
+        orphan_taken_back: int = 0,
+    ) -> Self:
+        """Return the total of `rows` entries of one kind and state. The other arguments are sums over these entries.
+
+        `taken_back` is the negative part of `moved` by which rollbacks reversed wins, None if they reversed no wins.
+        `orphan_taken_back` is the part of it that reversed wins without a bet.
+        """
         if state in (State.REFUSED, State.CLOSED):
             return cls()
         match kind:
@@ -97,8 +115,15 @@ class Total(NamedTuple):
                 return cls(wins=rows, paid=payout, moved=moved)
             case Kind.BETWIN:
                 return cls(bets=rows, staked=stake, wins=rows, paid=payout, moved=moved)
-            case Kind.CANCEL:
+            case Kind.ROLLBACK if taken_back is not None:
+                return cls(paid=moved, moved=moved, orphan_paid=orphan_taken_back)
+            case Kind.CANCEL | Kind.ROLLBACK:
                 return cls(refunds=rows, refunded=moved, moved=moved)
+            case Kind.ROUND_ROLLBACK:
+                taken = taken_back or 0
+                return cls(refunds=rows, refunded=moved - taken, paid=taken, moved=moved, orphan_paid=orphan_taken_back)
+            case Kind.ROUND_END:
+                return cls()
             case Kind.DEPOSIT:
                 return cls(deposited=moved, moved=moved)
             case Kind.WITHDRAW:

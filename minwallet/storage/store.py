@@ -4,7 +4,7 @@ A store keeps these promises:
 
 - a batch is one transaction: when `apply` returns, all of it is durable; if `apply` raises, nothing of it happened or,
   with OutcomeUnknown, a restart finds out;
-- a bug while one command is decided, in its `journal` callback too, raises CommandFault, whatever exception it was;
+- a bug while one command is decided raises CommandFault, whatever exception it was;
 - everything that a decision reads is read inside the transaction that writes it; nothing is decided from a cache;
 - one connection of one process writes; an entry is never changed or removed.
 
@@ -20,7 +20,7 @@ from minwallet.storage.admin_store import AdminStore
 from minwallet.storage.errors import StoreError
 from minwallet.storage.ledger_store import LedgerStore
 from minwallet.storage.limit_store import LimitStore
-from minwallet.storage.models import AccountCommand, SessionHolder
+from minwallet.storage.models import AccountCommand, JournalRecorder, SessionHolder
 from minwallet.storage.report_store import ReportStore
 from minwallet.storage.session_store import SessionStore
 from minwallet.storage.totals_store import TotalsStore
@@ -48,8 +48,22 @@ class Store(Protocol):
     async def dry_run(self, account_command: AccountCommand, now_ms: int) -> Outcome:
         """Return the outcome of a query, or the outcome that a bet or a betwin would have now. Change nothing."""
 
-    async def apply(self, account_commands: Sequence[AccountCommand], now_ms: int) -> list[Outcome]:
-        """Decide the commands in turn and write their entries, in one transaction. A player has at most one command."""
+    async def find_account_holder(self, agent_id: int, player_id: str, currency: str) -> SessionHolder | None:
+        """Return the account of the agent's player, with None as `session_id`. Return None if there is none."""
+
+    async def has_player(self, agent_id: int, player_id: str) -> bool:
+        """Check if the agent has this player, in any currency."""
+
+    async def apply(
+        self, account_commands: Sequence[AccountCommand], now_ms: int, journal: Sequence[JournalRecorder] = ()
+    ) -> list[Outcome]:
+        """Decide the commands in turn and write their entries, in one transaction. A player has at most one command.
+
+        The rows of `journal` are those of earlier entries, and are written in the same transaction.
+        """
+
+    async def write_journal(self, journal: Sequence[JournalRecorder]) -> None:
+        """Write journal rows of earlier entries, in a transaction of their own."""
 
     def on_failure(self, callback: Callable[[], None]) -> None:
         """Call `callback` when `failure` is set, as an operator must act then."""

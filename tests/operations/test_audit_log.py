@@ -6,12 +6,13 @@ from typing import TypeVar, get_args
 import pytest
 from pydantic import BaseModel
 
-from minwallet.operations import requests
+from minwallet.operations import access_requests, requests
 from minwallet.operations.audit_log import AUDITED
 from minwallet.operations.dispatch import execute
 from minwallet.operations.errors import ErrorCode, OperationFailure
 from minwallet.storage.admin_store import AuditEvent, KeyScope
 from minwallet.storage.models import PlayerStatus
+from minwallet.wallet.protocol_secrets import compute_fingerprint
 from minwallet.wallet.service import Wallet
 from tests.storage.reference_engine.memory_store import MemoryStore
 
@@ -39,12 +40,16 @@ AUDITED_REQUESTS: list[requests.OperationRequest] = [
     build_ann_request(requests.SessionOpen, ttl_s=60),
     requests.SessionRevoke(token=TOKEN),
     build_ann_request(requests.SessionEnd, session=2),
-    requests.KeyAdd(name="site", scope=KeyScope.READ),
-    requests.KeyRevoke(name="site"),
-    requests.CallbackKeyAdd(agent="two"),
-    requests.CallbackKeyRevoke(agent="two", key_prefix="mwc_"),
-    requests.AdminLink(name="anna"),
-    requests.AdminReset(name="anna"),
+    access_requests.KeyAdd(name="site", scope=KeyScope.READ),
+    access_requests.KeyRevoke(name="site"),
+    access_requests.CallbackKeyAdd(agent="two"),
+    access_requests.CallbackKeyRevoke(agent="two", key_prefix="mwc_"),
+    access_requests.ProtocolSecretAdd(agent="two", protocol="signed", secret=TOKEN),
+    access_requests.ProtocolSecretRevoke(
+        agent="two", protocol="signed", fingerprint=compute_fingerprint("two", "signed", TOKEN)
+    ),
+    access_requests.AdminLink(name="anna"),
+    access_requests.AdminReset(name="anna"),
     build_ann_request(requests.LimitSet, kind="loss", per="week", amount=None, currency="USD"),
     build_ann_request(requests.LimitSet, kind="deposit", per="day", amount=0),
     build_ann_request(requests.PlayerExclude, until="2027-01-31T00:00:00Z"),
@@ -110,9 +115,10 @@ async def test_read_only_requests_are_not_audited() -> None:
     read_only |= {
         requests.LimitList,
         requests.SessionList,
-        requests.KeyList,
-        requests.CallbackKeyList,
-        requests.AdminList,
+        access_requests.KeyList,
+        access_requests.CallbackKeyList,
+        access_requests.ProtocolSecretList,
+        access_requests.AdminList,
         requests.LedgerRead,
         requests.TransactionShow,
     }
@@ -123,7 +129,7 @@ async def test_read_only_requests_are_not_audited() -> None:
         AUDITED_REQUESTS[2],
         build_ann_request(requests.PlayerShow),
         build_ann_request(requests.LedgerRead),
-        requests.KeyList(),
+        access_requests.KeyList(),
     )
     assert [action.action for action in actions] == ["player_add"]
 
@@ -149,8 +155,8 @@ async def test_a_failed_request_is_not_audited() -> None:
     cases: dict[requests.OperationRequest, ErrorCode] = {
         build_ann_request(requests.PlayerSetStatus, status=PlayerStatus.BLOCKED): ErrorCode.NOT_FOUND,
         requests.AgentAdd(name="default"): ErrorCode.TAKEN,
-        requests.KeyRevoke(name="none"): ErrorCode.NOT_FOUND,
-        requests.KeyAdd(name="k", scope=KeyScope.READ, agent="none"): ErrorCode.NOT_FOUND,
+        access_requests.KeyRevoke(name="none"): ErrorCode.NOT_FOUND,
+        access_requests.KeyAdd(name="k", scope=KeyScope.READ, agent="none"): ErrorCode.NOT_FOUND,
     }
     for request, why in cases.items():
         reply = await execute(wallet, request, "admin boss")

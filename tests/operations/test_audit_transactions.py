@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from minwallet.operations import requests
+from minwallet.operations import access_requests, requests
 from minwallet.operations.admin_auth import FAILURE_AUDIT_INTERVAL_MS, AdminAuth
 from minwallet.operations.dispatch import execute
 from minwallet.operations.errors import OperationError, OperationFailure
@@ -89,7 +89,7 @@ NO_CHANGES: list[requests.OperationRequest] = [
     requests.Seed(rows=(requests.SeedRow(line=1, player_id="bob", currency="USD", balance=1, token=TOKEN),)),
     requests.SessionRevoke(token=TOKEN),
     build_ann_request(requests.SessionEnd, session=2),
-    requests.KeyRevoke(name="site"),
+    access_requests.KeyRevoke(name="site"),
     requests.AgentSet(name="two"),
 ]
 
@@ -142,7 +142,7 @@ async def test_a_failing_audit_row_costs_its_own_transfer_only(wallet: AuditedWa
 
 async def sign_in_by_link(wallet: AuditedWallet, auth: AdminAuth, name: str = "eve") -> str:
     """Return the cookie of an admin who signs in by a link."""
-    link = await wallet.run(requests.AdminLink(name=name))
+    link = await wallet.run(access_requests.AdminLink(name=name))
     login = await auth.sign_in_with_link(link["path"].partition("=")[2], "::1")
     assert login
     return login.cookie
@@ -164,7 +164,7 @@ async def test_no_sign_in_without_its_audit_row(wallet: AuditedWallet, name: str
     auth = AdminAuth(wallet)
     cookie = await sign_in_by_link(wallet, auth)
     cookie = (await auth.set_password("eve", cookie, "", PASSWORD, "::1")).cookie
-    link = (await wallet.run(requests.AdminLink(name="eve2")))["path"].partition("=")[2]
+    link = (await wallet.run(access_requests.AdminLink(name="eve2")))["path"].partition("=")[2]
     actions = await wallet.list_actions()
     async with wallet.failing_audit():
         with pytest.raises(StoreError, match="no audit"):
@@ -200,7 +200,7 @@ async def test_a_reset_beats_a_sign_in_that_has_begun(wallet: AuditedWallet, mon
         original = getattr(wallet.store.admin, method)
 
         async def late(*args: object, **options: object) -> object:
-            await wallet.run(requests.AdminReset(name="eve"))
+            await wallet.run(access_requests.AdminReset(name="eve"))
             return await original(*args, **options)
 
         monkeypatch.setattr(wallet.store.admin, method, late)

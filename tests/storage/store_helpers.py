@@ -4,9 +4,17 @@ from collections.abc import Coroutine, Sequence
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
-from minwallet.ledger.commands import MoneyCommand
+from minwallet.ledger.commands import Group, MoneyCommand
 from minwallet.ledger.outcomes import Outcome
-from minwallet.storage.models import OPERATOR_PROTOCOL, AccountCommand, NewAccount, NewSession, Player
+from minwallet.storage.models import (
+    OPERATOR_PROTOCOL,
+    AccountCommand,
+    JournalRecorder,
+    JournalRow,
+    NewAccount,
+    NewSession,
+    Player,
+)
 from minwallet.storage.sqlite import SqliteStore
 from minwallet.storage.store import Store
 from minwallet.wallet.sessions import build_new_session
@@ -17,7 +25,8 @@ T = TypeVar("T")
 NOW = 1_700_000_000_000
 """A fixed time in ms since 1970 UTC. Callers pass the time to a store."""
 
-WALLET_V2, VELA = "wallet-v2", "vela"
+WALLET_V2, VELA, ORBIT = "wallet-v2", "vela", "orbit"
+"""The protocols by name. A store needs no package of them. Orbit stands for one with rollbacks and groups."""
 
 
 class Run(Protocol):
@@ -33,6 +42,11 @@ async def open_store(engine: str, folder: Path) -> Store:
     return await SqliteStore.open(folder / "wallet.db", create=True)
 
 
+def record(*rows: JournalRow) -> JournalRecorder:
+    """Return the recorder of a call with these journal rows."""
+    return lambda: rows
+
+
 def make_new_account(
     player_id: str, cash: int = 0, bonus: int = 0, *, currency: str = "USD", **options: str
 ) -> NewAccount:
@@ -42,7 +56,7 @@ def make_new_account(
 
 
 def make_command(
-    command: MoneyCommand, account_id: int, protocol: str = WALLET_V2, session_id: int | None = None
+    command: MoneyCommand | Group, account_id: int, protocol: str = WALLET_V2, session_id: int | None = None
 ) -> AccountCommand:
     """Return a command as the protocol of this name builds it."""
     return AccountCommand(command, protocol, account_id, session_id, ids_per_currency=protocol == WALLET_V2)

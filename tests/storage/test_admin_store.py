@@ -15,7 +15,7 @@ from minwallet.storage.admin_store import (
     NewApiKey,
 )
 from minwallet.storage.errors import StoreError
-from minwallet.storage.models import CallbackKey
+from minwallet.storage.models import CallbackKey, LiveSecret, ProtocolSecret
 from minwallet.storage.sqlite import SqliteStore
 from minwallet.storage.store import Store
 from minwallet.wallet.sessions import build_new_session, hash_token
@@ -101,7 +101,7 @@ def test_an_admin_session_lasts_until_it_expires_or_is_deleted(store: Store, run
         True,
         True,
     ]
-    assert run(store.admin.reset_admin("ann", NOW)) == EndedAccess(1, ("ann",), (), (), 0)
+    assert run(store.admin.reset_admin("ann", NOW)) == EndedAccess(1, ("ann",), (), (), (), 0)
     assert [run(store.admin.find_admin_session(each, NOW)) is not None for each in (second, bobs)] == [False, True]
     assert run(store.admin.find_login_link(link, NOW)) is None
     assert run(store.admin.reset_admin("nobody", NOW)) is None
@@ -169,22 +169,29 @@ def test_a_reset_ends_what_the_admin_made(store: Store, run: Run) -> None:
     for number, (agent_id, by) in enumerate(((1, eves), (1, "admin bob"), (2, "key d"), (2, "key b"))):
         key = CallbackKey(b"%d" % number * 32, f"mwc_{number}…", NOW, by, None)
         run(store.accounts.add_callback_key(agent_id, key))
+        secret = ProtocolSecret("vela", f"{number:012}", NOW, by)
+        assert run(store.accounts.add_protocol_secret(agent_id, secret, f"secret {number}")) is None
+    secrets = ("vela 000000000000 of agent default", "vela 000000000002 of agent two")
     callback_keys = ("mwc_0… of agent default", "mwc_2… of agent two")
     event = AuditEvent(NOW, "admin bob", "admin_reset", None, "eve", "{}")
     kept = run(store.admin.reset_admin("eve", NOW + 1, audit=event, keep_keys=True))
     invited, without_maker = ("uma", "vic"), ("c",)
-    assert kept == EndedAccess(0, ("eve", "uma"), (), (), 0, invited, without_maker)
+    assert kept == EndedAccess(0, ("eve", "uma"), (), (), (), 0, invited, without_maker)
     ended = run(store.admin.reset_admin("eve", NOW + 2, audit=event))
-    assert ended == EndedAccess(0, (), ("a",), callback_keys, 1, invited, without_maker)
+    assert ended == EndedAccess(0, (), ("a",), callback_keys, secrets, 1, invited, without_maker)
     revoked = {key.name: key.revoked_at_ms for key in run(store.admin.list_keys())}
     assert revoked == {"a": NOW + 2, "b": None, "c": None, "d": NOW}
     assert run(store.accounts.read_live_callback_keys()) == {b"1" * 32: 1, b"3" * 32: 2}
+    live = [LiveSecret(1, "secret 1"), LiveSecret(2, "secret 3")]
+    assert run(store.accounts.read_live_protocol_secrets()) == {"vela": live}
     assert [each.revoked_at_ms for each in run(store.sessions.list_sessions(player.player_key))] == [NOW + 2]
     assert run(store.admin.find_login_link(hash_token("wim"), NOW)) == "wim"
     details = [json.loads(record.event.detail) for record in run(store.admin.list_audit_records(None, 9))]
+    nothing = {"sessions": 0, "links": [], "keys": [], "callback_keys": [], "protocol_secrets": []}
+    made = {"keys": ["a"], "callback_keys": list(callback_keys), "protocol_secrets": list(secrets)}
     assert details == [
-        {"sessions": 0, "links": [], "keys": ["a"], "callback_keys": list(callback_keys), "player_sessions": 1},
-        {"sessions": 0, "links": ["eve", "uma"], "keys": [], "callback_keys": [], "player_sessions": 0},
+        {**nothing, **made, "player_sessions": 1},
+        {**nothing, "links": ["eve", "uma"], "player_sessions": 0},
     ]
 
 

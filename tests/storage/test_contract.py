@@ -7,7 +7,7 @@ import pytest
 from minwallet.ledger.audit import Audit, EntryRow
 from minwallet.ledger.commands import Balance, Bet, BetWin, Cancel, Deposit, Settle, Win, Withdraw
 from minwallet.ledger.entries import Kind, Refusal, State
-from minwallet.ledger.outcomes import Applied, BalanceShown, Outcome, Refused, Replayed
+from minwallet.ledger.outcomes import Applied, BalanceShown, Refused, Replayed
 from minwallet.storage.errors import CommandFault
 from minwallet.storage.models import Partition, PlayerStatus
 from minwallet.storage.queries import Filter
@@ -61,10 +61,13 @@ def test_a_bug_of_one_command_fails_its_batch_with_a_command_fault(store: Store,
     """Nothing of the batch happened, whatever exception it was, and the next batch is applied."""
     run(create_players(store, make_new_account("ann", 100), make_new_account("bob", 100)))
 
-    def fail(outcome: Outcome) -> tuple[str, str]:
-        raise bug
+    class Faulty(int):
+        def __le__(self, other: int) -> bool:
+            raise bug
 
-    batch = [make_command(Bet("1", 10, "1"), 1), make_command(Bet("2", 10, "2"), 2)._replace(journal=fail)]
+        __lt__ = __ge__ = __gt__ = __le__
+
+    batch = [make_command(Bet("1", 10, "1"), 1), make_command(Bet("2", Faulty(10), "2"), 2)]
     with pytest.raises(CommandFault) as caught:
         run(asyncio.wait_for(store.apply(batch, NOW), 10))
     assert caught.value.__cause__ is bug

@@ -14,7 +14,7 @@ from minwallet.storage.sqlite import SqliteStore, connection, path_checks
 from tests.storage.store_helpers import NOW, Run, create_players, make_command, make_new_account
 
 TABLES = {
-    *("accounts", "agents", "callback_keys", "id_scopes", "players", "sessions", "transactions"),
+    *("accounts", "agents", "callback_keys", "id_scopes", "players", "protocol_secrets", "sessions", "transactions"),
     *("exclusions", "limit_usage", "limits"),
     *("game_lists", "journal", "report_cursors", "report_rows"),
     *("admin_sessions", "admins", "api_keys", "audit_log", "currency_totals", "minutes", "totals", "totals_progress"),
@@ -92,7 +92,7 @@ def test_a_ledger_row_is_never_changed_or_removed(raw_connection: sqlite3.Connec
 INSERT_COPY = """
     INSERT INTO transactions
     SELECT {seq}, at_ms, {account_id}, {previous_seq}, scope_id, {id}, {role}, kind, round, game, detail, stake, payout,
-           amount, bonus_amount, cash_after, bonus_after, state, refusal, hash
+           amount, bonus_amount, cash_after, bonus_after, state, refusal, hash, reference
       FROM transactions WHERE seq = 3
 """
 NEXT_ROW = {"seq": 4, "account_id": 1, "previous_seq": 3, "id": "'9'", "role": 0}

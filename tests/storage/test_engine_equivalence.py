@@ -20,9 +20,14 @@ from minwallet.ledger.commands import (
     BetWin,
     Cancel,
     Deposit,
+    EndRound,
+    Group,
     MoneyCommand,
+    Rollback,
+    RollbackRound,
     Settle,
     Win,
+    WinCategory,
     Withdraw,
 )
 from minwallet.ledger.limits import LimitKind, LimitPeriod
@@ -33,7 +38,7 @@ from minwallet.storage.models import AccountCommand, NewAccount, PlayerStatus
 from minwallet.storage.queries import Filter
 from minwallet.storage.store import Store
 from minwallet.wallet.sessions import build_new_session, hash_token
-from tests.storage.store_helpers import NOW, VELA, WALLET_V2, make_command, make_operator_command, open_store
+from tests.storage.store_helpers import NOW, ORBIT, VELA, WALLET_V2, make_command, make_operator_command, open_store
 
 T = TypeVar("T")
 
@@ -57,6 +62,23 @@ vela_commands = st.one_of(
     st.builds(BetWin, ids, cents, cents, games),
     st.builds(Cancel, ids),
 )
+orbit_ids = st.sampled_from(["0", "1", "2", "3", "r1", "r2", "r3"])
+orbit_commands = st.one_of(
+    st.builds(Bet, orbit_ids, cents, ids, games, st.none(), st.booleans()),
+    st.builds(Win, orbit_ids, cents, rounds, games, st.none() | st.sampled_from(WinCategory)),
+    st.builds(Settle, orbit_ids, cents, games, st.none(), st.booleans()),
+    st.builds(BetWin, orbit_ids, cents, cents, games, st.booleans()),
+    st.builds(Cancel, orbit_ids, rounds),
+    st.builds(Rollback, orbit_ids, orbit_ids, st.none() | cents, st.booleans(), st.booleans(), rounds, games),
+    st.builds(RollbackRound, orbit_ids, ids, st.booleans()),
+    st.builds(EndRound, orbit_ids, ids, games),
+)
+groups = st.lists(orbit_commands, min_size=1, max_size=4).map(lambda commands: Group(tuple(commands)))
+COMMANDS: dict[str, st.SearchStrategy[MoneyCommand | Group]] = {
+    WALLET_V2: wallet_v2_commands,
+    VELA: vela_commands,
+    ORBIT: orbit_commands | groups,
+}
 references = st.sampled_from(["a", "b", "c"])
 operator_commands = st.one_of(
     st.builds(Deposit, references, cents, st.integers(0, 9)),
@@ -73,12 +95,13 @@ def batches(draw: st.DrawFn) -> list[AccountCommand]:
         st.permutations(sorted(ACCOUNTS_BY_PLAYER)).flatmap(lambda all_: st.integers(1, 3).map(lambda n: all_[:n]))
     ):
         account = draw(st.sampled_from(ACCOUNTS_BY_PLAYER[player]))
-        protocol = draw(st.sampled_from([WALLET_V2, VELA, "operator"]))
+        protocol = draw(st.sampled_from([WALLET_V2, VELA, ORBIT, ORBIT, "operator"]))
         if protocol == "operator":
             batch.append(make_operator_command(draw(operator_commands), account))
         else:
-            command: MoneyCommand = draw(wallet_v2_commands if protocol == WALLET_V2 else vela_commands)
-            account_command = make_command(command, account, protocol, draw(st.sampled_from([None, account])))
+            account_command = make_command(
+                draw(COMMANDS[protocol]), account, protocol, draw(st.sampled_from([None, account]))
+            )
             batch.append(account_command._replace(settle_ms=draw(st.sampled_from([0, 30]))))
     return batch
 
@@ -90,8 +113,8 @@ def filters(now_ms: int) -> st.SearchStrategy[Filter]:
         "agent": ["default", "two", "nobody"],
         "player_id": ["ann", "bob"],
         "currency": ["USD", "EUR"],
-        "protocol": [WALLET_V2, VELA, "operator", "opening"],
-        "kind": ["bet", "win", "cancel", "adjustment"],
+        "protocol": [WALLET_V2, VELA, ORBIT, "operator", "opening"],
+        "kind": ["bet", "win", "cancel", "adjustment", "rollback", "round_rollback", "round_end"],
         "state": ["applied", "refused", "orphan"],
         "game": ["1012"],
         "round": ["1", "2"],
@@ -127,6 +150,11 @@ class EngineEquivalence(RuleBasedStateMachine):
     def apply(self, batch: list[AccountCommand], pause_ms: int) -> None:
         self.now_ms += pause_ms
         by_memory, by_sqlite = (self._run(store.apply(batch, self.now_ms)) for store in self.stores)
+        assert by_sqlite == by_memory
+
+    @rule(batch=batches())
+    def dry_run_a_command(self, batch: list[AccountCommand]) -> None:
+        by_memory, by_sqlite = (self._run(store.dry_run(batch[0], self.now_ms)) for store in self.stores)
         assert by_sqlite == by_memory
 
     @rule(account=st.integers(1, 4), query=st.sampled_from([Balance(), Authenticate()]))

@@ -8,10 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from minwallet.ledger.commands import Bet, Win
+from minwallet.ledger.commands import Bet, Rollback, Win
 from minwallet.storage.errors import DatabaseUnusable, StoreError
+from minwallet.storage.models import JournalRow
 from minwallet.storage.sqlite import SqliteStore, integrity
-from tests.storage.store_helpers import NOW, Run, create_players, make_command, make_new_account
+from tests.storage.store_helpers import NOW, Run, create_players, make_command, make_new_account, record
 from tests.storage.tampering import open_without_triggers
 from tests.support import copy_wallet_file
 
@@ -19,13 +20,15 @@ ROUNDS = 100
 
 
 async def _create_wallet(db: Path) -> None:
-    """Create a wallet in which every table of the ledger and both indexes have several pages."""
+    """Create a wallet in which every table of the ledger and all its indexes have several pages."""
     store = await SqliteStore.open(db, create=True)
     await create_players(store, make_new_account("ann", 1_000_000, token="t"))
     for number in range(ROUNDS):
         bet, win = Bet(f"{number}-bet", 1, f"{number}-bet"), Win(f"{number}-win", 1, f"{number}-bet")
-        for each in (bet, win):
-            await store.apply([make_command(each, 1)._replace(journal=lambda _: ("request " * 20, "reply"))], NOW)
+        for each in (bet, win, Rollback(f"{number}-back", f"{number}-win")):
+            await store.apply([make_command(each, 1)], NOW)
+    entries = await store.ledger.count_entries()
+    await store.write_journal([record(*(JournalRow(seq, "request " * 20, "reply") for seq in range(1, entries + 1)))])
     await store.close()
 
 

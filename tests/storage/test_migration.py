@@ -1,4 +1,4 @@
-"""Tests of the migrations: schema 5 renamed tables and columns, schema 6 added columns."""
+"""Tests of the migrations: schema 5 renamed tables and columns, schemas 6 and 7 added columns."""
 
 import sqlite3
 from contextlib import closing
@@ -160,5 +160,5 @@ def test_makers_of_older_keys_come_from_the_audit_log(db: Path, run: Run) -> Non
             )
     store = run(SqliteStore.open(older, create=False))
     assert {key.name: key.created_by for key in run(store.admin.list_keys())} == {"known": "admin eve", "lost": None}
-    assert run(store.admin.reset_admin("eve", NOW)) == EndedAccess(0, (), ("known",), (), 0, ("uma",), ("lost",))
+    assert run(store.admin.reset_admin("eve", NOW)) == EndedAccess(0, (), ("known",), (), (), 0, ("uma",), ("lost",))
     run(store.close())

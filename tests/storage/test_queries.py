@@ -319,3 +319,13 @@ def test_a_batch_that_comes_between_is_added_up_next(store: Store, run: Run) -> 
     aggregate_all(store, run)
     ((_, opened), (_, bets)) = run(store.totals.read_totals(DAY, DAY + 1, None))
     assert (opened.moved, bets.bets, bets.staked) == (100, 3, 3)
+
+
+def test_the_sources_of_entries_are_listed(store: Store, run: Run) -> None:
+    """They are the protocols that entries have, of one agent or of all."""
+    run(store.accounts.add_agent("two", "two", None, NOW))
+    run(create_players(store, make_new_account("ann", 100), make_new_account("bob", 100, agent="two")))
+    apply(store, run, (1, WALLET_V2, Bet("1", 1, "1")), (2, VELA, Bet("1", 1, "1")), (2, "operator", Deposit("d", 1)))
+    assert run(store.ledger.list_sources()) == ["opening", "operator", "vela", "wallet-v2"]
+    assert run(store.ledger.list_sources("two")) == ["opening", "operator", "vela"]
+    assert run(store.ledger.list_sources("three")) == []

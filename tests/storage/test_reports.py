@@ -1,9 +1,8 @@
 """Tests of game lists, reports, tickets and the journal, with every engine."""
 
-from minwallet.ledger.commands import Bet, BetWin, Cancel, Deposit, MoneyCommand, Settle, Win
-from minwallet.ledger.outcomes import Applied, Outcome
+from minwallet.ledger.commands import Bet, BetWin, Cancel, MoneyCommand, Settle, Win
 from minwallet.ledger.reconciliation import ReportedTicket, ReportRow, Ticket
-from minwallet.storage.models import AccountCommand, Agent, GameList, JournalRecord, ReportBatch, ReportCursor
+from minwallet.storage.models import Agent, GameList, ReportBatch, ReportCursor
 from minwallet.storage.store import Store
 from minwallet.wallet.sessions import build_new_session
 from tests.storage.store_helpers import (
@@ -13,7 +12,6 @@ from tests.storage.store_helpers import (
     create_players,
     make_command,
     make_new_account,
-    make_operator_command,
 )
 
 LOST_ROW = ReportRow("1", "7", "fish", "ann", 200, 0, status="done", reported_at="2026-01-02 03:04:05")
@@ -215,50 +213,3 @@ def test_orphans_are_wins_of_rounds_without_a_bet(store: Store, run: Run) -> Non
     assert run(store.reports.read_orphans(1))[0] == orphan
     assert [each.ticket for each in run(store.reports.read_orphans(1))] == ["1", "5", "7"]
     assert [each.player_id for each in run(store.reports.read_orphans(2))] == ["bob"]
-
-
-def make_journal_record(outcome: Outcome) -> JournalRecord:
-    return JournalRecord("asked", type(outcome).__name__)
-
-
-def with_journal(an_order: AccountCommand) -> AccountCommand:
-    return an_order._replace(journal=make_journal_record)
-
-
-def test_a_journal_record_is_stored_with_its_entry(store: Store, run: Run) -> None:
-    """A retry has no entry, so it has no record. A permanent refusal has one."""
-    run(create_players(store, make_new_account("ann", 100)))
-    bet = with_journal(make_command(Bet("1", 10, "1"), 1))
-    for each in [
-        bet,
-        bet,
-        with_journal(make_command(Bet("2", 10**6, "2"), 1)),
-        make_operator_command(Deposit("r", 1), 1),
-    ]:
-        run(store.apply([each], NOW))
-    found = [run(store.ledger.find_journaled_entry(seq)) for seq in range(6)]
-    assert [recorded and recorded.journal_record for recorded in found] == [
-        None,
-        None,
-        JournalRecord("asked", "Applied"),
-        JournalRecord("asked", "Refused"),
-        None,
-        None,
-    ]
-    assert found[0] is found[5] is None
-    assert found[2]
-    assert (found[2].entry.id, *found[2].owner) == ("1", "default", "ann", "USD")
-
-
-def test_old_journal_records_are_pruned_entries_never(store: Store, run: Run) -> None:
-    """Records are deleted oldest first, in batches, and recent ones stay."""
-    run(create_players(store, make_new_account("ann", 100)))
-    for number in range(5):
-        outcomes = run(store.apply([with_journal(make_command(Bet(str(number), 1, str(number)), 1))], NOW + number))
-        assert isinstance(outcomes[0], Applied)
-    assert run(store.ledger.prune_journal(NOW + 3, 2)) == 2
-    assert run(store.ledger.prune_journal(NOW + 3, 2)) == 1
-    assert run(store.ledger.prune_journal(NOW + 3, 2)) == 0
-    found = [run(store.ledger.find_journaled_entry(seq)) for seq in range(2, 7)]
-    assert [bool(recorded and recorded.journal_record) for recorded in found] == [False, False, False, True, True]
-    assert run(store.ledger.count_entries()) == 6

@@ -1,4 +1,4 @@
-"""Tests of the migration that edits the text of `transactions`, so that its CHECK allows adjustments."""
+"""Tests of the migrations that edit the text of `transactions`, so that its CHECK allows more kinds of entries."""
 
 import shutil
 import sqlite3
@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from minwallet.ledger.commands import Adjust, Bet
-from minwallet.ledger.outcomes import Applied
+from minwallet.ledger.commands import Adjust, Bet, Rollback
+from minwallet.ledger.entries import Kind
+from minwallet.ledger.outcomes import Applied, Replayed
 from minwallet.storage.errors import DatabaseCorrupt, DatabaseUnusable
 from minwallet.storage.sqlite import SqliteStore
 from minwallet.storage.sqlite.connection import current_schema, migrate, read_migrations, translate_errors
@@ -23,9 +24,10 @@ READ_SCHEMA = "SELECT type, name, tbl_name, sql FROM sqlite_schema ORDER BY name
 READ_ROOT_PAGE = "SELECT rootpage FROM sqlite_schema WHERE name = 'transactions'"
 
 ADD_ENTRY = """
-    INSERT INTO transactions
-    SELECT seq + 1, at_ms, account_id, seq, {scope}, 'r', 0, ?, NULL, NULL, NULL, 0, 0, 0, 0, cash_after,
-           bonus_after, 'applied', NULL, hash
+    INSERT INTO transactions (seq, at_ms, account_id, previous_seq, {scope}, id, {role}, kind, stake, payout, amount,
+                              bonus_amount, cash_after, bonus_after, state, hash {columns})
+    SELECT seq + 1, at_ms, account_id, seq, {scope}, 'r', 0, ?, 0, 0, 0, 0, cash_after, bonus_after, 'applied', hash
+           {values}
       FROM transactions ORDER BY seq DESC LIMIT 1
 """
 
@@ -38,9 +40,11 @@ def open_file(path: Path) -> sqlite3.Connection:
     return db
 
 
-def add_entry(db: sqlite3.Connection, kind: str, version: int) -> None:
+def add_entry(db: sqlite3.Connection, kind: str, version: int, reference: str | None = None) -> None:
     """Insert an entry of this kind after the newest one. `version` is the schema that the connection sees."""
-    db.execute(ADD_ENTRY.format(scope="scope_id" if version >= 5 else "space_id"), (kind,))
+    names = {"scope": "scope_id", "role": "role"} if version >= 5 else {"scope": "space_id", "role": "part"}
+    extra = {"columns": ", reference", "values": ", ?"} if reference else {"columns": "", "values": ""}
+    db.execute(ADD_ENTRY.format(**names, **extra), (kind, reference) if reference else (kind,))
 
 
 @pytest.fixture
@@ -85,7 +89,7 @@ def test_the_newest_schema_with_an_older_number_is_a_change(db: Path, run: Run) 
     with closing(open_file(db)) as connection:
         assert find_changes(connection, db) == []
         connection.execute(f"PRAGMA user_version = {len(read_migrations()) - 1}")
-        assert "table 'callback_keys' is added" in find_changes(connection, db)
+        assert "table 'protocol_secrets' is added" in find_changes(connection, db)
 
 
 @pytest.mark.parametrize("version", OLDER_VERSIONS)
@@ -99,6 +103,25 @@ def test_a_migrated_ledger_takes_adjustments(make_older: Callable[[int], Path], 
     run(store.close())
     with closing(open_file(older)) as file, pytest.raises(sqlite3.IntegrityError, match="CHECK constraint failed"):
         add_entry(file, "x", len(SCRIPTS))
+
+
+@pytest.mark.parametrize("version", OLDER_VERSIONS)
+def test_a_migrated_ledger_takes_rollbacks(make_older: Callable[[int], Path], run: Run, version: int) -> None:
+    """A rollback of a bet that is older than the migration finds it. Exactly the rollbacks have a reference."""
+    older = make_older(version)
+    store = run(SqliteStore.open(older, create=False))
+    (outcome,) = run(store.apply([make_command(Rollback("r1", "1", 10), 1)], NOW))
+    assert isinstance(outcome, Applied)
+    assert (outcome.entry.kind, outcome.entry.reference, outcome.cash) == (Kind.ROLLBACK, "1", 80)
+    (again,) = run(store.apply([make_command(Rollback("r1", "1", 10), 1)], NOW))
+    assert again == Replayed(outcome.entry, 80, 0)
+    run(store.close())
+    with closing(open_file(older)) as file:
+        for kind, reference in (("bet", "1"), ("rollback", None)):
+            with pytest.raises(sqlite3.IntegrityError, match="CHECK constraint failed"):
+                add_entry(file, kind, len(SCRIPTS), reference)
+        add_entry(file, "rollback", len(SCRIPTS), "1")
+        assert file.execute("SELECT count(*) FROM transactions WHERE reference = '1'").fetchone() == (2,)
 
 
 def test_a_migration_does_not_copy_the_ledger(make_older: Callable[[int], Path], run: Run) -> None:
@@ -116,16 +139,16 @@ def test_a_migration_does_not_copy_the_ledger(make_older: Callable[[int], Path],
 
 @pytest.mark.parametrize("version", OLDER_VERSIONS)
 def test_a_rolled_back_edit_leaves_no_trace(make_older: Callable[[int], Path], version: int) -> None:
-    """Inside the block the file takes adjustments. After it, file and connection have the old schema again."""
+    """Inside the block the file takes ends of rounds. After it, file and connection have the old schema again."""
     older = make_older(version)
     with closing(open_file(older)) as file:
         before, content = file.execute(READ_SCHEMA).fetchall(), older.read_bytes()
         with current_schema(file, older):
-            add_entry(file, "adjustment", len(SCRIPTS))
+            add_entry(file, "round_end", len(SCRIPTS))
         assert file.execute(READ_SCHEMA).fetchall() == before
         assert older.read_bytes() == content
         with pytest.raises(sqlite3.IntegrityError, match="CHECK constraint failed: kind"):
-            add_entry(file, "adjustment", version)
+            add_entry(file, "round_end", version)
         with pytest.raises(sqlite3.OperationalError, match="may not be modified"):
             file.execute("UPDATE sqlite_schema SET sql = sql")
 

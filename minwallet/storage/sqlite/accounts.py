@@ -20,7 +20,7 @@ from minwallet.storage.models import (
     PlayerStatus,
     StatusFilter,
 )
-from minwallet.storage.sqlite import batch, bulk_create
+from minwallet.storage.sqlite import batch, bulk_create, protocol_secrets
 from minwallet.storage.sqlite.audit_log import add_audit_event
 from minwallet.storage.sqlite.subject import SqliteSubject, reads, writes
 
@@ -220,6 +220,10 @@ class SqliteAccountStore(SqliteSubject):
     list_callback_keys = reads(list_callback_keys)
     revoke_callback_key = writes(revoke_callback_key)
     read_live_callback_keys = reads(read_live_callback_keys)
+    add_protocol_secret = writes(protocol_secrets.add_protocol_secret)
+    list_protocol_secrets = reads(protocol_secrets.list_protocol_secrets)
+    revoke_protocol_secret = writes(protocol_secrets.revoke_protocol_secret)
+    read_live_protocol_secrets = reads(protocol_secrets.read_live_protocol_secrets)
     list_players = reads(list_players)
     search_players = reads(search_players)
     find_player = reads(find_player)

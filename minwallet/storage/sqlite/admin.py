@@ -12,7 +12,7 @@ from minwallet.storage.admin_store import (
     NewApiKey,
     find_invited,
 )
-from minwallet.storage.sqlite import accounts
+from minwallet.storage.sqlite import accounts, protocol_secrets
 from minwallet.storage.sqlite.audit_log import add_audit_event, list_audit_records
 from minwallet.storage.sqlite.subject import SqliteSubject, reads, writes
 
@@ -187,9 +187,10 @@ def reset_admin(
     ).fetchall()
     keys: list[tuple[str]] = []
     callback_keys: list[str] = []
+    secrets: list[str] = []
     player_sessions = 0
     if not keep_keys:
-        callback_keys = _revoke_callback_keys(db, name, now_ms)
+        callback_keys, secrets = _revoke_provider_access(db, name, now_ms)
         keys = db.execute(
             "UPDATE api_keys SET revoked_at_ms = ? WHERE created_by = ? AND revoked_at_ms IS NULL RETURNING name",
             (now_ms, name_admin(name)),
@@ -205,6 +206,7 @@ def reset_admin(
         links=tuple(sorted(admin for admin, is_link in deleted if is_link)),
         keys=tuple(sorted(key for (key,) in keys)),
         callback_keys=tuple(callback_keys),
+        protocol_secrets=tuple(secrets),
         player_sessions=player_sessions,
         invited=find_invited(makers, name),
         keys_without_maker=tuple(key for (key,) in unknown),
@@ -213,15 +215,21 @@ def reset_admin(
     return ended
 
 
-def _revoke_callback_keys(db: sqlite3.Connection, admin: str, now_ms: int) -> list[str]:
-    """Revoke the callback keys that the admin made, also through API keys. Return their descriptions."""
+def _revoke_provider_access(db: sqlite3.Connection, admin: str, now_ms: int) -> tuple[list[str], list[str]]:
+    """Revoke the callback keys and the protocol secrets that the admin made, also through API keys.
+
+    Return their descriptions.
+    """
     # A revoked API key counts too: what it made still works.
     keys = db.execute("SELECT name FROM api_keys WHERE created_by = ?", (name_admin(admin),))
     makers = {name_admin(admin), *(name_key(key) for (key,) in keys)}
     made = [(agent, key) for agent, key in accounts.list_live_callback_keys(db) if key.created_by in makers]
     for _, key in made:
         accounts.revoke_callback_key(db, key.key_hash, now_ms)
-    return [key.describe(agent) for agent, key in made]
+    secrets = [each for each in protocol_secrets.list_live_protocol_secrets(db) if each[2].created_by in makers]
+    for agent_id, _, secret in secrets:
+        protocol_secrets.revoke_protocol_secret(db, agent_id, secret.protocol, secret.fingerprint, now_ms)
+    return [key.describe(agent) for agent, key in made], [secret.describe(agent) for _, agent, secret in secrets]
 
 
 def has_credentials(db: sqlite3.Connection) -> bool:

@@ -6,7 +6,8 @@ Rules
 2. The order is: read all, decide each command in turn, write all. Nothing is written before the last decision.
 3. Two players may use one transaction id in the same batch. So the history of an id is what the file has, plus the
    entries that earlier commands of this batch have decided. A player has at most one command in a batch, so balances
-   need no such care; if a caller breaks this rule, a trigger of the schema rejects the batch.
+   and rounds need no such care; if a caller breaks this rule, a trigger of the schema rejects the batch. The commands
+   of a group do share one account: `decide_group` carries it from one to the next.
 4. An account whose balances differ from its last entry stops the store. It is never decided on.
 5. A bug while one command is decided raises CommandFault, and the transaction is rolled back. The caller can then apply
    the other commands again.
@@ -17,43 +18,51 @@ A batch costs a sync, hops between threads, and statements. All commands share o
 
 - The whole batch is one function that runs on the writer's thread: one hop for a batch of any size, instead of one for
   each statement (about 60 us each).
-- The number of statements does not depend on the size of the batch. A batch of bets takes three: READ_COMMAND_STATES
-  and ADD_ENTRIES, and ADD_JOURNAL_RECORDS if requests are recorded. Wins and cancels add READ_ROUNDS. ADD_ID_SCOPE runs
-  once in the life of a scope, and READ_COMMAND_STATES is repeated then. A transfer by the operator adds its row of the
-  audit log; a provider's command has none.
+- The number of statements does not depend on the size of the batch, up to ROWS_PER_STATEMENT entries. A batch of bets
+  takes three: READ_COMMAND_STATES and ADD_ENTRIES, and ADD_JOURNAL_RECORDS for the requests of earlier batches. Wins
+  and cancels add READ_ROUNDS, rollbacks and groups add READ_HISTORIES too. ADD_ID_SCOPE runs once in the life of a
+  scope, and READ_COMMAND_STATES is repeated then. A transfer by the operator adds its row of the audit log; a
+  provider's command has none.
 - The keys of a batch are passed as one JSON array (`json_each`), and its states are returned as one JSON text. Between
   two rows of a result, sqlite3 releases and takes the interpreter's lock; that costs more than the row.
-- READ_COMMAND_STATES reads account, player, session, restrictions, id scope, and the entries of the transaction id. It
+- READ_COMMAND_STATES reads account, player, session, restrictions, id scope, and the history of the transaction id. It
   also returns the next `seq`, as the transaction excludes any other writer.
-- READ_ROUNDS is a second statement because a cancel names no round. Its round is that of the bet in the first result.
+- READ_HISTORIES reads the histories of further ids: those that rollbacks refer to, and all but the first of a group.
+- READ_ROUNDS is another statement because a cancel names no round. Its round is that of the bet in its history.
 - The schema updates the account when its entry is inserted, so accounts need no statement of their own.
 
 The caller holds the write transaction (`connection.transaction`), which syncs the batch when it commits.
 """
 
 import sqlite3
-from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from functools import cache, reduce
 from typing import Any, NamedTuple
 
 from pydantic_core import from_json, to_json
 
-from minwallet.ledger.commands import Cancel, Command, Query, Win
-from minwallet.ledger.decide import Account, Round, Session, Snapshot, TransactionHistory, decide
-from minwallet.ledger.entries import Entry, Kind, Refusal, State
-from minwallet.ledger.outcomes import Applied, Outcome, Refused
+from minwallet.ledger.commands import Authenticate, Balance, Bet, Command, Group, Rollback, RollbackRound
+from minwallet.ledger.decide import decide
+from minwallet.ledger.decide_group import decide_group
+from minwallet.ledger.entries import Entry, Kind
+from minwallet.ledger.outcomes import Applied, GroupApplied, Outcome, Refused
+from minwallet.ledger.snapshot import Account, Round, Session, Snapshot, TransactionHistory, find_round_id
 from minwallet.storage.admin_store import AuditEvent
 from minwallet.storage.errors import CommandFault, DatabaseCorrupt
-from minwallet.storage.models import AccountCommand
+from minwallet.storage.models import AccountCommand, JournalRow
 from minwallet.storage.sqlite import limits
 from minwallet.storage.sqlite.audit_log import add_audit_event
-
-ENTRY_SELECT_LIST = """
-    t.seq, t.at_ms, t.account_id, t.previous_seq, p.protocol, t.kind, t.id, t.round, t.game, t.detail,
-    t.stake, t.payout, t.amount, t.bonus_amount, t.cash_after, t.bonus_after, t.state, t.refusal, hex(t.hash)
-"""
+from minwallet.storage.sqlite.entry_rows import EntryColumns, add_entries, add_journal_rows, make_entry_values
+from minwallet.storage.sqlite.histories import (
+    HISTORY,
+    NO_HISTORY,
+    NO_ROUND,
+    IdKey,
+    RoundKey,
+    make_history,
+    read_histories,
+    read_rounds,
+)
 
 # True if the account has the balances and the hash of its last entry. A new account has no entry, and no money.
 BALANCE_MATCHES_LAST_ENTRY = """
@@ -62,17 +71,13 @@ BALANCE_MATCHES_LAST_ENTRY = """
         a.cash = 0 AND a.bonus = 0)
 """
 
-# The result is one row of JSON for the whole batch. `json()` is for SQLite 3.54, which passes JSON of a subquery on as
-# text. CROSS JOIN fixes the order of the loops: SQLite must begin with the commands, never with the accounts.
+# The result is one row of JSON for the whole batch. CROSS JOIN fixes the order of the loops: SQLite must begin with the
+# commands, never with the accounts.
 READ_COMMAND_STATES = f"""
     SELECT json_group_array(json_array(
                a.account_id, a.cash, a.bonus, hex(a.head), a.last_seq, p.status = 'blocked',
                s.session_id, s.expires_at_ms, s.revoked_at_ms, {limits.RESTRICTIONS},
-               {BALANCE_MATCHES_LAST_ENTRY}, i.scope_id,
-               json((
-                   SELECT json_group_array(json_array(t.role, {ENTRY_SELECT_LIST.replace("p.protocol", "i.protocol")}))
-                     FROM transactions AS t WHERE t.scope_id = i.scope_id AND t.id = asked.value ->> 4
-               ))
+               {BALANCE_MATCHES_LAST_ENTRY}, i.scope_id, {HISTORY.format(id="asked.value ->> 4")}
            )),
            (SELECT coalesce(max(seq), 0) + 1 FROM transactions)
       FROM json_each(:asked) AS asked
@@ -89,61 +94,9 @@ ADD_ID_SCOPE = """
       FROM accounts AS a JOIN players AS p USING (player_key) WHERE a.account_id = :account_id
 """
 
-# For each round: how many bets stand, whether anything was cancelled, and the `seq` of the last win. The entry whose
-# id names the round is found by id, all others by round, so that each part of the UNION uses its index.
-READ_ROUNDS = """
-    WITH asked AS (
-        SELECT key, value ->> 0 AS account_id, value ->> 1 AS scope_id, value ->> 2 AS round FROM json_each(?)
-    ), members AS (
-        SELECT asked.key, t.* FROM asked CROSS JOIN transactions AS t
-            ON t.scope_id = asked.scope_id AND t.id = asked.round AND t.round = t.id
-         WHERE t.account_id = asked.account_id
-        UNION ALL
-        SELECT asked.key, t.* FROM asked CROSS JOIN transactions AS t
-            ON t.scope_id = asked.scope_id AND t.round = asked.round AND t.round <> t.id
-         WHERE t.account_id = asked.account_id
-    )
-    SELECT coalesce(sum(m.kind = 'bet' AND m.state = 'applied' AND NOT EXISTS (
-               SELECT 1 FROM transactions AS c WHERE c.scope_id = m.scope_id AND c.id = m.id AND c.role = 2
-           )), 0),
-           coalesce(max(m.kind = 'cancel'), 0),
-           coalesce(max(iif(m.kind = 'win', m.seq, 0)), 0)
-      FROM asked LEFT JOIN members AS m USING (key)
-     GROUP BY asked.key ORDER BY asked.key
-"""
 
-# All rows are one statement. Rows of zeros fill it up to a power of two, so that there are few different statements and
-# each of them stays prepared. A trigger updates the accounts.
-ADD_ENTRIES = """
-    INSERT INTO transactions (scope_id, role, seq, at_ms, account_id, previous_seq, kind, id, round, game, detail,
-                              stake, payout, amount, bonus_amount, cash_after, bonus_after, state, refusal, hash)
-    SELECT * FROM (VALUES {rows}) WHERE column1 > 0
-"""
-ENTRY_COLUMN_COUNT = 20
-
-ADD_JOURNAL_RECORDS = """
-    INSERT INTO journal (seq, request, reply) SELECT * FROM (VALUES {rows}) WHERE column1 > 0
-"""
-JOURNAL_COLUMN_COUNT = 3
-
-# Lookups by text. Calling `Kind(text)` takes several times as long.
-_KINDS = {str(kind): kind for kind in Kind}
-_STATES = {str(state): state for state in State}
-_REFUSALS: dict[str | None, Refusal | None] = {None: None, **{str(refusal): refusal for refusal in Refusal}}
-
-# Shared, as most commands have a new id and most rounds are not read.
-NO_HISTORY, NO_ROUND = TransactionHistory(), Round()
-
-EntryColumns = Sequence[Any]
-"""The columns of ENTRY_SELECT_LIST."""
-
-
-class RoundKey(NamedTuple):
-    """An account's entries of a round."""
-
-    account_id: int
-    scope_id: int
-    round: str
+QUERIES = (Balance, Authenticate)
+"""The commands without an id. A tuple, as `isinstance` takes several times as long for a union."""
 
 
 class _CommandState(NamedTuple):
@@ -163,55 +116,69 @@ class _CommandState(NamedTuple):
     scope_id: int | None
     entries: Sequence[EntryColumns]
     """The entries of the command's transaction id, each preceded by its role."""
+    rollbacks: Sequence[EntryColumns] | None
+    """The rollbacks that refer to this id, None if there are none."""
 
 
-def apply(db: sqlite3.Connection, account_commands: Sequence[AccountCommand], now_ms: int) -> list[Outcome]:
-    """Decide the commands in turn, and write their entries and journal records. The caller holds the write transaction.
+class _Reads(NamedTuple):
+    """All that a batch reads before its first decision."""
 
-    Raise CommandFault if a bug prevents the decision of a command, also for an exception in its `journal`.
+    states: list[_CommandState]
+    seq: int
+    """The number of the next entry."""
+    histories: dict[IdKey, TransactionHistory]
+    """As the file has them. New entries are appended for later commands of the batch."""
+    shared_ids: set[IdKey]
+    """The ids that more than one command of the batch depends on, or a group or rollback."""
+    rounds: dict[RoundKey, Round]
+
+
+def apply(
+    db: sqlite3.Connection, account_commands: Sequence[AccountCommand], now_ms: int, journal: Sequence[JournalRow] = ()
+) -> list[Outcome]:
+    """Decide the commands in turn, and write their entries and these journal rows. The caller holds the transaction.
+
+    Raise CommandFault if a bug prevents the decision of a command.
     """
-    states, seq = _load_states(db, account_commands, now_ms)
-    rounds = _read_command_rounds(db, account_commands, states)
+    reads = _read(db, account_commands, *_load_states(db, account_commands, now_ms))
+    seq = reads.seq
     outcomes: list[Outcome] = []
     entry_values: list[Any] = []
-    journal_values: list[Any] = []
     audit_events: list[AuditEvent] = []
-    new_entries: defaultdict[tuple[int | None, str | None], list[Entry]] = defaultdict(list)
     with _faults_of_commands():
-        for index, (account_command, state) in enumerate(zip(account_commands, states, strict=True)):
-            key = state.scope_id, _transaction_id(account_command)
-            history = reduce(TransactionHistory.append, new_entries.get(key, ()), _make_history(state.entries))
-            outcome = decide(
-                _make_snapshot(account_command, state, history, rounds.get(index, NO_ROUND), seq),
-                account_command.command,
-                now_ms,
-            )
+        for account_command, state in zip(account_commands, reads.states, strict=True):
+            outcome = _decide(account_command, state, reads, seq, now_ms)
             outcomes.append(outcome)
-            if isinstance(outcome, (Applied, Refused)) and (entry := outcome.entry):
+            for entry in _list_new_entries(outcome):
                 assert state.scope_id is not None
-                new_entries[key].append(entry)
-                entry_values += make_entry_values(entry, state.scope_id, _choose_role(history, entry))
-                if account_command.journal:
-                    journal_values += entry.seq, *account_command.journal(outcome)
-                if account_command.audit and isinstance(outcome, Applied):
-                    audit_events.append(account_command.audit._replace(at_ms=now_ms, seq=entry.seq))
+                role = _append_entry(reads, entry, state.scope_id)
+                entry_values += make_entry_values(entry, state.scope_id, role)
                 seq += 1
+            if account_command.audit and isinstance(outcome, Applied):
+                audit_events.append(account_command.audit._replace(at_ms=now_ms, seq=outcome.entry.seq))
     add_entries(db, entry_values)
-    _insert_rows(db, ADD_JOURNAL_RECORDS, JOURNAL_COLUMN_COUNT, journal_values)
+    add_journal_rows(db, journal)
     for event in audit_events:
         add_audit_event(db, event)
     return outcomes
 
 
 def dry_run(db: sqlite3.Connection, account_command: AccountCommand, now_ms: int) -> Outcome:
-    """Return the outcome that a query, a bet or a betwin would have now. Rounds are not read, so no other commands."""
-    ((state,), seq) = _select_states(db, [account_command], now_ms)
+    """Return the outcome that the command would have now. Change nothing."""
+    if isinstance(account_command.command, QUERIES):
+        # One statement, so it needs no transaction.
+        return _dry_run(db, account_command, now_ms)
+    db.execute("BEGIN")
+    try:
+        return _dry_run(db, account_command, now_ms)
+    finally:
+        db.execute("COMMIT")
+
+
+def _dry_run(db: sqlite3.Connection, account_command: AccountCommand, now_ms: int) -> Outcome:
+    reads = _read(db, [account_command], *_select_states(db, [account_command], now_ms))
     with _faults_of_commands():
-        return decide(
-            _make_snapshot(account_command, state, _make_history(state.entries), NO_ROUND, seq),
-            account_command.command,
-            now_ms,
-        )
+        return _decide(account_command, reads.states[0], reads, reads.seq, now_ms)
 
 
 @contextmanager
@@ -227,17 +194,13 @@ def _faults_of_commands() -> Iterator[None]:
         raise CommandFault("a command could not be decided because of a bug") from error
 
 
-def _transaction_id(account_command: AccountCommand) -> str | None:
-    return None if isinstance(account_command.command, Query) else account_command.command.id
-
-
 def _load_states(
     db: sqlite3.Connection, account_commands: Sequence[AccountCommand], now_ms: int
 ) -> tuple[list[_CommandState], int]:
     """Return the states of the commands and the next entry's `seq`. Create missing id scopes."""
     states, seq = _select_states(db, account_commands, now_ms)
     for account_command, state in zip(account_commands, states, strict=True):
-        if state.scope_id is None and _transaction_id(account_command) is not None:
+        if state.scope_id is None and not isinstance(account_command.command, QUERIES):
             # The first command of a scope creates it. Then all states are read again, this time with the scope.
             db.execute(ADD_ID_SCOPE, account_command._asdict())
             return _load_states(db, account_commands, now_ms)
@@ -247,13 +210,14 @@ def _load_states(
 def _select_states(
     db: sqlite3.Connection, account_commands: Sequence[AccountCommand], now_ms: int
 ) -> tuple[list[_CommandState], int]:
-    rows = [
-        (each.account_id, each.session_id, each.protocol, each.ids_per_currency, _transaction_id(each))
-        for each in account_commands
-    ]
+    with _faults_of_commands():
+        rows = [
+            (each.account_id, each.session_id, each.protocol, each.ids_per_currency, _find_first_id(each.command))
+            for each in account_commands
+        ]
     parameters = {"asked": to_json(rows).decode(), "since": limits.first_counted_day(now_ms)}
     found, seq = db.execute(READ_COMMAND_STATES, parameters).fetchone()
-    # `_make` of one list is faster than a call with 13 arguments.
+    # `_make` of one list is faster than a call with 14 arguments.
     states = [_CommandState._make(row) for row in from_json(found, cache_strings="none")]
     for state in states:
         if not state.is_consistent:
@@ -261,12 +225,95 @@ def _select_states(
     return states, seq
 
 
+def _find_first_id(command: Command) -> str | None:
+    if isinstance(command, QUERIES):
+        return None
+    return command.commands[0].id if isinstance(command, Group) else command.id
+
+
+def _read(
+    db: sqlite3.Connection, account_commands: Sequence[AccountCommand], states: list[_CommandState], seq: int
+) -> _Reads:
+    """Read what the commands depend on besides their states: further histories, and rounds."""
+    histories: dict[IdKey, TransactionHistory] = {}
+    shared_ids: set[IdKey] = set()
+    with_rounds: list[tuple[Command, _CommandState]] = []
+    with _faults_of_commands():
+        for account_command, state in zip(account_commands, states, strict=True):
+            command, scope_id = account_command.command, state.scope_id
+            if isinstance(command, QUERIES) or scope_id is None:
+                continue
+            history = make_history(state.entries, state.rollbacks)
+            if isinstance(command, (Group, Rollback)):
+                ids = _list_ids(command)
+                histories[scope_id, ids[0]] = history
+                shared_ids.update((scope_id, id_) for id_ in ids)
+            else:
+                key = scope_id, command.id
+                if key in histories:
+                    shared_ids.add(key)
+                histories[key] = history
+            # Most commands are bets of protocols that do not roll rounds back.
+            if not (isinstance(command, Bet) and not command.checks_round):
+                with_rounds.append((command, state))
+    if further := [key for key in shared_ids if key not in histories]:
+        histories |= read_histories(db, further)
+    keys: dict[RoundKey, None] = {}
+    needs_sums = False
+    with _faults_of_commands():
+        for command, state in with_rounds:
+            is_grouped = isinstance(command, Group)
+            needs_sums = needs_sums or isinstance(command, (Group, RollbackRound))
+            for each in command.commands if isinstance(command, Group) else (command,):
+                history, referenced = _find_histories(each, state.scope_id, histories)
+                round_id = find_round_id(each, history, referenced, is_grouped=is_grouped)
+                if round_id is not None:
+                    keys[state.account_id, state.scope_id, round_id] = None
+    rounds = read_rounds(db, list(keys), needs_sums=needs_sums) if keys else {}
+    return _Reads(states, seq, histories, shared_ids, rounds)
+
+
+def _list_ids(command: Group | Rollback) -> list[str]:
+    """Return the ids that the command depends on: its own, and those that its rollbacks refer to."""
+    commands = command.commands if isinstance(command, Group) else (command,)
+    return [
+        id_ for each in commands for id_ in ((each.id, each.reference) if isinstance(each, Rollback) else (each.id,))
+    ]
+
+
+def _find_histories(
+    command: Command, scope_id: int | None, histories: Mapping[IdKey, TransactionHistory]
+) -> tuple[TransactionHistory, TransactionHistory]:
+    """Return the history of the command's id, and of the id that it refers to."""
+    if isinstance(command, (Balance, Authenticate, Group)):
+        return NO_HISTORY, NO_HISTORY
+    history = histories.get((scope_id, command.id), NO_HISTORY)
+    if isinstance(command, Rollback):
+        return history, histories.get((scope_id, command.reference), NO_HISTORY)
+    return history, NO_HISTORY
+
+
+def _decide(account_command: AccountCommand, state: _CommandState, reads: _Reads, seq: int, now_ms: int) -> Outcome:
+    command = account_command.command
+    if isinstance(command, Group):
+        snapshots = [_make_snapshot(account_command, each, state, reads, seq) for each in command.commands]
+        return decide_group(snapshots, command.commands, now_ms)
+    return decide(_make_snapshot(account_command, command, state, reads, seq), command, now_ms)
+
+
 def _make_snapshot(
-    account_command: AccountCommand, state: _CommandState, history: TransactionHistory, round_: Round, seq: int
+    account_command: AccountCommand, command: Command, state: _CommandState, reads: _Reads, seq: int
 ) -> Snapshot:
+    """Return the snapshot of the command, which is that of the call or is in its group."""
     account = Account(state.account_id, state.cash, state.bonus, bytes.fromhex(state.head), state.last_seq)
     session = Session(state.expires_at_ms, state.revoked_at_ms) if state.session_id is not None else None
-    restrictions = limits.make_restrictions(state.restrictions)
+    history, referenced = _find_histories(command, state.scope_id, reads.histories)
+    round_ = NO_ROUND
+    # A batch of bets has read no round.
+    if reads.rounds:
+        is_grouped = command is not account_command.command
+        round_id = find_round_id(command, history, referenced, is_grouped=is_grouped)
+        round_ = reads.rounds.get((state.account_id, state.scope_id, round_id), NO_ROUND)
     return Snapshot(
         account_command.protocol,
         account,
@@ -275,82 +322,31 @@ def _make_snapshot(
         history,
         round_,
         seq,
-        restrictions,
+        limits.make_restrictions(state.restrictions),
         account_command.settle_ms,
+        referenced,
     )
 
 
-def _make_history(rows: Sequence[EntryColumns]) -> TransactionHistory:
-    return (
-        NO_HISTORY._replace(**{TransactionHistory._fields[part]: make_entry(row) for part, *row in rows})
-        if rows
-        else NO_HISTORY
-    )
+def _list_new_entries(outcome: Outcome) -> Sequence[Entry]:
+    if isinstance(outcome, (Applied, Refused)):
+        return (outcome.entry,) if outcome.entry else ()
+    if isinstance(outcome, GroupApplied):
+        # The commands may have been decided in another order, and an account's entries are inserted in theirs.
+        return sorted((each.entry for each in outcome.outcomes if isinstance(each, Applied)), key=lambda each: each.seq)
+    return ()
 
 
-def make_entry(columns: EntryColumns) -> Entry:
-    # `_make` of one tuple is faster than a call with 19 arguments.
-    seq, at_ms, account_id, previous_seq, protocol, kind, *texts_and_amounts, state, refusal, hash_ = columns
-    values = _KINDS[kind], *texts_and_amounts, _STATES[state], _REFUSALS[refusal], bytes.fromhex(hash_)
-    return Entry._make((seq, at_ms, account_id, previous_seq, protocol, *values))
-
-
-def make_entry_values(entry: Entry, scope_id: int, role: int) -> tuple[Any, ...]:
-    """Return the values of ADD_ENTRIES' columns. The enums become plain `str`, which sqlite3 binds much faster."""
-    # The protocol (entry[4]) is not a column, as the scope has it.
-    return (scope_id, role, *entry[:4], str(entry.kind), *entry[6:16], str(entry.state), *entry[17:])
-
-
-def add_entries(db: sqlite3.Connection, values: list[Any]) -> None:
-    """Insert entries, whose values follow each other in one list. One call takes up to 1,024 entries.
-
-    SQLite's limit of 32,766 variables in a statement does not allow the next power of two.
-    """
-    _insert_rows(db, ADD_ENTRIES, ENTRY_COLUMN_COUNT, values)
-
-
-def _insert_rows(db: sqlite3.Connection, statement: str, columns: int, values: list[Any]) -> None:
-    """Insert rows of `columns` columns, whose values follow each other."""
-    if values:
-        rows = len(values) // columns
-        size = 1 << (rows - 1).bit_length()
-        db.execute(_expand_values(statement, columns, size), values + [0] * (columns * (size - rows)))
-
-
-@cache
-def _expand_values(statement: str, columns: int, rows: int) -> str:
-    row = f"({', '.join('?' * columns)})"
-    return statement.format(rows=", ".join([row] * rows))
-
-
-def _read_command_rounds(
-    db: sqlite3.Connection, account_commands: Sequence[AccountCommand], states: Sequence[_CommandState]
-) -> dict[int, Round]:
-    """Return the rounds of the wins and cancels, by the command's position in the batch."""
-    keys: dict[int, RoundKey] = {}
-    for index, (account_command, state) in enumerate(zip(account_commands, states, strict=True)):
-        round_id = _find_round_id(account_command.command, state.entries)
-        if round_id is not None:
-            assert state.scope_id is not None
-            keys[index] = RoundKey(account_command.account_id, state.scope_id, round_id)
-    return dict(zip(keys, read_rounds(db, list(keys.values())), strict=True))
-
-
-def read_rounds(db: sqlite3.Connection, keys: Sequence[RoundKey]) -> list[Round]:
-    """Return the state of each of these rounds."""
-    if not keys:
-        return []
-    # `to_json` takes ten times as long for named tuples as for plain ones.
-    found = db.execute(READ_ROUNDS, (to_json([tuple(key) for key in keys]).decode(),))
-    return [Round(standing, bool(cancelled), last_win) for standing, cancelled, last_win in found]
-
-
-def _find_round_id(command: Command, rows: Sequence[EntryColumns]) -> str | None:
-    if isinstance(command, Win):
-        return command.round
-    if isinstance(command, Cancel) and (first := _make_history(rows).original):
-        return first.round
-    return None
+def _append_entry(reads: _Reads, entry: Entry, scope_id: int) -> int:
+    """Append a new entry to the histories of its id and of its reference, if they are shared. Return its role."""
+    key = scope_id, entry.id
+    history = reads.histories[key]
+    if key in reads.shared_ids:
+        reads.histories[key] = history.append(entry)
+        if entry.reference is not None:
+            target = scope_id, entry.reference
+            reads.histories[target] = reads.histories[target].append_rollback(entry)
+    return _choose_role(history, entry)
 
 
 def _choose_role(history: TransactionHistory, entry: Entry) -> int:

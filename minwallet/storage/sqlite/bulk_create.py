@@ -5,9 +5,10 @@ from collections.abc import Iterator, Sequence
 from itertools import chain, islice
 from typing import Any, NamedTuple
 
-from minwallet.ledger.decide import Account, Round, Snapshot, TransactionHistory, decide
+from minwallet.ledger.decide import decide
 from minwallet.ledger.entries import Entry, compute_genesis_hash
 from minwallet.ledger.outcomes import Applied
+from minwallet.ledger.snapshot import Account, Round, Snapshot, TransactionHistory
 from minwallet.storage.admin_store import AuditEvent
 from minwallet.storage.models import (
     OPENING_PROTOCOL,
@@ -17,7 +18,7 @@ from minwallet.storage.models import (
     NewSession,
     make_opening_deposit,
 )
-from minwallet.storage.sqlite import batch
+from minwallet.storage.sqlite import entry_rows
 from minwallet.storage.sqlite.audit_log import add_audit_event
 
 ADD_PLAYER = "INSERT INTO players (agent_id, player_id, created_at_ms) VALUES (?, ?, ?) ON CONFLICT DO NOTHING"
@@ -94,7 +95,7 @@ def create_accounts(
     first_by_key = dict(zip(reversed(keys), reversed(new_accounts), strict=True))
     entries = _make_opening_entries(db, first_by_key, last_account, now_ms)
     while chunk := [*islice(entries, ENTRIES_PER_STATEMENT)]:
-        batch.add_entries(db, [*chain.from_iterable(chunk)])
+        entry_rows.add_entries(db, [*chain.from_iterable(chunk)])
     if db.total_changes > changes_before:
         add_audit_event(db, audit)
     return AccountsCreated(max(players, 0), max(accounts, 0))
@@ -165,7 +166,7 @@ def _make_opening_entries(
         seq += 1
         entry = _decide_opening_deposit(Account._make(account), new_account, seq, now_ms)
         # Role 0: the id is new, as the account is.
-        yield batch.make_entry_values(entry, scopes[agent_id], 0)
+        yield entry_rows.make_entry_values(entry, scopes[agent_id], 0)
 
 
 def _decide_opening_deposit(account: Account, new_account: NewAccount, seq: int, now_ms: int) -> Entry:

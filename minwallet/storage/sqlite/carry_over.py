@@ -8,7 +8,8 @@ Rules
 1. Only decisions are carried over. Keys, admins, agents and restricted players that the backup does not have are not
    added. They are listed, so that a person can decide.
 2. A row is carried over only to the same thing: keys and sessions are found by their hash, agents and admins by name
-   and time of creation, players by agent, id and time of creation. So a file of another wallet changes nothing.
+   and time of creation, players by agent, id and time of creation, protocol secrets by agent and fingerprint. So a file
+   of another wallet changes nothing.
 3. A limit or an exclusion of the replaced file replaces the backup's. A block, a revocation or an exclusion that only
    the backup has stays.
 4. All changes are made in the restored copy, before it replaces the wallet file. The replaced file is not changed.
@@ -26,7 +27,7 @@ from typing import NamedTuple
 
 from minwallet.storage.database_files import companion_path
 from minwallet.storage.errors import StoreError
-from minwallet.storage.sqlite import accounts, admin, limits
+from minwallet.storage.sqlite import accounts, admin, limits, protocol_secrets
 from minwallet.storage.sqlite.connection import transaction, translate_errors
 from minwallet.storage.sqlite.path_checks import find_unfinished_restore
 from minwallet.storage.sqlite.read_access import preserve_wal
@@ -39,7 +40,7 @@ class Restored(NamedTuple):
     - `carried_over` came from the replaced file.
     - `dropped` exists in the replaced file only.
     - `problem` is the reason why nothing was carried over from the replaced file, or None.
-    - `api_keys`, `callback_keys` and `admins` have access now.
+    - `api_keys`, `callback_keys`, `protocol_secrets` and `admins` have access now.
     """
 
     carried_over: Mapping[str, list[str]]
@@ -47,6 +48,7 @@ class Restored(NamedTuple):
     problem: str | None
     api_keys: list[str]
     callback_keys: list[str]
+    protocol_secrets: list[str]
     admins: list[str]
 
 
@@ -97,6 +99,11 @@ def _revocations(name: str, table: str, key: str, label: str) -> _Subject:
     )
 
 
+SAME_SECRET = "new.agent_id = s.agent_id AND new.protocol = old.protocol AND new.fingerprint = old.fingerprint"  # noqa: S105 a condition, no secret
+
+# A secret of the backup that was added after the revocation stays.
+IS_REVOKED_SECRET = f"{SAME_SECRET} AND new.revoked_at_ms IS NULL AND old.revoked_at_ms >= new.created_at_ms"
+
 SUBJECTS = (
     _revocations("revoked API keys", "api_keys", "key_hash", "new.name"),
     _revocations(
@@ -104,6 +111,16 @@ SUBJECTS = (
         "callback_keys",
         "key_hash",
         "new.hint || ' of agent ' || (SELECT name FROM main.agents AS g WHERE g.agent_id = new.agent_id)",
+    ),
+    _Subject(
+        "revoked protocol secrets",
+        "protocol_secrets",
+        "SELECT new.protocol || ' ' || new.fingerprint || ' of agent ' || (SELECT name FROM main.agents AS g"  # noqa: S608 made of constants
+        " WHERE g.agent_id = new.agent_id) FROM main.protocol_secrets AS new, replaced.protocol_secrets AS old"
+        f" JOIN same_agents AS s ON s.was = old.agent_id WHERE {IS_REVOKED_SECRET}",
+        "UPDATE main.protocol_secrets AS new SET revoked_at_ms = old.revoked_at_ms, secret = NULL"  # noqa: S608 made of constants
+        " FROM replaced.protocol_secrets AS old JOIN same_agents AS s ON s.was = old.agent_id"
+        f" WHERE {IS_REVOKED_SECRET}",
     ),
     _revocations("revoked sessions", "sessions", "token_hash", "new.hint"),
     _Subject(
@@ -170,6 +187,14 @@ DROPPED = (
         " JOIN replaced.agents AS g USING (agent_id) WHERE k.revoked_at_ms IS NULL"
         " AND k.key_hash NOT IN (SELECT key_hash FROM main.callback_keys)",
     ),
+    (
+        "protocol secrets",
+        "protocol_secrets",
+        "SELECT old.protocol || ' ' || old.fingerprint || ' of agent ' || g.name FROM replaced.protocol_secrets AS old"  # noqa: S608 made of constants
+        " JOIN replaced.agents AS g USING (agent_id) LEFT JOIN same_agents AS s ON s.was = old.agent_id"
+        f" LEFT JOIN main.protocol_secrets AS new ON {SAME_SECRET} AND new.revoked_at_ms IS NULL"
+        " WHERE old.revoked_at_ms IS NULL AND new.fingerprint IS NULL",
+    ),
     ("admins", "admins", "SELECT name FROM replaced.admins WHERE name NOT IN (SELECT name FROM main.admins)"),
     ("agents", "agents", "SELECT name FROM replaced.agents WHERE agent_id NOT IN (SELECT was FROM same_agents)"),
     *(
@@ -216,7 +241,8 @@ def finish_restore(copy: Path, path: Path, now_ms: int, *, as_it_was: bool) -> R
     with closing(sqlite3.connect(copy.absolute().as_uri(), uri=True, isolation_level=None)) as db:
         # Without a WAL, a commit is in the file itself, which alone is renamed afterwards.
         db.execute("PRAGMA journal_mode = DELETE")
-        for pragma in ("foreign_keys = 1", "trusted_schema = 0", "temp_store = 2"):
+        # The text of a revoked protocol secret is overwritten.
+        for pragma in ("foreign_keys = 1", "trusted_schema = 0", "temp_store = 2", "secure_delete = 1"):
             db.execute(f"PRAGMA {pragma}")
         if not as_it_was:
             translate_errors(_end_admin_sessions, copy)(db)
@@ -227,8 +253,9 @@ def finish_restore(copy: Path, path: Path, now_ms: int, *, as_it_was: bool) -> R
                     problem = str(error)
         api_keys = [key.name for key in admin.list_keys(db) if key.revoked_at_ms is None]
         callback_keys = [key.describe(agent) for agent, key in accounts.list_live_callback_keys(db)]
+        secrets = [each.describe(agent) for _, agent, each in protocol_secrets.list_live_protocol_secrets(db)]
         admins = [each.name for each in admin.list_admins(db)]
-        return Restored(carried_over, dropped, problem, api_keys, callback_keys, admins)
+        return Restored(carried_over, dropped, problem, api_keys, callback_keys, secrets, admins)
 
 
 def find_foreign_wallet(copy: Path, path: Path) -> tuple[int, int] | None:

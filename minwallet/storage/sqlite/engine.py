@@ -11,17 +11,23 @@ from functools import partial
 from pathlib import Path
 from typing import Self, TypeVar
 
-from minwallet.ledger.audit import AccountRef, EntryRow
 from minwallet.ledger.outcomes import Outcome
 from minwallet.storage.account_store import AccountStore
 from minwallet.storage.admin_store import AdminStore
 from minwallet.storage.errors import DatabaseCorrupt, DiskFull, OutcomeUnknown, SchemaTooOld, StoreError
 from minwallet.storage.ledger_store import LedgerStore
 from minwallet.storage.limit_store import LimitStore
-from minwallet.storage.models import AccountCommand, AccountRow, SessionHolder
+from minwallet.storage.models import (
+    AccountCommand,
+    AccountRow,
+    ExportedEntry,
+    JournalRecorder,
+    JournalRow,
+    SessionHolder,
+)
 from minwallet.storage.report_store import ReportStore
 from minwallet.storage.session_store import SessionStore
-from minwallet.storage.sqlite import batch, ledger_import, sessions
+from minwallet.storage.sqlite import batch, entry_rows, ledger_import, sessions
 from minwallet.storage.sqlite.accounts import SqliteAccountStore
 from minwallet.storage.sqlite.admin import SqliteAdminStore
 from minwallet.storage.sqlite.connection import (
@@ -185,8 +191,19 @@ class SqliteStore:
         except OSError:
             return None
 
-    async def apply(self, account_commands: Sequence[AccountCommand], now_ms: int) -> list[Outcome]:
-        return await self.write(lambda db: batch.apply(db, account_commands, now_ms))
+    async def apply(
+        self, account_commands: Sequence[AccountCommand], now_ms: int, journal: Sequence[JournalRecorder] = ()
+    ) -> list[Outcome]:
+        rows: list[JournalRow] = []
+        return await self.write(
+            lambda db: batch.apply(db, account_commands, now_ms, rows),
+            prepare=partial(_record, journal, rows),
+            on_committed=partial(_report_outcomes, account_commands),
+        )
+
+    async def write_journal(self, journal: Sequence[JournalRecorder]) -> None:
+        rows: list[JournalRow] = []
+        await self.write(lambda db: entry_rows.add_journal_rows(db, rows), prepare=partial(_record, journal, rows))
 
     async def dry_run(self, account_command: AccountCommand, now_ms: int) -> Outcome:
         # After OutcomeUnknown the file lacks a change that a restart may bring back.
@@ -196,32 +213,49 @@ class SqliteStore:
     async def find_session_holder(self, token_hash: bytes) -> SessionHolder | None:
         return await self._reader.run(lambda db: sessions.find_session_holder(db, token_hash))
 
+    async def find_account_holder(self, agent_id: int, player_id: str, currency: str) -> SessionHolder | None:
+        return await self._reader.run(lambda db: sessions.find_account_holder(db, agent_id, player_id, currency))
+
+    async def has_player(self, agent_id: int, player_id: str) -> bool:
+        return await self._reader.run(lambda db: sessions.has_player(db, agent_id, player_id))
+
     async def import_ledger(
         self,
         accounts: Iterable[AccountRow],
-        pages: Iterable[Sequence[tuple[AccountRef, EntryRow]]],
-        ids_per_currency: frozenset[str],
+        pages: Iterable[Sequence[ExportedEntry]],
         now_ms: int,
     ) -> None:
         """Add these accounts and entries to an empty wallet, all or none. Raise ImportRejected if they are invalid."""
-        await self.write(lambda db: ledger_import.import_ledger(db, accounts, pages, ids_per_currency, now_ms))
+        await self.write(lambda db: ledger_import.import_ledger(db, accounts, pages, now_ms))
 
     async def read(self, query: Callable[[sqlite3.Connection], T]) -> T:
         """Return what `query` returns. It runs on the connection that reads for people and commands."""
         return await self._ui_reader.run(query)
 
-    async def write(self, change: Callable[[sqlite3.Connection], T]) -> T:
-        """Return what `change` returns, after its transaction is committed."""
+    async def write(
+        self,
+        change: Callable[[sqlite3.Connection], T],
+        *,
+        prepare: Callable[[], None] = lambda: None,
+        on_committed: Callable[[T], None] = lambda result: None,
+    ) -> T:
+        """Return what `change` returns, after its transaction is committed.
+
+        `prepare` is called before the transaction, and `on_committed` after it, both on the writer's thread.
+        """
 
         def in_transaction(db: sqlite3.Connection) -> T:
             # Checked on the writer's thread, as this change may have been queued before the failure.
             self._raise_if_failed()
+            prepare()
             try:
                 with transaction(db):
-                    return change(db)
+                    result = change(db)
             except (OutcomeUnknown, DatabaseCorrupt) as fault:
                 self.failure = fault
                 raise
+            on_committed(result)
+            return result
 
         if self._writer is None:
             raise StoreError("this store only reads; send the change to the process that owns the file")
@@ -249,3 +283,15 @@ class SqliteStore:
 
     async def _run(self, writer: Connection, work: Callable[[sqlite3.Connection], T]) -> T:
         return await writer.run(work)
+
+
+def _report_outcomes(account_commands: Sequence[AccountCommand], outcomes: Sequence[Outcome]) -> None:
+    for account_command, outcome in zip(account_commands, outcomes, strict=True):
+        if account_command.on_committed:
+            account_command.on_committed(outcome)
+
+
+def _record(journal: Iterable[JournalRecorder], rows: list[JournalRow]) -> None:
+    """Append the rows of these calls."""
+    for recorder in journal:
+        rows += recorder()

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from minwallet.storage.errors import SchemaTooOld
-from minwallet.storage.models import Agent
-from minwallet.storage.sqlite import accounts, admin, ledger
+from minwallet.storage.models import Agent, ProtocolSecret
+from minwallet.storage.sqlite import accounts, admin, ledger, protocol_secrets
 from minwallet.storage.sqlite.connection import PRAGMAS, ReadAccess, connect, file_uri, translate_errors
 from minwallet.storage.sqlite.integrity import check_with_timeout
 from minwallet.storage.sqlite.path_checks import check_exists, check_path, check_permission
@@ -21,8 +21,8 @@ READ_NEWEST_TIME = "SELECT at_ms FROM transactions ORDER BY seq DESC LIMIT 1"
 class FileInspection(NamedTuple):
     """The findings. `pragmas` are the ones with wrong values. `newest_at_ms` is the time of the newest entry, or None.
 
-    `api_keys` and `callback_keys` are the keys that are not revoked.
-    `is_complete` is false if the time was too short to check everything.
+    `api_keys`, `callback_keys` and `protocol_secrets` are those that are not revoked; the last with their agents.
+    `sources` are the protocols of the entries. `is_complete` is false if the time was too short to check everything.
     """
 
     schema_version: int
@@ -33,7 +33,9 @@ class FileInspection(NamedTuple):
     is_complete: bool
     api_keys: list[str]
     callback_keys: list[str]
+    protocol_secrets: list[tuple[str, ProtocolSecret]]
     admins: list[str]
+    sources: list[str]
 
 
 async def inspect_file(path: Path, timeout_s: float, access: ReadAccess) -> FileInspection:
@@ -75,5 +77,7 @@ def _inspect(db: sqlite3.Connection, known: dict[str, object], *, is_complete: b
         is_complete=is_complete,
         api_keys=[key.name for key in admin.list_keys(db) if key.revoked_at_ms is None],
         callback_keys=[key.describe(agent) for agent, key in accounts.list_live_callback_keys(db)],
+        protocol_secrets=[(agent, secret) for _, agent, secret in protocol_secrets.list_live_protocol_secrets(db)],
         admins=[each.name for each in admin.list_admins(db)],
+        sources=ledger.list_sources(db),
     )

@@ -13,8 +13,8 @@ Theory of operation
 - `_check_size` detects a truncated file. SQLite detects that itself, except if there is a WAL.
 - `PRAGMA integrity_check` checks all pages and indexes, but of a whole table at once. `transactions` and `journal` grow
   with every bet, so only the other tables are checked with it in a served file.
-- `_check_rows` replaces it for these two, by ranges of `seq`. Each entry must be found through both indexes, and must
-  continue the entry before it in its account. The account's last entry must agree with the account.
+- `_check_rows` replaces it for these two, by ranges of `seq`. Each entry must be found through the indexes that
+  have it, and must continue the entry before it in its account. The account's last entry must agree with the account.
 
 This does not recompute hashes. Entries that were changed consistently are found by the audit of the hash chain
 (`ledger.audit`).
@@ -46,7 +46,8 @@ INITIAL_CPUS = os.sched_getaffinity(0) if sys.platform == "linux" else {0}
 APPEND_ONLY_TABLES = {"transactions", "journal"}
 """The tables that grow with every bet. They are checked by ranges of `seq`, all others as a whole."""
 
-# INDEXED BY makes SQLite find each row through both indexes. Selecting the hash, the last column, reads the whole row.
+# INDEXED BY makes SQLite find each row through the indexes. Selecting the hash, the last column, reads the whole row.
+# An entry without a reference is searched as well, or damage of an index that is still empty would not be noticed.
 # An entry continues the entry before it, and the account is as its last entry left it, not as an earlier one did.
 COUNT_CONSISTENT_ROWS = """
     SELECT count(t.hash) FROM transactions AS t
@@ -64,6 +65,10 @@ COUNT_CONSISTENT_ROWS = """
            SELECT 1 FROM transactions AS r INDEXED BY transactions_of_round
             WHERE r.scope_id = t.scope_id AND r.round = t.round AND r.round <> r.id AND r.seq = t.seq
        ))
+       AND (t.reference IS NOT NULL) = EXISTS (
+           SELECT 1 FROM transactions AS f INDEXED BY transactions_by_reference
+            WHERE f.scope_id = t.scope_id AND f.reference = coalesce(t.reference, '') AND f.seq = t.seq
+       )
 """
 
 READ_JOURNAL_LENGTH = "SELECT sum(length(request) + length(reply)) FROM journal WHERE seq BETWEEN ? AND ?"

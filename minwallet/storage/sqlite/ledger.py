@@ -5,10 +5,10 @@ import sqlite3
 from collections.abc import Iterable, Sequence
 
 from minwallet.ledger.audit import AccountRef
-from minwallet.ledger.decide import Account
 from minwallet.ledger.entries import Entry
-from minwallet.storage.models import ALL_ACCOUNTS, AuditPage, JournaledEntry, JournalRecord, Partition
-from minwallet.storage.sqlite import batch
+from minwallet.ledger.snapshot import Account
+from minwallet.storage.models import ALL_ACCOUNTS, AuditPage, IdScope, JournaledEntry, JournalRecord, Partition
+from minwallet.storage.sqlite.entry_rows import ENTRY_SELECT_LIST, make_entry
 from minwallet.storage.sqlite.ledger_pages import count_open_rounds, read_entries_after, read_open_bets, read_page
 from minwallet.storage.sqlite.subject import SqliteSubject, reads, writes
 
@@ -16,7 +16,7 @@ from minwallet.storage.sqlite.subject import SqliteSubject, reads, writes
 IN_PARTITION = "({account_id} % :total + :total) % :total = :number"
 
 READ_AUDIT_ROWS = f"""
-    SELECT {batch.ENTRY_SELECT_LIST.replace("hex(t.hash)", "t.hash")}
+    SELECT {ENTRY_SELECT_LIST.replace("hex(t.hash)", "t.hash")}
       FROM transactions AS t JOIN id_scopes AS p USING (scope_id)
      WHERE t.seq > :after AND {IN_PARTITION.format(account_id="t.account_id")} ORDER BY t.seq LIMIT :limit
 """  # noqa: S608 made of constants
@@ -41,12 +41,12 @@ READ_NEWEST_ENTRIES = f"""
         SELECT t.seq, t.previous_seq FROM chain JOIN transactions AS t ON t.seq = chain.previous_seq
          ORDER BY 1 DESC LIMIT ?
     )
-    SELECT {batch.ENTRY_SELECT_LIST} FROM chain JOIN transactions AS t USING (seq) JOIN id_scopes AS p USING (scope_id)
+    SELECT {ENTRY_SELECT_LIST} FROM chain JOIN transactions AS t USING (seq) JOIN id_scopes AS p USING (scope_id)
      ORDER BY t.seq DESC
 """  # noqa: S608 the columns are a constant
 
 READ_JOURNALED_ENTRY = f"""
-    SELECT {batch.ENTRY_SELECT_LIST}, j.request, j.reply
+    SELECT {ENTRY_SELECT_LIST}, j.request, j.reply
       FROM transactions AS t JOIN id_scopes AS p USING (scope_id) LEFT JOIN journal AS j USING (seq) WHERE t.seq = ?
 """  # noqa: S608 the columns are a constant
 
@@ -67,7 +67,7 @@ READ_OWNERS = """
 
 def read_entries(db: sqlite3.Connection, account_ids: Sequence[int], limit: int) -> list[Entry]:
     rows = db.execute(READ_NEWEST_ENTRIES, (json.dumps(list(account_ids)), limit))
-    return [batch.make_entry(row) for row in rows]
+    return [make_entry(row) for row in rows]
 
 
 def count_entries(db: sqlite3.Connection) -> int:
@@ -81,12 +81,22 @@ def count_missing_entries(db: sqlite3.Connection) -> int:
     return int(missing)
 
 
+def list_sources(db: sqlite3.Connection, agent: str | None = None) -> list[str]:
+    # A scope is created with its first entry. There are few of them, and millions of entries.
+    rows = db.execute(
+        "SELECT DISTINCT protocol FROM id_scopes JOIN agents USING (agent_id)"
+        " WHERE :agent IS NULL OR name = :agent ORDER BY protocol",
+        {"agent": agent},
+    )
+    return [protocol for (protocol,) in rows]
+
+
 def find_journaled_entry(db: sqlite3.Connection, seq: int) -> JournaledEntry | None:
     row = db.execute(READ_JOURNALED_ENTRY, (seq,)).fetchone()
     if row is None:
         return None
     *columns, request, reply = row
-    entry = batch.make_entry(columns)
+    entry = make_entry(columns)
     journal_record = None if request is None else JournalRecord(request, reply)
     return JournaledEntry(entry, _read_owners(db, [entry.account_id])[entry.account_id], journal_record)
 
@@ -115,6 +125,11 @@ def read_audit_page(
         db.execute("COMMIT")
 
 
+def list_id_scopes(db: sqlite3.Connection) -> list[IdScope]:
+    rows = db.execute("SELECT g.name, s.protocol, s.currency FROM id_scopes AS s JOIN agents AS g USING (agent_id)")
+    return [IdScope(*row) for row in rows]
+
+
 def _read_owners(db: sqlite3.Connection, account_ids: Iterable[int]) -> dict[int, AccountRef]:
     return {row[0]: AccountRef(*row[1:]) for row in db.execute(READ_OWNERS, (json.dumps(list(account_ids)),))}
 
@@ -124,11 +139,13 @@ class SqliteLedgerStore(SqliteSubject):
 
     count_entries = reads(count_entries)
     count_missing_entries = reads(count_missing_entries)
+    list_sources = reads(list_sources)
     read_entries = reads(read_entries)
     find_journaled_entry = reads(find_journaled_entry)
     read_page = reads(read_page)
     read_entries_after = reads(read_entries_after)
     read_open_bets = reads(read_open_bets)
     count_open_rounds = reads(count_open_rounds)
+    list_id_scopes = reads(list_id_scopes)
     read_audit_page = reads(read_audit_page)
     prune_journal = writes(prune_journal)

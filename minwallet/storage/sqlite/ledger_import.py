@@ -4,10 +4,10 @@ import sqlite3
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from minwallet.ledger.audit import AccountRef, Audit, EntryRow
-from minwallet.ledger.decide import Account
+from minwallet.ledger.audit import AccountRef, Audit
 from minwallet.ledger.entries import compute_genesis_hash
-from minwallet.storage.models import AccountRow, default_wallet_token
+from minwallet.ledger.snapshot import Account
+from minwallet.storage.models import AccountRow, ExportedEntry, IdScope, default_wallet_token
 
 ADD_AGENT = """
     INSERT INTO agents (name, wallet_token, created_at_ms) VALUES (:name, :token, :at_ms)
@@ -30,16 +30,18 @@ ADD_ACCOUNT = """
 """
 
 ADD_ID_SCOPE = """
-    INSERT INTO id_scopes (agent_id, protocol, currency) SELECT agent_id, ?, ? FROM agents WHERE name = ?
+    INSERT INTO id_scopes (agent_id, protocol, currency)
+    SELECT agent_id, :protocol, :currency FROM agents WHERE name = :agent
     RETURNING scope_id
 """
 
 # The role is not exported. A cancel has role 2. Of other entries the first with an id has role 0, the next role 1.
 ADD_ENTRY = """
     INSERT INTO transactions (seq, at_ms, account_id, previous_seq, kind, id, round, game, detail, stake, payout,
-                              amount, bonus_amount, cash_after, bonus_after, state, refusal, hash, scope_id, role)
-    SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19,
-           iif(?5 = 'cancel', 2, EXISTS (SELECT 1 FROM transactions WHERE scope_id = ?19 AND id = ?6 AND role = 0))
+                              amount, bonus_amount, cash_after, bonus_after, state, refusal, reference, hash, scope_id,
+                              role)
+    SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20,
+           iif(?5 = 'cancel', 2, EXISTS (SELECT 1 FROM transactions WHERE scope_id = ?20 AND id = ?6 AND role = 0))
 """
 
 HAS_PLAYERS = "SELECT EXISTS (SELECT 1 FROM players)"
@@ -62,37 +64,33 @@ class ImportRejected(Exception):
 def import_ledger(
     db: sqlite3.Connection,
     accounts: Iterable[AccountRow],
-    pages: Iterable[Sequence[tuple[AccountRef, EntryRow]]],
-    ids_per_currency: frozenset[str],
+    pages: Iterable[Sequence[ExportedEntry]],
     now_ms: int,
 ) -> None:
-    """Add the accounts without money, and then the entries in their order. The entries' `account_id` is ignored.
+    """Add the accounts without money, and then the entries in their order.
 
-    `ids_per_currency` are the protocols whose ids are unique per agent and currency, rather than per agent. Raise
-    ImportRejected if the data is invalid. The caller then rolls the transaction back.
+    Raise ImportRejected if the data is invalid. The caller then rolls the transaction back.
     """
     ((has_players,),) = db.execute(HAS_PLAYERS)
     if has_players:
         raise ImportRejected(["the wallet has players already; import into a new file, which --db names"])
     account_ids, expected = _add_accounts(db, accounts, now_ms)
-    scopes: dict[tuple[str, str, str], int] = {}
+    scopes: dict[IdScope, int] = {}
     audit = Audit()
     audit.register({number: owner for owner, number in account_ids.items()})
     for page in pages:
-        unknown_owners = [owner for owner, _ in page if owner not in account_ids]
+        unknown_owners = [each.owner for each in page if each.owner not in account_ids]
         if unknown_owners:
             raise ImportRejected([f"{unknown_owners[0]} has entries, and is not among the players"])
-        rows = [(*row[:2], account_ids[owner], *row[3:]) for owner, row in page]
+        rows = [(*row[:2], account_ids[owner], *row[3:]) for owner, row, _ in page]
         audit.add(rows)
         if audit.problems:
             raise ImportRejected(audit.problems)
-        for (owner, _), row in zip(page, rows, strict=True):
-            scope_key = owner.agent, row[4], owner.currency if row[4] in ids_per_currency else ""
-            if scope_key not in scopes:
-                ((scopes[scope_key],),) = db.execute(
-                    ADD_ID_SCOPE, (scope_key[1], scope_key[2], scope_key[0])
-                ).fetchall()
-            db.execute(ADD_ENTRY, (*row[:4], *row[5:], scopes[scope_key]))
+        for (owner, _, ids_per_currency), row in zip(page, rows, strict=True):
+            scope = IdScope(owner.agent, row[4], owner.currency if ids_per_currency else "")
+            if scope not in scopes:
+                ((scopes[scope],),) = db.execute(ADD_ID_SCOPE, scope._asdict()).fetchall()
+            db.execute(ADD_ENTRY, (*row[:4], *row[5:], scopes[scope]))
     found = {account.account_id: account for account in map(Account._make, db.execute(READ_BALANCES))}
     audit.finish(found.values())
     problems = audit.problems or [

@@ -13,7 +13,8 @@ from typing import Any, NamedTuple
 from minwallet.ledger.audit import AccountRef
 from minwallet.ledger.time_units import MINUTE_MS
 from minwallet.storage.queries import EntryPage, Filter, OwnedEntry
-from minwallet.storage.sqlite import batch
+from minwallet.storage.sqlite import entry_rows
+from minwallet.storage.sqlite.histories import IS_ROLLED_BACK
 
 MAX_SCANNED_ROWS = 10_000
 """The number of rows that a page searches, about 20 ms: the owners of the rows are spread all over the file."""
@@ -24,7 +25,7 @@ MAX_SCANNED_OPEN_ROWS = 5_000
 # Every source yields rows of `transactions` as `t`. CROSS JOIN fixes the order of the loops, so that no filter makes
 # SQLite scan another table.
 READ_ENTRIES = f"""
-    SELECT {batch.ENTRY_SELECT_LIST}, g.name, w.player_id, a.currency
+    SELECT {entry_rows.ENTRY_SELECT_LIST}, g.name, w.player_id, a.currency
       FROM {{source}}
       CROSS JOIN id_scopes AS p ON p.scope_id = t.scope_id
       CROSS JOIN accounts AS a ON a.account_id = t.account_id
@@ -82,19 +83,26 @@ READ_PLAYER_SEQS = """
     SELECT seq FROM chain WHERE seq BETWEEN :first AND :last LIMIT :looked_at
 """
 
-# No cancel of the bet, and no later win in its round. Three subqueries, as each can use an index.
-IS_OPEN_BET = """
+# True if the entry `c` settles the bet `t`, which is in the same round: a later win that stands, or the round's end.
+_SETTLES = f"""
+    c.account_id = t.account_id AND c.seq > t.seq
+    AND (c.kind IN ('round_end', 'round_rollback') OR (c.kind = 'win' AND NOT {IS_ROLLED_BACK.replace("t.", "c.")}))
+"""
+
+# Not cancelled, not wholly rolled back, not settled. Several subqueries, as each can use an index.
+IS_OPEN_BET = f"""
     t.kind = 'bet' AND t.state = 'applied'
     AND NOT EXISTS (SELECT 1 FROM transactions AS c WHERE c.scope_id = t.scope_id AND c.id = t.id AND c.role = 2)
+    AND NOT {IS_ROLLED_BACK}
     AND NOT EXISTS (
         SELECT 1 FROM transactions AS c WHERE c.scope_id = t.scope_id AND c.id = t.round AND c.round = c.id
-            AND c.kind = 'win' AND c.seq > t.seq AND c.account_id = t.account_id
+            AND {_SETTLES}
     )
     AND NOT EXISTS (
         SELECT 1 FROM transactions AS c WHERE c.scope_id = t.scope_id AND c.round = t.round AND c.round <> c.id
-            AND c.kind = 'win' AND c.seq > t.seq AND c.account_id = t.account_id
+            AND {_SETTLES}
     )
-"""
+"""  # noqa: S608 made of constants
 
 COUNT_OPEN_ROUNDS = f"""
     SELECT count(*) FROM (
@@ -199,7 +207,7 @@ def _select_entries(
 
 def _make_owned_entry(row: Sequence[Any]) -> OwnedEntry:
     *columns, agent, player_id, currency = row
-    return OwnedEntry(batch.make_entry(columns), AccountRef(agent, player_id, currency))
+    return OwnedEntry(entry_rows.make_entry(columns), AccountRef(agent, player_id, currency))
 
 
 def _find_last_seq(db: sqlite3.Connection, before: int | None) -> int:

@@ -8,7 +8,7 @@ from typing import Any
 
 from minwallet.ledger.reconciliation import ReportedTicket, ReportRow, Ticket, merge_rows
 from minwallet.storage.models import GameList, ReportBatch, ReportCursor
-from minwallet.storage.sqlite import batch
+from minwallet.storage.sqlite.histories import IS_ROLLED_BACK, read_rounds
 from minwallet.storage.sqlite.subject import SqliteSubject, reads, writes
 
 UPSERT_REPORT_ROWS = """
@@ -44,18 +44,20 @@ FIND_PLAYERS = """
      ORDER BY 1
 """
 
-# b is the entry that claimed the id (role 0), s the one that settled it, c the one that cancelled it.
-READ_TICKETS = """
+# b is the entry that claimed the id (role 0), s the one that settled it, c the one that cancelled it. Rollbacks and
+# ends of rounds have ids of their own, which are no tickets.
+READ_TICKETS = f"""
     WITH space AS (
         SELECT scope_id FROM id_scopes WHERE agent_id = :agent_id AND protocol = :protocol AND currency = ''
     ), asked AS (
         SELECT DISTINCT t.scope_id, t.id FROM space CROSS JOIN transactions AS t USING (scope_id)
-         WHERE t.id > :after ORDER BY t.id LIMIT :limit
+         WHERE t.id > :after AND t.kind NOT IN ('rollback', 'round_rollback', 'round_end') ORDER BY t.id LIMIT :limit
     ), parts AS (
         SELECT asked.id, coalesce(b.account_id, c.account_id) AS account_id, coalesce(b.game, s.game, '') AS game,
                coalesce(b.state, '') = 'applied' AS took_money, coalesce(b.kind, '') AS kind,
                coalesce(b.stake, 0) AS stake, coalesce(s.payout, b.payout, 0) AS payout,
-               s.seq IS NOT NULL AS is_settled, c.seq IS NOT NULL AS is_cancelled,
+               s.seq IS NOT NULL AS is_settled,
+               c.seq IS NOT NULL OR coalesce({IS_ROLLED_BACK.replace("t.", "b.")}, FALSE) AS is_cancelled,
                coalesce(b.at_ms, c.at_ms) AS opened_at_ms, coalesce(c.at_ms, s.at_ms, b.at_ms) AS moved_at_ms
           FROM asked
           LEFT JOIN transactions AS b ON b.scope_id = asked.scope_id AND b.id = asked.id AND b.role = 0
@@ -67,14 +69,14 @@ READ_TICKETS = """
            t.took_money AND t.is_cancelled, t.opened_at_ms, t.moved_at_ms
       FROM parts AS t JOIN accounts AS a USING (account_id) JOIN players AS p USING (player_key)
      ORDER BY t.id
-"""
+"""  # noqa: S608 made of constants
 
-READ_ORPHANS = """
+READ_ORPHANS = f"""
     SELECT t.account_id, t.scope_id, t.round, t.id, coalesce(t.game, ''), p.player_id, a.currency,
            0, t.payout, 1, 0, 0, t.at_ms, t.at_ms
       FROM transactions AS t JOIN accounts AS a USING (account_id) JOIN players AS p USING (player_key)
-     WHERE p.agent_id = ? AND t.state = 'orphan' ORDER BY t.seq
-"""
+     WHERE p.agent_id = ? AND t.state = 'orphan' AND NOT {IS_ROLLED_BACK} ORDER BY t.seq
+"""  # noqa: S608 made of constants
 
 
 def save_games(db: sqlite3.Connection, agent_id: int, games: GameList) -> None:
@@ -130,12 +132,11 @@ def read_tickets(db: sqlite3.Connection, agent_id: int, protocol: str, after: st
 
 def read_orphans(db: sqlite3.Connection, agent_id: int) -> list[Ticket]:
     found = db.execute(READ_ORPHANS, (agent_id,)).fetchall()
-    keys = [batch.RoundKey(account_id, scope_id, round_id) for account_id, scope_id, round_id, *_ in found]
-    rounds = batch.read_rounds(db, keys)
+    rounds = read_rounds(db, [(account_id, scope_id, round_id) for account_id, scope_id, round_id, *_ in found])
     return [
         _make_ticket(ticket)
-        for (_, _, _, *ticket), round_ in zip(found, rounds, strict=True)
-        if not round_.standing_bets
+        for account_id, scope_id, round_id, *ticket in found
+        if not rounds[account_id, scope_id, round_id].standing_bets
     ]
 
 

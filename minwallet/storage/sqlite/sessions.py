@@ -18,6 +18,21 @@ def find_session_holder(db: sqlite3.Connection, token_hash: bytes) -> SessionHol
     return SessionHolder(*row) if row else None
 
 
+def find_account_holder(db: sqlite3.Connection, agent_id: int, player_id: str, currency: str) -> SessionHolder | None:
+    row = db.execute(
+        "SELECT NULL, a.account_id, p.player_key, p.player_id, a.currency, g.agent_id, g.wallet_token"
+        "  FROM players AS p JOIN accounts AS a USING (player_key) JOIN agents AS g USING (agent_id)"
+        " WHERE p.agent_id = ? AND p.player_id = ? AND a.currency = ?",
+        (agent_id, player_id, currency),
+    ).fetchone()
+    return SessionHolder(*row) if row else None
+
+
+def has_player(db: sqlite3.Connection, agent_id: int, player_id: str) -> bool:
+    found = db.execute("SELECT 1 FROM players WHERE agent_id = ? AND player_id = ?", (agent_id, player_id))
+    return found.fetchone() is not None
+
+
 def add_session(
     db: sqlite3.Connection, account_id: int, session: NewSession, now_ms: int, *, audit: AuditEvent | None = None
 ) -> int:

@@ -8,32 +8,64 @@ and the tables store totals as text.
 """
 
 import sqlite3
+from collections.abc import Iterator
+from operator import itemgetter
 from typing import NamedTuple
 
 from minwallet.ledger.entries import Kind, State
+from minwallet.ledger.money import MAX_CENTS
 from minwallet.ledger.time_units import DAY_MS, MINUTE_MS
 from minwallet.storage.queries import CurrencyBalance, DailyTotalKey, MinuteCount, OrphanWins, Total
 from minwallet.storage.sqlite.subject import SqliteSubject, reads
 
 
 def _sum_halves(cents: str) -> str:
-    return f"sum(({cents}) >> 32), sum(({cents}) & 4294967295)"
+    """Return the SQL of the two sums, of 0 over no rows."""
+    return f"coalesce(sum(({cents}) >> 32), 0), coalesce(sum(({cents}) & 4294967295), 0)"
 
 
 def _join_halves(high: int, low: int) -> int:
     return (high << 32) + low
 
 
-# A result without a game has the game of its bet.
+# A result without a game has the game of its bet. A rollback has the kind of its target, "orphan" for a win without a
+# bet.
 AGGREGATE_ROWS = f"""
     SELECT t.at_ms / {DAY_MS}, t.scope_id, a.currency,
            iif(t.game IS NULL AND t.role = 1, (SELECT b.game FROM transactions AS b
                 WHERE b.scope_id = t.scope_id AND b.id = t.id AND b.role = 0), t.game),
-           t.kind, t.state, count(*),
+           t.kind, t.state,
+           iif(t.kind = 'rollback', (SELECT iif(b.state = 'orphan', b.state, b.kind) FROM transactions AS b
+                WHERE b.scope_id = t.scope_id AND b.id = t.reference AND b.role = 0), NULL),
+           count(*),
            {_sum_halves("t.stake")}, {_sum_halves("t.payout")}, {_sum_halves("t.amount + t.bonus_amount")}
       FROM transactions AS t CROSS JOIN accounts AS a ON a.account_id = t.account_id
-     WHERE t.seq BETWEEN ? AND ?
-     GROUP BY 1, 2, 3, 4, 5, 6
+     WHERE t.seq BETWEEN ? AND ? AND t.kind <> 'round_rollback'
+     GROUP BY 1, 2, 3, 4, 5, 6, 7
+"""  # noqa: S608 made of constants
+
+# The rollbacks of rounds, with the game of the round, and two sums over its earlier entries: of the wins without a bet,
+# and of all entries but wins. A rollback counts as its target.
+READ_ROUND_ROLLBACKS = f"""
+    WITH rollbacks AS (
+        SELECT * FROM transactions WHERE seq BETWEEN ? AND ? AND kind = 'round_rollback'
+    ), members AS (
+        SELECT r.seq AS rollback_seq, t.* FROM rollbacks AS r CROSS JOIN transactions AS t
+            ON t.scope_id = r.scope_id AND t.id = r.round AND t.round = t.id
+         WHERE t.account_id = r.account_id AND t.seq < r.seq
+        UNION ALL
+        SELECT r.seq, t.* FROM rollbacks AS r CROSS JOIN transactions AS t
+            ON t.scope_id = r.scope_id AND t.round = r.round AND t.round <> t.id
+         WHERE t.account_id = r.account_id AND t.seq < r.seq
+    )
+    SELECT r.at_ms / {DAY_MS}, r.scope_id, a.currency, max(m.game), r.state, r.amount + r.bonus_amount,
+           {_sum_halves("iif('orphan' IN (m.state, coalesce(b.state, '')), m.amount, 0)")},
+           {_sum_halves("iif('win' IN (m.kind, coalesce(b.kind, '')), 0, m.amount + m.bonus_amount)")}
+      FROM rollbacks AS r
+      CROSS JOIN accounts AS a ON a.account_id = r.account_id
+      LEFT JOIN members AS m ON m.rollback_seq = r.seq
+      LEFT JOIN transactions AS b ON b.scope_id = m.scope_id AND b.id = m.reference AND b.role = 0
+     GROUP BY r.seq
 """  # noqa: S608 made of constants
 
 COUNT_MINUTES = f"""
@@ -64,12 +96,17 @@ READ_TOTALS = f"""
      ORDER BY 1, 2, 3, 4, 5
 """  # noqa: S608 the columns are a constant
 
+# The rows that are not aggregated yet follow the totals. A rollback may be in a later row than its win.
 READ_ORPHAN_WINS = """
-    SELECT currency, orphan_wins, orphan_paid FROM totals WHERE orphan_wins > 0
+    SELECT currency, orphan_wins, orphan_paid FROM totals WHERE orphan_wins > 0 OR orphan_paid <> '0'
      UNION ALL
     SELECT a.currency, 1, t.payout FROM transactions AS t JOIN accounts AS a USING (account_id)
      WHERE t.seq > (SELECT last_seq FROM totals_progress) AND t.state = 'orphan'
-     ORDER BY 1
+     UNION ALL
+    SELECT a.currency, 0, t.amount FROM transactions AS t JOIN accounts AS a USING (account_id)
+     WHERE t.seq > (SELECT last_seq FROM totals_progress) AND t.kind = 'rollback' AND 'orphan' = (
+               SELECT b.state FROM transactions AS b
+                WHERE b.scope_id = t.scope_id AND b.id = t.reference AND b.role = 0)
 """
 
 # Run once per currency. GROUP BY would sort all accounts, which takes longer than one scan for each currency.
@@ -111,12 +148,53 @@ def aggregate_rows(db: sqlite3.Connection, limit: int) -> TotalsDelta:
     span = (after + 1, last := min(after + limit, newest))
     scopes = {row[0]: row[1:] for row in db.execute("SELECT scope_id, agent_id, protocol FROM id_scopes")}
     totals: dict[_TotalRowKey, Total] = {}
-    for day, scope_id, currency, game, kind, state, rows, s1, s2, p1, p2, m1, m2 in db.execute(AGGREGATE_ROWS, span):
+    for day, scope_id, currency, game, total in (*_sum_rows(db, span), *_split_round_rollbacks(db, span)):
         agent_id, protocol = scopes[scope_id]
-        sums = {"stake": _join_halves(s1, s2), "payout": _join_halves(p1, p2), "moved": _join_halves(m1, m2)}
         key = _TotalRowKey(day, agent_id, currency, protocol, game or "")
-        totals[key] = totals.get(key, Total()).plus(Total.from_rows(Kind(kind), State(state), rows=rows, **sums))
+        totals[key] = totals.get(key, Total()).plus(total)
     return TotalsDelta(after, last, totals, db.execute(COUNT_MINUTES, span).fetchall())
+
+
+_SubTotal = tuple[int, int, str, str | None, Total]
+"""The total of some rows, after their day, scope_id, currency and game."""
+
+
+def _sum_rows(db: sqlite3.Connection, span: tuple[int, int]) -> Iterator[_SubTotal]:
+    """Yield the totals of all rows but the rollbacks of rounds."""
+    for *key, kind, state, target, rows, s1, s2, p1, p2, m1, m2 in db.execute(AGGREGATE_ROWS, span):
+        moved = _join_halves(m1, m2)
+        total = Total.from_rows(
+            Kind(kind),
+            State(state),
+            rows=rows,
+            stake=_join_halves(s1, s2),
+            payout=_join_halves(p1, p2),
+            moved=moved,
+            taken_back=moved if target in (Kind.WIN, State.ORPHAN) else None,
+            orphan_taken_back=moved if target == State.ORPHAN else 0,
+        )
+        day, scope_id, currency, game = key
+        yield day, scope_id, currency, game, total
+
+
+def _split_round_rollbacks(db: sqlite3.Connection, span: tuple[int, int]) -> Iterator[_SubTotal]:
+    """Yield the totals of the rollbacks of rounds. Each is one net movement, of stakes returned and wins taken back."""
+    for *key, state, moved, o1, o2, s1, s2 in db.execute(READ_ROUND_ROLLBACKS, span):
+        orphan_won, staked = _join_halves(o1, o2), -_join_halves(s1, s2)
+        # It may have taken less than the wins, as a balance never becomes negative.
+        taken_back = moved - staked
+        total = Total.from_rows(
+            Kind.ROUND_ROLLBACK,
+            State(state),
+            rows=1,
+            stake=0,
+            payout=0,
+            moved=moved,
+            taken_back=taken_back,
+            orphan_taken_back=max(taken_back, -orphan_won),
+        )
+        day, scope_id, currency, game = key
+        yield day, scope_id, currency, game, total
 
 
 def save_totals(db: sqlite3.Connection, delta: TotalsDelta) -> None:
@@ -158,8 +236,16 @@ def read_minute_counts(db: sqlite3.Connection, since_ms: int) -> list[MinuteCoun
 
 
 def read_orphan_wins(db: sqlite3.Connection) -> list[OrphanWins]:
+    db.execute("BEGIN")
+    try:
+        rows = db.execute(READ_ORPHAN_WINS).fetchall()
+        (last_seq,) = db.execute("SELECT last_seq FROM totals_progress").fetchone()
+        rollbacks = list(_split_round_rollbacks(db, (last_seq + 1, MAX_CENTS)))
+    finally:
+        db.execute("COMMIT")
+    rows += [(currency, 0, total.orphan_paid) for _, _, currency, _, total in rollbacks if total.orphan_paid]
     found: dict[str, OrphanWins] = {}
-    for currency, wins, paid in db.execute(READ_ORPHAN_WINS):
+    for currency, wins, paid in sorted(rows, key=itemgetter(0)):
         total = found.get(currency, OrphanWins(currency, 0, 0))
         found[currency] = OrphanWins(currency, total.wins + wins, total.paid + int(paid))
     return list(found.values())

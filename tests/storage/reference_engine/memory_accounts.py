@@ -2,9 +2,9 @@
 
 from collections.abc import Mapping, Sequence
 
-from minwallet.ledger.decide import Account
 from minwallet.ledger.entries import compute_genesis_hash
 from minwallet.ledger.limits import UNSET
+from minwallet.ledger.snapshot import Account
 from minwallet.storage.admin_store import AuditEvent
 from minwallet.storage.models import (
     AccountBalance,
@@ -14,10 +14,12 @@ from minwallet.storage.models import (
     AccountsCreated,
     Agent,
     CallbackKey,
+    LiveSecret,
     NewAccount,
     Player,
     PlayerFilter,
     PlayerStatus,
+    ProtocolSecret,
     StatusFilter,
     make_opening_deposit,
 )
@@ -79,6 +81,44 @@ class MemoryAccountStore:
     async def read_live_callback_keys(self) -> dict[bytes, int]:
         keys = self._state.callback_keys.items()
         return {key_hash: agent_id for key_hash, (agent_id, key) in keys if key.revoked_at_ms is None}
+
+    async def add_protocol_secret(
+        self, agent_id: int, secret: ProtocolSecret, text: str, *, audit: AuditEvent | None = None
+    ) -> str | None:
+        key = (agent_id, secret.protocol, secret.fingerprint)
+        owner_ids = [
+            owner_id
+            for (owner_id, protocol, _), live in self._state.secret_texts.items()
+            if (protocol, live) == (secret.protocol, text)
+        ]
+        if owner_ids:
+            owner_id = agent_id if agent_id in owner_ids else min(owner_ids)
+            return next(each.name for each in self._state.agents if each.agent_id == owner_id)
+        self._state.protocol_secrets[key] = secret
+        self._state.secret_texts[key] = text
+        self._state.add_audit_event(audit)
+        return None
+
+    async def list_protocol_secrets(self, agent_id: int) -> list[ProtocolSecret]:
+        found = [secret for (owner_id, *_), secret in self._state.protocol_secrets.items() if owner_id == agent_id]
+        return sorted(found, key=lambda each: (each.protocol, each.created_at_ms, each.fingerprint))
+
+    async def revoke_protocol_secret(
+        self, agent_id: int, protocol: str, fingerprint: str, now_ms: int, *, audit: AuditEvent | None = None
+    ) -> None:
+        key = (agent_id, protocol, fingerprint)
+        if self._state.secret_texts.pop(key, None):
+            self._state.protocol_secrets[key] = self._state.protocol_secrets[key]._replace(revoked_at_ms=now_ms)
+            self._state.add_audit_event(audit)
+
+    async def read_live_protocol_secrets(self) -> dict[str, list[LiveSecret]]:
+        live: dict[str, list[LiveSecret]] = {}
+        for secret, agent_id, text in sorted(
+            ((self._state.protocol_secrets[key], key[0], text) for key, text in self._state.secret_texts.items()),
+            key=lambda each: (-each[0].created_at_ms, each[0].fingerprint),
+        ):
+            live.setdefault(secret.protocol, []).append(LiveSecret(agent_id, text))
+        return live
 
     async def find_account_problems(self, new_accounts: Sequence[NewAccount]) -> list[AccountProblem]:
         agents = {agent.name for agent in self._state.agents}

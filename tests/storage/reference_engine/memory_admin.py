@@ -175,6 +175,7 @@ class MemoryAdminStore:
             tuple(sorted(links.values())),
             tuple(sorted(state.keys[each].name for each in keys)),
             () if keep_keys else self._revoke_callback_keys(maker, now_ms),
+            () if keep_keys else self._revoke_protocol_secrets(maker, now_ms),
             len(opened),
             find_invited(state.admin_makers, name),
             tuple(sorted(key.name for key in state.keys.values() if not (key.created_by or key.revoked_at_ms))),
@@ -183,8 +184,7 @@ class MemoryAdminStore:
         return ended
 
     def _revoke_callback_keys(self, maker: str, now_ms: int) -> tuple[str, ...]:
-        state = self._state
-        makers = {maker, *(name_key(key.name) for key in state.keys.values() if key.created_by == maker)}
+        state, makers = self._state, self._find_makers(maker)
         agents = {agent.agent_id: agent.name for agent in state.agents}
         made = [
             (agents[agent_id], key)
@@ -195,6 +195,20 @@ class MemoryAdminStore:
             if (agents[agent_id], key) in made:
                 state.callback_keys[key.key_hash] = (agent_id, key._replace(revoked_at_ms=now_ms))
         return tuple(key.describe(agent) for agent, key in sorted(made, key=lambda each: (each[0], each[1].hint)))
+
+    def _revoke_protocol_secrets(self, maker: str, now_ms: int) -> tuple[str, ...]:
+        state, makers = self._state, self._find_makers(maker)
+        agents = {agent.agent_id: agent.name for agent in state.agents}
+        made = [key for key in state.secret_texts if state.protocol_secrets[key].created_by in makers]
+        for key in made:
+            del state.secret_texts[key]
+            state.protocol_secrets[key] = state.protocol_secrets[key]._replace(revoked_at_ms=now_ms)
+        sorted_keys = sorted(made, key=lambda each: (agents[each[0]], *each[1:]))
+        return tuple(state.protocol_secrets[key].describe(agents[key[0]]) for key in sorted_keys)
+
+    def _find_makers(self, maker: str) -> set[str]:
+        """Return the actors of the admin: the admin and the API keys that the admin made."""
+        return {maker, *(name_key(key.name) for key in self._state.keys.values() if key.created_by == maker)}
 
     async def has_credentials(self) -> bool:
         return bool(self._state.admin_sessions) or any(admin.password for admin in self._state.admins.values())

@@ -4,9 +4,9 @@ from collections.abc import Sequence
 
 from minwallet.ledger.audit import AccountRef
 from minwallet.ledger.entries import Entry, Kind, State
-from minwallet.storage.models import ALL_ACCOUNTS, AuditPage, JournaledEntry, Partition
+from minwallet.storage.models import ALL_ACCOUNTS, AuditPage, IdScope, JournaledEntry, Partition
 from minwallet.storage.queries import EntryPage, Filter, OwnedEntry
-from tests.storage.reference_engine.memory_state import IdScope, MemoryState
+from tests.storage.reference_engine.memory_state import MemoryState
 
 
 class MemoryLedgerStore:
@@ -20,6 +20,10 @@ class MemoryLedgerStore:
 
     async def count_missing_entries(self) -> int:
         return 0
+
+    async def list_sources(self, agent: str | None = None) -> list[str]:
+        owned = self._state.list_owned_entries()
+        return sorted({entry.protocol for entry, owner in owned if agent in (None, owner.agent)})
 
     async def read_entries(self, account_ids: Sequence[int], limit: int) -> list[Entry]:
         return [entry for entry in reversed(self._state.entries) if entry.account_id in account_ids][:limit]
@@ -43,7 +47,7 @@ class MemoryLedgerStore:
 
     async def read_open_bets(self, agent: str | None, before: int | None, limit: int) -> EntryPage:
         rows = self._state.list_owned_entries()
-        found = [each for each in rows if agent in (None, each.owner.agent) and _is_open_bet(each, rows)]
+        found = [each for each in rows if agent in (None, each.owner.agent) and self._is_open_bet(each, rows)]
         return _make_page(found, before, limit)
 
     async def count_open_rounds(self, newest_rows: int) -> int:
@@ -52,7 +56,7 @@ class MemoryLedgerStore:
             {
                 (find_id_scope(*each), each.entry.account_id, each.entry.round)
                 for each in rows
-                if _is_open_bet(each, rows)
+                if self._is_open_bet(each, rows)
             }
         )
 
@@ -74,11 +78,37 @@ class MemoryLedgerStore:
         }
         return AuditPage(rows, rows[-1].seq if rows else after_seq, owners, accounts if len(rows) < limit else None)
 
+    async def list_id_scopes(self) -> list[IdScope]:
+        return [IdScope(*scope) for scope in {scope for scope, _ in self._state.histories}]
+
     async def prune_journal(self, before_ms: int, limit: int) -> int:
         old = [seq for seq in sorted(self._state.journal)[:limit] if self._state.entries[seq - 1].at_ms < before_ms]
         for seq in old:
             del self._state.journal[seq]
         return len(old)
+
+    def _is_open_bet(self, bet: OwnedEntry, rows: Sequence[OwnedEntry]) -> bool:
+        """Return True if no later row reverses the bet or settles its round."""
+        entry, owner = bet
+        later_entries = [
+            other
+            for other, whose in rows
+            if other.seq > entry.seq and find_id_scope(other, whose) == find_id_scope(entry, owner)
+        ]
+        return (
+            (entry.kind, entry.state) == (Kind.BET, State.APPLIED)
+            and not any(other.kind is Kind.CANCEL and other.id == entry.id for other in later_entries)
+            and not self._state.is_reversed(entry)
+            and not any(
+                other.round == entry.round and other.account_id == entry.account_id and self._settles(other)
+                for other in later_entries
+            )
+        )
+
+    def _settles(self, entry: Entry) -> bool:
+        if entry.kind is Kind.WIN:
+            return not self._state.is_reversed(entry)
+        return entry.kind in (Kind.ROUND_END, Kind.ROUND_ROLLBACK)
 
 
 def _make_page(rows: Sequence[OwnedEntry], before: int | None, limit: int) -> EntryPage:
@@ -86,24 +116,6 @@ def _make_page(rows: Sequence[OwnedEntry], before: int | None, limit: int) -> En
     return EntryPage(found, found[-1].entry.seq if len(found) == limit else None)
 
 
-def _is_open_bet(bet: OwnedEntry, rows: Sequence[OwnedEntry]) -> bool:
-    """Return True if no later row cancels the bet or wins its round."""
-    entry, owner = bet
-    later_entries = [
-        other
-        for other, whose in rows
-        if other.seq > entry.seq and find_id_scope(other, whose) == find_id_scope(entry, owner)
-    ]
-    return (
-        (entry.kind, entry.state) == (Kind.BET, State.APPLIED)
-        and not any(other.kind is Kind.CANCEL and other.id == entry.id for other in later_entries)
-        and not any(
-            other.kind is Kind.WIN and other.round == entry.round and other.account_id == entry.account_id
-            for other in later_entries
-        )
-    )
-
-
-def find_id_scope(entry: Entry, owner: AccountRef) -> IdScope:
+def find_id_scope(entry: Entry, owner: AccountRef) -> tuple[str, str, str]:
     """Return a scope that is as narrow as the entry's or narrower. For one account's bets this makes no difference."""
     return owner.agent, entry.protocol, owner.currency

@@ -2,12 +2,12 @@
 
 from collections.abc import Sequence
 
-from minwallet.ledger.decide import TransactionHistory
 from minwallet.ledger.entries import Kind, State
 from minwallet.ledger.reconciliation import ReportedTicket, Ticket, merge_rows
+from minwallet.ledger.snapshot import TransactionHistory
 from minwallet.storage.models import GameList, ReportBatch, ReportCursor
 from tests.storage.reference_engine.memory_decisions import find_round
-from tests.storage.reference_engine.memory_state import MemoryState
+from tests.storage.reference_engine.memory_state import MemoryState, is_reversed
 
 
 class MemoryReportStore:
@@ -67,14 +67,15 @@ class MemoryReportStore:
         histories = {
             id_: history
             for (its_scope, id_), history in self._state.histories.items()
-            if its_scope == scope and id_ > after
+            if its_scope == scope and id_ > after and _is_ticket(history)
         }
         return [self._make_ticket(id_, histories[id_]) for id_ in sorted(histories)[:limit]]
 
     def _make_ticket(self, id_: str, history: TransactionHistory) -> Ticket:
-        bet, settled, cancelled = history
-        rows = [row for row in history if row]
+        bet, settled, cancelled, _ = history
+        rows = [row for row in (bet, settled, cancelled) if row]
         owner = self._state.find_owner(rows[0].account_id)
+        is_reversed_ = bet is not None and is_reversed(history, bet)
         took_money = bet is not None and bet.state is State.APPLIED
         return Ticket(
             id_,
@@ -84,8 +85,8 @@ class MemoryReportStore:
             bet.stake if bet else 0,
             settled.payout if settled else bet.payout if bet else 0,
             took_money,
-            bet is not None and took_money and bet.kind is Kind.BET and not settled and not cancelled,
-            took_money and cancelled is not None,
+            bet is not None and took_money and bet.kind is Kind.BET and not (settled or cancelled or is_reversed_),
+            took_money and (cancelled is not None or is_reversed_),
             rows[0].at_ms,
             rows[-1].at_ms,
         )
@@ -96,8 +97,16 @@ class MemoryReportStore:
             win = history.original
             if win is None or win.state is not State.ORPHAN or scope[0] != self._state.agents[agent_id - 1].name:
                 continue
+            if is_reversed(history, win):
+                continue
             owner = self._state.find_owner(win.account_id)
             if not find_round(self._state, scope, win.account_id, win.round).standing_bets:
                 times = (win.at_ms, win.at_ms)
                 found.append(Ticket(win.id, win.game or "", *owner[1:], 0, win.payout, True, False, False, *times))
         return found
+
+
+def _is_ticket(history: TransactionHistory) -> bool:
+    """Return True if the id is that of a bet, win or cancel, and not only the reference of a rollback."""
+    others = (Kind.ROLLBACK, Kind.ROUND_ROLLBACK, Kind.ROUND_END)
+    return any(entry and entry.kind not in others for entry in history[:3])

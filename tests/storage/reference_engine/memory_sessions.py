@@ -38,7 +38,7 @@ class MemorySessionStore:
 
     async def revoke_session(self, token_hash: bytes, now_ms: int, *, audit: AuditEvent | None = None) -> bool:
         holder = self._state.find_session_holder(token_hash)
-        if holder is None:
+        if holder is None or holder.session_id is None:
             return False
         return await self.revoke_player_session(holder.player_key, holder.session_id, now_ms, audit=audit)
 

@@ -3,10 +3,10 @@
 from dataclasses import dataclass, field
 
 from minwallet.ledger.audit import AccountRef
-from minwallet.ledger.decide import Account, TransactionHistory
-from minwallet.ledger.entries import Entry
+from minwallet.ledger.entries import Entry, Kind, State
 from minwallet.ledger.limits import EffectiveValue, LimitKind, LimitPeriod
 from minwallet.ledger.reconciliation import ReportRow
+from minwallet.ledger.snapshot import Account, TransactionHistory
 from minwallet.storage.admin_store import Admin, AdminSession, ApiKey, AuditEvent
 from minwallet.storage.models import (
     Agent,
@@ -15,6 +15,7 @@ from minwallet.storage.models import (
     JournalRecord,
     NewSession,
     PlayerStatus,
+    ProtocolSecret,
     ReportCursor,
     SessionHolder,
 )
@@ -71,6 +72,9 @@ class MemoryState:
     report_rows: dict[tuple[int, str, str], ReportRow] = field(default_factory=dict)
 
     callback_keys: dict[bytes, tuple[int, CallbackKey]] = field(default_factory=dict)
+    protocol_secrets: dict[tuple[int, str, str], ProtocolSecret] = field(default_factory=dict)
+    secret_texts: dict[tuple[int, str, str], str] = field(default_factory=dict)
+    """The texts of the secrets that are not revoked."""
     keys: dict[bytes, ApiKey] = field(default_factory=dict)
     admins: dict[str, Admin] = field(default_factory=dict)
     login_links: dict[bytes, AdminSession] = field(default_factory=dict)
@@ -91,18 +95,44 @@ class MemoryState:
     def find_session_holder(self, token_hash: bytes) -> SessionHolder | None:
         for session_id, session in enumerate(self.sessions, 1):
             if session.new.token_hash == token_hash:
-                account = self.accounts[session.account_id - 1]
-                player = self.players[account.player_key - 1]
-                return SessionHolder(
-                    session_id,
-                    session.account_id,
-                    account.player_key,
-                    player.player_id,
-                    account.currency,
-                    player.agent.agent_id,
-                    player.agent.wallet_token,
-                )
+                return self._make_holder(session_id, session.account_id)
         return None
+
+    def find_account_holder(self, agent_id: int, player_id: str, currency: str) -> SessionHolder | None:
+        for account_id in range(1, len(self.accounts) + 1):
+            holder = self._make_holder(None, account_id)
+            if (holder.agent_id, holder.player_id, holder.currency) == (agent_id, player_id, currency):
+                return holder
+        return None
+
+    def _make_holder(self, session_id: int | None, account_id: int) -> SessionHolder:
+        account = self.accounts[account_id - 1]
+        player = self.players[account.player_key - 1]
+        return SessionHolder(
+            session_id,
+            account_id,
+            account.player_key,
+            player.player_id,
+            account.currency,
+            player.agent.agent_id,
+            player.agent.wallet_token,
+        )
+
+    def is_reversed(self, entry: Entry) -> bool:
+        """Return True if rollbacks have reversed all of this entry."""
+        return any(is_reversed(history, entry) for history in self.histories.values() if history.original == entry)
+
+    def find_target(self, rollback: Entry) -> Entry | None:
+        """Return the entry that a rollback refers to, None if the id was never used."""
+        histories = self.histories.values()
+        return next((history.original for history in histories if rollback in history.rollbacks), None)
 
     def list_owned_entries(self) -> list[OwnedEntry]:
         return [OwnedEntry(entry, self.find_owner(entry.account_id)) for entry in self.entries]
+
+
+def is_reversed(history: TransactionHistory, entry: Entry) -> bool:
+    """Return True if rollbacks have reversed all of this entry. They refer to the first entry of its id."""
+    applied = [each for each in history.rollbacks if each.state is State.APPLIED]
+    whole = entry.payout if entry.kind is Kind.WIN else entry.stake
+    return entry == history.original and bool(applied) and sum(each.stake + each.payout for each in applied) >= whole

@@ -9,7 +9,7 @@ from minwallet.storage.admin_store import AdminStore
 from minwallet.storage.errors import CommandFault, StoreError
 from minwallet.storage.ledger_store import LedgerStore
 from minwallet.storage.limit_store import LimitStore
-from minwallet.storage.models import AccountCommand, SessionHolder
+from minwallet.storage.models import AccountCommand, JournalRecord, JournalRecorder, SessionHolder
 from minwallet.storage.report_store import ReportStore
 from minwallet.storage.session_store import SessionStore
 from minwallet.storage.totals_store import TotalsStore
@@ -44,14 +44,33 @@ class MemoryStore:
     async def dry_run(self, account_command: AccountCommand, now_ms: int) -> Outcome:
         return dry_run(self.state, account_command, now_ms)
 
-    async def apply(self, account_commands: Sequence[AccountCommand], now_ms: int) -> list[Outcome]:
+    async def find_account_holder(self, agent_id: int, player_id: str, currency: str) -> SessionHolder | None:
+        return self.state.find_account_holder(agent_id, player_id, currency)
+
+    async def has_player(self, agent_id: int, player_id: str) -> bool:
+        return any((each.agent.agent_id, each.player_id) == (agent_id, player_id) for each in self.state.players)
+
+    async def apply(
+        self, account_commands: Sequence[AccountCommand], now_ms: int, journal: Sequence[JournalRecorder] = ()
+    ) -> list[Outcome]:
         before = deepcopy(vars(self.state))
         try:
-            return [apply_command(self.state, each, now_ms) for each in account_commands]
+            outcomes = [apply_command(self.state, each, now_ms) for each in account_commands]
+            await self.write_journal(journal)
         except BaseException as error:
             # The subjects share the state object, so it gets its old content back.
             vars(self.state).update(before)
             raise CommandFault("a command could not be decided because of a bug") from error
+        for account_command, outcome in zip(account_commands, outcomes, strict=True):
+            if account_command.on_committed:
+                account_command.on_committed(outcome)
+        return outcomes
+
+    async def write_journal(self, journal: Sequence[JournalRecorder]) -> None:
+        for seq, *texts in (row for recorder in journal for row in recorder()):
+            # As a file stores them, in UTF-8.
+            record = JournalRecord(*(text.encode("utf-8", "backslashreplace").decode() for text in texts))
+            self.state.journal.setdefault(seq, record)
 
     def on_failure(self, callback: Callable[[], None]) -> None:
         """Ignore the callback."""

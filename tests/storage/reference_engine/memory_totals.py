@@ -27,18 +27,39 @@ class MemoryTotalsStore:
     ) -> Sequence[tuple[DailyTotalKey, Total]]:
         found: dict[DailyTotalKey, Total] = {}
         for entry, owner in self._state.list_owned_entries():
-            game = entry.game or self._find_bet_game(entry, owner) or ""
+            game = entry.game or self._find_round_game(entry) or self._find_bet_game(entry, owner) or ""
             key = DailyTotalKey(entry.at_ms // DAY_MS, owner.agent, owner.currency, entry.protocol, game)
-            moved = entry.amount + entry.bonus_amount
-            total = Total.from_rows(
-                entry.kind, entry.state, rows=1, stake=entry.stake, payout=entry.payout, moved=moved
-            )
+            total = self._make_total(entry)
             found[key] = found.get(key, Total()).plus(total)
         return [
             (key, total)
             for key, total in sorted(found.items())
             if since_day <= key.day < until_day and agent in (None, key.agent)
         ]
+
+    def _make_total(self, entry: Entry) -> Total:
+        moved = entry.amount + entry.bonus_amount
+        total = Total.from_rows(entry.kind, entry.state, rows=1, stake=entry.stake, payout=entry.payout, moved=moved)
+        target = self._state.find_target(entry)
+        if entry.kind is Kind.ROLLBACK and target and target.kind is Kind.WIN:
+            return Total(paid=moved, moved=moved, orphan_paid=moved if target.state is State.ORPHAN else 0)
+        if entry.kind is Kind.ROUND_ROLLBACK and entry.state is State.APPLIED:
+            earlier = [(each, self._state.find_target(each) or each) for each in self._find_round(entry)]
+            staked = -sum(each.amount + each.bonus_amount for each, source in earlier if source.kind is not Kind.WIN)
+            orphan = sum(each.amount for each, source in earlier if source.state is State.ORPHAN)
+            return total._replace(refunded=staked, paid=moved - staked, orphan_paid=max(moved - staked, -orphan))
+        return total
+
+    def _find_round(self, entry: Entry) -> list[Entry]:
+        """Return the earlier entries of the same account, protocol and round."""
+        key = (entry.account_id, entry.protocol, entry.round)
+        entries = self._state.entries[: entry.seq - 1]
+        return [each for each in entries if (each.account_id, each.protocol, each.round) == key]
+
+    def _find_round_game(self, entry: Entry) -> str | None:
+        """Return the game of the round that this entry rolls back."""
+        games = [each.game for each in self._find_round(entry) if each.game]
+        return max(games, default=None) if entry.kind is Kind.ROUND_ROLLBACK else None
 
     def _find_bet_game(self, entry: Entry, owner: AccountRef) -> str | None:
         """Return the game of a result's bet, for a result without a game."""
@@ -59,11 +80,13 @@ class MemoryTotalsStore:
         ]
 
     async def read_orphan_wins(self) -> list[OrphanWins]:
-        found: dict[str, list[int]] = {}
+        found: dict[str, OrphanWins] = {}
         for entry, owner in self._state.list_owned_entries():
-            if entry.state is State.ORPHAN:
-                found.setdefault(owner.currency, []).append(entry.payout)
-        return [OrphanWins(currency, len(found[currency]), sum(found[currency])) for currency in sorted(found)]
+            total, before = self._make_total(entry), found.get(owner.currency, OrphanWins(owner.currency, 0, 0))
+            if total.orphan_wins or total.orphan_paid:
+                wins, paid = before.wins + total.orphan_wins, before.paid + total.orphan_paid
+                found[owner.currency] = OrphanWins(owner.currency, wins, paid)
+        return [found[currency] for currency in sorted(found)]
 
     async def read_currency_balances(self) -> list[CurrencyBalance]:
         moved = Counter[str]()
