@@ -25,6 +25,15 @@ Failures. Three kinds are told apart:
   provider has to repeat the commands.
 - After the commit the outcomes are final. A bug in a callback (`on_commit`, `on_decided`) is logged and costs nothing.
 
+The journal. A provider's reply is rendered after the commit, so its journal row cannot be in the same transaction. It
+joins the next one. Without a next one, the rows are written JOURNAL_DELAY_S later, by themselves. After a crash, the
+newest entries may have no journal row.
+
+- Journal rows never fail a command. If a transaction with rows fails because of a fault in it, the same commands are
+  applied once more without the rows. The rows are then written by themselves, and lost if they fail again.
+- A fault of the file or the disk fails the commands, and their transaction's rows wait for the next one. Their number
+  is bounded by MAX_JOURNAL_CALLS.
+
 Every failure reaches the waiters as a StoreError. If the writing task itself is cancelled, all commands that it had are
 failed too, so that no waiter and no player's lock stays behind.
 """
@@ -38,7 +47,7 @@ from typing import NamedTuple
 
 from minwallet.ledger.outcomes import Outcome
 from minwallet.storage.errors import CommandFault, OutcomeUnknown, StoreError
-from minwallet.storage.models import AccountCommand
+from minwallet.storage.models import AccountCommand, JournalRecorder
 from minwallet.storage.store import Store
 
 MAX_BATCH_SIZE = 512
@@ -46,6 +55,12 @@ MAX_BATCH_SIZE = 512
 
 IDLE_TICKS = 4
 """How many turns of the event loop without a new command start a commit. They take some ten microseconds."""
+
+JOURNAL_DELAY_S = 0.05
+"""How long journal rows wait for a transaction that they can join."""
+
+MAX_JOURNAL_CALLS = 10_000
+"""The maximum of waiting journal rows. There are more than a few batches of them only while the store fails."""
 
 logger = logging.getLogger("minwallet")
 
@@ -75,6 +90,12 @@ class BatchWriter:
         self._pending: list[_Pending] = []
         self._task: asyncio.Task[None] | None = None
         self._is_contended = False
+        self._journal: list[JournalRecorder] = []
+        self._journal_timer: asyncio.TimerHandle | None = None
+        # After a fault of a transaction with journal rows, which may be theirs.
+        self._is_journal_apart = False
+        # One log line for each outage, and not for each transaction.
+        self._is_journal_failing = False
 
     def submit(self, command: AccountCommand, on_decided: Callable[[], None]) -> "asyncio.Future[Outcome]":
         """Return the future of the outcome, which fails with StoreError. Cancelling it does not stop the command.
@@ -87,6 +108,36 @@ class BatchWriter:
             self._task = asyncio.create_task(self._write_pending())
         return future
 
+    def add_to_journal(self, recorder: JournalRecorder) -> None:
+        """Record a call with the next batch, or JOURNAL_DELAY_S later. Drop it while MAX_JOURNAL_CALLS wait."""
+        if len(self._journal) >= MAX_JOURNAL_CALLS:
+            self._report_lost_calls(1, StoreError(f"more than {MAX_JOURNAL_CALLS} wait for the store"))
+            return
+        self._journal.append(recorder)
+        self._start_journal_timer()
+
+    def _start_journal_timer(self) -> None:
+        if self._journal_timer is None:
+            self._journal_timer = asyncio.get_running_loop().call_later(JOURNAL_DELAY_S, self._write_journal_soon)
+
+    def _stop_journal_timer(self) -> None:
+        if self._journal_timer is not None:
+            self._journal_timer.cancel()
+            self._journal_timer = None
+
+    def _write_journal_soon(self) -> None:
+        """Start the writing of the rows that have joined no batch so far."""
+        self._stop_journal_timer()
+        if self._task is None and self._journal:
+            self._task = asyncio.create_task(self._write_pending())
+
+    async def flush_journal(self) -> None:
+        """Wait until all journal rows so far are written, or could not be."""
+        # Twice, because rows of a batch that fails in the meantime wait again.
+        for _ in range(2):
+            self._write_journal_soon()
+            await self.drain()
+
     async def drain(self) -> None:
         """Wait until everything submitted so far has been decided."""
         while self._task is not None:
@@ -95,7 +146,10 @@ class BatchWriter:
     async def _write_pending(self) -> None:
         parts: list[Sequence[_Pending]] = []
         try:
-            while self._pending:
+            while self._pending or self._is_journal_due:
+                if not self._pending:
+                    await self._write_journal()
+                    continue
                 if self._is_contended:
                     await self._wait_for_more()
                 batch, self._pending = self._pending[:MAX_BATCH_SIZE], self._pending[MAX_BATCH_SIZE:]
@@ -104,12 +158,43 @@ class BatchWriter:
                     parts += await self._write_part(parts.pop())
                 # A command that was alone suggests low load, so the next one does not wait for others.
                 self._is_contended = len(batch) + len(self._pending) > 1
+                if self._is_journal_apart:
+                    await self._write_journal()
         finally:
             self._task = None
             # Nothing is left, unless this task was cancelled.
             for part in (*parts, self._pending):
                 _fail_part(part, StoreError("the server stopped before it wrote this command"))
             self._pending = []
+
+    @property
+    def _is_journal_due(self) -> bool:
+        """True if journal rows have waited for JOURNAL_DELAY_S: their timer is over then."""
+        return bool(self._journal) and self._journal_timer is None
+
+    async def _write_journal(self) -> None:
+        """Write the waiting journal rows by themselves. They are lost if the store fails, and the entries are not."""
+        journal, self._journal = self._journal, []
+        self._is_journal_apart = False
+        try:
+            await self._store.write_journal(journal)
+        except Exception as fault:
+            self._report_lost_calls(len(journal), fault)
+        else:
+            self._is_journal_failing = False
+
+    def _report_lost_calls(self, number: int, fault: Exception) -> None:
+        if not self._is_journal_failing:
+            self._is_journal_failing = True
+            # The failure that stops the server is logged once, by what stops it.
+            reason = "the store has failed" if fault is self._store.failure else fault
+            logger.error(
+                "the journal has no record of %d provider call%s: %s",
+                number,
+                "" if number == 1 else "s",
+                reason,
+                exc_info=None if isinstance(fault, StoreError) else fault,
+            )
 
     async def _wait_for_more(self) -> None:
         """Wait until IDLE_TICKS turns of the event loop in a row bring no new command, or the batch is full."""
@@ -122,11 +207,23 @@ class BatchWriter:
     async def _write_part(self, part: Sequence[_Pending]) -> Sequence[Sequence[_Pending]]:
         """Apply a batch or a part of one. Return its halves, the first one last, if they must be applied alone."""
         started = perf_counter()
+        journal: Sequence[JournalRecorder] = ()
+        if self._journal and not self._is_journal_apart:
+            journal, self._journal = self._journal, []
+            # Rows of the calls of this batch wait for the next one. They need no transaction of their own.
+            self._stop_journal_timer()
         try:
-            outcomes = await self._store.apply([pending.command for pending in part], self._clock_ms())
+            outcomes = await self._store.apply([pending.command for pending in part], self._clock_ms(), journal)
         except Exception as fault:
+            if journal:
+                self._journal = [*journal, *self._journal]
+                self._start_journal_timer()
             if isinstance(fault, StoreError) and not isinstance(fault, CommandFault):
                 _fail_part(part, fault)
+            elif journal:
+                # The fault may be one of these rows. So first try the commands without them.
+                self._is_journal_apart = True
+                return (part,)
             elif len(part) == 1:
                 _fail_part(part, _log_command_fault(fault))
             else:
@@ -136,6 +233,8 @@ class BatchWriter:
             _fail_part(part, OutcomeUnknown("the server stopped during a commit"))
             raise
         else:
+            if journal:
+                self._is_journal_failing = False
             _call_back(partial(self._on_commit, len(part), perf_counter() - started))
             for pending, outcome in zip(part, outcomes, strict=True):
                 _call_back(pending.on_decided)

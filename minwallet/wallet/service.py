@@ -3,8 +3,11 @@
 Theory of operation. A provider call takes these steps, and each may end it:
 
 1. Admission: above the limit of calls in flight it is rejected (`Unavailable`).
-2. Session: the token identifies the account. An unknown token is an outcome, `SessionUnknown`.
-3. Disk: while free space is low, a new bet is rejected. A retry is still answered, by a dry run of the decision.
+2. Account: the session's token identifies it. Without a token, the agent, the player and the currency do, if the
+   caller is known to be the agent's provider. An unknown account is an outcome, `Unauthenticated`, and so is a request
+   that contradicts its session.
+3. Disk: while free space is low, a new bet is rejected, alone or in a group. A retry is still answered, by a dry run of
+   the decision.
 4. Lock: the command waits for the earlier ones of its player.
 5. Batch: it joins the next transaction. The store reads the snapshot, decides and writes in that transaction, so no
    decision depends on something read before.
@@ -21,14 +24,15 @@ Invariants kept here:
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Self
 
-from minwallet.ledger.commands import Bet, BetWin, Command, Query
-from minwallet.ledger.outcomes import Applied, Outcome, Refused, SessionUnknown
+from minwallet.ledger.commands import Bet, BetWin, Command, Group, Query
+from minwallet.ledger.entries import Entry, Refusal
+from minwallet.ledger.outcomes import Applied, GroupApplied, Outcome, Refused, Unauthenticated
 from minwallet.storage.errors import StoreError
-from minwallet.storage.models import AccountCommand, SessionHolder
+from minwallet.storage.models import AccountCommand, JournalRecorder, SessionHolder
 from minwallet.storage.store import Store
 from minwallet.wallet.admission import MAX_IN_FLIGHT, ConcurrencyLimiter
 from minwallet.wallet.backup_status import BackupStatus
@@ -37,12 +41,35 @@ from minwallet.wallet.callback_keys import CallbackKeys
 from minwallet.wallet.disk_space import DiskSpaceMonitor
 from minwallet.wallet.feed import CommitNotifier, LedgerFeed
 from minwallet.wallet.locks import PlayerLocks
+from minwallet.wallet.protocol_secrets import ProtocolSecrets
 from minwallet.wallet.sessions import SessionCache
 
 
 def clock_ms() -> int:
     """Return the current time in ms since 1970 UTC."""
     return time.time_ns() // 1_000_000
+
+
+def list_new_entries(outcome: Outcome | Unauthenticated) -> Sequence[Entry]:
+    """Return the entries that a command wrote, or that it would write after a dry run."""
+    if isinstance(outcome, Applied):  # nearly always, and faster than a pattern
+        return (outcome.entry,)
+    match outcome:
+        case Refused(entry=Entry() as entry):
+            return (entry,)
+        case GroupApplied(outcomes):
+            return [each.entry for each in outcomes if isinstance(each, Applied)]
+        case _:
+            return ()
+
+
+def _contains_bet(command: Command) -> bool:
+    return isinstance(command, (Bet, BetWin)) or (
+        isinstance(command, Group) and any(map(_contains_bet, command.commands))
+    )
+
+
+OnOutcome = Callable[[SessionHolder, Outcome], None]
 
 
 class Unavailable(StoreError):
@@ -76,6 +103,7 @@ class Wallet:
         self.backup_status = BackupStatus(clock_ms)
         self._session_cache = SessionCache(store)
         self.callback_keys = CallbackKeys(store)
+        self.protocol_secrets = ProtocolSecrets(store)
         self.commit_notifier = CommitNotifier()
         self.feed = LedgerFeed(store, self.commit_notifier)
         self._on_commit = on_commit
@@ -102,11 +130,20 @@ class Wallet:
         ids_per_currency: bool,
         wallet_token: str | None = None,
         agent_id: int | None = None,
-        journal: Callable[[Outcome], tuple[str, str]] | None = None,
-    ) -> tuple[Outcome | SessionUnknown, SessionHolder | None]:
-        """Execute a provider's command for the holder of `token`. Return the outcome and the holder.
+        player_id: str = "",
+        currency: str = "",
+        on_committed: OnOutcome | None = None,
+    ) -> tuple[Outcome | Unauthenticated, SessionHolder | None]:
+        """Execute a provider's command for the account that the call names. Return the outcome and the holder.
 
-        With `wallet_token` or `agent_id`, only that agent's sessions are known. `journal` is as in AccountCommand.
+        - `token`: the session's token. If it is "", the account is that of `player_id` and `currency` at `agent_id`,
+          which must be known from a secret: a signature or a callback key.
+        - `wallet_token`, `agent_id`: only this agent's sessions and players are known.
+        - `player_id`, `currency`: what the request says about the account of its session, "" if it says nothing.
+        - `on_committed`: called after the commit, as in AccountCommand. It is not called for a query, or while disk
+          space is low.
+
+        Return Unauthenticated and None if there is no such account.
         Raise Unavailable if too many calls are in flight, or for a new bet while disk space is low.
         """
         limiter = self._limiter
@@ -114,15 +151,25 @@ class Wallet:
             raise Unavailable("too many calls in flight")
         limiter.in_flight += 1
         try:
-            holder = await self._session_cache.find(token)
-            if (
-                holder is None
-                or wallet_token not in (None, holder.wallet_token)
-                or agent_id not in (None, holder.agent_id)
-            ):
-                return SessionUnknown(), None
+            holder = await (
+                self._session_cache.find(token) if token else self._find_account(agent_id, player_id, currency)
+            )
+            if not isinstance(holder, SessionHolder):
+                return Unauthenticated(holder or Refusal.SESSION_UNKNOWN), None
+            if wallet_token not in (None, holder.wallet_token) or agent_id not in (None, holder.agent_id):
+                return Unauthenticated(Refusal.SESSION_UNKNOWN if token else Refusal.PLAYER_UNKNOWN), None
+            if player_id not in ("", holder.player_id):
+                return Unauthenticated(Refusal.PLAYER_MISMATCH), None
+            if currency not in ("", holder.currency):
+                return Unauthenticated(Refusal.CURRENCY_MISMATCH), None
             account_command = AccountCommand(
-                command, protocol, holder.account_id, holder.session_id, ids_per_currency, journal, self._settle_ms
+                command,
+                protocol,
+                holder.account_id,
+                holder.session_id,
+                ids_per_currency,
+                self._settle_ms,
+                on_committed=partial(on_committed, holder) if on_committed else None,
             )
             if not limiter.try_acquire(holder.player_key):
                 raise Unavailable("too many calls in flight for one player")
@@ -133,17 +180,28 @@ class Wallet:
         finally:
             limiter.in_flight -= 1
 
+    async def _find_account(self, agent_id: int | None, player_id: str, currency: str) -> SessionHolder | Refusal:
+        """Return the account that a call without a session names, or why there is none."""
+        # A player's id is no secret, and a wallet token is none either: each launch URL has it.
+        if agent_id is None or not player_id:
+            return Refusal.SESSION_UNKNOWN
+        holder = await self._session_cache.find_account(agent_id, player_id, currency)
+        if holder is not None:
+            return holder
+        has_player = await self._session_cache.has_player(agent_id, player_id)
+        return Refusal.CURRENCY_MISMATCH if has_player else Refusal.PLAYER_UNKNOWN
+
     async def _execute_admitted(self, account_command: AccountCommand, player_key: int) -> Outcome:
         if isinstance(account_command.command, Query):
             return await self.store.dry_run(account_command, self.clock_ms())
-        if self.disk_space.shortage and isinstance(account_command.command, (Bet, BetWin)):
+        if self.disk_space.shortage and _contains_bet(account_command.command):
             return await self._replay_only(account_command)
         return await self.submit(account_command, player_key)
 
     async def _replay_only(self, account_command: AccountCommand) -> Outcome:
         """Return the outcome of a command that writes nothing, such as a retry. Raise Unavailable for any other."""
         outcome = await self.store.dry_run(account_command, self.clock_ms())
-        if isinstance(outcome, (Applied, Refused)) and outcome.entry:
+        if list_new_entries(outcome):
             raise Unavailable(self.disk_space.shortage)
         return outcome
 
@@ -152,6 +210,14 @@ class Wallet:
         # The lock is released by the batch writer once the command is decided, not by this coroutine.
         await self.locks.acquire(player_key)
         return await self._batch_writer.submit(account_command, partial(self.locks.release, player_key))
+
+    def add_to_journal(self, recorder: JournalRecorder) -> None:
+        """Store the requests and replies of entries soon, with the next commit or shortly after."""
+        self._batch_writer.add_to_journal(recorder)
+
+    async def flush_journal(self) -> None:
+        """Wait until the journal has all requests and replies so far."""
+        await self._batch_writer.flush_journal()
 
     def _handle_commit(self, commands: int, seconds: float) -> None:
         self.commit_notifier.notify()
@@ -166,3 +232,4 @@ class Wallet:
         while len(self.locks):
             await self._batch_writer.drain()
             await asyncio.sleep(0)
+        await self._batch_writer.flush_journal()

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from minwallet.ledger.commands import Balance, Bet, Command, Deposit
-from minwallet.ledger.outcomes import Applied, BalanceShown, Outcome, SessionUnknown
-from minwallet.storage.models import OPERATOR_PROTOCOL, AccountCommand, NewAccount
+from minwallet.ledger.outcomes import Applied, BalanceShown, Outcome, Unauthenticated
+from minwallet.storage.models import OPERATOR_PROTOCOL, AccountCommand, JournalRecorder, NewAccount
 from minwallet.storage.sqlite import SqliteStore
 from minwallet.wallet.admission import MAX_IN_FLIGHT, MAX_PER_PLAYER
 from minwallet.wallet.service import Unavailable, Wallet
@@ -26,9 +26,11 @@ class GatedStore(SqliteStore):
 
     gate: asyncio.Event
 
-    async def apply(self, orders: Sequence[AccountCommand], now_ms: int) -> list[Outcome]:
+    async def apply(
+        self, orders: Sequence[AccountCommand], now_ms: int, journal: Sequence[JournalRecorder] = ()
+    ) -> list[Outcome]:
         await self.gate.wait()
-        return await super().apply(orders, now_ms)
+        return await super().apply(orders, now_ms, journal)
 
 
 @asynccontextmanager
@@ -50,20 +52,20 @@ async def open_wallet(db: Path) -> AsyncIterator[tuple[Wallet, GatedStore]]:
             store.gate.set()
 
 
-def execute_for(wallet: Wallet, player: int, command: Command) -> Coroutine[None, None, Outcome | SessionUnknown]:
-    async def run() -> Outcome | SessionUnknown:
+def execute_for(wallet: Wallet, player: int, command: Command) -> Coroutine[None, None, Outcome | Unauthenticated]:
+    async def run() -> Outcome | Unauthenticated:
         outcome, _ = await wallet.execute(f"token{player}", command, "wallet-v2", ids_per_currency=True)
         return outcome
 
     return run()
 
 
-def start_bets(wallet: Wallet, player: int, number: int) -> list["asyncio.Task[Outcome | SessionUnknown]"]:
+def start_bets(wallet: Wallet, player: int, number: int) -> list["asyncio.Task[Outcome | Unauthenticated]"]:
     ids = (str(player * 10_000 + turn) for turn in range(number))
     return [asyncio.create_task(execute_for(wallet, player, Bet(id_, 1, id_))) for id_ in ids]
 
 
-async def count_outcomes(tasks: Sequence["asyncio.Task[Outcome | SessionUnknown]"]) -> Counter[str]:
+async def count_outcomes(tasks: Sequence["asyncio.Task[Outcome | Unauthenticated]"]) -> Counter[str]:
     results = await asyncio.gather(*tasks, return_exceptions=True)
     return Counter(type(each).__name__ for each in results)
 

@@ -7,9 +7,22 @@ from pathlib import Path
 
 import pytest
 
-from minwallet.ledger.commands import Balance, Bet, BetWin, Cancel, Command, Deposit, Settle, Win
+from minwallet.ledger.commands import (
+    Balance,
+    Bet,
+    BetWin,
+    Cancel,
+    Command,
+    Deposit,
+    EndRound,
+    Group,
+    Rollback,
+    RollbackRound,
+    Settle,
+    Win,
+)
 from minwallet.ledger.entries import Refusal
-from minwallet.ledger.outcomes import Applied, BalanceShown, Outcome, Refused, Replayed, SessionUnknown
+from minwallet.ledger.outcomes import Applied, BalanceShown, GroupApplied, Outcome, Refused, Replayed, Unauthenticated
 from minwallet.storage.errors import DiskFull
 from minwallet.storage.models import OPERATOR_PROTOCOL, AccountCommand, NewAccount
 from minwallet.storage.sqlite import SqliteStore
@@ -21,7 +34,7 @@ pytestmark = pytest.mark.anyio
 TOKEN = "token_of_ann"
 MIN_FREE_BYTES = 1000
 
-ExecuteCommand = Callable[[str, Command], Awaitable[Outcome | SessionUnknown]]
+ExecuteCommand = Callable[[str, Command], Awaitable[Outcome | Unauthenticated]]
 
 
 class LimitedDiskStore(SqliteStore):
@@ -41,7 +54,7 @@ async def open_wallet(db: Path) -> AsyncIterator[tuple[Wallet, LimitedDiskStore,
     await store.accounts.create_accounts([NewAccount("default", "ann", "USD", 100, 0, session)], 0)
     async with Wallet(store, min_free_bytes=MIN_FREE_BYTES) as wallet:
 
-        async def call(protocol: str, command: Command) -> Outcome | SessionUnknown:
+        async def call(protocol: str, command: Command) -> Outcome | Unauthenticated:
             outcome, _ = await wallet.execute(TOKEN, command, protocol, ids_per_currency=protocol == "wallet-v2")
             return outcome
 
@@ -59,6 +72,7 @@ async def test_new_bets_are_rejected_while_space_is_low(db: Path) -> None:
             ("wallet-v2", Bet("2", 1000, "2")),
             ("vela", Bet("1", 10, "1")),
             ("vela", BetWin("2", 10, 20)),
+            ("wallet-v2", Group((Win("8", 5), Bet("9", 10, "9")))),
         ):
             with pytest.raises(Unavailable, match="new bets are rejected"):
                 await call(protocol, command)
@@ -84,8 +98,13 @@ async def test_all_other_commands_are_applied_while_space_is_low(db: Path) -> No
             ("wallet-v2", Cancel("4")),
             ("vela", Settle("1", 5)),
             ("vela", Cancel("2")),
+            ("vela", Rollback("9", "77")),
+            ("vela", RollbackRound("8", "1")),
+            ("vela", EndRound("7", "7")),
         ):
-            assert isinstance(await call(protocol, command), Applied)
+            assert isinstance(await call(protocol, command), Applied), command
+        wins = Group((Win("5", 1), Win("6", 1)))
+        assert isinstance(await call("wallet-v2", wins), GroupApplied)
         assert isinstance(await wallet.submit(AccountCommand(Deposit("r", 5), OPERATOR_PROTOCOL, 1), 1), Applied)
 
 
@@ -106,6 +125,21 @@ async def test_a_decided_bet_is_replayed_while_space_is_low(db: Path) -> None:
             (Bet("3", 10, "3"), Refusal.CANCELLED),
         ):
             assert await call("wallet-v2", command) == Refused(refusal, 90, 0)
+
+
+async def test_a_decided_group_is_replayed_while_space_is_low(db: Path) -> None:
+    """A group with a bet is like a bet: its retry is answered, and one with a new bet is rejected as a whole."""
+    async with open_wallet(db) as (wallet, store, call):
+        group = Group((Bet("1", 10, "1"), Win("2", 5, "1")))
+        first = await call("wallet-v2", group)
+        assert isinstance(first, GroupApplied)
+        store.simulated_free_bytes = 0
+        await wallet.disk_space.check()
+        again = await call("wallet-v2", group)
+        assert isinstance(again, GroupApplied)
+        assert all(isinstance(each, Replayed) for each in again.outcomes)
+        with pytest.raises(Unavailable):
+            await call("wallet-v2", Group((Win("3", 5), *group.commands, Bet("4", 1, "4"))))
 
 
 async def test_a_shortage_is_logged_once(db: Path, caplog: pytest.LogCaptureFixture) -> None:

@@ -14,7 +14,7 @@ from minwallet.ledger.commands import Bet, MoneyCommand
 from minwallet.ledger.outcomes import Applied, Outcome
 from minwallet.operations.verify import verify_ledger
 from minwallet.storage.errors import CommandFault, ConstraintViolation, OutcomeUnknown, StoreError
-from minwallet.storage.models import AccountCommand, NewAccount
+from minwallet.storage.models import AccountCommand, JournalRecorder, NewAccount
 from minwallet.storage.sqlite import SqliteStore
 from minwallet.storage.sqlite.connection import Connection
 from minwallet.wallet.service import Wallet
@@ -36,11 +36,13 @@ class InstrumentedStore(SqliteStore):
         self.apply_started = asyncio.Event()
         self.fault: StoreError | None = None
 
-    async def apply(self, orders: Sequence[AccountCommand], now_ms: int) -> list[Outcome]:
+    async def apply(
+        self, orders: Sequence[AccountCommand], now_ms: int, journal: Sequence[JournalRecorder] = ()
+    ) -> list[Outcome]:
         self.batches.append([order.account_id for order in orders])
         self.apply_started.set()
         await self.gate.wait()
-        return await super().apply(orders, now_ms)
+        return await super().apply(orders, now_ms, journal)
 
     async def _run(self, writer: Connection, work: Callable[[sqlite3.Connection], T]) -> T:
         if self.fault:

@@ -1,4 +1,7 @@
-"""The state machine run against a wallet in this process: everything from the wire's bytes to the file is real."""
+"""The state machine run against a wallet in this process: everything from the wire's bytes to the file is real.
+
+The commands that neither wallet-v2 nor vela has are given to the wallet as they are.
+"""
 
 import asyncio
 import tempfile
@@ -9,20 +12,23 @@ import pytest
 from hypothesis import settings
 from hypothesis.stateful import rule
 
+from minwallet.ledger.commands import Command
+from minwallet.ledger.outcomes import Outcome, Unauthenticated
 from minwallet.ledger.time_units import DAY_MS
 from minwallet.operations.dispatch import execute
 from minwallet.operations.errors import OperationFailure
 from minwallet.operations.requests import OperationRequest, Reply
 from minwallet.operations.verify import verify_ledger
-from minwallet.protocols.wire import AccountHolder, Call
+from minwallet.protocols.wire import AccountHolder, Call, HttpRequest, HttpResponse
 from minwallet.storage.sqlite import SqliteStore
 from minwallet.wallet.service import Wallet
-from tests.wallet.wallet_state_machine import SETTLE_MS, START_MS, WalletStateMachine, populate
+from tests.wallet.reversal_rules import ReversalRules
+from tests.wallet.wallet_state_machine import SETTLE_MS, START_MS, populate
 
 pytestmark = pytest.mark.long
 
 
-class InProcessWallet(WalletStateMachine):
+class InProcessWallet(ReversalRules):
     """Each history has its own file; its wallet is restarted at random."""
 
     agent = "here"
@@ -46,13 +52,14 @@ class InProcessWallet(WalletStateMachine):
         self.store = self.runner.run(start())
         self.wallet = Wallet(self.store, lambda: self.now_ms, settle_ms=SETTLE_MS)
 
-    def send_call(self, account_index: int, protocol: str, operation: str, raw: bytes) -> bytes:
+    def send_call(self, account_index: int, protocol: str, request: HttpRequest) -> HttpResponse:
         del account_index  # whose call it is, its token says
         wire_protocol = self.protocols[protocol]
-        call = wire_protocol.parse(operation, raw)
+        (operation,) = {route.operation for route in wire_protocol.routes if route.path == request.path}
+        call = wire_protocol.parse(request, operation)
         assert isinstance(call, Call), call
 
-        async def execute() -> bytes:
+        async def execute() -> HttpResponse:
             outcome, bearer = await self.wallet.execute(
                 call.token, call.command, wire_protocol.name, ids_per_currency=wire_protocol.ids_per_currency
             )
@@ -60,6 +67,9 @@ class InProcessWallet(WalletStateMachine):
             return wire_protocol.render(call, outcome, holder, self.now_ms)
 
         return self.runner.run(execute())
+
+    def execute_command(self, token: str, command: Command) -> Outcome | Unauthenticated:
+        return self.runner.run(self.wallet.execute(token, command, "third", ids_per_currency=False))[0]
 
     def execute_request(self, request: OperationRequest) -> Reply | None:
         reply = self.runner.run(execute(self.wallet, request, "a test"))

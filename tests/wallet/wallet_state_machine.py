@@ -26,6 +26,7 @@ from minwallet.operations.requests import (
     Transfer,
 )
 from minwallet.protocols.registry import load_protocol
+from minwallet.protocols.wire import HttpRequest, HttpResponse
 from minwallet.storage.models import NewAccount, PlayerStatus
 from minwallet.storage.sqlite import SqliteStore
 from minwallet.wallet.sessions import build_new_session
@@ -90,8 +91,8 @@ class WalletStateMachine(RuleBasedStateMachine):
         """Start, with the accounts that `populate` makes for `self.agent`."""
         raise NotImplementedError
 
-    def send_call(self, account_index: int, protocol: str, operation: str, raw: bytes) -> bytes:
-        """Return the wallet's response to these bytes."""
+    def send_call(self, account_index: int, protocol: str, request: HttpRequest) -> HttpResponse:
+        """Return the wallet's response to this request."""
         raise NotImplementedError
 
     def execute_request(self, request: OperationRequest) -> Reply | None:
@@ -118,7 +119,7 @@ class WalletStateMachine(RuleBasedStateMachine):
         self.protocols = {name: load_protocol(name) for name in ("wallet-v2", "vela")}
         self.transfer_count = 0
         self.limit_periods: dict[tuple[int, LimitKind], LimitPeriod] = {}
-        self.newest_ids = {"wallet-v2": 3, "vela": 3}
+        self.newest_ids = {"wallet-v2": 3, "vela": 3, "third": 3}
         self.tokens = {
             (place, live): initial_token(self.agent, place, live)
             for place in range(len(ACCOUNTS))
@@ -135,8 +136,9 @@ class WalletStateMachine(RuleBasedStateMachine):
             self.newest_ids[protocol] += 1
         return self.newest_ids[protocol] - max(offset - 1, 0)
 
-    def call_wallet(self, account_index: int, protocol: str, operation: str, raw: bytes) -> ExpectedAnswer:
-        answer = self.protocols[protocol].parse_response(self.send_call(account_index, protocol, operation, raw))
+    def call_wallet(self, account_index: int, protocol: str, request: HttpRequest) -> ExpectedAnswer:
+        answer = self.protocols[protocol].parse_response(self.send_call(account_index, protocol, request))
+        assert isinstance(answer.code, int)
         return (answer.code, answer.balance, answer.balance2)
 
     def call_wallet_v2(
@@ -144,12 +146,15 @@ class WalletStateMachine(RuleBasedStateMachine):
     ) -> ExpectedAnswer:
         given = {name: value for name, value in fields.items() if value is not None}
         body = {"code": self.tokens[account_index, session_state], "type": operation, "game": 1, **given}
-        return self.call_wallet(account_index, "wallet-v2", "", json.dumps(body).encode())
+        return self.call_wallet(
+            account_index, "wallet-v2", HttpRequest("POST", "/wallet", body=json.dumps(body).encode())
+        )
 
     def call_vela(self, account_index: int, session_state: str, operation: str, **fields: object) -> ExpectedAnswer:
         given = {name: value for name, value in fields.items() if value is not None}
         query = urlencode({"access_token": self.tokens[account_index, session_state], **given})
-        return self.call_wallet(account_index, "vela", operation, query.encode())
+        (path,) = [each.path for each in self.protocols["vela"].routes if each.operation == operation][:1]
+        return self.call_wallet(account_index, "vela", HttpRequest("GET", path, query.encode()))
 
     @rule(seat=account_indexes, live=session_states, back=new_or_used_ids, stake=amounts, in_round=round_offsets)
     def bet(self, seat: int, live: str, back: int, stake: int, in_round: int | None) -> None:
