@@ -32,10 +32,10 @@ from starlette.types import ASGIApp
 
 from minwallet.config import Settings, parse_duration
 from minwallet.ledger.time_units import HOUR_MS
+from minwallet.operations.access_requests import AdminLink
 from minwallet.operations.dispatch import execute
 from minwallet.operations.errors import OperationFailure
 from minwallet.operations.maintenance import check_not_lost, run_aggregation, run_backups, run_pruning
-from minwallet.operations.requests import AdminLink
 from minwallet.setting_sources import SettingsError
 from minwallet.storage.actors import SERVER_START
 from minwallet.storage.database_files import copy_owner
@@ -187,6 +187,7 @@ async def _run_server(
     ) as wallet:
         await wallet.disk_space.check()
         await wallet.callback_keys.refresh()
+        await wallet.protocol_secrets.refresh()
         provider_url = base_url + settings.callback_prefix
         extra_pages = pages(wallet, provider_url)
         config.app = create_app(wallet, settings, log, metrics=metrics, recent_calls=recent_calls, pages=extra_pages)
@@ -227,6 +228,7 @@ def _background_work(
     yield run_pruning(store, settings.journal_days, wallet.clock_ms)
     yield run_aggregation(store)
     yield wallet.callback_keys.run()
+    yield wallet.protocol_secrets.run()
     yield store.finish_check()
     yield wallet.disk_space.run()
     yield sweep_timeouts(server.server_state.connections)

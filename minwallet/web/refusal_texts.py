@@ -4,6 +4,9 @@ from minwallet.ledger.entries import Refusal
 
 REFUSAL_TEXTS = {
     Refusal.SESSION_UNKNOWN: "the session does not exist",
+    Refusal.PLAYER_UNKNOWN: "the agent has no player with this id",
+    Refusal.PLAYER_MISMATCH: "the session belongs to another player than the call says",
+    Refusal.CURRENCY_MISMATCH: "the player has another currency than the call says",
     Refusal.CANCELLED: "the bet was cancelled before",
     Refusal.ID_TAKEN: "the id was already used",
     Refusal.NOT_A_BET: "the id belongs to a win",

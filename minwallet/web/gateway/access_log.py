@@ -5,8 +5,8 @@ only parsed values: operation, player, transaction id, outcome, duration, addres
 contains no URL, header or body, so a token in an unexpected place cannot reach the log. `web.request_log` writes the
 lines of all other requests.
 
-A transaction id is a number in both built-in protocols, and may be any text in another one. JSON escapes it. On a
-terminal a text with a space, a quote or a control character is in quotes and escaped, so that it stays one column.
+A transaction id is a number in both built-in protocols, and may be any text without control characters in another one.
+JSON escapes it. On a terminal a text with a space or a quote is in quotes and escaped, so that it stays one column.
 
 The lines of one turn of the event loop are written together, because calls of one batch end together. A failing log
 never fails a call.

@@ -4,7 +4,7 @@ from starlette.routing import Route
 from starlette.types import ASGIApp
 
 from minwallet.config import Settings
-from minwallet.protocols.registry import PROTOCOLS, load_protocol
+from minwallet.protocols.registry import list_protocols, load_protocol
 from minwallet.wallet.service import Wallet
 from minwallet.web.gateway.access_log import AccessLog, LogStream
 from minwallet.web.gateway.asgi import StaticRouter
@@ -23,8 +23,8 @@ def create_provider_router(
     provider: list[Route] = []
     below_agent_keys: list[Route] = []
     token_limiter, addresses = UnknownTokenLimiter(), ClientAddresses(settings.forwarded_allow)
-    protocols = {name: load_protocol(name) for name in PROTOCOLS}
-    access_logs = {name: AccessLog(log, name) for name in (*PROTOCOLS, UNKNOWN_PROTOCOL)}
+    protocols = {name: load_protocol(name) for name in list_protocols()}
+    access_logs = {name: AccessLog(log, name) for name in (*protocols, UNKNOWN_PROTOCOL)}
     for name, protocol in protocols.items():
         gateway = Gateway(
             protocol,

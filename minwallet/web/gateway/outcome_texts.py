@@ -1,9 +1,10 @@
-"""The outcome of a provider call in words, for the access log, the recorded calls and the metrics."""
+"""A provider call and its outcome in words, for the access log, the recorded calls and the metrics."""
 
 from starlette.types import Scope
 
-from minwallet.ledger.outcomes import Applied, BalanceShown, Outcome, Refused, Replayed, SessionUnknown
-from minwallet.web.gateway.asgi import AGENT_ID
+from minwallet.ledger.commands import Authenticate, Balance, Command, Group
+from minwallet.ledger.entries import Refusal
+from minwallet.ledger.outcomes import Applied, BalanceShown, GroupApplied, Outcome, Refused, Replayed, Unauthenticated
 from minwallet.web.refusal_texts import REFUSAL_TEXTS
 
 COMPRESSIONS = ("gzip", "deflate", "br", "zstd")
@@ -16,18 +17,32 @@ def find_compression(scope: Scope) -> str:
     return known and f"the body is compressed (Content-Encoding: {known}); the wallet reads plain JSON"
 
 
-def describe_outcome(outcome: Outcome | SessionUnknown, scope: Scope) -> tuple[str, str]:
+def describe_outcome(outcome: Outcome | Unauthenticated, *, has_token: bool, is_of_agent: bool) -> tuple[str, str]:
     """Return the outcome in one fixed word, for the access log and the label of the metrics, and the reason of a
     refusal, "" for a success."""
     match outcome:
         case Applied():
             return str(outcome.entry.state), ""
+        case GroupApplied(outcomes):
+            return ("applied" if any(isinstance(each, Applied) for each in outcomes) else "replayed"), ""
         case BalanceShown():
             return "shown", ""
         case Replayed():
             return "replayed", ""
-        case SessionUnknown(refusal):
-            is_of_agent = AGENT_ID in scope or "wallet_token" in scope["path_params"]
-            return str(refusal), f"no session {'of this agent ' if is_of_agent else ''}has this token"
-        case Refused(refusal):
+        case Unauthenticated(Refusal.SESSION_UNKNOWN) if has_token:
+            return "session_unknown", f"no session {'of this agent ' if is_of_agent else ''}has this token"
+        case Unauthenticated(Refusal.SESSION_UNKNOWN):
+            return "session_unknown", "without a token a call needs a signature, or an agent's callback key in its path"
+        case Unauthenticated(refusal) | Refused(refusal):
             return str(refusal), REFUSAL_TEXTS[refusal]
+
+
+def find_transaction_id(command: Command) -> str:
+    """Return the id of the command, of a group that of its first one, "" for a query."""
+    match command:
+        case Balance() | Authenticate():
+            return ""
+        case Group(commands):
+            return commands[0].id
+        case _:
+            return command.id

@@ -7,11 +7,12 @@ Rules
 =====
 
 1. To record a call is one append. Request and reply are kept as bytes, and become texts when somebody reads them.
-2. No token and no key is in a text. `redact` of the protocol replaces the token of a call with a session. Of another
+2. No token, key or signature is in a text, and no header. `redact` of the protocol replaces the token of a call with a
+   known account. Of another
    request, `mask_values` shows names and numbers only. A path shows words of the protocol only.
 3. Calls that were turned away at the door are in a list of their own: a wrong key, an unknown path, an address that is
-   not allowed, too many unknown tokens. Anybody can make these, so they must not displace the calls of the provider. A
-   caller behind the door has the key or an allowed address, or neither is set.
+   not allowed, too many unknown tokens, a wrong signature. Anybody can make these, so they must not displace the calls
+   of the provider. A caller behind the door has the key or an allowed address, or neither is set.
 4. The memory is bounded: MAX_CALLS and MAX_TURNED_AWAY calls, and MAX_TEXT_BYTES of each request and each reply. A
    longer request with a session becomes text immediately, because its token must not be cut in two before it is found.
    Every other one is cut first, so that a stranger's long request costs nothing.
@@ -27,8 +28,9 @@ from itertools import islice
 from typing_extensions import TypedDict  # pydantic requires this one before Python 3.12
 
 from minwallet.operations.timestamps import format_iso
-from minwallet.protocols.wire import Call, WireProtocol
-from minwallet.web.gateway.redaction import mask_values
+from minwallet.protocols.wire import Call, HttpRequest, WireProtocol
+from minwallet.web.gateway.protocol_guard import run_guarded
+from minwallet.web.gateway.redaction import hide_signature, mask_values
 
 MAX_CALLS, MAX_TURNED_AWAY = 2000, 500
 
@@ -50,15 +52,16 @@ logger = logging.getLogger("minwallet")
 class RecordedCall:
     """One provider call. The gateway fills it in on the way of the call, so that recording costs no second object.
 
-    `protocol` is None for a path that no protocol has. `raw` is the request, b"" if it was not read. `call` is None if
+    `protocol` is None for a path that no protocol has. `request` is None if it was not read. `call` is None if
     the request was not parsed, or no session was found for it. `agent_id` is None if neither a session nor a key names
-    the agent.
+    the agent. `signature` is the right signature of a signed call.
     """
 
     __slots__ = (
         "address",
         "agent_id",
         "at_ms",
+        "body",
         "call",
         "method",
         "number",
@@ -67,18 +70,19 @@ class RecordedCall:
         "path",
         "player",
         "protocol",
-        "raw",
+        "query",
         "reason",
         "reply",
+        "request",
         "request_text",
         "seconds",
+        "signature",
         "transaction",
     )
 
     at_ms: int
     number: int
     agent_id: int | None
-    transaction: str
     outcome: str
     reason: str
     seconds: float
@@ -90,9 +94,11 @@ class RecordedCall:
         self.method = method
         self.path = path
         self.operation = operation
-        self.player = ""
+        self.player = self.transaction = self.signature = ""
         self.call: Call | None = None
-        self.raw = b""
+        self.request: HttpRequest | None = None
+        """The whole request on its way. Afterwards `query` and `body` have what is kept of it."""
+        self.query = self.body = b""
         self.request_text = ""
         """The rendered request, once it is rendered."""
 
@@ -129,12 +135,11 @@ class RecentCalls:
         call.transaction = call.transaction[:MAX_ID_LENGTH]
         if len(call.reply) > MAX_TEXT_BYTES:
             call.reply = _cut(call.reply.decode(errors="replace")).encode()
-        if len(call.raw) > MAX_TEXT_BYTES and call.call:
-            call.request_text = _cut(_render_request(call))
-            call.raw, call.call = b"", None
-        elif len(call.raw) > MAX_TEXT_BYTES:
-            # Without the last number: it may be a part of one that is too long to be shown.
-            call.raw = call.raw[:MAX_TEXT_BYTES].rstrip(b"+-.0123456789") + CUT_OFF_BYTES
+        if request := call.request:
+            # Without the headers and the path, which may be long.
+            call.query, call.body, call.request = request.query, request.body, None
+            if len(call.query) > MAX_TEXT_BYTES or len(call.body) > MAX_TEXT_BYTES:
+                _shorten(call)
         (self._turned_away if is_turned_away else self._calls).append(call)
 
     def read(
@@ -184,18 +189,32 @@ def _render_call(call: RecordedCall) -> ProviderCall:
 def _render_request(call: RecordedCall) -> str:
     """Return the request as one line, without its token."""
     head = f"{call.method} {call.path}"
-    if call.protocol is None or not call.raw:
+    found = call.body or call.query
+    if call.protocol is None or not found:
         return head
     if call.call is None:
-        raw = call.raw.removesuffix(CUT_OFF_BYTES)
-        content = mask_values(raw, call.protocol.operations) + (CUT_OFF if len(raw) < len(call.raw) else "")
+        raw = found.removesuffix(CUT_OFF_BYTES)
+        content = mask_values(raw, call.protocol.operations) + (CUT_OFF if len(raw) < len(found) else "")
     else:
         try:
-            content = call.protocol.redact(call.call, call.raw, call.at_ms)
+            request = HttpRequest(call.method, call.path, call.query, call.body)
+            redacted = run_guarded(call.protocol.redact, call.call, request, call.at_ms)
+            content = hide_signature(call.signature, redacted)
         except Exception:
             logger.exception("a provider call cannot be shown because of a bug; please report this traceback")
             content = NOT_RENDERED
-    return f"{head}{'?' if call.protocol.method == 'GET' else ' '}{' '.join(content.splitlines())}"
+    return f"{head}{' ' if call.body else '?'}{' '.join(content.splitlines())}"
+
+
+def _shorten(call: RecordedCall) -> None:
+    """Replace a long request by the beginning of its text, or of its bytes; see rule 4."""
+    if call.call:
+        call.request_text = _cut(_render_request(call))
+        call.query, call.body, call.call = b"", b"", None
+        return
+    # Without the last number: it may be a part of one that is too long to be shown.
+    query, body = (raw[:MAX_TEXT_BYTES].rstrip(b"+-.0123456789") + CUT_OFF_BYTES for raw in (call.query, call.body))
+    call.query, call.body = (b"", body) if call.body else (query, b"")
 
 
 def _cut(text: str) -> str:

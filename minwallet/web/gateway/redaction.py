@@ -7,23 +7,46 @@ in a field of another name, in a number, or as its whole body. So `mask_values` 
 import re
 from collections.abc import Collection
 
+from minwallet.protocols.wire import REDACTED, contains_token
+
 MASKED = "…"
 """The text in place of a value that may be a secret."""
+
+SIGNATURE = "SIGNATURE"
+"""The word that replaces a signature. Somebody who has it could try passwords that a provider may have chosen."""
 
 _PART = re.compile(r'"(?P<text>(?:[^"\\]|\\.)*)"?|(?P<word>[^\s{}\[\]:,"=&]+)')
 _NAME_FOLLOWS = re.compile(r"\s*[:=]")
 _NAME = re.compile(r"[A-Za-z_]{1,20}", re.ASCII)
 _NUMBER = re.compile(r"[+-]?[0-9]{1,20}(?:\.[0-9]{1,20})?", re.ASCII)
-_SECRET_NAME = re.compile(r"\Acode\Z|token|key|secret|session|sid", re.IGNORECASE)
+_SECRET_NAME = re.compile(r"\Acode\Z|token|key|secret|session|sid|sign|hash|hmac|mac\Z|pass|auth|[%\\]", re.IGNORECASE)
+"""Matches the names of secrets, and each name with an escape, which may be such a name too."""
 _JSON_WORDS = ("true", "false", "null")
 
 
 def mask_values(raw: bytes, operations: Collection[str]) -> str:
-    """Return a JSON body or a query with its field names, numbers and operations; other values become MASKED.
+    """Return a JSON body, a form or a query with its names, numbers and operations; other values become MASKED.
 
     A number is masked too if the field's name is that of a secret.
     """
-    text, has_secret_name = raw.decode(errors="replace"), False
+    text = raw.decode(errors="replace")
+    is_json = text.lstrip().startswith(("{", "[", '"'))
+    return (
+        _mask_json(text, operations) if is_json else "&".join(_mask_field(each, operations) for each in text.split("&"))
+    )
+
+
+def _mask_field(field: str, operations: Collection[str]) -> str:
+    name, separator, value = field.partition("=")
+    if not separator:
+        name, value = "", name
+    is_shown = not value or (_is_harmless(value, operations) and not _SECRET_NAME.search(name))
+    shown_name = name if not name or _NAME.fullmatch(name) else MASKED
+    return f"{shown_name}{separator}{value if is_shown else MASKED}"
+
+
+def _mask_json(text: str, operations: Collection[str]) -> str:
+    has_secret_name = False
 
     def mask(part: re.Match[str]) -> str:
         nonlocal has_secret_name
@@ -32,12 +55,34 @@ def mask_values(raw: bytes, operations: Collection[str]) -> str:
         if _NAME_FOLLOWS.match(text, part.end()):
             # Once for each name: a list of a thousand numbers may follow a long one.
             has_secret_name = bool(_SECRET_NAME.search(value))
-            shown = value if _NAME.fullmatch(value) else MASKED
+            # JSON quotes its names. A word before a colon may be a part of a value.
+            shown = value if is_quoted and _NAME.fullmatch(value) else MASKED
         elif is_quoted:
             shown = value if value in operations or not value else MASKED
         else:
-            is_harmless = value in _JSON_WORDS or value in operations or _NUMBER.fullmatch(value)
-            shown = value if is_harmless and not has_secret_name else MASKED
+            shown = value if _is_harmless(value, operations) and not has_secret_name else MASKED
         return f'"{shown}"' if is_quoted else shown
 
     return _PART.sub(mask, text)
+
+
+def _is_harmless(value: str, operations: Collection[str]) -> bool:
+    return value in _JSON_WORDS or value in operations or bool(_NUMBER.fullmatch(value))
+
+
+def hide_signature(signature: str, text: str) -> str:
+    """Return the text with SIGNATURE in place of the signature, in any spelling; "" stands for no signature."""
+    if not signature:
+        return text
+    if signature in text:
+        return text.replace(signature, SIGNATURE)
+    # A signature in a header, the usual case, is not in the text. To compile a pattern takes long.
+    if not contains_token(signature, text.replace("\\/", "/")):
+        return text
+    spellings = (rf"(?:\\?{re.escape(each)}|%{ord(each):02x}|\\u{ord(each):04x})" for each in signature)
+    return re.sub("".join(spellings), SIGNATURE, text, flags=re.IGNORECASE)
+
+
+def hide_token_in_path(token: str, path: str) -> str:
+    """Return the path with REDACTED in place of a token that is a part of it."""
+    return "/".join(REDACTED if part == token else part for part in path.split("/"))

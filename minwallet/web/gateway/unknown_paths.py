@@ -48,9 +48,9 @@ class PathExplainer:
 
     def __init__(self, protocols: Iterable[WireProtocol], callback_key: str) -> None:
         self._patterns = [
-            (protocol, operation, path, path.strip("/").split("/"))
+            (protocol, route.operation, route.path, route.path.strip("/").split("/"))
             for protocol in protocols
-            for path, operation in protocol.routes.items()
+            for route in protocol.routes
         ]
         # The longest first, so that `/wallet/{wallet_token}` is found before a shorter path with the same end.
         self._patterns.sort(key=lambda each: len(each[3]), reverse=True)

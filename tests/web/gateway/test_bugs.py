@@ -12,12 +12,12 @@ from typing import Any, TextIO
 import httpx2
 import pytest
 
-from minwallet.protocols.registry import PROTOCOLS
-from minwallet.web.gateway.gateway import UNRECORDED
+from minwallet.web.gateway.journal import UNRECORDED
 from tests import support
+from tests.protocol_package import installed
 from tests.support import Server, running_server
 from tests.web.backoffice.admin_client import AdminClient
-from tests.web.gateway.broken_server import BUGS, TEST_PROTOCOLS
+from tests.web.gateway.broken_server import BUGS, write_packages
 from tests.web.scraper import Scraper
 
 pytestmark = pytest.mark.anyio
@@ -26,14 +26,21 @@ PLAYERS, TURNS, REPEATS = 40, 12, 3
 
 
 @pytest.fixture
-def broken_server(db: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
+def packages(tmp_path: Path) -> Path:
+    """Return a folder with the packages of the protocols `chatty` and `bare`."""
+    return write_packages(tmp_path / "packages")
+
+
+@pytest.fixture
+def broken_server(db: Path, packages: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
     """Yield a server with the bugs, a player for each of them, and 40 other players, each with 100.00."""
 
     def start_broken(
         arguments: Sequence[object], *, stderr: TextIO, env: Mapping[str, str], wrapper: Sequence[str]
     ) -> subprocess.Popen[str]:
         command = [*wrapper, sys.executable, "-m", "tests.web.gateway.broken_server", *map(str, arguments)]
-        return subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=stderr, env=dict(env), text=True)
+        environment = {**env, "PYTHONPATH": str(packages)}
+        return subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=stderr, env=environment, text=True)
 
     monkeypatch.setattr(support, "start_minwallet", start_broken)
     with running_server(db) as server:
@@ -85,6 +92,10 @@ async def test_a_bug_costs_its_own_call_only(broken_server: Server) -> None:
         "RecursionError",
         "UnicodeDecodeError",
         "CancelledError",
+        "SystemExit",
+        "KeyboardInterrupt",
+        "the header b'a' has an invalid character",
+        "the status 204 cannot be",
     ):
         assert any(name in traceback for traceback in tracebacks), name
     assert len(tracebacks) == len(set(tracebacks)), "a traceback is repeated"
@@ -95,9 +106,9 @@ async def test_a_text_chosen_by_a_caller_is_no_label_and_no_part_of_a_log_line(b
     """A protocol with the operation in the body and with text ids: each call is one line of valid JSON, and unknown
     operations are one label."""
     server = broken_server
-    evil = 'x","player":"admin"}\n{"at":"'
+    evil = 'x","player":"admin"}\u2028{"at":"'
     calls: list[dict[str, object]] = [{"op": f"made_up_{n}"} for n in range(50)]
-    calls += [{"op": evil}, {"op": "bet", "id": evil, "token": "token_good_0"}]
+    calls += [{"op": f"{evil}\n"}, {"op": "bet", "id": evil, "token": "token_good_0"}]
     for call in calls:
         assert server.http.post("/chatty", json=call).status_code == 200
     lines = [line for line in server.read_log().splitlines() if '"protocol":"chatty"' in line]
@@ -109,42 +120,43 @@ async def test_a_text_chosen_by_a_caller_is_no_label_and_no_part_of_a_log_line(b
     assert "made_up" not in metrics.text
 
 
-def test_a_protocol_that_no_caller_can_use_is_told_in_a_sentence(
-    broken_server: Server, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_protocol_that_no_caller_can_use_is_told_in_a_sentence(broken_server: Server, packages: Path) -> None:
     """Commands name the protocol and the fault. The pages show the rest, and the log has the fault. An id may be any
     text, and stays on its line of every output."""
-    server, cli, evil = broken_server, broken_server.cli, 'a "b"\nc=d'
-    for name, target in TEST_PROTOCOLS.items():
-        monkeypatch.setitem(PROTOCOLS, name, target)
+    server, cli, evil = broken_server, broken_server.cli, 'a "b"\u2028c=d'
     server.http.post("/bare/bet", json={"op": "bet", "id": evil, "token": "token_good_0"})
     cli("agent", "set", "default", "--game-url", "https://games.example")
-    (*_, entry) = cli.read_entries("good_0")
-    cannot = "minwallet: protocol 'bare' cannot"
-    for command, error in (
-        (
-            "trigger bet --player good_0 --protocol bare",
-            f"{cannot} build the call 'bet': NotImplementedError: no requests",
-        ),
-        (f"replay {entry['seq']}", f"{cannot} rebuild the call of entry {entry['seq']}: KeyError: "),
-        ("launch good_0 --game 1 --protocol bare", f"{cannot} build a launch URL: NotImplementedError"),
-        (
-            "trigger win --player good_0 --protocol bare",
-            "minwallet: protocol 'bare' has no call 'win'; use --protocol ",
-        ),
-    ):
-        result = cli.run(*command.split())
-        assert (result.code, result.out) == (2 if "win" in command else 1, ""), result
-        assert result.err.startswith(error)
-        assert len(result.err.splitlines()) == 1
+    with installed(packages):
+        (*_, entry) = cli.read_entries("good_0")
+        cannot = "minwallet: protocol 'bare' cannot"
+        for command, error in (
+            (
+                "trigger bet --player good_0 --protocol bare",
+                f"{cannot} build the call 'bet': its package does not implement this",
+            ),
+            (f"replay {entry['seq']}", f"{cannot} rebuild the call of entry {entry['seq']}: KeyError: "),
+            (
+                "launch good_0 --game 1 --protocol bare",
+                f"{cannot} build a launch URL: its package does not implement this",
+            ),
+            (
+                "trigger win --player good_0 --protocol bare",
+                "minwallet: protocol 'bare' has no call 'win'; use --protocol ",
+            ),
+        ):
+            result = cli.run(*command.split())
+            assert (result.code, result.out) == (2 if "win" in command else 1, ""), result
+            assert result.err.startswith(error)
+            assert len(result.err.splitlines()) == 1
     admin_client = AdminClient(server)
     with closing(admin_client.http):
         page = admin_client.get_page("/admin/agents/default")
-        assert "This protocol cannot build one." in page
-        assert "This protocol has no request of a balance." in page
+        assert "This protocol builds none." in page
+        assert "minwallet trigger bet --player PLAYER --protocol bare" in page
         admin_client.get_page(f"/admin/transactions/{entry['seq']}")
         admin_client.get_page("/admin/calls")
-    assert "protocol 'bare' cannot build a launch URL" in server.read_log()
+    # A method that a package leaves out is no bug.
+    assert "launch URL" not in server.read_log()
     call_line = cli.run("calls", "--limit", 1).out.splitlines()
     assert len(call_line) == 1
     assert call_line[0].endswith(f"good_0 id {json.dumps(evil)}")

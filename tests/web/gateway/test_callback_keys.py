@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from tests.support import Server, running_server
+from tests.web.gateway.test_journal import wait_for_journal
 
 GLOBAL_KEY = "key_of_all_agents_0123456789"
 
@@ -163,7 +164,7 @@ def test_a_key_may_equal_the_first_part_of_a_path(db: Path, key: str) -> None:
             assert post(server, f"/{prefix}/wallet/default", token, **bet, id=2 * number + 1)["result"] == 1
             assert get_status(server, f"/{prefix}/api/bet") == 200
         assert server.http.post("/wallet", json={}).status_code == 404
-        shown = [server.cli("show", seq)["request"] for seq in (2, 3, 4, 5)]
+        shown = [wait_for_journal(server.cli, seq)[0] for seq in (2, 3, 4, 5)]
         assert [request.split(" ")[1] for request in shown] == ["/wallet", "/wallet/default"] * 2
 
 

@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 
 from minwallet.ledger.commands import Bet
+from minwallet.ledger.outcomes import Applied
 from minwallet.ledger.time_units import DAY_MS
-from minwallet.storage.models import AccountCommand, JournalRecord, NewAccount
+from minwallet.storage.models import AccountCommand, JournalRow, NewAccount
 from minwallet.storage.sqlite import SqliteStore
 from tests.support import TIMEOUT_S, InProcessCli, Server, running_server
 
@@ -16,6 +17,16 @@ from tests.support import TIMEOUT_S, InProcessCli, Server, running_server
 def read_journal(cli: InProcessCli, seq: int) -> tuple[str | None, str | None]:
     shown = cli("show", seq)
     return shown["request"], shown["reply"]
+
+
+def wait_for_journal(cli: InProcessCli, seq: int) -> tuple[str, str]:
+    """Return the record of a call. It is written after the reply."""
+    deadline = time.monotonic() + TIMEOUT_S
+    while True:
+        request, reply = read_journal(cli, seq)
+        if request is not None and reply is not None:
+            return request, reply
+        assert time.monotonic() < deadline, "the call is not recorded"
 
 
 def test_request_and_reply_are_stored_verbatim(server: Server) -> None:
@@ -28,8 +39,11 @@ def test_request_and_reply_are_stored_verbatim(server: Server) -> None:
     query = f"ticket_id=72&total_bet=100&unknown=%20&access_token={token}"
     asked = server.http.get(f"/api/bet?{query}")
     _, first, second = cli.read_entries(player)
-    assert read_journal(cli, first["seq"]) == (f"POST /wallet/default {body.replace(token, 'TOKEN')}", answered.text)
-    assert read_journal(cli, second["seq"]) == (f"GET /api/bet?{query.replace(token, 'TOKEN')}", asked.text)
+    assert wait_for_journal(cli, first["seq"]) == (
+        f"POST /wallet/default {body.replace(token, 'TOKEN')}",
+        answered.text,
+    )
+    assert wait_for_journal(cli, second["seq"]) == (f"GET /api/bet?{query.replace(token, 'TOKEN')}", asked.text)
 
 
 def test_a_retry_adds_nothing_and_changes_nothing(server: Server) -> None:
@@ -43,8 +57,7 @@ def test_a_retry_adds_nothing_and_changes_nothing(server: Server) -> None:
     server.wallet_v2(type="bet", bet=1, id=81, game=1, code=token)
     entries = cli.read_entries(player)
     assert [entry["id"] for entry in entries[1:]] == ["81", "82"]
-    _, reply = read_journal(cli, entries[2]["seq"])
-    assert reply is not None
+    _, reply = wait_for_journal(cli, entries[2]["seq"])
     assert '"err_code":105' in reply
 
 
@@ -89,12 +102,14 @@ async def file_with_old_journal(db: Path, anyio_backend: object) -> Path:
     now_ms = int(time.time() * 1000)
     store = await SqliteStore.open(db, create=True)
     await store.accounts.create_accounts([NewAccount("default", "ann", "USD", 10_000, 0)], now_ms)
+    rows: list[JournalRow] = []
     for age, numbers in ((31, range(1500)), (29, range(1500, 1600))):
         for number in numbers:
-            bet = AccountCommand(
-                Bet(str(number), 1, str(number)), "wallet-v2", 1, journal=lambda _: JournalRecord("q", "a")
-            )
-            await store.apply([bet], now_ms - age * DAY_MS)
+            bet = AccountCommand(Bet(str(number), 1, str(number)), "wallet-v2", 1)
+            (outcome,) = await store.apply([bet], now_ms - age * DAY_MS)
+            assert isinstance(outcome, Applied)
+            rows.append(JournalRow(outcome.entry.seq, "q", "a"))
+    await store.write_journal([lambda: rows])
     await store.close()
     return db
 

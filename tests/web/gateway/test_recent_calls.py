@@ -9,7 +9,7 @@ import pytest
 
 from minwallet.ledger.commands import Bet
 from minwallet.protocols.registry import load_protocol
-from minwallet.protocols.wire import Call
+from minwallet.protocols.wire import Call, HttpRequest
 from minwallet.web.gateway.recent_calls import (
     CUT_OFF,
     MAX_CALLS,
@@ -186,7 +186,8 @@ def test_a_rejected_address_is_named_with_the_setting(db: Path) -> None:
 def build_call(transaction: str, raw: bytes = b"", *, reason: str = "", reply: bytes = b"{}") -> RecordedCall:
     call = RecordedCall(load_protocol("wallet-v2"), "POST", "/wallet", "bet")
     call.at_ms, call.seconds, call.agent_id, call.address = 0, 0.001, 1, "127.0.0.1"
-    call.transaction, call.raw, call.reply = transaction, raw, reply
+    call.request = HttpRequest("POST", "/wallet", body=raw, headers=[(b"x-secret", b"secret_token")])
+    call.transaction, call.reply = transaction, reply
     call.outcome, call.reason = "malformed" if reason else "applied", reason
     call.call = None if reason else Call("bet", "secret_token", Bet(transaction, 1, transaction, "1"))
     return call
@@ -258,6 +259,13 @@ async def test_a_protocol_that_cannot_redact_shows_nothing(caplog: pytest.LogCap
         ("access_token=123&total_bet=1%30", "access_token=…&total_bet=…"),
         ("code=s3cret&type=bet", "code=…&type=…"),
         ("s3cret", "…"),
+        ("", ""),
+        ("player=bob&sign=123&amount=12.50&type=bet&x", "player=…&sign=…&amount=12.50&type=…&…"),
+        ("token=alice:abc&n=5", "token=…&n=5"),
+        ("%74oken=12&a+b=1&n=-1", "…=…&…=1&n=-1"),
+        ('{"\\u0074oken": 12, "n": 1}', '{"…": …, "n": 1}'),
+        ('{"a": abc:def}', '{"a": …:…}'),
+        ('<call player="bob" token="s3cret"/>', "…=…"),
         ('"s3cret', '"…"'),
         ("<code>s3cret</code>", "…"),
     ],
