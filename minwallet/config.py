@@ -95,6 +95,10 @@ class Settings(BaseModel):
     )
     backup_keep: int = Field(48, ge=1, le=1_000_000, description="the number of automatic backups to keep")
 
+    plugins: str = Field(
+        "", description="the folder with protocol packages; by default minwallet.d beside the one file, if it exists"
+    )
+
     @field_validator("callback_allow", mode="before")
     @classmethod
     def _parse_networks(cls, value: object) -> object:
@@ -144,15 +148,15 @@ class Settings(BaseModel):
         # The lock file is beside the wallet file. Two names of one file must not have two locks.
         return resolve_link(path)
 
-    @field_validator("backup_to")
+    @field_validator("backup_to", "plugins")
     @classmethod
-    def _resolve_backup_folder(cls, folder: str) -> str:
+    def _resolve_folder(cls, folder: str) -> str:
         """Return the absolute path, which means the same to a server and to `doctor` in another folder."""
         _refuse_home_folder(folder)
         try:
             return str(Path(folder).absolute()) if folder else ""
         except OSError:
-            return folder  # the current folder is deleted; creating the backup folder fails later
+            return folder  # the current folder is deleted; using the folder fails later
 
     @model_validator(mode="after")
     def _validate_proxy_trust(self) -> Self:
@@ -233,8 +237,8 @@ class Settings(BaseModel):
     def require_protection(self) -> None:
         """Raise SettingsError if the server would listen on a public address without protection.
 
-        The protocols do not sign requests. Without a callback key or an allow list, any caller with a token could move
-        money. See also `require_readable_files`.
+        Not every protocol signs its requests. Without a callback key or an allow list, any caller with a token could
+        move money. See also `require_readable_files`.
         """
         self.require_readable_files()
         has_allow_list = self.callback_allow and all(network.prefixlen for network in self.callback_allow)

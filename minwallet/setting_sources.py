@@ -53,7 +53,7 @@ ENVIRONMENT, ENV_FILE, TOML_FILE = "environment", ".env", "minwallet.toml"
 PROTECTIONS = ("callback_key", "callback_allow")
 """The settings without which strangers can call the provider endpoints."""
 
-PATHS = ("db", "backup_to")
+PATHS = ("db", "backup_to", "plugins")
 """The settings that are paths."""
 
 MIN_PREFIX_SIMILARITY = 0.85

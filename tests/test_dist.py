@@ -18,7 +18,9 @@ import httpx2
 import pytest
 
 from minwallet import __version__
+from minwallet.testing import TemporaryWallet
 from tests.docs.doc_runner import can_run_pages, run_page
+from tests.orbit_package import ORBIT_FOLDER, build_wheel, play_orbit
 from tests.pythons import find_supported
 from tests.support import ROOT, TIMEOUT_S, CommandResult, clean_environment
 
@@ -178,6 +180,47 @@ def test_it_measures_with_a_server_of_its_own(program: PexProgram) -> None:
     """`bench` starts the program again from the file."""
     result = program.run("bench", "--seconds", 1, "--players", 10, "--json")
     assert result.json["bets"] > 0
+
+
+def test_the_built_in_protocols_are_found_by_their_entry_points(program: PexProgram) -> None:
+    """The metadata of minwallet's own package is inside."""
+    found = program.run("protocols", "--json").json["protocols"]
+    assert [(each["name"], each["distribution"]) for each in found] == [
+        ("vela", "minwallet"),
+        ("wallet-v2", "minwallet"),
+    ]
+
+
+@pytest.fixture
+def plugins(program: PexProgram) -> Iterator[Path]:
+    """Yield the empty folder `minwallet.d` beside the file, and remove it after the test."""
+    folder = program.path.with_name("minwallet.d")
+    folder.mkdir()
+    yield folder
+    shutil.rmtree(folder)
+
+
+def test_a_wheel_in_the_folder_beside_it_plays(program: PexProgram, plugins: Path) -> None:
+    """The example package takes signed calls: bets, retries, bad signatures, a wrong player, a rollback."""
+    wheel = build_wheel(ORBIT_FOLDER, plugins)
+    found = {each["name"]: each["place"] for each in program.run("protocols", "--json").json["protocols"]}
+    assert found["orbit"] == str(wheel)
+    with TemporaryWallet(program.environment, program=[str(program.path)]) as wallet:
+        play_orbit(wallet)
+
+
+def test_a_new_package_in_the_folder_plays(program: PexProgram, plugins: Path) -> None:
+    """`protocol new` writes it there. A broken wheel beside it stops nothing."""
+    (plugins / "broken.whl").write_text("text")
+    assert program.run("protocol", "new", "pico", "--path", plugins / "pico").code == 0
+    found = {each["name"] for each in program.run("protocols", "--json").json["protocols"]}
+    assert found == {None, "pico", "vela", "wallet-v2"}
+    assert program.run("--db", "new.db", "player", "add", "alice", "--currency", "USD", "--balance", 100).code == 0
+    token = program.run("--db", "new.db", "session", "open", "alice").out.strip()
+    with program.running("--db", "new.db", "serve", "--port", 0) as said, _open_client(_read_address(said)) as http:
+        bet = {"op": "bet", "token": token, "id": 1, "amount": 500}
+        assert http.post("/pico", json=bet).json() == {"ok": True, "balance": 9500}
+    assert program.run("--db", "new.db", "verify").code == 0
 
 
 def test_without_a_python_the_error_names_the_supported_ones(program: PexProgram, tmp_path: Path) -> None:

@@ -14,7 +14,8 @@ from typer.core import TyperCommand, TyperGroup
 from minwallet import __version__
 from minwallet.cli.main import app
 from minwallet.config import Settings
-from minwallet.protocols.registry import OPERATOR_SERVICES, PROTOCOLS, load_protocol
+from minwallet.protocols.packages import find_own_packages
+from minwallet.protocols.registry import load_protocol
 from tests.support import ROOT
 
 pytestmark = pytest.mark.long
@@ -150,10 +151,13 @@ def test_each_dependency_has_its_reason() -> None:
         assert len(line.partition("#")[2].strip()) > 10, line
 
 
-def test_a_protocol_is_one_file_and_one_line() -> None:
-    """Every protocol of the registry loads, under its own name."""
-    assert {load_protocol(name).name for name in PROTOCOLS} == set(PROTOCOLS)
-    shared = {"__init__", "operator_service", "registry", "wire"}
+def test_each_module_of_protocols_is_shared_or_a_protocol() -> None:
+    """The entry points name every protocol, and a protocol its operator service. No module is left over."""
+    shared = {"__init__", "operator_service", "packages", "parsing", "protocol_checks", "registry", "wire"}
     files = {path.stem for path in (ROOT / "minwallet/protocols").glob("*.py")} - shared
-    targets = [*PROTOCOLS.values(), *OPERATOR_SERVICES.values()]
-    assert files == {target.partition(":")[0].rpartition(".")[2] for target in targets}
+    services = [load_protocol(each.protocol).operator_service for each in find_own_packages()]
+    modules = [
+        *(each.entry_point.module for each in find_own_packages()),
+        *(path.partition(":")[0] for path in services if path),
+    ]
+    assert files == {module.rpartition(".")[2] for module in modules}

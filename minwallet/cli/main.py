@@ -31,6 +31,7 @@ from minwallet.cli import (
     ledger,
     limit,
     player,
+    protocols,
     report_commands,
     sample,
     seed,
@@ -42,6 +43,7 @@ from minwallet.cli import (
     usage_errors,
     verify_command,
 )
+from minwallet.cli.command_settings import load_command_settings
 from minwallet.cli.hints import NEW_WALLET_HINT, TIMEOUT_HINT, format_failure
 from minwallet.cli.output import (
     EXIT_REFUSED,
@@ -54,6 +56,8 @@ from minwallet.cli.output import (
     print_error,
     print_line,
 )
+from minwallet.protocols.packages import choose_plugins_folder
+from minwallet.protocols.registry import use_plugins_folder
 
 app = typer.Typer(
     name="minwallet",
@@ -94,6 +98,8 @@ app.command("doctor")(doctor.doctor)
 app.command("backup")(backup_commands.backup)
 app.command("restore")(backup_commands.restore)
 app.command("demo-provider")(demo_provider.demo_provider)
+app.command("protocols")(protocols.protocols)
+app.add_typer(protocols.app, name="protocol")
 app.command("conformance")(conformance.conformance)
 app.command("bench")(bench.bench)
 app.add_typer(config_command.app, name="config")
@@ -107,6 +113,7 @@ def _print_version(requested: bool) -> None:
 
 @app.callback()
 def root(
+    context: typer.Context,
     db: Annotated[
         Path | None,
         typer.Option(
@@ -122,6 +129,8 @@ def root(
 ) -> None:
     """A seamless wallet for casino players' money, in one SQLite file."""
     del db, version  # commands find the path in the context; the version has been printed
+    # A command that needs no protocol of another package does not read the settings for it.
+    use_plugins_folder(lambda: choose_plugins_folder(load_command_settings(context).plugins))
 
 
 def main() -> None:

@@ -29,6 +29,7 @@ def serve(
     from minwallet import __version__, app
     from minwallet.cli.dispatch import announce_new_wallet
     from minwallet.cli.output import print_error
+    from minwallet.protocols.registry import find_protocol_problems
     from minwallet.storage.database_files import is_visible
     from minwallet.web.index import list_addresses
 
@@ -39,8 +40,12 @@ def serve(
         if is_new:
             announce_new_wallet(settings.db)
         print_error(f"minwallet {__version__} serves {settings.db.absolute()} at {url} (stop it with Ctrl-C)")
-        for name, address in list_addresses(settings, settings.browser_url(url)):
-            print_error(f"  {name:11}  {address}")
+        addresses = list_addresses(settings, settings.browser_url(url))
+        width = max(len(name) for name, _ in addresses)
+        for name, address in addresses:
+            print_error(f"  {name:{width}}  {address}")
+        for problem in find_protocol_problems():
+            print_error(f"minwallet: {problem}")
 
     def print_login_link(url: str) -> None:
         print_error(f"sign in to the back office (one-time link, valid for 1 hour): {url}")

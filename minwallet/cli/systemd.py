@@ -126,7 +126,7 @@ def systemd(
         settings.require_protection()
         text = SOCKET_UNIT.format(address=_format_listen_address(settings.host, settings.port))
     else:
-        text = _render_service_unit(settings.db, settings.backup_to, name)
+        text = _render_service_unit(settings.db, settings.backup_to, name, settings.plugins)
     print_line(text.rstrip("\n"))
     for each, of_service in zip(here.list_settings(), settings.list_settings(), strict=True):
         if each.origin != "default" and of_service.origin in ("environment", "default"):
@@ -163,7 +163,7 @@ def _load_service_settings(db_option: Path | None) -> "tuple[Settings, Settings]
         raise UsageError(f"cannot enter the folder '{db.parent}': permission denied; run this as its owner") from error
 
 
-def _render_service_unit(db: Path, backup_to: str, user: str) -> str:
+def _render_service_unit(db: Path, backup_to: str, user: str, plugins: str) -> str:
     from minwallet.app import SHUTDOWN_GRACE_S
     from minwallet.web.gateway.connection_budget import MAX_CONNECTIONS, RESERVED_FILES
 
@@ -188,7 +188,7 @@ def _render_service_unit(db: Path, backup_to: str, user: str) -> str:
             f"invalid program path {program[0]!r}: systemd does not start a program with quotes or backslashes in its"
             " path; move the program"
         )
-    needed = [program[0], str(folder), sys.base_prefix, sys.prefix]
+    needed = [program[0], str(folder), sys.base_prefix, sys.prefix, *filter(None, [plugins])]
     return SERVICE_UNIT.format(
         folder=_escape_specifiers(str(folder)),
         user=user,

@@ -14,6 +14,7 @@ from minwallet.doctor.exposure import check_agent_tokens, check_exposure
 from minwallet.doctor.file_permissions import check_files, check_settings_files
 from minwallet.doctor.filesystem import check_disk, find_unusable_path
 from minwallet.doctor.host import check_host
+from minwallet.doctor.protocols import check_protocols
 from minwallet.doctor.providers import check_providers
 from minwallet.doctor.server_settings import compare_with_server
 from minwallet.doctor.wallet_file import check_wallet
@@ -31,6 +32,7 @@ def run_checks(settings: Settings, sqlite_version: str, now_ms: int, timeout_s: 
     in_force, findings = compare_with_server(settings)
     yield from findings
     yield from check_exposure(in_force)
+    yield from check_protocols()
     if unusable := find_unusable_path(settings.db):
         yield unusable
         return

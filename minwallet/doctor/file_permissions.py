@@ -34,7 +34,7 @@ def _find_permission_problems(db: Path) -> Iterator[Diagnosis]:
             continue
         status = file.stat()
         if status.st_mode & (S_IRWXG | S_IRWXO):
-            yield fail("file", f"other users can read or change {file}; run: chmod 600 {_quote_path(file)}")
+            yield fail("file", f"other users can read or change {file}; run: chmod 600 {quote_path(file)}")
         if file == db and (kept := find_unfinished_restore(db)):
             yield fail(
                 "file", f"a restore of {db} was interrupted; repeat it with the same backup, and do not remove {kept}"
@@ -48,7 +48,7 @@ def _find_permission_problems(db: Path) -> Iterator[Diagnosis]:
     yield from _find_owner_problems(db, [file for file in files[1:] if file.exists()])
     folder = db.absolute().parent
     if folder.stat().st_mode & (S_IWGRP | S_IWOTH):
-        yield warn("file", f"other users can write in the folder {folder}; run: chmod go-w {_quote_path(folder)}")
+        yield warn("file", f"other users can write in the folder {folder}; run: chmod go-w {quote_path(folder)}")
 
 
 def _find_owner_problems(db: Path, companions: Sequence[Path]) -> Iterator[Diagnosis]:
@@ -62,22 +62,22 @@ def _find_owner_problems(db: Path, companions: Sequence[Path]) -> Iterator[Diagn
             yield fail(
                 "file",
                 f"{file} belongs to user {user_name(other)}, but the wallet file to {owner}, who cannot use it;"
-                f" run: sudo chown --reference={_quote_path(db)} {_quote_path(file)}",
+                f" run: sudo chown --reference={quote_path(db)} {quote_path(file)}",
             )
     if folder.stat().st_uid == uid and not can_write(uid, folder.stat()):
-        yield fail("file", f"the owner of {folder} cannot write in it; run: chmod u+w {_quote_path(folder)}")
+        yield fail("file", f"the owner of {folder} cannot write in it; run: chmod u+w {quote_path(folder)}")
     elif not can_write(uid, folder.stat()):
         yield fail(
             "file",
             f"the folder {folder} belongs to user {user_name(folder.stat().st_uid)}, but the wallet file to {owner},"
-            f" who cannot write in it; run: sudo chown {owner} {_quote_path(folder)}",
+            f" who cannot write in it; run: sudo chown {owner} {quote_path(folder)}",
         )
     for unit in find_units(db):
         if unit.user != owner:
             yield fail(
                 "file",
                 f"{unit.file} runs minwallet as user {unit.user}, but {db} belongs to {owner};"
-                f" set User={owner} in the unit, or run: sudo chown -R {unit.user} {_quote_path(folder)}",
+                f" set User={owner} in the unit, or run: sudo chown -R {unit.user} {quote_path(folder)}",
             )
 
 
@@ -109,7 +109,7 @@ def check_settings_files(files: Iterable[Path]) -> Iterator[Diagnosis]:
     for file in files:
         if file.is_file() and file.stat().st_mode & (S_IRWXG | S_IRWXO) and _has_secret(file):
             yield warn(
-                "settings", f"other users can read {file}, which has a secret; run: chmod 600 {_quote_path(file)}"
+                "settings", f"other users can read {file}, which has a secret; run: chmod 600 {quote_path(file)}"
             )
 
 
@@ -118,7 +118,7 @@ def _has_secret(file: Path) -> bool:
     return any(name in text for name in SECRET_SETTINGS)
 
 
-def _quote_path(file: Path) -> str:
+def quote_path(file: Path) -> str:
     return shlex.quote(str(file))
 
 

@@ -7,6 +7,8 @@ from typing import NamedTuple
 import httpx2
 
 from minwallet.doctor.diagnosis import Diagnosis, fail, ok, warn
+from minwallet.doctor.protocol_secrets import check_protocol_secrets
+from minwallet.doctor.protocols import check_sources
 from minwallet.operations.timestamps import format_past_minute
 from minwallet.storage.errors import DatabaseCorrupt, SchemaChanged, SchemaTooOld, StoreError
 from minwallet.storage.file_lock import ControlEndpoint, DatabaseLock
@@ -101,6 +103,8 @@ def _check_contents(path: Path, now_ms: int, access: ReadAccess) -> WalletCheck:
     if inspection.newest_at_ms is not None:
         findings.append(check_newest(inspection.newest_at_ms, now_ms))
     findings.append(list_credentials(inspection))
+    findings += check_sources(inspection.sources)
+    findings += check_protocol_secrets({secret.protocol for _, secret in inspection.protocol_secrets})
     return WalletCheck(findings, inspection.agents)
 
 
@@ -114,13 +118,14 @@ def _store_error_finding(fault: StoreError) -> Diagnosis:
 
 def list_credentials(inspection: FileInspection) -> Diagnosis:
     """List who has access. Only a person can know whether a key or an admin was added to the file secretly."""
-    admins, keys, callback_keys = (
-        ", ".join(names) or "none" for names in (inspection.admins, inspection.api_keys, inspection.callback_keys)
-    )
-    return ok(
-        "access",
-        f"admins: {admins}; live API keys: {keys}; live callback keys: {callback_keys}; revoke what you do not know",
-    )
+    credentials = {
+        "admins": inspection.admins,
+        "live API keys": inspection.api_keys,
+        "live callback keys": inspection.callback_keys,
+        "live protocol secrets": [secret.describe(agent) for agent, secret in inspection.protocol_secrets],
+    }
+    words = [f"{kind}: {', '.join(names) or 'none'}" for kind, names in credentials.items()]
+    return ok("access", "; ".join([*words, "revoke what you do not know"]))
 
 
 def check_pragmas(inspection: FileInspection, *, is_served: bool = True) -> Diagnosis:

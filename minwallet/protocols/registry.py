@@ -1,43 +1,171 @@
-"""The registry of wire protocols: their names and import paths.
+"""The registry of the installed protocols, which their packages name in entry points.
 
-Each protocol is one file with both halves. The wallet parses requests and renders replies. The demo provider, the
-conformance kit and `replay` build requests and parse replies. All of it is bytes in, bytes out: no sockets, no clock.
+A package has one entry point in the group `minwallet.protocols` for each protocol: the protocol's name, and its class
+as `module:class`. wallet-v2 and vela are registered in the same way, by minwallet's own package.
 
-A third protocol is one new file and one line in PROTOCOLS. If its provider has a game list and a report, they are
-another file and one line in OPERATOR_SERVICES. See docs/third-protocol.md.
+Rules
+
+1. minwallet's own protocols need no search of other packages. The others are searched once, when the first of them or a
+   list of all is needed.
+2. A package that cannot be imported, or fails a check, is a problem. It stops nothing else: its protocol is not
+   installed. `serve`, `doctor` and `minwallet protocols` name it.
+3. If two packages have the same protocol name or path, the first one found stays. The order is that of the module
+   `packages`, so no package can replace a protocol of minwallet itself.
+4. An optional part of a protocol is imported when it is used first.
 """
 
+import re
+from collections.abc import Callable, Sequence
+from functools import cache
 from importlib import import_module
-from typing import Any
+from itertools import chain
+from pathlib import Path
+from typing import Any, NamedTuple
 
 from minwallet.protocols.operator_service import OperatorServiceProtocol
+from minwallet.protocols.packages import (
+    InvalidPackage,
+    ProtocolPackage,
+    UnreadablePlace,
+    describe_fault,
+    find_installed_packages,
+    find_own_packages,
+    find_plugins,
+    to_one_line,
+)
+from minwallet.protocols.protocol_checks import build_protocol, check_name, check_path, check_routes
 from minwallet.protocols.wire import WireProtocol
 
-PROTOCOLS = {
-    "wallet-v2": "minwallet.protocols.wallet_v2:WalletV2",
-    "vela": "minwallet.protocols.vela:Vela",
-}
-"""Each protocol's name, as the ledger and the command line write it, and its class as `module:class`."""
 
-OPERATOR_SERVICES = {
-    "vela": "minwallet.protocols.vela_service:VelaService",
-}
-"""The game list and report of the protocol's provider, as `module:class`; wallet-v2 has none."""
+class InstalledProtocol(NamedTuple):
+    """A protocol that can be used, with its package."""
+
+    package: ProtocolPackage
+    protocol: WireProtocol
+
+
+class ProtocolProblem(NamedTuple):
+    """A package that is not used, and the reason. `protocol` is "" if its metadata cannot be read."""
+
+    protocol: str
+    origin: str
+    reason: str
+
+    def __str__(self) -> str:
+        subject = f"protocol '{self.protocol}' of {self.origin}" if self.protocol else self.origin
+        return to_one_line(f"{subject} is not used: {self.reason}")
+
+
+class _Survey(NamedTuple):
+    installed: dict[str, InstalledProtocol]
+    problems: list[ProtocolProblem]
+
+
+_find_plugins_folder: Callable[[], Path | None] = lambda: None  # noqa: E731 it is replaced by a function
+
+
+def use_plugins_folder(find_folder: Callable[[], Path | None]) -> None:
+    """Set the function that returns the plugins folder, None if there is none. A search calls it once."""
+    global _find_plugins_folder  # noqa: PLW0603 the registry is one for the process, as `sys.path` is
+    _find_plugins_folder = find_folder
+    _survey_packages.cache_clear()
+
+
+def find_plugins_folder() -> Path | None:
+    """Return the folder in which this process looks for protocols, None if there is none."""
+    return _find_plugins_folder()
+
+
+def list_protocols() -> tuple[str, ...]:
+    """Return the names of the installed protocols in alphabetical order."""
+    return tuple(sorted(_survey_packages().installed))
+
+
+def list_installed() -> Sequence[InstalledProtocol]:
+    """Return the installed protocols with their packages, in alphabetical order."""
+    return [_survey_packages().installed[name] for name in list_protocols()]
+
+
+def find_protocol_problems() -> Sequence[ProtocolProblem]:
+    """Return the packages that are not used. Each one as text is a line."""
+    return _survey_packages().problems
+
+
+def check_new_protocol(name: str) -> None:
+    """Raise InvalidPackage if a new package cannot have a protocol with this name at the path `/NAME`."""
+    check_name(name)
+    if not re.fullmatch("[a-z][a-z0-9]*(-[a-z0-9]+)*", name):
+        raise InvalidPackage("begin with a letter, and write single '-' between letters and digits")
+    if is_installed(name):
+        raise InvalidPackage("a protocol with this name is installed")
+    check_path(f"/{name}", [each.protocol for each in list_installed()])
+
+
+def is_installed(name: str) -> bool:
+    """Check if a protocol has this name."""
+    return _find_own(name) is not None or name in _survey_packages().installed
 
 
 def load_protocol(name: str) -> WireProtocol:
-    """Return a new instance of the protocol. Raise KeyError if PROTOCOLS has no such name."""
-    protocol: WireProtocol = _load_instance(PROTOCOLS[name])
-    return protocol
+    """Return the protocol. Raise KeyError if none with this name is installed."""
+    own = _find_own(name)
+    return _load_package(own) if own else _survey_packages().installed[name].protocol
+
+
+def has_part(name: str, part: str) -> bool:
+    """Check if the protocol has this optional part: `operator_service`, `dealer` or `conformance`."""
+    return getattr(load_protocol(name), part) is not None
+
+
+def load_part(name: str, part: str) -> Any:  # noqa: ANN401 each part has a type of its own
+    """Return the object of an optional part. Raise KeyError if the protocol does not have it."""
+    target = getattr(load_protocol(name), part)
+    if target is None:
+        raise KeyError(part)
+    return load_object(target)
+
+
+def load_object(target: str) -> Any:  # noqa: ANN401 each part has a type of its own
+    """Return the object of an import path `module:object`."""
+    module, _, attribute = target.partition(":")
+    return getattr(import_module(module), attribute)
 
 
 def load_operator_service(name: str) -> OperatorServiceProtocol:
-    """Return the service of the protocol's provider. Raise KeyError if OPERATOR_SERVICES has no such name."""
-    service: OperatorServiceProtocol = _load_instance(OPERATOR_SERVICES[name])
+    """Return the service of the protocol's provider. Raise KeyError if it has none."""
+    service: OperatorServiceProtocol = load_part(name, "operator_service")()
     return service
 
 
-def _load_instance(target: str) -> Any:  # noqa: ANN401 whatever the registry names
-    # Imported by name, so that a process loads only the protocols it uses and no other package names them.
-    module, _, class_name = target.partition(":")
-    return getattr(import_module(module), class_name)()
+def _find_own(name: str) -> ProtocolPackage | None:
+    return next((each for each in find_own_packages() if each.protocol == name), None)
+
+
+@cache
+def _load_package(package: ProtocolPackage) -> WireProtocol:
+    return build_protocol(package.protocol, package.load_class())
+
+
+@cache
+def _survey_packages() -> _Survey:
+    """Load every protocol, in the order in which they are found."""
+    installed: dict[str, InstalledProtocol] = {}
+    problems: list[ProtocolProblem] = []
+    folder = _find_plugins_folder()
+    places = chain(find_own_packages(), find_installed_packages(), find_plugins(folder) if folder else ())
+    for place in places:
+        if isinstance(place, UnreadablePlace):
+            problems.append(ProtocolProblem("", *place))
+            continue
+        try:
+            check_name(place.protocol)
+            if other := installed.get(place.protocol):
+                if (other.package.place, other.package.entry_point) == (place.place, place.entry_point):
+                    continue  # the plugins folder is on `sys.path` too
+                raise InvalidPackage(f"{other.package} has a protocol with this name; remove one of them")
+            protocol = _load_package(place)
+            check_routes(protocol, [each.protocol for each in installed.values()])
+            installed[place.protocol] = InstalledProtocol(place, protocol)
+        except (Exception, SystemExit) as error:
+            problems.append(ProtocolProblem(place.protocol, str(place), describe_fault(error)))
+    return _Survey(installed, problems)

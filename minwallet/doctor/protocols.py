@@ -1,0 +1,48 @@
+"""Checks of the installed protocols and the folder of their packages."""
+
+from collections.abc import Collection, Iterator
+from pathlib import Path
+from stat import S_IWGRP, S_IWOTH
+
+from minwallet.doctor.diagnosis import Diagnosis, fail, ok, warn
+from minwallet.doctor.file_permissions import quote_path
+from minwallet.protocols.protocol_checks import RESERVED_NAMES
+from minwallet.protocols.registry import find_plugins_folder, find_protocol_problems, is_installed, list_installed
+
+
+def check_protocols() -> Iterator[Diagnosis]:
+    """Check that each package with a protocol can be used, and that only its owner can change the plugins folder."""
+    problems = find_protocol_problems()
+    for problem in problems:
+        yield fail("protocols", f"{problem}; correct or remove it, and restart the server")
+    if not problems:
+        names = [
+            f"{each.package.protocol} ({each.package.distribution} {each.package.version})" for each in list_installed()
+        ]
+        yield ok("protocols", f"installed: {', '.join(names)}")
+    folder = find_plugins_folder()
+    for place in _list_writable_places(folder) if folder else ():
+        yield warn(
+            "protocols",
+            f"other users can change {place}, whose code runs in the server; run: chmod -R go-w {quote_path(place)}",
+        )
+
+
+def check_sources(sources: Collection[str]) -> Iterator[Diagnosis]:
+    """Yield a warning for each protocol of the ledger's entries that is not installed."""
+    for source in sources:
+        if source not in RESERVED_NAMES and not is_installed(source):
+            yield warn(
+                "protocols",
+                f"the ledger has entries of protocol '{source}', which is not installed; if its provider still makes"
+                " calls, install its package again, because they get 404",
+            )
+
+
+def _list_writable_places(folder: Path) -> Iterator[Path]:
+    """Yield the folder, and each entry of it, that other users can change."""
+    try:
+        places = [folder, *sorted(folder.iterdir())]
+        yield from (place for place in places if place.stat().st_mode & (S_IWGRP | S_IWOTH))
+    except OSError:
+        return  # it is one of the problems of the registry
