@@ -25,7 +25,7 @@ def link(context: typer.Context, name: AdminNameOption = "admin", as_json: JsonO
 
     Example: minwallet admin link --name eve
     """
-    from minwallet.operations.requests import AdminLink
+    from minwallet.operations.access_requests import AdminLink
 
     server = require_running_server(context)
     reply = execute(context, AdminLink(name=name))
@@ -46,7 +46,7 @@ def list_(context: typer.Context, as_json: JsonOption = False) -> None:
 
     Example: minwallet admin list
     """
-    from minwallet.operations.requests import AdminList
+    from minwallet.operations.access_requests import AdminList
 
     reply = query(context, AdminList())
     if as_json:
@@ -67,12 +67,12 @@ def reset(
 ) -> None:
     """Sign an admin out everywhere and remove the password.
 
-    The API keys, callback keys, sign-in links and player sessions that the admin made end too. After that, only a new
-    link signs the admin in. Admins whom the admin invited are listed and stay.
+    The API keys, callback keys, protocol secrets, sign-in links and player sessions that the admin made end too. After
+    that, only a new link signs the admin in. Admins whom the admin invited are listed and stay.
 
     Example: minwallet admin reset eve
     """
-    from minwallet.operations.requests import AdminReset
+    from minwallet.operations.access_requests import AdminReset
 
     reply = execute(context, AdminReset(name=name, keep_keys=keep_keys))
     if as_json:
@@ -92,6 +92,7 @@ def _describe_reset(reply: "Reply", *, keep_keys: bool) -> list[str]:
         "sign-in links ended, for": reply["links_ended"],
         "API keys revoked": reply["keys_revoked"],
         "callback keys revoked": reply["callback_keys_revoked"],
+        "protocol secrets revoked": reply["protocol_secrets_revoked"],
         "admins that {name} invited can still sign in": reply["admins_invited"],
         "API keys without a recorded maker still work": [] if keep_keys else reply["keys_without_maker"],
     }

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from minwallet.cli import callback_key
+from minwallet.cli import agent_secret, callback_key
 from minwallet.cli.dispatch import execute, query
 from minwallet.cli.options import AgentNameArgument, JsonOption, WideOption
 from minwallet.cli.output import print_json, print_table
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 app = typer.Typer(help="Manage agents, the operators served by this wallet.", no_args_is_help=True)
 
 app.add_typer(callback_key.app, name="callback-key")
+app.add_typer(agent_secret.app, name="secret")
 
 HostIdOption = Annotated[
     str | None, typer.Option("--host-id", help="The agent's id in vela, assigned by the provider.")

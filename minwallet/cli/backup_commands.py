@@ -172,6 +172,7 @@ def _describe_access(restored: "Restored") -> Iterator[str]:
         yield "check keys, admins, sessions, blocks, exclusions, limits and wallet tokens before you start the server"
     yield f"live API keys: {', '.join(restored.api_keys) or 'none'}"
     yield f"live callback keys: {', '.join(restored.callback_keys) or 'none'}"
+    yield f"live protocol secrets: {', '.join(restored.protocol_secrets) or 'none'}"
     yield f"admins: {', '.join(restored.admins) or 'none'}"
 
 

@@ -1,4 +1,4 @@
-"""The JSON replies about access: API keys, callback keys and admins."""
+"""The JSON replies about access: API keys, callback keys, protocol secrets and admins."""
 
 from typing_extensions import TypedDict  # pydantic reads only this one's before Python 3.12
 
@@ -37,6 +37,17 @@ class CallbackKeyResponse(TypedDict):
     revoked_at: str | None
 
 
+class ProtocolSecretResponse(TypedDict):
+    """`fingerprint` identifies the secret, which is never shown; `created_by` is the author as in the audit log."""
+
+    agent: str
+    protocol: str
+    fingerprint: str
+    created_at: str | None
+    created_by: str
+    revoked_at: str | None
+
+
 class AdminResponse(TypedDict):
     """An admin without a password can sign in by link only."""
 
@@ -46,15 +57,17 @@ class AdminResponse(TypedDict):
 
 class AdminResetResponse(AdminResponse):
     """What the reset ended: the admin's sessions, the links of and by the admin (as the names of their admins), the API
-    keys and callback keys that the admin made, and the sessions of players that the admin opened. A callback key is
-    written as its beginning and its agent, such as `mwc_9f3a61c2… of agent brand2`. The reset did not end the admins in
-    `admins_invited`, nor the keys in `keys_without_maker`, which were made before makers were recorded.
+    keys, callback keys and protocol secrets that the admin made, and the sessions of players that the admin opened. A
+    callback key is written as its beginning and its agent, such as `mwc_9f3a61c2… of agent brand2`. A protocol secret
+    is written as its protocol, its fingerprint and its agent. The reset did not end the admins in `admins_invited`, nor
+    the keys in `keys_without_maker`, which were made before makers were recorded.
     """
 
     sessions_ended: int
     links_ended: list[str]
     keys_revoked: list[str]
     callback_keys_revoked: list[str]
+    protocol_secrets_revoked: list[str]
     player_sessions_revoked: int
     admins_invited: list[str]
     keys_without_maker: list[str]
@@ -84,6 +97,7 @@ def build_admin_reset_response(name: str, ended: EndedAccess) -> AdminResetRespo
         links_ended=list(ended.links),
         keys_revoked=list(ended.keys),
         callback_keys_revoked=list(ended.callback_keys),
+        protocol_secrets_revoked=list(ended.protocol_secrets),
         player_sessions_revoked=ended.player_sessions,
         admins_invited=list(ended.invited),
         keys_without_maker=list(ended.keys_without_maker),

@@ -2,6 +2,15 @@
 
 from typing import assert_never
 
+from minwallet.operations.access_requests import (
+    AdminLink,
+    AdminList,
+    AdminRequest,
+    AdminReset,
+    KeyAdd,
+    KeyList,
+    KeyRevoke,
+)
 from minwallet.operations.access_schemas import (
     build_admin_reset_response,
     build_admin_response,
@@ -10,16 +19,7 @@ from minwallet.operations.access_schemas import (
 from minwallet.operations.agents import get_agent
 from minwallet.operations.credentials import LOGIN_LINK_TTL_S, generate_api_key, generate_secret, hash_secret
 from minwallet.operations.errors import ErrorCode, OperationError, Subject
-from minwallet.operations.requests import (
-    AdminLink,
-    AdminList,
-    AdminRequest,
-    AdminReset,
-    KeyAdd,
-    KeyList,
-    KeyRevoke,
-    Reply,
-)
+from minwallet.operations.requests import Reply
 from minwallet.operations.timestamps import format_iso
 from minwallet.storage.actors import find_admin, is_owner
 from minwallet.storage.admin_store import AdminSession, AuditEvent, NewApiKey
@@ -83,4 +83,6 @@ async def _reset_admin(wallet: Wallet, request: AdminReset, audit: AuditEvent | 
         raise OperationError(f"unknown admin '{request.name}'", code=ErrorCode.NOT_FOUND, subject=Subject.ADMIN)
     if ended.callback_keys:
         await wallet.callback_keys.refresh()
+    if ended.protocol_secrets:
+        await wallet.protocol_secrets.refresh()
     return build_admin_reset_response(request.name, ended)

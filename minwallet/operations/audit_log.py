@@ -2,16 +2,20 @@
 
 import json
 
-from minwallet.operations.requests import (
-    Adjustment,
+from minwallet.operations.access_requests import (
     AdminLink,
     AdminReset,
-    AgentAdd,
-    AgentSet,
     CallbackKeyAdd,
     CallbackKeyRevoke,
     KeyAdd,
     KeyRevoke,
+    ProtocolSecretAdd,
+    ProtocolSecretRevoke,
+)
+from minwallet.operations.requests import (
+    Adjustment,
+    AgentAdd,
+    AgentSet,
     LimitSet,
     OperationRequest,
     PlayerAdd,
@@ -30,12 +34,14 @@ from minwallet.wallet.service import Wallet
 AUDITED = (
     *(AgentAdd, AgentSet, PlayerAdd, PlayerSetStatus, LimitSet, PlayerExclude, Transfer, Adjustment, Seed),
     *(SessionOpen, SessionRevoke, SessionEnd, KeyAdd, KeyRevoke, AdminLink, AdminReset),
-    *(CallbackKeyAdd, CallbackKeyRevoke),
+    *(CallbackKeyAdd, CallbackKeyRevoke, ProtocolSecretAdd, ProtocolSecretRevoke),
 )
 """The audited requests: all that change something, except those that only store a provider's data."""
 
 
-EXCLUDED_FIELDS = {"operation", "agent", "player_id", "name", "token", "wallet_token", "rows", "key_prefix"}
+EXCLUDED_FIELDS = {
+    *("operation", "agent", "player_id", "name", "token", "wallet_token", "rows", "key_prefix", "secret", "fingerprint")
+}
 """Fields that are left out of the detail: they have a column of their own, or are secret, or too long."""
 
 

@@ -2,16 +2,11 @@
 
 from typing import assert_never
 
+from minwallet.operations.access_requests import CallbackKeyAdd, CallbackKeyList, CallbackKeyRequest, CallbackKeyRevoke
 from minwallet.operations.access_schemas import CallbackKeyResponse
 from minwallet.operations.agents import get_agent
 from minwallet.operations.errors import ErrorCode, OperationError, Subject
-from minwallet.operations.requests import (
-    CallbackKeyAdd,
-    CallbackKeyList,
-    CallbackKeyRequest,
-    CallbackKeyRevoke,
-    Reply,
-)
+from minwallet.operations.requests import Reply
 from minwallet.operations.timestamps import format_iso
 from minwallet.storage.admin_store import AuditEvent
 from minwallet.storage.models import Agent, CallbackKey

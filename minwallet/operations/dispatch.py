@@ -5,13 +5,21 @@ The CLI, the back office and the admin API all call `execute`. Replies have the 
 
 from typing import assert_never
 
-from minwallet.operations import admin, agents, callback_keys, limits, players, transactions, transfers
+from minwallet.operations import (
+    admin,
+    agents,
+    callback_keys,
+    limits,
+    players,
+    protocol_secrets,
+    transactions,
+    transfers,
+)
+from minwallet.operations.access_requests import AdminRequest, CallbackKeyRequest, ProtocolSecretRequest
 from minwallet.operations.audit_log import build_audit_event
 from minwallet.operations.errors import OperationError, OperationFailure
 from minwallet.operations.requests import (
-    AdminRequest,
     AgentRequest,
-    CallbackKeyRequest,
     LedgerRead,
     LimitRequest,
     OperationRequest,
@@ -40,6 +48,8 @@ async def _dispatch(wallet: Wallet, request: OperationRequest, actor: str, audit
         return await agents.handle_agents(wallet, request, audit)
     if isinstance(request, CallbackKeyRequest):
         return await callback_keys.handle_callback_keys(wallet, request, actor, audit)
+    if isinstance(request, ProtocolSecretRequest):
+        return await protocol_secrets.handle_protocol_secrets(wallet, request, actor, audit)
     if isinstance(request, AdminRequest):
         return await admin.handle_admin(wallet, request, actor, audit)
     if isinstance(request, PlayerRequest):

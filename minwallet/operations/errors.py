@@ -32,7 +32,7 @@ class ErrorCode(StrEnum):
         "not_found",
         404,
         "Not found",
-        "The address, agent, callback key, player, account, session or transaction does not exist.",
+        "The address, agent, callback key, protocol secret, player, account, session or transaction does not exist.",
     )
     METHOD_NOT_ALLOWED = (
         "method_not_allowed",
@@ -100,12 +100,14 @@ class Subject(StrEnum):
     ENTRY = "entry"
     KEY = "key"
     CALLBACK_KEY = "callback_key"
+    PROTOCOL_SECRET = "protocol_secret"  # noqa: S105 the word, no secret
     ADMIN = "admin"
     GAME_LIST = "game_list"
     GAME = "game"
     REPORT = "report"
     SETTING = "setting"
     PROVIDER = "provider"
+    SERVICE = "service"
 
 
 class OperationFailure(NamedTuple):

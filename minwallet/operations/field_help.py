@@ -21,6 +21,8 @@ FIELD_HELP: Mapping[str, str] = {
     "report_unit": "cents or units",
     "status": "active or blocked",
     "game": "1 to 64 printable ASCII characters without spaces",
+    "fingerprint": "the first characters of a fingerprint, as the list of the agent's secrets shows it",
+    "secret": "4 to 256 printable ASCII characters without spaces",
     "key_prefix": "the beginning of a callback key, as the list of the agent's callback keys shows it",
     "lang": "a language, such as en or pt-BR",
     "seq": "the number of an entry, as the ledger shows it",
@@ -32,9 +34,13 @@ FIELD_HELP: Mapping[str, str] = {
     "limit": "between 1 and 1,000,000",
     "amount": "more than 0 and at most 92233720368547758.07",
     "PlayerAdd.player_id": "1 to 40 of A-Z a-z 0-9 _ . @ -, but not only dots",
+    "TransactionFilter.protocol": "the name of a protocol, 1 to 20 of a-z 0-9 -",
+    "TransactionPageRequest.protocol": "the name of a protocol, 1 to 20 of a-z 0-9 -",
     "SeedRow.player_id": "1 to 40 of A-Z a-z 0-9 _ . @ -, but not only dots",
     "PlayerList.status": "active, blocked or excluded",
     "PlayerSearch.status": "active, blocked or excluded",
+    "ProtocolSecretAdd.protocol": "the name of a protocol",
+    "ProtocolSecretRevoke.protocol": "the name of a protocol",
     "Adjustment.amount": "between -92233720368547758.07 and 92233720368547758.07, and not 0",
     "Adjustment.reason": "1 to 200 characters on one line, not only spaces",
 }
@@ -50,14 +56,15 @@ FIELD_MEANINGS: Mapping[str, str] = {
     "balance": "initial cash, in cents",
     "before": "where to continue: the `next` of the previous page",
     "bonus": "initial bonus, in cents",
-    "game": "wallet-v2's gameID, or vela's game code",
-    "game_url": "where wallet-v2's games are launched",
-    "host_id": "vela's id of the agent, from the provider",
+    "fingerprint": "the beginning of the fingerprint, as the list shows it",
+    "game": "the provider's code of the game",
+    "game_url": "where games are launched, if the provider has no game list",
+    "host_id": "the agent's id in a provider's game list and report, from the provider",
     "id": "as the provider or the operator gave it",
     "limit": "the maximum length of the page",
     "key_prefix": "the beginning of the key, as the list shows it",
     "name": "the agent's name",
-    "protocol": "the last two are the operator's own",
+    "protocol": "a provider's protocol, or operator or opening: the operator's own",
     "reason": "is stored with the transaction",
     "reference": "your own id of the transaction; a repeated one changes nothing",
     "report_unit": "the unit of amounts in the provider's report",
@@ -68,11 +75,14 @@ FIELD_MEANINGS: Mapping[str, str] = {
     "text": "a part of the player's id",
     "ttl_s": "the session's lifetime in seconds; 24 hours by default",
     "until": "the first time after the range",
-    "wallet_token": "wallet-v2's id of the agent",
+    "wallet_token": "the agent's id in the wallet URL",
     "Adjustment.amount": "in cents; negative to take money",
     "Adjustment.bonus": "adjust bonus instead of cash",
     "Adjustment.currency": "required if the player has several currencies",
     "DemoLaunchRequest.protocol": "",
+    "ProtocolSecretAdd.protocol": "the protocol whose calls are signed",
+    "ProtocolSecretAdd.secret": "as the provider gave it; it is not shown again",
+    "ProtocolSecretRevoke.protocol": "the protocol of the secret",
     "LaunchRequest.currency": "required if the player has several currencies",
     "LaunchRequest.protocol": "",
     "LimitSet.amount": "in cents; null for no limit",
@@ -149,11 +159,11 @@ def error_message(error: ErrorDetails) -> str:
 def format_validation_error(error: ValidationError) -> str:
     """Return one line about the first invalid field: its name, the value, and what was expected.
 
-    A value of several parts is left out: it is long, and may contain tokens.
+    A value of several parts is left out: it is long, and may contain tokens. A secret is left out too.
     """
     first = error.errors(include_url=False)[0]
     name = str(first["loc"][-1]) if first["loc"] else "request"
     field_help = find_help(error.title, name)
     expected = f"expected {field_help}" if field_help else error_message(first)
-    value = "" if isinstance(first["input"], dict | list) else f" {first['input']!r}"
+    value = "" if isinstance(first["input"], dict | list) or name == "secret" else f" {first['input']!r}"
     return f"invalid {name.removesuffix('_s')}{value}: {expected}"

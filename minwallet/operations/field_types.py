@@ -8,7 +8,7 @@ from pydantic import AfterValidator, Field, WithJsonSchema
 
 from minwallet.ledger.money import MAX_CENTS
 from minwallet.ledger.reconciliation import MAX_PLAYER_ID_LENGTH
-from minwallet.protocols.registry import PROTOCOLS
+from minwallet.protocols.registry import list_protocols
 from minwallet.storage.models import OPENING_PROTOCOL, OPERATOR_PROTOCOL
 from minwallet.wallet.sessions import TOKEN_PATTERN
 
@@ -33,11 +33,14 @@ Reason = Annotated[str, Field(pattern=r"^[^\x00-\x1f\x7f-\x9f]{0,200}$")]
 RequiredReason = Annotated[
     str, Field(pattern=r"^[^\x00-\x1f\x7f-\x9f]*[^\s\x00-\x1f\x7f-\x9f][^\x00-\x1f\x7f-\x9f]*$", max_length=200)
 ]
+Secret = Annotated[str, Field(pattern=r"^[!-~]{4,256}$", repr=False, json_schema_extra={"writeOnly": True})]
 Reference = Annotated[str, Field(pattern=r"^[!-~](?:[ -~]{0,62}[!-~])?$")]
 
 
-ENTRY_SOURCES = (*PROTOCOLS, OPERATOR_PROTOCOL, OPENING_PROTOCOL)
-"""The values of an entry's `protocol`: the provider protocols, and the operator's own two."""
+ENTRY_SOURCE_PATTERN = re.compile(r"^[a-z0-9-]{1,20}$")
+
+EntrySource = Annotated[str, Field(pattern=ENTRY_SOURCE_PATTERN.pattern)]
+"""The protocol of an entry. It may be that of a package that is not installed any more."""
 
 MAX_URL_LENGTH = 500
 
@@ -46,6 +49,14 @@ DAY_S = 24 * 3600
 MAX_TTL_S = 100 * 365 * DAY_S
 
 TtlSeconds = Annotated[int, Field(gt=0, le=MAX_TTL_S)]
+
+
+def list_entry_sources() -> tuple[str, ...]:
+    """Return the values that an entry's `protocol` can have: the installed protocols, and the operator's own two.
+
+    The ledger may also have entries of a protocol that was removed.
+    """
+    return (*list_protocols(), OPERATOR_PROTOCOL, OPENING_PROTOCOL)
 
 
 def _validate_url(url: str) -> str:

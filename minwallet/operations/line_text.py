@@ -1,6 +1,6 @@
 """Texts of strangers on one line of a terminal or a log.
 
-The id of a transaction is a number in both built-in protocols, and may be any text in another one.
+The id of a transaction is a number in some protocols, and may be any text in another one.
 """
 
 import re

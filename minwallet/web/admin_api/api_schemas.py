@@ -5,14 +5,14 @@ The docstrings are shown in the documentation of the admin API.
 
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PlainValidator, WithJsonSchema
+from pydantic import BaseModel, ConfigDict, Field, PlainValidator, WithJsonSchema
 from typing_extensions import TypedDict  # pydantic reads only this one's before Python 3.12
 
 from minwallet.ledger.entries import Kind, State
 from minwallet.ledger.money import MAX_CENTS
 from minwallet.ledger.time_units import DAY_MS
 from minwallet.operations import access_schemas, schemas
-from minwallet.operations.field_types import DAY_S, ENTRY_SOURCES, Currency, Name, PlayerId, TtlSeconds
+from minwallet.operations.field_types import DAY_S, Currency, EntrySource, Name, PlayerId, TtlSeconds
 from minwallet.operations.requests import SessionList
 from minwallet.operations.timestamps import parse_day, parse_timestamp
 from minwallet.provider.game_catalogue import LaunchOptions
@@ -22,22 +22,11 @@ from minwallet.web.gateway.recent_calls import MAX_CALLS, MAX_TURNED_AWAY, Provi
 MAX_DAYS_PER_PAGE = 92
 
 
-def _validate_source(source: str) -> str:
-    if source not in ENTRY_SOURCES:
-        raise ValueError(f"expected one of {', '.join(ENTRY_SOURCES)}")
-    return source
-
-
 TimestampMs = Annotated[int, PlainValidator(parse_timestamp), WithJsonSchema({"type": "string", "format": "date-time"})]
 DayNumber = Annotated[int, PlainValidator(parse_day), WithJsonSchema({"type": "string", "format": "date"})]
 Seq = Annotated[int, Field(ge=1, le=MAX_CENTS)]
 PageLimit = Annotated[int, Field(ge=1, le=1000)]
 FilterText = Annotated[str, Field(min_length=1, max_length=64)]
-EntrySource = Annotated[
-    str,
-    AfterValidator(_validate_source),
-    Field(json_schema_extra={"enum": [*ENTRY_SOURCES]}),
-]
 
 
 class _ApiParams(BaseModel):
@@ -165,6 +154,10 @@ class AgentsResponse(TypedDict):
 
 class CallbackKeysResponse(TypedDict):
     callback_keys: list[access_schemas.CallbackKeyResponse]
+
+
+class ProtocolSecretsResponse(TypedDict):
+    protocol_secrets: list[access_schemas.ProtocolSecretResponse]
 
 
 class PlayersResponse(TypedDict):

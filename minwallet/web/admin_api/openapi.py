@@ -11,6 +11,7 @@ from pydantic.json_schema import JsonSchemaMode
 from minwallet import __version__
 from minwallet.operations.errors import ErrorCode
 from minwallet.operations.field_help import find_help, find_meaning
+from minwallet.protocols.registry import has_part, list_protocols
 from minwallet.web.admin_api.operation import Operation
 from minwallet.web.admin_api.parsing import RequestField, UntitledJsonSchema, get_request_fields
 from minwallet.web.admin_api.problems import API_PREFIX, PROBLEM_MEDIA_TYPE, ProblemDetails
@@ -51,9 +52,10 @@ FIELD_EXAMPLES: Mapping[str, object] = {
     "reason": "card payment",
     "status": "blocked",
     "key_prefix": "mwc_",
+    "fingerprint": "0f",
+    "secret": "a-secret-of-the-provider",
     "session": 1,
     "seq": 1,
-    "protocol": "wallet-v2",
     "game": "1012",
     "game_url": "https://games.example.com/play",
     "add_agent.name": "north",
@@ -191,6 +193,9 @@ def _add_description(operation: Operation, name: str, schema: Mapping[str, Any])
     if description := "; ".join(filter(None, [find_meaning(model, name), expected])):
         described["description"] = description
     example = FIELD_EXAMPLES.get(f"{operation.name}.{name}", FIELD_EXAMPLES.get(name))
+    if name == "protocol":
+        # A game of a protocol with a game list cannot be launched before the list is fetched.
+        example = min(list_protocols(), key=lambda protocol: has_part(protocol, "operator_service"))
     if example is not None:
         described["examples"] = [example]
     return described

@@ -4,7 +4,7 @@ from minwallet.operations.errors import ErrorCode
 from minwallet.operations.players import get_player
 from minwallet.operations.requests import AgentList, AgentShow, PlayerAdd, PlayerShow, SessionOpen
 from minwallet.operations.schemas import AgentResponse, NewSessionResponse, PlayerResponse
-from minwallet.provider.game_catalogue import build_launch_url, read_game_catalogue
+from minwallet.provider.game_catalogue import TEST_ACCOUNT, LaunchAccount, build_launch_url, create_launcher
 from minwallet.web.admin_api.api_schemas import (
     AccountsResponse,
     AgentsResponse,
@@ -56,20 +56,17 @@ async def list_sessions(caller: ApiCaller, params: SessionPageRequest) -> Sessio
 
 async def launch(caller: ApiCaller, params: LaunchRequest) -> LaunchResponse:
     """Return the URL that opens a game for the player, in a new session."""
-    catalogue = await read_game_catalogue(caller.wallet.store, params.agent)
-    game = (params.protocol, params.game, params.lang)
-    # Built once with a placeholder: an error in the game or a setting must not leave a session behind.
-    build_launch_url(catalogue, *game, "token")
+    launcher = await create_launcher(caller.wallet.store, params.agent, params.protocol)
+    build_launch_url(launcher, params.game, params.lang, TEST_ACCOUNT)
     session_request = SessionOpen(
         agent=params.agent, player_id=params.player_id, currency=params.currency, ttl_s=params.ttl_s
     )
     session = await caller.execute(session_request, NewSessionResponse)
-    return LaunchResponse(url=build_launch_url(catalogue, *game, session["token"]), session=session)
+    account = LaunchAccount(session["player_id"], session["currency"], session["token"])
+    return LaunchResponse(url=build_launch_url(launcher, params.game, params.lang, account), session=session)
 
 
 async def launch_demo(caller: ApiCaller, params: DemoLaunchRequest) -> LaunchResponse:
     """Return the URL that opens a game with virtual credit, without a player."""
-    catalogue = await read_game_catalogue(caller.wallet.store, params.agent)
-    return LaunchResponse(
-        url=build_launch_url(catalogue, params.protocol, params.game, params.lang, None), session=None
-    )
+    launcher = await create_launcher(caller.wallet.store, params.agent, params.protocol)
+    return LaunchResponse(url=build_launch_url(launcher, params.game, params.lang, None), session=None)

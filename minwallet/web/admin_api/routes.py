@@ -2,15 +2,20 @@
 
 from collections.abc import Mapping, Sequence
 
-from minwallet.operations.access_schemas import CallbackKeyResponse, NewCallbackKeyResponse
+from minwallet.operations.access_requests import (
+    CallbackKeyAdd,
+    CallbackKeyList,
+    CallbackKeyRevoke,
+    ProtocolSecretAdd,
+    ProtocolSecretList,
+    ProtocolSecretRevoke,
+)
+from minwallet.operations.access_schemas import CallbackKeyResponse, NewCallbackKeyResponse, ProtocolSecretResponse
 from minwallet.operations.errors import ErrorCode
 from minwallet.operations.requests import (
     Adjustment,
     AgentAdd,
     AgentSet,
-    CallbackKeyAdd,
-    CallbackKeyList,
-    CallbackKeyRevoke,
     LimitList,
     LimitSet,
     PlayerExclude,
@@ -30,7 +35,12 @@ from minwallet.operations.schemas import (
     TransferResult,
 )
 from minwallet.web.admin_api import ledger_handlers, player_handlers
-from minwallet.web.admin_api.api_schemas import CallbackKeysResponse, PlayersResponse, RevokedResponse
+from minwallet.web.admin_api.api_schemas import (
+    CallbackKeysResponse,
+    PlayersResponse,
+    ProtocolSecretsResponse,
+    RevokedResponse,
+)
 from minwallet.web.admin_api.operation import Operation, from_handler, passthrough
 
 AGENT_PATH = "/agents/{agent}"
@@ -78,6 +88,34 @@ OPERATIONS: Mapping[str, Sequence[Operation]] = {
             CallbackKeyRevoke,
             CallbackKeyResponse,
             "Revoke a callback key",
+            all_agents_only=True,
+            extra_problems=(ErrorCode.NOT_POSSIBLE,),
+        ),
+    ),
+    "Protocol secrets": (
+        passthrough(
+            "list_protocol_secrets",
+            f"GET {AGENT_PATH}/protocol-secrets",
+            ProtocolSecretList,
+            ProtocolSecretsResponse,
+            "List an agent's protocol secrets",
+        ),
+        passthrough(
+            "add_protocol_secret",
+            f"POST {AGENT_PATH}/protocol-secrets",
+            ProtocolSecretAdd,
+            ProtocolSecretResponse,
+            "Add a protocol secret",
+            status=201,
+            all_agents_only=True,
+            extra_problems=(ErrorCode.NOT_POSSIBLE,),
+        ),
+        passthrough(
+            "revoke_protocol_secret",
+            f"DELETE {AGENT_PATH}/protocol-secrets/{{protocol}}/{{fingerprint}}",
+            ProtocolSecretRevoke,
+            ProtocolSecretResponse,
+            "Revoke a protocol secret",
             all_agents_only=True,
             extra_problems=(ErrorCode.NOT_POSSIBLE,),
         ),

@@ -8,15 +8,20 @@ from typing import Any, NamedTuple
 import httpx2
 import pytest
 
-from minwallet.operations.requests import AdminLink, AdminReset, KeyAdd, KeyRevoke
+from minwallet.operations.access_requests import AdminLink, AdminReset, KeyAdd, KeyRevoke
 from minwallet.storage.admin_store import AuditEvent
 from minwallet.storage.sqlite import SqliteStore
+from minwallet.wallet.protocol_secrets import compute_fingerprint
 from minwallet.web.admin_api.problems import API_PREFIX
 from minwallet.web.admin_api.routes import OPERATIONS
+from tests.protocol_package import write_protocol_package
 from tests.support import Server, running_server
 from tests.web.api_client import PLAYERS_PATH, ApiClient, assert_problem, create_key
 
 ALICE_PATH = f"{PLAYERS_PATH}/alice"
+
+SECRET = "a-secret-of-default"
+FINGERPRINT = compute_fingerprint("default", "signed", SECRET)
 
 REQUESTS: dict[str, tuple[str, object]] = {
     "list_agents": ("/agents", None),
@@ -26,6 +31,9 @@ REQUESTS: dict[str, tuple[str, object]] = {
     "list_callback_keys": ("/agents/default/callback-keys", None),
     "add_callback_key": ("/agents/default/callback-keys", {}),
     "revoke_callback_key": ("/agents/default/callback-keys/mwc_", None),
+    "list_protocol_secrets": ("/agents/default/protocol-secrets", None),
+    "add_protocol_secret": ("/agents/default/protocol-secrets", {"protocol": "signed", "secret": SECRET}),
+    "revoke_protocol_secret": (f"/agents/default/protocol-secrets/signed/{FINGERPRINT}", None),
     "list_players": (PLAYERS_PATH, None),
     "add_player": (PLAYERS_PATH, {"player_id": "new", "currency": "USD"}),
     "show_player": (ALICE_PATH, None),
@@ -59,7 +67,10 @@ METHODS = {operation.name: operation.method for operation in chain(*OPERATIONS.v
 
 READS = [name for name, method in METHODS.items() if method == "GET" and name != "follow"]
 CHANGES = [name for name, method in METHODS.items() if method != "GET"]
-ALL_AGENTS_ONLY = ["add_agent", "change_agent", "add_callback_key", "revoke_callback_key", "show_holdings", "verify"]
+ALL_AGENTS_ONLY = [
+    *("add_agent", "change_agent", "add_callback_key", "revoke_callback_key"),
+    *("add_protocol_secret", "revoke_protocol_secret", "show_holdings", "verify"),
+]
 SINGLE_AGENT = [
     name for name, (path, _) in REQUESTS.items() if path.startswith("/agents/") and name not in ALL_AGENTS_ONLY
 ]
@@ -83,7 +94,8 @@ class ApiKeys(NamedTuple):
 @pytest.fixture(scope="module")
 def api_keys(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ApiKeys]:
     """Create two agents, each with a player alice who has transactions."""
-    with running_server(tmp_path_factory.mktemp("keys") / "wallet.db") as server:
+    packages = write_protocol_package(tmp_path_factory.mktemp("packages"))
+    with running_server(tmp_path_factory.mktemp("keys") / "wallet.db", PYTHONPATH=str(packages)) as server:
         cli = server.cli
         for agent in ("default", "north"):
             if agent != "default":
@@ -252,11 +264,11 @@ def test_a_revoked_key_is_rejected_immediately(api_keys: ApiKeys) -> None:
 
 
 @pytest.mark.anyio
-async def test_changes_are_in_the_audit_log(db: Path) -> None:
+async def test_changes_are_in_the_audit_log(db: Path, tmp_path: Path) -> None:
     """Every change, as the key's doing, with the row of the ledger where it moved money; but no token, nor what was
     only looked at or refused.
     """
-    with running_server(db) as server:
+    with running_server(db, PYTHONPATH=str(write_protocol_package(tmp_path / "packages"))) as server:
         server.cli("player", "add", "alice", "--currency", "USD", "--balance", "1")
         server.cli("agent", "set", "default", "--game-url", "https://g.example")
         token = server.cli.open_session("alice")
@@ -276,6 +288,8 @@ async def test_changes_are_in_the_audit_log(db: Path) -> None:
         ("agent_set", None, "default", None),
         ("callback_key_add", "default", f"{callback_key[:12]}…", None),
         ("callback_key_revoke", "default", f"{callback_key[:12]}…", None),
+        ("protocol_secret_add", "default", FINGERPRINT, None),
+        ("protocol_secret_revoke", "default", FINGERPRINT, None),
         ("player_add", "default", "new", None),
         ("player_set_status", "default", "alice", None),
         ("player_add", "default", "alice", None),
@@ -290,7 +304,7 @@ async def test_changes_are_in_the_audit_log(db: Path) -> None:
     ]
     details = "".join(each.detail for each in actions)
     assert '"amount":1' in details
-    for secret in (token, callback_key, done["open_session"]["token"], done["launch"]["session"]["token"]):
+    for secret in (token, callback_key, SECRET, done["open_session"]["token"], done["launch"]["session"]["token"]):
         assert secret not in details
 
 

@@ -13,9 +13,10 @@ from starlette.applications import Starlette
 from starlette.routing import Route
 
 from minwallet.config import load_settings
+from minwallet.operations.access_requests import KeyAdd
 from minwallet.operations.dispatch import execute
 from minwallet.operations.errors import OperationFailure
-from minwallet.operations.requests import KeyAdd, Reply
+from minwallet.operations.requests import Reply
 from minwallet.storage.admin_store import KeyScope
 from minwallet.storage.sqlite import SqliteStore
 from minwallet.wallet.service import Wallet
@@ -154,7 +155,7 @@ def test_all_field_errors_are_reported_together(api_client: ApiClient) -> None:
         ("/transactions?before=0", "before"),
         ("/transactions?kind=bets", "kind"),
         ("/transactions?state=", "state"),
-        ("/transactions?protocol=v3", "protocol"),
+        ("/transactions?protocol=V3", "protocol"),
         ("/transactions?game=", "game"),
         ("/transactions?since=2026-11-21", "since"),
         ("/transactions?since=2026-11-21T10:00:00", "since"),
