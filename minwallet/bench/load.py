@@ -14,6 +14,8 @@ The generator runs on the machine that it measures, so it must use little proces
 
 - The protocol builds one request a player, before the run. The generator splits it at its id and joins the parts with
   each new id. All ids have the same length, so the content length stays right.
+- A signed request is signed for each bet, because the id, the time and the nonce are signed too. This costs the
+  generator more time than all the rest.
 - One regular expression finds the header and the length of a reply. Only the body is parsed, to check for success.
 - An `asyncio.Protocol` writes to the transport directly, without streams or an HTTP library.
 
@@ -28,11 +30,11 @@ from collections.abc import Callable, Sequence
 from itertools import count
 from time import perf_counter
 from typing import NamedTuple, cast
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from minwallet.ledger.commands import Bet
 from minwallet.protocols.registry import load_protocol
-from minwallet.protocols.wire import Call, WireProtocol
+from minwallet.protocols.wire import Call, HttpRequest, HttpResponse, WireProtocol
 
 WARM_UP_S = 0.5
 """The time before bets count."""
@@ -43,7 +45,9 @@ TIMEOUT_S = 30
 FIRST_ID = 10**12
 """The first id. All ids have as many digits as this one, so that all requests of a player have the same length."""
 
-GAME = "1012"
+ID_TEXT = str(FIRST_ID).encode()
+
+GAME, CURRENCY = "1012", "USD"
 
 _RESPONSE_HEAD = re.compile(
     rb"HTTP/1\.1 (\d{3})[^\r]*\r\n(?:[^\r]+\r\n)*?content-length: (\d+)\r\n(?:[^\r]+\r\n)*\r\n", re.I
@@ -76,13 +80,15 @@ def run_load(
     *,
     connections: int,
     seconds: float,
+    secret: str = "",
     report_progress: Callable[[float], None] = lambda done_s: None,
 ) -> LoadResult:
     """Bet with these tokens in turn and return the result. Raise LoadFailed unless each bet succeeds.
 
-    `report_progress` gets the elapsed seconds, several times a second.
+    Each token is also the id of its player, whose account is in CURRENCY. `secret` signs the requests, if the protocol
+    signs them. `report_progress` gets the elapsed seconds, several times a second.
     """
-    load = _LoadRun(load_protocol(protocol), url, tokens)
+    load = _LoadRun(load_protocol(protocol), url, tokens, secret)
     with asyncio.Runner(loop_factory=_new_loop) as runner:
         return runner.run(load.run(connections, seconds, report_progress))
 
@@ -99,10 +105,11 @@ def _new_loop() -> asyncio.AbstractEventLoop:
 class _LoadRun:
     """The state that all connections of a run share."""
 
-    def __init__(self, protocol: WireProtocol, url: str, tokens: Sequence[str]) -> None:
+    def __init__(self, protocol: WireProtocol, url: str, tokens: Sequence[str], secret: str) -> None:
         self._protocol = protocol
         self._url = url
-        self._request_parts = [_build_request_parts(protocol, url, token) for token in tokens]
+        build = _SignedBets if protocol.signature else _UnsignedBets
+        self._bets = build(protocol, urlsplit(url), tokens, secret)
         self._ids = count(FIRST_ID)
         self._unanswered = 0
         self._measure_from = self._measure_until = 0.0
@@ -161,8 +168,7 @@ class _LoadRun:
         return LoadResult(self.bets, len(ordered) / seconds, p50, p99, cpu_share)
 
     def build_next_bet(self) -> bytes:
-        number = next(self._ids)
-        return str(number).encode().join(self._request_parts[number % len(self._request_parts)])
+        return self._bets.build(next(self._ids))
 
     def record_answer(self, status: bytes, body: bytes, sent_at: float) -> bool:
         """Count the reply. Return True if the connection must bet again."""
@@ -182,8 +188,9 @@ class _LoadRun:
 
     def _is_success(self, status: bytes, body: bytes) -> bool:
         try:
-            return status == b"200" and self._protocol.parse_response(body).code == 0
-        except ValueError:
+            return status < b"300" and self._protocol.parse_response(HttpResponse(body, int(status))).code == 0
+        except Exception:
+            # Most likely a reply that is not the protocol's. A bug of the protocol ends the run too.
             return False
 
     def fail(self, reason: str) -> None:
@@ -223,12 +230,66 @@ class _LoadConnection(asyncio.Protocol):
         self._load.fail(f"the server closed a connection{f' ({error})' if error else ''}")
 
 
-def _build_request_parts(protocol: WireProtocol, url: str, token: str) -> list[bytes]:
-    """Return a bet's HTTP request, split at its id. `id.join(parts)` is the request with another id."""
-    address = urlsplit(url)
-    bet = Bet(str(FIRST_ID), 1, str(FIRST_ID), GAME)
-    exchange = protocol.build_request(Call("bet", token, bet), time.time_ns() // 1_000_000)
-    head = f"{exchange.method} {address.path}{exchange.target} HTTP/1.1\r\nhost: {address.netloc}\r\n"
-    if exchange.body:
-        head += f"content-type: application/json\r\ncontent-length: {len(exchange.body)}\r\n"
-    return f"{head}\r\n{exchange.body.decode()}".encode().split(str(FIRST_ID).encode())
+class _UnsignedBets:
+    """The requests of new bets, built once for each player and split at the id."""
+
+    def __init__(self, protocol: WireProtocol, address: SplitResult, tokens: Sequence[str], secret: str) -> None:
+        del secret
+        requests = _build_requests(protocol, tokens)
+        self._parts = [_format_request(request, address).split(ID_TEXT) for request in requests]
+
+    def build(self, number: int) -> bytes:
+        """Return the HTTP request of the bet with this number as its id."""
+        return str(number).encode().join(self._parts[number % len(self._parts)])
+
+
+class _SignedBets:
+    """The requests of new bets, each signed when it is sent."""
+
+    def __init__(self, protocol: WireProtocol, address: SplitResult, tokens: Sequence[str], secret: str) -> None:
+        assert protocol.signature is not None
+        self._sign = protocol.signature.sign
+        self._requests = _build_requests(protocol, tokens)
+        self._address, self._secret = address, secret
+
+    def build(self, number: int) -> bytes:
+        """Return the HTTP request of the bet with this number as its id."""
+        id_ = str(number)
+        request = self._requests[number % len(self._requests)]
+        renumbered = request._replace(
+            path=request.path.replace(str(FIRST_ID), id_),
+            query=request.query.replace(ID_TEXT, id_.encode()),
+            body=request.body.replace(ID_TEXT, id_.encode()),
+        )
+        return _format_request(self._sign(renumbered, self._secret, time.time_ns() // 1_000_000), self._address)
+
+
+def find_bet_operation(protocol: WireProtocol) -> str:
+    """Return the protocol's name of a bet. Raise LoadFailed if it has none."""
+    for operation, command in protocol.operations.items():
+        if command is Bet:
+            return operation
+    raise LoadFailed(f"protocol '{protocol.name}' has no bet")
+
+
+def _build_requests(protocol: WireProtocol, tokens: Sequence[str]) -> list[HttpRequest]:
+    """Return a bet of each player, unsigned and with FIRST_ID as its id. Raise LoadFailed if this is not possible."""
+    operation, bet = find_bet_operation(protocol), Bet(str(FIRST_ID), 1, str(FIRST_ID), GAME)
+    now_ms = time.time_ns() // 1_000_000
+    try:
+        requests = [protocol.build_request(Call(operation, each, bet, each, CURRENCY), now_ms) for each in tokens]
+    except Exception as error:
+        reason = str(error) or type(error).__name__
+        raise LoadFailed(f"protocol '{protocol.name}' cannot build the call '{operation}': {reason}") from error
+    if any(ID_TEXT not in request.target.encode() + request.body for request in requests):
+        raise LoadFailed(f"protocol '{protocol.name}' encodes the id of a bet, so bets cannot be built fast enough")
+    return requests
+
+
+def _format_request(request: HttpRequest, address: SplitResult) -> bytes:
+    """Return the request as it goes over the wire."""
+    head = f"{request.method} {address.path}{request.target} HTTP/1.1\r\nhost: {address.netloc}\r\n".encode()
+    headers = [*request.headers]
+    if request.body:
+        headers.append((b"content-length", str(len(request.body)).encode()))
+    return head + b"".join([b"%b: %b\r\n" % header for header in headers]) + b"\r\n" + request.body

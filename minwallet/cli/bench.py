@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
+from secrets import token_hex
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -14,7 +15,6 @@ from minwallet.cli.dispatch import database_path, execute_on_file, run_with_stor
 from minwallet.cli.options import JsonOption
 from minwallet.cli.output import CommandRefused, UsageError, print_json, print_line, print_table
 from minwallet.cli.signals import handle_termination
-from minwallet.protocols.registry import PROTOCOLS
 from minwallet.storage.errors import DatabaseUnusable
 
 if TYPE_CHECKING:
@@ -32,7 +32,9 @@ SecondsOption = Annotated[int, typer.Option("--seconds", min=1, max=3600, help="
 PlayersOption = Annotated[
     int, typer.Option("--players", min=1, max=100_000, help="Number of players, who bet in turn.")
 ]
-ProtocolOption = Annotated[str, typer.Option("--protocol", help="The bets' protocol: wallet-v2 or vela.")]
+ProtocolOption = Annotated[
+    str | None, typer.Option("--protocol", help="The bets' protocol.  [default: the first one that signs nothing]")
+]
 
 
 def bench(
@@ -40,7 +42,7 @@ def bench(
     connections: ConnectionsOption = 64,
     seconds: SecondsOption = 5,
     players: PlayersOption = 1000,
-    protocol: ProtocolOption = "wallet-v2",
+    protocol: ProtocolOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Measure the bets per second of this machine.
@@ -49,17 +51,19 @@ def bench(
     the ledger and removes the file. The wallet file itself stays unchanged.
 
     The load generator uses up to one processor. On a machine with few processors, the server alone could do more. The
-    result does not include the time on a network.
+    result does not include the time on a network. For a protocol that signs its requests, the load generator signs each
+    bet, and the server checks the signature.
 
     Example: minwallet bench --connections 256 --seconds 30
     """
-    if protocol not in PROTOCOLS:
-        raise UsageError(f"unknown protocol {protocol!r}; use {' or '.join(PROTOCOLS)}")
+    protocol, is_signed = _choose_protocol(protocol)
     folder = database_path(context).absolute().parent
     with _temporary_database(folder) as path:
-        fsync_ms, figures = _run_benchmark(path, protocol, connections, players, seconds)
+        fsync_ms, figures = _run_benchmark(path, protocol, connections, players, seconds, is_signed=is_signed)
     available = available_cpus()
     caveats = describe_caveats(figures.cpu_share, available)
+    if is_signed:
+        caveats.append("The load generator signed each bet, which is a part of its work.")
     if as_json:
         options = {"protocol": protocol, "connections": connections, "players": players, "seconds": seconds}
         rates = {"bets_per_second": figures.per_second, "p50_ms": figures.p50_ms, "p99_ms": figures.p99_ms}
@@ -88,7 +92,7 @@ def _temporary_database(folder: Path) -> Iterator[Path]:
 
 
 def _run_benchmark(
-    path: Path, protocol: str, connections: int, players: int, seconds: int
+    path: Path, protocol: str, connections: int, players: int, seconds: int, *, is_signed: bool
 ) -> tuple[float, "LoadResult"]:
     """Return the median time of a synced write in ms, and the result of the load."""
     from rich.console import Console
@@ -108,6 +112,7 @@ def _run_benchmark(
         fsync_ms = measure_sync_ms(path.parent)
         show(description=f"adding {players:,} players")
         _create_players(path, tokens)
+        secret = _create_secret(path, protocol) if is_signed else ""
         show(description="starting a server")
         # The load comes from this machine, which an allow list may not include, and its calls have no wallet token.
         # All other settings stay in force.
@@ -122,11 +127,31 @@ def _run_benchmark(
                 tokens,
                 connections=connections,
                 seconds=seconds,
+                secret=secret,
                 report_progress=lambda done_s: show(completed=done_s),
             )
         show(description="verifying the ledger")
         _verify_ledger(path, players + figures.bets, lambda done, total: show(completed=done, total=total))
     return fsync_ms, figures
+
+
+def _choose_protocol(wanted: str | None) -> tuple[str, bool]:
+    """Return `wanted`, or the first protocol that signs nothing, and whether it signs its requests.
+
+    Raise UsageError if it is not installed, or has no bet.
+    """
+    from minwallet.bench.load import LoadFailed, find_bet_operation
+    from minwallet.protocols.registry import is_installed, list_protocols, load_protocol
+
+    unsigned = (name for name in list_protocols() if load_protocol(name).signature is None)
+    name = next(unsigned, None) if wanted is None else wanted
+    if name is None or not is_installed(name):
+        raise UsageError(f"unknown protocol {name!r}; use {' or '.join(list_protocols())}")
+    try:
+        find_bet_operation(load_protocol(name))
+    except LoadFailed as error:
+        raise UsageError(str(error)) from error
+    return name, load_protocol(name).signature is not None
 
 
 def _create_players(path: Path, tokens: list[str]) -> None:
@@ -136,6 +161,15 @@ def _create_players(path: Path, tokens: list[str]) -> None:
         SeedRow(line=0, player_id=token, currency="USD", balance=OPENING_BALANCE_CENTS, token=token) for token in tokens
     ]
     execute_on_file(path, Seed(rows=tuple(rows)), create=True)
+
+
+def _create_secret(path: Path, protocol: str) -> str:
+    """Add a random secret for the protocol, and return it."""
+    from minwallet.operations.access_requests import ProtocolSecretAdd
+
+    secret = token_hex(16)
+    execute_on_file(path, ProtocolSecretAdd(agent="default", protocol=protocol, secret=secret))
+    return secret
 
 
 def _verify_ledger(path: Path, expected_entries: int, report_progress: Callable[[int, int], None]) -> None:

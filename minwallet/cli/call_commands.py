@@ -1,7 +1,6 @@
 """`minwallet trigger`, `minwallet replay` and `minwallet show`: provider calls made by hand, and stored ones."""
 
 import asyncio
-import time
 from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import typer
@@ -17,31 +16,58 @@ from minwallet.cli.output import (
     print_line,
     print_table,
 )
-from minwallet.ledger.money import MAX_ID, format_amount
+from minwallet.ledger.money import format_amount
 from minwallet.operations.line_text import to_printable
 
 if TYPE_CHECKING:
-    from minwallet.ledger.commands import MoneyCommand
     from minwallet.ledger.entries import Entry
     from minwallet.operations.requests import Reply
     from minwallet.protocols.wire import Call
+    from minwallet.provider.trigger import TriggerOptions
+    from minwallet.storage.models import Agent
+    from minwallet.storage.store import Store
 
-MONEY_CALLS = ("bet", "win", "cancel", "result", "refund", "betwin")
-"""The calls that `trigger` can make, by the names that the protocols use. All of them move money."""
+MAX_ID_LENGTH = 64
+"""The longest id, in characters. The protocol decides the rest."""
 
 SESSION_TTL_S = 60
 """The lifetime of a session that is opened for a single call."""
 
+REJECTED_STATUSES = (401, 403, 404, 405, 413, 414, 429)
+"""The HTTP errors, beside those of 500 and more, with which the server itself rejects a call."""
+
 SeqArgument = Annotated[int, typer.Argument(metavar="SEQ", help="The entry's seq, see `minwallet ledger`.")]
+OperationArgument = Annotated[
+    str, typer.Argument(metavar="CALL", help="The call, by the name that the protocol gives it: bet, win, refund …")
+]
+AmountOption = Annotated[
+    str | None,
+    typer.Option("--amount", help="The stake, win or result, or the part to return.  [default: 1.00, or the whole]"),
+]
+CallProtocolOption = Annotated[
+    str | None,
+    typer.Option(
+        "--protocol", help="The protocol.  [default: that of the player's last call, or the first that has the call]"
+    ),
+]
+CallIdOption = Annotated[
+    str | None, typer.Option("--id", help="The call's id or ticket.  [default: new, or that of the newest open bet]")
+]
+ReferencesOption = Annotated[
+    list[str] | None,
+    typer.Option("--reference", help="The id that a rollback reverses.  [default: that of the newest open bet]"),
+]
+RoundOption = Annotated[
+    str | None, typer.Option("--round", help="The round.  [default: new, or that of the newest open bet]")
+]
 
 
-class _CallSession(NamedTuple):
-    """The account of a call, and a session's token for the call."""
+class _ReadyCall(NamedTuple):
+    """A call that only lacks the token of a session."""
 
+    protocol: str
+    call: "Call"
     agent: str
-    player_id: str
-    currency: str
-    token: str
 
 
 class _CallOutcome(NamedTuple):
@@ -57,20 +83,14 @@ class _CallOutcome(NamedTuple):
 
 def trigger(
     context: typer.Context,
-    operation: Annotated[
-        str, typer.Argument(metavar="CALL", help="The call: bet, win, cancel, result, refund or betwin.")
-    ],
+    operation: OperationArgument,
     player_id: Annotated[str, typer.Option("--player", metavar="ID", help="The player's id.")],
-    amount: Annotated[str, typer.Option("--amount", help="The stake, win or result.")] = "1.00",
-    win: Annotated[str, typer.Option("--win", help="The win of a betwin.")] = "0.00",
-    protocol: Annotated[
-        str | None,
-        typer.Option("--protocol", help="wallet-v2 or vela.  [default: the first protocol that has the call]"),
-    ] = None,
-    call_id: Annotated[
-        str | None,
-        typer.Option("--id", help="The call's id or ticket.  [default: new, or that of the newest open bet]"),
-    ] = None,
+    amount: AmountOption = None,
+    win: Annotated[str, typer.Option("--win", help="The win of a bet and win in one call.")] = "0.00",
+    protocol: CallProtocolOption = None,
+    call_id: CallIdOption = None,
+    references: ReferencesOption = None,
+    round_: RoundOption = None,
     game: Annotated[str, typer.Option("--game", help="The game's code.")] = "1012",
     currency: CurrencyOption = None,
     agent: AgentOption = "default",
@@ -79,26 +99,27 @@ def trigger(
     """Send one provider call to the running server.
 
     The call is real: it moves money. The command shows the request, the reply and the balance. The exit code is 1 if
-    the wallet refuses the call.
+    the wallet refuses the call. `minwallet protocols` lists the protocols and their calls.
+
+    Without --protocol, the protocol is that of the player's last provider call. If that has no such call, it is the
+    first one that has it, and that signs nothing or for which the agent has a secret.
 
     Example: minwallet trigger bet --player alice --amount 2.50
     """
-    from minwallet.protocols.wire import Call
+    from minwallet.provider.trigger import TriggerOptions
 
-    protocols = _list_protocols_with(operation)
-    if protocol not in (None, *protocols):
-        raise UsageError(f"protocol {protocol!r} has no call {operation!r}; use --protocol {' or '.join(protocols)}")
-    if call_id is not None and not (call_id.isascii() and call_id.isdigit() and int(call_id[:40]) <= MAX_ID):
-        raise UsageError(f"invalid --id {call_id!r:.60}: must be an integer from 0 to {MAX_ID}")
-    amount_cents, win_cents, name = parse_amount_option(amount), parse_amount_option(win), protocol or protocols[0]
-    url = _provider_call_url(context)
-    player = _open_session(context, agent, player_id, currency)
-    bet = _find_newest_open_bet(context, player, name)
-    if call_id is None and bet is None and operation in ("cancel", "result", "refund"):
-        hint = f"minwallet trigger bet --player {player_id} --protocol {name}"
-        raise CommandRefused([f"{player_id} has no open bet in {name}; add --id, or place a bet with: {hint}"])
-    command = _build_command(operation, call_id, bet, game, amount_cents, win_cents)
-    outcome = _make_call(context, url, name, Call(operation, player.token, command), player)
+    for option, value in (
+        ("--id", call_id),
+        ("--round", round_),
+        *(("--reference", each) for each in references or ()),
+    ):
+        _check_text(option, value)
+    cents = None if amount is None else parse_amount_option(amount)
+    options = TriggerOptions(operation, cents, parse_amount_option(win), call_id, tuple(references or ()), round_, game)
+    candidates = _list_protocols_with(operation, protocol)
+    require_running_server(context)
+    ready = _build_call(context, options, candidates, (agent, player_id, currency and currency.upper()))
+    outcome = _make_call(context, ready)
     _print_call(outcome, as_json=as_json)
     if not outcome.is_success:
         raise typer.Exit(EXIT_REFUSED)
@@ -116,12 +137,10 @@ def replay(context: typer.Context, seq: SeqArgument, as_json: JsonOption = False
     from minwallet.provider.manual_calls import rebuild_call
 
     entry, owner, _ = run_with_store(context, lambda store: get_journaled_entry(store, seq))
-    call = rebuild_call(entry, REDACTED)
-    url = _provider_call_url(context)
-    player = _open_session(context, *owner)
-    outcome = _make_call(context, url, entry.protocol, call._replace(token=player.token), player)
+    call = rebuild_call(entry, REDACTED)._replace(player_id=owner.player_id, currency=owner.currency)
+    outcome = _make_call(context, _ReadyCall(entry.protocol, call, owner.agent))
     _print_call(outcome, as_json=as_json)
-    if outcome.http_status != 200:
+    if outcome.http_status in REJECTED_STATUSES or outcome.http_status >= 500:
         raise CommandRefused([f"the server rejected the call with HTTP {outcome.http_status}; check the server's log"])
     if outcome.before != outcome.after:
         raise CommandRefused([f"the replay of entry {seq} changed the balance; please report this as a bug"])
@@ -157,74 +176,95 @@ def show(context: typer.Context, seq: SeqArgument, as_json: JsonOption = False) 
         print_line("\nthe journal has no provider call for this entry")
 
 
-def _list_protocols_with(operation: str) -> list[str]:
-    """Return the protocols that have this call. Raise UsageError if `trigger` does not know it."""
-    from minwallet.protocols.registry import PROTOCOLS, load_protocol
+def _check_text(option: str, value: str | None) -> None:
+    """Raise UsageError for a text that no protocol can have as an id."""
+    from minwallet.protocols.wire import is_plain_text
 
-    if operation not in MONEY_CALLS:
-        raise UsageError(f"unknown call {operation!r}; use one of {', '.join(MONEY_CALLS)}")
-    return [name for name in PROTOCOLS if operation in load_protocol(name).operations]
-
-
-def _provider_call_url(context: typer.Context) -> str:
-    """Return the URL at which the running server takes provider calls."""
-    return require_running_server(context).calls
+    if value is not None and not (value and is_plain_text(value, MAX_ID_LENGTH)):
+        raise UsageError(f"invalid {option} {value!r:.60}: must be 1 to {MAX_ID_LENGTH} characters")
 
 
-def _open_session(context: typer.Context, agent: str, player_id: str, currency: str | None) -> _CallSession:
-    from minwallet.operations.requests import SessionOpen
+def _list_protocols_with(operation: str, protocol: str | None) -> list[str]:
+    """Return the protocols that have this call, or only `protocol`. Raise UsageError if it is not one of them."""
+    from minwallet.provider.trigger import list_operations
 
-    request = SessionOpen(agent=agent, player_id=player_id, currency=currency, ttl_s=SESSION_TTL_S)
-    session = execute(context, request)
-    return _CallSession(agent, player_id, session["currency"], session["token"])
+    operations = list_operations()
+    candidates = operations.get(operation, [])
+    if not candidates:
+        raise UsageError(f"unknown call {operation!r}; use one of {', '.join(operations)}")
+    if protocol is None:
+        return candidates
+    if protocol not in candidates:
+        raise UsageError(f"protocol {protocol!r} has no call {operation!r}; use --protocol {' or '.join(candidates)}")
+    return [protocol]
 
 
-def _find_newest_open_bet(context: typer.Context, player: _CallSession, protocol: str) -> "Entry | None":
-    """Return the player's newest bet that is neither settled nor cancelled, or None."""
+def _build_call(
+    context: typer.Context, options: "TriggerOptions", candidates: list[str], account: tuple[str, str, str | None]
+) -> _ReadyCall:
+    """Return the call for the account of an agent, a player and a currency. Raise an error if it cannot be made."""
+    from minwallet.provider.trigger import InvalidCall, NoOpenBet, build_call
+
+    agent, player_id, _ = account
+    currency = _read_account(context, *account)["currency"]
+    protocol, bet = run_with_store(
+        context, lambda store: _find_protocol_and_bet(store, agent, player_id, currency, candidates)
+    )
+    try:
+        return _ReadyCall(protocol, build_call(protocol, options, bet, player_id, currency), agent)
+    except InvalidCall as error:
+        raise UsageError(str(error)) from error
+    except NoOpenBet as error:
+        hint = f"minwallet trigger bet --player {player_id} --protocol {protocol}"
+        reason = f"{player_id} has no open bet in {protocol}; add --id, --reference or --round, or place a bet: {hint}"
+        raise CommandRefused([reason]) from error
+
+
+async def _find_protocol_and_bet(
+    store: "Store", agent: str, player_id: str, currency: str, candidates: list[str]
+) -> "tuple[str, Entry | None]":
+    """Return the protocol of the call, and the account's newest bet in it that is neither settled nor cancelled."""
     from minwallet.operations.transactions import find_newest_open_bet
+    from minwallet.provider.trigger import choose_protocol
 
-    agent, player_id, currency, _ = player
-    return run_with_store(context, lambda store: find_newest_open_bet(store, agent, player_id, currency, protocol))
-
-
-def _build_command(
-    operation: str, call_id: str | None, bet: "Entry | None", game: str, paid: int, won: int
-) -> "MoneyCommand":
-    """Return the command of the call. Without `call_id`, it refers to the open bet `bet`, or has a new id."""
-    from minwallet.ledger.commands import Bet, BetWin, Cancel, Settle, Win
-
-    # Ids from the clock are new, as long as no other caller uses the same range.
-    new = call_id or str(time.time_ns() // 1000)
-    known = str(int(call_id)) if call_id is not None else bet.id if bet else new
-    match operation:
-        case "bet":
-            return Bet(new, paid, new, game)
-        case "win":
-            return Win(new, paid, bet.round if bet else None, bet.game if bet else game)
-        case "result":
-            return Settle(known, paid, bet.game if bet else game)
-        case "betwin":
-            return BetWin(new, paid, won, game)
-        case _:
-            return Cancel(known)
+    protocol = await choose_protocol(store, agent, player_id, currency, candidates)
+    return protocol, await find_newest_open_bet(store, agent, player_id, currency, protocol)
 
 
-def _make_call(context: typer.Context, url: str, protocol: str, call: "Call", player: _CallSession) -> _CallOutcome:
-    from minwallet.operations.requests import AgentShow
+def _make_call(context: typer.Context, ready: _ReadyCall) -> _CallOutcome:
+    """Send the call in a new session, signed if the protocol signs its requests."""
+    from minwallet.operations.requests import SessionOpen
     from minwallet.provider.manual_calls import make_call
     from minwallet.wallet.service import clock_ms
 
-    wallet_token = query(context, AgentShow(name=player.agent))["wallet_token"]
-    before = _read_account(context, player)
-    made = asyncio.run(make_call(url, protocol, call, clock_ms(), wallet_token))
-    return _CallOutcome(*made, before, _read_account(context, player))
+    protocol, call, agent = ready
+    url = require_running_server(context).calls
+    found, secret = run_with_store(context, lambda store: _find_agent_and_secret(store, agent, protocol))
+    account = (agent, call.player_id, call.currency)
+    request = SessionOpen(agent=agent, player_id=call.player_id, currency=call.currency, ttl_s=SESSION_TTL_S)
+    call = call._replace(token=execute(context, request)["token"])
+    before = _read_account(context, *account)
+    made = asyncio.run(make_call(url, protocol, call, clock_ms(), found.wallet_token, secret=secret))
+    return _CallOutcome(*made, before, _read_account(context, *account))
 
 
-def _read_account(context: typer.Context, player: _CallSession) -> "Reply":
-    from minwallet.operations.requests import PlayerShow
+async def _find_agent_and_secret(store: "Store", agent: str, protocol: str) -> "tuple[Agent, str]":
+    from minwallet.operations.agents import get_agent
+    from minwallet.provider.manual_calls import require_secret
 
-    shown = query(context, PlayerShow(agent=player.agent, player_id=player.player_id))
-    return next(dict(each) for each in shown["accounts"] if each["currency"] == player.currency)
+    found = await get_agent(store, agent)
+    return found, await require_secret(store, protocol, found)
+
+
+def _read_account(context: typer.Context, agent: str, player_id: str, currency: str | None) -> "Reply":
+    """Return the player's account in this currency, or the only one. Raise CommandRefused if there is none."""
+    from minwallet.operations.players import choose_account, get_player
+
+    async def work(store: "Store") -> "Reply":
+        _, currency_, cash, bonus = choose_account(await get_player(store, agent, player_id), currency)
+        return {"currency": currency_, "cash": cash, "bonus": bonus}
+
+    return run_with_store(context, work)
 
 
 def _print_call(outcome: _CallOutcome, *, as_json: bool) -> None:

@@ -20,7 +20,7 @@ def add(context: typer.Context, name: AgentNameArgument, as_json: JsonOption = F
 
     Example: minwallet agent callback-key add default
     """
-    from minwallet.operations.requests import CallbackKeyAdd
+    from minwallet.operations.access_requests import CallbackKeyAdd
 
     reply = execute(context, CallbackKeyAdd(agent=name))
     if as_json:
@@ -43,7 +43,7 @@ def list_(
 
     Example: minwallet agent callback-key list default
     """
-    from minwallet.operations.requests import CallbackKeyList
+    from minwallet.operations.access_requests import CallbackKeyList
 
     reply = query(context, CallbackKeyList(agent=name))
     if as_json:
@@ -72,7 +72,7 @@ def revoke(
 
     Example: minwallet agent callback-key revoke default mwc_5d0c81f2
     """
-    from minwallet.operations.requests import CallbackKeyRevoke
+    from minwallet.operations.access_requests import CallbackKeyRevoke
 
     reply = execute(context, CallbackKeyRevoke(agent=name, key_prefix=key_prefix))
     print_json(reply) if as_json else print_line(f"callback key {reply['callback_key']} is revoked")

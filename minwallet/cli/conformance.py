@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import typer
 
+from minwallet.cli.demo_provider import SecretFileOption, read_secret
 from minwallet.cli.options import JsonOption, parse_amount_option
 from minwallet.cli.output import (
     EXIT_REFUSED,
@@ -18,7 +19,7 @@ from minwallet.cli.output import (
     print_line,
 )
 from minwallet.ledger.money import format_amount
-from minwallet.protocols.registry import PROTOCOLS
+from minwallet.protocols.registry import list_protocols
 
 if TYPE_CHECKING:
     from minwallet.conformance.dsl import Case, ProtocolSuite
@@ -33,6 +34,11 @@ MAX_UNIT_CENTS = 10**9
 MAX_LINE_CHARS = 79
 """The maximum length of a line of the summary, so that it fits into a narrow terminal."""
 
+TOKEN_NAMES = ("token", "second", "currency", "expired", "revoked", "blocked", "wallet")
+
+ACCOUNT_NAMES = ("token", "second", "currency", "blocked")
+"""The names of the tokens that can have an account of their own."""
+
 LIVE_SESSION = "A live session"
 
 REQUIRED = "Required without --list."
@@ -41,7 +47,7 @@ UrlArgument = Annotated[
     str, typer.Argument(metavar="URL", help=f"The wallet's URL, without the protocol's paths. {REQUIRED}")
 ]
 WireProtocolOption = Annotated[
-    str, typer.Option("--protocol", metavar="|".join(PROTOCOLS), help=f"The wallet's protocol. {REQUIRED}")
+    str, typer.Option("--protocol", metavar="PROTOCOL", help=f"The wallet's protocol, such as vela. {REQUIRED}")
 ]
 FirstTokenOption = Annotated[
     str,
@@ -53,7 +59,8 @@ PathOption = Annotated[
     str | None,
     typer.Option(
         "--path",
-        help="The path of the wallet, if it is not the protocol's. It replaces /wallet (wallet-v2) or /api (vela).",
+        help="The path of the wallet, if it is not the protocol's. It replaces the part with which all paths of the "
+        "protocol begin, such as /wallet of wallet-v2.",
     ),
 ]
 UnitOption = Annotated[
@@ -81,7 +88,16 @@ BlockedTokenOption = Annotated[
     str, typer.Option("--blocked-token", help=f"{LIVE_SESSION} of a blocked player of the same agent.")
 ]
 WalletTokenOption = Annotated[
-    str, typer.Option("--wallet-token", help="The agent's wallet token, for wallet-v2's /wallet/WALLET_TOKEN.")
+    str, typer.Option("--wallet-token", help="The agent's wallet token, for paths such as /wallet/WALLET_TOKEN.")
+]
+AccountOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--account",
+        metavar="NAME=PLAYER/CURRENCY",
+        help="The account of a token, if the wallet needs it in the query of the balance too, such as "
+        "token=alice/USD or second=bob/USD. May be given several times.",
+    ),
 ]
 FirstIdOption = Annotated[
     int | None,
@@ -108,6 +124,8 @@ def conformance(
     revoked_token: RevokedTokenOption = "",
     blocked_token: BlockedTokenOption = "",
     wallet_token: WalletTokenOption = "",
+    account: AccountOption = None,
+    secret_file: SecretFileOption = None,
     path: PathOption = None,
     unit: UnitOption = "0.01",
     only: OnlyOption = None,
@@ -133,20 +151,13 @@ def conformance(
         return
     from minwallet.conformance.junit import render_junit
 
-    tokens_given = {
-        "token": token,
-        "second": second_token,
-        "currency": currency_token,
-        "expired": expired_token,
-        "revoked": revoked_token,
-        "blocked": blocked_token,
-        "wallet": wallet_token,
-    }
-    tokens = {name: value for name, value in tokens_given.items() if value}
+    given = (token, second_token, currency_token, expired_token, revoked_token, blocked_token, wallet_token)
+    tokens = {name: value for name, value in zip(TOKEN_NAMES, given, strict=True) if value}
     _require_target(url, protocol, tokens)
     suite = _load_suite(protocol)
     cases = _select_cases(suite.cases, only or [])
-    plan = _RunPlan(url, path, tokens, _parse_first_id(first_id), _parse_unit(unit), timeout_s)
+    secret, accounts = _read_secret(suite, secret_file), _parse_accounts(account or [])
+    plan = _RunPlan(url, path, tokens, secret, accounts, _parse_first_id(first_id), _parse_unit(unit), timeout_s)
     findings, leftovers = _run_cases(suite, cases, plan)
     counts = {verdict: sum(each.verdict == verdict for each in findings) for verdict in VERDICTS}
     if as_json:
@@ -160,11 +171,16 @@ def conformance(
 
 
 class _RunPlan(NamedTuple):
-    """The values of the options that a run needs: the wallet, its tokens, the first id, and the unit in cents."""
+    """The values of the options that a run needs: the wallet, its tokens, the first id, and the unit in cents.
+
+    `accounts` has the player and the currency of tokens by name.
+    """
 
     url: str
     path: str | None
     tokens: dict[str, str]
+    secret: str
+    accounts: dict[str, tuple[str, str]]
     first_id: int
     unit: int
     timeout_s: float
@@ -175,7 +191,7 @@ def _require_target(url: str, protocol: str, tokens: dict[str, str]) -> None:
     if not url:
         raise UsageError("missing URL of the wallet: write it like http://127.0.0.1:8000; for more, add --help")
     if not protocol:
-        raise UsageError(f"missing --protocol: use {' or '.join(PROTOCOLS)}")
+        raise UsageError(f"missing --protocol: use {' or '.join(list_protocols())}")
     if "token" not in tokens:
         raise UsageError("missing --token: give a live session of a test player")
 
@@ -183,12 +199,38 @@ def _require_target(url: str, protocol: str, tokens: dict[str, str]) -> None:
 def _load_suite(protocol: str) -> "ProtocolSuite":
     from minwallet.conformance import NoCases, load_suite
 
-    if protocol not in PROTOCOLS:
-        raise UsageError(f"unknown protocol {protocol!r}; use {' or '.join(PROTOCOLS)}")
+    if protocol not in list_protocols():
+        raise UsageError(f"unknown protocol {protocol!r}; use {' or '.join(list_protocols())}")
     try:
         return load_suite(protocol)
     except NoCases as error:
         raise UsageError(str(error)) from error
+
+
+def _read_secret(suite: "ProtocolSuite", file: Path | None) -> str:
+    """Return the secret of the file, "" without one. Raise UsageError if the protocol needs one or does not use it."""
+    name = suite.protocol.name
+    if suite.protocol.signature is None:
+        if file:
+            raise UsageError(f"protocol {name!r} does not sign its calls; omit --secret-file")
+        return ""
+    if file is None:
+        raise UsageError(f"protocol {name!r} signs its calls; give the file with the secret with --secret-file")
+    return read_secret(file)
+
+
+def _parse_accounts(given: Sequence[str]) -> dict[str, tuple[str, str]]:
+    """Return the player and the currency by the name of the token."""
+    accounts = {}
+    for text in given:
+        name, _, account = text.partition("=")
+        player_id, _, currency = account.rpartition("/")
+        if name not in ACCOUNT_NAMES or not player_id or not currency:
+            raise UsageError(
+                f"invalid --account {text!r}: write it like token=alice/USD, with {', '.join(ACCOUNT_NAMES)}"
+            )
+        accounts[name] = (player_id, currency)
+    return accounts
 
 
 def _select_cases(cases: "Sequence[Case]", only: Sequence[str]) -> "Sequence[Case]":
@@ -234,7 +276,15 @@ def _run_cases(
         raise UsageError(f"invalid --timeout {plan.timeout_s:g}: must be more than 0")
     unknown_token = {"unknown": f"nobody_{plan.first_id}"}
     try:
-        client = Client(suite, plan.url, plan.tokens | unknown_token, plan.timeout_s, plan.path)
+        client = Client(
+            suite,
+            plan.url,
+            plan.tokens | unknown_token,
+            plan.timeout_s,
+            plan.path,
+            secret=plan.secret,
+            accounts=plan.accounts,
+        )
     except ValueError as error:
         raise UsageError(str(error)) from error
     stderr = Console(stderr=True)
@@ -246,11 +296,13 @@ def _run_cases(
 
 
 def _print_cases(protocol: str, only: Sequence[str], *, as_json: bool) -> None:
-    """Print the cases of this protocol, or of all protocols that have cases."""
-    from minwallet.conformance import PROTOCOL_SUITES
+    """Print the cases of this protocol, or of all protocols that have cases, and the protocols without any."""
+    from minwallet.conformance import list_tested_protocols
     from minwallet.conformance.report import describe_needs
 
-    suites = [_load_suite(name) for name in ([protocol] if protocol else PROTOCOL_SUITES)]
+    tested = list_tested_protocols()
+    without_cases = [] if protocol else [name for name in list_protocols() if name not in tested]
+    suites = [_load_suite(name) for name in ([protocol] if protocol else tested)]
     chosen = _select_cases([case for suite in suites for case in suite.cases], only)
     cases = [(suite.protocol.name, case) for suite in suites for case in suite.cases if case in chosen]
     if as_json:
@@ -259,13 +311,14 @@ def _print_cases(protocol: str, only: Sequence[str], *, as_json: bool) -> None:
              "needs": describe_needs(case)}
             for name, case in cases
         ]  # fmt: skip  # one row
-        print_json({"cases": rows})
+        print_json({"cases": rows, "without_cases": without_cases})
         return
     width = max(len(case.name) for _, case in cases)
+    name_width = max(len(name) for name, _ in cases)
     for name, case in cases:
         needs = describe_needs(case)
-        print_line(f"{name:9}  {case.name:{width}}  {case.rule}{needs and f' (needs {needs})'}")
-    for name in sorted(PROTOCOLS.keys() - PROTOCOL_SUITES.keys()) if not protocol else ():
+        print_line(f"{name:{name_width}}  {case.name:{width}}  {case.rule}{needs and f' (needs {needs})'}")
+    for name in without_cases:
         print_line(f"{name} has no cases")
 
 

@@ -5,15 +5,16 @@ import shlex
 import socket
 import sys
 import tempfile
-from collections.abc import AsyncIterator, Callable, Collection, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Callable, Collection, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager, suppress
 from pathlib import Path
+from secrets import token_hex
 from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import typer
 
-from minwallet.cli.demo_provider import FaultsOption, SeedOption, parse_fault_rates
-from minwallet.cli.dispatch import announce_new_wallet, execute_on_file, query_file, require_not_lost
+from minwallet.cli.demo_provider import FaultsOption, SeedOption, parse_fault_rates, print_unplayed_protocols
+from minwallet.cli.dispatch import announce_new_wallet, execute_on_file, query_file, require_not_lost, run_with_store_at
 from minwallet.cli.game_commands import fetch_games
 from minwallet.cli.output import CommandRefused, print_line
 from minwallet.cli.report_commands import pull_report
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from minwallet.demo.faults import FaultRates
     from minwallet.demo.round_store import RoundRecord
     from minwallet.demo.simulator import RoundRunner
+    from minwallet.storage.store import Store
 
 HOST, HOST_ID = "127.0.0.1", "demo"
 
@@ -117,13 +119,16 @@ def _run_demo(path: Path, demo_options: _DemoOptions) -> None:
     # have no wallet token.
     settings = load_settings(db=path, host=HOST, backup_to="", require_wallet_token=False)
     muted_stderr, is_new = MutedStderr(), not is_visible(path)
+    print_unplayed_protocols()
     addresses: list[str] = []
     login_links: list[str] = []
 
     @asynccontextmanager
     async def companion() -> AsyncIterator[None]:
         wallet_url = addresses[0] + settings.callback_prefix
-        options = ProviderOptions(wallet_url, HOST_ID, seed=demo_options.seed, fault_rates=demo_options.fault_rates)
+        options = ProviderOptions(
+            wallet_url, HOST_ID, seed=demo_options.seed, fault_rates=demo_options.fault_rates, secrets=secrets
+        )
         provider = create_server(options, lambda words: typer.echo(words, err=True))
         serving = await app.start_server(provider, [listener])
         try:
@@ -133,7 +138,7 @@ def _run_demo(path: Path, demo_options: _DemoOptions) -> None:
                 page = f"{addresses[0]}/demo"
                 office = login_links[0] if login_links else f"{addresses[0]}/admin"
                 ended = provider.runner.store.completed if is_new else ()
-                _print_welcome(path, _DemoUrls(page, office, wallet_url, provider_url), ended)
+                _print_welcome(path, _DemoUrls(page, office, wallet_url, provider_url), agent, secrets, ended)
                 if demo_options.opens_browser:
                     asyncio.get_running_loop().run_in_executor(None, open_page, page)
             muted_stderr.is_unmuted = True
@@ -150,14 +155,14 @@ def _run_demo(path: Path, demo_options: _DemoOptions) -> None:
     ):
         provider_url = f"http://{HOST}:{listener.getsockname()[1]}"
         agent = _prepare_wallet(path, provider_url, on_created=demo_options.on_created)
-        pages = _build_demo_pages(provider_url)
+        secrets = _prepare_secrets(path)
         app.serve(
             settings.with_address("--port", port=public.getsockname()[1]),
             addresses.append,
             on_first_login_link=login_links.append,
             log=muted_stderr,
             companion=companion,
-            pages=pages,
+            pages=_build_demo_pages(provider_url),
             listener=public,
         )
 
@@ -214,6 +219,32 @@ def _prepare_wallet(path: Path, provider_url: str, on_created: Callable[[Path], 
     return Agent(0, **execute_on_file(path, settings))
 
 
+def _prepare_secrets(path: Path) -> dict[str, str]:
+    """Return the secret of the provider's agent for each played protocol that signs its calls. Add missing ones."""
+    from minwallet.demo.dealer import list_played_protocols
+    from minwallet.operations.access_requests import ProtocolSecretAdd
+    from minwallet.protocols.registry import load_protocol
+
+    signed = [name for name in list_played_protocols() if load_protocol(name).signature]
+    found = run_with_store_at(path, _read_secrets_of_default) if signed else {}
+    for name in signed:
+        if name not in found:
+            found[name] = token_hex()
+            execute_on_file(path, ProtocolSecretAdd(agent="default", protocol=name, secret=found[name]))
+    return found
+
+
+async def _read_secrets_of_default(store: "Store") -> dict[str, str]:
+    """Return the newest live secret of the agent `default` by protocol."""
+    (agent_id,) = (each.agent_id for each in await store.accounts.list_agents() if each.name == "default")
+    live = await store.accounts.read_live_protocol_secrets()
+    return {
+        protocol: own[0].secret
+        for protocol, secrets in live.items()
+        if (own := [each for each in secrets if each.agent_id == agent_id])
+    }
+
+
 def _build_demo_pages(provider_url: str) -> "PageFactory":
     """Return the factory of the demo page's routes."""
     from minwallet.web.demo.demo_page import DemoConfig, DemoPlayer, routes
@@ -224,16 +255,16 @@ def _build_demo_pages(provider_url: str) -> "PageFactory":
 
 async def _play_rounds(runner: "RoundRunner", rounds: int) -> None:
     """Let every player play `rounds` rounds of each game in each protocol that the provider plays."""
+    from minwallet.demo.dealer import list_played_protocols
     from minwallet.demo.game_rules import GAMES
-    from minwallet.demo.round_policy import PLAYED_PROTOCOLS
 
-    async def play_as(name: str) -> None:
-        for protocol in PLAYED_PROTOCOLS:
-            session = await runner.open_session(protocol, f"demo_{name}")
+    async def play_as(name: str, currency: str) -> None:
+        for protocol in list_played_protocols():
+            session = await runner.open_session(protocol, f"demo_{name}", player_id=name, currency=currency)
             for game in GAMES:
                 await runner.play_rounds(session, game, STAKE_CENTS, None, rounds)
 
-    await asyncio.gather(*(play_as(name) for name, *_ in PLAYERS))
+    await asyncio.gather(*(play_as(name, currency) for name, currency, *_ in PLAYERS))
 
 
 def _fetch_games_and_report(path: Path, agent: Agent) -> None:
@@ -253,22 +284,35 @@ class _DemoUrls(NamedTuple):
     provider: str
 
 
-def _print_welcome(path: Path, urls: _DemoUrls, ended_rounds: "Collection[RoundRecord]") -> None:
-    """Print the URLs and commands to try. `ended_rounds` are the rounds whose tickets the report still has."""
+def _print_welcome(
+    path: Path,
+    urls: _DemoUrls,
+    agent: Agent,
+    secrets: Mapping[str, str],
+    ended_rounds: "Collection[RoundRecord]",
+) -> None:
+    """Print the URLs and commands to try. `ended_rounds` are the rounds whose tickets the reports still have."""
     from minwallet.demo.round_policy import RoundEnding
-    from minwallet.protocols.registry import load_protocol
-    from minwallet.protocols.wire import Launch
-
-    def launch(protocol: str, base: str, game: str, agent: str) -> str:
-        return load_protocol(protocol).build_launch_url(Launch(base, game, "en", "demo_alice", agent))
+    from minwallet.protocols.registry import has_part, list_protocols, load_protocol
 
     folder = shlex.quote(str(Path(sys.executable).parent))
     search = f" PATH={folder}:$PATH" if sys.prefix != sys.base_prefix else ""
     players = ", ".join(f"{name} ({currency})" for name, currency, *_ in PLAYERS)
-    tickets = [each.id for each in ended_rounds if each.protocol == "vela" and each.ending is RoundEnding.DONE]
+    tickets = [
+        each.id
+        for each in ended_rounds
+        if has_part(each.protocol, "operator_service") and each.ending is RoundEnding.DONE
+    ]
     removal = f"""
   curl -sX DELETE {urls.provider}/demo/report/{tickets[-1] if tickets else ""}
   minwallet report pull --full; minwallet reconcile   # now a bet is missing"""
+    launches = "\n".join(f"  {url}" for url in _build_launch_urls(urls.provider, agent, secrets))
+    conformance = "\n".join(
+        f"  minwallet conformance {urls.wallet} --protocol {name} --token demo_lisa --second-token demo_luke"
+        for name in list_protocols()
+        # The agent of these players has no secret.
+        if has_part(name, "conformance") and not load_protocol(name).signature
+    )
     print_line(f"""
   page         {urls.page}   play and inject faults
   back office  {urls.backoffice}   one-time link, valid for 1 hour
@@ -278,8 +322,7 @@ def _print_welcome(path: Path, urls: _DemoUrls, ended_rounds: "Collection[RoundR
 
 Play with alice's money (in a browser):
 
-  {launch("vela", f"{urls.provider}/play/slot", "slot", HOST_ID)}
-  {launch("wallet-v2", f"{urls.provider}/play", "1053", "default")}
+{launches}
 
 Inspect the wallet (in another terminal):
 
@@ -291,9 +334,23 @@ Inspect the wallet (in another terminal):
 
 Send a provider call, or test this wallet against all protocol rules:
 
-  minwallet trigger bet --player lisa --agent lab
-  minwallet conformance {urls.wallet} --protocol vela --token demo_lisa --second-token demo_luke
-  minwallet conformance {urls.wallet} --protocol wallet-v2 --token demo_lisa --second-token demo_luke
+  minwallet trigger bet --player lisa --agent {LAB_AGENT}
+{conformance}
 
 The log of provider calls follows. Stop with Ctrl-C.
 """)
+
+
+def _build_launch_urls(provider_url: str, agent: Agent, secrets: Mapping[str, str]) -> Iterator[str]:
+    """Yield a URL that opens a game with alice's money for each played protocol that builds such URLs."""
+    from minwallet.demo.dealer import build_game_url, get_operator_id, list_played_protocols
+    from minwallet.demo.game_rules import GAMES
+    from minwallet.protocols.wire import Launch
+
+    player_id, currency, *_ = PLAYERS[0]
+    for protocol in list_played_protocols():
+        operator = get_operator_id(protocol, HOST_ID, agent.wallet_token) or ""
+        secret = secrets.get(protocol, "")
+        launch = Launch("", "", "en", f"demo_{player_id}", operator, player_id, currency, secret)
+        with suppress(NotImplementedError):
+            yield build_game_url(protocol, provider_url, GAMES[0], launch)

@@ -5,12 +5,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from minwallet.cli.dispatch import database_path, execute, execute_on_file, run_with_store
+from minwallet.cli.dispatch import database_path, execute, execute_on_file, run_with_store, run_with_store_at
 from minwallet.cli.options import (
     AgentOption,
     CurrencyOption,
     JsonOption,
     ProviderAgentOption,
+    ServiceProtocolOption,
     TimeoutOption,
     parse_duration_option,
     parse_timeout_option,
@@ -38,6 +39,7 @@ def games(
         bool, typer.Option("--cached", help="Show the stored list, without a request to the provider.")
     ] = False,
     timeout: TimeoutOption = "30s",
+    protocol: ServiceProtocolOption = None,
     agent: ProviderAgentOption = "default",
     as_json: JsonOption = False,
 ) -> None:
@@ -54,7 +56,7 @@ def games(
     code, catalogue = 0, _load_catalogue(context, agent)
     if not cached:
         try:
-            skipped = fetch_games(database_path(context), catalogue.agent, parse_timeout_option(timeout))
+            skipped = fetch_games(database_path(context), catalogue.agent, parse_timeout_option(timeout), protocol)
             for line in skipped.describe("games"):
                 print_error(f"minwallet: {line}")
             catalogue = _load_catalogue(context, agent)
@@ -68,12 +70,13 @@ def games(
         raise typer.Exit(code)
 
 
-def fetch_games(path: Path, agent: "Agent", timeout_s: float) -> "SkippedEntries":
+def fetch_games(path: Path, agent: "Agent", timeout_s: float, wanted_protocol: str | None = None) -> "SkippedEntries":
     """Fetch the agent's game list from the provider and store it. Return the entries that cannot be read."""
     from minwallet.operations.requests import GamesSave
-    from minwallet.provider.service_client import ServiceClient
+    from minwallet.provider.service_client import ServiceClient, find_service_protocol
 
-    with ServiceClient(agent, timeout_s) as service:
+    protocol = run_with_store_at(path, lambda store: find_service_protocol(store, agent, wanted_protocol))
+    with ServiceClient(agent, timeout_s, protocol) as service:
         games = service.fetch_games()
     execute_on_file(path, GamesSave(agent=agent.name, games=tuple(games)))
     return service.skipped
@@ -100,8 +103,8 @@ def _print_games(catalogue: "GameCatalogue", *, as_json: bool) -> None:
 
 def launch(
     context: typer.Context,
-    game: Annotated[str, typer.Option("--game", help="The game: wallet-v2's gameID or vela's game code.")],
-    protocol: Annotated[str, typer.Option("--protocol", help="The game's protocol: wallet-v2 or vela.")],
+    game: Annotated[str, typer.Option("--game", help="The provider's code of the game.")],
+    protocol: Annotated[str, typer.Option("--protocol", help="The game's protocol, see `minwallet protocols`.")],
     player_id: Annotated[
         str | None, typer.Argument(metavar="ID", help="The player's id; not needed with --demo.")
     ] = None,
@@ -124,22 +127,27 @@ def launch(
     Example: minwallet launch alice --protocol vela --game slot
     """
     from minwallet.operations.requests import SessionOpen
-    from minwallet.provider.game_catalogue import LaunchOptions, build_launch_url
+    from minwallet.provider.game_catalogue import (
+        TEST_ACCOUNT,
+        LaunchAccount,
+        LaunchOptions,
+        build_launch_url,
+        create_launcher,
+    )
 
     LaunchOptions(protocol=protocol, game=game, lang=lang)
     if not player_id and not demo:
         raise UsageError("missing player: add the player's id, or --demo for virtual credit")
-    catalogue = _load_catalogue(context, agent)
+    launcher = run_with_store(context, lambda store: create_launcher(store, agent, protocol))
     mode = "demo" if demo else "real"
     session: Reply = {}
     if player_id is None or demo:
-        url = build_launch_url(catalogue, protocol, game, lang, None)
+        url = build_launch_url(launcher, game, lang, None)
     else:
-        # An unknown game or a missing setting must be an error before a session exists.
-        build_launch_url(catalogue, protocol, game, lang, "token")
+        build_launch_url(launcher, game, lang, TEST_ACCOUNT)
         request = SessionOpen(agent=agent, player_id=player_id, currency=currency, ttl_s=parse_duration_option(ttl))
         session = execute(context, request)
-        url = build_launch_url(catalogue, protocol, game, lang, session["token"])
+        url = build_launch_url(launcher, game, lang, LaunchAccount(player_id, session["currency"], session["token"]))
     if as_json:
         print_json({"url": url, "protocol": protocol, "game": game, "mode": mode, **session})
     else:

@@ -14,12 +14,15 @@ HINTS: Mapping[tuple[ErrorCode, Subject], str] = {
     (ErrorCode.NOT_FOUND, Subject.ENTRY): "see: minwallet ledger ID",
     (ErrorCode.NOT_FOUND, Subject.KEY): "see: minwallet key list",
     (ErrorCode.NOT_FOUND, Subject.CALLBACK_KEY): "see: minwallet agent callback-key list {agent}",
+    (ErrorCode.NOT_FOUND, Subject.PROTOCOL_SECRET): "see: minwallet agent secret list {agent}",
     (ErrorCode.NOT_FOUND, Subject.ADMIN): "see: minwallet admin list",
     (ErrorCode.NOT_POSSIBLE, Subject.GAME_LIST): "fetch it with: minwallet games --agent {agent}",
     (ErrorCode.NOT_POSSIBLE, Subject.GAME): "fetch a new list with: minwallet games --agent {agent}",
     (ErrorCode.NOT_POSSIBLE, Subject.REPORT): "run: minwallet report pull --agent {agent}",
     (ErrorCode.NOT_POSSIBLE, Subject.SETTING): "set it with: minwallet agent set {agent} --{setting} …",
     (ErrorCode.NOT_POSSIBLE, Subject.PROVIDER): "see: minwallet agent show {agent}",
+    (ErrorCode.NOT_POSSIBLE, Subject.PROTOCOL_SECRET): "add one with: minwallet agent secret add {agent} {protocol}",
+    (ErrorCode.NOT_POSSIBLE, Subject.SERVICE): "see: minwallet protocols",
 }
 """The placeholders are filled from the failure's data."""
 

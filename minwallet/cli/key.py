@@ -30,7 +30,7 @@ def add(
 
     Example: minwallet key add crm --scope read --agent brand2
     """
-    from minwallet.operations.requests import KeyAdd
+    from minwallet.operations.access_requests import KeyAdd
 
     reply = execute(context, KeyAdd(name=name, scope=scope, agent=agent))
     if as_json:
@@ -51,7 +51,7 @@ def list_(context: typer.Context, wide: WideOption = False, as_json: JsonOption 
 
     Example: minwallet key list
     """
-    from minwallet.operations.requests import KeyList
+    from minwallet.operations.access_requests import KeyList
 
     reply = query(context, KeyList())
     if as_json:
@@ -80,7 +80,7 @@ def revoke(
 
     Example: minwallet key revoke crm
     """
-    from minwallet.operations.requests import KeyRevoke
+    from minwallet.operations.access_requests import KeyRevoke
 
     reply = execute(context, KeyRevoke(name=name))
     print_json(reply) if as_json else print_line(f"key {name} is revoked")

@@ -14,6 +14,10 @@ WideOption = Annotated[
 ]
 AgentOption = Annotated[str, typer.Option("--agent", help="The player's agent.")]
 ProviderAgentOption = Annotated[str, typer.Option("--agent", help="The agent whose provider to use.")]
+ServiceProtocolOption = Annotated[
+    str | None,
+    typer.Option("--protocol", help="The provider's protocol, if several have a game list and a report."),
+]
 CurrencyOption = Annotated[
     str | None, typer.Option("--currency", help="The account's currency; required if the player has several.")
 ]

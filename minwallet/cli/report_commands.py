@@ -11,6 +11,7 @@ from minwallet.cli.dispatch import database_path, execute_on_file, run_with_stor
 from minwallet.cli.options import (
     JsonOption,
     ProviderAgentOption,
+    ServiceProtocolOption,
     TimeoutOption,
     parse_duration_option,
     parse_timeout_option,
@@ -42,6 +43,7 @@ def pull(
     max_pages: Annotated[
         int, typer.Option("--max-pages", min=1, help="Stop after this number of pages, and exit with 1.")
     ] = 1_000,
+    protocol: ServiceProtocolOption = None,
     agent: ProviderAgentOption = "default",
     as_json: JsonOption = False,
 ) -> None:
@@ -59,6 +61,7 @@ def pull(
             agent,
             report_progress,
             parse_timeout_option(timeout),
+            wanted_protocol=protocol,
             full=full,
             max_pages=max_pages,
         )
@@ -84,6 +87,7 @@ def pull_report(
     report_progress: Callable[[str], None],
     timeout_s: float,
     *,
+    wanted_protocol: str | None = None,
     full: bool = False,
     max_pages: int,
 ) -> "Reply":
@@ -95,17 +99,18 @@ def pull_report(
     from minwallet.operations.agents import get_agent
     from minwallet.operations.requests import ReportSave
     from minwallet.provider import report_pull
-    from minwallet.provider.service_client import ServiceClient
+    from minwallet.provider.service_client import ServiceClient, find_service_protocol
     from minwallet.wallet.service import clock_ms
 
-    async def load_cursor(store: "Store") -> "tuple[Agent, ReportCursor]":
+    async def load_cursor(store: "Store") -> "tuple[Agent, str, ReportCursor]":
         found = await get_agent(store, agent)
-        return found, await store.reports.find_report_cursor(found.agent_id)
+        protocol = await find_service_protocol(store, found, wanted_protocol)
+        return found, protocol, await store.reports.find_report_cursor(found.agent_id)
 
-    agent_record, cursor = run_with_store_at(path, load_cursor)
+    agent_record, protocol, cursor = run_with_store_at(path, load_cursor)
     rows = pages = 0
     key, is_complete = cursor.key, False
-    with ServiceClient(agent_record, timeout_s) as service:
+    with ServiceClient(agent_record, timeout_s, protocol) as service:
         for batch in report_pull.pull_batches(service, cursor.key, clock_ms, restart=full, max_pages=max_pages):
             execute_on_file(path, ReportSave(agent=agent, sheet=batch))
             rows, key, is_complete = rows + len(batch.rows), batch.key, batch.ended_at_ms is not None
@@ -125,6 +130,7 @@ def reconcile(
         typer.Option("--grace", help="Transactions this close to the last pull can be absent from the report."),
     ] = "0s",
     as_csv: Annotated[bool, typer.Option("--csv", help="Print the differences as CSV.")] = False,
+    protocol: ServiceProtocolOption = None,
     agent: ProviderAgentOption = "default",
     as_json: JsonOption = False,
 ) -> None:
@@ -144,7 +150,12 @@ def reconcile(
 
         async def work(store: "Store") -> "Reply":
             found = await provider.reconcile(
-                store, agent, lambda done: report_progress(f"{done} tickets"), now_ms=clock_ms(), **limits
+                store,
+                agent,
+                lambda done: report_progress(f"{done} tickets"),
+                now_ms=clock_ms(),
+                wanted_protocol=protocol,
+                **limits,
             )
             return provider.to_document(found)
 

@@ -16,6 +16,7 @@ from minwallet.storage.queries import Filter, OwnedEntry
 
 if TYPE_CHECKING:
     from minwallet.storage.sqlite.connection import ReadAccess
+    from minwallet.storage.store import Store
 
 
 def tail(
@@ -30,7 +31,7 @@ def tail(
     ] = None,
     game: Annotated[str | None, typer.Option("--game", help="Show only this game.")] = None,
     protocol: Annotated[
-        str | None, typer.Option("--protocol", help="Show only this source: wallet-v2, vela, operator or opening.")
+        str | None, typer.Option("--protocol", help="Show only this protocol, or operator or opening.")
     ] = None,
     currency: Annotated[str | None, typer.Option("--currency", help="Show only this currency.")] = None,
     agent: Annotated[str | None, typer.Option("--agent", help="Show only this agent.")] = None,
@@ -42,9 +43,7 @@ def tail(
 
     Example: minwallet tail --player alice --kind bet
     """
-    from minwallet.operations.field_types import ENTRY_SOURCES
-
-    for option, value, known in (("kind", kind, Kind), ("state", state, State), ("protocol", protocol, ENTRY_SOURCES)):
+    for option, value, known in (("kind", kind, Kind), ("state", state, State)):
         if value is not None and value not in list(known):
             raise UsageError(f"unknown {option} {value!r}; use one of {', '.join(known)}")
     entry_filter = Filter(agent, player, currency and currency.upper(), protocol, kind, state, game)
@@ -67,6 +66,8 @@ async def _follow_entries(path: Path, access: "ReadAccess", entry_filter: Filter
     try:
         if entry_filter.agent is not None:
             await get_agent(store, entry_filter.agent)
+        if entry_filter.protocol is not None:
+            await _check_protocol(store, entry_filter.protocol)
         newest = await store.ledger.count_entries()
         rows = (await store.ledger.read_page(entry_filter, None, lines)).rows if lines else []
         if not all(print_entry(row) for row in reversed(rows)):
@@ -76,6 +77,15 @@ async def _follow_entries(path: Path, access: "ReadAccess", entry_filter: Filter
                 return
     finally:
         await store.close()
+
+
+async def _check_protocol(store: "Store", protocol: str) -> None:
+    """Raise UsageError for a protocol that is not installed, and that no entry has."""
+    from minwallet.operations.field_types import list_entry_sources
+
+    known = dict.fromkeys([*list_entry_sources(), *await store.ledger.list_sources()])
+    if protocol not in known:
+        raise UsageError(f"unknown protocol {protocol!r}; use one of {', '.join(known)}")
 
 
 def _print_entry_json(row: OwnedEntry) -> bool:
@@ -94,9 +104,9 @@ def _print_entry(row: OwnedEntry) -> bool:
     balance_cents = entry.cash_after + entry.bonus_after
     event = f"{entry.kind} {'' if entry.state == 'applied' else entry.refusal or entry.state}".strip()
     player = f"{owner.player_id} ({owner.agent})" if owner.agent != "default" else owner.player_id
-    reference = " ".join(
-        filter(None, (entry.protocol, entry.game and f"game {to_column(entry.game)}", f"id {to_column(entry.id)}"))
-    )
+    game = entry.game and f"game {to_column(entry.game)}"
+    target = entry.reference and f"of {to_column(entry.reference)}"
+    reference = " ".join(filter(None, (entry.protocol, game, f"id {to_column(entry.id)}", target)))
     change = f"{'+' * (change_cents > 0)}{format_amount(change_cents)}"
     money = f"{change:>12} → {format_amount(balance_cents):>12} {owner.currency:4}"
     return print_line(f"{at}  {entry.seq:>7}  {player:16}  {event:24}  {money}  {reference}")

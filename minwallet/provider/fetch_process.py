@@ -30,7 +30,7 @@ import httpx2
 
 from minwallet.bounded_http import HttpReply, describe_error, exchange, open_client
 from minwallet.protocols.operator_service import FetchedGames, OperatorServiceProtocol, ReportUnit, ServiceError
-from minwallet.protocols.registry import load_operator_service
+from minwallet.protocols.registry import load_object
 
 MAX_RESPONSE_BYTES = 2 * 1024 * 1024
 
@@ -46,9 +46,12 @@ Line = dict[str, Any]
 
 
 class ServiceTarget(NamedTuple):
-    """The provider's service: its protocol and address, our id there, the unit of its report, the deadline."""
+    """The provider's service: its class and address, our id there, the unit of its report, the deadline.
 
-    protocol: str
+    The class is an import path. So this process does not search the packages of protocols again.
+    """
+
+    service: str
     url: str
     host_id: str
     unit: str
@@ -64,7 +67,7 @@ def main() -> None:
     requests: queue.SimpleQueue[str] = queue.SimpleQueue()
     threading.Thread(target=_read_requests, args=(requests,), daemon=True).start()
     target = ServiceTarget(*json.loads(requests.get()))
-    service = load_operator_service(target.protocol)
+    service: OperatorServiceProtocol = load_object(target.service)()
     _write_line({})
     http = open_client()
     with asyncio.Runner() as runner:

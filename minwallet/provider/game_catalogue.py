@@ -4,7 +4,7 @@ import json
 from collections.abc import Sequence
 from datetime import datetime
 from functools import lru_cache
-from typing import Annotated, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
@@ -12,8 +12,9 @@ from minwallet.operations.agents import get_agent
 from minwallet.operations.errors import OperationError, Subject
 from minwallet.operations.timestamps import to_datetime
 from minwallet.protocols.operator_service import Game
-from minwallet.protocols.registry import OPERATOR_SERVICES, PROTOCOLS, load_protocol
+from minwallet.protocols.registry import has_part, is_installed, list_protocols, load_protocol
 from minwallet.protocols.wire import Launch
+from minwallet.provider.manual_calls import find_secret
 from minwallet.provider.protocol_faults import explain_protocol_fault
 from minwallet.provider.service_client import require_setting
 from minwallet.storage.models import Agent
@@ -24,18 +25,23 @@ MAX_LISTS_IN_MEMORY = 32
 
 
 def _validate_protocol(protocol: str) -> str:
-    """Return the protocol. Raise ValueError if it is unknown."""
-    if protocol not in PROTOCOLS:
-        raise ValueError(f"expected {' or '.join(PROTOCOLS)}")
+    """Return the protocol. Raise ValueError if it is not installed."""
+    if not is_installed(protocol):
+        raise ValueError(f"expected {' or '.join(list_protocols())}")
     return protocol
 
 
+def _list_choices(schema: dict[str, Any]) -> None:
+    """Add the installed protocols to a JSON schema. The search for them takes long, so it waits until one is built."""
+    schema["enum"] = [*list_protocols()]
+
+
 class LaunchOptions(BaseModel):
-    """The game to open, its protocol and its language. `game` is wallet-v2's gameID or vela's code."""
+    """The game to open, its protocol and its language. `game` is the provider's code of the game."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    protocol: Annotated[str, AfterValidator(_validate_protocol), Field(json_schema_extra={"enum": [*PROTOCOLS]})]
+    protocol: Annotated[str, AfterValidator(_validate_protocol), Field(json_schema_extra=_list_choices)]
     game: Annotated[str, Field(pattern=r"^[!-~]{1,64}$")]
     lang: Annotated[str, Field(pattern=r"^[A-Za-z]{2,3}(-[A-Za-z0-9]{1,8})*$")] = "en"
 
@@ -63,21 +69,50 @@ def _parse_games(text: str) -> Sequence[Game]:
     return tuple(Game(**each) for each in json.loads(text))
 
 
-def build_launch_url(catalogue: GameCatalogue, protocol: str, game: str, lang: str, token: str | None) -> str:
-    """Return the URL that opens the game for the holder of the token, or with virtual credit without a token.
+class Launcher(NamedTuple):
+    """What the launch URLs of an agent's games are built from. `secret` is "" if the agent has none."""
+
+    catalogue: GameCatalogue
+    protocol: str
+    secret: str
+
+
+class LaunchAccount(NamedTuple):
+    """The account that a game is opened for, and the token of its session."""
+
+    player_id: str
+    currency: str
+    token: str
+
+
+TEST_ACCOUNT = LaunchAccount("player", "USD", "token")
+"""An account for a URL that only shows whether a game can be launched. An error must leave no session behind."""
+
+
+async def create_launcher(store: Store, agent_name: str, protocol: str) -> Launcher:
+    """Return the launcher of a protocol that is installed. Raise OperationError if the agent is unknown."""
+    catalogue = await read_game_catalogue(store, agent_name)
+    return Launcher(catalogue, protocol, await find_secret(store, protocol, catalogue.agent))
+
+
+def build_launch_url(launcher: Launcher, game: str, lang: str, account: LaunchAccount | None) -> str:
+    """Return the URL that opens the game for the account, or with virtual credit without one.
 
     Raise OperationError if a setting or the game is missing, or the protocol cannot do it. A protocol with a game list
-    takes the base URL from the list ("The Game URL is refer to game list response"); any other from the agent's
-    `game_url`.
+    takes the base URL from the list ("The Game URL is refer to game list response"), and the host id names the agent.
+    Any other takes the agent's `game_url` and wallet token.
     """
+    catalogue, protocol, secret = launcher
     agent = catalogue.agent
-    if protocol in OPERATOR_SERVICES:
+    if has_part(protocol, "operator_service"):
         base = _find_game_url(catalogue, game)
-        operator_name = require_setting(agent, "host id", agent.host_id) if token else ""
+        operator_name = require_setting(agent, "host id", agent.host_id) if account else ""
     else:
         base, operator_name = require_setting(agent, "game url", agent.game_url), agent.wallet_token
     with explain_protocol_fault(protocol, "build a launch URL"):
-        return load_protocol(protocol).build_launch_url(Launch(base, game, lang, token, operator_name))
+        player_id, currency, token = account or ("", "", None)
+        launch = Launch(base, game, lang, token, operator_name, player_id, currency, secret)
+        return load_protocol(protocol).build_launch_url(launch)
 
 
 def _find_game_url(catalogue: GameCatalogue, game: str) -> str:

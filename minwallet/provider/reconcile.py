@@ -21,7 +21,7 @@ from minwallet.operations.agents import get_agent
 from minwallet.operations.errors import OperationError, Subject
 from minwallet.operations.requests import Reply
 from minwallet.operations.timestamps import format_date, format_iso
-from minwallet.provider.service_client import SERVICE_PROTOCOL
+from minwallet.provider.service_client import find_service_protocol
 from minwallet.storage.store import Store
 
 PAGE_SIZE, BATCH_SIZE = 2_000, 100
@@ -41,13 +41,16 @@ async def reconcile(
     open_after_s: int,
     grace_s: int,
     max_kept: int | None = None,
+    wanted_protocol: str | None = None,
 ) -> Reconciliation:
     """Compare the agent's report with the ledger, and call `progress` with the number of tickets done.
 
+    `wanted_protocol` is that of the report, see `find_service_protocol`.
     A bet that is open for longer than `open_after_s` is a difference. A ticket that changed less than `grace_s` before
     the pull is not due yet. `max_kept` limits the differences listed. Raise OperationError if no pull was completed.
     """
     agent = await get_agent(store, agent_name)
+    protocol = await find_service_protocol(store, agent, wanted_protocol)
     cursor = await store.reports.find_report_cursor(agent.agent_id)
     if cursor.pulled_at_ms is None:
         raise OperationError(
@@ -55,7 +58,7 @@ async def reconcile(
         )
     cut_off = CutOff(cursor.pulled_at_ms, cursor.pulled_at_ms - grace_s * 1000, now_ms - open_after_s * 1000)
     reconciliation = Reconciliation(cut_off, max_kept)
-    ours = _read_pages(lambda after: store.reports.read_tickets(agent.agent_id, SERVICE_PROTOCOL, after, PAGE_SIZE))
+    ours = _read_pages(lambda after: store.reports.read_tickets(agent.agent_id, protocol, after, PAGE_SIZE))
     theirs = _read_pages(lambda after: store.reports.read_reported_tickets(agent.agent_id, after, PAGE_SIZE))
     rivals = _RivalFinder(store, agent.agent_id)
     async for ticket, reported in _pair_by_ticket(ours, theirs):

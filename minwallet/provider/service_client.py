@@ -9,19 +9,16 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from contextlib import suppress
 from typing import Any, Self
 
 from minwallet.ledger.reconciliation import ReportRow
 from minwallet.operations.errors import OperationError, Subject
 from minwallet.protocols.operator_service import Game, ReportPage
-from minwallet.protocols.registry import OPERATOR_SERVICES, load_operator_service
+from minwallet.protocols.registry import has_part, is_installed, list_protocols, load_operator_service, load_protocol
 from minwallet.storage.models import Agent
-
-SERVICE_PROTOCOL = next(iter(OPERATOR_SERVICES))
-"""The only protocol with an operator service (game list and report)."""
-
+from minwallet.storage.store import Store
 
 MAX_SKIPPED_LINES = 20
 
@@ -59,15 +56,21 @@ class ServiceClient:
     refuses the request, and ProviderFailed.
     """
 
-    def __init__(self, agent: Agent, timeout_s: float) -> None:
+    def __init__(self, agent: Agent, timeout_s: float, protocol: str | None = None) -> None:
+        """Start the process. `protocol` is one with an operator service, None for the only one that is installed.
+
+        Raise OperationError if a setting of the agent is missing, or see `choose_service_protocol`.
+        """
         self._agent = agent.name
+        self._protocol = protocol or choose_service_protocol()
         self._url = require_setting(agent, "service url", agent.service_url).rstrip("/")
         self._timeout_s = timeout_s
         self._is_stopped = self._is_ready = False
         self.skipped = SkippedEntries()
         host_id = require_setting(agent, "host id", agent.host_id)
         self._process = _start_process()
-        self._write_line([SERVICE_PROTOCOL, self._url, host_id, agent.report_unit, timeout_s])
+        service = load_protocol(self._protocol).operator_service
+        self._write_line([service, self._url, host_id, agent.report_unit, timeout_s])
 
     def __enter__(self) -> Self:
         return self
@@ -85,7 +88,7 @@ class ServiceClient:
 
     @property
     def first_key(self) -> str:
-        return load_operator_service(SERVICE_PROTOCOL).first_key
+        return load_operator_service(self._protocol).first_key
 
     def fetch_games(self) -> list[Game]:
         """Fetch the current game list."""
@@ -150,6 +153,34 @@ class ServiceClient:
         return ProviderFailed(
             f"the process that fetches from {self._url} ended with code {self._process.returncode}; try again"
         )
+
+
+async def find_service_protocol(store: Store, agent: Agent, wanted: str | None = None) -> str:
+    """Return `wanted` if it has an operator service, with None the protocol of the agent's operator service.
+
+    If several protocols have one, it is the only one of them in which the agent has entries. Raise OperationError as
+    `choose_service_protocol` does.
+    """
+    if wanted is None:
+        return choose_service_protocol(await store.ledger.list_sources(agent.name))
+    if not is_installed(wanted) or not has_part(wanted, "operator_service"):
+        raise OperationError(f"protocol '{wanted}' has no game list and no report", subject=Subject.SERVICE)
+    return wanted
+
+
+def choose_service_protocol(used: Collection[str] = ()) -> str:
+    """Return the installed protocol with an operator service. If there are several, it is the only one in `used`.
+
+    Raise OperationError if there is none, or no way to choose.
+    """
+    services = [name for name in list_protocols() if has_part(name, "operator_service")]
+    chosen = services if len(services) == 1 else [name for name in services if name in used]
+    if not services:
+        raise OperationError("no installed protocol has a game list and a report", subject=Subject.SERVICE)
+    if len(chosen) != 1:
+        reason = f"several protocols have a game list and a report: {', '.join(services)}; an agent uses one of them"
+        raise OperationError(reason, subject=Subject.SERVICE)
+    return chosen[0]
 
 
 def _start_process() -> "subprocess.Popen[str]":

@@ -1,6 +1,7 @@
 """`trigger`, `replay` and `show`: provider calls by hand, and their journal."""
 
 import json
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,8 @@ from urllib.parse import urlencode
 import pytest
 
 from tests.cli.cli_assertions import assert_error_line, split_cells
-from tests.support import InProcessCli, Server, running_server
+from tests.protocol_package import needs_own_protocols_only
+from tests.support import TIMEOUT_S, InProcessCli, Server, running_server
 
 
 @pytest.fixture(scope="module")
@@ -33,7 +35,7 @@ def read_kinds(cli: InProcessCli, player: str) -> list[tuple[str, str, int]]:
 def test_every_call_can_be_triggered(cli: InProcessCli) -> None:
     """Each call works in its protocol. Without an id it is about the newest open bet."""
     player = cli.add_player("MYR", "100")
-    for words in ["bet", "win --amount 2.50", "bet --amount 3", "cancel"]:
+    for words in ["bet --protocol wallet-v2", "win --amount 2.50", "bet --amount 3", "cancel"]:
         cli("trigger", *words.split(), "--player", player)
     for words in [
         "bet --protocol vela",
@@ -61,7 +63,20 @@ def test_every_call_can_be_triggered(cli: InProcessCli) -> None:
 def test_a_triggered_call_shows_request_and_reply(cli: InProcessCli) -> None:
     """Both are as on the wire, without the token. The account before and after is shown too."""
     player = cli.add_player("USD", "10", "5")
-    made = cli("trigger", "bet", "--player", player, "--amount", "12", "--id", "77", "--game", "fish")
+    made = cli(
+        "trigger",
+        "bet",
+        "--protocol",
+        "wallet-v2",
+        "--player",
+        player,
+        "--amount",
+        "12",
+        "--id",
+        "77",
+        "--game",
+        "fish",
+    )
     assert made["http_status"] == 200
     assert made["request"].startswith('POST /wallet/default {"bet":1200,"code":"TOKEN"')
     assert json.loads(made["reply"])["credit"] == 300
@@ -76,24 +91,32 @@ def test_a_triggered_call_shows_request_and_reply(cli: InProcessCli) -> None:
 def test_a_refused_call_ends_with_code_1(cli: InProcessCli) -> None:
     """The wallet's reply is still shown."""
     player = cli.add_player("USD", "1")
-    result = cli.run("trigger", "bet", "--player", player, "--amount", "2")
+    result = cli.run("trigger", "bet", "--protocol", "wallet-v2", "--player", player, "--amount", "2")
     assert result.code == 1
     assert '"err_code":105' in result.out
     assert "(unchanged)" in result.out
 
 
+@needs_own_protocols_only
 def test_an_invalid_trigger_is_an_error(cli: InProcessCli) -> None:
     """The error is one line, and no call is made."""
     player = cli.add_player("USD", "1")
     known = ("--player", player)
-    assert_error_line(cli.run("trigger", "spin", *known), 2, "bet, win, cancel, result, refund, betwin")
     assert_error_line(
-        cli.run("trigger", "win", *known, "--protocol", "vela"), 2, "no call 'win'", "--protocol wallet-v2"
+        cli.run("trigger", "spin", *known), 2, "authenticate, bet, result, refund, betwin, ", "credit, win, cancel"
     )
+    assert_error_line(cli.run("trigger", "win", *known, "--protocol", "vela"), 2, "no call 'win'", "wallet-v2")
     assert_error_line(cli.run("trigger", "bet", *known, "--protocol", "v3"), 2, "'v3' has no call 'bet'")
     assert_error_line(cli.run("trigger", "bet", *known, "--amount", "1.234"), 2, "invalid amount")
-    for number in ["-1", "x", "18446744073709551616", "9" * 50, "१"]:
-        assert_error_line(cli.run("trigger", "bet", *known, "--id", number), 2, "invalid --id")
+    for protocol in ("vela", "wallet-v2"):
+        for number in ["-1", "x", "18446744073709551616", "9" * 50]:
+            refused = cli.run("trigger", "bet", *known, "--protocol", protocol, "--id", number)
+            assert_error_line(refused, 2, f"protocol '{protocol}'")
+    for number in ["१", "007"]:
+        refused = cli.run("trigger", "bet", *known, "--protocol", "wallet-v2", "--id", number)
+        assert_error_line(refused, 2, f"invalid id '{number}'")
+    for text in ["", "9" * 65, "7\n"]:
+        assert_error_line(cli.run("trigger", "bet", *known, "--id", text), 2, "invalid --id")
     assert_error_line(cli.run("trigger", "cancel", *known), 1, "no open bet in wallet-v2", "minwallet trigger bet")
     assert_error_line(cli.run("trigger", "result", *known), 1, "no open bet in vela")
     assert_error_line(cli.run("trigger", "bet", "--player", "nobody"), 1, "unknown player 'nobody'")
@@ -174,6 +197,11 @@ def test_an_entry_is_shown_with_its_call(cli: InProcessCli) -> None:
     made = cli("trigger", "bet", "--player", player, "--protocol", "vela", "--game", "fish")
     entry = cli.read_entries(player)[1]
     shown = cli("show", entry["seq"])
+    deadline = time.monotonic() + TIMEOUT_S
+    # The journal is written after the commit, with the next transaction or a moment later.
+    while shown["request"] is None and time.monotonic() < deadline:
+        time.sleep(0.05)
+        shown = cli("show", entry["seq"])
     assert (shown["request"], shown["reply"]) == (made["request"], made["reply"])
     whole: dict[str, Any] = shown["entry"]
     assert entry.items() <= whole.items()

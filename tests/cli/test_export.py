@@ -65,9 +65,10 @@ def test_the_ledger_can_be_rebuilt_from_its_export(wallet: InProcessCli, form: s
         owner = (row["agent"], row["player_id"], row["currency"])
         head, last_seq = heads.get(owner, (compute_genesis_hash(*owner), 0))
         assert row["previous_seq"] == last_seq
-        sealed = chain_entry((row["seq"], row["at_ms"], 0, *list(row.values())[5:-1]), head)
+        sealed = chain_entry((row["seq"], row["at_ms"], 0, *list(row.values())[5:-2]), head)
         assert sealed.hash.hex() == row["hash"]
         heads[owner] = (sealed.hash, row["seq"])
+        assert row["id_scope"] == "agent"
     mine = [row for row in accounts if row["player_id"] == name]
     assert [(row["currency"], row["cash"], row["bonus"]) for row in mine] == [("USD", 11_500, 500), ("EUR", 500, 0)]
     for row in accounts:

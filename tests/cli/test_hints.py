@@ -66,7 +66,8 @@ def test_a_server_of_another_version_must_be_restarted(tmp_path: Path, monkeypat
 
 def test_every_hint_is_filled_from_the_failure_s_data() -> None:
     for code, subject in HINTS:
-        error = OperationError("first", "last", code=code, subject=subject, agent="north", setting="game-url")
+        data = {"agent": "north", "setting": "game-url", "protocol": "acme"}
+        error = OperationError("first", "last", code=code, subject=subject, **data)
         first, last = format_failure(error.failure)
         assert first == "first"
         assert last.startswith("last; ")

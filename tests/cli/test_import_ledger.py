@@ -31,11 +31,17 @@ INVALID_ENTRY_FIELDS: list[tuple[str, object]] = [
     ("previous_seq", -1),
     ("kind", "gift"),
     ("kind", "deposit"),
-    ("id", "-1"),
-    ("id", "007"),
-    ("id", str(2**64)),
-    ("id", "\N{ARABIC-INDIC DIGIT ONE}"),
-    ("round", "1.0"),
+    ("protocol", ""),
+    ("protocol", 'a"b'),
+    ("protocol", "x" * 65),
+    ("id", ""),
+    ("id", "x" * 256),
+    ("id", "a\nb"),
+    ("round", ""),
+    ("round", "x" * 256),
+    ("reference", "1"),
+    ("id_scope", "agent"),
+    ("id_scope", "wallet"),
     ("game", "x" * 65),
     ("game", "a\nb"),
     ("game", ""),
@@ -75,7 +81,7 @@ def rehash(lines: list[dict[str, Any]]) -> None:
     for line in lines:
         owner = AccountRef(line["agent"], line["player_id"], line["currency"])
         names = [name for name in Entry._fields if name not in ("account_id", "hash")]
-        fields = [line[name] for name in names]
+        fields = [line.get(name) for name in names]
         fields.insert(2, 0)
         heads[owner] = hash_entry(fields, heads.get(owner, compute_genesis_hash(*owner)))
         if len(line["hash"]) == 64:
@@ -119,10 +125,10 @@ def cli(tmp_path_factory: pytest.TempPathFactory) -> InProcessCli:
 @pytest.fixture(scope="module")
 def exported(cli: InProcessCli, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     """Return the files of the exported ledger and its players."""
-    return _export_files(cli, tmp_path_factory.mktemp("exported"), "jsonl")
+    return export_files(cli, tmp_path_factory.mktemp("exported"), "jsonl")
 
 
-def _export_files(cli: InProcessCli, folder: Path, form: str = "csv") -> tuple[Path, Path]:
+def export_files(cli: InProcessCli, folder: Path, form: str = "csv") -> tuple[Path, Path]:
     files = folder / f"{cli.db.stem}-ledger.{form}", folder / f"{cli.db.stem}-players.{form}"
     for what, file in zip(("ledger", "players"), files, strict=True):
         assert cli.run("export", what, file, "--format", form).code == 0
@@ -139,12 +145,12 @@ def _assert_refused(result: CommandResult, *words: str) -> None:
 @pytest.mark.parametrize("form", ["csv", "jsonl"])
 def test_an_import_restores_an_export(cli: InProcessCli, tmp_path: Path, form: str) -> None:
     """Rows, balances and heads are the same, so a second export is equal byte for byte."""
-    files = _export_files(cli, tmp_path, form)
+    files = export_files(cli, tmp_path, form)
     new = InProcessCli(tmp_path / "new.db")
     done = new("import", *files)
     assert done == {"file": str(new.db), "entries": 16, "accounts": 3}
     new.assert_ledger_valid()
-    for old, again in zip(files, _export_files(new, tmp_path, form), strict=True):
+    for old, again in zip(files, export_files(new, tmp_path, form), strict=True):
         assert old.read_bytes() == again.read_bytes()
 
 
@@ -152,7 +158,7 @@ def test_imported_ids_keep_their_meaning(cli: InProcessCli, tmp_path: Path) -> N
     """A repeated bet is a retry, a cancelled bet stays cancelled, and a new bet is accepted."""
     (name,) = (each["player_id"] for each in cli("player", "list")["players"] if each["agent"] == "default")
     new = InProcessCli(tmp_path / "new.db")
-    new("import", *_export_files(cli, tmp_path))
+    new("import", *export_files(cli, tmp_path))
     before = new.read_balances(name)
     new("player", "unblock", name)
     token = new.open_session(name, "--currency", "USD")
@@ -169,12 +175,29 @@ def test_imported_ids_keep_their_meaning(cli: InProcessCli, tmp_path: Path) -> N
     new.assert_ledger_valid()
 
 
+def to_older_version(ledger: Path) -> None:
+    """Remove the columns that older versions did not have."""
+    lines = [json.loads(line) for line in ledger.read_text().splitlines()]
+    kept = [{name: line[name] for name in export.OLDER_LEDGER_COLUMNS} for line in lines]
+    ledger.write_text("\n".join(map(json.dumps, kept)))
+
+
+def test_an_export_of_an_older_version_is_imported(cli: InProcessCli, tmp_path: Path) -> None:
+    """The installed protocols say where their ids are unique, so the new export has all columns."""
+    ledger, players = export_files(cli, tmp_path, "jsonl")
+    expected = ledger.read_text()
+    to_older_version(ledger)
+    new = InProcessCli(tmp_path / "new.db")
+    assert new("import", ledger, players)["entries"] == 16
+    assert export_files(new, tmp_path, "jsonl")[0].read_text() == expected
+
+
 @pytest.mark.parametrize(
     ("field", "value"), [("amount", 1), ("at_ms", 1), ("hash", "00" * 32), ("id", "99"), ("previous_seq", 99)]
 )
 def test_a_ledger_that_was_changed_is_refused(cli: InProcessCli, tmp_path: Path, field: str, value: object) -> None:
     """The error names the entry, and nothing is imported."""
-    ledger, players = _export_files(cli, tmp_path, "jsonl")
+    ledger, players = export_files(cli, tmp_path, "jsonl")
     lines = ledger.read_text().splitlines()
     lines[4] = json.dumps(json.loads(lines[4]) | {field: value})
     ledger.write_text("\n".join(lines))
@@ -185,7 +208,7 @@ def test_a_ledger_that_was_changed_is_refused(cli: InProcessCli, tmp_path: Path,
 
 def test_a_ledger_without_its_end_is_refused(cli: InProcessCli, tmp_path: Path) -> None:
     """The heads of the players show the missing end, and the entries show a missing player."""
-    ledger, players = _export_files(cli, tmp_path, "jsonl")
+    ledger, players = export_files(cli, tmp_path, "jsonl")
     whole, everybody = ledger.read_text(), players.read_text()
     ledger.write_text("\n".join(whole.splitlines()[:-1]))
     new = InProcessCli(tmp_path / "new.db")
@@ -199,7 +222,7 @@ def test_a_ledger_without_its_end_is_refused(cli: InProcessCli, tmp_path: Path) 
 
 def test_only_an_empty_wallet_is_filled(cli: InProcessCli, tmp_path: Path) -> None:
     """Agents that exist keep their tokens and URLs."""
-    files = _export_files(cli, tmp_path)
+    files = export_files(cli, tmp_path)
     _assert_refused(cli.run("import", *files), "has players already", "--db")
     new = InProcessCli(tmp_path / "new.db")
     new("agent", "add", "second", "--wallet-token", "mine")
@@ -215,7 +238,7 @@ def test_agents_whose_tokens_would_be_the_same_are_named(tmp_path: Path) -> None
     for agent, token in (("a-b.c", "one"), ("a_b_c", "two")):
         old("agent", "add", agent, "--wallet-token", token)
         old("player", "add", "x", "--agent", agent, "--currency", "USD")
-    files = _export_files(old, tmp_path)
+    files = export_files(old, tmp_path)
     _assert_refused(new.run("import", *files), "minwallet agent add a_b_c --wallet-token")
     new("agent", "add", "a_b_c", "--wallet-token", "two")
     players = files[1].read_text()
@@ -252,7 +275,7 @@ def test_a_field_that_no_request_could_have_created_is_refused(
 @pytest.mark.parametrize("seqs", [[1, 2, 4], [2], [1, 1], [1, 3, 2]])
 def test_entries_are_numbered_without_gaps(cli: InProcessCli, tmp_path: Path, seqs: list[int]) -> None:
     """A wallet with a gap in the numbers would not start, even if all hashes are correct."""
-    ledger, players = _export_files(cli, tmp_path, "jsonl")
+    ledger, players = export_files(cli, tmp_path, "jsonl")
     lines = [json.loads(line) for line in ledger.read_text().splitlines()]
     for line, seq in zip(lines, seqs, strict=False):
         line["seq"] = seq
@@ -280,7 +303,7 @@ def test_entries_are_numbered_without_gaps(cli: InProcessCli, tmp_path: Path, se
 )
 def test_an_invalid_export_is_refused(cli: InProcessCli, tmp_path: Path, text: str, words: str) -> None:
     """The error names the line, and no wallet file is created."""
-    ledger, players = _export_files(cli, tmp_path)
+    ledger, players = export_files(cli, tmp_path)
     ledger, players = (ledger, players) if text else (players, ledger)
     if text:
         ledger.write_text(text)
@@ -293,7 +316,7 @@ def test_an_invalid_export_is_refused(cli: InProcessCli, tmp_path: Path, text: s
 @pytest.mark.parametrize("form", ["csv", "jsonl"])
 def test_a_negative_zero_is_refused(cli: InProcessCli, tmp_path: Path, form: str) -> None:
     """The error names the line and the field. No export has such a number."""
-    ledger, players = _export_files(cli, tmp_path, form)
+    ledger, players = export_files(cli, tmp_path, form)
     lines = ledger.read_text().splitlines()
     if form == "csv":
         position = list(export.LEDGER_COLUMNS).index("payout")
@@ -322,7 +345,7 @@ def test_a_file_that_is_not_utf_8_is_not_reported_as_a_damaged_wallet(
     cli: InProcessCli, tmp_path: Path, convert: Callable[[str], bytes], words: str
 ) -> None:
     """One line names the file and the byte. No wallet file is created."""
-    files = _export_files(cli, tmp_path)
+    files = export_files(cli, tmp_path)
     new = InProcessCli(tmp_path / "new.db")
     for file in files:
         content = file.read_text()

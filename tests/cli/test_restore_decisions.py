@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from tests.cli.cli_assertions import assert_unchanged
+from tests.protocol_package import add_secret, write_protocol_package
 from tests.storage.older_schema import SCRIPTS, copy_to_older_schema
 from tests.support import InProcessCli, Server
 
@@ -33,8 +34,10 @@ def cli(tmp_path: Path) -> InProcessCli:
     for name in ("leaked", "good"):
         cli("key", "add", name, "--scope", "read")
     cli("agent", "add", "brand2", "--wallet-token", "old_token")
-    for _ in range(2):
+    packages = write_protocol_package(tmp_path / "packages")
+    for secret in ("the-leaked-secret", "the-good-secret"):
         cli("agent", "callback-key", "add", "brand2")
+        add_secret(cli, packages, secret, "brand2")
     _execute(cli.db, ADD_ADMIN.format("boss"))
     _execute(cli.db, ADD_ADMIN_SESSION)
     cli("backup", tmp_path / "copy.db")
@@ -56,10 +59,20 @@ def _list_callback_keys(cli: InProcessCli) -> list[str]:
     return [each["callback_key"] for each in cli("agent", "callback-key", "list", "brand2")["callback_keys"]]
 
 
+def _list_secrets(cli: InProcessCli) -> list[str]:
+    secrets = cli("agent", "secret", "list", "brand2")["protocol_secrets"]
+    return [f"signed {each['fingerprint']} of agent brand2" for each in secrets]
+
+
+def _revoke_secret(cli: InProcessCli, secret: str) -> None:
+    cli("agent", "secret", "revoke", "brand2", *secret.split()[:2])
+
+
 def _decide(cli: InProcessCli) -> None:
     """Take back everything that can be taken back."""
     cli("key", "revoke", "leaked")
     cli("agent", "callback-key", "revoke", "brand2", _list_callback_keys(cli)[0])
+    _revoke_secret(cli, _list_secrets(cli)[0])
     cli("session", "revoke", "token_of_carl_which_is_long")
     cli("player", "block", "ann")
     cli("player", "exclude", "bob", "--until", "7d")
@@ -80,6 +93,7 @@ def _access(cli: InProcessCli) -> dict[str, Any]:
     return {
         "keys": [key["name"] for key in cli("key", "list")["keys"] if not key["revoked_at"]],
         "callback keys": _execute(cli.db, "SELECT count(*) FROM callback_keys WHERE revoked_at_ms IS NULL"),
+        "secrets": _execute(cli.db, "SELECT secret FROM protocol_secrets WHERE secret IS NOT NULL ORDER BY secret"),
         "revoked": _execute(cli.db, "SELECT count(*) FROM sessions WHERE revoked_at_ms IS NOT NULL")[0][0],
         "ann": cli("player", "show", "ann")["status"],
         "bob": _execute(cli.db, "SELECT count(*) FROM exclusions")[0][0],
@@ -93,6 +107,7 @@ def _access(cli: InProcessCli) -> dict[str, Any]:
 AFTER_DECISIONS = {
     "keys": ["good"],
     "callback keys": [(1,)],
+    "secrets": [("the-good-secret",)],
     "revoked": 1,
     "ann": "blocked",
     "bob": 1,
@@ -107,12 +122,14 @@ def test_decisions_after_the_backup_stay_in_force(cli: InProcessCli, tmp_path: P
     """Revocations, blocks, exclusions, limits, tokens and passwords are carried over; the backup stays unchanged."""
     _decide(cli)
     revoked, live = _list_callback_keys(cli)
+    revoked_secret, live_secret = _list_secrets(cli)
     with assert_unchanged(tmp_path):
         reply = _restore(cli, tmp_path / "copy.db")
     assert _access(cli) == AFTER_DECISIONS
     assert reply["carried_over"] == {
         "revoked API keys": ["leaked"],
         "revoked callback keys": [f"{revoked} of agent brand2"],
+        "revoked protocol secrets": [revoked_secret],
         "revoked sessions": ["token_…"],
         "blocked players": ["ann of agent default"],
         "exclusions": ["bob of agent default"],
@@ -123,6 +140,8 @@ def test_decisions_after_the_backup_stay_in_force(cli: InProcessCli, tmp_path: P
     assert (reply["dropped"], reply["problem"]) == ({}, None)
     assert (reply["api_keys"], reply["admins"]) == (["good"], ["boss"])
     assert reply["callback_keys"] == [f"{live} of agent brand2"]
+    assert reply["protocol_secrets"] == [live_secret]
+    assert b"the-leaked-secret" not in cli.db.read_bytes()
     again = _restore(cli, tmp_path / "copy.db")
     assert again["carried_over"] == reply["carried_over"]
 
@@ -173,6 +192,8 @@ def test_what_the_backup_lacks_is_named(cli: InProcessCli, tmp_path: Path) -> No
     cli("agent", "add", "brand3")
     live = ", ".join(f"{hint} of agent brand2" for hint in sorted(_list_callback_keys(cli)))
     newer = cli("agent", "callback-key", "add", "brand3")["callback_key"][:12]
+    secrets = ", ".join(sorted(_list_secrets(cli)))
+    newer_secret = add_secret(cli, tmp_path / "packages", "a-newer-secret", "brand2")
     for name in ("new1", "new2", "new3"):
         cli("player", "add", name, "--currency", "USD")
     cli("player", "block", "new1")
@@ -182,9 +203,11 @@ def test_what_the_backup_lacks_is_named(cli: InProcessCli, tmp_path: Path) -> No
     cli("limit", "set", "ann", "deposit", "day", "5", "--currency", "EUR")
     result = cli.run("restore", tmp_path / "copy.db")
     assert "only in the previous file, and not carried over: API keys: newer\n" in result.out
-    assert f"live API keys: good, leaked\nlive callback keys: {live}\nadmins: boss\n" in result.out
+    keys = f"live API keys: good, leaked\nlive callback keys: {live}\n"
+    assert f"{keys}live protocol secrets: {secrets}\nadmins: boss\n" in result.out
     for line in (
         f"callback keys: {newer}… of agent brand3",
+        f"protocol secrets: signed {newer_secret} of agent brand2",
         "admins: clerk",
         "agents: brand3",
         "blocked players: new1 of agent default",
@@ -192,6 +215,20 @@ def test_what_the_backup_lacks_is_named(cli: InProcessCli, tmp_path: Path) -> No
         "players with limits: ann of agent default, new3 of agent default",
     ):
         assert f"not carried over: {line}\n" in result.out
+
+
+def test_a_secret_that_was_added_after_its_revocation_stays(cli: InProcessCli, tmp_path: Path) -> None:
+    """The replaced file may be older than the backup. A secret that only it has as live is listed."""
+    first, second = _list_secrets(cli)
+    _revoke_secret(cli, first)
+    older = InProcessCli(tmp_path / "older.db")
+    cli("backup", older.db)
+    add_secret(cli, tmp_path / "packages", "the-leaked-secret", "brand2")
+    _revoke_secret(cli, second)
+    cli("backup", tmp_path / "second.db")
+    reply = _restore(older, tmp_path / "second.db")
+    assert (reply["carried_over"], reply["dropped"]) == ({}, {"protocol secrets": [second]})
+    assert reply["protocol_secrets"] == [first]
 
 
 def test_a_limit_counts_what_the_backup_has_used(cli: InProcessCli, tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from minwallet.app import SHUTDOWN_GRACE_S
+from minwallet.cli import systemd
 from minwallet.web.gateway.connection_budget import MAX_CONNECTIONS
 from tests.cli.cli_assertions import MINWALLET_SCRIPT, assert_error_line
 from tests.support import CommandResult, InProcessCli, clean_environment, require_programs
@@ -84,6 +85,13 @@ def test_one_file_has_a_cache_of_its_own(cli: InProcessCli, tmp_path: Path) -> N
 def test_what_is_needed_is_not_hidden(cli: InProcessCli) -> None:
     """Home folders are hidden, unless the server needs a file in one."""
     assert unit_values(cli.run("systemd", PEX="/root/minwallet").out, "ProtectHome") == []
+
+
+def test_a_plugins_folder_is_not_hidden(cli: InProcessCli, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without its packages the server would start without their protocols."""
+    monkeypatch.setattr(systemd, "PROTECTED_HOMES", ("/protocols",))
+    assert unit_values(cli.run("systemd").out, "ProtectHome") == ["yes"]
+    assert unit_values(cli.run("systemd", MINWALLET_PLUGINS="/protocols/x").out, "ProtectHome") == []
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from minwallet.ledger.commands import Bet
 from minwallet.ledger.decide import decide
 from minwallet.ledger.entries import Kind
 from minwallet.operations.errors import OperationError
-from minwallet.protocols.registry import PROTOCOLS
+from minwallet.protocols.registry import list_protocols
 from minwallet.protocols.wire import Call
 from minwallet.provider import manual_calls
 from minwallet.storage.errors import StoreError
@@ -31,7 +31,7 @@ def test_a_formatted_call_has_no_token() -> None:
     assert get == "GET /api/bet?access_token=TOKEN&ticket_id=7&total_bet=250&game_code=it%27s"
 
 
-@pytest.mark.parametrize("protocol", PROTOCOLS)
+@pytest.mark.parametrize("protocol", list_protocols())
 def test_the_shell_command_makes_the_same_call(server: Server, protocol: str) -> None:
     """Quotes are escaped: curl sends exactly the request."""
     written = manual_calls.format_call(protocol, Call("bet", "t", BET), clock_ms())
@@ -42,7 +42,7 @@ def test_the_shell_command_makes_the_same_call(server: Server, protocol: str) ->
         assert json.loads(words[-1])["game"] == "it's"
 
 
-@pytest.mark.parametrize("protocol", PROTOCOLS)
+@pytest.mark.parametrize("protocol", list_protocols())
 def test_a_call_is_made(server: Server, protocol: str) -> None:
     """The result has the status, the body and whether they are a success."""
     cli = InProcessCli(server.db)

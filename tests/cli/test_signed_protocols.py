@@ -1,0 +1,163 @@
+"""Commands with a third protocol, whose provider signs its calls: orbit, installed from `sample_data`."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.cli.cli_assertions import assert_error_line
+from tests.cli.test_tail import read_json, running_tail
+from tests.protocol_package import ORBIT, add_secret, installed, write_protocol_package
+from tests.support import InProcessCli, running_server
+
+SECRET = "a_secret_of_the_provider"
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the folder of the package."""
+    return write_protocol_package(tmp_path_factory.mktemp("orbit"), ORBIT, name="orbit", object_name="Orbit")
+
+
+@pytest.fixture(scope="module")
+def served_cli(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[InProcessCli]:
+    """Return the command line of a wallet with a running server that has the package.
+
+    The agent `default` has the secret. The commands do not have the package.
+    """
+    db = tmp_path_factory.mktemp("served") / "wallet.db"
+    with running_server(db, PYTHONPATH=str(folder)) as server:
+        add_secret(server.cli, folder, SECRET, protocol="orbit")
+        yield server.cli
+        server.cli.assert_ledger_valid()
+
+
+@pytest.fixture
+def cli(served_cli: InProcessCli, folder: Path) -> Iterator[InProcessCli]:
+    """Return the same command line, whose commands have the package too."""
+    with installed(folder):
+        yield served_cli
+
+
+def read_rows(cli: InProcessCli, player: str) -> list[tuple[str, str, int]]:
+    return [(entry["kind"], entry["state"], entry["amount"]) for entry in cli.read_entries(player)][1:]
+
+
+def test_every_operation_is_triggered_with_a_signature(cli: InProcessCli) -> None:
+    """The operations of the protocol decide. The protocol is that of the player's last call, if none is named.
+
+    The rollback of a win follows that of the bets, in whatever order the call names them.
+    """
+    player = cli.add_player("USD", "100")
+    shown = cli("trigger", "balance", "--player", player, "--protocol", "orbit")
+    assert json.loads(shown["reply"])["balance"] == "100.00"
+    assert shown["before"] == shown["after"]
+    cli("trigger", "bet", "--player", player, "--amount", "8", "--id", "b-1", "--protocol", "orbit")
+    cli("trigger", "refund", "--player", player, "--amount", "3")
+    cli("trigger", "refund", "--player", player, "--reference", "b-1")
+    cli("trigger", "bet", "--player", player, "--id", "b-2", "--round", "r-2")
+    cli("trigger", "win", "--player", player, "--id", "w-2", "--amount", "4", "--round", "r-2")
+    cli("trigger", "rollback", "--player", player, "--id", "x", "--reference", "w-2", "--reference", "b-2")
+    assert read_rows(cli, player) == [
+        ("bet", "applied", -800),
+        ("rollback", "applied", 300),
+        ("rollback", "applied", 500),
+        ("bet", "applied", -100),
+        ("win", "applied", 400),
+        ("rollback", "applied", 100),
+        ("rollback", "applied", -400),
+    ]
+    assert {entry["protocol"] for entry in cli.read_entries(player)[1:]} == {"orbit"}
+
+
+def test_every_entry_is_replayed_with_a_signature(cli: InProcessCli) -> None:
+    """Entries of one call are replayed one by one. No replay moves money; a bet that was rolled back is refused."""
+    player = cli.add_player("USD", "100")
+    for words in ["bet --id ra", "refund --amount 0.50", "bet --id rb", "rollback --id ry --reference rb"]:
+        cli("trigger", *words.split(), "--player", player, "--protocol", "orbit")
+    rows = cli.read_entries(player)[1:]
+    assert len(rows) == 4
+    for entry in rows:
+        made = cli("replay", entry["seq"])
+        assert made["before"] == made["after"], made
+        assert ("error" in json.loads(made["reply"])) == (entry["id"] == "rb"), made
+    assert len(cli.read_entries(player)[1:]) == 4
+
+
+def test_no_output_has_the_secret_or_a_signature(cli: InProcessCli) -> None:
+    """The request is shown without them, and without the session."""
+    player = cli.add_player()
+    result = cli.run("trigger", "bet", "--player", player, "--protocol", "orbit")
+    assert result.code == 0
+    assert "session=TOKEN" in result.out
+    assert SECRET not in result.out + result.err
+    assert "sign" not in result.out.lower()
+
+
+def test_an_agent_without_a_secret_is_told(cli: InProcessCli) -> None:
+    """One sentence says what to do, and no session is opened. Without --protocol another protocol is chosen."""
+    cli("agent", "add", "unsigned")
+    cli("player", "add", "una", "--currency", "USD", "--balance", "5", "--agent", "unsigned")
+    command = ("trigger", "bet", "--player", "una", "--agent", "unsigned")
+    refused = cli.run(*command, "--protocol", "orbit")
+    assert_error_line(refused, 1, "no secret", "minwallet agent secret add unsigned orbit")
+    assert cli("session", "list", "una", "--agent", "unsigned")["sessions"] == []
+    cli(*command)
+    (bet, _) = cli("ledger", "una", "--agent", "unsigned")["entries"]
+    assert bet["protocol"] != "orbit"
+
+
+def test_an_id_is_any_text_that_the_protocol_takes(cli: InProcessCli) -> None:
+    """The protocol's own rule is the error. Nothing is sent."""
+    player = cli.add_player()
+    named = ("trigger", "bet", "--player", player, "--protocol", "orbit", "--id")
+    cli(*named, "a-b_9")
+    assert_error_line(cli.run(*named, "a:b"), 2, "transaction_id")
+    refund = ("trigger", "refund", "--player", player, "--protocol", "orbit")
+    assert_error_line(cli.run(*refund, "--reference", "a", "--reference", "b"), 2, "one --reference")
+    fresh = cli.add_player()
+    for operation in ("refund", "rollback"):
+        refused = cli.run("trigger", operation, "--player", fresh, "--protocol", "orbit")
+        assert_error_line(refused, 1, "no open bet in orbit", "--reference")
+
+
+def test_a_game_is_launched(cli: InProcessCli) -> None:
+    """A protocol without a game list uses the agent's game address."""
+    player = cli.add_player()
+    launch = ("launch", player, "--protocol", "orbit", "--game", "comet")
+    assert_error_line(cli.run(*launch), 1, "no game url")
+    cli("agent", "set", "default", "--game-url", "https://g.example/orbit")
+    shown = cli(*launch)
+    assert shown["url"].startswith("https://g.example/orbit?")
+    assert shown["token"] in shown["url"]
+    for command in (("games",), ("report", "pull"), ("reconcile",)):
+        assert_error_line(cli.run(*command, "--protocol", "orbit"), 1, "'orbit' has no game list and no report")
+
+
+def test_a_removed_protocol_stays_in_the_ledger(served_cli: InProcessCli, folder: Path) -> None:
+    """Its entries are shown and verified. Only a replay needs the package."""
+    player = served_cli.add_player()
+    with installed(folder):
+        served_cli("trigger", "bet", "--player", player, "--protocol", "orbit")
+    (entry,) = served_cli.read_entries(player)[1:]
+    assert entry["protocol"] == "orbit"
+    assert served_cli("show", entry["seq"])["entry"]["protocol"] == "orbit"
+    assert_error_line(served_cli.run("replay", entry["seq"]), 1, "'orbit', which is not installed")
+    assert_error_line(served_cli.run("trigger", "rollback", "--player", player), 2, "unknown call 'rollback'")
+    assert served_cli.run("verify").code == 0
+    with running_tail(served_cli.db, "--protocol", "orbit", "-n", "1", "--json") as process:
+        assert read_json(process)["id"] == entry["id"]
+    assert_error_line(served_cli.run("tail", "--protocol", "orbits"), 2, "unknown protocol 'orbits'")
+
+
+@pytest.mark.long
+def test_signed_bets_are_measured(folder: Path, tmp_path: Path) -> None:
+    """Each bet has a signature of its own. A sentence says that the load generator made it."""
+    options = ("--seconds", "1", "--players", "10", "--connections", "4", "--protocol", "orbit", "--json")
+    with installed(folder):
+        result = InProcessCli(tmp_path / "wallet.db").run("bench", *options, PYTHONPATH=str(folder))
+    assert result.code == 0, result
+    told = result.json
+    assert told["bets"] >= told["bets_per_second"] > 0
+    assert "The load generator signed each bet" in " ".join(told["notes"])
