@@ -9,7 +9,7 @@ from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.routing import Route
 
 from minwallet.config import Settings
-from minwallet.protocols.registry import PROTOCOLS, load_protocol
+from minwallet.protocols.registry import list_protocols, load_protocol
 from minwallet.protocols.wire import list_routes
 from minwallet.web.admin_api.docs_page import DOCS_PATH
 from minwallet.web.admin_api.problems import API_PREFIX
@@ -23,11 +23,14 @@ def list_provider_paths(settings: Settings) -> dict[str, list[str]]:
     """Return the paths of each protocol's endpoints, with MASKED_KEY in place of the callback key."""
     prefix = f"/{MASKED_KEY}" if settings.callback_key else ""
     return {
-        name: [
-            prefix + path
-            for path in list_routes(load_protocol(name), require_wallet_token=settings.require_wallet_token)
-        ]
-        for name in PROTOCOLS
+        # A path may have several methods.
+        name: list(
+            dict.fromkeys(
+                prefix + route.path
+                for route in list_routes(load_protocol(name), require_wallet_token=settings.require_wallet_token)
+            )
+        )
+        for name in list_protocols()
     }
 
 

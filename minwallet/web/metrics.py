@@ -19,7 +19,8 @@ label       values
 ==========  ==========================================================================================
 protocol    the protocols of the registry
 operation   the `operations` that a protocol declares; `unknown` for every other one
-outcome     the states and refusals of the ledger, and `shown`, `replayed`, `malformed`, `http STATUS`
+outcome     the states and refusals of the ledger, `shown`, `replayed`, `malformed`, `http STATUS`, and the
+            failures of `gateway.signatures`
 currency    the currencies of existing accounts, which the operator creates
 kind        `cash`, `bonus`
 ==========  ==========================================================================================

@@ -7,10 +7,11 @@ from pydantic import ValidationError
 from starlette.responses import Response
 from starlette.routing import Route
 
+from minwallet.operations.access_requests import AdminLink, AdminReset, KeyAdd, KeyRevoke
 from minwallet.operations.admin_auth import TooManyAttempts
 from minwallet.operations.credentials import MIN_PASSWORD_LENGTH, derive_csrf_token
 from minwallet.operations.errors import OperationError
-from minwallet.operations.requests import AdminLink, AdminReset, KeyAdd, KeyRevoke, Reply
+from minwallet.operations.requests import Reply
 from minwallet.storage.admin_store import KeyScope
 from minwallet.web.auth import AttemptLimiter, get_attempt_key, set_cookie
 from minwallet.web.backoffice.audit_rows import describe_audit_record
@@ -131,6 +132,7 @@ def _list_ended(reply: Reply) -> list[str]:
         "Links ended, for": reply["links_ended"],
         "API keys revoked": reply["keys_revoked"],
         "Callback keys revoked": reply["callback_keys_revoked"],
+        "Protocol secrets revoked": reply["protocol_secrets_revoked"],
         "Sessions of players revoked": [str(player_sessions)] if player_sessions else [],
         f"Admins that {reply['name']} invited can still sign in": reply["admins_invited"],
         "API keys without a recorded maker still work": reply["keys_without_maker"],

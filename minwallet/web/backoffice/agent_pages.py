@@ -6,10 +6,17 @@ from pydantic import ValidationError
 from starlette.responses import Response
 from starlette.routing import Route
 
+from minwallet.operations.access_requests import (
+    CallbackKeyAdd,
+    CallbackKeyRevoke,
+    ProtocolSecretAdd,
+    ProtocolSecretRevoke,
+)
 from minwallet.operations.agents import get_agent
 from minwallet.operations.errors import OperationError
-from minwallet.operations.requests import AgentAdd, AgentSet, CallbackKeyAdd, CallbackKeyRevoke
+from minwallet.operations.requests import AgentAdd, AgentSet
 from minwallet.protocols.operator_service import ReportUnit
+from minwallet.protocols.registry import list_protocols, load_protocol
 from minwallet.provider.game_catalogue import GameCatalogue, read_game_catalogue
 from minwallet.storage.models import Agent
 from minwallet.web.backoffice.forms import Form
@@ -18,6 +25,8 @@ from minwallet.web.backoffice.page import PageContext, PageRouter
 from minwallet.web.dot_names import escape_dot_name
 
 PATH, ADD_PATH = "/admin/agents", "/admin/add-agent"
+
+NO_FORM = Form({}, {})
 
 EDITABLE_SETTINGS = ("wallet_token", "host_id", "service_url", "game_url", "report_unit")
 
@@ -31,6 +40,8 @@ def routes(router: PageRouter) -> list[Route]:
         router.post(f"{PATH}/{{agent}}", _update_agent),
         router.post(f"{PATH}/{{agent}}/callback-keys", _add_callback_key),
         router.post(f"{PATH}/{{agent}}/callback-keys/{{key}}/revoke", _revoke_callback_key),
+        router.post(f"{PATH}/{{agent}}/protocol-secrets", _add_protocol_secret),
+        router.post(f"{PATH}/{{agent}}/protocol-secrets/{{protocol}}/{{fingerprint}}/revoke", _revoke_protocol_secret),
     ]
 
 
@@ -65,8 +76,11 @@ async def _add_agent(context: PageContext) -> Response:
 
 async def _render_agent(context: PageContext) -> Response:
     catalogue = await read_game_catalogue(context.wallet.store, context.request.path_params["agent"])
-    typed = {name: getattr(catalogue.agent, name) or "" for name in EDITABLE_SETTINGS}
-    return await _render_agent_page(context, catalogue, Form(typed, {}))
+    return await _render_agent_page(context, catalogue, _fill_settings_form(catalogue.agent))
+
+
+def _fill_settings_form(agent: Agent) -> Form:
+    return Form({name: _get_current(agent, name) for name in EDITABLE_SETTINGS}, {})
 
 
 async def _update_agent(context: PageContext) -> Response:
@@ -90,11 +104,14 @@ async def _update_agent(context: PageContext) -> Response:
     return await _render_agent_page(context, await read_game_catalogue(context.wallet.store, agent.name), form)
 
 
-async def _render_agent_page(context: PageContext, catalogue: GameCatalogue, form: Form) -> Response:
-    settings, agent = context.settings, catalogue.agent
+async def _render_agent_page(
+    context: PageContext, catalogue: GameCatalogue, form: Form, secret_form: Form = NO_FORM
+) -> Response:
+    settings, agent, accounts = context.settings, catalogue.agent, context.wallet.store.accounts
+    secrets = await accounts.list_protocol_secrets(agent.agent_id)
     return context.render(
         "backoffice/agent.html",
-        form.status,
+        max(form.status, secret_form.status),
         agent=agent,
         catalogue=catalogue,
         report_cursor=await context.wallet.store.reports.find_report_cursor(agent.agent_id),
@@ -103,8 +120,12 @@ async def _render_agent_page(context: PageContext, catalogue: GameCatalogue, for
             context.base_url + settings.callback_prefix,
             context.wallet.clock_ms(),
             require_wallet_token=settings.require_wallet_token,
+            protocols_with_secret={secret.protocol for secret in secrets if secret.revoked_at_ms is None},
         ),
-        callback_keys=await context.wallet.store.accounts.list_callback_keys(agent.agent_id),
+        callback_keys=await accounts.list_callback_keys(agent.agent_id),
+        protocol_secrets=secrets,
+        signing_protocols=[name for name in list_protocols() if load_protocol(name).signature],
+        secret_form=secret_form,
         settings=settings,
         units=[str(unit) for unit in ReportUnit],
         form=form,
@@ -128,6 +149,31 @@ async def _revoke_callback_key(context: PageContext) -> Response:
     agent = await get_agent(context.wallet.store, context.request.path_params["agent"])
     revoked = await context.execute(CallbackKeyRevoke(agent=agent.name, key_prefix=context.request.path_params["key"]))
     return context.redirect(agent_page_url(agent.name), f"Callback key {revoked['callback_key']} revoked.")
+
+
+async def _add_protocol_secret(context: PageContext) -> Response:
+    agent = await get_agent(context.wallet.store, context.request.path_params["agent"])
+    submitted = await context.read_form()
+    protocol, secret = submitted.get("protocol", ""), submitted.get("secret", "").strip()
+    # Without the secret: the page that shows the form again must not contain it.
+    form = Form({"protocol": protocol}, {})
+    try:
+        added = await context.execute(ProtocolSecretAdd(agent=agent.name, protocol=protocol, secret=secret))
+    except ValidationError as error:
+        form = form.with_validation_error(error)
+    except OperationError as failure:
+        form = form.with_failure(*failure.args)
+    else:
+        return context.redirect(agent_page_url(agent.name), f"Secret {added['fingerprint']} for {protocol} added.")
+    catalogue = await read_game_catalogue(context.wallet.store, agent.name)
+    return await _render_agent_page(context, catalogue, _fill_settings_form(agent), form)
+
+
+async def _revoke_protocol_secret(context: PageContext) -> Response:
+    agent = await get_agent(context.wallet.store, context.request.path_params["agent"])
+    protocol, fingerprint = (context.request.path_params[name] for name in ("protocol", "fingerprint"))
+    await context.execute(ProtocolSecretRevoke(agent=agent.name, protocol=protocol, fingerprint=fingerprint))
+    return context.redirect(agent_page_url(agent.name), f"Secret {fingerprint} for {protocol} revoked.")
 
 
 def _get_submitted(form: Form, name: str) -> str | None:

@@ -22,6 +22,8 @@ ACTION_TEXTS = {
     "password_set": "set a password",
     "player_add": "added player",
     "player_set_status": "changed player",
+    "protocol_secret_add": "added protocol secret",
+    "protocol_secret_revoke": "revoked protocol secret",
     "seed": "imported a file of players",
     "session_end": "revoked a session of",
     "session_open": "opened a session for",

@@ -18,7 +18,7 @@ PAGE_SIZE = 1_000
 
 COLUMNS = (
     *("seq", "at", "agent", "player_id", "currency", "protocol", "kind", "state", "refusal", "id", "round", "game"),
-    *("amount", "bonus_amount", "cash_after", "bonus_after", "stake", "payout", "detail"),
+    *("amount", "bonus_amount", "cash_after", "bonus_after", "stake", "payout", "detail", "reference"),
 )
 
 AMOUNT_COLUMNS = frozenset({"amount", "bonus_amount", "cash_after", "bonus_after", "stake", "payout"})
@@ -62,7 +62,7 @@ def _build_document(listed: OwnedEntry) -> Mapping[str, object]:
     entry = listed.entry
     refusal = None if entry.refusal is None else str(entry.refusal)
     details = {"refusal": refusal, "stake": entry.stake, "payout": entry.payout, "detail": entry.detail}
-    return {**schemas.build_owned_transaction(listed), **details}
+    return {**schemas.build_owned_transaction(listed), **details, "reference": entry.reference}
 
 
 def _build_csv_row(listed: OwnedEntry) -> list[object]:

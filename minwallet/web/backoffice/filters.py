@@ -6,11 +6,10 @@ from typing import NamedTuple
 from urllib.parse import urlencode
 
 from minwallet.ledger.entries import Kind, State
-from minwallet.operations.field_types import ENTRY_SOURCES
+from minwallet.operations.field_types import ENTRY_SOURCE_PATTERN
 from minwallet.storage.queries import Filter
 
 CHOICES: Mapping[str, Sequence[str]] = {
-    "protocol": ENTRY_SOURCES,
     "kind": tuple(Kind),
     "state": tuple(State),
 }
@@ -59,6 +58,9 @@ def parse_filter(query: Mapping[str, str], agents: Sequence[str] = ()) -> Parsed
             errors[name] = f"Use up to {MAX_FIELD_LENGTH} characters."
         elif name in CHOICES and value not in CHOICES[name]:
             errors[name] = f"Use one of {', '.join(CHOICES[name])}."
+        elif name == "protocol" and not ENTRY_SOURCE_PATTERN.fullmatch(value):
+            # Not only the installed ones: the ledger may have entries of a protocol that was removed.
+            errors[name] = "Use the name of a protocol."
         elif name in ("from", "to"):
             time = _parse_time(value)
             if time is None:

@@ -16,7 +16,7 @@ from minwallet.operations import limits, schemas
 from minwallet.operations.errors import OperationError
 from minwallet.operations.players import get_player
 from minwallet.operations.requests import Adjustment, PlayerSetStatus, Transfer, TransferRequest
-from minwallet.protocols.registry import PROTOCOLS
+from minwallet.protocols.registry import list_protocols
 from minwallet.provider.game_catalogue import read_game_catalogue
 from minwallet.storage.models import Player, PlayerStatus
 from minwallet.storage.queries import EntryPage, Filter
@@ -100,7 +100,7 @@ async def render_player(context: PageContext, player: Player, forms: PlayerForms
         sessions=[schemas.build_session_response(row, now_ms) for row in sessions[:SESSIONS_SHOWN]],
         has_more_sessions=len(sessions) > SESSIONS_SHOWN,
         forms=forms._replace(**new_forms),
-        protocols=tuple(PROTOCOLS),
+        protocols=list_protocols(),
         games=catalogue.games[:MAX_GAMES],
     )
 

@@ -13,7 +13,7 @@ from minwallet.operations.timestamps import format_iso
 from minwallet.provider import report_pull
 from minwallet.provider.game_catalogue import read_game_catalogue
 from minwallet.provider.reconcile import reconcile
-from minwallet.provider.service_client import ServiceClient
+from minwallet.provider.service_client import ServiceClient, find_service_protocol
 from minwallet.storage.models import Agent
 from minwallet.web.backoffice.comparison import STATUS_MEANINGS, ComparisonResult
 from minwallet.web.backoffice.filters import parse_number
@@ -93,8 +93,9 @@ class _ReconciliationPages:
 
         async def work(job: Job) -> str:
             cursor = await context.wallet.store.reports.find_report_cursor(agent.agent_id)
+            protocol = await find_service_protocol(context.wallet.store, agent)
             rows, is_complete = 0, False
-            with ServiceClient(agent, PROVIDER_TIMEOUT_S) as service:
+            with ServiceClient(agent, PROVIDER_TIMEOUT_S, protocol) as service:
                 job.on_stop = service.stop
                 batches = report_pull.pull_batches(service, cursor.key, context.wallet.clock_ms, restart=is_full)
                 while batch := await run_in_thread(lambda: next(batches, None)):
@@ -112,7 +113,8 @@ class _ReconciliationPages:
 
         async def work(job: Job) -> str:
             job.report_progress("waiting for the provider")
-            with ServiceClient(agent, PROVIDER_TIMEOUT_S) as service:
+            protocol = await find_service_protocol(context.wallet.store, agent)
+            with ServiceClient(agent, PROVIDER_TIMEOUT_S, protocol) as service:
                 job.on_stop = service.stop
                 games = await run_in_thread(service.fetch_games)
             await context.execute(GamesSave(agent=agent.name, games=tuple(games)))

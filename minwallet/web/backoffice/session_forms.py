@@ -8,7 +8,13 @@ from starlette.routing import Route
 
 from minwallet.operations.errors import OperationError
 from minwallet.operations.requests import Reply, SessionEnd, SessionOpen
-from minwallet.provider.game_catalogue import LaunchOptions, build_launch_url, read_game_catalogue
+from minwallet.provider.game_catalogue import (
+    TEST_ACCOUNT,
+    LaunchAccount,
+    LaunchOptions,
+    build_launch_url,
+    create_launcher,
+)
 from minwallet.storage.models import Player
 from minwallet.web.backoffice.filters import parse_number
 from minwallet.web.backoffice.forms import Form
@@ -49,20 +55,20 @@ async def _end_session(context: PageContext) -> Response:
 async def _launch_game(context: PageContext) -> Response:
     player, fields = await load_player(context), await context.read_form()
     form = require_currency(Form(fields, {}), player)
-    catalogue = await read_game_catalogue(context.wallet.store, player.agent)
     protocol, game, lang = (fields.get(name, "").strip() for name in ("protocol", "game", "lang"))
     try:
         LaunchOptions(protocol=protocol, game=game, lang=lang)
         if form.errors:
             return await render_player(context, player, PlayerForms(launch=form))
-        # Check the game and the settings first, so that an error leaves no session behind.
-        build_launch_url(catalogue, protocol, game, lang, "token")
+        launcher = await create_launcher(context.wallet.store, player.agent, protocol)
+        build_launch_url(launcher, game, lang, TEST_ACCOUNT)
         session = await context.execute(_build_session_request(player, fields))
     except ValidationError as error:
         return await render_player(context, player, PlayerForms(launch=form.with_validation_error(error)))
     except OperationError as failure:
         return await render_player(context, player, PlayerForms(launch=form.with_failure(*failure.args)))
-    url = build_launch_url(catalogue, protocol, game, lang, session["token"])
+    account = LaunchAccount(player.player_id, session["currency"], session["token"])
+    url = build_launch_url(launcher, game, lang, account)
     return _render_new_session(context, player, session, url)
 
 

@@ -13,7 +13,7 @@ from minwallet.operations.transactions import get_journaled_entry
 from minwallet.provider import manual_calls
 from minwallet.storage.models import JournaledEntry
 from minwallet.storage.queries import Filter, OwnedEntry
-from minwallet.web.backoffice.descriptions import describe_entry, parse_actor_and_reason
+from minwallet.web.backoffice.descriptions import describe_entry, parse_actor_and_reason, parse_category
 from minwallet.web.backoffice.filters import parse_number
 from minwallet.web.backoffice.page import PageContext, PageRouter
 from minwallet.web.backoffice.player_list import player_page_url
@@ -43,7 +43,7 @@ async def _render_transaction(context: PageContext) -> Response:
     entry, owner, journal_record = journaled_entry
     previous = await store.ledger.find_journaled_entry(entry.previous_seq) if entry.previous_seq else None
     actor, reason = parse_actor_and_reason(entry)
-    request = manual_calls.find_request(journaled_entry)
+    category = parse_category(entry)
     return context.render(
         "backoffice/transaction.html",
         entry=entry,
@@ -53,26 +53,33 @@ async def _render_transaction(context: PageContext) -> Response:
         refusal_text=REFUSAL_TEXTS[entry.refusal] if entry.refusal else "",
         actor=actor,
         reason=reason,
-        detail=entry.detail if entry.detail and not actor else "",
+        category=category.replace("_", " ") if category else "",
+        detail=entry.detail if entry.detail and not actor and not category else "",
         related_entries=await _read_related_entries(context, journaled_entry),
         round_url=_round_url(entry, journaled_entry),
         previous_hash=(previous.entry.hash if previous else compute_genesis_hash(*owner)).hex(),
         request=format_message(journal_record.request) if journal_record else None,
         reply=format_message(journal_record.reply) if journal_record else None,
-        curl_command=manual_calls.format_curl(context.base_url + context.settings.callback_prefix, request)
-        if request
-        else "",
+        repeat_command=manual_calls.format_repeat_command(
+            journaled_entry, context.base_url + context.settings.callback_prefix
+        ),
     )
 
 
 async def _read_related_entries(context: PageContext, journaled_entry: JournaledEntry) -> list[OwnedEntry]:
-    """Return the entries with the same round or id, oldest first; up to MAX_RELATED_ENTRIES of each, the newest."""
+    """Return the entries with the same round or id, and the one that `reference` names, oldest first.
+
+    Of each there are up to MAX_RELATED_ENTRIES, the newest.
+    """
     entry, owner, _ = journaled_entry
-    if entry.round is None:
-        return []
     account_filter = Filter(owner.agent, owner.player_id, owner.currency, entry.protocol)
-    found: dict[int, OwnedEntry] = {}
-    for ledger_filter in (account_filter._replace(round=entry.round), account_filter._replace(id=entry.id)):
+    filters = []
+    if entry.round is not None:
+        filters += [account_filter._replace(round=entry.round), account_filter._replace(id=entry.id)]
+    if entry.reference is not None:
+        filters.append(account_filter._replace(id=entry.reference))
+    found: dict[int, OwnedEntry] = {entry.seq: OwnedEntry(entry, owner)}
+    for ledger_filter in filters:
         page = await context.wallet.store.ledger.read_page(ledger_filter, None, MAX_RELATED_ENTRIES)
         found |= {row.entry.seq: row for row in page.rows}
     return [found[number] for number in sorted(found)]

@@ -6,7 +6,9 @@ from urllib.parse import urlencode
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
+from minwallet.operations.field_types import list_entry_sources
 from minwallet.operations.timestamps import format_iso
+from minwallet.storage.store import Store
 from minwallet.web.backoffice.exports import send_file, stream_ledger_csv, stream_ledger_json
 from minwallet.web.backoffice.filters import CHOICES, QUERY_FIELDS, parse_filter, parse_number
 from minwallet.web.backoffice.ledger_feed import parse_request_filter
@@ -46,13 +48,18 @@ async def _render_transactions(context: PageContext) -> Response:
         422 if parsed_filter.errors else 200,
         parsed_filter=parsed_filter,
         agents=agents,
-        choices=CHOICES,
+        choices={**CHOICES, "protocol": await _list_sources(store)},
         page=page,
         is_full_page=page is not None and len(page.rows) == PAGE_SIZE,
         before=before,
         page_url=_transactions_url(parsed_filter.values),
         feed_url=f"/admin/feed?{urlencode({**parsed_filter.values, 'after': newest})}",
     )
+
+
+async def _list_sources(store: Store) -> list[str]:
+    """Return the protocols that entries have or can have: the installed ones first, then removed ones."""
+    return list(dict.fromkeys([*list_entry_sources(), *await store.ledger.list_sources()]))
 
 
 async def _send_csv(context: PageContext) -> Response:

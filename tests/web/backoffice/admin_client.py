@@ -9,7 +9,8 @@ import httpx2
 from playwright.sync_api import Page
 
 from minwallet.cli.dispatch import execute_on_file
-from minwallet.operations.requests import AdminLink, PlayerAdd, SessionOpen, Transfer
+from minwallet.operations.access_requests import AdminLink
+from minwallet.operations.requests import PlayerAdd, SessionOpen, Transfer
 from minwallet.web.auth import COOKIE_NAME, HOME_PATH
 from tests.support import TIMEOUT_S, Server
 

@@ -4,12 +4,17 @@ import html
 import json
 import re
 import shlex
+from collections.abc import Iterator
 from pathlib import Path
 
 import httpx2
+import pytest
 
+from tests.protocol_package import ORBIT, add_secret, installed, needs_own_protocols_only, write_protocol_package
 from tests.support import Server, running_server
 from tests.web.backoffice.admin_client import AdminClient, read_field, read_flash
+
+BUILT_IN = ("vela", "wallet-v2")
 
 
 def read_copyables(page: str) -> list[str]:
@@ -64,22 +69,26 @@ def test_the_offered_endpoints_answer(db: Path) -> None:
     with running_server(db, MINWALLET_CALLBACK_KEY="k3y") as server:
         admin_client, token = AdminClient(server), server.cli.open_session(server.cli.add_player())
         offered = read_copyables(admin_client.get_page("/admin/agents/default"))
-        assert offered[:2] == [f"{server.url}/k3y/wallet/default", f"{server.url}/k3y/wallet"]
-        for url in offered[:2]:
+        addresses = [f"{server.url}/k3y/wallet/default", f"{server.url}/k3y/wallet"]
+        assert [each for each in offered if each in addresses] == addresses
+        for url in addresses:
             answer = httpx2.post(url, json={"type": "credit", "code": token}, trust_env=False).json()
             assert answer["credit"] == 10_000
         assert f"{server.url}/k3y" in offered
         for operation in ("user/authenticate", "users/authenticate", "bet", "result", "refund", "betwin"):
             assert f"{server.url}/k3y/api/{operation}" in offered
-        by_post, by_get = (shlex.split(command) for command in offered if command.startswith("curl "))
+        by_get, by_post = (
+            next(command for command in map(shlex.split, offered) if command[0] == "curl" and path in " ".join(command))
+            for path in ("/api/", "/wallet")
+        )
         body = by_post[by_post.index("--data-raw") + 1].replace("TOKEN", token)
-        assert httpx2.post(by_post[2], content=body, trust_env=False).json()["result"] == 1
-        assert httpx2.get(by_get[2].replace("TOKEN", token), trust_env=False).json()["status_code"] == 0
+        post_url, get_url = (next(word for word in each if word.startswith("http")) for each in (by_post, by_get))
+        assert httpx2.post(post_url, content=body, trust_env=False).json()["result"] == 1
+        assert httpx2.get(get_url.replace("TOKEN", token), trust_env=False).json()["status_code"] == 0
         assert json.loads(body)["type"] == "credit"
         commands = [each for each in offered if each.startswith("minwallet conformance")]
-        assert commands == [
-            f"minwallet conformance {server.url}/k3y --protocol {name} --token TOKEN" for name in ("wallet-v2", "vela")
-        ]
+        expected = {f"minwallet conformance {server.url}/k3y --protocol {each} --token TOKEN" for each in BUILT_IN}
+        assert expected <= {*commands}
         admin_client.http.close()
 
 
@@ -90,8 +99,9 @@ def test_callback_keys_are_created_and_revoked(server: Server, admin_client: Adm
     assert "No callback keys yet" in admin_client.get_page(path)
     created = admin_client.submit(f"{path}/callback-keys")
     assert created.status_code == 200
-    key, wallet_url, vela_url = read_copyables(created.text)
-    assert (wallet_url, vela_url) == (f"{server.url}/{key}/wallet", f"{server.url}/{key}")
+    key, *addresses = read_copyables(created.text)
+    wallet_url = f"{server.url}/{key}/wallet"
+    assert {wallet_url, f"{server.url}/{key}"} <= {*addresses}
     credit = {"type": "credit", "code": "nobody"}
     assert httpx2.post(wallet_url, json=credit, trust_env=False).json()["err_code"] == 102
     page = admin_client.get_page(path)
@@ -107,6 +117,54 @@ def test_callback_keys_are_created_and_revoked(server: Server, admin_client: Adm
     assert f"{key[:12]}…" in record
     assert key not in record
     assert admin_client.submit("/admin/agents/nobody/callback-keys").status_code == 404
+
+
+@pytest.fixture(scope="module")
+def signing_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """Run a server that has a protocol with signed calls."""
+    packages = write_protocol_package(tmp_path_factory.mktemp("packages"))
+    with running_server(tmp_path_factory.mktemp("signed") / "wallet.db", PYTHONPATH=str(packages)) as server:
+        yield server
+
+
+def test_protocol_secrets_are_added_and_revoked(signing_server: Server) -> None:
+    """No page shows a secret. A revoked one stays in the list of its agent."""
+    admin_client, secret = AdminClient(signing_server), "the-secret-of-a-provider"
+    path = "/admin/agents/default"
+    assert "No protocol secrets yet" in admin_client.get_page(path)
+    fields = {"protocol": "signed", "secret": f" {secret} "}
+    message = admin_client.flash_after(f"{path}/protocol-secrets", **fields)
+    found = re.fullmatch(r"Secret ([0-9a-f]{12}) for signed added\.", message)
+    assert found, message
+    page = admin_client.get_page(path)
+    assert f"Revoke {found[1]}?" in page
+    again = admin_client.submit(f"{path}/protocol-secrets", **fields)
+    assert again.status_code == 422
+    assert f"already has this secret for signed: {found[1]}" in again.text
+    invalid = admin_client.submit(f"{path}/protocol-secrets", protocol="signed", secret=f"{secret} {secret}")
+    assert invalid.status_code == 422
+    assert "It must be 4 to 256 printable ASCII characters without spaces." in invalid.text
+    (action,) = re.findall(rf'action="({path}/protocol-secrets/[^"]*)"', page)
+    assert admin_client.flash_after(action) == f"Secret {found[1]} for signed revoked."
+    revoked = admin_client.get_page(path)
+    assert found[1] in revoked
+    assert f"Revoke {found[1]}?" not in revoked
+    record = admin_client.get_page("/admin/access/audit-log")
+    for text in ("added protocol secret", "revoked protocol secret", found[1], "protocol signed"):
+        assert text in record
+    for text in (message, page, again.text, invalid.text, revoked, record, signing_server.read_log()):
+        assert secret not in text
+    assert admin_client.submit(action).status_code == 404
+    assert admin_client.submit("/admin/agents/nobody/protocol-secrets", **fields).status_code == 404
+    unknown = admin_client.submit(f"{path}/protocol-secrets", protocol="vela", secret=secret)
+    assert "protocol vela does not sign its calls" in unknown.text
+    admin_client.http.close()
+
+
+@needs_own_protocols_only
+def test_without_a_signing_protocol_the_page_has_no_secrets(server: Server, admin_client: AdminClient) -> None:
+    """minwallet's own protocols sign nothing."""
+    assert "Protocol secrets" not in admin_client.get_page("/admin/agents/default")
 
 
 def test_a_required_wallet_token_is_part_of_every_address(db: Path) -> None:
@@ -132,7 +190,7 @@ def test_the_page_shows_how_callbacks_are_protected(server: Server, admin_client
         page = another.get_page("/admin/agents/default")
         assert "These addresses are not protected" not in page
         assert "<code>203.0.113.0/24</code>" in page
-        assert read_copyables(page)[0] == "https://w.example/pay/wallet/default"
+        assert "https://w.example/pay/wallet/default" in read_copyables(page)
         another.http.close()
 
 
@@ -153,3 +211,34 @@ def test_the_launch_url_uses_the_provider_settings(server: Server, admin_client:
 
 def format_option(name: str, value: str) -> tuple[str, str]:
     return f"--{name.replace('_', '-')}", value
+
+
+def test_a_protocol_of_a_package_is_connected(db: Path, tmp_path: Path) -> None:
+    """The page has its address, what is missing, and a command that signs. It has no curl command, which cannot sign.
+
+    Without the optional parts, the page offers nothing that would need them.
+    """
+    folder = write_protocol_package(tmp_path / "plugins", ORBIT, name="orbit", object_name="Orbit")
+    with running_server(db, PYTHONPATH=str(folder)) as server:
+        admin_client, player = AdminClient(server), server.cli.add_player()
+        card = read_card(admin_client.get_page("/admin/agents/default"), "orbit")
+        assert "game address, secret" in card
+        assert "minwallet agent secret add default orbit" in card
+        add_secret(server.cli, folder, "secret_of_orbit", protocol="orbit")
+        card = read_card(admin_client.get_page("/admin/agents/default"), "orbit")
+        assert "game address, secret" not in card
+        offered = read_copyables(card)
+        assert f"{server.url}/orbit" in offered
+        assert any(each.startswith("https://games.example/play?") for each in offered)
+        assert not any(each.startswith(("curl", "minwallet conformance")) for each in offered)
+        (command,) = [each for each in offered if each.startswith("minwallet trigger")]
+        with installed(folder):
+            made = server.cli(*shlex.split(command.replace("PLAYER", player))[1:])
+        assert json.loads(made["reply"])["balance"] == "100.00"
+        admin_client.http.close()
+
+
+def read_card(page: str, protocol: str) -> str:
+    """Return the part of the agent's page about one protocol."""
+    _, _, rest = page.partition(f'aria-labelledby="{protocol}"')
+    return rest.partition("</section>")[0]

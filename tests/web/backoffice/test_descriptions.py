@@ -3,10 +3,29 @@
 import pytest
 
 from minwallet.ledger.audit import AccountRef
-from minwallet.ledger.commands import Adjust, Bet, BetWin, Cancel, Deposit, MoneyCommand, Settle, Win, Withdraw
+from minwallet.ledger.commands import (
+    Adjust,
+    Bet,
+    BetWin,
+    Cancel,
+    Deposit,
+    EndRound,
+    MoneyCommand,
+    Rollback,
+    RollbackRound,
+    Settle,
+    Win,
+    WinCategory,
+    Withdraw,
+)
 from minwallet.ledger.entries import Refusal
 from minwallet.storage.models import OPENING_PROTOCOL
-from minwallet.web.backoffice.descriptions import describe_entry, describe_round, parse_actor_and_reason
+from minwallet.web.backoffice.descriptions import (
+    describe_entry,
+    describe_round,
+    parse_actor_and_reason,
+    parse_category,
+)
 from minwallet.web.refusal_texts import REFUSAL_TEXTS
 from tests.ledger.in_memory_ledger import InMemoryLedger
 
@@ -55,6 +74,30 @@ def build_ledger(*commands: MoneyCommand) -> InMemoryLedger:
             "A cancel of an id that took no money. The id is closed permanently, so a late bet is refused."
             " No money moved.",
         ),
+        (
+            [Bet("1", 12_00, "1"), Rollback("r", "1", 3_00)],
+            "A rollback of transaction 1: 3.00 USD returned to ann (1.00 cash, 2.00 bonus).",
+        ),
+        ([BetWin("1", 3_00, 7_00), Rollback("r", "1")], "A rollback of transaction 1: 4.00 USD was taken back."),
+        ([Win("w", 7_00), Rollback("r", "w", 2_00)], "A rollback of transaction w: 2.00 USD was taken back."),
+        (
+            [Win("w", 7_00), Bet("1", 12_00, "1"), Rollback("r", "w", clamp=True)],
+            "A rollback of transaction w: 5.00 USD was taken back. ann had spent the other 2.00 USD.",
+        ),
+        (
+            [Rollback("r", "1")],
+            "A rollback of transaction 1, which took no money. That id is closed permanently, so a late bet is refused."
+            " No money moved.",
+        ),
+        ([Bet("1", 3_00, "1"), RollbackRound("r", "1")], "The round was rolled back: 3.00 USD returned to ann."),
+        (
+            [RollbackRound("r", "1")],
+            "A rollback of a round that moved no money. The round is closed permanently, so a late bet is refused."
+            " No money moved.",
+        ),
+        ([EndRound("e", "1")], "The round ended, so its bets are settled. No money moved."),
+        ([Win("w", 7_00, category=WinCategory.JACKPOT)], "ann won 7.00 USD as a jackpot."),
+        ([Win("w", 7_00, "9", category=WinCategory.FREE_ROUND)], "ann won 7.00 USD in a free round."),
     ],
 )
 def test_an_entry_is_described(commands: list[MoneyCommand], text: str) -> None:
@@ -102,8 +145,37 @@ def test_every_refusal_has_a_text() -> None:
         ([Bet("1", 99_00, "1")], "refused", "All bets were refused; no money moved."),
         ([Cancel("1", "1")], "closed", "Cancelled before a bet arrived; no money moved."),
         ([Win("2", 7_00, "1")], "orphan", "7.00 USD won without a known bet."),
+        ([Bet("1", 3_00, "1"), Rollback("r", "1", 1_00)], "open", "2.00 USD staked; no result or cancel yet."),
+        ([Bet("1", 3_00, "1"), Rollback("r", "1")], "cancelled", "Cancelled; 3.00 USD staked and returned."),
+        (
+            [Bet("1", 3_00, "1"), Win("2", 7_00, "1"), Rollback("r", "2", 2_00)],
+            "settled",
+            "3.00 USD staked, 5.00 USD won.",
+        ),
+        (
+            [Bet("1", 3_00, "1"), Win("2", 7_00, "1"), Rollback("r", "2")],
+            "open",
+            "3.00 USD staked; no result or cancel yet.",
+        ),
+        ([Win("2", 7_00, "1"), Rollback("r", "2")], "cancelled", "All wins were rolled back."),
+        (
+            [Bet("1", 3_00, "1"), Win("2", 7_00, "1"), RollbackRound("r", "1")],
+            "cancelled",
+            "Rolled back as a whole: 4.00 USD was taken back.",
+        ),
+        ([RollbackRound("r", "1")], "closed", "Cancelled before a bet arrived; no money moved."),
+        ([Bet("1", 3_00, "1"), EndRound("e", "1")], "settled", "3.00 USD staked, 0.00 USD won."),
+        ([EndRound("e", "1")], "settled", "The round ended without a known bet; no money moved."),
     ],
 )
 def test_a_round_is_described_by_its_status(commands: list[MoneyCommand], word: str, text: str) -> None:
     """Stake and payout are without cancelled bets."""
     assert describe_round(build_ledger(*commands).entries[1:], ANN_ACCOUNT) == (word, text)
+
+
+@pytest.mark.parametrize("detail", [None, "", "no JSON", "[]", "{}", '{"category":"gift"}', '{"total_used":1}'])
+def test_a_win_without_a_known_category_has_none(detail: str | None) -> None:
+    """The detail of a result belongs to its protocol, and may be anything."""
+    win = build_ledger(Win("w", 7_00)).entries[-1]
+    assert parse_category(win._replace(detail=detail)) is None
+    assert parse_category(win._replace(detail='{"category":"tip"}')) is WinCategory.TIP

@@ -51,7 +51,7 @@ def test_a_time_may_name_its_zone_or_only_a_day() -> None:
         ("to", "0001-01-01T00:00+14:00"),
         ("kind", "bets"),
         ("state", "?"),
-        ("protocol", "http"),
+        ("protocol", "no protocol"),
         ("id", "9" * 201),
     ],
 )

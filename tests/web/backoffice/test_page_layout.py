@@ -5,6 +5,7 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Page, expect
 
+from tests.protocol_package import add_secret, write_protocol_package
 from tests.support import Server, running_server
 from tests.web.backoffice.admin_client import create_login_link, sign_in
 from tests.web.browser import PHONE, Visitor, assert_accessible, assert_fits, measure_first_paint_bytes
@@ -39,10 +40,14 @@ MAX_PAGE_BYTES = 100_000
 @pytest.fixture(scope="module")
 def long_values_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """Run a server with long names, long numbers, and more rows than a page has."""
-    with running_server(tmp_path_factory.mktemp("busy") / "wallet.db", MINWALLET_CALLBACK_KEY="k3y") as server:
+    path, packages = tmp_path_factory.mktemp("busy") / "wallet.db", tmp_path_factory.mktemp("packages")
+    settings = {"MINWALLET_CALLBACK_KEY": "k3y", "PYTHONPATH": str(write_protocol_package(packages))}
+    with running_server(path, **settings) as server:
         server.cli("agent", "set", "default", "--game-url", f"https://games.example/{'long/' * 40}")
         keys = [server.cli("agent", "callback-key", "add", "default")["callback_key"] for _ in range(2)]
         server.cli("agent", "callback-key", "revoke", "default", keys[0])
+        secrets = [add_secret(server.cli, packages, f"the-secret-{number}") for number in range(2)]
+        server.cli("agent", "secret", "revoke", "default", "signed", secrets[0])
         server.cli("player", "add", LONG_PLAYER_ID, "--currency", "USDTTRC200", "--balance", "92233720368547758.07")
         server.cli("player", "add", LONG_PLAYER_ID, "--currency", "USD", "--bonus", "5")
         token = server.cli.open_session(LONG_PLAYER_ID, "--currency", "USDTTRC200")

@@ -8,6 +8,7 @@ from playwright.sync_api import Page, expect
 from minwallet.cli.dispatch import execute_on_file
 from minwallet.operations.requests import GamesSave
 from minwallet.protocols.operator_service import Game
+from minwallet.protocols.registry import list_protocols
 from minwallet.web.backoffice.player_detail import MAX_GAMES
 from tests.support import Server
 from tests.web.backoffice.admin_client import (
@@ -166,7 +167,7 @@ def test_a_launch_link_is_made_for_either_protocol(server: Server, admin_client:
     for wrong, said in (
         ({"game": "no such"}, "It must be 1 to 64 printable ASCII characters without spaces."),
         ({"lang": "?"}, "It must be a language, such as en or pt-BR."),
-        ({"protocol": "http"}, "Expected wallet-v2 or vela."),
+        ({"protocol": "http"}, f"Expected {' or '.join(list_protocols())}."),
         ({"ttl_s": "0"}, "It must be between 1s and 100 years."),
         ({"currency": "EUR"}, "has no account in EUR"),
     ):

@@ -139,7 +139,7 @@ def test_the_curl_command_repeats_the_call(server: Server, played_seqs: dict[str
     sign_in(page, server)
     page.context.grant_permissions(["clipboard-read", "clipboard-write"])
     page.goto(f"{server.url}{PATH}/{played_seqs[which]}")
-    page.get_by_role("button", name="Copy as curl").click()
+    page.get_by_role("button", name="Copy the command").click()
     expect(page.locator("#toasts")).to_have_text("Copied.")
     curl = page.evaluate("navigator.clipboard.readText()")
     owner = page.locator(".facts a").first.inner_text()
