@@ -17,8 +17,8 @@ Rules of the plans
 
 Each fault can also occur on a real network. With a correct wallet no fault may change the money of either side:
 
-- A wallet-v2 win never overtakes its bet. A correct wallet pays a win in an unknown round, and could then refuse the
-  bet. A vela result may overtake its bet, because a correct wallet refuses the result of an unknown ticket.
+- The closing call overtakes the opening one only if the dealer says that a correct wallet refuses it then. A wallet
+  that pays a win in an unknown round could refuse the late bet.
 - A cancel is never held back. It could arrive after the round went on, and cancel a bet that was settled since.
 - The provider loses the same call up to `MAX_CONSECUTIVE_LOSSES` times in a row. Then the call and its reply get
   through, so each round ends.
@@ -31,8 +31,7 @@ from enum import StrEnum
 from random import Random
 from typing import NamedTuple
 
-from minwallet.demo.round_policy import RoundCalls
-from minwallet.ledger.commands import Settle
+from minwallet.demo.dealer import RoundCalls
 from minwallet.protocols.wire import Call
 
 MAX_DELAY_S = 0.02
@@ -53,7 +52,8 @@ class Fault(StrEnum):
     DUPLICATE = "duplicate"
     """The same call arrives twice, concurrently."""
     REORDER = "reorder"
-    """The call, or a copy of it, arrives after the next one; a vela result may also arrive before its bet."""
+    """The call, or a copy of it, arrives after the next one. If the dealer allows it, the closing call may arrive
+    before the opening one."""
     CANCEL_FIRST = "cancel-first"
     """The cancel of a bet arrives before the bet."""
     WIN_TWICE = "win-twice"
@@ -114,8 +114,7 @@ def plan_delivery(round_: RoundCalls, call: Call, attempt: int, plan: FaultPlan,
     before: list[Call] = []
     if Fault.CANCEL_FIRST in injected:
         before.append(round_.cancel)
-    # Only a vela result (Settle) may overtake its bet: a correct wallet would pay an early wallet-v2 win.
-    if reordered and call == round_.opening and round_.closing and isinstance(round_.closing.command, Settle):
+    if reordered and call == round_.opening and round_.closing and round_.closing_may_overtake:
         before.append(round_.closing)
     return DeliveryPlan(
         tuple(before),

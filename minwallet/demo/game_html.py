@@ -1,14 +1,17 @@
 """The HTML of the provider's pages: one inline style sheet, no scripts and no external resources."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from html import escape
 
+from minwallet.demo.dealer import build_game_url
 from minwallet.demo.game_rules import GAMES, DemoGame
 from minwallet.demo.round_policy import RoundEnding
 from minwallet.demo.round_store import RoundRecord
 from minwallet.demo.simulator import PlayerSession
 from minwallet.demo.wallet_client import CallRecord
 from minwallet.ledger.money import format_amount
+from minwallet.protocols.wire import Launch
 
 MAX_SHOWN_CALLS = 12
 
@@ -39,12 +42,11 @@ th { text-align: left; color: #a9c2b5; font-weight: 400 } th, td { padding: .15r
 """
 
 
-def render_lobby() -> str:
-    """Return the list of games, with links for guests."""
+def render_lobby(protocols: Sequence[str]) -> str:
+    """Return the list of games, with links for guests in each of these protocols that builds launch URLs."""
     cards = "".join(
         f'<div class="card"><h2>{escape(game.titles["en"])}</h2><p>{escape(game.rules)}</p>'
-        f'<p>Play as a guest with <a href="/play/{game.code}">vela</a> · '
-        f'<a href="/play?mode=demo&amp;gameID={game.number}&amp;lang=en">wallet-v2</a></p></div>'
+        f"<p>Play as a guest with {' · '.join(_render_guest_links(game, protocols))}</p></div>"
         for game in GAMES
     )
     intro = (
@@ -52,6 +54,13 @@ def render_lobby() -> str:
         "Guests play with demo credit, without a wallet."
     )
     return _render_document("Demo provider", f'<h1>Demo provider</h1><p class="note">{intro}</p>{cards}')
+
+
+def _render_guest_links(game: DemoGame, protocols: Sequence[str]) -> Iterator[str]:
+    for protocol in protocols:
+        with suppress(NotImplementedError):
+            url = build_game_url(protocol, "", game, Launch("", "", "en"))
+            yield f'<a href="{escape(url)}">{escape(protocol)}</a>'
 
 
 def render_game(
@@ -135,5 +144,5 @@ def _render_calls(sent: Sequence[CallRecord]) -> str:
     return f'<div class="card wide"><p class="note">Calls to the wallet</p><table>{head}{rows}</table></div>'
 
 
-def _describe_answer(answer: int | None) -> str:
-    return "no reply" if answer is None else "success" if answer == 0 else f"refused ({answer})"
+def _describe_answer(answer: int | str | None) -> str:
+    return "no reply" if answer is None else "success" if answer == 0 else f"refused ({escape(str(answer))})"

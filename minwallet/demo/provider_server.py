@@ -21,10 +21,12 @@ from starlette.middleware import Middleware
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 
 from minwallet.demo import game_pages, operator_api, script_api
+from minwallet.demo.dealer import list_played_protocols
 from minwallet.demo.faults import Fault
 from minwallet.demo.round_store import RoundStore
 from minwallet.demo.simulator import RoundRunner
 from minwallet.demo.wallet_client import NoAnswer, WalletClient
+from minwallet.protocols.registry import has_part
 
 SHUTDOWN_TIMEOUT_S = 5
 """The time that a stopping provider waits for its open requests."""
@@ -35,8 +37,9 @@ MAX_BODY_BYTES = 8 * 1024
 class ProviderOptions(NamedTuple):
     """The settings of the provider.
 
-    `first_id` None means the clock, so that a second run never repeats the ids of the first. `seed` None means a
-    random seed.
+    - `secrets`: the secret of each protocol that signs its calls.
+    - `first_id`: None means the clock, so that a second run never repeats the ids of the first.
+    - `seed`: None means a random seed.
     """
 
     wallet_url: str
@@ -47,6 +50,7 @@ class ProviderOptions(NamedTuple):
     report_page: int = 100
     timeout_s: float = 2
     first_id: int | None = None
+    secrets: Mapping[str, str] = {}
 
 
 def create_provider_app(options: ProviderOptions, print_message: Callable[[str], None]) -> Starlette:
@@ -56,8 +60,10 @@ def create_provider_app(options: ProviderOptions, print_message: Callable[[str],
     """
     first_id = time.time_ns() // 1000 if options.first_id is None else options.first_id
     seed = randbits(32) if options.seed is None else options.seed
-    store = RoundStore(first_id, options.report_page)
-    client = WalletClient(options.wallet_url, options.wallet_token, options.timeout_s)
+    protocols = list_played_protocols()
+    reported = tuple(name for name in protocols if has_part(name, "operator_service"))
+    store = RoundStore(first_id, options.report_page, reported)
+    client = WalletClient(options.wallet_url, options.wallet_token, options.timeout_s, options.secrets)
     runner = RoundRunner(client, store, seed, first_id, options.timeout_s)
     runner.fault_rates = options.fault_rates
 
@@ -75,8 +81,8 @@ def create_provider_app(options: ProviderOptions, print_message: Callable[[str],
 
     app = Starlette(
         routes=[
-            *operator_api.routes(store, options.host_id),
-            *game_pages.routes(runner, options.host_id, options.wallet_token),
+            *operator_api.routes(store, options.host_id, reported),
+            *game_pages.routes(runner, protocols, options.host_id, options.wallet_token),
             *script_api.routes(runner),
         ],
         # Another host name means DNS rebinding: a foreign page that resolves its own name to this machine.

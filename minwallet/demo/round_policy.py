@@ -21,31 +21,15 @@ The provider must end with the same money as the wallet, so it never guesses the
 Rules 2 and 3 repeat without a limit. A round whose wallet stays silent stays pending.
 """
 
-import json
-from collections.abc import Generator, Iterator
+from collections.abc import Generator
 from enum import StrEnum
-from typing import NamedTuple
 
-from minwallet.demo.game_rules import DemoGame, GameResult
-from minwallet.ledger.commands import Authenticate, Balance, Bet, BetWin, Cancel, Settle, Win
+from minwallet.demo.dealer import RoundCalls
 from minwallet.protocols.wire import Call, WalletResponse
 
 MAX_BETWIN_ATTEMPTS = 3
 
 MAX_RETRY_DELAY_S = 5.0
-
-
-class RoundCalls(NamedTuple):
-    """The calls that one round may make.
-
-    `opening` is the bet, `closing` pays, `cancel` takes the opening back. `closing` is None for a bet and win in one
-    call.
-    """
-
-    id: str
-    opening: Call
-    closing: Call | None
-    cancel: Call
 
 
 class RoundEnding(StrEnum):
@@ -57,48 +41,6 @@ class RoundEnding(StrEnum):
 
 
 CallScript = Generator[Call, WalletResponse | None, RoundEnding]
-
-
-def build_session_call(protocol: str, token: str) -> Call:
-    """Return the call with which a game opens. Its reply identifies the player and contains the balance."""
-    return Call("credit", token, Balance()) if protocol == "wallet-v2" else Call("authenticate", token, Authenticate())
-
-
-def build_round(protocol: str, token: str, game: DemoGame, play: GameResult, ids: Iterator[int]) -> RoundCalls:
-    """Return the calls that move the money of this play."""
-    return _ROUND_BUILDERS[protocol](token, game, play, ids)
-
-
-def _build_wallet_v2_round(token: str, game: DemoGame, play: GameResult, ids: Iterator[int]) -> RoundCalls:
-    bet, win = str(next(ids)), str(next(ids))
-    return RoundCalls(
-        bet,
-        Call("bet", token, Bet(bet, play.stake, bet, game.number)),
-        Call("win", token, Win(win, play.payout, bet, game.number)),
-        Call("cancel", token, Cancel(bet, bet)),
-    )
-
-
-def _build_vela_round(token: str, game: DemoGame, play: GameResult, ids: Iterator[int]) -> RoundCalls:
-    ticket = str(next(ids))
-    cancel = Call("refund", token, Cancel(ticket))
-    if game.code == "slot":
-        betwin = BetWin(ticket, play.stake, play.payout, game.code)
-        return RoundCalls(ticket, Call("betwin", token, betwin), None, cancel)
-    key = json.dumps({"key": play.choice}) if play.choice else None
-    used = json.dumps({"total_used": play.used}) if play.used is not None else None
-    return RoundCalls(
-        ticket,
-        Call("bet", token, Bet(ticket, play.stake, ticket, game.code, key)),
-        Call("result", token, Settle(ticket, play.payout, game.code, used)),
-        cancel,
-    )
-
-
-_ROUND_BUILDERS = {"wallet-v2": _build_wallet_v2_round, "vela": _build_vela_round}
-
-PLAYED_PROTOCOLS = tuple(_ROUND_BUILDERS)
-"""The protocols that the demo provider plays. A third protocol of the registry is not among them."""
 
 
 def drive_round(round_: RoundCalls) -> CallScript:

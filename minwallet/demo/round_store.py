@@ -1,9 +1,9 @@
-"""The provider's data, in memory: its rounds, its report for operators of vela, and its guests' demo credit."""
+"""The provider's data, in memory: its rounds, its reports for operators, and its guests' demo credit."""
 
 import time
 from bisect import bisect_right
 from collections import Counter, deque
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from minwallet.demo.game_rules import GameResult
@@ -36,14 +36,17 @@ class RoundRecord(NamedTuple):
 
 
 class RoundStore:
-    """The rounds, the report and the guests' credit. `first_id` is the id of the report's first row."""
+    """The rounds, the reports and the guests' credit.
 
-    def __init__(self, first_id: int, page_size: int) -> None:
+    `first_id` is the id of the first row of all reports. Each protocol in `reported_protocols` has a report.
+    """
+
+    def __init__(self, first_id: int, page_size: int, reported_protocols: Iterable[str]) -> None:
         self.pending: dict[str, RoundRecord] = {}
         self.completed: deque[RoundRecord] = deque(maxlen=MAX_COMPLETED_ROUNDS)
         self.net_changes: Counter[tuple[str, str]] = Counter()
         """The balance change of all rounds that have ended, in cents, by player and currency."""
-        self._rows: list[ReportRow] = []
+        self._reports: dict[str, list[ReportRow]] = {name: [] for name in reported_protocols}
         self._next_row_id = first_id
         self._page_size = page_size
         self._guest_credits: dict[str, int] = {}
@@ -52,27 +55,30 @@ class RoundStore:
         self.pending[record.id] = record
 
     def complete(self, id_: str, ending: RoundEnding) -> RoundRecord:
-        """Complete a pending round and return it. Only a completed round of vela gets a row in the report."""
+        """Complete a pending round and return it. Only a completed round gets a row in its protocol's report."""
         record = self.pending.pop(id_)._replace(ending=ending)
         self.completed.append(record)
         self.net_changes[record.player_id, record.currency] += record.net
-        if record.protocol == "vela":
-            self._rows.append(_build_report_row(str(self._next_row_id), record))
+        if record.protocol in self._reports:
+            self._reports[record.protocol].append(_build_report_row(str(self._next_row_id), record))
             self._next_row_id += 1
         return record
 
-    def read_report_page(self, key: int) -> ReportPage:
+    def read_report_page(self, protocol: str, key: int) -> ReportPage:
         """Return the report's page after this key. The page's own key, that of its last row, continues the report."""
-        after = bisect_right(self._rows, key, key=lambda row: int(row.id))
-        rows = self._rows[after : after + self._page_size]
+        report = self._reports[protocol]
+        after = bisect_right(report, key, key=lambda row: int(row.id))
+        rows = report[after : after + self._page_size]
         return ReportPage(rows, rows[-1].id if rows else str(key))
 
     def remove_ticket(self, ticket: str) -> bool:
-        """Remove a ticket from the report. Return True if the report contained it."""
-        kept = [row for row in self._rows if row.ticket != ticket]
-        found = len(kept) < len(self._rows)
-        self._rows = kept
-        return found
+        """Remove a ticket from each report. Return True if one of them contained it."""
+        is_found = False
+        for protocol, report in self._reports.items():
+            kept = [row for row in report if row.ticket != ticket]
+            is_found = is_found or len(kept) < len(report)
+            self._reports[protocol] = kept
+        return is_found
 
     def get_guest_credit(self, guest: str) -> int:
         """Return a guest's demo credit, in cents."""

@@ -8,9 +8,10 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from minwallet.demo.dealer import list_played_protocols
 from minwallet.demo.faults import FaultPlan, FaultTarget, validate_fault_rates
 from minwallet.demo.game_rules import GAMES, MAX_STAKE, DemoGame, find_game
-from minwallet.demo.round_policy import PLAYED_PROTOCOLS, RoundEnding
+from minwallet.demo.round_policy import RoundEnding
 from minwallet.demo.round_store import RoundRecord
 from minwallet.demo.simulator import PlayerSession, RoundRunner, SessionRejected
 from minwallet.demo.wallet_client import CallRecord, NoAnswer
@@ -30,7 +31,7 @@ def routes(runner: RoundRunner) -> list[Route]:
 
     async def play_rounds(request: Request) -> Response:
         fields = await _read_json_object(request)
-        protocol = _parse_choice(fields, "protocol", list(PLAYED_PROTOCOLS))
+        protocol = _parse_choice(fields, "protocol", list(list_played_protocols()))
         game = _parse_game(fields)
         stake, rounds = _parse_number(fields, "stake", 100, MAX_STAKE), _parse_number(fields, "rounds", 1, MAX_ROUNDS)
         token = fields.get("token")
@@ -38,7 +39,8 @@ def routes(runner: RoundRunner) -> list[Route]:
             raise _BadRequest(422, "token: must be a non-empty string; omit it to play as a guest")
         choice = _parse_choice(fields, "choice", list(game.choices)) if "choice" in fields else None
         plan = _parse_fault_plan(fields)
-        session = await runner.open_session(protocol, token)
+        player_id, currency = _parse_text(fields, "player_id"), _parse_text(fields, "currency")
+        session = await runner.open_session(protocol, token, player_id=player_id, currency=currency)
         played = await runner.play_rounds(session, game, stake, choice, rounds, plan=plan)
         return JSONResponse(_render_summary(session, played))
 
@@ -130,6 +132,7 @@ def _render_call(sent: CallRecord) -> dict[str, object]:
     return {
         "operation": sent.call.operation,
         "id": sent.id,
+        "ids": sent.ids,
         "attempt": sent.attempt,
         "at_ms": sent.at_ms,
         "request": sent.request,
@@ -179,6 +182,14 @@ def _parse_choice(fields: dict[str, Any], name: str, choices: list[str]) -> str:
     value = fields.get(name)
     if not isinstance(value, str) or value not in choices:
         raise _BadRequest(422, f"{name}: must be one of {', '.join(choices)}")
+    return value
+
+
+def _parse_text(fields: dict[str, Any], name: str) -> str:
+    """Return an optional text, "" without it. Protocols whose requests name the account may need it."""
+    value = fields.get(name, "")
+    if not isinstance(value, str):
+        raise _BadRequest(422, f"{name}: must be text")
     return value
 
 

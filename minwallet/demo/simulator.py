@@ -24,16 +24,10 @@ from functools import partial
 from itertools import count
 from random import Random
 
+from minwallet.demo.dealer import RoundCalls, load_dealer
 from minwallet.demo.faults import DeliveryPlan, Fault, FaultPlan, FaultRates, plan_delivery
 from minwallet.demo.game_rules import DemoGame, GameResult
-from minwallet.demo.round_policy import (
-    RoundCalls,
-    RoundEnding,
-    build_round,
-    build_session_call,
-    drive_round,
-    retry_delay_s,
-)
+from minwallet.demo.round_policy import RoundEnding, drive_round, retry_delay_s
 from minwallet.demo.round_store import RoundRecord, RoundStore
 from minwallet.demo.wallet_client import CallRecord, NoAnswer, WalletClient, deliver_call
 from minwallet.protocols.wire import Call, WalletResponse
@@ -82,8 +76,13 @@ class RoundRunner:
         self._is_stopping = False
         self._tasks: set[asyncio.Task[RoundRecord]] = set()
 
-    async def open_session(self, protocol: str, token: str | None, guest: str = "guest") -> PlayerSession:
+    async def open_session(
+        self, protocol: str, token: str | None, guest: str = "guest", *, player_id: str = "", currency: str = ""
+    ) -> PlayerSession:
         """Return the session of this token with the current balance, or a guest's session if the token is None.
+
+        `player_id` and `currency` are what the launch says about the account, "" if it says nothing. Some protocols
+        need them in each request.
 
         Raise SessionRejected if the wallet refuses the session, NoAnswer if it does not reply.
         """
@@ -91,12 +90,17 @@ class RoundRunner:
             session = PlayerSession(protocol, None, guest, GUEST_CURRENCY)
             session.balance = self.store.get_guest_credit(guest)
             return session
-        answer = await self.client.request_answer(protocol, build_session_call(protocol, token))
+        call = load_dealer(protocol).build_session_call(token)._replace(player_id=player_id, currency=currency)
+        answer = await self.client.request_answer(protocol, call)
         if answer.code != 0:
             raise SessionRejected(f"the wallet does not accept the session: {answer.message} ({answer.code})")
-        if not isinstance(answer.player_id, str) or not isinstance(answer.currency, str):
-            raise NoAnswer("the wallet's reply has no player id or no currency")
-        new = PlayerSession(protocol, token, answer.player_id, answer.currency)
+        holder: tuple[object, object] = (answer.player_id or player_id, answer.currency or currency)
+        match holder:
+            # A foreign wallet may send any JSON value.
+            case (str(id_), str(code)) if id_ and code:
+                new = PlayerSession(protocol, token, id_, code)
+            case _:
+                raise NoAnswer("the wallet's reply has no player id or no currency")
         session = self._sessions.setdefault((protocol, token), new)
         session.balance = (answer.balance or 0) + (answer.balance2 or 0)
         return session
@@ -119,7 +123,8 @@ class RoundRunner:
                 play = game.play(stake, bet_choice, rng)
             if session.token is None:
                 return self._play_guest_round(session, game, play)
-            round_ = build_round(session.protocol, session.token, game, play, self._ids)
+            built = load_dealer(session.protocol).build_round(session.token, game, play, self._ids)
+            round_ = built.add_account(session.player_id, session.currency)
             call_log = CallLog(self.client, session.protocol)
             played = RoundRecord(
                 round_.id, session.protocol, game.code, session.player_id, session.currency, play, sent=call_log.records

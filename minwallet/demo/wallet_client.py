@@ -2,18 +2,30 @@
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from typing import NamedTuple
 
 import httpx2
 
 from minwallet.bounded_http import HttpReply, exchange, open_client
 from minwallet.demo.faults import DeliveryPlan, Fault
+from minwallet.ledger.commands import Authenticate, Balance, Group
 from minwallet.protocols.registry import load_protocol
-from minwallet.protocols.wire import REDACTED, Call, WalletResponse
+from minwallet.protocols.wire import (
+    JSON_MEDIA_TYPE,
+    REDACTED,
+    Call,
+    Headers,
+    HttpResponse,
+    WalletResponse,
+    WireProtocol,
+)
 
 MAX_REPLY_BYTES = 64 * 1024
 """The limit of a reply. A wallet's replies have a few hundred bytes, and the provider keeps each one."""
+
+AMBIGUOUS_STATUSES = frozenset({401, 403, 405, 408, 413, 414, 429})
+"""The HTTP errors that a wallet, or a proxy before it, sends in place of an answer. So do all from 500."""
 
 SendCall = Callable[[Call], Awaitable[WalletResponse | None]]
 
@@ -49,21 +61,36 @@ class CallRecord(NamedTuple):
 
     @property
     def id(self) -> str:
-        return str(getattr(self.call.command, "id", ""))
+        """Return the id of the call's transaction, or of the first of a group; "" for a query."""
+        return next(iter(self.ids), "")
 
     @property
-    def received_code(self) -> int | None:
+    def ids(self) -> tuple[str, ...]:
+        """Return the ids of the call's transactions: several for a group, none for a query."""
+        match self.call.command:
+            case Group(commands):
+                return tuple(each.id for each in commands)
+            case Balance() | Authenticate():
+                return ()
+            case command:
+                return (command.id,)
+
+    @property
+    def received_code(self) -> int | str | None:
         """Return the code that the provider received, None if it received no reply."""
         return None if self.is_lost or self.answer is None else self.answer.code
 
 
 class WalletClient:
-    """A client of the wallet at one address."""
+    """A client of the wallet at one address. `secrets` has the secret of each protocol that signs its calls."""
 
-    def __init__(self, wallet_url: str, wallet_token: str | None, timeout_s: float) -> None:
+    def __init__(
+        self, wallet_url: str, wallet_token: str | None, timeout_s: float, secrets: Mapping[str, str] | None = None
+    ) -> None:
         self._url = wallet_url.rstrip("/")
         self._wallet_token = wallet_token
         self._timeout_s = timeout_s
+        self._secrets = secrets or {}
         self._http = open_client(max_connections=None)
 
     async def request_answer(self, protocol: str, call: Call) -> WalletResponse:
@@ -78,8 +105,13 @@ class WalletClient:
         wire, at_ms, started = load_protocol(protocol), time.time_ns() // 1_000_000, time.perf_counter()
         built = wire.build_request(call, at_ms, self._wallet_token)
         request = str(wire.build_request(call._replace(token=REDACTED), at_ms, self._wallet_token))
+        if wire.signature:
+            if protocol not in self._secrets:
+                message = f"the provider has no secret to sign the calls of {protocol}"
+                return CallRecord(call, at_ms, request, None, None, 0, None, message)
+            built = wire.signature.sign(built, self._secrets[protocol], at_ms)
         try:
-            reply = await self._exchange(built.method, self._url + built.target, built.body or None)
+            reply = await self._exchange(built.method, self._url + built.target, built.body or None, built.headers)
         except Exception as error:
             # Any exception counts, also one that the library does not document, such as that of a connection which
             # breaks while it is made. The call may have arrived, so the round must continue until its outcome is known.
@@ -87,12 +119,11 @@ class WalletClient:
             return CallRecord(call, at_ms, request, None, None, _elapsed_ms(started), None, message)
         text = reply.body.decode(errors="replace")
         sent = CallRecord(call, at_ms, request, reply.status, text, _elapsed_ms(started), None)
-        if reply.status != 200:
-            return sent._replace(error=f"the wallet replied with HTTP status {reply.status} instead of 200")
         try:
-            return sent._replace(answer=wire.parse_response(reply.body))
+            answer = parse_answer(wire, HttpResponse(reply.body, reply.status, reply.headers.get("content-type", "")))
         except ValueError as error:
-            return sent._replace(error=f"the wallet's reply cannot be parsed: {error}")
+            return sent._replace(error=str(error))
+        return sent._replace(answer=answer)
 
     async def ping(self) -> None:
         """Raise NoAnswer unless a server answers at the address, with any reply."""
@@ -101,13 +132,44 @@ class WalletClient:
         except Exception as error:
             raise NoAnswer(f"no wallet answers ({_describe_error(error)})") from error
 
-    async def _exchange(self, method: str, url: str, content: bytes | None = None) -> HttpReply:
+    async def _exchange(self, method: str, url: str, content: bytes | None = None, headers: Headers = ()) -> HttpReply:
         return await exchange(
-            self._http, method, url, content=content, timeout_s=self._timeout_s, max_bytes=MAX_REPLY_BYTES
+            self._http,
+            method,
+            url,
+            content=content,
+            headers=build_headers(content, headers),
+            timeout_s=self._timeout_s,
+            max_bytes=MAX_REPLY_BYTES,
         )
 
     async def close(self) -> None:
         await self._http.aclose()
+
+
+def build_headers(body: bytes | None, headers: Headers) -> dict[str, str]:
+    """Return a request's headers by name. A body without a media type is JSON."""
+    default = {"content-type": JSON_MEDIA_TYPE} if body else {}
+    return default | {name.decode("latin-1"): value.decode("latin-1") for name, value in headers}
+
+
+def parse_answer(protocol: WireProtocol, response: HttpResponse) -> WalletResponse:
+    """Return the content of a wallet's response. Raise ValueError if it does not tell the outcome of the call.
+
+    A protocol may refuse a call with any HTTP status. But an HTTP error that is not the protocol's may come from a
+    proxy, or for one attempt of several. It does not tell if an earlier attempt moved the money.
+    """
+    status = response.status
+    error = f"the wallet replied with HTTP status {status} instead of 200"
+    if status < 200 or status >= 500 or 300 <= status < 400:
+        raise ValueError(error)
+    try:
+        answer = protocol.parse_response(response)
+    except ValueError as reason:
+        raise ValueError(error if status >= 400 else f"the wallet's reply cannot be parsed: {reason}") from reason
+    if status in AMBIGUOUS_STATUSES and answer.code == protocol.error_code_for_status(status):
+        raise ValueError(error)
+    return answer
 
 
 async def deliver_call(

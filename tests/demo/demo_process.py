@@ -17,7 +17,12 @@ class DemoProcess:
     """`minwallet demo` as a process, by default on free ports, with its output."""
 
     def __init__(
-        self, folder: Path, *options: object, db: Path | None = None, ports: Sequence[object] = FREE_PORTS
+        self,
+        folder: Path,
+        *options: object,
+        db: Path | None = None,
+        ports: Sequence[object] = FREE_PORTS,
+        **settings: str,
     ) -> None:
         self.folder = folder
         self.out, self.err = folder / "out.txt", folder / "err.txt"
@@ -25,7 +30,7 @@ class DemoProcess:
         command = [*chosen, "demo", *ports, *options]
         with self.out.open("w") as stdout, self.err.open("w") as stderr:
             self.process = start_minwallet(
-                command, stdout=stdout, stderr=stderr, env=clean_environment(TMPDIR=str(folder))
+                command, stdout=stdout, stderr=stderr, env=clean_environment(TMPDIR=str(folder), **settings)
             )
 
     def wait_until_ready(self) -> str:
@@ -59,10 +64,10 @@ class DemoProcess:
 
 @contextmanager
 def run_demo(
-    folder: Path, *options: object, db: Path | None = None, ports: Sequence[object] = FREE_PORTS
+    folder: Path, *options: object, db: Path | None = None, ports: Sequence[object] = FREE_PORTS, **settings: str
 ) -> Iterator[DemoProcess]:
     """Run a demo until the end of the block."""
-    demo = DemoProcess(folder, *options, db=db, ports=ports)
+    demo = DemoProcess(folder, *options, db=db, ports=ports, **settings)
     try:
         yield demo
     finally:

@@ -1,4 +1,4 @@
-"""A correct wallet without a socket: the provider's calls pass through both protocols' bytes to the real ledger."""
+"""A correct wallet without a socket: the provider's calls pass through the protocols' bytes to the real ledger."""
 
 from collections.abc import Container, Iterator, Sequence
 from contextlib import contextmanager
@@ -14,9 +14,13 @@ from minwallet.protocols.wire import REDACTED, AccountHolder, Call, Malformed, W
 from minwallet.storage.models import NewAccount
 from minwallet.wallet.service import Wallet
 from minwallet.wallet.sessions import build_new_session
+from tests.route_matching import match_route
 from tests.storage.reference_engine.memory_store import MemoryStore
 
 CASH, BONUS = 100_000, 5_000
+
+PROTOCOLS = ("vela", "wallet-v2")
+"""The protocols of the tests. Others may be installed too."""
 
 ALL_OPERATIONS = frozenset({"credit", "bet", "win", "cancel", "authenticate", "result", "refund", "betwin"})
 
@@ -46,7 +50,8 @@ class InProcessClient:
             return CallRecord(call, 0, request, None, None, 1, None, "the wallet does not answer (timed out)")
         await self._ensure_player(call.token)
         exchange = wire.build_request(call, 0)
-        parsed = wire.parse(wire.routes[exchange.path], exchange.query or exchange.body)
+        route, parameters = match_route(wire, exchange.path)
+        parsed = wire.parse(exchange._replace(path_parameters=parameters), route.operation)
         assert not isinstance(parsed, Malformed), parsed
         command = parsed.command
         outcome, bearer = await self.wallet.execute(
@@ -54,7 +59,7 @@ class InProcessClient:
         )
         holder = AccountHolder(bearer.player_id, bearer.currency) if bearer else None
         reply = wire.render(parsed, outcome, holder, 0)
-        return CallRecord(call, 0, request, 200, reply.decode(), 1, wire.parse_response(reply))
+        return CallRecord(call, 0, request, reply.status, reply.body.decode(), 1, wire.parse_response(reply))
 
     async def ping(self) -> None:
         return

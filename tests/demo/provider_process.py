@@ -20,11 +20,11 @@ from tests.support import TIMEOUT_S, clean_environment
 class ProviderProcess:
     """A running provider that calls the wallet at this address."""
 
-    def __init__(self, wallet_url: str, log: Path, *options: object) -> None:
+    def __init__(self, wallet_url: str, log: Path, *options: object, **settings: str) -> None:
         self.log = log
         command = ["demo-provider", "--wallet", wallet_url, "--port", 0, *options]
         with log.open("w") as stderr:
-            self.process = start_minwallet(command, stderr=stderr, env=clean_environment())
+            self.process = start_minwallet(command, stderr=stderr, env=clean_environment(**settings))
         self.url = self._wait_for_match(r" at (http://127\S+)")[1]
         self.http = httpx2.Client(base_url=self.url, timeout=TIMEOUT_S * 4, trust_env=False)
 
@@ -82,9 +82,9 @@ class ProviderProcess:
 
 
 @contextmanager
-def run_provider(wallet_url: str, folder: Path, *options: object) -> Iterator[ProviderProcess]:
+def run_provider(wallet_url: str, folder: Path, *options: object, **settings: str) -> Iterator[ProviderProcess]:
     """Run a provider until the end of the block."""
-    provider = ProviderProcess(wallet_url, folder / "provider.log", *options)
+    provider = ProviderProcess(wallet_url, folder / "provider.log", *options, **settings)
     try:
         yield provider
     finally:

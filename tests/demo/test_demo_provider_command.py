@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from minwallet.protocols.registry import PROTOCOLS
 from tests.cli.cli_assertions import assert_error_line, assert_usage_error
+from tests.demo.in_process_client import PROTOCOLS
 from tests.demo.provider_process import run_provider
 from tests.support import TIMEOUT_S, InProcessCli, running_server
 

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from minwallet.demo.dealer import RoundCalls
 from minwallet.demo.faults import (
     DEFAULT_FAULT_RATE,
     FAST_FAULTS,
@@ -20,11 +21,9 @@ from minwallet.demo.faults import (
     validate_fault_rates,
 )
 from minwallet.demo.game_rules import GAMES
-from minwallet.demo.round_policy import RoundCalls
 from minwallet.demo.wallet_client import deliver_call
-from minwallet.protocols.registry import PROTOCOLS
 from minwallet.protocols.wire import Call, WalletResponse
-from tests.demo.in_process_client import list_operations
+from tests.demo.in_process_client import PROTOCOLS, list_operations
 from tests.demo.test_round_policy import build_test_round
 
 V2, VELA, SLOT = (
@@ -35,7 +34,7 @@ V2, VELA, SLOT = (
 ALL_FAULTS = FaultPlan(dict.fromkeys(Fault, 1.0))
 
 attempts = st.integers(1, 10)
-rounds = st.builds(build_test_round, st.sampled_from([*PROTOCOLS]), st.sampled_from([game.code for game in GAMES]))
+rounds = st.builds(build_test_round, st.sampled_from(PROTOCOLS), st.sampled_from([game.code for game in GAMES]))
 
 
 def plan_single_fault(kind: Fault, round_: RoundCalls, call: Call, seed: int = 1) -> DeliveryPlan:
@@ -97,7 +96,7 @@ def test_a_cancel_is_never_reordered(round_: RoundCalls, attempt: int, seed: int
 @given(rounds, st.integers(MAX_CONSECUTIVE_LOSSES + 1, 100), st.integers())
 def test_consecutive_losses_are_limited(round_: RoundCalls, attempt: int, seed: int) -> None:
     """After a few retries the call and its answer arrive, however high the loss rate."""
-    for call in filter(None, round_[1:]):
+    for call in filter(None, round_[1:4]):
         assert isinstance(call, Call)
         journey = plan_delivery(round_, call, attempt, ALL_FAULTS, Random(seed))
         assert journey.copies > 0

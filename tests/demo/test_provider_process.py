@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from minwallet.demo.game_rules import GAMES
-from minwallet.protocols.registry import PROTOCOLS
+from tests.demo.in_process_client import PROTOCOLS
 from tests.demo.provider_process import ProviderProcess, run_provider
 from tests.support import InProcessCli, Server, running_server
 
@@ -96,7 +96,7 @@ def test_rounds_finish_after_the_wallet_is_killed(db: Path) -> None:
         with ThreadPoolExecutor() as threads:
             wanted = [
                 threads.submit(provider.play_rounds, protocol=protocol, game="fish", token=name, rounds=10_000)
-                for name, protocol in zip(names, [*PROTOCOLS] * 2, strict=True)
+                for name, protocol in zip(names, PROTOCOLS * 2, strict=True)
             ]
             provider.wait_until(lambda told: len(told["net"]) == len(names) and len(told["rounds"]) == 100)
             server.stop(signal.SIGKILL)
@@ -105,6 +105,6 @@ def test_rounds_finish_after_the_wallet_is_killed(db: Path) -> None:
         assert provider.read_rounds()["pending"] == len(names)
         with running_server(db, "--port", server.url.rpartition(":")[2]):
             provider.wait_until(lambda told: told["pending"] == 0)
-            for name, protocol in zip(names, [*PROTOCOLS] * 2, strict=True):
+            for name, protocol in zip(names, PROTOCOLS * 2, strict=True):
                 assert provider.play_rounds(protocol=protocol, game="slot", token=name, rounds=20)["pending"] == 0
             assert_money_agrees(InProcessCli(db), provider, names)

@@ -12,9 +12,9 @@ from minwallet.demo.game_rules import GAMES
 from minwallet.demo.provider_server import ProviderOptions, create_provider_app
 from minwallet.ledger.reconciliation import ReportRow
 from minwallet.protocols.operator_service import FetchedGames, ReportPage, ReportUnit, ServiceError
-from minwallet.protocols.registry import PROTOCOLS, load_operator_service, load_protocol
+from minwallet.protocols.registry import load_operator_service, load_protocol
 from minwallet.protocols.wire import Launch
-from tests.demo.in_process_client import ALL_OPERATIONS, InProcessClient, run_provider_app
+from tests.demo.in_process_client import ALL_OPERATIONS, PROTOCOLS, InProcessClient, run_provider_app
 from tests.support import ROOT
 
 URL = "http://127.0.0.1"
@@ -270,7 +270,7 @@ def test_an_unanswering_wallet_is_reported(provider: TestClient, caller: InProce
         ("[]", 400, "object"),
         ("[" * 5000, 400, "JSON"),
         ({}, 422, "protocol"),
-        ({"protocol": "other"}, 422, "wallet-v2, vela"),
+        ({"protocol": "other"}, 422, "vela, wallet-v2"),
         ({"protocol": "vela"}, 404, "zodiac (1053)"),
         ({"protocol": "vela", "game": "roulette"}, 404, "game"),
         ({"protocol": "vela", "game": "slot", "stake": "1"}, 422, "stake"),

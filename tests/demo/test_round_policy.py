@@ -7,20 +7,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from minwallet.demo.dealer import RoundCalls, load_dealer
 from minwallet.demo.game_rules import GAMES, DemoGame, GameResult, find_game
-from minwallet.demo.round_policy import (
-    MAX_RETRY_DELAY_S,
-    RoundCalls,
-    RoundEnding,
-    build_round,
-    build_session_call,
-    drive_round,
-    retry_delay_s,
-)
+from minwallet.demo.round_policy import MAX_RETRY_DELAY_S, RoundEnding, drive_round, retry_delay_s
 from minwallet.ledger.commands import Authenticate, Balance, Bet, BetWin, Cancel, Settle, Win
-from minwallet.protocols.registry import PROTOCOLS
 from minwallet.protocols.wire import Call, WalletResponse
-from tests.demo.in_process_client import list_operations
+from tests.demo.in_process_client import PROTOCOLS, list_operations
 
 DONE, CANCELLED, REJECTED = RoundEnding
 
@@ -28,13 +20,13 @@ DONE, CANCELLED, REJECTED = RoundEnding
 def build_test_round(protocol: str, code: str) -> RoundCalls:
     game = find_game(code)
     assert game
-    return build_round(protocol, "t", game, game.play(100, game.choices[0], Random(1)), count(7))
+    return load_dealer(protocol).build_round("t", game, game.play(100, game.choices[0], Random(1)), count(7))
 
 
 def test_a_slot_in_vela_is_one_call() -> None:
     """The call is a betwin."""
     game = GAMES[0]
-    round_ = build_round("vela", "t", game, GameResult(100, 300, ()), count(7))
+    round_ = load_dealer("vela").build_round("t", game, GameResult(100, 300, ()), count(7))
     assert round_ == RoundCalls(
         "7", Call("betwin", "t", BetWin("7", 100, 300, "slot")), None, Call("refund", "t", Cancel("7"))
     )
@@ -42,10 +34,10 @@ def test_a_slot_in_vela_is_one_call() -> None:
 
 def test_the_other_vela_games_use_bet_and_result() -> None:
     """The fish game sends the bullets used, the zodiac game the sign."""
-    shooting = build_round("vela", "t", GAMES[1], GameResult(100, 60, (), used=50), count(7))
+    shooting = load_dealer("vela").build_round("t", GAMES[1], GameResult(100, 60, (), used=50), count(7))
     assert shooting.opening.command == Bet("7", 100, "7", "fish")
     assert shooting.closing == Call("result", "t", Settle("7", 60, "fish", '{"total_used": 50}'))
-    table = build_round("vela", "t", GAMES[2], GameResult(100, 0, (), "small"), count(7))
+    table = load_dealer("vela").build_round("t", GAMES[2], GameResult(100, 0, (), "small"), count(7))
     assert table.opening == Call("bet", "t", Bet("7", 100, "7", "zodiac", '{"key": "small"}'))
     assert table.closing == Call("result", "t", Settle("7", 0, "zodiac"))
 
@@ -53,7 +45,7 @@ def test_the_other_vela_games_use_bet_and_result() -> None:
 @pytest.mark.parametrize("game", GAMES, ids=lambda game: game.code)
 def test_a_wallet_v2_round_has_the_id_of_its_bet(game: DemoGame) -> None:
     """A win has its own id and the bet's id as `round_id`; the game is a number."""
-    assert build_round("wallet-v2", "t", game, GameResult(100, 0, ()), count(7)) == RoundCalls(
+    assert load_dealer("wallet-v2").build_round("t", game, GameResult(100, 0, ()), count(7)) == RoundCalls(
         "7",
         Call("bet", "t", Bet("7", 100, "7", game.number)),
         Call("win", "t", Win("8", 0, "7", game.number)),
@@ -69,9 +61,9 @@ def test_the_games_use_every_operation() -> None:
     ):
         rounds = [build_test_round(protocol, game.code) for game in GAMES]
         said = {call.operation for round_ in rounds for call in round_[1:] if isinstance(call, Call)}
-        assert said | {build_session_call(protocol, "t").operation} == every
-    assert build_session_call("wallet-v2", "t").command == Balance()
-    assert build_session_call("vela", "t").command == Authenticate()
+        assert said | {load_dealer(protocol).build_session_call("t").operation} == every
+    assert load_dealer("wallet-v2").build_session_call("t").command == Balance()
+    assert load_dealer("vela").build_session_call("t").command == Authenticate()
 
 
 @pytest.mark.parametrize(
@@ -114,7 +106,7 @@ def test_a_round_is_driven_to_its_ending(
     assert over.value.value == ending
 
 
-@given(st.sampled_from([*PROTOCOLS]), st.sampled_from(GAMES), st.lists(st.none() | st.integers(0, 3)))
+@given(st.sampled_from(PROTOCOLS), st.sampled_from(GAMES), st.lists(st.none() | st.integers(0, 3)))
 def test_no_round_ends_without_an_answer(protocol: str, game: DemoGame, codes: list[int | None]) -> None:
     """Each ending follows from the last answer: done and cancelled from a success, rejected from a refusal."""
     script = drive_round(build_test_round(protocol, game.code))

@@ -8,8 +8,9 @@ import pytest
 from starlette.testclient import TestClient
 
 from minwallet.demo.game_rules import GAMES
-from minwallet.protocols.registry import PROTOCOLS, load_protocol
-from tests.demo.in_process_client import BONUS, CASH, InProcessClient, run_provider_app
+from minwallet.protocols.registry import load_protocol
+from minwallet.protocols.wire import HttpResponse
+from tests.demo.in_process_client import BONUS, CASH, PROTOCOLS, InProcessClient, run_provider_app
 
 PROTOCOL_GAMES = [(protocol, game.code) for protocol in PROTOCOLS for game in GAMES]
 
@@ -65,7 +66,7 @@ def test_a_round_without_faults_lists_every_call(
         assert "TOKEN" in call["request"]
         assert call["id"] in call["request"]
         assert "secrettoken" not in json.dumps(call)
-        assert load_protocol(table[0]).parse_response(call["reply"].encode()).code == 0
+        assert load_protocol(table[0]).parse_response(HttpResponse(call["reply"].encode())).code == 0
     assert round_["id"] == round_["calls"][0]["id"]
 
 
@@ -101,7 +102,7 @@ def test_a_win_with_a_lost_reply_is_retried_and_paid_once(
         (WIN_OPERATION[table], 1, None, ["lost-reply"]),
         (WIN_OPERATION[table], 2, 0, []),
     ]
-    assert load_protocol(table[0]).parse_response(lost["reply"].encode()).code == 0
+    assert load_protocol(table[0]).parse_response(HttpResponse(lost["reply"].encode())).code == 0
     assert heard["id"] == lost["id"]
     assert (round_["ending"], read_balance_change(provider, caller)) == ("done", round_["net"])
 

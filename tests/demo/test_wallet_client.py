@@ -5,10 +5,10 @@ import socket
 import httpx2
 import pytest
 
-from minwallet.demo.round_policy import build_session_call
+from minwallet.demo.dealer import load_dealer
 from minwallet.demo.wallet_client import NoAnswer, WalletClient
-from minwallet.protocols.registry import PROTOCOLS
 from minwallet.protocols.wire import WalletResponse
+from tests.demo.in_process_client import PROTOCOLS
 from tests.support import InProcessCli, Server
 
 pytestmark = pytest.mark.anyio
@@ -17,7 +17,7 @@ pytestmark = pytest.mark.anyio
 async def request_session(url: str, protocol: str, token: str, wallet_token: str | None = None) -> WalletResponse:
     caller = WalletClient(url, wallet_token, timeout_s=0.2)
     try:
-        return await caller.request_answer(protocol, build_session_call(protocol, token))
+        return await caller.request_answer(protocol, load_dealer(protocol).build_session_call(token))
     finally:
         await caller.close()
 
@@ -68,6 +68,6 @@ async def test_any_client_error_raises_no_answer() -> None:
     caller._http = httpx2.AsyncClient(transport=httpx2.MockTransport(stumble))
     try:
         with pytest.raises(NoAnswer, match="AttributeError"):
-            await caller.request_answer("vela", build_session_call("vela", "token"))
+            await caller.request_answer("vela", load_dealer("vela").build_session_call("token"))
     finally:
         await caller.close()

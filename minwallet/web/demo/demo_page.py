@@ -9,10 +9,11 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 from starlette.routing import Route
 
+from minwallet.demo.dealer import list_played_protocols
 from minwallet.demo.game_rules import GAMES, DemoGame, find_game
-from minwallet.demo.round_policy import PLAYED_PROTOCOLS
 from minwallet.ledger.entries import Entry
 from minwallet.ledger.money import MAX_CENTS, parse_amount
+from minwallet.operations.agents import get_agent
 from minwallet.operations.errors import OperationError
 from minwallet.provider import manual_calls
 from minwallet.storage.models import JournaledEntry
@@ -100,7 +101,7 @@ class _DemoPages:
             "demo/demo_page.html",
             players=list(self._players.values()),
             games=GAMES,
-            protocols=list(PLAYED_PROTOCOLS),
+            protocols=list(list_played_protocols()),
             protocol=protocol,
             scenarios=FAULT_SCENARIOS,
             **_build_game_context(game, None),
@@ -155,31 +156,31 @@ class _DemoPages:
         )
 
     async def render_entry(self, request: Request) -> Response:
-        """Render a row's request and reply, and the same call as a curl command."""
+        """Render a row's request and reply, and the command that repeats the call."""
         journaled_entry = await self._find_entry(request)
-        provider_request, reply = (
-            manual_calls.find_request(journaled_entry),
-            journaled_entry.journal_record.reply if journaled_entry.journal_record else None,
-        )
-        curl = manual_calls.format_curl(self._calls_url, provider_request) if provider_request else None
         return _render(
             "demo/entry_detail.html",
             entry=journaled_entry.entry,
-            request=provider_request,
-            reply=reply,
-            curl_command=curl,
+            request=manual_calls.find_request(journaled_entry),
+            reply=journaled_entry.journal_record.reply if journaled_entry.journal_record else None,
+            repeat_command=manual_calls.format_repeat_command(journaled_entry, self._calls_url),
         )
 
     async def replay_entry(self, request: Request) -> Response:
         """Repeat the row's provider call. Render the reply and the balances before and after."""
         entry, owner, _ = await self._find_entry(request)
         player = self._find_player(owner.player_id)
+        before = await self._read_latest_balance(player)
         try:
             call = manual_calls.rebuild_call(entry, player.token)
+            call = call._replace(player_id=player.player_id, currency=player.currency)
+            agent = await get_agent(self._wallet.store, DEMO_AGENT)
+            secret = await manual_calls.require_secret(self._wallet.store, entry.protocol, agent)
+            call_result = await manual_calls.make_call(
+                self._calls_url, entry.protocol, call, self._wallet.clock_ms(), secret=secret
+            )
         except OperationError as error:
             raise HTTPException(404) from error
-        before = await self._read_latest_balance(player)
-        call_result = await manual_calls.make_call(self._calls_url, entry.protocol, call, self._wallet.clock_ms())
         new_entries = await self._read_entries_after(player, before.seq)
         same = (entry.protocol, entry.kind, entry.id)
         repeated_seqs = [each.seq for each in new_entries if (each.protocol, each.kind, each.id) == same]
@@ -269,8 +270,9 @@ def _parse_game(fields: Mapping[str, str]) -> DemoGame:
 
 
 def _parse_protocol(fields: Mapping[str, str]) -> str:
-    protocol = fields.get("protocol", PLAYED_PROTOCOLS[0])
-    if protocol not in PLAYED_PROTOCOLS:
+    played = list_played_protocols()
+    protocol = fields.get("protocol", played[0])
+    if protocol not in played:
         raise HTTPException(404)
     return protocol
 
@@ -293,6 +295,8 @@ def _build_play_request(
         _parse_protocol(form),
         game.code,
         player.token,
+        player.player_id,
+        player.currency,
         stake,
         choice if choice in game.choices else "",
         scenario.faults,

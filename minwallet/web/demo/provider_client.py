@@ -18,18 +18,21 @@ MAX_STAKE_CENTS = 100_00
 class CallResponse(BaseModel):
     """A call that the provider made.
 
-    `reply` is what the wallet sent. `answer` is the code that the provider received, None if the reply was lost.
+    - `ids`: the ids of its transactions, of which `id` is the first.
+    - `reply`: what the wallet sent.
+    - `answer`: the code that the provider received, None if the reply was lost.
     """
 
     operation: str
     id: str
+    ids: tuple[str, ...]
     attempt: int
     at_ms: int
     request: str
     status: int | None
     reply: str | None
     ms: float
-    answer: int | None
+    answer: int | str | None
     faults: tuple[str, ...]
 
 
@@ -62,11 +65,13 @@ class _PlayReply(BaseModel):
 
 
 class PlayRequest(NamedTuple):
-    """A request for one round: the session's token, the stake in cents, and the faults to inject."""
+    """A request for one round: the session's token and account, the stake in cents, and the faults to inject."""
 
     protocol: str
     game: str
     token: str
+    player_id: str
+    currency: str
     stake: int
     choice: str
     faults: Mapping[str, float]

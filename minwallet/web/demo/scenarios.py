@@ -7,21 +7,35 @@ that a fault occurred because it was requested. Pure functions; amounts are in c
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple, assert_never
 
+from minwallet.demo.wallet_client import parse_answer
+from minwallet.ledger.commands import (
+    Bet,
+    BetWin,
+    Cancel,
+    Command,
+    EndRound,
+    Rollback,
+    RollbackRound,
+    Settle,
+    Win,
+)
 from minwallet.ledger.entries import Entry, Kind, State
 from minwallet.protocols.registry import load_protocol
-from minwallet.protocols.wire import WalletResponse
+from minwallet.protocols.wire import HttpResponse, WalletResponse
 from minwallet.web.demo.provider_client import CallResponse, RoundResponse
 from minwallet.web.formatting import format_money
 
-KIND_BY_OPERATION: Mapping[str, Kind] = {
-    "bet": Kind.BET,
-    "win": Kind.WIN,
-    "cancel": Kind.CANCEL,
-    "result": Kind.WIN,
-    "refund": Kind.CANCEL,
-    "betwin": Kind.BETWIN,
+KIND_BY_COMMAND: Mapping[type[Command], Kind] = {
+    Bet: Kind.BET,
+    Win: Kind.WIN,
+    Settle: Kind.WIN,
+    BetWin: Kind.BETWIN,
+    Cancel: Kind.CANCEL,
+    Rollback: Kind.ROLLBACK,
+    RollbackRound: Kind.ROUND_ROLLBACK,
+    EndRound: Kind.ROUND_END,
 }
-"""The kind of ledger entry that each call of the protocols makes."""
+"""The kind of ledger entry that each command makes. A Group makes several entries."""
 
 
 class FaultScenario(NamedTuple):
@@ -127,13 +141,16 @@ class ScenarioReport(NamedTuple):
 
 def build_scenario_report(round_: RoundResponse, entries: Sequence[Entry], balance_before: int) -> ScenarioReport:
     """Report on a round. `entries` are the account's since the round began, oldest first."""
-    entries_by_key = {(entry.kind, entry.id): entry for entry in entries if entry.protocol == round_.protocol}
-    answered: set[tuple[Kind, str]] = set()
+    kinds = {name: KIND_BY_COMMAND.get(kind) for name, kind in load_protocol(round_.protocol).operations.items()}
+    provider_entries = [entry for entry in entries if entry.protocol == round_.protocol]
+    answered: set[tuple[Kind | None, tuple[str, ...]]] = set()
     steps = []
     for call in round_.calls:
-        key = (KIND_BY_OPERATION[call.operation], call.id)
+        key = kind, ids = kinds.get(call.operation), call.ids
         answer = _parse_answer(round_.protocol, call)
-        steps.append(_build_step(call, answer, entries_by_key.get(key), is_new=key not in answered))
+        # A group makes entries of several kinds.
+        made = [entry for entry in provider_entries if entry.id in ids and kind in (None, entry.kind)]
+        steps.append(_build_step(call, answer, made, is_new=key not in answered))
         if answer:
             answered.add(key)
     balance_after = entries[-1].cash_after + entries[-1].bonus_after if entries else balance_before
@@ -160,31 +177,33 @@ def has_occurred(scenario_name: str, report: ScenarioReport) -> bool:
 def _parse_answer(protocol: str, call: CallResponse) -> WalletResponse | None:
     """Return the wallet's response, also if the provider did not receive it. Return None without a usable one."""
     try:
-        return load_protocol(protocol).parse_response((call.reply or "").encode()) if call.status == 200 else None
+        response = HttpResponse((call.reply or "").encode(), call.status or 0)
+        return parse_answer(load_protocol(protocol), response) if call.status else None
     except ValueError:
         return None
 
 
 def _build_step(
-    call: CallResponse, answer: WalletResponse | None, entry: Entry | None, *, is_new: bool
+    call: CallResponse, answer: WalletResponse | None, made: Sequence[Entry], *, is_new: bool
 ) -> ScenarioStep:
+    """Return the step of a call that made these entries now or earlier; only a group makes several."""
     if answer is None:
         return ScenarioStep(call, "No reply.")
-    if entry is None:
+    if not made:
         description = f"Refused: {_format_reason(answer)}." if answer.code else "Same reply as before."
         return ScenarioStep(
             call, f"{description} No money moved, and no entry was made.", _describe_provider_view(call)
         )
     if is_new:
-        return ScenarioStep(
-            call, _describe_entry(entry, answer), _describe_provider_view(call), entry.seq, is_new, _get_change(entry)
-        )
+        change = sum(map(_get_change, made))
+        description = " ".join(_describe_entry(entry, answer) for entry in made)
+        return ScenarioStep(call, description, _describe_provider_view(call), made[0].seq, is_new, change)
     description = (
         f"Refused as before: {_format_reason(answer)}."
         if answer.code
         else "Retry of a known id: the wallet repeated its reply."
     )
-    return ScenarioStep(call, f"{description} No money moved.", _describe_provider_view(call), entry.seq)
+    return ScenarioStep(call, f"{description} No money moved.", _describe_provider_view(call), made[0].seq)
 
 
 def _describe_provider_view(call: CallResponse) -> str:
@@ -221,6 +240,10 @@ def _describe_movement(entry: Entry) -> str:
             return f"Took {format_money(entry.stake)} and paid {format_money(entry.payout)} in one step."
         case Kind.CANCEL:
             return f"Paid {change} back."
+        case Kind.ROLLBACK | Kind.ROUND_ROLLBACK:
+            return f"Reversed {change}."
+        case Kind.ROUND_END:
+            return "Ended the round. No money moved."
         case Kind.DEPOSIT | Kind.WITHDRAW | Kind.ADJUSTMENT:
             raise AssertionError(entry.kind)
         case _:

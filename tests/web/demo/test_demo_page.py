@@ -10,9 +10,9 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from minwallet.demo.game_rules import GAMES
-from minwallet.protocols.registry import PROTOCOLS
 from minwallet.web.demo.scenarios import FAULT_SCENARIOS
 from tests.demo.demo_process import DemoProcess, run_demo
+from tests.demo.in_process_client import PROTOCOLS
 from tests.support import InProcessCli, Server
 from tests.web.browser import (
     PHONE,
@@ -43,7 +43,8 @@ def demo_page(demo: DemoProcess, page: Page) -> Page:
 
 
 def open_demo_page(demo: DemoProcess, page: Page) -> Page:
-    page.goto(demo.page_url)
+    # The default is the first protocol in alphabetical order, which depends on what is installed.
+    page.goto(f"{demo.page_url}?protocol=wallet-v2")
     expect(page.locator(".live .on")).to_be_visible()
     return page
 
@@ -266,7 +267,7 @@ def test_it_can_be_played_with_the_keyboard_alone(demo: DemoProcess, demo_page: 
     expect(demo_page.locator("#outcome")).to_contain_text("you bet on big")
     expect(demo_page.locator("#spin")).to_be_focused()
     go_to("#protocol-wallet-v2")
-    demo_page.keyboard.press("ArrowRight")
+    demo_page.keyboard.press("ArrowLeft")
     go_to("#trick-win-twice")
     demo_page.keyboard.press("Enter")
     expect(demo_page.locator("#story")).to_contain_text("vela, Zodiac Table")

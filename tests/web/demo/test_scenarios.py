@@ -7,12 +7,11 @@ import pytest
 from starlette.testclient import TestClient
 
 from minwallet.ledger.entries import Entry
-from minwallet.protocols.registry import PROTOCOLS
 from minwallet.storage.queries import Filter
 from minwallet.web.demo import game_view
 from minwallet.web.demo.provider_client import PlayFailed, PlayRequest, RoundResponse, play_round
 from minwallet.web.demo.scenarios import FAULT_SCENARIOS, ScenarioReport, build_scenario_report, has_occurred
-from tests.demo.in_process_client import BONUS, CASH, InProcessClient, run_provider_app
+from tests.demo.in_process_client import BONUS, CASH, PROTOCOLS, InProcessClient, run_provider_app
 from tests.support import Server
 
 BUG_MESSAGE = "Please report this as a bug"
@@ -219,6 +218,6 @@ def test_two_hearts_pay_and_the_third_reel_does_not() -> None:
 )
 async def test_a_provider_that_cannot_play_says_why(url: str, words: str, server: Server) -> None:
     """The page shows the reason."""
-    wanted = PlayRequest("vela", "slot", "t", 100, "", {}, None, lucky=False)
+    wanted = PlayRequest("vela", "slot", "t", "", "", 100, "", {}, None, lucky=False)
     with pytest.raises(PlayFailed, match=words):
         await play_round(server.url if url == "SERVER" else url, wanted)
