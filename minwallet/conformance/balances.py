@@ -15,9 +15,10 @@ Theory of operation
 from collections.abc import Iterable
 from typing import NamedTuple
 
+from minwallet.conformance.amounts import AmountSpec
 from minwallet.conformance.checks import Observed
 from minwallet.conformance.client import Client
-from minwallet.conformance.dsl import WATCHED_TOKENS, AmountSpec
+from minwallet.conformance.dsl import WATCHED_TOKENS
 from minwallet.ledger.money import format_amount
 from minwallet.protocols.wire import HttpRequest
 
@@ -163,13 +164,16 @@ class WatchedBalances:
             observed = self._request(name)
             if not observed.status:
                 raise WalletUnreachable(f"{self._client.url}: {observed.summary}; is that the wallet's address?")
-            if observed.outcome != "accepted" or observed.balance is None or observed.fields is None:
+            if observed.outcome != "accepted" or observed.balance is None:
                 hint = ""
                 if observed.status in (404, 405):
                     url = self._client.url + self._build_query(name).path
                     hint = f"; the URL was {url}: if the wallet has another path, change the URL or add --path"
+                if self._client.lacks_account(name):
+                    hint += f"; the request names a player and a currency: add --account {name}=PLAYER/CURRENCY"
                 raise SetupError(f"no balance for --{option_name(name)}, so no case was run: {observed.text}{hint}")
-            holders[name], balances[name] = self._client.suite.get_player(observed.fields), sum(observed.balance)
+            balances[name] = sum(observed.balance)
+            holders[name] = self._client.add_account(name, observed.holder)
             if balances[name] < self._min_cents:
                 available, required = format_amount(balances[name]), format_amount(self._min_cents)
                 raise SetupError(f"the player of --{option_name(name)} has {available}; the cases need {required}")
@@ -181,10 +185,8 @@ class WatchedBalances:
         for name in (name for name in ("expired", "revoked") if name in self._client.tokens):
             observed = self._request(name)
             # Most wallets refuse such a session, and the kit cannot see its player.
-            if observed.outcome == "accepted" and observed.fields is not None:
-                holder = self._client.suite.get_player(observed.fields)
-                if holder != holders["token"]:
-                    raise SetupError(f"--{option_name(name)} must belong to the player and the currency of --token")
+            if observed.outcome == "accepted" and self._client.add_account(name, observed.holder) != holders["token"]:
+                raise SetupError(f"--{option_name(name)} must belong to the player and the currency of --token")
         return balances
 
 

@@ -19,14 +19,15 @@ Rules:
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import NamedTuple
 
+from minwallet.conformance.amounts import All, AmountSpec, scale_amount
 from minwallet.conformance.balances import Balance, BalanceUnreadable, WatchedBalances
 from minwallet.conformance.checks import Observed, ResponseCheck, describe_balance_change
 from minwallet.conformance.client import Client
-from minwallet.conformance.dsl import All, AmountSpec, Case, CaseStep, RequestSpec, scale_amount
-from minwallet.ledger.commands import Bet, Cancel, Settle, Win
+from minwallet.conformance.dsl import Case, CaseStep, RequestSpec
+from minwallet.ledger.commands import Bet, Cancel, Command, EndRound, Group, Rollback, RollbackRound, Settle, Win
 
 CAPITAL_ID_OFFSET = 2**63
 """The difference between the id of a capital letter and that of the small one."""
@@ -50,15 +51,19 @@ class Exchange(NamedTuple):
 
 
 class _OpenBet(NamedTuple):
-    """A bet that may be open: its request, its id as sent (None without one), its round, and its replies so far.
+    """A bet that may be open: its request, its id as sent (None without one), and its round.
 
-    `may_be_won` is True after a win without a round, which may belong to any bet.
+    - `is_accepted` is False if the reply to the bet was unclear.
+    - `stake` is in cents. `refunds` has the accepted partial refunds by their ids: a retry of one counts once.
+    - `may_be_won` is True after a win without a round, which may belong to any bet.
     """
 
     spec: RequestSpec
     id: str | None
     round: str
     is_accepted: bool
+    stake: int
+    refunds: Mapping[str, int] = {}
     may_be_won: bool = False
 
 
@@ -95,18 +100,21 @@ class CaseRun:
         self._allocate_id = allocate_id
         self._unit = unit
         self._ids: dict[str, int] = {}
+        self._known_ids: set[str] = set()
         self._open_bets: dict[tuple[str, str], _OpenBet] = {}
         self._current_balances = dict(initial_balances)
         """The balances since the last request. Empty after a request that may have changed them."""
 
     def resolve_id(self, letter: str) -> str:
-        """Return the id of a letter in this case. Digits are returned unchanged."""
-        if letter.isdigit():
+        """Return the id of a letter in this case. Digits, and ids of this case, are returned unchanged."""
+        if letter.isdigit() or letter in self._known_ids:
             return letter
         small = letter.lower()
         if small not in self._ids:
             self._ids[small] = self._allocate_id()
-        return str(self._ids[small] + (CAPITAL_ID_OFFSET if letter != small else 0))
+        id_ = self._client.suite.format_id(self._ids[small] + (CAPITAL_ID_OFFSET if letter != small else 0))
+        self._known_ids.add(id_)
+        return id_
 
     def resolve_amount(self, amount: AmountSpec) -> int:
         """Return the amount in cents. The whole balance is rounded down to units."""
@@ -218,10 +226,16 @@ class CaseRun:
         return sum(self._initial_balances["token"]) // self._unit
 
     def _send(self, *specs: RequestSpec) -> list[Observed]:
-        return self._client.send([self._client.build(spec, self) for spec in specs], self._delay_s)
+        built = [self._client.build(spec, self) for spec in specs]
+        return self._client.send(built, self._delay_s, [spec.signing for spec in specs])
 
-    def _get_sent_id(self, spec: RequestSpec) -> str | None:
-        """Return the id with which a request was sent, None if it was sent without one."""
+    def _get_sent_id(self, spec: RequestSpec, each: Bet) -> str | None:
+        """Return the id with which a request was sent, None if it was sent without one.
+
+        Only a case that changes the id, or the whole body, needs the suite's `id_field`, which may be nested.
+        """
+        if spec.body is None and self._client.suite.id_field not in spec.changes:
+            return each.id
         value = self._client.get_field(self._client.build(spec, self), self._client.suite.id_field)
         return None if value in (None, "") else str(value)
 
@@ -230,21 +244,35 @@ class CaseRun:
         # Of concurrent requests, a bet may have been executed after its cancel. So the bets of a step are added last.
         placed: dict[tuple[str, str], _OpenBet] = {}
         for spec, observed in answered:
-            account = spec.account
-            match spec.build_command(self):
-                case Bet(id, _, round) if observed.outcome != "refused":
-                    sent_id = self._get_sent_id(spec)
-                    placed[account, id] = _OpenBet(spec, sent_id, round, observed.outcome == "accepted")
-                case Win(round=None) if observed.outcome == "accepted":
-                    for key in [key for key in self._open_bets if key[0] == account]:
-                        self._open_bets[key] = self._open_bets[key]._replace(may_be_won=True)
-                case Win(round=round) | Settle(id=round) if observed.outcome == "accepted":
-                    settled = [key for key, bet in self._open_bets.items() if (key[0], bet.round) == (account, round)]
-                    for key in settled:
-                        del self._open_bets[key]
-                case Cancel(id) if observed.outcome == "accepted":
-                    self._open_bets.pop((account, id), None)
+            command, is_accepted = spec.build_command(self), observed.outcome == "accepted"
+            for each in command.commands if isinstance(command, Group) else (command,):
+                if isinstance(each, Bet) and observed.outcome != "refused":
+                    # The id of one bet of a group is in no field of its own.
+                    sent_id = each.id if isinstance(command, Group) else self._get_sent_id(spec, each)
+                    placed[spec.account, each.id] = _OpenBet(spec, sent_id, each.round, is_accepted, each.stake)
+                elif is_accepted:
+                    self._track_accepted(spec.account, each)
         self._open_bets |= placed
+
+    def _track_accepted(self, account: str, command: Command) -> None:
+        """Update the open bets after an accepted command that is not a bet."""
+        match command:
+            case Win(round=None):
+                for key in [key for key in self._open_bets if key[0] == account]:
+                    self._open_bets[key] = self._open_bets[key]._replace(may_be_won=True)
+            case Win(round=round) | Settle(id=round) | RollbackRound(round=round) | EndRound(round=round):
+                settled = [key for key, bet in self._open_bets.items() if (key[0], bet.round) == (account, round)]
+                for key in settled:
+                    del self._open_bets[key]
+            case Cancel(id=id) | Rollback(reference=id, amount=None):
+                self._open_bets.pop((account, id), None)
+            case Rollback(id=id, reference=reference, amount=int(amount)):
+                if bet := self._open_bets.pop((account, reference), None):
+                    refunds = {**bet.refunds, id: amount}
+                    if sum(refunds.values()) < bet.stake:
+                        self._open_bets[account, reference] = bet._replace(refunds=refunds)
+            case _:
+                pass
 
 
 def _check_outcomes(expected: str | None, answers: Sequence[Observed]) -> CheckResult:

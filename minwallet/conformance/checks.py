@@ -9,10 +9,10 @@ ResponseOutcome = Literal["accepted", "refused", "unclear"]
 
 
 class Observed(NamedTuple):
-    """A reply: its HTTP status and headers, its JSON fields (None if it is not an object), and their meaning.
+    """A reply: its HTTP status and headers, its fields (None if it has none), and their meaning.
 
     Without a reply, `status` is 0, `summary` says why, and `is_interrupted` is True if there was no connection or it
-    broke. `balance` has the parts that the protocol reports, in cents.
+    broke. `balance` has the parts that the protocol reports, in cents. `holder` has the player and the currency.
     """
 
     status: int
@@ -24,6 +24,7 @@ class Observed(NamedTuple):
     summary: str
     text: str
     is_interrupted: bool = False
+    holder: tuple[object, object] = (None, None)
 
 
 class ResponseCheck(NamedTuple):
@@ -63,7 +64,7 @@ ACCEPTED = ResponseCheck(
 )
 
 
-def refusal_code(number: int, row: str) -> ResponseCheck:
+def refusal_code(number: int | str, row: str) -> ResponseCheck:
     """Return a check of the code in a refusal."""
 
     def describe(came: Observed, _: tuple[int, ...]) -> str:

@@ -1,4 +1,4 @@
-"""The HTTP client of the conformance kit. It reads any reply, and removes tokens from all that is shown.
+"""The HTTP client of the conformance kit. It signs requests, reads any reply, and hides tokens in all that is shown.
 
 Rules for connections:
 
@@ -17,16 +17,27 @@ from http import HTTPStatus
 from posixpath import commonpath
 from types import TracebackType
 from typing import Any, Self
-from urllib.parse import parse_qsl, quote_plus, urlencode, urlsplit
+from urllib.parse import quote_plus, urlsplit
 
 import httpx2
 
 from minwallet.bounded_http import HttpReply, describe_error, exchange, open_client
 from minwallet.conformance.checks import Observed, ResponseOutcome
-from minwallet.conformance.dsl import ABSENT, Bindings, ProtocolSuite, RequestSpec, SameAs
-from minwallet.protocols.wire import Call, HttpRequest
+from minwallet.conformance.dsl import (
+    ABSENT,
+    UNUSABLE_TOKENS,
+    Bindings,
+    ProtocolSuite,
+    RequestSpec,
+    SameAs,
+    Signing,
+)
+from minwallet.ledger.commands import Balance
+from minwallet.protocols.wire import JSON_MEDIA_TYPE, Call, Headers, HttpRequest, HttpResponse
 
 MAX_CONCURRENT_REQUESTS = 8
+
+FORGED_SECRET = "a secret that no wallet has"  # noqa: S105 it is made to be wrong
 
 MAX_RESPONSE_BYTES = 1024 * 1024
 
@@ -59,16 +70,29 @@ def parse_path(text: str) -> str:
 class Client:
     """A client of one wallet server in one protocol. `tokens` has the tokens by name.
 
-    `path` replaces the part that all paths of the protocol begin with: `/wallet` of wallet-v2, `/api` of vela.
+    - `path` replaces the part that all paths of the protocol begin with, such as `/wallet` of wallet-v2.
+    - `secret` signs the requests of a protocol with signed calls. Without one, no request is signed.
+    - `accounts` has the player and the currency of each token, for a protocol that writes them into requests.
+      `add_account` adds those that a balance query returns.
     """
 
     def __init__(
-        self, suite: ProtocolSuite, url: str, tokens: Mapping[str, str], timeout_s: float, path: str | None = None
+        self,
+        suite: ProtocolSuite,
+        url: str,
+        tokens: Mapping[str, str],
+        timeout_s: float,
+        path: str | None = None,
+        *,
+        secret: str = "",
+        accounts: Mapping[str, tuple[str, str]] | None = None,
     ) -> None:
         self.suite = suite
         self.tokens = tokens
+        self._secret = secret
+        self._accounts = dict(accounts or {})
         self.url = parse_base_url(url)
-        self._common_path = commonpath(suite.protocol.routes)
+        self._common_path = commonpath(route.path for route in suite.protocol.routes)
         self._path = self._common_path if path is None else parse_path(path)
         self._timeout_s = timeout_s
         spellings = {
@@ -91,24 +115,54 @@ class Client:
         self._runner.close()
 
     def build(self, spec: RequestSpec, bindings: Bindings) -> HttpRequest:
-        """Return the HTTP request."""
-        call = Call(spec.operation, self.tokens[spec.token], spec.build_command(bindings))
-        exchange = _apply_changes(self.suite.protocol.build_request(call, time.time_ns() // 1_000_000), spec.changes)
-        return HttpRequest(
-            spec.method or exchange.method,
-            self._relocate((spec.path or exchange.path).format_map(self.tokens)),
-            exchange.query,
-            exchange.body if spec.body is None else spec.body,
+        """Return the HTTP request, without its signature."""
+        name = spec.named or spec.token
+        player_id, currency = self._accounts.get("token" if name in UNUSABLE_TOKENS else name, ("", ""))
+        call = Call(spec.operation, self.tokens[spec.token], spec.build_command(bindings), player_id, currency)
+        built = self._apply_changes(self.suite.protocol.build_request(call, time.time_ns() // 1_000_000), spec.changes)
+        return built._replace(
+            method=spec.method or built.method,
+            path=self._relocate((spec.path or built.path).format_map(self.tokens)),
+            body=built.body if spec.body is None else spec.body,
         )
+
+    def add_account(self, name: str, holder: tuple[object, object]) -> tuple[object, object]:
+        """Return the account of a token: the one given, or that of a reply, which is stored for the next requests."""
+        player_id, currency = holder
+        if name not in self._accounts and isinstance(player_id, str) and isinstance(currency, str):
+            self._accounts[name] = (player_id, currency)
+        return self._accounts.get(name, holder)
+
+    def lacks_account(self, name: str) -> bool:
+        """Check if the requests of this token would name a player, and the kit does not know which."""
+        if name in self._accounts:
+            return False
+        suite, word = self.suite, "player-of-the-kit"
+        call = Call(suite.balance_request.operation, self.tokens[name], Balance(), word, "XTS")
+        try:
+            return word in str(suite.protocol.build_request(call, 0))
+        except ValueError:
+            return False
+
+    def _apply_changes(self, request: HttpRequest, changes: Mapping[str, object]) -> HttpRequest:
+        if not changes:
+            return request
+        return self.suite.write_fields(request, _merge_changes(self.suite.read_fields(request), changes))
+
+    def _sign(self, request: HttpRequest, signing: Signing) -> HttpRequest:
+        scheme, now_ms = self.suite.protocol.signature, time.time_ns() // 1_000_000
+        if scheme is None or not self._secret or signing == "missing":
+            return request
+        signed_at_ms = now_ms - 2 * scheme.max_age_ms - 1000 if signing == "stale" else now_ms
+        return scheme.sign(request, FORGED_SECRET if signing == "forged" else self._secret, signed_at_ms)
 
     def _relocate(self, path: str) -> str:
         rest = path.removeprefix(self._common_path)
         return (self._path.rstrip("/") if rest.startswith("/") else self._path) + rest
 
     def get_field(self, request: HttpRequest, name: str) -> object:
-        """Return the value of a field in the request's body or query, None without it or if it is empty."""
-        fields = json.loads(request.body) if request.body else dict(parse_qsl(request.query.decode()))
-        return fields.get(name)
+        """Return the value of a field of the request, None without it."""
+        return self.suite.read_fields(request).get(name)
 
     def describe_request(self, exchange: HttpRequest) -> str:
         """Return the request in one line."""
@@ -122,9 +176,16 @@ class Client:
         printable = "".join(each if each.isprintable() else " " for each in text)
         return " ".join(printable.split())[:MAX_SHOWN_CHARS]
 
-    def send(self, exchanges: Sequence[HttpRequest], delay_s: float = 0) -> list[Observed]:
-        """Send the requests concurrently, each `delay_s` after the one before. Return the replies in the same order."""
-        return self._runner.run(self._send_all(exchanges, delay_s))
+    def send(
+        self, exchanges: Sequence[HttpRequest], delay_s: float = 0, signings: Sequence[Signing] = ()
+    ) -> list[Observed]:
+        """Sign the requests and send them concurrently, each `delay_s` after the one before.
+
+        All signatures are valid without `signings`. Return the replies in the order of the requests.
+        """
+        valid: Sequence[Signing] = ["valid"] * len(exchanges)
+        signed = list(map(self._sign, exchanges, signings or valid))
+        return self._runner.run(self._send_all(signed, delay_s))
 
     def query(self, request: HttpRequest, copies: int = 1) -> Observed:
         """Send copies of a request that moves no money, each on a connection of its own. Return the first reply.
@@ -153,7 +214,7 @@ class Client:
                     request.method,
                     self.url + request.target,
                     content=request.body or None,
-                    headers={"content-type": "application/json"} if request.body else {},
+                    headers=_build_headers(request),
                     timeout_s=self._timeout_s,
                     max_bytes=MAX_RESPONSE_BYTES,
                 )
@@ -164,9 +225,10 @@ class Client:
         return self._parse_response(reply)
 
     def _parse_response(self, reply: HttpReply) -> Observed:
-        status, body, fields = reply.status, reply.body, _parse_json_object(reply.body)
-        success = self.suite.is_success(fields) if fields is not None else None
-        code = self.suite.get_code(fields) if fields is not None and success is False else None
+        status, media_type = reply.status, reply.headers.get("content-type", "")
+        content = self.suite.parse_reply(HttpResponse(reply.body, status, media_type, _encode_headers(reply.headers)))
+        success = content.is_success
+        code = content.code if success is False else None
         # A refusal may be a field of the reply or an HTTP error of the client. A server error leaves the outcome open.
         # The exception is 501, with which many servers refuse a method.
         outcome: ResponseOutcome = "unclear"
@@ -174,14 +236,23 @@ class Client:
             outcome = "accepted"
         elif (success is False and status < 300) or 400 <= status < 500 or status == HTTPStatus.NOT_IMPLEMENTED:
             outcome = "refused"
-        summary = "not a JSON object" if fields is None else "neither success nor error"
+        summary = content.problem
         if status != 200:
             summary = f"HTTP {status}"
         if outcome != "unclear":
             summary = outcome if code is None else f"{outcome} ({self.sanitize(str(code))[:20]})"
-        text = self.sanitize(f"HTTP {status} {body.decode(errors='replace')}")
-        balance = self.suite.get_balance(fields) if fields is not None else None
-        return Observed(status, reply.headers, fields, outcome, code, balance, summary, text)
+        text = self.sanitize(f"HTTP {status} {reply.body.decode(errors='replace')}")
+        return Observed(
+            status,
+            reply.headers,
+            content.fields,
+            outcome,
+            code,
+            content.balance,
+            summary,
+            text,
+            holder=content.holder,
+        )
 
 
 def _no_response(summary: str, *, is_interrupted: bool = False) -> Observed:
@@ -193,22 +264,14 @@ def _compile_token(spelling: str) -> re.Pattern[str]:
     return re.compile(pattern if len(spelling) >= MIN_SECRET_CHARS else rf"(?<!\w){pattern}(?!\w)")
 
 
-def _parse_json_object(body: bytes) -> Mapping[str, Any] | None:
-    try:
-        fields = json.loads(body)
-    except (ValueError, RecursionError):
-        return None
-    return fields if isinstance(fields, dict) else None
+def _build_headers(request: HttpRequest) -> dict[str, str]:
+    """Return the request's headers by name. A body without a media type is JSON."""
+    default = {"content-type": JSON_MEDIA_TYPE} if request.body else {}
+    return default | {name.decode("latin-1"): value.decode("latin-1") for name, value in request.headers}
 
 
-def _apply_changes(exchange: HttpRequest, changes: Mapping[str, object]) -> HttpRequest:
-    """Return the request with changed fields in its body, or in its query. A list in a query repeats the field."""
-    if not changes:
-        return exchange
-    if exchange.body:
-        return exchange._replace(body=json.dumps(_merge_changes(json.loads(exchange.body), changes)).encode())
-    fields = _merge_changes(dict(parse_qsl(exchange.query.decode())), changes)
-    return exchange._replace(query=urlencode(fields, doseq=True).encode())
+def _encode_headers(headers: Mapping[str, str]) -> Headers:
+    return [(name.lower().encode(), value.encode("utf-8", "surrogateescape")) for name, value in headers.items()]
 
 
 def _merge_changes(fields: dict[str, Any], changes: Mapping[str, object]) -> dict[str, Any]:

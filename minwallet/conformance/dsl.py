@@ -21,12 +21,18 @@ Further checks: `check` is what the reply must contain. `should` is what minwall
 its own, which is advice, with the name `CASE/CHECK`.
 
 Ids: a letter is a new id in each case, and the same letter is the same id. A capital letter is the small letter's id
-plus 2^63. Amounts: `ALL` is the player's whole balance, in whole units; as a balance change, `EMPTY` means that it
-becomes 0, and `All(5)` that it becomes 5 units. Cases with `ALL` are the last of a suite: a wallet that loses the whole
-balance would fail all cases after them.
+plus 2^63. Ids are numbers, unless the suite's `format_id` makes text of them.
+
+Amounts: `ALL` is the player's whole balance, in whole units; as a balance change, `EMPTY` means that it becomes 0, and
+`All(5)` that it becomes 5 units. Cases with `ALL` are the last of a suite: a wallet that loses the whole balance would
+fail all cases after them.
 
 Specs are immutable. `by`, `with_fields` and the other modifiers return a changed copy with an extended description,
 which the table of results shows.
+
+Signed requests: the kit signs each request after all its changes, with the secret of `--secret-file`. `unsigned`,
+`forged` and `stale` make the signature wrong. Accounts: a request contains the player and the currency of its token,
+if the protocol writes them into requests. `naming("second")` writes those of another token.
 """
 
 import json
@@ -36,10 +42,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal, NamedTuple, Protocol
 
+from minwallet.conformance.amounts import AmountSpec, describe_amount
 from minwallet.conformance.checks import ResponseCheck, cite_contract
+from minwallet.conformance.request_fields import parse_json_object, read_fields, write_fields
 from minwallet.ledger.commands import Command
-from minwallet.ledger.money import MAX_CENTS, format_amount
-from minwallet.protocols.wire import WireProtocol
+from minwallet.protocols.wire import HttpRequest, HttpResponse, WireProtocol
 
 ABSENT = object()
 """The value in `RequestSpec.changes` that removes a field."""
@@ -60,6 +67,9 @@ TOKEN_WORDS = {
 UNUSABLE_TOKENS = ("expired", "revoked", "unknown")
 """The tokens with which no bet should be possible. If a wallet takes one, the bet is the first player's."""
 
+Signing = Literal["valid", "missing", "forged", "stale"]
+"""The signature of a request: right, none, made with another secret, or older than the protocol allows."""
+
 ExpectedOutcome = Literal["accepted", "refused", "not accepted", "exactly one accepted"]
 
 
@@ -67,17 +77,6 @@ class SameAs(NamedTuple):
     """The value in `RequestSpec.changes` of a field that equals another field of the request."""
 
     field: str
-
-
-class All(NamedTuple):
-    """The player's whole balance plus `plus` units. As a balance change it means that the balance becomes `plus`."""
-
-    plus: int = 0
-
-
-ALL = EMPTY = All()
-
-AmountSpec = int | All
 
 
 class Bindings(Protocol):
@@ -187,6 +186,8 @@ class RequestSpec(StepBuilder):
     method: str | None = None
     path: str | None = None
     body: bytes | None = None
+    named: str | None = None
+    signing: Signing = "valid"
 
     @property
     def requests(self) -> tuple["RequestSpec", ...]:
@@ -200,11 +201,16 @@ class RequestSpec(StepBuilder):
     @property
     def required_tokens(self) -> set[str]:
         """Return the names of the tokens that the request needs."""
-        return {self.token, *re.findall(r"\{(\w+)\}", self.path or "")}
+        named = {self.named} if self.named else set()
+        return {self.token, *named, *re.findall(r"\{(\w+)\}", self.path or "")}
 
     def describe(self, unit: int) -> str:
         """Return the request in words, with amounts in this unit, in cents."""
         return " ".join([self.label, *(describe_amount(each, unit) for each in self.amounts), *self.details])
+
+    def describe_without_amounts(self) -> str:
+        """Return the request in words, without its amounts."""
+        return " ".join([self.label, *self.details])
 
     def by(self, token: str) -> "RequestSpec":
         """Return the request with the token of this name."""
@@ -226,6 +232,22 @@ class RequestSpec(StepBuilder):
     def to(self, path: str) -> "RequestSpec":
         """Return the request with another path. `{name}` in the path stands for the token of that name."""
         return replace(self, path=path, details=(*self.details, f"to {_truncate(path)}"))
+
+    def naming(self, token: str) -> "RequestSpec":
+        """Return the request with the player and the currency of another token, but with its own session."""
+        return replace(self, named=token, details=(*self.details, f"naming the account of {token}"))
+
+    def unsigned(self) -> "RequestSpec":
+        """Return the request without a signature."""
+        return replace(self, signing="missing", details=(*self.details, "without a signature"))
+
+    def forged(self) -> "RequestSpec":
+        """Return the request with a signature that was made with another secret."""
+        return replace(self, signing="forged", details=(*self.details, "with a forged signature"))
+
+    def stale(self) -> "RequestSpec":
+        """Return the request with a signature that is older than the protocol allows."""
+        return replace(self, signing="stale", details=(*self.details, "with a stale signature"))
 
     def with_body(self, body: bytes) -> "RequestSpec":
         """Return the request with these bytes as its body."""
@@ -286,9 +308,34 @@ def should(name: str, rule: str, row: str, *steps: CaseStep) -> Case:
     return Case(name, rule, cite_contract(row), steps, is_advice=True)
 
 
+class ReplyContent(NamedTuple):
+    """The content of a reply.
+
+    - `is_success`: None if the reply says neither success nor error; `problem` then says what it is.
+    - `code`: the code of a refusal.
+    - `balance`: the parts that the protocol reports, in cents; None without a balance in whole cents.
+    - `holder`: the player and the currency, if the reply has them.
+    - `fields`: what `field_matches` checks, None if the reply has no fields.
+    """
+
+    is_success: bool | None
+    code: object = None
+    balance: tuple[int, ...] | None = None
+    holder: tuple[object, object] = (None, None)
+    fields: Mapping[str, Any] | None = None
+    problem: str = "neither success nor error"
+
+
+NOT_JSON = ReplyContent(None, problem="not a JSON object")
+
+
 @dataclass(frozen=True)
 class ProtocolSuite:
-    """The cases of one protocol, and the requests and fields that the runner needs."""
+    """The cases of one protocol, and the requests and fields that the runner needs.
+
+    The last attributes have defaults, which suit a protocol with a `parse_response` and with fields in JSON, a form or
+    a query.
+    """
 
     protocol: WireProtocol
     balance_request: RequestSpec
@@ -299,35 +346,28 @@ class ProtocolSuite:
     """The name of the field with the id of a bet."""
     drain: Callable[[str, int], Sequence[RequestSpec]]
     """Returns requests that take an amount in units from the player permanently, in a bet with this letter as id."""
-    is_success: Callable[[Mapping[str, Any]], bool | None]
-    """Returns whether the reply's fields mean success, None if they do not say."""
-    get_code: Callable[[Mapping[str, Any]], object]
-    get_balance: Callable[[Mapping[str, Any]], tuple[int, ...] | None]
-    get_player: Callable[[Mapping[str, Any]], tuple[object, object]]
-    """Returns the player and the currency in the reply to `balance_request`."""
     cases: tuple[Case, ...]
+    read_reply: Callable[[HttpResponse], ReplyContent] | None = None
+    """Returns the content of a reply. None stands for the protocol's own `parse_response`.
 
-
-def parse_whole_cents(value: object) -> int | None:
-    """Return the number of cents, None if it is not a whole number.
-
-    A float such as 5.0 is accepted here. One case checks for the decimal point, and only that case should fail.
+    A reader of its own can accept what the protocol does not, such as 5.0, so that only the case for it fails.
     """
-    if type(value) is int:
-        return value
-    return int(value) if isinstance(value, float) and value.is_integer() else None
+    format_id: Callable[[int], str] = str
+    """Returns the id of a number, for a protocol whose ids are text."""
+    read_fields: Callable[[HttpRequest], dict[str, Any]] = read_fields
+    write_fields: Callable[[HttpRequest, Mapping[str, object]], HttpRequest] = write_fields
 
-
-def scale_amount(units: int, unit: int) -> int:
-    """Return an amount in cents. The largest amount of all protocols stays the largest."""
-    return min(units * unit, MAX_CENTS)
-
-
-def describe_amount(amount: AmountSpec, unit: int) -> str:
-    """Return an amount in this unit as `0.05`, `all` or `all+0.01`."""
-    if isinstance(amount, All):
-        return f"all+{format_amount(amount.plus * unit)}" if amount.plus else "all"
-    return format_amount(scale_amount(amount, unit))
+    def parse_reply(self, response: HttpResponse) -> ReplyContent:
+        """Return the content of a reply; never raise ValueError."""
+        if self.read_reply:
+            return self.read_reply(response)
+        try:
+            reply = self.protocol.parse_response(response)
+        except ValueError:
+            return ReplyContent(None, problem="a malformed reply")
+        parts = tuple(cents for cents in (reply.balance, reply.balance2) if cents is not None)
+        holder, fields = (reply.player_id, reply.currency), parse_json_object(response.body)
+        return ReplyContent(reply.code == 0, reply.code, parts or None, holder, fields)
 
 
 def _describe_value(value: object) -> str:

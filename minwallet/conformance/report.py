@@ -30,7 +30,7 @@ How to read the reports:
 - FAIL: the wallet breaks the quoted sentence of the specification. A sentence after the quotation is our conclusion.
 - advice: the specification leaves this open, and the wallet differs from minwallet's own contract.
 - "balance 0.05 lower" compares the player's balance with the one before the case. "other" is the second account.
-- Requests and replies contain cents, so 5 is 0.05.
+- Requests and replies contain the protocol's own amounts. In cents, 5 is 0.05.
 - {token} is the session of --token. Other names in braces are those of the other options."""
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from minwallet.conformance.amounts import ALL, EMPTY, All, parse_whole_cents
 from minwallet.conformance.checks import (
     ACCEPTED,
     NO_STORE,
@@ -13,16 +14,15 @@ from minwallet.conformance.checks import (
     is_whole_cents,
 )
 from minwallet.conformance.dsl import (
-    ALL,
-    EMPTY,
-    All,
+    NOT_JSON,
     ProtocolSuite,
+    ReplyContent,
     RequestSpec,
     concurrently,
     must,
-    parse_whole_cents,
     should,
 )
+from minwallet.conformance.request_fields import parse_json_object
 from minwallet.conformance.vela_requests import (
     BALANCE,
     BALANCE2,
@@ -69,6 +69,7 @@ from minwallet.conformance.vela_requests import (
 )
 from minwallet.ledger.money import MAX_CENTS, MAX_ID
 from minwallet.protocols.registry import load_protocol
+from minwallet.protocols.wire import HttpResponse
 
 REFUNDED_ROW = "A bet that was refunded before or after its arrival is refused with code 2."
 
@@ -365,8 +366,13 @@ WHOLE_BALANCE = (
 # fmt: on
 
 
-def _is_success(fields: Mapping[str, Any]) -> bool | None:
-    return type(fields["status_code"]) is int and fields["status_code"] == 0 if "status_code" in fields else None
+def _read_reply(response: HttpResponse) -> ReplyContent:
+    if (fields := parse_json_object(response.body)) is None:
+        return NOT_JSON
+    code = fields.get("status_code")
+    is_success = type(code) is int and code == 0 if "status_code" in fields else None
+    holder = fields.get("member_id"), fields.get("currency")
+    return ReplyContent(is_success, code, _get_balance(fields), holder, fields)
 
 
 def _get_balance(fields: Mapping[str, Any]) -> tuple[int, ...] | None:
@@ -384,9 +390,6 @@ VELA = ProtocolSuite(
     cancel_bet=refund,
     id_field="ticket_id",
     drain=_drain,
-    is_success=_is_success,
-    get_code=lambda fields: fields.get("status_code"),
-    get_balance=_get_balance,
-    get_player=lambda fields: (fields.get("member_id"), fields.get("currency")),
+    read_reply=_read_reply,
     cases=(*ANSWERS, *BETS, *RESULTS, *REFUNDS, *BETWINS, *CONCURRENCY, *SESSIONS, *MALFORMED, *HTTP, *WHOLE_BALANCE),
 )

@@ -1,7 +1,8 @@
 """The requests and checks of the conformance cases of vela. The quotations are from "Vela Gaming: Common Wallet"."""
 
+from minwallet.conformance.amounts import AmountSpec
 from minwallet.conformance.checks import ResponseCheck, cite_contract, refusal_code
-from minwallet.conformance.dsl import AmountSpec, Bindings, Case, RequestSpec, must, should
+from minwallet.conformance.dsl import Bindings, Case, RequestSpec, must, should
 from minwallet.ledger.commands import Authenticate, Bet, BetWin, Cancel, Settle
 
 GET = "All methods support uses HTTP GET verb in the system."

@@ -5,6 +5,7 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from minwallet.conformance.amounts import ALL, EMPTY, All, parse_whole_cents
 from minwallet.conformance.checks import (
     ACCEPTED,
     NO_STORE,
@@ -15,17 +16,16 @@ from minwallet.conformance.checks import (
     is_whole_cents,
 )
 from minwallet.conformance.dsl import (
-    ALL,
-    EMPTY,
-    All,
+    NOT_JSON,
     ProtocolSuite,
+    ReplyContent,
     RequestSpec,
     SameAs,
     concurrently,
     must,
-    parse_whole_cents,
     should,
 )
+from minwallet.conformance.request_fields import parse_json_object
 from minwallet.conformance.wallet_v2_requests import (
     BALANCE_ROW,
     BET,
@@ -62,6 +62,7 @@ from minwallet.conformance.wallet_v2_requests import (
 )
 from minwallet.ledger.money import MAX_CENTS, MAX_ID
 from minwallet.protocols.registry import load_protocol
+from minwallet.protocols.wire import HttpResponse
 
 WON_ROUND_ROW = (
     "A cancel is refused with code 108 if the bet's round has a win after the bet, and no other bet of the round would"
@@ -357,8 +358,12 @@ WHOLE_BALANCE = (
 # fmt: on
 
 
-def _is_success(fields: Mapping[str, Any]) -> bool | None:
-    return type(fields["result"]) is int and fields["result"] == 1 if "result" in fields else None
+def _read_reply(response: HttpResponse) -> ReplyContent:
+    if (fields := parse_json_object(response.body)) is None:
+        return NOT_JSON
+    is_success = type(fields["result"]) is int and fields["result"] == 1 if "result" in fields else None
+    holder = fields.get("player_id"), fields.get("currency")
+    return ReplyContent(is_success, fields.get("err_code"), _get_balance(fields), holder, fields)
 
 
 def _get_balance(fields: Mapping[str, Any]) -> tuple[int, ...] | None:
@@ -376,9 +381,6 @@ WALLET_V2 = ProtocolSuite(
     cancel_bet=cancel,
     id_field="id",
     drain=_drain,
-    is_success=_is_success,
-    get_code=lambda fields: fields.get("err_code"),
-    get_balance=_get_balance,
-    get_player=lambda fields: (fields.get("player_id"), fields.get("currency")),
+    read_reply=_read_reply,
     cases=(*ANSWERS, *BETS, *WINS, *CANCELS, *CONCURRENCY, *SESSIONS, *MALFORMED, *HTTP, *WHOLE_BALANCE),
 )

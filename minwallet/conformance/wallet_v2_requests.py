@@ -1,7 +1,8 @@
 """The requests and checks of the conformance cases of wallet-v2. The quotations are from "Wallet API v.2"."""
 
+from minwallet.conformance.amounts import AmountSpec
 from minwallet.conformance.checks import ResponseCheck, refusal_code
-from minwallet.conformance.dsl import AmountSpec, Case, RequestSpec, must, should
+from minwallet.conformance.dsl import Case, RequestSpec, must, should
 from minwallet.ledger.commands import Balance, Bet, Cancel, Win
 
 POST = "The http POST method is used for all requests to the server."

@@ -5,14 +5,14 @@ import json
 from typing import Any
 from urllib.parse import parse_qsl, urlencode
 
-from minwallet.ledger.commands import Authenticate, Balance, Bet, BetWin, Cancel, Query, Settle, Win
+from minwallet.ledger.commands import Authenticate, Balance, Bet, BetWin, Cancel, Group, Query, Settle, Win
 from minwallet.ledger.entries import Refusal, State
-from minwallet.ledger.outcomes import Applied, Outcome, Refused, Replayed, SessionUnknown
-from minwallet.protocols.wire import Call, Malformed
+from minwallet.ledger.outcomes import Applied, Outcome, Refused, Replayed, Unauthenticated
+from minwallet.protocols.wire import Call, HttpRequest, Malformed
 from minwallet.storage.models import SessionHolder
 from tests.conformance.reference_wallet import ReferenceWallet
 
-ExecutedCall = tuple[Outcome | SessionUnknown, SessionHolder | None]
+ExecutedCall = tuple[Outcome | Unauthenticated, SessionHolder | None]
 
 
 class DebitsRetriedBets(ReferenceWallet):
@@ -59,7 +59,7 @@ class IdsOf63Bits(ReferenceWallet):
 
     async def execute(self, call: Call, wallet_token: str | None = None) -> ExecutedCall:
         command = call.command
-        if not isinstance(command, Query):
+        if not isinstance(command, Query | Group):
             call = call._replace(command=command._replace(id=str(int(command.id) % 2**63)))
         return await super().execute(call, wallet_token)
 
@@ -69,7 +69,7 @@ class IdsPerPlayer(ReferenceWallet):
 
     async def execute(self, call: Call, wallet_token: str | None = None) -> ExecutedCall:
         command = call.command
-        if call.token == "bobs_session" and not isinstance(command, Query):
+        if call.token == "bobs_session" and not isinstance(command, Query | Group):
             call = call._replace(command=command._replace(id=f"bob's {command.id}"))
         return await super().execute(call, wallet_token)
 
@@ -85,7 +85,7 @@ class IdsAcrossCurrencies(ReferenceWallet):
 class StaleBalances(ReferenceWallet):
     """A wallet that answers with the balance before the call."""
 
-    def render(self, call: Call, outcome: Outcome | SessionUnknown, bearer: SessionHolder | None) -> tuple[int, bytes]:
+    def render(self, call: Call, outcome: Outcome | Unauthenticated, bearer: SessionHolder | None) -> tuple[int, bytes]:
         if isinstance(outcome, Applied):
             entry = outcome.entry
             old = entry._replace(cash_after=outcome.cash - entry.amount, bonus_after=outcome.bonus - entry.bonus_amount)
@@ -96,7 +96,7 @@ class StaleBalances(ReferenceWallet):
 class LaxResponses(ReferenceWallet):
     """A wallet whose balances have decimals, whose refusals have no message, and whose replies may be cached."""
 
-    def render(self, call: Call, outcome: Outcome | SessionUnknown, bearer: SessionHolder | None) -> tuple[int, bytes]:
+    def render(self, call: Call, outcome: Outcome | Unauthenticated, bearer: SessionHolder | None) -> tuple[int, bytes]:
         status, body = super().render(call, outcome, bearer)
         fields: dict[str, Any] = json.loads(body)
         floats = {name: float(fields[name]) for name in ("credit", "balance", "balance2") if name in fields}
@@ -117,30 +117,33 @@ class AcceptsAnyMethod(ReferenceWallet):
 class LenientNumbers(ReferenceWallet):
     """A wallet that accepts every number that Python's int() accepts."""
 
-    def parse(self, operation: str, raw: bytes) -> Call | Malformed:
+    def parse(self, request: HttpRequest, operation: str) -> Call | Malformed:
         try:
-            if self.protocol.method == "POST":
-                fields = json.loads(raw)
+            if request.method == "POST":
+                fields = json.loads(request.body)
                 numbers = {name: int(fields[name]) for name in ("bet", "win", "id") if name in fields}
-                raw = json.dumps(fields | numbers).encode()
+                request = request._replace(body=json.dumps(fields | numbers).encode())
             else:
-                parameters = dict(parse_qsl(raw.decode()))
+                parameters = dict(parse_qsl(request.query.decode()))
                 whole = {name: int(value) for name, value in parameters.items() if name.startswith("total_")}
-                raw = urlencode(parameters | whole).encode()
+                request = request._replace(query=urlencode(parameters | whole).encode())
         except (TypeError, ValueError, RecursionError):
             pass
-        return super().parse(operation, raw)
+        return super().parse(request, operation)
 
 
 class AcceptsNegativeBets(ReferenceWallet):
     """A wallet in which a bet below zero adds money."""
 
-    def parse(self, operation: str, raw: bytes) -> Call | Malformed:
-        turned = raw.replace(b'"bet": -', b'"bet": ').replace(b"total_bet=-", b"total_bet=")
-        call = super().parse(operation, turned)
-        if turned != raw and isinstance(call, Call) and isinstance(call.command, Bet):
+    def parse(self, request: HttpRequest, operation: str) -> Call | Malformed:
+        turned = request._replace(
+            body=request.body.replace(b'"bet": -', b'"bet": '),
+            query=request.query.replace(b"total_bet=-", b"total_bet="),
+        )
+        call = super().parse(turned, operation)
+        if turned != request and isinstance(call, Call) and isinstance(call.command, Bet):
             return call._replace(command=call.command._replace(stake=-call.command.stake))
-        return super().parse(operation, raw)
+        return super().parse(request, operation)
 
 
 class AcceptsUnfundedBets(ReferenceWallet):
@@ -187,7 +190,7 @@ class RefusesWinsWithoutBets(ReferenceWallet):
 
     async def execute(self, call: Call, wallet_token: str | None = None) -> ExecutedCall:
         if isinstance(call.command, Win) and call.command.round not in self.rounds:
-            return SessionUnknown(), None
+            return Unauthenticated(), None
         if isinstance(call.command, Bet):
             self.rounds |= {call.command.round, None}
         return await super().execute(call, wallet_token)
@@ -222,7 +225,7 @@ class IdsAsFloats(ReferenceWallet):
 
     async def execute(self, call: Call, wallet_token: str | None = None) -> ExecutedCall:
         command = call.command
-        if not isinstance(command, Query):
+        if not isinstance(command, Query | Group):
             call = call._replace(command=command._replace(id=str(int(float(command.id)))))
         return await super().execute(call, wallet_token)
 
@@ -232,7 +235,7 @@ class MinimumStake(ReferenceWallet):
 
     async def execute(self, call: Call, wallet_token: str | None = None) -> ExecutedCall:
         if isinstance(call.command, Bet | BetWin) and call.command.stake % 100:
-            return SessionUnknown(), None
+            return Unauthenticated(), None
         return await super().execute(call, wallet_token)
 
 
@@ -265,7 +268,7 @@ class RefusesEndedSessions(ReferenceWallet):
 
     async def execute(self, call: Call, wallet_token: str | None = None) -> ExecutedCall:
         if call.token in ("alices_expired_session", "alices_revoked_session"):
-            return SessionUnknown(), None
+            return Unauthenticated(), None
         return await super().execute(call, wallet_token)
 
 
@@ -282,7 +285,7 @@ class RefusesUnknownCancels(ReferenceWallet):
 class NonstandardCodes(ReferenceWallet):
     """A wallet with its own codes for refusals that have none in the specification."""
 
-    def render(self, call: Call, outcome: Outcome | SessionUnknown, bearer: SessionHolder | None) -> tuple[int, bytes]:
+    def render(self, call: Call, outcome: Outcome | Unauthenticated, bearer: SessionHolder | None) -> tuple[int, bytes]:
         status, body = super().render(call, outcome, bearer)
         return status, body.replace(b'"err_code":105', b'"err_code":999')
 
@@ -292,7 +295,7 @@ class FailsOnBets(ReferenceWallet):
 
     status, body = 500, b'{"result":1,"status_code":0}'
 
-    def render(self, call: Call, outcome: Outcome | SessionUnknown, bearer: SessionHolder | None) -> tuple[int, bytes]:
+    def render(self, call: Call, outcome: Outcome | Unauthenticated, bearer: SessionHolder | None) -> tuple[int, bytes]:
         if isinstance(call.command, Bet):
             return self.status, self.body
         return super().render(call, outcome, bearer)
@@ -340,7 +343,7 @@ class NeverAnswersBets(ReferenceWallet):
 class LeaksTokens(ReferenceWallet):
     """A wallet whose replies contain the token."""
 
-    def render(self, call: Call, outcome: Outcome | SessionUnknown, bearer: SessionHolder | None) -> tuple[int, bytes]:
+    def render(self, call: Call, outcome: Outcome | Unauthenticated, bearer: SessionHolder | None) -> tuple[int, bytes]:
         status, body = super().render(call, outcome, bearer)
         return status, json.dumps(json.loads(body) | {"member_id": ["alice", call.token]}).encode()
 
@@ -350,7 +353,7 @@ class AlwaysFails(ReferenceWallet):
 
     status, body = 500, b"Internal Server Error"
 
-    def render(self, call: Call, outcome: Outcome | SessionUnknown, bearer: SessionHolder | None) -> tuple[int, bytes]:
+    def render(self, call: Call, outcome: Outcome | Unauthenticated, bearer: SessionHolder | None) -> tuple[int, bytes]:
         return self.status, self.body
 
 

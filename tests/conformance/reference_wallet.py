@@ -9,12 +9,13 @@ import uvicorn
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from minwallet.ledger.commands import Deposit, Withdraw
-from minwallet.ledger.outcomes import Outcome, SessionUnknown
+from minwallet.ledger.outcomes import Outcome, Unauthenticated
 from minwallet.protocols.registry import load_protocol
-from minwallet.protocols.wire import AccountHolder, Call, Malformed
+from minwallet.protocols.wire import AccountHolder, Call, HttpRequest, Malformed
 from minwallet.storage.models import OPERATOR_PROTOCOL, AccountCommand, NewAccount, PlayerStatus, SessionHolder
 from minwallet.wallet.service import Wallet
 from minwallet.wallet.sessions import build_new_session
+from tests.route_matching import match_route
 from tests.storage.reference_engine.memory_store import MemoryStore
 from tests.support import TIMEOUT_S
 
@@ -28,6 +29,9 @@ TOKENS = {
     "wallet": "default",
 }
 
+SECRET = "the secret of the default agent"
+"""The secret with which calls of a signed protocol are signed."""
+
 CASH, BONUS = 10_000, 50
 
 
@@ -39,7 +43,8 @@ class ReferenceWallet:
 
     def __init__(self, protocol: str, cash: int = CASH) -> None:
         self.cash = cash
-        self.protocol = load_protocol(protocol)
+        # Some flaws change the protocol, so it is not the one that others use.
+        self.protocol = type(load_protocol(protocol))()
         self.wallet = Wallet(MemoryStore())
         self.numbers = count(1)
         self.is_populated = False
@@ -48,25 +53,53 @@ class ReferenceWallet:
         return [(b"cache-control", b"no-store")]
 
     def accepts_method(self, method: str) -> bool:
-        return method == self.protocol.method
+        return method == self.method
 
-    def parse(self, operation: str, raw: bytes) -> Call | Malformed:
-        return self.protocol.parse(operation, raw)
+    @property
+    def method(self) -> str:
+        """The only method of the protocol."""
+        (method,) = {route.method for route in self.protocol.routes}
+        return method
+
+    def parse(self, request: HttpRequest, operation: str) -> Call | Malformed:
+        return self.protocol.parse(request, operation)
 
     async def execute(
         self, call: Call, wallet_token: str | None = None
-    ) -> tuple[Outcome | SessionUnknown, SessionHolder | None]:
+    ) -> tuple[Outcome | Unauthenticated, SessionHolder | None]:
         per_currency = self.protocol.ids_per_currency
         return await self.wallet.execute(
-            call.token, call.command, self.protocol.name, ids_per_currency=per_currency, wallet_token=wallet_token
+            call.token,
+            call.command,
+            self.protocol.name,
+            ids_per_currency=per_currency,
+            wallet_token=wallet_token,
+            # The secret of a signed call is that of the default agent.
+            agent_id=1 if self.protocol.signature else None,
+            player_id=call.player_id,
+            currency=call.currency,
         )
 
-    def render(self, call: Call, outcome: Outcome | SessionUnknown, bearer: SessionHolder | None) -> tuple[int, bytes]:
+    def render(self, call: Call, outcome: Outcome | Unauthenticated, bearer: SessionHolder | None) -> tuple[int, bytes]:
         holder = AccountHolder(bearer.player_id, bearer.currency) if bearer else None
-        return 200, self.protocol.render(call, outcome, holder, self.wallet.clock_ms())
+        response = self.protocol.render(call, outcome, holder, self.wallet.clock_ms())
+        return response.status, response.body
 
     def render_malformed(self, call: Malformed) -> tuple[int, bytes]:
-        return 200, self.protocol.render_error(call, self.wallet.clock_ms())
+        response = self.protocol.render_error(call, self.wallet.clock_ms())
+        return response.status, response.body
+
+    def has_valid_signature(self, request: HttpRequest) -> bool:
+        """Check the signature of the request, if the protocol has one. Every nonce is accepted."""
+        scheme = self.protocol.signature
+        if scheme is None:
+            return True
+        found = scheme.read(request)
+        return (
+            found is not None
+            and found.value == scheme.compute(request, SECRET)
+            and (found.signed_at_ms is None or abs(self.wallet.clock_ms() - found.signed_at_ms) <= scheme.max_age_ms)
+        )
 
     async def move_money(self, bearer: SessionHolder, cents: int) -> None:
         """Move money without a decision of the ledger."""
@@ -102,12 +135,15 @@ class ReferenceWallet:
         )
         if status:
             complaint = Malformed("", protocol.error_code_for_status(status), "not like this")
-            return status, protocol.render_error(complaint, self.wallet.clock_ms())
-        call = self.parse(protocol.routes.get(scope["path"], ""), body if protocol.method == "POST" else query)
+            return status, protocol.render_error(complaint, self.wallet.clock_ms()).body
+        route, parameters = match_route(protocol, scope["path"])
+        request = HttpRequest(scope["method"], scope["path"], query, body, scope["headers"], parameters)
+        if not self.has_valid_signature(request):
+            return self.render_malformed(Malformed("", protocol.error_code_for_status(401), "wrong signature"))
+        call = self.parse(request, route.operation)
         if isinstance(call, Malformed):
             return self.render_malformed(call)
-        wallet_token = scope["path"].removeprefix("/wallet").strip("/") if protocol.method == "POST" else ""
-        outcome, bearer = await self.execute(call, wallet_token or None)
+        outcome, bearer = await self.execute(call, parameters.get("wallet_token"))
         return self.render(call, outcome, bearer)
 
 
