@@ -47,6 +47,7 @@ def make_row(seq: int, kind: Kind, change: int, state: State, cash_after: int) -
         bonus_after=500,
         state=state,
         refusal=Refusal.INSUFFICIENT_FUNDS if state is State.REFUSED else None,
+        reference=None,
         hash=b"",
     )
     return {"entry": entry, "owner": AccountRef("default", "alice", "USD")}

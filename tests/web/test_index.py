@@ -28,10 +28,11 @@ def test_the_start_prints_the_addresses_without_the_callback_key(db: Path) -> No
     with running_server(db, **settings) as server:
         assert server.http.get("/").json()["provider"]["wallet-v2"] == ["/KEY/wallet/{wallet_token}"]
         log, url = server.log.read_text(), server.url
-    assert log.splitlines()[2:6] == [
+    addresses = {
         f"  back office  {url}/admin",
         f"  API docs     {url}/admin/api/v1/docs",
         f"  wallet-v2    {url}/KEY/wallet/{{wallet_token}}",
         f"  vela         {url}/KEY/api/…",
-    ]
+    }
+    assert addresses <= {*log.splitlines()}
     assert "callback_key" not in log

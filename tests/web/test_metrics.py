@@ -16,6 +16,7 @@ from minwallet.web.metrics import Metrics
 from tests.storage.reference_engine.memory_store import MemoryStore
 from tests.support import InProcessCli, Server, running_server
 from tests.web.api_client import assert_problem, create_key
+from tests.web.gateway.test_journal import wait_for_journal
 from tests.web.scraper import Scraper
 
 BETS, CLIENTS, SCRAPES = 300, 8, 20
@@ -90,6 +91,8 @@ def test_held_cents_is_the_sum_of_accounts(db: Path) -> None:
         for id_ in (1, 2):
             server.wallet_v2(code=tokens[0], type="bet", bet=300, id=id_, game=1)
         server.wallet_v2(code=tokens[0], type="win", win=50, id=3, round_id=2, game=1)
+        # The journal is written after the replies, and makes the WAL longer.
+        wait_for_journal(cli, cli.read_entries(next(iter(cli("player", "list")["players"]))["player_id"])[-1]["seq"])
         told = Scraper(server).scrape()
         held = Counter[tuple[str, str]]()
         for agent in ("default", "other"):

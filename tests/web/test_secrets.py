@@ -1,5 +1,6 @@
 """Secrets appear only where they belong: not in logs, answers, the process list, or files."""
 
+import hmac
 import json
 import resource
 import sys
@@ -10,11 +11,18 @@ from urllib.parse import quote
 import httpx2
 import pytest
 
+from tests.protocol_package import write_protocol_package
 from tests.support import TIMEOUT_S, Server, running_server
 from tests.web.login_client import PASSWORD, LoginClient, close_clients, create_login_link, extract_token
 
 CALLBACK_KEY = "callback_key_0123456789abcdef"
 SEEDED_TOKEN = "seeded_token_0123456789abcdef"
+PROTOCOL_SECRET, REVOKED_SECRET = "protocol/secret/0123456789abcdef", "revoked/secret/0123456789abcdef"
+
+PAGES = (
+    *("/admin", "/admin/access", "/admin/access/audit-log", "/admin/settings", "/admin/transactions", "/admin/calls"),
+    *("/admin/agents", "/metrics"),
+)
 
 JSON_CONTENT_TYPE = {"content-type": "application/json"}
 
@@ -35,7 +43,8 @@ class Secrets:
 def server(db: Path, tmp_path: Path) -> Iterator[Server]:
     seeds = tmp_path / "seeds.csv"
     seeds.write_text(f"player_id,currency,balance,bonus,token,agent\nseeded,USD,10.00,,{SEEDED_TOKEN},\n")
-    with running_server(db, MINWALLET_CALLBACK_KEY=CALLBACK_KEY) as server:
+    packages = write_protocol_package(tmp_path / "packages")
+    with running_server(db, MINWALLET_CALLBACK_KEY=CALLBACK_KEY, PYTHONPATH=str(packages)) as server:
         server.cli("seed", seeds)
         yield server
     close_clients()
@@ -78,11 +87,51 @@ def send_provider_calls(http: httpx2.Client, callback_key: str, token: str) -> I
     yield http.request("BREW", f"{api}/bet?{query}")
 
 
+def add_protocol_secret(server: Server, secret: str) -> str:
+    """Add a secret of the default agent. Return its fingerprint."""
+    (file := server.db.with_name("secret.txt")).write_text(secret)
+    added = server.cli("agent", "secret", "add", "default", "signed", "--from-file", file)
+    fingerprint: str = added["fingerprint"]
+    return fingerprint
+
+
+def send_signed_calls(http: httpx2.Client, secret: str) -> Iterator[httpx2.Response]:
+    """Send calls that are signed with the secret, and some whose caller mistakes it for the signature."""
+    body = json.dumps({"player": "seeded", "currency": "USD", "id": 1, "stake": 5}).encode()
+    signature = hmac.digest(secret.encode(), body, "sha256").hex()
+    for headers in ({"x-sign": signature}, {"x-sign": secret}, {"x-sign": signature[1:]}, {"x-secret": secret}, {}):
+        for operation in ("balance", "bet", "nothing"):
+            yield http.post(f"/{CALLBACK_KEY}/signed/{operation}", content=body, headers=headers)
+
+
+def send_calls_until_revocation(server: Server) -> Iterator[httpx2.Response]:
+    """Send calls with two secrets, and with the second one again after its revocation."""
+    _, fingerprint = (add_protocol_secret(server, secret) for secret in (PROTOCOL_SECRET, REVOKED_SECRET))
+    yield from send_signed_calls(server.http, PROTOCOL_SECRET)
+    accepted = [*send_signed_calls(server.http, REVOKED_SECRET)]
+    server.cli("agent", "secret", "revoke", "default", "signed", fingerprint)
+    refused = [*send_signed_calls(server.http, REVOKED_SECRET)]
+    assert [answers[0].json()["code"] for answers in (accepted, refused)] == [0, 401]
+    yield from accepted + refused
+
+
 def send_page_calls(
     caller: LoginClient, key: str, agent_key: str, token: str, used_link: str
 ) -> Iterator[httpx2.Response]:
     """Send failing requests with secrets to the back office and the API."""
     bearer = {"authorization": f"Bearer {key}"}
+    secrets_path = "/admin/api/v1/agents/default/protocol-secrets"
+    for fields in (
+        {"protocol": "signed", "secret": PROTOCOL_SECRET},
+        {"protocol": "signed", "secret": f"{PROTOCOL_SECRET} "},
+        {"protocol": "signed", "secret": [PROTOCOL_SECRET]},
+        {"protocol": "vela", "secret": PROTOCOL_SECRET},
+        {"protocol": PROTOCOL_SECRET, "secret": PROTOCOL_SECRET},
+        {"secret": PROTOCOL_SECRET},
+    ):
+        yield caller.post(secrets_path, json=fields, headers=bearer)
+    yield caller.post(secrets_path, content=f'{{"secret":"{PROTOCOL_SECRET}"', headers={**bearer, **JSON_CONTENT_TYPE})
+    yield caller.get(secrets_path, headers=bearer)
     yield caller.get("/admin/api/v1/nothing", headers=bearer)
     yield caller.get("/admin/api/v1/players/nobody", headers=bearer)
     yield caller.get("/admin/api/v1/players", headers={"authorization": f"Bearer {key}x"})
@@ -113,6 +162,8 @@ def test_no_secret_leaks(server: Server, db: Path) -> None:
         callback_key=CALLBACK_KEY,
         agent_key=agent_key,
         revoked_agent_key=revoked_agent_key,
+        protocol_secret=PROTOCOL_SECRET,
+        revoked_secret=REVOKED_SECRET,
         seeded=SEEDED_TOKEN,
         session=token,
         api_key=key,
@@ -124,10 +175,11 @@ def test_no_secret_leaks(server: Server, db: Path) -> None:
     )
     answers = [*send_provider_calls(server.http, CALLBACK_KEY, token)]
     answers += send_provider_calls(server.http, agent_key, SEEDED_TOKEN)
+    answers += send_calls_until_revocation(server)
     cli("agent", "callback-key", "revoke", "default", revoked_agent_key)
     answers += send_provider_calls(server.http, revoked_agent_key, token)
     answers += send_page_calls(LoginClient(server), key, agent_key, token, extract_token(used_link))
-    answers += [boss.get(path) for path in ("/admin", "/admin/access", "/admin/settings", "/admin/transactions")]
+    answers += [boss.get(path) for path in PAGES]
     assert {200, 400, 403, 404, 405, 413, 414} <= {answer.status_code for answer in answers}
     for answer in answers:
         where = f"the answer to {answer.request.method} {answer.request.url.path}: {answer.text[:300]}"
@@ -164,7 +216,8 @@ def check_files(db: Path, secrets: Secrets) -> str:
             secrets.assert_none_in(file.read_bytes(), file.name, *allowed.split())
             assert file.stat().st_mode & 0o777 == 0o600
         elif file.suffix != ".log":
-            secrets.assert_none_in(file.read_bytes(), file.name)
+            # A signature needs the secret itself. The log of the file has a revoked one until it is overwritten.
+            secrets.assert_none_in(file.read_bytes(), file.name, "protocol_secret", "revoked_secret")
     return allowed
 
 

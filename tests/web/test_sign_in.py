@@ -190,6 +190,7 @@ def test_a_reset_lists_what_it_ended(server: Server) -> None:
         "links_ended": ["vic"],
         "keys_revoked": [],
         "callback_keys_revoked": [],
+        "protocol_secrets_revoked": [],
         "player_sessions_revoked": 0,
         "admins_invited": ["vic"],
         "keys_without_maker": [],
