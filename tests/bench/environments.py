@@ -15,6 +15,8 @@ from minwallet.bench.server_process import run_server
 from tests.bench import postgres
 from tests.bench.sampling import DependencyMissing
 from tests.bench.wrk import PLAYERS, run_wrk
+from tests.orbit_package import ORBIT_FOLDER, add_orbit_secret
+from tests.support import Cli
 
 BENCH_FOLDER = Path(__file__).parent
 START_TIMEOUT_S = 30
@@ -43,6 +45,13 @@ class Environment:
     def no_journal_url(self) -> str:
         """Return the URL of minwallet without a journal."""
         return self.start_wallet("unwritten.db", MINWALLET_JOURNAL_DAYS="0")
+
+    @cached_property
+    def orbit_url(self) -> str:
+        """Return the URL of minwallet with the example package, whose calls are signed."""
+        bets = self.start_wallet("orbit.db", MINWALLET_PLUGINS=str(ORBIT_FOLDER))
+        add_orbit_secret(Cli(self.folder / "orbit.db"))
+        return f"{bets.removesuffix('/wallet')}/orbit"
 
     @cached_property
     def fastapi_url(self) -> str:

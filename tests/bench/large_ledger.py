@@ -17,8 +17,8 @@ from typing import Any
 
 from rich.progress import Progress
 
-from minwallet.ledger.decide import Account
 from minwallet.ledger.entries import Kind, State, chain_entry
+from minwallet.ledger.snapshot import Account
 from minwallet.storage.models import NewAccount
 from minwallet.storage.sqlite import SqliteStore
 from minwallet.wallet.sessions import build_new_session

@@ -8,7 +8,7 @@ from minwallet.bench.disk import measure_sync_ms
 from tests.bench.environments import Environment, time_seed
 from tests.bench.raw_sqlite import run_sequential_bets
 from tests.bench.sampling import Goal, Metric, Sample, SamplingRun
-from tests.bench.wrk import run_wrk
+from tests.bench.wrk import run_signed_wrk, run_wrk
 
 CONNECTIONS = 64
 
@@ -44,6 +44,13 @@ class StandardRun(SamplingRun):
     def measure_without_journal(self) -> Sample:
         url = self._environment.no_journal_url
         return self.measure_once("minwallet without the journal", lambda: run_wrk(url, CONNECTIONS, self._seconds))
+
+    def measure_signed_bets(self) -> Sample:
+        place = self._environment
+        url = place.orbit_url
+        return self.measure_once(
+            "minwallet, signed bets of orbit", lambda: run_signed_wrk(url, CONNECTIONS, self._seconds, place.folder)
+        )
 
     def measure_single_player(self) -> Sample:
         url = self._environment.wallet_url
@@ -130,6 +137,12 @@ METRICS: tuple[Metric[StandardRun], ...] = (
         "bets/s ÷ those without the journal",
         None,
         lambda turn: turn.measure_bets().per_second / turn.measure_without_journal().per_second,
+    ),
+    Metric(
+        "signed",
+        "signed bets/s of the example package orbit ÷ bets/s of wallet-v2",
+        Goal(0.8),
+        lambda turn: turn.measure_signed_bets().per_second / turn.measure_bets().per_second,
     ),
     Metric(
         "alone",

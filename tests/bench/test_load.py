@@ -6,6 +6,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from types import MappingProxyType
 from typing import NamedTuple
 from unittest.mock import patch
 
@@ -14,14 +15,25 @@ import pytest
 from minwallet.bench import load
 from minwallet.bench.disk import measure_sync_ms
 from minwallet.bench.load import LoadFailed
-from minwallet.protocols.registry import PROTOCOLS, load_protocol
-from minwallet.protocols.wire import Malformed
+from minwallet.ledger.commands import Balance, Bet
+from minwallet.protocols.registry import load_protocol
+from minwallet.protocols.wire import Call, HttpRequest
+from minwallet.provider.manual_calls import parse_request
+from tests.protocol_package import ORBIT, installed, write_protocol_package
 
 pytestmark = pytest.mark.long
 
-SUCCESS = {"wallet-v2": b'{"credit":1,"result":1}', "vela": b'{"status_code":0,"balance":1,"balance2":0}'}
+SUCCESS = {
+    "wallet-v2": b'{"credit":1,"result":1}',
+    "vela": b'{"status_code":0,"balance":1,"balance2":0}',
+    "orbit": b'{"balance":"0.01"}',
+}
 
-REQUEST = re.compile(rb"(GET|POST) /KEY([^ ?]+)\??(\S*) HTTP/1.1\r\nhost: (\S+)\r\n(?:.+\r\n)*\r\n(.*)", re.DOTALL)
+REQUEST = re.compile(
+    rb"(GET|POST) /KEY([^ ?]+)\??(\S*) HTTP/1.1\r\nhost: (\S+)\r\n((?:[^\r\n]+\r\n)*)\r\n(.*)", re.DOTALL
+)
+
+SECRET = "a_secret_of_the_provider"
 
 
 class RecordingServer(NamedTuple):
@@ -57,32 +69,66 @@ def run_stub_server(*pieces: bytes) -> Iterator[RecordingServer]:
 
 def run_short_load(server: RecordingServer, protocol: str = "wallet-v2") -> load.LoadResult:
     with patch.object(load, "WARM_UP_S", 0.05), patch.object(load, "TIMEOUT_S", 0.2):
-        return load.run_load(server.url, protocol, ["first", "second"], connections=1, seconds=0.2)
+        return load.run_load(server.url, protocol, ["first", "second"], connections=1, seconds=0.2, secret=SECRET)
 
 
 def build_response(body: bytes, status: str = "200 OK") -> bytes:
     return f"HTTP/1.1 {status}\r\nserver: x\r\nContent-Length: {len(body)}\r\nx: y\r\n\r\n".encode() + body
 
 
-@pytest.mark.parametrize("protocol", PROTOCOLS)
-def test_every_request_is_a_new_bet_of_the_next_player(protocol: str) -> None:
-    """The request goes to the URL with the callback key, in the form of its protocol, with an unused id."""
+@pytest.fixture(scope="module")
+def orbit(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Install the example package for this process."""
+    with installed(write_protocol_package(tmp_path_factory.mktemp("orbit"), ORBIT, name="orbit", object_name="Orbit")):
+        yield
+
+
+@pytest.mark.parametrize("protocol", SUCCESS)
+def test_every_request_is_a_new_bet_of_the_next_player(protocol: str, orbit: None) -> None:
+    """The request goes to the URL with the callback key, in the form of its protocol, with an unused id.
+
+    In a signed protocol each request has a signature of its own.
+    """
+    del orbit
     with run_stub_server(build_response(SUCCESS[protocol])) as server:
         figures = run_short_load(server, protocol)
-    wire, ids, tokens = load_protocol(protocol), [], []
-    for request in server.requests:
-        found = REQUEST.fullmatch(request)
-        assert found, request
-        method, path, query, host, body = found.groups()
-        assert method.decode() == wire.method
-        assert host.decode() in server.url
-        call = wire.parse(wire.routes[path.decode()], query or body)
-        assert not isinstance(call, Malformed), call
-        assert call.operation == "bet"
-        ids.append(call.command.id)  # type: ignore[union-attr]  # a bet has one
+    wire, ids, tokens, signatures = load_protocol(protocol), [], [], set()
+    for received in server.requests:
+        request = parse_received(received)
+        assert dict(request.headers)[b"host"].decode() in server.url
+        call = parse_request(wire, request)
+        assert isinstance(call, Call), call
+        assert isinstance(call.command, Bet)
+        ids.append(call.command.id)
         tokens.append(call.token)
+        if wire.signature is not None:
+            signature = wire.signature.read(request)
+            assert signature
+            assert signature.value == wire.signature.compute(request, SECRET)
+            signatures.add(signature.value)
     assert len(set(ids)) == len(ids) == figures.bets
     assert tokens == ["first", "second"] * (len(ids) // 2) + ["first"] * (len(ids) % 2)
+    assert len(signatures) == (len(ids) if wire.signature else 0)
+
+
+def parse_received(received: bytes) -> HttpRequest:
+    found = REQUEST.fullmatch(received)
+    assert found, received
+    method, path, query, host, head, body = found.groups()
+    headers = [tuple(line.split(b": ", 1)) for line in head.splitlines()]
+    assert dict(headers).get(b"content-length", b"0") == str(len(body)).encode()
+    return HttpRequest(method.decode(), path.decode(), query, body, [(b"host", host), *headers])
+
+
+def test_a_protocol_without_a_bet_is_refused(orbit: None) -> None:
+    """The error says what is missing, before any connection."""
+    del orbit
+
+    class NoBet(type(load_protocol("orbit"))):  # type: ignore[misc]  # the class comes from a package
+        operations = MappingProxyType({"balance": Balance})
+
+    with pytest.raises(LoadFailed, match="'orbit' has no bet"):
+        load.find_bet_operation(NoBet())
 
 
 def test_an_answer_may_come_in_pieces() -> None:

@@ -13,20 +13,23 @@ import json
 import sqlite3
 from bisect import bisect_left, bisect_right
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from contextlib import closing
 from itertools import accumulate
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from tests.faults.history import Attempt
+from tests.faults.reversal_checks import LedgerRow, ReversalChecker, what_is_left
+
+Codes = Mapping[str, Set[int | str]]
 
 SUCCESS = 0
 
 READ_ROWS = """
     SELECT t.seq, t.at_ms, t.account_id, t.previous_seq, s.protocol, t.kind, t.id, t.round, t.game, t.detail, t.stake,
-           t.payout, t.amount, t.bonus_amount, t.cash_after, t.bonus_after, t.state, t.refusal, t.hash, t.role,
-           t.scope_id
+           t.payout, t.amount, t.bonus_amount, t.cash_after, t.bonus_after, t.state, t.refusal, t.reference, t.hash,
+           t.role, t.scope_id
       FROM transactions AS t JOIN id_scopes AS s USING (scope_id) ORDER BY t.seq
 """
 
@@ -54,46 +57,26 @@ OPERATION_ROLES = {
 
 ENTRY_KINDS = {"result": "win", "refund": "cancel", "adjust": "adjustment"}
 
-PERMANENT_REFUSAL_CODES = {"wallet-v2": {104, 105}, "vela": {3}}
+ROLLBACK_ROLE = 0
+"""The role of a rollback's row, which has an id of its own, whatever its operation is called."""
+
+SUM_PROTOCOLS = ("wallet-v2", "orbit")
+"""The protocols whose answers have the sum of the balances, and whose requests name the round."""
+
+PERMANENT_REFUSAL_CODES: Codes = {"wallet-v2": {104, 105}, "vela": {3}, "orbit": {"INSUFFICIENT_FUNDS"}}
 """The codes of refusals that are written to the ledger; vela's 1 is written only for a blocked player."""
 
-SESSION_ERROR_CODES = {"wallet-v2": {100, 101, 102, 103}, "vela": {1, 2001}}
+SESSION_ERROR_CODES: Codes = {
+    "wallet-v2": {100, 101, 102, 103},
+    "vela": {1, 2001},
+    "orbit": {"BAD_SESSION", "BAD_PLAYER", "BAD_SIGNATURE"},
+}
 """The codes of refusals that are decided before the id is read."""
 
-RETRYABLE_REFUSAL_CODES = {"wallet-v2": {109, 110}, "vela": {2}}
+RETRYABLE_REFUSAL_CODES: Codes = {"wallet-v2": {109, 110}, "vela": {2}, "orbit": {"REFUSED"}}
 """The codes of refusals after which the same call may succeed: its bet or the money was missing."""
 
 OPERATOR, OPENING = "operator", "opening"
-
-
-class LedgerRow(NamedTuple):
-    """A row of the ledger, as it is in the file."""
-
-    seq: int
-    at_ms: int
-    account_id: int
-    previous_seq: int
-    protocol: str
-    kind: str
-    id: str
-    round: str | None
-    game: str | None
-    detail: str | None
-    stake: int
-    payout: int
-    amount: int
-    bonus_amount: int
-    cash_after: int
-    bonus_after: int
-    state: str
-    refusal: str | None
-    hash: bytes
-    role: int
-    scope_id: int
-
-    @property
-    def balances_after(self) -> tuple[int, int]:
-        return self.cash_after, self.bonus_after
 
 
 class CheckReport(NamedTuple):
@@ -145,7 +128,7 @@ class AccountTimeline:
 
     def allows_balance(self, attempt: Attempt, at_least: int = 0) -> bool:
         """Return whether the account had the answer's balances at some time between request and answer."""
-        if attempt.protocol == "wallet-v2":
+        if attempt.protocol in SUM_PROTOCOLS:
             places: Sequence[int] = self._sums.get(attempt.balance or 0, ())
         else:
             places = self._states.get((attempt.balance or 0, attempt.balance2 or 0), ())
@@ -164,6 +147,7 @@ class Checker:
         self.accounts: dict[int, AccountTimeline] = {}
         self.by_name: dict[tuple[str, str, str], AccountTimeline] = {}
         self.rows: dict[tuple[int, str, int], LedgerRow] = {}
+        self.reversals = ReversalChecker()
         self.row_positions: dict[int, int] = {}
         self.id_scopes: dict[tuple[str, str, str], int] = {}
         self.first_applied_at: dict[int, float] = {}
@@ -188,6 +172,8 @@ class Checker:
             if (key := (row.scope_id, row.id, row.role)) in self.rows:
                 self.add_problem(f"row {row.seq}: the id {row.id} is applied a second time")
             self.rows[key] = row
+            self.reversals.add(row)
+        self.problems += self.reversals.problems
         self.counts.update(rows=len(self.row_positions), accounts=len(self.accounts))
 
     def check_chains(self) -> None:
@@ -198,7 +184,7 @@ class Checker:
             head = hashlib.sha256(json.dumps(account.name).encode()).digest()
             for row in account.rows:
                 cash, bonus = cash + row.amount, bonus + row.bonus_amount
-                signed = [*row[:2], *row[3:18]]
+                signed = [*row[:2], *row[3:18], *([] if row.reference is None else [row.reference])]
                 head = hashlib.sha256(head + json.dumps(signed, separators=(",", ":")).encode()).digest()
                 if head != row.hash or row.previous_seq != last_seq:
                     self.add_problem(f"row {row.seq} of {account} breaks the chain")
@@ -217,8 +203,8 @@ class Checker:
         depends."""
         for (space, id_, _), row in self.rows.items():
             first, settled = self.rows.get((space, id_, 0)), self.rows.get((space, id_, 1))
-            if row[12:14] != _expected_amounts(row, first):
-                self.add_problem(f"row {row.seq}: a {row.kind} of {row.stake}/{row.payout} moved {row[12:14]}")
+            if row.moved != self.expected_amounts(row, first):
+                self.add_problem(f"row {row.seq}: a {row.kind} of {row.stake}/{row.payout} moved {row.moved}")
             if row.role and first and first.account_id != row.account_id:
                 self.add_problem(f"row {row.seq} settles or cancels another account's {first.kind}")
             if row.role == 1 and (first is None or first.state != "applied" or first.seq > row.seq):
@@ -229,11 +215,30 @@ class Checker:
             if cancelled and row.role < 2 and row.seq > cancelled.seq:
                 self.add_problem(f"row {row.seq}: the id {id_} was closed before")
 
+    def expected_amounts(self, row: LedgerRow, first: LedgerRow | None) -> tuple[int, int]:
+        """Return the amounts that a row of its kind and state must move, given the balances before it."""
+        cash = row.cash_after - row.amount
+        if row.state in ("refused", "closed"):
+            return (0, 0)
+        match row.kind:
+            case "bet" | "betwin":
+                part = min(row.stake, cash)
+                return (row.payout - part, part - row.stake)
+            case "win":
+                return (row.payout, 0)
+            case "cancel":
+                rollbacks = self.reversals.rollbacks.get((row.scope_id, row.id), [])
+                return what_is_left(first, rollbacks) if first else (0, 0)
+            case _:
+                # Reversals are checked in the order of the rows, and a transfer may move anything.
+                return row.moved
+
     def find_row(self, said: Attempt) -> LedgerRow | None:
         """Return the row that the call would have made, or None."""
         money = said.currency if said.protocol == "wallet-v2" else ""
         space = self.id_scopes.get((said.agent, said.protocol, money), 0)
-        return self.rows.get((space, said.id, OPERATION_ROLES.get(said.operation, -1)))
+        role = OPERATION_ROLES.get(said.operation, -1) if said.reference is None else ROLLBACK_ROLE
+        return self.rows.get((space, said.id, role))
 
     def date_rows(self) -> None:
         """Set when each row was first requested and first acknowledged, or when a call that was not refused could
@@ -269,10 +274,14 @@ class Checker:
         kind = ENTRY_KINDS.get(said.operation, said.operation)
         if row.kind in ("deposit", "withdraw", "adjustment"):
             moved = said.payout - said.stake
-            return row.kind == kind and row[12:14] == ((0, moved) if said.is_bonus else (moved, 0))
+            return row.kind == kind and row.moved == ((0, moved) if said.is_bonus else (moved, 0))
         if row.kind == "cancel":
             return True
-        round_ = said.round if said.protocol == "wallet-v2" else said.id
+        if said.reference is not None:
+            # Without an amount the call asks for what is left, and a tombstone has none.
+            is_amount = row.state == "closed" or said.payout in (0, row.payout)
+            return (row.kind, row.reference) == ("rollback", said.reference) and is_amount
+        round_ = said.round if said.protocol in SUM_PROTOCOLS else said.id
         asked = (kind, said.stake, said.payout, said.game, said.id if kind == "bet" and not round_ else round_)
         return (row.kind, row.stake, row.payout, row.game, row.round, row.detail) == (*asked, said.detail)
 
@@ -307,16 +316,20 @@ class Checker:
             if is_final and place and row and row.state in ("applied", "orphan") and not self.was_closed_later(row):
                 return f"it was refused, but row {row.seq} has it"
             return "" if said.balance is None or account.allows_balance(said) else "the account never held that"
-        if said.operation in ("credit", "authenticate"):
+        if said.operation in ("credit", "authenticate", "balance"):
             return "" if account.allows_balance(said) else "the account never held that"
         if row is None or not place or row.refusal:
             return "it was acknowledged, but is not in the ledger"
+        if said.protocol == "orbit" and said.balance is None:
+            return ""  # it is one command of several, and the last one has the balance
         if said.protocol == "wallet-v2":
             return "" if sum(row.balances_after) == said.balance else f"row {row.seq} left {sum(row.balances_after)}"
         return "" if account.allows_balance(said, place) else f"the account never held that from row {row.seq} on"
 
     def was_closed_later(self, row: LedgerRow) -> bool:
-        """Return whether a later row of the id explains the refusal of a repeated call."""
+        """Return whether a later row of the id, or a rollback of it, explains the refusal of a repeated call."""
+        if self.reversals.rollbacks.get((row.scope_id, row.id)):
+            return True
         return row.role < 2 and any((row.scope_id, row.id, role) in self.rows for role in (1, 2) if role > row.role)
 
 
@@ -328,23 +341,6 @@ def check_file(file: Path, history: Iterable[Attempt]) -> CheckReport:
     for look in (checker.check_chains, checker.check_moves, checker.date_rows, checker.check_answers):
         look()
     return CheckReport(checker.problems, checker.counts)
-
-
-def _expected_amounts(row: LedgerRow, first: LedgerRow | None) -> tuple[int, int]:
-    """Return the amounts that a row of its kind and state must move, given the balances before it."""
-    cash = row.cash_after - row.amount
-    if row.state in ("refused", "closed"):
-        return (0, 0)
-    match row.kind:
-        case "bet" | "betwin":
-            part = min(row.stake, cash)
-            return (row.payout - part, part - row.stake)
-        case "win":
-            return (row.payout, 0)
-        case "cancel":
-            return (-first.amount, -first.bonus_amount) if first else (0, 0)
-        case _:
-            return (row.amount, row.bonus_amount)
 
 
 def _describe_attempt(said: Attempt) -> str:

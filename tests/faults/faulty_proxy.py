@@ -1,6 +1,7 @@
 """A proxy between provider and wallet that delays, resets, truncates, drops, repeats and reorders calls.
 
-The fault of a request depends on the seed, on its bytes and on the number of its deliveries, not on time.
+The fault of a request depends on the seed, on its first line and body, and on the number of its deliveries. It does not
+depend on time: the headers, which may have the time of a signature, do not count.
 """
 
 import asyncio
@@ -120,9 +121,11 @@ class FaultyProxy:
             writer.transport.abort()
 
     def _choose_fault(self, request: bytes) -> tuple[str, random.Random]:
-        key = hash(request)
+        head, _, body = request.partition(b"\r\n\r\n")
+        content = head.partition(b"\r\n")[0] + body
+        key = hash(content)
         self._seen[key] += 1
-        chance = random.Random(f"{self._seed}/{self._seen[key]}/{request!r}")
+        chance = random.Random(f"{self._seed}/{self._seen[key]}/{content!r}")
         return chance.choices(list(DELIVERY_FAULTS), list(DELIVERY_FAULTS.values()))[0], chance
 
     def _release_due(self) -> None:

@@ -12,9 +12,11 @@ class Attempt(NamedTuple):
     """One attempt of a call. Times are seconds of the monotonic clock, which all processes of a machine share.
     Amounts are in cents.
 
-    `code` is the protocol's code, 0 for success. `balance` and `balance2` are as in the protocol: credit and nothing
-    in wallet-v2, cash and bonus in vela and in the operator's transfers. `detail` is the other content of a
-    provider's call, and `is_bonus` marks a transfer of bonus.
+    `code` is the protocol's code, 0 for success. `balance` and `balance2` are as in the protocol: the sum and nothing
+    in wallet-v2 and orbit, cash and bonus in vela and in the operator's transfers. `detail` is the other content of a
+    provider's call, `is_bonus` marks a transfer of bonus, and `reference` is what a rollback reverses.
+
+    A call with several commands is an attempt for each of them. The last one has the balances of the answer.
     """
 
     sent_at: float
@@ -29,11 +31,12 @@ class Attempt(NamedTuple):
     game: str | None = None
     stake: int = 0
     payout: int = 0
-    code: int | None = UNANSWERED
+    code: int | str | None = UNANSWERED
     balance: int | None = None
     balance2: int | None = None
     detail: str | None = None
     is_bonus: bool = False
+    reference: str | None = None
 
 
 class History(list[Attempt]):

@@ -7,6 +7,7 @@ rounds and ids collide. All calls are in one history, which a checker compares w
 import asyncio
 import random
 import re
+import time
 from collections import deque
 from collections.abc import Sequence
 from contextlib import nullcontext, suppress
@@ -14,10 +15,11 @@ from itertools import count
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
-from minwallet.ledger.commands import Authenticate, Balance, Bet, BetWin, Cancel, Command, Settle, Win
+from minwallet.ledger.commands import Authenticate, Balance, Bet, BetWin, Cancel, Command, Group, Rollback, Settle, Win
 from minwallet.protocols.registry import load_protocol
-from minwallet.protocols.wire import Call, HttpRequest
+from minwallet.protocols.wire import JSON_MEDIA_TYPE, Call, HttpRequest, HttpResponse, WireProtocol
 from tests.faults.history import Attempt, History, monotonic_s
+from tests.orbit_package import SECRET, load_orbit
 
 CONTENT_LENGTH = re.compile(rb"\r\ncontent-length: (\d+)\r\n", re.IGNORECASE)
 
@@ -95,8 +97,10 @@ async def read_message(reader: asyncio.StreamReader) -> tuple[bytes, bytes]:
 def encode_request(exchange: HttpRequest) -> bytes:
     """Return the bytes of the request."""
     head = f"{exchange.method} {exchange.target} HTTP/1.1\r\nhost: wallet\r\n"
+    headers = dict(exchange.headers)
     if exchange.body:
-        head += f"content-type: application/json\r\ncontent-length: {len(exchange.body)}\r\n"
+        headers = {b"content-type": JSON_MEDIA_TYPE.encode(), b"content-length": b"%d" % len(exchange.body)} | headers
+    head += "".join(f"{name.decode()}: {value.decode()}\r\n" for name, value in headers.items())
     return f"{head}\r\n".encode() + exchange.body
 
 
@@ -110,8 +114,17 @@ class PlannedCall(NamedTuple):
 
     @property
     def exchange(self) -> HttpRequest:
-        call = Call(self.operation, self.player.token, self.command)
-        return load_protocol(self.protocol).build_request(call, 0)
+        player, protocol = self.player, find_protocol(self.protocol)
+        token = "" if isinstance(self.command, Win | Rollback | Group) and protocol.signature else player.token
+        call = Call(self.operation, token, self.command, player.player, player.currency)
+        request = protocol.build_request(call, 0)
+        return protocol.signature.sign(request, SECRET, time.time_ns() // 10**6) if protocol.signature else request
+
+    def to_attempts(self, sent_at: float, status: int = 0, body: bytes = b"") -> list[Attempt]:
+        """Return the attempt of each command of the call. Only the last one has the balances of the answer."""
+        commands = self.command.commands if isinstance(self.command, Group) else (self.command,)
+        *others, last = (self._replace(command=each).to_attempt(sent_at, status, body) for each in commands)
+        return [*(each._replace(balance=None, balance2=None) for each in others), last]
 
     def to_attempt(self, sent_at: float, status: int = 0, body: bytes = b"") -> Attempt:
         """Return the attempt with its result. Status 0 is no answer, and 503 leaves the outcome open."""
@@ -128,14 +141,20 @@ class PlannedCall(NamedTuple):
             of.get("round"),
             of.get("game"),
             of.get("stake", 0),
-            of.get("payout", 0),
+            of.get("payout", of.get("amount")) or 0,
             detail=of.get("detail"),
+            reference=of.get("reference"),
         )
         if status != 200:
             assert status in (0, 503), (status, body)
             return said
-        answer = load_protocol(self.protocol).parse_response(body)
+        answer = find_protocol(self.protocol).parse_response(HttpResponse(body))
         return said._replace(code=answer.code, balance=answer.balance, balance2=answer.balance2)
+
+
+def find_protocol(name: str) -> WireProtocol:
+    """Return the protocol: one of minwallet's own, or the example, which this process has not installed."""
+    return load_orbit() if name == "orbit" else load_protocol(name)
 
 
 class LoadClients:
@@ -223,17 +242,18 @@ class LoadClient:
     async def send_call(self, line: HttpConnection, asked: PlannedCall) -> None:
         """Send the call, and record its result, whatever it is."""
         sent_at = monotonic_s()
-        said = asked.to_attempt(sent_at)
+        said = asked.to_attempts(sent_at)
         try:
             status, body = await line.request(asked.exchange)
-            said = asked.to_attempt(sent_at, status, body)
+            said = asked.to_attempts(sent_at, status, body)
         finally:
             # Record it also if this client is cancelled: the call may have been executed.
-            self._clients.ports.append(line.port)
-            self._clients.record(said._replace(answered_at=monotonic_s()))
-            if said.code is None:
+            for each in said:
+                self._clients.ports.append(line.port)
+                self._clients.record(each._replace(answered_at=monotonic_s()))
+            if said[0].code is None:
                 self._unanswered.append(asked)
-        self.remember_result(asked, said)
+        self.remember_result(asked, said[0])
 
     def remember_result(self, asked: PlannedCall, said: Attempt) -> None:
         """Remember the answer: an applied bet is to be settled or cancelled."""
@@ -276,15 +296,31 @@ class LoadClient:
         assert isinstance(command, Bet)
         if bet.protocol == "vela":
             return bet._replace(operation="result", command=Settle(command.id, payout, GAME))
+        if bet.protocol == "orbit" and self._chance.random() < 0.3:
+            part = Rollback(str(next(self._clients.ids)), command.id, self._chance.randint(0, command.stake))
+            return bet._replace(operation="refund", command=part)
         return bet._replace(operation="win", command=Win(str(next(self._clients.ids)), payout, command.round, GAME))
 
     def plan_cancel(self, bet: PlannedCall) -> PlannedCall:
         command = bet.command
         assert isinstance(command, Bet | BetWin)
+        if bet.protocol == "orbit":
+            return self.plan_rollback(bet, command.id)
         return bet._replace(operation="refund" if bet.protocol == "vela" else "cancel", command=Cancel(command.id))
+
+    def plan_rollback(self, bet: PlannedCall, reference: str) -> PlannedCall:
+        """Return a refund of the bet, or a rollback of it and of an open one of the same player."""
+        id_ = str(next(self._clients.ids))
+        references = [reference]
+        if (other := next((each for each in self._open_bets if each.player == bet.player), None)) and other != bet:
+            references += [other.command.id] if isinstance(other.command, Bet) and other.protocol == "orbit" else []
+        if len(references) == 1 and self._chance.random() < 0.5:
+            return bet._replace(operation="refund", command=Rollback(id_, reference))
+        parts = tuple(Rollback(f"{id_}:{each}", each) for each in references)
+        return bet._replace(operation="rollback", command=Group(parts))
 
     def plan_query(self) -> PlannedCall:
         seat, protocol = self._chance.choice(self._players), self._chance.choice(self._clients.protocols)
         if protocol == "vela":
             return PlannedCall(seat, protocol, "authenticate", Authenticate())
-        return PlannedCall(seat, protocol, "credit", Balance())
+        return PlannedCall(seat, protocol, "balance" if protocol == "orbit" else "credit", Balance())

@@ -16,7 +16,7 @@ from hypothesis import HealthCheck, seed, settings
 from hypothesis.stateful import run_state_machine_as_test
 
 from minwallet.operations.requests import Envelope, OperationRequest, Reply, TransferRequest
-from minwallet.protocols.wire import Call
+from minwallet.protocols.wire import Call, HttpRequest, HttpResponse
 from minwallet.storage.file_lock import read_control_endpoint
 from minwallet.storage.sqlite import SqliteStore
 from minwallet.wallet.service import clock_ms
@@ -134,17 +134,14 @@ class HttpStateMachine(WalletStateMachine):
         self.agent = self.model_wallet.take_agent()
         self.now_ms = clock_ms()
 
-    def send_call(self, account_index: int, protocol: str, operation: str, raw: bytes) -> bytes:
+    def send_call(self, account_index: int, protocol: str, request: HttpRequest) -> HttpResponse:
         wire = self.protocols[protocol]
-        (path,) = [path for path, named in wire.routes.items() if named == operation and "{" not in path]
         line, sent_at = self.model_wallet.public_connection, monotonic_s()
-        if wire.method == "GET":
-            line.request("GET", f"{path}?{raw.decode()}")
-        else:
-            line.request("POST", path, raw)
+        line.request(request.method, request.target, request.body or None)
         response = line.getresponse()
         body = response.read()
-        call = wire.parse(operation, raw)
+        (operation,) = {route.operation for route in wire.routes if route.path == request.path}
+        call = wire.parse(request, operation)
         assert isinstance(call, Call), call
         player, currency = ACCOUNTS[account_index]
         asked = PlannedCall(
@@ -152,7 +149,7 @@ class HttpStateMachine(WalletStateMachine):
         )
         assert response.status == 200, body
         self.model_wallet.history.append(asked.to_attempt(sent_at, response.status, body))
-        return body
+        return HttpResponse(body)
 
     def execute_request(self, request: OperationRequest) -> Reply | None:
         sent_at = monotonic_s()

@@ -11,6 +11,7 @@ import uvloop
 from tests.faults.faulty_proxy import DELIVERY_FAULTS, FaultyProxy
 from tests.faults.harness import assert_nothing_lost, create_players
 from tests.faults.load_clients import LoadClients
+from tests.orbit_package import ORBIT_FOLDER, add_orbit_secret
 from tests.support import InProcessCli, running_server
 
 CALLS_PER_FILE = 50_000
@@ -18,6 +19,9 @@ CALLS_PER_FILE = 50_000
 machine."""
 
 PLAYERS, CLIENTS = 32, 48
+
+PROTOCOLS = ("wallet-v2", "vela", "orbit")
+"""minwallet's own protocols, and the example of a package with signed calls."""
 
 TIMEOUT_S = 0.25
 """The timeout of a client: longer than every delay on the way, except an endless one."""
@@ -37,8 +41,10 @@ def torture(size: int, seed: int, folder: Path) -> Counter[str]:
 
 
 def _play_file(file: Path, calls: int, seed: int) -> Counter[str]:
-    fleet = LoadClients(create_players(InProcessCli(file), PLAYERS), seed, clients=CLIENTS)
-    with running_server(file) as server:
+    cli, plugins = InProcessCli(file), {"MINWALLET_PLUGINS": str(ORBIT_FOLDER)}
+    fleet = LoadClients(create_players(cli, PLAYERS), seed, clients=CLIENTS, protocols=PROTOCOLS)
+    add_orbit_secret(cli)
+    with running_server(file, **plugins) as server:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             counts = runner.run(_play_through_proxy(server.url, fleet, calls, seed))
         assert server.stop() == 0
