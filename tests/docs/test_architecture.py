@@ -1,5 +1,6 @@
 """The pages for contributors match the code: tree, functions, layers, paths and make targets."""
 
+import ast
 import re
 import tomllib
 from collections.abc import Iterator
@@ -8,7 +9,9 @@ from typing import Any
 
 import pytest
 
-from minwallet.protocols.registry import OPERATOR_SERVICES, PROTOCOLS
+from minwallet.protocols.packages import find_own_packages
+from minwallet.protocols.protocol_checks import OPTIONAL_PARTS
+from minwallet.protocols.registry import load_protocol
 from tests.docs.doc_pages import display_path
 from tests.support import ROOT
 
@@ -27,7 +30,7 @@ CONTRIBUTOR_PAGES = [
     *sorted(ROOT.glob("docs/decisions/*.md")),
 ]
 
-UNCHECKED_PATHS = {"dist/", "minwallet/protocols/pico.py", "minwallet.toml"}
+UNCHECKED_PATHS = {"dist/", "minwallet.toml"}
 """Paths that the reader creates."""
 
 TREE_LINE = re.compile(r"^( *)([\w.]+/?) {2,}(\S.*)$")
@@ -67,11 +70,36 @@ def test_the_page_shows_the_layers() -> None:
     assert " → ".join(contract["layers"]) in shown
 
 
+def _list_protocol_modules() -> dict[str, str]:
+    """Return the modules of minwallet's protocols and of their parts, with `class` or the name of the part."""
+    modules = {each.entry_point.module: "class" for each in find_own_packages()}
+    for package in find_own_packages():
+        for part in OPTIONAL_PARTS:
+            if target := getattr(load_protocol(package.protocol), part):
+                modules[target.partition(":")[0]] = part
+    return modules
+
+
 def test_the_import_rules_cover_every_protocol() -> None:
-    """Every module of the registry is in the two contracts about protocols."""
-    modules = {target.partition(":")[0] for target in (*PROTOCOLS.values(), *OPERATOR_SERVICES.values())}
-    lists = [set(each.get("modules", each.get("protected_modules", ()))) for each in _read_contracts()]
-    assert lists.count(modules) == 2
+    """No module imports a protocol of minwallet's entry points or an optional part of one, except by name."""
+    modules = _list_protocol_modules()
+    protected = {module for each in _read_contracts() for module in each.get("protected_modules", ())}
+    assert set(modules) <= protected
+    independent = {module for each in _read_contracts() for module in each.get("modules", ())}
+    assert {module for module, part in modules.items() if part in {"class", "operator_service"}} == independent
+
+
+def test_no_module_knows_the_name_of_a_protocol() -> None:
+    """What a command does depends on what a protocol declares. Only the protocol and its parts contain its name."""
+    names = {each.protocol for each in find_own_packages()}
+    own = {PACKAGE.parent / f"{module.replace('.', '/')}.py" for module in _list_protocol_modules()}
+    found = [
+        f"{file.relative_to(PACKAGE)}:{node.lineno}"
+        for file in sorted({*PACKAGE.rglob("*.py")} - own)
+        for node in ast.walk(ast.parse(file.read_text("utf-8")))
+        if isinstance(node, ast.Constant) and node.value in names
+    ]
+    assert found == []
 
 
 @pytest.mark.parametrize("page", CONTRIBUTOR_PAGES, ids=display_path)
