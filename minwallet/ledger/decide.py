@@ -60,9 +60,7 @@ from minwallet.ledger.limits import UNRESTRICTED, LimitKind
 from minwallet.ledger.money import MAX_CENTS
 from minwallet.ledger.outcome_builders import apply, build_content, exceeds_max_balance, refuse, refuse_permanently
 from minwallet.ledger.outcomes import BalanceShown, Outcome, Replayed
-from minwallet.ledger.snapshot import Account, Round, Session, Snapshot, TransactionHistory
-
-__all__ = ["Account", "Round", "Session", "Snapshot", "TransactionHistory", "decide"]
+from minwallet.ledger.snapshot import Session, Snapshot, TransactionHistory
 
 
 def decide(snapshot: Snapshot, command: Command, now_ms: int) -> Outcome:

@@ -6,11 +6,12 @@ from typing import Any
 import pytest
 
 from minwallet.ledger.commands import Authenticate, Balance, Bet, BetWin, Cancel, Settle, Win
-from minwallet.ledger.decide import Snapshot, decide
+from minwallet.ledger.decide import decide
 from minwallet.ledger.entries import Kind, Refusal, State
 from minwallet.ledger.limits import LimitKind
 from minwallet.ledger.money import MAX_CENTS
 from minwallet.ledger.outcomes import Refused, Replayed
+from minwallet.ledger.snapshot import Snapshot
 from tests.ledger.builders import (
     EXCLUDED,
     EXPIRED,

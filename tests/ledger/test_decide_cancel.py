@@ -3,8 +3,9 @@
 import pytest
 
 from minwallet.ledger.commands import Bet, BetWin, Cancel, Command, Settle, Win
-from minwallet.ledger.decide import Round, Snapshot, TransactionHistory, decide
+from minwallet.ledger.decide import decide
 from minwallet.ledger.money import MAX_CENTS
+from minwallet.ledger.snapshot import Round, Snapshot, TransactionHistory
 from tests.ledger.builders import (
     EXPIRED,
     NO_HISTORY,

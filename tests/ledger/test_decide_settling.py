@@ -3,11 +3,12 @@
 import pytest
 
 from minwallet.ledger.commands import Bet, BetWin, Cancel, Command, Settle, Win
-from minwallet.ledger.decide import Round, Session, Snapshot, TransactionHistory, decide
+from minwallet.ledger.decide import decide
 from minwallet.ledger.entries import Kind
 from minwallet.ledger.limits import LimitKind
 from minwallet.ledger.money import MAX_CENTS
 from minwallet.ledger.outcomes import Replayed
+from minwallet.ledger.snapshot import Round, Session, Snapshot, TransactionHistory
 from tests.ledger.builders import (
     CASH,
     EXCLUDED,

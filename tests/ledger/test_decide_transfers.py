@@ -3,10 +3,11 @@
 import pytest
 
 from minwallet.ledger.commands import Adjust, Deposit, Withdraw
-from minwallet.ledger.decide import Snapshot, decide
+from minwallet.ledger.decide import decide
 from minwallet.ledger.entries import Kind
 from minwallet.ledger.limits import LimitKind
 from minwallet.ledger.money import MAX_CENTS
+from minwallet.ledger.snapshot import Snapshot
 from tests.ledger.builders import (
     EXCLUDED,
     NOW_MS,

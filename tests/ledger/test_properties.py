@@ -22,11 +22,12 @@ from minwallet.ledger.commands import (
     WinCategory,
     Withdraw,
 )
-from minwallet.ledger.decide import Session, decide
+from minwallet.ledger.decide import decide
 from minwallet.ledger.entries import Kind, State
 from minwallet.ledger.limits import EffectiveValue, Limit, LimitKind, LimitPeriod
 from minwallet.ledger.money import MAX_CENTS
 from minwallet.ledger.outcomes import Applied, Outcome, Refused, Replayed
+from minwallet.ledger.snapshot import Session
 from minwallet.ledger.time_units import DAY_MS
 from tests.ledger.builders import (
     EXPIRED,

@@ -7,9 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from minwallet.ledger.commands import Adjust, Bet, BetWin, Cancel, Deposit, MoneyCommand, Settle, Win, Withdraw
-from minwallet.ledger.decide import Account, Round, Session, Snapshot, TransactionHistory, decide
+from minwallet.ledger.decide import decide
 from minwallet.ledger.entries import compute_genesis_hash
 from minwallet.ledger.outcomes import Applied
+from minwallet.ledger.snapshot import Account, Round, Session, Snapshot, TransactionHistory
 from minwallet.protocols.registry import load_protocol
 from minwallet.protocols.wire import Call, HttpRequest, Malformed
 
