@@ -1,5 +1,6 @@
 """The possible outcomes of a command. `cash` and `bonus` are the account's current balances in cents."""
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from minwallet.ledger.entries import Entry, Refusal
@@ -62,3 +63,17 @@ class Unauthenticated(NamedTuple):
 
 
 Outcome = BalanceShown | Applied | Replayed | Refused | GroupApplied
+
+
+def list_new_entries(outcome: Outcome | Unauthenticated) -> Sequence[Entry]:
+    """Return the entries that a command wrote, or that it would write after a dry run, in order of `seq`."""
+    if isinstance(outcome, Applied):  # nearly always, and faster than a pattern
+        return (outcome.entry,)
+    match outcome:
+        case Refused(entry=Entry() as entry):
+            return (entry,)
+        case GroupApplied(outcomes):
+            # The commands may have been decided in another order than theirs, and an account's entries are a chain.
+            return sorted((each.entry for each in outcomes if isinstance(each, Applied)), key=lambda each: each.seq)
+        case _:
+            return ()

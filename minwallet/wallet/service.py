@@ -24,13 +24,13 @@ Invariants kept here:
 
 import asyncio
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from functools import partial
 from typing import Self
 
 from minwallet.ledger.commands import Bet, BetWin, Command, Group, Query
-from minwallet.ledger.entries import Entry, Refusal
-from minwallet.ledger.outcomes import Applied, GroupApplied, Outcome, Refused, Unauthenticated
+from minwallet.ledger.entries import Refusal
+from minwallet.ledger.outcomes import Outcome, Unauthenticated, list_new_entries
 from minwallet.storage.errors import StoreError
 from minwallet.storage.models import AccountCommand, JournalRecorder, SessionHolder
 from minwallet.storage.store import Store
@@ -48,19 +48,6 @@ from minwallet.wallet.sessions import SessionCache
 def clock_ms() -> int:
     """Return the current time in ms since 1970 UTC."""
     return time.time_ns() // 1_000_000
-
-
-def list_new_entries(outcome: Outcome | Unauthenticated) -> Sequence[Entry]:
-    """Return the entries that a command wrote, or that it would write after a dry run."""
-    if isinstance(outcome, Applied):  # nearly always, and faster than a pattern
-        return (outcome.entry,)
-    match outcome:
-        case Refused(entry=Entry() as entry):
-            return (entry,)
-        case GroupApplied(outcomes):
-            return [each.entry for each in outcomes if isinstance(each, Applied)]
-        case _:
-            return ()
 
 
 def _contains_bet(command: Command) -> bool:

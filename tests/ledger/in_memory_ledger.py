@@ -5,7 +5,7 @@ from minwallet.ledger.decide import decide
 from minwallet.ledger.decide_group import decide_group
 from minwallet.ledger.entries import Entry, Kind, State, compute_genesis_hash
 from minwallet.ledger.limits import UNRESTRICTED, DailyUsage, Limit, PlayerRestrictions
-from minwallet.ledger.outcomes import Applied, GroupApplied, Outcome, Refused
+from minwallet.ledger.outcomes import Outcome, list_new_entries
 from minwallet.ledger.snapshot import Account, Round, Session, Snapshot, TransactionHistory, find_round_id
 from minwallet.ledger.time_units import DAY_MS
 from tests.ledger.builders import BONUS, CASH, LIVE, ME, NO_HISTORY, NOW_MS, OTHER
@@ -47,9 +47,8 @@ class InMemoryLedger:
             outcome = decide_group(snapshots, commands, self.now_ms)
         else:
             outcome = decide(snapshots[0], command, self.now_ms)
-        for each in outcome.outcomes if isinstance(outcome, GroupApplied) else (outcome,):
-            if isinstance(each, Applied | Refused) and each.entry:
-                self._write(each.entry)
+        for entry in list_new_entries(outcome):
+            self._write(entry)
         return outcome
 
     def _write(self, entry: Entry) -> None:

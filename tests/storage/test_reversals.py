@@ -325,3 +325,10 @@ def test_a_rollback_is_not_a_ticket(ann: Player, store: Store, run: Run) -> None
     ]
     ann.send_all(Win("3", 5, "9"), Win("4", 5, "9"), Rollback("r3", "3"))
     assert [each.ticket for each in run(store.reports.read_orphans(1))] == ["4"]
+
+
+def test_an_account_is_as_the_last_entry_of_a_group_left_it(ann: Player) -> None:
+    """The rollback of a win is decided last, wherever the list of the group has it."""
+    assert ann.send_all(Bet("1", 30, "1"), Win("2", 50, "1")) == [70, 120]
+    assert ann.send(Group((Rollback("r:2", "2"), Rollback("r:1", "1")))) == 100
+    assert ann.send(Bet("3", 100, "3")) == 0

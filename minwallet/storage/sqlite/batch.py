@@ -45,7 +45,7 @@ from minwallet.ledger.commands import Authenticate, Balance, Bet, Command, Group
 from minwallet.ledger.decide import decide
 from minwallet.ledger.decide_group import decide_group
 from minwallet.ledger.entries import Entry, Kind
-from minwallet.ledger.outcomes import Applied, GroupApplied, Outcome, Refused
+from minwallet.ledger.outcomes import Applied, Outcome, list_new_entries
 from minwallet.ledger.snapshot import Account, Round, Session, Snapshot, TransactionHistory, find_round_id
 from minwallet.storage.admin_store import AuditEvent
 from minwallet.storage.errors import CommandFault, DatabaseCorrupt
@@ -149,7 +149,7 @@ def apply(
         for account_command, state in zip(account_commands, reads.states, strict=True):
             outcome = _decide(account_command, state, reads, seq, now_ms)
             outcomes.append(outcome)
-            for entry in _list_new_entries(outcome):
+            for entry in list_new_entries(outcome):
                 assert state.scope_id is not None
                 role = _append_entry(reads, entry, state.scope_id)
                 entry_values += make_entry_values(entry, state.scope_id, role)
@@ -326,15 +326,6 @@ def _make_snapshot(
         account_command.settle_ms,
         referenced,
     )
-
-
-def _list_new_entries(outcome: Outcome) -> Sequence[Entry]:
-    if isinstance(outcome, (Applied, Refused)):
-        return (outcome.entry,) if outcome.entry else ()
-    if isinstance(outcome, GroupApplied):
-        # The commands may have been decided in another order, and an account's entries are inserted in theirs.
-        return sorted((each.entry for each in outcome.outcomes if isinstance(each, Applied)), key=lambda each: each.seq)
-    return ()
 
 
 def _append_entry(reads: _Reads, entry: Entry, scope_id: int) -> int:

@@ -48,12 +48,12 @@ from starlette.types import Receive, Scope, Send
 
 from minwallet.config import Settings
 from minwallet.ledger.entries import Refusal
-from minwallet.ledger.outcomes import Outcome, Unauthenticated
+from minwallet.ledger.outcomes import Outcome, Unauthenticated, list_new_entries
 from minwallet.ledger.time_units import MINUTE_MS
 from minwallet.protocols.wire import Call, HttpRequest, HttpResponse, Malformed, WireProtocol, list_routes
 from minwallet.storage.errors import DiskFull, StoreError
 from minwallet.storage.models import SessionHolder
-from minwallet.wallet.service import Unavailable, Wallet, list_new_entries
+from minwallet.wallet.service import Unavailable, Wallet
 from minwallet.web.gateway.access_log import AccessLog
 from minwallet.web.gateway.asgi import AGENT_ID, ClientDisconnected, read_body, send_response
 from minwallet.web.gateway.client_address import ClientAddresses

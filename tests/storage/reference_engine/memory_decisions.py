@@ -3,9 +3,9 @@
 from minwallet.ledger.commands import Command, Group, Query, Rollback
 from minwallet.ledger.decide import decide
 from minwallet.ledger.decide_group import decide_group
-from minwallet.ledger.entries import Entry, Kind, State
+from minwallet.ledger.entries import Kind, State
 from minwallet.ledger.limits import UNRESTRICTED
-from minwallet.ledger.outcomes import Applied, GroupApplied, Outcome, Refused
+from minwallet.ledger.outcomes import Applied, Outcome, list_new_entries
 from minwallet.ledger.snapshot import Account, Round, Session, Snapshot, TransactionHistory, find_round_id
 from minwallet.storage.models import OPENING_PROTOCOL, AccountCommand, PlayerStatus
 from tests.storage.reference_engine.memory_limits import compute_restrictions
@@ -16,7 +16,7 @@ def apply_command(state: MemoryState, account_command: AccountCommand, now_ms: i
     """Decide the command, and add its entries to the ledger."""
     scope = _find_id_scope(state, account_command)
     outcome = dry_run(state, account_command, now_ms)
-    for entry in _list_new_entries(outcome):
+    for entry in list_new_entries(outcome):
         history = state.histories.get((scope, entry.id), TransactionHistory())
         state.histories[scope, entry.id] = history.append(entry)
         if entry.reference is not None:
@@ -37,11 +37,6 @@ def dry_run(state: MemoryState, account_command: AccountCommand, now_ms: int) ->
         snapshots = [_make_snapshot(state, account_command, each, now_ms) for each in command.commands]
         return decide_group(snapshots, command.commands, now_ms)
     return decide(_make_snapshot(state, account_command, command, now_ms), command, now_ms)
-
-
-def _list_new_entries(outcome: Outcome) -> list[Entry]:
-    outcomes = outcome.outcomes if isinstance(outcome, GroupApplied) else [outcome]
-    return [each.entry for each in outcomes if isinstance(each, (Applied, Refused)) and each.entry]
 
 
 def find_round(state: MemoryState, scope: IdScope, account_id: int, round_id: str | None) -> Round:
