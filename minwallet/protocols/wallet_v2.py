@@ -338,27 +338,18 @@ def _parse_unsigned(text: str) -> int:
     return int(text) if len(text) <= 20 else MAX_ID + 1
 
 
-def _require(fields: dict[str, Any], name: str) -> object:
-    """Return the value of a required field. Raise _InvalidField if it is missing, null or given twice."""
-    value = fields.get(name)
-    if value is None:
-        raise _InvalidField(f"{name}: missing")
-    if value is _REPEATED:
-        raise _InvalidField(f"{name}: given twice")
-    return value
-
-
 def _require_text(fields: dict[str, Any], name: str, max_length: int | None) -> str:
-    value = _require(fields, name)
+    value = fields.get(name)
     if not isinstance(value, str) or (max_length is not None and len(value) > max_length):
-        raise _InvalidField(f"{name}: must be text" + (f" of up to {max_length} characters" if max_length else ""))
+        length = f" of up to {max_length} characters" if max_length else ""
+        raise _describe_invalid(name, value, f"must be text{length}")
     return value
 
 
 def _require_number(fields: dict[str, Any], name: str, maximum: int) -> int:
-    value = _require(fields, name)
+    value = fields.get(name)
     if type(value) is not int or not 0 <= value <= maximum:
-        raise _InvalidField(f"{name}: must be a whole number from 0 to {maximum}")
+        raise _describe_invalid(name, value, f"must be a whole number from 0 to {maximum}")
     return value
 
 
@@ -367,12 +358,20 @@ def _require_cents(fields: dict[str, Any], name: str) -> int:
 
 
 def _require_game(fields: dict[str, Any]) -> str:
-    value = _require(fields, "game")
+    value = fields.get("game")
     if type(value) is int and 0 <= value <= MAX_ID:
         return str(value)
     if not value or not is_plain_text(value, MAX_GAME_LENGTH):
-        raise _InvalidField(
-            f"game: must be a whole number from 0 to {MAX_ID}, or text of 1 to {MAX_GAME_LENGTH} characters without"
-            " control characters"
+        raise _describe_invalid(
+            "game",
+            value,
+            f"must be a whole number from 0 to {MAX_ID}, or text of 1 to {MAX_GAME_LENGTH} characters without"
+            " control characters",
         )
     return str(value)
+
+
+def _describe_invalid(name: str, value: object, expectation: str) -> _InvalidField:
+    """Return the error for a field that is missing, null, given twice, or not as expected."""
+    reason = "missing" if value is None else "given twice" if value is _REPEATED else expectation
+    return _InvalidField(f"{name}: {reason}")
