@@ -46,7 +46,7 @@ class SessionCache:
 
     def __init__(self, store: Store) -> None:
         self._store = store
-        self._cache: OrderedDict[bytes | tuple[int, str, str], SessionHolder] = OrderedDict()
+        self._cache: OrderedDict[str | tuple[int, str, str], SessionHolder] = OrderedDict()
 
     def clear(self) -> None:
         """Forget all holders."""
@@ -54,13 +54,12 @@ class SessionCache:
 
     async def find(self, token: str) -> SessionHolder | None:
         """Return the holder, even of an expired or revoked session. Return None for an unknown token."""
+        if holder := self._cache.get(token):
+            self._cache.move_to_end(token)
+            return holder
         if not TOKEN_PATTERN.fullmatch(token):
             return None
-        token_hash = hash_token(token)
-        if holder := self._cache.get(token_hash):
-            self._cache.move_to_end(token_hash)
-            return holder
-        return self._add(token_hash, await self._store.find_session_holder(token_hash))
+        return self._add(token, await self._store.find_session_holder(hash_token(token)))
 
     async def find_account(self, agent_id: int, player_id: str, currency: str) -> SessionHolder | None:
         """Return the account of the agent's player, without a session. Return None if there is none."""
@@ -76,7 +75,7 @@ class SessionCache:
         """Check if the agent has this player, in any currency. This is not cached."""
         return _can_be_name(player_id) and await self._store.has_player(agent_id, player_id)
 
-    def _add(self, key: bytes | tuple[int, str, str], holder: SessionHolder | None) -> SessionHolder | None:
+    def _add(self, key: str | tuple[int, str, str], holder: SessionHolder | None) -> SessionHolder | None:
         # Unknown ones are not cached, or a stranger could evict the players.
         if holder is not None:
             self._cache[key] = holder
