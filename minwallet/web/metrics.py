@@ -5,7 +5,7 @@ This is the only module that uses prometheus_client.
 Two kinds of values
 ===================
 
-- Calls and commits are counted when they happen. This is the hot path: one cached look-up and two updates a call.
+- Calls and commits are counted when they happen. Calls are the hot path, so `_CallMetrics` counts them.
 - All other values are read at a scrape. The ledger's sums are cached for LEDGER_TTL_S and read through the connection
   for the user interface, so no bet waits for a scrape. The text is rendered on a thread.
 
@@ -31,16 +31,17 @@ Players, agents, games, addresses and tokens are never labels. They are unbounde
 import asyncio
 import resource
 import time
+from bisect import bisect_left
+from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
-from functools import cache
+from itertools import accumulate
 from math import nan
 from pathlib import Path
 from typing import NamedTuple
 
 from prometheus_client import (
     CollectorRegistry,
-    Counter,
     Gauge,
     Histogram,
     Info,
@@ -49,8 +50,9 @@ from prometheus_client import (
     generate_latest,
 )
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
-from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily
+from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
 from prometheus_client.registry import Collector
+from prometheus_client.utils import floatToGoString
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
@@ -104,17 +106,6 @@ class Metrics:
         def create_gauge(name: str, help_text: str, labels: Sequence[str] = ()) -> Gauge:
             return Gauge(f"minwallet_{name}", help_text, labels, registry=registry)
 
-        call_labels = ("protocol", "operation")
-        self._calls = Counter(
-            "minwallet_calls", "Provider calls by outcome.", (*call_labels, "outcome"), registry=registry
-        )
-        self._call_seconds = Histogram(
-            "minwallet_call_seconds",
-            "Time from the head of a provider call to its answer.",
-            call_labels,
-            buckets=LATENCY_BUCKETS_S,
-            registry=registry,
-        )
         self._batch_commands = Histogram(
             "minwallet_batch_commands",
             "Commands per commit.",
@@ -145,6 +136,8 @@ class Metrics:
         self._backup_interval = create_gauge("backup_interval_seconds", "Interval of the automatic backups.")
         self._ready = create_gauge("ready", "1 if /readyz is ready, else 0.")
         Info("minwallet", "Versions.", registry=registry).info({"version": __version__, "sqlite": sqlite_version})
+        self._calls = _CallMetrics()
+        registry.register(self._calls)
         registry.register(_ProcessMetrics())
 
     def record_commit(self, commands: int, seconds: float) -> None:
@@ -154,19 +147,7 @@ class Metrics:
 
     def call_recorder(self, protocol: str) -> CallRecorder:
         """Return the function that counts this protocol's calls."""
-
-        # `labels` takes longer than all the rest, so each series is looked up once. The cache is bounded by the labels.
-        @cache
-        def get_series(operation: str, outcome: str) -> tuple[Callable[[], None], Callable[[float], None]]:
-            counter = self._calls.labels(protocol, operation, outcome)
-            return counter.inc, self._call_seconds.labels(protocol, operation).observe
-
-        def record_call(operation: str, outcome: str, seconds: float) -> None:
-            count, observe = get_series(operation, outcome)
-            count()
-            observe(seconds)
-
-        return record_call
+        return self._calls.create_recorder(protocol)
 
     def routes(self, api: ApiContext) -> list[BaseRoute]:
         """Return the route of `GET /metrics`, which requires an API key for all agents: the metrics show all money."""
@@ -209,6 +190,57 @@ class Metrics:
         for currency, wins, paid in ledger.orphan_wins:
             self._orphan_wins.labels(currency).set(wins)
             self._orphan_cents.labels(currency).set(paid)
+
+
+class _CallMetrics(Collector):
+    """The provider calls by outcome, and their times.
+
+    Every call is counted on the event loop, so the sums need no lock. A Counter and a Histogram of the library lock
+    each of them, and take five times as long.
+    """
+
+    def __init__(self) -> None:
+        self._counts: defaultdict[tuple[str, str, str], int] = defaultdict(int)
+        self._times: defaultdict[tuple[str, str], _Times] = defaultdict(_Times)
+
+    def create_recorder(self, protocol: str) -> CallRecorder:
+        counts, all_times = self._counts, self._times
+
+        def record_call(operation: str, outcome: str, seconds: float) -> None:
+            counts[protocol, operation, outcome] += 1
+            times = all_times[protocol, operation]
+            times.sum_s += seconds
+            times.buckets[bisect_left(LATENCY_BUCKETS_S, seconds)] += 1
+
+        return record_call
+
+    def collect(self) -> Iterator[Metric]:
+        # This runs on another thread than the calls, so it copies what they change.
+        calls = CounterMetricFamily(
+            "minwallet_calls", "Provider calls by outcome.", labels=("protocol", "operation", "outcome")
+        )
+        for labels, count in list(self._counts.items()):
+            calls.add_metric(labels, count)
+        yield calls
+        call_seconds = HistogramMetricFamily(
+            "minwallet_call_seconds",
+            "Time from the head of a provider call to its answer.",
+            labels=("protocol", "operation"),
+        )
+        bounds = [*map(floatToGoString, LATENCY_BUCKETS_S), "+Inf"]
+        for names, times in list(self._times.items()):
+            call_seconds.add_metric(names, list(zip(bounds, accumulate(times.buckets), strict=True)), times.sum_s)
+        yield call_seconds
+
+
+class _Times:
+    """The number of calls for each bucket of LATENCY_BUCKETS_S and above, and the sum of their times."""
+
+    __slots__ = ("buckets", "sum_s")
+
+    def __init__(self) -> None:
+        self.buckets = [0] * (len(LATENCY_BUCKETS_S) + 1)
+        self.sum_s = 0.0
 
 
 class _ProcessMetrics(Collector):
