@@ -63,7 +63,8 @@ class OrbitSignature:
     max_age_ms = 30_000
 
     def read(self, request: HttpRequest) -> Signature | None:
-        seconds, nonce, value = (dict(request.headers).get(name, b"").decode("latin-1") for name in HEADERS)
+        headers = dict(request.headers)
+        seconds, nonce, value = [headers.get(name, b"").decode("latin-1") for name in HEADERS]
         if not (value and SECONDS.fullmatch(seconds) and ID.fullmatch(nonce)):
             return None
         return Signature(value, int(seconds) * 1000, nonce)
@@ -94,7 +95,7 @@ class Orbit(WireProtocol):
             if operation not in self.operations:
                 return Malformed("", "BAD_REQUEST", "action: must be balance, bet, win, refund or rollback")
             token = "" if operation in SESSIONLESS and not fields.get("session") else _text(fields, "session", TEXT)
-            player_id, currency = (_text(fields, name, TEXT) for name in ("player_id", "currency"))
+            player_id, currency = _text(fields, "player_id", TEXT), _text(fields, "currency", TEXT)
             return Call(operation, token, _parse_command(operation, fields), player_id, currency)
         except ValueError as error:
             return Malformed(operation, "BAD_REQUEST", str(error))
@@ -102,12 +103,12 @@ class Orbit(WireProtocol):
     def render(
         self, call: Call, outcome: Outcome | Unauthenticated, holder: AccountHolder | None, now_ms: int
     ) -> HttpResponse:
-        reply: dict[str, str] = {}
+        reply = {"player_id": holder.player_id} if holder else {}
         if not isinstance(outcome, Unauthenticated):
-            reply |= {"balance": format_decimal(outcome.cash + outcome.bonus)}
-        if isinstance(outcome, Unauthenticated | Refused):
+            reply["balance"] = format_decimal(outcome.cash + outcome.bonus)
+        if isinstance(outcome, (Unauthenticated, Refused)):
             reply |= {"error": ERROR_CODES.get(outcome.refusal, "REFUSED"), "message": outcome.refusal}
-        return HttpResponse(to_json(reply | ({"player_id": holder.player_id} if holder else {})))
+        return HttpResponse(to_json(reply))
 
     def render_error(self, malformed: Malformed, now_ms: int) -> HttpResponse:
         return HttpResponse(to_json({"error": malformed.code, "message": malformed.message}))
@@ -143,8 +144,7 @@ class Orbit(WireProtocol):
         if not isinstance(fields, dict) or not {"error", "balance"} & fields.keys():
             raise ValueError("the reply is no JSON object with balance or error")
         balance = parse_decimal(fields["balance"]) if "balance" in fields else None
-        account = fields.get("player_id"), fields.get("currency")
-        return WalletResponse(fields.get("error", 0), fields.get("message"), balance, None, *account)
+        return WalletResponse(fields.get("error", 0), fields.get("message"), balance, None, fields.get("player_id"))
 
     def rebuild(self, entry: Entry, token: str) -> Call:
         match entry.kind:

@@ -77,6 +77,9 @@ MAX_HEAD_BYTES = 16 * 1024
 MAX_HEADERS = 100
 """Maximum number of headers of a request. Each takes about 170 bytes of memory, however short it is."""
 
+HEADER_OVERHEAD = len(b": \r\n")
+"""What a header has on the wire besides its name and its value, in bytes."""
+
 MAX_BODY_PIECES = 1024
 """Maximum number of pieces of a body: 16 MB in whole reads. The parser calls back for each, also after an early answer
 such as 413, so a body in chunks of one byte would take much time."""
@@ -246,7 +249,7 @@ class LimitedHttpProtocol(HttpToolsProtocol):
     def on_header(self, name: bytes, value: bytes) -> None:
         """Store a header, up to the limits. A trailer counts too, but is not stored: it is no header of the request."""
         self._incomplete_bytes = 0
-        self._head_bytes += len(name) + len(value) + len(b": \r\n")
+        self._head_bytes += len(name) + len(value) + HEADER_OVERHEAD
         self._header_count += 1
         if self._head_bytes > MAX_HEAD_BYTES or self._header_count > MAX_HEADERS:
             self._reject(431)
@@ -255,7 +258,8 @@ class LimitedHttpProtocol(HttpToolsProtocol):
             if self._waiting_headers > MAX_WAITING_HEADERS:
                 self._reject(None)
         if self._is_reading_head:
-            super().on_header(name, value)
+            # Every request has some headers, and `super()` would take as long as the rest.
+            HttpToolsProtocol.on_header(self, name, value)
 
     def on_body(self, body: bytes) -> None:
         """Store a piece of the body, up to the limit. The requests of commands may be long."""
