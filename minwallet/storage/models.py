@@ -36,10 +36,6 @@ class JournalRow(NamedTuple):
     reply: str
 
 
-JournalRecorder = Callable[[], Sequence[JournalRow]]
-"""Returns the journal rows of one call. It is called on the store's thread, before a transaction, and never raises."""
-
-
 class AccountCommand(NamedTuple):
     """A command for an account. `session_id` is None if the operator or a signed call acts without a session."""
 
@@ -51,10 +47,10 @@ class AccountCommand(NamedTuple):
     """True if the protocol's ids are unique per agent and currency. False if they are unique per agent."""
     settle_ms: int = 0
     """The time after the session's end in which a win without a standing bet is paid."""
-    audit: AuditEvent | None = None
-    """Added to the audit log with the entry's `seq` and time, in the same transaction, if the command is applied."""
     on_committed: Callable[[Outcome], None] | None = None
     """Called with the outcome after the commit, on the store's thread and before `apply` returns. It never raises."""
+    audit: AuditEvent | None = None
+    """Added to the audit log with the entry's `seq` and time, in the same transaction, if the command is applied."""
 
 
 class PlayerStatus(StrEnum):

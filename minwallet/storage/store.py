@@ -20,7 +20,7 @@ from minwallet.storage.admin_store import AdminStore
 from minwallet.storage.errors import StoreError
 from minwallet.storage.ledger_store import LedgerStore
 from minwallet.storage.limit_store import LimitStore
-from minwallet.storage.models import AccountCommand, JournalRecorder, SessionHolder
+from minwallet.storage.models import AccountCommand, JournalRow, SessionHolder
 from minwallet.storage.report_store import ReportStore
 from minwallet.storage.session_store import SessionStore
 from minwallet.storage.totals_store import TotalsStore
@@ -55,14 +55,14 @@ class Store(Protocol):
         """Check if the agent has this player, in any currency."""
 
     async def apply(
-        self, account_commands: Sequence[AccountCommand], now_ms: int, journal: Sequence[JournalRecorder] = ()
+        self, account_commands: Sequence[AccountCommand], now_ms: int, journal: Sequence[JournalRow] = ()
     ) -> list[Outcome]:
         """Decide the commands in turn and write their entries, in one transaction. A player has at most one command.
 
         The rows of `journal` are those of earlier entries, and are written in the same transaction.
         """
 
-    async def write_journal(self, journal: Sequence[JournalRecorder]) -> None:
+    async def write_journal(self, journal: Sequence[JournalRow]) -> None:
         """Write journal rows of earlier entries, in a transaction of their own."""
 
     def on_failure(self, callback: Callable[[], None]) -> None:

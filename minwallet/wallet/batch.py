@@ -32,7 +32,7 @@ newest entries may have no journal row.
 - Journal rows never fail a command. If a transaction with rows fails because of a fault in it, the same commands are
   applied once more without the rows. The rows are then written by themselves, and lost if they fail again.
 - A fault of the file or the disk fails the commands, and their transaction's rows wait for the next one. Their number
-  is bounded by MAX_JOURNAL_CALLS.
+  is bounded by MAX_JOURNAL_ROWS.
 
 Every failure reaches the waiters as a StoreError. If the writing task itself is cancelled, all commands that it had are
 failed too, so that no waiter and no player's lock stays behind.
@@ -47,7 +47,7 @@ from typing import NamedTuple
 
 from minwallet.ledger.outcomes import Outcome
 from minwallet.storage.errors import CommandFault, OutcomeUnknown, StoreError
-from minwallet.storage.models import AccountCommand, JournalRecorder
+from minwallet.storage.models import AccountCommand, JournalRow
 from minwallet.storage.store import Store
 
 MAX_BATCH_SIZE = 512
@@ -59,7 +59,7 @@ IDLE_TICKS = 4
 JOURNAL_DELAY_S = 0.05
 """How long journal rows wait for a transaction that they can join."""
 
-MAX_JOURNAL_CALLS = 10_000
+MAX_JOURNAL_ROWS = 10_000
 """The maximum of waiting journal rows. There are more than a few batches of them only while the store fails."""
 
 logger = logging.getLogger("minwallet")
@@ -90,7 +90,7 @@ class BatchWriter:
         self._pending: list[_Pending] = []
         self._task: asyncio.Task[None] | None = None
         self._is_contended = False
-        self._journal: list[JournalRecorder] = []
+        self._journal: list[JournalRow] = []
         self._journal_timer: asyncio.TimerHandle | None = None
         # After a fault of a transaction with journal rows, which may be theirs.
         self._is_journal_apart = False
@@ -108,12 +108,12 @@ class BatchWriter:
             self._task = asyncio.create_task(self._write_pending())
         return future
 
-    def add_to_journal(self, recorder: JournalRecorder) -> None:
-        """Record a call with the next batch, or JOURNAL_DELAY_S later. Drop it while MAX_JOURNAL_CALLS wait."""
-        if len(self._journal) >= MAX_JOURNAL_CALLS:
-            self._report_lost_calls(1, StoreError(f"more than {MAX_JOURNAL_CALLS} wait for the store"))
+    def add_to_journal(self, rows: Sequence[JournalRow]) -> None:
+        """Store rows with the next batch, or JOURNAL_DELAY_S later. Drop them while MAX_JOURNAL_ROWS wait."""
+        if len(self._journal) >= MAX_JOURNAL_ROWS:
+            self._report_lost_rows(len(rows), StoreError(f"more than {MAX_JOURNAL_ROWS} wait for the store"))
             return
-        self._journal.append(recorder)
+        self._journal += rows
         self._start_journal_timer()
 
     def _start_journal_timer(self) -> None:
@@ -179,19 +179,19 @@ class BatchWriter:
         try:
             await self._store.write_journal(journal)
         except Exception as fault:
-            self._report_lost_calls(len(journal), fault)
+            self._report_lost_rows(len(journal), fault)
         else:
             self._is_journal_failing = False
 
-    def _report_lost_calls(self, number: int, fault: Exception) -> None:
+    def _report_lost_rows(self, number: int, fault: Exception) -> None:
         if not self._is_journal_failing:
             self._is_journal_failing = True
             # The failure that stops the server is logged once, by what stops it.
             reason = "the store has failed" if fault is self._store.failure else fault
             logger.error(
-                "the journal has no record of %d provider call%s: %s",
+                "the journal has no record of the calls of %d entr%s: %s",
                 number,
-                "" if number == 1 else "s",
+                "y" if number == 1 else "ies",
                 reason,
                 exc_info=None if isinstance(fault, StoreError) else fault,
             )
@@ -207,13 +207,14 @@ class BatchWriter:
     async def _write_part(self, part: Sequence[_Pending]) -> Sequence[Sequence[_Pending]]:
         """Apply a batch or a part of one. Return its halves, the first one last, if they must be applied alone."""
         started = perf_counter()
-        journal: Sequence[JournalRecorder] = ()
+        journal: Sequence[JournalRow] = ()
         if self._journal and not self._is_journal_apart:
             journal, self._journal = self._journal, []
             # Rows of the calls of this batch wait for the next one. They need no transaction of their own.
             self._stop_journal_timer()
         try:
-            outcomes = await self._store.apply([pending.command for pending in part], self._clock_ms(), journal)
+            commands = [pending.command for pending in part]
+            outcomes = await self._store.apply(commands, self._clock_ms(), journal)
         except Exception as fault:
             if journal:
                 self._journal = [*journal, *self._journal]

@@ -24,7 +24,7 @@ Invariants kept here:
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Self
 
@@ -32,7 +32,7 @@ from minwallet.ledger.commands import Bet, BetWin, Command, Group, Query
 from minwallet.ledger.entries import Refusal
 from minwallet.ledger.outcomes import Outcome, Unauthenticated, list_new_entries
 from minwallet.storage.errors import StoreError
-from minwallet.storage.models import AccountCommand, JournalRecorder, SessionHolder
+from minwallet.storage.models import AccountCommand, JournalRow, SessionHolder
 from minwallet.storage.store import Store
 from minwallet.wallet.admission import MAX_IN_FLIGHT, ConcurrencyLimiter
 from minwallet.wallet.backup_status import BackupStatus
@@ -156,7 +156,7 @@ class Wallet:
                 holder.session_id,
                 ids_per_currency,
                 self._settle_ms,
-                on_committed=partial(on_committed, holder) if on_committed else None,
+                partial(on_committed, holder) if on_committed else None,
             )
             if not limiter.try_acquire(holder.player_key):
                 raise Unavailable("too many calls in flight for one player")
@@ -198,9 +198,9 @@ class Wallet:
         await self.locks.acquire(player_key)
         return await self._batch_writer.submit(account_command, partial(self.locks.release, player_key))
 
-    def add_to_journal(self, recorder: JournalRecorder) -> None:
+    def add_to_journal(self, rows: Sequence[JournalRow]) -> None:
         """Store the requests and replies of entries soon, with the next commit or shortly after."""
-        self._batch_writer.add_to_journal(recorder)
+        self._batch_writer.add_to_journal(rows)
 
     async def flush_journal(self) -> None:
         """Wait until the journal has all requests and replies so far."""

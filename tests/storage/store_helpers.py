@@ -9,8 +9,6 @@ from minwallet.ledger.outcomes import Outcome
 from minwallet.storage.models import (
     OPERATOR_PROTOCOL,
     AccountCommand,
-    JournalRecorder,
-    JournalRow,
     NewAccount,
     NewSession,
     Player,
@@ -40,11 +38,6 @@ async def open_store(engine: str, folder: Path) -> Store:
     if engine == "memory":
         return MemoryStore()
     return await SqliteStore.open(folder / "wallet.db", create=True)
-
-
-def record(*rows: JournalRow) -> JournalRecorder:
-    """Return the recorder of a call with these journal rows."""
-    return lambda: rows
 
 
 def make_new_account(

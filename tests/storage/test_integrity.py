@@ -12,7 +12,7 @@ from minwallet.ledger.commands import Bet, Rollback, Win
 from minwallet.storage.errors import DatabaseUnusable, StoreError
 from minwallet.storage.models import JournalRow
 from minwallet.storage.sqlite import SqliteStore, integrity
-from tests.storage.store_helpers import NOW, Run, create_players, make_command, make_new_account, record
+from tests.storage.store_helpers import NOW, Run, create_players, make_command, make_new_account
 from tests.storage.tampering import open_without_triggers
 from tests.support import copy_wallet_file
 
@@ -28,7 +28,7 @@ async def _create_wallet(db: Path) -> None:
         for each in (bet, win, Rollback(f"{number}-back", f"{number}-win")):
             await store.apply([make_command(each, 1)], NOW)
     entries = await store.ledger.count_entries()
-    await store.write_journal([record(*(JournalRow(seq, "request " * 20, "reply") for seq in range(1, entries + 1)))])
+    await store.write_journal([*(JournalRow(seq, "request " * 20, "reply") for seq in range(1, entries + 1))])
     await store.close()
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from minwallet.ledger.commands import Balance, Bet, Command, Deposit
 from minwallet.ledger.outcomes import Applied, BalanceShown, Outcome, Unauthenticated
-from minwallet.storage.models import OPERATOR_PROTOCOL, AccountCommand, JournalRecorder, NewAccount
+from minwallet.storage.models import OPERATOR_PROTOCOL, AccountCommand, JournalRow, NewAccount
 from minwallet.storage.sqlite import SqliteStore
 from minwallet.wallet.admission import MAX_IN_FLIGHT, MAX_PER_PLAYER
 from minwallet.wallet.service import Unavailable, Wallet
@@ -27,7 +27,7 @@ class GatedStore(SqliteStore):
     gate: asyncio.Event
 
     async def apply(
-        self, orders: Sequence[AccountCommand], now_ms: int, journal: Sequence[JournalRecorder] = ()
+        self, orders: Sequence[AccountCommand], now_ms: int, journal: Sequence[JournalRow] = ()
     ) -> list[Outcome]:
         await self.gate.wait()
         return await super().apply(orders, now_ms, journal)

@@ -12,11 +12,10 @@ import pytest
 from minwallet.ledger.commands import Bet
 from minwallet.ledger.outcomes import Applied, Outcome
 from minwallet.storage.errors import StoreError
-from minwallet.storage.models import AccountCommand, JournalRecorder, JournalRow, NewAccount
+from minwallet.storage.models import AccountCommand, JournalRow, NewAccount
 from minwallet.storage.sqlite import SqliteStore
 from minwallet.wallet import batch
 from minwallet.wallet.service import Wallet
-from tests.storage.store_helpers import record
 
 pytestmark = pytest.mark.anyio
 
@@ -33,7 +32,7 @@ class JournalStore(SqliteStore):
         self.gate.set()
 
     async def apply(
-        self, account_commands: Sequence[AccountCommand], now_ms: int, journal: Sequence[JournalRecorder] = ()
+        self, account_commands: Sequence[AccountCommand], now_ms: int, journal: Sequence[JournalRow] = ()
     ) -> list[Outcome]:
         self.transactions.append((len(account_commands), len(journal)))
         await self.gate.wait()
@@ -41,7 +40,7 @@ class JournalStore(SqliteStore):
             raise self.fault
         return await super().apply(account_commands, now_ms, journal)
 
-    async def write_journal(self, journal: Sequence[JournalRecorder]) -> None:
+    async def write_journal(self, journal: Sequence[JournalRow]) -> None:
         self.transactions.append((0, len(journal)))
         await self.gate.wait()
         if self.fault:
@@ -77,7 +76,7 @@ async def test_rows_join_the_next_batch(db: Path) -> None:
     """A busy server makes no transaction for them alone."""
     async with open_wallet(db) as (wallet, store):
         for number in range(1, 4):
-            wallet.add_to_journal(record(await bet(wallet, 1, number)))
+            wallet.add_to_journal([await bet(wallet, 1, number)])
         assert store.transactions == [(1, 0), (1, 1), (1, 1)]
     assert read_journal(db) == ["request 1", "request 2", "request 3"]
 
@@ -87,7 +86,7 @@ async def test_rows_without_a_next_batch_are_written_soon(db: Path) -> None:
     async with open_wallet(db) as (wallet, store):
         rows = [await bet(wallet, 1, number) for number in range(1, 4)]
         for row in rows:
-            wallet.add_to_journal(record(row))
+            wallet.add_to_journal([row])
         await asyncio.sleep(3 * batch.JOURNAL_DELAY_S)
         await wallet.drain()
         assert store.transactions[3:] == [(0, 3)]
@@ -97,7 +96,7 @@ async def test_rows_without_a_next_batch_are_written_soon(db: Path) -> None:
 async def test_a_graceful_stop_loses_no_row(db: Path) -> None:
     """The wallet writes the waiting rows before it closes the store."""
     async with open_wallet(db) as (wallet, _):
-        wallet.add_to_journal(record(await bet(wallet, 1, 1)))
+        wallet.add_to_journal([await bet(wallet, 1, 1)])
     assert read_journal(db) == ["request 1"]
 
 
@@ -109,7 +108,7 @@ async def test_flush_waits_for_rows_of_a_batch_in_progress(db: Path) -> None:
         move = asyncio.ensure_future(bet(wallet, 2, 2))
         await asyncio.sleep(0)
         await asyncio.sleep(0)
-        wallet.add_to_journal(record(row))
+        wallet.add_to_journal([row])
         flushing = asyncio.ensure_future(wallet.flush_journal())
         await asyncio.sleep(0)
         store.gate.set()
@@ -120,7 +119,7 @@ async def test_flush_waits_for_rows_of_a_batch_in_progress(db: Path) -> None:
 async def test_a_command_that_comes_while_rows_are_written_is_applied(db: Path) -> None:
     """The one task writes both."""
     async with open_wallet(db) as (wallet, store):
-        wallet.add_to_journal(record(await bet(wallet, 1, 1)))
+        wallet.add_to_journal([await bet(wallet, 1, 1)])
         store.gate.clear()
         flushing = asyncio.ensure_future(wallet.flush_journal())
         await asyncio.sleep(0.01)
@@ -135,21 +134,21 @@ async def test_a_faulty_row_costs_no_command(db: Path, caplog: pytest.LogCapture
     """The commands are applied without it, and the row is logged as lost."""
     async with open_wallet(db) as (wallet, store):
         row = await bet(wallet, 1, 1)
-        wallet.add_to_journal(record(row, row._replace(seq=10**6, request=cast(str, None))))
+        wallet.add_to_journal([row, row._replace(seq=10**6, request=cast(str, None))])
         rows = await asyncio.gather(*(bet(wallet, player, 10 + player) for player in range(1, PLAYERS)))
-        assert store.transactions[1:] == [(PLAYERS - 1, 1), (PLAYERS - 1, 0), (0, 1)]
-        wallet.add_to_journal(record(*rows))
+        assert store.transactions[1:] == [(PLAYERS - 1, 2), (PLAYERS - 1, 0), (0, 2)]
+        wallet.add_to_journal(rows)
         await wallet.flush_journal()
         assert len(read_journal(db)) == PLAYERS - 1
     assert [record.getMessage().partition(":")[0] for record in caplog.records] == [
-        "the journal has no record of 1 provider call"
+        "the journal has no record of the calls of 2 entries"
     ]
 
 
 async def test_a_faulty_command_costs_no_row(db: Path) -> None:
     """The fault is found with the rows apart, and the rows are written."""
     async with open_wallet(db) as (wallet, _):
-        wallet.add_to_journal(record(await bet(wallet, 1, 1)))
+        wallet.add_to_journal([await bet(wallet, 1, 1)])
         overflow = wallet.submit(AccountCommand(Bet("2", 2**70, "2"), "wallet-v2", 2), 2)
         outcomes = await asyncio.gather(bet(wallet, 3, 3), overflow, return_exceptions=True)
         assert isinstance(outcomes[0], JournalRow)
@@ -160,7 +159,7 @@ async def test_a_faulty_command_costs_no_row(db: Path) -> None:
 async def test_rows_wait_while_the_store_fails(db: Path, caplog: pytest.LogCaptureFixture) -> None:
     """A failed batch loses no row of an earlier one. Rows that fail alone are lost, with one line for the outage."""
     async with open_wallet(db) as (wallet, store):
-        wallet.add_to_journal(record(await bet(wallet, 1, 1)))
+        wallet.add_to_journal([await bet(wallet, 1, 1)])
         store.fault = StoreError("the disk is slow")
         with pytest.raises(StoreError):
             await bet(wallet, 1, 2)
@@ -169,11 +168,11 @@ async def test_rows_wait_while_the_store_fails(db: Path, caplog: pytest.LogCaptu
         assert read_journal(db) == ["request 1"]
         store.fault = StoreError("the disk is slow")
         for _ in range(3):
-            wallet.add_to_journal(record(second))
+            wallet.add_to_journal([second])
             await wallet.flush_journal()
         store.fault = None
     assert [record.getMessage() for record in caplog.records] == [
-        "the journal has no record of 1 provider call: the disk is slow"
+        "the journal has no record of the calls of 1 entry: the disk is slow"
     ]
 
 
@@ -181,11 +180,11 @@ async def test_the_waiting_rows_are_bounded(
     db: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     """More of them are lost, and the first loss is logged."""
-    monkeypatch.setattr(batch, "MAX_JOURNAL_CALLS", 2)
+    monkeypatch.setattr(batch, "MAX_JOURNAL_ROWS", 2)
     async with open_wallet(db) as (wallet, _):
         rows = [await bet(wallet, 1, number) for number in range(1, 5)]
         for row in rows:
-            wallet.add_to_journal(record(row))
+            wallet.add_to_journal([row])
     assert read_journal(db) == ["request 1", "request 2"]
     assert len(caplog.records) == 1
 
@@ -193,7 +192,7 @@ async def test_the_waiting_rows_are_bounded(
 async def test_a_cancelled_writer_leaves_no_waiter(db: Path) -> None:
     """The rows that it was writing are lost, and the next command is applied."""
     async with open_wallet(db) as (wallet, store):
-        wallet.add_to_journal(record(await bet(wallet, 1, 1)))
+        wallet.add_to_journal([await bet(wallet, 1, 1)])
         store.gate.clear()
         flushing = asyncio.ensure_future(wallet.flush_journal())
         await asyncio.sleep(0.01)

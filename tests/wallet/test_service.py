@@ -14,7 +14,7 @@ from minwallet.ledger.commands import Bet, MoneyCommand
 from minwallet.ledger.outcomes import Applied, Outcome
 from minwallet.operations.verify import verify_ledger
 from minwallet.storage.errors import CommandFault, ConstraintViolation, OutcomeUnknown, StoreError
-from minwallet.storage.models import AccountCommand, JournalRecorder, NewAccount
+from minwallet.storage.models import AccountCommand, JournalRow, NewAccount
 from minwallet.storage.sqlite import SqliteStore
 from minwallet.storage.sqlite.connection import Connection
 from minwallet.wallet.service import Wallet
@@ -37,7 +37,7 @@ class InstrumentedStore(SqliteStore):
         self.fault: StoreError | None = None
 
     async def apply(
-        self, orders: Sequence[AccountCommand], now_ms: int, journal: Sequence[JournalRecorder] = ()
+        self, orders: Sequence[AccountCommand], now_ms: int, journal: Sequence[JournalRow] = ()
     ) -> list[Outcome]:
         self.batches.append([order.account_id for order in orders])
         self.apply_started.set()

@@ -332,7 +332,7 @@ def _append_entry(reads: _Reads, entry: Entry, scope_id: int) -> int:
     """Append a new entry to the histories of its id and of its reference, if they are shared. Return its role."""
     key = scope_id, entry.id
     history = reads.histories[key]
-    if key in reads.shared_ids:
+    if reads.shared_ids and key in reads.shared_ids:
         reads.histories[key] = history.append(entry)
         if entry.reference is not None:
             target = scope_id, entry.reference

@@ -21,7 +21,6 @@ from minwallet.storage.models import (
     AccountCommand,
     AccountRow,
     ExportedEntry,
-    JournalRecorder,
     JournalRow,
     SessionHolder,
 )
@@ -192,18 +191,15 @@ class SqliteStore:
             return None
 
     async def apply(
-        self, account_commands: Sequence[AccountCommand], now_ms: int, journal: Sequence[JournalRecorder] = ()
+        self, account_commands: Sequence[AccountCommand], now_ms: int, journal: Sequence[JournalRow] = ()
     ) -> list[Outcome]:
-        rows: list[JournalRow] = []
         return await self.write(
-            lambda db: batch.apply(db, account_commands, now_ms, rows),
-            prepare=partial(_record, journal, rows),
+            lambda db: batch.apply(db, account_commands, now_ms, journal),
             on_committed=partial(_report_outcomes, account_commands),
         )
 
-    async def write_journal(self, journal: Sequence[JournalRecorder]) -> None:
-        rows: list[JournalRow] = []
-        await self.write(lambda db: entry_rows.add_journal_rows(db, rows), prepare=partial(_record, journal, rows))
+    async def write_journal(self, journal: Sequence[JournalRow]) -> None:
+        await self.write(lambda db: entry_rows.add_journal_rows(db, journal))
 
     async def dry_run(self, account_command: AccountCommand, now_ms: int) -> Outcome:
         # After OutcomeUnknown the file lacks a change that a restart may bring back.
@@ -236,18 +232,16 @@ class SqliteStore:
         self,
         change: Callable[[sqlite3.Connection], T],
         *,
-        prepare: Callable[[], None] = lambda: None,
         on_committed: Callable[[T], None] = lambda result: None,
     ) -> T:
         """Return what `change` returns, after its transaction is committed.
 
-        `prepare` is called before the transaction, and `on_committed` after it, both on the writer's thread.
+        `on_committed` is called then with that result, on the writer's thread.
         """
 
         def in_transaction(db: sqlite3.Connection) -> T:
             # Checked on the writer's thread, as this change may have been queued before the failure.
             self._raise_if_failed()
-            prepare()
             try:
                 with transaction(db):
                     result = change(db)
@@ -289,9 +283,3 @@ def _report_outcomes(account_commands: Sequence[AccountCommand], outcomes: Seque
     for account_command, outcome in zip(account_commands, outcomes, strict=True):
         if account_command.on_committed:
             account_command.on_committed(outcome)
-
-
-def _record(journal: Iterable[JournalRecorder], rows: list[JournalRow]) -> None:
-    """Append the rows of these calls."""
-    for recorder in journal:
-        rows += recorder()

@@ -48,7 +48,7 @@ from starlette.types import Receive, Scope, Send
 
 from minwallet.config import Settings
 from minwallet.ledger.entries import Refusal
-from minwallet.ledger.outcomes import Outcome, Unauthenticated, list_new_entries
+from minwallet.ledger.outcomes import Unauthenticated
 from minwallet.ledger.time_units import MINUTE_MS
 from minwallet.protocols.wire import Call, HttpRequest, HttpResponse, Malformed, WireProtocol, list_routes
 from minwallet.storage.errors import DiskFull, StoreError
@@ -58,7 +58,6 @@ from minwallet.web.gateway.access_log import AccessLog
 from minwallet.web.gateway.asgi import AGENT_ID, ClientDisconnected, read_body, send_response
 from minwallet.web.gateway.client_address import ClientAddresses
 from minwallet.web.gateway.http_protocol import OVER_CAPACITY
-from minwallet.web.gateway.journal import Journal
 from minwallet.web.gateway.outcome_texts import describe_outcome, find_compression, find_transaction_id
 from minwallet.web.gateway.protocol_guard import (
     BUG_REPORT,
@@ -120,7 +119,7 @@ class Gateway:
         self.operations = frozenset(protocol.operations)
         self.wallet = wallet
         self.allowed_networks = settings.callback_allow
-        self.journal = Journal(protocol, wallet) if settings.journal_days > 0 else None
+        self.has_journal = settings.journal_days > 0
         self.signatures: SignatureVerifier | None = None
         if scheme := protocol.signature:
             find_secrets = wallet.protocol_secrets.find
@@ -154,8 +153,8 @@ class Gateway:
                 return self._reject_signature(arrival, signature)
             arrival.agent_id, record.signature = signature
         call = run_guarded(protocol.parse, request, record.operation)
-        if isinstance(call, Call):
-            call = self._check_command(call)
+        if isinstance(call, Call) and (fault := find_command_fault(call.command)):
+            call = self._reject_command(call, fault)
         # Where the body names the operation, the caller can choose it. A log line and a label must not have its text.
         record.operation = call.operation if call.operation in self.operations else UNKNOWN_OPERATION
         if isinstance(call, Malformed):
@@ -166,7 +165,7 @@ class Gateway:
         record.transaction = find_transaction_id(call.command)
         record.call = call
         wallet_token = scope["path_params"].get("wallet_token")
-        rendering = Rendering(protocol, call, wallet.clock_ms)
+        rendering = Rendering(protocol, call, request, record.signature, wallet.clock_ms, has_journal=self.has_journal)
         try:
             outcome, holder = await wallet.execute(
                 call.token,
@@ -185,7 +184,9 @@ class Gateway:
             return self.render_failure(arrival, 503, "temporarily unavailable", str(fault)[:MAX_REASON_LENGTH])
         if isinstance(outcome, Unauthenticated) and self._is_rate_limited(arrival, outcome):
             return self.render_failure(arrival, TOO_MANY_REQUESTS, RATE_LIMITED)
-        response = self._finish(arrival, rendering, outcome, holder)
+        if rendering.journal_rows:
+            wallet.add_to_journal(rendering.journal_rows)
+        response = rendering.complete(holder, outcome)
         word, reason = describe_outcome(
             outcome, has_token=bool(call.token), is_of_agent=arrival.agent_id is not None or wallet_token is not None
         )
@@ -194,11 +195,8 @@ class Gateway:
         self._record_call(arrival, word, reason, response, holder)
         return response
 
-    def _check_command(self, call: Call) -> Call | Malformed:
-        """Return the call, or Malformed if the ledger cannot store its command."""
-        fault = find_command_fault(call.command)
-        if not fault:
-            return call
+    def _reject_command(self, call: Call, fault: str) -> Malformed:
+        """Return the error for a command that the ledger cannot store."""
         # The code of a request that is too long: no retry makes it better.
         return Malformed(call.operation, run_guarded(self.protocol.error_code_for_status, 413), fault)
 
@@ -219,25 +217,6 @@ class Gateway:
         """
         is_guess = outcome.refusal is Refusal.SESSION_UNKNOWN
         return is_guess and self.unknown_tokens.exceeds(self.addresses.resolve(arrival.scope))
-
-    def _finish(
-        self,
-        arrival: "Arrival",
-        rendering: Rendering,
-        outcome: Outcome | Unauthenticated,
-        holder: SessionHolder | None,
-    ) -> HttpResponse:
-        """Return the response of a decided call, and add it to the journal. Raise the fault of `render`."""
-        if rendering.response is None and rendering.fault is None:
-            rendering.render(holder, outcome)
-        request, response = arrival.record.request, rendering.response
-        if self.journal and (entries := list_new_entries(outcome)):
-            assert request is not None
-            self.journal.add(rendering.call, request, arrival.record.signature, response, entries)
-        if response is None:
-            assert rendering.fault is not None
-            raise rendering.fault
-        return response
 
     def _render_error(self, malformed: Malformed) -> HttpResponse:
         return check_response(run_guarded(self.protocol.render_error, malformed, self.wallet.clock_ms()))

@@ -9,7 +9,7 @@ from minwallet.storage.admin_store import AdminStore
 from minwallet.storage.errors import CommandFault, StoreError
 from minwallet.storage.ledger_store import LedgerStore
 from minwallet.storage.limit_store import LimitStore
-from minwallet.storage.models import AccountCommand, JournalRecord, JournalRecorder, SessionHolder
+from minwallet.storage.models import AccountCommand, JournalRecord, JournalRow, SessionHolder
 from minwallet.storage.report_store import ReportStore
 from minwallet.storage.session_store import SessionStore
 from minwallet.storage.totals_store import TotalsStore
@@ -51,7 +51,7 @@ class MemoryStore:
         return any((each.agent.agent_id, each.player_id) == (agent_id, player_id) for each in self.state.players)
 
     async def apply(
-        self, account_commands: Sequence[AccountCommand], now_ms: int, journal: Sequence[JournalRecorder] = ()
+        self, account_commands: Sequence[AccountCommand], now_ms: int, journal: Sequence[JournalRow] = ()
     ) -> list[Outcome]:
         before = deepcopy(vars(self.state))
         try:
@@ -66,8 +66,8 @@ class MemoryStore:
                 account_command.on_committed(outcome)
         return outcomes
 
-    async def write_journal(self, journal: Sequence[JournalRecorder]) -> None:
-        for seq, *texts in (row for recorder in journal for row in recorder()):
+    async def write_journal(self, journal: Sequence[JournalRow]) -> None:
+        for seq, *texts in journal:
             # As a file stores them, in UTF-8.
             record = JournalRecord(*(text.encode("utf-8", "backslashreplace").decode() for text in texts))
             self.state.journal.setdefault(seq, record)

@@ -109,7 +109,7 @@ async def file_with_old_journal(db: Path, anyio_backend: object) -> Path:
             (outcome,) = await store.apply([bet], now_ms - age * DAY_MS)
             assert isinstance(outcome, Applied)
             rows.append(JournalRow(outcome.entry.seq, "q", "a"))
-    await store.write_journal([lambda: rows])
+    await store.write_journal(rows)
     await store.close()
     return db
 
