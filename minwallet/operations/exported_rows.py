@@ -16,14 +16,18 @@ from minwallet.ledger.entries import Kind, Refusal, State
 from minwallet.ledger.money import MAX_CENTS
 from minwallet.operations.field_help import FIELD_HELP, error_message
 from minwallet.operations.field_types import Cents, NewName, PlayerId, Reference, StoredCurrency
-from minwallet.protocols.wire import is_plain_text
+from minwallet.protocols.wire import MAX_BODY_BYTES, is_plain_text
 from minwallet.storage.models import OPENING_PROTOCOL, OPERATOR_PROTOCOL, PlayerStatus
 
 MAX_TIME_MS = int(datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC).timestamp()) * 1000 + 999
 
-MAX_GAME_LENGTH, MAX_DETAIL_LENGTH = 64, 4000
+MAX_PROTOCOL_LENGTH = 64
 
-MAX_PROTOCOL_LENGTH, MAX_ID_LENGTH = 64, 255
+MAX_TEXT_LENGTH = 255
+"""The longest id, round or game of a provider's call. It is the gateway's limit for all protocols."""
+
+MAX_DETAIL_LENGTH = MAX_BODY_BYTES
+"""A detail is a part of one request."""
 
 OPERATOR_KINDS = {Kind.DEPOSIT, Kind.WITHDRAW, Kind.ADJUSTMENT}
 """The kinds of the operator's entries. All others are of providers."""
@@ -43,7 +47,7 @@ _HELP = {
 
 Shape = TypeVar("Shape", bound=BaseModel)
 
-_ID_HELP = f"must be 1 to {MAX_ID_LENGTH} printable characters"
+_ID_HELP = f"must be 1 to {MAX_TEXT_LENGTH} printable characters"
 
 _REFERENCE: TypeAdapter[str] = TypeAdapter(Reference)
 
@@ -134,12 +138,17 @@ def check_entry(fields: Mapping[str, Any]) -> None:
         f"{_ID_HELP}, of a rollback only",
     )
     _require(
-        entry.game is None or (entry.game != "" and is_plain_text(entry.game, MAX_GAME_LENGTH)),
+        entry.game is None or (entry.game != "" and is_plain_text(entry.game, MAX_TEXT_LENGTH)),
         fields,
         "game",
-        f"must be 1 to {MAX_GAME_LENGTH} printable characters",
+        f"must be 1 to {MAX_TEXT_LENGTH} printable characters",
     )
-    _require(entry.detail is None or _is_detail(entry.detail), fields, "detail", "must be a JSON object of texts")
+    _require(
+        entry.detail is None or _is_detail(entry.detail, may_nest=is_provider_call),
+        fields,
+        "detail",
+        "must be a JSON object" if is_provider_call else "must be a JSON object of texts",
+    )
     is_refused = entry.state is State.REFUSED
     _require((entry.refusal is not None) == is_refused, fields, "refusal", "only an entry in state refused has one")
     if is_refused or entry.state is State.CLOSED:
@@ -164,7 +173,7 @@ def _require(condition: bool, fields: Mapping[str, Any], name: str, expected: st
 
 
 def _is_id(text: str | None) -> bool:
-    return bool(text) and is_plain_text(text, MAX_ID_LENGTH)
+    return bool(text) and is_plain_text(text, MAX_TEXT_LENGTH)
 
 
 def _is_reference(text: str) -> bool:
@@ -175,12 +184,15 @@ def _is_reference(text: str) -> bool:
     return True
 
 
-def _is_detail(text: str) -> bool:
-    """Return True if the text is what a protocol or an operation stores: a small JSON object of texts and numbers."""
+def _is_detail(text: str, *, may_nest: bool) -> bool:
+    """Return True if the text is what a protocol or an operation stores: a JSON object on one line.
+
+    Only the protocol reads the values of a provider's call, so they may be anything. Those of an operation are texts.
+    """
     if not is_plain_text(text, MAX_DETAIL_LENGTH):
         return False
     try:
         values = json.loads(text)
     except (ValueError, RecursionError):
         return False
-    return isinstance(values, dict) and all(type(value) in (str, int) for value in values.values())
+    return isinstance(values, dict) and (may_nest or all(isinstance(value, str) for value in values.values()))
