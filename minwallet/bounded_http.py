@@ -68,7 +68,7 @@ async def exchange(
 
 
 def describe_error(error: Exception) -> str:
-    """Return the reason why there is no response. The reason of the system says more than that of the library."""
+    """Return why a response is missing. The system's own reason says more than that of the library."""
     root: BaseException = error
     while root.__cause__ or root.__context__:
         root = root.__cause__ or root.__context__ or root

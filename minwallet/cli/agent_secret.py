@@ -110,7 +110,7 @@ def revoke(
 
 
 def _ask_for_secret() -> str:
-    """Return the secret that a person types twice, without an echo. Raise UsageError if there is no terminal."""
+    """Return the secret that a person types twice, without an echo. Raise UsageError without a terminal."""
     if sys.stdin is None or not sys.stdin.isatty():
         raise UsageError("no terminal to ask for the secret; use --from-file FILE, or --from-file - for standard input")
     secret: str = typer.prompt("secret", hide_input=True, confirmation_prompt="the same again", err=True)

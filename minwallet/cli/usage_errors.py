@@ -79,7 +79,7 @@ def _describe(error: typer.TyperException) -> str:
     if parameter is not None:
         is_option = parameter.param_type_name == "option"
         name = max(parameter.opts, key=len) if is_option else parameter.display_name_raw
-        name = "argument" if "|" in name else name  # a list of choices is no name
+        name = "argument" if "|" in name else name  # "a|b" lists the choices
         if hasattr(error, "param_type"):
             return f"missing {name}{_describe_purpose(parameter.help)}"
         return f"invalid {name}{_describe_value(error)}"

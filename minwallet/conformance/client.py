@@ -190,7 +190,7 @@ class Client:
     def query(self, request: HttpRequest, copies: int = 1) -> Observed:
         """Send copies of a request that moves no money, each on a connection of its own. Return the first reply.
 
-        Repeat it once on a new connection if there is no reply, unless the wait for it was too long.
+        Without a reply, repeat it once on a new connection, unless the wait for the reply was too long.
         """
         (first, *_) = self.send([request] * copies)
         return self.send([request])[0] if first.is_interrupted else first

@@ -19,7 +19,7 @@ def get_media_type(request: HttpRequest) -> str:
 
 
 def read_fields(request: HttpRequest) -> dict[str, Any]:
-    """Return the fields of the body, or of the query if there is no body. Raise ValueError if it cannot be read."""
+    """Return the fields of the body, or of the query if the body is empty. Raise ValueError if they cannot be read."""
     if not request.body:
         return dict(parse_qsl(request.query.decode(), keep_blank_values=True))
     if get_media_type(request) == FORM_MEDIA_TYPE:

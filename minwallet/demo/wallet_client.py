@@ -41,7 +41,7 @@ class CallRecord(NamedTuple):
     - `request`: the request without its token.
     - `status`, `reply`: the wallet's HTTP status and body, None if nothing came back.
     - `ms`: the duration.
-    - `answer`: the parsed reply, None if there is no usable one; `error` then says why.
+    - `answer`: the parsed reply, None without a usable one; `error` then says why.
 
     `CallLog.send` adds the rest: `attempt` counts how often the call was sent, `faults` are the injected faults, and
     `is_lost` means that the provider did not receive the reply.
@@ -94,7 +94,7 @@ class WalletClient:
         self._http = open_client(max_connections=None)
 
     async def request_answer(self, protocol: str, call: Call) -> WalletResponse:
-        """Return the wallet's response. Raise NoAnswer if there is no usable one."""
+        """Return the wallet's response. Raise NoAnswer without a usable one."""
         sent = await self.send(protocol, call)
         if sent.answer is None:
             raise NoAnswer(sent.error)

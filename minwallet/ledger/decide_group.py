@@ -75,7 +75,7 @@ def _find_rolled_back_win(snapshot: Snapshot, command: MoneyCommand) -> Entry | 
 
 
 class _GroupState:
-    """What the commands of a group have changed so far. Nothing of it is stored yet."""
+    """The changes of a group's commands so far. None of them is stored yet."""
 
     def __init__(self, snapshots: Sequence[Snapshot], commands: Sequence[MoneyCommand]) -> None:
         self.account = snapshots[0].account

@@ -29,7 +29,7 @@ def decide_cancel(s: Snapshot, command: Cancel, now_ms: int) -> Outcome:
         return refuse(s, Refusal.ID_TAKEN)
     if cancellation:
         return Replayed(cancellation, s.account.cash, s.account.bonus)
-    # The money is returned already, or the id closed, by another transaction. This cancel is no retry of that one.
+    # Another transaction has already returned the money or closed the id, so this cancel is not a retry.
     if s.history.is_rolled_back or s.round.is_rolled_back:
         return refuse(s, Refusal.CANCELLED)
     # The id took no money, so there is nothing to return, but a late bet must find it closed.

@@ -53,7 +53,7 @@ class GroupApplied(NamedTuple):
 
 
 class Unauthenticated(NamedTuple):
-    """A refusal of a call that identifies no account, so there is no balance.
+    """A refusal of a call that identifies no account, and so without a balance.
 
     The token does not exist, the player does not exist, or the request contradicts its session. Only the wallet service
     returns it, before a snapshot is read; `decide` never does.

@@ -56,11 +56,14 @@ class AdminResponse(TypedDict):
 
 
 class AdminResetResponse(AdminResponse):
-    """What the reset ended: the admin's sessions, the links of and by the admin (as the names of their admins), the API
-    keys, callback keys and protocol secrets that the admin made, and the sessions of players that the admin opened. A
-    callback key is written as its beginning and its agent, such as `mwc_9f3a61c2… of agent brand2`. A protocol secret
-    is written as its protocol, its fingerprint and its agent. The reset did not end the admins in `admins_invited`, nor
-    the keys in `keys_without_maker`, which were made before makers were recorded.
+    """The access that a reset of an admin ended, and the access that remains.
+
+    - Ended: the admin's sessions; the links of and by the admin, as the names of their admins; the API keys, callback
+      keys and protocol secrets that the admin made; the sessions of players that the admin opened.
+    - A callback key is written as its beginning and its agent, such as `mwc_9f3a61c2… of agent brand2`. A protocol
+      secret is written as its protocol, its fingerprint and its agent.
+    - Not ended: the admins in `admins_invited`, and the keys in `keys_without_maker`, which are older than the record
+      of makers.
     """
 
     sessions_ended: int

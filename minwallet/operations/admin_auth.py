@@ -17,8 +17,8 @@ transaction that the verified password, or the cookie that sets a new one, is st
 
 Audit. Every sign-in and sign-out is written to the audit log, in the same transaction. Failures are counted and written
 together, at most one row per FAILURE_AUDIT_INTERVAL_MS and before every successful sign-in, so an attack cannot fill
-the log. If that row cannot be written, the count stays and nobody signs in. A failure contains a name only if an admin
-has it, because people type passwords into the wrong field.
+the log. If that row cannot be written, the count stays and every sign-in fails. A failure contains a name only if an
+admin has it, because people type passwords into the wrong field.
 
 Sessions. Setting a password ends all sessions and links of the admin, and starts a new session.
 """

@@ -99,7 +99,7 @@ FIELD_MEANINGS: Mapping[str, str] = {
 
 
 def find_help(request: str, field: str) -> str | None:
-    """Return the valid form of the field of this request, None if there is no text about it."""
+    """Return the valid form of the field of this request, None if no text describes it."""
     return FIELD_HELP.get(f"{request}.{field}", FIELD_HELP.get(field))
 
 

@@ -24,7 +24,7 @@ class FetchedGames(NamedTuple):
 
 
 class ReportPage(NamedTuple):
-    """One page of the report: rows, oldest first, and the key of the next request; "" if there is no new key.
+    """One page of the report: rows, oldest first, and the key of the next request; "" without a new key.
 
     `skipped` has a line for each row that cannot be read: its position and ticket, and why.
     """

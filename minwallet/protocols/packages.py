@@ -12,7 +12,7 @@ Rules
 - A search reads metadata only, and imports no package.
 - A package of the plugins folder is imported from the end of `sys.path`. So it cannot replace a module of minwallet or
   of its libraries.
-- A plugins folder of another user than root is not used: whoever writes there decides what this process does.
+- A plugins folder is used only if it belongs to root or to this user: its owner decides what this process does.
 - What cannot be read is one problem, and stops nothing else.
 """
 

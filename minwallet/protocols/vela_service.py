@@ -90,7 +90,7 @@ class VelaService:
             return data
         listed = _require_list(data, "report", MAX_ROWS)
         if not listed and not data.get("key"):
-            # Without new rows there is no new key, and some providers leave it out.
+            # Without new rows the key stays the same, and some providers leave it out.
             return ReportPage([], "")
         rows, skipped = _parse_entries(partial(_parse_row, unit=unit), listed)
         return ReportPage(rows, _require_name("the page", data, "key", MAX_KEY_LENGTH), skipped)

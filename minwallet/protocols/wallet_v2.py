@@ -201,7 +201,7 @@ class WalletV2(WireProtocol):
                 raise ValueError(f"wallet-v2 has no {entry.kind}")
 
     def build_launch_url(self, launch: Launch) -> str:
-        """Return the launch URL of the sections "Demo mode" and "Real mode": demo mode if there is no token."""
+        """Return the launch URL of the sections "Demo mode" and "Real mode": demo mode without a token."""
         game, lang = {"gameID": launch.game}, {"lang": launch.lang}
         if launch.token is None:
             return add_query(launch.base, {"mode": "demo", **game, **lang})

@@ -203,7 +203,7 @@ class Signature(NamedTuple):
 
 
 class SignatureScheme(Protocol):
-    """How a protocol signs its requests. A secret is text that the agent and the provider share.
+    """The way in which a protocol signs its requests. A secret is text that the agent and the provider share.
 
     The wallet compares `compute` with the signature of the request, in constant time and for each secret that is valid.
     It checks the time and the nonce: a nonce may come again only with the same signature, which is a retry.

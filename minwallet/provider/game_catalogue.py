@@ -70,7 +70,7 @@ def _parse_games(text: str) -> Sequence[Game]:
 
 
 class Launcher(NamedTuple):
-    """What the launch URLs of an agent's games are built from. `secret` is "" if the agent has none."""
+    """The data that the launch URLs of an agent's games are built from. `secret` is "" if the agent has none."""
 
     catalogue: GameCatalogue
     protocol: str

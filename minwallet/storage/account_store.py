@@ -71,7 +71,7 @@ class AccountStore(Protocol):
     async def find_account_problems(self, new_accounts: Sequence[NewAccount]) -> list[AccountProblem]:
         """Return the reasons why some of the accounts cannot be created, in order of position. Change nothing.
 
-        A token that two of the new accounts share is no such reason. Only `create_accounts` finds that.
+        A token that two of the new accounts share is not found here, only by `create_accounts`.
         """
 
     async def create_accounts(

@@ -55,7 +55,7 @@ class AdminSession(NamedTuple):
 
 
 class EndedAccess(NamedTuple):
-    """What the reset of an admin has ended, and what remains to be judged by a person."""
+    """The result of an admin's reset: what it has ended, and what a person must judge."""
 
     sessions: int
     """The admin's own sessions."""
@@ -174,7 +174,7 @@ class AdminStore(Protocol):
         audit: AuditEvent | None = None,
         password: str,
     ) -> bool:
-        """Add a cookie after a sign-in by password. Return False if `password` is no longer the admin's hash."""
+        """Add a cookie after a sign-in by password. Return False if the admin's hash is not `password` any more."""
 
     async def set_password(
         self,

@@ -33,7 +33,7 @@ class DatabaseUnusable(StoreError):
 
 
 class DatabaseNotFound(DatabaseUnusable):
-    """There is no file at this path."""
+    """The path has no file."""
 
     def __init__(self, path: object) -> None:
         super().__init__(f"no wallet file at {path}")
@@ -41,7 +41,7 @@ class DatabaseNotFound(DatabaseUnusable):
 
 
 class DatabaseLost(DatabaseUnusable):
-    """There is no file at this path, but there are automatic backups of it."""
+    """The path has no file, but automatic backups of it exist."""
 
     def __init__(self, path: Path, newest_backup: Path) -> None:
         command = f"minwallet --db {shlex.quote(str(path))} restore {shlex.quote(str(newest_backup))}"

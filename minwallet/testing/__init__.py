@@ -1,4 +1,4 @@
-"""What the author of a protocol needs to test it. It needs pytest, and nothing else that minwallet does not have.
+"""Tests for the authors of protocols. Besides minwallet, they need only pytest.
 
 - `ProtocolTests`: a class to derive from. Its tests run the rules of money against the protocol over HTTP.
 - `TemporaryWallet`: a running wallet on a temporary file, with its operator's acts.

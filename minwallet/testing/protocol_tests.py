@@ -119,7 +119,7 @@ class ProtocolTests(SignatureTests):
         """Return a caller for a new player of another agent."""
         return Caller(wallet, self.protocol(), wallet.add_player(cash=BALANCE, agent=other_agent), OTHER_SECRET)
 
-    # The protocol by itself
+    # The protocol without a wallet
 
     def test_golden_pair_is_parsed_and_built(self, pair: WirePair) -> None:
         """A golden request is parsed and built again with the same fields, and its reply is parsed."""
@@ -134,7 +134,7 @@ class ProtocolTests(SignatureTests):
         assert {call.operation for call in calls if isinstance(call, Call)} == set(protocol.operations)
 
     def test_built_request_is_parsed_to_the_same_call(self, caller: Caller, operation: str) -> None:
-        """What `build_request` makes is parsed to the same call, with the declared name and kind of command."""
+        """A request of `build_request` is parsed to the same call, with the declared name and kind of command."""
         call = self._plan(caller, operation)
         assert caller.plan(operation, call.command) == call
         assert call.operation == operation

@@ -25,7 +25,7 @@ class BackupStatus:
     def age_s(self) -> int | None:
         """Return the age of the newest backup in seconds, or None without automatic backups.
 
-        If there is no backup, the age is the time since the start. So it grows until there is one.
+        Before the first backup, the age is the time since the start. So it grows until a backup succeeds.
         """
         if not self.interval_s:
             return None

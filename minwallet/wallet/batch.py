@@ -16,10 +16,10 @@ start a commit of its own and the rest of the wave would wait for the next: two 
 commit the task waits until IDLE_TICKS turns in a row bring no new command. It does so only if the previous batch had
 company (more than one command, or others pending after it). A lone caller is committed immediately.
 
-Failures. Three kinds are told apart:
+Failures. There are three kinds:
 
-- One command may be the cause: a CommandFault of the store, or an exception that is no StoreError. The transaction was
-  rolled back, so the two halves of the batch are applied again, each alone, until the faulty command is alone. It fails
+- One command may be the cause: a CommandFault of the store, or an exception that is not a StoreError. The transaction
+  was rolled back, so the two halves of the batch are applied again, each alone, until the faulty command is alone. It fails
   and its traceback is logged; all other commands get their outcomes. A batch of 512 takes about 18 more transactions.
 - Any other StoreError is about the file or the disk, or the outcome is unknown. It fails the whole batch, and the
   provider has to repeat the commands.

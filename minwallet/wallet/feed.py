@@ -60,7 +60,7 @@ class CommitNotifier:
             self._waiter = None
 
     def close(self) -> None:
-        """End all feeds: a stopping server waits for its responses, and a feed never ends by itself."""
+        """End all feeds: a stopping server waits for its responses, and an open feed never ends otherwise."""
         self.is_closed = True
         self.notify()
 

@@ -130,7 +130,7 @@ class Wallet:
         - `on_committed`: called after the commit, as in AccountCommand. It is not called for a query, or while disk
           space is low.
 
-        Return Unauthenticated and None if there is no such account.
+        Return Unauthenticated and None if that account does not exist.
         Raise Unavailable if too many calls are in flight, or for a new bet while disk space is low.
         """
         limiter = self._limiter
@@ -169,7 +169,7 @@ class Wallet:
 
     async def _find_account(self, agent_id: int | None, player_id: str, currency: str) -> SessionHolder | Refusal:
         """Return the account that a call without a session names, or why there is none."""
-        # A player's id is no secret, and a wallet token is none either: each launch URL has it.
+        # Neither a player's id nor a wallet token is secret: each launch URL contains the wallet token.
         if agent_id is None or not player_id:
             return Refusal.SESSION_UNKNOWN
         holder = await self._session_cache.find_account(agent_id, player_id, currency)

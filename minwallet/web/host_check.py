@@ -9,7 +9,7 @@ Not checked
 ===========
 
 - Provider calls, the admin API and `/metrics` authenticate by a token or key that is in the request itself. A browser
-  adds neither by itself, so another website gains nothing here. Their callers may use any name that a proxy accepts.
+  adds neither on its own, so another website gains nothing here. Their callers may use any name that a proxy accepts.
 - `/healthz`, `/readyz` and `openapi.json` contain no secret. Load balancers often send a name of their own.
 - The demo provider has the same check of its own (`demo/provider_server.py`), for loopback only.
 """

@@ -8,7 +8,7 @@ too: a wrong API key, a failed sign-in, an unknown path.
 - The path of a successful request is logged as it is. Any other may contain what a stranger typed, such as a token. So
   the log has the pattern of its route instead, and `unknown` for a path without a route. A query is never logged.
 - A program may revoke a callback key by the whole key in the path. The log has its beginning.
-- Health checks, static files and the demo pages make no lines: they are frequent, and nobody signs in there.
+- Health checks, static files and the demo pages make no lines: they are frequent, and have no sign-in.
 
 A stream makes its line at its end. A client that left before its answer gets the status 499, as in nginx.
 """

@@ -305,7 +305,7 @@ def _carry_over_from(
     uri = f"{replaced.absolute().as_uri()}?mode=ro"
     with preserve_wal(replaced):
         with closing(sqlite3.connect(uri, uri=True)) as replaced_db:
-            # A changed file could contain decisions that nobody made.
+            # A file that another program changed could contain decisions that no admin made.
             translate_errors(partial(check_unchanged, path=replaced), replaced)(replaced_db)
         try:
             return translate_errors(lambda db: _attach_and_carry_over(db, uri, now_ms), replaced)(db)

@@ -156,7 +156,7 @@ def transaction(db: sqlite3.Connection) -> Iterator[None]:
 
 
 def _roll_back(db: sqlite3.Connection) -> None:
-    """Roll back, unless SQLite has done so by itself, as it does if the disk is full."""
+    """Roll back, unless SQLite has already done so, as it does if the disk is full."""
     if db.in_transaction:
         try:
             db.execute("ROLLBACK")
@@ -213,7 +213,7 @@ def open_database(uri: str) -> sqlite3.Connection:
 
 
 def file_uri(path: Path, access: ReadAccess | None) -> str:
-    """Return the address with which SQLite opens the file for reading, or for writing if there is no access."""
+    """Return the address with which SQLite opens the file for reading, or for writing if `access` is None."""
     options = "mode=ro&immutable=1" if access is ReadAccess.IMMUTABLE else "mode=ro" if access else "mode=rw"
     return f"{path.absolute().as_uri()}?{options}"
 

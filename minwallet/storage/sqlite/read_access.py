@@ -129,7 +129,7 @@ async def connect_to_migrated_copy(path: Path, access: ReadAccess) -> Connection
     """Return a connection that reads a copy of the file with the current schema.
 
     The copy has no name: SQLite deletes it with the connection. Raise SchemaChanged if another program changed the
-    schema, and DatabaseUnusable if there is no space for the copy.
+    schema, and DatabaseUnusable without space for the copy.
     """
 
     def copy_file() -> sqlite3.Connection:
@@ -143,8 +143,8 @@ async def connect_to_migrated_copy(path: Path, access: ReadAccess) -> Connection
                 copy.close()
                 if is_disk_full(error):
                     raise DatabaseUnusable(
-                        f"{path} has an older schema, and there is no space for a temporary copy with the current one;"
-                        " set SQLITE_TMPDIR to a folder with more space"
+                        f"{path} has an older schema, and the disk has no space for a temporary copy with the current"
+                        " one; set SQLITE_TMPDIR to a folder with more space"
                     ) from error
                 raise
             return copy

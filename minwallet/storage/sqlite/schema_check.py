@@ -36,7 +36,7 @@ NEWEST_DIGEST = "8d62cbf6a78902690ec291d8e21cf274e5e64e6ded083ca20dc95472c31bece
 """The digest of the schema that all migrations make. A new migration needs a new one, which its test shows."""
 
 Schema = dict[tuple[str, str], tuple[str, str | None]]
-"""Maps type and name to the table and the SQL text. Indexes that SQLite creates by itself have no text."""
+"""Maps type and name to the table and the SQL text. Indexes that SQLite creates for a constraint have no text."""
 
 
 def check_unchanged(db: sqlite3.Connection, path: Path) -> None:

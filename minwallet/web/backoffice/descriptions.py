@@ -188,7 +188,7 @@ def _format_amount(cents: int, owner: AccountRef) -> str:
 
 
 def _format_bonus(cash: int, bonus: int) -> str:
-    """Return the cash and bonus parts in brackets, "" if there is no bonus part."""
+    """Return the cash and bonus parts in brackets, "" without a bonus part."""
     return f" ({format_money(cash)} cash, {format_money(bonus)} bonus)" if bonus else ""
 
 

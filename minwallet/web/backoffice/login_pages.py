@@ -51,7 +51,7 @@ def routes(router: PageRouter) -> list[Route]:
 class LoginPages:
     """The pages for people who are not signed in.
 
-    Without a cookie there is no CSRF token, so the forms check the request's origin instead.
+    Without a cookie the forms have no CSRF token, so the pages check the request's origin instead.
     """
 
     def __init__(self, router: PageRouter) -> None:

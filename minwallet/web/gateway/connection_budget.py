@@ -1,4 +1,4 @@
-"""How many connections a server accepts: a limit for the public port, and a separate one for the control port.
+"""The limits of open connections: one for the public port, and a separate one for the control port.
 
 A stranger can open connections on both. The two budgets are separate, so that provider calls and commands of the CLI
 each continue while the other port is full:

@@ -247,7 +247,7 @@ class LimitedHttpProtocol(HttpToolsProtocol):
         super().on_url(url)
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        """Store a header, up to the limits. A trailer counts too, but is not stored: it is no header of the request."""
+        """Store a header, up to the limits. A trailer counts too, but is not stored, because it is not a header."""
         self._incomplete_bytes = 0
         self._head_bytes += len(name) + len(value) + HEADER_OVERHEAD
         self._header_count += 1

@@ -6,10 +6,10 @@ malformed, refused, with a wrong key, from a wrong address. This list has calls 
 Rules
 =====
 
-1. To record a call is one append. Request and reply are kept as bytes, and become texts when somebody reads them.
-2. No token, key or signature is in a text, and no header. `redact` of the protocol replaces the token of a call with a
-   known account. Of another
-   request, `mask_values` shows names and numbers only. A path shows words of the protocol only.
+1. Recording a call is one append. Request and reply are kept as bytes, and become texts when a person reads them.
+2. No text contains a token, a key, a signature or a header. In a call with a known account, the protocol's `redact`
+   replaces the token. Of any other request, `mask_values` shows names and numbers only. A path shows words of the
+   protocol only.
 3. Calls that were turned away at the door are in a list of their own: a wrong key, an unknown path, an address that is
    not allowed, too many unknown tokens, a wrong signature. Anybody can make these, so they must not displace the calls
    of the provider. A caller behind the door has the key or an allowed address, or neither is set.

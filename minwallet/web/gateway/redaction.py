@@ -13,7 +13,7 @@ MASKED = "…"
 """The text in place of a value that may be a secret."""
 
 SIGNATURE = "SIGNATURE"
-"""The word that replaces a signature. Somebody who has it could try passwords that a provider may have chosen."""
+"""The word that replaces a signature. With the signature, a reader could try out passwords as the secret."""
 
 _PART = re.compile(r'"(?P<text>(?:[^"\\]|\\.)*)"?|(?P<word>[^\s{}\[\]:,"=&]+)')
 _NAME_FOLLOWS = re.compile(r"\s*[:=]")
