@@ -12,7 +12,7 @@ from minwallet.cli.output import UsageError, print_error, print_json, print_line
 from minwallet.cli.text_lines import iter_text_lines
 
 WEAK_LENGTH = 16
-"""Below this number of characters a secret counts as weak. A provider's own specification may require such a one."""
+"""Shorter secrets get a warning, not an error: a provider's specification may require one."""
 
 app = typer.Typer(help="Manage the secrets that sign provider calls.", no_args_is_help=True)
 

@@ -101,8 +101,8 @@ def trigger(
     The call is real: it moves money. The command shows the request, the reply and the balance. The exit code is 1 if
     the wallet refuses the call. `minwallet protocols` lists the protocols and their calls.
 
-    Without --protocol, the protocol is that of the player's last provider call. If that has no such call, it is the
-    first one that has it, and that signs nothing or for which the agent has a secret.
+    Without --protocol, the command uses the protocol of the player's last provider call. If that protocol has no such
+    call, it uses the first one that has the call and either signs nothing or has a secret of the agent.
 
     Example: minwallet trigger bet --player alice --amount 2.50
     """

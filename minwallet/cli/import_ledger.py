@@ -140,14 +140,14 @@ def _parse_entry(fields: dict[str, Any]) -> ExportedEntry:
     check_entry(fields)
     agent, player_id, currency, seq, at_ms, *others, hash_, id_scope = fields.values()
     if expected not in (None, id_scope):
-        # With the other one, a retry would not find its entry, and would move money again.
+        # In the other scope, a retry would not find its entry, and would move money again.
         raise ValueError(f"invalid id_scope '{id_scope}': protocol '{fields['protocol']}' has '{expected}'")
     row = (seq, at_ms, 0, *others, bytes.fromhex(hash_))
     return ExportedEntry(AccountRef(agent, player_id, currency), row, id_scope == IdScopeName.CURRENCY)
 
 
 def _find_id_scope(protocol: str) -> IdScopeName | None:
-    """Return where the protocol's ids are unique. Return None if it is not installed."""
+    """Return the scope in which the protocol's ids are unique. Return None if it is not installed."""
     if protocol in (OPENING_PROTOCOL, OPERATOR_PROTOCOL):
         return IdScopeName.AGENT
     try:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 app = typer.Typer(help="Write a protocol for another provider.", no_args_is_help=True)
 
 PART_NAMES = {"dealer": "demo", "conformance": "conformance", "operator_service": "service"}
-"""What an optional part is for, in the words of the commands."""
+"""The purpose of each optional part, in the words of the commands."""
 
 
 def protocols(wide: WideOption = False, as_json: JsonOption = False) -> None:
@@ -105,7 +105,7 @@ def new(
 
 
 def _check_new_name(name: str) -> None:
-    """Raise UsageError if no new package may have a protocol with this name."""
+    """Raise UsageError if a new package may not have a protocol with this name."""
     from minwallet.protocols.packages import InvalidPackage
     from minwallet.protocols.registry import check_new_protocol
 

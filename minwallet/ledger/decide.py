@@ -119,7 +119,7 @@ def _decide_bet(s: Snapshot, command: Bet | BetWin, now_ms: int) -> Outcome:
     # Most players have no restrictions. The test by identity saves a call for each of their bets.
     if s.restrictions is not UNRESTRICTED and not s.restrictions.allows(LimitKind.LOSS, cash_part, now_ms):
         return refuse_permanently(s, command, Refusal.LOSS_LIMIT, now_ms)
-    # Not permanent: the entry of the rollback refuses the bet as long.
+    # Not stored: the entry of the rollback refuses every retry of the bet too.
     if command.checks_round and s.round.is_rolled_back:
         return refuse(s, Refusal.ROUND_CANCELLED)
     if command.stake > cash + bonus:
@@ -152,8 +152,8 @@ def _decide_win(s: Snapshot, command: Win, now_ms: int) -> Outcome:
         return refuse(s, Refusal.OUT_OF_RANGE)
     # From here on it must succeed: "a winning has to be taken" (wallet API v.2, win). The bet may be older than this
     # wallet, or lost. So a win without a known bet is paid too, and only marked for the operator. A win without a round
-    # names no bet that could be missing, and one with a category needs none. They are marked only if no live session
-    # vouches for them.
+    # names no bet that could be missing, and one with a category needs none. Both are marked only if the
+    # session has ended.
     needs_bet = command.round is not None and command.category is None
     is_orphan = not has_bet and (needs_bet or session_refusal is not None)
     state = State.ORPHAN if is_orphan else State.APPLIED

@@ -4,7 +4,7 @@ Rules
 
 1. A reversal checks no session, block or limit. It ends what was valid when it began.
 2. A reversal of something that took no money writes a tombstone: what it reverses may still be on its way.
-3. Everything is reversed once. `Round` and `TransactionHistory` tell what is left of a round, bet or win.
+3. Everything is reversed once. `Round` and `TransactionHistory` say what is left of a round, bet or win.
 4. A bet that is settled is not reversed alone: the player would have the stake and the win. Its win is reversed before
    it or in the same Group, or the round as a whole. A provider that returns a stake in spite of the win says so by
    `even_if_settled`.
@@ -48,7 +48,7 @@ def decide_rollback(s: Snapshot, command: Rollback, now_ms: int) -> Outcome:
         is_same = (
             (original.kind, original.account_id, original.reference)
             == (Kind.ROLLBACK, s.account.account_id, command.reference)
-            # Without an amount, the first one was resolved to what was left then.
+            # The first rollback without an amount reversed what was left at that time.
             and command.amount in (None, original.stake + original.payout)
         )
         return Replayed(original, s.account.cash, s.account.bonus) if is_same else refuse(s, Refusal.ID_TAKEN)
@@ -67,7 +67,7 @@ def decide_rollback(s: Snapshot, command: Rollback, now_ms: int) -> Outcome:
         return refuse(s, Refusal.ROUND_SETTLED)
     remaining = (target.payout if target.kind is Kind.WIN else target.stake) - sum_rolled_back(s.referenced.rollbacks)
     amount = remaining if command.amount is None else command.amount
-    # No part of a betwin can be told apart: its stake and its win moved as one.
+    # A betwin has no separate parts: its stake and its win moved as one.
     if not 0 <= amount <= remaining or (target.kind is Kind.BETWIN and amount != remaining):
         return refuse(s, Refusal.OUT_OF_RANGE)
     if target.kind is Kind.WIN:

@@ -45,7 +45,7 @@ class CallbackKeyList(BaseRequest):
 
 
 class CallbackKeyRevoke(BaseRequest):
-    """Revoke a callback key immediately and permanently. No other live key of the agent may begin like this."""
+    """Revoke a callback key immediately and permanently. No other live key may have the prefix."""
 
     operation: Literal["callback_key_revoke"] = "callback_key_revoke"
     agent: Name

@@ -42,14 +42,14 @@ async def _add_secret(
     wallet: Wallet, agent: Agent, request: ProtocolSecretAdd, actor: str, audit: AuditEvent | None
 ) -> Reply:
     _require_signatures(request.protocol)
-    # In a thread, as the event loop would wait for the slow hash.
+    # The hash is slow, so a thread computes it and the event loop does not wait.
     fingerprint = await asyncio.to_thread(compute_fingerprint, agent.name, request.protocol, request.secret)
     secret = ProtocolSecret(request.protocol, fingerprint, wallet.clock_ms(), actor)
     owner = await wallet.store.accounts.add_protocol_secret(
         agent.agent_id, secret, request.secret, audit=_about(audit, secret)
     )
     if owner is not None:
-        # The secret tells the agent of a call, so with the same one every call of both agents would be refused.
+        # A secret identifies the agent of a call. If two agents had the same one, every call of both would be refused.
         raise OperationError(
             f"agent {agent.name} already has this secret for {secret.protocol}: {fingerprint}"
             if owner == agent.name

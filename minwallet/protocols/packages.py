@@ -13,7 +13,7 @@ Rules
 - A package of the plugins folder is imported from the end of `sys.path`. So it cannot replace a module of minwallet or
   of its libraries.
 - A plugins folder is used only if it belongs to root or to this user: its owner decides what this process does.
-- What cannot be read is one problem, and stops nothing else.
+- A place that cannot be read is one problem, and stops nothing else.
 """
 
 import os
@@ -153,7 +153,7 @@ def to_one_line(text: str) -> str:
 
 
 class InvalidPackage(Exception):
-    """A package that does not keep the rules. The message says which one."""
+    """A package breaks a rule. The message says which one."""
 
 
 def _read_folder(folder: Path) -> Iterator[ProtocolPackage]:

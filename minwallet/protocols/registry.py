@@ -11,7 +11,7 @@ Rules
    installed. `serve`, `doctor` and `minwallet protocols` name it.
 3. If two packages have the same protocol name or path, the first one found stays. The order is that of the module
    `packages`, so no package can replace a protocol of minwallet itself.
-4. An optional part of a protocol is imported when it is used first.
+4. An optional part of a protocol is imported at its first use.
 """
 
 import re

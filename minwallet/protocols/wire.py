@@ -11,10 +11,10 @@ Rules
 The way of a call
 
 1. A request arrives at one of `routes`. If the protocol has a `signature`, the wallet checks it against the secrets of
-   the agents. The secret that matches tells the agent.
-2. `parse` makes a Call of the request: who is meant, and the command for the ledger.
+   the agents. The secret that matches names the agent.
+2. `parse` makes a Call of the request: the account, and the command for the ledger.
 3. The wallet finds the account, decides the command and writes the outcome to the disk.
-4. `render` makes the response. It is called once for each call, after the commit, outside any transaction.
+4. `render` makes the response. It is called at most once for each call, after the commit, outside any transaction.
 5. `redact` makes the text of the request for the journal.
 """
 
@@ -87,7 +87,7 @@ class HttpRequest(NamedTuple):
 class HttpResponse(NamedTuple):
     """A response as the wallet sends it and as a caller receives it.
 
-    The status is 200 to 599, but none of 204, 205 and 304, which have no body. The wallet sets the headers of HTTP
+    The status is 200 to 599, but not 204, 205 or 304, which have no body. The wallet sets the headers of HTTP
     itself, such as `content-length`, and `cache-control: no-store`; a protocol adds others, in lower case.
     """
 
@@ -109,7 +109,7 @@ class WireRoute(NamedTuple):
 
 
 class Call(NamedTuple):
-    """A well-formed request: the operation by the protocol's own name, who is meant, and the command.
+    """A well-formed request: the operation by the protocol's own name, the account, and the command.
 
     - `token`: the session's token, "" if the request has none. Only a signed call, or a call below an agent's callback
       key, may come without one. It names the account by `player_id` and `currency`. Then the end of a session does not
@@ -210,7 +210,10 @@ class SignatureScheme(Protocol):
     """
 
     max_age_ms: int
-    """The longest time between a request's `signed_at_ms` and now, in both directions; 0 if no request has one."""
+    """The longest time between a request's `signed_at_ms` and now, in both directions; 0 if no request has one.
+
+    The wallet remembers a nonce for this time.
+    """
 
     def read(self, request: HttpRequest) -> Signature | None:
         """Return the signature of the request. Return None if it has none, or none that can be read; never raise."""

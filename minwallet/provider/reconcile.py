@@ -45,7 +45,7 @@ async def reconcile(
 ) -> Reconciliation:
     """Compare the agent's report with the ledger, and call `progress` with the number of tickets done.
 
-    `wanted_protocol` is that of the report, see `find_service_protocol`.
+    `wanted_protocol` is the protocol of the report, see `find_service_protocol`.
     A bet that is open for longer than `open_after_s` is a difference. A ticket that changed less than `grace_s` before
     the pull is not due yet. `max_kept` limits the differences listed. Raise OperationError if no pull was completed.
     """

@@ -59,7 +59,7 @@ class ServiceClient:
     def __init__(self, agent: Agent, timeout_s: float, protocol: str | None = None) -> None:
         """Start the process. `protocol` is one with an operator service, None for the only one that is installed.
 
-        Raise OperationError if a setting of the agent is missing, or see `choose_service_protocol`.
+        Raise OperationError if a setting of the agent is missing, and as `choose_service_protocol` does.
         """
         self._agent = agent.name
         self._protocol = protocol or choose_service_protocol()
@@ -156,10 +156,10 @@ class ServiceClient:
 
 
 async def find_service_protocol(store: Store, agent: Agent, wanted: str | None = None) -> str:
-    """Return `wanted` if it has an operator service, with None the protocol of the agent's operator service.
+    """Return `wanted`, or if it is None, the protocol of the agent's operator service.
 
-    If several protocols have one, it is the only one of them in which the agent has entries. Raise OperationError as
-    `choose_service_protocol` does.
+    If several protocols have an operator service, it is the only one in which the agent has entries. Raise
+    OperationError if `wanted` has no operator service, and as `choose_service_protocol` does.
     """
     if wanted is None:
         return choose_service_protocol(await store.ledger.list_sources(agent.name))
@@ -171,7 +171,7 @@ async def find_service_protocol(store: Store, agent: Agent, wanted: str | None =
 def choose_service_protocol(used: Collection[str] = ()) -> str:
     """Return the installed protocol with an operator service. If there are several, it is the only one in `used`.
 
-    Raise OperationError if there is none, or no way to choose.
+    Raise OperationError if there is none, or if several remain.
     """
     services = [name for name in list_protocols() if has_part(name, "operator_service")]
     chosen = services if len(services) == 1 else [name for name in services if name in used]

@@ -44,7 +44,7 @@ class InvalidCall(Exception):
 
 
 class NoOpenBet(Exception):
-    """The call is about an earlier bet. The account has none that is open, and the options name none."""
+    """The call needs an earlier bet. The account has no open one, and the options name none."""
 
 
 class TriggerOptions(NamedTuple):
@@ -71,10 +71,10 @@ def list_operations() -> dict[str, list[str]]:
 async def choose_protocol(
     store: Store, agent_name: str, player_id: str, currency: str | None, candidates: Sequence[str]
 ) -> str:
-    """Return that of `candidates` which the player uses.
+    """Return the protocol in `candidates` that the player uses.
 
     It is the protocol of the account's newest provider call, if it is a candidate. Otherwise it is the first one that
-    signs nothing, or for which the agent has a secret.
+    signs nothing or has a secret of the agent.
     """
     agent = await get_agent(store, agent_name)
     account_id, *_ = choose_account(await get_player(store, agent_name, player_id), currency)

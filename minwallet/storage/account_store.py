@@ -54,7 +54,7 @@ class AccountStore(Protocol):
     ) -> str | None:
         """Add a secret, also one that was revoked before, and return None.
 
-        If it is a live secret for this protocol already, change nothing and return the name of the agent that has it.
+        If an agent already has this text as a live secret for the protocol, change nothing and return its name.
         """
 
     async def list_protocol_secrets(self, agent_id: int) -> list[ProtocolSecret]:

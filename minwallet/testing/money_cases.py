@@ -38,7 +38,7 @@ class MoneyCase(NamedTuple):
 
 
 def list_money_operations(protocol: WireProtocol) -> list[str]:
-    """Return the names of the operations that are no queries."""
+    """Return the names of the operations that are not queries."""
     return [name for name, kind in protocol.operations.items() if not issubclass(kind, Query)]
 
 

@@ -255,18 +255,18 @@ class ProtocolTests(SignatureTests):
             assert caller.wallet.read_total(caller.player) == BALANCE
 
     def test_parallel_bets_cannot_spend_the_balance_twice(self, caller: Caller) -> None:
-        """Of several bets of the whole balance at the same time, one succeeds."""
+        """If several bets of the whole balance arrive at once, one succeeds."""
         answers = caller.call_all([plan_bet(caller, stake=BALANCE) for _ in range(PARALLEL)])
         assert sum(answer.is_success for answer in answers) == 1
         assert caller.wallet.read_total(caller.player) == 0
 
     def test_parallel_retries_move_money_once(self, caller: Caller) -> None:
-        """Of one bet that arrives several times at the same time, each succeeds and one moves money."""
+        """If one bet arrives several times at once, each request succeeds and one moves money."""
         assert all(answer.is_success for answer in caller.call_all([plan_bet(caller)] * PARALLEL))
         assert caller.wallet.read_total(caller.player) == BALANCE - STAKE
 
     def test_refused_bet_stays_refused(self, caller: Caller) -> None:
-        """A bet above the balance is refused also when it comes again after a deposit. A new bet is not."""
+        """A bet above the balance is refused, and so is its retry after a deposit. A new bet is then accepted."""
         bet = plan_bet(caller, stake=BALANCE + 1)
         assert not caller.call(bet).is_success
         caller.wallet.deposit(caller.player, PAYOUT)
@@ -328,7 +328,7 @@ class ProtocolTests(SignatureTests):
         wallet.verify()
 
     def _plan(self, caller: Caller, operation: str) -> Call:
-        """Return a call of this operation, of which nothing has happened before."""
+        """Return a new call of this operation. No earlier call has its ids."""
         if operation in list_money_operations(caller.protocol):
             return plan_case(caller, operation).call
         return caller.plan(operation, Balance() if caller.protocol.operations[operation] is Balance else Authenticate())

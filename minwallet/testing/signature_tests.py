@@ -8,7 +8,7 @@ from minwallet.testing.caller import Caller, new_id, parse_request
 from minwallet.testing.money_cases import STAKE, plan_bet, plan_case
 
 MAX_AGE_MS = 15 * 60_000
-"""The longest time for which a signature may be good, in ms."""
+"""The longest time for which a signature may be valid, in ms."""
 
 TOO_OLD_BY_MS = 60_000
 """The time by which a stale signature exceeds the limit, in ms."""
@@ -88,7 +88,7 @@ class SignatureTests:
 
     @pytest.mark.usefixtures("scheme")
     def test_secret_of_another_agent_reaches_no_player(self, caller: Caller, other_caller: Caller) -> None:
-        """A secret is good for the sessions and players of its own agent only."""
+        """A secret is valid for the sessions and players of its own agent only."""
         request = caller.protocol.build_request(plan_bet(caller), 0)
         self._assert_refused(caller, caller.sign(request, secret=other_caller.secret))
         assert other_caller.call(plan_bet(other_caller)).is_success

@@ -19,18 +19,19 @@ company (more than one command, or others pending after it). A lone caller is co
 Failures. There are three kinds:
 
 - One command may be the cause: a CommandFault of the store, or an exception that is not a StoreError. The transaction
-  was rolled back, so the two halves of the batch are applied again, each alone, until the faulty command is alone. It fails
-  and its traceback is logged; all other commands get their outcomes. A batch of 512 takes about 18 more transactions.
+  was rolled back, so the two halves of the batch are applied again, each alone, until the faulty command is alone. It
+  fails and its traceback is logged; all other commands get their outcomes. A batch of 512 takes about 18 more
+  transactions.
 - Any other StoreError is about the file or the disk, or the outcome is unknown. It fails the whole batch, and the
   provider has to repeat the commands.
 - After the commit the outcomes are final. A bug in a callback (`on_commit`, `on_decided`) is logged and costs nothing.
 
 The journal. A provider's reply is rendered after the commit, so its journal row cannot be in the same transaction. It
-joins the next one. Without a next one, the rows are written JOURNAL_DELAY_S later, by themselves. After a crash, the
+joins the next one. Without a next one, the rows are written JOURNAL_DELAY_S later, on their own. After a crash, the
 newest entries may have no journal row.
 
 - Journal rows never fail a command. If a transaction with rows fails because of a fault in it, the same commands are
-  applied once more without the rows. The rows are then written by themselves, and lost if they fail again.
+  applied once more without the rows. The rows are then written on their own, and lost if they fail again.
 - A fault of the file or the disk fails the commands, and their transaction's rows wait for the next one. Their number
   is bounded by MAX_JOURNAL_ROWS.
 
@@ -173,7 +174,7 @@ class BatchWriter:
         return bool(self._journal) and self._journal_timer is None
 
     async def _write_journal(self) -> None:
-        """Write the waiting journal rows by themselves. They are lost if the store fails, and the entries are not."""
+        """Write the waiting journal rows in a transaction of their own. A fault loses the rows, never the entries."""
         journal, self._journal = self._journal, []
         self._is_journal_apart = False
         try:
@@ -186,7 +187,7 @@ class BatchWriter:
     def _report_lost_rows(self, number: int, fault: Exception) -> None:
         if not self._is_journal_failing:
             self._is_journal_failing = True
-            # The failure that stops the server is logged once, by what stops it.
+            # The failure that stops the server is logged once, elsewhere.
             reason = "the store has failed" if fault is self._store.failure else fault
             logger.error(
                 "the journal has no record of the calls of %d entr%s: %s",

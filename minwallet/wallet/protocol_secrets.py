@@ -27,8 +27,8 @@ REFRESH_INTERVAL_S = 5
 def compute_fingerprint(agent: str, protocol: str, secret: str) -> str:
     """Return FINGERPRINT_LENGTH hexadecimal digits that identify the secret. This takes some hundredths of a second.
 
-    A provider may choose a secret that can be guessed. So the hash is slow (scrypt, RFC 7914), and another one for each
-    agent and protocol: the readers of a list cannot try many secrets.
+    A provider may choose a secret that can be guessed. So the hash is slow (scrypt, RFC 7914), and depends on the
+    agent and the protocol: the readers of a list cannot try many secrets.
     """
     salt = f"minwallet protocol secret {agent} {protocol}".encode()
     return hashlib.scrypt(secret.encode(), salt=salt, n=2**14, r=8, p=1, dklen=FINGERPRINT_LENGTH // 2).hex()

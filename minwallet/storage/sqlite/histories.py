@@ -136,5 +136,5 @@ def _read_rounds(db: sqlite3.Connection, keys: dict[RoundKey, int], statement: s
         rounds[key] = Round(bets, bool(is_cancelled), last_win, bool(rollback), *sums, win_seqs)
         if rollback > after:
             rolled_back[key] = rollback
-    # Rarely: a round that was rolled back takes no more calls, except late ones.
+    # This is rare: after the rollback of a round, only late calls name it.
     return rounds | _read_rounds(db, rolled_back, statement) if rolled_back else rounds

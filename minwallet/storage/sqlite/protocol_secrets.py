@@ -19,7 +19,7 @@ SECRET_COLUMNS = "s.protocol, s.fingerprint, s.created_at_ms, s.created_by, s.re
 def add_protocol_secret(
     db: sqlite3.Connection, agent_id: int, secret: ProtocolSecret, text: str, *, audit: AuditEvent | None = None
 ) -> str | None:
-    # The texts are compared, as the fingerprint of the same text is another one for each agent.
+    # The texts are compared, because one text has a different fingerprint for each agent.
     owner = db.execute(
         "SELECT g.name FROM protocol_secrets AS s JOIN agents AS g USING (agent_id)"
         " WHERE s.protocol = ? AND s.secret = ? ORDER BY agent_id <> ?, agent_id",

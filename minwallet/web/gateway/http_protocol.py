@@ -78,7 +78,7 @@ MAX_HEADERS = 100
 """Maximum number of headers of a request. Each takes about 170 bytes of memory, however short it is."""
 
 HEADER_OVERHEAD = len(b": \r\n")
-"""What a header has on the wire besides its name and its value, in bytes."""
+"""The size of a header on the wire besides its name and its value, in bytes."""
 
 MAX_BODY_PIECES = 1024
 """Maximum number of pieces of a body: 16 MB in whole reads. The parser calls back for each, also after an early answer

@@ -1,8 +1,8 @@
 """The journal rows of provider calls: the redacted request and the reply of each call that wrote entries.
 
-No code of a protocol runs inside a transaction, as that has the commands of many players. So the reply is rendered
-after the commit, and these rows join the next transaction, or one of their own a moment later. A crash in between loses
-the record of the newest calls, never their money. A retry writes no entry, so its reply is not stored.
+No code of a protocol runs inside a transaction, because a transaction has the commands of many players. So the reply
+is rendered after the commit, and these rows join the next transaction, or one of their own a moment later. A crash in
+between loses the record of the newest calls, never their money. A retry writes no entry, so its reply is not stored.
 """
 
 import logging

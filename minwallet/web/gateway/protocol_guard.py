@@ -1,6 +1,6 @@
 """The limits of a protocol's code: a bug in it costs its own call, and nothing else.
 
-A protocol may be a package of anybody. So its methods are called through `run_guarded`, and a response is checked
+Anybody can write a package with a protocol. So its methods are called through `run_guarded`, and a response is checked
 before its bytes reach the connection.
 """
 
@@ -38,7 +38,7 @@ _FIELDS: dict[type, list[tuple[str, tuple[type, ...]]]] = {
     command: [(name, get_args(hint) or (hint,)) for name, hint in get_type_hints(command).items()]
     for command in (*get_args(Query), *get_args(GameCommand))
 }
-"""The fields of each command that a provider may send, with their types. `str | None` are two."""
+"""The fields of each command that a provider may send, with their types. `str | None` counts as two types."""
 
 _TYPE_TEXTS = {str: "text", int: "a whole number of cents", bool: "true or false", WinCategory: "a WinCategory"}
 

@@ -1,4 +1,4 @@
-"""The response of a call and its journal rows, made on the thread that has the least to do."""
+"""The response of a call and its journal rows, made outside the event loop if possible."""
 
 from collections.abc import Callable, Sequence
 
