@@ -210,10 +210,7 @@ class SignatureScheme(Protocol):
     """
 
     max_age_ms: int
-    """The longest time between a request's `signed_at_ms` and now, in both directions; 0 if no request has one.
-
-    The wallet remembers a nonce for this time.
-    """
+    """The longest time between `signed_at_ms` and now, in both directions. The wallet keeps a nonce as long."""
 
     def read(self, request: HttpRequest) -> Signature | None:
         """Return the signature of the request. Return None if it has none, or none that can be read; never raise."""
