@@ -14,7 +14,7 @@ them. `report` describes the results for people, and `junit` for build servers.
 A protocol package brings its own cases: its class names a `ProtocolSuite` in `conformance`, as `module:object`. The
 requests of `CommandRequests` suffice for most protocols:
 
-    PICO = Pico()
+    PICO = PicoProtocol()
     orders = CommandRequests(PICO)
     SUITE = ProtocolSuite(
         PICO,

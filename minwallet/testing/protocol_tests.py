@@ -3,7 +3,7 @@
 Derive a class from `ProtocolTests` and name the protocol and its golden pairs:
 
     class TestPico(ProtocolTests):
-        protocol = Pico
+        protocol = PicoProtocol
         golden_pairs = "golden_pairs.json"
 """
 
