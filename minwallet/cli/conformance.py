@@ -95,8 +95,8 @@ AccountOption = Annotated[
     typer.Option(
         "--account",
         metavar="NAME=PLAYER/CURRENCY",
-        help="The account of a token, if the wallet needs it in the query of the balance too, such as "
-        "token=alice/USD or second=bob/USD. May be given several times.",
+        help="The player and the currency of a token, such as token=alice/USD or second=bob/USD, if even a balance "
+        "request has to name them. May be given several times.",
     ),
 ]
 FirstIdOption = Annotated[

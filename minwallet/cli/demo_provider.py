@@ -38,7 +38,7 @@ def demo_provider(
         str | None,
         typer.Option(
             "--wallet-token",
-            help="The operator's wallet token. Where a protocol has it in its paths, the calls go there.",
+            help="The operator's wallet token. The calls name it if the protocol has paths with a wallet token.",
         ),
     ] = None,
     secret_file: SecretFileOption = None,

@@ -73,8 +73,8 @@ def export(
 
     Amounts are in cents. A missing value is an empty field in CSV, and null in JSON. `id_scope` says where a
     transaction id is unique: `agent`, or `currency` for an agent and a currency. Every value is exact, so that
-    `minwallet import` can read it. An id from outside may therefore be a formula: for a spreadsheet, use the back
-    office's export.
+    `minwallet import` can read it. An id from outside could be a formula in a spreadsheet, so use the back office's
+    export there.
 
     Example: minwallet export ledger ledger.csv
     """

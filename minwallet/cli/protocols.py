@@ -21,7 +21,7 @@ PART_NAMES = {"dealer": "demo", "conformance": "conformance", "operator_service"
 def protocols(wide: WideOption = False, as_json: JsonOption = False) -> None:
     """List the installed protocols and the unusable packages.
 
-    A protocol's parts are what works with it besides its calls: the demo provider, the conformance kit, and the
+    The parts of a protocol are what it offers besides its calls: the demo provider, the conformance kit, and the
     provider's game list and report.
 
     Example: minwallet protocols

@@ -153,7 +153,7 @@ def to_one_line(text: str) -> str:
 
 
 class InvalidPackage(Exception):
-    """A package breaks a rule. The message says which one."""
+    """A package that breaks a rule. The message says which one."""
 
 
 def _read_folder(folder: Path) -> Iterator[ProtocolPackage]:
