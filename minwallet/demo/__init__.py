@@ -1,4 +1,4 @@
-"""The demo provider: a small game provider with three games, both protocols and real HTTP.
+"""The demo provider: a small game provider with three games. It calls a wallet over real HTTP.
 
 The core is pure:
 

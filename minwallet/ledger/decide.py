@@ -152,8 +152,8 @@ def _decide_win(s: Snapshot, command: Win, now_ms: int) -> Outcome:
         return refuse(s, Refusal.OUT_OF_RANGE)
     # From here on it must succeed: "a winning has to be taken" (wallet API v.2, win). The bet may be older than this
     # wallet, or lost. So a win without a known bet is paid too, and only marked for the operator. A win without a round
-    # names no bet that could be missing, and one with a category needs none. Both are marked only if the
-    # session has ended.
+    # names no bet that could be missing, and one with a category needs none. Both are marked only if the session has
+    # ended.
     needs_bet = command.round is not None and command.category is None
     is_orphan = not has_bet and (needs_bet or session_refusal is not None)
     state = State.ORPHAN if is_orphan else State.APPLIED

@@ -30,7 +30,7 @@ def pull_batches(
     The last piece of a page has another key than the ones before. The report is complete if the last batch has
     `ended_at_ms`; it has no rows. The caller must store each batch before it takes the next. Raise OperationError if
     the provider refuses a request, and ProviderFailed if it does not answer properly. A row that cannot be read is in
-    `service.skipped`; the pull goes on after it, because the provider would send the same row for ever.
+    `service.skipped`; the pull goes on after it, because the provider would send the same row again.
     """
     after = "" if restart else key
     seen = {after, service.first_key}

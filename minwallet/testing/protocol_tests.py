@@ -229,7 +229,7 @@ class ProtocolTests(SignatureTests):
         assert wallet.read_total(caller.player) == total
 
     def test_reversal_before_its_bet_closes_it(self, caller: Caller, reversal: str) -> None:
-        """A cancel or rollback that arrives first moves nothing, and its bet is refused for ever."""
+        """A cancel or rollback that arrives first moves nothing, and its bet is refused permanently."""
         bet = plan_bet(caller)
         try:
             call = plan_reversal(caller, reversal, bet)
