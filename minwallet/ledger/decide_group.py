@@ -82,6 +82,7 @@ class _GroupState:
         self._next_seq = snapshots[0].next_seq
         self._entries: list[Entry] = []
         self._rounds: dict[str, Round] = {}
+        # A partial rollback leaves the rest of its win, which still settles the bets of the round.
         wins = (
             _find_rolled_back_win(snapshot, command)
             if isinstance(command, Rollback) and command.amount is None
@@ -92,6 +93,7 @@ class _GroupState:
         for snapshot, command in zip(snapshots, commands, strict=True):
             round_id = find_round_id(command, snapshot.history, snapshot.referenced, is_grouped=True)
             if round_id is not None and snapshot.round != Round():
+                # Without the newest win, the one before it counts. So the store must have read all of them.
                 assert snapshot.round.last_win_seq == max(snapshot.round.win_seqs, default=0)
                 self._rounds[round_id] = snapshot.round
 

@@ -52,6 +52,7 @@ def decide_rollback(s: Snapshot, command: Rollback, now_ms: int) -> Outcome:
             and command.amount in (None, original.stake + original.payout)
         )
         return Replayed(original, s.account.cash, s.account.bonus) if is_same else refuse(s, Refusal.ID_TAKEN)
+    # An earlier reversal named this id as its target and closed it. So it cannot be the id of a rollback any more.
     if s.history.is_closed:
         return refuse(s, Refusal.CANCELLED)
     target = s.referenced.original
@@ -59,8 +60,10 @@ def decide_rollback(s: Snapshot, command: Rollback, now_ms: int) -> Outcome:
         return refuse(s, Refusal.ID_TAKEN)
     if target and target.kind not in (Kind.BET, Kind.BETWIN, Kind.WIN):
         return refuse(s, Refusal.NOT_A_BET)
+    # Something else has reversed the whole target. A second rollback must not look like the one that moved the money.
     if s.referenced.is_closed or s.round.is_rolled_back:
         return refuse(s, Refusal.CANCELLED)
+    # The target took no money. If it arrives later, it must find its id closed.
     if target is None or target.state is State.REFUSED:
         return apply(s, command, now_ms, state=State.CLOSED, reference=command.reference)
     if target.kind is not Kind.WIN and not command.even_if_settled and _is_settled(s, s.referenced, target):
@@ -91,6 +94,7 @@ def decide_round_rollback(s: Snapshot, command: RollbackRound, now_ms: int) -> O
         return Replayed(original, s.account.cash, s.account.bonus) if is_same else refuse(s, Refusal.ID_TAKEN)
     if s.history.is_closed or s.round.is_rolled_back:
         return refuse(s, Refusal.CANCELLED)
+    # The round moved no money so far. Its late wins, and bets that check it, must find it closed.
     if not (s.round.standing_bets or s.round.last_win_seq or s.round.cash or s.round.bonus):
         return apply(s, command, now_ms, state=State.CLOSED)
     return _reverse(s, command, now_ms, -s.round.cash, -s.round.bonus, clamp=command.clamp)

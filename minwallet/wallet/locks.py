@@ -27,7 +27,7 @@ class PlayerLocks:
         lock.user_count += 1
         try:
             await lock.acquire()
-        except BaseException:
+        except BaseException:  # a cancellation too, which is not an Exception
             self._drop_user(player_key, lock)
             raise
 

@@ -82,6 +82,7 @@ def import_ledger(
         unknown_owners = [each.owner for each in page if each.owner not in account_ids]
         if unknown_owners:
             raise ImportRejected([f"{unknown_owners[0]} has entries, and is not among the players"])
+        # Accounts get new numbers here. The hashes stay valid, because the genesis hash names the owner instead.
         rows = [(*row[:2], account_ids[owner], *row[3:]) for owner, row, _ in page]
         audit.add(rows)
         if audit.problems:
