@@ -139,4 +139,4 @@ def _find_invalid_scheme(scheme: Any) -> Iterator[str]:  # noqa: ANN401 unknown,
             yield f"signature: has no method {method}"
     max_age_ms = getattr(scheme, "max_age_ms", None)
     if type(max_age_ms) is not int or max_age_ms < 0:
-        yield "signature: max_age_ms must be a whole number of ms, 0 for signatures without a time"
+        yield "signature: max_age_ms must be a whole number of ms, 0 for signatures without time and nonce"
