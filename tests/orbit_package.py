@@ -1,5 +1,6 @@
 """The example package: its wheel, its protocol in this process, and a play that shows what it must keep."""
 
+import os
 import subprocess
 import sys
 from functools import cache
@@ -40,6 +41,14 @@ def write_orbit_package(folder: Path, *parts: str) -> Path:
     lines = "".join(f'    {part} = "{PARTS[part]}"\n' for part in parts)
     source = source.replace(SIGNATURE_LINE, SIGNATURE_LINE + lines)
     return write_protocol_package(folder, source, name="orbit", object_name="Orbit")
+
+
+def join_pythonpath(folder: Path) -> str:
+    """Return the PYTHONPATH of a process that uses the package in this folder, whose parts are in the tests.
+
+    It finds the package there before an installed one. A plugins folder would be searched after it.
+    """
+    return os.pathsep.join([str(folder), str(ROOT)])
 
 
 def add_orbit_secret(cli: Cli) -> None:

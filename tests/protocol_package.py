@@ -10,15 +10,14 @@ from contextlib import contextmanager
 from pathlib import Path
 from unittest.mock import patch
 
-import pytest
-
 from minwallet.protocols import packages, registry
 from tests.support import Cli
 
-needs_own_protocols_only = pytest.mark.skipif(
-    set(registry.list_protocols()) != {"vela", "wallet-v2"},
-    reason="it states an output with all installed protocols, and this environment has packages with more",
-)
+OWN_PROTOCOLS = ("vela", "wallet-v2")
+"""minwallet's own protocols, in the order of `list_protocols`."""
+
+OTHER_PROTOCOLS = tuple(each for each in registry.list_protocols() if each not in OWN_PROTOCOLS)
+"""The protocols that packages of the tests' environment have. All tests pass with such a package, and without one."""
 
 SIGNED_PROTOCOL = Path(__file__).parent / "signed_protocol.py"
 
@@ -53,16 +52,20 @@ def write_protocol_package(
 
 @contextmanager
 def installed(folder: Path) -> Iterator[None]:
-    """Have the registry of this process find the folder's packages inside the block."""
-    modules = set(sys.modules)
+    """Have the registry of this process find the folder's packages inside the block.
+
+    They replace installed packages with the same names. Their modules are imported anew, and removed after the block.
+    """
+    names = [path.stem for path in folder.glob("*.py")]
+    hidden = {name: sys.modules.pop(name) for name in names if name in sys.modules}
     with patch.object(sys, "path", [str(folder), *sys.path]):
         _clear_caches()
         try:
             yield
         finally:
-            for path in folder.glob("*.py"):
-                if path.stem not in modules:
-                    sys.modules.pop(path.stem, None)
+            for name in names:
+                sys.modules.pop(name, None)
+            sys.modules.update(hidden)
     _clear_caches()
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from minwallet.protocols.registry import load_protocol
 from tests.cli.cli_assertions import assert_error_line
-from tests.orbit_package import write_orbit_package
+from tests.orbit_package import join_pythonpath, write_orbit_package
 from tests.protocol_package import installed
 from tests.support import InProcessCli, running_server
 
@@ -15,7 +15,7 @@ SECRET = "a-secret-of-this-test"
 
 
 @pytest.fixture
-def plugins(tmp_path: Path) -> Iterator[Path]:
+def orbit(tmp_path: Path) -> Iterator[Path]:
     """Install orbit with its cases, and yield the folder of the package."""
     folder = write_orbit_package(tmp_path / "plugins", "conformance")
     with installed(folder):
@@ -30,9 +30,9 @@ def secret_file(tmp_path: Path) -> Path:
 
 
 @pytest.mark.long
-def test_minwallet_itself_passes(db: Path, plugins: Path, secret_file: Path) -> None:
+def test_minwallet_itself_passes(db: Path, orbit: Path, secret_file: Path) -> None:
     """The command signs its requests, and names the accounts in them. It shows neither the secret nor a token."""
-    with running_server(db, MINWALLET_PLUGINS=str(plugins)) as server:
+    with running_server(db, PYTHONPATH=join_pythonpath(orbit)) as server:
         cli = InProcessCli(db)
         cli("agent", "secret", "add", "default", "orbit", "--from-file", secret_file)
         alice, bob = cli.add_player(), cli.add_player()
@@ -49,7 +49,7 @@ def test_minwallet_itself_passes(db: Path, plugins: Path, secret_file: Path) -> 
     assert not any(each in result.out + result.err + log for each in (SECRET, *tokens))
 
 
-def test_a_signed_protocol_needs_a_secret(db: Path, plugins: Path, secret_file: Path) -> None:
+def test_a_signed_protocol_needs_a_secret(db: Path, orbit: Path, secret_file: Path) -> None:
     """The error names the option, or the empty file."""
     command = ["conformance", "http://127.0.0.1:1", "--protocol", "orbit", "--token", "t"]
     assert_error_line(InProcessCli(db).run(*command), 2, "protocol 'orbit' signs its calls", "--secret-file")
@@ -57,7 +57,7 @@ def test_a_signed_protocol_needs_a_secret(db: Path, plugins: Path, secret_file: 
     assert_error_line(InProcessCli(db).run(*command, "--secret-file", secret_file), 2, "is empty")
 
 
-def test_the_list_has_the_protocols_without_cases(db: Path, plugins: Path, tmp_path: Path) -> None:
+def test_the_list_has_the_protocols_without_cases(db: Path, orbit: Path, tmp_path: Path) -> None:
     """Their names are after the cases of the others."""
     cli = InProcessCli(db)
     assert {"orbit", "vela"} <= {each["protocol"] for each in cli("conformance", "--list")["cases"]}

@@ -135,20 +135,26 @@ def test_a_game_is_launched(cli: InProcessCli) -> None:
         assert_error_line(cli.run(*command, "--protocol", "orbit"), 1, "'orbit' has no game list and no report")
 
 
-def test_a_removed_protocol_stays_in_the_ledger(served_cli: InProcessCli, folder: Path) -> None:
-    """Its entries are shown and verified. Only a replay needs the package."""
-    player = served_cli.add_player()
-    with installed(folder):
-        served_cli("trigger", "bet", "--player", player, "--protocol", "orbit")
-    (entry,) = served_cli.read_entries(player)[1:]
-    assert entry["protocol"] == "orbit"
-    assert served_cli("show", entry["seq"])["entry"]["protocol"] == "orbit"
-    assert_error_line(served_cli.run("replay", entry["seq"]), 1, "'orbit', which is not installed")
-    assert_error_line(served_cli.run("trigger", "rollback", "--player", player), 2, "unknown call 'rollback'")
-    assert served_cli.run("verify").code == 0
-    with running_tail(served_cli.db, "--protocol", "orbit", "-n", "1", "--json") as process:
-        assert read_json(process)["id"] == entry["id"]
-    assert_error_line(served_cli.run("tail", "--protocol", "orbits"), 2, "unknown protocol 'orbits'")
+def test_a_removed_protocol_stays_in_the_ledger(db: Path, tmp_path: Path) -> None:
+    """Its entries are shown and verified. Only a call or a replay needs the package."""
+    source = ORBIT.read_text().replace("orbit", "comet").replace("Orbit", "Comet")
+    folder = write_protocol_package(tmp_path / "packages", source, name="comet", object_name="Comet")
+    with running_server(db, PYTHONPATH=str(folder)) as server:
+        cli = server.cli
+        add_secret(cli, folder, SECRET, protocol="comet")
+        player = cli.add_player()
+        call = ("trigger", "bet", "--player", player, "--protocol", "comet")
+        with installed(folder):
+            cli(*call)
+        (entry,) = cli.read_entries(player)[1:]
+        assert entry["protocol"] == "comet"
+        assert cli("show", entry["seq"])["entry"]["protocol"] == "comet"
+        assert_error_line(cli.run("replay", entry["seq"]), 1, "'comet', which is not installed")
+        assert_error_line(cli.run(*call), 2, "protocol 'comet' has no call 'bet'")
+        assert cli.run("verify").code == 0
+        with running_tail(db, "--protocol", "comet", "-n", "1", "--json") as process:
+            assert read_json(process)["id"] == entry["id"]
+        assert_error_line(cli.run("tail", "--protocol", "comets"), 2, "unknown protocol 'comets'")
 
 
 @pytest.mark.long

@@ -4,12 +4,10 @@ import re
 from pathlib import Path
 
 import pytest
-from _pytest.mark import ParameterSet
 
 from tests.cli.cli_assertions import MINWALLET_SCRIPT
 from tests.docs.doc_pages import PAGES, SKIPPED_LINES, THIRD_PROTOCOL, display_path, parse_blocks
 from tests.docs.doc_runner import can_run_pages, run_page
-from tests.protocol_package import needs_own_protocols_only
 from tests.support import ROOT
 
 pytestmark = [
@@ -18,13 +16,7 @@ pytestmark = [
 ]
 
 
-def _mark(page: Path) -> ParameterSet:
-    """Return the page as a parameter. One that shows a list of all protocols needs an environment without others."""
-    lists_protocols = re.search(r"^ *vela  ", page.read_text("utf-8"), re.MULTILINE)
-    return pytest.param(page, id=display_path(page), marks=needs_own_protocols_only if lists_protocols else ())
-
-
-@pytest.mark.parametrize("page", [_mark(page) for page in PAGES if page != THIRD_PROTOCOL])
+@pytest.mark.parametrize("page", [page for page in PAGES if page != THIRD_PROTOCOL], ids=display_path)
 def test_a_page_does_what_it_says(page: Path, tmp_path: Path) -> None:
     """All commands run in order, and each prints what the page shows."""
     blocks = re.findall(r"^ *```(?:console|sh)$", page.read_text("utf-8"), re.MULTILINE)

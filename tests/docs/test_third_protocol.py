@@ -15,7 +15,6 @@ from minwallet.scaffold import TEMPLATE, render_package
 from tests.cli.cli_assertions import MINWALLET_SCRIPT
 from tests.docs.doc_pages import THIRD_PROTOCOL, parse_blocks
 from tests.docs.doc_runner import can_run_pages, run_page
-from tests.protocol_package import needs_own_protocols_only
 from tests.support import ROOT, clean_environment
 
 PYTHON_BLOCKS = re.findall(r"^```python\n(.*?)^```$", THIRD_PROTOCOL.read_text("utf-8"), re.MULTILINE | re.DOTALL)
@@ -61,7 +60,6 @@ def test_the_page_describes_all_attributes_and_methods() -> None:
         assert {name for name in names if f"`{name}`" not in text} == set()
 
 
-@needs_own_protocols_only
 @pytest.mark.long
 @pytest.mark.skipif(not can_run_pages, reason="the pages are typed in bash, with curl")
 def test_the_package_of_the_page_moves_money(tmp_path: Path) -> None:

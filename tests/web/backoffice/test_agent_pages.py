@@ -10,11 +10,10 @@ from pathlib import Path
 import httpx2
 import pytest
 
-from tests.protocol_package import ORBIT, add_secret, installed, needs_own_protocols_only, write_protocol_package
+from minwallet.protocols.registry import list_protocols, load_protocol
+from tests.protocol_package import ORBIT, OWN_PROTOCOLS, add_secret, installed, write_protocol_package
 from tests.support import Server, running_server
 from tests.web.backoffice.admin_client import AdminClient, read_field, read_flash
-
-BUILT_IN = ("vela", "wallet-v2")
 
 
 def read_copyables(page: str) -> list[str]:
@@ -87,8 +86,8 @@ def test_the_offered_endpoints_answer(db: Path) -> None:
         assert httpx2.get(get_url.replace("TOKEN", token), trust_env=False).json()["status_code"] == 0
         assert json.loads(body)["type"] == "credit"
         commands = [each for each in offered if each.startswith("minwallet conformance")]
-        expected = {f"minwallet conformance {server.url}/k3y --protocol {each} --token TOKEN" for each in BUILT_IN}
-        assert expected <= {*commands}
+        for protocol in OWN_PROTOCOLS:
+            assert f"minwallet conformance {server.url}/k3y --protocol {protocol} --token TOKEN" in commands
         admin_client.http.close()
 
 
@@ -161,10 +160,11 @@ def test_protocol_secrets_are_added_and_revoked(signing_server: Server) -> None:
     admin_client.http.close()
 
 
-@needs_own_protocols_only
-def test_without_a_signing_protocol_the_page_has_no_secrets(server: Server, admin_client: AdminClient) -> None:
-    """minwallet's own protocols sign nothing."""
-    assert "Protocol secrets" not in admin_client.get_page("/admin/agents/default")
+def test_the_page_has_secrets_if_a_protocol_signs_its_calls(server: Server, admin_client: AdminClient) -> None:
+    """minwallet's own protocols sign nothing, so the secrets are missing unless another protocol is installed."""
+    signing = {name for name in list_protocols() if load_protocol(name).signature}
+    assert not signing & {*OWN_PROTOCOLS}
+    assert ("Protocol secrets" in admin_client.get_page("/admin/agents/default")) == bool(signing)
 
 
 def test_a_required_wallet_token_is_part_of_every_address(db: Path) -> None:
