@@ -119,7 +119,6 @@ def _run_demo(path: Path, demo_options: _DemoOptions) -> None:
     # have no wallet token.
     settings = load_settings(db=path, host=HOST, backup_to="", require_wallet_token=False)
     muted_stderr, is_new = MutedStderr(), not is_visible(path)
-    print_unplayed_protocols()
     addresses: list[str] = []
     login_links: list[str] = []
 
@@ -138,6 +137,7 @@ def _run_demo(path: Path, demo_options: _DemoOptions) -> None:
                 page = f"{addresses[0]}/demo"
                 office = login_links[0] if login_links else f"{addresses[0]}/admin"
                 ended = provider.runner.store.completed if is_new else ()
+                print_unplayed_protocols()
                 _print_welcome(path, _DemoUrls(page, office, wallet_url, provider_url), agent, secrets, ended)
                 if demo_options.opens_browser:
                     asyncio.get_running_loop().run_in_executor(None, open_page, page)

@@ -12,6 +12,7 @@ from minwallet.demo.wallet_client import NoAnswer, WalletClient, parse_answer
 from minwallet.ledger.commands import Balance
 from minwallet.protocols.registry import load_protocol
 from minwallet.protocols.wire import Call, HttpResponse
+from tests.cli.cli_assertions import assert_error_line
 from tests.demo.demo_process import DemoProcess, run_demo
 from tests.demo.provider_process import run_provider
 from tests.orbit_package import join_pythonpath, write_orbit_package
@@ -122,6 +123,19 @@ def test_the_provider_names_what_it_does_not_play(db: Path, tmp_path: Path) -> N
         with run_provider("http://127.0.0.1:9", db.parent, PYTHONPATH=join_pythonpath(folder)) as provider:
             provider.wait_for_output(words)
             assert provider.http.get("/").status_code == 200
+
+
+@pytest.mark.long
+def test_only_a_demo_that_runs_names_what_it_does_not_play(db: Path, tmp_path: Path) -> None:
+    """A refused demo has one line, its error."""
+    folder = write_orbit_package(tmp_path / "bare")
+    with run_demo(tmp_path, "--rounds", 0, "--no-browser", PYTHONPATH=join_pythonpath(folder)) as demo:
+        demo.wait_until_ready()
+        assert "protocol 'orbit' has no dealer, so the demo does not play it\n" in demo.err.read_text()
+    (cli := InProcessCli(db)).add_player()
+    with installed(folder):
+        refused = cli.run("demo", "--port", "0", "--provider-port", "0")
+    assert_error_line(refused, 1, "players that are not of a demo")
 
 
 @pytest.fixture
