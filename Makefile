@@ -6,8 +6,8 @@ SYNC := --quiet --frozen --inexact --compile-bytecode
 # The tests start the program hundreds of times, so bytecode is cached even if the environment forbids it.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: demo test lint format test-unit test-other-python torture mutation-test audit-deps bench bench-large dist
-.PHONY: screenshots reference clean
+.PHONY: demo test lint format test-unit test-other-python test-with-orbit torture mutation-test audit-deps
+.PHONY: bench bench-large dist screenshots reference clean
 
 # PORT and PROVIDER_PORT choose the ports: make demo PORT=9000 PROVIDER_PORT=9100
 demo: .venv/bin/minwallet
@@ -42,6 +42,13 @@ test-other-python: .venv/ready
 	  echo "and again on $$other"; \
 	  UV_PROJECT_ENVIRONMENT=.venv-second $(BIN)/uv sync $(SYNC) --no-python-downloads --python "$$other" && \
 	  .venv-second/bin/$(PYTEST) -m "not long"; fi
+
+# Run all tests with the example of a protocol package installed, in an environment of its own.
+test-with-orbit: .venv/ready
+	UV_PROJECT_ENVIRONMENT=.venv-orbit $(BIN)/uv sync $(SYNC) --python $(BIN)/python
+	$(BIN)/uv pip install --quiet --no-deps --no-build-isolation --reinstall --python .venv-orbit/bin/python \
+	  sample_data/orbit
+	.venv-orbit/bin/$(PYTEST)
 
 # Fault injection at full size. TORTURE passes options: make torture TORTURE='--share 0.1', or '--only kill --size 200 --seed 7'.
 torture: .venv/ready
@@ -104,4 +111,4 @@ reference: .venv/ready
 	@touch $@
 
 clean:
-	rm -rf .venv .venv-second build dist mutants .mypy_cache .ruff_cache .hypothesis .coverage
+	rm -rf .venv .venv-second .venv-orbit build dist mutants .mypy_cache .ruff_cache .hypothesis .coverage
