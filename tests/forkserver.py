@@ -1,8 +1,10 @@
 """A fast way to start the program as real processes: one process loads the program and forks another for each command.
 
 A forked process has a number, signals, streams and an exit code of its own, and is a child of the requester, as if
-Python had been started. Only the import, about half a second, is done once. It cannot show that a command imports what
-it needs, or how it behaves during the import.
+Python had been started. Only the import, about half a second, and typer's reading of the command line's definition are
+done once. At the end the threads are joined, the exit handlers run and the output is flushed, but the modules are not
+taken apart: that touches all shared memory, which takes longer than most commands. So it cannot show that a command
+imports what it needs, how it behaves during the import, or what a destructor prints at the end.
 
 Python itself is started if the environment differs in more than the program's own settings, because that can change
 Python or a library. AFRESH requests this too, and so does another system than Linux. For libraries that precede the C
@@ -16,11 +18,13 @@ import importlib
 import json
 import os
 import pkgutil
+import select
 import signal
 import socket
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
@@ -47,6 +51,9 @@ ENVIRONMENT = {name: value for name, value in os.environ.items() if not name.sta
 }
 
 _request_lock = threading.Lock()
+
+_exit_codes: list[int] = []
+"""The exit code of the command, in a forked process at its end."""
 
 Stream = int | IO[Any] | None
 
@@ -95,6 +102,21 @@ class _ForkedProcess(subprocess.Popen[str]):
         self._child_created = True
         self._close_pipe_fds(*pipes)  # type: ignore[attr-defined]  # the standard library's own
 
+    def wait(self, timeout: float | None = None) -> int:
+        """Wait for the end of the process, without the standard library's growing pauses between two looks."""
+        if timeout is not None and self.returncode is None:
+            # Only the parent reaps the process, so the number is still the process's.
+            descriptor = os.pidfd_open(self.pid)
+            try:
+                poll = select.poll()
+                poll.register(descriptor, select.POLLIN)
+                begun = time.monotonic()
+                poll.poll(timeout * 1000)
+                timeout -= time.monotonic() - begun
+            finally:
+                os.close(descriptor)
+        return super().wait(timeout)
+
 
 def _request_fork(request: Mapping[str, Any], streams: list[int]) -> int:
     encoded = json.dumps(request).encode()
@@ -140,6 +162,17 @@ def _load_all_modules() -> None:
             importlib.import_module(module.name)
     for name in ("uvicorn.loops.uvloop", "uvicorn.protocols.http.httptools_impl", "uvicorn.lifespan.on"):
         importlib.import_module(name)
+    _build_commands_once()
+
+
+def _build_commands_once() -> None:
+    """Let typer return the same commands in every call of the program. It builds them anew in each one."""
+    import typer.main  # noqa: PLC0415 only this process loads all of it
+
+    from minwallet.cli.main import app  # noqa: PLC0415 only this process loads all of it
+
+    typer.main.get_command = cache(typer.main.get_command)
+    typer.main.get_command(app)
 
 
 def _serve_fork_requests(orders: socket.socket) -> dict[str, Any] | None:
@@ -180,7 +213,25 @@ def _run_request(order: dict[str, Any]) -> None:
     from minwallet.__main__ import main  # noqa: PLC0415 it is the command
 
     sys.argv = ["minwallet", *order["arguments"]]
-    main()
+    try:
+        main()
+    except SystemExit as end:
+        # Any other end, such as an exception, is left to Python.
+        if isinstance(end.code, int | None):
+            _exit_codes.append(end.code or 0)
+        raise
+
+
+def _end_process() -> None:
+    """End a forked process with the code of its command, after its threads and its other exit handlers."""
+    if _exit_codes:
+        try:
+            for stream in (sys.stdout, sys.stderr):
+                stream.flush()
+        except (OSError, ValueError):
+            # Python itself handles a stream that cannot be written.
+            return
+        os._exit(_exit_codes[0])
 
 
 def _reopen_stream(number: int, mode: str, like: TextIO) -> TextIO:
@@ -189,6 +240,8 @@ def _reopen_stream(number: int, mode: str, like: TextIO) -> TextIO:
 
 if __name__ == "__main__":
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    # The first exit handler runs last.
+    atexit.register(_end_process)
     _load_all_modules()
     gc.collect()
     gc.freeze()

@@ -8,6 +8,7 @@ import re
 import shutil
 import signal
 import socket
+import ssl
 import sys
 import time
 from collections.abc import Iterator, Sequence
@@ -29,6 +30,10 @@ from tests.forkserver import start_minwallet
 
 ROOT = Path(__file__).parent.parent
 TIMEOUT_S = 30
+
+NO_AUTHORITIES = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+"""TLS that trusts nobody. The servers of tests speak plain HTTP, and a client's own context reads all certificates of
+the authorities first, which takes longer than most requests."""
 
 _numbers = count(1)
 
@@ -149,14 +154,14 @@ class Server:
         with self.log.open("w") as stderr:
             self.process = start_minwallet(command, stderr=stderr, env=clean_environment(**settings), wrapper=wrapper)
         self.url = self._wait_for_url()
-        self.http = httpx2.Client(base_url=self.url, timeout=TIMEOUT_S, trust_env=False)
+        self.http = httpx2.Client(base_url=self.url, timeout=TIMEOUT_S, trust_env=False, verify=NO_AUTHORITIES)
 
     def _wait_for_url(self) -> str:
         deadline = time.monotonic() + TIMEOUT_S
         while time.monotonic() < deadline and self.process.poll() is None:
             if found := re.search(r" at (http://\S+)", self.log.read_text()):
                 return found[1]
-            time.sleep(0.02)
+            time.sleep(0.005)
         if self.process.poll() is None:
             self.process.kill()
         raise ServerDidNotStart(CommandResult(self.process.wait(), "", self.log.read_text()))

@@ -14,7 +14,7 @@ from minwallet.ledger.reconciliation import ReportRow
 from minwallet.protocols.operator_service import ReportPage, ReportUnit
 from minwallet.protocols.registry import load_operator_service
 from tests.forkserver import start_minwallet
-from tests.support import TIMEOUT_S, clean_environment
+from tests.support import NO_AUTHORITIES, TIMEOUT_S, clean_environment
 
 
 class ProviderProcess:
@@ -26,7 +26,7 @@ class ProviderProcess:
         with log.open("w") as stderr:
             self.process = start_minwallet(command, stderr=stderr, env=clean_environment(**settings))
         self.url = self._wait_for_match(r" at (http://127\S+)")[1]
-        self.http = httpx2.Client(base_url=self.url, timeout=TIMEOUT_S * 4, trust_env=False)
+        self.http = httpx2.Client(base_url=self.url, timeout=TIMEOUT_S * 4, trust_env=False, verify=NO_AUTHORITIES)
 
     def _wait_for_match(self, pattern: str) -> re.Match[str]:
         deadline = time.monotonic() + TIMEOUT_S
