@@ -158,9 +158,13 @@ class Server:
 
     def _wait_for_url(self) -> str:
         deadline = time.monotonic() + TIMEOUT_S
-        while time.monotonic() < deadline and self.process.poll() is None:
+        while time.monotonic() < deadline:
+            # A server that stops soon after its start has served, so its end is looked at before its log.
+            has_ended = self.process.poll() is not None
             if found := re.search(r" at (http://\S+)", self.log.read_text()):
                 return found[1]
+            if has_ended:
+                break
             time.sleep(0.005)
         if self.process.poll() is None:
             self.process.kill()

@@ -265,6 +265,9 @@ async def _bet_until_killed(
             if len(acknowledged) == enough:
                 server.process.send_signal(signal.SIGKILL)
 
-    async with httpx2.AsyncClient(base_url=server.url, trust_env=False, verify=NO_AUTHORITIES) as client, asyncio.TaskGroup() as group:
+    async with (
+        httpx2.AsyncClient(base_url=server.url, trust_env=False, verify=NO_AUTHORITIES) as client,
+        asyncio.TaskGroup() as group,
+    ):
         for number in range(CLIENTS):
             group.create_task(bet_on(client, number))
