@@ -26,14 +26,17 @@ format: .venv/ready
 	$(BIN)/ruff check --fix-only --quiet .
 	$(BIN)/ruff format .
 
-# Run two test files in parallel; the tests of one file share a server or a browser. tests/conftest.py sets the order.
-PYTEST := pytest -n 2 --dist loadfile --no-loadscope-reorder
+# Run test files in parallel; the tests of one file share a server or a browser. tests/conftest.py sets the order.
+# Most tests wait for the disk or for a process more than half of the time, so two processors serve four workers.
+WORKERS ?= 4
+PYTEST := pytest --dist loadfile --no-loadscope-reorder
 COVERED := tests/ledger tests/protocols
 
-# Only the pure packages require full coverage. Measuring coverage slows tests down, so the others run without it.
+# Only the pure packages require full coverage. Measuring coverage slows tests down, so the others run without it. The
+# tests of the pure packages only calculate.
 test-unit: .venv/ready
-	$(BIN)/$(PYTEST) --cov --cov-report=term-missing:skip-covered $(COVERED)
-	$(BIN)/$(PYTEST) $(COVERED:%=--ignore=%)
+	$(BIN)/$(PYTEST) -n 2 --cov --cov-report=term-missing:skip-covered $(COVERED)
+	$(BIN)/$(PYTEST) -n $(WORKERS) $(COVERED:%=--ignore=%)
 
 # Run the tests on another supported Python, if the machine has one. Tests marked `long` run only once.
 test-other-python: .venv/ready
@@ -41,7 +44,7 @@ test-other-python: .venv/ready
 	if [ -z "$$other" ]; then echo "no second supported Python found; tested on one"; else \
 	  echo "and again on $$other"; \
 	  UV_PROJECT_ENVIRONMENT=.venv-second $(BIN)/uv sync $(SYNC) --no-python-downloads --python "$$other" && \
-	  .venv-second/bin/$(PYTEST) -m "not long"; fi
+	  .venv-second/bin/$(PYTEST) -n $(WORKERS) -m "not long"; fi
 
 # Run all tests with the example of a protocol package installed, in an environment of its own.
 test-with-orbit: .venv/ready
