@@ -55,7 +55,7 @@ def torture(size: int, seed: int, folder: Path) -> Counter[str]:
     """Run every n up to `size` in every phase, as long as the phase makes that many calls."""
     assert not preload_unavailable_reason(), preload_unavailable_reason()
     # The first process with the library loads the whole program, which is no part of a server's start.
-    assert run_minwallet("--version", **get_preload().settings).code == 0
+    assert run_minwallet("--version", cwd=None, **get_preload().settings).code == 0
     trial = FailingIoRun(folder, random.Random(seed))
     try:
         trial.run(size)
