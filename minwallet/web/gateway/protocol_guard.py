@@ -4,6 +4,7 @@ Anybody can write a package with a protocol. So its methods are called through `
 before its bytes reach the connection.
 """
 
+import json
 import re
 from collections.abc import Callable, Collection, Sequence
 from functools import lru_cache
@@ -11,7 +12,7 @@ from typing import Any, TypeVar, get_args, get_type_hints
 
 from minwallet.ledger.commands import MAX_GROUP_SIZE, Command, GameCommand, Group, Query, WinCategory
 from minwallet.ledger.money import MAX_CENTS
-from minwallet.protocols.wire import JSON_MEDIA_TYPE, Headers, HttpResponse, is_plain_text
+from minwallet.protocols.wire import JSON_MEDIA_TYPE, MAX_BODY_BYTES, Headers, HttpResponse, is_plain_text
 
 BUG_REPORT = "a provider call failed because of a bug; please report this traceback"
 
@@ -72,6 +73,9 @@ def find_command_fault(command: Command) -> str:
     command_type: type = type(command)
     if not _has_declared_types(command_type, tuple(map(type, command))):
         return _describe_command_fault(command)
+    # Few commands have a detail, and reading its JSON takes longer than all other checks.
+    if getattr(command, "detail", None) is not None:
+        return _describe_command_fault(command)
     for value in command:
         if type(value) is str:
             if not 0 < len(value) <= MAX_TEXT_LENGTH or not value.isprintable():
@@ -99,12 +103,25 @@ def _describe_command_fault(command: Command) -> str:
     for (name, types), value in zip(fields, values, strict=True):
         if type(value) not in types:
             return f"{name}: must be {_TYPE_TEXTS[types[0]]}"
-        if types[0] is str:
-            if value is not None and name != "detail" and not (value and is_plain_text(value, MAX_TEXT_LENGTH)):
+        if name == "detail":
+            if value is not None and not _is_json_object(value):
+                return f"detail: must be a JSON object on one line, of up to {MAX_BODY_BYTES} characters"
+        elif types[0] is str:
+            if value is not None and not (value and is_plain_text(value, MAX_TEXT_LENGTH)):
                 return f"{name}: must be text of 1 to {MAX_TEXT_LENGTH} characters without control characters"
         elif types[0] is int and value is not None and not 0 <= value <= MAX_CENTS:
             return f"{name}: must be cents from 0 to {MAX_CENTS}"
     return ""
+
+
+def _is_json_object(text: str) -> bool:
+    """Check if the text is a detail that an export can be imported with."""
+    if not is_plain_text(text, MAX_BODY_BYTES):
+        return False
+    try:
+        return isinstance(json.loads(text), dict)
+    except (ValueError, RecursionError):
+        return False
 
 
 def check_response(response: HttpResponse) -> HttpResponse:

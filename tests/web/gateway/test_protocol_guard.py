@@ -13,13 +13,14 @@ from minwallet.ledger.commands import (
     EndRound,
     Group,
     Rollback,
+    Settle,
     Win,
     WinCategory,
     Withdraw,
 )
 from minwallet.ledger.entries import Refusal
 from minwallet.ledger.money import MAX_CENTS
-from minwallet.protocols.wire import HttpResponse
+from minwallet.protocols.wire import MAX_BODY_BYTES, HttpResponse
 from minwallet.web.gateway.protocol_guard import (
     ProtocolBug,
     build_headers,
@@ -29,6 +30,8 @@ from minwallet.web.gateway.protocol_guard import (
 )
 
 RETRY_AFTER = (b"retry-after", b"1")
+
+NO_DETAIL = f"detail: must be a JSON object on one line, of up to {MAX_BODY_BYTES} characters"
 
 
 @pytest.mark.parametrize("bug", [SystemExit(3), KeyboardInterrupt(), asyncio.CancelledError(), GeneratorExit()])
@@ -118,6 +121,13 @@ def test_some_statuses_have_a_header_of_their_own() -> None:
         (Rollback("1", "2", 0, True, True, "3", "4"), ""),
         (Rollback("1", "2", clamp=cast(bool, 1)), "clamp: must be true or false"),
         (Rollback("1", "2", round=""), "round: must be text of 1 to 255 characters without control characters"),
+        (Bet("1", 1, "1", None, f'{{"key":"{"x" * 300}"}}'), ""),
+        (Bet("1", 1, "1", None, ""), NO_DETAIL),
+        (Bet("1", 1, "1", None, "key"), NO_DETAIL),
+        (Bet("1", 1, "1", None, "[1]"), NO_DETAIL),
+        (Bet("1", 1, "1", None, '{"key":\n1}'), NO_DETAIL),
+        (Bet("1", 1, "1", None, '{"a":' * 30_000), NO_DETAIL),
+        (Settle("1", 1, None, "[" * 65_000), NO_DETAIL),
         (Deposit("1", 1), "a provider cannot send a Deposit"),
         (Group((Bet("1", 1, "1"), Withdraw("2", 1))), "a provider cannot send a Withdraw"),
         (Group((Win("1", 1), Win("2", -1))), f"payout: must be cents from 0 to {MAX_CENTS}"),
