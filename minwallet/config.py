@@ -95,6 +95,11 @@ class Settings(BaseModel):
     )
     backup_keep: int = Field(48, ge=1, le=1_000_000, description="the number of automatic backups to keep")
 
+    protocols: tuple[str, ...] = Field(
+        (),
+        description="the protocols whose calls the server answers, separated by commas; empty answers all that are"
+        " installed",
+    )
     plugins: str = Field(
         "", description="the folder with protocol packages; by default minwallet.d beside the one file, if it exists"
     )
@@ -106,9 +111,9 @@ class Settings(BaseModel):
             return value
         return tuple(map(_parse_network, _split_list(value)))
 
-    @field_validator("hosts", mode="before")
+    @field_validator("hosts", "protocols", mode="before")
     @classmethod
-    def _split_hosts(cls, value: object) -> object:
+    def _split_names(cls, value: object) -> object:
         return _split_list(value) if isinstance(value, str) else value
 
     @field_validator("hosts")

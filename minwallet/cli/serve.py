@@ -29,7 +29,7 @@ def serve(
     from minwallet import __version__, app
     from minwallet.cli.dispatch import announce_new_wallet
     from minwallet.cli.output import print_error
-    from minwallet.protocols.registry import find_protocol_problems
+    from minwallet.protocols.registry import find_protocol_problems, list_protocols
     from minwallet.storage.database_files import is_visible
     from minwallet.web.index import list_addresses
 
@@ -46,6 +46,8 @@ def serve(
             print_error(f"  {name:{width}}  {address}")
         for problem in find_protocol_problems():
             print_error(f"minwallet: {problem}")
+        for name in sorted({*settings.protocols} - {*list_protocols()}):
+            print_error(f"minwallet: MINWALLET_PROTOCOLS names '{name}', which is not an installed protocol")
 
     def print_login_link(url: str) -> None:
         print_error(f"sign in to the back office (one-time link, valid for 1 hour): {url}")

@@ -32,7 +32,7 @@ def run_checks(settings: Settings, sqlite_version: str, now_ms: int, timeout_s: 
     in_force, findings = compare_with_server(settings)
     yield from findings
     yield from check_exposure(in_force)
-    yield from check_protocols()
+    yield from check_protocols(in_force)
     if unusable := find_unusable_path(settings.db):
         yield unusable
         return

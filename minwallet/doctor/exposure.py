@@ -1,4 +1,4 @@
-"""Checks of the settings that protect the server. The protocols do not sign requests: only these settings do."""
+"""Checks of the settings that protect the server. Not every protocol signs its calls, so these settings must."""
 
 from collections.abc import Iterator, Sequence
 

@@ -4,14 +4,23 @@ from collections.abc import Collection, Iterator
 from pathlib import Path
 from stat import S_IWGRP, S_IWOTH
 
+from minwallet.config import Settings
 from minwallet.doctor.diagnosis import Diagnosis, fail, ok, warn
 from minwallet.doctor.file_permissions import quote_path
 from minwallet.protocols.protocol_checks import RESERVED_NAMES
-from minwallet.protocols.registry import find_plugins_folder, find_protocol_problems, is_installed, list_installed
+from minwallet.protocols.registry import (
+    find_plugins_folder,
+    find_protocol_problems,
+    is_installed,
+    list_installed,
+    list_protocols,
+    load_protocol,
+)
 
 
-def check_protocols() -> Iterator[Diagnosis]:
+def check_protocols(settings: Settings) -> Iterator[Diagnosis]:
     """Check that each package with a protocol can be used, and that only its owner can change the plugins folder."""
+    yield from _check_answered_protocols(settings)
     problems = find_protocol_problems()
     for problem in problems:
         yield fail("protocols", f"{problem}; correct or remove it, and restart the server")
@@ -25,6 +34,21 @@ def check_protocols() -> Iterator[Diagnosis]:
         yield warn(
             "protocols",
             f"other users can change {place}, whose code runs in the server; run: chmod -R go-w {quote_path(place)}",
+        )
+
+
+def _check_answered_protocols(settings: Settings) -> Iterator[Diagnosis]:
+    for name in sorted({*settings.protocols} - {*list_protocols()}):
+        yield fail("protocols", f"MINWALLET_PROTOCOLS names '{name}', which is not an installed protocol")
+    names = list_protocols(settings.protocols)
+    signed = [name for name in names if load_protocol(name).signature]
+    unsigned = [name for name in names if name not in signed]
+    if signed and unsigned and not (settings.callback_key or settings.callback_allow):
+        yield warn(
+            "protection",
+            f"calls of {' and '.join(unsigned)} need no signature, and a session that was opened for a game of"
+            f" {' or '.join(signed)} is valid for them too; set MINWALLET_PROTOCOLS={','.join(signed)} if no other"
+            " provider calls, or protect the endpoints with MINWALLET_CALLBACK_KEY",
         )
 
 

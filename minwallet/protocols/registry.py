@@ -15,7 +15,7 @@ Rules
 """
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from functools import cache
 from importlib import import_module
 from itertools import chain
@@ -76,9 +76,9 @@ def find_plugins_folder() -> Path | None:
     return _find_plugins_folder()
 
 
-def list_protocols() -> tuple[str, ...]:
-    """Return the names of the installed protocols in alphabetical order."""
-    return tuple(sorted(_survey_packages().installed))
+def list_protocols(wanted: Collection[str] = ()) -> tuple[str, ...]:
+    """Return the names of the installed protocols in alphabetical order. With `wanted`, omit all others."""
+    return tuple(sorted(name for name in _survey_packages().installed if not wanted or name in wanted))
 
 
 def list_installed() -> Sequence[InstalledProtocol]:

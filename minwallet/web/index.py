@@ -30,7 +30,7 @@ def list_provider_paths(settings: Settings) -> dict[str, list[str]]:
                 for route in list_routes(load_protocol(name), require_wallet_token=settings.require_wallet_token)
             )
         )
-        for name in list_protocols()
+        for name in list_protocols(settings.protocols)
     }
 
 

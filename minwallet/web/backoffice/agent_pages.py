@@ -120,11 +120,12 @@ async def _render_agent_page(
             context.base_url + settings.callback_prefix,
             context.wallet.clock_ms(),
             require_wallet_token=settings.require_wallet_token,
+            protocols=settings.protocols,
             protocols_with_secret={secret.protocol for secret in secrets if secret.revoked_at_ms is None},
         ),
         callback_keys=await accounts.list_callback_keys(agent.agent_id),
         protocol_secrets=secrets,
-        signing_protocols=[name for name in list_protocols() if load_protocol(name).signature],
+        signing_protocols=[name for name in list_protocols(settings.protocols) if load_protocol(name).signature],
         secret_form=secret_form,
         settings=settings,
         units=[str(unit) for unit in ReportUnit],
@@ -140,7 +141,7 @@ async def _add_callback_key(context: PageContext) -> Response:
         "backoffice/callback_key_created.html",
         agent=agent,
         callback_key=key,
-        addresses=build_callback_addresses(f"{context.base_url}/{key}"),
+        addresses=build_callback_addresses(f"{context.base_url}/{key}", context.settings.protocols),
         page_url=agent_page_url(agent.name),
     )
 

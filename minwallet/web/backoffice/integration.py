@@ -67,11 +67,13 @@ def build_integrations(
     now_ms: int,
     *,
     require_wallet_token: bool,
+    protocols: Collection[str] = (),
     protocols_with_secret: Collection[str] = (),
 ) -> list[ProtocolIntegration]:
     """Return the connection over each protocol.
 
-    `calls_url` is the public address with the callback key; see `list_routes` for `require_wallet_token`.
+    `calls_url` is the public address with the callback key; see `list_routes` for `require_wallet_token`. `protocols`
+    are those that the server answers, by default all.
     `protocols_with_secret` are those for which the agent has a live secret.
     """
     return [
@@ -83,14 +85,17 @@ def build_integrations(
             require_wallet_token=require_wallet_token,
             has_secret=name in protocols_with_secret,
         )
-        for name in list_protocols()
+        for name in list_protocols(protocols)
     ]
 
 
-def build_callback_addresses(calls_url: str) -> list[tuple[str, str]]:
-    """Return each protocol with the address to give to its provider. `calls_url` contains an agent's callback key."""
+def build_callback_addresses(calls_url: str, protocols: Collection[str]) -> list[tuple[str, str]]:
+    """Return each protocol with the address to give to its provider. `calls_url` contains an agent's callback key.
+
+    `protocols` are those that the server answers; () for all.
+    """
     addresses = []
-    for name in list_protocols():
+    for name in list_protocols(protocols):
         paths = [route.path for route in load_protocol(name).routes if not route.operation and "{" not in route.path]
         addresses.append((name, calls_url + (paths[0] if paths else "")))
     return addresses

@@ -19,11 +19,11 @@ from minwallet.web.metrics import Metrics
 def create_provider_router(
     app: ASGIApp, wallet: Wallet, settings: Settings, log: LogStream, *, metrics: Metrics, recent_calls: RecentCalls
 ) -> StaticRouter:
-    """Return the router of all protocols' endpoints. Other paths lead to `app`."""
+    """Return the router of the endpoints of all protocols that the server answers. Other paths lead to `app`."""
     provider: list[Route] = []
     below_agent_keys: list[Route] = []
     token_limiter, addresses = UnknownTokenLimiter(), ClientAddresses(settings.forwarded_allow)
-    protocols = {name: load_protocol(name) for name in list_protocols()}
+    protocols = {name: load_protocol(name) for name in list_protocols(settings.protocols)}
     access_logs = {name: AccessLog(log, name) for name in (*protocols, UNKNOWN_PROTOCOL)}
     for name, protocol in protocols.items():
         gateway = Gateway(
