@@ -28,6 +28,9 @@ _PATH = re.compile(r"(?:/(?:[A-Za-z0-9._~-]+|\{[a-z_]+\}))+")
 
 COMMANDS = frozenset(get_args(Command))
 
+CALL_METHODS = ("parse", "render", "render_error", "error_code_for_status", "redact")
+"""The methods that the server uses for a provider's call. The first three have no default."""
+
 OPTIONAL_PARTS = ("operator_service", "dealer", "conformance")
 
 _PART = re.compile(r"[\w.]+:\w+")
@@ -50,11 +53,15 @@ def build_protocol(name: str, loaded: object) -> WireProtocol:
     if not (isinstance(loaded, type) and issubclass(loaded, WireProtocol)):
         raise InvalidPackage("its entry point names no class derived from minwallet.protocols.wire.WireProtocol")
     version = getattr(loaded, "api_version", None)
+    if type(version) is not int:
+        raise InvalidPackage(f"api_version: must be a whole number, but is {version!r}")
     if version != API_VERSION:
         raise InvalidPackage(f"it was written for version {version} of the interface; this minwallet has {API_VERSION}")
     for attribute in ("name", "routes", "operations"):
         if not hasattr(loaded, attribute):
             raise InvalidPackage(f"{attribute}: missing")
+    for problem in _find_unusable_methods(loaded):
+        raise InvalidPackage(problem)
     protocol = loaded()
     for problem in _find_invalid_attributes(name, protocol):
         raise InvalidPackage(problem)
@@ -89,7 +96,18 @@ def overlap(path: str, other: str) -> bool:
 # The attributes are those of a stranger's class, so their types are not known.
 
 
+def _find_unusable_methods(protocol: Any) -> Iterator[str]:  # noqa: ANN401 unknown, as above
+    for method in CALL_METHODS:
+        found = getattr(protocol, method, None)
+        # Python refuses an abstract class too, but it does not look again at one that was changed afterwards.
+        if getattr(found, "__isabstractmethod__", False):
+            yield f"{method}: missing; the class must define this method"
+        elif not callable(found):
+            yield f"{method}: must be a method"
+
+
 def _find_invalid_attributes(name: str, protocol: Any) -> Iterator[str]:  # noqa: ANN401 unknown, as above
+    yield from _find_unusable_methods(protocol)
     if protocol.name != name:
         yield f"name: is {protocol.name!r}, but the entry point is '{name}'"
     if not isinstance(protocol.operations, Mapping) or not protocol.operations:

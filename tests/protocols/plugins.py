@@ -19,7 +19,7 @@ class Minimal(WireProtocol):
     name = {name!r}
     routes = (WireRoute("POST", "/{name}"),)
     operations = {{"balance": Balance}}
-    parse = render = render_error = None
+    parse = render = render_error = lambda *_: None
 """
 
 
