@@ -30,7 +30,7 @@ from typing import NamedTuple, Protocol
 
 from minwallet.demo.game_rules import GAMES, DemoGame, GameResult, find_game
 from minwallet.protocols.packages import describe_fault
-from minwallet.protocols.registry import has_part, list_protocols, load_part, load_protocol
+from minwallet.protocols.registry import create_part, has_part, list_protocols, load_protocol
 from minwallet.protocols.wire import Call, Launch
 
 
@@ -101,7 +101,7 @@ def explain_unplayed(protocol: str) -> str:
 
 def load_dealer(protocol: str) -> Dealer:
     """Return the dealer of the protocol. Raise KeyError if it has none."""
-    dealer: Dealer = load_part(protocol, "dealer")()
+    dealer: Dealer = create_part(protocol, "dealer")
     return dealer
 
 

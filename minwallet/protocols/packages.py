@@ -19,12 +19,14 @@ Rules
 import os
 import re
 import sys
+import threading
 import tomllib
 import zipfile
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, TextIO
 
 if TYPE_CHECKING:
     # The module takes tens of ms to import, and most commands need no protocol.
@@ -140,11 +142,65 @@ def find_plugins(folder: Path) -> Iterator[ProtocolPackage | UnreadablePlace]:
     yield from sorted(found)
 
 
+class _StdoutRedirection:
+    """Sends the prints of packages to stderr as long as at least one is being loaded.
+
+    stdout belongs to the command: it may be a document that a program reads. Several threads can load at the same time.
+    The lock is held only for the change itself, because a package that waits for another thread's import would not
+    release it.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._count = 0
+        self._stdout: TextIO | None = None
+
+    def begin(self) -> None:
+        with self._lock:
+            if not self._count:
+                self._stdout, sys.stdout = sys.stdout, sys.stderr
+            self._count += 1
+
+    def end(self) -> None:
+        with self._lock:
+            self._count -= 1
+            if not self._count:
+                sys.stdout, self._stdout = self._stdout, None
+
+
+_stdout_redirection = _StdoutRedirection()
+
+
+@contextmanager
+def loading() -> Iterator[None]:
+    """Run code of a package within the block, to import it or to create its objects. Its prints go to stderr.
+
+    Raise InvalidPackage for an exception that would end more than the loading, such as SystemExit. Ctrl-C is not a
+    fault of the package, so KeyboardInterrupt is raised as it is.
+    """
+    _stdout_redirection.begin()
+    try:
+        yield
+    except (Exception, KeyboardInterrupt):
+        raise
+    except BaseException as error:
+        raise InvalidPackage(describe_fault(error)) from error
+    finally:
+        _stdout_redirection.end()
+
+
 def describe_fault(error: BaseException) -> str:
     """Return the error in one line."""
     if isinstance(error, InvalidPackage):
         return str(error)
-    return to_one_line(f"{type(error).__name__}: {error}".rstrip(": "))[:MAX_FAULT_LENGTH]
+    name = type(error).__name__
+    try:
+        text = f"{name}: {error}"
+    except KeyboardInterrupt:
+        raise
+    except BaseException:  # the class is a stranger's, and so is its `__str__`
+        text = name
+    return to_one_line(text.rstrip(": "))[:MAX_FAULT_LENGTH]
 
 
 def to_one_line(text: str) -> str:

@@ -7,8 +7,8 @@ Rules
 
 1. minwallet's own protocols need no search of other packages. The others are searched once, when the first of them or a
    list of all is needed.
-2. A package that cannot be imported, or fails a check, is a problem. It stops nothing else: its protocol is not
-   installed. `serve`, `doctor` and `minwallet protocols` name it.
+2. A package that cannot be imported, or fails a check, is a problem. It stops nothing else, whatever it raises: its
+   protocol is not installed. `serve`, `doctor` and `minwallet protocols` name it. What it prints goes to stderr.
 3. If two packages have the same protocol name or path, the first one found stays. The order is that of the module
    `packages`, so no package can replace a protocol of minwallet itself.
 4. An optional part of a protocol is imported at its first use.
@@ -31,6 +31,7 @@ from minwallet.protocols.packages import (
     find_installed_packages,
     find_own_packages,
     find_plugins,
+    loading,
     to_one_line,
 )
 from minwallet.protocols.protocol_checks import build_protocol, check_name, check_path, check_routes
@@ -118,23 +119,47 @@ def has_part(name: str, part: str) -> bool:
 
 
 def load_part(name: str, part: str) -> Any:  # noqa: ANN401 each part has a type of its own
-    """Return the object of an optional part. Raise KeyError if the protocol does not have it."""
-    target = getattr(load_protocol(name), part)
-    if target is None:
-        raise KeyError(part)
-    return load_object(target)
+    """Return the object of an optional part. Raise KeyError if the protocol does not have it.
+
+    Raise what its module raises, as `load_object` does.
+    """
+    return load_object(_find_target(name, part))
+
+
+def create_part(name: str, part: str) -> Any:  # noqa: ANN401 each part has a type of its own
+    """Return an instance of the class of an optional part. Raise as `load_part` does."""
+    return create_object(_find_target(name, part))
 
 
 def load_object(target: str) -> Any:  # noqa: ANN401 each part has a type of its own
-    """Return the object of an import path `module:object`."""
+    """Return the object of an import path `module:object`.
+
+    Raise an Exception if that fails, whatever the module raises; only KeyboardInterrupt stays as it is.
+    """
     module, _, attribute = target.partition(":")
-    return getattr(import_module(module), attribute)
+    with loading():
+        return getattr(import_module(module), attribute)
+
+
+def create_object(target: str) -> Any:  # noqa: ANN401 each part has a type of its own
+    """Return an instance of the class of an import path `module:class`. Raise as `load_object` does."""
+    created = load_object(target)
+    with loading():
+        return created()
 
 
 def load_operator_service(name: str) -> OperatorServiceProtocol:
-    """Return the service of the protocol's provider. Raise KeyError if it has none."""
-    service: OperatorServiceProtocol = load_part(name, "operator_service")()
+    """Return the service of the protocol's provider. Raise KeyError if it has none, and otherwise as `load_part`."""
+    service: OperatorServiceProtocol = create_part(name, "operator_service")
     return service
+
+
+def _find_target(name: str, part: str) -> str:
+    """Return the import path of an optional part. Raise KeyError if the protocol does not have it."""
+    target: str | None = getattr(load_protocol(name), part)
+    if target is None:
+        raise KeyError(part)
+    return target
 
 
 def _find_own(name: str) -> ProtocolPackage | None:
@@ -163,9 +188,11 @@ def _survey_packages() -> _Survey:
                 if (other.package.place, other.package.entry_point) == (place.place, place.entry_point):
                     continue  # the plugins folder is on `sys.path` too
                 raise InvalidPackage(f"{other.package} has a protocol with this name; remove one of them")
-            protocol = _load_package(place)
-            check_routes(protocol, [each.protocol for each in installed.values()])
+            # The checks too: an attribute of a stranger's class can be code.
+            with loading():
+                protocol = _load_package(place)
+                check_routes(protocol, [each.protocol for each in installed.values()])
             installed[place.protocol] = InstalledProtocol(place, protocol)
-        except (Exception, SystemExit) as error:
+        except Exception as error:
             problems.append(ProtocolProblem(place.protocol, str(place), describe_fault(error)))
     return _Survey(installed, problems)

@@ -30,7 +30,7 @@ import httpx2
 
 from minwallet.bounded_http import HttpReply, describe_error, exchange, open_client
 from minwallet.protocols.operator_service import FetchedGames, OperatorServiceProtocol, ReportUnit, ServiceError
-from minwallet.protocols.registry import load_object
+from minwallet.protocols.registry import create_object
 
 MAX_RESPONSE_BYTES = 2 * 1024 * 1024
 
@@ -67,7 +67,7 @@ def main() -> None:
     requests: queue.SimpleQueue[str] = queue.SimpleQueue()
     threading.Thread(target=_read_requests, args=(requests,), daemon=True).start()
     target = ServiceTarget(*json.loads(requests.get()))
-    service: OperatorServiceProtocol = load_object(target.service)()
+    service: OperatorServiceProtocol = create_object(target.service)
     _write_line({})
     http = open_client()
     with asyncio.Runner() as runner:

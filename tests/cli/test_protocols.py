@@ -8,7 +8,7 @@ from minwallet.protocols import registry
 from minwallet.protocols.protocol_checks import SITE_PATHS
 from minwallet.scaffold import render_package
 from tests.cli.cli_assertions import assert_error_line, assert_unchanged, split_cells
-from tests.protocols.plugins import add_package, add_project, add_wheel
+from tests.protocols.plugins import MINIMAL, add_package, add_project, add_wheel
 from tests.support import Cli, InProcessCli, Server, run_minwallet, running_server
 
 
@@ -93,6 +93,28 @@ def test_serve_and_doctor_name_a_broken_package(cli: Cli, plugins: Path) -> None
     assert ["'broken'" in text for level, text in words if level == "fail"] == [True]
     writable = f"other users can change {plugins}, whose code runs in the server; run: chmod -R "
     assert [level for level, text in words if text.startswith(writable)] == ["warn"]
+
+
+@pytest.mark.parametrize("source", ["raise BaseException('boo')", "import asyncio\nraise asyncio.CancelledError"])
+def test_a_package_that_raises_anything_stops_no_command(cli: Cli, tmp_path: Path, source: str) -> None:
+    """`protocols`, `doctor` and `serve` name it in one line."""
+    plugins = tmp_path / "plugins"
+    add_package(plugins, "broken", source)
+    listed = run_minwallet("--db", cli.db, "protocols", MINWALLET_PLUGINS=str(plugins))
+    assert (listed.code, listed.err, listed.out.count("is not used")) == (0, "", 1)
+    with running_server(cli.db, MINWALLET_PLUGINS=str(plugins)) as server:
+        assert server.read_log().count("is not used") == 1
+        doctor = run_minwallet("--db", cli.db, "doctor", MINWALLET_PLUGINS=str(plugins))
+        assert (doctor.err, doctor.out.count("is not used")) == ("", 1)
+
+
+def test_a_package_that_prints_does_not_change_the_document(cli: Cli, tmp_path: Path) -> None:
+    """Its text goes to stderr."""
+    source = f"print('at import'){MINIMAL.format(name='loud')}    def __init__(self): print('at creation')\n"
+    add_package(tmp_path / "plugins", "loud", source)
+    result = run_minwallet("--db", cli.db, "protocols", "--json", MINWALLET_PLUGINS=str(tmp_path / "plugins"))
+    assert "loud" in {each["name"] for each in result.json["protocols"]}
+    assert result.err == "at import\nat creation\n"
 
 
 def test_doctor_lists_the_protocols(cli: Cli) -> None:

@@ -1,12 +1,14 @@
 """The registry of protocols: minwallet's own, those of other packages, and packages that cannot be used."""
 
 import re
+import sys
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 
-from minwallet.protocols import registry
+from minwallet.protocols import packages, registry
 from minwallet.protocols.packages import InvalidPackage
 from minwallet.protocols.registry import find_protocol_problems, is_installed, list_protocols, load_protocol
 from minwallet.protocols.wire import WireRoute, list_routes
@@ -151,6 +153,12 @@ def test_a_removed_package_is_gone(folder: Path) -> None:
     [
         ("import no_such_module", "ModuleNotFoundError: No module named 'no_such_module'"),
         ("raise SystemExit('bye\\n\\x1b[31mred')", "SystemExit: bye ?[31mred"),
+        ("raise BaseException('boo')", "BaseException: boo"),
+        ("raise GeneratorExit", "GeneratorExit"),
+        ("from asyncio import CancelledError\nraise CancelledError", "CancelledError"),
+        (f"{MINIMAL.format(name='broken')}    def __init__(self): raise BaseException('boo')\n", "BaseException: boo"),
+        ("class Silent(Exception):\n    def __str__(self): raise self\nraise Silent", "Silent"),
+        ("class Quiet(BaseException):\n    def __str__(self): raise self\nraise Quiet", "Quiet"),
         ("1 / 0", "ZeroDivisionError"),
         ("def broken(:", "SyntaxError"),
         ("Minimal = None", "names no class derived from"),
@@ -167,6 +175,32 @@ def test_a_package_that_fails_to_import_stops_nothing_else(folder: Path, source:
         load_protocol("broken")
     assert read_problem().startswith(f"protocol 'broken' of minwallet-broken 1.0 in {folder} is not used: ")
     assert words in read_problem()
+
+
+def test_ctrl_c_ends_the_search_for_packages(folder: Path) -> None:
+    """It is the operator's, and no fault of the package that is being imported."""
+    add_package(folder, "slow", "import signal\nsignal.raise_signal(signal.SIGINT)")
+    with pytest.raises(KeyboardInterrupt):
+        list_protocols()
+
+
+@pytest.mark.parametrize("source", ["raise BaseException('boo')", "def Part(): raise SystemExit('bye')"])
+def test_a_part_that_cannot_be_loaded_is_an_exception(folder: Path, source: str) -> None:
+    """Whatever the part raises, the caller can catch it, and continue with the other protocols."""
+    add_package(folder, "good", f"{MINIMAL.format(name='good')}    dealer = 'minwallet_good_part:Part'\n")
+    (folder / "minwallet_good_part.py").write_text(source)
+    with pytest.raises(InvalidPackage, match=r"^(BaseException: boo|SystemExit: bye)$"):
+        registry.create_part("good", "dealer")
+
+
+def test_packages_that_are_loaded_at_the_same_time_leave_stdout_as_it_was() -> None:
+    """The first one that ends must not restore it while another one is still being loaded."""
+    before = sys.stdout
+    with ExitStack() as second:
+        with packages.loading():
+            second.enter_context(packages.loading())
+        assert sys.stdout is sys.stderr
+    assert sys.stdout is before
 
 
 @pytest.mark.parametrize("own", OWN_PROTOCOLS)
