@@ -23,7 +23,8 @@ def check_protocols(settings: Settings) -> Iterator[Diagnosis]:
     yield from _check_answered_protocols(settings)
     problems = find_protocol_problems()
     for problem in problems:
-        yield fail("protocols", f"{problem}; correct or remove it, and restart the server")
+        correction = "" if problem.has_advice else "; correct or remove it"
+        yield fail("protocols", f"{problem}{correction}, and restart the server")
     if not problems:
         names = [
             f"{each.package.protocol} ({each.package.distribution} {each.package.version})" for each in list_installed()

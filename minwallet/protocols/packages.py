@@ -70,10 +70,14 @@ class ProtocolPackage(NamedTuple):
 
 
 class UnreadablePlace(NamedTuple):
-    """A place that may contain protocols, and the reason why it cannot be read."""
+    """A place that may contain protocols, and the reason why it cannot be read.
+
+    `has_advice` is True if the reason ends with what to do.
+    """
 
     place: str
     reason: str
+    has_advice: bool = False
 
 
 def choose_plugins_folder(setting: str) -> Path | None:
@@ -121,7 +125,7 @@ def find_plugins(folder: Path) -> Iterator[ProtocolPackage | UnreadablePlace]:
         return
     if owner not in {0, os.geteuid()}:
         yield UnreadablePlace(
-            str(folder), "it belongs to another user; run minwallet as its owner, or change the owner"
+            str(folder), "it belongs to another user; run minwallet as its owner, or change the owner", has_advice=True
         )
         return
     wheels = [entry for entry in entries if entry.suffix == ".whl"]
@@ -133,7 +137,7 @@ def find_plugins(folder: Path) -> Iterator[ProtocolPackage | UnreadablePlace]:
         try:
             found += [each._replace(search_paths=shared) for each in read(place) if not each.is_own]
         except Exception as error:
-            yield UnreadablePlace(str(place), describe_fault(error))
+            yield UnreadablePlace(str(place), describe_fault(error), isinstance(error, InvalidPackageWithAdvice))
     for project in projects:
         try:
             found += _read_project(project)
@@ -212,6 +216,10 @@ class InvalidPackage(Exception):
     """A package that breaks a rule. The message says which one."""
 
 
+class InvalidPackageWithAdvice(InvalidPackage):
+    """A package that breaks a rule. The message ends with what to do."""
+
+
 def _read_folder(folder: Path) -> Iterator[ProtocolPackage]:
     from importlib.metadata import distributions  # noqa: PLC0415 slow to import, as above
 
@@ -227,7 +235,7 @@ def _read_wheel(wheel: Path) -> Iterator[ProtocolPackage]:
         if not zipfile.is_zipfile(file):
             raise InvalidPackage("it is not a wheel: not a zip archive")
     if not wheel.stem.endswith("-none-any"):
-        raise InvalidPackage("it is not pure Python; install it with pip install --target into the folder")
+        raise InvalidPackageWithAdvice("it is not pure Python; install it with pip install --target into the folder")
     found = list(distributions(path=[str(wheel)]))
     if not found:
         raise InvalidPackage("it is not a wheel: without metadata")

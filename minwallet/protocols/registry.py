@@ -25,6 +25,7 @@ from typing import Any, NamedTuple
 from minwallet.protocols.operator_service import OperatorServiceProtocol
 from minwallet.protocols.packages import (
     InvalidPackage,
+    InvalidPackageWithAdvice,
     ProtocolPackage,
     UnreadablePlace,
     describe_fault,
@@ -46,11 +47,15 @@ class InstalledProtocol(NamedTuple):
 
 
 class ProtocolProblem(NamedTuple):
-    """A package that is not used, and the reason. `protocol` is "" if its metadata cannot be read."""
+    """A package that is not used, and the reason. `protocol` is "" if its metadata cannot be read.
+
+    `has_advice` is True if the reason ends with what to do.
+    """
 
     protocol: str
     origin: str
     reason: str
+    has_advice: bool = False
 
     def __str__(self) -> str:
         subject = f"protocol '{self.protocol}' of {self.origin}" if self.protocol else self.origin
@@ -187,12 +192,13 @@ def _survey_packages() -> _Survey:
             if other := installed.get(place.protocol):
                 if (other.package.place, other.package.entry_point) == (place.place, place.entry_point):
                     continue  # the plugins folder is on `sys.path` too
-                raise InvalidPackage(f"{other.package} has a protocol with this name; remove one of them")
+                raise InvalidPackageWithAdvice(f"{other.package} has a protocol with this name; remove one of them")
             # The checks too: an attribute of a stranger's class can be code.
             with loading():
                 protocol = _load_package(place)
                 check_routes(protocol, [each.protocol for each in installed.values()])
             installed[place.protocol] = InstalledProtocol(place, protocol)
         except Exception as error:
-            problems.append(ProtocolProblem(place.protocol, str(place), describe_fault(error)))
+            has_advice = isinstance(error, InvalidPackageWithAdvice)
+            problems.append(ProtocolProblem(place.protocol, str(place), describe_fault(error), has_advice))
     return _Survey(installed, problems)

@@ -117,6 +117,16 @@ def test_a_package_that_prints_does_not_change_the_document(cli: Cli, tmp_path: 
     assert result.err == "at import\nat creation\n"
 
 
+def test_doctor_repeats_no_advice(cli: Cli, tmp_path: Path) -> None:
+    """The line about a name that two packages have says what to do, so only the restart is missing."""
+    add_package(tmp_path / "plugins", "vela")
+    add_package(tmp_path / "plugins", "broken", "1 / 0")
+    found = run_minwallet("--db", cli.db, "doctor", "--json", MINWALLET_PLUGINS=str(tmp_path / "plugins"))
+    broken, twice = [each["words"] for each in found.json["findings"] if each["subject"] == "protocols"]
+    assert twice.endswith(" has a protocol with this name; remove one of them, and restart the server")
+    assert broken.endswith("ZeroDivisionError: division by zero; correct or remove it, and restart the server")
+
+
 def test_doctor_lists_the_protocols(cli: Cli) -> None:
     """Without a problem it is one line."""
     found = run_minwallet("--db", cli.db, "doctor", "--json").json["findings"]
