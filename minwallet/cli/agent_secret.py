@@ -9,10 +9,13 @@ import typer
 from minwallet.cli.dispatch import execute, query
 from minwallet.cli.options import AgentNameArgument, JsonOption, WideOption
 from minwallet.cli.output import UsageError, print_error, print_json, print_line, print_table
-from minwallet.cli.text_lines import iter_text_lines
+from minwallet.cli.text_lines import name_file, read_text
 
 WEAK_LENGTH = 16
 """Shorter secrets get a warning, not an error: a provider's specification may require one."""
+
+MAX_SECRET_BYTES = 3 + 256 + 2
+"""The longest file with a secret: a byte order mark, the longest valid secret, and a line end of Windows."""
 
 app = typer.Typer(help="Manage the secrets that sign provider calls.", no_args_is_help=True)
 
@@ -44,7 +47,7 @@ def add(
     """
     from minwallet.operations.access_requests import ProtocolSecretAdd
 
-    secret = "".join(iter_text_lines(file)).strip() if file else _ask_for_secret()
+    secret = _read_secret(file) if file else _ask_for_secret()
     reply = execute(context, ProtocolSecretAdd(agent=name, protocol=protocol, secret=secret))
     if as_json:
         print_json(reply)
@@ -109,9 +112,20 @@ def revoke(
         print_line(f"secret {reply['fingerprint']} of agent {name} for {protocol} is revoked")
 
 
+def _read_secret(file: Path) -> str:
+    """Return the secret in a file, without the line end. Raise UsageError if the file is unreadable, or is too long."""
+    from minwallet.operations.field_help import FIELD_HELP
+
+    text = read_text(file, MAX_SECRET_BYTES)
+    if text is None:
+        raise UsageError(f"the secret in {name_file(file)} is too long: expected {FIELD_HELP['secret']}")
+    # Other white space is a mistake, which the rule for secrets finds.
+    return text.removesuffix("\n").removesuffix("\r")
+
+
 def _ask_for_secret() -> str:
     """Return the secret that a person types twice, without an echo. Raise UsageError without a terminal."""
     if sys.stdin is None or not sys.stdin.isatty():
         raise UsageError("no terminal to ask for the secret; use --from-file FILE, or --from-file - for standard input")
     secret: str = typer.prompt("secret", hide_input=True, confirmation_prompt="the same again", err=True)
-    return secret.strip()
+    return secret

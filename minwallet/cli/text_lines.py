@@ -3,6 +3,7 @@
 import io
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
@@ -30,14 +31,31 @@ def iter_text_lines(file: Path) -> Iterator[str]:
 
     Raise UsageError if the file cannot be read, or at the first byte that is not text in UTF-8.
     """
+    with _open_file(file) as stream:
+        yield from _decode_lines(stream, file)
+
+
+def read_text(file: Path, max_bytes: int) -> str | None:
+    """Return the text of the file, or of stdin for `-`, without a byte order mark. Return None if it is too long.
+
+    Raise UsageError as `iter_text_lines` does. The file may be endless, so only the beginning of a long one is read.
+    """
+    with _open_file(file) as stream:
+        content = stream.read(max_bytes + 1)
+    return "".join(_decode_lines(io.BytesIO(content), file)) if len(content) <= max_bytes else None
+
+
+@contextmanager
+def _open_file(file: Path) -> Iterator[BinaryIO]:
+    """Open the file, or stdin for `-`. Raise UsageError if that fails, or a read within the block."""
     try:
         if file == STDIN:
             if sys.stdin is None:
                 raise UsageError("cannot read standard input: it is closed")
-            yield from _decode_lines(sys.stdin.buffer, file)
+            yield sys.stdin.buffer
         else:
             with file.open("rb") as stream:
-                yield from _decode_lines(stream, file)
+                yield stream
     except OSError as error:
         raise UsageError(f"cannot read {name_file(file)}: {describe_os_error(error)}") from error
 

@@ -88,8 +88,8 @@ def test_a_secret_is_known_by_its_fingerprint(wallet: InProcessCli, agent: str, 
 
 
 def test_a_secret_is_read_from_standard_input(wallet: InProcessCli, agent: str, file: Path, tmp_path: Path) -> None:
-    """White space around it is not a part of it, so it is the same secret as in a file."""
-    with patch.object(sys, "stdin", io.TextIOWrapper(io.BytesIO(f"\r\n  {SECRET}\r\n".encode()))):
+    """The line end is not a part of it, so it is the same secret as in a file."""
+    with patch.object(sys, "stdin", io.TextIOWrapper(io.BytesIO(f"{SECRET}\r\n".encode()))):
         made = wallet.run(*COMMAND, "add", agent, "signed", "--from-file", "-")
     (row,) = wallet(*COMMAND, "list", agent)["protocol_secrets"]
     assert (made.out, made.err) == (f"secret {row['fingerprint']} of agent {agent} for signed is valid\n", "")
@@ -165,7 +165,11 @@ def test_a_short_secret_is_valid_and_named_as_weak(wallet: InProcessCli, agent: 
 
 
 @pytest.mark.parametrize(
-    "content", [b"", b"\n", b"abc", b"two words", "sécret-sécret".encode(), b"x" * 257, b"first\nsecond\n"]
+    "content",
+    [
+        *(b"", b"\n", b"abc", b"two words", "sécret-sécret".encode(), b"x" * 257, b"first\nsecond\n"),
+        *(b" space-before", b"space-after \n", b"tab-after\t\r\n", b"\nline-before", b"two-line-ends\n\n"),
+    ],
 )
 def test_an_invalid_secret_is_refused_without_being_shown(
     wallet: InProcessCli, agent: str, tmp_path: Path, content: bytes
@@ -175,6 +179,26 @@ def test_an_invalid_secret_is_refused_without_being_shown(
     expected = "invalid secret: expected 4 to 256 printable ASCII characters without spaces"
     assert_error_line(refused, 2, expected)
     assert refused.err == f"minwallet: {expected}\n"
+
+
+def test_a_secret_has_up_to_256_characters(wallet: InProcessCli, agent: str, tmp_path: Path) -> None:
+    """A byte order mark and a line end do not count."""
+    (path := tmp_path / "longest").write_text(f"\ufeff{'x' * 256}\r\n")
+    assert wallet.run(*COMMAND, "add", agent, "signed", "--from-file", path).code == 0
+
+
+@pytest.mark.parametrize("source", ["file", "/dev/zero", "-"])
+def test_a_file_that_is_too_long_is_not_read_to_its_end(
+    wallet: InProcessCli, agent: str, tmp_path: Path, source: str
+) -> None:
+    """It may be endless."""
+    (tmp_path / "file").write_bytes(b"x" * 1_000_000)
+    with Path("/dev/zero").open() as endless, patch.object(sys, "stdin", endless):
+        path = source if source == "-" else tmp_path / source
+        refused = wallet.run(*COMMAND, "add", agent, "signed", "--from-file", path)
+    name = "standard input" if source == "-" else f"'{path}'"
+    words = f"the secret in {name} is too long: expected 4 to 256 printable ASCII characters without spaces"
+    assert_error_line(refused, 2, words)
 
 
 def test_an_unreadable_file_is_refused(wallet: InProcessCli, agent: str, tmp_path: Path) -> None:
