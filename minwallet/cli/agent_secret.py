@@ -9,6 +9,7 @@ import typer
 from minwallet.cli.dispatch import execute, query
 from minwallet.cli.options import AgentNameArgument, JsonOption, WideOption
 from minwallet.cli.output import UsageError, print_error, print_json, print_line, print_table
+from minwallet.cli.prompts import asking
 from minwallet.cli.text_lines import name_file, read_text
 
 WEAK_LENGTH = 16
@@ -127,5 +128,6 @@ def _ask_for_secret() -> str:
     """Return the secret that a person types twice, without an echo. Raise UsageError without a terminal."""
     if sys.stdin is None or not sys.stdin.isatty():
         raise UsageError("no terminal to ask for the secret; use --from-file FILE, or --from-file - for standard input")
-    secret: str = typer.prompt("secret", hide_input=True, confirmation_prompt="the same again", err=True)
+    with asking(hidden=True):
+        secret: str = typer.prompt("secret", hide_input=True, confirmation_prompt="the same again", err=True)
     return secret

@@ -12,6 +12,7 @@ from minwallet.cli.dispatch import execute, query, run_with_store
 from minwallet.cli.limit import print_exclusion
 from minwallet.cli.options import AgentOption, JsonOption, PlayerIdArgument, WideOption, parse_amount_option
 from minwallet.cli.output import CommandRefused, TablePrinter, UsageError, print_json, print_line, print_table
+from minwallet.cli.prompts import NOTHING_CHANGED, asking
 from minwallet.ledger.money import format_amount
 from minwallet.storage.models import PlayerStatus, StatusFilter
 
@@ -189,8 +190,10 @@ def _confirm_exclusion(request: "PlayerExclude") -> None:
     from minwallet.operations.timestamps import iso_to_minute
 
     question = f"exclude {request.player_id} until {iso_to_minute(str(request.until))}? {COOLING_OFF_TEXT}"
-    if not typer.confirm(question, err=True):
-        raise CommandRefused(["nothing was changed"])
+    with asking():
+        is_confirmed = typer.confirm(question, err=True)
+    if not is_confirmed:
+        raise CommandRefused([NOTHING_CHANGED])
 
 
 def _parse_until(until: str) -> str | None:

@@ -98,8 +98,8 @@ def test_a_secret_is_read_from_standard_input(wallet: InProcessCli, agent: str, 
     assert add(wallet, agent, tmp_path, f"{SECRET}x") != row["fingerprint"]
 
 
-def type_secret(db: Path, packages: Path, agent: str, *texts: str) -> tuple[int, str]:
-    """Run `add` in a terminal and type the texts. Return the exit code, and what the terminal showed."""
+def type_secret(db: Path, packages: Path, agent: str, *keys: bytes) -> tuple[int, str]:
+    """Run `add` in a terminal and answer each question with these keys. Return the exit code, and what was shown."""
     main, terminal = pty.openpty()
     command = ["--db", db, *COMMAND, "add", agent, "signed"]
     env = clean_environment(PYTHONPATH=str(packages))
@@ -109,10 +109,10 @@ def type_secret(db: Path, packages: Path, agent: str, *texts: str) -> tuple[int,
     os.close(terminal)
     try:
         shown = ""
-        for number, text in enumerate(texts):
+        for number, answer in enumerate(keys):
             # The echo is off when the question is complete.
             shown += _read_terminal(main, until="again: " if number % 2 else "secret: ")
-            os.write(main, f"{text}\n".encode())
+            os.write(main, answer)
         shown += _read_terminal(main, until=None)
         return process.wait(TIMEOUT_S), shown
     finally:
@@ -139,12 +139,33 @@ def _read_terminal(main: int, *, until: str | None) -> str:
 
 def test_a_secret_is_typed_twice_without_an_echo(wallet: InProcessCli, packages: Path, agent: str) -> None:
     """If the two differ, the command asks for both again."""
-    code, shown = type_secret(wallet.db, packages, agent, f"{SECRET}1", f"{SECRET}2", SECRET, SECRET)
+    keys = [f"{text}\n".encode() for text in (f"{SECRET}1", f"{SECRET}2", SECRET, SECRET)]
+    code, shown = type_secret(wallet.db, packages, agent, *keys)
     (row,) = wallet(*COMMAND, "list", agent)["protocol_secrets"]
     assert code == 0, shown
     assert "do not match" in shown
     assert SECRET not in shown
     assert f"secret {row['fingerprint']} of agent {agent} for signed is valid" in shown
+
+
+@pytest.mark.parametrize("asked", ["secret", "the same again"])
+@pytest.mark.parametrize(
+    ("keys", "code", "line"),
+    [
+        (b"\x03", 130, "cancelled; nothing was changed"),
+        (b"\x04", 1, "the input ended before the answer; nothing was changed"),
+        (b"caf\xe9-caf\xe9\n", 2, "the typed text is not UTF-8; nothing was changed"),
+    ],
+    ids=["ctrl-c", "ctrl-d", "latin-1"],
+)
+def test_a_question_without_an_answer_ends_with_one_line(
+    wallet: InProcessCli, packages: Path, agent: str, *, asked: str, keys: bytes, code: int, line: str
+) -> None:
+    """The exit code of Ctrl-C is that of every command."""
+    first = [] if asked == "secret" else [f"{SECRET}\n".encode()]
+    ended, shown = type_secret(wallet.db, packages, agent, *first, keys)
+    assert (ended, shown.splitlines()[len(first) :]) == (code, [f"{asked}: ", f"minwallet: {line}"])
+    assert wallet(*COMMAND, "list", agent)["protocol_secrets"] == []
 
 
 def test_without_a_terminal_a_file_is_necessary(wallet: InProcessCli, agent: str) -> None:

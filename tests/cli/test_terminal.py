@@ -253,6 +253,18 @@ def test_an_exclusion_on_a_terminal_needs_a_confirmation(
     assert excluded_until == (until and f"{until}T00:00:00.000Z")
 
 
+def test_an_exclusion_without_an_answer_changes_nothing(many_players: InProcessCli) -> None:
+    """The input ends (Ctrl-D): one line, and no traceback."""
+    player = many_players.add_player()
+    exclude = ("player", "exclude", player, "--until", "2099-01-31")
+    code, written = _run_in_terminal(200, "--db", many_players.db, *exclude, typed="\x04")
+    assert (code, written.splitlines()[-1]) == (
+        1,
+        "minwallet: the input ended before the answer; nothing was changed",
+    )
+    assert many_players("player", "show", player)["excluded_until"] is None
+
+
 def test_a_long_table_is_printed_page_by_page(capsys: pytest.CaptureFixture[str]) -> None:
     """A page with longer values has wider columns. Control characters in a provider's text are visible."""
     rows = [("a", 1), ("\x1b\u202er\n", 22)] * (PAGE_ROWS // 2) + [("longer than before", 333)]
