@@ -58,7 +58,15 @@ ReferencesOption = Annotated[
     typer.Option("--reference", help="The id that a rollback reverses.  [default: that of the newest open bet]"),
 ]
 RoundOption = Annotated[
-    str | None, typer.Option("--round", help="The round.  [default: new, or that of the newest open bet]")
+    str | None,
+    typer.Option(
+        "--round",
+        help="The round; a call about an earlier bet takes the newest of the round.  [default: new, or the bet's]",
+    ),
+]
+WinOption = Annotated[str | None, typer.Option("--win", help="The win of a bet and win in one call.  [default: 0.00]")]
+CallGameOption = Annotated[
+    str | None, typer.Option("--game", help="The game's code.  [default: 1012, or that of the newest open bet]")
 ]
 
 
@@ -86,12 +94,12 @@ def trigger(
     operation: OperationArgument,
     player_id: Annotated[str, typer.Option("--player", metavar="ID", help="The player's id.")],
     amount: AmountOption = None,
-    win: Annotated[str, typer.Option("--win", help="The win of a bet and win in one call.")] = "0.00",
+    win: WinOption = None,
     protocol: CallProtocolOption = None,
     call_id: CallIdOption = None,
     references: ReferencesOption = None,
     round_: RoundOption = None,
-    game: Annotated[str, typer.Option("--game", help="The game's code.")] = "1012",
+    game: CallGameOption = None,
     currency: CurrencyOption = None,
     agent: AgentOption = "default",
     as_json: JsonOption = False,
@@ -104,6 +112,9 @@ def trigger(
     Without --protocol, the command uses the protocol of the player's last provider call. If that protocol has no such
     call, it uses the first one that has the call and either signs nothing or has a secret of the agent.
 
+    An option that the call does not use is an error, and nothing is sent. A rollback with --round reverses the newest
+    open bet of the round, or its newest win if no bet is open.
+
     Example: minwallet trigger bet --player alice --amount 2.50
     """
     from minwallet.provider.trigger import TriggerOptions
@@ -111,11 +122,12 @@ def trigger(
     for option, value in (
         ("--id", call_id),
         ("--round", round_),
+        ("--game", game),
         *(("--reference", each) for each in references or ()),
     ):
         _check_text(option, value)
-    cents = None if amount is None else parse_amount_option(amount)
-    options = TriggerOptions(operation, cents, parse_amount_option(win), call_id, tuple(references or ()), round_, game)
+    stake, payout = (None if text is None else parse_amount_option(text) for text in (amount, win))
+    options = TriggerOptions(operation, stake, payout, call_id, tuple(references or ()), round_, game)
     candidates = _list_protocols_with(operation, protocol)
     require_running_server(context)
     ready = _build_call(context, options, candidates, (agent, player_id, currency and currency.upper()))
@@ -208,27 +220,24 @@ def _build_call(
     agent, player_id, _ = account
     currency = _read_account(context, *account)["currency"]
     protocol, bet = run_with_store(
-        context, lambda store: _find_protocol_and_bet(store, agent, player_id, currency, candidates)
+        context, lambda store: _find_protocol_and_bet(store, (agent, player_id, currency), candidates, options)
     )
     try:
         return _ReadyCall(protocol, build_call(protocol, options, bet, player_id, currency), agent)
     except InvalidCall as error:
         raise UsageError(str(error)) from error
     except NoOpenBet as error:
-        hint = f"minwallet trigger bet --player {player_id} --protocol {protocol}"
-        reason = f"{player_id} has no open bet in {protocol}; add --id, --reference or --round, or place a bet: {hint}"
-        raise CommandRefused([reason]) from error
+        raise CommandRefused([str(error)]) from error
 
 
 async def _find_protocol_and_bet(
-    store: "Store", agent: str, player_id: str, currency: str, candidates: list[str]
+    store: "Store", account: tuple[str, str, str], candidates: list[str], options: "TriggerOptions"
 ) -> "tuple[str, Entry | None]":
-    """Return the protocol of the call, and the account's newest bet in it that is neither settled nor cancelled."""
-    from minwallet.operations.transactions import find_newest_open_bet
-    from minwallet.provider.trigger import choose_protocol
+    """Return the protocol of the call, and the account's transaction in it that the call is about."""
+    from minwallet.provider.trigger import choose_protocol, find_earlier
 
-    protocol = await choose_protocol(store, agent, player_id, currency, candidates)
-    return protocol, await find_newest_open_bet(store, agent, player_id, currency, protocol)
+    protocol = await choose_protocol(store, *account, candidates)
+    return protocol, await find_earlier(store, account, protocol, options)
 
 
 def _make_call(context: typer.Context, ready: _ReadyCall) -> _CallOutcome:

@@ -121,6 +121,53 @@ def test_an_invalid_trigger_is_an_error(cli: InProcessCli) -> None:
     assert read_kinds(cli, player) == []
 
 
+@pytest.mark.parametrize(
+    ("words", "option"),
+    [
+        ("cancel --reference 1", "--reference"),
+        ("cancel --amount 1", "--amount"),
+        ("cancel --win 1", "--win"),
+        ("cancel --game 7", "--game"),
+        ("win --reference 1", "--reference"),
+        ("credit --round 1", "--round"),
+        ("result --reference 1", "--reference"),
+        ("result --id 1 --round 1", "--id or --round"),
+        ("refund --amount 1", "--amount"),
+        ("refund --id 1 --round 1", "--round"),
+        ("betwin --round 1", "--round"),
+        ("bet --win 0", "--win"),
+        ("authenticate --game 7", "--game"),
+    ],
+)
+def test_an_option_that_a_call_does_not_use_is_an_error(cli: InProcessCli, words: str, option: str) -> None:
+    """The error is one line that names it, and no call is made."""
+    player = cli.add_player("USD", "10")
+    for protocol in ("vela", "wallet-v2"):
+        cli("trigger", "bet", "--player", player, "--protocol", protocol)
+    before = cli.read_entries(player)
+    assert_error_line(cli.run("trigger", *words.split(), "--player", player), 2, option)
+    assert cli.read_entries(player) == before
+
+
+def test_a_round_chooses_the_bet_that_is_cancelled(cli: InProcessCli) -> None:
+    """It is the newest open bet of the round. Without one, the error is one line. With --id, the round is only sent."""
+    player = cli.add_player("USD", "10")
+    calls = ("--player", player, "--protocol", "wallet-v2")
+    for id_ in ("9001", "9002"):
+        cli("trigger", "bet", *calls, "--id", id_)
+    made = cli("trigger", "cancel", *calls, "--round", "9001")
+    assert '"id":9001' in made["request"]
+    refused = cli.run("trigger", "cancel", *calls, "--round", "9001")
+    assert_error_line(refused, 1, "no open bet of round '9001' in wallet-v2", "--id")
+    made = cli("trigger", "cancel", *calls, "--id", "9003", "--round", "9001")
+    assert '"id":9003' in made["request"]
+    assert '"round_id":9001' in made["request"]
+    for id_ in ("9101", "9102"):
+        cli("trigger", "bet", "--player", player, "--protocol", "vela", "--id", id_)
+    cli("trigger", "result", "--player", player, "--round", "9101", "--amount", "3")
+    assert [(each["kind"], each["id"]) for each in cli.read_entries(player)][-1:] == [("win", "9101")]
+
+
 def test_a_missing_server_is_an_error(db: Path) -> None:
     """The error tells how to start one."""
     cli = InProcessCli(db)

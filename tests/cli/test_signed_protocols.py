@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -120,6 +121,70 @@ def test_an_id_is_any_text_that_the_protocol_takes(cli: InProcessCli) -> None:
     for operation in ("refund", "rollback"):
         refused = cli.run("trigger", operation, "--player", fresh, "--protocol", "orbit")
         assert_error_line(refused, 1, "no open bet in orbit", "--reference")
+
+
+def test_a_round_chooses_what_is_reversed(cli: InProcessCli) -> None:
+    """It is the newest open bet of the round, or its newest win that stands. Bets of other rounds stay as they are."""
+    player = cli.add_player("USD", "100")
+    orbit = ("--player", player, "--protocol", "orbit")
+    for round_, amount in (("R1", "10"), ("R2", "20"), ("R3", "30")):
+        cli("trigger", "bet", *orbit, "--id", f"b-{round_}", "--round", round_, "--amount", amount)
+    cli("trigger", "refund", *orbit, "--round", "R2")
+    cli("trigger", "win", *orbit, "--id", "w-1", "--round", "R1", "--amount", "4")
+    for operation in ("rollback", "refund"):
+        cli("trigger", operation, *orbit, "--round", "R1")
+    reversals = [(each["reference"], each["amount"]) for each in read_reversals(cli, player)]
+    assert reversals == [("b-R2", 20_00), ("w-1", -4_00), ("b-R1", 10_00)]
+    for operation in ("refund", "rollback"):
+        for round_ in ("R2", "nowhere"):
+            refused = cli.run("trigger", operation, *orbit, "--round", round_)
+            assert_error_line(refused, 1, f"no open bet or win of round '{round_}' in orbit", "--reference")
+    assert cli.read_balances(player) == (70_00, 0)
+
+
+def read_reversals(cli: InProcessCli, player: str) -> list[dict[str, Any]]:
+    return [cli("show", entry["seq"])["entry"] for entry in cli.read_entries(player) if entry["kind"] == "rollback"]
+
+
+@pytest.mark.parametrize(
+    ("words", "option"),
+    [
+        ("rollback --amount 5", "--amount"),
+        ("rollback --reference b-1 --amount 5", "--amount"),
+        ("rollback --game comet", "--game"),
+        ("refund --game comet", "--game"),
+        ("refund --win 3", "--win"),
+        ("refund --reference b-1 --round r-1", "--reference or --round"),
+        ("rollback --reference b-1 --round r-1", "--reference or --round"),
+        ("win --reference zzz", "--reference"),
+        ("win --win 3", "--win"),
+        ("bet --reference zzz", "--reference"),
+        ("balance --amount 5", "--amount"),
+        ("balance --id x", "--id"),
+        ("balance --round r-1", "--round"),
+        ("rollback --reference b-1,", "--reference"),
+        ("rollback --reference b-1,b:1", "references"),
+        ("refund --reference b-1,b-2", "reference"),
+    ],
+)
+def test_an_option_that_the_call_cannot_use_is_refused(cli: InProcessCli, words: str, option: str) -> None:
+    """One line names it, and nothing is sent."""
+    player = cli.add_player("USD", "100")
+    orbit = ("--player", player, "--protocol", "orbit")
+    cli("trigger", "bet", *orbit, "--id", f"{player}-b-1", "--round", "r-1")
+    before = cli.read_entries(player)
+    assert_error_line(cli.run("trigger", *words.split(), *orbit), 2, option)
+    assert cli.read_entries(player) == before
+
+
+def test_a_list_of_references_is_one_reference_each(cli: InProcessCli) -> None:
+    """A call that reverses several transactions takes them in one option too, separated by commas."""
+    player = cli.add_player("USD", "100")
+    orbit = ("--player", player, "--protocol", "orbit")
+    for id_ in ("l-1", "l-2", "l-3"):
+        cli("trigger", "bet", *orbit, "--id", id_)
+    cli("trigger", "rollback", *orbit, "--reference", "l-1,l-3")
+    assert [each["reference"] for each in read_reversals(cli, player)] == ["l-1", "l-3"]
 
 
 def test_a_game_is_launched(cli: InProcessCli) -> None:

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -23,7 +24,7 @@ from minwallet.ledger.commands import (
 from minwallet.ledger.decide import decide
 from minwallet.operations.errors import OperationError
 from minwallet.protocols.registry import load_protocol
-from minwallet.protocols.wire import REDACTED
+from minwallet.protocols.wire import REDACTED, Call, HttpRequest, WireProtocol
 from minwallet.provider.manual_calls import format_call, parse_request, rebuild_call
 from minwallet.provider.service_client import choose_service_protocol, find_service_protocol
 from minwallet.provider.trigger import InvalidCall, NoOpenBet, TriggerOptions, build_call, list_operations
@@ -52,7 +53,8 @@ def every(tmp_path: Path) -> Iterator[None]:
         (TriggerOptions("authenticate"), Authenticate()),
         (TriggerOptions("bet", 5, id="n", game="g"), Bet("n", 5, "n", "g")),
         (TriggerOptions("bet", id="n", round="r", game="g"), Bet("n", 100, "r", "g")),
-        (TriggerOptions("win", 5, id="n", game="g"), Win("n", 5, "r7", "fish")),
+        (TriggerOptions("win", 5, id="n"), Win("n", 5, "r7", "fish")),
+        (TriggerOptions("win", 5, id="n", game="g"), Win("n", 5, "r7", "g")),
         (TriggerOptions("win", 5, id="n", round="r"), Win("n", 5, "r", "fish")),
         (TriggerOptions("settle", 5), Settle("b7", 5, "fish")),
         (TriggerOptions("settle", 5, id="n"), Settle("n", 5, "fish")),
@@ -73,6 +75,52 @@ def test_the_operation_decides_about_the_command(options: TriggerOptions, comman
     call = build_call("every", options, BET, "ann", "USD")
     assert call.command == command
     assert (call.token, call.player_id, call.currency) == (REDACTED, "ann", "USD")
+
+
+@pytest.mark.parametrize(
+    ("operation", "used"),
+    [
+        ("balance", ""),
+        ("authenticate", ""),
+        ("bet", "amount id round game"),
+        ("win", "amount id round game"),
+        ("settle", "amount id round game"),
+        ("betwin", "amount win id game"),
+        ("cancel", "id round"),
+        ("rollback", "amount id reference round"),
+        ("rollbackround", "id round"),
+        ("endround", "id round game"),
+        ("batch", "amount win id round game"),
+        ("wins", "amount id round game"),
+    ],
+)
+def test_an_option_that_the_call_does_not_use_is_an_error(operation: str, used: str) -> None:
+    """It is not ignored, as the call could move other money than the option says."""
+    values: dict[str, Any] = {"amount": 5, "win": 6, "id": "x", "references": ("x",), "round": "r", "game": "g"}
+    for option, value in values.items():
+        name = option.removesuffix("s")
+        options = TriggerOptions(operation)._replace(**{option: value})
+        if name in used.split():
+            assert build_call("every", options, BET, "ann", "USD").operation == operation
+        else:
+            with pytest.raises(InvalidCall, match=f"'{operation}' of protocol 'every' does not use --{name}"):
+                build_call("every", options, BET, "ann", "USD")
+
+
+def test_an_option_that_the_protocol_does_not_send_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A protocol without partial refunds would return the whole bet."""
+    every = type(load_protocol("every"))
+    build_request = every.build_request
+
+    def drop_amount(self: WireProtocol, call: Call, now_ms: int, wallet_token: str | None = None) -> HttpRequest:
+        assert isinstance(call.command, Rollback)
+        whole = call._replace(command=call.command._replace(amount=None))
+        return build_request(self, whole, now_ms, wallet_token)
+
+    monkeypatch.setattr(every, "build_request", drop_amount)
+    with pytest.raises(InvalidCall, match="the call 'rollback' of protocol 'every' has no amount; omit --amount"):
+        build_call("every", TriggerOptions("rollback", 5), BET, "ann", "USD")
+    assert build_call("every", TriggerOptions("rollback"), BET, "ann", "USD")
 
 
 @pytest.mark.parametrize("operation", ["settle", "cancel", "rollback", "rollbackround", "endround"])
