@@ -36,6 +36,7 @@ class ProtocolIntegration(NamedTuple):
     - `has_wallet_token`: an address of the protocol contains the agent's wallet token.
     - `missing_settings`: the settings that the provider still has to give.
     - `launch_url`: the address of a game, with placeholders for missing settings; "" if the protocol cannot build it.
+    - `has_sample_signature`: the launch URL has a signature, made with SAMPLE_SECRET.
     - `is_signed`: the provider signs its requests with a secret.
     - `curl_command`: a request of a balance; "" if the protocol has none, or signs it.
     - `trigger_command`: the command that sends a call to this wallet.
@@ -50,6 +51,7 @@ class ProtocolIntegration(NamedTuple):
     has_wallet_token: bool
     missing_settings: Sequence[str]
     launch_url: str
+    has_sample_signature: bool
     is_signed: bool
     curl_command: str
     trigger_command: str
@@ -122,6 +124,7 @@ def _build_integration(
         )
         for route in sorted(routes, key=lambda route: "{" not in route.path)
     ]
+    launch_url = _build_launch_url(protocol, catalogue)
     command = ["minwallet", "conformance", calls_url, "--protocol", protocol.name, "--token", REDACTED]
     if protocol.signature:
         account = f"token={SAMPLE_PLAYER}/{SAMPLE_CURRENCY}"
@@ -133,7 +136,9 @@ def _build_integration(
         has_service=has_part(protocol.name, "operator_service"),
         has_wallet_token=any("{wallet_token}" in route.path for route in protocol.routes),
         missing_settings=_find_missing_settings(protocol, agent, catalogue, has_secret=has_secret),
-        launch_url=_build_launch_url(protocol, catalogue),
+        launch_url=launch_url,
+        # A protocol that signs its calls need not sign its launch URLs. A signature depends on the secret.
+        has_sample_signature=launch_url != _build_launch_url(protocol, catalogue, f"OTHER_{SAMPLE_SECRET}"),
         is_signed=protocol.signature is not None,
         curl_command="" if protocol.signature else _build_curl_command(protocol, agent, calls_url, now_ms),
         trigger_command=_build_trigger_command(protocol, agent),
@@ -194,15 +199,15 @@ def _find_missing_settings(
     return [name for name, value in settings.items() if not value]
 
 
-def _build_launch_url(protocol: WireProtocol, catalogue: GameCatalogue) -> str:
+def _build_launch_url(protocol: WireProtocol, catalogue: GameCatalogue, secret: str = SAMPLE_SECRET) -> str:
     agent, games = catalogue.agent, catalogue.games
     game = games[0].code if games else SAMPLE_GAME
     if has_part(protocol.name, "operator_service"):
         base, operator_name = games[0].url if games else f"{SAMPLE_GAMES_URL}/{SAMPLE_GAME}", agent.host_id or "HOST_ID"
     else:
         base, operator_name = agent.game_url or SAMPLE_GAMES_URL, agent.wallet_token
-    secret = SAMPLE_SECRET if protocol.signature else ""
-    launch = Launch(base, game, "en", REDACTED, operator_name, SAMPLE_PLAYER, SAMPLE_CURRENCY, secret)
+    used_secret = secret if protocol.signature else ""
+    launch = Launch(base, game, "en", REDACTED, operator_name, SAMPLE_PLAYER, SAMPLE_CURRENCY, used_secret)
     try:
         return protocol.build_launch_url(launch)
     except NotImplementedError:

@@ -200,6 +200,7 @@ def test_the_launch_url_uses_the_provider_settings(server: Server, admin_client:
     page = admin_client.get_page("/admin/agents/west")
     assert "host id, service address, game list" in page
     assert "game address" in page
+    assert "The signature is an example" not in read_card(page, "vela") + read_card(page, "wallet-v2")
     settings = {"host_id": "W-9", "game_url": "https://play.example/go", "service_url": "https://api.example"}
     server.cli(
         "agent", "set", "west", *(part for name, value in settings.items() for part in format_option(name, value))
@@ -229,7 +230,9 @@ def test_a_protocol_of_a_package_is_connected(db: Path, tmp_path: Path) -> None:
         assert "game address, secret" not in card
         offered = read_copyables(card)
         assert f"{server.url}/orbit" in offered
-        assert any(each.startswith("https://games.example/play?") for each in offered)
+        (launch_url,) = [each for each in offered if each.startswith("https://games.example/play?")]
+        assert "sign=" in launch_url
+        assert "The signature is an example and not valid" in card
         assert not any(each.startswith(("curl", "minwallet conformance")) for each in offered)
         (command,) = [each for each in offered if each.startswith("minwallet trigger")]
         with installed(folder):
