@@ -138,7 +138,7 @@ def launch(
     LaunchOptions(protocol=protocol, game=game, lang=lang)
     if not player_id and not demo:
         raise UsageError("missing player: add the player's id, or --demo for virtual credit")
-    launcher = run_with_store(context, lambda store: create_launcher(store, agent, protocol))
+    launcher = run_with_store(context, lambda store: create_launcher(store, agent, protocol, is_demo=demo))
     mode = "demo" if demo else "real"
     session: Reply = {}
     if player_id is None or demo:

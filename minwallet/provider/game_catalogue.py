@@ -14,7 +14,7 @@ from minwallet.operations.timestamps import to_datetime
 from minwallet.protocols.operator_service import Game
 from minwallet.protocols.registry import has_part, is_installed, list_protocols, load_protocol
 from minwallet.protocols.wire import Launch
-from minwallet.provider.manual_calls import find_secret
+from minwallet.provider.manual_calls import find_secret, require_secret
 from minwallet.provider.protocol_faults import explain_protocol_fault
 from minwallet.provider.service_client import require_setting
 from minwallet.storage.models import Agent
@@ -89,10 +89,15 @@ TEST_ACCOUNT = LaunchAccount("player", "USD", "token")
 """An account for a URL that only shows whether a game can be launched. An error must leave no session behind."""
 
 
-async def create_launcher(store: Store, agent_name: str, protocol: str) -> Launcher:
-    """Return the launcher of a protocol that is installed. Raise OperationError if the agent is unknown."""
+async def create_launcher(store: Store, agent_name: str, protocol: str, *, is_demo: bool = False) -> Launcher:
+    """Return the launcher of a protocol that is installed. Raise OperationError if the agent is unknown.
+
+    Raise it too if the protocol signs its requests and the agent has no secret: the wallet would refuse every call of
+    the game. A demo makes no calls, so it needs no secret.
+    """
     catalogue = await read_game_catalogue(store, agent_name)
-    return Launcher(catalogue, protocol, await find_secret(store, protocol, catalogue.agent))
+    find = find_secret if is_demo else require_secret
+    return Launcher(catalogue, protocol, await find(store, protocol, catalogue.agent))
 
 
 def build_launch_url(launcher: Launcher, game: str, lang: str, account: LaunchAccount | None) -> str:

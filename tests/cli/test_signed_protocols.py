@@ -200,6 +200,18 @@ def test_a_game_is_launched(cli: InProcessCli) -> None:
         assert_error_line(cli.run(*command, "--protocol", "orbit"), 1, "'orbit' has no game list and no report")
 
 
+def test_a_launch_needs_the_secret_of_the_agent(cli: InProcessCli) -> None:
+    """The provider could not verify the address, and no call of the game would be accepted. A demo needs no secret."""
+    cli("agent", "add", "secretless")
+    cli("agent", "set", "secretless", "--game-url", "https://g.example/orbit")
+    cli("player", "add", "sue", "--currency", "USD", "--agent", "secretless")
+    launch = ("--protocol", "orbit", "--game", "comet", "--agent", "secretless")
+    refused = cli.run("launch", "sue", *launch)
+    assert_error_line(refused, 1, "'secretless' has no secret", "minwallet agent secret add secretless orbit")
+    assert cli("session", "list", "sue", "--agent", "secretless")["sessions"] == []
+    assert cli("launch", "--demo", *launch)["url"].startswith("https://g.example/orbit?")
+
+
 def test_a_removed_protocol_stays_in_the_ledger(db: Path, tmp_path: Path) -> None:
     """Its entries are shown and verified. Only a call or a replay needs the package."""
     source = ORBIT.read_text().replace("orbit", "comet").replace("Orbit", "Comet")

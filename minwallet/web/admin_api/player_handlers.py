@@ -68,5 +68,5 @@ async def launch(caller: ApiCaller, params: LaunchRequest) -> LaunchResponse:
 
 async def launch_demo(caller: ApiCaller, params: DemoLaunchRequest) -> LaunchResponse:
     """Return the URL that opens a game with virtual credit, without a player."""
-    launcher = await create_launcher(caller.wallet.store, params.agent, params.protocol)
+    launcher = await create_launcher(caller.wallet.store, params.agent, params.protocol, is_demo=True)
     return LaunchResponse(url=build_launch_url(launcher, params.game, params.lang, None), session=None)

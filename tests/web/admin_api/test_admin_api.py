@@ -4,12 +4,15 @@ import json
 import re
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from urllib.parse import parse_qsl, urlsplit
 
 import pytest
 
 from minwallet import __version__
-from tests.support import Server
+from tests.orbit_package import write_orbit_package
+from tests.protocol_package import add_secret
+from tests.support import Server, running_server
 from tests.web.api_client import PLAYERS_PATH, ApiClient, assert_problem, create_key, read_success
 
 
@@ -233,6 +236,22 @@ def test_a_game_is_launched(server: Server, api_client: ApiClient) -> None:
     assert_problem(api_client.request("POST", f"{path}/launches", vela), 409, "not_possible", "game list")
     assert_problem(api_client.request("POST", f"{path}/players/nobody/launches", wanted), 404, "not_found", "nobody")
     assert len(api_client.get(f"{path}/players/lea/sessions")["sessions"]) == 1
+
+
+def test_a_launch_of_a_signed_protocol_needs_a_secret(db: Path, tmp_path: Path) -> None:
+    """Without one no session is opened. A launch with virtual credit needs none."""
+    packages = write_orbit_package(tmp_path / "packages")
+    with running_server(db, PYTHONPATH=str(packages)) as server:
+        server.cli("agent", "set", "default", "--game-url", "https://g.example")
+        player, api_client = server.cli.add_player(), ApiClient(server, create_key(server, "everything"))
+        wanted, path = {"protocol": "orbit", "game": "comet"}, f"{PLAYERS_PATH}/{player}"
+        assert_problem(api_client.request("POST", f"{path}/launches", wanted), 409, "not_possible", "has no secret")
+        assert api_client.get(f"{path}/sessions")["sessions"] == []
+        demo = read_success(api_client.request("POST", "/agents/default/launches", wanted), 201)
+        assert demo["session"] is None
+        add_secret(server.cli, packages, "secret_of_orbit", protocol="orbit")
+        launched = read_success(api_client.request("POST", f"{path}/launches", wanted), 201)
+        assert "sign=" in launched["url"]
 
 
 @pytest.fixture(scope="module")

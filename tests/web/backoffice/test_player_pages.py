@@ -1,6 +1,7 @@
 """Players: search, new players, blocks, and sessions."""
 
 import re
+from pathlib import Path
 
 import pytest
 from playwright.sync_api import Page, expect
@@ -10,7 +11,9 @@ from minwallet.operations.requests import GamesSave
 from minwallet.protocols.operator_service import Game
 from minwallet.protocols.registry import list_protocols
 from minwallet.web.backoffice.player_detail import MAX_GAMES
-from tests.support import Server
+from tests.orbit_package import write_orbit_package
+from tests.protocol_package import add_secret
+from tests.support import Server, running_server
 from tests.web.backoffice.admin_client import (
     AdminClient,
     create_player,
@@ -175,6 +178,22 @@ def test_a_launch_link_is_made_for_either_protocol(server: Server, admin_client:
         assert refused.status_code == 422
         assert said in refused.text
     assert len(server.cli("session", "list", name)["sessions"]) == 1
+
+
+def test_a_launch_link_of_a_signed_protocol_needs_a_secret(db: Path, tmp_path: Path) -> None:
+    """Without one the form says so, and no session is opened."""
+    packages = write_orbit_package(tmp_path / "packages")
+    with running_server(db, PYTHONPATH=str(packages)) as server:
+        server.cli("agent", "set", "default", "--game-url", "https://games.example/play")
+        name, admin_client = server.cli.add_player(), AdminClient(server)
+        fields = {"currency": "USD", "ttl_s": "3600", "lang": "en", "game": "comet", "protocol": "orbit"}
+        refused = admin_client.submit(f"/admin/players/default/{name}/launch", **fields)
+        assert refused.status_code == 422
+        assert "has no secret for the protocol 'orbit'" in read_flash(refused.text)
+        assert server.cli("session", "list", name)["sessions"] == []
+        add_secret(server.cli, packages, "secret_of_orbit", protocol="orbit")
+        assert "sign=" in admin_client.submit(f"/admin/players/default/{name}/launch", **fields).text
+        admin_client.http.close()
 
 
 def test_a_long_game_list_is_truncated(server: Server, admin_client: AdminClient) -> None:
