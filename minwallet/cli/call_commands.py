@@ -196,10 +196,20 @@ def _check_text(option: str, value: str | None) -> None:
         raise UsageError(f"invalid {option} {value!r:.60}: must be 1 to {MAX_ID_LENGTH} characters")
 
 
+def require_protocol(name: str) -> None:
+    """Raise UsageError if no protocol with this name is installed."""
+    from minwallet.protocols.registry import is_installed, list_protocols
+
+    if not is_installed(name):
+        raise UsageError(f"unknown protocol '{to_printable(name):.60}'; installed: {', '.join(list_protocols())}")
+
+
 def _list_protocols_with(operation: str, protocol: str | None) -> list[str]:
     """Return the protocols that have this call, or only `protocol`. Raise UsageError if it is not one of them."""
     from minwallet.provider.trigger import list_operations
 
+    if protocol is not None:
+        require_protocol(protocol)
     operations = list_operations()
     candidates = operations.get(operation, [])
     if not candidates:

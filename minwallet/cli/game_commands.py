@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from minwallet.cli.call_commands import require_protocol
 from minwallet.cli.dispatch import database_path, execute, execute_on_file, run_with_store, run_with_store_at
 from minwallet.cli.options import (
     AgentOption,
@@ -135,6 +136,7 @@ def launch(
         create_launcher,
     )
 
+    require_protocol(protocol)
     LaunchOptions(protocol=protocol, game=game, lang=lang)
     if not player_id and not demo:
         raise UsageError("missing player: add the player's id, or --demo for virtual credit")

@@ -104,7 +104,7 @@ def test_an_invalid_trigger_is_an_error(cli: InProcessCli) -> None:
     calls = {each for name in list_protocols() for each in load_protocol(name).operations}
     assert_error_line(cli.run("trigger", "spin", *known), 2, "unknown call 'spin'; use one of ", *calls)
     assert_error_line(cli.run("trigger", "win", *known, "--protocol", "vela"), 2, "no call 'win'", "wallet-v2")
-    assert_error_line(cli.run("trigger", "bet", *known, "--protocol", "v3"), 2, "'v3' has no call 'bet'")
+    assert_error_line(cli.run("trigger", "bet", *known, "--protocol", "v3"), 2, "unknown protocol 'v3'")
     assert_error_line(cli.run("trigger", "bet", *known, "--amount", "1.234"), 2, "invalid amount")
     for protocol in ("vela", "wallet-v2"):
         for number in ["-1", "x", "18446744073709551616", "9" * 50]:

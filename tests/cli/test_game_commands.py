@@ -238,7 +238,7 @@ def test_an_invalid_launch_is_an_error(wallet: InProcessCli) -> None:
     launch = ("launch", "ida", "--protocol", "wallet-v2", "--game", "1012")
     assert_error_line(wallet.run(*launch), 1, "no game url", "minwallet agent set default --game-url")
     wallet("agent", "set", "default", "--game-url", "https://g.example")
-    assert_error_line(wallet.run(*launch[:3], "v3", *launch[4:]), 2, "invalid protocol 'v3'", "wallet-v2")
+    assert_error_line(wallet.run(*launch[:3], "v3", *launch[4:]), 2, "unknown protocol 'v3'", "wallet-v2")
     assert_error_line(wallet.run(*launch, "--lang", "english!"), 2, "a language, such as en")
     assert_error_line(wallet.run(*launch[:-1], "a b"), 2, "invalid game 'a b'")
     assert_error_line(wallet.run(*launch, "--ttl", "never"), 2, "invalid duration 'never'")

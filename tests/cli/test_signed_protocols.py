@@ -212,6 +212,17 @@ def test_a_launch_needs_the_secret_of_the_agent(cli: InProcessCli) -> None:
     assert cli("launch", "--demo", *launch)["url"].startswith("https://g.example/orbit?")
 
 
+def test_an_unknown_protocol_is_named_with_the_installed_ones(served_cli: InProcessCli) -> None:
+    """The words are the same in each command, whatever the calls of the protocol would be."""
+    told = "unknown protocol 'orbits'; installed: "
+    player = served_cli.add_player()
+    for operation in ("refund", "bet", "nothing"):
+        refused = served_cli.run("trigger", operation, "--player", player, "--protocol", "orbits")
+        assert_error_line(refused, 2, told, "vela, wallet-v2")
+    refused = served_cli.run("launch", player, "--game", "g", "--protocol", "orbits")
+    assert_error_line(refused, 2, told, "vela, wallet-v2")
+
+
 def test_a_removed_protocol_stays_in_the_ledger(db: Path, tmp_path: Path) -> None:
     """Its entries are shown and verified. Only a call or a replay needs the package."""
     source = ORBIT.read_text().replace("orbit", "comet").replace("Orbit", "Comet")
@@ -227,7 +238,7 @@ def test_a_removed_protocol_stays_in_the_ledger(db: Path, tmp_path: Path) -> Non
         assert entry["protocol"] == "comet"
         assert cli("show", entry["seq"])["entry"]["protocol"] == "comet"
         assert_error_line(cli.run("replay", entry["seq"]), 1, "'comet', which is not installed")
-        assert_error_line(cli.run(*call), 2, "protocol 'comet' has no call 'bet'")
+        assert_error_line(cli.run(*call), 2, "unknown protocol 'comet'; installed: ")
         assert cli.run("verify").code == 0
         with running_tail(db, "--protocol", "comet", "-n", "1", "--json") as process:
             assert read_json(process)["id"] == entry["id"]
