@@ -55,7 +55,10 @@ CallIdOption = Annotated[
 ]
 ReferencesOption = Annotated[
     list[str] | None,
-    typer.Option("--reference", help="The id that a rollback reverses.  [default: that of the newest open bet]"),
+    typer.Option(
+        "--reference",
+        help="The id that a rollback reverses; repeatable if the call takes several.  [default: the newest open bet]",
+    ),
 ]
 RoundOption = Annotated[
     str | None,

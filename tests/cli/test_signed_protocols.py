@@ -124,17 +124,18 @@ def test_an_id_is_any_text_that_the_protocol_takes(cli: InProcessCli) -> None:
 
 
 def test_a_round_chooses_what_is_reversed(cli: InProcessCli) -> None:
-    """It is the newest open bet of the round, or its newest win that stands. Bets of other rounds stay as they are."""
+    """It is the newest open bet of the round, or its newest win that stands. Other rounds stay as they are."""
     player = cli.add_player("USD", "100")
     orbit = ("--player", player, "--protocol", "orbit")
     for round_, amount in (("R1", "10"), ("R2", "20"), ("R3", "30")):
         cli("trigger", "bet", *orbit, "--id", f"b-{round_}", "--round", round_, "--amount", amount)
     cli("trigger", "refund", *orbit, "--round", "R2")
-    cli("trigger", "win", *orbit, "--id", "w-1", "--round", "R1", "--amount", "4")
-    for operation in ("rollback", "refund"):
+    for id_, amount in (("w-1a", "4"), ("w-1b", "6")):
+        cli("trigger", "win", *orbit, "--id", id_, "--round", "R1", "--amount", amount)
+    for operation in ("rollback", "refund", "rollback"):
         cli("trigger", operation, *orbit, "--round", "R1")
     reversals = [(each["reference"], each["amount"]) for each in read_reversals(cli, player)]
-    assert reversals == [("b-R2", 20_00), ("w-1", -4_00), ("b-R1", 10_00)]
+    assert reversals == [("b-R2", 20_00), ("w-1b", -6_00), ("w-1a", -4_00), ("b-R1", 10_00)]
     for operation in ("refund", "rollback"):
         for round_ in ("R2", "nowhere"):
             refused = cli.run("trigger", operation, *orbit, "--round", round_)
