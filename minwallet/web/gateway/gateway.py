@@ -151,7 +151,7 @@ class Gateway:
             signature = run_guarded(self.signatures.verify, request, arrival.agent_id)
             if isinstance(signature, InvalidSignature):
                 return self._reject_signature(arrival, signature)
-            arrival.agent_id, record.signature = signature
+            arrival.agent_id, record.signature = signature.agent_id, signature
         call = run_guarded(protocol.parse, request, record.operation)
         if isinstance(call, Call) and (fault := find_command_fault(call.command)):
             call = self._reject_command(call, fault)

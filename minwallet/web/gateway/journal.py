@@ -13,6 +13,7 @@ from minwallet.protocols.wire import MAX_BODY_BYTES, Call, HttpRequest, HttpResp
 from minwallet.storage.models import JournalRow
 from minwallet.web.gateway.protocol_guard import run_guarded
 from minwallet.web.gateway.redaction import hide_signature, hide_token_in_path
+from minwallet.web.gateway.signatures import ValidSignature
 
 UNRECORDED = "not recorded: the protocol failed; the traceback is in the server's log"
 """Request and reply in the journal if a bug of the protocol prevented the record."""
@@ -20,17 +21,22 @@ UNRECORDED = "not recorded: the protocol failed; the traceback is in the server'
 logger = logging.getLogger("minwallet")
 
 
-def format_request(protocol: WireProtocol, call: Call, request: HttpRequest, signature: str, now_ms: int) -> str | None:
-    """Return the request without its token and its signature. Return None if a bug of the protocol prevents that."""
+def format_request(
+    protocol: WireProtocol, call: Call, request: HttpRequest, signature: ValidSignature | None, now_ms: int
+) -> str | None:
+    """Return the request without its token, its signature and the secrets of its agent.
+
+    Return None if a bug of the protocol prevents that.
+    """
     # Every bet comes here, so the steps that few protocols need are skipped.
     try:
         content = run_guarded(protocol.redact, call, request, now_ms)
-        if signature:
-            content = hide_signature(signature, content)
         path = request.path
         if call.token and call.token in path:
             path = hide_token_in_path(call.token, path)
         text = f"{request.method} {path}{' ' if request.body else '?'}{content}"
+        if signature:
+            text = hide_signature(signature, text)
         if not text.isascii():
             text.encode()  # SQLite cannot store a lone surrogate
     except Exception:

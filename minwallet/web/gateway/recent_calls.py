@@ -7,9 +7,9 @@ Rules
 =====
 
 1. Recording a call is one append. Request and reply are kept as bytes, and become texts when a person reads them.
-2. No text contains a token, a key, a signature or a header. In a call with a known account, the protocol's `redact`
-   replaces the token. Of any other request, `mask_values` shows names and numbers only. A path shows words of the
-   protocol only.
+2. No text contains a token, a key, a signature, a secret or a header. In a call with a known account, the protocol's
+   `redact` replaces the token. Of any other request, `mask_values` shows names and numbers only. A path shows words of
+   the protocol only.
 3. Calls that were turned away at the door are in a list of their own: a wrong key, an unknown path, an address that is
    not allowed, too many unknown tokens, a wrong signature. Anybody can make these, so they must not displace the calls
    of the provider. A caller behind the door has the key or an allowed address, or neither is set.
@@ -31,6 +31,7 @@ from minwallet.operations.timestamps import format_iso
 from minwallet.protocols.wire import Call, HttpRequest, WireProtocol
 from minwallet.web.gateway.protocol_guard import run_guarded
 from minwallet.web.gateway.redaction import hide_signature, mask_values
+from minwallet.web.gateway.signatures import ValidSignature
 
 MAX_CALLS, MAX_TURNED_AWAY = 2000, 500
 
@@ -94,7 +95,8 @@ class RecordedCall:
         self.method = method
         self.path = path
         self.operation = operation
-        self.player = self.transaction = self.signature = ""
+        self.player = self.transaction = ""
+        self.signature: ValidSignature | None = None
         self.call: Call | None = None
         self.request: HttpRequest | None = None
         """The whole request on its way. Afterwards `query` and `body` have what is kept of it."""
@@ -195,11 +197,13 @@ def _render_request(call: RecordedCall) -> str:
     if call.call is None:
         raw = found.removesuffix(CUT_OFF_BYTES)
         content = mask_values(raw, call.protocol.operations) + (CUT_OFF if len(raw) < len(found) else "")
+        # A secret may be a number or the name of an operation.
+        content = hide_signature(call.signature, content) if call.signature else content
     else:
         try:
             request = HttpRequest(call.method, call.path, call.query, call.body)
             redacted = run_guarded(call.protocol.redact, call.call, request, call.at_ms)
-            content = hide_signature(call.signature, redacted)
+            content = hide_signature(call.signature, redacted) if call.signature else redacted
         except Exception:
             logger.exception("a provider call cannot be shown because of a bug; please report this traceback")
             content = NOT_RENDERED

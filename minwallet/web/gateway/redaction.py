@@ -6,8 +6,10 @@ in a field of another name, in a number, or as its whole body. So `mask_values` 
 
 import re
 from collections.abc import Collection
+from urllib.parse import unquote
 
-from minwallet.protocols.wire import REDACTED, contains_token
+from minwallet.protocols.wire import REDACTED
+from minwallet.web.gateway.signatures import ValidSignature
 
 MASKED = "…"
 """The text in place of a value that may be a secret."""
@@ -15,12 +17,16 @@ MASKED = "…"
 SIGNATURE = "SIGNATURE"
 """The word that replaces a signature. With the signature, a reader could try out passwords as the secret."""
 
+CREDENTIAL = "SECRET"
+"""The word that replaces a secret, which a provider may send in a field by mistake."""
+
 _PART = re.compile(r'"(?P<text>(?:[^"\\]|\\.)*)"?|(?P<word>[^\s{}\[\]:,"=&]+)')
 _NAME_FOLLOWS = re.compile(r"\s*[:=]")
 _NAME = re.compile(r"[A-Za-z_]{1,20}", re.ASCII)
 _NUMBER = re.compile(r"[+-]?[0-9]{1,20}(?:\.[0-9]{1,20})?", re.ASCII)
 _SECRET_NAME = re.compile(r"\Acode\Z|token|key|secret|session|sid|sign|hash|hmac|mac\Z|pass|auth|[%\\]", re.IGNORECASE)
 """Matches the names of secrets, and each name with an escape, which may be such a name too."""
+_JSON_ESCAPE = re.compile(r"\\u([0-9a-fA-F]{4})")
 _JSON_WORDS = ("true", "false", "null")
 
 
@@ -70,17 +76,29 @@ def _is_harmless(value: str, operations: Collection[str]) -> bool:
     return value in _JSON_WORDS or value in operations or bool(_NUMBER.fullmatch(value))
 
 
-def hide_signature(signature: str, text: str) -> str:
-    """Return the text with SIGNATURE in place of the signature, in any spelling; "" stands for no signature."""
-    if not signature:
+def hide_signature(signature: ValidSignature, text: str) -> str:
+    """Return the text with SIGNATURE and SECRET in place of the signature and its agent's secrets, in any spelling."""
+    text = text.replace(signature.value, SIGNATURE)
+    for secret in signature.secrets:
+        text = text.replace(secret, CREDENTIAL)
+    # Most texts have no escapes. To decode them and to compile a pattern takes long.
+    if "%" not in text and "\\" not in text:
         return text
-    if signature in text:
-        return text.replace(signature, SIGNATURE)
-    # A signature in a header, the usual case, is not in the text. To compile a pattern takes long.
-    if not contains_token(signature, text.replace("\\/", "/")):
-        return text
-    spellings = (rf"(?:\\?{re.escape(each)}|%{ord(each):02x}|\\u{ord(each):04x})" for each in signature)
-    return re.sub("".join(spellings), SIGNATURE, text, flags=re.IGNORECASE)
+    decoded = unquote(text)
+    if "\\" in decoded:
+        # JSON may be in a field of a form. Its backslashes may be before any character.
+        decoded = _JSON_ESCAPE.sub(lambda found: chr(int(found[1], 16)), f"{text} {decoded}").replace("\\", "")
+    for hidden in (signature.value, *signature.secrets):
+        if hidden.replace("\\", "") in decoded:
+            word = SIGNATURE if hidden is signature.value else CREDENTIAL
+            text = re.sub("".join(map(_match_spellings, hidden)), word, text, flags=re.IGNORECASE)
+    return text
+
+
+def _match_spellings(letter: str) -> str:
+    """Return a pattern for the spellings of an ASCII character in a text, a query, a form and JSON."""
+    backslash, code = r"(?:\\|%5c)", f"{ord(letter):02x}"
+    return rf"(?:{backslash}?(?:{re.escape(letter)}|%{code})|{backslash}u00{code})"
 
 
 def hide_token_in_path(token: str, path: str) -> str:

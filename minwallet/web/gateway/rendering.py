@@ -7,6 +7,7 @@ from minwallet.protocols.wire import AccountHolder, Call, HttpRequest, HttpRespo
 from minwallet.storage.models import JournalRow, SessionHolder
 from minwallet.web.gateway.journal import format_request, make_journal_rows
 from minwallet.web.gateway.protocol_guard import check_response, run_guarded
+from minwallet.web.gateway.signatures import ValidSignature
 
 
 class Rendering:
@@ -33,7 +34,7 @@ class Rendering:
         protocol: WireProtocol,
         call: Call,
         request: HttpRequest,
-        signature: str,
+        signature: ValidSignature | None,
         clock_ms: Callable[[], int],
         *,
         has_journal: bool,

@@ -47,10 +47,14 @@ class AgentSecret(Protocol):
 
 
 class ValidSignature(NamedTuple):
-    """The signature of a request, and the agent whose provider signed it."""
+    """The signature of a request, the agent whose provider signed it, and the live secrets of that agent.
+
+    No list or journal may show the value or one of the secrets.
+    """
 
     agent_id: int
     value: str
+    secrets: Sequence[str]
 
 
 class InvalidSignature(NamedTuple):
@@ -107,7 +111,9 @@ class SignatureVerifier:
             return InvalidSignature("signature_stale", self._describe_age(now_ms - signature.signed_at_ms))
         if signature.nonce is not None and not self._remember_nonce(signer, signature, now_ms):
             return InvalidSignature("nonce_reused", "another request of this provider had the same nonce")
-        return ValidSignature(signer, signature.value)
+        return ValidSignature(
+            signer, signature.value, tuple(each.secret for each in secrets if each.agent_id == signer)
+        )
 
     def _find_signers(
         self, request: HttpRequest, signature: Signature, secrets: Sequence[AgentSecret]

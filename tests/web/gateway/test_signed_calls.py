@@ -5,7 +5,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlencode
+from urllib.parse import quote_plus, urlencode
 
 import httpx2
 import pytest
@@ -173,6 +173,44 @@ def test_a_group_is_one_call_with_an_entry_each(server: Server) -> None:
     calls = server.cli("calls", "--limit", 2)["calls"]
     assert [(call["id"], call["outcome"]) for call in calls] == [("f1", "replayed"), ("f1", "applied")]
     assert calls[0]["request"].endswith("&sign=SIGNATURE")
+
+
+def test_a_secret_that_is_sent_by_mistake_is_not_shown(server: Server) -> None:
+    """Neither in the journal nor in the list of calls, in any spelling, and whether the call is accepted or not.
+
+    A secret is printable ASCII. This holds for each live secret of the agent that signed.
+    """
+    server.cli("player", "add", "sue", "--currency", "USD", "--balance", "5")
+    fresh = server.cli.db.with_name("fresh.secret")
+    secrets = [SECRETS["default"], 'with"quote/and\\%41+slash', "31415926535897932384"]
+    fingerprints = []
+    for secret in secrets[1:]:
+        fresh.write_text(secret)
+        added = server.cli("agent", "secret", "add", "default", "envelope", "--from-file", fresh)
+        fingerprints.append(added["fingerprint"])
+    escaped = "".join(f"%{ord(letter):02X}" for letter in secrets[0])
+    spellings = [*secrets, json.dumps(secrets[1]), secrets[0].replace("-", "\\u002d")]
+    fields = {f"field{number}": each for number, each in enumerate(spellings)}
+    path = "sue/account"
+    signed = sign(build(path, id="j1", amount="1", escaped="MARK", **fields))
+    signed = signed._replace(body=signed.body.replace(b"MARK", escaped.encode()))
+    signature = FieldSignature().compute(signed, secrets[0])
+    signed = signed._replace(body=signed.body.rpartition(b"&")[0] + b"&" + urlencode({"sign": signature}).encode())
+    assert send(server, signed).status_code == 201
+    assert send(server, sign(build(path, id="j2", amount="x", **fields))).status_code == 400
+    entry = server.cli.read_entries("sue")[-1]
+    request, _ = wait_for_journal(server.cli, entry["seq"])
+    malformed, accepted = server.cli("calls", "--limit", 2)["calls"]
+    for shown in (request, accepted["request"]):
+        assert "&escaped=SECRET&field0=SECRET&field1=SECRET&field2=SECRET&field3=%22SECRET%22&field4=SECRET" in shown
+        assert shown.endswith("&sign=SIGNATURE")
+    assert "&…=…&…=…&…=SECRET&…=…" in malformed["request"], "a number that is a secret"
+    everything = request + json.dumps([accepted, malformed]) + server.read_log()
+    for each in (*secrets, *spellings, escaped):
+        assert each not in everything
+        assert quote_plus(each) not in everything
+    for fingerprint in fingerprints:
+        server.cli("agent", "secret", "revoke", "default", "envelope", fingerprint)
 
 
 @pytest.mark.parametrize("count", [0, 101])
