@@ -30,7 +30,7 @@ MAX_NONCES = 50_000
 MESSAGES = {
     "signature_missing": "the signature is missing",
     "signature_invalid": "the signature is wrong",
-    "signature_stale": "the signature is too old",
+    "signature_stale": "the time of the signature is too far from the time of the wallet",
     "nonce_reused": "the nonce was used before",
 }
 """The outcomes of a failed check, for the log and the metrics, each with the message for the provider."""
@@ -92,7 +92,8 @@ class SignatureVerifier:
         """
         secrets = self._find_secrets(self._protocol, agent_id)
         signature = self._scheme.read(request)
-        if signature is None:
+        # An empty text proves nothing, even if a faulty protocol computes one.
+        if signature is None or not signature.value:
             return InvalidSignature("signature_missing", "the request has no signature, or none that can be read")
         if not secrets:
             who = "no agent has a secret" if agent_id is None else "this agent has no secret"

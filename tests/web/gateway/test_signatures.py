@@ -115,7 +115,7 @@ def test_without_a_secret_the_reason_is_the_command() -> None:
         assert result == InvalidSignature("signature_invalid", reason)
 
 
-@pytest.mark.parametrize("value", ["", "é", "\ud800", "x" * 5000])
+@pytest.mark.parametrize("value", ["é", "\ud800", "x" * 5000])
 def test_any_text_is_a_signature(value: str) -> None:
     """It is wrong, and no error."""
 
@@ -125,6 +125,20 @@ def test_any_text_is_a_signature(value: str) -> None:
 
     verifier = SignatureVerifier("orbit", AnyText(), lambda *_: [Secret(ONE, "one")], Clock())
     assert verify(verifier, make_request("one")) == "signature_invalid"
+
+
+def test_an_empty_signature_is_a_missing_one() -> None:
+    """It is missing even if a faulty protocol computes an empty signature, so that it is never right."""
+
+    class Empty(HeaderSignature):
+        def read(self, request: HttpRequest) -> Signature | None:
+            return Signature("")
+
+        def compute(self, request: HttpRequest, secret: str) -> str:
+            return ""
+
+    verifier = SignatureVerifier("orbit", Empty(), lambda *_: [Secret(ONE, "one")], Clock())
+    assert verify(verifier, make_request("one")) == "signature_missing"
 
 
 def test_a_missing_signature_has_its_own_outcome() -> None:
