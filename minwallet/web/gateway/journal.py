@@ -12,7 +12,7 @@ from minwallet.ledger.entries import Entry
 from minwallet.protocols.wire import MAX_BODY_BYTES, Call, HttpRequest, HttpResponse, WireProtocol
 from minwallet.storage.models import JournalRow
 from minwallet.web.gateway.protocol_guard import run_guarded
-from minwallet.web.gateway.redaction import hide_signature, hide_token_in_path
+from minwallet.web.gateway.redaction import cut_off, hide_signature, hide_token_in_path
 from minwallet.web.gateway.signatures import ValidSignature
 
 UNRECORDED = "not recorded: the protocol failed; the traceback is in the server's log"
@@ -48,12 +48,15 @@ def format_request(
 def make_journal_rows(
     entries: Sequence[Entry], request: str | None, response: HttpResponse | None
 ) -> Sequence[JournalRow]:
-    """Return the rows of the entries of one call. Without a request or a response, they say that a bug prevented it."""
+    """Return the rows of the entries of one call. Without a request or a response, they say that a bug prevented it.
+
+    Of a reply that is longer than MAX_BODY_BYTES, they have the beginning.
+    """
     text = reply = UNRECORDED
     if request is not None and response is not None:
-        text, reply = request, response.body.decode("utf-8", "replace")
+        text, reply = request, cut_off(response.body, MAX_BODY_BYTES)
     rows = [JournalRow(entry.seq, text, reply) for entry in entries]
     # A long call with many commands is stored once.
-    if len(rows) > 1 and len(text) * len(rows) > MAX_BODY_BYTES:
+    if len(rows) > 1 and (len(text) + len(reply)) * len(rows) > MAX_BODY_BYTES:
         rows[1:] = [JournalRow(entry.seq, f"(the call of entry {entries[0].seq})", "") for entry in entries[1:]]
     return rows

@@ -30,14 +30,13 @@ from typing_extensions import TypedDict  # pydantic requires this one before Pyt
 from minwallet.operations.timestamps import format_iso
 from minwallet.protocols.wire import Call, HttpRequest, WireProtocol
 from minwallet.web.gateway.protocol_guard import run_guarded
-from minwallet.web.gateway.redaction import hide_signature, mask_values
+from minwallet.web.gateway.redaction import CUT_OFF, cut_off, hide_signature, mask_values
 from minwallet.web.gateway.signatures import ValidSignature
 
 MAX_CALLS, MAX_TURNED_AWAY = 2000, 500
 
 MAX_TEXT_BYTES, MAX_ID_LENGTH = 2048, 64
 
-CUT_OFF = "… (cut off)"
 CUT_OFF_BYTES = CUT_OFF.encode()
 NOT_RENDERED = "(not shown: the protocol failed; the traceback is in the server's log)"
 
@@ -136,7 +135,7 @@ class RecentCalls:
         call.number = self.newest_number = self.newest_number + 1
         call.transaction = call.transaction[:MAX_ID_LENGTH]
         if len(call.reply) > MAX_TEXT_BYTES:
-            call.reply = _cut(call.reply.decode(errors="replace")).encode()
+            call.reply = cut_off(call.reply, MAX_TEXT_BYTES).encode()
         if request := call.request:
             # Without the headers and the path, which may be long.
             call.query, call.body, call.request = request.query, request.body, None
@@ -213,16 +212,9 @@ def _render_request(call: RecordedCall) -> str:
 def _shorten(call: RecordedCall) -> None:
     """Replace a long request by the beginning of its text, or of its bytes; see rule 4."""
     if call.call:
-        call.request_text = _cut(_render_request(call))
+        call.request_text = cut_off(_render_request(call).encode(errors="replace"), MAX_TEXT_BYTES)
         call.query, call.body, call.call = b"", b"", None
         return
     # Without the last number: it may be a part of one that is too long to be shown.
     query, body = (raw[:MAX_TEXT_BYTES].rstrip(b"+-.0123456789") + CUT_OFF_BYTES for raw in (call.query, call.body))
     call.query, call.body = (b"", body) if call.body else (query, b"")
-
-
-def _cut(text: str) -> str:
-    """Return the text, or its beginning of up to MAX_TEXT_BYTES bytes."""
-    if len(text.encode(errors="replace")) <= MAX_TEXT_BYTES:
-        return text
-    return text.encode(errors="replace")[:MAX_TEXT_BYTES].decode(errors="ignore") + CUT_OFF

@@ -4,6 +4,7 @@ The `redact` of a protocol needs a parsed call and a session, which say what the
 in a field of another name, in a number, or as its whole body. So `mask_values` keeps only what cannot be a secret.
 """
 
+import codecs
 import re
 from collections.abc import Collection
 from urllib.parse import unquote
@@ -13,6 +14,9 @@ from minwallet.web.gateway.signatures import ValidSignature
 
 MASKED = "…"
 """The text in place of a value that may be a secret."""
+
+CUT_OFF = "… (cut off)"
+"""The end of a text whose rest is not kept."""
 
 SIGNATURE = "SIGNATURE"
 """The word that replaces a signature. With the signature, a reader could try out passwords as the secret."""
@@ -74,6 +78,14 @@ def _mask_json(text: str, operations: Collection[str]) -> str:
 
 def _is_harmless(value: str, operations: Collection[str]) -> bool:
     return value in _JSON_WORDS or value in operations or bool(_NUMBER.fullmatch(value))
+
+
+def cut_off(raw: bytes, max_bytes: int) -> str:
+    """Return a text as it was sent, or its beginning of up to `max_bytes` bytes and CUT_OFF."""
+    if len(raw) <= max_bytes:
+        return raw.decode(errors="replace")
+    # Without the last character if only a part of it is left. The whole text may be long, so it is not decoded.
+    return codecs.utf_8_decode(raw[:max_bytes], "replace", False)[0] + CUT_OFF
 
 
 def hide_signature(signature: ValidSignature, text: str) -> str:

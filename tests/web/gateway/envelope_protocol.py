@@ -4,7 +4,7 @@
 - The query or the form has `currency`, `session` (may be missing), `ts` in ms, `nonce` and `sign`.
 - A bet has `id` and `amount`, wins have `wins`, such as `7:1.50,8:2.00`.
 - `sign` is base64 of the HMAC over the path and all other fields in order.
-- `trace` comes back in the header `x-trace`, whatever it is.
+- `trace` comes back in the header `x-trace`, whatever it is. `padding_of_reply` is a number of spaces after the reply.
 """
 
 import base64
@@ -84,8 +84,8 @@ class Envelope(WireProtocol):
                 pairs = [each.split(":") for each in fields["wins"].split(",") if each]
                 command = Group(tuple(Win(id_, parse_decimal(amount)) for id_, amount in pairs))
             player_id = request.path_parameters["player"]
-            currency, trace = fields.get("currency", ""), fields.get("trace", "")
-            return Call(operation, fields.get("session", ""), command, player_id, currency, trace)
+            context = fields.get("trace", ""), int(fields.get("padding_of_reply", "0"))
+            return Call(operation, fields.get("session", ""), command, player_id, fields.get("currency", ""), context)
         except (ValueError, KeyError) as error:
             return Malformed(operation, 400, f"{type(error).__name__}")
 
@@ -93,10 +93,11 @@ class Envelope(WireProtocol):
         self, call: Call, outcome: Outcome | Unauthenticated, holder: AccountHolder | None, now_ms: int
     ) -> HttpResponse:
         del holder, now_ms
-        headers = [(b"x-trace", call.context.encode())] if call.context else []
+        trace, padding = call.context
+        headers = [(b"x-trace", trace.encode())] if trace else []
         if isinstance(outcome, Unauthenticated | Refused):
             return HttpResponse(f"<error>{outcome.refusal}</error>".encode(), 409, "text/xml", headers)
-        body = f"<balance>{format_decimal(outcome.cash + outcome.bonus)}</balance>"
+        body = f"<balance>{format_decimal(outcome.cash + outcome.bonus)}</balance>{' ' * padding}"
         return HttpResponse(body.encode(), 201 if call.operation == "bet" else 200, "text/xml", headers)
 
     def render_error(self, malformed: Malformed, now_ms: int) -> HttpResponse:

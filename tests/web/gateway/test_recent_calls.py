@@ -11,7 +11,6 @@ from minwallet.ledger.commands import Bet
 from minwallet.protocols.registry import load_protocol
 from minwallet.protocols.wire import Call, HttpRequest
 from minwallet.web.gateway.recent_calls import (
-    CUT_OFF,
     MAX_CALLS,
     MAX_TEXT_BYTES,
     MAX_TURNED_AWAY,
@@ -19,7 +18,7 @@ from minwallet.web.gateway.recent_calls import (
     RecordedCall,
     render_calls,
 )
-from minwallet.web.gateway.redaction import mask_values
+from minwallet.web.gateway.redaction import CUT_OFF, mask_values
 from minwallet.web.gateway.unknown_paths import PathExplainer
 from tests.support import Server, running_server
 from tests.web.api_client import ApiClient, assert_problem, create_key

@@ -10,7 +10,9 @@ from urllib.parse import quote_plus, urlencode
 import httpx2
 import pytest
 
-from minwallet.protocols.wire import HttpRequest
+from minwallet.protocols.wire import MAX_BODY_BYTES, HttpRequest
+from minwallet.web.gateway.recent_calls import MAX_TEXT_BYTES
+from minwallet.web.gateway.redaction import CUT_OFF
 from minwallet.web.gateway.unknown_token_limit import MAX_BURST
 from tests.protocol_package import installed, write_protocol_package
 from tests.support import Server, running_server
@@ -237,6 +239,22 @@ def test_a_long_group_is_in_the_journal_once(server: Server) -> None:
     assert wait_for_journal(server.cli, second["seq"]) == (f"(the call of entry {first['seq']})", "")
     too_long = sign(build("lea/wins", wins="h3:1", padding="x" * 65_536))
     assert send(server, too_long).status_code == 413
+
+
+def test_a_long_reply_is_cut_off_in_the_journal(server: Server) -> None:
+    """The provider gets all of it, and the journal has its beginning. The same reply with less is stored whole."""
+    server.cli("player", "add", "ida", "--currency", "USD", "--balance", "5")
+    balance = "<balance>4.00</balance>"
+    for number, padding, end in ((1, 200_000, CUT_OFF), (2, MAX_BODY_BYTES - len(balance), "")):
+        response = send(
+            server, sign(build("ida/account", id=f"k{number}", amount=2 - number, padding_of_reply=padding))
+        )
+        assert response.text == balance + " " * padding
+        entry = server.cli.read_entries("ida")[-1]
+        _, reply = wait_for_journal(server.cli, entry["seq"])
+        assert reply == response.text[:MAX_BODY_BYTES] + end
+        (call,) = server.cli("calls", "--limit", 1)["calls"]
+        assert call["reply"] == response.text[:MAX_TEXT_BYTES] + CUT_OFF
 
 
 def test_a_response_cannot_be_split(server: Server) -> None:
