@@ -68,18 +68,20 @@ def parse_form(content: bytes) -> dict[str, str]:
         raise InvalidRequest("the fields are not a form") from None
 
 
-def parse_decimal(value: object) -> int:
+def parse_decimal(value: object, name: str = "") -> int:
     """Return the cents of an amount in units of the currency: 1250 for `12.5`, `12.50` and `12.5000`.
 
     `value` is text, an int or a Decimal, as the readers of this module return it. Raise ValueError for anything else,
-    for a sign, for cents that are not whole, and for more than MAX_CENTS.
+    for a sign, for cents that are not whole, and for more than MAX_CENTS. Its message begins with `name`, the field's
+    name, if there is one: `amount: must be …`.
     """
     if match := _DECIMAL.fullmatch(_to_decimal_text(value)):
         units, fraction = match[1], (match[2] or "").rstrip("0")
         cents = int(units) * 100 + int(fraction.ljust(2, "0"))
         if len(fraction) <= 2 and cents <= MAX_CENTS:
             return cents
-    raise ValueError(f"must be an amount from 0 to {format_amount(MAX_CENTS)} with up to two decimals")
+    field = f"{name}: " if name else ""
+    raise ValueError(f"{field}must be an amount from 0 to {format_amount(MAX_CENTS)} with up to two decimals")
 
 
 def format_decimal(cents: int) -> str:

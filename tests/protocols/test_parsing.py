@@ -66,6 +66,13 @@ def test_any_other_amount_is_refused(value: object) -> None:
         parse_decimal(value)
 
 
+def test_the_message_begins_with_the_name_of_the_field() -> None:
+    """A provider with two amounts in one request sees which one is wrong."""
+    with pytest.raises(ValueError, match=r"^amount: must be an amount from 0 to "):
+        parse_decimal("-1", "amount")
+    assert parse_decimal("1", "amount") == 100
+
+
 @pytest.mark.parametrize(
     ("body", "error"),
     [
