@@ -2,9 +2,9 @@
 
 - `action` names the operation: balance, bet, win, refund or rollback.
 - Every request has `player_id`, `currency` and `session`. `session` may be empty for wins, refunds and rollbacks.
-- Amounts are decimals of units, such as `12.50`. Ids are text. All ids of an agent are unique.
+- Amounts are decimals of units, such as `12.50`. Ids are text, and unique per agent except in rollbacks.
 - `refund` returns the bet `reference`, or `amount` of it, under an id of its own.
-- `rollback` reverses the bets and wins in `references`, an id list with commas: all of them or none.
+- `rollback` reverses the bets and wins in `references`, an id list with commas: all or none, each as `ID:REFERENCE`.
 - Replies are JSON with HTTP 200: `balance`, and for an error `error` and `message`.
 - `X-Orbit-Sign` is the HMAC-SHA256, in hex, over the sorted pairs `name=value` of the body and of the headers
   `X-Orbit-Timestamp` (seconds since 1970 UTC) and `X-Orbit-Nonce`, joined by `&`.
@@ -63,9 +63,9 @@ class OrbitSignature:
     max_age_ms = 30_000
 
     def read(self, request: HttpRequest) -> Signature | None:
-        headers = dict(request.headers)
+        headers = dict(found := [header for header in request.headers if header[0] in HEADERS])
         seconds, nonce, value = [headers.get(name, b"").decode("latin-1") for name in HEADERS]
-        if not (value and SECONDS.fullmatch(seconds) and ID.fullmatch(nonce)):
+        if not (len(found) == len(HEADERS) and value and SECONDS.fullmatch(seconds) and ID.fullmatch(nonce)):
             return None
         return Signature(value, int(seconds) * 1000, nonce)
 
@@ -180,14 +180,14 @@ def _parse_command(operation: str, fields: dict[str, str]) -> Command:
     id_, game = _text(fields, "transaction_id"), _text(fields, "game_id", TEXT) if fields.get("game_id") else None
     match operation:
         case "bet":
-            return Bet(id_, parse_decimal(fields.get("amount")), _text(fields, "round_id"), game)
+            return Bet(id_, parse_decimal(fields.get("amount"), "amount"), _text(fields, "round_id"), game)
         case "win":
             if (category := fields.get("category", "")) not in CATEGORIES:
                 raise ValueError(f"category: must be {', '.join(WinCategory)} or empty")
             round_ = _text(fields, "round_id") if fields.get("round_id") else None
-            return Win(id_, parse_decimal(fields.get("amount")), round_, game, CATEGORIES[category])
+            return Win(id_, parse_decimal(fields.get("amount"), "amount"), round_, game, CATEGORIES[category])
         case "refund":
-            amount = parse_decimal(fields["amount"]) if "amount" in fields else None
+            amount = parse_decimal(fields["amount"], "amount") if "amount" in fields else None
             return Rollback(id_, _text(fields, "reference"), amount)
         case _:
             references = _text(fields, "references", REFERENCES).split(",")
