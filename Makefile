@@ -51,7 +51,7 @@ test-with-orbit: .venv/ready
 	UV_PROJECT_ENVIRONMENT=.venv-orbit $(BIN)/uv sync $(SYNC) --python $(BIN)/python
 	$(BIN)/uv pip install --quiet --no-deps --no-build-isolation --reinstall --python .venv-orbit/bin/python \
 	  sample_data/orbit
-	.venv-orbit/bin/$(PYTEST)
+	.venv-orbit/bin/$(PYTEST) -n $(WORKERS)
 
 # Fault injection at full size. TORTURE passes options: make torture TORTURE='--share 0.1', or '--only kill --size 200 --seed 7'.
 torture: .venv/ready

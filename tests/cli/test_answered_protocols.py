@@ -7,18 +7,17 @@ import pytest
 from tests.orbit_package import ORBIT_FOLDER
 from tests.support import Cli, run_minwallet, running_server
 
-PLUGINS = {"MINWALLET_PLUGINS": str(ORBIT_FOLDER)}
-
 
 def read_findings(cli: Cli, **settings: str) -> list[tuple[str, str]]:
     """Return the level and the words of what `doctor` finds about protocols and protection."""
-    found = run_minwallet("--db", cli.db, "doctor", "--json", **PLUGINS, **settings).json["findings"]
+    settings["MINWALLET_PLUGINS"] = str(ORBIT_FOLDER)
+    found = run_minwallet("--db", cli.db, "doctor", "--json", cwd=None, **settings).json["findings"]
     return [(each["level"], each["words"]) for each in found if each["subject"] in ("protocols", "protection")]
 
 
 def test_a_protocol_that_is_not_named_gets_404(db: Path) -> None:
     """A session that orbit's game got in its address moves no money through a protocol without signatures."""
-    with running_server(db, **PLUGINS, MINWALLET_PROTOCOLS=" orbit , ") as server:
+    with running_server(db, MINWALLET_PLUGINS=str(ORBIT_FOLDER), MINWALLET_PROTOCOLS=" orbit , ") as server:
         key = server.cli.run("agent", "callback-key", "add", "default", "--json").json["callback_key"]
         token = server.cli.open_session(server.cli.add_player())
         win = {"type": "win", "win": 1000, "id": 1, "game": 1, "code": token}
