@@ -285,8 +285,9 @@ class WireProtocol(ABC):
     def error_code_for_status(self, http_status: int) -> int | str:
         """Return the protocol's error code that goes with an HTTP error.
 
-        401 stands for a signature that is missing, wrong or too old, or a nonce that was used before. 405, 413, 414 and
-        403 stand for a request that no retry makes better, 429 and 503 for one that may succeed later.
+        401 stands for a signature that is missing or wrong, whose time is too far from now, or whose nonce was used
+        before. 405, 413, 414 and 403 stand for a request that no retry makes better, 429 and 503 for one that may
+        succeed later.
         """
         return http_status
 
@@ -294,7 +295,7 @@ class WireProtocol(ABC):
         """Return the body of the request, or else its query, with REDACTED in place of the token, for the journal.
 
         By default the text is the request's own, with the token replaced. If the token occurs in another spelling, it
-        is the request that `build_request` makes. The wallet itself hides the signature, and a token in the path. For
+        is the request that `build_request` makes. The wallet hides the signature, secrets, and a token in the path. For
         the list of calls, `request` is without headers and path parameters.
         """
         text = (request.body or request.query).decode("utf-8", "backslashreplace")
