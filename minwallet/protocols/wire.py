@@ -285,9 +285,8 @@ class WireProtocol(ABC):
     def error_code_for_status(self, http_status: int) -> int | str:
         """Return the protocol's error code that goes with an HTTP error.
 
-        401 stands for a signature that is missing or wrong, whose time is too far from now, or whose nonce was used
-        before. 405, 413, 414 and 403 stand for a request that no retry makes better, 429 and 503 for one that may
-        succeed later.
+        401 stands for a signature that is missing, wrong, too old or early, or a nonce that was used before. 405, 413,
+        414 and 403 stand for a request that no retry makes better, 429 and 503 for one that may succeed later.
         """
         return http_status
 
