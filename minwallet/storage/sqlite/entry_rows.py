@@ -3,6 +3,7 @@
 import sqlite3
 from collections.abc import Sequence
 from functools import cache
+from itertools import chain
 from typing import Any
 
 from minwallet.ledger.entries import Entry, Kind, Refusal, State
@@ -64,11 +65,11 @@ def add_entries(db: sqlite3.Connection, values: list[Any]) -> None:
 def add_journal_rows(db: sqlite3.Connection, rows: Sequence[JournalRow]) -> None:
     """Insert journal rows. Ignore a row whose entry has one already."""
     try:
-        _insert_rows(db, ADD_JOURNAL_RECORDS, JOURNAL_COLUMN_COUNT, [value for row in rows for value in row])
+        _insert_rows(db, ADD_JOURNAL_RECORDS, JOURNAL_COLUMN_COUNT, list(chain.from_iterable(rows)))
     except UnicodeEncodeError:
         # A protocol's text with a lone surrogate, which is not UTF-8. It must not fail the commands of other players.
         escaped = [(seq, *map(_escape_surrogates, texts)) for seq, *texts in rows]
-        _insert_rows(db, ADD_JOURNAL_RECORDS, JOURNAL_COLUMN_COUNT, [value for row in escaped for value in row])
+        _insert_rows(db, ADD_JOURNAL_RECORDS, JOURNAL_COLUMN_COUNT, list(chain.from_iterable(escaped)))
 
 
 def _escape_surrogates(text: str) -> str:

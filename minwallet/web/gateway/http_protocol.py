@@ -148,6 +148,8 @@ class LimitedHttpProtocol(HttpToolsProtocol):
     """uvicorn's protocol with the limits and rules of this module.
 
     It also ignores offers of other protocols. A client that ends its half of the connection still gets its answers.
+
+    The methods that run for every request name uvicorn's class, because `super()` takes as long as their own work.
     """
 
     _is_reading_head = False
@@ -224,7 +226,7 @@ class LimitedHttpProtocol(HttpToolsProtocol):
         self._incomplete_bytes += len(data)
         if b"\nupgrade:" in data.lower():
             data = _UPGRADE_HEADER.sub(b"\nignored:", data)
-        super().data_received(data)
+        HttpToolsProtocol.data_received(self, data)
         if self._incomplete_bytes > MAX_HEAD_BYTES:
             self._error_status = 431
             self.send_400_response("a part of the request is too long")
@@ -236,7 +238,7 @@ class LimitedHttpProtocol(HttpToolsProtocol):
         self._idle_s = 0
         if not self.pipeline:
             self._waiting_headers = 0
-        super().on_message_begin()
+        HttpToolsProtocol.on_message_begin(self)
 
     def on_url(self, url: bytes) -> None:
         """Append a piece of the URL, up to the limit."""
@@ -244,7 +246,7 @@ class LimitedHttpProtocol(HttpToolsProtocol):
         self._head_bytes += len(url)
         if self._head_bytes > MAX_HEAD_BYTES:
             self._reject(414)
-        super().on_url(url)
+        HttpToolsProtocol.on_url(self, url)
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """Store a header, up to the limits. A trailer counts too, but is not stored, because it is not a header."""
@@ -258,7 +260,6 @@ class LimitedHttpProtocol(HttpToolsProtocol):
             if self._waiting_headers > MAX_WAITING_HEADERS:
                 self._reject(None)
         if self._is_reading_head:
-            # Every request has some headers, and `super()` would take as long as the rest.
             HttpToolsProtocol.on_header(self, name, value)
 
     def on_body(self, body: bytes) -> None:
@@ -267,7 +268,7 @@ class LimitedHttpProtocol(HttpToolsProtocol):
         self._body_pieces += 1
         if self._body_pieces > MAX_BODY_PIECES and not self._control:
             self._reject(None)
-        super().on_body(body)
+        HttpToolsProtocol.on_body(self, body)
 
     def _reject(self, status: int | None) -> NoReturn:
         """Stop the parser. Answer with the status if rule 2 permits it; None resets the connection."""
@@ -283,7 +284,7 @@ class LimitedHttpProtocol(HttpToolsProtocol):
         if len(self.pipeline) + 1 >= MAX_PIPELINED:
             # The request in progress and those in the pipeline are not answered, and this is one more.
             self._reject(None)
-        super().on_headers_complete()
+        HttpToolsProtocol.on_headers_complete(self)
         if self._is_stopping:
             self.cycle.keep_alive = False
         if self._is_over_capacity:

@@ -55,8 +55,10 @@ def make_journal_rows(
     text = reply = UNRECORDED
     if request is not None and response is not None:
         text, reply = request, cut_off(response.body, MAX_BODY_BYTES)
+    if len(entries) == 1:
+        return (JournalRow(entries[0].seq, text, reply),)
     rows = [JournalRow(entry.seq, text, reply) for entry in entries]
     # A long call with many commands is stored once.
-    if len(rows) > 1 and (len(text) + len(reply)) * len(rows) > MAX_BODY_BYTES:
+    if (len(text) + len(reply)) * len(rows) > MAX_BODY_BYTES:
         rows[1:] = [JournalRow(entry.seq, f"(the call of entry {entries[0].seq})", "") for entry in entries[1:]]
     return rows
