@@ -117,3 +117,14 @@ def test_the_text_of_a_stranger_is_one_line() -> None:
     assert packages.to_one_line("a\nb\x1b[0m\u202e") == "a b?[0m?"
     assert packages.describe_fault(ValueError("x" * 400)) == "ValueError: " + "x" * 288
     assert packages.describe_fault(ValueError()) == "ValueError"
+
+
+def test_ctrl_c_is_no_fault_of_a_package() -> None:
+    """It ends the program even while the text of an exception is made."""
+
+    class SlowTextError(Exception):
+        def __str__(self) -> str:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        packages.describe_fault(SlowTextError())

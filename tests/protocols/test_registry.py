@@ -91,6 +91,7 @@ def test_an_optional_part_is_loaded_by_its_import_path() -> None:
     """A part that the protocol does not have is a KeyError."""
     assert registry.has_part("vela", "operator_service")
     assert registry.load_operator_service("vela").first_key == "0"
+    assert type(registry.create_part("vela", "dealer")) is registry.load_part("vela", "dealer")
     assert not registry.has_part("wallet-v2", "operator_service")
     with pytest.raises(KeyError):
         registry.load_operator_service("wallet-v2")
