@@ -17,9 +17,9 @@ provider that uses one of them for two requests, so they may be in memory. Of ea
 until the request would be stale anyway. Nonces and signatures are kept as hashes of 64 bits, because they may be long.
 """
 
-from collections import OrderedDict
 from collections.abc import Callable, Collection, Sequence
 from hmac import compare_digest
+from itertools import islice
 from typing import NamedTuple, Protocol
 
 from minwallet.protocols.wire import HttpRequest, Signature, SignatureScheme
@@ -64,11 +64,6 @@ class InvalidSignature(NamedTuple):
     reason: str
 
 
-class _KnownNonce(NamedTuple):
-    signature_hash: int
-    ends_at_ms: int
-
-
 class SignatureVerifier:
     """The check for one protocol. `find_secrets` returns the live secrets of an agent, or of all agents for None."""
 
@@ -83,7 +78,8 @@ class SignatureVerifier:
         self._scheme = scheme
         self._find_secrets = find_secrets
         self._clock_ms = clock_ms
-        self._nonces: dict[int, OrderedDict[int, _KnownNonce]] = {}
+        self._nonces: dict[int, dict[int, tuple[int, int]]] = {}
+        """For each agent its nonces, oldest first, each with the hash of its signature and the end of its freshness."""
 
     def verify(self, request: HttpRequest, agent_id: int | None = None) -> ValidSignature | InvalidSignature:
         """Return the agent whose provider signed the request, or why none did.
@@ -112,9 +108,7 @@ class SignatureVerifier:
             return InvalidSignature("signature_stale", self._describe_age(now_ms - signature.signed_at_ms))
         if signature.nonce is not None and not self._remember_nonce(signer, signature, now_ms):
             return InvalidSignature("nonce_reused", "another request of this provider had the same nonce")
-        return ValidSignature(
-            signer, signature.value, tuple(each.secret for each in secrets if each.agent_id == signer)
-        )
+        return ValidSignature(signer, signature.value, [each.secret for each in secrets if each.agent_id == signer])
 
     def _find_signers(
         self, request: HttpRequest, signature: Signature, secrets: Sequence[AgentSecret]
@@ -135,20 +129,18 @@ class SignatureVerifier:
 
     def _remember_nonce(self, agent_id: int, signature: Signature, now_ms: int) -> bool:
         """Store the nonce of a request. Return False if another request had it."""
-        assert signature.nonce is not None
-        nonces = self._nonces.setdefault(agent_id, OrderedDict())
-        while nonces and next(iter(nonces.values())).ends_at_ms < now_ms:
-            nonces.popitem(last=False)
+        nonces = self._nonces.setdefault(agent_id, {})
         nonce, signature_hash = hash(signature.nonce), hash(signature.value)
-        known = nonces.get(nonce)
-        if known is not None and known.ends_at_ms >= now_ms:
-            return known.signature_hash == signature_hash
+        known = nonces.pop(nonce, None)
+        if known is not None and known[1] >= now_ms:
+            nonces[nonce] = known
+            return known[0] == signature_hash
         # A request from the future stays fresh for longer.
-        ends_at_ms = max(now_ms, signature.signed_at_ms or 0) + self._scheme.max_age_ms
-        nonces[nonce] = _KnownNonce(signature_hash, ends_at_ms)
-        nonces.move_to_end(nonce)
+        nonces[nonce] = signature_hash, max(now_ms, signature.signed_at_ms or 0) + self._scheme.max_age_ms
         if len(nonces) > MAX_NONCES:
-            nonces.popitem(last=False)
+            # Several at once: a dict takes long to find its first key after the ones before it were removed.
+            for oldest in list(islice(nonces, 1 + MAX_NONCES // 10)):
+                del nonces[oldest]
         return True
 
 

@@ -73,7 +73,7 @@ def test_the_secret_names_the_agent() -> None:
     assert verify(verifier, make_request("unknown")) == "signature_invalid"
     assert verify(verifier, make_request("old")._replace(body=b"another")) == "signature_invalid"
     assert verifier.verify(make_request("new")) == ValidSignature(
-        TWO, HeaderSignature().compute(make_request("new"), "new"), ("new", "old")
+        TWO, HeaderSignature().compute(make_request("new"), "new"), ["new", "old"]
     )
 
 
