@@ -217,7 +217,7 @@ def test_make_demo_passes_the_ports_on() -> None:
     """Without them, the demo chooses them itself."""
     for given, passed in (([], ""), (["PORT=9000", "PROVIDER_PORT=9100"], "--port 9000 --provider-port 9100")):
         done = subprocess.run(
-            ["make", "--dry-run", "--always-make", "demo", *given],
+            ["make", "--no-print-directory", "--dry-run", "--always-make", "demo", *given],
             cwd=ROOT,
             env={name: value for name, value in clean_environment().items() if not name.endswith("PORT")},
             capture_output=True,
