@@ -9,7 +9,7 @@ class StoreError(Exception):
     """The store failed, and the change did not happen."""
 
     is_logged = False
-    """True once the error is logged. Many calls may share one error."""
+    """True if the error is logged, or if the end of the server will report it. Many calls may share one error."""
 
 
 class CommandFault(StoreError):

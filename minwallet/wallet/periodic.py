@@ -3,7 +3,8 @@
 The rules of the loop:
 
 - It ends only by cancellation. Cancel its task to stop it; work in progress gets the `CancelledError`.
-- A fault of one run never ends the loop. A StoreError or OSError is logged in one line, a bug with its traceback.
+- A fault of one run never ends the loop. A StoreError or OSError is logged in one line, a bug with its traceback. The
+  failure of the store that stops the server is not logged here: the end of the server reports it.
 - A pause begins when a run ends, so runs never overlap and none is made up for. A slow run shifts all later ones.
 - The work sets the rhythm: it returns the seconds until its next run, or None for the usual interval.
 """
@@ -44,7 +45,8 @@ async def run_periodically(
             pause_s = await work()
         except Exception as fault:
             pause_s = retry_s
-            if str(fault) != last_fault or monotonic() - logged_at_s >= MIN_LOG_INTERVAL_S:
+            is_new = str(fault) != last_fault or monotonic() - logged_at_s >= MIN_LOG_INTERVAL_S
+            if is_new and not (isinstance(fault, StoreError) and fault.is_logged):
                 last_fault, logged_at_s = str(fault), monotonic()
                 is_expected = isinstance(fault, (StoreError, OSError))
                 logger.error("%s failed: %s", name, fault, exc_info=None if is_expected else fault)

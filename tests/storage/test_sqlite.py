@@ -191,6 +191,7 @@ def test_nothing_is_written_after_an_unknown_outcome(store: SqliteStore, db: Pat
         faults = run(both())
     assert isinstance(faults[0], OutcomeUnknown)
     assert faults[0] is faults[1] is store.failure
+    assert store.failure.is_logged
     with pytest.raises(OutcomeUnknown):
         run(store.accounts.set_player_status(1, PlayerStatus.BLOCKED))
     assert run(store.ledger.count_entries()) == 2

@@ -110,3 +110,17 @@ def test_cancelling_the_task_ends_the_loop() -> None:
                 await task
 
     asyncio.run(scenario())
+
+
+def test_the_failure_of_the_store_is_reported_once(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The server stops and says why. The work that met the failure adds no line of its own."""
+    failure = StoreError("a commit failed")
+    failure.is_logged = True
+
+    async def work() -> None:
+        raise failure
+
+    assert run_until(2, lambda: run_periodically("it", work, 60), monkeypatch) == [60, 60]
+    assert not caplog.records

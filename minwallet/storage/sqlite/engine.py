@@ -272,6 +272,8 @@ class SqliteStore:
             raise self.failure.with_traceback(None)
 
     def _mark_failed(self, fault: StoreError) -> None:
+        # The server stops and reports it.
+        fault.is_logged = True
         self.failure = fault
         self._failure_callback()
 
