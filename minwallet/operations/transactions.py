@@ -1,5 +1,7 @@
 """Operations that read ledger entries: a player's entries, one entry with its journal record, the newest open bet."""
 
+from collections.abc import Sequence
+
 from minwallet.ledger.entries import Entry, find_open_bets
 from minwallet.operations import schemas
 from minwallet.operations.errors import ErrorCode, OperationError, Subject
@@ -41,6 +43,14 @@ async def find_newest_open_bet(store: Store, agent: str, player_id: str, currenc
 
     Only the account's newest OPEN_BET_LOOKBACK entries are searched.
     """
+    entries = await read_newest_entries(store, agent, player_id, currency, protocol)
+    return next(iter(find_open_bets(entries)), None)
+
+
+async def read_newest_entries(
+    store: Store, agent: str, player_id: str, currency: str, protocol: str
+) -> Sequence[Entry]:
+    """Return the entries of this protocol among the account's newest OPEN_BET_LOOKBACK, the newest first."""
     account_id, *_ = choose_account(await get_player(store, agent, player_id), currency)
     entries = await store.ledger.read_entries([account_id], OPEN_BET_LOOKBACK)
-    return next(iter(find_open_bets([entry for entry in entries if entry.protocol == protocol])), None)
+    return [entry for entry in entries if entry.protocol == protocol]

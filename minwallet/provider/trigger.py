@@ -31,7 +31,7 @@ from minwallet.ledger.money import format_amount
 from minwallet.operations.agents import get_agent
 from minwallet.operations.errors import OperationError
 from minwallet.operations.players import choose_account, get_player
-from minwallet.operations.transactions import OPEN_BET_LOOKBACK, find_newest_open_bet
+from minwallet.operations.transactions import find_newest_open_bet, read_newest_entries
 from minwallet.protocols.registry import is_installed, list_protocols, load_protocol
 from minwallet.protocols.wire import REDACTED, Call, Malformed
 from minwallet.provider.manual_calls import build_request, find_secret, parse_request
@@ -136,10 +136,7 @@ async def find_earlier(
     """
     if options.round is None:
         return await find_newest_open_bet(store, *account, protocol)
-    agent_name, player_id, currency = account
-    account_id, *_ = choose_account(await get_player(store, agent_name, player_id), currency)
-    entries = await store.ledger.read_entries([account_id], OPEN_BET_LOOKBACK)
-    entries = [entry for entry in entries if entry.protocol == protocol]
+    entries = await read_newest_entries(store, *account, protocol)
     bet = next((entry for entry in find_open_bets(entries) if entry.round == options.round), None)
     if bet is None and _reverses_wins(protocol, options.operation):
         return _find_standing_win(entries, options.round)
